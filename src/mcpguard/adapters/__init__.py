@@ -1,0 +1,1 @@
+"""The parts that touch the world. Families never import each other; `app.py` joins them."""

@@ -1,0 +1,272 @@
+"""The pure-Python CEL engine: `cel-python`, made as strict as the C++ one.
+
+Law of this file: where the library guesses, this engine says ERROR. It swallows errors inside
+`has()`, takes regular expressions of another dialect, compares across types in its own way, knows
+functions that CEL does not have and logs argument values; all of that is closed here.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Mapping
+from datetime import datetime
+from typing import Any
+
+import celpy
+from celpy import celtypes, evaluation
+
+from mcpguard.core.cel import (
+    ERROR,
+    FALSE,
+    NAMES,
+    TRUE,
+    Condition,
+    ConditionError,
+    Engine,
+    EngineName,
+    Verdict,
+    check_length,
+    offset_of,
+)
+from mcpguard.core.model import Json
+
+_TYPES = frozenset(["bool", "bytes", "double", "int", "list", "map", "null_type", "string", "type", "uint"])
+_MACROS = frozenset(["all", "exists", "exists_one", "filter", "map"])
+_FUNCTIONS = frozenset(evaluation.base_functions) - {"list", "map", "null_type"} | {"dyn", "has"}
+_NUMBERS = (celtypes.IntType, celtypes.UintType, celtypes.DoubleType)
+_SCALARS = (celtypes.BoolType, str, bytes, celtypes.TimestampType, celtypes.DurationType)
+_QUIET = evaluation.re2.Options()
+_QUIET.log_errors = False
+
+
+class PythonEngine:
+    """The engine "python": some 75 to 600 microseconds a condition. A condition whose type is not
+    boolean is found when it is evaluated, as an ERROR, not at load."""
+
+    name: EngineName = "python"
+
+    def __init__(self) -> None:
+        # The library raises the recursion limit of the whole process, and logs argument values.
+        limit = sys.getrecursionlimit()
+        self._environment = celpy.Environment()
+        sys.setrecursionlimit(limit)
+        celpy.logging.getLogger("celpy").setLevel(1000)
+        self._activation = evaluation.Activation(functions=_STRICT)
+
+    def compile(self, text: str) -> Condition:
+        """See `Engine.compile`."""
+        check_length(text)
+        try:
+            tree = self._environment.compile(text)
+            reader = _Reader(text)
+            reader.read(tree, frozenset())
+        except celpy.CELParseError as error:
+            at = offset_of(text, error.line, error.column) if (error.line or 0) > 0 else len(text)
+            raise ConditionError([(at, "Syntax error")]) from None
+        except RecursionError:
+            raise ConditionError([(0, "nested too deeply")]) from None
+        if reader.mistakes:
+            raise ConditionError(reader.mistakes)
+        return _PythonCondition(self, tree, self._activation, reader.reads_args)
+
+    def bind(self, view: Mapping[str, Json]) -> Any:
+        """See `Engine.bind`."""
+        try:
+            return {name: _to_cel(value) for name, value in view.items()}
+        except Exception:
+            return None
+
+
+class _PythonCondition:
+    __slots__ = ("_activation", "_tree", "engine", "reads_args")
+
+    def __init__(self, owner: Engine, tree: Any, activation: Any, reads_args: bool) -> None:
+        self.engine = owner
+        self._tree = tree
+        self._activation = activation
+        self.reads_args = reads_args
+
+    def verdict(self, bound: Any) -> Verdict:
+        # Without args the library's own error absorption is not trusted: "it depends", always.
+        if bound is None or (self.reads_args and "args" not in bound):
+            return ERROR
+        try:
+            value = _Evaluator(self._tree, self._activation).evaluate(bound)
+        except Exception:
+            return ERROR
+        if type(value) is not celtypes.BoolType:
+            return ERROR
+        return TRUE if value else FALSE
+
+
+class _Evaluator(evaluation.Evaluator):  # type: ignore[misc]
+    """`has()` by the specification: an error, or anything but a map, is not an absent key."""
+
+    def sub_evaluator(self, ast: Any) -> _Evaluator:
+        return _Evaluator(ast, activation=self.activation)
+
+    def macro_has_eval(self, exprlist: Any) -> Any:
+        owner, key = _selection(exprlist).children
+        value = self.visit(owner)
+        if isinstance(value, evaluation.CELEvalError):
+            return value
+        if not isinstance(value, celtypes.MapType):
+            return evaluation.CELEvalError("no such overload")
+        return celtypes.BoolType(celtypes.StringType(key.value) in value)
+
+
+def _selection(tree: Any) -> Any:
+    """The `member_dot` that `tree` consists of, or None."""
+    while hasattr(tree, "children") and tree.data != "member_dot":
+        if len(tree.children) != 1:
+            return None
+        tree = tree.children[0]
+    return tree if hasattr(tree, "children") else None
+
+
+class _Reader:
+    """Walks a syntax tree for what the library does not check at load."""
+
+    def __init__(self, text: str) -> None:
+        self.mistakes: list[tuple[int, str]] = []
+        self.reads_args = False
+        self._text = text
+
+    def read(self, tree: Any, loop_names: frozenset[str]) -> None:
+        """Read `tree`, in which `loop_names` are bound by macros around it."""
+        if not hasattr(tree, "children"):
+            return
+        if tree.data in ("ident", "dot_ident"):
+            self._name(tree.children[0], loop_names if tree.data == "ident" else frozenset())
+        elif tree.data == "ident_arg":
+            self._call(tree.children[0], tree.children[1:])
+            if tree.children[0].value == "string":
+                # `string` must still name the type, so the strict function has a name of its own.
+                tree.children[0] = tree.children[0].update(value="strict string")
+        elif tree.data in ("member_object", "dot_ident_arg"):
+            self._mistake(tree.meta, "protocol buffer messages are not supported")
+        elif tree.data == "member_dot_arg" and tree.children[1].value in _MACROS:
+            self._macro(tree, loop_names)
+            return
+        elif tree.data == "member_dot_arg":
+            self._call(tree.children[1], tree.children[2:])
+        for child in tree.children:
+            self.read(child, loop_names)
+
+    def _name(self, token: Any, loop_names: frozenset[str]) -> None:
+        if token.value in loop_names:
+            return
+        if token.value == "args":
+            self.reads_args = True
+        elif token.value not in NAMES and token.value not in _TYPES:
+            self._mistake(token, f"undeclared reference to '{token.value}'")
+
+    def _call(self, token: Any, rest: list[Any]) -> None:
+        if token.value not in _FUNCTIONS:
+            self._mistake(token, f"undeclared reference to '{token.value}'")
+        elif token.value == "has" and not (rest and _selection(rest[0])):
+            self._mistake(token, "has() argument must be a field selection")
+
+    def _macro(self, tree: Any, loop_names: frozenset[str]) -> None:
+        over, name, *rest = tree.children
+        arguments = rest[0].children if rest else []
+        variables = list(arguments[0].find_data("ident")) if arguments else []
+        if len(arguments) != 2 or len(variables) != 1:
+            self._mistake(name, f"{name.value}() takes a name and an expression")
+            return
+        self.read(over, loop_names)
+        self.read(arguments[1], loop_names | {variables[0].children[0].value})
+
+    def _mistake(self, place: Any, sentence: str) -> None:
+        self.mistakes.append((offset_of(self._text, place.line, place.column), sentence))
+
+
+def _to_cel(value: Json | datetime) -> Any:
+    """A JSON value or a time as the library's types; a number out of range is an error in its place."""
+    if isinstance(value, str):
+        return celtypes.StringType(value)
+    if isinstance(value, dict):
+        return celtypes.MapType({celtypes.StringType(key): _to_cel(one) for key, one in value.items()})
+    if isinstance(value, list):
+        return celtypes.ListType([_to_cel(one) for one in value])
+    if value is None:
+        return None
+    kinds: dict[type, Callable[[Any], Any]] = {
+        bool: celtypes.BoolType,
+        int: celtypes.IntType,
+        float: celtypes.DoubleType,
+        datetime: celtypes.TimestampType,
+    }
+    try:
+        return kinds[type(value)](value)
+    except ValueError:
+        return evaluation.CELEvalError("out of range")
+
+
+def _equal(left: Any, right: Any) -> bool:
+    """CEL equality across types: numbers by value, everything else only with its own kind."""
+    for one in (left, right):
+        if isinstance(one, evaluation.CELEvalError):
+            raise one
+    if isinstance(left, _NUMBERS) and isinstance(right, _NUMBERS):
+        return _number(left, right) == _number(right, left)
+    if isinstance(left, list) and isinstance(right, list):
+        return len(left) == len(right) and all(map(_equal, left, right))
+    if isinstance(left, dict) and isinstance(right, dict):
+        return left.keys() == right.keys() and all(_equal(left[key], right[key]) for key in left)
+    if any(isinstance(left, kind) and isinstance(right, kind) for kind in _SCALARS):
+        return bool(left == right)
+    return left is right
+
+
+def _matches(text: Any, pattern: Any) -> Any:
+    # By default the library prints a broken pattern to stderr, and a pattern may be an argument.
+    if not isinstance(text, str) or not isinstance(pattern, str):
+        raise TypeError
+    try:
+        compiled = evaluation.re2.compile(str(pattern), _QUIET)
+    except evaluation.re2.error:
+        return evaluation.CELEvalError("not a pattern")
+    return celtypes.BoolType(compiled.search(str(text)) is not None)
+
+
+def _number(value: Any, other: Any) -> int | float:
+    if isinstance(value, float):
+        return float(value)
+    # Beyond 2^53 an equal double depends on how the int is rounded, so nobody shall rely on it.
+    if isinstance(other, float) and abs(value) > 1 << 53:
+        raise TypeError
+    return int(value)
+
+
+def _in(item: Any, container: Any) -> bool:
+    if isinstance(container, celtypes.MapType):
+        return any([_equal(item, key) for key in container])
+    if isinstance(container, celtypes.ListType):
+        return any([_equal(item, one) for one in container])
+    raise TypeError
+
+
+def _string(value: Any) -> Any:
+    if isinstance(value, (str, celtypes.IntType, celtypes.UintType)):
+        return celtypes.StringType(value)
+    raise TypeError
+
+
+def _strict(function: Callable[..., bool]) -> Callable[..., Any]:
+    def checked(left: Any, right: Any) -> Any:
+        try:
+            return celtypes.BoolType(function(left, right))
+        except evaluation.CELEvalError as error:
+            return error
+
+    return checked
+
+
+_STRICT = {
+    "_==_": _strict(_equal),
+    "_!=_": _strict(lambda left, right: not _equal(left, right)),
+    "_in_": _strict(_in),
+    "matches": _matches,
+    "strict string": _string,
+}

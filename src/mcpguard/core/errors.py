@@ -1,0 +1,89 @@
+"""Every error that mcpguard raises on purpose. A Deny is a value, not one of these.
+
+    McpGuardError
+    ├── DocumentError      a file that a person wrote; carries file:line:column; fatal before serving
+    │   ├── ConfigError
+    │   └── PolicyError
+    ├── CredentialError    a reference that cannot be resolved; its upstream is unavailable
+    ├── UpstreamError      an upstream that is gone, broken or late; one clear error to the caller
+    ├── AuditError         evidence that cannot be written; everything is refused
+    ├── InspectionError    something that cannot be inspected; the whole value is withheld
+    └── MessageError       a JSON-RPC message that is refused before a decision
+
+No message of these ever holds a secret, an argument or CEL source (law 2).
+"""
+
+from __future__ import annotations
+
+
+class McpGuardError(Exception):
+    """The one root: `except McpGuardError` is all that a command needs."""
+
+
+class Problem:
+    """One thing that is wrong in a document, and where.
+
+    `line` and `column` count from 1; 0 means "the whole file". `excerpt` is the source line.
+    """
+
+    __slots__ = ("column", "excerpt", "line", "message", "source")
+
+    def __init__(self, source: str, line: int, column: int, message: str, excerpt: str = "") -> None:
+        self.source = source
+        self.line = line
+        self.column = column
+        self.message = message
+        self.excerpt = excerpt
+
+    def __str__(self) -> str:
+        if not self.line:
+            return f"{self.source}: {self.message}"
+        head = f"{self.source}:{self.line}:{self.column}: {self.message}"
+        if not self.excerpt:
+            return head
+        return f"{head}\n  {self.excerpt}\n  {' ' * (self.column - 1)}^"
+
+
+class DocumentError(McpGuardError):
+    """A configuration or policy file that cannot be used; `problems` has at least one entry."""
+
+    def __init__(self, problems: list[Problem]) -> None:
+        super().__init__("\n".join(str(problem) for problem in problems))
+        self.problems = problems
+
+
+class ConfigError(DocumentError):
+    """`mcpguard.yaml` is missing, unreadable or wrong."""
+
+
+class PolicyError(DocumentError):
+    """A policy file is missing, unreadable or wrong."""
+
+
+class CredentialError(McpGuardError):
+    """A credential reference cannot be resolved. Names the reference, never the value."""
+
+
+class UpstreamError(McpGuardError):
+    """An upstream cannot answer: it did not start, ended, broke the protocol or was too late."""
+
+
+class AuditError(McpGuardError):
+    """A record could not be made durable."""
+
+
+class InspectionError(McpGuardError):
+    """A value could not be inspected to its end, so none of it may leave."""
+
+
+class MessageError(McpGuardError):
+    """A JSON-RPC message that is refused.
+
+    `code` is the JSON-RPC 2.0 error code (section 5.1); `request_id` is the id to answer, or None
+    where it could not be read.
+    """
+
+    def __init__(self, code: int, message: str, request_id: int | str | None = None) -> None:
+        super().__init__(message)
+        self.code = code
+        self.request_id = request_id

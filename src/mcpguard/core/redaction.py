@@ -1,0 +1,237 @@
+"""Inspection: the one way from a raw value to a `Redacted`.
+
+Law of this file: a `Redacted` is constructed here and nowhere else. Whatever cannot be inspected to its
+end is withheld whole (InspectionError). Inspecting an inspected value finds nothing.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import re
+from collections.abc import Iterable, Iterator
+from functools import cache
+from threading import Lock
+
+import msgspec
+
+from mcpguard.core.detectors import DETECTORS, KINDS, OPT_IN, PERSONAL
+from mcpguard.core.errors import InspectionError
+from mcpguard.core.held import Held, HeldSet, held, mark_of
+from mcpguard.core.leaves import Edited, Layout, Leaves, Rebuild, padded
+from mcpguard.core.matching import HIT_CAP, PAD, Matcher, Span, compile_literals
+from mcpguard.core.model import Finding, Json, Redacted
+from mcpguard.core.secret import Secret
+
+__all__ = ["KINDS", "OPT_IN", "Redactor", "authored"]
+
+WITHHELD = "[WITHHELD: could not be inspected]"
+"""What `inspect_text` gives for a text that cannot be inspected."""
+
+_ROUNDS = 8
+_NUMBERED = 10_000
+_REACH = 2048
+_NAME = frozenset("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_.:/-")
+_PLACEHOLDER = rb"\[REDACTED:([A-Za-z0-9_.:/-]+)#([0-9]{1,5})\]"
+_HELD = "credential:"
+_OPT_IN = {detector.kind: detector for detector in PERSONAL}
+_MEMBERS = {name: detector for detector in DETECTORS for name in detector.members}
+_encode = msgspec.json.Encoder().encode
+_STARTS = [(start.encode(), detector) for detector in DETECTORS for start in detector.starts]
+_TRIGGERS = [detector.trigger.encode() or start for start, detector in _STARTS]
+
+
+def authored(value: Json) -> Redacted:
+    """A value that is made of nothing but constants of ours, so there is nothing to inspect."""
+    return Redacted(value, _encode(value))
+
+
+class Redactor:
+    """Removes what must not reach the client. Any number of threads may use one at once.
+
+    `key` is random and secret; it makes the numbers in placeholders tell nothing about the values.
+    """
+
+    def __init__(self, key: bytes) -> None:
+        self._key = key
+        self._lock = Lock()
+        self._values: dict[tuple[str, bytes], Held] = {}
+        self._kinds: frozenset[str] = KINDS
+        self._held = HeldSet(())
+        self._numbers: dict[bytes, int] = {}
+
+    def hold(self, name: str, secret: Secret) -> None:
+        """From now on, guard this value too; `name` is shown where it was removed.
+
+        Earlier values of the same name stay guarded. Raises CredentialError, naming `name`, for a
+        value that cannot be guarded (shorter than 6 characters, or longer than 16384).
+        """
+        mark = mark_of(secret, self._key)
+        if (name, mark) in self._values:
+            return
+        kind = _HELD + "".join(char if char in _NAME else "_" for char in name[:128])
+        value = held(name, kind, secret, mark)
+        with self._lock:
+            self._values[name, mark] = value
+            self._kinds |= {kind}
+            self._held = HeldSet(self._values.values())
+
+    def inspect(self, value: Json, also: tuple[str, ...] = ()) -> Redacted:
+        """`value` without secrets, in the same shape; the very same object if there are none.
+
+        Strings, numbers and the names of members are inspected for held values in any form, for the
+        formats of `DETECTORS`, and for those of `PERSONAL` that `also` names. What is removed leaves
+        `[REDACTED:<kind>#<n>]`; equal values have equal n. Raises InspectionError if the value cannot
+        be inspected to its end: nested deeper than 128 levels, too many hits, an unknown kind in
+        `also`, a failure of the engine.
+        """
+        try:
+            leaves = Leaves(value)
+            text = padded(leaves.parts())
+            if self._found(text, also) or not leaves.columns.keys().isdisjoint(_MEMBERS):
+                return self._clean(value, leaves, also)
+            return Redacted(value, _encode(value))
+        except InspectionError:
+            raise
+        except Exception:
+            raise InspectionError("a value could not be inspected") from None
+
+    def inspect_text(self, text: str) -> str:
+        """The same for a text of a log or a diagnostic; never raises."""
+        try:
+            return str(self.inspect(text).value)
+        except InspectionError:
+            return WITHHELD
+
+    def _found(self, text: bytes, also: tuple[str, ...] = ()) -> bool:
+        return (
+            _triggers().search(text, _confirm)
+            or self._held.found(text)
+            or any(_OPT_IN[kind].every(text) for kind in also)
+        )
+
+    def _clean(self, value: Json, leaves: Leaves, also: tuple[str, ...]) -> Redacted:
+        """Remove until nothing is found: what was beside a removed text may be a hit without it."""
+        findings: dict[Finding, None] = {}
+        for _ in range(_ROUNDS):
+            parts = leaves.parts()
+            spans = self._spans(leaves, parts, also)
+            if not spans:
+                return Redacted(value, _encode(value), tuple(map(self._sealed, findings)))
+            rebuild = Rebuild(leaves, self._edited(leaves, parts, spans))
+            value = rebuild.value(value)
+            findings.update(dict.fromkeys(rebuild.findings))
+            leaves = Leaves(value)
+        raise InspectionError("a value could not be made clean")
+
+    def _sealed(self, finding: Finding) -> Finding:
+        return Finding(finding.kind, "") if self._found(padded([finding.path])) else finding
+
+    def _spans(self, leaves: Leaves, parts: list[str], also: tuple[str, ...]) -> list[Span]:
+        """What is to be removed, in order and without overlaps."""
+        text = re.sub(_PLACEHOLDER, self._mask, padded(parts))
+        hits = _triggered(text)
+        for kind in also:
+            hits += [(*span, kind) for span in _OPT_IN[kind].every(text)]
+        if len(hits) > HIT_CAP:
+            raise InspectionError(f"more than {HIT_CAP} hits")
+        hits += _members(leaves)
+        spans = [
+            Span(start, end, kind, hmac.digest(self._key, text[start:end], hashlib.sha256))
+            for start, end, kind in set(hits)
+        ]
+        return _merged(sorted(self._held.spans(text) + spans))
+
+    def _mask(self, placeholder: re.Match[bytes]) -> bytes:
+        """Our own placeholders are no text: nothing is found in them or across them."""
+        ours = placeholder[1].decode() in self._kinds and int(placeholder[2]) <= len(self._numbers)
+        return b"\xff" * len(placeholder[0]) if ours else placeholder[0]
+
+    def _label(self, span: Span) -> str:
+        with self._lock:
+            number = self._numbers.get(span.mark)
+            if number is None:
+                number = len(self._numbers) + 1 if len(self._numbers) < _NUMBERED else 0
+                if number:
+                    self._numbers[span.mark] = number
+        return f"[REDACTED:{span.kind}#{number}]"
+
+    def _edited(self, leaves: Leaves, parts: list[str], spans: list[Span]) -> list[str]:
+        edited = list(parts)
+        cuts: dict[int, list[tuple[int, int, Span]]] = {}
+        layout = Layout(parts)
+        for span in spans:
+            for index, start, end in layout.touched(span.start, span.end):
+                cuts.setdefault(index, []).append((start, end, span))
+        for index, places in cuts.items():
+            whole = [(0, len(parts[index]), places[0][2])] if leaves.is_number(index) else places
+            edited[index] = self._cut(parts[index].encode("utf-8", "surrogatepass"), whole)
+        return edited
+
+    def _cut(self, text: bytes, places: list[tuple[int, int, Span]]) -> Edited:
+        kept: list[bytes] = []
+        at = 0
+        for start, end, span in places:
+            kept += text[at:start], self._label(span).encode()
+            at = end
+        kept.append(text[at:])
+        new = Edited(b"".join(kept).decode("utf-8", "surrogatepass"))
+        new.kinds = tuple(dict.fromkeys(span.kind for _, _, span in places))
+        return new
+
+
+@cache
+def _triggers() -> Matcher:
+    return compile_literals(_TRIGGERS)
+
+
+def _start(index: int, end: int, text: bytes) -> int:
+    return text.rfind(_STARTS[index][0], max(0, end - _REACH), end)
+
+
+def _confirm(index: int, _from: int, end: int, _flags: int, text: bytes) -> bool:
+    start = _start(index, end, text)
+    return start >= 0 and _STARTS[index][1].match(text, start) is not None
+
+
+def _triggered(text: bytes) -> list[tuple[int, int, str]]:
+    tried: set[tuple[int, int]] = set()
+    hits: list[tuple[int, int, str]] = []
+
+    def visit(index: int, _from: int, end: int, _flags: int, _text: bytes) -> None:
+        start = _start(index, end, text)
+        if start < 0 or (index, start) in tried:
+            return
+        tried.add((index, start))
+        detector = _STARTS[index][1]
+        span = detector.match(text, start)
+        if span:
+            if len(hits) == HIT_CAP:
+                raise InspectionError(f"more than {HIT_CAP} hits")
+            hits.append((*span, detector.kind))
+
+    _triggers().search(text, visit)
+    return hits
+
+
+def _members(leaves: Leaves) -> Iterator[tuple[int, int, str]]:
+    """Values whose member's name says what they are, such as AWS's SecretAccessKey."""
+    for name, at, value in leaves.placed(_MEMBERS):
+        named = f"{name}={value}".encode("utf-8", "surrogatepass")
+        span = _MEMBERS[name].match(named + PAD, 0)
+        if span:
+            shift = at - len(name) - 1
+            yield span[0] + shift, span[1] + shift, _MEMBERS[name].kind
+
+
+def _merged(spans: Iterable[Span]) -> list[Span]:
+    """Overlapping spans become one, under the kind of the held value, else of the longest."""
+    merged: list[Span] = []
+    for span in spans:
+        if merged and span.start < merged[-1].end:
+            last = merged[-1]
+            winner = max(last, span, key=lambda each: (each.kind.startswith(_HELD), each.end - each.start))
+            merged[-1] = winner._replace(start=last.start, end=max(last.end, span.end))
+        else:
+            merged.append(span)
+    return merged

@@ -1,0 +1,83 @@
+"""A credential that mcpguard holds, and the references that name one.
+
+Law of this file: a `Secret` cannot be printed, compared, hashed, copied into a pickle or formatted;
+`reveal()` is called only in `adapters/upstreams/` and in the held-secret detector.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import NoReturn
+
+from msgspec import Struct
+
+_REFERENCE = re.compile(r"\$\{([a-z][a-z0-9-]*):([^${}\s]+)\}")
+_LOOKS_LIKE_ONE = re.compile(r"\$\{[^}]*\}?")
+
+
+class Secret:
+    """One credential value."""
+
+    __slots__ = ("_value",)
+
+    def __init__(self, value: str) -> None:
+        self._value = value
+
+    def reveal(self) -> str:
+        """The value itself."""
+        return self._value
+
+    def __repr__(self) -> str:
+        return "<Secret>"
+
+    def __str__(self) -> NoReturn:
+        raise TypeError("a Secret cannot be turned into text")
+
+    def __format__(self, _spec: str) -> NoReturn:
+        raise TypeError("a Secret cannot be formatted")
+
+    def __eq__(self, _other: object) -> NoReturn:
+        raise TypeError("a Secret cannot be compared")
+
+    def __hash__(self) -> NoReturn:
+        raise TypeError("a Secret cannot be hashed")
+
+    def __reduce__(self) -> NoReturn:
+        raise TypeError("a Secret cannot be pickled or copied")
+
+
+class CredentialRef(Struct, frozen=True, order=True):
+    """`${SOURCE:NAME}` in a configuration: a name that may be shown, logged and recorded."""
+
+    source: str
+    name: str
+
+    def __str__(self) -> str:
+        return f"{self.source}:{self.name}"
+
+
+class Template(Struct, frozen=True):
+    """A configured text with references in it: `texts[0] refs[0] texts[1] … refs[n-1] texts[n]`."""
+
+    texts: tuple[str, ...]
+    refs: tuple[CredentialRef, ...]
+
+
+def parse_template(text: str) -> Template:
+    """Split `text` at its `${SOURCE:NAME}` references.
+
+    Raises ValueError, with a sentence for the author, where `${` starts something else: a typo must
+    not be sent to an upstream as a literal.
+    """
+    texts: list[str] = []
+    refs: list[CredentialRef] = []
+    end = 0
+    for found in _REFERENCE.finditer(text):
+        texts.append(text[end : found.start()])
+        refs.append(CredentialRef(found[1], found[2]))
+        end = found.end()
+    texts.append(text[end:])
+    for part in texts:
+        if _LOOKS_LIKE_ONE.search(part):
+            raise ValueError("`${` must start a reference such as ${keyring:github/read} or ${env:TOKEN}")
+    return Template(tuple(texts), tuple(refs))

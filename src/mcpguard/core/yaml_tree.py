@@ -1,0 +1,215 @@
+"""YAML text -> a tree in which every value knows its line and column.
+
+Law of this file: nothing surprising survives. A scalar without quotes is null, `true`, `false`, a
+decimal number, or else text (so `no`, `on` and `0x1` are text, as in YAML 1.2); aliases, anchors,
+tags, further documents, keys that are not text and deep nesting are faults.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from itertools import islice
+from typing import Any, Literal, NamedTuple
+
+import yaml
+from msgspec import Struct
+
+Kind = Literal["map", "list", "text", "null", "bool", "int", "float"]
+
+DEPTH_LIMIT = 32
+"""How deep lists and mappings may be nested."""
+
+_LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+# What YAML 1.1 (section 5.1) does not call printable; a class of the others compiles 3 ms longer.
+_NOT_YAML = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x84\x86-\x9f\ud800-\udfff\ufeff\ufffe\uffff]")
+_NOT_TEXT = re.compile("[\x00\ud800-\udfff]")
+_INT = re.compile(r"[-+]?[0-9]{1,18}")
+_FLOAT = re.compile(r"[-+]?(?:[0-9]+\.[0-9]*|\.[0-9]+)(?:[eE][-+]?[0-9]+)?|[-+]?[0-9]+[eE][-+]?[0-9]+")
+_ESCAPE = re.compile(r"\\(?:x(..)|u(....)|U(........)|(\r\n|.))", re.DOTALL)
+_BLANK_ESCAPES = frozenset("tnvfrN_LP \t\n\r\x85\u2028\u2029") | {"\r\n"}
+
+
+class Fault(NamedTuple):
+    """Something wrong at `line` and `column` (both from 1; 0 is the whole text)."""
+
+    line: int
+    column: int
+    message: str
+
+
+class Node(Struct):
+    """A value and its place. `value` is a list of (key, value) Nodes for a map, a list of Nodes for a
+    list, else the Python value; `style` of text is one of "", ', ", |, >."""
+
+    kind: Kind
+    line: int
+    column: int
+    end_line: int
+    value: Any
+    style: str = ""
+
+
+def parse_tree(text: str) -> tuple[Node | None, list[Fault]]:
+    """The tree of the one document in `text`, None where it is empty, and all faults.
+
+    Where the YAML itself is broken or too deep there is one fault, and the tree is None.
+    """
+    bad = _NOT_YAML.search(text)
+    if bad:
+        line, column = _place(text, bad.start())
+        return None, [Fault(line, column, "this character is not allowed in YAML")]
+    builder = _Builder()
+    try:
+        for event in yaml.parse(text, Loader=_LOADER):
+            builder.take(event)
+            if builder.depth > DEPTH_LIMIT:
+                return None, [Fault(*_start(event), f"nested deeper than {DEPTH_LIMIT} levels")]
+    except yaml.MarkedYAMLError as error:
+        mark = error.problem_mark or error.context_mark
+        line, column = (mark.line + 1, mark.column + 1) if mark else (0, 0)
+        return None, [Fault(line, column, f"not YAML: {error.problem or error.context}")]
+    except ValueError:
+        # The loader in Python lets chr() fail; the one in C tells the place.
+        return None, [Fault(0, 0, "not YAML: an escape names no character")]
+    return builder.root, builder.faults
+
+
+class _Builder:
+    """Takes the parser's events in their order."""
+
+    def __init__(self) -> None:
+        self.root: Node | None = None
+        self.faults: list[Fault] = []
+        self._open: list[Node] = []
+        self._documents = 0
+
+    @property
+    def depth(self) -> int:
+        """How many lists and mappings are open."""
+        return len(self._open)
+
+    def take(self, event: yaml.Event) -> None:
+        """The next event."""
+        if isinstance(event, yaml.ScalarEvent):
+            self._add(event, _scalar(event))
+        elif isinstance(event, yaml.CollectionStartEvent):
+            kind: Kind = "map" if isinstance(event, yaml.MappingStartEvent) else "list"
+            node = Node(kind, *_start(event), 0, [])
+            self._add(event, node)
+            self._open.append(node)
+        elif isinstance(event, yaml.CollectionEndEvent):
+            self._close(event)
+        elif isinstance(event, yaml.AliasEvent):
+            self._fault(event, "aliases (`*name`) are not supported: write the value out")
+            self._add(event, Node("null", *_start(event), 0, None))
+        elif isinstance(event, yaml.DocumentStartEvent):
+            self._documents += 1
+            if self._documents == 2:
+                self._fault(event, "only one document may stand in a file")
+
+    def _add(self, event: Any, node: Node) -> None:
+        if self._documents > 1:
+            return
+        if not isinstance(event, yaml.AliasEvent) and event.anchor:
+            self._fault(event, "anchors (`&name`) are not supported")
+        if node.kind == "text" and _NOT_TEXT.search(node.value):
+            self._fault(event, "NUL and halves of surrogate pairs are not allowed")
+        if getattr(event, "tag", None):
+            self._fault(event, "tags (`!name`) are not supported")
+        if self._open:
+            self._open[-1].value.append(node)
+        else:
+            self.root = node
+
+    def _close(self, event: Any) -> None:
+        node = self._open.pop()
+        node.end_line = event.end_mark.line + 1
+        if node.kind == "map":
+            node.value = list(zip(node.value[::2], node.value[1::2], strict=True))
+            self._check_keys(node)
+
+    def _check_keys(self, node: Node) -> None:
+        seen: dict[str, int] = {}
+        for key, _ in node.value:
+            if key.kind != "text":
+                self.faults.append(Fault(key.line, key.column, "a key must be text"))
+            elif key.value in seen:
+                message = f"`{key.value}` stands twice; first in line {seen[key.value]}"
+                self.faults.append(Fault(key.line, key.column, message))
+            else:
+                seen[key.value] = key.line
+
+    def _fault(self, event: Any, message: str) -> None:
+        self.faults.append(Fault(*_start(event), message))
+
+
+def _start(event: Any) -> tuple[int, int]:
+    return event.start_mark.line + 1, event.start_mark.column + 1
+
+
+def _scalar(event: Any) -> Node:
+    style = event.style or ""
+    kind, value = _quoted(event.value) if style else _plain(event.value)
+    return Node(kind, *_start(event), event.end_mark.line + 1, value, style)
+
+
+def _quoted(text: str) -> tuple[Kind, Any]:
+    return "text", text
+
+
+def _plain(text: str) -> tuple[Kind, Any]:
+    if text in ("", "~", "null"):
+        return "null", None
+    if text in ("true", "false"):
+        return "bool", text == "true"
+    if _INT.fullmatch(text):
+        return "int", int(text)
+    if _FLOAT.fullmatch(text):
+        return "float", float(text)
+    return "text", text
+
+
+def offset_place(text: str, node: Node, offset: int) -> tuple[int, int]:
+    """Line and column (from 1) in `text` of the character at `offset` in the text of `node`.
+
+    Folding and chomping change blanks only, so the k-th character that is not a blank stands in the
+    source as the k-th one too; an offset on a blank gives the next character that is none, and one
+    past the end gives the place after the last.
+    """
+    before = sum(1 for char in node.value[:offset] if not char.isspace())
+    if node.value[offset:].strip():
+        start, _ = next(islice(_solid(text, node), before, None))
+        return _place(text, start)
+    if before:
+        _, end = next(islice(_solid(text, node), before - 1, None))
+        return _place(text, end)
+    return node.line, node.column
+
+
+def _solid(text: str, node: Node) -> Iterator[tuple[int, int]]:
+    """(start, end) in the source of each character of a scalar that is not a blank."""
+    lines = text.splitlines(keepends=True)
+    at = sum(map(len, lines[: node.line - 1])) + node.column - 1
+    if node.style in ("|", ">"):
+        at = sum(map(len, lines[: node.line]))
+    elif node.style:
+        at += 1
+    while True:  # a caller takes no more characters than the scalar has
+        end = at + 1
+        blank = text[at].isspace()
+        escape = _ESCAPE.match(text, at) if node.style == '"' else None
+        if escape:
+            end = escape.end()
+            code = escape[1] or escape[2] or escape[3]
+            blank = chr(int(code, 16)).isspace() if code else escape[4] in _BLANK_ESCAPES
+        elif node.style == "'" and text[at] == "'":
+            end = at + 2
+        if not blank:
+            yield at, end
+        at = end
+
+
+def _place(text: str, index: int) -> tuple[int, int]:
+    lines = (text[:index] + "|").splitlines()
+    return len(lines), len(lines[-1])

@@ -1,0 +1,62 @@
+"""Newline-delimited messages out of a byte stream (specification: basic/transports, stdio).
+
+Law of this file: sans IO, linear in the bytes fed, and never more than `limit` bytes kept.
+"""
+
+from __future__ import annotations
+
+from msgspec import Struct
+
+HEAD = 512
+
+
+class Oversize(Struct, frozen=True):
+    """A line that was longer than the limit: dropped, all but its first bytes."""
+
+    head: bytes
+
+
+class Framer:
+    """Cuts a stream into lines of at most `limit` bytes; empty lines vanish."""
+
+    __slots__ = ("_dropping", "_limit", "_parts", "_size")
+
+    def __init__(self, limit: int) -> None:
+        self._limit = limit
+        self._parts: list[bytes] = []
+        self._size = 0
+        self._dropping = False
+
+    def feed(self, data: bytes) -> list[bytes | Oversize]:
+        """Take the next bytes; return the lines that they complete, without their newline."""
+        *ended, rest = data.split(b"\n")
+        lines: list[bytes | Oversize] = []
+        for piece in ended:
+            line = self._end(piece)
+            if line:
+                lines.append(line)
+        if rest:
+            self._keep(rest)
+        return lines
+
+    def finish(self) -> list[bytes | Oversize]:
+        """The stream has ended: whatever stands without a newline is the last line."""
+        return self.feed(b"\n") if self._parts or self._dropping else []
+
+    def _end(self, piece: bytes) -> bytes | Oversize:
+        if not self._parts and len(piece) <= self._limit:
+            return piece.strip() if piece[-1:] == b"\r" else piece
+        self._keep(piece)
+        whole = b"".join(self._parts)
+        dropped = self._dropping
+        self._parts, self._size, self._dropping = [], 0, False
+        return Oversize(whole) if dropped else whole.strip()
+
+    def _keep(self, piece: bytes) -> None:
+        if self._dropping:
+            return
+        self._parts.append(piece)
+        self._size += len(piece)
+        if self._size > self._limit:
+            self._dropping = True
+            self._parts = [b"".join(self._parts)[:HEAD]]

@@ -1,0 +1,145 @@
+"""JSON-RPC 2.0 messages as MCP uses them: one object a line, checked before anybody decides on it.
+
+Law of this file: what cannot be read in exactly one way is refused (law 4). Duplicate keys, NaN, lone
+surrogates, bad UTF-8, over-deep nesting, batches and odd ids never get past `parse_strict`.
+"""
+
+from __future__ import annotations
+
+import re
+
+import msgspec
+
+from mcpguard.core.errors import MessageError
+from mcpguard.core.model import Json
+
+PARSE_ERROR = -32700
+INVALID_REQUEST = -32600
+METHOD_NOT_FOUND = -32601
+INVALID_PARAMS = -32602
+INTERNAL_ERROR = -32603
+REFUSED = -32000
+"""Server-defined (JSON-RPC 2.0, section 5.1): mcpguard refused, or an upstream is not available."""
+
+BIG_PAYLOAD = 64 * 1024
+"""Bytes from which a copy costs more than another write."""
+
+MAX_DEPTH = 64
+"""Levels of nesting in a message from a client; a person's JSON has under ten."""
+
+_decode = msgspec.json.Decoder().decode
+encode = msgspec.json.Encoder().encode
+"""JSON text (UTF-8 bytes) of a value, with no white space; the only serialiser of messages."""
+
+
+def parse_strict(line: bytes) -> dict[str, Json]:
+    """Read one message from a client.
+
+    Returns a dict with a valid `jsonrpc`, `id` and `method` shape. Raises MessageError with the code
+    and, where it can be read, the id to answer.
+    """
+    message = parse(line)
+    if line.count(b"{") + line.count(b"[") > MAX_DEPTH and _deeper_than(message, MAX_DEPTH):
+        raise MessageError(
+            INVALID_REQUEST, f"message is nested deeper than {MAX_DEPTH} levels", _id_of(message)
+        )
+    if encode(message) != line:
+        _refuse_duplicates(line, message)
+    return message
+
+
+def parse(line: bytes) -> dict[str, Json]:
+    """Read one message from either side; as `parse_strict`, but the last of two equal keys counts.
+
+    Enough for an upstream: what is inspected is what is sent on, not these bytes.
+    """
+    try:
+        message = _decode(line)
+    except msgspec.DecodeError:
+        raise MessageError(PARSE_ERROR, "message is not valid JSON in UTF-8") from None
+    except RecursionError:
+        raise MessageError(PARSE_ERROR, "message is nested too deeply") from None
+    if type(message) is not dict:
+        what = (
+            "batches are not accepted; send one message a line" if type(message) is list else "not an object"
+        )
+        raise MessageError(INVALID_REQUEST, f"message refused: {what}")
+    _check_shape(message)
+    return message
+
+
+def _check_shape(message: dict[str, Json]) -> None:
+    if message.get("jsonrpc") != "2.0":
+        raise MessageError(INVALID_REQUEST, 'message lacks "jsonrpc": "2.0"', _id_of(message))
+    if "id" in message and type(message["id"]) not in (int, str):
+        raise MessageError(INVALID_REQUEST, "a message id must be a string or an integer")
+    if "method" in message:
+        if type(message["method"]) is not str:
+            raise MessageError(INVALID_REQUEST, "`method` must be a string", _id_of(message))
+        if type(message.get("params", {})) is not dict:
+            raise MessageError(INVALID_PARAMS, "`params` must be an object", _id_of(message))
+    elif ("result" in message) == ("error" in message) or "id" not in message:
+        raise MessageError(INVALID_REQUEST, "message is neither a request nor a response", _id_of(message))
+
+
+def _id_of(message: dict[str, Json]) -> int | str | None:
+    found = message.get("id")
+    return found if type(found) in (int, str) else None
+
+
+def _refuse_duplicates(line: bytes, message: dict[str, Json]) -> None:
+    # Only a message that is not in compact form comes here, so the slower reader costs nothing usually.
+    import json
+
+    def unique(pairs: list[tuple[str, Json]]) -> None:
+        if len({key for key, _ in pairs}) != len(pairs):
+            raise MessageError(INVALID_REQUEST, "message has the same key twice", _id_of(message))
+
+    # Numbers were read by msgspec already; `len` spares a second, slower conversion of a huge one.
+    json.loads(line, object_pairs_hook=unique, parse_int=len, parse_float=len)
+
+
+def _deeper_than(value: Json, limit: int) -> bool:
+    level: list[Json] = [value]
+    for _ in range(limit + 1):
+        if not level:
+            return False
+        below: list[Json] = []
+        for item in level:
+            if type(item) is dict:
+                below.extend(item.values())
+            elif type(item) is list:
+                below.extend(item)
+        level = [item for item in below if type(item) in (dict, list)]
+    return bool(level)
+
+
+def result_line(request_id: int | str, payload: bytes) -> tuple[bytes, ...]:
+    """A response line around an already serialised result; a big one stays a piece of its own, uncopied."""
+    if len(payload) < BIG_PAYLOAD:
+        return (b'{"jsonrpc":"2.0","id":%b,"result":%b}\n' % (encode(request_id), payload),)
+    return b'{"jsonrpc":"2.0","id":%b,"result":' % encode(request_id), payload, b"}\n"
+
+
+def error_line(request_id: int | str | None, payload: bytes) -> bytes:
+    """An error response line around an already serialised error object."""
+    return b'{"jsonrpc":"2.0","id":%b,"error":%b}\n' % (encode(request_id), payload)
+
+
+def notification_line(method: str, payload: bytes) -> bytes:
+    """A notification line around already serialised params."""
+    return b'{"jsonrpc":"2.0","method":%b,"params":%b}\n' % (encode(method), payload)
+
+
+def request_line(request_id: int, method: str, params: dict[str, Json]) -> bytes:
+    """A request line of ours."""
+    return encode({"jsonrpc": "2.0", "id": request_id, "method": method, "params": params}) + b"\n"
+
+
+_ID_IN_HEAD = re.compile(rb'"id"\s*:\s*(\d{1,18})\s*[,}]')
+
+
+def id_in_head(head: bytes) -> int | None:
+    """The id that the first bytes of a dropped message most likely carry; None if there is none."""
+    found = _ID_IN_HEAD.search(head)
+    return None if found is None else int(found[1])

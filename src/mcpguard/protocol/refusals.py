@@ -1,0 +1,71 @@
+"""What a no looks like on the wire: for the model one failed call with a reason, for a program a code.
+
+Law of this file: a refusal says which rule, the author's message and the invocation id; never CEL
+source, an argument or a secret, and never more than `tools/list` already shows.
+"""
+
+from __future__ import annotations
+
+from mcpguard.core.model import Cause, Deny, Json
+from mcpguard.protocol.jsonrpc import INVALID_PARAMS, REFUSED
+
+META_KEY = "mcpguard/decision"
+
+
+def denied_result(deny: Deny) -> dict[str, Json]:
+    """A `tools/call` result (specification: server/tools, error handling) that the model can read."""
+    return {
+        "content": [{"type": "text", "text": _sentence(deny)}],
+        "isError": True,
+        "_meta": {META_KEY: _facts(deny)},
+    }
+
+
+def _sentence(deny: Deny) -> str:
+    rules = ", ".join(deny.rules)
+    if deny.cause is Cause.NO_RULE:
+        reason = f": {deny.message or 'no rule allows this call. The owner of the policy can add one.'}"
+    elif deny.cause is Cause.ERROR:
+        reason = f" ({rules}): the rule could not be evaluated for this call, so it refuses. {deny.message}"
+    else:
+        reason = f" ({rules}): {deny.message or 'this call is not allowed.'}"
+    return f"Refused by mcpguard{reason.rstrip()} [invocation {deny.invocation.id}]"
+
+
+def _facts(deny: Deny) -> dict[str, Json]:
+    return {
+        "effect": "deny",
+        "cause": deny.cause.value,
+        "rules": list(deny.rules),
+        "invocation": deny.invocation.id,
+    }
+
+
+def unknown_tool(name: str, advice: str) -> dict[str, Json]:
+    """The JSON-RPC error for a tool that is not there, or that this principal cannot see: the same."""
+    return error(INVALID_PARAMS, f"Unknown tool: {name[:128]}{'. ' + advice if advice else ''}")
+
+
+def unavailable(reason: str, invocation: str) -> dict[str, Json]:
+    """The JSON-RPC error for an upstream that cannot answer."""
+    return error(REFUSED, reason, {"cause": "unavailable", "invocation": invocation})
+
+
+def withheld(reason: str, invocation: str) -> dict[str, Json]:
+    """The JSON-RPC error for an answer that exists and may not leave."""
+    return error(
+        REFUSED,
+        f"The answer was withheld by mcpguard: {reason}",
+        {
+            "cause": "withheld",
+            "invocation": invocation,
+        },
+    )
+
+
+def error(code: int, message: str, data: dict[str, Json] | None = None) -> dict[str, Json]:
+    """A JSON-RPC error object."""
+    body: dict[str, Json] = {"code": code, "message": message}
+    if data is not None:
+        body["data"] = data
+    return body

@@ -1,0 +1,223 @@
+"""Policies: what an author wrote is in force as written, or refused with its place."""
+
+from __future__ import annotations
+
+import pytest
+
+from mcpguard.core import policy as module
+from mcpguard.core.errors import PolicyError
+from mcpguard.core.policy import ACTIONS, CompiledPolicy, PolicySet, compile_policy
+from mcpguard.protocol.methods import FROM_CLIENT, Treatment
+
+KINDS = frozenset({"email", "iban"})
+EXAMPLE = """\
+version: 1
+policy: github-least-privilege
+owner: platform-security
+description: For the tests.
+rules:
+  - id: read-acme
+    effect: allow                      # allow | ask | deny
+    server: github
+    tools: ["get_*", "list_*", "search_*"]
+    when: args.owner == "acme"         # CEL, must be bool
+    redact: [email]
+  - id: no-force-push
+    effect: deny
+    tools: ["*push*"]
+    when: has(args.force) && args.force
+    message: Force pushes need a human. Open a pull request instead.
+"""
+
+
+def compiled(text: str) -> CompiledPolicy:
+    return compile_policy(text, "p.yaml", KINDS)
+
+
+def one_rule(text: str, name: str = "p") -> str:
+    return f"version: 1\npolicy: {name}\nrules:\n  - {{id: r, effect: allow, {text}}}\n"
+
+
+def mistakes(text: str) -> list[str]:
+    with pytest.raises(PolicyError) as caught:
+        compiled(text)
+    return [f"{p.line}:{p.column} {p.message}" for p in caught.value.problems]
+
+
+def matches(text: str, server: str, tool: str | None, action: str = "tools/call") -> bool:
+    found = PolicySet([compiled(one_rule(text))]).candidates(server, tool, action)
+    return bool(found.allow)
+
+
+def test_the_example_of_the_design_is_served() -> None:
+    policies = PolicySet([compiled(EXAMPLE)])
+    assert policies.names == ("github-least-privilege",)
+    assert [rule.name for rule in policies.rules] == [
+        "github-least-privilege/no-force-push",
+        "github-least-privilege/read-acme",
+    ]
+    found = policies.candidates("github", "get_push", "tools/call")
+    assert [rule.message for rule in found.deny] == [
+        "Force pushes need a human. Open a pull request instead."
+    ]
+    assert [rule.redact for rule in found.allow] == [("email",)]
+    assert found.ask == ()
+    assert found.cel is not None
+
+
+@pytest.mark.parametrize(
+    ("text", "server", "tool", "expected"),
+    [
+        ("server: github", "github", "x", True),
+        ("server: github", "github2", "x", False),
+        ("server: github", "mygithub", "x", False),
+        ('server: "git*"', "github", "x", True),
+        ("server: [a, git*]", "github", "x", True),
+        ("server: [a, b]", "github", "x", False),
+        ("tools: [get_*]", "s", "get_me", True),
+        ("tools: [get_*]", "s", "GET_me", False),
+        ("tools: [get_*]", "s", "forget_me", False),
+        ("tools: [get_*]", "s", "get_\nme", True),
+        ("tools: [get]", "s", "get\n", False),
+        ("tools: ['get_[ab]', other]", "s", "get_b", True),
+        ("tools: ['get_[!ab]']", "s", "get_b", False),
+        ("tools: ['a?c']", "s", "abc", True),
+        ("tools: [a.c]", "s", "abc", False),
+        ("tools: ['a|b']", "s", "a", False),
+        ("tools: ['*']", "s", "", True),
+        ("tools: ['*']", "s", None, False),
+        ("message: x", "s", None, True),
+    ],
+)
+def test_globs_match_whole_names_and_case_counts(
+    text: str, server: str, tool: str | None, expected: bool
+) -> None:
+    assert matches(text, server, tool) is expected
+
+
+def test_a_rule_speaks_of_its_actions_only() -> None:
+    assert matches("action: [tools/call]", "s", "t")
+    assert not matches("message: x", "s", None, "resources/read")
+
+
+def test_the_actions_are_those_that_the_gateway_decides() -> None:
+    assert {row.name for row in FROM_CLIENT.values() if row.treatment is Treatment.DECIDED} == ACTIONS
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("when: 'args.x =='", "4:44 Syntax error: mismatched input '<EOF>'"),
+        ("when: 'foo == 1'", "4:35 undeclared reference to 'foo'"),
+        ("when: 1 + 1", "4:34 a condition must be true or false: this is something else"),
+        ("when: ''", "4:34 a condition must not be empty"),
+        ("on: result", "4:32 rules on results are not served yet: only `on: call`"),
+        ("on: x", "4:32 expected one of call, result"),
+        ("redact: [emial]", "4:37 unknown name; known are email, iban"),
+        ("action: [tools/list]", "4:37 unknown name; known are tools/call"),
+        ("action: tools/call", "4:36 expected a list, found text"),
+        ("action: []", "4:36 `action` must not be empty: leave it out to match all"),
+        ("tools: []", "4:35 `tools` must not be empty: leave it out to match all"),
+        ("tools: ['']", "4:35 `tools` must not be empty: leave it out to match all"),
+        ("tools: get_*", "4:35 expected a list, found text"),
+        ("server: []", "4:36 `server` must not be empty: leave it out to match all"),
+        ("server: ''", "4:36 `server` must not be empty: leave it out to match all"),
+        ("tool: [x]", "4:28 unknown key `tool`; did you mean `tools`?"),
+        ("efect: deny", "4:28 unknown key `efect`; did you mean `effect`?"),
+    ],
+)
+def test_a_mistake_in_a_rule_has_its_place(text: str, expected: str) -> None:
+    (found,) = mistakes(one_rule(text))[:1]
+    assert found.startswith(expected)
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("version: 1\npolicy: a/b\nrules: [{id: r, effect: deny}]\n", "2:9 a name has"),
+        ("version: 1\npolicy: a\nrules: [{id: 'r 1', effect: deny}]\n", "3:14 a name has"),
+        ("version: 1\npolicy: a\nrules: []\n", "3:8 a policy needs at least one rule"),
+        ("version: 2\npolicy: a\nrules: [{id: r, effect: deny}]\n", "1:10 expected 1"),
+        ("version: 1\npolicy: a\nrules: [{id: r}]\n", "3:9 `effect` is missing"),
+        ("version: 1\npolicy: a\nrules: [{id: r, effect: Deny}]\n", "3:25 expected one of allow, ask, deny"),
+        (
+            "version: 1\npolicy: a\nrules: [{id: r, effect: deny}, {id: r, effect: deny}]\n",
+            "3:37 rule `r` stands twice in this policy",
+        ),
+        (
+            "version: 1\npolicy: a\nrules: [{id: r, effect: deny, redact: [email]}]\n",
+            "3:39 a `deny` rule lets nothing back",
+        ),
+    ],
+)
+def test_a_mistake_in_a_policy_has_its_place(text: str, expected: str) -> None:
+    (found,) = mistakes(text)
+    assert found.startswith(expected)
+
+
+def test_a_mistake_in_a_condition_over_lines_has_its_own_line() -> None:
+    head = "version: 1\npolicy: p\nrules:\n  - id: r\n    effect: deny\n"
+    text = head + "    when: >-\n      args.x == 1 ||\n      foo\n"
+    assert mistakes(text) == ["8:7 undeclared reference to 'foo'"]
+
+
+def test_all_mistakes_of_a_policy_are_told_at_once() -> None:
+    text = one_rule("when: a, redact: [x, email, y], on: result") + "  - {id: r, effect: allow, when: b}\n"
+    assert len(mistakes(text)) == 6
+
+
+def test_a_policy_with_a_pattern_for_tools_needs_the_action_for_tools(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(module, "ACTIONS", frozenset({"tools/call", "resources/read"}))
+    text = one_rule("tools: [x], action: [resources/read]")
+    assert mistakes(text) == ["4:35 `tools` can match only the action tools/call"]
+    assert matches("action: [resources/read]", "s", None, "resources/read")
+
+
+def test_two_policies_of_one_name_are_refused() -> None:
+    with pytest.raises(PolicyError, match=r"p\.yaml:2:9: `p` is the name of p\.yaml too"):
+        PolicySet([compiled(one_rule("on: call")), compiled(one_rule("message: x"))])
+
+
+def test_the_digest_is_of_the_content_and_not_of_the_layout_or_order() -> None:
+    a, b = one_rule("tools: [x]", "a"), one_rule("tools: [y]", "b")
+    digest = PolicySet([compiled(a), compiled(b)]).digest
+    assert len(digest) == 64
+    assert PolicySet([compiled(b), compiled(a)]).digest == digest
+    assert PolicySet([compiled("# comment\n" + a.replace("[x]", "['x']")), compiled(b)]).digest == digest
+    assert PolicySet([compiled(a)]).digest != digest
+    assert PolicySet([compiled(one_rule("tools: [z]", "a")), compiled(b)]).digest != digest
+
+
+def test_no_policies_are_a_set_that_matches_nothing() -> None:
+    policies = PolicySet()
+    assert policies.rules == policies.names == ()
+    found = policies.candidates("s", "t", "tools/call")
+    assert (found.cel, found.deny, found.ask, found.allow) == (None, (), (), ())
+
+
+def test_candidates_are_found_once_and_the_memory_for_them_is_bounded(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(module, "CACHE_LIMIT", 3)
+    policies = PolicySet([compiled(EXAMPLE)])
+    first = policies.candidates("github", "get_1", "tools/call")
+    assert policies.candidates("github", "get_1", "tools/call") is first
+    for number in range(10):
+        policies.candidates("github", f"get_{number}", "tools/call")
+        assert len(policies._candidates) <= 3
+    again = policies.candidates("github", "get_1", "tools/call")
+    assert again == first or [rule.name for rule in again.allow] == [rule.name for rule in first.allow]
+
+
+def test_a_hostile_name_does_not_make_a_glob_slow() -> None:
+    assert not matches("tools: ['*a*a*a*a*a*a*a*a*b']", "s", "a" * 5000)
+
+
+def test_a_policy_without_conditions_needs_no_engine(monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse() -> None:
+        raise AssertionError
+
+    monkeypatch.setattr(module, "engine", refuse)
+    assert PolicySet([compiled(one_rule("tools: [x]"))]).candidates("s", "x", "tools/call").allow
