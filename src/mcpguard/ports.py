@@ -27,6 +27,19 @@ class Raw(Struct, frozen=True):
     message: dict[str, Json]
     size: int
 
+    @property
+    def body(self) -> Json:
+        """The result or the error object."""
+        return self.message["error"] if "error" in self.message else self.message["result"]
+
+    @property
+    def status(self) -> str:
+        """ "error" for a JSON-RPC error, "tool-error" for a result with `isError`, else "ok"."""
+        if "error" in self.message:
+            return "error"
+        result = self.message["result"]
+        return "tool-error" if type(result) is dict and result.get("isError") is True else "ok"
+
 
 class Upstream(Protocol):
     """A tool server that we front."""

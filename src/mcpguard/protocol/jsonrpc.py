@@ -55,7 +55,7 @@ def parse(line: bytes) -> dict[str, Json]:
     """
     try:
         message = _decode(line)
-    except msgspec.DecodeError:
+    except (msgspec.DecodeError, UnicodeError):
         raise MessageError(PARSE_ERROR, "message is not valid JSON in UTF-8") from None
     except RecursionError:
         raise MessageError(PARSE_ERROR, "message is nested too deeply") from None
@@ -101,15 +101,12 @@ def _refuse_duplicates(line: bytes, message: dict[str, Json]) -> None:
 
 def _deeper_than(value: Json, limit: int) -> bool:
     level: list[Json] = [value]
-    for _ in range(limit + 1):
+    for _ in range(limit):
         if not level:
             return False
         below: list[Json] = []
         for item in level:
-            if type(item) is dict:
-                below.extend(item.values())
-            elif type(item) is list:
-                below.extend(item)
+            below.extend(item.values() if type(item) is dict else item)
         level = [item for item in below if type(item) in (dict, list)]
     return bool(level)
 

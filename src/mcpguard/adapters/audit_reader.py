@@ -1,0 +1,93 @@
+"""Reading evidence back: the chains of a folder and their lines."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Iterable, Iterator, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from mcpguard.core.errors import AuditError
+from mcpguard.core.evidence import MAX_LINE, SEAL, Anchor
+
+if TYPE_CHECKING:
+    from mcpguard.core.verification import Report
+
+_SEAL = re.compile(rb',"hash":"([0-9a-f]{64})"\}\n')
+
+
+def default_folder() -> Path:
+    """Where the evidence goes if the configuration does not say: `audit` in the user's state folder."""
+    from platformdirs import user_state_path
+
+    return user_state_path("mcpguard", appauthor=False) / "audit"
+
+
+def chain_files(path: Path) -> list[Path]:
+    """The chains at `path`, oldest first: its `*.jsonl` if it is a folder, else the file itself.
+
+    Raises AuditError where there is none or the folder cannot be read.
+    """
+    if path.is_file():
+        return [path]
+    try:
+        names = sorted(name for name in os.listdir(path) if name.endswith(".jsonl"))
+    except OSError as error:
+        raise AuditError(f"no audit log at {path}: {error.strerror}") from None
+    if not names:
+        raise AuditError(f"no audit log in {path}: it has no .jsonl file")
+    return [path / name for name in names]
+
+
+def _without_waiting(path: str, flags: int) -> int:
+    # A planted FIFO must not hang a verifier.
+    return os.open(path, flags | os.O_NONBLOCK)
+
+
+def lines(path: Path) -> Iterator[bytes]:
+    """The lines of one chain with their LF, in pieces of at most `MAX_LINE` bytes.
+
+    Raises AuditError where the file cannot be read.
+    """
+    try:
+        with open(path, "rb", opener=_without_waiting) as file:
+            while line := file.readline(MAX_LINE):
+                yield line
+    except OSError as error:
+        raise AuditError(f"the audit file {path} cannot be read: {error.strerror}") from None
+
+
+def newest_head(folder: Path) -> Anchor | None:
+    """The newest chain of `folder` that has a whole record, and its last hash; None where there is none."""
+    for name in sorted(os.listdir(folder), reverse=True):
+        path = folder / name
+        if name.endswith(".jsonl") and path.is_file():
+            with path.open("rb") as file:
+                file.seek(max(0, path.stat().st_size - 2 * MAX_LINE))
+                tail = file.read()
+            end = tail.rfind(b"\n") + 1
+            if found := _SEAL.fullmatch(tail[max(0, end - SEAL) : end]):
+                return Anchor(name, found[1].decode())
+    return None
+
+
+def verified(
+    path: Path, kept: Mapping[str, Iterable[str]], removed_until: str = ""
+) -> tuple[dict[str, Report], list[str]]:
+    """Verify the chains at `path` and how they hang together.
+
+    `kept` maps names of chains to hashes that were kept elsewhere and must still be there. Gives a report
+    a chain, oldest first, and the names of chains that are gone although a later one continues them or
+    `kept` names them; names up to `removed_until` may be gone (retention). Raises AuditError.
+    """
+    from mcpguard.core.verification import anchor, verify
+
+    expected = {name: set(heads) for name, heads in kept.items()}
+    files = chain_files(path)
+    for file in files if path.is_dir() else ():
+        claim = anchor(next(lines(file), b""))
+        if claim is not None:
+            expected.setdefault(claim.file, set()).add(claim.head)
+    reports = {file.name: verify(lines(file), expected.pop(file.name, ())) for file in files}
+    return reports, sorted(name for name in expected if name > removed_until)

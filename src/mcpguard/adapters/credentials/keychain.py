@@ -1,0 +1,130 @@
+"""`${keyring:NAME}`: the operating system's keychain, through the `keyring` library.
+
+macOS Keychain, Secret Service (GNOME Keyring, KWallet), or what the user's keyring configuration names.
+`keyring` takes 0.1 s to import and asks D-Bus, so it is imported at the first use and not before.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TypeVar
+
+from mcpguard.core.errors import CredentialError
+from mcpguard.core.secret import CredentialRef, Secret
+
+SERVICE = "mcpguard"
+"""The keychain entry of NAME has this service and the username NAME."""
+
+# keyring cannot list, so the names (never a value) are one more entry, as a JSON list.
+_INDEX = ("mcpguard.names", "names")
+
+T = TypeVar("T")
+
+
+class Keychain:
+    """Implements `ports.CredentialSource`, and what `mcpguard secret` needs.
+
+    All methods raise CredentialError, each time naming what to do, where the keychain is locked, absent
+    or failing.
+    """
+
+    example = "${keyring:github/read}"
+
+    def get(self, ref: CredentialRef) -> Secret:
+        """The value now; CredentialError where there is none."""
+        value = self._read(ref.name)
+        if not value:
+            raise CredentialError(f"{ref} is not in the keychain: run `mcpguard secret set {ref.name}`")
+        return Secret(value)
+
+    def has(self, ref: CredentialRef) -> bool:
+        """Whether the keychain has an entry; False where it cannot be asked."""
+        try:
+            return bool(self._read(ref.name))
+        except CredentialError:
+            return False
+
+    def put(self, name: str, value: str) -> None:
+        """Store `value`, in place of an older one. Reads it back: some backends drop what they get."""
+        import keyring
+
+        _ask(f"keyring:{name}", lambda: keyring.set_password(SERVICE, name, value))
+        if self._read(name) != value:
+            raise CredentialError(f"keyring:{name} was not kept by the keychain ({_backend()})")
+        self._write_names(sorted({*self.names(), name}))
+
+    def remove(self, name: str) -> None:
+        """Forget an entry; CredentialError where there is none."""
+        import keyring
+
+        if self._read(name) is None:
+            raise CredentialError(f"keyring:{name} is not in the keychain, so there is nothing to remove")
+        _ask(f"keyring:{name}", lambda: keyring.delete_password(SERVICE, name))
+        self._write_names([other for other in self.names() if other != name])
+
+    def names(self) -> list[str]:
+        """The names that `put` stored and `remove` did not remove, sorted."""
+        import json
+
+        import keyring
+
+        text = _ask("the list of names", lambda: keyring.get_password(*_INDEX))
+        try:
+            found = json.loads(text or "[]")
+        except ValueError:
+            found = None
+        if not isinstance(found, list) or not all(isinstance(name, str) for name in found):
+            raise CredentialError(
+                f"the list of names in the keychain (service {_INDEX[0]}) is damaged: delete that entry and "
+                "set the credentials again"
+            )
+        return sorted(found)
+
+    def _write_names(self, names: list[str]) -> None:
+        import json
+
+        import keyring
+
+        text = json.dumps(names)
+        _ask("the list of names", lambda: keyring.set_password(*_INDEX, text))
+
+    def _read(self, name: str) -> str | None:
+        import keyring
+
+        value = _ask(f"keyring:{name}", lambda: keyring.get_password(SERVICE, name))
+        return value if isinstance(value, str) else None
+
+
+def _backend() -> str:
+    import keyring
+
+    kind = type(keyring.get_keyring())
+    return f"{kind.__module__}.{kind.__name__}"
+
+
+def _ask(what: str, question: Callable[[], T]) -> T:
+    """`question()`, with every way in which a backend fails turned into a sentence.
+
+    The backend's own words are dropped: nobody can promise what a third party's exception quotes.
+    """
+    from keyring.errors import InitError, KeyringLocked, NoKeyringError
+
+    try:
+        if _backend() == "keyring.backends.null.Keyring":
+            raise NoKeyringError
+        return question()
+    except NoKeyringError:
+        raise CredentialError(
+            f"{what}: this machine has no keychain that mcpguard can use (on Linux: start a Secret Service "
+            "such as gnome-keyring), or use ${env:…} or ${file:…} instead"
+        ) from None
+    except (KeyringLocked, InitError):
+        raise CredentialError(
+            f"{what}: the keychain is locked or cannot be reached: unlock it (log in to the desktop session, "
+            "or `gnome-keyring-daemon --unlock`) and try again"
+        ) from None
+    except Exception as error:
+        raise CredentialError(
+            f"{what}: the keychain ({_backend()}) failed with {type(error).__name__}: open it with the "
+            "system's own program to see whether it works"
+        ) from None

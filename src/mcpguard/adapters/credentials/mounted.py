@@ -1,0 +1,71 @@
+"""`${file:/run/secrets/token}`: a file that an orchestrator or an operator put there."""
+
+from __future__ import annotations
+
+import os
+import stat
+
+from mcpguard.core.errors import CredentialError
+from mcpguard.core.secret import CredentialRef, Secret
+
+_MAX_SIZE = 64 * 1024
+
+
+class Mounted:
+    """Implements `ports.CredentialSource`: the whole text of a file (UTF-8) less one newline at its end.
+
+    The path is absolute or begins with `~`. Links are followed, since Kubernetes mounts secrets as links.
+    The file is regular, has 1 to 65,536 bytes and is closed to "others": a credential that every local
+    account can read is not one.
+    """
+
+    example = "${file:/run/secrets/github-token}"
+
+    def get(self, ref: CredentialRef) -> Secret:
+        """The value now; CredentialError where there is none that may be used."""
+        path = os.path.expanduser(ref.name)
+        if not os.path.isabs(path):
+            raise CredentialError(f"{ref} must be an absolute path or begin with ~/")
+        try:
+            with open(path, "rb", opener=_without_waiting) as file:
+                _refuse_unsafe(ref, os.fstat(file.fileno()))
+                data = file.read(_MAX_SIZE + 1)
+        except (OSError, ValueError) as error:
+            reason = getattr(error, "strerror", None) or "not a possible path"
+            raise CredentialError(f"{ref} cannot be read: {reason}") from None
+        return Secret(_text(ref, data))
+
+    def has(self, ref: CredentialRef) -> bool:
+        """Whether `get` would give a value."""
+        try:
+            self.get(ref)
+        except CredentialError:
+            return False
+        return True
+
+
+def _without_waiting(path: str, flags: int) -> int:
+    # Opening a FIFO would wait for its writer.
+    return os.open(path, flags | os.O_NONBLOCK)
+
+
+def _refuse_unsafe(ref: CredentialRef, facts: os.stat_result) -> None:
+    if not stat.S_ISREG(facts.st_mode):
+        raise CredentialError(f"{ref} is not a regular file")
+    if facts.st_mode & stat.S_IRWXO:
+        raise CredentialError(
+            f"{ref} is open to every account on this machine: `chmod o= {ref.name}` "
+            "(Docker: `mode: 0400` of the secret; Kubernetes: `defaultMode: 0400` of the volume)"
+        )
+
+
+def _text(ref: CredentialRef, data: bytes) -> str:
+    if len(data) > _MAX_SIZE:
+        raise CredentialError(f"{ref} is larger than 64 KiB: it is not a credential")
+    try:
+        value = data.decode().removesuffix("\n")
+    except UnicodeDecodeError:
+        raise CredentialError(f"{ref} is not UTF-8 text") from None
+    if not value:
+        raise CredentialError(f"{ref} is empty: write the credential into it")
+    return value

@@ -1,0 +1,90 @@
+"""The client over our own standard input and output (specification: basic/transports, stdio).
+
+Law of this file: nothing is written but a `Redacted` (laws 2 and 6), and a line that cannot be read in
+one way never reaches the gateway (law 4).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from mcpguard.adapters.link import Link, own_descriptor
+from mcpguard.adapters.turn import Turn
+from mcpguard.core.errors import MessageError
+from mcpguard.core.model import Json, Redacted
+from mcpguard.ports import RequestId
+from mcpguard.protocol import jsonrpc
+from mcpguard.protocol.framing import Oversize
+
+
+class StdioClient:
+    """The one client of a stdio session; implements `ports.Client`."""
+
+    def __init__(self, turn: Turn, message_bytes: int) -> None:
+        """`message_bytes` bounds one message."""
+        self._turn = turn
+        self._message_bytes = message_bytes
+        self._link: Link | None = None
+
+    def connect(
+        self,
+        received: Callable[[dict[str, Json]], None],
+        refused: Callable[[MessageError], None],
+        ended: Callable[[], None],
+        fds: tuple[int, int] = (0, 1),
+    ) -> None:
+        """Start reading: `received` gets well-formed messages, `refused` the rest, `ended` the end."""
+
+        def line_came(line: bytes | Oversize) -> None:
+            if isinstance(line, Oversize):
+                said = f"message is larger than {self._message_bytes} bytes"
+                refused(MessageError(jsonrpc.INVALID_REQUEST, said))
+                return
+            try:
+                message = jsonrpc.parse_strict(line)
+            except MessageError as problem:
+                refused(problem)
+                return
+            received(message)
+
+        reading, writing = own_descriptor(fds[0], False), own_descriptor(fds[1], True)
+        self._link = Link(self._turn, reading, writing, self._message_bytes, line_came, ended)
+
+    def reply(self, request_id: RequestId, result: Redacted) -> None:
+        """See `ports.Client.reply`."""
+        self._send(*jsonrpc.result_line(request_id, result.payload))
+
+    def refuse(self, request_id: RequestId | None, error: Redacted) -> None:
+        """See `ports.Client.refuse`."""
+        self._send(jsonrpc.error_line(request_id, error.payload))
+
+    def notify(self, method: str, params: Redacted) -> None:
+        """See `ports.Client.notify`."""
+        self._send(jsonrpc.notification_line(method, params.payload))
+
+    def _send(self, *parts: bytes) -> None:
+        if self._link is not None:
+            self._link.send(*parts)
+
+    @property
+    def full(self) -> bool:
+        """Whether the client takes less than it is given."""
+        return self._link is not None and self._link.full
+
+    @property
+    def drained(self) -> bool:
+        """Whether everything was handed to the system, or the client is gone."""
+        return self._link is None or not self._link.open or not self._link.unsent
+
+    def hold(self, on: bool) -> None:
+        """Read nothing more from the client, or read again."""
+        if self._link is not None:
+            if on:
+                self._link.pause()
+            else:
+                self._link.resume()
+
+    def close(self) -> None:
+        """Let go of the descriptors."""
+        if self._link is not None:
+            self._link.close()

@@ -1,0 +1,80 @@
+"""The end of each turn of the event loop: evidence becomes durable, and only then do bytes leave.
+
+Law of this file: nothing is flushed while a record waits for its commit (law 5). Afterwards the flow
+control looks, so that a side that does not take its output stops what feeds it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from typing import Protocol
+
+
+class Ledger(Protocol):
+    """What is committed at the end of a turn."""
+
+    @property
+    def pending(self) -> bool:
+        """Whether `commit` would do something now."""
+        ...
+
+    def commit(self) -> None:
+        """Make it durable, now or soon; resumes who waits for that."""
+        ...
+
+
+class Flushable(Protocol):
+    """What sends bytes at the end of a turn."""
+
+    def flush(self) -> None:
+        """Send what can be sent without blocking."""
+        ...
+
+
+class Turn:
+    """One per process. A link that handles input wraps it in `begin` and `end`; everything else calls
+    `touch`, which ends the turn soon."""
+
+    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
+        self.ledger: Ledger | None = None
+        self.balance: Callable[[], None] | None = None
+        self._loop = loop
+        self._dirty: dict[Flushable, None] = {}
+        self._inside = False
+        self._scheduled = False
+
+    def begin(self) -> None:
+        """Input is being handled: nothing leaves until `end`."""
+        self._inside = True
+
+    def end(self) -> None:
+        """Commit, flush, and let the flow control look."""
+        self._inside = True
+        self._scheduled = False
+        ledger = self.ledger
+        try:
+            while True:
+                if ledger is not None and ledger.pending:
+                    ledger.commit()
+                elif self._dirty:
+                    self._dirty.popitem()[0].flush()
+                else:
+                    break
+        finally:
+            self._inside = False
+        if self.balance is not None:
+            self.balance()
+
+    def end_with(self, link: Flushable) -> None:
+        """`link` can send again: end the turn now."""
+        self._dirty[link] = None
+        self.end()
+
+    def touch(self, link: Flushable | None = None) -> None:
+        """Something happened that needs the end of a turn; `link` has bytes to send."""
+        if link is not None:
+            self._dirty[link] = None
+        if not self._inside and not self._scheduled:
+            self._scheduled = True
+            self._loop.call_soon(self.end)

@@ -1,0 +1,49 @@
+"""INSPECT: where an upstream's value becomes one that may leave; small ones at once, big ones in a thread."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from functools import partial
+from hashlib import sha256
+
+from mcpguard.core.errors import InspectionError
+from mcpguard.core.model import Json, Redacted
+from mcpguard.core.redaction import Redactor, authored
+from mcpguard.protocol.jsonrpc import REFUSED
+from mcpguard.protocol.refusals import error
+
+INLINE_BYTES = 64 * 1024
+"""Above this a hop to a thread (50-80 microseconds) costs less than the scan holds up the others."""
+
+Sealed = tuple[Redacted, str]
+Offload = Callable[[Callable[[], Sealed]], Awaitable[Sealed]]
+
+
+class Inspector:
+    """Inspects and digests. Raises InspectionError where the whole value must be withheld."""
+
+    def __init__(self, redactor: Redactor, offload: Offload) -> None:
+        self._redactor = redactor
+        self._offload = offload
+
+    async def seal(self, value: Json, size: int, also: tuple[str, ...] = ()) -> Sealed:
+        """The inspected value and the sha256 (hex) of its payload; `size` is in bytes on the wire."""
+        if size <= INLINE_BYTES:
+            return self.seal_now(value, also)
+        return await self._offload(partial(self.seal_now, value, also))
+
+    def seal_now(self, value: Json, also: tuple[str, ...] = ()) -> Sealed:
+        """As `seal`, in this thread."""
+        redacted = self._redactor.inspect(value, also)
+        return redacted, sha256(redacted.payload).hexdigest()
+
+    def ours(self, value: Json) -> Redacted:
+        """What we wrote around a name or a sentence that came from elsewhere; never raises."""
+        try:
+            return self._redactor.inspect(value)
+        except InspectionError:
+            return authored(error(REFUSED, "refused by mcpguard"))
+
+    def text(self, text: str) -> str:
+        """A line of text that is not a message: an upstream's stderr, a name in a record."""
+        return self._redactor.inspect_text(text)

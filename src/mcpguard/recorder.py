@@ -1,0 +1,131 @@
+"""Makes invocations and the records that they leave: who, what, when, which rules, and digests."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from hashlib import sha256
+
+from mcpguard.core.evidence import Decided, Noticed, Outcome
+from mcpguard.core.model import Deny, Finding, Invocation, Json, Permit, Principal, Tool
+from mcpguard.ports import Clock
+from mcpguard.protocol.calls import Call
+from mcpguard.protocol.jsonrpc import encode
+
+
+class Recorder:
+    """Knows what is the same for each record of this process."""
+
+    def __init__(
+        self,
+        *,
+        clock: Clock,
+        principal: Principal,
+        agent: str | None,
+        policy_digest: str,
+        credentials: Mapping[str, tuple[str, ...]],
+        nonce: str,
+    ) -> None:
+        """`credentials` names the references of each server; `nonce` makes invocation ids unique
+        across processes."""
+        self.now = clock.now
+        self.seconds = clock.seconds
+        self._principal = principal
+        self._principal_text = f"{principal.source}:{principal.id}"
+        self._agent = agent
+        self._policy_digest = policy_digest
+        self._credentials = credentials
+        self._nonce = nonce
+        self._count = 0
+
+    def invocation(
+        self,
+        method: str,
+        server: str = "",
+        tool: Tool | None = None,
+        args: dict[str, Json] | None = None,
+        params: dict[str, Json] | None = None,
+    ) -> Invocation:
+        """A new invocation, now."""
+        self._count += 1
+        return Invocation(
+            f"{self._nonce}-{self._count}",
+            method,
+            self._principal,
+            self.now(),
+            self._agent,
+            server,
+            tool,
+            args,
+            params,
+        )
+
+    def decided(self, verdict: Permit | Deny) -> Decided:
+        """The record of a verdict."""
+        invocation = verdict.invocation
+        tool = invocation.tool
+        allowed = type(verdict) is Permit
+        return Decided(
+            at=invocation.now,
+            id=invocation.id,
+            principal=self._principal_text,
+            method=invocation.method,
+            effect="allow" if allowed else "deny",
+            server=invocation.server,
+            tool="" if tool is None else tool.name,
+            tool_digest="" if tool is None else tool.digest,
+            cause="" if isinstance(verdict, Permit) else verdict.cause.value,
+            rules=verdict.rules,
+            policy_digest=self._policy_digest,
+            args="" if invocation.args is None else sha256(encode(invocation.args)).hexdigest(),
+            credentials=self._credentials.get(invocation.server, ()) if allowed else (),
+            agent=self._agent,
+        )
+
+    def unknown(self, call: Call, inspect_text: Callable[[str], str]) -> Decided:
+        """The record of a call for a tool that is not there. Its name is the client's own text."""
+        invocation = self.invocation("tools/call")
+        return Decided(
+            at=invocation.now,
+            id=invocation.id,
+            principal=self._principal_text,
+            method=invocation.method,
+            effect="deny",
+            tool=inspect_text(call.name[:256]),
+            cause="unknown-tool",
+            policy_digest=self._policy_digest,
+            args=sha256(encode(call.args)).hexdigest(),
+            agent=self._agent,
+        )
+
+    def outcome(
+        self,
+        invocation: Invocation,
+        status: str,
+        started: float,
+        result: str = "",
+        findings: tuple[Finding, ...] = (),
+    ) -> Outcome:
+        """The record of what came of an allowed call; `started` is from `seconds()`."""
+        return Outcome(
+            at=self.now(),
+            id=invocation.id,
+            status=status,
+            ms=round((self.seconds() - started) * 1000, 3),
+            result=result,
+            findings=finding_counts(findings) if findings else {},
+        )
+
+    def noticed(
+        self, what: str, server: str = "", detail: str = "", findings: dict[str, int] | None = None
+    ) -> Noticed:
+        """The record of something outside a call. `detail` must be ours or inspected."""
+        return Noticed(at=self.now(), what=what, server=server, detail=detail, findings=findings or {})
+
+
+def finding_counts(findings: Iterable[Finding]) -> dict[str, int]:
+    """How often each "kind path" was removed."""
+    counts: dict[str, int] = {}
+    for finding in findings:
+        key = f"{finding.kind} {finding.path}"
+        counts[key] = counts.get(key, 0) + 1
+    return counts

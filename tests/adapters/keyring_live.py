@@ -1,0 +1,64 @@
+"""Runs inside a private D-Bus session with a real GNOME Keyring (see test_keyring_live.py).
+
+It talks to the command as a person would, and holds the keychain source to the contract. An assertion
+that fails is this program's exit.
+"""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+
+import keyring
+import secretstorage
+
+from mcpguard.adapters.credentials.keychain import Keychain
+from mcpguard.core.secret import CredentialRef
+from tests.adapters.credential_contract import CONTRACT, VALUE, Setting
+
+
+def mcpguard(*words: str, typed: str = "") -> tuple[int, str, str]:
+    done = subprocess.run(
+        [sys.executable, "-m", "mcpguard", *words], input=typed, capture_output=True, text=True, check=False
+    )
+    assert VALUE not in done.stdout + done.stderr
+    return done.returncode, done.stdout, done.stderr
+
+
+def command_round_trip() -> None:
+    assert mcpguard("secret", "list", "--json") == (0, "[]\n", "")
+    code, said, _ = mcpguard("secret", "set", "github/read", typed=VALUE + "\n")
+    assert (code, said) == (0, "stored: a configuration may say ${keyring:github/read}\n")
+    assert mcpguard("secret", "set", "linear", typed="value-1234")[0] == 0
+    assert json.loads(mcpguard("secret", "list", "--json")[1]) == ["github/read", "linear"]
+    assert mcpguard("secret", "rm", "linear")[0] == 0
+    code, _, said = mcpguard("secret", "rm", "linear")
+    assert (code, "is not in the keychain" in said) == (2, True)
+    assert mcpguard("secret", "list")[1] == "github/read\n"
+
+
+def contract() -> None:
+    setting = Setting(
+        Keychain(), CredentialRef("keyring", "github/read"), CredentialRef("keyring", "github/none")
+    )
+    for promise in CONTRACT:
+        promise(setting)
+
+
+def locked() -> None:
+    for collection in secretstorage.get_all_collections(secretstorage.dbus_init()):
+        collection.lock()
+    for words in (("list",), ("set", "github/read"), ("rm", "github/read")):
+        code, _, said = mcpguard("secret", *words, typed="value-1234")
+        assert code == 2, said
+        assert "the keychain is locked or cannot be reached: unlock it" in said
+    assert not Keychain().has(CredentialRef("keyring", "github/read"))
+
+
+if __name__ == "__main__":
+    assert type(keyring.get_keyring()).__module__ == "keyring.backends.SecretService"
+    command_round_trip()
+    contract()
+    locked()
+    print("live keyring: all well")

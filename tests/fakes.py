@@ -1,0 +1,226 @@
+"""Fakes of the gateway's ports. All append to one trace, so that a test can state an order.
+
+Each keeps its port's contract: the suites in `tests/gateway/test_contracts.py` run on it and on the real one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from mcpguard.adapters.policy_files import compile_policy
+from mcpguard.core.errors import AuditError, UpstreamError
+from mcpguard.core.evidence import Record
+from mcpguard.core.model import Permit, Principal, Redacted
+from mcpguard.core.policy import PolicySet
+from mcpguard.core.redaction import KINDS, Redactor
+from mcpguard.core.secret import Secret
+from mcpguard.flight import Wait
+from mcpguard.gateway import Gateway
+from mcpguard.inspection import Inspector, Sealed
+from mcpguard.ports import Raw
+from mcpguard.recorder import Recorder
+
+START = datetime(2026, 8, 1, 9, 0, tzinfo=UTC)
+SECRET = "canary-9f2b71c0de"
+
+
+class FixedClock:
+    """Moves one millisecond at each look."""
+
+    def __init__(self) -> None:
+        self._looks = 0
+
+    def now(self) -> datetime:
+        return START + timedelta(milliseconds=self._looks)
+
+    def seconds(self) -> float:
+        self._looks += 1
+        return self._looks / 1000
+
+
+class MemoryAudit:
+    """Records are durable at `commit`; `fail` makes that commit fail."""
+
+    def __init__(self, trace: list[str]) -> None:
+        self.records: list[Record] = []
+        self.fail = False
+        self._trace = trace
+        self._batch: list[Record] = []
+        self._wait: Wait[None] = Wait()
+
+    def write(self, record: Record) -> Wait[None]:
+        self._batch.append(record)
+        return self._wait
+
+    def settled(self) -> Wait[None]:
+        if self._batch:
+            return self._wait
+        done: Wait[None] = Wait()
+        done.set(None)
+        return done
+
+    def commit(self) -> None:
+        while self._batch:
+            batch, self._batch = self._batch, []
+            wait, self._wait = self._wait, Wait()
+            if self.fail:
+                wait.fail(AuditError("the disk is full"))
+                continue
+            self.records += batch
+            self._trace += [_name_of(record) for record in batch]
+            wait.set(None)
+
+
+def _name_of(record: Any) -> str:
+    kind = type(record).__struct_config__.tag
+    detail = getattr(record, "effect", "") or getattr(record, "status", "") or getattr(record, "what", "")
+    return f"{kind} {detail}".strip()
+
+
+class FakeUpstream:
+    """Answers a request at once with `answers[method or tool]`, or when a test calls `answer`."""
+
+    def __init__(self, name: str, trace: list[str], tools: list[Any]) -> None:
+        self.name = name
+        self.running = True
+        self.tools = tools
+        self.requests: list[Permit] = []
+        self.held: list[tuple[Wait[Raw], Callable[[Any], None] | None]] = []
+        self.answers: dict[str, Any] = {}
+        self._trace = trace
+
+    def request(self, permit: Permit, progress: Callable[[Any], None] | None = None) -> Wait[Raw]:
+        wait: Wait[Raw] = Wait()
+        params = permit.invocation.params or {}
+        self.requests.append(permit)
+        what = params.get("name", permit.invocation.method)
+        self._trace.append(f"request {what}")
+        if permit.invocation.method == "tools/list" and "tools/list" not in self.answers:
+            wait.set(Raw({"id": 1, "result": {"tools": self.tools}}, 100))
+        elif what in self.answers:
+            give(wait, self.answers[what])
+        else:
+            self.held.append((wait, progress))
+        return wait
+
+    def cancel(self, wait: Wait[Raw], reason: str) -> None:
+        self._trace.append(f"cancel {reason}")
+        self.held = [(held, progress) for held, progress in self.held if held is not wait]
+
+
+def give(wait: Wait[Raw], answer: Any) -> None:
+    """An exception, a JSON-RPC error (`{"error": …}`) or a result."""
+    if isinstance(answer, Exception):
+        wait.fail(answer)
+    elif isinstance(answer, dict) and "error" in answer:
+        wait.set(Raw({"id": 1, **answer}, 100))
+    else:
+        wait.set(Raw({"id": 1, "result": answer}, 100))
+
+
+class RecordingClient:
+    """Keeps what it is sent."""
+
+    def __init__(self, trace: list[str]) -> None:
+        self.sent: list[dict[str, Any]] = []
+        self._trace = trace
+
+    def reply(self, request_id: int | str, result: Redacted) -> None:
+        self._send("reply", {"id": request_id, "result": result.value})
+
+    def refuse(self, request_id: int | str | None, error: Redacted) -> None:
+        self._send("refuse", {"id": request_id, "error": error.value})
+
+    def notify(self, method: str, params: Redacted) -> None:
+        self._send("notify", {"method": method, "params": params.value})
+
+    def _send(self, how: str, message: dict[str, Any]) -> None:
+        self._trace.append(f"{how} {message.get('id', message.get('method'))}")
+        self.sent.append(message)
+
+
+async def inline(work: Callable[[], Sealed]) -> Sealed:
+    return work()
+
+
+def tool(name: str, **annotations: bool) -> dict[str, Any]:
+    return {"name": name, "description": f"does {name}", "annotations": annotations}
+
+
+class World:
+    """A gateway with fakes all around; `turn` ends the turn as the serving process does."""
+
+    def __init__(self, rules: str, tools: dict[str, list[Any]] | None = None, advice: str = "") -> None:
+        self.trace: list[str] = []
+        self.reports: list[str] = []
+        self.audit = MemoryAudit(self.trace)
+        self.client = RecordingClient(self.trace)
+        listed = tools or {"one": [tool("read", readOnlyHint=True), tool("write"), tool("push")]}
+        self.upstreams = {name: FakeUpstream(name, self.trace, entries) for name, entries in listed.items()}
+        self.redactor = Redactor(b"k" * 32)
+        self.redactor.hold("env:CANARY", Secret(SECRET))
+        policies = PolicySet([compile_policy(f"version: 1\npolicy: p\nrules:\n{rules}", "p.yaml", KINDS)])
+        offload: Callable[[Callable[[], Sealed]], Awaitable[Sealed]] = inline
+        self.inspector = Inspector(self.redactor, offload)
+        clock = FixedClock()
+        recorder = Recorder(
+            clock=clock,
+            principal=Principal("ada", "os-user"),
+            agent="desk",
+            policy_digest=policies.digest,
+            credentials={name: ("env:CANARY",) for name in listed},
+            nonce="n",
+        )
+        self.gateway = Gateway(
+            policies=policies,
+            inspector=self.inspector,
+            audit=self.audit,
+            recorder=recorder,
+            upstreams=self.upstreams,
+            client=self.client,
+            identity=("mcpguard", "0"),
+            report=lambda server, text: self.reports.append(f"{server}: {text}"),
+            advice=advice,
+        )
+
+    def send(self, method: str, params: Any = None, request_id: int | str | None = None) -> None:
+        message: dict[str, Any] = {"jsonrpc": "2.0", "method": method}
+        if params is not None:
+            message["params"] = params
+        if request_id is not None:
+            message["id"] = request_id
+        self.gateway.receive(message)
+        self.turn()
+
+    def turn(self) -> None:
+        self.audit.commit()
+
+    def greeted(self) -> World:
+        self.send("initialize", {"protocolVersion": "2025-06-18"}, 0)
+        self.client.sent.clear()
+        self.trace.clear()
+        return self
+
+    def listed(self) -> World:
+        self.greeted().send("tools/list", {}, 0)
+        self.client.sent.clear()
+        self.audit.records.clear()
+        self.trace.clear()
+        return self
+
+    def call(self, name: str, request_id: int | str = 1, **args: Any) -> None:
+        self.send("tools/call", {"name": name, "arguments": args}, request_id)
+
+    def answer(self, answer: Any) -> None:
+        wait, _progress = self.upstreams["one"].held.pop(0)
+        give(wait, answer)
+        self.turn()
+
+
+def text(value: str) -> dict[str, Any]:
+    return {"content": [{"type": "text", "text": value}]}
+
+
+GONE = UpstreamError("upstream 'one' has ended")

@@ -1,0 +1,192 @@
+"""One message in, read in exactly one way or refused."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from mcpguard.core.errors import MessageError
+from mcpguard.protocol import jsonrpc
+from mcpguard.protocol.jsonrpc import MAX_DEPTH, encode, parse, parse_strict
+
+
+def call(args: str) -> bytes:
+    head = '{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"name":"t","arguments":'
+    return f"{head}{args}}}}}".encode()
+
+
+def code_of(line: bytes) -> int:
+    with pytest.raises(MessageError) as refused:
+        parse_strict(line)
+    return refused.value.code
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        b'{"jsonrpc":"2.0","id":1,"method":"ping"}',
+        b'{"method":"ping","jsonrpc":"2.0","id":"a"}',
+        b' { "jsonrpc" : "2.0", "id" : 1, "method" : "x", "params" : { "a" : [1, 2.50, "\\u00e9"] } }\r',
+        b'{"jsonrpc":"2.0","method":"notifications/initialized"}',
+        b'{"jsonrpc":"2.0","id":1,"result":{}}',
+        b'{"jsonrpc":"2.0","id":1,"error":{"code":1,"message":"m"}}',
+    ],
+)
+def test_well_formed_messages_are_read_as_they_are(line: bytes) -> None:
+    assert parse_strict(line) == json.loads(line)
+
+
+@pytest.mark.parametrize(
+    "args",
+    [
+        '{"a":1,"a":2}',
+        '{"a":1,"\\u0061":2}',
+        '{"x":{"y":[{"a":1,"a":1}]}}',
+        '{ "a" : 1, "b" : 2, "a" : 3 }',
+    ],
+)
+def test_the_same_key_twice_is_refused_at_any_depth_and_in_any_spelling(args: str) -> None:
+    assert code_of(call(args)) == -32600
+
+
+def test_the_same_key_twice_in_the_message_itself_is_refused() -> None:
+    assert code_of(b'{"jsonrpc":"2.0","id":1,"id":2,"method":"ping"}') == -32600
+    assert code_of(b'{"jsonrpc":"2.0","id":1,"method":"ping","method":"tools/call"}') == -32600
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        b"not json",
+        b"",
+        call('{"a":NaN}'),
+        call('{"a":Infinity}'),
+        call('{"a":"\\ud800"}'),
+        b'{"jsonrpc":"2.0","id":1,"method":"\xff"}',
+        b"[" * 100_000,
+        b'{"jsonrpc":"2.0","id":1,"method":"ping"} trailing',
+    ],
+)
+def test_what_is_not_json_in_utf8_is_a_parse_error(line: bytes) -> None:
+    assert code_of(line) == jsonrpc.PARSE_ERROR
+
+
+@pytest.mark.parametrize(
+    "message",
+    [
+        [],
+        [{"jsonrpc": "2.0", "id": 1, "method": "ping"}],
+        1,
+        None,
+        "x",
+        {"id": 1, "method": "ping"},
+        {"jsonrpc": "1.0", "id": 1, "method": "ping"},
+        {"jsonrpc": "2.0", "id": True, "method": "ping"},
+        {"jsonrpc": "2.0", "id": 1.0, "method": "ping"},
+        {"jsonrpc": "2.0", "id": None, "method": "ping"},
+        {"jsonrpc": "2.0", "id": [1], "method": "ping"},
+        {"jsonrpc": "2.0", "id": 1, "method": 5},
+        {"jsonrpc": "2.0", "id": 1},
+        {"jsonrpc": "2.0", "id": 1, "result": 1, "error": {}},
+        {"jsonrpc": "2.0", "result": 1},
+    ],
+)
+def test_what_is_no_message_is_an_invalid_request(message: Any) -> None:
+    assert code_of(encode(message)) == jsonrpc.INVALID_REQUEST
+
+
+def test_params_must_be_an_object() -> None:
+    assert code_of(b'{"jsonrpc":"2.0","id":1,"method":"ping","params":[1]}') == jsonrpc.INVALID_PARAMS
+
+
+def test_a_refusal_carries_the_id_where_it_could_be_read() -> None:
+    with pytest.raises(MessageError) as refused:
+        parse_strict(call('{"a":1,"a":2}'))
+    assert refused.value.request_id == 1
+    with pytest.raises(MessageError) as refused:
+        parse_strict(b"nonsense")
+    assert refused.value.request_id is None
+
+
+def test_nesting_is_bounded_for_clients_in_objects_and_in_lists() -> None:
+    for opening, closing in (("[", "]"), ('{"a":', "}")):
+        inside = MAX_DEPTH - 2  # The message and its params are two levels.
+        assert parse_strict(call(opening * inside + "1" + closing * inside))
+        assert code_of(call(opening * (inside + 1) + "1" + closing * (inside + 1))) == -32600
+        assert code_of(call(opening * 400 + "1" + closing * 400)) == -32600
+
+
+def test_many_brackets_that_are_not_deep_are_fine() -> None:
+    assert parse_strict(call("[" + ",".join(["{}"] * 1000) + "]"))
+    assert parse_strict(call('"' + "[{" * 1000 + '"'))
+
+
+def test_huge_numbers_keep_their_value() -> None:
+    assert parse_strict(call(str(2**70)))["params"]["arguments"] == 2**70
+    assert parse_strict(call(" " + str(2**70)))["params"]["arguments"] == 2**70
+
+
+def test_an_upstream_may_repeat_a_key_since_only_what_was_read_goes_on() -> None:
+    assert parse(b'{"jsonrpc":"2.0","id":1,"result":{"a":1,"a":2}}')["result"] == {"a": 2}
+
+
+VALUES = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | st.text(),
+    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text(), inner, max_size=4),
+    max_leaves=20,
+)
+
+
+@given(VALUES, st.sampled_from([None, 2]), st.booleans())
+def test_every_spelling_of_a_message_is_read_like_any_json_reader_would(
+    value: Any, indent: Any, ascii_: bool
+) -> None:
+    message = {"jsonrpc": "2.0", "id": 1, "method": "m", "params": {"v": value}}
+    line = json.dumps(message, indent=indent, ensure_ascii=ascii_).encode("utf-8", "surrogatepass")
+    assert parse_strict(line.replace(b"\n", b" ")) == message
+
+
+@given(st.binary(max_size=200))
+def test_any_bytes_are_read_or_refused_and_nothing_else(line: bytes) -> None:
+    try:
+        assert type(parse_strict(line)) is dict
+    except MessageError:
+        pass
+
+
+def test_lines_around_a_payload_are_valid_messages() -> None:
+    assert json.loads(b"".join(jsonrpc.result_line("a", b'{"x":1}'))) == {
+        "jsonrpc": "2.0",
+        "id": "a",
+        "result": {"x": 1},
+    }
+    big = encode("x" * 100_000)
+    assert json.loads(b"".join(jsonrpc.result_line(1, big)))["result"] == "x" * 100_000
+    assert json.loads(jsonrpc.error_line(None, b"{}")) == {"jsonrpc": "2.0", "id": None, "error": {}}
+    assert json.loads(jsonrpc.notification_line("m", b"{}")) == {
+        "jsonrpc": "2.0",
+        "method": "m",
+        "params": {},
+    }
+    assert json.loads(jsonrpc.request_line(3, "m", {"a": 1}))["id"] == 3
+
+
+def test_a_deep_message_in_a_loose_spelling_is_refused_for_its_depth() -> None:
+    assert code_of(call(" " + "[" * 500 + "]" * 500)) == -32600
+
+
+@pytest.mark.parametrize(
+    ("head", "found"),
+    [
+        (b'{"jsonrpc":"2.0","id":7,"result":{"content":[', 7),
+        (b'{"id" : 12 , "result"', 12),
+        (b'{"result":"', None),
+        (b'{"id":"7","result"', None),
+    ],
+)
+def test_the_id_of_a_dropped_message_is_read_from_its_head(head: bytes, found: int | None) -> None:
+    assert jsonrpc.id_in_head(head) == found

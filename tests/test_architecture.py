@@ -1,0 +1,138 @@
+"""What the layers cannot say by imports: who constructs, who reveals, and how long anything may be."""
+
+from __future__ import annotations
+
+import ast
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+SRC = Path(__file__).parent.parent / "src" / "mcpguard"
+FILES = sorted(SRC.rglob("*.py"))
+FILE_LINES, FUNCTION_LINES = 300, 40
+
+PURE_FORBIDDEN = {
+    "mcp", "anyio", "asyncio", "httpx", "httpx2", "starlette", "keyring", "os", "pathlib", "socket",
+    "subprocess", "time", "random", "logging",
+}  # fmt: skip
+
+
+def relative(path: Path) -> str:
+    return path.relative_to(SRC).as_posix()
+
+
+def calls(path: Path) -> Iterator[tuple[str, int]]:
+    for node in ast.walk(ast.parse(path.read_text("utf-8"))):
+        if isinstance(node, ast.Call):
+            if isinstance(node.func, ast.Name):
+                yield node.func.id, node.lineno
+            elif isinstance(node.func, ast.Attribute):
+                yield f".{node.func.attr}", node.lineno
+
+
+def where(call: str) -> set[str]:
+    return {relative(path) for path in FILES for name, _line in calls(path) if name == call}
+
+
+def test_a_permit_is_constructed_in_the_decision_point_only() -> None:
+    assert where("Permit") == {"core/pdp.py"}
+
+
+def test_a_redacted_is_constructed_in_the_redaction_only() -> None:
+    assert where("Redacted") == {"core/redaction.py"}
+
+
+def test_a_secret_is_revealed_on_the_upstream_side_and_to_the_detector_only() -> None:
+    revealing = where(".reveal")
+    assert {path for path in revealing if not path.startswith("adapters/upstreams/")} <= {
+        "core/held.py",
+        "adapters/credentials/keychain.py",
+    }
+
+
+def test_what_a_defect_raises_is_caught_at_the_named_places_only() -> None:
+    broad = {
+        relative(path)
+        for path in FILES
+        for node in ast.walk(ast.parse(path.read_text("utf-8")))
+        if isinstance(node, ast.ExceptHandler)
+        and (
+            node.type is None
+            or (isinstance(node.type, ast.Name) and node.type.id in ("Exception", "BaseException"))
+        )
+    }
+    assert broad <= {
+        "gateway.py",
+        "flight.py",
+        "core/redaction.py",
+        "core/cel.py",
+        "core/cel_python.py",
+        "adapters/audit_file.py",
+        "adapters/credentials/keychain.py",
+        "cli/__init__.py",
+        "demo/steps.py",
+    }
+
+
+@pytest.mark.parametrize("folder", ["core", "protocol"])
+def test_the_pure_layers_import_no_io_no_clock_and_no_sdk(folder: str) -> None:
+    for path in sorted((SRC / folder).rglob("*.py")):
+        for node in ast.walk(ast.parse(path.read_text("utf-8"))):
+            names = []
+            if isinstance(node, ast.Import):
+                names = [alias.name for alias in node.names]
+            elif isinstance(node, ast.ImportFrom):
+                names = [node.module or ""]
+            found = {name.split(".")[0] for name in names} & PURE_FORBIDDEN
+            assert not found, f"{relative(path)}:{node.lineno} imports {found}"
+
+
+def test_files_and_functions_keep_their_budget() -> None:
+    too_long = []
+    for path in FILES:
+        text = path.read_text("utf-8")
+        if len(text.splitlines()) > FILE_LINES:
+            too_long.append(f"{relative(path)}: {len(text.splitlines())} lines")
+        for node in ast.walk(ast.parse(text)):
+            if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
+                body = node.body[1:] if ast.get_docstring(node) else node.body
+                length = (body[-1].end_lineno or 0) - body[0].lineno + 1 if body else 0
+                if length > FUNCTION_LINES:
+                    too_long.append(f"{relative(path)}:{node.lineno} {node.name}: {length} lines")
+    assert too_long == []
+
+
+def test_public_names_say_what_they_promise() -> None:
+    silent = []
+    for path in FILES:
+        tree = ast.parse(path.read_text("utf-8"))
+        if not ast.get_docstring(tree):
+            silent.append(relative(path))
+        for node in tree.body:
+            named = isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef)
+            if named and node.name[0] != "_" and not ast.get_docstring(node):
+                silent.append(f"{relative(path)}:{node.lineno} {node.name}")
+    assert silent == []
+
+
+def test_no_name_says_nothing() -> None:
+    for path in FILES:
+        assert not {"utils", "util", "helper", "helpers", "manager", "base", "common"} & set(
+            path.stem.split("_")
+        )
+
+
+def test_serving_over_stdio_imports_neither_the_sdk_nor_the_slow_engine_nor_the_keychain() -> None:
+    code = (
+        "import sys; import mcpguard.app, mcpguard.cli.run, mcpguard.config; "
+        "from mcpguard.adapters.policy_files import builtin_read_only; builtin_read_only(); "
+        "print([m for m in ('mcp', 'mcp_types', 'pydantic', 'httpx2', 'anyio', 'celpy', 'keyring', 'platformdirs')"
+        " if m in sys.modules])"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=True
+    )
+    assert done.stdout.strip() == "[]"

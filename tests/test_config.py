@@ -1,0 +1,219 @@
+"""The configuration: wholly right, or refused with every mistake at its place."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from mcpguard.config import Audit, Config, Limits, find_config, load_config
+from mcpguard.core.errors import ConfigError
+from mcpguard.core.secret import CredentialRef, Template
+
+EXAMPLE = """\
+version: 1
+agent: claude
+servers:
+  github:
+    type: stdio
+    command: npx
+    args: [-y, "@modelcontextprotocol/server-github"]
+    env:
+      GITHUB_PERSONAL_ACCESS_TOKEN: "${keyring:github/read}"
+      GREETING: "hello ${env:NAME}, ${file:/run/x} and ${env:NAME}"
+      PLAIN: "1"
+    cwd: work
+    start_timeout_seconds: 5
+  time: {command: /usr/bin/time-server, disabled: true}
+policies: [policies/github.yaml, /etc/mcpguard/all.yaml, ~/own.yaml]
+audit: {path: audit/, durability: fsync}
+limits: {message_bytes: 1048576}
+"""
+
+
+def load(folder: Path, text: str) -> Config:
+    path = folder / "mcpguard.yaml"
+    path.write_text(text, encoding="utf-8")
+    return load_config(path)
+
+
+def mistakes(folder: Path, text: str) -> list[str]:
+    with pytest.raises(ConfigError) as caught:
+        load(folder, text)
+    return [f"{p.line}:{p.column} {p.message}" for p in caught.value.problems]
+
+
+def server(entry: str, name: str = "s") -> str:
+    return f"version: 1\nservers:\n  {name}: {{{entry}}}\n"
+
+
+def test_a_configuration_comes_back_with_absolute_paths_and_parsed_references(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HOME", "/home/ada")
+    config = load(tmp_path, EXAMPLE)
+    assert config.path == tmp_path / "mcpguard.yaml"
+    assert config.agent == "claude"
+    assert config.policies == (
+        tmp_path / "policies/github.yaml",
+        Path("/etc/mcpguard/all.yaml"),
+        Path("/home/ada/own.yaml"),
+    )
+    assert config.audit == Audit(tmp_path / "audit", "fsync")
+    assert config.limits == Limits(1048576)
+    github, time = config.servers.values()
+    assert (github.name, github.command, github.disabled, github.start_timeout_seconds) == (
+        "github",
+        "npx",
+        False,
+        5,
+    )
+    assert github.args == ("-y", "@modelcontextprotocol/server-github")
+    assert github.cwd == tmp_path / "work"
+    assert github.env["PLAIN"] == Template(("1",), ())
+    assert github.credentials == (
+        CredentialRef("env", "NAME"),
+        CredentialRef("file", "/run/x"),
+        CredentialRef("keyring", "github/read"),
+    )
+    assert (time.disabled, time.cwd, time.credentials, time.start_timeout_seconds) == (True, None, (), 60)
+
+
+def test_the_least_configuration_has_a_server_and_no_policies(tmp_path: Path) -> None:
+    config = load(tmp_path, server("command: x"))
+    assert (config.policies, config.audit, config.agent) == ((), None, None)
+    assert config.limits.message_bytes == 16 * 1024 * 1024
+
+
+def test_relative_paths_start_at_the_file_wherever_the_process_runs(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "conf").mkdir()
+    (tmp_path / "conf/c.yaml").write_text(server("command: x") + "policies: [p.yaml]\n")
+    monkeypatch.chdir(tmp_path)
+    assert load_config(Path("conf/c.yaml")).policies == (tmp_path / "conf/p.yaml",)
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("", ["0:0 the file is empty"]),
+        ("version: 1\n", ["1:1 `servers` is missing"]),
+        ("version: 1\nservers: {}\n", ["2:10 at least one server is needed"]),
+        ("version: 1\nservers:\n  s:\n", ["3:5 expected a mapping, found nothing"]),
+        (
+            "version: 1\nserver: {}\n",
+            ["1:1 `servers` is missing", "2:1 unknown key `server`; did you mean `servers`?"],
+        ),
+        (server("args: [x]"), ["3:6 `command` is missing"]),
+        (server("command: ''"), ["3:16 `command` is missing"]),
+        (server("comand: x"), ["3:7 unknown key `comand`; did you mean `command`?"]),
+        (server("url: https://x"), ["3:12 HTTP upstreams come with the next release"]),
+        (server("command: x, headers: {A: b}"), ["3:28 HTTP upstreams come with the next release"]),
+        (server("command: x, type: sse"), ["3:25 HTTP upstreams come with the next release"]),
+        (server("command: x, start_timeout_seconds: 0"), ["3:42 must be above 0 and at most 3600 seconds"]),
+        (server("command: x, start_timeout_seconds: .inf"), ["3:42 expected a number, found text"]),
+        (server("command: x, disabled: no"), ["3:29 expected true or false, found text"]),
+        (server("command: x, args: [1]"), ["3:26 expected text, found a number; put it in quotes"]),
+        (server("command: x, env: {A-B: x}"), ["3:30 the name of a variable has only"]),
+        (
+            server("command: x, env: {A: '${vault:x}'}"),
+            ["3:28 unknown source of a reference; known are env, file, keyring"],
+        ),
+        (server("command: x, env: {A: '${HOME}'}"), ["3:28 `${` must start a reference"]),
+        (server("command: x, env: {A: 1}"), ["3:28 expected text, found a number; put it in quotes"]),
+        (
+            server("command: x, args: [-t, 'a=${env:T}']"),
+            ["3:33 every process on this machine can read an argv"],
+        ),
+        (server("command: '${env:T}'"), ["3:17 every process on this machine can read an argv"]),
+        (server("command: x, cwd: 1"), ["3:24 expected text, found a number; put it in quotes"]),
+        (server("command: x") + "policies: p.yaml\n", ["4:11 expected a list, found text"]),
+        (server("command: x") + "policies: ['']\n", ["4:12 a path must not be empty"]),
+        (server("command: x") + "audit: {}\n", ["4:8 `path` is missing"]),
+        (server("command: x") + "audit: {path: ''}\n", ["4:15 a path must not be empty"]),
+        (server("command: x") + "audit: {path: a, durability: x}\n", ["4:30 expected one of flush, fsync"]),
+        (
+            server("command: x") + "limits: {message_bytes: 10}\n",
+            ["4:25 must be from 1024 to 1073741824 bytes"],
+        ),
+        (
+            server("command: x") + "limits: {message_byte: 1}\n",
+            ["4:10 unknown key `message_byte`; did you mean"],
+        ),
+        (server("command: x") + 'agent: "\\0"\n', ["4:8 NUL and halves of surrogate pairs are not allowed"]),
+    ],
+)
+def test_a_mistake_has_its_place(tmp_path: Path, text: str, expected: list[str]) -> None:
+    found = mistakes(tmp_path, text)
+    assert len(found) >= len(expected)
+    for one, start in zip(found, expected, strict=False):
+        assert one.startswith(start)
+
+
+@pytest.mark.parametrize("name", ["a", "a-b_c", "0", "a" * 32, "a_b"])
+def test_a_server_name_is_short_and_plain(tmp_path: Path, name: str) -> None:
+    assert list(load(tmp_path, server("command: x", f'"{name}"')).servers) == [name]
+
+
+@pytest.mark.parametrize("name", ["", "A", "-a", "a b", "a__b", "a_", "a.b", "é", "a" * 33, "a\\n"])
+def test_other_server_names_are_refused(tmp_path: Path, name: str) -> None:
+    (found,) = mistakes(tmp_path, server("command: x", f'"{name}"'))
+    assert "a server's name has 1 to 32" in found
+
+
+def test_no_message_shows_a_literal_credential(tmp_path: Path) -> None:
+    texts = [
+        server("command: x, env: {T: hunter2, A-B: x}"),
+        server("command: x, env: {T: hunter2, T: hunter2}"),
+        server("command: x, env: {T: '${hunter2'}"),
+        server("url: x, headers: {T: hunter2}"),
+        server("command: x, env: {T: 'hunter2}"),
+        server("command: x, bogus: 1, env: {T: hunter2}"),
+        "version: 1\nservers:\n  s:\n    command: x\n    env:\n      T: |\n        hunter2\n      A-B: x\n",
+    ]
+    for text in texts:
+        with pytest.raises(ConfigError) as caught:
+            load(tmp_path, text)
+        assert "hunter2" not in str(caught.value)
+
+
+def test_all_mistakes_are_told_at_once(tmp_path: Path) -> None:
+    servers = "servers:\n  A: {url: x}\n  b: {command: x, env: {'1': '${x}'}}\n"
+    text = "version: 1\n" + servers + "limits: {message_bytes: 1}\n"
+    assert len(mistakes(tmp_path, text)) == 5
+
+
+def test_a_missing_file_is_a_mistake_of_the_configuration(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="cannot be read: No such file or directory"):
+        load_config(tmp_path / "none.yaml")
+
+
+def test_the_option_comes_before_the_environment_and_that_before_the_users_folder(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "mcpguard.yaml").write_text("")
+    environ = {"MCPGUARD_CONFIG": "/etc/m.yaml"}
+    assert find_config("own.yaml", environ) == Path("own.yaml")
+    assert find_config(None, environ) == Path("/etc/m.yaml")
+    for nothing in [{}, {"MCPGUARD_CONFIG": ""}]:
+        found = find_config(None, nothing)
+        assert found.is_absolute()
+        assert found.name == "mcpguard.yaml"
+        assert found.parent.name == "mcpguard"
+        assert tmp_path not in found.parents
+
+
+def test_reading_a_configuration_imports_no_engine_and_nothing_heavy(tmp_path: Path) -> None:
+    (tmp_path / "c.yaml").write_text(EXAMPLE)
+    code = (
+        "import sys, pathlib; from mcpguard.config import load_config\n"
+        f"load_config(pathlib.Path({str(tmp_path / 'c.yaml')!r}))\n"
+        "heavy = {'celpy', 'cel_expr_python', 'platformdirs', 'keyring', 'pydantic', 'mcp', 'asyncio'}\n"
+        "assert not heavy & set(sys.modules), heavy & set(sys.modules)"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True, env={**os.environ})
