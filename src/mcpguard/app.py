@@ -5,7 +5,8 @@ from __future__ import annotations
 import asyncio
 import os
 import signal
-from collections.abc import Awaitable, Callable
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
 
 from msgspec import Struct
@@ -18,6 +19,7 @@ from mcpguard.adapters.clock import SystemClock
 from mcpguard.adapters.credentials import SOURCES
 from mcpguard.adapters.diagnostics import Diagnostics
 from mcpguard.adapters.identity import operating_system_user
+from mcpguard.adapters.link import FULL_BYTES
 from mcpguard.adapters.policy_files import builtin_read_only, load_policies
 from mcpguard.adapters.transports.stdio import StdioClient
 from mcpguard.adapters.turn import Turn
@@ -33,9 +35,11 @@ from mcpguard.core.redaction import KINDS, Redactor
 from mcpguard.core.secret import CredentialRef, Template
 from mcpguard.flight import as_future
 from mcpguard.gateway import Gateway
-from mcpguard.inspection import Inspector, Sealed
+from mcpguard.inspection import Inspector
 from mcpguard.recorder import Recorder
 
+SCANNERS = 2
+"""Threads that inspect what is too big to do it between two messages."""
 DRAIN_SECONDS = 5.0
 """How long answers in flight may take after the client has closed its side."""
 
@@ -116,6 +120,8 @@ class _Process:
         self._client = StdioClient(self._turn, settings.message_bytes)
         self._sources = {name: source() for name, source in SOURCES.items()}
         self._principal = operating_system_user()
+        scanners = ThreadPoolExecutor(SCANNERS, "mcpguard-inspect")
+        self._inspector = Inspector(self._redactor, partial(loop.run_in_executor, scanners))
         self._upstreams = {server.name: self._upstream(server) for server in settings.servers}
         self._gateway = self._make_gateway(loop)
 
@@ -130,12 +136,9 @@ class _Process:
             nonce=os.urandom(4).hex(),
         )
 
-        def offload(work: Callable[[], Sealed]) -> Awaitable[Sealed]:
-            return loop.run_in_executor(None, work)
-
         return Gateway(
             policies=settings.policies,
-            inspector=Inspector(self._redactor, offload),
+            inspector=self._inspector,
             audit=self._audit,
             recorder=recorder,
             upstreams=self._upstreams,
@@ -162,6 +165,7 @@ class _Process:
             version=lambda: self._gateway.version,
             notified=self._notified,
             report=self._diagnostics.report,
+            clean=self._redactor.inspect_text,
         )
 
     def _notified(self, server: str, method: str, params: dict[str, Json]) -> None:
@@ -219,7 +223,7 @@ class _Process:
 
     def _balance(self) -> None:
         """Whoever feeds a side that is full stops being read."""
-        client_full = self._client.full
+        client_full = self._client.full or self._inspector.waiting > FULL_BYTES
         self._client.hold(client_full or any(upstream.full for upstream in self._upstreams.values()))
         for upstream in self._upstreams.values():
             upstream.hold(client_full)

@@ -23,6 +23,8 @@ class Inspector:
     """Inspects and digests. Raises InspectionError where the whole value must be withheld."""
 
     def __init__(self, redactor: Redactor, offload: Offload) -> None:
+        self.waiting = 0
+        """Bytes that are being inspected elsewhere: they are not sent yet, so they count as unsent."""
         self._redactor = redactor
         self._offload = offload
 
@@ -30,7 +32,11 @@ class Inspector:
         """The inspected value and the sha256 (hex) of its payload; `size` is in bytes on the wire."""
         if size <= INLINE_BYTES:
             return self.seal_now(value, also)
-        return await self._offload(partial(self.seal_now, value, also))
+        self.waiting += size
+        try:
+            return await self._offload(partial(self.seal_now, value, also))
+        finally:
+            self.waiting -= size
 
     def seal_now(self, value: Json, also: tuple[str, ...] = ()) -> Sealed:
         """As `seal`, in this thread."""

@@ -90,7 +90,7 @@ class Recorder:
             principal=self._principal_text,
             method=invocation.method,
             effect="deny",
-            tool=inspect_text(call.name[:256]),
+            tool=inspect_text(call.name)[:256],
             cause="unknown-tool",
             policy_digest=self._policy_digest,
             args=sha256(encode(call.args)).hexdigest(),

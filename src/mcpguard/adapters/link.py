@@ -17,7 +17,7 @@ from mcpguard.adapters.turn import Turn
 from mcpguard.protocol.framing import Framer, Oversize
 
 READ_BYTES = 64 * 1024
-PIPE_BYTES = 1024 * 1024
+PIPE_BYTES = 256 * 1024
 _F_SETPIPE_SZ = getattr(fcntl, "F_SETPIPE_SZ", 1031)
 LINES_A_TURN = 64
 """More lines than this wait for the next pass of the loop, so that no side starves another."""
@@ -85,6 +85,8 @@ class Link:
             self._loop.call_soon(self._handle)
 
     def _readable(self) -> None:
+        if self._lines:
+            return  # Those first (`_handle` comes again): reading on would keep ever more of them.
         try:
             data = os.read(self._read_fd, self._read_bytes)
         except BlockingIOError:
@@ -107,9 +109,11 @@ class Link:
             return
         lines = self._lines
         self._turn.begin()
-        for _ in range(min(len(lines), LINES_A_TURN)):
-            self._on_line(lines.popleft())
-        self._turn.end()
+        try:
+            for _ in range(min(len(lines), LINES_A_TURN)):
+                self._on_line(lines.popleft())
+        finally:
+            self._turn.end()
         if not self._reading():
             return
         if lines:

@@ -29,7 +29,7 @@ from mcpguard.protocol.framing import Oversize
 
 RETRY_SECONDS = 2.0
 """A failed upstream is tried again by the first request that comes later than this."""
-MAX_OPEN = 256
+MAX_OPEN = 1024
 """Open requests above which the client is not read."""
 
 Progress = Callable[[Json], None]

@@ -1,0 +1,51 @@
+"""The upstream of the benchmark: the least that an MCP server can do, so that the proxies are what counts."""
+
+import sys
+
+import msgspec
+
+decode, encode = msgspec.json.Decoder().decode, msgspec.json.Encoder().encode
+TOOLS = [
+    {
+        "name": name,
+        "description": f"The tool {name}",
+        "inputSchema": {
+            "type": "object",
+            "properties": {"text": {"type": "string"}, "size": {"type": "integer"}},
+        },
+        "annotations": {"readOnlyHint": True},
+    }
+    for name in ("echo", "big")
+]
+
+
+def answer(message):
+    method, params = message["method"], message.get("params", {})
+    if method == "initialize":
+        return {
+            "protocolVersion": params["protocolVersion"],
+            "capabilities": {"tools": {}},
+            "serverInfo": {"name": "bench", "version": "1"},
+        }
+    if method == "tools/list":
+        return {"tools": TOOLS}
+    if method == "tools/call":
+        args = params.get("arguments", {})
+        text = args["text"] if params["name"] == "echo" else "lorem ipsum " * (args["size"] // 12)
+        return {"content": [{"type": "text", "text": text}], "isError": False}
+    return {}
+
+
+def main():
+    reading, writing = sys.stdin.buffer, sys.stdout.buffer
+    for line in reading:
+        message = decode(line)
+        if "id" in message and "method" in message:
+            known = message["method"] in ("initialize", "tools/list", "tools/call", "ping")
+            body = {"result": answer(message)} if known else {"error": {"code": -32601, "message": "no"}}
+            writing.write(encode({"jsonrpc": "2.0", "id": message["id"], **body}) + b"\n")
+            writing.flush()
+
+
+if __name__ == "__main__":
+    main()

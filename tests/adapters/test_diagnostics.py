@@ -1,0 +1,52 @@
+"""The operator's lines."""
+
+from __future__ import annotations
+
+import os
+
+from mcpguard.adapters.diagnostics import LINE_BYTES, Diagnostics
+from mcpguard.core.errors import InspectionError
+
+
+def said(*lines: tuple[str, str]) -> str:
+    reading, writing = os.pipe()
+    diagnostics = Diagnostics(lambda text: text.replace("secret", "[gone]"), writing)
+    for server, text in lines:
+        diagnostics.report(server, text)
+    os.close(writing)
+    with os.fdopen(reading, "rb") as pipe:
+        return pipe.read().decode()
+
+
+def test_a_line_names_the_server_or_mcpguard_itself() -> None:
+    assert said(("git", "hello"), ("", "ready")) == "[git] hello\nmcpguard: ready\n"
+
+
+def test_a_line_is_inspected_flattened_and_cut() -> None:
+    assert said(("a", "the secret\n\x1b[31mred")) == "[a] the [gone]  [31mred\n"
+    assert len(said(("a", "x" * 100_000))) == LINE_BYTES + 1
+
+
+def test_a_line_that_cannot_be_inspected_is_withheld() -> None:
+    def broken(_text: str) -> str:
+        raise InspectionError("no")
+
+    reading, writing = os.pipe()
+    Diagnostics(broken, writing).report("", "secret")
+    assert b"withheld" in os.read(reading, 1000)
+    os.close(reading)
+    os.close(writing)
+
+
+def test_a_reader_that_stalls_costs_lines_and_not_time() -> None:
+    reading, writing = os.pipe()
+    diagnostics = Diagnostics(str, writing)
+    for _ in range(200):
+        diagnostics.report("a", "x" * 1990)
+    os.read(reading, 1 << 20)
+    diagnostics.report("a", "back")
+    assert b"lines dropped) [a] back" in os.read(reading, 1000)
+    os.close(reading)
+    diagnostics.report("a", "nobody reads")
+    os.close(writing)
+    diagnostics.report("a", "closed")

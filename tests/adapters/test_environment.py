@@ -1,0 +1,62 @@
+"""What an upstream gets to see of the world."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+import pytest
+
+from mcpguard.adapters.upstreams.environment import Environment
+from mcpguard.core.errors import CredentialError
+from mcpguard.core.secret import CredentialRef, Secret, parse_template
+
+
+class Source:
+    def __init__(self, values: dict[str, str]) -> None:
+        self.values = values
+
+    def get(self, ref: CredentialRef) -> Secret:
+        if ref.name not in self.values:
+            raise CredentialError(f"{ref} is not there")
+        return Secret(self.values[ref.name])
+
+    def has(self, ref: CredentialRef) -> bool:
+        return ref.name in self.values
+
+
+def resolve(env: dict[str, str], values: dict[str, str], held: list[Any] | None = None) -> dict[str, str]:
+    templates = {name: parse_template(text) for name, text in env.items()}
+    kept = [] if held is None else held
+    environment = Environment(templates, {"env": Source(values)}, lambda name, _secret: kept.append(name))
+    return asyncio.run(environment.resolve())
+
+
+def test_an_upstream_gets_the_allow_list_its_own_settings_and_nothing_else(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "not for you")
+    monkeypatch.setenv("PATH", "/bin")
+    env = resolve({"MODE": "plain"}, {})
+    assert env["MODE"] == "plain"
+    assert env["PATH"] == "/bin"
+    assert "AWS_SECRET_ACCESS_KEY" not in env
+
+
+def test_a_reference_is_filled_in_and_held_first() -> None:
+    held: list[Any] = []
+    env = resolve({"AUTH": "Bearer ${env:A}-${env:B}!"}, {"A": "value-a", "B": "value-b"}, held)
+    assert env["AUTH"] == "Bearer value-a-value-b!"
+    assert held == ["env:A", "env:B"]
+
+
+def test_a_missing_credential_names_its_reference() -> None:
+    with pytest.raises(CredentialError, match="env:C is not there"):
+        resolve({"X": "${env:C}"}, {})
+
+
+def test_an_unknown_source_and_a_zero_byte_are_refused() -> None:
+    with pytest.raises(CredentialError, match="no credential source 'vault'"):
+        resolve({"X": "${vault:C}"}, {})
+    with pytest.raises(CredentialError, match="zero byte"):
+        resolve({"X": "${env:Z}"}, {"Z": "a\0b"})
