@@ -8,6 +8,7 @@ import signal
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 from msgspec import Struct
 
@@ -187,6 +188,7 @@ class _Process:
         self._turn.end()
         await started
         loop = asyncio.get_running_loop()
+        loop.set_exception_handler(self._defect)
         for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
             loop.add_signal_handler(number, self._end, signal.Signals(number).name, False)
         self._client.connect(
@@ -203,6 +205,11 @@ class _Process:
         self._turn.end()
         self._client.close()
         return self._close_audit(reason)
+
+    def _defect(self, _loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
+        # The default handler prints the exception's message, which may quote anything (law 2).
+        kind = type(context.get("exception")).__name__
+        self._diagnostics.report("", f"internal error ({kind}): {context.get('message', '')}")
 
     def _end(self, reason: str, gently: bool) -> None:
         if not self._stop.done():

@@ -9,26 +9,16 @@ import pytest
 
 from mcpguard.adapters.upstreams.environment import Environment
 from mcpguard.core.errors import CredentialError
-from mcpguard.core.secret import CredentialRef, Secret, parse_template
-
-
-class Source:
-    def __init__(self, values: dict[str, str]) -> None:
-        self.values = values
-
-    def get(self, ref: CredentialRef) -> Secret:
-        if ref.name not in self.values:
-            raise CredentialError(f"{ref} is not there")
-        return Secret(self.values[ref.name])
-
-    def has(self, ref: CredentialRef) -> bool:
-        return ref.name in self.values
+from mcpguard.core.secret import parse_template
+from tests.adapters.fake_credentials import FakeSource
 
 
 def resolve(env: dict[str, str], values: dict[str, str], held: list[Any] | None = None) -> dict[str, str]:
     templates = {name: parse_template(text) for name, text in env.items()}
     kept = [] if held is None else held
-    environment = Environment(templates, {"env": Source(values)}, lambda name, _secret: kept.append(name))
+    environment = Environment(
+        templates, {"env": FakeSource(**values)}, lambda name, _secret: kept.append(name)
+    )
     return asyncio.run(environment.resolve())
 
 
@@ -51,7 +41,7 @@ def test_a_reference_is_filled_in_and_held_first() -> None:
 
 
 def test_a_missing_credential_names_its_reference() -> None:
-    with pytest.raises(CredentialError, match="env:C is not there"):
+    with pytest.raises(CredentialError, match="env:C is not among"):
         resolve({"X": "${env:C}"}, {})
 
 

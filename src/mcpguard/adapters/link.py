@@ -64,6 +64,13 @@ class Link:
 
     # --- reading ---------------------------------------------------------------------------------
 
+    def hold(self, on: bool) -> None:
+        """`pause` or `resume`."""
+        if on:
+            self.pause()
+        else:
+            self.resume()
+
     def pause(self) -> None:
         """Read nothing more until `resume`."""
         if not self._paused:

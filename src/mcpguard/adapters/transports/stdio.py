@@ -79,10 +79,7 @@ class StdioClient:
     def hold(self, on: bool) -> None:
         """Read nothing more from the client, or read again."""
         if self._link is not None:
-            if on:
-                self._link.pause()
-            else:
-                self._link.resume()
+            self._link.hold(on)
 
     def close(self) -> None:
         """Let go of the descriptors."""

@@ -139,10 +139,7 @@ class StdioUpstream:
     def hold(self, on: bool) -> None:
         """Read nothing more from this upstream, or read again."""
         if self._link is not None:
-            if on:
-                self._link.pause()
-            else:
-                self._link.resume()
+            self._link.hold(on)
 
     # --- one life of the process -----------------------------------------------------------------
 
@@ -255,7 +252,9 @@ class StdioUpstream:
         try:
             message = jsonrpc.parse(line)
         except MessageError:
-            self._report(self.name, f"not a JSON-RPC message on its standard output, dropped: {self._shown(line)}")
+            self._report(
+                self.name, f"not a JSON-RPC message on its standard output, dropped: {self._shown(line)}"
+            )
             return
         method = message.get("method")
         if method is None:
