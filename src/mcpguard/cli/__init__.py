@@ -1,0 +1,133 @@
+"""The `mcpguard` command.
+
+Each verb is a module of this package with `EXAMPLES`, `add_arguments(parser)` and `execute(args) -> int`;
+only the chosen one is imported, since a client waits for `mcpguard run` to start.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Sequence
+
+from mcpguard import __version__
+from mcpguard.core.errors import McpGuardError
+
+VERBS = {
+    "run": "serve the configured tool servers to an MCP client, guarded",
+    "wrap": "guard one server with no configuration file: read-only tools only",
+    "check": "say what is wrong in a configuration and its policies",
+    "demo": "see a call allowed, one denied and a secret withheld, in a minute",
+    "secret": "keep credentials in the system's keychain: set, list, rm",
+    "audit": "verify and read the evidence: verify, show",
+}
+"""Verb -> what it does. The module `mcpguard.cli.<verb>` does it."""
+
+EXAMPLES = (
+    "mcpguard demo",
+    "mcpguard secret set github/read",
+    "mcpguard check --config mcpguard.yaml",
+    "mcpguard run --config mcpguard.yaml",
+    "mcpguard audit verify",
+)
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run one command and give its exit code. Nothing leaves as an exception.
+
+    0 done; 1 the command's own "no" (an altered audit log, a failed check); 2 wrong usage or an error
+    that is explained in one sentence on standard error; 70 a defect of mcpguard; 130 interrupted; 141 the
+    reader of our output went away.
+    """
+    words = list(sys.argv[1:] if argv is None else argv)
+    try:
+        code = _dispatch(words)
+        sys.stdout.flush()
+    except McpGuardError as error:
+        print(f"mcpguard: {error}", file=sys.stderr)
+        return 2
+    except SystemExit as end:
+        return end.code if isinstance(end.code, int) else 2
+    except KeyboardInterrupt:
+        return 130
+    except BrokenPipeError:
+        _discard_output()
+        return 141
+    except Exception as defect:
+        _confess(defect)
+        return 70
+    return code
+
+
+def _dispatch(words: list[str]) -> int:
+    verb = words[0] if words else "--help"
+    if verb in ("-h", "--help", "help"):
+        print(_help())
+        return 0 if words else 2
+    if verb in ("-V", "--version"):
+        print(f"mcpguard {__version__}")
+        return 0
+    if verb not in VERBS:
+        print(f"mcpguard: {_unknown(verb)}", file=sys.stderr)
+        return 2
+    return _run(verb, words[1:])
+
+
+def _run(verb: str, words: list[str]) -> int:
+    from importlib import import_module
+
+    from mcpguard.cli.terminal import Parser, examples
+
+    module = import_module(f"mcpguard.cli.{verb}")
+    epilog = examples(*module.EXAMPLES)
+    options = Parser(prog=f"mcpguard {verb}", description=VERBS[verb], epilog=epilog)
+    module.add_arguments(options)
+    args, unknown = options.parse_known_args(words)
+    if unknown:
+        # The rest of it may be a credential that somebody tried to pass.
+        option = unknown[0].partition("=")[0]
+        option = option if option.startswith("--") else option[:2]
+        options.error(f"unknown option {option}" if option.startswith("-") else "too many arguments")
+    code: int = module.execute(args)
+    return code
+
+
+def _help() -> str:
+    from mcpguard.cli.terminal import examples, style, table
+
+    return "\n".join(
+        [
+            f"{style('mcpguard', 'bold')}: an enforcing proxy for the Model Context Protocol",
+            "",
+            "usage: mcpguard VERB [arguments]   (mcpguard VERB --help says more)",
+            "",
+            table([(f"  {verb}", what) for verb, what in VERBS.items()]),
+            "",
+            "  -V, --version  print the version",
+            "",
+            examples(*EXAMPLES),
+        ]
+    )
+
+
+def _unknown(verb: str) -> str:
+    from difflib import get_close_matches
+
+    from mcpguard.cli.terminal import plain
+
+    close = get_close_matches(verb, VERBS, 1)
+    hint = f"did you mean `mcpguard {close[0]}`?" if close else "`mcpguard --help` lists the verbs"
+    return f"there is no verb {plain(verb)!r}: {hint}"
+
+
+def _discard_output() -> None:
+    # The interpreter flushes standard output once more at its end, and would complain then.
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
+def _confess(defect: Exception) -> None:
+    """Where a defect happened, but not its message: that may quote an argument or a credential."""
+    from traceback import format_tb
+
+    frames = "".join(format_tb(defect.__traceback__))
+    print(f"{frames}mcpguard: {type(defect).__name__}: a defect, please report it", file=sys.stderr)

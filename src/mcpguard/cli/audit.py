@@ -1,0 +1,158 @@
+"""`mcpguard audit`: is the evidence as it was written, and what does it say."""
+
+from __future__ import annotations
+
+import argparse
+import os
+from collections import defaultdict, deque
+from pathlib import Path
+from typing import Any
+
+from mcpguard.adapters.audit_reader import chain_files, default_folder, lines, verified
+from mcpguard.cli.terminal import plain, style, table
+from mcpguard.core.errors import AuditError
+from mcpguard.core.verification import Report
+
+EXAMPLES = (
+    "mcpguard audit verify",
+    "mcpguard audit verify audit/ --json",
+    "mcpguard audit verify audit/ --expect 20260801T070000Z-311-5f0c9a1e.jsonl:3b9a...",
+    "mcpguard audit show -n 50",
+)
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """`verify [PATH]`, `show [PATH]`."""
+    actions = parser.add_subparsers(dest="action", required=True, metavar="verify|show")
+    check = actions.add_parser("verify", help="prove that nothing was altered (exit code 1: it was)")
+    check.add_argument(
+        "--expect",
+        metavar="FILE:HASH",
+        action="append",
+        default=[],
+        help="a head that was kept elsewhere: FILE must hold it still (may be repeated)",
+    )
+    check.add_argument(
+        "--removed-until",
+        metavar="FILE",
+        default="",
+        help="chains up to this name were removed on purpose (retention)",
+    )
+    show = actions.add_parser("show", help="the last records, readable; does not verify them")
+    show.add_argument("-n", type=_positive, default=20, metavar="N", help="how many (20)")
+    for action in (check, show):
+        action.add_argument("path", nargs="?", type=Path, metavar="PATH", help="a chain, or a folder of them")
+        action.add_argument("--config", metavar="FILE", help="look in the audit folder of this configuration")
+        action.add_argument("--json", action="store_true", help="for programs")
+
+
+def _positive(text: str) -> int:
+    if not text.isdecimal() or int(text) < 1:
+        raise argparse.ArgumentTypeError("must be a whole number of at least 1")
+    return int(text)
+
+
+def execute(args: argparse.Namespace) -> int:
+    """1 where something was altered; AuditError where there is nothing to read."""
+    path = args.path or _configured(args.config)
+    if args.action == "show":
+        _show(path, args.n, args.json)
+        return 0
+    return _verify(path, args)
+
+
+def _configured(option: str | None) -> Path:
+    from mcpguard.config import find_config, load_config
+
+    path = find_config(option, os.environ)
+    if not (option or os.environ.get("MCPGUARD_CONFIG") or path.exists()):
+        return default_folder()
+    audit = load_config(path).audit
+    return audit.path if audit else default_folder()
+
+
+def _verify(path: Path, args: argparse.Namespace) -> int:
+    kept: defaultdict[str, list[str]] = defaultdict(list)
+    for text in args.expect:
+        name, _, head = text.rpartition(":")
+        if not name:
+            raise AuditError("--expect takes FILE:HASH, as `mcpguard audit verify` prints it")
+        kept[Path(name).name].append(head)
+    reports, missing = verified(path, kept, args.removed_until)
+    intact = not missing and all(report.intact for report in reports.values())
+    if args.json:
+        _print_json(reports, missing, intact)
+    else:
+        _print_reports(reports, missing)
+    return 0 if intact else 1
+
+
+def _print_json(reports: dict[str, Report], missing: list[str], intact: bool) -> None:
+    from msgspec import to_builtins
+    from msgspec.json import encode
+
+    chains = [
+        {"file": name, "intact": report.intact, **to_builtins(report)} for name, report in reports.items()
+    ]
+    print(encode({"intact": intact, "chains": chains, "missing": missing}).decode())
+
+
+def _print_reports(reports: dict[str, Report], missing: list[str]) -> None:
+    for name, report in reports.items():
+        verdict = style("intact", "green") if report.intact else style("ALTERED", "red")
+        print(f"{verdict}  {plain(name)}:{report.head}  {report.records} records")
+        for text in _notes(report):
+            print(f"        {text}")
+    for name in missing:
+        print(f"{style('MISSING', 'red')} {plain(name)}: another chain continues it, or --expect names it")
+    altered = sum(not report.intact for report in reports.values()) + len(missing)
+    print(f"chains: {len(reports)}, altered or missing: {altered}")
+
+
+def _notes(report: Report) -> list[str]:
+    notes = [f"line {flaw.line} {flaw.what}" for flaw in report.flaws]
+    if report.torn:
+        notes.append("note: ends in the middle of a record, which was never acknowledged: a crash")
+    if not report.closed:
+        notes.append("note: not closed: still written to, or ended by a crash; cannot tell a cut-off end")
+    if report.unfinished:
+        ids = ", ".join(plain(name) for name in report.unfinished[:10])
+        more = ", ..." if len(report.unfinished) > 10 else ""
+        notes.append(f"note: {len(report.unfinished)} allowed without an outcome: {ids}{more}")
+    return notes
+
+
+def _show(path: Path, count: int, as_json: bool) -> None:
+    last: deque[bytes] = deque()
+    for file in reversed(chain_files(path)):
+        if len(last) < count:
+            last.extendleft(reversed(deque(lines(file), maxlen=count - len(last))))
+    if as_json:
+        for line in last:
+            print(line.decode(errors="replace").rstrip("\n"))
+    elif last:
+        print(table([_row(line) for line in last]))
+
+
+def _row(line: bytes) -> tuple[str, ...]:
+    from msgspec import DecodeError
+    from msgspec.json import Decoder
+
+    try:
+        record: dict[str, Any] = Decoder(dict[str, Any]).decode(line)
+    except (DecodeError, UnicodeDecodeError, RecursionError):
+        return ("", "unreadable", "", "", "", "")
+
+    def first(*names: str) -> str:
+        found = next((record[name] for name in names if record.get(name)), "")
+        return ", ".join(map(str, found)) if isinstance(found, (list, dict)) else str(found)
+
+    where = "/".join(part for part in (first("server"), first("tool")) if part)
+    return (
+        first("at")[:19],
+        first("kind"),
+        first("effect", "status", "what", "reason", "version"),
+        where or first("method", "principal"),
+        first("rules", "cause", "findings", "detail", "policies"),
+        first("id"),
+    )

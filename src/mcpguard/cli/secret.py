@@ -1,0 +1,101 @@
+"""`mcpguard secret`: credentials into the system's keychain, never through argv."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+
+from mcpguard.adapters.credentials.keychain import Keychain
+from mcpguard.core.errors import CredentialError
+from mcpguard.core.secret import CredentialRef, parse_template
+
+EXAMPLES = (
+    "mcpguard secret set github/read                     (asks, without showing what you type)",
+    "pass show github | mcpguard secret set github/read",
+    "mcpguard secret list",
+    "mcpguard secret rm github/read",
+)
+
+_MIN_LENGTH = 6
+_MAX_SIZE = 64 * 1024
+
+_NOT_IN_ARGV = (
+    "a value on the command line is readable for every process of this machine (`ps`) and stays in the "
+    "shell's history, so it is refused: run `mcpguard secret set {name}` and type it, or pipe it in. If it "
+    "was a real one, replace it where it was issued"
+)
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """`set NAME`, `list`, `rm NAME`."""
+    actions = parser.add_subparsers(dest="action", required=True, metavar="set|list|rm")
+    put = actions.add_parser("set", help="store a value, from the terminal or from standard input")
+    put.add_argument("name", help="what ${keyring:NAME} refers to")
+    # It takes options too, so that argparse never quotes a value in an error of its own.
+    put.add_argument("extra", nargs=argparse.REMAINDER, help=argparse.SUPPRESS)
+    names = actions.add_parser("list", help="the names that are stored, never values")
+    names.add_argument("--json", action="store_true", help="as a JSON list")
+    remove = actions.add_parser("rm", help="forget a value")
+    remove.add_argument("name")
+
+
+def execute(args: argparse.Namespace) -> int:
+    """Do it; CredentialError says why not."""
+    keychain = Keychain()
+    if args.action == "list":
+        _list(keychain.names(), args.json)
+    elif args.action == "rm":
+        keychain.remove(_checked(args.name))
+        print(f"removed {args.name}")
+    else:
+        name = _checked(args.name)
+        if args.extra:
+            raise CredentialError(_NOT_IN_ARGV.format(name=name))
+        keychain.put(name, _acceptable(_typed(name) if sys.stdin.isatty() else _piped()))
+        print(f"stored: a configuration may say ${{keyring:{name}}}")
+    return 0
+
+
+def _list(names: list[str], as_json: bool) -> None:
+    if as_json:
+        import json
+
+        print(json.dumps(names))
+    else:
+        print("\n".join(names) or "nothing is stored yet: `mcpguard secret set NAME`")
+
+
+def _checked(name: str) -> str:
+    try:
+        template = parse_template(f"${{keyring:{name}}}")
+    except ValueError:
+        template = None
+    if template is None or template.refs != (CredentialRef("keyring", name),) or not name.isprintable():
+        raise CredentialError("a name has no spaces, no `$`, `{` or `}`: for example github/read")
+    return name
+
+
+def _typed(name: str) -> str:
+    from getpass import getpass
+
+    return getpass(f"value of {name} (not shown): ")
+
+
+def _piped() -> str:
+    data = sys.stdin.buffer.read(_MAX_SIZE + 1)
+    if len(data) > _MAX_SIZE:
+        raise CredentialError("standard input has more than 64 KiB: that is not a credential")
+    try:
+        return data.decode().removesuffix("\n")
+    except UnicodeDecodeError:
+        raise CredentialError("standard input is not UTF-8 text") from None
+
+
+def _acceptable(value: str) -> str:
+    if len(value) < _MIN_LENGTH:
+        fault = f"is shorter than {_MIN_LENGTH} characters" if value else "is empty"
+        raise CredentialError(
+            f"the value {fault}: it could not be told from ordinary text in what a server answers, so it "
+            "could not be withheld"
+        )
+    return value

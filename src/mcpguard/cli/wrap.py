@@ -1,0 +1,32 @@
+"""`mcpguard wrap`: guard one server with no configuration file."""
+
+from __future__ import annotations
+
+import argparse
+import os
+
+EXAMPLES = (
+    "mcpguard wrap -- uvx mcp-server-git --repository .",
+    "mcpguard wrap --env GITHUB_PERSONAL_ACCESS_TOKEN -- npx -y @modelcontextprotocol/server-github",
+)
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """The options of this verb."""
+    parser.add_argument(
+        "--env",
+        action="append",
+        default=[],
+        metavar="NAME",
+        help="a variable of this environment that the server may have; its value is a "
+        "credential: it is taken out of whatever comes back",
+    )
+    parser.add_argument("command", nargs="+", metavar="-- COMMAND", help="the server and its arguments")
+
+
+def execute(args: argparse.Namespace) -> int:
+    """Serve until the client ends. Raises AuditError before it serves."""
+    from mcpguard.app import serve, settings_for_wrap
+
+    command, *rest = args.command
+    os._exit(serve(settings_for_wrap(command, tuple(rest), tuple(args.env))))

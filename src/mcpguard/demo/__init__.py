@@ -1,0 +1,1 @@
+"""`mcpguard demo`: the newcomer's first minute. Nothing here is a part of the proxy."""

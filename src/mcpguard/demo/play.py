@@ -1,0 +1,231 @@
+"""The session of the demo: the official SDK's client, `mcpguard run`, and two real servers behind it.
+
+Law of this file: what is told is what came back; each claim is checked against it, and a claim that does
+not hold fails the demo.
+"""
+
+from __future__ import annotations
+
+import base64
+import signal
+import sys
+from collections.abc import Iterator, Sequence
+from typing import Any, Protocol, TextIO
+
+import anyio
+from anyio.abc import TaskStatus
+from mcp import Client, MCPError, StdioServerParameters
+from mcp.client.stdio import stdio_client
+from mcp.types import CallToolResult
+
+from mcpguard.demo.stage import Stage
+
+DEADLINE_SECONDS = 60.0
+"""A session that takes longer has failed."""
+
+
+class Narrator(Protocol):
+    """Who tells the story, and remembers whether each claim of it held."""
+
+    def title(self, text: str) -> None:
+        """A new step."""
+
+    def say(self, text: str) -> None:
+        """A sentence of ours."""
+
+    def call(self, text: str) -> None:
+        """What the client asks for."""
+
+    def back(self, text: str) -> None:
+        """What came back, word for word."""
+
+    def table(self, rows: Sequence[Sequence[str]]) -> None:
+        """Rows of equal length, the first of them the head."""
+
+    def check(self, held: bool, claim: str) -> None:
+        """A claim, and whether it held."""
+
+
+async def play(stage: Stage, tell: Narrator) -> int | None:
+    """Steps 1 to 5. Gives the number of tool calls that the client made, None where SIGINT ended it.
+
+    Raises MCPError, OSError or TimeoutError, alone or in a group, where the session broke.
+    """
+    calls: int | None = None
+    interrupted = False
+    async with anyio.create_task_group() as group:
+        # The cancellation that asyncio itself makes of a SIGINT would break into the SDK's clean-up.
+        await group.start(_cancel_at_interrupt, group.cancel_scope)
+        with anyio.fail_after(DEADLINE_SECONDS), stage.log.open("w", encoding="utf-8") as log:
+            calls = await _session(stage, tell, log)
+        interrupted = group.cancel_scope.cancel_called
+        group.cancel_scope.cancel()
+    if calls is None or interrupted:
+        return None
+    _search(stage, tell)
+    return calls
+
+
+async def _cancel_at_interrupt(scope: anyio.CancelScope, *, task_status: TaskStatus[None]) -> None:
+    with anyio.open_signal_receiver(signal.SIGINT) as interrupts:
+        task_status.started()
+        async for _ in interrupts:
+            scope.cancel()
+
+
+async def _session(stage: Stage, tell: Narrator, log: TextIO) -> int:
+    async with Client(stdio_client(_guarded(stage), log)) as client:
+        session = _Session(client, stage, tell)
+        without_token = await session.list_tools(log)
+        await session.allowed()
+        await session.denied()
+        await session.redacted()
+        await session.injected(without_token)
+    return session.calls
+
+
+def _guarded(stage: Stage) -> StdioServerParameters:
+    """`mcpguard run`, through `tee`, so that every byte towards the client is kept. The token is
+    in no file, and handed to nobody else."""
+    run = [sys.executable, "-m", "mcpguard", "run", "--config", str(stage.config)]
+    environment = {**stage.environment(), "DEMO_TOKEN": stage.token}
+    return StdioServerParameters(
+        command="/bin/sh", args=["-c", '"$@" | tee "$0"', str(stage.received), *run], env=environment
+    )
+
+
+def _direct(stage: Stage, *words: str) -> StdioServerParameters:
+    environment = {**stage.environment(), "SHOP_TOKEN_SHA256": stage.fingerprint}
+    return StdioServerParameters(command=sys.executable, args=["-m", *words], env=environment)
+
+
+class _Session:
+    """The steps of the client; `calls` counts what it asked the guarded servers to do."""
+
+    def __init__(self, client: Client, stage: Stage, tell: Narrator) -> None:
+        self.calls = 0
+        self._client = client
+        self._stage = stage
+        self._tell = tell
+
+    async def list_tools(self, log: TextIO) -> str:
+        """Compare with what the servers themselves offer. Gives what the shop answers without a token."""
+        offered: set[str] = set()
+        refused: list[str] = []
+
+        async def ask(name: str, *words: str) -> None:
+            async with Client(stdio_client(_direct(self._stage, *words), log)) as server:
+                offered.update(f"{name}__{tool.name}" for tool in (await server.list_tools()).tools)
+                if name == "shop":
+                    refused.append(_text(await server.call_tool("list_orders")))
+
+        async with anyio.create_task_group() as group:
+            group.start_soon(ask, "git", "mcp_server_git", "--repository", str(self._stage.repository))
+            group.start_soon(ask, "shop", "mcpguard.demo.token_server")
+            seen = {tool.name for tool in (await self._client.list_tools()).tools}
+        hidden = sorted(offered - seen)
+        self._tell.title("The client sees only the tools that the policy can allow")
+        self._tell.say(
+            f"Asked directly, the two servers (git, shop) offer {len(offered)} tools. The client sees"
+        )
+        self._tell.back(", ".join(sorted(seen)))
+        self._tell.check(
+            bool(seen) and seen < offered,
+            f"{len(hidden)} of {len(offered)} are hidden: {', '.join(hidden)}",
+        )
+        return "".join(refused)
+
+    async def allowed(self) -> None:
+        """A rule allows it."""
+        self._tell.title("An allowed call")
+        failed, text = await self._call("git__git_log", max_count=2)
+        self._tell.check(not failed and "Ada" in text, "the real answer of the git server")
+
+    async def denied(self) -> None:
+        """A rule refuses it by its argument, and no rule allows it."""
+        self._tell.title("Denied calls, as the model sees them")
+        wrong, right = "fix-typo", "agent/fix-typo"
+        failed, text = await self._call("git__git_create_branch", branch_name=wrong)
+        self._tell.check(
+            failed and "demo/branch-names" in text,
+            "refused by a CEL rule on the argument, with its author's reason",
+        )
+        failed, _ = await self._call("git__git_create_branch", branch_name=right)
+        branches = self._stage.branches()
+        self._tell.check(
+            not failed and right in branches and wrong not in branches,
+            f"the reason was enough to do it right; git itself has {right}, not {wrong}",
+        )
+        failed, _ = await self._call("git__git_reset")
+        self._tell.check(failed, "no rule allows it, so the tool does not exist for this client")
+
+    async def redacted(self) -> None:
+        """A key that somebody committed does not come through."""
+        key = self._stage.key
+        self._tell.title("A secret in a result is withheld")
+        self._tell.say("Somebody committed a GitHub token. The client reads the commit:")
+        failed, text = await self._call("git__git_show", revision="HEAD")
+        self._tell.check(
+            not failed and "[REDACTED:github-token#" in text and key not in text,
+            "a placeholder stands for the token; the rest is as it was",
+        )
+
+    async def injected(self, without_token: str) -> None:
+        """A credential that the client never has, and that its server tells everybody."""
+        self._tell.title("A credential that the client never holds")
+        self._tell.say("The shop needs a token. Asked directly, without one, it says:")
+        self._tell.back(without_token)
+        self._tell.say("Through mcpguard, which alone has the token and gives it to the shop:")
+        failed, text = await self._call("shop__list_orders")
+        self._tell.check(
+            not failed and text != without_token and "401" in without_token,
+            "the shop accepted the token; the client sent none",
+        )
+        self._tell.say("This server is careless. Its debugging tool tells the token, in three ways:")
+        failed, text = await self._call("shop__debug_settings")
+        placeholders = text.count("[REDACTED:credential:env:DEMO_TOKEN#")
+        self._tell.check(
+            not failed and placeholders == 3 and not list(_forms(self._stage.token, text)),
+            f"{placeholders} placeholders and no token",
+        )
+
+    async def _call(self, tool: str, **arguments: Any) -> tuple[bool, str]:
+        """Whether it failed, and its text."""
+        shown = ", ".join(f"{name}={value!r}" for name, value in arguments.items())
+        self._tell.call(f"{tool}({shown})")
+        if tool.startswith("git__"):
+            arguments["repo_path"] = str(self._stage.repository)
+        self.calls += 1
+        try:
+            result = await self._client.call_tool(tool, arguments)
+            failed, text = result.is_error, _text(result)
+        except MCPError as error:
+            failed, text = True, f"error {error.code}: {error.message}"
+        self._tell.back(text)
+        return failed, text
+
+
+def _text(result: CallToolResult) -> str:
+    return "\n".join(block.text for block in result.content if block.type == "text")
+
+
+def _search(stage: Stage, tell: Narrator) -> None:
+    received = stage.received.read_bytes().decode()
+    ours = [stage.log, *stage.audit.iterdir()]
+    elsewhere = "".join(path.read_text("utf-8") for path in ours)
+    found = [form for value in (stage.token, stage.key) for form in _forms(value, received + elsewhere)]
+    tell.check(
+        not found and "[REDACTED:credential:env:DEMO_TOKEN#" in received,
+        f"searched all {len(received.encode()):,} bytes that the client received, mcpguard's log and "
+        f"its evidence for both values, also in base64 and hex: found {len(found)} times",
+    )
+
+
+def _forms(value: str, text: str) -> Iterator[str]:
+    """The forms in which `value` is in `text`: clear, hex, base64 at each of its three alignments."""
+    data = value.encode()
+    forms = [value, data.hex()]
+    for shift, mixed in ((0, 0), (1, 2), (2, 3)):
+        # The first `mixed` and the last four characters depend on what stands around the value.
+        forms.append(base64.b64encode(b"-" * shift + data).decode()[mixed:-4])
+    yield from (form for form in forms if form in text)

@@ -1,0 +1,297 @@
+"""`mcpguard check`: all that is wrong at once, each at its place, and never a value."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import keyring
+import pytest
+
+from mcpguard.cli import main
+from tests.adapters.fake_keyring import FakeKeyring
+
+Capture = pytest.CaptureFixture[str]
+Remarks = Callable[..., tuple[int, list[str]]]
+PLAIN_TOKEN = "ghp" + "_" + "aZ3kQ9xB7mT2" * 3
+ALLOW = "version: 1\npolicy: p\nrules:\n  - {id: all, effect: allow}\n"
+PYTHON = json.dumps(sys.executable)
+SERVER = f"{{command: {PYTHON}}}"
+
+
+@pytest.fixture(autouse=True)
+def backend() -> Iterator[FakeKeyring]:
+    before = keyring.get_keyring()
+    fake = FakeKeyring()
+    keyring.set_keyring(fake)
+    yield fake
+    keyring.set_keyring(before)
+
+
+@pytest.fixture
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "p.yaml").write_text(ALLOW)
+    return tmp_path
+
+
+@pytest.fixture
+def remarks(folder: Path, capsys: Capture) -> Remarks:
+    """Checks a configuration with these servers; gives the exit code and the lines that are not ok."""
+
+    def check(servers: str, policies: str = "[p.yaml]", audit: str = "audit") -> tuple[int, list[str]]:
+        text = f"version: 1\nservers: {servers}\npolicies: {policies}\naudit: {{path: {audit}}}\n"
+        (folder / "mcpguard.yaml").write_text(text)
+        code = main(["check", "--config", "mcpguard.yaml"])
+        lines = capsys.readouterr().out.splitlines()
+        return code, [line for line in lines[:-1] if not line.startswith("ok ")]
+
+    return check
+
+
+def test_a_good_configuration_is_zero_and_says_what_was_looked_at(folder: Path, capsys: Capture) -> None:
+    (folder / "mcpguard.yaml").write_text(
+        f"version: 1\nservers:\n  git: {SERVER}\npolicies: [p.yaml]\naudit: {{path: audit}}\n"
+    )
+    assert main(["check", "--config", "mcpguard.yaml"]) == 0
+    assert capsys.readouterr().out == (
+        "ok       mcpguard.yaml: the configuration is well-formed\n"
+        "ok       p.yaml: policy p: 1 rule\n"
+        "ok       mcpguard.yaml:3:8: git can be started\n"
+        "ok       audit: evidence can be written\n"
+        "all fine\n"
+    )
+
+
+def test_a_broken_configuration_is_all_that_can_be_told(folder: Path, capsys: Capture) -> None:
+    (folder / "mcpguard.yaml").write_text("version: 2\nservers: {}\npolicies: [missing.yaml]\nsurprise: 1\n")
+    assert main(["check", "--config", "mcpguard.yaml"]) == 1
+    said = capsys.readouterr().out
+    assert "error    mcpguard.yaml:1:10: expected 1\n" in said
+    assert "error    mcpguard.yaml:4:1: unknown key `surprise`" in said
+    assert "\n           surprise: 1\n           ^\n" in said
+    assert "missing.yaml" not in said.replace("policies: [missing.yaml]", "")
+    assert said.endswith("2 errors\n")
+
+
+def test_a_configuration_that_is_not_there(folder: Path, capsys: Capture) -> None:
+    assert main(["check", "--config", "none.yaml"]) == 1
+    assert capsys.readouterr().out == (
+        "error    none.yaml: cannot be read: No such file or directory\n1 error\n"
+    )
+
+
+def test_policies_credentials_servers_and_evidence_are_told_together(folder: Path, remarks: Remarks) -> None:
+    (folder / "bad.yaml").write_text(
+        "version: 1\npolicy: b\nrules:\n  - {id: x, effect: allow, when: nobody}\n"
+    )
+    code, lines = remarks(
+        f'{{a: {{command: no-such-command}}, b: {{command: {PYTHON}, env: {{T: "${{keyring:t/u}}"}}}}}}',
+        "[bad.yaml, gone.yaml]",
+        "mcpguard.yaml/audit",
+    )
+    assert code == 1
+    said = "\n".join(lines)
+    assert "error    bad.yaml:4:34: undeclared reference to 'nobody'\n" in said
+    assert "error    gone.yaml: cannot be read" in said
+    assert "error    mcpguard.yaml:2:24: the command 'no-such-command' was not found" in said
+    assert "keyring:t/u is not in the keychain: run `mcpguard secret set t/u`" in said
+    assert lines[-1] == "error    mcpguard.yaml/audit: the audit folder cannot be used: Not a directory"
+
+
+def test_json_has_the_same_remarks(folder: Path, capsys: Capture) -> None:
+    (folder / "mcpguard.yaml").write_text(
+        f"version: 1\nservers: {{git: {SERVER}, off: {{command: x, disabled: true}}}}\n"
+        "policies: [p.yaml, gone.yaml]\naudit: {path: audit}\n"
+    )
+    assert main(["check", "--config", "mcpguard.yaml", "--json"]) == 1
+    answer = json.loads(capsys.readouterr().out)
+    assert answer["ok"] is False
+    assert all(set(one) == {"level", "where", "message"} for one in answer["findings"])
+    assert [one["level"] for one in answer["findings"]] == ["ok", "ok", "error", "ok", "warning", "ok"]
+    assert answer["findings"][2]["where"] == str(folder / "gone.yaml")
+
+
+def test_warnings_alone_are_zero(remarks: Remarks) -> None:
+    assert remarks(f"{{git: {SERVER}}}", "[]") == (
+        0,
+        ["warning  mcpguard.yaml:3:11: there are no `policies`, so every call is refused"],
+    )
+
+
+def test_two_policies_of_one_name_are_an_error(folder: Path, remarks: Remarks) -> None:
+    (folder / "q.yaml").write_text(ALLOW)
+    code, lines = remarks(f"{{git: {SERVER}}}", "[p.yaml, q.yaml]")
+    assert code == 1
+    assert lines[0] == f"error    q.yaml:2:9: `p` is the name of {folder}/p.yaml too"
+
+
+def test_a_policy_without_rules_is_an_error(folder: Path, remarks: Remarks) -> None:
+    (folder / "p.yaml").write_text("version: 1\npolicy: p\nrules: []\n")
+    code, lines = remarks(f"{{git: {SERVER}}}")
+    assert code == 1
+    assert lines[0] == "error    p.yaml:3:8: a policy needs at least one rule"
+
+
+def test_a_server_without_a_rule_and_a_rule_without_a_server_are_warnings(
+    folder: Path, remarks: Remarks
+) -> None:
+    (folder / "p.yaml").write_text(
+        "version: 1\npolicy: p\nrules:\n"
+        "  - {id: typo, effect: deny, server: [gti, gtihub]}\n"
+        "  - {id: good, effect: allow, server: ['m*', off]}\n"
+    )
+    code, lines = remarks(f"{{git: {SERVER}, mail: {SERVER}, off: {{command: x, disabled: true}}}}")
+    assert code == 0
+    assert lines[:2] == [
+        "warning  p.yaml:4:38: rule typo: no server of this configuration has such a name",
+        "warning  mcpguard.yaml:2:16: no rule mentions git, so every call to it is refused",
+    ]
+    assert lines[2].endswith(": off is disabled: it is not served")
+    assert len(lines) == 3
+
+
+def test_a_rule_that_asks_is_a_warning_until_somebody_can_be_asked(folder: Path, remarks: Remarks) -> None:
+    (folder / "p.yaml").write_text("version: 1\npolicy: p\nrules:\n  - {id: all, effect: ask}\n")
+    assert remarks(f"{{git: {SERVER}}}") == (
+        0,
+        ["warning  p.yaml:4:23: rule all: nobody can be asked yet, so `ask` refuses"],
+    )
+
+
+def test_a_broken_constant_pattern_is_a_warning_at_the_pattern(folder: Path, remarks: Remarks) -> None:
+    (folder / "p.yaml").write_text(
+        "version: 1\npolicy: p\nrules:\n  - id: r\n    effect: allow\n"
+        "    when: server.matches(r'^a\\d+$') || server.matches(\"(\") || server.matches('b')\n"
+    )
+    assert remarks(f"{{git: {SERVER}}}") == (
+        0,
+        ["warning  p.yaml:6:55: rule r: the pattern of this `matches` is not a regular expression (RE2)"],
+    )
+
+
+def test_a_command_is_looked_for_in_the_path_of_its_server(folder: Path, remarks: Remarks) -> None:
+    tool = folder / "bin" / "own-server"
+    tool.parent.mkdir()
+    tool.write_text("#!/bin/sh\n")
+    tool.chmod(0o700)
+    assert remarks(f"{{git: {{command: own-server, env: {{PATH: {tool.parent}}}}}}}") == (0, [])
+    code, lines = remarks("{git: {command: own-server}}")
+    assert code == 1
+    assert "'own-server' was not found" in lines[0]
+
+
+def test_a_working_folder_must_exist(folder: Path, remarks: Remarks) -> None:
+    code, lines = remarks(f"{{git: {{command: {PYTHON}, cwd: gone}}}}")
+    assert (code, lines) == (
+        1,
+        [f"error    mcpguard.yaml:2:{len(PYTHON) + 33}: {folder}/gone is not a folder"],
+    )
+
+
+@pytest.mark.parametrize(
+    ("reference", "said"),
+    [
+        ("${env:CHECK_TOKEN}", "env:CHECK_TOKEN is not set"),
+        ("${file:/no/such/file}", "file:/no/such/file cannot be read"),
+        ("${keyring:short}", "keyring:short"),
+    ],
+)
+def test_a_credential_that_could_not_be_injected_is_named(
+    remarks: Remarks, backend: FakeKeyring, reference: str, said: str
+) -> None:
+    backend.entries["mcpguard", "short"] = "hh22"
+    code, lines = remarks(f'{{git: {{command: {PYTHON}, env: {{A: "{reference}"}}}}}}')
+    assert code == 1
+    assert len(lines) == 1
+    assert said in lines[0]
+    assert "hh22" not in lines[0]
+
+
+def test_credentials_that_are_there_are_named_and_not_shown(
+    folder: Path, backend: FakeKeyring, monkeypatch: pytest.MonkeyPatch, capsys: Capture
+) -> None:
+    backend.entries["mcpguard", "git/read"] = "hunter2-keyring"
+    monkeypatch.setenv("CHECK_TOKEN", "hunter2-environment")
+    (folder / "mcpguard.yaml").write_text(
+        f"version: 1\nservers:\n  git:\n    command: {PYTHON}\n    args: [hunter2-environment]\n"
+        '    env: {A: "${keyring:git/read}", B: "Bearer ${env:CHECK_TOKEN}"}\n'
+        "policies: [p.yaml]\naudit: {path: audit}\n"
+    )
+    for words in ([], ["--json"]):
+        assert main(["check", "--config", "mcpguard.yaml", *words]) == 0
+        said = capsys.readouterr()
+        assert "git can be started, with env:CHECK_TOKEN, keyring:git/read" in said.out
+        assert "hunter2" not in said.out + said.err
+
+
+def test_a_plain_credential_is_a_warning_that_does_not_show_it(remarks: Remarks) -> None:
+    code, lines = remarks(
+        f"{{git: {{command: {PYTHON}, args: [--key, {PLAIN_TOKEN}], env: {{TOKEN: {PLAIN_TOKEN}}}}}}}"
+    )
+    assert code == 0
+    assert [line.partition(": ")[2] for line in lines] == [
+        f"looks like a credential in plain text (github-token): `mcpguard secret set {name}` "
+        f"and refer to it in `env` as ${{keyring:{name}}}"
+        for name in ("TOKEN", "NAME")
+    ]
+    assert PLAIN_TOKEN not in "".join(lines)
+
+
+def test_a_credential_in_any_other_place_is_not_shown_either(folder: Path, remarks: Remarks) -> None:
+    (folder / "p.yaml").write_text(
+        f"version: 1\npolicy: p\nrules:\n  - {{id: x, effect: allow, when: 'nobody == \"{PLAIN_TOKEN}\"'}}\n"
+    )
+    code, lines = remarks(f"{{git: {{command: {PLAIN_TOKEN}}}}}")
+    said = "\n".join(lines)
+    assert code == 1
+    assert "undeclared reference to 'nobody'" in said
+    assert "was not found" in said
+    assert said.count("[REDACTED:github-token#1]") == 2
+    assert PLAIN_TOKEN not in said
+
+
+def test_disabled_servers_need_nothing(remarks: Remarks) -> None:
+    code, lines = remarks('{git: {command: no-such-command, env: {A: "${env:NOT_SET}"}, disabled: true}}')
+    assert (code, lines) == (0, ["warning  mcpguard.yaml:2:16: git is disabled: it is not served"])
+
+
+def test_the_audit_folder_is_tried_and_left_as_it_was(folder: Path, remarks: Remarks) -> None:
+    assert remarks(f"{{git: {SERVER}}}", audit="state/deep/audit") == (0, [])
+    assert not (folder / "state").exists()
+    (folder / "audit").mkdir()
+    assert remarks(f"{{git: {SERVER}}}") == (0, [])
+    assert os.listdir(folder / "audit") == []
+
+
+def test_the_default_audit_folder_is_the_users_state_folder(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: Capture
+) -> None:
+    monkeypatch.setattr("mcpguard.adapters.audit_reader.default_folder", lambda: folder / "state" / "audit")
+    (folder / "mcpguard.yaml").write_text(f"version: 1\nservers: {{git: {SERVER}}}\npolicies: [p.yaml]\n")
+    assert main(["check", "--config", "mcpguard.yaml"]) == 0
+    assert "ok       state/audit: evidence can be written\n" in capsys.readouterr().out
+    assert not (folder / "state").exists()
+
+
+def test_evidence_that_cannot_be_continued_is_an_error(
+    folder: Path, remarks: Remarks, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def unreadable(_: Path) -> None:
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr("mcpguard.adapters.audit_reader.newest_head", unreadable)
+    (folder / "audit").mkdir()
+    assert remarks(f"{{git: {SERVER}}}") == (
+        1,
+        ["error    audit: the audit folder cannot be used: Permission denied"],
+    )
+
+
+def test_what_an_author_wrote_cannot_steer_the_terminal(folder: Path, remarks: Remarks) -> None:
+    code, lines = remarks('{git: {command: "no\\e[2Jcommand"}}')
+    assert code == 1
+    assert "no\\x1b[2Jcommand" in lines[0]

@@ -1,0 +1,170 @@
+"""The `mcpguard` command itself: its help, its exit codes, and what it leaves unimported."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import types
+from collections.abc import Callable
+
+import pytest
+
+from mcpguard import __version__, cli
+from mcpguard.cli import VERBS, main
+from mcpguard.core.errors import AuditError
+
+Capture = pytest.CaptureFixture[str]
+
+
+@pytest.fixture
+def verb(monkeypatch: pytest.MonkeyPatch) -> Callable[[Callable[[], int]], None]:
+    """Puts a module in place of the verb `check`, whose `execute` is the given function."""
+
+    def install(body: Callable[[], int]) -> None:
+        module = types.ModuleType("mcpguard.cli.check")
+        module.EXAMPLES = ("mcpguard check",)  # type: ignore[attr-defined]
+        module.add_arguments = lambda parser: None  # type: ignore[attr-defined]
+        module.execute = lambda args: body()  # type: ignore[attr-defined]
+        monkeypatch.setitem(sys.modules, "mcpguard.cli.check", module)
+
+    return install
+
+
+def raising(error: BaseException) -> Callable[[], int]:
+    def body() -> int:
+        raise error
+
+    return body
+
+
+@pytest.mark.parametrize("word", ["--help", "-h", "help"])
+def test_the_help_lists_each_verb_with_one_line_and_examples(word: str, capsys: Capture) -> None:
+    assert main([word]) == 0
+    said = capsys.readouterr().out
+    for name, what in VERBS.items():
+        assert any(line.split(maxsplit=1) == [name, what] for line in said.splitlines())
+    assert "examples:\n  mcpguard demo\n" in said
+    assert max(map(len, said.splitlines())) <= 80
+
+
+def test_without_a_verb_the_help_is_an_error(capsys: Capture) -> None:
+    assert main([]) == 2
+    assert "usage: mcpguard VERB" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("word", ["--version", "-V"])
+def test_the_version(word: str, capsys: Capture) -> None:
+    assert main([word]) == 0
+    assert capsys.readouterr().out == f"mcpguard {__version__}\n"
+
+
+@pytest.mark.parametrize("name", VERBS)
+def test_each_verb_explains_itself_with_examples(name: str, capsys: Capture) -> None:
+    assert main([name, "--help"]) == 0
+    said = capsys.readouterr().out
+    assert said.startswith(f"usage: mcpguard {name} ")
+    assert f"examples:\n  mcpguard {name}" in said
+
+
+def test_an_unknown_verb_gets_the_nearest_one(capsys: Capture) -> None:
+    assert main(["audti"]) == 2
+    assert capsys.readouterr().err == "mcpguard: there is no verb 'audti': did you mean `mcpguard audit`?\n"
+    assert main(["\x1b[2Jzzz"]) == 2
+    assert capsys.readouterr().err == (
+        "mcpguard: there is no verb '\\\\x1b[2Jzzz': `mcpguard --help` lists the verbs\n"
+    )
+
+
+def test_a_verb_decides_the_exit_code(verb: Callable[[Callable[[], int]], None]) -> None:
+    verb(lambda: 1)
+    assert main(["check"]) == 1
+
+
+def test_an_error_of_ours_is_one_sentence(verb: Callable[[Callable[[], int]], None], capsys: Capture) -> None:
+    verb(raising(AuditError("the audit folder is full")))
+    assert main(["check"]) == 2
+    assert capsys.readouterr().err == "mcpguard: the audit folder is full\n"
+
+
+def test_an_interrupt_is_130(verb: Callable[[Callable[[], int]], None]) -> None:
+    verb(raising(KeyboardInterrupt()))
+    assert main(["check"]) == 130
+
+
+def test_a_defect_shows_where_and_not_what(
+    verb: Callable[[Callable[[], int]], None], capsys: Capture
+) -> None:
+    verb(raising(RuntimeError("hunter2-is-not-to-be-seen")))
+    assert main(["check"]) == 70
+    said = capsys.readouterr().err
+    assert "hunter2" not in said
+    assert "test_help.py" in said
+    assert said.endswith("mcpguard: RuntimeError: a defect, please report it\n")
+
+
+def test_what_follows_two_dashes_belongs_to_the_guarded_command(monkeypatch: pytest.MonkeyPatch) -> None:
+    from mcpguard.cli import wrap
+
+    got = []
+    monkeypatch.setattr(wrap, "execute", lambda args: got.append((args.env, args.command)) or 0)
+    assert main(["wrap", "--env", "TOKEN", "--", "npx", "-y", "--flag=x", "server"]) == 0
+    assert got == [(["TOKEN"], ["npx", "-y", "--flag=x", "server"])]
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["check", "--token=hunter22"], "unknown option --token\n"),
+        (["check", "-phunter22"], "unknown option -p\n"),
+        (["check", "hunter22"], "too many arguments\n"),
+    ],
+)
+def test_an_argument_too_many_is_refused_without_repeating_its_value(
+    verb: Callable[[Callable[[], int]], None], words: list[str], said: str, capsys: Capture
+) -> None:
+    verb(lambda: 0)
+    assert main(words) == 2
+    err = capsys.readouterr().err
+    assert err.endswith(said)
+    assert "hunter22" not in err
+
+
+def test_the_reader_of_the_output_may_go_away() -> None:
+    read, write = os.pipe()
+    os.close(read)
+    done = subprocess.run(
+        [sys.executable, "-m", "mcpguard", "--help"], stdout=write, stderr=subprocess.PIPE, check=False
+    )
+    os.close(write)
+    assert done.returncode == 141
+    assert done.stderr == b""
+
+
+def test_python_dash_m_is_the_command() -> None:
+    done = subprocess.run(
+        [sys.executable, "-m", "mcpguard", "--version"], capture_output=True, text=True, check=True
+    )
+    assert done.stdout == f"mcpguard {__version__}\n"
+
+
+def _imported_by(*words: str) -> set[str]:
+    code = f"import sys; from mcpguard.cli import main; main({list(words)!r}); print(*sys.modules)"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    return set(done.stdout.splitlines()[-1].split())
+
+
+def test_the_help_imports_no_verb() -> None:
+    assert not {f"mcpguard.cli.{name}" for name in VERBS} & _imported_by("--help")
+
+
+@pytest.mark.parametrize("name", [name for name in VERBS if name != "secret"])
+def test_the_help_of_a_verb_imports_nothing_that_only_its_work_needs(name: str) -> None:
+    heavy = {"keyring", "platformdirs", "mcp", "httpx", "pydantic", "asyncio", "hyperscan", "celpy"}
+    assert not heavy & _imported_by(name, "--help")
+
+
+def test_every_verb_has_its_module() -> None:
+    (folder,) = cli.__path__
+    names = {name.removesuffix(".py") for name in os.listdir(folder) if name.endswith(".py")}
+    assert names >= set(VERBS)

@@ -1,0 +1,162 @@
+"""`mcpguard secret`: into the keychain and out of it, and never through argv."""
+
+from __future__ import annotations
+
+import getpass
+import io
+import json
+import sys
+from collections.abc import Callable, Iterator
+
+import keyring
+import pytest
+
+from mcpguard.cli import main
+from tests.adapters.fake_keyring import FakeKeyring
+
+Capture = pytest.CaptureFixture[str]
+VALUE = "value-1234"
+
+
+@pytest.fixture(autouse=True)
+def backend() -> Iterator[FakeKeyring]:
+    before = keyring.get_keyring()
+    fake = FakeKeyring()
+    keyring.set_keyring(fake)
+    yield fake
+    keyring.set_keyring(before)
+
+
+@pytest.fixture
+def piped(monkeypatch: pytest.MonkeyPatch) -> Callable[[bytes], None]:
+    def pipe(data: bytes) -> None:
+        monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(data)))
+
+    return pipe
+
+
+def test_a_piped_value_is_stored_without_its_newline(
+    backend: FakeKeyring, piped: Callable[[bytes], None], capsys: Capture
+) -> None:
+    piped(VALUE.encode() + b"\n")
+    assert main(["secret", "set", "github/read"]) == 0
+    assert backend.entries["mcpguard", "github/read"] == VALUE
+    said = capsys.readouterr()
+    assert said.out == "stored: a configuration may say ${keyring:github/read}\n"
+    assert VALUE not in said.out + said.err
+
+
+def test_only_one_newline_is_taken_away(backend: FakeKeyring, piped: Callable[[bytes], None]) -> None:
+    piped(b"line one\nline two\n\n")
+    assert main(["secret", "set", "key"]) == 0
+    assert backend.entries["mcpguard", "key"] == "line one\nline two\n"
+
+
+def test_at_a_terminal_the_value_is_asked_for_without_showing_it(
+    backend: FakeKeyring, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Terminal(io.StringIO):
+        def isatty(self) -> bool:
+            return True
+
+    asked = []
+
+    def answer(prompt: str) -> str:
+        asked.append(prompt)
+        return VALUE
+
+    monkeypatch.setattr(sys, "stdin", Terminal())
+    monkeypatch.setattr(getpass, "getpass", answer)
+    assert main(["secret", "set", "github/read"]) == 0
+    assert asked == ["value of github/read (not shown): "]
+    assert backend.entries["mcpguard", "github/read"] == VALUE
+
+
+@pytest.mark.parametrize(
+    "words", [["hunter22"], ["--value=hunter22"], ["--value", "hunter22"], ["-hunter22"]]
+)
+def test_a_value_in_argv_is_refused_with_the_reason(
+    words: list[str], backend: FakeKeyring, piped: Callable[[bytes], None], capsys: Capture
+) -> None:
+    piped(VALUE.encode())
+    assert main(["secret", "set", "github/read", *words]) == 2
+    said = capsys.readouterr().err
+    assert "readable for every process" in said
+    assert "hunter22" not in said
+    assert backend.entries == {}
+
+
+def test_an_option_before_the_name_does_not_show_its_value(
+    backend: FakeKeyring, piped: Callable[[bytes], None], capsys: Capture
+) -> None:
+    piped(VALUE.encode())
+    assert main(["secret", "set", "--value=hunter22", "github/read"]) == 2
+    assert "hunter22" not in capsys.readouterr().err
+    assert backend.entries == {}
+
+
+@pytest.mark.parametrize(
+    ("data", "why"),
+    [
+        (b"", "is empty"),
+        (b"\n", "is empty"),
+        (b"12345", "is shorter than 6 characters"),
+        (b"\xff\xfe\xfd\xfc\xfb\xfa", "not UTF-8"),
+        (b"x" * 65_537, "more than 64 KiB"),
+    ],
+)
+def test_what_cannot_be_a_credential_is_refused(
+    data: bytes, why: str, backend: FakeKeyring, piped: Callable[[bytes], None], capsys: Capture
+) -> None:
+    piped(data)
+    assert main(["secret", "set", "github/read"]) == 2
+    said = capsys.readouterr().err
+    assert why in said
+    assert "12345" not in said
+    assert backend.entries == {}
+
+
+@pytest.mark.parametrize("name", ["a b", "a}b", "${env:X}", "a$b", "", "a\x1bb", "}${keyring:x"])
+@pytest.mark.parametrize("action", ["set", "rm"])
+def test_a_name_that_no_reference_can_have_is_refused(
+    action: str, name: str, backend: FakeKeyring, capsys: Capture
+) -> None:
+    assert main(["secret", action, name]) == 2
+    assert "a name has no spaces" in capsys.readouterr().err
+    assert backend.entries == {}
+
+
+def test_the_list_has_names_and_no_values(
+    backend: FakeKeyring, piped: Callable[[bytes], None], capsys: Capture
+) -> None:
+    for name in ("linear", "github/read"):
+        piped(VALUE.encode())
+        main(["secret", "set", name])
+    capsys.readouterr()
+    assert main(["secret", "list"]) == 0
+    assert capsys.readouterr().out == "github/read\nlinear\n"
+    assert main(["secret", "list", "--json"]) == 0
+    assert json.loads(capsys.readouterr().out) == ["github/read", "linear"]
+
+
+def test_an_empty_list_says_what_to_do(capsys: Capture) -> None:
+    assert main(["secret", "list"]) == 0
+    assert "mcpguard secret set NAME" in capsys.readouterr().out
+    assert main(["secret", "list", "--json"]) == 0
+    assert capsys.readouterr().out == "[]\n"
+
+
+def test_removing_is_said_and_a_missing_name_is_an_error(
+    backend: FakeKeyring, piped: Callable[[bytes], None], capsys: Capture
+) -> None:
+    piped(VALUE.encode())
+    main(["secret", "set", "github/read"])
+    assert main(["secret", "rm", "github/read"]) == 0
+    assert capsys.readouterr().out.endswith("removed github/read\n")
+    assert main(["secret", "rm", "github/read"]) == 2
+    assert "keyring:github/read is not in the keychain" in capsys.readouterr().err
+
+
+def test_an_action_is_needed(capsys: Capture) -> None:
+    assert main(["secret"]) == 2
+    assert "required" in capsys.readouterr().err
