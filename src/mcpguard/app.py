@@ -32,7 +32,7 @@ from mcpguard.core.errors import AuditError
 from mcpguard.core.evidence import Closed, Opened
 from mcpguard.core.model import Json
 from mcpguard.core.policy import PolicySet
-from mcpguard.core.redaction import KINDS, Redactor
+from mcpguard.core.redaction import OPT_IN, Redactor
 from mcpguard.core.secret import CredentialRef, Template
 from mcpguard.flight import as_future
 from mcpguard.gateway import Gateway
@@ -66,7 +66,7 @@ def settings_from(config: Config) -> Settings:
     """The settings of a loaded configuration. Raises PolicyError."""
     return Settings(
         servers=tuple(server for server in config.servers.values() if not server.disabled),
-        policies=load_policies(config.policies, KINDS),
+        policies=load_policies(config.policies, OPT_IN),
         audit_folder=config.audit.path if config.audit else default_folder(),
         durability=config.audit.durability if config.audit else "flush",
         message_bytes=config.limits.message_bytes,

@@ -65,8 +65,8 @@ class Gateway:
         self._identity = identity
         self._report = report
         self._advice = advice
-        self._listing = Listing(upstreams, inspector, recorder, report)
-        self.notices = Notices(inspector, audit, recorder, client, self._listing.refresh, report)
+        self._listing = Listing(upstreams, inspector, recorder, audit, report)
+        self.notices = Notices(inspector, audit, recorder, client, self._listing.refresh_anew, report)
         """What comes from an upstream and belongs to no request."""
         self._flights: dict[RequestId, Flight] = {}
         self._initialized = False
@@ -155,7 +155,10 @@ class Gateway:
 
     def _cancelled(self, params: dict[str, Json]) -> None:
         request_id = params.get("requestId")
-        flight = self._flights.get(request_id) if isinstance(request_id, int | str) else None
+        # `true` is no id, though a dict finds it as 1.
+        if not isinstance(request_id, int | str) or isinstance(request_id, bool):
+            return
+        flight = self._flights.get(request_id)
         if flight is not None:
             flight.cancel("cancelled")
 
@@ -171,9 +174,16 @@ class Gateway:
 
     async def _call(self, request_id: RequestId, params: dict[str, Json]) -> None:
         call = calls.read_call(params)
-        tool = await self._route(call.name)
+        try:
+            tool = await self._route(call.name)
+        except (UpstreamError, CredentialError, InspectionError) as problem:
+            record = self._recorder.unrouted(call, "unavailable", self._inspector.text)
+            await self._audit.write(record)
+            self._refuse(request_id, refusals.unavailable(str(problem), record.id))
+            return
         if tool is None:
-            await self._unknown(request_id, call.name, self._recorder.unknown(call, self._inspector.text))
+            record = self._recorder.unrouted(call, "unknown-tool", self._inspector.text)
+            await self._unknown(request_id, call.name, record)
             return
         invocation = self._recorder.invocation(
             "tools/call", tool.server, tool, call.args, calls.upstream_params(call, tool.name)
@@ -190,15 +200,9 @@ class Gateway:
         if tool is None:
             server = catalogue.server_of(name)
             if server is not None and not catalogue.listed(server):
-                await self._listed(server)
+                await self._listing.refresh(server)
                 tool = catalogue.find(name)
         return tool
-
-    async def _listed(self, server: str) -> None:
-        try:
-            await self._listing.refresh(server)
-        except McpGuardError as problem:
-            raise MessageError(jsonrpc.REFUSED, self._inspector.text(str(problem))) from None
 
     async def _unknown(self, request_id: RequestId, name: str, record: Any) -> None:
         await self._audit.write(record)
@@ -270,9 +274,9 @@ class Gateway:
                 request_id, self._inspector.ours(refusals.unavailable(said, permit.invocation.id))
             )
             return
-        tools = [tool.descriptor for tool in self._listing.catalogue.tools() if self._visible(tool)]
-        size = sum(len(tool["name"]) + len(tool.get("description") or "") for tool in tools)
-        answer, digest = await self._inspector.seal({"tools": tools}, size)
+        tools = [tool for tool in self._listing.catalogue.tools() if self._visible(tool)]
+        size = sum(len(tool.exposed) + len(tool.facts["description"]) for tool in tools)
+        answer, digest = await self._inspector.seal({"tools": [tool.descriptor for tool in tools]}, size)
         await self._audit.write(
             self._recorder.outcome(permit.invocation, "ok", started, digest, answer.findings)
         )

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
+from typing import Any
 
 from mcpguard.core.errors import InspectionError, McpGuardError
 from mcpguard.core.model import Json
 from mcpguard.core.redaction import authored
-from mcpguard.flight import Flight, Wait
+from mcpguard.flight import Flight
 from mcpguard.inspection import Inspector
 from mcpguard.ports import AuditSink, Client, RequestId
 from mcpguard.protocol.methods import FROM_UPSTREAM, Treatment
@@ -25,7 +26,7 @@ class Notices:
         audit: AuditSink,
         recorder: Recorder,
         client: Client,
-        refresh: Callable[[str], Wait[None]],
+        refresh: Callable[[str], Coroutine[Any, Any, None]],
         report: Callable[[str, str], None],
     ) -> None:
         """`refresh(server)` lists it anew; `report(server, sentence)` tells the operator."""
@@ -35,6 +36,7 @@ class Notices:
         self._recorder = recorder
         self._client = client
         self._refresh = refresh
+        self._relisting: dict[str, bool] = {}
         self._report = report
 
     def notified(self, server: str, method: str, params: dict[str, Json]) -> None:
@@ -43,7 +45,7 @@ class Notices:
         if row is None or not self.open:
             return
         if row.treatment is Treatment.RELISTED:
-            Flight(self._relisted(server, method))
+            self._relist(server, method)
         elif row.treatment is Treatment.INSPECTED:
             self._pass_on(server, method, params)
 
@@ -57,12 +59,24 @@ class Notices:
 
         return progress
 
+    def _relist(self, server: str, method: str) -> None:
+        """List it anew, one after the other: changes that come meanwhile are one more change."""
+        idle = server not in self._relisting
+        self._relisting[server] = True
+        if idle:
+            Flight(self._relisted(server, method))
+
     async def _relisted(self, server: str, method: str) -> None:
         try:
-            await self._refresh(server)
-        except McpGuardError as problem:
-            self._report(server, str(problem))
-        self._client.notify(method, EMPTY)
+            while self._relisting[server]:
+                self._relisting[server] = False
+                try:
+                    await self._refresh(server)
+                except McpGuardError as problem:
+                    self._report(server, str(problem))
+                self._client.notify(method, EMPTY)
+        finally:
+            del self._relisting[server]
 
     def _pass_on(self, server: str, method: str, params: dict[str, Json]) -> None:
         try:

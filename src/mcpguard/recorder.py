@@ -81,8 +81,8 @@ class Recorder:
             agent=self._agent,
         )
 
-    def unknown(self, call: Call, inspect_text: Callable[[str], str]) -> Decided:
-        """The record of a call for a tool that is not there. Its name is the client's own text."""
+    def unrouted(self, call: Call, cause: str, inspect_text: Callable[[str], str]) -> Decided:
+        """The record of a call that led to no tool. Its name is the client's own text."""
         invocation = self.invocation("tools/call")
         return Decided(
             at=invocation.now,
@@ -91,7 +91,7 @@ class Recorder:
             method=invocation.method,
             effect="deny",
             tool=inspect_text(call.name)[:256],
-            cause="unknown-tool",
+            cause=cause,
             policy_digest=self._policy_digest,
             args=sha256(encode(call.args)).hexdigest(),
             agent=self._agent,

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from mcpguard.adapters.upstreams.environment import Environment
+from mcpguard.adapters.upstreams.process import executable
 from mcpguard.core.errors import CredentialError
 from mcpguard.core.secret import parse_template
 from tests.adapters.fake_credentials import FakeSource
@@ -50,3 +52,14 @@ def test_an_unknown_source_and_a_zero_byte_are_refused() -> None:
         resolve({"X": "${vault:C}"}, {})
     with pytest.raises(CredentialError, match="zero byte"):
         resolve({"X": "${env:Z}"}, {"Z": "a\0b"})
+
+
+def test_a_command_with_a_folder_is_looked_up_where_it_will_run(tmp_path: Path) -> None:
+    program = tmp_path / "bin" / "server"
+    program.parent.mkdir()
+    program.write_text("#!/bin/sh\n")
+    program.chmod(0o700)
+    assert executable("bin/server", None, str(tmp_path)) == str(program)
+    assert executable(str(program), None, "/") == str(program)
+    assert executable("server", str(program.parent), str(tmp_path)) == str(program)
+    assert executable("bin/other", None, str(tmp_path)) is None

@@ -107,7 +107,8 @@ def test_the_list_shows_only_what_some_arguments_would_allow() -> None:
     world.send("tools/list", {}, 2)
     names = [entry["name"] for entry in world.client.sent[0]["result"]["tools"]]
     assert names == ["read", "write"]
-    assert world.trace == ["decision allow", "request tools/list", "outcome ok", "reply 2"]
+    fetched = ["decision allow", "request tools/list", "outcome ok"]
+    assert world.trace == ["decision allow", *fetched, "outcome ok", "reply 2"]
 
 
 def test_with_several_servers_tools_carry_the_server_and_never_mix() -> None:
@@ -150,7 +151,26 @@ def test_a_call_to_a_server_that_is_not_available_is_one_clear_error() -> None:
     world.upstreams["one"].answers["tools/list"] = UpstreamError(f"it said {SECRET}")
     world.call("read")
     assert world.client.sent[0]["error"]["code"] == -32000
+    assert world.client.sent[0]["error"]["data"]["invocation"] == world.audit.records[-1].id
+    assert world.audit.records[-1].cause == "unavailable"
     assert SECRET not in str(world.client.sent + world.audit.records)
+
+
+def test_a_server_is_listed_only_after_a_record_since_that_may_start_it_with_its_credential() -> None:
+    world = World(ALLOW_ALL).greeted()
+    world.upstreams["one"].answers["read"] = text("hello")
+    world.call("read")
+    listed = ["decision allow", "request tools/list", "outcome ok"]
+    assert world.trace == [*listed, "decision allow", "request read", "outcome ok", "reply 1"]
+    assert world.audit.records[0].credentials == ("env:CANARY",)
+
+
+def test_a_server_is_not_even_listed_while_evidence_cannot_be_written() -> None:
+    world = World(ALLOW_ALL).greeted()
+    world.audit.fail = True
+    world.call("read")
+    assert world.upstreams["one"].requests == []
+    assert "audit log" in world.client.sent[0]["error"]["message"]
 
 
 @pytest.mark.parametrize("answer", [{"tools": "no"}, "no", {"error": {"code": 1, "message": "no"}}])
@@ -385,7 +405,9 @@ def test_a_changed_list_is_fetched_before_the_client_hears_of_it() -> None:
     world = World(ALLOW_ALL).listed()
     world.upstreams["one"].tools.append(tool("new"))
     world.gateway.notices.notified("one", "notifications/tools/list_changed", {})
-    assert world.trace == ["request tools/list", "notify notifications/tools/list_changed"]
+    world.turn()
+    fetched = ["decision allow", "request tools/list", "outcome ok"]
+    assert world.trace == [*fetched, "notify notifications/tools/list_changed"]
     world.upstreams["one"].answers["new"] = text("new")
     world.call("new")
     assert world.client.sent[-1]["result"] == text("new")
@@ -395,8 +417,36 @@ def test_a_changed_list_that_cannot_be_fetched_is_reported_and_the_client_hears_
     world = World(ALLOW_ALL).listed()
     world.upstreams["one"].answers["tools/list"] = GONE
     world.gateway.notices.notified("one", "notifications/tools/list_changed", {})
+    world.turn()
     assert world.reports == ["one: upstream 'one' has ended"]
     assert world.client.sent[0]["method"] == "notifications/tools/list_changed"
+
+
+def test_a_change_during_a_fetch_is_fetched_again_and_many_changes_are_one_more() -> None:
+    world = World(ALLOW_ALL).greeted()
+    answers: list[Any] = []
+
+    def request(*_given: Any) -> Any:
+        answers.append(Wait())
+        return answers[-1]
+
+    world.upstreams["one"].request = request  # type: ignore[method-assign, assignment]
+    world.send("tools/list", {}, 1)
+    for _ in range(3):
+        world.gateway.notices.notified("one", "notifications/tools/list_changed", {})
+        world.turn()
+    assert len(answers) == 1
+    give(answers[0], GONE)
+    world.turn()
+    assert len(answers) == 2
+    world.gateway.notices.notified("one", "notifications/tools/list_changed", {})
+    give(answers[1], {"tools": [tool("new")]})
+    world.turn()
+    give(answers[2], {"tools": [tool("newer")]})
+    world.turn()
+    assert len(answers) == 3
+    changed = [sent for sent in world.client.sent if "method" in sent]
+    assert len(changed) == 2
 
 
 def test_notices_before_initialize_or_of_unknown_or_dropped_methods_go_nowhere() -> None:

@@ -29,8 +29,8 @@ def test_a_line_over_the_limit_is_dropped_but_its_head_and_the_next_is_right() -
     assert framer.feed(b"x" * 8) == []
     assert framer.feed(b"y" * 8) == []
     assert framer.feed(b"z" * 1000) == []
-    assert framer.feed(b"\nnext\n") == [Oversize(b"x" * 8 + b"y" * 8), b"next"]
-    assert framer.feed(b"a" * 11 + b"\n") == [Oversize(b"a" * 11)]
+    assert framer.feed(b"\nnext\n") == [Oversize(b"x" * 8 + b"y" * 8, b"z" * 512), b"next"]
+    assert framer.feed(b"a" * 11 + b"\n") == [Oversize(b"a" * 11, b"a" * 11)]
     framer.feed(b"b" * 5000)
     (dropped,) = framer.finish()
     assert isinstance(dropped, Oversize)

@@ -189,4 +189,4 @@ def test_a_deep_message_in_a_loose_spelling_is_refused_for_its_depth() -> None:
     ],
 )
 def test_the_id_of_a_dropped_message_is_read_from_its_head(head: bytes, found: int | None) -> None:
-    assert jsonrpc.id_in_head(head) == found
+    assert jsonrpc.id_of_dropped(head, b"") == found

@@ -39,7 +39,9 @@ def tools():
 def call(request_id, params):
     name, args = params["name"], params.get("arguments", {})
     if name == "echo":
-        return text(args.get("text", ""), **({"structuredContent": {"got": params}} if args.get("all") else {}))
+        return text(
+            args.get("text", ""), **({"structuredContent": {"got": params}} if args.get("all") else {})
+        )
     if name == "secret_length":
         return text(str(len(TOKEN)))
     if name == "leak":
@@ -48,8 +50,13 @@ def call(request_id, params):
     if name == "progress":
         token = params.get("_meta", {}).get("progressToken")
         for step in range(args.get("steps", 3)):
-            send({"jsonrpc": "2.0", "method": "notifications/progress",
-                  "params": {"progressToken": token, "progress": step, "message": f"{step} {TOKEN}"}})
+            send(
+                {
+                    "jsonrpc": "2.0",
+                    "method": "notifications/progress",
+                    "params": {"progressToken": token, "progress": step, "message": f"{step} {TOKEN}"},
+                }
+            )
         return text("done")
     if name == "big":
         return text("x" * args.get("size", 100_000))
@@ -76,10 +83,17 @@ def main():
         message = json.loads(line)
         method, request_id, params = message.get("method"), message.get("id"), message.get("params", {})
         if method == "initialize":
-            send({"jsonrpc": "2.0", "id": request_id, "result": {
-                "protocolVersion": params["protocolVersion"],
-                "capabilities": {"tools": {"listChanged": True}, "logging": {}},
-                "serverInfo": {"name": "echo", "version": "1"}}})
+            send(
+                {
+                    "jsonrpc": "2.0",
+                    "id": request_id,
+                    "result": {
+                        "protocolVersion": params["protocolVersion"],
+                        "capabilities": {"tools": {"listChanged": True}, "logging": {}},
+                        "serverInfo": {"name": "echo", "version": "1"},
+                    },
+                }
+            )
         elif method == "tools/list":
             send({"jsonrpc": "2.0", "id": request_id, "result": {"tools": tools()}})
         elif method == "tools/call":

@@ -9,7 +9,6 @@ from __future__ import annotations
 import argparse
 import os
 import re
-import shutil
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
@@ -111,11 +110,11 @@ def _policies(config: Config, document: Document, compiled: list[CompiledPolicy]
     """Tells of each policy file, and fills `compiled` with those that are right in themselves."""
     from mcpguard.adapters.policy_files import read_document
     from mcpguard.core.policy import PolicySet, compile_policy
-    from mcpguard.core.redaction import KINDS
+    from mcpguard.core.redaction import OPT_IN
 
     for path in config.policies:
         try:
-            one = compile_policy(read_document(path, PolicyError), str(path), KINDS)
+            one = compile_policy(read_document(path, PolicyError), str(path), OPT_IN)
         except PolicyError as error:
             yield from _problems(error)
             continue
@@ -196,11 +195,11 @@ def _servers(config: Config, document: Document, redactor: Redactor) -> Iterator
 
 
 def _server_problems(server: Server, document: Document, redactor: Redactor) -> Iterator[Remark]:
-    from mcpguard.adapters.upstreams.process import child_environment
+    from mcpguard.adapters.upstreams.process import child_environment, executable
 
     literal = {key: value.texts[0] for key, value in server.env.items() if not value.refs}
-    path = child_environment(os.environ, literal).get("PATH", os.defpath)
-    if shutil.which(server.command, path=path) is None:
+    path = child_environment(os.environ, literal).get("PATH")
+    if executable(server.command, path, None if server.cwd is None else str(server.cwd)) is None:
         where = _where(document.problem(("servers", server.name, "command"), ""))
         message = f"the command '{server.command}' was not found; give its full path or fix PATH"
         yield Remark("error", where, message)

@@ -131,8 +131,8 @@ class Outcome(Struct, frozen=True, tag_field="kind", tag="outcome", omit_default
 
 
 class Noticed(Struct, frozen=True, tag_field="kind", tag="notice", omit_defaults=True):
-    """Something outside a call that an auditor wants: a finding in a notification, a refused message,
-    an upstream that could not start. `detail` is ours or inspected."""
+    """Something outside a call that an auditor wants: a finding in a notification, a refused
+    message. `detail` is ours or inspected."""
 
     at: datetime
     """When."""

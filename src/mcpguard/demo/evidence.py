@@ -51,8 +51,8 @@ def _rows(records: list[dict[str, Any]]) -> list[tuple[str, ...]]:
             outcome = outcomes.get(record["id"], {})
             status = "redacted" if outcome.get("findings") else outcome.get("status", "")
             rule = ", ".join(record.get("rules", ())) or record.get("cause", "")
-            clock, tool = record["at"][11:19], record.get("tool", "")
-            rows.append((clock, record["method"], tool, record["effect"], rule, status))
+            clock, what = record["at"][11:19], record.get("tool") or record.get("server", "")
+            rows.append((clock, record["method"], what, record["effect"], rule, status))
     return rows
 
 

@@ -11,21 +11,23 @@ HEAD = 512
 
 
 class Oversize(Struct, frozen=True):
-    """A line that was longer than the limit: dropped, all but its first bytes."""
+    """A line that was longer than the limit: dropped, all but its first and last bytes."""
 
     head: bytes
+    tail: bytes = b""
 
 
 class Framer:
     """Cuts a stream into lines of at most `limit` bytes; empty lines vanish."""
 
-    __slots__ = ("_dropping", "_limit", "_parts", "_size")
+    __slots__ = ("_dropping", "_limit", "_parts", "_size", "_tail")
 
     def __init__(self, limit: int) -> None:
         self._limit = limit
         self._parts: list[bytes] = []
         self._size = 0
         self._dropping = False
+        self._tail = b""
 
     def feed(self, data: bytes) -> list[bytes | Oversize]:
         """Take the next bytes; return the lines that they complete, without their newline."""
@@ -48,15 +50,17 @@ class Framer:
             return piece.strip() if piece[-1:] == b"\r" else piece
         self._keep(piece)
         whole = b"".join(self._parts)
-        dropped = self._dropping
-        self._parts, self._size, self._dropping = [], 0, False
-        return Oversize(whole) if dropped else whole.strip()
+        dropped, tail = self._dropping, self._tail
+        self._parts, self._size, self._dropping, self._tail = [], 0, False, b""
+        return Oversize(whole, tail) if dropped else whole.strip()
 
     def _keep(self, piece: bytes) -> None:
         if self._dropping:
+            self._tail = (self._tail + piece[-HEAD:])[-HEAD:]
             return
         self._parts.append(piece)
         self._size += len(piece)
         if self._size > self._limit:
             self._dropping = True
-            self._parts = [b"".join(self._parts)[:HEAD]]
+            whole = b"".join(self._parts)
+            self._parts, self._tail = [whole[:HEAD]], whole[-HEAD:]

@@ -134,9 +134,13 @@ def request_line(request_id: int, method: str, params: dict[str, Json]) -> bytes
 
 
 _ID_IN_HEAD = re.compile(rb'"id"\s*:\s*(\d{1,18})\s*[,}]')
+_ID_AT_END = re.compile(rb'"id"\s*:\s*(\d{1,18})\s*}\s*\Z')
 
 
-def id_in_head(head: bytes) -> int | None:
-    """The id that the first bytes of a dropped message most likely carry; None if there is none."""
-    found = _ID_IN_HEAD.search(head)
+def id_of_dropped(head: bytes, tail: bytes) -> int | None:
+    """The id that a dropped message most likely has, from its first and last bytes; None if there is none.
+
+    The SDK for TypeScript writes the id last, most others write it before the result.
+    """
+    found = _ID_AT_END.search(tail) or _ID_IN_HEAD.search(head)
     return None if found is None else int(found[1])

@@ -62,6 +62,13 @@ def child_environment(environ: Mapping[str, str], own: Mapping[str, str]) -> dic
     return {**passed, **own}
 
 
+def executable(command: str, path: str | None, cwd: str | None) -> str | None:
+    """The program that `command` names in the folder `cwd` and the child's PATH; None if there is none."""
+    if cwd is not None and os.sep in command:
+        command = os.path.join(cwd, command)
+    return shutil.which(command, path=path or os.defpath)
+
+
 class Child(Struct):
     """A started upstream: `process.pid` is also its process group; the descriptors are ours to close."""
 
@@ -81,7 +88,7 @@ class Nursery:
 
     def start(self, command: str, args: Sequence[str], env: Mapping[str, str], cwd: str | None) -> Child:
         """Start `command` in a new group. Raises UpstreamError where it cannot be found or started."""
-        path = shutil.which(command, path=env.get("PATH", os.defpath))
+        path = executable(command, env.get("PATH"), cwd)
         if path is None:
             raise UpstreamError(f"the command '{command}' was not found; give its full path or fix PATH")
         self._begin()

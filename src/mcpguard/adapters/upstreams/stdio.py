@@ -18,6 +18,8 @@ from mcpguard import __version__
 from mcpguard.adapters.link import Link
 from mcpguard.adapters.turn import Turn
 from mcpguard.adapters.upstreams.environment import Environment
+from mcpguard.adapters.upstreams.open_requests import OpenRequests, Progress
+from mcpguard.adapters.upstreams.patience import Patience, exhausted
 from mcpguard.adapters.upstreams.process import Child, Nursery, exit_status
 from mcpguard.adapters.upstreams.stderr import LINE_BYTES, StderrLines
 from mcpguard.core.errors import McpGuardError, MessageError, UpstreamError
@@ -29,10 +31,6 @@ from mcpguard.protocol.framing import Oversize
 
 RETRY_SECONDS = 2.0
 """A failed upstream is tried again by the first request that comes later than this."""
-MAX_OPEN = 1024
-"""Open requests above which the client is not read."""
-
-Progress = Callable[[Json], None]
 
 
 class Launch(Struct, frozen=True):
@@ -44,13 +42,6 @@ class Launch(Struct, frozen=True):
     environment: Environment
     start_seconds: float
     message_bytes: int
-
-
-class Open(Struct):
-    """A request that waits for its answer."""
-
-    wait: Wait[Raw]
-    progress: Progress | None
 
 
 class StdioUpstream:
@@ -68,8 +59,8 @@ class StdioUpstream:
         clean: Callable[[str], str],
     ) -> None:
         """`version` is the protocol revision to greet with; `notified(name, method, params)` takes
-        notifications that belong to no request; `report(name, line)` takes the operator's lines; `clean` takes out of
-        a text what must not be seen."""
+        notifications that belong to no request; `report(name, line)` takes the operator's lines; `clean`
+        takes out of a text what must not be seen."""
         self.name = name
         self.running = False
         self._launch = launch
@@ -79,6 +70,7 @@ class StdioUpstream:
         self._notified = notified
         self._report = report
         self._clean = clean
+        self._patience = Patience(turn.touch)
         self._link: Link | None = None
         self._child: Child | None = None
         self._stderr: StderrLines | None = None
@@ -88,8 +80,7 @@ class StdioUpstream:
         self._dying = False
         self._closing = False
         self._gently = True
-        self._ids = 0
-        self._open: dict[int, Open] = {}
+        self._open = OpenRequests(name, launch.message_bytes)
         self._queue: list[tuple[int, bytes]] = []
 
     # --- ports.Upstream --------------------------------------------------------------------------
@@ -100,16 +91,22 @@ class StdioUpstream:
         if self._dying if self._life is not None else not self._may_start():
             wait.fail(UpstreamError(self._problem))
             return wait
+        if exhausted(len(self._open), self._unsent):
+            wait.fail(UpstreamError(f"upstream '{self.name}' does not answer, and takes no more requests"))
+            return wait
         params = permit.invocation.params or {}
-        self._ids += 1
+        method = permit.invocation.method
+        request_id = self._open.add(wait, progress)
         if progress is not None:
-            params = {**params, "_meta": {**params.get("_meta", {}), "progressToken": self._ids}}
-        self._open[self._ids] = Open(wait, progress)
-        line = jsonrpc.request_line(self._ids, permit.invocation.method, params)
+            params = {**params, "_meta": {**params.get("_meta", {}), "progressToken": request_id}}
+        if method != "tools/call":  # A tool may take its time; a list that never comes holds up everybody's.
+            seconds = self._launch.start_seconds * (1 if self.running else 2)
+            self._open.limit_time(request_id, method, seconds, self._turn.touch)
+        line = jsonrpc.request_line(request_id, method, params)
         if self.running:
             self._send(line)
         else:
-            self._queue.append((self._ids, line))
+            self._queue.append((request_id, line))
         return wait
 
     def _send(self, *parts: bytes) -> None:
@@ -118,23 +115,24 @@ class StdioUpstream:
 
     def cancel(self, wait: Wait[Raw], reason: str) -> None:
         """See `ports.Upstream.cancel`."""
-        for request_id, request in self._open.items():
-            if request.wait is wait:
-                del self._open[request_id]
-                if self.running and self._link is not None:
-                    params = {"requestId": request_id, "reason": reason}
-                    self._link.send(
-                        jsonrpc.notification_line("notifications/cancelled", jsonrpc.encode(params))
-                    )
-                self._queue = [queued for queued in self._queue if queued[0] != request_id]
-                return
+        request_id = self._open.forget(wait)
+        if request_id is None:
+            return
+        if self.running:
+            params = jsonrpc.encode({"requestId": request_id, "reason": reason})
+            self._send(jsonrpc.notification_line("notifications/cancelled", params))
+        self._queue = [queued for queued in self._queue if queued[0] != request_id]
 
     # --- flow control ----------------------------------------------------------------------------
 
     @property
     def full(self) -> bool:
         """Whether the client should wait."""
-        return len(self._open) >= MAX_OPEN or (self._link is not None and self._link.full)
+        return self._patience.holds(len(self._open), self._unsent)
+
+    @property
+    def _unsent(self) -> int:
+        return 0 if self._link is None else self._link.unsent
 
     def hold(self, on: bool) -> None:
         """Read nothing more from this upstream, or read again."""
@@ -164,6 +162,8 @@ class StdioUpstream:
         except TimeoutError:
             seconds = self._launch.start_seconds
             problem = f"upstream '{self.name}' did not answer initialize within {seconds:g} seconds"
+        except OSError as error:
+            problem = f"upstream '{self.name}' cannot be started: {error.strerror}"
         except asyncio.CancelledError:
             problem = "mcpguard is ending"  # From `close`, while starting.
         await self._bury(problem)
@@ -182,10 +182,9 @@ class StdioUpstream:
 
     async def _greet(self, link: Link, over: asyncio.Future[None]) -> None:
         wait: Wait[Raw] = Wait()
-        self._ids += 1
-        self._open[self._ids] = Open(wait, None)
+        request_id = self._open.add(wait)
         params = lifecycle.initialize_params(self._version(), "mcpguard", __version__)
-        link.send(jsonrpc.request_line(self._ids, "initialize", params))
+        link.send(jsonrpc.request_line(request_id, "initialize", params))
         answered = as_future(wait)
         both: tuple[asyncio.Future[Any], ...] = (answered, over)
         await asyncio.wait(both, return_when=asyncio.FIRST_COMPLETED)
@@ -209,9 +208,8 @@ class StdioUpstream:
             problem += await self._last_words(child)
         self._problem = problem
         self._failed_at = asyncio.get_running_loop().time()
-        waiting, self._open, self._queue = self._open, {}, []
-        for request in waiting.values():
-            request.wait.fail(UpstreamError(problem))
+        self._queue = []
+        self._open.fail_all(problem)
         self._turn.touch()
         if link is not None:
             link.close()
@@ -247,24 +245,23 @@ class StdioUpstream:
     def _received(self, line: bytes | Oversize) -> None:
         if isinstance(line, Oversize):
             self._report(self.name, "a message over the limit was dropped")
-            self._fail_oversize(line)
+            self._open.oversize(line)
             return
         try:
             message = jsonrpc.parse(line)
-        except MessageError:
+        except MessageError as problem:
+            self._open.broken(problem.request_id)
             self._report(
                 self.name, f"not a JSON-RPC message on its standard output, dropped: {self._shown(line)}"
             )
             return
         method = message.get("method")
         if method is None:
-            request = self._open.pop(message["id"], None) if type(message["id"]) is int else None
-            if request is not None:
-                request.wait.set(Raw(message, len(line)))
+            self._open.answered(message, len(line))
         elif "id" in message:
             self._asked(message["id"], method)
         elif method == "notifications/progress":
-            self._progressed(message.get("params", {}))
+            self._open.progressed(message.get("params", {}))
         else:
             self._notified(self.name, method, message.get("params", {}))
 
@@ -275,23 +272,10 @@ class StdioUpstream:
         return self._clean(line.decode("utf-8", "replace"))[:200]
 
     def _asked(self, request_id: int | str, method: str) -> None:
+        if exhausted(0, self._unsent):
+            return  # It asks and does not read.
         if method == "ping":
             self._send(*jsonrpc.result_line(request_id, b"{}"))
         else:
             refusal = {"code": jsonrpc.METHOD_NOT_FOUND, "message": "not served by mcpguard"}
             self._send(jsonrpc.error_line(request_id, jsonrpc.encode(refusal)))
-
-    def _progressed(self, params: dict[str, Json]) -> None:
-        token = params.get("progressToken")
-        request = self._open.get(token) if type(token) is int else None
-        if request is not None and request.progress is not None:
-            request.progress(params)
-
-    def _fail_oversize(self, line: Oversize) -> None:
-        request_id = jsonrpc.id_in_head(line.head)
-        request = None if request_id is None else self._open.pop(request_id, None)
-        if request is not None:
-            limit = self._launch.message_bytes
-            request.wait.fail(
-                UpstreamError(f"upstream '{self.name}' answered with more than {limit} bytes; it was dropped")
-            )

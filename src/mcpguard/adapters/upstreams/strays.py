@@ -17,7 +17,7 @@ _KILL_SECONDS = 0.5
 
 
 def adopt() -> bool:
-    """From now on a descendant whose parent ends is our child (prctl(2)). False where that is not possible."""
+    """From now on a descendant whose parent ends is our child (prctl(2)); False where that cannot be."""
     if sys.platform != "linux":
         return False
     import ctypes

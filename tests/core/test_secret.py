@@ -1,0 +1,64 @@
+"""A secret gives its value to who calls `reveal`, and to nobody by accident."""
+
+from __future__ import annotations
+
+import copy
+import json
+import pickle
+from collections.abc import Callable
+from typing import Any
+
+import msgspec
+import pytest
+
+from mcpguard.core.secret import CredentialRef, Secret, parse_template
+
+VALUE = "s3cr3t-value"
+
+
+def test_it_reveals_its_value() -> None:
+    assert Secret(VALUE).reveal() == VALUE
+
+
+@pytest.mark.parametrize(
+    "use",
+    [
+        str,
+        hash,
+        "{}".format,
+        "{:>20}".format,
+        "%s".__mod__,
+        copy.copy,
+        copy.deepcopy,
+        pickle.dumps,
+        json.dumps,
+        msgspec.json.encode,
+        lambda secret: secret == VALUE,
+        lambda secret: secret != Secret(VALUE),
+        lambda secret: {secret: 1},
+        lambda secret: VALUE + secret,
+        vars,
+    ],
+)
+def test_no_other_use_gives_anything(use: Callable[[Any], object]) -> None:
+    with pytest.raises(TypeError) as refusal:
+        use(Secret(VALUE))
+    assert VALUE not in str(refusal.value)
+
+
+def test_a_debugger_and_a_traceback_see_no_value() -> None:
+    assert repr(Secret(VALUE)) == "<Secret>"
+    assert repr([Secret(VALUE)]) == "[<Secret>]"
+
+
+def test_a_template_is_split_at_its_references() -> None:
+    template = parse_template("Bearer ${keyring:linear/token}, ${env:A}")
+    assert template.texts == ("Bearer ", ", ", "")
+    assert template.refs == (CredentialRef("keyring", "linear/token"), CredentialRef("env", "A"))
+    assert str(template.refs[0]) == "keyring:linear/token"
+
+
+@pytest.mark.parametrize("text", ["${", "${TOKEN}", "${env:}", "${ENV:A}", "${env:A B}", "a ${env:${env:B}}"])
+def test_what_only_looks_like_a_reference_is_refused(text: str) -> None:
+    with pytest.raises(ValueError, match="must start a reference"):
+        parse_template(text)

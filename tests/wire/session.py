@@ -1,0 +1,256 @@
+"""One `mcpguard run` process under test, with a raw client that has a deadline on every read and write."""
+
+import json
+import os
+import select
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import yaml
+
+SERVERS = Path(__file__).parent.parent / "servers"
+DEADLINE = 20.0
+ALLOW_ALL = [{"id": "all", "effect": "allow", "tools": ["*"]}]
+
+
+def puppet(*argv, **more):
+    """The configuration entry of a `puppet.py`."""
+    return {"command": sys.executable, "args": [str(SERVERS / "puppet.py"), *argv], **more}
+
+
+def echo(**more):
+    """The configuration entry of an `echo.py`."""
+    return {"command": sys.executable, "args": [str(SERVERS / "echo.py")], **more}
+
+
+def eventually(check, what, seconds=DEADLINE):
+    """Wait until `check()` is true, and give what it gave."""
+    end = time.monotonic() + seconds
+    while True:
+        found = check()
+        if found:
+            return found
+        assert time.monotonic() < end, f"not within {seconds} s: {what}"
+        select.select([], [], [], 0.01)
+
+
+def write_config(folder, servers, rules=None, **more):
+    """A configuration and its policy in `folder`; gives the path. `rules` None allows everything."""
+    rules = ALLOW_ALL if rules is None else rules
+    policy = {"version": 1, "policy": "test", "owner": "tests", "rules": rules}
+    (folder / "policy.yaml").write_text(yaml.safe_dump(policy, sort_keys=False))
+    config = {
+        "version": 1,
+        "servers": servers,
+        "policies": ["policy.yaml"],
+        "audit": {"path": "audit"},
+        **more,
+    }
+    path = folder / "mcpguard.yaml"
+    path.write_text(yaml.safe_dump(config, sort_keys=False))
+    return path
+
+
+class Guard:
+    """`received` is every byte of standard output, `messages` every message in order."""
+
+    def __init__(self, folder, servers, rules=None, env=None, preexec=None, command=None, **more):
+        self.folder = folder
+        self.config = write_config(folder, servers, rules, **more)
+        self.audit_folder = folder / "audit"
+        self.received = bytearray()
+        self.messages = []
+        self.stalled = False
+        self._parsed = 0
+        self._last_id = 0
+        self._inbox = {}
+        self._stderr = open(folder / "stderr", "ab")  # noqa: SIM115
+        base = [sys.executable, "-m", "mcpguard", "run", "--config", str(self.config)]
+        self.process = subprocess.Popen(
+            command(base) if command else base,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=self._stderr,
+            env={**os.environ, **(env or {})},
+            bufsize=0,
+            start_new_session=True,
+            preexec_fn=preexec,  # noqa: PLW1509
+        )
+        self.pid = self.process.pid
+        self._in = self.process.stdin.fileno()
+        self._out = self.process.stdout.fileno()
+        os.set_blocking(self._in, False)
+        os.set_blocking(self._out, False)
+
+    # --- bytes -----------------------------------------------------------------------------------
+
+    def pump(self, data=b"", seconds=DEADLINE, until=None):
+        """Write `data` while reading (unless `stalled`), then read until `until()` is true."""
+        end = time.monotonic() + seconds
+        rest = memoryview(data)
+        while rest or (until is not None and not until()):
+            left = end - time.monotonic()
+            assert left > 0, f"no progress: {len(rest)} bytes unsent, stderr: {self.stderr[-2000:]!r}"
+            readers = [] if self.stalled else [self._out]
+            readable, writable, _ = select.select(readers, [self._in] if rest else [], [], min(left, 0.5))
+            if readable and not self._read():
+                raise AssertionError(f"mcpguard ended: {self.stderr[-2000:]!r}")
+            if writable:
+                rest = rest[os.write(self._in, rest) :]
+
+    def _read(self):
+        data = os.read(self._out, 1 << 20)
+        self.received += data
+        *lines, _rest = bytes(self.received[self._parsed :]).split(b"\n")
+        for line in lines:
+            self._parsed += len(line) + 1
+            message = json.loads(line)
+            self.messages.append(message)
+            if "method" not in message and isinstance(message.get("id"), str | int):
+                self._inbox[message["id"]] = message
+        return data
+
+    def try_write(self, data, seconds):
+        """Write what is taken within `seconds` without reading; gives the number of bytes."""
+        end = time.monotonic() + seconds
+        rest = memoryview(data)
+        while rest and (left := end - time.monotonic()) > 0:
+            if select.select([], [self._in], [], left)[1]:
+                rest = rest[os.write(self._in, rest) :]
+        return len(data) - len(rest)
+
+    # --- messages --------------------------------------------------------------------------------
+
+    def send(self, message, seconds=DEADLINE):
+        """Write one message: a dict, or the bytes of a line without its end."""
+        line = message if isinstance(message, bytes) else json.dumps(message).encode()
+        self.pump(line + b"\n", seconds)
+
+    def request(self, method, params=None):
+        """Send a request with a new id; gives the id."""
+        self._last_id += 1
+        message = {"jsonrpc": "2.0", "id": self._last_id, "method": method}
+        self.send(message if params is None else {**message, "params": params})
+        return self._last_id
+
+    def notify(self, method, **params):
+        """Send a notification."""
+        self.send({"jsonrpc": "2.0", "method": method, "params": params})
+
+    def answer(self, request_id, seconds=DEADLINE):
+        """The answer to a request, once."""
+        self.pump(until=lambda: request_id in self._inbox, seconds=seconds)
+        return self._inbox.pop(request_id)
+
+    def ask(self, method, params=None, seconds=DEADLINE):
+        """Send a request and give its answer."""
+        return self.answer(self.request(method, params), seconds)
+
+    def call(self, name, seconds=DEADLINE, **args):
+        """Call a tool and give the whole answer."""
+        return self.ask("tools/call", {"name": name, "arguments": args}, seconds)
+
+    def text(self, name, seconds=DEADLINE, **args):
+        """Call a tool and give the text of its answer."""
+        answer = self.call(name, seconds, **args)
+        assert "result" in answer, answer
+        return answer["result"]["content"][0]["text"]
+
+    def hello(self, version="2025-11-25"):
+        """The handshake; gives the result of `initialize`."""
+        params = {"protocolVersion": version, "capabilities": {}, "clientInfo": {"name": "t", "version": "1"}}
+        answer = self.ask("initialize", params)
+        self.notify("notifications/initialized")
+        return answer["result"]
+
+    def tools(self, seconds=DEADLINE):
+        """The names of `tools/list`."""
+        return [tool["name"] for tool in self.ask("tools/list", seconds=seconds)["result"]["tools"]]
+
+    def wait_message(self, check, seconds=DEADLINE):
+        """The first message, past or to come, for which `check` is true."""
+        self.pump(until=lambda: any(map(check, self.messages)), seconds=seconds)
+        return next(message for message in self.messages if check(message))
+
+    def notifications(self, method):
+        """The params of all notifications of a method so far."""
+        return [m.get("params") for m in self.messages if m.get("method") == method]
+
+    def raw_answer(self, request_id):
+        """The bytes of the line that answers a request, without its id."""
+        head = b'{"jsonrpc":"2.0","id":%d,' % request_id
+        return next(line for line in bytes(self.received).split(b"\n") if line.startswith(head))[len(head) :]
+
+    # --- what is left behind ---------------------------------------------------------------------
+
+    @property
+    def stderr(self):
+        """All bytes of standard error so far."""
+        return (self.folder / "stderr").read_bytes()
+
+    def wait_stderr(self, text, seconds=DEADLINE):
+        """Wait until standard error has this text."""
+        return eventually(lambda: text.encode() in self.stderr, f"{text!r} in {self.stderr!r}", seconds)
+
+    @property
+    def audit_bytes(self):
+        """All bytes of the audit folder."""
+        return b"".join(path.read_bytes() for path in sorted(self.audit_folder.glob("*")))
+
+    def records(self, kind=None):
+        """All whole records of the audit folder, in order."""
+        lines = self.audit_bytes.split(b"\n")[:-1]
+        found = [json.loads(line) for line in lines]
+        return [record for record in found if kind is None or record["kind"] == kind]
+
+    def rss(self):
+        """Resident memory of the process in bytes (Linux)."""
+        return int(Path(f"/proc/{self.pid}/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE")
+
+    # --- the end ---------------------------------------------------------------------------------
+
+    def end(self, seconds=DEADLINE):
+        """Close standard input, read to the end, and give the exit code."""
+        self.process.stdin.close()
+        return self.wait(seconds)
+
+    def signal(self, number):
+        """Send a signal to mcpguard and to nothing else."""
+        self.process.send_signal(number)
+
+    def wait(self, seconds=DEADLINE):
+        """Read to the end of standard output and give the exit code."""
+        end = time.monotonic() + seconds
+        while True:
+            left = end - time.monotonic()
+            assert left > 0, f"mcpguard did not end: {self.stderr[-2000:]!r}"
+            if select.select([self._out], [], [], left)[0] and not self._read():
+                return self.process.wait(max(0.1, end - time.monotonic()))
+
+    def dispose(self):
+        """End the process whatever it does; its watchdog ends what it started."""
+        if self.process.poll() is None:
+            self.process.send_signal(signal.SIGTERM)
+            try:
+                self.process.wait(5)
+            except subprocess.TimeoutExpired:
+                self.process.kill()
+                self.process.wait(5)
+        for pipe in (self.process.stdin, self.process.stdout, self._stderr):
+            if not pipe.closed:
+                pipe.close()
+
+
+def verify(folder):
+    """`mcpguard audit verify` on a folder: exit code and both outputs."""
+    done = subprocess.run(
+        [sys.executable, "-m", "mcpguard", "audit", "verify", str(folder)],
+        capture_output=True,
+        text=True,
+        timeout=DEADLINE,
+        check=False,
+    )
+    return done.returncode, done.stdout + done.stderr

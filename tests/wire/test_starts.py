@@ -1,0 +1,133 @@
+"""Upstreams that cannot start, or end: one clear error, and the others serve."""
+
+import resource
+import sys
+import time
+
+import pytest
+
+from tests.wire.session import eventually, puppet
+
+BAD = {
+    "wrong command": ({"command": "no-such-command-anywhere"}, "no-such-command-anywhere"),
+    "wrong folder": (puppet(cwd="/no/such/folder"), "cannot be started"),
+    "not executable": ({"command": "/etc/hostname"}, "/etc/hostname"),
+    "missing variable": (puppet(env={"TOKEN": "${env:NO_SUCH_VARIABLE}"}), "env:NO_SUCH_VARIABLE"),
+    "missing file": (puppet(env={"TOKEN": "${file:/no/such/file}"}), "file:/no/such/file"),
+    "crash": (puppet("--start", "say('no database'); os._exit(7)"), "no database"),
+    "exception": (puppet("--start", "raise ValueError('the reason')"), "the reason"),
+    "ends at once": ({"command": "/bin/true"}, "initialize"),
+    "refuses": (
+        puppet(
+            "--start",
+            "state['on_initialize'] = \"send({'id': request_id, 'error': {'code': 1, 'message': 'm'}})\"",
+        ),
+        "initialize",
+    ),
+    "unknown revision": (puppet("--start", "state['version'] = '1999-01-01'"), "revision"),
+    "never answers": (puppet("--start", "time.sleep(60)", start_timeout_seconds=0.5), "within 0.5 seconds"),
+    "closed output": (puppet("--start", "os.close(1); time.sleep(60)"), "initialize"),
+}
+
+
+@pytest.mark.parametrize("case", BAD)
+def test_an_upstream_that_cannot_start_is_one_clear_error_and_the_other_serves(session, case):
+    entry, said = BAD[case]
+    guard = session({"bad": entry, "good": puppet()})
+    assert all(name.startswith("good__") for name in guard.tools())
+    assert guard.text("good__echo", text="x") == "x"
+    error = guard.call("bad__echo")["error"]
+    assert "'bad'" in error["message"]
+    assert said in error["message"]
+    assert guard.text("good__echo", text="x") == "x"
+    assert sum(b"'bad' is not available" in line or b"'bad' did not" in line
+               for line in guard.stderr.splitlines()) == 1  # fmt: skip
+
+
+@pytest.mark.parametrize("case", BAD)
+def test_alone_it_is_the_error_of_the_list_as_well(session, case):
+    entry, said = BAD[case]
+    guard = session({"bad": entry})
+    error = guard.ask("tools/list")["error"]
+    assert said in error["message"]
+    assert guard.ask("ping")["result"] == {}
+    assert guard.end() == 0
+
+
+def test_junk_on_standard_output_is_reported_and_the_server_serves(session):
+    guard = session({"p": puppet("--start", "raw(b'Welcome to the server!\\n\\x1b[31mred\\n')")})
+    assert guard.text("echo", text="x") == "x"
+    assert b"Welcome to the server!" in guard.stderr
+    assert b"\x1b" not in guard.stderr
+    assert b"Welcome" not in guard.received
+
+
+def test_a_server_is_tried_again_after_its_credential_has_appeared(session, tmp_path):
+    token = tmp_path / "token"
+    guard = session({"p": puppet(env={"TOKEN": f"${{file:{token}}}"}), "other": puppet()})
+    assert "file:" in guard.call("p__echo")["error"]["message"]
+    token.write_text("the-credential-is-here")
+    token.chmod(0o600)
+    answer = eventually(
+        lambda: (lambda a: a if "result" in a else None)(
+            guard.call("p__act", code="answer = text(str(len(token)))")
+        ),
+        "its start",
+        10,
+    )
+    assert answer["result"]["content"][0]["text"] == "22"
+
+
+def test_a_call_in_flight_is_answered_at_once_when_its_upstream_dies(session):
+    guard = session({"p": puppet()})
+    guard.tools()
+    waiting = guard.request("tools/call", {"name": "act", "arguments": {"code": "silent = True"}})
+    began = time.monotonic()
+    dying = guard.request("tools/call", {"name": "act", "arguments": {"code": "say('bye'); os._exit(9)"}})
+    for request in (waiting, dying):
+        message = guard.answer(request)["error"]["message"]
+        assert "exit status 9" in message
+        assert "bye" in message
+    assert time.monotonic() - began < 1
+    assert "result" in eventually(
+        lambda: (lambda a: a if "result" in a else None)(guard.call("echo", text="x")), "its return", 10
+    )
+
+
+@pytest.mark.parametrize("files", range(9, 17))
+def test_a_start_without_enough_file_descriptors_is_answered(session, files):
+    def few():
+        resource.setrlimit(resource.RLIMIT_NOFILE, (files, files))
+
+    guard = start_or_none(session, {"p": puppet()}, few)
+    if guard is not None:
+        assert guard.call("echo", seconds=5, text="x").keys() & {"result", "error"}
+        assert guard.ask("ping")["result"] == {}
+
+
+def start_or_none(session, servers, preexec):
+    """A session, or None if mcpguard itself could not start."""
+    try:
+        return session(servers, preexec=preexec)
+    except (AssertionError, BrokenPipeError):
+        return None
+
+
+def test_the_working_folder_of_a_server_is_the_configured_one(session, tmp_path):
+    guard = session({"p": puppet(cwd=str(tmp_path))})
+    assert guard.text("act", code="answer = text(os.getcwd())") == str(tmp_path)
+
+
+def test_arguments_with_anything_in_them_arrive_as_written(session):
+    words = ["a b", "$HOME", "`id`", "'", '"', "\\", "é", "*", "-n", "line\nline", ""]
+    guard = session({"p": puppet(*words)})
+    assert guard.text("act", code="answer = text(repr(sys.argv[1:]))") == repr(words)
+
+
+def test_a_server_found_by_its_own_path_variable_is_started(session, tmp_path):
+    program = tmp_path / "bin" / "my-server"
+    program.parent.mkdir()
+    program.write_text(f'#!/bin/sh\nexec "{sys.executable}" "{puppet()["args"][0]}" "$@"\n')
+    program.chmod(0o755)
+    guard = session({"p": {"command": "my-server", "env": {"PATH": f"{program.parent}:/usr/bin:/bin"}}})
+    assert guard.text("echo", text="x") == "x"
