@@ -1,0 +1,105 @@
+"""Every page: its links lead somewhere, its examples load, and its commands exist."""
+
+from __future__ import annotations
+
+import json
+import re
+import shlex
+from pathlib import Path
+
+import pytest
+
+from mcpguard.cli import VERBS, main
+from mcpguard.config import load_config
+from mcpguard.core.detectors import OPT_IN
+from mcpguard.core.policy import compile_policy
+from tests.docs.pages import PAGES, ROOT, Block, anchors, blocks, links, prose
+
+
+def named(found: list[Block]) -> list[object]:
+    return [pytest.param(block, id=block.name) for block in found]
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
+def test_every_link_leads_to_a_file_and_a_heading_of_this_project(page: Path) -> None:
+    for text, target in links(page):
+        if re.match(r"https?://", target):
+            continue
+        name, _, anchor = target.partition("#")
+        file = (page.parent / name).resolve() if name else page
+        assert file.exists(), f"{text}: {target}"
+        assert file.is_relative_to(ROOT), target
+        assert not anchor or anchor in anchors(file), f"{text}: {target}"
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
+def test_every_test_that_is_named_exists(page: Path) -> None:
+    for text, target in links(page):
+        name = re.fullmatch(r"`(test_\w+)`", text)
+        if name:
+            source = (page.parent / target).read_text("utf-8")
+            assert re.search(rf"^(?:async )?def {name[1]}\(", source, re.MULTILINE), f"{name[1]} in {target}"
+
+
+def test_every_yaml_block_says_what_it_is() -> None:
+    assert {block.role for block in blocks("yaml")} == {"policy", "config"}
+
+
+@pytest.mark.parametrize("block", named(list(blocks("yaml", "policy"))))
+def test_every_policy_loads(block: Block) -> None:
+    compile_policy(block.text, block.name, OPT_IN)
+
+
+@pytest.mark.parametrize("block", named(list(blocks("yaml", "config"))))
+def test_every_configuration_loads(block: Block, tmp_path: Path) -> None:
+    file = tmp_path / "mcpguard.yaml"
+    file.write_text(block.text)
+    load_config(file)
+
+
+def commands(text: str) -> list[list[str]]:
+    """The `mcpguard` commands in lines of a shell; what follows a pipe or `&&` counts too."""
+    parts = [part.strip() for line in text.splitlines() for part in re.split(r"&&|\|(?!\w)", line)]
+    found = [re.match(r"(?:\$ )?(?:[\w./-]*/)?mcpguard (.*)", part) for part in parts]
+    return [shlex.split(match[1].partition("    ")[0], comments=True) for match in found if match]
+
+
+def words_of_every_command() -> list[object]:
+    found = [
+        (b.name, words) for b in blocks() if b.language in ("console", "sh") for words in commands(b.text)
+    ]
+    for page in PAGES:
+        quoted = re.findall(r"`(mcpguard [a-z][^`]*)`", prose(page).replace("\n", " "))
+        found += [(page.name, words) for text in quoted for words in commands(text)]
+    for block in blocks("json"):
+        for server in json.loads(block.text)["mcpServers"].values():
+            assert server["command"].endswith("/mcpguard")
+            found.append((block.name, server["args"]))
+    return [pytest.param(words, id=f"{name}: {shlex.join(words)}") for name, words in found]
+
+
+@pytest.mark.parametrize("words", words_of_every_command())
+def test_every_command_is_understood(words: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    if words[0].startswith("-") or words[0] == "VERB":
+        return
+    assert words[0] in VERBS
+    module = __import__(f"mcpguard.cli.{words[0]}", fromlist=["execute"])
+    monkeypatch.setattr(module, "execute", lambda args: 0)
+    if len(words) > 1 or words[0] not in ("wrap", "secret", "audit"):
+        assert main(words) == 0
+
+
+def test_the_architecture_page_names_every_module_and_nothing_else() -> None:
+    source = ROOT / "src" / "mcpguard"
+    page = ROOT / "docs" / "architecture.md"
+    named = set(re.findall(r"`([\w/]+(?:\.py|/))`", page.read_text("utf-8")))
+    missing = {name for name in named if not (source / name).exists()}
+    assert not missing
+    modules = {file.relative_to(source) for file in source.rglob("*.py") if not file.name.startswith("__")}
+    places = {"core/", "protocol/", "adapters/"}  # Named as layers, so their modules must be named too.
+    covered = {
+        module
+        for module in modules
+        if str(module) in named or any(f"{parent}/" in named - places for parent in module.parents)
+    }
+    assert modules == covered

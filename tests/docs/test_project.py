@@ -1,0 +1,43 @@
+"""The files around the source: exact versions, the licence, and the scripts."""
+
+from __future__ import annotations
+
+import os
+import re
+import tomllib
+
+from mcpguard import __version__
+from tests.docs.pages import ROOT
+
+PINS = [line for line in (ROOT / "constraints.txt").read_text().splitlines() if not line.startswith("#")]
+
+
+def name_of(requirement: str) -> str:
+    found = re.match(r"[A-Za-z0-9._-]+", requirement)
+    assert found
+    return re.sub(r"[-_.]+", "-", found[0]).lower()
+
+
+def test_constraints_are_exact_versions_and_nothing_else() -> None:
+    assert all(re.fullmatch(r"[A-Za-z0-9._-]+==[A-Za-z0-9.!+]+", pin) for pin in PINS)
+    names = [name_of(pin) for pin in PINS]
+    assert len(names) == len(set(names))
+
+
+def test_every_requirement_has_its_exact_version() -> None:
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    extras = project["optional-dependencies"].values()
+    asked = [*project["dependencies"], *(one for extra in extras for one in extra)]
+    names = {name_of(one) for one in asked} - {name_of(project["name"])}
+    assert names <= {name_of(pin) for pin in PINS}
+
+
+def test_the_scripts_can_be_run() -> None:
+    for name in (".ci/run", "scripts/test", "scripts/check", "scripts/reference"):
+        assert os.access(ROOT / name, os.X_OK), name
+
+
+def test_the_licence_and_the_changelog_are_there() -> None:
+    assert "Apache License" in (ROOT / "LICENSE").read_text()
+    changes = (ROOT / "CHANGELOG.md").read_text()
+    assert re.search(r"^## Unreleased$", changes, re.MULTILINE) or f"## {__version__}" in changes
