@@ -4,8 +4,8 @@
     python bench/relay.py --quick    # fewer rounds
 
 All subjects live in one run and take turns in each round, so that a busy minute hits them alike; read the
-ratios, not the milliseconds. mcpguard runs with three CEL rules, a held credential, redaction both of it and of
-all token formats, and the chained audit log.
+ratios, not the milliseconds. mcpguard runs with three CEL rules, a held credential, redaction both of it and
+of all token formats, and the chained audit log.
 """
 
 import argparse

@@ -1,0 +1,74 @@
+"""The development environment: `.venv` with the project and its tools, made once and kept fresh.
+
+Standard library only. Used by `scripts/test`, `scripts/check` and `scripts/reference`.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent.parent
+VENV = ROOT / ".venv"
+BIN = VENV / "bin"
+STAMP = VENV / "installed-from"
+CONSTRAINTS = ROOT / "constraints.txt"
+
+
+def say(text: str) -> None:
+    """Tell the person what happens, before it happens."""
+    print(f"== {text}", flush=True)
+
+
+def ready() -> dict[str, str]:
+    """Make or refresh `.venv` where that is needed; the environment variables to run its programs with.
+
+    Exits with a sentence where Python is too old or an installation fails.
+    """
+    if sys.version_info < (3, 11):  # noqa: UP036  (this file runs before anything is installed)
+        sys.exit(f"Python 3.11 or newer is needed; this is {sys.version.split()[0]}")
+    if not _fresh():
+        _install()
+    path = os.pathsep.join([str(BIN), os.environ.get("PATH", os.defpath)])
+    return {**os.environ, "PATH": path, "VIRTUAL_ENV": str(VENV)}
+
+
+def _sources() -> str:
+    """What the installation depends on: this Python, the requirements and the exact versions."""
+    digest = hashlib.sha256(sys.version.encode())
+    for path in (ROOT / "pyproject.toml", CONSTRAINTS):
+        digest.update(path.read_bytes())
+    return digest.hexdigest()
+
+
+def _fresh() -> bool:
+    return STAMP.exists() and STAMP.read_text() == _sources() and _editable()
+
+
+def _editable() -> bool:
+    """Whether the project in `.venv` is this source tree, not a copy that somebody installed."""
+    facts = list(VENV.glob("lib/python*/site-packages/mcpguard_gateway-*.dist-info/direct_url.json"))
+    if len(facts) != 1:
+        return False
+    said = json.loads(facts[0].read_text())
+    return bool(said.get("dir_info", {}).get("editable")) and said.get("url") == ROOT.as_uri()
+
+
+def _install() -> None:
+    STAMP.unlink(missing_ok=True)
+    say(f"making {VENV.name} with Python {sys.version.split()[0]}")
+    _run([sys.executable, "-m", "venv", "--clear", str(VENV)], "on Debian: apt-get install python3-venv")
+    say("installing the project and its tools (about half a minute)")
+    pip = [str(BIN / "python"), "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
+    _run([*pip, "--constraint", str(CONSTRAINTS), "--editable", f"{ROOT}[dev]"], "see pip's words above")
+    STAMP.write_text(_sources())
+
+
+def _run(command: list[str], advice: str) -> None:
+    done = subprocess.run(command, cwd=ROOT, check=False)
+    if done.returncode:
+        sys.exit(f"`{' '.join(command[:4])} …` failed ({done.returncode}): {advice}")
