@@ -197,8 +197,10 @@ def measure(commands, rounds, calls):
     table = {
         name: {key: statistics.median(values) for key, values in row.items()} for name, row in rows.items()
     }
+    time.sleep(2)  # What is kept for a burst is not what a process costs.
     for name, session in sessions.items():
         table[name]["rss"] = session.tree()
+    for session in sessions.values():
         session.close()
     return table
 

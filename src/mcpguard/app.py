@@ -5,15 +5,15 @@ from __future__ import annotations
 import asyncio
 import os
 import signal
+from collections.abc import Awaitable, Callable
 from concurrent.futures import ThreadPoolExecutor
-from functools import partial
 from pathlib import Path
 from typing import Any
 
 from msgspec import Struct
 
 from mcpguard import __version__
-from mcpguard.adapters.allocator import keep_megabytes
+from mcpguard.adapters.allocator import Allocator
 from mcpguard.adapters.audit_file import AuditFile, Durability
 from mcpguard.adapters.audit_reader import default_folder
 from mcpguard.adapters.clock import SystemClock
@@ -36,7 +36,7 @@ from mcpguard.core.redaction import OPT_IN, Redactor
 from mcpguard.core.secret import CredentialRef, Template
 from mcpguard.flight import as_future
 from mcpguard.gateway import Gateway
-from mcpguard.inspection import Inspector
+from mcpguard.inspection import Inspector, Sealed
 from mcpguard.recorder import Recorder
 
 SCANNERS = 2
@@ -97,7 +97,6 @@ def serve(settings: Settings) -> int:
 
     Raises AuditError where no evidence could be left. Afterwards no upstream is alive.
     """
-    keep_megabytes()
     loop = asyncio.new_event_loop()
     asyncio.set_event_loop(loop)
     return loop.run_until_complete(_Process(settings).run())
@@ -121,8 +120,9 @@ class _Process:
         self._client = StdioClient(self._turn, settings.message_bytes)
         self._sources = {name: source() for name, source in SOURCES.items()}
         self._principal = operating_system_user()
-        scanners = ThreadPoolExecutor(SCANNERS, "mcpguard-inspect")
-        self._inspector = Inspector(self._redactor, partial(loop.run_in_executor, scanners))
+        self._allocator = Allocator()
+        self._scanners = ThreadPoolExecutor(SCANNERS, "mcpguard-inspect")
+        self._inspector = Inspector(self._redactor, self._scan)
         self._upstreams = {server.name: self._upstream(server) for server in settings.servers}
         self._gateway = self._make_gateway(loop)
 
@@ -205,6 +205,10 @@ class _Process:
         self._turn.end()
         self._client.close()
         return self._close_audit(reason)
+
+    def _scan(self, work: Callable[[], Sealed]) -> Awaitable[Sealed]:
+        self._allocator.used()
+        return asyncio.get_running_loop().run_in_executor(self._scanners, work)
 
     def _defect(self, _loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
         # The default handler prints the exception's message, which may quote anything (law 2).

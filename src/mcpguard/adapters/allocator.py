@@ -1,21 +1,41 @@
-"""glibc's malloc, told what this process does: a megabyte comes, is copied a few times, and goes.
+"""glibc's malloc, told what this process does: megabytes come in bursts, are copied a few times, and go.
 
 By default each such block is a mapping of its own, and most of the time of a big message is page faults.
-`bench/relay.py` shows the difference at 1 MB; other C libraries are left as they are.
+`bench/relay.py` shows the difference at 1 MB. Other C libraries are left as they are.
 """
 
 from __future__ import annotations
 
+import asyncio
 import ctypes
 
+KEPT = 8 * 1024 * 1024
+"""Freed bytes that are reused instead of given back at once."""
+QUIET_SECONDS = 1.0
+"""How long after a big message they are given back."""
+
 _TRIM_THRESHOLD, _MMAP_THRESHOLD, _ARENA_MAX = -1, -3, -8  # malloc.h
-_KEPT = 4 * 1024 * 1024
 
 
-def keep_megabytes() -> bool:
-    """Reuse up to 4 MB of freed memory, in one arena for all threads. Whether this C library can."""
-    mallopt = getattr(ctypes.CDLL(None), "mallopt", None)
-    if mallopt is None:
-        return False
-    wishes = ((_MMAP_THRESHOLD, _KEPT), (_TRIM_THRESHOLD, _KEPT), (_ARENA_MAX, 1))
-    return all([mallopt(name, value) == 1 for name, value in wishes])
+class Allocator:
+    """The C library's allocator, where it is glibc's; elsewhere nothing happens."""
+
+    def __init__(self) -> None:
+        library = ctypes.CDLL(None)
+        self._trim = getattr(library, "malloc_trim", None)
+        self._timer: asyncio.TimerHandle | None = None
+        option = getattr(library, "mallopt", None)
+        if option is not None:
+            # One arena: what one thread frees, the other uses.
+            for name, value in ((_MMAP_THRESHOLD, KEPT), (_TRIM_THRESHOLD, KEPT), (_ARENA_MAX, 1)):
+                option(name, value)
+
+    def used(self) -> None:
+        """A big message is being handled: what it frees goes back to the system in a while."""
+        if self._trim is not None and self._timer is None:
+            self._timer = asyncio.get_running_loop().call_later(QUIET_SECONDS, self._give_back)
+
+    def _give_back(self) -> None:
+        self._timer = None
+        if self._trim is not None:
+            self._trim(0)

@@ -17,7 +17,10 @@ from mcpguard.adapters.turn import Turn
 from mcpguard.protocol.framing import Framer, Oversize
 
 READ_BYTES = 64 * 1024
-PIPE_BYTES = 256 * 1024
+BIG_READ_BYTES = 256 * 1024
+"""For a big message: fewer passes of the loop, and no more at once than can be held."""
+PIPE_BYTES = 1024 * 1024
+"""The writer of a big message then need not wait for us in the middle of it."""
 _F_SETPIPE_SZ = getattr(fcntl, "F_SETPIPE_SZ", 1031)
 LINES_A_TURN = 64
 """More lines than this wait for the next pass of the loop, so that no side starves another."""
@@ -102,7 +105,7 @@ class Link:
             data = b""
         if data:
             # A big buffer costs a page fault a page, so only a big message gets one.
-            self._read_bytes = PIPE_BYTES if len(data) >= READ_BYTES else READ_BYTES
+            self._read_bytes = BIG_READ_BYTES if len(data) >= READ_BYTES else READ_BYTES
             self._lines.extend(self._framer.feed(data))
         else:
             self._lines.extend(self._framer.finish())

@@ -29,10 +29,11 @@ def decide(policies: PolicySet, invocation: Invocation) -> Permit | Deny:
         return Deny(invocation, Cause.RULE, _names(denied), _message(denied))
     if failed:
         return Deny(invocation, Cause.ERROR, _names(failed))
-    asking, failed = _holding(candidates.ask, bound)
-    if asking or failed:
-        asking = sorted(asking + failed, key=lambda rule: rule.name)
-        return Deny(invocation, Cause.APPROVAL, _names(asking), _message(asking) or NEEDS_APPROVAL)
+    if candidates.ask:
+        asking, failed = _holding(candidates.ask, bound)
+        if asking or failed:
+            asking = sorted(asking + failed, key=lambda rule: rule.name)
+            return Deny(invocation, Cause.APPROVAL, _names(asking), _message(asking) or NEEDS_APPROVAL)
     allowing, failed = _holding(candidates.allow, bound)
     if not allowing:
         return Deny(invocation, Cause.NO_RULE)

@@ -11,7 +11,7 @@ from collections.abc import Callable
 
 STALL_SECONDS = 2.0
 """A full upstream that has neither answered nor taken a byte for so long has stopped."""
-FULL_OPEN = 1024
+FULL_OPEN = 256
 """Open requests above which an upstream is full."""
 FULL_BYTES = 256 * 1024
 """Unsent bytes above which an upstream is full."""
