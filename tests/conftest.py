@@ -1,7 +1,9 @@
-"""Fixtures of the tests that run the real `mcpguard run`."""
+"""Fixtures that several folders share: the real `mcpguard run`, and a keychain in memory."""
 
+import keyring
 import pytest
 
+from tests.adapters.fake_keyring import FakeKeyring
 from tests.wire.session import Guard
 
 
@@ -32,3 +34,13 @@ def session(start):
         return guard
 
     return begin
+
+
+@pytest.fixture
+def backend():
+    """The keychain that `keyring` uses for the length of a test."""
+    before = keyring.get_keyring()
+    fake = FakeKeyring()
+    keyring.set_keyring(fake)
+    yield fake
+    keyring.set_keyring(before)

@@ -10,7 +10,6 @@ import signal
 import subprocess
 import sys
 import textwrap
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -22,21 +21,6 @@ from mcpguard.core.errors import AuditError
 from mcpguard.core.evidence import Noticed
 from mcpguard.core.verification import verify
 from tests.adapters.audit_records import CLOSED, DECIDED, NOW, OPENED, failure, kinds, stored
-
-
-@pytest.fixture
-def folder(tmp_path: Path) -> Path:
-    return tmp_path / "state" / "audit"
-
-
-@pytest.fixture
-def sink(folder: Path) -> Iterator[AuditFile]:
-    sink = AuditFile(folder)
-    yield sink
-    try:
-        sink.close(CLOSED)
-    except AuditError:
-        pass
 
 
 def test_a_record_that_cannot_be_encoded_fails_alone(sink: AuditFile) -> None:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import stat
 import subprocess
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -16,21 +15,6 @@ from mcpguard.core.errors import AuditError
 from mcpguard.core.verification import verify
 from mcpguard.flight import Flight
 from tests.adapters.audit_records import CLOSED, DECIDED, OPENED, OUTCOME, failure, kinds, stored
-
-
-@pytest.fixture
-def folder(tmp_path: Path) -> Path:
-    return tmp_path / "state" / "audit"
-
-
-@pytest.fixture
-def sink(folder: Path) -> Iterator[AuditFile]:
-    sink = AuditFile(folder)
-    yield sink
-    try:
-        sink.close(CLOSED)
-    except AuditError:
-        pass
 
 
 def test_the_file_and_its_folder_belong_to_the_user_alone(sink: AuditFile, folder: Path) -> None:

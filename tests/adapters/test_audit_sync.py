@@ -18,11 +18,6 @@ from mcpguard.flight import Wait
 from tests.adapters.audit_records import CLOSED, DECIDED, NOW, OPENED, OUTCOME, failure, kinds, stored
 
 
-@pytest.fixture
-def folder(tmp_path: Path) -> Path:
-    return tmp_path / "state" / "audit"
-
-
 class SlowDisk:
     """An fdatasync that waits until the test lets it go, and may fail then."""
 

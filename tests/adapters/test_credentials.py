@@ -6,7 +6,7 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import keyring
@@ -24,15 +24,6 @@ from mcpguard.core.secret import CredentialRef, parse_template
 from tests.adapters.credential_contract import CONTRACT, VALUE, Setting
 from tests.adapters.fake_credentials import FakeSource
 from tests.adapters.fake_keyring import FakeKeyring
-
-
-@pytest.fixture
-def backend() -> Iterator[FakeKeyring]:
-    before = keyring.get_keyring()
-    fake = FakeKeyring()
-    keyring.set_keyring(fake)
-    yield fake
-    keyring.set_keyring(before)
 
 
 @pytest.fixture(params=[*SOURCES, "fake"])

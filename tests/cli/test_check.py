@@ -5,10 +5,9 @@ from __future__ import annotations
 import json
 import os
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
-import keyring
 import pytest
 
 from mcpguard.cli import main
@@ -22,13 +21,7 @@ PYTHON = json.dumps(sys.executable)
 SERVER = f"{{command: {PYTHON}}}"
 
 
-@pytest.fixture(autouse=True)
-def backend() -> Iterator[FakeKeyring]:
-    before = keyring.get_keyring()
-    fake = FakeKeyring()
-    keyring.set_keyring(fake)
-    yield fake
-    keyring.set_keyring(before)
+pytestmark = pytest.mark.usefixtures("backend")
 
 
 @pytest.fixture

@@ -6,9 +6,8 @@ import getpass
 import io
 import json
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 
-import keyring
 import pytest
 
 from mcpguard.cli import main
@@ -18,13 +17,7 @@ Capture = pytest.CaptureFixture[str]
 VALUE = "value-1234"
 
 
-@pytest.fixture(autouse=True)
-def backend() -> Iterator[FakeKeyring]:
-    before = keyring.get_keyring()
-    fake = FakeKeyring()
-    keyring.set_keyring(fake)
-    yield fake
-    keyring.set_keyring(before)
+pytestmark = pytest.mark.usefixtures("backend")
 
 
 @pytest.fixture
