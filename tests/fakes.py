@@ -84,7 +84,7 @@ class FakeUpstream:
 
     def __init__(self, name: str, trace: list[str], tools: list[Any]) -> None:
         self.name = name
-        self.running = True
+        self.prepared: list[Permit] = []
         self.tools = tools
         self.requests: list[Permit] = []
         self.held: list[tuple[Wait[Raw], Callable[[Any], None] | None]] = []
@@ -104,6 +104,9 @@ class FakeUpstream:
         else:
             self.held.append((wait, progress))
         return wait
+
+    def prepare(self, permit: Permit) -> None:
+        self.prepared.append(permit)
 
     def cancel(self, wait: Wait[Raw], reason: str) -> None:
         self._trace.append(f"cancel {reason}")

@@ -294,7 +294,6 @@ class Gateway:
         await self._audit.write(self._recorder.decided(permit))
         started = self._recorder.seconds()
         for upstream in self._upstreams.values():
-            if upstream.running:
-                upstream.request(permit)
+            upstream.prepare(permit)
         await self._audit.write(self._recorder.outcome(permit.invocation, "ok", started))
         self._client.reply(request_id, EMPTY)

@@ -46,11 +46,6 @@ class Upstream(Protocol):
 
     name: str
 
-    @property
-    def running(self) -> bool:
-        """Whether it is up and has been greeted."""
-        ...
-
     def request(self, permit: Permit, progress: Callable[[Json], None] | None = None) -> Wait[Raw]:
         """Send `permit.invocation.params` as a request of `permit.invocation.method`.
 
@@ -58,6 +53,11 @@ class Upstream(Protocol):
         `notifications/progress` that belongs to this request, before the answer. Fails with
         UpstreamError or CredentialError, both with a sentence that may be shown.
         """
+        ...
+
+    def prepare(self, permit: Permit) -> None:
+        """Send this request now if the upstream runs, and after each later start; nobody waits for the
+        answer. A later one of the same method takes its place. Starts nothing."""
         ...
 
     def cancel(self, wait: Wait[Raw], reason: str) -> None:

@@ -469,12 +469,12 @@ def test_a_notification_that_cannot_be_inspected_is_withheld_and_noted() -> None
     assert world.trace == ["notice notification-withheld"]
 
 
-def test_a_log_level_goes_to_every_server_that_runs() -> None:
+def test_a_log_level_goes_to_every_server_and_starts_none() -> None:
     world = World(ALLOW_ALL, {"a": [], "b": []}).greeted()
-    world.upstreams["b"].running = False
     world.send("logging/setLevel", {"level": "debug"}, 3)
-    assert world.upstreams["a"].requests[0].invocation.params == {"level": "debug"}
-    assert world.upstreams["b"].requests == []
+    for upstream in world.upstreams.values():
+        assert [permit.invocation.params for permit in upstream.prepared] == [{"level": "debug"}]
+        assert upstream.requests == []
     assert world.client.sent == [{"id": 3, "result": {}}]
     world.send("logging/setLevel", {}, 4)
     assert world.client.sent[1]["error"]["code"] == -32602

@@ -217,6 +217,15 @@ def test_a_logging_level_reaches_each_upstream_that_runs(session, tmp_path):
         eventually(lambda log=log: '"level":"debug"' in log.read_text(), "the level")
 
 
+def test_a_log_level_that_is_set_before_a_server_runs_reaches_it_when_it_starts(session, tmp_path):
+    log = tmp_path / "log"
+    guard = session({"p": puppet("--log", str(log))})
+    assert guard.ask("logging/setLevel", {"level": "debug"})["result"] == {}
+    assert not log.exists()
+    guard.tools()
+    eventually(lambda: '"level":"debug"' in log.read_text(), "the level")
+
+
 def test_three_hundred_pipelined_calls_are_answered_in_order(session):
     guard = session({"p": puppet()})
     data = b"".join(

@@ -17,7 +17,7 @@ class Treatment(Enum):
     LOCAL = "answered by mcpguard itself"
     DECIDED = "decided by policy, sent upstream, result inspected"
     FILTERED = "collected from the upstreams, inspected, filtered by policy"
-    PROTOCOL = "sent to each upstream that runs; always allowed, recorded"
+    PROTOCOL = "sent to each upstream that runs, and to the others when they start; always allowed, recorded"
     CORRELATED = "matched to the request that it belongs to, inspected, passed on"
     INSPECTED = "inspected and passed on"
     RELISTED = "the upstream is listed anew, then passed on"

@@ -82,6 +82,7 @@ class StdioUpstream:
         self._gently = True
         self._open = OpenRequests(name, launch.message_bytes)
         self._queue: list[tuple[int, bytes]] = []
+        self._prepared: dict[str, Permit] = {}
 
     # --- ports.Upstream --------------------------------------------------------------------------
 
@@ -108,6 +109,12 @@ class StdioUpstream:
         else:
             self._queue.append((request_id, line))
         return wait
+
+    def prepare(self, permit: Permit) -> None:
+        """See `ports.Upstream.prepare`."""
+        self._prepared[permit.invocation.method] = permit
+        if self.running:
+            self.request(permit)
 
     def _send(self, *parts: bytes) -> None:
         if self._link is not None:
@@ -195,6 +202,8 @@ class StdioUpstream:
             raise UpstreamError("it refused initialize or speaks no protocol revision that mcpguard knows")
         link.send(jsonrpc.notification_line("notifications/initialized", b"{}"))
         self.running = True
+        for permit in self._prepared.values():
+            self.request(permit)
         queue, self._queue = self._queue, []
         for _request_id, line in queue:
             link.send(line)
