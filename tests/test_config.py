@@ -103,6 +103,7 @@ def test_relative_paths_start_at_the_file_wherever_the_process_runs(
         ("", ["0:0 the file is empty"]),
         ("version: 1\n", ["1:1 `servers` is missing"]),
         ("version: 1\nservers: {}\n", ["2:10 at least one server is needed"]),
+        (server("command: x, disabled: true"), ["3:3 every server is disabled: enable at least one"]),
         ("version: 1\nservers:\n  s:\n", ["3:5 expected a mapping, found nothing"]),
         (
             "version: 1\nserver: {}\n",

@@ -108,7 +108,8 @@ class _Process:
     def __init__(self, settings: Settings) -> None:
         loop = asyncio.get_event_loop()
         self._settings = settings
-        self._stop: asyncio.Future[tuple[str, bool]] = loop.create_future()
+        self._stop: asyncio.Future[str] = loop.create_future()
+        self._hurry = False
         self._turn = Turn(loop)
         self._clock = SystemClock()
         self._redactor = Redactor(key=os.urandom(32))
@@ -124,9 +125,9 @@ class _Process:
         self._scanners = ThreadPoolExecutor(SCANNERS, "mcpguard-inspect")
         self._inspector = Inspector(self._redactor, self._scan)
         self._upstreams = {server.name: self._upstream(server) for server in settings.servers}
-        self._gateway = self._make_gateway(loop)
+        self._gateway = self._make_gateway()
 
-    def _make_gateway(self, loop: asyncio.AbstractEventLoop) -> Gateway:
+    def _make_gateway(self) -> Gateway:
         settings = self._settings
         recorder = Recorder(
             clock=self._clock,
@@ -136,7 +137,6 @@ class _Process:
             credentials={s.name: tuple(str(ref) for ref in s.credentials) for s in settings.servers},
             nonce=os.urandom(4).hex(),
         )
-
         return Gateway(
             policies=settings.policies,
             inspector=self._inspector,
@@ -190,17 +190,16 @@ class _Process:
         loop = asyncio.get_running_loop()
         loop.set_exception_handler(self._defect)
         for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
-            loop.add_signal_handler(number, self._end, signal.Signals(number).name, False)
+            loop.add_signal_handler(number, self._end, signal.Signals(number).name, True)
         self._client.connect(
-            self._gateway.receive, self._gateway.refuse_message, lambda: self._end("client-ended", True)
+            self._gateway.receive, self._gateway.refuse_message, lambda: self._end("client-ended", False)
         )
         self._turn.touch()
-        reason, gently = await self._stop
-        if gently:
-            await self._drain()
+        reason = await self._stop
+        await self._drain()
         self._gateway.abandon("abandoned")
         self._turn.end()
-        await asyncio.gather(*(upstream.close(gently) for upstream in self._upstreams.values()))
+        await asyncio.gather(*(upstream.close(not self._hurry) for upstream in self._upstreams.values()))
         self._nursery.close()
         self._turn.end()
         self._client.close()
@@ -215,9 +214,11 @@ class _Process:
         kind = type(context.get("exception")).__name__
         self._diagnostics.report("", f"internal error ({kind}): {context.get('message', '')}")
 
-    def _end(self, reason: str, gently: bool) -> None:
+    def _end(self, reason: str, hurry: bool) -> None:
+        # A client closes our input first, and sends a signal when that takes too long for it.
+        self._hurry = self._hurry or hurry
         if not self._stop.done():
-            self._stop.set_result((reason, gently))
+            self._stop.set_result(reason)
 
     def _close_audit(self, reason: str) -> int:
         try:
@@ -229,7 +230,9 @@ class _Process:
 
     async def _drain(self) -> None:
         deadline = self._clock.seconds() + DRAIN_SECONDS
-        while self._clock.seconds() < deadline and not (self._gateway.idle and self._client.drained):
+        while not (self._hurry or (self._gateway.idle and self._client.drained)):
+            if self._clock.seconds() > deadline:
+                return
             await asyncio.sleep(0.005)
 
     def _balance(self) -> None:

@@ -178,6 +178,8 @@ def _server(name: str, entry: ServerEntry, folder: Path) -> Server:
 def _problems(document: Document, written: ConfigFile) -> Iterator[Problem]:
     if not written.servers:
         yield document.problem(("servers",), "at least one server is needed")
+    elif all(entry.disabled for entry in written.servers.values()):
+        yield document.problem(("servers",), "every server is disabled: enable at least one")
     for name, entry in written.servers.items():
         at: Place = ("servers", name)
         if not _SERVER_NAME.fullmatch(name) or "__" in name:

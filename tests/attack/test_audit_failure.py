@@ -173,6 +173,18 @@ def test_a_decision_without_an_outcome_is_listed_and_no_tampering(session):
     assert open_call in text
 
 
+def test_a_signal_after_the_end_of_input_ends_the_drain(session):
+    guard = session({"p": puppet()})
+    guard.tools()
+    guard.request("tools/call", {"name": "act", "arguments": {"code": "silent = True; say('in')"}})
+    guard.wait_stderr("[p] in")
+    guard.process.stdin.close()
+    guard.signal(signal.SIGTERM)
+    assert guard.process.wait(4) == 0
+    assert guard.records("outcome")[-1]["status"] == "abandoned"
+    assert verify(guard.audit_folder)[0] == 0
+
+
 def test_a_call_in_flight_at_an_orderly_end_is_recorded_as_abandoned(session):
     guard = session({"p": puppet()})
     guard.tools()

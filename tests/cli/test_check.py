@@ -248,7 +248,8 @@ def test_a_credential_in_any_other_place_is_not_shown_either(folder: Path, remar
 
 
 def test_disabled_servers_need_nothing(remarks: Remarks) -> None:
-    code, lines = remarks('{git: {command: no-such-command, env: {A: "${env:NOT_SET}"}, disabled: true}}')
+    off = '{command: no-such-command, env: {A: "${env:NOT_SET}"}, disabled: true}'
+    code, lines = remarks(f"{{git: {off}, on: {SERVER}}}")
     assert (code, lines) == (0, ["warning  mcpguard.yaml:2:16: git is disabled: it is not served"])
 
 
