@@ -29,7 +29,7 @@ rules:
   - {id: not-forbidden, effect: deny, tools: ["*"], when: 'has(args.text) && args.text == "forbidden"'}
   - {id: size, effect: deny, tools: ["*"], when: 'has(args.size) && args.size > 50000000'}
 """
-AIMS = {"p50": 0.14, "p99": 0.20, "1 MB": 0.62, "init": 0.15, "rss": 0.45}
+AIMS = {"p50": 0.14, "p99": 0.20, "1 MB": 0.62, "init": 0.15, "memory": 0.45}
 
 
 def subjects(folder):
@@ -199,7 +199,7 @@ def measure(commands, rounds, calls):
     }
     time.sleep(2)  # What is kept for a burst is not what a process costs.
     for name, session in sessions.items():
-        table[name]["rss"] = session.tree()
+        table[name]["memory"] = session.tree()
     for session in sessions.values():
         session.close()
     return table
@@ -218,14 +218,16 @@ def show(table, grown):
     base = table["FastMCP proxy"]
     print("| | p50 ms | p99 ms | 20 KB ms | 1 MB ms | pipelined/s | initialize ms | memory MB |")
     print("|---|---|---|---|---|---|---|---|")
-    keys = ("p50", "p99", "20 KB", "1 MB", "pipe", "init", "rss")
+    keys = ("p50", "p99", "20 KB", "1 MB", "pipe", "init", "memory")
     for name, row in table.items():
         cells = [f"{row[key]:,.0f}" if key == "pipe" else f"{row[key]:.3g}" for key in keys]
         print(f"| {name} | {' | '.join(cells)} |")
     ours = table["mcpguard"]
     ratios = [f"{ours[key] / base[key]:.3g} x" for key in keys]
     print(f"| **mcpguard / FastMCP proxy** | {' | '.join(ratios)} |")
-    print(f"| aim | {AIMS['p50']} | {AIMS['p99']} | | {AIMS['1 MB']} | 40 | {AIMS['init']} | {AIMS['rss']} |")
+    print(
+        f"| aim | {AIMS['p50']} | {AIMS['p99']} | | {AIMS['1 MB']} | 40 | {AIMS['init']} | {AIMS['memory']} |"
+    )
     print(f"\nmcpguard / direct: p50 {ours['p50'] / table['direct']['p50']:.2f} x")
     if grown:
         print(
