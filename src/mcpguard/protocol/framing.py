@@ -47,12 +47,12 @@ class Framer:
 
     def _end(self, piece: bytes) -> bytes | Oversize:
         if not self._parts and len(piece) <= self._limit:
-            return piece.strip() if piece[-1:] == b"\r" else piece
+            return _trimmed(piece)
         self._keep(piece)
         whole = b"".join(self._parts)
         dropped, tail = self._dropping, self._tail
         self._parts, self._size, self._dropping, self._tail = [], 0, False, b""
-        return Oversize(whole, tail) if dropped else whole.strip()
+        return Oversize(whole, tail) if dropped else _trimmed(whole)
 
     def _keep(self, piece: bytes) -> None:
         if self._dropping:
@@ -64,3 +64,8 @@ class Framer:
             self._dropping = True
             whole = b"".join(self._parts)
             self._parts, self._tail = [whole[:HEAD]], whole[-HEAD:]
+
+
+def _trimmed(line: bytes) -> bytes:
+    """`line` without white space around it, where it ends in any: a CR, or a line of nothing else."""
+    return line.strip() if line[-1:].isspace() else line
