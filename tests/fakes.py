@@ -19,8 +19,9 @@ from mcpguard.core.secret import Secret
 from mcpguard.flight import Wait
 from mcpguard.gateway import Gateway
 from mcpguard.inspection import Inspector, Sealed
-from mcpguard.ports import Raw
+from mcpguard.ports import Question, Raw
 from mcpguard.recorder import Recorder
+from mcpguard.site import Site
 
 START = datetime(2026, 8, 1, 9, 0, tzinfo=UTC)
 SECRET = "canary-9f2b71c0de"
@@ -31,6 +32,8 @@ class FixedClock:
 
     def __init__(self) -> None:
         self._looks = 0
+        self.alarms: list[tuple[float, Callable[[], None]]] = []
+        self.slow = False
 
     def now(self) -> datetime:
         return START + timedelta(milliseconds=self._looks)
@@ -38,6 +41,22 @@ class FixedClock:
     def seconds(self) -> float:
         self._looks += 1
         return self._looks / 1000
+
+    def later(self, seconds: float, then: Callable[[], None]) -> Callable[[], None]:
+        """Called when a test calls `ring`; a short pause is over at once unless `slow`."""
+        if seconds <= 1 and not self.slow:
+            then()
+            return lambda: None
+        alarm = (seconds, then)
+        self.alarms.append(alarm)
+        return lambda: self.alarms.remove(alarm) if alarm in self.alarms else None
+
+    def ring(self) -> None:
+        """So much time passes that every alarm goes off."""
+        for alarm in list(self.alarms):
+            if alarm in self.alarms:
+                self.alarms.remove(alarm)
+                alarm[1]()
 
 
 class MemoryAudit:
@@ -79,11 +98,24 @@ def _name_of(record: Any) -> str:
     return f"{kind} {detail}".strip()
 
 
+EMPTY_LISTS: dict[str, dict[str, Any]] = {
+    "prompts/list": {"prompts": []},
+    "resources/list": {"resources": []},
+    "resources/templates/list": {"resourceTemplates": []},
+}
+
+
 class FakeUpstream:
-    """Answers a request at once with `answers[method or tool]`, or when a test calls `answer`."""
+    """Answers a request at once with `answers[method or tool]`, or when a test calls `give`. `lists` holds
+    what it lists, by method."""
 
     def __init__(self, name: str, trace: list[str], tools: list[Any]) -> None:
         self.name = name
+        self.modern = False
+        self.capabilities: dict[str, Any] | None = {"tools": {}, "prompts": {}, "resources": {}}
+        self.lists: dict[str, dict[str, Any]] = {}
+        self.answered: list[tuple[Any, dict[str, Any]]] = []
+        self.told: list[str] = []
         self.prepared: list[Permit] = []
         self.tools = tools
         self.requests: list[Permit] = []
@@ -97,16 +129,30 @@ class FakeUpstream:
         self.requests.append(permit)
         what = params.get("name", permit.invocation.method)
         self._trace.append(f"request {what}")
-        if permit.invocation.method == "tools/list" and "tools/list" not in self.answers:
-            wait.set(Raw({"id": 1, "result": {"tools": self.tools}}, 100))
-        elif what in self.answers:
+        if what in self.answers:
             give(wait, self.answers[what])
+        elif what == "tools/list":
+            wait.set(Raw({"id": 1, "result": {"tools": self.tools}}, 100))
+        elif what in EMPTY_LISTS:
+            give(wait, self.lists.get(what, EMPTY_LISTS[what]))
         else:
             self.held.append((wait, progress))
         return wait
 
+    def ready(self) -> Wait[None]:
+        wait: Wait[None] = Wait()
+        wait.set(None)
+        return wait
+
     def prepare(self, permit: Permit) -> None:
         self.prepared.append(permit)
+
+    def answer(self, question: Question, body: dict[str, Any]) -> None:
+        self._trace.append(f"answer {question.method}")
+        self.answered.append((question, body))
+
+    def tell(self, method: str, params: dict[str, Any]) -> None:
+        self.told.append(method)
 
     def cancel(self, wait: Wait[Raw], reason: str) -> None:
         self._trace.append(f"cancel {reason}")
@@ -128,6 +174,7 @@ class RecordingClient:
 
     def __init__(self, trace: list[str]) -> None:
         self.sent: list[dict[str, Any]] = []
+        self.related: list[int | str | None] = []
         self._trace = trace
 
     def reply(self, request_id: int | str, result: Redacted) -> None:
@@ -136,10 +183,24 @@ class RecordingClient:
     def refuse(self, request_id: int | str | None, error: Redacted) -> None:
         self._send("refuse", {"id": request_id, "error": error.value})
 
-    def notify(self, method: str, params: Redacted) -> None:
-        self._send("notify", {"method": method, "params": params.value})
+    def notify(self, method: str, params: Redacted, related: int | str | None = None) -> None:
+        self._send("notify", {"method": method, "params": params.value}, related)
 
-    def _send(self, how: str, message: dict[str, Any]) -> None:
+    def ask(
+        self, question_id: int | str, method: str, params: Redacted, related: int | str | None = None
+    ) -> None:
+        self._send("ask", {"id": question_id, "method": method, "params": params.value}, related)
+
+    full = False
+
+    def part(self, request_id: int | str) -> None:
+        self._trace.append(f"part {request_id}")
+
+    def shown(self, request_id: int | str) -> int | str:
+        return request_id
+
+    def _send(self, how: str, message: dict[str, Any], related: int | str | None = None) -> None:
+        self.related.append(related)
         self._trace.append(f"{how} {message.get('id', message.get('method'))}")
         self.sent.append(message)
 
@@ -167,7 +228,7 @@ class World:
         policies = PolicySet([compile_policy(f"version: 1\npolicy: p\nrules:\n{rules}", "p.yaml", KINDS)])
         offload: Callable[[Callable[[], Sealed]], Awaitable[Sealed]] = inline
         self.inspector = Inspector(self.redactor, offload)
-        clock = FixedClock()
+        self.clock = clock = FixedClock()
         recorder = Recorder(
             clock=clock,
             principal=Principal("ada", "os-user"),
@@ -176,17 +237,21 @@ class World:
             credentials={name: ("env:CANARY",) for name in listed},
             nonce="n",
         )
-        self.gateway = Gateway(
+        self.site = Site(
             policies=policies,
             inspector=self.inspector,
             audit=self.audit,
             recorder=recorder,
             upstreams=self.upstreams,
             client=self.client,
+            clock=clock,
             identity=("mcpguard", "0"),
             report=lambda server, text: self.reports.append(f"{server}: {text}"),
             advice=advice,
+            extensions={"skills/list": "one"},
+            extension_ids=("com.example/skills",),
         )
+        self.gateway = Gateway(self.site)
 
     def send(self, method: str, params: Any = None, request_id: int | str | None = None) -> None:
         message: dict[str, Any] = {"jsonrpc": "2.0", "method": method}

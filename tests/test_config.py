@@ -9,7 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from mcpguard.config import Audit, Config, Limits, find_config, load_config
+from mcpguard.config import Audit, Config, find_config, load_config
+from mcpguard.config_file import Limits
 from mcpguard.core.errors import ConfigError
 from mcpguard.core.secret import CredentialRef, Template
 
@@ -109,12 +110,11 @@ def test_relative_paths_start_at_the_file_wherever_the_process_runs(
             "version: 1\nserver: {}\n",
             ["1:1 `servers` is missing", "2:1 unknown key `server`; did you mean `servers`?"],
         ),
-        (server("args: [x]"), ["3:6 `command` is missing"]),
-        (server("command: ''"), ["3:16 `command` is missing"]),
+        (server("args: [x]"), ["3:6 `command` or `url` is missing"]),
+        (server("command: ''"), ["3:16 `command` or `url` is missing"]),
         (server("comand: x"), ["3:7 unknown key `comand`; did you mean `command`?"]),
-        (server("url: https://x"), ["3:12 HTTP upstreams come with the next release"]),
-        (server("command: x, headers: {A: b}"), ["3:28 HTTP upstreams come with the next release"]),
-        (server("command: x, type: sse"), ["3:25 HTTP upstreams come with the next release"]),
+        (server("command: x, headers: {A: b}"), ["3:28 `headers` belongs to a server with a `url`"]),
+        (server("command: x, type: sse"), ["3:25 a server of this type needs a `url`"]),
         (server("command: x, start_timeout_seconds: 0"), ["3:42 must be above 0 and at most 3600 seconds"]),
         (server("command: x, start_timeout_seconds: .inf"), ["3:42 expected a number, found text"]),
         (server("command: x, disabled: no"), ["3:29 expected true or false, found text"]),

@@ -1,46 +1,27 @@
-"""The composition root: settings in, a serving process out. The only file that names concrete adapters."""
+"""The composition root: settings in, a serving process out."""
 
 from __future__ import annotations
 
 import asyncio
 import os
 import signal
-from collections.abc import Awaitable, Callable
-from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path
+from collections.abc import Callable
 from typing import Any
 
-from msgspec import Struct
-
 from mcpguard import __version__
-from mcpguard.adapters.allocator import Allocator
-from mcpguard.adapters.audit_file import AuditFile, Durability
 from mcpguard.adapters.audit_reader import default_folder
-from mcpguard.adapters.clock import SystemClock
-from mcpguard.adapters.credentials import SOURCES
-from mcpguard.adapters.diagnostics import Diagnostics
 from mcpguard.adapters.identity import operating_system_user
-from mcpguard.adapters.link import FULL_BYTES
 from mcpguard.adapters.policy_files import builtin_read_only, load_policies
-from mcpguard.adapters.transports.stdio import StdioClient
-from mcpguard.adapters.turn import Turn
-from mcpguard.adapters.upstreams.environment import Environment
-from mcpguard.adapters.upstreams.process import Nursery
-from mcpguard.adapters.upstreams.stdio import Launch, StdioUpstream
+from mcpguard.adapters.status_file import StatusFile
 from mcpguard.config import Config, Server
 from mcpguard.core.errors import AuditError
 from mcpguard.core.evidence import Closed, Opened
-from mcpguard.core.model import Json
-from mcpguard.core.policy import PolicySet
-from mcpguard.core.redaction import OPT_IN, Redactor
+from mcpguard.core.redaction import OPT_IN
 from mcpguard.core.secret import CredentialRef, Template
 from mcpguard.flight import as_future
-from mcpguard.gateway import Gateway
-from mcpguard.inspection import Inspector, Sealed
-from mcpguard.recorder import Recorder
+from mcpguard.fronts import Front, HttpFront, StdioFront
+from mcpguard.worlds import Settings, Shared
 
-SCANNERS = 2
-"""Threads that inspect what is too big to do it between two messages."""
 DRAIN_SECONDS = 5.0
 """How long answers in flight may take after the client has closed its side."""
 
@@ -48,18 +29,6 @@ WRAP_ADVICE = (
     "mcpguard wrap offers only tools that the server marks as read-only; "
     "for more, write a policy and use `mcpguard run`"
 )
-
-
-class Settings(Struct, frozen=True):
-    """Everything that one serving process is made of."""
-
-    servers: tuple[Server, ...]
-    policies: PolicySet
-    audit_folder: Path
-    durability: Durability
-    message_bytes: int
-    agent: str | None = None
-    advice: str = ""
 
 
 def settings_from(config: Config) -> Settings:
@@ -70,25 +39,29 @@ def settings_from(config: Config) -> Settings:
         audit_folder=config.audit.path if config.audit else default_folder(),
         durability=config.audit.durability if config.audit else "flush",
         message_bytes=config.limits.message_bytes,
+        http=config.http,
         agent=config.agent,
+        config=config.path,
     )
 
 
 def settings_for_wrap(command: str, args: tuple[str, ...], env: tuple[str, ...]) -> Settings:
     """One server, no configuration: read-only tools, and `env` names variables that it may have."""
-    from mcpguard.config import MESSAGE_BYTES
+    from mcpguard.config_file import MESSAGE_BYTES
 
     server = Server(
         name="server",
         command=command,
         args=args,
         env={name: Template(("", ""), (CredentialRef("env", name),)) for name in env},
-        cwd=None,
-        start_timeout_seconds=60.0,
-        disabled=False,
     )
     return Settings(
-        (server,), builtin_read_only(), default_folder(), "flush", MESSAGE_BYTES, advice=WRAP_ADVICE
+        servers=(server,),
+        policies=builtin_read_only(),
+        audit_folder=default_folder(),
+        durability="flush",
+        message_bytes=MESSAGE_BYTES,
+        advice=WRAP_ADVICE,
     )
 
 
@@ -97,122 +70,93 @@ def serve(settings: Settings) -> int:
 
     Raises AuditError where no evidence could be left. Afterwards no upstream is alive.
     """
+    return _run(settings, StdioFront)
+
+
+def serve_http(settings: Settings, host: str, port: int, listening: Callable[[str], None]) -> int:
+    """Serve clients over HTTP until a signal ends it; gives the exit code. `listening(url)` is called once
+    clients can come.
+
+    Raises AuditError as `serve`, and OSError where the address cannot be had.
+    """
+    return _run(settings, lambda shared: HttpFront(shared, host, port, listening))
+
+
+def _run(settings: Settings, make_front: Callable[[Shared], Front]) -> int:
     loop = asyncio.new_event_loop()
     asyncio.set_event_loop(loop)
-    return loop.run_until_complete(_Process(settings).run())
+    shared = Shared(settings, loop)
+    return loop.run_until_complete(_Process(shared, make_front(shared)).run())
 
 
 class _Process:
     """One serving process."""
 
-    def __init__(self, settings: Settings) -> None:
-        loop = asyncio.get_event_loop()
-        self._settings = settings
-        self._stop: asyncio.Future[str] = loop.create_future()
+    def __init__(self, shared: Shared, front: Front) -> None:
+        self._shared = shared
+        self._front = front
+        self._stop: asyncio.Future[str] = asyncio.get_event_loop().create_future()
         self._hurry = False
-        self._turn = Turn(loop)
-        self._clock = SystemClock()
-        self._redactor = Redactor(key=os.urandom(32))
-        self._diagnostics = Diagnostics(self._redactor.inspect_text)
-        self._nursery = Nursery()
-        self._audit = AuditFile(settings.audit_folder, settings.durability, self._turn.touch)
-        self._turn.ledger = self._audit
-        self._turn.balance = self._balance
-        self._client = StdioClient(self._turn, settings.message_bytes)
-        self._sources = {name: source() for name, source in SOURCES.items()}
-        self._principal = operating_system_user()
-        self._allocator = Allocator()
-        self._scanners = ThreadPoolExecutor(SCANNERS, "mcpguard-inspect")
-        self._inspector = Inspector(self._redactor, self._scan)
-        self._upstreams = {server.name: self._upstream(server) for server in settings.servers}
-        self._gateway = self._make_gateway()
-
-    def _make_gateway(self) -> Gateway:
-        settings = self._settings
-        recorder = Recorder(
-            clock=self._clock,
-            principal=self._principal,
-            agent=settings.agent,
-            policy_digest=settings.policies.digest,
-            credentials={s.name: tuple(str(ref) for ref in s.credentials) for s in settings.servers},
-            nonce=os.urandom(4).hex(),
-        )
-        return Gateway(
-            policies=settings.policies,
-            inspector=self._inspector,
-            audit=self._audit,
-            recorder=recorder,
-            upstreams=self._upstreams,
-            client=self._client,
-            identity=("mcpguard", __version__),
-            report=self._diagnostics.report,
-            advice=settings.advice,
-        )
-
-    def _upstream(self, server: Server) -> StdioUpstream:
-        launch = Launch(
-            command=server.command,
-            args=server.args,
-            cwd=str(server.cwd) if server.cwd else None,
-            environment=Environment(server.env, self._sources, self._redactor.hold),
-            start_seconds=server.start_timeout_seconds,
-            message_bytes=self._settings.message_bytes,
-        )
-        return StdioUpstream(
-            server.name,
-            launch,
-            self._turn,
-            self._nursery,
-            version=lambda: self._gateway.version,
-            notified=self._notified,
-            report=self._diagnostics.report,
-            clean=self._redactor.inspect_text,
-        )
-
-    def _notified(self, server: str, method: str, params: dict[str, Json]) -> None:
-        self._gateway.notices.notified(server, method, params)
 
     async def run(self) -> int:
         """Serve to the end."""
-        settings = self._settings
-        opened = Opened(
-            at=self._clock.now(),
-            version=__version__,
-            pid=os.getpid(),
-            principal=f"{self._principal.source}:{self._principal.id}",
-            policies=settings.policies.names,
-            policy_digest=settings.policies.digest,
-            agent=settings.agent,
-        )
-        started = as_future(self._audit.write(opened))
-        self._turn.end()
-        await started
+        shared, front = self._shared, self._front
+        await self._open_audit()
+        shared.turn.balance = front.balance
         loop = asyncio.get_running_loop()
         loop.set_exception_handler(self._defect)
         for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
             loop.add_signal_handler(number, self._end, signal.Signals(number).name, True)
-        self._client.connect(
-            self._gateway.receive, self._gateway.refuse_message, lambda: self._end("client-ended", False)
-        )
-        self._turn.touch()
+        try:
+            await front.open(lambda: self._end("client-ended", False))
+        except OSError:
+            self._close_audit("failed")
+            raise
+        status = self._show_status()
+        shared.turn.touch()
         reason = await self._stop
         await self._drain()
-        self._gateway.abandon("abandoned")
-        self._turn.end()
-        await asyncio.gather(*(upstream.close(not self._hurry) for upstream in self._upstreams.values()))
-        self._nursery.close()
-        self._turn.end()
-        self._client.close()
+        await front.end(not self._hurry)
+        status.close()
+        shared.nursery.close()
+        shared.turn.end()
+        front.close()
         return self._close_audit(reason)
 
-    def _scan(self, work: Callable[[], Sealed]) -> Awaitable[Sealed]:
-        self._allocator.used()
-        return asyncio.get_running_loop().run_in_executor(self._scanners, work)
+    def _show_status(self) -> StatusFile:
+        """What `mcpguard status` reads, from now on."""
+        shared, front = self._shared, self._front
+        config = "" if shared.settings.config is None else str(shared.settings.config)
+        status = StatusFile(
+            config,
+            front.where,
+            lambda: tuple(one.health for world in front.worlds() for one in world.upstreams.values()),
+            shared.diagnostics.report,
+        )
+        shared.watcher = status.changed
+        status.start()
+        return status
+
+    async def _open_audit(self) -> None:
+        shared, settings = self._shared, self._shared.settings
+        principal = operating_system_user()
+        opened = Opened(
+            at=shared.clock.now(),
+            version=__version__,
+            pid=os.getpid(),
+            principal=f"{principal.source}:{principal.id}",
+            policies=settings.policies.names,
+            policy_digest=settings.policies.digest,
+            agent=settings.agent,
+        )
+        started = as_future(shared.audit.write(opened))
+        shared.turn.end()
+        await started
 
     def _defect(self, _loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
         # The default handler prints the exception's message, which may quote anything (law 2).
         kind = type(context.get("exception")).__name__
-        self._diagnostics.report("", f"internal error ({kind}): {context.get('message', '')}")
+        self._shared.diagnostics.report("", f"internal error ({kind}): {context.get('message', '')}")
 
     def _end(self, reason: str, hurry: bool) -> None:
         # A client closes our input first, and sends a signal when that takes too long for it.
@@ -222,22 +166,16 @@ class _Process:
 
     def _close_audit(self, reason: str) -> int:
         try:
-            self._audit.close(Closed(at=self._clock.now(), reason=reason))
+            self._shared.audit.close(Closed(at=self._shared.clock.now(), reason=reason))
         except AuditError as problem:
-            self._diagnostics.report("", str(problem))
+            self._shared.diagnostics.report("", str(problem))
             return 1
         return 0
 
     async def _drain(self) -> None:
-        deadline = self._clock.seconds() + DRAIN_SECONDS
-        while not (self._hurry or (self._gateway.idle and self._client.drained)):
-            if self._clock.seconds() > deadline:
+        clock = self._shared.clock
+        deadline = clock.seconds() + DRAIN_SECONDS
+        while not (self._hurry or self._front.drained):
+            if clock.seconds() > deadline:
                 return
             await asyncio.sleep(0.005)
-
-    def _balance(self) -> None:
-        """Whoever feeds a side that is full stops being read."""
-        client_full = self._client.full or self._inspector.waiting > FULL_BYTES
-        self._client.hold(client_full or any(upstream.full for upstream in self._upstreams.values()))
-        for upstream in self._upstreams.values():
-            upstream.hold(client_full)

@@ -109,8 +109,12 @@ class Flight:
 
     def cancel(self, reason: str) -> None:
         """Raise `Cancelled(reason)` where the flight waits; nothing happens if it is over."""
+        self.interrupt(Cancelled(reason))
+
+    def interrupt(self, error: Exception) -> None:
+        """Raise `error` where the flight waits; nothing happens if it is over."""
         if not self.over:
-            self._step(Cancelled(reason))
+            self._step(error)
 
 
 def as_future(wait: Wait[T]) -> asyncio.Future[T]:

@@ -15,6 +15,9 @@ from mcpguard.protocol.refusals import error
 INLINE_BYTES = 64 * 1024
 """Above this a hop to a thread (50-80 microseconds) costs less than the scan holds up the others."""
 
+EMPTY = authored({})
+"""The empty result, and the params of a notification that has none."""
+
 Sealed = tuple[Redacted, str]
 Offload = Callable[[Callable[[], Sealed]], Awaitable[Sealed]]
 

@@ -1,118 +1,197 @@
-"""Keeps the catalogue as fresh as the upstreams' own lists."""
+"""Keeps the catalogue as fresh as the upstreams' own lists, and answers a client's lists from it."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-
 from mcpguard.core import pdp
-from mcpguard.core.errors import McpGuardError, UpstreamError
-from mcpguard.core.model import Json, Permit, Redacted
-from mcpguard.flight import Flight, Wait
-from mcpguard.inspection import Inspector
-from mcpguard.ports import AuditSink, Upstream
-from mcpguard.protocol.catalogue import Catalogue
-from mcpguard.recorder import Recorder
+from mcpguard.core.errors import McpGuardError, MessageError, UpstreamError
+from mcpguard.core.model import Caller, Json, Listed, Permit, Redacted
+from mcpguard.flight import Cancelled, Flight, Wait
+from mcpguard.protocol import jsonrpc, refusals
+from mcpguard.protocol.catalogue import KINDS, Catalogue, Kind
+from mcpguard.request import Request
+from mcpguard.site import Site
 
-MAX_TOOLS = 10_000
+MAX_ENTRIES = 10_000
 MAX_PAGES = 1_000
+
+_BY_METHOD = {kind.method: kind for kind in KINDS.values()}
+_Key = tuple[str, str]
 
 
 class Listing:
-    """Fetches `tools/list` from an upstream, all pages, and puts the inspected list in the catalogue."""
+    """Fetches lists from upstreams, all pages, and puts them, inspected, in the catalogue."""
 
-    def __init__(
-        self,
-        upstreams: Mapping[str, Upstream],
-        inspector: Inspector,
-        recorder: Recorder,
-        audit: AuditSink,
-        report: Callable[[str, str], None],
-    ) -> None:
-        """`report(server, sentence)` tells the operator."""
-        self.catalogue = Catalogue(tuple(upstreams))
-        self._upstreams = upstreams
-        self._inspector = inspector
-        self._recorder = recorder
-        self._audit = audit
-        self._report = report
-        self._running: dict[str, Wait[None]] = {}
+    def __init__(self, site: Site) -> None:
+        self.catalogue = Catalogue(tuple(site.upstreams))
+        self._site = site
+        self._running: dict[_Key, Wait[None]] = {}
+        self._ttl: dict[_Key, int] = {}
 
-    def refresh(self, server: str) -> Wait[None]:
+    # --- what a client asks for ------------------------------------------------------------------
+
+    async def serve(self, request: Request) -> None:
+        """Answer a list of the client: one page, filtered by policy."""
+        site, kind = self._site, _BY_METHOD[request.method]
+        if request.params.get("cursor") is not None:
+            raise MessageError(jsonrpc.INVALID_PARAMS, "no such cursor: the list has one page")
+        invocation = site.recorder.invocation(request.method, params={}, caller=request.caller)
+        permit = pdp.permit_protocol(invocation)
+        started = site.recorder.seconds()
+        await site.audit.write(site.recorder.decided(permit))
+        try:
+            problems = await self.refresh_all(kind, request.caller)
+        except Cancelled as why:
+            await site.audit.write(site.recorder.outcome(invocation, str(why), started))
+            raise
+        if len(problems) == len(site.upstreams):
+            said = site.inspector.text("; ".join(problems))
+            await site.audit.write(site.recorder.outcome(invocation, "unavailable", started))
+            site.refuse(request.id, refusals.unavailable(said, invocation.id))
+            return
+        shown = [entry for entry in self.catalogue.all(kind.name) if self.visible(entry)]
+        size = sum(len(entry.exposed) + len(entry.facts["description"]) for entry in shown)
+        page = {kind.key: [entry.descriptor for entry in shown], "ttlMs": self._freshness(kind)}
+        result = site.result_for(request.caller, request.method, page)
+        answer, digest = await site.inspector.seal(result, size)
+        await site.audit.write(site.recorder.outcome(invocation, "ok", started, digest, answer.findings))
+        site.client.reply(request.id, answer)
+
+    def visible(self, entry: Listed) -> bool:
+        """Whether this client may see the entry."""
+        site = self._site
+        return pdp.visible(site.policies, site.recorder.invocation("", entry.server, entry))
+
+    def _freshness(self, kind: Kind) -> int:
+        """ms for which the whole list is fresh: as its least fresh part (server/utilities/caching)."""
+        return min(self._ttl.get((server, kind.name), 0) for server in self.catalogue.servers)
+
+    async def locate(self, kind: str, name: str, caller: Caller) -> Listed | None:
+        """The entry that a client names, listed first where it is not known yet. Fails with McpGuardError
+        where the one server that could have it is not available."""
+        if kind in ("tool", "prompt"):
+            found = self.catalogue.find(kind, name)
+            server = self.catalogue.server_of(name)
+            if found is None and server is not None and not self.catalogue.listed(server, kind):
+                await self.refresh(server, KINDS[kind], caller)
+                found = self.catalogue.find(kind, name)
+            return found
+        if kind == "resource" and (found := self.catalogue.listed_resource(name)) is not None:
+            return found  # A server that is not available keeps nobody from what another one lists.
+        for each in (KINDS["resource"], KINDS["template"]):
+            missing = [s for s in self.catalogue.servers if not self.catalogue.listed(s, each.name)]
+            if missing:
+                problems = await self.refresh_all(each, caller, missing)
+                if len(problems) == len(self.catalogue.servers):
+                    raise UpstreamError("; ".join(problems))
+        return self.catalogue.resource(name) if kind == "resource" else self.catalogue.template(name)
+
+    # --- what upstreams are asked for ------------------------------------------------------------
+
+    def refresh(self, server: str, kind: Kind, caller: Caller) -> Wait[None]:
         """List `server` now. Fails with McpGuardError; the old entries then stay. One fetch at a time."""
-        wait = self._running.get(server)
+        key = (server, kind.name)
+        wait = self._running.get(key)
         if wait is None:
-            wait = self._running[server] = Wait()
-            Flight(self._fetch(server, wait))
+            wait = self._running[key] = Wait()
+            Flight(self._fetch(key, kind, caller, wait))
         return wait
 
-    async def refresh_anew(self, server: str) -> None:
+    async def refresh_anew(self, server: str, kind: Kind, caller: Caller) -> None:
         """As `refresh`, and never with the answer to a question that was asked before now."""
-        earlier = self._running.get(server)
+        earlier = self._running.get((server, kind.name))
         if earlier is not None:
             try:
                 await earlier
             except McpGuardError:
                 pass
-        await self.refresh(server)
+        await self.refresh(server, kind, caller)
 
-    async def refresh_all(self) -> list[str]:
-        """List every server, all at once; gives a sentence for each that is not available."""
-        waits = [self.refresh(server) for server in self._upstreams]
+    async def refresh_all(self, kind: Kind, caller: Caller, servers: list[str] | None = None) -> list[str]:
+        """List every server (or these), all at once; gives a sentence for each that is not available."""
+        asked = list(self._site.upstreams) if servers is None else servers
+        waits = [self.refresh(server, kind, caller) for server in asked]
         problems: list[str] = []
-        for server, wait in zip(self._upstreams, waits, strict=True):
+        for server, wait in zip(asked, waits, strict=True):
             try:
                 await wait
             except McpGuardError as problem:
                 problems.append(str(problem))
-                self._report(server, str(problem))
+                self._site.report(server, str(problem))
         return problems
 
-    async def _fetch(self, server: str, wait: Wait[None]) -> None:
-        permit = pdp.permit_protocol(self._recorder.invocation("tools/list", server, params={}))
+    async def _fetch(self, key: _Key, kind: Kind, caller: Caller, wait: Wait[None]) -> None:
+        site, server = self._site, key[0]
+        permit = pdp.permit_protocol(site.recorder.invocation(kind.method, server, params={}, caller=caller))
+        # A defect leaves this sentence, and nobody who waits for ever.
+        failure: McpGuardError | None = UpstreamError(f"upstream '{server}' could not be listed")
         try:
             # To list may start the server with its credentials, so there is a record first (law 5).
-            await self._audit.write(self._recorder.decided(permit))
-            sent, clean = await self._inspected(permit)
+            await site.audit.write(site.recorder.decided(permit))
+            sent, clean = await self._inspected(permit, kind)
+            for sentence in self.catalogue.replace(server, kind, sent, clean.value[kind.key]):
+                site.report(server, f"left out of the list: {sentence}")
+            if clean.findings:
+                said = f"{len(clean.findings)} value(s) removed from its {kind.name} descriptions"
+                site.report(server, said)
+            failure = None
         except McpGuardError as problem:
-            del self._running[server]
-            wait.fail(problem)
-            return
-        del self._running[server]
-        for sentence in self.catalogue.replace(server, sent, clean.value["tools"]):
-            self._report(server, f"left out of the list: {sentence}")
-        if clean.findings:
-            self._report(server, f"{len(clean.findings)} value(s) removed from its tool descriptions")
-        wait.set(None)
+            failure = problem
+        finally:
+            del self._running[key]
+            if failure is None:
+                wait.set(None)
+            else:
+                wait.fail(failure)
 
-    async def _inspected(self, permit: Permit) -> tuple[list[Json], Redacted]:
-        started = self._recorder.seconds()
+    async def _inspected(self, permit: Permit, kind: Kind) -> tuple[list[Json], Redacted]:
+        site = self._site
+        started = site.recorder.seconds()
         try:
-            sent, size = await self._pages(permit)
+            sent, size = await self._pages(permit, kind)
             # As deep as it will stand in our own list, so that what passes here passes there.
-            clean, digest = await self._inspector.seal({"tools": sent}, size)
+            clean, digest = await site.inspector.seal({kind.key: sent}, size)
         except McpGuardError:
-            await self._audit.write(self._recorder.outcome(permit.invocation, "unavailable", started))
+            await site.audit.write(site.recorder.outcome(permit.invocation, "unavailable", started))
             raise
-        outcome = self._recorder.outcome(permit.invocation, "ok", started, digest, clean.findings)
-        await self._audit.write(outcome)
+        outcome = site.recorder.outcome(permit.invocation, "ok", started, digest, clean.findings)
+        await site.audit.write(outcome)
         return sent, clean
 
-    async def _pages(self, permit: Permit) -> tuple[list[Json], int]:
+    async def _pages(self, permit: Permit, kind: Kind) -> tuple[list[Json], int]:
         server = permit.invocation.server
-        tools: list[Json] = []
-        size = 0
+        upstream = self._site.upstreams[server]
+        await upstream.ready()
+        entries: list[Json] = []
+        size, freshness = 0, []
         for _ in range(MAX_PAGES):
-            raw = await self._upstreams[server].request(permit)
+            declared = kind.capability in (upstream.capabilities or {})
+            if not declared and kind.name != "tool":
+                return [], 0  # Not asked: some servers answer what they do not know with silence.
+            raw = await upstream.request(permit)
             size += raw.size
-            result = raw.message.get("result")
-            if type(result) is not dict or type(result.get("tools")) is not list:
-                raise UpstreamError(f"upstream '{server}' did not answer tools/list with a list of tools")
-            tools += result["tools"]
-            cursor = result.get("nextCursor")
+            if raw.status == "error" and (kind.name == "template" or not declared):
+                return [], 0  # Many servers have resources and no templates, and say it so.
+            page = _read_page(server, kind, raw.message.get("result"))
+            entries += page[kind.key]
+            freshness.append(_ttl(page))
+            self._ttl[server, kind.name] = min(freshness)
+            cursor = page.get("nextCursor")
             if cursor is None:
-                return tools, size
-            if len(tools) > MAX_TOOLS:
+                return entries, size
+            if len(entries) > MAX_ENTRIES:
                 break
-            page = self._recorder.invocation("tools/list", server, params={"cursor": cursor})
-            permit = pdp.permit_protocol(page)
-        raise UpstreamError(f"upstream '{server}' lists more than {MAX_TOOLS} tools or {MAX_PAGES} pages")
+            permit = pdp.again(permit, {"cursor": cursor})
+        raise UpstreamError(
+            f"upstream '{server}' lists more than {MAX_ENTRIES} {kind.name}s or {MAX_PAGES} pages"
+        )
+
+
+def _read_page(server: str, kind: Kind, result: Json) -> dict[str, Json]:
+    if type(result) is not dict or type(result.get(kind.key)) is not list:
+        raise UpstreamError(f"upstream '{server}' did not answer {kind.method} with a list of {kind.key}")
+    return result
+
+
+def _ttl(page: dict[str, Json]) -> int:
+    ttl = page.get("ttlMs")
+    return ttl if type(ttl) is int and ttl > 0 else 0

@@ -1,91 +1,179 @@
-"""What an upstream says outside of an answer: inspected, recorded where something was removed, passed on."""
+"""What an upstream says outside of an answer: inspected, recorded where something was removed, passed on to
+who wants to hear it."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Coroutine
-from typing import Any
+from collections.abc import Callable
+from contextlib import suppress
 
-from mcpguard.core.errors import InspectionError, McpGuardError
-from mcpguard.core.model import Json
-from mcpguard.core.redaction import authored
-from mcpguard.flight import Flight
-from mcpguard.inspection import Inspector
-from mcpguard.ports import AuditSink, Client, RequestId
+from mcpguard.core.errors import AuditError, InspectionError, McpGuardError
+from mcpguard.core.model import Caller, Json, Redacted
+from mcpguard.flight import Flight, Wait
+from mcpguard.inspection import EMPTY
+from mcpguard.listing import Listing
+from mcpguard.ports import Raw, RequestId
+from mcpguard.protocol.catalogue import KINDS
 from mcpguard.protocol.methods import FROM_UPSTREAM, Treatment
-from mcpguard.recorder import Recorder, finding_counts
+from mcpguard.questions import Questions
+from mcpguard.recorder import finding_counts
+from mcpguard.request import Request
+from mcpguard.site import Site
+from mcpguard.subscriptions import Subscriptions
+from mcpguard.tasks import Tasks
 
-EMPTY = authored({})
+RELIST_SECONDS = 1.0
+"""How often a list that an upstream says has changed is fetched, at most."""
+LEVELS = ("debug", "info", "notice", "warning", "error", "critical", "alert", "emergency")
+"""Of log messages, the least severe first (RFC 5424; specification: server/utilities/logging)."""
 
 
 class Notices:
-    """Nothing is passed on before `open` is set: a client hears nothing before it has initialized."""
+    """Nothing is passed on to a legacy client before it has initialized."""
 
     def __init__(
         self,
-        inspector: Inspector,
-        audit: AuditSink,
-        recorder: Recorder,
-        client: Client,
-        refresh: Callable[[str], Coroutine[Any, Any, None]],
-        report: Callable[[str, str], None],
+        site: Site,
+        listing: Listing,
+        subscriptions: Subscriptions,
+        tasks: Tasks,
+        questions: Questions,
+        client: Callable[[], Caller | None],
     ) -> None:
-        """`refresh(server)` lists it anew; `report(server, sentence)` tells the operator."""
-        self.open = False
-        self._inspector = inspector
-        self._audit = audit
-        self._recorder = recorder
+        """`client()` is a legacy client that has initialized, a modern one, or None before both."""
+        self._site = site
+        self._listing = listing
+        self._subscriptions = subscriptions
+        self._tasks = tasks
+        self._questions = questions
         self._client = client
-        self._refresh = refresh
-        self._relisting: dict[str, bool] = {}
-        self._report = report
+        self._relisting: dict[tuple[str, str], bool] = {}
+        self._relisted_at: dict[tuple[str, str], float] = {}
 
-    def notified(self, server: str, method: str, params: dict[str, Json]) -> None:
-        """Take a notification of `server` that belongs to no request."""
-        row = FROM_UPSTREAM.get(method)
-        if row is None or not self.open:
+    def notified(
+        self, server: str, method: str, params: dict[str, Json], related: Wait[Raw] | None = None
+    ) -> None:
+        """Take a notification of `server` that is no progress."""
+        row, client = FROM_UPSTREAM.get(method), self._client()
+        if row is None or client is None:
             return
         if row.treatment is Treatment.RELISTED:
-            self._relist(server, method)
+            self._relist(server, method, client)
+        elif row.treatment is Treatment.SUBSCRIBED:
+            for request_id in self._subscriptions.interested(server, method, params):
+                self._pass_on(server, method, self._subscriptions.tagged(request_id, params), request_id)
         elif row.treatment is Treatment.INSPECTED:
-            self._pass_on(server, method, params)
+            self._inspected(server, method, params, self._request_of(server, related), client)
 
-    def progress_to(self, token: RequestId | None) -> Callable[[Json], None] | None:
-        """What takes the progress of a request whose client gave `token`; None if it gave none."""
-        if token is None:
+    def parted(self, related: Wait[Raw] | None) -> None:
+        """Let the client come back for the answer, as the upstream lets us."""
+        request = None if related is None else self._request_of("", related)
+        if request is not None:
+            Flight(self._part(request.id))
+
+    async def _part(self, request_id: RequestId) -> None:
+        with suppress(AuditError):
+            await self._site.audit.settled()
+            self._site.client.part(request_id)
+
+    def progress_of(self, request: Request) -> Callable[[Json], None] | None:
+        """What takes the progress of `request`; None if its client wants none."""
+        if request.progress_token is None:
             return None
 
         def progress(params: Json) -> None:
-            self._pass_on("", "notifications/progress", {**params, "progressToken": token})
+            if request.progress_token is None or self._site.requests.get(request.id) is not request:
+                return  # Its client has an answer that asks first, and waits for nothing now.
+            shown = {**params, "progressToken": request.progress_token}
+            self._pass_on("", "notifications/progress", shown, request.id)
 
         return progress
 
-    def _relist(self, server: str, method: str) -> None:
+    def _request_of(self, server: str, related: Wait[Raw] | None) -> Request | None:
+        requests = self._site.requests.values()
+        if related is not None:
+            return next((one for one in requests if one.wait is related), None)
+        return next((one for one in requests if one.server == server and one.caller.modern), None)
+
+    def _inspected(
+        self,
+        server: str,
+        method: str,
+        params: dict[str, Json],
+        request: Request | None,
+        client: Caller,
+    ) -> None:
+        if method == "notifications/tasks/status" and not self._tasks.owned(server, params.get("taskId")):
+            return
+        if method == "notifications/elicitation/complete" and not self._questions.asked_to_visit(
+            server, params.get("elicitationId")
+        ):
+            return  # Only who asked for a visit can say that it is over.
+        if client.modern and (request is None or not _wants(request.caller, params)):
+            return  # Revision 2026-07-28, server/utilities/logging: only for a request that asked for it.
+        self._pass_on(server, method, params, None if request is None else request.id)
+
+    def _relist(self, server: str, method: str, client: Caller) -> None:
         """List it anew, one after the other: changes that come meanwhile are one more change."""
-        idle = server not in self._relisting
-        self._relisting[server] = True
+        key = (server, method)
+        idle = key not in self._relisting
+        self._relisting[key] = True
         if idle:
-            Flight(self._relisted(server, method))
+            Flight(self._relisted(server, method, client))
 
-    async def _relisted(self, server: str, method: str) -> None:
+    async def _relisted(self, server: str, method: str, client: Caller) -> None:
+        key = (server, method)
+        word = method.split("/")[1]
+        kinds = [kind for kind in KINDS.values() if kind.capability == word]
         try:
-            while self._relisting[server]:
-                self._relisting[server] = False
-                try:
-                    await self._refresh(server)
-                except McpGuardError as problem:
-                    self._report(server, str(problem))
-                self._client.notify(method, EMPTY)
+            while self._relisting[key]:
+                self._relisting[key] = False
+                await self._site.pause(self._relist_in(key))
+                for kind in kinds:
+                    try:
+                        await self._listing.refresh_anew(server, kind, client)
+                    except McpGuardError as problem:
+                        self._site.report(server, str(problem))
+                self._tell_changed(server, method, client)
         finally:
-            del self._relisting[server]
+            del self._relisting[key]
 
-    def _pass_on(self, server: str, method: str, params: dict[str, Json]) -> None:
+    def _relist_in(self, key: tuple[str, str]) -> float:
+        """Seconds until this list may be fetched again: a flood of changes is not one of fetches."""
+        now, last = self._site.clock.seconds(), self._relisted_at.get(key)
+        pause = 0.0 if last is None else max(0.0, last + RELIST_SECONDS - now)
+        self._relisted_at[key] = now + pause
+        return pause
+
+    def _tell_changed(self, server: str, method: str, client: Caller) -> None:
+        if not client.modern:
+            self._site.client.notify(method, EMPTY)
+            return
+        for request_id in self._subscriptions.interested(server, method, {}):
+            self._pass_on(server, method, self._subscriptions.tagged(request_id, {}), request_id)
+
+    def _pass_on(self, server: str, method: str, params: dict[str, Json], related: RequestId | None) -> None:
+        site = self._site
         try:
-            inspected, _digest = self._inspector.seal_now(params)
+            inspected, _digest = site.inspector.seal_now(params)
         except InspectionError as problem:
-            self._audit.write(self._recorder.noticed("notification-withheld", server, str(problem)))
+            site.audit.write(site.recorder.noticed("notification-withheld", server, str(problem)))
             return
         if inspected.findings:
             counts = finding_counts(inspected.findings)
-            self._audit.write(self._recorder.noticed("notification-redacted", server, method, counts))
-        # Behind the answers that wait for their records, so that nothing overtakes them.
-        self._audit.settled().then(lambda _: self._client.notify(method, inspected))
+            site.audit.write(site.recorder.noticed("notification-redacted", server, method, counts))
+        Flight(self._deliver(method, inspected, related))
+
+    async def _deliver(self, method: str, inspected: Redacted, related: RequestId | None) -> None:
+        try:
+            # Behind the answers that wait for their records, so that nothing overtakes them.
+            await self._site.audit.settled()
+        except AuditError:
+            return  # Nothing leaves without its record.
+        self._site.client.notify(method, inspected, related)
+
+
+def _wants(caller: Caller, params: dict[str, Json]) -> bool:
+    level = params.get("level")
+    if level not in LEVELS or caller.log_level not in LEVELS:
+        return False
+    return LEVELS.index(level) >= LEVELS.index(caller.log_level)

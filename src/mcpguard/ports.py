@@ -6,12 +6,13 @@ Law of this file: a port takes and gives only core values and a `Wait`. Each has
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from datetime import datetime
 from typing import Protocol
 
 from msgspec import Struct
 
+from mcpguard.core.errors import MessageError
 from mcpguard.core.evidence import Record
 from mcpguard.core.model import Json, Permit, Redacted
 from mcpguard.core.secret import CredentialRef, Secret
@@ -41,10 +42,67 @@ class Raw(Struct, frozen=True):
         return "tool-error" if type(result) is dict and result.get("isError") is True else "ok"
 
 
+class Question(Struct, frozen=True, eq=False):
+    """A request that an upstream makes of the client (legacy revisions: client/sampling, elicitation,
+    roots), uninspected. `id` is the upstream's own. `related` is the wait of the request on whose stream
+    it came, None where the transport does not tell (stdio)."""
+
+    server: str
+    id: RequestId
+    method: str
+    params: dict[str, Json]
+    related: Wait[Raw] | None = None
+
+
+class Listener(Protocol):
+    """Who hears what an upstream says outside of its answers."""
+
+    def notified(
+        self, server: str, method: str, params: dict[str, Json], related: Wait[Raw] | None = None
+    ) -> None:
+        """Take a notification that is no progress; `related` as in `Question`."""
+        ...
+
+    def parted(self, related: Wait[Raw] | None) -> None:
+        """The upstream closed the connection of this request on purpose, and is asked for the rest later
+        (basic/transports of 2025-11-25, polling)."""
+        ...
+
+    def asked(self, question: Question) -> None:
+        """Take a question. It is answered later, once, with `Upstream.answer`."""
+        ...
+
+    def withdrawn(self, question: Question) -> None:
+        """The upstream no longer wants the answer, or it is gone."""
+        ...
+
+
 class Upstream(Protocol):
-    """A tool server that we front."""
+    """A tool server that we front. It speaks its own era; this port speaks one form (DESIGN section 4):
+
+    - Requests carry no envelope: `permit.invocation.caller` is what it is made of.
+    - Results are as the upstream sent them; a modern one has `resultType`, a legacy one does not.
+    - `resources/subscribe` and `resources/unsubscribe` work in both eras, and so do the notifications
+      `notifications/*/list_changed` and `notifications/resources/updated` of what was subscribed.
+    - A modern upstream never asks (`Listener.asked`): its results may be `input_required` instead.
+    """
 
     name: str
+
+    @property
+    def capabilities(self) -> Mapping[str, Json] | None:
+        """The ServerCapabilities that it declared; None until it was greeted."""
+        ...
+
+    @property
+    def modern(self) -> bool:
+        """Whether it was greeted in the modern era (revision 2026-07-28 and later)."""
+        ...
+
+    def ready(self) -> Wait[None]:
+        """Start and greet it if that is needed; over when it runs. Fails as `request` does. A caller
+        has a Permit for what it does next: starting resolves credentials."""
+        ...
 
     def request(self, permit: Permit, progress: Callable[[Json], None] | None = None) -> Wait[Raw]:
         """Send `permit.invocation.params` as a request of `permit.invocation.method`.
@@ -53,6 +111,14 @@ class Upstream(Protocol):
         `notifications/progress` that belongs to this request, before the answer. Fails with
         UpstreamError or CredentialError, both with a sentence that may be shown.
         """
+        ...
+
+    def answer(self, question: Question, body: dict[str, Json]) -> None:
+        """Answer its question: `body` is {"result": …} or {"error": …}. Nothing happens if it is gone."""
+        ...
+
+    def tell(self, method: str, params: dict[str, Json]) -> None:
+        """Send a notification to a legacy upstream that runs; to others nothing."""
         ...
 
     def prepare(self, permit: Permit) -> None:
@@ -76,8 +142,54 @@ class Client(Protocol):
         """Answer with a JSON-RPC error object (`code`, `message`, `data`)."""
         ...
 
-    def notify(self, method: str, params: Redacted) -> None:
-        """Send a notification."""
+    def notify(self, method: str, params: Redacted, related: RequestId | None = None) -> None:
+        """Send a notification; one that belongs to an open request goes the way of its answer."""
+        ...
+
+    def ask(
+        self, question_id: RequestId, method: str, params: Redacted, related: RequestId | None = None
+    ) -> None:
+        """Send a request to a legacy client; its answer comes to `Receiver.receive`."""
+        ...
+
+    def part(self, request_id: RequestId) -> None:
+        """Close the connection that the answer to this request goes out on, if its client can come back."""
+        ...
+
+    @property
+    def full(self) -> bool:
+        """Whether it takes less than it is given, so that its upstreams should not be read for now."""
+        ...
+
+    def shown(self, request_id: RequestId) -> RequestId:
+        """The id of an open request as the client itself wrote it."""
+        ...
+
+
+class Receiver(Protocol):
+    """What a transport gives a client's messages to (the gateway). `request_id` is the transport's own
+    where several requests of one client may carry the same."""
+
+    def receive(self, message: dict[str, Json], headers: Mapping[str, str] | None = None) -> None:
+        """Take one well-formed message. `headers` are those of its HTTP request, names in lower case,
+        None where there are none; what they say must agree with the body."""
+        ...
+
+    def refuse_message(self, problem: MessageError) -> None:
+        """Answer a message that is refused before a decision, and leave a note of it."""
+        ...
+
+    def cancel(self, request_id: RequestId, reason: str) -> None:
+        """Nobody waits for this answer any more: the client cancelled it or is gone."""
+        ...
+
+    def abandon(self, reason: str) -> None:
+        """End every request in flight: each leaves an outcome, none gets an answer."""
+        ...
+
+    @property
+    def idle(self) -> bool:
+        """Whether no request waits for an answer."""
         ...
 
 
@@ -114,4 +226,8 @@ class Clock(Protocol):
 
     def seconds(self) -> float:
         """A monotonic clock, in seconds."""
+        ...
+
+    def later(self, seconds: float, then: Callable[[], None]) -> Callable[[], None]:
+        """Call `then` in so many seconds; gives what cancels that."""
         ...

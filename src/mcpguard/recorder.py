@@ -6,10 +6,12 @@ from collections.abc import Callable, Iterable, Mapping
 from hashlib import sha256
 
 from mcpguard.core.evidence import Decided, Noticed, Outcome
-from mcpguard.core.model import Deny, Finding, Invocation, Json, Permit, Principal, Tool
+from mcpguard.core.model import Caller, Deny, Finding, Invocation, Json, Listed, Permit, Principal
 from mcpguard.ports import Clock
 from mcpguard.protocol.calls import Call
 from mcpguard.protocol.jsonrpc import encode
+
+LEGACY = Caller()
 
 
 class Recorder:
@@ -41,9 +43,10 @@ class Recorder:
         self,
         method: str,
         server: str = "",
-        tool: Tool | None = None,
+        target: Listed | None = None,
         args: dict[str, Json] | None = None,
         params: dict[str, Json] | None = None,
+        caller: Caller = LEGACY,
     ) -> Invocation:
         """A new invocation, now."""
         self._count += 1
@@ -54,15 +57,17 @@ class Recorder:
             self.now(),
             self._agent,
             server,
-            tool,
+            target,
             args,
             params,
+            caller,
         )
 
     def decided(self, verdict: Permit | Deny) -> Decided:
         """The record of a verdict."""
         invocation = verdict.invocation
-        tool = invocation.tool
+        target = invocation.target
+        is_tool = target is not None and target.kind == "tool"
         allowed = type(verdict) is Permit
         return Decided(
             at=invocation.now,
@@ -71,8 +76,9 @@ class Recorder:
             method=invocation.method,
             effect="allow" if allowed else "deny",
             server=invocation.server,
-            tool="" if tool is None else tool.name,
-            tool_digest="" if tool is None else tool.digest,
+            tool=target.name if target is not None and is_tool else "",
+            tool_digest=target.digest if target is not None and is_tool else "",
+            subject=_cut(target.name) if target is not None and not is_tool else "",
             cause="" if isinstance(verdict, Permit) else verdict.cause.value,
             rules=verdict.rules,
             policy_digest=self._policy_digest,
@@ -82,15 +88,17 @@ class Recorder:
         )
 
     def unrouted(self, call: Call, cause: str, inspect_text: Callable[[str], str]) -> Decided:
-        """The record of a call that led to no tool. Its name is the client's own text."""
-        invocation = self.invocation("tools/call")
+        """The record of a call that led to nothing. Its name is the client's own text."""
+        invocation = self.invocation(call.method)
+        name = _cut(inspect_text(call.name))
         return Decided(
             at=invocation.now,
             id=invocation.id,
             principal=self._principal_text,
             method=invocation.method,
             effect="deny",
-            tool=inspect_text(call.name)[:256],
+            tool=name if call.kind == "tool" else "",
+            subject="" if call.kind == "tool" else name,
             cause=cause,
             policy_digest=self._policy_digest,
             args=sha256(encode(call.args)).hexdigest(),
@@ -120,6 +128,10 @@ class Recorder:
     ) -> Noticed:
         """The record of something outside a call. `detail` must be ours or inspected."""
         return Noticed(at=self.now(), what=what, server=server, detail=detail, findings=findings or {})
+
+
+def _cut(name: str) -> str:
+    return name[:256]
 
 
 def finding_counts(findings: Iterable[Finding]) -> dict[str, int]:

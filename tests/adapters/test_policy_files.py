@@ -12,7 +12,7 @@ from mcpguard.adapters import policy_files
 from mcpguard.adapters.policy_files import builtin_read_only, load_policies, read_document
 from mcpguard.core import cel, pdp
 from mcpguard.core.errors import ConfigError, PolicyError
-from mcpguard.core.model import Cause, Deny, Invocation, Permit, Principal, Tool
+from mcpguard.core.model import Cause, Deny, Invocation, Listed, Permit, Principal
 
 KINDS = frozenset({"email"})
 
@@ -118,7 +118,7 @@ def test_the_policy_of_wrap_allows_and_shows_what_says_that_it_only_reads(
         Principal("1", "os-user"),
         datetime(2026, 1, 1, tzinfo=UTC),
         server="s",
-        tool=Tool("s", "t", "t", {}, facts, ""),
+        target=Listed("s", "t", "t", {}, facts, ""),
         args={"readOnlyHint": True},
     )
     policies = builtin_read_only()

@@ -228,7 +228,7 @@ def test_a_plain_credential_is_a_warning_that_does_not_show_it(remarks: Remarks)
     assert code == 0
     assert [line.partition(": ")[2] for line in lines] == [
         f"looks like a credential in plain text (github-token): `mcpguard secret set {name}` "
-        f"and refer to it in `env` as ${{keyring:{name}}}"
+        f"and refer to it as ${{keyring:{name}}}"
         for name in ("TOKEN", "NAME")
     ]
     assert PLAIN_TOKEN not in "".join(lines)
@@ -289,3 +289,20 @@ def test_what_an_author_wrote_cannot_steer_the_terminal(folder: Path, remarks: R
     code, lines = remarks('{git: {command: "no\\e[2Jcommand"}}')
     assert code == 1
     assert "no\\x1b[2Jcommand" in lines[0]
+
+
+def test_a_remote_server_needs_its_credentials_and_no_command(remarks: Remarks) -> None:
+    headers = "{Authorization: 'Bearer ${keyring:linear/token}'}"
+    code, lines = remarks(f"{{linear: {{url: 'https://mcp.linear.app/mcp', headers: {headers}}}}}")
+    assert code == 1
+    assert len(lines) == 1
+    assert "keyring:linear/token" in lines[0]
+
+
+def test_a_credential_in_plain_text_in_a_header_is_found(remarks: Remarks) -> None:
+    headers = f"{{Authorization: 'Bearer {PLAIN_TOKEN}'}}"
+    code, lines = remarks(f"{{linear: {{url: 'https://mcp.linear.app/mcp', headers: {headers}}}}}")
+    assert code == 0
+    assert len(lines) == 1
+    assert "looks like a credential in plain text" in lines[0]
+    assert PLAIN_TOKEN not in lines[0]

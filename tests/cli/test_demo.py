@@ -80,7 +80,7 @@ def test_it_shows_each_step_and_leaves_nothing(start: Start, tmp_path: Path) -> 
     assert "| token = [REDACTED:credential:env:DEMO_TOKEN#2]" in out
     assert re.search(r"tools/call +git_create_branch +deny +demo/branch-names\n", out)
     assert re.search(r"tools/call +git_show +allow +demo/read +redacted\n", out)
-    assert "line 3 was altered" in out
+    assert "line 2 was altered" in out
     assert "All 12 checks held." in out
     assert not SECRET.search(out)
     assert left(tmp_path) == []

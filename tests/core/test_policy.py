@@ -6,8 +6,8 @@ import pytest
 
 from mcpguard.core import policy as module
 from mcpguard.core.errors import PolicyError
-from mcpguard.core.policy import ACTIONS, CompiledPolicy, PolicySet, compile_policy
-from mcpguard.protocol.methods import FROM_CLIENT, Treatment
+from mcpguard.core.policy import ACTIONS, EXTENSION, CompiledPolicy, PolicySet, compile_policy
+from mcpguard.protocol.methods import FROM_CLIENT, FROM_UPSTREAM, Treatment
 
 KINDS = frozenset({"email", "iban"})
 EXAMPLE = """\
@@ -98,10 +98,22 @@ def test_globs_match_whole_names_and_case_counts(
 def test_a_rule_speaks_of_its_actions_only() -> None:
     assert matches("action: [tools/call]", "s", "t")
     assert not matches("message: x", "s", None, "resources/read")
+    assert not matches("action: [resources/read]", "s", None, "resources/subscribe")
+    assert matches("action: [extension]", "s", None, "extension")
+    for action in ACTIONS:
+        assert matches('action: ["*"]', "s", "t", action)
+
+
+def test_a_rule_that_names_tools_speaks_of_nothing_else_even_where_its_action_is_every_action() -> None:
+    both = 'action: ["*"], tools: ["*"]'
+    assert matches(both, "s", "t")
+    assert not matches(both, "s", None, "resources/read")
 
 
 def test_the_actions_are_those_that_the_gateway_decides() -> None:
-    assert {row.name for row in FROM_CLIENT.values() if row.treatment is Treatment.DECIDED} == ACTIONS
+    rows = [*FROM_CLIENT.values(), *FROM_UPSTREAM.values()]
+    decided = {row.name for row in rows if row.treatment is Treatment.DECIDED}
+    assert decided | {EXTENSION} == ACTIONS
 
 
 @pytest.mark.parametrize(
@@ -114,7 +126,7 @@ def test_the_actions_are_those_that_the_gateway_decides() -> None:
         ("on: result", "4:32 rules on results are not served yet: only `on: call`"),
         ("on: x", "4:32 expected one of call, result"),
         ("redact: [emial]", "4:37 unknown name; known are email, iban"),
-        ("action: [tools/list]", "4:37 unknown name; known are tools/call"),
+        ("action: [tools/list]", "4:37 unknown name; known are *, completion/complete, elicitation/create"),
         ("action: tools/call", "4:36 expected a list, found text"),
         ("action: []", "4:36 `action` must not be empty: leave it out to match all"),
         ("tools: []", "4:35 `tools` must not be empty: leave it out to match all"),

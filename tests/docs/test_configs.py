@@ -48,6 +48,9 @@ CASES: list[tuple[str, str, str, dict[str, Any], bool | str]] = [
     ("github", "github", "list_issues", {}, False),
     ("github", "github", "create_issue", {"owner": "acme", "title": "t"}, True),
     ("github", "github", "merge_pull_request", {"owner": "acme"}, "github/no-merge"),
+    ("linear", "linear", "list_issues", {}, True),
+    ("linear", "linear", "create_comment", {"body": "x"}, True),
+    ("linear", "linear", "create_issue", {"title": "x"}, False),
 ]
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from typing import Any
 
-from mcpguard.core.model import Deny, Invocation, Permit, Principal, Tool
+from mcpguard.core.model import Deny, Invocation, Listed, Permit, Principal
 from mcpguard.core.pdp import decide
 from mcpguard.core.policy import PolicySet
 
@@ -13,7 +13,7 @@ from mcpguard.core.policy import PolicySet
 def verdict(policies: PolicySet, server: str, name: str, args: dict[str, Any] | None = None) -> Permit | Deny:
     """The verdict on a call of the tool `name` of `server`."""
     facts = {"name": name, "title": "", "description": "", "annotations": {}}
-    tool = Tool(server, name, name, {}, facts, "")
+    tool = Listed(server, name, name, {}, facts, "")
     now = datetime(2026, 1, 1, tzinfo=UTC)
     who = Principal("ada", "os-user")
     return decide(policies, Invocation("1", "tools/call", who, now, None, server, tool, args or {}))

@@ -1,9 +1,11 @@
-"""What each port promises, asked of the fake and of the real adapter alike."""
+"""What each port promises, asked of the fake and of the real adapter alike.
+
+A real upstream joins with one more entry of `UPSTREAMS`; those of each transport are in `tests/upstreams/`.
+"""
 
 from __future__ import annotations
 
 import asyncio
-import sys
 from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from pathlib import Path
@@ -12,10 +14,6 @@ from typing import Any
 import pytest
 
 from mcpguard.adapters.audit_file import AuditFile
-from mcpguard.adapters.turn import Turn
-from mcpguard.adapters.upstreams.environment import Environment
-from mcpguard.adapters.upstreams.process import Nursery
-from mcpguard.adapters.upstreams.stdio import Launch, StdioUpstream
 from mcpguard.core import pdp
 from mcpguard.core.errors import UpstreamError
 from mcpguard.core.evidence import Closed, Opened
@@ -24,7 +22,6 @@ from mcpguard.flight import as_future
 from mcpguard.ports import AuditSink, Upstream
 from tests.fakes import GONE, START, FakeUpstream, MemoryAudit, text
 
-ECHO = Path(__file__).parent.parent / "servers" / "echo.py"
 OPENED = Opened(START, "0", 1, "os-user:ada", (), "d")
 SECONDS = 20
 
@@ -79,24 +76,7 @@ async def fake() -> AsyncIterator[Upstream]:
     yield upstream
 
 
-@asynccontextmanager
-async def real() -> AsyncIterator[Upstream]:
-    loop = asyncio.get_running_loop()
-    turn, nursery = Turn(loop), Nursery()
-    environment = Environment({}, {}, lambda *_: None)
-    upstream = StdioUpstream(
-        "echo",
-        Launch(sys.executable, (str(ECHO),), None, environment, 20.0, 1_000_000),
-        turn,
-        nursery,
-        version=lambda: "2025-06-18",
-        notified=lambda *_: None,
-        report=lambda *_: None,
-        clean=lambda given: given,
-    )
-    yield upstream
-    await upstream.close(gently=True)
-    nursery.close()
+UPSTREAMS: list[Made] = [fake]
 
 
 def permit(name: str, **args: Any) -> Permit:
@@ -105,7 +85,7 @@ def permit(name: str, **args: Any) -> Permit:
     return pdp.permit_protocol(Invocation("n-1", "tools/call", principal, START, params=params))
 
 
-@pytest.mark.parametrize("made", [fake, real])
+@pytest.mark.parametrize("made", UPSTREAMS)
 def test_a_request_gets_exactly_its_answer(made: Made) -> None:
     async def body() -> None:
         async with made() as upstream:
@@ -117,7 +97,7 @@ def test_a_request_gets_exactly_its_answer(made: Made) -> None:
     asyncio.run(body())
 
 
-@pytest.mark.parametrize("made", [fake, real])
+@pytest.mark.parametrize("made", UPSTREAMS)
 def test_an_upstream_that_ends_fails_the_request_with_a_sentence(made: Made) -> None:
     async def body() -> None:
         async with made() as upstream:
@@ -127,7 +107,7 @@ def test_an_upstream_that_ends_fails_the_request_with_a_sentence(made: Made) -> 
     asyncio.run(body())
 
 
-@pytest.mark.parametrize("made", [fake, real])
+@pytest.mark.parametrize("made", UPSTREAMS)
 def test_a_cancelled_request_is_never_answered(made: Made) -> None:
     async def body() -> None:
         async with made() as upstream:

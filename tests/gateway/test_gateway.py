@@ -8,7 +8,9 @@ from typing import Any
 import pytest
 
 from mcpguard.core.errors import CredentialError, InspectionError, UpstreamError
+from mcpguard.core.model import Caller
 from mcpguard.flight import Wait
+from mcpguard.request import Request
 from tests.fakes import GONE, SECRET, World, give, text, tool
 
 ALLOW_READ = '  - {id: read, effect: allow, tools: ["read"]}\n'
@@ -84,7 +86,7 @@ def test_a_tool_that_is_hidden_answers_exactly_like_one_that_is_missing() -> Non
     hidden, missing = world.client.sent
     assert hidden["error"] == {"code": -32602, "message": "Unknown tool: push"}
     assert str(hidden).replace("push", "nope") == str(missing)
-    assert [record.cause for record in world.audit.records] == ["no-rule", "unknown-tool"]
+    assert [record.cause for record in world.audit.records] == ["no-rule", "unknown"]
 
 
 def test_advice_ends_the_answer_for_hidden_and_missing_tools_alike() -> None:
@@ -376,6 +378,12 @@ def test_abandoned_calls_leave_an_outcome() -> None:
     assert world.gateway.idle
 
 
+def test_a_request_that_is_cancelled_before_it_flies_flies_all_the_same() -> None:
+    request = Request(1, "ping", {}, Caller(), None)
+    request.cancel("cancelled")
+    assert request.flight is None
+
+
 def test_progress_carries_the_clients_own_token_and_comes_before_the_result() -> None:
     world = World(ALLOW_READ).listed()
     world.send("tools/call", {"name": "read", "_meta": {"progressToken": "mine"}}, 1)
@@ -396,7 +404,7 @@ def test_nothing_overtakes_an_answer_that_waits_for_its_record() -> None:
     world.call("read", 1)
     wait, _progress = world.upstreams["one"].held.pop(0)
     give(wait, text("first"))
-    world.gateway.notices.notified("one", "notifications/message", {"level": "info", "data": "second"})
+    world.gateway.notified("one", "notifications/message", {"level": "info", "data": "second"})
     world.turn()
     assert [sent.get("id", sent.get("method")) for sent in world.client.sent] == [1, "notifications/message"]
 
@@ -404,7 +412,7 @@ def test_nothing_overtakes_an_answer_that_waits_for_its_record() -> None:
 def test_a_changed_list_is_fetched_before_the_client_hears_of_it() -> None:
     world = World(ALLOW_ALL).listed()
     world.upstreams["one"].tools.append(tool("new"))
-    world.gateway.notices.notified("one", "notifications/tools/list_changed", {})
+    world.gateway.notified("one", "notifications/tools/list_changed", {})
     world.turn()
     fetched = ["decision allow", "request tools/list", "outcome ok"]
     assert world.trace == [*fetched, "notify notifications/tools/list_changed"]
@@ -416,7 +424,7 @@ def test_a_changed_list_is_fetched_before_the_client_hears_of_it() -> None:
 def test_a_changed_list_that_cannot_be_fetched_is_reported_and_the_client_hears_of_it() -> None:
     world = World(ALLOW_ALL).listed()
     world.upstreams["one"].answers["tools/list"] = GONE
-    world.gateway.notices.notified("one", "notifications/tools/list_changed", {})
+    world.gateway.notified("one", "notifications/tools/list_changed", {})
     world.turn()
     assert world.reports == ["one: upstream 'one' has ended"]
     assert world.client.sent[0]["method"] == "notifications/tools/list_changed"
@@ -433,13 +441,13 @@ def test_a_change_during_a_fetch_is_fetched_again_and_many_changes_are_one_more(
     world.upstreams["one"].request = request  # type: ignore[method-assign, assignment]
     world.send("tools/list", {}, 1)
     for _ in range(3):
-        world.gateway.notices.notified("one", "notifications/tools/list_changed", {})
+        world.gateway.notified("one", "notifications/tools/list_changed", {})
         world.turn()
     assert len(answers) == 1
     give(answers[0], GONE)
     world.turn()
     assert len(answers) == 2
-    world.gateway.notices.notified("one", "notifications/tools/list_changed", {})
+    world.gateway.notified("one", "notifications/tools/list_changed", {})
     give(answers[1], {"tools": [tool("new")]})
     world.turn()
     give(answers[2], {"tools": [tool("newer")]})
@@ -451,10 +459,10 @@ def test_a_change_during_a_fetch_is_fetched_again_and_many_changes_are_one_more(
 
 def test_notices_before_initialize_or_of_unknown_or_dropped_methods_go_nowhere() -> None:
     world = World(ALLOW_ALL)
-    world.gateway.notices.notified("one", "notifications/message", {})
+    world.gateway.notified("one", "notifications/message", {})
     world.listed()
-    world.gateway.notices.notified("one", "notifications/resources/updated", {})
-    world.gateway.notices.notified("one", "notifications/mystery", {})
+    world.gateway.notified("one", "notifications/resources/updated", {})
+    world.gateway.notified("one", "notifications/mystery", {})
     assert world.client.sent == []
 
 
@@ -463,7 +471,7 @@ def test_a_notification_that_cannot_be_inspected_is_withheld_and_noted() -> None
     deep: Any = 1
     for _ in range(200):
         deep = [deep]
-    world.gateway.notices.notified("one", "notifications/message", {"data": deep})
+    world.gateway.notified("one", "notifications/message", {"data": deep})
     world.turn()
     assert world.client.sent == []
     assert world.trace == ["notice notification-withheld"]
@@ -497,11 +505,14 @@ def test_initialize_answers_with_the_clients_revision_or_our_newest() -> None:
 @pytest.mark.parametrize(
     ("method", "code"),
     [
-        ("resources/list", -32601),
-        ("resources/read", -32601),
-        ("prompts/get", -32601),
-        ("completion/complete", -32601),
+        ("resources/List", -32601),
+        ("prompts", -32601),
         ("server/discover", -32601),
+        ("subscriptions/listen", -32601),
+        ("tasks/update", -32601),
+        ("elicitation/create", -32601),
+        ("roots/list", -32601),
+        ("notifications/message", -32601),
         ("sampling/createMessage", -32601),
         ("tools/Call", -32601),
         ("notifications/initialized", -32601),
@@ -548,7 +559,11 @@ def test_answers_and_notifications_of_the_client_that_nobody_waits_for_are_ignor
         {"name": "read", "arguments": []},
         {"name": "read", "_meta": 1},
         {"name": "read", "_meta": {"progressToken": 1.5}},
-        {"name": "read", "task": {}},
+        {"name": "read", "task": []},
+        {"name": "read", "task": {"ttl": "1"}},
+        {"name": "read", "task": {"ttl": 1, "note": "x"}},
+        {"name": "read", "inputResponses": {}},
+        {"name": "read", "requestState": "x"},
     ],
 )
 def test_params_that_policy_cannot_see_whole_are_refused(params: Any) -> None:

@@ -1,45 +1,82 @@
-"""Names: which exposed tool is whose."""
+"""Names and URIs: which exposed thing is whose."""
 
 from __future__ import annotations
 
-from mcpguard.protocol.catalogue import Catalogue
+from typing import Any
+
+import pytest
+
+from mcpguard.core.model import Listed
+from mcpguard.protocol.catalogue import KINDS, MAX_NAME, MAX_URI, Catalogue
 from tests.fakes import tool
+
+TOOL = KINDS["tool"]
+
+
+def put(catalogue: Catalogue, server: str, kind: str, *entries: Any) -> list[str]:
+    return catalogue.replace(server, KINDS[kind], list(entries), list(entries))
+
+
+def exposed(catalogue: Catalogue, kind: str = "tool") -> list[str]:
+    return [entry.exposed for entry in catalogue.all(kind)]
+
+
+def resource(uri: str, **more: Any) -> dict[str, Any]:
+    return {"uri": uri, "name": uri.rpartition("/")[2], **more}
+
+
+def template(uri: str, **more: Any) -> dict[str, Any]:
+    return {"uriTemplate": uri, "name": "t", **more}
 
 
 def test_one_server_keeps_its_names_and_several_get_a_prefix() -> None:
     one = Catalogue(("git",))
-    one.replace("git", [tool("log")], [tool("log")])
-    assert [entry.exposed for entry in one.tools()] == ["log"]
+    put(one, "git", "tool", tool("log"))
+    assert exposed(one) == ["log"]
     two = Catalogue(("git", "time"))
-    two.replace("time", [tool("now")], [tool("now")])
-    assert two.find("time__now") is not None
-    assert two.find("now") is None
+    put(two, "time", "tool", tool("now"))
+    assert two.find("tool", "time__now") is not None
+    assert two.find("tool", "now") is None
     assert two.server_of("nobody__now") is None
-    assert not two.listed("git")
+    assert not two.listed("git", "tool")
+    assert two.listed("time", "tool")
 
 
 def test_the_order_is_that_of_the_configuration_whoever_answers_first() -> None:
     catalogue = Catalogue(("b", "a"))
-    catalogue.replace("a", [tool("z"), tool("y")], [tool("z"), tool("y")])
-    catalogue.replace("b", [tool("x")], [tool("x")])
-    assert [entry.exposed for entry in catalogue.tools()] == ["b__x", "a__z", "a__y"]
+    put(catalogue, "a", "tool", tool("z"), tool("y"))
+    put(catalogue, "b", "tool", tool("x"))
+    assert exposed(catalogue) == ["b__x", "a__z", "a__y"]
 
 
 def test_a_new_list_replaces_the_old_one_of_that_server_only() -> None:
     catalogue = Catalogue(("a", "b"))
-    catalogue.replace("a", [tool("x")], [tool("x")])
-    catalogue.replace("b", [tool("x")], [tool("x")])
-    catalogue.replace("b", [], [])
-    assert [entry.exposed for entry in catalogue.tools()] == ["a__x"]
+    put(catalogue, "a", "tool", tool("x"))
+    put(catalogue, "b", "tool", tool("x"))
+    put(catalogue, "b", "prompt", {"name": "p"})
+    put(catalogue, "b", "tool")
+    assert exposed(catalogue) == ["a__x"]
+    assert exposed(catalogue, "prompt") == ["b__p"]
+
+
+def test_a_tool_is_not_found_as_a_prompt_of_the_same_name() -> None:
+    catalogue = Catalogue(("a",))
+    put(catalogue, "a", "tool", tool("x"))
+    assert catalogue.find("prompt", "x") is None
 
 
 def test_facts_have_always_the_same_members_of_the_same_types() -> None:
     odd = {"name": "x", "title": 3, "description": None, "annotations": "no"}
     catalogue = Catalogue(("a",))
-    catalogue.replace("a", [odd], [odd])
-    found = catalogue.find("x")
+    put(catalogue, "a", "tool", odd)
+    found = catalogue.find("tool", "x")
     assert found is not None
     assert found.facts == {"name": "x", "title": "", "description": "", "annotations": {}}
+    put(catalogue, "a", "resource", {"uri": "x:1", "mimeType": 7})
+    unnamed = catalogue.resource("x:1")
+    assert unnamed is not None
+    empty = {"name": "", "title": "", "description": "", "annotations": {}}
+    assert unnamed.facts == {**empty, "uri": "x:1", "mimeType": ""}
 
 
 def test_the_digest_covers_every_member_as_it_was_sent() -> None:
@@ -52,9 +89,91 @@ def test_the_digest_covers_every_member_as_it_was_sent() -> None:
         {"_meta": {}},
     ):
         catalogue = Catalogue(("a",))
-        entry = {**tool("x"), **change}
-        catalogue.replace("a", [entry], [entry])
-        found = catalogue.find("x")
+        put(catalogue, "a", "tool", {**tool("x"), **change})
+        found = catalogue.find("tool", "x")
         assert found is not None
         digests.add(found.digest)
     assert len(digests) == 5
+
+
+def owner(found: Listed | None) -> str:
+    return "" if found is None else found.server
+
+
+def test_a_uri_keeps_its_text_and_belongs_to_the_first_server_that_lists_it() -> None:
+    catalogue = Catalogue(("a", "b"))
+    put(catalogue, "b", "resource", resource("file:///x"), resource("file:///y"))
+    assert owner(catalogue.resource("file:///x")) == "b"
+    put(catalogue, "a", "resource", resource("file:///x"))
+    assert owner(catalogue.resource("file:///x")) == "a"
+    assert owner(catalogue.listed_resource("file:///y")) == "b"
+    assert exposed(catalogue, "resource") == ["file:///x", "file:///y"]
+
+
+def test_a_listed_uri_comes_before_a_template_that_would_make_it() -> None:
+    catalogue = Catalogue(("a", "b"))
+    put(catalogue, "a", "template", template("file:///{+path}", title="files"))
+    put(catalogue, "b", "resource", resource("file:///x"))
+    assert owner(catalogue.resource("file:///x")) == "b"
+    made = catalogue.resource("file:///other")
+    assert made is not None
+    assert (made.server, made.kind, made.digest) == ("a", "resource", "")
+    assert (made.facts["uri"], made.facts["title"]) == ("file:///other", "files")
+
+
+def test_what_nobody_lists_belongs_to_the_only_server_and_with_several_to_none() -> None:
+    assert owner(Catalogue(("a",)).resource("x:1")) == "a"
+    assert owner(Catalogue(("a", "b")).resource("x:1")) == ""
+
+
+def test_a_uri_that_is_too_long_comes_of_no_template() -> None:
+    catalogue = Catalogue(("a", "b"))
+    put(catalogue, "a", "template", template("x:{+rest}"))
+    assert owner(catalogue.resource("x:" + "y" * (MAX_URI - 2))) == "a"
+    assert owner(catalogue.resource("x:" + "y" * MAX_URI)) == ""
+
+
+def test_a_completion_may_name_a_template_by_its_text_or_a_resource() -> None:
+    catalogue = Catalogue(("a", "b"))
+    put(catalogue, "b", "template", template("x:{id}"))
+    put(catalogue, "a", "resource", resource("y:1"))
+    assert owner(catalogue.template("x:{id}")) == "b"
+    assert owner(catalogue.template("y:1")) == "a"
+    assert catalogue.template("z:{id}") is None
+
+
+@pytest.mark.parametrize(
+    ("kind", "entry"),
+    [
+        ("tool", "no object"),
+        ("tool", {}),
+        ("tool", {"name": 3}),
+        ("tool", {"name": ""}),
+        ("tool", {"name": "x" * (MAX_NAME + 1)}),
+        ("tool", {"name": "a\nb"}),
+        ("resource", {"name": "x"}),
+        ("resource", {"uri": "x" * (MAX_URI + 1)}),
+        ("resource", {"uri": "x:\u202e"}),
+        ("template", {"uriTemplate": "{a}" * 33}),
+        ("tool", {"name": "x", "inputSchema": {"x-mcp-header": "A"}}),
+    ],
+)
+def test_what_cannot_be_offered_is_left_out_with_a_sentence(kind: str, entry: Any) -> None:
+    catalogue = Catalogue(("a",))
+    assert len(put(catalogue, "a", kind, entry)) == 1
+    assert exposed(catalogue, kind) == []
+
+
+def test_an_entry_whose_name_was_changed_by_the_inspection_is_left_out() -> None:
+    catalogue = Catalogue(("a",))
+    (said,) = catalogue.replace("a", TOOL, [{"name": "t-secret"}], [{"name": "t-[REDACTED]"}])
+    assert said == "a tool whose name holds a secret"
+
+
+def test_of_two_entries_with_one_name_the_first_counts() -> None:
+    catalogue = Catalogue(("a",))
+    said = put(catalogue, "a", "prompt", {"name": "p", "title": "1"}, {"name": "p", "title": "2"})
+    assert said == ["a second prompt named 'p'"]
+    found = catalogue.find("prompt", "p")
+    assert found is not None
+    assert found.facts["title"] == "1"

@@ -190,3 +190,14 @@ def test_a_deep_message_in_a_loose_spelling_is_refused_for_its_depth() -> None:
 )
 def test_the_id_of_a_dropped_message_is_read_from_its_head(head: bytes, found: int | None) -> None:
     assert jsonrpc.id_of_dropped(head, b"") == found
+
+
+def test_a_question_is_one_line_around_params_that_are_serialised_already() -> None:
+    line = jsonrpc.question_line("mcpguard-1", "roots/list", b'{"a":1}')
+    assert line.endswith(b"\n")
+    assert json.loads(line) == {
+        "jsonrpc": "2.0",
+        "id": "mcpguard-1",
+        "method": "roots/list",
+        "params": {"a": 1},
+    }

@@ -1,8 +1,22 @@
-"""The handshake of the legacy era."""
+"""The handshake of the legacy era, and discovery in the modern one."""
 
 from __future__ import annotations
 
-from mcpguard.protocol.lifecycle import LEGACY_VERSIONS, initialize_params, initialize_result, negotiate
+import pytest
+
+from mcpguard.core.errors import MessageError
+from mcpguard.core.model import Caller
+from mcpguard.protocol.eras import MODERN_VERSIONS
+from mcpguard.protocol.lifecycle import (
+    ANY_CLIENT,
+    LEGACY_VERSIONS,
+    discover_result,
+    initialize_params,
+    initialize_result,
+    negotiate,
+    read_initialize,
+)
+from mcpguard.protocol.methods import FROM_CLIENT
 
 
 def test_a_known_revision_is_kept_and_anything_else_gets_our_newest() -> None:
@@ -13,5 +27,35 @@ def test_a_known_revision_is_kept_and_anything_else_gets_our_newest() -> None:
 
 
 def test_only_what_is_served_is_declared_on_either_side() -> None:
-    assert set(initialize_result("2025-06-18", "m", "1")["capabilities"]) == {"tools", "logging"}
-    assert initialize_params("2025-06-18", "m", "1")["capabilities"] == {}
+    declared = initialize_result("2025-06-18", "m", "1")["capabilities"]
+    assert set(declared) == {"tools", "prompts", "resources", "completions", "logging", "tasks"}
+    for name, method in {
+        "tools": "tools/call",
+        "prompts": "prompts/get",
+        "resources": "resources/subscribe",
+        "completions": "completion/complete",
+        "logging": "logging/setLevel",
+        "tasks": "tasks/list",
+    }.items():
+        assert method in FROM_CLIENT, name
+    for caller in (Caller(), ANY_CLIENT):
+        assert initialize_params(caller, "2025-06-18", "m", "1") == {
+            "protocolVersion": "2025-06-18",
+            "capabilities": caller.capabilities,
+            "clientInfo": {"name": "m", "version": "1"},
+        }
+
+
+def test_discovery_names_the_modern_revisions_and_the_declared_extensions_only() -> None:
+    found = discover_result(("com.example/skills",))
+    assert found["supportedVersions"] == list(MODERN_VERSIONS)
+    assert set(found["capabilities"]["extensions"]) == {"io.modelcontextprotocol/tasks", "com.example/skills"}
+    assert "tasks" not in found["capabilities"]
+
+
+def test_what_a_legacy_client_says_of_itself_is_kept() -> None:
+    said = {"protocolVersion": "2025-03-26", "capabilities": {"roots": {}}}
+    assert read_initialize(said) == Caller("2025-03-26", False, {"roots": {}})
+    assert read_initialize({}) == Caller(LEGACY_VERSIONS[0], False, {})
+    with pytest.raises(MessageError, match="must be an object"):
+        read_initialize({"capabilities": []})

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
+from collections.abc import Callable
 from datetime import UTC, datetime
 
 
@@ -15,3 +17,7 @@ class SystemClock:
 
     seconds = staticmethod(time.perf_counter)
     """See `ports.Clock.seconds`."""
+
+    def later(self, seconds: float, then: Callable[[], None]) -> Callable[[], None]:
+        """See `ports.Clock.later`."""
+        return asyncio.get_running_loop().call_later(seconds, then).cancel

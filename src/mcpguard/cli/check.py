@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from mcpguard.core.document import Document
     from mcpguard.core.policy import CompiledPolicy, CompiledRule
     from mcpguard.core.redaction import Redactor
-    from mcpguard.core.secret import CredentialRef
+    from mcpguard.core.secret import CredentialRef, Template
 
 EXAMPLES = (
     "mcpguard check",
@@ -189,12 +189,31 @@ def _servers(config: Config, document: Document, redactor: Redactor) -> Iterator
             yield from problems
             if not problems:
                 needs = ", ".join(map(str, server.credentials))
-                message = f"{name} can be started{', with ' + needs if needs else ''}"
+                can = "started" if server.url is None else "connected to"
+                message = f"{name} can be {can}{', with ' + needs if needs else ''}"
                 yield Remark("ok", _where(document.problem(at, "")), message)
         yield from _plain_credentials(server, document, redactor)
 
 
 def _server_problems(server: Server, document: Document, redactor: Redactor) -> Iterator[Remark]:
+    if server.url is None:
+        yield from _program_problems(server, document)
+    for path, template in _templates(server):
+        where = _where(document.problem(("servers", server.name, *path), ""))
+        for ref in template.refs:
+            if trouble := _trouble(ref, redactor):
+                yield Remark("error", where, trouble)
+
+
+def _templates(server: Server) -> Iterator[tuple[tuple[str, ...], Template]]:
+    if server.url is not None:
+        yield ("url",), server.url
+    for key in ("env", "headers"):
+        for name, template in getattr(server, key).items():
+            yield (key, name), template
+
+
+def _program_problems(server: Server, document: Document) -> Iterator[Remark]:
     from mcpguard.adapters.upstreams.process import child_environment, executable
 
     literal = {key: value.texts[0] for key, value in server.env.items() if not value.refs}
@@ -206,11 +225,6 @@ def _server_problems(server: Server, document: Document, redactor: Redactor) -> 
     if server.cwd is not None and not server.cwd.is_dir():
         where = _where(document.problem(("servers", server.name, "cwd"), ""))
         yield Remark("error", where, f"{server.cwd} is not a folder")
-    for key, template in server.env.items():
-        where = _where(document.problem(("servers", server.name, "env", key), ""))
-        for ref in template.refs:
-            if trouble := _trouble(ref, redactor):
-                yield Remark("error", where, trouble)
 
 
 def _trouble(ref: CredentialRef, redactor: Redactor) -> str:
@@ -227,14 +241,14 @@ def _trouble(ref: CredentialRef, redactor: Redactor) -> str:
 def _plain_credentials(server: Server, document: Document, redactor: Redactor) -> Iterator[Remark]:
     # The name of a variable is a part of some formats, so it is inspected together with its value.
     texts: list[tuple[tuple[str | int, ...], str, object]] = [
-        (("env", key), key, {key: "".join(template.texts)}) for key, template in server.env.items()
+        (path, path[-1], {path[-1]: "".join(template.texts)}) for path, template in _templates(server)
     ]
     texts += [(("args", index), "NAME", argument) for index, argument in enumerate(server.args)]
     for path, name, text in texts:
         kinds = sorted({finding.kind for finding in redactor.inspect(text).findings})
         if kinds:
             where = _where(document.problem(("servers", server.name, *path), ""))
-            refer = f"`mcpguard secret set {name}` and refer to it in `env` as ${{keyring:{name}}}"
+            refer = f"`mcpguard secret set {name}` and refer to it as ${{keyring:{name}}}"
             message = f"looks like a credential in plain text ({', '.join(kinds)}): {refer}"
             yield Remark("warning", where, message)
 

@@ -1,11 +1,19 @@
-"""`mcpguard run`: serve the configured tool servers over standard input and output."""
+"""`mcpguard run`: serve the configured tool servers over standard input and output, or over HTTP."""
 
 from __future__ import annotations
 
 import argparse
 import os
+import sys
+from typing import TYPE_CHECKING
 
-EXAMPLES = ("mcpguard run --config ~/.config/mcpguard/mcpguard.yaml",)
+if TYPE_CHECKING:
+    from mcpguard.worlds import Settings
+
+EXAMPLES = (
+    "mcpguard run --config ~/.config/mcpguard/mcpguard.yaml",
+    "mcpguard run --config mcpguard.yaml --http 127.0.0.1:8080",
+)
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -15,14 +23,42 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="FILE",
         help="the configuration (default: $MCPGUARD_CONFIG, else mcpguard.yaml in your configuration folder)",
     )
+    parser.add_argument(
+        "--http",
+        metavar="HOST:PORT",
+        help="serve any number of clients over HTTP (Streamable HTTP at /mcp, HTTP+SSE at /sse) instead of "
+        "one over standard input and output; port 0 lets the system choose",
+    )
 
 
 def execute(args: argparse.Namespace) -> int:
-    """Serve until the client ends. Raises ConfigError, PolicyError or AuditError before it serves."""
+    """Serve until the client ends, or a signal does. Raises ConfigError, PolicyError or AuditError before
+    it serves."""
     from mcpguard.app import serve, settings_from
     from mcpguard.config import find_config, load_config
 
     settings = settings_from(load_config(find_config(args.config, os.environ)))
+    if args.http is not None:
+        os._exit(_serve_http(settings, args.http))
     # A keychain that waits for a person must not keep a process that has served alive, so no interpreter
     # shutdown waits for its thread; everything that must be closed was closed by `serve`.
     os._exit(serve(settings))
+
+
+def _serve_http(settings: Settings, address: str) -> int:
+    from mcpguard.adapters.transports.http import refuse_address, split_address
+    from mcpguard.app import serve_http
+
+    problem = refuse_address(address, settings.http.token is not None)
+    if problem:
+        print(f"mcpguard: {problem}", file=sys.stderr)
+        return 2
+    try:
+        return serve_http(settings, *split_address(address), _listening)
+    except OSError as error:
+        print(f"mcpguard: cannot listen on {address}: {error.strerror}", file=sys.stderr)
+        return 2
+
+
+def _listening(url: str) -> None:
+    print(f"mcpguard: listening on {url}", file=sys.stderr, flush=True)

@@ -23,6 +23,8 @@ NAMES: dict[str, str] = {
     "server": "string",
     "tool": "map",
     "args": "map",
+    "prompt": "map",
+    "resource": "map",
     "principal": "texts",
     "client": "texts",
     "now": "timestamp",

@@ -8,7 +8,9 @@
     ├── UpstreamError      an upstream that is gone, broken or late; one clear error to the caller
     ├── AuditError         evidence that cannot be written; everything is refused
     ├── InspectionError    something that cannot be inspected; the whole value is withheld
-    └── MessageError       a JSON-RPC message that is refused before a decision
+    ├── MessageError       a JSON-RPC message that is refused before a decision
+    ├── BearerError        a token that is not good enough (`adapters/bearer.py`)
+    └── HttpRefusal, Gone  an HTTP exchange that is refused, or whose client is gone (`transports/http`)
 
 No message of these ever holds a secret, an argument or CEL source (law 2).
 """
@@ -80,10 +82,17 @@ class MessageError(McpGuardError):
     """A JSON-RPC message that is refused.
 
     `code` is the JSON-RPC 2.0 error code (section 5.1); `request_id` is the id to answer, or None
-    where it could not be read.
+    where it could not be read; `data` is the error's `data`, None for none.
     """
 
-    def __init__(self, code: int, message: str, request_id: int | str | None = None) -> None:
+    def __init__(
+        self,
+        code: int,
+        message: str,
+        request_id: int | str | None = None,
+        data: dict[str, object] | None = None,
+    ) -> None:
         super().__init__(message)
         self.code = code
         self.request_id = request_id
+        self.data = data

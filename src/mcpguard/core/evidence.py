@@ -94,8 +94,11 @@ class Decided(Struct, frozen=True, tag_field="kind", tag="decision", omit_defaul
     """The upstream's own name of the tool."""
     tool_digest: str = ""
     """sha256 (hex) of the tool's descriptor as the upstream sent it."""
+    subject: str = ""
+    """What it is about where that is no tool: the name of a prompt, the URI of a resource (its first 256
+    characters)."""
     cause: str = ""
-    """Why it was refused: rule, no-rule, error, approval, pin, limit or unknown-tool."""
+    """Why it was refused: rule, no-rule, error, approval, pin, limit, unavailable or unknown."""
     rules: tuple[str, ...] = ()
     """The rules that decided, as `POLICY/ID`."""
     policy_digest: str = ""
@@ -111,7 +114,9 @@ class Decided(Struct, frozen=True, tag_field="kind", tag="decision", omit_defaul
 class Outcome(Struct, frozen=True, tag_field="kind", tag="outcome", omit_defaults=True):
     """What came of an allowed call, durable before the reply leaves.
 
-    `status`: ok, tool-error, error, withheld, unavailable, cancelled or abandoned. `result` is the
+    `status`: ok, tool-error, error, withheld, unavailable, cancelled, disconnected, expired, denied or
+    abandoned; "input-required" where the call goes on with the client's answer, "resumed" for the request
+    that brings it, and "asked" for a question that was put to the client. `result` is the
     sha256 (hex) of the inspected result. `findings` maps "kind path" to nothing but its count.
     `ms` is the time from the decision to here.
     """

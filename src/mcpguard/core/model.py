@@ -26,13 +26,15 @@ class Principal(Struct, frozen=True):
     source: str
 
 
-class Tool(Struct, frozen=True):
-    """One tool of one upstream, as last listed.
+class Listed(Struct, frozen=True):
+    """One thing that an upstream offers, as last listed: a tool, a prompt, a resource or a template of
+    resources (specification: server/tools, server/prompts, server/resources).
 
-    `name` is the upstream's own, `exposed` the one that clients see. `descriptor` is the inspected
-    MCP Tool object (specification: server/tools) under the exposed name. `facts` is what CEL sees as
-    `tool`: name, title, description, annotations. `digest` is the sha256 (hex) of the descriptor as
-    the upstream sent it.
+    `kind` is "tool", "prompt", "resource" or "template"; conditions see `facts` under that name, a
+    template as `resource`. `name` is the upstream's own name or URI, `exposed` the one that clients
+    see. `descriptor` is the inspected object under the exposed name. `facts` has name, title,
+    description, annotations, and for resources `uri` and `mimeType`. `digest` is the sha256 (hex) of
+    the object as the upstream sent it, "" for a resource that it did not list.
     """
 
     server: str
@@ -41,6 +43,21 @@ class Tool(Struct, frozen=True):
     descriptor: dict[str, Json]
     facts: dict[str, Json]
     digest: str
+    kind: str = "tool"
+
+
+class Caller(Struct, frozen=True):
+    """What a request's client said of itself: claims that shape the protocol and decide nothing (law 7).
+
+    `version` is the protocol revision in force; `modern` says whether it is of the era without a
+    handshake (2026-07-28 and later). `capabilities` is the ClientCapabilities object; `log_level` the
+    level of log messages that this request wants, None for none (modern) or as set (legacy).
+    """
+
+    version: str = "2025-11-25"
+    modern: bool = False
+    capabilities: dict[str, Json] = {}
+    log_level: str | None = None
 
 
 class Invocation(Struct, frozen=True):
@@ -52,10 +69,11 @@ class Invocation(Struct, frozen=True):
     now: datetime
     agent: str | None = None
     server: str = ""
-    tool: Tool | None = None
+    target: Listed | None = None
     args: dict[str, Json] | None = None
     params: dict[str, Json] | None = None
     """The canonical params that go upstream; for `tools/call`, `args` is its `arguments`."""
+    caller: Caller = Caller()
 
 
 class Cause(Enum):

@@ -13,7 +13,15 @@ from msgspec import structs
 
 from mcpguard.core.cel import ERROR, TRUE
 from mcpguard.core.model import Cause, Deny, Invocation, Json, Permit
-from mcpguard.core.policy import Candidates, CompiledRule, PolicySet
+from mcpguard.core.policy import ACTIONS, EXTENSION, Candidates, CompiledRule, PolicySet
+
+_REACHED_BY = {
+    "tool": "tools/call",
+    "prompt": "prompts/get",
+    "resource": "resources/read",
+    "template": "resources/read",
+}
+"""The method that uses each kind of thing that lists show."""
 
 NEEDS_APPROVAL = "needs approval, which this version cannot ask for"
 """The message of a Deny by an `ask` rule whose author wrote none."""
@@ -41,12 +49,15 @@ def decide(policies: PolicySet, invocation: Invocation) -> Permit | Deny:
 
 
 def visible(policies: PolicySet, invocation: Invocation) -> bool:
-    """Whether a list may show the tool of `invocation`, whose method and `args` do not matter.
+    """Whether a list may show the target of `invocation`, whose method and `args` do not matter.
 
     False only where no arguments can lead to anything but a refusal by a deny or by no rule. A tool
     that needs approval stays: calling it tells what is missing.
     """
-    call = structs.replace(invocation, method="tools/call", args=None)
+    target = invocation.target
+    call = structs.replace(
+        invocation, method=_REACHED_BY["tool" if target is None else target.kind], args=None
+    )
     candidates = _candidates(policies, call)
     bound = _bind(candidates, call)
     if any(must for _, must in (_at_list_time(rule, bound) for rule in candidates.deny)):
@@ -60,9 +71,17 @@ def permit_protocol(invocation: Invocation) -> Permit:
     return Permit(invocation, ())
 
 
+def again(permit: Permit, params: dict[str, Json]) -> Permit:
+    """The same permitted call once more, with `params` that answer what its upstream asked: what was
+    decided (target and arguments) is unchanged."""
+    invocation = structs.replace(permit.invocation, params=params)
+    return Permit(invocation, permit.rules, permit.redact)
+
+
 def _candidates(policies: PolicySet, invocation: Invocation) -> Candidates:
-    tool = invocation.tool
-    return policies.candidates(invocation.server, tool.name if tool else None, invocation.method)
+    target, method = invocation.target, invocation.method
+    tool = target.name if target is not None and target.kind == "tool" else None
+    return policies.candidates(invocation.server, tool, method if method in ACTIONS else EXTENSION)
 
 
 def _bind(candidates: Candidates, invocation: Invocation) -> Any:
@@ -76,8 +95,9 @@ def _bind(candidates: Candidates, invocation: Invocation) -> Any:
         "client": {"agent": invocation.agent or ""},
         "now": invocation.now,
     }
-    if invocation.tool is not None:
-        view["tool"] = invocation.tool.facts
+    target = invocation.target
+    if target is not None:
+        view["resource" if target.kind == "template" else target.kind] = target.facts
     if invocation.args is not None:
         view["args"] = invocation.args
     return candidates.cel.bind(view)

@@ -22,8 +22,30 @@ from mcpguard.core.errors import PolicyError, Problem
 
 Effect = Literal["allow", "ask", "deny"]
 
-ACTIONS = frozenset({"tools/call"})
-"""The methods that a rule can decide: the DECIDED rows of `protocol/methods.py` (a test compares)."""
+EXTENSION = "extension"
+"""The action of each method of an extension that a server's configuration declares."""
+
+ANY_ACTION = "*"
+"""In a rule: every action."""
+
+ACTIONS = frozenset(
+    {
+        "tools/call",
+        "resources/read",
+        "resources/subscribe",
+        "prompts/get",
+        "completion/complete",
+        "tasks/get",
+        "tasks/result",
+        "tasks/update",
+        "tasks/cancel",
+        "sampling/createMessage",
+        "elicitation/create",
+        "roots/list",
+        EXTENSION,
+    }
+)
+"""What a rule can decide: the DECIDED rows of `protocol/methods.py` (a test compares), by method."""
 
 CACHE_LIMIT = 4096
 """How many (server, tool, action) keys keep their candidates; tool names come from upstreams."""
@@ -44,7 +66,8 @@ class Rule(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
     tools: tuple[str, ...] | None = None
     """Globs of tool names, as the upstream itself calls them."""
     action: tuple[str, ...] = ("tools/call",)
-    """The methods that the rule speaks of."""
+    """The methods that the rule speaks of; `*` is all of them, `extension` those that a server's
+    configuration declares."""
     when: str | None = None
     """A CEL condition, which must be a boolean. Left out: the rule always holds."""
     redact: tuple[str, ...] = ()
@@ -81,7 +104,7 @@ class CompiledRule:
         self.condition = condition
         self.message = rule.message.strip()
         self.redact = rule.redact
-        self._actions = frozenset(rule.action)
+        self._actions = ACTIONS if ANY_ACTION in rule.action else frozenset(rule.action)
         self._servers = _globs(_as_tuple(rule.server))
         self._tools = None if rule.tools is None else _globs(rule.tools)
 
@@ -203,11 +226,11 @@ def _rule_problems(document: Document, at: Path, rule: Rule, kinds: frozenset[st
     if rule.redact and rule.effect == "deny":
         yield document.problem((*at, "redact"), _REDACT_DENY)
     yield from _unknown(document, (*at, "redact"), rule.redact, kinds)
-    yield from _unknown(document, (*at, "action"), rule.action, ACTIONS)
+    yield from _unknown(document, (*at, "action"), rule.action, ACTIONS | {ANY_ACTION})
     for key, globs in (("server", _as_tuple(rule.server)), ("tools", rule.tools), ("action", rule.action)):
         if globs is not None and not all(globs or [""]):
             yield document.problem((*at, key), f"`{key}` must not be empty: leave it out to match all")
-    if rule.tools is not None and "tools/call" not in rule.action:
+    if rule.tools is not None and not {"tools/call", ANY_ACTION} & set(rule.action):
         yield document.problem((*at, "tools"), "`tools` can match only the action tools/call")
 
 

@@ -1,53 +1,160 @@
-"""The params of `tools/call`, read in one way (specification: server/tools, calling tools)."""
+"""The params of each request that policy decides, read in one way into one shape.
+
+Law of this file: a member that the policy does not see is refused, not carried along (law 4). Of `_meta`
+only the progress token and the trace context travel; the rest is a claim that nobody judged.
+"""
 
 from __future__ import annotations
 
+from hashlib import sha256
+
+import msgspec
 from msgspec import Struct
 
 from mcpguard.core.errors import MessageError
 from mcpguard.core.model import Json
+from mcpguard.protocol.eras import MAY_ASK
 from mcpguard.protocol.jsonrpc import INVALID_PARAMS
 
-_TRACE = ("traceparent", "tracestate")
+_TRACE = ("traceparent", "tracestate", "baggage")
+_ordered = msgspec.json.Encoder(order="deterministic").encode
+"""The order of keys says nothing: a client may write its retry in another."""
+_RETRY = frozenset({"inputResponses", "requestState"})
 
 
 class Call(Struct, frozen=True):
-    """One asked call: the exposed name, the arguments and what the client's `_meta` may carry on."""
+    """One asked call. `kind` is what it is for: a tool, a prompt, a resource, a template, a task or an
+    extension; `name` is the exposed name, the URI or the id, "" for an extension. `args` is what
+    conditions see as `args`, `rest` the members that go upstream beside them. `state` and `responses`
+    are there when a modern client sends a request again (basic/patterns/mrtr)."""
 
+    method: str
+    kind: str
     name: str
     args: dict[str, Json]
-    progress_token: int | str | None
-    meta: dict[str, Json]
+    rest: dict[str, Json] = {}
+    progress_token: int | str | None = None
+    meta: dict[str, Json] = {}
+    state: str | None = None
+    responses: dict[str, Json] | None = None
+
+    def fingerprint(self) -> bytes:
+        """What a retry must have in common with the first request: method, target and arguments."""
+        return sha256(_ordered([self.method, self.name, self.args, self.rest])).digest()
 
 
-def read_call(params: dict[str, Json]) -> Call:
-    """Raises MessageError where a member is of the wrong type or is not served.
+class _Form(Struct, frozen=True):
+    """The members of one method's params: where the name stands, and which are objects."""
 
-    A member that the policy does not see is refused, not carried along (law 4). Of `_meta` only the
-    progress token and the trace context travel; the rest is a claim that nobody judged.
-    """
-    name, args, meta = params.get("name"), params.get("arguments", {}), params.get("_meta", {})
-    if type(name) is not str or not name:
-        raise MessageError(INVALID_PARAMS, "tools/call needs `name`, a string")
-    if type(args) is not dict:
-        raise MessageError(INVALID_PARAMS, "`arguments` of tools/call must be an object")
+    kind: str
+    key: str
+    objects: tuple[str, ...] = ()
+
+
+FORMS: dict[str, _Form] = {
+    "tools/call": _Form("tool", "name", ("arguments", "task")),
+    "prompts/get": _Form("prompt", "name", ("arguments",)),
+    "resources/read": _Form("resource", "uri"),
+    "resources/subscribe": _Form("resource", "uri"),
+    "resources/unsubscribe": _Form("resource", "uri"),
+    "tasks/get": _Form("task", "taskId"),
+    "tasks/result": _Form("task", "taskId"),
+    "tasks/cancel": _Form("task", "taskId"),
+    "tasks/update": _Form("task", "taskId", ("inputResponses",)),
+}
+
+
+def read_call(method: str, params: dict[str, Json], modern: bool) -> Call:
+    """Raises MessageError where a member is missing, of the wrong type or not served."""
+    progress_token, meta = _read_meta(params.get("_meta"))
+    if method == "completion/complete":
+        return _completion(params, progress_token, meta)
+    form = FORMS.get(method)
+    if form is None:
+        args = {key: value for key, value in params.items() if key != "_meta"}
+        return Call(method, "extension", "", args, {}, progress_token, meta)
+    name = _text(method, params, form.key)
+    retry = modern and method in MAY_ASK
+    for key in params:
+        if key not in form.objects and key not in (form.key, "_meta") and not (retry and key in _RETRY):
+            raise MessageError(INVALID_PARAMS, f"{method} has a member that mcpguard does not serve")
+    # The modern tasks extension has the server choose, so a client's wish counts no more (SEP-2663).
+    rest = {
+        key: _object(params, key) for key in form.objects if key in params and (key != "task" or not modern)
+    }
+    _check_task(rest.get("task", {}))
+    args = rest.pop("arguments", {}) if "arguments" in form.objects else {form.key: name, **rest}
+    state, responses = (params.get("requestState"), params.get("inputResponses")) if retry else (None, None)
+    if state is not None and type(state) is not str:
+        raise MessageError(INVALID_PARAMS, "`requestState` must be a string")
+    if responses is not None and type(responses) is not dict:
+        raise MessageError(INVALID_PARAMS, "`inputResponses` must be an object")
+    return Call(method, form.kind, name, args, rest, progress_token, meta, state, responses)
+
+
+def _check_task(task: dict[str, Json]) -> None:
+    # Policy does not see it, so nothing but what revision 2025-11-25 knows (basic/utilities/tasks) travels.
+    if not task.keys() <= {"ttl"} or type(task.get("ttl", 0)) not in (int, float):
+        raise MessageError(INVALID_PARAMS, "`task` must be an object with `ttl`, a number, or empty")
+
+
+def _completion(params: dict[str, Json], progress_token: int | str | None, meta: dict[str, Json]) -> Call:
+    method = "completion/complete"
+    for key in params:
+        if key not in ("ref", "argument", "context", "_meta"):
+            raise MessageError(INVALID_PARAMS, f"{method} has a member that mcpguard does not serve")
+    ref, args = _object(params, "ref"), {"argument": _object(params, "argument")}
+    if "context" in params:
+        args["context"] = _object(params, "context")
+    if ref.get("type") == "ref/prompt":
+        return Call(method, "prompt", _text("`ref`", ref, "name"), args, {}, progress_token, meta)
+    if ref.get("type") == "ref/resource":
+        return Call(method, "template", _text("`ref`", ref, "uri"), args, {}, progress_token, meta)
+    raise MessageError(INVALID_PARAMS, "`ref` must be a ref/prompt or a ref/resource")
+
+
+def _text(what: str, params: dict[str, Json], key: str) -> str:
+    value = params.get(key)
+    if type(value) is not str or not value:
+        raise MessageError(INVALID_PARAMS, f"{what} needs `{key}`, a string")
+    return value
+
+
+def _object(params: dict[str, Json], key: str) -> dict[str, Json]:
+    value = params.get(key)
+    if type(value) is not dict:
+        raise MessageError(INVALID_PARAMS, f"`{key}` must be an object")
+    return value
+
+
+def _read_meta(meta: Json) -> tuple[int | str | None, dict[str, Json]]:
+    if meta is None:
+        return None, {}
     if type(meta) is not dict:
         raise MessageError(INVALID_PARAMS, "`_meta` must be an object")
-    for key in params:
-        if key not in ("name", "arguments", "_meta"):
-            raise MessageError(INVALID_PARAMS, "tools/call has a member that is not served by mcpguard yet")
-    if not meta:
-        return Call(name, args, None, meta)
     token = meta.get("progressToken")
     if token is not None and type(token) not in (int, str):
         raise MessageError(INVALID_PARAMS, "`progressToken` must be a string or an integer")
-    trace = {key: meta[key] for key in _TRACE if type(meta.get(key)) is str and len(meta[key]) <= 512}
-    return Call(name, args, token, trace)
+    carried = {key: meta[key] for key in _TRACE if type(meta.get(key)) is str and len(meta[key]) <= 512}
+    return token, carried
 
 
-def upstream_params(call: Call, upstream_name: str) -> dict[str, Json]:
-    """The canonical params for the upstream: its own tool name and the arguments as decided."""
-    params: dict[str, Json] = {"name": upstream_name, "arguments": call.args}
+def upstream_params(call: Call, name: str) -> dict[str, Json]:
+    """The canonical params for the upstream: its own name for the target, and what was decided."""
+    params: dict[str, Json]
+    if call.method == "tools/call":
+        params = {"name": name, "arguments": call.args, **call.rest}
+    elif call.method == "prompts/get":
+        params = {"name": name, "arguments": call.args} if call.args else {"name": name}
+    elif call.method == "completion/complete":
+        ref = {"type": "ref/prompt", "name": name} if call.kind == "prompt" else _resource_ref(name)
+        params = {"ref": ref, **call.args}
+    else:
+        params = dict(call.args)
     if call.meta:
         params["_meta"] = call.meta
     return params
+
+
+def _resource_ref(uri: str) -> dict[str, Json]:
+    return {"type": "ref/resource", "uri": uri}

@@ -128,6 +128,12 @@ def notification_line(method: str, payload: bytes) -> bytes:
     return b'{"jsonrpc":"2.0","method":%b,"params":%b}\n' % (encode(method), payload)
 
 
+def question_line(request_id: int | str, method: str, payload: bytes) -> bytes:
+    """A request line around already serialised params."""
+    shown = encode(request_id), encode(method), payload
+    return b'{"jsonrpc":"2.0","id":%b,"method":%b,"params":%b}\n' % shown
+
+
 def request_line(request_id: int, method: str, params: dict[str, Json]) -> bytes:
     """A request line of ours."""
     return encode({"jsonrpc": "2.0", "id": request_id, "method": method, "params": params}) + b"\n"

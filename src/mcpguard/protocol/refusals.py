@@ -7,6 +7,7 @@ source, an argument or a secret, and never more than `tools/list` already shows.
 from __future__ import annotations
 
 from mcpguard.core.model import Cause, Deny, Json
+from mcpguard.protocol.eras import LEGACY_NOT_FOUND
 from mcpguard.protocol.jsonrpc import INVALID_PARAMS, REFUSED
 
 META_KEY = "mcpguard/decision"
@@ -41,9 +42,21 @@ def _facts(deny: Deny) -> dict[str, Json]:
     }
 
 
-def unknown_tool(name: str, advice: str) -> dict[str, Json]:
-    """The JSON-RPC error for a tool that is not there, or that this principal cannot see: the same."""
-    return error(INVALID_PARAMS, f"Unknown tool: {name[:128]}{'. ' + advice if advice else ''}")
+def denied_error(deny: Deny) -> dict[str, Json]:
+    """The JSON-RPC error of a refused method other than `tools/call`: the same facts in `data`."""
+    return error(REFUSED, _sentence(deny), _facts(deny))
+
+
+_NAMES = {"tool": "tool", "prompt": "prompt", "task": "task", "extension": "method of an extension"}
+
+
+def unknown(kind: str, name: str, modern: bool, advice: str) -> dict[str, Json]:
+    """The JSON-RPC error for what is not there, or what this principal cannot see: the same. A resource
+    that is not there has a code of its own up to revision 2025-11-25 (server/resources, error handling)."""
+    shown = name[:128]
+    if kind in ("resource", "template"):
+        return error(INVALID_PARAMS if modern else LEGACY_NOT_FOUND, "Resource not found", {"uri": shown})
+    return error(INVALID_PARAMS, f"Unknown {_NAMES[kind]}: {shown}{'. ' + advice if advice else ''}")
 
 
 def unavailable(reason: str, invocation: str) -> dict[str, Json]:

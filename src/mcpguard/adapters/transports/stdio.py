@@ -58,9 +58,22 @@ class StdioClient:
         """See `ports.Client.refuse`."""
         self._send(jsonrpc.error_line(request_id, error.payload))
 
-    def notify(self, method: str, params: Redacted) -> None:
-        """See `ports.Client.notify`."""
+    def notify(self, method: str, params: Redacted, related: RequestId | None = None) -> None:
+        """See `ports.Client.notify`; one stream carries everything."""
         self._send(jsonrpc.notification_line(method, params.payload))
+
+    def ask(
+        self, question_id: RequestId, method: str, params: Redacted, related: RequestId | None = None
+    ) -> None:
+        """See `ports.Client.ask`."""
+        self._send(jsonrpc.question_line(question_id, method, params.payload))
+
+    def part(self, request_id: RequestId) -> None:
+        """See `ports.Client.part`: there is one connection, which stays."""
+
+    def shown(self, request_id: RequestId) -> RequestId:
+        """See `ports.Client.shown`."""
+        return request_id
 
     def _send(self, *parts: bytes) -> None:
         if self._link is not None:

@@ -1,18 +1,20 @@
-"""The open requests of one upstream.
+"""The open requests on one wire, and the clock of each.
 
-Law of this file: each is resolved once, by the first answer with its id: an answer that cannot be used is a
-clear error, never a caller who waits for ever. Whatever belongs to no open request changes nothing.
+Law of this file: each is resolved once, by the first answer with its id or by its deadline: an answer that
+cannot be used is a clear error, never a caller who waits for ever. Whatever belongs to no open request
+changes nothing. One timer watches all of them, since nearly every request is answered long before.
 """
 
 from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
+from math import inf
 
 from msgspec import Struct
 
 from mcpguard.core.errors import UpstreamError
-from mcpguard.core.model import Json
+from mcpguard.core.model import Json, Permit
 from mcpguard.flight import Wait
 from mcpguard.ports import Raw, RequestId
 from mcpguard.protocol import jsonrpc
@@ -20,91 +22,176 @@ from mcpguard.protocol.framing import Oversize
 
 Progress = Callable[[Json], None]
 
+STRETCH = 6
+"""Progress starts a deadline anew; so many times the deadline is the most that a request may take."""
 
-class _Open(Struct):
+
+class Call(Struct, eq=False):
+    """One request, and who waits for it. `seconds` is its deadline, 0 for none. `permit` is None for a
+    request of mcpguard's own. `session` is the one that it was sent in; `again` says that it was sent once
+    before, in one that had expired. The rest is its clock, in seconds of the event loop."""
+
     wait: Wait[Raw]
-    progress: Progress | None
-    timer: asyncio.TimerHandle | None = None
+    method: str
+    permit: Permit | None = None
+    progress: Progress | None = None
+    seconds: float = 0.0
+    again: bool = False
+    session: int = 0
+    due: float = inf
+    latest: float = inf
+    pauses: int = 0
+    paused_at: float = 0.0
 
 
 class OpenRequests:
     """A table from our own ids, which count up, to who waits."""
 
-    def __init__(self, server: str, limit: int) -> None:
-        """`server` is named in errors; `limit` is that of a message, in bytes."""
+    def __init__(self, server: str, limit: int, late: Callable[[int], None]) -> None:
+        """`server` is named in errors; `limit` is that of a message, in bytes; `late(id)` is called after
+        a request has failed at its deadline."""
+        self.answers = 0
+        """How many were answered with a JSON-RPC response."""
         self._server = server
         self._limit = limit
+        self._late = late
         self._last = 0
-        self._open: dict[int, _Open] = {}
+        self._open: dict[int, Call] = {}
+        self._clock = asyncio.get_running_loop()
+        self._timer: asyncio.TimerHandle | None = None
+        self._next = inf
+        self._standing = 0
 
     def __len__(self) -> int:
         return len(self._open)
 
-    def add(self, wait: Wait[Raw], progress: Progress | None = None) -> int:
-        """A new request; gives its id."""
+    def add(self, call: Call) -> int:
+        """A new request; gives its id, and its clock starts."""
         self._last += 1
-        self._open[self._last] = _Open(wait, progress)
+        self._open[self._last] = call
+        if call.seconds:
+            now = self._clock.time()
+            call.due, call.latest = now + call.seconds, now + STRETCH * call.seconds
+            call.pauses, call.paused_at = self._standing, now
+            if call.due < self._next:
+                self._look_at(call.due)
         return self._last
 
-    def limit_time(self, request_id: int, method: str, seconds: float, then: Callable[[], None]) -> None:
-        """Fail it after `seconds`, and call `then`, unless it is answered before."""
-
-        def expire() -> None:
-            self._fail(request_id, f"did not answer {method} within {seconds:g} seconds")
-            then()
-
-        self._open[request_id].timer = asyncio.get_running_loop().call_later(seconds, expire)
+    # --- answers ---------------------------------------------------------------------------------
 
     def answered(self, message: dict[str, Json], size: int) -> None:
         """Take a JSON-RPC response of `size` bytes."""
         if not _is_answer(message):
             self.broken(message["id"])
             return
-        request = self._pop(message["id"])
-        if request is not None:
-            request.wait.set(Raw(message, size))
+        call = self._pop(message["id"])
+        if call is not None:
+            self.answers += 1
+            call.wait.set(Raw(message, size))
 
     def broken(self, request_id: RequestId | None) -> None:
         """Take what has this id and is no response."""
-        self._fail(request_id, "answered with something that is no JSON-RPC response")
+        self.fail(request_id, "answered with something that is no JSON-RPC response")
 
     def oversize(self, line: Oversize) -> None:
         """Take a message that was too long to be kept."""
         request_id = jsonrpc.id_of_dropped(line.head, line.tail)
-        self._fail(request_id, f"answered with more than {self._limit} bytes; it was dropped")
+        self.fail(request_id, f"answered with more than {self._limit} bytes; it was dropped")
 
     def progressed(self, params: dict[str, Json]) -> None:
         """Take the params of a `notifications/progress`."""
         token = params.get("progressToken")
-        request = self._open.get(token) if type(token) is int else None
-        if request is not None and request.progress is not None:
-            request.progress(params)
+        call = self._open.get(token) if type(token) is int else None
+        if call is not None and call.progress is not None:
+            if call.seconds:
+                call.due = min(self._clock.time() + call.seconds, call.latest)
+            call.progress(params)
 
-    def forget(self, wait: Wait[Raw]) -> int | None:
-        """Nobody wants this answer any more; gives the id, None if it is not open."""
-        for request_id, request in self._open.items():
-            if request.wait is wait:
-                self._pop(request_id)
-                return request_id
-        return None
+    def fail(self, request_id: RequestId | None, what: str) -> None:
+        """There will be no answer to it; `what` follows the name of the upstream."""
+        call = self._pop(request_id)
+        if call is not None:
+            call.wait.fail(UpstreamError(f"upstream '{self._server}' {what}"))
 
     def fail_all(self, problem: str) -> None:
         """There will be no more answers."""
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer, self._next = None, inf
         for request_id in list(self._open):
-            request = self._pop(request_id)
-            if request is not None:
-                request.wait.fail(UpstreamError(problem))
+            call = self._pop(request_id)
+            if call is not None:
+                call.wait.fail(UpstreamError(problem))
 
-    def _pop(self, request_id: RequestId | None) -> _Open | None:
-        request = self._open.pop(request_id, None) if type(request_id) is int else None
-        if request is not None and request.timer is not None:
-            request.timer.cancel()
-        return request
+    # --- who waits -------------------------------------------------------------------------------
 
-    def _fail(self, request_id: RequestId | None, what: str) -> None:
-        request = self._pop(request_id)
-        if request is not None:
-            request.wait.fail(UpstreamError(f"upstream '{self._server}' {what}"))
+    def wait_of(self, request_id: int | None) -> Wait[Raw] | None:
+        """Who waits for the answer to it; None if it is not open."""
+        call = self._open.get(request_id) if request_id is not None else None
+        return None if call is None else call.wait
+
+    def id_of(self, wait: Wait[Raw]) -> int | None:
+        """The id of the request that `wait` waits for; None if it is not open."""
+        return next((request_id for request_id, call in self._open.items() if call.wait is wait), None)
+
+    def take(self, request_id: int) -> Call | None:
+        """Take a request out; it is open no more. None if it is not open."""
+        return self._pop(request_id)
+
+    def _pop(self, request_id: RequestId | None) -> Call | None:
+        return self._open.pop(request_id, None) if type(request_id) is int else None
+
+    # --- deadlines -------------------------------------------------------------------------------
+
+    def pause(self, wait: Wait[Raw] | None) -> None:
+        """The clock of this request stands still; that of every one if `wait` is None."""
+        now = self._clock.time()
+        self._standing += wait is None
+        for call in self._open.values():
+            if wait is None or call.wait is wait:
+                if not call.pauses:
+                    call.paused_at = now
+                call.pauses += 1
+
+    def resume(self, wait: Wait[Raw] | None) -> None:
+        """Takes back one `pause` with the same argument."""
+        now = self._clock.time()
+        self._standing -= wait is None
+        for call in self._open.values():
+            if wait is None or call.wait is wait:
+                call.pauses -= 1
+                if not call.pauses:
+                    stood = now - call.paused_at
+                    call.due += stood
+                    call.latest += stood
+        self._look()
+
+    def _look_at(self, moment: float) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+        self._next = moment
+        self._timer = self._clock.call_at(moment, self._look)
+
+    def _look(self) -> None:
+        """Fail what is late, and look again when the next one may be."""
+        if self._timer is not None:
+            self._timer.cancel()
+        self._timer, self._next = None, inf
+        now = self._clock.time()
+        ticking = [(call.due, request_id) for request_id, call in self._open.items() if not call.pauses]
+        upcoming = min((due for due, _ in ticking if due > now), default=inf)
+        if upcoming < inf:
+            self._look_at(upcoming)
+        for due, request_id in ticking:
+            if due <= now:
+                self._expire(request_id)
+
+    def _expire(self, request_id: int) -> None:
+        call = self._open.get(request_id)
+        if call is not None:
+            seconds = call.seconds * (STRETCH if call.due >= call.latest else 1)
+            self.fail(request_id, f"did not answer {call.method} within {seconds:g} seconds")
+            self._late(request_id)
 
 
 def _is_answer(message: dict[str, Json]) -> bool:

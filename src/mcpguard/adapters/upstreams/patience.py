@@ -18,6 +18,9 @@ FULL_BYTES = 256 * 1024
 MOST = 16
 """An upstream that has stopped takes so many times as much as a full one; what comes then is refused."""
 
+LISTS = frozenset({"tools/list", "prompts/list", "resources/list", "resources/templates/list"})
+"""Methods whose answers everybody waits for, so they may not take as long as a call."""
+
 
 class Patience:
     """Watches one upstream: how many requests are open, and how many bytes are not sent."""

@@ -1,0 +1,54 @@
+"""Hosts and addresses: which are of the public internet.
+
+Law of this file: what cannot be read counts as private.
+"""
+
+from __future__ import annotations
+
+from ipaddress import IPv4Address, IPv6Address, IPv6Network, ip_address
+
+_GLOBAL = IPv6Network("2000::/3")
+_NAT64 = IPv6Network("64:ff9b::/96")
+
+
+def is_private(address: str) -> bool:
+    """Whether an IP address is not one of the public internet: private, loopback, link-local, multicast,
+    reserved, unspecified, or an IPv6 address that has such an IPv4 address in it (mapped, NAT64, 6to4,
+    Teredo). What is no address counts as private."""
+    try:
+        ip = ip_address(address)
+    except ValueError:
+        return True
+    if isinstance(ip, IPv4Address):
+        return not ip.is_global or ip.is_multicast or ip.is_reserved
+    inner = _inside(ip)
+    if inner:
+        return any(is_private(str(each)) for each in inner)
+    return ip not in _GLOBAL or not ip.is_global
+
+
+def _inside(ip: IPv6Address) -> list[IPv4Address]:
+    """The IPv4 addresses that this IPv6 address leads to."""
+    if ip in _NAT64:
+        return [IPv4Address(int(ip) & 0xFFFFFFFF)]
+    found = [ip.ipv4_mapped, ip.sixtofour, *(ip.teredo or ())]
+    return [each for each in found if each is not None]
+
+
+def is_plain_url(url: str) -> bool:
+    """Whether a URL has only characters that may stand in a request as they are (RFC 3986)."""
+    return url.isascii() and url.isprintable() and " " not in url
+
+
+def plain(host: str) -> str:
+    """A host as it is compared: lower case, without brackets and without a dot at its end."""
+    return host.lower().strip("[]").rstrip(".")
+
+
+def is_address(host: str) -> bool:
+    """Whether a host is an IP address in its usual form."""
+    try:
+        ip_address(host)
+    except ValueError:
+        return False
+    return True

@@ -1,0 +1,14 @@
+"""The HTTP front for clients: Streamable HTTP of both eras, and the deprecated HTTP+SSE.
+
+`server.py` listens, `endpoint.py` routes, `guard.py` checks what anybody may send, `streamable.py` and
+`events.py` are the two transports, `sessions.py` says whose world a request belongs to, `client.py` is
+`ports.Client`, and `stream.py` is the one way out.
+"""
+
+from mcpguard.adapters.transports.http.client import HttpClient
+from mcpguard.adapters.transports.http.endpoint import Endpoint, Verifier
+from mcpguard.adapters.transports.http.guard import refuse_address, split_address
+from mcpguard.adapters.transports.http.server import HttpServer
+from mcpguard.adapters.transports.http.sessions import Door
+
+__all__ = ["Door", "Endpoint", "HttpClient", "HttpServer", "Verifier", "refuse_address", "split_address"]

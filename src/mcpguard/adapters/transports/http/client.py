@@ -1,0 +1,237 @@
+"""The client of one world over HTTP: which of its requests, and so which HTTP answer, a message belongs to.
+
+Law of this file: nothing is said but a `Redacted` or a fixed text of ours (laws 2 and 6), and each message
+goes out once, on one stream.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import re
+
+from mcpguard.adapters.transports.http.replay import KEPT_BYTES, STANDING, Journal, Stream
+from mcpguard.adapters.transports.http.stream import Load, Outlet
+from mcpguard.core.model import Json, Redacted
+from mcpguard.ports import RequestId
+from mcpguard.protocol import eras, jsonrpc
+
+MOST_REQUESTS = 256
+"""So many requests of one world may be open at once."""
+
+CANCELLED = -32800
+"""What the request is answered with that a legacy client cancelled, since each POST needs an answer."""
+
+_STATUS = {
+    jsonrpc.PARSE_ERROR: 400,
+    jsonrpc.INVALID_REQUEST: 400,
+    jsonrpc.INVALID_PARAMS: 400,
+    jsonrpc.METHOD_NOT_FOUND: 404,
+    eras.HEADER_MISMATCH: 400,
+    eras.MISSING_CAPABILITY: 400,
+    eras.UNSUPPORTED_VERSION: 400,
+}
+_EVENT_ID = re.compile(r"([0-9]{1,15})-([0-9]{1,15})")
+_CLOSED = jsonrpc.encode({"code": jsonrpc.REFUSED, "message": "the session was closed"})
+_TOO_LARGE = jsonrpc.encode(
+    {"code": jsonrpc.REFUSED, "message": "the connection broke, and the answer was too large to be kept"}
+)
+_WAS_CANCELLED = jsonrpc.encode({"code": CANCELLED, "message": "the request was cancelled"})
+
+
+class _Asked:
+    """A request that waits for its answer. `stream` is what its answer goes out on, None for the standing
+    stream. `malformed` ones were never a message."""
+
+    __slots__ = ("malformed", "original", "stream")
+
+    def __init__(self, original: RequestId | None, stream: Stream | None, malformed: bool) -> None:
+        self.original = original
+        self.stream = stream
+        self.malformed = malformed
+
+
+class HttpClient:
+    """Implements `ports.Client`. The gateway knows requests by numbers of ours, so that requests of several
+    clients in one modern world may carry the same id."""
+
+    def __init__(self, modern: bool, resumable: bool = False) -> None:
+        """`modern` says which era its world is of; `resumable` that it is a session of Streamable HTTP,
+        whose streams have ids and are kept."""
+        self.modern = modern
+        self.resumable = resumable
+        self.load = Load()
+        self._asked: dict[RequestId, _Asked] = {}
+        self._numbers: dict[RequestId, int] = {}
+        self._last = 0
+        self._journal = Journal() if resumable else None
+        self.standing = Stream(STANDING, self._journal)
+        """The stream that belongs to no request: GET of Streamable HTTP, or that of HTTP+SSE."""
+        self._held: asyncio.Event | None = None
+
+    # --- requests --------------------------------------------------------------------------------
+
+    @property
+    def busy(self) -> bool:
+        """Whether it has as many open requests as it may have."""
+        return len(self._asked) >= MOST_REQUESTS
+
+    def expect(
+        self, original: RequestId | None, outlet: Outlet | None, malformed: bool = False, primed: bool = False
+    ) -> int:
+        """A request came: the number that the gateway knows it by. `primed` makes its answer a stream at
+        once, which its client can come back to."""
+        self._last += 1
+        stream = None if outlet is None else Stream(self._last, self._journal, outlet)
+        self._asked[self._last] = _Asked(original, stream, malformed)
+        if not self.modern and not malformed and original is not None:
+            self._numbers[original] = self._last
+        if primed and stream is not None:
+            stream.prime()
+        return self._last
+
+    def number_of(self, original: Json) -> int | None:
+        """The number of the open request with this id of a legacy client."""
+        return self._numbers.get(original) if type(original) in (int, str) else None
+
+    def disconnected(self, number: int, outlet: Outlet) -> bool:
+        """The POST of this request is over: whether that takes back the request. In the modern era it
+        does (basic/patterns/cancellation); a legacy client has to say so, and may come back."""
+        asked = self._asked.get(number)
+        if asked is None:
+            return False
+        if self.modern or asked.malformed:
+            del self._asked[number]
+            return not asked.malformed
+        if asked.stream is not None:
+            asked.stream.leave(outlet)
+        return False
+
+    def cancelled(self, number: int) -> None:
+        """A legacy client took this request back: end its POST if the gateway has not answered it."""
+        asked = self._done(number)
+        if asked is not None:
+            self._end(asked, _WAS_CANCELLED)
+
+    def _end(self, asked: _Asked, error: bytes) -> None:
+        if asked.stream is not None and asked.stream.outlet is not None:
+            asked.stream.answer(200, (jsonrpc.error_line(asked.original, error),), False)
+
+    def _done(self, number: RequestId | None) -> _Asked | None:
+        asked = self._asked.pop(number, None) if number is not None else None
+        if asked is not None and asked.original is not None and self._numbers.get(asked.original) == number:
+            del self._numbers[asked.original]
+        return asked
+
+    # --- ports.Client ----------------------------------------------------------------------------
+
+    def reply(self, request_id: RequestId, result: Redacted) -> None:
+        """See `ports.Client.reply`."""
+        asked = self._done(request_id)
+        if asked is not None and asked.original is not None:
+            self._answer(asked, 200, jsonrpc.result_line(asked.original, result.payload), True)
+
+    def refuse(self, request_id: RequestId | None, error: Redacted) -> None:
+        """See `ports.Client.refuse`."""
+        asked = self._done(request_id)
+        if asked is not None:
+            # A legacy error is an answer like any other; only what was no message is one of HTTP.
+            status = _STATUS.get(error.value["code"], 200) if self.modern or asked.malformed else 200
+            self._answer(asked, status, (jsonrpc.error_line(asked.original, error.payload),), False)
+
+    def notify(self, method: str, params: Redacted, related: RequestId | None = None) -> None:
+        """See `ports.Client.notify`."""
+        self._say(jsonrpc.notification_line(method, params.payload), related)
+
+    def ask(
+        self, question_id: RequestId, method: str, params: Redacted, related: RequestId | None = None
+    ) -> None:
+        """See `ports.Client.ask`."""
+        head = (jsonrpc.encode(question_id), jsonrpc.encode(method), params.payload)
+        self._say(b'{"jsonrpc":"2.0","id":%b,"method":%b,"params":%b}\n' % head, related)
+
+    def part(self, request_id: RequestId) -> None:
+        """See `ports.Client.part`."""
+        asked = self._asked.get(request_id)
+        if asked is not None and asked.stream is not None:
+            asked.stream.part()
+
+    def shown(self, request_id: RequestId) -> RequestId:
+        """See `ports.Client.shown`."""
+        asked = self._asked.get(request_id)
+        return request_id if asked is None or asked.original is None else asked.original
+
+    # --- flow control, as `StdioClient` has it ---------------------------------------------------
+
+    @property
+    def full(self) -> bool:
+        """Whether the client takes less than it is given."""
+        return self.load.full
+
+    @property
+    def drained(self) -> bool:
+        """Whether everything was handed to the connections, or they are gone."""
+        return self.load.waiting == 0
+
+    def hold(self, on: bool) -> None:
+        """Let no new request in, or let them in again. Notifications and answers come in always: what is
+        full may be waiting for one."""
+        if on and self._held is None:
+            self._held = asyncio.Event()
+        elif not on and self._held is not None:
+            self._held.set()
+            self._held = None
+
+    async def admitted(self) -> None:
+        """Wait until a new request may come in."""
+        while self._held is not None:
+            await self._held.wait()
+
+    # --- streams ---------------------------------------------------------------------------------
+
+    @property
+    def stands(self) -> bool:
+        """Whether the standing stream is open."""
+        return self.standing.outlet is not None
+
+    def place(self, event_id: str) -> tuple[Stream, int] | None:
+        """The stream that this event was of, and its number there; None if it is unknown or forgotten. A
+        stream is known as long as its request is open or one of its events is kept."""
+        found = _EVENT_ID.fullmatch(event_id)
+        if found is None or self._journal is None:
+            return None
+        of, number = int(found[1]), int(found[2])
+        stream = self.standing if of == STANDING else self._stream(of, self._journal)
+        return None if stream is None or number > stream.last else (stream, number)
+
+    def _stream(self, of: int, journal: Journal) -> Stream | None:
+        asked = self._asked.get(of)
+        if asked is not None:
+            return asked.stream
+        stream = Stream(of, journal, last=journal.last(of))
+        stream.over = True
+        return stream
+
+    def close(self) -> None:
+        """The world has ended: nothing stays open."""
+        self.hold(False)
+        for number in list(self._asked):
+            asked = self._done(number)
+            if asked is not None:
+                self._end(asked, _CLOSED)
+        if self.standing.outlet is not None:
+            self.standing.outlet.end()
+
+    def _answer(self, asked: _Asked, status: int, parts: tuple[bytes, ...], granted: bool) -> None:
+        if asked.stream is None:
+            self.standing.event(*parts)
+            return
+        # A client that comes back for an answer which is not kept must not wait for ever.
+        fits = sum(map(len, parts)) <= KEPT_BYTES
+        kept = parts if fits else (jsonrpc.error_line(asked.original, _TOO_LARGE),)
+        asked.stream.answer(status, parts, granted, kept)
+
+    def _say(self, line: bytes, related: RequestId | None) -> None:
+        asked = self._asked.get(related) if related is not None else None
+        stream = asked.stream if asked is not None else None
+        # What belongs to a call that its client cannot come back to is still worth being told.
+        (stream if stream is not None and stream.reachable else self.standing).event(line)

@@ -1,0 +1,175 @@
+"""The ASGI application of our HTTP front: who asks, what for, and whether they may at all.
+
+Law of this file: nothing is served before Host and Origin were checked, and nothing of MCP before the
+client's token was verified where one is configured. An inbound `Authorization` goes no further than here
+(laws 2 and 3).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from typing import Protocol
+from urllib.parse import urlsplit
+
+from mcpguard.adapters.bearer import BearerError, bearer_of
+from mcpguard.adapters.transports.http import guard
+from mcpguard.adapters.transports.http.events import MESSAGES, Events
+from mcpguard.adapters.transports.http.request import (
+    ANONYMOUS,
+    TEXT,
+    Gone,
+    Headers,
+    HttpRefusal,
+    Receive,
+    Request,
+    Scope,
+    Send,
+)
+from mcpguard.adapters.transports.http.sessions import Door, Worlds
+from mcpguard.adapters.transports.http.streamable import Streamable
+from mcpguard.adapters.turn import Turn
+from mcpguard.config_file import HttpEntry, TokenEntry
+from mcpguard.core.model import Principal
+from mcpguard.ports import Clock
+from mcpguard.protocol.jsonrpc import encode
+
+MCP = "/mcp"
+SSE = "/sse"
+HEALTH = "/healthz"
+WELL_KNOWN = "/.well-known/oauth-protected-resource"
+BODY_SECONDS = 30.0
+"""How long the body of a request may take."""
+
+Handler = Callable[[Request], Awaitable[None]]
+
+
+class Verifier(Protocol):
+    """Who shows that a token is good, and whose it is."""
+
+    async def verify(self, token: str) -> Principal:
+        """The Principal that it was issued for. Raises BearerError."""
+        ...
+
+
+class Endpoint:
+    """The application. `close` ends what it opened."""
+
+    def __init__(
+        self,
+        door: Door,
+        turn: Turn,
+        clock: Clock,
+        http: HttpEntry,
+        bound: str,
+        message_bytes: int,
+        verifier: Verifier | None = None,
+        body_seconds: float = BODY_SECONDS,
+    ) -> None:
+        """`bound` is the host that it listens on; `verifier` is there exactly if `http.token` is."""
+        self.worlds = Worlds(door, turn, clock, http.max_sessions, http.session_idle_seconds)
+        self._guard = guard.Guard(bound, http.allowed_hosts, http.allowed_origins)
+        self._verifier = verifier
+        streamable = Streamable(self.worlds, turn, clock, message_bytes, body_seconds)
+        events = Events(self.worlds, turn, clock, message_bytes, body_seconds)
+        self._routes: dict[str, dict[str, Handler]] = {
+            MCP: {"POST": streamable.post, "GET": streamable.get, "DELETE": streamable.delete},
+            SSE: {"GET": events.get},
+            MESSAGES: {"POST": events.post},
+        }
+        self._open_routes: dict[str, bytes] = {}
+        self._challenge = "Bearer"
+        self._scope = ""
+        if http.token is not None:
+            self._describe(http.token)
+
+    def _describe(self, token: TokenEntry) -> None:
+        """Say where tokens come from (RFC 9728): under the plain path, and under that of the resource."""
+        resource = urlsplit(token.audience)
+        path = resource.path.rstrip("/")
+        about: dict[str, object] = {
+            "resource": token.audience,
+            "authorization_servers": [token.issuer],
+            "bearer_methods_supported": ["header"],
+        }
+        if token.scopes:
+            about["scopes_supported"] = list(token.scopes)
+            self._scope = " ".join(token.scopes)
+        self._open_routes = {WELL_KNOWN + tail: encode(about) for tail in ("", MCP, path)}
+        place = f"{resource.scheme}://{resource.netloc}{WELL_KNOWN}{path}"
+        self._challenge = f'Bearer resource_metadata="{place}"'
+
+    async def close(self, gently: bool) -> None:
+        """End every world: requests in flight leave an outcome, streams end, upstreams end."""
+        await self.worlds.close(gently)
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve one request (ASGI 3, scope "http")."""
+        cors: Headers = ()
+        try:
+            request = Request(scope, receive, send)
+            if request.path == HEALTH:
+                await self._health(request)
+                return
+            self._guard.host(request.headers)
+            request.cors = cors = self._guard.origin(request.headers)
+            await self._serve(request)
+        except HttpRefusal as refusal:
+            await _refuse(send, refusal, cors)
+        except Gone:
+            pass
+
+    async def _serve(self, request: Request) -> None:
+        methods = self._routes.get(request.path)
+        if request.method == "OPTIONS" and request.cors:
+            await request.respond(204, headers=guard.preflight(request.headers))
+            return
+        if methods is None:
+            await self._well_known(request)
+            return
+        handler = methods.get(request.method)
+        if handler is None:
+            raise _wrong_method(", ".join(methods))
+        if self._verifier is not None:
+            request.principal = await self._identify(self._verifier, request.authorization)
+        else:
+            request.principal = ANONYMOUS
+        await handler(request)
+
+    async def _identify(self, verifier: Verifier, authorization: str | None) -> Principal:
+        if authorization is None:
+            raise self._unauthorized(401, "a bearer token is needed", "")
+        try:
+            return await verifier.verify(bearer_of(authorization))
+        except BearerError as problem:
+            about = f', error="{problem.error}", error_description="{problem}"'
+            if problem.status == 403 and self._scope:
+                about += f', scope="{self._scope}"'
+            raise self._unauthorized(problem.status, str(problem), about) from None
+
+    def _unauthorized(self, status: int, sentence: str, about: str) -> HttpRefusal:
+        challenge = (self._challenge + about).encode("latin-1")
+        return HttpRefusal(status, sentence, headers=((b"www-authenticate", challenge),))
+
+    async def _health(self, request: Request) -> None:
+        if request.method != "GET":
+            raise _wrong_method("GET")
+        await request.respond(200, b"ok", TEXT)
+
+    async def _well_known(self, request: Request) -> None:
+        about = self._open_routes.get(request.path)
+        if about is None:
+            raise HttpRefusal(404, "there is nothing here; the MCP endpoint is /mcp", 0)
+        if request.method != "GET":
+            raise _wrong_method("GET")
+        await request.respond(200, about)
+
+
+def _wrong_method(allowed: str) -> HttpRefusal:
+    return HttpRefusal(405, "this method is not served here", headers=((b"allow", allowed.encode()),))
+
+
+async def _refuse(send: Send, refusal: HttpRefusal, cors: Headers) -> None:
+    kind, body = refusal.body
+    headers = [(b"content-type", kind), (b"content-length", b"%d" % len(body)), *refusal.headers, *cors]
+    await send({"type": "http.response.start", "status": refusal.status, "headers": headers})
+    await send({"type": "http.response.body", "body": body})

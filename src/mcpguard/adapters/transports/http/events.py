@@ -1,0 +1,98 @@
+"""HTTP+SSE, the deprecated transport of revision 2024-11-05 (basic/transports): messages come by POST, and
+everything goes out on one stream, with which the session ends."""
+
+from __future__ import annotations
+
+from urllib.parse import parse_qs
+
+from mcpguard.adapters.transports.http import guard
+from mcpguard.adapters.transports.http.request import Request
+from mcpguard.adapters.transports.http.sessions import World, Worlds
+from mcpguard.adapters.transports.http.stream import Outlet
+from mcpguard.adapters.transports.http.streamable import (
+    IN_USE,
+    Message,
+    is_request,
+    tell,
+    too_busy,
+)
+from mcpguard.adapters.turn import Turn
+from mcpguard.core.errors import MessageError
+from mcpguard.ports import Clock
+from mcpguard.protocol import jsonrpc
+
+MESSAGES = "/messages"
+
+
+class Events:
+    """Both endpoints of HTTP+SSE."""
+
+    def __init__(
+        self, worlds: Worlds, turn: Turn, clock: Clock, message_bytes: int, body_seconds: float
+    ) -> None:
+        self._worlds = worlds
+        self._turn = turn
+        self._clock = clock
+        self._message_bytes = message_bytes
+        self._body_seconds = body_seconds
+
+    async def get(self, request: Request) -> None:
+        """Open a session: its first event says where its messages go."""
+        guard.check_accept(request.headers, "text/event-stream")
+        world = self._worlds.begin(request.principal, events=True)
+        outlet = Outlet(request.send, self._turn, self._clock, world.client.load, request.cors)
+        self._worlds.use(world)
+        try:
+            outlet.write(f"event: endpoint\ndata: {MESSAGES}?session_id={world.key}\n\n".encode())
+            world.client.standing.resume(outlet)
+            await request.over()
+        finally:
+            world.client.standing.leave(outlet)
+            outlet.drop()
+            self._worlds.release(world)
+            self._worlds.end(world)
+
+    async def post(self, request: Request) -> None:
+        """Take one message for an open session. Raises HttpRefusal where there is no such session."""
+        world = self._world(request)
+        guard.check_content_type(request.headers)
+        body = await request.body(self._message_bytes, self._body_seconds)
+        try:
+            message = jsonrpc.parse_strict(body.strip())
+        except MessageError as problem:
+            self._refuse(self._world(request), problem)
+        else:
+            if is_request(message):
+                await world.client.admitted()
+            world = self._world(request)
+            if is_request(message) and world.client.busy:
+                raise too_busy(message)
+            self._take(world, message, request.headers)
+        await request.respond(202)
+
+    def _world(self, request: Request) -> World:
+        # Asked again after each wait: the session ends with its stream at any time.
+        key = parse_qs(request.query.decode("latin-1")).get("session_id", [""])[0]
+        return self._worlds.find(key, request.principal, events=True)
+
+    def _take(self, world: World, message: Message, headers: dict[str, str]) -> None:
+        client = world.client
+        if not is_request(message):
+            tell(world, self._turn, message, headers)
+        elif client.number_of(message["id"]) is not None:
+            self._refuse(world, MessageError(jsonrpc.INVALID_REQUEST, IN_USE, message["id"]))
+        else:
+            message["id"] = client.expect(message["id"], None)
+            self._turn.begin()
+            try:
+                world.receiver.receive(message, headers)
+            finally:
+                self._turn.end()
+
+    def _refuse(self, world: World, problem: MessageError) -> None:
+        problem.request_id = world.client.expect(problem.request_id, None, malformed=True)
+        self._turn.begin()
+        try:
+            world.receiver.refuse_message(problem)
+        finally:
+            self._turn.end()

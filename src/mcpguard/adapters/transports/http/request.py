@@ -1,0 +1,162 @@
+"""One HTTP request as our front sees it, and the plain answers to it.
+
+Law of this file: a body is read once, within a limit of bytes and of time, and a header that decides where
+a request goes is there once or not at all.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Iterable, MutableMapping
+from typing import Any
+
+from mcpguard.core.errors import McpGuardError
+from mcpguard.core.model import Principal
+from mcpguard.protocol import eras, jsonrpc
+
+Scope = MutableMapping[str, Any]
+Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
+Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
+Headers = tuple[tuple[bytes, bytes], ...]
+
+JSON = b"application/json"
+TEXT = b"text/plain; charset=utf-8"
+CLOSE: Headers = ((b"connection", b"close"),)
+
+_ONCE = frozenset({"authorization", "content-type", "host", "origin"})
+ANONYMOUS = Principal("anonymous", "http")
+"""Who asks where no token is configured; only loopback is served then."""
+
+
+class HttpRefusal(McpGuardError):
+    """A request that is refused before any world has seen it.
+
+    `status` is that of HTTP, `code` that of the JSON-RPC error in the body, 0 for a body of plain text;
+    the sentence is a fixed text of ours. `request_id` is the id to answer, None where there is none.
+    """
+
+    def __init__(
+        self,
+        status: int,
+        sentence: str,
+        code: int = jsonrpc.INVALID_REQUEST,
+        headers: Headers = (),
+        request_id: int | str | None = None,
+        data: dict[str, object] | None = None,
+    ) -> None:
+        super().__init__(sentence)
+        self.status = status
+        self.headers = headers
+        self._error: dict[str, object] = {"code": code, "message": sentence}
+        if data is not None:
+            self._error["data"] = data
+        self._request_id = request_id
+
+    @property
+    def body(self) -> tuple[bytes, bytes]:
+        """The content type and the content."""
+        if self._error["code"] == 0:
+            return TEXT, str(self).encode()
+        return JSON, jsonrpc.error_line(self._request_id, jsonrpc.encode(self._error))
+
+
+class Request:
+    """One request. `headers` are those for the gateway: names in lower case, no `authorization`.
+    `cors` are headers that each answer to it carries."""
+
+    __slots__ = (
+        "authorization",
+        "cors",
+        "headers",
+        "method",
+        "path",
+        "principal",
+        "query",
+        "receive",
+        "send",
+    )
+
+    def __init__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Raises HttpRefusal where a header is given twice that must not be."""
+        self.method: str = scope["method"]
+        self.path: str = scope["path"]
+        self.query: bytes = scope["query_string"]
+        self.receive = receive
+        self.send = send
+        self.cors: Headers = ()
+        self.principal = ANONYMOUS
+        self.headers = headers_of(scope["headers"])
+        self.authorization = self.headers.pop("authorization", None)
+
+    async def respond(
+        self, status: int, body: bytes = b"", kind: bytes = JSON, headers: Headers = ()
+    ) -> None:
+        """Answer with one of our fixed texts."""
+        about: list[tuple[bytes, bytes]] = [*headers, *self.cors]
+        if status != 204:
+            about.append((b"content-length", b"%d" % len(body)))
+        if body:
+            about.append((b"content-type", kind))
+        await self.send({"type": "http.response.start", "status": status, "headers": about})
+        await self.send({"type": "http.response.body", "body": body})
+
+    async def over(self) -> None:
+        """Wait until the answer is given or the client is gone."""
+        while (await self.receive())["type"] != "http.disconnect":
+            pass
+
+    async def body(self, most: int, seconds: float) -> bytes:
+        """The whole body. Raises HttpRefusal: 413 above `most` bytes, 408 after `seconds`; and Gone."""
+        length = self.headers.get("content-length", "")
+        # llhttp has refused what is no number; nothing is read of a body that says it is too large.
+        if length.isdecimal() and int(length) > most:
+            raise _too_large(most)
+        try:
+            async with asyncio.timeout(seconds):
+                return await self._read(most)
+        except TimeoutError:
+            raise HttpRefusal(408, "the body of the request did not arrive in time", headers=CLOSE) from None
+
+    async def _read(self, most: int) -> bytes:
+        message = await self.receive()
+        body: bytes = message.get("body", b"")
+        parts, size = [body], len(body)
+        while message.get("more_body", False):
+            if size > most:
+                raise _too_large(most)
+            message = await self.receive()
+            parts.append(message.get("body", b""))
+            size += len(parts[-1])
+        if message["type"] == "http.disconnect":
+            raise Gone
+        if size > most:
+            raise _too_large(most)
+        return body if len(parts) == 1 else b"".join(parts)
+
+
+class Gone(McpGuardError):
+    """The client went away before its request was whole: there is nobody to answer."""
+
+
+def headers_of(raw: Iterable[tuple[bytes, bytes]]) -> dict[str, str]:
+    """The headers of a request by lower-case name, decoded as latin-1; repeated ones are joined.
+
+    Raises HttpRefusal with 400 where a header that routes is given twice: two parties might each
+    believe another one. For `mcp-*` it is a HeaderMismatch (basic/transports/streamable-http).
+    """
+    headers: dict[str, str] = {}
+    for name_bytes, value_bytes in raw:
+        name, value = name_bytes.decode("latin-1"), value_bytes.decode("latin-1").strip(" \t")
+        if name not in headers:
+            headers[name] = value
+        elif name.startswith("mcp-"):
+            raise HttpRefusal(400, "an Mcp-* header is given twice", eras.HEADER_MISMATCH)
+        elif name in _ONCE:
+            raise HttpRefusal(400, "a header that may stand once is given twice")
+        else:
+            headers[name] += ", " + value
+    return headers
+
+
+def _too_large(most: int) -> HttpRefusal:
+    return HttpRefusal(413, f"message is larger than {most} bytes", headers=CLOSE)

@@ -1,0 +1,220 @@
+"""uvicorn's HTTP protocol on a socket that we bind, in the loop that runs already.
+
+Law of this file: it installs no signal handler, prints no log line and no exception text (law 2), and
+bounds what one connection may send before it has made a request. uvicorn's own `Server` is not used: it
+takes the signals, and wakes ten times a second.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import socket
+import time
+from collections.abc import Callable
+from email.utils import formatdate
+from typing import Any
+
+from uvicorn.config import Config
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
+from uvicorn.server import ServerState
+
+from mcpguard.adapters.transports.http.endpoint import Endpoint
+
+HEAD_BYTES = 64 * 1024
+"""The most that the line and headers of one request may have, give or take one read."""
+HEAD_SECONDS = 30.0
+"""How long the head of a request may take, and a new connection may stay silent."""
+KEEP_ALIVE_SECONDS = 75
+"""How long a connection may stay open between two requests."""
+GRACE_SECONDS = 2.0
+"""How long answers may take to go out once every world has ended."""
+
+MOST_CONNECTIONS = 1000
+"""So many connections are served at once."""
+SURPLUS = 16
+"""So many more are told so; further ones are cut."""
+
+
+class HttpServer:
+    """Listens, and serves `endpoint` on every connection."""
+
+    def __init__(
+        self,
+        endpoint: Endpoint,
+        report: Callable[[str, str], None],
+        head_seconds: float = HEAD_SECONDS,
+        most: int = MOST_CONNECTIONS,
+    ) -> None:
+        """`report("", sentence)` tells the operator of a defect, without any text of its exception. `most`
+        connections are served at once."""
+        self._endpoint = endpoint
+        self._head_seconds = head_seconds
+        self._most = most
+        self._state = _State()
+        self._config = Config(
+            endpoint,
+            loop="none",
+            http=_Protocol,
+            ws="none",
+            lifespan="off",
+            log_config=None,
+            access_log=False,
+            proxy_headers=False,
+            timeout_keep_alive=KEEP_ALIVE_SECONDS,
+        )
+        self._defects = _Defects(report)
+        self._listener: asyncio.Server | None = None
+
+    async def start(self, host: str, port: int) -> tuple[str, int]:
+        """Listen on this address; gives it with the port that the system chose for 0. Raises OSError
+        where the address cannot be had."""
+        listening = _bound(host, port)
+        self._config.load()
+        logger = logging.getLogger("uvicorn.error")
+        logger.propagate = False
+        logger.addHandler(self._defects)
+        self._listener = await asyncio.get_running_loop().create_server(self._connection, sock=listening)
+        bound = listening.getsockname()
+        return str(bound[0]), int(bound[1])
+
+    def _connection(self) -> asyncio.Protocol:
+        protocol = _Protocol(self._config, self._state, {})
+        protocol.state = self._state
+        protocol.head_seconds = self._head_seconds
+        protocol.most = self._most
+        return protocol
+
+    async def close(self, gently: bool) -> None:
+        """Accept nobody more, end every world, let the answers go out for a moment, and cut the rest."""
+        if self._listener is not None:
+            self._listener.close()
+        await self._endpoint.close(gently)
+        for connection in list(self._state.connections):
+            connection.shutdown()
+        if self._state.tasks:
+            await asyncio.wait(set(self._state.tasks), timeout=GRACE_SECONDS)
+        for connection in list(self._state.connections):
+            connection.transport.abort()
+        logging.getLogger("uvicorn.error").removeHandler(self._defects)
+
+
+def _bound(host: str, port: int) -> socket.socket:
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    # asyncio turns Nagle's delay off only where the protocol is named; without that, each answer that is
+    # written in two pieces takes 40 ms.
+    listening = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
+    try:
+        listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        if family == socket.AF_INET6:
+            listening.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
+        listening.setblocking(False)
+        listening.bind((host, port))
+    except OSError:
+        listening.close()
+        raise
+    return listening
+
+
+def _full(most: int) -> bytes:
+    said = b"mcpguard serves %d connections at once, and all are in use" % most
+    head = b"HTTP/1.1 503 Service Unavailable\r\ncontent-type: text/plain; charset=utf-8\r\n"
+    return head + b"retry-after: 5\r\nconnection: close\r\ncontent-length: %d\r\n\r\n%b" % (len(said), said)
+
+
+class _State(ServerState):
+    """What the connections share. Every answer has a Date (RFC 9110, section 6.6.1), which is written anew
+    once a second."""
+
+    _shown_second = 0
+
+    def put_date(self) -> None:
+        now = int(time.time())
+        if now != self._shown_second:
+            self._shown_second = now
+            self.default_headers = [(b"date", formatdate(now, usegmt=True).encode())]
+
+
+class _Defects(logging.Handler):
+    """Takes uvicorn's log. Its lines quote exceptions, which may quote anything, so only the kind of the
+    exception is told."""
+
+    def __init__(self, report: Callable[[str, str], None]) -> None:
+        super().__init__(logging.ERROR)
+        self._report = report
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """See `logging.Handler.emit`."""
+        error = record.exc_info[1] if record.exc_info else None
+        if error is not None and not isinstance(error, asyncio.CancelledError):
+            self._report("", f"internal error ({type(error).__name__}) in the HTTP front")
+
+
+class _Protocol(HttpToolsProtocol):
+    """uvicorn's protocol with a bound on the number of connections, on the head of a request, in bytes and
+    in time, and an end for a request whose client has sent the next one already and is then gone: uvicorn
+    tells that to the last request only."""
+
+    state: _State
+    head_seconds = HEAD_SECONDS
+    most = MOST_CONNECTIONS
+    _surplus = False
+    _running: RequestResponseCycle | None = None
+    _head_bytes = 0
+    _in_head = True
+    _late: asyncio.TimerHandle | None = None
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        super().connection_made(transport)
+        self._late = self.loop.call_later(self.head_seconds, self._head_is_late)
+        self._surplus = len(self.connections) > self.most
+        if len(self.connections) > self.most + SURPLUS:
+            transport.abort()
+
+    def data_received(self, data: bytes) -> None:
+        if self._surplus:
+            # Not before it has asked: what it sends after we have closed would cost it the answer.
+            self.transport.write(_full(self.most))
+            self.transport.close()
+            return
+        self._head_bytes += len(data)
+        super().data_received(data)
+        if self._in_head and self._head_bytes:
+            if self._late is None:
+                self._late = self.loop.call_later(self.head_seconds, self._head_is_late)
+            if self._head_bytes > HEAD_BYTES and not self.transport.is_closing():
+                self.send_400_response("The head of the request is too large.")
+
+    def on_headers_complete(self) -> None:
+        self._in_head = False
+        self._stop_waiting()
+        self.state.put_date()
+        super().on_headers_complete()
+
+    def on_message_complete(self) -> None:
+        self._in_head = True
+        self._head_bytes = 0
+        super().on_message_complete()
+
+    def _head_is_late(self) -> None:
+        self._late = None
+        # An answer that still goes out is not cut for what its client began to send after it.
+        if self._running is None or self._running.response_complete:
+            self.transport.close()
+
+    def _stop_waiting(self) -> None:
+        if self._late is not None:
+            self._late.cancel()
+            self._late = None
+
+    def _start_asgi_task(self, cycle: RequestResponseCycle, app: Any) -> None:
+        self._running = cycle
+        super()._start_asgi_task(cycle, app)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        super().connection_lost(exc)
+        self._stop_waiting()
+        running = self._running
+        if running is not None and not running.response_complete:
+            running.disconnected = True
+            running.message_event.set()

@@ -1,0 +1,165 @@
+"""Worlds: whose request goes to which gateway, and how long that one lives.
+
+A modern request is stateless, so all requests of one Principal share a world. A legacy client has a world
+per session. Law of this file: a session id is no proof of who asks; it opens a world to the Principal that
+began it and to nobody else.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import secrets
+from typing import Protocol
+
+from mcpguard.adapters.transports.http.client import HttpClient
+from mcpguard.adapters.transports.http.request import HttpRefusal
+from mcpguard.adapters.turn import Turn
+from mcpguard.core.model import Principal
+from mcpguard.ports import Clock, Receiver
+from mcpguard.protocol import jsonrpc
+
+SESSION_BYTES = 32
+
+
+class Door(Protocol):
+    """The way into mcpguard for a client that comes over HTTP."""
+
+    def enter(self, client: HttpClient, principal: Principal) -> Receiver:
+        """Open a world: a gateway with its own upstreams, none of them started yet."""
+        ...
+
+    async def leave(self, receiver: Receiver, gently: bool) -> None:
+        """End it: requests in flight leave their outcome, its upstreams end, `gently` with time to do so."""
+        ...
+
+
+class World:
+    """One client's world. `key` is the session id, "" for a modern one; `events` says that it is a session
+    of HTTP+SSE. `uses` counts the requests and streams that are open. One that is `ended` takes nothing."""
+
+    __slots__ = (
+        "client",
+        "ended",
+        "events",
+        "key",
+        "principal",
+        "quiet_since",
+        "receiver",
+        "stop_timer",
+        "uses",
+    )
+
+    def __init__(
+        self, client: HttpClient, receiver: Receiver, principal: Principal, key: str, events: bool
+    ) -> None:
+        self.client = client
+        self.receiver = receiver
+        self.principal = principal
+        self.key = key
+        self.events = events
+        self.ended = False
+        self.uses = 0
+        self.quiet_since = 0.0
+        self.stop_timer = _nothing
+
+
+class Worlds:
+    """All worlds of one front."""
+
+    def __init__(self, door: Door, turn: Turn, clock: Clock, most: int, idle_seconds: float) -> None:
+        """At most `most` at once; one that nothing was said to for `idle_seconds`, and that has no open
+        request and no open stream, is ended."""
+        self._door = door
+        self._turn = turn
+        self._clock = clock
+        self._most = most
+        self._idle_seconds = idle_seconds
+        self._shared: dict[Principal, World] = {}
+        self._sessions: dict[str, World] = {}
+        self._ending: set[asyncio.Task[None]] = set()
+        self._closed = False
+
+    def shared(self, principal: Principal) -> World:
+        """The modern world of `principal`, opened if there is none. Raises HttpRefusal with 503."""
+        world = self._shared.get(principal)
+        if world is None:
+            world = self._shared[principal] = self._enter(principal, "", False)
+        return world
+
+    def begin(self, principal: Principal, events: bool = False) -> World:
+        """A new legacy world. Raises HttpRefusal with 503 where there are too many."""
+        key = secrets.token_urlsafe(SESSION_BYTES)
+        world = self._sessions[key] = self._enter(principal, key, events)
+        return world
+
+    def find(self, key: str, principal: Principal, events: bool = False) -> World:
+        """The legacy world of this session. Raises HttpRefusal with 404 where there is none, or it is
+        another principal's, which must look the same."""
+        world = self._sessions.get(key)
+        if world is None or world.principal != principal or world.events != events:
+            raise HttpRefusal(404, "no such session; begin a new one with initialize")
+        return world
+
+    def use(self, world: World) -> None:
+        """A request or a stream of this world opens."""
+        world.uses += 1
+
+    def release(self, world: World) -> None:
+        """It is over: the idle time counts from the last one."""
+        world.uses -= 1
+        world.quiet_since = self._clock.seconds()
+
+    def _enter(self, principal: Principal, key: str, events: bool) -> World:
+        if self._closed or len(self._shared) + len(self._sessions) + len(self._ending) >= self._most:
+            said = f"mcpguard serves {self._most} sessions at once (`http.max_sessions`), and all are in use"
+            raise HttpRefusal(503, said, jsonrpc.REFUSED, ((b"retry-after", b"60"),))
+        client = HttpClient(modern=not key, resumable=bool(key) and not events)
+        world = World(client, self._door.enter(client, principal), principal, key, events)
+        world.quiet_since = self._clock.seconds()
+        self._watch(world, self._idle_seconds)
+        return world
+
+    def _watch(self, world: World, seconds: float) -> None:
+        world.stop_timer = self._clock.later(seconds, lambda: self._look(world))
+
+    def _look(self, world: World) -> None:
+        # One timer a world that looks again, not one a request.
+        left = world.quiet_since + self._idle_seconds - self._clock.seconds()
+        if world.uses:
+            self._watch(world, self._idle_seconds)
+        elif left > 0:
+            self._watch(world, left)
+        else:
+            self.end(world)
+
+    def end(self, world: World, gently: bool = True) -> None:
+        """This world is gone from now on; its upstreams end soon. Nothing happens if it has ended."""
+        if world.key:
+            known = self._sessions.pop(world.key, None) is world
+        else:
+            known = self._shared.get(world.principal) is world and self._shared.pop(world.principal) is world
+        if known:
+            world.ended = True
+            world.stop_timer()
+            task = asyncio.get_running_loop().create_task(self._leave(world, gently))
+            self._ending.add(task)
+            task.add_done_callback(self._ending.discard)
+
+    async def _leave(self, world: World, gently: bool) -> None:
+        try:
+            await self._door.leave(world.receiver, gently)
+        finally:
+            world.client.close()
+            self._turn.touch()
+
+    async def close(self, gently: bool) -> None:
+        """End every world, and wait until each has ended. None is opened any more."""
+        self._closed = True
+        for world in [*self._shared.values(), *self._sessions.values()]:
+            self.end(world, gently)
+        while self._ending:
+            await asyncio.wait(self._ending)
+
+
+def _nothing() -> None:
+    """No timer to stop."""

@@ -1,0 +1,183 @@
+"""The one way out: an HTTP answer that is either one JSON text or a stream of events (SSE).
+
+Law of this file: nothing is handed to the connection but in `flush`, which the turn calls after evidence is
+durable (law 5). No task and no future an answer: a flight hands it over, and waits only where the client
+does not take it.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+
+from mcpguard.adapters.transports.http.request import Headers, Send
+from mcpguard.adapters.turn import Turn
+from mcpguard.flight import Flight
+from mcpguard.ports import Clock
+
+FULL_BYTES = 256 * 1024
+"""With this much that a client has not taken, whatever feeds it is paused."""
+BEAT_SECONDS = 15.0
+"""A quiet stream says so this often, so that nothing between us and the client closes it."""
+
+_BEAT = b":\n\n"
+_EVENT = b"event: message\ndata: "
+_STREAM: Headers = (
+    (b"content-type", b"text/event-stream"),
+    (b"cache-control", b"no-store"),
+    (b"x-accel-buffering", b"no"),
+)
+
+
+class Load:
+    """How many bytes of one client's answers wait for the client to take them."""
+
+    __slots__ = ("waiting",)
+
+    def __init__(self) -> None:
+        self.waiting = 0
+
+    @property
+    def full(self) -> bool:
+        """Whether the client takes less than it is given."""
+        return self.waiting > FULL_BYTES
+
+
+class Outlet:
+    """One HTTP answer. The first thing said decides: `answer` makes it one JSON text, `event` or `open` a
+    stream, which a later `answer` or `end` ends. What is said after the end is dropped."""
+
+    __slots__ = (
+        "_beat",
+        "_clock",
+        "_flight",
+        "_headers",
+        "_load",
+        "_over",
+        "_queue",
+        "_send",
+        "_start",
+        "_streaming",
+        "_turn",
+        "ended",
+        "granted",
+        "granted_it",
+    )
+
+    def __init__(
+        self, send: Send, turn: Turn, clock: Clock, load: Load, headers: Headers = (), granted: Headers = ()
+    ) -> None:
+        """`headers` go with every answer, `granted` with all but a refusal."""
+        self.ended = False
+        """Whether all is said."""
+        self.granted = granted
+        self.granted_it = False
+        """Whether the client was given what `granted` says."""
+        self._send = send
+        self._turn = turn
+        self._clock = clock
+        self._load = load
+        self._headers = headers
+        self._start: dict[str, object] | None = None
+        self._streaming = False
+        self._over = False
+        self._queue: deque[bytes] = deque()
+        self._flight: Flight | None = None
+        self._beat = _nothing
+
+    def open(self) -> None:
+        """Begin a stream now."""
+        if not self._streaming and not self.ended:
+            self._streaming = True
+            self.granted_it = True
+            self._begin(200, [*_STREAM, *self._headers, *self.granted])
+            self._beat = self._clock.later(BEAT_SECONDS, self._beats)
+
+    def event(self, *parts: bytes, event_id: bytes = b"") -> None:
+        """Say one message on the stream; `parts` are one line of JSON with its line end."""
+        head = b"id: %b\n%b" % (event_id, _EVENT) if event_id else _EVENT
+        self.write(head, *parts, b"\n")
+
+    def write(self, *parts: bytes) -> None:
+        """Say something on the stream as it stands."""
+        if not self.ended:
+            self.open()
+            self._put(parts)
+
+    def answer(self, status: int, parts: tuple[bytes, ...], granted: bool) -> None:
+        """Say the last message, which is a line of JSON. `status` counts if it is the only one."""
+        if self.ended:
+            return
+        if self._streaming:
+            self.event(*parts)
+            self.end()
+            return
+        size = sum(map(len, parts))
+        headers = [(b"content-type", b"application/json"), (b"content-length", b"%d" % size), *self._headers]
+        if granted:
+            self.granted_it = True
+            headers += self.granted
+        self._begin(status, headers)
+        self.ended = True
+        self._put(parts)
+
+    def end(self) -> None:
+        """End the stream; one that never began is begun, so that the request has an answer."""
+        if not self.ended:
+            self.open()
+            self.ended = True
+            self._beat()
+            self._turn.touch(self)
+
+    def drop(self) -> None:
+        """The client is gone: nothing of this is taken any more."""
+        self.ended = self._over = True
+        self._beat()
+        self._load.waiting -= sum(map(len, self._queue))
+        self._queue.clear()
+
+    def _begin(self, status: int, headers: list[tuple[bytes, bytes]]) -> None:
+        self._start = {"type": "http.response.start", "status": status, "headers": headers}
+        self._turn.touch(self)
+
+    def _put(self, parts: tuple[bytes, ...]) -> None:
+        self._queue += parts
+        self._load.waiting += sum(map(len, parts))
+        self._turn.touch(self)
+
+    def _beats(self) -> None:
+        self._beat = self._clock.later(BEAT_SECONDS, self._beats)
+        if not self._queue:
+            self._put((_BEAT,))
+
+    def flush(self) -> None:
+        """Hand over what the client takes."""
+        if self._flight is None or self._flight.over:
+            self._flight = Flight(self._hand_over())
+
+    async def _hand_over(self) -> None:
+        if self._start is not None and not self._over:
+            start, self._start = self._start, None
+            await self._send(start)
+        while (self._queue or self.ended) and not self._over:
+            chunk = self._next()
+            self._over = self.ended and not self._queue
+            was_full = self._load.full
+            await self._send({"type": "http.response.body", "body": chunk, "more_body": not self._over})
+            # It counts until it is taken, and what was paused for it then goes on.
+            self._load.waiting -= len(chunk)
+            if was_full and not self._load.full:
+                self._turn.touch()
+
+    def _next(self) -> bytes:
+        chunk = self._queue.popleft() if self._queue else b""
+        if len(chunk) >= FULL_BYTES or not self._queue:
+            return chunk
+        parts, size = [chunk], len(chunk)
+        while self._queue and size + len(self._queue[0]) <= FULL_BYTES:
+            parts.append(self._queue.popleft())
+            size += len(parts[-1])
+        return b"".join(parts)
+
+
+def _nothing() -> None:
+    """No beat to stop."""

@@ -1,0 +1,239 @@
+"""Streamable HTTP, one endpoint for both eras (basic/transports/streamable-http of 2026-07-28, and
+basic/transports of 2025-03-26 to 2025-11-25).
+
+Law of this file: a message reaches a gateway only after it was read in exactly one way (law 4), under a
+number of ours in place of its id.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from mcpguard.adapters.transports.http import guard
+from mcpguard.adapters.transports.http.client import MOST_REQUESTS, HttpClient
+from mcpguard.adapters.transports.http.request import Headers, HttpRefusal, Request
+from mcpguard.adapters.transports.http.sessions import World, Worlds
+from mcpguard.adapters.transports.http.stream import Outlet
+from mcpguard.adapters.turn import Turn
+from mcpguard.core.errors import MessageError
+from mcpguard.core.model import Json
+from mcpguard.ports import Clock
+from mcpguard.protocol import eras, jsonrpc
+from mcpguard.protocol.lifecycle import LEGACY_VERSIONS
+
+Message = dict[str, Json]
+
+VERSION = "mcp-protocol-version"
+SESSION = "mcp-session-id"
+LAST_EVENT = "last-event-id"
+PRIMED = frozenset({"2025-11-25"})
+"""Legacy revisions whose clients know an event without data (SEP-1699); it breaks older ones."""
+_NO_SESSION = "the Mcp-Session-Id header is missing; begin a session with initialize"
+_ONLY_POST: Headers = ((b"allow", b"POST"),)
+IN_USE = "this id is in use by an earlier request"
+
+
+def is_request(message: Message) -> bool:
+    """Whether somebody waits for an answer to it."""
+    return "id" in message and "method" in message
+
+
+def too_busy(message: Message) -> HttpRefusal:
+    """The refusal of a request where its world has as many as it may have."""
+    said = f"{MOST_REQUESTS} requests of this client are open at once, and no more are served"
+    return HttpRefusal(503, said, jsonrpc.REFUSED, ((b"retry-after", b"1"),), message["id"])
+
+
+def tell(world: World, turn: Turn, message: Message, headers: dict[str, str]) -> None:
+    """Give a notification or an answer to the gateway. A cancellation goes by our number of the request;
+    one of a request that is not open is dropped, as the specification has it."""
+    client = world.client
+    number = None
+    if message.get("method") == "notifications/cancelled":
+        params = message.get("params", {})
+        number = None if client.modern else client.number_of(params.get("requestId"))
+        if number is None:
+            return
+        params["requestId"] = number
+    turn.begin()
+    try:
+        world.receiver.receive(message, headers)
+        if number is not None:
+            client.cancelled(number)
+    finally:
+        turn.end()
+
+
+class Streamable:
+    """The MCP endpoint."""
+
+    def __init__(
+        self, worlds: Worlds, turn: Turn, clock: Clock, message_bytes: int, body_seconds: float
+    ) -> None:
+        self._worlds = worlds
+        self._turn = turn
+        self._clock = clock
+        self._message_bytes = message_bytes
+        self._body_seconds = body_seconds
+
+    # --- POST ------------------------------------------------------------------------------------
+
+    async def post(self, request: Request) -> None:
+        """Take one message. Raises HttpRefusal where no world can take it."""
+        headers = request.headers
+        guard.check_content_type(headers)
+        guard.check_accept(headers, "application/json", "text/event-stream")
+        body = await request.body(self._message_bytes, self._body_seconds)
+        modern = headers.get(VERSION) in eras.MODERN_VERSIONS
+        try:
+            message = jsonrpc.parse_strict(body.strip())
+        except MessageError as problem:
+            await self._malformed(request, modern, problem)
+            return
+        if modern or eras.is_enveloped(message.get("params", {})):
+            await self._modern(request, message)
+        else:
+            await self._legacy(request, message)
+
+    async def _modern(self, request: Request, message: Message) -> None:
+        if "method" not in message:
+            raise HttpRefusal(400, "in this protocol version a client sends no answers")
+        world = self._worlds.shared(request.principal)
+        if is_request(message):
+            await self._exchange(request, world, message)
+        else:
+            await self._told(request, world, message)
+
+    async def _legacy(self, request: Request, message: Message) -> None:
+        headers = request.headers
+        key = headers.get(SESSION)
+        if key is None and message.get("method") == "initialize" and "id" in message:
+            await self._initialize(request, message)
+            return
+        world = self._session(request)
+        if is_request(message):
+            await self._exchange(request, world, message)
+        else:
+            await self._told(request, world, message)
+
+    def _session(self, request: Request) -> World:
+        """The legacy world that a request names. Raises HttpRefusal where it names none that there is."""
+        version = request.headers.get(VERSION)
+        if version is not None and version not in LEGACY_VERSIONS:
+            problem = eras.unsupported(version)
+            raise HttpRefusal(400, str(problem), problem.code, data=problem.data)
+        key = request.headers.get(SESSION)
+        if key is None:
+            raise HttpRefusal(400, _NO_SESSION)
+        return self._worlds.find(key, request.principal)
+
+    async def _initialize(self, request: Request, message: Message) -> None:
+        world = self._worlds.begin(request.principal)
+        outlet = self._outlet(request, world.client, ((SESSION.encode(), world.key.encode()),))
+        await self._exchange(request, world, message, outlet)
+        if not outlet.granted_it:
+            # The client never learns the id of this session: nobody can come back to it.
+            self._worlds.end(world)
+
+    async def _malformed(self, request: Request, modern: bool, problem: MessageError) -> None:
+        """Let the gateway refuse it, which leaves evidence; without a world, refuse it here."""
+        if modern:
+            world = self._worlds.shared(request.principal)
+        elif SESSION in request.headers:
+            world = self._session(request)
+        else:
+            raise HttpRefusal(400, str(problem), problem.code, (), problem.request_id, problem.data)
+        outlet = self._outlet(request, world.client)
+        number = world.client.expect(problem.request_id, outlet, malformed=True)
+        problem.request_id = number
+        await self._answered(request, world, outlet, number, lambda: world.receiver.refuse_message(problem))
+
+    async def _exchange(
+        self, request: Request, world: World, message: Message, outlet: Outlet | None = None
+    ) -> None:
+        client = world.client
+        if client.busy:
+            raise too_busy(message)
+        # The answer to `initialize` is what tells the client its session: it cannot come back before.
+        primed = outlet is None and client.resumable and request.headers.get(VERSION) in PRIMED
+        if outlet is None:
+            outlet = self._outlet(request, client)
+        if client.number_of(message["id"]) is not None:
+            problem = MessageError(jsonrpc.INVALID_REQUEST, IN_USE)
+            problem.request_id = number = client.expect(message["id"], outlet, malformed=True)
+            await self._answered(
+                request, world, outlet, number, lambda: world.receiver.refuse_message(problem)
+            )
+            return
+        message["id"] = number = client.expect(message["id"], outlet, primed=primed)
+        receive, headers = world.receiver.receive, request.headers
+        await self._answered(request, world, outlet, number, lambda: receive(message, headers))
+
+    async def _answered(
+        self, request: Request, world: World, outlet: Outlet, number: int, hand_in: Callable[[], None]
+    ) -> None:
+        """Hand a request in, and wait until its answer is out or its client is gone."""
+        self._worlds.use(world)
+        turn = self._turn
+        try:
+            await world.client.admitted()
+            if not world.ended:
+                turn.begin()
+                try:
+                    hand_in()
+                finally:
+                    turn.end()
+            await request.over()
+        finally:
+            outlet.drop()
+            self._worlds.release(world)
+            if world.client.disconnected(number, outlet):
+                turn.begin()
+                world.receiver.cancel(number, "disconnected")
+                turn.end()
+
+    async def _told(self, request: Request, world: World, message: Message) -> None:
+        self._worlds.use(world)
+        tell(world, self._turn, message, request.headers)
+        self._worlds.release(world)
+        await request.respond(202)
+
+    def _outlet(self, request: Request, client: HttpClient, granted: Headers = ()) -> Outlet:
+        return Outlet(request.send, self._turn, self._clock, client.load, request.cors, granted)
+
+    # --- GET and DELETE, legacy only -------------------------------------------------------------
+
+    async def get(self, request: Request) -> None:
+        """Open the standing stream of a session, of which there is one at most; with `Last-Event-ID`, go on
+        with the stream of that event, also where its earlier connection is not known to be gone."""
+        world = self._standing_world(request)
+        guard.check_accept(request.headers, "text/event-stream")
+        client = world.client
+        place = client.place(request.headers.get(LAST_EVENT, ""))
+        if place is None and client.stands:
+            raise HttpRefusal(409, "this session has an open stream already")
+        stream, after = place or (client.standing, None)
+        outlet = self._outlet(request, client)
+        self._worlds.use(world)
+        try:
+            stream.resume(outlet, after)
+            if stream is client.standing and request.headers.get(VERSION) in PRIMED:
+                stream.prime()
+            await request.over()
+        finally:
+            stream.leave(outlet)
+            outlet.drop()
+            self._worlds.release(world)
+
+    async def delete(self, request: Request) -> None:
+        """End a session."""
+        world = self._standing_world(request)
+        self._worlds.end(world)
+        await request.respond(204)
+
+    def _standing_world(self, request: Request) -> World:
+        if request.headers.get(VERSION) in eras.MODERN_VERSIONS:
+            raise HttpRefusal(
+                405, "in this protocol version the endpoint takes POST only", headers=_ONLY_POST
+            )
+        return self._session(request)

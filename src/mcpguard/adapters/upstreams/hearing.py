@@ -1,0 +1,152 @@
+"""What comes over HTTP is brought to the ear: bodies and event streams become messages.
+
+Law of this file: each call of the ear is within one turn of work; what is no JSON-RPC message, too long, or
+an answer to something else than what was asked never counts as the answer.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+import msgspec
+
+from mcpguard.adapters.outbound import Exchange
+from mcpguard.adapters.turn import Turn
+from mcpguard.adapters.upstreams.event_stream import Event, EventStream
+from mcpguard.adapters.upstreams.stderr import LINE_BYTES
+from mcpguard.adapters.upstreams.wire import Ear
+from mcpguard.core.errors import MessageError
+from mcpguard.core.model import Json
+from mcpguard.protocol import jsonrpc
+from mcpguard.protocol.framing import Oversize
+
+
+class Hearing:
+    """The ear of one wire, as HTTP needs it. `limit` is that of a message, in bytes; `other` takes
+    events that are no messages."""
+
+    def __init__(
+        self, turn: Turn, ear: Ear, limit: int, other: Callable[[Event], None] | None = None
+    ) -> None:
+        self.limit = limit
+        self.too_long = f"answered with more than {limit} bytes; it was dropped"
+        self._turn = turn
+        self._ear = ear
+        self._other = other
+        self._go = asyncio.Event()
+        self._go.set()
+
+    def hold(self, on: bool) -> None:
+        """Bring nothing more, or again; the sender feels it by TCP."""
+        if on:
+            self._go.clear()
+        else:
+            self._go.set()
+
+    async def stream(self, exchange: Exchange, events: EventStream, asked: int | None) -> bool:
+        """Read an event stream. Returns True once the request `asked` is dealt with, False if the stream
+        ended before. Raises UpstreamError if it broke off. With None every message is brought."""
+        while chunk := await exchange.read():
+            await self._go.wait()
+            found = events.feed(chunk)
+            if not found:
+                continue
+            with self._one_turn():
+                answered = [self._event(each, asked) for each in found]
+            if any(answered):
+                return True
+        return False
+
+    @contextmanager
+    def _one_turn(self) -> Iterator[None]:
+        self._turn.begin()
+        try:
+            yield
+        finally:
+            self._turn.end()
+
+    def _event(self, event: Event | Oversize, asked: int | None) -> bool:
+        if isinstance(event, Event):
+            if event.kind == "message":
+                return self._message(event.data, asked)
+            if self._other is not None:
+                self._other(event)
+            return False
+        if asked is not None and jsonrpc.id_of_dropped(event.head, event.tail) == asked:
+            self._ear.failed(asked, self.too_long)
+            return True
+        self._ear.oversize(event)
+        return False
+
+    def _message(self, data: bytes, asked: int | None) -> bool:
+        try:
+            message = jsonrpc.parse(data)
+        except MessageError as problem:
+            shown = data.decode("utf-8", "replace") if len(data) <= LINE_BYTES else f"{len(data)} bytes"
+            self._ear.broken(problem.request_id, "not a JSON-RPC message over HTTP", shown)
+            return asked is not None and problem.request_id == asked
+        answer = "method" not in message
+        if answer and asked is not None and message["id"] != asked:
+            self._ear.broken(None, "an answer to something else on the stream of a request", "")
+            return False
+        self._ear.received(message, len(data), asked)
+        return answer and asked is not None
+
+    async def whole(self, exchange: Exchange, asked: int, method: str) -> None:
+        """Read a JSON body that must be the answer to `asked`. Raises UpstreamError if it broke off."""
+        await self._go.wait()
+        body = await exchange.body(self.limit)
+        await self._go.wait()
+        if body is None:
+            self.failed(asked, self.too_long)
+            return
+        with self._one_turn():
+            if not self._message(body, asked):
+                self._ear.failed(asked, f"answered {method} with something that is no answer to it")
+
+    async def refusal(self, exchange: Exchange, asked: int) -> bool:
+        """Read the body of an HTTP error. True if it was a JSON-RPC error, which is the answer then,
+        whatever id it has: one request is one exchange. Raises UpstreamError if it broke off."""
+        body = await exchange.body(self.limit) if exchange.media_type == "application/json" else None
+        error = None if body is None else _error_in(body)
+        if body is None or error is None:
+            return False
+        message: dict[str, Json] = {"jsonrpc": "2.0", "id": asked, "error": error}
+        with self._one_turn():
+            self._ear.received(message, len(body), asked)
+        return True
+
+    def failed(self, request_id: int | None, sentence: str) -> None:
+        """Tell it of a request that will have no answer; None for what needs none."""
+        if request_id is not None:
+            with self._one_turn():
+                self._ear.failed(request_id, sentence)
+
+    def expired(self, request_id: int) -> None:
+        """Tell it that the session of this request is gone."""
+        with self._one_turn():
+            self._ear.expired(request_id)
+
+    def parted(self, request_id: int) -> None:
+        """Tell it that the stream of this request was closed to go on later."""
+        with self._one_turn():
+            self._ear.parted(request_id)
+
+    def ended(self) -> None:
+        """Tell it that the wire is over."""
+        with self._one_turn():
+            self._ear.ended()
+
+
+def _error_in(body: bytes) -> dict[str, Json] | None:
+    """The error of a JSON-RPC error response, None if the body is none."""
+    try:
+        message = msgspec.json.decode(body)
+    except (msgspec.DecodeError, UnicodeError, RecursionError):
+        return None
+    error = message.get("error") if type(message) is dict and message.get("jsonrpc") == "2.0" else None
+    if type(error) is dict and type(error.get("code")) is int and type(error.get("message")) is str:
+        return error
+    return None

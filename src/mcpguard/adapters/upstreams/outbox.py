@@ -1,0 +1,126 @@
+"""What waits to be posted over HTTP, and what is being posted.
+
+Law of this file: requests go side by side, each in a task of its own; a notification or an answer goes
+after every earlier request is written and before anything later is begun, as far as HTTP can order
+them. One that hangs holds the others up for `ORDER_SECONDS` only.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from collections.abc import Callable, Coroutine
+from functools import partial
+from typing import Any
+
+from mcpguard.adapters.turn import Turn
+from mcpguard.core.model import Json, Listed
+from mcpguard.protocol.jsonrpc import encode
+
+ORDER_SECONDS = 5.0
+
+
+class Letter:
+    """One message on its way. `request_id` is None for what gets no answer."""
+
+    __slots__ = ("body", "message", "request_id", "target", "written")
+
+    def __init__(self, message: dict[str, Json], target: Listed | None) -> None:
+        self.message = message
+        self.target = target
+        self.body = encode(message)
+        self.request_id: int | None = message["id"] if "method" in message and "id" in message else None
+        self.written: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+
+    @property
+    def method(self) -> str:
+        """The method, "a response" for an answer of ours."""
+        method: str = self.message.get("method", "a response")
+        return method
+
+
+class Outbox:
+    """The messages of one wire. `post` sends one, hears its answer, and deals with every failure; it
+    calls `sent(letter)` once the body has left."""
+
+    def __init__(self, turn: Turn, post: Callable[[Letter], Coroutine[Any, Any, None]]) -> None:
+        self.unsent = 0
+        self._turn = turn
+        self._post = post
+        self._waiting: deque[Letter] = deque()
+        self._open: dict[Letter, asyncio.Task[None]] = {}
+        self._by_id: dict[int, Letter] = {}
+        self._sender: asyncio.Task[None] | None = None
+        self._closed = False
+
+    def put(self, letter: Letter) -> None:
+        """Take a message; it leaves at the end of the turn."""
+        if self._closed:
+            return
+        self.unsent += len(letter.body)
+        self._waiting.append(letter)
+        self._turn.touch(self)
+
+    def flush(self) -> None:
+        """Begin what can be begun now."""
+        if self._sender is not None or self._closed:
+            return
+        while self._waiting and self._waiting[0].request_id is not None:
+            self._begin(self._waiting.popleft())
+        if self._waiting:
+            self._sender = asyncio.create_task(self._in_order())
+
+    async def _in_order(self) -> None:
+        while self._waiting:
+            letter = self._waiting.popleft()
+            if letter.request_id is not None:
+                self._begin(letter)
+                continue
+            earlier = [other.written for other in self._open if not other.written.done()]
+            if earlier:
+                await asyncio.wait(earlier, timeout=ORDER_SECONDS)
+            await asyncio.wait([self._begin(letter)], timeout=ORDER_SECONDS)
+        self._sender = None
+
+    def _begin(self, letter: Letter) -> asyncio.Task[None]:
+        task = asyncio.create_task(self._post(letter))
+        self._open[letter] = task
+        if letter.request_id is not None:
+            self._by_id[letter.request_id] = letter
+        task.add_done_callback(partial(self._over, letter))
+        return task
+
+    def sent(self, letter: Letter) -> None:
+        """Its body has left."""
+        if not letter.written.done():
+            letter.written.set_result(None)
+            self.unsent -= len(letter.body)
+
+    def _over(self, letter: Letter, task: asyncio.Task[None]) -> None:
+        self.sent(letter)
+        del self._open[letter]
+        if letter.request_id is not None and self._by_id.get(letter.request_id) is letter:
+            del self._by_id[letter.request_id]
+        if not task.cancelled() and (defect := task.exception()) is not None:
+            asyncio.get_running_loop().call_exception_handler(
+                {"message": "a message could not be posted", "exception": defect}
+            )
+
+    def drop(self, request_id: int) -> None:
+        """Let go of this request, wherever it is."""
+        letter = self._by_id.get(request_id)
+        if letter is not None:
+            self._open[letter].cancel()
+        for waiting in [each for each in self._waiting if each.request_id == request_id]:
+            self._waiting.remove(waiting)
+            self.sent(waiting)
+
+    async def close(self) -> None:
+        """Let go of everything; afterwards no task of it runs."""
+        self._closed = True
+        self._waiting.clear()
+        tasks = [*self._open.values(), *([] if self._sender is None else [self._sender])]
+        for task in tasks:
+            task.cancel()
+        if tasks:
+            await asyncio.wait(tasks)

@@ -1,0 +1,74 @@
+"""How a request is said in the upstream's era: the `_meta` around its params, and the level of its logs.
+
+Law of this file: what the client wrote under a key of the envelope never travels; ours does, or none.
+"""
+
+from __future__ import annotations
+
+from mcpguard import __version__
+from mcpguard.core.model import Caller, Json
+from mcpguard.protocol import eras
+
+SET_LEVEL = "logging/setLevel"
+
+LEVELS = ("debug", "info", "notice", "warning", "error", "critical", "alert", "emergency")
+"""Levels of log messages, most verbose first (specification: server/utilities/logging)."""
+
+_ENVELOPE = frozenset(
+    {
+        eras.VERSION_KEY,
+        eras.CLIENT_INFO_KEY,
+        eras.CAPABILITIES_KEY,
+        eras.LOG_LEVEL_KEY,
+        eras.SUBSCRIPTION_KEY,
+    }
+)
+
+
+def legacy_params(params: dict[str, Json], token: int | None) -> dict[str, Json]:
+    """`params` for a legacy upstream: no envelope, and `token` as progressToken if it is not None.
+    `params` is not changed."""
+    meta = params.get("_meta")
+    if token is None and (type(meta) is not dict or not _ENVELOPE & meta.keys()):
+        return params
+    kept = _without_envelope(meta)
+    if token is not None:
+        kept["progressToken"] = token
+    if kept:
+        return {**params, "_meta": kept}
+    return {key: value for key, value in params.items() if key != "_meta"}
+
+
+def modern_params(
+    params: dict[str, Json], token: int | None, caller: Caller, version: str, level: str | None
+) -> dict[str, Json]:
+    """`params` for a modern upstream that speaks `version`: with the envelope of `caller`.
+
+    `level` is the level of log messages that a legacy client has set, None for none; a modern one says it
+    in each request. `params` is not changed.
+    """
+    meta = _without_envelope(params.get("_meta"))
+    if token is not None:
+        meta["progressToken"] = token
+    meta.update(eras.envelope(caller, version, "mcpguard", __version__))
+    if level is not None and not caller.modern:
+        meta.setdefault(eras.LOG_LEVEL_KEY, level)
+    return {**params, "_meta": meta}
+
+
+def _without_envelope(meta: Json) -> dict[str, Json]:
+    if type(meta) is not dict:
+        return {}
+    return {key: value for key, value in meta.items() if key not in _ENVELOPE}
+
+
+class Verbosity:
+    """The most verbose level that any request of a modern client has wanted so far."""
+
+    def __init__(self) -> None:
+        self.wanted: str | None = None
+
+    def want(self, level: str) -> None:
+        """Take the level of one request; an unknown one changes nothing."""
+        if level in LEVELS and (self.wanted is None or LEVELS.index(level) < LEVELS.index(self.wanted)):
+            self.wanted = level

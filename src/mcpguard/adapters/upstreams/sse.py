@@ -1,0 +1,179 @@
+"""A wire over the deprecated HTTP+SSE (2024-11-05, basic/transports): one stream brings everything, and names
+the endpoint that messages are posted to.
+
+Law of this file: the endpoint is of the configured origin, or nothing is sent (law 3). The wire is over when
+its stream is.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from functools import partial
+from urllib.parse import urljoin, urlsplit
+
+from mcpguard.adapters.hosts import is_plain_url
+from mcpguard.adapters.outbound import Exchange, Outbound
+from mcpguard.adapters.turn import Turn
+from mcpguard.adapters.upstreams.address import Address
+from mcpguard.adapters.upstreams.event_stream import Event, EventStream
+from mcpguard.adapters.upstreams.hearing import Hearing
+from mcpguard.adapters.upstreams.http import EVENTS, FORGOTTEN_SECONDS, REFUSED
+from mcpguard.adapters.upstreams.outbox import Letter, Outbox
+from mcpguard.adapters.upstreams.wire import Ear
+from mcpguard.core.errors import UpstreamError
+from mcpguard.core.model import Json, Listed
+from mcpguard.protocol import headers as mirror
+
+
+class SseWire:
+    """Implements `Wire`. `last_status` is the HTTP status that the stream was opened with, 0 for none."""
+
+    def __init__(
+        self,
+        name: str,
+        address: Address,
+        message_bytes: int,
+        turn: Turn,
+        ear: Ear,
+        connect: Callable[[frozenset[str]], Outbound] = Outbound,
+    ) -> None:
+        """As `StreamableHttpWire`."""
+        self.name = name
+        self.last_status = 0
+        self._address = address
+        self._connect = connect
+        self._hearing = Hearing(turn, ear, message_bytes, self._named)
+        self._outbox = Outbox(turn, self._post)
+        self._outbound: Outbound | None = None
+        self._url = ""
+        self._own: dict[str, str] = {}
+        self._endpoint: asyncio.Future[str] = asyncio.get_running_loop().create_future()
+        self._reading: asyncio.Task[None] | None = None
+        self._opened = False
+        self._problem = ""
+
+    @property
+    def unsent(self) -> int:
+        """Bytes of messages whose body has not left yet."""
+        return self._outbox.unsent
+
+    async def open(self) -> None:
+        """Open the stream and wait for its endpoint. Raises CredentialError or UpstreamError; then
+        nothing is left open."""
+        try:
+            await self._open()
+        except (UpstreamError, asyncio.CancelledError):
+            await self.close(False)
+            raise
+        self._opened = True
+        if self._reading is not None and self._reading.done():
+            self._end()
+
+    async def _open(self) -> None:
+        self._url, self._own = await self._address.resolve()
+        host = urlsplit(self._url).hostname or ""
+        self._outbound = self._connect(frozenset({host}))
+        exchange = await self._outbound.request("GET", self._url, {**self._own, "Accept": EVENTS})
+        self._reading = asyncio.create_task(self._read(exchange))
+        status = self.last_status = exchange.status
+        if status in REFUSED:
+            raise UpstreamError(f"was refused: {host} does not accept its credentials (HTTP {status})")
+        if status != 200 or exchange.media_type != EVENTS:
+            raise UpstreamError(f"opened no event stream (HTTP {status})")
+        await asyncio.wait((self._endpoint, self._reading), return_when=asyncio.FIRST_COMPLETED)
+        if not self._endpoint.done():
+            raise UpstreamError("ended its stream before it named its endpoint")
+        if _origin(self._endpoint.result()) != _origin(self._url):
+            raise UpstreamError("named an endpoint of another origin, to which nothing is sent")
+
+    async def _read(self, exchange: Exchange) -> None:
+        try:
+            await self._hearing.stream(exchange, EventStream(self._hearing.limit), None)
+            self._problem = "; it closed its stream"
+        except UpstreamError as problem:
+            self._problem = f"; it {problem}"
+        finally:
+            exchange.close()
+        if self._opened:
+            self._end()
+
+    def _named(self, event: Event) -> None:
+        if event.kind == "endpoint" and not self._endpoint.done():
+            self._endpoint.set_result(_joined(self._url, event.data.decode("utf-8", "replace")))
+
+    def _end(self) -> None:
+        if self._opened:
+            self._opened = False
+            self._hearing.ended()
+
+    def send(self, message: dict[str, Json], target: Listed | None = None) -> None:
+        """Post one message after the turn; its answer comes on the stream."""
+        self._outbox.put(Letter(message, target))
+
+    async def _post(self, letter: Letter) -> None:
+        exchange = None
+        try:
+            if self._outbound is None or not self._endpoint.done():
+                raise UpstreamError("is not connected")
+            url, sent = self._endpoint.result(), partial(self._outbox.sent, letter)
+            headers = {**self._own, "Content-Type": "application/json"}
+            exchange = await self._outbound.request("POST", url, headers, letter.body, sent)
+            if exchange.status < 300:
+                await exchange.drain()
+            elif letter.request_id is not None and not await self._hearing.refusal(
+                exchange, letter.request_id
+            ):
+                raise UpstreamError(f"answered HTTP {exchange.status} to {letter.method}")
+        except UpstreamError as problem:
+            self._hearing.failed(letter.request_id, str(problem))
+        finally:
+            if exchange is not None:
+                exchange.close()
+
+    def greeted(self, version: str, modern: bool) -> None:
+        """Later messages carry the revision."""
+        self._own[mirror.VERSION] = version
+
+    def forget(self, request_id: int) -> bool:
+        """False: the brain cancels it. If it still is being posted a while later, that ends."""
+        asyncio.get_running_loop().call_later(FORGOTTEN_SECONDS, self._outbox.drop, request_id)
+        return False
+
+    def hold(self, on: bool) -> None:
+        """Bring nothing more, or again."""
+        self._hearing.hold(on)
+
+    async def last_words(self) -> str:
+        """How the stream ended, "" while it has not."""
+        return self._problem
+
+    async def close(self, gently: bool) -> None:
+        """Let go of the stream and of every POST; there is no gentler way."""
+        await self._outbox.close()
+        reading = self._reading
+        if reading is not None and not reading.done():
+            reading.cancel()
+            await asyncio.wait([reading])
+        if self._outbound is not None:
+            await self._outbound.close()
+        self._end()
+
+
+def _joined(url: str, place: str) -> str:
+    """The URL of an endpoint, "" (no origin) for what is none."""
+    try:
+        joined = urljoin(url, place)
+    except ValueError:
+        return ""
+    return joined if is_plain_url(joined) else ""
+
+
+def _origin(url: str) -> tuple[str, str | None, int | None]:
+    """Scheme, host and port; never the same as another's for a URL that has no readable port."""
+    parts = urlsplit(url)
+    try:
+        port = parts.port or {"http": 80, "https": 443}.get(parts.scheme)
+    except ValueError:
+        port = -1
+    return parts.scheme, None if parts.username else parts.hostname, port

@@ -1,0 +1,93 @@
+"""What carries messages to one upstream and back: a process, an HTTP session, an SSE stream.
+
+Law of this file: a wire knows bytes, processes and HTTP; it knows no ids, no eras and no policy. The
+brain above it (`upstream.py`) is the same for all wires.
+"""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+from mcpguard.core.model import Json, Listed
+from mcpguard.protocol.framing import Oversize
+
+
+class Ear(Protocol):
+    """Who hears a wire. Each call is one turn of work: the wire wraps it in `turn.begin`/`turn.end`."""
+
+    def received(self, message: dict[str, Json], size: int, related: int | None = None) -> None:
+        """A message in JSON-RPC shape of `size` bytes. `related` is the id of our request on whose
+        response stream it came, None where the wire does not tell."""
+        ...
+
+    def broken(self, request_id: int | str | None, sentence: str, shown: str) -> None:
+        """Something that is no JSON-RPC message; `request_id` where it could be read. `sentence` says
+        what it is, `shown` is its uninspected beginning for the operator, "" for none."""
+        ...
+
+    def oversize(self, line: Oversize) -> None:
+        """A message over the limit, dropped."""
+        ...
+
+    def failed(self, request_id: int, sentence: str) -> None:
+        """This request will have no answer (its HTTP exchange failed); the wire itself goes on.
+        `sentence` follows the words "upstream 'NAME' "."""
+        ...
+
+    def expired(self, request_id: int) -> None:
+        """The upstream no longer knows our session (HTTP 404, specification 2025-11-25, basic/transports,
+        session management): greet anew, and send this request once more."""
+        ...
+
+    def parted(self, request_id: int) -> None:
+        """The upstream closed the connection of this request on purpose: its stream goes on later."""
+        ...
+
+    def ended(self) -> None:
+        """The wire is over: the process has ended, the stream is closed. Told once."""
+        ...
+
+
+class Wire(Protocol):
+    """One connection. Made for one life of the upstream; a restart makes a new one."""
+
+    @property
+    def last_status(self) -> int | None:
+        """The HTTP status of the last answer to a request, 0 for none yet; None for a wire without HTTP."""
+        ...
+
+    @property
+    def unsent(self) -> int:
+        """Bytes that were given and not yet taken by the other side."""
+        ...
+
+    async def open(self) -> None:
+        """Connect, or start the process. Raises UpstreamError or CredentialError with a sentence for the
+        operator and the client, or OSError."""
+        ...
+
+    def send(self, message: dict[str, Json], target: Listed | None = None) -> None:
+        """Send one whole JSON-RPC message; leaves at the end of the turn. `target` is what a request
+        is for, so that HTTP can mirror parameters in headers (2026-07-28, streamable-http)."""
+        ...
+
+    def greeted(self, version: str, modern: bool) -> None:
+        """The protocol revision is known from now on. A legacy HTTP wire opens its GET stream."""
+        ...
+
+    def forget(self, request_id: int) -> bool:
+        """Nobody waits for this request. True where letting go of its stream is itself the cancellation
+        (modern HTTP); False where the brain must send `notifications/cancelled`."""
+        ...
+
+    def hold(self, on: bool) -> None:
+        """Read nothing more, or read again."""
+        ...
+
+    async def last_words(self) -> str:
+        """What the operator should know of the end, "" for nothing: exit status, last line of stderr."""
+        ...
+
+    async def close(self, gently: bool) -> None:
+        """End it: afterwards no process and no connection of it is alive."""
+        ...

@@ -1,0 +1,65 @@
+"""`mcpguard status`: what runs, and how its tool servers are."""
+
+from __future__ import annotations
+
+import argparse
+from datetime import datetime
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from mcpguard.adapters.status_file import Status
+    from mcpguard.adapters.upstreams.life import Health
+
+EXAMPLES = ("mcpguard status", "mcpguard status --json")
+
+TROUBLE = ("waiting", "failed")
+
+_HEAD = ("PID", "WHAT", "STATE", "SINCE", "PROTOCOL", "RESTARTS", "OPEN", "CONFIGURATION OR LAST PROBLEM")
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """The options of this verb."""
+    parser.add_argument("--json", action="store_true", help="for programs")
+
+
+def execute(args: argparse.Namespace) -> int:
+    """1 where a tool server waits after a failure or is refused, else 0."""
+    from mcpguard.adapters.status_file import running
+    from mcpguard.cli.terminal import table
+
+    found = running()
+    if args.json:
+        from msgspec.json import encode
+
+        print(encode({"running": found}).decode())
+    elif not found:
+        print("no mcpguard is running")
+    else:
+        print(table([_HEAD, *(row for status in found for row in _rows(status))]))
+    troubled = any(health.state in TROUBLE for status in found for health in status.upstreams)
+    return 1 if troubled else 0
+
+
+def _rows(status: Status) -> list[tuple[str, ...]]:
+    own = (str(status.pid), "mcpguard", status.transport, _when(status.started), "", "", "", status.config)
+    return [own, *(_row(status, health) for health in status.upstreams)]
+
+
+def _row(status: Status, health: Health) -> tuple[str, ...]:
+    return (
+        str(status.pid),
+        health.name,
+        health.state,
+        _when(health.since),
+        f"{health.era} {health.version}".strip(),
+        str(health.restarts),
+        str(health.open),
+        health.problem,
+    )
+
+
+def _when(seconds: float) -> str:
+    try:
+        return datetime.fromtimestamp(seconds).astimezone().isoformat(" ", "seconds")[:19]
+    except (OverflowError, ValueError, OSError):
+        return "?"

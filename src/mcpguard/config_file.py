@@ -1,0 +1,119 @@
+"""The schema of `mcpguard.yaml`: what may be written. `config_problems.py` says what is wrong with it."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from msgspec import Struct
+
+SOURCES = ("env", "file", "keyring")
+"""The sources that a `${SOURCE:NAME}` reference can name."""
+
+MESSAGE_BYTES = 16 * 1024 * 1024
+"""The default of `limits.message_bytes`."""
+
+ALGORITHMS = frozenset(
+    {"RS256", "RS384", "RS512", "PS256", "PS384", "PS512", "ES256", "ES384", "ES512", "EdDSA"}
+)
+"""Asymmetric signatures only: a shared key would let every holder make tokens."""
+
+LOOPBACK = ("localhost", "127.0.0.1", "::1")
+
+
+Durability = Literal["flush", "fsync"]
+
+
+class ServerEntry(Struct, frozen=True, forbid_unknown_fields=True):
+    """One entry of `servers` as written: the keys of a client's `mcpServers`, and some of ours."""
+
+    command: str | None = None
+    """The program to start: a name that is looked for in PATH, or a path. This or `url` is needed."""
+    args: tuple[str, ...] = ()
+    """Its arguments, one word each; no references, since every process can read an argv."""
+    env: dict[str, str] = {}
+    """Variables of the program; a value may hold `${SOURCE:NAME}` references."""
+    cwd: str | None = None
+    """The folder to start it in; a relative one is relative to this file. Default: mcpguard's own."""
+    start_timeout_seconds: float = 60.0
+    """How long start and greeting may take together; above 0, at most 3600."""
+    call_timeout_seconds: float = 600.0
+    """How long one request may take; each progress notification starts it anew, up to six times as long.
+    Above 0, at most 86400."""
+    disabled: bool = False
+    """`true` leaves the server out."""
+    type: str | None = None
+    """`stdio`; `http` (Streamable HTTP) or `sse` (the deprecated HTTP+SSE) for a `url`. Left out, a `url`
+    is tried as `http` and then as `sse`."""
+    url: str | None = None
+    """The MCP endpoint of a remote server, `http://` or `https://`; may hold references."""
+    headers: dict[str, str] = {}
+    """Headers of each request to `url`; a value may hold references."""
+    extensions: dict[str, tuple[str, ...]] = {}
+    """Extensions of the protocol that may be used with this server: the identifier of each, and its
+    request methods. They are decided as the action `extension`; whatever is not named is refused."""
+
+
+class AuditEntry(Struct, frozen=True, forbid_unknown_fields=True):
+    """`audit` as written. `flush` survives a killed process, `fsync` a lost machine."""
+
+    path: str
+    """The folder; made if it is missing, mode 0700. A relative one is relative to this file."""
+    durability: Durability = "flush"
+    """`flush` survives a killed process, `fsync` a lost machine."""
+
+
+class TokenEntry(Struct, frozen=True, forbid_unknown_fields=True):
+    """`http.token`: the bearer tokens that clients must present (OAuth 2.1 resource server)."""
+
+    issuer: str
+    """The authorization server: tokens must have it as `iss`, and it is named in the metadata."""
+    audience: str
+    """Our own identifier, which tokens must have in `aud` (RFC 8707): the public URL of the endpoint."""
+    jwks_url: str | None = None
+    """Where its keys are. Default: `jwks_uri` of the issuer's metadata (RFC 8414, OpenID Discovery)."""
+    algorithms: tuple[str, ...] = ("RS256", "ES256")
+    """Signature algorithms that are accepted: RS256, RS384, RS512, PS256, PS384, PS512, ES256, ES384, ES512
+    or EdDSA."""
+    scopes: tuple[str, ...] = ()
+    """Scopes that a token must have, all of them."""
+
+
+class HttpEntry(Struct, frozen=True, forbid_unknown_fields=True):
+    """`http`: what `mcpguard run --http HOST:PORT` needs to know."""
+
+    allowed_hosts: tuple[str, ...] = ()
+    """Values of `Host` that are served besides loopback and the address that it listens on."""
+    allowed_origins: tuple[str, ...] = ()
+    """Values of `Origin` that are served besides loopback; others are refused."""
+    max_sessions: int = 100
+    """How many clients' sessions may be open at once; each has its own upstreams. From 1 to 10000."""
+    session_idle_seconds: float = 1800.0
+    """A session that says nothing for so long is closed; from 1 to 86400."""
+    token: TokenEntry | None = None
+    """Needed to listen on more than loopback."""
+
+
+class Limits(Struct, frozen=True, forbid_unknown_fields=True):
+    """`limits`: the largest JSON-RPC message in bytes, either way."""
+
+    message_bytes: int = MESSAGE_BYTES
+    """From 1024 to 1073741824."""
+
+
+class ConfigFile(Struct, frozen=True, forbid_unknown_fields=True):
+    """`mcpguard.yaml` as written (format version 1)."""
+
+    version: Literal[1]
+    """The version of this format."""
+    servers: dict[str, ServerEntry]
+    """The upstreams by name; at least one."""
+    agent: str | None = None
+    """A label for what connects. It is recorded as a claim and can be read by conditions."""
+    policies: tuple[str, ...] = ()
+    """Policy files, relative to this file. Without one every call is refused."""
+    audit: AuditEntry | None = None
+    """Default: `flush`, in the `audit` folder of the user's state folder."""
+    limits: Limits = Limits()
+    """Bounds."""
+    http: HttpEntry = HttpEntry()
+    """For `mcpguard run --http HOST:PORT`."""

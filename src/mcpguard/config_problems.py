@@ -1,0 +1,201 @@
+"""What is wrong with a configuration that has the right types: each mistake at its place.
+
+Law of this file: it reads nothing and changes nothing.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from urllib.parse import SplitResult, urlsplit
+
+from msgspec import Struct
+
+from mcpguard.config_file import ALGORITHMS, LOOPBACK, SOURCES, ConfigFile, HttpEntry, ServerEntry
+from mcpguard.core.document import Document
+from mcpguard.core.document import Path as Place
+from mcpguard.core.errors import Problem
+from mcpguard.core.secret import parse_template
+from mcpguard.protocol.methods import FROM_CLIENT, FROM_UPSTREAM
+
+_SERVER_NAME = re.compile(r"[a-z0-9](?:[a-z0-9_-]{0,30}[a-z0-9-])?")
+_ENV_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
+_METHOD = re.compile(r"[A-Za-z0-9_.-]{1,64}(?:/[A-Za-z0-9_.-]{1,64}){1,4}")
+_TOKEN = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]{1,128}")
+_OWN_HEADERS = frozenset(
+    {
+        "accept",
+        "connection",
+        "content-length",
+        "content-type",
+        "host",
+        "last-event-id",
+        "mcp-method",
+        "mcp-name",
+        "mcp-protocol-version",
+        "mcp-session-id",
+        "transfer-encoding",
+    }
+)
+
+
+def problems_of(document: Document, written: ConfigFile) -> Iterator[Problem]:
+    """Every mistake that the types do not show, at its place."""
+    if not written.servers:
+        yield document.problem(("servers",), "at least one server is needed")
+    elif all(entry.disabled for entry in written.servers.values()):
+        yield document.problem(("servers",), "every server is disabled: enable at least one")
+    for name, entry in written.servers.items():
+        at: Place = ("servers", name)
+        if not _SERVER_NAME.fullmatch(name) or "__" in name:
+            yield document.problem(at, _BAD_NAME)
+        yield from _transport_problems(document, at, entry)
+        yield from _argv_problems(document, at, entry)
+        yield from _env_problems(document, at, entry)
+    yield from _ambiguous_methods(document, written)
+    for index, policy in enumerate(written.policies):
+        if not policy:
+            yield document.problem(("policies", index), "a path must not be empty")
+    if written.audit is not None and not written.audit.path:
+        yield document.problem(("audit", "path"), "a path must not be empty")
+    yield from _http_problems(document, written.http)
+    if not 1024 <= written.limits.message_bytes <= 1 << 30:
+        yield document.problem(("limits", "message_bytes"), "must be from 1024 to 1073741824 bytes")
+
+
+_TWICE = "this method is declared for another server too, so a request for it could not be routed"
+_BAD_NAME = (
+    "a server's name has 1 to 32 of the characters a-z 0-9 _ -, starts with a letter or digit, "
+    "and has neither `__` in it nor `_` at its end: `__` stands before the name of a tool"
+)
+_ARGV = "every process on this machine can read an argv: put the reference in `env`"
+_TYPES = ("stdio", "http", "sse")
+
+
+def _transport_problems(document: Document, at: Place, entry: ServerEntry) -> Iterator[Problem]:
+    if entry.type is not None and entry.type not in _TYPES:
+        yield document.problem((*at, "type"), f"unknown type; known are {', '.join(_TYPES)}")
+    if entry.url is None:
+        if not entry.command:
+            yield document.problem((*at, "command"), "`command` or `url` is missing")
+        yield from _misplaced(document, at, entry, ("headers",), "belongs to a server with a `url`")
+        if entry.type in ("http", "sse"):
+            yield document.problem((*at, "type"), "a server of this type needs a `url`")
+    else:
+        keys = ("command", "args", "env", "cwd")
+        yield from _misplaced(document, at, entry, keys, "belongs to a server with a `command`, not a `url`")
+        if entry.type == "stdio":
+            yield document.problem((*at, "type"), "a server with a `url` is of type http or sse")
+        yield from _url_problems(document, at, entry)
+    yield from _range(document, at, entry, "start_timeout_seconds", 0, 3600)
+    yield from _range(document, at, entry, "call_timeout_seconds", 0, 86400)
+    for name, methods in entry.extensions.items():
+        for index, method in enumerate(methods):
+            if not _METHOD.fullmatch(method) or method in FROM_CLIENT.keys() | FROM_UPSTREAM.keys():
+                place = (*at, "extensions", name, index)
+                yield document.problem(place, "must be a method of the extension, such as `example/get`")
+
+
+def _misplaced(
+    document: Document, at: Place, entry: ServerEntry, keys: tuple[str, ...], why: str
+) -> Iterator[Problem]:
+    for key in keys:
+        if getattr(entry, key):
+            yield document.problem((*at, key), f"`{key}` {why}")
+
+
+def _range(
+    document: Document, at: Place, entry: Struct, key: str, above: float, most: float
+) -> Iterator[Problem]:
+    if not above < getattr(entry, key) <= most:
+        yield document.problem((*at, key), f"must be above {above:g} and at most {most:g} seconds")
+
+
+def _url_problems(document: Document, at: Place, entry: ServerEntry) -> Iterator[Problem]:
+    place = (*at, "url")
+    url = _split(entry.url or "")
+    if url is None or url.scheme not in ("http", "https") or not url.hostname:
+        yield document.problem(place, "must be an http:// or https:// URL with a host")
+    elif url.username is not None or url.fragment:
+        yield document.problem(place, "must have neither a user name nor a fragment: use `headers`")
+    elif url.scheme == "http" and url.hostname not in LOOPBACK and _has_reference(entry):
+        yield document.problem(place, "a credential must not leave this machine over http://: use https")
+    yield from _reference_problems(document, place, entry.url or "")
+    for key, value in entry.headers.items():
+        place = (*at, "headers", key)
+        lower = key.lower()
+        if not _TOKEN.fullmatch(key) or lower in _OWN_HEADERS or lower.startswith("mcp-param-"):
+            yield document.problem(place, "not a header that can be set here")
+        if not value.isprintable():
+            yield document.problem(place, "a header value must be one line of printable characters")
+        yield from _reference_problems(document, place, value)
+
+
+def _split(url: str) -> SplitResult | None:
+    try:
+        return urlsplit(url)
+    except ValueError:
+        return None
+
+
+def _has_reference(entry: ServerEntry) -> bool:
+    return any("${" in text for text in (entry.url or "", *entry.headers.values()))
+
+
+def _argv_problems(document: Document, at: Place, entry: ServerEntry) -> Iterator[Problem]:
+    words = {(*at, "args", index): arg for index, arg in enumerate(entry.args)}
+    words[(*at, "command")] = entry.command or ""
+    for place, word in words.items():
+        if "${" in word:
+            yield document.problem(place, _ARGV, word.index("${"))
+
+
+def _env_problems(document: Document, at: Place, entry: ServerEntry) -> Iterator[Problem]:
+    for key, value in entry.env.items():
+        place = (*at, "env", key)
+        if not _ENV_NAME.fullmatch(key):
+            yield document.problem(place, "the name of a variable has only the characters A-Z a-z 0-9 _")
+        yield from _reference_problems(document, place, value)
+
+
+def _reference_problems(document: Document, place: Place, value: str) -> Iterator[Problem]:
+    try:
+        refs = parse_template(value).refs
+    except ValueError as error:
+        yield document.problem(place, str(error))
+        return
+    for ref in refs:
+        if ref.source not in SOURCES:
+            known = ", ".join(SOURCES)
+            yield document.problem(place, f"unknown source of a reference; known are {known}")
+
+
+def _http_problems(document: Document, http: HttpEntry) -> Iterator[Problem]:
+    if not 1 <= http.max_sessions <= 10_000:
+        yield document.problem(("http", "max_sessions"), "must be from 1 to 10000")
+    if not 1 <= http.session_idle_seconds <= 86_400:
+        yield document.problem(("http", "session_idle_seconds"), "must be from 1 to 86400 seconds")
+    token = http.token
+    if token is None:
+        return
+    for key in ("issuer", "audience", "jwks_url"):
+        value = getattr(token, key)
+        url = None if value is None else _split(value)
+        if value is not None and (url is None or url.scheme not in ("http", "https")):
+            yield document.problem(("http", "token", key), "must be an http:// or https:// URL")
+    for index, name in enumerate(token.algorithms):
+        if name not in ALGORITHMS:
+            known = ", ".join(sorted(ALGORITHMS))
+            yield document.problem(("http", "token", "algorithms", index), f"known algorithms are {known}")
+    if not token.algorithms:
+        yield document.problem(("http", "token", "algorithms"), "at least one algorithm is needed")
+
+
+def _ambiguous_methods(document: Document, written: ConfigFile) -> Iterator[Problem]:
+    owner: dict[str, str] = {}
+    for name, entry in written.servers.items():
+        for extension, methods in entry.extensions.items():
+            for index, method in enumerate(methods):
+                if owner.setdefault(method, name) != name and not entry.disabled:
+                    place = ("servers", name, "extensions", extension, index)
+                    yield document.problem(place, _TWICE)

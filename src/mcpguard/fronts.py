@@ -1,0 +1,164 @@
+"""The two fronts that clients can come to: our own standard input and output, or an HTTP address.
+
+Each says when it is over, waits for what is in flight, and closes. `app.py` runs one of them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from typing import TYPE_CHECKING, Protocol
+from urllib.parse import urlsplit
+
+from mcpguard.adapters.identity import operating_system_user
+from mcpguard.adapters.transports.stdio import StdioClient
+from mcpguard.config_file import TokenEntry
+from mcpguard.core.model import Json, Principal
+from mcpguard.ports import Receiver
+from mcpguard.worlds import Shared, World
+
+if TYPE_CHECKING:
+    from mcpguard.adapters.transports.http import HttpClient
+
+
+class Front(Protocol):
+    """Where clients come in."""
+
+    where: str
+    """ "stdio", or the address that it listens on."""
+
+    async def open(self, ended: Callable[[], None]) -> None:
+        """Serve from now on; `ended()` is called when the client has gone for good. Raises OSError."""
+        ...
+
+    @property
+    def drained(self) -> bool:
+        """Whether no answer is in flight and all of them were handed to the system."""
+        ...
+
+    def worlds(self) -> list[World]:
+        """Those that are open."""
+        ...
+
+    def balance(self) -> None:
+        """Stop and resume reading, after each turn."""
+        ...
+
+    async def end(self, gently: bool) -> None:
+        """End all worlds, with what they started."""
+        ...
+
+    def close(self) -> None:
+        """Let go of the descriptors; what was to be said has been said."""
+        ...
+
+
+class StdioFront:
+    """One client, whose process started ours."""
+
+    where = "stdio"
+
+    def __init__(self, shared: Shared) -> None:
+        self._client = StdioClient(shared.turn, shared.settings.message_bytes)
+        self._world = World(shared, self._client, operating_system_user())
+
+    async def open(self, ended: Callable[[], None]) -> None:
+        """See `Front.open`."""
+        gateway = self._world.gateway
+        self._client.connect(gateway.receive, gateway.refuse_message, ended)
+
+    @property
+    def drained(self) -> bool:
+        """See `Front.drained`."""
+        return self._world.gateway.idle and self._client.drained
+
+    def worlds(self) -> list[World]:
+        """See `Front.worlds`."""
+        return [self._world]
+
+    def balance(self) -> None:
+        """See `Front.balance`."""
+        self._client.hold(self._world.full)
+        self._world.balance()
+
+    async def end(self, gently: bool) -> None:
+        """See `Front.end`."""
+        await self._world.close(gently)
+
+    def close(self) -> None:
+        """See `Front.close`."""
+        self._client.close()
+
+
+class HttpFront:
+    """Any number of clients, who come and go; implements the `Door` of the HTTP transport."""
+
+    def __init__(self, shared: Shared, host: str, port: int, listening: Callable[[str], None]) -> None:
+        """`listening(url)` is called once clients can come; port 0 lets the system choose."""
+        # Imported where it is needed: most processes serve one client over stdio.
+        from mcpguard.adapters.transports.http import Endpoint, HttpServer
+
+        settings = shared.settings
+        self.where = f"{host}:{port}"
+        self._shared = shared
+        self._address = (host, port)
+        self._listening = listening
+        self._worlds: dict[Receiver, tuple[World, HttpClient]] = {}
+        verifier = None
+        if settings.http.token is not None:
+            from mcpguard.adapters.bearer import TokenVerifier
+
+            verifier = TokenVerifier(settings.http.token, _fetch(settings.http.token), shared.clock.seconds)
+        endpoint = Endpoint(
+            self, shared.turn, shared.clock, settings.http, host, settings.message_bytes, verifier
+        )
+        self._server = HttpServer(endpoint, shared.diagnostics.report)
+
+    async def open(self, ended: Callable[[], None]) -> None:
+        """See `Front.open`; nobody but a signal ends it."""
+        host, port = await self._server.start(*self._address)
+        self.where = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+        self._listening(f"http://{self.where}/mcp")
+
+    def enter(self, client: HttpClient, principal: Principal) -> Receiver:
+        """See `Door.enter`."""
+        world = World(self._shared, client, principal)
+        self._worlds[world.gateway] = world, client
+        return world.gateway
+
+    async def leave(self, receiver: Receiver, gently: bool) -> None:
+        """See `Door.leave`."""
+        world, _client = self._worlds.pop(receiver)
+        await world.close(gently)
+        self._shared.upstream_changed()
+        self._shared.turn.end()
+
+    @property
+    def drained(self) -> bool:
+        """See `Front.drained`."""
+        return all(world.gateway.idle for world in self.worlds())
+
+    def worlds(self) -> list[World]:
+        """See `Front.worlds`."""
+        return [world for world, _client in self._worlds.values()]
+
+    def balance(self) -> None:
+        """See `Front.balance`."""
+        for world, client in self._worlds.values():
+            client.hold(world.full)
+            world.balance()
+
+    async def end(self, gently: bool) -> None:
+        """See `Front.end`."""
+        await self._server.close(gently)
+
+    def close(self) -> None:
+        """See `Front.close`."""
+
+
+def _fetch(token: TokenEntry) -> Callable[[str], Awaitable[Json]]:
+    """How keys are fetched: from the hosts that the configuration names, and from public addresses."""
+    from mcpguard.adapters.outbound import fetch_json
+
+    hosts = (urlsplit(url).hostname for url in (token.issuer, token.jwks_url) if url is not None)
+    named = frozenset(host for host in hosts if host is not None)
+    return lambda url: fetch_json(url, named)

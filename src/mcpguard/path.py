@@ -1,0 +1,277 @@
+"""The one path that every decided request takes.
+
+    route -> DECIDE -> record -> call -> INSPECT -> record -> reply
+
+Law of this file: each step returns, or the request is refused; there is no other way through. A record
+is durable before the step after it runs (law 5): `await audit.write(...)` is that barrier.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from mcpguard.core import pdp
+from mcpguard.core.errors import (
+    AuditError,
+    CredentialError,
+    InspectionError,
+    McpGuardError,
+    MessageError,
+    UpstreamError,
+)
+from mcpguard.core.model import Deny, Invocation, Json, Listed, Permit
+from mcpguard.flight import Cancelled, Wait
+from mcpguard.listing import Listing
+from mcpguard.notices import Notices
+from mcpguard.ports import Raw
+from mcpguard.protocol import calls, eras, headers, refusals
+from mcpguard.protocol.calls import Call
+from mcpguard.request import Questioned, Request
+from mcpguard.rounds import MAX_ROUNDS, Parked, Resumed, Rounds
+from mcpguard.site import Site
+from mcpguard.subscriptions import Subscriptions
+from mcpguard.tasks import Tasks
+
+_RESULT_TYPES = (None, eras.COMPLETE, eras.INPUT_REQUIRED)
+
+
+class Path:
+    """Serves the decided requests of one client."""
+
+    def __init__(
+        self,
+        site: Site,
+        listing: Listing,
+        notices: Notices,
+        rounds: Rounds,
+        tasks: Tasks,
+        subscriptions: Subscriptions,
+    ) -> None:
+        self._site = site
+        self._listing = listing
+        self._notices = notices
+        self._rounds = rounds
+        self._tasks = tasks
+        self._subscriptions = subscriptions
+
+    async def serve(self, request: Request) -> None:
+        """Answer one request. Raises MessageError where it cannot be read, AuditError."""
+        site = self._site
+        call = calls.read_call(request.method, request.params, request.caller.modern)
+        request.progress_token = call.progress_token
+        try:
+            target = await self._locate(call, request)
+        except (UpstreamError, CredentialError, InspectionError) as problem:
+            record = site.recorder.unrouted(call, "unavailable", site.inspector.text)
+            await site.audit.write(record)
+            site.refuse(request.id, refusals.unavailable(str(problem), record.id))
+            return
+        server = self._server_of(call, target)
+        if server is None:
+            await self._unknown(request, call, site.recorder.unrouted(call, "unknown", site.inspector.text))
+            return
+        self._check_headers(request, target, call)
+        if call.method == "resources/subscribe":
+            self._subscriptions.check_room(server, call.name)
+        parked = self._rounds.claim(call)
+        params = calls.upstream_params(call, "" if target is None else target.name)
+        if parked is not None and parked.wait is None:
+            params |= _continued(parked, call)
+        invocation = site.recorder.invocation(
+            request.method, server, target, call.args, params, request.caller
+        )
+        verdict = pdp.decide(site.policies, invocation)
+        if isinstance(verdict, Deny):
+            if parked is not None:
+                parked.give_up("denied")
+            await self._denied(request, call, verdict)
+        elif parked is not None and parked.wait is not None:
+            await self._resume(parked, parked.wait, request, verdict, call)
+        else:
+            await self._perform(request, verdict, call)
+
+    async def _resume(
+        self, parked: Parked, wait: Resumed, request: Request, permit: Permit, call: Call
+    ) -> None:
+        """Let the suspended call go on as `request`: it answers and leaves the outcome."""
+        site, started = self._site, self._site.recorder.seconds()
+        site.audit.write(site.recorder.decided(permit))
+        try:
+            await site.audit.write(site.recorder.outcome(permit.invocation, "resumed", started))
+        except (Cancelled, AuditError) as why:
+            # Nothing else can resume it any more.
+            parked.give_up(str(why) if isinstance(why, Cancelled) else "unavailable")
+            raise
+        wait.set((request, call.responses or {}))
+
+    # --- route -----------------------------------------------------------------------------------
+
+    def _check_headers(self, request: Request, target: Listed | None, call: Call) -> None:
+        if request.headers is None or not request.caller.modern or target is None or call.kind != "tool":
+            return
+        problem = headers.param_mismatch(request.headers, target.descriptor.get("inputSchema"), call.args)
+        # For a hidden tool its refusal follows: this one would tell that it is there.
+        if problem is not None and self._listing.visible(target):
+            raise MessageError(eras.HEADER_MISMATCH, f"Header mismatch: {problem}")
+
+    async def _locate(self, call: Call, request: Request) -> Listed | None:
+        if call.kind in ("task", "extension"):
+            return None
+        if call.kind == "tool":
+            found = self._listing.catalogue.find("tool", call.name)
+            if found is not None:
+                return found
+        return await self._listing.locate(call.kind, call.name, request.caller)
+
+    def _server_of(self, call: Call, target: Listed | None) -> str | None:
+        if target is not None:
+            return target.server
+        if call.kind == "task":
+            task = self._tasks.find(call.name)
+            return None if task is None else task.server
+        return self._site.extensions.get(call.method) if call.kind == "extension" else None
+
+    async def _unknown(self, request: Request, call: Call, record: Json) -> None:
+        site = self._site
+        await site.audit.write(record)
+        site.refuse(request.id, refusals.unknown(call.kind, call.name, request.caller.modern, site.advice))
+
+    async def _denied(self, request: Request, call: Call, deny: Deny) -> None:
+        site, target = self._site, deny.invocation.target
+        record = site.recorder.decided(deny)
+        if target is not None and not pdp.visible(site.policies, deny.invocation):
+            await self._unknown(request, call, record)
+            return
+        await site.audit.write(record)
+        if call.kind == "tool":
+            result = site.result_for(request.caller, request.method, refusals.denied_result(deny))
+            site.client.reply(request.id, site.inspector.ours(result))
+        else:
+            site.refuse(request.id, refusals.denied_error(deny))
+
+    # --- call, inspect, reply --------------------------------------------------------------------
+
+    async def _perform(self, request: Request, permit: Permit, call: Call) -> None:
+        site, invocation = self._site, permit.invocation
+        started = site.recorder.seconds()
+        try:
+            await site.audit.write(site.recorder.decided(permit))
+            raw = await self._answered(request, permit, call, started)
+            redact = permit.redact
+            if call.kind == "task":
+                task = self._tasks.find(call.name)
+                redact = redact if task is None else redact + task.redact
+            body = self._translated(request, invocation, raw, redact)
+            answer, digest = await site.inspector.seal(body, raw.size, redact)
+        except Cancelled as why:
+            self._let_go(request, invocation, str(why))
+            await site.audit.write(site.recorder.outcome(invocation, str(why), started))
+            return
+        except InspectionError as problem:
+            await self._failed(request, invocation, started, "withheld", refusals.withheld, problem)
+            return
+        except (UpstreamError, CredentialError) as problem:
+            await self._failed(request, invocation, started, "unavailable", refusals.unavailable, problem)
+            return
+        finally:
+            self._let_go(request, invocation, "refused")
+        status = "input-required" if _asks(raw) else raw.status
+        await site.audit.write(site.recorder.outcome(invocation, status, started, digest, answer.findings))
+        if status == "error":
+            site.client.refuse(request.id, answer)
+            return
+        if call.method == "resources/subscribe":
+            self._subscriptions.subscribed(invocation.server, call.name)
+        site.client.reply(request.id, answer)
+
+    def _let_go(self, request: Request, invocation: Invocation, reason: str) -> None:
+        """Nothing of the call stays open at its upstream: neither the request nor what it asked."""
+        if request.wait is not None and not request.wait.done:
+            self._site.upstreams[invocation.server].cancel(request.wait, reason)
+            request.wait = None
+        self._rounds.drop(request)
+
+    async def _answered(self, request: Request, permit: Permit, call: Call, started: float) -> Raw:
+        """The upstream's final answer, or the `input_required` that goes to a modern client."""
+        upstream = self._site.upstreams[permit.invocation.server]
+        progress = self._notices.progress_of(request)
+        request.server = upstream.name
+        for _ in range(MAX_ROUNDS):
+            wait = request.wait = upstream.request(permit, progress)
+            raw = await self._heard(request, permit, call, started, wait)
+            if not _asks(raw):
+                return await self._rounds.screened(request, permit, raw)
+            if call.method not in eras.MAY_ASK:
+                raise UpstreamError(
+                    f"upstream '{upstream.name}' asks for input, which {call.method} cannot do"
+                )
+            if not request.caller.modern:
+                permit = await self._rounds.collect(request, permit, raw)
+            elif (again := await self._rounds.volunteered(request, permit, call, raw)) is not None:
+                permit = again
+            else:
+                return await self._rounds.forward(request, permit, call, raw)
+        raise UpstreamError(f"upstream '{upstream.name}' asked for input {MAX_ROUNDS} times in one call")
+
+    async def _heard(
+        self, request: Request, permit: Permit, call: Call, started: float, wait: Wait[Raw]
+    ) -> Raw:
+        """The upstream's answer, after all that it asks the modern client first."""
+        while True:
+            request.listening = True
+            try:
+                return await wait
+            except Questioned:
+                pass
+            finally:
+                request.listening = False
+            await self._rounds.park(request, permit, call, started)
+
+    def _translated(
+        self, request: Request, invocation: Invocation, raw: Raw, redact: tuple[str, ...]
+    ) -> Json:
+        body = raw.body
+        if type(body) is not dict:
+            raise UpstreamError(f"upstream '{invocation.server}' gave an answer that is no object")
+        if "error" in raw.message:
+            return eras.error_for(request.caller, invocation.method, body)
+        result = body
+        kind = result.get("resultType")
+        if kind not in _RESULT_TYPES and not _declares(request, kind):
+            raise UpstreamError(f"upstream '{invocation.server}' gave a result of an unknown type")
+        if invocation.method == "tools/call":
+            self._tasks.remember(invocation.server, result, redact)
+        return self._site.result_for(request.caller, invocation.method, result)
+
+    async def _failed(
+        self,
+        request: Request,
+        invocation: Invocation,
+        started: float,
+        status: str,
+        refusal: Callable[[str, str], dict[str, Json]],
+        problem: McpGuardError,
+    ) -> None:
+        await self._site.audit.write(self._site.recorder.outcome(invocation, status, started))
+        self._site.refuse(request.id, refusal(str(problem), invocation.id))
+
+
+def _asks(raw: Raw) -> bool:
+    result = raw.message.get("result")
+    return type(result) is dict and result.get("resultType") == eras.INPUT_REQUIRED
+
+
+def _declares(request: Request, result_type: Json) -> bool:
+    """Whether the client's extensions allow this kind of result (basic, ResultType)."""
+    extensions = request.caller.capabilities.get("extensions")
+    return result_type == "task" and type(extensions) is dict and eras.TASKS_EXTENSION in extensions
+
+
+def _continued(parked: Parked, call: Call) -> dict[str, Json]:
+    """What a retry brings to the modern upstream that asked."""
+    more: dict[str, Json] = {}
+    if call.responses is not None:
+        more["inputResponses"] = call.responses
+    if parked.state is not None:
+        more["requestState"] = parked.state
+    return more

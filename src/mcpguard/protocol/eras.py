@@ -1,0 +1,164 @@
+"""The two eras of the protocol, and how a message of one is said in the other.
+
+Modern (revision 2026-07-28 and later): no handshake, each request carries its own `_meta` envelope, each
+result a `resultType`. Legacy (2024-11-05 to 2025-11-25): `initialize`, and requests both ways.
+
+Law of this file: every function is pure and total over well-formed JSON-RPC; what cannot be translated is
+a MessageError with the code that the specification gives it, never a guess.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from mcpguard.core.errors import MessageError
+from mcpguard.core.model import Caller, Json
+from mcpguard.protocol.jsonrpc import INVALID_PARAMS
+
+MODERN_VERSIONS = ("2026-07-28",)
+"""Newest first."""
+
+PREFIX = "io.modelcontextprotocol/"
+VERSION_KEY = PREFIX + "protocolVersion"
+CLIENT_INFO_KEY = PREFIX + "clientInfo"
+CAPABILITIES_KEY = PREFIX + "clientCapabilities"
+LOG_LEVEL_KEY = PREFIX + "logLevel"
+SERVER_INFO_KEY = PREFIX + "serverInfo"
+SUBSCRIPTION_KEY = PREFIX + "subscriptionId"
+
+TASKS_EXTENSION = PREFIX + "tasks"
+
+HEADER_MISMATCH = -32020
+MISSING_CAPABILITY = -32021
+UNSUPPORTED_VERSION = -32022
+LEGACY_NOT_FOUND = -32002
+"""Resource not found, revisions up to 2025-11-25 (server/resources); later it is INVALID_PARAMS."""
+
+COMPLETE = "complete"
+INPUT_REQUIRED = "input_required"
+
+CACHEABLE = frozenset(
+    {
+        "server/discover",
+        "tools/list",
+        "prompts/list",
+        "resources/list",
+        "resources/templates/list",
+        "resources/read",
+    }
+)
+"""Methods whose results carry `ttlMs` and `cacheScope` (server/utilities/caching)."""
+
+MAY_ASK = frozenset({"tools/call", "prompts/get", "resources/read"})
+"""Methods that may be answered with `input_required` (basic/patterns/mrtr, supported requests)."""
+
+
+def is_enveloped(params: Mapping[str, Json]) -> bool:
+    """Whether a request claims to be of the modern era."""
+    meta = params.get("_meta")
+    return type(meta) is dict and (VERSION_KEY in meta or CAPABILITIES_KEY in meta)
+
+
+def read_envelope(params: Mapping[str, Json]) -> Caller:
+    """What a modern request says of its client (basic/index, per-request protocol fields).
+
+    Raises MessageError, -32602, where a field is missing or of the wrong type. Whether the version is
+    served is `check_version`'s question: on HTTP the headers come first.
+    """
+    meta = params.get("_meta")
+    if type(meta) is not dict:
+        raise MessageError(INVALID_PARAMS, f"`_meta` must be an object with {VERSION_KEY}")
+    missing = [key for key in (VERSION_KEY, CAPABILITIES_KEY) if key not in meta]
+    if missing:
+        raise MessageError(INVALID_PARAMS, f"`_meta` lacks {' and '.join(missing)}")
+    version, capabilities, level = meta[VERSION_KEY], meta[CAPABILITIES_KEY], meta.get(LOG_LEVEL_KEY)
+    if type(version) is not str or type(capabilities) is not dict:
+        raise MessageError(INVALID_PARAMS, f"{VERSION_KEY} must be a string, {CAPABILITIES_KEY} an object")
+    if level is not None and type(level) is not str:
+        raise MessageError(INVALID_PARAMS, f"{LOG_LEVEL_KEY} must be a string")
+    return Caller(version, True, capabilities, level)
+
+
+def check_version(version: str) -> None:
+    """Raises MessageError, -32022, for a version that is not served."""
+    if version not in MODERN_VERSIONS:
+        raise unsupported(version)
+
+
+def unsupported(requested: str) -> MessageError:
+    """The refusal of a protocol version (basic/versioning, negotiation)."""
+    data: dict[str, object] = {"supported": list(MODERN_VERSIONS), "requested": requested}
+    return MessageError(UNSUPPORTED_VERSION, "Unsupported protocol version", data=data)
+
+
+def check_extension(caller: Caller, method: str) -> None:
+    """Raises MessageError, -32021, where a modern client uses the tasks extension undeclared."""
+    extensions = caller.capabilities.get("extensions")
+    if method.startswith("tasks/") and not (type(extensions) is dict and TASKS_EXTENSION in extensions):
+        data: dict[str, object] = {"requiredCapabilities": {"extensions": {TASKS_EXTENSION: {}}}}
+        raise MessageError(MISSING_CAPABILITY, f"{method} needs the capability {TASKS_EXTENSION}", data=data)
+
+
+def envelope(caller: Caller, version: str, name: str, release: str) -> dict[str, Json]:
+    """The `_meta` of a request to a modern upstream that speaks `version`, on behalf of `caller`;
+    `name` and `release` are our own."""
+    meta: dict[str, Json] = {
+        VERSION_KEY: version,
+        CLIENT_INFO_KEY: {"name": name, "version": release},
+        CAPABILITIES_KEY: caller.capabilities,
+    }
+    if caller.log_level is not None:
+        meta[LOG_LEVEL_KEY] = caller.log_level
+    return meta
+
+
+def result_for(caller: Caller, method: str, result: dict[str, Json]) -> dict[str, Json]:
+    """An upstream's result in the form that the caller's era has. `result` is not changed.
+
+    Modern: `resultType` is there, and for a CACHEABLE method `ttlMs` (0 where the upstream said nothing)
+    and `cacheScope`, always "private", since policy decides what each principal sees. Legacy: they
+    are taken out, as these revisions do not know them.
+    """
+    if not caller.modern:
+        if "resultType" not in result and "cacheScope" not in result and "ttlMs" not in result:
+            return result
+        return {key: value for key, value in result.items() if key not in _MODERN_ONLY}
+    kind = result.get("resultType", COMPLETE)
+    translated = {"resultType": kind, **result}
+    if kind == COMPLETE and method in CACHEABLE:
+        ttl = result.get("ttlMs")
+        translated["ttlMs"] = ttl if type(ttl) is int and ttl > 0 else 0
+        translated["cacheScope"] = "private"
+    return translated
+
+
+_MODERN_ONLY = frozenset({"resultType", "ttlMs", "cacheScope"})
+
+
+def error_for(caller: Caller, method: str, error: dict[str, Json]) -> dict[str, Json]:
+    """An upstream's error in the form that the caller's era has: a modern client knows no -32002."""
+    if caller.modern and error.get("code") == LEGACY_NOT_FOUND and method == "resources/read":
+        return {**error, "code": INVALID_PARAMS}
+    return error
+
+
+def capability(method: str) -> str:
+    """The client capability that a server needs for asking `method` of the client, "" if none."""
+    return {
+        "elicitation/create": "elicitation",
+        "sampling/createMessage": "sampling",
+        "roots/list": "roots",
+    }.get(method, "")
+
+
+def can_answer(capabilities: dict[str, Json], method: str, params: dict[str, Json]) -> bool:
+    """Whether a client with these ClientCapabilities can be asked this (client/elicitation, client/sampling:
+    an `elicitation` that names no mode means forms)."""
+    name = capability(method)
+    declared = capabilities.get(name)
+    if not name or type(declared) is not dict:
+        return False
+    if name == "elicitation":
+        mode = params.get("mode", "form")
+        return type(mode) is str and (mode in declared or (mode == "form" and not declared))
+    return name != "sampling" or "tools" in declared or not ({"tools", "toolChoice"} & params.keys())

@@ -1,0 +1,77 @@
+"""Whether a URI can come of a URI template (RFC 6570), without regard to which values are allowed.
+
+Law of this file: templates come from upstreams, so the time is bounded by the two lengths, whatever they say
+(law 8): no backtracking. A set of positions in the URI is the bits of one integer.
+"""
+
+from __future__ import annotations
+
+import re
+from functools import lru_cache
+
+MAX_EXPRESSIONS = 32
+"""What a template may have; more is no address that anybody wrote."""
+
+_EXPRESSION = re.compile(r"\{([+#./;?&]?)[^{}]*\}")
+_EXCLUDED = {"": "/?#", "+": "", "#": "", "/": "?#"}
+"""What the expansion of each kind of expression cannot hold; that of the others only no fragment."""
+
+
+class _Wild:
+    """Text that holds none of `excluded`; it may be missing, and if not, it starts with `first`."""
+
+    __slots__ = ("excluded", "first")
+
+    def __init__(self, operator: str) -> None:
+        self.excluded = _EXCLUDED.get(operator, "#")
+        self.first = "/" if operator == "/" else ""
+
+
+def matches(template: str, uri: str) -> bool:
+    """Whether `uri` as a whole can be an expansion of `template`."""
+    at = 1
+    for part in _parts(template):
+        if isinstance(part, str):
+            at = _after(part, uri, at)
+        else:
+            started = _after(part.first, uri, at) if part.first else at
+            at |= _run(started, _allowed(part.excluded, uri))
+        if not at:
+            return False
+    return bool(at >> len(uri) & 1)
+
+
+def expressions(template: str) -> int:
+    """How many expressions it has."""
+    return len(_EXPRESSION.findall(template))
+
+
+@lru_cache(maxsize=1024)
+def _parts(template: str) -> tuple[str | _Wild, ...]:
+    parts: list[str | _Wild] = []
+    at = 0
+    for found in _EXPRESSION.finditer(template):
+        parts += [template[at : found.start()], _Wild(found[1])]
+        at = found.end()
+    return tuple(part for part in [*parts, template[at:]] if part != "")
+
+
+def _after(text: str, uri: str, at: int) -> int:
+    """The positions after `text`, where it stands at one of the positions `at`."""
+    found, start = 0, uri.find(text, (at & -at).bit_length() - 1)
+    while start >= 0:
+        found |= (at >> start & 1) << (start + len(text))
+        start = uri.find(text, start + 1)
+    return found
+
+
+@lru_cache(maxsize=8)
+def _allowed(excluded: str, uri: str) -> int:
+    """The positions whose character is none of `excluded`."""
+    return int("".join("0" if character in excluded else "1" for character in reversed(uri)) or "0", 2)
+
+
+def _run(at: int, allowed: int) -> int:
+    """The positions that are reached from `at` over allowed characters only, `at` among them. The sum
+    carries from each position through its run; what it changed was passed."""
+    return ((((at & allowed) + allowed) ^ allowed) | at) if at else 0

@@ -1,0 +1,141 @@
+"""What upstreams ask of the client (sampling, elicitation, roots), and how a client is asked.
+
+    upstream  client   what happens
+    legacy    legacy   the request goes to the client, its answer comes back
+    legacy    modern   the call is parked and answered with `input_required`; the retry brings the answers
+    modern    modern   `input_required` goes on, its `requestState` stays here
+    modern    legacy   each of `inputRequests` goes to the client; then the call is made once more
+
+The last three are in `rounds.py`.
+
+Law of this file: no question reaches a client that policy did not allow, that was not inspected, or that the
+client did not say it can answer; an answer goes to the upstream that asked and to no other.
+"""
+
+from __future__ import annotations
+
+from mcpguard.core import pdp
+from mcpguard.core.errors import InspectionError, McpGuardError, UpstreamError
+from mcpguard.core.model import Caller, Deny, Json, Redacted
+from mcpguard.flight import Cancelled, Flight, Wait
+from mcpguard.ports import Question, RequestId
+from mcpguard.protocol import eras, jsonrpc, refusals
+from mcpguard.request import Request
+from mcpguard.site import Site
+
+THINK_SECONDS = 600.0
+"""How long a person may think: then the question is withdrawn and the call is cancelled."""
+MAX_VISITS = 1000
+"""How many ids of questions of mode `url` are kept; the oldest are forgotten."""
+
+_WITHDRAWN = "withdrawn"
+
+
+class Questions:
+    """The questions to one client."""
+
+    def __init__(self, site: Site) -> None:
+        self._site = site
+        self._asked: dict[RequestId, Wait[dict[str, Json]]] = {}
+        self._relays: dict[Question, Flight] = {}
+        self._count = 0
+        self._visits: dict[tuple[str, str], None] = {}
+
+    def relay(self, question: Question, caller: Caller, request: Request | None) -> None:
+        """Put a legacy upstream's question to the legacy client `caller`; `request` is what it is about."""
+        flight = Flight(self._relay(question, caller, request))
+        if not flight.over:
+            self._relays[question] = flight
+
+    def withdraw(self, question: Question) -> None:
+        """The upstream does not want the answer any more."""
+        flight = self._relays.get(question)
+        if flight is not None:
+            flight.cancel(_WITHDRAWN)
+
+    def abandon(self, reason: str) -> None:
+        """Withdraw every question."""
+        for flight in list(self._relays.values()):
+            flight.cancel(reason)
+
+    def answer(self, question: Question, body: dict[str, Json]) -> None:
+        """Tell the upstream: `body` is {"result": …} or {"error": …}."""
+        self._site.upstreams[question.server].answer(question, body)
+
+    def cannot(self, question: Question, why: str) -> None:
+        """Tell the upstream that its question cannot be put to the client."""
+        self.answer(question, {"error": refusals.error(jsonrpc.METHOD_NOT_FOUND, f"mcpguard: {why}")})
+
+    async def _relay(self, question: Question, caller: Caller, request: Request | None) -> None:
+        try:
+            asked = await self.judge(question.server, question.method, question.params, caller)
+            body = asked if isinstance(asked, dict) else await self.put(question.method, asked, request)
+            self.answer(question, body)
+        except Cancelled as why:
+            if str(why) != _WITHDRAWN:
+                self.answer(question, {"error": refusals.error(jsonrpc.REFUSED, "the client is gone")})
+        except McpGuardError as problem:
+            self.answer(question, {"error": refusals.error(jsonrpc.REFUSED, str(problem))})
+        finally:
+            self._relays.pop(question, None)
+
+    async def judge(
+        self, server: str, method: str, params: Json, caller: Caller
+    ) -> Redacted | dict[str, Json]:
+        """The inspected params if the client may be asked, else the body that refuses it."""
+        site = self._site
+        if type(params) is not dict or not eras.capability(method):
+            return {"error": refusals.error(jsonrpc.INVALID_PARAMS, "mcpguard: no question to a client")}
+        if not eras.can_answer(caller.capabilities, method, params):
+            return {"error": refusals.error(jsonrpc.METHOD_NOT_FOUND, "mcpguard: the client lacks this")}
+        invocation = site.recorder.invocation(method, server, args=params, caller=caller)
+        verdict = pdp.decide(site.policies, invocation)
+        await site.audit.write(site.recorder.decided(verdict))
+        if isinstance(verdict, Deny):
+            return {"error": refusals.denied_error(verdict)}
+        started = site.recorder.seconds()
+        try:
+            sealed, digest = await site.inspector.seal(params, 0, verdict.redact)
+        except InspectionError as problem:
+            await site.audit.write(site.recorder.outcome(invocation, "withheld", started))
+            return {"error": refusals.error(jsonrpc.REFUSED, f"mcpguard: {problem}")}
+        self._remember(server, params)
+        await site.audit.write(site.recorder.outcome(invocation, "asked", started, digest, sealed.findings))
+        return sealed
+
+    def _remember(self, server: str, params: dict[str, Json]) -> None:
+        visit = params.get("elicitationId")
+        if type(visit) is str:
+            if len(self._visits) >= MAX_VISITS:
+                del self._visits[next(iter(self._visits))]
+            self._visits[server, visit] = None
+
+    def asked_to_visit(self, server: str, elicitation_id: Json) -> bool:
+        """Whether that server asked this client to visit a URL under that id (client/elicitation, url)."""
+        return type(elicitation_id) is str and (server, elicitation_id) in self._visits
+
+    async def put(self, method: str, params: Redacted, request: Request | None) -> dict[str, Json]:
+        """Ask a legacy client; gives {"result": …} or {"error": …} as it answered."""
+        self._count += 1
+        question_id = f"mcpguard-{self._count}"
+        wait: Wait[dict[str, Json]] = Wait()
+        self._asked[question_id] = wait
+        late = UpstreamError(f"the client did not answer {method} within {THINK_SECONDS:g} seconds")
+        stop = self._site.clock.later(THINK_SECONDS, lambda: wait.fail(late))
+        self._site.client.ask(question_id, method, params, None if request is None else request.id)
+        try:
+            return await wait
+        except (Cancelled, UpstreamError):
+            withdrawn = self._site.inspector.ours({"requestId": question_id})
+            self._site.client.notify("notifications/cancelled", withdrawn)
+            raise
+        finally:
+            stop()
+            self._asked.pop(question_id, None)
+
+    def answered(self, message: dict[str, Json]) -> None:
+        """Take an answer of a legacy client; one to no question changes nothing."""
+        wait = self._asked.get(message["id"])
+        if wait is not None:
+            key = "result" if "result" in message else "error"
+            wait.set({key: message[key]})

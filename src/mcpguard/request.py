@@ -1,0 +1,68 @@
+"""One request of a client on its way: who answers it under which id, and what its upstream asks meanwhile."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from mcpguard.core.model import Caller, Json
+from mcpguard.flight import Flight, Wait
+from mcpguard.ports import Question, Raw, RequestId
+
+
+class Questioned(Exception):
+    """Thrown into a flight that waits for its upstream: the upstream asks something first."""
+
+
+class Request:
+    """`id`, `caller` and `progress_token` change when a modern client sends the request again with
+    answers (specification 2026-07-28: basic/patterns/mrtr); the flight goes on under the new id."""
+
+    __slots__ = (
+        "caller",
+        "flight",
+        "headers",
+        "id",
+        "listening",
+        "method",
+        "params",
+        "progress_token",
+        "questions",
+        "server",
+        "wait",
+    )
+
+    def __init__(
+        self,
+        request_id: RequestId,
+        method: str,
+        params: dict[str, Json],
+        caller: Caller,
+        headers: Mapping[str, str] | None,
+    ) -> None:
+        self.id = request_id
+        self.method = method
+        self.params = params
+        self.caller = caller
+        self.headers = headers
+        self.flight: Flight | None = None
+        self.server = ""
+        """The upstream that it waits for, "" before it is sent."""
+        self.wait: Wait[Raw] | None = None
+        """Of the upstream's answer, once it is sent."""
+        self.listening = False
+        """Whether the flight waits for that and for nothing else, so that it can be interrupted."""
+        self.progress_token: RequestId | None = None
+        self.questions: list[Question] = []
+        """What the upstream asked and nobody answered yet."""
+
+    def cancel(self, reason: str) -> None:
+        """End its flight with `Cancelled(reason)`; nothing happens while that is being started."""
+        if self.flight is not None:
+            self.flight.cancel(reason)
+
+    def adopt(self, retry: Request) -> None:
+        """Go on as `retry`, under its id."""
+        self.id = retry.id
+        self.caller = retry.caller
+        self.headers = retry.headers
+        self.progress_token = retry.progress_token

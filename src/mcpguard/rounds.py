@@ -1,0 +1,287 @@
+"""Multi round trips (specification 2026-07-28: basic/patterns/mrtr), with a modern client, a modern upstream,
+or both: a call that its upstream answers with a question first.
+
+Law of this file: a `requestState` that a client sees is a random key to what is kept here. It says nothing,
+cannot be made up, leads only to the same request of the same client, and expires.
+"""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Callable
+
+from msgspec import Struct
+
+from mcpguard.core import pdp
+from mcpguard.core.errors import MessageError, UpstreamError
+from mcpguard.core.model import Json, Permit, Redacted
+from mcpguard.flight import Wait
+from mcpguard.ports import Question, Raw
+from mcpguard.protocol import eras, jsonrpc, refusals
+from mcpguard.protocol.calls import Call
+from mcpguard.questions import THINK_SECONDS, Questions
+from mcpguard.request import Questioned, Request
+from mcpguard.site import Site
+
+MAX_PARKED = 1000
+"""How many answers of one client may be outstanding."""
+TOGETHER_SECONDS = 0.02
+"""Questions of a legacy upstream that come within this time are put together, in one answer."""
+MAX_ROUNDS = 16
+"""How often a modern upstream may ask a legacy client in one call."""
+
+_UNKNOWN_STATE = "`requestState` is unknown, has expired or belongs to another request"
+URL_REQUIRED = -32042
+"""The error of revision 2025-11-25 that stands for questions of mode `url`."""
+
+_ELICIT = "elicitation/create"
+_NOT_MCP = "the upstream asks for input in a form that is not MCP"
+_RETRY = ("inputResponses", "requestState")
+Resumed = Wait[tuple[Request, dict[str, Json]]]
+"""The retry and its responses."""
+
+
+class Parked(Struct, eq=False):
+    """What a `requestState` of ours leads to. `state` is the modern upstream's own; for a legacy upstream
+    `wait` resumes the flight of `request` with the retry and its responses. `forget` stops the clock."""
+
+    fingerprint: bytes
+    request: Request
+    forget: Callable[[], None]
+    state: str | None = None
+    wait: Resumed | None = None
+
+    def give_up(self, reason: str) -> None:
+        """End a suspended call: the retry that could resume it was refused or never came."""
+        if self.wait is not None:
+            self.request.cancel(reason)
+
+
+class Rounds:
+    """The calls of one client that wait for an answer of that client."""
+
+    def __init__(self, site: Site, questions: Questions) -> None:
+        self._site = site
+        self._questions = questions
+        self._parked: dict[str, Parked] = {}
+
+    # --- a legacy upstream asks ------------------------------------------------------------------
+
+    def asker(self, question: Question) -> Request | None:
+        """The request that the question is about. On stdio nobody says so: then it is the oldest of that
+        upstream which waits for its answer, and at worst the question of another request of this client."""
+        open_ones = [one for one in self._requests() if one.wait is not None and not one.wait.done]
+        if question.related is not None:
+            return next((one for one in open_ones if one.wait is question.related), None)
+        return next((one for one in open_ones if one.server == question.server), None)
+
+    def _requests(self) -> list[Request]:
+        parked = [one.request for one in self._parked.values() if one.wait is not None]
+        return [*self._site.requests.values(), *parked]
+
+    def interrupt(self, question: Question) -> None:
+        """Let the modern client's request that the question is about carry it."""
+        request = self.asker(question)
+        if request is None or request.method not in eras.MAY_ASK:
+            self._questions.cannot(question, "no request of the client is open that could carry this")
+        elif len(self._parked) >= MAX_PARKED:
+            self._questions.cannot(question, "too many questions are open")
+        else:
+            request.questions.append(question)
+            if request.listening and request.flight is not None:
+                request.flight.interrupt(Questioned())
+
+    def withdraw(self, question: Question) -> None:
+        """The upstream does not want the answer any more."""
+        for request in self._requests():
+            if question in request.questions:
+                request.questions.remove(question)
+
+    async def park(self, request: Request, permit: Permit, call: Call, started: float) -> None:
+        """Put what the legacy upstream asked to the modern client, until all is answered; the request
+        goes on under the id of the retry. Raises Cancelled when the client never comes back."""
+        while request.questions:
+            await self._site.pause(TOGETHER_SECONDS)
+            keys = {f"question-{index}": one for index, one in enumerate(request.questions, 1)}
+            shown: dict[str, Json] = {}
+            for key, question in keys.items():
+                asked = await self._questions.judge(
+                    question.server, question.method, question.params, request.caller
+                )
+                if isinstance(asked, dict):
+                    self._answer(request, question, asked)
+                else:
+                    shown[key] = {"method": question.method, "params": asked.value}
+            if not shown:
+                continue
+            wait: Resumed = Wait()
+            token = self._keep(call, request, None, wait)
+            await self._reply(request, permit, shown, token, started)
+            self._site.requests.pop(request.id, None)
+            retry, responses = await wait
+            request.adopt(retry)
+            self._site.requests[request.id] = request
+            for key in shown:
+                # What is no result is asked for again, like what is missing.
+                if type(responses.get(key)) is dict:
+                    self._answer(request, keys[key], {"result": responses[key]})
+
+    async def _reply(
+        self, request: Request, permit: Permit, shown: dict[str, Json], token: str, started: float
+    ) -> None:
+        site, method = self._site, permit.invocation.method
+        body = {"resultType": eras.INPUT_REQUIRED, "inputRequests": shown, "requestState": token}
+        sealed, digest = await site.inspector.seal(site.result_for(request.caller, method, body), 0)
+        outcome = site.recorder.outcome(permit.invocation, "input-required", started, digest)
+        await site.audit.write(outcome)
+        site.client.reply(request.id, sealed)
+
+    def _answer(self, request: Request, question: Question, body: dict[str, Json]) -> None:
+        if question in request.questions:
+            request.questions.remove(question)
+            self._questions.answer(question, body)
+
+    def drop(self, request: Request) -> None:
+        """The request is over: what its upstream asked is not answered any more."""
+        for question in list(request.questions):
+            self._answer(request, question, {"error": refusals.error(jsonrpc.REFUSED, "the call is over")})
+
+    # --- what is parked --------------------------------------------------------------------------
+
+    def _keep(self, call: Call, request: Request, state: str | None, wait: Resumed | None) -> str:
+        while len(self._parked) >= MAX_PARKED:
+            self._expire(next(iter(self._parked)), "expired")
+        token = secrets.token_urlsafe(32)
+        stop = self._site.clock.later(THINK_SECONDS, lambda: self._expire(token, "expired"))
+        self._parked[token] = Parked(call.fingerprint(), request, stop, state, wait)
+        return token
+
+    def _expire(self, token: str, reason: str) -> None:
+        parked = self._parked.pop(token)
+        parked.forget()
+        parked.give_up(reason)
+
+    def claim(self, call: Call) -> Parked | None:
+        """What the retry `call` goes on with; None if it is no retry. Raises MessageError where its
+        `requestState` leads to nothing. Responses that nobody asked for are not looked at."""
+        if call.state is None:
+            return None
+        parked = self._parked.get(call.state)
+        if parked is None or parked.fingerprint != call.fingerprint():
+            raise MessageError(jsonrpc.INVALID_PARAMS, _UNKNOWN_STATE)
+        if parked.wait is not None:
+            # The suspended call goes on once; a modern upstream's state may be used again, as directly.
+            del self._parked[call.state]
+            parked.forget()
+        return parked
+
+    def abandon(self, reason: str) -> None:
+        """End every call that waits for the client."""
+        for token in list(self._parked):
+            self._expire(token, reason)
+
+    # --- a modern upstream asks ------------------------------------------------------------------
+
+    async def forward(self, request: Request, permit: Permit, call: Call, raw: Raw) -> Raw:
+        """The `input_required` of a modern upstream, for a modern client. Raises UpstreamError where it
+        asks what it may not."""
+        result = raw.message["result"]
+        shown = await self._shown(request, permit, result)
+        state = result.get("requestState")
+        token = self._keep(call, request, state if type(state) is str else None, None)
+        body = {**result, "requestState": token}
+        if "inputRequests" in result:
+            body["inputRequests"] = shown
+        return Raw({"id": 0, "result": body}, raw.size)
+
+    async def screened(self, request: Request, permit: Permit, raw: Raw) -> Raw:
+        """Any other answer in which an upstream asks the client something: a task that needs input
+        (extension io.modelcontextprotocol/tasks), or the error that a URL must be visited first
+        (2025-11-25, client/elicitation). Raises UpstreamError where it asks what it may not."""
+        body = raw.body
+        if type(body) is not dict:
+            return raw
+        if "result" in raw.message:
+            if "inputRequests" in body:
+                shown = await self._shown(request, permit, body)
+                return Raw({"id": 0, "result": {**body, "inputRequests": shown}}, raw.size)
+        elif body.get("code") == URL_REQUIRED:
+            for params in _visits(body.get("data")):
+                _granted(await self._judge(request, permit, _ELICIT, params), _ELICIT)
+        return raw
+
+    async def _shown(self, request: Request, permit: Permit, result: dict[str, Json]) -> dict[str, Json]:
+        shown = {}
+        for key, method, params in _input_requests(result):
+            asked = await self._judge(request, permit, method, params)
+            shown[key] = {"method": method, "params": _granted(asked, method).value}
+        return shown
+
+    async def _judge(
+        self, request: Request, permit: Permit, method: str, params: Json
+    ) -> Redacted | dict[str, Json]:
+        return await self._questions.judge(permit.invocation.server, method, params, request.caller)
+
+    async def collect(self, request: Request, permit: Permit, raw: Raw) -> Permit:
+        """Ask a legacy client what a modern upstream wants to know; gives the permit to call again."""
+        result = raw.message["result"]
+        responses = {}
+        for key, method, params in _input_requests(result):
+            asked = await self._judge(request, permit, method, params)
+            body = await self._questions.put(method, _granted(asked, method), request)
+            if "result" not in body:
+                raise UpstreamError(f"the client refused {method}, which the upstream needs for this call")
+            responses[key] = body["result"]
+        return _answering(permit, result, responses)
+
+    async def volunteered(self, request: Request, permit: Permit, call: Call, raw: Raw) -> Permit | None:
+        """The permit to call again where the modern client sent all the answers before it was asked; None
+        where it did not. Only what is asked, and may be asked, reaches the upstream."""
+        result = raw.message["result"]
+        asked = _input_requests(result)
+        if (
+            call.state is not None
+            or not call.responses
+            or not {key for key, *_ in asked} <= call.responses.keys()
+        ):
+            return None
+        for _key, method, params in asked:
+            _granted(
+                await self._questions.judge(permit.invocation.server, method, params, request.caller), method
+            )
+        return _answering(permit, result, {key: call.responses[key] for key, *_ in asked})
+
+
+def _answering(permit: Permit, result: dict[str, Json], responses: dict[str, Json]) -> Permit:
+    params = {key: v for key, v in (permit.invocation.params or {}).items() if key not in _RETRY}
+    if responses:
+        params["inputResponses"] = responses
+    if type(result.get("requestState")) is str:
+        params["requestState"] = result["requestState"]
+    return pdp.again(permit, params)
+
+
+def _granted(asked: Redacted | dict[str, Json], method: str) -> Redacted:
+    if isinstance(asked, dict):
+        why = asked["error"]["message"]
+        raise UpstreamError(f"the upstream needs {method} for this call, which is not possible: {why}")
+    return asked
+
+
+def _visits(data: Json) -> list[Json]:
+    visits = data.get("elicitations", []) if type(data) is dict else []
+    if type(visits) is not list:
+        raise UpstreamError(_NOT_MCP)
+    return visits
+
+
+def _input_requests(result: dict[str, Json]) -> list[tuple[str, str, Json]]:
+    requests = result.get("inputRequests", {})
+    if type(requests) is not dict:
+        raise UpstreamError(_NOT_MCP)
+    found = []
+    for key, one in requests.items():
+        if type(one) is not dict or not eras.capability(str(one.get("method"))):
+            raise UpstreamError(_NOT_MCP)
+        found.append((key, one["method"], one.get("params", {})))
+    return found

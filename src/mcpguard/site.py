@@ -1,0 +1,71 @@
+"""Everything that serves one client: the ports, the policies, and the requests that are open."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+
+from msgspec import Struct
+
+from mcpguard.core.errors import MessageError
+from mcpguard.core.evidence import Noticed
+from mcpguard.core.model import Caller, Json
+from mcpguard.core.policy import PolicySet
+from mcpguard.flight import Wait
+from mcpguard.inspection import Inspector
+from mcpguard.ports import AuditSink, Client, Clock, RequestId, Upstream
+from mcpguard.protocol import eras, refusals
+from mcpguard.recorder import Recorder
+from mcpguard.request import Request
+
+
+class Site(Struct, frozen=True, kw_only=True):
+    """`identity` is our own name and version; `report(server, sentence)` tells the operator; `advice`
+    ends the answer for each tool that is not there; `extensions` maps each declared method of an
+    extension to its server, `extension_ids` names the extensions."""
+
+    policies: PolicySet
+    inspector: Inspector
+    audit: AuditSink
+    recorder: Recorder
+    upstreams: Mapping[str, Upstream]
+    client: Client
+    clock: Clock
+    identity: tuple[str, str]
+    report: Callable[[str, str], None]
+    advice: str = ""
+    extensions: Mapping[str, str] = {}
+    extension_ids: tuple[str, ...] = ()
+    requests: dict[RequestId, Request] = {}
+    """What the client waits for, the oldest first. A request that waits for the client is not in it."""
+
+    async def pause(self, seconds: float) -> None:
+        """Wait so long."""
+        wait: Wait[None] = Wait()
+        stop = self.clock.later(seconds, lambda: wait.set(None))
+        try:
+            await wait
+        finally:
+            stop()
+
+    def refuse(self, request_id: RequestId | None, error: dict[str, Json]) -> None:
+        """Answer with an error object of ours."""
+        self.client.refuse(request_id, self.inspector.ours(error))
+
+    def refuse_message(self, problem: MessageError) -> None:
+        """Answer a message that is refused before a decision, and leave a note of it."""
+        self.audit.write(
+            Noticed(at=self.recorder.now(), what="message-refused", detail=f"{problem.code}: {problem}")
+        )
+        self.refuse(problem.request_id, refusals.error(problem.code, str(problem), problem.data))
+
+    def result_for(self, caller: Caller, method: str, result: dict[str, Json]) -> dict[str, Json]:
+        """A result in the form of the caller's era; a modern one also says who serves."""
+        translated = eras.result_for(caller, method, result)
+        if not caller.modern:
+            return translated
+        meta = translated.get("_meta")
+        if type(meta) is dict and eras.SERVER_INFO_KEY in meta:
+            return translated
+        name, version = self.identity
+        info = {eras.SERVER_INFO_KEY: {"name": name, "version": version}}
+        return {**translated, "_meta": {**(meta if type(meta) is dict else {}), **info}}

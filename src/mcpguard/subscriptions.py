@@ -1,0 +1,218 @@
+"""What a client wants to hear of: single resources (both eras), and in the modern era lists too
+(specification 2026-07-28: basic/patterns/subscriptions; 2025-11-25: server/resources, subscriptions).
+
+Law of this file: a client hears of a resource only what policy let it subscribe to, and only from the
+upstream that the resource belongs to.
+"""
+
+from __future__ import annotations
+
+from msgspec import Struct
+
+from mcpguard.core import pdp
+from mcpguard.core.errors import McpGuardError, MessageError, UpstreamError
+from mcpguard.core.model import Caller, Deny, Json, Listed
+from mcpguard.flight import Cancelled, Flight, Wait
+from mcpguard.inspection import EMPTY
+from mcpguard.listing import Listing
+from mcpguard.ports import RequestId
+from mcpguard.protocol import eras, jsonrpc
+from mcpguard.protocol.calls import read_call
+from mcpguard.request import Request
+from mcpguard.site import Site
+
+LISTS = {
+    "notifications/tools/list_changed": "toolsListChanged",
+    "notifications/prompts/list_changed": "promptsListChanged",
+    "notifications/resources/list_changed": "resourcesListChanged",
+}
+"""Each notification of a changed list, and what asks for it in a modern subscription."""
+UPDATED = "notifications/resources/updated"
+MAX_URIS = 1000
+"""How many resources one client may be subscribed to."""
+
+_Key = tuple[str, str]
+
+
+class Listen(Struct, eq=False):
+    """One open `subscriptions/listen`: the lists and the (server, URI) pairs that it wants to hear of."""
+
+    request: Request
+    lists: frozenset[str]
+    resources: set[_Key]
+
+
+class Subscriptions:
+    """The subscriptions of one client."""
+
+    def __init__(self, site: Site, listing: Listing) -> None:
+        self._site = site
+        self._listing = listing
+        self._listens: dict[RequestId, Listen] = {}
+        self._legacy: set[_Key] = set()
+        self._count: dict[_Key, int] = {}
+        """How many want each resource; the upstream is subscribed while there is one."""
+
+    # --- a legacy client -------------------------------------------------------------------------
+
+    def subscribed(self, server: str, uri: str) -> None:
+        """The path has subscribed a legacy client."""
+        if (server, uri) not in self._legacy:
+            self._legacy.add((server, uri))
+            self._count[server, uri] = self._count.get((server, uri), 0) + 1
+
+    def check_room(self, server: str, uri: str) -> None:
+        """Raises MessageError where a legacy client is subscribed to as much as it may be."""
+        if not self._has_room(server, uri):
+            raise MessageError(jsonrpc.INVALID_REQUEST, f"at most {MAX_URIS} resources can be subscribed to")
+
+    async def unsubscribe(self, request: Request) -> None:
+        """Answer `resources/unsubscribe`; for what was not subscribed nothing happens."""
+        call = read_call(request.method, request.params, False)
+        for key in [one for one in self._legacy if one[1] == call.name]:
+            self._legacy.discard(key)
+            self._release(key, request.caller)
+        self._site.client.reply(request.id, EMPTY)
+
+    # --- a modern client -------------------------------------------------------------------------
+
+    async def listen(self, request: Request) -> None:
+        """Serve `subscriptions/listen` until the client ends it or mcpguard ends."""
+        site = self._site
+        lists, uris = _read_filter(request.params)
+        invocation = site.recorder.invocation(request.method, params={}, caller=request.caller)
+        started = site.recorder.seconds()
+        await site.audit.write(site.recorder.decided(pdp.permit_protocol(invocation)))
+        listen = Listen(request, lists, set())
+        reason = "error"
+        try:
+            for uri in uris:
+                key = await self._acquire(uri, request)
+                if key is not None:
+                    listen.resources.add(key)
+            granted = {uri for _server, uri in listen.resources}
+            self._acknowledge(request, lists, [uri for uri in uris if uri in granted])
+            self._listens[request.id] = listen
+            await Wait[None]()  # Ends with Cancelled only.
+        except Cancelled as why:
+            reason = str(why)
+        finally:
+            self._listens.pop(request.id, None)
+            for key in listen.resources:
+                self._release(key, request.caller)
+        await site.audit.write(site.recorder.outcome(invocation, reason, started))
+        if reason == "abandoned":
+            body = {"resultType": eras.COMPLETE, "_meta": self._tag(request)}
+            site.client.reply(request.id, site.inspector.ours(body))
+
+    def _acknowledge(self, request: Request, lists: frozenset[str], uris: list[str]) -> None:
+        honoured: dict[str, Json] = dict.fromkeys(sorted(lists), True)
+        if uris:
+            honoured["resourceSubscriptions"] = uris
+        params = {"_meta": self._tag(request), "notifications": honoured}
+        sealed = self._site.inspector.ours(params)
+        self._site.client.notify("notifications/subscriptions/acknowledged", sealed, request.id)
+
+    def _tag(self, request: Request) -> dict[str, Json]:
+        return {eras.SUBSCRIPTION_KEY: self._site.client.shown(request.id)}
+
+    # --- upstreams -------------------------------------------------------------------------------
+
+    async def _acquire(self, uri: str, request: Request) -> _Key | None:
+        """Subscribe to one resource for a listen; None where policy or the upstream refuses."""
+        site = self._site
+        try:
+            entry = await self._listing.locate("resource", uri, request.caller)
+            if entry is None or not self._has_room(entry.server, uri):
+                return None
+            if not await self._allowed(uri, entry, request):
+                return None
+        except McpGuardError as problem:
+            site.report("", str(problem))
+            return None
+        key = (entry.server, uri)
+        self._count[key] = self._count.get(key, 0) + 1
+        return key
+
+    def _has_room(self, server: str, uri: str) -> bool:
+        return (server, uri) in self._count or len(self._count) < MAX_URIS
+
+    async def _allowed(self, uri: str, entry: Listed, request: Request) -> bool:
+        site, params = self._site, {"uri": uri}
+        invocation = site.recorder.invocation(
+            "resources/subscribe", entry.server, entry, params, params, request.caller
+        )
+        verdict = pdp.decide(site.policies, invocation)
+        started = site.recorder.seconds()
+        await site.audit.write(site.recorder.decided(verdict))
+        if isinstance(verdict, Deny):
+            return False
+        status = "ok"
+        if not self._count.get((entry.server, uri)):
+            upstream = site.upstreams[entry.server]
+            wait = upstream.request(verdict)
+            try:
+                status = (await wait).status
+            except McpGuardError:
+                status = "unavailable"
+            except Cancelled as why:
+                upstream.cancel(wait, str(why))
+                await site.audit.write(site.recorder.outcome(invocation, str(why), started))
+                raise
+        await site.audit.write(site.recorder.outcome(invocation, status, started))
+        return status == "ok"
+
+    def _release(self, key: _Key, caller: Caller) -> None:
+        self._count[key] -= 1
+        if not self._count[key]:
+            del self._count[key]
+            # A flight of its own: whoever cancels the request does not cancel this.
+            Flight(self._unsubscribe(key, caller))
+
+    async def _unsubscribe(self, key: _Key, caller: Caller) -> None:
+        site, (server, uri) = self._site, key
+        invocation = site.recorder.invocation(
+            "resources/unsubscribe", server, None, {"uri": uri}, {"uri": uri}, caller
+        )
+        permit, started = pdp.permit_protocol(invocation), site.recorder.seconds()
+        try:
+            # It may start a server that has ended, with its credentials, so there is a record first (law 5).
+            await site.audit.write(site.recorder.decided(permit))
+            try:
+                # What still comes is dropped by `interested`.
+                status = (await site.upstreams[server].request(permit)).status
+            except UpstreamError:
+                status = "unavailable"
+            await site.audit.write(site.recorder.outcome(invocation, status, started))
+        except McpGuardError as problem:
+            site.report(server, str(problem))
+
+    # --- what upstreams say ----------------------------------------------------------------------
+
+    def interested(self, server: str, method: str, params: dict[str, Json]) -> list[RequestId | None]:
+        """Whom to tell: open listens, and None for a legacy client that subscribed."""
+        if method == UPDATED:
+            key = (server, str(params.get("uri")))
+            told: list[RequestId | None] = [i for i, one in self._listens.items() if key in one.resources]
+            return [*told, None] if key in self._legacy else told
+        return [i for i, one in self._listens.items() if LISTS.get(method) in one.lists]
+
+    def tagged(self, request_id: RequestId | None, params: dict[str, Json]) -> dict[str, Json]:
+        """`params` as the subscription of `request_id` hears them."""
+        if request_id is None:
+            return params
+        meta = params.get("_meta")
+        tag = self._tag(self._listens[request_id].request)
+        return {**params, "_meta": {**(meta if type(meta) is dict else {}), **tag}}
+
+
+def _read_filter(params: dict[str, Json]) -> tuple[frozenset[str], list[str]]:
+    wanted = params.get("notifications")
+    if type(wanted) is not dict:
+        raise MessageError(jsonrpc.INVALID_PARAMS, "subscriptions/listen needs `notifications`, an object")
+    uris = wanted.get("resourceSubscriptions", [])
+    if type(uris) is not list or not all(type(uri) is str for uri in uris) or len(uris) > MAX_URIS:
+        said = f"`resourceSubscriptions` must be a list of at most {MAX_URIS} URIs"
+        raise MessageError(jsonrpc.INVALID_PARAMS, said)
+    lists = frozenset(key for key in LISTS.values() if wanted.get(key) is True)
+    return lists, list(dict.fromkeys(uris))

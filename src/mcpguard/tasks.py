@@ -1,0 +1,123 @@
+"""Whose task is which: a task id leads only to the upstream that made it, for the client that started it
+(specification 2025-11-25: basic/utilities/tasks; 2026-07-28: extension io.modelcontextprotocol/tasks)."""
+
+from __future__ import annotations
+
+from msgspec import Struct
+
+from mcpguard.core import pdp
+from mcpguard.core.errors import CredentialError, InspectionError, MessageError, UpstreamError
+from mcpguard.core.model import Json, Permit
+from mcpguard.flight import Cancelled
+from mcpguard.protocol import jsonrpc, refusals
+from mcpguard.request import Request
+from mcpguard.site import Site
+
+MAX_TASKS = 10_000
+"""The oldest are forgotten above this many; a client can then no longer reach them."""
+MAX_PAGES = 100
+
+
+class Task(Struct, frozen=True):
+    """`redact` is what the rule that allowed the call wants taken out of its result."""
+
+    server: str
+    redact: tuple[str, ...]
+
+
+class Tasks:
+    """The tasks of one client."""
+
+    def __init__(self, site: Site) -> None:
+        self._site = site
+        self._known: dict[str, Task] = {}
+
+    def find(self, task_id: str) -> Task | None:
+        """The task of that id, None if this client started none such."""
+        return self._known.get(task_id)
+
+    def owned(self, server: str, task_id: Json) -> bool:
+        """Whether `task_id` is a task of that server, started by this client."""
+        known = self._known.get(task_id) if type(task_id) is str else None
+        return known is not None and known.server == server
+
+    def remember(self, server: str, result: dict[str, Json], redact: tuple[str, ...]) -> None:
+        """Keep the task that a call's result tells of, if it does.
+
+        Raises InspectionError where the id is that of another upstream's task: the client could not
+        tell them apart (law 8).
+        """
+        task_id = _task_id(result)
+        if task_id is None:
+            return
+        known = self._known.get(task_id)
+        if known is not None and known.server != server:
+            raise InspectionError("the id of its task is in use by another server")
+        if known is None and len(self._known) >= MAX_TASKS:
+            del self._known[next(iter(self._known))]
+        self._known[task_id] = Task(server, redact)
+
+    async def serve(self, request: Request) -> None:
+        """Answer `tasks/list`: this client's tasks only, of all upstreams, on one page."""
+        site = self._site
+        if request.params.get("cursor") is not None:
+            raise MessageError(jsonrpc.INVALID_PARAMS, "no such cursor: the list has one page")
+        invocation = site.recorder.invocation(request.method, params={}, caller=request.caller)
+        started = site.recorder.seconds()
+        await site.audit.write(site.recorder.decided(pdp.permit_protocol(invocation)))
+        found: list[Json] = []
+        try:
+            for server in sorted({task.server for task in self._known.values()}):
+                found += await self._of(server, request)
+        except Cancelled as why:
+            await site.audit.write(site.recorder.outcome(invocation, str(why), started))
+            raise
+        try:
+            answer, digest = await site.inspector.seal({"tasks": found}, 0)
+        except InspectionError as problem:
+            await site.audit.write(site.recorder.outcome(invocation, "withheld", started))
+            site.refuse(request.id, refusals.withheld(str(problem), invocation.id))
+            return
+        await site.audit.write(site.recorder.outcome(invocation, "ok", started, digest, answer.findings))
+        site.client.reply(request.id, answer)
+
+    async def _of(self, server: str, request: Request) -> list[Json]:
+        site, status = self._site, "ok"
+        invocation = site.recorder.invocation("tasks/list", server, params={}, caller=request.caller)
+        permit, started = pdp.permit_protocol(invocation), site.recorder.seconds()
+        found: list[Json] = []
+        # It may start a server that has ended, with its credentials, so there is a record first (law 5).
+        await site.audit.write(site.recorder.decided(permit))
+        try:
+            found = await self._pages(server, permit)
+        except Cancelled as why:
+            status = str(why)
+            raise
+        except (UpstreamError, CredentialError) as problem:
+            status = "unavailable"
+            site.report(server, str(problem))
+        finally:
+            site.audit.write(site.recorder.outcome(invocation, status, started))
+        return found
+
+    async def _pages(self, server: str, permit: Permit) -> list[Json]:
+        found: list[Json] = []
+        for _ in range(MAX_PAGES):
+            raw = await self._site.upstreams[server].request(permit)
+            page = raw.message.get("result")
+            if type(page) is not dict:
+                break
+            tasks = page.get("tasks")
+            if type(tasks) is not list:
+                break
+            found += [one for one in tasks if type(one) is dict and self.owned(server, one.get("taskId"))]
+            if page.get("nextCursor") is None:
+                break
+            permit = pdp.again(permit, {"cursor": page["nextCursor"]})
+        return found
+
+
+def _task_id(result: dict[str, Json]) -> str | None:
+    task = result if result.get("resultType") == "task" else result.get("task")
+    task_id = task.get("taskId") if type(task) is dict else None
+    return task_id if type(task_id) is str else None

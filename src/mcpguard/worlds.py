@@ -1,0 +1,221 @@
+"""A world: what serves one client, a gateway with its own upstreams. And what the worlds of a process share.
+
+Law of this file: two clients share no upstream, no catalogue and no cache, so nothing that one of them does
+or sees reaches the other (law 8).
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from collections.abc import Awaitable, Callable
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from msgspec import Struct
+
+from mcpguard import __version__
+from mcpguard.adapters.allocator import Allocator
+from mcpguard.adapters.audit_file import AuditFile, Durability
+from mcpguard.adapters.clock import SystemClock
+from mcpguard.adapters.credentials import SOURCES
+from mcpguard.adapters.diagnostics import Diagnostics
+from mcpguard.adapters.link import FULL_BYTES
+from mcpguard.adapters.turn import Turn
+from mcpguard.adapters.upstreams.environment import Environment
+from mcpguard.adapters.upstreams.life import Terms
+from mcpguard.adapters.upstreams.process import Nursery
+from mcpguard.adapters.upstreams.stdio import Launch, StdioWire
+from mcpguard.adapters.upstreams.upstream import WiredUpstream
+from mcpguard.config import Server
+from mcpguard.config_file import HttpEntry
+from mcpguard.core.model import Json, Principal
+from mcpguard.core.policy import PolicySet
+from mcpguard.core.redaction import Redactor
+from mcpguard.flight import Wait
+from mcpguard.gateway import Gateway
+from mcpguard.inspection import Inspector, Sealed
+from mcpguard.ports import Client, Question, Raw
+from mcpguard.recorder import Recorder
+from mcpguard.site import Site
+
+if TYPE_CHECKING:
+    from mcpguard.adapters.upstreams.connecting import MakeWire
+
+SCANNERS = 2
+"""Threads that inspect what is too big to do it between two messages."""
+
+
+class Settings(Struct, frozen=True, kw_only=True):
+    """Everything that one serving process is made of. `config` is the path of its configuration."""
+
+    servers: tuple[Server, ...]
+    policies: PolicySet
+    audit_folder: Path
+    durability: Durability
+    message_bytes: int
+    http: HttpEntry = HttpEntry()
+    agent: str | None = None
+    advice: str = ""
+    config: Path | None = None
+
+
+class Shared:
+    """What all worlds of one process share. None of it remembers a client."""
+
+    def __init__(self, settings: Settings, loop: asyncio.AbstractEventLoop) -> None:
+        self.settings = settings
+        self.turn = Turn(loop)
+        self.clock = SystemClock()
+        self.redactor = Redactor(key=os.urandom(32))
+        self.diagnostics = Diagnostics(self.redactor.inspect_text)
+        self.nursery = Nursery()
+        self.audit = AuditFile(settings.audit_folder, settings.durability, self.turn.touch)
+        self.turn.ledger = self.audit
+        self.sources = {name: source() for name, source in SOURCES.items()}
+        self.watcher: Callable[[], None] | None = None
+        """Called when an upstream of any world has another state."""
+        self._allocator = Allocator()
+        self._scanners = ThreadPoolExecutor(SCANNERS, "mcpguard-inspect")
+
+    def upstream_changed(self) -> None:
+        """An upstream has another state, or is gone."""
+        if self.watcher is not None:
+            self.watcher()
+
+    def scan(self, work: Callable[[], Sealed]) -> Awaitable[Sealed]:
+        """Inspect in a thread."""
+        self._allocator.used()
+        return asyncio.get_running_loop().run_in_executor(self._scanners, work)
+
+
+class World:
+    """One client's gateway and upstreams; nothing is started before it is needed."""
+
+    def __init__(self, shared: Shared, client: Client, principal: Principal) -> None:
+        settings = shared.settings
+        self._shared = shared
+        self._client = client
+        self._inspector = Inspector(shared.redactor, shared.scan)
+        self.upstreams = {server.name: self._upstream(server) for server in settings.servers}
+        self.gateway = Gateway(self._site(principal))
+
+    def _site(self, principal: Principal) -> Site:
+        shared, settings = self._shared, self._shared.settings
+        recorder = Recorder(
+            clock=shared.clock,
+            principal=principal,
+            agent=settings.agent,
+            policy_digest=settings.policies.digest,
+            credentials={s.name: tuple(str(ref) for ref in s.credentials) for s in settings.servers},
+            nonce=os.urandom(4).hex(),
+        )
+        extensions = [(s.name, *one) for s in settings.servers for one in s.extensions.items()]
+        return Site(
+            policies=settings.policies,
+            inspector=self._inspector,
+            audit=shared.audit,
+            recorder=recorder,
+            upstreams=self.upstreams,
+            client=self._client,
+            clock=shared.clock,
+            identity=("mcpguard", __version__),
+            report=shared.diagnostics.report,
+            advice=settings.advice,
+            extensions={method: server for server, _name, methods in extensions for method in methods},
+            extension_ids=tuple(dict.fromkeys(name for _server, name, _methods in extensions)),
+        )
+
+    def _upstream(self, server: Server) -> WiredUpstream:
+        shared = self._shared
+        terms = Terms(
+            name=server.name,
+            turn=shared.turn,
+            modern=lambda: self.gateway.modern,
+            version=lambda: self.gateway.version,
+            caller=lambda: self.gateway.caller,
+            listener=self,
+            report=shared.diagnostics.report,
+            clean=shared.redactor.inspect_text,
+            start_seconds=server.start_timeout_seconds,
+            call_seconds=server.call_timeout_seconds,
+            message_bytes=shared.settings.message_bytes,
+        )
+        return WiredUpstream(terms, self._wires(server), shared.upstream_changed)
+
+    def _wires(self, server: Server) -> list[MakeWire]:
+        if server.url is not None:
+            return self._http_wires(server)
+        shared = self._shared
+        launch = Launch(
+            command=server.command,
+            args=server.args,
+            cwd=str(server.cwd) if server.cwd else None,
+            environment=Environment(server.env, shared.sources, shared.redactor.hold),
+            message_bytes=shared.settings.message_bytes,
+        )
+
+        def report(line: str) -> None:
+            shared.diagnostics.report(server.name, line)
+
+        clean = shared.redactor.inspect_text
+        return [lambda ear: StdioWire(ear, launch, shared.turn, shared.nursery, report, clean)]
+
+    def _http_wires(self, server: Server) -> list[MakeWire]:
+        # Imported where it is needed: a process that serves programs only has no use for an HTTP client.
+        from mcpguard.adapters.upstreams.address import Address
+        from mcpguard.adapters.upstreams.http import StreamableHttpWire
+        from mcpguard.adapters.upstreams.sse import SseWire
+
+        shared, limit = self._shared, self._shared.settings.message_bytes
+        assert server.url is not None  # noqa: S101
+        address = Address(server.url, server.headers, shared.sources, shared.redactor.hold)
+        wires: dict[str, MakeWire] = {
+            "http": lambda ear: StreamableHttpWire(server.name, address, limit, shared.turn, ear),
+            "sse": lambda ear: SseWire(server.name, address, limit, shared.turn, ear),
+        }
+        return list(wires.values()) if server.type is None else [wires[server.type]]
+
+    # --- ports.Listener: the gateway, which is made after its upstreams -----------------------------
+
+    def notified(
+        self, server: str, method: str, params: dict[str, Json], related: Wait[Raw] | None = None
+    ) -> None:
+        """See `ports.Listener.notified`."""
+        self.gateway.notified(server, method, params, related)
+
+    def parted(self, related: Wait[Raw] | None) -> None:
+        """See `ports.Listener.parted`."""
+        self.gateway.parted(related)
+
+    def asked(self, question: Question) -> None:
+        """See `ports.Listener.asked`."""
+        self.gateway.asked(question)
+
+    def withdrawn(self, question: Question) -> None:
+        """See `ports.Listener.withdrawn`."""
+        self.gateway.withdrawn(question)
+
+    # --- flow control ----------------------------------------------------------------------------
+
+    @property
+    def full(self) -> bool:
+        """Whether nothing more should be read from the client: an upstream takes no more."""
+        return self._client_full or any(upstream.full for upstream in self.upstreams.values())
+
+    @property
+    def _client_full(self) -> bool:
+        return self._client.full or self._inspector.waiting > FULL_BYTES
+
+    def balance(self) -> None:
+        """Whoever feeds a client that is full stops being read."""
+        full = self._client_full
+        for upstream in self.upstreams.values():
+            upstream.hold(full)
+
+    async def close(self, gently: bool) -> None:
+        """End every request, with its outcome on record, and every upstream with all that it started."""
+        self.gateway.abandon("abandoned")
+        self._shared.turn.end()
+        await asyncio.gather(*(upstream.close(gently) for upstream in self.upstreams.values()))

@@ -1,0 +1,217 @@
+"""`mcpguard status`, and the file that it reads."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import stat
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from mcpguard.adapters import status_file
+from mcpguard.adapters.status_file import Status, StatusFile, birth_of, running
+from mcpguard.adapters.upstreams.life import Health
+from mcpguard.cli import main
+
+Capture = pytest.CaptureFixture[str]
+
+GOOD = Health("git", "running", 1_790_000_000.0, "legacy", "2025-11-25", 2, 3)
+BAD = Health("web", "waiting", 1_790_000_000.0, problem="upstream 'web' has ended")
+
+
+@pytest.fixture
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    path = tmp_path / "status"
+    monkeypatch.setattr(status_file, "default_folder", lambda: path)
+    return path
+
+
+@pytest.fixture
+def dead() -> int:
+    """The pid of a process that has ended."""
+    process = subprocess.Popen([sys.executable, "-c", ""])
+    process.wait()
+    return process.pid
+
+
+@pytest.fixture
+def other() -> Iterator[int]:
+    """The pid of another process that runs."""
+    process = subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE)
+    yield process.pid
+    process.communicate(b"\n", 20)
+
+
+def file_of(healths: tuple[Health, ...], reports: list[str] | None = None) -> StatusFile:
+    said = reports if reports is not None else []
+    return StatusFile("/c/mcpguard.yaml", "stdio", lambda: healths, lambda _, line: said.append(line))
+
+
+def put(folder: Path, pid: int, birth: str | None = None, healths: tuple[Health, ...] = (GOOD,)) -> Path:
+    from msgspec.json import encode
+
+    folder.mkdir(exist_ok=True)
+    path = folder / f"{pid}.json"
+    birth = birth_of(pid) if birth is None else birth
+    path.write_bytes(encode(Status(pid, 1_790_000_000.0, birth, "/c/mcpguard.yaml", "stdio", healths)))
+    return path
+
+
+def served(body: Any) -> None:
+    async def bounded() -> None:
+        async with asyncio.timeout(20):
+            await body()
+
+    asyncio.run(bounded())
+
+
+async def passes() -> None:
+    for _ in range(5):
+        await asyncio.sleep(0)
+
+
+def test_nothing_runs(folder: Path, capsys: Capture) -> None:
+    assert main(["status"]) == 0
+    assert capsys.readouterr().out == "no mcpguard is running\n"
+    assert main(["status", "--json"]) == 0
+    assert json.loads(capsys.readouterr().out) == {"running": []}
+
+
+def test_what_runs_is_one_table(folder: Path, capsys: Capture) -> None:
+    put(folder, os.getpid())
+    assert main(["status"]) == 0
+    head, own, git = capsys.readouterr().out.splitlines()
+    assert head.split()[:3] == ["PID", "WHAT", "STATE"]
+    assert own.split()[:3] == [str(os.getpid()), "mcpguard", "stdio"]
+    assert own.endswith("/c/mcpguard.yaml")
+    assert "legacy 2025-11-25" in git
+    assert git.split()[-2:] == ["2", "3"]
+
+
+@pytest.mark.parametrize("state", ["waiting", "failed"])
+def test_an_upstream_in_trouble_is_one(folder: Path, capsys: Capture, state: str) -> None:
+    from msgspec.structs import replace
+
+    put(folder, os.getpid(), healths=(GOOD, replace(BAD, state=state)))
+    assert main(["status"]) == 1
+    assert "upstream 'web' has ended" in capsys.readouterr().out
+    assert main(["status", "--json"]) == 1
+    said = json.loads(capsys.readouterr().out)["running"][0]
+    assert said["pid"] == os.getpid()
+    assert [upstream["state"] for upstream in said["upstreams"]] == ["running", state]
+
+
+def test_what_an_upstream_said_steers_no_terminal(folder: Path, capsys: Capture) -> None:
+    from msgspec.structs import replace
+
+    put(folder, os.getpid(), healths=(replace(BAD, problem="\x1b[2Jx\n", since=1e300),))
+    assert main(["status"]) == 1
+    out = capsys.readouterr().out
+    assert "\x1b" not in out
+    assert len(out.splitlines()) == 3
+
+
+def test_the_file_of_a_process_that_has_ended_is_removed(folder: Path, dead: int) -> None:
+    gone, here = put(folder, dead), put(folder, os.getpid())
+    assert [status.pid for status in running()] == [os.getpid()]
+    assert (gone.exists(), here.exists()) == (False, True)
+
+
+def test_a_pid_that_was_given_again_is_not_taken_for_mcpguard(folder: Path, other: int) -> None:
+    path = put(folder, other, birth="an earlier one")
+    assert running() == []
+    assert not path.exists()
+
+
+def test_what_is_no_status_is_left_out_and_only_removed_where_nobody_can_own_it(
+    folder: Path, dead: int, other: int
+) -> None:
+    folder.mkdir()
+    kept = [folder / f"{other}.json", folder / "notes.json"]
+    for path in (*kept, folder / f"{dead}.json"):
+        path.write_text("{}")
+    os.mkfifo(folder / "0.json")
+    assert running() == []
+    assert all(path.exists() for path in kept)
+    assert not (folder / f"{dead}.json").exists()
+
+
+def test_the_file_is_written_for_its_owner_only_and_removed_at_the_end(folder: Path) -> None:
+    async def body() -> None:
+        file = file_of((GOOD, BAD))
+        file.changed()
+        file.start()
+        await passes()
+        path = folder / f"{os.getpid()}.json"
+        assert stat.S_IMODE(path.stat().st_mode) == 0o600
+        assert stat.S_IMODE(folder.stat().st_mode) == 0o700
+        assert [path.name for path in folder.iterdir()] == [path.name]
+        assert running()[0].upstreams == (GOOD, BAD)
+        file.close()
+        assert list(folder.iterdir()) == []
+
+    served(body)
+
+
+def test_a_change_of_state_is_written_soon_and_what_is_the_same_is_not(folder: Path) -> None:
+    async def body() -> None:
+        healths = [GOOD]
+        file = StatusFile("c", "stdio", lambda: tuple(healths), lambda *_: None, folder)
+        file.start()
+        await passes()
+        path = folder / f"{os.getpid()}.json"
+        first = path.stat().st_ino
+        file.changed()
+        await passes()
+        assert path.stat().st_ino == first
+        healths[:] = [BAD]
+        file.changed()
+        await passes()
+        assert running(folder)[0].upstreams == (BAD,)
+        file.close()
+
+    served(body)
+
+
+def test_a_long_problem_is_cut(folder: Path) -> None:
+    async def body() -> None:
+        from msgspec.structs import replace
+
+        file = file_of((replace(BAD, problem="x" * 10_000),))
+        file.start()
+        await passes()
+        assert len(running()[0].upstreams[0].problem) == status_file.PROBLEM
+        file.close()
+
+    served(body)
+
+
+def test_where_it_cannot_be_written_that_is_said_once_and_serving_goes_on(folder: Path) -> None:
+    async def body() -> None:
+        folder.write_text("a file where the folder should be")
+        reports: list[str] = []
+        file = file_of((GOOD,), reports)
+        file.start()
+        await passes()
+        file.changed()
+        await passes()
+        file.close()
+        assert reports == ["the status file cannot be written: File exists"]
+        assert running() == []
+
+    served(body)
+
+
+def test_a_process_without_a_file_has_nothing_to_remove(folder: Path) -> None:
+    file_of((GOOD,)).close()
+    assert not folder.exists()
+
+
+def test_the_birth_of_a_process_that_does_not_exist_is_unknown(dead: int) -> None:
+    assert birth_of(dead) == ""

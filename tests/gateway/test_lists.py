@@ -1,0 +1,288 @@
+"""Lists of every kind: merged, filtered, inspected, kept fresh, and in the form of the client's era."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+import pytest
+
+from mcpguard.core.errors import UpstreamError
+from mcpguard.flight import Wait
+from tests.fakes import GONE, SECRET, World, give, tool
+from tests.gateway.scenes import ALLOW_ALL, deep, last, legacy, modern, offers, quiet, two
+
+PROMPT = {"name": "greet", "description": "says hello"}
+FILE = {"uri": "file:///a", "name": "a"}
+FILES = {"uriTemplate": "file:///{+path}", "name": "files"}
+
+KINDS = [
+    ("tools/list", "tools", "name", tool("x")),
+    ("prompts/list", "prompts", "name", PROMPT),
+    ("resources/list", "resources", "uri", FILE),
+    ("resources/templates/list", "resourceTemplates", "uriTemplate", FILES),
+]
+each_kind = pytest.mark.parametrize(("method", "key", "id_key", "entry"), KINDS)
+
+
+def lists(world: World, server: str, key: str, entries: list[Any]) -> None:
+    if key == "tools":
+        world.upstreams[server].tools = entries
+    else:
+        offers(world, server, **{key: entries})
+
+
+@each_kind
+@pytest.mark.parametrize("era", ["legacy", "modern"])
+def test_each_kind_is_listed_from_every_server_in_their_order(
+    method: str, key: str, id_key: str, entry: Any, era: str
+) -> None:
+    world = two()
+    other = {**entry, id_key: entry[id_key] + "2"}
+    lists(world, "a", key, [entry, other])
+    lists(world, "b", key, [entry])
+    if era == "modern":
+        modern(world, method)
+    else:
+        legacy(world).send(method, {}, 1)
+    names = [one[id_key] for one in last(world)[key]]
+    if id_key == "name":
+        assert names == [f"a__{entry['name']}", f"a__{entry['name']}2", f"b__{entry['name']}"]
+    else:
+        assert names == [entry[id_key], entry[id_key] + "2"]
+
+
+@each_kind
+def test_a_legacy_list_has_nothing_of_the_modern_era(method: str, key: str, id_key: str, entry: Any) -> None:
+    world = legacy(World(ALLOW_ALL, {"one": []}))
+    lists(world, "one", key, [entry])
+    world.send(method, {}, 1)
+    assert last(world) == {key: [entry]}
+
+
+@each_kind
+def test_a_modern_list_is_complete_private_and_names_who_serves(
+    method: str, key: str, id_key: str, entry: Any
+) -> None:
+    world = World(ALLOW_ALL, {"one": []})
+    lists(world, "one", key, [entry])
+    modern(world, method)
+    assert last(world) == {
+        key: [entry],
+        "resultType": "complete",
+        "ttlMs": 0,
+        "cacheScope": "private",
+        "_meta": {"io.modelcontextprotocol/serverInfo": {"name": "mcpguard", "version": "0"}},
+    }
+
+
+@each_kind
+def test_a_secret_in_what_is_listed_is_gone_and_an_entry_named_by_one_too(
+    method: str, key: str, id_key: str, entry: Any
+) -> None:
+    world = World(ALLOW_ALL, {"one": []})
+    leaking = {**entry, "description": f"use {SECRET}", "_meta": {SECRET: [SECRET]}}
+    lists(world, "one", key, [leaking, {**entry, id_key: f"x{SECRET}"}])
+    modern(world, method)
+    assert [one[id_key] for one in last(world)[key]] == [entry[id_key]]
+    assert SECRET not in str(world.client.sent + world.reports + world.audit.records)
+    assert "value(s) removed" in " ".join(world.reports)
+
+
+@each_kind
+def test_a_list_that_cannot_be_inspected_is_not_shown(method: str, key: str, id_key: str, entry: Any) -> None:
+    world = World(ALLOW_ALL, {"one": []})
+    lists(world, "one", key, [{**entry, "_meta": deep()}])
+    modern(world, method)
+    assert world.client.sent[0]["error"]["code"] == -32000
+    assert world.trace[-2:] == ["outcome unavailable", "refuse 1"]
+
+
+@pytest.mark.parametrize(
+    ("method", "key", "id_key", "rule"),
+    [
+        ("prompts/list", "prompts", "name", "action: [prompts/get], when: \"prompt.name == 'greet'\""),
+        (
+            "resources/list",
+            "resources",
+            "uri",
+            "action: [resources/read], when: \"resource.uri == 'file:///a'\"",
+        ),
+        (
+            "resources/templates/list",
+            "resourceTemplates",
+            "uriTemplate",
+            "action: [resources/read], when: \"resource.uri == 'file:///{+path}'\"",
+        ),
+    ],
+)
+def test_a_list_shows_only_what_policy_lets_the_principal_reach(
+    method: str, key: str, id_key: str, rule: str
+) -> None:
+    world = World(f"  - {{id: r, effect: allow, {rule}}}\n", {"one": []})
+    entry = next(one for name, _, _, one in KINDS if name == method)
+    lists(world, "one", key, [entry, {**entry, id_key: "file:///other"}])
+    modern(world, method)
+    assert [one[id_key] for one in last(world)[key]] == [entry[id_key]]
+
+
+def test_freshness_is_that_of_the_least_fresh_page_and_server() -> None:
+    world = two()
+    for server, ttl in (("a", 5000), ("b", 300)):
+        world.upstreams[server].answers["tools/list"] = {"tools": [], "ttlMs": ttl}
+    modern(world, "tools/list")
+    assert last(world)["ttlMs"] == 300
+    world.upstreams["b"].answers["tools/list"] = {"tools": [], "ttlMs": "soon"}
+    modern(world, "tools/list")
+    assert last(world)["ttlMs"] == 0
+
+
+@each_kind
+def test_every_page_is_fetched_with_the_cursor_that_the_server_gave(
+    method: str, key: str, id_key: str, entry: Any
+) -> None:
+    world = World(ALLOW_ALL, {"one": []})
+    upstream = world.upstreams["one"]
+    pages = {None: {key: [entry], "nextCursor": "2"}, "2": {key: [{**entry, id_key: "file:///b"}]}}
+    seen: list[Any] = []
+
+    def request(permit: Any, progress: Any = None) -> Wait[Any]:
+        seen.append(permit.invocation.params.get("cursor"))
+        wait: Wait[Any] = Wait()
+        give(wait, pages[seen[-1]])
+        return wait
+
+    upstream.request = request  # type: ignore[method-assign]
+    modern(world, method)
+    assert seen == [None, "2"]
+    assert [one[id_key] for one in last(world)[key]] == [entry[id_key], "file:///b"]
+    assert "nextCursor" not in last(world)
+
+
+@each_kind
+def test_a_cursor_that_we_never_gave_is_refused(method: str, key: str, id_key: str, entry: Any) -> None:
+    world = World(ALLOW_ALL)
+    modern(world, method, {"cursor": "x"})
+    assert last(world)["code"] == -32602
+    assert world.upstreams["one"].requests == []
+
+
+@pytest.mark.parametrize("method", ["prompts/list", "resources/list", "resources/templates/list"])
+def test_a_server_that_does_not_declare_a_kind_is_not_asked_for_it(method: str) -> None:
+    world = World(ALLOW_ALL)
+    world.upstreams["one"].capabilities = {"tools": {}}
+    modern(world, method)
+    assert world.upstreams["one"].requests == []
+    assert world.client.sent[0]["result"]["resultType"] == "complete"
+
+
+def test_a_server_that_declares_no_tools_is_asked_and_may_refuse() -> None:
+    world = World(ALLOW_ALL)
+    world.upstreams["one"].capabilities = None
+    world.upstreams["one"].answers["tools/list"] = {"error": {"code": -32601, "message": "no"}}
+    modern(world, "tools/list")
+    assert last(world)["tools"] == []
+
+
+def test_a_server_with_resources_and_no_templates_may_say_so() -> None:
+    world = World(ALLOW_ALL)
+    world.upstreams["one"].lists["resources/templates/list"] = {"error": {"code": -32601, "message": "no"}}
+    modern(world, "resources/templates/list")
+    assert last(world)["resourceTemplates"] == []
+
+
+def test_a_list_that_is_cancelled_leaves_an_outcome() -> None:
+    world = World(ALLOW_ALL)
+    world.upstreams["one"].request = lambda *_: Wait()  # type: ignore[method-assign]
+    modern(world, "tools/list", None, 5)
+    world.send("notifications/cancelled", {"requestId": 5})
+    assert "outcome cancelled" in world.trace
+    assert world.client.sent == []
+
+
+def test_a_defect_while_a_list_is_read_leaves_nobody_waiting(monkeypatch: pytest.MonkeyPatch) -> None:
+    world = World(ALLOW_ALL)
+
+    def broken(*_: Any) -> Any:
+        raise ZeroDivisionError(SECRET)
+
+    monkeypatch.setattr("mcpguard.protocol.catalogue.Catalogue.replace", broken)
+    defects: list[Any] = []
+
+    async def body() -> None:
+        asyncio.get_running_loop().set_exception_handler(lambda _, context: defects.append(context))
+        modern(world, "tools/list")
+
+    asyncio.run(body())
+    assert len(defects) == 1
+    assert last(world)["message"] == "upstream 'one' could not be listed"
+    monkeypatch.undo()
+    modern(world, "tools/list", None, 2)
+    assert len(last(world)["tools"]) == 3
+
+
+CHANGES = [
+    ("notifications/tools/list_changed", ["tools/list"]),
+    ("notifications/prompts/list_changed", ["prompts/list"]),
+    ("notifications/resources/list_changed", ["resources/list", "resources/templates/list"]),
+]
+
+
+@pytest.mark.parametrize(("method", "fetched"), CHANGES)
+def test_a_change_of_each_kind_is_fetched_and_then_told(method: str, fetched: list[str]) -> None:
+    world = legacy(World(ALLOW_ALL))
+    world.gateway.notified("one", method, {"_meta": {SECRET: 1}})
+    world.turn()
+    assert [permit.invocation.method for permit in world.upstreams["one"].requests] == fetched
+    assert world.client.sent == [{"method": method, "params": {}}]
+
+
+def test_a_flood_of_changes_is_not_a_flood_of_fetches() -> None:
+    world = World(ALLOW_ALL).listed()
+    world.clock.slow = True
+    for _ in range(100):
+        world.gateway.notified("one", "notifications/tools/list_changed", {})
+        world.turn()
+    assert world.trace.count("request tools/list") == 0
+    for fetched in (1, 2):
+        world.clock.ring()
+        world.turn()
+        world.turn()
+        assert world.trace.count("request tools/list") == fetched
+    assert world.clock.alarms == []
+
+
+def test_a_change_reaches_a_modern_client_only_through_a_subscription() -> None:
+    world = World(ALLOW_ALL)
+    modern(world, "tools/list")
+    quiet(world)
+    world.gateway.notified("one", "notifications/tools/list_changed", {})
+    world.turn()
+    assert world.client.sent == []
+
+
+def test_what_is_gone_from_a_list_cannot_be_used_any_more() -> None:
+    world = World(ALLOW_ALL)
+    offers(world, "one", prompts=[PROMPT])
+    world.upstreams["one"].answers["greet"] = {"messages": []}
+    modern(world, "prompts/get", {"name": "greet"})
+    assert last(world)["messages"] == []
+    offers(world, "one", prompts=[])
+    world.gateway.notified("one", "notifications/prompts/list_changed", {})
+    world.turn()
+    modern(world, "prompts/get", {"name": "greet"})
+    assert last(world) == {"code": -32602, "message": "Unknown prompt: greet"}
+
+
+def test_a_server_that_is_gone_keeps_its_old_entries_and_takes_nothing_from_the_others() -> None:
+    world = two()
+    offers(world, "a", prompts=[PROMPT])
+    offers(world, "b", prompts=[PROMPT])
+    modern(world, "prompts/list")
+    world.upstreams["a"].answers["prompts/list"] = GONE
+    modern(world, "prompts/list")
+    assert [one["name"] for one in last(world)["prompts"]] == ["a__greet", "b__greet"]
+    for server in ("a", "b"):
+        world.upstreams[server].answers["prompts/list"] = UpstreamError(f"upstream '{server}' has ended")
+    modern(world, "prompts/list")
+    assert last(world)["message"] == "upstream 'a' has ended; upstream 'b' has ended"

@@ -1,0 +1,199 @@
+"""Resources: read from the server that offers them, decided, inspected, and never from another one."""
+
+from __future__ import annotations
+
+from base64 import b64encode
+from typing import Any
+
+import pytest
+
+from tests.fakes import GONE, SECRET, World
+from tests.gateway.scenes import ALLOW_ALL, deep, last, legacy, methods_of, modern, offers, two
+
+READ = "resources/read"
+FILE = {"uri": "file:///a", "name": "a"}
+CONTENTS = {"contents": [{"uri": "file:///a", "text": "hello"}]}
+ONLY_A = "  - {id: a, effect: allow, action: [resources/read], when: \"resource.uri == 'file:///a'\"}\n"
+
+
+def serving(rules: str = ALLOW_ALL, answer: Any = CONTENTS, *resources: Any) -> World:
+    world = World(rules)
+    offers(world, "one", resources=list(resources) or [FILE])
+    world.upstreams["one"].answers[READ] = answer
+    return world
+
+
+def test_an_allowed_read_is_recorded_sent_inspected_and_answered() -> None:
+    world = legacy(serving())
+    world.send(READ, {"uri": "file:///a"}, 1)
+    assert last(world) == CONTENTS
+    assert world.trace[-4:] == ["decision allow", "request resources/read", "outcome ok", "reply 1"]
+    decided = world.audit.records[-2]
+    assert (decided.method, decided.subject, decided.tool) == (READ, "file:///a", "")
+    assert world.upstreams["one"].requests[-1].invocation.params == {"uri": "file:///a"}
+
+
+def test_a_modern_read_is_private_and_has_a_time_to_live() -> None:
+    world = serving(answer={**CONTENTS, "ttlMs": 7, "cacheScope": "public"})
+    modern(world, READ, {"uri": "file:///a"})
+    assert last(world)["resultType"] == "complete"
+    assert (last(world)["ttlMs"], last(world)["cacheScope"]) == (7, "private")
+
+
+def test_conditions_see_the_uri_and_what_was_listed() -> None:
+    rule = (
+        "  - {id: r, effect: allow, action: [resources/read], when: \"args.uri == 'file:///a' && "
+        "resource.uri == 'file:///a' && resource.name == 'a' && resource.mimeType == ''\"}\n"
+    )
+    world = serving(rule)
+    modern(world, READ, {"uri": "file:///a"})
+    assert last(world)["contents"] == CONTENTS["contents"]
+
+
+@pytest.mark.parametrize("era", ["legacy", "modern"])
+def test_a_hidden_resource_answers_exactly_like_one_that_is_missing(era: str) -> None:
+    world = two(ONLY_A)
+    offers(world, "a", resources=[FILE, {"uri": "file:///b", "name": "b"}])
+    if era == "legacy":
+        legacy(world)
+    for uri, request_id in (("file:///b", 1), ("file:///z", 2)):
+        if era == "legacy":
+            world.send(READ, {"uri": uri}, request_id)
+        else:
+            modern(world, READ, {"uri": uri}, request_id)
+    hidden, missing = world.client.sent
+    assert hidden["error"]["code"] == (-32002 if era == "legacy" else -32602)
+    assert hidden["error"] == {**missing["error"], "data": {"uri": "file:///b"}}
+    assert methods_of(world, "a") == []
+
+
+def test_a_denied_read_of_a_visible_resource_is_an_error_with_the_facts() -> None:
+    rules = ALLOW_ALL + (
+        "  - {id: no, effect: deny, action: [resources/read], when: \"args.uri == 'file:///b'\", "
+        "message: Not this one.}\n"
+    )
+    world = serving(rules, CONTENTS, FILE, {"uri": "file:///b", "name": "b"})
+    modern(world, READ, {"uri": "file:///b"})
+    assert "Not this one." in last(world)["message"]
+    assert last(world)["data"]["rules"] == ["p/no"]
+    assert last(world)["data"]["cause"] == "rule"
+    assert methods_of(world) == []
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        {"text": f"token {SECRET}"},
+        {"blob": b64encode(f"token {SECRET}".encode()).decode()},
+        {"text": "x", "_meta": {SECRET: SECRET}},
+        {"text": "x", "mimeType": SECRET},
+    ],
+)
+def test_a_secret_in_any_part_of_what_is_read_is_gone_and_counted(content: Any) -> None:
+    world = serving(answer={"contents": [{"uri": "file:///a", **content}]})
+    modern(world, READ, {"uri": "file:///a"})
+    assert SECRET not in str(world.client.sent + world.audit.records)
+    assert b64encode(SECRET.encode()).decode()[:12] not in str(world.client.sent)
+    assert world.audit.records[-1].findings
+
+
+def test_contents_that_cannot_be_inspected_are_withheld() -> None:
+    world = serving(answer={"contents": deep()})
+    modern(world, READ, {"uri": "file:///a"})
+    assert last(world)["data"]["cause"] == "withheld"
+    assert world.trace[-2:] == ["outcome withheld", "refuse 1"]
+
+
+@pytest.mark.parametrize("answer", [None, "text", [CONTENTS], {"error": "broken"}, {"error": 3}])
+def test_an_answer_that_is_no_object_is_one_clear_error_with_an_outcome(answer: Any) -> None:
+    world = serving()
+    del world.upstreams["one"].answers[READ]
+    modern(world, READ, {"uri": "file:///a"})
+    world.answer(answer)
+    assert last(world)["message"] == "upstream 'one' gave an answer that is no object"
+    assert world.trace[-2:] == ["outcome unavailable", "refuse 1"]
+
+
+def test_a_result_of_a_type_that_is_not_known_is_refused() -> None:
+    world = serving(answer={**CONTENTS, "resultType": "surprise"})
+    modern(world, READ, {"uri": "file:///a"})
+    assert "unknown type" in last(world)["message"]
+
+
+@pytest.mark.parametrize(("era", "code"), [("legacy", -32002), ("modern", -32602)])
+def test_a_resource_that_the_server_does_not_have_has_the_code_of_the_clients_era(
+    era: str, code: int
+) -> None:
+    world = serving(answer={"error": {"code": -32002, "message": "gone"}})
+    if era == "legacy":
+        legacy(world).send(READ, {"uri": "file:///a"}, 1)
+    else:
+        modern(world, READ, {"uri": "file:///a"})
+    assert last(world)["code"] == code
+
+
+def test_one_server_is_asked_also_for_what_it_did_not_list() -> None:
+    world = serving()
+    modern(world, READ, {"uri": "file:///unlisted"})
+    assert last(world)["contents"] == CONTENTS["contents"]
+
+
+# --- several servers ------------------------------------------------------------------------------
+
+
+def test_of_two_servers_with_the_same_uri_the_first_is_read_and_the_other_never() -> None:
+    world = two()
+    for server in ("a", "b"):
+        offers(world, server, resources=[FILE])
+        world.upstreams[server].answers[READ] = {"contents": [{"uri": "file:///a", "text": server}]}
+    modern(world, READ, {"uri": "file:///a"})
+    assert last(world)["contents"][0]["text"] == "a"
+    assert methods_of(world, "b") == []
+
+
+def test_a_uri_goes_to_the_server_whose_template_makes_it() -> None:
+    world = two()
+    offers(world, "a", resourceTemplates=[{"uriTemplate": "db://{table}/{+row}", "name": "t"}])
+    offers(world, "b", resourceTemplates=[{"uriTemplate": "file:///{+path}", "name": "t"}])
+    for server in ("a", "b"):
+        world.upstreams[server].answers[READ] = {"contents": [{"uri": "x", "text": server}]}
+    for uri, server in (("db://users/1/2", "a"), ("file:///x/y", "b")):
+        modern(world, READ, {"uri": uri})
+        assert last(world)["contents"][0]["text"] == server
+    modern(world, READ, {"uri": "other://x"})
+    assert last(world)["code"] == -32602
+
+
+def test_a_server_that_is_not_available_keeps_nobody_from_what_another_one_lists() -> None:
+    world = two()
+    offers(world, "b", resources=[FILE])
+    world.upstreams["a"].answers["resources/list"] = GONE
+    world.upstreams["a"].answers["resources/templates/list"] = GONE
+    world.upstreams["b"].answers[READ] = CONTENTS
+    modern(world, READ, {"uri": "file:///a"}, 1)
+    assert last(world)["contents"] == CONTENTS["contents"]
+    asked = len(world.upstreams["a"].requests)
+    modern(world, READ, {"uri": "file:///a"}, 2)
+    assert last(world)["contents"] == CONTENTS["contents"]
+    assert len(world.upstreams["a"].requests) == asked
+
+
+def test_when_no_server_is_available_a_read_is_one_clear_error() -> None:
+    world = two()
+    for server in ("a", "b"):
+        world.upstreams[server].answers["resources/list"] = GONE
+    modern(world, READ, {"uri": "file:///a"})
+    assert last(world)["data"]["cause"] == "unavailable"
+    assert world.audit.records[-1].cause == "unavailable"
+
+
+def test_a_rule_for_one_server_opens_no_resource_of_another() -> None:
+    world = two("  - {id: r, effect: allow, server: a, action: [resources/read]}\n")
+    for server in ("a", "b"):
+        offers(world, server, resources=[{"uri": f"{server}:1", "name": "x"}])
+        world.upstreams[server].answers[READ] = CONTENTS
+    modern(world, READ, {"uri": "a:1"})
+    assert last(world)["contents"] == CONTENTS["contents"]
+    modern(world, READ, {"uri": "b:1"})
+    assert last(world)["message"] == "Resource not found"
+    assert methods_of(world, "b") == []

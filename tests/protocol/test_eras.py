@@ -1,0 +1,141 @@
+"""The two eras: what a message of one is in the other."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from mcpguard.core.errors import MessageError
+from mcpguard.core.model import Caller
+from mcpguard.protocol import eras
+from mcpguard.protocol.methods import FROM_CLIENT
+
+MODERN = Caller("2026-07-28", True)
+LEGACY = Caller("2025-06-18")
+
+
+def meta(**changes: Any) -> dict[str, Any]:
+    whole = {eras.VERSION_KEY: "2026-07-28", eras.CAPABILITIES_KEY: {"roots": {}}, **changes}
+    return {"_meta": {key: value for key, value in whole.items() if value != "left out"}}
+
+
+def test_a_request_claims_the_modern_era_with_either_key_of_the_envelope() -> None:
+    assert eras.is_enveloped(meta())
+    assert eras.is_enveloped({"_meta": {eras.CAPABILITIES_KEY: 1}})
+    assert not eras.is_enveloped({"_meta": {"progressToken": 1}})
+    assert not eras.is_enveloped({"_meta": 1})
+    assert not eras.is_enveloped({})
+
+
+def test_an_envelope_says_revision_capabilities_and_log_level() -> None:
+    read = eras.read_envelope(meta(**{eras.LOG_LEVEL_KEY: "info"}))
+    assert read == Caller("2026-07-28", True, {"roots": {}}, "info")
+    assert eras.read_envelope(meta()).log_level is None
+
+
+@pytest.mark.parametrize(
+    ("params", "said"),
+    [
+        ({}, "`_meta` must be an object"),
+        ({"_meta": []}, "`_meta` must be an object"),
+        ({"_meta": {}}, "protocolVersion and .*clientCapabilities"),
+        (meta(**{eras.VERSION_KEY: "left out"}), "lacks .*protocolVersion$"),
+        (meta(**{eras.CAPABILITIES_KEY: "left out"}), "lacks .*clientCapabilities$"),
+        (meta(**{eras.VERSION_KEY: 1}), "must be a string"),
+        (meta(**{eras.CAPABILITIES_KEY: []}), "an object"),
+        (meta(**{eras.LOG_LEVEL_KEY: 3}), "logLevel must be a string"),
+    ],
+)
+def test_an_envelope_that_lacks_something_is_refused(params: Any, said: str) -> None:
+    with pytest.raises(MessageError, match=said) as refused:
+        eras.read_envelope(params)
+    assert refused.value.code == -32602
+
+
+def test_a_revision_that_is_not_served_is_refused_with_those_that_are() -> None:
+    eras.check_version("2026-07-28")
+    with pytest.raises(MessageError) as refused:
+        eras.check_version("2027-01-01")
+    assert refused.value.code == eras.UNSUPPORTED_VERSION
+    assert refused.value.data == {"supported": ["2026-07-28"], "requested": "2027-01-01"}
+
+
+def test_an_envelope_for_an_upstream_names_us_and_says_what_the_caller_can() -> None:
+    caller = Caller("2026-07-28", True, {"roots": {}}, "info")
+    said = eras.envelope(caller, "2026-07-28", "mcpguard", "1")
+    assert said == {
+        eras.VERSION_KEY: "2026-07-28",
+        eras.CLIENT_INFO_KEY: {"name": "mcpguard", "version": "1"},
+        eras.CAPABILITIES_KEY: {"roots": {}},
+        eras.LOG_LEVEL_KEY: "info",
+    }
+    assert eras.LOG_LEVEL_KEY not in eras.envelope(LEGACY, "2026-07-28", "mcpguard", "1")
+
+
+@pytest.mark.parametrize("method", sorted(eras.CACHEABLE))
+@pytest.mark.parametrize(
+    ("given", "ttl"), [(None, 0), (5, 5), (-1, 0), ("5", 0), (True, 0), (1.5, 0), (0, 0)]
+)
+def test_a_cacheable_result_has_a_time_to_live_and_is_private_whatever_the_upstream_says(
+    method: str, given: Any, ttl: int
+) -> None:
+    result = {"x": 1, "cacheScope": "public", **({} if given is None else {"ttlMs": given})}
+    expected = {"x": 1, "resultType": "complete", "ttlMs": ttl, "cacheScope": "private"}
+    assert eras.result_for(MODERN, method, result) == expected
+
+
+def test_a_modern_result_keeps_the_type_that_the_upstream_gave() -> None:
+    asks = {"resultType": "input_required", "requestState": "s"}
+    assert eras.result_for(MODERN, "resources/read", asks) == asks
+    assert eras.result_for(MODERN, "tools/call", {"content": []}) == {"resultType": "complete", "content": []}
+
+
+def test_a_legacy_result_has_nothing_of_the_modern_era_and_the_given_one_is_not_changed() -> None:
+    given = {"resultType": "complete", "ttlMs": 1, "cacheScope": "private", "tools": []}
+    assert eras.result_for(LEGACY, "tools/list", given) == {"tools": []}
+    assert len(given) == 4
+    plain: dict[str, Any] = {"tools": []}
+    assert eras.result_for(LEGACY, "tools/list", plain) is plain
+
+
+def test_a_missing_resource_has_the_code_of_the_callers_era() -> None:
+    error = {"code": -32002, "message": "gone"}
+    assert eras.error_for(MODERN, "resources/read", error)["code"] == -32602
+    assert eras.error_for(MODERN, "tools/call", error) is error
+    assert eras.error_for(LEGACY, "resources/read", error) is error
+
+
+ELICIT, SAMPLE = "elicitation/create", "sampling/createMessage"
+
+
+@pytest.mark.parametrize(
+    ("capabilities", "method", "params", "expected"),
+    [
+        ({}, ELICIT, {}, False),
+        ({"elicitation": None}, ELICIT, {}, False),
+        ({"elicitation": {}}, ELICIT, {}, True),
+        ({"elicitation": {}}, ELICIT, {"mode": "form"}, True),
+        ({"elicitation": {}}, ELICIT, {"mode": "url"}, False),
+        ({"elicitation": {"url": {}}}, ELICIT, {"mode": "url"}, True),
+        ({"elicitation": {"url": {}}}, ELICIT, {}, False),
+        ({"elicitation": {"form": {}}}, ELICIT, {}, True),
+        ({"elicitation": {}}, ELICIT, {"mode": ["form"]}, False),
+        ({"elicitation": {}}, ELICIT, {"mode": "telepathy"}, False),
+        ({"sampling": {}}, SAMPLE, {}, True),
+        ({"sampling": {}}, SAMPLE, {"tools": []}, False),
+        ({"sampling": {}}, SAMPLE, {"toolChoice": {}}, False),
+        ({"sampling": {"tools": {}}}, SAMPLE, {"tools": []}, True),
+        ({"roots": {}}, "roots/list", {}, True),
+        ({"roots": {}}, SAMPLE, {}, False),
+        ({"": {}}, "tools/call", {}, False),
+    ],
+)
+def test_a_client_is_asked_only_what_it_said_it_can_answer(
+    capabilities: Any, method: str, params: Any, expected: bool
+) -> None:
+    assert eras.can_answer(capabilities, method, params) is expected
+
+
+def test_what_is_cacheable_or_may_ask_is_in_the_table_of_methods() -> None:
+    assert FROM_CLIENT.keys() >= eras.CACHEABLE | eras.MAY_ASK

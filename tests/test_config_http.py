@@ -1,0 +1,132 @@
+"""The configuration of remote servers, extensions and the HTTP front: right, or refused at its place."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from mcpguard.config import load_config
+from mcpguard.core.errors import ConfigError
+from mcpguard.core.secret import CredentialRef, Template
+from tests.test_config import load, mistakes, server
+
+COMMAND = server("command: x")
+
+
+def test_a_remote_server_comes_back_with_parsed_references(tmp_path: Path) -> None:
+    text = server('url: "https://h/${env:KEY}", type: sse, headers: {A: "Bearer ${keyring:a/b}", B: plain}')
+    (found,) = load(tmp_path, text).servers.values()
+    assert (found.command, found.type) == ("", "sse")
+    assert found.url == Template(("https://h/", ""), (CredentialRef("env", "KEY"),))
+    assert found.headers["B"] == Template(("plain",), ())
+    assert found.credentials == (CredentialRef("env", "KEY"), CredentialRef("keyring", "a/b"))
+
+
+def test_the_least_remote_server_has_its_type_found_out(tmp_path: Path) -> None:
+    (found,) = load(tmp_path, server('url: "http://127.0.0.1:1/mcp"')).servers.values()
+    assert (found.type, found.headers, found.credentials) == (None, {}, ())
+
+
+def test_extensions_and_the_front_come_back_as_written(tmp_path: Path) -> None:
+    text = server("command: x, extensions: {com.example/skills: [skills/list, skills/get]}")
+    text += (
+        "http:\n  allowed_hosts: [h:1]\n  allowed_origins: ['https://o']\n  max_sessions: 1\n"
+        "  session_idle_seconds: 1\n  token: {issuer: 'https://i', audience: 'https://a'}\n"
+    )
+    config = load(tmp_path, text)
+    assert config.servers["s"].extensions == {"com.example/skills": ("skills/list", "skills/get")}
+    assert (config.http.allowed_hosts, config.http.allowed_origins) == (("h:1",), ("https://o",))
+    assert config.http.token is not None
+    assert config.http.token.algorithms == ("RS256", "ES256")
+    assert load(tmp_path, COMMAND).http.token is None
+
+
+def test_a_credential_may_go_to_loopback_without_tls(tmp_path: Path) -> None:
+    for host in ("127.0.0.1", "localhost", "[::1]"):
+        load(tmp_path, server(f'url: "http://{host}:1/", headers: {{A: "${{env:T}}"}}'))
+
+
+URL = "3:12 must be an http:// or https:// URL with a host"
+
+
+@pytest.mark.parametrize(
+    ("entry", "expected"),
+    [
+        ('url: ""', URL),
+        ('url: "ftp://h/"', URL),
+        ('url: "https://"', URL),
+        ('url: "http://[x"', URL),
+        ('url: "${env:URL}"', URL),
+        ('url: "https://u@h/"', "3:12 must have neither a user name nor a fragment"),
+        ('url: "https://h/#f"', "3:12 must have neither a user name nor a fragment"),
+        ('url: "http://h/${env:K}"', "3:12 a credential must not leave this machine over http://"),
+        ('url: "http://h/", headers: {A: "${env:K}"}', "3:12 a credential must not leave this machine"),
+        ('url: "https://h/${vault:x}"', "3:12 unknown source of a reference"),
+        ('url: "https://h/", headers: {A: "${vault:x}"}', "3:39 unknown source of a reference"),
+        ('url: "https://h/", headers: {A: "${x"}', "3:39 `${` must start a reference"),
+        ('url: "https://h/", headers: {"a b": x}', "3:43 not a header that can be set here"),
+        ('url: "https://h/", headers: {Host: x}', "3:42 not a header that can be set here"),
+        ('url: "https://h/", headers: {MCP-Method: x}', "3:48 not a header that can be set here"),
+        ('url: "https://h/", headers: {A: "x\\ny"}', "3:39 a header value must be one line"),
+        ('url: "https://h/", command: x', "3:35 `command` belongs to a server with a `command`, not"),
+        ('url: "https://h/", type: stdio', "3:32 a server with a `url` is of type http or sse"),
+        ("command: x, type: carrier-pigeon", "3:25 unknown type; known are stdio, http, sse"),
+        ("command: x, call_timeout_seconds: 0", "3:41 must be above 0 and at most 86400 seconds"),
+        ("command: x, extensions: {e: [tools/call]}", "3:36 must be a method of the extension"),
+        ("command: x, extensions: {e: [roots/list]}", "3:36 must be a method of the extension"),
+        ("command: x, extensions: {e: [notamethod]}", "3:36 must be a method of the extension"),
+    ],
+)
+def test_a_mistake_in_a_server_has_its_place(tmp_path: Path, entry: str, expected: str) -> None:
+    assert mistakes(tmp_path, server(entry))[0].startswith(expected)
+
+
+@pytest.mark.parametrize(
+    ("http", "expected"),
+    [
+        ("max_sessions: 0", "4:22 must be from 1 to 10000"),
+        ("max_sessions: 10001", "4:22 must be from 1 to 10000"),
+        ("session_idle_seconds: 0", "4:30 must be from 1 to 86400 seconds"),
+        ("token: {issuer: x, audience: 'https://a'}", "4:24 must be an http:// or https:// URL"),
+        ("token: {issuer: 'https://[', audience: 'https://a'}", "4:24 must be an http:// or https:// URL"),
+        ("token: {issuer: 'https://i', audience: a}", "4:47 must be an http:// or https:// URL"),
+        ("token: {issuer: 'https://i'}", "4:15 `audience` is missing"),
+        (
+            "token: {issuer: 'https://i', audience: 'https://a', jwks_url: 'file:///k'}",
+            "4:70 must be an http:// or https:// URL",
+        ),
+        (
+            "token: {issuer: 'https://i', audience: 'https://a', algorithms: [HS256]}",
+            "4:73 known algorithms are ES256",
+        ),
+        (
+            "token: {issuer: 'https://i', audience: 'https://a', algorithms: []}",
+            "4:72 at least one algorithm is needed",
+        ),
+        ("port: 1", "4:8 unknown key `port`"),
+    ],
+)
+def test_a_mistake_in_the_front_has_its_place(tmp_path: Path, http: str, expected: str) -> None:
+    assert mistakes(tmp_path, COMMAND + f"http: {{{http}}}\n")[0].startswith(expected)
+
+
+def test_no_message_shows_a_credential_that_stands_in_a_header_or_an_address(tmp_path: Path) -> None:
+    for entry in (
+        'url: "ftp://hunter2/"',
+        'url: "https://hunter2@h/", headers: {"a b": hunter2}',
+        'url: "https://h/", headers: {A: "hunter2\\n"}',
+        'url: "https://h/hunter2#f", command: x',
+    ):
+        (tmp_path / "mcpguard.yaml").write_text(server(entry), encoding="utf-8")
+        with pytest.raises(Exception, match="mcpguard") as caught:
+            load_config(tmp_path / "mcpguard.yaml")
+        assert "hunter2" not in str(caught.value)
+
+
+def test_a_method_that_two_servers_declare_could_not_be_routed(tmp_path: Path) -> None:
+    entry = "{command: x, extensions: {com.example/skills: [skills/list]}}"
+    path = tmp_path / "mcpguard.yaml"
+    path.write_text(f"version: 1\nservers:\n  one: {entry}\n  two: {entry}\n")
+    with pytest.raises(ConfigError, match=r"4:\d+: this method is declared for another server too"):
+        load_config(path)

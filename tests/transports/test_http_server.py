@@ -1,0 +1,155 @@
+"""What the server itself does: bounds on a head, no signals, no log."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import signal
+import socket
+
+import pytest
+
+from mcpguard.adapters.transports.http import HttpServer
+from tests.transports.front import call, run, serving
+
+
+def test_a_head_without_end_is_refused() -> None:
+    async def scenario() -> None:
+        async with serving() as front:
+            wire = await front.connect()
+            wire.writer.write(b"GET /healthz HTTP/1.1\r\nx-a: ")
+            try:
+                for _ in range(64):
+                    wire.writer.write(b"a" * 16_384)
+                    await wire.writer.drain()
+                answer = await wire.answer()
+            except ConnectionError:
+                return
+            assert answer.status == 400
+
+    run(scenario())
+
+
+def test_what_is_no_http_is_refused() -> None:
+    async def scenario() -> None:
+        async with serving() as front:
+            wire = await front.connect()
+            wire.writer.write(b"\x16\x03\x01\r\n\r\n")
+            assert (await wire.answer()).status == 400
+
+    run(scenario())
+
+
+@pytest.mark.parametrize("head", [b"POST /mcp HTTP/1.0\r\n", b"POST /mcp HTTP/1.1\r\n"])
+def test_a_request_without_host_is_refused(head: bytes) -> None:
+    async def scenario() -> None:
+        async with serving() as front:
+            wire = await front.connect()
+            wire.writer.write(head + b"content-length: 0\r\n\r\n")
+            assert (await wire.answer()).status in (400, 403)
+
+    run(scenario())
+
+
+def test_it_takes_no_signals_and_prints_nothing(capfd: pytest.CaptureFixture[str]) -> None:
+    async def scenario() -> None:
+        before = [signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)]
+        async with serving() as front:
+            await front.session()
+            assert [signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)] == before
+            wire = await front.connect()
+            wire.writer.write(b"nonsense\r\n\r\n")
+            await wire.answer()
+
+    run(scenario())
+    assert capfd.readouterr() == ("", "")
+
+
+def test_an_address_that_is_taken_is_an_error_of_the_system() -> None:
+    async def scenario() -> None:
+        async with serving() as front:
+            second = HttpServer(front.endpoint, lambda _server, _said: None)
+            with pytest.raises(OSError, match="in use"):
+                await second.start("127.0.0.1", front.port)
+
+    run(scenario())
+
+
+def test_an_answer_does_not_wait_for_the_one_before_to_be_acknowledged() -> None:
+    async def scenario() -> None:
+        async with serving() as front:
+            await front.session()
+            wire = await front.connect()
+            wire.send("GET", "/healthz", front.headers())
+            await wire.answer()
+            transports = [connection.transport for connection in front.server._state.connections]
+            sockets = [transport.get_extra_info("socket") for transport in transports]
+            assert sockets
+            assert all(sock.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY) for sock in sockets)
+
+    run(scenario())
+
+
+def test_it_listens_on_loopback_of_ipv6() -> None:
+    async def scenario() -> None:
+        async with serving() as front:
+            second = HttpServer(front.endpoint, lambda _server, _said: None)
+            try:
+                host, port = await second.start("::1", 0)
+            except OSError:
+                pytest.skip("this machine has no IPv6")
+            reader, writer = await asyncio.open_connection(host, port)
+            writer.write(b"GET /healthz HTTP/1.1\r\nhost: [::1]\r\n\r\n")
+            assert b" 200 " in await reader.readline()
+            writer.close()
+            await second.close(True)
+
+    run(scenario())
+
+
+@pytest.mark.parametrize("said", [b"", b"GET /hea"])
+@pytest.mark.parametrize("used", [False, True])
+def test_a_connection_that_does_not_finish_its_head_is_closed(said: bytes, used: bool) -> None:
+    async def scenario() -> None:
+        async with serving(head_seconds=0.01) as front:
+            wire = await front.connect()
+            if used:
+                wire.send("GET", "/healthz", front.headers())
+                await wire.answer()
+                wire.writer.write(said or b"G")
+            else:
+                wire.writer.write(said)
+            assert await wire.reader.read() == b""
+
+    run(scenario())
+
+
+def test_a_long_request_is_not_cut_for_what_its_client_began_to_send_after_it() -> None:
+    async def scenario() -> None:
+        async with serving(head_seconds=0.01) as front:
+            key = await front.session()
+            standing = await front.open("GET", "/mcp", mcp_session_id=key)
+            await standing.head()
+            standing.writer.write(b"GET /hea")
+            quiet = await front.connect()
+            assert await quiet.reader.read() == b""  # By now the other one's time is over as well.
+            front.door.worlds[0].notify("notifications/message")
+            assert (await standing.message())["method"] == "notifications/message"
+
+    run(scenario())
+
+
+def test_a_body_may_be_announced_first() -> None:
+    async def scenario() -> None:
+        async with serving(message_bytes=2000) as front:
+            body = json.dumps(call("initialize")).encode()
+            about = [*front.headers(expect="100-continue"), ("content-length", str(len(body)))]
+            wire = await front.connect()
+            wire.send("POST", "/mcp", about)
+            assert (await wire.head()).status == 100
+            wire.writer.write(body)
+            assert (await wire.answer()).status == 200
+            wire.send("POST", "/mcp", [*about[:-1], ("content-length", "2001")])
+            assert (await wire.answer()).status == 413
+
+    run(scenario())

@@ -1,0 +1,75 @@
+"""URL and headers of a remote upstream, with the credentials filled in."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+import pytest
+
+from mcpguard.adapters.upstreams.address import Address
+from mcpguard.core.errors import CredentialError, UpstreamError
+from mcpguard.core.secret import parse_template
+from tests.adapters.fake_credentials import FakeSource
+
+
+def resolve(
+    url: str, headers: dict[str, str] | None = None, held: list[str] | None = None, **values: str
+) -> Any:
+    kept = [] if held is None else held
+    templates = {name: parse_template(text) for name, text in (headers or {}).items()}
+    sources = {"env": FakeSource(**values)}
+    return asyncio.run(
+        Address(parse_template(url), templates, sources, lambda name, _s: kept.append(name)).resolve()
+    )
+
+
+def test_references_are_filled_in_and_held_first() -> None:
+    held: list[str] = []
+    headers = {"Authorization": "Bearer ${env:A}", "X": "plain"}
+    url, filled = resolve(
+        "https://${env:HOST}/mcp?key=${env:B}", headers, held, A="a-1", B="b&c=d/e f", HOST="x.example:8443"
+    )
+    assert url == "https://x.example:8443/mcp?key=b%26c%3Dd/e%20f"
+    assert filled == {"Authorization": "Bearer a-1", "X": "plain"}
+    assert held == ["env:HOST", "env:B", "env:A"]
+
+
+def test_without_references_nothing_is_asked_for() -> None:
+    assert resolve("http://127.0.0.1:1/mcp", {"X": "y"}) == ("http://127.0.0.1:1/mcp", {"X": "y"})
+
+
+@pytest.mark.parametrize("host", ["evil.example/", "evil.example@x", "a b", "", "evil.example#"])
+def test_a_credential_in_the_place_of_a_host_cannot_be_more_than_a_host(host: str) -> None:
+    with pytest.raises(CredentialError, match="env:HOST is no host name"):
+        resolve("https://${env:HOST}.x.example/mcp", HOST=host)
+
+
+@pytest.mark.parametrize("value", ["a\nb", "a\r\nX: y", "a\0b", "a\x7f"])
+def test_a_credential_that_no_header_can_carry_is_named(value: str) -> None:
+    with pytest.raises(CredentialError, match="env:A has a character") as raised:
+        resolve("https://x.example/", {"X": "${env:A}"}, A=value)
+    assert value not in str(raised.value)
+
+
+def test_a_missing_credential_and_an_unknown_source_are_named() -> None:
+    with pytest.raises(CredentialError, match="env:A is not among"):
+        resolve("https://x.example/${env:A}")
+    with pytest.raises(CredentialError, match="no credential source 'vault'"):
+        resolve("https://x.example/", {"X": "${vault:A}"})
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "https://${env:HOST}:x/",
+        "ftp://x.example/",
+        "https:///x",
+        "https://[::1/",
+        "https://x.example/a b",
+        "https://x.example/ä",
+    ],
+)
+def test_a_url_that_leads_nowhere_is_refused(url: str) -> None:
+    with pytest.raises(UpstreamError, match="is not an http:// or https:// URL"):
+        resolve(url, HOST="x.example")

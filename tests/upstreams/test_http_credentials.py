@@ -1,0 +1,82 @@
+"""Where the credentials of an upstream go, and where they never go (law 3)."""
+
+from __future__ import annotations
+
+import pytest
+
+from mcpguard.adapters.upstreams.http import StreamableHttpWire
+from tests.upstreams.http_script import Heard, Reply, answer_to, scripted
+from tests.upstreams.http_stage import MODERN, address, hello, in_loop, modern, wired
+
+CANARY = "canary-0123456789"
+
+
+@pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
+@in_loop
+async def test_a_credential_does_not_follow_a_redirect_to_another_origin(status: int) -> None:
+    async with scripted(lambda _heard, reply: reply.nothing()) as thief:
+
+        async def script(_heard: Heard, reply: Reply) -> None:
+            await reply.head(status, Location=thief.url, Content_Length="0", Set_Cookie="a=b")
+
+        async with scripted(script) as stage:
+            where = address(stage.url, {"Authorization": "Bearer ${env:TOKEN}"}, TOKEN=CANARY)
+            async with wired(StreamableHttpWire, where) as (wire, ear):
+                for request_id in (1, 2):
+                    wire.send(hello(request_id))
+                    told = await ear.failure(request_id)
+                    assert told == f"answered with a redirect (HTTP {status}), which is not followed"
+            assert stage.requests[0].headers["authorization"] == f"Bearer {CANARY}"
+            assert "cookie" not in stage.requests[1].headers
+        assert thief.requests == []
+
+
+@in_loop
+async def test_a_redirect_within_the_origin_is_followed_once() -> None:
+    async def script(heard: Heard, reply: Reply) -> None:
+        if heard.path == "/end/":
+            await reply.json(answer_to(heard))
+        else:
+            place = {"/mcp": "/mcp/", "/mcp/": "/end/"}[heard.path]
+            await reply.head(307, Location="/end/" if heard.message["id"] == 2 else place, Content_Length="0")
+
+    async with scripted(script) as stage:
+        where = address(stage.url, {"X-Key": "${env:KEY}"}, KEY=CANARY)
+        async with wired(StreamableHttpWire, where) as (wire, ear):
+            wire.send(hello(2))
+            assert await ear.answer(2)
+            assert stage.requests[-1].headers["x-key"] == CANARY
+            wire.send(hello(3))
+            assert "redirect" in await ear.failure(3)
+
+
+@in_loop
+async def test_a_refusal_of_credentials_names_the_host_and_no_value() -> None:
+    async def script(_heard: Heard, reply: Reply) -> None:
+        await reply.json({"jsonrpc": "2.0", "id": None, "error": {"code": 1, "message": CANARY}}, 401)
+
+    async with scripted(script) as stage:
+        where = address(stage.url + "?key=${env:KEY}", {"X-Key": "${env:KEY}"}, KEY=CANARY)
+        async with wired(StreamableHttpWire, where) as (wire, ear):
+            wire.send(hello(1))
+            told = await ear.failure(1)
+            assert "127.0.0.1" in told
+            assert CANARY not in told
+            assert stage.requests[0].path == f"/mcp?key={CANARY}"
+
+
+@in_loop
+async def test_a_configured_header_cannot_stand_for_a_mirrored_one() -> None:
+    async def script(heard: Heard, reply: Reply) -> None:
+        await reply.json(answer_to(heard))
+
+    async with (
+        scripted(script) as stage,
+        wired(StreamableHttpWire, address(stage.url, {"MCP-Param-Region": "x"})) as (wire, ear),
+    ):
+        wire.greeted(MODERN, True)
+        wire.send(modern(7, "tools/list"))
+        await ear.answer(7)
+        assert "mcp-param-region" not in stage.requests[0].headers
+        assert stage.requests[0].headers["mcp-method"] == "tools/list"
+        assert stage.requests[0].headers["accept-encoding"] == "identity"
