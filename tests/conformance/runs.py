@@ -1,0 +1,40 @@
+"""Which runs there are: each revision directly, through mcpguard over each way to the upstream, and across eras."""
+
+import contextlib
+from typing import NamedTuple
+
+from tests.conformance import stage, suite
+
+OTHER_ERA = {"2025-11-25": "modern", "2026-07-28": "legacy"}
+"""The upstream that does not speak a revision itself: mcpguard has to be the bridge."""
+
+
+class Run(NamedTuple):
+    """One run: the revision of the suite, how mcpguard reaches the upstream, and what the upstream speaks."""
+
+    revision: str
+    way: str
+    era: str = "both"
+
+    def __str__(self):
+        return f"{self.revision}-{self.way}-{self.era}"
+
+
+SAME_ERA = [Run(revision, way) for revision in suite.REVISIONS for way in ("stdio", "http")]
+CROSS_ERA = [Run(revision, way, era) for revision, era in OTHER_ERA.items() for way in ("stdio", "http")]
+
+
+def direct(revision, folder):
+    """The outcome of each check against the upstream itself, which speaks both eras."""
+    with stage.upstream(folder, "--tasks") as origin:
+        return suite.run(f"{origin}/mcp", revision, folder / "checks")
+
+
+def through(run, folder):
+    """The outcome of each check against mcpguard with an allow-all policy in front of the upstream."""
+    with contextlib.ExitStack() as stack:
+        # A legacy server has no tasks; ours would only make the suite wait for what it cannot get.
+        options = ["--era", run.era, *(["--tasks"] if run.era != "legacy" else [])]
+        entry = stack.enter_context(stage.server_entry(folder, run.way, *options))
+        origin = stack.enter_context(stage.guard(folder, stage.configured(folder, entry)))
+        return suite.run(f"{origin}/mcp", run.revision, folder / "checks")

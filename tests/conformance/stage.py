@@ -1,0 +1,89 @@
+"""The processes of the proof harness: the upstream `everything.py`, and `mcpguard run --http` in front of it.
+
+Law of this file: every process is ended by whoever started it, and each start has a deadline.
+"""
+
+import contextlib
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+from tests.wire.session import SERVERS, eventually, write_config
+
+EVERYTHING = str(SERVERS / "everything.py")
+ALLOW_ALL = [{"id": "all", "effect": "allow", "action": ["*"]}]
+LISTENING = re.compile(rb"^mcpguard: listening on (http://127\.0\.0\.1:\d+)/mcp$", re.MULTILINE)
+PORT = re.compile(rb"^(\d+)$", re.MULTILINE)
+
+
+@contextlib.contextmanager
+def process(command, folder, name):
+    """A process whose output is in `folder`; ended at the end, killed after ten seconds."""
+    with (folder / f"{name}.out").open("wb") as out, (folder / f"{name}.err").open("wb") as err:
+        running = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=out, stderr=err)
+        try:
+            yield running
+        finally:
+            running.terminate()
+            try:
+                running.wait(10)
+            except subprocess.TimeoutExpired:
+                running.kill()
+                running.wait()
+
+
+def said(running, path, pattern):
+    """What `pattern` found in a file that the process writes."""
+
+    def look():
+        assert running.poll() is None, f"it ended: {path.with_suffix('.err').read_bytes()[-2000:].decode()}"
+        return pattern.search(path.read_bytes())
+
+    return eventually(look, f"{pattern.pattern} in {path.name}").group(1).decode()
+
+
+@contextlib.contextmanager
+def upstream(folder, *options, name="upstream"):
+    """`everything.py` over HTTP; gives its origin, such as `http://127.0.0.1:1234`."""
+    with process([sys.executable, EVERYTHING, "--http", "0", *options], folder, name) as running:
+        yield f"http://127.0.0.1:{said(running, folder / f'{name}.out', PORT)}"
+
+
+@contextlib.contextmanager
+def server_entry(folder, way, *options):
+    """A configuration entry of `everything.py`, reached by `stdio`, `http` or `sse`."""
+    if way == "stdio":
+        yield {"command": sys.executable, "args": [EVERYTHING, "--stdio", *options]}
+    else:
+        with upstream(folder, *options) as origin:
+            yield {"url": f"{origin}/{'sse' if way == 'sse' else 'mcp'}"}
+
+
+def configured(folder, entry, rules=None):
+    """The configuration file of mcpguard with one server and, if nothing else is said, all allowed."""
+    return write_config(folder, {"everything": entry}, ALLOW_ALL if rules is None else rules)
+
+
+def over_stdio(config):
+    """The command of mcpguard over standard input and output."""
+    return [sys.executable, "-m", "mcpguard", "run", "--config", str(config)]
+
+
+@contextlib.contextmanager
+def guard(folder, config):
+    """mcpguard over HTTP; gives its origin."""
+    command = [*over_stdio(config), "--http", "127.0.0.1:0"]
+    with process(command, folder, "mcpguard") as running:
+        yield said(running, folder / "mcpguard.err", LISTENING)
+
+
+def without_node():
+    """Whether the person who runs the tests said that node cannot be had."""
+    return os.environ.get("MCPGUARD_WITHOUT_NODE") == "1"
+
+
+def root():
+    """The folder of the project."""
+    return Path(__file__).resolve().parent.parent.parent

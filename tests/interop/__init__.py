@@ -1,0 +1,1 @@
+"""Clients and servers that others wrote, with mcpguard between them."""

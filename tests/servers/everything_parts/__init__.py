@@ -1,0 +1,1 @@
+"""What `everything.py` serves: one module for each kind of thing that MCP knows."""
