@@ -1,4 +1,5 @@
-"""The upstream of the benchmark: the least that an MCP server can do, so that the proxies are what counts."""
+"""The upstream of the benchmarks: the least that an MCP server can do in either era, so that the proxies are
+what counts."""
 
 import sys
 
@@ -19,8 +20,21 @@ TOOLS = [
 ]
 
 
+VERSION_KEY = "io.modelcontextprotocol/protocolVersion"
+COMPLETE = {"resultType": "complete"}
+PRIVATE = {**COMPLETE, "ttlMs": 0, "cacheScope": "private"}
+
+
 def answer(message):
     method, params = message["method"], message.get("params", {})
+    if VERSION_KEY in params.get("_meta", {}):
+        if method == "server/discover":
+            return {**PRIVATE, "supportedVersions": ["2026-07-28"], "capabilities": {"tools": {}}}
+        return {**(PRIVATE if method == "tools/list" else COMPLETE), **legacy_answer(method, params)}
+    return legacy_answer(method, params)
+
+
+def legacy_answer(method, params):
     if method == "initialize":
         return {
             "protocolVersion": params["protocolVersion"],
@@ -36,12 +50,15 @@ def answer(message):
     return {}
 
 
+METHODS = ("initialize", "server/discover", "tools/list", "tools/call", "ping")
+
+
 def main():
     reading, writing = sys.stdin.buffer, sys.stdout.buffer
     for line in reading:
         message = decode(line)
         if "id" in message and "method" in message:
-            known = message["method"] in ("initialize", "tools/list", "tools/call", "ping")
+            known = message["method"] in METHODS
             body = {"result": answer(message)} if known else {"error": {"code": -32601, "message": "no"}}
             writing.write(encode({"jsonrpc": "2.0", "id": message["id"], **body}) + b"\n")
             writing.flush()
