@@ -112,7 +112,10 @@ class FakeUpstream:
     def __init__(self, name: str, trace: list[str], tools: list[Any]) -> None:
         self.name = name
         self.modern = False
-        self.capabilities: dict[str, Any] | None = {"tools": {}, "prompts": {}, "resources": {}}
+        self.instructions: str | None = None
+        self.down = ""
+        self._declared: dict[str, Any] | None = {"tools": {}, "prompts": {}, "resources": {}}
+        self._started = False
         self.lists: dict[str, dict[str, Any]] = {}
         self.answered: list[tuple[Any, dict[str, Any]]] = []
         self.told: list[str] = []
@@ -139,9 +142,22 @@ class FakeUpstream:
             self.held.append((wait, progress))
         return wait
 
+    @property
+    def capabilities(self) -> dict[str, Any] | None:
+        return self._declared if self._started else None
+
+    @capabilities.setter
+    def capabilities(self, declared: dict[str, Any] | None) -> None:
+        self._declared = declared
+
     def ready(self) -> Wait[None]:
+        """Fails while `down` says why."""
         wait: Wait[None] = Wait()
-        wait.set(None)
+        if self.down:
+            wait.fail(UpstreamError(self.down))
+        else:
+            self._started = True
+            wait.set(None)
         return wait
 
     def prepare(self, permit: Permit) -> None:
@@ -216,7 +232,13 @@ def tool(name: str, **annotations: bool) -> dict[str, Any]:
 class World:
     """A gateway with fakes all around; `turn` ends the turn as the serving process does."""
 
-    def __init__(self, rules: str, tools: dict[str, list[Any]] | None = None, advice: str = "") -> None:
+    def __init__(
+        self,
+        rules: str,
+        tools: dict[str, list[Any]] | None = None,
+        advice: str = "",
+        eager: tuple[str, ...] = (),
+    ) -> None:
         self.trace: list[str] = []
         self.reports: list[str] = []
         self.audit = MemoryAudit(self.trace)
@@ -250,6 +272,7 @@ class World:
             advice=advice,
             extensions={"skills/list": "one"},
             extension_ids=("com.example/skills",),
+            eager=eager,
         )
         self.gateway = Gateway(self.site)
 

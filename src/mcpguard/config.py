@@ -33,6 +33,7 @@ class Server(Struct, frozen=True, kw_only=True):
     start_timeout_seconds: float = 60.0
     call_timeout_seconds: float = 600.0
     disabled: bool = False
+    eager: bool = False
     type: str | None = None
     url: Template | None = None
     headers: dict[str, Template] = {}
@@ -117,6 +118,7 @@ def _server(name: str, entry: ServerEntry, folder: Path) -> Server:
         start_timeout_seconds=entry.start_timeout_seconds,
         call_timeout_seconds=entry.call_timeout_seconds,
         disabled=entry.disabled,
+        eager=entry.eager,
         type=entry.type,
         url=None if entry.url is None else parse_template(entry.url),
         headers={key: parse_template(value) for key, value in entry.headers.items()},

@@ -41,6 +41,9 @@ class ServerEntry(Struct, frozen=True, forbid_unknown_fields=True):
     Above 0, at most 86400."""
     disabled: bool = False
     """`true` leaves the server out."""
+    eager: bool = False
+    """`true` starts the server when a client connects, not when it is first needed, and waits for it: then
+    its `instructions` reach the client. If all servers are eager, what they offer is declared exactly."""
     type: str | None = None
     """`stdio`; `http` (Streamable HTTP) or `sse` (the deprecated HTTP+SSE) for a `url`. Left out, a `url`
     is tried as `http` and then as `sse`."""

@@ -28,6 +28,7 @@ from mcpguard.rounds import Rounds
 from mcpguard.site import Site
 from mcpguard.subscriptions import Subscriptions
 from mcpguard.tasks import Tasks
+from mcpguard.welcome import Welcome
 
 Handler = Callable[[Request], Coroutine[Any, Any, None]]
 
@@ -37,18 +38,22 @@ class Gateway:
 
     def __init__(self, site: Site) -> None:
         self._site = site
+        self._looked = False
         self._caller: Caller | None = None
         """A legacy client after `initialize`; a modern one after its first request."""
+        self._welcomed = True
+        """Whether a legacy client has its answer to `initialize`: before it hears nothing else."""
+        self._welcome = Welcome(site)
         tasks = Tasks(site)
         listing = Listing(site)
         self._questions = Questions(site)
         self._rounds = Rounds(site, self._questions)
         subscriptions = Subscriptions(site, listing)
-        self._notices = Notices(site, listing, subscriptions, tasks, self._questions, lambda: self._caller)
+        self._notices = Notices(site, listing, subscriptions, tasks, self._questions, self._hearer)
         path = Path(site, listing, self._notices, self._rounds, tasks, subscriptions)
         self._handlers: dict[str, Handler] = {
             "initialize": self._initialize,
-            "server/discover": self._discover,
+            "server/discover": self._welcome.reply,
             "ping": self._ping,
             "logging/setLevel": self._set_level,
             "resources/unsubscribe": subscriptions.unsubscribe,
@@ -77,10 +82,13 @@ class Gateway:
         caller = self._caller
         return lifecycle.ANY_CLIENT if caller is None or caller.modern else caller
 
+    def _hearer(self) -> Caller | None:
+        return self._caller if self._welcomed else None
+
     @property
     def modern(self) -> bool:
         """Whether the client is of the modern era, so that upstreams are greeted in it first."""
-        return self._caller is not None and self._caller.modern
+        return self._looked if self._caller is None else self._caller.modern
 
     def notified(
         self, server: str, method: str, params: dict[str, Json], related: Wait[Raw] | None = None
@@ -174,7 +182,7 @@ class Gateway:
         version = None if given is None else given.get("mcp-protocol-version")
         known = self._caller
         if (known is None or known.modern) and (
-            eras.is_enveloped(params) or version in eras.MODERN_VERSIONS or self.modern
+            eras.is_enveloped(params) or version in eras.MODERN_VERSIONS or known is not None
         ):
             return self._modern_caller(message, given)
         return self._legacy_caller(method, row is not None and row.era is Era.MODERN, params)
@@ -193,8 +201,10 @@ class Gateway:
         if row is not None and row.era is Era.LEGACY:
             raise MessageError(jsonrpc.METHOD_NOT_FOUND, "method is not part of this protocol revision")
         eras.check_extension(caller, method)
-        if method != "server/discover":
+        if method == "server/discover":
             # To look is not to choose: a client may still initialize after it.
+            self._looked = True
+        else:
             self._caller = caller
         return caller
 
@@ -234,14 +244,10 @@ class Gateway:
                 del site.requests[request.id]
 
     async def _initialize(self, request: Request) -> None:
-        self._caller = lifecycle.read_initialize(request.params)
-        result = lifecycle.initialize_result(self._caller.version, *self._site.identity)
-        self._site.client.reply(request.id, authored(result))
-
-    async def _discover(self, request: Request) -> None:
-        result = lifecycle.discover_result(self._site.extension_ids)
-        result = self._site.result_for(request.caller, request.method, result)
-        self._site.client.reply(request.id, authored(result))
+        self._caller = request.caller = lifecycle.read_initialize(request.params)
+        self._welcomed = False
+        await self._welcome.reply(request)
+        self._welcomed = True
 
     async def _ping(self, request: Request) -> None:
         self._site.client.reply(request.id, EMPTY)

@@ -95,6 +95,11 @@ class Upstream(Protocol):
         ...
 
     @property
+    def instructions(self) -> str | None:
+        """What it says of how to use it, uninspected; None for nothing, and until it was greeted."""
+        ...
+
+    @property
     def modern(self) -> bool:
         """Whether it was greeted in the modern era (revision 2026-07-28 and later)."""
         ...

@@ -21,7 +21,8 @@ from mcpguard.request import Request
 class Site(Struct, frozen=True, kw_only=True):
     """`identity` is our own name and version; `report(server, sentence)` tells the operator; `advice`
     ends the answer for each tool that is not there; `extensions` maps each declared method of an
-    extension to its server, `extension_ids` names the extensions."""
+    extension to its server, `extension_ids` names the extensions; `eager` are the servers that are
+    started when a client connects."""
 
     policies: PolicySet
     inspector: Inspector
@@ -35,6 +36,7 @@ class Site(Struct, frozen=True, kw_only=True):
     advice: str = ""
     extensions: Mapping[str, str] = {}
     extension_ids: tuple[str, ...] = ()
+    eager: tuple[str, ...] = ()
     requests: dict[RequestId, Request] = {}
     """What the client waits for, the oldest first. A request that waits for the client is not in it."""
 

@@ -124,6 +124,7 @@ class World:
             report=shared.diagnostics.report,
             advice=settings.advice,
             extensions={method: server for server, _name, methods in extensions for method in methods},
+            eager=tuple(server.name for server in settings.servers if server.eager),
             extension_ids=tuple(dict.fromkeys(name for _server, name, _methods in extensions)),
         )
 

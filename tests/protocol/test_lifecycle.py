@@ -6,13 +6,11 @@ import pytest
 
 from mcpguard.core.errors import MessageError
 from mcpguard.core.model import Caller
-from mcpguard.protocol.eras import MODERN_VERSIONS
 from mcpguard.protocol.lifecycle import (
     ANY_CLIENT,
     LEGACY_VERSIONS,
-    discover_result,
+    capabilities,
     initialize_params,
-    initialize_result,
     negotiate,
     read_initialize,
 )
@@ -27,7 +25,7 @@ def test_a_known_revision_is_kept_and_anything_else_gets_our_newest() -> None:
 
 
 def test_only_what_is_served_is_declared_on_either_side() -> None:
-    declared = initialize_result("2025-06-18", "m", "1")["capabilities"]
+    declared = capabilities(False, [None], ())
     assert set(declared) == {"tools", "prompts", "resources", "completions", "logging", "tasks"}
     for name, method in {
         "tools": "tools/call",
@@ -46,11 +44,23 @@ def test_only_what_is_served_is_declared_on_either_side() -> None:
         }
 
 
-def test_discovery_names_the_modern_revisions_and_the_declared_extensions_only() -> None:
-    found = discover_result(("com.example/skills",))
-    assert found["supportedVersions"] == list(MODERN_VERSIONS)
-    assert set(found["capabilities"]["extensions"]) == {"io.modelcontextprotocol/tasks", "com.example/skills"}
-    assert "tasks" not in found["capabilities"]
+def test_discovery_names_the_declared_extensions_only() -> None:
+    found = capabilities(True, [None], ("com.example/skills",))
+    assert set(found["extensions"]) == {"io.modelcontextprotocol/tasks", "com.example/skills"}
+    assert "tasks" not in found
+
+
+def test_when_all_servers_are_known_what_they_have_is_declared_and_no_more() -> None:
+    known = [{"tools": {}}, {"logging": {}, "tasks": {"list": {}}}]
+    assert set(capabilities(False, known, ())) == {"tools", "logging", "tasks"}
+    assert set(capabilities(False, known[:1], ())) == {"tools"}
+    assert capabilities(True, [{"tools": {}}], ()) == {"tools": {"listChanged": True}}
+    tasks = {"extensions": {"io.modelcontextprotocol/tasks": {}}}
+    assert set(capabilities(True, [tasks], ())["extensions"]) == {"io.modelcontextprotocol/tasks"}
+    assert set(capabilities(True, [{"extensions": None}], ("com.example/x",))["extensions"]) == {
+        "com.example/x"
+    }
+    assert len(capabilities(False, [*known, None], ())) == 6
 
 
 def test_what_a_legacy_client_says_of_itself_is_kept() -> None:

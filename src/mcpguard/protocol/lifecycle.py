@@ -3,9 +3,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
+
 from mcpguard.core.errors import MessageError
 from mcpguard.core.model import Caller, Json
-from mcpguard.protocol.eras import MODERN_VERSIONS, TASKS_EXTENSION
+from mcpguard.protocol.eras import TASKS_EXTENSION
 from mcpguard.protocol.jsonrpc import INVALID_PARAMS
 
 LEGACY_VERSIONS = ("2025-11-25", "2025-06-18", "2025-03-26", "2024-11-05")
@@ -44,23 +46,23 @@ def read_initialize(params: dict[str, Json]) -> Caller:
     return Caller(negotiate(params.get("protocolVersion")), False, capabilities)
 
 
-def initialize_result(version: str, name: str, release: str) -> dict[str, Json]:
-    """What we say of ourselves. It is said before any upstream has started, so all that one of them may
-    offer is declared; a list of what none of them has is empty."""
-    return {
-        "protocolVersion": version,
-        "capabilities": {**_CAPABILITIES, "tasks": _LEGACY_TASKS},
-        "serverInfo": {"name": name, "version": release},
+def capabilities(
+    modern: bool, upstreams: Sequence[Mapping[str, Json] | None], extensions: tuple[str, ...]
+) -> dict[str, Json]:
+    """The ServerCapabilities that we declare: what one of the `upstreams` declares, and the `extensions` of
+    the configuration. While one of them (None) is not known yet, all that it may offer is declared; a list
+    of what none of them has is empty."""
+    known = [one for one in upstreams if one is not None]
+    wholly = len(known) == len(upstreams)
+    declared = {
+        key: ours for key, ours in _CAPABILITIES.items() if not wholly or any(key in k for k in known)
     }
-
-
-def discover_result(extensions: tuple[str, ...]) -> dict[str, Json]:
-    """As `initialize_result`, for the modern era; `extensions` are the declared ones."""
-    declared: dict[str, Json] = {name: {} for name in (TASKS_EXTENSION, *extensions)}
-    return {
-        "supportedVersions": list(MODERN_VERSIONS),
-        "capabilities": {**_CAPABILITIES, "extensions": declared},
-    }
+    if not modern:
+        tasks = not wholly or any("tasks" in one for one in known)
+        return {**declared, "tasks": _LEGACY_TASKS} if tasks else declared
+    tasks = not wholly or any(TASKS_EXTENSION in (one.get("extensions") or ()) for one in known)
+    named = (TASKS_EXTENSION, *extensions) if tasks else extensions
+    return {**declared, "extensions": {name: {} for name in named}} if named else declared
 
 
 def initialize_params(caller: Caller, version: str, name: str, release: str) -> dict[str, Json]:
