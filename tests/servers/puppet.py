@@ -38,6 +38,18 @@ def notify(method, **params):
     send({"method": method, "params": params})
 
 
+def ask(method, **params):
+    """Ask the client, and give what it answers; what else comes meanwhile is served."""
+    STATE["asked"] = STATE.get("asked", 0) + 1
+    question_id = f"ask-{STATE['asked']}"
+    send({"id": question_id, "method": method, "params": params})
+    while True:
+        message = json.loads(sys.stdin.readline())
+        if message.get("id") == question_id and "method" not in message:
+            return message
+        handle(message)
+
+
 def say(text):
     """Write one line to standard error."""
     os.write(2, text.encode() + b"\n")
