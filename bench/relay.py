@@ -32,9 +32,10 @@ rules:
 AIMS = {"p50": 0.14, "p99": 0.20, "1 MB": 0.62, "init": 0.15, "memory": 0.45}
 
 
-def subjects(folder):
+def guarded(folder, upstream):
+    """mcpguard with everything on, in front of this command; `bench/relay_http.py` uses it too."""
     (folder / "policy.yaml").write_text(POLICY)
-    server = {"command": UPSTREAM[0], "args": UPSTREAM[1:], "env": {"TOKEN": "${env:BENCH_TOKEN}"}}
+    server = {"command": upstream[0], "args": upstream[1:], "env": {"TOKEN": "${env:BENCH_TOKEN}"}}
     config = {
         "version": 1,
         "servers": {"bench": server},
@@ -42,12 +43,16 @@ def subjects(folder):
         "audit": {"path": "audit"},
     }
     (folder / "mcpguard.yaml").write_text(json.dumps(config))
-    mcpguard = str(Path(sys.executable).with_name("mcpguard"))
+    program = str(Path(sys.executable).with_name("mcpguard"))
+    return [program, "run", "--config", str(folder / "mcpguard.yaml")]
+
+
+def subjects(folder):
     return {
         "direct": UPSTREAM,
         "FastMCP proxy": [sys.executable, str(HERE / "subjects" / "fastmcp_proxy.py"), *UPSTREAM],
         "SDK proxy": [sys.executable, str(HERE / "subjects" / "sdk_proxy.py"), *UPSTREAM],
-        "mcpguard": [mcpguard, "run", "--config", str(folder / "mcpguard.yaml")],
+        "mcpguard": guarded(folder, UPSTREAM),
     }
 
 

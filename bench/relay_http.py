@@ -24,7 +24,7 @@ import tempfile
 import time
 from pathlib import Path
 
-from relay import HERE, POLICY, percentile
+from relay import HERE, guarded, percentile
 
 SERVER = [sys.executable, str(HERE / "subjects" / "sdk_server.py")]
 SMALL = [sys.executable, str(HERE / "subjects" / "echo_server.py")]
@@ -55,22 +55,7 @@ def subjects(folder, mcp_proxy, upstream):
     found = {"SDK server, direct": [*SERVER, "{port}"], BASE: fastmcp}
     if mcp_proxy:
         found["mcp-proxy"] = [mcp_proxy, "--port", "{port}", "--", *upstream]
-    return {**found, "mcpguard": guarded(folder, upstream)}
-
-
-def guarded(folder, upstream):
-    """mcpguard with everything on."""
-    (folder / "policy.yaml").write_text(POLICY)
-    server = {"command": upstream[0], "args": upstream[1:], "env": {"TOKEN": "${env:BENCH_TOKEN}"}}
-    config = {
-        "version": 1,
-        "servers": {"bench": server},
-        "policies": ["policy.yaml"],
-        "audit": {"path": "audit"},
-    }
-    (folder / "mcpguard.yaml").write_text(json.dumps(config))
-    program = str(Path(sys.executable).with_name("mcpguard"))
-    return [program, "run", "--config", str(folder / "mcpguard.yaml"), "--http", "127.0.0.1:{port}"]
+    return {**found, "mcpguard": [*guarded(folder, upstream), "--http", "127.0.0.1:{port}"]}
 
 
 class Subject:

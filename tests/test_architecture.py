@@ -15,7 +15,7 @@ FILES = sorted(SRC.rglob("*.py"))
 FILE_LINES, FUNCTION_LINES = 300, 40
 
 PURE_FORBIDDEN = {
-    "mcp", "anyio", "asyncio", "httpx", "httpx2", "starlette", "keyring", "os", "pathlib", "socket",
+    "mcp", "anyio", "asyncio", "httpx", "httpx2", "aiohttp", "uvicorn", "starlette", "keyring", "os", "pathlib", "socket",
     "subprocess", "time", "random", "logging",
 }  # fmt: skip
 
@@ -129,8 +129,8 @@ def test_serving_over_stdio_imports_neither_the_sdk_nor_the_slow_engine_nor_the_
     code = (
         "import sys; import mcpguard.app, mcpguard.cli.run, mcpguard.config; "
         "from mcpguard.adapters.policy_files import builtin_read_only; builtin_read_only(); "
-        "print([m for m in ('mcp', 'mcp_types', 'pydantic', 'httpx2', 'anyio', 'celpy', 'keyring', 'platformdirs')"
-        " if m in sys.modules])"
+        "print([m for m in ('mcp', 'mcp_types', 'pydantic', 'httpx2', 'anyio', 'celpy', 'keyring', 'platformdirs',"
+        " 'aiohttp', 'uvicorn', 'httptools', 'jwt', 'cryptography') if m in sys.modules])"
     )
     done = subprocess.run(
         [sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=True
