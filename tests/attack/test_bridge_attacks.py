@@ -114,7 +114,7 @@ def test_a_state_leads_to_the_same_request_only(serve, change):
 
 
 def test_a_state_is_of_no_use_twice(serve):
-    guard = serve({"only": puppet("--log", "seen.log")}, ALLOW)
+    guard = serve({"only": puppet()}, ALLOW)
     client = guard.modern(capabilities=CAN)
     result = asked(client)
     assert content(retry(client, result))["result"] == ADA

@@ -32,6 +32,10 @@ class Exchange:
         """Write more of the body."""
         self.connection.send(data)
 
+    def deadline(self, seconds):
+        """Wait no longer than this for the next bytes."""
+        self.connection.sock.settimeout(seconds)
+
     @property
     def response(self):
         """The head of the answer, waited for."""

@@ -89,6 +89,11 @@ class EventStream:
         self.brought += len(events)
         return events
 
+    @property
+    def overlong(self) -> bytes | None:
+        """The first bytes of an event that is over the limit and still goes on, None if there is none."""
+        return None if self._dropped is None else self._dropped.head
+
     def _keep(self, piece: bytes) -> None:
         """Keep a piece of the line, or only the end of it once the event is over the limit."""
         if not piece:

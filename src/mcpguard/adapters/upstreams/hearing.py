@@ -7,6 +7,7 @@ an answer to something else than what was asked never counts as the answer.
 from __future__ import annotations
 
 import asyncio
+import re
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
@@ -21,6 +22,8 @@ from mcpguard.core.errors import MessageError
 from mcpguard.core.model import Json
 from mcpguard.protocol import jsonrpc
 from mcpguard.protocol.framing import Oversize
+
+_METHOD = re.compile(rb'"method"\s*:')
 
 
 class Hearing:
@@ -51,11 +54,14 @@ class Hearing:
         while chunk := await exchange.read():
             await self._go.wait()
             found = events.feed(chunk)
-            if not found:
-                continue
-            with self._one_turn():
-                answered = [self._event(each, asked) for each in found]
-            if any(answered):
+            if found:
+                with self._one_turn():
+                    answered = [self._event(each, asked) for each in found]
+                if any(answered):
+                    return True
+            if asked is not None and _answers(events.overlong, asked):
+                # Its end may never come.
+                self.failed(asked, self.too_long)
                 return True
         return False
 
@@ -138,6 +144,14 @@ class Hearing:
         """Tell it that the wire is over."""
         with self._one_turn():
             self._ear.ended()
+
+
+def _answers(head: bytes | None, asked: int) -> bool:
+    """Whether a message that is too long is taken for the answer to `asked`, by its first bytes: it names
+    no method, and no other id. What is not taken for it here may turn out to be it at its end."""
+    if head is None or _METHOD.search(head):
+        return False
+    return jsonrpc.id_of_dropped(head, b"") in (None, asked)
 
 
 def _error_in(body: bytes) -> dict[str, Json] | None:

@@ -9,8 +9,9 @@ from __future__ import annotations
 import asyncio
 import re
 
+from mcpguard.adapters.transports.http.load import Load
 from mcpguard.adapters.transports.http.replay import KEPT_BYTES, STANDING, Journal, Stream
-from mcpguard.adapters.transports.http.stream import Load, Outlet
+from mcpguard.adapters.transports.http.stream import Outlet
 from mcpguard.core.model import Json, Redacted
 from mcpguard.ports import RequestId
 from mcpguard.protocol import eras, jsonrpc
@@ -60,6 +61,8 @@ class HttpClient:
         self.modern = modern
         self.resumable = resumable
         self.load = Load()
+        self.holding: set[Load] = set()
+        """The answers of a modern world that hold it back."""
         self._asked: dict[RequestId, _Asked] = {}
         self._numbers: dict[RequestId, int] = {}
         self._last = 0
@@ -164,8 +167,8 @@ class HttpClient:
 
     @property
     def full(self) -> bool:
-        """Whether the client takes less than it is given."""
-        return self.load.full
+        """Whether the client takes less than it is given; where it is several, see `load.Share`."""
+        return bool(self.holding) if self.modern else self.load.full
 
     @property
     def drained(self) -> bool:

@@ -14,6 +14,7 @@ from urllib.parse import urlsplit
 from mcpguard.adapters.bearer import BearerError, bearer_of
 from mcpguard.adapters.transports.http import guard
 from mcpguard.adapters.transports.http.events import MESSAGES, Events
+from mcpguard.adapters.transports.http.intake import Intake
 from mcpguard.adapters.transports.http.request import (
     ANONYMOUS,
     TEXT,
@@ -69,8 +70,10 @@ class Endpoint:
         self.worlds = Worlds(door, turn, clock, http.max_sessions, http.session_idle_seconds)
         self._guard = guard.Guard(bound, http.allowed_hosts, http.allowed_origins)
         self._verifier = verifier
-        streamable = Streamable(self.worlds, turn, clock, message_bytes, body_seconds)
-        events = Events(self.worlds, turn, clock, message_bytes, body_seconds)
+        self.intake = intake = Intake(message_bytes, body_seconds)
+        """The bodies that are being read."""
+        streamable = Streamable(self.worlds, turn, clock, intake)
+        events = Events(self.worlds, turn, clock, intake)
         self._routes: dict[str, dict[str, Handler]] = {
             MCP: {"POST": streamable.post, "GET": streamable.get, "DELETE": streamable.delete},
             SSE: {"GET": events.get},

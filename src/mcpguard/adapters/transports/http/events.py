@@ -6,6 +6,7 @@ from __future__ import annotations
 from urllib.parse import parse_qs
 
 from mcpguard.adapters.transports.http import guard
+from mcpguard.adapters.transports.http.intake import Intake
 from mcpguard.adapters.transports.http.request import Request
 from mcpguard.adapters.transports.http.sessions import World, Worlds
 from mcpguard.adapters.transports.http.stream import Outlet
@@ -27,14 +28,11 @@ MESSAGES = "/messages"
 class Events:
     """Both endpoints of HTTP+SSE."""
 
-    def __init__(
-        self, worlds: Worlds, turn: Turn, clock: Clock, message_bytes: int, body_seconds: float
-    ) -> None:
+    def __init__(self, worlds: Worlds, turn: Turn, clock: Clock, intake: Intake) -> None:
         self._worlds = worlds
         self._turn = turn
         self._clock = clock
-        self._message_bytes = message_bytes
-        self._body_seconds = body_seconds
+        self._intake = intake
 
     async def get(self, request: Request) -> None:
         """Open a session: its first event says where its messages go."""
@@ -56,7 +54,7 @@ class Events:
         """Take one message for an open session. Raises HttpRefusal where there is no such session."""
         world = self._world(request)
         guard.check_content_type(request.headers)
-        body = await request.body(self._message_bytes, self._body_seconds)
+        body = await request.body(self._intake)
         try:
             message = jsonrpc.parse_strict(body.strip())
         except MessageError as problem:

@@ -1,7 +1,7 @@
 """One HTTP request as our front sees it, and the plain answers to it.
 
-Law of this file: a body is read once, within a limit of bytes and of time, and a header that decides where
-a request goes is there once or not at all.
+Law of this file: a body is read once, and a header that decides where a request goes is there once or not
+at all.
 """
 
 from __future__ import annotations
@@ -10,6 +10,8 @@ import asyncio
 from collections.abc import Awaitable, Callable, Iterable, MutableMapping
 from typing import Any
 
+from mcpguard.adapters.transports.http.intake import Body, Intake
+from mcpguard.adapters.transports.http.load import Connection
 from mcpguard.core.errors import McpGuardError
 from mcpguard.core.model import Principal
 from mcpguard.protocol import eras, jsonrpc
@@ -23,6 +25,8 @@ JSON = b"application/json"
 TEXT = b"text/plain; charset=utf-8"
 CLOSE: Headers = ((b"connection", b"close"),)
 
+_TOO_MUCH = "the requests that are being received are too large together; send this one again later"
+_LATER: Headers = ((b"retry-after", b"5"),)
 _ONCE = frozenset({"authorization", "content-type", "host", "origin"})
 ANONYMOUS = Principal("anonymous", "http")
 """Who asks where no token is configured; only loopback is served then."""
@@ -66,6 +70,7 @@ class Request:
 
     __slots__ = (
         "authorization",
+        "connection",
         "cors",
         "headers",
         "method",
@@ -81,6 +86,7 @@ class Request:
         self.method: str = scope["method"]
         self.path: str = scope["path"]
         self.query: bytes = scope["query_string"]
+        self.connection: Connection = scope["state"]["connection"]
         self.receive = receive
         self.send = send
         self.cors: Headers = ()
@@ -105,33 +111,36 @@ class Request:
         while (await self.receive())["type"] != "http.disconnect":
             pass
 
-    async def body(self, most: int, seconds: float) -> bytes:
-        """The whole body. Raises HttpRefusal: 413 above `most` bytes, 408 after `seconds`; and Gone."""
+    async def body(self, intake: Intake) -> bytes:
+        """The whole body. Raises HttpRefusal: 413 above `intake.message_bytes`, 408 after `intake.seconds`,
+        503 where all bodies together are too many; and Gone."""
         length = self.headers.get("content-length", "")
         # llhttp has refused what is no number; nothing is read of a body that says it is too large.
-        if length.isdecimal() and int(length) > most:
-            raise _too_large(most)
+        if length.isdecimal() and int(length) > intake.message_bytes:
+            raise _too_large(intake.message_bytes)
+        body = Body(intake)
         try:
-            async with asyncio.timeout(seconds):
-                return await self._read(most)
+            async with asyncio.timeout(intake.seconds):
+                await self._read(body, intake.message_bytes)
+            return body.whole()
         except TimeoutError:
             raise HttpRefusal(408, "the body of the request did not arrive in time", headers=CLOSE) from None
+        finally:
+            body.close()
 
-    async def _read(self, most: int) -> bytes:
-        message = await self.receive()
-        body: bytes = message.get("body", b"")
-        parts, size = [body], len(body)
-        while message.get("more_body", False):
-            if size > most:
-                raise _too_large(most)
+    async def _read(self, body: Body, most: int) -> None:
+        more = True
+        while more:
             message = await self.receive()
-            parts.append(message.get("body", b""))
-            size += len(parts[-1])
-        if message["type"] == "http.disconnect":
-            raise Gone
-        if size > most:
-            raise _too_large(most)
-        return body if len(parts) == 1 else b"".join(parts)
+            if message["type"] == "http.disconnect":
+                raise Gone
+            body.add(message.get("body", b""))
+            if body.size > most:
+                raise _too_large(most)
+            more = message.get("more_body", False)
+        # Not before its end: a connection that is closed while its client still sends may lose the answer.
+        if body.dropped:
+            raise HttpRefusal(503, _TOO_MUCH, jsonrpc.REFUSED, _LATER)
 
 
 class Gone(McpGuardError):

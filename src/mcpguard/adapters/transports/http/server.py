@@ -20,6 +20,7 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResp
 from uvicorn.server import ServerState
 
 from mcpguard.adapters.transports.http.endpoint import Endpoint
+from mcpguard.adapters.transports.http.shortage import Shortage
 
 HEAD_BYTES = 64 * 1024
 """The most that the line and headers of one request may have, give or take one read."""
@@ -64,6 +65,7 @@ class HttpServer:
             timeout_keep_alive=KEEP_ALIVE_SECONDS,
         )
         self._defects = _Defects(report)
+        self._shortage = Shortage(report)
         self._listener: asyncio.Server | None = None
 
     async def start(self, host: str, port: int) -> tuple[str, int]:
@@ -74,12 +76,14 @@ class HttpServer:
         logger = logging.getLogger("uvicorn.error")
         logger.propagate = False
         logger.addHandler(self._defects)
+        self._shortage.watch(asyncio.get_running_loop())
         self._listener = await asyncio.get_running_loop().create_server(self._connection, sock=listening)
         bound = listening.getsockname()
         return str(bound[0]), int(bound[1])
 
     def _connection(self) -> asyncio.Protocol:
         protocol = _Protocol(self._config, self._state, {})
+        protocol.app_state["connection"] = protocol
         protocol.state = self._state
         protocol.head_seconds = self._head_seconds
         protocol.most = self._most
@@ -96,6 +100,7 @@ class HttpServer:
             await asyncio.wait(set(self._state.tasks), timeout=GRACE_SECONDS)
         for connection in list(self._state.connections):
             connection.transport.abort()
+        self._shortage.close()
         logging.getLogger("uvicorn.error").removeHandler(self._defects)
 
 
@@ -151,9 +156,9 @@ class _Defects(logging.Handler):
 
 
 class _Protocol(HttpToolsProtocol):
-    """uvicorn's protocol with a bound on the number of connections, on the head of a request, in bytes and
-    in time, and an end for a request whose client has sent the next one already and is then gone: uvicorn
-    tells that to the last request only."""
+    """uvicorn's protocol, which is `load.Connection` as well. It has a bound on the number of connections, on
+    the head of a request, in bytes and in time, and an end for a request whose client has sent the next one
+    already and is then gone: uvicorn tells that to the last request only."""
 
     state: _State
     head_seconds = HEAD_SECONDS
@@ -196,6 +201,15 @@ class _Protocol(HttpToolsProtocol):
         self._head_bytes = 0
         super().on_message_complete()
 
+    @property
+    def unsent(self) -> int:
+        """See `load.Connection.unsent`."""
+        return self.transport.get_write_buffer_size()
+
+    def cut(self) -> None:
+        """See `load.Connection.cut`."""
+        self.transport.abort()
+
     def _head_is_late(self) -> None:
         self._late = None
         # An answer that still goes out is not cut for what its client began to send after it.
@@ -213,6 +227,7 @@ class _Protocol(HttpToolsProtocol):
 
     def connection_lost(self, exc: Exception | None) -> None:
         super().connection_lost(exc)
+        self.app_state.clear()  # It has this very object in it.
         self._stop_waiting()
         running = self._running
         if running is not None and not running.response_complete:

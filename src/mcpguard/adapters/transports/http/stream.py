@@ -9,13 +9,12 @@ from __future__ import annotations
 
 from collections import deque
 
+from mcpguard.adapters.transports.http.load import FULL_BYTES, Load
 from mcpguard.adapters.transports.http.request import Headers, Send
 from mcpguard.adapters.turn import Turn
 from mcpguard.flight import Flight
 from mcpguard.ports import Clock
 
-FULL_BYTES = 256 * 1024
-"""With this much that a client has not taken, whatever feeds it is paused."""
 BEAT_SECONDS = 15.0
 """A quiet stream says so this often, so that nothing between us and the client closes it."""
 
@@ -26,20 +25,6 @@ _STREAM: Headers = (
     (b"cache-control", b"no-store"),
     (b"x-accel-buffering", b"no"),
 )
-
-
-class Load:
-    """How many bytes of one client's answers wait for the client to take them."""
-
-    __slots__ = ("waiting",)
-
-    def __init__(self) -> None:
-        self.waiting = 0
-
-    @property
-    def full(self) -> bool:
-        """Whether the client takes less than it is given."""
-        return self.waiting > FULL_BYTES
 
 
 class Outlet:
@@ -80,7 +65,7 @@ class Outlet:
         self._start: dict[str, object] | None = None
         self._streaming = False
         self._over = False
-        self._queue: deque[bytes] = deque()
+        self._queue: deque[bytes | memoryview] = deque()
         self._flight: Flight | None = None
         self._beat = _nothing
 
@@ -118,6 +103,7 @@ class Outlet:
             headers += self.granted
         self._begin(status, headers)
         self.ended = True
+        self._load.last()
         self._put(parts)
 
     def end(self) -> None:
@@ -125,6 +111,7 @@ class Outlet:
         if not self.ended:
             self.open()
             self.ended = True
+            self._load.last()
             self._beat()
             self._turn.touch(self)
 
@@ -132,8 +119,10 @@ class Outlet:
         """The client is gone: nothing of this is taken any more."""
         self.ended = self._over = True
         self._beat()
-        self._load.waiting -= sum(map(len, self._queue))
+        size = sum(map(len, self._queue))
         self._queue.clear()
+        if self._load.gone(size):
+            self._turn.touch()
 
     def _begin(self, status: int, headers: list[tuple[bytes, bytes]]) -> None:
         self._start = {"type": "http.response.start", "status": status, "headers": headers}
@@ -141,7 +130,7 @@ class Outlet:
 
     def _put(self, parts: tuple[bytes, ...]) -> None:
         self._queue += parts
-        self._load.waiting += sum(map(len, parts))
+        self._load.added(sum(map(len, parts)))
         self._turn.touch(self)
 
     def _beats(self) -> None:
@@ -161,18 +150,22 @@ class Outlet:
         while (self._queue or self.ended) and not self._over:
             chunk = self._next()
             self._over = self.ended and not self._queue
-            was_full = self._load.full
             await self._send({"type": "http.response.body", "body": chunk, "more_body": not self._over})
             # It counts until it is taken, and what was paused for it then goes on.
-            self._load.waiting -= len(chunk)
-            if was_full and not self._load.full:
+            if self._load.taken(len(chunk)):
                 self._turn.touch()
 
-    def _next(self) -> bytes:
+    def _next(self) -> bytes | memoryview:
         chunk = self._queue.popleft() if self._queue else b""
+        piece = self._load.piece
+        if piece is not None and len(chunk) > piece:
+            view = memoryview(chunk)
+            self._queue.appendleft(view[piece:])
+            return view[:piece]
         if len(chunk) >= FULL_BYTES or not self._queue:
             return chunk
-        parts, size = [chunk], len(chunk)
+        parts: list[bytes | memoryview] = [chunk]
+        size = len(chunk)
         while self._queue and size + len(self._queue[0]) <= FULL_BYTES:
             parts.append(self._queue.popleft())
             size += len(parts[-1])

@@ -11,6 +11,8 @@ from collections.abc import Callable
 
 from mcpguard.adapters.transports.http import guard
 from mcpguard.adapters.transports.http.client import MOST_REQUESTS, HttpClient
+from mcpguard.adapters.transports.http.intake import Intake
+from mcpguard.adapters.transports.http.load import Share
 from mcpguard.adapters.transports.http.request import Headers, HttpRefusal, Request
 from mcpguard.adapters.transports.http.sessions import World, Worlds
 from mcpguard.adapters.transports.http.stream import Outlet
@@ -67,14 +69,11 @@ def tell(world: World, turn: Turn, message: Message, headers: dict[str, str]) ->
 class Streamable:
     """The MCP endpoint."""
 
-    def __init__(
-        self, worlds: Worlds, turn: Turn, clock: Clock, message_bytes: int, body_seconds: float
-    ) -> None:
+    def __init__(self, worlds: Worlds, turn: Turn, clock: Clock, intake: Intake) -> None:
         self._worlds = worlds
         self._turn = turn
         self._clock = clock
-        self._message_bytes = message_bytes
-        self._body_seconds = body_seconds
+        self._intake = intake
 
     # --- POST ------------------------------------------------------------------------------------
 
@@ -83,7 +82,7 @@ class Streamable:
         headers = request.headers
         guard.check_content_type(headers)
         guard.check_accept(headers, "application/json", "text/event-stream")
-        body = await request.body(self._message_bytes, self._body_seconds)
+        body = await request.body(self._intake)
         modern = headers.get(VERSION) in eras.MODERN_VERSIONS
         try:
             message = jsonrpc.parse_strict(body.strip())
@@ -199,7 +198,10 @@ class Streamable:
         await request.respond(202)
 
     def _outlet(self, request: Request, client: HttpClient, granted: Headers = ()) -> Outlet:
-        return Outlet(request.send, self._turn, self._clock, client.load, request.cors, granted)
+        load = client.load
+        if client.modern:
+            load = Share(load, client.holding, request.connection, self._clock, self._turn.touch)
+        return Outlet(request.send, self._turn, self._clock, load, request.cors, granted)
 
     # --- GET and DELETE, legacy only -------------------------------------------------------------
 

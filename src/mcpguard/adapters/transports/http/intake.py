@@ -1,0 +1,64 @@
+"""The bodies that are being read, of all connections together.
+
+Law of this file: what they take in memory is bounded, however many there are; a body of `SMALL_BYTES` always
+fits, so that large ones keep nobody from an ordinary request.
+"""
+
+from __future__ import annotations
+
+SMALL_BYTES = 64 * 1024
+"""So much of each body does not count."""
+BODIES = 4
+"""All that counts is at most so many times the largest message."""
+
+
+class Intake:
+    """What is being read. `message_bytes` is the most that one body may have, `seconds` how long it may
+    take, `most` how many bytes of all bodies are kept; `kept` is how many are now."""
+
+    __slots__ = ("kept", "message_bytes", "most", "seconds")
+
+    def __init__(self, message_bytes: int, seconds: float) -> None:
+        self.message_bytes = message_bytes
+        self.seconds = seconds
+        self.most = BODIES * message_bytes
+        self.kept = 0
+
+
+class Body:
+    """One body that is being read. `size` is what came of it; one that is `dropped` did not fit, and
+    nothing of it is kept. Whoever made it calls `close`."""
+
+    __slots__ = ("_counted", "_intake", "_parts", "dropped", "size")
+
+    def __init__(self, intake: Intake) -> None:
+        self.size = 0
+        self.dropped = False
+        self._intake = intake
+        self._counted = 0
+        self._parts: list[bytes] = []
+
+    def add(self, part: bytes) -> None:
+        """Take the next bytes."""
+        self.size += len(part)
+        if self.dropped:
+            return
+        counted = max(0, self.size - SMALL_BYTES)
+        more = counted - self._counted
+        if more and self._intake.kept + more > self._intake.most:
+            self.dropped = True
+            self.close()
+            return
+        self._intake.kept += more
+        self._counted = counted
+        self._parts.append(part)
+
+    def whole(self) -> bytes:
+        """All of it."""
+        return self._parts[0] if len(self._parts) == 1 else b"".join(self._parts)
+
+    def close(self) -> None:
+        """Let go of it."""
+        self._intake.kept -= self._counted
+        self._counted = 0
+        self._parts = []

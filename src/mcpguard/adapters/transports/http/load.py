@@ -1,0 +1,168 @@
+"""How much of what was said waits for its client to take it, and who is held back for that (laws 5 and 8).
+
+Law of this file: a session's own world waits for its client for as long as it takes; a world that several
+clients share waits for none of them longer than `STALL_SECONDS`, and keeps a bounded amount for each.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Protocol
+
+from mcpguard.ports import Clock
+
+FULL_BYTES = 256 * 1024
+"""With this much that a client has not taken, whatever feeds it is paused."""
+BUDGET_BYTES = 1024 * 1024
+"""More than this is not kept for an answer that nobody is held back for."""
+STALL_SECONDS = 2.0
+"""A client that takes less than `FULL_BYTES` in this time holds nobody back; one that takes nothing has
+stopped."""
+
+
+class Connection(Protocol):
+    """What an answer goes out on."""
+
+    @property
+    def unsent(self) -> int:
+        """Bytes that were handed over and that the system has not taken yet."""
+        ...
+
+    def cut(self) -> None:
+        """End it now; its request is then over as if the client had gone."""
+        ...
+
+
+class Load:
+    """Bytes that wait in one legacy session, of all its answers."""
+
+    __slots__ = ("waiting",)
+
+    piece: int | None = None
+    """A message goes to the connection in pieces of so many bytes; None for whole."""
+
+    def __init__(self) -> None:
+        self.waiting = 0
+
+    @property
+    def full(self) -> bool:
+        """Whether what feeds it should wait."""
+        return self.waiting > FULL_BYTES
+
+    def added(self, size: int) -> None:
+        """So many bytes more wait."""
+        self.waiting += size
+
+    def taken(self, size: int) -> bool:
+        """So many bytes wait no more: whether it was full until now."""
+        was_full = self.full
+        self.waiting -= size
+        return was_full and not self.full
+
+    def last(self) -> None:
+        """Nothing more comes of this answer."""
+
+    def gone(self, size: int) -> bool:
+        """The client is gone, and the last `size` bytes are not wanted: as `taken`."""
+        return self.taken(size)
+
+
+class Share(Load):
+    """Bytes that wait of one answer, in a world that several clients share.
+
+    It holds the world back as long as its client takes enough. Above `BUDGET_BYTES` its connection is cut:
+    when more is said and nobody is held back for it, or when nothing moved for `STALL_SECONDS`.
+    """
+
+    __slots__ = ("_clock", "_connection", "_ended", "_given", "_holding", "_seen", "_stop", "_wake", "_world")
+
+    piece = FULL_BYTES
+
+    def __init__(
+        self,
+        world: Load,
+        holding: set[Load],
+        connection: Connection,
+        clock: Clock,
+        wake: Callable[[], None],
+    ) -> None:
+        """`world` has the sum, `holding` those that hold the world back; `wake` lets the flow control look
+        again."""
+        super().__init__()
+        self._world = world
+        self._holding = holding
+        self._connection = connection
+        self._clock = clock
+        self._wake = wake
+        self._given = 0
+        self._seen = 0
+        self._ended = False
+        self._stop: Callable[[], None] | None = None
+
+    @property
+    def full(self) -> bool:
+        """See `Load.full`."""
+        return self in self._holding
+
+    def added(self, size: int) -> None:
+        """See `Load.added`."""
+        if self.waiting > BUDGET_BYTES and not self.full:
+            self._connection.cut()
+        self.waiting += size
+        self._world.waiting += size
+        self._given += size
+        if self._stop is None and self.waiting > FULL_BYTES:
+            self._seen = self._left_us
+            self._hold(True)
+            self._stop = self._clock.later(STALL_SECONDS, self._look)
+
+    def taken(self, size: int) -> bool:
+        """See `Load.taken`."""
+        self.waiting -= size
+        self._world.waiting -= size
+        if self.waiting > FULL_BYTES:
+            return False
+        return self._calm()
+
+    def last(self) -> None:
+        """See `Load.last`: to hold others back for it would be of no use."""
+        self._ended = True
+        if self._hold(False):
+            self._wake()
+
+    def gone(self, size: int) -> bool:
+        """See `Load.gone`."""
+        was_full = self.full
+        self.taken(size)
+        self._calm()
+        return was_full
+
+    @property
+    def _left_us(self) -> int:
+        return self._given - self.waiting - self._connection.unsent
+
+    def _calm(self) -> bool:
+        if self._stop is not None:
+            self._stop()
+            self._stop = None
+        return self._hold(False)
+
+    def _hold(self, on: bool) -> bool:
+        """Hold the world back or not: whether that is a change."""
+        before = self.full
+        if on and not self._ended:
+            self._holding.add(self)
+        else:
+            self._holding.discard(self)
+        return before != self.full
+
+    def _look(self) -> None:
+        seen, self._seen = self._seen, self._left_us
+        moved = self._seen - seen
+        self._stop = self._clock.later(STALL_SECONDS, self._look)
+        if self.waiting + self._connection.unsent > BUDGET_BYTES and moved <= 0:
+            self._calm()
+            self._connection.cut()
+        else:
+            self._hold(moved >= FULL_BYTES)
+        self._wake()

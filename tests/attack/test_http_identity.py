@@ -1,0 +1,158 @@
+"""Threat: somebody without a good token, or with the token or the session of another, uses the HTTP front."""
+
+import json
+
+import pytest
+
+from tests.attack.issuer import Issuer
+from tests.attack.test_bridge_attacks import ALLOW, CAN, QUESTION
+from tests.attack.test_http_front import WAYS, untouched
+from tests.servers.web import text
+from tests.wire.http_session import META
+from tests.wire.session import puppet
+
+
+@pytest.fixture
+def issuer():
+    one = Issuer()
+    yield one
+    one.close()
+
+
+@pytest.fixture
+def guarded(serve, issuer):
+    """A guard with two upstreams that wants tokens."""
+
+    def begin(rules=None, **http):
+        return serve({"a": puppet(), "b": puppet()}, rules, http={"token": issuer.entry, **http})
+
+    return begin
+
+
+# --- tokens --------------------------------------------------------------------------------------
+
+
+def test_no_token_but_a_good_one_opens_anything_and_none_is_quoted(guarded, issuer):
+    guard = guarded()
+    for kind, value in issuer.forged().items():
+        answer = WAYS["POST /mcp"](guard, authorization=value)
+        assert answer.status == 401, kind
+        challenge = answer.header("www-authenticate")
+        assert challenge.startswith("Bearer resource_metadata="), kind
+        said = challenge + answer.body().decode() + guard.stderr.decode()
+        assert value is None or value.split()[-1] not in said or value == "Bearer", kind
+    assert untouched(guard)
+    for way in ("GET /mcp", "DELETE /mcp", "GET /sse", "POST /messages"):
+        assert WAYS[way](guard).status == 401, way
+
+
+def test_a_good_token_gives_the_principal_on_record(guarded, issuer):
+    guard = guarded()
+    claims = {"name": "admin", "version": "1", "sub": "root"}
+    client = guard.modern(authorization=issuer.bearer("ada"))
+    answer = client.open("tools/call", _meta={META + "clientInfo": claims, "sub": "root"},
+                         name="a__echo", arguments={"text": "x", "principal": "root"}).answer()  # fmt: skip
+    assert answer["result"]["content"][0]["text"] == "x"
+    assert guard.legacy(authorization=issuer.bearer("bob")).text("b__echo", text="y") == "y"
+    assert {one["principal"] for one in guard.records("decision")} == {
+        f"{issuer.url}:ada",
+        f"{issuer.url}:bob",
+    }
+
+
+def test_rules_decide_by_the_subject_of_the_token_alone(guarded, issuer):
+    rules = [{"id": "ada", "effect": "allow", "tools": ["*"], "when": 'principal.id == "ada"'}]
+    guard = guarded(rules)
+    assert guard.modern(authorization=issuer.bearer("ada")).text("a__echo", text="x") == "x"
+    eve = guard.modern(
+        authorization=issuer.bearer("eve"), **{"x-principal": "ada", "x-forwarded-user": "ada"}
+    )
+    assert eve.call("a__echo", text="x")["error"]["message"] == "Unknown tool: a__echo"
+
+
+def test_a_scope_that_is_missing_is_403_with_its_name(serve, issuer):
+    guard = serve({"a": puppet()}, http={"token": {**issuer.entry, "scopes": ["mcp:use"]}})
+    answer = WAYS["POST /mcp"](guard, authorization=issuer.bearer())
+    assert answer.status == 403
+    assert 'scope="mcp:use"' in answer.header("www-authenticate")
+    good = "Bearer " + issuer.token(scope="other mcp:use")
+    assert WAYS["POST /mcp"](guard, authorization=good).status == 200
+
+
+def test_where_the_keys_cannot_be_fetched_nobody_gets_in(serve, issuer):
+    good = issuer.bearer()
+    issuer.close()
+    guard = serve({"a": puppet()}, http={"token": issuer.entry})
+    assert WAYS["POST /mcp"](guard, authorization=good).status == 401
+    assert untouched(guard)
+
+
+# --- the sessions of others ----------------------------------------------------------------------
+
+
+def test_the_session_id_of_one_principal_is_of_no_use_to_another_or_to_nobody(guarded, issuer):
+    guard = guarded()
+    ada = guard.legacy(authorization=issuer.bearer("ada"))
+    message = {"jsonrpc": "2.0", "id": 1, "method": "tools/list", "params": {}}
+    for who, status in ((issuer.bearer("bob"), 404), (None, 401)):
+        about = {"mcp-session-id": ada.key, "authorization": who}
+        assert guard.post(message, **about).status == status
+        assert guard.open("GET", accept="text/event-stream", **about).status == status
+        assert guard.open("DELETE", **about).status == status
+    assert ada.text("a__echo", text="still mine") == "still mine"
+    assert {one["principal"] for one in guard.records("decision")} == {f"{issuer.url}:ada"}
+
+
+def test_an_sse_session_of_one_principal_takes_no_message_of_another(guarded, issuer):
+    guard = guarded()
+    stream = guard.open("GET", "/sse", accept="text/event-stream", authorization=issuer.bearer("ada"))
+    stream.response.readline()
+    path = stream.response.readline().split(b"data: ")[1].strip().decode()
+    body = json.dumps({"jsonrpc": "2.0", "id": 1, "method": "ping"}).encode()
+    for who, status in ((issuer.bearer("bob"), 404), (None, 401), (issuer.bearer("ada"), 202)):
+        about = {"content-type": "application/json", "authorization": who}
+        assert guard.open("POST", path, body, **about).status == status
+
+
+def test_two_principals_share_no_upstream_and_no_state_of_a_suspended_call(guarded, issuer):
+    guard = guarded(ALLOW)
+    ada, bob = (guard.modern(capabilities=CAN, authorization=issuer.bearer(name)) for name in ("ada", "bob"))
+    pids = {client.text("a__act", code="answer = text(str(os.getpid()))") for client in (ada, bob)}
+    assert len(pids) == 2
+    code = f"got = ask('elicitation/create', **{QUESTION!r}); answer = text(json.dumps(got['result']))"
+    asked = ada.call("a__act", code=code)["result"]
+    given = {key: {"action": "decline"} for key in asked["inputRequests"]}
+    back = {
+        "inputResponses": given,
+        "requestState": asked["requestState"],
+        "name": "a__act",
+        "arguments": {"code": code},
+    }
+    assert bob.ask("tools/call", **back)["error"]["code"] == -32602
+    assert json.loads(ada.ask("tools/call", **back)["result"]["content"][0]["text"]) == {"action": "decline"}
+
+
+# --- what goes no further ------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("modern", [False, True], ids=["legacy", "modern"])
+def test_the_clients_authorization_never_reaches_an_upstream(
+    guarded, serve, issuer, upstream, tmp_path, modern
+):
+    stage = upstream(
+        lambda heard, reply: reply.json(heard.answer({"resultType": "complete", **text("x")})), modern=modern
+    )
+    log = tmp_path / "seen"
+    servers = {"web": stage.entry(), "stdio": puppet("--log", str(log))}
+    guard = serve(servers, http={"token": issuer.entry})
+    good = issuer.bearer()
+    about = {"authorization": good, "cookie": "c=1", "x-api-key": "k-1", "forwarded": "for=me"}
+    for client in (guard.modern(**about), guard.legacy(**about)):
+        assert client.text("web__act") == "x"
+        assert client.text("stdio__echo", text="x") == "x"
+        assert good.split()[1] not in client.text("stdio__act", code="answer = text(json.dumps(environ))")
+    mine = {"authorization", "cookie", "x-api-key", "forwarded", "origin"}
+    assert stage.heard
+    assert [one.headers for one in stage.heard if mine & one.headers.keys()] == []
+    seen = log.read_bytes() + guard.audit_bytes + guard.stderr
+    assert good.split()[1].encode() not in seen
