@@ -73,9 +73,9 @@ URL = "3:12 must be an http:// or https:// URL with a host"
         ('url: "https://h/", type: stdio', "3:32 a server with a `url` is of type http or sse"),
         ("command: x, type: carrier-pigeon", "3:25 unknown type; known are stdio, http, sse"),
         ("command: x, call_timeout_seconds: 0", "3:41 must be above 0 and at most 86400 seconds"),
-        ("command: x, extensions: {e: [tools/call]}", "3:36 must be a method of the extension"),
-        ("command: x, extensions: {e: [roots/list]}", "3:36 must be a method of the extension"),
-        ("command: x, extensions: {e: [notamethod]}", "3:36 must be a method of the extension"),
+        ("command: x, extensions: {a/e: [tools/call]}", "3:38 must be a method of the extension"),
+        ("command: x, extensions: {a/e: [roots/list]}", "3:38 must be a method of the extension"),
+        ("command: x, extensions: {a/e: [notamethod]}", "3:38 must be a method of the extension"),
     ],
 )
 def test_a_mistake_in_a_server_has_its_place(tmp_path: Path, entry: str, expected: str) -> None:
@@ -129,4 +129,12 @@ def test_a_method_that_two_servers_declare_could_not_be_routed(tmp_path: Path) -
     path = tmp_path / "mcpguard.yaml"
     path.write_text(f"version: 1\nservers:\n  one: {entry}\n  two: {entry}\n")
     with pytest.raises(ConfigError, match=r"4:\d+: this method is declared for another server too"):
+        load_config(path)
+
+
+@pytest.mark.parametrize("name", ["skills", "/skills", "com.example/", "1.com/x", "com.example/-x"])
+def test_an_extension_has_a_name_with_a_prefix(tmp_path: Path, name: str) -> None:
+    path = tmp_path / "mcpguard.yaml"
+    path.write_text(server(f'command: x, extensions: {{"{name}": [skills/list]}}'))
+    with pytest.raises(ConfigError, match="the name of an extension has a prefix"):
         load_config(path)

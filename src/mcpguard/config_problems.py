@@ -21,6 +21,7 @@ from mcpguard.protocol.methods import FROM_CLIENT, FROM_UPSTREAM
 _SERVER_NAME = re.compile(r"[a-z0-9](?:[a-z0-9_-]{0,30}[a-z0-9-])?")
 _ENV_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 _METHOD = re.compile(r"[A-Za-z0-9_.-]{1,64}(?:/[A-Za-z0-9_.-]{1,64}){1,4}")
+_EXTENSION = re.compile(r"[A-Za-z](?:[A-Za-z0-9.-]*[A-Za-z0-9])?/[A-Za-z0-9](?:[A-Za-z0-9._-]*[A-Za-z0-9])?")
 _TOKEN = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]{1,128}")
 _OWN_HEADERS = frozenset(
     {
@@ -90,6 +91,9 @@ def _transport_problems(document: Document, at: Place, entry: ServerEntry) -> It
     yield from _range(document, at, entry, "start_timeout_seconds", 0, 3600)
     yield from _range(document, at, entry, "call_timeout_seconds", 0, 86400)
     for name, methods in entry.extensions.items():
+        if not _EXTENSION.fullmatch(name):
+            said = "the name of an extension has a prefix, such as `com.example/skills`"
+            yield document.problem((*at, "extensions", name), said)
         for index, method in enumerate(methods):
             if not _METHOD.fullmatch(method) or method in FROM_CLIENT.keys() | FROM_UPSTREAM.keys():
                 place = (*at, "extensions", name, index)

@@ -60,7 +60,9 @@ class Path:
         call = calls.read_call(request.method, request.params, request.caller.modern)
         request.progress_token = call.progress_token
         try:
-            target = await self._locate(call, request)
+            target = self._listing.catalogue.find("tool", call.name) if call.kind == "tool" else None
+            if target is None:
+                target = await self._locate(call, request)
         except (UpstreamError, CredentialError, InspectionError) as problem:
             record = site.recorder.unrouted(call, "unavailable", site.inspector.text)
             await site.audit.write(record)
@@ -75,7 +77,7 @@ class Path:
             self._subscriptions.check_room(server, call.name)
         parked = self._rounds.claim(call)
         params = calls.upstream_params(call, "" if target is None else target.name)
-        if parked is not None and parked.wait is None:
+        if parked is not None and parked.wait is None and site.upstreams[server].modern:
             params |= _continued(parked, call)
         invocation = site.recorder.invocation(
             request.method, server, target, call.args, params, request.caller
@@ -117,10 +119,6 @@ class Path:
     async def _locate(self, call: Call, request: Request) -> Listed | None:
         if call.kind in ("task", "extension"):
             return None
-        if call.kind == "tool":
-            found = self._listing.catalogue.find("tool", call.name)
-            if found is not None:
-                return found
         return await self._listing.locate(call.kind, call.name, request.caller)
 
     def _server_of(self, call: Call, target: Listed | None) -> str | None:
@@ -174,7 +172,8 @@ class Path:
             await self._failed(request, invocation, started, "unavailable", refusals.unavailable, problem)
             return
         finally:
-            self._let_go(request, invocation, "refused")
+            if request.questions or (request.wait is not None and not request.wait.done):
+                self._let_go(request, invocation, "refused")
         status = "input-required" if _asks(raw) else raw.status
         await site.audit.write(site.recorder.outcome(invocation, status, started, digest, answer.findings))
         if status == "error":
@@ -200,7 +199,7 @@ class Path:
             wait = request.wait = upstream.request(permit, progress)
             raw = await self._heard(request, permit, call, started, wait)
             if not _asks(raw):
-                return await self._rounds.screened(request, permit, raw)
+                return raw if _is_plain(raw) else await self._rounds.screened(request, permit, call, raw)
             if call.method not in eras.MAY_ASK:
                 raise UpstreamError(
                     f"upstream '{upstream.name}' asks for input, which {call.method} cannot do"
@@ -234,7 +233,8 @@ class Path:
         if type(body) is not dict:
             raise UpstreamError(f"upstream '{invocation.server}' gave an answer that is no object")
         if "error" in raw.message:
-            return eras.error_for(request.caller, invocation.method, body)
+            modern = self._site.upstreams[invocation.server].modern
+            return eras.error_for(request.caller, invocation.method, body, modern)
         result = body
         kind = result.get("resultType")
         if kind not in _RESULT_TYPES and not _declares(request, kind):
@@ -259,6 +259,12 @@ class Path:
 def _asks(raw: Raw) -> bool:
     result = raw.message.get("result")
     return type(result) is dict and result.get("resultType") == eras.INPUT_REQUIRED
+
+
+def _is_plain(raw: Raw) -> bool:
+    """Whether it is a result in which nobody asks the client anything."""
+    result = raw.message.get("result")
+    return type(result) is dict and "inputRequests" not in result
 
 
 def _declares(request: Request, result_type: Json) -> bool:

@@ -31,9 +31,6 @@ MAX_ROUNDS = 16
 """How often a modern upstream may ask a legacy client in one call."""
 
 _UNKNOWN_STATE = "`requestState` is unknown, has expired or belongs to another request"
-URL_REQUIRED = -32042
-"""The error of revision 2025-11-25 that stands for questions of mode `url`."""
-
 _ELICIT = "elicitation/create"
 _NOT_MCP = "the upstream asks for input in a form that is not MCP"
 _RETRY = ("inputResponses", "requestState")
@@ -194,10 +191,11 @@ class Rounds:
             body["inputRequests"] = shown
         return Raw({"id": 0, "result": body}, raw.size)
 
-    async def screened(self, request: Request, permit: Permit, raw: Raw) -> Raw:
+    async def screened(self, request: Request, permit: Permit, call: Call, raw: Raw) -> Raw:
         """Any other answer in which an upstream asks the client something: a task that needs input
         (extension io.modelcontextprotocol/tasks), or the error that a URL must be visited first
-        (2025-11-25, client/elicitation). Raises UpstreamError where it asks what it may not."""
+        (2025-11-25, client/elicitation), which for a modern client is a result that asks. Raises
+        UpstreamError where it asks what it may not."""
         body = raw.body
         if type(body) is not dict:
             return raw
@@ -205,9 +203,13 @@ class Rounds:
             if "inputRequests" in body:
                 shown = await self._shown(request, permit, body)
                 return Raw({"id": 0, "result": {**body, "inputRequests": shown}}, raw.size)
-        elif body.get("code") == URL_REQUIRED:
-            for params in _visits(body.get("data")):
-                _granted(await self._judge(request, permit, _ELICIT, params), _ELICIT)
+        elif body.get("code") == eras.URL_REQUIRED:
+            visits = {f"visit-{n}": one for n, one in enumerate(_visits(body.get("data")), 1)}
+            asking = {key: {"method": _ELICIT, "params": one} for key, one in visits.items()}
+            result: dict[str, Json] = {"resultType": eras.INPUT_REQUIRED, "inputRequests": asking}
+            if asking and request.caller.modern and call.method in eras.MAY_ASK:
+                return await self.forward(request, permit, call, Raw({"id": 0, "result": result}, raw.size))
+            await self._shown(request, permit, result)
         return raw
 
     async def _shown(self, request: Request, permit: Permit, result: dict[str, Json]) -> dict[str, Json]:

@@ -152,7 +152,7 @@ def test_a_call_to_a_server_that_is_not_available_is_one_clear_error() -> None:
     world = World(ALLOW_ALL).greeted()
     world.upstreams["one"].answers["tools/list"] = UpstreamError(f"it said {SECRET}")
     world.call("read")
-    assert world.client.sent[0]["error"]["code"] == -32000
+    assert world.client.sent[0]["error"]["code"] == -31000
     assert world.client.sent[0]["error"]["data"]["invocation"] == world.audit.records[-1].id
     assert world.audit.records[-1].cause == "unavailable"
     assert SECRET not in str(world.client.sent + world.audit.records)

@@ -94,7 +94,7 @@ def test_a_list_that_cannot_be_inspected_is_not_shown(method: str, key: str, id_
     world = World(ALLOW_ALL, {"one": []})
     lists(world, "one", key, [{**entry, "_meta": deep()}])
     modern(world, method)
-    assert world.client.sent[0]["error"]["code"] == -32000
+    assert world.client.sent[0]["error"]["code"] == -31000
     assert world.trace[-2:] == ["outcome unavailable", "refuse 1"]
 
 

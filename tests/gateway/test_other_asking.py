@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from tests.fakes import SECRET, World
-from tests.gateway.scenes import ALLOW_ALL, FORM, FORMS, call, last, modern, quiet
+from tests.gateway.scenes import ALL_CAPABILITIES, ALLOW_ALL, FORM, FORMS, call, last, legacy, modern, quiet
 
 ELICIT = "elicitation/create"
 NO_FORMS = ALLOW_ALL + "  - {id: no, effect: deny, action: [elicitation/create], message: Never.}\n"
@@ -56,24 +56,47 @@ def test_what_a_task_asks_against_policy_or_beyond_the_client_does_not_reach_it(
         assert "Which?" not in str(world.client.sent)
 
 
+VISIT = {"error": {"code": -32042, "message": "log in", "data": {"elicitations": [URL]}}}
+
+
+def test_an_error_that_asks_for_a_visit_is_a_question_for_a_modern_client() -> None:
+    world = waiting(VISIT)
+    asked = last(world)
+    assert asked["resultType"] == "input_required"
+    assert asked["inputRequests"] == {"visit-1": {"method": ELICIT, "params": URL}}
+    assert world.trace == ["decision allow", "outcome asked", "outcome input-required", "reply 1"]
+    visited = {"visit-1": {"action": "accept"}}
+    call(world, "read", 2, requestState=asked["requestState"], inputResponses=visited)
+    sent = world.upstreams["one"].requests[-1].invocation.params
+    assert sent == {"name": "read", "arguments": {"a": 1}}
+    world.answer({"content": []})
+    assert last(world)["resultType"] == "complete"
+
+
 def test_an_error_that_asks_for_a_visit_is_judged_like_a_question() -> None:
-    error = {"error": {"code": -32042, "message": "log in", "data": {"elicitations": [URL]}}}
-    world = waiting(error)
-    assert last(world) == error["error"]
-    assert world.trace == ["decision allow", "outcome asked", "outcome error", "refuse 1"]
-    denied = waiting(error, NO_FORMS)
+    denied = waiting(VISIT, NO_FORMS)
     assert "which is not possible" in last(denied)["message"]
     assert "example.org" not in str(denied.client.sent)
+
+
+def test_a_legacy_client_gets_the_error_that_asks_for_a_visit_as_it_is() -> None:
+    world = legacy(World(ALLOW_ALL), ALL_CAPABILITIES)
+    world.send("tools/list", {}, 1)
+    world.send("tools/call", {"name": "read", "arguments": {}}, 2)
+    quiet(world)
+    world.answer(VISIT)
+    assert last(world) == VISIT["error"]
+    assert world.trace == ["decision allow", "outcome asked", "outcome error", "refuse 2"]
 
 
 @pytest.mark.parametrize("data", [None, [], {}, {"elicitations": []}])
 def test_an_error_that_asks_for_no_visit_is_an_error(data: Any) -> None:
     world = waiting({"error": {"code": -32042, "message": "log in", "data": data}})
-    assert last(world)["code"] == -32042
+    assert last(world) == {"code": -32603, "message": "log in", "data": data}
 
 
 @pytest.mark.parametrize("data", [{"elicitations": 5}, {"elicitations": {"a": 1}}, {"elicitations": [1]}])
 def test_an_error_that_asks_in_another_form_is_refused(data: Any) -> None:
     world = waiting({"error": {"code": -32042, "message": "log in", "data": data}})
-    assert last(world)["code"] == -32000
+    assert last(world)["code"] == -31000
     assert world.trace[-2:] == ["outcome unavailable", "refuse 1"]

@@ -99,11 +99,31 @@ def test_a_legacy_result_has_nothing_of_the_modern_era_and_the_given_one_is_not_
     assert eras.result_for(LEGACY, "tools/list", plain) is plain
 
 
-def test_a_missing_resource_has_the_code_of_the_callers_era() -> None:
-    error = {"code": -32002, "message": "gone"}
-    assert eras.error_for(MODERN, "resources/read", error)["code"] == -32602
-    assert eras.error_for(MODERN, "tools/call", error) is error
-    assert eras.error_for(LEGACY, "resources/read", error) is error
+READ, CALL = "resources/read", "tools/call"
+
+
+@pytest.mark.parametrize(
+    ("caller", "method", "code", "from_modern", "expected"),
+    [
+        (MODERN, READ, -32002, False, -32602),
+        (MODERN, CALL, -32002, False, -32602),
+        (MODERN, CALL, -32042, False, -32603),
+        (MODERN, READ, -32602, True, -32602),
+        (MODERN, CALL, [1], True, [1]),
+        (LEGACY, READ, -32002, False, -32002),
+        (LEGACY, CALL, -32042, False, -32042),
+        (LEGACY, READ, -32602, True, -32002),
+        (LEGACY, READ, -32602, False, -32602),
+        (LEGACY, CALL, -32602, True, -32602),
+        (LEGACY, READ, -32603, True, -32603),
+    ],
+)
+def test_an_error_has_the_code_that_the_callers_era_knows(
+    caller: Caller, method: str, code: Any, from_modern: bool, expected: Any
+) -> None:
+    error = {"code": code, "message": "gone"}
+    assert eras.error_for(caller, method, error, from_modern) == {"code": expected, "message": "gone"}
+    assert error["code"] == code
 
 
 ELICIT, SAMPLE = "elicitation/create", "sampling/createMessage"

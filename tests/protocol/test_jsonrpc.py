@@ -201,3 +201,7 @@ def test_a_question_is_one_line_around_params_that_are_serialised_already() -> N
         "method": "roots/list",
         "params": {"a": 1},
     }
+
+
+def test_the_code_of_our_refusals_is_none_that_the_protocol_reserves() -> None:
+    assert not -32768 <= jsonrpc.REFUSED <= -32000

@@ -31,7 +31,7 @@ def test_a_session_has_a_bounded_number_of_open_requests() -> None:
             assert (refused.status, refused.json["id"], refused.json["error"]["code"]) == (
                 503,
                 "more",
-                -32000,
+                -31000,
             )
             assert refused.json["error"]["message"].startswith("256 requests")
             assert "retry-after" in refused.headers
@@ -49,7 +49,7 @@ def test_so_has_the_modern_world_of_a_principal() -> None:
             await front.modern("ping")
             fill(front)
             refused = await front.modern("ping", 5)
-            assert (refused.status, refused.json["id"], refused.json["error"]["code"]) == (503, 5, -32000)
+            assert (refused.status, refused.json["id"], refused.json["error"]["code"]) == (503, 5, -31000)
             await front.session()  # Another world is not concerned.
 
     run(scenario())
@@ -61,7 +61,7 @@ def test_so_has_a_session_of_http_sse() -> None:
             _stream, path = await begin(front)
             fill(front)
             refused = await front.ask("POST", path, call("ping", 5))
-            assert (refused.status, refused.json["id"], refused.json["error"]["code"]) == (503, 5, -32000)
+            assert (refused.status, refused.json["id"], refused.json["error"]["code"]) == (503, 5, -31000)
             assert front.door.worlds[0].heard == []
 
     run(scenario())

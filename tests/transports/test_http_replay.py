@@ -557,7 +557,7 @@ def test_an_answer_that_is_too_large_to_keep_is_an_error_for_who_comes_back() ->
             assert len((await wire.message())["result"]["text"]) == KEPT_BYTES
             wire = await held.back(event_id)
             answer = await wire.message()
-            assert (answer["id"], answer["error"]["code"]) == ("big", -32000)
+            assert (answer["id"], answer["error"]["code"]) == ("big", -31000)
             assert "too large" in answer["error"]["message"]
             await wire.ended()
 

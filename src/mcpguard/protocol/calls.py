@@ -44,29 +44,41 @@ class Call(Struct, frozen=True):
 
 
 class _Form(Struct, frozen=True):
-    """The members of one method's params: where the name stands, and which are objects."""
+    """The members of one method's params: where the name stands, and which others are objects. `served` is
+    all of them, `retried` those of a modern client that may send the request again."""
 
     kind: str
     key: str
-    objects: tuple[str, ...] = ()
+    objects: tuple[str, ...]
+    served: frozenset[str]
+    retried: frozenset[str]
+
+
+def _form(method: str, kind: str, key: str, *objects: str) -> _Form:
+    served = frozenset({key, *objects, "_meta"})
+    return _Form(kind, key, objects, served, served | _RETRY if method in MAY_ASK else served)
 
 
 FORMS: dict[str, _Form] = {
-    "tools/call": _Form("tool", "name", ("arguments", "task")),
-    "prompts/get": _Form("prompt", "name", ("arguments",)),
-    "resources/read": _Form("resource", "uri"),
-    "resources/subscribe": _Form("resource", "uri"),
-    "resources/unsubscribe": _Form("resource", "uri"),
-    "tasks/get": _Form("task", "taskId"),
-    "tasks/result": _Form("task", "taskId"),
-    "tasks/cancel": _Form("task", "taskId"),
-    "tasks/update": _Form("task", "taskId", ("inputResponses",)),
+    row[0]: _form(*row)
+    for row in (
+        ("tools/call", "tool", "name", "arguments", "task"),
+        ("prompts/get", "prompt", "name", "arguments"),
+        ("resources/read", "resource", "uri"),
+        ("resources/subscribe", "resource", "uri"),
+        ("resources/unsubscribe", "resource", "uri"),
+        ("tasks/get", "task", "taskId"),
+        ("tasks/result", "task", "taskId"),
+        ("tasks/cancel", "task", "taskId"),
+        ("tasks/update", "task", "taskId", "inputResponses"),
+    )
 }
+_NOTHING: dict[str, Json] = {}
 
 
 def read_call(method: str, params: dict[str, Json], modern: bool) -> Call:
     """Raises MessageError where a member is missing, of the wrong type or not served."""
-    progress_token, meta = _read_meta(params.get("_meta"))
+    progress_token, meta = _read_meta(params["_meta"]) if "_meta" in params else (None, _NOTHING)
     if method == "completion/complete":
         return _completion(params, progress_token, meta)
     form = FORMS.get(method)
@@ -74,17 +86,19 @@ def read_call(method: str, params: dict[str, Json], modern: bool) -> Call:
         args = {key: value for key, value in params.items() if key != "_meta"}
         return Call(method, "extension", "", args, {}, progress_token, meta)
     name = _text(method, params, form.key)
-    retry = modern and method in MAY_ASK
-    for key in params:
-        if key not in form.objects and key not in (form.key, "_meta") and not (retry and key in _RETRY):
-            raise MessageError(INVALID_PARAMS, f"{method} has a member that mcpguard does not serve")
-    # The modern tasks extension has the server choose, so a client's wish counts no more (SEP-2663).
-    rest = {
-        key: _object(params, key) for key in form.objects if key in params and (key != "task" or not modern)
-    }
-    _check_task(rest.get("task", {}))
+    if not params.keys() <= (form.retried if modern else form.served):
+        raise MessageError(INVALID_PARAMS, f"{method} has a member that mcpguard does not serve")
+    rest: dict[str, Json] = {}
+    for key in form.objects:
+        # The modern tasks extension has the server choose, so a client's wish counts no more (SEP-2663).
+        if key in params and not (modern and key == "task"):
+            rest[key] = _object(params, key)
+    if "task" in rest:
+        _check_task(rest["task"])
     args = rest.pop("arguments", {}) if "arguments" in form.objects else {form.key: name, **rest}
-    state, responses = (params.get("requestState"), params.get("inputResponses")) if retry else (None, None)
+    if not modern or method not in MAY_ASK:
+        return Call(method, form.kind, name, args, rest, progress_token, meta)
+    state, responses = params.get("requestState"), params.get("inputResponses")
     if state is not None and type(state) is not str:
         raise MessageError(INVALID_PARAMS, "`requestState` must be a string")
     if responses is not None and type(responses) is not dict:

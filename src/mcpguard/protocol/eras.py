@@ -13,7 +13,7 @@ from collections.abc import Mapping
 
 from mcpguard.core.errors import MessageError
 from mcpguard.core.model import Caller, Json
-from mcpguard.protocol.jsonrpc import INVALID_PARAMS
+from mcpguard.protocol.jsonrpc import INTERNAL_ERROR, INVALID_PARAMS
 
 MODERN_VERSIONS = ("2026-07-28",)
 """Newest first."""
@@ -33,6 +33,8 @@ MISSING_CAPABILITY = -32021
 UNSUPPORTED_VERSION = -32022
 LEGACY_NOT_FOUND = -32002
 """Resource not found, revisions up to 2025-11-25 (server/resources); later it is INVALID_PARAMS."""
+URL_REQUIRED = -32042
+"""A URL must be visited first, revision 2025-11-25 only (client/elicitation); later it is a question."""
 
 COMPLETE = "complete"
 INPUT_REQUIRED = "input_required"
@@ -135,10 +137,20 @@ def result_for(caller: Caller, method: str, result: dict[str, Json]) -> dict[str
 _MODERN_ONLY = frozenset({"resultType", "ttlMs", "cacheScope"})
 
 
-def error_for(caller: Caller, method: str, error: dict[str, Json]) -> dict[str, Json]:
-    """An upstream's error in the form that the caller's era has: a modern client knows no -32002."""
-    if caller.modern and error.get("code") == LEGACY_NOT_FOUND and method == "resources/read":
+def error_for(caller: Caller, method: str, error: dict[str, Json], from_modern: bool) -> dict[str, Json]:
+    """The error of an upstream (of the modern era or not) in the form that the caller's era has.
+
+    A modern client is never given a code of earlier revisions (2026-07-28, basic/index, error codes). Of a
+    modern upstream -32602 on `resources/read` says that there is no such resource (2026-07-28,
+    server/resources), which a legacy client knows as -32002 (2025-11-25, server/resources).
+    """
+    code = error.get("code")
+    if caller.modern and code == LEGACY_NOT_FOUND:
         return {**error, "code": INVALID_PARAMS}
+    if caller.modern and code == URL_REQUIRED:
+        return {**error, "code": INTERNAL_ERROR}
+    if from_modern and not caller.modern and code == INVALID_PARAMS and method == "resources/read":
+        return {**error, "code": LEGACY_NOT_FOUND}
     return error
 
 

@@ -18,8 +18,9 @@ INVALID_REQUEST = -32600
 METHOD_NOT_FOUND = -32601
 INVALID_PARAMS = -32602
 INTERNAL_ERROR = -32603
-REFUSED = -32000
-"""Server-defined (JSON-RPC 2.0, section 5.1): mcpguard refused, or an upstream is not available."""
+REFUSED = -31000
+"""mcpguard refused, or an upstream is not available. Outside of the codes that JSON-RPC reserves, as revision
+2026-07-28 wants it (basic/index, error codes)."""
 
 BIG_PAYLOAD = 64 * 1024
 """Bytes from which a copy costs more than another write."""

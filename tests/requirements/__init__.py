@@ -1,0 +1,1 @@
+"""Which sentences of the MCP specification mcpguard keeps, and the test that proves each."""
