@@ -8,7 +8,7 @@ is durable before the step after it runs (law 5): `await audit.write(...)` is th
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 from mcpguard.core import pdp
 from mcpguard.core.errors import (
@@ -72,10 +72,11 @@ class Path:
         if server is None:
             await self._unknown(request, call, site.recorder.unrouted(call, "unknown", site.inspector.text))
             return
-        self._check_headers(request, target, call)
+        if request.headers is not None:
+            self._check_headers(request, target, call, request.headers)
         if call.method == "resources/subscribe":
             self._subscriptions.check_room(server, call.name)
-        parked = self._rounds.claim(call)
+        parked = None if call.state is None else self._rounds.claim(call, call.state)
         params = calls.upstream_params(call, "" if target is None else target.name)
         if parked is not None and parked.wait is None and site.upstreams[server].modern:
             params |= _continued(parked, call)
@@ -108,10 +109,12 @@ class Path:
 
     # --- route -----------------------------------------------------------------------------------
 
-    def _check_headers(self, request: Request, target: Listed | None, call: Call) -> None:
-        if request.headers is None or not request.caller.modern or target is None or call.kind != "tool":
+    def _check_headers(
+        self, request: Request, target: Listed | None, call: Call, given: Mapping[str, str]
+    ) -> None:
+        if not request.caller.modern or target is None or call.kind != "tool":
             return
-        problem = headers.param_mismatch(request.headers, target.descriptor.get("inputSchema"), call.args)
+        problem = headers.param_mismatch(given, target.descriptor.get("inputSchema"), call.args)
         # For a hidden tool its refusal follows: this one would tell that it is there.
         if problem is not None and self._listing.visible(target):
             raise MessageError(eras.HEADER_MISMATCH, f"Header mismatch: {problem}")
@@ -197,7 +200,13 @@ class Path:
         request.server = upstream.name
         for _ in range(MAX_ROUNDS):
             wait = request.wait = upstream.request(permit, progress)
-            raw = await self._heard(request, permit, call, started, wait)
+            request.listening = True
+            try:
+                raw = await wait
+            except Questioned:
+                raw = await self._asked_first(request, permit, call, started, wait)
+            finally:
+                request.listening = False
             if not _asks(raw):
                 return raw if _is_plain(raw) else await self._rounds.screened(request, permit, call, raw)
             if call.method not in eras.MAY_ASK:
@@ -212,19 +221,18 @@ class Path:
                 return await self._rounds.forward(request, permit, call, raw)
         raise UpstreamError(f"upstream '{upstream.name}' asked for input {MAX_ROUNDS} times in one call")
 
-    async def _heard(
+    async def _asked_first(
         self, request: Request, permit: Permit, call: Call, started: float, wait: Wait[Raw]
     ) -> Raw:
         """The upstream's answer, after all that it asks the modern client first."""
         while True:
+            request.listening = False
+            await self._rounds.park(request, permit, call, started)
             request.listening = True
             try:
                 return await wait
             except Questioned:
                 pass
-            finally:
-                request.listening = False
-            await self._rounds.park(request, permit, call, started)
 
     def _translated(
         self, request: Request, invocation: Invocation, raw: Raw, redact: tuple[str, ...]

@@ -158,17 +158,15 @@ class Rounds:
         parked.forget()
         parked.give_up(reason)
 
-    def claim(self, call: Call) -> Parked | None:
-        """What the retry `call` goes on with; None if it is no retry. Raises MessageError where its
-        `requestState` leads to nothing. Responses that nobody asked for are not looked at."""
-        if call.state is None:
-            return None
-        parked = self._parked.get(call.state)
+    def claim(self, call: Call, state: str) -> Parked:
+        """What the retry `call` goes on with. Raises MessageError where its `requestState`, `state`, leads
+        to nothing."""
+        parked = self._parked.get(state)
         if parked is None or parked.fingerprint != call.fingerprint():
             raise MessageError(jsonrpc.INVALID_PARAMS, _UNKNOWN_STATE)
         if parked.wait is not None:
             # The suspended call goes on once; a modern upstream's state may be used again, as directly.
-            del self._parked[call.state]
+            del self._parked[state]
             parked.forget()
         return parked
 
@@ -192,7 +190,7 @@ class Rounds:
         return Raw({"id": 0, "result": body}, raw.size)
 
     async def screened(self, request: Request, permit: Permit, call: Call, raw: Raw) -> Raw:
-        """Any other answer in which an upstream asks the client something: a task that needs input
+        """Any other answer in which an upstream may ask the client something: a task that needs input
         (extension io.modelcontextprotocol/tasks), or the error that a URL must be visited first
         (2025-11-25, client/elicitation), which for a modern client is a result that asks. Raises
         UpstreamError where it asks what it may not."""
@@ -200,10 +198,9 @@ class Rounds:
         if type(body) is not dict:
             return raw
         if "result" in raw.message:
-            if "inputRequests" in body:
-                shown = await self._shown(request, permit, body)
-                return Raw({"id": 0, "result": {**body, "inputRequests": shown}}, raw.size)
-        elif body.get("code") == eras.URL_REQUIRED:
+            shown = await self._shown(request, permit, body)
+            return Raw({"id": 0, "result": {**body, "inputRequests": shown}}, raw.size)
+        if body.get("code") == eras.URL_REQUIRED:
             visits = {f"visit-{n}": one for n, one in enumerate(_visits(body.get("data")), 1)}
             asking = {key: {"method": _ELICIT, "params": one} for key, one in visits.items()}
             result: dict[str, Json] = {"resultType": eras.INPUT_REQUIRED, "inputRequests": asking}

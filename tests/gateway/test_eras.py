@@ -218,6 +218,9 @@ def test_headers_that_agree_with_the_body_are_served() -> None:
     world.upstreams["one"].answers["read"] = text("hello")
     http(world, "tools/call", {"name": "read"})
     assert last(world)["content"] == text("hello")["content"]
+    world.upstreams["one"].answers["resources/read"] = {"contents": []}
+    http(world, "resources/read", {"uri": "x:1"}, name="x:1")
+    assert last(world)["contents"] == []
 
 
 @pytest.mark.parametrize(

@@ -161,3 +161,15 @@ def test_a_question_that_cannot_be_inspected_is_refused_and_the_call_goes_on() -
     assert "error" in told(world)[0]
     world.answer(text("done"))
     assert last(world)["content"]
+
+
+def test_an_upstream_may_ask_again_after_an_answer() -> None:
+    world, state = parked()
+    retry(world, state, 2)
+    ask(world, ELICIT, FORM)
+    again = last(world)
+    assert again["resultType"] == "input_required"
+    retry(world, again["requestState"], 3)
+    assert told(world) == [{"result": ACCEPTED}, {"result": ACCEPTED}]
+    world.answer(text("done"))
+    assert last(world)["content"]

@@ -142,8 +142,6 @@ def _object(params: dict[str, Json], key: str) -> dict[str, Json]:
 
 
 def _read_meta(meta: Json) -> tuple[int | str | None, dict[str, Json]]:
-    if meta is None:
-        return None, {}
     if type(meta) is not dict:
         raise MessageError(INVALID_PARAMS, "`_meta` must be an object")
     token = meta.get("progressToken")
