@@ -7,6 +7,14 @@ from tests.adapters.fake_keyring import FakeKeyring
 from tests.wire.session import Guard
 
 
+@pytest.fixture(scope="session", autouse=True)
+def state_folder(tmp_path_factory):
+    """Processes under test keep their status files out of the state folder of who runs the tests."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("XDG_STATE_HOME", str(tmp_path_factory.mktemp("state")))
+        yield
+
+
 @pytest.fixture
 def start(tmp_path):
     """`start(servers, rules, ...)` starts `mcpguard run`; at the end each one is ended."""

@@ -5,6 +5,7 @@ Each says when it is over, waits for what is in flight, and closes. `app.py` run
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING, Protocol
 from urllib.parse import urlsplit
@@ -18,6 +19,12 @@ from mcpguard.worlds import Shared, World
 
 if TYPE_CHECKING:
     from mcpguard.adapters.transports.http import HttpClient
+
+
+FEW_WORLDS = 8
+BALANCE_SECONDS = 0.005
+"""With more than so many worlds, flow control looks at them no more often than this: a look costs time for
+each, and what can come meanwhile is bounded by the pipes and sockets."""
 
 
 class Front(Protocol):
@@ -103,6 +110,8 @@ class HttpFront:
         self._address = (host, port)
         self._listening = listening
         self._worlds: dict[Receiver, tuple[World, HttpClient]] = {}
+        self._balancing: asyncio.TimerHandle | None = None
+        self._balanced_at = 0.0
         verifier = None
         if settings.http.token is not None:
             from mcpguard.adapters.bearer import TokenVerifier
@@ -142,7 +151,19 @@ class HttpFront:
         return [world for world, _client in self._worlds.values()]
 
     def balance(self) -> None:
-        """See `Front.balance`."""
+        """See `Front.balance`. Not after each turn where there are many worlds, most of which are quiet."""
+        if self._balancing is not None:
+            return
+        loop = asyncio.get_running_loop()
+        wait = self._balanced_at + BALANCE_SECONDS - loop.time()
+        if len(self._worlds) <= FEW_WORLDS or wait <= 0:
+            self._balance_all()
+        else:
+            self._balancing = loop.call_later(wait, self._balance_all)
+
+    def _balance_all(self) -> None:
+        self._balancing = None
+        self._balanced_at = asyncio.get_running_loop().time()
         for world, client in self._worlds.values():
             client.hold(world.full)
             world.balance()

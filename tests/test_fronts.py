@@ -1,0 +1,60 @@
+"""Flow control of the HTTP front, over many worlds."""
+
+import asyncio
+
+from mcpguard.core.policy import PolicySet
+from mcpguard.fronts import FEW_WORLDS, HttpFront
+from mcpguard.worlds import Settings, Shared
+
+
+class Looked:
+    """A world and its client in one, which counts how often flow control looks at it."""
+
+    full = False
+
+    def __init__(self):
+        self.looks = 0
+        self.again = asyncio.Event()
+
+    def hold(self, on):
+        assert on is False
+
+    def balance(self):
+        self.looks += 1
+        self.again.set()
+
+
+def front(folder, count):
+    settings = Settings(
+        servers=(), policies=PolicySet(), audit_folder=folder, durability="flush", message_bytes=1 << 20
+    )
+    made = HttpFront(Shared(settings, asyncio.get_running_loop()), "127.0.0.1", 0, print)
+    worlds = [Looked() for _ in range(count)]
+    made._worlds = {object(): (world, world) for world in worlds}
+    return made, worlds[0]
+
+
+def test_a_few_worlds_are_looked_at_after_each_turn(tmp_path):
+    async def body():
+        made, world = front(tmp_path, FEW_WORLDS)
+        for _ in range(50):
+            made.balance()
+        assert world.looks == 50
+
+    asyncio.run(body())
+
+
+def test_many_worlds_are_looked_at_together_and_none_is_forgotten(tmp_path):
+    async def body():
+        made, world = front(tmp_path, FEW_WORLDS + 1)
+        made.balance()
+        world.again.clear()
+        looks = world.looks
+        for _ in range(50):
+            made.balance()
+        assert world.looks == looks
+        async with asyncio.timeout(20):
+            await world.again.wait()
+        assert world.looks == looks + 1
+
+    asyncio.run(body())
