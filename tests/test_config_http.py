@@ -69,7 +69,7 @@ URL = "3:12 must be an http:// or https:// URL with a host"
         ('url: "https://h/", headers: {Host: x}', "3:42 not a header that can be set here"),
         ('url: "https://h/", headers: {MCP-Method: x}', "3:48 not a header that can be set here"),
         ('url: "https://h/", headers: {A: "x\\ny"}', "3:39 a header value must be one line"),
-        ('url: "https://h/", command: x', "3:35 `command` belongs to a server with a `command`, not"),
+        ('url: "https://h/", command: x', "3:35 `command` belongs to a server with a `command`:"),
         ('url: "https://h/", type: stdio', "3:32 a server with a `url` is of type http or sse"),
         ("command: x, type: carrier-pigeon", "3:25 unknown type; known are stdio, http, sse"),
         ("command: x, call_timeout_seconds: 0", "3:41 must be above 0 and at most 86400 seconds"),
@@ -137,4 +137,22 @@ def test_an_extension_has_a_name_with_a_prefix(tmp_path: Path, name: str) -> Non
     path = tmp_path / "mcpguard.yaml"
     path.write_text(server(f'command: x, extensions: {{"{name}": [skills/list]}}'))
     with pytest.raises(ConfigError, match="the name of an extension has a prefix"):
+        load_config(path)
+
+
+@pytest.mark.parametrize(
+    ("entry", "said"),
+    [
+        ("allowed_hosts: ['http://guard.example']", "must be a host, or HOST:PORT"),
+        ("allowed_hosts: [guard.example/mcp]", "must be a host, or HOST:PORT"),
+        ("allowed_origins: [foo]", "must be an origin, such as"),
+        ("allowed_origins: ['https://app.example/']", "must be an origin, such as"),
+    ],
+)
+def test_a_host_or_an_origin_that_could_never_match_is_a_mistake(
+    tmp_path: Path, entry: str, said: str
+) -> None:
+    path = tmp_path / "mcpguard.yaml"
+    path.write_text(f"{COMMAND}http: {{{entry}}}\n")
+    with pytest.raises(ConfigError, match=said):
         load_config(path)

@@ -11,7 +11,7 @@ from urllib.parse import SplitResult, urlsplit
 
 from msgspec import Struct
 
-from mcpguard.config_file import ALGORITHMS, LOOPBACK, SOURCES, ConfigFile, HttpEntry, ServerEntry
+from mcpguard.config_file import ALGORITHMS, LOOPBACK, SOURCES, ConfigFile, HttpEntry, ServerEntry, TokenEntry
 from mcpguard.core.document import Document
 from mcpguard.core.document import Path as Place
 from mcpguard.core.errors import Problem
@@ -22,6 +22,11 @@ _SERVER_NAME = re.compile(r"[a-z0-9](?:[a-z0-9_-]{0,30}[a-z0-9-])?")
 _ENV_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 _METHOD = re.compile(r"[A-Za-z0-9_.-]{1,64}(?:/[A-Za-z0-9_.-]{1,64}){1,4}")
 _EXTENSION = re.compile(r"[A-Za-z](?:[A-Za-z0-9.-]*[A-Za-z0-9])?/[A-Za-z0-9](?:[A-Za-z0-9._-]*[A-Za-z0-9])?")
+_HOST = r"(?:\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9._-]+)(?::[0-9]{1,5})?"
+_NAMED = (
+    ("allowed_hosts", re.compile(_HOST), "must be a host, or HOST:PORT, without a scheme or a path"),
+    ("allowed_origins", re.compile(f"https?://{_HOST}"), "must be an origin, such as https://app.example"),
+)
 _TOKEN = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]{1,128}")
 _OWN_HEADERS = frozenset(
     {
@@ -84,7 +89,9 @@ def _transport_problems(document: Document, at: Place, entry: ServerEntry) -> It
             yield document.problem((*at, "type"), "a server of this type needs a `url`")
     else:
         keys = ("command", "args", "env", "cwd")
-        yield from _misplaced(document, at, entry, keys, "belongs to a server with a `command`, not a `url`")
+        yield from _misplaced(
+            document, at, entry, keys, "belongs to a server with a `command`: a server has that or a `url`"
+        )
         if entry.type == "stdio":
             yield document.problem((*at, "type"), "a server with a `url` is of type http or sse")
         yield from _url_problems(document, at, entry)
@@ -179,9 +186,15 @@ def _http_problems(document: Document, http: HttpEntry) -> Iterator[Problem]:
         yield document.problem(("http", "max_sessions"), "must be from 1 to 10000")
     if not 1 <= http.session_idle_seconds <= 86_400:
         yield document.problem(("http", "session_idle_seconds"), "must be from 1 to 86400 seconds")
-    token = http.token
-    if token is None:
-        return
+    for key, form, said in _NAMED:
+        for index, value in enumerate(getattr(http, key)):
+            if not form.fullmatch(value):
+                yield document.problem(("http", key, index), said)
+    if http.token is not None:
+        yield from _token_problems(document, http.token)
+
+
+def _token_problems(document: Document, token: TokenEntry) -> Iterator[Problem]:
     for key in ("issuer", "audience", "jwks_url"):
         value = getattr(token, key)
         url = None if value is None else _split(value)

@@ -116,7 +116,12 @@ class HttpFront:
         if settings.http.token is not None:
             from mcpguard.adapters.bearer import TokenVerifier
 
-            verifier = TokenVerifier(settings.http.token, _fetch(settings.http.token), shared.clock.seconds)
+            verifier = TokenVerifier(
+                settings.http.token,
+                _fetch(settings.http.token),
+                shared.clock.seconds,
+                shared.diagnostics.report,
+            )
         endpoint = Endpoint(
             self, shared.turn, shared.clock, settings.http, host, settings.message_bytes, verifier
         )

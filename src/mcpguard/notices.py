@@ -12,6 +12,7 @@ from mcpguard.flight import Flight, Wait
 from mcpguard.inspection import EMPTY
 from mcpguard.listing import Listing
 from mcpguard.ports import Raw, RequestId
+from mcpguard.protocol import eras
 from mcpguard.protocol.catalogue import KINDS
 from mcpguard.protocol.methods import FROM_UPSTREAM, Treatment
 from mcpguard.questions import Questions
@@ -23,8 +24,6 @@ from mcpguard.tasks import Tasks
 
 RELIST_SECONDS = 1.0
 """How often a list that an upstream says has changed is fetched, at most."""
-LEVELS = ("debug", "info", "notice", "warning", "error", "critical", "alert", "emergency")
-"""Of log messages, the least severe first (RFC 5424; specification: server/utilities/logging)."""
 
 
 class Notices:
@@ -174,6 +173,6 @@ class Notices:
 
 def _wants(caller: Caller, params: dict[str, Json]) -> bool:
     level = params.get("level")
-    if level not in LEVELS or caller.log_level not in LEVELS:
+    if level not in eras.LEVELS or caller.log_level not in eras.LEVELS:
         return False
-    return LEVELS.index(level) >= LEVELS.index(caller.log_level)
+    return eras.LEVELS.index(level) >= eras.LEVELS.index(caller.log_level)

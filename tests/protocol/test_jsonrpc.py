@@ -172,7 +172,7 @@ def test_lines_around_a_payload_are_valid_messages() -> None:
         "method": "m",
         "params": {},
     }
-    assert json.loads(jsonrpc.request_line(3, "m", {"a": 1}))["id"] == 3
+    assert json.loads(jsonrpc.question_line(3, "m", b"{}"))["id"] == 3
 
 
 def test_a_deep_message_in_a_loose_spelling_is_refused_for_its_depth() -> None:

@@ -56,6 +56,10 @@ class Issuer:
         self.asked: list[str] = []
         self.answers: dict[str, Any] = {}
         self.now = 1000.0
+        self.reports: list[str] = []
+
+    def report(self, _server: str, said: str) -> None:
+        self.reports.append(said)
 
     async def fetch(self, url: str) -> Any:
         self.asked.append(url)
@@ -67,7 +71,9 @@ class Issuer:
 
     def verifier(self, **entry: Any) -> TokenVerifier:
         settings: dict[str, Any] = {"jwks_url": JWKS, **entry}
-        return TokenVerifier(TokenEntry(ISSUER, AUDIENCE, **settings), self.fetch, lambda: self.now)
+        return TokenVerifier(
+            TokenEntry(ISSUER, AUDIENCE, **settings), self.fetch, lambda: self.now, self.report
+        )
 
 
 def claims(**changed: Any) -> dict[str, Any]:
@@ -248,6 +254,17 @@ def test_keys_are_fetched_once_and_again_after_an_hour() -> None:
         issuer.now += 2
         await verifier.verify(token())
         assert issuer.asked == [JWKS] * 2
+
+    asyncio.run(scenario())
+
+
+def test_keys_that_cannot_be_fetched_are_told_to_the_operator() -> None:
+    async def scenario() -> None:
+        issuer = Issuer()
+        issuer.answers[JWKS] = OSError("nobody listens")
+        with pytest.raises(BearerError):
+            await issuer.verifier().verify(token())
+        assert issuer.reports == [f"the keys of {ISSUER} cannot be fetched: nobody listens"]
 
     asyncio.run(scenario())
 

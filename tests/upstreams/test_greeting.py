@@ -181,7 +181,7 @@ def test_an_unknown_revision_in_the_answer_is_refused() -> None:
 def test_a_server_that_never_answers_is_given_up_in_time() -> None:
     async def body() -> None:
         world = World(silent, start_seconds=0.05)
-        assert "did not answer initialize within 0.05 seconds" in await refused(world)
+        assert "did not start and greet within 0.05 seconds" in await refused(world)
         assert world.wire.closed
 
     run(body())
@@ -254,6 +254,17 @@ def test_a_transport_that_is_refused_gives_way_to_the_next(status: int) -> None:
         assert len(world.wires) == 2
         assert world.wires[0].closed
         assert world.wire.methods()[0] == "initialize"
+
+    run(body())
+
+
+def test_when_no_transport_fits_all_that_was_said_is_told() -> None:
+    async def body() -> None:
+        world = World(refusing(), refusing(), wires=2)
+        world.prepare_wire = lambda wire: setattr(wire, "last_status", 404)
+        said = await refused(world)
+        assert "no transport fits, so check the path of its `url`: " in said
+        assert said.count("; then it ") == 1
 
     run(body())
 

@@ -139,7 +139,7 @@ async def test_an_endpoint_may_be_a_whole_url_of_the_same_origin() -> None:
     [
         (404, "opened no event stream (HTTP 404)"),
         (200, "opened no event stream (HTTP 200)"),
-        (401, "was refused: 127.0.0.1 does not accept its credentials (HTTP 401)"),
+        (401, "was refused: 127.0.0.1 wants a credential, or another one, in `headers` (HTTP 401)"),
         (307, "answered with a redirect (HTTP 307), which is not followed"),
     ],
 )

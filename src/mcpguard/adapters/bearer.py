@@ -71,10 +71,15 @@ class TokenVerifier:
     """Verifies JSON Web Tokens (RFC 9068) with the keys that their issuer publishes."""
 
     def __init__(
-        self, entry: TokenEntry, fetch: Callable[[str], Awaitable[Json]], seconds: Callable[[], float]
+        self,
+        entry: TokenEntry,
+        fetch: Callable[[str], Awaitable[Json]],
+        seconds: Callable[[], float],
+        report: Callable[[str, str], None],
     ) -> None:
         """`fetch(url)` gives the JSON at a URL and raises OSError, ValueError or McpGuardError where it
-        cannot; `seconds` is a monotonic clock."""
+        cannot; `seconds` is a monotonic clock; `report("", sentence)` tells the operator."""
+        self._report = report
         self._entry = entry
         self._fetch = fetch
         self._seconds = seconds
@@ -194,7 +199,8 @@ class TokenVerifier:
             self._tried = now
             try:
                 self._keys = _keys_of(await self._fetch(await self._jwks_url()))
-            except (OSError, ValueError, McpGuardError):
+            except (OSError, ValueError, McpGuardError) as problem:
+                self._report("", f"the keys of {self._entry.issuer} cannot be fetched: {problem}")
                 return  # The earlier keys serve on, for a day at most.
             self._fetched = now
             # Whatever the earlier keys had signed is looked at anew.

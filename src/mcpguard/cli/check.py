@@ -189,8 +189,8 @@ def _servers(config: Config, document: Document, redactor: Redactor) -> Iterator
             yield from problems
             if not problems:
                 needs = ", ".join(map(str, server.credentials))
-                can = "started" if server.url is None else "connected to"
-                message = f"{name} can be {can}{', with ' + needs if needs else ''}"
+                said = "can be started" if server.url is None else "is in order (not connected to)"
+                message = f"{name} {said}{', with ' + needs if needs else ''}"
                 yield Remark("ok", _where(document.problem(at, "")), message)
         yield from _plain_credentials(server, document, redactor)
 

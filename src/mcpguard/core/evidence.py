@@ -60,7 +60,7 @@ class Opened(Struct, frozen=True, tag_field="kind", tag="opened", omit_defaults=
     pid: int
     """The process."""
     principal: str
-    """`SOURCE:ID` of who is responsible; on stdio `os-user:NAME`."""
+    """`SOURCE:ID` of who started the process: `os-user:NAME`."""
     policies: tuple[str, ...]
     """Names of the policies in force."""
     policy_digest: str
@@ -83,7 +83,8 @@ class Decided(Struct, frozen=True, tag_field="kind", tag="decision", omit_defaul
     id: str
     """Of the invocation; refusals quote it."""
     principal: str
-    """As in `opened`."""
+    """`SOURCE:ID` of who asked: as in `opened` on stdio; over HTTP `ISSUER:SUBJECT` of the token, or
+    `http:anonymous`."""
     method: str
     """The MCP method."""
     effect: str
@@ -126,7 +127,7 @@ class Outcome(Struct, frozen=True, tag_field="kind", tag="outcome", omit_default
     id: str
     """Of the invocation."""
     status: str
-    """ok, tool-error, error, withheld, unavailable, cancelled or abandoned."""
+    """As listed above."""
     ms: float
     """Milliseconds from the decision to here."""
     result: str = ""
@@ -157,7 +158,7 @@ class Closed(Struct, frozen=True, tag_field="kind", tag="closed", omit_defaults=
     at: datetime
     """When."""
     reason: str
-    """client-ended, or the signal that ended it."""
+    """`client-ended`, the signal that ended it, or `failed` where it could not begin to serve."""
 
 
 Record = Opened | Decided | Outcome | Noticed | Closed

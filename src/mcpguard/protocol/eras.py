@@ -51,6 +51,9 @@ CACHEABLE = frozenset(
 )
 """Methods whose results carry `ttlMs` and `cacheScope` (server/utilities/caching)."""
 
+LEVELS = ("debug", "info", "notice", "warning", "error", "critical", "alert", "emergency")
+"""Of log messages, the least severe first (RFC 5424; server/utilities/logging)."""
+
 MAY_ASK = frozenset({"tools/call", "prompts/get", "resources/read"})
 """Methods that may be answered with `input_required` (basic/patterns/mrtr, supported requests)."""
 

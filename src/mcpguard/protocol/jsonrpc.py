@@ -135,11 +135,6 @@ def question_line(request_id: int | str, method: str, payload: bytes) -> bytes:
     return b'{"jsonrpc":"2.0","id":%b,"method":%b,"params":%b}\n' % shown
 
 
-def request_line(request_id: int, method: str, params: dict[str, Json]) -> bytes:
-    """A request line of ours."""
-    return encode({"jsonrpc": "2.0", "id": request_id, "method": method, "params": params}) + b"\n"
-
-
 _ID_IN_HEAD = re.compile(rb'"id"\s*:\s*(\d{1,18})\s*[,}]')
 _ID_AT_END = re.compile(rb'"id"\s*:\s*(\d{1,18})\s*}\s*\Z')
 

@@ -37,6 +37,7 @@ class Connector:
         """
         modern = self._terms.modern() and self._probes
         attempts = [(make, modern and n == 0) for n, make in enumerate(self._wires)]
+        failures: list[str] = []
         while True:
             make, probe = attempts.pop(0)
             talk = talk_over(make)
@@ -51,9 +52,12 @@ class Connector:
                 attempts.insert(0, (make, False))
             except Changed:
                 raise
-            except UpstreamError:
-                if not attempts or talk.wire.last_status not in TRY_NEXT:
+            except UpstreamError as problem:
+                if talk.wire.last_status not in TRY_NEXT:
                     raise
+                failures.append(str(problem))
+                if not attempts:
+                    raise UpstreamError(_all(failures)) from None
             talk.stop("")
             await talk.wire.close(True)
 
@@ -62,3 +66,10 @@ class Connector:
         greeting = await greet(talk.ask, self._terms, probe)
         self._identity.check(greeting, probe)
         return greeting
+
+
+def _all(failures: list[str]) -> str:
+    """What each transport said, in the order in which they were tried."""
+    if len(failures) == 1:
+        return failures[0]
+    return f"no transport fits, so check the path of its `url`: {'; then it '.join(failures)}"

@@ -19,7 +19,7 @@ from mcpguard.adapters.upstreams.life import Terms
 from mcpguard.core.errors import UpstreamError
 from mcpguard.core.model import Json
 from mcpguard.protocol import eras
-from mcpguard.protocol.lifecycle import LEGACY_VERSIONS
+from mcpguard.protocol.lifecycle import LEGACY_VERSIONS, initialize_params
 
 DISCOVER = "server/discover"
 PROBE_SECONDS = 5.0
@@ -106,11 +106,7 @@ class _Opening:
         return _discovered(answer["result"]), False
 
     async def _initialize(self) -> Greeting | None:
-        params = {
-            "protocolVersion": self._terms.version(),
-            "capabilities": self._terms.caller().capabilities,
-            "clientInfo": {"name": "mcpguard", "version": __version__},
-        }
+        params = initialize_params(self._terms.caller(), self._terms.version(), "mcpguard", __version__)
         try:
             answer = await self._ask("initialize", params)
         except Gone:

@@ -28,6 +28,7 @@ from mcpguard.protocol.eras import VERSION_KEY
 EVENTS = "text/event-stream"
 SESSION = "Mcp-Session-Id"
 REFUSED = (401, 403)
+UNWELCOME = "was refused: {host} wants a credential, or another one, in `headers` (HTTP {status})"
 _JSON = "application/json"
 _SESSION_ID = re.compile(r"[\x21-\x7e]{1,1024}")
 _RESUMES = 5
@@ -194,7 +195,7 @@ class StreamableHttpWire:
         status, method = exchange.status, letter.method
         if status in REFUSED:
             host = urlsplit(self._url).hostname
-            raise UpstreamError(f"was refused: {host} does not accept its credentials (HTTP {status})")
+            raise UpstreamError(UNWELCOME.format(host=host, status=status))
         if status == 404 and self._session is not None and not self._is_modern(letter):
             self._hearing.expired(request_id)
         elif status >= 300:

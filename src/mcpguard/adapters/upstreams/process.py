@@ -127,10 +127,6 @@ class Nursery:
         if child.process.poll() is not None:
             self._children.pop(child.process.pid, None)
 
-    def kill_now(self, child: Child) -> None:
-        """SIGKILL the group, at once and without waiting."""
-        _signal(child, signal.SIGKILL)
-
     def close(self) -> None:
         """Every child has ended: end what left their groups, and let the watchdog go."""
         if not self._started:

@@ -11,9 +11,6 @@ from mcpguard.protocol import eras
 
 SET_LEVEL = "logging/setLevel"
 
-LEVELS = ("debug", "info", "notice", "warning", "error", "critical", "alert", "emergency")
-"""Levels of log messages, most verbose first (specification: server/utilities/logging)."""
-
 _ENVELOPE = frozenset(
     {
         eras.VERSION_KEY,
@@ -70,5 +67,6 @@ class Verbosity:
 
     def want(self, level: str) -> None:
         """Take the level of one request; an unknown one changes nothing."""
-        if level in LEVELS and (self.wanted is None or LEVELS.index(level) < LEVELS.index(self.wanted)):
+        levels = eras.LEVELS
+        if level in levels and (self.wanted is None or levels.index(level) < levels.index(self.wanted)):
             self.wanted = level

@@ -18,7 +18,7 @@ from mcpguard.adapters.turn import Turn
 from mcpguard.adapters.upstreams.address import Address
 from mcpguard.adapters.upstreams.event_stream import Event, EventStream
 from mcpguard.adapters.upstreams.hearing import Hearing
-from mcpguard.adapters.upstreams.http import EVENTS, FORGOTTEN_SECONDS, REFUSED
+from mcpguard.adapters.upstreams.http import EVENTS, FORGOTTEN_SECONDS, REFUSED, UNWELCOME
 from mcpguard.adapters.upstreams.outbox import Letter, Outbox
 from mcpguard.adapters.upstreams.wire import Ear
 from mcpguard.core.errors import UpstreamError
@@ -78,7 +78,7 @@ class SseWire:
         self._reading = asyncio.create_task(self._read(exchange))
         status = self.last_status = exchange.status
         if status in REFUSED:
-            raise UpstreamError(f"was refused: {host} does not accept its credentials (HTTP {status})")
+            raise UpstreamError(UNWELCOME.format(host=host, status=status))
         if status != 200 or exchange.media_type != EVENTS:
             raise UpstreamError(f"opened no event stream (HTTP {status})")
         await asyncio.wait((self._endpoint, self._reading), return_when=asyncio.FIRST_COMPLETED)

@@ -213,7 +213,7 @@ class WiredUpstream:
             said = str(refusal).removeprefix(f"upstream '{self.name}' ")
             problem = f"upstream '{self.name}' is not available: {said}"
         except TimeoutError:
-            problem = f"upstream '{self.name}' did not answer initialize within {seconds:g} seconds"
+            problem = f"upstream '{self.name}' did not start and greet within {seconds:g} seconds"
         except OSError as error:
             problem = f"upstream '{self.name}' cannot be started: {error.strerror}"
         except asyncio.CancelledError:

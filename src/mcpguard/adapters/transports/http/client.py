@@ -149,8 +149,7 @@ class HttpClient:
         self, question_id: RequestId, method: str, params: Redacted, related: RequestId | None = None
     ) -> None:
         """See `ports.Client.ask`."""
-        head = (jsonrpc.encode(question_id), jsonrpc.encode(method), params.payload)
-        self._say(b'{"jsonrpc":"2.0","id":%b,"method":%b,"params":%b}\n' % head, related)
+        self._say(jsonrpc.question_line(question_id, method, params.payload), related)
 
     def part(self, request_id: RequestId) -> None:
         """See `ports.Client.part`."""
