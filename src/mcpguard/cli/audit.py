@@ -148,6 +148,12 @@ def _row(line: bytes) -> tuple[str, ...]:
         return ", ".join(map(str, found)) if isinstance(found, (list, dict)) else str(found)
 
     where = "/".join(part for part in (first("server"), first("tool")) if part)
+    if where and not record.get("tool"):
+        where = f"{where} {first('method')}".rstrip()
+    asker = first("principal")
+    if first("kind") == "decision" and not asker.startswith("os-user:"):
+        # Over HTTP several come to one process; on stdio the first record says who it is.
+        where = f"{where or first('method')} by {asker}"
     return (
         first("at")[:19],
         first("kind"),
