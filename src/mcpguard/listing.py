@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
+
 from mcpguard.core import pdp
 from mcpguard.core.errors import McpGuardError, MessageError, UpstreamError
 from mcpguard.core.model import Caller, Json, Listed, Permit, Redacted
@@ -48,7 +50,7 @@ class Listing:
             await site.audit.write(site.recorder.outcome(invocation, "unavailable", started))
             site.refuse(request.id, refusals.unavailable(said, invocation.id))
             return
-        shown = [entry for entry in self.catalogue.all(kind.name) if self.visible(entry)]
+        shown = list(self.catalogue.offered(kind.name, self.visible))
         size = sum(len(entry.exposed) + len(entry.facts["description"]) for entry in shown)
         page = {kind.key: [entry.descriptor for entry in shown], "ttlMs": self._freshness(kind)}
         result = site.result_for(request.caller, request.method, page)
@@ -75,15 +77,16 @@ class Listing:
                 await self.refresh(server, KINDS[kind], caller)
                 found = self.catalogue.find(kind, name)
             return found
-        if kind == "resource" and (found := self.catalogue.listed_resource(name)) is not None:
+        catalogue, visible = self.catalogue, self.visible
+        if kind == "resource" and (found := catalogue.listed_resource(name, visible)) is not None:
             return found  # A server that is not available keeps nobody from what another one lists.
         for each in (KINDS["resource"], KINDS["template"]):
-            missing = [s for s in self.catalogue.servers if not self.catalogue.listed(s, each.name)]
+            missing = [s for s in catalogue.servers if not catalogue.listed(s, each.name)]
             if missing:
                 problems = await self.refresh_all(each, caller, missing)
-                if len(problems) == len(self.catalogue.servers):
+                if len(problems) == len(catalogue.servers):
                     raise UpstreamError("; ".join(problems))
-        return self.catalogue.resource(name) if kind == "resource" else self.catalogue.template(name)
+        return (catalogue.resource if kind == "resource" else catalogue.template)(name, visible)
 
     # --- what upstreams are asked for ------------------------------------------------------------
 
@@ -128,8 +131,11 @@ class Listing:
             # To list may start the server with its credentials, so there is a record first (law 5).
             await site.audit.write(site.recorder.decided(permit))
             sent, clean = await self._inspected(permit, kind)
+            await self._in_turn(server, kind)
             for sentence in self.catalogue.replace(server, kind, sent, clean.value[kind.key]):
                 site.report(server, f"left out of the list: {sentence}")
+            for uri, holder in self.catalogue.contested(server, kind.name, self.visible):
+                site.report(server, f"left out of the list: {uri!r}, which '{holder}' listed first")
             if clean.findings:
                 said = f"{len(clean.findings)} value(s) removed from its {kind.name} descriptions"
                 site.report(server, said)
@@ -142,6 +148,18 @@ class Listing:
                 wait.set(None)
             else:
                 wait.fail(failure)
+
+    async def _in_turn(self, server: str, kind: Kind) -> None:
+        """Let those go first that stand before `server` in the configuration and are listed for the first
+        time too: of two that begin together, which one is faster must not decide whose a URI is."""
+        catalogue = self.catalogue
+        if kind.id_key == "name" or catalogue.listed(server, kind.name):
+            return
+        for other in catalogue.servers[: catalogue.servers.index(server)]:
+            running = self._running.get((other, kind.name))
+            if running is not None and not catalogue.listed(other, kind.name):
+                with suppress(McpGuardError):
+                    await running
 
     async def _inspected(self, permit: Permit, kind: Kind) -> tuple[list[Json], Redacted]:
         site = self._site

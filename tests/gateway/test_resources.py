@@ -7,7 +7,8 @@ from typing import Any
 
 import pytest
 
-from tests.fakes import GONE, SECRET, World
+from mcpguard.flight import Wait
+from tests.fakes import GONE, SECRET, World, give
 from tests.gateway.scenes import ALLOW_ALL, deep, last, legacy, methods_of, modern, offers, two
 
 READ = "resources/read"
@@ -141,14 +142,126 @@ def test_one_server_is_asked_also_for_what_it_did_not_list() -> None:
 # --- several servers ------------------------------------------------------------------------------
 
 
-def test_of_two_servers_with_the_same_uri_the_first_is_read_and_the_other_never() -> None:
-    world = two()
-    for server in ("a", "b"):
+TAKEN = "left out of the list: 'file:///a', which"
+CHANGED = "notifications/resources/list_changed"
+ONLY_B = "  - {id: b, effect: allow, server: b, action: [resources/read, resources/subscribe]}\n"
+
+
+def listing(world: World, *servers: str) -> World:
+    """These servers list and serve the same URI, each with its own name as the text."""
+    for server in servers:
         offers(world, server, resources=[FILE])
         world.upstreams[server].answers[READ] = {"contents": [{"uri": "file:///a", "text": server}]}
-    modern(world, READ, {"uri": "file:///a"})
-    assert last(world)["contents"][0]["text"] == "a"
-    assert methods_of(world, "b") == []
+    return world
+
+
+def read(world: World, request_id: int = 1) -> Any:
+    modern(world, READ, {"uri": "file:///a"}, request_id)
+    return last(world).get("contents", [last(world)])[0].get("text")
+
+
+def test_a_uri_stays_with_the_server_that_listed_it_first_and_the_operator_hears_of_the_other() -> None:
+    world = listing(two(), "b")
+    assert read(world) == "b"
+    listing(world, "a")
+    modern(world, "resources/list", {}, 2)
+    assert last(world)["resources"] == [FILE]
+    assert world.reports == [f"a: {TAKEN} 'b' listed first"]
+    assert read(world, 3) == "b"
+    assert methods_of(world, "a") == []
+
+
+def test_a_uri_that_its_server_lists_no_more_goes_to_the_next_one() -> None:
+    world = listing(two(), "b")
+    assert read(world) == "b"
+    listing(world, "a")
+    modern(world, "resources/list", {}, 2)
+    offers(world, "b", resources=[])
+    world.gateway.notified("b", CHANGED, {})
+    world.turn()
+    assert read(world, 3) == "a"
+
+
+def test_an_upstream_that_policy_hides_takes_no_uri_from_one_that_it_shows() -> None:
+    world = listing(two(ONLY_B), "a", "b")
+    modern(world, "resources/list", {})
+    assert last(world)["resources"] == [FILE]
+    assert world.reports == []
+    assert read(world, 2) == "b"
+    modern(world, "subscriptions/listen", {"notifications": {"resourceSubscriptions": ["file:///a"]}}, 3)
+    assert methods_of(world, "a") == []
+    assert methods_of(world, "b") == [READ, "resources/subscribe"]
+
+
+def test_a_template_that_policy_hides_takes_no_uri_from_one_that_it_shows() -> None:
+    world = two(ONLY_B)
+    offers(world, "a", resourceTemplates=[{"uriTemplate": "file:///a", "name": "t"}])
+    offers(world, "b", resourceTemplates=[{"uriTemplate": "file:///{+path}", "name": "t"}])
+    world.upstreams["b"].answers[READ] = CONTENTS
+    assert read(world) == "hello"
+    assert methods_of(world, "a") == []
+
+
+@pytest.mark.parametrize("servers", ["ab", "ba"])
+def test_a_uri_that_several_servers_hide_answers_exactly_like_one_that_is_missing(servers: str) -> None:
+    world = listing(two(ONLY_B.replace("server: b", "server: nobody")), *servers)
+    read(world)
+    modern(world, READ, {"uri": "file:///z"}, 2)
+    hidden, missing = world.client.sent
+    assert hidden["error"] == {**missing["error"], "data": {"uri": "file:///a"}}
+    assert methods_of(world, "a") + methods_of(world, "b") == []
+
+
+def test_a_broad_template_takes_no_uri_of_a_more_specific_one() -> None:
+    world = listing(two(), "a", "b")
+    offers(world, "a", resources=[], resourceTemplates=[{"uriTemplate": "{+x}", "name": "t"}])
+    offers(world, "b", resources=[], resourceTemplates=[{"uriTemplate": "file:///{+path}", "name": "t"}])
+    assert read(world) == "b"
+    assert methods_of(world, "a") == []
+
+
+@pytest.mark.parametrize("first", ["a", "b"])
+def test_of_servers_that_are_listed_together_the_first_in_the_configuration_has_the_uri(first: str) -> None:
+    world = listing(two(), "a", "b")
+    lists = {server: hold(world, server) for server in ("a", "b")}
+    modern(world, "resources/list", {})
+    for server in sorted(lists, key=lambda one: one != first):
+        give(lists[server][0], {"resources": [FILE]})
+        world.turn()
+    assert read(world, 2) == "a"
+    assert world.reports == [f"b: {TAKEN} 'a' listed first"]
+
+
+def test_a_server_that_is_not_listed_yet_holds_back_only_the_first_list_of_another_one() -> None:
+    world = listing(two(), "a", "b")
+    lists = {server: hold(world, server) for server in ("a", "b")}
+    modern(world, "resources/list", {})
+    give(lists["b"][0], {"resources": [FILE]})
+    world.turn()
+    give(lists["a"][0], GONE)
+    world.turn()
+    assert last(world)["resources"] == [FILE]
+    modern(world, "resources/list", {}, 2)
+    give(lists["b"][1], {"resources": [FILE, {"uri": "file:///new", "name": "new"}]})
+    world.turn()
+    modern(world, READ, {"uri": "file:///new"}, 3)
+    assert last(world)["contents"][0]["text"] == "b"
+    assert len(lists["a"]) == 2
+
+
+def hold(world: World, server: str) -> list[Wait[Any]]:
+    """Its lists of resources are answered when the test says so."""
+    upstream, waits = world.upstreams[server], list[Wait[Any]]()
+    original = upstream.request
+
+    def request(permit: Any, progress: Any = None) -> Wait[Any]:
+        if permit.invocation.method != "resources/list":
+            return original(permit, progress)
+        waits.append(Wait())
+        return waits[-1]
+
+    upstream.request = request  # type: ignore[method-assign]
+    return waits
 
 
 def test_a_uri_goes_to_the_server_whose_template_makes_it() -> None:

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from mcpguard.core.model import Listed
-from mcpguard.protocol.catalogue import KINDS, MAX_NAME, MAX_URI, Catalogue
+from mcpguard.protocol.catalogue import KINDS, MAX_NAME, MAX_URI, Catalogue, Visible
 from tests.fakes import tool
 
 TOOL = KINDS["tool"]
@@ -17,8 +17,17 @@ def put(catalogue: Catalogue, server: str, kind: str, *entries: Any) -> list[str
     return catalogue.replace(server, KINDS[kind], list(entries), list(entries))
 
 
-def exposed(catalogue: Catalogue, kind: str = "tool") -> list[str]:
-    return [entry.exposed for entry in catalogue.all(kind)]
+def anything(_entry: Listed) -> bool:
+    return True
+
+
+def of(*servers: str) -> Visible:
+    """Policy shows what these servers offer, and nothing else."""
+    return lambda entry: entry.server in servers
+
+
+def exposed(catalogue: Catalogue, kind: str = "tool", visible: Visible = anything) -> list[str]:
+    return [entry.exposed for entry in catalogue.offered(kind, visible)]
 
 
 def resource(uri: str, **more: Any) -> dict[str, Any]:
@@ -73,7 +82,7 @@ def test_facts_have_always_the_same_members_of_the_same_types() -> None:
     assert found is not None
     assert found.facts == {"name": "x", "title": "", "description": "", "annotations": {}}
     put(catalogue, "a", "resource", {"uri": "x:1", "mimeType": 7})
-    unnamed = catalogue.resource("x:1")
+    unnamed = catalogue.resource("x:1", anything)
     assert unnamed is not None
     empty = {"name": "", "title": "", "description": "", "annotations": {}}
     assert unnamed.facts == {**empty, "uri": "x:1", "mimeType": ""}
@@ -100,46 +109,140 @@ def owner(found: Listed | None) -> str:
     return "" if found is None else found.server
 
 
-def test_a_uri_keeps_its_text_and_belongs_to_the_first_server_that_lists_it() -> None:
+def test_a_uri_keeps_its_text_and_belongs_to_who_listed_it_first() -> None:
     catalogue = Catalogue(("a", "b"))
     put(catalogue, "b", "resource", resource("file:///x"), resource("file:///y"))
-    assert owner(catalogue.resource("file:///x")) == "b"
-    put(catalogue, "a", "resource", resource("file:///x"))
-    assert owner(catalogue.resource("file:///x")) == "a"
-    assert owner(catalogue.listed_resource("file:///y")) == "b"
-    assert exposed(catalogue, "resource") == ["file:///x", "file:///y"]
+    put(catalogue, "a", "resource", resource("file:///x"), resource("file:///z"))
+    for find in (catalogue.resource, catalogue.listed_resource):
+        assert owner(find("file:///x", anything)) == "b"
+    assert exposed(catalogue, "resource") == ["file:///z", "file:///x", "file:///y"]
+    assert list(catalogue.contested("a", "resource", anything)) == [("file:///x", "b")]
+    assert list(catalogue.contested("b", "resource", anything)) == []
+
+
+def test_who_keeps_listing_a_uri_keeps_it_and_who_stops_comes_last_from_then_on() -> None:
+    catalogue = Catalogue(("a", "b"))
+    for server in ("b", "a", "b"):
+        put(catalogue, server, "resource", resource("file:///x"))
+    assert owner(catalogue.resource("file:///x", anything)) == "b"
+    put(catalogue, "b", "resource")
+    assert owner(catalogue.resource("file:///x", anything)) == "a"
+    put(catalogue, "b", "resource", resource("file:///x"))
+    assert owner(catalogue.resource("file:///x", anything)) == "a"
+    for server in ("a", "b"):
+        put(catalogue, server, "resource")
+    assert catalogue.resource("file:///x", anything) is None
+
+
+def test_what_a_client_may_not_see_takes_no_uri_from_what_it_may_see() -> None:
+    catalogue = Catalogue(("a", "b"))
+    for server in ("a", "b"):
+        put(catalogue, server, "resource", resource("file:///x"))
+        put(catalogue, server, "template", template("x:{id}"))
+    for server in ("a", "b"):
+        for kind, uri in (("resource", "file:///x"), ("template", "x:{id}")):
+            assert exposed(catalogue, kind, of(server)) == [uri]
+            assert list(catalogue.contested(server, kind, of(server))) == []
+        for found in (
+            catalogue.resource("file:///x", of(server)),
+            catalogue.listed_resource("file:///x", of(server)),
+            catalogue.resource("x:1", of(server)),
+            catalogue.template("x:{id}", of(server)),
+        ):
+            assert owner(found) == server
+    assert exposed(catalogue, "resource", of()) == []
+    assert catalogue.listed_resource("file:///x", of()) is None
+    assert owner(catalogue.resource("file:///x", of())) == "a"
+
+
+def test_a_hidden_resource_is_not_reached_through_a_template_of_its_own_server() -> None:
+    catalogue = Catalogue(("a",))
+    put(catalogue, "a", "resource", resource("file:///x", title="secret"))
+    put(catalogue, "a", "template", template("file:///{+path}"), template("file:///y/{name}", title="secret"))
+    for uri in ("file:///x", "file:///y/z"):
+        found = catalogue.resource(uri, lambda entry: entry.facts["title"] != "secret")
+        assert found is not None
+        assert found.facts["title"] == "secret"
+
+
+@pytest.mark.parametrize("order", [("a", "b"), ("b", "a")])
+@pytest.mark.parametrize(
+    ("broad", "narrow", "uri"),
+    [
+        ("{+x}", "file:///{+path}", "file:///x"),
+        ("{+a}:{+b}/{+c}/{+d}/{+e}", "x:{+id}", "x:1/2/3/4"),
+        ("file:///{+path}", "file:///home/{+path}", "file:///home/x"),
+        ("x:{a}{b}", "x:{a}.txt", "x:1.txt"),
+        ("{+x}", "x:1", "x:1"),
+    ],
+)
+def test_the_most_specific_template_has_the_uri_wherever_its_server_stands(
+    order: tuple[str, str], broad: str, narrow: str, uri: str
+) -> None:
+    catalogue = Catalogue(order)
+    put(catalogue, "a", "template", template(broad))
+    put(catalogue, "b", "template", template(broad + "{?q}"), template(narrow))
+    assert owner(catalogue.resource(uri, anything)) == "b"
+
+
+def test_of_templates_that_are_as_specific_the_first_in_the_configuration_has_the_uri() -> None:
+    catalogue = Catalogue(("a", "b"))
+    put(catalogue, "b", "template", template("x:{one}"))
+    put(catalogue, "a", "template", template("x:{two}"))
+    assert owner(catalogue.resource("x:1", anything)) == "a"
+
+
+def test_of_two_templates_with_one_text_that_which_was_listed_first_has_its_uris() -> None:
+    catalogue = Catalogue(("a", "b"))
+    for server in ("b", "a"):
+        put(catalogue, server, "template", template("x:{id}"))
+    assert owner(catalogue.resource("x:1", anything)) == "b"
+    assert exposed(catalogue, "template") == ["x:{id}"]
+    assert list(catalogue.contested("a", "template", anything)) == [("x:{id}", "b")]
 
 
 def test_a_listed_uri_comes_before_a_template_that_would_make_it() -> None:
     catalogue = Catalogue(("a", "b"))
     put(catalogue, "a", "template", template("file:///{+path}", title="files"))
     put(catalogue, "b", "resource", resource("file:///x"))
-    assert owner(catalogue.resource("file:///x")) == "b"
-    made = catalogue.resource("file:///other")
+    assert owner(catalogue.resource("file:///x", anything)) == "b"
+    made = catalogue.resource("file:///other", anything)
     assert made is not None
     assert (made.server, made.kind, made.digest) == ("a", "resource", "")
     assert (made.facts["uri"], made.facts["title"]) == ("file:///other", "files")
 
 
 def test_what_nobody_lists_belongs_to_the_only_server_and_with_several_to_none() -> None:
-    assert owner(Catalogue(("a",)).resource("x:1")) == "a"
-    assert owner(Catalogue(("a", "b")).resource("x:1")) == ""
+    assert owner(Catalogue(("a",)).resource("x:1", anything)) == "a"
+    assert owner(Catalogue(("a", "b")).resource("x:1", anything)) == ""
 
 
 def test_a_uri_that_is_too_long_comes_of_no_template() -> None:
     catalogue = Catalogue(("a", "b"))
     put(catalogue, "a", "template", template("x:{+rest}"))
-    assert owner(catalogue.resource("x:" + "y" * (MAX_URI - 2))) == "a"
-    assert owner(catalogue.resource("x:" + "y" * MAX_URI)) == ""
+    assert owner(catalogue.resource("x:" + "y" * (MAX_URI - 2), anything)) == "a"
+    assert owner(catalogue.resource("x:" + "y" * MAX_URI, anything)) == ""
 
 
 def test_a_completion_may_name_a_template_by_its_text_or_a_resource() -> None:
     catalogue = Catalogue(("a", "b"))
     put(catalogue, "b", "template", template("x:{id}"))
     put(catalogue, "a", "resource", resource("y:1"))
-    assert owner(catalogue.template("x:{id}")) == "b"
-    assert owner(catalogue.template("y:1")) == "a"
-    assert catalogue.template("z:{id}") is None
+    assert owner(catalogue.template("x:{id}", anything)) == "b"
+    assert owner(catalogue.template("y:1", anything)) == "a"
+    assert catalogue.template("z:{id}", anything) is None
+
+
+def test_a_hidden_template_is_not_passed_by_through_a_resource_of_the_same_text() -> None:
+    catalogue = Catalogue(("a", "b"))
+    put(catalogue, "a", "template", template("x:1"))
+    put(catalogue, "a", "resource", resource("x:1"))
+    shown: Visible = lambda entry: entry.kind == "resource"  # noqa: E731
+    found = catalogue.template("x:1", shown)
+    assert found is not None
+    assert found.kind == "template"
+    put(catalogue, "b", "resource", resource("x:1"))
+    assert owner(catalogue.template("x:1", shown)) == "b"
 
 
 @pytest.mark.parametrize(

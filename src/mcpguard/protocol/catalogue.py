@@ -1,13 +1,13 @@
 """The catalogue: what each upstream offers, as last listed, and which exposed name or URI is whose.
 
 Law of this file: an upstream's list changes only that upstream's entries, so no name that B chooses
-can move, hide or replace a tool of A (law 8). A URI that two upstreams list belongs to the first of them in
-the order of the configuration.
+can move, hide or replace a tool of A (law 8). A URI belongs to the upstream that listed it first and keeps
+listing it. What a client may not see takes nothing away from what it may see.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from hashlib import sha256
 
 from msgspec import Struct
@@ -19,6 +19,9 @@ from mcpguard.protocol.jsonrpc import encode
 SEPARATOR = "__"
 MAX_NAME = 256
 MAX_URI = 4096
+
+Visible = Callable[[Listed], bool]
+"""Whether policy lets a client see an entry."""
 
 
 class Kind(Struct, frozen=True):
@@ -51,6 +54,10 @@ class Catalogue:
         self.servers = servers
         self._prefixed = len(servers) > 1
         self._entries: dict[tuple[str, str], dict[str, Listed]] = {}
+        self._claims: dict[tuple[str, str], list[str]] = {}
+        """The servers that list each URI now, by kind, in the order in which they began to."""
+        self._templates: dict[str, list[Listed]] = {}
+        """Those of each server, the most specific first."""
 
     def server_of(self, exposed: str) -> str | None:
         """The server that the name `exposed` would belong to, listed or not; None if there is none."""
@@ -68,38 +75,70 @@ class Catalogue:
         """Whether `server` has been listed at least once."""
         return (server, kind) in self._entries
 
-    def all(self, kind: str) -> Iterator[Listed]:
-        """All entries of a kind, in order; a URI that two servers list is given once."""
-        seen: set[str] = set()
+    def offered(self, kind: str, visible: Visible) -> Iterator[Listed]:
+        """The entries of a kind that a client may see, in order; each URI as its holder lists it."""
         for server in self.servers:
-            for exposed, entry in self._entries.get((server, kind), {}).items():
-                if exposed not in seen:
-                    seen.add(exposed)
+            for entry in self._entries.get((server, kind), {}).values():
+                if visible(entry) and self._holder(entry, visible) == server:
                     yield entry
 
-    def resource(self, uri: str) -> Listed | None:
+    def contested(self, server: str, kind: str, visible: Visible) -> Iterator[tuple[str, str]]:
+        """The URIs that `server` lists and that belong to another one, each with the name of that one."""
+        for uri, entry in self._entries.get((server, kind), {}).items():
+            holder = self._holder(entry, visible)
+            if holder != server:
+                yield uri, holder
+
+    def _holder(self, entry: Listed, visible: Visible) -> str:
+        """The server that the name or URI of `entry` belongs to, for a client that may see `entry`."""
+        for server in self._claims.get((entry.kind, entry.exposed), ()):
+            if server == entry.server:
+                break
+            if visible(self._entries[server, entry.kind][entry.exposed]):
+                return server
+        return entry.server
+
+    def resource(self, uri: str, visible: Visible) -> Listed | None:
         """The resource of that URI: one that is listed, else one that a template of a server makes, else,
-        where there is only one server, one that nobody listed."""
-        entry = self.listed_resource(uri)
-        if entry is not None:
-            return entry
-        if len(uri) <= MAX_URI:
-            for template in self.all("template"):
-                if uri_template.matches(template.name, uri):
-                    return _unlisted(template.server, uri, template.facts)
-        return None if self._prefixed else _unlisted(self.servers[0], uri, {})
+        where there is only one server, one that nobody listed. One that is not visible is given only where
+        there is no other."""
+        return _choice(self._candidates(("resource",), uri), visible)
 
-    def listed_resource(self, uri: str) -> Listed | None:
-        """The resource of that URI, if a server listed it."""
-        return self._listed("resource", uri)
+    def listed_resource(self, uri: str, visible: Visible) -> Listed | None:
+        """The resource of that URI, if a server listed it and it is visible."""
+        claims = self._claims.get(("resource", uri), ())
+        return next((e for e in (self._entries[s, "resource"][uri] for s in claims) if visible(e)), None)
 
-    def template(self, uri: str) -> Listed | None:
-        """The template of that text, or the resource that a completion may name instead of one."""
-        return self._listed("template", uri) or self.resource(uri)
+    def template(self, uri: str, visible: Visible) -> Listed | None:
+        """As `resource`, for a completion: it names a template by its text, or a resource instead."""
+        return _choice(self._candidates(("template", "resource"), uri), visible)
 
-    def _listed(self, kind: str, exposed: str) -> Listed | None:
-        entries = (self._entries.get((server, kind), {}).get(exposed) for server in self.servers)
-        return next((entry for entry in entries if entry is not None), None)
+    def _candidates(self, kinds: tuple[str, ...], uri: str) -> Iterator[Listed]:
+        """What there is under `uri`, the best first. Only the best of each server, seen or not: what hides
+        its listed resource must not be passed by through its template."""
+        left = list(self.servers)
+        for kind in kinds:
+            for server in self._claims.get((kind, uri), ()):
+                if server in left:
+                    left.remove(server)
+                    yield self._entries[server, kind][uri]
+        made = [] if len(uri) > MAX_URI else [t for server in left for t in self._nearest(server, uri)]
+        for template in sorted(made, key=self._rank):
+            yield _unlisted(template.server, uri, template.facts)
+        if left and not made and not self._prefixed:
+            yield _unlisted(left[0], uri, {})
+
+    def _nearest(self, server: str, uri: str) -> list[Listed]:
+        """The most specific template of `server` that makes `uri`, or none."""
+        for template in self._templates.get(server, ()):
+            if uri_template.matches(template.name, uri):
+                return [template]
+        return []
+
+    def _rank(self, template: Listed) -> tuple[int, int, int]:
+        """The most specific one sorts first; of one text, that of who listed it first."""
+        claims = self._claims["template", template.name]
+        return (*uri_template.breadth(template.name), claims.index(template.server))
 
     def replace(self, server: str, kind: Kind, sent: list[Json], inspected: list[Json]) -> list[str]:
         """Take `server`'s whole new list: as it was `sent`, and the same list `inspected`.
@@ -120,8 +159,23 @@ class Catalogue:
                     continue
                 problem = f"a second {kind.name} named {entry.name!r}"
             refused.append(problem)
+        if kind.id_key != "name":
+            self._claim(server, kind.name, entries)
         self._entries[server, kind.name] = entries
         return refused
+
+    def _claim(self, server: str, kind: str, entries: dict[str, Listed]) -> None:
+        before = self._entries.get((server, kind), {})
+        for uri in before.keys() - entries.keys():
+            self._claims[kind, uri].remove(server)
+            if not self._claims[kind, uri]:
+                del self._claims[kind, uri]
+        for uri in entries:
+            if uri not in before:
+                self._claims.setdefault((kind, uri), []).append(server)
+        if kind == "template":
+            ranked = sorted(entries.values(), key=lambda entry: uri_template.breadth(entry.name))
+            self._templates[server] = ranked
 
     def _entry(self, server: str, kind: Kind, raw: dict[str, Json], clean: dict[str, Json]) -> Listed:
         name = clean[kind.id_key]
@@ -144,6 +198,17 @@ class Catalogue:
             digest=sha256(encode(raw)).hexdigest(),
             kind=kind.name,
         )
+
+
+def _choice(candidates: Iterator[Listed], visible: Visible) -> Listed | None:
+    """The first that is visible. Without one the first of all: its refusal is that of a missing one, and
+    leaves evidence of what was asked for."""
+    hidden: Listed | None = None
+    for entry in candidates:
+        if visible(entry):
+            return entry
+        hidden = hidden or entry
+    return hidden
 
 
 def _unlisted(server: str, uri: str, facts: dict[str, Json]) -> Listed:

@@ -46,6 +46,15 @@ def expressions(template: str) -> int:
     return len(_EXPRESSION.findall(template))
 
 
+def breadth(template: str) -> tuple[int, int]:
+    """Sorts the most specific template first: the longest text before the first expression, then the most
+    text in all. So a template that begins with an expression comes after each one that names a scheme."""
+    parts = _parts(template)
+    texts = [len(part) for part in parts if isinstance(part, str)]
+    begins = bool(parts) and isinstance(parts[0], str)
+    return -(texts[0] if begins else 0), -sum(texts)
+
+
 @lru_cache(maxsize=1024)
 def _parts(template: str) -> tuple[str | _Wild, ...]:
     parts: list[str | _Wild] = []
