@@ -269,6 +269,7 @@ class World:
             clock=clock,
             identity=("mcpguard", "0"),
             report=lambda server, text: self.reports.append(f"{server}: {text}"),
+            think_seconds=600.0,
             advice=advice,
             extensions={"skills/list": "one"},
             extension_ids=("com.example/skills",),

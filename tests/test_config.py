@@ -31,7 +31,7 @@ servers:
   time: {command: /usr/bin/time-server, disabled: true}
 policies: [policies/github.yaml, /etc/mcpguard/all.yaml, ~/own.yaml]
 audit: {path: audit/, durability: fsync}
-limits: {message_bytes: 1048576}
+limits: {message_bytes: 1048576, think_seconds: 30}
 """
 
 
@@ -64,7 +64,7 @@ def test_a_configuration_comes_back_with_absolute_paths_and_parsed_references(
         Path("/home/ada/own.yaml"),
     )
     assert config.audit == Audit(tmp_path / "audit", "fsync")
-    assert config.limits == Limits(1048576)
+    assert config.limits == Limits(1048576, 30)
     github, time = config.servers.values()
     assert (github.name, github.command, github.disabled, github.start_timeout_seconds) == (
         "github",
@@ -87,6 +87,7 @@ def test_the_least_configuration_has_a_server_and_no_policies(tmp_path: Path) ->
     config = load(tmp_path, server("command: x"))
     assert (config.policies, config.audit, config.agent) == ((), None, None)
     assert config.limits.message_bytes == 16 * 1024 * 1024
+    assert config.limits.think_seconds == 600
 
 
 def test_relative_paths_start_at_the_file_wherever_the_process_runs(
@@ -140,6 +141,14 @@ def test_relative_paths_start_at_the_file_wherever_the_process_runs(
         (
             server("command: x") + "limits: {message_bytes: 10}\n",
             ["4:25 must be from 1024 to 1073741824 bytes"],
+        ),
+        (
+            server("command: x") + "limits: {think_seconds: 0}\n",
+            ["4:25 must be above 0 and at most 86400 seconds"],
+        ),
+        (
+            server("command: x") + "limits: {think_seconds: 86401}\n",
+            ["4:25 must be above 0 and at most 86400 seconds"],
         ),
         (
             server("command: x") + "limits: {message_byte: 1}\n",

@@ -39,6 +39,7 @@ def settings_from(config: Config) -> Settings:
         audit_folder=config.audit.path if config.audit else default_folder(),
         durability=config.audit.durability if config.audit else "flush",
         message_bytes=config.limits.message_bytes,
+        think_seconds=config.limits.think_seconds,
         http=config.http,
         agent=config.agent,
         config=config.path,

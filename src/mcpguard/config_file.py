@@ -12,6 +12,9 @@ SOURCES = ("env", "file", "keyring")
 MESSAGE_BYTES = 16 * 1024 * 1024
 """The default of `limits.message_bytes`."""
 
+THINK_SECONDS = 600.0
+"""The default of `limits.think_seconds`."""
+
 ALGORITHMS = frozenset(
     {"RS256", "RS384", "RS512", "PS256", "PS384", "PS512", "ES256", "ES384", "ES512", "EdDSA"}
 )
@@ -91,16 +94,20 @@ class HttpEntry(Struct, frozen=True, forbid_unknown_fields=True):
     max_sessions: int = 100
     """How many clients' sessions may be open at once; each has its own upstreams. From 1 to 10000."""
     session_idle_seconds: float = 1800.0
-    """A session that says nothing for so long is closed; from 1 to 86400."""
+    """A session that says nothing for so long is closed, but not while a call waits for its client's answer
+    (`limits.think_seconds`). From 1 to 86400."""
     token: TokenEntry | None = None
     """Needed to listen on more than loopback."""
 
 
 class Limits(Struct, frozen=True, forbid_unknown_fields=True):
-    """`limits`: the largest JSON-RPC message in bytes, either way."""
+    """`limits`: how large a message may be, and how long a question may stay open."""
 
     message_bytes: int = MESSAGE_BYTES
-    """From 1024 to 1073741824."""
+    """The largest JSON-RPC message in bytes, either way; from 1024 to 1073741824."""
+    think_seconds: float = THINK_SECONDS
+    """How long a call waits for an answer of the client, who may be a person. Then it is cancelled at the
+    server and recorded as `expired`. Above 0, at most 86400."""
 
 
 class ConfigFile(Struct, frozen=True, forbid_unknown_fields=True):

@@ -67,6 +67,8 @@ def problems_of(document: Document, written: ConfigFile) -> Iterator[Problem]:
     yield from _http_problems(document, written.http)
     if not 1024 <= written.limits.message_bytes <= 1 << 30:
         yield document.problem(("limits", "message_bytes"), "must be from 1024 to 1073741824 bytes")
+    if not 0 < written.limits.think_seconds <= 86_400:
+        yield document.problem(("limits", "think_seconds"), "must be above 0 and at most 86400 seconds")
 
 
 _TWICE = "this method is declared for another server too, so a request for it could not be routed"

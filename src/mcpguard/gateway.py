@@ -168,6 +168,11 @@ class Gateway:
         """See `ports.Receiver.idle`; an open subscription waits for no answer."""
         return all(one.method == "subscriptions/listen" for one in self._site.requests.values())
 
+    @property
+    def thinking(self) -> bool:
+        """See `ports.Receiver.thinking`."""
+        return self._questions.open or self._rounds.parked
+
     # --- in turn or not --------------------------------------------------------------------------
 
     def _caller_of(

@@ -197,6 +197,11 @@ class Receiver(Protocol):
         """Whether no request waits for an answer."""
         ...
 
+    @property
+    def thinking(self) -> bool:
+        """Whether a call waits for an answer of the client, who may be a person: for a bounded time."""
+        ...
+
 
 class CredentialSource(Protocol):
     """Where credentials come from. May block; it is called in a thread."""

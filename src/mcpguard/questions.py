@@ -23,8 +23,6 @@ from mcpguard.protocol import eras, jsonrpc, refusals
 from mcpguard.request import Request
 from mcpguard.site import Site
 
-THINK_SECONDS = 600.0
-"""How long a person may think: then the question is withdrawn and the call is cancelled."""
 MAX_VISITS = 1000
 """How many ids of questions of mode `url` are kept; the oldest are forgotten."""
 
@@ -40,6 +38,11 @@ class Questions:
         self._relays: dict[Question, Flight] = {}
         self._count = 0
         self._visits: dict[tuple[str, str], None] = {}
+
+    @property
+    def open(self) -> bool:
+        """Whether an answer of a legacy client is outstanding."""
+        return bool(self._asked)
 
     def relay(self, question: Question, caller: Caller, request: Request | None) -> None:
         """Put a legacy upstream's question to the legacy client `caller`; `request` is what it is about."""
@@ -120,8 +123,9 @@ class Questions:
         question_id = f"mcpguard-{self._count}"
         wait: Wait[dict[str, Json]] = Wait()
         self._asked[question_id] = wait
-        late = UpstreamError(f"the client did not answer {method} within {THINK_SECONDS:g} seconds")
-        stop = self._site.clock.later(THINK_SECONDS, lambda: wait.fail(late))
+        seconds = self._site.think_seconds
+        late = UpstreamError(f"the client did not answer {method} within {seconds:g} seconds")
+        stop = self._site.clock.later(seconds, lambda: wait.fail(late))
         self._site.client.ask(question_id, method, params, None if request is None else request.id)
         try:
             return await wait

@@ -19,7 +19,7 @@ from mcpguard.flight import Wait
 from mcpguard.ports import Question, Raw
 from mcpguard.protocol import eras, jsonrpc, refusals
 from mcpguard.protocol.calls import Call
-from mcpguard.questions import THINK_SECONDS, Questions
+from mcpguard.questions import Questions
 from mcpguard.request import Questioned, Request
 from mcpguard.site import Site
 
@@ -61,6 +61,11 @@ class Rounds:
         self._site = site
         self._questions = questions
         self._parked: dict[str, Parked] = {}
+
+    @property
+    def parked(self) -> bool:
+        """Whether a retry of the client could still go on with something."""
+        return bool(self._parked)
 
     # --- a legacy upstream asks ------------------------------------------------------------------
 
@@ -149,7 +154,7 @@ class Rounds:
         while len(self._parked) >= MAX_PARKED:
             self._expire(next(iter(self._parked)), "expired")
         token = secrets.token_urlsafe(32)
-        stop = self._site.clock.later(THINK_SECONDS, lambda: self._expire(token, "expired"))
+        stop = self._site.clock.later(self._site.think_seconds, lambda: self._expire(token, "expired"))
         self._parked[token] = Parked(call.fingerprint(), request, stop, state, wait)
         return token
 

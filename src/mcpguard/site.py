@@ -22,7 +22,8 @@ class Site(Struct, frozen=True, kw_only=True):
     """`identity` is our own name and version; `report(server, sentence)` tells the operator; `advice`
     ends the answer for each tool that is not there; `extensions` maps each declared method of an
     extension to its server, `extension_ids` names the extensions; `eager` are the servers that are
-    started when a client connects."""
+    started when a client connects. `think_seconds` is how long a person may think: then the question is
+    withdrawn and the call is cancelled."""
 
     policies: PolicySet
     inspector: Inspector
@@ -33,6 +34,7 @@ class Site(Struct, frozen=True, kw_only=True):
     clock: Clock
     identity: tuple[str, str]
     report: Callable[[str, str], None]
+    think_seconds: float
     advice: str = ""
     extensions: Mapping[str, str] = {}
     extension_ids: tuple[str, ...] = ()

@@ -29,7 +29,7 @@ from mcpguard.adapters.upstreams.process import Nursery
 from mcpguard.adapters.upstreams.stdio import Launch, StdioWire
 from mcpguard.adapters.upstreams.upstream import WiredUpstream
 from mcpguard.config import Server
-from mcpguard.config_file import HttpEntry
+from mcpguard.config_file import THINK_SECONDS, HttpEntry
 from mcpguard.core.model import Json, Principal
 from mcpguard.core.policy import PolicySet
 from mcpguard.core.redaction import Redactor
@@ -55,6 +55,7 @@ class Settings(Struct, frozen=True, kw_only=True):
     audit_folder: Path
     durability: Durability
     message_bytes: int
+    think_seconds: float = THINK_SECONDS
     http: HttpEntry = HttpEntry()
     agent: str | None = None
     advice: str = ""
@@ -122,6 +123,7 @@ class World:
             clock=shared.clock,
             identity=("mcpguard", __version__),
             report=shared.diagnostics.report,
+            think_seconds=settings.think_seconds,
             advice=settings.advice,
             extensions={method: server for server, _name, methods in extensions for method in methods},
             eager=tuple(server.name for server in settings.servers if server.eager),

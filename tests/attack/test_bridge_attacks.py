@@ -7,6 +7,7 @@ from contextlib import contextmanager
 
 import pytest
 
+from tests.attack.processes import family, needs_proc
 from tests.attack.test_leaks import assert_clean, hostile
 from tests.wire.http_session import HttpGuard
 from tests.wire.session import ALLOW_ALL, eventually, puppet
@@ -169,12 +170,27 @@ def test_a_client_that_never_returns_leaves_an_outcome_when_the_process_ends(ser
     assert guard.unanswered() == set()
 
 
-def test_a_client_that_never_returns_leaves_an_outcome_when_its_session_is_idle(serve):
+@needs_proc
+def test_a_call_whose_client_thinks_longer_than_a_session_may_be_idle_goes_on(serve):
     guard = serve({"only": puppet()}, ALLOW, http={"session_idle_seconds": 1})
     client = guard.modern(capabilities=CAN)
     result = asked(client)
-    eventually(lambda: guard.statuses() == ["input-required", "abandoned"], "the outcome")
+    # This one is quiet for less time than the client that thinks.
+    pid = guard.legacy().text("act", code="answer = text(str(os.getpid()))")
+    eventually(lambda: int(pid) not in family(), "the end of the idle session")
+    assert content(retry(client, result))["result"] == ADA
+    assert guard.statuses() == ["input-required", "ok", "resumed", "ok"]
+
+
+def test_a_client_that_never_returns_costs_the_call_after_its_time_to_think(serve):
+    guard = serve({"only": puppet()}, ALLOW, limits={"think_seconds": 0.5})
+    client = guard.modern(capabilities=CAN)
+    result = asked(client)
+    guard.wait_stderr("[only] cancelled ")
+    eventually(lambda: guard.statuses() == ["input-required", "expired"], "the outcome")
+    assert guard.unanswered() == set()
     assert refused_state(retry(client, result))
+    assert client.text("echo", text="right") == "right"
 
 
 def test_a_retry_that_goes_away_in_the_middle_cancels_the_call_at_the_upstream(serve):

@@ -73,8 +73,11 @@ def test_a_state_of_another_client_leads_nowhere() -> None:
 
 def test_a_state_expires_and_the_call_with_it() -> None:
     world, state = parked()
+    assert [seconds for seconds, _then in world.clock.alarms] == [600.0]
+    assert (world.gateway.thinking, world.gateway.idle) == (True, True)
     world.clock.ring()
     world.turn()
+    assert not world.gateway.thinking
     assert world.trace == ["cancel expired", f"answer {ELICIT}", "outcome expired"]
     assert told(world)[0]["error"]["message"] == "the call is over"
     retry(world, state)

@@ -169,7 +169,9 @@ def test_a_question_is_not_put_while_evidence_cannot_be_written() -> None:
 def test_a_question_that_nobody_answers_is_withdrawn_in_time() -> None:
     world = asking()
     ask(world, ELICIT, FORM)
+    assert world.gateway.thinking
     world.clock.ring()
+    assert not world.gateway.thinking
     world.turn()
     assert world.client.sent[-1] == {
         "method": "notifications/cancelled",

@@ -75,6 +75,7 @@ class FakeReceiver:
         self.refused: list[MessageError] = []
         self.left: bool | None = None
         self.idle = True
+        self.thinking = False
 
     def receive(self, message: dict[str, Any], headers: Mapping[str, str] | None = None) -> None:
         self.heard.append(message)

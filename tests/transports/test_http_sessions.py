@@ -190,6 +190,24 @@ def test_a_request_that_takes_long_keeps_its_world() -> None:
     run(scenario())
 
 
+def test_a_call_that_waits_for_its_client_keeps_its_world_and_the_idle_time_counts_from_its_end() -> None:
+    async def scenario() -> None:
+        async with serving(HttpEntry(session_idle_seconds=100)) as front:
+            await front.modern("ping")
+            [world] = front.door.worlds
+            world.thinking = True
+            for _ in range(5):
+                front.clock.pass_by(110)
+            world.thinking = False
+            front.clock.pass_by(90)
+            assert (await front.modern("ping")).status == 200
+            assert front.door.worlds == [world]
+            front.clock.pass_by(110)
+            await front.door.until(lambda: world.left)
+
+    run(scenario())
+
+
 def test_an_initialize_whose_client_is_gone_leaves_no_session() -> None:
     async def scenario() -> None:
         async with serving() as front:

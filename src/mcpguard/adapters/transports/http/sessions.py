@@ -68,7 +68,7 @@ class Worlds:
 
     def __init__(self, door: Door, turn: Turn, clock: Clock, most: int, idle_seconds: float) -> None:
         """At most `most` at once; one that nothing was said to for `idle_seconds`, and that has no open
-        request and no open stream, is ended."""
+        request, no open stream and no call that waits for its client, is ended."""
         self._door = door
         self._turn = turn
         self._clock = clock
@@ -124,6 +124,8 @@ class Worlds:
 
     def _look(self, world: World) -> None:
         # One timer a world that looks again, not one a request.
+        if world.receiver.thinking:
+            world.quiet_since = self._clock.seconds()
         left = world.quiet_since + self._idle_seconds - self._clock.seconds()
         if world.uses:
             self._watch(world, self._idle_seconds)
