@@ -126,12 +126,13 @@ class Questions:
         seconds = self._site.think_seconds
         late = UpstreamError(f"the client did not answer {method} within {seconds:g} seconds")
         stop = self._site.clock.later(seconds, lambda: wait.fail(late))
-        self._site.client.ask(question_id, method, params, None if request is None else request.id)
+        related = None if request is None else request.id
+        self._site.client.ask(question_id, method, params, related)
         try:
             return await wait
         except (Cancelled, UpstreamError):
             withdrawn = self._site.inspector.ours({"requestId": question_id})
-            self._site.client.notify("notifications/cancelled", withdrawn)
+            self._site.client.notify("notifications/cancelled", withdrawn, related)
             raise
         finally:
             stop()

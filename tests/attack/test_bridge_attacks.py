@@ -193,6 +193,15 @@ def test_a_client_that_never_returns_costs_the_call_after_its_time_to_think(serv
     assert client.text("echo", text="right") == "right"
 
 
+def test_a_legacy_client_that_never_answers_is_told_that_the_question_is_withdrawn(serve):
+    guard = serve({"only": puppet()}, ALLOW, limits={"think_seconds": 0.5})
+    call = guard.legacy(capabilities=CAN).open_call("act", code=ASK)
+    question = call.wait(lambda message: message.get("method") == "elicitation/create")
+    withdrawn = call.wait(lambda message: message.get("method") == "notifications/cancelled")
+    assert withdrawn["params"] == {"requestId": question["id"]}
+    assert "within 0.5 seconds" in content(call.answer())["error"]["message"]
+
+
 def test_a_retry_that_goes_away_in_the_middle_cancels_the_call_at_the_upstream(serve):
     guard = serve({"only": puppet()}, ALLOW)
     client = guard.modern(capabilities=CAN)
