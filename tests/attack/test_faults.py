@@ -4,9 +4,10 @@ import json
 
 import pytest
 
+from tests.attack.holding import Holding
 from tests.attack.memory import flat
 from tests.attack.processes import needs_proc
-from tests.wire.session import echo, eventually, puppet
+from tests.wire.session import eventually, puppet
 
 pytestmark = needs_proc
 
@@ -101,18 +102,25 @@ def test_wrong_double_missing_and_garbled_answers_cost_their_own_calls_only(sess
     assert len(seen) == len(set(seen))
 
 
-def test_two_hundred_calls_at_once_over_twenty_upstreams_are_all_right(session):
-    guard = session({f"s{n}": echo() for n in range(20)})
-    assert len(guard.tools()) == 200
+def test_two_hundred_calls_that_are_open_together_over_twenty_upstreams_are_all_right(session, tmp_path):
+    holding = Holding(tmp_path)
+    names = [f"s{n}" for n in range(20)]
+    guard = session({name: holding.program() for name in names})
+    assert len(guard.tools()) == 80
     with flat(guard, 6):
         asked = {}
         for n in range(200):
-            params = {"name": f"s{n % 20}__echo", "arguments": {"text": f"text {n}"}}
+            params = {"name": f"{names[n % 20]}__act", "arguments": holding.arguments(f"text {n}")}
             asked[guard.request("tools/call", params)] = f"text {n}"
+        holding.wait(200)
+        decided = {one["id"] for one in guard.records("decision") if one["method"] == "tools/call"}
+        assert len(decided) == 200
+        assert decided.isdisjoint(one["id"] for one in guard.records("outcome"))
+        holding.release(lambda name, code: guard.text(name, code=code), reversed(names))
         for request_id, text in asked.items():
             assert guard.answer(request_id)["result"]["content"][0]["text"] == text
     assert {one["status"] for one in guard.records("outcome")} == {"ok"}
-    assert sum(one["method"] == "tools/call" for one in guard.records("decision")) == 200
+    assert sum(one["method"] == "tools/call" for one in guard.records("decision")) == 220
 
 
 def test_a_client_that_does_not_read_a_flood_gets_all_in_order_later_and_memory_stays_flat(session):

@@ -7,6 +7,7 @@ import socket
 
 import pytest
 
+from tests.attack.holding import Holding
 from tests.attack.memory import flat
 from tests.attack.processes import needs_proc
 from tests.servers.web import text
@@ -334,18 +335,26 @@ def test_unfinished_bodies_of_many_connections_stay_within_a_bound(serve):
 
 
 @pytest.mark.parametrize("era", ["modern", "legacy"])
-def test_two_hundred_http_requests_at_once_over_ten_upstreams_are_all_right(serve, upstream, era):
-    stdio = {f"s{n}": puppet() for n in range(8)}
-    http = {f"h{n}": upstream().entry() for n in range(2)}
+def test_two_hundred_http_requests_that_are_open_together_over_twenty_upstreams_are_all_right(
+    serve, upstream, tmp_path, era
+):
+    holding = Holding(tmp_path)
+    stdio = {f"s{n}": holding.program() for n in range(16)}
+    http = {f"h{n}": holding.web(upstream) for n in range(4)}
     guard = serve({**stdio, **http})
     client = guard.modern() if era == "modern" else guard.legacy()
     names = itertools.cycle([*stdio, *http])
-    assert len(client.tools()) == 8 * 4 + 2 * 2
+    assert len(client.tools()) == 16 * 4 + 4 * 2
     with flat(guard, 16):
-        open_ones = [client.open_call(f"{next(names)}__echo", text=f"text {n}") for n in range(200)]
+        open_ones = [
+            client.open_call(f"{next(names)}__act", **holding.arguments(f"text {n}")) for n in range(200)
+        ]
+        holding.wait(200)
+        assert guard.statuses() == []
+        holding.release(lambda name, code: client.text(name, code=code), stdio)
         answers = [exchange.answer() for exchange in open_ones]
     assert [one["result"]["content"][0]["text"] for one in answers] == [f"text {n}" for n in range(200)]
-    assert guard.statuses() == ["ok"] * 200
+    assert guard.statuses() == ["ok"] * 216
     assert json.dumps(answers).count('"isError": true') == 0
 
 
