@@ -79,7 +79,7 @@ class Subscriptions:
     async def listen(self, request: Request) -> None:
         """Serve `subscriptions/listen` until the client ends it or mcpguard ends."""
         site = self._site
-        lists, uris = _read_filter(request.params)
+        lists, uris = _read_filter(request.params, request.caller)
         invocation = site.recorder.invocation(request.method, params={}, caller=request.caller)
         started = site.recorder.seconds()
         await site.audit.write(site.recorder.decided(pdp.permit_protocol(invocation)))
@@ -206,7 +206,7 @@ class Subscriptions:
         return {**params, "_meta": {**(meta if type(meta) is dict else {}), **tag}}
 
 
-def _read_filter(params: dict[str, Json]) -> tuple[frozenset[str], list[str]]:
+def _read_filter(params: dict[str, Json], caller: Caller) -> tuple[frozenset[str], list[str]]:
     wanted = params.get("notifications")
     if type(wanted) is not dict:
         raise MessageError(jsonrpc.INVALID_PARAMS, "subscriptions/listen needs `notifications`, an object")
@@ -214,5 +214,8 @@ def _read_filter(params: dict[str, Json]) -> tuple[frozenset[str], list[str]]:
     if type(uris) is not list or not all(type(uri) is str for uri in uris) or len(uris) > MAX_URIS:
         said = f"`resourceSubscriptions` must be a list of at most {MAX_URIS} URIs"
         raise MessageError(jsonrpc.INVALID_PARAMS, said)
+    if wanted.get("taskIds"):
+        # Not acknowledged, so that the client asks with `tasks/get`: see decision 0011.
+        eras.need_tasks(caller, "`taskIds`")
     lists = frozenset(key for key in LISTS.values() if wanted.get(key) is True)
     return lists, list(dict.fromkeys(uris))

@@ -116,6 +116,14 @@ def test_what_is_answered_elsewhere_or_unknown_is_not_passed_on(method: str) -> 
     assert world.client.sent == []
 
 
+def test_of_a_cancellation_nothing_goes_on_but_what_it_ends() -> None:
+    world = World(ALLOW_ALL).listed()
+    world.call("read", 7)
+    world.send("notifications/cancelled", {"requestId": 7, "reason": SECRET, SECRET: [SECRET]})
+    assert world.trace[-2:] == ["cancel cancelled", "outcome cancelled"]
+    assert SECRET not in str(world.audit.records + world.client.sent)
+
+
 DONE = "notifications/elicitation/complete"
 URL = {"mode": "url", "message": "Log in", "url": "https://example.org"}
 

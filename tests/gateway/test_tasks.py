@@ -169,6 +169,14 @@ def test_the_list_has_the_tasks_of_this_client_of_every_server_and_page() -> Non
     assert [r.status for r in world.audit.records if hasattr(r, "status")] == ["ok"] * 3
 
 
+def test_the_list_needs_no_rule_and_is_recorded() -> None:
+    world = started("  - {id: call, effect: allow}\n  - {id: no, effect: deny, action: [tasks/get]}\n")
+    listing(world, "a", {"tasks": [STATUS]})
+    world.send("tasks/list", {}, 5)
+    assert last(world)["tasks"] == [STATUS]
+    assert [r.effect for r in world.audit.records if hasattr(r, "effect")] == ["allow", "allow"]
+
+
 def test_a_server_without_tasks_of_this_client_is_not_asked_for_any() -> None:
     world = started()
     listing(world, "a", {"tasks": [STATUS]})
@@ -277,3 +285,25 @@ def test_a_status_of_the_legacy_form_is_not_told_to_a_modern_client() -> None:
     world.gateway.notified("one", "notifications/tasks/status", STATUS)
     world.turn()
     assert world.client.sent == []
+
+
+def test_a_modern_client_is_not_told_of_its_tasks_and_the_acknowledgment_says_so() -> None:
+    world = quiet(modern_task())
+    wanted = {"notifications": {"taskIds": ["t1"], "toolsListChanged": True}}
+    modern(world, "subscriptions/listen", wanted, 2, capabilities=EXTENSION)
+    (told,) = world.client.sent
+    assert told["params"]["notifications"] == {"toolsListChanged": True}
+    quiet(world)
+    world.gateway.notified("one", "notifications/tasks", {**STATUS, "result": text(SECRET)})
+    world.turn()
+    assert (world.client.sent, world.audit.records) == ([], [])
+
+
+@pytest.mark.parametrize(("capabilities", "task_ids"), [({}, ["t1"]), ({"extensions": 1}, 1)])
+def test_who_wants_to_hear_of_tasks_declares_the_extension(capabilities: Any, task_ids: Any) -> None:
+    world = World(ALLOW_ALL)
+    wanted = {"notifications": {"taskIds": task_ids}}
+    modern(world, "subscriptions/listen", wanted, 2, capabilities=capabilities)
+    assert last(world)["code"] == -32021
+    assert last(world)["data"] == {"requiredCapabilities": EXTENSION}
+    assert world.gateway.idle

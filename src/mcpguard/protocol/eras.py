@@ -98,10 +98,17 @@ def unsupported(requested: str) -> MessageError:
 
 def check_extension(caller: Caller, method: str) -> None:
     """Raises MessageError, -32021, where a modern client uses the tasks extension undeclared."""
+    if method.startswith("tasks/"):
+        need_tasks(caller, method)
+
+
+def need_tasks(caller: Caller, what: str) -> None:
+    """Raises MessageError, -32021, where the client did not declare the extension that `what` belongs to
+    (extension io.modelcontextprotocol/tasks, error handling)."""
     extensions = caller.capabilities.get("extensions")
-    if method.startswith("tasks/") and not (type(extensions) is dict and TASKS_EXTENSION in extensions):
+    if type(extensions) is not dict or TASKS_EXTENSION not in extensions:
         data: dict[str, object] = {"requiredCapabilities": {"extensions": {TASKS_EXTENSION: {}}}}
-        raise MessageError(MISSING_CAPABILITY, f"{method} needs the capability {TASKS_EXTENSION}", data=data)
+        raise MessageError(MISSING_CAPABILITY, f"{what} needs the capability {TASKS_EXTENSION}", data=data)
 
 
 def envelope(caller: Caller, version: str, name: str, release: str) -> dict[str, Json]:

@@ -17,10 +17,15 @@ class Treatment(Enum):
     LOCAL = "answered by mcpguard itself"
     DECIDED = "decided by policy, sent on, the answer inspected"
     FILTERED = "collected from the upstreams, inspected, filtered by policy"
+    OWNED = "collected from the upstreams where this client has tasks, inspected; always allowed, recorded"
+    LISTENED = "served by mcpguard itself; each URI in it is decided as `resources/subscribe`, and recorded"
+    RELEASED = "answered by mcpguard itself; the upstream is told of the last one; always allowed, recorded"
     PROTOCOL = "sent to each upstream that runs, and to the others when they start; always allowed, recorded"
+    ASKED = "decided by policy, inspected, put to the client; its answer goes to that upstream only, as it is"
     CORRELATED = "matched to the request that it belongs to, inspected, passed on"
+    ENDED = "ends the request that it names; the other side is told in mcpguard's own words"
     INSPECTED = "inspected and passed on"
-    RELISTED = "the upstream is listed anew, then passed on"
+    RELISTED = "the upstream is listed anew, then told on without its params"
     SUBSCRIBED = "passed on, inspected, where this client subscribed to that URI of that upstream"
     TOLD = "passed on to each legacy upstream that runs, without its params"
     DROPPED = "known, and not passed on"
@@ -36,14 +41,16 @@ class Era(Enum):
 
 class Method(Struct, frozen=True):
     """One row. `request` tells requests from notifications. `inspected` says what of it is looked
-    through before it leaves, `refusal` what a no looks like."""
+    through before it leaves, or "nothing: " and why; `refusal` what a no looks like, or "none: " and why
+    there is none. `where` says to whom alone a notification goes, if that is not its treatment's to say."""
 
     name: str
     request: bool
     treatment: Treatment
-    inspected: str = "-"
-    refusal: str = "-"
+    inspected: str
+    refusal: str
     era: Era = Era.BOTH
+    where: str = ""
 
 
 _ERROR = "JSON-RPC error"
@@ -53,21 +60,28 @@ _FACTS = (
     "as for one that does not exist where it is not listed, else a JSON-RPC error with the facts in `data`"
 )
 _FACTS_TASK = "JSON-RPC error with the facts in `data`"
-_OWN = "only tasks of this client are in the list"
-_UNHEARD = "the URI is not in the acknowledgment"
+_OWN = "a task that this client did not start is not in the list"
+_UNHEARD = "what is refused is not in the acknowledgment; `taskIds` never are"
 _PARAMS = "the whole params"
+_WITHHELD = "what cannot be inspected is withheld, with a record"
 _ALL = "the whole result or error"
+_HELLO = "the whole answer, with the instructions of upstreams"
 _TO_SERVER = "JSON-RPC error to the upstream"
-_ASKED = "the whole params; the client's answer goes to that upstream only"
+_EMPTY = "nothing: the answer is empty"
+_STREAM = "what comes on its stream, as its row says"
+_NEW_LIST = "the new list; the params go nowhere"
+_NOWHERE = "nothing: it goes nowhere"
+_NO_PARAMS = "nothing: its params go nowhere"
+_NO_ANSWER = "none: a notification has no answer"
 
 LEGACY, MODERN = Era.LEGACY, Era.MODERN
 
 FROM_CLIENT: dict[str, Method] = {
     row.name: row
     for row in (
-        Method("initialize", True, Treatment.LOCAL, "-", _ERROR, LEGACY),
-        Method("server/discover", True, Treatment.LOCAL, "-", _ERROR, MODERN),
-        Method("ping", True, Treatment.LOCAL, era=LEGACY),
+        Method("initialize", True, Treatment.LOCAL, _HELLO, _ERROR, LEGACY),
+        Method("server/discover", True, Treatment.LOCAL, _HELLO, _ERROR, MODERN),
+        Method("ping", True, Treatment.LOCAL, _EMPTY, _ERROR, LEGACY),
         Method("tools/list", True, Treatment.FILTERED, _ALL, _HIDDEN),
         Method("prompts/list", True, Treatment.FILTERED, _ALL, _HIDDEN),
         Method("resources/list", True, Treatment.FILTERED, _ALL, _HIDDEN),
@@ -77,36 +91,58 @@ FROM_CLIENT: dict[str, Method] = {
         Method("resources/read", True, Treatment.DECIDED, _ALL, _FACTS),
         Method("completion/complete", True, Treatment.DECIDED, _ALL, _FACTS),
         Method("resources/subscribe", True, Treatment.DECIDED, _ALL, _FACTS, LEGACY),
-        Method("resources/unsubscribe", True, Treatment.LOCAL, "-", _ERROR, LEGACY),
-        Method("subscriptions/listen", True, Treatment.LOCAL, "-", _UNHEARD, MODERN),
+        Method("resources/unsubscribe", True, Treatment.RELEASED, _EMPTY, _ERROR, LEGACY),
+        Method("subscriptions/listen", True, Treatment.LISTENED, _STREAM, _UNHEARD, MODERN),
         Method("tasks/get", True, Treatment.DECIDED, _ALL, _FACTS_TASK),
         Method("tasks/result", True, Treatment.DECIDED, _ALL, _FACTS_TASK, LEGACY),
         Method("tasks/update", True, Treatment.DECIDED, _ALL, _FACTS_TASK, MODERN),
         Method("tasks/cancel", True, Treatment.DECIDED, _ALL, _FACTS_TASK),
-        Method("tasks/list", True, Treatment.FILTERED, _ALL, _OWN, LEGACY),
-        Method("logging/setLevel", True, Treatment.PROTOCOL, "-", _ERROR, LEGACY),
-        Method("notifications/initialized", False, Treatment.LOCAL, era=LEGACY),
-        Method("notifications/cancelled", False, Treatment.CORRELATED),
-        Method("notifications/progress", False, Treatment.DROPPED),
-        Method("notifications/roots/list_changed", False, Treatment.TOLD, era=LEGACY),
+        Method("tasks/list", True, Treatment.OWNED, _ALL, _OWN, LEGACY),
+        Method("logging/setLevel", True, Treatment.PROTOCOL, _EMPTY, _ERROR, LEGACY),
+        Method("notifications/initialized", False, Treatment.DROPPED, _NOWHERE, _NO_ANSWER, LEGACY),
+        Method("notifications/cancelled", False, Treatment.ENDED, _NO_PARAMS, _NO_ANSWER),
+        Method("notifications/progress", False, Treatment.DROPPED, _NOWHERE, _NO_ANSWER),
+        Method("notifications/roots/list_changed", False, Treatment.TOLD, _NO_PARAMS, _NO_ANSWER, LEGACY),
     )
 }
+
+_TO_STARTER = "where this client started that task at that upstream"
+_TO_VISITOR = "where that upstream asked this client for that visit"
+_TO_READER = "to a modern client only for a request that asked for its level"
 
 FROM_UPSTREAM: dict[str, Method] = {
     row.name: row
     for row in (
-        Method("ping", True, Treatment.LOCAL, era=LEGACY),
-        Method("sampling/createMessage", True, Treatment.DECIDED, _ASKED, _TO_SERVER),
-        Method("elicitation/create", True, Treatment.DECIDED, _ASKED, _TO_SERVER),
-        Method("roots/list", True, Treatment.DECIDED, _ASKED, _TO_SERVER),
-        Method("notifications/progress", False, Treatment.CORRELATED, _PARAMS),
-        Method("notifications/message", False, Treatment.INSPECTED, _PARAMS),
-        Method("notifications/tools/list_changed", False, Treatment.RELISTED),
-        Method("notifications/prompts/list_changed", False, Treatment.RELISTED),
-        Method("notifications/resources/list_changed", False, Treatment.RELISTED),
-        Method("notifications/resources/updated", False, Treatment.SUBSCRIBED, _PARAMS),
-        Method("notifications/tasks/status", False, Treatment.INSPECTED, _PARAMS, era=LEGACY),
-        Method("notifications/elicitation/complete", False, Treatment.INSPECTED, _PARAMS, era=LEGACY),
-        Method("notifications/cancelled", False, Treatment.CORRELATED),
+        Method("ping", True, Treatment.LOCAL, _EMPTY, _TO_SERVER, LEGACY),
+        Method("sampling/createMessage", True, Treatment.ASKED, _PARAMS, _TO_SERVER),
+        Method("elicitation/create", True, Treatment.ASKED, _PARAMS, _TO_SERVER),
+        Method("roots/list", True, Treatment.ASKED, _PARAMS, _TO_SERVER),
+        Method("notifications/progress", False, Treatment.CORRELATED, _PARAMS, _WITHHELD),
+        Method("notifications/message", False, Treatment.INSPECTED, _PARAMS, _WITHHELD, where=_TO_READER),
+        Method("notifications/tools/list_changed", False, Treatment.RELISTED, _NEW_LIST, _NO_ANSWER),
+        Method("notifications/prompts/list_changed", False, Treatment.RELISTED, _NEW_LIST, _NO_ANSWER),
+        Method("notifications/resources/list_changed", False, Treatment.RELISTED, _NEW_LIST, _NO_ANSWER),
+        Method("notifications/resources/updated", False, Treatment.SUBSCRIBED, _PARAMS, _WITHHELD),
+        Method(
+            "notifications/tasks/status",
+            False,
+            Treatment.INSPECTED,
+            _PARAMS,
+            _WITHHELD,
+            LEGACY,
+            _TO_STARTER,
+        ),
+        # It carries results and questions (extension io.modelcontextprotocol/tasks): see decision 0011.
+        Method("notifications/tasks", False, Treatment.DROPPED, _NOWHERE, _NO_ANSWER, MODERN),
+        Method(
+            "notifications/elicitation/complete",
+            False,
+            Treatment.INSPECTED,
+            _PARAMS,
+            _WITHHELD,
+            LEGACY,
+            _TO_VISITOR,
+        ),
+        Method("notifications/cancelled", False, Treatment.ENDED, _NO_PARAMS, _NO_ANSWER),
     )
 }
