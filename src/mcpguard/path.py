@@ -26,6 +26,7 @@ from mcpguard.notices import Notices
 from mcpguard.ports import Raw
 from mcpguard.protocol import calls, eras, headers, refusals
 from mcpguard.protocol.calls import Call
+from mcpguard.questions import with_lack
 from mcpguard.request import Questioned, Request
 from mcpguard.rounds import MAX_ROUNDS, Parked, Resumed, Rounds
 from mcpguard.site import Site
@@ -230,7 +231,7 @@ class Path:
             await self._rounds.park(request, permit, call, started)
             request.listening = True
             try:
-                return await wait
+                return with_lack(request, await wait)
             except Questioned:
                 pass
 

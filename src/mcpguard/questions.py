@@ -10,6 +10,10 @@ The last three are in `rounds.py`.
 
 Law of this file: no question reaches a client that policy did not allow, that was not inspected, or that the
 client did not say it can answer; an answer goes to the upstream that asked and to no other.
+
+A legacy upstream learns of capabilities once a connection, a modern client declares them in each request.
+So the upstream may ask what the request's client did not declare. It is told so; where it then fails, the
+call needed that capability, and the client is told which (2026-07-28: basic/index, `_meta`).
 """
 
 from __future__ import annotations
@@ -18,7 +22,7 @@ from mcpguard.core import pdp
 from mcpguard.core.errors import InspectionError, McpGuardError, UpstreamError
 from mcpguard.core.model import Caller, Deny, Json, Redacted
 from mcpguard.flight import Cancelled, Flight, Wait
-from mcpguard.ports import Question, RequestId
+from mcpguard.ports import Question, Raw, RequestId
 from mcpguard.protocol import eras, jsonrpc, refusals
 from mcpguard.request import Request
 from mcpguard.site import Site
@@ -144,3 +148,23 @@ class Questions:
         if wait is not None:
             key = "result" if "result" in message else "error"
             wait.set({key: message[key]})
+
+
+def note_lack(request: Request, question: Question) -> None:
+    """Remember what the question needed and the request's client did not declare, if that is so."""
+    params = question.params
+    if type(params) is dict and not eras.can_answer(request.caller.capabilities, question.method, params):
+        name, part = eras.required(question.method, params)
+        if name:
+            request.lacked.setdefault(name, {}).update(part)
+
+
+def with_lack(request: Request, raw: Raw) -> Raw:
+    """The upstream's final answer; where it failed and something was lacking, the error that names this. What
+    the upstream said itself is then `answer` in its `data`."""
+    if not request.lacked or raw.status == "ok":
+        return raw
+    names = " and ".join(request.lacked)
+    said = f"the server asked for {names}, which the client did not declare, and then failed"
+    data: dict[str, Json] = {"requiredCapabilities": {**request.lacked}, "answer": raw.body}
+    return Raw({"id": 0, "error": refusals.error(eras.MISSING_CAPABILITY, said, data)}, raw.size)

@@ -22,6 +22,7 @@ class Request:
         "flight",
         "headers",
         "id",
+        "lacked",
         "listening",
         "method",
         "params",
@@ -54,6 +55,8 @@ class Request:
         self.progress_token: RequestId | None = None
         self.questions: list[Question] = []
         """What the upstream asked and nobody answered yet."""
+        self.lacked: dict[str, dict[str, Json]] = {}
+        """The ClientCapabilities that a question needed and the request's client did not declare."""
 
     def cancel(self, reason: str) -> None:
         """End its flight with `Cancelled(reason)`; nothing happens while that is being started."""

@@ -19,7 +19,7 @@ from mcpguard.flight import Wait
 from mcpguard.ports import Question, Raw
 from mcpguard.protocol import eras, jsonrpc, refusals
 from mcpguard.protocol.calls import Call
-from mcpguard.questions import Questions
+from mcpguard.questions import Questions, note_lack
 from mcpguard.request import Questioned, Request
 from mcpguard.site import Site
 
@@ -111,6 +111,7 @@ class Rounds:
                     question.server, question.method, question.params, request.caller
                 )
                 if isinstance(asked, dict):
+                    note_lack(request, question)
                     self._answer(request, question, asked)
                 else:
                     shown[key] = {"method": question.method, "params": asked.value}

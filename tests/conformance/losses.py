@@ -37,7 +37,6 @@ RESUME = (
 NAMES = (
     "a request of a legacy server has no name, so the bridge makes one, and the suite expects the upstream's"
 )
-SHARED = "a legacy server learns of capabilities once a connection, and modern requests share the connection"
 STATELESS = "answers without a question: a legacy server that has not asked yet has no use for them"
 
 LEGACY = {"revision": "2026-07-28", "era": "legacy"}
@@ -49,8 +48,6 @@ ROWS = (
     Row(
         STATELESS, "input-required-result-ignore-extra-params", "sep-2322-ignore-unexpected-params", **LEGACY
     ),
-    Row(SHARED, "server-stateless", "sep-2575-server-rejects-undeclared-capability", **LEGACY),
-    Row(SHARED, "server-stateless", "sep-2575-missing-capability-http-400", **LEGACY),
     Row(TASKS, "tasks-lifecycle", **LEGACY),
     Row(TASKS, "tasks-capability-negotiation", **LEGACY),
     Row(TASKS, "tasks-wire-fields", **LEGACY),

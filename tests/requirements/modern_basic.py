@@ -37,7 +37,7 @@ PAGES = (
         ours("35", "`_meta`", "a request without them is refused with -32602", "gateway/test_eras.py::test_an_envelope_that_lacks_something_is_refused"),
         ours("36", "`_meta`", "and over HTTP with the status 400", "transports/test_http_streamable.py::test_a_modern_error_has_the_status_of_its_code"),
         ours("37", "`_meta`", "no use of what the client did not declare", "protocol/test_eras.py::test_a_client_is_asked_only_what_it_said_it_can_answer"),
-        ours("38", "`_meta`", "what needs an undeclared capability is refused with -32021 and its name", "gateway/test_requirements.py::test_what_a_request_needs_and_its_client_did_not_declare_is_named"),
+        ours("38", "`_meta`", "what needs an undeclared capability is refused with -32021 and its name", "gateway/test_requirements.py::test_what_a_request_needs_and_its_client_did_not_declare_is_named", "gateway/test_lacking.py::test_a_call_that_fails_for_want_of_a_capability_names_it"),
         ours("39", "`_meta`", "and over HTTP with the status 400", "transports/test_http_streamable.py::test_a_modern_error_has_the_status_of_its_code"),
         ours("40", "`_meta`", "what comes on a subscription has its id in `_meta`", "gateway/test_subscriptions.py::test_an_update_is_inspected_tagged_and_goes_the_way_of_the_subscription"),
         other("41", "`_meta`", "trace context has the form of its standard", "mcpguard makes no trace context; it passes on what the client gives (test_of_meta_only_trace_and_progress_travel)"),

@@ -183,4 +183,18 @@ def can_answer(capabilities: dict[str, Json], method: str, params: dict[str, Jso
     if name == "elicitation":
         mode = params.get("mode", "form")
         return type(mode) is str and (mode in declared or (mode == "form" and not declared))
-    return name != "sampling" or "tools" in declared or not ({"tools", "toolChoice"} & params.keys())
+    return name != "sampling" or "tools" in declared or not (_SAMPLING_WITH_TOOLS & params.keys())
+
+
+def required(method: str, params: dict[str, Json]) -> tuple[str, dict[str, Json]]:
+    """What a client has to declare before it can be asked this: the name of a ClientCapabilities member, ""
+    if no client could be, and what has to be in it."""
+    name = capability(method)
+    if name == "elicitation":
+        mode = params.get("mode", "form")
+        return (name, {mode: {}}) if mode in ("form", "url") else ("", {})
+    tools = name == "sampling" and _SAMPLING_WITH_TOOLS & params.keys()
+    return name, {"tools": {}} if tools else {}
+
+
+_SAMPLING_WITH_TOOLS = frozenset({"tools", "toolChoice"})

@@ -11,6 +11,7 @@ from mcp.shared.subscriptions import (
 from mcp_types import MISSING_REQUIRED_CLIENT_CAPABILITY
 
 from .call import Call, Json, schema, text, tool
+from .inputs import sampling
 from .media import PICTURE, SOUND
 
 WORD = {"type": "string"}
@@ -111,7 +112,7 @@ async def _needs_sampling(call: Call) -> str:
     if not call.has("sampling"):
         data = {"requiredCapabilities": {"sampling": {}}}
         raise MCPError(MISSING_REQUIRED_CLIENT_CAPABILITY, "The client has to declare sampling", data)
-    return "the client declared sampling"
+    return f"the model said: {(await call.ask({'answer': sampling('Say hello')}))['answer']}"
 
 
 @tool("test_reconnection", "Closes its response stream before it answers")
