@@ -28,7 +28,8 @@ class Row(NamedTuple):
 
 
 TASKS = (
-    "tasks are an extension of the modern era; a legacy server has nothing that a bridge could make a task of"
+    "a legacy server has at most the tasks of 2025-11-25, and the two forms of tasks are not translated into"
+    " each other"
 )
 STREAM = "an upstream over stdio has no response stream that it could close in the middle of a call"
 RESUME = (

@@ -33,8 +33,6 @@ def direct(revision, folder):
 def through(run, folder):
     """The outcome of each check against mcpguard with an allow-all policy in front of the upstream."""
     with contextlib.ExitStack() as stack:
-        # A legacy server has no tasks; ours would only make the suite wait for what it cannot get.
-        options = ["--era", run.era, *(["--tasks"] if run.era != "legacy" else [])]
-        entry = stack.enter_context(stage.server_entry(folder, run.way, *options))
+        entry = stack.enter_context(stage.server_entry(folder, run.way, "--era", run.era, "--tasks"))
         origin = stack.enter_context(stage.guard(folder, stage.configured(folder, entry)))
         return suite.run(f"{origin}/mcp", run.revision, folder / "checks")

@@ -4,7 +4,8 @@
     python everything.py --http 0        # prints its port; /mcp is Streamable HTTP, /sse the deprecated HTTP+SSE
 
 `--era legacy` refuses the modern era as a server of before 2026-07-28 would, `--era modern` refuses `initialize`.
-`--tasks` adds the tasks extension, `--page N` lists in pages of N.
+`--tasks` adds the tools that may become tasks, and the tasks extension where the modern era is spoken; without it
+they are plain tools. `--page N` lists in pages of N.
 """
 
 import argparse
@@ -20,7 +21,7 @@ import anyio
 import mcp_types as types
 import uvicorn
 from everything_parts import eras, inputs, readables, tasks, tools  # noqa: F401 — tools register themselves
-from everything_parts.call import TOOLS, Call, InputNeeded, Json, page, schema, text
+from everything_parts.call import TOOLS, Call, InputNeeded, Json, Tool, page, schema, text
 from mcp.server.caching import CacheHint
 from mcp.server.context import ServerRequestContext
 from mcp.server.lowlevel.server import NotificationOptions, Server
@@ -101,6 +102,11 @@ class Everything:
         self.state: Json = {"bus": self.bus, "dynamic": set(), "subscribed": set(), "watched": "first"}
         self.server = self._build()
 
+    @property
+    def extended(self) -> bool:
+        """Whether there is the tasks extension, which the legacy era does not know."""
+        return bool(self.options.tasks) and self.options.era != "legacy"
+
     def _build(self) -> Server[Json]:
         hints = {method: CacheHint(ttl_ms=60_000, scope="public") for method in CACHED}
         server = _Server(
@@ -117,7 +123,7 @@ class Everything:
             RequestStateBoundary(RequestStateSecurity.ephemeral(), default_audience=NAME)
         )
         server.middleware.append(eras.gate(self.options.era))
-        if self.options.tasks:
+        if self.extended:
             server.extensions[tasks.EXTENSION] = {}
         return server
 
@@ -125,7 +131,7 @@ class Everything:
     async def _lifespan(self) -> AsyncIterator[Json]:
         async with anyio.create_task_group() as group:
             self.state |= {"log": Log(), "cancelled": Cancelled()}
-            if self.options.tasks:
+            if self.extended:
                 self.state["tasks"] = board = tasks.Tasks(group)
                 self.server.add_request_handler("tasks/get", tasks.TaskParams, board.get)
                 self.server.add_request_handler("tasks/update", tasks.TaskUpdateParams, board.update)
@@ -145,9 +151,9 @@ class Everything:
         chosen, call = TOOLS.get(params.name), Call(ctx, params.arguments or {})
         if chosen is None:
             raise MCPError(types.INVALID_PARAMS, f"Unknown tool: {params.name}")
-        if chosen.task == "required" and not tasks.declared(ctx):
+        if chosen.task == "required" and call.modern and not tasks.declared(ctx):
             raise tasks.missing()
-        if chosen.task and tasks.declared(ctx) and (chosen.task != "after the answers" or call.inputs):
+        if self.extended and self._becomes_task(chosen, call):
             return self.state["tasks"].begin(chosen, call)
         try:
             found = await chosen.run(call)
@@ -158,6 +164,10 @@ class Everything:
         if isinstance(found, dict):
             return found
         return {"content": [text(found)] if isinstance(found, str) else found}
+
+    def _becomes_task(self, chosen: Tool, call: Call) -> bool:
+        ready = chosen.task != "after the answers" or bool(call.inputs)
+        return chosen.task is not None and tasks.declared(call.ctx) and ready
 
     async def list_resources(self, ctx: Context, params: types.PaginatedRequestParams | None) -> Json:
         """`resources/list`."""
