@@ -20,4 +20,4 @@ def test_no_check_that_passes_directly_is_lost_through_mcpguard_without_a_reason
     lost = suite.lost(direct[run.revision], runs.through(run, tmp_path))
     unexplained = losses.unexplained(run, lost)
     assert {str(check): other for check, other in unexplained.items()} == {}
-    assert losses.stale(run, lost) == []
+    assert losses.stale(run, direct[run.revision], lost) == []

@@ -58,17 +58,25 @@ def test_a_row_explains_the_checks_of_its_runs_only(monkeypatch):
     assert losses.unexplained(Run("2025-11-25", "http"), lost) == lost
 
 
-def test_a_row_without_an_id_explains_its_whole_scenario(monkeypatch):
-    monkeypatch.setattr(losses, "ROWS", (losses.Row("a reason", "ping"),))
-    assert losses.unexplained(Run("2025-11-25", "http"), {ONE: Outcome("FAILURE")}) == {}
-
-
-def test_a_row_whose_checks_pass_is_stale(monkeypatch):
-    row = losses.Row("a reason", "ping", "ping", way="stdio")
+def stale(monkeypatch, row, direct, lost, way="stdio"):
+    """The stale rows of a run, where there is only this row."""
     monkeypatch.setattr(losses, "ROWS", (row,))
-    lost = {TWO: Outcome("FAILURE")}
-    assert losses.stale(Run("2025-11-25", "stdio"), lost) == [row]
-    assert losses.stale(Run("2025-11-25", "http"), lost) == []
+    passing = {check: Outcome("SUCCESS") for check in direct}
+    return losses.stale(Run("2025-11-25", way), passing, {check: Outcome("FAILURE") for check in lost})
+
+
+def test_a_row_whose_check_passes_is_stale(monkeypatch):
+    row = losses.Row("a reason", "ping", "ping", way="stdio")
+    assert stale(monkeypatch, row, [ONE, TWO], [ONE]) == []
+    assert stale(monkeypatch, row, [ONE, TWO], [TWO]) == [row]
+    assert stale(monkeypatch, row, [ONE, TWO], [TWO], way="http") == []
+
+
+def test_a_row_of_no_check_or_of_several_is_stale(monkeypatch):
+    row = losses.Row("a reason", "ping", "ping")
+    more = Check("ping", "ping", "Another")
+    assert stale(monkeypatch, row, [TWO], []) == [row]
+    assert stale(monkeypatch, row, [ONE, more], [ONE, more]) == [row]
 
 
 @pytest.mark.node
