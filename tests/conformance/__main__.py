@@ -2,7 +2,7 @@
 
 A run's name is its revision, its way and its upstream's era, such as `2026-07-28-stdio-legacy`; only the runs
 whose name has all the given parts are done. `direct` runs are always done, since the others are compared with them.
-Exits with 1 when a check that passes directly is lost without a reason in `losses.py`.
+Exits with 1 when a check that passes directly is lost without a reason in `losses.py`, or a reason is stale.
 """
 
 import argparse
@@ -10,9 +10,7 @@ import sys
 import tempfile
 from pathlib import Path
 
-from tests.conformance import losses, runs, suite
-
-HEAD = ("revision", "upstream", "way", "passed directly", "passed through", "lost")
+from tests.conformance import losses, runs, suite, table
 
 
 def _options():
@@ -24,19 +22,14 @@ def _options():
     return parser.parse_args()
 
 
-def _row(*cells):
-    print(f"| {' | '.join(str(cell) for cell in cells)} |", flush=True)
-
-
 def main():
-    """Run, print the table and then the lost checks by name."""
+    """Run, print the table and then, by name, what `losses.py` does not say or says wrongly."""
     options = _options()
     known = [] if options.direct else runs.SAME_ERA + runs.CROSS_ERA
     wanted = [run for run in known if all(part in str(run) for part in options.parts)]
     revisions = sorted({run.revision for run in wanted}) or suite.REVISIONS
-    lines, failed = [], False
-    _row(*HEAD)
-    _row(*["---"] * len(HEAD))
+    bad = {}
+    print(*table.head(), sep="\n", flush=True)
     with tempfile.TemporaryDirectory() as temporary:
         base = Path(temporary)
 
@@ -46,26 +39,22 @@ def main():
             return made
 
         direct = {revision: runs.direct(revision, folder(revision)) for revision in revisions}
-        for revision, found in direct.items():
-            good, decided = suite.passed(found)
-            _row(revision, "both", "direct", f"{good} of {decided}", "", "")
-        for run in wanted:
-            found = runs.through(run, folder(str(run)))
-            lost = suite.lost(direct[run.revision], found)
-            bad = losses.unexplained(run, lost)
-            failed = failed or bool(bad)
-            good = suite.passed(direct[run.revision])[0]
-            _row(
-                run.revision,
-                run.era,
-                run.way,
-                good,
-                suite.passed(found)[0],
-                f"{len(lost)} ({len(bad)} unexplained)",
+        for revision in revisions:
+            print(
+                table.line(revision, table.SPOKEN["both"], "direct", runs.PASSED[revision], "", ""),
+                flush=True,
             )
-            lines += [f"{run}: {check}: {other.status} {other.words[:200]}" for check, other in bad.items()]
-    print("\n".join(["", *lines]))
-    return int(failed)
+        for run in wanted:
+            lost = suite.lost(direct[run.revision], runs.through(run, folder(str(run))))
+            unexplained = losses.unexplained(run, lost)
+            print(table.row(run, runs.PASSED[run.revision], len(lost), len(unexplained)), flush=True)
+            bad |= {
+                f"{run}: {check}": f"{one.status} {one.words[:200]}" for check, one in unexplained.items()
+            }
+            for stale in losses.stale(run, direct[run.revision], lost):
+                bad[f"{run}: {stale.scenario} / {stale.id}"] = "has a row in losses.py, and is not lost"
+    print("", *(f"{check}: {words}" for check, words in bad.items()), sep="\n")
+    return int(bool(bad))
 
 
 if __name__ == "__main__":

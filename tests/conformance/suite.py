@@ -36,7 +36,11 @@ class Outcome(NamedTuple):
 
 
 def run(url, revision, folder):
-    """The outcome of each check against the server at `url`. A run that writes nothing is an AssertionError."""
+    """The outcome of each check against the server at `url`.
+
+    Raises AssertionError where the run writes nothing, or is not over in `SECONDS`: what is then missing would count
+    as a check that need not pass.
+    """
     home = node.ready()
     command = [*node.program(home, "conformance"), "server", "--url", url, "--requirements", revision]
     with (folder.parent / "suite.txt").open("wb") as words:
@@ -49,11 +53,15 @@ def run(url, revision, folder):
         )
         try:
             running.wait(SECONDS)  # The exit code says whether all passed, which is ours to compare.
-        except subprocess.TimeoutExpired:  # What was not reached is absent, which counts as lost.
+            over = True
+        except subprocess.TimeoutExpired:
+            over = False
             running.kill()
             running.wait()
+    last = (folder.parent / "suite.txt").read_text()[-2000:]
+    assert over, f"the suite was not over in {SECONDS} seconds: {last}"
     found = read(folder)
-    assert found, f"the suite wrote no checks: {(folder.parent / 'suite.txt').read_text()[-2000:]}"
+    assert found, f"the suite wrote no checks: {last}"
     return found
 
 
@@ -74,6 +82,11 @@ def passed(found):
     """How many checks passed, and how many were decided."""
     good = sum(outcome.status == "SUCCESS" for outcome in found.values())
     return good, good + sum(outcome.status == "FAILURE" for outcome in found.values())
+
+
+def failed(found):
+    """The checks that say that something is wrong, by name."""
+    return {str(check): one for check, one in found.items() if one.status in ("FAILURE", "WARNING")}
 
 
 def lost(direct, through):

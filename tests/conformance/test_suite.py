@@ -5,7 +5,7 @@ import json
 import pytest
 
 from scripts import node
-from tests.conformance import losses, suite
+from tests.conformance import losses, runs, stage, suite, table
 from tests.conformance.runs import Run
 from tests.conformance.suite import Check, Outcome
 
@@ -77,6 +77,32 @@ def test_a_row_of_no_check_or_of_several_is_stale(monkeypatch):
     more = Check("ping", "ping", "Another")
     assert stale(monkeypatch, row, [TWO], []) == [row]
     assert stale(monkeypatch, row, [ONE, more], [ONE, more]) == [row]
+
+
+def test_the_page_has_the_counts_of_each_run_and_no_others():
+    page = (stage.root() / "docs/guides/conformance.md").read_text().splitlines()
+    assert [line for line in page if line.startswith("|")] == table.wanted()
+
+
+def test_a_row_of_the_table_says_what_is_lost_without_a_reason():
+    run = Run("2025-11-25", "stdio", "modern")
+    assert (
+        table.row(run, 84, 3, 1)
+        == "| 2025-11-25 | the modern era only | stdio | 84 | 81 | 2, and 1 without |"
+    )
+
+
+def test_a_direct_run_that_passes_fewer_checks_fails(monkeypatch, tmp_path):
+    monkeypatch.setattr(suite, "run", lambda *_: {ONE: Outcome("SUCCESS"), TWO: Outcome("FAILURE", "why")})
+    with pytest.raises(AssertionError, match=r"tools-list / tools / Tools.*why"):
+        runs.direct("2025-11-25", tmp_path)
+
+
+@pytest.mark.node
+def test_a_run_that_does_not_come_to_its_end_fails(with_node, tmp_path, monkeypatch):
+    monkeypatch.setattr(suite, "SECONDS", 0.05)
+    with pytest.raises(AssertionError, match=r"not over in 0\.05 seconds"):
+        suite.run("http://127.0.0.1:9/mcp", "2025-11-25", tmp_path / "checks")
 
 
 @pytest.mark.node
