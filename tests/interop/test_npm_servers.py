@@ -5,7 +5,9 @@ import json
 import pytest
 
 from scripts import node
+from tests.conformance import stage
 from tests.conformance.stage import ALLOW_ALL
+from tests.interop.clients import MODERN, Place, run
 from tests.wire.session import Guard
 
 pytestmark = pytest.mark.node
@@ -16,11 +18,11 @@ def behind(tmp_path, node_home):
     """`behind(name, program, *argv)` gives a client's session with mcpguard in front of the program."""
     guards = []
 
-    def begin(name, program, *argv, env=None, rules=ALLOW_ALL):
+    def begin(name, program, *argv, env=None, rules=ALLOW_ALL, capabilities=None):
         command, *words = node.program(node_home, program)
         entry = {"command": command, "args": [*words, *argv], "env": env or {}}
         guards.append(Guard(tmp_path, {name: entry}, rules))
-        guards[-1].hello()
+        guards[-1].hello(capabilities=capabilities)
         return guards[-1]
 
     yield begin
@@ -83,3 +85,53 @@ def test_server_everything_lists_and_serves_all_that_it_has(behind):
     prompts = session.ask("prompts/list")["result"]["prompts"]
     assert prompts
     assert session.ask("resources/templates/list")["result"]["resourceTemplates"]
+
+
+def begun(session, **arguments):
+    """The id of a task of revision 2025-11-25 that `server-everything` has begun."""
+    params = {"name": "simulate-research-query", "arguments": arguments, "task": {"ttl": 60_000}}
+    task = session.ask("tools/call", params)["result"]["task"]
+    assert task["status"] == "working"
+    return task["taskId"]
+
+
+def test_a_task_asks_its_client_and_gives_its_result(behind):
+    session = behind("everything", "mcp-server-everything", "stdio", capabilities={"elicitation": {}})
+    task_id = begun(session, topic="python", ambiguous=True)
+    listed = session.ask("tasks/list")["result"]["tasks"]
+    assert [task["taskId"] for task in listed] == [task_id]
+    waiting = session.request("tasks/result", {"taskId": task_id})
+    question = session.wait_message(lambda message: message.get("method") == "elicitation/create")
+    assert question["params"]["_meta"]["io.modelcontextprotocol/related-task"] == {"taskId": task_id}
+    assert session.ask("tasks/get", {"taskId": task_id})["result"]["status"] == "input_required"
+    chosen = {"action": "accept", "content": {"interpretation": "snake"}}
+    session.send({"jsonrpc": "2.0", "id": question["id"], "result": chosen})
+    report = session.answer(waiting)["result"]
+    assert report["content"][0]["text"].startswith("# Research Report: python (snake)")
+    assert session.ask("tasks/get", {"taskId": task_id})["result"]["status"] == "completed"
+
+
+def test_a_task_is_cancelled_at_its_server(behind):
+    session = behind("everything", "mcp-server-everything", "stdio")
+    task_id = begun(session, topic="python")
+    assert session.ask("tasks/cancel", {"taskId": task_id})["result"]["status"] == "cancelled"
+    assert session.ask("tasks/get", {"taskId": task_id})["result"]["status"] == "cancelled"
+
+
+def test_a_modern_client_over_http_uses_all_of_server_everything(node_home, tmp_path):
+    async def body(client, heard):
+        assert client.protocol_version == MODERN
+        assert "echo" in {tool.name for tool in (await client.list_tools()).tools}
+        assert (await client.call_tool("echo", {"message": "hello"})).content[0].text == "Echo: hello"
+        first = (await client.list_resources()).resources[0]
+        assert (await client.read_resource(first.uri)).contents[0].uri == first.uri
+        assert (await client.list_prompts()).prompts
+        assert (await client.list_resource_templates()).resource_templates
+        said = await client.call_tool("trigger-sampling-request", {"prompt": "Which capital?"})
+        assert "Paris" in said.content[0].text
+        assert len(heard.asked) == 1
+
+    command, *words = node.program(node_home, "mcp-server-everything")
+    config = stage.configured(tmp_path, {"command": command, "args": [*words, "stdio"]})
+    with stage.guard(tmp_path, config) as origin:
+        run(Place("mcpguard", "http"), MODERN, origin, tmp_path, body)

@@ -159,10 +159,10 @@ class Guard:
         assert "result" in answer, answer
         return answer["result"]["content"][0]["text"]
 
-    def hello(self, version="2025-11-25"):
+    def hello(self, version="2025-11-25", capabilities=None):
         """The handshake; gives the result of `initialize`."""
-        params = {"protocolVersion": version, "capabilities": {}, "clientInfo": {"name": "t", "version": "1"}}
-        answer = self.ask("initialize", params)
+        about = {"capabilities": capabilities or {}, "clientInfo": {"name": "t", "version": "1"}}
+        answer = self.ask("initialize", {"protocolVersion": version, **about})
         self.notify("notifications/initialized")
         return answer["result"]
 
