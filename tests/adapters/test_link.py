@@ -163,6 +163,37 @@ def test_a_line_over_the_limit_is_told_and_the_next_one_is_right() -> None:
     run(body)
 
 
+@pytest.mark.parametrize("end", [False, True], ids=["it goes on", "it ends"])
+def test_a_defect_behind_one_line_is_reported_and_the_lines_after_it_go_on(end: bool) -> None:
+    async def body() -> None:
+        wire = Wire()
+        reported: list[str] = []
+        loop = asyncio.get_running_loop()
+        loop.set_exception_handler(lambda _, context: reported.append(type(context["exception"]).__name__))
+        keep = wire.link._on_line
+
+        def fragile(line: bytes | Oversize) -> None:
+            keep(line)
+            if line in (b"1", b"3"):
+                raise TypeError("a value that nobody may see")
+
+        wire.link._on_line = fragile
+        os.write(wire.give, b"1\n2\n3\n4\n")
+        await wire.wait(4)
+        os.write(wire.give, b"5\n")
+        await wire.wait(5)
+        assert wire.lines == [b"1", b"2", b"3", b"4", b"5"]
+        assert reported == ["TypeError", "TypeError"]
+        if end:
+            os.write(wire.give, b"3")
+            os.close(wire.give)
+            async with asyncio.timeout(SECONDS):
+                await wire.ended.wait()
+        wire.link.close()
+
+    run(body)
+
+
 def test_a_regular_file_is_read_to_its_end(tmp_path: Path) -> None:
     async def body() -> None:
         path = tmp_path / "in.jsonl"

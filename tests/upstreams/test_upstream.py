@@ -408,6 +408,23 @@ def test_a_question_of_a_legacy_upstream_is_answered_once(method: str) -> None:
     run(body())
 
 
+def test_a_defect_behind_one_message_is_reported_by_its_type_and_costs_that_message_only() -> None:
+    async def body() -> None:
+        world = await World(legacy()).ready()
+
+        def broken(*_: Any) -> None:
+            raise TypeError("s3cret")
+
+        hear, world.notified = world.notified, broken  # type: ignore[method-assign]
+        world.wire.notify("notifications/message", data=1)
+        world.notified = hear  # type: ignore[method-assign]
+        world.wire.notify("notifications/message", data=2)
+        assert world.heard == [("notifications/message", {"data": 2})]
+        assert world.reports == ["x: internal error (TypeError); a message of it was dropped"]
+
+    run(body())
+
+
 def test_a_question_can_be_answered_with_an_error() -> None:
     async def body() -> None:
         world = await serving().ready()

@@ -30,7 +30,8 @@ FULL_BYTES = 256 * 1024
 
 class Link:
     """Calls `on_line` for each line, and `on_end` once: when the input has ended, when the output is
-    broken, or at `close`. After the end of the input it still sends, until `close`."""
+    broken, or at `close`. After the end of the input it still sends, until `close`. What `on_line` raises
+    goes to the event loop's exception handler and costs that line only."""
 
     def __init__(
         self,
@@ -118,15 +119,21 @@ class Link:
         if not self._reading():
             return
         lines = self._lines
-        self._turn.begin()
         try:
-            for _ in range(min(len(lines), LINES_A_TURN)):
-                self._on_line(lines.popleft())
+            self._turn.begin()
+            try:
+                for _ in range(min(len(lines), LINES_A_TURN)):
+                    self._on_line(lines.popleft())
+            finally:
+                self._turn.end()
         finally:
-            self._turn.end()
+            # A defect behind one line goes to the event loop's handler; the lines after it go on.
+            self._go_on()
+
+    def _go_on(self) -> None:
         if not self._reading():
             return
-        if lines:
+        if self._lines:
             self._loop.call_soon(self._handle)
         elif self._ended:
             self._tell()

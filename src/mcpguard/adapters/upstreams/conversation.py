@@ -10,7 +10,6 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 
-from mcpguard import __version__
 from mcpguard.adapters.upstreams.greeting import Gone, Greeting
 from mcpguard.adapters.upstreams.life import Memory, Terms
 from mcpguard.adapters.upstreams.listening import SUBSCRIBE, SUBSCRIPTIONS, Listening, remember, stream_of
@@ -23,7 +22,7 @@ from mcpguard.core.errors import UpstreamError
 from mcpguard.core.model import Json
 from mcpguard.flight import Flight, Wait, as_future
 from mcpguard.ports import Question, Raw, RequestId
-from mcpguard.protocol import eras, jsonrpc
+from mcpguard.protocol import jsonrpc
 from mcpguard.protocol.framing import Oversize
 
 SHOWN = 200
@@ -115,9 +114,7 @@ class Conversation:
         self._level = None
         self.wire.greeted(greeting.version, greeting.modern)
         if greeting.modern:
-            terms = self._terms
-            uris = self._memory.uris
-            self._listening = Listening(terms.name, greeting.capabilities, uris, self, terms.start_seconds)
+            self._listening = Listening(self._terms, greeting, self._memory.uris, self)
             self._listening.start()
             return
         self.notify("notifications/initialized", {})
@@ -194,11 +191,9 @@ class Conversation:
         self._listening.change(call.wait, uri, call.method == SUBSCRIBE)
         return True
 
-    def listen(self, wanted: dict[str, Json], over: Wait[Raw]) -> int:
+    def listen(self, params: dict[str, Json], over: Wait[Raw]) -> int:
         """See `listening.Speaker`."""
-        version = self.greeting.version if self.greeting is not None else eras.MODERN_VERSIONS[0]
-        meta = eras.envelope(self._terms.caller(), version, "mcpguard", __version__)
-        return self._own(Call(over, "subscriptions/listen"), {"notifications": wanted, "_meta": meta})
+        return self._own(Call(over, "subscriptions/listen"), params)
 
     def unlisten(self, stream: int) -> None:
         """See `listening.Speaker`."""
@@ -212,7 +207,14 @@ class Conversation:
     # --- what it says ----------------------------------------------------------------------------
 
     def received(self, message: dict[str, Json], size: int, related: int | None = None) -> None:
-        """See `wire.Ear`."""
+        """See `wire.Ear`. A defect of ours behind a message is reported and costs that message only."""
+        try:
+            self._heard(message, size, related)
+        except Exception as defect:  # It would end the HTTP stream on which the other messages come.
+            what = f"internal error ({type(defect).__name__}); a message of it was dropped"
+            self._terms.report(self._terms.name, what)
+
+    def _heard(self, message: dict[str, Json], size: int, related: int | None) -> None:
         method = message.get("method")
         if method is None:
             self._open.answered(message, size)

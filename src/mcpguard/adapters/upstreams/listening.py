@@ -14,7 +14,9 @@ from typing import Protocol
 
 from msgspec import Struct
 
-from mcpguard.adapters.upstreams.life import MOST_SECONDS, Backoff
+from mcpguard import __version__
+from mcpguard.adapters.upstreams.greeting import Greeting
+from mcpguard.adapters.upstreams.life import MOST_SECONDS, Backoff, Terms
 from mcpguard.core.errors import UpstreamError
 from mcpguard.core.model import Json
 from mcpguard.flight import Flight, Wait
@@ -36,8 +38,8 @@ _LIST_CHANGED = {
 class Speaker(Protocol):
     """What opens and closes streams, and who hears what comes on them."""
 
-    def listen(self, wanted: dict[str, Json], over: Wait[Raw]) -> int:
-        """Send `subscriptions/listen` with this filter; gives its id. `over` gets what ends it."""
+    def listen(self, params: dict[str, Json], over: Wait[Raw]) -> int:
+        """Send `subscriptions/listen`; gives its id. `over` gets what ends it."""
         ...
 
     def unlisten(self, stream: int) -> None:
@@ -60,23 +62,22 @@ class Listening:
 
     def __init__(
         self,
-        name: str,
-        capabilities: dict[str, Json],
+        terms: Terms,
+        greeting: Greeting,
         uris: dict[str, None],
         speaker: Speaker,
-        seconds: float,
     ) -> None:
-        """`capabilities` are the upstream's; `uris` is what is subscribed, and it is changed here;
-        `seconds` is how long an acknowledgement may take."""
-        self._name = name
+        """`greeting` is the upstream's; `uris` is what is subscribed, and it is changed here. An
+        acknowledgement may take as long as a start."""
+        self._terms = terms
+        self._version = greeting.version
         self._types: dict[str, Json] = {
             wanted: True
             for what, wanted in _LIST_CHANGED.items()
-            if declares(capabilities, what, "listChanged")
+            if declares(greeting.capabilities, what, "listChanged")
         }
         self._uris = uris
         self._speaker = speaker
-        self._seconds = seconds
         self._current: int | None = None
         self._opening: int | None = None
         self._asked: list[_Change] = []
@@ -154,8 +155,10 @@ class Listening:
             self._settle(None)
             return
         over: Wait[Raw] = Wait()
-        self._opening = stream = self._speaker.listen(wanted, over)
-        self._timer = asyncio.get_running_loop().call_later(self._seconds, self._late)
+        meta = eras.envelope(self._terms.caller(), self._version, "mcpguard", __version__)
+        stream = self._speaker.listen({"notifications": wanted, "_meta": meta}, over)
+        self._opening = stream
+        self._timer = asyncio.get_running_loop().call_later(self._terms.start_seconds, self._late)
         Flight(self._watch(stream, over))
 
     def _let_go(self, current: int | None) -> None:
@@ -187,7 +190,7 @@ class Listening:
     def _refuse(self, change: _Change, why: str) -> None:
         if change.subscribe:
             self._uris.pop(change.uri, None)
-        change.wait.fail(UpstreamError(f"upstream '{self._name}' {why}"))
+        change.wait.fail(UpstreamError(f"upstream '{self._terms.name}' {why}"))
 
     async def _watch(self, stream: int, over: Wait[Raw]) -> None:
         """Wait for the end of a stream."""
