@@ -166,6 +166,19 @@ def test_a_subscription_that_the_upstream_does_not_agree_to_is_an_error() -> Non
     run(body())
 
 
+@pytest.mark.parametrize("taken", [7, True, "file:///a", {"file:///a": 1}, None])
+def test_an_acknowledgement_that_lists_no_subscriptions_agrees_to_none(taken: Any) -> None:
+    async def body() -> None:
+        world = await World(deaf, modern=True).ready()
+        world.wire.acknowledge(await world.sent(LISTEN))
+        wait = subscribe(world, "file:///a")
+        world.wire.acknowledge(await world.sent(LISTEN, 2), resourceSubscriptions=taken)
+        assert "did not agree to this subscription" in await failure(wait)
+        assert world.reports == []
+
+    run(body())
+
+
 def test_a_stream_that_is_refused_is_an_error_and_the_old_one_stays() -> None:
     async def body() -> None:
         world = await World(deaf, modern=True).ready()

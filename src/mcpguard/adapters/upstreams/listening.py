@@ -180,9 +180,10 @@ class Listening:
     def _settle(self, agreed: Json) -> None:
         """Answer whoever waited for this stream."""
         taken = agreed.get("resourceSubscriptions") if type(agreed) is dict else list(self._uris)
+        taken = taken if type(taken) is list else []
         changes, self._asked = self._asked, []
         for change in changes:
-            if change.subscribe and change.uri in self._uris and change.uri not in (taken or ()):
+            if change.subscribe and change.uri in self._uris and change.uri not in taken:
                 self._refuse(change, "did not agree to this subscription")
             else:
                 _agree(change)
