@@ -179,6 +179,59 @@ def test_an_acknowledgement_that_lists_no_subscriptions_agrees_to_none(taken: An
     run(body())
 
 
+@pytest.mark.parametrize(("change", "kept"), [("subscribe", ["a"]), ("unsubscribe", None)])
+def test_a_change_that_is_not_agreed_to_in_the_time_of_a_call_is_an_error(change: str, kept: Any) -> None:
+    async def body() -> None:
+        world = await World(modern(ALL), deaf, modern=True, call_seconds=0.05).ready()
+        await as_future(subscribe(world, "a"))
+        await world.dead()
+        await world.ready()
+        do = subscribe if change == "subscribe" else unsubscribe
+        for wait in [do(world, uri) for uri in ("a", "b", "a")]:
+            assert f"did not answer resources/{change} within 0.05 seconds" in await failure(wait)
+        world.wire.acknowledge(await world.sent(LISTEN))
+        later = await world.sent(LISTEN, 2)
+        assert later["params"]["notifications"].get("resourceSubscriptions") == kept
+
+    run(body())
+
+
+def test_a_subscription_that_is_cancelled_before_the_upstream_agrees_is_taken_back() -> None:
+    async def body() -> None:
+        world = await World(deaf, modern=True).ready()
+        world.wire.acknowledge(await world.sent(LISTEN))
+        waits = [subscribe(world, uri) for uri in ("asked", "waits", "wanted", "wanted")]
+        second = await world.sent(LISTEN, 2)
+        for wait in waits[:3]:
+            world.upstream.cancel(wait, "cancelled")
+        world.wire.acknowledge(second)
+        third = await world.sent(LISTEN, 3)
+        assert third["params"]["notifications"]["resourceSubscriptions"] == ["wanted"]
+        world.wire.acknowledge(third)
+        await as_future(waits[3])
+        world.upstream.cancel(waits[3], "cancelled")
+        await world.dead()
+        await world.ready()
+        assert (await world.sent(LISTEN))["params"]["notifications"]["resourceSubscriptions"] == ["wanted"]
+
+    run(body())
+
+
+def test_a_subscription_that_everybody_gives_up_is_taken_back() -> None:
+    async def body() -> None:
+        world = await World(deaf, modern=True).ready()
+        world.wire.acknowledge(await world.sent(LISTEN))
+        waits = [subscribe(world, "a"), subscribe(world, "a")]
+        second = await world.sent(LISTEN, 2)
+        for wait in waits:
+            world.upstream.cancel(wait, "cancelled")
+        world.wire.acknowledge(second)
+        third = await world.sent(LISTEN, 3)
+        assert third["params"]["notifications"] == {"toolsListChanged": True}
+
+    run(body())
+
+
 def test_a_stream_that_is_refused_is_an_error_and_the_old_one_stays() -> None:
     async def body() -> None:
         world = await World(deaf, modern=True).ready()

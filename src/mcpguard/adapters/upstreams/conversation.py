@@ -137,6 +137,8 @@ class Conversation:
         if request_id is not None:
             self._open.take(request_id)
             self._retract(request_id, reason)
+        elif self._listening is not None:
+            self._listening.cancel(wait)
 
     def leave(self) -> None:
         """End it from our side."""
@@ -264,21 +266,19 @@ class Conversation:
             if call is not None:
                 call.wait.fail(Gone(method))
 
-    def _asked(
-        self, question_id: RequestId, method: str, params: dict[str, Json], related: int | None
-    ) -> None:
+    def _asked(self, its_id: RequestId, method: str, params: dict[str, Json], related: int | None) -> None:
         if exhausted(0, self.wire.unsent):
             return  # It asks and does not read.
         legacy = self.greeting is None or not self.greeting.modern
         if method == "ping" and legacy:
-            self.wire.send({"jsonrpc": "2.0", "id": question_id, "result": {}})
+            self.wire.send({"jsonrpc": "2.0", "id": its_id, "result": {}})
         elif self.greeting is None or self.greeting.modern or method not in ASKABLE:
-            self._decline(question_id, jsonrpc.METHOD_NOT_FOUND, "not served by mcpguard")
-        elif problem := self._questions.problem(question_id):
-            self._decline(question_id, jsonrpc.INVALID_REQUEST, problem)
+            self._decline(its_id, jsonrpc.METHOD_NOT_FOUND, "not served by mcpguard")
+        elif problem := self._questions.problem(its_id):
+            self._decline(its_id, jsonrpc.INVALID_REQUEST, problem)
         else:
             wait = self._open.wait_of(related)
-            self._questions.ask(Question(self._terms.name, question_id, method, params, wait))
+            self._questions.ask(Question(self._terms.name, its_id, method, params, wait))
 
     def _decline(self, question_id: RequestId, code: int, why: str) -> None:
         self.wire.send({"jsonrpc": "2.0", "id": question_id, "error": {"code": code, "message": why}})

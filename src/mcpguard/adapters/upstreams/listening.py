@@ -51,10 +51,12 @@ class Speaker(Protocol):
         ...
 
 
-class _Change(Struct):
+class _Change(Struct, eq=False):
     wait: Wait[Raw]
     uri: str
     subscribe: bool
+    new: bool = False
+    """Whether nobody else had subscribed to it before, or who had gave it up."""
 
 
 class Listening:
@@ -118,8 +120,8 @@ class Listening:
 
     def change(self, wait: Wait[Raw], uri: str, subscribe: bool) -> None:
         """Subscribe a resource, or take it back. `wait` gets an empty result once the upstream has agreed;
-        it fails with UpstreamError otherwise."""
-        change = _Change(wait, uri, subscribe)
+        it fails with UpstreamError otherwise, at the deadline of a call at the latest."""
+        change = _Change(wait, uri, subscribe, subscribe and uri not in self._uris)
         if self._opening is None and (uri in self._uris) == subscribe:
             _agree(change)
             return
@@ -128,8 +130,15 @@ class Listening:
         else:
             self._uris.pop(uri, None)
         self._waiting.append(change)
+        late = asyncio.get_running_loop().call_later(self._terms.call_seconds, self._overdue, change)
+        wait.then(lambda _: late.cancel())
         if self._opening is None:
             self._open()
+
+    def cancel(self, wait: Wait[Raw]) -> None:
+        """Nobody waits for this change any more; nothing happens if it is settled."""
+        for change in [one for one in (*self._asked, *self._waiting) if one.wait is wait]:
+            self._end(change, "was not waited for")
 
     def heard(self, stream: Json, method: str, params: dict[str, Json]) -> None:
         """Take a notification that carries the id of a stream."""
@@ -191,6 +200,22 @@ class Listening:
     def _refuse(self, change: _Change, why: str) -> None:
         if change.subscribe:
             self._uris.pop(change.uri, None)
+        change.wait.fail(UpstreamError(f"upstream '{self._terms.name}' {why}"))
+
+    def _overdue(self, change: _Change) -> None:
+        method = SUBSCRIBE if change.subscribe else UNSUBSCRIBE
+        self._end(change, f"did not answer {method} within {self._terms.call_seconds:g} seconds")
+
+    def _end(self, change: _Change, why: str) -> None:
+        """Give it up before the upstream has answered: what it alone subscribed to is taken back."""
+        if change.subscribe:
+            (self._asked if change in self._asked else self._waiting).remove(change)
+            others = [one for one in (*self._asked, *self._waiting) if one.uri == change.uri]
+            for other in others:
+                other.new |= change.new
+            if change.new and not others:
+                self._uris.pop(change.uri, None)
+                self._waiting.append(_Change(Wait(), change.uri, False))  # The stream that opens may have it.
         change.wait.fail(UpstreamError(f"upstream '{self._terms.name}' {why}"))
 
     async def _watch(self, stream: int, over: Wait[Raw]) -> None:
