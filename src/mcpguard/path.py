@@ -278,8 +278,7 @@ def _is_plain(raw: Raw) -> bool:
 
 def _declares(request: Request, result_type: Json) -> bool:
     """Whether the client's extensions allow this kind of result (basic, ResultType)."""
-    extensions = request.caller.capabilities.get("extensions")
-    return result_type == "task" and type(extensions) is dict and eras.TASKS_EXTENSION in extensions
+    return result_type == "task" and eras.has_tasks(request.caller.capabilities)
 
 
 def _continued(parked: Parked, call: Call) -> dict[str, Json]:

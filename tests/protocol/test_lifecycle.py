@@ -69,3 +69,8 @@ def test_what_a_legacy_client_says_of_itself_is_kept() -> None:
     assert read_initialize({}) == Caller(LEGACY_VERSIONS[0], False, {})
     with pytest.raises(MessageError, match="must be an object"):
         read_initialize({"capabilities": []})
+
+
+@pytest.mark.parametrize("odd", [True, 7, "io.modelcontextprotocol/tasks", ["io.modelcontextprotocol/tasks"]])
+def test_extensions_that_are_no_object_declare_nothing_and_cost_nobody_an_answer(odd: object) -> None:
+    assert "extensions" not in capabilities(True, [{"extensions": odd}, {"tools": {}}], ())

@@ -96,6 +96,12 @@ def unsupported(requested: str) -> MessageError:
     return MessageError(UNSUPPORTED_VERSION, "Unsupported protocol version", data=data)
 
 
+def has_tasks(capabilities: Mapping[str, Json]) -> bool:
+    """Whether the capabilities of a client or a server declare the tasks extension; they may be odd."""
+    extensions = capabilities.get("extensions")
+    return type(extensions) is dict and TASKS_EXTENSION in extensions
+
+
 def check_extension(caller: Caller, method: str) -> None:
     """Raises MessageError, -32021, where a modern client uses the tasks extension undeclared."""
     if method.startswith("tasks/"):
@@ -105,8 +111,7 @@ def check_extension(caller: Caller, method: str) -> None:
 def need_tasks(caller: Caller, what: str) -> None:
     """Raises MessageError, -32021, where the client did not declare the extension that `what` belongs to
     (extension io.modelcontextprotocol/tasks, error handling)."""
-    extensions = caller.capabilities.get("extensions")
-    if type(extensions) is not dict or TASKS_EXTENSION not in extensions:
+    if not has_tasks(caller.capabilities):
         data: dict[str, object] = {"requiredCapabilities": {"extensions": {TASKS_EXTENSION: {}}}}
         raise MessageError(MISSING_CAPABILITY, f"{what} needs the capability {TASKS_EXTENSION}", data=data)
 

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 
 from mcpguard.core.errors import MessageError
 from mcpguard.core.model import Caller, Json
-from mcpguard.protocol.eras import TASKS_EXTENSION
+from mcpguard.protocol.eras import TASKS_EXTENSION, has_tasks
 from mcpguard.protocol.jsonrpc import INVALID_PARAMS
 
 LEGACY_VERSIONS = ("2025-11-25", "2025-06-18", "2025-03-26", "2024-11-05")
@@ -60,7 +60,7 @@ def capabilities(
     if not modern:
         tasks = not wholly or any("tasks" in one for one in known)
         return {**declared, "tasks": _LEGACY_TASKS} if tasks else declared
-    tasks = not wholly or any(TASKS_EXTENSION in (one.get("extensions") or ()) for one in known)
+    tasks = not wholly or any(has_tasks(one) for one in known)
     named = (TASKS_EXTENSION, *extensions) if tasks else extensions
     return {**declared, "extensions": {name: {} for name in named}} if named else declared
 
