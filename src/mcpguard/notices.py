@@ -61,7 +61,7 @@ class Notices:
             for request_id in self._subscriptions.interested(server, method, params):
                 self._pass_on(server, method, self._subscriptions.tagged(request_id, params), request_id)
         elif row.treatment is Treatment.INSPECTED:
-            self._inspected(server, method, params, self._request_of(server, related), client)
+            self._inspected(server, method, params, related, client)
 
     def parted(self, related: Wait[Raw] | None) -> None:
         """Let the client come back for the answer, as the upstream lets us."""
@@ -83,7 +83,7 @@ class Notices:
             if request.progress_token is None or self._site.requests.get(request.id) is not request:
                 return  # Its client has an answer that asks first, and waits for nothing now.
             shown = {**params, "progressToken": request.progress_token}
-            self._pass_on("", "notifications/progress", shown, request.id)
+            self._pass_on("", "notifications/progress", shown, request.id, request.redact)
 
         return progress
 
@@ -98,9 +98,10 @@ class Notices:
         server: str,
         method: str,
         params: dict[str, Json],
-        request: Request | None,
+        related: Wait[Raw] | None,
         client: Caller,
     ) -> None:
+        request = self._request_of(server, related)
         if method == "notifications/tasks/status" and not self._tasks.owned(server, params.get("taskId")):
             return
         if method == "notifications/elicitation/complete" and not self._questions.asked_to_visit(
@@ -109,7 +110,8 @@ class Notices:
             return  # Only who asked for a visit can say that it is over.
         if client.modern and (request is None or not _wants(request.caller, params)):
             return  # Revision 2026-07-28, server/utilities/logging: only for a request that asked for it.
-        self._pass_on(server, method, params, None if request is None else request.id)
+        redact = self._site.redact_of(server, related) + self._tasks.redact_of(params.get("taskId"))
+        self._pass_on(server, method, params, None if request is None else request.id, redact)
 
     def _relist(self, server: str, method: str, client: Caller) -> None:
         """List it anew, one after the other: changes that come meanwhile are one more change."""
@@ -150,10 +152,17 @@ class Notices:
         for request_id in self._subscriptions.interested(server, method, {}):
             self._pass_on(server, method, self._subscriptions.tagged(request_id, {}), request_id)
 
-    def _pass_on(self, server: str, method: str, params: dict[str, Json], related: RequestId | None) -> None:
+    def _pass_on(
+        self,
+        server: str,
+        method: str,
+        params: dict[str, Json],
+        related: RequestId | None,
+        redact: tuple[str, ...] = (),
+    ) -> None:
         site = self._site
         try:
-            inspected, _digest = site.inspector.seal_now(params)
+            inspected, _digest = site.inspector.seal_now(params, redact)
         except InspectionError as problem:
             site.audit.write(site.recorder.noticed("notification-withheld", server, str(problem)))
             return

@@ -99,6 +99,7 @@ class Path:
     ) -> None:
         """Let the suspended call go on as `request`: it answers and leaves the outcome."""
         site, started = self._site, self._site.recorder.seconds()
+        request.redact = permit.redact
         site.audit.write(site.recorder.decided(permit))
         try:
             await site.audit.write(site.recorder.outcome(permit.invocation, "resumed", started))
@@ -156,15 +157,12 @@ class Path:
     async def _perform(self, request: Request, permit: Permit, call: Call) -> None:
         site, invocation = self._site, permit.invocation
         started = site.recorder.seconds()
+        request.redact = permit.redact + (self._tasks.redact_of(call.name) if call.kind == "task" else ())
         try:
             await site.audit.write(site.recorder.decided(permit))
             raw = await self._answered(request, permit, call, started)
-            redact = permit.redact
-            if call.kind == "task":
-                task = self._tasks.find(call.name)
-                redact = redact if task is None else redact + task.redact
-            body = self._translated(request, invocation, raw, redact)
-            answer, digest = await site.inspector.seal(body, raw.size, redact)
+            body = self._translated(request, invocation, raw)
+            answer, digest = await site.inspector.seal(body, raw.size, request.redact)
         except Cancelled as why:
             self._let_go(request, invocation, str(why))
             await site.audit.write(site.recorder.outcome(invocation, str(why), started))
@@ -235,9 +233,7 @@ class Path:
             except Questioned:
                 pass
 
-    def _translated(
-        self, request: Request, invocation: Invocation, raw: Raw, redact: tuple[str, ...]
-    ) -> Json:
+    def _translated(self, request: Request, invocation: Invocation, raw: Raw) -> Json:
         body = raw.body
         if type(body) is not dict:
             raise UpstreamError(f"upstream '{invocation.server}' gave an answer that is no object")
@@ -249,7 +245,7 @@ class Path:
         if kind not in _RESULT_TYPES and not _declares(request, kind):
             raise UpstreamError(f"upstream '{invocation.server}' gave a result of an unknown type")
         if invocation.method == "tools/call":
-            self._tasks.remember(invocation.server, result, redact)
+            self._tasks.remember(invocation.server, result, request.redact)
         return self._site.result_for(request.caller, invocation.method, result)
 
     async def _failed(

@@ -75,7 +75,8 @@ class Questions:
 
     async def _relay(self, question: Question, caller: Caller, request: Request | None) -> None:
         try:
-            asked = await self.judge(question.server, question.method, question.params, caller)
+            redact = self._site.redact_of(question.server, question.related)
+            asked = await self.judge(question.server, question.method, question.params, caller, redact)
             body = asked if isinstance(asked, dict) else await self.put(question.method, asked, request)
             self.answer(question, body)
         except Cancelled as why:
@@ -87,9 +88,10 @@ class Questions:
             self._relays.pop(question, None)
 
     async def judge(
-        self, server: str, method: str, params: Json, caller: Caller
+        self, server: str, method: str, params: Json, caller: Caller, redact: tuple[str, ...]
     ) -> Redacted | dict[str, Json]:
-        """The inspected params if the client may be asked, else the body that refuses it."""
+        """The inspected params if the client may be asked, else the body that refuses it. `redact` is what
+        the call wants removed that it is about."""
         site = self._site
         if type(params) is not dict or not eras.capability(method):
             return {"error": refusals.error(jsonrpc.INVALID_PARAMS, "mcpguard: no question to a client")}
@@ -102,7 +104,7 @@ class Questions:
             return {"error": refusals.denied_error(verdict)}
         started = site.recorder.seconds()
         try:
-            sealed, digest = await site.inspector.seal(params, 0, verdict.redact)
+            sealed, digest = await site.inspector.seal(params, 0, verdict.redact + redact)
         except InspectionError as problem:
             await site.audit.write(site.recorder.outcome(invocation, "withheld", started))
             return {"error": refusals.error(jsonrpc.REFUSED, f"mcpguard: {problem}")}

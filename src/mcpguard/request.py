@@ -14,7 +14,7 @@ class Questioned(Exception):
 
 
 class Request:
-    """`id`, `caller` and `progress_token` change when a modern client sends the request again with
+    """`id`, `caller`, `progress_token` and `redact` change when a modern client sends the request again with
     answers (specification 2026-07-28: basic/patterns/mrtr); the flight goes on under the new id."""
 
     __slots__ = (
@@ -28,6 +28,7 @@ class Request:
         "params",
         "progress_token",
         "questions",
+        "redact",
         "server",
         "wait",
     )
@@ -53,6 +54,8 @@ class Request:
         self.listening = False
         """Whether the flight waits for that and for nothing else, so that it can be interrupted."""
         self.progress_token: RequestId | None = None
+        self.redact: tuple[str, ...] = ()
+        """What the rule that allows it wants taken out of whatever leaves because of it."""
         self.questions: list[Question] = []
         """What the upstream asked and nobody answered yet."""
         self.lacked: dict[str, dict[str, Json]] = {}
@@ -69,3 +72,4 @@ class Request:
         self.caller = retry.caller
         self.headers = retry.headers
         self.progress_token = retry.progress_token
+        self.redact = tuple(dict.fromkeys(self.redact + retry.redact))

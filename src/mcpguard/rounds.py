@@ -107,8 +107,9 @@ class Rounds:
             keys = {f"question-{index}": one for index, one in enumerate(request.questions, 1)}
             shown: dict[str, Json] = {}
             for key, question in keys.items():
+                redact = request.redact + self._site.redact_of(question.server, question.related)
                 asked = await self._questions.judge(
-                    question.server, question.method, question.params, request.caller
+                    question.server, question.method, question.params, request.caller, redact
                 )
                 if isinstance(asked, dict):
                     note_lack(request, question)
@@ -134,7 +135,8 @@ class Rounds:
     ) -> None:
         site, method = self._site, permit.invocation.method
         body = {"resultType": eras.INPUT_REQUIRED, "inputRequests": shown, "requestState": token}
-        sealed, digest = await site.inspector.seal(site.result_for(request.caller, method, body), 0)
+        result = site.result_for(request.caller, method, body)
+        sealed, digest = await site.inspector.seal(result, 0, request.redact)
         outcome = site.recorder.outcome(permit.invocation, "input-required", started, digest)
         await site.audit.write(outcome)
         site.client.reply(request.id, sealed)
@@ -212,7 +214,10 @@ class Rounds:
             result: dict[str, Json] = {"resultType": eras.INPUT_REQUIRED, "inputRequests": asking}
             if asking and request.caller.modern and call.method in eras.MAY_ASK:
                 return await self.forward(request, permit, call, Raw({"id": 0, "result": result}, raw.size))
-            await self._shown(request, permit, result)
+            shown = await self._shown(request, permit, result)
+            if shown:
+                data = {**body["data"], "elicitations": [one["params"] for one in shown.values()]}
+                return Raw({"id": 0, "error": {**body, "data": data}}, raw.size)
         return raw
 
     async def _shown(self, request: Request, permit: Permit, result: dict[str, Json]) -> dict[str, Json]:
@@ -225,7 +230,8 @@ class Rounds:
     async def _judge(
         self, request: Request, permit: Permit, method: str, params: Json
     ) -> Redacted | dict[str, Json]:
-        return await self._questions.judge(permit.invocation.server, method, params, request.caller)
+        server, caller = permit.invocation.server, request.caller
+        return await self._questions.judge(server, method, params, caller, request.redact)
 
     async def collect(self, request: Request, permit: Permit, raw: Raw) -> Permit:
         """Ask a legacy client what a modern upstream wants to know; gives the permit to call again."""
@@ -251,9 +257,7 @@ class Rounds:
         ):
             return None
         for _key, method, params in asked:
-            _granted(
-                await self._questions.judge(permit.invocation.server, method, params, request.caller), method
-            )
+            _granted(await self._judge(request, permit, method, params), method)
         return _answering(permit, result, {key: call.responses[key] for key, *_ in asked})
 
 

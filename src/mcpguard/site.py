@@ -12,7 +12,7 @@ from mcpguard.core.model import Caller, Json
 from mcpguard.core.policy import PolicySet
 from mcpguard.flight import Wait
 from mcpguard.inspection import Inspector
-from mcpguard.ports import AuditSink, Client, Clock, RequestId, Upstream
+from mcpguard.ports import AuditSink, Client, Clock, Raw, RequestId, Upstream
 from mcpguard.protocol import eras, refusals
 from mcpguard.recorder import Recorder
 from mcpguard.request import Request
@@ -41,6 +41,16 @@ class Site(Struct, frozen=True, kw_only=True):
     eager: tuple[str, ...] = ()
     requests: dict[RequestId, Request] = {}
     """What the client waits for, the oldest first. A request that waits for the client is not in it."""
+
+    def redact_of(self, server: str, related: Wait[Raw] | None) -> tuple[str, ...]:
+        """What is to be taken out of something that `server` says outside of an answer: as the request
+        wants that waits for `related`; where nobody knows which that is (None), as each open one wants."""
+        about = [
+            one
+            for one in self.requests.values()
+            if (one.server == server if related is None else one.wait is related)
+        ]
+        return tuple(dict.fromkeys(kind for one in about for kind in one.redact))
 
     async def pause(self, seconds: float) -> None:
         """Wait so long."""

@@ -19,7 +19,7 @@ MAX_PAGES = 100
 
 
 class Task(Struct, frozen=True):
-    """`redact` is what the rule that allowed the call wants taken out of its result."""
+    """`redact` is what the rule that allowed the call wants taken out of what leaves because of it."""
 
     server: str
     redact: tuple[str, ...]
@@ -35,6 +35,11 @@ class Tasks:
     def find(self, task_id: str) -> Task | None:
         """The task of that id, None if this client started none such."""
         return self._known.get(task_id)
+
+    def redact_of(self, task_id: Json) -> tuple[str, ...]:
+        """What is to be taken out of all that tells of this task; nothing for one that is not known."""
+        task = self._known.get(task_id) if type(task_id) is str else None
+        return () if task is None else task.redact
 
     def owned(self, server: str, task_id: Json) -> bool:
         """Whether `task_id` is a task of that server, started by this client."""
@@ -72,8 +77,9 @@ class Tasks:
         except Cancelled as why:
             await site.audit.write(site.recorder.outcome(invocation, str(why), started))
             raise
+        redact = {kind: None for one in found for kind in self.redact_of(one["taskId"])}
         try:
-            answer, digest = await site.inspector.seal({"tasks": found}, 0)
+            answer, digest = await site.inspector.seal({"tasks": found}, 0, tuple(redact))
         except InspectionError as problem:
             await site.audit.write(site.recorder.outcome(invocation, "withheld", started))
             site.refuse(request.id, refusals.withheld(str(problem), invocation.id))

@@ -71,7 +71,8 @@ class Rule(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
     when: str | None = None
     """A CEL condition, which must be a boolean. Left out: the rule always holds."""
     redact: tuple[str, ...] = ()
-    """Kinds of personal data to take out of the results of calls that this rule allows."""
+    """Kinds of personal data to take out of whatever leaves because of a call that this rule allows: its
+    result, its progress, log messages and questions meanwhile, its task."""
     message: str = ""
     """What the model is told when this rule refuses."""
     on: Literal["call", "result"] = "call"
