@@ -75,24 +75,30 @@ class Path:
             return
         if request.headers is not None:
             self._check_headers(request, target, call, request.headers)
-        if call.method == "resources/subscribe":
-            self._subscriptions.check_room(server, call.name)
-        parked = None if call.state is None else self._rounds.claim(call, call.state)
         params = calls.upstream_params(call, "" if target is None else target.name)
-        if parked is not None and parked.wait is None and site.upstreams[server].modern:
-            params |= _continued(parked, call)
         invocation = site.recorder.invocation(
             request.method, server, target, call.args, params, request.caller
         )
         verdict = pdp.decide(site.policies, invocation)
         if isinstance(verdict, Deny):
-            if parked is not None:
-                parked.give_up("denied")
+            self._rounds.refuse(call)
             await self._denied(request, call, verdict)
-        elif parked is not None and parked.wait is not None:
-            await self._resume(parked, parked.wait, request, verdict, call)
         else:
-            await self._perform(request, verdict, call)
+            await self._permitted(request, verdict, call)
+
+    async def _permitted(self, request: Request, permit: Permit, call: Call) -> None:
+        """Raises MessageError, as `serve`. What is wrong with a request whose target the client may not see
+        is said here only, after the decision: it would tell that the target is there."""
+        invocation = permit.invocation
+        if call.method == "resources/subscribe":
+            self._subscriptions.check_room(invocation.server, call.name)
+        parked = None if call.state is None else self._rounds.claim(call, call.state)
+        if parked is not None and parked.wait is not None:
+            await self._resume(parked, parked.wait, request, permit, call)
+            return
+        if parked is not None and self._site.upstreams[invocation.server].modern:
+            permit = pdp.again(permit, (invocation.params or {}) | _continued(parked, call))
+        await self._perform(request, permit, call)
 
     async def _resume(
         self, parked: Parked, wait: Resumed, request: Request, permit: Permit, call: Call

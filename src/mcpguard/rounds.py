@@ -178,6 +178,14 @@ class Rounds:
             parked.forget()
         return parked
 
+    def refuse(self, call: Call) -> None:
+        """Policy denies the retry `call`: what only it could have resumed is over."""
+        if call.state is None:
+            return
+        parked = self._parked.get(call.state)
+        if parked is not None and parked.wait is not None and parked.fingerprint == call.fingerprint():
+            self._expire(call.state, "denied")
+
     def abandon(self, reason: str) -> None:
         """End every call that waits for the client."""
         for token in list(self._parked):

@@ -25,6 +25,8 @@ from tests.gateway.scenes import (
     quiet,
 )
 
+ASKING = "  - {id: ask, effect: allow, action: [elicitation/create]}\n"
+
 # --- requestState ---------------------------------------------------------------------------------
 
 
@@ -35,6 +37,26 @@ def test_a_state_that_was_made_up_or_changed_leads_nowhere() -> None:
         assert last(world) == {"code": -32602, "message": BAD_STATE}
     assert told(world) == []
     retry(world, state)
+    assert told(world) == [{"result": ACCEPTED}]
+
+
+def test_a_state_that_leads_nowhere_tells_a_hidden_tool_from_a_missing_one_no_more_than_none_does() -> None:
+    world = World("  - {id: read, effect: allow, tools: [read]}\n")
+    for name in ("push", "nope"):
+        for more in ({}, {"requestState": "x"}, {"requestState": "x", "inputResponses": {}}):
+            call(world, name, 1, **more)
+    answers = [str(sent).replace("push", "nope") for sent in world.client.sent]
+    assert len(answers) == 6
+    assert set(answers) == {answers[0]}
+    call(world, "read", 1, requestState="x")
+    assert last(world)["message"] == BAD_STATE
+
+
+def test_a_denied_retry_of_another_request_ends_no_parked_call() -> None:
+    world, state = parked("  - {id: read, effect: allow, tools: [read]}\n" + ASKING)
+    call(world, "push", 2, requestState=state)
+    assert "Unknown tool" in last(world)["message"]
+    retry(world, state, 3)
     assert told(world) == [{"result": ACCEPTED}]
 
 

@@ -300,3 +300,17 @@ def test_a_legacy_client_cannot_subscribe_to_more_than_the_limit(monkeypatch: py
         world.send(SUBSCRIBE, {"uri": uri}, request_id)
     assert ["error" in one for one in world.client.sent] == [False, True, False]
     assert world.client.sent[1]["error"]["message"] == "at most 1 resources can be subscribed to"
+
+
+def test_at_the_limit_a_hidden_resource_still_answers_like_one_that_is_missing(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(subscriptions, "MAX_URIS", 1)
+    action = "[resources/read, resources/subscribe]"
+    rule = f"""  - {{id: one, effect: allow, action: {action}, when: 'resource.uri == "x:1"'}}\n"""
+    world = legacy(serving(rule))
+    for request_id, uri in enumerate(["x:1", "x:2", "x:3"]):
+        world.send(SUBSCRIBE, {"uri": uri}, request_id)
+    _, hidden, missing = (one.get("error") for one in world.client.sent)
+    assert missing["message"] == "Resource not found"
+    assert str(hidden).replace("x:2", "x:3") == str(missing)
