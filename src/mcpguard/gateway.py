@@ -159,7 +159,7 @@ class Gateway:
     def abandon(self, reason: str) -> None:
         """See `ports.Receiver.abandon`."""
         self._questions.abandon(reason)
-        self._rounds.abandon(reason)
+        self._rounds.parked.abandon(reason)
         for request in list(self._site.requests.values()):
             request.cancel(reason)
 
@@ -171,7 +171,7 @@ class Gateway:
     @property
     def thinking(self) -> bool:
         """See `ports.Receiver.thinking`."""
-        return self._questions.open or self._rounds.parked
+        return self._questions.open or self._rounds.parked.any
 
     # --- in turn or not --------------------------------------------------------------------------
 

@@ -23,12 +23,13 @@ from mcpguard.core.model import Deny, Invocation, Json, Listed, Permit
 from mcpguard.flight import Cancelled, Wait
 from mcpguard.listing import Listing
 from mcpguard.notices import Notices
+from mcpguard.parked import Parked, Resumed
 from mcpguard.ports import Raw
 from mcpguard.protocol import calls, eras, headers, refusals
 from mcpguard.protocol.calls import Call
 from mcpguard.questions import with_lack
 from mcpguard.request import Questioned, Request
-from mcpguard.rounds import MAX_ROUNDS, Parked, Resumed, Rounds
+from mcpguard.rounds import MAX_ROUNDS, Rounds
 from mcpguard.site import Site
 from mcpguard.subscriptions import Subscriptions
 from mcpguard.tasks import Tasks
@@ -81,7 +82,7 @@ class Path:
         )
         verdict = pdp.decide(site.policies, invocation)
         if isinstance(verdict, Deny):
-            self._rounds.refuse(call)
+            self._rounds.parked.refuse(call)
             await self._denied(request, call, verdict)
         else:
             await self._permitted(request, verdict, call)
@@ -92,7 +93,7 @@ class Path:
         invocation = permit.invocation
         if call.method == "resources/subscribe":
             self._subscriptions.check_room(invocation.server, call.name)
-        parked = None if call.state is None else self._rounds.claim(call, call.state)
+        parked = None if call.state is None else self._rounds.parked.claim(call, call.state)
         if parked is not None and parked.wait is not None:
             await self._resume(parked, parked.wait, request, permit, call)
             return

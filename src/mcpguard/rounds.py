@@ -1,21 +1,15 @@
 """Multi round trips (specification 2026-07-28: basic/patterns/mrtr), with a modern client, a modern upstream,
 or both: a call that its upstream answers with a question first.
 
-Law of this file: a `requestState` that a client sees is a random key to what is kept here. It says nothing,
-cannot be made up, leads only to the same request of the same client, and expires.
+Law of this file: nothing is asked that was not judged, and an answer goes only where its question came from.
 """
 
 from __future__ import annotations
 
-import secrets
-from collections.abc import Callable
-
-from msgspec import Struct
-
 from mcpguard.core import pdp
-from mcpguard.core.errors import MessageError, UpstreamError
+from mcpguard.core.errors import UpstreamError
 from mcpguard.core.model import Json, Permit, Redacted
-from mcpguard.flight import Wait
+from mcpguard.parked import ParkedCalls, Resumed
 from mcpguard.ports import Question, Raw
 from mcpguard.protocol import eras, jsonrpc, refusals
 from mcpguard.protocol.calls import Call
@@ -23,35 +17,14 @@ from mcpguard.questions import Questions, note_lack
 from mcpguard.request import Questioned, Request
 from mcpguard.site import Site
 
-MAX_PARKED = 1000
-"""How many answers of one client may be outstanding."""
 TOGETHER_SECONDS = 0.02
 """Questions of a legacy upstream that come within this time are put together, in one answer."""
 MAX_ROUNDS = 16
 """How often a modern upstream may ask a legacy client in one call."""
 
-_UNKNOWN_STATE = "`requestState` is unknown, has expired or belongs to another request"
 _ELICIT = "elicitation/create"
 _NOT_MCP = "the upstream asks for input in a form that is not MCP"
 _RETRY = ("inputResponses", "requestState")
-Resumed = Wait[tuple[Request, dict[str, Json]]]
-"""The retry and its responses."""
-
-
-class Parked(Struct, eq=False):
-    """What a `requestState` of ours leads to. `state` is the modern upstream's own; for a legacy upstream
-    `wait` resumes the flight of `request` with the retry and its responses. `forget` stops the clock."""
-
-    fingerprint: bytes
-    request: Request
-    forget: Callable[[], None]
-    state: str | None = None
-    wait: Resumed | None = None
-
-    def give_up(self, reason: str) -> None:
-        """End a suspended call: the retry that could resume it was refused or never came."""
-        if self.wait is not None:
-            self.request.cancel(reason)
 
 
 class Rounds:
@@ -60,12 +33,7 @@ class Rounds:
     def __init__(self, site: Site, questions: Questions) -> None:
         self._site = site
         self._questions = questions
-        self._parked: dict[str, Parked] = {}
-
-    @property
-    def parked(self) -> bool:
-        """Whether a retry of the client could still go on with something."""
-        return bool(self._parked)
+        self.parked = ParkedCalls(site.clock, site.think_seconds)
 
     # --- a legacy upstream asks ------------------------------------------------------------------
 
@@ -78,15 +46,14 @@ class Rounds:
         return next((one for one in open_ones if one.server == question.server), None)
 
     def _requests(self) -> list[Request]:
-        parked = [one.request for one in self._parked.values() if one.wait is not None]
-        return [*self._site.requests.values(), *parked]
+        return [*self._site.requests.values(), *self.parked.requests()]
 
     def interrupt(self, question: Question) -> None:
         """Let the modern client's request that the question is about carry it."""
         request = self.asker(question)
         if request is None or request.method not in eras.MAY_ASK:
             self._questions.cannot(question, "no request of the client is open that could carry this")
-        elif len(self._parked) >= MAX_PARKED:
+        elif self.parked.full:
             self._questions.cannot(question, "too many questions are open")
         else:
             request.questions.append(question)
@@ -118,8 +85,8 @@ class Rounds:
                     shown[key] = {"method": question.method, "params": asked.value}
             if not shown:
                 continue
-            wait: Resumed = Wait()
-            token = self._keep(call, request, None, wait)
+            wait = Resumed()
+            token = self.parked.keep(call, shown, None, request, wait)
             await self._reply(request, permit, shown, token, started)
             self._site.requests.pop(request.id, None)
             retry, responses = await wait
@@ -151,46 +118,6 @@ class Rounds:
         for question in list(request.questions):
             self._answer(request, question, {"error": refusals.error(jsonrpc.REFUSED, "the call is over")})
 
-    # --- what is parked --------------------------------------------------------------------------
-
-    def _keep(self, call: Call, request: Request, state: str | None, wait: Resumed | None) -> str:
-        while len(self._parked) >= MAX_PARKED:
-            self._expire(next(iter(self._parked)), "expired")
-        token = secrets.token_urlsafe(32)
-        stop = self._site.clock.later(self._site.think_seconds, lambda: self._expire(token, "expired"))
-        self._parked[token] = Parked(call.fingerprint(), request, stop, state, wait)
-        return token
-
-    def _expire(self, token: str, reason: str) -> None:
-        parked = self._parked.pop(token)
-        parked.forget()
-        parked.give_up(reason)
-
-    def claim(self, call: Call, state: str) -> Parked:
-        """What the retry `call` goes on with. Raises MessageError where its `requestState`, `state`, leads
-        to nothing."""
-        parked = self._parked.get(state)
-        if parked is None or parked.fingerprint != call.fingerprint():
-            raise MessageError(jsonrpc.INVALID_PARAMS, _UNKNOWN_STATE)
-        if parked.wait is not None:
-            # The suspended call goes on once; a modern upstream's state may be used again, as directly.
-            del self._parked[state]
-            parked.forget()
-        return parked
-
-    def refuse(self, call: Call) -> None:
-        """Policy denies the retry `call`: what only it could have resumed is over."""
-        if call.state is None:
-            return
-        parked = self._parked.get(call.state)
-        if parked is not None and parked.wait is not None and parked.fingerprint == call.fingerprint():
-            self._expire(call.state, "denied")
-
-    def abandon(self, reason: str) -> None:
-        """End every call that waits for the client."""
-        for token in list(self._parked):
-            self._expire(token, reason)
-
     # --- a modern upstream asks ------------------------------------------------------------------
 
     async def forward(self, request: Request, permit: Permit, call: Call, raw: Raw) -> Raw:
@@ -199,7 +126,7 @@ class Rounds:
         result = raw.message["result"]
         shown = await self._shown(request, permit, result)
         state = result.get("requestState")
-        token = self._keep(call, request, state if type(state) is str else None, None)
+        token = self.parked.keep(call, shown, state if type(state) is str else None)
         body = {**result, "requestState": token}
         if "inputRequests" in result:
             body["inputRequests"] = shown

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import gc
 from typing import Any
 
 import pytest
 
-from mcpguard import rounds
+from mcpguard import parked as parking
 from mcpguard.core.errors import InspectionError
 from mcpguard.ports import Question
+from mcpguard.request import Request
 from tests.fakes import GONE, World, give, text
 from tests.gateway.parking import BAD_STATE, ELICIT, parked, retry, told, waiting
 from tests.gateway.scenes import (
@@ -108,7 +110,7 @@ def test_a_state_expires_and_the_call_with_it() -> None:
 
 
 def test_above_the_limit_the_oldest_parked_call_gives_way(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(rounds, "MAX_PARKED", 1)
+    monkeypatch.setattr(parking, "MAX_PARKED", 1)
     world, state = parked()
     call(world, "write", 2)
     wait, _progress = world.upstreams["one"].held[-1]
@@ -122,6 +124,56 @@ def test_above_the_limit_the_oldest_parked_call_gives_way(monkeypatch: pytest.Mo
         upstream.answers["push"] = {"resultType": "input_required", "requestState": str(request_id)}
         call(world, "push", request_id)
     assert len(world.clock.alarms) == 1
+
+
+def test_above_the_bytes_of_all_parked_calls_the_oldest_expire(monkeypatch: pytest.MonkeyPatch) -> None:
+    world, state = parked()
+    monkeypatch.setattr(parking, "MAX_PARKED_BYTES", 1000)
+    modern(world, "tools/call", {"name": "write", "arguments": {"a": "x" * 500}}, 2, capabilities=FORMS)
+    wait, _progress = world.upstreams["one"].held[-1]
+    quiet(world)
+    ask(world, ELICIT, FORM, wait, 2)
+    ended = ["cancel expired", f"answer {ELICIT}", "outcome expired"]
+    assert [one for one in world.trace if one in ended] == ended
+    second = last(world)
+    assert second["resultType"] == "input_required"
+    retry(world, state, 3)
+    assert last(world)["message"] == BAD_STATE
+    more = {"requestState": second["requestState"], "inputResponses": {"question-1": ACCEPTED}}
+    params = {"name": "write", "arguments": {"a": "x" * 500}, **more}
+    modern(world, "tools/call", params, 4, capabilities=FORMS)
+    assert told(world)[-1] == {"result": ACCEPTED}
+    call(world, "push", 5)
+    wait, _progress = world.upstreams["one"].held[-1]
+    ask(world, ELICIT, {**FORM, "message": "y" * 2000}, wait, 3)
+    assert last(world)["resultType"] == "input_required"
+
+
+def test_of_a_call_that_a_modern_upstream_asks_for_nothing_but_the_state_is_kept(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(parking, "MAX_PARKED_BYTES", 1000)
+    world = World(ALLOW_ALL)
+    world.upstreams["one"].modern = True
+    wanted = {"q": {"method": ELICIT, "params": FORM}}
+    states: list[str] = []
+    for request_id in range(5):
+        world.upstreams["one"].answers["read"] = {
+            "resultType": "input_required",
+            "inputRequests": wanted,
+            "requestState": str(request_id) * 300,
+        }
+        params = {"name": "read", "arguments": {"big": "x" * 100_000, "n": request_id}}
+        modern(world, "tools/call", params, request_id, capabilities=FORMS)
+        states.append(last(world)["requestState"])
+    world.upstreams["one"].answers["read"] = text("done")
+    for request_id, state in enumerate(states):
+        params = {"name": "read", "arguments": {"big": "x" * 100_000, "n": request_id}, "requestState": state}
+        modern(world, "tools/call", params, 10 + request_id, capabilities=FORMS)
+    # Three states of 300 bytes fit; neither the arguments nor the questions count.
+    assert ["error" in one for one in world.client.sent[-5:]] == [True, True, False, False, False]
+    gc.collect()
+    assert not [one for one in gc.get_objects() if isinstance(one, Request) and "big" in str(one.params)]
 
 
 # --- what happens meanwhile -----------------------------------------------------------------------
