@@ -288,7 +288,7 @@ def _continued(parked: Parked, call: Call) -> dict[str, Json]:
     """What a retry brings to the modern upstream that asked."""
     more: dict[str, Json] = {}
     if call.responses is not None:
-        more["inputResponses"] = call.responses
+        more["inputResponses"] = {key: one for key, one in call.responses.items() if key in parked.keys}
     if parked.state is not None:
         more["requestState"] = parked.state
     return more

@@ -104,6 +104,14 @@ def test_a_state_leads_to_the_same_request_of_the_same_client_until_it_expires()
     assert world.clock.alarms == []
 
 
+def test_answers_to_what_nobody_was_asked_reach_no_upstream() -> None:
+    world = waiting(asks())
+    given = {"branch": ACCEPTED, "roots": {"roots": [{"uri": "file:///"}]}}
+    call(world, "read", 2, requestState=last(world)["requestState"], inputResponses=given)
+    sent = world.upstreams["one"].requests[-1].invocation.params or {}
+    assert sent["inputResponses"] == {"branch": ACCEPTED}
+
+
 def test_responses_without_a_state_are_a_new_request() -> None:
     world = waiting(asks())
     call(world, "read", 2, inputResponses={"branch": ACCEPTED})
