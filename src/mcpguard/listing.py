@@ -14,6 +14,8 @@ from mcpguard.request import Request
 from mcpguard.site import Site
 
 MAX_ENTRIES = 10_000
+MAX_TEMPLATES = 256
+"""Each may be tried with a URI, so they are fewer."""
 MAX_PAGES = 1_000
 
 _BY_METHOD = {kind.method: kind for kind in KINDS.values()}
@@ -181,6 +183,7 @@ class Listing:
         await upstream.ready()
         entries: list[Json] = []
         size, freshness = 0, []
+        most = MAX_TEMPLATES if kind.name == "template" else MAX_ENTRIES
         for _ in range(MAX_PAGES):
             declared = kind.capability in (upstream.capabilities or {})
             if not declared and kind.name != "tool":
@@ -193,15 +196,13 @@ class Listing:
             entries += page[kind.key]
             freshness.append(_ttl(page))
             self._ttl[server, kind.name] = min(freshness)
+            if len(entries) > most:
+                break
             cursor = page.get("nextCursor")
             if cursor is None:
                 return entries, size
-            if len(entries) > MAX_ENTRIES:
-                break
             permit = pdp.again(permit, {"cursor": cursor})
-        raise UpstreamError(
-            f"upstream '{server}' lists more than {MAX_ENTRIES} {kind.name}s or {MAX_PAGES} pages"
-        )
+        raise UpstreamError(f"upstream '{server}' lists more than {most} {kind.name}s or {MAX_PAGES} pages")
 
 
 def _read_page(server: str, kind: Kind, result: Json) -> dict[str, Json]:

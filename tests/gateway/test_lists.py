@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from mcpguard import listing
 from mcpguard.core.errors import UpstreamError
 from mcpguard.flight import Wait
 from tests.fakes import GONE, SECRET, World, give, tool
@@ -157,6 +158,34 @@ def test_every_page_is_fetched_with_the_cursor_that_the_server_gave(
     assert seen == [None, "2"]
     assert [one[id_key] for one in last(world)[key]] == [entry[id_key], "file:///b"]
     assert "nextCursor" not in last(world)
+
+
+@pytest.mark.parametrize(
+    ("kind", "most"), [("resources", "MAX_ENTRIES"), ("resourceTemplates", "MAX_TEMPLATES")]
+)
+@pytest.mark.parametrize("pages", [1, 2])
+def test_more_entries_than_the_limit_are_refused_on_one_page_too(
+    monkeypatch: pytest.MonkeyPatch, kind: str, most: str, pages: int
+) -> None:
+    monkeypatch.setattr(listing, most, 2)
+    world = World(ALLOW_ALL, {"one": []})
+    key = "uri" if kind == "resources" else "uriTemplate"
+    left = [{"nextCursor": "2"}, {}][-pages:]
+    upstream = world.upstreams["one"]
+
+    def request(permit: Any, progress: Any = None) -> Wait[Any]:
+        wait: Wait[Any] = Wait()
+        entries = [{key: f"x:{len(left)}{number}", "name": "x"} for number in range(4 - pages)]
+        give(wait, {kind: entries, **left.pop(0)})
+        return wait
+
+    upstream.request = request  # type: ignore[method-assign]
+    modern(world, "resources/list" if kind == "resources" else "resources/templates/list")
+    assert last(world)["code"] == -31000
+    assert (
+        f"lists more than 2 {kind[:-1].removeprefix('resource').lower() or 'resource'}s"
+        in last(world)["message"]
+    )
 
 
 @each_kind

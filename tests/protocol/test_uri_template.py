@@ -69,5 +69,13 @@ def test_a_template_that_is_made_to_backtrack_for_ever_does_not() -> None:
     assert matches("{+a}x" * 32, "x" * 4096)
 
 
+@pytest.mark.parametrize(
+    "template", ["a{+x}" * 31 + "b%d{+y}", "a{+x}" * 31 + "{+y}b%d", "{+y}" + "a{+x}" * 31 + "b%d"]
+)
+def test_as_many_templates_as_a_server_may_have_cost_little_together(template: str) -> None:
+    # With a search of each literal at each place this was half a minute.
+    assert not any(matches(template % number, "a" * 4096) for number in range(256))
+
+
 def test_expressions_are_counted() -> None:
     assert expressions("x:{a}/{+b}{") == 2

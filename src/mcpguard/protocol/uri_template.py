@@ -29,8 +29,13 @@ class _Wild:
 
 def matches(template: str, uri: str) -> bool:
     """Whether `uri` as a whole can be an expansion of `template`."""
+    parts = _parts(template)
+    # What it must begin and end with is cheap, and rules out nearly every URI of others.
+    for part, stands in ((parts[0], uri.startswith), (parts[-1], uri.endswith)) if parts else ():
+        if isinstance(part, str) and not stands(part):
+            return False
     at = 1
-    for part in _parts(template):
+    for part in parts:
         if isinstance(part, str):
             at = _after(part, uri, at)
         else:
@@ -67,11 +72,19 @@ def _parts(template: str) -> tuple[str | _Wild, ...]:
 
 def _after(text: str, uri: str, at: int) -> int:
     """The positions after `text`, where it stands at one of the positions `at`."""
-    found, start = 0, uri.find(text, (at & -at).bit_length() - 1)
-    while start >= 0:
-        found |= (at >> start & 1) << (start + len(text))
-        start = uri.find(text, start + 1)
-    return found
+    places = _places(uri)
+    for character in text:
+        at = (at & places.get(character, 0)) << 1
+    return at
+
+
+@lru_cache(maxsize=8)
+def _places(uri: str) -> dict[str, int]:
+    """The positions of each character."""
+    places: dict[str, int] = {}
+    for position, character in enumerate(uri):
+        places[character] = places.get(character, 0) | 1 << position
+    return places
 
 
 @lru_cache(maxsize=8)
