@@ -258,6 +258,7 @@ class World:
             policy_digest=policies.digest,
             credentials={name: ("env:CANARY",) for name in listed},
             nonce="n",
+            inspect_text=self.inspector.text,
         )
         self.site = Site(
             policies=policies,

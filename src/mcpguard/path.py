@@ -66,13 +66,13 @@ class Path:
             if target is None:
                 target = await self._locate(call, request)
         except (UpstreamError, CredentialError, InspectionError) as problem:
-            record = site.recorder.unrouted(call, "unavailable", site.inspector.text)
+            record = site.recorder.unrouted(call, "unavailable")
             await site.audit.write(record)
             site.refuse(request.id, refusals.unavailable(str(problem), record.id))
             return
         server = self._server_of(call, target)
         if server is None:
-            await self._unknown(request, call, site.recorder.unrouted(call, "unknown", site.inspector.text))
+            await self._unknown(request, call, site.recorder.unrouted(call, "unknown"))
             return
         if request.headers is not None:
             self._check_headers(request, target, call, request.headers)

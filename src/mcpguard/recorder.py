@@ -26,9 +26,10 @@ class Recorder:
         policy_digest: str,
         credentials: Mapping[str, tuple[str, ...]],
         nonce: str,
+        inspect_text: Callable[[str], str],
     ) -> None:
         """`credentials` names the references of each server; `nonce` makes invocation ids unique
-        across processes."""
+        across processes; `inspect_text` takes out of a client's own text what must not be seen."""
         self.now = clock.now
         self.seconds = clock.seconds
         self._principal = principal
@@ -37,6 +38,7 @@ class Recorder:
         self._policy_digest = policy_digest
         self._credentials = credentials
         self._nonce = nonce
+        self._inspect_text = inspect_text
         self._count = 0
 
     def invocation(
@@ -78,7 +80,7 @@ class Recorder:
             server=invocation.server,
             tool=target.name if target is not None and is_tool else "",
             tool_digest=target.digest if target is not None and is_tool else "",
-            subject=_cut(target.name) if target is not None and not is_tool else "",
+            subject="" if target is None or is_tool else self._subject(target),
             cause="" if isinstance(verdict, Permit) else verdict.cause.value,
             rules=verdict.rules,
             policy_digest=self._policy_digest,
@@ -87,10 +89,14 @@ class Recorder:
             agent=self._agent,
         )
 
-    def unrouted(self, call: Call, cause: str, inspect_text: Callable[[str], str]) -> Decided:
+    def _subject(self, target: Listed) -> str:
+        # What its server listed was inspected then; else it is the client's own text.
+        return _cut(target.name if target.digest else self._inspect_text(target.name))
+
+    def unrouted(self, call: Call, cause: str) -> Decided:
         """The record of a call that led to nothing. Its name is the client's own text."""
         invocation = self.invocation(call.method)
-        name = _cut(inspect_text(call.name))
+        name = _cut(self._inspect_text(call.name))
         return Decided(
             at=invocation.now,
             id=invocation.id,

@@ -111,6 +111,7 @@ class World:
             policy_digest=settings.policies.digest,
             credentials={s.name: tuple(str(ref) for ref in s.credentials) for s in settings.servers},
             nonce=os.urandom(4).hex(),
+            inspect_text=self._inspector.text,
         )
         extensions = [(s.name, *one) for s in settings.servers for one in s.extensions.items()]
         return Site(

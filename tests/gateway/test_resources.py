@@ -142,6 +142,15 @@ def test_one_server_is_asked_also_for_what_it_did_not_list() -> None:
 # --- several servers ------------------------------------------------------------------------------
 
 
+def test_a_secret_in_a_uri_that_nobody_listed_is_not_in_the_records() -> None:
+    world = World(ALLOW_ALL, {"one": []})
+    for uri in (f"file:///{SECRET}", "file:///" + "x" * 240 + SECRET):
+        modern(world, "resources/read", {"uri": uri})
+    subjects = [getattr(record, "subject", "") for record in world.audit.records]
+    assert "file:///[REDACTED:credential:env:CANARY#1]" in subjects
+    assert SECRET[:8] not in str(subjects)
+
+
 TAKEN = "left out of the list: 'file:///a', which"
 CHANGED = "notifications/resources/list_changed"
 ONLY_B = "  - {id: b, effect: allow, server: b, action: [resources/read, resources/subscribe]}\n"
