@@ -109,7 +109,13 @@ class Tasks:
     async def _pages(self, server: str, permit: Permit) -> list[Json]:
         found: list[Json] = []
         for _ in range(MAX_PAGES):
-            raw = await self._site.upstreams[server].request(permit)
+            upstream = self._site.upstreams[server]
+            wait = upstream.request(permit)
+            try:
+                raw = await wait
+            except Cancelled as why:
+                upstream.cancel(wait, str(why))
+                raise
             page = raw.message.get("result")
             if type(page) is not dict:
                 break

@@ -226,12 +226,13 @@ def test_a_list_that_cannot_be_inspected_is_withheld() -> None:
     assert world.trace[-2:] == ["outcome withheld", "refuse 5"]
 
 
-def test_a_list_that_is_cancelled_leaves_its_outcomes() -> None:
+def test_a_list_that_is_cancelled_is_cancelled_upstream_and_leaves_its_outcomes() -> None:
     world = started()
     world.upstreams["a"].answers.pop("tasks/list", None)
     world.send("tasks/list", {}, 5)
     world.send("notifications/cancelled", {"requestId": 5})
-    assert world.trace[-2:] == ["outcome cancelled", "outcome cancelled"]
+    assert world.trace[-3:] == ["cancel cancelled", "outcome cancelled", "outcome cancelled"]
+    assert world.upstreams["a"].held == []
     assert world.client.sent == []
 
 
