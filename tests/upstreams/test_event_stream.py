@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -131,3 +132,23 @@ def test_any_cut_gives_the_same_events(pieces: list[bytes], step: int) -> None:
     whole, cut = events_of(stream, 40), events_of(stream, 40, step)
     assert [type(event) for event in whole] == [type(event) for event in cut]
     assert [e for e in whole if isinstance(e, Event)] == [e for e in cut if isinstance(e, Event)]
+
+
+@pytest.mark.parametrize(
+    ("asked", "vain", "pause"),
+    [
+        (b"", 0, 0.5),
+        (b"", 2, 2.0),
+        (b"", 50, 16.0),
+        (b"0", 0, 0.5),
+        (b"1", 3, 4.0),
+        (b"700", 0, 0.7),
+        (b"999999999", 0, 60.0),
+    ],
+)
+def test_a_stream_may_ask_for_a_longer_pause_than_ours_within_bounds(
+    asked: bytes, vain: int, pause: float
+) -> None:
+    parser = EventStream(1000)
+    parser.feed(b"retry: " + asked + b"\n\n")
+    assert parser.pause(0.5, vain) == pause

@@ -89,7 +89,7 @@ async def test_a_stream_that_broke_before_the_answer_is_resumed() -> None:
 
     async with (
         scripted(Session(get, post)) as stage,
-        wired(StreamableHttpWire, address(stage.url)) as (wire, ear),
+        wired(StreamableHttpWire, address(stage.url), pause_seconds=0.01) as (wire, ear),
     ):
         await greet(wire, ear)
         wire.send(request(2, "tools/list"))

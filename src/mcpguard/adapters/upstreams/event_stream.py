@@ -17,6 +17,9 @@ _FIELD_BYTES = 16
 """The longest that may stand before a line's value: a byte order mark, `event`, a colon, a space."""
 _ID_BYTES = 1024
 _RETRY_DIGITS = 9
+_DOUBLINGS = 5
+MOST_PAUSE = 60.0
+"""Seconds that a stream may ask to wait before a reconnect, at most."""
 
 
 class Event(Struct, frozen=True):
@@ -88,6 +91,12 @@ class EventStream:
         self._keep(data[start:])
         self.brought += len(events)
         return events
+
+    def pause(self, own: float, vain: int) -> float:
+        """Seconds to wait before the next connection: what the stream asked for, but never less than our
+        `own`, doubled for each of the `vain` ones before, nor more than `MOST_PAUSE`."""
+        asked = 0.0 if self.retry_ms is None else self.retry_ms / 1000
+        return max(own * 2.0 ** min(vain, _DOUBLINGS), min(asked, MOST_PAUSE))
 
     @property
     def overlong(self) -> bytes | None:

@@ -33,7 +33,6 @@ _JSON = "application/json"
 _SESSION_ID = re.compile(r"[\x21-\x7e]{1,1024}")
 _RESUMES = 5
 """Reconnects in a row that bring nothing new, after which a broken answer is given up."""
-_DOUBLINGS = 5
 FORGOTTEN_SECONDS = 5.0
 _FAREWELL_SECONDS = 2.0
 
@@ -53,7 +52,8 @@ class StreamableHttpWire:
         pause_seconds: float = 1.0,
     ) -> None:
         """`message_bytes` limits a message that comes. `connect(named)` makes connections; a stream that
-        breaks is opened again after `pause_seconds`, later ones after longer, unless the stream says."""
+        breaks is opened again after `pause_seconds`, later ones after longer, or when the stream says if that
+        is later still."""
         self.name = name
         self.last_status = 0
         self._address = address
@@ -266,9 +266,7 @@ class StreamableHttpWire:
             await self._wait(events, vain)
 
     async def _wait(self, events: EventStream, vain: int) -> None:
-        longer = self._pause * 2 ** min(vain, _DOUBLINGS)
-        asked = self._pause if events.retry_ms is None else events.retry_ms / 1000
-        await asyncio.sleep(max(asked, longer if vain else 0))
+        await asyncio.sleep(events.pause(self._pause, vain))
 
     async def _get(self, events: EventStream, request_id: int | None) -> tuple[int, bool]:
         """Open a stream by GET and read it to its end: the HTTP status (406 for another content), and
