@@ -77,7 +77,7 @@ def test_it_shows_each_step_and_leaves_nothing(start: Start, tmp_path: Path) -> 
     assert "| Refused by mcpguard (demo/branch-names): An agent's branch begins with" in out
     assert "| +api_key = [REDACTED:github-token#1]" in out
     assert "| 401: a valid token is needed\n" in out
-    assert "| token = [REDACTED:credential:env:DEMO_TOKEN#2]" in out
+    assert "| token = [REDACTED:credential:env:DEMO_TOKEN#1]" in out
     assert re.search(r"tools/call +git_create_branch +deny +demo/branch-names\n", out)
     assert re.search(r"tools/call +git_show +allow +demo/read +redacted\n", out)
     assert "line 2 was altered" in out

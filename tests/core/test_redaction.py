@@ -94,11 +94,10 @@ def test_a_secret_cut_over_two_names_is_caught() -> None:
 
 
 def test_a_name_is_inspected_and_renamed() -> None:
-    made = redactor()
-    made.inspect(TOKEN)
-    inspected = made.inspect({"env": {f"a/{TOKEN}": {"b~": GITHUB}}})
-    assert inspected.value == {"env": {f"a/{HELD}": {"b~": "[REDACTED:github-token#2]"}}}
-    name = "a~1" + HELD.replace("/", "~1")
+    held = HELD.replace("#1", "#2")
+    inspected = redactor().inspect({"env": {f"a/{TOKEN}": {"b~": GITHUB}}})
+    assert inspected.value == {"env": {f"a/{held}": {"b~": "[REDACTED:github-token#1]"}}}
+    name = "a~1" + held.replace("/", "~1")
     assert set(inspected.findings) == {
         Finding("credential:keyring:github/read", f"/env/{name}"),
         Finding("github-token", f"/env/{name}/b~0"),
@@ -108,7 +107,8 @@ def test_a_name_is_inspected_and_renamed() -> None:
 def test_names_that_become_equal_stay_distinct() -> None:
     value = {TOKEN: 1, TOKEN.upper(): 2, base64.b64encode(TOKEN.encode()).decode(): 3, HELD: 4}
     inspected = redactor().inspect(value).value
-    assert inspected == {f"{HELD}(2)": 1, f"{HELD}(3)": 2, f"{HELD}(4)": 3, HELD: 4}
+    second = HELD.replace("#1", "#2")  # The first is another value's, from an earlier inspection.
+    assert inspected == {second: 1, f"{second}(2)": 2, f"{second}(3)": 3, HELD: 4}
 
 
 def test_a_secret_of_digits_is_caught_as_a_number() -> None:
@@ -134,9 +134,25 @@ def test_equal_values_have_equal_numbers_and_others_have_others() -> None:
     made = redactor()
     second = GITHUB.replace("a", "b")
     texts = made.inspect([GITHUB, second, TOKEN, f"x {GITHUB}"]).value
-    assert made.inspect({"again": second}).value == {"again": texts[1]}
     assert texts[3] == f"x {texts[0]}"
     assert len(set(texts)) == 4
+
+
+def test_a_number_says_nothing_of_what_was_inspected_before() -> None:
+    made = redactor()
+    guesses = ["alice@corp.example", "bob@corp.example"]
+    alone = [made.inspect(guess, ("email",)).value for guess in guesses]
+    made.inspect(guesses, ("email",))
+    again = [made.inspect(guess, ("email",)).value for guess in reversed(guesses)]
+    assert {*alone, *again} == {"[REDACTED:email#1]"}
+
+
+def test_a_number_that_stands_in_the_value_already_is_not_given_to_another_text() -> None:
+    made = redactor()
+    assert (
+        made.inspect(f"[REDACTED:email#3] {GITHUB}").value == "[REDACTED:email#3] [REDACTED:github-token#4]"
+    )
+    assert made.inspect(f"[REDACTED:nothing#3] {GITHUB}").value.endswith("#1]")
 
 
 def test_a_value_has_the_same_number_in_every_form() -> None:
@@ -154,13 +170,13 @@ def test_overlapping_hits_become_one() -> None:
     made = redactor(gh=GITHUB[6:])
     assert made.inspect(f"token {GITHUB}-x.").value == "token [REDACTED:credential:gh#1]."
     text = f"https://user:{GITHUB}@example.com"
-    assert made.inspect(text.replace("B", "C")).value == "https://user:[REDACTED:github-token#2]@example.com"
+    assert made.inspect(text.replace("B", "C")).value == "https://user:[REDACTED:github-token#1]@example.com"
 
 
 def test_the_numbers_stop_growing() -> None:
     made = Redactor(b"key")
-    made._numbers = {bytes((i >> 8, i & 255)): i for i in range(1, 10_000)}
-    first, second = made.inspect([GITHUB, GITHUB.replace("a", "b")]).value
+    earlier = "[REDACTED:github-token#9999]"
+    _, first, second = made.inspect([earlier, GITHUB, GITHUB.replace("a", "b")]).value
     assert (first, second) == ("[REDACTED:github-token#10000]", "[REDACTED:github-token#0]")
     assert made.inspect([first, second]).findings == ()
 
@@ -220,7 +236,7 @@ def test_what_stood_beside_a_removed_text_is_looked_at_again() -> None:
 
 
 def test_a_value_that_never_becomes_clean_is_withheld(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(Redactor, "_edited", lambda _self, _leaves, parts, _spans: parts)
+    monkeypatch.setattr(redaction, "_edited", lambda _leaves, parts, _spans, _numbers: parts)
     with pytest.raises(InspectionError, match="could not be made clean"):
         redactor().inspect(TOKEN)
 

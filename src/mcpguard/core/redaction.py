@@ -49,7 +49,7 @@ def authored(value: Json) -> Redacted:
 class Redactor:
     """Removes what must not reach the client. Any number of threads may use one at once.
 
-    `key` is random and secret; it makes the numbers in placeholders tell nothing about the values.
+    `key` is random and secret; it keeps the marks of values from being computed elsewhere.
     """
 
     def __init__(self, key: bytes) -> None:
@@ -58,7 +58,6 @@ class Redactor:
         self._values: dict[tuple[str, bytes], Held] = {}
         self._kinds: frozenset[str] = KINDS
         self._held = HeldSet(())
-        self._numbers: dict[bytes, int] = {}
 
     def hold(self, name: str, secret: Secret) -> None:
         """From now on, guard this value too; `name` is shown where it was removed.
@@ -81,9 +80,9 @@ class Redactor:
 
         Strings, numbers and the names of members are inspected for held values in any form, for the
         formats of `DETECTORS`, and for those of `PERSONAL` that `also` names. What is removed leaves
-        `[REDACTED:<kind>#<n>]`; equal values have equal n. Raises InspectionError if the value cannot
-        be inspected to its end: nested deeper than 128 levels, too many hits, an unknown kind in
-        `also`, a failure of the engine.
+        `[REDACTED:<kind>#<n>]`; within this `value` equal texts have equal n, which says nothing of other
+        values. Raises InspectionError if the value cannot be inspected to its end: nested deeper than 128
+        levels, too many hits, an unknown kind in `also`, a failure of the engine.
         """
         try:
             leaves = Leaves(value)
@@ -113,12 +112,13 @@ class Redactor:
     def _clean(self, value: Json, leaves: Leaves, also: tuple[str, ...]) -> Redacted:
         """Remove until nothing is found: what was beside a removed text may be a hit without it."""
         findings: dict[Finding, None] = {}
+        numbers = _Numbers(self._taken(padded(leaves.parts())))
         for _ in range(_ROUNDS):
             parts = leaves.parts()
             spans = self._spans(leaves, parts, also)
             if not spans:
                 return Redacted(value, _encode(value), tuple(map(self._sealed, findings)))
-            rebuild = Rebuild(leaves, self._edited(leaves, parts, spans))
+            rebuild = Rebuild(leaves, _edited(leaves, parts, spans, numbers))
             value = rebuild.value(value)
             findings.update(dict.fromkeys(rebuild.findings))
             leaves = Leaves(value)
@@ -144,40 +144,56 @@ class Redactor:
 
     def _mask(self, placeholder: re.Match[bytes]) -> bytes:
         """Our own placeholders are no text: nothing is found in them or across them."""
-        ours = placeholder[1].decode() in self._kinds and int(placeholder[2]) <= len(self._numbers)
-        return b"\xff" * len(placeholder[0]) if ours else placeholder[0]
+        return b"\xff" * len(placeholder[0]) if self._is_ours(placeholder) else placeholder[0]
 
-    def _label(self, span: Span) -> str:
-        with self._lock:
-            number = self._numbers.get(span.mark)
-            if number is None:
-                number = len(self._numbers) + 1 if len(self._numbers) < _NUMBERED else 0
-                if number:
-                    self._numbers[span.mark] = number
+    def _is_ours(self, placeholder: re.Match[bytes]) -> bool:
+        return placeholder[1].decode() in self._kinds and int(placeholder[2]) <= _NUMBERED
+
+    def _taken(self, text: bytes) -> int:
+        """The highest number of a placeholder that is there already: other values get others."""
+        found = (one for one in re.finditer(_PLACEHOLDER, text) if self._is_ours(one))
+        return max((int(one[2]) for one in found), default=0)
+
+
+class _Numbers:
+    """The numbers of the placeholders in one value. They mean nothing beyond it: a number that did would say
+    whether somebody has seen a value before."""
+
+    def __init__(self, taken: int) -> None:
+        self._next = taken + 1
+        self._of: dict[bytes, int] = {}
+
+    def label(self, span: Span) -> str:
+        number = self._of.get(span.mark)
+        if number is None:
+            number = self._of[span.mark] = self._next if self._next <= _NUMBERED else 0
+            self._next += 1
         return f"[REDACTED:{span.kind}#{number}]"
 
-    def _edited(self, leaves: Leaves, parts: list[str], spans: list[Span]) -> list[str]:
-        edited = list(parts)
-        cuts: dict[int, list[tuple[int, int, Span]]] = {}
-        layout = Layout(parts)
-        for span in spans:
-            for index, start, end in layout.touched(span.start, span.end):
-                cuts.setdefault(index, []).append((start, end, span))
-        for index, places in cuts.items():
-            whole = [(0, len(parts[index]), places[0][2])] if leaves.is_number(index) else places
-            edited[index] = self._cut(parts[index].encode("utf-8", "surrogatepass"), whole)
-        return edited
 
-    def _cut(self, text: bytes, places: list[tuple[int, int, Span]]) -> Edited:
-        kept: list[bytes] = []
-        at = 0
-        for start, end, span in places:
-            kept += text[at:start], self._label(span).encode()
-            at = end
-        kept.append(text[at:])
-        new = Edited(b"".join(kept).decode("utf-8", "surrogatepass"))
-        new.kinds = tuple(dict.fromkeys(span.kind for _, _, span in places))
-        return new
+def _edited(leaves: Leaves, parts: list[str], spans: list[Span], numbers: _Numbers) -> list[str]:
+    edited = list(parts)
+    cuts: dict[int, list[tuple[int, int, Span]]] = {}
+    layout = Layout(parts)
+    for span in spans:
+        for index, start, end in layout.touched(span.start, span.end):
+            cuts.setdefault(index, []).append((start, end, span))
+    for index, places in cuts.items():
+        whole = [(0, len(parts[index]), places[0][2])] if leaves.is_number(index) else places
+        edited[index] = _cut(parts[index].encode("utf-8", "surrogatepass"), whole, numbers)
+    return edited
+
+
+def _cut(text: bytes, places: list[tuple[int, int, Span]], numbers: _Numbers) -> Edited:
+    kept: list[bytes] = []
+    at = 0
+    for start, end, span in places:
+        kept += text[at:start], numbers.label(span).encode()
+        at = end
+    kept.append(text[at:])
+    new = Edited(b"".join(kept).decode("utf-8", "surrogatepass"))
+    new.kinds = tuple(dict.fromkeys(span.kind for _, _, span in places))
+    return new
 
 
 @cache
