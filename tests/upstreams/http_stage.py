@@ -71,8 +71,8 @@ class RecordingEar(Ear):
     def failed(self, request_id: int, sentence: str) -> None:
         self._hear("failed", request_id, sentence)
 
-    def expired(self, request_id: int) -> None:
-        self._hear("expired", request_id)
+    def expired(self, request_id: int, said: dict[str, Any] | None = None, size: int = 0) -> None:
+        self._hear("expired", request_id, said)
 
     def parted(self, request_id: int) -> None:
         self._hear("parted", request_id)

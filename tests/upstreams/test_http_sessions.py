@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from typing import Any
 
 import pytest
 
@@ -37,11 +38,79 @@ async def test_a_404_within_a_session_is_its_end_and_the_next_greeting_begins_an
     ):
         await greet(wire, ear)
         wire.send(request(2, "tools/list"))
-        assert await ear.fate(2) == ("expired", 2)
+        assert await ear.fate(2) == ("expired", 2, None)
         wire.send(hello(3))
         await ear.answer(3)
         greetings = [h for h in stage.requests if h.message and h.message.get("method") == "initialize"]
         assert ["mcp-session-id" in heard.headers for heard in greetings] == [False, False]
+
+
+NO_SESSION = {"code": -32000, "message": "Bad Request: No valid session ID provided"}
+
+
+@pytest.mark.parametrize("answer_id", [None, "server-error", 3])
+@in_loop
+async def test_a_400_within_a_session_that_is_no_answer_is_its_end_too(answer_id: Any) -> None:
+    async def post(_heard: Heard, reply: Reply) -> None:
+        await reply.json({"jsonrpc": "2.0", "id": answer_id, "error": NO_SESSION}, 400)
+
+    async with (
+        scripted(Session(post=post)) as stage,
+        wired(StreamableHttpWire, address(stage.url)) as (wire, ear),
+    ):
+        await greet(wire, ear)
+        wire.send(request(2, "tools/list"))
+        assert await ear.fate(2) == ("expired", 2, {"jsonrpc": "2.0", "id": 2, "error": NO_SESSION})
+
+
+@in_loop
+async def test_a_400_without_a_json_rpc_error_is_the_end_of_the_session_too() -> None:
+    async def post(_heard: Heard, reply: Reply) -> None:
+        await reply.nothing(400)
+
+    async with (
+        scripted(Session(post=post)) as stage,
+        wired(StreamableHttpWire, address(stage.url)) as (wire, ear),
+    ):
+        await greet(wire, ear)
+        wire.send(request(2, "tools/list"))
+        assert await ear.fate(2) == ("expired", 2, None)
+
+
+@in_loop
+async def test_a_400_that_answers_the_request_is_the_answer() -> None:
+    async def post(heard: Heard, reply: Reply) -> None:
+        error = {"code": -32602, "message": "no"}
+        await reply.json({"jsonrpc": "2.0", "id": heard.message["id"], "error": error}, 400)
+
+    async with (
+        scripted(Session(post=post)) as stage,
+        wired(StreamableHttpWire, address(stage.url)) as (wire, ear),
+    ):
+        await greet(wire, ear)
+        wire.send(request(2, "tools/list"))
+        assert (await ear.answer(2))["error"]["code"] == -32602
+
+
+@in_loop
+async def test_what_was_sent_in_a_session_that_is_left_already_has_expired_as_well() -> None:
+    asked = asyncio.Event()
+
+    async def post(_heard: Heard, reply: Reply) -> None:
+        await asked.wait()
+        await reply.nothing(400)
+
+    async with (
+        scripted(Session(post=post)) as stage,
+        wired(StreamableHttpWire, address(stage.url)) as (wire, ear),
+    ):
+        await greet(wire, ear)
+        wire.send(request(2, "tools/list"))
+        await stage.until(lambda: [h for h in stage.requests if h.message and h.message.get("id") == 2])
+        wire.send(hello(3))
+        await ear.answer(3)
+        asked.set()
+        assert await ear.fate(2) == ("expired", 2, None)
 
 
 @in_loop

@@ -161,7 +161,7 @@ async def test_a_session_that_the_sdk_does_not_know_is_expired() -> None:
         await greet(wire, ear)
         wire._session = "0" * 32
         wire.send(request(2, "tools/call", name="echo"))
-        assert await ear.fate(2) == ("expired", 2)
+        assert await ear.fate(2) == ("expired", 2, None)
         assert await greet(wire, ear)
 
 

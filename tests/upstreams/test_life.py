@@ -172,6 +172,20 @@ def test_a_second_expiry_in_a_row_is_an_error() -> None:
     run(body())
 
 
+def test_a_request_that_is_refused_in_a_new_session_too_gets_what_the_upstream_says() -> None:
+    async def body() -> None:
+        world = await World(legacy()).ready()
+        wait = world.upstream.request(permit(name="t"))
+        said = {"jsonrpc": "2.0", "id": 0, "error": {"code": -32000, "message": "no such branch"}}
+        world.wire.ear.expired(world.wire.last("tools/call")["id"], said, 10)
+        again = await world.sent("tools/call", 2)
+        world.wire.ear.expired(again["id"], said, 10)
+        assert (await as_future(wait)).message == said
+        assert world.wire.methods().count("tools/call") == 2
+
+    run(body())
+
+
 def test_a_session_that_cannot_be_opened_again_is_the_end_of_the_life() -> None:
     async def body() -> None:
         def once(wire: FakeWire, message: Any) -> None:

@@ -241,12 +241,14 @@ class Conversation:
         """See `wire.Ear`."""
         self._open.fail(request_id, sentence)
 
-    def expired(self, request_id: int) -> None:
+    def expired(self, request_id: int, said: dict[str, Json] | None = None, size: int = 0) -> None:
         """See `wire.Ear`."""
         call = self._open.take(request_id)
         if call is None:
             return
-        if call.permit is None or call.again:
+        if call.again and said is not None:
+            call.wait.set(Raw(said, size))
+        elif call.permit is None or call.again:
             call.wait.fail(UpstreamError(f"upstream '{self._terms.name}' does not keep its sessions"))
         else:
             call.again = True

@@ -115,25 +115,36 @@ class Hearing:
     async def refusal(self, exchange: Exchange, asked: int) -> bool:
         """Read the body of an HTTP error. True if it was a JSON-RPC error, which is the answer then,
         whatever id it has: one request is one exchange. Raises UpstreamError if it broke off."""
-        body = await exchange.body(self.limit) if exchange.media_type == "application/json" else None
-        error = None if body is None else _error_in(body)
-        if body is None or error is None:
+        body = await self._json(exchange)
+        answer = _error_in(body)
+        if answer is None:
             return False
-        message: dict[str, Json] = {"jsonrpc": "2.0", "id": asked, "error": error}
         with self._one_turn():
-            self._ear.received(message, len(body), asked)
+            self._ear.received({**answer, "id": asked}, len(body), asked)
         return True
+
+    async def forgotten(self, exchange: Exchange, asked: int) -> None:
+        """Read the body of an HTTP error that says that the session is gone, unless it is an answer to
+        `asked`. Raises UpstreamError if it broke off."""
+        body = await self._json(exchange)
+        answer = _error_in(body)
+        said = None if exchange.status != 400 or answer is None else {**answer, "id": asked}
+        with self._one_turn():
+            if said is not None and said == answer:
+                self._ear.received(said, len(body), asked)
+            else:
+                self._ear.expired(asked, said, len(body))
+
+    async def _json(self, exchange: Exchange) -> bytes:
+        """The body if it is JSON within the limit, else b""."""
+        body = await exchange.body(self.limit) if exchange.media_type == "application/json" else None
+        return body or b""
 
     def failed(self, request_id: int | None, sentence: str) -> None:
         """Tell it of a request that will have no answer; None for what needs none."""
         if request_id is not None:
             with self._one_turn():
                 self._ear.failed(request_id, sentence)
-
-    def expired(self, request_id: int) -> None:
-        """Tell it that the session of this request is gone."""
-        with self._one_turn():
-            self._ear.expired(request_id)
 
     def parted(self, request_id: int) -> None:
         """Tell it that the stream of this request was closed to go on later."""
@@ -155,12 +166,12 @@ def _answers(head: bytes | None, asked: int) -> bool:
 
 
 def _error_in(body: bytes) -> dict[str, Json] | None:
-    """The error of a JSON-RPC error response, None if the body is none."""
+    """The JSON-RPC error response that the body is, None if it is none."""
     try:
         message = msgspec.json.decode(body)
     except (msgspec.DecodeError, UnicodeError, RecursionError):
         return None
     error = message.get("error") if type(message) is dict and message.get("jsonrpc") == "2.0" else None
     if type(error) is dict and type(error.get("code")) is int and type(error.get("message")) is str:
-        return error
+        return {"jsonrpc": "2.0", "id": message.get("id"), "error": error}
     return None

@@ -28,6 +28,9 @@ from mcpguard.protocol.eras import VERSION_KEY
 EVENTS = "text/event-stream"
 SESSION = "Mcp-Session-Id"
 REFUSED = (401, 403)
+FORGOTTEN = (400, 404)
+"""What a server says that does not know our session: 404 (2025-11-25, basic/transports, session management),
+and 400 where it takes the id of a session that it forgot for none at all, as many do."""
 UNWELCOME = "was refused: {host} wants a credential, or another one, in `headers` (HTTP {status})"
 _JSON = "application/json"
 _SESSION_ID = re.compile(r"[\x21-\x7e]{1,1024}")
@@ -141,16 +144,16 @@ class StreamableHttpWire:
     # --- one message ----------------------------------------------------------------------------
 
     async def _post(self, letter: Letter) -> None:
-        exchange = None
+        exchange, headers = None, self._headers_of(letter)
         if letter.request_id is not None:
             self.last_status = 0
         try:
-            exchange = await self._request("POST", self._headers_of(letter), letter)
+            exchange = await self._request("POST", headers, letter)
             if letter.request_id is None:
                 await exchange.drain()
             else:
                 self.last_status = exchange.status
-                await self._answered(letter, letter.request_id, exchange)
+                await self._answered(letter, letter.request_id, exchange, SESSION in headers)
         except UpstreamError as problem:
             self._hearing.failed(letter.request_id, str(problem))
         finally:
@@ -191,13 +194,13 @@ class StreamableHttpWire:
     def _is_modern(self, letter: Letter) -> bool:
         return self._modern or letter.method == "server/discover"
 
-    async def _answered(self, letter: Letter, request_id: int, exchange: Exchange) -> None:
+    async def _answered(self, letter: Letter, request_id: int, exchange: Exchange, in_session: bool) -> None:
         status, method = exchange.status, letter.method
         if status in REFUSED:
             host = urlsplit(self._url).hostname
             raise UpstreamError(UNWELCOME.format(host=host, status=status))
-        if status == 404 and self._session is not None and not self._is_modern(letter):
-            self._hearing.expired(request_id)
+        if status in FORGOTTEN and in_session:
+            await self._hearing.forgotten(exchange, request_id)
         elif status >= 300:
             if not await self._hearing.refusal(exchange, request_id):
                 raise UpstreamError(f"answered HTTP {status} to {method}")
