@@ -106,6 +106,16 @@ def test_a_line_that_is_no_json_in_utf8_is_refused(session, line):
     assert [record["what"] for record in guard.records("notice")] == ["message-refused"]
 
 
+@pytest.mark.parametrize("value", [b'"\\ud83d"', b"NaN", b"1e999", b'"\xff"'])
+def test_a_request_that_is_wrong_only_within_is_refused_with_its_id(session, value):
+    guard = session({"p": puppet()})
+    before = len(guard.messages)
+    guard.send(NAN % value)
+    guard.pump(until=lambda: len(guard.messages) > before)
+    answer = guard.messages[before]
+    assert (answer["id"], answer["error"]["code"]) == (7, PARSE_ERROR)
+
+
 @pytest.mark.parametrize("depth", [70, 1000])
 def test_arguments_that_are_nested_too_deeply_are_refused(session, depth):
     line = NAN % (b"[" * depth + b"]" * depth)

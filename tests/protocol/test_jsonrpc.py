@@ -112,6 +112,57 @@ def test_a_refusal_carries_the_id_where_it_could_be_read() -> None:
     assert refused.value.request_id is None
 
 
+def id_in(line: bytes, asking: bool) -> int | str | None:
+    with pytest.raises(MessageError) as refused:
+        parse(line, asking)
+    assert refused.value.code == jsonrpc.PARSE_ERROR
+    return refused.value.request_id
+
+
+BROKEN = [b"NaN", b"1e999", b'"\\ud83d"', b'"\xff"', b'{"id":9,"method":NaN}', b"[-Infinity]"]
+
+
+@pytest.mark.parametrize("value", BROKEN)
+@pytest.mark.parametrize("own", [b"7", b'"seven"'])
+def test_what_is_broken_only_within_still_says_which_request_it_is_or_answers(
+    value: bytes, own: bytes
+) -> None:
+    request = b'{"jsonrpc":"2.0","id":%b,"method":"tools/call","params":{"a":%b}}' % (own, value)
+    answer = b'{"jsonrpc":"2.0","result":{"id":8,"a":%b},"id":%b}' % (value, own)
+    assert id_in(request, asking=True) == id_in(answer, asking=False) == json.loads(own)
+    # Whose id is it? A request of an upstream and an answer of a client have ids of another table.
+    assert id_in(request, asking=False) is id_in(answer, asking=True) is None
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        b'[NaN,{"id":1,"method":"ping"}]',
+        b'{"jsonrpc":"2.0","method":"ping","params":NaN}',
+        b'{"jsonrpc":"2.0","id":true,"method":"ping","params":NaN}',
+        b'{"jsonrpc":"2.0","id":"\xff","method":"ping"}',
+        b'{"jsonrpc":"2.0","id":"\\ud800","method":"ping"}',
+        b'{"jsonrpc":"2.0","id":%b,"method":"ping","params":NaN}' % (b"9" * 5000),
+        b'{"jsonrpc":"2.0","id":1,"method":"ping","params":',
+        b'{"jsonrpc":"2.0","id":1,"method":"ping","params":' + b"[" * 100_000,
+    ],
+)
+def test_an_id_that_cannot_be_read_for_sure_is_none(line: bytes) -> None:
+    assert id_in(line, asking=True) is None
+
+
+@pytest.mark.parametrize("tail", [b"", b"{", b"[" * 100_000])
+def test_the_id_of_an_answer_that_is_no_json_is_found_at_its_beginning(tail: bytes) -> None:
+    assert id_in(b'{"jsonrpc":"2.0","id":3,"result":' + tail, asking=False) == 3
+
+
+@pytest.mark.parametrize(
+    "line", [b'debug: {"id":3,', b'{"jsonrpc":"2.0","method":"notifications/message","params":{"id":3,', b"{"]
+)
+def test_what_is_no_json_and_no_answer_has_no_id(line: bytes) -> None:
+    assert id_in(line, asking=False) is None
+
+
 def test_nesting_is_bounded_for_clients_in_objects_and_in_lists() -> None:
     for opening, closing in (("[", "]"), ('{"a":', "}")):
         inside = MAX_DEPTH - 2  # The message and its params are two levels.

@@ -216,6 +216,16 @@ async def test_a_broken_and_a_huge_event_are_told_and_the_next_is_heard() -> Non
 
 
 @in_loop
+async def test_an_answer_that_cannot_be_decoded_is_told_with_its_id() -> None:
+    old = Old(NAMED + b'data: {"jsonrpc":"2.0","id":2,"result":{"a":"\\ud83d"}}\n\n')
+    async with (
+        scripted(old) as stage,
+        wired(SseWire, address(stage.url)) as (_wire, ear),
+    ):
+        assert (await ear.fate(2))[:2] == ("broken", 2)
+
+
+@in_loop
 async def test_a_message_before_open_fails() -> None:
     turn = Turn(asyncio.get_running_loop())
     ear = RecordingEar(turn)

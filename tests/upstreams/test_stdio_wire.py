@@ -278,6 +278,20 @@ def test_junk_and_long_lines_on_its_output_are_reported_and_the_server_serves() 
     run(body())
 
 
+@pytest.mark.parametrize("value", [b"NaN", b"1e999", b'"\\ud83d"', b'"\xff"', b"[" * 50_000])
+def test_an_answer_that_cannot_be_decoded_fails_its_call_at_once(value: bytes) -> None:
+    async def body() -> None:
+        async with real("puppet.py") as at:
+            head = b'{"jsonrpc":"2.0","id":%d,"result":{"content":[],"a":'
+            code = f"raw({head!r} % request_id + {value!r} + b'}}}}\\n'); silent = True"
+            said = await failure(at.upstream.request(permit(name="act", arguments={"code": code})))
+            assert said == "upstream 'x' answered with something that is no JSON-RPC response"
+            assert at.reports[0].startswith("not a JSON-RPC message on its standard output, dropped: {")
+            assert await at.text("echo", text="x") == "x"
+
+    run(body())
+
+
 def test_its_standard_error_is_for_the_operator() -> None:
     async def body() -> None:
         async with real("puppet.py", "--start", "say('hello operator')") as at:

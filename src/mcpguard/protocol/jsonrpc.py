@@ -39,7 +39,7 @@ def parse_strict(line: bytes) -> dict[str, Json]:
     Returns a dict with a valid `jsonrpc`, `id` and `method` shape. Raises MessageError with the code
     and, where it can be read, the id to answer.
     """
-    message = parse(line)
+    message = parse(line, asking=True)
     if line.count(b"{") + line.count(b"[") > MAX_DEPTH and _deeper_than(message, MAX_DEPTH):
         raise MessageError(
             INVALID_REQUEST, f"message is nested deeper than {MAX_DEPTH} levels", _id_of(message)
@@ -49,17 +49,20 @@ def parse_strict(line: bytes) -> dict[str, Json]:
     return message
 
 
-def parse(line: bytes) -> dict[str, Json]:
+def parse(line: bytes, asking: bool = False) -> dict[str, Json]:
     """Read one message from either side; as `parse_strict`, but the last of two equal keys counts.
 
-    Enough for an upstream: what is inspected is what is sent on, not these bytes.
+    Enough for an upstream: what is inspected is what is sent on, not these bytes. Of what cannot be decoded
+    the error carries the id if it is a request (`asking`), or an answer to one of ours (not `asking`).
     """
     try:
         message = _decode(line)
     except (msgspec.DecodeError, UnicodeError):
-        raise MessageError(PARSE_ERROR, "message is not valid JSON in UTF-8") from None
+        found = _id_of_unreadable(line, asking)
+        raise MessageError(PARSE_ERROR, "message is not valid JSON in UTF-8", found) from None
     except RecursionError:
-        raise MessageError(PARSE_ERROR, "message is nested too deeply") from None
+        found = None if asking else _id_of_answer(line)
+        raise MessageError(PARSE_ERROR, "message is nested too deeply", found) from None
     if type(message) is not dict:
         what = (
             "batches are not accepted; send one message a line" if type(message) is list else "not an object"
@@ -86,6 +89,33 @@ def _check_shape(message: dict[str, Json]) -> None:
 def _id_of(message: dict[str, Json]) -> int | str | None:
     found = message.get("id")
     return found if type(found) in (int, str) else None
+
+
+def _id_of_unreadable(line: bytes, asking: bool) -> int | str | None:
+    """The id of a message that is wrong only within: NaN, half a surrogate pair, bytes that are no UTF-8."""
+    # Such a message is rare, and whoever waits for its answer would wait until the deadline.
+    import json
+
+    try:
+        message = json.loads(line.decode("utf-8", "surrogateescape"), parse_int=_short)
+    except (ValueError, RecursionError):
+        return None if asking else _id_of_answer(line)
+    if type(message) is not dict or ("method" in message) != asking:
+        return None
+    found = _id_of(message)
+    return found if type(found) is int or (type(found) is str and found.isprintable()) else None
+
+
+def _short(digits: str) -> int | None:
+    return int(digits) if len(digits) < _ID_DIGITS else None
+
+
+def _id_of_answer(line: bytes) -> int | None:
+    """The id of an answer that is no JSON at all, as `id_of_dropped`; None for what is no answer."""
+    head = line[:HEAD]
+    if b'"jsonrpc"' not in line or _METHOD.search(head):
+        return None
+    return id_of_dropped(head, line[-HEAD:])
 
 
 def _refuse_duplicates(line: bytes, message: dict[str, Json]) -> None:
@@ -135,6 +165,9 @@ def question_line(request_id: int | str, method: str, payload: bytes) -> bytes:
     return b'{"jsonrpc":"2.0","id":%b,"method":%b,"params":%b}\n' % shown
 
 
+HEAD = 512
+_ID_DIGITS = 20
+_METHOD = re.compile(rb'"method"\s*:')
 _ID_IN_HEAD = re.compile(rb'"id"\s*:\s*(\d{1,18})\s*[,}]')
 _ID_AT_END = re.compile(rb'"id"\s*:\s*(\d{1,18})\s*}\s*\Z')
 
