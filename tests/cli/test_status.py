@@ -94,7 +94,7 @@ def test_what_runs_is_one_table(folder: Path, capsys: Capture) -> None:
     assert git.split()[-2:] == ["2", "3"]
 
 
-@pytest.mark.parametrize("state", ["waiting", "failed"])
+@pytest.mark.parametrize("state", ["failing", "waiting", "failed"])
 def test_an_upstream_in_trouble_is_one(folder: Path, capsys: Capture, state: str) -> None:
     from msgspec.structs import replace
 

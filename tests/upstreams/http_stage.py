@@ -68,8 +68,8 @@ class RecordingEar(Ear):
     def oversize(self, line: Oversize) -> None:
         self._hear("oversize", line)
 
-    def failed(self, request_id: int, sentence: str) -> None:
-        self._hear("failed", request_id, sentence)
+    def failed(self, request_id: int, sentence: str, lost: bool = False) -> None:
+        self._hear("failed", request_id, sentence, lost)
 
     def expired(self, request_id: int, said: dict[str, Any] | None = None, size: int = 0) -> None:
         self._hear("expired", request_id, said)

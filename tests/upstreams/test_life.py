@@ -10,7 +10,7 @@ import pytest
 from mcpguard.adapters.upstreams.life import FIRST_SECONDS, MOST_SECONDS, Backoff, jitter
 from mcpguard.core.errors import InspectionError, UpstreamError
 from mcpguard.flight import Wait, as_future
-from tests.upstreams.fake_wire import FakeWire, World, legacy, permit, run, silent
+from tests.upstreams.fake_wire import FakeWire, World, legacy, modern, permit, run, silent
 
 
 async def failure(wait: Wait[Any]) -> str:
@@ -240,6 +240,49 @@ def test_health_tells_each_state() -> None:
         assert world.upstream.health.restarts == 1
         await world.upstream.close(gently=True)
         assert world.states == ["starting", "running", "waiting", "starting", "running", "closed"]
+
+    run(body())
+
+
+def test_health_says_that_requests_are_lost_until_one_is_answered() -> None:
+    async def body() -> None:
+        world = await World(legacy()).ready()
+        running = world.upstream.health
+        sinces = set()
+        for sentence in ("cannot be reached: s3cret", "answered HTTP 503 to tools/call"):
+            wait = world.upstream.request(permit(name="t"))
+            world.wire.ear.failed(world.wire.last("tools/call")["id"], sentence, lost=True)
+            await failure(wait)
+            health = world.upstream.health
+            assert (health.state, health.problem) == (
+                "failing",
+                f"upstream 'x' {sentence}".replace("s3cret", "***"),
+            )
+            sinces.add(health.since)
+        assert len(sinces) == 1
+        await as_future(world.upstream.request(permit("ping")))
+        assert world.upstream.health == running
+
+    run(body())
+
+
+def test_what_is_wrong_with_one_answer_is_no_trouble_of_the_upstream() -> None:
+    async def body() -> None:
+        world = await World(legacy({"logging": {}})).ready()
+        wait = world.upstream.request(permit(name="t"))
+        world.wire.ear.failed(world.wire.last("tools/call")["id"], "answered with more than 5 bytes")
+        await failure(wait)
+        assert world.upstream.health.state == "running"
+
+    run(body())
+
+
+def test_a_stream_of_events_that_is_lost_is_no_trouble_since_it_is_opened_again() -> None:
+    async def body() -> None:
+        world = await World(modern({"tools": {"listChanged": True}}), modern=True).ready()
+        world.wire.ear.failed((await world.sent("subscriptions/listen"))["id"], "ended its stream", lost=True)
+        assert world.upstream.health.state == "running"
+        await world.sent("subscriptions/listen", 2)
 
     run(body())
 

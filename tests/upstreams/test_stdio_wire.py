@@ -139,7 +139,8 @@ async def test_a_request_gets_exactly_its_answer(at: Real) -> None:
     assert await at.text("echo", text="hello") == "hello"
     assert at.upstream.modern == (at.upstream.health.era == "modern")
     assert at.upstream.capabilities is not None
-    assert at.upstream.server_info["version"] == "1"
+    assert at.upstream._greeting is not None
+    assert at.upstream._greeting.server_info["version"] == "1"
 
 
 @each

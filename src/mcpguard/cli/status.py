@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 EXAMPLES = ("mcpguard status", "mcpguard status --json")
 
-TROUBLE = ("waiting", "failed")
+TROUBLE = ("failing", "waiting", "failed")
 
 _HEAD = ("PID", "WHAT", "STATE", "SINCE", "PROTOCOL", "RESTARTS", "OPEN", "CONFIGURATION OR LAST PROBLEM")
 
@@ -23,7 +23,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def execute(args: argparse.Namespace) -> int:
-    """1 where a tool server waits after a failure or is refused, else 0."""
+    """1 where a tool server fails, waits after a failure or is refused, else 0."""
     from mcpguard.adapters.status_file import running
     from mcpguard.cli.terminal import table
 

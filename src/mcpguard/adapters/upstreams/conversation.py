@@ -13,16 +13,15 @@ from collections.abc import Callable
 from mcpguard.adapters.upstreams.greeting import Gone, Greeting
 from mcpguard.adapters.upstreams.life import Memory, Terms
 from mcpguard.adapters.upstreams.listening import SUBSCRIBE, SUBSCRIPTIONS, Listening, remember, stream_of
-from mcpguard.adapters.upstreams.open_requests import Call, OpenRequests
+from mcpguard.adapters.upstreams.open_requests import Call, OpenRequests, Trouble
 from mcpguard.adapters.upstreams.patience import LISTS, exhausted
-from mcpguard.adapters.upstreams.questions import ASKABLE, Questions
+from mcpguard.adapters.upstreams.questions import Questions
 from mcpguard.adapters.upstreams.speech import SET_LEVEL, legacy_params, modern_params
 from mcpguard.adapters.upstreams.wire import Ear, Wire
 from mcpguard.core.errors import UpstreamError
 from mcpguard.core.model import Json
 from mcpguard.flight import Flight, Wait, as_future
 from mcpguard.ports import Question, Raw, RequestId
-from mcpguard.protocol import jsonrpc
 from mcpguard.protocol.framing import Oversize
 
 SHOWN = 200
@@ -47,12 +46,12 @@ class Conversation:
         self._memory = memory
         self._lapsed = lapsed
         self._open = OpenRequests(terms.name, terms.message_bytes, self._late)
-        self._questions = Questions(terms.listener, self._open)
+        self.wire = make(self)
+        self._questions = Questions(terms.listener, self._open, self.wire.send)
         self._listening: Listening | None = None
         self._asking: tuple[int, str] | None = None
         self._level: str | None = None
         self._before = 0
-        self.wire = make(self)
 
     @property
     def unanswered(self) -> int:
@@ -63,6 +62,11 @@ class Conversation:
     def answers(self) -> int:
         """How many requests were answered since the greeting."""
         return self._open.answers - self._before
+
+    @property
+    def trouble(self) -> Trouble | None:
+        """Since when and why requests fail, though the wire goes on; None while they do not."""
+        return self._open.trouble
 
     # --- what we say -----------------------------------------------------------------------------
 
@@ -128,8 +132,7 @@ class Conversation:
 
     def answer(self, question: Question, body: dict[str, Json]) -> None:
         """Answer its question, if it is still open."""
-        if self._questions.close(question):
-            self.wire.send({"jsonrpc": "2.0", "id": question.id, **body})
+        self._questions.answer(question, body)
 
     def cancel(self, wait: Wait[Raw], reason: str) -> None:
         """The answer to `wait` is no longer wanted."""
@@ -237,9 +240,9 @@ class Conversation:
         self._terms.report(self._terms.name, "a message over the limit was dropped")
         self._open.oversize(line)
 
-    def failed(self, request_id: int, sentence: str) -> None:
+    def failed(self, request_id: int, sentence: str, lost: bool = False) -> None:
         """See `wire.Ear`."""
-        self._open.fail(request_id, sentence)
+        self._open.fail(request_id, sentence, lost)
 
     def expired(self, request_id: int, said: dict[str, Json] | None = None, size: int = 0) -> None:
         """See `wire.Ear`."""
@@ -271,19 +274,9 @@ class Conversation:
     def _asked(self, its_id: RequestId, method: str, params: dict[str, Json], related: int | None) -> None:
         if exhausted(0, self.wire.unsent):
             return  # It asks and does not read.
-        legacy = self.greeting is None or not self.greeting.modern
-        if method == "ping" and legacy:
-            self.wire.send({"jsonrpc": "2.0", "id": its_id, "result": {}})
-        elif self.greeting is None or self.greeting.modern or method not in ASKABLE:
-            self._decline(its_id, jsonrpc.METHOD_NOT_FOUND, "not served by mcpguard")
-        elif problem := self._questions.problem(its_id):
-            self._decline(its_id, jsonrpc.INVALID_REQUEST, problem)
-        else:
-            wait = self._open.wait_of(related)
-            self._questions.ask(Question(self._terms.name, its_id, method, params, wait))
-
-    def _decline(self, question_id: RequestId, code: int, why: str) -> None:
-        self.wire.send({"jsonrpc": "2.0", "id": question_id, "error": {"code": code, "message": why}})
+        wait = self._open.wait_of(related)
+        question = Question(self._terms.name, its_id, method, params, wait)
+        self._questions.take(question, None if self.greeting is None else self.greeting.modern)
 
     def _cancelled(self, request_id: Json) -> None:
         if self._listening is not None and self._listening.has(request_id):

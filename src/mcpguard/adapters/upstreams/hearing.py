@@ -140,11 +140,11 @@ class Hearing:
         body = await exchange.body(self.limit) if exchange.media_type == "application/json" else None
         return body or b""
 
-    def failed(self, request_id: int | None, sentence: str) -> None:
+    def failed(self, request_id: int | None, sentence: str, lost: bool = False) -> None:
         """Tell it of a request that will have no answer; None for what needs none."""
         if request_id is not None:
             with self._one_turn():
-                self._ear.failed(request_id, sentence)
+                self._ear.failed(request_id, sentence, lost)
 
     def parted(self, request_id: int) -> None:
         """Tell it that the stream of this request was closed to go on later."""

@@ -155,7 +155,7 @@ class StreamableHttpWire:
                 self.last_status = exchange.status
                 await self._answered(letter, letter.request_id, exchange, SESSION in headers)
         except UpstreamError as problem:
-            self._hearing.failed(letter.request_id, str(problem))
+            self._hearing.failed(letter.request_id, str(problem), lost=True)
         finally:
             if exchange is not None:
                 exchange.close()

@@ -62,8 +62,9 @@ class Memory(Struct):
         return level if type(level) is str else None
 
 
-State = Literal["idle", "starting", "running", "waiting", "failed", "closed"]
-"""`idle`: not needed yet. `waiting`: it failed or ended, and the next request after a while starts it again.
+State = Literal["idle", "starting", "running", "failing", "waiting", "failed", "closed"]
+"""`idle`: not needed yet. `failing`: it runs as far as we know, but the last request was lost on its way.
+`waiting`: it failed or ended, and the next request after a while starts it again.
 `failed`: it is refused until mcpguard restarts."""
 
 

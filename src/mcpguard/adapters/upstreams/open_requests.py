@@ -8,6 +8,7 @@ changes nothing. One timer watches all of them, since nearly every request is an
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Callable
 from math import inf
 
@@ -44,6 +45,13 @@ class Call(Struct, eq=False):
     paused_at: float = 0.0
 
 
+class Trouble(Struct, frozen=True):
+    """Requests fail on their way `since` then, in seconds since 1970. `problem` is the last one."""
+
+    since: float
+    problem: str
+
+
 class OpenRequests:
     """A table from our own ids, which count up, to who waits."""
 
@@ -52,6 +60,8 @@ class OpenRequests:
         a request has failed at its deadline."""
         self.answers = 0
         """How many were answered with a JSON-RPC response."""
+        self.trouble: Trouble | None = None
+        """The last permitted request was lost; None once one is answered again."""
         self._server = server
         self._limit = limit
         self._late = late
@@ -87,6 +97,7 @@ class OpenRequests:
         call = self._pop(message["id"])
         if call is not None:
             self.answers += 1
+            self.trouble = None
             call.wait.set(Raw(message, size))
 
     def broken(self, request_id: RequestId | None) -> None:
@@ -107,11 +118,16 @@ class OpenRequests:
                 call.due = min(self._clock.time() + call.seconds, call.latest)
             call.progress(params)
 
-    def fail(self, request_id: RequestId | None, what: str) -> None:
-        """There will be no answer to it; `what` follows the name of the upstream."""
+    def fail(self, request_id: RequestId | None, what: str, lost: bool = False) -> None:
+        """There will be no answer to it; `what` follows the name of the upstream. `lost` as in `wire.Ear`."""
         call = self._pop(request_id)
-        if call is not None:
-            call.wait.fail(UpstreamError(f"upstream '{self._server}' {what}"))
+        if call is None:
+            return
+        problem = f"upstream '{self._server}' {what}"
+        if lost and call.permit is not None:  # What mcpguard asks by itself, it asks again.
+            since = time.time() if self.trouble is None else self.trouble.since
+            self.trouble = Trouble(since, problem)
+        call.wait.fail(UpstreamError(problem))
 
     def fail_all(self, problem: str) -> None:
         """There will be no more answers."""

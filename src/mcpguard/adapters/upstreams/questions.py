@@ -5,9 +5,12 @@ Law of this file: each is answered once or withdrawn once, and an upstream canno
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from mcpguard.adapters.upstreams.open_requests import OpenRequests
 from mcpguard.core.model import Json
 from mcpguard.ports import Listener, Question, RequestId
+from mcpguard.protocol import jsonrpc
 
 MOST_OPEN = 64
 """Questions of one upstream that may be open; what comes then is refused."""
@@ -19,22 +22,41 @@ ASKABLE = frozenset({"sampling/createMessage", "elicitation/create", "roots/list
 class Questions:
     """The open questions of one wire. While one is open, the request that it belongs to is not late."""
 
-    def __init__(self, listener: Listener, requests: OpenRequests) -> None:
+    def __init__(
+        self, listener: Listener, requests: OpenRequests, send: Callable[[dict[str, Json]], None]
+    ) -> None:
+        """`send(message)` says something to the upstream."""
         self._listener = listener
+        self._send = send
         self._requests = requests
         self._open: dict[RequestId, Question] = {}
 
-    def problem(self, question_id: RequestId) -> str:
-        """Why one with this id cannot be taken, "" if it can."""
-        if question_id in self._open:
-            return "this id is in use"
-        return "too many open requests" if len(self._open) >= MOST_OPEN else ""
+    def take(self, question: Question, modern: bool | None) -> None:
+        """Hand it to the listener, or answer it here. `modern` is the era of the upstream, None before its
+        greeting."""
+        if question.method == "ping" and not modern:
+            self._say(question, {"result": {}})
+        elif modern is not False or question.method not in ASKABLE:
+            self._decline(question, jsonrpc.METHOD_NOT_FOUND, "not served by mcpguard")
+        elif question.id in self._open:
+            self._decline(question, jsonrpc.INVALID_REQUEST, "this id is in use")
+        elif len(self._open) >= MOST_OPEN:
+            self._decline(question, jsonrpc.INVALID_REQUEST, "too many open requests")
+        else:
+            self._open[question.id] = question
+            self._requests.pause(question.related)
+            self._listener.asked(question)
 
-    def ask(self, question: Question) -> None:
-        """Hand it to the listener."""
-        self._open[question.id] = question
-        self._requests.pause(question.related)
-        self._listener.asked(question)
+    def answer(self, question: Question, body: dict[str, Json]) -> None:
+        """Answer it, if it is still open."""
+        if self.close(question):
+            self._say(question, body)
+
+    def _decline(self, question: Question, code: int, why: str) -> None:
+        self._say(question, {"error": {"code": code, "message": why}})
+
+    def _say(self, question: Question, body: dict[str, Json]) -> None:
+        self._send({"jsonrpc": "2.0", "id": question.id, **body})
 
     def close(self, question: Question) -> bool:
         """It has its answer; False if it is not open."""

@@ -126,7 +126,7 @@ class SseWire:
             ):
                 raise UpstreamError(f"answered HTTP {exchange.status} to {letter.method}")
         except UpstreamError as problem:
-            self._hearing.failed(letter.request_id, str(problem))
+            self._hearing.failed(letter.request_id, str(problem), lost=True)
         finally:
             if exchange is not None:
                 exchange.close()

@@ -81,22 +81,18 @@ class WiredUpstream:
         return None if self._greeting is None else self._greeting.instructions
 
     @property
-    def server_info(self) -> dict[str, Json]:
-        """Its `serverInfo` as sent, uninspected; empty before it was greeted."""
-        return {} if self._greeting is None else self._greeting.server_info
-
-    @property
     def health(self) -> Health:
         """How it is now."""
+        trouble = self._talk.trouble if self._talk is not None and self.running else None
         return Health(
             self.name,
-            self._state,
-            self._since,
+            self._state if trouble is None else "failing",
+            self._since if trouble is None else trouble.since,
             era="" if self._greeting is None else "modern" if self.modern else "legacy",
             version=self.version,
             restarts=max(0, self._starts - 1),
             open=self._opened,
-            problem=inspected(self._terms.clean, self._problem),
+            problem=inspected(self._terms.clean, self._problem if trouble is None else trouble.problem),
         )
 
     # --- ports.Upstream --------------------------------------------------------------------------

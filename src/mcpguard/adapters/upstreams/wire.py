@@ -29,9 +29,9 @@ class Ear(Protocol):
         """A message over the limit, dropped."""
         ...
 
-    def failed(self, request_id: int, sentence: str) -> None:
-        """This request will have no answer (its HTTP exchange failed); the wire itself goes on.
-        `sentence` follows the words "upstream 'NAME' "."""
+    def failed(self, request_id: int, sentence: str, lost: bool = False) -> None:
+        """This request will have no answer; the wire itself goes on. `sentence` follows the words
+        "upstream 'NAME' ". `lost`: its HTTP exchange failed, so that the next one may fail as well."""
         ...
 
     def expired(self, request_id: int, said: dict[str, Json] | None = None, size: int = 0) -> None:
