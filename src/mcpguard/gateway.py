@@ -96,6 +96,10 @@ class Gateway:
         """See `ports.Listener.notified`."""
         self._notices.notified(server, method, params, related)
 
+    def renewed(self, server: str) -> None:
+        """See `ports.Listener.renewed`."""
+        self._notices.renewed(server)
+
     def parted(self, related: Wait[Raw] | None) -> None:
         """See `ports.Listener.parted`."""
         self._notices.parted(related)

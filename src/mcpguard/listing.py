@@ -111,6 +111,26 @@ class Listing:
                 pass
         await self.refresh(server, kind, caller)
 
+    async def has_changed(self, server: str, capability: str, caller: Caller) -> bool:
+        """List what `server` had listed of this capability, and say whether it is another list now. What it
+        cannot list is reported, and the old entries stay."""
+        known = [
+            kind
+            for kind in KINDS.values()
+            if kind.capability == capability and self.catalogue.listed(server, kind.name)
+        ]
+        before = self._digests(server, known)
+        for kind in known:
+            try:
+                await self.refresh(server, kind, caller)
+            except McpGuardError as problem:
+                self._site.report(server, str(problem))
+        return self._digests(server, known) != before
+
+    def _digests(self, server: str, kinds: list[Kind]) -> list[str]:
+        entries = (entry for kind in kinds for entry in self.catalogue.all(kind.name))
+        return [entry.digest for entry in entries if entry.server == server]
+
     async def refresh_all(self, kind: Kind, caller: Caller, servers: list[str] | None = None) -> list[str]:
         """List every server (or these), all at once; gives a sentence for each that is not available."""
         asked = list(self._site.upstreams) if servers is None else servers

@@ -19,7 +19,7 @@ from mcpguard.questions import Questions
 from mcpguard.recorder import finding_counts
 from mcpguard.request import Request
 from mcpguard.site import Site
-from mcpguard.subscriptions import Subscriptions
+from mcpguard.subscriptions import LISTS, Subscriptions
 from mcpguard.tasks import Tasks
 
 RELIST_SECONDS = 1.0
@@ -62,6 +62,17 @@ class Notices:
                 self._pass_on(server, method, self._subscriptions.tagged(request_id, params), request_id)
         elif row.treatment is Treatment.INSPECTED:
             self._inspected(server, method, params, related, client)
+
+    def renewed(self, server: str) -> None:
+        """List anew what `server` had listed before its new life, and tell of what has changed."""
+        client = self._client()
+        if client is not None:
+            for method in LISTS:
+                Flight(self._compared(server, method, client))
+
+    async def _compared(self, server: str, method: str, client: Caller) -> None:
+        if await self._listing.has_changed(server, method.split("/")[1], client):
+            self._tell_changed(server, method, client)
 
     def parted(self, related: Wait[Raw] | None) -> None:
         """Let the client come back for the answer, as the upstream lets us."""

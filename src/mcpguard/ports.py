@@ -63,6 +63,11 @@ class Listener(Protocol):
         """Take a notification that is no progress; `related` as in `Question`."""
         ...
 
+    def renewed(self, server: str) -> None:
+        """This upstream was greeted anew, so what it listed before may have changed. Called after the
+        requests that waited for that were sent."""
+        ...
+
     def parted(self, related: Wait[Raw] | None) -> None:
         """The upstream closed the connection of this request on purpose, and is asked for the rest later
         (basic/transports of 2025-11-25, polling)."""

@@ -189,6 +189,10 @@ class World:
         """See `ports.Listener.notified`."""
         self.gateway.notified(server, method, params, related)
 
+    def renewed(self, server: str) -> None:
+        """See `ports.Listener.renewed`."""
+        self.gateway.renewed(server)
+
     def parted(self, related: Wait[Raw] | None) -> None:
         """See `ports.Listener.parted`."""
         self.gateway.parted(related)

@@ -315,3 +315,61 @@ def test_a_server_that_is_gone_keeps_its_old_entries_and_takes_nothing_from_the_
         world.upstreams[server].answers["prompts/list"] = UpstreamError(f"upstream '{server}' has ended")
     modern(world, "prompts/list")
     assert last(world)["message"] == "upstream 'a' has ended; upstream 'b' has ended"
+
+
+# --- a server that was started anew --------------------------------------------------------------------
+
+
+def test_after_a_new_life_a_list_that_is_another_one_is_told_and_in_force() -> None:
+    world = World(ALLOW_ALL).listed()
+    world.upstreams["one"].tools = [tool("read"), tool("fresh")]
+    world.gateway.renewed("one")
+    world.turn()
+    assert [sent["method"] for sent in world.client.sent] == ["notifications/tools/list_changed"]
+    assert world.trace.count("request tools/list") == 1
+    assert "request prompts/list" not in world.trace  # Nobody has asked for that list yet.
+    world.call("fresh")
+    assert world.trace[-1] == "request fresh"
+
+
+def test_after_a_new_life_the_same_list_is_nothing_to_tell() -> None:
+    world = World(ALLOW_ALL).listed()
+    world.gateway.renewed("one")
+    world.turn()
+    assert world.trace.count("request tools/list") == 1
+    assert world.client.sent == []
+
+
+def test_after_a_new_life_a_modern_client_is_told_through_its_subscription_only() -> None:
+    world = World(ALLOW_ALL)
+    modern(world, "tools/list")
+    quiet(world)
+    world.upstreams["one"].tools = []
+    world.gateway.renewed("one")
+    world.turn()
+    assert world.client.sent == []
+    modern(world, "subscriptions/listen", {"notifications": {"toolsListChanged": True}}, 9)
+    quiet(world)
+    world.upstreams["one"].tools = [tool("fresh")]
+    world.gateway.renewed("one")
+    world.turn()
+    assert [sent["method"] for sent in world.client.sent] == ["notifications/tools/list_changed"]
+    assert world.client.related == [9]
+
+
+def test_a_list_that_cannot_be_fetched_after_a_new_life_is_reported_and_stays() -> None:
+    world = World(ALLOW_ALL).listed()
+    world.upstreams["one"].answers["tools/list"] = GONE
+    world.gateway.renewed("one")
+    world.turn()
+    assert world.reports == [f"one: {GONE}"]
+    assert world.client.sent == []
+    world.call("read")
+    assert world.trace[-1] == "request read"
+
+
+def test_nobody_is_told_of_a_new_life_before_the_client_has_said_hello() -> None:
+    world = World(ALLOW_ALL)
+    world.gateway.renewed("one")
+    world.turn()
+    assert world.trace == []

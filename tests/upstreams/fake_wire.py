@@ -176,6 +176,7 @@ class World:
         self.questions: list[Question] = []
         self.withdrawn_ones: list[Question] = []
         self.parted_ones: list[Any] = []
+        self.renewals: list[str] = []
         self.reports: list[str] = []
         self.states: list[str] = []
         self.modern = terms.pop("modern", False)
@@ -218,6 +219,10 @@ class World:
     def notified(self, server: str, method: str, params: Message, related: Any = None) -> None:
         self.heard.append((method, params))
         self.related.append(related)
+        self.stir()
+
+    def renewed(self, server: str) -> None:
+        self.renewals.append(server)
         self.stir()
 
     def parted(self, related: Any) -> None:

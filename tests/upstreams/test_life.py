@@ -79,6 +79,28 @@ def test_nothing_restarts_by_itself_and_the_next_request_does() -> None:
     run(body())
 
 
+def test_a_new_life_is_told_after_the_request_that_began_it_was_sent() -> None:
+    async def body() -> None:
+        world = await World(legacy()).ready()
+        assert world.renewals == []
+        await world.dead()
+        sent: list[str] = []
+        renewed = world.renewed
+
+        def noted(server: str) -> None:
+            sent.extend(world.wire.methods())
+            renewed(server)
+
+        world.renewed = noted  # type: ignore[method-assign]
+        world.upstream.request(permit(name="t"))
+        await world.until(lambda: world.renewals)
+        assert (world.renewals, sent[-1]) == (["x"], "tools/call")
+        world.wire.ear.expired(world.wire.last("tools/call")["id"])
+        await world.until(lambda: len(world.renewals) == 2)
+
+    run(body())
+
+
 @pytest.mark.parametrize(("answered", "pause"), [(True, 0.5), (False, 1.0)])
 def test_one_answered_request_makes_a_life_healthy(answered: bool, pause: float) -> None:
     async def body() -> None:

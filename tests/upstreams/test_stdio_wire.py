@@ -78,6 +78,9 @@ class Real:
         self.heard.append((method, params))
         self.stirred.set()
 
+    def renewed(self, server: str) -> None:
+        self.heard.append(("renewed", server))
+
     def parted(self, related: Any) -> None:
         raise AssertionError("there is one connection")
 

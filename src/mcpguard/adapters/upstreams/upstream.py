@@ -222,7 +222,7 @@ class WiredUpstream:
         return self._talk
 
     def _greeted(self, talk: Conversation, greeting: Greeting) -> None:
-        self._greeting = greeting
+        anew, self._greeting = self._greeting is not None, greeting
         talk.begin(greeting)
         self.running = True
         self._now("running")
@@ -231,6 +231,8 @@ class WiredUpstream:
         queue, self._queue = self._queue, []
         for call in queue:
             talk.send(call)
+        if anew:
+            self._terms.listener.renewed(self.name)
         readying, self._readying = self._readying, []
         for wait in readying:
             wait.set(None)
