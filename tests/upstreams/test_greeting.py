@@ -288,7 +288,8 @@ def test_a_server_with_another_name_is_refused_for_good() -> None:
         await world.dead()
         said = await refused(world)
         assert said == (
-            "upstream 'x' is not the server that it was: it called itself 'good' and now 'evil *** '"
+            "upstream 'x' is not the server that it was: it called itself 'good' and now 'evil *** '; "
+            "if that is meant, restart mcpguard"
         )
         await world.settled()
         assert await refused(world) == said

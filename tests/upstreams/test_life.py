@@ -10,7 +10,8 @@ import pytest
 from mcpguard.adapters.upstreams.life import FIRST_SECONDS, MOST_SECONDS, Backoff, jitter
 from mcpguard.core.errors import InspectionError, UpstreamError
 from mcpguard.flight import Wait, as_future
-from tests.upstreams.fake_wire import FakeWire, World, legacy, modern, permit, run, silent
+from mcpguard.protocol import eras
+from tests.upstreams.fake_wire import FakeWire, World, legacy, modern, modern_caller, permit, run, silent
 
 
 async def failure(wait: Wait[Any]) -> str:
@@ -237,6 +238,49 @@ def test_another_server_behind_a_new_session_is_refused() -> None:
         world.wire.ear.expired(world.wire.last("tools/call")["id"])
         assert "is not the server that it was" in await failure(wait)
         assert world.wire.methods().count("tools/call") == 1
+
+    run(body())
+
+
+def test_an_answer_that_bears_another_name_is_no_answer_and_the_end_of_the_upstream() -> None:
+    async def body() -> None:
+        world = await World(modern(), modern=True).ready()
+        waits = [world.upstream.request(permit(name="t", caller=modern_caller())) for _ in range(2)]
+        name = {"name": "s3cret other", "version": "1"}
+        for message in world.wire.sent[-2:]:
+            world.wire.result(message["id"], {"content": [], "_meta": {eras.SERVER_INFO_KEY: name}})
+        assert not waits[0].done
+        for wait in waits:
+            assert await failure(wait) == (
+                "upstream 'x' is not the server that it was: it called itself 'fake' and now '*** other'; "
+                "if that is meant, restart mcpguard"
+            )
+        await world.settled()
+        assert (world.upstream.health.state, world.wire.closed) == ("failed", True)
+
+    run(body())
+
+
+@pytest.mark.parametrize("info", [{"name": "fake"}, {"name": 7}, {}, "other", None])
+def test_an_answer_that_bears_the_same_name_or_none_is_one(info: Any) -> None:
+    async def body() -> None:
+        world = await World(modern(), modern=True).ready()
+        wait = world.upstream.request(permit(name="t", caller=modern_caller()))
+        result = {"content": [], "_meta": {eras.SERVER_INFO_KEY: info}}
+        world.wire.result(world.wire.last("tools/call")["id"], result)
+        assert (await as_future(wait)).body == result
+
+    run(body())
+
+
+def test_a_legacy_answer_may_say_what_it_likes() -> None:
+    async def body() -> None:
+        world = await World(legacy()).ready()
+        wait = world.upstream.request(permit(name="t"))
+        world.wire.result(
+            world.wire.last("tools/call")["id"], {"_meta": {eras.SERVER_INFO_KEY: {"name": "other"}}}
+        )
+        await as_future(wait)
 
     run(body())
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 
-from mcpguard.adapters.upstreams.greeting import Gone, Greeting
+from mcpguard.adapters.upstreams.greeting import Changed, Gone, Greeting, change_of
 from mcpguard.adapters.upstreams.life import Memory, Terms
 from mcpguard.adapters.upstreams.listening import SUBSCRIBE, SUBSCRIPTIONS, Listening, remember, stream_of
 from mcpguard.adapters.upstreams.open_requests import Call, OpenRequests, Trouble
@@ -37,6 +37,8 @@ class Conversation:
         """`lapsed(call)` takes a request that must be sent again in a new session."""
         self.over = False
         """Whether the wire has ended."""
+        self.changed: Changed | None = None
+        """Set when an answer showed that this is another server: the conversation must end."""
         self.greeting: Greeting | None = None
         self.session = 0
         """Counts the greetings on this wire."""
@@ -222,7 +224,11 @@ class Conversation:
     def _heard(self, message: dict[str, Json], size: int, related: int | None) -> None:
         method = message.get("method")
         if method is None:
-            self._open.answered(message, size)
+            self.changed = self.changed or change_of(self._terms, self.greeting, message)
+            if self.changed is None:
+                self._open.answered(message, size)
+            else:
+                self.stirred.set()
         elif "id" in message:
             self._asked(message["id"], method, message.get("params", {}), related)
         else:

@@ -174,17 +174,37 @@ class Identity:
         other = self._names.get(not greeting.modern, "")
         known = self._names.setdefault(greeting.modern, (name and other) or name)
         if name != known:
-            raise Changed(
-                f"upstream '{self._terms.name}' is not the server that it was: "
-                f"it called itself {self._shown(known)} and now {self._shown(name)}"
-            )
+            raise another(self._terms, known, name)
         if greeting.certain and self._eras.setdefault(preferred, greeting.modern) != greeting.modern:
             was, now = ("modern", "legacy") if self._eras[preferred] else ("legacy", "modern")
-            raise Changed(
-                f"upstream '{self._terms.name}' is not the server that it was: "
-                f"it spoke the {was} era and now speaks the {now} one"
-            )
+            raise _changed(self._terms, f"it spoke the {was} era and now speaks the {now} one")
 
-    def _shown(self, name: str) -> str:
-        clean = self._terms.clean(name)[:100]
-        return repr("".join(mark if mark.isprintable() else " " for mark in clean))
+
+def another(terms: Terms, known: str, name: str) -> Changed:
+    """It gives another name than before."""
+    return _changed(terms, f"it called itself {_shown(terms, known)} and now {_shown(terms, name)}")
+
+
+def _changed(terms: Terms, how: str) -> Changed:
+    return Changed(
+        f"upstream '{terms.name}' is not the server that it was: {how}; if that is meant, restart mcpguard"
+    )
+
+
+def _shown(terms: Terms, name: str) -> str:
+    clean = terms.clean(name)[:100]
+    return repr("".join(mark if mark.isprintable() else " " for mark in clean))
+
+
+def change_of(terms: Terms, greeting: Greeting | None, message: dict[str, Json]) -> Changed | None:
+    """What is to be said where the answer of a modern upstream bears another name than its greeting did:
+    over HTTP there is no session that would tell of another server (2026-07-28, basic/index, `_meta`)."""
+    result = message.get("result")
+    if greeting is None or not greeting.modern or type(result) is not dict:
+        return None
+    meta = result.get("_meta")
+    info = meta.get(eras.SERVER_INFO_KEY) if type(meta) is dict else None
+    name, known = (one.get("name") if type(one) is dict else None for one in (info, greeting.server_info))
+    if type(name) is str and type(known) is str and name != known:
+        return another(terms, known, name)
+    return None

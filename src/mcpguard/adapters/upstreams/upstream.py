@@ -243,6 +243,8 @@ class WiredUpstream:
         if not talk.over:
             await talk.stirred.wait()
             talk.stirred.clear()
+        if talk.changed is not None:
+            raise talk.changed
         return not (talk.over or self._closing)
 
     def _lapsed(self, call: Call) -> None:
