@@ -91,9 +91,7 @@ def _transport_problems(document: Document, at: Place, entry: ServerEntry) -> It
             yield document.problem((*at, "type"), "a server of this type needs a `url`")
     else:
         keys = ("command", "args", "env", "cwd")
-        yield from _misplaced(
-            document, at, entry, keys, "belongs to a server with a `command`: a server has that or a `url`"
-        )
+        yield from _misplaced(document, at, entry, keys, "cannot stand beside `url`: take one of the two out")
         if entry.type == "stdio":
             yield document.problem((*at, "type"), "a server with a `url` is of type http or sse")
         yield from _url_problems(document, at, entry)
@@ -129,6 +127,8 @@ def _url_problems(document: Document, at: Place, entry: ServerEntry) -> Iterator
     url = _split(entry.url or "")
     if url is None or url.scheme not in ("http", "https") or not url.hostname:
         yield document.problem(place, "must be an http:// or https:// URL with a host")
+    elif not _has_usable_port(url):
+        yield document.problem(place, "must have a port from 1 to 65535, or none")
     elif url.username is not None or url.fragment:
         yield document.problem(place, "must have neither a user name nor a fragment: use `headers`")
     elif url.scheme == "http" and url.hostname not in LOOPBACK and _has_reference(entry):
@@ -149,6 +149,15 @@ def _split(url: str) -> SplitResult | None:
         return urlsplit(url)
     except ValueError:
         return None
+
+
+def _has_usable_port(url: SplitResult) -> bool:
+    if "${" in url.netloc:
+        return True  # Known when the reference is.
+    try:
+        return url.port != 0
+    except ValueError:
+        return False
 
 
 def _has_reference(entry: ServerEntry) -> bool:

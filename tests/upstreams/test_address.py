@@ -62,7 +62,6 @@ def test_a_missing_credential_and_an_unknown_source_are_named() -> None:
 @pytest.mark.parametrize(
     "url",
     [
-        "https://${env:HOST}:x/",
         "ftp://x.example/",
         "https:///x",
         "https://[::1/",
@@ -73,3 +72,9 @@ def test_a_missing_credential_and_an_unknown_source_are_named() -> None:
 def test_a_url_that_leads_nowhere_is_refused(url: str) -> None:
     with pytest.raises(UpstreamError, match="is not an http:// or https:// URL"):
         resolve(url, HOST="x.example")
+
+
+@pytest.mark.parametrize("port", ["x", "0", "99999", "${env:PORT}"])
+def test_a_port_out_of_range_is_named(port: str) -> None:
+    with pytest.raises(UpstreamError, match="the port of its URL is not from 1 to 65535"):
+        resolve(f"https://x.example:{port}/", PORT="70000")

@@ -62,11 +62,17 @@ class Address:
             url += value + text
         try:
             whole = urlsplit(url)
-            usable = whole.scheme in ("http", "https") and whole.hostname and (whole.port or 1)
+            usable = whole.scheme in ("http", "https") and whole.hostname
         except ValueError:
             usable = False
         if not usable or not is_plain_url(url):
             raise UpstreamError("its URL is not an http:// or https:// URL with a host, in ASCII")
+        try:
+            port = whole.port
+        except ValueError:
+            port = 0
+        if port == 0:
+            raise UpstreamError("the port of its URL is not from 1 to 65535")
         return url
 
     def _fill_header(self, template: Template) -> str:
