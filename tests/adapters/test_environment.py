@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from mcpguard.adapters.upstreams.environment import Environment
-from mcpguard.adapters.upstreams.process import executable
+from mcpguard.adapters.upstreams.process import executable, not_startable
 from mcpguard.core.errors import CredentialError
 from mcpguard.core.secret import parse_template
 from tests.adapters.fake_credentials import FakeSource
@@ -63,3 +63,21 @@ def test_a_command_with_a_folder_is_looked_up_where_it_will_run(tmp_path: Path) 
     assert executable(str(program), None, "/") == str(program)
     assert executable("server", str(program.parent), str(tmp_path)) == str(program)
     assert executable("bin/other", None, str(tmp_path)) is None
+
+
+def test_a_program_that_is_there_and_not_executable_is_told_from_one_that_is_not_there(
+    tmp_path: Path,
+) -> None:
+    script = tmp_path / "server"
+    script.write_text("#!/bin/sh\n")
+    script.chmod(0o600)
+    for command, path, cwd in (
+        (str(script), None, None),
+        ("./server", None, str(tmp_path)),
+        ("server", str(tmp_path), None),
+    ):
+        assert executable(command, path, cwd) is None
+        said = not_startable(command, path, cwd)
+        assert said.startswith(f"the command '{command}' is {tmp_path}/")
+        assert "which is not executable; `chmod +x` it" in said
+    assert "was not found" in not_startable("server", str(tmp_path / "bin"), None)

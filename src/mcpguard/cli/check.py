@@ -214,14 +214,14 @@ def _templates(server: Server) -> Iterator[tuple[tuple[str, ...], Template]]:
 
 
 def _program_problems(server: Server, document: Document) -> Iterator[Remark]:
-    from mcpguard.adapters.upstreams.process import child_environment, executable
+    from mcpguard.adapters.upstreams.process import child_environment, executable, not_startable
 
     literal = {key: value.texts[0] for key, value in server.env.items() if not value.refs}
     path = child_environment(os.environ, literal).get("PATH")
-    if executable(server.command, path, None if server.cwd is None else str(server.cwd)) is None:
+    cwd = None if server.cwd is None else str(server.cwd)
+    if executable(server.command, path, cwd) is None:
         where = _where(document.problem(("servers", server.name, "command"), ""))
-        message = f"the command '{server.command}' was not found; give its full path or fix PATH"
-        yield Remark("error", where, message)
+        yield Remark("error", where, not_startable(server.command, path, cwd))
     if server.cwd is not None and not server.cwd.is_dir():
         where = _where(document.problem(("servers", server.name, "cwd"), ""))
         yield Remark("error", where, f"{server.cwd} is not a folder")
