@@ -152,7 +152,11 @@ class _Process:
         )
         started = as_future(shared.audit.write(opened))
         shared.turn.end()
-        await started
+        try:
+            await started
+        except AuditError:
+            shared.audit.discard()
+            raise
 
     def _defect(self, _loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
         # The default handler prints the exception's message, which may quote anything (law 2).

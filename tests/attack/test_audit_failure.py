@@ -65,6 +65,20 @@ def test_a_full_disk_refuses_every_call_before_the_upstream_sees_it(session, tmp
     assert code == 0, text
 
 
+def _tiny_files():
+    # Enough for the sentence on standard error, which is a file here; too little for the first record.
+    signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (300, 300))
+
+
+@pytest.mark.parametrize("durability", ["flush", "fsync"])
+def test_a_start_on_a_full_disk_is_a_clear_error_and_leaves_no_empty_chain(start, durability):
+    guard = start({"p": puppet()}, preexec=_tiny_files, audit={"path": "audit", "durability": durability})
+    assert guard.wait() == 2
+    assert b"cannot be written: File too large" in guard.stderr
+    assert list(guard.audit_folder.iterdir()) == []
+
+
 @pytest.mark.parametrize("harm", ["removed", "truncated", "appended"])
 def test_a_log_that_something_else_changes_refuses_every_later_call(session, tmp_path, harm):
     log = tmp_path / "calls"

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from mcpguard.cli import main
+from mcpguard.cli import check, main
 from tests.adapters.fake_keyring import FakeKeyring
 
 Capture = pytest.CaptureFixture[str]
@@ -259,6 +259,30 @@ def test_the_audit_folder_is_tried_and_left_as_it_was(folder: Path, remarks: Rem
     (folder / "audit").mkdir()
     assert remarks(f"{{git: {SERVER}}}") == (0, [])
     assert os.listdir(folder / "audit") == []
+
+
+def test_a_full_disk_is_found_out(folder: Path, remarks: Remarks) -> None:
+    import resource
+    import signal
+
+    before, heard = resource.getrlimit(resource.RLIMIT_FSIZE), signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+    (folder / "audit").mkdir()
+    resource.setrlimit(resource.RLIMIT_FSIZE, (100, before[1]))
+    try:
+        said = audit_remark(folder)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+        signal.signal(signal.SIGXFSZ, heard)
+    assert said == ("error", "the audit folder cannot be used: File too large")
+    assert os.listdir(folder / "audit") == []
+
+
+def audit_remark(folder: Path) -> tuple[str, str]:
+    """What is said of the audit folder, by itself: a limit on files holds for pytest's own as well."""
+    from types import SimpleNamespace
+
+    [one] = check._audit(SimpleNamespace(audit=SimpleNamespace(path=folder / "audit")))  # type: ignore[arg-type]
+    return one.level, one.message
 
 
 def test_the_default_audit_folder_is_the_users_state_folder(

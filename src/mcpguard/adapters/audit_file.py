@@ -142,6 +142,17 @@ class AuditFile:
             os.close(self._file)
         next(last.__await__(), None)
 
+    def discard(self) -> None:
+        """Close the file after a start that failed, and remove it if it holds nothing. Nothing is written
+        any more."""
+        self._closed = True
+        self._failed = self._failed or AuditError("the audit log is closed")
+        if self._thread is not None:
+            self._thread.shutdown()
+        os.close(self._file)
+        if not self._size:
+            self.path.unlink(missing_ok=True)
+
     def _first(self, record: Record) -> Record:
         if isinstance(record, Opened):
             self._opened = replace(record, previous=self._previous)

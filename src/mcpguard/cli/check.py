@@ -30,6 +30,7 @@ EXAMPLES = (
     "mcpguard check --config mcpguard.yaml --json",
 )
 
+_PROBE_BYTES = 4096
 _COLOURS = {"ok": "green", "warning": "yellow", "error": "red"}
 _PATTERN = re.compile(r"""\.matches\(\s*(r?"(?:[^"\\\n]|\\.)*"|r?'(?:[^'\\\n]|\\.)*')\s*\)""")
 
@@ -265,8 +266,10 @@ def _audit(config: Config) -> Iterator[Remark]:
     # `run` makes the folder; what must be writable until then is the nearest one that exists.
     nearest = next(one for one in (folder, *folder.parents) if one.exists())
     try:
-        with TemporaryFile(dir=nearest):
-            pass
+        # A full disk makes files, and takes nothing into them.
+        with TemporaryFile(dir=nearest) as file:
+            file.write(bytes(_PROBE_BYTES))
+            file.flush()
         if folder.exists():
             newest_head(folder)
     except OSError as error:
