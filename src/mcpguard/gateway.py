@@ -263,8 +263,9 @@ class Gateway:
 
     async def _set_level(self, request: Request) -> None:
         site, level = self._site, request.params.get("level")
-        if type(level) is not str:
-            raise MessageError(jsonrpc.INVALID_PARAMS, "logging/setLevel needs `level`, a string")
+        if level not in eras.LEVELS:
+            said = f"logging/setLevel needs `level`, one of {', '.join(eras.LEVELS)}"
+            raise MessageError(jsonrpc.INVALID_PARAMS, said)
         invocation = site.recorder.invocation(request.method, params={"level": level}, caller=request.caller)
         permit = pdp.permit_protocol(invocation)
         await site.audit.write(site.recorder.decided(permit))

@@ -484,6 +484,10 @@ def test_a_log_level_goes_to_every_server_and_starts_none() -> None:
         assert [permit.invocation.params for permit in upstream.prepared] == [{"level": "debug"}]
         assert upstream.requests == []
     assert world.client.sent == [{"id": 3, "result": {}}]
+    for level in (None, 3, "loud", ["debug"]):
+        world.send("logging/setLevel", {} if level is None else {"level": level}, 4)
+        assert world.client.sent[-1]["error"]["code"] == -32602
+        assert "one of debug, info, notice" in world.client.sent[-1]["error"]["message"]
     world.send("logging/setLevel", {}, 4)
     assert world.client.sent[1]["error"]["code"] == -32602
 
