@@ -17,6 +17,8 @@ MAX_ENTRIES = 10_000
 MAX_TEMPLATES = 256
 """Each may be tried with a URI, so they are fewer."""
 MAX_PAGES = 1_000
+MAX_ERROR = 300
+"""Characters that are shown of the error with which an upstream answers a list."""
 
 _BY_METHOD = {kind.method: kind for kind in KINDS.values()}
 _Key = tuple[str, str]
@@ -212,6 +214,8 @@ class Listing:
             size += raw.size
             if raw.status == "error" and (kind.name == "template" or not declared):
                 return [], 0  # Many servers have resources and no templates, and say it so.
+            if raw.status == "error":
+                raise UpstreamError(self._error(server, kind, raw.message["error"]))
             page = _read_page(server, kind, raw.message.get("result"))
             entries += page[kind.key]
             freshness.append(_ttl(page))
@@ -223,6 +227,12 @@ class Listing:
                 return entries, size
             permit = pdp.again(permit, {"cursor": cursor})
         raise UpstreamError(f"upstream '{server}' lists more than {most} {kind.name}s or {MAX_PAGES} pages")
+
+    def _error(self, server: str, kind: Kind, error: dict[str, Json]) -> str:
+        # Inspected before it is cut: half a secret is not found.
+        said = self._site.inspector.text(error["message"])[:MAX_ERROR]
+        shown = "".join(mark if mark.isprintable() else " " for mark in said)
+        return f"upstream '{server}' answered {kind.method} with error {error['code']}: {shown}"
 
 
 def _read_page(server: str, kind: Kind, result: Json) -> dict[str, Json]:

@@ -175,7 +175,7 @@ def test_a_server_is_not_even_listed_while_evidence_cannot_be_written() -> None:
     assert "audit log" in world.client.sent[0]["error"]["message"]
 
 
-@pytest.mark.parametrize("answer", [{"tools": "no"}, "no", {"error": {"code": 1, "message": "no"}}])
+@pytest.mark.parametrize("answer", [{"tools": "no"}, "no"])
 def test_a_list_that_is_no_list_of_tools_is_refused(answer: Any) -> None:
     world = World(ALLOW_ALL).greeted()
     world.upstreams["one"].answers["tools/list"] = answer

@@ -317,6 +317,18 @@ def test_a_server_that_is_gone_keeps_its_old_entries_and_takes_nothing_from_the_
     assert last(world)["message"] == "upstream 'a' has ended; upstream 'b' has ended"
 
 
+def test_an_error_instead_of_a_list_is_told_as_the_server_says_it_inspected_and_short() -> None:
+    world = World(ALLOW_ALL).greeted()
+    said = {"code": -32603, "message": f"no\ndatabase for {SECRET} " + "x" * 1000}
+    world.upstreams["one"].answers["tools/list"] = {"error": said}
+    world.send("tools/list", {}, 1)
+    message = last(world)["message"]
+    assert message.startswith("upstream 'one' answered tools/list with error -32603: no database for ")
+    assert SECRET not in message
+    assert len(message) < 400
+    assert world.audit.records[-1].status == "unavailable"
+
+
 # --- a server that was started anew --------------------------------------------------------------------
 
 
