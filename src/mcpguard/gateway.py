@@ -263,6 +263,8 @@ class Gateway:
 
     async def _set_level(self, request: Request) -> None:
         site, level = self._site, request.params.get("level")
+        if not self._welcome.declares_logging:
+            raise MessageError(jsonrpc.METHOD_NOT_FOUND, "no server has log messages")
         if level not in eras.LEVELS:
             said = f"logging/setLevel needs `level`, one of {', '.join(eras.LEVELS)}"
             raise MessageError(jsonrpc.INVALID_PARAMS, said)

@@ -20,6 +20,8 @@ class Welcome:
 
     def __init__(self, site: Site) -> None:
         self._site = site
+        self.declares_logging = True
+        """Whether the client was told that it may set the level of log messages."""
 
     async def reply(self, request: Request) -> None:
         """Say it."""
@@ -27,6 +29,7 @@ class Welcome:
         await self._start(request)
         known = [upstream.capabilities for upstream in site.upstreams.values()]
         capabilities = lifecycle.capabilities(request.caller.modern, known, site.extension_ids)
+        self.declares_logging = "logging" in capabilities
         result: dict[str, Json] = {"capabilities": capabilities}
         if request.caller.modern:
             result["supportedVersions"] = list(eras.MODERN_VERSIONS)

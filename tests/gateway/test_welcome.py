@@ -81,3 +81,14 @@ def test_a_legacy_client_hears_nothing_before_its_answer() -> None:
     assert [sorted(sent) for sent in world.client.sent] == [["id", "result"]]
     world.gateway.notified("one", "notifications/message", {"level": "info", "data": "late"})
     assert world.client.sent[-1]["params"]["data"] == "late"
+
+
+@pytest.mark.parametrize("has", [True, False])
+def test_the_level_of_logs_can_be_set_where_a_server_that_is_known_has_logs(has: bool) -> None:
+    world = World(ALLOW_ALL, eager=("one",))
+    world.upstreams["one"].capabilities = {"tools": {}, **({"logging": {}} if has else {})}
+    world.send("initialize", HELLO, 1)
+    assert ("logging" in last(world)["capabilities"]) == has
+    world.send("logging/setLevel", {"level": "debug"}, 2)
+    assert last(world) == ({} if has else {"code": -32601, "message": "no server has log messages"})
+    assert len(world.upstreams["one"].prepared) == has

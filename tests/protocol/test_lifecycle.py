@@ -54,13 +54,35 @@ def test_when_all_servers_are_known_what_they_have_is_declared_and_no_more() -> 
     known = [{"tools": {}}, {"logging": {}, "tasks": {"list": {}}}]
     assert set(capabilities(False, known, ())) == {"tools", "logging", "tasks"}
     assert set(capabilities(False, known[:1], ())) == {"tools"}
-    assert capabilities(True, [{"tools": {}}], ()) == {"tools": {"listChanged": True}}
     tasks = {"extensions": {"io.modelcontextprotocol/tasks": {}}}
     assert set(capabilities(True, [tasks], ())["extensions"]) == {"io.modelcontextprotocol/tasks"}
     assert set(capabilities(True, [{"extensions": None}], ("com.example/x",))["extensions"]) == {
         "com.example/x"
     }
     assert len(capabilities(False, [*known, None], ())) == 6
+
+
+def test_when_all_servers_are_known_a_detail_is_declared_if_one_of_them_has_it() -> None:
+    some = {"tools": {"listChanged": True}, "resources": {"subscribe": True}, "logging": {"x": True}}
+    other = {
+        "tools": {},
+        "resources": {"listChanged": True, "subscribe": False},
+        "prompts": {},
+        "completions": 7,
+    }
+    assert capabilities(True, [{"tools": {}}], ()) == {"tools": {}}
+    assert capabilities(False, [some], ()) == {
+        "tools": {"listChanged": True},
+        "resources": {"subscribe": True},
+        "logging": {},
+    }
+    assert capabilities(False, [some, other], ()) == {
+        "tools": {"listChanged": True},
+        "prompts": {},
+        "resources": {"subscribe": True, "listChanged": True},
+        "completions": {},
+        "logging": {},
+    }
 
 
 def test_what_a_legacy_client_says_of_itself_is_kept() -> None:

@@ -49,20 +49,29 @@ def read_initialize(params: dict[str, Json]) -> Caller:
 def capabilities(
     modern: bool, upstreams: Sequence[Mapping[str, Json] | None], extensions: tuple[str, ...]
 ) -> dict[str, Json]:
-    """The ServerCapabilities that we declare: what one of the `upstreams` declares, and the `extensions` of
-    the configuration. While one of them (None) is not known yet, all that it may offer is declared; a list
-    of what none of them has is empty."""
+    """The ServerCapabilities that we declare: what one of the `upstreams` declares, down to `subscribe` and
+    `listChanged`, and the `extensions` of the configuration. While one of them (None) is not known yet, all
+    that it may offer is declared; a list of what none of them has is empty."""
     known = [one for one in upstreams if one is not None]
     wholly = len(known) == len(upstreams)
-    declared = {
-        key: ours for key, ours in _CAPABILITIES.items() if not wholly or any(key in k for k in known)
-    }
+    declared = _declared_by(known) if wholly else dict(_CAPABILITIES)
     if not modern:
         tasks = not wholly or any("tasks" in one for one in known)
         return {**declared, "tasks": _LEGACY_TASKS} if tasks else declared
     tasks = not wholly or any(has_tasks(one) for one in known)
     named = (TASKS_EXTENSION, *extensions) if tasks else extensions
     return {**declared, "extensions": {name: {} for name in named}} if named else declared
+
+
+def _declared_by(upstreams: Sequence[Mapping[str, Json]]) -> dict[str, Json]:
+    """What we serve of what at least one of them has."""
+    declared: dict[str, Json] = {}
+    for key, ours in _CAPABILITIES.items():
+        theirs = [one[key] for one in upstreams if key in one]
+        if theirs:
+            details = [one for one in theirs if type(one) is dict]
+            declared[key] = {name: True for name in ours if any(one.get(name) is True for one in details)}
+    return declared
 
 
 def initialize_params(caller: Caller, version: str, name: str, release: str) -> dict[str, Json]:
