@@ -96,7 +96,8 @@ class Questions:
         if type(params) is not dict or not eras.capability(method):
             return {"error": refusals.error(jsonrpc.INVALID_PARAMS, "mcpguard: no question to a client")}
         if not eras.can_answer(caller.capabilities, method, params):
-            return {"error": refusals.error(jsonrpc.METHOD_NOT_FOUND, "mcpguard: the client lacks this")}
+            said = f"mcpguard: the client did not declare {eras.lacking(caller.capabilities, method, params)}"
+            return {"error": refusals.error(jsonrpc.METHOD_NOT_FOUND, said)}
         invocation = site.recorder.invocation(method, server, args=params, caller=caller)
         verdict = pdp.decide(site.policies, invocation)
         await site.audit.write(site.recorder.decided(verdict))

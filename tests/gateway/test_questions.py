@@ -117,21 +117,24 @@ def test_conditions_see_who_asks_and_what() -> None:
 
 
 @pytest.mark.parametrize(
-    ("capabilities", "method", "params"),
+    ("capabilities", "method", "params", "what"),
     [
-        ({}, ELICIT, FORM),
-        (FORMS, "sampling/createMessage", {}),
-        (FORMS, ELICIT, {**FORM, "mode": "url", "url": "https://example.org"}),
-        ({"sampling": {}}, "sampling/createMessage", {"tools": []}),
+        ({}, ELICIT, FORM, "elicitation"),
+        (FORMS, "sampling/createMessage", {}, "sampling"),
+        (FORMS, ELICIT, {**FORM, "mode": "url", "url": "https://example.org"}, "elicitation of this mode"),
+        ({"sampling": {}}, "sampling/createMessage", {"tools": []}, "sampling.tools"),
     ],
 )
 def test_a_question_that_the_client_cannot_answer_is_refused_for_it(
-    capabilities: Any, method: str, params: Any
+    capabilities: Any, method: str, params: Any, what: str
 ) -> None:
     world = asking(capabilities=capabilities)
     ask(world, method, params)
     assert world.client.sent == []
-    assert answered(world)[1]["error"] == {"code": -32601, "message": "mcpguard: the client lacks this"}
+    assert answered(world)[1]["error"] == {
+        "code": -32601,
+        "message": f"mcpguard: the client did not declare {what}",
+    }
 
 
 @pytest.mark.parametrize(("method", "params"), [("tools/call", {}), ("mystery", {}), (ELICIT, [])])

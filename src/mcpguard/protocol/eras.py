@@ -178,6 +178,16 @@ def capability(method: str) -> str:
     }.get(method, "")
 
 
+def lacking(capabilities: dict[str, Json], method: str, params: dict[str, Json]) -> str:
+    """What a client must declare to be asked this, where `can_answer` says no."""
+    name = capability(method)
+    if type(capabilities.get(name)) is not dict:
+        return name
+    if name == "sampling":
+        return "sampling.tools"
+    return f"{name} of this mode"
+
+
 def can_answer(capabilities: dict[str, Json], method: str, params: dict[str, Json]) -> bool:
     """Whether a client with these ClientCapabilities can be asked this (client/elicitation, client/sampling:
     an `elicitation` that names no mode means forms)."""
