@@ -67,6 +67,12 @@ def test_each_verb_explains_itself_with_examples(name: str, capsys: Capture) -> 
     assert f"examples:\n  mcpguard {name}" in said
 
 
+def test_the_usage_of_wrap_can_be_typed(capsys: Capture) -> None:
+    assert main(["wrap", "--help"]) == 0
+    first = capsys.readouterr().out.splitlines()[0]
+    assert first == "usage: mcpguard wrap [-h] [--env NAME] -- COMMAND [ARGUMENT ...]"
+
+
 def test_an_unknown_verb_gets_the_nearest_one(capsys: Capture) -> None:
     assert main(["audti"]) == 2
     assert capsys.readouterr().err == "mcpguard: there is no verb 'audti': did you mean `mcpguard audit`?\n"

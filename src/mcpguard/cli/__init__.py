@@ -37,8 +37,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Run one command and give its exit code. Nothing leaves as an exception.
 
     0 done; 1 the command's own "no" (an altered audit log, a failed check); 2 wrong usage or an error
-    that is explained in one sentence on standard error; 70 a defect of mcpguard; 130 interrupted; 141 the
-    reader of our output went away.
+    that is explained in one sentence on standard error; 70 a defect of mcpguard; 130 interrupted, but for
+    `run` and `wrap`, which end in order at a signal and give 0; 141 the reader of our output went away.
     """
     words = list(sys.argv[1:] if argv is None else argv)
     try:

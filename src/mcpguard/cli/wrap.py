@@ -21,7 +21,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="a variable of this environment that the server may have; its value is a "
         "credential: it is taken out of whatever comes back",
     )
-    parser.add_argument("command", nargs="+", metavar="-- COMMAND", help="the server and its arguments")
+    parser.usage = "mcpguard wrap [-h] [--env NAME] -- COMMAND [ARGUMENT ...]"
+    parser.add_argument("command", nargs="+", metavar="COMMAND", help="the server and its arguments")
 
 
 def execute(args: argparse.Namespace) -> int:
