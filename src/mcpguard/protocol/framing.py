@@ -67,5 +67,5 @@ class Framer:
 
 
 def _trimmed(line: bytes) -> bytes:
-    """`line` without white space around it, where it ends in any: a CR, or a line of nothing else."""
-    return line.strip() if line[-1:].isspace() else line
+    """`line` without white space at its end: a CR, or a line of nothing else."""
+    return line.rstrip() if line[-1:].isspace() else line

@@ -40,9 +40,10 @@ class StderrLines:
             if isinstance(line, Oversize):
                 self._report(f"a line of more than {LINE_BYTES} bytes on its standard error was dropped")
                 continue
-            text = self._clean(line.decode("utf-8", "replace").strip())
+            # What stands before a line has a meaning: most tracebacks are read by it.
+            text = self._clean(line.decode("utf-8", "replace").rstrip())
             if text:
-                self.last = text[:400]
+                self.last = text.strip()[:400]
                 self._report(text)
         if not data:
             self.close()
