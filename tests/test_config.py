@@ -227,3 +227,12 @@ def test_reading_a_configuration_imports_no_engine_and_nothing_heavy(tmp_path: P
         "assert not heavy & set(sys.modules), heavy & set(sys.modules)"
     )
     subprocess.run([sys.executable, "-c", code], check=True, env={**os.environ})
+
+
+def test_a_missing_default_configuration_says_what_to_do(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path))
+    monkeypatch.setenv("HOME", str(tmp_path))
+    with pytest.raises(ConfigError, match="is not there: write it, or name another one with --config"):
+        load_config(find_config(None, {}))

@@ -6,6 +6,7 @@ message shows a line of `env` or `headers`, which may hold a literal credential.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -15,7 +16,7 @@ from mcpguard.adapters.policy_files import read_document
 from mcpguard.config_file import ConfigFile, Durability, HttpEntry, Limits, ServerEntry
 from mcpguard.config_problems import problems_of
 from mcpguard.core.document import Document
-from mcpguard.core.errors import ConfigError
+from mcpguard.core.errors import ConfigError, Problem
 from mcpguard.core.secret import CredentialRef, Template, parse_template
 
 _SECRET_KEYS = frozenset({"env", "headers", "url"})
@@ -77,6 +78,10 @@ def find_config(option: str | None, environ: Mapping[str, str]) -> Path:
     named = option or environ.get("MCPGUARD_CONFIG")
     if named:
         return Path(named)
+    return _default()
+
+
+def _default() -> Path:
     # Imported where it is needed: most clients name the file, and a start is counted in ms.
     from platformdirs import user_config_path
 
@@ -85,6 +90,10 @@ def find_config(option: str | None, environ: Mapping[str, str]) -> Path:
 
 def load_config(path: Path) -> Config:
     """The configuration in the file at `path`. Raises ConfigError with all mistakes."""
+    if not os.path.exists(path) and path == _default():
+        raise ConfigError(
+            [Problem(str(path), 0, 0, "is not there: write it, or name another one with --config")]
+        )
     document = Document(read_document(path, ConfigError), str(path), ConfigError, _SECRET_KEYS)
     written = document.read(ConfigFile)
     problems = list(problems_of(document, written))

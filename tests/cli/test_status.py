@@ -202,7 +202,7 @@ def test_where_it_cannot_be_written_that_is_said_once_and_serving_goes_on(folder
         file.changed()
         await passes()
         file.close()
-        assert reports == ["the status file cannot be written: File exists"]
+        assert reports == [f"the status file cannot be written: {folder}: File exists"]
         assert running() == []
 
     served(body)

@@ -183,7 +183,7 @@ def test_an_unknown_revision_in_the_answer_is_refused() -> None:
 def test_a_server_that_never_answers_is_given_up_in_time() -> None:
     async def body() -> None:
         world = World(silent, start_seconds=0.05)
-        assert "did not start and greet within 0.05 seconds" in await refused(world)
+        assert "did not start and greet within 0.05 seconds (`start_timeout_seconds`)" in await refused(world)
         assert world.wire.closed
 
     run(body())

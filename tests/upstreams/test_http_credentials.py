@@ -17,7 +17,7 @@ async def test_a_credential_does_not_follow_a_redirect_to_another_origin(status:
     async with scripted(lambda _heard, reply: reply.nothing()) as thief:
 
         async def script(_heard: Heard, reply: Reply) -> None:
-            await reply.head(status, Location=thief.url, Content_Length="0", Set_Cookie="a=b")
+            await reply.head(status, Location=f"{thief.url}?key=k", Content_Length="0", Set_Cookie="a=b")
 
         async with scripted(script) as stage:
             where = address(stage.url, {"Authorization": "Bearer ${env:TOKEN}"}, TOKEN=CANARY)
@@ -25,7 +25,11 @@ async def test_a_credential_does_not_follow_a_redirect_to_another_origin(status:
                 for request_id in (1, 2):
                     wire.send(hello(request_id))
                     told = await ear.failure(request_id)
-                    assert told == f"answered with a redirect (HTTP {status}), which is not followed"
+                    place = thief.url.removesuffix("/mcp")
+                    assert told == (
+                        f"answered with a redirect (HTTP {status}) to {place}, which is not followed; "
+                        "if that is right, put where it leads into the configuration (`url`)"
+                    )
             assert stage.requests[0].headers["authorization"] == f"Bearer {CANARY}"
             assert "cookie" not in stage.requests[1].headers
         assert thief.requests == []

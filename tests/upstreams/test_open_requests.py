@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from mcpguard.adapters.upstreams import open_requests
+from mcpguard.adapters.upstreams.life import lasting
 from mcpguard.adapters.upstreams.open_requests import Call, OpenRequests
 from mcpguard.core.errors import UpstreamError
 from mcpguard.flight import Flight, Wait
@@ -85,6 +86,10 @@ def table(monkeypatch: pytest.MonkeyPatch) -> Table:
     found = asyncio.run(made())
     monkeypatch.setattr(found.open, "_clock", found.clock)
     return found
+
+
+def test_one_second_is_said_so() -> None:
+    assert (lasting(1.0), lasting(0.5), lasting(60)) == ("1 second", "0.5 seconds", "60 seconds")
 
 
 LATE = "upstream 'x' did not answer tools/call within 10 seconds"

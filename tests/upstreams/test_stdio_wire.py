@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import os
+import signal
 import sys
 from collections.abc import AsyncIterator, Callable, Coroutine
 from contextlib import asynccontextmanager
@@ -301,6 +302,31 @@ def test_its_standard_error_is_for_the_operator() -> None:
         async with real("puppet.py", "--start", "say('hello operator')") as at:
             await as_future(at.upstream.ready())
             await at.until(lambda: "hello operator" in at.reports)
+
+    run(body())
+
+
+def test_the_indentation_of_its_standard_error_is_kept() -> None:
+    async def body() -> None:
+        start = "os.write(2, b'Traceback:\\n  File x\\r\\n\\n   \\n    raise X  \\n')"
+        async with real("puppet.py", "--start", start) as at:
+            await as_future(at.upstream.ready())
+            await at.until(lambda: len(at.reports) > 2)
+            assert at.reports == ["Traceback:", "  File x", "    raise X"]
+
+    run(body())
+
+
+@pytest.mark.parametrize(
+    ("number", "how"),
+    [(9, "SIGKILL"), (15, "SIGTERM"), (signal.SIGRTMIN + 3, f"signal {signal.SIGRTMIN + 3}")],
+)
+def test_an_end_by_a_signal_is_called_so(number: int, how: str) -> None:
+    async def body() -> None:
+        async with real("puppet.py") as at:
+            code = f"os.kill(os.getpid(), {int(number)}); time.sleep(9)"
+            said = await failure(at.upstream.request(permit(name="act", arguments={"code": code})))
+            assert said == f"upstream 'x' has ended (it was ended by {how})"
 
     run(body())
 

@@ -26,6 +26,7 @@ CONNECT_SECONDS = 10.0
 _KEEP_SECONDS = 4.0
 """An idle connection is kept for so long: less than servers do, so that none closes under a request."""
 _DRAIN_SECONDS = 1.0
+_SHOWN = 200
 _DRAIN_BYTES = 64 * 1024
 _REDIRECTS = frozenset({301, 302, 303, 307, 308})
 _REPEATED = frozenset({307, 308})
@@ -167,7 +168,7 @@ class Outbound:
                 response = await self._send(method, place, headers, body, sent)
         if response.status in _REDIRECTS:
             response.close()
-            raise UpstreamError(f"answered with a redirect (HTTP {response.status}), which is not followed")
+            raise UpstreamError(_not_followed(target, response))
         return Exchange(response)
 
     async def _send(
@@ -250,6 +251,17 @@ def _redirected(url: URL, response: aiohttp.ClientResponse) -> URL | None:
         return place if place.origin() == url.origin() and place.user is None else None
     except ValueError:
         return None
+
+
+def _not_followed(url: URL, response: aiohttp.ClientResponse) -> str:
+    """Names the origin that it leads to and nothing else: a path or a query may be a credential."""
+    said = f"answered with a redirect (HTTP {response.status})"
+    try:
+        origin = str(url.join(URL(response.headers["Location"])).origin())[:_SHOWN]
+    except (KeyError, ValueError):
+        return f"{said}, which is not followed"
+    advice = "if that is right, put where it leads into the configuration (`url`)"
+    return f"{said} to {origin}, which is not followed; {advice}"
 
 
 def _sentence(error: Exception, host: str) -> str:

@@ -90,7 +90,8 @@ class StatusFile:
             self._write()
         except OSError as error:
             self._timer = None
-            self._report("", f"the status file cannot be written: {error.strerror}")
+            where = self._path or self._folder or default_folder()
+            self._report("", f"the status file cannot be written: {where}: {error.strerror}")
             return
         self._timer = asyncio.get_running_loop().call_later(REFRESH_SECONDS, self._refresh)
 

@@ -115,8 +115,8 @@ def _ask(what: str, question: Callable[[], T]) -> T:
         return question()
     except NoKeyringError:
         raise CredentialError(
-            f"{what}: this machine has no keychain that mcpguard can use (on Linux: start a Secret Service "
-            "such as gnome-keyring), or use ${env:…} or ${file:…} instead"
+            f"{what}: this machine has no keychain that mcpguard can use: start one (on Linux a Secret "
+            "Service such as gnome-keyring), or refer to ${env:…} or ${file:…} instead"
         ) from None
     except (KeyringLocked, InitError):
         raise CredentialError(

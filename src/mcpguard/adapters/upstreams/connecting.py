@@ -9,7 +9,7 @@ from collections.abc import Callable, Sequence
 
 from mcpguard.adapters.upstreams.conversation import Conversation
 from mcpguard.adapters.upstreams.greeting import DISCOVER, Changed, Gone, Greeting, Identity, greet
-from mcpguard.adapters.upstreams.life import Terms
+from mcpguard.adapters.upstreams.life import Terms, lasting
 from mcpguard.adapters.upstreams.wire import Ear, Wire
 from mcpguard.core.errors import UpstreamError
 
@@ -66,6 +66,12 @@ class Connector:
         greeting = await greet(talk.ask, self._terms, probe)
         self._identity.check(greeting, probe)
         return greeting
+
+
+def too_slow(terms: Terms) -> str:
+    """What is said of an upstream that took longer than it may."""
+    within = f"within {lasting(terms.start_seconds)} (`start_timeout_seconds`)"
+    return f"upstream '{terms.name}' did not start and greet {within}"
 
 
 def _all(failures: list[str]) -> str:

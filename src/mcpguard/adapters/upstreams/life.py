@@ -83,6 +83,11 @@ class Health(Struct, frozen=True):
     problem: str = ""
 
 
+def lasting(seconds: float) -> str:
+    """A length of time in words."""
+    return "1 second" if seconds == 1 else f"{seconds:g} seconds"
+
+
 def inspected(clean: Callable[[str], str], text: str) -> str:
     """`text` without what must not be seen; all of it is withheld where that cannot be found out."""
     try:

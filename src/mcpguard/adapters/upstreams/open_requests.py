@@ -14,6 +14,7 @@ from math import inf
 
 from msgspec import Struct
 
+from mcpguard.adapters.upstreams.life import lasting
 from mcpguard.core.errors import UpstreamError
 from mcpguard.core.model import Json, Permit
 from mcpguard.flight import Wait
@@ -206,7 +207,7 @@ class OpenRequests:
         call = self._open.get(request_id)
         if call is not None:
             seconds = call.seconds * (STRETCH if call.due >= call.latest else 1)
-            self.fail(request_id, f"did not answer {call.method} within {seconds:g} seconds")
+            self.fail(request_id, f"did not answer {call.method} within {lasting(seconds)}")
             self._late(request_id)
 
 

@@ -5,6 +5,7 @@ Source: specification 2026-07-28, basic/transports/stdio.
 
 from __future__ import annotations
 
+import signal
 from collections.abc import Callable
 
 from msgspec import Struct
@@ -93,9 +94,8 @@ class StdioWire:
         """Its exit status and the last line of its standard error."""
         if self._child is None:
             return ""
-        status = await exit_status(self._child)
+        ended = _how_it_ended(await exit_status(self._child))
         last = self._stderr.last if self._stderr is not None else ""
-        ended = "" if status is None else f" (exit status {status})"
         return f"{ended}; it last said: {last}" if last else ended
 
     async def close(self, gently: bool) -> None:
@@ -119,3 +119,14 @@ class StdioWire:
             self._ear.broken(problem.request_id, said, shown)
             return
         self._ear.received(message, len(line))
+
+
+def _how_it_ended(status: int | None) -> str:
+    if status is None:
+        return ""
+    if status >= 0:
+        return f" (exit status {status})"
+    try:
+        return f" (it was ended by {signal.Signals(-status).name})"
+    except ValueError:
+        return f" (it was ended by signal {-status})"

@@ -11,7 +11,7 @@ import asyncio
 import time
 from collections.abc import Callable, Mapping, Sequence
 
-from mcpguard.adapters.upstreams.connecting import Connector, MakeWire
+from mcpguard.adapters.upstreams.connecting import Connector, MakeWire, too_slow
 from mcpguard.adapters.upstreams.conversation import Conversation
 from mcpguard.adapters.upstreams.greeting import Changed, Greeting
 from mcpguard.adapters.upstreams.life import MOST_SECONDS, Backoff, Health, Memory, State, Terms, inspected
@@ -209,7 +209,7 @@ class WiredUpstream:
             said = str(refusal).removeprefix(f"upstream '{self.name}' ")
             problem = f"upstream '{self.name}' is not available: {said}"
         except TimeoutError:
-            problem = f"upstream '{self.name}' did not start and greet within {seconds:g} seconds"
+            problem = too_slow(self._terms)
         except OSError as error:
             problem = f"upstream '{self.name}' cannot be started: {error.strerror}"
         except asyncio.CancelledError:
