@@ -145,8 +145,9 @@ class World:
             start_seconds=server.start_timeout_seconds,
             call_seconds=server.call_timeout_seconds,
             message_bytes=shared.settings.message_bytes,
+            changed=shared.upstream_changed,
         )
-        return WiredUpstream(terms, self._wires(server), shared.upstream_changed)
+        return WiredUpstream(terms, self._wires(server))
 
     def _wires(self, server: Server) -> list[MakeWire]:
         if server.url is not None:

@@ -196,10 +196,9 @@ class World:
             "start_seconds": 10.0,
             "call_seconds": 10.0,
             "message_bytes": 10_000,
+            "changed": self._changed,
         }
-        self.upstream = WiredUpstream(
-            Terms(**{**given, **terms}), [self._make] * wires, self._changed, Backoff(lambda: 0.0)
-        )
+        self.upstream = WiredUpstream(Terms(**{**given, **terms}), [self._make] * wires, Backoff(lambda: 0.0))
 
     def _make(self, ear: Ear) -> FakeWire:
         serve = self._servers[min(len(self.wires), len(self._servers) - 1)]

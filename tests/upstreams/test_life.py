@@ -328,6 +328,7 @@ def test_health_says_that_requests_are_lost_until_one_is_answered() -> None:
         assert len(sinces) == 1
         await as_future(world.upstream.request(permit("ping")))
         assert world.upstream.health == running
+        assert world.states == ["starting", "running", "failing", "running"]
 
     run(body())
 

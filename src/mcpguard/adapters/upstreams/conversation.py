@@ -47,7 +47,7 @@ class Conversation:
         self._terms = terms
         self._memory = memory
         self._lapsed = lapsed
-        self._open = OpenRequests(terms.name, terms.message_bytes, self._late)
+        self._open = OpenRequests(terms.name, terms.message_bytes, self._late, terms.changed)
         self.wire = make(self)
         self._questions = Questions(terms.listener, self._open, self.wire.send)
         self._listening: Listening | None = None

@@ -29,6 +29,7 @@ class Terms(Struct, frozen=True, kw_only=True):
     `modern` says whether to greet in the modern era first (that of our client), `version` the legacy
     revision to greet with, `caller` what is declared on the client's behalf outside of its requests.
     `report(name, line)` takes the operator's lines; `clean` takes out of a text what must not be seen.
+    `changed()` is called when the state of the upstream is another one.
     `start_seconds` bounds start and greeting together, `call_seconds` one request, `message_bytes` one
     message.
     """
@@ -44,6 +45,7 @@ class Terms(Struct, frozen=True, kw_only=True):
     start_seconds: float
     call_seconds: float
     message_bytes: int
+    changed: Callable[[], None] = lambda: None
 
 
 class Memory(Struct):

@@ -56,9 +56,15 @@ class Trouble(Struct, frozen=True):
 class OpenRequests:
     """A table from our own ids, which count up, to who waits."""
 
-    def __init__(self, server: str, limit: int, late: Callable[[int], None]) -> None:
+    def __init__(
+        self,
+        server: str,
+        limit: int,
+        late: Callable[[int], None],
+        changed: Callable[[], None] = lambda: None,
+    ) -> None:
         """`server` is named in errors; `limit` is that of a message, in bytes; `late(id)` is called after
-        a request has failed at its deadline."""
+        a request has failed at its deadline; `changed()` when there is a `trouble` or no more."""
         self.answers = 0
         """How many were answered with a JSON-RPC response."""
         self.trouble: Trouble | None = None
@@ -66,6 +72,7 @@ class OpenRequests:
         self._server = server
         self._limit = limit
         self._late = late
+        self._changed = changed
         self._last = 0
         self._open: dict[int, Call] = {}
         self._clock = asyncio.get_running_loop()
@@ -98,8 +105,13 @@ class OpenRequests:
         call = self._pop(message["id"])
         if call is not None:
             self.answers += 1
-            self.trouble = None
+            self._recovered()
             call.wait.set(Raw(message, size))
+
+    def _recovered(self) -> None:
+        if self.trouble is not None:
+            self.trouble = None
+            self._changed()
 
     def broken(self, request_id: RequestId | None) -> None:
         """Take what has this id and is no response."""
@@ -126,8 +138,10 @@ class OpenRequests:
             return
         problem = f"upstream '{self._server}' {what}"
         if lost and call.permit is not None:  # What mcpguard asks by itself, it asks again.
-            since = time.time() if self.trouble is None else self.trouble.since
-            self.trouble = Trouble(since, problem)
+            before = self.trouble
+            self.trouble = Trouble(time.time() if before is None else before.since, problem)
+            if before is None:
+                self._changed()
         call.wait.fail(UpstreamError(problem))
 
     def fail_all(self, problem: str) -> None:

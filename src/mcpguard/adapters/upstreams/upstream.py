@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 
 from mcpguard.adapters.upstreams.connecting import Connector, MakeWire, too_slow
 from mcpguard.adapters.upstreams.conversation import Conversation
@@ -33,16 +33,14 @@ class WiredUpstream:
         self,
         terms: Terms,
         wires: Sequence[MakeWire],
-        changed: Callable[[], None] = lambda: None,
         backoff: Backoff | None = None,
     ) -> None:
-        """`wires` make a wire each, tried in this order; `changed()` is called when `health` has another
-        state; `backoff` says how long to leave it alone after a failure."""
+        """`wires` make a wire each, tried in this order; `backoff` says how long to leave it alone after a
+        failure."""
         self.name = terms.name
         self.running = False
         self._terms = terms
         self._connector = Connector(terms, wires)
-        self._changed = changed
         self._backoff = backoff or Backoff()
         self._patience = Patience(terms.turn.touch)
         self._memory = Memory({}, {}, Verbosity())
@@ -297,4 +295,4 @@ class WiredUpstream:
     def _now(self, state: State) -> None:
         self._state = state
         self._since = time.time()
-        self._changed()
+        self._terms.changed()
