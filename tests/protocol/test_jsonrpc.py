@@ -47,6 +47,9 @@ def test_well_formed_messages_are_read_as_they_are(line: bytes) -> None:
         '{"a":1,"\\u0061":2}',
         '{"x":{"y":[{"a":1,"a":1}]}}',
         '{ "a" : 1, "b" : 2, "a" : 3 }',
+        '{"a":":","a":""}',
+        '{"\\u003a":1,":":2}',
+        '{"\\\\u003a":"\\u003A","\\\\u003a":":"}',
     ],
 )
 def test_the_same_key_twice_is_refused_at_any_depth_and_in_any_spelling(args: str) -> None:
@@ -192,6 +195,22 @@ VALUES = st.recursive(
 )
 
 
+COLONS = st.lists(
+    st.sampled_from([":", "\\u003a", "\\u003A", "\\\\", "\\\\u003a", "u003a", "\\u003b", '\\"', "a", " "]),
+    max_size=3,
+).map(lambda parts: '"' + "".join(parts) + '"')
+
+
+def as_list(items: list[str]) -> str:
+    return "[ " + " ,".join(items) + "]"
+
+
+def pairs(inner: st.SearchStrategy[str]) -> st.SearchStrategy[str]:
+    """Objects as text, whose keys may stand twice."""
+    pair = st.tuples(COLONS, inner).map(lambda both: both[0] + " : " + both[1])
+    return st.lists(pair, max_size=3).map(lambda found: "{" + ", ".join(found) + "}")
+
+
 @given(VALUES, st.sampled_from([None, 2]), st.booleans())
 def test_every_spelling_of_a_message_is_read_like_any_json_reader_would(
     value: Any, indent: Any, ascii_: bool
@@ -199,6 +218,29 @@ def test_every_spelling_of_a_message_is_read_like_any_json_reader_would(
     message = {"jsonrpc": "2.0", "id": 1, "method": "m", "params": {"v": value}}
     line = json.dumps(message, indent=indent, ensure_ascii=ascii_).encode("utf-8", "surrogatepass")
     assert parse_strict(line.replace(b"\n", b" ")) == message
+
+
+@given(
+    st.recursive(st.just("1") | COLONS, lambda inner: st.lists(inner, max_size=3).map(as_list) | pairs(inner))
+)
+def test_a_key_that_stands_twice_is_found_exactly_where_another_reader_finds_it(args: str) -> None:
+    twice = False
+
+    def unique(found: list[tuple[str, Any]]) -> None:
+        nonlocal twice
+        twice = twice or len(dict(found)) != len(found)
+
+    json.loads(call(args), object_pairs_hook=unique)
+    if twice:
+        assert code_of(call(args)) == -32600
+    else:
+        assert parse_strict(call(args))
+
+
+def test_no_second_and_slower_reader_looks_for_keys_that_stand_twice(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(json, "loads", None)
+    assert parse_strict(call(' {"a":1}'))
+    assert code_of(call(' {"a":1,"a":2}')) == -32600
 
 
 @given(st.binary(max_size=200))

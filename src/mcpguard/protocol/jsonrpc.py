@@ -44,8 +44,9 @@ def parse_strict(line: bytes) -> dict[str, Json]:
         raise MessageError(
             INVALID_REQUEST, f"message is nested deeper than {MAX_DEPTH} levels", _id_of(message)
         )
-    if encode(message) != line:
-        _refuse_duplicates(line, message)
+    compact = encode(message)
+    if compact != line and _colons(line) != compact.count(b":"):
+        raise MessageError(INVALID_REQUEST, "message has the same key twice", _id_of(message))
     return message
 
 
@@ -118,16 +119,17 @@ def _id_of_answer(line: bytes) -> int | None:
     return id_of_dropped(head, line[-HEAD:])
 
 
-def _refuse_duplicates(line: bytes, message: dict[str, Json]) -> None:
-    # Only a message that is not in compact form comes here, so the slower reader costs nothing usually.
-    import json
+def _colons(line: bytes) -> int:
+    """The colons in JSON text: one behind each key, and those in its strings however they are spelled.
 
-    def unique(pairs: list[tuple[str, Json]]) -> None:
-        if len({key for key, _ in pairs}) != len(pairs):
-            raise MessageError(INVALID_REQUEST, "message has the same key twice", _id_of(message))
-
-    # Numbers were read by msgspec already; `len` spares a second, slower conversion of a huge one.
-    json.loads(line, object_pairs_hook=unique, parse_int=len, parse_float=len)
+    The decoder keeps one of two equal keys, so what it read has fewer exactly if a key stood twice.
+    """
+    found = line.count(b":")
+    if rb"\u003" in line:
+        # A pair of backslashes is a character of its own, and what follows is then no escape.
+        plain = line.replace(rb"\\", b"--")
+        found += plain.count(rb"\u003a") + plain.count(rb"\u003A")
+    return found
 
 
 def _deeper_than(value: Json, limit: int) -> bool:
