@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from mcpguard.core.errors import MessageError
 from mcpguard.protocol import jsonrpc
-from mcpguard.protocol.jsonrpc import MAX_DEPTH, encode, parse, parse_strict
+from mcpguard.protocol.jsonrpc import MAX_DEPTH, MAX_ID, encode, parse, parse_strict
 
 
 def call(args: str) -> bytes:
@@ -164,6 +164,21 @@ def test_the_id_of_an_answer_that_is_no_json_is_found_at_its_beginning(tail: byt
 )
 def test_what_is_no_json_and_no_answer_has_no_id(line: bytes) -> None:
     assert id_in(line, asking=False) is None
+
+
+def test_an_id_that_is_too_long_is_refused_and_never_repeated() -> None:
+    longest = b"a" * MAX_ID
+    assert parse_strict(b'{"jsonrpc":"2.0","id":"%b","method":"ping"}' % longest)["id"] == longest.decode()
+    for line in (
+        b'{"jsonrpc":"2.0","id":"%ba","method":"ping"}',
+        b'{"jsonrpc":"1.0","id":"%ba","method":"ping"}',
+        b'{"id":"%ba"}',
+    ):
+        with pytest.raises(MessageError) as refused:
+            parse_strict(line % longest)
+        assert (refused.value.code, refused.value.request_id) == (-32600, None)
+    # That of an upstream goes back to it alone.
+    assert parse(b'{"jsonrpc":"2.0","id":"%ba","method":"ping"}' % longest)
 
 
 def test_nesting_is_bounded_for_clients_in_objects_and_in_lists() -> None:

@@ -25,6 +25,9 @@ REFUSED = -31000
 BIG_PAYLOAD = 64 * 1024
 """Bytes from which a copy costs more than another write."""
 
+MAX_ID = 1024
+"""Characters of an id of a client that is a string; it is repeated in the answer, also where that waits."""
+
 MAX_DEPTH = 64
 """Levels of nesting in a message from a client; a person's JSON has under ten."""
 
@@ -40,6 +43,8 @@ def parse_strict(line: bytes) -> dict[str, Json]:
     and, where it can be read, the id to answer.
     """
     message = parse(line, asking=True)
+    if "id" in message and _id_of(message) is None:
+        raise MessageError(INVALID_REQUEST, f"a message id must have {MAX_ID} characters at most")
     if line.count(b"{") + line.count(b"[") > MAX_DEPTH and _deeper_than(message, MAX_DEPTH):
         raise MessageError(
             INVALID_REQUEST, f"message is nested deeper than {MAX_DEPTH} levels", _id_of(message)
@@ -89,7 +94,9 @@ def _check_shape(message: dict[str, Json]) -> None:
 
 def _id_of(message: dict[str, Json]) -> int | str | None:
     found = message.get("id")
-    return found if type(found) in (int, str) else None
+    if type(found) is str:
+        return found if len(found) <= MAX_ID else None
+    return found if type(found) is int else None
 
 
 def _id_of_unreadable(line: bytes, asking: bool) -> int | str | None:
