@@ -10,7 +10,7 @@ import socket
 import pytest
 
 from mcpguard.adapters.transports.http import HttpServer
-from tests.transports.front import call, run, serving
+from tests.transports.front import ENVELOPE, MODERN, call, run, serving
 
 
 def test_a_head_without_end_is_refused() -> None:
@@ -151,5 +151,55 @@ def test_a_body_may_be_announced_first() -> None:
             assert (await wire.answer()).status == 200
             wire.send("POST", "/mcp", [*about[:-1], ("content-length", "2001")])
             assert (await wire.answer()).status == 413
+
+    run(scenario())
+
+
+HEALTH = b"GET /healthz HTTP/1.1\r\nhost: localhost\r\n\r\n"
+NEXT = {
+    "a get": HEALTH,
+    "a post": HEALTH.replace(b"GET", b"POST").replace(b"\r\n\r\n", b"\r\ncontent-length: 3\r\n\r\nabc"),
+}
+
+
+def modern_call() -> tuple[bytes, dict[str, str | None]]:
+    body = json.dumps(call("tools/call", 1, _meta=ENVELOPE)).encode()
+    return body, {"mcp_protocol_version": MODERN}
+
+
+@pytest.mark.parametrize("behind", NEXT)
+def test_a_client_that_is_gone_takes_its_request_back_whatever_it_sent_behind_it(behind: str) -> None:
+    async def scenario() -> None:
+        async with serving() as front:
+            front.door.script = lambda _receiver, _message: None
+            body, headers = modern_call()
+            wire = await front.open("POST", "/mcp", body, **headers)
+            await front.door.until(lambda: front.door.worlds and front.door.worlds[0].heard)
+            wire.writer.write(NEXT[behind] * 2)
+            await wire.writer.drain()
+            wire.close()
+            [world] = front.door.worlds
+            await front.door.until(lambda: world.cancelled)
+            assert world.cancelled == [(world.heard[0]["id"], "disconnected")]
+
+    run(scenario())
+
+
+@pytest.mark.parametrize("behind", NEXT)
+def test_a_request_behind_one_that_runs_is_not_served_and_ends_the_connection(behind: str) -> None:
+    async def scenario() -> None:
+        async with serving() as front:
+            front.door.script = lambda _receiver, _message: None
+            body, headers = modern_call()
+            wire = await front.open(
+                "POST", "/mcp", body + NEXT[behind] * 2, content_length=str(len(body)), **headers
+            )
+            await front.door.until(lambda: front.door.worlds and front.door.worlds[0].heard)
+            [world] = front.door.worlds
+            world.reply(world.heard[0])
+            answer = await wire.answer()
+            assert (answer.status, answer.json["id"], answer.headers["connection"]) == (200, 1, "close")
+            assert await wire.reader.read() == b""
+            assert len(world.heard) == 1
 
     run(scenario())

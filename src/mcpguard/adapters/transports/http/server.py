@@ -13,10 +13,9 @@ import socket
 import time
 from collections.abc import Callable
 from email.utils import formatdate
-from typing import Any
 
 from uvicorn.config import Config
-from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 from uvicorn.server import ServerState
 
 from mcpguard.adapters.transports.http.endpoint import Endpoint
@@ -156,15 +155,15 @@ class _Defects(logging.Handler):
 
 
 class _Protocol(HttpToolsProtocol):
-    """uvicorn's protocol, which is `load.Connection` as well. It has a bound on the number of connections, on
-    the head of a request, in bytes and in time, and an end for a request whose client has sent the next one
-    already and is then gone: uvicorn tells that to the last request only."""
+    """uvicorn's protocol, which is `load.Connection` as well. It has a bound on the number of connections,
+    and on the head of a request, in bytes and in time. One request is served at a time: uvicorn stops reading
+    while a second one waits, and would not hear that the client of the first is gone."""
 
     state: _State
     head_seconds = HEAD_SECONDS
     most = MOST_CONNECTIONS
     _surplus = False
-    _running: RequestResponseCycle | None = None
+    _deaf = False
     _head_bytes = 0
     _in_head = True
     _late: asyncio.TimerHandle | None = None
@@ -182,6 +181,8 @@ class _Protocol(HttpToolsProtocol):
             self.transport.write(_full(self.most))
             self.transport.close()
             return
+        if self._deaf:
+            return
         self._head_bytes += len(data)
         super().data_received(data)
         if self._in_head and self._head_bytes:
@@ -193,13 +194,28 @@ class _Protocol(HttpToolsProtocol):
     def on_headers_complete(self) -> None:
         self._in_head = False
         self._stop_waiting()
+        if self._serving:
+            # Its client has to send this one again (RFC 9112, section 9.3.2): the connection ends with the
+            # answer to the one before, and nothing more is read from it.
+            self.cycle.keep_alive = False
+            self._deaf = True
+            return
         self.state.put_date()
         super().on_headers_complete()
+
+    def on_body(self, body: bytes) -> None:
+        if not self._deaf:
+            super().on_body(body)
 
     def on_message_complete(self) -> None:
         self._in_head = True
         self._head_bytes = 0
-        super().on_message_complete()
+        if not self._deaf:
+            super().on_message_complete()
+
+    @property
+    def _serving(self) -> bool:
+        return self.cycle is not None and not self.cycle.response_complete
 
     @property
     def unsent(self) -> int:
@@ -213,7 +229,7 @@ class _Protocol(HttpToolsProtocol):
     def _head_is_late(self) -> None:
         self._late = None
         # An answer that still goes out is not cut for what its client began to send after it.
-        if self._running is None or self._running.response_complete:
+        if not self._serving:
             self.transport.close()
 
     def _stop_waiting(self) -> None:
@@ -221,15 +237,7 @@ class _Protocol(HttpToolsProtocol):
             self._late.cancel()
             self._late = None
 
-    def _start_asgi_task(self, cycle: RequestResponseCycle, app: Any) -> None:
-        self._running = cycle
-        super()._start_asgi_task(cycle, app)
-
     def connection_lost(self, exc: Exception | None) -> None:
         super().connection_lost(exc)
         self.app_state.clear()  # It has this very object in it.
         self._stop_waiting()
-        running = self._running
-        if running is not None and not running.response_complete:
-            running.disconnected = True
-            running.message_event.set()
