@@ -12,6 +12,12 @@ import pytest
 from mcpguard.adapters.transports.http import HttpServer
 from tests.transports.front import ENVELOPE, MODERN, call, run, serving
 
+HEALTH = b"GET /healthz HTTP/1.1\r\nhost: localhost\r\n\r\n"
+NEXT = {
+    "a get": HEALTH,
+    "a post": HEALTH.replace(b"GET", b"POST").replace(b"\r\n\r\n", b"\r\ncontent-length: 3\r\n\r\nabc"),
+}
+
 
 def test_a_head_without_end_is_refused() -> None:
     async def scenario() -> None:
@@ -124,6 +130,34 @@ def test_a_connection_that_does_not_finish_its_head_is_closed(said: bytes, used:
     run(scenario())
 
 
+@pytest.mark.parametrize("rest", [b"x", b"x" * 1000])
+@pytest.mark.parametrize("host", ["evil.example", "localhost"])
+def test_a_request_that_was_answered_before_it_had_come_ends_its_connection_in_time(
+    host: str, rest: bytes
+) -> None:
+    async def scenario() -> None:
+        async with serving(head_seconds=0.01) as front:
+            wire = await front.connect()
+            wire.send("POST", "/nothing", front.headers(host=host, content_length="1000"))
+            assert (await wire.answer()).status in (403, 404)
+            wire.writer.write(rest)
+            assert await wire.reader.read() == b""
+
+    run(scenario())
+
+
+def test_a_request_that_was_answered_before_it_had_come_leaves_its_connection_in_use() -> None:
+    async def scenario() -> None:
+        async with serving() as front:
+            wire = await front.connect()
+            wire.send("POST", "/nothing", front.headers(content_length="300000"))
+            assert (await wire.answer()).status == 404
+            wire.writer.write(b"x" * 300_000 + HEALTH)
+            assert (await wire.answer()).status == 200
+
+    run(scenario())
+
+
 def test_a_long_request_is_not_cut_for_what_its_client_began_to_send_after_it() -> None:
     async def scenario() -> None:
         async with serving(head_seconds=0.01) as front:
@@ -153,13 +187,6 @@ def test_a_body_may_be_announced_first() -> None:
             assert (await wire.answer()).status == 413
 
     run(scenario())
-
-
-HEALTH = b"GET /healthz HTTP/1.1\r\nhost: localhost\r\n\r\n"
-NEXT = {
-    "a get": HEALTH,
-    "a post": HEALTH.replace(b"GET", b"POST").replace(b"\r\n\r\n", b"\r\ncontent-length: 3\r\n\r\nabc"),
-}
 
 
 def modern_call() -> tuple[bytes, dict[str, str | None]]:

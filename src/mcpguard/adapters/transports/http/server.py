@@ -24,7 +24,8 @@ from mcpguard.adapters.transports.http.shortage import Shortage
 HEAD_BYTES = 64 * 1024
 """The most that the line and headers of one request may have, give or take one read."""
 HEAD_SECONDS = 30.0
-"""How long the head of a request may take, and a new connection may stay silent."""
+"""How long the head of a request may take, a new connection may stay silent, and the rest may take of a
+request that was answered already."""
 KEEP_ALIVE_SECONDS = 75
 """How long a connection may stay open between two requests."""
 GRACE_SECONDS = 2.0
@@ -185,11 +186,11 @@ class _Protocol(HttpToolsProtocol):
             return
         self._head_bytes += len(data)
         super().data_received(data)
-        if self._in_head and self._head_bytes:
-            if self._late is None:
-                self._late = self.loop.call_later(self.head_seconds, self._head_is_late)
-            if self._head_bytes > HEAD_BYTES and not self.transport.is_closing():
-                self.send_400_response("The head of the request is too large.")
+        if self._in_head and self._head_bytes > HEAD_BYTES and not self.transport.is_closing():
+            self.send_400_response("The head of the request is too large.")
+        if self._late is None and not self._serving:
+            # Also for what is left of a request that was answered before it had all come.
+            self._late = self.loop.call_later(self.head_seconds, self._head_is_late)
 
     def on_headers_complete(self) -> None:
         self._in_head = False
@@ -228,9 +229,7 @@ class _Protocol(HttpToolsProtocol):
 
     def _head_is_late(self) -> None:
         self._late = None
-        # An answer that still goes out is not cut for what its client began to send after it.
-        if not self._serving:
-            self.transport.close()
+        self.transport.close()
 
     def _stop_waiting(self) -> None:
         if self._late is not None:
