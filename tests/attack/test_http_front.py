@@ -208,6 +208,25 @@ def test_a_body_over_the_limit_is_refused_whatever_it_says_of_its_length(serve):
 
 
 @needs_proc
+def test_fields_behind_a_body_take_no_memory_and_no_part_in_what_is_decided(serve):
+    guard = serve({"a": puppet(), "b": puppet()})
+    client = guard.modern()
+    assert client.text("a__echo", text="x") == "x"
+    body = json.dumps(MESSAGE).encode()
+    behind = b"%x\r\n%b\r\n0\r\nmcp-protocol-version: %b\r\nmcp-method: tools/list\r\n\r\n"
+    merged = guard.open("POST", body=behind % (len(body), body, MODERN.encode()), transfer_encoding="chunked",
+                        content_type="application/json", accept=BOTH)  # fmt: skip
+    assert merged.status == 400
+    with flat(guard, 8), socket.create_connection(("127.0.0.1", guard.port), DEADLINE) as endless:
+        endless.sendall(
+            b"POST /mcp HTTP/1.1\r\nhost: evil.example\r\ntransfer-encoding: chunked\r\n\r\n0\r\n"
+        )
+        with pytest.raises(OSError, match=r"reset|pipe"):
+            endless.sendall((b"x: " + b"a" * 60_000 + b"\r\n") * 2000)
+    assert client.text("a__echo", text="x") == "x"
+
+
+@needs_proc
 def test_bodies_and_heads_that_do_not_come_hold_nobody_up_and_end_with_the_process(serve):
     guard = serve({"a": puppet(), "b": puppet()})
     client = guard.modern()

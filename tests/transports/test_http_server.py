@@ -6,11 +6,12 @@ import asyncio
 import json
 import signal
 import socket
+from contextlib import suppress
 
 import pytest
 
 from mcpguard.adapters.transports.http import HttpServer
-from tests.transports.front import ENVELOPE, MODERN, call, run, serving
+from tests.transports.front import ENVELOPE, MODERN, Front, Wire, call, run, serving
 
 HEALTH = b"GET /healthz HTTP/1.1\r\nhost: localhost\r\n\r\n"
 NEXT = {
@@ -228,5 +229,84 @@ def test_a_request_behind_one_that_runs_is_not_served_and_ends_the_connection(be
             assert (answer.status, answer.json["id"], answer.headers["connection"]) == (200, 1, "close")
             assert await wire.reader.read() == b""
             assert len(world.heard) == 1
+
+    run(scenario())
+
+
+# --- fields behind a body ------------------------------------------------------------------------
+
+
+def chunked(front: Front, **headers: str) -> list[tuple[str, str]]:
+    return front.headers(transfer_encoding="chunked", **headers)
+
+
+def test_a_field_behind_a_body_is_no_header_and_its_request_is_not_served() -> None:
+    async def scenario() -> None:
+        async with serving() as front:
+            body, _headers = modern_call()
+            wire = await front.connect()
+            behind = b"%x\r\n%b\r\n0\r\nmcp-protocol-version: %b\r\n\r\n"
+            wire.send("POST", "/mcp", chunked(front), behind % (len(body), body, MODERN.encode()) + HEALTH)
+            answer = await wire.answer()
+            assert (answer.status, answer.body) == (400, b"Fields behind the body are not taken.")
+            assert await wire.reader.read() == b""
+            assert front.door.worlds == []
+
+    run(scenario())
+
+
+ENDLESS = {
+    "many fields": b"x: " + b"a" * 1000 + b"\r\n",
+    "one field": b"a" * 1000,
+    "the extension of a chunk": b"a" * 1000,
+}
+BEFORE = {"many fields": b"0\r\n", "one field": b"0\r\nx: ", "the extension of a chunk": b"1;"}
+
+
+async def pour(wire: Wire, part: bytes) -> None:
+    for _ in range(10_000):
+        wire.writer.write(part)
+        await wire.writer.drain()
+
+
+@pytest.mark.parametrize("answered", [False, True])
+@pytest.mark.parametrize("kind", ENDLESS)
+def test_what_comes_behind_a_body_or_between_its_chunks_has_an_end(kind: str, answered: bool) -> None:
+    async def scenario() -> None:
+        async with serving() as front:
+            wire = await front.connect()
+            wire.send("POST", "/mcp", chunked(front, host="evil.example" if answered else "localhost"))
+            if answered:
+                assert (await wire.answer()).status == 403
+            wire.writer.write(BEFORE[kind])
+            with pytest.raises(ConnectionError):
+                await pour(wire, ENDLESS[kind])
+            assert front.door.worlds == []
+
+    run(scenario())
+
+
+def test_many_small_chunks_are_a_body_like_any_other() -> None:
+    async def scenario() -> None:
+        async with serving() as front:
+            body = json.dumps(call("initialize", padding="x" * 100_000)).encode()
+            wire = await front.connect()
+            wire.send(
+                "POST", "/mcp", chunked(front), b"".join(b"1\r\n%c\r\n" % one for one in body) + b"0\r\n\r\n"
+            )
+            assert (await wire.answer()).status == 200
+
+    run(scenario())
+
+
+def test_no_answer_has_another_one_in_it() -> None:
+    async def scenario() -> None:
+        async with serving() as front:
+            key = await front.session()
+            standing = await front.open("GET", "/mcp", mcp_session_id=key)
+            await standing.head()
+            standing.writer.write(b"nonsense\r\n\r\n")
+            with suppress(ConnectionError):
+                assert await standing.reader.read() == b""
 
     run(scenario())

@@ -165,7 +165,8 @@ class _Protocol(HttpToolsProtocol):
     most = MOST_CONNECTIONS
     _surplus = False
     _deaf = False
-    _head_bytes = 0
+    _unclaimed = 0
+    """Bytes since the last ones of a body, or since the end of a head or of a request."""
     _in_head = True
     _late: asyncio.TimerHandle | None = None
 
@@ -184,16 +185,24 @@ class _Protocol(HttpToolsProtocol):
             return
         if self._deaf:
             return
-        self._head_bytes += len(data)
+        self._unclaimed += len(data)
         super().data_received(data)
-        if self._in_head and self._head_bytes > HEAD_BYTES and not self.transport.is_closing():
-            self.send_400_response("The head of the request is too large.")
+        if self._unclaimed > HEAD_BYTES and not self.transport.is_closing():
+            self.send_400_response("The head or the end of the request is too large.")
         if self._late is None and not self._serving:
             # Also for what is left of a request that was answered before it had all come.
             self._late = self.loop.call_later(self.head_seconds, self._head_is_late)
 
+    def on_header(self, name: bytes, value: bytes) -> None:
+        if self._in_head:
+            super().on_header(name, value)
+        elif not self._deaf and not self.transport.is_closing():
+            # Behind a body it is no header (RFC 9110, section 6.5.1), and uvicorn would make it one.
+            self.send_400_response("Fields behind the body are not taken.")
+
     def on_headers_complete(self) -> None:
         self._in_head = False
+        self._unclaimed = 0
         self._stop_waiting()
         if self._serving:
             # Its client has to send this one again (RFC 9112, section 9.3.2): the connection ends with the
@@ -205,14 +214,26 @@ class _Protocol(HttpToolsProtocol):
         super().on_headers_complete()
 
     def on_body(self, body: bytes) -> None:
+        self._unclaimed = 0
         if not self._deaf:
             super().on_body(body)
 
     def on_message_complete(self) -> None:
         self._in_head = True
-        self._head_bytes = 0
+        self._unclaimed = 0
         if not self._deaf:
             super().on_message_complete()
+
+    def send_400_response(self, msg: str) -> None:
+        # What cannot be read to its end is not served, and no answer has another one in it.
+        cycle = self.cycle
+        if self._serving:
+            cycle.disconnected = True
+            cycle.message_event.set()
+        if cycle is not None and cycle.response_started and (self._serving or not self._in_head):
+            self.transport.abort()
+        else:
+            super().send_400_response(msg)
 
     @property
     def _serving(self) -> bool:
