@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import Any
+
+import pytest
 
 from mcpguard.core.redaction import authored
 from tests.transports.front import Front, Wire, answer_handshake, call, notice, run, serving
@@ -137,5 +140,32 @@ def test_what_is_no_message_for_a_session_is_refused_at_the_door() -> None:
                 answer = await front.ask("POST", about["path"], about.get("body", call("ping")), **headers)
                 assert answer.status == status
             assert (await front.ask("GET", "/sse", accept="application/json")).status == 406
+
+    run(scenario())
+
+
+async def unread(front: Front) -> None:
+    """Say so much that the client, which reads nothing, is full."""
+    [world] = front.door.worlds
+    while not world.client.full:
+        world.notify("notifications/message", data="x" * 2_000_000)
+        await asyncio.sleep(0)
+
+
+@pytest.mark.parametrize("body", [b"{", b'{"id":7}', b'{"jsonrpc":"2.0","id":"open","method":"ping"}'])
+def test_what_is_refused_does_not_wait_for_a_client_that_does_not_read(body: bytes) -> None:
+    async def scenario() -> None:
+        async with serving() as front:
+            front.door.script = lambda _receiver, _message: None
+            _stream, path = await begin(front)
+            assert (await front.ask("POST", path, call("ping", "open"))).status == 202
+            await unread(front)
+            [world] = front.door.worlds
+            waiting = world.client.load.waiting
+            for _ in range(10):
+                answer = await front.ask("POST", path, body)
+                assert (answer.status, answer.json["error"]["code"]) == (503, -31000)
+            assert world.refused == []
+            assert world.client.load.waiting <= waiting
 
     run(scenario())

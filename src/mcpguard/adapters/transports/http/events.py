@@ -7,7 +7,7 @@ from urllib.parse import parse_qs
 
 from mcpguard.adapters.transports.http import guard
 from mcpguard.adapters.transports.http.intake import Intake
-from mcpguard.adapters.transports.http.request import Request
+from mcpguard.adapters.transports.http.request import HttpRefusal, Request
 from mcpguard.adapters.transports.http.sessions import World, Worlds
 from mcpguard.adapters.transports.http.stream import Outlet
 from mcpguard.adapters.transports.http.streamable import (
@@ -19,7 +19,7 @@ from mcpguard.adapters.transports.http.streamable import (
 )
 from mcpguard.adapters.turn import Turn
 from mcpguard.core.errors import MessageError
-from mcpguard.ports import Clock
+from mcpguard.ports import Clock, RequestId
 from mcpguard.protocol import jsonrpc
 
 MESSAGES = "/messages"
@@ -88,9 +88,17 @@ class Events:
                 self._turn.end()
 
     def _refuse(self, world: World, problem: MessageError) -> None:
+        # What is refused comes without limit, so it waits for nobody and nothing of it waits.
+        if world.client.full:
+            raise _not_taken(problem.request_id)
         problem.request_id = world.client.expect(problem.request_id, None, malformed=True)
         self._turn.begin()
         try:
             world.receiver.refuse_message(problem)
         finally:
             self._turn.end()
+
+
+def _not_taken(request_id: RequestId | None) -> HttpRefusal:
+    said = "the stream of this session is not taken; send this message again later"
+    return HttpRefusal(503, said, jsonrpc.REFUSED, ((b"retry-after", b"5"),), request_id)
