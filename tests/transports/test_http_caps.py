@@ -36,6 +36,8 @@ def test_a_session_has_a_bounded_number_of_open_requests() -> None:
             assert refused.json["error"]["message"].startswith("256 requests")
             assert "retry-after" in refused.headers
             assert len(world.heard) == heard
+            assert (await front.post(b"{", mcp_session_id=key)).status == 503
+            assert world.refused == []
             assert (await front.post({"jsonrpc": "2.0", "method": "x"}, mcp_session_id=key)).status == 202
             world.reply({"id": numbers[0]})
             assert (await front.post(call("tools/call", "more"), mcp_session_id=key)).status == 200

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from mcpguard.adapters.transports.http.client import MOST_REQUESTS
 from mcpguard.core.redaction import authored
 from tests.transports.front import Front, Wire, answer_handshake, call, notice, run, serving
 
@@ -167,5 +168,40 @@ def test_what_is_refused_does_not_wait_for_a_client_that_does_not_read(body: byt
                 assert (answer.status, answer.json["error"]["code"]) == (503, -31000)
             assert world.refused == []
             assert world.client.load.waiting <= waiting
+
+    run(scenario())
+
+
+def test_requests_that_wait_count_and_more_than_may_be_open_are_refused_at_once() -> None:
+    async def scenario() -> None:
+        async with serving(most_connections=2 * MOST_REQUESTS) as front:
+            _stream, path = await begin(front)
+            [world] = front.door.worlds
+            world.client.hold(True)
+            wires = []
+            for number in range(MOST_REQUESTS):
+                wires.append(await front.open("POST", path, call("ping", number)))
+            while not world.client.busy:
+                await asyncio.sleep(0)
+            assert (await front.ask("POST", path, call("ping", "more"))).status == 503
+            world.client.hold(False)
+            for wire in wires:
+                assert (await wire.answer()).status == 202
+            assert len(world.heard) == MOST_REQUESTS
+
+    run(scenario())
+
+
+def test_a_request_that_waits_too_long_is_not_served() -> None:
+    async def scenario() -> None:
+        async with serving(body_seconds=0.05) as front:
+            _stream, path = await begin(front)
+            [world] = front.door.worlds
+            world.client.hold(True)
+            answer = await front.ask("POST", path, call("ping", 5))
+            assert (answer.status, answer.json["id"], answer.json["error"]["code"]) == (503, 5, -31000)
+            world.client.hold(False)
+            assert (await front.ask("POST", path, call("ping", 5))).status == 202
+            assert len(world.heard) == 1
 
     run(scenario())

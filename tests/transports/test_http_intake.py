@@ -7,7 +7,8 @@ import asyncio
 import pytest
 
 from mcpguard.adapters.transports.http.intake import BODIES, SMALL_BYTES, Body, Intake
-from tests.transports.front import Front, Wire, call, run, serving
+from tests.transports.front import Front, Wire, answer_handshake, call, run, serving
+from tests.transports.test_http_events import begin
 
 LIMIT = 1_000_000
 UNFINISHED = b'{"x":"' + b"x" * 900_000
@@ -119,5 +120,33 @@ def test_a_body_that_is_dropped_is_still_refused_for_its_size() -> None:
             body = b"%x\r\n%b" % (size, b"x" * size)
             wire.send("POST", "/mcp", [*front.headers(), ("transfer-encoding", "chunked")], body)
             assert (await wire.answer()).status == 413
+
+    run(scenario())
+
+
+@pytest.mark.parametrize("events", [False, True])
+def test_a_body_counts_until_its_message_was_handed_in(events: bool) -> None:
+    async def scenario() -> None:
+        async with serving(message_bytes=LIMIT) as front:
+            front.door.script = answer_handshake
+            place, about = "/mcp", {}
+            if events:
+                _stream, place = await begin(front)
+            else:
+                about["mcp_session_id"] = await front.session()
+            [world] = front.door.worlds
+            heard = len(world.heard)
+            world.client.hold(True)
+            intake, size = front.endpoint.intake, 900_000
+            for number in range(1, BODIES + 1):
+                await front.open("POST", place, call("ping", number, x="x" * size), **about)
+                while intake.kept < number * (size - SMALL_BYTES):
+                    await asyncio.sleep(0)
+            more = await front.ask("POST", place, call("ping", 9, x="x" * size), **about)
+            assert (more.status, more.headers["retry-after"]) == (503, "5")
+            world.client.hold(False)
+            await front.door.until(lambda: len(world.heard) == heard + BODIES)
+            # They are open still.
+            assert intake.kept == 0
 
     run(scenario())

@@ -765,3 +765,36 @@ def test_a_defect_of_the_gateway_is_told_by_kind_only() -> None:
             assert front.reports == ["internal error (RuntimeError) in the HTTP front"]
 
     run(scenario())
+
+
+def test_a_request_that_is_taken_back_while_it_waits_is_never_handed_in() -> None:
+    async def scenario() -> None:
+        async with serving() as front:
+            key = await front.session()
+            [world] = front.door.worlds
+            world.client.hold(True)
+            wire = await front.open("POST", "/mcp", call("tools/call", 5), mcp_session_id=key)
+            while world.client.number_of(5) is None:
+                await asyncio.sleep(0)
+            await front.post(notice("notifications/cancelled", requestId=5), mcp_session_id=key)
+            assert (await wire.answer()).json["error"]["message"] == "the request was cancelled"
+            world.client.hold(False)
+            await front.post(call("ping", 6), mcp_session_id=key)
+            assert "tools/call" not in [message["method"] for message in world.heard]
+
+    run(scenario())
+
+
+def test_a_request_that_waits_too_long_is_answered_and_never_handed_in() -> None:
+    async def scenario() -> None:
+        async with serving(body_seconds=0.05) as front:
+            key = await front.session()
+            [world] = front.door.worlds
+            world.client.hold(True)
+            answer = await front.post(call("tools/call", 5), mcp_session_id=key)
+            assert (answer.json["id"], answer.json["error"]["code"]) == (5, -31000)
+            world.client.hold(False)
+            await front.post(call("ping", 6), mcp_session_id=key)
+            assert [message["method"] for message in world.heard] == ["initialize", "ping"]
+
+    run(scenario())

@@ -36,6 +36,12 @@ _CLOSED = jsonrpc.encode({"code": jsonrpc.REFUSED, "message": "the session was c
 _TOO_LARGE = jsonrpc.encode(
     {"code": jsonrpc.REFUSED, "message": "the connection broke, and the answer was too large to be kept"}
 )
+_NOT_TAKEN = jsonrpc.encode(
+    {
+        "code": jsonrpc.REFUSED,
+        "message": "what was answered before is not taken; send this request again later",
+    }
+)
 _WAS_CANCELLED = jsonrpc.encode({"code": CANCELLED, "message": "the request was cancelled"})
 
 
@@ -183,8 +189,20 @@ class HttpClient:
             self._held.set()
             self._held = None
 
-    async def admitted(self) -> None:
-        """Wait until a new request may come in."""
+    async def admitted(self, number: int, seconds: float) -> bool:
+        """Wait until this request may come in: whether it may. It may not if it was taken back meanwhile, and
+        after `seconds` it is answered with an error."""
+        if self._held is not None:
+            try:
+                async with asyncio.timeout(seconds):
+                    await self._let_in()
+            except TimeoutError:
+                asked = self._done(number)
+                if asked is not None:
+                    self._end(asked, _NOT_TAKEN)
+        return number in self._asked
+
+    async def _let_in(self) -> None:
         while self._held is not None:
             await self._held.wait()
 

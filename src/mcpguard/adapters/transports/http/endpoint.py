@@ -136,7 +136,10 @@ class Endpoint:
             request.principal = await self._identify(self._verifier, request.authorization)
         else:
             request.principal = ANONYMOUS
-        await handler(request)
+        try:
+            await handler(request)
+        finally:
+            request.let_go()
 
     async def _identify(self, verifier: Verifier, authorization: str | None) -> Principal:
         if authorization is None:

@@ -52,20 +52,14 @@ class Events:
 
     async def post(self, request: Request) -> None:
         """Take one message for an open session. Raises HttpRefusal where there is no such session."""
-        world = self._world(request)
+        self._world(request)
         guard.check_content_type(request.headers)
-        body = await request.body(self._intake)
         try:
-            message = jsonrpc.parse_strict(body.strip())
+            message = jsonrpc.parse_strict((await request.body(self._intake)).strip())
         except MessageError as problem:
             self._refuse(self._world(request), problem)
         else:
-            if is_request(message):
-                await world.client.admitted()
-            world = self._world(request)
-            if is_request(message) and world.client.busy:
-                raise too_busy(message)
-            self._take(world, message, request.headers)
+            await self._take(request, message)
         await request.respond(202)
 
     def _world(self, request: Request) -> World:
@@ -73,17 +67,24 @@ class Events:
         key = parse_qs(request.query.decode("latin-1")).get("session_id", [""])[0]
         return self._worlds.find(key, request.principal, events=True)
 
-    def _take(self, world: World, message: Message, headers: dict[str, str]) -> None:
+    async def _take(self, request: Request, message: Message) -> None:
+        world = self._world(request)
         client = world.client
         if not is_request(message):
-            tell(world, self._turn, message, headers)
+            tell(world, self._turn, message, request.headers)
+        elif client.busy:
+            raise too_busy(message["id"])
         elif client.number_of(message["id"]) is not None:
             self._refuse(world, MessageError(jsonrpc.INVALID_REQUEST, IN_USE, message["id"]))
         else:
-            message["id"] = client.expect(message["id"], None)
+            original, message["id"] = message["id"], client.expect(message["id"], None)
+            admitted = await client.admitted(message["id"], self._intake.seconds)
+            self._world(request)
+            if not admitted:
+                raise _not_taken(original)
             self._turn.begin()
             try:
-                world.receiver.receive(message, headers)
+                world.receiver.receive(message, request.headers)
             finally:
                 self._turn.end()
 

@@ -1,4 +1,4 @@
-"""The bodies that are being read, of all connections together.
+"""The bodies that are being read or wait to be handed in, of all connections together.
 
 Law of this file: what they take in memory is bounded, however many there are; a body of `SMALL_BYTES` always
 fits, so that large ones keep nobody from an ordinary request.
@@ -14,7 +14,8 @@ BODIES = 4
 
 class Intake:
     """What is being read. `message_bytes` is the most that one body may have, `seconds` how long it may
-    take, `most` how many bytes of all bodies are kept; `kept` is how many are now."""
+    take to come and again how long it may wait to be handed in, `most` how many bytes of all bodies are kept;
+    `kept` is how many are now."""
 
     __slots__ = ("kept", "message_bytes", "most", "seconds")
 
@@ -54,8 +55,9 @@ class Body:
         self._parts.append(part)
 
     def whole(self) -> bytes:
-        """All of it."""
-        return self._parts[0] if len(self._parts) == 1 else b"".join(self._parts)
+        """All of it, once. It counts until `close`."""
+        parts, self._parts = self._parts, []
+        return parts[0] if len(parts) == 1 else b"".join(parts)
 
     def close(self) -> None:
         """Let go of it."""

@@ -69,6 +69,7 @@ class Request:
     `cors` are headers that each answer to it carries."""
 
     __slots__ = (
+        "_body",
         "authorization",
         "connection",
         "cors",
@@ -89,6 +90,7 @@ class Request:
         self.connection: Connection = scope["state"]["connection"]
         self.receive = receive
         self.send = send
+        self._body: Body | None = None
         self.cors: Headers = ()
         self.principal = ANONYMOUS
         self.headers = headers_of(scope["headers"])
@@ -112,21 +114,26 @@ class Request:
             pass
 
     async def body(self, intake: Intake) -> bytes:
-        """The whole body. Raises HttpRefusal: 413 above `intake.message_bytes`, 408 after `intake.seconds`,
-        503 where all bodies together are too many; and Gone."""
+        """The whole body, which counts in `intake` until `let_go`. Raises HttpRefusal: 413 above
+        `intake.message_bytes`, 408 after `intake.seconds`, 503 where all bodies together are too many; and
+        Gone."""
         length = self.headers.get("content-length", "")
         # llhttp has refused what is no number; nothing is read of a body that says it is too large.
         if length.isdecimal() and int(length) > intake.message_bytes:
             raise _too_large(intake.message_bytes)
-        body = Body(intake)
+        self._body = body = Body(intake)
         try:
             async with asyncio.timeout(intake.seconds):
                 await self._read(body, intake.message_bytes)
             return body.whole()
         except TimeoutError:
             raise HttpRefusal(408, "the body of the request did not arrive in time", headers=CLOSE) from None
-        finally:
-            body.close()
+
+    def let_go(self) -> None:
+        """The body was handed in, or is not wanted any more."""
+        if self._body is not None:
+            self._body.close()
+            self._body = None
 
     async def _read(self, body: Body, most: int) -> None:
         more = True

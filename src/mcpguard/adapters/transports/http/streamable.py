@@ -19,7 +19,7 @@ from mcpguard.adapters.transports.http.stream import Outlet
 from mcpguard.adapters.turn import Turn
 from mcpguard.core.errors import MessageError
 from mcpguard.core.model import Json
-from mcpguard.ports import Clock
+from mcpguard.ports import Clock, RequestId
 from mcpguard.protocol import eras, jsonrpc
 from mcpguard.protocol.lifecycle import LEGACY_VERSIONS
 
@@ -40,10 +40,10 @@ def is_request(message: Message) -> bool:
     return "id" in message and "method" in message
 
 
-def too_busy(message: Message) -> HttpRefusal:
+def too_busy(request_id: RequestId | None) -> HttpRefusal:
     """The refusal of a request where its world has as many as it may have."""
     said = f"{MOST_REQUESTS} requests of this client are open at once, and no more are served"
-    return HttpRefusal(503, said, jsonrpc.REFUSED, ((b"retry-after", b"1"),), message["id"])
+    return HttpRefusal(503, said, jsonrpc.REFUSED, ((b"retry-after", b"1"),), request_id)
 
 
 def tell(world: World, turn: Turn, message: Message, headers: dict[str, str]) -> None:
@@ -82,10 +82,10 @@ class Streamable:
         headers = request.headers
         guard.check_content_type(headers)
         guard.check_accept(headers, "application/json", "text/event-stream")
-        body = await request.body(self._intake)
         modern = headers.get(VERSION) in eras.MODERN_VERSIONS
         try:
-            message = jsonrpc.parse_strict(body.strip())
+            # The text is not kept beside the message.
+            message = jsonrpc.parse_strict((await request.body(self._intake)).strip())
         except MessageError as problem:
             await self._malformed(request, modern, problem)
             return
@@ -142,6 +142,8 @@ class Streamable:
             world = self._session(request)
         else:
             raise HttpRefusal(400, str(problem), problem.code, (), problem.request_id, problem.data)
+        if world.client.busy:
+            raise too_busy(problem.request_id)
         outlet = self._outlet(request, world.client)
         number = world.client.expect(problem.request_id, outlet, malformed=True)
         problem.request_id = number
@@ -152,7 +154,7 @@ class Streamable:
     ) -> None:
         client = world.client
         if client.busy:
-            raise too_busy(message)
+            raise too_busy(message["id"])
         # The answer to `initialize` is what tells the client its session: it cannot come back before.
         primed = outlet is None and client.resumable and request.headers.get(VERSION) in PRIMED
         if outlet is None:
@@ -175,13 +177,13 @@ class Streamable:
         self._worlds.use(world)
         turn = self._turn
         try:
-            await world.client.admitted()
-            if not world.ended:
+            if await world.client.admitted(number, self._intake.seconds) and not world.ended:
                 turn.begin()
                 try:
                     hand_in()
                 finally:
                     turn.end()
+            request.let_go()
             await request.over()
         finally:
             outlet.drop()
