@@ -92,7 +92,8 @@ class HttpEntry(Struct, frozen=True, forbid_unknown_fields=True):
     allowed_origins: tuple[str, ...] = ()
     """Values of `Origin` that are served besides loopback; others are refused."""
     max_sessions: int = 100
-    """How many clients' sessions may be open at once; each has its own upstreams. From 1 to 10000."""
+    """How many clients' sessions may be open at once; each has its own upstreams. With `token`, half of them
+    may be of one principal. As many principals may use revision 2026-07-28 besides. From 1 to 10000."""
     session_idle_seconds: float = 1800.0
     """A session that says nothing for so long is closed, but not while a call waits for its client's answer
     (`limits.think_seconds`). From 1 to 86400."""

@@ -7,6 +7,7 @@ import asyncio
 import pytest
 
 from mcpguard.adapters.bearer import BearerError
+from mcpguard.adapters.transports.http.sessions import SPARED_SECONDS
 from mcpguard.config_file import HttpEntry, TokenEntry
 from mcpguard.core.model import Principal
 from tests.transports.front import ENVELOPE, MODERN, answer_handshake, call, notice, run, serving
@@ -133,11 +134,10 @@ def test_too_many_sessions_are_refused_until_one_has_wholly_ended() -> None:
     async def scenario() -> None:
         async with serving(HttpEntry(max_sessions=2)) as front:
             key = await front.session()
-            assert (await front.modern("ping")).status == 200
+            await front.session()
             refused = await front.post(call("initialize"))
             assert refused.status == 503
             assert "max_sessions" in refused.json["error"]["message"]
-            assert (await front.modern("ping")).status == 200
             front.door.may_leave.clear()
             await front.ask("DELETE", "/mcp", mcp_session_id=key)
             assert (await front.post(call("initialize"))).status == 503
@@ -146,6 +146,65 @@ def test_too_many_sessions_are_refused_until_one_has_wholly_ended() -> None:
             await front.door.until(lambda: front.door.worlds[0].left is not None)
             await asyncio.sleep(0)
             await front.session()
+
+    run(scenario())
+
+
+def test_sessions_keep_no_modern_client_out_and_modern_worlds_have_a_bound_of_their_own() -> None:
+    async def scenario() -> None:
+        async with serving(HttpEntry(max_sessions=2, token=TOKEN), FakeVerifier()) as front:
+            for name in ("ada", "eve"):
+                await front.session(authorization=f"Bearer {name}")
+            for name, status in (("ada", 200), ("joe", 200), ("eve", 503), ("ada", 200)):
+                answer = await front.post(
+                    call("ping", _meta=ENVELOPE), mcp_protocol_version=MODERN, authorization=f"Bearer {name}"
+                )
+                assert answer.status == status, name
+
+    run(scenario())
+
+
+def test_one_principal_has_half_of_the_sessions_at_most() -> None:
+    async def scenario() -> None:
+        async with serving(HttpEntry(max_sessions=4, token=TOKEN), FakeVerifier()) as front:
+            for name, status in (("ada", 200), ("ada", 200), ("ada", 503), ("eve", 200), ("eve", 200)):
+                answer = await front.post(call("initialize"), authorization=f"Bearer {name}")
+                assert answer.status == status, name
+            front.clock.pass_by(1000)
+            for name, status in (("joe", 503), ("ada", 200)):
+                answer = await front.post(call("initialize"), authorization=f"Bearer {name}")
+                assert answer.status == status, name
+            assert [world.left for world in front.door.worlds] == [True, None, None, None, None]
+
+    run(scenario())
+
+
+def test_a_new_session_takes_the_place_of_the_one_that_was_quiet_longest() -> None:
+    async def scenario() -> None:
+        async with serving(HttpEntry(max_sessions=4)) as front:
+            front.door.script = answer_handshake
+            streams, calls, quiet, late = [await front.session() for _ in range(4)]
+            standing = await front.open("GET", "/mcp", mcp_session_id=streams)
+            await standing.head()
+            about = {"mcp_session_id": calls, "mcp_protocol_version": "2025-11-25"}
+            away = await front.open("POST", "/mcp", call("tools/call", 2), **about)
+            await away.head()
+            away.close()
+            front.clock.pass_by(1)
+            await front.post(notice("notifications/initialized"), mcp_session_id=late)
+            front.clock.pass_by(SPARED_SECONDS - 1)
+            await front.session()
+            assert [world.left for world in front.door.worlds] == [None, None, True, None, None]
+            assert (await front.post(notice("x"), mcp_session_id=quiet)).status == 404
+            assert (await front.post(call("initialize"))).status == 503
+            front.clock.pass_by(1)
+            front.door.may_leave.clear()
+            waits = await front.open("POST", "/mcp", call("initialize"))
+            while late in front.endpoint.worlds._sessions:
+                await asyncio.sleep(0)
+            assert len(front.door.worlds) == 5
+            front.door.may_leave.set()
+            assert (await waits.answer()).status == 200
 
     run(scenario())
 

@@ -80,6 +80,11 @@ class HttpClient:
     # --- requests --------------------------------------------------------------------------------
 
     @property
+    def asked(self) -> bool:
+        """Whether it has an open request."""
+        return bool(self._asked)
+
+    @property
     def busy(self) -> bool:
         """Whether it has as many open requests as it may have."""
         return len(self._asked) >= MOST_REQUESTS

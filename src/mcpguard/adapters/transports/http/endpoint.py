@@ -67,7 +67,10 @@ class Endpoint:
         body_seconds: float = BODY_SECONDS,
     ) -> None:
         """`bound` is the host that it listens on; `verifier` is there exactly if `http.token` is."""
-        self.worlds = Worlds(door, turn, clock, http.max_sessions, http.session_idle_seconds)
+        most = http.max_sessions
+        # Without tokens all clients are the same principal.
+        quota = most if http.token is None else max(1, most // 2)
+        self.worlds = Worlds(door, turn, clock, most, quota, http.session_idle_seconds)
         self._guard = guard.Guard(bound, http.allowed_hosts, http.allowed_origins)
         self._verifier = verifier
         self.intake = intake = Intake(message_bytes, body_seconds)

@@ -37,7 +37,7 @@ class Events:
     async def get(self, request: Request) -> None:
         """Open a session: its first event says where its messages go."""
         guard.check_accept(request.headers, "text/event-stream")
-        world = self._worlds.begin(request.principal, events=True)
+        world = await self._worlds.begin(request.principal, events=True)
         outlet = Outlet(request.send, self._turn, self._clock, world.client.load, request.cors)
         self._worlds.use(world)
         try:

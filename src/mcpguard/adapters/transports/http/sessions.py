@@ -19,6 +19,8 @@ from mcpguard.ports import Clock, Receiver
 from mcpguard.protocol import jsonrpc
 
 SESSION_BYTES = 32
+SPARED_SECONDS = 60.0
+"""A session that was used within this time does not make room for another."""
 
 
 class Door(Protocol):
@@ -42,6 +44,7 @@ class World:
         "ended",
         "events",
         "key",
+        "leaving",
         "principal",
         "quiet_since",
         "receiver",
@@ -58,6 +61,7 @@ class World:
         self.key = key
         self.events = events
         self.ended = False
+        self.leaving: asyncio.Task[None] | None = None
         self.uses = 0
         self.quiet_since = 0.0
         self.stop_timer = _nothing
@@ -66,28 +70,43 @@ class World:
 class Worlds:
     """All worlds of one front."""
 
-    def __init__(self, door: Door, turn: Turn, clock: Clock, most: int, idle_seconds: float) -> None:
-        """At most `most` at once; one that nothing was said to for `idle_seconds`, and that has no open
-        request, no open stream and no call that waits for its client, is ended."""
+    def __init__(
+        self, door: Door, turn: Turn, clock: Clock, most: int, quota: int, idle_seconds: float
+    ) -> None:
+        """At most `most` sessions at once, `quota` of one Principal, and besides them `most` modern worlds,
+        so that no sessions keep a modern client out. One that nothing was said to for `idle_seconds`, and
+        that has no open request, no open stream and no call that waits for its client, is ended."""
         self._door = door
         self._turn = turn
         self._clock = clock
         self._most = most
+        self._quota = quota
         self._idle_seconds = idle_seconds
         self._shared: dict[Principal, World] = {}
         self._sessions: dict[str, World] = {}
-        self._ending: set[asyncio.Task[None]] = set()
+        self._ending: dict[asyncio.Task[None], World] = {}
         self._closed = False
 
     def shared(self, principal: Principal) -> World:
         """The modern world of `principal`, opened if there is none. Raises HttpRefusal with 503."""
         world = self._shared.get(principal)
         if world is None:
+            ending = sum(not other.key for other in self._ending.values())
+            if self._closed or len(self._shared) + ending >= self._most:
+                raise self._full()
             world = self._shared[principal] = self._enter(principal, "", False)
         return world
 
-    def begin(self, principal: Principal, events: bool = False) -> World:
-        """A new legacy world. Raises HttpRefusal with 503 where there are too many."""
+    async def begin(self, principal: Principal, events: bool = False) -> World:
+        """A new legacy world. Where there are too many, the one of this Principal that was quiet longest is
+        ended for it. Raises HttpRefusal with 503 where there is none to be spared."""
+        while not self._room(principal):
+            spare = self._spare(principal)
+            if spare is None:
+                raise self._full()
+            self.end(spare)
+            if spare.leaving is not None:
+                await asyncio.wait({spare.leaving})
         key = secrets.token_urlsafe(SESSION_BYTES)
         world = self._sessions[key] = self._enter(principal, key, events)
         return world
@@ -109,10 +128,30 @@ class Worlds:
         world.uses -= 1
         world.quiet_since = self._clock.seconds()
 
+    def _room(self, principal: Principal) -> bool:
+        worlds = [*self._sessions.values(), *(world for world in self._ending.values() if world.key)]
+        own = sum(world.principal == principal for world in worlds)
+        return not self._closed and len(worlds) < self._most and own < self._quota
+
+    def _spare(self, principal: Principal) -> World | None:
+        since = self._clock.seconds() - SPARED_SECONDS
+        quiet = [
+            world
+            for world in self._sessions.values()
+            if world.principal == principal and world.quiet_since <= since
+            # A call goes on while its client is away.
+            if not (world.uses or world.client.asked or world.receiver.thinking)
+        ]
+        return min(quiet, key=lambda world: world.quiet_since, default=None)
+
+    def _full(self) -> HttpRefusal:
+        said = (
+            f"mcpguard serves {self._most} sessions at once (`http.max_sessions`), {self._quota} of one"
+            " principal, and all are in use"
+        )
+        return HttpRefusal(503, said, jsonrpc.REFUSED, ((b"retry-after", b"60"),))
+
     def _enter(self, principal: Principal, key: str, events: bool) -> World:
-        if self._closed or len(self._shared) + len(self._sessions) + len(self._ending) >= self._most:
-            said = f"mcpguard serves {self._most} sessions at once (`http.max_sessions`), and all are in use"
-            raise HttpRefusal(503, said, jsonrpc.REFUSED, ((b"retry-after", b"60"),))
         client = HttpClient(modern=not key, resumable=bool(key) and not events)
         world = World(client, self._door.enter(client, principal), principal, key, events)
         world.quiet_since = self._clock.seconds()
@@ -143,9 +182,9 @@ class Worlds:
         if known:
             world.ended = True
             world.stop_timer()
-            task = asyncio.get_running_loop().create_task(self._leave(world, gently))
-            self._ending.add(task)
-            task.add_done_callback(self._ending.discard)
+            world.leaving = asyncio.get_running_loop().create_task(self._leave(world, gently))
+            self._ending[world.leaving] = world
+            world.leaving.add_done_callback(self._ending.pop)
 
     async def _leave(self, world: World, gently: bool) -> None:
         try:

@@ -127,7 +127,7 @@ class Streamable:
         return self._worlds.find(key, request.principal)
 
     async def _initialize(self, request: Request, message: Message) -> None:
-        world = self._worlds.begin(request.principal)
+        world = await self._worlds.begin(request.principal)
         outlet = self._outlet(request, world.client, ((SESSION.encode(), world.key.encode()),))
         await self._exchange(request, world, message, outlet)
         if not outlet.granted_it:
