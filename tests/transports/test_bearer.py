@@ -57,6 +57,7 @@ class Issuer:
         self.answers: dict[str, Any] = {}
         self.now = 1000.0
         self.reports: list[str] = []
+        self.holds: asyncio.Event | None = None
 
     def report(self, _server: str, said: str) -> None:
         self.reports.append(said)
@@ -64,6 +65,8 @@ class Issuer:
     async def fetch(self, url: str) -> Any:
         self.asked.append(url)
         await asyncio.sleep(0)
+        if self.holds is not None:
+            await self.holds.wait()
         answer = self.answers.get(url, {"keys": self.keys} if url == JWKS else OSError("not there"))
         if isinstance(answer, Exception):
             raise answer
@@ -303,6 +306,52 @@ def test_earlier_keys_serve_for_a_day_where_no_newer_ones_can_be_had() -> None:
         del issuer.answers[JWKS]
         issuer.now += RETRY_SECONDS
         assert (await verifier.verify(token())).id == "ada"
+
+    asyncio.run(scenario())
+
+
+def test_an_issuer_that_does_not_answer_holds_up_nobody_whose_key_is_known(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    async def scenario() -> None:
+        monkeypatch.setattr("mcpguard.adapters.bearer.PATIENCE_SECONDS", 0.01)
+        issuer = Issuer()
+        verifier = issuer.verifier()
+        await verifier.verify(token())
+        answers = asyncio.Event()
+        issuer.holds = answers
+        issuer.now += FRESH_SECONDS
+        for name in ("eve", "joe"):
+            async with asyncio.timeout(10):
+                assert (await verifier.verify(token(sub=name))).id == name
+        issuer.now += 10 * RETRY_SECONDS
+        assert (await verifier.verify(token(sub="ann"))).id == "ann"
+        assert len(issuer.asked) == 2
+        # One whose key is not known has to wait, and gets in with the newer ones.
+        issuer.keys = [jwk(RSA_2, "r2")]
+        unknown = asyncio.create_task(verifier.verify(token(RSA_2, "r2")))
+        await asyncio.sleep(0)
+        assert not unknown.done()
+        answers.set()
+        assert (await unknown).id == "ada"
+        with pytest.raises(BearerError):
+            await verifier.verify(token(sub="eve"))
+
+    asyncio.run(scenario())
+
+
+def test_a_client_that_leaves_does_not_end_the_fetch_that_others_wait_for() -> None:
+    async def scenario() -> None:
+        issuer = Issuer()
+        verifier = issuer.verifier()
+        issuer.holds = asyncio.Event()
+        first, second = (asyncio.create_task(verifier.verify(token())) for _ in range(2))
+        while not issuer.asked:
+            await asyncio.sleep(0)
+        first.cancel()
+        issuer.holds.set()
+        assert (await second).id == "ada"
+        assert len(issuer.asked) == 1
 
     asyncio.run(scenario())
 

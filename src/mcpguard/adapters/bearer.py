@@ -23,6 +23,9 @@ FRESH_SECONDS = 3600.0
 """Keys older than this are fetched anew."""
 STALE_SECONDS = 86400.0
 """Keys older than this are used no more, also where no newer ones can be had."""
+PATIENCE_SECONDS = 1.0
+"""A request whose key is known waits for newer keys until they have been asked for so long; a key that was
+withdrawn is so refused at once where the issuer answers."""
 RETRY_SECONDS = 60.0
 """An unknown key makes us ask the issuer no more often than this."""
 FIRST_RETRY_SECONDS = 5.0
@@ -88,7 +91,7 @@ class TokenVerifier:
         self._keys: list[dict[str, Json]] = []
         self._fetched: float | None = None
         self._tried: float | None = None
-        self._fetching = asyncio.Lock()
+        self._fetching: asyncio.Task[None] | None = None
         self._verified: dict[bytes, tuple[Principal, float]] = {}
 
     async def verify(self, token: str) -> Principal:
@@ -166,10 +169,15 @@ class TokenVerifier:
     # --- the issuer's keys -----------------------------------------------------------------------
 
     async def _key(self, algorithm: str, kid: str | None) -> jwt.PyJWK:
-        await self._refresh(FRESH_SECONDS)
+        fetching = self._renew(FRESH_SECONDS)
+        if fetching is not None:
+            known = self._find(algorithm, kid) is not None
+            await self._wait(fetching, PATIENCE_SECONDS if known else None)
         key = self._find(algorithm, kid)
         if key is None:
-            await self._refresh(0)
+            fetching = self._renew(0)
+            if fetching is not None:
+                await self._wait(fetching, None)
             key = self._find(algorithm, kid)
         if key is None:
             raise BearerError("the key of the token is not one of its issuer, or cannot be fetched")
@@ -187,24 +195,38 @@ class TokenVerifier:
         except jwt.PyJWTError:
             return None
 
-    async def _refresh(self, older: float) -> None:
-        """Fetch the keys if they are `older` seconds old, unless that was tried a moment ago."""
-        async with self._fetching:
-            now = self._seconds()
-            if self._fetched is not None and now - self._fetched < older:
-                return
+    def _renew(self, older: float) -> asyncio.Task[None] | None:
+        """The fetch of newer keys, if these are `older` seconds old: the one that runs, or one that begins
+        now. None if they are not, or that was tried a moment ago."""
+        now = self._seconds()
+        if self._fetched is not None and now - self._fetched < older:
+            return None
+        if self._fetching is None or self._fetching.done():
             pause = FIRST_RETRY_SECONDS if self._fetched is None else RETRY_SECONDS
             if self._tried is not None and now - self._tried < pause:
-                return
+                return None
             self._tried = now
-            try:
-                self._keys = _keys_of(await self._fetch(await self._jwks_url()))
-            except (OSError, ValueError, McpGuardError) as problem:
-                self._report("", f"the keys of {self._entry.issuer} cannot be fetched: {problem}")
-                return  # The earlier keys serve on, for a day at most.
-            self._fetched = now
-            # Whatever the earlier keys had signed is looked at anew.
-            self._verified.clear()
+            self._fetching = asyncio.create_task(self._refresh())
+        return self._fetching
+
+    async def _wait(self, fetching: asyncio.Task[None], seconds: float | None) -> None:
+        """Wait for a fetch, but no longer than until it has taken `seconds`."""
+        if seconds is not None and self._tried is not None:
+            seconds = max(0.0, self._tried + seconds - self._seconds())
+        await asyncio.wait({fetching}, timeout=seconds)
+        if fetching.done():
+            fetching.result()  # A defect is told of where all others are.
+
+    async def _refresh(self) -> None:
+        began = self._seconds()
+        try:
+            self._keys = _keys_of(await self._fetch(await self._jwks_url()))
+        except (OSError, ValueError, McpGuardError) as problem:
+            self._report("", f"the keys of {self._entry.issuer} cannot be fetched: {problem}")
+            return  # The earlier keys serve on, for a day at most.
+        self._fetched = began
+        # Whatever the earlier keys had signed is looked at anew.
+        self._verified.clear()
 
     async def _jwks_url(self) -> str:
         """Raises ValueError where the issuer's metadata is not its own."""
