@@ -121,17 +121,13 @@ class Listing:
             for kind in KINDS.values()
             if kind.capability == capability and self.catalogue.listed(server, kind.name)
         ]
-        before = self._digests(server, known)
+        before = self.catalogue.digests(server, known)
         for kind in known:
             try:
                 await self.refresh(server, kind, caller)
             except McpGuardError as problem:
                 self._site.report(server, str(problem))
-        return self._digests(server, known) != before
-
-    def _digests(self, server: str, kinds: list[Kind]) -> list[str]:
-        entries = (entry for kind in kinds for entry in self.catalogue.all(kind.name))
-        return [entry.digest for entry in entries if entry.server == server]
+        return self.catalogue.digests(server, known) != before
 
     async def refresh_all(self, kind: Kind, caller: Caller, servers: list[str] | None = None) -> list[str]:
         """List every server (or these), all at once; gives a sentence for each that is not available."""

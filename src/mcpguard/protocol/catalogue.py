@@ -7,7 +7,7 @@ listing it. What a client may not see takes nothing away from what it may see.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from hashlib import sha256
 
 from msgspec import Struct
@@ -74,6 +74,10 @@ class Catalogue:
     def listed(self, server: str, kind: str) -> bool:
         """Whether `server` has been listed at least once."""
         return (server, kind) in self._entries
+
+    def digests(self, server: str, kinds: Iterable[Kind]) -> list[str]:
+        """What tells one list of a server from another: the digests of its entries, in order."""
+        return [entry.digest for kind in kinds for entry in self._entries[server, kind.name].values()]
 
     def offered(self, kind: str, visible: Visible) -> Iterator[Listed]:
         """The entries of a kind that a client may see, in order; each URI as its holder lists it."""

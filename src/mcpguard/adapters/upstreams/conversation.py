@@ -218,8 +218,8 @@ class Conversation:
         try:
             self._heard(message, size, related)
         except Exception as defect:  # It would end the HTTP stream on which the other messages come.
-            what = f"internal error ({type(defect).__name__}); a message of it was dropped"
-            self._terms.report(self._terms.name, what)
+            said = f"internal error ({type(defect).__name__}); a message of it was dropped"
+            self._terms.report(self._terms.name, said)
 
     def _heard(self, message: dict[str, Json], size: int, related: int | None) -> None:
         method = message.get("method")
@@ -280,8 +280,7 @@ class Conversation:
     def _asked(self, its_id: RequestId, method: str, params: dict[str, Json], related: int | None) -> None:
         if exhausted(0, self.wire.unsent):
             return  # It asks and does not read.
-        wait = self._open.wait_of(related)
-        question = Question(self._terms.name, its_id, method, params, wait)
+        question = Question(self._terms.name, its_id, method, params, self._open.wait_of(related))
         self._questions.take(question, None if self.greeting is None else self.greeting.modern)
 
     def _cancelled(self, request_id: Json) -> None:
