@@ -5,20 +5,23 @@ Each keeps its port's contract: the suites in `tests/gateway/test_contracts.py` 
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from mcpguard.adapters.policy_files import compile_policy
-from mcpguard.core.errors import AuditError, UpstreamError
+from mcpguard.core.errors import AuditError, SessionError, UpstreamError
 from mcpguard.core.evidence import Record
-from mcpguard.core.model import Permit, Principal, Redacted
+from mcpguard.core.model import Invocation, Permit, Principal, Redacted
 from mcpguard.core.policy import PolicySet
 from mcpguard.core.redaction import KINDS, Redactor
 from mcpguard.core.secret import Secret
+from mcpguard.core.session import Kept, Session
 from mcpguard.flight import Wait
 from mcpguard.gateway import Gateway
 from mcpguard.inspection import Inspector, Sealed
+from mcpguard.judge import InForce, Judge
 from mcpguard.ports import Question, Raw
 from mcpguard.recorder import Recorder
 from mcpguard.site import Site
@@ -96,6 +99,21 @@ def _name_of(record: Any) -> str:
     kind = type(record).__struct_config__.tag
     detail = getattr(record, "effect", "") or getattr(record, "status", "") or getattr(record, "what", "")
     return f"{kind} {detail}".strip()
+
+
+class MemorySessions:
+    """Sessions that end with the test; `down` says why none can be had."""
+
+    def __init__(self) -> None:
+        self.down = ""
+        self.kept: dict[tuple[str, str, str | None], Kept] = {}
+
+    @contextmanager
+    def open(self, invocation: Invocation) -> Iterator[Session]:
+        if self.down:
+            raise SessionError(self.down)
+        key = invocation.principal.source, invocation.principal.id, invocation.agent
+        yield Session(self.kept.setdefault(key, Kept()))
 
 
 EMPTY_LISTS: dict[str, dict[str, Any]] = {
@@ -248,6 +266,11 @@ class World:
         self.redactor = Redactor(b"k" * 32)
         self.redactor.hold("env:CANARY", Secret(SECRET))
         policies = PolicySet([compile_policy(f"version: 1\npolicy: p\nrules:\n{rules}", "p.yaml", KINDS)])
+        self.in_force, self.sessions = InForce(policies), MemorySessions()
+
+        def report(server: str, text: str) -> None:
+            self.reports.append(f"{server}: {text}")
+
         offload: Callable[[Callable[[], Sealed]], Awaitable[Sealed]] = inline
         self.inspector = Inspector(self.redactor, offload)
         self.clock = clock = FixedClock()
@@ -255,13 +278,13 @@ class World:
             clock=clock,
             principal=Principal("ada", "os-user"),
             agent="desk",
-            policy_digest=policies.digest,
+            policy_digest=lambda: self.in_force.policies.digest,
             credentials={name: ("env:CANARY",) for name in listed},
             nonce="n",
             inspect_text=self.inspector.text,
         )
         self.site = Site(
-            policies=policies,
+            judge=Judge(self.in_force, self.sessions, report),
             inspector=self.inspector,
             audit=self.audit,
             recorder=recorder,
@@ -269,7 +292,7 @@ class World:
             client=self.client,
             clock=clock,
             identity=("mcpguard", "0"),
-            report=lambda server, text: self.reports.append(f"{server}: {text}"),
+            report=report,
             think_seconds=600.0,
             advice=advice,
             extensions={"skills/list": "one"},

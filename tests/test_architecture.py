@@ -70,6 +70,7 @@ def test_what_a_defect_raises_is_caught_at_the_named_places_only() -> None:
         "core/redaction.py",
         "core/cel.py",
         "core/cel_python.py",
+        "core/functions/sql.py",
         "adapters/audit_file.py",
         "adapters/credentials/keychain.py",
         "adapters/upstreams/conversation.py",  # One message of an upstream: its stream must go on.

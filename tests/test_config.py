@@ -32,6 +32,7 @@ servers:
 policies: [policies/github.yaml, /etc/mcpguard/all.yaml, ~/own.yaml]
 audit: {path: audit/, durability: fsync}
 limits: {message_bytes: 1048576, think_seconds: 30}
+session: {path: sessions/, idle_seconds: 900}
 """
 
 
@@ -58,6 +59,7 @@ def test_a_configuration_comes_back_with_absolute_paths_and_parsed_references(
     config = load(tmp_path, EXAMPLE)
     assert config.path == tmp_path / "mcpguard.yaml"
     assert config.agent == "claude"
+    assert (config.session_folder, config.session_idle_seconds) == (tmp_path / "sessions", 900)
     assert config.policies == (
         tmp_path / "policies/github.yaml",
         Path("/etc/mcpguard/all.yaml"),
@@ -145,6 +147,10 @@ def test_relative_paths_start_at_the_file_wherever_the_process_runs(
         (
             server("command: x") + "limits: {think_seconds: 0}\n",
             ["4:25 must be above 0 and at most 86400 seconds"],
+        ),
+        (
+            server("command: x") + "session: {idle_seconds: 59}\n",
+            ["4:25 must be from 60 to 2592000 seconds"],
         ),
         (
             server("command: x") + "limits: {think_seconds: 86401}\n",

@@ -12,10 +12,12 @@ from mcpguard import __version__
 from mcpguard.adapters.audit_reader import default_folder
 from mcpguard.adapters.identity import operating_system_user
 from mcpguard.adapters.policy_files import builtin_read_only, load_policies
+from mcpguard.adapters.policy_watch import PolicyWatch
 from mcpguard.adapters.status_file import StatusFile
 from mcpguard.config import Config, Server
-from mcpguard.core.errors import AuditError
-from mcpguard.core.evidence import Closed, Opened
+from mcpguard.core.errors import AuditError, PolicyError
+from mcpguard.core.evidence import Closed, Noticed, Opened
+from mcpguard.core.policy import PolicySet
 from mcpguard.core.redaction import OPT_IN
 from mcpguard.core.secret import CredentialRef, Template
 from mcpguard.flight import as_future
@@ -36,11 +38,14 @@ def settings_from(config: Config) -> Settings:
     return Settings(
         servers=tuple(server for server in config.servers.values() if not server.disabled),
         policies=load_policies(config.policies, OPT_IN),
+        policy_files=config.policies,
         audit_folder=config.audit.path if config.audit else default_folder(),
         durability=config.audit.durability if config.audit else "flush",
         message_bytes=config.limits.message_bytes,
         think_seconds=config.limits.think_seconds,
         http=config.http,
+        session_folder=config.session_folder,
+        session_idle_seconds=config.session_idle_seconds,
         agent=config.agent,
         config=config.path,
     )
@@ -113,12 +118,13 @@ class _Process:
         except OSError:
             self._close_audit("failed")
             raise
-        status = self._show_status()
+        status, watch = self._show_status(), self._watch_policies()
         shared.turn.touch()
         reason = await self._stop
         await self._drain()
         await front.end(not self._hurry)
         status.close()
+        watch.close()
         shared.nursery.close()
         shared.turn.end()
         front.close()
@@ -137,6 +143,31 @@ class _Process:
         shared.watcher = status.changed
         status.start()
         return status
+
+    def _watch_policies(self) -> PolicyWatch:
+        paths, shared = self._shared.settings.policy_files, self._shared
+        return PolicyWatch(
+            paths, lambda: load_policies(paths, OPT_IN), shared.clock, self._reloaded, self._not_reloaded
+        )
+
+    def _reloaded(self, policies: PolicySet) -> None:
+        shared = self._shared
+        before, shared.in_force.policies = shared.in_force.policies, policies
+        if before.digest == policies.digest:
+            return
+        said = f"{before.digest} -> {policies.digest}: {', '.join(policies.names)}"
+        shared.audit.write(Noticed(at=shared.clock.now(), what="policy-reloaded", detail=said))
+        shared.diagnostics.report("", f"changed policies are in force now: {', '.join(policies.names)}")
+        for world in self._front.worlds():
+            world.gateway.policies_changed(before)
+        shared.turn.touch()
+
+    def _not_reloaded(self, problems: PolicyError) -> None:
+        shared = self._shared
+        said = f"{len(problems.problems)} mistake(s); those of before stay in force"
+        shared.audit.write(Noticed(at=shared.clock.now(), what="policy-refused", detail=said))
+        shared.diagnostics.report("", f"the changed policies are not taken, those of before stay: {problems}")
+        shared.turn.touch()
 
     async def _open_audit(self) -> None:
         shared, settings = self._shared, self._shared.settings

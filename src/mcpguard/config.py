@@ -69,6 +69,8 @@ class Config(Struct, frozen=True):
     audit: Audit | None
     limits: Limits
     http: HttpEntry
+    session_folder: Path | None
+    session_idle_seconds: float
 
 
 def find_config(option: str | None, environ: Mapping[str, str]) -> Path:
@@ -110,6 +112,8 @@ def load_config(path: Path) -> Config:
         audit=None if audit is None else Audit(_absolute(folder, audit.path), audit.durability),
         limits=written.limits,
         http=written.http,
+        session_folder=None if written.session.path is None else _absolute(folder, written.session.path),
+        session_idle_seconds=written.session.idle_seconds,
     )
 
 

@@ -14,6 +14,8 @@ MESSAGE_BYTES = 16 * 1024 * 1024
 
 THINK_SECONDS = 600.0
 """The default of `limits.think_seconds`."""
+SESSION_IDLE_SECONDS = 3600.0
+"""The default of `session.idle_seconds`."""
 
 ALGORITHMS = frozenset(
     {"RS256", "RS384", "RS512", "PS256", "PS384", "PS512", "ES256", "ES384", "ES512", "EdDSA"}
@@ -68,6 +70,17 @@ class AuditEntry(Struct, frozen=True, forbid_unknown_fields=True):
     """`flush` survives a killed process, `fsync` a lost machine."""
 
 
+class SessionEntry(Struct, frozen=True, forbid_unknown_fields=True):
+    """`session`: what a principal with an agent did so far, for rules with `label`, `fact`, `limit` or
+    `session` in their condition. It is kept across connections and processes."""
+
+    idle_seconds: float = SESSION_IDLE_SECONDS
+    """A session ends when it was not used for so long; from 60 to 2592000."""
+    path: str | None = None
+    """The folder; made if it is missing, mode 0700. A relative one is relative to this file. Default:
+    `sessions` in the user's state folder. It must be writable by nobody whom the rules are for."""
+
+
 class TokenEntry(Struct, frozen=True, forbid_unknown_fields=True):
     """`http.token`: the bearer tokens that clients must present (OAuth 2.1 resource server)."""
 
@@ -82,6 +95,11 @@ class TokenEntry(Struct, frozen=True, forbid_unknown_fields=True):
     or EdDSA."""
     scopes: tuple[str, ...] = ()
     """Scopes that a token must have, all of them."""
+    groups_claim: str = "groups"
+    """The claim with the groups, a list of texts: `principal.groups` in conditions."""
+    claims: tuple[str, ...] = ()
+    """Claims that conditions can read: `principal.claims`. A client whose token has others of these, or other
+    groups, begins anew; so name none that differ from token to token."""
 
 
 class HttpEntry(Struct, frozen=True, forbid_unknown_fields=True):
@@ -126,5 +144,7 @@ class ConfigFile(Struct, frozen=True, forbid_unknown_fields=True):
     """Default: `flush`, in the `audit` folder of the user's state folder."""
     limits: Limits = Limits()
     """Bounds."""
+    session: SessionEntry = SessionEntry()
+    """The memory that rules can have."""
     http: HttpEntry = HttpEntry()
     """For `mcpguard run --http HOST:PORT`."""

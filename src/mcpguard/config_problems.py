@@ -65,8 +65,14 @@ def problems_of(document: Document, written: ConfigFile) -> Iterator[Problem]:
     if written.audit is not None and not written.audit.path:
         yield document.problem(("audit", "path"), "a path must not be empty")
     yield from _http_problems(document, written.http)
+    yield from _bound_problems(document, written)
+
+
+def _bound_problems(document: Document, written: ConfigFile) -> Iterator[Problem]:
     if not 1024 <= written.limits.message_bytes <= 1 << 30:
         yield document.problem(("limits", "message_bytes"), "must be from 1024 to 1073741824 bytes")
+    if not 60 <= written.session.idle_seconds <= 2_592_000:
+        yield document.problem(("session", "idle_seconds"), "must be from 60 to 2592000 seconds")
     if not 0 < written.limits.think_seconds <= 86_400:
         yield document.problem(("limits", "think_seconds"), "must be above 0 and at most 86400 seconds")
 

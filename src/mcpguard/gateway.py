@@ -13,6 +13,7 @@ from typing import Any
 from mcpguard.core import pdp
 from mcpguard.core.errors import AuditError, MessageError
 from mcpguard.core.model import Caller, Json
+from mcpguard.core.policy import PolicySet
 from mcpguard.core.redaction import authored
 from mcpguard.flight import Cancelled, Flight, Wait
 from mcpguard.inspection import EMPTY
@@ -99,6 +100,10 @@ class Gateway:
     def renewed(self, server: str) -> None:
         """See `ports.Listener.renewed`."""
         self._notices.renewed(server)
+
+    def policies_changed(self, before: PolicySet) -> None:
+        """Other policies are in force now: tell the client whose lists are others thereby."""
+        self._notices.policies_changed(before)
 
     def parted(self, related: Wait[Raw] | None) -> None:
         """See `ports.Listener.parted`."""

@@ -7,6 +7,7 @@ from contextlib import suppress
 from mcpguard.core import pdp
 from mcpguard.core.errors import McpGuardError, MessageError, UpstreamError
 from mcpguard.core.model import Caller, Json, Listed, Permit, Redacted
+from mcpguard.core.policy import PolicySet
 from mcpguard.flight import Cancelled, Flight, Wait
 from mcpguard.protocol import jsonrpc, refusals
 from mcpguard.protocol.catalogue import KINDS, Catalogue, Kind
@@ -65,7 +66,15 @@ class Listing:
     def visible(self, entry: Listed) -> bool:
         """Whether this client may see the entry."""
         site = self._site
-        return pdp.visible(site.policies, site.recorder.invocation("", entry.server, entry))
+        return pdp.visible(site.judge.policies, site.recorder.invocation("", entry.server, entry))
+
+    def differs(self, server: str, kind: Kind, before: PolicySet) -> bool:
+        """Whether the policies `before` would show this client something else of what `server` lists."""
+        site = self._site
+        return any(
+            pdp.visible(before, site.recorder.invocation("", server, entry)) != self.visible(entry)
+            for entry in self.catalogue.entries(server, kind)
+        )
 
     def _freshness(self, kind: Kind) -> int:
         """ms for which the whole list is fresh: as its least fresh part (server/utilities/caching)."""

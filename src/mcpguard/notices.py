@@ -8,6 +8,7 @@ from contextlib import suppress
 
 from mcpguard.core.errors import AuditError, InspectionError, McpGuardError
 from mcpguard.core.model import Caller, Json, Redacted
+from mcpguard.core.policy import PolicySet
 from mcpguard.flight import Flight, Wait
 from mcpguard.inspection import EMPTY
 from mcpguard.listing import Listing
@@ -73,6 +74,16 @@ class Notices:
     async def _compared(self, server: str, method: str, client: Caller) -> None:
         if await self._listing.has_changed(server, method.split("/")[1], client):
             self._tell_changed(server, method, client)
+
+    def policies_changed(self, before: PolicySet) -> None:
+        """Tell of each list that shows other things than under the policies `before`."""
+        client = self._client()
+        if client is None:
+            return
+        for server in self._site.upstreams:
+            changed = [kind for kind in KINDS.values() if self._listing.differs(server, kind, before)]
+            for capability in sorted({kind.capability for kind in changed}):
+                self._tell_changed(server, f"notifications/{capability}/list_changed", client)
 
     def parted(self, related: Wait[Raw] | None) -> None:
         """Let the client come back for the answer, as the upstream lets us."""

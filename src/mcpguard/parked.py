@@ -115,12 +115,14 @@ class ParkedCalls:
             self._taken(state)
         return parked
 
+    def suspended(self, call: Call) -> bool:
+        """Whether `call` is the retry that goes on with a suspended call."""
+        parked = None if call.state is None else self._parked.get(call.state)
+        return parked is not None and parked.wait is not None and parked.fingerprint == call.fingerprint()
+
     def refuse(self, call: Call) -> None:
         """Policy denies the retry `call`: what only it could have resumed is over."""
-        if call.state is None:
-            return
-        parked = self._parked.get(call.state)
-        if parked is not None and parked.wait is not None and parked.fingerprint == call.fingerprint():
+        if call.state is not None and self.suspended(call):
             self._expire(call.state, "denied")
 
     def abandon(self, reason: str) -> None:

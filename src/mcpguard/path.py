@@ -29,12 +29,11 @@ from mcpguard.protocol import calls, eras, headers, refusals
 from mcpguard.protocol.calls import Call
 from mcpguard.questions import with_lack
 from mcpguard.request import Questioned, Request
+from mcpguard.results import Results, asks
 from mcpguard.rounds import MAX_ROUNDS, Rounds
 from mcpguard.site import Site
 from mcpguard.subscriptions import Subscriptions
 from mcpguard.tasks import Tasks
-
-_RESULT_TYPES = (None, eras.COMPLETE, eras.INPUT_REQUIRED)
 
 
 class Path:
@@ -54,6 +53,7 @@ class Path:
         self._notices = notices
         self._rounds = rounds
         self._tasks = tasks
+        self._results = Results(site, tasks)
         self._subscriptions = subscriptions
 
     async def serve(self, request: Request) -> None:
@@ -80,7 +80,9 @@ class Path:
         invocation = site.recorder.invocation(
             request.method, server, target, call.args, params, request.caller
         )
-        verdict = pdp.decide(site.policies, invocation)
+        suspended = self._rounds.parked.suspended(call)
+        judge = site.judge
+        verdict = judge.decide_again(invocation) if suspended else judge.decide(invocation)
         if isinstance(verdict, Deny):
             self._rounds.parked.refuse(call)
             await self._denied(request, call, verdict)
@@ -149,7 +151,7 @@ class Path:
     async def _denied(self, request: Request, call: Call, deny: Deny) -> None:
         site, target = self._site, deny.invocation.target
         record = site.recorder.decided(deny)
-        if target is not None and not pdp.visible(site.policies, deny.invocation):
+        if target is not None and not pdp.visible(site.judge.policies, deny.invocation):
             await self._unknown(request, call, record)
             return
         await site.audit.write(record)
@@ -168,8 +170,7 @@ class Path:
         try:
             await site.audit.write(site.recorder.decided(permit))
             raw = await self._answered(request, permit, call, started)
-            body = self._translated(request, invocation, raw)
-            answer, digest = await site.inspector.seal(body, raw.size, request.redact)
+            ready = await self._results.ready(request, permit, call, raw)
         except Cancelled as why:
             self._let_go(request, invocation, str(why))
             await site.audit.write(site.recorder.outcome(invocation, str(why), started))
@@ -183,14 +184,15 @@ class Path:
         finally:
             if request.questions or (request.wait is not None and not request.wait.done):
                 self._let_go(request, invocation, "refused")
-        status = "input-required" if _asks(raw) else raw.status
-        await site.audit.write(site.recorder.outcome(invocation, status, started, digest, answer.findings))
-        if status == "error":
-            site.client.refuse(request.id, answer)
+        found, review = ready.answer.findings, ready.review
+        outcome = site.recorder.outcome(invocation, ready.status, started, ready.digest, found, review)
+        await site.audit.write(outcome)
+        if ready.refused:
+            site.client.refuse(request.id, ready.answer)
             return
         if call.method == "resources/subscribe":
             self._subscriptions.subscribed(invocation.server, call.name)
-        site.client.reply(request.id, answer)
+        site.client.reply(request.id, ready.answer)
 
     def _let_go(self, request: Request, invocation: Invocation, reason: str) -> None:
         """Nothing of the call stays open at its upstream: neither the request nor what it asked."""
@@ -202,6 +204,9 @@ class Path:
     async def _answered(self, request: Request, permit: Permit, call: Call, started: float) -> Raw:
         """The upstream's final answer, or the `input_required` that goes to a modern client."""
         upstream = self._site.upstreams[permit.invocation.server]
+        if permit.credential:
+            said = f"the credential '{permit.credential}' cannot be chosen for a call in this version"
+            raise CredentialError(said)
         progress = self._notices.progress_of(request)
         request.server = upstream.name
         for _ in range(MAX_ROUNDS):
@@ -213,7 +218,7 @@ class Path:
                 raw = await self._asked_first(request, permit, call, started, wait)
             finally:
                 request.listening = False
-            if not _asks(raw):
+            if not asks(raw):
                 return raw if _is_plain(raw) else await self._rounds.screened(request, permit, call, raw)
             if call.method not in eras.MAY_ASK:
                 raise UpstreamError(
@@ -240,21 +245,6 @@ class Path:
             except Questioned:
                 pass
 
-    def _translated(self, request: Request, invocation: Invocation, raw: Raw) -> Json:
-        body = raw.body
-        if type(body) is not dict:
-            raise UpstreamError(f"upstream '{invocation.server}' gave an answer that is no object")
-        if "error" in raw.message:
-            modern = self._site.upstreams[invocation.server].modern
-            return eras.error_for(request.caller, invocation.method, body, modern)
-        result = body
-        kind = result.get("resultType")
-        if kind not in _RESULT_TYPES and not _declares(request, kind):
-            raise UpstreamError(f"upstream '{invocation.server}' gave a result of an unknown type")
-        if invocation.method == "tools/call":
-            self._tasks.remember(invocation.server, result, request.redact)
-        return self._site.result_for(request.caller, invocation.method, result)
-
     async def _failed(
         self,
         request: Request,
@@ -268,20 +258,10 @@ class Path:
         self._site.refuse(request.id, refusal(str(problem), invocation.id))
 
 
-def _asks(raw: Raw) -> bool:
-    result = raw.message.get("result")
-    return type(result) is dict and result.get("resultType") == eras.INPUT_REQUIRED
-
-
 def _is_plain(raw: Raw) -> bool:
     """Whether it is a result in which nobody asks the client anything."""
     result = raw.message.get("result")
     return type(result) is dict and "inputRequests" not in result
-
-
-def _declares(request: Request, result_type: Json) -> bool:
-    """Whether the client's extensions allow this kind of result (basic, ResultType)."""
-    return result_type == "task" and eras.has_tasks(request.caller.capabilities)
 
 
 def _continued(parked: Parked, call: Call) -> dict[str, Json]:

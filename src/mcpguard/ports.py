@@ -7,6 +7,7 @@ Law of this file: a port takes and gives only core values and a `Wait`. Each has
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager
 from datetime import datetime
 from typing import Protocol
 
@@ -14,8 +15,9 @@ from msgspec import Struct
 
 from mcpguard.core.errors import MessageError
 from mcpguard.core.evidence import Record
-from mcpguard.core.model import Json, Permit, Redacted
+from mcpguard.core.model import Invocation, Json, Permit, Redacted
 from mcpguard.core.secret import CredentialRef, Secret
+from mcpguard.core.session import Session
 from mcpguard.flight import Wait
 
 RequestId = int | str
@@ -217,6 +219,17 @@ class CredentialSource(Protocol):
 
     def has(self, ref: CredentialRef) -> bool:
         """Whether `get` would find one, without handing out the value."""
+        ...
+
+
+class Sessions(Protocol):
+    """What each principal with each agent did so far."""
+
+    def open(self, invocation: Invocation) -> AbstractContextManager[Session]:
+        """The session of the invocation's principal and agent, held alone until the block ends; then what
+        was changed in it is kept, durable against the end of the process. Nobody waits in the block.
+
+        Raises SessionError, also at the end of the block, where it cannot be had or kept."""
         ...
 
 

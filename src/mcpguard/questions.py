@@ -18,7 +18,6 @@ call needed that capability, and the client is told which (2026-07-28: basic/ind
 
 from __future__ import annotations
 
-from mcpguard.core import pdp
 from mcpguard.core.errors import InspectionError, McpGuardError, UpstreamError
 from mcpguard.core.model import Caller, Deny, Json, Redacted
 from mcpguard.flight import Cancelled, Flight, Wait
@@ -99,7 +98,7 @@ class Questions:
             said = f"mcpguard: the client did not declare {eras.lacking(caller.capabilities, method, params)}"
             return {"error": refusals.error(jsonrpc.METHOD_NOT_FOUND, said)}
         invocation = site.recorder.invocation(method, server, args=params, caller=caller)
-        verdict = pdp.decide(site.policies, invocation)
+        verdict = site.judge.decide(invocation)
         await site.audit.write(site.recorder.decided(verdict))
         if isinstance(verdict, Deny):
             return {"error": refusals.denied_error(verdict)}

@@ -7,6 +7,7 @@ from hashlib import sha256
 
 from mcpguard.core.evidence import Decided, Noticed, Outcome
 from mcpguard.core.model import Caller, Deny, Finding, Invocation, Json, Listed, Permit, Principal
+from mcpguard.core.review import UNTOUCHED, Review
 from mcpguard.ports import Clock
 from mcpguard.protocol.calls import Call
 from mcpguard.protocol.jsonrpc import encode
@@ -23,7 +24,7 @@ class Recorder:
         clock: Clock,
         principal: Principal,
         agent: str | None,
-        policy_digest: str,
+        policy_digest: Callable[[], str],
         credentials: Mapping[str, tuple[str, ...]],
         nonce: str,
         inspect_text: Callable[[str], str],
@@ -83,10 +84,14 @@ class Recorder:
             subject="" if target is None or is_tool else self._subject(target),
             cause="" if isinstance(verdict, Permit) else verdict.cause.value,
             rules=verdict.rules,
-            policy_digest=self._policy_digest,
+            policy_digest=self._policy_digest(),
             args="" if invocation.args is None else sha256(encode(invocation.args)).hexdigest(),
             credentials=self._credentials.get(invocation.server, ()) if allowed else (),
             agent=self._agent,
+            labels=verdict.labels if isinstance(verdict, Permit) else (),
+            facts=verdict.facts if isinstance(verdict, Permit) else (),
+            credential=verdict.credential if isinstance(verdict, Permit) else "",
+            shadow=verdict.shadow,
         )
 
     def _subject(self, target: Listed) -> str:
@@ -106,7 +111,7 @@ class Recorder:
             tool=name if call.kind == "tool" else "",
             subject="" if call.kind == "tool" else name,
             cause=cause,
-            policy_digest=self._policy_digest,
+            policy_digest=self._policy_digest(),
             args=sha256(encode(call.args)).hexdigest(),
             agent=self._agent,
         )
@@ -118,8 +123,10 @@ class Recorder:
         started: float,
         result: str = "",
         findings: tuple[Finding, ...] = (),
+        review: Review = UNTOUCHED,
     ) -> Outcome:
-        """The record of what came of an allowed call; `started` is from `seconds()`."""
+        """The record of what came of an allowed call; `started` is from `seconds()`, `review` what the
+        rules on results said."""
         return Outcome(
             at=self.now(),
             id=invocation.id,
@@ -127,6 +134,10 @@ class Recorder:
             ms=round((self.seconds() - started) * 1000, 3),
             result=result,
             findings=finding_counts(findings) if findings else {},
+            rules=review.rules,
+            labels=review.labels,
+            facts=review.facts,
+            shadow=review.shadow,
         )
 
     def noticed(

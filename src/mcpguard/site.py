@@ -9,9 +9,9 @@ from msgspec import Struct
 from mcpguard.core.errors import MessageError
 from mcpguard.core.evidence import Noticed
 from mcpguard.core.model import Caller, Json
-from mcpguard.core.policy import PolicySet
 from mcpguard.flight import Wait
 from mcpguard.inspection import Inspector
+from mcpguard.judge import Judge
 from mcpguard.ports import AuditSink, Client, Clock, Raw, RequestId, Upstream
 from mcpguard.protocol import eras, refusals
 from mcpguard.recorder import Recorder
@@ -25,7 +25,7 @@ class Site(Struct, frozen=True, kw_only=True):
     started when a client connects. `think_seconds` is how long a person may think: then the question is
     withdrawn and the call is cancelled."""
 
-    policies: PolicySet
+    judge: Judge
     inspector: Inspector
     audit: AuditSink
     recorder: Recorder

@@ -142,7 +142,7 @@ class Subscriptions:
         invocation = site.recorder.invocation(
             "resources/subscribe", entry.server, entry, params, params, request.caller
         )
-        verdict = pdp.decide(site.policies, invocation)
+        verdict = site.judge.decide(invocation)
         started = site.recorder.seconds()
         await site.audit.write(site.recorder.decided(verdict))
         if isinstance(verdict, Deny):

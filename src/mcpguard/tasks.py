@@ -19,10 +19,16 @@ MAX_PAGES = 100
 
 
 class Task(Struct, frozen=True):
-    """`redact` is what the rule that allowed the call wants taken out of what leaves because of it."""
+    """`permit` is that of the call that began it; `redact` is what is to be taken out of what leaves
+    because of it."""
 
-    server: str
+    permit: Permit
     redact: tuple[str, ...]
+
+    @property
+    def server(self) -> str:
+        """The upstream that has it."""
+        return self.permit.invocation.server
 
 
 class Tasks:
@@ -46,7 +52,7 @@ class Tasks:
         known = self._known.get(task_id) if type(task_id) is str else None
         return known is not None and known.server == server
 
-    def remember(self, server: str, result: dict[str, Json], redact: tuple[str, ...]) -> None:
+    def remember(self, permit: Permit, result: dict[str, Json], redact: tuple[str, ...]) -> None:
         """Keep the task that a call's result tells of, if it does.
 
         Raises InspectionError where the id is that of another upstream's task: the client could not
@@ -55,12 +61,12 @@ class Tasks:
         task_id = _task_id(result)
         if task_id is None:
             return
-        known = self._known.get(task_id)
+        known, server = self._known.get(task_id), permit.invocation.server
         if known is not None and known.server != server:
             raise InspectionError("the id of its task is in use by another server")
         if known is None and len(self._known) >= MAX_TASKS:
             del self._known[next(iter(self._known))]
-        self._known[task_id] = Task(server, redact)
+        self._known[task_id] = Task(permit, redact)
 
     async def serve(self, request: Request) -> None:
         """Answer `tasks/list`: this client's tasks only, of all upstreams, on one page."""

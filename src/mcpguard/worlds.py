@@ -22,6 +22,7 @@ from mcpguard.adapters.clock import SystemClock
 from mcpguard.adapters.credentials import SOURCES
 from mcpguard.adapters.diagnostics import Diagnostics
 from mcpguard.adapters.link import FULL_BYTES
+from mcpguard.adapters.session_files import SessionFiles, default_folder
 from mcpguard.adapters.turn import Turn
 from mcpguard.adapters.upstreams.environment import Environment
 from mcpguard.adapters.upstreams.life import Terms
@@ -29,13 +30,14 @@ from mcpguard.adapters.upstreams.process import Nursery
 from mcpguard.adapters.upstreams.stdio import Launch, StdioWire
 from mcpguard.adapters.upstreams.upstream import WiredUpstream
 from mcpguard.config import Server
-from mcpguard.config_file import THINK_SECONDS, HttpEntry
+from mcpguard.config_file import SESSION_IDLE_SECONDS, THINK_SECONDS, HttpEntry
 from mcpguard.core.model import Json, Principal
 from mcpguard.core.policy import PolicySet
 from mcpguard.core.redaction import Redactor
 from mcpguard.flight import Wait
 from mcpguard.gateway import Gateway
 from mcpguard.inspection import Inspector, Sealed
+from mcpguard.judge import InForce, Judge
 from mcpguard.ports import Client, Question, Raw
 from mcpguard.recorder import Recorder
 from mcpguard.site import Site
@@ -56,6 +58,11 @@ class Settings(Struct, frozen=True, kw_only=True):
     durability: Durability
     message_bytes: int
     think_seconds: float = THINK_SECONDS
+    policy_files: tuple[Path, ...] = ()
+    """Where the policies came from; they are loaded anew when one changes."""
+    session_folder: Path | None = None
+    """None for the default of the user."""
+    session_idle_seconds: float = SESSION_IDLE_SECONDS
     http: HttpEntry = HttpEntry()
     agent: str | None = None
     advice: str = ""
@@ -74,6 +81,9 @@ class Shared:
         self.nursery = Nursery()
         self.audit = AuditFile(settings.audit_folder, settings.durability, self.turn.touch)
         self.turn.ledger = self.audit
+        self.in_force = InForce(settings.policies)
+        sessions = SessionFiles(settings.session_folder or default_folder(), settings.session_idle_seconds)
+        self.judge = Judge(self.in_force, sessions, self.diagnostics.report)
         self.sources = {name: source() for name, source in SOURCES.items()}
         self.watcher: Callable[[], None] | None = None
         """Called when an upstream of any world has another state."""
@@ -108,14 +118,14 @@ class World:
             clock=shared.clock,
             principal=principal,
             agent=settings.agent,
-            policy_digest=settings.policies.digest,
+            policy_digest=lambda: shared.in_force.policies.digest,
             credentials={s.name: tuple(str(ref) for ref in s.credentials) for s in settings.servers},
             nonce=os.urandom(4).hex(),
             inspect_text=self._inspector.text,
         )
         extensions = [(s.name, *one) for s in settings.servers for one in s.extensions.items()]
         return Site(
-            policies=settings.policies,
+            judge=shared.judge,
             inspector=self._inspector,
             audit=shared.audit,
             recorder=recorder,

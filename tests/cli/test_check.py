@@ -155,15 +155,14 @@ def test_a_rule_that_asks_is_a_warning_until_somebody_can_be_asked(folder: Path,
     )
 
 
-def test_a_broken_constant_pattern_is_a_warning_at_the_pattern(folder: Path, remarks: Remarks) -> None:
+def test_a_broken_constant_pattern_is_an_error_at_the_pattern(folder: Path, remarks: Remarks) -> None:
     (folder / "p.yaml").write_text(
         "version: 1\npolicy: p\nrules:\n  - id: r\n    effect: allow\n"
         "    when: server.matches(r'^a\\d+$') || server.matches(\"(\") || server.matches('b')\n"
     )
-    assert remarks(f"{{git: {SERVER}}}") == (
-        0,
-        ["warning  p.yaml:6:55: rule r: the pattern of this `matches` is not a regular expression (RE2)"],
-    )
+    code, lines = remarks(f"{{git: {SERVER}}}")
+    assert code == 1
+    assert lines[0].startswith("error    p.yaml:6:55: this is no regular expression (RE2)")
 
 
 def test_a_command_is_looked_for_in_the_path_of_its_server(folder: Path, remarks: Remarks) -> None:

@@ -15,7 +15,7 @@ from cel_expr_python import cel as cpp_cel
 from hypothesis import given, settings
 
 from mcpguard.core import cel
-from mcpguard.core.cel import ERROR, FALSE, TRUE, ConditionError, EngineName, Verdict
+from mcpguard.core.cel import ERROR, FALSE, TRUE, Bound, ConditionError, EngineName, Verdict
 
 NOW = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
 VIEW: dict[str, Any] = {
@@ -31,7 +31,7 @@ ENGINES: list[EngineName] = ["cpp", "python"]
 
 def verdict(name: EngineName, text: str, args: Any) -> Verdict:
     engine = cel.engine(name)
-    return engine.compile(text).verdict(engine.bind({**VIEW, "args": args}))
+    return engine.compile(text).verdict(Bound({**VIEW, "args": args}))
 
 
 def mistakes(name: EngineName, text: str) -> list[tuple[int, str]]:
@@ -74,7 +74,6 @@ TRUE_FOR = [
     ("now > timestamp('2026-01-01T00:00:00Z') && now.getHours() == 3", {}),
     ("args.nope == 1 || true", {}),
     ("!(args.nope == 1 && false)", {}),
-    ("[1].all(args, args == 1)", {}),
     ("'a' + args.x == 'aa'", {"x": "a"}),
 ]
 
@@ -100,7 +99,7 @@ ERROR_FOR = [
     ("args.x == 1", {"x": 2**70}),
     ("args.x == 1", {"x": -(2**63) - 1}),
     ("'a' in args.x", {"x": 5}),
-    ("args.x.matches('(')", {"x": "a"}),
+    ("args.x.matches(args.y)", {"x": "a", "y": "("}),
     ("args.x.matches(args.x)", {"x": "("}),
     ("args.x.matches('a')", {"x": 1}),
     ("args.x.startsWith('a')", {"x": 1}),
@@ -140,7 +139,7 @@ args.v in [args.nope, 1] | args.v in {'a': 1} | args == {'v': 1} | args.v == arg
 args.v | !args.v | args.v && true | args.v || true | args.v || false | args.v && false | true && args.v
 args.v ? true : false | args.v == 1 ? true : args.nope | (args.v && true) == true | args.nope == 1
 size(args.v) == 1 | args.v.size() > 0 | args.v.startsWith('a') | args.v.endsWith('c') | args.v.contains('b')
-args.v.matches('^[a-z]+$') | args.v.matches('^\\\\d+$') | args.v.matches(args.v) | args.v.matches('(?=a)')
+args.v.matches('^[a-z]+$') | args.v.matches('^\\\\d+$') | args.v.matches(args.v)
 args.v.all(x, x == 1) | args.v.all(x, x > 0) | args.v.all(x, x) | args.v.all(x, false) | args.v.exists(x, x)
 args.v.exists(x, x == 'a') | !args.v.exists(x, x > 0) | args.v.exists(x, true) | args.v.exists_one(x, x == 1)
 args.v.exists(k, args.v[k] == 1) | [args.v, args.nope].exists(x, x == 1) | [1, 2.0].exists(x, x == args.v)
@@ -164,10 +163,10 @@ TABLE = [text.strip() for line in TEXTS.strip().splitlines() for text in line.sp
 @pytest.mark.parametrize("text", TABLE)
 def test_the_engines_agree_or_one_of_them_refuses(text: str) -> None:
     compiled = [(cel.engine(name), cel.engine(name).compile(text)) for name in ENGINES]
-    assert len({condition.reads_args for _, condition in compiled}) == 1
+    assert len({condition.reads for _, condition in compiled}) == 1
     for value in VALUES:
         view = {**VIEW, "args": {"v": value}}
-        found = {condition.verdict(engine.bind(view)) for engine, condition in compiled}
+        found = {condition.verdict(Bound(view)) for engine, condition in compiled}
         assert len(found - {ERROR}) <= 1, value
 
 
@@ -208,7 +207,7 @@ BROKEN = [
     ("'é😀' == foo", 8),
     ("args.x ==\n  foo", 12),
     (".foo == 1", 0),
-    ("session.id == ''", 0),
+    ("sesion.id == ''", 0),
     ("bogus(args.x)", 0),
     ("args.x.bogus()", 0),
     ("args.all(x, x == y)", 17),
@@ -253,7 +252,7 @@ def test_a_condition_that_is_not_boolean_is_refused_at_load(text: str) -> None:
     assert verdict("python", text, {}) is ERROR
 
 
-@pytest.mark.parametrize("text", ["server == 1", "args == 'x'", "now > 5", "principal.id == 1", "1 && true"])
+@pytest.mark.parametrize("text", ["server == 1", "args == 'x'", "now > 5", "findings == 1", "1 && true"])
 def test_types_that_never_fit_are_refused_at_load(text: str) -> None:
     assert "no matching overload" in mistakes("cpp", text)[0][1]
 
@@ -268,18 +267,16 @@ def test_nesting_that_is_too_deep_is_refused(name: EngineName) -> None:
 @pytest.mark.parametrize(
     ("text", "expected"),
     [
-        ("args.x == 1", True),
-        ("'x' in args", True),
-        (".args.x == 1", True),
-        ("server == 'args'", False),
-        ("[1].all(args, args == 1)", False),
-        ("[1].all(args, args == 1) && args.x", True),
-        ("[1].all(x, args.x == x)", True),
-        ("true", False),
+        ("args.x == 1", {"args"}),
+        ("'x' in args", {"args"}),
+        ("server == 'args'", {"server"}),
+        ("[1].all(x, args.x == x) || tool.args", {"args", "tool"}),
+        ("args.x.matches('tool') && has(session.calls)", {"args", "session"}),
+        ("true", set()),
     ],
 )
-def test_a_condition_tells_whether_it_reads_args(name: EngineName, text: str, expected: bool) -> None:
-    assert cel.engine(name).compile(text).reads_args is expected
+def test_a_condition_tells_what_it_reads(name: EngineName, text: str, expected: set[str]) -> None:
+    assert cel.engine(name).compile(text).reads == expected
 
 
 # --- what never leaves, and what never breaks -----------------------------------------------------
@@ -326,16 +323,16 @@ def test_arguments_of_a_kind_that_json_has_not_are_an_error(name: EngineName, ar
 def test_a_name_that_is_left_out_is_an_error_only_where_it_matters(name: EngineName) -> None:
     engine = cel.engine(name)
     view = {key: value for key, value in VIEW.items() if key != "tool"}
-    assert engine.compile("tool.name == 't'").verdict(engine.bind(view)) is ERROR
-    assert engine.compile("has(tool.name)").verdict(engine.bind(view)) is ERROR
-    assert engine.compile("tool.name == 't' || server == 'github'").verdict(engine.bind(view)) is TRUE
-    assert engine.compile("args.x == 1").verdict(engine.bind(view)) is ERROR
+    assert engine.compile("tool.name == 't'").verdict(Bound(view)) is ERROR
+    assert engine.compile("has(tool.name)").verdict(Bound(view)) is ERROR
+    assert engine.compile("tool.name == 't' || server == 'github'").verdict(Bound(view)) is TRUE
+    assert engine.compile("args.x == 1").verdict(Bound(view)) is ERROR
 
 
-def test_a_bound_view_of_the_other_engine_is_an_error() -> None:
-    cpp, python = cel.engine("cpp"), cel.engine("python")
-    assert cpp.compile("true").verdict(python.bind(VIEW)) is ERROR
-    assert python.compile("server == 'github'").verdict(cpp.bind(VIEW)) is ERROR
+def test_one_bound_view_serves_both_engines() -> None:
+    bound = Bound(VIEW)
+    for name in ENGINES:
+        assert cel.engine(name).compile("server == 'github'").verdict(bound) is TRUE
 
 
 def test_the_python_engine_leaves_the_process_as_it_was() -> None:
@@ -439,10 +436,9 @@ linux = pytest.mark.skipif(sys.platform != "linux", reason="reads /proc/self/sta
 @linux
 def test_fact_evaluation_leaks_nothing() -> None:
     code = """
-engine = ours.engine("cpp")
-condition = engine.compile("args.x.contains('b') && has(args.y) && args.z in ['a']")
+condition = ours.engine("cpp").compile("args.x.contains('b') && has(args.y) && args.z in ['a']")
 def step():
-    condition.verdict(engine.bind({"args": {"x": "x" * 1000 + "b", "y": 1, "z": "c"}}))
+    condition.verdict(ours.Bound({"args": {"x": "x" * 1000 + "b", "y": 1, "z": "c"}}))
 assert growth(step, 50_000) < 4_000_000
 """
     subprocess.run([sys.executable, "-c", GROWTH + code], check=True, env={**os.environ})

@@ -6,7 +6,8 @@ import pytest
 
 from mcpguard.core import policy as module
 from mcpguard.core.errors import PolicyError
-from mcpguard.core.policy import ACTIONS, EXTENSION, CompiledPolicy, PolicySet, compile_policy
+from mcpguard.core.policy import CompiledPolicy, PolicySet, compile_policy
+from mcpguard.core.rules import ACTIONS, EXTENSION
 from mcpguard.protocol.methods import FROM_CLIENT, FROM_UPSTREAM, Treatment
 
 KINDS = frozenset({"email", "iban"})
@@ -60,9 +61,9 @@ def test_the_example_of_the_design_is_served() -> None:
     assert [rule.message for rule in found.deny] == [
         "Force pushes need a human. Open a pull request instead."
     ]
-    assert [rule.redact for rule in found.allow] == [("email",)]
+    assert [rule.written.redact for rule in found.allow] == [("email",)]
     assert found.ask == ()
-    assert found.cel is not None
+    assert found.conditional
 
 
 @pytest.mark.parametrize(
@@ -123,7 +124,7 @@ def test_the_actions_are_those_that_the_gateway_decides() -> None:
         ("when: 'foo == 1'", "4:35 undeclared reference to 'foo'"),
         ("when: 1 + 1", "4:34 a condition must be true or false: this is something else"),
         ("when: ''", "4:34 a condition must not be empty"),
-        ("on: result", "4:32 rules on results are not served yet: only `on: call`"),
+        ("on: result", "4:5 an `allow` rule on results changes nothing without `redact`, `label` or `fact`"),
         ("on: x", "4:32 expected one of call, result"),
         ("redact: [emial]", "4:37 unknown name; known are email, iban"),
         ("action: [tools/list]", "4:37 unknown name; known are *, completion/complete, elicitation/create"),
@@ -158,7 +159,7 @@ def test_a_mistake_in_a_rule_has_its_place(text: str, expected: str) -> None:
         ),
         (
             "version: 1\npolicy: a\nrules: [{id: r, effect: deny, redact: [email]}]\n",
-            "3:39 a `deny` rule lets nothing back",
+            "3:39 a `deny` rule lets nothing through, so `redact` has no effect",
         ),
     ],
 )
@@ -174,14 +175,11 @@ def test_a_mistake_in_a_condition_over_lines_has_its_own_line() -> None:
 
 
 def test_all_mistakes_of_a_policy_are_told_at_once() -> None:
-    text = one_rule("when: a, redact: [x, email, y], on: result") + "  - {id: r, effect: allow, when: b}\n"
-    assert len(mistakes(text)) == 6
+    text = one_rule("when: a, redact: [x, email, y], limit: {per: x, calls: 0}")
+    assert len(mistakes(text + "  - {id: r, effect: allow, when: b}\n")) == 7
 
 
-def test_a_policy_with_a_pattern_for_tools_needs_the_action_for_tools(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    monkeypatch.setattr(module, "ACTIONS", frozenset({"tools/call", "resources/read"}))
+def test_a_pattern_for_tools_needs_the_action_for_tools() -> None:
     text = one_rule("tools: [x], action: [resources/read]")
     assert mistakes(text) == ["4:35 `tools` can match only the action tools/call"]
     assert matches("action: [resources/read]", "s", None, "resources/read")
@@ -206,7 +204,7 @@ def test_no_policies_are_a_set_that_matches_nothing() -> None:
     policies = PolicySet()
     assert policies.rules == policies.names == ()
     found = policies.candidates("s", "t", "tools/call")
-    assert (found.cel, found.deny, found.ask, found.allow) == (None, (), (), ())
+    assert (found.conditional, found.deny, found.ask, found.allow) == (False, (), (), ())
 
 
 def test_candidates_are_found_once_and_the_memory_for_them_is_bounded(
@@ -233,3 +231,74 @@ def test_a_policy_without_conditions_needs_no_engine(monkeypatch: pytest.MonkeyP
 
     monkeypatch.setattr(module, "engine", refuse)
     assert PolicySet([compiled(one_rule("tools: [x]"))]).candidates("s", "x", "tools/call").allow
+
+
+@pytest.mark.parametrize(
+    ("rule", "expected"),
+    [
+        ("effect: deny, label: [a]", "4:34 a `deny` rule lets nothing through, so `label` has no effect"),
+        ("effect: deny, fact: [a]", "4:33 a `deny` rule lets nothing through, so `fact` has no effect"),
+        ("effect: allow, label: [a b]", "4:36 a name has 1 to 64"),
+        ("effect: allow, fact: ['']", "4:35 a name has 1 to 64"),
+        (
+            "effect: allow, on: result, label: [a], limit: {calls: 1, per: 1h}",
+            "4:59 `limit` belongs to a rule on",
+        ),
+        ("effect: allow, on: result, label: [a], argument: {a: 1}", "4:62 `argument` belongs to a rule on"),
+        ("effect: ask, on: result", "4:21 nobody is asked about a result"),
+        ("effect: deny, on: result, action: [roots/list]", "4:48 the client answers this"),
+        ("effect: allow, action: [prompts/get], argument: {a: 1}", "4:61 `argument` goes with the action"),
+        ("effect: allow, limit: {per: 1h}", "4:35 a limit has exactly one of"),
+        ("effect: allow, limit: {per: 1h, calls: 1, bytes: 2}", "4:35 a limit has exactly one of"),
+        ("effect: allow, limit: {per: 1h, calls: 0}", "4:52 a limit is a whole number above 0"),
+        ("effect: allow, limit: {per: 1w, calls: 1}", "4:41 a window is `session`, or"),
+        ("effect: allow, limit: {per: 32d, calls: 1}", "4:41 a window is `session`, or"),
+        ("effect: allow, limit: {per: 1h, calls: 1, cost: 2}", "4:61 `cost` belongs to a limit of"),
+        ("effect: allow, limit: {per: 1h, units: 1, cost: 0}", "4:61 a cost is a whole number above 0"),
+        ("effect: allow, limit: {per: 1h, units: 1, cost: amount}", "4:61 a cost is a whole number above 0"),
+        ("effect: allow, limit: {calls: 1}", "4:35 `per` is missing"),
+        ("effect: deny, when: has(result.x)", "4:37 only a rule with `on: result` can read `result`"),
+        ("effect: deny, when: \"'email' in findings\"", "4:45 only a rule with `on: result` can read"),
+        (
+            "effect: allow, when: client.claims.name == 'x'",
+            "4:34 an `allow` rule can read `client.agent` only",
+        ),
+        ("effect: allow, when: \"'name' in client\"", "4:45 an `allow` rule can read `client.agent` only"),
+    ],
+)
+def test_a_key_that_would_have_no_effect_or_no_sense_has_its_place(rule: str, expected: str) -> None:
+    (found, *_) = mistakes(f"version: 1\npolicy: p\nrules:\n  - {{id: r, {rule}}}\n")
+    assert found.startswith(expected)
+
+
+@pytest.mark.parametrize(
+    "rule",
+    [
+        "effect: allow, when: \"client.agent == 'x' && client['agent'] == 'x'\"",
+        "effect: deny, when: client.claims.name == 'x'",
+        "effect: deny, on: result, when: has(result.result)",
+        "effect: allow, on: result, label: [a], fact: [b], redact: [email]",
+        "effect: allow, limit: {per: 31d, units: 5, cost: args.a.b_c}, label: [x], argument: {a: [1, {b: null}]}",
+        "effect: allow, limit: {per: session, bytes: 9007199254740992}",
+    ],
+)
+def test_what_makes_sense_is_taken(rule: str) -> None:
+    compiled(f"version: 1\npolicy: p\nrules:\n  - {{id: r, {rule}}}\n")
+
+
+@pytest.mark.parametrize("day", ["soon", "2026-13-01", "2026-01-02T00:00:00Z", "20260102"])
+def test_an_expiry_that_is_no_day_is_refused(day: str) -> None:
+    text = f"version: 1\npolicy: p\nexpires: '{day}'\nrules: [{{id: r, effect: allow}}]\n"
+    assert mistakes(text) == ["3:10 a day is written YYYY-MM-DD"]
+
+
+def test_rules_on_results_and_in_shadow_are_kept_apart() -> None:
+    text = one_rule("mode: shadow") + "  - {id: s, effect: deny, on: result}\n  - {id: t, effect: deny}\n"
+    policies = PolicySet([compiled(text)])
+    found = policies.candidates("s", "t", "tools/call")
+    assert [rule.name for rule in found.all] == ["p/t"]
+    assert found.trial is not None
+    assert [rule.name for rule in found.trial.all] == ["p/t", "p/r"]
+    assert [rule.name for rule in policies.candidates("s", "t", "tools/call", "result").all] == ["p/s"]
+    assert policies.reviewing
+    assert not policies.stateful

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from mcpguard.core.policy import ACTIONS
+from mcpguard.core.rules import ACTIONS
 from mcpguard.protocol import eras
 from mcpguard.protocol.methods import FROM_CLIENT, Era, Treatment
 from tests.fakes import World, text, tool

@@ -117,6 +117,16 @@ def test_a_good_token_gives_its_subject(key: Any, kid: str, algorithm: str) -> N
     assert verify(verifier, token(key, kid, algorithm)) == Principal("ada", ISSUER)
 
 
+def test_groups_and_the_claims_that_are_named_are_part_of_the_principal() -> None:
+    verifier = Issuer().verifier(groups_claim="roles", claims=("tenant", "level"))
+    given = token(roles=["ops", 7, "dev", "ops"], tenant={"id": 5}, jti="x1")
+    found = verify(verifier, given)
+    assert found == Principal("ada", ISSUER, ("dev", "ops"), {"tenant": {"id": 5}})
+    assert hash(found) == hash(Principal("ada", ISSUER))
+    assert found != Principal("ada", ISSUER, ("dev",), {"tenant": {"id": 5}})
+    assert verify(verifier, token(roles="ops", jti="x2")) == Principal("ada", ISSUER)
+
+
 def test_our_audience_may_be_one_of_several() -> None:
     assert verify(Issuer().verifier(), token(aud=["https://other.example", AUDIENCE])).id == "ada"
 

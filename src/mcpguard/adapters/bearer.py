@@ -144,7 +144,8 @@ class TokenVerifier:
         subject = claims["sub"]
         if not 1 <= len(subject) <= SUBJECT_CHARACTERS or not subject.isprintable():
             raise BearerError("the subject of the token is not a printable name of up to 256 characters")
-        return Principal(subject, self._entry.issuer)
+        kept = {name: claims[name] for name in self._entry.claims if name in claims}
+        return Principal(subject, self._entry.issuer, self._groups_of(claims), kept)
 
     def _header(self, token: str) -> tuple[str, str | None]:
         if len(token) > TOKEN_BYTES:
@@ -159,6 +160,10 @@ class TokenVerifier:
         if "crit" in header:
             raise BearerError("the token needs an extension that is not known")
         return algorithm, header.get("kid")
+
+    def _groups_of(self, claims: dict[str, Json]) -> tuple[str, ...]:
+        found = claims.get(self._entry.groups_claim)
+        return tuple(sorted({one for one in found if type(one) is str})) if type(found) is list else ()
 
     def _check_scopes(self, claims: dict[str, Json]) -> None:
         said = claims.get("scope", claims.get("scp", ""))

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import argparse
 import os
-import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
@@ -21,7 +20,7 @@ from mcpguard.core.errors import ConfigError, CredentialError, DocumentError, Po
 if TYPE_CHECKING:
     from mcpguard.config import Config, Server
     from mcpguard.core.document import Document
-    from mcpguard.core.policy import CompiledPolicy, CompiledRule
+    from mcpguard.core.policy import CompiledPolicy
     from mcpguard.core.redaction import Redactor
     from mcpguard.core.secret import CredentialRef, Template
 
@@ -32,7 +31,6 @@ EXAMPLES = (
 
 _PROBE_BYTES = 4096
 _COLOURS = {"ok": "green", "warning": "yellow", "error": "red"}
-_PATTERN = re.compile(r"""\.matches\(\s*(r?"(?:[^"\\\n]|\\.)*"|r?'(?:[^'\\\n]|\\.)*')\s*\)""")
 
 
 class Remark(Struct, frozen=True):
@@ -133,26 +131,10 @@ def _policies(config: Config, document: Document, compiled: list[CompiledPolicy]
 
 
 def _rules(one: CompiledPolicy) -> Iterator[Remark]:
-    for index, (rule, compiled) in enumerate(zip(one.policy.rules, one.rules, strict=True)):
+    for index, rule in enumerate(one.policy.rules):
         if rule.effect == "ask":
             message = f"rule {rule.id}: nobody can be asked yet, so `ask` refuses"
             yield Remark("warning", _where(one.document.problem(("rules", index, "effect"), "")), message)
-        for offset in _broken_patterns(rule.when or "", compiled):
-            place = one.document.problem(("rules", index, "when"), "", offset)
-            message = f"rule {rule.id}: the pattern of this `matches` is not a regular expression (RE2)"
-            yield Remark("warning", _where(place), message)
-
-
-def _broken_patterns(text: str, rule: CompiledRule) -> Iterator[int]:
-    """Where a constant pattern stands that makes its rule fail in every decision that reaches it."""
-    from mcpguard.core.cel import ERROR
-
-    if rule.condition is None:
-        return
-    engine = rule.condition.engine
-    for found in _PATTERN.finditer(text):
-        if engine.compile(f'"".matches({found[1]})').verdict(engine.bind({})) is ERROR:
-            yield found.start(1)
 
 
 def _coverage(config: Config, document: Document, compiled: list[CompiledPolicy]) -> Iterator[Remark]:

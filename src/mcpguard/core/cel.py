@@ -14,6 +14,9 @@ from enum import Enum
 from functools import cache
 from typing import Any, Literal, Protocol
 
+from mcpguard.core.facts import Call, compute
+from mcpguard.core.functions import FunctionError
+from mcpguard.core.hoisting import FACTS, hoist, number_of
 from mcpguard.core.model import Json
 
 EngineName = Literal["cpp", "python"]
@@ -25,11 +28,17 @@ NAMES: dict[str, str] = {
     "args": "map",
     "prompt": "map",
     "resource": "map",
-    "principal": "texts",
-    "client": "texts",
+    "principal": "map",
+    "client": "map",
+    "session": "map",
     "now": "timestamp",
+    "result": "map",
+    "findings": "list",
 }
-"""What a condition may name, and its type: a map holds JSON values, `texts` is a map of strings."""
+"""What a condition may name, and its type: maps and lists hold JSON values."""
+
+LATER = frozenset({"args", "session"})
+"""The names that are unknown while a list is made."""
 
 TEXT_LIMIT = 4096
 """The longest condition, in characters."""
@@ -60,14 +69,50 @@ class ConditionError(Exception):
         self.mistakes = mistakes
 
 
+class Bound:
+    """What the conditions of one decision may read: `view` has some of `NAMES`. A name that is left out is
+    an error wherever it matters to the answer.
+
+    Each engine keeps its own form of it here, and facts are computed once for all conditions.
+    """
+
+    __slots__ = ("_tried", "cpp", "facts", "python", "view")
+
+    def __init__(self, view: Mapping[str, Json]) -> None:
+        self.view = view
+        self.cpp: Any = None
+        self.python: Any = None
+        self.facts: dict[str, Json] = {}
+        """By number (`hoisting.number_of`), those that could be computed."""
+        self._tried: set[str] = set()
+
+    def compute(self, calls: tuple[Call, ...]) -> None:
+        """Add these facts, those that can be computed for this request."""
+        for call in calls:
+            number = number_of(call.key)
+            if number in self._tried:
+                continue
+            self._tried.add(number)
+            try:
+                self.facts[number] = compute(call, self.view)
+                self.cpp = None
+            except FunctionError:
+                pass
+
+
+NOTHING = Bound({})
+"""For decisions by rules without conditions."""
+
+
 class Condition(Protocol):
-    """A compiled condition of `engine`. `reads_args` tells whether its text names `args`."""
+    """A compiled condition of `engine`. `reads` are the names in it, `facts` the calls taken out of it."""
 
     engine: Engine
-    reads_args: bool
+    reads: frozenset[str]
+    facts: tuple[Call, ...]
 
-    def verdict(self, bound: Any) -> Verdict:
-        """The answer for what `Engine.bind` of the same engine gave. Never raises."""
+    def verdict(self, bound: Bound) -> Verdict:
+        """The answer for one request. Never raises."""
         ...
 
 
@@ -78,11 +123,6 @@ class Engine(Protocol):
 
     def compile(self, text: str) -> Condition:
         """Raises ConditionError: broken syntax, an unknown name, a type that is not boolean."""
-        ...
-
-    def bind(self, view: Mapping[str, Json]) -> Any:
-        """`view` has some of `NAMES`. The result serves all conditions of one decision. A name that
-        is left out is an error wherever it matters to the answer. Never raises."""
         ...
 
 
@@ -104,18 +144,32 @@ def engine(name: EngineName | None = None) -> Engine:
 
 
 class _CppCondition:
-    __slots__ = ("_eval", "engine", "reads_args")
+    __slots__ = ("_activation", "_eval", "engine", "facts", "reads")
 
-    def __init__(self, owner: Engine, expression: Any, reads_args: bool) -> None:
-        self.engine = owner
+    def __init__(
+        self, owner: _CppEngine, expression: Any, facts: tuple[Call, ...], reads: frozenset[str]
+    ) -> None:
+        self.engine: Engine = owner
+        self.reads = reads
+        self._activation = owner.activation
         self._eval = expression.eval
-        self.reads_args = reads_args
+        self.facts = facts
 
-    def verdict(self, bound: Any) -> Verdict:
+    def verdict(self, bound: Bound) -> Verdict:
         try:
-            value = self._eval(bound).value()
+            said = self._evaluated(bound)
+            if said is not ERROR or not self.facts:
+                return said
+            # The answer hangs on facts that nobody asked for yet, or it is an error.
+            bound.compute(self.facts)
+            return self._evaluated(bound) if bound.cpp is None else ERROR
         except Exception:
             return ERROR
+
+    def _evaluated(self, bound: Bound) -> Verdict:
+        if bound.cpp is None:
+            bound.cpp = self._activation({**bound.view, FACTS: bound.facts})
+        value = self._eval(bound.cpp).value()
         if value is True:
             return TRUE
         return FALSE if value is False else ERROR
@@ -125,38 +179,32 @@ class _CppEngine:
     name: EngineName = "cpp"
 
     def __init__(self, cel: Any) -> None:
-        text = cel.Type.STRING
+        text, anything = cel.Type.STRING, cel.Type.DYN
         types = {
             "string": text,
-            "map": cel.Type.Map(text, cel.Type.DYN),
-            "texts": cel.Type.Map(text, text),
+            "map": cel.Type.Map(text, anything),
+            "list": cel.Type.List(anything),
             "timestamp": cel.Type.TIMESTAMP,
         }
         variables = {name: types[kind] for name, kind in NAMES.items()}
-        self._env = cel.NewEnv(variables=variables)
-        del variables["args"]
-        self._env_without_args = cel.NewEnv(variables=variables)
-        self._boolean = (cel.Type.BOOL, cel.Type.DYN)
+        self._env = cel.NewEnv(variables={**variables, FACTS: types["map"]})
+        self.activation = self._env.Activation
+        self._boolean = (cel.Type.BOOL, anything)
 
     def compile(self, text: str) -> Condition:
         check_length(text)
+        hoisted = hoist(text, NAMES)
+        if hoisted.mistakes:
+            raise ConditionError(list(hoisted.mistakes))
+        if hoisted.left:
+            return engine("python").compile(text)
         try:
-            expression = self._env.compile(text)
+            expression = self._env.compile(hoisted.text)
         except RuntimeError as error:
             raise ConditionError(_mistakes(text, str(error))) from None
         if not any(expression.return_type() == one for one in self._boolean):
             raise ConditionError([(0, NOT_BOOLEAN)])
-        return _CppCondition(self, expression, "args" in text and self._fails_without_args(text))
-
-    def _fails_without_args(self, text: str) -> bool:
-        try:
-            self._env_without_args.compile(text)
-        except RuntimeError:
-            return True
-        return False
-
-    def bind(self, view: Mapping[str, Json]) -> Any:
-        return self._env.Activation(view)
+        return _CppCondition(self, expression, hoisted.facts, hoisted.reads)
 
 
 NOT_BOOLEAN = "a condition must be true or false: this is something else"

@@ -8,7 +8,7 @@ functions that CEL does not have and logs argument values; all of that is closed
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from datetime import datetime
 from typing import Any
 
@@ -18,8 +18,10 @@ from celpy import celtypes, evaluation
 from mcpguard.core.cel import (
     ERROR,
     FALSE,
+    LATER,
     NAMES,
     TRUE,
+    Bound,
     Condition,
     ConditionError,
     Engine,
@@ -28,11 +30,14 @@ from mcpguard.core.cel import (
     check_length,
     offset_of,
 )
+from mcpguard.core.facts import Call
+from mcpguard.core.functions import FUNCTIONS, Function, FunctionError, apply
+from mcpguard.core.hoisting import hoist
 from mcpguard.core.model import Json
 
 _TYPES = frozenset(["bool", "bytes", "double", "int", "list", "map", "null_type", "string", "type", "uint"])
 _MACROS = frozenset(["all", "exists", "exists_one", "filter", "map"])
-_FUNCTIONS = frozenset(evaluation.base_functions) - {"list", "map", "null_type"} | {"dyn", "has"}
+_OF_CEL = frozenset(evaluation.base_functions) - {"list", "map", "null_type"} | {"dyn", "has"}
 _NUMBERS = (celtypes.IntType, celtypes.UintType, celtypes.DoubleType)
 _SCALARS = (celtypes.BoolType, str, bytes, celtypes.TimestampType, celtypes.DurationType)
 _QUIET = evaluation.re2.Options()
@@ -51,11 +56,15 @@ class PythonEngine:
         self._environment = celpy.Environment()
         sys.setrecursionlimit(limit)
         celpy.logging.getLogger("celpy").setLevel(1000)
-        self._activation = evaluation.Activation(functions=_STRICT)
+        ours = {name: _native(function) for name, function in FUNCTIONS.items()}
+        self._activation = evaluation.Activation(functions={**_STRICT, **ours})
 
     def compile(self, text: str) -> Condition:
         """See `Engine.compile`."""
         check_length(text)
+        hoisted = hoist(text, NAMES)
+        if hoisted.mistakes:
+            raise ConditionError(list(hoisted.mistakes))
         try:
             tree = self._environment.compile(text)
             reader = _Reader(text)
@@ -67,31 +76,27 @@ class PythonEngine:
             raise ConditionError([(0, "nested too deeply")]) from None
         if reader.mistakes:
             raise ConditionError(reader.mistakes)
-        return _PythonCondition(self, tree, self._activation, reader.reads_args)
-
-    def bind(self, view: Mapping[str, Json]) -> Any:
-        """See `Engine.bind`."""
-        try:
-            return {name: _to_cel(value) for name, value in view.items()}
-        except Exception:
-            return None
+        return _PythonCondition(self, tree, self._activation, hoisted.reads)
 
 
 class _PythonCondition:
-    __slots__ = ("_activation", "_tree", "engine", "reads_args")
+    __slots__ = ("_activation", "_tree", "engine", "facts", "reads")
 
-    def __init__(self, owner: Engine, tree: Any, activation: Any, reads_args: bool) -> None:
+    def __init__(self, owner: Engine, tree: Any, activation: Any, reads: frozenset[str]) -> None:
         self.engine = owner
         self._tree = tree
         self._activation = activation
-        self.reads_args = reads_args
+        self.reads = reads
+        self.facts: tuple[Call, ...] = ()
 
-    def verdict(self, bound: Any) -> Verdict:
+    def verdict(self, bound: Bound) -> Verdict:
         # Without args the library's own error absorption is not trusted: "it depends", always.
-        if bound is None or (self.reads_args and "args" not in bound):
+        if not self.reads & LATER <= bound.view.keys():
             return ERROR
         try:
-            value = _Evaluator(self._tree, self._activation).evaluate(bound)
+            if bound.python is None:
+                bound.python = {name: _to_cel(value) for name, value in bound.view.items()}
+            value = _Evaluator(self._tree, self._activation).evaluate(bound.python)
         except Exception:
             return ERROR
         if type(value) is not celtypes.BoolType:
@@ -129,7 +134,6 @@ class _Reader:
 
     def __init__(self, text: str) -> None:
         self.mistakes: list[tuple[int, str]] = []
-        self.reads_args = False
         self._text = text
 
     def read(self, tree: Any, loop_names: frozenset[str]) -> None:
@@ -139,7 +143,7 @@ class _Reader:
         if tree.data in ("ident", "dot_ident"):
             self._name(tree.children[0], loop_names if tree.data == "ident" else frozenset())
         elif tree.data == "ident_arg":
-            self._call(tree.children[0], tree.children[1:])
+            self._call(tree.children[0], tree.children[1:], True)
             if tree.children[0].value == "string":
                 # `string` must still name the type, so the strict function has a name of its own.
                 tree.children[0] = tree.children[0].update(value="strict string")
@@ -149,20 +153,18 @@ class _Reader:
             self._macro(tree, loop_names)
             return
         elif tree.data == "member_dot_arg":
-            self._call(tree.children[1], tree.children[2:])
+            self._call(tree.children[1], tree.children[2:], False)
         for child in tree.children:
             self.read(child, loop_names)
 
     def _name(self, token: Any, loop_names: frozenset[str]) -> None:
         if token.value in loop_names:
             return
-        if token.value == "args":
-            self.reads_args = True
-        elif token.value not in NAMES and token.value not in _TYPES:
+        if token.value not in NAMES and token.value not in _TYPES:
             self._mistake(token, f"undeclared reference to '{token.value}'")
 
-    def _call(self, token: Any, rest: list[Any]) -> None:
-        if token.value not in _FUNCTIONS:
+    def _call(self, token: Any, rest: list[Any], plain: bool) -> None:
+        if token.value not in _OF_CEL and not (plain and token.value in FUNCTIONS):
             self._mistake(token, f"undeclared reference to '{token.value}'")
         elif token.value == "has" and not (rest and _selection(rest[0])):
             self._mistake(token, "has() argument must be a field selection")
@@ -201,6 +203,34 @@ def _to_cel(value: Json | datetime) -> Any:
         return kinds[type(value)](value)
     except ValueError:
         return evaluation.CELEvalError("out of range")
+
+
+def _from_cel(value: Any) -> Json:
+    """The JSON value that a value of the library stands for. Raises FunctionError for a time or bytes."""
+    if isinstance(value, str):
+        return str(value)
+    if isinstance(value, dict):
+        return {_from_cel(key): _from_cel(one) for key, one in value.items()}
+    if isinstance(value, list):
+        return [_from_cel(one) for one in value]
+    if value is None:
+        return None
+    for kind, plain in ((celtypes.BoolType, bool), (celtypes.IntType, int), (celtypes.DoubleType, float)):
+        if isinstance(value, kind):
+            return plain(value)
+    raise FunctionError("no JSON value")
+
+
+def _native(function: Function) -> Callable[..., Any]:
+    """One of our functions as the library calls it."""
+
+    def called(*arguments: Any) -> Any:
+        try:
+            return _to_cel(apply(function, tuple(map(_from_cel, arguments))))
+        except FunctionError:
+            return evaluation.CELEvalError("no value")
+
+    return called
 
 
 def _equal(left: Any, right: Any) -> bool:

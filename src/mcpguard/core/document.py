@@ -146,6 +146,9 @@ class _Filler:
         if origin in (Union, UnionType):
             fitting = [one for one in get_args(type_) if _kind_of(one) == node.kind]
             return self.fill(node, fitting[0]) if fitting else self._wrong(node, type_)
+        return _plain(node) if type_ is Any else self._one(node, type_, origin)
+
+    def _one(self, node: Node, type_: Any, origin: Any) -> Any:
         if _kind_of(type_) != node.kind and not (type_ is float and node.kind == "int"):
             return self._wrong(node, type_)
         if node.kind == "list":
@@ -190,6 +193,13 @@ class _Filler:
 
     def _fault(self, node: Node, message: str) -> None:
         self.faults.append(Fault(node.line, node.column, message))
+
+
+def _plain(node: Node) -> Any:
+    """Any value, as JSON has it."""
+    if node.kind == "map":
+        return {key.value: _plain(value) for key, value in node.value}
+    return [_plain(item) for item in node.value] if node.kind == "list" else node.value
 
 
 def _kind_of(type_: Any) -> str:

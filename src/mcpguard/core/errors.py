@@ -6,6 +6,7 @@
     │   └── PolicyError
     ├── CredentialError    a reference that cannot be resolved; its upstream is unavailable
     ├── UpstreamError      an upstream that is gone, broken or late; one clear error to the caller
+    ├── SessionError       what a session did before cannot be read or kept; what depends on it is refused
     ├── AuditError         evidence that cannot be written; everything is refused
     ├── InspectionError    something that cannot be inspected; the whole value is withheld
     ├── MessageError       a JSON-RPC message that is refused before a decision
@@ -68,6 +69,10 @@ class CredentialError(McpGuardError):
 
 class UpstreamError(McpGuardError):
     """An upstream cannot answer: it did not start, ended, broke the protocol or was too late."""
+
+
+class SessionError(McpGuardError):
+    """The state of a session cannot be read or kept. The sentence is for the operator."""
 
 
 class AuditError(McpGuardError):

@@ -110,6 +110,14 @@ class Decided(Struct, frozen=True, tag_field="kind", tag="decision", omit_defaul
     """Names of the references that the upstream holds."""
     agent: str | None = None
     """As in `opened`: a claim."""
+    labels: tuple[str, ...] = ()
+    """Labels that the session got by it."""
+    facts: tuple[str, ...] = ()
+    """Facts that the session got by it."""
+    credential: str = ""
+    """The credential that a rule chose."""
+    shadow: str = ""
+    """What rules in shadow mode would have decided otherwise: `EFFECT RULE ...`."""
 
 
 class Outcome(Struct, frozen=True, tag_field="kind", tag="outcome", omit_defaults=True):
@@ -134,6 +142,14 @@ class Outcome(Struct, frozen=True, tag_field="kind", tag="outcome", omit_default
     """sha256 (hex) of the inspected result as compact JSON."""
     findings: dict[str, int] = {}
     """`KIND PATH` -> how often it was taken out there."""
+    rules: tuple[str, ...] = ()
+    """The rules on results that had a say."""
+    labels: tuple[str, ...] = ()
+    """Labels that the session got by the result."""
+    facts: tuple[str, ...] = ()
+    """Facts that the session got by the result."""
+    shadow: str = ""
+    """As in `decision`, of rules on results."""
 
 
 class Noticed(Struct, frozen=True, tag_field="kind", tag="notice", omit_defaults=True):
@@ -143,7 +159,8 @@ class Noticed(Struct, frozen=True, tag_field="kind", tag="notice", omit_defaults
     at: datetime
     """When."""
     what: str
-    """message-refused, notification-redacted or notification-withheld."""
+    """message-refused, notification-redacted, notification-withheld, policy-reloaded (`detail` has both
+    digests) or policy-refused."""
     server: str = ""
     """The upstream, if it is about one."""
     detail: str = ""

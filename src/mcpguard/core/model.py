@@ -19,11 +19,18 @@ Json = Any
 class Principal(Struct, frozen=True):
     """Who is responsible. `id` is unique within `source`; only a verified fact goes in here.
 
-    On stdio `source` is "os-user": the operating system vouches for the user id.
+    On stdio `source` is "os-user": the operating system vouches for the user id. `groups` and `claims` are
+    those of a verified token that the configuration names, empty elsewhere. Two with other groups or claims
+    are not equal: what one of them began is not the other's.
     """
 
     id: str
     source: str
+    groups: tuple[str, ...] = ()
+    claims: dict[str, Json] = {}
+
+    def __hash__(self) -> int:
+        return hash((self.source, self.id))
 
 
 class Listed(Struct, frozen=True):
@@ -58,6 +65,9 @@ class Caller(Struct, frozen=True):
     modern: bool = False
     capabilities: dict[str, Json] = {}
     log_level: str | None = None
+    name: str = ""
+    release: str = ""
+    """`name` and `version` of its clientInfo."""
 
 
 class Invocation(Struct, frozen=True):
@@ -87,12 +97,31 @@ class Cause(Enum):
     LIMIT = "limit"
 
 
+class Charge(Struct, frozen=True):
+    """What a call uses up of a limit. `unit` is calls, bytes or units; at most `most` of them may be used in
+    `seconds`, or in the session where that is 0. `key` names the limit, `per` is its window as written."""
+
+    key: str
+    unit: str
+    amount: int
+    most: int
+    seconds: int
+    per: str
+
+
 class Permit(Struct, frozen=True):
-    """The right to make one call. `rules` are "policy/rule" ids; `redact` names extra detectors."""
+    """The right to make one call. `rules` are "policy/rule" ids; `redact` names extra detectors; `charges`,
+    `labels` and `facts` are what the session is to remember; `credential` names the one to use, "" for
+    those of the server. `shadow` says what rules in shadow mode would have done otherwise, "" for nothing."""
 
     invocation: Invocation
     rules: tuple[str, ...]
     redact: tuple[str, ...] = ()
+    charges: tuple[Charge, ...] = ()
+    labels: tuple[str, ...] = ()
+    facts: tuple[str, ...] = ()
+    credential: str = ""
+    shadow: str = ""
 
 
 class Deny(Struct, frozen=True):
@@ -102,6 +131,8 @@ class Deny(Struct, frozen=True):
     cause: Cause
     rules: tuple[str, ...] = ()
     message: str = ""
+    shadow: str = ""
+    """As in a Permit."""
 
 
 class Finding(Struct, frozen=True):

@@ -1,19 +1,24 @@
-"""The policy decision point: an Invocation and the policies -> Permit or Deny.
+"""The policy decision point: an Invocation, the policies and the session so far -> Permit or Deny.
 
 Law of this file: closed by default. Deny overrides ask overrides allow, nothing matching denies, and
 an error only tightens: an erroring deny denies, an erroring ask asks, an erroring allow does not
-allow (and what it would redact is redacted). A `Permit` is constructed here and nowhere else.
+allow (and what it would redact or label is). A `Permit` is constructed here and nowhere else. The verdict
+is a function of the three alone: it reads no clock and changes nothing.
 """
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Iterable
+from functools import lru_cache
 
 from msgspec import structs
 
-from mcpguard.core.cel import ERROR, TRUE
-from mcpguard.core.model import Cause, Deny, Invocation, Json, Permit
-from mcpguard.core.policy import ACTIONS, EXTENSION, Candidates, CompiledRule, PolicySet
+from mcpguard.core.cel import ERROR, LATER, NOTHING, TRUE, Bound
+from mcpguard.core.model import Cause, Charge, Deny, Invocation, Json, Permit, Principal
+from mcpguard.core.obligations import ObligationError, arguments_of, charges_of, credential_of, with_arguments
+from mcpguard.core.policy import Candidates, CompiledRule, PolicySet
+from mcpguard.core.rules import ACTIONS, EXTENSION, Moment
+from mcpguard.core.session import Session
 
 _REACHED_BY = {
     "tool": "tools/call",
@@ -26,43 +31,45 @@ _REACHED_BY = {
 NEEDS_APPROVAL = "needs approval, which this version cannot ask for"
 """The message of a Deny by an `ask` rule whose author wrote none."""
 
+NO_SESSION = "mcpguard cannot tell what this session did before, so what depends on it is refused"
 
-def decide(policies: PolicySet, invocation: Invocation) -> Permit | Deny:
+
+def decide(policies: PolicySet, invocation: Invocation, session: Session | None = None) -> Permit | Deny:
     """Whether `invocation` may go on. `rules` of the answer are the rules that decided, by name; with
-    several that refuse, `message` is that of the first which has one."""
-    candidates = _candidates(policies, invocation)
-    bound = _bind(candidates, invocation)
-    denied, failed = _holding(candidates.deny, bound)
-    if denied:
-        return Deny(invocation, Cause.RULE, _names(denied), _message(denied))
-    if failed:
-        return Deny(invocation, Cause.ERROR, _names(failed))
-    if candidates.ask:
-        asking, failed = _holding(candidates.ask, bound)
-        if asking or failed:
-            asking = sorted(asking + failed, key=lambda rule: rule.name)
-            return Deny(invocation, Cause.APPROVAL, _names(asking), _message(asking) or NEEDS_APPROVAL)
-    allowing, failed = _holding(candidates.allow, bound)
-    if not allowing:
-        return Deny(invocation, Cause.NO_RULE)
-    return Permit(invocation, _names(allowing), _redact(allowing + failed))
+    several that refuse, `message` is that of the first which has one.
+
+    The invocation of a Permit is the one to send: with the arguments that its rules set. `session` is
+    needed where the policies are `stateful`; without it what depends on it is refused.
+    """
+    candidates = candidates_of(policies, invocation)
+    verdict = _settled(candidates, invocation, session)
+    if candidates.trial is None:
+        return verdict
+    shadow = _differs(verdict, _settled(candidates.trial, invocation, session))
+    return structs.replace(verdict, shadow=shadow) if shadow else verdict
+
+
+def no_session(invocation: Invocation) -> Deny:
+    """The refusal where the state of the session cannot be read or kept."""
+    return Deny(invocation, Cause.ERROR, message=NO_SESSION)
 
 
 def visible(policies: PolicySet, invocation: Invocation) -> bool:
     """Whether a list may show the target of `invocation`, whose method and `args` do not matter.
 
-    False only where no arguments can lead to anything but a refusal by a deny or by no rule. A tool
-    that needs approval stays: calling it tells what is missing.
+    False only where no arguments and no session can lead to anything but a refusal by a deny or by no
+    rule. A tool that needs approval stays: calling it tells what is missing.
     """
     target = invocation.target
     call = structs.replace(
         invocation, method=_REACHED_BY["tool" if target is None else target.kind], args=None
     )
-    candidates = _candidates(policies, call)
-    bound = _bind(candidates, call)
-    if any(must for _, must in (_at_list_time(rule, bound) for rule in candidates.deny)):
+    candidates = candidates_of(policies, call)
+    bound = bind(candidates, call)
+    if any(must for _, must in (at_list_time(rule, bound) for rule in candidates.deny)):
         return False
-    return any(may for may, _ in (_at_list_time(rule, bound) for rule in candidates.ask + candidates.allow))
+    offering = [rule for rule in candidates.ask + candidates.allow if not _over(rule, call)]
+    return any(may for may, _ in (at_list_time(rule, bound) for rule in offering))
 
 
 def permit_protocol(invocation: Invocation) -> Permit:
@@ -74,36 +81,56 @@ def permit_protocol(invocation: Invocation) -> Permit:
 def again(permit: Permit, params: dict[str, Json]) -> Permit:
     """The same permitted call once more, with `params` that answer what its upstream asked: what was
     decided (target and arguments) is unchanged."""
-    invocation = structs.replace(permit.invocation, params=params)
-    return Permit(invocation, permit.rules, permit.redact)
+    return structs.replace(permit, invocation=structs.replace(permit.invocation, params=params))
 
 
-def _candidates(policies: PolicySet, invocation: Invocation) -> Candidates:
+def candidates_of(policies: PolicySet, invocation: Invocation, on: Moment = "call") -> Candidates:
+    """The rules that can match `invocation`."""
     target, method = invocation.target, invocation.method
     tool = target.name if target is not None and target.kind == "tool" else None
-    return policies.candidates(invocation.server, tool, method if method in ACTIONS else EXTENSION)
+    return policies.candidates(invocation.server, tool, method if method in ACTIONS else EXTENSION, on)
 
 
-def _bind(candidates: Candidates, invocation: Invocation) -> Any:
-    if candidates.cel is None:
-        return None
-    principal = invocation.principal
+def bind(
+    candidates: Candidates, invocation: Invocation, session: Session | None = None, **more: Json
+) -> Bound:
+    """What the conditions of `candidates` may read; `more` are further names."""
+    trial = candidates.trial
+    if not (candidates.conditional or (trial is not None and trial.conditional)):
+        return NOTHING
+    principal, caller = invocation.principal, invocation.caller
     view: dict[str, Json] = {
         "action": invocation.method,
         "server": invocation.server,
-        "principal": {"id": principal.id, "source": principal.source},
-        "client": {"agent": invocation.agent or ""},
+        "principal": _principal(principal),
+        "client": _client(invocation.agent or "", caller.name, caller.release),
         "now": invocation.now,
+        **more,
     }
     target = invocation.target
     if target is not None:
         view["resource" if target.kind == "template" else target.kind] = target.facts
     if invocation.args is not None:
         view["args"] = invocation.args
-    return candidates.cel.bind(view)
+    if session is not None:
+        view["session"] = session.view()
+    bound = Bound(view)
+    bound.compute(candidates.cheap)
+    return bound
 
 
-def _holding(rules: tuple[CompiledRule, ...], bound: Any) -> tuple[list[CompiledRule], list[CompiledRule]]:
+@lru_cache(maxsize=64)
+def _principal(principal: Principal) -> dict[str, Json]:
+    groups = list(principal.groups)
+    return {"id": principal.id, "source": principal.source, "groups": groups, "claims": principal.claims}
+
+
+@lru_cache(maxsize=64)
+def _client(agent: str, name: str, release: str) -> dict[str, Json]:
+    return {"agent": agent, "claims": {"name": name, "version": release}}
+
+
+def holding(rules: tuple[CompiledRule, ...], bound: Bound) -> tuple[list[CompiledRule], list[CompiledRule]]:
     """The rules whose conditions are true, and those whose conditions failed."""
     true: list[CompiledRule] = []
     failed: list[CompiledRule] = []
@@ -116,28 +143,120 @@ def _holding(rules: tuple[CompiledRule, ...], bound: Any) -> tuple[list[Compiled
     return true, failed
 
 
-def _at_list_time(rule: CompiledRule, bound: Any) -> tuple[bool, bool]:
+def at_list_time(rule: CompiledRule, bound: Bound) -> tuple[bool, bool]:
     """Whether the rule may hold, and whether it must, for arguments that nobody knows yet.
 
-    With `args` unbound an ERROR of a condition that reads them means "it depends"; CEL absorbs that
-    error where the answer does not, so TRUE and FALSE are certain.
+    With `args` and `session` unbound an ERROR of a condition that reads them means "it depends"; CEL
+    absorbs that error where the answer does not, so TRUE and FALSE are certain.
     """
     if rule.condition is None:
         return True, True
     verdict = rule.condition.verdict(bound)
-    if verdict is ERROR and rule.condition.reads_args:
+    if verdict is ERROR and rule.condition.reads & LATER:
         return True, False
     holds = verdict is TRUE or (verdict is ERROR and rule.effect != "allow")
     return holds, holds
 
 
-def _names(rules: list[CompiledRule]) -> tuple[str, ...]:
+def names(rules: Iterable[CompiledRule]) -> tuple[str, ...]:
+    """What records call the rules."""
     return tuple([rule.name for rule in rules])
 
 
-def _message(rules: list[CompiledRule]) -> str:
+def first_message(rules: Iterable[CompiledRule]) -> str:
+    """What the first of the authors says, of those who say something."""
     return next((rule.message for rule in rules if rule.message), "")
 
 
-def _redact(rules: list[CompiledRule]) -> tuple[str, ...]:
-    return tuple(sorted({kind for rule in rules for kind in rule.redact}))
+def union(kind: str, rules: Iterable[CompiledRule]) -> tuple[str, ...]:
+    """All names that the rules have under `redact`, `label` or `fact`, sorted."""
+    return tuple(sorted({name for rule in rules for name in getattr(rule.written, kind)}))
+
+
+def _settled(candidates: Candidates, invocation: Invocation, session: Session | None) -> Permit | Deny:
+    """The verdict on the arguments that are sent: where rules set some, it is decided again with them."""
+    verdict, arguments = _once(candidates, invocation, session)
+    if isinstance(verdict, Deny) or not arguments:
+        return verdict
+    changed = with_arguments(invocation, arguments)
+    verdict, again_set = _once(candidates, changed, session)
+    if isinstance(verdict, Permit) and with_arguments(changed, again_set) != changed:
+        return Deny(invocation, Cause.ERROR, verdict.rules)
+    return verdict
+
+
+def _once(
+    candidates: Candidates, invocation: Invocation, session: Session | None
+) -> tuple[Permit | Deny, dict[str, Json]]:
+    bound = bind(candidates, invocation, session)
+    denied, failed = holding(candidates.deny, bound)
+    if denied:
+        return Deny(invocation, Cause.RULE, names(denied), first_message(denied)), {}
+    if failed:
+        return Deny(invocation, Cause.ERROR, names(failed)), {}
+    if candidates.ask:
+        asking, failed = holding(candidates.ask, bound)
+        if asking or failed:
+            asking = sorted(asking + failed, key=lambda rule: rule.name)
+            said = first_message(asking) or NEEDS_APPROVAL
+            return Deny(invocation, Cause.APPROVAL, names(asking), said), {}
+    allowing, failed = holding(candidates.allow, bound)
+    allowing = [rule for rule in allowing if not _over(rule, invocation)]
+    if not allowing:
+        return Deny(invocation, Cause.NO_RULE), {}
+    return _allowed(invocation, allowing, failed, session)
+
+
+def _allowed(
+    invocation: Invocation,
+    allowing: list[CompiledRule],
+    failed: list[CompiledRule],
+    session: Session | None,
+) -> tuple[Permit | Deny, dict[str, Json]]:
+    try:
+        charges = charges_of(allowing, invocation)
+        arguments = arguments_of(allowing)
+        credential = credential_of(allowing)
+    except ObligationError:
+        return Deny(invocation, Cause.ERROR, names(allowing)), {}
+    full = _full(charges, invocation, session)
+    if full is not None:
+        return full, {}
+    permit = Permit(
+        invocation,
+        names(allowing),
+        union("redact", allowing + failed),
+        tuple(charges.values()),
+        union("label", allowing + failed),
+        union("fact", allowing),
+        credential,
+    )
+    return permit, arguments
+
+
+def _full(
+    charges: dict[CompiledRule, Charge], invocation: Invocation, session: Session | None
+) -> Deny | None:
+    if not charges:
+        return None
+    if session is None:
+        return no_session(invocation)
+    full = [rule for rule, charge in charges.items() if not session.room(charge, invocation.now)]
+    if not full:
+        return None
+    charge = charges[full[0]]
+    per = "in this session" if not charge.seconds else f"in {charge.per}"
+    said = first_message(full) or f"the limit of {charge.most} {charge.unit} {per} is reached"
+    return Deny(invocation, Cause.LIMIT, names(full), said)
+
+
+def _over(rule: CompiledRule, invocation: Invocation) -> bool:
+    return rule.until is not None and invocation.now >= rule.until
+
+
+def _differs(verdict: Permit | Deny, trial: Permit | Deny) -> str:
+    """What the rules in shadow mode change: "EFFECT RULE …", "" for nothing."""
+    if type(verdict) is type(trial) and verdict.rules == trial.rules:
+        return ""
+    effect = "allow" if isinstance(trial, Permit) else f"deny ({trial.cause.value})"
+    return " ".join([effect, *trial.rules])

@@ -8,105 +8,57 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from fnmatch import translate
 from itertools import pairwise
-from typing import Literal
 
 import msgspec
 from msgspec import Struct
 
 from mcpguard.core.cel import Condition, ConditionError, Engine, engine
-from mcpguard.core.document import Document, Path
-from mcpguard.core.errors import PolicyError, Problem
-
-Effect = Literal["allow", "ask", "deny"]
-
-EXTENSION = "extension"
-"""The action of each method of an extension that a server's configuration declares."""
-
-ANY_ACTION = "*"
-"""In a rule: every action."""
-
-ACTIONS = frozenset(
-    {
-        "tools/call",
-        "resources/read",
-        "resources/subscribe",
-        "prompts/get",
-        "completion/complete",
-        "tasks/get",
-        "tasks/result",
-        "tasks/update",
-        "tasks/cancel",
-        "sampling/createMessage",
-        "elicitation/create",
-        "roots/list",
-        EXTENSION,
-    }
+from mcpguard.core.document import Document
+from mcpguard.core.errors import PolicyError
+from mcpguard.core.facts import MATCHES, Call
+from mcpguard.core.rule_problems import (
+    as_tuple,
+    condition_problems,
+    end_of,
+    policy_problems,
+    rule_problems,
 )
-"""What a rule can decide: the DECIDED rows of `protocol/methods.py` (a test compares), by method."""
+from mcpguard.core.rules import ACTIONS, ANY_ACTION, Effect, Moment, Policy, Rule
 
 CACHE_LIMIT = 4096
 """How many (server, tool, action) keys keep their candidates; tool names come from upstreams."""
 
-_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
-
-
-class Rule(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
-    """One rule as written. `server` and `tools` are globs (`*`, `?`, `[seq]`; case counts), left out
-    they match all; `tools` are the upstream's own names; `redact` are kinds of detectors."""
-
-    id: str
-    """Its name, unique in the policy; records and refusals call it `POLICY/ID`."""
-    effect: Effect
-    """Deny overrides ask overrides allow; where no rule holds, the call is refused."""
-    server: str | tuple[str, ...] = "*"
-    """Globs of server names."""
-    tools: tuple[str, ...] | None = None
-    """Globs of tool names, as the upstream itself calls them."""
-    action: tuple[str, ...] = ("tools/call",)
-    """The methods that the rule speaks of; `*` is all of them, `extension` those that a server's
-    configuration declares."""
-    when: str | None = None
-    """A CEL condition, which must be a boolean. Left out: the rule always holds."""
-    redact: tuple[str, ...] = ()
-    """Kinds of personal data to take out of whatever leaves because of a call that this rule allows: its
-    result, its progress, log messages and questions meanwhile, its task."""
-    message: str = ""
-    """What the model is told when this rule refuses."""
-    on: Literal["call", "result"] = "call"
-    """`result` is reserved and refused in this version."""
-
-
-class Policy(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
-    """One policy file as written (format version 1)."""
-
-    version: Literal[1]
-    """The version of this format."""
-    policy: str
-    """Its name, unique among the policies of a configuration."""
-    rules: tuple[Rule, ...]
-    """At least one."""
-    owner: str = ""
-    """Who answers for it; for readers."""
-    description: str = ""
-    """What it is for; for readers."""
-
 
 class CompiledRule:
-    """A rule in force. `name` is "policy/rule"; `condition` is None where the rule has no `when`."""
+    """A rule in force. `name` is "policy/rule"; `condition` is None where the rule has no `when`; `until`
+    is when an `allow` ends, `shadow` whether it changes nothing; `written` is the rule as written."""
 
-    __slots__ = ("_actions", "_servers", "_tools", "condition", "effect", "message", "name", "redact")
+    __slots__ = (
+        "_actions",
+        "_servers",
+        "_tools",
+        "condition",
+        "effect",
+        "message",
+        "name",
+        "shadow",
+        "until",
+        "written",
+    )
 
-    def __init__(self, policy: str, rule: Rule, condition: Condition | None) -> None:
-        self.name = f"{policy}/{rule.id}"
+    def __init__(self, policy: Policy, rule: Rule, condition: Condition | None) -> None:
+        self.name = f"{policy.policy}/{rule.id}"
         self.effect: Effect = rule.effect
         self.condition = condition
         self.message = rule.message.strip()
-        self.redact = rule.redact
+        self.shadow = "shadow" in (policy.mode, rule.mode)
+        self.until = end_of(policy.expires) if rule.effect == "allow" else None
+        self.written = rule
         self._actions = ACTIONS if ANY_ACTION in rule.action else frozenset(rule.action)
-        self._servers = _globs(_as_tuple(rule.server))
+        self._servers = _globs(as_tuple(rule.server))
         self._tools = None if rule.tools is None else _globs(rule.tools)
 
     def can_match(self, server: str, tool: str | None, action: str) -> bool:
@@ -115,6 +67,13 @@ class CompiledRule:
         if action not in self._actions or not self._servers.match(server):
             return False
         return self._tools is None or (tool is not None and self._tools.match(tool) is not None)
+
+    @property
+    def stateful(self) -> bool:
+        """Whether it reads or changes what is known of the session."""
+        rule = self.written
+        reads = self.condition is not None and "session" in self.condition.reads
+        return reads or bool(rule.label or rule.fact or rule.limit)
 
 
 class CompiledPolicy(Struct, frozen=True):
@@ -128,13 +87,22 @@ class CompiledPolicy(Struct, frozen=True):
 class Candidates(Struct, frozen=True):
     """The rules that can match one kind of request, by effect, each in the order of their names.
 
-    `cel` is the engine of their conditions, None where none has one.
+    `conditional` says whether one of them has a condition. Rules in shadow mode stand only in `trial`,
+    among the others; it is None where there are none.
     """
 
-    cel: Engine | None
+    conditional: bool
     deny: tuple[CompiledRule, ...]
     ask: tuple[CompiledRule, ...]
     allow: tuple[CompiledRule, ...]
+    trial: Candidates | None = None
+    cheap: tuple[Call, ...] = ()
+    """Facts that cost less than to find out whether they are needed: constant patterns."""
+
+    @property
+    def all(self) -> tuple[CompiledRule, ...]:
+        """Those in force, deny first."""
+        return self.deny + self.ask + self.allow
 
 
 class PolicySet:
@@ -153,11 +121,13 @@ class PolicySet:
         self.rules = tuple(
             sorted((rule for one in ordered for rule in one.rules), key=lambda rule: rule.name)
         )
-        self._candidates: dict[tuple[str, str | None, str], Candidates] = {}
+        self.stateful = any(rule.stateful for rule in self.rules)
+        self.reviewing = any(rule.written.on == "result" for rule in self.rules)
+        self._candidates: dict[_Key, Candidates] = {}
 
-    def candidates(self, server: str, tool: str | None, action: str) -> Candidates:
-        """The rules to evaluate for a request; `tool` is the upstream's own name."""
-        key = (server, tool, action)
+    def candidates(self, server: str, tool: str | None, action: str, on: Moment = "call") -> Candidates:
+        """The rules to evaluate for a request, or for what came back; `tool` is the upstream's own name."""
+        key = (server, tool, action, on)
         found = self._candidates.get(key)
         if found is None:
             if len(self._candidates) >= CACHE_LIMIT:
@@ -165,14 +135,24 @@ class PolicySet:
             found = self._candidates[key] = self._find(*key)
         return found
 
-    def _find(self, server: str, tool: str | None, action: str) -> Candidates:
-        found: dict[Effect, list[CompiledRule]] = {"deny": [], "ask": [], "allow": []}
-        for rule in self.rules:
-            if rule.can_match(server, tool, action):
-                found[rule.effect].append(rule)
-        conditions = [rule.condition for rules in found.values() for rule in rules if rule.condition]
-        cel = conditions[0].engine if conditions else None
-        return Candidates(cel, tuple(found["deny"]), tuple(found["ask"]), tuple(found["allow"]))
+    def _find(self, server: str, tool: str | None, action: str, on: Moment) -> Candidates:
+        matching = [
+            rule for rule in self.rules if rule.written.on == on and rule.can_match(server, tool, action)
+        ]
+        in_force = [rule for rule in matching if not rule.shadow]
+        return _sorted(in_force, None if len(in_force) == len(matching) else _sorted(matching))
+
+
+_Key = tuple[str, str | None, str, Moment]
+
+
+def _sorted(rules: list[CompiledRule], trial: Candidates | None = None) -> Candidates:
+    deny, ask, allow = (
+        tuple(rule for rule in rules if rule.effect == effect) for effect in ("deny", "ask", "allow")
+    )
+    conditions = [rule.condition for rule in rules if rule.condition is not None]
+    cheap = {fact.key: fact for one in conditions for fact in one.facts if fact.name == MATCHES}
+    return Candidates(bool(conditions), deny, ask, allow, trial, tuple(cheap.values()))
 
 
 def compile_policy(
@@ -185,63 +165,23 @@ def compile_policy(
     """
     document = Document(text, source, PolicyError)
     policy = document.read(Policy)
-    problems = list(_policy_problems(document, policy))
+    problems = list(policy_problems(document, policy))
     rules: list[CompiledRule] = []
     for index, rule in enumerate(policy.rules):
-        problems += _rule_problems(document, ("rules", index), rule, kinds)
+        problems += rule_problems(document, ("rules", index), rule, kinds)
         condition: Condition | None = None
         if rule.when is not None:
+            at = ("rules", index, "when")
             try:
                 condition = (cel or engine()).compile(rule.when)
+                problems += condition_problems(document, at, rule, condition.reads)
             except ConditionError as error:
-                path = ("rules", index, "when")
-                problems += [document.problem(path, sentence, offset) for offset, sentence in error.mistakes]
-        rules.append(CompiledRule(policy.policy, rule, condition))
+                problems += [document.problem(at, sentence, offset) for offset, sentence in error.mistakes]
+        if not problems:
+            rules.append(CompiledRule(policy, rule, condition))
     if problems:
         document.fail(problems)
     return CompiledPolicy(policy, tuple(rules), document)
-
-
-def _policy_problems(document: Document, policy: Policy) -> Iterator[Problem]:
-    if not _NAME.fullmatch(policy.policy):
-        yield document.problem(("policy",), _BAD_NAME)
-    if not policy.rules:
-        yield document.problem(("rules",), "a policy needs at least one rule")
-    seen: set[str] = set()
-    for index, rule in enumerate(policy.rules):
-        if not _NAME.fullmatch(rule.id):
-            yield document.problem(("rules", index, "id"), _BAD_NAME)
-        elif rule.id in seen:
-            yield document.problem(("rules", index, "id"), f"rule `{rule.id}` stands twice in this policy")
-        seen.add(rule.id)
-
-
-_BAD_NAME = "a name has 1 to 64 of the characters A-Z a-z 0-9 . _ - and starts with a letter or digit"
-_NOT_YET = "rules on results are not served yet: only `on: call`"
-_REDACT_DENY = "a `deny` rule lets nothing back, so it has nothing to redact"
-
-
-def _rule_problems(document: Document, at: Path, rule: Rule, kinds: frozenset[str]) -> Iterator[Problem]:
-    if rule.on == "result":
-        yield document.problem((*at, "on"), _NOT_YET)
-    if rule.redact and rule.effect == "deny":
-        yield document.problem((*at, "redact"), _REDACT_DENY)
-    yield from _unknown(document, (*at, "redact"), rule.redact, kinds)
-    yield from _unknown(document, (*at, "action"), rule.action, ACTIONS | {ANY_ACTION})
-    for key, globs in (("server", _as_tuple(rule.server)), ("tools", rule.tools), ("action", rule.action)):
-        if globs is not None and not all(globs or [""]):
-            yield document.problem((*at, key), f"`{key}` must not be empty: leave it out to match all")
-    if rule.tools is not None and not {"tools/call", ANY_ACTION} & set(rule.action):
-        yield document.problem((*at, "tools"), "`tools` can match only the action tools/call")
-
-
-def _unknown(
-    document: Document, at: Path, names: tuple[str, ...], known: frozenset[str]
-) -> Iterator[Problem]:
-    for index, name in enumerate(names):
-        if name not in known:
-            choices = ", ".join(sorted(known))
-            yield document.problem((*at, index), f"unknown name; known are {choices}")
 
 
 def _check_unique(ordered: list[CompiledPolicy]) -> None:
@@ -252,10 +192,6 @@ def _check_unique(ordered: list[CompiledPolicy]) -> None:
     ]
     if problems:
         raise PolicyError(problems)
-
-
-def _as_tuple(value: str | tuple[str, ...]) -> tuple[str, ...]:
-    return (value,) if isinstance(value, str) else value
 
 
 def _globs(globs: tuple[str, ...]) -> re.Pattern[str]:

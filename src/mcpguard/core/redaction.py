@@ -9,18 +9,19 @@ from __future__ import annotations
 import hashlib
 import hmac
 import re
-from collections.abc import Iterable, Iterator
-from functools import cache
+from collections.abc import Iterable
 from threading import Lock
 
 import msgspec
 
-from mcpguard.core.detectors import DETECTORS, KINDS, OPT_IN, PERSONAL
+from mcpguard.core.detectors import KINDS, OPT_IN
 from mcpguard.core.errors import InspectionError
 from mcpguard.core.held import Held, HeldSet, held, mark_of
 from mcpguard.core.leaves import Edited, Layout, Leaves, Rebuild, padded
-from mcpguard.core.matching import HIT_CAP, PAD, Matcher, Span, compile_literals
+from mcpguard.core.matching import HIT_CAP, Span
 from mcpguard.core.model import Finding, Json, Redacted
+from mcpguard.core.scanning import MEMBERS, OPT_IN_DETECTORS, confirm, members, tokens
+from mcpguard.core.scanning import triggers as _triggers
 from mcpguard.core.secret import Secret
 
 __all__ = ["KINDS", "OPT_IN", "Redactor", "authored"]
@@ -30,15 +31,10 @@ WITHHELD = "[WITHHELD: could not be inspected]"
 
 _ROUNDS = 8
 _NUMBERED = 10_000
-_REACH = 2048
 _NAME = frozenset("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_.:/-")
 _PLACEHOLDER = rb"\[REDACTED:([A-Za-z0-9_.:/-]+)#([0-9]{1,5})\]"
 _HELD = "credential:"
-_OPT_IN = {detector.kind: detector for detector in PERSONAL}
-_MEMBERS = {name: detector for detector in DETECTORS for name in detector.members}
 _encode = msgspec.json.Encoder().encode
-_STARTS = [(start.encode(), detector) for detector in DETECTORS for start in detector.starts]
-_TRIGGERS = [detector.trigger.encode() or start for start, detector in _STARTS]
 
 
 def authored(value: Json) -> Redacted:
@@ -87,7 +83,7 @@ class Redactor:
         try:
             leaves = Leaves(value)
             text = padded(leaves.parts())
-            if self._found(text, also) or not leaves.columns.keys().isdisjoint(_MEMBERS):
+            if self._found(text, also) or not leaves.columns.keys().isdisjoint(MEMBERS):
                 return self._clean(value, leaves, also)
             return Redacted(value, _encode(value))
         except InspectionError:
@@ -104,9 +100,9 @@ class Redactor:
 
     def _found(self, text: bytes, also: tuple[str, ...] = ()) -> bool:
         return (
-            _triggers().search(text, _confirm)
+            _triggers().search(text, confirm)
             or self._held.found(text)
-            or any(_OPT_IN[kind].every(text) for kind in also)
+            or any(OPT_IN_DETECTORS[kind].every(text) for kind in also)
         )
 
     def _clean(self, value: Json, leaves: Leaves, also: tuple[str, ...]) -> Redacted:
@@ -130,12 +126,12 @@ class Redactor:
     def _spans(self, leaves: Leaves, parts: list[str], also: tuple[str, ...]) -> list[Span]:
         """What is to be removed, in order and without overlaps."""
         text = re.sub(_PLACEHOLDER, self._mask, padded(parts))
-        hits = _triggered(text)
+        hits = tokens(text)
         for kind in also:
-            hits += [(*span, kind) for span in _OPT_IN[kind].every(text)]
+            hits += [(*span, kind) for span in OPT_IN_DETECTORS[kind].every(text)]
         if len(hits) > HIT_CAP:
             raise InspectionError(f"more than {HIT_CAP} hits")
-        hits += _members(leaves)
+        hits += members(leaves)
         spans = [
             Span(start, end, kind, hmac.digest(self._key, text[start:end], hashlib.sha256))
             for start, end, kind in set(hits)
@@ -194,50 +190,6 @@ def _cut(text: bytes, places: list[tuple[int, int, Span]], numbers: _Numbers) ->
     new = Edited(b"".join(kept).decode("utf-8", "surrogatepass"))
     new.kinds = tuple(dict.fromkeys(span.kind for _, _, span in places))
     return new
-
-
-@cache
-def _triggers() -> Matcher:
-    return compile_literals(_TRIGGERS)
-
-
-def _start(index: int, end: int, text: bytes) -> int:
-    return text.rfind(_STARTS[index][0], max(0, end - _REACH), end)
-
-
-def _confirm(index: int, _from: int, end: int, _flags: int, text: bytes) -> bool:
-    start = _start(index, end, text)
-    return start >= 0 and _STARTS[index][1].match(text, start) is not None
-
-
-def _triggered(text: bytes) -> list[tuple[int, int, str]]:
-    tried: set[tuple[int, int]] = set()
-    hits: list[tuple[int, int, str]] = []
-
-    def visit(index: int, _from: int, end: int, _flags: int, _text: bytes) -> None:
-        start = _start(index, end, text)
-        if start < 0 or (index, start) in tried:
-            return
-        tried.add((index, start))
-        detector = _STARTS[index][1]
-        span = detector.match(text, start)
-        if span:
-            if len(hits) == HIT_CAP:
-                raise InspectionError(f"more than {HIT_CAP} hits")
-            hits.append((*span, detector.kind))
-
-    _triggers().search(text, visit)
-    return hits
-
-
-def _members(leaves: Leaves) -> Iterator[tuple[int, int, str]]:
-    """Values whose member's name says what they are, such as AWS's SecretAccessKey."""
-    for name, at, value in leaves.placed(_MEMBERS):
-        named = f"{name}={value}".encode("utf-8", "surrogatepass")
-        span = _MEMBERS[name].match(named + PAD, 0)
-        if span:
-            shift = at - len(name) - 1
-            yield span[0] + shift, span[1] + shift, _MEMBERS[name].kind
 
 
 def _merged(spans: Iterable[Span]) -> list[Span]:

@@ -7,7 +7,7 @@ listing it. What a client may not see takes nothing away from what it may see.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
 from hashlib import sha256
 
 from msgspec import Struct
@@ -75,9 +75,13 @@ class Catalogue:
         """Whether `server` has been listed at least once."""
         return (server, kind) in self._entries
 
+    def entries(self, server: str, kind: Kind) -> Collection[Listed]:
+        """What that server lists of a kind, whoever it belongs to; nothing before it was listed."""
+        return self._entries.get((server, kind.name), {}).values()
+
     def digests(self, server: str, kinds: Iterable[Kind]) -> list[str]:
         """What tells one list of a server from another: the digests of its entries, in order."""
-        return [entry.digest for kind in kinds for entry in self._entries[server, kind.name].values()]
+        return [entry.digest for kind in kinds for entry in self.entries(server, kind)]
 
     def offered(self, kind: str, visible: Visible) -> Iterator[Listed]:
         """The entries of a kind that a client may see, in order; each URI as its holder lists it."""

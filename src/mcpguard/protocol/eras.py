@@ -81,7 +81,15 @@ def read_envelope(params: Mapping[str, Json]) -> Caller:
         raise MessageError(INVALID_PARAMS, f"{VERSION_KEY} must be a string, {CAPABILITIES_KEY} an object")
     if level is not None and type(level) is not str:
         raise MessageError(INVALID_PARAMS, f"{LOG_LEVEL_KEY} must be a string")
-    return Caller(version, True, capabilities, level)
+    name, release = names(meta.get(CLIENT_INFO_KEY))
+    return Caller(version, True, capabilities, level, name, release)
+
+
+def names(info: Json) -> tuple[str, str]:
+    """`name` and `version` of an Implementation object, "" where there is none."""
+    known = info if type(info) is dict else {}
+    name, release = known.get("name"), known.get("version")
+    return name if type(name) is str else "", release if type(release) is str else ""
 
 
 def check_version(version: str) -> None:

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 
 from mcpguard.core.errors import MessageError
 from mcpguard.core.model import Caller, Json
-from mcpguard.protocol.eras import TASKS_EXTENSION, has_tasks
+from mcpguard.protocol.eras import TASKS_EXTENSION, has_tasks, names
 from mcpguard.protocol.jsonrpc import INVALID_PARAMS
 
 LEGACY_VERSIONS = ("2025-11-25", "2025-06-18", "2025-03-26", "2024-11-05")
@@ -43,7 +43,9 @@ def read_initialize(params: dict[str, Json]) -> Caller:
     capabilities = params.get("capabilities", {})
     if type(capabilities) is not dict:
         raise MessageError(INVALID_PARAMS, "`capabilities` of initialize must be an object")
-    return Caller(negotiate(params.get("protocolVersion")), False, capabilities)
+    name, release = names(params.get("clientInfo"))
+    version = negotiate(params.get("protocolVersion"))
+    return Caller(version, False, capabilities, name=name, release=release)
 
 
 def capabilities(

@@ -33,6 +33,30 @@ def _sentence(deny: Deny) -> str:
     return f"Refused by mcpguard{reason.rstrip()} [invocation {deny.invocation.id}]"
 
 
+def withheld_result(deny: Deny) -> dict[str, Json]:
+    """The result in place of one that a rule withholds, as `denied_result`."""
+    return {
+        "content": [{"type": "text", "text": _withheld(deny)}],
+        "isError": True,
+        "_meta": {META_KEY: {**_facts(deny), "effect": "withhold"}},
+    }
+
+
+def withheld_error(deny: Deny) -> dict[str, Json]:
+    """The error in place of a result that a rule withholds, for methods other than `tools/call`."""
+    return error(REFUSED, _withheld(deny), {**_facts(deny), "effect": "withhold"})
+
+
+def _withheld(deny: Deny) -> str:
+    by = f" ({', '.join(deny.rules)})" if deny.rules else ""
+    if deny.cause is Cause.ERROR:
+        reason = deny.message or "the rule could not be evaluated for it."
+    else:
+        reason = deny.message or "this result is not allowed."
+    said = f"The call was made, and its result withheld by mcpguard{by}: {reason}"
+    return f"{said} [invocation {deny.invocation.id}]"
+
+
 def _facts(deny: Deny) -> dict[str, Json]:
     return {
         "effect": "deny",

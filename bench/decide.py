@@ -1,0 +1,81 @@
+"""What a decision costs: `python bench/decide.py`.
+
+A set of 300 rules over 20 servers, of which 5 are candidates for a call (four with a condition, one of them
+with a constant pattern), decided again and again; the same with 3,000 rules, interleaved; and how long the
+set of 300 takes to load. Aims: p50 of 25 microseconds or less, flat in the rules that are no candidates, load
+of 150 ms or less.
+"""
+
+from __future__ import annotations
+
+import statistics
+import time
+from datetime import UTC, datetime
+
+from mcpguard.core import pdp
+from mcpguard.core.model import Invocation, Listed, Permit, Principal
+from mcpguard.core.policy import PolicySet, compile_policy
+
+ROUNDS, CALLS = 40, 500
+CANDIDATES = """\
+  - {id: read, effect: allow, server: s0, tools: ["get_*"], when: size(args.path) < 99 && args.owner == "a"}
+  - id: own
+    effect: allow
+    server: s0
+    when: has(args.branch) && args.branch.matches("^feature/")
+  - {id: none, effect: deny, server: s0, when: has(args.force) && args.force}
+  - {id: late, effect: deny, server: s0, when: now > timestamp("2100-01-01T00:00:00Z")}
+  - {id: all, effect: allow, server: s0, tools: [get_file]}
+"""
+ELSEWHERE = """\
+  - {{id: r{n}, effect: allow, server: s{s}, tools: ["t{n}_*"], when: args.n == {n} && args.owner == "o{n}"}}
+"""
+ARGS = {"owner": "a", "path": "src/main.py", "branch": "feature/x"}
+
+
+def text_of(rules: int, servers: int) -> str:
+    """A policy of so many rules, five of them for the server `s0`."""
+    others = [ELSEWHERE.format(n=n, s=1 + n % (servers - 1)) for n in range(rules - 5)]
+    return f"version: 1\npolicy: bench\nowner: bench\nrules:\n{CANDIDATES}{''.join(others)}"
+
+
+def load(text: str) -> PolicySet:
+    return PolicySet([compile_policy(text, "bench.yaml", frozenset())])
+
+
+def call() -> Invocation:
+    facts = {"name": "get_file", "title": "", "description": "", "annotations": {}}
+    target = Listed("s0", "get_file", "s0__get_file", {}, facts, "d")
+    now = datetime(2026, 1, 2, tzinfo=UTC)
+    return Invocation("i", "tools/call", Principal("ada", "os-user"), now, "desk", "s0", target, ARGS)
+
+
+def main() -> None:
+    small, large = text_of(300, 20), text_of(3000, 200)
+    load(small)
+    loads = []
+    for _ in range(5):
+        began = time.perf_counter()
+        load(small)
+        loads.append((time.perf_counter() - began) * 1e3)
+    sets = {"300 rules, 5 candidates": load(small), "3,000 rules, 5 candidates": load(large)}
+    invocation = call()
+    took: dict[str, list[float]] = {name: [] for name in sets}
+    for _ in range(ROUNDS):
+        for name, policies in sets.items():
+            for _ in range(CALLS):
+                began = time.perf_counter()
+                verdict = pdp.decide(policies, invocation)
+                took[name].append((time.perf_counter() - began) * 1e6)
+            assert isinstance(verdict, Permit)
+    print("| decision | p50 us | p99 us |\n|---|---|---|")
+    for name, times in took.items():
+        times.sort()
+        print(f"| {name} | {times[len(times) // 2]:.3g} | {times[len(times) * 99 // 100]:.3g} |")
+    first, second = (statistics.median(times) for times in took.values())
+    print(f"\n3,000 rules / 300 rules: {second / first:.3g} x")
+    print(f"Load of 300 rules: {statistics.median(loads):.3g} ms")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,57 @@
+"""The words of a CEL text (cel-spec, lexis), as far as calls, paths and constants need them.
+
+Law of this file: it never fails. What is no word of CEL is an "other", and the engine says what is wrong.
+"""
+
+from __future__ import annotations
+
+import re
+
+from msgspec import Struct
+
+_TOKEN = re.compile(
+    r"""(?P<space>\s+|//[^\n]*)
+      |(?P<string>[rR]?(?:\"\"\"(?:\\.|[^\\])*?\"\"\"|'''(?:\\.|[^\\])*?'''|"(?:\\.|[^"\\\n])*"|'(?:\\.|[^'\\\n])*'))
+      |(?P<bytes>[bB][rR]?(?=["']))
+      |(?P<number>(?:0x[0-9a-fA-F]+|\d+)(?![.\w]))
+      |(?P<name>[A-Za-z_][A-Za-z0-9_]*)
+      |(?P<other>.)""",
+    re.VERBOSE | re.DOTALL,
+)
+_ESCAPE = re.compile(r"\\(?:x([0-9a-fA-F]{2})|u([0-9a-fA-F]{4})|U([0-9a-fA-F]{8})|([0-7]{3})|(.))", re.DOTALL)
+_PLAIN = {"a": "\a", "b": "\b", "f": "\f", "n": "\n", "r": "\r", "t": "\t", "v": "\v"}
+
+
+class Token(Struct, frozen=True):
+    """A word at `start`, an offset in characters. `kind`: string, bytes (only the prefix of one), number (a
+    whole one), name, other (one character) or end."""
+
+    kind: str
+    text: str
+    start: int
+
+
+def tokens_of(text: str) -> list[Token]:
+    """All words of `text` without space and comments, and three times the end: to look ahead is safe."""
+    found = [
+        Token(str(one.lastgroup), one[0], one.start())
+        for one in _TOKEN.finditer(text)
+        if one.lastgroup != "space"
+    ]
+    return [*found, *[Token("end", "", len(text))] * 3]
+
+
+def string_value(literal: str) -> str:
+    """The value of a CEL string literal (cel-spec, lexis)."""
+    raw = literal[0] in "rR"
+    body = literal[1:] if raw else literal
+    quote = 3 if body[:3] in ('"""', "'''") else 1
+    inner = body[quote:-quote]
+    return inner if raw else _ESCAPE.sub(_unescaped, inner)
+
+
+def _unescaped(found: re.Match[str]) -> str:
+    for digits, base in zip(found.groups()[:4], (16, 16, 16, 8), strict=True):
+        if digits is not None:
+            return chr(min(int(digits, base), 0x10FFFF))
+    return _PLAIN.get(found[5], found[5])

@@ -1,0 +1,97 @@
+"""What a function of conditions is. The table is `FUNCTIONS` in `core/functions/__init__.py`.
+
+Law of these files: a function is total. For any JSON values it gives a JSON value or raises FunctionError, in
+bounded time and without IO; what it cannot read to its end it refuses, since a guess could only loosen.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+
+from msgspec import Struct
+
+from mcpguard.core.model import Json
+
+
+class FunctionError(Exception):
+    """An argument that cannot be read. The condition that called becomes an ERROR, which only tightens.
+
+    The message is a sentence of ours for `explain`; it never quotes the argument.
+    """
+
+
+class Parameter(Struct, frozen=True):
+    """One parameter. `kind` is "string", "list" (of strings), "strings" (a string or a list of them) or
+    "any" (any JSON value); whoever passes another kind gets a FunctionError. With `choices` a constant in a
+    policy must be one of them."""
+
+    name: str
+    kind: str
+    optional: bool = False
+    choices: tuple[str, ...] = ()
+
+
+class Function(Struct, frozen=True):
+    """One function of conditions.
+
+    `name` is what a condition calls, with `parameters`. `summary` is one sentence for the reference, in
+    Markdown; `gives` says what comes back. Where that is a map, `fields` has a sentence for each of its
+    members, all of which are always there. `call` does the work; it takes the arguments in order, each of
+    its parameter's kind, and raises FunctionError. `examples` are conditions that hold and `errors`
+    conditions that cannot be evaluated: both are tests, and both stand in the reference. `prepare` brings
+    what costs time once; it is called when a policy is loaded, so that no call of a client waits for it.
+    """
+
+    name: str
+    summary: str
+    parameters: tuple[Parameter, ...]
+    gives: str
+    call: Callable[..., Json]
+    examples: tuple[str, ...]
+    errors: tuple[str, ...] = ()
+    fields: Mapping[str, str] = {}
+    prepare: Callable[[], object] | None = None
+
+
+def of_kind(kind: str, value: Json) -> bool:
+    """Whether `value` is of a parameter's kind."""
+    if kind == "string":
+        return type(value) is str
+    if kind == "list":
+        return type(value) is list and all(type(one) is str for one in value)
+    if kind == "strings":
+        return of_kind("string", value) or of_kind("list", value)
+    return True
+
+
+def unfit(function: Function, parameter: Parameter, constant: Json) -> str:
+    """What is wrong with a constant in a policy, "" for nothing."""
+    if not of_kind(parameter.kind, constant):
+        return f"{function.name}() needs `{parameter.name}` to be a {parameter.kind}"
+    given = constant if type(constant) is list else [constant]
+    if parameter.choices and not set(given) <= set(parameter.choices):
+        return f"{function.name}() knows as `{parameter.name}`: {', '.join(parameter.choices)}"
+    return ""
+
+
+def apply(function: Function, arguments: tuple[Json, ...]) -> Json:
+    """What `function` gives for `arguments`. Raises FunctionError, also for too few, too many or those of
+    the wrong kind, and for input so deeply nested that it cannot be walked."""
+    required = sum(not parameter.optional for parameter in function.parameters)
+    if not required <= len(arguments) <= len(function.parameters):
+        raise FunctionError(f"{function.name}() takes {required} to {len(function.parameters)} arguments")
+    for parameter, value in zip(function.parameters, arguments, strict=False):
+        if not of_kind(parameter.kind, value):
+            raise FunctionError(f"{function.name}() needs `{parameter.name}` to be a {parameter.kind}")
+    try:
+        return function.call(*arguments)
+    except RecursionError:
+        raise FunctionError(f"{function.name}() cannot read what is nested so deeply") from None
+
+
+def check_size(name: str, text: str, limit: int) -> None:
+    """Raises FunctionError for a text of more than `limit` characters, or one with a NUL in it."""
+    if len(text) > limit:
+        raise FunctionError(f"{name}() reads at most {limit:,} characters")
+    if "\0" in text:
+        raise FunctionError(f"{name}() reads no text with a NUL character")

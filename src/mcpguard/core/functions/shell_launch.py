@@ -1,0 +1,193 @@
+"""A command's words -> which programs run: itself, and whatever its arguments make it run.
+
+Law of this file: a program that is known to run others is looked through to the last one, or refused.
+Nothing is skipped that could be the name of a program.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+
+from mcpguard.core.functions.function import FunctionError
+from mcpguard.core.functions.shell_code import gives_code
+from mcpguard.core.functions.shell_names import DECLARING, SHELLS
+from mcpguard.core.functions.shell_reading import Reading
+from mcpguard.core.functions.shell_words import UNKNOWN, Word, unknown
+from mcpguard.core.functions.shell_wrappers import SHELL_OPTIONS, WRAPPERS, Wrapper
+
+INNER = 16
+"""How many commands one command may run by its arguments."""
+
+_ACTIONS = 8
+_ASSIGNMENT = re.compile(r"([A-Za-z_][A-Za-z0-9_]*)=", re.ASCII)
+_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*", re.ASCII)
+_FIND_RUNS = frozenset(("-exec", "-execdir", "-ok", "-okdir"))
+_FIND_WRITES = frozenset(("-fprint", "-fprint0", "-fls", "-fprintf"))
+
+
+def launch(reading: Reading, words: Sequence[Word], depth: int) -> None:
+    """Note the command `words`, and those inside it. Raises FunctionError where one cannot be told."""
+    waiting, count = [list(words)], 0
+    while waiting:
+        words, count = waiting.pop(), count + 1
+        if count > INNER or len(waiting) > INNER:
+            raise FunctionError(f"shell() looks through at most {INNER} commands that run others")
+        if not words:
+            continue
+        name, args = reading.run(words[0], words[1:]), words[1:]
+        reading.code = reading.code or gives_code(name, args)
+        wrapper = WRAPPERS.get(name)
+        if wrapper:
+            waiting.append(_unwrap(reading, wrapper, args, depth))
+        elif name in SHELLS:
+            _shell(reading, args, depth)
+        elif name in ("find", "gfind"):
+            waiting += _find(reading, args)
+        elif name == "alias":
+            reading.functions |= {one.text.partition("=")[0] for one in args}
+        elif name in DECLARING:
+            _declare(reading, args)
+
+
+def _declare(reading: Reading, args: Sequence[Word]) -> None:
+    """Names that a builtin sets. The tree knows `export` only where it is not quoted."""
+    for word in args:
+        name = _NAME.match(word.text)
+        if name:
+            reading.assign(name[0])
+        reading.code = reading.code or not word.fixed
+
+
+def _unwrap(reading: Reading, wrapper: Wrapper, args: Sequence[Word], depth: int) -> list[Word]:
+    """The inner command of a wrapper; nothing where there is none, or where it is read later."""
+    if wrapper.needs and not args:
+        raise FunctionError("shell() cannot tell what runs: a command that runs another has none")
+    marks: list[str] = []
+    rest = _after_options(wrapper, args, marks)
+    if any(not word.literal for word in rest[: wrapper.operands]):
+        raise FunctionError("shell() cannot tell which program runs: a word before it is not literal")
+    rest = rest[wrapper.operands :]
+    while wrapper.assigns and rest and (found := _ASSIGNMENT.match(rest[0].text)):
+        if not rest[0].fixed:
+            raise FunctionError("shell() cannot tell which program runs: a word before it is not literal")
+        reading.assign(found[1])
+        rest = rest[1:]
+    if wrapper.joined and rest:
+        if not all(word.literal for word in rest):
+            raise FunctionError("shell() cannot tell what runs: a text for a shell is not literal")
+        reading.read_later(depth + 1, " ".join(word.text for word in rest))
+        return []
+    if wrapper.appends and rest:
+        return [*_marked(rest, marks), UNKNOWN]
+    return list(rest)
+
+
+def _after_options(wrapper: Wrapper, args: Sequence[Word], marks: list[str]) -> list[Word]:
+    """What follows the options. Appends to `marks` what is replaced. Raises FunctionError."""
+    rest = list(args)
+    while rest and rest[0].text.startswith("-"):
+        option = rest.pop(0)
+        if not option.literal:
+            raise FunctionError("shell() cannot tell which program runs: an option is not literal")
+        if option.text == "--":
+            break
+        takes = _long(wrapper, option.text) if option.text.startswith("--") else None
+        letter, value = ("", "") if takes is not None else _short(wrapper, option.text)
+        if letter and letter in wrapper.quiet:
+            return []
+        if takes or (letter and not value and letter + ":" in wrapper.short):
+            value = _argument(rest)
+        if letter and letter in wrapper.marks:
+            marks.append(value)
+    return rest
+
+
+def _argument(rest: list[Word]) -> str:
+    if not rest or not rest[0].literal:
+        raise FunctionError("shell() cannot tell which program runs: an option is not literal")
+    return rest.pop(0).text
+
+
+def _long(wrapper: Wrapper, text: str) -> bool:
+    """Whether the next word is the option's argument."""
+    name, equals, _ = text[2:].partition("=")
+    if name + "=" in wrapper.long:
+        return not equals
+    if equals or name not in wrapper.long:
+        raise FunctionError("shell() does not know an option of a program that runs another")
+    return False
+
+
+def _short(wrapper: Wrapper, text: str) -> tuple[str, str]:
+    """The last letter that counts in a cluster of options, and the argument that is joined to it."""
+    for at, letter in enumerate(text[1:], 1):
+        known = letter != ":" and letter in wrapper.short
+        if not known:
+            break
+        if letter + ":" in wrapper.short or letter in wrapper.quiet:
+            return letter, text[at + 1 :]
+    else:
+        if len(text) > 1:
+            return "", ""
+    raise FunctionError("shell() does not know an option of a program that runs another")
+
+
+def _marked(rest: Sequence[Word], marks: Sequence[str]) -> list[Word]:
+    """The inner command with what will be replaced marked as unknown. Raises FunctionError."""
+    if any(mark not in ("{}", "%", "@") for mark in marks):
+        raise FunctionError("shell() knows {}, % and @ as what an option replaces")
+    return [unknown(word.text) if any(mark in word.text for mark in marks) else word for word in rest]
+
+
+def _shell(reading: Reading, args: Sequence[Word], depth: int) -> None:
+    """A shell that is given a text is read; one that is given a script, or nothing, is given code."""
+    rest, given = list(args), False
+    while rest and rest[0].text[:1] in ("-", "+"):
+        option = rest.pop(0).text
+        if option == "--":
+            break
+        if not re.fullmatch(f"-[{SHELL_OPTIONS}]+", option):
+            raise FunctionError("shell() does not know an option of a shell")
+        given = given or "c" in option
+    if not given:
+        reading.code = True
+        return
+    if not rest or not rest[0].literal:
+        raise FunctionError("shell() cannot tell what runs: a text for a shell is not literal")
+    reading.read_later(depth + 1, rest[0].text)
+
+
+def _find(reading: Reading, args: Sequence[Word]) -> list[list[Word]]:
+    """The commands that find runs, or could run if an argument is an action. Its -delete counts as rm."""
+    if not all(word.fixed for word in args):
+        raise FunctionError("shell() cannot tell what find runs: an argument is not literal")
+    if sum(word.text in _FIND_RUNS for word in args) > _ACTIONS:
+        raise FunctionError(f"shell() reads at most {_ACTIONS} commands of find")
+    found = []
+    for at, test in enumerate(args, 1):
+        if test.text in _FIND_RUNS:
+            found.append(_find_command(args[at:]))
+        elif test.text == "-delete":
+            found.append([Word("rm"), UNKNOWN])
+        elif test.text in _FIND_WRITES:
+            reading.redirect(">", args[at] if at < len(args) else UNKNOWN)
+    return found
+
+
+def _find_command(words: Sequence[Word]) -> list[Word]:
+    """What stands before `;`, or before the `+` that follows a `{}`; find puts paths for each `{}`."""
+    command: list[Word] = []
+    last = ""
+    for word in words:
+        if word.text == ";" or (word.text == "+" and last == "{}"):
+            break
+        last = word.text
+        command.append(_in_braces(word))
+    if not command:
+        raise FunctionError("shell() cannot tell what find runs: there is no command")
+    return command
+
+
+def _in_braces(word: Word) -> Word:
+    return unknown(word.text) if "{}" in word.text else word

@@ -1,0 +1,266 @@
+"""The syntax tree of a command line: what tree-sitter-bash found -> facts of a Reading.
+
+Law of this file: every kind of node and every token has to be in a table here, what lies between tokens has
+to be blank, and each word has to end where `shell_words` says; anything else is refused. So a blind spot of
+the parser is a refusal. Source: POSIX.1-2024, XCU 2.7 (redirection), 2.9 (commands), 2.10 (grammar).
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from functools import cache
+from typing import Any
+
+from mcpguard.core.functions.function import FunctionError
+from mcpguard.core.functions.shell_launch import launch
+from mcpguard.core.functions.shell_names import names
+from mcpguard.core.functions.shell_reading import Reading
+from mcpguard.core.functions.shell_words import Word, read_body, read_word, read_words
+
+NESTING = 100
+"""How deep statements may stand in statements; `a && b && c` is two deep."""
+
+OPENERS = 200
+"""How many characters and pairs that open something a text may have: the parser's time grows with them."""
+
+_OPENER = re.compile(rb"[({`]|<<|\[\[")
+_LINES = re.compile(rb"(?:[ \t\n]|(?<=[ \t])\\\n)*")
+_BLANKS = re.compile(rb"(?:[ \t]|(?<=[ \t])\\\n)*")
+_ASSIGNMENT = re.compile(rb"([A-Za-z_][A-Za-z0-9_]*)\+?=")
+_DECLARED = re.compile(r"([A-Za-z_][A-Za-z0-9_]*)(?:=|$)", re.ASCII)
+_FUNCTION = re.compile(rb"[A-Za-z_][A-Za-z0-9_-]*")
+_REDIRECT = re.compile(rb"[0-9]?(&>>|&>|>>|>\||>&|<&|<|>)[ \t]*")
+_DELIMITER = re.compile(rb"(['\"]?)([A-Za-z_][A-Za-z0-9_]*)\1")
+_DESCRIPTOR = re.compile(r"[0-9]-?|-", re.ASCII)
+
+_CLOSING = names("then elif else fi do done }")
+_OPENING = names("if while until for in function { !")
+_TOKENS = names("; & && || | |& ( ) $( <( >(") | _CLOSING | _OPENING | {"\n"}
+_NESTED = names(
+    "program list pipeline subshell compound_statement negated_command if_statement elif_clause else_clause "
+    "while_statement do_group command_substitution process_substitution variable_assignments"
+)
+_REDIRECTS = ("file_redirect", "herestring_redirect", "heredoc_redirect")
+_SUBSTITUTIONS = ("command_substitution", "process_substitution")
+
+
+@cache
+def _language() -> Any:
+    import tree_sitter_bash
+    from tree_sitter import Language
+
+    return Language(tree_sitter_bash.language())
+
+
+def read_tree(source: bytes, reading: Reading, depth: int) -> None:
+    """Read all of `source` into `reading`. Raises FunctionError."""
+    from tree_sitter import Parser
+
+    if len(_OPENER.findall(source)) > OPENERS:
+        raise FunctionError(f"shell() reads at most {OPENERS} brackets")
+    root = Parser(_language()).parse(source).root_node
+    if root.has_error:
+        raise FunctionError("shell() cannot parse this text")
+    substitutions = [node for node in _all_nodes(root) if node.type in _SUBSTITUTIONS]
+    walk = _Walk(source, reading, depth, {one.start_byte: one.end_byte for one in substitutions})
+    walk.children(root, 0, len(source), 0)
+    for node in substitutions:
+        walk.substitution(node)
+
+
+def _all_nodes(root: Any) -> Iterator[Any]:
+    waiting = [root]
+    while waiting:
+        node = waiting.pop()
+        yield node
+        waiting += node.children
+
+
+class _Walk:
+    def __init__(self, source: bytes, reading: Reading, depth: int, inner: dict[int, int]) -> None:
+        self.source = source
+        self.reading = reading
+        self.depth = depth
+        self.inner = inner
+        self.here_documents = True
+        self.acts = {
+            "command": self.command,
+            "redirected_statement": self.redirected,
+            "file_redirect": self.file_redirect,
+            "herestring_redirect": self.here_string,
+            "heredoc_redirect": self.here_document,
+            "variable_assignment": self.assignment,
+            "declaration_command": self.declaration,
+            "unset_command": self.declaration,
+            "test_command": self.test,
+            "function_definition": self.function,
+            "for_statement": self.loop,
+        }
+
+    def children(self, node: Any, start: int, end: int, nesting: int) -> None:
+        """Statements and tokens with blanks and new lines between. Raises FunctionError."""
+        if nesting > NESTING:
+            raise FunctionError(f"shell() reads statements in statements to a depth of {NESTING}")
+        for child in node.children:
+            self.gap(start, child.start_byte, _LINES)
+            self.has_command(child)
+            self.part(child, nesting)
+            start = child.end_byte
+        self.gap(start, end, _LINES)
+
+    def has_command(self, node: Any) -> None:
+        """Raises FunctionError for redirects without a command: zsh runs cat or a pager for them."""
+        if node.type in _REDIRECTS:
+            raise FunctionError("shell() reads no redirect without a command")
+
+    def part(self, node: Any, nesting: int) -> None:
+        if not node.is_named:
+            self.token(node)
+        elif node.type in _NESTED:
+            self.children(node, node.start_byte, node.end_byte, nesting + 1)
+        elif node.type in self.acts:
+            self.acts[node.type](node, nesting + 1)
+        else:
+            raise FunctionError("shell() does not read this kind of statement")
+
+    def gap(self, start: int, end: int, blank: re.Pattern[bytes]) -> None:
+        if not blank.fullmatch(self.source, start, end):
+            raise FunctionError("shell() finds text that is part of no command")
+
+    def token(self, node: Any) -> None:
+        kind = node.type
+        if kind not in _TOKENS:
+            raise FunctionError("shell() does not read this kind of statement")
+        if self.misplaced(node):
+            raise FunctionError("shell() finds a word that is reserved for some shells only")
+        self.reading.background = self.reading.background or kind == "&"
+        self.reading.pipes = self.reading.pipes or kind in ("|", "|&")
+
+    def misplaced(self, node: Any) -> bool:
+        """Whether a reserved word does not stand alone or first, or parentheses could be arithmetic."""
+        before = self.source[: node.start_byte].rstrip(b" \t")
+        after = self.source[node.end_byte : node.end_byte + 1]
+        alone = not after or after in b" \t\n;&|)<>"
+        first = before[-1:] in b";\n&)}"
+        return (
+            (node.type in _OPENING and not alone)
+            or (node.type in _CLOSING and not (alone and first))
+            or (node.type in ("(", "$(") and after == b"(")
+        )
+
+    def substitution(self, node: Any) -> None:
+        self.reading.substitutions = True
+        self.here_documents = False
+        self.children(node, node.start_byte, node.end_byte, 0)
+
+    def word(self, start: int, end: int) -> Word:
+        word, after = read_word(self.source, start, self.inner)
+        if after != end:
+            raise FunctionError("shell() cannot tell where a word ends")
+        return self.reading.see(word)
+
+    def command(self, node: Any, nesting: int) -> None:
+        words, at = [], node.start_byte
+        for child in node.children:
+            self.gap(at, child.start_byte, _BLANKS)
+            if child.type in self.acts:
+                self.part(child, nesting)
+            else:
+                words.append(self.word(child.start_byte, child.end_byte))
+            at = child.end_byte
+        launch(self.reading, words, self.depth)
+
+    def redirected(self, node: Any, nesting: int) -> None:
+        self.has_command(node.children[0])
+        at = node.start_byte
+        for child in node.children:
+            self.gap(at, child.start_byte, _BLANKS)
+            self.part(child, nesting)
+            at = child.end_byte
+
+    def file_redirect(self, node: Any, _nesting: int) -> None:
+        found = _REDIRECT.match(self.source, node.start_byte)
+        if not found:
+            raise FunctionError("shell() does not know this redirect")
+        target = self.word(found.end(), node.end_byte)
+        operator = found[1].decode()
+        copies = operator in ("<&", ">&") and target.literal and _DESCRIPTOR.fullmatch(target.text)
+        if copies:
+            self.reading.redirects.append({"operator": operator, "target": target.text})
+        elif operator == "<&" or (operator == "<" and self.source[node.end_byte : node.end_byte + 1] == b">"):
+            raise FunctionError("shell() does not know this redirect")
+        else:
+            self.reading.redirect(operator, target)
+
+    def here_string(self, node: Any, _nesting: int) -> None:
+        text = self.word(node.children[-1].start_byte, node.end_byte).text
+        self.gap(node.children[0].end_byte, node.children[-1].start_byte, _BLANKS)
+        self.reading.redirects.append({"operator": "<<<", "target": text})
+
+    def here_document(self, node: Any, nesting: int) -> None:
+        operator, opening, *others, _body, closing = node.children
+        delimiter = _DELIMITER.fullmatch(self.source, opening.start_byte, opening.end_byte)
+        line = self.source.find(b"\n", opening.end_byte)
+        if operator.type != "<<" or not delimiter or not self.here_documents:
+            raise FunctionError("shell() does not read this form of here-document")
+        at = opening.end_byte
+        for child in others:
+            self.gap(at, child.start_byte, _BLANKS)
+            self.file_redirect(child, nesting)
+            at = child.end_byte
+        self.gap(at, line, _BLANKS)
+        end = re.compile(rb"^" + delimiter[2] + rb"$", re.MULTILINE).search(self.source, line + 1)
+        if not end or end.span() != (closing.start_byte, closing.end_byte):
+            raise FunctionError("shell() cannot tell where a here-document ends")
+        body = self.source[line + 1 : end.start()]
+        text = body.decode() if delimiter[1] else self.reading.see(read_body(body)).text
+        self.reading.redirects.append({"operator": "<<", "target": text})
+
+    def assignment(self, node: Any, _nesting: int) -> None:
+        found = _ASSIGNMENT.match(self.source, node.start_byte, node.end_byte)
+        if not found:
+            raise FunctionError("shell() does not read this form of assignment")
+        self.word(found.end(), node.end_byte)
+        self.reading.assign(found[1].decode())
+
+    def declaration(self, node: Any, _nesting: int) -> None:
+        words = read_words(self.source, node.start_byte, node.end_byte, self.inner)
+        self.reading.run(words[0], words[1:])
+        for word in words[1:]:
+            name = _DECLARED.match(self.reading.see(word).text)
+            if not name:
+                raise FunctionError("shell() reads only plain names in a declaration")
+            self.reading.assign(name[1])
+            self.reading.code = self.reading.code or not word.fixed
+
+    def test(self, node: Any, _nesting: int) -> None:
+        words = read_words(self.source, node.start_byte, node.end_byte, self.inner)
+        if words[0].text != "[" or words[-1].text != "]" or len(words) < 2:
+            raise FunctionError("shell() does not read this kind of statement")
+        launch(self.reading, [Word("["), *map(self.reading.see, words[1:])], self.depth)
+
+    def function(self, node: Any, nesting: int) -> None:
+        name = node.child_by_field_name("name")
+        found = _FUNCTION.fullmatch(self.source, name.start_byte, name.end_byte)
+        if not found:
+            raise FunctionError("shell() reads only plain names of functions")
+        self.reading.functions.add(found[0].decode())
+        at = node.start_byte
+        for child in node.children:
+            self.gap(at, child.start_byte, _LINES)
+            if child != name:
+                self.part(child, nesting)
+            at = child.end_byte
+
+    def loop(self, node: Any, nesting: int) -> None:
+        at = node.start_byte
+        for child in node.children:
+            self.gap(at, child.start_byte, _LINES if child.type in ("do_group", ";") else _BLANKS)
+            if child.type == "variable_name":
+                self.reading.assign(self.word(child.start_byte, child.end_byte).text)
+            elif child.is_named and child.type != "do_group":
+                self.word(child.start_byte, child.end_byte)
+            else:
+                self.part(child, nesting)
+            at = child.end_byte

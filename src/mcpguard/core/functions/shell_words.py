@@ -1,0 +1,239 @@
+"""One word of a command line: bytes -> the text that a program gets, or that it is not known.
+
+Law of this file: it is a second opinion. It reads the source itself, never the tree, apart from where a
+substitution ends; a word has to end exactly where the tree says. sh, bash, dash, BusyBox and zsh, at a
+prompt or not, read the word alike, or it is refused. Source: POSIX.1-2024, XCU 2.2 (quoting) and 2.6.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+
+from msgspec import Struct
+
+from mcpguard.core.functions.function import FunctionError
+
+ENDS = b" \t\n;&|<>()"
+"""What ends a word that is not quoted."""
+
+_PARAMETER = re.compile(rb"\$(?:[A-Za-z_][A-Za-z0-9_]*|[0-9@*#?$!-])(?!\[)")
+_BRACED = re.compile(
+    rb"\$\{(?:#?[A-Za-z_][A-Za-z0-9_]*|[0-9@*#?])\}|"
+    rb"\$\{[A-Za-z_][A-Za-z0-9_]*(?::?[-+]|##?|%%?)[A-Za-z0-9_./,@*?-]*\}"
+)
+_ARITHMETIC = re.compile(rb"\$\(\([0-9+*/% -]*\)\)")
+_ANSI = re.compile(rb"\$'((?:[^'\\]|\\[nt\\])*)'")
+_ANSI_ESCAPES = {b"\\n": b"\n", b"\\t": b"\t", b"\\\\": b"\\"}
+
+_SEVERAL = (b"$@", b"${@}")
+_NUMBERS = (b"$?", b"$#")
+
+_BLANK_ELSEWHERE = b"\x85\xa0"
+"""Bytes of UTF-8 that a shell takes for a blank where its locale counts bytes."""
+
+
+class Word(Struct, frozen=True):
+    """A word. `text` is what a program gets, except that what a shell would expand stands as written; then
+    `literal` is false. `single`: it is one argument, not none or several. `fixed`: each argument's first
+    character is known, and if it is not literal no dash."""
+
+    text: str
+    literal: bool = True
+    single: bool = True
+    fixed: bool = True
+
+
+def unknown(text: str) -> Word:
+    """Arguments of which nothing is known."""
+    return Word(text, literal=False, single=False, fixed=False)
+
+
+UNKNOWN = unknown("")
+
+
+def read_word(source: bytes, start: int, inner: Mapping[int, int]) -> tuple[Word, int]:
+    """The word at `start`, and the offset after it. `inner` maps where each substitution starts to its end.
+    Raises FunctionError for what two shells could read differently."""
+    return _Reader(source, inner).read(start)
+
+
+def read_words(source: bytes, start: int, end: int, inner: Mapping[int, int]) -> list[Word]:
+    """The words from `start` to `end`, blanks between. Raises FunctionError, also for operators."""
+    words = []
+    while start < end:
+        if source[start] in b" \t":
+            start += 1
+            continue
+        word, after = read_word(source, start, inner)
+        if not start < after <= end:
+            raise FunctionError("shell() finds an operator among words")
+        words.append(word)
+        start = after
+    return words
+
+
+def read_body(body: bytes) -> Word:
+    """The text of a here-document whose delimiter is not quoted. Raises FunctionError for a substitution."""
+    reader = _Reader(body, {})
+    if b"\\" in body or b"`" in body:
+        raise FunctionError("shell() reads no backslash or backtick in a here-document")
+    at = 0
+    while at < len(body):
+        at = reader.dollar(at, quoted=True) if body[at] == ord("$") else reader.keep(at)
+    return reader.word()
+
+
+class _Reader:
+    def __init__(self, source: bytes, inner: Mapping[int, int]) -> None:
+        self.source = source
+        self.inner = inner
+        self.out = bytearray()
+        self.prefix: bytes | None = None
+        self.splits = False
+        self.single_argument = True
+        self.braces = 0
+        self.brace: int | None = None
+        self.listed = False
+        self.plain = {
+            ord("\\"): self.escape,
+            ord("'"): self.single,
+            ord('"'): self.double,
+            ord("$"): self.dollar,
+            ord("`"): self.backtick,
+        }
+
+    def read(self, start: int) -> tuple[Word, int]:
+        at = start
+        while at < len(self.source):
+            byte = self.source[at]
+            if byte in ENDS and at not in self.inner:
+                break
+            act = self.plain.get(byte)
+            at = act(at) if act else self.other(at, at == start)
+        if self.braces:
+            raise FunctionError("shell() reads no lone brace: zsh takes it for the end of a group")
+        return self.word(), at
+
+    def word(self) -> Word:
+        if self.brace is not None and self.listed:
+            self.expands(at=self.brace, many=True)
+        text = self.out.decode()
+        if self.prefix is None:
+            return Word(text)
+        fixed = not self.splits and bool(self.prefix) and self.prefix[0] not in b"-(!"
+        return Word(text, literal=False, single=self.single_argument, fixed=fixed)
+
+    def expands(self, *, at: int | None = None, splits: bool = False, many: bool = False) -> None:
+        """From here on, or from `at`, the text is not what a program gets."""
+        before = bytes(self.out[:at])
+        if self.prefix is None or len(before) < len(self.prefix):
+            self.prefix = before
+        self.splits = self.splits or splits
+        self.single_argument = self.single_argument and not many
+
+    def keep(self, at: int, count: int = 1) -> int:
+        self.out += self.source[at : at + count]
+        return at + count
+
+    def other(self, at: int, first: bool) -> int:
+        """A character without quotes that is none of `plain`."""
+        byte = self.source[at]
+        if at in self.inner:
+            return self.substitution(at)
+        if byte in _BLANK_ELSEWHERE:
+            raise FunctionError("shell() reads this character only in quotes: to some shells it is a blank")
+        if first and byte == ord("#"):
+            raise FunctionError("shell() reads no comments: at a prompt they can be commands")
+        if byte == ord("!"):
+            self.history(at)
+        self.pattern(at, first)
+        return self.keep(at)
+
+    def pattern(self, at: int, first: bool) -> None:
+        """Globs, braces, tildes and, as zsh has them, a leading equals sign."""
+        byte = self.source[at]
+        equals = first and byte == ord("=") and self.source[at + 1 : at + 2].strip(ENDS)
+        if byte in b"*?[" or equals:
+            self.expands(many=True)
+        elif byte == ord("~") and (first or self.source[at - 1] in b":="):
+            self.expands()
+            self.prefix = self.prefix or b"~"
+        elif byte == ord("{") and self.brace is None:
+            self.brace = len(self.out)
+        self.braces += (byte == ord("{")) - (byte == ord("}"))
+        self.listed = self.listed or byte == ord(",") or self.source[at : at + 2] == b".."
+
+    def history(self, at: int) -> None:
+        """At a prompt, `!` recalls what was run before, in double quotes too."""
+        after = self.source[at + 1 : at + 2]
+        if after and after not in b" \t\n=":
+            raise FunctionError("shell() reads `!` only before a blank or in single quotes")
+
+    def escape(self, at: int) -> int:
+        if self.source[at + 1 : at + 2] in (b"", b"\n"):
+            raise FunctionError("shell() reads no word that goes on in the next line")
+        return self.keep(at + 1)
+
+    def single(self, at: int) -> int:
+        end = self.source.find(b"'", at + 1)
+        if end < 0:
+            raise FunctionError("shell() finds a quote that does not end")
+        return self.keep(at + 1, end - at - 1) + 1
+
+    def double(self, at: int) -> int:
+        at += 1
+        while at < len(self.source):
+            byte = self.source[at]
+            if byte == ord('"'):
+                return at + 1
+            if byte == ord("\\"):
+                at = self.escape_in_double(at)
+            elif byte == ord("$"):
+                at = self.dollar(at, quoted=True)
+            elif byte == ord("`"):
+                at = self.backtick(at)
+            else:
+                if byte == ord("!"):
+                    self.history(at)
+                at = self.keep(at)
+        raise FunctionError("shell() finds a quote that does not end")
+
+    def escape_in_double(self, at: int) -> int:
+        after = self.source[at + 1 : at + 2]
+        if after == b"!":
+            raise FunctionError("shell() reads `!` only before a blank or in single quotes")
+        if after == b"\n":
+            return at + 2
+        return self.keep(at + 1) if after and after in b'\\"$`' else self.keep(at)
+
+    def substitution(self, at: int, quoted: bool = False) -> int:
+        self.expands(splits=not quoted, many=not quoted)
+        return self.keep(at, self.inner[at] - at)
+
+    def backtick(self, _at: int) -> int:
+        raise FunctionError("shell() reads no backticks: `$(...)` says the same without doubt")
+
+    def dollar(self, at: int, quoted: bool = False) -> int:
+        if at in self.inner:
+            return self.substitution(at, quoted)
+        for form in (_BRACED, _ARITHMETIC, _PARAMETER):
+            found = form.match(self.source, at)
+            if found:
+                several = found[0] in _SEVERAL or not (quoted or found[0] in _NUMBERS)
+                self.expands(splits=several, many=several)
+                return self.keep(at, found.end() - at)
+        after = self.source[at + 1 : at + 2]
+        if not quoted and after == b"'":
+            return self.ansi(at)
+        if after and after not in (b'" |)\n' if quoted else b" \t\n;"):
+            raise FunctionError("shell() does not know this form of expansion")
+        return self.keep(at)
+
+    def ansi(self, at: int) -> int:
+        found = _ANSI.match(self.source, at)
+        if not found:
+            raise FunctionError("shell() reads no such escapes: not all shells know them")
+        self.expands()
+        self.out += re.sub(rb"\\.", lambda one: _ANSI_ESCAPES[one[0]], found[1])
+        return found.end()

@@ -1,0 +1,266 @@
+"""`sql(text, dialect)`: what a text of SQL does, statement by statement, before a server is asked.
+
+Law of this file: nothing in the text stays unread. Our own reader of tokens (`sql_text.py`) and the parser
+must agree on where each string and each quoted name is; what the parser takes for a free text is refused;
+the parser's own work is counted, so that no nesting makes it search for seconds. No message and no log
+line of the parser leaves, since they quote the text.
+Source: sqlglot 30.
+"""
+
+from __future__ import annotations
+
+from functools import cache
+from typing import Any
+
+from msgspec import Struct
+
+from mcpguard.core.functions.function import Function, FunctionError, Parameter
+from mcpguard.core.functions.sql_calls import called, plain_read
+from mcpguard.core.functions.sql_plain import plain
+from mcpguard.core.functions.sql_text import LEXIS, Source, Token, read, statements
+from mcpguard.core.functions.sql_tree import Node, Tree
+from mcpguard.core.functions.sql_words import SQL_SERVER_STATEMENTS
+from mcpguard.core.model import Json
+
+STEPS = 10
+"""Steps of the parser for each token, before it is stopped. Ordinary texts need one or two."""
+
+_UNREADABLE = "sql() cannot parse the text in this dialect"
+_OPAQUE = "sql() found a statement whose effects cannot be seen in its text"
+_CODE = frozenset(
+    {"FUNCTION", "PROCEDURE", "TRIGGER", "EVENT", "PACKAGE", "AGGREGATE", "EXTENSION", "LANGUAGE"}
+)
+
+
+class Facts(Struct):
+    """What is known of all statements so far."""
+
+    kinds: set[str]
+    tables: set[str]
+    written: set[str]
+    columns: set[str]
+    functions: set[str]
+    writes: bool = False
+    filtered: bool = True
+    limit: int | None = 0
+    queries: int = 0
+
+
+class Parser(Struct, frozen=True):
+    """The parser of one dialect. `kinds` are the classes of statements with their names."""
+
+    exp: Any
+    tokenize: Any
+    make: Any
+    kinds: tuple[tuple[type, str], ...]
+
+
+_KINDS = (
+    ("Query", "select"),
+    ("Values", "select"),
+    ("Insert", "insert"),
+    ("Update", "update"),
+    ("Delete", "delete"),
+    ("Merge", "merge"),
+    ("Create", "create"),
+    ("Alter", "alter"),
+    ("Drop", "drop"),
+    ("TruncateTable", "truncate"),
+    ("Grant", "grant"),
+    ("Revoke", "revoke"),
+    ("Copy", "copy"),
+    ("Comment", "comment"),
+    ("Analyze", "analyze"),
+    ("Attach", "attach"),
+    ("Detach", "detach"),
+    ("Use", "use"),
+    ("Kill", "kill"),
+)
+"""Classes of sqlglot's expressions that are statements, and what we call them."""
+
+
+@cache
+def _parser(dialect: str) -> Parser:
+    # Costs some 100 ms once, so only where a condition calls.
+    import sqlglot
+    from sqlglot import exp
+    from sqlglot.dialects.dialect import Dialect
+    from sqlglot.errors import ErrorLevel
+
+    sqlglot.logger.disabled = True
+    one = Dialect.get_or_raise(dialect)
+
+    class Counted(one.parser_class):  # type: ignore[misc, name-defined]
+        """Stops after so many steps, whatever it tries."""
+
+        steps = 0
+
+        def _advance(self, times: int = 1) -> None:
+            self.steps -= 1
+            if self.steps < 0:
+                raise FunctionError("sql() cannot read what is nested so deeply")
+            super()._advance(times)
+
+    def make(steps: int) -> Any:
+        parser = Counted(dialect=one, error_level=ErrorLevel.IMMEDIATE)
+        parser.steps = steps
+        return parser
+
+    kinds = tuple((getattr(exp, name), kind) for name, kind in _KINDS)
+    return Parser(exp, one.tokenize, make, kinds)
+
+
+def sql(text: str, dialect: str) -> Json:
+    """See SQL. Raises FunctionError for a text that is not certain, or another dialect."""
+    if dialect not in LEXIS:
+        raise FunctionError(f"sql() reads these dialects: {', '.join(sorted(LEXIS))}")
+    source = read(text, dialect)
+    parts = statements(source.tokens)
+    if not parts:
+        raise FunctionError("sql() found no statement")
+    facts = Facts(set(), set(), set(), set(), set())
+    for tokens in parts:
+        _statement(source, tokens, dialect, facts)
+    return {
+        "statements": len(parts),
+        "kinds": _listed(facts.kinds),
+        "writes": facts.writes,
+        "tables": _listed(facts.tables),
+        "written": _listed(facts.written),
+        "columns": _listed(facts.columns),
+        "functions": _listed(facts.functions),
+        "filtered": facts.filtered,
+        "limit": facts.limit if facts.queries and facts.limit is not None else -1,
+    }
+
+
+def _listed(names: set[str]) -> Json:
+    return list(sorted(names))
+
+
+def _statement(source: Source, tokens: list[Token], dialect: str, facts: Facts) -> None:
+    tokens, analyzed = _explained(tokens, facts)
+    simple = plain(tokens, dialect)
+    if simple is not None:
+        facts.kinds.add(simple.kind)
+        facts.writes |= simple.writes
+        facts.tables |= simple.tables
+        return
+    tree = _tree(source, tokens, dialect)
+    exp = _parser(dialect).exp
+    functions = called(tokens, tree, exp, dialect)
+    facts.functions |= functions
+    facts.kinds |= _kinds(tree, dialect)
+    facts.tables |= tree.tables()
+    facts.written |= tree.written()
+    facts.columns |= tree.columns()
+    facts.filtered &= tree.filtered()
+    facts.writes |= analyzed or not plain_read(tokens, tree, functions, exp, dialect)
+    if isinstance(tree.root, exp.Query | exp.Values):
+        facts.queries += 1
+        limit = tree.limit()
+        facts.limit = None if limit is None or facts.limit is None else max(limit, facts.limit)
+
+
+def _explained(tokens: list[Token], facts: Facts) -> tuple[list[Token], bool]:
+    """Without `EXPLAIN [ANALYZE] [VERBOSE] [QUERY PLAN] [(options)]`, and whether that runs the statement."""
+    if tokens[0].kind != "word" or tokens[0].text != "explain":
+        return tokens, False
+    facts.kinds.add("explain")
+    place = 1
+    if len(tokens) > 1 and tokens[1].text == "(":
+        place = next(at for at, token in enumerate(tokens) if token.text == ")") + 1
+    while place < len(tokens) and tokens[place].text in ("analyze", "analyse", "verbose", "query", "plan"):
+        place += 1
+    head = {token.text for token in tokens[1:place]}
+    if place == len(tokens):
+        raise FunctionError(_UNREADABLE)
+    return tokens[place:], bool(head & {"analyze", "analyse"})
+
+
+def _tree(source: Source, tokens: list[Token], dialect: str) -> Tree:
+    start, end = tokens[0].start, tokens[-1].end
+    text = source.text[start:end]
+    parser = _parser(dialect)
+    try:
+        theirs = parser.tokenize(text)
+        _check_agreement(text, theirs, [token for token in tokens if token.kind in ("string", "name")], start)
+        (root,) = parser.make(STEPS * (len(tokens) + 20)).parse(theirs, text)
+        return Tree(parser.exp, root, dialect)
+    except FunctionError:
+        raise
+    except Exception:  # the parser raises more than its own errors
+        raise FunctionError(_UNREADABLE) from None
+
+
+def _check_agreement(text: str, theirs: Any, ours: list[Token], start: int) -> None:
+    """Raises FunctionError unless both readers found the same strings and quoted names."""
+    quoted = [(one.start, one.end + 1) for one in theirs if _quoted(text[one.start : one.end + 1])]
+    if quoted != [(token.start - start, token.end - start) for token in ours]:
+        raise FunctionError("sql() and its parser differ about where a string or a name ends")
+
+
+def _quoted(piece: str) -> bool:
+    return any(quote in piece for quote in "'\"`") or (len(piece) > 1 and piece[0] == "[")
+
+
+def _kinds(tree: Tree, dialect: str) -> set[str]:
+    """The kinds of the statement and of those within it. Raises FunctionError for what cannot be seen."""
+    parser = _parser(dialect)
+    exp = parser.exp
+    if tree.of_kind((exp.Command, exp.Semicolon)) or not _known(tree.root, parser):
+        raise FunctionError(_OPAQUE)
+    if isinstance(tree.root, exp.Create | exp.Drop | exp.Alter) and _code(tree.root):
+        raise FunctionError(_OPAQUE)
+    if dialect == "tsql":
+        for node in tree.of_kind(exp.Identifier):
+            if not node.args.get("quoted") and node.name.lower() in SQL_SERVER_STATEMENTS:
+                raise FunctionError("sql() found a word that may begin another statement")
+    inner = (exp.Insert, exp.Update, exp.Delete, exp.Merge)
+    nodes = [tree.root, *tree.of_kind(inner)]
+    return {_known(node, parser) for node in nodes}
+
+
+def _known(node: Node, parser: Parser) -> str:
+    return next((kind for one, kind in parser.kinds if isinstance(node, one)), "")
+
+
+def _code(node: Node) -> bool:
+    return str(node.args.get("kind") or "").upper() in _CODE
+
+
+SQL = Function(
+    name="sql",
+    summary="What a text of SQL does: statements, tables, columns, functions, and whether it only reads.",
+    parameters=(Parameter("text", "string"), Parameter("dialect", "string", choices=tuple(sorted(LEXIS)))),
+    gives="a map; an error for a text that cannot be read with certainty",
+    fields={
+        "statements": "How many statements there are.",
+        "kinds": "Their kinds, and those of statements within them: `select`, `insert`, `drop`, `set`, ...",
+        "writes": "False only where all of it is known to read and do nothing else.",
+        "tables": "All tables, with their schema where that is written: list the allowed, not the denied.",
+        "written": "The tables that are written to.",
+        "columns": "All columns without their table; `*` where a whole row is read.",
+        "functions": "All functions that are called; one with a schema also without it.",
+        "filtered": "Whether each UPDATE, DELETE and MERGE has a condition on a column; false for TRUNCATE.",
+        "limit": "The most rows that its queries give; -1 where that is not said.",
+    },
+    call=sql,
+    prepare=lambda: _parser("postgres"),
+    examples=(
+        '!sql("SELECT name FROM users WHERE id = 1", "postgres").writes',
+        'sql("SELECT 1; DROP TABLE users", "postgres").statements == 2',
+        'sql("WITH gone AS (DELETE FROM a.users RETURNING *) SELECT * FROM gone", "postgres").writes',
+        'sql("WITH gone AS (DELETE FROM a.users RETURNING *) SELECT 1", "postgres").tables == ["a.users"]',
+        'sql("SELECT u.name, count(*) FROM users u GROUP BY 1", "sqlite").columns == ["name"]',
+        'sql("SELECT pg_read_file(\'/etc/passwd\')", "postgres").functions == ["pg_read_file"]',
+        '!sql("DELETE FROM users WHERE 1 = 1", "mysql").filtered',
+        'sql("SELECT * FROM users LIMIT 10", "duckdb").limit == 10',
+        'sql("DELETE FROM notes WHERE id = 7", "sqlite").written == ["notes"]',
+    ),
+    errors=(
+        'sql("SELECT 1 /*! UNION SELECT password FROM users */", "mysql").writes',
+        'sql("SELECT \'a\\\\\' OR 1 = 1 --\'", "postgres").writes',
+        'sql("CALL cleanup()", "postgres").writes',
+    ),
+)

@@ -1,0 +1,114 @@
+"""The functions that a statement calls, and whether it is a plain read.
+
+Law of this file: functions are found in the tokens and in the tree, and both count, since the parser
+renames what it knows (`now()` becomes CURRENT_TIMESTAMP) and drops what it thinks empty. A statement is
+a plain read only where each node, each function and each word is known to have no effect.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from typing import Any
+
+from mcpguard.core.functions.function import FunctionError
+from mcpguard.core.functions.sql_text import Token
+from mcpguard.core.functions.sql_tree import Node, Tree, name_of, shown
+from mcpguard.core.functions.sql_words import (
+    ALARM_PAIRS,
+    ALARMS,
+    MAY_BE_CALLED,
+    NOT_CALLED,
+    PURE,
+    READ_NODES,
+    RUNS_TEXT,
+    TYPES,
+    WITHOUT_BRACKETS,
+)
+
+
+def called(tokens: list[Token], tree: Tree, exp: Any, dialect: str) -> set[str]:
+    """The shown names of all functions; one with a schema is there with it and without it."""
+    found: Counter[str] = Counter()
+    qualified: set[str] = set()
+    for place, token in enumerate(tokens):
+        if not _is_call(tokens, place):
+            continue
+        name = shown(token.text, token.kind == "name", dialect)
+        found[name] += 1
+        parts = _schema(tokens, place, dialect)
+        if parts:
+            qualified.add(".".join([*parts, name]))
+    found.subtract(_not_calls(tree, exp, dialect))
+    names = {name for name, count in found.items() if count > 0} | qualified
+    names |= {shown(node.name, False, dialect) for node in tree.of_kind(exp.Anonymous)}
+    if any(name.rpartition(".")[2] in RUNS_TEXT for name in names):
+        raise FunctionError("sql() found a function that runs a text as SQL, which cannot be seen")
+    return names
+
+
+def _is_call(tokens: list[Token], place: int) -> bool:
+    token = tokens[place]
+    if token.kind not in ("word", "name"):
+        return False
+    after = tokens[place + 1].text if place + 1 < len(tokens) else ""
+    after_dot = place > 0 and tokens[place - 1].text == "." and tokens[place - 1].kind == "mark"
+    if token.kind == "word" and token.text in WITHOUT_BRACKETS and not after_dot:
+        return True
+    if after != "(" or tokens[place + 1].kind != "mark":
+        return False
+    return token.kind == "name" or after_dot or token.text not in NOT_CALLED | TYPES
+
+
+def _schema(tokens: list[Token], place: int, dialect: str) -> list[str]:
+    parts: list[str] = []
+    while place >= 2 and tokens[place - 1].text == "." and tokens[place - 1].kind == "mark":
+        place -= 2
+        parts.insert(0, shown(tokens[place].text, tokens[place].kind == "name", dialect))
+    return parts
+
+
+def _not_calls(tree: Tree, exp: Any, dialect: str) -> Counter[str]:
+    """Names before a bracket that holds a list of columns: of a WITH, an alias, a table."""
+    lists = [node for node in tree.of_kind(exp.TableAlias) if node.args.get("columns")]
+    lists += [node.this for node in tree.of_kind(exp.Schema) if isinstance(node.this, exp.Table)]
+    lists += [node.args["table"] for node in tree.of_kind(exp.Index) if node.args.get("table")]
+    return Counter(name_of(node.this, dialect) for node in lists if isinstance(node.this, exp.Identifier))
+
+
+def plain_read(tokens: list[Token], tree: Tree, functions: set[str], exp: Any, dialect: str) -> bool:
+    """Whether the statement is a query without any effect that could be known of."""
+    if not isinstance(tree.root, exp.Query | exp.Values):
+        return False
+    if not all(_harmless(name) for name in functions) or _alarms(tokens):
+        return False
+    if dialect == "duckdb" and any('"' in name for name in tree.tables()):
+        return False  # a quoted name may be a file that DuckDB reads
+    return all(_reads(node, exp) for node in tree.nodes)
+
+
+def _harmless(name: str) -> bool:
+    return name.removeprefix("pg_catalog.") in PURE
+
+
+def _reads(node: Node, exp: Any) -> bool:
+    if type(node).__name__ in READ_NODES:
+        return True
+    if isinstance(node, exp.PropertyEQ | exp.NextValueFor):
+        return False
+    return isinstance(node, exp.Binary | exp.Unary | exp.Func | exp.Predicate)
+
+
+def _alarms(tokens: list[Token]) -> bool:
+    last = Token("mark", "", 0, 0)
+    for place, token in enumerate(tokens):
+        if token.kind == "word":
+            after = tokens[place + 1].text if place + 1 < len(tokens) else ""
+            harmless = token.text in MAY_BE_CALLED and after == "("
+            if token.text in ALARMS and not harmless:
+                return True
+            if last.kind == "word" and (last.text, token.text) in ALARM_PAIRS:
+                return True
+        elif token.kind == "name" and token.text.lower() in ("nextval", "currval"):
+            return True
+        last = token
+    return False

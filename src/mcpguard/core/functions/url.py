@@ -1,0 +1,73 @@
+"""`url(text)`: the parts of a URL.
+
+Law of this file: see `core/functions/urls.py`, which reads; this gives its parts to conditions.
+"""
+
+from __future__ import annotations
+
+from mcpguard.core.functions.function import Function, Parameter
+from mcpguard.core.functions.urls import read_url
+from mcpguard.core.model import Json
+
+
+def parts(text: str) -> dict[str, Json]:
+    """The members that `URL.fields` tells. Raises FunctionError as `read_url` does."""
+    url = read_url("url", text)
+    return {
+        "scheme": url.scheme,
+        "host": url.host.name,
+        "port": url.port,
+        "path": url.path,
+        "query": url.query,
+        "fragment": url.fragment,
+        "user": url.user,
+        "ip": url.host.address is not None,
+    }
+
+
+URL = Function(
+    name="url",
+    summary="Reads a URL as browsers and curl both do; where they would differ, it is an error.",
+    parameters=(Parameter("text", "string"),),
+    gives="a map of its parts",
+    call=parts,
+    fields={
+        "scheme": "In lower case, such as `https`.",
+        "host": "In lower case and ASCII: an international name as its `xn--` form, an IPv6 address in its "
+        "shortest form without brackets, an IPv4 address inside an IPv6 one as the IPv4 address.",
+        "port": "An int: as written, else the default of the scheme, else 0.",
+        "path": "From its first `/`; `/` where there is none. It has no `.` or `..` in it, and only the "
+        "escapes that must be.",
+        "query": "What stands after `?`, without it; empty where there is none.",
+        "fragment": "What stands after `#`, without it; empty where there is none.",
+        "user": "A bool: whether a user name or a password stands before the host.",
+        "ip": "A bool: whether the host is an address. A name is never resolved.",
+    },
+    examples=(
+        'url("https://API.Example.com/v1/items?page=2").host == "api.example.com"',
+        'url("https://api.example.com/v1/items?page=2").path == "/v1/items"',
+        'url("https://api.example.com/v1/items?page=2").query == "page=2"',
+        'url("https://example.com").port == 443 && url("https://example.com").path == "/"',
+        'url("https://good.example@evil.example/").host == "evil.example"',
+        'url("https://good.example@evil.example/").user',
+        'url("http://[::ffff:10.0.0.1]:8080/").host == "10.0.0.1"',
+        'url("http://[2001:DB8::0:1]/").ip && !url("http://example.com/").ip',
+        'url("https://b\u00fccher.example/").host == "xn--bcher-kva.example"',
+        'url("https://example.com/%61dmin%2fx").path == "/admin%2Fx"',
+        'url("redis://cache/0#top").fragment == "top" && url("redis://cache/0").port == 0',
+        'url("wss://example.com/").scheme in ["https", "wss"]',
+    ),
+    errors=(
+        'url("https://good.example\\\\@evil.example/").host == "good.example"',
+        'url("http://127.1/").ip',
+        'url("http://0x7f.0.0.1/").ip',
+        'url("https://example.com:/").port == 443',
+        'url("//example.com/").host == "example.com"',
+        'url("https:example.com").scheme == "https"',
+        'url("javascript:alert(1)").scheme == "javascript"',
+        'url("file:///etc/passwd").scheme == "file"',
+        'url("https://example.com/a/%2e%2e/b").path == "/b"',
+        'url(" https://example.com/").host == "example.com"',
+    ),
+)
+"""The entry of the table."""

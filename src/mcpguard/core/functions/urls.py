@@ -1,0 +1,145 @@
+"""URLs as conditions read them: a text -> its parts.
+
+Law of this file: one reading or none. A text is read only if it is a URL by RFC 3986 (with characters
+beyond ASCII, RFC 3987) whose parts browsers (WHATWG URL) and curl see in the same places; nothing is
+repaired, trimmed or guessed.
+"""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from urllib.parse import unquote_to_bytes
+
+from msgspec import Struct
+
+from mcpguard.core.functions.function import FunctionError, check_size
+from mcpguard.core.functions.hosts import Host, read_host_and_port
+
+LIMIT = 8192
+"""Characters of a URL."""
+
+PORTS = {"http": 80, "https": 443, "ws": 80, "wss": 443, "ftp": 21, "ssh": 22, "sftp": 22, "git": 9418}
+"""The ports that schemes have by default (WHATWG URL, section 4.2; IANA)."""
+
+# What stands after their `//` is a comment, a name of something else, or dropped by most readers.
+_HOSTLESS = frozenset({"about", "blob", "data", "file", "filesystem", "jar", "javascript", "vbscript"})
+_ROUNDS = 4
+_URL = re.compile(r"([A-Za-z][A-Za-z0-9+.-]{0,31})://([^/?#]+)([^?#]*)(?:\?([^#]*))?(?:#([^#]*))?")
+_FOREIGN = re.compile(r"""[^!-~\x80-\U0010ffff]|["<>\\^`{|}]""")
+_ESCAPE = re.compile(r"%([0-9A-Fa-f]{2})")
+_BROKEN = re.compile(r"%(?![0-9A-Fa-f]{2})")
+_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]")
+_BEYOND = re.compile(r"[^\x00-\x7f]+")
+_USER = re.compile(r"[A-Za-z0-9._~!$&'()*+,;=:%-]+")
+_PLAIN = frozenset("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-._~")
+
+
+class Url(Struct, frozen=True):
+    """The parts. `scheme` is lower-case; `port` is 0 where the scheme has none by default; `path` begins
+    with "/". `path`, `query` and `fragment` are ASCII with as few escapes as may be (RFC 3986, section
+    6.2.2), without their "?" and "#". `user`: whether a user name or password stands in it."""
+
+    scheme: str
+    host: Host
+    port: int
+    path: str
+    query: str
+    fragment: str
+    user: bool
+
+
+def read_url(name: str, text: str) -> Url:
+    """Read a URL with a scheme, `//` and a host, for the function called `name`.
+
+    Raises FunctionError for what is none, such as `mailto:x`, `file:///x`, `//x` and `https:/x`; for white
+    space, backslashes and control characters; for a host as `read_host` does; for paths with `.` and `..`
+    in them, escaped or not.
+    """
+    check_size(name, text, LIMIT)
+    _check_characters(text)
+    found = _URL.fullmatch(text)
+    if not found:
+        raise FunctionError("a URL must have a scheme, `//` and a host, and one `#` at most")
+    scheme, authority, path = found[1].lower(), found[2], found[3]
+    if scheme in _HOSTLESS:
+        raise FunctionError("a URL of this scheme names no host that anybody connects to")
+    if not path and "@" in text[found.end(2) :]:
+        raise FunctionError("a URL must have a path before an `@`, since readers differ on its host")
+    user, at, place = authority.rpartition("@")
+    if at and not _USER.fullmatch(user):
+        raise FunctionError("a user name in a URL has characters that must not stand there")
+    if place.count(":") > 1 and not place.startswith("["):
+        raise FunctionError("an IPv6 address in a URL must stand in brackets")
+    host, port = read_host_and_port(place)
+    _check_path(path)
+    return Url(
+        scheme,
+        host,
+        port or PORTS.get(scheme, 0),
+        _canonical(path) or "/",
+        _canonical(found[4] or ""),
+        _canonical(found[5] or ""),
+        bool(at),
+    )
+
+
+def host_of(name: str, text: str) -> Host:
+    """The host of a URL, or of a bare `host` or `host:port`, for the function called `name`.
+
+    Raises FunctionError as `read_url` and `read_host_and_port` do, and for a user name or password: it has
+    no use but to make a host look like another.
+    """
+    if "://" not in text:
+        check_size(name, text, LIMIT)
+        return read_host_and_port(text)[0]
+    url = read_url(name, text)
+    if url.user:
+        raise FunctionError(f"{name}() reads no URL with a user name or password")
+    return url.host
+
+
+def _check_characters(text: str) -> None:
+    if _FOREIGN.search(text):
+        raise FunctionError("a URL has a character that must be escaped")
+    if _BROKEN.search(text):
+        raise FunctionError("a `%` in a URL must begin an escape")
+    if any(unicodedata.category(one)[0] in "CZ" for run in _BEYOND.findall(text) for one in run):
+        raise FunctionError("a URL has a character that cannot be seen")
+
+
+def _check_path(path: str) -> None:
+    """Refuse what browsers, proxies or servers resolve, decode or cut before they look at a path."""
+    if path.startswith("//"):
+        raise FunctionError("a path in a URL must not begin with `//`")
+    for _ in range(_ROUNDS):
+        seen = path if path.isascii() else unicodedata.normalize("NFKC", path)
+        segments = [segment.partition(";")[0] for segment in re.split(r"[/\\]", seen)]
+        if "." in segments or ".." in segments:
+            raise FunctionError("a path in a URL must have no `.` or `..` in it")
+        if _CONTROL.search(path):
+            raise FunctionError("a path in a URL must have no control character in it")
+        if "%" not in path:
+            return
+        try:
+            plain = unquote_to_bytes(path).decode()
+        except UnicodeDecodeError:
+            raise FunctionError("the escapes in a path must be UTF-8") from None
+        if plain == path:
+            return
+        path = plain
+    raise FunctionError("a path in a URL must not be escaped again and again")
+
+
+def _canonical(text: str) -> str:
+    """With escapes for all but ASCII, in upper case, and none that could be left out."""
+    return _ESCAPE.sub(_escape, _BEYOND.sub(_escaped, text))
+
+
+def _escape(found: re.Match[str]) -> str:
+    plain = chr(int(found[1], 16))
+    return plain if plain in _PLAIN else found[0].upper()
+
+
+def _escaped(found: re.Match[str]) -> str:
+    return "".join(f"%{byte:02X}" for byte in found[0].encode())

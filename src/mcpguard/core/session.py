@@ -1,0 +1,86 @@
+"""What one principal with one agent has done so far: counts, labels, facts, and what limits have used up.
+
+Law of this file: a session only grows until it ends, so no call and no reconnecting sheds what is known of
+it; whoever decides holds the session alone, so a limit is exact however many calls are made at once.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from msgspec import Struct
+
+from mcpguard.core.model import Charge, Json, Permit
+
+PARTS = 60
+"""A window is counted in so many parts; the oldest counts until it is wholly over."""
+
+
+class Kept(Struct):
+    """A session as it is stored. `seen` is the time of its last use, in seconds since 1970 (UTC). `tools`
+    counts calls by "server/tool". `spent` has for each limit the parts of its window in use: [part, amount],
+    the oldest first."""
+
+    seen: float = 0.0
+    calls: int = 0
+    tools: dict[str, int] = {}
+    labels: list[str] = []
+    facts: list[str] = []
+    spent: dict[str, list[tuple[int, int]]] = {}
+
+
+class Session:
+    """The state of a session, for one decision."""
+
+    __slots__ = ("kept",)
+
+    def __init__(self, kept: Kept | None = None) -> None:
+        self.kept = kept or Kept()
+
+    def view(self) -> dict[str, Json]:
+        """`session` as conditions see it."""
+        kept = self.kept
+        return {"calls": kept.calls, "tools": kept.tools, "labels": kept.labels, "facts": kept.facts}
+
+    def room(self, charge: Charge, now: datetime) -> bool:
+        """Whether `charge` still fits. Bytes are charged when they come back, so here one must be left."""
+        used = sum(amount for _, amount in self._in_window(charge, now))
+        return used + max(charge.amount, 1 if charge.unit == "bytes" else 0) <= charge.most
+
+    def admit(self, permit: Permit) -> None:
+        """Count a call that may be made, with what it costs and adds."""
+        invocation, kept = permit.invocation, self.kept
+        kept.calls += 1
+        target = invocation.target
+        if target is not None and target.kind == "tool":
+            key = f"{invocation.server}/{target.name}"
+            kept.tools[key] = kept.tools.get(key, 0) + 1
+        for charge in permit.charges:
+            self.charge(charge, invocation.now)
+        self.add(permit.labels, permit.facts)
+
+    def add(self, labels: tuple[str, ...], facts: tuple[str, ...]) -> None:
+        """Remember these labels and facts."""
+        for known, new in ((self.kept.labels, labels), (self.kept.facts, facts)):
+            known += [one for one in new if one not in known]
+
+    def charge(self, charge: Charge, now: datetime) -> None:
+        """Use up `charge`, whether there is room or not."""
+        parts = self._in_window(charge, now)
+        part = _part(charge, now)
+        if parts and parts[-1][0] >= part:
+            parts[-1] = (parts[-1][0], parts[-1][1] + charge.amount)
+        else:
+            parts.append((part, charge.amount))
+        self.kept.spent[charge.key] = parts
+
+    def _in_window(self, charge: Charge, now: datetime) -> list[tuple[int, int]]:
+        parts = self.kept.spent.get(charge.key, [])
+        if not charge.seconds:
+            return list(parts)
+        first = (now.timestamp() - charge.seconds) * PARTS / charge.seconds
+        return [(part, amount) for part, amount in parts if part + 1 > first]
+
+
+def _part(charge: Charge, now: datetime) -> int:
+    return int(now.timestamp() * PARTS // charge.seconds) if charge.seconds else 0

@@ -1,0 +1,105 @@
+"""The two decisions on a request, each with the state of its session: may it be made, may its result leave.
+
+Law of this file: who decides holds the session, and what was decided is kept in it before anybody else can
+decide. Where the session cannot be had or kept, what depends on it is refused.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from msgspec import structs
+
+from mcpguard.core import pdp
+from mcpguard.core.errors import SessionError
+from mcpguard.core.model import Cause, Deny, Finding, Invocation, Json, Permit
+from mcpguard.core.policy import PolicySet
+from mcpguard.core.review import UNTOUCHED, Review, review
+from mcpguard.core.session import Session
+from mcpguard.ports import Sessions
+
+
+class InForce:
+    """The policies that decide now: a reload puts others in their place, all at once."""
+
+    __slots__ = ("policies",)
+
+    def __init__(self, policies: PolicySet) -> None:
+        self.policies = policies
+
+
+class Judge:
+    """Decides for the clients of one process, under the policies that are in force at that moment."""
+
+    def __init__(self, in_force: InForce, sessions: Sessions, report: Callable[[str, str], None]) -> None:
+        self._in_force = in_force
+        self._sessions = sessions
+        self._report = report
+
+    @property
+    def policies(self) -> PolicySet:
+        """Those in force."""
+        return self._in_force.policies
+
+    def decide(self, invocation: Invocation) -> Permit | Deny:
+        """Whether it may be made. A Permit is counted, and has used up what it costs."""
+        policies = self.policies
+        if not policies.stateful:
+            return pdp.decide(policies, invocation)
+        try:
+            with self._sessions.open(invocation) as session:
+                verdict = pdp.decide(policies, invocation, session)
+                if isinstance(verdict, Permit):
+                    session.admit(verdict)
+                return verdict
+        except SessionError as problem:
+            self._report("", str(problem))
+            return pdp.no_session(invocation)
+
+    def decide_again(self, invocation: Invocation) -> Permit | Deny:
+        """Whether a call that was suspended may go on. It is no further call, so it costs nothing."""
+        policies = self.policies
+        if not policies.stateful:
+            return pdp.decide(policies, invocation)
+        try:
+            with self._sessions.open(invocation) as session:
+                free = Session(structs.replace(session.kept, spent={}))
+                return pdp.decide(policies, invocation, free)
+        except SessionError as problem:
+            self._report("", str(problem))
+            return pdp.no_session(invocation)
+
+    def review(self, permit: Permit, result: Json, findings: tuple[Finding, ...], size: int) -> Review:
+        """What is to be done with the inspected `result` of `permit`, `size` bytes. What it adds to the
+        session is there before the result leaves."""
+        policies, invocation = self.policies, permit.invocation
+        counted = any(charge.unit == "bytes" for charge in permit.charges)
+        if not (policies.reviewing or counted):
+            return UNTOUCHED
+        if not (policies.stateful or counted):
+            return review(policies, invocation, result, findings)
+        try:
+            with self._sessions.open(invocation) as session:
+                found = review(policies, invocation, result, findings, session)
+                if found.denied is None:
+                    found = _charged(permit, found, session, size)
+                if found.denied is None:
+                    session.add(found.labels, found.facts)
+                return found
+        except SessionError as problem:
+            self._report("", str(problem))
+            return Review((), pdp.no_session(invocation))
+
+
+def _charged(permit: Permit, found: Review, session: Session, size: int) -> Review:
+    """Use up the bytes of the result; where they do not fit, it is withheld and costs nothing."""
+    charges = [structs.replace(one, amount=size) for one in permit.charges if one.unit == "bytes"]
+    now = permit.invocation.now
+    for charge in charges:
+        if not session.room(charge, now):
+            rules = (charge.key.split(" ")[0],)
+            said = f"the limit of {charge.most} bytes in {charge.per} would be exceeded"
+            return Review(rules, Deny(permit.invocation, Cause.LIMIT, rules, said))
+    for charge in charges:
+        session.charge(charge, now)
+    return found

@@ -1,0 +1,118 @@
+"""INSPECT: an upstream's raw answer becomes one that may leave: translated to the client's era, inspected,
+and reviewed by the rules on results.
+
+Law of this file: rules see what was inspected, and what they add (redaction, labels, the use of a limit) is
+done before the answer is handed out.
+"""
+
+from __future__ import annotations
+
+from msgspec import Struct
+
+from mcpguard.core.errors import UpstreamError
+from mcpguard.core.model import Json, Permit, Redacted
+from mcpguard.core.review import UNTOUCHED, Review
+from mcpguard.ports import Raw
+from mcpguard.protocol import eras, refusals
+from mcpguard.protocol.calls import Call
+from mcpguard.request import Request
+from mcpguard.site import Site
+from mcpguard.tasks import Tasks
+
+_RESULT_TYPES = (None, eras.COMPLETE, eras.INPUT_REQUIRED)
+
+
+class Ready(Struct, frozen=True):
+    """What goes to the client: `answer` as a result, or as an error where `refused`. The rest is for the
+    outcome; `digest` is that of the inspected result, also where it is withheld."""
+
+    answer: Redacted
+    digest: str
+    status: str
+    refused: bool
+    review: Review = UNTOUCHED
+
+
+class Results:
+    """Makes the answers of one client ready."""
+
+    def __init__(self, site: Site, tasks: Tasks) -> None:
+        self._site = site
+        self._tasks = tasks
+
+    async def ready(self, request: Request, permit: Permit, call: Call, raw: Raw) -> Ready:
+        """Raises UpstreamError for what is no answer, InspectionError for what cannot be inspected."""
+        inspector = self._site.inspector
+        body = self._translated(request, permit, raw)
+        answer, digest = await inspector.seal(body, raw.size, request.redact)
+        if asks(raw):
+            return Ready(answer, digest, "input-required", False)
+        failed = raw.status == "error"
+        review = self._review(permit, call, answer, failed)
+        if review.denied is not None:
+            return self._withheld(request, call, digest, review)
+        if not set(review.redact) <= set(request.redact):
+            answer, digest = await inspector.seal(body, raw.size, request.redact + review.redact)
+        return Ready(answer, digest, raw.status, failed, review)
+
+    def _withheld(self, request: Request, call: Call, digest: str, review: Review) -> Ready:
+        site, deny = self._site, review.denied
+        assert deny is not None  # noqa: S101 - who calls has looked
+        if call.kind == "tool":
+            result = site.result_for(request.caller, request.method, refusals.withheld_result(deny))
+            return Ready(site.inspector.ours(result), digest, "withheld", False, review)
+        return Ready(site.inspector.ours(refusals.withheld_error(deny)), digest, "withheld", True, review)
+
+    def _review(self, permit: Permit, call: Call, answer: Redacted, failed: bool) -> Review:
+        judge, value = self._site.judge, {"error": answer.value} if failed else answer.value
+        found = judge.review(permit, value, answer.findings, len(answer.payload))
+        task = self._tasks.find(call.name) if call.kind == "task" else None
+        result = _of_task(call.method, value)
+        if task is None or result is None or found.denied is not None:
+            return found
+        # What a task gives is the result of the call that began it.
+        begun = judge.review(task.permit, result, answer.findings, len(answer.payload))
+        return begun if found is UNTOUCHED else _both(found, begun)
+
+    def _translated(self, request: Request, permit: Permit, raw: Raw) -> Json:
+        invocation, body = permit.invocation, raw.body
+        if type(body) is not dict:
+            raise UpstreamError(f"upstream '{invocation.server}' gave an answer that is no object")
+        if "error" in raw.message:
+            modern = self._site.upstreams[invocation.server].modern
+            return eras.error_for(request.caller, invocation.method, body, modern)
+        kind = body.get("resultType")
+        if kind not in _RESULT_TYPES and not _declares(request, kind):
+            raise UpstreamError(f"upstream '{invocation.server}' gave a result of an unknown type")
+        if invocation.method == "tools/call":
+            self._tasks.remember(permit, body, request.redact)
+        return self._site.result_for(request.caller, invocation.method, body)
+
+
+def asks(raw: Raw) -> bool:
+    """Whether it is a result that asks the client something instead."""
+    result = raw.message.get("result")
+    return type(result) is dict and result.get("resultType") == eras.INPUT_REQUIRED
+
+
+def _declares(request: Request, result_type: Json) -> bool:
+    """Whether the client's extensions allow this kind of result (basic, ResultType)."""
+    return result_type == "task" and eras.has_tasks(request.caller.capabilities)
+
+
+def _of_task(method: str, value: Json) -> Json:
+    """The result in what a task answers, None while there is none."""
+    if method == "tasks/result":
+        return value
+    return value.get("result") if method == "tasks/get" else None
+
+
+def _both(one: Review, two: Review) -> Review:
+    return Review(
+        one.rules + two.rules,
+        two.denied,
+        one.redact + two.redact,
+        one.labels + two.labels,
+        one.facts + two.facts,
+        one.shadow or two.shadow,
+    )

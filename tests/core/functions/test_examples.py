@@ -1,0 +1,37 @@
+"""The examples of each function are conditions that hold, or are errors, in both engines: the reference shows
+them."""
+
+from __future__ import annotations
+
+import pytest
+
+from mcpguard.core import cel
+from mcpguard.core.cel import ERROR, TRUE, Bound, EngineName, Verdict
+from mcpguard.core.functions import FUNCTIONS, Function
+
+HOLDING = [text for function in FUNCTIONS.values() for text in function.examples]
+FAILING = [text for function in FUNCTIONS.values() for text in function.errors]
+
+
+def verdict(name: EngineName, text: str) -> Verdict:
+    return cel.engine(name).compile(text).verdict(Bound({}))
+
+
+@pytest.mark.parametrize("name", ["cpp", "python"])
+@pytest.mark.parametrize("text", HOLDING)
+def test_an_example_holds(name: EngineName, text: str) -> None:
+    assert verdict(name, text) is TRUE
+
+
+@pytest.mark.parametrize("name", ["cpp", "python"])
+@pytest.mark.parametrize("text", FAILING)
+def test_an_example_of_an_error_is_one(name: EngineName, text: str) -> None:
+    assert verdict(name, text) is ERROR
+
+
+@pytest.mark.parametrize("function", FUNCTIONS.values(), ids=lambda one: one.name)
+def test_a_function_has_examples_of_both_and_says_what_it_gives(function: Function) -> None:
+    assert len(function.examples) >= 4
+    assert function.errors
+    assert function.gives
+    assert all(name == name.lower() for name in function.fields)

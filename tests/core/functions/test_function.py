@@ -1,0 +1,65 @@
+"""What every function promises: its arguments are checked, and what nests too deeply is an error."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from mcpguard.core.functions import FUNCTIONS, Function, FunctionError, Parameter, apply
+from mcpguard.core.functions.function import check_size
+
+
+def walk(value: Any, *_rest: Any) -> Any:
+    return [walk(one) for one in value] if type(value) is list else value
+
+
+def taking(kind: str) -> Function:
+    return Function("f", "", (Parameter("x", kind), Parameter("y", "any", optional=True)), "", walk, ())
+
+
+@pytest.mark.parametrize(
+    ("kind", "value", "fits"),
+    [
+        ("string", "a", True),
+        ("string", ["a"], False),
+        ("list", ["a", "b"], True),
+        ("list", ["a", 1], False),
+        ("list", "a", False),
+        ("strings", "a", True),
+        ("strings", ["a"], True),
+        ("strings", 1, False),
+        ("any", None, True),
+    ],
+)
+def test_an_argument_of_another_kind_is_an_error(kind: str, value: Any, fits: bool) -> None:
+    if fits:
+        assert apply(taking(kind), (value,)) == value
+    else:
+        with pytest.raises(FunctionError, match=f"needs `x` to be a {kind}"):
+            apply(taking(kind), (value,))
+
+
+@pytest.mark.parametrize("arguments", [(), (1, 2, 3)])
+def test_too_few_and_too_many_arguments_are_an_error(arguments: Any) -> None:
+    with pytest.raises(FunctionError, match="takes 1 to 2 arguments"):
+        apply(taking("any"), arguments)
+
+
+def test_what_nests_too_deeply_is_an_error() -> None:
+    deep: Any = 1
+    for _ in range(100_000):
+        deep = [deep]
+    with pytest.raises(FunctionError, match="nested so deeply"):
+        apply(taking("any"), (deep,))
+
+
+@pytest.mark.parametrize("text", ["x" * 11, "a\0b"])
+def test_a_text_that_is_too_long_or_has_a_nul_is_an_error(text: str) -> None:
+    check_size("f", "x" * 10, 10)
+    with pytest.raises(FunctionError):
+        check_size("f", text, 10)
+
+
+def test_each_function_stands_in_the_table_under_its_name() -> None:
+    assert all(function.name == name for name, function in FUNCTIONS.items())

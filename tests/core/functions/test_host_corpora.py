@@ -1,0 +1,71 @@
+"""No attack of the corpora gets past the natural guard, and no honest call is refused by it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from mcpguard.core.functions import FUNCTIONS, FunctionError, apply
+
+FOLDER = Path(__file__).parent / "corpus"
+URLS: dict[str, Any] = yaml.safe_load((FOLDER / "url.yaml").read_text("utf-8"))
+PATHS: dict[str, Any] = yaml.safe_load((FOLDER / "path.yaml").read_text("utf-8"))
+HOSTS = ["api.example.com", "*.cdn.example.com"]
+
+
+def says(name: str, *arguments: Any) -> bool | None:
+    """The answer; None for an error."""
+    try:
+        answer = apply(FUNCTIONS[name], arguments)
+    except FunctionError:
+        return None
+    assert type(answer) is bool
+    return answer
+
+
+@pytest.mark.parametrize("case", URLS["host"]["attacks"], ids=lambda case: ascii(case["url"]))
+def test_an_attack_on_hosts_is_refused(case: dict[str, str]) -> None:
+    assert says("hostIn", case["url"], HOSTS) is not True, case["why"]
+
+
+@pytest.mark.parametrize("url", URLS["host"]["benign"], ids=ascii)
+def test_an_honest_host_is_in_the_list(url: str) -> None:
+    assert says("hostIn", url, HOSTS) is True
+
+
+@pytest.mark.parametrize("case", URLS["private"]["attacks"], ids=lambda case: ascii(case["url"]))
+def test_an_attack_on_private_hosts_is_refused(case: dict[str, str]) -> None:
+    assert says("isPrivateHost", case["url"]) is not False, case["why"]
+
+
+@pytest.mark.parametrize("url", URLS["private"]["benign"], ids=ascii)
+def test_an_honest_host_is_public(url: str) -> None:
+    assert says("isPrivateHost", url) is False
+
+
+@pytest.mark.parametrize("case", PATHS["attacks"], ids=lambda case: ascii(case["path"]))
+def test_an_attack_on_a_folder_is_refused(case: dict[str, str]) -> None:
+    assert says("pathWithin", case["path"], "/srv/data") is not True, case["why"]
+
+
+@pytest.mark.parametrize("case", PATHS["relative"], ids=lambda case: ascii(case["path"]))
+def test_an_attack_on_a_relative_folder_is_refused(case: dict[str, str]) -> None:
+    assert says("pathWithin", case["path"], "data") is not True, case["why"]
+
+
+@pytest.mark.parametrize("path", PATHS["benign"], ids=ascii)
+def test_an_honest_path_is_in_its_folder(path: str) -> None:
+    assert says("pathWithin", path, "/srv/data") is True
+
+
+def test_the_corpora_are_large_enough_and_every_attack_has_a_reason() -> None:
+    groups = [URLS["host"], URLS["private"], PATHS]
+    for group in groups:
+        assert len(group["attacks"]) >= 60
+        assert len(group["benign"]) >= 25
+        assert all(case["why"] for case in group["attacks"])
+        keys = [str(case) for case in group["attacks"]] + group["benign"]
+        assert len(set(keys)) == len(keys)

@@ -1,0 +1,141 @@
+"""Paths have one reading or none, and a folder holds what is in it."""
+
+from __future__ import annotations
+
+from posixpath import normpath
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from mcpguard.core.functions.paths import LIMIT, LONGEST
+from tests.core.functions.test_urls import message, says
+
+
+@pytest.mark.parametrize(
+    ("path", "folders", "answer"),
+    [
+        ("/a", "/", True),
+        ("/", "/", True),
+        ("/a/b", ["/x", "/a"], True),
+        ("/a/b", [], False),
+        ("/a/b/", "/a/b//", True),
+        ("a/./b", "./a", True),
+        ("b", "a", False),
+        (".", ".", True),
+        ("a/..", ".", True),
+        ("a/b", "/a", None),
+        ("/a/b", "a", None),
+        ("/a/b", ["/a", "a"], None),
+        ("/a/b", "/a/../a", None),
+        ("/a/b", "", None),
+        ("/a/b", "~", None),
+        ("/Straße/x", "/strasse", None),
+        ("/a/ﬁ", "/a", None),
+        ("/proc/cpuinfo", "/proc", True),
+        ("/dev/null", "/dev", True),
+        ("/PROC/self", "/", None),
+        ("/a/\ud800", "/a", None),
+    ],
+)
+def test_a_folder_holds_what_is_below_it(path: str, folders: Any, answer: bool | None) -> None:
+    assert says("pathWithin", path, folders) is answer
+
+
+def test_a_path_is_as_long_as_the_kernel_allows() -> None:
+    assert says("pathWithin", "/a/" + "b" * LONGEST, "/a") is True
+    assert "255" in message("pathWithin", "/a/" + "b" * (LONGEST + 1), "/a")
+    assert "255" in message("pathWithin", "/a/" + "é" * 128, "/a")
+    assert "4,096" in message("pathWithin", "/a" * LIMIT, "/a")
+    assert "4,096" in message("pathWithin", "/é/" * 1100, "/a")
+
+
+def test_a_refusal_never_quotes_the_argument() -> None:
+    for path in ("~s3cret", "/s3cret\0", "s3cret:/x", "/x/s3cret ", "/x/s3cret/{a,b}", "/S3CRET"):
+        assert "s3cret" not in message("pathWithin", path, "/s3cret").lower()
+
+
+PIECES = st.sampled_from(
+    [
+        "/",
+        "//",
+        ".",
+        "..",
+        "/../",
+        "srv",
+        "data",
+        "/srv/data",
+        "a",
+        "b",
+        "~",
+        "%2e",
+        "\\",
+        " ",
+        "A",
+        "é",
+        "{",
+        "[",
+    ]
+)
+PATHS = st.one_of(st.text(max_size=30), st.lists(PIECES, max_size=12).map("".join))
+
+
+@settings(max_examples=200)
+@given(PATHS, PATHS)
+def test_no_text_makes_anything_but_an_answer_or_a_refusal(path: str, folder: str) -> None:
+    assert says("pathWithin", path, folder) in (True, False, None)
+    assert says("pathWithin", "/srv/data/" + path, ["/srv/data", folder]) in (True, False, None)
+
+
+@settings(max_examples=200)
+@given(PATHS)
+def test_the_standard_library_finds_the_same_place(path: str) -> None:
+    for one in (path, "/srv/data/" + path):
+        answer = says("pathWithin", one, "/srv/data")
+        if answer is not None:
+            assert answer == (normpath(one) + "/").startswith("/srv/data/")
+
+
+DISGUISES = [
+    lambda path: path.replace("/", "//").removeprefix("/"),
+    lambda path: path.replace("/", "/./"),
+    lambda path: path.replace("/", "/x/../"),
+    lambda path: path.replace("..", "%2e%2e"),
+    lambda path: path.replace("..", "\uff0e\uff0e"),
+    lambda path: path.replace("..", ".\u200b."),
+    lambda path: path.replace("/", "\\"),
+    lambda path: path.replace("/..", "\u2215.."),
+    lambda path: path.swapcase(),
+    lambda path: path + "/",
+    lambda path: path + " ",
+    lambda path: "file://" + path,
+    lambda path: path.replace("..", "[.]."),
+    lambda path: path.replace("..", "{..,x}"),
+]
+
+
+@settings(max_examples=200)
+@given(
+    st.sampled_from(
+        ["/srv/data/../secret", "/srv/data/a/../../secret", "/etc/passwd", "/srv/database", "/srv"]
+    ),
+    st.lists(st.sampled_from(DISGUISES), max_size=3),
+)
+def test_no_disguise_brings_a_path_into_a_folder(path: str, disguises: list[Any]) -> None:
+    assert says("pathWithin", path, "/srv/data") is False
+    for disguise in disguises:
+        path = disguise(path)
+    assert says("pathWithin", path, "/srv/data") is not True
+
+
+@settings(max_examples=100)
+@given(
+    st.sampled_from(["/srv/data/x", "/srv/data", "/srv/data/a/../b"]),
+    st.lists(st.sampled_from(DISGUISES), max_size=3),
+)
+def test_no_disguise_takes_a_path_out_of_a_folder(path: str, disguises: list[Any]) -> None:
+    """A deny rule asks the other way round: `false` would let the call pass."""
+    for disguise in disguises:
+        path = disguise(path)
+    assert says("pathWithin", path, "/srv/data") is not False

@@ -1,0 +1,288 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+import yaml
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from mcpguard.core.functions.function import FunctionError
+from mcpguard.core.functions.shell import LIMIT, SHELL, shell
+from mcpguard.core.functions.shell_launch import INNER
+from mcpguard.core.functions.shell_reading import DEPTH, TEXTS, TEXTS_LIMIT
+from mcpguard.core.functions.shell_tree import NESTING, OPENERS
+from mcpguard.core.functions.shell_words import read_word
+
+CORPUS = yaml.safe_load((Path(__file__).parent / "corpus" / "shell.yaml").read_text(encoding="utf-8"))
+LOOKING = ["ls", "cat", "git", "grep"]
+READING = [*LOOKING, "find", "head", "wc", "sort", "[", "echo", "env", "xargs", "sed", "awk", "sh"]
+
+
+def first_guard(text: str) -> bool:
+    try:
+        told = shell(text)
+    except FunctionError:
+        return False
+    return told["simple"] and all(one in LOOKING for one in told["programs"])
+
+
+def second_guard(text: str) -> bool:
+    try:
+        told = shell(text)
+    except FunctionError:
+        return False
+    allowed = all(one in READING for one in told["programs"])
+    return allowed and not told["writes"] and not told["code"]
+
+
+def refusal(text: str) -> str:
+    with pytest.raises(FunctionError) as raised:
+        shell(text)
+    return str(raised.value)
+
+
+@pytest.mark.parametrize("case", CORPUS["refused"], ids=lambda case: case["why"])
+def test_an_attack_passes_no_guard(case: dict) -> None:
+    assert not first_guard(case["text"])
+    assert not second_guard(case["text"])
+
+
+@pytest.mark.parametrize("case", CORPUS["not_simple"], ids=lambda case: case["why"])
+def test_what_is_not_literal_or_not_alone_is_not_simple(case: dict) -> None:
+    assert not first_guard(case["text"])
+
+
+@pytest.mark.parametrize("case", CORPUS["allowed"], ids=lambda case: case["text"])
+def test_ordinary_commands_pass(case: dict) -> None:
+    assert second_guard(case["text"]) or case.get("simple")
+    assert first_guard(case["text"]) == case.get("simple", False)
+
+
+def test_the_corpus_is_large_enough() -> None:
+    assert len(CORPUS["refused"]) >= 60
+    assert len(CORPUS["allowed"]) >= 25
+
+
+def test_all_fields_are_always_there() -> None:
+    assert set(shell("ls")) == set(SHELL.fields)
+    assert set(shell("f() { ls | rm $x > y & }; f")) == set(SHELL.fields)
+
+
+def test_a_refusal_never_quotes_the_text() -> None:
+    for text in ("hunter2 $(", "$hunter2", "eval $hunter2", "hunter2 < /dev/tcp/hunter2/1", "sh --hunter2"):
+        assert "hunter2" not in refusal(text)
+
+
+def args(text: str) -> list[str]:
+    (command,) = shell(text)["commands"]
+    return command["args"]
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        (r"echo a\ b 'c d' " + '"e f"', ["a b", "c d", "e f"]),
+        (r"echo l''s l\s 'l'" + '"s"', ["ls", "ls", "ls"]),
+        (r'echo "\a\$\"\\"', ['\\a$"\\']),
+        ('echo "a\\\nb"', ["ab"]),
+        ("echo '' \"\"", ["", ""]),
+        (r"echo $'a\tb\\\n'", ["a\tb\\\n"]),
+        ('echo $ a$ "b$" "$ c"', ["$", "a$", "b$", "$ c"]),
+        ("echo a#b a=b a,b {} ]", ["a#b", "a=b", "a,b", "{}", "]"]),
+        (
+            'echo "${x}" ${#x} ${x%.*} $1 $? $((1 + 2))',
+            ["${x}", "${#x}", "${x%.*}", "$1", "$?", "$((1 + 2))"],
+        ),
+        ("echo a! ! 'b!c'", ["a!", "!", "b!c"]),
+        ("echo x:~ x~", ["x:~", "x~"]),
+    ],
+)
+def test_quotes_are_removed(text: str, expected: list[str]) -> None:
+    assert args(text) == expected
+
+
+@pytest.mark.parametrize(
+    ("text", "programs"),
+    [
+        ("env -u A -C /x -- A=1 ls", ["env", "ls"]),
+        ("env --unset=A --chdir /x ls", ["env", "ls"]),
+        ("sudo -n --user root ls", ["ls", "sudo"]),
+        ("nohup nice -n5 timeout --foreground -s9 1 ls", ["ls", "nice", "nohup", "timeout"]),
+        ("command -v rm", ["command"]),
+        ("env", ["env"]),
+        ("xargs", ["xargs"]),
+        ("eval", ["eval"]),
+        ("xargs -I% cp % x", ["cp", "xargs"]),
+        ("watch -n 2 'ls | rm'", ["ls", "rm", "watch"]),
+        ("/BIN/Ls", ["/BIN/Ls", "Ls", "ls"]),
+        ("../bin/rm", ["../bin/rm", "rm"]),
+        ("sh -c 'ls; sh -c \"rm x\"'", ["ls", "rm", "sh"]),
+        ("find . -delete -exec env mv {} \\; -ok cp {} +", ["cp", "env", "find", "mv", "rm"]),
+        ("find . -exec ls + \\;", ["find", "ls"]),
+        ("alias a=b", ["alias"]),
+        ("unset x y; readonly z", ["readonly", "unset"]),
+    ],
+)
+def test_wrappers_are_looked_through(text: str, programs: list[str]) -> None:
+    assert shell(text)["programs"] == programs
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "env -x ls", "env -ix ls", "env --what ls", "env --ignore-environment=x ls", "env -u", "env -u $x ls",
+        "env -$x ls", "env - ls", "timeout $x ls", "xargs -I x ls", "sh -o x", "sh -c", "find . -exec", "find -exec \\;",
+        "find . -fprint", "env 'a b'", "env ''", "env if", "/bin/", "-x", "env -- -x", "time", "builtin > x", "export 'a[0]=1'", "export -f x",
+    ],
+)  # fmt: skip
+def test_what_a_wrapper_runs_is_known_or_refused(text: str) -> None:
+    assert refusal(text)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "python x.py", "python3.12 x", "sh", "bash x.sh", "sh -- x", "A=1 ls", "export x=$y", "http_proxy=x ls",
+        "printf %d $x", "printf $x", "printf -v x y", "exit x", "test -v x", "test $x", "test \"$x\" -eq 1", "uniq a b",
+        "uniq $x", "awk", "awk -i inplace x", "awk -v $x y", "awk -v", "awk $x", "awk 1 -v", "sed", "sed $x", "sed 1p $x",
+        "git --paginate log", "git frotz", "git log -O x", "git push -O", "sort $x", "sort --outp=x y", "rg --pre x y",
+        "wget x", "echo 'a[$(rm)]'", "echo '[`rm`'",
+    ],
+)  # fmt: skip
+def test_given_code_is_told(text: str) -> None:
+    assert shell(text)["code"]
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "python --version", "sh -c ls", "printf '%s\\n' \"$x\"", "printf %d 1", "exit 1", "exit $?", "test -f x",
+        "test \"$x\" = y", "test $? -eq 0", "uniq -c a", "awk -F , -v x=1 '{print $1}' y", "awk 1 x", "sed -e 3q x",
+        "git", "git -C x", "git -P log --", "git push -u x", "git --version", "sort -u x", "sort --unique x", "rg x y",
+        "x=1", "LANG=C ls", "x=", "x= ls",
+    ],
+)  # fmt: skip
+def test_what_is_given_no_code_is_told_so(text: str) -> None:
+    assert not shell(text)["code"]
+
+
+def test_names_that_a_builtin_sets_in_disguise_are_told() -> None:
+    told = shell("\\export A=b; command read -r c <<< x; builtin unset d")
+    assert told["assignments"] == ["A", "c", "d"]
+    assert shell("\\export $x")["code"]
+
+
+def test_redirects_are_told() -> None:
+    told = shell("ls <<< f < a > b 2>> c 2>&1 >&- 3>& 1 &> d >& e")
+    assert told["reads"] == ["a"]
+    assert told["writes"] == ["b", "c", "d", "e"]
+    assert {"operator": ">&", "target": "1"} in told["redirects"]
+    assert {"operator": "<<<", "target": "f"} in told["redirects"]
+
+
+def test_the_text_of_a_here_document_is_told() -> None:
+    told = shell("cat <<EOF > f\na $x\nEOF\n")
+    assert told["redirects"] == [{"operator": ">", "target": "f"}, {"operator": "<<", "target": "a $x\n"}]
+    assert told["expansions"]
+    assert not shell("cat <<'EOF'\na $x\nEOF\n")["expansions"]
+
+
+def test_names_that_are_set_or_defined_are_told() -> None:
+    told = shell("a=1; b=2 c+=3 ls; export d e=5; for f in x; do ls; done; env g=7 ls; unset h; alias i=ls")
+    assert told["assignments"] == ["a", "b", "c", "d", "e", "f", "g", "h"]
+    assert told["functions"] == ["i"]
+    assert shell("f() { ls; }; function g { ls; }; k() ( ls )")["functions"] == ["f", "g", "k"]
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "a.b() { ls; }", "ls <&x", "cat <<EOF\na\\b\nEOF", "cat <<EOF\n`a`\nEOF", "cat <<EOF\nx", "cat $(cat <<E\nx\nE\n)",
+        "x=(a)", "x=#", "ls <x>y", "[ a\nb ]", "[ ]; [ a ] b", "[ a;b ]", "ls } fi", "{ ls }", "((ls); rm)", "echo $((ls); rm)", "{ls; }",
+        "echo \"\\!x\"", "echo \"$'\"", "echo $/", "echo $x[1]", "ls\u0378", "", " \n", "cat <<E <<F\nE\nF",
+        "cat <\\\nx", "x=1\\\n2", "ls; # x", "echo a|\\\ncat", "cat <<\\E\nx\nE",
+    ],
+)  # fmt: skip
+def test_what_shells_could_read_differently_is_refused(text: str) -> None:
+    assert refusal(text)
+
+
+def test_size_and_depth_are_bounded() -> None:
+    assert shell("ls " + "a" * (LIMIT - 3))["simple"]
+    assert refusal("ls " + "a" * (LIMIT - 2))
+    assert shell("echo " + "{}" * OPENERS)
+    assert refusal("echo " + "{}" * (OPENERS + 1))
+    assert shell(" && ".join(["ls"] * (NESTING - 1)))
+    assert refusal(" && ".join(["ls"] * (NESTING + 3)))
+    assert shell("eval " * DEPTH + "ls")["programs"] == ["eval", "ls"]
+    assert refusal("eval " * (DEPTH + 1) + "ls")
+    assert shell("eval ls;" * TEXTS)["programs"] == ["eval", "ls"]
+    assert refusal("eval ls;" * (TEXTS + 1))
+    assert refusal("eval eval " + "a" * (TEXTS_LIMIT // 2))
+    assert shell("env " * (INNER - 1) + "ls")["programs"] == ["env", "ls"]
+    assert refusal("env " * INNER + "ls")
+    assert refusal("find . " + "-exec find " * 300)
+    assert refusal("find . " + "-delete " * 300)
+
+
+@pytest.mark.parametrize("source", [b"'a", b'"a', b"a\\"])
+def test_a_word_that_does_not_end_is_refused(source: bytes) -> None:
+    with pytest.raises(FunctionError):
+        read_word(source, 0, {})
+
+
+PIECES = st.sampled_from([
+    "ls", "rm", "cat", "sh", "-c", "x", "'a b'", "\"", "'", "`", "$", "(", ")", "{", "}", "[", "]", ";", "&", "|", "<", ">",
+    "<<", "EOF", "\n", "\\", "$(", "${", "$((", "))", "}}", "#", "!", "~", "*", "?", "=", "x=", "if", "then", "fi", "for",
+    "in", "do", "done", "case", "esac", "while", "[[", "]]", "find", "-exec", "{}", "+", "\\;", "env", "sudo", "xargs", "eval",
+    "\t", "é", "\0", "<(", ">(", "&&", "||", "$'", "2>&1", "function", "()", "-", "--", "1",
+])  # fmt: skip
+
+
+@settings(max_examples=120, deadline=None)
+@given(st.lists(PIECES, max_size=14), st.sampled_from(["", " "]))
+def test_any_text_is_answered_or_refused(pieces: list[str], between: str) -> None:
+    try:
+        told = shell(between.join(pieces))
+    except FunctionError:
+        return
+    assert set(told) == set(SHELL.fields)
+
+
+@settings(max_examples=100, deadline=None)
+@given(st.text(max_size=60))
+def test_any_characters_are_answered_or_refused(text: str) -> None:
+    try:
+        shell(text)
+    except FunctionError:
+        return
+
+
+CASES = [case["text"] for key in ("refused", "not_simple") for case in CORPUS[key]]
+
+
+def requoted(text: str, place: int, way: int) -> str:
+    """The same commands, written another way: more blanks and lines around, or a quoted letter."""
+    if way == 0:
+        return f"  {text}\n"
+    if way == 1:
+        return text.replace(" ", " \t ") if not set(text) & set("'\"\\\n#$`") else text
+    words = text.split(" ")
+    word = words[place % len(words)]
+    if not word.isascii() or not word.isalpha():
+        return text
+    quoted = {2: f"'{word}'", 3: f'"{word}"', 4: f"\\{word}", 5: f"{word[0]}''{word[1:]}"}[way]
+    words[place % len(words)] = quoted
+    return " ".join(words)
+
+
+@settings(max_examples=120, deadline=None)
+@given(st.sampled_from(CASES), st.integers(0, 8), st.integers(0, 5))
+def test_another_spelling_of_an_attack_passes_no_guard_that_it_did_not(
+    text: str, place: int, way: int
+) -> None:
+    other = requoted(text, place, way)
+    assert first_guard(text) or not first_guard(other)
+    if text.count("'") + text.count('"') == 0:
+        assert second_guard(text) or not second_guard(other)

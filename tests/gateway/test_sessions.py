@@ -1,0 +1,335 @@
+"""What a session did decides, on calls and on results; and what rules on results do on the path."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from mcpguard.core.policy import PolicySet, compile_policy
+from mcpguard.core.redaction import KINDS
+from tests.fakes import World, text, tool
+from tests.gateway.parking import ELICIT, retry
+from tests.gateway.scenes import ALLOW_ALL, FORM, ask, call, last, legacy, modern, offers, quiet
+
+LIMITED = (
+    "  - {id: few, effect: allow, limit: {calls: 2, per: 1h}, action: [tools/call, elicitation/create]}\n"
+)
+READ = "  - {id: read, effect: allow, tools: [read]}\n"
+TRIFECTA = (
+    "  - {id: use, effect: allow}\n"
+    "  - {id: seen, effect: allow, tools: [read], on: result, label: [private]}\n"
+    "  - {id: leak, effect: deny, tools: [push], when: \"'private' in session.labels\", message: Not after that.}\n"
+)
+BIG = (
+    "  - {id: use, effect: allow, action: ['*']}\n"
+    "  - {id: big, effect: deny, action: ['*'], on: result, when: size(string(result.size)) > 1, message: Too big.}\n"
+)
+
+
+def outcomes(world: World) -> list[Any]:
+    return [record for record in world.audit.records if type(record).__name__ == "Outcome"]
+
+
+def refusal(world: World) -> tuple[str, str]:
+    meta = last(world)["_meta"]["mcpguard/decision"]
+    return meta["cause"], last(world)["content"][0]["text"]
+
+
+def test_beyond_its_limit_a_call_is_refused_and_never_sent() -> None:
+    world = World(LIMITED).listed()
+    for request_id in (1, 2):
+        world.call("read", request_id)
+        world.answer(text("ok"))
+    world.call("read", 3)
+    cause, said = refusal(world)
+    assert cause == "limit"
+    assert "(p/few): the limit of 2 calls in 1h is reached" in said
+    assert world.upstreams["one"].held == []
+
+
+def test_a_limit_counts_calls_that_are_open_too() -> None:
+    world = World(LIMITED).listed()
+    for request_id in range(100):
+        world.call("read", request_id)
+    assert len(world.upstreams["one"].held) == 2
+    assert len(world.client.sent) == 98
+
+
+def test_the_first_call_after_private_data_was_read_finds_the_way_out_closed() -> None:
+    world = World(TRIFECTA).listed()
+    world.call("push", 1)
+    world.answer(text("pushed"))
+    world.call("read", 2)
+    world.call("push", 3)  # Sent before the model can have seen anything.
+    read, push = world.upstreams["one"].held
+    assert push
+    world.answer(text("private"))
+    world.call("push", 4)
+    assert refusal(world)[1].startswith("Refused by mcpguard (p/leak): Not after that.")
+    assert outcomes(world)[-1].labels == ("private",)
+    assert outcomes(world)[-1].rules == ("p/seen",)
+    assert read
+
+
+def test_another_server_of_the_session_is_cut_off_as_well() -> None:
+    world = World(TRIFECTA, {"a": [tool("read")], "b": [tool("push")]}).listed()
+    world.upstreams["a"].answers["read"] = text("private")
+    world.call("a__read", 1)
+    world.call("b__push", 2)
+    assert refusal(world)[0] == "rule"
+    assert world.upstreams["b"].held == []
+
+
+def test_a_fact_of_a_result_allows_what_comes_later() -> None:
+    world = World(
+        "  - {id: test, effect: allow, tools: [read]}\n"
+        "  - {id: passed, effect: allow, tools: [read], on: result, fact: [passed],"
+        " when: \"result.content[0].text == 'passed'\"}\n"
+        "  - {id: push, effect: allow, tools: [push], when: \"'passed' in session.facts\"}\n"
+    ).listed()
+    for answer, cause in (("failed", "no-rule"), ("passed", "")):
+        world.call("read", 1)
+        world.answer(text(answer))
+        world.call("push", 2)
+        assert (refusal(world)[0] if cause else "") == cause
+    assert len(world.upstreams["one"].held) == 1
+
+
+def test_what_is_withheld_leaves_no_label() -> None:
+    rules = TRIFECTA + "  - {id: no, effect: deny, tools: [read], on: result}\n"
+    world = World(rules).listed()
+    world.call("read")
+    world.answer(text("private"))
+    assert refusal(world)[1].startswith(
+        "The call was made, and its result withheld by mcpguard (p/no): this result is"
+    )
+    assert next(iter(world.sessions.kept.values())).labels == []
+
+
+def test_a_result_that_a_rule_denies_is_withheld_whole_with_the_reason() -> None:
+    world = World(BIG).listed()
+    world.call("read")
+    world.answer({**text("secret text"), "size": 100})
+    assert refusal(world) == (
+        "rule",
+        f"The call was made, and its result withheld by mcpguard (p/big): Too big. [invocation {outcomes(world)[0].id}]",
+    )
+    assert "secret text" not in str(world.client.sent)
+    (outcome,) = outcomes(world)
+    assert (outcome.status, outcome.rules) == ("withheld", ("p/big",))
+    assert outcome.result
+
+
+@pytest.mark.parametrize(
+    "answer", [text("no size"), {"error": {"code": -3, "message": "an error of the upstream"}}]
+)
+def test_a_rule_on_results_that_cannot_be_evaluated_withholds(answer: Any) -> None:
+    world = World(BIG).listed()
+    world.upstreams["one"].answers["read"] = answer
+    world.call("read")
+    assert refusal(world)[0] == "error"
+    assert "the rule could not be evaluated for it" in refusal(world)[1]
+
+
+def test_results_of_other_methods_are_withheld_as_errors() -> None:
+    world = World(BIG)
+    offers(world, "one", prompts=[{"name": "p"}])
+    world.upstreams["one"].answers["p"] = {"messages": [], "size": 12}
+    modern(world, "prompts/get", {"name": "p"})
+    assert last(world)["message"].startswith(
+        "The call was made, and its result withheld by mcpguard (p/big): Too big."
+    )
+    assert last(world)["data"]["effect"] == "withhold"
+
+
+def test_a_rule_on_results_takes_out_more_and_nothing_twice() -> None:
+    rules = "  - {id: use, effect: allow}\n  - {id: mail, effect: allow, on: result, redact: [email]}\n"
+    world = World(rules).listed()
+    world.call("read")
+    world.answer(text("to jane@example.com"))
+    assert last(world)["content"][0]["text"] == "to [REDACTED:email#1]"
+    assert outcomes(world)[0].findings == {"email /content/0/text": 1}
+
+
+def test_bytes_of_results_are_a_limit_and_what_would_exceed_it_is_withheld() -> None:
+    world = World("  - {id: use, effect: allow, limit: {bytes: 500, per: session}}\n").listed()
+    for size, cause in ((200, ""), (400, "limit"), (100, ""), (100, "limit")):
+        world.call("read")
+        world.answer(text("x" * size))
+        if cause:
+            assert refusal(world)[0] == cause
+            assert "the limit of 500 bytes in session would be exceeded" in refusal(world)[1]
+        else:
+            assert last(world)["content"][0]["text"] == "x" * size
+
+
+def test_where_the_session_cannot_be_had_what_depends_on_it_is_refused_and_the_operator_hears_it() -> None:
+    world = World(LIMITED).listed()
+    world.sessions.down = "no disk"
+    world.call("read")
+    assert refusal(world)[0] == "error"
+    assert "mcpguard cannot tell what this session did before" in refusal(world)[1]
+    assert world.reports == [": no disk"]
+
+
+def test_where_the_session_cannot_be_had_for_a_result_it_is_withheld() -> None:
+    world = World(TRIFECTA).listed()
+    world.call("read")
+    world.sessions.down = "no disk"
+    world.answer(text("private"))
+    assert refusal(world)[0] == "error"
+    assert "private" not in str(world.client.sent)
+
+
+def test_the_retry_of_a_suspended_call_is_no_further_call() -> None:
+    rules = "  - {id: one, effect: allow, limit: {calls: 1, per: session}}\n"
+    world = World(rules + "  - {id: ask, effect: allow, action: [elicitation/create]}\n")
+    modern(world, "tools/list")
+    call(world, "read")
+    ask(world, ELICIT, FORM)
+    retry(world, last(world)["requestState"])
+    world.answer(text("done"))
+    assert last(world)["content"] == text("done")["content"]
+    call(world, "read", 3)
+    assert refusal(world)[0] == "limit"
+
+
+def test_a_suspended_call_that_may_not_go_on_without_a_session_is_over() -> None:
+    world = World(LIMITED)
+    modern(world, "tools/list")
+    call(world, "read")
+    ask(world, ELICIT, FORM)
+    state = last(world)["requestState"]
+    world.sessions.down = "no disk"
+    retry(world, state)
+    assert refusal(world)[0] == "error"
+    assert "cancel denied" in world.trace
+
+
+def test_a_retry_to_a_modern_upstream_is_a_call_of_its_own() -> None:
+    world = World("  - {id: two, effect: allow, limit: {calls: 2, per: session}}\n")
+    world.upstreams["one"].modern = True
+    world.upstreams["one"].answers["read"] = {"resultType": "input_required", "requestState": "s"}
+    modern(world, "tools/list")
+    call(world, "read")
+    state = last(world)["requestState"]
+    for request_id in (2, 3):
+        call(world, "read", request_id, requestState=state)
+    assert refusal(world)[0] == "limit"
+
+
+def test_without_conditions_on_the_session_a_suspended_call_is_decided_as_ever() -> None:
+    world = World(ALLOW_ALL)
+    modern(world, "tools/list")
+    call(world, "read")
+    ask(world, ELICIT, FORM)
+    retry(world, last(world)["requestState"])
+    world.answer(text("done"))
+    assert last(world)["content"] == text("done")["content"]
+
+
+@pytest.mark.parametrize(
+    ("method", "answer"),
+    [
+        ("tasks/result", text("private")),
+        ("tasks/get", {"taskId": "t1", "status": "completed", "result": text("private")}),
+    ],
+)
+def test_the_result_of_a_task_is_reviewed_as_that_of_the_call_that_began_it(method: str, answer: Any) -> None:
+    rules = (
+        "  - {id: use, effect: allow, action: ['*']}\n"
+        "  - {id: no, effect: deny, tools: [read], on: result, when: has(result.content)}\n"
+    )
+    world = legacy(World(rules))
+    world.upstreams["one"].answers["read"] = {"task": {"taskId": "t1", "status": "working"}}
+    world.send("tools/call", {"name": "read", "arguments": {}, "task": {}}, 1)
+    world.upstreams["one"].answers["tasks/get"] = {"taskId": "t1", "status": "working"}
+    world.send("tasks/get", {"taskId": "t1"}, 2)
+    assert last(world)["status"] == "working"
+    world.upstreams["one"].answers[method] = answer
+    world.send(method, {"taskId": "t1"}, 3)
+    assert "withheld by mcpguard (p/no)" in last(world)["message"]
+    assert "private" not in str(world.client.sent)
+
+
+def test_both_reviews_of_a_task_count() -> None:
+    rules = (
+        "  - {id: use, effect: allow, action: ['*']}\n"
+        "  - {id: tool, effect: allow, tools: [read], on: result, label: [a], fact: [c]}\n"
+        "  - {id: task, effect: allow, action: [tasks/result], on: result, label: [b], redact: [email]}\n"
+    )
+    world = legacy(World(rules))
+    world.upstreams["one"].answers["read"] = {"task": {"taskId": "t1", "status": "working"}}
+    world.send("tools/call", {"name": "read", "arguments": {}, "task": {}}, 1)
+    world.upstreams["one"].answers["tasks/result"] = text("to jane@example.com")
+    world.send("tasks/result", {"taskId": "t1"}, 2)
+    outcome = outcomes(world)[-1]
+    assert (outcome.rules, outcome.labels, outcome.facts) == (("p/task", "p/tool"), ("b", "a"), ("c",))
+    assert "jane" not in str(world.client.sent)
+
+
+def test_what_rules_in_shadow_mode_would_do_is_on_record_and_changes_nothing() -> None:
+    rules = (
+        "  - {id: use, effect: allow, label: [l], fact: [f]}\n"
+        "  - {id: no, effect: deny, mode: shadow}\n"
+        "  - {id: hide, effect: deny, mode: shadow, on: result}\n"
+    )
+    world = World(rules).listed()
+    world.call("read")
+    world.answer(text("ok"))
+    assert last(world) == text("ok")
+    decision, outcome = world.audit.records
+    assert (decision.effect, decision.labels, decision.facts) == ("allow", ("l",), ("f",))
+    assert (decision.shadow, outcome.shadow) == ("deny (rule) p/no", "deny (rule) p/hide")
+
+
+def test_a_credential_that_a_rule_chooses_is_not_had_in_this_version() -> None:
+    world = World("  - {id: use, effect: allow, credential: narrow}\n").listed()
+    world.call("read")
+    assert "the credential 'narrow' cannot be chosen" in last(world)["message"]
+    assert world.upstreams["one"].held == []
+    assert world.audit.records[0].credential == "narrow"
+
+
+def test_arguments_that_a_rule_sets_are_those_that_are_sent_and_recorded() -> None:
+    world = World("  - {id: use, effect: allow, argument: {n: 10}}\n").listed()
+    world.call("read", q="a", n=99)
+    sent = world.upstreams["one"].requests[-1].invocation.params
+    assert sent == {"name": "read", "arguments": {"q": "a", "n": 10}}
+
+
+# --- policies that change ---------------------------------------------------------------------------
+
+
+def put_in_force(world: World, rules: str) -> None:
+    before = world.in_force.policies
+    text_ = f"version: 1\npolicy: p\nrules:\n{rules}"
+    world.in_force.policies = PolicySet([compile_policy(text_, "p.yaml", KINDS)])
+    world.gateway.policies_changed(before)
+    world.turn()
+
+
+def test_the_next_call_is_under_the_new_policies_and_a_call_in_flight_ends_under_the_old() -> None:
+    world = World(ALLOW_ALL).listed()
+    world.call("push", 1)
+    put_in_force(world, READ)
+    world.call("push", 2)
+    assert last(world)["code"] == -32602  # Hidden now, so as a missing one.
+    world.answer(text("pushed"))
+    assert last(world) == text("pushed")
+    old, new = world.audit.records[0].policy_digest, world.audit.records[-2].policy_digest
+    assert old != new
+
+
+def test_a_client_whose_view_changed_is_told_and_another_is_not() -> None:
+    world = World(ALLOW_ALL)
+    put_in_force(world, READ)  # Nobody is there yet.
+    put_in_force(world, ALLOW_ALL)
+    assert world.client.sent == []
+    world.listed()
+    put_in_force(world, READ)
+    assert [sent["method"] for sent in world.client.sent] == ["notifications/tools/list_changed"]
+    quiet(world)
+    put_in_force(world, READ + "  - {id: more, effect: deny, when: args.x == 1}\n")
+    assert world.client.sent == []
