@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable
-from datetime import datetime
 from typing import Any
 
 import celpy
@@ -22,7 +21,6 @@ from mcpguard.core.cel import (
     NAMES,
     TRUE,
     Bound,
-    Condition,
     ConditionError,
     Engine,
     EngineName,
@@ -30,6 +28,7 @@ from mcpguard.core.cel import (
     check_length,
     offset_of,
 )
+from mcpguard.core.cel_values import from_cel, to_cel
 from mcpguard.core.facts import Call
 from mcpguard.core.functions import FUNCTIONS, Function, FunctionError, apply
 from mcpguard.core.hoisting import hoist
@@ -59,7 +58,7 @@ class PythonEngine:
         ours = {name: _native(function) for name, function in FUNCTIONS.items()}
         self._activation = evaluation.Activation(functions={**_STRICT, **ours})
 
-    def compile(self, text: str) -> Condition:
+    def compile(self, text: str) -> PythonCondition:
         """See `Engine.compile`."""
         check_length(text)
         hoisted = hoist(text, NAMES)
@@ -76,32 +75,48 @@ class PythonEngine:
             raise ConditionError([(0, "nested too deeply")]) from None
         if reader.mistakes:
             raise ConditionError(reader.mistakes)
-        return _PythonCondition(self, tree, self._activation, hoisted.reads)
+        return PythonCondition(self, tree, self._activation, hoisted.reads)
 
 
-class _PythonCondition:
-    __slots__ = ("_activation", "_tree", "engine", "facts", "reads")
+class PythonCondition:
+    """A condition of this engine; `tree` is its syntax tree, as the library makes it (lark)."""
+
+    __slots__ = ("_activation", "engine", "facts", "reads", "tree")
 
     def __init__(self, owner: Engine, tree: Any, activation: Any, reads: frozenset[str]) -> None:
         self.engine = owner
-        self._tree = tree
+        self.tree = tree
         self._activation = activation
         self.reads = reads
         self.facts: tuple[Call, ...] = ()
 
     def verdict(self, bound: Bound) -> Verdict:
+        """See `Condition.verdict`."""
+        value = self._evaluated(bound)
+        if type(value) is not celtypes.BoolType:
+            return ERROR
+        return TRUE if value else FALSE
+
+    def value(self, bound: Bound) -> Json:
+        """What the text comes to, boolean or not, or `Verdict.ERROR`; a time and the like as text."""
+        value = self._evaluated(bound)
+        if value is ERROR or isinstance(value, evaluation.CELEvalError):
+            return ERROR
+        try:
+            return from_cel(value)
+        except FunctionError:
+            return str(value)
+
+    def _evaluated(self, bound: Bound) -> Any:
         # Without args the library's own error absorption is not trusted: "it depends", always.
         if not self.reads & LATER <= bound.view.keys():
             return ERROR
         try:
             if bound.python is None:
-                bound.python = {name: _to_cel(value) for name, value in bound.view.items()}
-            value = _Evaluator(self._tree, self._activation).evaluate(bound.python)
+                bound.python = {name: to_cel(value) for name, value in bound.view.items()}
+            return _Evaluator(self.tree, self._activation).evaluate(bound.python)
         except Exception:
             return ERROR
-        if type(value) is not celtypes.BoolType:
-            return ERROR
-        return TRUE if value else FALSE
 
 
 class _Evaluator(evaluation.Evaluator):  # type: ignore[misc]
@@ -183,50 +198,12 @@ class _Reader:
         self.mistakes.append((offset_of(self._text, place.line, place.column), sentence))
 
 
-def _to_cel(value: Json | datetime) -> Any:
-    """A JSON value or a time as the library's types; a number out of range is an error in its place."""
-    if isinstance(value, str):
-        return celtypes.StringType(value)
-    if isinstance(value, dict):
-        return celtypes.MapType({celtypes.StringType(key): _to_cel(one) for key, one in value.items()})
-    if isinstance(value, list):
-        return celtypes.ListType([_to_cel(one) for one in value])
-    if value is None:
-        return None
-    kinds: dict[type, Callable[[Any], Any]] = {
-        bool: celtypes.BoolType,
-        int: celtypes.IntType,
-        float: celtypes.DoubleType,
-        datetime: celtypes.TimestampType,
-    }
-    try:
-        return kinds[type(value)](value)
-    except ValueError:
-        return evaluation.CELEvalError("out of range")
-
-
-def _from_cel(value: Any) -> Json:
-    """The JSON value that a value of the library stands for. Raises FunctionError for a time or bytes."""
-    if isinstance(value, str):
-        return str(value)
-    if isinstance(value, dict):
-        return {_from_cel(key): _from_cel(one) for key, one in value.items()}
-    if isinstance(value, list):
-        return [_from_cel(one) for one in value]
-    if value is None:
-        return None
-    for kind, plain in ((celtypes.BoolType, bool), (celtypes.IntType, int), (celtypes.DoubleType, float)):
-        if isinstance(value, kind):
-            return plain(value)
-    raise FunctionError("no JSON value")
-
-
 def _native(function: Function) -> Callable[..., Any]:
     """One of our functions as the library calls it."""
 
     def called(*arguments: Any) -> Any:
         try:
-            return _to_cel(apply(function, tuple(map(_from_cel, arguments))))
+            return to_cel(apply(function, tuple(map(from_cel, arguments))))
         except FunctionError:
             return evaluation.CELEvalError("no value")
 

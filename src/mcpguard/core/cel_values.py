@@ -1,0 +1,53 @@
+"""JSON values as `cel-python` has them, and back.
+
+Law of this file: a value that CEL cannot hold is an error in its place, never another value.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import datetime
+from typing import Any
+
+from celpy import celtypes, evaluation
+
+from mcpguard.core.functions import FunctionError
+from mcpguard.core.model import Json
+
+
+def to_cel(value: Json | datetime) -> Any:
+    """A JSON value or a time as the library's types; a number out of range is an error in its place."""
+    if isinstance(value, str):
+        return celtypes.StringType(value)
+    if isinstance(value, dict):
+        return celtypes.MapType({celtypes.StringType(key): to_cel(one) for key, one in value.items()})
+    if isinstance(value, list):
+        return celtypes.ListType([to_cel(one) for one in value])
+    if value is None:
+        return None
+    kinds: dict[type, Callable[[Any], Any]] = {
+        bool: celtypes.BoolType,
+        int: celtypes.IntType,
+        float: celtypes.DoubleType,
+        datetime: celtypes.TimestampType,
+    }
+    try:
+        return kinds[type(value)](value)
+    except ValueError:
+        return evaluation.CELEvalError("out of range")
+
+
+def from_cel(value: Any) -> Json:
+    """The JSON value that a value of the library stands for. Raises FunctionError for a time or bytes."""
+    if isinstance(value, str):
+        return str(value)
+    if isinstance(value, dict):
+        return {from_cel(key): from_cel(one) for key, one in value.items()}
+    if isinstance(value, list):
+        return [from_cel(one) for one in value]
+    if value is None:
+        return None
+    for kind, plain in ((celtypes.BoolType, bool), (celtypes.IntType, int), (celtypes.DoubleType, float)):
+        if isinstance(value, kind):
+            return plain(value)
+    raise FunctionError("no JSON value")
