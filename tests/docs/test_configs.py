@@ -3,20 +3,17 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
 
 import pytest
 
-from mcpguard.adapters.policy_files import load_policies
 from mcpguard.app import settings_from
+from mcpguard.cli import main
 from mcpguard.config import load_config
-from mcpguard.core.detectors import OPT_IN
-from mcpguard.core.model import Permit
+from mcpguard.core.policy_tests import read_tests
 from tests.docs.pages import ROOT
-from tests.docs.verdicts import verdict
 
 CONFIGS = sorted((ROOT / "configs").glob("*.yaml"))
-POLICIES = sorted((ROOT / "policies").glob("*.yaml"))
+POLICIES = sorted(path for path in (ROOT / "policies").rglob("*.yaml") if not path.match("*_test.yaml"))
 
 
 @pytest.mark.parametrize("path", CONFIGS, ids=lambda path: path.name)
@@ -30,36 +27,12 @@ def test_every_policy_is_used_by_a_configuration() -> None:
     assert used == set(POLICIES)
 
 
-CASES: list[tuple[str, str, str, dict[str, Any], bool | str]] = [
-    ("git", "git", "git_log", {"repo_path": "."}, True),
-    ("git", "git", "git_diff_staged", {"repo_path": "."}, True),
-    ("git", "git", "git_create_branch", {"branch_name": "agent/x"}, True),
-    ("git", "git", "git_create_branch", {"branch_name": "main"}, "git/branch-names"),
-    ("git", "git", "git_create_branch", {}, "git/branch-names"),
-    ("git", "git", "git_add", {"files": ["src/a.py", "docs/env.md"]}, True),
-    ("git", "git", "git_add", {"files": ["src/a.py", "deploy/.env"]}, "git/no-secrets-file"),
-    ("git", "git", "git_add", {"files": [".env.local"]}, "git/no-secrets-file"),
-    ("git", "git", "git_reset", {}, False),
-    ("git", "other", "git_log", {}, False),
-    ("time", "time", "get_current_time", {"timezone": "UTC"}, True),
-    ("time", "time", "set_time", {}, False),
-    ("github", "github", "get_file_contents", {"owner": "acme", "repo": "a"}, True),
-    ("github", "github", "get_file_contents", {"owner": "other", "repo": "a"}, False),
-    ("github", "github", "list_issues", {}, False),
-    ("github", "github", "create_issue", {"owner": "acme", "title": "t"}, True),
-    ("github", "github", "merge_pull_request", {"owner": "acme"}, "github/no-merge"),
-    ("linear", "linear", "list_issues", {}, True),
-    ("linear", "linear", "create_comment", {"body": "x"}, True),
-    ("linear", "linear", "create_issue", {"title": "x"}, False),
-]
-
-
-@pytest.mark.parametrize(("policy", "server", "tool", "args", "expected"), CASES)
-def test_a_policy_decides_as_it_says(
-    policy: str, server: str, tool: str, args: dict[str, Any], expected: bool | str
-) -> None:
-    policies = load_policies([ROOT / "policies" / f"{policy}.yaml"], OPT_IN)
-    found = verdict(policies, server, tool, args)
-    assert isinstance(found, Permit) == (expected is True)
-    if isinstance(expected, str):
-        assert found.rules == (expected,)
+def test_every_policy_has_tests_that_pass_and_cover_it(capsys: pytest.CaptureFixture[str]) -> None:
+    tested = {
+        (path.parent / name).resolve()
+        for path in (ROOT / "policies").rglob("*_test.yaml")
+        for name in read_tests(path.read_text("utf-8"), path.name)[1].policies
+    }
+    assert tested == set(POLICIES)
+    code = main(["test", str(ROOT / "policies"), "--coverage", "--fail-under", "100"])
+    assert (code, "warning" in (said := capsys.readouterr().out)) == (0, False), said

@@ -42,7 +42,7 @@ def test_every_test_that_is_named_exists(page: Path) -> None:
 
 
 def test_every_yaml_block_says_what_it_is() -> None:
-    assert {block.role for block in blocks("yaml")} == {"policy", "config"}
+    assert {block.role for block in blocks("yaml")} == {"policy", "config", "tests"}
 
 
 @pytest.mark.parametrize("block", named(list(blocks("yaml", "policy"))))
@@ -55,6 +55,20 @@ def test_every_configuration_loads(block: Block, tmp_path: Path) -> None:
     file = tmp_path / "mcpguard.yaml"
     file.write_text(block.text)
     load_config(file)
+
+
+@pytest.mark.parametrize("block", named(list(blocks("yaml", "tests"))))
+def test_every_file_of_policy_tests_passes(
+    block: Block, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for policy in blocks("yaml", "policy", [block.page]):
+        name = re.search(r"^policy: (.*)$", policy.text, re.MULTILINE)
+        assert name
+        (tmp_path / f"{name[1]}.yaml").write_text(policy.text)
+    file = tmp_path / "page_test.yaml"
+    file.write_text(block.text)
+    code = main(["test", str(file)])
+    assert code == 0, capsys.readouterr().out
 
 
 def commands(text: str) -> list[list[str]]:

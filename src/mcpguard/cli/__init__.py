@@ -19,6 +19,7 @@ VERBS = {
     "check": "say what is wrong in a configuration and its policies",
     "demo": "see a call allowed, one denied and a secret withheld, in a minute",
     "secret": "keep credentials in the system's keychain: set, list, rm",
+    "test": "run the tests of policies, on both engines, with coverage",
     "status": "what runs, and how its tool servers are",
     "audit": "verify and read the evidence: verify, show",
 }

@@ -1,0 +1,225 @@
+"""`mcpguard test`: run the tests of policies, and say what they do not show.
+
+Law of this file: nothing is started and nothing is connected to; each case runs on every engine that is
+installed, and a file that cannot be run is told before any case runs.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from msgspec import Struct
+
+from mcpguard.core.errors import PolicyError, Problem
+
+if TYPE_CHECKING:
+    from mcpguard.core.cel import Engine
+    from mcpguard.core.document import Document
+    from mcpguard.core.expectations import Judgement, Reason
+    from mcpguard.core.policy import CompiledPolicy, PolicySet
+    from mcpguard.core.policy_coverage import Coverage
+    from mcpguard.core.policy_tests import Case, PolicyTests
+    from mcpguard.core.redaction import Redactor
+    from mcpguard.core.rehearsal import Outcome
+
+EXAMPLES = (
+    "mcpguard test",
+    "mcpguard test policies/ --coverage --fail-under 90",
+    "mcpguard test policies/git_test.yaml --junit report.xml",
+)
+
+PATTERN = "*_test.yaml"
+"""What a file of tests is called."""
+
+
+class CaseReport(Struct, frozen=True):
+    """A case that was run. `where` is FILE:LINE:COLUMN."""
+
+    name: str
+    where: str
+    seconds: float
+    outcome: Outcome
+    judgement: Judgement
+    reasons: tuple[Reason, ...]
+
+
+class FileReport(Struct, frozen=True):
+    """A file that was run."""
+
+    path: str
+    cases: tuple[CaseReport, ...]
+
+
+class Loaded(Struct, frozen=True):
+    """A file that can be run; `sets` are its policies by engine, the fastest first."""
+
+    path: Path
+    document: Document
+    tests: PolicyTests
+    compiled: tuple[CompiledPolicy, ...]
+    sets: tuple[PolicySet, ...]
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """The options of this verb."""
+    parser.add_argument(
+        "paths",
+        metavar="PATH",
+        nargs="*",
+        help=f"files, or folders with files {PATTERN} in them (default: the folders of the configuration's "
+        "policies, else ./policies)",
+    )
+    parser.add_argument(
+        "--config",
+        metavar="FILE",
+        help="the configuration (default: $MCPGUARD_CONFIG, else mcpguard.yaml in your configuration folder)",
+    )
+    parser.add_argument(
+        "--coverage",
+        action="store_true",
+        help="say which rules never decided and which parts of conditions were never true or never false",
+    )
+    parser.add_argument(
+        "--fail-under",
+        metavar="PERCENT",
+        type=_percentage,
+        help="exit code 1 where coverage is lower",
+    )
+    parser.add_argument("--junit", metavar="FILE", help="write the results to FILE, as JUnit XML")
+    parser.add_argument("--json", action="store_true", help="for programs")
+
+
+def execute(args: argparse.Namespace) -> int:
+    """0 where all cases passed, 1 where one failed or coverage is too low. Raises DocumentError."""
+    from mcpguard.cli import test_report
+    from mcpguard.core.policy_coverage import Coverage, percent
+    from mcpguard.core.redaction import Redactor
+
+    redactor = Redactor(os.urandom(32))
+    loaded = _load(_files(args))
+    coverage = Coverage()
+    reports = [FileReport(str(one.path), tuple(_run(one, redactor, coverage))) for one in loaded]
+    goals = coverage.goals() if args.coverage or args.fail_under is not None else None
+    low = goals is not None and args.fail_under is not None and percent(goals) < args.fail_under
+    if args.junit:
+        test_report.write_junit(Path(args.junit), reports)
+    if args.json:
+        test_report.print_json(reports, goals, args.fail_under)
+    else:
+        test_report.print_lines(reports, goals if args.coverage or low else None, args.fail_under)
+    passed = all(case.judgement.passed for report in reports for case in report.cases)
+    return 0 if passed and not low else 1
+
+
+def _percentage(text: str) -> float:
+    value = float(text)
+    if not 0 <= value <= 100:
+        raise argparse.ArgumentTypeError("a percentage is 0 to 100")
+    return value
+
+
+# --- files ---------------------------------------------------------------------------------------
+
+
+def _files(args: argparse.Namespace) -> list[Path]:
+    """Every file to run, once. Raises PolicyError where there is none."""
+    paths = [Path(path) for path in args.paths] or _folders(args.config)
+    found: dict[Path, Path] = {}
+    problems: list[Problem] = []
+    for path in paths:
+        files = sorted(path.rglob(PATTERN)) if path.is_dir() else [path]
+        if not files or not path.exists():
+            said = f"there is no file {PATTERN} in it" if files == [] else "there is no such file or folder"
+            problems.append(Problem(str(path), 0, 0, said))
+        for file in files:
+            found.setdefault(file.resolve(), file)
+    if problems:
+        raise PolicyError(problems)
+    return list(found.values())
+
+
+def _folders(option: str | None) -> list[Path]:
+    from mcpguard.config import find_config, load_config
+
+    config = find_config(option, os.environ)
+    if not option and not config.exists():
+        return [Path("policies")]
+    folders = dict.fromkeys(path.parent for path in load_config(config).policies)
+    return list(folders) or [Path("policies")]
+
+
+def _load(files: list[Path]) -> list[Loaded]:
+    """All files with their policies. Raises PolicyError with the mistakes of all of them."""
+    problems: dict[str, Problem] = {}
+    loaded: list[Loaded] = []
+    shelf = _Shelf()
+    for file in files:
+        try:
+            loaded.append(_loaded(file, shelf))
+        except PolicyError as error:
+            problems.update((str(problem), problem) for problem in error.problems)
+    if problems:
+        raise PolicyError(list(problems.values()))
+    return loaded
+
+
+def _loaded(file: Path, shelf: _Shelf) -> Loaded:
+    from mcpguard.adapters.policy_files import read_document
+    from mcpguard.core.policy import PolicySet
+    from mcpguard.core.policy_tests import read_tests
+
+    document, tests = read_tests(read_document(file, PolicyError), str(file))
+    paths = [Path(os.path.normpath(file.parent / name)) for name in tests.policies]
+    by_engine = [[shelf.policy(path, engine) for path in paths] for engine in shelf.engines]
+    sets = tuple(PolicySet(compiled) for compiled in by_engine)
+    return Loaded(file, document, tests, tuple(by_engine[0]), sets)
+
+
+class _Shelf:
+    """Policies that were compiled already: several files of tests may use one."""
+
+    def __init__(self) -> None:
+        from mcpguard.core.cel import engine
+
+        fastest, python = engine(), engine("python")
+        self.engines: tuple[Engine, ...] = (fastest,) if fastest.name == python.name else (fastest, python)
+        self._known: dict[tuple[Path, str], CompiledPolicy] = {}
+
+    def policy(self, path: Path, engine: Engine) -> CompiledPolicy:
+        """Raises PolicyError with all mistakes in it."""
+        from mcpguard.adapters.policy_files import read_document
+        from mcpguard.core.detectors import OPT_IN
+        from mcpguard.core.policy import compile_policy
+
+        key = (path, engine.name)
+        if key not in self._known:
+            self._known[key] = compile_policy(read_document(path, PolicyError), str(path), OPT_IN, engine)
+        return self._known[key]
+
+
+# --- cases ---------------------------------------------------------------------------------------
+
+
+def _run(loaded: Loaded, redactor: Redactor, coverage: Coverage) -> Iterator[CaseReport]:
+    for index, case in enumerate(loaded.tests.tests):
+        place = loaded.document.problem(("tests", index), "")
+        where = f"{place.source}:{place.line}:{place.column}"
+        yield _run_case(loaded, case, where, redactor, coverage)
+
+
+def _run_case(loaded: Loaded, case: Case, where: str, redactor: Redactor, coverage: Coverage) -> CaseReport:
+    from time import perf_counter
+
+    from mcpguard.core.expectations import judge, reasons
+    from mcpguard.core.rehearsal import rehearse
+
+    started = perf_counter()
+    first, *others = [rehearse(policies, case, redactor) for policies in loaded.sets]
+    coverage.add(loaded.compiled, first.looks)
+    judgement = judge(case.expected, first.outcome, others[0].outcome if others else None)
+    why = () if judgement.passed else tuple(reasons(first.looks))
+    return CaseReport(case.name, where, perf_counter() - started, first.outcome, judgement, why)
