@@ -124,7 +124,7 @@ def _joint(part: Part, inside: list[Part]) -> str:
     return part.text[first.end - part.start : second.start - part.start]
 
 
-@settings(max_examples=60)
+@settings(max_examples=60, deadline=None)
 @given(conditions)
 def test_operands_by_themselves_make_up_what_holds_them(text: str) -> None:
     given = bound(t=True, f=False, n=1)

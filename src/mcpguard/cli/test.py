@@ -132,9 +132,10 @@ def _files(args: argparse.Namespace) -> list[Path]:
     problems: list[Problem] = []
     for path in paths:
         files = sorted(path.rglob(PATTERN)) if path.is_dir() else [path]
-        if not files or not path.exists():
-            said = f"there is no file {PATTERN} in it" if files == [] else "there is no such file or folder"
-            problems.append(Problem(str(path), 0, 0, said))
+        if not path.exists():
+            problems.append(Problem(str(path), 0, 0, "there is no such file or folder"))
+        elif not files:
+            problems.append(Problem(str(path), 0, 0, f"there is no file {PATTERN} in it"))
         for file in files:
             found.setdefault(file.resolve(), file)
     if problems:

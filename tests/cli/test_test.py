@@ -1,0 +1,244 @@
+"""`mcpguard test`: a line a file, what a person can act on, and what programs read."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from xml.etree import ElementTree
+
+import pytest
+
+from mcpguard.cli import main
+from mcpguard.core import cel
+
+Capture = pytest.CaptureFixture[str]
+
+POLICY = """\
+version: 1
+policy: p
+rules:
+  - id: read
+    effect: allow
+    server: s
+    when: args.a == 1 || args.b == 1
+  - id: no
+    effect: deny
+    server: s
+    when: has(args.no)
+    message: Never.
+"""
+HEAD = "version: 1\npolicies: [p.yaml]\ntests:\n"
+GOOD = "  - {name: good, call: {server: s, tool: t, args: {a: 1, b: 2}}, expect: allow}\n"
+BAD = "  - name: bad\n    call: {server: s, tool: t, args: {a: 1, no: 1}}\n    expect: {effect: allow, rules: [p/read]}\n"
+
+
+@pytest.fixture
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("MCPGUARD_CONFIG", str(tmp_path / "mcpguard.yaml"))
+    (tmp_path / "policies").mkdir()
+    (tmp_path / "policies" / "p.yaml").write_text(POLICY)
+    return tmp_path
+
+
+def write(folder: Path, text: str, name: str = "p_test.yaml") -> None:
+    (folder / "policies" / name).write_text(HEAD + text)
+
+
+def test_a_file_whose_cases_pass_is_one_line(folder: Path, capsys: Capture) -> None:
+    write(folder, GOOD)
+    assert main(["test"]) == 0
+    assert capsys.readouterr().out == "ok    policies/p_test.yaml  1 case\n1 case, all passed\n"
+
+
+def test_a_failure_says_expected_got_and_why(folder: Path, capsys: Capture) -> None:
+    write(folder, GOOD + BAD)
+    assert main(["test", "policies/p_test.yaml"]) == 1
+    assert capsys.readouterr().out == (
+        "FAIL  policies/p_test.yaml  1 of 2 cases failed\n"
+        "      failed  policies/p_test.yaml:5:5: bad\n"
+        "        effect\n"
+        "          expected  allow\n"
+        "          got       deny\n"
+        "        rules\n"
+        '          expected  ["p/read"]\n'
+        '          got       ["p/no"]\n'
+        "        decided: deny (rule) p/no: Never.\n"
+        "        deny  p/no held\n"
+        "        allow p/read held\n"
+        "2 cases, 1 failed\n"
+    )
+
+
+def test_a_call_of_which_no_rule_speaks_says_where_to_look(folder: Path, capsys: Capture) -> None:
+    write(
+        folder, "  - {name: a, call: {server: x, tool: t}, expect: {effect: allow, output: {}}, result: {}}\n"
+    )
+    assert main(["test"]) == 1
+    said = capsys.readouterr().out
+    assert "expected  {}\n          got       nothing\n" in said
+    assert "no rule speaks of such a call: look at `server`, `tools` and `action` of the rules" in said
+
+
+def test_a_rule_that_did_not_hold_says_which_part(folder: Path, capsys: Capture) -> None:
+    write(folder, "  - {name: a, call: {server: s, tool: t, args: {a: 2, b: 3}}, expect: allow}\n")
+    assert main(["test"]) == 1
+    said = capsys.readouterr().out
+    assert "allow p/read did not hold: args.a == 1 is false; args.b == 1 is false\n" in said
+    assert "deny  p/no did not hold: has(args.no) is false\n" in said
+
+
+def test_a_broken_session_is_told_alone(folder: Path, capsys: Capture) -> None:
+    after = "after: [{call: {server: x, tool: t}}]"
+    write(folder, f"  - {{name: a, call: {{server: s, tool: t}}, {after}, expect: deny}}\n")
+    assert main(["test"]) == 1
+    said = capsys.readouterr().out
+    assert "got       call 1 of `after` was refused: no-rule\n1 case, 1 failed\n" in said
+
+
+def test_coverage_names_what_was_never_seen(folder: Path, capsys: Capture) -> None:
+    write(folder, GOOD)
+    assert main(["test", "--coverage"]) == 0
+    assert capsys.readouterr().out.splitlines()[1:] == [
+        "unseen  policies/p.yaml:7:11: the condition of rule p/read was true in every case that met it",
+        "unseen  policies/p.yaml:7:11: never false: args.a == 1",
+        "unseen  policies/p.yaml:7:26: never true: args.b == 1",
+        "unseen  policies/p.yaml:8:9: rule p/no never decided",
+        "coverage 50.0 % (4 of 8)",
+        "1 case, all passed",
+    ]
+
+
+def test_too_little_coverage_is_a_no(folder: Path, capsys: Capture) -> None:
+    write(folder, GOOD)
+    assert main(["test", "--fail-under", "50"]) == 0
+    assert "coverage" not in capsys.readouterr().out
+    assert main(["test", "--fail-under", "51"]) == 1
+    assert "coverage 50.0 % (4 of 8), at least 51 % are wanted\n" in capsys.readouterr().out
+    assert main(["test", "--fail-under", "101"]) == 2
+    assert "a percentage is 0 to 100" in capsys.readouterr().err
+    assert main(["test", "--fail-under", "many"]) == 2
+
+
+def test_files_are_run_once_each_and_share_their_policies(folder: Path, capsys: Capture) -> None:
+    write(folder, GOOD)
+    write(folder, GOOD + GOOD.replace("name: good", "name: better"), "q_test.yaml")
+    assert main(["test", "policies/q_test.yaml", "policies"]) == 0
+    assert capsys.readouterr().out == (
+        "ok    policies/q_test.yaml  2 cases\nok    policies/p_test.yaml  1 case\n3 cases, all passed\n"
+    )
+
+
+def test_json_has_the_same_for_programs(folder: Path, capsys: Capture) -> None:
+    write(folder, GOOD + BAD)
+    assert main(["test", "--json", "--coverage"]) == 1
+    answer = json.loads(capsys.readouterr().out)
+    assert answer["ok"] is False
+    (file,) = answer["files"]
+    assert file["file"] == "policies/p_test.yaml"
+    assert [(one["name"], one["passed"]) for one in file["cases"]] == [("good", True), ("bad", False)]
+    bad = file["cases"][1]
+    assert bad["where"] == "policies/p_test.yaml:5:5"
+    assert bad["differences"][0] == {"key": "effect", "expected": "allow", "got": "deny"}
+    assert bad["outcome"]["rules"] == ["p/no"]
+    assert {one["state"] for one in bad["reasons"]} == {"held"}
+    assert answer["coverage"]["goals"] == 8
+    assert answer["coverage"]["missing"][0]["source"] == "policies/p.yaml"
+
+
+def test_json_without_coverage_has_none(folder: Path, capsys: Capture) -> None:
+    write(folder, GOOD)
+    assert main(["test", "--json"]) == 0
+    answer = json.loads(capsys.readouterr().out)
+    assert answer["ok"] is True
+    assert "coverage" not in answer
+    assert main(["test", "--json", "--fail-under", "99"]) == 1
+    assert json.loads(capsys.readouterr().out)["ok"] is False
+
+
+def test_junit_has_a_suite_a_file_and_a_case_a_case(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    write(folder, GOOD + BAD)
+    # On a terminal the lines have colours, which XML cannot hold.
+    monkeypatch.setattr("sys.stdout.isatty", lambda: True, raising=False)
+    assert main(["test", "--junit", "report.xml"]) == 1
+    (suite,) = ElementTree.parse(folder / "report.xml").getroot()
+    assert (suite.get("name"), suite.get("tests"), suite.get("failures")) == (
+        "policies/p_test.yaml",
+        "2",
+        "1",
+    )
+    good, bad = suite
+    assert (good.get("name"), list(good)) == ("good", [])
+    assert bad[0].get("message") == "not as expected: effect, rules"
+    assert "policies/p_test.yaml:5:5: bad" in (bad[0].text or "")
+
+
+def test_a_report_that_cannot_be_written_is_told(folder: Path, capsys: Capture) -> None:
+    write(folder, GOOD)
+    assert main(["test", "--junit", "no/such/report.xml"]) == 2
+    assert "no/such/report.xml: cannot be written: No such file or directory" in capsys.readouterr().err
+
+
+def test_where_the_python_engine_alone_refuses_it_is_a_warning(folder: Path, capsys: Capture) -> None:
+    # `cel-python` does not compare an int with a double by order.
+    (folder / "policies" / "p.yaml").write_text(
+        POLICY.replace("args.a == 1 || args.b == 1", "args.a < args.b")
+    )
+    write(folder, "  - {name: order, call: {server: s, tool: t, args: {a: 1, b: 1.5}}, expect: allow}\n")
+    assert main(["test", "--junit", "report.xml"]) == 0
+    assert capsys.readouterr().out == (
+        "ok    policies/p_test.yaml  1 case\n"
+        "      warning  policies/p_test.yaml:4:5: order\n"
+        "               the Python engine refuses: deny (no-rule)\n"
+        "1 case, all passed, 1 warning\n"
+    )
+    assert "the Python engine refuses" in (folder / "report.xml").read_text()
+
+
+def test_one_engine_is_enough(folder: Path, capsys: Capture, monkeypatch: pytest.MonkeyPatch) -> None:
+    python = cel.engine("python")
+    monkeypatch.setattr(cel, "engine", lambda name=None: python)
+    write(folder, GOOD)
+    assert main(["test"]) == 0
+    assert "1 case, all passed" in capsys.readouterr().out
+
+
+def test_every_mistake_of_every_file_is_told_before_anything_runs(folder: Path, capsys: Capture) -> None:
+    write(folder, GOOD)
+    write(folder, GOOD.replace("allow", "maybe"), "q_test.yaml")
+    write(folder, GOOD, "r_test.yaml")
+    (folder / "policies" / "p.yaml").write_text(POLICY.replace("has(args.no)", "nobody"))
+    assert main(["test"]) == 2
+    said = capsys.readouterr()
+    assert said.out == ""
+    assert said.err.count("policies/p.yaml:11:11: undeclared reference to 'nobody'") == 1
+    assert "policies/q_test.yaml:4:" in said.err
+
+
+def test_policies_of_one_name_are_a_mistake(folder: Path, capsys: Capture) -> None:
+    (folder / "policies" / "q.yaml").write_text(POLICY)
+    (folder / "policies" / "p_test.yaml").write_text(HEAD.replace("p.yaml", "p.yaml, q.yaml") + GOOD)
+    assert main(["test"]) == 2
+    assert "`p` is the name of policies/p.yaml too" in capsys.readouterr().err
+
+
+def test_a_place_without_tests_is_a_mistake(folder: Path, capsys: Capture) -> None:
+    assert main(["test", "gone", "policies"]) == 2
+    assert capsys.readouterr().err == (
+        "mcpguard: gone: there is no such file or folder\npolicies: there is no file *_test.yaml in it\n"
+    )
+
+
+def test_the_folders_of_the_configured_policies_are_run(folder: Path, capsys: Capture) -> None:
+    (folder / "policies").rename(folder / "rules")
+    (folder / "rules" / "deep").mkdir()
+    (folder / "rules" / "deep" / "p_test.yaml").write_text(HEAD.replace("p.yaml", "../p.yaml") + GOOD)
+    (folder / "mcpguard.yaml").write_text(
+        "version: 1\nservers: {s: {command: x}}\npolicies: [rules/p.yaml]\n"
+    )
+    assert main(["test"]) == 0
+    assert capsys.readouterr().out.startswith("ok    rules/deep/p_test.yaml  1 case\n")
+    assert main(["test", "--config", "none.yaml"]) == 2
+    (folder / "mcpguard.yaml").write_text("version: 1\nservers: {s: {command: x}}\n")
+    assert main(["test"]) == 2
+    assert "policies: there is no such file or folder" in capsys.readouterr().err
