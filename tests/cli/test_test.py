@@ -215,6 +215,14 @@ def test_every_mistake_of_every_file_is_told_before_anything_runs(folder: Path, 
     assert "policies/q_test.yaml:4:" in said.err
 
 
+def test_a_condition_that_one_engine_alone_takes_is_a_mistake(folder: Path, capsys: Capture) -> None:
+    (folder / "policies" / "p.yaml").write_text(POLICY.replace("args.a == 1 ||", "args.a in [1,] ||"))
+    write(folder, GOOD)
+    assert main(["test"]) == 2
+    said = capsys.readouterr().err
+    assert "policies/p.yaml:7:24: only one engine takes this condition, so where the other is " in said
+
+
 def test_policies_of_one_name_are_a_mistake(folder: Path, capsys: Capture) -> None:
     (folder / "policies" / "q.yaml").write_text(POLICY)
     (folder / "policies" / "p_test.yaml").write_text(HEAD.replace("p.yaml", "p.yaml, q.yaml") + GOOD)

@@ -175,9 +175,28 @@ def _loaded(file: Path, shelf: _Shelf) -> Loaded:
 
     document, tests = read_tests(read_document(file, PolicyError), str(file))
     paths = [Path(os.path.normpath(file.parent / name)) for name in tests.policies]
-    by_engine = [[shelf.policy(path, engine) for path in paths] for engine in shelf.engines]
+    first, *others = shelf.engines
+    by_engine = [[shelf.policy(path, first) for path in paths]]
+    for engine in others:
+        by_engine.append([_also(shelf, path, engine) for path in paths])
     sets = tuple(PolicySet(compiled) for compiled in by_engine)
     return Loaded(file, document, tests, tuple(by_engine[0]), sets)
+
+
+def _also(shelf: _Shelf, path: Path, engine: Engine) -> CompiledPolicy:
+    """The policy for a second engine. What the first took and this one does not is a mistake of its own."""
+    try:
+        return shelf.policy(path, engine)
+    except PolicyError as error:
+        said = (
+            "only one engine takes this condition, so where the other is installed the policy does not load: "
+        )
+        raise PolicyError(
+            [
+                Problem(one.source, one.line, one.column, said + one.message, one.excerpt)
+                for one in error.problems
+            ]
+        ) from None
 
 
 class _Shelf:
