@@ -2,6 +2,7 @@
 
     python bench/relay.py            # one table; about three minutes
     python bench/relay.py --quick    # fewer rounds
+    python bench/relay.py --readme   # writes the table into README.md too
 
 All subjects live in one run and take turns in each round, so that a busy minute hits them alike; read the
 ratios, not the milliseconds. mcpguard runs with three CEL rules, a held credential, redaction both of it and
@@ -18,6 +19,8 @@ import sys
 import tempfile
 import time
 from pathlib import Path
+
+import readme
 
 HERE = Path(__file__).parent
 UPSTREAM = [sys.executable, str(HERE / "subjects" / "echo_server.py")]
@@ -219,26 +222,31 @@ def stalled(commands):
     return grown
 
 
-def show(table, grown):
-    base = table["FastMCP proxy"]
-    print("| | p50 ms | p99 ms | 20 KB ms | 1 MB ms | pipelined/s | initialize ms | memory MB |")
-    print("|---|---|---|---|---|---|---|---|")
-    keys = ("p50", "p99", "20 KB", "1 MB", "pipe", "init", "memory")
+KEYS = ("p50", "p99", "20 KB", "1 MB", "pipe", "init", "memory")
+
+
+def written(table, grown):
+    """The figures as the README has them."""
+    lines = ["| | p50 ms | p99 ms | 20 KB ms | 1 MB ms | pipelined/s | initialize ms | memory MB |"]
+    lines.append("|---|---|---|---|---|---|---|---|")
     for name, row in table.items():
-        cells = [f"{row[key]:,.0f}" if key == "pipe" else f"{row[key]:.3g}" for key in keys]
-        print(f"| {name} | {' | '.join(cells)} |")
-    ours = table["mcpguard"]
-    ratios = [f"{ours[key] / base[key]:.3g} x" for key in keys]
-    print(f"| **mcpguard / FastMCP proxy** | {' | '.join(ratios)} |")
-    print(
-        f"| aim | {AIMS['p50']} | {AIMS['p99']} | | {AIMS['1 MB']} | 40 | {AIMS['init']} | {AIMS['memory']} |"
-    )
-    print(f"\nmcpguard / direct: p50 {ours['p50'] / table['direct']['p50']:.2f} x")
+        cells = [f"{row[key]:,.0f}" if key == "pipe" else f"{row[key]:.3g}" for key in KEYS]
+        lines.append(f"| {name} | {' | '.join(cells)} |")
+    ratios = [f"{table['mcpguard'][key] / table['FastMCP proxy'][key]:.3g} x" for key in KEYS]
+    lines.append(f"| **mcpguard / FastMCP proxy** | {' | '.join(ratios)} |")
     if grown:
-        print(
-            f"stalled reader, 100 KB results: mcpguard grew {grown['mcpguard']:.1f} MB over 4,000 (aim: 10), "
-            f"FastMCP's proxy {grown['FastMCP proxy']:.0f} MB over 1,000"
+        lines.append("")
+        lines.append(
+            f"Stalled reader, 100 KB results: mcpguard grew {grown['mcpguard']:.1f} MB over 4,000, "
+            f"FastMCP's proxy {grown['FastMCP proxy']:.0f} MB over 1,000."
         )
+    return "\n".join(lines)
+
+
+def show_aims(table):
+    aims = ", ".join(f"{key} {value}" for key, value in AIMS.items())
+    print(f"\nAims for mcpguard / FastMCP proxy: {aims}, pipelined 40; a stalled reader: 10 MB.")
+    print(f"mcpguard / direct: p50 {table['mcpguard']['p50'] / table['direct']['p50']:.2f} x")
 
 
 def main():
@@ -247,11 +255,16 @@ def main():
     )
     parser.add_argument("--quick", action="store_true")
     parser.add_argument("--no-stall", action="store_true")
+    readme.add_option(parser)
     options = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
         commands = subjects(Path(folder))
         table = measure(commands, 4 if options.quick else 15, 300 if options.quick else 1_000)
-        show(table, {} if options.no_stall else stalled(commands))
+        tables = written(table, {} if options.no_stall else stalled(commands))
+    print(tables)
+    show_aims(table)
+    if options.readme:
+        readme.write(options.readme, "stdio", tables)
 
 
 if __name__ == "__main__":

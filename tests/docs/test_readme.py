@@ -58,7 +58,10 @@ def test_the_policy_of_the_readme_decides_as_it_says(
 
 
 def test_the_place_for_the_figures_is_marked() -> None:
-    assert TEXT.count("<!-- bench -->") == TEXT.count("<!-- /bench -->") == 1
+    marks = ["<!-- bench -->", "<!-- bench http -->", "<!-- /bench -->"]
+    assert [TEXT.count(mark) for mark in marks] == [1, 1, 1]
+    places = [TEXT.index(mark) for mark in marks]
+    assert places == sorted(places)
 
 
 def test_the_commands_of_the_readme_use_what_is_there() -> None:
