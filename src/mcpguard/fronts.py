@@ -71,7 +71,7 @@ class StdioFront:
     async def open(self, ended: Callable[[], None]) -> None:
         """See `Front.open`."""
         gateway = self._world.gateway
-        self._client.connect(gateway.receive, gateway.refuse_message, ended)
+        self._client.connect(gateway, ended)
 
     @property
     def drained(self) -> bool:

@@ -173,6 +173,11 @@ class Gateway:
             request.cancel(reason)
 
     @property
+    def batches(self) -> bool:
+        """See `ports.Receiver.batches`; false before `initialize`, which must not be in a batch."""
+        return self._caller is not None and self._caller.version in jsonrpc.BATCHED
+
+    @property
     def idle(self) -> bool:
         """See `ports.Receiver.idle`; an open subscription waits for no answer."""
         return all(one.method == "subscriptions/listen" for one in self._site.requests.values())

@@ -200,6 +200,11 @@ class Receiver(Protocol):
         ...
 
     @property
+    def batches(self) -> bool:
+        """Whether the revision of the session has batches (2025-03-26, basic/index, batching)."""
+        ...
+
+    @property
     def idle(self) -> bool:
         """Whether no request waits for an answer."""
         ...

@@ -8,6 +8,7 @@ import pytest
 
 from mcpguard.core.rules import ACTIONS
 from mcpguard.protocol import eras
+from mcpguard.protocol.lifecycle import LEGACY_VERSIONS
 from mcpguard.protocol.methods import FROM_CLIENT, Era, Treatment
 from tests.fakes import World, text, tool
 from tests.gateway.scenes import ALLOW_ALL, call, envelope, last, legacy, modern, quiet
@@ -190,6 +191,15 @@ def test_upstreams_are_greeted_for_whom_they_serve() -> None:
     assert set(new.gateway.caller.capabilities) == {"roots", "sampling", "elicitation"}
     sent = new.upstreams["one"].requests[-1].invocation.caller
     assert (sent.modern, sent.capabilities) == (True, {"roots": {}})
+
+
+def test_only_a_session_of_the_revision_with_batches_takes_them() -> None:
+    takes = {version: legacy(World(ALLOW_ALL), {}, version).gateway.batches for version in LEGACY_VERSIONS}
+    assert [version for version, does in takes.items() if does] == ["2025-03-26"]
+    new = World(ALLOW_ALL)
+    assert new.gateway.batches is False
+    modern(new, "tools/list")
+    assert new.gateway.batches is False
 
 
 def test_each_modern_request_says_for_itself_what_its_client_can() -> None:

@@ -313,3 +313,25 @@ def test_a_question_is_one_line_around_params_that_are_serialised_already() -> N
 
 def test_the_code_of_our_refusals_is_none_that_the_protocol_reserves() -> None:
     assert not -32768 <= jsonrpc.REFUSED <= -32000
+
+
+PING = b'{"jsonrpc":"2.0","id":1,"method":"ping"}'
+
+
+def test_a_batch_is_refused_unless_it_is_taken_apart() -> None:
+    text = b" [ " + PING + b' , {"jsonrpc":"2.0","id":2,"id":3,"method":"ping"}, [' + PING + b"]]"
+    for read in (parse, parse_strict):
+        with pytest.raises(jsonrpc.Batch) as refused:
+            read(text)
+        assert refused.value.code == -32600
+    first, second, third = jsonrpc.take_apart(refused.value)
+    assert first == {"jsonrpc": "2.0", "id": 1, "method": "ping"}
+    assert isinstance(second, MessageError)
+    assert isinstance(third, jsonrpc.Batch)
+
+
+@pytest.mark.parametrize(("count", "taken"), [(0, False), (1, True), (100, True), (101, False)])
+def test_a_batch_has_one_to_a_hundred_messages(count: int, taken: bool) -> None:
+    found = jsonrpc.take_apart(jsonrpc.Batch(b"[" + b",".join([PING] * count) + b"]"))
+    assert (len(found) == count) is taken
+    assert isinstance(found[0], MessageError) is not taken

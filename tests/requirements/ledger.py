@@ -19,6 +19,7 @@ from tests.requirements import (
     modern_basic,
     modern_features,
     modern_transports,
+    older,
 )
 
 PAGES = (
@@ -33,3 +34,6 @@ PAGES = (
 
 ADVICE = advice.PAGES
 """What is advised (SHOULD); not complete."""
+
+OLDER = older.PAGES
+"""What only an older revision asks; not complete."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from tests.requirements.ledger import ADVICE, PAGES
+from tests.requirements.ledger import ADVICE, OLDER, PAGES
 from tests.requirements.rows import Page, Row
 
 INTRODUCTION = """# Requirements
@@ -18,7 +18,7 @@ def markdown() -> str:
     others = sum(len(list(row.sentences())) for page in PAGES for row in page.rows if row.not_ours)
     total = sum(page.count for page in PAGES)
     counts = f"Of {total} sentences {kept} are kept, {others} are not ours, and {total - kept - others} are not kept."
-    gaps = [(page, row) for page in (*PAGES, *ADVICE) for row in page.rows if row.gap]
+    gaps = [(page, row) for page in (*PAGES, *ADVICE, *OLDER) for row in page.rows if row.gap]
     parts = [INTRODUCTION, counts, "## What is not kept", "\n".join(_gap(page, row) for page, row in gaps)]
     for page in PAGES:
         parts += [f"## {page.revision} {page.name}", _table(page)]
@@ -26,6 +26,9 @@ def markdown() -> str:
     parts.append("What the specification advises (SHOULD), where it matters to a proxy.")
     for page in ADVICE:
         parts += [f"### {page.revision} {page.name}, advice", _table(page)]
+    parts += ["## Older revisions", "What an older revision asks and newer ones do not."]
+    for page in OLDER:
+        parts += [f"### {page.revision} {page.name}, older", _table(page)]
     return "\n\n".join(parts)
 
 

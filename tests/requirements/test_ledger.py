@@ -10,12 +10,12 @@ from pathlib import Path
 import pytest
 
 from tests.requirements.extract import sentences
-from tests.requirements.ledger import ADVICE, PAGES
+from tests.requirements.ledger import ADVICE, OLDER, PAGES
 from tests.requirements.page import markdown
 from tests.requirements.rows import Page, Row
 
 TESTS = Path(__file__).parents[1]
-ROWS = [(page, row) for page in (*PAGES, *ADVICE) for row in page.rows]
+ROWS = [(page, row) for page in (*PAGES, *ADVICE, *OLDER) for row in page.rows]
 pages = pytest.mark.parametrize("page", PAGES, ids=lambda page: f"{page.revision}-{page.name}")
 
 
@@ -44,7 +44,7 @@ def test_the_rows_of_a_page_are_in_order(page: Page) -> None:
     assert first == sorted(first)
 
 
-@pytest.mark.parametrize("table", [PAGES, ADVICE], ids=["ledger", "advice"])
+@pytest.mark.parametrize("table", [PAGES, ADVICE, OLDER], ids=["ledger", "advice", "older"])
 def test_the_pages_are_in_order_and_each_is_there_once(table: tuple[Page, ...]) -> None:
     names = [(page.revision, page.name) for page in table]
     assert len(names) == len(set(names))

@@ -74,6 +74,7 @@ class FakeReceiver:
         self.cancelled: list[tuple[Any, str]] = []
         self.refused: list[MessageError] = []
         self.left: bool | None = None
+        self.batches = False
         self.idle = True
         self.thinking = False
 

@@ -11,7 +11,7 @@ from mcpguard.adapters.turn import Turn
 from mcpguard.adapters.upstreams.http import StreamableHttpWire
 from mcpguard.core.model import Listed
 from tests.upstreams import sdk_stage
-from tests.upstreams.http_script import answer_to, scripted
+from tests.upstreams.http_script import Heard, Reply, answer_to, note, scripted
 from tests.upstreams.http_stage import (
     LEGACY,
     LIMIT,
@@ -241,3 +241,29 @@ async def test_a_message_before_open_fails_and_closing_is_harmless() -> None:
     assert await wire.last_words() == ""
     await wire.close(True)
     assert ear.heard[-1] == ("ended",)
+
+
+@pytest.mark.parametrize("streamed", [True, False])
+@pytest.mark.parametrize("version", ["2025-03-26", "2025-06-18"])
+@in_loop
+async def test_an_answer_in_a_batch_is_found_in_the_revision_that_has_them(
+    streamed: bool, version: str
+) -> None:
+    async def script(heard: Heard, reply: Reply) -> None:
+        if heard.method == "GET":
+            await reply.nothing(405)
+            return
+        batch = [note("first"), answer_to(heard), note("behind")]
+        await (reply.events() if streamed else reply.json(batch))
+        if streamed:
+            await reply.event(batch)
+
+    async with scripted(script) as stage, wired(StreamableHttpWire, address(stage.url)) as (wire, ear):
+        wire.greeted(version, False)
+        wire.send(request(2, "tools/list"))
+        if version == "2025-03-26":
+            assert (await ear.answer(2))["result"] == {}
+            heard = [what[1].get("method", "answer") for what in ear.heard]
+            assert heard == ["notifications/message", "answer", "notifications/message"]
+        else:
+            await ear.failure(2)

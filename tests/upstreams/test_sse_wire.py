@@ -260,3 +260,31 @@ async def test_while_held_nothing_is_brought() -> None:
         assert ear.heard == []
         wire.hold(False)
         await ear.until(lambda heard: heard)
+
+
+BATCH = b'data: [{"jsonrpc":"2.0","id":2,"result":{}},{"jsonrpc":"2.0","method":"n"},5]\n\n'
+
+
+@pytest.mark.parametrize(("version", "kinds"), [
+    ("2025-03-26", ["received", "received", "broken"]), ("2024-11-05", ["broken"]),
+])  # fmt: skip
+@in_loop
+async def test_a_batch_is_taken_apart_in_its_own_revision(version: str, kinds: list[str]) -> None:
+    posted = asyncio.Event()
+
+    async def script(heard: Heard, reply: Reply) -> None:
+        if heard.method == "POST":
+            await reply.nothing()
+            posted.set()
+            return
+        await reply.events()
+        await reply.raw(NAMED)
+        await posted.wait()
+        await reply.raw(BATCH)
+        await reply.gone.wait()
+
+    async with scripted(script) as stage, wired(SseWire, address(stage.url)) as (wire, ear):
+        wire.greeted(version, False)
+        wire.send(request(2, "tools/list"))
+        await ear.until(lambda heard: len(heard) >= len(kinds))
+        assert [what[0] for what in ear.heard] == kinds

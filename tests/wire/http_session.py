@@ -159,10 +159,10 @@ class ModernClient(Client):
 class LegacyClient(Client):
     """A client with a session."""
 
-    def __init__(self, guard, capabilities=None, **headers):
+    def __init__(self, guard, capabilities=None, version=LEGACY, **headers):
         super().__init__(guard, **headers)
         info = {"name": "t", "version": "1"}
-        hello = {"protocolVersion": LEGACY, "capabilities": capabilities or {}, "clientInfo": info}
+        hello = {"protocolVersion": version, "capabilities": capabilities or {}, "clientInfo": info}
         greeting = self.open("initialize", **hello)
         assert greeting.status == 200, greeting.body()
         assert "result" in greeting.answer()

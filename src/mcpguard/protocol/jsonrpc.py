@@ -1,7 +1,8 @@
 """JSON-RPC 2.0 messages as MCP uses them: one object a line, checked before anybody decides on it.
 
 Law of this file: what cannot be read in exactly one way is refused (law 4). Duplicate keys, NaN, lone
-surrogates, bad UTF-8, over-deep nesting, batches and odd ids never get past `parse_strict`.
+surrogates, bad UTF-8, over-deep nesting, batches and odd ids never get past `parse_strict`. A batch is only
+ever cut, and each message in it is read like any other.
 """
 
 from __future__ import annotations
@@ -31,9 +32,47 @@ MAX_ID = 1024
 MAX_DEPTH = 64
 """Levels of nesting in a message from a client; a person's JSON has under ten."""
 
+BATCHED = frozenset({"2025-03-26"})
+"""Revisions with batches, which each side must take there (2025-03-26, basic/index, batching)."""
+MOST_IN_BATCH = 100
+"""So many messages are taken in one batch."""
+
 _decode = msgspec.json.Decoder().decode
+_cut = msgspec.json.Decoder(list[msgspec.Raw]).decode
 encode = msgspec.json.Encoder().encode
 """JSON text (UTF-8 bytes) of a value, with no white space; the only serialiser of messages."""
+
+
+class Batch(MessageError):
+    """Several messages in one text: refused like all that is no message, but where a session of a `BATCHED`
+    revision takes it apart."""
+
+    def __init__(self, text: bytes) -> None:
+        super().__init__(
+            INVALID_REQUEST, "message refused: batches are not accepted; send one message a line"
+        )
+        self._text = text
+
+    def texts(self) -> list[bytes]:
+        """Each message as it stands there, unread; empty if they are too many."""
+        found = _cut(self._text)
+        return [bytes(one) for one in found] if len(found) <= MOST_IN_BATCH else []
+
+
+def take_apart(batch: Batch) -> list[dict[str, Json] | MessageError]:
+    """The messages of a client's batch in order, each read by `parse_strict` as if it had come alone, or why
+    it is refused. A batch in a batch is refused."""
+    texts = batch.texts()
+    if not texts:
+        said = f"message refused: a batch has 1 to {MOST_IN_BATCH} messages"
+        return [MessageError(INVALID_REQUEST, said)]
+    found: list[dict[str, Json] | MessageError] = []
+    for text in texts:
+        try:
+            found.append(parse_strict(text))
+        except MessageError as problem:
+            found.append(problem)
+    return found
 
 
 def parse_strict(line: bytes) -> dict[str, Json]:
@@ -69,11 +108,10 @@ def parse(line: bytes, asking: bool = False) -> dict[str, Json]:
     except RecursionError:
         found = None if asking else _id_of_answer(line)
         raise MessageError(PARSE_ERROR, "message is nested too deeply", found) from None
+    if type(message) is list:
+        raise Batch(line)
     if type(message) is not dict:
-        what = (
-            "batches are not accepted; send one message a line" if type(message) is list else "not an object"
-        )
-        raise MessageError(INVALID_REQUEST, f"message refused: {what}")
+        raise MessageError(INVALID_REQUEST, "message refused: not an object")
     _check_shape(message)
     return message
 

@@ -11,8 +11,8 @@ from collections.abc import Callable
 from mcpguard.adapters.link import Link, own_descriptor
 from mcpguard.adapters.turn import Turn
 from mcpguard.core.errors import MessageError
-from mcpguard.core.model import Json, Redacted
-from mcpguard.ports import RequestId
+from mcpguard.core.model import Redacted
+from mcpguard.ports import Receiver, RequestId
 from mcpguard.protocol import jsonrpc
 from mcpguard.protocol.framing import Oversize
 
@@ -28,24 +28,23 @@ class StdioClient:
 
     def connect(
         self,
-        received: Callable[[dict[str, Json]], None],
-        refused: Callable[[MessageError], None],
+        receiver: Receiver,
         ended: Callable[[], None],
         fds: tuple[int, int] = (0, 1),
     ) -> None:
-        """Start reading: `received` gets well-formed messages, `refused` the rest, `ended` the end."""
+        """Start reading: `receiver` gets what comes, message by message, `ended` the end."""
 
         def line_came(line: bytes | Oversize) -> None:
             if isinstance(line, Oversize):
                 said = f"message is larger than {self._message_bytes} bytes"
-                refused(MessageError(jsonrpc.INVALID_REQUEST, said))
+                receiver.refuse_message(MessageError(jsonrpc.INVALID_REQUEST, said))
                 return
             try:
                 message = jsonrpc.parse_strict(line)
             except MessageError as problem:
-                refused(problem)
+                _refused(receiver, problem)
                 return
-            received(message)
+            receiver.receive(message)
 
         reading, writing = own_descriptor(fds[0], False), own_descriptor(fds[1], True)
         self._link = Link(self._turn, reading, writing, self._message_bytes, line_came, ended)
@@ -98,3 +97,14 @@ class StdioClient:
         """Let go of the descriptors."""
         if self._link is not None:
             self._link.close()
+
+
+def _refused(receiver: Receiver, problem: MessageError) -> None:
+    if not isinstance(problem, jsonrpc.Batch) or not receiver.batches:
+        receiver.refuse_message(problem)
+        return
+    for one in jsonrpc.take_apart(problem):
+        if isinstance(one, MessageError):
+            receiver.refuse_message(one)
+        else:
+            receiver.receive(one)

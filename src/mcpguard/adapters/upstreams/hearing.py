@@ -34,6 +34,8 @@ class Hearing:
         self, turn: Turn, ear: Ear, limit: int, other: Callable[[Event], None] | None = None
     ) -> None:
         self.limit = limit
+        self.batches = False
+        """Whether the revision has batches (2025-03-26, basic/index, batching)."""
         self.too_long = f"answered with more than {limit} bytes; it was dropped"
         self._turn = turn
         self._ear = ear
@@ -86,10 +88,13 @@ class Hearing:
         self._ear.oversize(event)
         return False
 
-    def _message(self, data: bytes, asked: int | None) -> bool:
+    def _message(self, data: bytes, asked: int | None, alone: bool = True) -> bool:
         try:
             message = jsonrpc.parse(data)
         except MessageError as problem:
+            texts = problem.texts() if isinstance(problem, jsonrpc.Batch) and self.batches and alone else []
+            if texts:
+                return any([self._message(text, asked, alone=False) for text in texts])
             shown = data.decode("utf-8", "replace") if len(data) <= LINE_BYTES else f"{len(data)} bytes"
             self._ear.broken(problem.request_id, "not a JSON-RPC message over HTTP", shown)
             return asked is not None and problem.request_id == asked

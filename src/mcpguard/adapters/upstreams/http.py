@@ -24,6 +24,7 @@ from mcpguard.core.errors import UpstreamError
 from mcpguard.core.model import Json, Listed
 from mcpguard.protocol import headers as mirror
 from mcpguard.protocol.eras import VERSION_KEY
+from mcpguard.protocol.jsonrpc import BATCHED
 
 EVENTS = "text/event-stream"
 SESSION = "Mcp-Session-Id"
@@ -96,6 +97,7 @@ class StreamableHttpWire:
     def greeted(self, version: str, modern: bool) -> None:
         """Later requests carry `version`; in the legacy era the GET stream is opened."""
         self._version, self._modern = version, modern
+        self._hearing.batches = version in BATCHED
         self._stop_listening()
         if not modern and not self._closed:
             self._listening = asyncio.create_task(self._listen())

@@ -24,6 +24,7 @@ from mcpguard.adapters.upstreams.wire import Ear
 from mcpguard.core.errors import UpstreamError
 from mcpguard.core.model import Json, Listed
 from mcpguard.protocol import headers as mirror
+from mcpguard.protocol import jsonrpc
 
 
 class SseWire:
@@ -134,6 +135,7 @@ class SseWire:
     def greeted(self, version: str, modern: bool) -> None:
         """Later messages carry the revision."""
         self._own[mirror.VERSION] = version
+        self._hearing.batches = version in jsonrpc.BATCHED
 
     def forget(self, request_id: int) -> bool:
         """False: the brain cancels it. If it still is being posted a while later, that ends."""

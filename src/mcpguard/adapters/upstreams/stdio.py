@@ -58,6 +58,7 @@ class StdioWire:
         self._link: Link | None = None
         self._child: Child | None = None
         self._stderr: StderrLines | None = None
+        self._batches = False
 
     @property
     def unsent(self) -> int:
@@ -79,7 +80,8 @@ class StdioWire:
             self._link.send(jsonrpc.encode(message) + b"\n")
 
     def greeted(self, version: str, modern: bool) -> None:
-        """See `wire.Wire.greeted`: nothing changes."""
+        """See `wire.Wire.greeted`."""
+        self._batches = version in jsonrpc.BATCHED
 
     def forget(self, request_id: int) -> bool:
         """See `wire.Wire.forget`: the upstream must be told."""
@@ -113,12 +115,27 @@ class StdioWire:
             return
         try:
             message = jsonrpc.parse(line)
+        except jsonrpc.Batch as batch:
+            self._several(batch, line)
         except MessageError as problem:
-            shown = line.decode("utf-8", "replace") if len(line) <= LINE_BYTES else f"{len(line)} bytes"
-            said = "not a JSON-RPC message on its standard output, dropped"
-            self._ear.broken(problem.request_id, said, shown)
-            return
-        self._ear.received(message, len(line))
+            self._broken(problem, line)
+        else:
+            self._ear.received(message, len(line))
+
+    def _several(self, batch: jsonrpc.Batch, line: bytes) -> None:
+        texts = batch.texts() if self._batches else []
+        if not texts:
+            self._broken(batch, line)
+        for text in texts:
+            try:
+                self._ear.received(jsonrpc.parse(text), len(text))
+            except MessageError as problem:
+                self._broken(problem, text)
+
+    def _broken(self, problem: MessageError, line: bytes) -> None:
+        shown = line.decode("utf-8", "replace") if len(line) <= LINE_BYTES else f"{len(line)} bytes"
+        said = "not a JSON-RPC message on its standard output, dropped"
+        self._ear.broken(problem.request_id, said, shown)
 
 
 def _how_it_ended(status: int | None) -> str:

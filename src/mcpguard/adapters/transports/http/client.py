@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import re
+from collections.abc import Sequence
 
 from mcpguard.adapters.transports.http.load import Load
 from mcpguard.adapters.transports.http.replay import KEPT_BYTES, STANDING, Journal, Stream
@@ -87,15 +88,30 @@ class HttpClient:
     @property
     def busy(self) -> bool:
         """Whether it has as many open requests as it may have."""
-        return len(self._asked) >= MOST_REQUESTS
+        return self.room <= 0
+
+    @property
+    def room(self) -> int:
+        """How many more requests it may have open."""
+        return MOST_REQUESTS - len(self._asked)
 
     def expect(
-        self, original: RequestId | None, outlet: Outlet | None, malformed: bool = False, primed: bool = False
+        self,
+        original: RequestId | None,
+        outlet: Outlet | None,
+        malformed: bool = False,
+        primed: bool = False,
+        beside: int | None = None,
     ) -> int:
         """A request came: the number that the gateway knows it by. `primed` makes its answer a stream at
-        once, which its client can come back to."""
+        once, which its client can come back to. `beside` is an open one of the same POST, whose stream it
+        shares."""
         self._last += 1
         stream = None if outlet is None else Stream(self._last, self._journal, outlet)
+        if beside is not None:
+            stream = self._asked[beside].stream
+        if stream is not None:
+            stream.waiting += 1
         self._asked[self._last] = _Asked(original, stream, malformed)
         if not self.modern and not malformed and original is not None:
             self._numbers[original] = self._last
@@ -115,6 +131,8 @@ class HttpClient:
             return False
         if self.modern or asked.malformed:
             del self._asked[number]
+            if asked.stream is not None:
+                asked.stream.waiting -= 1
             return not asked.malformed
         if asked.stream is not None:
             asked.stream.leave(outlet)
@@ -127,8 +145,15 @@ class HttpClient:
             self._end(asked, _WAS_CANCELLED)
 
     def _end(self, asked: _Asked, error: bytes) -> None:
-        if asked.stream is not None and asked.stream.outlet is not None:
-            asked.stream.answer(200, (jsonrpc.error_line(asked.original, error),), False)
+        stream = asked.stream
+        if stream is not None and (stream.outlet is not None or stream.waiting > 1):
+            stream.answer(200, (jsonrpc.error_line(asked.original, error),), False)
+
+    def _end_all(self, numbers: Sequence[RequestId], error: bytes) -> None:
+        for number in numbers:
+            asked = self._done(number)
+            if asked is not None:
+                self._end(asked, error)
 
     def _done(self, number: RequestId | None) -> _Asked | None:
         asked = self._asked.pop(number, None) if number is not None else None
@@ -194,17 +219,18 @@ class HttpClient:
             self._held.set()
             self._held = None
 
-    async def admitted(self, number: int, seconds: float) -> bool:
-        """Wait until this request may come in: whether it may. It may not if it was taken back meanwhile, and
-        after `seconds` it is answered with an error."""
+    async def admitted(self, numbers: Sequence[int], seconds: float) -> None:
+        """Wait until these requests may come in, which are then those that it still `awaits`: after `seconds`
+        they are answered with an error."""
         if self._held is not None:
             try:
                 async with asyncio.timeout(seconds):
                     await self._let_in()
             except TimeoutError:
-                asked = self._done(number)
-                if asked is not None:
-                    self._end(asked, _NOT_TAKEN)
+                self._end_all(numbers, _NOT_TAKEN)
+
+    def awaits(self, number: int) -> bool:
+        """Whether this request is open: it was not taken back."""
         return number in self._asked
 
     async def _let_in(self) -> None:
@@ -229,9 +255,9 @@ class HttpClient:
         return None if stream is None or number > stream.last else (stream, number)
 
     def _stream(self, of: int, journal: Journal) -> Stream | None:
-        asked = self._asked.get(of)
-        if asked is not None:
-            return asked.stream
+        for asked in self._asked.values():
+            if asked.stream is not None and asked.stream.number == of:
+                return asked.stream
         stream = Stream(of, journal, last=journal.last(of))
         stream.over = True
         return stream
@@ -239,10 +265,7 @@ class HttpClient:
     def close(self) -> None:
         """The world has ended: nothing stays open."""
         self.hold(False)
-        for number in list(self._asked):
-            asked = self._done(number)
-            if asked is not None:
-                self._end(asked, _CLOSED)
+        self._end_all(list(self._asked), _CLOSED)
         if self.standing.outlet is not None:
             self.standing.outlet.end()
 

@@ -6,17 +6,18 @@ from __future__ import annotations
 from urllib.parse import parse_qs
 
 from mcpguard.adapters.transports.http import guard
-from mcpguard.adapters.transports.http.intake import Intake
-from mcpguard.adapters.transports.http.request import HttpRefusal, Request
-from mcpguard.adapters.transports.http.sessions import World, Worlds
-from mcpguard.adapters.transports.http.stream import Outlet
-from mcpguard.adapters.transports.http.streamable import (
+from mcpguard.adapters.transports.http.handing import (
     IN_USE,
     Message,
+    check_room,
     is_request,
     tell,
     too_busy,
 )
+from mcpguard.adapters.transports.http.intake import Intake
+from mcpguard.adapters.transports.http.request import HttpRefusal, Request
+from mcpguard.adapters.transports.http.sessions import World, Worlds
+from mcpguard.adapters.transports.http.stream import Outlet
 from mcpguard.adapters.turn import Turn
 from mcpguard.core.errors import MessageError
 from mcpguard.ports import Clock, RequestId
@@ -57,7 +58,7 @@ class Events:
         try:
             message = jsonrpc.parse_strict((await request.body(self._intake)).strip())
         except MessageError as problem:
-            self._refuse(self._world(request), problem)
+            await self._refused(request, problem)
         else:
             await self._take(request, message)
         await request.respond(202)
@@ -78,15 +79,28 @@ class Events:
             self._refuse(world, MessageError(jsonrpc.INVALID_REQUEST, IN_USE, message["id"]))
         else:
             original, message["id"] = message["id"], client.expect(message["id"], None)
-            admitted = await client.admitted(message["id"], self._intake.seconds)
+            await client.admitted([message["id"]], self._intake.seconds)
             self._world(request)
-            if not admitted:
+            if not client.awaits(message["id"]):
                 raise _not_taken(original)
             self._turn.begin()
             try:
                 world.receiver.receive(message, request.headers)
             finally:
                 self._turn.end()
+
+    async def _refused(self, request: Request, problem: MessageError) -> None:
+        world = self._world(request)
+        if not isinstance(problem, jsonrpc.Batch) or not world.receiver.batches:
+            self._refuse(world, problem)
+            return
+        batch = jsonrpc.take_apart(problem)
+        check_room(world.client, batch)
+        for one in batch:
+            if isinstance(one, MessageError):
+                self._refuse(self._world(request), one)
+            else:
+                await self._take(request, one)
 
     def _refuse(self, world: World, problem: MessageError) -> None:
         # What is refused comes without limit, so it waits for nobody and nothing of it waits.

@@ -53,9 +53,10 @@ class Journal:
 
 class Stream:
     """One stream, whatever connection it goes out on, if any. `last` is the number of its newest event, -1
-    while the client has no id of it; `over` says that all is said."""
+    while the client has no id of it; `waiting` counts the requests that it has yet to answer, and `over` says
+    that all is said."""
 
-    __slots__ = ("_given", "_journal", "_primed", "last", "number", "outlet", "over")
+    __slots__ = ("_given", "_journal", "_primed", "last", "number", "outlet", "over", "waiting")
 
     def __init__(
         self, number: int, journal: Journal | None, outlet: Outlet | None = None, last: int = -1
@@ -65,6 +66,7 @@ class Stream:
         self.outlet = outlet
         self.last = last
         self.over = False
+        self.waiting = 0
         self._journal = journal
         self._given = -1
         self._primed = False
@@ -93,12 +95,13 @@ class Stream:
             self.outlet.event(*parts, event_id=self._id(self.last))
 
     def answer(self, status: int, parts: Parts, granted: bool, kept: Parts | None = None) -> None:
-        """Say the last message. It is the whole answer, with `status`, if nothing was said before; `kept`
-        is as in `event`."""
-        self.over = True
-        if self.last >= 0:
+        """Answer one request. The last answer ends the stream, and is the whole of it, with `status`, if
+        nothing was said before; `kept` is as in `event`."""
+        self.waiting -= 1
+        self.over = self.waiting <= 0
+        if self.last >= 0 or not self.over:
             self.event(*parts, kept=kept)
-            if self.outlet is not None:
+            if self.over and self.outlet is not None:
                 self.outlet.end()
         elif self.outlet is not None:
             self.outlet.answer(status, parts, granted)

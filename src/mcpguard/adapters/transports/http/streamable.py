@@ -10,7 +10,18 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from mcpguard.adapters.transports.http import guard
-from mcpguard.adapters.transports.http.client import MOST_REQUESTS, HttpClient
+from mcpguard.adapters.transports.http.client import HttpClient
+from mcpguard.adapters.transports.http.handing import (
+    IN_USE,
+    Message,
+    Taken,
+    check_room,
+    hand_in,
+    is_request,
+    number,
+    tell,
+    too_busy,
+)
 from mcpguard.adapters.transports.http.intake import Intake
 from mcpguard.adapters.transports.http.load import Share
 from mcpguard.adapters.transports.http.request import Headers, HttpRefusal, Request
@@ -18,12 +29,9 @@ from mcpguard.adapters.transports.http.sessions import World, Worlds
 from mcpguard.adapters.transports.http.stream import Outlet
 from mcpguard.adapters.turn import Turn
 from mcpguard.core.errors import MessageError
-from mcpguard.core.model import Json
-from mcpguard.ports import Clock, RequestId
+from mcpguard.ports import Clock
 from mcpguard.protocol import eras, jsonrpc
 from mcpguard.protocol.lifecycle import LEGACY_VERSIONS
-
-Message = dict[str, Json]
 
 VERSION = "mcp-protocol-version"
 SESSION = "mcp-session-id"
@@ -32,38 +40,6 @@ PRIMED = frozenset({"2025-11-25"})
 """Legacy revisions whose clients know an event without data (SEP-1699); it breaks older ones."""
 _NO_SESSION = "the Mcp-Session-Id header is missing; begin a session with initialize"
 _ONLY_POST: Headers = ((b"allow", b"POST"),)
-IN_USE = "this id is in use by an earlier request"
-
-
-def is_request(message: Message) -> bool:
-    """Whether somebody waits for an answer to it."""
-    return "id" in message and "method" in message
-
-
-def too_busy(request_id: RequestId | None) -> HttpRefusal:
-    """The refusal of a request where its world has as many as it may have."""
-    said = f"{MOST_REQUESTS} requests of this client are open at once, and no more are served"
-    return HttpRefusal(503, said, jsonrpc.REFUSED, ((b"retry-after", b"1"),), request_id)
-
-
-def tell(world: World, turn: Turn, message: Message, headers: dict[str, str]) -> None:
-    """Give a notification or an answer to the gateway. A cancellation goes by our number of the request;
-    one of a request that is not open is dropped, as the specification has it."""
-    client = world.client
-    number = None
-    if message.get("method") == "notifications/cancelled":
-        params = message.get("params", {})
-        number = None if client.modern else client.number_of(params.get("requestId"))
-        if number is None:
-            return
-        params["requestId"] = number
-    turn.begin()
-    try:
-        world.receiver.receive(message, headers)
-        if number is not None:
-            client.cancelled(number)
-    finally:
-        turn.end()
 
 
 class Streamable:
@@ -87,7 +63,10 @@ class Streamable:
             # The text is not kept beside the message.
             message = jsonrpc.parse_strict((await request.body(self._intake)).strip())
         except MessageError as problem:
-            await self._malformed(request, modern, problem)
+            if isinstance(problem, jsonrpc.Batch) and not modern and SESSION in headers:
+                await self._several(request, problem)
+            else:
+                await self._malformed(request, modern, problem)
             return
         if modern or eras.is_enveloped(message.get("params", {})):
             await self._modern(request, message)
@@ -149,6 +128,42 @@ class Streamable:
         problem.request_id = number
         await self._answered(request, world, outlet, number, lambda: world.receiver.refuse_message(problem))
 
+    async def _several(self, request: Request, text: jsonrpc.Batch) -> None:
+        world = self._session(request)
+        if not world.receiver.batches:
+            await self._malformed(request, False, text)
+            return
+        batch = jsonrpc.take_apart(text)
+        answered = check_room(world.client, batch)
+        self._worlds.use(world)
+        try:
+            if answered:
+                await self._batch(request, world, batch)
+            else:
+                for one in batch:
+                    hand_in(world, self._turn, one, request.headers)
+                await request.respond(202)
+        finally:
+            self._worlds.release(world)
+
+    async def _batch(self, request: Request, world: World, batch: list[Taken]) -> None:
+        """Hand the messages of a batch in, in order, and wait as `_answered` does."""
+        client = world.client
+        outlet = self._outlet(request, client)
+        numbered = number(client, outlet, batch)
+        numbers = [one for one, _ in numbered if one is not None]
+        try:
+            await client.admitted(numbers, self._intake.seconds)
+            for one, message in numbered:
+                if not world.ended and (one is None or client.awaits(one)):
+                    hand_in(world, self._turn, message, request.headers)
+            request.let_go()
+            await request.over()
+        finally:
+            outlet.drop()
+            for one in numbers:
+                client.disconnected(one, outlet)
+
     async def _exchange(
         self, request: Request, world: World, message: Message, outlet: Outlet | None = None
     ) -> None:
@@ -177,7 +192,8 @@ class Streamable:
         self._worlds.use(world)
         turn = self._turn
         try:
-            if await world.client.admitted(number, self._intake.seconds) and not world.ended:
+            await world.client.admitted([number], self._intake.seconds)
+            if world.client.awaits(number) and not world.ended:
                 turn.begin()
                 try:
                     hand_in()
