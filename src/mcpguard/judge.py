@@ -12,9 +12,9 @@ from msgspec import structs
 
 from mcpguard.core import pdp
 from mcpguard.core.errors import SessionError
-from mcpguard.core.model import Cause, Deny, Finding, Invocation, Json, Permit
+from mcpguard.core.model import Deny, Finding, Invocation, Json, Permit
 from mcpguard.core.policy import PolicySet
-from mcpguard.core.review import UNTOUCHED, Review, review
+from mcpguard.core.review import UNTOUCHED, Review, review, settle
 from mcpguard.core.session import Session
 from mcpguard.ports import Sessions
 
@@ -81,25 +81,7 @@ class Judge:
         try:
             with self._sessions.open(invocation) as session:
                 found = review(policies, invocation, result, findings, session)
-                if found.denied is None:
-                    found = _charged(permit, found, session, size)
-                if found.denied is None:
-                    session.add(found.labels, found.facts)
-                return found
+                return settle(policies, permit, found, session, size)
         except SessionError as problem:
             self._report("", str(problem))
             return Review((), pdp.no_session(invocation))
-
-
-def _charged(permit: Permit, found: Review, session: Session, size: int) -> Review:
-    """Use up the bytes of the result; where they do not fit, it is withheld and costs nothing."""
-    charges = [structs.replace(one, amount=size) for one in permit.charges if one.unit == "bytes"]
-    now = permit.invocation.now
-    for charge in charges:
-        if not session.room(charge, now):
-            rules = (charge.key.split(" ")[0],)
-            said = f"the limit of {charge.most} bytes in {charge.per} would be exceeded"
-            return Review(rules, Deny(permit.invocation, Cause.LIMIT, rules, said))
-    for charge in charges:
-        session.charge(charge, now)
-    return found

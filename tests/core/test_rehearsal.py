@@ -161,15 +161,16 @@ def test_a_result_that_cannot_be_inspected_is_withheld() -> None:
     assert (found.effect, found.cause, found.output) == ("withhold", "error", None)
 
 
-def test_a_result_beyond_a_limit_of_bytes_is_withheld_and_counts() -> None:
+def test_a_result_beyond_a_limit_of_bytes_is_withheld_and_costs_nothing() -> None:
     rule = "id: r, effect: allow, limit: {per: session, bytes: 20}"
     small, big = "result: {a: b}", "result: {a: bbbbbbbbbbbbbbbbbbbb}"
     assert became(f"{CALL}\n{small}", rule).effect == "allow"
     found = became(f"{CALL}\n{big}", rule)
     assert (found.effect, found.cause, found.rules) == ("withhold", "limit", ("p/r",))
-    assert found.message == "the limit of 20 bytes is reached"
-    after = f"{CALL}\nafter: [{{call: {{server: s, tool: t}}, {big}}}]"
-    assert became(after, rule).cause == "limit"
+    assert found.message == "the limit of 20 bytes in this session would be exceeded"
+    for before, effect in ((big, "allow"), (small, "allow"), ("result: {a: bbbbbbbbb}", "withhold")):
+        after = f"{CALL}\nafter: [{{call: {{server: s, tool: t}}, {before}}}]\nresult: {{a: bb}}"
+        assert became(after, rule).effect == effect
 
 
 def test_what_only_another_rule_on_results_makes_unclean_is_withheld(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -159,7 +159,7 @@ def test_bytes_of_results_are_a_limit_and_what_would_exceed_it_is_withheld() -> 
         world.answer(text("x" * size))
         if cause:
             assert refusal(world)[0] == cause
-            assert "the limit of 500 bytes in session would be exceeded" in refusal(world)[1]
+            assert "the limit of 500 bytes in this session would be exceeded" in refusal(world)[1]
         else:
             assert last(world)["content"][0]["text"] == "x" * size
 

@@ -108,6 +108,11 @@ class Charge(Struct, frozen=True):
     seconds: int
     per: str
 
+    @property
+    def window(self) -> str:
+        """In words."""
+        return self.per if self.seconds else "this session"
+
 
 class Permit(Struct, frozen=True):
     """The right to make one call. `rules` are "policy/rule" ids; `redact` names extra detectors; `charges`,

@@ -245,8 +245,8 @@ def _full(
     if not full:
         return None
     charge = charges[full[0]]
-    per = "in this session" if not charge.seconds else f"in {charge.per}"
-    said = first_message(full) or f"the limit of {charge.most} {charge.unit} {per} is reached"
+    limit = f"the limit of {charge.most} {charge.unit} in {charge.window} is reached"
+    said = first_message(full) or limit
     return Deny(invocation, Cause.LIMIT, names(full), said)
 
 

@@ -25,11 +25,11 @@ from mcpguard.core.model import (
     Principal,
     Redacted,
 )
-from mcpguard.core.pdp import bind, candidates_of, decide, first_message
+from mcpguard.core.pdp import bind, candidates_of, decide
 from mcpguard.core.policy import Candidates, PolicySet
 from mcpguard.core.policy_tests import CallEntry, Case, StepEntry, method_of, target_of
 from mcpguard.core.redaction import Redactor
-from mcpguard.core.review import Review, review
+from mcpguard.core.review import Review, review, settle
 from mcpguard.core.rules import Moment
 from mcpguard.core.session import Kept, Session
 
@@ -156,12 +156,9 @@ class _Stage:
         said = Review()
         try:
             clean = self._redactor.inspect(raw, permit.redact)
-            full = self._charge(permit, len(clean.payload))
-            if full is not None:
-                return Review(full.rules, full), None
             said = self._reviewed(permit, clean, more)
             if said.denied is None:
-                return said, self._redactor.inspect(clean.value, permit.redact + said.redact)
+                return said, self._redactor.inspect(raw, permit.redact + said.redact)
         except InspectionError:
             pass
         return said, None
@@ -173,22 +170,7 @@ class _Stage:
         kinds = sorted({finding.kind for finding in findings})
         decided = (*said.rules, *said.shadow.split())
         self._look("result", permit.invocation, before, decided, result=clean.value, findings=kinds)
-        self._session.add(said.labels, said.facts)
-        return said
-
-    def _charge(self, permit: Permit, size: int) -> Deny | None:
-        """Charge the bytes of a result, or refuse it where they exceed a limit."""
-        now = permit.invocation.now
-        bytes_ = [structs.replace(one, amount=size) for one in permit.charges if one.unit == "bytes"]
-        over = [charge for charge in bytes_ if not self._session.room(charge, now)]
-        for charge in bytes_:
-            self._session.charge(charge, now)
-        if not over:
-            return None
-        names = {charge.key.partition(" ")[0] for charge in over}
-        rules = [rule for rule in self._policies.rules if rule.name in names]
-        said = first_message(rules) or f"the limit of {over[0].most} bytes is reached"
-        return Deny(permit.invocation, Cause.LIMIT, tuple(rule.name for rule in rules), said)
+        return settle(self._policies, permit, said, self._session, len(clean.payload))
 
     def _look(
         self, on: Moment, invocation: Invocation, before: Session, decided: tuple[str, ...], **more: Json

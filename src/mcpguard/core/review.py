@@ -7,10 +7,10 @@ would redact or label is redacted and labelled, and what it would state as a fac
 
 from __future__ import annotations
 
-from msgspec import Struct
+from msgspec import Struct, structs
 
 from mcpguard.core.cel import Bound
-from mcpguard.core.model import Cause, Deny, Finding, Invocation, Json
+from mcpguard.core.model import Cause, Deny, Finding, Invocation, Json, Permit
 from mcpguard.core.pdp import bind, candidates_of, first_message, holding, names, union
 from mcpguard.core.policy import Candidates, PolicySet
 from mcpguard.core.session import Session
@@ -50,6 +50,26 @@ def review(
         return found
     trial = _judge(candidates.trial, invocation, bound)
     return _with_shadow(found, trial)
+
+
+def settle(policies: PolicySet, permit: Permit, found: Review, session: Session, size: int) -> Review:
+    """Keep in `session` what the reviewed result of `permit` costs, `size` bytes, and adds. Gives the Review
+    to act on: where the bytes exceed a limit the result is withheld, and then costs and adds nothing."""
+    if found.denied is not None:
+        return found
+    charges = [structs.replace(one, amount=size) for one in permit.charges if one.unit == "bytes"]
+    now = permit.invocation.now
+    full = [charge for charge in charges if not session.room(charge, now)]
+    if full:
+        full_rules = {charge.key.partition(" ")[0] for charge in full}
+        rules = [rule for rule in policies.rules if rule.name in full_rules]
+        said = f"the limit of {full[0].most} bytes in {full[0].window} would be exceeded"
+        deny = Deny(permit.invocation, Cause.LIMIT, tuple(sorted(full_rules)), first_message(rules) or said)
+        return Review(deny.rules, deny)
+    for charge in charges:
+        session.charge(charge, now)
+    session.add(found.labels, found.facts)
+    return found
 
 
 def _judge(candidates: Candidates, invocation: Invocation, bound: Bound) -> Review:
