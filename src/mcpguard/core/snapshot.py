@@ -1,0 +1,142 @@
+"""What servers offer, as `mcpguard snapshot` writes it: tools with schemas, prompts, resources, templates.
+
+Law of this file: what upstreams said is data of any shape; a schema that cannot be read tells nothing, and
+never fails.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from enum import Enum
+from typing import Literal
+
+import msgspec
+from msgspec import Struct
+
+from mcpguard.core.errors import DocumentError, Problem
+from mcpguard.core.model import Json
+
+REFERENCES = 64
+"""How many parts of a schema are looked at for one step; a schema may refer to itself."""
+
+Steps = tuple[str | int | None, ...]
+"""Members, indexes, and None for any element or a member that is computed."""
+
+
+class Offer(Struct, frozen=True):
+    """What one server offers: the objects of its lists (specification: server/tools, server/prompts,
+    server/resources), inspected, each list in the order of its names."""
+
+    tools: tuple[dict[str, Json], ...] = ()
+    prompts: tuple[dict[str, Json], ...] = ()
+    resources: tuple[dict[str, Json], ...] = ()
+    templates: tuple[dict[str, Json], ...] = ()
+
+
+class Snapshot(Struct, frozen=True):
+    """Offers by the names that servers have in the configuration (format version 1)."""
+
+    version: Literal[1]
+    servers: dict[str, Offer]
+
+    def tools(self) -> Iterator[tuple[str, str, dict[str, Json]]]:
+        """(server, name, tool) of every tool that has a name."""
+        for server, offer in self.servers.items():
+            for tool in offer.tools:
+                if type(tool.get("name")) is str:
+                    yield server, tool["name"], tool
+
+
+def read_snapshot(text: str, source: str) -> Snapshot:
+    """The snapshot in `text`, called `source` in messages. Raises DocumentError."""
+    try:
+        return msgspec.json.decode(text, type=Snapshot)
+    except (msgspec.DecodeError, RecursionError) as error:
+        said = f"this is no snapshot of `mcpguard snapshot`: {error}"
+        raise DocumentError([Problem(source, 0, 0, said)]) from None
+
+
+def write_snapshot(snapshot: Snapshot) -> str:
+    """The snapshot as JSON that is the same for the same offers, and that a person can compare by line."""
+    return msgspec.json.format(msgspec.json.encode(snapshot, order="sorted"), indent=1).decode() + "\n"
+
+
+class Presence(Enum):
+    """Whether a value that fits a JSON Schema has a certain part."""
+
+    ALWAYS = "always"
+    OPTIONAL = "optional"
+    NEVER = "never"
+    UNKNOWN = "unknown"
+
+
+def presence(schema: Json, steps: Steps) -> list[Presence]:
+    """For each step into a value of `schema` (JSON Schema 2020-12) whether it leads to something, until
+    that is known no more: the last one may be NEVER or UNKNOWN."""
+    found: list[Presence] = []
+    inside = [schema]
+    for step in steps:
+        parts = _parts(schema, inside)
+        said, inside = _member(parts, step) if isinstance(step, str) else _element(parts)
+        found.append(said)
+        if not inside:
+            break
+    return found
+
+
+def _parts(root: Json, schemas: list[Json]) -> list[dict[str, Json]]:
+    """The schemas with what they refer to and are combined of, side by side."""
+    parts: list[dict[str, Json]] = []
+    waiting = list(schemas)
+    while waiting and len(parts) < REFERENCES:
+        schema = waiting.pop()
+        if type(schema) is not dict:
+            parts.append({})
+            continue
+        inner = [one for key in ("anyOf", "oneOf", "allOf") for one in _list(schema.get(key))]
+        if "$ref" in schema:
+            inner.append(_referred(root, schema["$ref"]))
+        waiting += inner
+        if not inner or schema.keys() & {"properties", "items", "required"}:
+            parts.append(schema)
+    return parts
+
+
+def _referred(root: Json, reference: Json) -> Json:
+    """What a reference inside the schema leads to; anything for one that leads elsewhere."""
+    if type(reference) is not str or not reference.startswith("#/"):
+        return {}
+    value = root
+    for name in reference[2:].split("/"):
+        value = value.get(name.replace("~1", "/").replace("~0", "~")) if type(value) is dict else {}
+    return value
+
+
+def _member(parts: list[dict[str, Json]], name: str) -> tuple[Presence, list[Json]]:
+    inside = [one["properties"][name] for one in parts if name in _map(one.get("properties"))]
+    if inside:
+        needed = any(name in _list(one.get("required")) for one in parts)
+        return Presence.ALWAYS if needed else Presence.OPTIONAL, inside
+    return Presence.UNKNOWN if any(map(_open, parts)) else Presence.NEVER, []
+
+
+def _open(schema: dict[str, Json]) -> bool:
+    """Whether it may have members that it does not name. Most say nothing of others and mean none."""
+    kinds = schema.get("type", "object")
+    if "object" not in (kinds if type(kinds) is list else [kinds]):
+        return False
+    others = schema.get("additionalProperties", False)
+    return "properties" not in schema or others is not False or "patternProperties" in schema
+
+
+def _element(parts: list[dict[str, Json]]) -> tuple[Presence, list[Json]]:
+    inside = [one["items"] for one in parts if type(one.get("items")) is dict]
+    return (Presence.ALWAYS, inside) if inside else (Presence.UNKNOWN, [])
+
+
+def _list(value: Json) -> list[Json]:
+    return value if type(value) is list else []
+
+
+def _map(value: Json) -> dict[str, Json]:
+    return value if type(value) is dict else {}
