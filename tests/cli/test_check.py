@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -16,7 +17,7 @@ from tests.adapters.fake_keyring import FakeKeyring
 Capture = pytest.CaptureFixture[str]
 Remarks = Callable[..., tuple[int, list[str]]]
 PLAIN_TOKEN = "ghp" + "_" + "aZ3kQ9xB7mT2" * 3
-ALLOW = "version: 1\npolicy: p\nrules:\n  - {id: all, effect: allow}\n"
+ALLOW = "version: 1\npolicy: p\nowner: me\nrules:\n  - {id: all, effect: allow}\n"
 PYTHON = json.dumps(sys.executable)
 SERVER = f"{{command: {PYTHON}}}"
 
@@ -33,13 +34,14 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 @pytest.fixture
 def remarks(folder: Path, capsys: Capture) -> Remarks:
-    """Checks a configuration with these servers; gives the exit code and the lines that are not ok."""
+    """Checks a configuration with these servers; gives the exit code and what is wrong, without codes."""
 
     def check(servers: str, policies: str = "[p.yaml]", audit: str = "audit") -> tuple[int, list[str]]:
         text = f"version: 1\nservers: {servers}\npolicies: {policies}\naudit: {{path: {audit}}}\n"
         (folder / "mcpguard.yaml").write_text(text)
         code = main(["check", "--config", "mcpguard.yaml"])
-        lines = capsys.readouterr().out.splitlines()
+        said = re.sub(r"^note .*\n(?:   .*\n)*", "", capsys.readouterr().out, flags=re.MULTILINE)
+        lines = re.sub(r" \[[CP]\d{3}\]$", "", said, flags=re.MULTILINE).splitlines()
         return code, [line for line in lines[:-1] if not line.startswith("ok ")]
 
     return check
@@ -63,7 +65,7 @@ def test_a_broken_configuration_is_all_that_can_be_told(folder: Path, capsys: Ca
     (folder / "mcpguard.yaml").write_text("version: 2\nservers: {}\npolicies: [missing.yaml]\nsurprise: 1\n")
     assert main(["check", "--config", "mcpguard.yaml"]) == 1
     said = capsys.readouterr().out
-    assert "error    mcpguard.yaml:1:10: expected 1\n" in said
+    assert "error    mcpguard.yaml:1:10: expected 1 [C001]\n" in said
     assert "error    mcpguard.yaml:4:1: unknown key `surprise`" in said
     assert "\n           surprise: 1\n           ^\n" in said
     assert "missing.yaml" not in said.replace("policies: [missing.yaml]", "")
@@ -73,7 +75,7 @@ def test_a_broken_configuration_is_all_that_can_be_told(folder: Path, capsys: Ca
 def test_a_configuration_that_is_not_there(folder: Path, capsys: Capture) -> None:
     assert main(["check", "--config", "none.yaml"]) == 1
     assert capsys.readouterr().out == (
-        "error    none.yaml: cannot be read: No such file or directory\n1 error\n"
+        "error    none.yaml: cannot be read: No such file or directory [C001]\n1 error\n"
     )
 
 
@@ -103,7 +105,9 @@ def test_json_has_the_same_remarks(folder: Path, capsys: Capture) -> None:
     assert main(["check", "--config", "mcpguard.yaml", "--json"]) == 1
     answer = json.loads(capsys.readouterr().out)
     assert answer["ok"] is False
-    assert all(set(one) == {"level", "where", "message"} for one in answer["findings"])
+    keys = {"level", "code", "where", "file", "line", "column", "message"}
+    assert all(set(one) == keys for one in answer["findings"])
+    assert [one["code"] for one in answer["findings"]] == ["", "", "P001", "", "C003", ""]
     assert [one["level"] for one in answer["findings"]] == ["ok", "ok", "error", "ok", "warning", "ok"]
     assert answer["findings"][2]["where"] == str(folder / "gone.yaml")
 
@@ -139,6 +143,7 @@ def test_a_server_without_a_rule_and_a_rule_without_a_server_are_warnings(
     )
     code, lines = remarks(f"{{git: {SERVER}, mail: {SERVER}, off: {{command: x, disabled: true}}}}")
     assert code == 0
+    lines = [line for line in lines if not line.startswith(" ")]
     assert lines[:2] == [
         "warning  p.yaml:4:38: rule typo: no server of this configuration has such a name",
         "warning  mcpguard.yaml:2:16: no rule mentions git, so every call to it is refused",
@@ -149,10 +154,9 @@ def test_a_server_without_a_rule_and_a_rule_without_a_server_are_warnings(
 
 def test_a_rule_that_asks_is_a_warning_until_somebody_can_be_asked(folder: Path, remarks: Remarks) -> None:
     (folder / "p.yaml").write_text("version: 1\npolicy: p\nrules:\n  - {id: all, effect: ask}\n")
-    assert remarks(f"{{git: {SERVER}}}") == (
-        0,
-        ["warning  p.yaml:4:23: rule all: nobody can be asked yet, so `ask` refuses"],
-    )
+    code, lines = remarks(f"{{git: {SERVER}}}")
+    assert code == 0
+    assert lines[0] == "warning  p.yaml:4:23: rule all: nobody can be asked yet, so `ask` refuses"
 
 
 def test_a_broken_constant_pattern_is_an_error_at_the_pattern(folder: Path, remarks: Remarks) -> None:
@@ -329,3 +333,113 @@ def test_a_credential_in_plain_text_in_a_header_is_found(remarks: Remarks) -> No
     assert len(lines) == 1
     assert "looks like a credential in plain text" in lines[0]
     assert PLAIN_TOKEN not in lines[0]
+
+
+WILD = "version: 1\npolicy: p\nowner: me\nrules:\n  - {id: all, effect: allow, action: ['*']}\n"
+
+
+def write(folder: Path, policy: str = ALLOW, server: str = SERVER) -> None:
+    (folder / "p.yaml").write_text(policy)
+    (folder / "mcpguard.yaml").write_text(
+        f"version: 1\nservers: {{git: {server}}}\npolicies: [p.yaml]\naudit: {{path: audit}}\n"
+    )
+
+
+def test_what_lints_find_has_its_place_its_code_and_its_line(folder: Path, capsys: Capture) -> None:
+    write(folder, WILD)
+    assert main(["check", "--config", "mcpguard.yaml"]) == 0
+    said = capsys.readouterr().out
+    assert "warning  p.yaml:5:38: rule all: `*` allows also" in said
+    assert " that are meant [P504]\n             - {id: all, effect: allow, action: ['*']}\n" in said
+    assert said.endswith("1 warning\n")
+
+
+def test_strict_makes_warnings_a_no_but_not_notes(folder: Path, capsys: Capture) -> None:
+    write(folder, WILD)
+    assert main(["check", "--config", "mcpguard.yaml", "--strict"]) == 1
+    write(folder, ALLOW.replace("owner: me\n", ""))
+    assert main(["check", "--config", "mcpguard.yaml", "--strict"]) == 0
+    assert capsys.readouterr().out.endswith("1 note\n")
+
+
+def test_sarif_names_a_rule_for_each_code_and_places_relative_to_the_folder(
+    folder: Path, capsys: Capture
+) -> None:
+    write(folder, WILD, "{command: no-such-command}")
+    assert main(["check", "--config", "mcpguard.yaml", "--sarif"]) == 1
+    answer = json.loads(capsys.readouterr().out)
+    (run,) = answer["runs"]
+    assert answer["version"] == "2.1.0"
+    assert [rule["id"] for rule in run["tool"]["driver"]["rules"]] == ["C101", "P504"]
+    places = [
+        (one["ruleId"], one["level"], one["locations"][0]["physicalLocation"]) for one in run["results"]
+    ]
+    assert places == [
+        (
+            "P504",
+            "warning",
+            {"artifactLocation": {"uri": "p.yaml"}, "region": {"startLine": 5, "startColumn": 38}},
+        ),
+        (
+            "C101",
+            "error",
+            {"artifactLocation": {"uri": "mcpguard.yaml"}, "region": {"startLine": 2, "startColumn": 26}},
+        ),
+    ]
+
+
+def test_sarif_has_a_file_without_a_region_where_the_whole_file_is_meant(
+    folder: Path, capsys: Capture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write(folder)
+    (folder / "p.yaml").unlink()
+    (folder / "deep").mkdir()
+    monkeypatch.chdir(folder / "deep")
+    assert main(["check", "--config", "../mcpguard.yaml", "--sarif"]) == 1
+    (one,) = json.loads(capsys.readouterr().out)["runs"][0]["results"]
+    place = one["locations"][0]["physicalLocation"]
+    assert place.keys() == {"artifactLocation"}
+    assert place["artifactLocation"]["uri"].startswith("file:///")
+
+
+def test_a_policy_that_does_not_load_hides_what_only_all_can_tell(folder: Path, remarks: Remarks) -> None:
+    (folder / "label.yaml").write_text(
+        "version: 1\npolicy: l\nowner: me\nrules:\n"
+        "  - {id: x, effect: deny, server: git, when: '\"private\" in session.labels'}\n"
+    )
+    servers = f"{{git: {SERVER}, mail: {SERVER}}}"
+    gone = "error    gone.yaml: cannot be read: No such file or directory"
+    assert remarks(servers, "[label.yaml, gone.yaml]") == (1, [gone])
+    code, lines = remarks(servers, "[label.yaml]")
+    assert code == 0
+    assert "rule x: no rule sets the label `private`" in lines[0]
+    assert "no rule mentions mail" in lines[-1]
+
+
+def test_a_server_that_works_where_its_rules_are_is_a_warning(folder: Path, remarks: Remarks) -> None:
+    (folder / "work").mkdir()
+    held = "git works in a folder that holds mcpguard.yaml, p.yaml"
+    for more in (f"cwd: {folder}", f"args: [{folder}]", f"args: [--root={folder}]", "cwd: work, args: [..]"):
+        code, lines = remarks(f"{{git: {{command: {PYTHON}, {more}}}}}")
+        assert code == 0
+        said = f"{held}: what is written there could change its own rules"
+        assert [line.partition(": ")[2] for line in lines] == [said]
+    assert remarks(f"{{git: {{command: {PYTHON}, cwd: work, args: [., -x, no-such-folder]}}}}") == (0, [])
+
+
+SNAPSHOT = """{"version": 1, "servers": {"git": {"tools": [
+  {"name": "push", "inputSchema": {"type": "object", "properties": {"branch": {}}}}]}}}"""
+
+
+def test_a_snapshot_tells_of_arguments_that_no_tool_has(folder: Path, capsys: Capture) -> None:
+    write(folder, ALLOW.replace("effect: allow", "effect: allow, when: args.brunch == 'x'"))
+    (folder / "s.json").write_text(SNAPSHOT)
+    assert main(["check", "--config", "mcpguard.yaml", "--snapshot", "s.json"]) == 0
+    said = capsys.readouterr().out
+    assert "p.yaml:5:36: rule all: no tool that it matches has an argument `args.brunch` [P203]" in said
+
+
+def test_a_snapshot_that_is_none_is_said_in_a_sentence(folder: Path, capsys: Capture) -> None:
+    write(folder)
+    assert main(["check", "--config", "mcpguard.yaml", "--snapshot", "p.yaml"]) == 2
+    assert "p.yaml: this is no snapshot of `mcpguard snapshot`" in capsys.readouterr().err

@@ -17,6 +17,7 @@ VERBS = {
     "run": "serve the configured tool servers to an MCP client, guarded",
     "wrap": "guard one server with no configuration file: read-only tools only",
     "check": "say what is wrong in a configuration and its policies",
+    "snapshot": "write down what the configured servers offer, for `check`",
     "demo": "see a call allowed, one denied and a secret withheld, in a minute",
     "secret": "keep credentials in the system's keychain: set, list, rm",
     "test": "run the tests of policies, on both engines, with coverage",

@@ -19,7 +19,12 @@ LINTS: dict[str, Lint] = {one.code: one for one in (*REACH, *ARGUMENTS, *MARKS, 
 
 def lint(subject: Subject) -> list[Flaw]:
     """Everything that the lints find, in the order of places."""
-    found = [Flaw(one.code, one.severity, problem) for one in LINTS.values() for problem in one.find(subject)]
+    found = [
+        Flaw(one.code, one.severity, problem)
+        for one in LINTS.values()
+        if subject.whole or not one.whole
+        for problem in one.find(subject)
+    ]
     return sorted(found, key=_place)
 
 

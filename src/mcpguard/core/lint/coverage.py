@@ -85,6 +85,7 @@ rules:
   - {id: no-writes, effect: deny, server: files, tools: [write]}
   - {id: mail, effect: allow, server: mail}
 """,
+    whole=True,
 )
 
 TOOL_UNKNOWN = Lint(
@@ -130,6 +131,7 @@ rules:
   - {id: read, effect: allow, server: files}
 """,
     _READ,
+    whole=True,
 )
 
 COVERAGE = (TOOLS_UNMENTIONED, TOOL_UNKNOWN, SERVER_UNKNOWN, SERVER_UNMENTIONED)

@@ -37,9 +37,7 @@ def _slow(subject: Subject) -> Iterator[Problem]:
     for placed in subject.rules:
         condition = placed.rule.condition
         if condition is not None and condition.engine.name != engine().name:
-            said = (
-                "it calls a function on what is computed or looped over, so it runs on the slow engine"
-            )
+            said = "it calls a function on what is computed or looped over, so it runs on the slow engine"
             yield placed.problem(("when",), said)
 
 

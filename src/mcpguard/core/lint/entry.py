@@ -56,7 +56,7 @@ class Subject:
 
     `servers` are the servers of the configuration and whether each is served, None where there is no
     configuration; `config` is where they stand; `snapshot` is what they offer, None where nobody knows;
-    `today` is the time of the check, aware.
+    `today` is the time of the check, aware. `whole` is False where a policy of the configuration is missing.
     """
 
     def __init__(
@@ -66,12 +66,14 @@ class Subject:
         servers: dict[str, bool] | None = None,
         config: Document | None = None,
         snapshot: Snapshot | None = None,
+        whole: bool = True,
     ) -> None:
         self.policies = tuple(policies)
         self.today = today
         self.servers = servers
         self.config = config
         self.snapshot = snapshot
+        self.whole = whole
         self.rules = tuple(
             PlacedRule(policy, index) for policy in self.policies for index in range(len(policy.rules))
         )
@@ -105,7 +107,8 @@ class Lint(Struct, frozen=True):
 
     `find` gives what it finds. `bad` is a policy in which it finds something and `good` one like it in which
     it does not, both YAML; they are linted with the configuration and the snapshot of `core/lint/example.py`.
-    Both are tests, and both stand in the reference.
+    Both are tests, and both stand in the reference. `whole` says that it tells of what is missing, so it is
+    only asked where all policies are there.
     """
 
     code: str
@@ -114,6 +117,7 @@ class Lint(Struct, frozen=True):
     find: Callable[[Subject], Iterator[Problem]]
     bad: str
     good: str
+    whole: bool = False
 
 
 class Flaw(Struct, frozen=True):

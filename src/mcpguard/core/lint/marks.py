@@ -97,6 +97,7 @@ rules:
   - {id: read, effect: allow, server: files, tools: [read], label: [private]}
   - {id: no-leak, effect: deny, server: mail, when: '"private" in session.labels'}
 """,
+    whole=True,
 )
 
 NEVER_READ = Lint(
@@ -112,6 +113,7 @@ rules:
   - {id: read, effect: allow, server: files, tools: [read], label: [private]}
 """,
     NEVER_SET.good,
+    whole=True,
 )
 
 BY_LABEL = Lint(

@@ -211,6 +211,7 @@ owner: ada
 rules:
   - {id: write, effect: allow, server: files, tools: [write], when: args.path.startsWith("/srv/")}
 """,
+    whole=True,
 )
 
 REACH = (UNREACHABLE, SHADOWED, CONSTANT, UNBOUNDED)

@@ -1,0 +1,57 @@
+"""`mcpguard snapshot`: what the configured servers offer, as a file for `mcpguard check --snapshot`."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+from pathlib import Path
+
+EXAMPLES = (
+    "mcpguard snapshot --out snapshot.json",
+    "mcpguard snapshot --config mcpguard.yaml github",
+)
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """The options of this verb."""
+    parser.add_argument(
+        "--config",
+        metavar="FILE",
+        help="the configuration (default: $MCPGUARD_CONFIG, else mcpguard.yaml in your configuration folder)",
+    )
+    parser.add_argument("--out", metavar="FILE", help="write it there instead of standard output")
+    parser.add_argument(
+        "servers", nargs="*", metavar="SERVER", help="these only (default: all that are not disabled)"
+    )
+
+
+def execute(args: argparse.Namespace) -> int:
+    """0 where every server was listed; 1 where one was not; then nothing is written. Raises ConfigError."""
+    from mcpguard.cli.terminal import plain
+    from mcpguard.config import find_config, load_config
+    from mcpguard.core.snapshot import write_snapshot
+    from mcpguard.survey import survey
+
+    config = load_config(find_config(args.config, os.environ))
+    names = args.servers or [name for name, server in config.servers.items() if not server.disabled]
+    unknown = [name for name in names if name not in config.servers]
+    if unknown:
+        known = ", ".join(config.servers)
+        print(f"mcpguard: there is no server {plain(unknown[0])!r}; there are {known}", file=sys.stderr)
+        return 2
+    snapshot, failed = survey(config, names)
+    for problem in failed.values():
+        print(f"mcpguard: {plain(problem)}", file=sys.stderr)
+    if failed:
+        return 1
+    text = write_snapshot(snapshot)
+    if args.out is None:
+        print(text, end="")
+        return 0
+    try:
+        Path(args.out).write_text(text, "utf-8")
+    except OSError as error:
+        print(f"mcpguard: {plain(args.out)} cannot be written: {error.strerror}", file=sys.stderr)
+        return 2
+    return 0

@@ -1,0 +1,108 @@
+"""`mcpguard snapshot` and `mcpguard check --live`, with real servers behind a real `mcpguard run`."""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+
+import pytest
+
+from mcpguard.cli import main
+from tests.wire.session import SERVERS
+
+Capture = pytest.CaptureFixture[str]
+HELD = "hunter2-of-the-snapshot"
+
+
+@pytest.fixture
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.chdir(tmp_path)
+    policy = "version: 1\npolicy: p\nowner: me\nrules:\n  - {id: all, effect: deny, tools: [big, no-such]}\n"
+    (tmp_path / "p.yaml").write_text(policy)
+    return tmp_path
+
+
+def write(folder: Path, **servers: object) -> None:
+    config = {"version": 1, "servers": servers, "policies": ["p.yaml"], "audit": {"path": "audit"}}
+    (folder / "mcpguard.yaml").write_text(json.dumps(config))
+
+
+def server(name: str, *words: str) -> dict[str, object]:
+    return {"command": sys.executable, "args": [str(SERVERS / name), *words]}
+
+
+def test_all_tools_are_written_whatever_policy_says_and_evidence_is_left(
+    folder: Path, capsys: Capture
+) -> None:
+    write(folder, one=server("echo.py"), two=server("everything.py", "--stdio"))
+    assert main(["snapshot", "--config", "mcpguard.yaml", "--out", "s.json"]) == 0
+    found = json.loads((folder / "s.json").read_text())
+    assert list(found["servers"]) == ["one", "two"]
+    names = [tool["name"] for tool in found["servers"]["one"]["tools"]]
+    assert "big" in names
+    assert names == sorted(names)
+    assert found["servers"]["two"]["prompts"]
+    assert found["servers"]["two"]["resources"]
+    assert found["servers"]["two"]["templates"]
+    assert main(["audit", "verify", "audit"]) == 0
+    capsys.readouterr()
+    assert main(["snapshot", "--config", "mcpguard.yaml"]) == 0
+    assert capsys.readouterr().out == (folder / "s.json").read_text()
+
+
+def test_only_the_named_servers_are_started(folder: Path, capsys: Capture) -> None:
+    write(folder, one=server("echo.py"), two={"command": "no-such-command"})
+    assert main(["snapshot", "--config", "mcpguard.yaml", "one"]) == 0
+    assert list(json.loads(capsys.readouterr().out)["servers"]) == ["one"]
+    assert main(["snapshot", "--config", "mcpguard.yaml", "three"]) == 2
+    assert "there is no server 'three'; there are one, two" in capsys.readouterr().err
+
+
+def test_a_server_that_cannot_be_listed_leaves_no_file(folder: Path, capsys: Capture) -> None:
+    write(folder, one=server("echo.py"), two={"command": "no-such-command"})
+    assert main(["snapshot", "--config", "mcpguard.yaml", "--out", "s.json"]) == 1
+    assert "upstream 'two'" in capsys.readouterr().err
+    assert not (folder / "s.json").exists()
+
+
+def test_a_run_that_cannot_begin_is_said(folder: Path, capsys: Capture) -> None:
+    write(folder, one=server("echo.py"))
+    (folder / "audit").write_text("no folder")
+    assert main(["snapshot", "--config", "mcpguard.yaml"]) == 1
+    assert "one could not be listed: `mcpguard run` ended" in capsys.readouterr().err
+
+
+def test_a_file_that_cannot_be_written_is_said(folder: Path, capsys: Capture) -> None:
+    write(folder, one=server("echo.py"))
+    assert main(["snapshot", "--config", "mcpguard.yaml", "--out", "no/such/folder.json"]) == 2
+    assert "no/such/folder.json cannot be written" in capsys.readouterr().err
+
+
+def test_what_the_server_was_given_is_not_in_the_snapshot(
+    folder: Path, capsys: Capture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("SNAPSHOT_TOKEN", HELD)
+    code = (SERVERS / "echo.py").read_text().replace('f"The tool', 'os.environ["T"] + f"The tool')
+    (folder / "telling.py").write_text(f"import os\n{code}")
+    telling = {
+        "command": sys.executable,
+        "args": [str(folder / "telling.py")],
+        "env": {"T": "${env:SNAPSHOT_TOKEN}"},
+    }
+    write(folder, one=telling)
+    assert main(["snapshot", "--config", "mcpguard.yaml"]) == 0
+    said = capsys.readouterr().out
+    assert HELD not in said
+    assert "[REDACTED:credential:env:SNAPSHOT_TOKEN#1]" in said
+
+
+def test_check_can_ask_the_servers_now(folder: Path, capsys: Capture) -> None:
+    write(folder, one=server("echo.py"), two={"command": "no-such-command"})
+    assert main(["check", "--config", "mcpguard.yaml", "--live"]) == 1
+    said = capsys.readouterr().out
+    assert "[C105]" in said
+    write(folder, one=server("echo.py"))
+    assert main(["check", "--config", "mcpguard.yaml", "--live"]) == 0
+    said = capsys.readouterr().out
+    assert "rule all: no tool of the servers that it names is `no-such` [P402]" in said
