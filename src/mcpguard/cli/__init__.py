@@ -18,6 +18,7 @@ VERBS = {
     "wrap": "guard one server with no configuration file: read-only tools only",
     "check": "say what is wrong in a configuration and its policies",
     "snapshot": "write down what the configured servers offer, for `check`",
+    "schema": "print the JSON Schema of a policy, a configuration or a test",
     "demo": "see a call allowed, one denied and a secret withheld, in a minute",
     "secret": "keep credentials in the system's keychain: set, list, rm",
     "test": "run the tests of policies, on both engines, with coverage",

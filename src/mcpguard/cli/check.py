@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 EXAMPLES = (
     "mcpguard check",
     "mcpguard check --config mcpguard.yaml --json",
-    "mcpguard check --snapshot snapshot.json --strict --sarif > mcpguard.sarif",
+    "mcpguard check --snapshot snapshot.json --strict --sarif",
 )
 
 _PROBE_BYTES = 4096
