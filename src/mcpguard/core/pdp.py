@@ -20,7 +20,7 @@ from mcpguard.core.policy import Candidates, CompiledRule, PolicySet
 from mcpguard.core.rules import ACTIONS, EXTENSION, Moment
 from mcpguard.core.session import Session
 
-_REACHED_BY = {
+REACHED_BY = {
     "tool": "tools/call",
     "prompt": "prompts/get",
     "resource": "resources/read",
@@ -62,13 +62,13 @@ def visible(policies: PolicySet, invocation: Invocation) -> bool:
     """
     target = invocation.target
     call = structs.replace(
-        invocation, method=_REACHED_BY["tool" if target is None else target.kind], args=None
+        invocation, method=REACHED_BY["tool" if target is None else target.kind], args=None
     )
     candidates = candidates_of(policies, call)
     bound = bind(candidates, call)
     if any(must for _, must in (at_list_time(rule, bound) for rule in candidates.deny)):
         return False
-    offering = [rule for rule in candidates.ask + candidates.allow if not _over(rule, call)]
+    offering = [rule for rule in candidates.ask + candidates.allow if not over(rule, call)]
     return any(may for may, _ in (at_list_time(rule, bound) for rule in offering))
 
 
@@ -158,6 +158,11 @@ def at_list_time(rule: CompiledRule, bound: Bound) -> tuple[bool, bool]:
     return holds, holds
 
 
+def over(rule: CompiledRule, invocation: Invocation) -> bool:
+    """Whether the rule, an `allow`, has ended with its policy."""
+    return rule.until is not None and invocation.now >= rule.until
+
+
 def names(rules: Iterable[CompiledRule]) -> tuple[str, ...]:
     """What records call the rules."""
     return tuple([rule.name for rule in rules])
@@ -201,7 +206,7 @@ def _once(
             said = first_message(asking) or NEEDS_APPROVAL
             return Deny(invocation, Cause.APPROVAL, names(asking), said), {}
     allowing, failed = holding(candidates.allow, bound)
-    allowing = [rule for rule in allowing if not _over(rule, invocation)]
+    allowing = [rule for rule in allowing if not over(rule, invocation)]
     if not allowing:
         return Deny(invocation, Cause.NO_RULE), {}
     return _allowed(invocation, allowing, failed, session)
@@ -248,10 +253,6 @@ def _full(
     limit = f"the limit of {charge.most} {charge.unit} in {charge.window} is reached"
     said = first_message(full) or limit
     return Deny(invocation, Cause.LIMIT, names(full), said)
-
-
-def _over(rule: CompiledRule, invocation: Invocation) -> bool:
-    return rule.until is not None and invocation.now >= rule.until
 
 
 def _differs(verdict: Permit | Deny, trial: Permit | Deny) -> str:

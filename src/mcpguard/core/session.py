@@ -6,7 +6,7 @@ it; whoever decides holds the session alone, so a limit is exact however many ca
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from msgspec import Struct
 
@@ -44,8 +44,40 @@ class Session:
 
     def room(self, charge: Charge, now: datetime) -> bool:
         """Whether `charge` still fits. Bytes are charged when they come back, so here one must be left."""
-        used = sum(amount for _, amount in self._in_window(charge, now))
-        return used + max(charge.amount, 1 if charge.unit == "bytes" else 0) <= charge.most
+        return self.used(charge, now) + max(charge.amount, 1 if charge.unit == "bytes" else 0) <= charge.most
+
+    def used(self, charge: Charge, now: datetime) -> int:
+        """How much of the limit is used up."""
+        return sum(amount for _, amount in self._in_window(charge, now))
+
+    def after(self, permit: Permit) -> Session:
+        """The session as it would be once the call was admitted; this one stays as it is."""
+        kept = self.kept
+        copy = Session(
+            Kept(
+                kept.seen,
+                kept.calls,
+                dict(kept.tools),
+                list(kept.labels),
+                list(kept.facts),
+                {key: list(parts) for key, parts in kept.spent.items()},
+            )
+        )
+        copy.admit(permit)
+        return copy
+
+    def free_at(self, charge: Charge, now: datetime) -> datetime | None:
+        """When `charge` fits, if nothing else is charged until then: `now` where it does, None where time
+        does not help."""
+        if self.room(charge, now):
+            return now
+        for part, _ in self._in_window(charge, now) if charge.seconds else ():
+            # A part is over when the window begins behind it; a microsecond more covers the rounding.
+            over = (part + 1 + PARTS) * charge.seconds / PARTS
+            at = datetime.fromtimestamp(over, now.tzinfo) + timedelta(microseconds=1)
+            if self.room(charge, at):
+                return at
+        return None
 
     def admit(self, permit: Permit) -> None:
         """Count a call that may be made, with what it costs and adds."""

@@ -1,0 +1,157 @@
+"""A hypothetical request out of the options of `mcpguard explain`: what the gateway would decide on.
+
+Law of this file: no message quotes an argument or a claim; both may hold a credential.
+"""
+
+from __future__ import annotations
+
+import sys
+from argparse import ArgumentParser, ArgumentTypeError, Namespace
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from mcpguard.adapters.identity import operating_system_user
+from mcpguard.adapters.policy_files import read_document
+from mcpguard.core.errors import ConfigError, Problem
+from mcpguard.core.model import Invocation, Json, Listed, Principal
+from mcpguard.core.session import Kept, Session
+from mcpguard.protocol.catalogue import KINDS, Catalogue
+
+_METHODS = {"tool": "tools/call", "prompt": "prompts/get", "resource": "resources/read"}
+
+
+def add_request(parser: ArgumentParser) -> None:
+    """The options that say what is asked, by whom and when."""
+    parser.add_argument("--server", metavar="NAME", default="", help="the tool server")
+    target = parser.add_mutually_exclusive_group()
+    target.add_argument("--tool", metavar="NAME", help="the tool that is called, as its server calls it")
+    target.add_argument("--prompt", metavar="NAME", help="the prompt that is fetched")
+    target.add_argument("--resource", metavar="URI", help="the resource that is read")
+    parser.add_argument("--action", metavar="METHOD", help="another method, such as sampling/createMessage")
+    given = parser.add_mutually_exclusive_group()
+    given.add_argument("--args", type=an_object, metavar="JSON", help="the arguments ({})")
+    given.add_argument(
+        "--args-file",
+        type=_object_in_file,
+        dest="args",
+        metavar="FILE",
+        help="a file with the arguments; `-` is standard input",
+    )
+    parser.add_argument(
+        "--annotations", type=an_object, default={}, metavar="JSON", help="what the tool says of itself"
+    )
+    parser.add_argument("--now", type=_time, metavar="TIME", help="when (now; RFC 3339)")
+    add_principal(parser)
+    add_session(parser)
+
+
+def add_principal(parser: ArgumentParser) -> None:
+    """The options that say who asks."""
+    parser.add_argument("--principal", metavar="ID", help="who asks (you)")
+    parser.add_argument("--source", metavar="ISSUER", help="who vouches for that (os-user)")
+    parser.add_argument("--group", metavar="NAME", action="append", help="a group of theirs (repeat it)")
+    parser.add_argument("--claims", type=an_object, metavar="JSON", help="the claims of their token")
+    parser.add_argument("--agent", metavar="NAME", help="the agent (that of the configuration)")
+
+
+def add_session(parser: ArgumentParser) -> None:
+    """The options that say what the session did before."""
+    parser.add_argument(
+        "--label", metavar="NAME", action="append", default=[], help="a label of the session (repeat it)"
+    )
+    parser.add_argument(
+        "--fact", metavar="NAME", action="append", default=[], help="a fact of the session (repeat it)"
+    )
+    parser.add_argument(
+        "--session",
+        metavar="FILE",
+        type=Path,
+        help="a file with its calls, tools, labels, facts, spent (JSON)",
+    )
+
+
+def an_object(text: str) -> dict[str, Json]:
+    """A JSON object. Raises ArgumentTypeError, which does not quote it."""
+    try:
+        return msgspec.json.decode(text, type=dict[str, Any])
+    except (msgspec.DecodeError, msgspec.ValidationError, UnicodeError, RecursionError):
+        raise ArgumentTypeError('it must be a JSON object, such as \'{"path": "/srv"}\'') from None
+
+
+def _object_in_file(name: str) -> dict[str, Json]:
+    text = sys.stdin.read() if name == "-" else read_document(Path(name), ConfigError)
+    return an_object(text)
+
+
+def _time(text: str) -> datetime:
+    try:
+        found = datetime.fromisoformat(text)
+    except ValueError:
+        raise ArgumentTypeError("a time is written 2026-01-02T03:04:05Z") from None
+    return found if found.tzinfo else found.replace(tzinfo=UTC)
+
+
+def invocation_of(options: Namespace, agent: str | None) -> Invocation:
+    """The request that the options speak of; `agent` is the label of the configuration. Raises ConfigError
+    for options that name nothing to decide."""
+    kind = next((kind for kind in _METHODS if getattr(options, kind)), "")
+    if not options.server or not (kind or options.action):
+        raise _problem("say what is asked: --server NAME with --tool NAME, --prompt, --resource or --action")
+    args: dict[str, Json] = options.args or {}
+    return Invocation(
+        id="explain",
+        method=options.action or _METHODS[kind],
+        principal=principal_of(options),
+        now=options.now or datetime.now(UTC),
+        agent=options.agent or agent,
+        server=options.server,
+        target=target_of(options.server, kind, getattr(options, kind), options.annotations) if kind else None,
+        args=args,
+        params={"arguments": args},
+    )
+
+
+def principal_of(options: Namespace) -> Principal:
+    """Who asks: who started us, where the options do not say."""
+    return Principal(
+        options.principal or operating_system_user().id,
+        options.source or "os-user",
+        tuple(options.group or ()),
+        options.claims or {},
+    )
+
+
+def target_of(server: str, kind: str, name: str, annotations: dict[str, Json]) -> Listed:
+    """A thing that `server` would list. Raises ConfigError for a name that no server can list."""
+    found = listed(server, kind, [{KINDS[kind].id_key: name, "annotations": annotations}])
+    if not found:
+        raise _problem(f"no server can list a {kind} of that name: it is too long or not printable")
+    return found[0]
+
+
+def listed(server: str, kind: str, entries: list[Json]) -> list[Listed]:
+    """What `server` offers when it lists these `entries`, those left out that could not be offered."""
+    catalogue = Catalogue((server,))
+    catalogue.replace(server, KINDS[kind], entries, entries)
+    return list(catalogue.offered(kind, lambda _: True))
+
+
+def session_of(options: Namespace) -> Session:
+    """The session that the options speak of. Raises ConfigError for a file that is none."""
+    kept = Kept()
+    if options.session is not None:
+        try:
+            kept = msgspec.json.decode(read_document(options.session, ConfigError), type=Kept)
+        except (msgspec.DecodeError, msgspec.ValidationError, RecursionError):
+            said = "not a session: a JSON object with calls, tools, labels, facts and spent"
+            raise ConfigError([Problem(str(options.session), 0, 0, said)]) from None
+    session = Session(kept)
+    session.add(tuple(options.label), tuple(options.fact))
+    return session
+
+
+def _problem(said: str) -> ConfigError:
+    return ConfigError([Problem("explain", 0, 0, said)])

@@ -1,0 +1,105 @@
+"""The smallest change that would have allowed a call, rule by rule.
+
+Law of this file: it says what decides, not how to get around it: of arguments only what an operand of the
+author's condition would have to come to.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import datetime
+
+from mcpguard.core.cel import ERROR, FALSE, TRUE, Bound, Verdict
+from mcpguard.core.condition_tree import Decided, tree_of
+from mcpguard.core.explanation import Change, Must, WantedOperand
+from mcpguard.core.model import Cause, Deny, Invocation
+from mcpguard.core.obligations import charges_of
+from mcpguard.core.pdp import over
+from mcpguard.core.policy import Candidates, CompiledRule
+from mcpguard.core.reasons import reason_of
+from mcpguard.core.session import Session
+
+NO_ARGUMENT = "no argument can change it"
+NOT_WRITTEN = "no allow rule speaks of such a request"
+
+
+class Changes:
+    """What would have to change for one refused request. `bound` is what its conditions read."""
+
+    def __init__(self, candidates: Candidates, invocation: Invocation, bound: Bound) -> None:
+        self._candidates = candidates
+        self._invocation = invocation
+        self._bound = bound
+        self._blind = Bound({name: value for name, value in bound.view.items() if name != "args"})
+
+    def of(self, verdict: Deny, session: Session) -> tuple[Change, ...]:
+        """All changes that are needed together."""
+        if verdict.cause is Cause.LIMIT:
+            return tuple(self._room(verdict, session))
+        refusing = {rule.name for rule in self._candidates.deny + self._candidates.ask}
+        if verdict.cause is Cause.ERROR and not refusing & set(verdict.rules):
+            return tuple(Change(rule, "agree") for rule in verdict.rules)
+        return tuple([*self._stopping(), *self._allowing()])
+
+    def _stopping(self) -> Iterator[Change]:
+        for rule in self._candidates.deny + self._candidates.ask:
+            if verdict_of(rule, self._bound) is not FALSE:
+                must: Must = "not hold" if rule.effect == "deny" else "be approved"
+                note = NO_ARGUMENT if self._fixed(rule, FALSE) else ""
+                yield Change(rule.name, must, self._needs(rule, False), note)
+
+    def _allowing(self) -> Iterator[Change]:
+        allow = self._candidates.allow
+        if any(verdict_of(rule, self._bound) is TRUE and not over(rule, self._invocation) for rule in allow):
+            return
+        if not allow:
+            yield Change("", "be written", (), NOT_WRITTEN)
+            return
+        ways = [self._way(rule) for rule in allow]
+        yield min(ways, key=lambda change: (change.note != "", len(change.operands), change.rule))
+
+    def _way(self, rule: CompiledRule) -> Change:
+        note = NO_ARGUMENT if self._fixed(rule, TRUE) else ""
+        if over(rule, self._invocation):
+            note = f"it ended {day_of(rule.until)}, with its policy"
+        return Change(rule.name, "hold", self._needs(rule, True), note)
+
+    def _needs(self, rule: CompiledRule, value: bool) -> tuple[WantedOperand, ...]:
+        """The operands of the rule's condition that must change; none where it has no condition."""
+        if rule.condition is None or rule.written.when is None:
+            return ()
+        decided = Decided(rule.condition.engine, self._bound)
+        tree = tree_of(rule.written.when)
+        verdicts = {node.text: decided.verdict(node) for _, node in tree.walk()}
+        return tuple(
+            WantedOperand(one.text, one.value, reason_of(one.text, verdicts[one.text], self._bound.view))
+            for one in decided.needs(tree, value)
+        )
+
+    def _fixed(self, rule: CompiledRule, wanted: Verdict) -> bool:
+        """Whether the rule does not come to `wanted`, whatever the arguments are."""
+        verdict = verdict_of(rule, self._blind)
+        if verdict is ERROR and rule.condition is not None and "args" in rule.condition.reads:
+            return False
+        return verdict is not wanted
+
+    def _room(self, verdict: Deny, session: Session) -> Iterator[Change]:
+        allow = [rule for rule in self._candidates.allow if rule.name in verdict.rules]
+        for rule, charge in charges_of(allow, self._invocation).items():
+            free = session.free_at(charge, self._invocation.now)
+            note = f"it has room at {free.isoformat()}" if free else "time does not make room for this call"
+            if not charge.seconds:
+                note = "it has room in another session"
+            if charge.amount > charge.most:
+                note = "it never has room for so much at once"
+            yield Change(rule.name, "have room", (), note)
+
+
+def verdict_of(rule: CompiledRule, bound: Bound) -> Verdict:
+    """What the rule's condition comes to; TRUE where it has none."""
+    return TRUE if rule.condition is None else rule.condition.verdict(bound)
+
+
+def day_of(moment: datetime | None) -> str:
+    """The day, for a sentence."""
+    return "" if moment is None else moment.date().isoformat()

@@ -1,0 +1,172 @@
+"""What an explanation says: the form of `mcpguard explain --json`.
+
+Law of this file: nothing in it is a value of an argument or of a result. Conditions, names of rules and
+messages are the author's text, for the operator.
+"""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from msgspec import Struct
+
+from mcpguard.core.rules import Effect
+
+Outcome = Literal["held", "did not hold", "could not be evaluated", "ended"]
+
+
+Must = Literal["hold", "not hold", "have room", "be approved", "agree", "be written"]
+
+
+class Operand(Struct, frozen=True, omit_defaults=True):
+    """A condition or a part of it under &&, ||, ! and ?:."""
+
+    text: str
+    """As it stands in the condition."""
+    depth: int
+    """How many operands stand around it."""
+    value: Literal["true", "false", "error"]
+    """What it came to, taken by itself."""
+    reason: str = ""
+    """Why: which members are there, and of which type; never their values."""
+
+
+class Considered(Struct, frozen=True, omit_defaults=True):
+    """A rule that speaks of such a request."""
+
+    rule: str
+    """`POLICY/ID`."""
+    effect: Effect
+    """Of the rule."""
+    outcome: Outcome
+    """What its condition came to; `ended`: its policy has expired."""
+    decided: bool
+    """Whether the verdict is because of it."""
+    shadow: bool = False
+    """Whether it is in shadow mode: told, and without effect."""
+    operands: tuple[Operand, ...] = ()
+    """Its condition, each operand before what is inside it; none without `when`."""
+
+
+class WantedOperand(Struct, frozen=True, omit_defaults=True):
+    """An operand that would have to come to something else."""
+
+    text: str
+    """As it stands in the condition."""
+    must_be: bool
+    """What it would have to be."""
+    reason: str = ""
+    """Why it is not."""
+
+
+class Change(Struct, frozen=True, omit_defaults=True):
+    """What would have to be otherwise at one rule for the call to be allowed."""
+
+    rule: str
+    """`POLICY/ID`, empty where a rule is missing."""
+    must: Must
+    """What the rule would have to do; `agree`: with the others that allow the call."""
+    operands: tuple[WantedOperand, ...] = ()
+    """The fewest operands that would have to come to something else."""
+    note: str = ""
+    """What else there is to say: that no argument can do it, when a limit has room again."""
+
+
+class Done(Struct, frozen=True, omit_defaults=True):
+    """What is done with a call, or with a result, that goes through."""
+
+    redact: tuple[str, ...] = ()
+    """Kinds of personal data that are taken out."""
+    labels: tuple[str, ...] = ()
+    """Added to the session's labels."""
+    facts: tuple[str, ...] = ()
+    """Added to the session's facts."""
+    arguments: tuple[str, ...] = ()
+    """Names of the arguments that rules set."""
+    credential: str = ""
+    """The name of the credential that is used."""
+    limits: tuple[str, ...] = ()
+    """What is charged to which limit."""
+
+
+class Returned(Struct, frozen=True, omit_defaults=True):
+    """The second decision, on a result."""
+
+    effect: Literal["allow", "withhold"]
+    """What happens to the result."""
+    why: str
+    """A sentence."""
+    rules: tuple[str, ...] = ()
+    """The rules that had a say."""
+    message: str = ""
+    """What the model is told."""
+    findings: tuple[str, ...] = ()
+    """Kinds of secrets and personal data that were taken out before."""
+    candidates: tuple[Considered, ...] = ()
+    """The rules with `on: result` that speak of it."""
+    done: Done = Done()
+    """What is done with it."""
+    shadow: str = ""
+    """What rules in shadow mode would have done otherwise."""
+
+
+class Explanation(Struct, frozen=True, omit_defaults=True):
+    """Why a request is allowed or not."""
+
+    effect: Effect
+    """The verdict."""
+    why: str
+    """Why this verdict and no other, a sentence."""
+    rules: tuple[str, ...] = ()
+    """The rules that decided."""
+    cause: str = ""
+    """Of a refusal: rule, no-rule, error, approval or limit."""
+    message: str = ""
+    """What the model is told."""
+    listed: bool = True
+    """Whether lists show what the request is for; what they do not show is refused as if it did not exist."""
+    candidates: tuple[Considered, ...] = ()
+    """The rules that speak of such a request: deny, then ask, then allow."""
+    done: Done = Done()
+    """What is done with the call."""
+    changes: tuple[Change, ...] = ()
+    """The smallest change that would have allowed it: all of these."""
+    shadow: str = ""
+    """What rules in shadow mode would have done otherwise."""
+    result: Returned | None = None
+    """The decision on the result that was given."""
+
+
+class Recorded(Struct, frozen=True, omit_defaults=True):
+    """A call that is on record; where it says nothing else, as in the record of the decision."""
+
+    id: str
+    """Of the invocation."""
+    at: str
+    """When."""
+    principal: str
+    """`SOURCE:ID` of who asked."""
+    method: str
+    """The MCP method."""
+    effect: str
+    """`allow` or `deny`."""
+    same_policies: bool
+    """Whether the policies in force then are the present ones, by their digest."""
+    server: str = ""
+    """The upstream."""
+    tool: str = ""
+    """The tool."""
+    subject: str = ""
+    """The prompt or the URI."""
+    agent: str | None = None
+    """The agent."""
+    cause: str = ""
+    """Why it was refused."""
+    rules: tuple[str, ...] = ()
+    """The rules that decided then."""
+    outcome: str = ""
+    """The status of its outcome, empty where there is none."""
+    notes: tuple[str, ...] = ()
+    """What is not on record, and how to give it."""
+    explanation: Explanation | None = None
+    """How it is decided now, where the arguments are known."""

@@ -1,0 +1,127 @@
+"""What a principal can reach: for each thing that a server offers yes, no, or under which conditions.
+
+Law of this file: `no` is said exactly where no list shows it (`pdp.visible`), and `yes` only where every call
+is allowed, whatever its arguments and the session are.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Literal
+
+from msgspec import Struct, structs
+
+from mcpguard.core.cel import FALSE, TRUE, Bound
+from mcpguard.core.condition_tree import Decided, Node, tree_of
+from mcpguard.core.model import Invocation, Listed
+from mcpguard.core.obligations import ObligationError, arguments_of, credential_of
+from mcpguard.core.pdp import REACHED_BY, at_list_time, bind, candidates_of, over, visible
+from mcpguard.core.policy import Candidates, CompiledRule, PolicySet
+from mcpguard.core.rules import Limit
+
+_JOINED = {"and": " && ", "or": " || "}
+
+
+class Clause(Struct, frozen=True, omit_defaults=True):
+    """A rule that has a say, with what is left of its condition once all that is known is left out."""
+
+    rule: str
+    """`POLICY/ID`."""
+    when: str = ""
+    """What is left to be decided by each call, empty for nothing."""
+
+
+class Reach(Struct, frozen=True, omit_defaults=True):
+    """What one principal can do with one thing."""
+
+    server: str
+    """The upstream."""
+    kind: str
+    """tool, prompt, resource or template."""
+    name: str
+    """The upstream's own name of it, or its URI."""
+    answer: Literal["yes", "no", "if"]
+    """`yes`: every call is allowed. `no`: none can be, and it is not listed. `if`: see the other keys."""
+    allowed_by: tuple[Clause, ...] = ()
+    """Rules one of which must hold."""
+    unless: tuple[Clause, ...] = ()
+    """Rules that refuse, also where they cannot be evaluated."""
+    approval: tuple[Clause, ...] = ()
+    """Rules that want a person's approval."""
+    limits: tuple[str, ...] = ()
+    """How much rules allow."""
+    conflict: bool = False
+    """Whether rules that allow it may want different arguments or credentials, which refuses."""
+
+
+def reach(policies: PolicySet, asking: Invocation, target: Listed) -> Reach:
+    """What the principal of `asking` can do with `target`; nothing else of `asking` counts but its agent, its
+    client and its time."""
+    call = structs.replace(
+        asking, server=target.server, target=target, method=REACHED_BY[target.kind], args=None
+    )
+    about = Reach(target.server, target.kind, target.name, "no")
+    if not visible(policies, call):
+        return about
+    candidates = candidates_of(policies, call)
+    return _reach(about, candidates, call, bind(candidates, call))
+
+
+def _reach(about: Reach, candidates: Candidates, call: Invocation, bound: Bound) -> Reach:
+    offering = [rule for rule in candidates.allow if not over(rule, call)]
+    allow, deny, ask = (_may_hold(rules, bound) for rules in (offering, candidates.deny, candidates.ask))
+    certain = [rule for rule in allow if at_list_time(rule, bound)[1]]
+    found = structs.replace(
+        about,
+        answer="if",
+        allowed_by=tuple(_clause(rule, bound) for rule in certain or allow),
+        unless=tuple(_clause(rule, bound) for rule in deny),
+        approval=tuple(_clause(rule, bound) for rule in ask),
+        limits=tuple(_limit(rule.name, rule.written.limit) for rule in allow if rule.written.limit),
+        conflict=_conflict(allow, certain),
+    )
+    always = certain and not (found.unless or found.approval or found.limits or found.conflict)
+    return structs.replace(found, answer="yes") if always else found
+
+
+def _may_hold(rules: Iterable[CompiledRule], bound: Bound) -> list[CompiledRule]:
+    return [rule for rule in rules if at_list_time(rule, bound)[0]]
+
+
+def _conflict(allow: list[CompiledRule], certain: list[CompiledRule]) -> bool:
+    """Whether they may want different things, or arguments that only some calls are made with."""
+    try:
+        credential_of(allow)
+        return bool(arguments_of(allow) != arguments_of(certain))
+    except ObligationError:
+        return True
+
+
+def _limit(name: str, limit: Limit) -> str:
+    unit = next(unit for unit in ("calls", "bytes", "units") if getattr(limit, unit) is not None)
+    per = "a session" if limit.per == "session" else f"in {limit.per}"
+    return f"{getattr(limit, unit)} {unit} {per} ({name})"
+
+
+def _clause(rule: CompiledRule, bound: Bound) -> Clause:
+    if rule.condition is None or rule.written.when is None or at_list_time(rule, bound)[1]:
+        return Clause(rule.name)
+    return Clause(rule.name, left_of(tree_of(rule.written.when), Decided(rule.condition.engine, bound)))
+
+
+def left_of(node: Node, decided: Decided) -> str:
+    """What is left of a condition once the operands that are known are left out. A conjunction forgets what
+    is true and a disjunction what is false; neither changes what the whole comes to."""
+    if node.logic not in _JOINED:
+        return node.text
+    idle = TRUE if node.logic == "and" else FALSE
+    left = [one for one in node.nodes if decided.verdict(one) is not idle]
+    if len(left) == 1:
+        return left_of(left[0], decided)
+    return _JOINED[node.logic].join(_grouped(one, decided) for one in left or node.nodes)
+
+
+def _grouped(node: Node, decided: Decided) -> str:
+    text = left_of(node, decided)
+    changed = text != node.text
+    return f"({text})" if changed and tree_of(text).logic in ("and", "or", "choice") else text
