@@ -90,3 +90,42 @@ def test_a_clock_that_goes_back_frees_nothing() -> None:
         session.charge(HOURLY, START + timedelta(minutes=minutes))
     assert not session.room(HOURLY, START)
     assert not session.room(HOURLY, START + timedelta(minutes=30))
+
+
+@given(
+    st.sampled_from([60, 3600, 86_400]),
+    st.lists(st.tuples(st.integers(0, 3599), st.integers(1, 3)), max_size=6),
+    st.integers(1, 4),
+)
+def test_a_limit_is_free_at_the_first_moment_that_has_room(
+    seconds: int, uses: list[tuple[int, int]], amount: int
+) -> None:
+    charge = structs.replace(HOURLY, seconds=seconds, amount=amount)
+    session = Session()
+    for after, used in sorted(uses):
+        session.charge(structs.replace(charge, amount=used), START + timedelta(seconds=after))
+    now = START + timedelta(seconds=3600)
+    free = session.free_at(charge, now)
+    if free is None:
+        assert amount > charge.most
+        return
+    assert session.room(charge, free)
+    assert free == now or not session.room(charge, free - timedelta(microseconds=3))
+
+
+def test_a_limit_of_a_session_is_never_free_again() -> None:
+    charge = Charge("k", "calls", 1, 1, 0, "session")
+    session = Session()
+    assert session.free_at(charge, START) == START
+    session.charge(charge, START)
+    assert session.free_at(charge, START) is None
+
+
+def test_the_session_after_a_call_is_another_one() -> None:
+    session = Session(Kept(calls=1, tools={"s/t": 1}, spent={"p/r calls 1h": [(1, 1)]}))
+    before = structs.asdict(session.kept)
+    after = session.after(permit("{id: r, effect: allow, label: [l], fact: [f], limit: {calls: 2, per: 1h}}"))
+    assert (after.kept.calls, after.kept.tools, after.kept.labels, after.kept.facts) == (2, {"s/t": 2}, ["l"], ["f"])
+    assert session.used(HOURLY, START) == 0
+    assert after.used(HOURLY, START) == 1
+    assert structs.asdict(session.kept) == before == {**before, "calls": 1, "labels": [], "facts": []}

@@ -21,7 +21,7 @@ from mcpguard.protocol.catalogue import KINDS
 
 _GLOB = re.compile(r"[*?\[]")
 UNLESS = "`unless` also where that cannot be evaluated; what rules on results withhold is not told here"
-PATTERNS = "rules name tools by a pattern: which tools these are only a --snapshot FILE says"
+PATTERNS = "rules name tools by a pattern: which these are only a --snapshot FILE says"
 
 
 def servers_of(policies: PolicySet, configured: tuple[str, ...], only: str) -> tuple[str, ...]:

@@ -41,7 +41,7 @@ NO_STATE = (
     "give them with --annotations, --group, --claims, --label and --fact"
 )
 NO_TARGET = (
-    "a request of this method is on record without all that its rules may read, so it is not explained"
+    "of such a request the evidence does not say all that rules may read, so it is not explained"
 )
 
 

@@ -115,6 +115,10 @@ def _between(part: Part, left: Part, right: Part) -> str:
 
 
 def _negated(part: Part, inner: Part) -> bool:
-    """Whether `part` is `!` and `inner`, and no more."""
-    first, second = tokens_of(part.text)[:2]
-    return first.text == "!" and part.start + second.start == inner.start and part.end == inner.end
+    """Whether `part` is `!` and `inner` and no more, but for parentheses around both."""
+    tokens = [token for token in tokens_of(part.text) if token.kind != "end"]
+    around = next(index for index, token in enumerate(tokens) if token.text != "(")
+    start, end = inner.start - part.start, inner.end - part.start
+    before = [token.text for token in tokens if token.start < start]
+    after = [token.text for token in tokens if token.start >= end]
+    return before == [*"(" * around, "!"] and after == [*")" * around]

@@ -1,0 +1,407 @@
+"""`mcpguard explain`: why, in words and as JSON, for calls as they could be and as they were; never an argument."""
+
+from __future__ import annotations
+
+import io
+import json
+from collections.abc import Callable
+from hashlib import sha256
+from pathlib import Path
+from typing import Any
+
+import pytest
+from msgspec import structs
+
+from mcpguard.adapters.policy_files import load_policies
+from mcpguard.cli import main
+from mcpguard.core.detectors import OPT_IN
+from mcpguard.core.evidence import Decided, Outcome, Record
+from mcpguard.protocol.jsonrpc import encode
+from tests.adapters.audit_records import NOW
+from tests.cli.test_audit import chain
+
+Capture = pytest.CaptureFixture[str]
+Explain = Callable[..., str]
+TOKEN = "ghp" + "_" + "aZ3kQ9xB7mT2" * 3
+
+POLICY = """\
+version: 1
+policy: p
+rules:
+  - id: no-force
+    effect: deny
+    tools: ["*push*"]
+    when: has(args.force) && args.force
+    message: No force.
+  - id: push
+    effect: allow
+    server: git
+    tools: [push]
+    when: principal.id == "ada" && args.remote == "origin"
+    limit: {calls: 3, per: 1h}
+    label: [pushed]
+  - id: read
+    effect: allow
+    server: git
+    tools: [log]
+    redact: [email]
+  - {id: no-mail, on: result, effect: deny, server: git, when: '"email" in findings'}
+  - {id: trial, effect: deny, mode: shadow, server: git, tools: [log]}
+  - {id: sampling, effect: allow, server: git, action: [sampling/createMessage], when: args.maxTokens < 10}
+  - {id: prompts, effect: allow, server: git, action: [prompts/get]}
+"""
+
+
+@pytest.fixture
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "p.yaml").write_text(POLICY)
+    (tmp_path / "mcpguard.yaml").write_text(
+        "version: 1\nagent: desk\nservers: {git: {command: git-mcp}, web: {command: web-mcp}}\n"
+        "policies: [p.yaml]\naudit: {path: audit}\n"
+    )
+    monkeypatch.setenv("MCPGUARD_CONFIG", "mcpguard.yaml")
+    return tmp_path
+
+
+@pytest.fixture
+def explain(folder: Path, capsys: Capture) -> Explain:
+    def said(*words: str, code: int = 0) -> str:
+        found = main(["explain", *words])
+        out = capsys.readouterr()
+        assert found == code, out.err
+        return out.err if code else out.out
+
+    return said
+
+
+def call(tool: str, **args: Any) -> list[str]:
+    return ["--server", "git", "--tool", tool, "--args", json.dumps(args)]
+
+
+def test_a_refusal_is_told_with_its_rules_their_operands_and_what_would_allow_it(explain: Explain) -> None:
+    assert explain("p.yaml", *call("push", remote="hush", force=True), "--principal", "ada") == (
+        "deny (rule): a deny that holds overrides every ask and every allow\n"
+        "  by: p/no-force\n"
+        "  told: No force.\n"
+        "\n"
+        "rules that speak of it, deny before ask before allow:\n"
+        "  deny   p/no-force: held  <- decided\n"
+        "         true   has(args.force) && args.force\n"
+        "         true     has(args.force)\n"
+        "         true     args.force\n"
+        "  allow  p/push: did not hold\n"
+        '         false  principal.id == "ada" && args.remote == "origin"\n'
+        '         true     principal.id == "ada"\n'
+        '         false    args.remote == "origin"   (`args.remote` is a string)\n'
+        "\n"
+        "allowed, if all of this were so:\n"
+        "  p/no-force must not hold\n"
+        "    false  has(args.force)\n"
+        "  p/push must hold\n"
+        '    true   args.remote == "origin"   (`args.remote` is a string)\n'
+    )
+
+
+def test_a_call_that_is_allowed_is_told_with_what_is_done(explain: Explain) -> None:
+    said = explain(*call("log"), "--result", result_file(content="none"))
+    assert said == (
+        "allow: no deny and no ask holds, and an allow does\n"
+        "  by: p/read\n"
+        "  takes out: email\n"
+        "\n"
+        "rules that speak of it, deny before ask before allow:\n"
+        "  deny   p/trial: held (it has no condition)  (shadow: no effect)\n"
+        "  allow  p/read: held (it has no condition)  <- decided\n"
+        "  rules in shadow mode would have made it: deny (rule) p/trial\n"
+        "\n"
+        "the result: allow: no deny on results holds\n"
+        "\n"
+        "rules on results that speak of it:\n"
+        "  deny   p/no-mail: did not hold\n"
+        '         false  "email" in findings   (`findings` is a list)\n'
+    )
+
+
+def result_file(**result: Any) -> str:
+    Path("result.json").write_text(json.dumps(result))
+    return "result.json"
+
+
+def test_a_result_is_inspected_as_the_gateway_would_before_its_rules(explain: Explain) -> None:
+    said = explain(*call("log"), "--result", result_file(content=f"jane@example.com {TOKEN}"), "--json")
+    found = json.loads(said)
+    assert found["result"]["effect"] == "withhold"
+    assert "email" in found["result"]["findings"]
+    assert "jane" not in said
+    assert TOKEN not in said
+    refused = json.loads(explain(*call("push"), "--result", "result.json", "--json"))
+    assert "result" not in refused
+
+
+def test_a_tool_that_lists_do_not_show_says_so_and_that_no_rule_speaks_of_it(explain: Explain) -> None:
+    said = explain(*call("commit"))
+    assert "not in the list: it is refused as if it did not exist" in said
+    assert "no rule speaks of it" in said
+    assert "an allow rule must be written (no allow rule speaks of such a request)" in said
+
+
+def test_the_options_are_what_conditions_see(explain: Explain, folder: Path) -> None:
+    conditions = {
+        "principal": '"ops" in principal.groups && principal.claims.a == 1 && principal.source == "https://i"',
+        "client": 'client.agent == "desk"',
+        "tool": "tool.annotations.readOnlyHint",
+        "now": 'now == timestamp("2026-01-02T03:04:05Z")',
+        "session": '"l" in session.labels && "f" in session.facts && session.calls == 7',
+        "args": "args.a == 1",
+    }
+    lines = [f"  - {{id: {name}, effect: allow, when: '{when}'}}" for name, when in conditions.items()]
+    (folder / "q.yaml").write_text("\n".join(["version: 1", "policy: q", "rules:", *lines]))
+    (folder / "args.json").write_text('{"a": 1}')
+    (folder / "session.json").write_text('{"calls": 7}')
+    words = ["q.yaml", "--server", "s", "--tool", "t", "--args-file", "args.json", "--agent", "desk"]
+    words += ["--principal", "ada", "--source", "https://i", "--group", "ops", "--claims", '{"a": 1}', "--json"]
+    words += ["--annotations", '{"readOnlyHint": true}', "--now", "2026-01-02T03:04:05"]
+    words += ["--session", "session.json", "--label", "l", "--fact", "f"]
+    assert sorted(json.loads(explain(*words))["rules"]) == sorted(f"q/{name}" for name in conditions)
+
+
+def test_the_agent_is_that_of_the_configuration_and_arguments_come_from_standard_input(
+    explain: Explain, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (folder / "p.yaml").write_text(
+        "version: 1\npolicy: q\nrules:\n"
+        "  - {id: r, effect: allow, when: 'client.agent == \"desk\" && args.a == 1'}\n"
+    )
+    monkeypatch.setattr("sys.stdin", io.StringIO('{"a": 1}'))
+    words = ["--server", "git", "--tool", "t", "--args-file", "-"]
+    assert explain(*words).startswith("allow:")
+
+
+@pytest.mark.parametrize(
+    ("words", "start"),
+    [
+        (["--prompt", "x"], "allow"),
+        (["--resource", "file:///x"], "deny (no-rule)"),
+        (["--action", "sampling/createMessage", "--args", '{"maxTokens": 3}'], "allow"),
+        (["--action", "sampling/createMessage"], "deny (no-rule)"),
+    ],
+)
+def test_other_methods_are_explained_too(explain: Explain, words: list[str], start: str) -> None:
+    assert explain("--server", "git", *words).startswith(start)
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["--tool", "log"], "say what is asked: --server NAME with --tool NAME"),
+        (["--server", "git"], "say what is asked"),
+        (["--server", "git", "--tool", "a\nb"], "no server can list a tool of that name"),
+        (call("log")[:-1] + ['{"a": "hush'], "it must be a JSON object"),
+        (call("log")[:-1] + ['["hush"]'], "it must be a JSON object"),
+        ([*call("log"), "--now", "hush"], "a time is written 2026-01-02T03:04:05Z"),
+        ([*call("log"), "--session", "p.yaml"], "p.yaml: not a session"),
+        ([*call("log"), "--result", "p.yaml"], "p.yaml: a result is a JSON object"),
+        ([*call("log"), "--result", "gone.json"], "gone.json: cannot be read"),
+        (["gone.yaml", *call("log")], "gone.yaml: cannot be read"),
+        (["--reach", "--snapshot", "p.yaml"], "p.yaml: not a snapshot"),
+        (["--reach", "--snapshot", "list.json"], "list.json: not a snapshot"),
+        (["--reach", "--snapshot", "server.json"], "server.json: not a snapshot"),
+        (["--reach", "--snapshot", "tools.json"], "tools.json: not a snapshot"),
+    ],
+)
+def test_what_cannot_be_explained_is_one_sentence_that_quotes_no_value(
+    explain: Explain, folder: Path, words: list[str], said: str
+) -> None:
+    (folder / "list.json").write_text('{"servers": []}')
+    (folder / "server.json").write_text('{"servers": {"git": []}}')
+    (folder / "tools.json").write_text('{"servers": {"git": {"tools": {"a": 1}}}}')
+    told = explain(*words, code=2)
+    assert said in told
+    assert "hush" not in told
+
+
+def test_a_secret_in_a_condition_is_taken_out(explain: Explain, folder: Path) -> None:
+    (folder / "q.yaml").write_text(
+        f"version: 1\npolicy: q\nrules: [{{id: r, effect: allow, when: 'args.t == \"{TOKEN}\"'}}]\n"
+    )
+    for words in (["--json"], []):
+        said = explain("q.yaml", *call("t"), *words)
+        assert TOKEN not in said
+        assert "[REDACTED:" in said
+
+
+# --- what is on record -----------------------------------------------------------------------------
+
+
+def decision(args: dict[str, Any] | None, **more: Any) -> Decided:
+    digest = load_policies([Path("p.yaml")], OPT_IN).digest
+    found = Decided(
+        NOW, "n-1", "os-user:ada", "tools/call", "deny", "git", "push", cause="no-rule", policy_digest=digest
+    )
+    return structs.replace(found, args="" if args is None else sha256(encode(args)).hexdigest(), **more)
+
+
+def record(folder: Path, *records: Record) -> None:
+    chain(folder / "audit", *records)
+
+
+def test_without_its_arguments_a_recorded_call_is_told_as_it_is_on_record(
+    explain: Explain, folder: Path
+) -> None:
+    record(folder, decision({"remote": "hush"}, agent="desk", rules=("p/x",)))
+    chain(folder / "audit")
+    assert explain("n-1") == (
+        "on record: deny (no-rule)  tools/call git/push\n"
+        "  at 2026-08-01T07:00:00Z by os-user:ada with desk\n"
+        "  rules: p/x\n"
+        "  policies: the present ones\n"
+        "  note: its arguments are on record by their sha256 only; give them with --args-file FILE to have it "
+        "explained\n"
+    )
+
+
+def test_with_its_arguments_a_recorded_call_is_explained(explain: Explain, folder: Path) -> None:
+    record(folder, decision({"remote": "hush"}), Outcome(NOW, "n-1", "ok", 1.0))
+    said = explain("n-1", "--args", '{"remote": "hush"}')
+    assert "  outcome: ok\n" in said
+    assert "deny (no-rule): no allow rule holds" in said
+    assert "not in the list" not in said
+    assert "otherwise" not in said
+    assert "hush" not in said
+    found = json.loads(explain("n-1", "--args", '{"remote": "hush"}', "--json"))
+    assert found["same_policies"]
+    assert found["explanation"]["cause"] == "no-rule"
+
+
+def test_other_arguments_than_those_on_record_are_refused(explain: Explain, folder: Path) -> None:
+    record(folder, decision({"remote": "hush"}))
+    assert "these are not the arguments of that call" in explain("n-1", "--args", "{}", code=2)
+
+
+def test_a_call_without_arguments_needs_none(explain: Explain, folder: Path) -> None:
+    record(folder, decision({}, tool="log", effect="allow", cause=""))
+    assert "  by: p/read\n" in explain("n-1")
+
+
+def test_arguments_that_rules_set_are_those_on_record(explain: Explain, folder: Path) -> None:
+    (folder / "p.yaml").write_text(
+        "version: 1\npolicy: p\nrules: [{id: r, effect: allow, argument: {limit: 9}}]\n"
+    )
+    record(folder, decision({"a": 1, "limit": 9}, effect="allow", cause=""))
+    assert "  sets the arguments: limit\n" in explain("n-1", "--args", '{"a": 1}')
+
+
+def test_it_says_where_policies_and_verdict_are_others_now(explain: Explain, folder: Path) -> None:
+    record(folder, decision({}, tool="log", policy_digest="d" * 64))
+    said = explain("n-1")
+    assert "  policies: others than the present ones\n" in said
+    assert "it is decided otherwise now than it was then" in said
+
+
+@pytest.mark.parametrize(
+    ("more", "said"),
+    [
+        ({"method": "prompts/get", "tool": "", "subject": "x"}, "prompts/get git/x"),
+        ({"method": "resources/read", "tool": "", "subject": "file:///x"}, "resources/read git/file:///x"),
+        ({"principal": "https://issuer.example:ada"}, "by https://issuer.example:ada"),
+        ({"principal": "http:anonymous"}, "by http:anonymous"),
+        ({"method": "roots/list", "tool": ""}, "roots/list git"),
+    ],
+)
+def test_all_that_is_on_record_in_full_is_explained(
+    explain: Explain, folder: Path, more: dict[str, Any], said: str
+) -> None:
+    record(folder, decision({}, **more))
+    told = explain("n-1")
+    assert said in told
+    assert "rules that speak of it" in told or "no rule speaks of it" in told
+
+
+def test_the_principal_on_record_is_who_asks(explain: Explain, folder: Path) -> None:
+    (folder / "p.yaml").write_text(
+        "version: 1\npolicy: p\nrules: [{id: r, effect: allow, when: 'principal.id == \"ada\" && principal.source =="
+        ' "https://issuer.example"\'}]\n'
+    )
+    record(folder, decision({}, principal="https://issuer.example:ada", effect="allow", cause=""))
+    assert "  by: p/r\n" in explain("n-1")
+
+
+def test_what_is_on_record_in_part_only_is_not_explained(explain: Explain, folder: Path) -> None:
+    record(folder, decision({}, method="tasks/get", tool="", subject="t"))
+    assert "of such a request the evidence does not say all" in explain("n-1")
+
+
+def test_a_call_that_is_not_on_record_is_an_error(explain: Explain, folder: Path) -> None:
+    record(folder, decision({}))
+    (folder / "audit" / "a.jsonl").write_text('{"id":"n-9"\n{"id":"n-99"}\n')
+    assert "there is no record of such a call" in explain("n-9", code=2)
+    assert "one recorded call is explained at a time" in explain("n-1", "n-2", code=2)
+
+
+# --- what can be reached -----------------------------------------------------------------------------
+
+
+def test_reach_tells_of_the_tools_that_rules_name(explain: Explain) -> None:
+    assert explain("--reach", "--principal", "ada") == (
+        "git: 1 yes, 1 if, 0 no\n"
+        "  yes  log\n"
+        "  if   push\n"
+        '       if  args.remote == "origin"  (p/push)\n'
+        "       unless  has(args.force) && args.force  (p/no-force)\n"
+        "       limit  3 calls in 1h (p/push)\n"
+        "`unless` also where that cannot be evaluated; what rules on results withhold is not told here\n"
+        "rules name tools by a pattern: which these are only a --snapshot FILE says\n"
+    )
+    assert "git: 1 yes, 0 if, 1 no\n" in explain("p.yaml", "--reach", "--principal", "bob")
+
+
+def test_reach_tells_of_all_that_a_snapshot_lists(explain: Explain, folder: Path) -> None:
+    lists = {
+        "git": {
+            "tools": [{"name": "log"}, {"name": "commit"}, "no tool"],
+            "prompts": [{"name": "review"}],
+            "resources": [{"uri": "file:///x", "name": "x"}],
+        },
+        "other": {"tools": [{"name": "t"}]},
+    }
+    (folder / "snapshot.json").write_text(json.dumps({"servers": lists}))
+    assert explain("--reach", "--snapshot", "snapshot.json") == (
+        "git: 2 yes, 0 if, 2 no\n"
+        "  yes  log\n"
+        "  no   commit\n"
+        "  yes  prompt review\n"
+        "  no   resource file:///x\n"
+    )
+    found = json.loads(explain("--reach", "--snapshot", "snapshot.json", "--json"))["reach"]
+    assert found[0] == {
+        "server": "git",
+        "kind": "tool",
+        "name": "log",
+        "answer": "yes",
+        "allowed_by": [{"rule": "p/read"}],
+    }
+
+
+def test_reach_tells_of_approvals_and_conflicts(explain: Explain, folder: Path) -> None:
+    (folder / "q.yaml").write_text(
+        "version: 1\npolicy: q\nrules:\n"
+        "  - {id: a, effect: allow, server: s, tools: [t], argument: {x: 1}}\n"
+        "  - {id: b, effect: allow, server: s, tools: [t], argument: {x: 2}}\n"
+        "  - {id: c, effect: ask, server: s, tools: [t]}\n"
+    )
+    assert explain("q.yaml", "--reach") == (
+        "s: 0 yes, 1 if, 0 no\n"
+        "  if   t\n"
+        "       if  always  (q/a)\n"
+        "       if  always  (q/b)\n"
+        "       approval  always  (q/c)\n"
+        "       rules that allow it may want different arguments or credentials, which refuses\n"
+    )
+
+
+def test_reach_of_nothing_says_so(explain: Explain) -> None:
+    assert explain("--reach", "--server", "nobody") == (
+        "there is nothing to tell of: no rule names a server and a tool\n"
+        "rules name tools by a pattern: which these are only a --snapshot FILE says\n"
+    )
