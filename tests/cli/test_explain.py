@@ -160,7 +160,17 @@ def test_the_options_are_what_conditions_see(explain: Explain, folder: Path) -> 
     (folder / "args.json").write_text('{"a": 1}')
     (folder / "session.json").write_text('{"calls": 7}')
     words = ["q.yaml", "--server", "s", "--tool", "t", "--args-file", "args.json", "--agent", "desk"]
-    words += ["--principal", "ada", "--source", "https://i", "--group", "ops", "--claims", '{"a": 1}', "--json"]
+    words += [
+        "--principal",
+        "ada",
+        "--source",
+        "https://i",
+        "--group",
+        "ops",
+        "--claims",
+        '{"a": 1}',
+        "--json",
+    ]
     words += ["--annotations", '{"readOnlyHint": true}', "--now", "2026-01-02T03:04:05"]
     words += ["--session", "session.json", "--label", "l", "--fact", "f"]
     assert sorted(json.loads(explain(*words))["rules"]) == sorted(f"q/{name}" for name in conditions)
@@ -320,7 +330,7 @@ def test_all_that_is_on_record_in_full_is_explained(
 
 def test_the_principal_on_record_is_who_asks(explain: Explain, folder: Path) -> None:
     (folder / "p.yaml").write_text(
-        "version: 1\npolicy: p\nrules: [{id: r, effect: allow, when: 'principal.id == \"ada\" && principal.source =="
+        'version: 1\npolicy: p\nrules: [{id: r, effect: allow, when: \'principal.id == "ada" && principal.source =='
         ' "https://issuer.example"\'}]\n'
     )
     record(folder, decision({}, principal="https://issuer.example:ada", effect="allow", cause=""))
@@ -367,11 +377,7 @@ def test_reach_tells_of_all_that_a_snapshot_lists(explain: Explain, folder: Path
     }
     (folder / "snapshot.json").write_text(json.dumps({"servers": lists}))
     assert explain("--reach", "--snapshot", "snapshot.json") == (
-        "git: 2 yes, 0 if, 2 no\n"
-        "  yes  log\n"
-        "  no   commit\n"
-        "  yes  prompt review\n"
-        "  no   resource file:///x\n"
+        "git: 2 yes, 0 if, 2 no\n  yes  log\n  no   commit\n  yes  prompt review\n  no   resource file:///x\n"
     )
     found = json.loads(explain("--reach", "--snapshot", "snapshot.json", "--json"))["reach"]
     assert found[0] == {

@@ -32,9 +32,7 @@ def tool(name: str = "t", server: str = "s", kind: str = "tool", **annotations: 
 def call(args: dict[str, Any] | None = None, target: Listed | None = None) -> Invocation:
     who = Principal("ada", "os-user", ("ops",))
     args = args or {}
-    return Invocation(
-        "i", "tools/call", who, NOW, "desk", "s", target or tool(), args, {"arguments": args}
-    )
+    return Invocation("i", "tools/call", who, NOW, "desk", "s", target or tool(), args, {"arguments": args})
 
 
 def explained(

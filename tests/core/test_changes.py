@@ -103,7 +103,12 @@ SECOND = int(NOW.timestamp())
 @pytest.mark.parametrize(
     ("limit", "key", "parts", "note"),
     [
-        ("calls: 1, per: 1h", "calls 1h", [(SECOND // 60, 1)], "it has room at 2026-01-02T04:05:00.000001+00:00"),
+        (
+            "calls: 1, per: 1h",
+            "calls 1h",
+            [(SECOND // 60, 1)],
+            "it has room at 2026-01-02T04:05:00.000001+00:00",
+        ),
         (
             "calls: 2, per: 1m",
             "calls 1m",
@@ -112,7 +117,12 @@ SECOND = int(NOW.timestamp())
         ),
         ("calls: 1, per: session", "calls session", [(0, 1)], "it has room in another session"),
         ("units: 3, per: 1h, cost: args.n", "units 1h", [], "it never has room for so much at once"),
-        ("bytes: 3, per: 1s", "bytes 1s", [(SECOND * 60, 4)], "it has room at 2026-01-02T03:04:06.016668+00:00"),
+        (
+            "bytes: 3, per: 1s",
+            "bytes 1s",
+            [(SECOND * 60, 4)],
+            "it has room at 2026-01-02T03:04:06.016668+00:00",
+        ),
     ],
 )
 def test_a_limit_says_when_it_has_room_again(limit: str, key: str, parts: list[Any], note: str) -> None:

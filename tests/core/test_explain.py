@@ -74,7 +74,12 @@ def test_each_operand_is_told_with_its_value_and_its_reason() -> None:
             "error",
             "the same argument to different values",
         ),
-        (["effect: allow, credential: a", "effect: allow, credential: b"], "deny", "error", "different credentials"),
+        (
+            ["effect: allow, credential: a", "effect: allow, credential: b"],
+            "deny",
+            "error",
+            "different credentials",
+        ),
         (
             ["effect: allow, limit: {units: 9, per: 1h, cost: args.gone}"],
             "deny",
@@ -200,7 +205,13 @@ POOL = [
     "pathWithin(args.a, '/srv')",
     "'private' in session.labels || args.a in args.l",
 ]
-SECRETS = ["zq7hush zq7", "http://zq7hush.example/zq7?zq7", "SELECT zq7hush FROM zq7", '{"k": "zq7hush"}', "/srv/zq7hush"]
+SECRETS = [
+    "zq7hush zq7",
+    "http://zq7hush.example/zq7?zq7",
+    "SELECT zq7hush FROM zq7",
+    '{"k": "zq7hush"}',
+    "/srv/zq7hush",
+]
 VALUES = st.one_of(
     st.sampled_from([*SECRETS, 771177117, -771177117, 77.1177, True, None]),
     st.lists(st.sampled_from(SECRETS), max_size=2),
@@ -212,7 +223,7 @@ VALUES = st.one_of(
 @given(
     st.lists(
         st.builds(
-            "effect: {}, when: \"{}\"{}".format,
+            'effect: {}, when: "{}"{}'.format,
             st.sampled_from(["allow", "ask", "deny"]),
             st.sampled_from(POOL),
             st.sampled_from(["", ", mode: shadow"]),

@@ -55,7 +55,7 @@ def test_the_conditions_stand_without_what_is_known_already() -> None:
     told = found(
         "effect: allow, when: 'principal.id == \"ada\" && args.a == 1'",
         "effect: allow, when: principal.id == 'bob', limit: {calls: 1, per: 1d}",
-        "effect: allow, when: 'server == \"s\" && (server == \"x\" || args.b || args.c)', limit: {bytes: 9, per: session}",
+        'effect: allow, when: \'server == "s" && (server == "x" || args.b || args.c)\', limit: {bytes: 9, per: session}',
         "effect: deny, when: '\"private\" in session.labels'",
         "effect: ask, when: '(args.b ? args.c : args.d) && server == \"s\"'",
     )
@@ -86,7 +86,10 @@ def test_a_conflict_is_told() -> None:
     [
         ("server == 's' && (args.a || args.b) && args.c", "(args.a || args.b) && args.c"),
         ("args.c && (server == 's' && args.a || args.b)", "args.c && (args.a || args.b)"),
-        ("args.c || server == 'x' && args.a || server == 's' && args.b && args.d", "args.c || (args.b && args.d)"),
+        (
+            "args.c || server == 'x' && args.a || server == 's' && args.b && args.d",
+            "args.c || (args.b && args.d)",
+        ),
         ("args.c && !(server == 's' && args.a)", "args.c && !(server == 's' && args.a)"),
         ("server == 's' && server == 's'", "server == 's' && server == 's'"),
     ],
@@ -113,7 +116,13 @@ POOL = [
     "session.calls < 3",
 ]
 EXTRAS = {
-    "allow": ["", ", argument: {a: true}", ", argument: {b: 1}", ", credential: c", ", limit: {calls: 1, per: session}"],
+    "allow": [
+        "",
+        ", argument: {a: true}",
+        ", argument: {b: 1}",
+        ", credential: c",
+        ", limit: {calls: 1, per: session}",
+    ],
     "ask": [""],
     "deny": ["", ", mode: shadow"],
 }

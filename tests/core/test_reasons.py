@@ -44,7 +44,10 @@ CASES = [
     ("resource.uri == 'x'", "there is no `resource`"),
     ("1 == 2", ""),
     ("!url(args.url).user", "url() gives user: true, ip: true; `args.url` is a string"),
-    ("url(args.bad).ip", "a URL must have a scheme, `//` and a host, and one `#` at most; `args.bad` is a string"),
+    (
+        "url(args.bad).ip",
+        "a URL must have a scheme, `//` and a host, and one `#` at most; `args.bad` is a string",
+    ),
     ("url(args.gone).ip", "there is no `args.gone`"),
     ("url(args.number).ip", "url() needs `text` to be a string; `args.number` is a whole number"),
     ("detect(args.mail) == []", "detect() finds email; `args.mail` is a string"),

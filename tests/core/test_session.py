@@ -125,7 +125,12 @@ def test_the_session_after_a_call_is_another_one() -> None:
     session = Session(Kept(calls=1, tools={"s/t": 1}, spent={"p/r calls 1h": [(1, 1)]}))
     before = structs.asdict(session.kept)
     after = session.after(permit("{id: r, effect: allow, label: [l], fact: [f], limit: {calls: 2, per: 1h}}"))
-    assert (after.kept.calls, after.kept.tools, after.kept.labels, after.kept.facts) == (2, {"s/t": 2}, ["l"], ["f"])
+    assert (after.kept.calls, after.kept.tools, after.kept.labels, after.kept.facts) == (
+        2,
+        {"s/t": 2},
+        ["l"],
+        ["f"],
+    )
     assert session.used(HOURLY, START) == 0
     assert after.used(HOURLY, START) == 1
     assert structs.asdict(session.kept) == before == {**before, "calls": 1, "labels": [], "facts": []}

@@ -117,3 +117,27 @@ def test_the_architecture_page_names_every_module_and_nothing_else() -> None:
         if str(module) in named or any(f"{parent}/" in named - places for parent in module.parents)
     }
     assert modules == covered
+
+
+def test_the_guide_on_explanations_shows_what_the_command_says(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    page = [ROOT / "docs" / "guides" / "explain-a-decision.md"]
+    policy, (call, said), reached = (
+        next(blocks("yaml", "policy", page)).text,
+        [next(blocks(language, "", page)).text for language in ("console", "text")],
+        [block.text for block in blocks("text", "", page)][1],
+    )
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "git.yaml").write_text(policy.replace("rules:", READ_LOG))
+    (tmp_path / "snapshot.json").write_text(SNAPSHOT)
+    assert main(commands(call)[0]) == 0
+    assert capsys.readouterr().out == said
+    assert main(["explain", "git.yaml", "--reach", "--snapshot", "snapshot.json"]) == 0
+    assert capsys.readouterr().out.startswith(reached)
+
+
+READ_LOG = "rules:\n  - {id: log, effect: allow, server: git, tools: [log]}"
+SNAPSHOT = json.dumps(
+    {"version": 1, "servers": {"git": {"tools": [{"name": "log"}, {"name": "push"}, {"name": "reset"}]}}}
+)

@@ -40,9 +40,7 @@ NO_STATE = (
     "what the tool said of itself, groups, claims and the session are not on record; "
     "give them with --annotations, --group, --claims, --label and --fact"
 )
-NO_TARGET = (
-    "of such a request the evidence does not say all that rules may read, so it is not explained"
-)
+NO_TARGET = "of such a request the evidence does not say all that rules may read, so it is not explained"
 
 
 def explain_record(
