@@ -207,25 +207,20 @@ def test_other_methods_are_explained_too(explain: Explain, words: list[str], sta
         (["--tool", "log"], "say what is asked: --server NAME with --tool NAME"),
         (["--server", "git"], "say what is asked"),
         (["--server", "git", "--tool", "a\nb"], "no server can list a tool of that name"),
-        (call("log")[:-1] + ['{"a": "hush'], "it must be a JSON object"),
-        (call("log")[:-1] + ['["hush"]'], "it must be a JSON object"),
+        ([*call("log")[:-1], '{"a": "hush'], "it must be a JSON object"),
+        ([*call("log")[:-1], '["hush"]'], "it must be a JSON object"),
+        (["--server", "git", "--tool", "t", "--args-file", "p.yaml"], "p.yaml: it must be a JSON object"),
         ([*call("log"), "--now", "hush"], "a time is written 2026-01-02T03:04:05Z"),
         ([*call("log"), "--session", "p.yaml"], "p.yaml: not a session"),
         ([*call("log"), "--result", "p.yaml"], "p.yaml: a result is a JSON object"),
         ([*call("log"), "--result", "gone.json"], "gone.json: cannot be read"),
         (["gone.yaml", *call("log")], "gone.yaml: cannot be read"),
-        (["--reach", "--snapshot", "p.yaml"], "p.yaml: not a snapshot"),
-        (["--reach", "--snapshot", "list.json"], "list.json: not a snapshot"),
-        (["--reach", "--snapshot", "server.json"], "server.json: not a snapshot"),
-        (["--reach", "--snapshot", "tools.json"], "tools.json: not a snapshot"),
+        (["--reach", "--snapshot", "p.yaml"], "p.yaml: this is no snapshot"),
     ],
 )
 def test_what_cannot_be_explained_is_one_sentence_that_quotes_no_value(
-    explain: Explain, folder: Path, words: list[str], said: str
+    explain: Explain, words: list[str], said: str
 ) -> None:
-    (folder / "list.json").write_text('{"servers": []}')
-    (folder / "server.json").write_text('{"servers": {"git": []}}')
-    (folder / "tools.json").write_text('{"servers": {"git": {"tools": {"a": 1}}}}')
     told = explain(*words, code=2)
     assert said in told
     assert "hush" not in told
@@ -369,15 +364,21 @@ def test_reach_tells_of_the_tools_that_rules_name(explain: Explain) -> None:
 def test_reach_tells_of_all_that_a_snapshot_lists(explain: Explain, folder: Path) -> None:
     lists = {
         "git": {
-            "tools": [{"name": "log"}, {"name": "commit"}, "no tool"],
+            "tools": [{"name": "log"}, {"name": "commit"}, {"name": 7}],
             "prompts": [{"name": "review"}],
             "resources": [{"uri": "file:///x", "name": "x"}],
+            "templates": [{"uriTemplate": "file:///{x}", "name": "x"}],
         },
         "other": {"tools": [{"name": "t"}]},
     }
-    (folder / "snapshot.json").write_text(json.dumps({"servers": lists}))
+    (folder / "snapshot.json").write_text(json.dumps({"version": 1, "servers": lists}))
     assert explain("--reach", "--snapshot", "snapshot.json") == (
-        "git: 2 yes, 0 if, 2 no\n  yes  log\n  no   commit\n  yes  prompt review\n  no   resource file:///x\n"
+        "git: 2 yes, 0 if, 3 no\n"
+        "  yes  log\n"
+        "  no   commit\n"
+        "  yes  prompt review\n"
+        "  no   resource file:///x\n"
+        "  no   template file:///{x}\n"
     )
     found = json.loads(explain("--reach", "--snapshot", "snapshot.json", "--json"))["reach"]
     assert found[0] == {
@@ -411,3 +412,15 @@ def test_reach_of_nothing_says_so(explain: Explain) -> None:
         "there is nothing to tell of: no rule names a server and a tool\n"
         "rules name tools by a pattern: which these are only a --snapshot FILE says\n"
     )
+
+
+def test_a_snapshot_says_what_a_tool_says_of_itself(explain: Explain, folder: Path) -> None:
+    (folder / "q.yaml").write_text(
+        "version: 1\npolicy: q\nrules: [{id: r, effect: allow, when: tool.annotations.readOnlyHint}]\n"
+    )
+    tools = [{"name": "t", "annotations": {"readOnlyHint": True}}]
+    (folder / "snapshot.json").write_text(json.dumps({"version": 1, "servers": {"git": {"tools": tools}}}))
+    words = ["q.yaml", "--server", "git", "--snapshot", "snapshot.json", "--tool"]
+    assert explain(*words, "t").startswith("allow:")
+    assert explain(*words, "u").startswith("deny (no-rule):")
+    assert explain(*words, "t", "--annotations", '{"readOnlyHint": false}').startswith("deny (no-rule):")

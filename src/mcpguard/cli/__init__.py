@@ -19,7 +19,7 @@ VERBS = {
     "check": "say what is wrong in a configuration and its policies",
     "test": "run the tests of policies, on both engines, with coverage",
     "explain": "why a call is allowed or not, and what a principal can reach",
-    "snapshot": "write down what the configured servers offer, for `check` and `explain`",
+    "snapshot": "write down what the configured servers offer, for `check`",
     "schema": "print the JSON Schema of a policy, a configuration or a test",
     "demo": "see a call allowed, one denied and a secret withheld, in a minute",
     "secret": "keep credentials in the system's keychain: set, list, rm",

@@ -48,7 +48,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--result", metavar="FILE", type=Path, help="what comes back, as JSON, to be explained too"
     )
     parser.add_argument("--reach", action="store_true", help="all that the principal can reach, per server")
-    parser.add_argument("--snapshot", metavar="FILE", type=Path, help="with --reach: what the servers list")
+    parser.add_argument(
+        "--snapshot", metavar="FILE", type=Path, help="what the servers offer: from `mcpguard snapshot`"
+    )
     parser.add_argument("--json", action="store_true", help="for programs")
 
 
@@ -134,16 +136,18 @@ def _reach(
     from datetime import UTC, datetime
 
     from mcpguard.cli.explain_reach import offered, reach_lines, servers_of
+    from mcpguard.cli.hypothesis import snapshot_of
     from mcpguard.core.model import Invocation
     from mcpguard.core.reach import reach
 
     servers = servers_of(policies, tuple(config.servers) if config else (), args.server)
     asking = Invocation("explain", "", principal_of(args), args.now or datetime.now(UTC), args.agent or agent)
-    found = [reach(policies, asking, target) for target in offered(policies, servers, args.snapshot)]
+    snapshot = snapshot_of(args)
+    found = [reach(policies, asking, target) for target in offered(policies, servers, snapshot)]
     if args.json:
         _print_json({"reach": found}, redactor)
     else:
-        _print_lines(reach_lines(found, policies, args.snapshot is not None), redactor)
+        _print_lines(reach_lines(found, policies, snapshot is not None), redactor)
 
 
 def _print(found: Any, as_json: bool, redactor: Redactor) -> None:

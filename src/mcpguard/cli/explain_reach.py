@@ -5,18 +5,13 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Iterable, Iterator
-from pathlib import Path
-from typing import Any
 
-import msgspec
-
-from mcpguard.adapters.policy_files import read_document
-from mcpguard.cli.hypothesis import listed
-from mcpguard.core.errors import ConfigError, Problem
-from mcpguard.core.model import Json, Listed
+from mcpguard.cli.hypothesis import in_snapshot, listed
+from mcpguard.core.model import Listed
 from mcpguard.core.policy import PolicySet
 from mcpguard.core.reach import Clause, Reach
 from mcpguard.core.rule_problems import as_tuple
+from mcpguard.core.snapshot import Snapshot
 from mcpguard.protocol.catalogue import KINDS
 
 _GLOB = re.compile(r"[*?\[]")
@@ -33,11 +28,12 @@ def servers_of(policies: PolicySet, configured: tuple[str, ...], only: str) -> t
     return configured or tuple(sorted(name for name in named if not _GLOB.search(name)))
 
 
-def offered(policies: PolicySet, servers: tuple[str, ...], snapshot: Path | None) -> Iterator[Listed]:
-    """All that the servers list: by the snapshot, else the tools that rules name literally. Raises
-    ConfigError for a file that is no snapshot."""
+def offered(policies: PolicySet, servers: tuple[str, ...], snapshot: Snapshot | None) -> Iterator[Listed]:
+    """All that the servers list: by the snapshot, else the tools that rules name literally."""
     if snapshot is not None:
-        yield from _in_snapshot(snapshot, servers)
+        for server in servers or snapshot.servers:
+            for kind in KINDS:
+                yield from in_snapshot(snapshot, server, kind)
         return
     for server in servers:
         names = {
@@ -47,27 +43,6 @@ def offered(policies: PolicySet, servers: tuple[str, ...], snapshot: Path | None
             if not _GLOB.search(name) and rule.can_match(server, name, "tools/call")
         }
         yield from listed(server, "tool", [{"name": name} for name in sorted(names)])
-
-
-def _in_snapshot(file: Path, servers: tuple[str, ...]) -> Iterator[Listed]:
-    problem = ConfigError([Problem(str(file), 0, 0, "not a snapshot: `mcpguard snapshot` writes one")])
-    try:
-        read = msgspec.json.decode(read_document(file, ConfigError), type=dict[str, Any])
-    except (msgspec.DecodeError, msgspec.ValidationError, RecursionError):
-        raise problem from None
-    known = read.get("servers")
-    if type(known) is not dict:
-        raise problem
-    for server in servers or known:
-        yield from _of_server(server, known.get(server, {}), problem)
-
-
-def _of_server(server: str, lists: Json, problem: ConfigError) -> Iterator[Listed]:
-    for kind in KINDS.values():
-        entries = lists.get(kind.key) or [] if type(lists) is dict else None
-        if type(entries) is not list:
-            raise problem
-        yield from listed(server, kind.name, entries)
 
 
 def reach_lines(found: list[Reach], policies: PolicySet, complete: bool) -> list[str]:

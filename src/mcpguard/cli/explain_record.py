@@ -15,6 +15,7 @@ import msgspec
 from msgspec import structs
 
 from mcpguard.adapters.audit_reader import chain_files, default_folder, lines
+from mcpguard.cli.hypothesis import arguments_of
 from mcpguard.core.errors import AuditError
 from mcpguard.core.explanation import Recorded
 from mcpguard.core.pdp import decide
@@ -38,7 +39,7 @@ NOT_THESE = (
 )
 NO_STATE = (
     "what the tool said of itself, groups, claims and the session are not on record; "
-    "give them with --annotations, --group, --claims, --label and --fact"
+    "give them with --snapshot or --annotations, --group, --claims, --label and --fact"
 )
 NO_TARGET = "of such a request the evidence does not say all that rules may read, so it is not explained"
 
@@ -54,7 +55,7 @@ def explain_record(
         outcome=outcome.get("status", ""),
         same_policies=decision.get("policy_digest") == policies.digest,
     )
-    args = options.args
+    args = arguments_of(options)
     if args is None and decision.get("args") == _EMPTY:
         args = {}
     kind = "tool" if found.tool else _KINDS.get(found.method, "")
@@ -108,7 +109,7 @@ def _invocation(found: Recorded, args: dict[str, Json], kind: str, options: Name
         now=options.now or datetime.fromisoformat(found.at),
         agent=options.agent or found.agent,
         server=found.server,
-        target=target_of(found.server, kind, name, options.annotations) if kind else None,
+        target=target_of(options, found.server, kind, name) if kind else None,
         args=args,
         params={"arguments": args},
     )

@@ -18,6 +18,7 @@ from mcpguard.adapters.policy_files import read_document
 from mcpguard.core.errors import ConfigError, Problem
 from mcpguard.core.model import Invocation, Json, Listed, Principal
 from mcpguard.core.session import Kept, Session
+from mcpguard.core.snapshot import Offer, Snapshot, read_snapshot
 from mcpguard.protocol.catalogue import KINDS, Catalogue
 
 _METHODS = {"tool": "tools/call", "prompt": "prompts/get", "resource": "resources/read"}
@@ -33,15 +34,9 @@ def add_request(parser: ArgumentParser) -> None:
     parser.add_argument("--action", metavar="METHOD", help="another method, such as sampling/createMessage")
     given = parser.add_mutually_exclusive_group()
     given.add_argument("--args", type=an_object, metavar="JSON", help="the arguments ({})")
-    given.add_argument(
-        "--args-file",
-        type=_object_in_file,
-        dest="args",
-        metavar="FILE",
-        help="a file with the arguments; `-` is standard input",
-    )
+    given.add_argument("--args-file", metavar="FILE", help="a file with them; `-` is standard input")
     parser.add_argument(
-        "--annotations", type=an_object, default={}, metavar="JSON", help="what the tool says of itself"
+        "--annotations", type=an_object, metavar="JSON", help="what the tool says of itself (see --snapshot)"
     )
     parser.add_argument("--now", type=_time, metavar="TIME", help="when (now; RFC 3339)")
     add_principal(parser)
@@ -81,9 +76,17 @@ def an_object(text: str) -> dict[str, Json]:
         raise ArgumentTypeError('it must be a JSON object, such as \'{"path": "/srv"}\'') from None
 
 
-def _object_in_file(name: str) -> dict[str, Json]:
+def arguments_of(options: Namespace) -> dict[str, Json] | None:
+    """The arguments that the options give, None for none. Raises ConfigError for a file without an object."""
+    name: str | None = options.args_file
+    if name is None:
+        given: dict[str, Json] | None = options.args
+        return given
     text = sys.stdin.read() if name == "-" else read_document(Path(name), ConfigError)
-    return an_object(text)
+    try:
+        return an_object(text)
+    except ArgumentTypeError as error:
+        raise ConfigError([Problem(name, 0, 0, str(error))]) from None
 
 
 def _time(text: str) -> datetime:
@@ -100,7 +103,7 @@ def invocation_of(options: Namespace, agent: str | None) -> Invocation:
     kind = next((kind for kind in _METHODS if getattr(options, kind)), "")
     if not options.server or not (kind or options.action):
         raise _problem("say what is asked: --server NAME with --tool NAME, --prompt, --resource or --action")
-    args: dict[str, Json] = options.args or {}
+    args = arguments_of(options) or {}
     return Invocation(
         id="explain",
         method=options.action or _METHODS[kind],
@@ -108,7 +111,7 @@ def invocation_of(options: Namespace, agent: str | None) -> Invocation:
         now=options.now or datetime.now(UTC),
         agent=options.agent or agent,
         server=options.server,
-        target=target_of(options.server, kind, getattr(options, kind), options.annotations) if kind else None,
+        target=target_of(options, options.server, kind, getattr(options, kind)) if kind else None,
         args=args,
         params={"arguments": args},
     )
@@ -124,12 +127,33 @@ def principal_of(options: Namespace) -> Principal:
     )
 
 
-def target_of(server: str, kind: str, name: str, annotations: dict[str, Json]) -> Listed:
-    """A thing that `server` would list. Raises ConfigError for a name that no server can list."""
-    found = listed(server, kind, [{KINDS[kind].id_key: name, "annotations": annotations}])
+def target_of(options: Namespace, server: str, kind: str, name: str) -> Listed:
+    """The thing of that name as `server` lists it: by the snapshot of the options if it is there, with the
+    annotations that they give. Raises ConfigError for a name that no server can list."""
+    entry: dict[str, Json] = {KINDS[kind].id_key: name}
+    snapshot = snapshot_of(options)
+    if snapshot is not None:
+        known = (one.descriptor for one in in_snapshot(snapshot, server, kind) if one.name == name)
+        entry = next(known, entry)
+    if options.annotations is not None:
+        entry = {**entry, "annotations": options.annotations}
+    found = listed(server, kind, [entry])
     if not found:
         raise _problem(f"no server can list a {kind} of that name: it is too long or not printable")
     return found[0]
+
+
+def snapshot_of(options: Namespace) -> Snapshot | None:
+    """The snapshot that the options name. Raises DocumentError for a file that is none."""
+    if options.snapshot is None:
+        return None
+    return read_snapshot(read_document(options.snapshot, ConfigError), str(options.snapshot))
+
+
+def in_snapshot(snapshot: Snapshot, server: str, kind: str) -> list[Listed]:
+    """What `server` offers of a kind, by a snapshot."""
+    offer = snapshot.servers.get(server, Offer())
+    return listed(server, kind, list(getattr(offer, f"{kind}s")))
 
 
 def listed(server: str, kind: str, entries: list[Json]) -> list[Listed]:
