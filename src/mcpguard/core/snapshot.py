@@ -88,9 +88,12 @@ def _parts(root: Json, schemas: list[Json]) -> list[dict[str, Json]]:
     """The schemas with what they refer to and are combined of, side by side."""
     parts: list[dict[str, Json]] = []
     waiting = list(schemas)
-    while waiting and len(parts) < REFERENCES:
+    looked = 0
+    while waiting:
         schema = waiting.pop()
-        if type(schema) is not dict:
+        looked += 1
+        if type(schema) is not dict or looked > REFERENCES:
+            # It may be anything.
             parts.append({})
             continue
         inner = [one for key in ("anyOf", "oneOf", "allOf") for one in _list(schema.get(key))]
@@ -104,10 +107,10 @@ def _parts(root: Json, schemas: list[Json]) -> list[dict[str, Json]]:
 
 def _referred(root: Json, reference: Json) -> Json:
     """What a reference inside the schema leads to; anything for one that leads elsewhere."""
-    if type(reference) is not str or not reference.startswith("#/"):
+    if type(reference) is not str or not (reference == "#" or reference.startswith("#/")):
         return {}
     value = root
-    for name in reference[2:].split("/"):
+    for name in reference.split("/")[1:]:
         value = value.get(name.replace("~1", "/").replace("~0", "~")) if type(value) is dict else {}
     return value
 
