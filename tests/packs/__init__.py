@@ -1,0 +1,1 @@
+"""The packs of `policies/`: each loads, decides as its tests say, and fits the tools of the real server."""

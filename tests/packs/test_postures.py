@@ -1,0 +1,82 @@
+"""What holds between the postures of a pack, over all calls that its tests make."""
+
+from __future__ import annotations
+
+from functools import cache
+from itertools import pairwise
+
+import pytest
+
+from mcpguard.core.policy_tests import CallEntry, Case
+from mcpguard.core.rehearsal import Outcome, rehearse
+from tests.packs.packs import ALL, PACKS, POSTURES, Pack, loaded, tools, written
+from tests.packs.test_packs import REDACTOR
+
+STATED = ("rule", "approval")
+
+
+def calls(server: str) -> list[CallEntry]:
+    """All calls of the tests of a pack, whatever posture they are of."""
+    return [case.call for posture in POSTURES for case in written(Pack(server, posture)).tests]
+
+
+def verdict(pack: Pack, call: CallEntry) -> Outcome:
+    """What a pack says of a call in a new session."""
+    return rehearse(loaded(pack), Case("a call", call, "allow"), REDACTOR).outcome
+
+
+@cache
+def verdicts(pack: Pack) -> list[Outcome]:
+    """What a pack says of all calls, in their order."""
+    return [verdict(pack, call) for call in calls(pack.server)]
+
+
+@pytest.mark.parametrize("server", PACKS)
+def test_what_a_closer_posture_allows_the_next_allows_or_says_why_not(server: str) -> None:
+    for closer, wider in pairwise(POSTURES):
+        both = zip(calls(server), verdicts(Pack(server, closer)), verdicts(Pack(server, wider)), strict=True)
+        kept = [(call, two) for call, one, two in both if one.effect == "allow"]
+        assert kept
+        for call, two in kept:
+            assert two.effect == "allow" or (two.cause in STATED and two.message), (wider, call)
+
+
+@pytest.mark.parametrize("server", PACKS)
+def test_each_posture_allows_something_that_the_closer_one_does_not(server: str) -> None:
+    for closer, wider in pairwise(POSTURES):
+        both = zip(verdicts(Pack(server, closer)), verdicts(Pack(server, wider)), strict=True)
+        assert any(one.effect != "allow" and two.effect == "allow" for one, two in both), wider
+
+
+@pytest.mark.parametrize("server", PACKS)
+def test_read_only_has_no_rule_that_allows_a_tool_that_may_change_something(server: str) -> None:
+    for rule in loaded(Pack(server, "read-only")).rules:
+        for name in rule.written.tools or () if rule.effect != "deny" else ():
+            says = tools(server)[name].get("annotations", {})
+            assert says.get("readOnlyHint", True), name
+            assert not says.get("destructiveHint", False), name
+
+
+@pytest.mark.parametrize("pack", ALL, ids=str)
+def test_every_refusal_of_a_rule_tells_the_model_what_to_do(pack: Pack) -> None:
+    silent = [rule.name for rule in loaded(pack).rules if rule.effect != "allow" and not rule.message]
+    assert silent == []
+
+
+@pytest.mark.parametrize("pack", ALL, ids=str)
+def test_no_call_without_arguments_gets_past_a_rule_by_their_absence(pack: Pack) -> None:
+    """Only tools that need no argument may be called without."""
+    for name, tool in tools(pack.server).items():
+        if verdict(pack, CallEntry(pack.server, tool=name)).effect == "allow":
+            assert not set(tool["inputSchema"].get("required", ())) & GUARDED.get(pack.server, set()), name
+
+
+GUARDED = {
+    "fetch": {"url"},
+    "git": {"repo_path"},
+    "github": {"owner"},
+    "postgres": {"sql"},
+    "shell": {"command"},
+    "sqlite": {"query", "table_name"},
+}
+"""The arguments that a pack binds, by server."""

@@ -1,0 +1,75 @@
+"""A pack knows every tool of its server, and no other."""
+
+from __future__ import annotations
+
+from fnmatch import fnmatchcase
+
+import pytest
+
+from mcpguard.core.policy import CompiledRule
+from tests.packs.packs import ALL, FOLDER, PACKS, POSTURES, Pack, loaded, tools
+
+every_pack = pytest.mark.parametrize("pack", ALL, ids=str)
+
+
+def rules(pack: Pack) -> tuple[CompiledRule, ...]:
+    return loaded(pack).rules
+
+
+def named(pack: Pack) -> set[str]:
+    """All that stands under `tools` in a pack."""
+    return {name for rule in rules(pack) for name in rule.written.tools or ()}
+
+
+def test_every_folder_of_policies_is_a_pack_of_three_postures() -> None:
+    assert sorted(path.name for path in FOLDER.iterdir() if path.is_dir()) == sorted(PACKS)
+    wanted = {f"{posture}{end}.yaml" for posture in POSTURES for end in ("", "_test")}
+    for server in PACKS:
+        assert {path.name for path in (FOLDER / server).iterdir()} == wanted
+
+
+@every_pack
+def test_a_pack_speaks_of_its_own_server_alone(pack: Pack) -> None:
+    assert {rule.written.server for rule in rules(pack)} == {pack.server}
+
+
+@every_pack
+def test_a_pack_has_an_owner_and_says_what_it_is_for(pack: Pack) -> None:
+    text = pack.path.read_text("utf-8")
+    assert f"\npolicy: {pack}\n" in text
+    assert "\nowner: " in text
+    assert "\ndescription: " in text
+    assert text.startswith("# For ")
+
+
+@every_pack
+def test_every_tool_of_the_server_is_allowed_or_refused_on_purpose(pack: Pack) -> None:
+    forgotten = [
+        tool for tool in tools(pack.server) if not any(fnmatchcase(tool, name) for name in named(pack))
+    ]
+    assert forgotten == []
+
+
+@every_pack
+def test_every_tool_that_a_pack_names_exists(pack: Pack) -> None:
+    known = tools(pack.server)
+    assert [name for name in named(pack) if not any(fnmatchcase(tool, name) for tool in known)] == []
+
+
+@every_pack
+def test_a_rule_that_allows_names_its_tools_one_by_one(pack: Pack) -> None:
+    for rule in rules(pack):
+        names = rule.written.tools
+        if rule.effect == "allow" and "tools/call" in rule.written.action:
+            assert names, rule.name
+            assert not any(set("*?[") & set(name) for name in names), rule.name
+
+
+@every_pack
+def test_what_an_author_has_to_set_stands_in_one_place(pack: Pack) -> None:
+    lines = pack.path.read_text("utf-8").splitlines()
+    places = [line for line in lines if line.strip().startswith("# SET THIS")]
+    inner = [line for line in places if line.startswith("    ")]
+    nothing = "# SET THIS: nothing"
+    assert len(places) == 2 or (len(places) == 1 and places[0].startswith(nothing)), places
+    assert len(inner) == len(places) - 1
