@@ -21,7 +21,7 @@ from mcpguard.core.policy_tests import PolicyTests, read_tests
 ROOT = Path(__file__).parents[2]
 FOLDER = ROOT / "policies"
 SNAPSHOTS = Path(__file__).parent / "snapshots"
-PACKS = ("fetch", "filesystem", "git", "memory")
+PACKS = ("fetch", "filesystem", "git", "github", "memory", "postgres", "shell", "sqlite")
 POSTURES = ("read-only", "careful", "open-with-guards")
 """From the closest to the widest."""
 ENGINES: tuple[EngineName, ...] = ("cpp", "python")

@@ -1,27 +1,12 @@
-"""Every pack loads on both engines, and decides as its tests say."""
+"""Every pack loads on both engines, decides as its tests say, and its tests cover it."""
 
 from __future__ import annotations
 
 import pytest
 
+from mcpguard.cli import main
 from mcpguard.core.cel import EngineName
-from mcpguard.core.expectations import judge
-from mcpguard.core.policy_tests import Case
-from mcpguard.core.redaction import Redactor
-from mcpguard.core.rehearsal import Rehearsed, rehearse
-from tests.packs.packs import ALL, ENGINES, PACKS, POSTURES, Pack, loaded, written
-
-REDACTOR = Redactor(b"a key of tests" * 3)
-
-_RUNS: dict[tuple[Pack, str], Rehearsed] = {}
-
-
-def rehearsed(pack: Pack, case: Case) -> Rehearsed:
-    """A case on the fastest engine, run once for all tests."""
-    key = (pack, case.name)
-    if key not in _RUNS:
-        _RUNS[key] = rehearse(loaded(pack), case, REDACTOR)
-    return _RUNS[key]
+from tests.packs.packs import ALL, ENGINES, FOLDER, PACKS, Pack, loaded, written
 
 
 @pytest.mark.parametrize("pack", ALL, ids=str)
@@ -30,18 +15,12 @@ def test_a_pack_loads_on_each_engine(pack: Pack, name: EngineName) -> None:
     assert loaded(pack, name).names == (str(pack),)
 
 
-def test_packs_of_one_posture_can_be_in_force_together() -> None:
-    for posture in POSTURES:
-        names = {loaded(Pack(server, posture)).names for server in PACKS}
-        assert len(names) == len(PACKS)
-
-
-@pytest.mark.parametrize("pack", ALL, ids=str)
-def test_a_pack_decides_as_its_tests_say_on_both_engines(pack: Pack) -> None:
-    for case in written(pack).tests:
-        second = rehearse(loaded(pack, "python"), case, REDACTOR).outcome
-        judgement = judge(case.expected, rehearsed(pack, case).outcome, second)
-        assert judgement.passed, f"{case.name}: {judgement}"
+@pytest.mark.parametrize("server", PACKS)
+def test_a_pack_decides_as_its_tests_say_and_they_cover_it(
+    server: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    code = main(["test", str(FOLDER / server), "--coverage", "--fail-under", "100"])
+    assert code == 0, capsys.readouterr().out
 
 
 @pytest.mark.parametrize("pack", ALL, ids=str)
@@ -50,10 +29,3 @@ def test_a_pack_has_cases_that_pass_and_more_that_are_refused(pack: Pack) -> Non
     assert len(effects) >= 10
     assert effects.count("allow") >= 3
     assert len(effects) - effects.count("allow") >= 5
-
-
-@pytest.mark.parametrize("pack", ALL, ids=str)
-def test_every_rule_of_a_pack_decides_a_case(pack: Pack) -> None:
-    looks = [look for case in written(pack).tests for look in rehearsed(pack, case).looks]
-    decided = {name for look in looks for name in look.decided}
-    assert {rule.name for rule in loaded(pack).rules} - decided == set()

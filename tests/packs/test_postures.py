@@ -8,10 +8,11 @@ from itertools import pairwise
 import pytest
 
 from mcpguard.core.policy_tests import CallEntry, Case
+from mcpguard.core.redaction import Redactor
 from mcpguard.core.rehearsal import Outcome, rehearse
 from tests.packs.packs import ALL, PACKS, POSTURES, Pack, loaded, tools, written
-from tests.packs.test_packs import REDACTOR
 
+REDACTOR = Redactor(b"the key of these tests, 32 bytes")
 STATED = ("rule", "approval")
 
 
