@@ -32,6 +32,11 @@ def test_every_requirement_has_its_exact_version() -> None:
     assert names <= {name_of(pin) for pin in PINS}
 
 
+def test_an_installation_has_the_packs() -> None:
+    build = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["hatch"]["build"]
+    assert build["targets"]["wheel"]["shared-data"] == {"policies": "share/mcpguard/policies"}
+
+
 def test_the_scripts_can_be_run() -> None:
     for name in (".ci/run", "scripts/test", "scripts/check", "scripts/reference"):
         assert os.access(ROOT / name, os.X_OK), name

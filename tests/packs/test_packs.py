@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
 from mcpguard.cli import main
@@ -20,6 +22,11 @@ def test_a_pack_decides_as_its_tests_say_and_they_cover_it(
     server: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     code = main(["test", str(FOLDER / server), "--coverage", "--fail-under", "100"])
+    assert code == 0, capsys.readouterr().out
+
+
+def test_labels_of_one_pack_cut_the_ways_out_of_another(capsys: pytest.CaptureFixture[str]) -> None:
+    code = main(["test", str(Path(__file__).parent / "together_test.yaml")])
     assert code == 0, capsys.readouterr().out
 
 
