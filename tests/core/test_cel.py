@@ -329,6 +329,29 @@ def test_a_name_that_is_left_out_is_an_error_only_where_it_matters(name: EngineN
     assert engine.compile("args.x == 1").verdict(Bound(view)) is ERROR
 
 
+@pytest.mark.parametrize("name", ENGINES)
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        (" || ".join(f"args.a{n} == 1" for n in range(100)), ERROR),
+        (" && ".join(f"args.a{n} == 1" for n in range(100)), ERROR),
+        (" || ".join(f"args.a{n} == 1" for n in range(100)) + " || args.ok", TRUE),
+        ("args.l.exists(x, x.startsWith('a'))", ERROR),
+        ("args.l.all(x, x.startsWith('a'))", ERROR),
+        ("args.l.exists(x, x.startsWith('a') || x == 999)", TRUE),
+        ("args.l.exists(x, args.l.all(y, y.startsWith('a') && x < y))", FALSE),
+        ("size(args.nothing) > 0", ERROR),
+        ("size(args.ok) > 0", ERROR),
+        ("args.t.exists(x, true)", ERROR),
+        ("args.nope.all(x, true)", ERROR),
+        ("args.l.exists(x, x)", ERROR),
+    ],
+)
+def test_many_errors_in_one_condition_are_one_error(name: EngineName, text: str, expected: Verdict) -> None:
+    numbers = list(range(1000)) if "all(y" not in text else list(range(40))
+    assert verdict(name, text, {"l": numbers, "ok": True, "t": "text", "nothing": None}) is expected
+
+
 def test_one_bound_view_serves_both_engines() -> None:
     bound = Bound(VIEW)
     for name in ENGINES:

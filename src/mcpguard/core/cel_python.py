@@ -28,6 +28,7 @@ from mcpguard.core.cel import (
     check_length,
     offset_of,
 )
+from mcpguard.core.cel_strict import JOINED, STRICT, no_overload
 from mcpguard.core.cel_values import from_cel, to_cel
 from mcpguard.core.facts import Call
 from mcpguard.core.functions import FUNCTIONS, Function, FunctionError, apply
@@ -37,10 +38,6 @@ from mcpguard.core.model import Json
 _TYPES = frozenset(["bool", "bytes", "double", "int", "list", "map", "null_type", "string", "type", "uint"])
 _MACROS = frozenset(["all", "exists", "exists_one", "filter", "map"])
 _OF_CEL = frozenset(evaluation.base_functions) - {"list", "map", "null_type"} | {"dyn", "has"}
-_NUMBERS = (celtypes.IntType, celtypes.UintType, celtypes.DoubleType)
-_SCALARS = (celtypes.BoolType, str, bytes, celtypes.TimestampType, celtypes.DurationType)
-_QUIET = evaluation.re2.Options()
-_QUIET.log_errors = False
 
 
 class PythonEngine:
@@ -56,7 +53,7 @@ class PythonEngine:
         sys.setrecursionlimit(limit)
         celpy.logging.getLogger("celpy").setLevel(1000)
         ours = {name: _native(function) for name, function in FUNCTIONS.items()}
-        self._activation = evaluation.Activation(functions={**_STRICT, **ours})
+        self._activation = evaluation.Activation(functions={**STRICT, **ours})
 
     def compile(self, text: str) -> PythonCondition:
         """See `Engine.compile`."""
@@ -124,6 +121,19 @@ class _Evaluator(evaluation.Evaluator):  # type: ignore[misc]
 
     def sub_evaluator(self, ast: Any) -> _Evaluator:
         return _Evaluator(ast, activation=self.activation)
+
+    def member_dot_arg(self, tree: Any) -> Any:
+        """`all` and `exists` with our own connectives, as `&&` and `||` have them."""
+        name = tree.children[1].value
+        if name not in JOINED:
+            return super().member_dot_arg(tree)
+        members = self.visit(tree.children[0])
+        if not isinstance(members, celtypes.ListType | celtypes.MapType):
+            return no_overload(members)
+        join, value = JOINED[name]
+        for said in map(self.build_ss_macro_eval(tree), members):
+            value = join(value, said)
+        return value
 
     def macro_has_eval(self, exprlist: Any) -> Any:
         owner, key = _selection(exprlist).children
@@ -208,72 +218,3 @@ def _native(function: Function) -> Callable[..., Any]:
             return evaluation.CELEvalError("no value")
 
     return called
-
-
-def _equal(left: Any, right: Any) -> bool:
-    """CEL equality across types: numbers by value, everything else only with its own kind."""
-    for one in (left, right):
-        if isinstance(one, evaluation.CELEvalError):
-            raise one
-    if isinstance(left, _NUMBERS) and isinstance(right, _NUMBERS):
-        return _number(left, right) == _number(right, left)
-    if isinstance(left, list) and isinstance(right, list):
-        return len(left) == len(right) and all(map(_equal, left, right))
-    if isinstance(left, dict) and isinstance(right, dict):
-        return left.keys() == right.keys() and all(_equal(left[key], right[key]) for key in left)
-    if any(isinstance(left, kind) and isinstance(right, kind) for kind in _SCALARS):
-        return bool(left == right)
-    return left is right
-
-
-def _matches(text: Any, pattern: Any) -> Any:
-    # By default the library prints a broken pattern to stderr, and a pattern may be an argument.
-    if not isinstance(text, str) or not isinstance(pattern, str):
-        raise TypeError
-    try:
-        compiled = evaluation.re2.compile(str(pattern), _QUIET)
-    except evaluation.re2.error:
-        return evaluation.CELEvalError("not a pattern")
-    return celtypes.BoolType(compiled.search(str(text)) is not None)
-
-
-def _number(value: Any, other: Any) -> int | float:
-    if isinstance(value, float):
-        return float(value)
-    # Beyond 2^53 an equal double depends on how the int is rounded, so nobody shall rely on it.
-    if isinstance(other, float) and abs(value) > 1 << 53:
-        raise TypeError
-    return int(value)
-
-
-def _in(item: Any, container: Any) -> bool:
-    if isinstance(container, celtypes.MapType):
-        return any([_equal(item, key) for key in container])
-    if isinstance(container, celtypes.ListType):
-        return any([_equal(item, one) for one in container])
-    raise TypeError
-
-
-def _string(value: Any) -> Any:
-    if isinstance(value, (str, celtypes.IntType, celtypes.UintType)):
-        return celtypes.StringType(value)
-    raise TypeError
-
-
-def _strict(function: Callable[..., bool]) -> Callable[..., Any]:
-    def checked(left: Any, right: Any) -> Any:
-        try:
-            return celtypes.BoolType(function(left, right))
-        except evaluation.CELEvalError as error:
-            return error
-
-    return checked
-
-
-_STRICT = {
-    "_==_": _strict(_equal),
-    "_!=_": _strict(lambda left, right: not _equal(left, right)),
-    "_in_": _strict(_in),
-    "matches": _matches,
-    "strict string": _string,
-}
