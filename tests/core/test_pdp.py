@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import hypothesis.strategies as st
+import msgspec
 import pytest
 from hypothesis import given, settings
 from msgspec import Struct
@@ -18,6 +19,7 @@ from mcpguard.core import cel, pdp
 from mcpguard.core.cel import EngineName
 from mcpguard.core.model import Cause, Deny, Invocation, Listed, Permit, Principal
 from mcpguard.core.policy import PolicySet, compile_policy
+from mcpguard.core.session import Kept, Session
 
 Args = dict[str, Any]
 KINDS = frozenset({"email", "iban", "phone"})
@@ -317,6 +319,40 @@ def test_law_a_tool_is_listed_whenever_some_arguments_are_allowed(
         made = policies(*rules, engine=engine)
         if isinstance(pdp.decide(made, call(args, **hint)), Permit):
             assert pdp.visible(made, call(**hint))
+
+
+STATES = st.builds(
+    Kept,
+    calls=st.integers(0, 3),
+    labels=st.lists(st.sampled_from(["a", "b"]), unique=True),
+    facts=st.lists(st.sampled_from(["f"]), unique=True),
+    spent=st.dictionaries(
+        st.just("p/r0 calls 1h"), st.lists(st.tuples(st.integers(0, 2), st.integers(0, 3)))
+    ),
+)
+WHENS = [
+    "",
+    "'a' in session.labels",
+    "'f' in session.facts",
+    "session.calls > 1",
+    "args.x == 1",
+    "args.nope == 1",
+]
+
+
+@settings(max_examples=150, deadline=None)
+@given(
+    st.lists(st.tuples(st.sampled_from(["allow", "ask", "deny"]), st.sampled_from(WHENS)), min_size=1), STATES
+)
+def test_law_a_verdict_is_a_function_of_policies_request_and_session(rules: Any, kept: Kept) -> None:
+    """What was recorded of the three decides the same again, also after it was written down and read back."""
+    chosen = policies(*(R(effect, when) for effect, when in rules))
+    invocation = call({"x": 1})
+    before = msgspec.json.encode(kept)
+    first = pdp.decide(chosen, invocation, Session(kept))
+    assert msgspec.json.encode(kept) == before
+    again = policies(*(R(effect, when) for effect, when in rules))
+    assert pdp.decide(again, invocation, Session(msgspec.json.decode(before, type=Kept))) == first
 
 
 @given(rules=rules_of, args=args_of)

@@ -84,9 +84,9 @@ def _strict(function: Callable[..., bool]) -> Callable[..., Any]:
 
 
 def no_overload(value: Any) -> Any:
-    return (
-        value if isinstance(value, evaluation.CELEvalError) else evaluation.CELEvalError("no such overload")
-    )
+    """The error that `value` is, or that there is no function for it."""
+    error = evaluation.CELEvalError
+    return value if isinstance(value, error) else error("no such overload")
 
 
 def _connective(decisive: bool) -> Callable[[Any, Any], Any]:
