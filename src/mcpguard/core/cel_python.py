@@ -128,7 +128,7 @@ class _Evaluator(evaluation.Evaluator):  # type: ignore[misc]
         if name not in JOINED:
             return super().member_dot_arg(tree)
         members = self.visit(tree.children[0])
-        if not isinstance(members, celtypes.ListType | celtypes.MapType):
+        if not isinstance(members, list | dict):  # Two lists that were added are a plain one.
             return no_overload(members)
         join, value = JOINED[name]
         for said in map(self.build_ss_macro_eval(tree), members):

@@ -54,15 +54,15 @@ def _number(value: Any, other: Any) -> int | float:
 
 
 def _in(item: Any, container: Any) -> bool:
-    if isinstance(container, celtypes.MapType):
+    if isinstance(container, dict):
         return any([_equal(item, key) for key in container])
-    if isinstance(container, celtypes.ListType):
+    if isinstance(container, list):
         return any([_equal(item, one) for one in container])
     raise TypeError
 
 
 def _size(value: Any) -> Any:
-    if isinstance(value, str | bytes | celtypes.ListType | celtypes.MapType):
+    if isinstance(value, str | bytes | list | dict):
         return celtypes.IntType(len(value))
     return no_overload(value)
 

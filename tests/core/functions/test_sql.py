@@ -173,6 +173,7 @@ REFUSED = [
     ("postgres", 'SELECT "a\u200bb" FROM t', "invisible"),
     ("mysql", "SELECT `ä` FROM t", "letter in a name"),
     ("postgres", "EXPLAIN", "cannot parse"),
+    ("bigquery", "DELETE 0", "cannot tell what this statement changes"),
     ("postgres", "SELECT FROM WHERE", "cannot parse"),
     ("sqlite", "x'1f'[w]x", "differ about where"),
     ("postgres", "VACUUM t", "effects cannot be seen"),

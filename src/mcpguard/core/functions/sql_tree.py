@@ -129,7 +129,9 @@ class Tree:
         return [node for node in self.nodes if isinstance(node, kinds)]
 
     def below(self, node: Node) -> set[str]:
-        """The real tables in one part of the statement."""
+        """The real tables in one part of the statement. Raises FunctionError where the parser found none."""
+        if not isinstance(node, self._exp.Expression):
+            raise FunctionError("sql() cannot tell what this statement changes")
         return {self.read[id(one)] for one in node.find_all(self._exp.Table) if id(one) in self.read}
 
     def written(self) -> set[str]:
@@ -152,8 +154,9 @@ class Tree:
     def _changed(self, node: Node) -> set[str]:
         """In MySQL and SQL Server a change may name an alias, a view of a WITH or a join."""
         direct = node.this
+        joins = direct.args.get("joins") if isinstance(direct, self._exp.Expression) else None
         joined = node.args.get("from_") or node.args.get("using") or node.args.get("tables")
-        indirect = joined or node.args.get("with_") or (direct is not None and direct.args.get("joins"))
+        indirect = joined or node.args.get("with_") or joins
         if self._dialect in ("mysql", "tsql") and indirect and not isinstance(node, self._exp.Merge):
             return self.below(node)
         if self._dialect == "tsql" and node.args.get("with_"):
