@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from typing import Any
 
 import pytest
@@ -63,3 +65,26 @@ def test_a_text_that_is_too_long_or_has_a_nul_is_an_error(text: str) -> None:
 
 def test_each_function_stands_in_the_table_under_its_name() -> None:
     assert all(function.name == name for name, function in FUNCTIONS.items())
+
+
+LOADED = """
+import sys
+from mcpguard.core.cel import Bound, engine
+engine("cpp").compile("has(args.path) && args.path.startsWith('/srv/')").verdict(Bound({"args": {}}))
+names = [name for name in sys.modules if name.startswith("mcpguard.core.functions.")]
+assert names == ["mcpguard.core.functions.function"], names
+engine("cpp").compile("glob(args.path, 'a')")
+assert "mcpguard.core.functions.glob" in sys.modules
+assert not {"idna", "sqlglot", "tree_sitter"} & sys.modules.keys()
+"""
+
+
+def test_a_function_is_imported_only_where_a_condition_calls_it() -> None:
+    subprocess.run([sys.executable, "-c", LOADED], check=True)
+
+
+def test_a_name_that_is_no_function_is_none() -> None:
+    assert "nope" not in FUNCTIONS
+    assert FUNCTIONS.get("nope") is None
+    with pytest.raises(KeyError):
+        FUNCTIONS["nope"]

@@ -2,33 +2,55 @@
 
 from __future__ import annotations
 
-from mcpguard.core.functions.cidr import CIDR
-from mcpguard.core.functions.detect import DETECT
-from mcpguard.core.functions.function import Function, FunctionError, Parameter, apply
-from mcpguard.core.functions.glob import GLOB
-from mcpguard.core.functions.host_in import HOST_IN
-from mcpguard.core.functions.json_text import JSON
-from mcpguard.core.functions.path_within import PATH_WITHIN
-from mcpguard.core.functions.private_host import IS_PRIVATE_HOST
-from mcpguard.core.functions.shell import SHELL
-from mcpguard.core.functions.sql import SQL
-from mcpguard.core.functions.url import URL
+from collections.abc import ItemsView, ValuesView
+from importlib import import_module
+from typing import Any
 
-FUNCTIONS: dict[str, Function] = {
-    function.name: function
-    for function in (
-        SQL,
-        SHELL,
-        URL,
-        HOST_IN,
-        IS_PRIVATE_HOST,
-        CIDR,
-        PATH_WITHIN,
-        GLOB,
-        DETECT,
-        JSON,
-    )
+from mcpguard.core.functions.function import Function, FunctionError, Parameter, apply
+
+_PLACES = {
+    "sql": ("sql", "SQL"),
+    "shell": ("shell", "SHELL"),
+    "url": ("url", "URL"),
+    "hostIn": ("host_in", "HOST_IN"),
+    "isPrivateHost": ("private_host", "IS_PRIVATE_HOST"),
+    "cidr": ("cidr", "CIDR"),
+    "pathWithin": ("path_within", "PATH_WITHIN"),
+    "glob": ("glob", "GLOB"),
+    "detect": ("detect", "DETECT"),
+    "json": ("json_text", "JSON"),
 }
+"""The module of each function and its name there, in the order of the reference."""
+
+
+class _Table(dict[str, Function]):
+    """Knows the names at once and imports a function when a policy calls it: most call none or two."""
+
+    def __missing__(self, name: str) -> Function:
+        module, constant = _PLACES[name]
+        function: Function = getattr(import_module(f"{__name__}.{module}"), constant)
+        self[name] = function
+        return function
+
+    def __contains__(self, name: object) -> bool:
+        return name in _PLACES or super().__contains__(name)
+
+    def get(self, name: str, default: Any = None) -> Any:
+        """As of any dict."""
+        if name not in self:
+            return default
+        return self[name]
+
+    def items(self) -> ItemsView[str, Function]:  # type: ignore[override]
+        """As of any dict, all of them in the order of the reference."""
+        return {name: self[name] for name in dict.fromkeys((*_PLACES, *self))}.items()
+
+    def values(self) -> ValuesView[Function]:  # type: ignore[override]
+        """As of any dict, all of them in the order of the reference."""
+        return dict(self.items()).values()
+
+
+FUNCTIONS: dict[str, Function] = _Table()
 """By name, in the order of the reference."""
 
 __all__ = ["FUNCTIONS", "Function", "FunctionError", "Parameter", "apply"]
