@@ -13,6 +13,7 @@ import pytest
 
 from scripts import node, python_servers
 from tests.conformance import stage
+from tests.database import PASSWORD, database, installed
 from tests.packs.packs import Pack, tools
 from tests.packs.web import PAGE, site
 from tests.wire.session import Guard
@@ -152,6 +153,50 @@ def test_sqlite_reads_its_tables_and_no_address_of_a_person(behind, tmp_path):
     assert refused(session.call("read_query", query=attach), "reads-only")
     assert hidden(session.call("write_query", query="DELETE FROM customers"))
     assert b"31337" not in session.received
+
+
+@pytest.mark.node
+@pytest.mark.skipif(not installed(), reason="needs PostgreSQL (in CI it must be there)")
+def test_postgres_reads_its_tables_and_no_address_of_a_person(behind, npm):
+    with database() as shop:
+        shop.run("""
+            CREATE TABLE customers (id int, name text, email text, password_hash text);
+            INSERT INTO customers VALUES (7, 'Jane', 'jane@example.com', 'canary');
+            CREATE TABLE orders (id int, total int);
+            CREATE SCHEMA hr;
+            CREATE TABLE hr.salaries (amount int);
+            INSERT INTO hr.salaries VALUES (31337);
+            CREATE FUNCTION public.total() RETURNS int LANGUAGE sql AS 'SELECT max(amount) FROM hr.salaries';
+        """)
+        session = behind(Pack("postgres", "read-only"), npm("mcp-server-postgres", shop.url()), {})
+        assert offered(session, "postgres") == {"query"}
+
+        def query(sql):
+            return session.call("query", sql=sql)
+
+        said = session.text("query", sql="SELECT id, name, email FROM customers")
+        assert "Jane" in said
+        assert "jane@example.com" not in said
+        assert refused(
+            query("SELECT name FROM customers UNION SELECT amount::text FROM hr.salaries"), "tables"
+        )
+        assert refused(query("SELECT name, password_hash FROM customers"), "secret-columns")
+        assert refused(query("COMMIT; DROP TABLE customers"), "reads-only")
+        assert refused(query("SELECT id FROM orders; COMMIT; DELETE FROM customers"), "reads-only")
+        assert query("SELECT public.total()")["result"]["isError"]
+        assert query("COPY customers TO PROGRAM 'cat'")["result"]["isError"]
+        assert query("SELECT query_to_xml('SELECT * FROM hr.salaries', true, true, '')")["result"]["isError"]
+        told = query("SELECT email::int FROM customers")["error"]["message"]
+        assert "invalid input" in told
+        assert "jane@example.com" not in told
+        listed = [resource["uri"] for resource in session.ask("resources/list")["result"]["resources"]]
+        uri = next(uri for uri in listed if uri.endswith("/orders/schema"))
+        columns = session.ask("resources/read", {"uri": uri})["result"]["contents"][0]["text"]
+        assert "total" in columns
+        assert "error" in session.ask("resources/read", {"uri": uri.replace("/schema", "/rows")})
+        assert shop.run("SELECT count(*) FROM customers") == "1"
+        for canary in (b"31337", b"canary", PASSWORD.encode()):
+            assert canary not in session.received
 
 
 def test_fetch_reaches_the_named_hosts_and_no_private_one(behind, tmp_path):

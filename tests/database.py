@@ -1,0 +1,110 @@
+"""A PostgreSQL of the test's own, on loopback, with a password: Debian's programs and an empty folder.
+
+PostgreSQL refuses to run as root, so root's tests run it as the account that Debian made for it.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import pwd
+import shutil
+import signal
+import socket
+import subprocess
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from tests.wire.session import eventually
+
+SECONDS = 60
+OWNER = "postgres"
+PASSWORD = "owner-of-the-tests"
+
+
+def installed() -> bool:
+    """Whether PostgreSQL is here. In CI it must be, so there the tests fail without it."""
+    return "CI" in os.environ or _program("initdb") is not None
+
+
+class Database:
+    """A running server with one database."""
+
+    def __init__(self, port: int) -> None:
+        self.port = port
+
+    def url(self, role: str = OWNER, password: str = PASSWORD) -> str:
+        """The address of the database for a role."""
+        return f"postgresql://{role}:{password}@127.0.0.1:{self.port}/postgres"
+
+    def run(self, sql: str) -> str:
+        """What psql prints for SQL of the owner, without headers. Raises `CalledProcessError`."""
+        words = ["psql", "-X", "-q", "-A", "-t", "-v", "ON_ERROR_STOP=1", self.url()]
+        return _run(words, stdin=sql).strip()
+
+
+@contextlib.contextmanager
+def database() -> Iterator[Database]:
+    """A running Database; it and its files are gone at the end."""
+    # Not below pytest's own folder, which no other account may enter.
+    with tempfile.TemporaryDirectory(prefix="mcpguard-pg-") as name:
+        folder = Path(name)
+        password, data = folder / "password", folder / "data"
+        password.write_text(PASSWORD)
+        if _account():
+            for path in (folder, password):
+                shutil.chown(path, OWNER, OWNER)
+        quick = ["--no-sync", "--no-instructions", "--encoding=UTF8", "--locale=C", "--auth=scram-sha-256"]
+        _run(["initdb", "-D", str(data), "-U", OWNER, f"--pwfile={password}", *quick])
+        port = _free_port()
+        where = ["-k", name, "-c", "listen_addresses=127.0.0.1", "-p", str(port), "-c", "fsync=off"]
+        with (folder / "log").open("wb") as log:
+            command = [str(_program("postgres")), "-D", str(data), *where]
+            server = subprocess.Popen(command, stdout=log, stderr=log, **_account())
+        try:
+            eventually(lambda: _answers(server, port, folder / "log"), "PostgreSQL answers", SECONDS)
+            yield Database(port)
+        finally:
+            server.send_signal(signal.SIGQUIT)  # Does not wait for open connections.
+            server.wait(SECONDS)
+
+
+def _answers(server: subprocess.Popen[bytes], port: int, log: Path) -> bool:
+    assert server.poll() is None, log.read_text()
+    asked = [str(_program("pg_isready")), "-q", "-h", "127.0.0.1", "-p", str(port)]
+    return subprocess.run(asked, timeout=SECONDS, check=False).returncode == 0
+
+
+def _run(words: list[str], stdin: str = "") -> str:
+    command = [str(_program(words[0])), *words[1:]]
+    return subprocess.run(
+        command,
+        input=stdin,
+        text=True,
+        capture_output=True,
+        check=True,
+        timeout=SECONDS,
+        cwd="/",
+        **_account(),
+    ).stdout
+
+
+def _program(name: str) -> str | None:
+    """Debian keeps the server's programs out of `PATH`."""
+    debian = sorted(Path("/usr/lib/postgresql").glob("*/bin"), key=lambda path: int(path.parent.name))
+    return shutil.which(name, path=os.pathsep.join([*map(str, debian[-1:]), os.environ["PATH"]]))
+
+
+def _account() -> dict[str, Any]:
+    """How to start a process as Debian's account, where we are root."""
+    if os.getuid():
+        return {}
+    owner = pwd.getpwnam(OWNER)
+    return {"user": owner.pw_uid, "group": owner.pw_gid, "extra_groups": []}
+
+
+def _free_port() -> int:
+    with socket.create_server(("127.0.0.1", 0)) as probe:
+        return int(probe.getsockname()[1])
