@@ -220,6 +220,32 @@ def test_fetch_reaches_the_named_hosts_and_no_private_one(behind, tmp_path):
 
 
 @pytest.mark.node
+def test_github_reads_the_owners_that_are_set_and_writes_nothing(behind, npm, tmp_path):
+    issue = '{"number": 7, "title": "It breaks", "body": "ask jane@example.com"}'
+    with site(tmp_path, "api.github.com", issue, "application/json") as web:
+        through = {
+            "NODE_USE_ENV_PROXY": "1",
+            "HTTPS_PROXY": web.url,
+            "NODE_EXTRA_CA_CERTS": str(web.authority),
+        }
+        session = behind(Pack("github", "read-only"), npm("mcp-server-github", **through), {})
+        assert "create_issue" not in offered(session, "github")
+        said = session.text("get_issue", owner="acme", repo="shop", issue_number=7)
+        assert "It breaks" in said
+        assert "jane@example.com" not in said
+        asked = ["GET /repos/acme/shop/issues/7"]
+        assert web.requests == asked
+        assert refused(session.call("get_issue", owner="other", repo="shop", issue_number=7), "owners")
+        elsewhere = session.call("get_issue", owner="acme", repo="../../user/repos?x=", issue_number=7)
+        assert refused(elsewhere, "plain-names")
+        leak = session.call("get_file_contents", owner="acme", repo="shop", path="a/../../../other/x")
+        assert refused(leak, "plain-names")
+        assert hidden(session.call("create_issue", owner="acme", repo="shop", title="x"))
+        assert hidden(session.call("search_code", q="acme", owner="acme"))
+        assert web.requests == asked
+
+
+@pytest.mark.node
 def test_shell_runs_what_reads_and_nothing_behind_it(behind, npm, tmp_path):
     folder = tmp_path / "project"
     folder.mkdir()

@@ -23,11 +23,13 @@ PAGE = "All about JSON."
 
 class Site:
     """`host` over https, through the proxy at `url`; `authority` is the file of its certificate. `asked` has
-    the targets of all CONNECTs."""
+    the targets of all CONNECTs, `requests` the method and path of what was asked within them."""
 
-    def __init__(self, folder: Path, host: str) -> None:
+    def __init__(self, folder: Path, host: str, page: str, kind: str) -> None:
+        self._page, self._kind = page, kind
         self.authority = folder / "authority.pem"
         self.asked: list[str] = []
+        self.requests: list[str] = []
         self._context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         self._context.load_cert_chain(_certificate(folder, host))
         self._listener = socket.create_server(("127.0.0.1", 0))
@@ -50,16 +52,17 @@ class Site:
             self.asked.append(_head(connection).split()[1])
             connection.sendall(b"HTTP/1.1 200 Connection established\r\n\r\n")
             with self._context.wrap_socket(connection, server_side=True) as safe:
-                path = _head(safe).split()[1]
-                status, body = ("404 Not Found", "") if path == "/robots.txt" else ("200 OK", PAGE)
-                about = f"Content-Type: text/plain\r\nContent-Length: {len(body)}\r\nConnection: close"
+                method, path = _head(safe).split()[:2]
+                self.requests.append(f"{method} {path}")
+                status, body = ("404 Not Found", "") if path == "/robots.txt" else ("200 OK", self._page)
+                about = f"Content-Type: {self._kind}\r\nContent-Length: {len(body)}\r\nConnection: close"
                 safe.sendall(f"HTTP/1.1 {status}\r\n{about}\r\n\r\n{body}".encode())
 
 
 @contextlib.contextmanager
-def site(folder: Path, host: str) -> Iterator[Site]:
-    """A running Site."""
-    running = Site(folder, host)
+def site(folder: Path, host: str, page: str = PAGE, kind: str = "text/plain") -> Iterator[Site]:
+    """A running Site, which answers everything with one page of a media type."""
+    running = Site(folder, host, page, kind)
     try:
         yield running
     finally:
