@@ -1,81 +1,13 @@
-"""A real server behind `mcpguard run` with its pack: what is allowed works, and attacks do not arrive.
-
-The packs are those of `policies/`, with only what an author has to set put in its place.
-"""
+"""A real server behind `mcpguard run` with its closest pack: what is allowed works, and attacks do not arrive."""
 
 from __future__ import annotations
 
-import sqlite3
-import subprocess
-import sys
-
 import pytest
 
-from scripts import node, python_servers
-from tests.conformance import stage
 from tests.database import PASSWORD, database, installed
-from tests.packs.packs import Pack, tools
+from tests.packs.packs import Pack
+from tests.packs.real import GIT, SHOP, hidden, offered, pypi, refused, repository, tables
 from tests.packs.web import PAGE, site
-from tests.wire.session import Guard
-
-
-@pytest.fixture
-def behind(tmp_path):
-    """`behind(pack, entry, {old: new})` gives a client's session with the pack in force in front of a server."""
-    guards = []
-
-    def begin(pack, entry, values):
-        text = pack.path.read_text("utf-8")
-        for old, new in values.items():
-            assert text.count(old) == 1, f"`{old}` must stand in one place"
-            text = text.replace(old, new)
-        (tmp_path / "pack.yaml").write_text(text)
-        guards.append(Guard(tmp_path, {pack.server: entry}, policies=["pack.yaml"]))
-        guards[-1].hello()
-        return guards[-1]
-
-    yield begin
-    for guard in guards:
-        guard.dispose()
-
-
-@pytest.fixture
-def npm():
-    """`npm(program, *argv)` is the configuration entry of a server from npm."""
-    if stage.without_node():
-        pytest.skip("MCPGUARD_WITHOUT_NODE=1")
-    folder = node.ready()
-
-    def entry(program, *argv, **env):
-        command, *words = node.program(folder, program)
-        return {"command": command, "args": [*words, *argv], "env": env}
-
-    return entry
-
-
-def pypi(name, *argv, **env):
-    """The configuration entry of a server from PyPI that has an environment of its own."""
-    run = f"import mcp_server_{name} as server; server.main()"
-    variables = {"PYTHONPATH": str(python_servers.ready(name)), **env}
-    return {"command": sys.executable, "args": ["-c", run, *argv], "env": variables}
-
-
-def refused(answer, rule):
-    """Whether a call was refused by a rule of the pack."""
-    said = answer["result"]
-    return said["isError"] and f"/{rule}" in said["content"][0]["text"]
-
-
-def hidden(answer):
-    """Whether a tool is answered as one that does not exist."""
-    return "error" in answer and "result" not in answer
-
-
-def offered(session, server):
-    """The tools that a client sees; all of them are in the snapshot."""
-    found = set(session.tools())
-    assert found <= set(tools(server))
-    return found
 
 
 @pytest.mark.node
@@ -99,16 +31,9 @@ def test_filesystem_reads_below_its_folder_only(behind, npm, tmp_path):
 
 
 def test_git_reads_its_repository_and_takes_no_options(behind, tmp_path):
-    for name in ("ours", "theirs"):
-        (tmp_path / name).mkdir()
-        (tmp_path / name / "file.txt").write_text(f"content of {name}\n")
-        who = ["-c", "user.name=Tester", "-c", "user.email=tester@example.invalid"]
-        for command in (["init", "-q"], ["add", "."], [*who, "commit", "-q", "-m", f"the first of {name}"]):
-            subprocess.run(["git", *command], cwd=tmp_path / name, check=True, timeout=20)
-    server = {"command": sys.executable, "args": ["-m", "mcp_server_git"]}
-    session = behind(Pack("git", "read-only"), server, {"/srv/repos": str(tmp_path / "ours")})
+    ours, theirs = repository(tmp_path / "ours"), repository(tmp_path / "theirs")
+    session = behind(Pack("git", "read-only"), GIT, {"/srv/repos": ours})
     assert "git_commit" not in offered(session, "git")
-    ours, theirs = str(tmp_path / "ours"), str(tmp_path / "theirs")
     assert "the first of ours" in session.text("git_log", repo_path=ours)
     assert "content of ours" in session.text("git_show", repo_path=ours, revision="HEAD")
     assert refused(session.call("git_log", repo_path=theirs), "repositories")
@@ -134,14 +59,9 @@ def test_memory_recalls_and_remembers_nothing(behind, npm, tmp_path):
 
 
 def test_sqlite_reads_its_tables_and_no_address_of_a_person(behind, tmp_path):
-    file = tmp_path / "shop.db"
-    with sqlite3.connect(file) as database:
-        database.execute("CREATE TABLE customers (name TEXT, email TEXT)")
-        database.execute("INSERT INTO customers VALUES ('Jane', 'jane@example.com')")
-        database.execute("CREATE TABLE salaries (amount INTEGER)")
-        database.execute("INSERT INTO salaries VALUES (31337)")
-    database.close()
-    session = behind(Pack("sqlite", "read-only"), pypi("sqlite", "--db-path", str(file)), {})
+    session = behind(
+        Pack("sqlite", "read-only"), pypi("sqlite", "--db-path", tables(tmp_path / "shop.db")), {}
+    )
     assert offered(session, "sqlite") == {"read_query", "list_tables", "describe_table"}
     said = session.text("read_query", query="SELECT name, email FROM customers")
     assert "Jane" in said
@@ -159,15 +79,7 @@ def test_sqlite_reads_its_tables_and_no_address_of_a_person(behind, tmp_path):
 @pytest.mark.skipif(not installed(), reason="needs PostgreSQL (in CI it must be there)")
 def test_postgres_reads_its_tables_and_no_address_of_a_person(behind, npm):
     with database() as shop:
-        shop.run("""
-            CREATE TABLE customers (id int, name text, email text, password_hash text);
-            INSERT INTO customers VALUES (7, 'Jane', 'jane@example.com', 'canary');
-            CREATE TABLE orders (id int, total int);
-            CREATE SCHEMA hr;
-            CREATE TABLE hr.salaries (amount int);
-            INSERT INTO hr.salaries VALUES (31337);
-            CREATE FUNCTION public.total() RETURNS int LANGUAGE sql AS 'SELECT max(amount) FROM hr.salaries';
-        """)
+        shop.run(SHOP)
         session = behind(Pack("postgres", "read-only"), npm("mcp-server-postgres", shop.url()), {})
         assert offered(session, "postgres") == {"query"}
 
