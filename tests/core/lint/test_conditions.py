@@ -55,6 +55,6 @@ def test_every_path_is_read_with_how_it_counts(text: str, expected: list[str]) -
     assert reads(text) == expected
 
 
-@pytest.mark.parametrize("text", ["args.", "(" * 2000 + "true" + ")" * 2000])
+@pytest.mark.parametrize("text", ["args.", "(" * 200 + "true" + ")" * 200])
 def test_what_cannot_be_parsed_reads_nothing(text: str) -> None:
     assert reads_of(text) == ()
