@@ -104,12 +104,17 @@ class ParkedCalls:
     def _expire(self, token: str, reason: str) -> None:
         self._taken(token).give_up(reason)
 
-    def claim(self, call: Call, state: str) -> Parked:
-        """What the retry `call` goes on with. Raises MessageError where its `requestState`, `state`, leads
-        to nothing."""
+    def known(self, call: Call, state: str) -> Parked:
+        """What the retry `call` would go on with. Raises MessageError where its `requestState`, `state`,
+        leads to nothing."""
         parked = self._parked.get(state)
         if parked is None or parked.fingerprint != call.fingerprint():
             raise MessageError(jsonrpc.INVALID_PARAMS, _UNKNOWN_STATE)
+        return parked
+
+    def claim(self, call: Call, state: str) -> Parked:
+        """As `known`, and from now on the retry `call` goes on with it."""
+        parked = self.known(call, state)
         if parked.wait is not None:
             # The suspended call goes on once; a modern upstream's state may be used again, as directly.
             self._taken(state)

@@ -80,21 +80,32 @@ class Path:
         invocation = site.recorder.invocation(
             request.method, server, target, call.args, params, request.caller
         )
-        suspended = self._rounds.parked.suspended(call)
-        judge = site.judge
-        verdict = judge.decide_again(invocation) if suspended else judge.decide(invocation)
+        wrong = self._wrong(call, server)
+        # What will not be made is no call: it uses up nothing and states no fact.
+        free = wrong is not None or self._rounds.parked.suspended(call)
+        verdict = site.judge.decide_again(invocation) if free else site.judge.decide(invocation)
         if isinstance(verdict, Deny):
             self._rounds.parked.refuse(call)
             await self._denied(request, call, verdict)
+        elif wrong is not None:
+            raise wrong
         else:
             await self._permitted(request, verdict, call)
 
+    def _wrong(self, call: Call, server: str) -> MessageError | None:
+        """What is wrong with the request itself. It is said after the decision only: of a target that the
+        client may not see it would tell that it is there."""
+        try:
+            if call.method == "resources/subscribe":
+                self._subscriptions.check_room(server, call.name)
+            if call.state is not None:
+                self._rounds.parked.known(call, call.state)
+        except MessageError as problem:
+            return problem
+        return None
+
     async def _permitted(self, request: Request, permit: Permit, call: Call) -> None:
-        """Raises MessageError, as `serve`. What is wrong with a request whose target the client may not see
-        is said here only, after the decision: it would tell that the target is there."""
         invocation = permit.invocation
-        if call.method == "resources/subscribe":
-            self._subscriptions.check_room(invocation.server, call.name)
         parked = None if call.state is None else self._rounds.parked.claim(call, call.state)
         if parked is not None and parked.wait is not None:
             await self._resume(parked, parked.wait, request, permit, call)

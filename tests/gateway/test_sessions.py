@@ -8,6 +8,7 @@ import pytest
 
 from mcpguard.core.policy import PolicySet, compile_policy
 from mcpguard.core.redaction import KINDS
+from mcpguard.core.session import Kept
 from tests.fakes import World, text, tool
 from tests.gateway.parking import ELICIT, retry
 from tests.gateway.scenes import ALLOW_ALL, FORM, ask, call, last, legacy, modern, offers, quiet
@@ -217,6 +218,16 @@ def test_a_retry_to_a_modern_upstream_is_a_call_of_its_own() -> None:
     for request_id in (2, 3):
         call(world, "read", request_id, requestState=state)
     assert refusal(world)[0] == "limit"
+
+
+def test_a_request_that_is_refused_for_its_form_uses_up_nothing_and_states_no_fact() -> None:
+    world = World("  - {id: use, effect: allow, label: [l], fact: [tested], limit: {calls: 1, per: 1h}}\n")
+    modern(world, "tools/list")
+    call(world, "read", requestState="made up")
+    assert last(world)["code"] == -32602
+    assert [kept for kept in world.sessions.kept.values() if kept != Kept()] == []
+    call(world, "read", 2)
+    assert len(world.upstreams["one"].held) == 1
 
 
 def test_without_conditions_on_the_session_a_suspended_call_is_decided_as_ever() -> None:
