@@ -75,7 +75,7 @@ class SessionEntry(Struct, frozen=True, forbid_unknown_fields=True):
     `session` in their condition. It is kept across connections and processes."""
 
     idle_seconds: float = SESSION_IDLE_SECONDS
-    """A session ends when it was not used for so long; from 60 to 2592000."""
+    """A session ends when it was not used for so long; from 60 to 2592000. Limits go on counting."""
     path: str | None = None
     """The folder; made if it is missing, mode 0700. A relative one is relative to this file. Default:
     `sessions` in the user's state folder. It must be writable by nobody whom the rules are for."""

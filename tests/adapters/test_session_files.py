@@ -17,7 +17,7 @@ from msgspec import structs
 from mcpguard.adapters import session_files
 from mcpguard.adapters.session_files import SessionFiles, default_folder
 from mcpguard.core.errors import SessionError
-from mcpguard.core.model import Invocation, Principal
+from mcpguard.core.model import Charge, Invocation, Principal
 
 NOW = datetime(2026, 1, 2, tzinfo=UTC)
 ADA = Invocation("i", "tools/call", Principal("ada", "os-user"), NOW, "desk")
@@ -61,6 +61,16 @@ def test_a_session_ends_when_it_is_not_used_for_its_idle_time(tmp_path: Path) ->
     assert labels(sessions, later(119)) == ["a"]
     assert labels(sessions, later(-100)) == ["a"]
     assert labels(sessions, later(180)) == []
+
+
+def test_a_window_of_a_limit_outlasts_the_session(tmp_path: Path) -> None:
+    sessions = SessionFiles(tmp_path, 60)
+    daily = Charge("p/r calls 1d", "calls", 1, 1, 86_400, "1d")
+    with sessions.open(ADA) as session:
+        session.charge(daily, ADA.now)
+    after = later(3600)
+    with sessions.open(after) as session:
+        assert not session.room(daily, after.now)
 
 
 def test_a_decision_that_fails_changes_nothing(tmp_path: Path) -> None:

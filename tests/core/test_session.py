@@ -121,6 +121,17 @@ def test_a_limit_of_a_session_is_never_free_again() -> None:
     assert session.free_at(charge, START) is None
 
 
+def test_of_a_session_that_ended_only_windows_that_are_not_over_are_left() -> None:
+    session = Session(Kept(1.0, 3, {"s/t": 3}, ["l"], ["f"]))
+    hourly, minutely = HOURLY, structs.replace(HOURLY, key="p/m calls 1m", seconds=60)
+    of_session = structs.replace(HOURLY, key="p/s calls session", seconds=0)
+    for charge in (hourly, minutely, of_session):
+        session.charge(charge, START)
+    left = session.kept.ended(START.timestamp() + 120)
+    assert left == Kept(spent={hourly.key: session.kept.spent[hourly.key]})
+    assert session.kept.ended(START.timestamp() + 3661) == Kept()
+
+
 def test_the_session_after_a_call_is_another_one() -> None:
     session = Session(Kept(calls=1, tools={"s/t": 1}, spent={"p/r calls 1h": [(1, 1)]}))
     before = structs.asdict(session.kept)

@@ -19,12 +19,13 @@ import msgspec
 
 from mcpguard.core.errors import SessionError
 from mcpguard.core.model import Invocation
-from mcpguard.core.session import Kept, Session
+from mcpguard.core.rule_problems import MAX_WINDOW
+from mcpguard.core.session import PARTS, Kept, Session
 
 LOCK_SECONDS = 1.0
 """How long another process may hold a session before the decision is refused."""
-KEPT_SECONDS = 7 * 86_400
-"""How long the file of a session that ended stays at most."""
+KEPT_SECONDS = MAX_WINDOW + MAX_WINDOW // PARTS
+"""How long the file of a session that ended stays at most: a limit may still count what it holds."""
 
 _encode = msgspec.json.Encoder().encode
 _decode = msgspec.json.Decoder(Kept).decode
@@ -91,7 +92,7 @@ class SessionFiles:
             raise SessionError(f"{path} cannot be read: {problem.strerror}") from None
         except msgspec.DecodeError:
             raise SessionError(f"{path} is damaged: remove it to begin the session anew") from None
-        return kept if now - kept.seen <= self._idle else Kept()
+        return kept if now - kept.seen <= self._idle else kept.ended(now)
 
     def _write(self, name: str, kept: Kept) -> None:
         path, new = self._folder / f"{name}.json", self._folder / f"{name}.new"

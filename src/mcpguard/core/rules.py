@@ -46,7 +46,7 @@ class Limit(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True)
     """How much a rule allows in a window of time: exactly one of `calls`, `bytes` and `units`.
 
     It is counted for each principal and agent, whatever connection they use, and never exceeded. A window
-    slides; it may hold a use back for up to 1/60 of its length more.
+    slides, and outlasts the session; it may hold a use back for up to 1/60 of its length more.
     """
 
     per: str

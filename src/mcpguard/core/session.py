@@ -1,7 +1,8 @@
 """What one principal with one agent has done so far: counts, labels, facts, and what limits have used up.
 
 Law of this file: a session only grows until it ends, so no call and no reconnecting sheds what is known of
-it; whoever decides holds the session alone, so a limit is exact however many calls are made at once.
+it; what a window of time holds outlasts the session, so no waiting sheds that; whoever decides holds the
+session alone, so a limit is exact however many calls are made at once.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ from datetime import datetime, timedelta
 from msgspec import Struct
 
 from mcpguard.core.model import Charge, Json, Permit
+from mcpguard.core.rule_problems import window_of
 
 PARTS = 60
 """A window is counted in so many parts; the oldest counts until it is wholly over."""
@@ -27,6 +29,17 @@ class Kept(Struct):
     labels: list[str] = []
     facts: list[str] = []
     spent: dict[str, list[tuple[int, int]]] = {}
+
+    def ended(self, now: float) -> Kept:
+        """What is left where the session ended before `now`: the windows that are not over."""
+        spent = {key: parts for key, parts in self.spent.items() if _lasts(key, parts, now)}
+        return Kept(spent=spent)
+
+
+def _lasts(key: str, parts: list[tuple[int, int]], now: float) -> bool:
+    # The key of a charge ends in its window as written; that of a session is none that lasts.
+    seconds = window_of(key.rpartition(" ")[2]) or 0
+    return seconds > 0 and any(part + 1 > (now - seconds) * PARTS / seconds for part, _ in parts)
 
 
 class Session:
