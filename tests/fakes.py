@@ -22,7 +22,7 @@ from mcpguard.flight import Wait
 from mcpguard.gateway import Gateway
 from mcpguard.inspection import Inspector, Sealed
 from mcpguard.judge import InForce, Judge
-from mcpguard.ports import Question, Raw
+from mcpguard.ports import Question, Raw, Sessions
 from mcpguard.recorder import Recorder
 from mcpguard.site import Site
 
@@ -53,6 +53,10 @@ class FixedClock:
         alarm = (seconds, then)
         self.alarms.append(alarm)
         return lambda: self.alarms.remove(alarm) if alarm in self.alarms else None
+
+    def wind(self, seconds: float) -> None:
+        """So much time passes, and no alarm goes off."""
+        self._looks += int(seconds * 1000)
 
     def ring(self) -> None:
         """So much time passes that every alarm goes off."""
@@ -256,6 +260,7 @@ class World:
         tools: dict[str, list[Any]] | None = None,
         advice: str = "",
         eager: tuple[str, ...] = (),
+        sessions: Sessions | None = None,
     ) -> None:
         self.trace: list[str] = []
         self.reports: list[str] = []
@@ -284,7 +289,7 @@ class World:
             inspect_text=self.inspector.text,
         )
         self.site = Site(
-            judge=Judge(self.in_force, self.sessions, report),
+            judge=Judge(self.in_force, sessions or self.sessions, report),
             inspector=self.inspector,
             audit=self.audit,
             recorder=recorder,

@@ -7,6 +7,7 @@ decide. Where the session cannot be had or kept, what depends on it is refused.
 from __future__ import annotations
 
 from collections.abc import Callable
+from datetime import datetime
 
 from msgspec import structs
 
@@ -69,19 +70,21 @@ class Judge:
             self._report("", str(problem))
             return pdp.no_session(invocation)
 
-    def review(self, permit: Permit, result: Json, findings: tuple[Finding, ...], size: int) -> Review:
-        """What is to be done with the inspected `result` of `permit`, `size` bytes. What it adds to the
-        session is there before the result leaves."""
+    def review(
+        self, permit: Permit, result: Json, findings: tuple[Finding, ...], size: int, now: datetime
+    ) -> Review:
+        """What is to be done with the inspected `result` of `permit`, `size` bytes, which came `now`. What it
+        adds to the session is there before the result leaves."""
         policies, invocation = self.policies, permit.invocation
-        counted = any(charge.unit == "bytes" for charge in permit.charges)
-        if not (policies.reviewing or counted):
+        kept = bool(permit.labels) or any(charge.unit == "bytes" for charge in permit.charges)
+        if not (policies.reviewing or kept):
             return UNTOUCHED
-        if not (policies.stateful or counted):
+        if not (policies.stateful or kept):
             return review(policies, invocation, result, findings)
         try:
             with self._sessions.open(invocation) as session:
                 found = review(policies, invocation, result, findings, session)
-                return settle(policies, permit, found, session, size)
+                return settle(policies, permit, found, session, size, now)
         except SessionError as problem:
             self._report("", str(problem))
             return Review((), pdp.no_session(invocation))

@@ -65,13 +65,14 @@ class Results:
 
     def _review(self, permit: Permit, call: Call, answer: Redacted, failed: bool) -> Review:
         judge, value = self._site.judge, {"error": answer.value} if failed else answer.value
-        found = judge.review(permit, value, answer.findings, len(answer.payload))
+        now, size = self._site.recorder.now(), len(answer.payload)
+        found = judge.review(permit, value, answer.findings, size, now)
         task = self._tasks.find(call.name) if call.kind == "task" else None
         result = _of_task(call.method, value)
         if task is None or result is None or found.denied is not None:
             return found
         # What a task gives is the result of the call that began it.
-        begun = judge.review(task.permit, result, answer.findings, len(answer.payload))
+        begun = judge.review(task.permit, result, answer.findings, size, now)
         return begun if found is UNTOUCHED else _both(found, begun)
 
     def _translated(self, request: Request, permit: Permit, raw: Raw) -> Json:

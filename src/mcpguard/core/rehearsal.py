@@ -170,7 +170,8 @@ class _Stage:
         kinds = sorted({finding.kind for finding in findings})
         decided = (*said.rules, *said.shadow.split())
         self._look("result", permit.invocation, before, decided, result=clean.value, findings=kinds)
-        return settle(self._policies, permit, said, self._session, len(clean.payload))
+        now = permit.invocation.now
+        return settle(self._policies, permit, said, self._session, len(clean.payload), now)
 
     def _look(
         self, on: Moment, invocation: Invocation, before: Session, decided: tuple[str, ...], **more: Json

@@ -7,6 +7,8 @@ would redact or label is redacted and labelled, and what it would state as a fac
 
 from __future__ import annotations
 
+from datetime import datetime
+
 from msgspec import Struct, structs
 
 from mcpguard.core.cel import Bound
@@ -52,23 +54,27 @@ def review(
     return _with_shadow(found, trial)
 
 
-def settle(policies: PolicySet, permit: Permit, found: Review, session: Session, size: int) -> Review:
-    """Keep in `session` what the reviewed result of `permit` costs, `size` bytes, and adds. Gives the Review
-    to act on: where the bytes exceed a limit the result is withheld, and then costs and adds nothing."""
+def settle(
+    policies: PolicySet, permit: Permit, found: Review, session: Session, size: int, now: datetime
+) -> Review:
+    """Keep in `session` what the reviewed result of `permit` costs and adds; it came `now` and has `size`
+    bytes. Gives the Review to act on: where the bytes exceed a limit the result is withheld, and then costs
+    and adds nothing."""
     if found.denied is not None:
         return found
     charges = [structs.replace(one, amount=size) for one in permit.charges if one.unit == "bytes"]
-    now = permit.invocation.now
     full = [charge for charge in charges if not session.room(charge, now)]
     if full:
         full_rules = {charge.key.partition(" ")[0] for charge in full}
         rules = [rule for rule in policies.rules if rule.name in full_rules]
         said = f"the limit of {full[0].most} bytes in {full[0].window} would be exceeded"
         deny = Deny(permit.invocation, Cause.LIMIT, tuple(sorted(full_rules)), first_message(rules) or said)
-        return Review(deny.rules, deny)
+        return Review(deny.rules, deny, shadow=found.shadow)
     for charge in charges:
         session.charge(charge, now)
-    session.add(found.labels, found.facts)
+    # While the call was open its session may have ended, and with it the labels of the call.
+    session.add(permit.labels + found.labels, found.facts)
+    session.kept.seen = max(session.kept.seen, now.timestamp())
     return found
 
 

@@ -1,0 +1,72 @@
+"""Calls that last: what else happens meanwhile sheds nothing of what is known, and lets out nothing more."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from mcpguard.adapters.session_files import SessionFiles
+from tests.fakes import World, text
+from tests.gateway.scenes import last, legacy
+
+NO_PUSH = "  - {id: leak, effect: deny, tools: [push], when: \"'private' in session.labels\"}\n"
+ON_CALL = (
+    "  - {id: read, effect: allow, tools: [read], label: [private]}\n"
+    "  - {id: use, effect: allow, tools: [write, push]}\n"
+    "  - {id: tasks, effect: allow, action: [tasks/result]}\n"
+) + NO_PUSH
+ON_RESULT = (
+    "  - {id: use, effect: allow}\n"
+    "  - {id: seen, effect: allow, tools: [read], on: result, label: [private]}\n"
+) + NO_PUSH
+IDLE = 60
+LONG = 3600
+
+
+def idling(rules: str, folder: Path) -> World:
+    """Its sessions end after a minute."""
+    return World(rules, sessions=SessionFiles(folder, IDLE)).listed()
+
+
+def pushed(world: World) -> bool:
+    world.call("push", 9)
+    return world.upstreams["one"].requests[-1].invocation.params == {"name": "push", "arguments": {}}
+
+
+def test_a_label_of_a_result_stays_though_the_session_was_idle_while_it_came(tmp_path: Path) -> None:
+    world = idling(ON_RESULT, tmp_path)
+    world.call("read")
+    world.clock.wind(LONG)
+    world.answer(text("private"))
+    assert not pushed(world)
+
+
+def test_a_label_of_a_call_is_there_when_its_result_comes_after_the_session_ended(tmp_path: Path) -> None:
+    world = idling(ON_CALL, tmp_path)
+    world.call("read", 1)
+    world.clock.wind(LONG)
+    world.call("write", 2)  # The session begins anew.
+    world.answer(text("private"))
+    world.clock.wind(IDLE / 2)
+    assert not pushed(world)
+
+
+def test_the_result_of_a_task_brings_the_label_of_its_call_again(tmp_path: Path) -> None:
+    world = legacy(World(ON_CALL, sessions=SessionFiles(tmp_path, IDLE)))
+    world.upstreams["one"].answers["read"] = {"task": {"taskId": "t1", "status": "working"}}
+    world.send("tools/call", {"name": "read", "arguments": {}, "task": {}}, 1)
+    world.clock.wind(LONG)
+    world.upstreams["one"].answers["tasks/result"] = text("private")
+    world.send("tasks/result", {"taskId": "t1"}, 2)
+    assert last(world) == text("private")
+    assert not pushed(world)
+
+
+def test_bytes_are_counted_when_they_come(tmp_path: Path) -> None:
+    world = idling("  - {id: use, effect: allow, limit: {bytes: 500, per: 1m}}\n", tmp_path)
+    world.call("read", 1)
+    world.clock.wind(LONG)
+    world.answer(text("x" * 400))
+    assert last(world) == text("x" * 400)
+    world.call("read", 2)
+    world.answer(text("x" * 400))
+    assert "the limit of 500 bytes in 1m would be exceeded" in str(last(world))
