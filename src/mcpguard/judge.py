@@ -57,25 +57,36 @@ class Judge:
             self._report("", str(problem))
             return pdp.no_session(invocation)
 
-    def decide_again(self, invocation: Invocation) -> Permit | Deny:
-        """Whether a call that was suspended may go on. It is no further call, so it costs nothing."""
+    def decide_again(self, invocation: Invocation, resumed: bool = True) -> Permit | Deny:
+        """Whether a call that was suspended may go on. It is no further call, so it costs nothing and states
+        nothing; what the policies of now would label is labelled. Where it is not `resumed` but refused for
+        its form, a Permit leaves no trace."""
         policies = self.policies
         if not policies.stateful:
             return pdp.decide(policies, invocation)
         try:
             with self._sessions.open(invocation) as session:
                 free = Session(structs.replace(session.kept, spent={}))
-                return pdp.decide(policies, invocation, free)
+                verdict = pdp.decide(policies, invocation, free)
+                if resumed and isinstance(verdict, Permit):
+                    session.add(verdict.labels, ())
+                return verdict
         except SessionError as problem:
             self._report("", str(problem))
             return pdp.no_session(invocation)
 
     def review(
-        self, permit: Permit, result: Json, findings: tuple[Finding, ...], size: int, now: datetime
+        self,
+        policies: PolicySet,
+        permit: Permit,
+        result: Json,
+        findings: tuple[Finding, ...],
+        size: int,
+        now: datetime,
     ) -> Review:
-        """What is to be done with the inspected `result` of `permit`, `size` bytes, which came `now`. What it
-        adds to the session is there before the result leaves."""
-        policies, invocation = self.policies, permit.invocation
+        """What is to be done with the inspected `result` of `permit`, `size` bytes, which came `now`, under
+        `policies`, those of the decision. What it adds to the session is there before the result leaves."""
+        invocation = permit.invocation
         kept = bool(permit.labels) or any(charge.unit == "bytes" for charge in permit.charges)
         if not (policies.reviewing or kept):
             return UNTOUCHED

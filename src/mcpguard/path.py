@@ -81,9 +81,11 @@ class Path:
             request.method, server, target, call.args, params, request.caller
         )
         wrong = self._wrong(call, server)
-        # What will not be made is no call: it uses up nothing and states no fact.
-        free = wrong is not None or self._rounds.parked.suspended(call)
-        verdict = site.judge.decide_again(invocation) if free else site.judge.decide(invocation)
+        request.policies, suspended = site.judge.policies, self._rounds.parked.suspended(call)
+        if wrong is not None or suspended:
+            verdict = site.judge.decide_again(invocation, suspended)
+        else:
+            verdict = site.judge.decide(invocation)
         if isinstance(verdict, Deny):
             self._rounds.parked.refuse(call)
             await self._denied(request, call, verdict)

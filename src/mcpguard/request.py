@@ -5,8 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from mcpguard.core.model import Caller, Json
+from mcpguard.core.policy import PolicySet
 from mcpguard.flight import Flight, Wait
 from mcpguard.ports import Question, Raw, RequestId
+
+NONE = PolicySet()
+"""The policies of a request that needs no decision."""
 
 
 class Questioned(Exception):
@@ -26,6 +30,7 @@ class Request:
         "listening",
         "method",
         "params",
+        "policies",
         "progress_token",
         "questions",
         "redact",
@@ -47,6 +52,8 @@ class Request:
         self.caller = caller
         self.headers = headers
         self.flight: Flight | None = None
+        self.policies = NONE
+        """Under which it was decided; what comes back is reviewed under them."""
         self.server = ""
         """The upstream that it waits for, "" before it is sent."""
         self.wait: Wait[Raw] | None = None
@@ -71,5 +78,6 @@ class Request:
         self.id = retry.id
         self.caller = retry.caller
         self.headers = retry.headers
+        self.policies = retry.policies
         self.progress_token = retry.progress_token
         self.redact = tuple(dict.fromkeys(self.redact + retry.redact))

@@ -48,7 +48,7 @@ class Results:
         if asks(raw):
             return Ready(answer, digest, "input-required", False)
         failed = raw.status == "error"
-        review = self._review(permit, call, answer, failed)
+        review = self._review(request, permit, call, answer, failed)
         if review.denied is not None:
             return self._withheld(request, call, digest, review)
         if not set(review.redact) <= set(request.redact):
@@ -63,16 +63,20 @@ class Results:
             return Ready(site.inspector.ours(result), digest, "withheld", False, review)
         return Ready(site.inspector.ours(refusals.withheld_error(deny)), digest, "withheld", True, review)
 
-    def _review(self, permit: Permit, call: Call, answer: Redacted, failed: bool) -> Review:
-        judge, value = self._site.judge, {"error": answer.value} if failed else answer.value
-        now, size = self._site.recorder.now(), len(answer.payload)
-        found = judge.review(permit, value, answer.findings, size, now)
+    def _review(self, request: Request, permit: Permit, call: Call, answer: Redacted, failed: bool) -> Review:
+        site, value = self._site, {"error": answer.value} if failed else answer.value
+
+        def review(permit: Permit, value: Json) -> Review:
+            size, now = len(answer.payload), site.recorder.now()
+            return site.judge.review(request.policies, permit, value, answer.findings, size, now)
+
+        found = review(permit, value)
         task = self._tasks.find(call.name) if call.kind == "task" else None
         result = _of_task(call.method, value)
         if task is None or result is None or found.denied is not None:
             return found
         # What a task gives is the result of the call that began it.
-        begun = judge.review(task.permit, result, answer.findings, size, now)
+        begun = review(task.permit, result)
         return begun if found is UNTOUCHED else _both(found, begun)
 
     def _translated(self, request: Request, permit: Permit, raw: Raw) -> Json:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+from mcpguard.core.policy import PolicySet, compile_policy
+from mcpguard.core.redaction import KINDS
 from mcpguard.flight import Wait
 from mcpguard.ports import Question, Raw
 from mcpguard.protocol import eras
@@ -63,6 +65,15 @@ def quiet(world: World) -> World:
     world.trace.clear()
     world.audit.records.clear()
     return world
+
+
+def put_in_force(world: World, rules: str) -> None:
+    """Other policies than before: `rules` of the policy `p`."""
+    before = world.in_force.policies
+    text_ = f"version: 1\npolicy: p\nrules:\n{rules}"
+    world.in_force.policies = PolicySet([compile_policy(text_, "p.yaml", KINDS)])
+    world.gateway.policies_changed(before)
+    world.turn()
 
 
 def two(rules: str = ALLOW_ALL) -> World:

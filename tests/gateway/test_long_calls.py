@@ -6,7 +6,8 @@ from pathlib import Path
 
 from mcpguard.adapters.session_files import SessionFiles
 from tests.fakes import World, text
-from tests.gateway.scenes import last, legacy
+from tests.gateway.parking import parked, retry
+from tests.gateway.scenes import ALLOW_ALL, last, legacy, put_in_force
 
 NO_PUSH = "  - {id: leak, effect: deny, tools: [push], when: \"'private' in session.labels\"}\n"
 ON_CALL = (
@@ -70,3 +71,31 @@ def test_bytes_are_counted_when_they_come(tmp_path: Path) -> None:
     world.call("read", 2)
     world.answer(text("x" * 400))
     assert "the limit of 500 bytes in 1m would be exceeded" in str(last(world))
+
+
+# --- policies that change meanwhile -------------------------------------------------------------------
+
+WITHHOLD = "  - {id: no, effect: deny, on: result, when: has(result.content)}\n"
+
+
+def test_a_result_is_reviewed_under_the_policies_that_its_call_was_decided_under() -> None:
+    world = World(ALLOW_ALL + WITHHOLD).listed()
+    world.call("read")
+    put_in_force(world, ALLOW_ALL)
+    world.answer(text("private"))
+    assert "its result withheld by mcpguard (p/no)" in str(last(world))
+    world.call("read")
+    put_in_force(world, ALLOW_ALL + WITHHOLD)
+    world.answer(text("public"))
+    assert last(world) == text("public")
+
+
+def test_a_call_that_goes_on_under_other_policies_is_labelled_and_reviewed_as_they_say() -> None:
+    world, state = parked()
+    rules = "  - {id: use, effect: allow, tools: [read, push], label: [private], fact: [done]}\n"
+    put_in_force(world, rules + WITHHOLD)
+    retry(world, state)
+    world.answer(text("private"))
+    assert "its result withheld by mcpguard (p/no)" in str(last(world))
+    (kept,) = world.sessions.kept.values()
+    assert (kept.labels, kept.facts, kept.calls) == (["private"], [], 0)

@@ -6,12 +6,10 @@ from typing import Any
 
 import pytest
 
-from mcpguard.core.policy import PolicySet, compile_policy
-from mcpguard.core.redaction import KINDS
 from mcpguard.core.session import Kept
 from tests.fakes import World, text, tool
 from tests.gateway.parking import ELICIT, retry
-from tests.gateway.scenes import ALLOW_ALL, FORM, ask, call, last, legacy, modern, offers, quiet
+from tests.gateway.scenes import ALLOW_ALL, FORM, ask, call, last, legacy, modern, offers, put_in_force, quiet
 
 LIMITED = (
     "  - {id: few, effect: allow, limit: {calls: 2, per: 1h}, action: [tools/call, elicitation/create]}\n"
@@ -311,14 +309,6 @@ def test_arguments_that_a_rule_sets_are_those_that_are_sent_and_recorded() -> No
 
 
 # --- policies that change ---------------------------------------------------------------------------
-
-
-def put_in_force(world: World, rules: str) -> None:
-    before = world.in_force.policies
-    text_ = f"version: 1\npolicy: p\nrules:\n{rules}"
-    world.in_force.policies = PolicySet([compile_policy(text_, "p.yaml", KINDS)])
-    world.gateway.policies_changed(before)
-    world.turn()
 
 
 def test_the_next_call_is_under_the_new_policies_and_a_call_in_flight_ends_under_the_old() -> None:
