@@ -1,7 +1,8 @@
 """The two decisions on a request, each with the state of its session: may it be made, may its result leave.
 
 Law of this file: who decides holds the session, and what was decided is kept in it before anybody else can
-decide. Where the session cannot be had or kept, what depends on it is refused.
+decide. Where the session cannot be had or kept, what depends on it is refused; rules in shadow mode refuse
+nothing, so what only they want depends on nothing.
 """
 
 from __future__ import annotations
@@ -54,8 +55,7 @@ class Judge:
                     session.admit(verdict)
                 return verdict
         except SessionError as problem:
-            self._report("", str(problem))
-            return pdp.no_session(invocation)
+            return self._without(policies, invocation, problem)
 
     def decide_again(self, invocation: Invocation, resumed: bool = True) -> Permit | Deny:
         """Whether a call that was suspended may go on. It is no further call, so it costs nothing and states
@@ -72,8 +72,12 @@ class Judge:
                     session.add(verdict.labels, ())
                 return verdict
         except SessionError as problem:
-            self._report("", str(problem))
-            return pdp.no_session(invocation)
+            return self._without(policies, invocation, problem)
+
+    def _without(self, policies: PolicySet, invocation: Invocation, problem: SessionError) -> Permit | Deny:
+        self._report("", str(problem))
+        # Where only rules in shadow mode want a session, the lack of one must change nothing.
+        return pdp.no_session(invocation) if policies.depends else pdp.decide(policies, invocation)
 
     def review(
         self,
@@ -98,4 +102,6 @@ class Judge:
                 return settle(policies, permit, found, session, size, now)
         except SessionError as problem:
             self._report("", str(problem))
-            return Review((), pdp.no_session(invocation))
+            if policies.depends or kept:
+                return Review((), pdp.no_session(invocation))
+            return review(policies, invocation, result, findings)

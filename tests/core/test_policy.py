@@ -302,3 +302,10 @@ def test_rules_on_results_and_in_shadow_are_kept_apart() -> None:
     assert [rule.name for rule in policies.candidates("s", "t", "tools/call", "result").all] == ["p/s"]
     assert policies.reviewing
     assert not policies.stateful
+
+
+@pytest.mark.parametrize("mode", ["enforce", "shadow"])
+def test_what_only_rules_in_shadow_mode_know_of_a_session_is_told_apart(mode: str) -> None:
+    policies = PolicySet([compiled(one_rule(f"label: [l], mode: {mode}"))])
+    assert policies.stateful
+    assert policies.depends is (mode == "enforce")

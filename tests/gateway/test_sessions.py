@@ -293,6 +293,26 @@ def test_what_rules_in_shadow_mode_would_do_is_on_record_and_changes_nothing() -
     assert (decision.shadow, outcome.shadow) == ("deny (rule) p/no", "deny (rule) p/hide")
 
 
+def test_a_session_that_only_rules_in_shadow_mode_want_refuses_nothing() -> None:
+    shadow = "mode: shadow, when: session.calls > 100}\n"
+    world = World(
+        "  - {id: use, effect: allow, action: ['*']}\n"
+        "  - {id: no, effect: deny, action: ['*'], "
+        + shadow
+        + "  - {id: hide, effect: deny, on: result, "
+        + shadow
+    )
+    modern(world, "tools/list")
+    world.sessions.down = "no disk"
+    call(world, "read")
+    ask(world, ELICIT, FORM)
+    retry(world, last(world)["requestState"])
+    world.answer(text("ok"))
+    assert last(world)["content"] == text("ok")["content"]
+    assert world.audit.records[-1].shadow == "deny (error) p/hide"
+    assert world.reports == [": no disk"] * 4
+
+
 def test_a_credential_that_a_rule_chooses_is_not_had_in_this_version() -> None:
     world = World("  - {id: use, effect: allow, credential: narrow}\n").listed()
     world.call("read")

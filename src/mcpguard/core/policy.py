@@ -109,8 +109,9 @@ class PolicySet:
     """All policies in force, immutable.
 
     `digest` is the sha256 (hex) of their content: it does not change with the order of the policies,
-    comments or layout. `rules` are in the order of their names. Raises PolicyError where two policies
-    have one name.
+    comments or layout. `rules` are in the order of their names. `stateful` says whether one reads or changes
+    what is known of the session, `depends` whether one in force does, so that nothing is decided without it;
+    `reviewing` says whether one speaks of results. Raises PolicyError where two policies have one name.
     """
 
     def __init__(self, policies: Iterable[CompiledPolicy] = ()) -> None:
@@ -122,6 +123,7 @@ class PolicySet:
             sorted((rule for one in ordered for rule in one.rules), key=lambda rule: rule.name)
         )
         self.stateful = any(rule.stateful for rule in self.rules)
+        self.depends = any(rule.stateful for rule in self.rules if not rule.shadow)
         self.reviewing = any(rule.written.on == "result" for rule in self.rules)
         self._candidates: dict[_Key, Candidates] = {}
 
