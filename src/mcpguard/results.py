@@ -72,12 +72,12 @@ class Results:
 
         found = review(permit, value)
         task = self._tasks.find(call.name) if call.kind == "task" else None
-        result = _of_task(call.method, value)
-        if task is None or result is None or found.denied is not None:
-            return found
         # What a task gives is the result of the call that began it.
-        begun = review(task.permit, result)
-        return begun if found is UNTOUCHED else _both(found, begun)
+        for given in _of_task(call.method, value):
+            if task is not None and found.denied is None:
+                begun = review(task.permit, given)
+                found = begun if found is UNTOUCHED else _both(found, begun)
+        return found
 
     def _translated(self, request: Request, permit: Permit, raw: Raw) -> Json:
         invocation, body = permit.invocation, raw.body
@@ -105,11 +105,14 @@ def _declares(request: Request, result_type: Json) -> bool:
     return result_type == "task" and eras.has_tasks(request.caller.capabilities)
 
 
-def _of_task(method: str, value: Json) -> Json:
-    """The result in what a task answers, None while there is none."""
+def _of_task(method: str, value: Json) -> list[Json]:
+    """What a task gives, each as if its call had been answered with it; nothing while there is nothing."""
     if method == "tasks/result":
-        return value
-    return value.get("result") if method == "tasks/get" else None
+        return [value]
+    if method != "tasks/get":
+        return []
+    result, error = value.get("result"), value.get("error")
+    return ([] if result is None else [result]) + ([] if error is None else [{"error": error}])
 
 
 def _both(one: Review, two: Review) -> Review:
@@ -119,5 +122,5 @@ def _both(one: Review, two: Review) -> Review:
         one.redact + two.redact,
         one.labels + two.labels,
         one.facts + two.facts,
-        one.shadow or two.shadow,
+        " ".join(filter(None, (one.shadow, two.shadow))),
     )

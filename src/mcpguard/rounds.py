@@ -127,7 +127,8 @@ class Rounds:
         shown = await self._shown(request, permit, result)
         state = result.get("requestState")
         token = self.parked.keep(call, shown, state if type(state) is str else None)
-        body = {**result, "requestState": token}
+        # Nothing else of it goes on: no rule on results sees what asks.
+        body: dict[str, Json] = {"resultType": eras.INPUT_REQUIRED, "requestState": token}
         if "inputRequests" in result:
             body["inputRequests"] = shown
         return Raw({"id": 0, "result": body}, raw.size)

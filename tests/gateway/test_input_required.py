@@ -57,6 +57,14 @@ def sent(world: World) -> Any:
 # --- a modern client ------------------------------------------------------------------------------
 
 
+def test_nothing_but_the_questions_goes_on_since_no_rule_on_results_has_seen_the_rest() -> None:
+    rules = ALLOW_ALL + "  - {id: no, effect: deny, on: result}\n"
+    more = {**text("private"), "structuredContent": {"x": "private"}, "_meta": {"x": "private"}}
+    world = waiting({**asks(), **more}, rules)
+    assert last(world)["inputRequests"]
+    assert "private" not in str(world.client.sent)
+
+
 def test_the_questions_go_on_and_the_state_of_the_upstream_does_not() -> None:
     world = waiting(asks())
     result = last(world)

@@ -243,12 +243,16 @@ def test_without_conditions_on_the_session_a_suspended_call_is_decided_as_ever()
     [
         ("tasks/result", text("private")),
         ("tasks/get", {"taskId": "t1", "status": "completed", "result": text("private")}),
+        ("tasks/get", {"taskId": "t1", "status": "failed", "error": {"code": 1, "message": "private"}}),
+        ("tasks/get", {"taskId": "t1", "result": {}, "error": {"code": 1, "message": "private"}}),
+        ("tasks/get", {"taskId": "t1", "result": text("private"), "error": {"code": 1, "message": "m"}}),
     ],
 )
 def test_the_result_of_a_task_is_reviewed_as_that_of_the_call_that_began_it(method: str, answer: Any) -> None:
     rules = (
         "  - {id: use, effect: allow, action: ['*']}\n"
-        "  - {id: no, effect: deny, tools: [read], on: result, when: has(result.content)}\n"
+        "  - {id: no, effect: deny, tools: [read], on: result,"
+        " when: has(result.content) || has(result.error)}\n"
     )
     world = legacy(World(rules))
     world.upstreams["one"].answers["read"] = {"task": {"taskId": "t1", "status": "working"}}
@@ -267,6 +271,8 @@ def test_both_reviews_of_a_task_count() -> None:
         "  - {id: use, effect: allow, action: ['*']}\n"
         "  - {id: tool, effect: allow, tools: [read], on: result, label: [a], fact: [c]}\n"
         "  - {id: task, effect: allow, action: [tasks/result], on: result, label: [b], redact: [email]}\n"
+        "  - {id: one, effect: deny, tools: [read], on: result, when: has(result.content), mode: shadow}\n"
+        "  - {id: two, effect: deny, action: [tasks/result], on: result, mode: shadow}\n"
     )
     world = legacy(World(rules))
     world.upstreams["one"].answers["read"] = {"task": {"taskId": "t1", "status": "working"}}
@@ -275,6 +281,7 @@ def test_both_reviews_of_a_task_count() -> None:
     world.send("tasks/result", {"taskId": "t1"}, 2)
     outcome = outcomes(world)[-1]
     assert (outcome.rules, outcome.labels, outcome.facts) == (("p/task", "p/tool"), ("b", "a"), ("c",))
+    assert outcome.shadow == "deny (rule) p/two deny (rule) p/one"
     assert "jane" not in str(world.client.sent)
 
 
