@@ -81,11 +81,12 @@ def test_a_decision_that_fails_changes_nothing(tmp_path: Path) -> None:
     assert labels(sessions) == []
 
 
-def test_a_damaged_file_is_never_taken_for_a_new_session(tmp_path: Path) -> None:
+@pytest.mark.parametrize("damage", [b"{", b"", b'{"labels":["\xff"]}', b'{"x":' + b"[" * 100_000, b"null"])
+def test_a_damaged_file_is_never_taken_for_a_new_session(tmp_path: Path, damage: bytes) -> None:
     sessions = SessionFiles(tmp_path, 60)
     labels(sessions, add="a")
     (file,) = tmp_path.glob("*.json")
-    file.write_text("{")
+    file.write_bytes(damage)
     with pytest.raises(SessionError, match=r"\.json is damaged: remove it to begin the session anew"):
         labels(sessions)
 
@@ -102,6 +103,33 @@ def test_a_file_that_cannot_be_read_or_written_is_an_error(tmp_path: Path) -> No
     (tmp_path / f"{file.stem}.new").mkdir()
     with pytest.raises(SessionError, match="cannot be written: Is a directory"):
         labels(sessions)
+
+
+FILL = """
+import resource, signal, sys
+from datetime import UTC, datetime
+from pathlib import Path
+from mcpguard.adapters.session_files import SessionFiles
+from mcpguard.core.errors import SessionError
+from mcpguard.core.model import Invocation, Principal
+one = Invocation("i", "m", Principal("ada", "os-user"), datetime(2026, 1, 2, tzinfo=UTC), "desk")
+signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+resource.setrlimit(resource.RLIMIT_FSIZE, (200, 200))
+try:
+    with SessionFiles(Path(sys.argv[1]), 60).open(one) as session:
+        session.add(("b" * 1000,), ())
+except SessionError as problem:
+    print(problem)
+"""
+
+
+def test_a_session_for_which_there_is_no_room_stays_as_it_was(tmp_path: Path) -> None:
+    labels(SessionFiles(tmp_path, 60), add="a")
+    told = subprocess.run(
+        [sys.executable, "-c", FILL, str(tmp_path)], check=False, capture_output=True, text=True, timeout=60
+    )
+    assert "cannot be written: File too large" in told.stdout
+    assert labels(SessionFiles(tmp_path, 60)) == ["a"]
 
 
 def test_a_folder_that_cannot_be_made_is_an_error(tmp_path: Path) -> None:

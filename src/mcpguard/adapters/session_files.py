@@ -27,6 +27,7 @@ LOCK_SECONDS = 1.0
 KEPT_SECONDS = MAX_WINDOW + MAX_WINDOW // PARTS
 """How long the file of a session that ended stays at most: a limit may still count what it holds."""
 
+_ANEW = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC
 _encode = msgspec.json.Encoder().encode
 _decode = msgspec.json.Decoder(Kept).decode
 
@@ -90,18 +91,16 @@ class SessionFiles:
             return Kept()
         except OSError as problem:
             raise SessionError(f"{path} cannot be read: {problem.strerror}") from None
-        except msgspec.DecodeError:
+        except (ValueError, RecursionError):
             raise SessionError(f"{path} is damaged: remove it to begin the session anew") from None
         return kept if now - kept.seen <= self._idle else kept.ended(now)
 
     def _write(self, name: str, kept: Kept) -> None:
         path, new = self._folder / f"{name}.json", self._folder / f"{name}.new"
         try:
-            file = os.open(new, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
-            try:
-                os.write(file, _encode(kept))
-            finally:
-                os.close(file)
+            # Unbuffered, it would write what there is room for, and say nothing.
+            with open(os.open(new, _ANEW, 0o600), "wb") as file:
+                file.write(_encode(kept))
             os.replace(new, path)
         except OSError as problem:
             raise SessionError(f"{path} cannot be written: {problem.strerror}") from None
