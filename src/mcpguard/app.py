@@ -12,7 +12,7 @@ from mcpguard import __version__
 from mcpguard.adapters.audit_reader import default_folder
 from mcpguard.adapters.identity import operating_system_user
 from mcpguard.adapters.policy_files import builtin_read_only, load_policies
-from mcpguard.adapters.policy_watch import PolicyWatch
+from mcpguard.adapters.policy_watch import PolicyWatch, look_at
 from mcpguard.adapters.status_file import StatusFile
 from mcpguard.config import Config, Server
 from mcpguard.core.errors import AuditError, PolicyError
@@ -35,10 +35,12 @@ WRAP_ADVICE = (
 
 def settings_from(config: Config) -> Settings:
     """The settings of a loaded configuration. Raises PolicyError."""
+    look = look_at(config.policies)
     return Settings(
         servers=tuple(server for server in config.servers.values() if not server.disabled),
         policies=load_policies(config.policies, OPT_IN),
         policy_files=config.policies,
+        policy_look=look,
         audit_folder=config.audit.path if config.audit else default_folder(),
         durability=config.audit.durability if config.audit else "flush",
         message_bytes=config.limits.message_bytes,
@@ -145,9 +147,14 @@ class _Process:
         return status
 
     def _watch_policies(self) -> PolicyWatch:
-        paths, shared = self._shared.settings.policy_files, self._shared
+        shared, paths = self._shared, self._shared.settings.policy_files
         return PolicyWatch(
-            paths, lambda: load_policies(paths, OPT_IN), shared.clock, self._reloaded, self._not_reloaded
+            paths,
+            shared.settings.policy_look,
+            lambda: load_policies(paths, OPT_IN),
+            shared.clock,
+            self._reloaded,
+            self._not_reloaded,
         )
 
     def _reloaded(self, policies: PolicySet) -> None:

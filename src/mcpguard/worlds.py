@@ -22,6 +22,7 @@ from mcpguard.adapters.clock import SystemClock
 from mcpguard.adapters.credentials import SOURCES
 from mcpguard.adapters.diagnostics import Diagnostics
 from mcpguard.adapters.link import FULL_BYTES
+from mcpguard.adapters.policy_watch import Look
 from mcpguard.adapters.session_files import SessionFiles, default_folder
 from mcpguard.adapters.turn import Turn
 from mcpguard.adapters.upstreams.environment import Environment
@@ -60,6 +61,8 @@ class Settings(Struct, frozen=True, kw_only=True):
     think_seconds: float = THINK_SECONDS
     policy_files: tuple[Path, ...] = ()
     """Where the policies came from; they are loaded anew when one changes."""
+    policy_look: Look = ()
+    """How these looked before they were loaded."""
     session_folder: Path | None = None
     """None for the default of the user."""
     session_idle_seconds: float = SESSION_IDLE_SECONDS

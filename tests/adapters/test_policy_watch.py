@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from mcpguard.adapters.policy_files import load_policies
-from mcpguard.adapters.policy_watch import PolicyWatch
+from mcpguard.adapters.policy_watch import PolicyWatch, look_at
+from mcpguard.core.policy import PolicySet
 from mcpguard.core.redaction import OPT_IN
 from tests.fakes import FixedClock
 
@@ -17,19 +19,29 @@ DENY = "version: 1\npolicy: p\nrules: [{id: a, effect: deny}]\n"
 
 
 class Watched:
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, meanwhile: str = "") -> None:
         self.path = path
         path.write_text(ALLOW)
+        loaded = look_at([path])
+        if meanwhile:
+            self.write(meanwhile)
         self.clock = FixedClock()
         self.clock.slow = True
         self.heard: list[str] = []
+        self.loading: Callable[[], object] = int
         self.watch = PolicyWatch(
             [path],
-            lambda: load_policies([path], OPT_IN),
+            loaded,
+            self.load,
             self.clock,
             lambda policies: self.heard.append(policies.rules[0].effect),
             lambda problems: self.heard.append(problems.problems[0].message),
         )
+
+    def load(self) -> PolicySet:
+        policies = load_policies([self.path], OPT_IN)
+        self.loading()
+        return policies
 
     def look(self, times: int = 1) -> list[str]:
         for _ in range(times):
@@ -74,6 +86,28 @@ def test_a_file_that_is_removed_takes_nothing_out_of_force(watched: Watched) -> 
     assert watched.look(3) == ["cannot be read: No such file or directory"]
     watched.write(ALLOW)
     assert watched.look(2) == ["allow"]
+
+
+def test_a_change_between_the_first_load_and_the_first_look_is_taken(tmp_path: Path) -> None:
+    watched = Watched(tmp_path / "p.yaml", meanwhile=DENY)
+    assert watched.look(2) == ["deny"]
+
+
+def test_what_is_written_while_it_is_read_is_not_taken(watched: Watched) -> None:
+    watched.write(DENY)
+    watched.loading = lambda: watched.write(ALLOW + "# and more\n")
+    assert watched.look(2) == []
+    watched.loading = int
+    assert watched.look(2) == ["allow"]
+
+
+def test_a_defect_does_not_end_the_looking(watched: Watched) -> None:
+    watched.write(DENY)
+    watched.loading = lambda: 1 / 0
+    with pytest.raises(ZeroDivisionError):
+        watched.look(2)
+    watched.loading = int
+    assert watched.look() == ["deny"]
 
 
 def test_after_it_was_closed_nothing_is_looked_at(watched: Watched) -> None:

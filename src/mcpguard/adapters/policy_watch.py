@@ -1,7 +1,7 @@
 """Policy files that change while mcpguard serves: taken whole, or not at all.
 
 Law of this file: what cannot be loaded never takes the place of what is in force, and a file that is being
-written is not read: it must look the same at two looks in a row.
+written is not read: it must look the same at two looks in a row. Whatever happens, it looks again.
 """
 
 from __future__ import annotations
@@ -17,7 +17,20 @@ from mcpguard.ports import Clock
 LOOK_SECONDS = 0.5
 """How often the files are looked at; a change is in force after two looks."""
 
-_Look = tuple[tuple[int, int, int] | None, ...]
+Look = tuple[tuple[int, int, int] | None, ...]
+"""What tells a file from what it was, for each file; None for one that is not there."""
+
+
+def look_at(paths: Sequence[Path]) -> Look:
+    """How the files look now. Taken before they are loaded, it lets no change slip by."""
+    found: list[tuple[int, int, int] | None] = []
+    for path in paths:
+        try:
+            about = os.stat(path)
+            found.append((about.st_mtime_ns, about.st_size, about.st_ino))
+        except OSError:
+            found.append(None)
+    return tuple(found)
 
 
 class PolicyWatch:
@@ -26,19 +39,21 @@ class PolicyWatch:
     def __init__(
         self,
         paths: Sequence[Path],
+        loaded: Look,
         load: Callable[[], PolicySet],
         clock: Clock,
         changed: Callable[[PolicySet], None],
         refused: Callable[[PolicyError], None],
     ) -> None:
-        """`load()` reads the files; `changed(policies)` takes what it gave, `refused(problems)` hears once of
-        each change that cannot be taken."""
+        """`loaded` is how the files looked before those in force were loaded. `load()` reads the files;
+        `changed(policies)` takes what it gave, `refused(problems)` hears once of each change that cannot be
+        taken."""
         self._paths = paths
         self._load = load
         self._clock = clock
         self._changed = changed
         self._refused = refused
-        self._taken = self._seen = self._look()
+        self._taken = self._seen = loaded
         self._stop: Callable[[], None] = clock.later(LOOK_SECONDS, self._again)
 
     def close(self) -> None:
@@ -46,27 +61,21 @@ class PolicyWatch:
         self._stop()
 
     def _again(self) -> None:
-        look = self._look()
-        if look != self._taken and look == self._seen:
-            self._taken = look
-            self._take()
-        self._seen = look
         self._stop = self._clock.later(LOOK_SECONDS, self._again)
+        look, seen = look_at(self._paths), self._seen
+        self._seen = look
+        if look != self._taken and look == seen:
+            self._take(look)
 
-    def _take(self) -> None:
+    def _take(self, look: Look) -> None:
         try:
-            policies = self._load()
+            found: PolicySet | PolicyError = self._load()
         except PolicyError as problems:
-            self._refused(problems)
+            found = problems
+        if look_at(self._paths) != look:
+            return  # It was written while it was read.
+        self._taken = look
+        if isinstance(found, PolicySet):
+            self._changed(found)
         else:
-            self._changed(policies)
-
-    def _look(self) -> _Look:
-        found: list[tuple[int, int, int] | None] = []
-        for path in self._paths:
-            try:
-                about = os.stat(path)
-                found.append((about.st_mtime_ns, about.st_size, about.st_ino))
-            except OSError:
-                found.append(None)
-        return tuple(found)
+            self._refused(found)
