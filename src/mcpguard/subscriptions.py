@@ -147,8 +147,9 @@ class Subscriptions:
         await site.audit.write(site.recorder.decided(verdict))
         if isinstance(verdict, Deny):
             return False
-        status = "ok"
-        if not self._count.get((entry.server, uri)):
+        # The path refuses a call whose rule chooses a credential; here it is no other.
+        status = "unavailable" if verdict.credential else "ok"
+        if not verdict.credential and not self._count.get((entry.server, uri)):
             upstream = site.upstreams[entry.server]
             wait = upstream.request(verdict)
             try:
