@@ -385,3 +385,18 @@ def test_law_a_permit_is_constructed_in_the_decision_point_only() -> None:
         and (getattr(node.func, "id", "") == "Permit" or getattr(node.func, "attr", "") == "Permit")
     }
     assert makers == {"core/pdp.py"}
+
+
+def test_what_an_allow_that_has_ended_redacts_and_labels_goes_on_where_another_allows() -> None:
+    ended = compile_policy(
+        "version: 1\npolicy: old\nexpires: 2020-01-01\nrules:\n"
+        "  - {id: a, effect: allow, redact: [email], label: [l], fact: [f], argument: {x: 1}}\n",
+        "old",
+        KINDS,
+    )
+    other = compile_policy("version: 1\npolicy: p\nrules: [{id: a, effect: allow}]\n", "p", KINDS)
+    assert isinstance(pdp.decide(PolicySet([ended]), call({})), Deny)
+    permit = pdp.decide(PolicySet([ended, other]), call({}))
+    assert isinstance(permit, Permit)
+    assert (permit.rules, permit.redact, permit.labels) == (("p/a",), ("email",), ("l",))
+    assert (permit.facts, permit.invocation.args) == ((), {})

@@ -7,6 +7,8 @@ from typing import Any
 import pytest
 
 from mcpguard.core.model import Cause, Finding
+from mcpguard.core.policy import PolicySet, compile_policy
+from mcpguard.core.redaction import OPT_IN as KINDS
 from mcpguard.core.review import UNTOUCHED, Review, review
 from mcpguard.core.session import Kept, Session
 from tests.core.test_obligations import policies
@@ -46,6 +48,14 @@ def test_an_erroring_deny_withholds(result: Any) -> None:
 
 def test_an_erroring_allow_redacts_and_labels_and_states_no_fact() -> None:
     found = judged(f"{MARK}, when: result.nope == 1")
+    assert (found.redact, found.labels, found.facts) == (("email",), ("private",), ())
+
+
+def test_an_allow_that_has_ended_redacts_and_labels_and_states_no_fact() -> None:
+    ended = PolicySet(
+        [compile_policy(f"version: 1\npolicy: p\nexpires: 2020-01-01\nrules: [{{{MARK}}}]\n", "p", KINDS)]
+    )
+    found = review(ended, call({}), RESULT, ())
     assert (found.redact, found.labels, found.facts) == (("email",), ("private",), ())
 
 

@@ -2,8 +2,8 @@
 
 Law of this file: closed by default. Deny overrides ask overrides allow, nothing matching denies, and
 an error only tightens: an erroring deny denies, an erroring ask asks, an erroring allow does not
-allow (and what it would redact or label is). A `Permit` is constructed here and nowhere else. The verdict
-is a function of the three alone: it reads no clock and changes nothing.
+allow (and what it would redact or label is), nor does one that has ended. A `Permit` is constructed here
+and nowhere else. The verdict is a function of the three alone: it reads no clock and changes nothing.
 """
 
 from __future__ import annotations
@@ -205,8 +205,9 @@ def _once(
             asking = sorted(asking + failed, key=lambda rule: rule.name)
             said = first_message(asking) or NEEDS_APPROVAL
             return Deny(invocation, Cause.APPROVAL, names(asking), said), {}
-    allowing, failed = holding(candidates.allow, bound)
-    allowing = [rule for rule in allowing if not over(rule, invocation)]
+    holds, failed = holding(candidates.allow, bound)
+    allowing = [rule for rule in holds if not over(rule, invocation)]
+    failed += [rule for rule in holds if over(rule, invocation)]
     if not allowing:
         return Deny(invocation, Cause.NO_RULE), {}
     return _allowed(invocation, allowing, failed, session)

@@ -2,7 +2,8 @@
 the session remember something.
 
 Law of this file: as for calls, an error only tightens. An erroring `deny` withholds; what an erroring `allow`
-would redact or label is redacted and labelled, and what it would state as a fact is not.
+would redact or label is redacted and labelled, and what it would state as a fact is not. So it is with an
+`allow` that has ended.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ from msgspec import Struct, structs
 
 from mcpguard.core.cel import Bound
 from mcpguard.core.model import Cause, Deny, Finding, Invocation, Json, Permit
-from mcpguard.core.pdp import bind, candidates_of, first_message, holding, names, union
+from mcpguard.core.pdp import bind, candidates_of, first_message, holding, names, over, union
 from mcpguard.core.policy import Candidates, PolicySet
 from mcpguard.core.session import Session
 
@@ -91,7 +92,7 @@ def _judge(candidates: Candidates, invocation: Invocation, bound: Bound) -> Revi
         None,
         union("redact", true + failed),
         union("label", true + failed),
-        union("fact", true),
+        union("fact", [rule for rule in true if not over(rule, invocation)]),
     )
 
 

@@ -119,4 +119,6 @@ class Policy(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True
     mode: Mode = "enforce"
     """`shadow`: none of its rules changes anything, as with a rule's `mode`."""
     expires: str | None = None
-    """The last day on which its `allow` rules allow (`YYYY-MM-DD`, UTC). The others go on."""
+    """The last day on which its `allow` rules allow, limit, set arguments and state facts (`YYYY-MM-DD`,
+    UTC). What they redact and label goes on being redacted and labelled where others allow. The other rules
+    go on."""
