@@ -201,7 +201,7 @@ def give(wait: Wait[Raw], answer: Any) -> None:
     """An exception, a JSON-RPC error (`{"error": …}`) or a result."""
     if isinstance(answer, Exception):
         wait.fail(answer)
-    elif isinstance(answer, dict) and "error" in answer:
+    elif isinstance(answer, dict) and answer.keys() == {"error"}:
         wait.set(Raw({"id": 1, **answer}, 100))
     else:
         wait.set(Raw({"id": 1, "result": answer}, 100))

@@ -10,14 +10,11 @@ from __future__ import annotations
 from collections.abc import Callable
 from datetime import datetime
 
-from msgspec import structs
-
 from mcpguard.core import pdp
 from mcpguard.core.errors import SessionError
 from mcpguard.core.model import Deny, Finding, Invocation, Json, Permit
 from mcpguard.core.policy import PolicySet
 from mcpguard.core.review import UNTOUCHED, Review, review, settle
-from mcpguard.core.session import Session
 from mcpguard.ports import Sessions
 
 
@@ -66,9 +63,10 @@ class Judge:
             return pdp.decide(policies, invocation)
         try:
             with self._sessions.open(invocation) as session:
-                free = Session(structs.replace(session.kept, spent={}))
-                verdict = pdp.decide(policies, invocation, free)
-                if resumed and isinstance(verdict, Permit):
+                if not resumed:
+                    return pdp.decide(policies, invocation, session)
+                verdict = pdp.decide(policies, invocation, session.without(invocation))
+                if isinstance(verdict, Permit):
                     session.add(verdict.labels, ())
                 return verdict
         except SessionError as problem:

@@ -17,6 +17,7 @@ from mcpguard.flight import Wait
 from mcpguard.ports import Clock
 from mcpguard.protocol import jsonrpc
 from mcpguard.protocol.calls import Call
+from mcpguard.questions import Asked
 from mcpguard.request import Request
 
 MAX_PARKED = 1000
@@ -32,11 +33,11 @@ _UNKNOWN_STATE = "`requestState` is unknown, has expired or belongs to another r
 
 class Parked(Struct, eq=False):
     """What a `requestState` of ours leads to. `state` is the modern upstream's own; for a legacy upstream
-    `wait` resumes the flight of `request` with the retry and its responses. `keys` are those of the
-    questions that the client was shown; `size` is in bytes. `forget` stops the clock."""
+    `wait` resumes the flight of `request` with the retry and its responses. `asked` is what the client was
+    shown; `size` is in bytes. `forget` stops the clock."""
 
     fingerprint: bytes
-    keys: frozenset[str]
+    asked: dict[str, Asked]
     size: int
     forget: Callable[[], None]
     state: str | None = None
@@ -76,22 +77,22 @@ class ParkedCalls:
     def keep(
         self,
         call: Call,
-        shown: dict[str, Json],
+        asked: dict[str, Asked],
         state: str | None,
         request: Request | None = None,
         wait: Resumed | None = None,
     ) -> str:
-        """Keep what the retry of `call` goes on with; gives its `requestState`. `shown` are the questions
+        """Keep what the retry of `call` goes on with; gives its `requestState`. `asked` are the questions
         to the client; `request` and `wait` are there where its flight is suspended."""
         # Of a call that its upstream has answered nothing else is needed: its arguments come with the retry.
-        kept = [state, list(shown)] if request is None else [request.params, shown]
+        shown = [one.shown for one in asked.values()]
+        kept = [state, list(asked), shown] if request is None else [request.params, list(asked), shown]
         size = len(jsonrpc.encode(kept))
         while self._parked and (len(self._parked) >= MAX_PARKED or self._bytes + size > MAX_PARKED_BYTES):
             self._expire(next(iter(self._parked)), "expired")
         token = secrets.token_urlsafe(32)
         stop = self._clock.later(self._seconds, lambda: self._expire(token, "expired"))
-        keys = frozenset(shown)
-        self._parked[token] = Parked(call.fingerprint(), keys, size, stop, state, request, wait)
+        self._parked[token] = Parked(call.fingerprint(), asked, size, stop, state, request, wait)
         self._bytes += size
         return token
 

@@ -113,7 +113,7 @@ class Path:
             await self._resume(parked, parked.wait, request, permit, call)
             return
         if parked is not None and self._site.upstreams[invocation.server].modern:
-            permit = pdp.again(permit, (invocation.params or {}) | _continued(parked, call))
+            permit = pdp.again(permit, (invocation.params or {}) | await self._rounds.continued(parked, call))
         await self._perform(request, permit, call)
 
     async def _resume(
@@ -275,13 +275,3 @@ def _is_plain(raw: Raw) -> bool:
     """Whether it is a result in which nobody asks the client anything."""
     result = raw.message.get("result")
     return type(result) is dict and "inputRequests" not in result
-
-
-def _continued(parked: Parked, call: Call) -> dict[str, Json]:
-    """What a retry brings to the modern upstream that asked."""
-    more: dict[str, Json] = {}
-    if call.responses is not None:
-        more["inputResponses"] = {key: one for key, one in call.responses.items() if key in parked.keys}
-    if parked.state is not None:
-        more["requestState"] = parked.state
-    return more

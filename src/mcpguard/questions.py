@@ -9,7 +9,8 @@
 The last three are in `rounds.py`.
 
 Law of this file: no question reaches a client that policy did not allow, that was not inspected, or that the
-client did not say it can answer; an answer goes to the upstream that asked and to no other.
+client did not say it can answer; an answer goes to the upstream that asked and to no other, and only if
+policy would still allow the question: what the client has read meanwhile may be in it.
 
 A legacy upstream learns of capabilities once a connection, a modern client declares them in each request.
 So the upstream may ask what the request's client did not declare. It is told so; where it then fails, the
@@ -18,8 +19,10 @@ call needed that capability, and the client is told which (2026-07-28: basic/ind
 
 from __future__ import annotations
 
+from msgspec import Struct
+
 from mcpguard.core.errors import InspectionError, McpGuardError, UpstreamError
-from mcpguard.core.model import Caller, Deny, Json, Redacted
+from mcpguard.core.model import Caller, Deny, Invocation, Json, Permit, Redacted
 from mcpguard.flight import Cancelled, Flight, Wait
 from mcpguard.ports import Question, Raw, RequestId
 from mcpguard.protocol import eras, jsonrpc, refusals
@@ -30,6 +33,18 @@ MAX_VISITS = 1000
 """How many ids of questions of mode `url` are kept; the oldest are forgotten."""
 
 _WITHDRAWN = "withdrawn"
+
+
+class Asked(Struct, frozen=True):
+    """A question that may be put to the client: as it was decided, and its inspected params."""
+
+    invocation: Invocation
+    params: Redacted
+
+    @property
+    def shown(self) -> dict[str, Json]:
+        """As one of `inputRequests`."""
+        return {"method": self.invocation.method, "params": self.params.value}
 
 
 class Questions:
@@ -76,7 +91,7 @@ class Questions:
         try:
             redact = self._site.redact_of(question.server, question.related)
             asked = await self.judge(question.server, question.method, question.params, caller, redact)
-            body = asked if isinstance(asked, dict) else await self.put(question.method, asked, request)
+            body = asked if isinstance(asked, dict) else await self.put(asked, request)
             self.answer(question, body)
         except Cancelled as why:
             if str(why) != _WITHDRAWN:
@@ -88,9 +103,9 @@ class Questions:
 
     async def judge(
         self, server: str, method: str, params: Json, caller: Caller, redact: tuple[str, ...]
-    ) -> Redacted | dict[str, Json]:
-        """The inspected params if the client may be asked, else the body that refuses it. `redact` is what
-        the call wants removed that it is about."""
+    ) -> Asked | dict[str, Json]:
+        """What to put to the client if it may be asked, else the body that refuses it. `redact` is what the
+        call wants removed that it is about."""
         site = self._site
         if type(params) is not dict or not eras.capability(method):
             return {"error": refusals.error(jsonrpc.INVALID_PARAMS, "mcpguard: no question to a client")}
@@ -110,7 +125,19 @@ class Questions:
             return {"error": refusals.error(jsonrpc.REFUSED, f"mcpguard: {problem}")}
         self._remember(server, params)
         await site.audit.write(site.recorder.outcome(invocation, "asked", started, digest, sealed.findings))
-        return sealed
+        return Asked(invocation, sealed)
+
+    async def kept_back(self, asked: Asked) -> str:
+        """Why an answer may not go to who asked any more, "" where it may."""
+        site, before = self._site, asked.invocation
+        method, server = before.method, before.server
+        invocation = site.recorder.invocation(method, server, args=before.args, caller=before.caller)
+        verdict = site.judge.decide_again(invocation)
+        if isinstance(verdict, Permit):
+            return ""
+        await site.audit.write(site.recorder.decided(verdict))
+        said = refusals.denied_error(verdict)["message"]
+        return f"the answer to {method} was kept back: {said}"
 
     def _remember(self, server: str, params: dict[str, Json]) -> None:
         visit = params.get("elicitationId")
@@ -123,8 +150,16 @@ class Questions:
         """Whether that server asked this client to visit a URL under that id (client/elicitation, url)."""
         return type(elicitation_id) is str and (server, elicitation_id) in self._visits
 
-    async def put(self, method: str, params: Redacted, request: Request | None) -> dict[str, Json]:
-        """Ask a legacy client; gives {"result": …} or {"error": …} as it answered."""
+    async def put(self, asked: Asked, request: Request | None) -> dict[str, Json]:
+        """Ask a legacy client; gives {"result": …} or {"error": …} as it answered. Raises UpstreamError where
+        it does not, or where its answer is kept back."""
+        answer = await self._answer_of(asked.invocation.method, asked.params, request)
+        why = await self.kept_back(asked)
+        if why:
+            raise UpstreamError(why)
+        return answer
+
+    async def _answer_of(self, method: str, params: Redacted, request: Request | None) -> dict[str, Json]:
         self._count += 1
         question_id = f"mcpguard-{self._count}"
         wait: Wait[dict[str, Json]] = Wait()

@@ -8,12 +8,12 @@ from __future__ import annotations
 
 from mcpguard.core import pdp
 from mcpguard.core.errors import UpstreamError
-from mcpguard.core.model import Json, Permit, Redacted
-from mcpguard.parked import ParkedCalls, Resumed
+from mcpguard.core.model import Json, Permit
+from mcpguard.parked import Parked, ParkedCalls, Resumed
 from mcpguard.ports import Question, Raw
 from mcpguard.protocol import eras, jsonrpc, refusals
 from mcpguard.protocol.calls import Call
-from mcpguard.questions import Questions, note_lack
+from mcpguard.questions import Asked, Questions, note_lack
 from mcpguard.request import Questioned, Request
 from mcpguard.site import Site
 
@@ -72,7 +72,7 @@ class Rounds:
         while request.questions:
             await self._site.pause(TOGETHER_SECONDS)
             keys = {f"question-{index}": one for index, one in enumerate(request.questions, 1)}
-            shown: dict[str, Json] = {}
+            shown: dict[str, Asked] = {}
             for key, question in keys.items():
                 redact = request.redact + self._site.redact_of(question.server, question.related)
                 asked = await self._questions.judge(
@@ -82,12 +82,12 @@ class Rounds:
                     note_lack(request, question)
                     self._answer(request, question, asked)
                 else:
-                    shown[key] = {"method": question.method, "params": asked.value}
+                    shown[key] = asked
             if not shown:
                 continue
             wait = Resumed()
             token = self.parked.keep(call, shown, None, request, wait)
-            await self._reply(request, permit, shown, token, started)
+            await self._reply(request, permit, _requests(shown), token, started)
             self._site.requests.pop(request.id, None)
             retry, responses = await wait
             request.adopt(retry)
@@ -95,7 +95,9 @@ class Rounds:
             for key in shown:
                 # What is no result is asked for again, like what is missing.
                 if type(responses.get(key)) is dict:
-                    self._answer(request, keys[key], {"result": responses[key]})
+                    why = await self._questions.kept_back(shown[key])
+                    refused = {"error": refusals.error(jsonrpc.REFUSED, f"mcpguard: {why}")}
+                    self._answer(request, keys[key], refused if why else {"result": responses[key]})
 
     async def _reply(
         self, request: Request, permit: Permit, shown: dict[str, Json], token: str, started: float
@@ -124,13 +126,13 @@ class Rounds:
         """The `input_required` of a modern upstream, for a modern client. Raises UpstreamError where it
         asks what it may not."""
         result = raw.message["result"]
-        shown = await self._shown(request, permit, result)
+        shown = await self._asked(request, permit, result)
         state = result.get("requestState")
         token = self.parked.keep(call, shown, state if type(state) is str else None)
         # Nothing else of it goes on: no rule on results sees what asks.
         body: dict[str, Json] = {"resultType": eras.INPUT_REQUIRED, "requestState": token}
         if "inputRequests" in result:
-            body["inputRequests"] = shown
+            body["inputRequests"] = _requests(shown)
         return Raw({"id": 0, "result": body}, raw.size)
 
     async def screened(self, request: Request, permit: Permit, call: Call, raw: Raw) -> Raw:
@@ -142,30 +144,41 @@ class Rounds:
         if type(body) is not dict:
             return raw
         if "result" in raw.message:
-            shown = await self._shown(request, permit, body)
-            return Raw({"id": 0, "result": {**body, "inputRequests": shown}}, raw.size)
+            shown = await self._asked(request, permit, body)
+            return Raw({"id": 0, "result": {**body, "inputRequests": _requests(shown)}}, raw.size)
         if body.get("code") == eras.URL_REQUIRED:
             visits = {f"visit-{n}": one for n, one in enumerate(_visits(body.get("data")), 1)}
             asking = {key: {"method": _ELICIT, "params": one} for key, one in visits.items()}
             result: dict[str, Json] = {"resultType": eras.INPUT_REQUIRED, "inputRequests": asking}
             if asking and request.caller.modern and call.method in eras.MAY_ASK:
                 return await self.forward(request, permit, call, Raw({"id": 0, "result": result}, raw.size))
-            shown = await self._shown(request, permit, result)
+            shown = await self._asked(request, permit, result)
             if shown:
-                data = {**body["data"], "elicitations": [one["params"] for one in shown.values()]}
+                data = {**body["data"], "elicitations": [one.params.value for one in shown.values()]}
                 return Raw({"id": 0, "error": {**body, "data": data}}, raw.size)
         return raw
 
-    async def _shown(self, request: Request, permit: Permit, result: dict[str, Json]) -> dict[str, Json]:
-        shown = {}
-        for key, method, params in _input_requests(result):
-            asked = await self._judge(request, permit, method, params)
-            shown[key] = {"method": method, "params": _granted(asked, method).value}
-        return shown
+    async def continued(self, parked: Parked, call: Call) -> dict[str, Json]:
+        """What a retry brings to the modern upstream that asked."""
+        more: dict[str, Json] = {}
+        if call.responses is not None:
+            more["inputResponses"] = given = {}
+            for key, asked in parked.asked.items():
+                if key in call.responses and not await self._questions.kept_back(asked):
+                    given[key] = call.responses[key]
+        if parked.state is not None:
+            more["requestState"] = parked.state
+        return more
+
+    async def _asked(self, request: Request, permit: Permit, result: dict[str, Json]) -> dict[str, Asked]:
+        return {
+            key: _granted(await self._judge(request, permit, method, params), method)
+            for key, method, params in _input_requests(result)
+        }
 
     async def _judge(
         self, request: Request, permit: Permit, method: str, params: Json
-    ) -> Redacted | dict[str, Json]:
+    ) -> Asked | dict[str, Json]:
         server, caller = permit.invocation.server, request.caller
         return await self._questions.judge(server, method, params, caller, request.redact)
 
@@ -175,7 +188,7 @@ class Rounds:
         responses = {}
         for key, method, params in _input_requests(result):
             asked = await self._judge(request, permit, method, params)
-            body = await self._questions.put(method, _granted(asked, method), request)
+            body = await self._questions.put(_granted(asked, method), request)
             if "result" not in body:
                 raise UpstreamError(f"the client refused {method}, which the upstream needs for this call")
             responses[key] = body["result"]
@@ -206,7 +219,11 @@ def _answering(permit: Permit, result: dict[str, Json], responses: dict[str, Jso
     return pdp.again(permit, params)
 
 
-def _granted(asked: Redacted | dict[str, Json], method: str) -> Redacted:
+def _requests(asked: dict[str, Asked]) -> dict[str, Json]:
+    return {key: one.shown for key, one in asked.items()}
+
+
+def _granted(asked: Asked | dict[str, Json], method: str) -> Asked:
     if isinstance(asked, dict):
         why = asked["error"]["message"]
         raise UpstreamError(f"the upstream needs {method} for this call, which is not possible: {why}")

@@ -132,6 +132,23 @@ def test_of_a_session_that_ended_only_windows_that_are_not_over_are_left() -> No
     assert session.kept.ended(START.timestamp() + 3661) == Kept()
 
 
+def test_a_call_that_is_decided_anew_is_not_in_its_own_way() -> None:
+    session = Session()
+    made = permit("{id: r, effect: allow, label: [l], fact: [f], limit: {calls: 2, per: 1h}}")
+    session.admit(made)
+    assert session.without(made.invocation).view() == {
+        "calls": 0,
+        "tools": {},
+        "labels": ["l"],
+        "facts": ["f"],
+    }
+    session.admit(made)
+    before = session.without(structs.replace(made.invocation, target=None))
+    assert before.view() == {"calls": 1, "tools": {"s/t": 2}, "labels": ["l"], "facts": ["f"]}
+    assert before.used(HOURLY, START) == 0
+    assert Session().without(made.invocation).view()["calls"] == 0
+
+
 def test_the_session_after_a_call_is_another_one() -> None:
     session = Session(Kept(calls=1, tools={"s/t": 1}, spent={"p/r calls 1h": [(1, 1)]}))
     before = structs.asdict(session.kept)

@@ -4,10 +4,22 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import pytest
+
 from mcpguard.adapters.session_files import SessionFiles
-from tests.fakes import World, text
-from tests.gateway.parking import parked, retry
-from tests.gateway.scenes import ALLOW_ALL, last, legacy, put_in_force
+from tests.fakes import World, give, text
+from tests.gateway.parking import ELICIT, parked, retry, told
+from tests.gateway.scenes import (
+    ALL_CAPABILITIES,
+    ALLOW_ALL,
+    FORM,
+    ask,
+    call,
+    last,
+    legacy,
+    modern,
+    put_in_force,
+)
 
 NO_PUSH = "  - {id: leak, effect: deny, tools: [push], when: \"'private' in session.labels\"}\n"
 ON_CALL = (
@@ -99,3 +111,85 @@ def test_a_call_that_goes_on_under_other_policies_is_labelled_and_reviewed_as_th
     assert "its result withheld by mcpguard (p/no)" in str(last(world))
     (kept,) = world.sessions.kept.values()
     assert (kept.labels, kept.facts, kept.calls) == (["private"], [], 0)
+
+
+# --- answers of the client, which it gives when it has read more ----------------------------------------
+
+SINK = (
+    "  - {id: use, effect: allow, action: ['*']}\n"
+    "  - {id: seen, effect: allow, tools: [write], on: result, label: [private]}\n"
+    "  - {id: leak, effect: deny, action: [elicitation/create], when: \"'private' in session.labels\"}\n"
+)
+PRIVATE = {"action": "accept", "content": {"branch": "what was read"}}
+KEPT_BACK = "the answer to elicitation/create was kept back: Refused by mcpguard (p/leak)"
+
+
+def read_private(world: World, *, modern_client: bool) -> None:
+    if modern_client:
+        call(world, "write", 7)
+    else:
+        world.call("write", 7)
+    wait, _progress = world.upstreams["one"].held.pop()
+    give(wait, text("what was read"))
+    world.turn()
+
+
+@pytest.mark.parametrize("modern_client", [False, True])
+def test_an_answer_that_may_hold_what_was_read_meanwhile_does_not_reach_a_legacy_upstream(
+    modern_client: bool,
+) -> None:
+    if modern_client:
+        world, state = parked(SINK)
+        read_private(world, modern_client=True)
+        retry(world, state, responses={"question-1": PRIVATE})
+    else:
+        world = legacy(World(SINK), ALL_CAPABILITIES)
+        world.send("tools/list", {}, 1)
+        world.call("read", 2)
+        ask(world, ELICIT, FORM)
+        asked = world.client.sent[-1]["id"]
+        read_private(world, modern_client=False)
+        world.gateway.receive({"id": asked, "result": PRIVATE})
+        world.turn()
+    (body,) = told(world)
+    assert KEPT_BACK in body["error"]["message"]
+    assert "deny" in [getattr(one, "effect", "") for one in world.audit.records]
+
+
+@pytest.mark.parametrize("modern_client", [False, True])
+def test_an_answer_that_may_hold_what_was_read_meanwhile_does_not_reach_a_modern_upstream(
+    modern_client: bool,
+) -> None:
+    world = World(SINK)
+    world.upstreams["one"].modern = True
+    asking = {"resultType": "input_required", "inputRequests": {"q": {"method": ELICIT, "params": FORM}}}
+    if modern_client:
+        modern(world, "tools/list")
+        call(world, "read")
+        world.answer(asking)
+        state = last(world)["requestState"]
+        read_private(world, modern_client=True)
+        call(world, "read", 9, requestState=state, inputResponses={"q": PRIVATE})
+        assert world.upstreams["one"].requests[-1].invocation.params["inputResponses"] == {}
+    else:
+        legacy(world, ALL_CAPABILITIES).send("tools/list", {}, 1)
+        world.call("read", 2)
+        world.answer(asking)
+        asked = world.client.sent[-1]["id"]
+        read_private(world, modern_client=False)
+        world.gateway.receive({"id": asked, "result": PRIVATE})
+        world.turn()
+        assert KEPT_BACK in str(world.client.sent[-1])
+    assert "what was read" not in str([one.invocation.params for one in world.upstreams["one"].requests])
+
+
+def test_a_call_that_goes_on_is_not_in_its_own_way() -> None:
+    world, state = parked(
+        "  - {id: once, effect: allow, tools: [read], when: '!(\"one/read\" in session.tools)'}\n"
+        "  - {id: ask, effect: allow, action: [elicitation/create]}\n"
+    )
+    retry(world, state)
+    world.answer(text("done"))
+    assert last(world)["content"] == text("done")["content"]
+    call(world, "read", 5)
+    assert last(world)["_meta"]["mcpguard/decision"]["cause"] == "no-rule"

@@ -149,10 +149,10 @@ def test_above_the_bytes_of_all_parked_calls_the_oldest_expire(monkeypatch: pyte
     assert last(world)["resultType"] == "input_required"
 
 
-def test_of_a_call_that_a_modern_upstream_asks_for_nothing_but_the_state_is_kept(
+def test_of_a_call_that_a_modern_upstream_asks_for_only_the_questions_and_the_state_are_kept(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(parking, "MAX_PARKED_BYTES", 1000)
+    monkeypatch.setattr(parking, "MAX_PARKED_BYTES", 1500)
     world = World(ALLOW_ALL)
     world.upstreams["one"].modern = True
     wanted = {"q": {"method": ELICIT, "params": FORM}}
@@ -170,7 +170,7 @@ def test_of_a_call_that_a_modern_upstream_asks_for_nothing_but_the_state_is_kept
     for request_id, state in enumerate(states):
         params = {"name": "read", "arguments": {"big": "x" * 100_000, "n": request_id}, "requestState": state}
         modern(world, "tools/call", params, 10 + request_id, capabilities=FORMS)
-    # Three states of 300 bytes fit; neither the arguments nor the questions count.
+    # Three states of 300 bytes with their questions fit; the arguments do not count.
     assert ["error" in one for one in world.client.sent[-5:]] == [True, True, False, False, False]
     gc.collect()
     assert not [one for one in gc.get_objects() if isinstance(one, Request) and "big" in str(one.params)]

@@ -317,7 +317,7 @@ def test_a_session_that_only_rules_in_shadow_mode_want_refuses_nothing() -> None
     world.answer(text("ok"))
     assert last(world)["content"] == text("ok")["content"]
     assert world.audit.records[-1].shadow == "deny (error) p/hide"
-    assert world.reports == [": no disk"] * 4
+    assert set(world.reports) == {": no disk"}
 
 
 def test_a_credential_that_a_rule_chooses_is_not_had_in_this_version() -> None:

@@ -11,7 +11,7 @@ from datetime import datetime, timedelta
 
 from msgspec import Struct
 
-from mcpguard.core.model import Charge, Json, Permit
+from mcpguard.core.model import Charge, Invocation, Json, Permit
 from mcpguard.core.rule_problems import window_of
 
 PARTS = 60
@@ -79,6 +79,14 @@ class Session:
         copy.admit(permit)
         return copy
 
+    def without(self, invocation: Invocation) -> Session:
+        """The session for deciding anew on a call that was counted: without that count, and without what
+        limits have used up."""
+        kept, key = self.kept, _tool_key(invocation)
+        tools = {name: count - (name == key) for name, count in kept.tools.items()}
+        counted = {name: count for name, count in tools.items() if count > 0}
+        return Session(Kept(kept.seen, max(0, kept.calls - 1), counted, kept.labels, kept.facts))
+
     def free_at(self, charge: Charge, now: datetime) -> datetime | None:
         """When `charge` fits, if nothing else is charged until then: `now` where it does, None where time
         does not help."""
@@ -96,9 +104,8 @@ class Session:
         """Count a call that may be made, with what it costs and adds."""
         invocation, kept = permit.invocation, self.kept
         kept.calls += 1
-        target = invocation.target
-        if target is not None and target.kind == "tool":
-            key = f"{invocation.server}/{target.name}"
+        key = _tool_key(invocation)
+        if key is not None:
             kept.tools[key] = kept.tools.get(key, 0) + 1
         for charge in permit.charges:
             self.charge(charge, invocation.now)
@@ -129,3 +136,8 @@ class Session:
 
 def _part(charge: Charge, now: datetime) -> int:
     return int(now.timestamp() * PARTS // charge.seconds) if charge.seconds else 0
+
+
+def _tool_key(invocation: Invocation) -> str | None:
+    target = invocation.target
+    return f"{invocation.server}/{target.name}" if target is not None and target.kind == "tool" else None
