@@ -117,6 +117,11 @@ def test_a_deny_sees_the_arguments_that_are_sent() -> None:
             "id: a, effect: allow, argument: {n: 1}",
             "id: b, effect: allow, when: args.n == 1, argument: {m: 2}",
         ),
+        ("id: a, effect: allow, argument: {n: [1]}", "id: b, effect: allow, argument: {n: [true]}"),
+        (
+            "id: a, effect: allow, argument: {n: 1}",
+            "id: b, effect: allow, when: args.n == 1, argument: {n: true}",
+        ),
         ("id: a, effect: allow, credential: x", "id: b, effect: allow, credential: y"),
     ],
 )

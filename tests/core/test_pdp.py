@@ -13,7 +13,7 @@ import hypothesis.strategies as st
 import msgspec
 import pytest
 from hypothesis import given, settings
-from msgspec import Struct
+from msgspec import Struct, structs
 
 from mcpguard.core import cel, pdp
 from mcpguard.core.cel import EngineName
@@ -400,3 +400,24 @@ def test_what_an_allow_that_has_ended_redacts_and_labels_goes_on_where_another_a
     assert isinstance(permit, Permit)
     assert (permit.rules, permit.redact, permit.labels) == (("p/a",), ("email",), ("l",))
     assert (permit.facts, permit.invocation.args) == ((), {})
+
+
+def test_a_verdict_does_not_hang_on_who_was_decided_on_before() -> None:
+    policies = PolicySet(
+        [
+            compile_policy(
+                "version: 1\npolicy: p\nrules: [{id: a, effect: allow, when: principal.claims.admin == true}]\n",
+                "p",
+                KINDS,
+            )
+        ]
+    )
+    verdicts = [
+        type(
+            pdp.decide(
+                policies, structs.replace(call({}), principal=Principal("ada", "idp", (), {"admin": is_so}))
+            )
+        )
+        for is_so in (True, 1, True, 1.0)
+    ]
+    assert verdicts == [Permit, Deny, Permit, Deny]

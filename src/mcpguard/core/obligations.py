@@ -7,11 +7,13 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from msgspec import structs
+from msgspec import json, structs
 
 from mcpguard.core.model import Charge, Invocation, Json
 from mcpguard.core.policy import CompiledRule
 from mcpguard.core.rule_problems import window_of
+
+_text = json.Encoder(order="deterministic").encode
 
 
 class ObligationError(Exception):
@@ -47,6 +49,12 @@ def with_arguments(invocation: Invocation, arguments: dict[str, Json]) -> Invoca
     return structs.replace(invocation, args=args, params={**(invocation.params or {}), "arguments": args})
 
 
+def are_set(invocation: Invocation, arguments: dict[str, Json]) -> bool:
+    """Whether it has these arguments already."""
+    args = invocation.args or {}
+    return all(name in args and _same(args[name], value) for name, value in arguments.items())
+
+
 def _charge(rule: CompiledRule, invocation: Invocation) -> Charge:
     limit = rule.written.limit
     assert limit is not None  # noqa: S101 - who calls has looked
@@ -73,4 +81,5 @@ def _cost(cost: int | str, invocation: Invocation) -> int:
 
 
 def _same(one: Json, two: Json) -> bool:
-    return type(one) is type(two) and bool(one == two)
+    # As text, since in Python `1 == True == 1.0`.
+    return _text(one) == _text(two)

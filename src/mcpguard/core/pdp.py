@@ -15,7 +15,14 @@ from msgspec import structs
 
 from mcpguard.core.cel import ERROR, LATER, NOTHING, TRUE, Bound
 from mcpguard.core.model import Cause, Charge, Deny, Invocation, Json, Permit, Principal
-from mcpguard.core.obligations import ObligationError, arguments_of, charges_of, credential_of, with_arguments
+from mcpguard.core.obligations import (
+    ObligationError,
+    are_set,
+    arguments_of,
+    charges_of,
+    credential_of,
+    with_arguments,
+)
 from mcpguard.core.policy import Candidates, CompiledRule, PolicySet
 from mcpguard.core.rules import ACTIONS, EXTENSION, Moment
 from mcpguard.core.session import Session
@@ -119,7 +126,6 @@ def bind(
     return bound
 
 
-@lru_cache(maxsize=64)
 def _principal(principal: Principal) -> dict[str, Json]:
     groups = list(principal.groups)
     return {"id": principal.id, "source": principal.source, "groups": groups, "claims": principal.claims}
@@ -185,7 +191,7 @@ def _settled(candidates: Candidates, invocation: Invocation, session: Session | 
         return verdict
     changed = with_arguments(invocation, arguments)
     verdict, again_set = _once(candidates, changed, session)
-    if isinstance(verdict, Permit) and with_arguments(changed, again_set) != changed:
+    if isinstance(verdict, Permit) and not are_set(changed, again_set):
         return Deny(invocation, Cause.ERROR, verdict.rules)
     return verdict
 
