@@ -427,6 +427,20 @@ def test_a_server_that_works_where_its_rules_are_is_a_warning(folder: Path, rema
     assert remarks(f"{{git: {{command: {PYTHON}, cwd: work, args: [., -x, no-such-folder]}}}}") == (0, [])
 
 
+def test_a_server_that_works_where_a_link_to_its_rules_or_its_sessions_are_is_a_warning(
+    folder: Path, remarks: Remarks, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (folder / "work").mkdir()
+    (folder / "work" / "link.yaml").symlink_to(folder / "p.yaml")
+    (folder / "p.yaml").write_text(ALLOW)
+    git = f"{{git: {{command: {PYTHON}, cwd: work}}}}"
+    _, lines = remarks(git, "[work/link.yaml]")
+    assert "git works in a folder that holds link.yaml" in str(lines)
+    monkeypatch.setenv("XDG_STATE_HOME", str(folder / "work"))
+    _, lines = remarks(git)
+    assert "git works in a folder that holds sessions" in str(lines)
+
+
 SNAPSHOT = """{"version": 1, "servers": {"git": {"tools": [
   {"name": "push", "inputSchema": {"type": "object", "properties": {"branch": {}}}}]}}}"""
 

@@ -29,8 +29,9 @@ CODES: dict[str, tuple[Level, str]] = {
     "C103": ("warning", "What looks like a credential stands in the file in plain text."),
     "C104": (
         "warning",
-        "A server works in a folder that holds the configuration or a policy: what an agent writes there "
-        "could change its own rules. Folders are its `cwd` and those among its arguments.",
+        "A server works in a folder that holds the configuration, a policy (or a link to one) or the folder "
+        "of sessions: what an agent writes there could change its own rules, or what they go by. Folders are "
+        "its `cwd` and those among its arguments.",
     ),
     "C105": ("error", "With `--live`: a server could not be listed."),
     "C201": ("error", "The audit folder cannot be used, so nothing would be served."),

@@ -81,15 +81,25 @@ def _trouble(ref: CredentialRef, redactor: Redactor) -> str:
 
 
 def _own_rules(config: Config, server: Server, document: Document) -> Iterator[Remark]:
-    """Files that say what the server may do, in folders that it works in."""
-    guarded = [path.resolve() for path in (config.path, *config.policies)]
+    """What says what the server may do, in folders that it works in."""
+    from mcpguard.adapters.session_files import default_folder
+
+    guarded = (config.path, *config.policies, config.session_folder or default_folder())
     for path, folder in _folders(server):
-        inside = [one.name for one in guarded if one.is_relative_to(folder)]
+        inside = [one.name for one in guarded if _is_in(one, folder)]
         if inside:
             said = f"{server.name} works in a folder that holds {', '.join(inside)}: what is written there"
             place = document.problem(("servers", server.name, *path), f"{said} could change its own rules")
             yield wrong("C104", place)
             return
+
+
+def _is_in(path: Path, folder: Path) -> bool:
+    # A link in the folder can be made to lead elsewhere, wherever it leads now.
+    return any(
+        one.is_relative_to(folder)
+        for one in (path.resolve(), path.parent.resolve() / path.name, path.absolute())
+    )
 
 
 def _folders(server: Server) -> Iterator[tuple[tuple[str | int, ...], Path]]:
