@@ -10,6 +10,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from datetime import datetime
 
+from msgspec import structs
+
 from mcpguard.core import pdp
 from mcpguard.core.errors import SessionError
 from mcpguard.core.model import Deny, Finding, Invocation, Json, Permit
@@ -68,6 +70,8 @@ class Judge:
                 verdict = pdp.decide(policies, invocation, session.without(invocation))
                 if isinstance(verdict, Permit):
                     session.add(verdict.labels, ())
+                    # Evidence says what the session got by it.
+                    return structs.replace(verdict, facts=())
                 return verdict
         except SessionError as problem:
             return self._without(policies, invocation, problem)

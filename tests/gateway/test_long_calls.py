@@ -111,6 +111,8 @@ def test_a_call_that_goes_on_under_other_policies_is_labelled_and_reviewed_as_th
     assert "its result withheld by mcpguard (p/no)" in str(last(world))
     (kept,) = world.sessions.kept.values()
     assert (kept.labels, kept.facts, kept.calls) == (["private"], [], 0)
+    decision = next(one for one in world.audit.records if getattr(one, "rules", ()) == ("p/use",))
+    assert (decision.labels, decision.facts) == (("private",), ())
 
 
 # --- answers of the client, which it gives when it has read more ----------------------------------------
