@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import fcntl
 import os
 import subprocess
@@ -19,6 +20,7 @@ from mcpguard.adapters.session_files import SessionFiles, default_folder
 from mcpguard.core.errors import SessionError
 from mcpguard.core.model import Charge, Invocation, Principal
 
+close = os.close
 NOW = datetime(2026, 1, 2, tzinfo=UTC)
 ADA = Invocation("i", "tools/call", Principal("ada", "os-user"), NOW, "desk")
 
@@ -150,6 +152,20 @@ def test_a_session_that_another_process_does_not_let_go_is_an_error(
         with pytest.raises(SessionError, match="cannot be had"):
             labels(sessions)
     assert labels(sessions) == []
+
+
+def test_a_folder_without_locks_is_an_error_and_leaves_nothing_open(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def no_locks(_file: int, _how: int) -> None:
+        raise OSError(errno.ENOLCK, "No locks available")
+
+    closed: list[int] = []
+    monkeypatch.setattr(fcntl, "flock", no_locks)
+    monkeypatch.setattr(session_files.os, "close", lambda file: closed.append(file) or close(file))
+    with pytest.raises(SessionError, match="cannot be had: No locks available"):
+        labels(SessionFiles(tmp_path, 60))
+    assert len(closed) == 1
 
 
 def test_files_of_sessions_that_ended_long_ago_are_removed(tmp_path: Path) -> None:

@@ -76,9 +76,9 @@ class SessionFiles:
             try:
                 fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
                 return lock
-            except BlockingIOError:
+            except OSError as problem:
                 # Others hold it for some microseconds; one that is stopped meanwhile must not stop us.
-                if time.monotonic() > ends:
+                if not isinstance(problem, BlockingIOError) or time.monotonic() > ends:
                     os.close(lock)
                     raise
                 time.sleep(0.0005)
