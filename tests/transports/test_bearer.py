@@ -127,6 +127,12 @@ def test_groups_and_the_claims_that_are_named_are_part_of_the_principal() -> Non
     assert verify(verifier, token(roles="ops", jti="x2")) == Principal("ada", ISSUER)
 
 
+def test_a_claim_that_is_no_text_is_refused_where_it_would_be_read() -> None:
+    given = token(tenant="half \ud800")
+    assert verify(Issuer().verifier(), given) == Principal("ada", ISSUER)
+    assert "is no JSON text" in str(refused(Issuer().verifier(claims=("tenant",)), given))
+
+
 def test_our_audience_may_be_one_of_several() -> None:
     assert verify(Issuer().verifier(), token(aud=["https://other.example", AUDIENCE])).id == "ada"
 

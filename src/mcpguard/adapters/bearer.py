@@ -14,6 +14,7 @@ from hashlib import sha256
 from urllib.parse import urlsplit
 
 import jwt
+import msgspec
 
 from mcpguard.config_file import ALGORITHMS, TokenEntry
 from mcpguard.core.errors import McpGuardError
@@ -145,6 +146,11 @@ class TokenVerifier:
         if not 1 <= len(subject) <= SUBJECT_CHARACTERS or not subject.isprintable():
             raise BearerError("the subject of the token is not a printable name of up to 256 characters")
         kept = {name: claims[name] for name in self._entry.claims if name in claims}
+        try:
+            msgspec.json.encode(kept)
+        except (ValueError, RecursionError):
+            # Half of a surrogate pair is no text that a condition could read, or that can be compared.
+            raise BearerError("a claim of the token is no JSON text") from None
         return Principal(subject, self._entry.issuer, self._groups_of(claims), kept)
 
     def _header(self, token: str) -> tuple[str, str | None]:

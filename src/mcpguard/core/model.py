@@ -10,10 +10,12 @@ from datetime import datetime
 from enum import Enum
 from typing import Any
 
-from msgspec import Struct
+from msgspec import Struct, json
 
 Json = Any
 """What `msgspec.json.decode` returns: dict, list, str, int, float, bool or None."""
+
+_text = json.Encoder(order="deterministic").encode
 
 
 class Principal(Struct, frozen=True):
@@ -31,6 +33,14 @@ class Principal(Struct, frozen=True):
 
     def __hash__(self) -> int:
         return hash((self.source, self.id))
+
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, Principal):
+            return NotImplemented
+        if (self.source, self.id, self.groups) != (other.source, other.id, other.groups):
+            return False
+        # As text, since in Python `1 == True == 1.0`.
+        return _text(self.claims) == _text(other.claims)
 
 
 class Listed(Struct, frozen=True):
