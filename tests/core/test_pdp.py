@@ -426,7 +426,7 @@ def test_a_verdict_does_not_hang_on_who_was_decided_on_before() -> None:
 def test_principals_are_the_same_with_the_same_claims_and_types_only() -> None:
     ada = Principal("ada", "idp", ("ops",), {"a": 1, "b": [True]})
     assert ada == Principal("ada", "idp", ("ops",), {"b": [True], "a": 1})
-    assert ada != "ada"
+    assert ada.__eq__("ada") is NotImplemented
     for claims in ({"a": True, "b": [True]}, {"a": 1.0, "b": [True]}, {"a": 1, "b": [1]}, {}):
         assert ada != Principal("ada", "idp", ("ops",), claims)
     assert ada != Principal("ada", "idp", (), ada.claims)
