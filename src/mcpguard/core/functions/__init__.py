@@ -16,6 +16,7 @@ _PLACES = {
     "isPrivateHost": ("private_host", "IS_PRIVATE_HOST"),
     "cidr": ("cidr", "CIDR"),
     "pathWithin": ("path_within", "PATH_WITHIN"),
+    "texts": ("texts", "TEXTS"),
     "glob": ("glob", "GLOB"),
     "detect": ("detect", "DETECT"),
     "json": ("json_text", "JSON"),

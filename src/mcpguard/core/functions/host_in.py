@@ -1,4 +1,4 @@
-"""`hostIn(text, patterns)`: whether a URL or a host is one of those that an author listed.
+"""`hostIn(texts, patterns)`: whether a URL or a host, or each of a list, is one that an author listed.
 
 Law of this file: a name is compared as text and never resolved, so a name in the list that leads to a
 private address is in the list all the same.
@@ -6,15 +6,21 @@ private address is in the list all the same.
 
 from __future__ import annotations
 
+from mcpguard.core.functions.each import of_each
 from mcpguard.core.functions.function import Function, Parameter
-from mcpguard.core.functions.networks import as_list, check_plain, host_test
+from mcpguard.core.functions.networks import Test, as_list, check_plain, host_test
 from mcpguard.core.functions.urls import host_of
 
 
-def host_in(text: str, patterns: str | list[str]) -> bool:
-    """Whether the host in `text` matches one of `patterns`. Raises FunctionError for a text or a pattern
-    that cannot be read, even one that would not matter, and for addresses as `check_plain` does."""
+def host_in(texts: str | list[str], patterns: str | list[str]) -> bool:
+    """Whether the host in a text, or in each of a list, matches one of `patterns`. Raises FunctionError for a
+    text or a pattern that cannot be read, even one that would not matter, for addresses as `check_plain`
+    does, and for a list as `of_each` does."""
     tests = [host_test(pattern) for pattern in as_list(patterns)]
+    return of_each(texts, lambda text: _matches(text, tests))
+
+
+def _matches(text: str, tests: list[Test]) -> bool:
     host = host_of("hostIn", text)
     check_plain(host)
     return any(test(host) for test in tests)
@@ -24,8 +30,9 @@ HOST_IN = Function(
     name="hostIn",
     summary="Whether the host of a URL, or a bare `host` or `host:port`, matches one of the patterns: "
     "`example.com` is that host alone, `*.example.com` all below it, `10.0.0.0/8` or an address matches "
-    "addresses. Ports and schemes are not looked at, names are never resolved.",
-    parameters=(Parameter("text", "string"), Parameter("patterns", "strings")),
+    "addresses. Ports and schemes are not looked at, names are never resolved. A list of texts is true if "
+    "all match and false if none does; an empty list, or one of which only some match, is an error.",
+    parameters=(Parameter("texts", "strings"), Parameter("patterns", "strings")),
     gives="a bool",
     call=host_in,
     examples=(
@@ -37,6 +44,7 @@ HOST_IN = Function(
         'hostIn("http://10.1.2.3/", ["10.0.0.0/8"]) && hostIn("[2001:db8::1]:80", "2001:db8::/32")',
         'hostIn("http://[::ffff:10.1.2.3]/", "10.0.0.0/8")',
         '!hostIn("https://example.com/", "10.0.0.0/8")',
+        'hostIn(["https://api.example.com/", "cdn.example.com:443"], ["api.example.com", "cdn.example.com"])',
     ),
     errors=(
         'hostIn("https://api.example.com@evil.example/", "api.example.com")',
@@ -45,6 +53,8 @@ HOST_IN = Function(
         'hostIn("https://api.example.com/", "api.*.com")',
         'hostIn("http://10.1.2.3/", "10.1.2.3/8")',
         'hostIn("api.example.com/v1", "api.example.com")',
+        'hostIn(["https://api.example.com/", "https://evil.example/"], "api.example.com")',
+        'hostIn([], "api.example.com")',
     ),
 )
 """The entry of the table."""

@@ -14,10 +14,10 @@ from mcpguard.core.functions.function import FunctionError
 from mcpguard.core.functions.hosts import Host, read_host
 
 MOST = 512
-"""Patterns of one call."""
+"""Patterns, or texts, of one call."""
 
 LONGEST = 32_768
-"""Characters of all patterns of one call."""
+"""Characters of all of them together."""
 
 Test = Callable[[Host], bool]
 
@@ -29,7 +29,7 @@ def as_list(patterns: str | list[str]) -> list[str]:
     """A string as a list of one. Raises FunctionError for more than MOST of them, or LONGEST in all."""
     found = [patterns] if isinstance(patterns, str) else patterns
     if len(found) > MOST or sum(map(len, found)) > LONGEST:
-        raise FunctionError(f"a call may list at most {MOST} patterns of {LONGEST:,} characters in all")
+        raise FunctionError(f"a call may list at most {MOST} texts of {LONGEST:,} characters in all")
     return found
 
 

@@ -1,4 +1,4 @@
-"""`pathWithin(path, folders)`: whether a path is one of the folders or below it.
+"""`pathWithin(paths, folders)`: whether a path, or each of a list, is one of the folders or below one.
 
 Law of this file: paths are compared as text, case and all. A symbolic link below a folder may lead out of
 it, and that is seen by the file system only. Where case alone decides, there is no answer, since some file
@@ -7,17 +7,21 @@ systems ignore it.
 
 from __future__ import annotations
 
+from mcpguard.core.functions.each import of_each
 from mcpguard.core.functions.function import Function, FunctionError, Parameter
 from mcpguard.core.functions.networks import as_list
 from mcpguard.core.functions.paths import PurePath, read_path
 
 
-def path_within(path: str, folders: str | list[str]) -> bool:
-    """Whether `path` is one of `folders` or below one. Raises FunctionError for a path or a folder as
-    `read_path` does, for a folder with `..`, for a mix of relative and absolute paths, and where a folder
-    holds the path only if case is ignored."""
+def path_within(paths: str | list[str], folders: str | list[str]) -> bool:
+    """Whether a path, or each of a list, is one of `folders` or below one. Raises FunctionError for a path or
+    a folder as `read_path` does, for a folder with `..`, for a mix of relative and absolute paths, where a
+    folder holds a path only if case is ignored, and for a list as `of_each` does."""
     holders = [_folder(one) for one in as_list(folders)]
-    inner = read_path("pathWithin", path)
+    return of_each(paths, lambda path: _within(read_path("pathWithin", path), holders))
+
+
+def _within(inner: PurePath, holders: list[PurePath]) -> bool:
     if any(holder.absolute != inner.absolute for holder in holders):
         raise FunctionError("pathWithin() cannot compare a relative path with an absolute one")
     if any(_holds(holder.steps, inner.steps) for holder in holders):
@@ -45,9 +49,11 @@ def _folded(path: PurePath) -> tuple[str, ...]:
 PATH_WITHIN = Function(
     name="pathWithin",
     summary="Whether a path is one of the folders or below it, once `.`, `..` and `//` are resolved as text. "
+    "A list of paths is true if all are and false if none is; an empty list, or one of which only some are, "
+    "is an error. "
     "Both are absolute or both are relative. What a shell, a decoder or another platform could read "
     "differently is an error. A symbolic link cannot be seen.",
-    parameters=(Parameter("path", "string"), Parameter("folders", "strings")),
+    parameters=(Parameter("paths", "strings"), Parameter("folders", "strings")),
     gives="a bool",
     call=path_within,
     examples=(
@@ -57,6 +63,8 @@ PATH_WITHIN = Function(
         '!pathWithin("/srv/data/../secret", "/srv/data")',
         '!pathWithin("/srv/database", "/srv/data")',
         'pathWithin("src/main.py", "src") && pathWithin("docs/a.md", ".")',
+        'pathWithin(["/srv/data/a", "/srv/data/b"], "/srv/data")',
+        '!pathWithin(["/etc/a", "/srv/data/../b"], "/srv/data")',
         'pathWithin("/srv/data/na\u00efve file (1).txt", "/srv/data")',
     ),
     errors=(
@@ -68,6 +76,8 @@ PATH_WITHIN = Function(
         'pathWithin("/SRV/data/report.txt", "/srv/data")',
         'pathWithin("file:///srv/data/report.txt", "/srv/data")',
         'pathWithin("/proc/self/root/srv/data", "/")',
+        'pathWithin(["/srv/data/a", "/etc/passwd"], "/srv/data")',
+        'pathWithin([], "/srv/data")',
     ),
 )
 """The entry of the table."""

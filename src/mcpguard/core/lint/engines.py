@@ -37,7 +37,10 @@ def _slow(subject: Subject) -> Iterator[Problem]:
     for placed in subject.rules:
         condition = placed.rule.condition
         if condition is not None and condition.engine.name != engine().name:
-            said = "it calls a function on what is computed or looped over, so it runs on the slow engine"
+            said = (
+                "it calls a function on what is computed or looped over, so it runs on the slow engine;"
+                " pathWithin() and hostIn() take a whole list"
+            )
             yield placed.problem(("when",), said)
 
 
@@ -80,7 +83,7 @@ version: 1
 policy: example
 owner: ada
 rules:
-  - {id: within, effect: allow, server: files, when: 'pathWithin(args.path, "/srv")'}
+  - {id: within, effect: allow, server: files, when: 'pathWithin(args.paths, "/srv")'}
 """,
 )
 
