@@ -16,6 +16,7 @@ from msgspec import Struct
 
 from mcpguard.core.functions.function import Function, FunctionError, Parameter
 from mcpguard.core.functions.sql_calls import called, plain_read
+from mcpguard.core.functions.sql_filter import filtered
 from mcpguard.core.functions.sql_plain import plain
 from mcpguard.core.functions.sql_text import LEXIS, Source, Token, read, statements
 from mcpguard.core.functions.sql_tree import Node, Tree
@@ -154,7 +155,7 @@ def _statement(source: Source, tokens: list[Token], dialect: str, facts: Facts) 
     facts.tables |= tree.tables()
     facts.written |= tree.written()
     facts.columns |= tree.columns()
-    facts.filtered &= tree.filtered()
+    facts.filtered &= filtered(tree, exp)
     facts.writes |= analyzed or not plain_read(tokens, tree, functions, exp, dialect)
     if isinstance(tree.root, exp.Query | exp.Values):
         facts.queries += 1
@@ -242,7 +243,8 @@ SQL = Function(
         "written": "The tables that are written to.",
         "columns": "All columns without their table; `*` where a whole row is read.",
         "functions": "All functions that are called; one with a schema also without it.",
-        "filtered": "Whether each UPDATE, DELETE and MERGE has a condition on a column; false for TRUNCATE.",
+        "filtered": "Whether each UPDATE, DELETE and MERGE has a condition on a column; false for TRUNCATE, "
+        "and for an INSERT that replaces or updates what is there by the rows of a query.",
         "limit": "The most rows that its queries give; -1 where that is not said.",
     },
     call=sql,

@@ -226,43 +226,6 @@ class Tree:
             return not isinstance(node.this, exp.Schema)
         return isinstance(node, exp.Pivot)
 
-    def filtered(self) -> bool:
-        """Whether each change of rows has a condition on some column of its own."""
-        exp = self._exp
-        if self.of_kind(exp.TruncateTable):
-            return False
-        for node in self.of_kind((exp.Update, exp.Delete)):
-            where = node.args.get("where")
-            if not isinstance(node.parent, exp.When) and (where is None or not self._narrows(where.this)):
-                return False
-        conditions = [node.args.get("on") for node in self.of_kind(exp.Merge)]
-        return all(one is not None and self._narrows(one) for one in conditions)
-
-    def _narrows(self, node: Node, negated: bool = False) -> bool:
-        """Not a condition that holds for all rows, whatever the data. Data may still make it hold."""
-        exp = self._exp
-        if isinstance(node, exp.Paren):
-            return self._narrows(node.this, negated)
-        if isinstance(node, exp.Not):
-            return self._narrows(node.this, negated=True)
-        if isinstance(node, exp.And | exp.Or | exp.Xor):
-            sides = [self._narrows(side, negated) for side in (node.left, node.right)]
-            return any(sides) if isinstance(node, exp.And) and not negated else all(sides)
-        if isinstance(node, exp.Binary) and self._same(node.left, node.right):
-            return False
-        return any(
-            isinstance(one, exp.Column) for one in node.walk(prune=lambda one: isinstance(one, exp.Query))
-        )
-
-    def _same(self, left: Node, right: Node) -> bool:
-        """Whether two values are spelt alike; a column without its table may be that of any."""
-        exp = self._exp
-        if isinstance(left, exp.Column) and isinstance(right, exp.Column):
-            tables = {side.args["table"].name.lower() for side in (left, right) if side.args.get("table")}
-            both = left.args.get("table") is not None and right.args.get("table") is not None
-            return bool(left.name.lower() == right.name.lower()) and not (both and len(tables) > 1)
-        return _spelling(left) == _spelling(right)
-
     def limit(self) -> int | None:
         """The most rows that the statement gives; None where it does not say."""
         query = self.root
@@ -281,10 +244,6 @@ def _of_values(select: Node, exp: Any) -> bool:
     """The parser writes a bare VALUES as `SELECT * FROM (VALUES ...)`."""
     source = select.args.get("from_")
     return source is not None and isinstance(source.this, exp.Values) and not select.args.get("joins")
-
-
-def _spelling(node: Node) -> list[tuple[str, str]]:
-    return [(type(one).__name__, str(one.name).lower()) for one in node.walk()]
 
 
 def _loose(options: Node) -> bool:
