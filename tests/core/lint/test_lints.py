@@ -182,9 +182,13 @@ def test_only_what_refuses_is_told_of_optional_arguments() -> None:
 
 def test_without_a_schema_a_guard_anywhere_is_enough() -> None:
     assert found("P202", deny("args.a.b || args.a.c"), snapshot=None) == [
-        "5:65 rule d: a call without `args.a` is refused, since the condition fails; if it is optional, "
-        "guard it with has()"
+        "5:65 rule d: a call without `args.a` is refused, since the condition fails; compare it with the "
+        "schema: `mcpguard snapshot`, or guard it with has()"
     ]
+    assert found("P202", deny("args.a || args.b || args.c"), snapshot=None)[0].endswith(
+        "guard it with has() (and 2 more in this file)"
+    )
+    assert not found("P202", deny('["a"].exists(name, name in args && args[name] == 1)'), snapshot=None)
     assert not found("P202", deny("has(args.a) && args.a.b"), snapshot=None)
     assert not found("P202", deny("args.append"))
 
@@ -247,6 +251,18 @@ def test_a_condition_that_reads_all_labels_reads_each(when: str) -> None:
         found("P302", rules("id: s, effect: allow, label: [private]", f"id: d, effect: deny, when: '{when}'"))
         == []
     )
+
+
+def test_a_label_that_nobody_reads_is_told_once() -> None:
+    text = rules("id: s, effect: allow, label: [a]", "id: t, effect: allow, tools: [x], label: [a]")
+    assert found("P302", text) == ["5:36 rule s: no condition reads the label `a`"]
+
+
+def test_that_nobody_can_be_asked_is_told_once() -> None:
+    text = rules("id: s, effect: ask", "id: t, effect: ask, tools: [x]")
+    assert found("P505", text) == [
+        "5:21 rule s: nobody can be asked yet, so `ask` refuses (and 1 more in this file)"
+    ]
 
 
 def test_a_fact_that_nobody_reads_is_told_at_its_place() -> None:

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 
 from mcpguard.core.errors import Problem
 from mcpguard.core.lint.conditions import Read
-from mcpguard.core.lint.entry import Lint, PlacedRule, Subject
+from mcpguard.core.lint.entry import Lint, PlacedRule, Subject, once
 from mcpguard.core.snapshot import Presence, Steps, presence
 
 
@@ -68,17 +68,22 @@ def _may_lack(way: Presence, part: Steps, probed: set[Steps]) -> bool:
 
 
 def _unguarded(subject: Subject) -> Iterator[Problem]:
+    return once(_each_unguarded(subject))
+
+
+def _each_unguarded(subject: Subject) -> Iterator[Problem]:
     for placed in _refusing(subject):
         if subject.tools_of(placed):
             continue
         probed, told = _probed(placed), set[Steps]()
         for steps, read in _arguments(placed).items():
             first = steps[:1]
-            if first in told or any(steps[: len(one)] == one for one in probed):
+            if first in told or first == (None,) or any(steps[: len(one)] == one for one in probed):
                 continue
             told.add(first)
             said = f"a call without `{_written(first)}` is refused, since the condition fails"
-            yield placed.problem(("when",), f"{said}; if it is optional, guard it with has()", read.offset)
+            advice = "compare it with the schema: `mcpguard snapshot`, or guard it with has()"
+            yield placed.problem(("when",), f"{said}; {advice}", read.offset)
 
 
 def _missing(subject: Subject) -> Iterator[Problem]:
@@ -136,7 +141,7 @@ UNGUARDED = Lint(
     "P202",
     "note",
     "A `deny` or `ask` reads an argument without `has()`, and no schema says whether calls always have it. A "
-    "call without it is refused.",
+    "call without it is refused. Told once for a file; with a snapshot, P201 tells of those that matter.",
     _unguarded,
     """\
 version: 1

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from mcpguard.core.errors import Problem
-from mcpguard.core.lint.entry import Lint, Subject
+from mcpguard.core.lint.entry import Lint, Subject, once
 from mcpguard.core.rule_problems import end_of
 from mcpguard.core.rules import ANY_ACTION
 
@@ -47,9 +47,8 @@ def _any_action(subject: Subject) -> Iterator[Problem]:
 
 
 def _asks(subject: Subject) -> Iterator[Problem]:
-    for placed in subject.rules:
-        if placed.written.effect == "ask":
-            yield placed.problem(("effect",), "nobody can be asked yet, so `ask` refuses")
+    asking = (one for one in subject.rules if one.written.effect == "ask")
+    return once(one.problem(("effect",), "nobody can be asked yet, so `ask` refuses") for one in asking)
 
 
 _OWNED = """\

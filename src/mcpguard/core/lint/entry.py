@@ -97,6 +97,16 @@ class Subject:
         return bool(matched) and all(name in self.snapshot.servers for name in matched)
 
 
+def once(found: Iterable[Problem]) -> Iterator[Problem]:
+    """What would be told of many places of a file alike: once, at the first, with how many more there are."""
+    files: dict[str, list[Problem]] = {}
+    for one in found:
+        files.setdefault(one.source, []).append(one)
+    for source, (first, *more) in files.items():
+        said = f"{first.message} (and {len(more)} more in this file)" if more else first.message
+        yield Problem(source, first.line, first.column, said, first.excerpt)
+
+
 def matches(name: str, globs: Iterable[str]) -> bool:
     """Whether one of the globs matches."""
     return any(fnmatchcase(name, glob) for glob in globs)

@@ -42,10 +42,11 @@ def _never_read(subject: Subject) -> Iterator[Problem]:
     for key in ("label", "fact"):
         if any(_reads_any(one, f"{key}s") for one in subject.rules):
             continue
-        read = {mark.member for one in subject.rules for kind, mark in _marks(one) if kind == key}
+        known = {mark.member for one in subject.rules for kind, mark in _marks(one) if kind == key}
         for placed in subject.rules:
             for index, name in enumerate(getattr(placed.written, key)):
-                if name not in read:
+                if name not in known:
+                    known.add(name)  # Told once, where it is set first.
                     yield placed.problem((key, index), f"no condition reads the {key} `{name}`")
 
 
