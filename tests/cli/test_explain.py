@@ -279,6 +279,16 @@ def test_with_its_arguments_a_recorded_call_is_explained(explain: Explain, folde
     assert found["explanation"]["cause"] == "no-rule"
 
 
+def test_a_record_in_a_file_that_was_altered_is_told_as_such_first(explain: Explain, folder: Path) -> None:
+    record(folder, decision(None, rules=("p/x",)))
+    (file,) = (folder / "audit").glob("*.jsonl")
+    file.write_bytes(file.read_bytes().replace(b'"os-user:ada"', b'"os-user:bob"', 1))
+    said = explain("n-1").splitlines()
+    told = f"do not trust this record: its file was altered: {file.name}, line 2 was altered: its bytes do not give its hash"
+    assert said[0] == told
+    assert json.loads(explain("n-1", "--json"))["altered"] in told
+
+
 def test_other_arguments_than_those_on_record_are_refused(explain: Explain, folder: Path) -> None:
     record(folder, decision({"remote": "hush"}))
     assert "these are not the arguments of that call" in explain("n-1", "--args", "{}", code=2)

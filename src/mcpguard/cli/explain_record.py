@@ -9,6 +9,7 @@ from __future__ import annotations
 from argparse import Namespace
 from collections.abc import Iterator
 from hashlib import sha256
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import msgspec
@@ -20,6 +21,7 @@ from mcpguard.core.errors import AuditError
 from mcpguard.core.explanation import Recorded
 from mcpguard.core.pdp import decide
 from mcpguard.core.rules import ASKED
+from mcpguard.core.verification import verify
 from mcpguard.protocol.jsonrpc import encode
 
 if TYPE_CHECKING:
@@ -49,10 +51,11 @@ def explain_record(
 ) -> Recorded:
     """What is on record of the call, explained under the present policies where its arguments are known.
     Raises AuditError where there is no such call, or other arguments are given."""
-    decision, outcome = _find(ids, config)
+    decision, outcome, altered = _find(ids, config)
     found = Recorded(
         **{name: decision[name] for name in Recorded.__struct_fields__ if name in decision},
         outcome=outcome.get("status", ""),
+        altered=altered,
         same_policies=decision.get("policy_digest") == policies.digest,
     )
     args = arguments_of(options)
@@ -119,16 +122,22 @@ def _digest(args: Json) -> str:
     return sha256(encode(args)).hexdigest()
 
 
-def _find(ids: list[str], config: Config | None) -> tuple[dict[str, Any], dict[str, Any]]:
-    """The records of a decision and of its outcome, {} where there is none yet. Raises AuditError."""
+def _find(ids: list[str], config: Config | None) -> tuple[dict[str, Any], dict[str, Any], str]:
+    """The records of a decision and of its outcome, {} where there is none yet, and where their file was
+    altered, "" for nowhere. Raises AuditError."""
     if len(ids) != 1:
         raise AuditError("one recorded call is explained at a time")
     folder = config.audit.path if config and config.audit else default_folder()
     for file in reversed(chain_files(folder)):
         records = {record["kind"]: record for record in _records(lines(file), ids[0])}
         if "decision" in records:
-            return records["decision"], records.get("outcome", {})
+            return records["decision"], records.get("outcome", {}), _altered(file)
     raise AuditError(f"there is no record of such a call in {folder}")
+
+
+def _altered(file: Path) -> str:
+    flaws = verify(lines(file)).flaws
+    return f"{file.name}, line {flaws[0].line} {flaws[0].what}" if flaws else ""
 
 
 def _records(chain: Iterator[bytes], id_: str) -> Iterator[dict[str, Any]]:

@@ -89,6 +89,8 @@ def _one_line(text: str) -> str:
 def _recorded(found: Recorded) -> Iterator[str]:
     what = "/".join(part for part in (found.server, found.tool or found.subject) if part)
     cause = f" ({found.cause})" if found.cause else ""
+    if found.altered:
+        yield f"do not trust this record: its file was altered: {found.altered}"
     yield f"on record: {found.effect}{cause}  {found.method} {what}".rstrip()
     yield f"  at {found.at} by {found.principal}{f' with {found.agent}' if found.agent else ''}"
     yield from _named("rules", found.rules)

@@ -166,6 +166,8 @@ class Recorded(Struct, frozen=True, omit_defaults=True):
     """The rules that decided then."""
     outcome: str = ""
     """The status of its outcome, empty where there is none."""
+    altered: str = ""
+    """Where the file with its record was altered, as `mcpguard audit verify` says; empty where it was not."""
     notes: tuple[str, ...] = ()
     """What is not on record, and how to give it."""
     explanation: Explanation | None = None
