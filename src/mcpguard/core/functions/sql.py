@@ -239,10 +239,12 @@ SQL = Function(
         "statements": "How many statements there are.",
         "kinds": "Their kinds, and those of statements within them: `select`, `insert`, `drop`, `set`, ...",
         "writes": "False only where all of it is known to read and do nothing else.",
-        "tables": "All tables, with their schema where that is written: list the allowed, not the denied.",
+        "tables": "All tables, with their schema where that is written: list the allowed, not the denied. "
+        "Tables of MySQL and BigQuery that differ in case alone are one here.",
         "written": "The tables that are written to.",
         "columns": "All columns without their table; `*` where a whole row is read.",
-        "functions": "All functions that are called; one with a schema also without it.",
+        "functions": "All functions that are called; one with a schema also without it. `t.f` of PostgreSQL, "
+        "which is `f(t)` where t has no column f, is a column.",
         "filtered": "Whether each UPDATE, DELETE and MERGE has a condition on a column; false for TRUNCATE, "
         "and for an INSERT that replaces or updates what is there by the rows of a query.",
         "limit": "The most rows that its queries give; -1 where that is not said.",
@@ -264,5 +266,6 @@ SQL = Function(
         'sql("SELECT 1 /*! UNION SELECT password FROM users */", "mysql").writes',
         'sql("SELECT \'a\\\\\' OR 1 = 1 --\'", "postgres").writes',
         'sql("CALL cleanup()", "postgres").writes',
+        'sql("SELECT \'a\' IN users", "sqlite").tables == []',
     ),
 )

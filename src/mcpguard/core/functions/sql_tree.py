@@ -13,6 +13,7 @@ from typing import Any
 
 from mcpguard.core.functions.function import FunctionError
 from mcpguard.core.functions.sql_text import ascii_lower
+from mcpguard.core.functions.sql_words import ROW_FUNCTIONS
 
 Node = Any
 """A node of the parser's tree; the parser is imported at first use only."""
@@ -61,6 +62,8 @@ class Tree:
             self.nodes.append(node)
             if isinstance(node, self._exp.Table):
                 self._table(node, scope)
+            elif isinstance(node, self._exp.In) and self._dialect == "sqlite" and node.args.get("field"):
+                raise FunctionError("sql() reads IN with a list or a SELECT, not with the name of a table")
             stack.extend(self._children(node, scope))
 
     def _children(self, node: Node, scope: frozenset[str]) -> Iterator[tuple[Node, frozenset[str]]]:
@@ -173,7 +176,7 @@ class Tree:
             fields = names if isinstance(node.this, exp.Star) else names[:-1]
             found |= {name for name in fields if name not in sources}
             if not isinstance(node.this, exp.Star):
-                found |= {"*"} if names[-1] in rows else set()
+                found |= {"*"} if names[-1] in rows or self._of_row(names) else set()
                 found |= set() if self._output(node) else {names[-1]}
         for node in self.of_kind(exp.Dot):
             found |= {
@@ -184,6 +187,10 @@ class Tree:
             found |= {name_of(part, self._dialect) for part in parts if isinstance(part, exp.Identifier)}
         found |= {name_of(node.this, self._dialect) for node in self.of_kind(exp.ColumnDef)}
         return found | ({"*"} if any(self._whole(node) for node in self.nodes) else set())
+
+    def _of_row(self, names: list[str]) -> bool:
+        """PostgreSQL 8.16.5: `t.f` is `f(t)` where t has no column f."""
+        return self._dialect == "postgres" and len(names) > 1 and names[-1] in ROW_FUNCTIONS
 
     def _output(self, node: Node) -> bool:
         """Whether `ORDER BY name` names an output of the same query, which SQL looks for first."""

@@ -82,6 +82,15 @@ TYPES = _words(
 )
 """Types that take a size in brackets. No server has a function of such a name that does anything else."""
 
+ROW_FUNCTIONS = _words(
+    """
+    any_value array_agg concat hash_record json_agg json_agg_strict json_build_array jsonb_agg
+    jsonb_agg_strict jsonb_build_array max min quote_literal quote_nullable record_out row_to_json to_json
+    to_jsonb
+    """
+)
+"""Functions of PostgreSQL that tell all of a row that they are given."""
+
 NOT_CALLED = _words(
     """
     add all and any as asc bernoulli between by check column conflict cross cube default desc distinct
