@@ -147,7 +147,9 @@ def test_what_a_wrapper_runs_is_known_or_refused(text: str) -> None:
         "printf %d $x", "printf $x", "printf -v x y", "exit x", "test -v x", "test $x", "test \"$x\" -eq 1", "uniq a b",
         "uniq $x", "awk", "awk -i inplace x", "awk -v $x y", "awk -v", "awk $x", "awk 1 -v", "sed", "sed $x", "sed 1p $x",
         "git --paginate log", "git frotz", "git log -O x", "git push -O", "sort $x", "sort --outp=x y", "rg --pre x y",
-        "wget x", "echo 'a[$(rm)]'", "echo '[`rm`'",
+        "wget x", "echo 'a[$(rm)]'", "echo '[`rm`'", "git merge -s x y", "git pull -qs x", "git tag -s x",
+        "date 010100002030", "date -u 0101", "diff -l a b", "diff --pag a b", "file -z x", "shuf -o x y", "ip netns exec x y",
+        "genv sudo x", "chronic x", "diff3 --diff-program=x a b c",
     ],
 )  # fmt: skip
 def test_given_code_is_told(text: str) -> None:
@@ -160,7 +162,8 @@ def test_given_code_is_told(text: str) -> None:
         "python --version", "sh -c ls", "printf '%s\\n' \"$x\"", "printf %d 1", "exit 1", "exit $?", "test -f x",
         "test \"$x\" = y", "test $? -eq 0", "uniq -c a", "awk -F , -v x=1 '{print $1}' y", "awk 1 x", "sed -e 3q x",
         "git", "git -C x", "git -P log --", "git push -u x", "git --version", "sort -u x", "sort --unique x", "rg x y",
-        "x=1", "LANG=C ls", "x=", "x= ls",
+        "x=1", "LANG=C ls", "x=", "x= ls", "git log -s", "git commit -s -m x", "date", "date +%s", "date -u -d 2026-01-01 +%s",
+        "diff -r a b", "file x",
     ],
 )  # fmt: skip
 def test_what_is_given_no_code_is_told_so(text: str) -> None:

@@ -32,6 +32,12 @@ _UNSAFE_AWK = re.compile(r"[|>@\\]|system|getline|\n", re.ASCII)
 
 _GIT_SHORT = re.compile(r"-[A-Za-z0-9]*[OcuSX]")
 _GIT_PUSH_SHORT = re.compile(r"-[A-Za-z0-9]*[OcSX]")
+_GIT_MERGE_SHORT = re.compile(r"-[A-Za-z0-9]*[OcuSXs]")
+_GIT_SHORTS = {
+    **dict.fromkeys(("push", "commit", "add", "diff", "status", "branch"), _GIT_PUSH_SHORT),
+    # -s names a program git-merge-..., and signs a tag.
+    **dict.fromkeys(("merge", "pull", "tag"), _GIT_MERGE_SHORT),
+}
 _GIT_ADDRESS = re.compile(r"(?:ext|fd)::|.*[a-z]::", re.IGNORECASE)
 
 _OPTIONS: dict[str, tuple[str, str]] = {
@@ -45,7 +51,10 @@ _OPTIONS: dict[str, tuple[str, str]] = {
     "fd": ("xX", "--exec"),
     "fdfind": ("xX", "--exec"),
     "date": ("s", "--set"),
-    "file": ("C", "--compile --uncompress-noreport"),
+    "diff": ("l", "--paginate"),
+    "file": ("CzZ", "--compile --uncompress-noreport"),
+    "iconv": ("o", "--output"),
+    "shuf": ("o", "--output"),
     "bat": ("", "--pager"),
 }
 """Short letters and long options (with their abbreviations) that run or write something."""
@@ -118,9 +127,7 @@ def _git(args: Sequence[Word]) -> bool:
             return True
     if not texts:
         return False
-    short = (
-        _GIT_PUSH_SHORT if texts[0] in ("push", "commit", "add", "diff", "status", "branch") else _GIT_SHORT
-    )
+    short = _GIT_SHORTS.get(texts[0], _GIT_SHORT)
     return texts[0] not in GIT_PLAIN or any(_git_option(text, short) for text in texts[1:])
 
 
@@ -150,6 +157,15 @@ def _number(args: Sequence[Word]) -> bool:
     return any(not _NUMBER.fullmatch(word.text) for word in args)
 
 
+def _date(args: Sequence[Word]) -> bool:
+    """A time that is no option's sets the clock."""
+    before = ["", *(word.text for word in args)]
+    options = ("-d", "--date", "-r", "--reference", "-f", "--file")
+    return any(
+        word.text[:1].isdigit() and last not in options for last, word in zip(before, args, strict=False)
+    )
+
+
 def _printf(args: Sequence[Word]) -> bool:
     """-v evaluates a subscript; zsh evaluates what is formatted as a number."""
     if args and args[0].text.startswith("-"):
@@ -167,6 +183,7 @@ _CHECKS: dict[str, Callable[[Sequence[Word]], bool]] = {
     "sed": _sed,
     "gsed": _sed,
     "git": _git,
+    "date": _date,
     "uniq": _second_operand,
     "xxd": _second_operand,
     "test": _test,

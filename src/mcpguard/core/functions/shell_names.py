@@ -56,7 +56,12 @@ STARTERS = names("""
     linux64 i386 x86_64 rlwrap socat nc ncat netcat telnet openssl ld tar bsdtar gtar cpio zip pax less
     more man most info pg run-parts dpkg rpm apt apt-get yum dnf snap flatpak brew tcpdump logrotate
     split csplit install wget psql mysql sqlite3 mongo redis-cli launchctl open xdg-open dbus-send
-    dbus-run-session gio torify torsocks proxychains tsocks
+    dbus-run-session gio torify torsocks proxychains tsocks genv gnohup gnice gstdbuf gxargs ip
+    systemctl journalctl systemd-inhibit systemd-cat ssh-agent xvfb-run xterm chpst choom cgexec
+    chronic ifne pee sem direnv mise asdf pyenv rbenv nodenv nix nix-shell guix conda mamba hyperfine
+    nodemon tini dumb-init eatmydata faketime hg svn ftp lftp mail mailx mutt nmap latex pdflatex
+    xelatex lualatex tex pdftex gnuplot octave srun mpirun mpiexec singularity apptainer distrobox
+    toolbox diff3 sdiff
 """)
 """Programs that start others in ways that are not looked through."""
 
