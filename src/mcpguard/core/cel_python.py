@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable
+from functools import reduce
 from typing import Any
 
 import celpy
@@ -28,7 +29,7 @@ from mcpguard.core.cel import (
     check_length,
     offset_of,
 )
-from mcpguard.core.cel_strict import JOINED, STRICT, no_overload
+from mcpguard.core.cel_strict import JOINED, NAMED, PICKING, STRICT, first_error, no_overload
 from mcpguard.core.cel_values import from_cel, to_cel
 from mcpguard.core.facts import Call
 from mcpguard.core.functions import FUNCTIONS, Function, FunctionError, apply
@@ -123,17 +124,26 @@ class _Evaluator(evaluation.Evaluator):  # type: ignore[misc]
         return _Evaluator(ast, activation=self.activation)
 
     def member_dot_arg(self, tree: Any) -> Any:
-        """`all` and `exists` with our own connectives, as `&&` and `||` have them."""
+        """Macros with our own connectives, as `&&` and `||` have them, and over lists and maps alone."""
         name = tree.children[1].value
-        if name not in JOINED:
+        if name not in _MACROS:
             return super().member_dot_arg(tree)
         members = self.visit(tree.children[0])
         if not isinstance(members, list | dict):  # Two lists that were added are a plain one.
             return no_overload(members)
-        join, value = JOINED[name]
-        for said in map(self.build_ss_macro_eval(tree), members):
-            value = join(value, said)
-        return value
+        said = map(self.build_ss_macro_eval(tree), members)
+        if name in JOINED:
+            join, value = JOINED[name]
+            return reduce(join, said, value)
+        says = list(said)
+        if name == "map":
+            return first_error(says) or celtypes.ListType(says)
+        undecided = [one for one in says if type(one) is not celtypes.BoolType]
+        return no_overload(undecided[0]) if undecided else PICKING[name](list(members), says)
+
+    def mapinits(self, tree: Any) -> Any:
+        """A map with an error in it is an error."""
+        return first_error(self.visit_children(tree)) or super().mapinits(tree)
 
     def macro_has_eval(self, exprlist: Any) -> Any:
         owner, key = _selection(exprlist).children
@@ -169,9 +179,8 @@ class _Reader:
             self._name(tree.children[0], loop_names if tree.data == "ident" else frozenset())
         elif tree.data == "ident_arg":
             self._call(tree.children[0], tree.children[1:], True)
-            if tree.children[0].value == "string":
-                # `string` must still name the type, so the strict function has a name of its own.
-                tree.children[0] = tree.children[0].update(value="strict string")
+            if tree.children[0].value in NAMED:
+                tree.children[0] = tree.children[0].update(value=f"strict {tree.children[0].value}")
         elif tree.data in ("member_object", "dot_ident_arg"):
             self._mistake(tree.meta, "protocol buffer messages are not supported")
         elif tree.data == "member_dot_arg" and tree.children[1].value in _MACROS:

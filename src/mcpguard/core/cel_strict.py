@@ -6,6 +6,7 @@ however many led to it.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from typing import Any
 
@@ -13,6 +14,7 @@ from celpy import celtypes, evaluation
 
 _NUMBERS = (celtypes.IntType, celtypes.UintType, celtypes.DoubleType)
 _SCALARS = (celtypes.BoolType, str, bytes, celtypes.TimestampType, celtypes.DurationType)
+_SCALED = frozenset({"_*_", "_/_", "_%_"})
 _QUIET = evaluation.re2.Options()
 _QUIET.log_errors = False
 
@@ -54,7 +56,9 @@ def _number(value: Any, other: Any) -> int | float:
 
 
 def _in(item: Any, container: Any) -> bool:
-    if isinstance(container, dict):
+    if isinstance(item, evaluation.CELEvalError):
+        raise item
+    if isinstance(container, dict) and isinstance(item, (str, celtypes.BoolType, *_NUMBERS)):
         return any([_equal(item, key) for key in container])
     if isinstance(container, list):
         return any([_equal(item, one) for one in container])
@@ -73,6 +77,75 @@ def _string(value: Any) -> Any:
     raise TypeError
 
 
+def _at(container: Any, key: Any) -> Any:
+    # The library takes a character of a string, and counts from the end of a list.
+    if isinstance(container, dict) or (
+        isinstance(container, list) and type(key) is celtypes.IntType and key >= 0
+    ):
+        return container[key]
+    return no_overload(key if isinstance(key, evaluation.CELEvalError) else container)
+
+
+def _of_strings(function: Callable[[str, str], bool]) -> Callable[[Any, Any], Any]:
+    def checked(text: Any, part: Any) -> Any:
+        if not isinstance(text, str) or not isinstance(part, str):
+            return no_overload(part if isinstance(part, evaluation.CELEvalError) else text)
+        return celtypes.BoolType(function(text, part))
+
+    return checked
+
+
+def _typed(value: Any) -> Any:
+    """What was added or subtracted may be a plain value of Python, which equals nothing."""
+    plain = {
+        str: celtypes.StringType,
+        list: celtypes.ListType,
+        float: celtypes.DoubleType,
+        bytes: celtypes.BytesType,
+    }
+    return plain.get(type(value), lambda same: same)(value)
+
+
+def _alike(name: str, *, ordered: bool) -> Callable[[Any, Any], Any]:
+    """The library's operator, which mixes numbers, and for which a bool is one. Only an order is of bools."""
+    function = evaluation.base_functions[name]
+
+    def checked(left: Any, right: Any) -> Any:
+        kinds = {type(one) for one in (left, right) if isinstance(one, (celtypes.BoolType, *_NUMBERS))}
+        numbers = name not in _SCALED or all(isinstance(one, _NUMBERS) for one in (left, right))
+        if len(kinds) == 2 or (celtypes.BoolType in kinds and not ordered) or not numbers:
+            return no_overload(left)
+        return _typed(function(left, right))
+
+    return checked
+
+
+def _converted(kind: Any, kinds: tuple[Any, ...], text: str) -> Callable[[Any], Any]:
+    """A conversion, from `kinds` or from a string that `text` matches: the library takes null for 0, and
+    what Python takes for a number."""
+    pattern = re.compile(text, re.ASCII | re.DOTALL)
+
+    def checked(value: Any) -> Any:
+        fits = pattern.fullmatch(value) if isinstance(value, str) else isinstance(value, kinds)
+        return kind(value) if fits else no_overload(value)
+
+    return checked
+
+
+_CONVERSIONS: dict[str, tuple[Any, tuple[Any, ...], str]] = {
+    "int": (celtypes.IntType, (*_NUMBERS, celtypes.TimestampType), r"-?[0-9]+"),
+    "uint": (celtypes.UintType, _NUMBERS, r"[0-9]+"),
+    "double": (celtypes.DoubleType, _NUMBERS, r"-?[0-9]+(\.[0-9]+)?([eE][+-]?[0-9]+)?"),
+    "bool": (celtypes.BoolType, (celtypes.BoolType,), "true|false"),
+    "bytes": (celtypes.BytesType, (bytes,), ".*"),
+    "timestamp": (celtypes.TimestampType, (celtypes.TimestampType,), ".*"),
+    "duration": (celtypes.DurationType, (celtypes.DurationType,), ".*"),
+}
+
+NAMED = frozenset({"string", *_CONVERSIONS})
+"""The functions that are in STRICT as "strict NAME", since their name must still name the type."""
+
+
 def _strict(function: Callable[..., bool]) -> Callable[..., Any]:
     def checked(left: Any, right: Any) -> Any:
         try:
@@ -87,6 +160,11 @@ def no_overload(value: Any) -> Any:
     """The error that `value` is, or that there is no function for it."""
     error = evaluation.CELEvalError
     return value if isinstance(value, error) else error("no such overload")
+
+
+def first_error(values: list[Any]) -> Any:
+    """The first of `values` that is an error, or None."""
+    return next((one for one in values if isinstance(one, evaluation.CELEvalError)), None)
 
 
 def _connective(decisive: bool) -> Callable[[Any, Any], Any]:
@@ -110,7 +188,27 @@ JOINED: dict[str, tuple[Callable[[Any, Any], Any], Any]] = {
 }
 """The macros that join what they find: with what, and beginning with what."""
 
+
+def one_only(members: list[Any], says: list[Any]) -> Any:
+    """`exists_one`: whether exactly one of what was said is true."""
+    return celtypes.BoolType(sum(map(bool, says)) == 1)
+
+
+def kept(members: list[Any], says: list[Any]) -> Any:
+    """`filter`: the members of which it was said."""
+    return celtypes.ListType([member for member, said in zip(members, says, strict=True) if said])
+
+
+PICKING: dict[str, Callable[[list[Any], list[Any]], Any]] = {"exists_one": one_only, "filter": kept}
+"""The macros that need an answer for each member."""
+
 STRICT: dict[str, Callable[..., Any]] = {
+    **{name: _alike(name, ordered=True) for name in ("_<_", "_<=_", "_>_", "_>=_")},
+    **{name: _alike(name, ordered=False) for name in ("_+_", "_-_", "_*_", "_/_", "_%_")},
+    "_[_]": _at,
+    "contains": _of_strings(lambda text, part: part in text),
+    "startsWith": _of_strings(str.startswith),
+    "endsWith": _of_strings(str.endswith),
     "_||_": _connective(True),
     "_&&_": _connective(False),
     "_==_": _strict(_equal),
@@ -119,5 +217,6 @@ STRICT: dict[str, Callable[..., Any]] = {
     "matches": _matches,
     "size": _size,
     "strict string": _string,
+    **{f"strict {name}": _converted(*one) for name, one in _CONVERSIONS.items()},
 }
 """In place of the library's functions, by their names in CEL."""
