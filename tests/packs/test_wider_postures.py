@@ -51,6 +51,9 @@ def test_git_commits_what_is_no_secret(behind, tmp_path, posture):
     session = behind(Pack("git", posture), GIT, {"/srv/repos": str(tmp_path)})
     offered(session, "git")
     assert worked(session.call("git_create_branch", repo_path=ours, branch_name="agent/work"))
+    if posture == "careful":
+        assert refused(session.call("git_commit", repo_path=ours, message="x"), "on-its-own-branch")
+    assert worked(session.call("git_checkout", repo_path=ours, branch_name="agent/work"))
     assert worked(session.call("git_add", repo_path=ours, files=["new.txt"]))
     assert refused(session.call("git_add", repo_path=ours, files=[".env"]), "no-secret-files")
     assert refused(session.call("git_add", repo_path=ours, files=["*"]), "files-of-the-repository")
