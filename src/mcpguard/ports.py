@@ -16,7 +16,7 @@ from msgspec import Struct
 from mcpguard.core.errors import MessageError
 from mcpguard.core.evidence import Record
 from mcpguard.core.model import Invocation, Json, Permit, Redacted
-from mcpguard.core.secret import CredentialRef, Secret
+from mcpguard.core.secret import CredentialRef, Lease, Secret
 from mcpguard.core.session import Session
 from mcpguard.flight import Wait
 
@@ -224,6 +224,25 @@ class CredentialSource(Protocol):
 
     def has(self, ref: CredentialRef) -> bool:
         """Whether `get` would find one, without handing out the value."""
+        ...
+
+
+class Mint(Protocol):
+    """One entry of `credentials` that makes its value: it asks a program or a service for a short-lived one.
+    May block; it is called in a thread, by one thread at a time."""
+
+    def lease(self) -> Lease:
+        """A value that may be used from now on. Raises CredentialError with a sentence that names the entry
+        and what to do, and that quotes nothing of what the program or the service said."""
+        ...
+
+    def renew(self, lease: Lease) -> Lease | None:
+        """The same value for longer, before it ends; None where there must be a new one."""
+        ...
+
+    def refused(self) -> None:
+        """An upstream did not take the last value (HTTP 401 or 403): `lease` shall not give it again where
+        the source could make another."""
         ...
 
 

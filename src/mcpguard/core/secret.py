@@ -7,6 +7,7 @@ Law of this file: a `Secret` cannot be printed, compared, hashed, copied into a 
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from typing import NoReturn
 
 from msgspec import Struct
@@ -44,6 +45,19 @@ class Secret:
 
     def __reduce__(self) -> NoReturn:
         raise TypeError("a Secret cannot be pickled or copied")
+
+
+class Lease(Struct, frozen=True, eq=False):
+    """A credential that a source gave for a time.
+
+    `seconds` is how long it may be used from now; None where the source does not say. `end` takes it back
+    at its source (revokes a token, drops a role) and may fail with CredentialError; None where that cannot
+    be done. `end` may block, is called in a thread, and doing it twice does no harm.
+    """
+
+    secret: Secret
+    seconds: float | None = None
+    end: Callable[[], None] | None = None
 
 
 class CredentialRef(Struct, frozen=True, order=True):
