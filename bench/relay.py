@@ -130,7 +130,7 @@ class Session:
 
     def tree(self):
         """Memory in MB (PSS: shared pages are split among their users) of the proxy and what it started,
-        the benchmark's upstream left out."""
+        the benchmark's upstream left out. Needs root: mcpguard shows its memory to nobody else."""
         total, left = 0, [self.process.pid]
         while left:
             pid = left.pop()

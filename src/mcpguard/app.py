@@ -10,10 +10,12 @@ from typing import Any
 
 from mcpguard import __version__
 from mcpguard.adapters.audit_reader import default_folder
+from mcpguard.adapters.credentials.environ import take
 from mcpguard.adapters.identity import operating_system_user
 from mcpguard.adapters.policy_files import builtin_read_only, load_policies
 from mcpguard.adapters.policy_watch import PolicyWatch, look_at
 from mcpguard.adapters.status_file import StatusFile
+from mcpguard.adapters.upstreams.process import PASSED_ON
 from mcpguard.config import Config, Server
 from mcpguard.core.errors import AuditError, PolicyError
 from mcpguard.core.evidence import Closed, Noticed, Opened
@@ -91,10 +93,17 @@ def serve_http(settings: Settings, host: str, port: int, listening: Callable[[st
 
 
 def _run(settings: Settings, make_front: Callable[[Shared], Front]) -> int:
+    take(_variables(settings))
     loop = asyncio.new_event_loop()
     asyncio.set_event_loop(loop)
     shared = Shared(settings, loop)
     return loop.run_until_complete(_Process(shared, make_front(shared)).run())
+
+
+def _variables(settings: Settings) -> set[str]:
+    """The variables that hold credentials and that no program needs to run."""
+    refs = {ref for server in settings.servers for ref in server.credentials}
+    return {ref.name for ref in refs if ref.source == "env"} - set(PASSED_ON)
 
 
 class _Process:

@@ -2,11 +2,12 @@
 
 import base64
 import json
+import re
 from pathlib import Path
 
 import pytest
 
-from tests.attack.processes import family
+from tests.attack.processes import family, needs_proc
 from tests.servers.forms import forms
 from tests.wire.session import eventually, puppet
 
@@ -235,6 +236,18 @@ def test_no_environment_in_proc_but_the_upstreams_own_holds_the_secret(session, 
             holders.append(line)
     assert len(holders) == 1
     assert "holder" in holders[0]
+
+
+@needs_proc
+def test_a_credential_from_our_environment_is_in_no_environment_but_the_upstreams_own(session):
+    server = puppet("--mark", "holder", env={"TOKEN": "${env:OUR_TOKEN}"})
+    guard = session({"h": server}, env={"OUR_TOKEN": SECRET})
+    assert guard.tools()
+    holders = [pid for pid in family() if SECRET.encode() in Path(f"/proc/{pid}/environ").read_bytes()]
+    assert ["holder" in family()[pid] for pid in holders] == [True]
+    assert b"OUR_TOKEN" in Path(f"/proc/{guard.pid}/environ").read_bytes()
+    limits = Path(f"/proc/{guard.pid}/limits").read_text()
+    assert re.search(r"Max core file size +0 ", limits), limits
 
 
 def test_a_text_that_looks_like_a_reference_stays_a_text(session, tmp_path):

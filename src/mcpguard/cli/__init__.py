@@ -81,6 +81,7 @@ def _dispatch(words: list[str]) -> int:
 def _run(verb: str, words: list[str]) -> int:
     from importlib import import_module
 
+    from mcpguard.adapters.hardening import close_to_others
     from mcpguard.cli.terminal import Parser, examples
 
     module = import_module(f"mcpguard.cli.{verb}")
@@ -93,6 +94,7 @@ def _run(verb: str, words: list[str]) -> int:
         option = unknown[0].partition("=")[0]
         option = option if option.startswith("--") else option[:2]
         options.error(f"unknown option {option}" if option.startswith("-") else "too many arguments")
+    close_to_others()
     code: int = module.execute(args)
     return code
 

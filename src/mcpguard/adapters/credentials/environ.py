@@ -3,9 +3,22 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterable
 
+from mcpguard.adapters.hardening import take_variable
 from mcpguard.core.errors import CredentialError
 from mcpguard.core.secret import CredentialRef, Secret
+
+_taken: dict[str, Secret] = {}  # As the environment itself: one of the process.
+
+
+def take(names: Iterable[str]) -> None:
+    """Move variables out of the environment, so that the system shows them to nobody; `Environ` still has
+    them. One that is not set or is empty is no credential."""
+    for name in names:
+        value = take_variable(name)
+        if value:
+            _taken[name] = Secret(value)
 
 
 class Environ:
@@ -16,6 +29,8 @@ class Environ:
     def get(self, ref: CredentialRef) -> Secret:
         """The variable's value now; CredentialError where it is unset or empty."""
         value = os.environ.get(ref.name)
+        if value is None and ref.name in _taken:
+            return _taken[ref.name]
         if not value:
             raise CredentialError(
                 f"{ref} is not set: export {ref.name} where mcpguard is started, or keep the value in the "
@@ -25,4 +40,4 @@ class Environ:
 
     def has(self, ref: CredentialRef) -> bool:
         """Whether the variable is set and not empty."""
-        return bool(os.environ.get(ref.name))
+        return ref.name in _taken or bool(os.environ.get(ref.name))

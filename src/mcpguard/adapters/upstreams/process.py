@@ -41,7 +41,7 @@ done
 for id in $groups; do kill -KILL "-$id" 2>/dev/null; done
 """
 
-_PASSED_ON = (
+PASSED_ON = (
     "PATH",
     "HOME",
     "USER",
@@ -54,11 +54,12 @@ _PASSED_ON = (
     "TZ",
     "TMPDIR",
 )
+"""The variables of ours that every upstream has."""
 
 
 def child_environment(environ: Mapping[str, str], own: Mapping[str, str]) -> dict[str, str]:
     """The minimal environment of an upstream (law 3): what every program needs, and its own settings."""
-    passed = {name: environ[name] for name in _PASSED_ON if name in environ}
+    passed = {name: environ[name] for name in PASSED_ON if name in environ}
     return {**passed, **own}
 
 
