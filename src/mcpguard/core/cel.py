@@ -3,7 +3,8 @@
 Law of this file: nothing but a verdict leaves an evaluation. The engines' own error texts quote
 argument values, so they are dropped here. Two engines stand behind one seam: `cel-expr-python` (the
 CEL project's C++ runtime, "cpp") wherever it is installed, and `cel-python` ("python",
-`core/cel_python.py`). Where the two differ, one of them says ERROR, and an ERROR only tightens.
+`core/cel_python.py`), which also answers for a request with U+0000 in it: the first sees what stands before
+it. Where the two differ, one of them says ERROR, and an ERROR only tightens.
 """
 
 from __future__ import annotations
@@ -14,9 +15,11 @@ from enum import Enum
 from functools import cache
 from typing import Any, Literal, Protocol
 
+from msgspec import json
+
 from mcpguard.core.facts import Call, compute
 from mcpguard.core.functions import FunctionError
-from mcpguard.core.hoisting import FACTS, hoist, number_of
+from mcpguard.core.hoisting import FACTS, Hoisted, hoist, number_of
 from mcpguard.core.model import Json
 
 EngineName = Literal["cpp", "python"]
@@ -42,6 +45,10 @@ LATER = frozenset({"args", "session"})
 
 TEXT_LIMIT = 4096
 """The longest condition, in characters."""
+
+_text = json.Encoder().encode
+_ZERO = re.compile(rb"(?<!\\)(?:\\\\)*\\u0000")
+"""U+0000 in JSON text: its escape, and not a backslash before the letters of it."""
 
 _MISTAKE = re.compile(r"ERROR: <input>:(\d+):(\d+): (.*)")
 _NOISE = re.compile(r" \(in container ''\)| expecting \{.*")
@@ -76,7 +83,7 @@ class Bound:
     Each engine keeps its own form of it here, and facts are computed once for all conditions.
     """
 
-    __slots__ = ("_tried", "cpp", "facts", "python", "view")
+    __slots__ = ("_tried", "cpp", "facts", "python", "view", "zero")
 
     def __init__(self, view: Mapping[str, Json]) -> None:
         self.view = view
@@ -84,6 +91,8 @@ class Bound:
         self.python: Any = None
         self.facts: dict[str, Json] = {}
         """By number (`hoisting.number_of`), those that could be computed."""
+        self.zero: bool | None = None
+        """Whether U+0000 is in it or in a fact; None while nobody asked."""
         self._tried: set[str] = set()
 
     def compute(self, calls: tuple[Call, ...]) -> None:
@@ -94,10 +103,24 @@ class Bound:
                 continue
             self._tried.add(number)
             try:
-                self.facts[number] = compute(call, self.view)
+                value = self.facts[number] = compute(call, self.view)
                 self.cpp = None
             except FunctionError:
-                pass
+                continue
+            # What a function decodes may have it where the request does not.
+            if type(value) is not bool and _has_zero(value):
+                self.zero = True
+
+    def has_zero(self) -> bool:
+        """Whether U+0000 is anywhere in it, keys included."""
+        if self.zero is None:
+            self.zero = _has_zero(self.view)
+        return self.zero
+
+
+def _has_zero(value: Any) -> bool:
+    text = _text(value)
+    return b"\\u0000" in text and _ZERO.search(text) is not None
 
 
 NOTHING = Bound({})
@@ -144,27 +167,37 @@ def engine(name: EngineName | None = None) -> Engine:
 
 
 class _CppCondition:
-    __slots__ = ("_activation", "_eval", "engine", "facts", "reads")
+    __slots__ = ("_activation", "_eval", "_exact", "_written", "engine", "facts", "reads")
 
-    def __init__(
-        self, owner: _CppEngine, expression: Any, facts: tuple[Call, ...], reads: frozenset[str]
-    ) -> None:
+    def __init__(self, owner: _CppEngine, text: str, expression: Any, hoisted: Hoisted) -> None:
         self.engine: Engine = owner
-        self.reads = reads
+        self.reads = hoisted.reads
+        self.facts = hoisted.facts
         self._activation = owner.activation
         self._eval = expression.eval
-        self.facts = facts
+        self._written = text
+        self._exact: Condition | None = None
 
     def verdict(self, bound: Bound) -> Verdict:
         try:
+            # This engine takes every text for ended at U+0000.
+            if bound.zero or (bound.zero is None and bound.has_zero()):
+                return self._by_the_other(bound)
             said = self._evaluated(bound)
             if said is not ERROR or not self.facts:
                 return said
             # The answer hangs on facts that nobody asked for yet, or it is an error.
             bound.compute(self.facts)
+            if bound.has_zero():
+                return self._by_the_other(bound)
             return self._evaluated(bound) if bound.cpp is None else ERROR
         except Exception:
             return ERROR
+
+    def _by_the_other(self, bound: Bound) -> Verdict:
+        if self._exact is None:
+            self._exact = engine("python").compile(self._written)
+        return self._exact.verdict(bound)
 
     def _evaluated(self, bound: Bound) -> Verdict:
         if bound.cpp is None:
@@ -204,7 +237,7 @@ class _CppEngine:
             raise ConditionError(_mistakes(text, str(error))) from None
         if not any(expression.return_type() == one for one in self._boolean):
             raise ConditionError([(0, NOT_BOOLEAN)])
-        return _CppCondition(self, expression, hoisted.facts, hoisted.reads)
+        return _CppCondition(self, text, expression, hoisted)
 
 
 NOT_BOOLEAN = "a condition must be true or false: this is something else"
