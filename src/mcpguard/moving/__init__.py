@@ -1,0 +1,1 @@
+"""Moving in: client configurations are found, read, rewritten to go through mcpguard, and put back."""

@@ -1,0 +1,152 @@
+"""The clients whose configurations can be read and rewritten. To add one: an entry in `CLIENTS`.
+
+`docs/guides/import.md` says for each path whether its vendor's documentation was read for it.
+"""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from msgspec import Struct
+
+Format = Literal["jsonc", "toml", "yaml"]
+
+
+class File(Struct, frozen=True):
+    """A file that a client may have.
+
+    `path` begins with `~/` (the user's folder), `{config}/` (`$XDG_CONFIG_HOME` or `~/.config` on Linux,
+    `~/Library/Application Support` on macOS) or `./` (the project); it may end with a `*` name. `tables` are
+    the ways to what holds the servers; `*` in one stands for every key. `listed`: the servers are a list of
+    entries with a `name`.
+    """
+
+    path: str
+    scope: Literal["user", "project"]
+    tables: tuple[tuple[str, ...], ...] = (("mcpServers",),)
+    format: Format = "jsonc"
+    listed: bool = False
+
+
+class Client(Struct, frozen=True):
+    """A client: what it is called on the command line and by people, its files, and the keys of an entry.
+
+    `urls` are the keys that a URL can have, `headers` the ways to headers. `env_headers` and `bearer` name
+    variables that hold a header's value, and a bearer token. `style` is how the client writes references to
+    variables: "braced" `${env:X}`, "plain" `${X}`, "shell" `$X` and `${X}`, "" not at all. `added` stands in
+    the entry of mcpguard besides `command` and `args`.
+    """
+
+    name: str
+    title: str
+    files: tuple[File, ...]
+    urls: tuple[str, ...] = ("url",)
+    headers: tuple[tuple[str, ...], ...] = (("headers",),)
+    env_headers: str = ""
+    bearer: str = ""
+    style: Literal["", "braced", "plain", "shell"] = ""
+    added: dict[str, str] = {}
+
+
+_MCP = ("mcpServers",)
+
+CLIENTS: tuple[Client, ...] = (
+    Client(
+        "claude-desktop",
+        "Claude Desktop",
+        files=(File("{config}/Claude/claude_desktop_config.json", "user"),),
+    ),
+    Client(
+        "claude-code",
+        "Claude Code",
+        files=(
+            File("~/.claude.json", "user", tables=(_MCP, ("projects", "*", "mcpServers"))),
+            File("./.mcp.json", "project"),
+        ),
+        style="plain",
+        added={"type": "stdio"},
+    ),
+    Client(
+        "cursor",
+        "Cursor",
+        files=(File("~/.cursor/mcp.json", "user"), File("./.cursor/mcp.json", "project")),
+        style="braced",
+    ),
+    Client(
+        "vscode",
+        "VS Code",
+        files=(
+            File("{config}/Code/User/mcp.json", "user", tables=(("servers",),)),
+            File("{config}/Code/User/settings.json", "user", tables=(("mcp", "servers"), ("mcp.servers",))),
+            File("./.vscode/mcp.json", "project", tables=(("servers",),)),
+        ),
+        style="braced",
+        added={"type": "stdio"},
+    ),
+    Client(
+        "windsurf",
+        "Windsurf",
+        files=(File("~/.codeium/windsurf/mcp_config.json", "user"),),
+        urls=("serverUrl", "url"),
+        style="braced",
+    ),
+    Client(
+        "zed",
+        "Zed",
+        files=(
+            File("~/.config/zed/settings.json", "user", tables=(("context_servers",),)),
+            File("./.zed/settings.json", "project", tables=(("context_servers",),)),
+        ),
+    ),
+    Client(
+        "cline",
+        "Cline",
+        files=(
+            File(
+                "{config}/Code/User/globalStorage/saoudrizwan.claude-dev/settings/cline_mcp_settings.json",
+                "user",
+            ),
+            File("~/.cline/data/settings/cline_mcp_settings.json", "user"),
+        ),
+        style="braced",
+    ),
+    Client(
+        "codex",
+        "Codex",
+        files=(
+            File("~/.codex/config.toml", "user", tables=(("mcp_servers",),), format="toml"),
+            File("./.codex/config.toml", "project", tables=(("mcp_servers",),), format="toml"),
+        ),
+        headers=(("http_headers",),),
+        env_headers="env_http_headers",
+        bearer="bearer_token_env_var",
+    ),
+    Client(
+        "gemini",
+        "Gemini CLI",
+        files=(File("~/.gemini/settings.json", "user"), File("./.gemini/settings.json", "project")),
+        urls=("httpUrl", "url"),
+        style="shell",
+    ),
+    Client(
+        "continue",
+        "Continue",
+        files=(
+            File("~/.continue/config.yaml", "user", format="yaml", listed=True),
+            File("~/.continue/mcpServers/*.yaml", "user", format="yaml", listed=True),
+            File("./.continue/mcpServers/*.yaml", "project", format="yaml", listed=True),
+        ),
+        headers=(("requestOptions", "headers"), ("headers",)),
+    ),
+    Client(
+        "junie",
+        "JetBrains Junie",
+        files=(File("~/.junie/mcp/mcp.json", "user"), File("./.junie/mcp/mcp.json", "project")),
+    ),
+    Client(
+        "lmstudio",
+        "LM Studio",
+        files=(File("~/.lmstudio/mcp.json", "user"), File("~/.cache/lm-studio/mcp.json", "user")),
+    ),
+)
+"""Every client that is known, in the order in which they are looked for."""

@@ -1,0 +1,78 @@
+"""A document as a tree in which every value knows where it stands in the text.
+
+Law of this file: a span covers the value itself and neither comments, commas nor blanks around it, so what is
+edited between two spans is nobody's text.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Literal, NamedTuple
+
+from msgspec import Struct
+
+from mcpguard.core.errors import McpGuardError
+
+DEPTH_LIMIT = 64
+"""How deep lists and mappings may be nested."""
+
+Step = str | int
+"""A key of a mapping or an index of a list."""
+
+
+class Node(Struct):
+    """A value at `text[start:end]`. `value` is a list of Members for a map, of Nodes for a list, else the
+    Python value."""
+
+    kind: Literal["map", "list", "plain"]
+    start: int
+    end: int
+    value: Any
+
+    def get(self, step: Step) -> Node | None:
+        """What stands under a key (the last one, if it is there twice) or an index; None if nothing does."""
+        if self.kind == "map":
+            found: list[Node] = [member.node for member in self.value if member.key == step]
+            return found[-1] if found else None
+        if self.kind == "list" and isinstance(step, int) and 0 <= step < len(self.value):
+            inner: Node = self.value[step]
+            return inner
+        return None
+
+    def at(self, path: tuple[Step, ...]) -> Node | None:
+        """What stands at the end of `path`, None if nothing does."""
+        node: Node | None = self
+        for step in path:
+            node = None if node is None else node.get(step)
+        return node
+
+    def plain(self) -> Any:
+        """The value as Python has it."""
+        if self.kind == "map":
+            return {member.key: member.node.plain() for member in self.value}
+        return [node.plain() for node in self.value] if self.kind == "list" else self.value
+
+
+class Member(NamedTuple):
+    """One member of a map: its key begins at `start`, and it ends where its value ends."""
+
+    key: str
+    start: int
+    node: Node
+
+
+class Unreadable(McpGuardError):
+    """A client's file that is not what it should be. The sentence has file, line and column, and no value."""
+
+
+class Broken(Exception):
+    """What a reader of a format raises: `offset` in the text, and what is wrong there."""
+
+    def __init__(self, offset: int, message: str) -> None:
+        super().__init__(message)
+        self.offset = offset
+
+
+def place(text: str, offset: int) -> tuple[int, int]:
+    """Line and column of `offset`, both from 1."""
+    before = text[:offset]
+    return before.count("\n") + 1, offset - before.rfind("\n")
