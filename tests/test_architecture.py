@@ -49,7 +49,10 @@ def test_a_secret_is_revealed_on_the_upstream_side_and_to_the_detector_only() ->
     revealing = where(".reveal")
     assert {path for path in revealing if not path.startswith("adapters/upstreams/")} <= {
         "core/held.py",
+        "adapters/credentials/github_app.py",  # Each shows what it needs to the service that mints.
         "adapters/credentials/keychain.py",
+        "adapters/credentials/postgres.py",
+        "adapters/credentials/vault.py",
     }
 
 

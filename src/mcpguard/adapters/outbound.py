@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import socket
+import ssl
 from collections.abc import Callable, Mapping
 from urllib.parse import urlsplit
 
@@ -131,16 +132,22 @@ class Exchange:
 class Outbound:
     """Connections to other hosts, for one purpose (one life of an upstream, one fetch)."""
 
-    def __init__(self, named: frozenset[str], lookup: AbstractResolver | None = None) -> None:
+    def __init__(
+        self,
+        named: frozenset[str],
+        lookup: AbstractResolver | None = None,
+        certificates: ssl.SSLContext | None = None,
+    ) -> None:
         """`named` are host names and addresses that the configuration itself names: these may be private.
-        `lookup` finds addresses, the operating system by default."""
+        `lookup` finds addresses, the operating system by default. `certificates` says which authorities are
+        trusted, by default those of the operating system."""
         self._named = frozenset(plain(host) for host in named)
         self._session = aiohttp.ClientSession(
             connector=aiohttp.TCPConnector(
                 resolver=CheckedResolver(self._named, lookup or aiohttp.ThreadedResolver()),
                 limit=0,
                 keepalive_timeout=_KEEP_SECONDS,
-                ssl=True,
+                ssl=certificates or True,
             ),
             cookie_jar=aiohttp.DummyCookieJar(),
             timeout=aiohttp.ClientTimeout(total=None, sock_connect=CONNECT_SECONDS),

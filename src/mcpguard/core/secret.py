@@ -52,12 +52,14 @@ class Lease(Struct, frozen=True, eq=False):
 
     `seconds` is how long it may be used from now; None where the source does not say. `end` takes it back
     at its source (revokes a token, drops a role) and may fail with CredentialError; None where that cannot
-    be done. `end` may block, is called in a thread, and doing it twice does no harm.
+    be done. `end` may block, is called in a thread, and doing it twice does no harm. `parts` are texts in
+    it that are secret by themselves, such as the password of a URL: who guards the value guards them too.
     """
 
     secret: Secret
     seconds: float | None = None
     end: Callable[[], None] | None = None
+    parts: tuple[Secret, ...] = ()
 
 
 class CredentialRef(Struct, frozen=True, order=True):
@@ -95,3 +97,11 @@ def parse_template(text: str) -> Template:
         if _LOOKS_LIKE_ONE.search(part):
             raise ValueError("`${` must start a reference such as ${keyring:github/read} or ${env:TOKEN}")
     return Template(tuple(texts), tuple(refs))
+
+
+def sole_reference(text: str) -> CredentialRef:
+    """The reference of a text that is nothing but one. Raises ValueError with a sentence for the author."""
+    template = parse_template(text)
+    if template.texts != ("", "") or len(template.refs) != 1:
+        raise ValueError("must be one reference and nothing else, such as ${keyring:vault/token}")
+    return template.refs[0]

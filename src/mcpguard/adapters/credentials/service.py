@@ -1,0 +1,104 @@
+"""One request to a service that issues credentials, from a thread: JSON there and JSON back.
+
+Law of this file: what is sent goes to that origin only, over https or to this machine, and no answer is
+quoted, however it looks: it may hold a credential.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import ssl
+from collections.abc import Mapping
+from urllib.parse import urlsplit
+
+import msgspec
+from msgspec import Struct
+
+from mcpguard.core.errors import CredentialError, UpstreamError
+from mcpguard.core.model import Json
+
+MAX_BYTES = 1 << 20
+"""The largest answer that is read."""
+
+
+class Answer(Struct, frozen=True):
+    """What a service said: the HTTP status, its clock (the `Date` header, None if there is none) and the
+    JSON object of the body, {} where it is not one."""
+
+    status: int
+    date: str | None
+    body: dict[str, Json]
+
+    def __repr__(self) -> str:
+        return f"<Answer {self.status}>"
+
+
+def ask(
+    method: str,
+    url: str,
+    headers: Mapping[str, str],
+    content: Json | None = None,
+    seconds: float = 10.0,
+    ca_file: str | None = None,
+) -> Answer:
+    """The answer to one request, whatever its status. `url` is one that the configuration names, so its
+    host may be a private address. `seconds` is for all of it; blocks so long. `ca_file` is a path with the
+    certificates to trust instead of the system's.
+
+    Raises CredentialError with a sentence that follows the words "credential:NAME: ".
+    """
+    if not all(value.isascii() and value.isprintable() for value in headers.values()):
+        raise CredentialError("its token has a character that no header can carry, such as a newline")
+    try:
+        return asyncio.run(_ask(method, url, headers, content, seconds, ca_file))
+    except TimeoutError:
+        raise CredentialError(f"{_origin(url)} did not answer within {seconds:g} seconds") from None
+    except UpstreamError as problem:
+        raise CredentialError(f"{_origin(url)} {problem}") from None
+
+
+async def _ask(
+    method: str,
+    url: str,
+    headers: Mapping[str, str],
+    content: Json | None,
+    seconds: float,
+    ca_file: str | None,
+) -> Answer:
+    from mcpguard.adapters.outbound import Outbound
+
+    certificates = None if ca_file is None else _trusting(ca_file)
+    outbound = Outbound(frozenset({urlsplit(url).hostname or ""}), certificates=certificates)
+    body = None if content is None else msgspec.json.encode(content)
+    try:
+        async with asyncio.timeout(seconds):
+            exchange = await outbound.request(method, url, headers, body)
+            try:
+                said = await exchange.body(MAX_BYTES)
+            finally:
+                exchange.close()
+    finally:
+        await outbound.close()
+    if said is None:
+        raise CredentialError(f"{_origin(url)} answered with more than {MAX_BYTES} bytes")
+    return Answer(exchange.status, exchange.header("Date"), _object(said))
+
+
+def _trusting(ca_file: str) -> ssl.SSLContext:
+    try:
+        return ssl.create_default_context(cafile=ca_file)
+    except (OSError, ssl.SSLError):
+        raise CredentialError(f"`ca_file` {ca_file} cannot be read as certificates (PEM)") from None
+
+
+def _object(body: bytes) -> dict[str, Json]:
+    try:
+        found = msgspec.json.decode(body)
+    except (msgspec.DecodeError, UnicodeError, RecursionError):
+        return {}
+    return found if type(found) is dict else {}
+
+
+def _origin(url: str) -> str:
+    parts = urlsplit(url)
+    return f"{parts.scheme}://{parts.netloc}"
