@@ -1,0 +1,245 @@
+"""`postgres`: a login role of PostgreSQL that is made for the session and dropped at its end.
+
+Law of this file: a role is noted before it is made, so that one of a killed process is dropped by the next
+(docs/decisions/0017), and nothing that the server or its library says is quoted.
+"""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from time import monotonic
+from typing import TYPE_CHECKING, Any
+from urllib.parse import quote
+
+from mcpguard.adapters.credentials import postgres_roles as roles
+from mcpguard.adapters.credentials.journal import Journal
+from mcpguard.config_minted import PostgresEntry
+from mcpguard.core.errors import CredentialError
+from mcpguard.core.secret import CredentialRef, Lease, Secret, sole_reference
+
+if TYPE_CHECKING:
+    from psycopg import Connection
+
+_LOOPBACK = frozenset({"localhost", "127.0.0.1", "::1"})
+_PROTECTED = frozenset({"require", "verify-ca", "verify-full"})
+_GIVEN_ON = ("sslmode", "sslrootcert")
+"""What else of the admin's URL the role's one has."""
+_WHY = (
+    ("password authentication failed", "does not take the password of `admin`"),
+    ("no password supplied", "wants a password, and `admin` has none"),
+    ("pg_hba.conf", "does not let `admin` connect from here (pg_hba.conf)"),
+    ("certificate", "has a TLS certificate that is not acceptable: check `sslmode` and `sslrootcert`"),
+    ("does not support SSL", "does not speak TLS, which `sslmode` asks for"),
+    ("does not exist", "has no such database or role: check `admin` and `database`"),
+    ("too many", "takes no more connections"),
+)
+
+
+class PostgresMint:
+    """Implements `ports.Mint`: the value is a connection URL with the role and its password."""
+
+    def __init__(
+        self,
+        name: str,
+        entry: PostgresEntry,
+        secret: Callable[[CredentialRef], Secret],
+        folder: Path | None = None,
+    ) -> None:
+        """`secret` gives what `admin` refers to; `folder` is where roles are noted, that of the user's state
+        by default."""
+        self._name = name
+        self._entry = entry
+        self._secret = secret
+        self._journal = Journal("postgres", f"{entry.admin} {entry.database}", folder)
+        self._roles: list[tuple[Secret, str]] = []
+
+    def lease(self) -> Lease:
+        """See `ports.Mint`. Drops what killed processes left, then makes a role."""
+        role = roles.PREFIX + secrets.token_hex(8)
+        password = secrets.token_urlsafe(32)
+        began, tried = monotonic(), False
+        self._note(role)
+        try:
+            with self._connected() as (connection, where):
+                roles.facts_of(connection)
+                self._tidy(connection)
+                tried = True
+                roles.create(connection, self._name, role, _verifier(connection, role, password), self._entry)
+        except CredentialError:
+            with suppress(CredentialError):
+                # A connection that broke may have made it all the same.
+                self._drop(role) if tried else self._journal.forget(role)
+            raise
+        secret = Secret(_url(where, self._entry, role, password))
+        self._roles.append((secret, role))
+        seconds = self._entry.ttl_seconds - (monotonic() - began)
+        return Lease(secret, seconds, lambda: self._drop(role), (Secret(password),))
+
+    def renew(self, lease: Lease) -> Lease | None:
+        """See `ports.Mint`: None too where the database cannot be asked."""
+        role = next((role for secret, role in self._roles if secret is lease.secret), None)
+        if role is None:
+            return None
+        began = monotonic()
+        try:
+            with self._connected() as (connection, _):
+                if not roles.extend(connection, role, self._entry.ttl_seconds):
+                    return None
+        except CredentialError:
+            return None
+        return Lease(lease.secret, self._entry.ttl_seconds - (monotonic() - began), lease.end, lease.parts)
+
+    def refused(self) -> None:
+        """Nothing is kept here: each `lease` is a role of its own."""
+
+    def left(self) -> bool:
+        """Whether a process that was killed left a role; asks nothing of the database."""
+        return self._journal.left()
+
+    def recover(self) -> None:
+        """Drop the roles that killed processes left. Raises CredentialError."""
+        if self.left():
+            with self._connected() as (connection, _):
+                self._inherit(connection)
+
+    def _inherit(self, connection: Connection[Any]) -> None:
+        """Raises what the last role failed with that could not be dropped; it is tried again next time."""
+        import psycopg
+
+        failed: Exception | None = None
+        for role in self._journal.inherit():
+            try:
+                roles.drop(connection, role)
+            except (psycopg.Error, CredentialError) as problem:
+                failed = problem
+                continue
+            self._journal.forget(role)
+        if failed is not None:
+            raise failed
+
+    def _tidy(self, connection: Connection[Any]) -> None:
+        """What others left does not keep us from our own work."""
+        import psycopg
+
+        with suppress(psycopg.Error, CredentialError):
+            self._inherit(connection)
+        in_use = self._journal.in_use()
+        for role in roles.old(connection):
+            if role not in in_use:
+                with suppress(psycopg.Error, CredentialError):
+                    roles.drop(connection, role)
+
+    def _note(self, role: str) -> None:
+        try:
+            self._journal.note(role)
+        except OSError as problem:
+            said = f"its role cannot be noted in {self._journal.folder}: {problem.strerror}"
+            raise self._error(f"{said}; without that nobody would drop it if mcpguard was killed") from None
+
+    def _drop(self, role: str) -> None:
+        with self._connected() as (connection, _):
+            roles.drop(connection, role)
+        self._journal.forget(role)
+        self._roles = [entry for entry in self._roles if entry[1] != role]
+
+    @contextmanager
+    def _connected(self) -> Iterator[tuple[Connection[Any], dict[str, Any]]]:
+        """A connection of the admin and what it was made of. Errors in the block become CredentialError."""
+        psycopg = _library(self._name)
+        where = self._where()
+        shown = f"credential:{self._name}: PostgreSQL at {where['host']}"
+        try:
+            with self._open(where) as connection:
+                timeout = str(int(self._entry.timeout_seconds * 1000))
+                connection.execute("SELECT set_config('statement_timeout', %s, false)", (timeout,))
+                yield connection, where
+        except psycopg.errors.ConnectionTimeout:
+            seconds = f"{self._entry.timeout_seconds:g}"
+            raise CredentialError(f"{shown} did not answer within {seconds} seconds") from None
+        except psycopg.Error as error:
+            raise CredentialError(f"{shown} {_sentence(error)}") from None
+        except CredentialError as problem:
+            raise CredentialError(f"{shown} {problem}") from None
+
+    def _open(self, where: dict[str, Any]) -> Connection[Any]:
+        import psycopg
+
+        connect_timeout = max(2, int(self._entry.timeout_seconds))
+        more = {"connect_timeout": connect_timeout, "application_name": "mcpguard", "client_encoding": "UTF8"}
+        return psycopg.connect(**{**where, **more}, autocommit=True, prepare_threshold=None)
+
+    def _where(self) -> dict[str, Any]:
+        import psycopg
+        from psycopg.conninfo import conninfo_to_dict
+
+        ref = sole_reference(self._entry.admin)
+        try:
+            where = dict(conninfo_to_dict(self._secret(ref).reveal()))
+        except psycopg.Error:
+            raise self._error(f"{ref} is not a connection URL of PostgreSQL") from None
+        if not where.get("host"):
+            raise self._error(f"{ref} must name the host of the database")
+        hosts = str(where["host"]).split(",")
+        away = [host for host in hosts if not host.startswith("/") and host not in _LOOPBACK]
+        if (away or where.get("hostaddr")) and where.get("sslmode") not in _PROTECTED:
+            said = "to another machine it needs TLS: say `sslmode=verify-full` (or verify-ca, require)"
+            raise self._error(f"{ref}: {said}")
+        if self._entry.database is not None:
+            where["dbname"] = self._entry.database
+        return where
+
+    def _error(self, said: str) -> CredentialError:
+        return CredentialError(f"credential:{self._name}: {said}")
+
+
+def make(name: str, entry: PostgresEntry, secret: Callable[[CredentialRef], Secret]) -> PostgresMint:
+    """The mint of an entry of kind `postgres`; see `MINTS`."""
+    return PostgresMint(name, entry, secret)
+
+
+def _library(name: str) -> Any:
+    try:
+        import psycopg
+    except ImportError:
+        said = "a `postgres` needs another library: pip install 'mcpguard-gateway[postgres]'"
+        raise CredentialError(f"credential:{name}: {said}") from None
+    import logging
+
+    # It logs errors that it ignores, in the words of the server.
+    logging.getLogger("psycopg").disabled = True
+    return psycopg
+
+
+def _verifier(connection: Connection[Any], role: str, password: str) -> str:
+    encrypt = connection.pgconn.encrypt_password
+    return encrypt(password.encode(), role.encode(), b"scram-sha-256").decode()
+
+
+def _sentence(error: Any) -> str:
+    if error.sqlstate is None:
+        said = str(error)
+        return next((why for sign, why in _WHY if sign in said), "cannot be connected to: check that it runs")
+    return f"refused it ({type(error).__name__}, {error.sqlstate}): see what `admin` may do"
+
+
+def _url(where: dict[str, Any], entry: PostgresEntry, role: str, password: str) -> str:
+    database = quote(str(where.get("dbname") or where.get("user") or ""), safe="")
+    more = {key: str(where[key]) for key in _GIVEN_ON if where.get(key)}
+    place = entry.host
+    if place is None:
+        hosts = str(where["host"]).split(",")
+        ports = str(where.get("port") or "5432").split(",")
+        ports = ports * len(hosts) if len(ports) == 1 else ports
+        if hosts[0].startswith("/"):
+            place, more = "", {"host": hosts[0], "port": ports[0], **more}
+        else:
+            place = ",".join(map(_host_and_port, hosts, ports))
+    query = "&".join(f"{key}={quote(value, safe='')}" for key, value in more.items())
+    return f"postgresql://{role}:{password}@{place}/{database}" + (f"?{query}" if query else "")
+
+
+def _host_and_port(host: str, port: str) -> str:
+    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
