@@ -17,6 +17,7 @@ VERBS = {
     "run": "serve the configured tool servers to an MCP client, guarded",
     "wrap": "guard one server with no configuration file: read-only tools only",
     "check": "say what is wrong in a configuration and its policies",
+    "doctor": "find what goes around mcpguard or weakens it on this machine",
     "test": "run the tests of policies, on both engines, with coverage",
     "explain": "why a call is allowed or not, and what a principal can reach",
     "snapshot": "write down what the configured servers offer, for `check`",

@@ -29,8 +29,6 @@ EXAMPLES = (
     "mcpguard check --snapshot snapshot.json --strict --sarif",
 )
 
-_PROBE_BYTES = 4096
-
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The options of this verb."""
@@ -118,21 +116,11 @@ def _asked(config: Config, document: Document) -> tuple[Snapshot, list[Remark]]:
 
 
 def _audit(config: Config) -> Iterator[Remark]:
-    from tempfile import TemporaryFile
-
-    from mcpguard.adapters.audit_reader import default_folder, newest_head
+    from mcpguard.adapters.audit_reader import default_folder
+    from mcpguard.cli.checking.audit_folder import trouble
 
     folder = config.audit.path if config.audit else default_folder()
-    # `run` makes the folder; what must be writable until then is the nearest one that exists.
-    nearest = next(one for one in (folder, *folder.parents) if one.exists())
-    try:
-        # A full disk makes files, and takes nothing into them.
-        with TemporaryFile(dir=nearest) as file:
-            file.write(bytes(_PROBE_BYTES))
-            file.flush()
-        if folder.exists():
-            newest_head(folder)
-    except OSError as error:
-        yield wrong("C201", str(folder), f"the audit folder cannot be used: {error.strerror}")
-        return
-    yield fine(str(folder), "evidence can be written")
+    if reason := trouble(folder):
+        yield wrong("C201", str(folder), f"the audit folder cannot be used: {reason}")
+    else:
+        yield fine(str(folder), "evidence can be written")

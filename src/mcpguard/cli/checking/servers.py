@@ -85,8 +85,8 @@ def _own_rules(config: Config, server: Server, document: Document) -> Iterator[R
     from mcpguard.adapters.session_files import default_folder
 
     guarded = (config.path, *config.policies, config.session_folder or default_folder())
-    for path, folder in _folders(server):
-        inside = [one.name for one in guarded if _is_in(one, folder)]
+    for path, folder in folders(server):
+        inside = [one.name for one in guarded if is_in(one, folder)]
         if inside:
             said = f"{server.name} works in a folder that holds {', '.join(inside)}: what is written there"
             place = document.problem(("servers", server.name, *path), f"{said} could change its own rules")
@@ -94,7 +94,8 @@ def _own_rules(config: Config, server: Server, document: Document) -> Iterator[R
             return
 
 
-def _is_in(path: Path, folder: Path) -> bool:
+def is_in(path: Path, folder: Path) -> bool:
+    """Whether who may write in `folder` can put something else at `path`."""
     # A link in the folder can be made to lead elsewhere, wherever it leads now.
     return any(
         one.is_relative_to(folder)
@@ -102,7 +103,9 @@ def _is_in(path: Path, folder: Path) -> bool:
     )
 
 
-def _folders(server: Server) -> Iterator[tuple[tuple[str | int, ...], Path]]:
+def folders(server: Server) -> Iterator[tuple[tuple[str | int, ...], Path]]:
+    """The folders that a server works in, each with its way in the server's entry: its `cwd`, and those among
+    its arguments."""
     if server.cwd is not None:
         yield ("cwd",), server.cwd.resolve()
     for index, argument in enumerate(server.args):

@@ -1,0 +1,151 @@
+"""The clients of this user and this folder: servers past mcpguard, credentials in plain text, and old copies.
+
+The files are read by `moving/reading.py`, as `mcpguard import` reads them.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from itertools import islice
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from mcpguard.cli.diagnosis.files import text_of
+from mcpguard.cli.diagnosis.finding import Finding, Seen, Unseen, found
+from mcpguard.cli.diagnosis.permissions import open_to_readers, open_to_writers
+from mcpguard.cli.diagnosis.plain_text import hold, secrets_in
+from mcpguard.cli.diagnosis.surroundings import Subject
+from mcpguard.core.errors import InspectionError
+from mcpguard.moving import reading
+from mcpguard.moving.clients import CLIENTS
+from mcpguard.moving.plaintext import Plaintext, secrets_of
+
+if TYPE_CHECKING:
+    from mcpguard.config import Server
+    from mcpguard.moving.clients import Client, File
+
+BESIDE_LIMIT = 5000
+"""How many names of a folder are looked at."""
+
+_MARKS = ("bak", "backup", "old", "orig", "copy", "save", "~")
+
+
+def check(subject: Subject) -> Iterator[Seen]:
+    """D101, D104, D201 and D202; D501 and D502 for these files."""
+    if subject.at.home is None:
+        yield Unseen("the clients of this user", "there is no home folder: set HOME")
+        return
+    settings = subject.at.settings or subject.at.home / ".config"
+    if subject.at.platform == "darwin":
+        settings = subject.at.home / "Library" / "Application Support"
+    places = reading.Places(subject.at.home, settings, subject.at.project)
+    there = []
+    for client in CLIENTS:
+        for file in client.files:
+            for path in reading.paths_of(file, places):
+                yield from _copies(subject, client, file, path)
+                if os.path.lexists(path):
+                    there.append(path)
+                    yield from _file(subject, client, file, path)
+    yield from open_to_writers("D501", there, subject.at)
+
+
+def _file(subject: Subject, client: Client, file: File, path: Path) -> Iterator[Seen]:
+    try:
+        read = reading.read(client, file, path)
+    except (OSError, RuntimeError) as error:
+        yield Unseen(str(path), getattr(error, "strerror", None) or "a link that leads to itself")
+        return
+    if read.problem:
+        yield Unseen(str(path), read.problem.removeprefix(f"{path}: "))
+    with_secrets = False
+    for entry in read.entries:
+        lines = _plain(subject, entry)
+        with_secrets = with_secrets or bool(lines)
+        for said in lines:
+            fix = f"mcpguard import --client {client.name}"
+            yield found("D101", path, f"the server {entry.name} has it in {said}", entry.line, fix)
+        if not entry.guarded and not entry.disabled:
+            yield _bypass(subject, client, path, entry)
+    if with_secrets:
+        yield from open_to_readers(path)
+
+
+def _plain(subject: Subject, entry: reading.Entry) -> list[str]:
+    """Where a server's entry holds a credential, and how it was known; the values are held."""
+    said: dict[str, None] = {}
+    # An entry that cannot be imported as it stands has none yet.
+    for one in entry.secrets or secrets_of(entry):
+        where = ".".join(map(str, one.place))
+        hold(subject.redactor, where, _value(entry, one))
+        said[where if one.why == "name" else f"{where} ({one.why})"] = None
+    return list(said)
+
+
+def _value(entry: reading.Entry, one: Plaintext) -> str:
+    part, *rest = one.place
+    value = getattr(entry, str(part))
+    for step in rest:
+        value = value[step]
+    return str(value)[one.start : one.end]
+
+
+def _bypass(subject: Subject, client: Client, path: Path, entry: reading.Entry) -> Finding:
+    fix = f"mcpguard import --client {client.name}"
+    servers = () if subject.config is None else subject.config.servers.values()
+    for server in servers:
+        if _is_same(server, entry):
+            said = f"{client.title} reaches {entry.name}, which is guarded as {server.name}"
+            return found("D202", path, said, entry.line, f"delete this entry, or {fix}")
+    return found("D201", path, f"{client.title} reaches {entry.name} itself", entry.line, fix)
+
+
+def _is_same(server: Server, entry: reading.Entry) -> bool:
+    if server.url is not None:
+        return bool(entry.url) and _address(entry.url) == _address("".join(server.url.texts))
+    if not entry.command or entry.url:
+        return False
+    same = os.path.basename(server.command) == os.path.basename(entry.command)
+    return same and server.args == entry.args
+
+
+def _address(url: str) -> str:
+    return url.partition("?")[0].partition("#")[0].rstrip("/").lower()
+
+
+def _copies(subject: Subject, client: Client, file: File, path: Path) -> Iterator[Seen]:
+    for copy in _beside(path):
+        lines: dict[int, str] = {}
+        try:
+            read = reading.read(client, file, copy)
+            for entry in read.entries:
+                for said in _plain(subject, entry):
+                    lines.setdefault(entry.line, f"{entry.name}: {said}")
+            text = text_of(copy)
+            if isinstance(text, str) and not lines:
+                lines = dict(secrets_in(text, subject.redactor, by_name=False))
+        except (OSError, RuntimeError, InspectionError):
+            yield Unseen(str(copy), "it cannot be looked into")
+            continue
+        for line, said in lines.items():
+            yield found("D104", copy, f"an old copy of {path.name}: {said}", line)
+
+
+def _beside(path: Path) -> list[Path]:
+    """Copies that editors, installers and people leave, by their names."""
+    try:
+        with os.scandir(path.parent) as names:
+            there = sorted(one.name for one in islice(names, BESIDE_LIMIT) if one.is_file())
+    except OSError:
+        return []
+    return [path.parent / name for name in there if _is_copy(name, path)]
+
+
+def _is_copy(name: str, path: Path) -> bool:
+    rest = name.lower().replace(path.name.lower(), "", 1)
+    if rest != name.lower():
+        return rest in (".swp", "##") or any(mark in rest for mark in _MARKS)
+    stem = path.stem.lower()
+    rest = name.lower().removeprefix(stem)
+    return rest != name.lower() and rest.endswith(path.suffix) and any(mark in rest for mark in _MARKS)

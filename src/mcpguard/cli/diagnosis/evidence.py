@@ -1,0 +1,66 @@
+"""Evidence: whether it can be written, has room, and is what was written."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from shlex import quote
+from shutil import disk_usage
+
+from mcpguard.cli.checking.audit_folder import nearest, trouble
+from mcpguard.cli.diagnosis.finding import Seen, Unseen, found
+from mcpguard.cli.diagnosis.surroundings import Subject
+from mcpguard.core.errors import AuditError
+
+FREE_BYTES = 100 * 1024 * 1024
+"""Less than that is nearly full."""
+
+VERIFIED_BYTES = 64 * 1024 * 1024
+"""How much of the newest evidence is verified; `mcpguard audit verify` takes all of it."""
+
+
+def check(subject: Subject) -> Iterator[Seen]:
+    """D602, D603 and D604."""
+    folder = subject.audit
+    if subject.config is not None:
+        if reason := trouble(folder):
+            yield found("D603", folder, f"the audit folder cannot be used: {reason}")
+        elif (free := disk_usage(nearest(folder)).free) < FREE_BYTES:
+            yield found("D604", folder, f"{free // (1024 * 1024)} MiB are free")
+    if folder.is_dir():
+        yield from _chains(folder)
+
+
+def _chains(folder: Path) -> Iterator[Seen]:
+    from mcpguard.adapters.audit_reader import chain_files, lines, verified
+    from mcpguard.core.verification import verify
+
+    try:
+        files = chain_files(folder) if any(folder.glob("*.jsonl")) else []
+        newest = _newest(files)
+        if files and newest == files:
+            # The first one may continue what retention removed.
+            reports, gone = verified(folder, {}, removed_until=files[0].name)
+        else:
+            reports, gone = {file.name: verify(lines(file), ()) for file in newest}, []
+    except (AuditError, OSError) as error:
+        yield Unseen(str(folder), str(error))
+        return
+    fix = f"mcpguard audit verify {quote(str(folder))}"
+    for name, report in reports.items():
+        if not report.intact:
+            yield found("D602", folder / name, "the chain does not hold", report.flaws[0].line, fix)
+    for name in gone:
+        yield found("D602", folder / name, "it is gone, and another chain continues it", fix=fix)
+
+
+def _newest(files: list[Path]) -> list[Path]:
+    """The last ones that are together not larger than what is verified."""
+    left = VERIFIED_BYTES
+    taken: list[Path] = []
+    for file in reversed(files):
+        left -= file.stat().st_size
+        if left < 0:
+            break
+        taken.insert(0, file)
+    return taken

@@ -1,0 +1,52 @@
+"""What another process of the same user can take from a local server: its environment, its memory, its dump.
+
+mcpguard's own process is closed to others (`adapters/hardening.py`); a process that it starts is not, since a
+new program is dumpable again (prctl(2), PR_SET_DUMPABLE; execve(2)).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+from mcpguard.cli.diagnosis.finding import Finding, Seen, found
+from mcpguard.cli.diagnosis.surroundings import Subject
+from mcpguard.config import Server
+
+_OTHER_USER = ("sudo", "doas", "su", "runuser", "setpriv", "ssh")
+
+
+def check(subject: Subject) -> Iterator[Seen]:
+    """D401 for each local server with a credential; D402 and D403 where there is one and the system is
+    open."""
+    exposed = [] if subject.config is None else list(filter(_is_exposed, subject.config.servers.values()))
+    for server in exposed:
+        refs = ", ".join(map(str, server.credentials))
+        message = f"{server.name} has {refs} in the environment of its process"
+        yield found("D401", subject.path, message, subject.line("servers", server.name))
+    if exposed and subject.at.platform == "linux":
+        yield from _kernel(subject.at.system / "proc" / "sys" / "kernel")
+
+
+def _is_exposed(server: Server) -> bool:
+    local = server.url is None and not server.disabled
+    return local and bool(server.credentials) and Path(server.command).name not in _OTHER_USER
+
+
+def _kernel(folder: Path) -> Iterator[Finding]:
+    scope = folder / "yama" / "ptrace_scope"
+    if _setting(scope) == "0":
+        yield found("D402", scope, "it is 0: the memory of a server can be read as its environment can")
+    pattern = folder / "core_pattern"
+    said = _setting(pattern)
+    program = Path(said.removeprefix("|").strip().partition(" ")[0]).name
+    # It looks at the limit itself.
+    if said.startswith("|") and program != "systemd-coredump":
+        yield found("D403", pattern, f"dumps go to {program}")
+
+
+def _setting(path: Path) -> str:
+    try:
+        return path.read_text("utf-8", "replace").strip()
+    except OSError:
+        return ""

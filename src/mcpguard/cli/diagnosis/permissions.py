@@ -1,0 +1,81 @@
+"""Files that others may read or change: configurations, policies, mounted credentials, state.
+
+Law of this file: what several files hang on is told once.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from shlex import quote
+
+from mcpguard.cli.checking.servers import folders, is_in
+from mcpguard.cli.diagnosis.access import readers, writers
+from mcpguard.cli.diagnosis.finding import Finding, Seen, found
+from mcpguard.cli.diagnosis.surroundings import Subject, Surroundings
+from mcpguard.config import Config
+
+
+def check(subject: Subject) -> Iterator[Seen]:
+    """D501 for mcpguard's own files, D502 for mounted credentials, D503, D504 and D601."""
+    config = subject.config
+    state = [subject.sessions, subject.audit]
+    mounted = [] if config is None else _mounted(config)
+    policies = () if config is None else config.policies
+    yield from open_to_writers("D501", [subject.path, *policies, *mounted], subject.at)
+    for path in mounted:
+        yield from open_to_readers(path)
+    for folder in state:
+        if who := readers(folder):
+            yield found("D503", folder, f"{who} can read it", fix=f"chmod go-rx {quote(str(folder))}")
+    yield from open_to_writers("D601", state, subject.at)
+    if config is not None:
+        yield from _own_rules(config, [subject.path, *policies, *state])
+
+
+def _mounted(config: Config) -> list[Path]:
+    names = {ref.name for one in config.servers.values() for ref in one.credentials if ref.source == "file"}
+    return [Path(os.path.expanduser(name)) for name in sorted(names)]
+
+
+def open_to_writers(code: str, paths: Iterable[Path], at: Surroundings) -> Iterator[Finding]:
+    """A finding for everything that lets others change one of `paths`."""
+    open_to: dict[tuple[Path, str], list[Path]] = {}
+    trusted = _trusted(at)
+    for path in dict.fromkeys(paths):
+        if os.path.lexists(path):
+            for one, who in writers(path, trusted):
+                open_to.setdefault((one, who), []).append(path)
+    for (one, who), for_these in open_to.items():
+        others = [path for path in for_these if path != one]
+        what = f"; {_named(others)} can be replaced through it" if others else ""
+        to_do = f"chown {at.uid}" if who == "its owner" else "chmod go-w"
+        said = "another user owns it" if who == "its owner" else f"{who} can write it"
+        yield found(code, one, said + what, fix=f"{to_do} {quote(str(one))}")
+
+
+def _trusted(at: Surroundings) -> frozenset[int]:
+    trusted = {0, at.uid}
+    if at.home is not None and at.home.is_dir():
+        trusted.add(at.home.stat().st_uid)
+    return frozenset(trusted)
+
+
+def _named(paths: list[Path]) -> str:
+    more = f" and {len(paths) - 1} more" if len(paths) > 1 else ""
+    return f"{paths[0]}{more}"
+
+
+def open_to_readers(path: Path) -> Iterator[Finding]:
+    """D502 if others can read the file at `path`, which holds a credential."""
+    if who := readers(path):
+        yield found("D502", path, f"{who} can read it", fix=f"chmod go-rwx {quote(str(path))}")
+
+
+def _own_rules(config: Config, guarded: list[Path]) -> Iterator[Finding]:
+    for name, server in config.servers.items():
+        for _, folder in folders(server):
+            inside = [one.name for one in guarded if is_in(one, folder)]
+            if inside and not server.disabled:
+                yield found("D504", folder, f"the server {name} works here, where {', '.join(inside)} is")

@@ -1,0 +1,177 @@
+"""Credentials in plain text: how one is told in a file of settings, and the profiles and files of variables.
+
+Law of this file: a value is held by the redactor before anything is said of where it stands.
+"""
+
+from __future__ import annotations
+
+import re
+from bisect import bisect_right
+from collections.abc import Iterator
+from itertools import accumulate
+from pathlib import Path
+
+from mcpguard.cli.diagnosis.files import text_of
+from mcpguard.cli.diagnosis.finding import Seen, Unseen, found
+from mcpguard.cli.diagnosis.permissions import open_to_readers
+from mcpguard.cli.diagnosis.surroundings import Subject, Surroundings
+from mcpguard.core.errors import CredentialError, InspectionError
+from mcpguard.core.redaction import Redactor
+from mcpguard.core.secret import Secret
+from mcpguard.moving.plaintext import names_a_secret
+
+TOLD = 50
+"""How many lines of one file are told."""
+
+FILES_LIMIT = 100
+"""How many files of one pattern are looked into."""
+
+HOME = (
+    ".bashrc", ".bash_profile", ".bash_login", ".bash_aliases", ".profile", ".zshrc", ".zshenv", ".zprofile",
+    ".zlogin", ".kshrc", ".cshrc", ".tcshrc", ".login", ".xprofile", ".xsessionrc", ".pam_environment",
+    ".env", ".envrc",
+)  # fmt: skip
+"""Files of the home folder that are looked into."""
+
+CONFIG = ("environment.d/*.conf", "fish/config.fish", "fish/fish_variables", "fish/conf.d/*.fish")
+"""Files of `$XDG_CONFIG_HOME` (`~/.config`) that are looked into."""
+
+PROJECT = (".env", ".env.local", ".envrc")
+"""Files of the current folder that are looked into: what works there reads them."""
+
+_WORD = r"""("[^"\n]{0,4096}"|'[^'\n]{0,4096}'|[^\s;#"']{1,4096})"""
+_NAME = r"([A-Za-z_][A-Za-z0-9_]{0,127})"
+_SETS = (
+    re.compile(rf"(?:^|[\s;]){_NAME}={_WORD}"),
+    re.compile(
+        rf"^\s{{0,64}}(?:setenv|set(?:\s{{1,8}}-{{1,2}}[a-zA-Z]{{1,16}}){{1,4}})"
+        rf"\s{{1,8}}{_NAME}\s{{1,8}}{_WORD}"
+    ),
+    re.compile(rf"^SETUVAR (?:--export )?{_NAME}:{_WORD}"),
+)
+_LEAST = 8
+_NO_LITERAL = ("/", "~", "./", "../", "<", "%", "op://", "pass:", "vault:", "keyring:", "ref+", "file:")
+_REFERS = re.compile(r"\$[A-Za-z_{(]|`|\{\{")
+_SAMPLES = re.compile(
+    r"(?:your|change-?me|change_me|example|placeholder|dummy|todo|none|null|x{3}|\.{3}|\*{3})", re.I
+)
+
+
+def check(subject: Subject) -> Iterator[Seen]:
+    """D102, and D103 in mcpguard's own configuration."""
+    for path in _profiles(subject.at):
+        yield from _lines(subject, path, "D102")
+    yield from _lines(subject, subject.path, "D103")
+
+
+def _profiles(at: Surroundings) -> Iterator[Path]:
+    if at.home is not None:
+        yield from (at.home / name for name in HOME)
+    if at.settings is not None:
+        for pattern in CONFIG:
+            yield from _some(at.settings, pattern)
+    if (zsh := at.environ.get("ZDOTDIR")) and Path(zsh) != at.home:
+        yield from (Path(zsh) / name for name in HOME if name.startswith(".z"))
+    if at.project != at.home:
+        yield from (at.project / name for name in PROJECT)
+
+
+def _some(folder: Path, pattern: str) -> list[Path]:
+    if "*" not in pattern:
+        return [folder / pattern]
+    try:
+        return sorted(folder.glob(pattern))[:FILES_LIMIT]
+    except OSError:
+        return []
+
+
+def _lines(subject: Subject, path: Path, code: str) -> Iterator[Seen]:
+    text = text_of(path)
+    if isinstance(text, Unseen):
+        yield text
+    elif text:
+        try:
+            places = secrets_in(text, subject.redactor, by_name=code == "D102")
+        except InspectionError:
+            yield Unseen(str(path), "it holds too much that looks like a credential")
+            return
+        yield from _told(code, path, places)
+
+
+def _told(code: str, path: Path, places: list[tuple[int, str]]) -> Iterator[Seen]:
+    for count, (line, what) in enumerate(places, 1):
+        rest = "; the lines after it were not looked at" if count == TOLD else ""
+        yield found(code, path, f"looks like a credential: {what}{rest}", line)
+    if places:
+        yield from open_to_readers(path)
+
+
+def secrets_in(text: str, redactor: Redactor, *, by_name: bool = True) -> list[tuple[int, str]]:
+    """(line, what it looks like) of the credentials in `text`, one a line, the first TOLD of them; `by_name`:
+    variables with the name of one too. Raises InspectionError for too many."""
+    lines = text.splitlines()
+    formats = _formats(text)
+    places: list[tuple[int, str]] = []
+    for number in range(1, len(lines) + 1):
+        kind = formats.get(number, "")
+        what = kind if kind or not by_name else _named(lines[number - 1], redactor)
+        if what:
+            places.append((number, what))
+        if len(places) == TOLD:
+            break
+    return places
+
+
+def _formats(text: str) -> dict[int, str]:
+    """Line -> kind; the redactor knows these by their form."""
+    from mcpguard.core.matching import PAD
+    from mcpguard.core.scanning import tokens
+
+    data = text.encode("utf-8", "replace")
+    starts = list(
+        accumulate((len(line.encode("utf-8", "replace")) for line in text.splitlines(True)), initial=0)
+    )
+    places: dict[int, str] = {}
+    for start, end, kind in sorted(tokens(data + PAD)):
+        if is_literal(data[start:end].decode("utf-8", "replace")):
+            places.setdefault(bisect_right(starts, start), kind)
+    return places
+
+
+def _named(line: str, redactor: Redactor) -> str:
+    if line.lstrip().startswith("#"):
+        return ""
+    return ", ".join(name for name, value in _assigned(line) if _kept(redactor, name, value))
+
+
+def _assigned(line: str) -> Iterator[tuple[str, str]]:
+    for pattern in _SETS:
+        for one in pattern.finditer(line):
+            yield one[1], one[2].strip("\"'")
+
+
+def _kept(redactor: Redactor, name: str, value: str) -> bool:
+    if not looks_secret(name, value):
+        return False
+    hold(redactor, name, value)
+    return True
+
+
+def looks_secret(name: str, value: str) -> bool:
+    """Whether a variable or a header of that name and value holds a credential in plain text."""
+    return len(value) >= _LEAST and names_a_secret(name) and is_literal(value)
+
+
+def is_literal(value: str) -> bool:
+    """Whether it is a value itself, and no reference, path, command or sample."""
+    return bool(value.strip()) and not (
+        value.startswith(_NO_LITERAL) or _REFERS.search(value) or _SAMPLES.match(value)
+    )
+
+
+def hold(redactor: Redactor, name: str, value: str) -> None:
+    """No report may show `value` from now on."""
+    try:
+        redactor.hold(name, Secret(value))
+    except CredentialError:
+        return

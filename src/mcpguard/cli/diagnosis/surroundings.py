@@ -1,0 +1,121 @@
+"""Where `mcpguard doctor` looks: whose home, which folder, which system, and mcpguard's configuration there.
+
+Law of this file: a check takes all of it from here, so that it can be shown a made-up machine.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from msgspec import Struct
+
+from mcpguard.core.document import Document
+from mcpguard.core.errors import ConfigError
+from mcpguard.core.redaction import Redactor
+
+if TYPE_CHECKING:
+    from mcpguard.config import Config
+
+
+class Surroundings(Struct, frozen=True):
+    """What is looked at. `home` is None where the user has none, `settings` its folder of settings (None
+    too). `state` is mcpguard's folder of state, `system` is `/`, or a folder that stands for it (`proc/…`
+    below it is read). `programs` are the folders and files that mcpguard is made of."""
+
+    home: Path | None
+    settings: Path | None
+    project: Path
+    environ: Mapping[str, str]
+    uid: int
+    now: datetime
+    platform: str
+    state: Path
+    system: Path
+    programs: tuple[Path, ...]
+
+
+class Subject(Struct, frozen=True):
+    """What every check gets: the surroundings, and mcpguard's configuration at `path` as far as it is right.
+
+    `config` and `document` are None where there is none or it is wrong; then `problem` says what, or is None.
+    What is found in plain text goes to `redactor`, so that no report can show it.
+    """
+
+    at: Surroundings
+    redactor: Redactor
+    path: Path
+    config: Config | None = None
+    document: Document | None = None
+    problem: ConfigError | None = None
+
+    @property
+    def audit(self) -> Path:
+        """The folder of evidence."""
+        named = self.config.audit if self.config else None
+        return named.path if named else self.at.state / "audit"
+
+    @property
+    def sessions(self) -> Path:
+        """The folder of sessions."""
+        named = self.config.session_folder if self.config else None
+        return named or self.at.state / "sessions"
+
+    def line(self, *way: str | int) -> int:
+        """The line of something in the configuration, from 1; 0 where nobody knows."""
+        return self.document.problem(way, "").line if self.document else 0
+
+
+def here(project: Path) -> Surroundings:
+    """This machine and this user."""
+    from mcpguard.adapters.audit_reader import default_folder
+
+    home = _home()
+    return Surroundings(
+        home=home,
+        settings=_settings(home, os.environ),
+        project=project,
+        environ=os.environ,
+        uid=os.geteuid(),
+        now=datetime.now(UTC),
+        platform=sys.platform,
+        state=default_folder().parent,
+        system=Path("/"),
+        programs=(Path(sys.prefix), Path(sys.executable), Path(__file__).parents[2]),
+    )
+
+
+def _home() -> Path | None:
+    try:
+        return Path.home()
+    except RuntimeError:
+        return None
+
+
+def _settings(home: Path | None, environ: Mapping[str, str]) -> Path | None:
+    if sys.platform != "darwin" and (named := environ.get("XDG_CONFIG_HOME")):
+        return Path(named)
+    return None if home is None else home / ".config"
+
+
+def examined(at: Surroundings, path: Path, redactor: Redactor, *, named: bool) -> Subject:
+    """The subject for the configuration at `path`. Raises ConfigError where it was `named` and is not
+    there."""
+    from mcpguard.adapters.policy_files import read_document
+    from mcpguard.config import load_config
+
+    path = path.absolute()
+    if not named and not os.path.lexists(path):
+        return Subject(at, redactor, path)
+    try:
+        config = load_config(path)
+        document = Document(read_document(path, ConfigError), str(path), ConfigError)
+    except ConfigError as error:
+        if not os.path.lexists(path):
+            raise
+        return Subject(at, redactor, path, problem=error)
+    return Subject(at, redactor, path, config, document)

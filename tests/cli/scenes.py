@@ -1,0 +1,168 @@
+"""For each code of `mcpguard doctor`: what makes it, and what is near and does not."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import time
+from collections.abc import Callable
+from types import SimpleNamespace
+
+import msgspec
+import pytest
+
+from mcpguard.adapters import status_file
+from tests.cli.machine import PHRASE, TOKEN, Machine, later
+
+Scene = Callable[[Machine, pytest.MonkeyPatch], None]
+HELD = "git: {command: git-server, env: {GIT_TOKEN: '${env:GIT_TOKEN}'}}"
+CURSOR = "home/.cursor/mcp.json"
+
+
+def client(entry: dict[str, object], name: str = CURSOR, mode: int = 0o600) -> Scene:
+    def make(machine: Machine, _patch: pytest.MonkeyPatch) -> None:
+        machine.write(name, json.dumps({"mcpServers": {"git": entry}}), mode)
+
+    return make
+
+
+def text(name: str, content: str, mode: int = 0o600) -> Scene:
+    def make(machine: Machine, _patch: pytest.MonkeyPatch) -> None:
+        machine.write(name, content, mode)
+
+    return make
+
+
+def config(servers: str = HELD, more: str = "", **kernel: str) -> Scene:
+    def make(machine: Machine, _patch: pytest.MonkeyPatch) -> None:
+        machine.configured(servers, more.format(root=machine.root))
+        for name, value in kernel.items():
+            machine.kernel(name.replace("__", "/"), value)
+
+    return make
+
+
+def open_to(name: str, mode: int) -> Scene:
+    """A configuration, and one thing below the root with this mode."""
+
+    def make(machine: Machine, _patch: pytest.MonkeyPatch) -> None:
+        machine.configured()
+        (machine.root / name).chmod(mode)
+
+    return make
+
+
+def both(*scenes: Scene) -> Scene:
+    def make(machine: Machine, patch: pytest.MonkeyPatch) -> None:
+        for scene in scenes:
+            scene(machine, patch)
+
+    return make
+
+
+def mounted(mode: int) -> Scene:
+    def make(machine: Machine, _patch: pytest.MonkeyPatch) -> None:
+        path = machine.write("run/token", PHRASE, mode)
+        machine.configured(f"git: {{command: sudo, env: {{A: '${{file:{path}}}'}}}}")
+
+    return make
+
+
+def working(folder: str) -> Scene:
+    def make(machine: Machine, _patch: pytest.MonkeyPatch) -> None:
+        machine.configured(f"git: {{command: git-server, args: [{machine.root / folder}]}}")
+
+    return make
+
+
+def evidence(content: str) -> Scene:
+    def make(machine: Machine, _patch: pytest.MonkeyPatch) -> None:
+        machine.configured()
+        if content:
+            machine.write("state/audit/20260101T000000Z-1-00000000.jsonl", content)
+
+    return make
+
+
+def disk(free: int) -> Scene:
+    def make(machine: Machine, patch: pytest.MonkeyPatch) -> None:
+        machine.configured()
+        patch.setattr("mcpguard.cli.diagnosis.evidence.disk_usage", lambda _: SimpleNamespace(free=free))
+
+    return make
+
+
+def no_folder(machine: Machine, _patch: pytest.MonkeyPatch) -> None:
+    machine.configured()
+    shutil.rmtree(machine.state / "audit")
+    machine.write("state/audit", "a file")
+
+
+def program(mode: int) -> Scene:
+    return text("program/mcpguard/app.py", "", mode)
+
+
+def running(changed: float) -> Scene:
+    def make(machine: Machine, _patch: pytest.MonkeyPatch) -> None:
+        machine.configured()
+        later(machine.path, changed)
+        pid = os.getpid()
+        status = status_file.Status(
+            pid, time.time(), status_file.birth_of(pid), str(machine.path), "stdio", ()
+        )
+        machine.write(f"state/status/{pid}.json", msgspec.json.encode(status).decode())
+
+    return make
+
+
+PLAIN = {"command": "mcpguard", "env": {"GIT_TOKEN": TOKEN}}
+GUARDED = {"command": "/opt/bin/mcpguard", "args": ["run"]}
+ITSELF: dict[str, object] = {"command": "/usr/bin/git-server"}
+SCENES: dict[str, tuple[Scene, Scene]] = {
+    "D101": (client(PLAIN), client({**PLAIN, "env": {"GIT_TOKEN": "${env:GIT_TOKEN}"}})),
+    "D102": (text("home/.bashrc", f"export A_TOKEN={PHRASE}\n"), text("home/.bashrc", "export A_TOKEN=$B\n")),
+    "D103": (config(f"git: {{command: g, env: {{A: {TOKEN}}}}}"), config("git: {command: g, env: {A: b}}")),
+    "D104": (client(PLAIN, CURSOR + ".bak"), client(PLAIN, "home/.cursor/other.bak")),
+    "D201": (client(ITSELF), client({**ITSELF, "disabled": True})),
+    "D202": (both(config(), client(ITSELF)), both(config(), client({**ITSELF, "args": ["elsewhere"]}))),
+    "D401": (config(), config(HELD.replace("git-server", "sudo"))),
+    "D402": (config(yama__ptrace_scope="0"), config(yama__ptrace_scope="1")),
+    "D403": (
+        config(core_pattern="|/usr/share/apport/apport -p%p"),
+        config(core_pattern="|/usr/lib/systemd/systemd-coredump %P"),
+    ),
+    "D501": (open_to("home/.config/mcpguard", 0o777), open_to("home/.config/mcpguard", 0o755)),
+    "D502": (client(PLAIN, mode=0o644), client(GUARDED, mode=0o644)),
+    "D503": (open_to("state/audit", 0o755), open_to("state/audit", 0o711)),
+    "D504": (working("home"), working("project")),
+    "D601": (open_to("state/sessions", 0o773), open_to("state/sessions", 0o700)),
+    "D602": (evidence('{"kind":"opened"}\n'), evidence("")),
+    "D603": (no_folder, config()),
+    "D604": (disk(1), disk(1 << 40)),
+    "D701": (program(0o666), program(0o644)),
+    "D702": (running(3600), running(-3600)),
+    "D703": (text("home/.config/mcpguard/mcpguard.yaml", "version: 2\n"), config()),
+}
+"""Code -> the scene that makes it, and the one that does not."""
+
+
+def everything_wrong(machine: Machine, patch: pytest.MonkeyPatch) -> None:
+    """All that can be wrong at once."""
+    for code, (scene, _) in SCENES.items():
+        if code not in APART:
+            scene(machine, patch)
+    for name in (".zshrc", ".profile", ".config/fish/config.fish"):
+        machine.write(f"home/{name}", f"set -gx A_KEY {PHRASE}\nexport B={TOKEN}\n", 0o666)
+    token = machine.write("run/token", PHRASE, 0o640)
+    held = f"env: {{A: '${{file:{token}}}', B: {TOKEN}, C: '${{env:C}}'}}"
+    machine.configured(f"git: {{command: git-server, args: ['{machine.home}'], {held}}}")
+    later(machine.path)
+    entries = {"git": ITSELF | {"args": [str(machine.home)]}, "b": ITSELF, "c": PLAIN}
+    machine.write(CURSOR, json.dumps({"mcpServers": entries}), 0o666)
+    for name in ("audit", "sessions"):
+        (machine.state / name).chmod(0o777)
+
+
+APART = ("D603", "D604", "D703")
+"""Those that cannot be so at the same time as others."""

@@ -1,0 +1,212 @@
+"""`mcpguard doctor`: each thing that it knows is found where it is, and never a value said."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from mcpguard.cli import doctor, main
+from mcpguard.cli.diagnosis.codes import AILMENTS, CONTROLS, SEVERITIES
+from mcpguard.cli.diagnosis.finding import Unseen
+from mcpguard.cli.diagnosis.report import as_json, as_lines
+from mcpguard.cli.diagnosis.surroundings import Subject
+from tests.cli.machine import PHRASE, TOKEN, Machine, machine
+from tests.cli.scenes import APART, CURSOR, SCENES, everything_wrong
+
+Capture = pytest.CaptureFixture[str]
+Patch = pytest.MonkeyPatch
+
+
+@pytest.fixture
+def made() -> Iterator[Machine]:
+    with machine() as one:
+        yield one
+
+
+@pytest.fixture
+def real(made: Machine, monkeypatch: Patch) -> Machine:
+    """The made-up machine as the command itself finds it."""
+    monkeypatch.setenv("HOME", str(made.home))
+    monkeypatch.setenv("XDG_STATE_HOME", str(made.root))
+    monkeypatch.delenv("XDG_CONFIG_HOME", raising=False)
+    monkeypatch.delenv("MCPGUARD_CONFIG", raising=False)
+    monkeypatch.chdir(made.project)
+    monkeypatch.setattr("sys.prefix", str(made.program))
+    return made
+
+
+def test_every_code_has_its_scenes() -> None:
+    assert SCENES.keys() == AILMENTS.keys()
+
+
+@pytest.mark.parametrize("code", SCENES)
+def test_a_code_is_found_in_its_scene_and_not_in_the_one_beside_it(
+    code: str, made: Machine, monkeypatch: Patch
+) -> None:
+    wrong, right = SCENES[code]
+    wrong(made, monkeypatch)
+    assert code in made.codes()
+    with machine() as other:
+        right(other, monkeypatch)
+        assert code not in other.codes()
+
+
+def test_every_code_belongs_to_a_control_and_has_a_fix() -> None:
+    for one in AILMENTS.values():
+        assert one.control in CONTROLS
+        assert one.severity in SEVERITIES
+        assert one.fix
+        assert one.what.endswith(".")
+    assert {one.control for one in AILMENTS.values()} <= CONTROLS.keys()
+
+
+def test_a_clean_home_gives_nothing(made: Machine) -> None:
+    made.configured()
+    made.write(CURSOR, json.dumps({"mcpServers": {"guarded": {"command": "mcpguard", "args": ["run"]}}}))
+    made.write("home/.bashrc", "export PATH=$HOME/bin:$PATH EDITOR=vi\nexport SSH_AUTH_SOCK=/run/ssh\n")
+    report = made.diagnosed()
+    assert (report.findings, report.unseen, report.ok) == ((), (), True)
+    assert as_lines(report) == "nothing found"
+
+
+def test_a_home_without_anything_gives_nothing(made: Machine) -> None:
+    assert as_lines(made.diagnosed()) == "nothing found"
+
+
+def test_no_value_is_said_of_a_home_where_everything_is_wrong(made: Machine, monkeypatch: Patch) -> None:
+    everything_wrong(made, monkeypatch)
+    report = made.diagnosed()
+    found = {one.code for one in report.findings}
+    assert AILMENTS.keys() - found == {*APART}
+    for said in (as_lines(report), as_json(report), repr(report)):
+        assert TOKEN not in said
+        assert PHRASE not in said
+
+
+def test_the_worst_is_told_first_each_with_place_fix_and_control(made: Machine, monkeypatch: Patch) -> None:
+    SCENES["D101"][0](made, monkeypatch)
+    made.write("home/.zshrc", f"\nexport A_TOKEN={PHRASE}\n")
+    bashrc = made.home / ".zshrc"
+    assert as_lines(made.diagnosed()).splitlines() == [
+        "error D101 [no secrets in configuration] A credential in plain text in the configuration of a client.",
+        f"  {made.root / CURSOR}:1: the server git has it in env.GIT_TOKEN",
+        "  fix: mcpguard import --client cursor",
+        "",
+        f"warning D102 [no secrets in configuration] {AILMENTS['D102'].what}",
+        f"  {bashrc}:2: looks like a credential: A_TOKEN",
+        f"  fix: {AILMENTS['D102'].fix}",
+        "",
+        "1 error, 1 warning",
+    ]
+
+
+def test_json_has_the_same_with_stable_keys(made: Machine, monkeypatch: Patch) -> None:
+    SCENES["D101"][0](made, monkeypatch)
+    said = json.loads(as_json(made.diagnosed()))
+    assert said == {
+        "ok": False,
+        "findings": [
+            {
+                "code": "D101",
+                "severity": "error",
+                "control": "no secrets in configuration",
+                "where": f"{made.root / CURSOR}:1",
+                "file": str(made.root / CURSOR),
+                "line": 1,
+                "message": "the server git has it in env.GIT_TOKEN",
+                "what": AILMENTS["D101"].what,
+                "fix": "mcpguard import --client cursor",
+            }
+        ],
+        "unseen": [],
+        "ignored": 0,
+    }
+
+
+def test_the_exit_code_is_1_for_what_is_asked_for_and_0_for_less(real: Machine, capsys: Capture) -> None:
+    assert main(["doctor"]) == 0
+    assert capsys.readouterr().out == "nothing found\n"
+    real.write("home/.bashrc", f"export A_TOKEN={PHRASE}\n")
+    assert main(["doctor"]) == 1
+    assert main(["doctor", "--fail-on", "error"]) == 0
+    capsys.readouterr()
+    assert main(["doctor", "--ignore", "D102", "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["ignored"] == 1
+
+
+def test_the_exit_code_is_2_where_nothing_was_found_and_something_not_seen(
+    real: Machine, capsys: Capture
+) -> None:
+    real.write(CURSOR, "{")
+    assert main(["doctor"]) == 2
+    out = capsys.readouterr().out
+    assert "could not be looked at:" in out
+    assert f"{real.root / CURSOR}: " in out
+    assert out.endswith("1 not looked at\n")
+    real.write("home/.bashrc", f"export A_TOKEN={PHRASE}\n")
+    assert main(["doctor"]) == 1
+
+
+def test_a_configuration_that_was_named_and_is_missing_is_an_error(real: Machine, capsys: Capture) -> None:
+    assert main(["doctor", "--config", str(real.root / "no.yaml")]) == 2
+    assert "no.yaml" in capsys.readouterr().err
+
+
+def test_another_project_can_be_looked_at(real: Machine, capsys: Capture) -> None:
+    real.write("elsewhere/.env", f"A_TOKEN={PHRASE}\n")
+    assert main(["doctor", "--project", str(real.root / "elsewhere")]) == 1
+    assert f"{real.root}/elsewhere/.env:1" in capsys.readouterr().out
+
+
+def test_a_check_that_fails_hides_no_other_and_says_no_value(made: Machine, monkeypatch: Patch) -> None:
+    def defect(_subject: Subject) -> list[Unseen]:
+        raise ValueError(TOKEN)
+
+    known = doctor.checks()
+    monkeypatch.setattr(doctor, "checks", lambda: {"the first": defect, **known})
+    made.write("home/.bashrc", f"export A_TOKEN={PHRASE}\n")
+    report = made.diagnosed()
+    assert [one.code for one in report.findings] == ["D102"]
+    assert report.unseen == (Unseen("the first", "the check failed (ValueError): please report it"),)
+
+
+def test_a_value_that_another_place_quotes_is_not_said(made: Machine) -> None:
+    made.write("home/.bashrc", f"export A_TOKEN={PHRASE}\n")
+    entry = {"command": "x", "env": {PHRASE: "a"}}
+    made.write(CURSOR, json.dumps({"mcpServers": {PHRASE: entry}}))
+    made.write(CURSOR + "." + PHRASE + ".bak", json.dumps({"mcpServers": {PHRASE: {"env": {"A": TOKEN}}}}))
+    assert PHRASE not in as_json(made.diagnosed())
+
+
+def test_without_a_home_the_rest_is_looked_at(made: Machine) -> None:
+    made.replaced(home=None, settings=None)
+    made.write("project/.env", f"A_TOKEN={PHRASE}\n")
+    report = made.diagnosed()
+    assert [one.code for one in report.findings] == ["D102"]
+    assert [one.why for one in report.unseen] == ["there is no home folder: set HOME"]
+
+
+def test_files_of_another_user_are_told(made: Machine) -> None:
+    made.configured()
+    made.replaced(uid=4242, home=None, settings=None)
+    assert made.codes() == ({"D501", "D601", "D701"} if os.geteuid() else set())
+
+
+def test_the_surroundings_are_those_of_the_process(real: Machine, monkeypatch: Patch) -> None:
+    from mcpguard.cli.diagnosis.surroundings import here
+
+    at = here(Path("x"))
+    assert (at.home, at.settings, at.project) == (real.home, real.home / ".config", Path("x"))
+    assert at.state == real.root / "mcpguard"
+    monkeypatch.setenv("XDG_CONFIG_HOME", "/elsewhere")
+    assert here(Path("x")).settings == Path("/elsewhere")
+
+    def homeless() -> Path:
+        raise RuntimeError
+
+    monkeypatch.setattr(Path, "home", homeless)
+    assert here(Path("x")).home is None

@@ -1,0 +1,209 @@
+"""Where `mcpguard doctor` looks, and what may lie there without stopping it."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from mcpguard.cli.diagnosis import clients, evidence, files, plain_text
+from mcpguard.core import scanning
+from mcpguard.moving import reading
+from tests.cli.machine import PHRASE, TOKEN, Machine, machine
+from tests.cli.scenes import CURSOR
+
+ENTRY = {"command": "git-server", "env": {"GIT_TOKEN": TOKEN}}
+
+
+@pytest.fixture
+def made() -> Iterator[Machine]:
+    with machine() as one:
+        yield one
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        f"export A_TOKEN={PHRASE}",
+        f'  export A_TOKEN="{PHRASE}"; echo',
+        f"A_TOKEN='{PHRASE}' command",
+        f"EDITOR=vi DB_PASSWORD={PHRASE}",
+        f"set -gx A_API_KEY {PHRASE}",
+        f"set --global --export A_SECRET '{PHRASE}'",
+        f"setenv A_TOKEN {PHRASE}",
+        f"SETUVAR --export A_TOKEN:{PHRASE}",
+        f"# export A={TOKEN}",
+        f"curl -H 'Authorization: Bearer {TOKEN}'",
+        "export A=postgres://app:" + PHRASE + "@db/x",
+    ],
+)
+def test_a_line_of_a_profile_with_a_credential_is_found(line: str, made: Machine) -> None:
+    made.write("home/.bashrc", f"# mine\n\n{line}\n")
+    assert [(one.code, one.line) for one in made.diagnosed().findings] == [("D102", 3)]
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "export A_TOKEN=$(pass show a)",
+        "export A_TOKEN=`pass show a`",
+        "export A_TOKEN=${OTHER_TOKEN_HERE}",
+        "export A_TOKEN_FILE=/run/secrets/token",
+        "export A_TOKEN=/run/secrets/token",
+        "export A_TOKEN=op://vault/item/field",
+        "export A_TOKEN=your-token-goes-here",
+        "export A_TOKEN=<paste it here>",
+        "export A_TOKEN=",
+        "export A_TOKEN=short",
+        f"# export A_TOKEN={PHRASE}",
+        "export A=postgres://app:$DB_PASSWORD@db/x",
+        "unset A_TOKEN",
+    ],
+)
+def test_a_reference_or_a_sample_is_none(line: str, made: Machine) -> None:
+    made.write("home/.bashrc", f"{line}\n")
+    assert made.codes() == set()
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "home/.zshenv",
+        "home/.config/fish/conf.d/mine.fish",
+        "home/.config/environment.d/10-mine.conf",
+        "zsh/.zshrc",
+        "project/.env",
+        "project/.envrc",
+    ],
+)
+def test_a_file_of_variables_is_looked_into(name: str, made: Machine) -> None:
+    made.replaced(environ={"ZDOTDIR": str(made.root / "zsh")})
+    path = made.write(name, f"A_TOKEN={PHRASE}\n")
+    assert [one.file for one in made.diagnosed().findings] == [str(path)]
+
+
+def test_a_profile_with_a_credential_that_others_can_read_is_told_twice(made: Machine) -> None:
+    made.write("home/.bashrc", f"A_TOKEN={PHRASE}\n", 0o644)
+    assert made.codes() == {"D102", "D502"}
+    made.home.chmod(0o700)
+    assert made.codes() == {"D102"}
+
+
+def test_every_client_is_looked_at(made: Machine) -> None:
+    made.write("project/.mcp.json", json.dumps({"mcpServers": {"a": ENTRY}}))
+    made.write("home/.codex/config.toml", f'[mcp_servers.b]\ncommand = "b"\nenv = {{ B = "{TOKEN}" }}\n')
+    made.write("home/.continue/config.yaml", f"mcpServers:\n  - name: c\n    url: https://c/?key={PHRASE}\n")
+    report = made.diagnosed()
+    assert [(one.code, one.fix.split()[-1]) for one in report.findings] == [
+        ("D101", "codex"),
+        ("D101", "continue"),
+        ("D101", "claude-code"),
+        ("D201", "codex"),
+        ("D201", "continue"),
+        ("D201", "claude-code"),
+    ]
+
+
+def test_an_entry_that_cannot_be_imported_is_looked_at_all_the_same(made: Machine) -> None:
+    made.write(CURSOR, json.dumps({"mcpServers": {"a": {**ENTRY, "envFile": ".env"}}}))
+    assert made.codes() == {"D101", "D201"}
+
+
+def test_a_server_that_is_guarded_and_reached_directly_too_is_told_as_such(made: Machine) -> None:
+    made.configured("git: {url: 'https://mcp.example.com/mcp?key=${env:K}'}")
+    entries = {
+        "x": {"url": "https://MCP.example.com/mcp/"},
+        "y": {"url": "https://mcp.example.com/"},
+        "z": {"command": "z"},
+    }
+    made.write(CURSOR, json.dumps({"mcpServers": entries}))
+    found = made.diagnosed().findings
+    assert [(one.code, one.message) for one in found] == [
+        ("D202", "Cursor reaches x, which is guarded as git"),
+        ("D201", "Cursor reaches y itself"),
+        ("D201", "Cursor reaches z itself"),
+    ]
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["mcp.json.bak", "mcp.json~", "mcp.json.backup.1", "mcp (copy).json", "mcp.old.json", "#mcp.json#"],
+)
+def test_an_old_copy_of_a_clients_file_is_looked_into(name: str, made: Machine) -> None:
+    for text in (json.dumps({"mcpServers": {"a": ENTRY}}), f"{{ broken {TOKEN}"):
+        made.write(f"home/.cursor/{name}", text)
+        assert [(one.code, one.line) for one in made.diagnosed().findings] == [("D104", 1)]
+
+
+def test_a_copy_that_cannot_be_looked_into_is_said(made: Machine, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fails(*_: object) -> None:
+        raise OSError
+
+    made.write(CURSOR + ".bak", "{}")
+    monkeypatch.setattr(reading, "read", fails)
+    assert [one.why for one in made.diagnosed().unseen] == ["it cannot be looked into"]
+
+
+def odd(made: Machine, name: str) -> Path:
+    path = made.root / name
+    path.parent.mkdir(parents=True, exist_ok=True)
+    return path
+
+
+@pytest.mark.parametrize("name", [CURSOR, "home/.bashrc", "home/.config/fish/config.fish"])
+def test_nothing_that_lies_there_stops_it(name: str, made: Machine) -> None:
+    path = odd(made, name)
+    os.mkfifo(path)
+    assert made.diagnosed().findings == ()
+    path.unlink()
+    path.symlink_to(path)
+    assert [one.what for one in made.diagnosed().unseen] == [str(path)]
+    path.unlink()
+    path.symlink_to("/dev/zero")
+    assert made.diagnosed().findings == ()
+    path.unlink()
+    path.mkdir()
+    assert made.diagnosed().findings == ()
+    path.rmdir()
+    path.symlink_to(made.root / "nowhere")
+    assert made.diagnosed().findings == ()
+    path.unlink()
+    path.write_bytes(b"\xff\xfe\x00" + os.urandom(1000))
+    assert made.diagnosed().findings == ()
+
+
+def test_what_is_too_large_or_holds_too_much_is_said(made: Machine, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = made.write("home/.bashrc", "A=b\n" * 1000)
+    monkeypatch.setattr(files, "SIZE_LIMIT", 3999)
+    assert [(one.what, one.why) for one in made.diagnosed().unseen] == [(str(path), "larger than 3999 bytes")]
+    monkeypatch.undo()
+    monkeypatch.setattr(scanning, "HIT_CAP", 5)
+    made.write("home/.bashrc", f"{TOKEN}\n" * 6)
+    assert [one.why for one in made.diagnosed().unseen] == ["it holds too much that looks like a credential"]
+
+
+def test_only_so_many_lines_of_a_file_are_told(made: Machine) -> None:
+    made.write("home/.bashrc", f"A_TOKEN={PHRASE}\nB={TOKEN}\n" * 2000)
+    found = made.diagnosed().findings
+    assert len(found) == plain_text.TOLD
+    assert found[-1].message.endswith("; the lines after it were not looked at")
+
+
+def test_only_so_many_names_of_a_folder_are_looked_at(made: Machine, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(clients, "BESIDE_LIMIT", 0)
+    monkeypatch.setattr(plain_text, "FILES_LIMIT", 0)
+    made.write(CURSOR + ".bak", json.dumps({"mcpServers": {"a": ENTRY}}))
+    made.write("home/.config/environment.d/a.conf", f"A_TOKEN={PHRASE}\n")
+    assert made.codes() == set()
+
+
+def test_only_the_newest_evidence_is_verified(made: Machine, monkeypatch: pytest.MonkeyPatch) -> None:
+    made.configured()
+    for number in (1, 2):
+        made.write(f"state/audit/2026010{number}T000000Z-1-00000000.jsonl", '{"kind":"opened"}\n')
+    assert len(made.diagnosed().findings) == 2
+    monkeypatch.setattr(evidence, "VERIFIED_BYTES", 20)
+    assert [Path(one.file).name[:8] for one in made.diagnosed().findings] == ["20260102"]

@@ -1,0 +1,166 @@
+"""Who else may read or change a file, as `mcpguard doctor` sees it."""
+
+from __future__ import annotations
+
+import grp
+import os
+import pwd
+from collections.abc import Iterator
+from pathlib import Path
+from types import SimpleNamespace
+
+import pytest
+
+from mcpguard.cli.diagnosis.access import is_shared, readers, writers
+from tests.cli.machine import PHRASE, Machine, machine
+
+ME = frozenset({0, os.geteuid()})
+
+
+@pytest.fixture
+def made() -> Iterator[Machine]:
+    with machine() as one:
+        yield one
+
+
+@pytest.fixture
+def groups(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Users ada (1000) and bo (1001); groups ada (1000), staff (50, empty) and team (60, both)."""
+    users = {0: ("root", 0), 1000: ("ada", 1000), 1001: ("bo", 1001)}
+    names = {1000: ("ada", []), 50: ("staff", []), 60: ("team", ["ada", "bo"]), 1001: ("bo", ["ada"])}
+    monkeypatch.setattr(pwd, "getpwuid", lambda uid: SimpleNamespace(pw_name=users[uid][0]))
+    monkeypatch.setattr(pwd, "getpwall", lambda: [SimpleNamespace(pw_gid=gid) for _, gid in users.values()])
+    found = {gid: SimpleNamespace(gr_name=name, gr_mem=members) for gid, (name, members) in names.items()}
+    monkeypatch.setattr(grp, "getgrgid", found.__getitem__)
+
+
+@pytest.mark.parametrize(
+    ("uid", "gid", "shared"),
+    [
+        (1000, 1000, False),
+        (1000, 0, False),
+        (1000, 60, True),
+        (1000, 50, True),
+        (1001, 1001, True),
+        (0, 50, False),
+        (0, 1000, True),
+        (4242, 60, True),
+        (1000, 4242, True),
+    ],
+)
+@pytest.mark.usefixtures("groups")
+def test_a_group_is_shared_that_has_others_in_it(uid: int, gid: int, shared: bool) -> None:
+    facts = os.stat_result((0o660, 0, 0, 1, uid, gid, 0, 0, 0, 0))
+    assert is_shared(facts) is shared
+
+
+def test_who_can_write_a_folder_on_the_way_can_replace_a_file(made: Machine) -> None:
+    path = made.write("a/b/c.yaml", "")
+    assert list(writers(path, ME)) == []
+    (made.root / "a").chmod(0o777)
+    assert list(writers(path, ME)) == [(made.root / "a", "everybody")]
+    (made.root / "a").chmod(0o1777)
+    assert list(writers(path, ME)) == []
+    path.chmod(0o602)
+    assert list(writers(path, ME)) == [(path, "everybody")]
+    assert {who for _, who in writers(path, frozenset({4242}))} == {"its owner"}
+
+
+def test_a_file_is_looked_at_where_its_link_leads(made: Machine) -> None:
+    path = made.write("a/b.yaml", "", 0o666)
+    link = made.root / "link.yaml"
+    link.symlink_to(path)
+    assert list(writers(link, ME)) == [(path, "everybody")]
+    assert readers(link) == "everybody"
+
+
+def test_a_folder_that_is_closed_closes_what_is_in_it(made: Machine) -> None:
+    path = made.write("a/b/c.yaml", "", 0o644)
+    assert readers(path) == "everybody"
+    (made.root / "a").chmod(0o700)
+    assert readers(path) == ""
+    assert readers(made.root / "nowhere") == ""
+
+
+def test_a_group_that_can_read_or_write_is_told(made: Machine, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("mcpguard.cli.diagnosis.access.is_shared", lambda _: True)
+    path = made.write("a/b.yaml", "", 0o660)
+    assert readers(path) == "its group"
+    assert list(writers(path, ME)) == [(path, "its group")]
+
+
+def test_a_mounted_credential_that_a_group_can_read_is_told(
+    made: Machine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("mcpguard.cli.diagnosis.access.is_shared", lambda _: True)
+    path = made.write("run/token", PHRASE, 0o640)
+    made.configured(f"git: {{command: sudo, env: {{A: '${{file:{path}}}'}}}}")
+    assert [(one.code, one.file, one.fix) for one in made.diagnosed().findings] == [
+        ("D502", str(path), f"chmod go-rwx {path}")
+    ]
+
+
+def test_what_several_files_hang_on_is_told_once(made: Machine) -> None:
+    made.configured()
+    made.path.parent.chmod(0o777)
+    policy = made.path.with_name("p.yaml")
+    assert [(one.code, one.message, one.fix) for one in made.diagnosed().findings] == [
+        (
+            "D501",
+            f"everybody can write it; {made.path} and 1 more can be replaced through it",
+            f"chmod go-w {made.path.parent}",
+        )
+    ]
+    assert policy.exists()
+
+
+def test_only_some_of_a_program_that_is_open_are_told(made: Machine) -> None:
+    for number in range(9):
+        made.write(f"program/{number}.py", "", 0o666)
+    assert len(made.diagnosed().findings) == 5
+
+
+def test_what_may_be_written_by_others_is_quoted_for_a_shell(made: Machine) -> None:
+    path = made.write("program/a b.py", "", 0o666)
+    assert [one.fix for one in made.diagnosed().findings] == [f"chmod go-w '{path}'"]
+
+
+def test_a_status_of_a_configuration_that_is_gone_is_none(made: Machine) -> None:
+    from mcpguard.adapters.status_file import Status, birth_of
+
+    pid = os.getpid()
+    status = Status(pid, 1.0, birth_of(pid), str(made.root / "gone.yaml"), "stdio", ())
+    import msgspec
+
+    made.write(f"state/status/{pid}.json", msgspec.json.encode(status).decode())
+    assert made.codes() == set()
+
+
+def test_a_kernel_without_these_settings_is_none(made: Machine) -> None:
+    made.configured("git: {command: git-server, env: {A: '${env:A}'}}")
+    assert made.codes() == {"D401"}
+    made.kernel("core_pattern", "|/usr/share/apport/apport")
+    made.replaced(platform="darwin")
+    assert made.codes() == {"D401"}
+
+
+def test_evidence_that_is_gone_is_told(made: Machine, monkeypatch: pytest.MonkeyPatch) -> None:
+    made.configured()
+    made.write("state/audit/20260101T000000Z-1-00000000.jsonl", "")
+    monkeypatch.setattr("mcpguard.adapters.audit_reader.verified", lambda *_, **__: ({}, ["b.jsonl"]))
+    assert [one.message for one in made.diagnosed().findings] == [
+        "it is gone, and another chain continues it"
+    ]
+
+
+def test_evidence_that_cannot_be_read_is_said(made: Machine) -> None:
+    made.configured()
+    (made.state / "audit/a.jsonl").symlink_to(made.state / "audit/a.jsonl")
+    assert len(made.diagnosed().unseen) == 1
+
+
+def test_a_home_that_belongs_to_somebody_else_is_that_ones(made: Machine) -> None:
+    made.configured()
+    made.replaced(uid=4242)
+    assert Path(made.home).stat().st_uid == os.geteuid()
+    assert made.codes() == set()
