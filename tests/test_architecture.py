@@ -51,6 +51,8 @@ def test_a_secret_is_revealed_on_the_upstream_side_and_to_the_detector_only() ->
         "core/held.py",
         "adapters/credentials/github_app.py",  # Each shows what it needs to the service that mints.
         "adapters/credentials/keychain.py",
+        "adapters/credentials/oauth/clients.py",
+        "adapters/credentials/oauth/service_token.py",
         "adapters/credentials/postgres.py",
         "adapters/credentials/vault.py",
     }

@@ -163,11 +163,16 @@ class Outbound:
         headers: Mapping[str, str],
         body: bytes | None = None,
         sent: Callable[[], None] | None = None,
+        *,
+        redirects: bool = True,
     ) -> Exchange:
         """Send one request; returns with the head of the answer. `sent` is called once the body is
-        written. One redirect (307, 308) within the origin is followed. Raises UpstreamError."""
+        written. One redirect (307, 308) within the origin is followed; without `redirects` none is, and it
+        is an answer like another. Raises UpstreamError."""
         target = URL(url, encoded=True)
         response = await self._send(method, target, headers, body, sent)
+        if not redirects:
+            return Exchange(response)
         if response.status in _REPEATED:
             place = _redirected(target, response)
             if place is not None:

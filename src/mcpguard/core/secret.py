@@ -53,7 +53,8 @@ class Lease(Struct, frozen=True, eq=False):
     `seconds` is how long it may be used from now; None where the source does not say. `end` takes it back
     at its source (revokes a token, drops a role) and may fail with CredentialError; None where that cannot
     be done. `end` may block, is called in a thread, and doing it twice does no harm. `parts` are texts in
-    it that are secret by themselves, such as the password of a URL: who guards the value guards them too.
+    it, or that came with it, that are secret by themselves, such as the password of a URL or a refresh
+    token: who guards the value guards them too.
     """
 
     secret: Secret

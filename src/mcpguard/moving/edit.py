@@ -142,6 +142,4 @@ def _checked(found: Found, text: str, want: Any) -> str:
             return text
     except Broken:
         pass
-    raise Unreadable(
-        f"{found.path}: is written in a way that cannot be edited safely, so it stays as it is"
-    )
+    raise Unreadable(f"{found.path}: is written in a way that cannot be edited safely, so it stays as it is")

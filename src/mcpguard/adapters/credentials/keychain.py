@@ -44,6 +44,10 @@ class Keychain:
         except CredentialError:
             return False
 
+    def find(self, name: str) -> str | None:
+        """The value now, None where there is none; CredentialError where the keychain cannot be asked."""
+        return self._read(name) or None
+
     def put(self, name: str, value: str) -> None:
         """Store `value`, in place of an older one. Reads it back: some backends drop what they get."""
         import keyring
@@ -51,7 +55,9 @@ class Keychain:
         _ask(f"keyring:{name}", lambda: keyring.set_password(SERVICE, name, value))
         if self._read(name) != value:
             raise CredentialError(f"keyring:{name} was not kept by the keychain ({_backend()})")
-        self._write_names(sorted({*self.names(), name}))
+        known = self.names()
+        if name not in known:
+            self._write_names(sorted({*known, name}))
 
     def remove(self, name: str) -> None:
         """Forget an entry; CredentialError where there is none."""

@@ -1,0 +1,136 @@
+"""`oauth`: the access token of a login, renewed before its end and once an upstream refuses it.
+
+Law of this file: it never asks a person. What a login left is used for the MCP server, the issuer and the
+client that the configuration names and for no others.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from hashlib import sha256
+
+from msgspec.structs import replace
+
+from mcpguard.adapters.credentials.oauth.asking import OAuthProblem, run
+from mcpguard.adapters.credentials.oauth.grants import Grant, Grants
+from mcpguard.adapters.credentials.oauth.tokens import request_tokens
+from mcpguard.config_oauth import OAuthEntry, reference
+from mcpguard.core.errors import CredentialError
+from mcpguard.core.secret import CredentialRef, Lease, Secret
+
+
+class AuthorizationCode:
+    """Implements `ports.Mint`."""
+
+    def __init__(
+        self,
+        name: str,
+        entry: OAuthEntry,
+        secret: Callable[[CredentialRef], Secret],
+        grants: Grants | None = None,
+        now: Callable[[], float] = time.time,
+    ) -> None:
+        """`name` is the reference; `entry.url` is there; `now` gives seconds since 1970."""
+        self._ref = name
+        self._name = name.removeprefix("credential:")
+        self._entry = entry
+        self._secret = secret
+        self._grants = grants or Grants()
+        self._now = now
+        self._given = b""
+        self._refused = b""
+        self._unkept: Grant | None = None
+
+    def lease(self) -> Lease:
+        """The access token. Raises CredentialError, which says to log in where nothing else helps."""
+        grant = self._read()
+        if self._unkept is not None or not self._is_good(grant):
+            # Another process may have renewed it until we hold the lock.
+            with self._grants.held(self._name):
+                grant = self._renewed(self._read())
+        self._given = _digest(grant.access)
+        seconds = None if grant.ends_at is None else max(0.0, grant.ends_at - self._now())
+        parts = () if grant.refresh is None else (Secret(grant.refresh),)
+        return Lease(Secret(grant.access), seconds, parts=parts)
+
+    def renew(self, lease: Lease) -> Lease | None:
+        """None: a longer life is a new token."""
+        return None
+
+    def refused(self) -> None:
+        """The token that was given last is renewed before the next is given, unless another process did."""
+        self._refused = self._given
+
+    def _is_good(self, grant: Grant) -> bool:
+        fresh = grant.renew_at is None or self._now() < grant.renew_at
+        return fresh and self._is_wanted(grant)
+
+    def _is_wanted(self, grant: Grant) -> bool:
+        return _digest(grant.access) != self._refused
+
+    def _read(self) -> Grant:
+        grant = self._grants.read(self._name)
+        if grant is None:
+            raise self._login("nobody logged in yet")
+        entry = self._entry
+        same = (
+            grant.url == entry.url
+            and (entry.issuer is None or grant.issuer == entry.issuer)
+            and (entry.client_id is None or grant.client_id == entry.client_id)
+            and set(grant.scopes) == set(entry.scopes)
+        )
+        if not same:
+            raise self._login("the login is for another url, issuer, client_id or other scopes than these")
+        return grant
+
+    def _renewed(self, grant: Grant) -> Grant:
+        if self._unkept is not None:
+            # The server has rotated what the keychain holds.
+            grant = self._unkept
+            self._keep(grant)
+        if self._is_good(grant):
+            return grant
+        try:
+            return self._ask(grant)
+        except OAuthProblem as problem:
+            if self._is_wanted(grant) and grant.ends_at is not None and self._now() < grant.ends_at:
+                return grant
+            gone = problem.code == "invalid_client" and self._entry.client_id is None
+            if gone or problem.code == "invalid_grant":
+                raise self._login("the login is over: it was revoked or not used for too long") from None
+            raise CredentialError(f"{self._ref}: {problem}") from None
+
+    def _ask(self, grant: Grant) -> Grant:
+        if grant.refresh is None:
+            raise OAuthProblem("there is no refresh token", "invalid_grant")
+        written = self._entry.client_secret
+        client = grant.client(None if written is None else self._secret(reference(written)))
+        form = {
+            "grant_type": "refresh_token",
+            "refresh_token": grant.refresh,
+            "resource": grant.resource,
+        }
+        began = self._now()
+        try:
+            tokens = run(request_tokens(grant.endpoint, client, form))
+        except OAuthProblem as problem:
+            if problem.code == "invalid_grant":
+                # So that a dead token is not shown to the server again with each call.
+                self._keep(replace(grant, refresh=None))
+            raise
+        fresh = grant.with_tokens(tokens, began)
+        self._keep(fresh)
+        return fresh
+
+    def _keep(self, grant: Grant) -> None:
+        self._unkept = grant
+        self._grants.write(self._name, grant)
+        self._unkept = None
+
+    def _login(self, why: str) -> CredentialError:
+        return CredentialError(f"{self._ref}: {why}: run `mcpguard secret login {self._name}`")
+
+
+def _digest(token: str) -> bytes:
+    return sha256(token.encode()).digest()

@@ -1,0 +1,143 @@
+"""Who we are to an authorization server, and the proof of it.
+
+RFC 6749, section 2.3 (secrets); RFC 7523, section 2.2 (a signed assertion); RFC 7591 (registration).
+"""
+
+from __future__ import annotations
+
+import time
+from base64 import b64encode
+from secrets import token_urlsafe
+from typing import Any
+from urllib.parse import quote
+
+import msgspec
+from msgspec import Struct
+
+from mcpguard.adapters.credentials.oauth.asking import OAuthProblem, ask
+from mcpguard.adapters.credentials.oauth.metadata import Server
+from mcpguard.core.secret import Secret
+
+ASSERTION_SECONDS = 60
+"""How long a signed assertion may be used."""
+_ASSERTION = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer"
+_CURVES = {"secp256r1": "ES256", "secp384r1": "ES384", "secp521r1": "ES512"}
+
+
+class Client(Struct, frozen=True, eq=False):
+    """`id` is "" for a client that has none. `method` is none, client_secret_basic, client_secret_post or
+    private_key_jwt; `secret` is the secret or the private key (PEM), None for `none`."""
+
+    id: str
+    method: str = "none"
+    secret: Secret | None = None
+    key_id: str | None = None
+
+    @property
+    def registered_secret(self) -> str | None:
+        """The secret that a registration gave, to be kept with the grant."""
+        return None if self.secret is None else self.secret.reveal()
+
+    def prove(self, form: dict[str, str], audience: str) -> tuple[dict[str, str], dict[str, str]]:
+        """The form and the headers of a request that this client makes; `audience` is whom an assertion is
+        for. Raises OAuthProblem for a key that cannot sign."""
+        whole = {**form, "client_id": self.id} if self.id else form
+        if self.secret is None:
+            return whole, {}
+        value = self.secret.reveal()
+        if self.method == "client_secret_basic":
+            pair = f"{quote(self.id, safe='')}:{quote(value, safe='')}"
+            return whole, {"Authorization": f"Basic {b64encode(pair.encode()).decode()}"}
+        if self.method == "client_secret_post":
+            return {**whole, "client_secret": value}, {}
+        signed = _assertion(self.id, value, self.key_id, audience)
+        return {**whole, "client_assertion_type": _ASSERTION, "client_assertion": signed}, {}
+
+
+_SECRETS = ("client_secret_post", "client_secret_basic")
+"""In the order of preference: the first is what every server of OAuth 2.1 takes (section 2.4.1)."""
+
+
+def method_for(methods: tuple[str, ...], *others: str) -> str:
+    """The first of `others` and the two ways to send a secret that the server takes. Raises OAuthProblem."""
+    known = (*others, *_SECRETS)
+    for method in known:
+        if method in methods:
+            return method
+    raise OAuthProblem(f"the authorization server takes none of {', '.join(known)} from a client")
+
+
+def _assertion(client: str, key: str, key_id: str | None, audience: str) -> str:
+    import jwt
+    from cryptography.exceptions import UnsupportedAlgorithm
+    from cryptography.hazmat.primitives.serialization import load_pem_private_key
+
+    now = int(time.time())
+    claims = {
+        "iss": client,
+        "sub": client,
+        "aud": audience,
+        "iat": now,
+        "exp": now + ASSERTION_SECONDS,
+        "jti": token_urlsafe(24),
+    }
+    try:
+        loaded = load_pem_private_key(key.encode(), None)
+        headers = {"kid": key_id} if key_id else None
+        return jwt.encode(claims, loaded, _algorithm(loaded), headers)  # type: ignore[arg-type]
+    except (ValueError, TypeError, UnsupportedAlgorithm, jwt.PyJWTError):
+        known = "RSA, P-256, P-384, P-521 or Ed25519"
+        raise OAuthProblem(f"`private_key` is no private key in PEM without a password: {known}") from None
+
+
+def _algorithm(key: Any) -> str:
+    from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
+
+    if isinstance(key, rsa.RSAPrivateKey):
+        return "RS256"
+    if isinstance(key, ed25519.Ed25519PrivateKey):
+        return "EdDSA"
+    if isinstance(key, ec.EllipticCurvePrivateKey) and key.curve.name in _CURVES:
+        return _CURVES[key.curve.name]
+    raise ValueError
+
+
+async def register(server: Server, named: frozenset[str], redirect: str, scope: str) -> Client:
+    """Make a client of our own (RFC 7591, section 3). Raises OAuthProblem."""
+    if server.registration_endpoint is None:
+        raise OAuthProblem(
+            "the authorization server registers no clients by itself: make one there, with the redirect URI "
+            f"{redirect}, and set `client_id` and `redirect_port`"
+        )
+    method = method_for(server.methods, "none")
+    asked = {
+        "client_name": "mcpguard",
+        "application_type": "native",
+        "redirect_uris": [redirect],
+        "grant_types": ["authorization_code", "refresh_token"],
+        "response_types": ["code"],
+        "token_endpoint_auth_method": method,
+        **({"scope": scope} if scope else {}),
+    }
+    headers = {"Content-Type": "application/json"}
+    what = "the registration endpoint"
+    body = msgspec.json.encode(asked)
+    answer = await ask("POST", server.registration_endpoint, named, what, headers, body)
+    if answer.status not in (200, 201) or answer.body is None:
+        raise OAuthProblem(f"{what} {answer.fault}", answer.code)
+    return _registered(answer.body, method)
+
+
+def _registered(body: dict[str, Any], asked: str) -> Client:
+    """The server may have given another method than the one that was asked for (section 3.2.1)."""
+    number, secret = body.get("client_id"), body.get("client_secret")
+    method = body.get("token_endpoint_auth_method", asked)
+    if type(number) is not str or not number or not number.isprintable() or len(number) > 2048:
+        raise OAuthProblem("the registration endpoint gave no client id")
+    if method == "none":
+        return Client(number)
+    if method not in _SECRETS:
+        raise OAuthProblem("the registration endpoint gave a way to authenticate that was not asked for")
+    if type(secret) is not str or not secret:
+        raise OAuthProblem("the registration endpoint gave no client secret")
+    return Client(number, method, Secret(secret))

@@ -1,0 +1,75 @@
+"""A login and what it left, for tests of `oauth`."""
+
+import asyncio
+import time
+
+import pytest
+
+from mcpguard.adapters.credentials.oauth.authorization_code import AuthorizationCode
+from mcpguard.adapters.credentials.oauth.grants import Grants
+from mcpguard.adapters.credentials.oauth.login import login
+from mcpguard.config_oauth import OAuthEntry
+from mcpguard.core.errors import CredentialError
+from mcpguard.core.secret import Secret
+from tests.servers.authority import browse, stored
+
+NAME = "linear"
+REF = "credential:linear"
+SECRETS = {"client": "client-secret-1234"}
+
+
+class Hand:
+    """A clock that a test moves, in seconds since 1970."""
+
+    def __init__(self, at=None):
+
+        self.at = time.time() if at is None else at
+
+    def __call__(self):
+        return self.at
+
+
+class Stage:
+    """An entry, the keychain in memory, and the locks of one user."""
+
+    def __init__(self, backend, folder, url, **entry):
+        self.backend = backend
+        self.grants = Grants(folder=folder / "locks")
+        self.entry = OAuthEntry(url=url, **entry)
+        self.clock = Hand()
+        self.shown = []
+
+    def log_in(self, look=browse, seconds=10):
+        """Log in; `look(url)` is the browser."""
+
+        def show(url):
+            self.shown.append(url)
+            look(url)
+
+        configured = Secret(SECRETS["client"]) if self.entry.client_secret else None
+        return asyncio.run(login(NAME, self.entry, configured, show, self.grants, seconds))
+
+    def refusal(self, look=browse, seconds=10):
+        """The sentence of a login that fails, which leaves nothing behind."""
+        before = dict(self.backend.entries)
+        with pytest.raises(CredentialError) as caught:
+            self.log_in(look, seconds)
+        assert self.backend.entries == before
+        return str(caught.value)
+
+    def mint(self, **entry):
+        """A mint as a new process has it; `entry` changes the configuration."""
+        whole = OAuthEntry(**{key: getattr(self.entry, key) for key in self.entry.__struct_fields__} | entry)
+        return AuthorizationCode(REF, whole, lambda ref: Secret(SECRETS[ref.name]), self.grants, self.clock)
+
+    def kept(self):
+        """The grant in the keychain, as JSON."""
+        return stored(self.backend, NAME)
+
+
+def unusable(mint):
+    """The sentence of a mint that gives nothing."""
+    with pytest.raises(CredentialError) as caught:
+        mint.lease()
+    assert str(caught.value).startswith(REF)
+    return str(caught.value)
