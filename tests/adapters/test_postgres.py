@@ -396,9 +396,9 @@ def test_roles_that_ended_long_ago_and_that_nobody_has_are_dropped_by_whoever_mi
         ("mcpguard_foreign", "2001-01-01", "of somebody"),
         ("mcpguardx_old", "2001-01-01", mark),
     ):
-        setting.server.run(
-            f"CREATE ROLE {name} LOGIN VALID UNTIL '{until}'; COMMENT ON ROLE {name} IS '{comment}'"
-        )
+        with psycopg.connect(setting.admin, autocommit=True) as connection:
+            connection.execute(f"CREATE ROLE {name} LOGIN VALID UNTIL '{until}'")
+            connection.execute(f"COMMENT ON ROLE {name} IS '{comment}'")
     ended(setting.mint().lease())
     assert setting.roles() == {"mcpguard_recent", "mcpguard_foreign"}
     setting.server.run("DROP ROLE mcpguardx_old")
