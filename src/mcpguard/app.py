@@ -10,7 +10,9 @@ from typing import Any
 
 from mcpguard import __version__
 from mcpguard.adapters.audit_reader import default_folder
+from mcpguard.adapters.credentials.broker import named_by
 from mcpguard.adapters.credentials.environ import take
+from mcpguard.adapters.credentials.program import TOLD
 from mcpguard.adapters.identity import operating_system_user
 from mcpguard.adapters.policy_files import builtin_read_only, load_policies
 from mcpguard.adapters.policy_watch import PolicyWatch, look_at
@@ -40,6 +42,7 @@ def settings_from(config: Config) -> Settings:
     look = look_at(config.policies)
     return Settings(
         servers=tuple(server for server in config.servers.values() if not server.disabled),
+        credentials=config.credentials,
         policies=load_policies(config.policies, OPT_IN),
         policy_files=config.policies,
         policy_look=look,
@@ -102,8 +105,10 @@ def _run(settings: Settings, make_front: Callable[[Shared], Front]) -> int:
 
 def _variables(settings: Settings) -> set[str]:
     """The variables that hold credentials and that no program needs to run."""
-    refs = {ref for server in settings.servers for ref in server.credentials}
-    return {ref.name for ref in refs if ref.source == "env"} - set(PASSED_ON)
+    given = named_by(settings.servers, settings.credentials).values()
+    plain = {ref.name for refs in given for ref in refs if ref.source == "env"}
+    made = (entry.variables for entry in settings.credentials.values())
+    return plain.union(*made) - {*PASSED_ON, *TOLD}
 
 
 class _Process:
@@ -134,6 +139,7 @@ class _Process:
         reason = await self._stop
         await self._drain()
         await front.end(not self._hurry)
+        await asyncio.to_thread(shared.credentials.close)
         status.close()
         watch.close()
         shared.nursery.close()

@@ -1,7 +1,7 @@
 """`mcpguard.yaml`: where the file is found, and what it becomes. `config_file.py` is its schema.
 
 Law of this file: a configuration is wholly right or refused with every mistake at its place, and no
-message shows a line of `env` or `headers`, which may hold a literal credential.
+message shows a line of `env`, `headers` or `credentials`, which may hold a literal credential.
 """
 
 from __future__ import annotations
@@ -9,17 +9,21 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 from msgspec import Struct
 
 from mcpguard.adapters.policy_files import read_document
+from mcpguard.config_bindings import literal_host
+from mcpguard.config_credentials import CommandEntry, kind_of
 from mcpguard.config_file import ConfigFile, Durability, HttpEntry, Limits, ServerEntry
 from mcpguard.config_problems import problems_of
+from mcpguard.config_references import host_name, references, texts_in
 from mcpguard.core.document import Document
 from mcpguard.core.errors import ConfigError, Problem
 from mcpguard.core.secret import CredentialRef, Template, parse_template
 
-_SECRET_KEYS = frozenset({"env", "headers", "url"})
+_SECRET_KEYS = frozenset({"credentials", "env", "headers", "url"})
 
 
 class Server(Struct, frozen=True, kw_only=True):
@@ -49,6 +53,39 @@ class Server(Struct, frozen=True, kw_only=True):
         return tuple(sorted({ref for template in templates for ref in template.refs}))
 
 
+class Credential(Struct, frozen=True, kw_only=True):
+    """An entry of `credentials`. `made` is what `kind` needs to make a value, as written. It may be used by
+    the servers and told to the hosts that are named here and nobody else; no `principals` means everybody's
+    calls. `cache_seconds` is None for the default of its kind. `env` and `headers` are where it stands when
+    a rule chooses it."""
+
+    name: str
+    kind: str
+    made: Any
+    servers: frozenset[str]
+    hosts: frozenset[str] = frozenset()
+    principals: tuple[str, ...] = ()
+    cache_seconds: float | None = None
+    env: dict[str, Template] = {}
+    headers: dict[str, Template] = {}
+
+    @property
+    def sources(self) -> frozenset[CredentialRef]:
+        """The references that it is made of."""
+        return frozenset(ref for _place, text in texts_in((), self.made) for ref in references(text))
+
+    @property
+    def variables(self) -> frozenset[str]:
+        """The variables of mcpguard's environment that it is made of."""
+        passed = self.made.env if isinstance(self.made, CommandEntry) else ()
+        return frozenset({*passed, *(ref.name for ref in self.sources if ref.source == "env")})
+
+    @property
+    def beside(self) -> frozenset[CredentialRef]:
+        """The references that stand in its `env` and `headers`."""
+        return frozenset(ref for one in (*self.env.values(), *self.headers.values()) for ref in one.refs)
+
+
 class Audit(Struct, frozen=True):
     """Where evidence goes: an absolute path."""
 
@@ -64,6 +101,7 @@ class Config(Struct, frozen=True):
 
     path: Path
     servers: dict[str, Server]
+    credentials: dict[str, Credential]
     agent: str | None
     policies: tuple[Path, ...]
     audit: Audit | None
@@ -107,6 +145,7 @@ def load_config(path: Path) -> Config:
     return Config(
         path=full,
         servers={name: _server(name, entry, folder) for name, entry in written.servers.items()},
+        credentials={name: _credential(name, written) for name in written.credentials},
         agent=written.agent,
         policies=tuple(_absolute(folder, policy) for policy in written.policies),
         audit=None if audit is None else Audit(_absolute(folder, audit.path), audit.durability),
@@ -119,6 +158,24 @@ def load_config(path: Path) -> Config:
 
 def _absolute(folder: Path, written: str) -> Path:
     return folder / Path(written).expanduser()
+
+
+def _credential(name: str, written: ConfigFile) -> Credential:
+    entry = written.credentials[name]
+    kind = kind_of(entry)
+    urls = (written.servers[server].url for server in entry.servers)
+    literal = (literal_host(url) for url in urls if url is not None)
+    return Credential(
+        name=name,
+        kind=kind,
+        made=getattr(entry, kind),
+        servers=frozenset(entry.servers),
+        hosts=frozenset(filter(None, map(host_name, entry.hosts) if entry.hosts else literal)),
+        principals=entry.principals,
+        cache_seconds=entry.cache_seconds,
+        env={key: parse_template(value) for key, value in entry.env.items()},
+        headers={key: parse_template(value) for key, value in entry.headers.items()},
+    )
 
 
 def _server(name: str, entry: ServerEntry, folder: Path) -> Server:

@@ -6,8 +6,13 @@ from typing import Literal
 
 from msgspec import Struct
 
+from mcpguard.config_credentials import CredentialEntry
+
 SOURCES = ("env", "file", "keyring")
 """The sources that a `${SOURCE:NAME}` reference can name."""
+
+ENTRY = "credential"
+"""What stands in their place in a reference to an entry of `credentials`."""
 
 MESSAGE_BYTES = 16 * 1024 * 1024
 """The default of `limits.message_bytes`."""
@@ -136,6 +141,8 @@ class ConfigFile(Struct, frozen=True, forbid_unknown_fields=True):
     """The version of this format."""
     servers: dict[str, ServerEntry]
     """The upstreams by name; at least one."""
+    credentials: dict[str, CredentialEntry] = {}
+    """Credentials with a name, a source and a binding: who may use them."""
     agent: str | None = None
     """A label for what connects. It is recorded as a claim and can be read by conditions."""
     policies: tuple[str, ...] = ()

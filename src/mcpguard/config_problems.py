@@ -7,41 +7,25 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from urllib.parse import SplitResult, urlsplit
+from urllib.parse import SplitResult
 
 from msgspec import Struct
 
-from mcpguard.config_file import ALGORITHMS, LOOPBACK, SOURCES, ConfigFile, HttpEntry, ServerEntry, TokenEntry
+from mcpguard.config_bindings import binding_problems
+from mcpguard.config_file import ALGORITHMS, LOOPBACK, ConfigFile, HttpEntry, ServerEntry, TokenEntry
+from mcpguard.config_references import env_problems, header_problems, reference_problems, split
 from mcpguard.core.document import Document
 from mcpguard.core.document import Path as Place
 from mcpguard.core.errors import Problem
-from mcpguard.core.secret import parse_template
 from mcpguard.protocol.methods import FROM_CLIENT, FROM_UPSTREAM
 
 _SERVER_NAME = re.compile(r"[a-z0-9](?:[a-z0-9_-]{0,30}[a-z0-9-])?")
-_ENV_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 _METHOD = re.compile(r"[A-Za-z0-9_.-]{1,64}(?:/[A-Za-z0-9_.-]{1,64}){1,4}")
 _EXTENSION = re.compile(r"[A-Za-z](?:[A-Za-z0-9.-]*[A-Za-z0-9])?/[A-Za-z0-9](?:[A-Za-z0-9._-]*[A-Za-z0-9])?")
 _HOST = r"(?:\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9._-]+)(?::[0-9]{1,5})?"
 _NAMED = (
     ("allowed_hosts", re.compile(_HOST), "must be a host, or HOST:PORT, without a scheme or a path"),
     ("allowed_origins", re.compile(f"https?://{_HOST}"), "must be an origin, such as https://app.example"),
-)
-_TOKEN = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]{1,128}")
-_OWN_HEADERS = frozenset(
-    {
-        "accept",
-        "connection",
-        "content-length",
-        "content-type",
-        "host",
-        "last-event-id",
-        "mcp-method",
-        "mcp-name",
-        "mcp-protocol-version",
-        "mcp-session-id",
-        "transfer-encoding",
-    }
 )
 
 
@@ -57,8 +41,9 @@ def problems_of(document: Document, written: ConfigFile) -> Iterator[Problem]:
             yield document.problem(at, _BAD_NAME)
         yield from _transport_problems(document, at, entry)
         yield from _argv_problems(document, at, entry)
-        yield from _env_problems(document, at, entry)
+        yield from env_problems(document, (*at, "env"), entry.env)
     yield from _ambiguous_methods(document, written)
+    yield from binding_problems(document, written)
     for index, policy in enumerate(written.policies):
         if not policy:
             yield document.problem(("policies", index), "a path must not be empty")
@@ -130,7 +115,7 @@ def _range(
 
 def _url_problems(document: Document, at: Place, entry: ServerEntry) -> Iterator[Problem]:
     place = (*at, "url")
-    url = _split(entry.url or "")
+    url = split(entry.url or "")
     if url is None or url.scheme not in ("http", "https") or not url.hostname:
         yield document.problem(place, "must be an http:// or https:// URL with a host")
     elif not _has_usable_port(url):
@@ -139,22 +124,8 @@ def _url_problems(document: Document, at: Place, entry: ServerEntry) -> Iterator
         yield document.problem(place, "must have neither a user name nor a fragment: use `headers`")
     elif url.scheme == "http" and url.hostname not in LOOPBACK and _has_reference(entry):
         yield document.problem(place, "a credential must not leave this machine over http://: use https")
-    yield from _reference_problems(document, place, entry.url or "")
-    for key, value in entry.headers.items():
-        place = (*at, "headers", key)
-        lower = key.lower()
-        if not _TOKEN.fullmatch(key) or lower in _OWN_HEADERS or lower.startswith("mcp-param-"):
-            yield document.problem(place, "not a header that can be set here")
-        if not value.isprintable():
-            yield document.problem(place, "a header value must be one line of printable characters")
-        yield from _reference_problems(document, place, value)
-
-
-def _split(url: str) -> SplitResult | None:
-    try:
-        return urlsplit(url)
-    except ValueError:
-        return None
+    yield from reference_problems(document, place, entry.url or "")
+    yield from header_problems(document, (*at, "headers"), entry.headers)
 
 
 def _has_usable_port(url: SplitResult) -> bool:
@@ -178,26 +149,6 @@ def _argv_problems(document: Document, at: Place, entry: ServerEntry) -> Iterato
             yield document.problem(place, _ARGV, word.index("${"))
 
 
-def _env_problems(document: Document, at: Place, entry: ServerEntry) -> Iterator[Problem]:
-    for key, value in entry.env.items():
-        place = (*at, "env", key)
-        if not _ENV_NAME.fullmatch(key):
-            yield document.problem(place, "the name of a variable has only the characters A-Z a-z 0-9 _")
-        yield from _reference_problems(document, place, value)
-
-
-def _reference_problems(document: Document, place: Place, value: str) -> Iterator[Problem]:
-    try:
-        refs = parse_template(value).refs
-    except ValueError as error:
-        yield document.problem(place, str(error))
-        return
-    for ref in refs:
-        if ref.source not in SOURCES:
-            known = ", ".join(SOURCES)
-            yield document.problem(place, f"unknown source of a reference; known are {known}")
-
-
 def _http_problems(document: Document, http: HttpEntry) -> Iterator[Problem]:
     if not 1 <= http.max_sessions <= 10_000:
         yield document.problem(("http", "max_sessions"), "must be from 1 to 10000")
@@ -214,7 +165,7 @@ def _http_problems(document: Document, http: HttpEntry) -> Iterator[Problem]:
 def _token_problems(document: Document, token: TokenEntry) -> Iterator[Problem]:
     for key in ("issuer", "audience", "jwks_url"):
         value = getattr(token, key)
-        url = None if value is None else _split(value)
+        url = None if value is None else split(value)
         if value is not None and (url is None or url.scheme not in ("http", "https")):
             yield document.problem(("http", "token", key), "must be an http:// or https:// URL")
     for index, name in enumerate(token.algorithms):

@@ -18,6 +18,7 @@ import msgspec
 
 from mcpguard.adapters.policy_files import read_document
 from mcpguard.config import Config
+from mcpguard.config_credentials import CredentialEntry
 from mcpguard.core.document import Document
 from mcpguard.core.errors import ConfigError, UpstreamError
 from mcpguard.core.model import Json
@@ -96,7 +97,7 @@ def survey(config: Config, names: list[str]) -> tuple[Snapshot, dict[str, str]]:
 def _entries(config: Config, names: list[str]) -> dict[str, Json]:
     """A configuration for each server alone, all paths absolute; references stay references."""
     from mcpguard.adapters.audit_reader import default_folder
-    from mcpguard.config_file import ConfigFile
+    from mcpguard.config_file import ENTRY, ConfigFile
 
     written = Document(read_document(config.path, ConfigError), str(config.path), ConfigError).read(
         ConfigFile
@@ -116,8 +117,21 @@ def _entries(config: Config, names: list[str]) -> dict[str, Json]:
     for name in names:
         cwd = config.servers[name].cwd
         entry = {**msgspec.to_builtins(written.servers[name]), "disabled": False}
-        found[name] = {**rest, "servers": {name: {**entry, "cwd": None if cwd is None else str(cwd)}}}
+        servers = {name: {**entry, "cwd": None if cwd is None else str(cwd)}}
+        credentials = {
+            ref.name: _bound_to(written.credentials[ref.name], name, entry["url"] is not None)
+            for ref in config.servers[name].credentials
+            if ref.source == ENTRY
+        }
+        found[name] = {**rest, "servers": servers, "credentials": credentials}
     return found
+
+
+def _bound_to(entry: CredentialEntry, server: str, remote: bool) -> Json:
+    """The entry for this server alone, as it uses it while no rule has chosen it."""
+    hosts = entry.hosts if remote else ()
+    alone = msgspec.structs.replace(entry, servers=(server,), hosts=hosts, env={}, headers={})
+    return msgspec.to_builtins(alone)
 
 
 def _offer(folder: Path, name: str, entry: Json, start_seconds: float) -> Offer:

@@ -19,7 +19,7 @@ from mcpguard import __version__
 from mcpguard.adapters.allocator import Allocator
 from mcpguard.adapters.audit_file import AuditFile, Durability
 from mcpguard.adapters.clock import SystemClock
-from mcpguard.adapters.credentials import SOURCES
+from mcpguard.adapters.credentials.broker import Broker, named_by
 from mcpguard.adapters.diagnostics import Diagnostics
 from mcpguard.adapters.link import FULL_BYTES
 from mcpguard.adapters.policy_watch import Look
@@ -30,7 +30,7 @@ from mcpguard.adapters.upstreams.life import Terms
 from mcpguard.adapters.upstreams.process import Nursery
 from mcpguard.adapters.upstreams.stdio import Launch, StdioWire
 from mcpguard.adapters.upstreams.upstream import WiredUpstream
-from mcpguard.config import Server
+from mcpguard.config import Credential, Server
 from mcpguard.config_file import SESSION_IDLE_SECONDS, THINK_SECONDS, HttpEntry
 from mcpguard.core.model import Json, Principal
 from mcpguard.core.policy import PolicySet
@@ -40,6 +40,7 @@ from mcpguard.gateway import Gateway
 from mcpguard.inspection import Inspector, Sealed
 from mcpguard.judge import InForce, Judge
 from mcpguard.ports import Client, Question, Raw
+from mcpguard.recipients import Recipient
 from mcpguard.recorder import Recorder
 from mcpguard.site import Site
 
@@ -54,6 +55,7 @@ class Settings(Struct, frozen=True, kw_only=True):
     """Everything that one serving process is made of. `config` is the path of its configuration."""
 
     servers: tuple[Server, ...]
+    credentials: dict[str, Credential] = {}
     policies: PolicySet
     audit_folder: Path
     durability: Durability
@@ -87,7 +89,10 @@ class Shared:
         self.in_force = InForce(settings.policies)
         sessions = SessionFiles(settings.session_folder or default_folder(), settings.session_idle_seconds)
         self.judge = Judge(self.in_force, sessions, self.diagnostics.report)
-        self.sources = {name: source() for name, source in SOURCES.items()}
+        named = named_by(settings.servers, settings.credentials)
+        self.credentials = Broker(
+            settings.credentials, named, self.redactor.hold, report=self.diagnostics.report
+        )
         self.watcher: Callable[[], None] | None = None
         """Called when an upstream of any world has another state."""
         self._allocator = Allocator()
@@ -111,15 +116,16 @@ class World:
         settings = shared.settings
         self._shared = shared
         self._client = client
+        self._principal = principal
         self._inspector = Inspector(shared.redactor, shared.scan)
         self.upstreams = {server.name: self._upstream(server) for server in settings.servers}
-        self.gateway = Gateway(self._site(principal))
+        self.gateway = Gateway(self._site())
 
-    def _site(self, principal: Principal) -> Site:
+    def _site(self) -> Site:
         shared, settings = self._shared, self._shared.settings
         recorder = Recorder(
             clock=shared.clock,
-            principal=principal,
+            principal=self._principal,
             agent=settings.agent,
             policy_digest=lambda: shared.in_force.policies.digest,
             credentials={s.name: tuple(str(ref) for ref in s.credentials) for s in settings.servers},
@@ -170,7 +176,7 @@ class World:
             command=server.command,
             args=server.args,
             cwd=str(server.cwd) if server.cwd else None,
-            environment=Environment(server.env, shared.sources, shared.redactor.hold),
+            environment=Environment(server.env, shared.credentials, self._recipient(server)),
             message_bytes=shared.settings.message_bytes,
         )
 
@@ -188,12 +194,15 @@ class World:
 
         shared, limit = self._shared, self._shared.settings.message_bytes
         assert server.url is not None  # noqa: S101
-        address = Address(server.url, server.headers, shared.sources, shared.redactor.hold)
+        address = Address(server.url, server.headers, shared.credentials, self._recipient(server))
         wires: dict[str, MakeWire] = {
             "http": lambda ear: StreamableHttpWire(server.name, address, limit, shared.turn, ear),
             "sse": lambda ear: SseWire(server.name, address, limit, shared.turn, ear),
         }
         return list(wires.values()) if server.type is None else [wires[server.type]]
+
+    def _recipient(self, server: Server) -> Recipient:
+        return Recipient(server.name, None, self._principal)
 
     # --- ports.Listener: the gateway, which is made after its upstreams -----------------------------
 

@@ -2,8 +2,78 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
+from mcpguard.adapters.credentials import Kind
 from mcpguard.core.errors import CredentialError
-from mcpguard.core.secret import CredentialRef, Secret
+from mcpguard.core.model import Principal
+from mcpguard.core.secret import CredentialRef, Lease, Secret
+from mcpguard.recipients import Recipient
+
+ADA = Principal("ada", "os-user")
+
+
+def program(server: str = "s", principal: Principal = ADA) -> Recipient:
+    """A server that is a program."""
+    return Recipient(server, None, principal)
+
+
+class FakeCredentials:
+    """Implements `recipients.Credentials` without a binding. `values` may be changed at any time; `asked` are the
+    references that were asked for, and for whom."""
+
+    def __init__(self, **values: str) -> None:
+        self.values = values
+        self.asked: list[tuple[str, Recipient]] = []
+
+    def get(self, ref: CredentialRef, to: Recipient) -> Secret:
+        """The value of the name, whatever its source."""
+        self.asked.append((str(ref), to))
+        if ref.name not in self.values:
+            raise CredentialError(f"{ref} is not among the values of this test")
+        return Secret(self.values[ref.name])
+
+    def refused(self, ref: CredentialRef, to: Recipient, secret: Secret | None = None) -> None:
+        """Nothing: each value is read anew."""
+
+    def remaining(self, ref: CredentialRef, to: Recipient) -> float | None:
+        """None: nothing here ends."""
+        return None
+
+
+class FakeMint:
+    """Implements `ports.Mint`: `value` with the number of the lease, for `seconds`. Raises `error` when set."""
+
+    def __init__(self, value: str = "minted-value", seconds: float | None = None, ends: bool = False) -> None:
+        """With `ends` its leases can be ended: `ended` are those that were."""
+        self.value = value
+        self.seconds = seconds
+        self.ends = ends
+        self.error: CredentialError | None = None
+        self.renews = False
+        self.leases = 0
+        self.renewed = 0
+        self.refusals = 0
+        self.ended: list[str] = []
+
+    def lease(self) -> Lease:
+        """A new value."""
+        if self.error is not None:
+            raise self.error
+        self.leases += 1
+        value = f"{self.value}-{self.leases}"
+        return Lease(Secret(value), self.seconds, (lambda: self.ended.append(value)) if self.ends else None)
+
+    def renew(self, lease: Lease) -> Lease | None:
+        """The same for `seconds` more, if it `renews`."""
+        if not self.renews:
+            return None
+        self.renewed += 1
+        return Lease(lease.secret, self.seconds, lease.end)
+
+    def refused(self) -> None:
+        """Counted."""
+        self.refusals += 1
 
 
 class FakeSource:
@@ -21,3 +91,31 @@ class FakeSource:
     def has(self, ref: CredentialRef) -> bool:
         """Whether there is one."""
         return ref.name in self.values
+
+
+class FakeKind(Kind):
+    """A kind of entry whose mints a test makes."""
+
+    make: Callable[..., FakeMint]
+
+    def load(self) -> Callable[..., FakeMint]:
+        """What makes one."""
+        return self.make
+
+
+def kind(make: Callable[..., FakeMint], per_principal: bool = False, pause: float = 1.0) -> FakeKind:
+    """One whose mints `make(name, made, secret)` makes; values without an end are kept for 300 seconds."""
+    found = FakeKind("", "", per_principal, pause=pause)
+    found.make = make
+    return found
+
+
+class Hand:
+    """A clock that a test moves."""
+
+    def __init__(self) -> None:
+        self.at = 1000.0
+
+    def __call__(self) -> float:
+        """Now, in seconds."""
+        return self.at

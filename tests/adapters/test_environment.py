@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 from pathlib import Path
-from typing import Any
 
 import pytest
 
@@ -12,16 +11,12 @@ from mcpguard.adapters.upstreams.environment import Environment
 from mcpguard.adapters.upstreams.process import executable, not_startable
 from mcpguard.core.errors import CredentialError
 from mcpguard.core.secret import parse_template
-from tests.adapters.fake_credentials import FakeSource
+from tests.adapters.fake_credentials import FakeCredentials, program
 
 
-def resolve(env: dict[str, str], values: dict[str, str], held: list[Any] | None = None) -> dict[str, str]:
+def resolve(env: dict[str, str], credentials: FakeCredentials) -> dict[str, str]:
     templates = {name: parse_template(text) for name, text in env.items()}
-    kept = [] if held is None else held
-    environment = Environment(
-        templates, {"env": FakeSource(**values)}, lambda name, _secret: kept.append(name)
-    )
-    return asyncio.run(environment.resolve())
+    return asyncio.run(Environment(templates, credentials, program()).resolve())
 
 
 def test_an_upstream_gets_the_allow_list_its_own_settings_and_nothing_else(
@@ -29,29 +24,27 @@ def test_an_upstream_gets_the_allow_list_its_own_settings_and_nothing_else(
 ) -> None:
     monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "not for you")
     monkeypatch.setenv("PATH", "/bin")
-    env = resolve({"MODE": "plain"}, {})
+    env = resolve({"MODE": "plain"}, FakeCredentials())
     assert env["MODE"] == "plain"
     assert env["PATH"] == "/bin"
     assert "AWS_SECRET_ACCESS_KEY" not in env
 
 
-def test_a_reference_is_filled_in_and_held_first() -> None:
-    held: list[Any] = []
-    env = resolve({"AUTH": "Bearer ${env:A}-${env:B}!"}, {"A": "value-a", "B": "value-b"}, held)
+def test_a_reference_is_filled_in_for_the_upstream_that_it_is_for() -> None:
+    credentials = FakeCredentials(A="value-a", B="value-b")
+    env = resolve({"AUTH": "Bearer ${env:A}-${credential:B}!"}, credentials)
     assert env["AUTH"] == "Bearer value-a-value-b!"
-    assert held == ["env:A", "env:B"]
+    assert credentials.asked == [("env:A", program()), ("credential:B", program())]
 
 
 def test_a_missing_credential_names_its_reference() -> None:
     with pytest.raises(CredentialError, match="env:C is not among"):
-        resolve({"X": "${env:C}"}, {})
+        resolve({"X": "${env:C}"}, FakeCredentials())
 
 
-def test_an_unknown_source_and_a_zero_byte_are_refused() -> None:
-    with pytest.raises(CredentialError, match="no credential source 'vault'"):
-        resolve({"X": "${vault:C}"}, {})
+def test_a_zero_byte_is_refused() -> None:
     with pytest.raises(CredentialError, match="zero byte"):
-        resolve({"X": "${env:Z}"}, {"Z": "a\0b"})
+        resolve({"X": "${env:Z}"}, FakeCredentials(Z="a\0b"))
 
 
 def test_a_command_with_a_folder_is_looked_up_where_it_will_run(tmp_path: Path) -> None:

@@ -23,6 +23,7 @@ class Leaf(Struct, frozen=True, forbid_unknown_fields=True):
     colour: Literal["red", "green"] = "red"
     alias: str | tuple[str, ...] = ""
     note: str | None = None
+    span: float | None = None
 
     def __post_init__(self) -> None:
         if self.name == "forbidden":
@@ -40,6 +41,12 @@ def mistakes(text: str, type_: type[Struct] = Root) -> list[str]:
     with pytest.raises(DocumentError) as caught:
         read(text, "f.yaml", type_)
     return [f"{p.line}:{p.column} {p.message}" for p in caught.value.problems]
+
+
+@pytest.mark.parametrize(("written", "span"), [("3", 3), ("3.5", 3.5), ("~", None)])
+def test_a_whole_number_is_a_number_where_there_may_be_none(written: str, span: float | None) -> None:
+    text = f"version: 1\nleaves: [{{name: a, span: {written}}}]\n"
+    assert read(text, "f", Root).leaves[0].span == span
 
 
 def test_a_right_document_becomes_the_struct() -> None:

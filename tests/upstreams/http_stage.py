@@ -16,7 +16,7 @@ from mcpguard.adapters.upstreams.wire import Ear
 from mcpguard.core.secret import parse_template
 from mcpguard.protocol.eras import CAPABILITIES_KEY, VERSION_KEY
 from mcpguard.protocol.framing import Oversize
-from tests.adapters.fake_credentials import FakeSource
+from tests.adapters.fake_credentials import FakeCredentials, program
 
 DEADLINE = 20.0
 LIMIT = 64 * 1024
@@ -116,7 +116,7 @@ class RecordingEar(Ear):
 def address(url: str, headers: dict[str, str] | None = None, **values: str) -> Address:
     """An address whose references `${env:…}` have these values."""
     templates = {name: parse_template(text) for name, text in (headers or {}).items()}
-    return Address(parse_template(url), templates, {"env": FakeSource(**values)}, lambda _name, _secret: None)
+    return Address(parse_template(url), templates, FakeCredentials(**values), program())
 
 
 @asynccontextmanager

@@ -10,29 +10,33 @@ import pytest
 from mcpguard.adapters.upstreams.address import Address
 from mcpguard.core.errors import CredentialError, UpstreamError
 from mcpguard.core.secret import parse_template
-from tests.adapters.fake_credentials import FakeSource
+from tests.adapters.fake_credentials import FakeCredentials, program
 
 
-def resolve(
-    url: str, headers: dict[str, str] | None = None, held: list[str] | None = None, **values: str
-) -> Any:
-    kept = [] if held is None else held
+def resolve(url: str, headers: dict[str, str] | None = None, **values: str) -> Any:
+    return resolved(url, FakeCredentials(**values), headers)
+
+
+def resolved(url: str, credentials: FakeCredentials, headers: dict[str, str] | None = None) -> Any:
     templates = {name: parse_template(text) for name, text in (headers or {}).items()}
-    sources = {"env": FakeSource(**values)}
-    return asyncio.run(
-        Address(parse_template(url), templates, sources, lambda name, _s: kept.append(name)).resolve()
-    )
+    return asyncio.run(Address(parse_template(url), templates, credentials, program()).resolve())
 
 
-def test_references_are_filled_in_and_held_first() -> None:
-    held: list[str] = []
+def test_references_are_filled_in_for_the_host_that_the_url_has() -> None:
+    credentials = FakeCredentials(A="a-1", B="b&c=d/e f", HOST="x.example:8443")
     headers = {"Authorization": "Bearer ${env:A}", "X": "plain"}
-    url, filled = resolve(
-        "https://${env:HOST}/mcp?key=${env:B}", headers, held, A="a-1", B="b&c=d/e f", HOST="x.example:8443"
-    )
+    url, filled = resolved("https://${env:HOST}/mcp?key=${env:B}", credentials, headers)
     assert url == "https://x.example:8443/mcp?key=b%26c%3Dd/e%20f"
     assert filled == {"Authorization": "Bearer a-1", "X": "plain"}
-    assert held == ["env:HOST", "env:B", "env:A"]
+    told = [(ref, to.host) for ref, to in credentials.asked]
+    assert told == [("env:HOST", ""), ("env:B", "x.example"), ("env:A", "x.example")]
+
+
+def test_what_is_asked_for_after_a_host_that_cannot_be_read_is_for_no_host() -> None:
+    credentials = FakeCredentials(A="a-1")
+    with pytest.raises(UpstreamError):
+        resolved("https://[x/${env:A}", credentials)
+    assert [to.host for _ref, to in credentials.asked] == [""]
 
 
 def test_without_references_nothing_is_asked_for() -> None:
@@ -52,11 +56,9 @@ def test_a_credential_that_no_header_can_carry_is_named(value: str) -> None:
     assert value not in str(raised.value)
 
 
-def test_a_missing_credential_and_an_unknown_source_are_named() -> None:
+def test_a_missing_credential_is_named() -> None:
     with pytest.raises(CredentialError, match="env:A is not among"):
         resolve("https://x.example/${env:A}")
-    with pytest.raises(CredentialError, match="no credential source 'vault'"):
-        resolve("https://x.example/", {"X": "${vault:A}"})
 
 
 @pytest.mark.parametrize(

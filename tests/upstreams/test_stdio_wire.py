@@ -26,6 +26,7 @@ from mcpguard.core.model import Caller
 from mcpguard.core.secret import Template
 from mcpguard.flight import Wait, as_future
 from mcpguard.ports import Question
+from tests.adapters.fake_credentials import FakeCredentials, program
 from tests.upstreams.fake_wire import modern_caller, permit, run
 
 SERVERS = Path(__file__).parent.parent / "servers"
@@ -48,7 +49,9 @@ class Real:
             args=(str(SERVERS / script), *argv),
             cwd=more.pop("cwd", None),
             environment=Environment(
-                {key: Template((value,), ()) for key, value in (env or {}).items()}, {}, lambda *_: None
+                {key: Template((value,), ()) for key, value in (env or {}).items()},
+                FakeCredentials(),
+                program(),
             ),
             message_bytes=100_000,
         )

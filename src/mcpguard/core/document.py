@@ -144,12 +144,12 @@ class _Filler:
         """The value of `node` as a `type_`."""
         origin = get_origin(type_) or type_
         if origin in (Union, UnionType):
-            fitting = [one for one in get_args(type_) if _kind_of(one) == node.kind]
+            fitting = [one for one in get_args(type_) if _fits(node, one)]
             return self.fill(node, fitting[0]) if fitting else self._wrong(node, type_)
         return _plain(node) if type_ is Any else self._one(node, type_, origin)
 
     def _one(self, node: Node, type_: Any, origin: Any) -> Any:
-        if _kind_of(type_) != node.kind and not (type_ is float and node.kind == "int"):
+        if not _fits(node, type_):
             return self._wrong(node, type_)
         if node.kind == "list":
             return origin(self.fill(item, get_args(type_)[0]) for item in node.value)
@@ -200,6 +200,10 @@ def _plain(node: Node) -> Any:
     if node.kind == "map":
         return {key.value: _plain(value) for key, value in node.value}
     return [_plain(item) for item in node.value] if node.kind == "list" else node.value
+
+
+def _fits(node: Node, type_: Any) -> bool:
+    return _kind_of(type_) == node.kind or (type_ is float and node.kind == "int")
 
 
 def _kind_of(type_: Any) -> str:

@@ -7,7 +7,7 @@ Law of this file: a `Secret` cannot be printed, compared, hashed, copied into a 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import NoReturn
 
 from msgspec import Struct
@@ -106,3 +106,10 @@ def sole_reference(text: str) -> CredentialRef:
     if template.texts != ("", "") or len(template.refs) != 1:
         raise ValueError("must be one reference and nothing else, such as ${keyring:vault/token}")
     return template.refs[0]
+
+
+def filled(template: Template, secrets: Sequence[Secret]) -> Secret:
+    """The text with a value in the place of each reference, in order: a credential itself."""
+    values = (secret._value for secret in secrets)
+    rest = (value + text for value, text in zip(values, template.texts[1:], strict=True))
+    return Secret(template.texts[0] + "".join(rest))

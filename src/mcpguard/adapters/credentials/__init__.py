@@ -1,11 +1,16 @@
-"""Where credentials come from. To add a source: one module here and one line in `SOURCES`."""
+"""Where credentials come from. To add a source of plain values: one module here and one line in `SOURCES`.
+To add one that makes them: one module here, one line in `MINTS`, and its field in `config_credentials.py`."""
 
 from __future__ import annotations
+
+from collections.abc import Callable
+from importlib import import_module
+from typing import NamedTuple
 
 from mcpguard.adapters.credentials.environ import Environ
 from mcpguard.adapters.credentials.keychain import Keychain
 from mcpguard.adapters.credentials.mounted import Mounted
-from mcpguard.ports import CredentialSource
+from mcpguard.ports import CredentialSource, Mint
 
 SOURCES: dict[str, type[CredentialSource]] = {
     "keyring": Keychain,
@@ -13,3 +18,35 @@ SOURCES: dict[str, type[CredentialSource]] = {
     "file": Mounted,
 }
 """The SOURCE of a `${SOURCE:NAME}` reference -> its class, which takes no arguments."""
+
+PAUSES = {"keyring": 1.0}
+"""How many seconds a source is left alone after it failed; 0 for those that cost nothing to ask."""
+
+
+class Kind(NamedTuple):
+    """How the mints of one kind of entry are made.
+
+    `module` and `mint` name what is called, at the first use: `mint(name, made, secret)`. There `name` is the
+    entry's (messages say `credential:NAME`), `made` its field of this kind as written, and `secret(ref)`
+    resolves a plain reference that is in it and tells the redactor. With `per_principal` there is one mint
+    for each principal, who is the fourth argument. `keep` is how many seconds a value that does not say its
+    own end is kept, `pause` how many a source that failed is left alone.
+    """
+
+    module: str
+    mint: str
+    per_principal: bool = False
+    keep: float = 300.0
+    pause: float = 1.0
+
+    def load(self) -> Callable[..., Mint]:
+        """What makes one; imported now."""
+        made: Callable[..., Mint] = getattr(import_module(f"{__name__}.{self.module}"), self.mint)
+        return made
+
+
+MINTS: dict[str, Kind] = {
+    "value": Kind("value", "ValueMint", keep=0.0, pause=0.0),
+    "command": Kind("program", "CommandMint"),
+}
+"""The kind of an entry of `credentials` (its field in `config_credentials.py`) -> how it is made."""

@@ -21,6 +21,12 @@ def take(names: Iterable[str]) -> None:
             _taken[name] = Secret(value)
 
 
+def variable(name: str) -> str | None:
+    """A variable that mcpguard was started with, for a program that needs it; None where it was not set."""
+    taken = _taken.get(name)
+    return os.environ.get(name) if taken is None else taken.reveal()
+
+
 class Environ:
     """Implements `ports.CredentialSource`. An empty variable counts as missing."""
 

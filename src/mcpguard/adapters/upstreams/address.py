@@ -1,20 +1,22 @@
 """Where a remote upstream is, and what it is told of us: URL and headers with the credentials filled in.
 
 Law of this file: a value is revealed only into the URL and the headers of the upstream whose configuration
-names it, and only after the redactor holds it (laws 2 and 3).
+names it. The redactor holds it already: whoever gives credentials sees to that (laws 2 and 3).
 """
 
 from __future__ import annotations
 
 import asyncio
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from urllib.parse import quote, urlsplit
+
+from msgspec import structs
 
 from mcpguard.adapters.hosts import is_plain_url
 from mcpguard.core.errors import CredentialError, UpstreamError
-from mcpguard.core.secret import CredentialRef, Secret, Template
-from mcpguard.ports import CredentialSource
+from mcpguard.core.secret import CredentialRef, Template
+from mcpguard.recipients import Credentials, Recipient
 
 _IN_AUTHORITY = re.compile(r"https?://[^/?#]*", re.IGNORECASE)
 _HOST = re.compile(r"[A-Za-z0-9.:\[\]_-]+")
@@ -25,17 +27,13 @@ class Address:
     """The URL and the headers of one upstream, resolved anew at each start."""
 
     def __init__(
-        self,
-        url: Template,
-        headers: Mapping[str, Template],
-        sources: Mapping[str, CredentialSource],
-        hold: Callable[[str, Secret], None],
+        self, url: Template, headers: Mapping[str, Template], credentials: Credentials, to: Recipient
     ) -> None:
-        """`sources` by name; `hold(reference, secret)` tells the redactor."""
+        """`credentials` gives what the templates refer to, for `to` at the host that the URL has."""
         self._url = url
         self._headers = headers
-        self._sources = sources
-        self._hold = hold
+        self._credentials = credentials
+        self._to = to
 
     async def resolve(self) -> tuple[str, dict[str, str]]:
         """The URL and the headers. Raises CredentialError, which names the reference, and UpstreamError
@@ -48,14 +46,18 @@ class Address:
         return self._resolve()
 
     def _resolve(self) -> tuple[str, dict[str, str]]:
-        return self._fill_url(), {name: self._fill_header(t) for name, t in self._headers.items()}
+        url = self._fill_url()
+        host = urlsplit(url).hostname or ""
+        return url, {name: self._fill_header(t, host) for name, t in self._headers.items()}
 
     def _fill_url(self) -> str:
         """A credential in the path or query is percent-encoded, so that it cannot lead elsewhere."""
         url = self._url.texts[0]
         for ref, text in zip(self._url.refs, self._url.texts[1:], strict=True):
-            value = self._value(ref)
-            if not _IN_AUTHORITY.fullmatch(url):
+            inside = _IN_AUTHORITY.fullmatch(url) is not None
+            # Nothing that is bound to a host can be (a part of) one.
+            value = self._value(ref, "" if inside else _host_of(url))
+            if not inside:
                 value = quote(value, safe="/")
             elif not _HOST.fullmatch(value):
                 raise CredentialError(f"{ref} is no host name, and the URL has it where one must stand")
@@ -75,19 +77,21 @@ class Address:
             raise UpstreamError("the port of its URL is not from 1 to 65535")
         return url
 
-    def _fill_header(self, template: Template) -> str:
+    def _fill_header(self, template: Template, host: str) -> str:
         parts = [template.texts[0]]
         for ref, text in zip(template.refs, template.texts[1:], strict=True):
-            value = self._value(ref)
+            value = self._value(ref, host)
             if not _HEADER_VALUE.fullmatch(value):
                 raise CredentialError(f"{ref} has a character that no header can carry, such as a newline")
             parts += [value, text]
         return "".join(parts)
 
-    def _value(self, ref: CredentialRef) -> str:
-        source = self._sources.get(ref.source)
-        if source is None:
-            raise CredentialError(f"there is no credential source '{ref.source}' (in '{ref}')")
-        secret = source.get(ref)
-        self._hold(str(ref), secret)
-        return secret.reveal()
+    def _value(self, ref: CredentialRef, host: str) -> str:
+        return self._credentials.get(ref, structs.replace(self._to, host=host)).reveal()
+
+
+def _host_of(url: str) -> str:
+    try:
+        return urlsplit(url).hostname or ""
+    except ValueError:
+        return ""

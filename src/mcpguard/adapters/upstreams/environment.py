@@ -1,34 +1,29 @@
 """An upstream's environment: its own settings with the credentials filled in, and nothing of ours.
 
 Law of this file: a value is revealed only into the environment of the upstream whose configuration names
-it, and only after the redactor holds it (laws 2 and 3).
+it. The redactor holds it already: whoever gives credentials sees to that (laws 2 and 3).
 """
 
 from __future__ import annotations
 
 import asyncio
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 
 from mcpguard.adapters.upstreams.process import child_environment
 from mcpguard.core.errors import CredentialError
-from mcpguard.core.secret import CredentialRef, Secret, Template
-from mcpguard.ports import CredentialSource
+from mcpguard.core.secret import Template
+from mcpguard.recipients import Credentials, Recipient
 
 
 class Environment:
     """The environment of one upstream, resolved anew at each start."""
 
-    def __init__(
-        self,
-        templates: Mapping[str, Template],
-        sources: Mapping[str, CredentialSource],
-        hold: Callable[[str, Secret], None],
-    ) -> None:
-        """`sources` by name; `hold(reference, secret)` tells the redactor."""
+    def __init__(self, templates: Mapping[str, Template], credentials: Credentials, to: Recipient) -> None:
+        """`credentials` gives what the templates refer to, for `to`."""
         self._templates = templates
-        self._sources = sources
-        self._hold = hold
+        self._credentials = credentials
+        self._to = to
 
     async def resolve(self) -> dict[str, str]:
         """The whole environment. Raises CredentialError, which names the reference.
@@ -46,16 +41,8 @@ class Environment:
     def _fill(self, template: Template) -> str:
         parts = [template.texts[0]]
         for ref, text in zip(template.refs, template.texts[1:], strict=True):
-            secret = self._secret(ref)
-            self._hold(str(ref), secret)
-            parts += [secret.reveal(), text]
+            parts += [self._credentials.get(ref, self._to).reveal(), text]
         value = "".join(parts)
         if "\0" in value:
             raise CredentialError("a credential holds a zero byte, which no environment can carry")
         return value
-
-    def _secret(self, ref: CredentialRef) -> Secret:
-        source = self._sources.get(ref.source)
-        if source is None:
-            raise CredentialError(f"there is no credential source '{ref.source}' (in '{ref}')")
-        return source.get(ref)

@@ -6,7 +6,7 @@ Law of this file: nothing is started and no value is printed.
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -27,7 +27,7 @@ def servers(config: Config, document: Document, redactor: Redactor) -> Iterator[
         if server.disabled:
             yield wrong("C003", document.problem(at, f"{name} is disabled: it is not served"))
         else:
-            found = list(_server_problems(server, document, redactor))
+            found = list(_server_problems(config, server, document, redactor))
             yield from found
             if not found:
                 needs = ", ".join(map(str, server.credentials))
@@ -38,12 +38,14 @@ def servers(config: Config, document: Document, redactor: Redactor) -> Iterator[
         yield from _plain_credentials(server, document, redactor)
 
 
-def _server_problems(server: Server, document: Document, redactor: Redactor) -> Iterator[Remark]:
+def _server_problems(
+    config: Config, server: Server, document: Document, redactor: Redactor
+) -> Iterator[Remark]:
     if server.url is None:
         yield from _program_problems(server, document)
     for path, template in _templates(server):
         for ref in template.refs:
-            if trouble := _trouble(ref, redactor):
+            for trouble in filter(None, (_trouble(one, redactor) for one in _plain(config, ref))):
                 yield wrong("C102", document.problem(("servers", server.name, *path), trouble))
 
 
@@ -67,6 +69,13 @@ def _program_problems(server: Server, document: Document) -> Iterator[Remark]:
     if server.cwd is not None and not server.cwd.is_dir():
         place = document.problem(("servers", server.name, "cwd"), f"{server.cwd} is not a folder")
         yield wrong("C101", place)
+
+
+def _plain(config: Config, ref: CredentialRef) -> Iterable[CredentialRef]:
+    """What can be read without asking anybody: `ref` itself, or what its entry is made of."""
+    from mcpguard.config_file import ENTRY
+
+    return sorted(config.credentials[ref.name].sources) if ref.source == ENTRY else (ref,)
 
 
 def _trouble(ref: CredentialRef, redactor: Redactor) -> str:

@@ -1,0 +1,204 @@
+"""Who gets which credential: the binding is checked first, then the source is asked.
+
+Law of this file: nothing is asked of a source for somebody whom a credential is not for, and no sentence
+holds a value.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterable, Mapping
+from threading import Lock, Thread
+from typing import Any
+
+from mcpguard.adapters.credentials import MINTS, PAUSES, SOURCES, Kind
+from mcpguard.adapters.credentials.kept import ENDING, Kept
+from mcpguard.config import Credential, Server
+from mcpguard.config_file import ENTRY
+from mcpguard.core.errors import CredentialError
+from mcpguard.core.model import Principal
+from mcpguard.core.secret import CredentialRef, Lease, Secret
+from mcpguard.ports import CredentialSource
+from mcpguard.recipients import Recipient
+
+__all__ = ["Broker", "Recipient", "named_by"]
+
+CLOSE_SECONDS = 5.0
+"""How long the ends of all leases may take together."""
+MANY = 1000
+"""With more credentials than so many (those of principals count one by one), what is over is let go of."""
+
+
+def elapsed() -> float:
+    """Seconds of a clock that goes on while the machine sleeps, as the leases do at their sources."""
+    return time.clock_gettime(getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC))
+
+
+def named_by(
+    servers: Iterable[Server], credentials: Mapping[str, Credential]
+) -> dict[str, frozenset[CredentialRef]]:
+    """The references that each server may have: its own, and those beside an entry that is for it."""
+    found = {server.name: frozenset(server.credentials) for server in servers}
+    for credential in credentials.values():
+        for server in credential.servers & found.keys():
+            found[server] |= credential.beside
+    return found
+
+
+class Broker:
+    """Implements `recipients.Credentials`. One per process."""
+
+    def __init__(
+        self,
+        credentials: Mapping[str, Credential],
+        named: Mapping[str, frozenset[CredentialRef]],
+        hold: Callable[[str, Secret], None],
+        report: Callable[[str, str], None] = lambda _server, _line: None,
+        now: Callable[[], float] = elapsed,
+        sources: Mapping[str, CredentialSource] | None = None,
+        kinds: Mapping[str, Kind] = MINTS,
+    ) -> None:
+        """`named` are the references to a source that each server may have; `hold(reference, secret)` tells
+        the redactor, `report("", line)` the operator."""
+        self._credentials = credentials
+        self._named = named
+        self._hold = hold
+        self._report = report
+        self._now = now
+        self._sources = sources or {name: source() for name, source in SOURCES.items()}
+        self._kinds = kinds
+        self._lock = Lock()
+        self._kept: dict[tuple[CredentialRef, Principal | None], Kept] = {}
+        self._closed = False
+
+    def get(self, ref: CredentialRef, to: Recipient) -> Secret:
+        """See `recipients.Credentials.get`."""
+        self._check(ref, to)
+        return self._keeper(ref, to.principal).get()
+
+    def refused(self, ref: CredentialRef, to: Recipient, secret: Secret | None = None) -> None:
+        """See `recipients.Credentials.refused`."""
+        self._check(ref, to)
+        self._keeper(ref, to.principal).refused(secret)
+
+    def remaining(self, ref: CredentialRef, to: Recipient) -> float | None:
+        """See `recipients.Credentials.remaining`."""
+        kept = self._kept.get(self._key(ref, to.principal))
+        return None if kept is None else kept.remaining
+
+    def close(self) -> None:
+        """End every lease, all at once and within CLOSE_SECONDS, and give nothing any more."""
+        with self._lock:
+            self._closed = True
+            kept, self._kept = self._kept, {}
+        threads = {
+            key: Thread(target=self._end, args=(one,), daemon=True)
+            for key, one in kept.items()
+            if not one.over
+        }
+        for thread in threads.values():
+            thread.start()
+        deadline = self._now() + CLOSE_SECONDS
+        for (ref, _principal), thread in threads.items():
+            thread.join(max(0.0, deadline - self._now()))
+            if thread.is_alive():
+                self._report("", f"{ref} could not be ended at its source within {CLOSE_SECONDS:g} seconds")
+
+    def _end(self, kept: Kept) -> None:
+        for sentence in kept.close():
+            self._report("", f"a credential could not be ended at its source: {sentence}")
+
+    # --- the binding -----------------------------------------------------------------------------
+
+    def _check(self, ref: CredentialRef, to: Recipient) -> None:
+        if ref.source != ENTRY:
+            if ref not in self._named.get(to.server, ()):
+                raise CredentialError(f"{ref} is not among what the configuration gives to '{to.server}'")
+            return
+        entry = self._credentials.get(ref.name)
+        if entry is None:
+            raise CredentialError(f"{ref} is not in `credentials` of the configuration")
+        if to.server not in entry.servers:
+            raise CredentialError(f"{ref} is bound to other servers than '{to.server}'")
+        if to.host is not None and not _is_host(to.host, entry.hosts):
+            raise CredentialError(f"{ref} is bound to other hosts than the one that '{to.server}' is at")
+        if not _is_principal(to.principal, entry.principals):
+            raise CredentialError(f"{ref} is bound to other principals than the one of this call")
+
+    # --- the source ------------------------------------------------------------------------------
+
+    def _key(self, ref: CredentialRef, principal: Principal) -> tuple[CredentialRef, Principal | None]:
+        entry = self._credentials.get(ref.name) if ref.source == ENTRY else None
+        own = entry is not None and self._kinds[entry.kind].per_principal
+        return ref, principal if own else None
+
+    def _keeper(self, ref: CredentialRef, principal: Principal) -> Kept:
+        key = self._key(ref, principal)
+        with self._lock:
+            kept = self._kept.get(key)
+        if kept is not None:
+            return kept
+        made = self._made(ref, principal)
+        with self._lock:
+            if self._closed:
+                raise CredentialError(f"{ref} is not to be had: {ENDING}")
+            if len(self._kept) >= MANY:
+                self._kept = {key: one for key, one in self._kept.items() if not one.over}
+            return self._kept.setdefault(key, made)
+
+    def _made(self, ref: CredentialRef, principal: Principal) -> Kept:
+        if ref.source != ENTRY:
+            source = self._sources.get(ref.source)
+            if source is None:
+                raise CredentialError(f"there is no credential source '{ref.source}' (in '{ref}')")
+            plain = _Plain(source, ref)
+            return Kept(str(ref), plain, 0.0, PAUSES.get(ref.source, 0.0), self._now, self._hold)
+        entry = self._credentials[ref.name]
+        kind = self._kinds[entry.kind]
+        more: tuple[Any, ...] = (principal,) if kind.per_principal else ()
+        mint = kind.load()(ref.name, entry.made, self._plain, *more)
+        keep = kind.keep if entry.cache_seconds is None else entry.cache_seconds
+        return Kept(str(ref), mint, keep, kind.pause, self._now, self._hold)
+
+    def _plain(self, ref: CredentialRef) -> Secret:
+        """What an entry itself needs; a configuration is refused whose entries need one another."""
+        if ref.source == ENTRY:
+            raise CredentialError(f"{ref} cannot be used to make another credential")
+        return self._keeper(ref, _NOBODY).get()
+
+
+_NOBODY = Principal("", "")
+
+
+class _Plain:
+    """Implements `ports.Mint` over a source of plain values."""
+
+    def __init__(self, source: CredentialSource, ref: CredentialRef) -> None:
+        self._source = source
+        self._ref = ref
+
+    def lease(self) -> Lease:
+        return Lease(self._source.get(self._ref))
+
+    def renew(self, lease: Lease) -> Lease | None:
+        return None
+
+    def refused(self) -> None:
+        pass
+
+
+def _is_host(host: str, hosts: frozenset[str]) -> bool:
+    from mcpguard.config_references import host_name
+
+    try:
+        return host_name(host) in hosts
+    except ValueError:
+        return False
+
+
+def _is_principal(principal: Principal, allowed: tuple[str, ...]) -> bool:
+    if not allowed:
+        return True
+    # An id cannot stand for a group that is called as it.
+    named = not principal.id.startswith("group:") and principal.id in allowed
+    return named or any(f"group:{group}" in allowed for group in principal.groups)

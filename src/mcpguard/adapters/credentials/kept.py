@@ -1,0 +1,185 @@
+"""One credential between its source and those who use it: asked for once, kept for its time, ended at last.
+
+Law of this file: a value is held by the redactor before anybody gets it, and nobody gets one that is older
+than its lease allows; one thread at a time asks the source.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from threading import Lock
+from typing import NamedTuple
+
+from mcpguard.core.errors import CredentialError
+from mcpguard.core.secret import Lease, Secret
+from mcpguard.ports import Mint
+
+MARGIN_SECONDS = 60.0
+"""A lease is renewed so long before its end, or at three quarters of it if that is later."""
+PAUSE_SECONDS = 1.0
+"""How long a source that failed is left alone."""
+REFUSALS_SECONDS = 10.0
+"""A second refusal within so long makes no new value: it would not help."""
+
+ENDING = "mcpguard is ending"
+
+
+class Given(NamedTuple):
+    """A lease in hand, the answer to question `number`. In seconds of `now()`: there is a new one from
+    `until`, and it is over at `ends`, None for one that does not say."""
+
+    lease: Lease
+    number: int
+    until: float
+    ends: float | None
+
+
+class Kept:
+    """One credential. Any number of threads may use it."""
+
+    def __init__(
+        self,
+        name: str,
+        mint: Mint,
+        keep: float,
+        pause: float,
+        now: Callable[[], float],
+        hold: Callable[[str, Secret], None],
+    ) -> None:
+        """`name` is its reference; a value without an end of its own is kept for `keep` seconds, and a source
+        that failed is left alone for `pause` seconds. `now()` goes on while the machine sleeps."""
+        self._name = name
+        self._mint = mint
+        self._keep = keep
+        self._pause = pause
+        self._now = now
+        self._hold = hold
+        self._lock = Lock()
+        self._questions = 0
+        self._given: Given | None = None
+        self._former: list[Given] = []
+        self._problem = ""
+        self._rested = 0.0
+        self._refused: float | None = None
+        self._closed = False
+
+    def get(self) -> Secret:
+        """The value now. Raises CredentialError."""
+        asked = self._questions
+        with self._lock:
+            given, now = self._given, self._now()
+            if self._closed:
+                raise CredentialError(f"{self._name}: {ENDING}")
+            # Who waited while another thread asked takes what that one got, if it was asked for after.
+            if given is not None and (now < given.until or given.number > asked):
+                return given.lease.secret
+            if now < self._rested:
+                raise CredentialError(self._problem)
+            return self._anew(given, now).lease.secret
+
+    def refused(self, secret: Secret | None) -> None:
+        """`secret`, None for the last one, was not taken. One that is not the last one is gone already."""
+        with self._lock:
+            given, now = self._given, self._now()
+            if given is None or (secret is not None and given.lease.secret is not secret):
+                return
+            if self._refused is not None and now - self._refused < REFUSALS_SECONDS:
+                return
+            self._refused = now
+            self._retire()
+            self._mint.refused()
+
+    @property
+    def remaining(self) -> float | None:
+        """See `recipients.Credentials.remaining`."""
+        given = self._given
+        if given is None:
+            return None
+        # What has to be ended is ended once there is another.
+        ends = given.until if given.ends is None and given.lease.end is not None else given.ends
+        return None if ends is None else max(0.0, ends - self._now())
+
+    @property
+    def over(self) -> bool:
+        """Whether nothing of it is of use any more, and nothing has to be ended."""
+        given = self._given
+        return not self._former and (
+            given is None or (given.lease.end is None and self._now() >= given.until)
+        )
+
+    def close(self) -> list[str]:
+        """End every lease and give no more; waits for a question to the source that is open. The sentences of
+        what could not be ended."""
+        self._closed = True
+        with self._lock:
+            self._retire()
+            former, self._former = self._former, []
+            return [said for one in former if (said := _ended(one.lease))]
+
+    # --- asking the source, under the lock --------------------------------------------------------
+
+    def _anew(self, given: Given | None, now: float) -> Given:
+        self._questions += 1
+        try:
+            renewed = self._renewed(given, now)
+            lease = renewed or self._leased()
+        except CredentialError as problem:
+            if given is not None and given.ends is not None and now < given.ends:
+                # It is still good: only the new one is late.
+                self._given = given._replace(until=min(given.ends, self._now() + self._pause))
+                return self._given
+            self._retire()
+            self._problem, self._rested = str(problem), self._now() + self._pause
+            raise CredentialError(self._problem) from None
+        if self._closed:
+            _ended(lease)
+            raise CredentialError(f"{self._name}: {ENDING}")
+        if renewed is None:
+            self._retire()
+        self._given = _given(lease, self._questions, now, self._keep)
+        self._sweep(now)
+        return self._given
+
+    def _renewed(self, given: Given | None, now: float) -> Lease | None:
+        if given is None or given.ends is None or now >= given.ends:
+            return None
+        return self._mint.renew(given.lease)
+
+    def _leased(self) -> Lease:
+        lease = self._mint.lease()
+        try:
+            self._hold(self._name, lease.secret)
+        except CredentialError:
+            _ended(lease)
+            raise
+        return lease
+
+    def _retire(self) -> None:
+        """Let go of the value in hand. It may still be in use, so it is ended when it is over."""
+        given, self._given = self._given, None
+        if given is not None and given.lease.end is not None:
+            self._former.append(given)
+
+    def _sweep(self, now: float) -> None:
+        """End what is over."""
+        over = [one for one in self._former if now >= (one.until if one.ends is None else one.ends)]
+        self._former = [one for one in self._former if one not in over]
+        for one in over:
+            _ended(one.lease)
+
+
+def _given(lease: Lease, number: int, now: float, keep: float) -> Given:
+    if lease.seconds is None:
+        return Given(lease, number, now + keep, None)
+    until = max(lease.seconds - MARGIN_SECONDS, lease.seconds * 0.75)
+    return Given(lease, number, now + until, now + lease.seconds)
+
+
+def _ended(lease: Lease) -> str:
+    """End a lease; the sentence of why that failed, "" where it did not."""
+    try:
+        if lease.end is not None:
+            lease.end()
+    except CredentialError as problem:
+        return str(problem)
+    return ""

@@ -1,0 +1,172 @@
+"""`command`: a program that prints a credential, such as those of password managers and clouds.
+
+Law of this file: nothing that the program says is shown or logged, its standard error is thrown away, and
+it is never alive longer than its timeout or than mcpguard. No shell reads its words.
+"""
+
+from __future__ import annotations
+
+import os
+import select
+import shutil
+import signal
+import subprocess
+import time
+from collections.abc import Callable
+
+from mcpguard.adapters.credentials.environ import variable
+from mcpguard.adapters.credentials.printed import read_output
+from mcpguard.config_credentials import CommandEntry
+from mcpguard.core.errors import CredentialError
+from mcpguard.core.secret import CredentialRef, Lease, Secret
+
+MOST_BYTES = 64 * 1024
+"""A program that prints more is killed: that is no credential."""
+
+_LOOK_SECONDS = 0.05
+"""How often it is looked whether a program has ended whose children keep its output open."""
+
+_REAPS = 50
+
+# The other end of its standard input is ours, so the first read ends when we do. A group of its own, and not
+# a session: children in other sessions count as left behind (`upstreams/strays.py`).
+_GUARD = """
+exec 3<&0 </dev/null
+{ read -r nothing <&3; kill -KILL -$$; } >/dev/null 2>&1 &
+"$@" 3<&-
+status=$?
+kill -KILL $!
+wait $!
+exit $status
+"""
+
+TOLD = frozenset(
+    {
+        "PATH", "HOME", "USER", "LOGNAME", "SHELL", "TERM", "LANG", "LC_ALL", "LC_CTYPE", "TZ", "TMPDIR",
+        "XDG_CONFIG_HOME", "XDG_DATA_HOME", "XDG_CACHE_HOME", "XDG_STATE_HOME", "XDG_RUNTIME_DIR",
+        "DBUS_SESSION_BUS_ADDRESS", "DISPLAY", "WAYLAND_DISPLAY", "SSH_AUTH_SOCK", "GNUPGHOME", "GPG_TTY",
+        "PASSWORD_STORE_DIR", "BITWARDENCLI_APPDATA_DIR", "OP_ACCOUNT", "OP_CONFIG_DIR",
+        "VAULT_ADDR", "VAULT_NAMESPACE", "VAULT_CACERT", "BAO_ADDR", "BAO_NAMESPACE", "BAO_CACERT",
+        "AWS_PROFILE", "AWS_REGION", "AWS_DEFAULT_REGION", "AWS_CONFIG_FILE", "AWS_SHARED_CREDENTIALS_FILE",
+        "CLOUDSDK_CONFIG", "CLOUDSDK_ACTIVE_CONFIG_NAME", "AZURE_CONFIG_DIR",
+        "HTTPS_PROXY", "https_proxy", "NO_PROXY", "no_proxy", "SSL_CERT_FILE", "SSL_CERT_DIR",
+    }
+)  # fmt: skip
+"""Variables that every such program gets: where things are. What is a credential itself has to be named."""
+
+
+class CommandMint:
+    """Implements `ports.Mint`: each lease runs the program once."""
+
+    def __init__(
+        self,
+        name: str,
+        made: CommandEntry | tuple[str, ...],
+        _secret: Callable[[CredentialRef], Secret] | None = None,
+    ) -> None:
+        """`name` is the entry's."""
+        self._name = f"credential:{name}"
+        self._entry = CommandEntry(made) if isinstance(made, tuple) else made
+
+    def lease(self) -> Lease:
+        """See `ports.Mint.lease`."""
+        entry, environment = self._entry, self._environment()
+        path = shutil.which(entry.argv[0], path=environment.get("PATH") or os.defpath)
+        if path is None:
+            raise self._problem("was not found; give its full path or fix PATH")
+        output = self._run([path, *entry.argv[1:]], environment)
+        try:
+            return read_output(output, entry, time.time())
+        except ValueError as error:
+            raise self._problem(str(error)) from None
+
+    def renew(self, lease: Lease) -> Lease | None:
+        """See `ports.Mint.renew`: it is run again."""
+        return None
+
+    def refused(self) -> None:
+        """See `ports.Mint.refused`: each lease is new, as far as the program makes new ones."""
+
+    def _environment(self) -> dict[str, str]:
+        named = {name: variable(name) for name in (*TOLD, *self._entry.env)}
+        return {name: value for name, value in named.items() if value is not None}
+
+    def _run(self, words: list[str], environment: dict[str, str]) -> bytes:
+        deadline = time.monotonic() + self._entry.timeout_seconds
+        try:
+            process = subprocess.Popen(
+                ["/bin/sh", "-c", _GUARD, "mcpguard-credential", *words],
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.DEVNULL,
+                env=environment,
+                cwd="/",
+                process_group=0,
+                bufsize=0,
+            )
+        except OSError as problem:
+            raise self._problem(f"cannot be started: {problem.strerror}") from None
+        try:
+            output = self._output(process, deadline)
+            status = process.wait(max(0.0, deadline - time.monotonic()))
+        except subprocess.TimeoutExpired:
+            seconds = self._entry.timeout_seconds
+            raise self._problem(f"took longer than {seconds:g} seconds (`timeout_seconds`)") from None
+        finally:
+            _end(process)
+        if status:
+            raise self._problem(self._failed(status))
+        return output
+
+    def _output(self, process: subprocess.Popen[bytes], deadline: float) -> bytes:
+        """All that it prints until it ends, whoever else still has its output open."""
+        assert process.stdout is not None  # noqa: S101
+        fd, output = process.stdout.fileno(), bytearray()
+        os.set_blocking(fd, False)
+        while True:
+            ended, data = process.poll() is not None, _read(fd)
+            output += data or b""
+            if len(output) > MOST_BYTES:
+                raise self._problem(f"printed more than {MOST_BYTES // 1024} KiB: that is no credential")
+            if data == b"" or (ended and data is None):
+                return bytes(output)
+            if time.monotonic() > deadline:
+                raise subprocess.TimeoutExpired([], 0)
+            if data is None:
+                select.select([fd], [], [], _LOOK_SECONDS)
+
+    def _failed(self, status: int) -> str:
+        ended = f"was ended by signal {-status}" if status < 0 else f"ended with status {status}"
+        unset = [name for name in self._entry.env if variable(name) is None]
+        hint = f"; not set, and named in `env`: {', '.join(unset)}" if unset else ""
+        return f"{ended}: run it yourself to see why (what it says is not shown, it may be a secret){hint}"
+
+    def _problem(self, said: str) -> CredentialError:
+        return CredentialError(f"{self._name} cannot be had: '{self._entry.argv[0]}' {said}")
+
+
+def _read(fd: int) -> bytes | None:
+    """What is there, b"" at the end, None for nothing yet."""
+    try:
+        return os.read(fd, MOST_BYTES)
+    except BlockingIOError:
+        return None
+
+
+def _end(process: subprocess.Popen[bytes]) -> None:
+    """Kill what is left of its group, and let go of it."""
+    for pipe in (process.stdin, process.stdout):
+        if pipe is not None:
+            pipe.close()
+    try:
+        os.killpg(process.pid, signal.SIGKILL)
+    except (ProcessLookupError, PermissionError):
+        pass
+    process.wait()
+    # Orphans of it are our children where we adopt them; nobody else lets go of these.
+    for _ in range(_REAPS):
+        try:
+            if os.waitpid(-process.pid, os.WNOHANG) == (0, 0):
+                time.sleep(0.01)
+        except ChildProcessError:
+            return
