@@ -20,7 +20,7 @@ from mcpguard.core.secret import CredentialRef, parse_template
 
 _ENV_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 _TOKEN = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]{1,128}")
-_OWN_HEADERS = frozenset(
+OWN_HEADERS = frozenset(
     {
         "accept",
         "connection",
@@ -87,7 +87,7 @@ def header_problems(document: Document, at: Place, headers: Mapping[str, str]) -
     for key, value in headers.items():
         place = (*at, key)
         lower = key.lower()
-        if not _TOKEN.fullmatch(key) or lower in _OWN_HEADERS or lower.startswith("mcp-param-"):
+        if not _TOKEN.fullmatch(key) or lower in OWN_HEADERS or lower.startswith("mcp-param-"):
             yield document.problem(place, "not a header that can be set here")
         if not value.isprintable():
             yield document.problem(place, "a header value must be one line of printable characters")

@@ -81,3 +81,15 @@ class Person(NamedTuple):
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_bytes(FORMS[form](content(case)))
         return path
+
+
+def tree(*folders: Path) -> dict[Path, bytes]:
+    """Every file below `folders`."""
+    return {
+        path: path.read_bytes() for folder in folders for path in sorted(folder.rglob("*")) if path.is_file()
+    }
+
+
+def with_a_secret(files: dict[Path, bytes], secrets: list[str]) -> list[Path]:
+    """The files that hold one of `secrets`."""
+    return [path for path, data in files.items() if any(secret.encode() in data for secret in secrets)]

@@ -55,7 +55,7 @@ def test_what_an_entry_means(person: Person) -> None:
     assert (github.command, github.args) == ("npx", ("-y", "@modelcontextprotocol/server-github"))
     assert entries["claude-code", "db"].where == ("projects", "/home/u/work", "mcpServers", "db")
     zed = entries["zed", "postgres-tools"]
-    assert (zed.command, zed.args) == ("/usr/local/bin/pg-tools", ("serve",))
+    assert (zed.command, zed.args) == ("pg-tools", ("serve",))
     figma = entries["codex", "figma"]
     assert figma.headers == {
         "X-Figma-Region": "us-east-1",

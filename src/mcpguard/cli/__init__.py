@@ -16,6 +16,9 @@ from mcpguard.core.errors import McpGuardError
 VERBS = {
     "run": "serve the configured tool servers to an MCP client, guarded",
     "wrap": "guard one server with no configuration file: read-only tools only",
+    "import": "move your clients' servers behind mcpguard, secrets to the keychain",
+    "undo": "put back what `import` and `install` changed",
+    "install": "add mcpguard to a client that has no servers yet",
     "check": "say what is wrong in a configuration and its policies",
     "doctor": "find what goes around mcpguard or weakens it on this machine",
     "test": "run the tests of policies, on both engines, with coverage",

@@ -120,6 +120,7 @@ CLIENTS: tuple[Client, ...] = (
         headers=(("http_headers",),),
         env_headers="env_http_headers",
         bearer="bearer_token_env_var",
+        style="braced",
     ),
     Client(
         "gemini",

@@ -1,0 +1,164 @@
+"""`mcpguard import`: the servers of your clients move behind mcpguard, their secrets into the keychain."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import re
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from mcpguard.cli.terminal import plain, style
+
+if TYPE_CHECKING:
+    from mcpguard.moving.plan import Plan, Wishes
+    from mcpguard.moving.reading import Found
+    from mcpguard.moving.vault import Vault
+
+EXAMPLES = (
+    "mcpguard import --dry-run                          (shows what it would do, and does nothing)",
+    "mcpguard import",
+    "mcpguard import --client cursor --server github --yes",
+    "mcpguard import --secret github.env.GITHUB_USER --not-secret notes.env.NOTES_KEY",
+)
+
+_PLACE = re.compile(r"(.+)\.(?:(env|headers)\.([^.]+)|(args)\.([0-9]+)|(url))")
+_WEAKER = "every program that runs as you can read them; a keychain asks first, or can be locked"
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """The options of this verb."""
+    from mcpguard.moving.clients import CLIENTS
+
+    names = [client.name for client in CLIENTS]
+    parser.add_argument("--client", action="append", default=[], choices=names, help="only this client")
+    parser.add_argument("--server", action="append", default=[], metavar="NAME", help="only this server")
+    parser.add_argument("--dry-run", action="store_true", help="show what would be done, and do nothing")
+    parser.add_argument("--yes", action="store_true", help="do not ask")
+    parser.add_argument(
+        "--to",
+        choices=("keyring", "file"),
+        default="keyring",
+        help="where secrets go; `file`: into files of mode 0600 beside the configuration, which is weaker",
+    )
+    for option, what in (("--secret", "is a secret"), ("--not-secret", "is none")):
+        parser.add_argument(
+            option,
+            action="append",
+            default=[],
+            metavar="SERVER.env.NAME",
+            help=f"this value {what} (also SERVER.headers.NAME, SERVER.args.0, SERVER.url)",
+        )
+    parser.add_argument("--config", metavar="FILE", help="mcpguard's configuration (default: as for `run`)")
+
+
+def execute(args: argparse.Namespace) -> int:
+    """0 where all that was asked for is guarded now, 1 where a server stays as it is, 2 where nothing was
+    done since nobody agreed. Raises McpGuardError where a step cannot be taken; then all is as it was."""
+    from mcpguard.moving import disk
+    from mcpguard.moving.journal import Journal, default_folder
+    from mcpguard.moving.moves import recover
+
+    journal = Journal(default_folder())
+    with disk.locked(journal.lock):
+        if not args.dry_run:
+            for said in recover(journal):
+                print(f"note: {said}")
+        return _import(args, journal)
+
+
+def _import(args: argparse.Namespace, journal: Any) -> int:
+    from mcpguard.config import find_config
+    from mcpguard.moving.clients import CLIENTS
+    from mcpguard.moving.launching import launcher
+    from mcpguard.moving.masking import shown
+    from mcpguard.moving.moves import carry_out, writings
+    from mcpguard.moving.plan import make_plan, tolerant
+    from mcpguard.moving.reading import existing, here
+    from mcpguard.moving.vault import vault_of
+
+    config = find_config(args.config, os.environ).absolute()
+    places = here(os.environ, Path.cwd())
+    founds = list(existing(places, [one for one in CLIENTS if not args.client or one.name in args.client]))
+    folder = config.parent / "secrets"
+    vault = vault_of(args.to, folder)
+    wishes = _wishes(args, launcher(config))
+    stored = tolerant(vault.get) if args.dry_run else vault.get
+    if not args.dry_run:
+        _ready(vault)
+    plan = make_plan(founds, wishes, places, config, os.environ, stored, vault.reference)
+    print(shown(plan, wishes.launcher, founds) or "there is nothing to import")
+    _tell(plan, founds, vault)
+    code = 1 if plan.left or plan.broken else 0
+    if not plan.clients or args.dry_run:
+        return code
+    if not (args.yes or _agreed()):
+        print("nothing was done" if sys.stdin.isatty() else "nothing was done: agree with --yes")
+        return 2
+    carry_out(journal, vault, folder, plan.secrets, writings(plan))
+    _after(plan)
+    return code
+
+
+def _ready(vault: Vault) -> None:
+    from mcpguard.core.errors import CredentialError
+
+    try:
+        vault.ready()
+    except CredentialError as error:
+        other = " (or `--to file`, which is weaker)" if vault.kind == "keyring" else ""
+        raise CredentialError(f"{error}{other}; nothing was touched") from None
+
+
+def _wishes(args: argparse.Namespace, launcher: dict[str, Any]) -> Wishes:
+    from mcpguard.moving.plan import Wishes
+
+    return Wishes(
+        launcher=launcher,
+        servers=frozenset(args.server),
+        secret=tuple(map(_place, args.secret)),
+        plain=tuple(map(_place, args.not_secret)),
+    )
+
+
+def _place(text: str) -> tuple[str, tuple[str | int, ...]]:
+    from mcpguard.moving.disk import MoveError
+
+    found = _PLACE.fullmatch(text)
+    if not found:
+        raise MoveError("say which value: SERVER.env.NAME, SERVER.headers.NAME, SERVER.args.0 or SERVER.url")
+    if found[4]:
+        return found[1], ("args", int(found[5]))
+    return found[1], ("url",) if found[6] else (found[2], found[3])
+
+
+def _tell(plan: Plan, founds: list[Found], vault: Vault) -> None:
+    for server in plan.servers:
+        policy = f": {server.policy}" if server.policy else ": is in the configuration already"
+        print(f"{style('guarded', 'green')}  {plain(server.name)}{policy}")
+        for note in server.notes:
+            print(f"  note: {plain(note)}")
+    for _, entry, why in plan.left:
+        print(f"{style('stays', 'yellow')}    {plain(entry.name)} {plain(why)}")
+    for said in plan.broken:
+        print(f"{style('left out', 'yellow')} {plain(said)}")
+    for found, _ in plan.clients:
+        if found.file.scope == "project":
+            print(f"note: {plain(str(found.path))} may be shared with others, whose mcpguard is elsewhere")
+    if plan.secrets:
+        where = "the keychain" if vault.kind == "keyring" else "files that only you can read"
+        print(f"{len(plan.secrets)} secret(s) go to {where}: {', '.join(map(plain, plan.secrets))}")
+        if vault.kind == "file":
+            print(f"note: files are weaker than a keychain: {_WEAKER}")
+
+
+def _agreed() -> bool:
+    return sys.stdin.isatty() and input("do this? [y/N] ").strip().lower() in ("y", "yes")
+
+
+def _after(plan: Plan) -> None:
+    print(f"done: restart {', '.join(sorted({found.client.title for found, _ in plan.clients}))}.")
+    print("`mcpguard check` looks over the configuration; `mcpguard undo` puts everything back.")
+    if plan.secrets:
+        print("The secrets were in files: replace those that others may have seen, where they were issued.")

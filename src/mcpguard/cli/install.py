@@ -1,0 +1,47 @@
+"""`mcpguard install`: mcpguard becomes a server of a client that has no other."""
+
+from __future__ import annotations
+
+import argparse
+import os
+from pathlib import Path
+
+from mcpguard.cli.terminal import plain
+
+EXAMPLES = ("mcpguard install claude-desktop", "mcpguard install cursor --config mcpguard.yaml")
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """The options of this verb."""
+    from mcpguard.moving.clients import CLIENTS
+
+    parser.add_argument("client", choices=[one.name for one in CLIENTS], metavar="CLIENT", help="its name")
+    parser.add_argument("--config", metavar="FILE", help="the configuration to serve (default: as for `run`)")
+    parser.add_argument(
+        "--to",
+        choices=("keyring", "file"),
+        default="keyring",
+        help="where the key goes that seals what the file was before (see `--to` of `mcpguard import`)",
+    )
+
+
+def execute(args: argparse.Namespace) -> int:
+    """0 where the client has mcpguard now, or had it. Raises ConfigError where the configuration cannot be
+    served, and McpGuardError where a step cannot be taken."""
+    from mcpguard.config import find_config, load_config
+    from mcpguard.moving import disk
+    from mcpguard.moving.installing import install
+    from mcpguard.moving.journal import Journal, default_folder
+    from mcpguard.moving.moves import recover
+    from mcpguard.moving.reading import here
+    from mcpguard.moving.vault import vault_of
+
+    config = load_config(find_config(args.config, os.environ)).path
+    folder = config.parent / "secrets"
+    journal = Journal(default_folder())
+    with disk.locked(journal.lock):
+        for said in recover(journal):
+            print(f"note: {said}")
+        vault = vault_of(args.to, folder)
+        print(plain(install(args.client, config, here(os.environ, Path.cwd()), journal, vault, folder)))
+    return 0

@@ -1,0 +1,70 @@
+"""`mcpguard undo`: the files of your clients become again what they were before `mcpguard import`."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from mcpguard.cli.terminal import plain, style
+
+if TYPE_CHECKING:
+    from mcpguard.moving.journal import Journal, Move
+
+EXAMPLES = ("mcpguard undo", "mcpguard undo --client cursor", "mcpguard undo --beside")
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """The options of this verb."""
+    from mcpguard.moving.clients import CLIENTS
+
+    names = [client.name for client in CLIENTS]
+    parser.add_argument("--client", choices=names, default="", help="only this client")
+    parser.add_argument(
+        "--beside",
+        action="store_true",
+        help="where a file was changed since: write what it was, with its secrets, to a file beside it",
+    )
+
+
+def execute(args: argparse.Namespace) -> int:
+    """0 where all is as it was, 1 where a file was changed since and stays. Raises McpGuardError where a file
+    or the keychain cannot be had."""
+    from mcpguard.moving import disk
+    from mcpguard.moving.journal import Journal, default_folder
+    from mcpguard.moving.moves import take_back
+
+    journal = Journal(default_folder())
+    code = 0
+    with disk.locked(journal.lock):
+        moves = [move for move in journal.moves() if move.state != "undone"]
+        if not moves:
+            print("there is nothing to undo: no import is in force")
+        newer = False
+        for move in reversed(moves):
+            back = take_back(journal, move, args.client, newer)
+            newer = newer or move.state != "undone"
+            for path in back.restored:
+                print(f"{style('restored', 'green')} {plain(path)}")
+            for said in back.kept:
+                print(f"note: {plain(said)}")
+            for said in back.refused:
+                print(f"{style('stays', 'yellow')}    {plain(said)}")
+            if back.refused:
+                code = 1
+                _offer(journal, move, args.beside)
+    return code
+
+
+def _offer(journal: Journal, move: Move, beside: bool) -> None:
+    from mcpguard.moving import disk
+    from mcpguard.moving.moves import changed, unseal
+
+    for step in changed(move):
+        path = Path(step.path)
+        aside = path.with_name(f"{path.name}.before-mcpguard")
+        if not beside:
+            print(f"`mcpguard undo --beside` writes what it was, with its secrets, to {plain(str(aside))}")
+        else:
+            disk.write(aside, unseal(journal, move, step), expected=None)
+            print(f"written: {plain(str(aside))}; remove it when you are done: it has the secrets in it")

@@ -1,0 +1,115 @@
+"""Files that are written whole or not at all, and what they were before.
+
+Law of this file: nobody sees half a file; a file that has changed since it was read is never overwritten.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import hashlib
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from mcpguard.core.errors import McpGuardError
+
+
+class MoveError(McpGuardError):
+    """A step that cannot be taken. The sentence names the file and says what to do."""
+
+
+def digest(path: Path) -> str | None:
+    """SHA-256 of the file in hex, None where there is none. Raises MoveError."""
+    try:
+        return hashlib.sha256(path.read_bytes()).hexdigest()
+    except FileNotFoundError:
+        return None
+    except OSError as error:
+        raise MoveError(f"{path} cannot be read: {error.strerror}") from None
+
+
+def make_folder(path: Path) -> None:
+    """Make `path` and what is missing above it, mode 0700. Raises MoveError."""
+    try:
+        path.mkdir(mode=0o700, parents=True, exist_ok=True)
+    except OSError as error:
+        raise MoveError(f"{path} cannot be made: {error.strerror}") from None
+
+
+def write(path: Path, data: bytes, *, mode: int = 0o600, expected: str | None = "") -> None:
+    """Put `data` at `path` at once: a file beside it, stored, then renamed. Raises MoveError.
+
+    A file that is there keeps its mode and owner; a new one gets `mode`. `expected` is the digest that the
+    file must still have (None: it must not be there; "": anything).
+    """
+    aside = path.with_name(f".{path.name}.mcpguard")
+    try:
+        remove(aside)
+        descriptor = os.open(aside, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
+        with open(descriptor, "wb") as file:
+            _like(path, descriptor, mode)
+            file.write(data)
+            file.flush()
+            os.fsync(descriptor)
+        if expected != "" and digest(path) != expected:
+            os.unlink(aside)
+            raise MoveError(f"{path} was changed by somebody else meanwhile: nothing was written; try again")
+        os.replace(aside, path)
+        _store(path.parent)
+    except OSError as error:
+        raise MoveError(f"{path} cannot be written: {error.strerror}") from None
+
+
+def _like(path: Path, descriptor: int, mode: int) -> None:
+    try:
+        facts = os.stat(path)
+    except FileNotFoundError:
+        os.fchmod(descriptor, mode)
+        return
+    mine = os.fstat(descriptor)
+    if (facts.st_uid, facts.st_gid) != (mine.st_uid, mine.st_gid):
+        os.fchown(descriptor, facts.st_uid, facts.st_gid)
+    os.fchmod(descriptor, facts.st_mode & 0o7777)
+
+
+def remove(path: Path) -> None:
+    """Remove a file, if it is there. Raises MoveError."""
+    try:
+        os.unlink(path)
+    except FileNotFoundError:
+        pass
+    except OSError as error:
+        raise MoveError(f"{path} cannot be removed: {error.strerror}") from None
+
+
+def _store(folder: Path) -> None:
+    """What was renamed in `folder` outlives a lost machine."""
+    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def refuse_read_only(path: Path) -> None:
+    """Raises MoveError where `path` is there and may not be written, or its folder may not."""
+    if path.exists() and not (os.access(path, os.W_OK) and path.stat().st_mode & 0o222):
+        raise MoveError(f"{path} is read-only: nothing was done to it (`chmod u+w` lets it be edited)")
+    folder = next(one for one in path.parents if one.exists())
+    if not os.access(folder, os.W_OK):
+        raise MoveError(f"{path}: its folder is read-only, so it cannot be replaced: nothing was done to it")
+
+
+@contextmanager
+def locked(path: Path) -> Iterator[None]:
+    """Hold the lock of all moves. Raises MoveError where somebody else holds it."""
+    make_folder(path.parent)
+    with open(path, "ab") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            raise MoveError(
+                "another `mcpguard import` or `undo` is at work: wait until it has ended"
+            ) from None
+        yield

@@ -1,0 +1,57 @@
+"""mcpguard added to a client that has no server, or only others."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from mcpguard.moving.clients import CLIENTS, Client, File
+from mcpguard.moving.disk import MoveError
+from mcpguard.moving.edit import added, new_text
+from mcpguard.moving.journal import Journal
+from mcpguard.moving.launching import launcher
+from mcpguard.moving.moves import Writing, carry_out, writing
+from mcpguard.moving.reading import BOM, Found, Places, paths_of, read
+from mcpguard.moving.vault import Vault
+
+
+def install(name: str, config: Path, places: Places, journal: Journal, vault: Vault, folder: Path) -> str:
+    """Add an entry that serves `config` to the user's file of the client `name`, and say what was done. The
+    lock is held. Raises McpGuardError; then all is as it was."""
+    client = next(one for one in CLIENTS if one.name == name)
+    file, path = _where(client, places)
+    entry = {**client.added, **launcher(config)}
+    if not path.exists():
+        todo = writing("client", path, new_text(file, entry).encode(), None, name)
+    else:
+        found = read(client, file, path)
+        if found.problem:
+            raise MoveError(found.problem)
+        if any(one.guarded for one in found.entries):
+            return f"{client.title} has mcpguard already, in {path}: nothing was done"
+        todo = _added(found, entry, name)
+    vault.ready()
+    carry_out(journal, vault, folder, {}, [todo])
+    return f"done: {client.title} starts mcpguard now, by {path}. Restart it; `mcpguard undo` takes it back."
+
+
+def _added(found: Found, entry: dict[str, object], name: str) -> Writing:
+    text = added(found, entry)
+    data = (BOM + text if found.mark else text).encode()
+    return writing("client", found.target, data, found.digest, name)
+
+
+def _where(client: Client, places: Places) -> tuple[File, Path]:
+    """The file to write: the user's first one that is there, else the first that can be."""
+    candidates = []
+    for file in client.files:
+        if file.scope == "user" and not (file.listed and "*" not in file.path):
+            candidates += [(file, path) for path in _paths(file, places)]
+    return next((one for one in candidates if one[1].exists()), candidates[0])
+
+
+def _paths(file: File, places: Places) -> list[Path]:
+    # A file of servers of its own, where a client reads a whole folder.
+    if "*" in file.path:
+        plain = File(file.path.replace("*", "mcpguard"), file.scope)
+        return paths_of(plain, places)
+    return paths_of(file, places)

@@ -1,0 +1,232 @@
+"""A plan carried out, and taken back.
+
+Law of this file: whatever ends it, at whatever step, nothing is lost: what is known of a move is on disk
+before it is done, and where each file stands is seen from what it is, not from what was planned.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from pathlib import Path
+
+from msgspec import Struct
+
+from mcpguard.core.errors import McpGuardError
+from mcpguard.moving import disk
+from mcpguard.moving.disk import MoveError
+from mcpguard.moving.journal import Journal, Move, Role, Step, new_key
+from mcpguard.moving.plan import Plan
+from mcpguard.moving.reading import BOM
+from mcpguard.moving.vault import Vault, vault_of
+
+
+class Writing(Struct, frozen=True):
+    """A step and the bytes that its file is to have."""
+
+    step: Step
+    data: bytes
+
+    def __repr__(self) -> str:
+        return f"<Writing {self.step.path}>"
+
+
+def writings(plan: Plan) -> list[Writing]:
+    """Every file that `plan` changes, in order: policies, the configuration, then clients. Raises MoveError
+    where a file is not what the plan saw."""
+    found = [writing("policy", path, text.encode(), None) for path, text in plan.policies.items()]
+    if plan.config_after != plan.config_before:
+        path = plan.config.resolve()
+        data = plan.config_after.encode()
+        before = path.read_bytes() if path.exists() else None
+        if (before or b"").decode("utf-8-sig", "replace") != plan.config_before:
+            raise MoveError(f"{path} was changed by somebody else meanwhile: nothing was written; try again")
+        mark = BOM.encode() if before and before.startswith(BOM.encode()) else b""
+        found.append(writing("config", path, mark + data, _digest(before)))
+    for one, text in plan.clients:
+        data = (BOM + text if one.mark else text).encode()
+        found.append(writing("client", one.target, data, one.digest, one.client.name))
+    return found
+
+
+def writing(role: Role, path: Path, data: bytes, before: str | None, client: str = "") -> Writing:
+    """`data` for the file at `path`, which has the digest `before` now (None: it is not there)."""
+    after = hashlib.sha256(data).hexdigest()
+    step = Step(role=role, path=str(path), before=before, after=after, client=client)
+    return Writing(step, data)
+
+
+def _digest(data: bytes | None) -> str | None:
+    return None if data is None else hashlib.sha256(data).hexdigest()
+
+
+def carry_out(
+    journal: Journal, vault: Vault, folder: Path, secrets: dict[str, str], todo: list[Writing]
+) -> Move:
+    """Store `secrets` in `vault` (whose files are in `folder`), then write `todo`. The lock is held.
+
+    Raises McpGuardError where a step cannot be taken; then all that was done has been taken back.
+    """
+    for one in todo:
+        disk.refuse_read_only(Path(one.step.path))
+    name = journal.next_name()
+    for number, one in enumerate(todo):
+        one.step.sealed = "" if one.step.before is None else f"{number}.sealed"
+    move = Move(
+        name=name,
+        vault=vault.kind,
+        vault_folder=str(folder),
+        key=f"mcpguard-import/{name}",
+        secrets=list(secrets),
+        steps=[one.step for one in todo],
+    )
+    try:
+        journal.keep(move)
+        _steps(journal, move, vault, secrets, todo)
+    except (McpGuardError, KeyboardInterrupt):
+        take_back(journal, move)
+        raise
+    return move
+
+
+def _steps(journal: Journal, move: Move, vault: Vault, secrets: dict[str, str], todo: list[Writing]) -> None:
+    key = new_key()
+    vault.put(move.key, key)
+    for one in todo:
+        if one.step.sealed:
+            data = Path(one.step.path).read_bytes()
+            if _digest(data) != one.step.before:
+                raise MoveError(f"{one.step.path} was changed by somebody else meanwhile: try again")
+            journal.seal(move, one.step, data, key)
+    for name, value in secrets.items():
+        vault.put(name, value)
+    for one in todo:
+        path = Path(one.step.path)
+        disk.make_folder(path.parent)
+        disk.write(path, one.data, expected=one.step.before)
+    move.state = "done"
+    journal.keep(move)
+
+
+class TakenBack(Struct):
+    """What came of taking a move back: `restored` are files that are as they were, `refused` and `kept`
+    sentences on what is not."""
+
+    restored: list[str] = []
+    refused: list[str] = []
+    kept: list[str] = []
+
+
+def take_back(journal: Journal, move: Move, client: str = "", newer: bool = False) -> TakenBack:
+    """Put back what `move` changed, of `client` only if it is given; `newer`: a later move is still in force.
+
+    A file that has changed since stays as it is. Raises McpGuardError where the vault or a file cannot be
+    had. Doing it twice does no harm.
+    """
+    vault = vault_of(move.vault, Path(move.vault_folder))
+    back = TakenBack()
+    clients = [one for one in move.steps if one.role == "client"]
+    for step in reversed(clients):
+        if client in ("", step.client):
+            _restore(journal, move, vault, step, back)
+    if any(_uses_us(one) for one in clients):
+        return back
+    text = _configuration(journal, move, vault, back)
+    for step in reversed([one for one in move.steps if one.role == "policy"]):
+        _drop_policy(step, text, back)
+    if newer:
+        return back
+    for name in move.secrets:
+        if vault.reference(name) in text:
+            back.kept.append(f"the secret {name} is still used")
+        else:
+            vault.remove(name)
+    journal.forget_sealed(move)
+    vault.remove(move.key)
+    move.state = "undone"
+    journal.keep(move)
+    return back
+
+
+def _restore(journal: Journal, move: Move, vault: Vault, step: Step, back: TakenBack) -> None:
+    path = Path(step.path)
+    now = disk.digest(path)
+    if now == step.before:
+        return
+    if now != step.after:
+        what = "was removed" if now is None else "was changed"
+        said = f"{path} {what} after the import, so it stays as it is"
+        (back.refused if _uses_us(step) else back.kept).append(said)
+        return
+    if step.before is None:
+        disk.remove(path)
+    else:
+        disk.write(path, journal.unseal(move, step, vault.get(move.key)), expected=step.after)
+    back.restored.append(str(path))
+
+
+def _uses_us(step: Step) -> bool:
+    """Whether a client's file is not what it was before, and starts mcpguard."""
+    path = Path(step.path)
+    now = disk.digest(path)
+    return now not in (None, step.before) and b"mcpguard" in path.read_bytes()
+
+
+def _configuration(journal: Journal, move: Move, vault: Vault, back: TakenBack) -> str:
+    """Put the configuration back, if nobody has changed it, and give its text as it is then."""
+    text = ""
+    for step in move.steps:
+        if step.role == "config":
+            path = Path(step.path)
+            if disk.digest(path) in (step.before, step.after):
+                _restore(journal, move, vault, step, back)
+            else:
+                back.kept.append(f"{path} was changed after the import, so it stays")
+            text = path.read_text("utf-8", "replace") if path.exists() else ""
+            _tidy(path.parent)
+    return text
+
+
+def _drop_policy(step: Step, text: str, back: TakenBack) -> None:
+    path = Path(step.path)
+    now = disk.digest(path)
+    if now is not None and (now != step.after or f"policies/{path.name}" in text):
+        back.kept.append(f"{path} stays: " + ("you changed it" if now != step.after else "it is in use"))
+        return
+    disk.remove(path)
+    _tidy(path.parent)
+    _tidy(path.parent.parent)
+
+
+def _tidy(folder: Path) -> None:
+    try:
+        os.rmdir(folder)
+    except OSError:
+        pass  # Something is in it, or it is gone.
+
+
+def changed(move: Move) -> list[Step]:
+    """The clients' files that somebody has changed after `move`, and that start mcpguard."""
+    clients = [one for one in move.steps if one.role == "client" and one.sealed]
+    return [one for one in clients if _uses_us(one) and disk.digest(Path(one.path)) != one.after]
+
+
+def unseal(journal: Journal, move: Move, step: Step) -> bytes:
+    """What the file of `step` was before `move`. Raises McpGuardError."""
+    vault = vault_of(move.vault, Path(move.vault_folder))
+    return journal.unseal(move, step, vault.get(move.key))
+
+
+def recover(journal: Journal) -> list[str]:
+    """Take back what an import that did not come to its end has done. The lock is held.
+
+    Raises MoveError where that cannot be done, since a file was changed.
+    """
+    said: list[str] = []
+    for move in reversed(journal.moves()):
+        if move.state == "open":
+            back = take_back(journal, move)
+            if back.refused:
+                raise MoveError(f"an import did not come to its end, and {back.refused[0]}: take that back")
+            said.append("an earlier import did not come to its end: what it had done was taken back")
+    return said
