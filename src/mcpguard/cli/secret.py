@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import os
 import sys
 
 from mcpguard.adapters.credentials.keychain import Keychain
@@ -14,6 +15,7 @@ EXAMPLES = (
     "pass show github | mcpguard secret set github/read",
     "mcpguard secret list",
     "mcpguard secret rm github/read",
+    "mcpguard secret check --config mcpguard.yaml",
 )
 
 _MIN_LENGTH = 6
@@ -27,8 +29,8 @@ _NOT_IN_ARGV = (
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """`set NAME`, `list`, `rm NAME`."""
-    actions = parser.add_subparsers(dest="action", required=True, metavar="set|list|rm")
+    """`set NAME`, `list`, `rm NAME`, `check`."""
+    actions = parser.add_subparsers(dest="action", required=True, metavar="set|list|rm|check")
     put = actions.add_parser("set", help="store a value, from the terminal or from standard input")
     put.add_argument("name", help="what ${keyring:NAME} refers to")
     # It takes options too, so that argparse never quotes a value in an error of its own.
@@ -37,10 +39,21 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     names.add_argument("--json", action="store_true", help="as a JSON list")
     remove = actions.add_parser("rm", help="forget a value")
     remove.add_argument("name")
+    check = actions.add_parser(
+        "check", help="ask for each credential of a configuration, as its servers would; prints no value"
+    )
+    check.add_argument(
+        "--config",
+        metavar="FILE",
+        help="the configuration (default: $MCPGUARD_CONFIG, else mcpguard.yaml in your configuration folder)",
+    )
+    check.add_argument("--json", action="store_true", help="as a JSON list")
 
 
 def execute(args: argparse.Namespace) -> int:
-    """Do it; CredentialError says why not."""
+    """Do it; CredentialError says why not. 1 where `check` finds something that cannot be had."""
+    if args.action == "check":
+        return _check(args.config, args.json)
     keychain = Keychain()
     if args.action == "list":
         _list(keychain.names(), args.json)
@@ -54,6 +67,15 @@ def execute(args: argparse.Namespace) -> int:
         keychain.put(name, _acceptable(_typed(name) if sys.stdin.isatty() else _piped()))
         print(f"stored: a configuration may say ${{keyring:{name}}}")
     return 0
+
+
+def _check(config: str | None, as_json: bool) -> int:
+    from mcpguard.cli.secret_check import check, report
+    from mcpguard.config import find_config, load_config
+
+    found = check(load_config(find_config(config, os.environ)))
+    print(report(found, as_json))
+    return 0 if all(one.ok for one in found) else 1
 
 
 def _list(names: list[str], as_json: bool) -> None:

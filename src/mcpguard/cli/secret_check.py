@@ -1,0 +1,153 @@
+"""`mcpguard secret check`: whether each reference gives a value, for each server that uses it.
+
+Law of this file: no value and nothing of one is printed, not even its length; what a source issued for the
+check is ended again.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import re
+from collections.abc import Callable, Iterator
+from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
+
+from msgspec import Struct
+
+from mcpguard.config_file import ENTRY
+from mcpguard.core.errors import McpGuardError
+
+if TYPE_CHECKING:
+    from mcpguard.adapters.credentials.broker import Broker
+    from mcpguard.config import Config, Credential, Server
+    from mcpguard.core.model import Principal
+    from mcpguard.core.secret import CredentialRef, Template
+
+
+class Tested(Struct, frozen=True):
+    """One reference for one server. `kind` is its source, or the kind of its entry; `seconds` is how long the
+    value may be used, None where that is not said; `said` is a sentence."""
+
+    reference: str
+    kind: str
+    server: str
+    ok: bool
+    seconds: float | None
+    said: str
+
+
+def check(config: Config) -> list[Tested]:
+    """Every reference of every server that is not disabled, and every entry of `credentials` for each of its
+    servers. Asks each source, which may ask a person."""
+    from mcpguard.adapters.credentials.broker import Broker, named_by
+    from mcpguard.core.redaction import Redactor
+
+    redactor = Redactor(os.urandom(32))
+    servers = [server for server in config.servers.values() if not server.disabled]
+    broker = Broker(config.credentials, named_by(servers, config.credentials), redactor.hold)
+    try:
+        return [
+            _tested(broker, config, ref, server, redactor.inspect_text)
+            for server in servers
+            for ref in sorted({*server.credentials, *_chosen(config, server)})
+        ]
+    finally:
+        broker.close()
+
+
+def report(found: list[Tested], as_json: bool) -> str:
+    """One line each, or a JSON list."""
+    if as_json:
+        from msgspec import json
+
+        return json.format(json.encode(found), indent=2).decode()
+    from mcpguard.cli.terminal import plain, style
+
+    lines = [
+        f"{style('ok    ', 'green') if one.ok else style('failed', 'red')}  "
+        f"{plain(one.reference)} for {plain(one.server)}: {plain(one.said)}"
+        for one in found
+    ]
+    return "\n".join(lines) or "the configuration has no references"
+
+
+def _chosen(config: Config, server: Server) -> Iterator[CredentialRef]:
+    """The entries that a rule can choose for `server`, and what stands beside them."""
+    from mcpguard.core.secret import CredentialRef
+
+    for name, entry in config.credentials.items():
+        if server.name in entry.servers:
+            yield CredentialRef(ENTRY, name)
+            yield from entry.beside
+
+
+def _tested(
+    broker: Broker, config: Config, ref: CredentialRef, server: Server, clean: Callable[[str], str]
+) -> Tested:
+    from mcpguard.recipients import Recipient
+
+    entry = config.credentials.get(ref.name) if ref.source == ENTRY else None
+    kind = ref.source if entry is None else entry.kind
+    principal = _principal(entry)
+    try:
+        to = Recipient(server.name, _host(broker, server, principal), principal)
+        broker.get(ref, to)
+    except McpGuardError as problem:
+        return Tested(str(ref), kind, server.name, False, None, clean(str(problem)))
+    seconds = broker.remaining(ref, to)
+    return Tested(str(ref), kind, server.name, True, seconds, clean(_said(entry, kind, seconds)))
+
+
+def _principal(entry: Credential | None) -> Principal:
+    """Somebody whose calls may use it: this user, or who stands for one of those that it is bound to."""
+    from mcpguard.adapters.identity import operating_system_user
+    from mcpguard.core.model import Principal
+
+    user = operating_system_user()
+    if entry is None or not entry.principals or user.id in entry.principals:
+        return user
+    first = entry.principals[0]
+    group = first.removeprefix("group:")
+    return Principal(first, "check") if group == first else Principal("", "check", (group,))
+
+
+def _host(broker: Broker, server: Server, principal: Principal) -> str | None:
+    """The host that the server is at, None for a program."""
+    from mcpguard.adapters.upstreams.address import Address
+    from mcpguard.recipients import Recipient
+
+    if server.url is None:
+        return None
+    address = Address(_authority(server.url), {}, broker, Recipient(server.name, None, principal))
+    url, _headers = asyncio.run(address.resolve())
+    return urlsplit(url).hostname
+
+
+def _authority(url: Template) -> Template:
+    """A URL up to its host and port: what stands behind them may have references of its own."""
+    from mcpguard.core.secret import Template
+
+    texts: list[str] = []
+    for index, text in enumerate(url.texts):
+        end = re.compile(r"[/?#]").search(text, text.find("//") + 2 if index == 0 else 0)
+        if end is not None:
+            return Template((*texts, text[: end.start()]), url.refs[:index])
+        texts.append(text)
+    return url
+
+
+def _said(entry: Credential | None, kind: str, seconds: float | None) -> str:
+    from mcpguard.adapters.credentials import MINTS
+
+    keep = 0.0 if entry is None else MINTS[kind].keep if entry.cache_seconds is None else entry.cache_seconds
+    if seconds is not None:
+        lasts = f"it ends in {seconds:.0f} s"
+    else:
+        lasts = f"it is kept for {keep:g} s" if keep else "it is read for each use"
+    said = f"there is a value ({kind}); {lasts}"
+    if entry is not None and entry.hosts:
+        said += f"; only {', '.join(sorted(entry.hosts))} may be told it"
+    if entry is not None and entry.principals:
+        said += f"; only for calls of {', '.join(entry.principals)}"
+    return said

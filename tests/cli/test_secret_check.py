@@ -1,0 +1,107 @@
+"""`mcpguard secret check`: each reference for each server, and never a value."""
+
+from __future__ import annotations
+
+import json
+import re
+from pathlib import Path
+
+import pytest
+
+from mcpguard.cli import main
+from tests.adapters.fake_keyring import FakeKeyring
+
+Capture = pytest.CaptureFixture[str]
+CANARY = "canary-0123456789"
+SERVERS = """\
+version: 1
+servers:
+  git: {command: git-server, env: {A: "${keyring:git/read}", B: "${credential:made}"}}
+  far: {url: "https://api.example/mcp/${env:CHECK_FAR}", headers: {X: "${credential:value}"}}
+  host: {url: "https://${env:CHECK_HOST}:8443/mcp"}
+  off: {command: x, disabled: true, env: {A: "${env:NOT_SET}"}}
+"""
+CREDENTIALS = f"""\
+credentials:
+  made:
+    command: {{argv: [printf, '{{"t": "{CANARY}-made", "in": 600}}'], json: {{value: t, expires: in}}}}
+    servers: [git]
+    principals: ["group:dev", ada]
+  value: {{value: "${{env:CHECK_FAR}}", servers: [far, host], hosts: [api.example, x.example], principals: [eve]}}
+  kept: {{command: [printf, {CANARY}-kept], servers: [git], cache_seconds: 60}}
+"""
+
+
+@pytest.fixture
+def config(tmp_path: Path, backend: FakeKeyring, monkeypatch: pytest.MonkeyPatch) -> Path:
+    backend.set_password("mcpguard", "git/read", f"{CANARY}-read")
+    monkeypatch.setenv("CHECK_FAR", f"{CANARY}-far")
+    monkeypatch.setenv("CHECK_HOST", "x.example")
+    path = tmp_path / "mcpguard.yaml"
+    path.write_text(SERVERS + CREDENTIALS)
+    return path
+
+
+def checked(config: Path, capsys: Capture, *words: str) -> tuple[int, str]:
+    code = main(["secret", "check", "--config", str(config), *words])
+    said = capsys.readouterr()
+    assert CANARY not in said.out + said.err
+    return code, said.out
+
+
+def test_each_reference_is_told_for_each_server_with_its_binding_and_its_time(
+    config: Path, capsys: Capture
+) -> None:
+    code, said = checked(config, capsys)
+    assert re.sub("ends in [0-9]+ s", "ends in N s", said).splitlines() == [
+        "ok      credential:kept for git: there is a value (command); it is kept for 60 s",
+        "ok      credential:made for git: there is a value (command); it ends in N s; only for calls of "
+        "group:dev, ada",
+        "ok      keyring:git/read for git: there is a value (keyring); it is read for each use",
+        "ok      credential:value for far: there is a value (value); it is read for each use; only api.example, "
+        "x.example may be told it; only for calls of eve",
+        "ok      env:CHECK_FAR for far: there is a value (env); it is read for each use",
+        "ok      credential:value for host: there is a value (value); it is read for each use; only api.example, "
+        "[REDACTED:credential:env:CHECK_HOST#1] may be told it; only for calls of eve",
+        "ok      env:CHECK_HOST for host: there is a value (env); it is read for each use",
+    ]
+    assert code == 0
+
+
+def test_what_cannot_be_had_or_guarded_fails_the_check_and_hides_nothing_else(
+    config: Path, backend: FakeKeyring, capsys: Capture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    del backend.entries["mcpguard", "git/read"]
+    monkeypatch.setenv("CHECK_FAR", "short")
+    monkeypatch.setenv("CHECK_HOST", "elsewhere.example")
+    code, said = checked(config, capsys, "--json")
+    found = {(one["reference"], one["server"]): one for one in json.loads(said)}
+    assert code == 1
+    assert len(found) == 7
+    assert "run `mcpguard secret set git/read`" in found["keyring:git/read", "git"]["said"]
+    assert "too short to be told from ordinary text" in found["env:CHECK_FAR", "far"]["said"]
+    assert "bound to other hosts" in found["credential:value", "host"]["said"]
+    assert found["credential:made", "git"]["ok"]
+    assert found["credential:made", "git"]["seconds"] == pytest.approx(600, abs=60)
+    assert set(found["env:CHECK_HOST", "host"]) == {"reference", "kind", "server", "ok", "seconds", "said"}
+
+
+def test_a_host_that_cannot_be_had_fails_what_would_go_there(
+    config: Path, capsys: Capture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("CHECK_HOST")
+    code, said = checked(config, capsys)
+    assert code == 1
+    assert "failed  credential:value for host: env:CHECK_HOST is not set" in said
+
+
+def test_a_configuration_without_references_is_fine(tmp_path: Path, capsys: Capture) -> None:
+    path = tmp_path / "mcpguard.yaml"
+    path.write_text("version: 1\nservers: {a: {command: x}, b: {url: 'https://b.example'}}\n")
+    assert checked(path, capsys) == (0, "the configuration has no references\n")
+
+
+def test_a_broken_configuration_is_told_as_by_every_command(tmp_path: Path, capsys: Capture) -> None:
+    path = tmp_path / "mcpguard.yaml"
+    path.write_text("version: 2\n")
+    assert checked(path, capsys)[0] == 2
