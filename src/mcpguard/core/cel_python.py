@@ -8,8 +8,9 @@ functions that CEL does not have and logs argument values; all of that is closed
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from functools import reduce
+from itertools import pairwise
 from typing import Any
 
 import celpy
@@ -29,8 +30,9 @@ from mcpguard.core.cel import (
     check_length,
     offset_of,
 )
-from mcpguard.core.cel_strict import JOINED, NAMED, PICKING, STRICT, first_error, no_overload
-from mcpguard.core.cel_values import from_cel, to_cel
+from mcpguard.core.cel_strict import JOINED, KEYS, NAMED, PICKING, STRICT, first_error, no_overload
+from mcpguard.core.cel_text import tokens_of
+from mcpguard.core.cel_values import bound_value, from_cel, to_cel
 from mcpguard.core.facts import Call
 from mcpguard.core.functions import FUNCTIONS, Function, FunctionError, apply
 from mcpguard.core.hoisting import hoist
@@ -60,8 +62,9 @@ class PythonEngine:
         """See `Engine.compile`."""
         check_length(text)
         hoisted = hoist(text, NAMES)
-        if hoisted.mistakes:
-            raise ConditionError(list(hoisted.mistakes))
+        mistakes = [*hoisted.mistakes, *_literals_to_refuse(text)]
+        if mistakes:
+            raise ConditionError(mistakes)
         try:
             tree = self._environment.compile(text)
             reader = _Reader(text)
@@ -74,6 +77,19 @@ class PythonEngine:
         if reader.mistakes:
             raise ConditionError(reader.mistakes)
         return PythonCondition(self, tree, self._activation, hoisted.reads)
+
+
+def _literals_to_refuse(text: str) -> Iterator[tuple[int, str]]:
+    """(offset, sentence) of those of which the library drops a line break, or takes letters for bytes."""
+    tokens = tokens_of(text)
+    for before, token in pairwise(tokens):
+        if before.kind == "bytes" and not token.text.isascii():
+            yield token.start, "bytes are written in ASCII: write \\xHH"
+    yield from (
+        (token.start, "a string stands in one line: write \\n")
+        for token in tokens
+        if token.kind == "string" and not {"\n", "\r"}.isdisjoint(token.text)
+    )
 
 
 class PythonCondition:
@@ -111,7 +127,7 @@ class PythonCondition:
             return ERROR
         try:
             if bound.python is None:
-                bound.python = {name: to_cel(value) for name, value in bound.view.items()}
+                bound.python = {name: bound_value(value) for name, value in bound.view.items()}
             return _Evaluator(self.tree, self._activation).evaluate(bound.python)
         except Exception:
             return ERROR
@@ -142,8 +158,12 @@ class _Evaluator(evaluation.Evaluator):  # type: ignore[misc]
         return no_overload(undecided[0]) if undecided else PICKING[name](list(members), says)
 
     def mapinits(self, tree: Any) -> Any:
-        """A map with an error in it is an error."""
-        return first_error(self.visit_children(tree)) or super().mapinits(tree)
+        """A map with an error in it, with a key that is none or twice the same, is an error."""
+        values = self.visit_children(tree)
+        keys = values[::2]
+        wrong = [key for key in keys if not isinstance(key, KEYS)]
+        made = celtypes.MapType(dict(zip(keys, values[1::2], strict=True)) if not wrong else {})
+        return first_error(values) or (made if len(made) == len(keys) else no_overload(None))
 
     def macro_has_eval(self, exprlist: Any) -> Any:
         owner, key = _selection(exprlist).children
@@ -223,7 +243,7 @@ def _native(function: Function) -> Callable[..., Any]:
     def called(*arguments: Any) -> Any:
         try:
             return to_cel(apply(function, tuple(map(from_cel, arguments))))
-        except FunctionError:
+        except (FunctionError, ValueError):
             return evaluation.CELEvalError("no value")
 
     return called

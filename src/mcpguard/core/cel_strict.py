@@ -6,15 +6,26 @@ however many led to it.
 
 from __future__ import annotations
 
+import operator
 import re
 from collections.abc import Callable
 from typing import Any
 
 from celpy import celtypes, evaluation
 
+from mcpguard.core.cel_times import GETTERS, duration, timestamp, too_long
+
 _NUMBERS = (celtypes.IntType, celtypes.UintType, celtypes.DoubleType)
 _SCALARS = (celtypes.BoolType, str, bytes, celtypes.TimestampType, celtypes.DurationType)
+KEYS = (str, celtypes.BoolType, celtypes.IntType, celtypes.UintType)
+"""What a key of a map may be."""
 _SCALED = frozenset({"_*_", "_/_", "_%_"})
+_ORDER: dict[str, Callable[[float, float], bool]] = {
+    "_<_": operator.lt,
+    "_<=_": operator.le,
+    "_>_": operator.gt,
+    "_>=_": operator.ge,
+}
 _QUIET = evaluation.re2.Options()
 _QUIET.log_errors = False
 
@@ -58,7 +69,7 @@ def _number(value: Any, other: Any) -> int | float:
 def _in(item: Any, container: Any) -> bool:
     if isinstance(item, evaluation.CELEvalError):
         raise item
-    if isinstance(container, dict) and isinstance(item, (str, celtypes.BoolType, *_NUMBERS)):
+    if isinstance(container, dict) and isinstance(item, (*KEYS, celtypes.DoubleType)):
         return any([_equal(item, key) for key in container])
     if isinstance(container, list):
         return any([_equal(item, one) for one in container])
@@ -78,10 +89,13 @@ def _string(value: Any) -> Any:
 
 
 def _at(container: Any, key: Any) -> Any:
-    # The library takes a character of a string, and counts from the end of a list.
-    if isinstance(container, dict) or (
-        isinstance(container, list) and type(key) is celtypes.IntType and key >= 0
-    ):
+    # The library takes a character of a string, and counts from the end of a list; for it true is 1.
+    if isinstance(container, dict) and isinstance(key, str):
+        return container[key]
+    if isinstance(container, dict) and isinstance(key, KEYS):
+        found = [value for one, value in container.items() if _equal(one, key)]
+        return found[0] if found else no_overload(None)
+    if isinstance(container, list) and type(key) is celtypes.IntType and key >= 0:
         return container[key]
     return no_overload(key if isinstance(key, evaluation.CELEvalError) else container)
 
@@ -106,16 +120,24 @@ def _typed(value: Any) -> Any:
     return plain.get(type(value), lambda same: same)(value)
 
 
-def _alike(name: str, *, ordered: bool) -> Callable[[Any, Any], Any]:
+def _alike(name: str) -> Callable[[Any, Any], Any]:
     """The library's operator, which mixes numbers, and for which a bool is one. Only an order is of bools."""
-    function = evaluation.base_functions[name]
+    function, order = evaluation.base_functions[name], _ORDER.get(name)
 
     def checked(left: Any, right: Any) -> Any:
         kinds = {type(one) for one in (left, right) if isinstance(one, (celtypes.BoolType, *_NUMBERS))}
         numbers = name not in _SCALED or all(isinstance(one, _NUMBERS) for one in (left, right))
-        if len(kinds) == 2 or (celtypes.BoolType in kinds and not ordered) or not numbers:
+        if len(kinds) == 2 or (celtypes.BoolType in kinds and order is None) or not numbers:
             return no_overload(left)
-        return _typed(function(left, right))
+        if order is not None and all(isinstance(one, celtypes.DoubleType) for one in (left, right)):
+            # The library's order is one of NaN too.
+            return celtypes.BoolType(order(float(left), float(right)))
+        if name == "_%_" and (int(left), int(right)) == (-(1 << 63), -1):
+            return no_overload(left)
+        if name == "_/_" and isinstance(right, celtypes.DoubleType) and float(right) == 0:
+            return no_overload(left)  # For the library it is always +infinity.
+        value = _typed(function(left, right))
+        return no_overload(left) if too_long(value) else value
 
     return checked
 
@@ -127,7 +149,8 @@ def _converted(kind: Any, kinds: tuple[Any, ...], text: str) -> Callable[[Any], 
 
     def checked(value: Any) -> Any:
         fits = pattern.fullmatch(value) if isinstance(value, str) else isinstance(value, kinds)
-        return kind(value) if fits else no_overload(value)
+        negative = kind is celtypes.UintType and isinstance(value, _NUMBERS) and value < 0
+        return kind(value) if fits and not negative else no_overload(value)
 
     return checked
 
@@ -138,11 +161,9 @@ _CONVERSIONS: dict[str, tuple[Any, tuple[Any, ...], str]] = {
     "double": (celtypes.DoubleType, _NUMBERS, r"-?[0-9]+(\.[0-9]+)?([eE][+-]?[0-9]+)?"),
     "bool": (celtypes.BoolType, (celtypes.BoolType,), "true|false"),
     "bytes": (celtypes.BytesType, (bytes,), ".*"),
-    "timestamp": (celtypes.TimestampType, (celtypes.TimestampType,), ".*"),
-    "duration": (celtypes.DurationType, (celtypes.DurationType,), ".*"),
 }
 
-NAMED = frozenset({"string", *_CONVERSIONS})
+NAMED = frozenset({"string", "timestamp", "duration", *_CONVERSIONS})
 """The functions that are in STRICT as "strict NAME", since their name must still name the type."""
 
 
@@ -203,8 +224,8 @@ PICKING: dict[str, Callable[[list[Any], list[Any]], Any]] = {"exists_one": one_o
 """The macros that need an answer for each member."""
 
 STRICT: dict[str, Callable[..., Any]] = {
-    **{name: _alike(name, ordered=True) for name in ("_<_", "_<=_", "_>_", "_>=_")},
-    **{name: _alike(name, ordered=False) for name in ("_+_", "_-_", "_*_", "_/_", "_%_")},
+    **{name: _alike(name) for name in (*_ORDER, "_+_", "_-_", "_*_", "_/_", "_%_")},
+    **GETTERS,
     "_[_]": _at,
     "contains": _of_strings(lambda text, part: part in text),
     "startsWith": _of_strings(str.startswith),
@@ -217,6 +238,8 @@ STRICT: dict[str, Callable[..., Any]] = {
     "matches": _matches,
     "size": _size,
     "strict string": _string,
+    "strict timestamp": timestamp,
+    "strict duration": duration,
     **{f"strict {name}": _converted(*one) for name, one in _CONVERSIONS.items()},
 }
 """In place of the library's functions, by their names in CEL."""

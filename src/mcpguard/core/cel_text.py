@@ -19,6 +19,14 @@ _TOKEN = re.compile(
     re.VERBOSE | re.DOTALL,
 )
 _ESCAPE = re.compile(r"\\(?:x([0-9a-fA-F]{2})|u([0-9a-fA-F]{4})|U([0-9a-fA-F]{8})|([0-7]{3})|(.))", re.DOTALL)
+_HIGH = r"(?![dD][89a-fA-F])[0-9a-fA-F]{4}"
+_IN_BYTES = r"""[abfnrtv"'\\]|x[0-9a-fA-F]{2}|[0-3][0-7]{2}"""
+_GOOD = {
+    "string": re.compile(rf"{_IN_BYTES}|u{_HIGH}|U0000{_HIGH}|U00(0[1-9a-fA-F]|10)[0-9a-fA-F]{{4}}"),
+    "bytes": re.compile(_IN_BYTES),
+}
+"""What may follow a backslash, by the kind of the literal: what every engine reads alike."""
+_IN_RAW = re.compile("[^\"']", re.DOTALL)
 _PLAIN = {"a": "\a", "b": "\b", "f": "\f", "n": "\n", "r": "\r", "t": "\t", "v": "\v"}
 
 
@@ -39,6 +47,24 @@ def tokens_of(text: str) -> list[Token]:
         if one.lastgroup != "space"
     ]
     return [*found, *[Token("end", "", len(text))] * 3]
+
+
+def escape_mistakes(tokens: list[Token]) -> list[tuple[int, str]]:
+    """(offset in characters, sentence) for each backslash in a string that begins no escape, and in a raw one
+    for each before a quote: of those the engines, and what reads constants here, do not make the same."""
+    mistakes = []
+    before = Token("end", "", 0)
+    for token in tokens:
+        if token.kind == "string":
+            kind = before.kind if before.kind == "bytes" else "string"
+            raw = token.text[0] in "rR" or (kind == "bytes" and len(before.text) > 1)
+            good = _IN_RAW if raw else _GOOD[kind]
+            for found in re.finditer(r"\\.", token.text, re.DOTALL):
+                if not good.match(token.text, found.start() + 1):
+                    said = f"`{found[0]}` is no escape here: write two backslashes for one"
+                    mistakes.append((token.start + found.start(), said))
+        before = token
+    return mistakes
 
 
 def string_value(literal: str) -> str:

@@ -17,7 +17,7 @@ from collections.abc import Mapping
 
 from msgspec import Struct
 
-from mcpguard.core.cel_text import Token, string_value, tokens_of
+from mcpguard.core.cel_text import Token, escape_mistakes, string_value, tokens_of
 from mcpguard.core.facts import MATCHES, Call, Constant, Path, Steps, Term, compiled, key_of
 from mcpguard.core.functions import FUNCTIONS, Function
 from mcpguard.core.functions.function import unfit
@@ -77,6 +77,7 @@ class _Hoister:
         return Hoisted(self._text if left else rest, calls, self._reads(), left, tuple(self._mistakes))
 
     def _reads(self) -> frozenset[str]:
+        self._mistakes += escape_mistakes(self._tokens)
         found = set()
         for at, token in enumerate(self._tokens):
             if token.kind == "name":
