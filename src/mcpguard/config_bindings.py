@@ -12,6 +12,7 @@ from typing import Any
 
 from mcpguard.config_credentials import KINDS, MOST_CACHE_SECONDS, CredentialEntry
 from mcpguard.config_file import ENTRY, LOOPBACK, ConfigFile, ServerEntry
+from mcpguard.config_minted import github_app_problems, postgres_problems, vault_problems
 from mcpguard.config_references import (
     env_problems,
     header_problems,
@@ -94,6 +95,9 @@ def _command_problems(document: Document, at: Place, made: Any) -> Iterator[Prob
 CHECKS: dict[str, Callable[[Document, Place, Any], Iterator[Problem]]] = {
     "value": _value_problems,
     "command": _command_problems,
+    "vault": vault_problems,
+    "github_app": github_app_problems,
+    "postgres": postgres_problems,
 }
 """A kind of entry -> what can be wrong in its field, at its place. References in it are to a source only, so
 that no two entries wait for each other."""

@@ -8,6 +8,8 @@ from __future__ import annotations
 
 from msgspec import Struct
 
+from mcpguard.config_minted import MINTED, GithubAppEntry, PostgresEntry, VaultEntry
+
 MOST_CACHE_SECONDS = 3600.0
 """The most that `credentials.NAME.cache_seconds` may be."""
 
@@ -41,8 +43,9 @@ class CommandEntry(Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class CredentialEntry(Struct, frozen=True, forbid_unknown_fields=True):
-    """One entry of `credentials` as written: where a value comes from (one of `value`, `command`), and
-    who may use it. `${credential:NAME}` refers to it, and a rule chooses it with `credential: NAME`."""
+    """One entry of `credentials` as written: where a value comes from (exactly one of `value`, `command`,
+    `vault`, `github_app`, `postgres`) and who may use it. `${credential:NAME}` refers to it, and a rule
+    chooses it with `credential: NAME`."""
 
     servers: tuple[str, ...]
     """The servers that may use it; at least one."""
@@ -50,6 +53,12 @@ class CredentialEntry(Struct, frozen=True, forbid_unknown_fields=True):
     """A text with `${keyring:…}`, `${env:…}` or `${file:…}` in it."""
     command: tuple[str, ...] | CommandEntry | None = None
     """A program that prints it."""
+    vault: VaultEntry | None = None
+    """A secret of HashiCorp Vault or OpenBao."""
+    github_app: GithubAppEntry | None = None
+    """A token of a GitHub App's installation."""
+    postgres: PostgresEntry | None = None
+    """A login role of PostgreSQL, made for the session."""
     hosts: tuple[str, ...] = ()
     """The hosts that may be told it, exactly these names; for servers with a `url`. Default: the host of the
     `url` of each of `servers`."""
@@ -64,11 +73,11 @@ class CredentialEntry(Struct, frozen=True, forbid_unknown_fields=True):
     """Headers that stand above those of a server when a rule chooses this credential."""
 
 
-KINDS = ("value", "command")
+KINDS = ("value", "command", "vault", "github_app", "postgres")
 """The fields of a CredentialEntry that say where the value comes from: exactly one of them is given."""
 
-ENTRIES: tuple[type[Struct], ...] = (CredentialEntry, CommandEntry, JsonEntry)
-"""The Structs of this file, for the reference."""
+ENTRIES: tuple[type[Struct], ...] = (CredentialEntry, CommandEntry, JsonEntry, *MINTED)
+"""The Structs of an entry, for the reference."""
 
 
 def kind_of(entry: CredentialEntry) -> str:

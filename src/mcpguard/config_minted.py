@@ -141,6 +141,17 @@ class PostgresEntry(Struct, frozen=True, forbid_unknown_fields=True):
     """How long connecting and each statement may take; from 1 to 120."""
 
 
+MINTED: tuple[type[Struct], ...] = (
+    VaultEntry,
+    VaultAuth,
+    AppRoleEntry,
+    KubernetesEntry,
+    GithubAppEntry,
+    PostgresEntry,
+)
+"""The Structs of this file, for the reference."""
+
+
 def vault_problems(document: Document, at: Place, entry: VaultEntry) -> Iterator[Problem]:
     """What is wrong with a `vault` at `at`."""
     yield from _url(document, (*at, "address"), entry.address, path=False)
@@ -161,6 +172,8 @@ def vault_problems(document: Document, at: Place, entry: VaultEntry) -> Iterator
         yield from _auth(document, (*at, "auth"), entry.auth)
     if entry.namespace is not None and not _is_path(entry.namespace.removesuffix("/")):
         yield document.problem((*at, "namespace"), "must be a path, such as team/a")
+    if entry.ca_file is not None and not entry.ca_file.startswith(("/", "~/")):
+        yield document.problem((*at, "ca_file"), "must be an absolute path or begin with ~/")
     yield from _timeout(document, at, entry.timeout_seconds)
 
 

@@ -55,6 +55,7 @@ class FakeMint:
         self.renewed = 0
         self.refusals = 0
         self.ended: list[str] = []
+        self.parts: tuple[Secret, ...] = ()
 
     def lease(self) -> Lease:
         """A new value."""
@@ -62,7 +63,8 @@ class FakeMint:
             raise self.error
         self.leases += 1
         value = f"{self.value}-{self.leases}"
-        return Lease(Secret(value), self.seconds, (lambda: self.ended.append(value)) if self.ends else None)
+        end = (lambda: self.ended.append(value)) if self.ends else None
+        return Lease(Secret(value), self.seconds, end, self.parts)
 
     def renew(self, lease: Lease) -> Lease | None:
         """The same for `seconds` more, if it `renews`."""

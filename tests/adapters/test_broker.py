@@ -67,6 +67,20 @@ class Stage:
         return said
 
 
+def test_what_is_secret_in_a_value_by_itself_is_held_too() -> None:
+    stage = Stage()
+    stage.mint.parts = (Secret("password-in-it"),)
+    stage.get()
+    assert stage.held == ["minted-value-1", "password-in-it"]
+
+
+def test_a_value_of_which_a_part_cannot_be_guarded_is_ended_and_not_given() -> None:
+    stage = Stage(FakeMint(ends=True))
+    stage.mint.parts = (Secret("short"),)
+    assert "too short" in stage.refusal()
+    assert stage.mint.ended == ["minted-value-1"]
+
+
 # --- the binding ---------------------------------------------------------------------------------
 
 

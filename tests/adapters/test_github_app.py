@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from cryptography.hazmat.primitives.asymmetric import ec
 
-from mcpguard.adapters.credentials.github_app import GithubAppMint, make
+from mcpguard.adapters.credentials.github_app import GithubAppMint
 from mcpguard.adapters.credentials.service import MAX_BYTES
 from mcpguard.config_minted import GithubAppEntry
 from mcpguard.core.errors import CredentialError
@@ -48,7 +48,7 @@ class Setting:
             "api_url": self.url,
             **entry,
         }
-        return make("gh", GithubAppEntry(**made), self.secret)
+        return GithubAppMint("gh", GithubAppEntry(**made), self.secret)
 
     def secret(self, ref: CredentialRef) -> Secret:
         assert ref == CredentialRef("file", "/app.pem")

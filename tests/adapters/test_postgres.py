@@ -17,7 +17,7 @@ import pytest
 psycopg = pytest.importorskip("psycopg")
 
 from mcpguard.adapters.credentials import postgres_roles  # noqa: E402
-from mcpguard.adapters.credentials.postgres import PostgresMint, _url, make  # noqa: E402
+from mcpguard.adapters.credentials.postgres import PostgresMint, _url  # noqa: E402
 from mcpguard.config_minted import PostgresEntry  # noqa: E402
 from mcpguard.core.errors import CredentialError  # noqa: E402
 from mcpguard.core.secret import CredentialRef, Lease, Secret  # noqa: E402
@@ -464,7 +464,7 @@ def test_the_variables_of_the_library_do_not_lead_elsewhere(
 
 
 def test_nothing_that_holds_a_value_prints_it(setting: Setting) -> None:
-    mint = make("pg", PostgresEntry("${keyring:pg}", GRANTS), setting.secret)
+    mint = PostgresMint("pg", PostgresEntry("${keyring:pg}", GRANTS), setting.secret)
     lease = setting.mint().lease()
     shown = repr([mint, lease, lease.end, mint.__dict__])
     assert ADMIN_PASSWORD not in shown

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from mcpguard.adapters.credentials.service import MAX_BYTES
-from mcpguard.adapters.credentials.vault import VaultMint, make
+from mcpguard.adapters.credentials.vault import VaultMint
 from mcpguard.config_minted import AppRoleEntry, KubernetesEntry, VaultAuth, VaultEntry
 from mcpguard.core.errors import CredentialError
 from mcpguard.core.secret import CredentialRef, Secret
@@ -40,7 +40,7 @@ class Setting:
         if "value" not in entry:
             entry.setdefault("field", "password")
         entry = {"address": self.address, "path": CREDS, **entry}
-        return make("db", VaultEntry(**entry), self.secret)
+        return VaultMint("db", VaultEntry(**entry), self.secret)
 
     def secret(self, ref: CredentialRef) -> Secret:
         return Secret(self.values[ref.name])

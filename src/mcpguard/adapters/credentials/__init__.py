@@ -48,5 +48,8 @@ class Kind(NamedTuple):
 MINTS: dict[str, Kind] = {
     "value": Kind("value", "ValueMint", keep=0.0, pause=0.0),
     "command": Kind("program", "CommandMint"),
+    "vault": Kind("vault", "VaultMint"),
+    "github_app": Kind("github_app", "GithubAppMint"),
+    "postgres": Kind("postgres", "PostgresMint"),
 }
 """The kind of an entry of `credentials` (its field in `config_credentials.py`) -> how it is made."""

@@ -185,11 +185,6 @@ class GithubAppMint:
         return CredentialError(f"credential:{self._name}: GitHub at {self._entry.api_url} {said}")
 
 
-def make(name: str, entry: GithubAppEntry, secret: Callable[[CredentialRef], Secret]) -> GithubAppMint:
-    """The mint of an entry of kind `github_app`; see `MINTS`."""
-    return GithubAppMint(name, entry, secret)
-
-
 def _key(secret: Secret) -> Any:
     from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey
     from cryptography.hazmat.primitives.serialization import load_pem_private_key

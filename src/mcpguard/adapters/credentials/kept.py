@@ -148,7 +148,8 @@ class Kept:
     def _leased(self) -> Lease:
         lease = self._mint.lease()
         try:
-            self._hold(self._name, lease.secret)
+            for secret in (lease.secret, *lease.parts):
+                self._hold(self._name, secret)
         except CredentialError:
             _ended(lease)
             raise

@@ -195,11 +195,6 @@ class PostgresMint:
         return CredentialError(f"credential:{self._name}: {said}")
 
 
-def make(name: str, entry: PostgresEntry, secret: Callable[[CredentialRef], Secret]) -> PostgresMint:
-    """The mint of an entry of kind `postgres`; see `MINTS`."""
-    return PostgresMint(name, entry, secret)
-
-
 def _library(name: str) -> Any:
     try:
         import psycopg

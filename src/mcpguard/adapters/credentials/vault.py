@@ -239,11 +239,6 @@ class VaultMint:
         return CredentialError(f"credential:{self._name}: Vault at {self._entry.address} {said}")
 
 
-def make(name: str, entry: VaultEntry, secret: Callable[[CredentialRef], Secret]) -> VaultMint:
-    """The mint of an entry of kind `vault`; see `MINTS`."""
-    return VaultMint(name, entry, secret)
-
-
 def _of(answer: dict[str, Json], key: str) -> dict[str, Json]:
     found = answer.get(key)
     return found if type(found) is dict else {}
