@@ -13,9 +13,21 @@ import sys
 import keyring
 import secretstorage
 
+from mcpguard.adapters.credentials import KEYRING_SECONDS
+from mcpguard.adapters.credentials.broker import Broker
 from mcpguard.adapters.credentials.keychain import Keychain
+from mcpguard.config import Credential
+from mcpguard.core.errors import CredentialError
+from mcpguard.core.model import Principal
 from mcpguard.core.secret import CredentialRef
+from mcpguard.recipients import Recipient
 from tests.adapters.credential_contract import CONTRACT, VALUE, Setting
+from tests.adapters.fake_credentials import Hand
+
+PLAIN = CredentialRef("keyring", "github/read")
+ENTRY = CredentialRef("credential", "key")
+NOW = Hand()
+TO = Recipient("s", None, Principal("ada", "os-user"))
 
 
 def mcpguard(*words: str, typed: str = "") -> tuple[int, str, str]:
@@ -46,19 +58,51 @@ def contract() -> None:
         promise(setting)
 
 
+def entry_broker() -> Broker:
+    entry = Credential(name="key", kind="value", made="${keyring:github/read}", servers=frozenset({"s"}))
+    return Broker({"key": entry}, {"s": frozenset({PLAIN})}, lambda *_: None, now=NOW)
+
+
+def rotation() -> None:
+    broker = entry_broker()
+    for ref in (PLAIN, ENTRY):
+        assert broker.get(ref, TO).reveal() == VALUE
+    mcpguard("secret", "set", "github/read", typed="rotated-1234")
+    NOW.at += KEYRING_SECONDS
+    for ref in (PLAIN, ENTRY):
+        assert broker.get(ref, TO).reveal() == "rotated-1234"
+    assert mcpguard("secret", "rm", "github/read")[0] == 0
+    NOW.at += KEYRING_SECONDS
+    for ref in (PLAIN, ENTRY):
+        assert refusal(broker, ref).startswith("keyring:github/read is not in the keychain")
+    mcpguard("secret", "set", "github/read", typed=VALUE)
+
+
+def refusal(broker: Broker, ref: CredentialRef) -> str:
+    try:
+        broker.get(ref, TO)
+    except CredentialError as problem:
+        return str(problem)
+    raise AssertionError(f"{ref} was given")
+
+
 def locked() -> None:
+    broker = entry_broker()
     for collection in secretstorage.get_all_collections(secretstorage.dbus_init()):
         collection.lock()
     for words in (("list",), ("set", "github/read"), ("rm", "github/read")):
         code, _, said = mcpguard("secret", *words, typed="value-1234")
         assert code == 2, said
         assert "the keychain is locked or cannot be reached: unlock it" in said
-    assert not Keychain().has(CredentialRef("keyring", "github/read"))
+    assert not Keychain().has(PLAIN)
+    for ref in (PLAIN, ENTRY):
+        assert "the keychain is locked or cannot be reached: unlock it" in refusal(broker, ref)
 
 
 if __name__ == "__main__":
     assert type(keyring.get_keyring()).__module__ == "keyring.backends.SecretService"
     command_round_trip()
     contract()
+    rotation()
     locked()
     print("live keyring: all well")

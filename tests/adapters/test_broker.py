@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from mcpguard.adapters.credentials import KEYRING_SECONDS
 from mcpguard.adapters.credentials.broker import Broker, named_by
 from mcpguard.config import Credential, Server
 from mcpguard.core.errors import CredentialError
@@ -154,6 +155,21 @@ def test_a_plain_value_is_read_for_each_use_so_rotation_and_removal_bite_at_once
     stage.source.values["plain"] = "back-again"
     assert stage.get(ref=PLAIN) == "back-again"
     assert stage.held == ["plain-value", "rotated-value", "back-again"]
+
+
+def test_a_value_of_the_keychain_may_be_two_seconds_old_and_no_older() -> None:
+    stage, ref = Stage(), CredentialRef("keyring", "plain")
+    source = FakeSource(plain="plain-value")
+    stage.broker = Broker({}, {"s": frozenset({ref})}, stage.hold, now=stage.now, sources={"keyring": source})
+    assert stage.get(ref=ref) == "plain-value"
+    source.values["plain"] = "rotated-value"
+    stage.now.at += KEYRING_SECONDS - 0.1
+    assert stage.get(ref=ref) == "plain-value"
+    stage.now.at += 0.1
+    assert stage.get(ref=ref) == "rotated-value"
+    source.values["plain"] = "again-value"
+    stage.broker.refused(ref, program())
+    assert stage.get(ref=ref) == "again-value"
 
 
 def test_a_value_without_an_end_is_kept_for_its_time() -> None:

@@ -57,7 +57,7 @@ def test_each_reference_is_told_for_each_server_with_its_binding_and_its_time(
         "ok      credential:kept for git: there is a value (command); it is kept for 60 s",
         "ok      credential:made for git: there is a value (command); it ends in N s; only for calls of "
         "group:dev, ada",
-        "ok      keyring:git/read for git: there is a value (keyring); it is read for each use",
+        "ok      keyring:git/read for git: there is a value (keyring); it is kept for 2 s",
         "ok      credential:value for far: there is a value (value); it is read for each use; only api.example, "
         "x.example may be told it; only for calls of eve",
         "ok      env:CHECK_FAR for far: there is a value (env); it is read for each use",

@@ -138,9 +138,12 @@ def _authority(url: Template) -> Template:
 
 
 def _said(entry: Credential | None, kind: str, seconds: float | None) -> str:
-    from mcpguard.adapters.credentials import MINTS
+    from mcpguard.adapters.credentials import KEEPS, MINTS
 
-    keep = 0.0 if entry is None else MINTS[kind].keep if entry.cache_seconds is None else entry.cache_seconds
+    if entry is None:
+        keep = KEEPS.get(kind, 0.0)
+    else:
+        keep = MINTS[kind].keep if entry.cache_seconds is None else entry.cache_seconds
     if seconds is not None:
         lasts = f"it ends in {seconds:.0f} s"
     else:

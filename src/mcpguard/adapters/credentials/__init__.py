@@ -19,8 +19,14 @@ SOURCES: dict[str, type[CredentialSource]] = {
 }
 """The SOURCE of a `${SOURCE:NAME}` reference -> its class, which takes no arguments."""
 
+KEYRING_SECONDS = 2.0
+"""How long a value of the keychain is kept: a question to a Secret Service takes tens of milliseconds."""
+
 PAUSES = {"keyring": 1.0}
 """How many seconds a source is left alone after it failed; 0 for those that cost nothing to ask."""
+
+KEEPS = {"keyring": KEYRING_SECONDS}
+"""How many seconds a value of a source is kept; 0 for those that cost nothing to ask."""
 
 
 class Kind(NamedTuple):

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable, Mapping
 from threading import Lock, Thread
 from typing import Any
 
-from mcpguard.adapters.credentials import MINTS, PAUSES, SOURCES, Kind
+from mcpguard.adapters.credentials import KEEPS, MINTS, PAUSES, SOURCES, Kind
 from mcpguard.adapters.credentials.kept import ENDING, Kept
 from mcpguard.config import Credential, Server
 from mcpguard.config_file import ENTRY
@@ -152,7 +152,8 @@ class Broker:
             if source is None:
                 raise CredentialError(f"there is no credential source '{ref.source}' (in '{ref}')")
             plain = _Plain(source, ref)
-            return Kept(str(ref), plain, 0.0, PAUSES.get(ref.source, 0.0), self._now, self._hold)
+            keep, pause = KEEPS.get(ref.source, 0.0), PAUSES.get(ref.source, 0.0)
+            return Kept(str(ref), plain, keep, pause, self._now, self._hold)
         entry = self._credentials[ref.name]
         kind = self._kinds[entry.kind]
         more: tuple[Any, ...] = (principal,) if kind.per_principal else ()
