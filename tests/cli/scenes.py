@@ -6,14 +6,17 @@ import json
 import os
 import shutil
 import time
+from base64 import urlsafe_b64encode
 from collections.abc import Callable
+from datetime import timedelta
 from types import SimpleNamespace
 
+import keyring
 import msgspec
 import pytest
 
 from mcpguard.adapters import status_file
-from tests.cli.machine import PHRASE, TOKEN, Machine, later
+from tests.cli.machine import PHRASE, POLICY, TOKEN, Machine, later
 
 Scene = Callable[[Machine, pytest.MonkeyPatch], None]
 HELD = "git: {command: git-server, env: {GIT_TOKEN: '${env:GIT_TOKEN}'}}"
@@ -116,6 +119,52 @@ def running(changed: float) -> Scene:
     return make
 
 
+GITHUB = "github: {command: npx, args: [server-github], env: {T: '${env:MY_TOKEN}'}}"
+
+
+def token(days: float, more: str = "") -> Scene:
+    """A server whose credential is a token that ends in so many days."""
+
+    def make(machine: Machine, patch: pytest.MonkeyPatch) -> None:
+        patch.setenv("MY_TOKEN", jwt(time.time() + days * 86400))
+        machine.configured("git: {command: sudo, env: {T: '${env:MY_TOKEN}'}}", more)
+
+    return make
+
+
+def jwt(end: float) -> str:
+    """A made-up token with this `exp`."""
+    return ".".join(
+        [
+            urlsafe_b64encode(part.encode()).decode().rstrip("=")
+            for part in ('{"alg":"x"}', f'{{"exp":{end}}}')
+        ]
+        + ["c2lnbmF0dXJl"]
+    )
+
+
+def keychain(kind: str) -> Scene:
+    """A configuration that needs the keychain, which is one of this kind."""
+
+    def make(machine: Machine, patch: pytest.MonkeyPatch) -> None:
+        module, _, name = kind.rpartition(".")
+        patch.setattr(keyring, "get_keyring", type(name, (), {"__module__": module}))
+        machine.configured("git: {command: sudo, env: {T: '${keyring:t}'}}")
+
+    return make
+
+
+def policy(days: int) -> Scene:
+    """A policy that expires in so many days."""
+
+    def make(machine: Machine, _patch: pytest.MonkeyPatch) -> None:
+        machine.configured()
+        day = machine.at.now + timedelta(days=days)
+        machine.write(machine.path.with_name("p.yaml"), f"expires: {day:%Y-%m-%d}\n{POLICY}")
+
+    return make
+
+
 PLAIN = {"command": "mcpguard", "env": {"GIT_TOKEN": TOKEN}}
 GUARDED = {"command": "/opt/bin/mcpguard", "args": ["run"]}
 ITSELF: dict[str, object] = {"command": "/usr/bin/git-server"}
@@ -126,6 +175,14 @@ SCENES: dict[str, tuple[Scene, Scene]] = {
     "D104": (client(PLAIN, CURSOR + ".bak"), client(PLAIN, "home/.cursor/other.bak")),
     "D201": (client(ITSELF), client({**ITSELF, "disabled": True})),
     "D202": (both(config(), client(ITSELF)), both(config(), client({**ITSELF, "args": ["elsewhere"]}))),
+    "D301": (config(GITHUB), config(GITHUB.replace("github", "weather"))),
+    "D302": (token(-1), token(1)),
+    "D303": (token(1), token(30)),
+    "D304": (config("git: {command: sudo, env: {T: '${file:/nowhere}'}}"), config()),
+    "D305": (keychain("keyrings.alt.file.PlaintextKeyring"), keychain("keyring.backends.macOS.Keyring")),
+    "D306": (keychain("keyring.backends.fail.Keyring"), keychain("keyring.backends.SecretService.Keyring")),
+    "D307": (policy(-1), policy(0)),
+    "D308": (policy(0), policy(30)),
     "D401": (config(), config(HELD.replace("git-server", "sudo"))),
     "D402": (config(yama__ptrace_scope="0"), config(yama__ptrace_scope="1")),
     "D403": (
@@ -154,9 +211,13 @@ def everything_wrong(machine: Machine, patch: pytest.MonkeyPatch) -> None:
             scene(machine, patch)
     for name in (".zshrc", ".profile", ".config/fish/config.fish"):
         machine.write(f"home/{name}", f"set -gx A_KEY {PHRASE}\nexport B={TOKEN}\n", 0o666)
-    token = machine.write("run/token", PHRASE, 0o640)
-    held = f"env: {{A: '${{file:{token}}}', B: {TOKEN}, C: '${{env:C}}'}}"
+    mounted = machine.write("run/token", PHRASE, 0o640)
+    refs = "D: '${file:/nowhere}', E: '${env:MY_TOKEN}', F: '${env:SOON}', G: '${keyring:g}'"
+    held = f"env: {{GITHUB_TOKEN: '${{file:{mounted}}}', B: {TOKEN}, {refs}}}"
+    patch.setenv("MY_TOKEN", jwt(1))
+    patch.setenv("SOON", jwt(time.time() + 9))
     machine.configured(f"git: {{command: git-server, args: ['{machine.home}'], {held}}}")
+    machine.write(machine.path.with_name("p.yaml"), f"expires: 2020-01-01\n{POLICY}")
     later(machine.path)
     entries = {"git": ITSELF | {"args": [str(machine.home)]}, "b": ITSELF, "c": PLAIN}
     machine.write(CURSOR, json.dumps({"mcpServers": entries}), 0o666)
@@ -164,5 +225,5 @@ def everything_wrong(machine: Machine, patch: pytest.MonkeyPatch) -> None:
         (machine.state / name).chmod(0o777)
 
 
-APART = ("D603", "D604", "D703")
+APART = ("D306", "D308", "D603", "D604", "D703")
 """Those that cannot be so at the same time as others."""

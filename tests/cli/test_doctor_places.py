@@ -18,6 +18,9 @@ from tests.cli.scenes import CURSOR
 ENTRY = {"command": "git-server", "env": {"GIT_TOKEN": TOKEN}}
 
 
+pytestmark = pytest.mark.usefixtures("backend")
+
+
 @pytest.fixture
 def made() -> Iterator[Machine]:
     with machine() as one:

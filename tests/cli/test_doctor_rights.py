@@ -17,6 +17,9 @@ from tests.cli.machine import PHRASE, Machine, machine
 ME = frozenset({0, os.geteuid()})
 
 
+pytestmark = pytest.mark.usefixtures("backend")
+
+
 @pytest.fixture
 def made() -> Iterator[Machine]:
     with machine() as one:

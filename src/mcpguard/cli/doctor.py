@@ -101,6 +101,8 @@ def checks() -> dict[str, Check]:
         evidence,
         installation,
         isolation,
+        keychain,
+        lifetime,
         permissions,
         plain_text,
     )
@@ -109,6 +111,8 @@ def checks() -> dict[str, Check]:
         "the clients": clients.check,
         "profiles and files of variables": plain_text.check,
         "the rights on files": permissions.check,
+        "the life of credentials and policies": lifetime.check,
+        "the keychain": keychain.check,
         "the isolation of servers": isolation.check,
         "the evidence": evidence.check,
         "mcpguard itself": installation.check,

@@ -52,8 +52,7 @@ AILMENTS: dict[str, Ailment] = {
     "D102": Ailment(
         "warning",
         "A credential in plain text in a shell profile, a file of variables or the `.env` of this folder: "
-        "each "
-        "program that starts from there gets it, an agent's shell too.",
+        "each program that starts from there gets it, an agent's shell too.",
         "move it into the keychain with `mcpguard secret set NAME` and delete the line",
         "no secrets in configuration",
     ),
@@ -66,8 +65,7 @@ AILMENTS: dict[str, Ailment] = {
     "D104": Ailment(
         "error",
         "A credential in plain text in an old copy beside a client's configuration, as editors and "
-        "installers "
-        "leave it.",
+        "installers leave it.",
         "replace the credential where it was issued, and delete the copy",
         "no secrets in configuration",
     ),
@@ -81,8 +79,59 @@ AILMENTS: dict[str, Ailment] = {
         "error",
         "A client reaches a server with mcpguard and also without: whatever the policy refuses there can be "
         "done here.",
-        "take the server out of the client's own list, or move it with mcpguard import",
+        "take the server out of the client's own list, or `mcpguard import`",
         "mediation",
+    ),
+    "D301": Ailment(
+        "warning",
+        "A static key where a source of short-lived credentials exists.",
+        "name the source in `credentials`",
+        "credential lifetime",
+    ),
+    "D302": Ailment(
+        "error",
+        "A credential that has expired.",
+        "get a new one where it was issued",
+        "credential lifetime",
+    ),
+    "D303": Ailment(
+        "warning",
+        "A credential that expires soon and cannot be renewed by itself.",
+        "get a new one where it was issued",
+        "credential lifetime",
+    ),
+    "D304": Ailment(
+        "error",
+        "A reference to a credential that cannot be resolved: its server is refused. Variables of the "
+        "environment are not told of, since a client may set them.",
+        "put it there, or correct the reference",
+        "credential lifetime",
+    ),
+    "D305": Ailment(
+        "error",
+        "The keychain keeps what it is given in a file that is not encrypted, or with a key that stands "
+        "beside it.",
+        "use a Secret Service (gnome-keyring, KWallet) or the keychain of macOS, and store each credential "
+        "again with `mcpguard secret set NAME`",
+        "no secrets in configuration",
+    ),
+    "D306": Ailment(
+        "error",
+        "A configuration refers to the keychain, and there is none that works.",
+        "start a Secret Service such as gnome-keyring, or refer to ${file:…}",
+        "no secrets in configuration",
+    ),
+    "D307": Ailment(
+        "error",
+        "A policy whose `expires` is past: its allow rules hold no longer.",
+        "review the policy, and set a new `expires`",
+        "credential lifetime",
+    ),
+    "D308": Ailment(
+        "note",
+        "A policy whose `expires` comes soon.",
+        "review the policy, and set a new `expires`",
+        "credential lifetime",
     ),
     "D401": Ailment(
         "warning",
@@ -97,16 +146,14 @@ AILMENTS: dict[str, Ailment] = {
     "D402": Ailment(
         "warning",
         "Any process may trace others of the same user (`kernel.yama.ptrace_scope` is 0), so the memory of "
-        "a server "
-        "with a credential can be read.",
+        "a server with a credential can be read.",
         "sudo sysctl -w kernel.yama.ptrace_scope=1",
         "isolation",
     ),
     "D403": Ailment(
         "warning",
         "Core dumps go to a program that takes them whatever the limit of the process is: the crash of a "
-        "server "
-        "leaves its memory, with its credential, in a file. Mcpguard's own process is not dumped.",
+        "server leaves its memory, with its credential, in a file. Mcpguard's own process is not dumped.",
         "sudo sysctl -w kernel.core_pattern=core",
         "isolation",
     ),
@@ -132,8 +179,7 @@ AILMENTS: dict[str, Ailment] = {
     "D504": Ailment(
         "error",
         "A server works in a folder that holds the configuration, a policy, the sessions or the evidence: "
-        "an agent "
-        "that writes files there can change what binds it.",
+        "an agent that writes files there can change what binds it.",
         "move them out of the folder, or give the server a narrower one",
         "configuration integrity",
     ),

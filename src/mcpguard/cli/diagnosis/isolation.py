@@ -10,8 +10,10 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from mcpguard.cli.diagnosis.finding import Finding, Seen, found
+from mcpguard.cli.diagnosis.lifetime import is_static
 from mcpguard.cli.diagnosis.surroundings import Subject
-from mcpguard.config import Server
+from mcpguard.config import Config, Server
+from mcpguard.core.secret import CredentialRef
 
 _OTHER_USER = ("sudo", "doas", "su", "runuser", "setpriv", "ssh")
 
@@ -19,18 +21,22 @@ _OTHER_USER = ("sudo", "doas", "su", "runuser", "setpriv", "ssh")
 def check(subject: Subject) -> Iterator[Seen]:
     """D401 for each local server with a credential; D402 and D403 where there is one and the system is
     open."""
-    exposed = [] if subject.config is None else list(filter(_is_exposed, subject.config.servers.values()))
-    for server in exposed:
-        refs = ", ".join(map(str, server.credentials))
+    exposed = [] if subject.config is None else list(_exposed(subject.config))
+    for server, static in exposed:
+        refs = ", ".join(map(str, static))
         message = f"{server.name} has {refs} in the environment of its process"
         yield found("D401", subject.path, message, subject.line("servers", server.name))
     if exposed and subject.at.platform == "linux":
         yield from _kernel(subject.at.system / "proc" / "sys" / "kernel")
 
 
-def _is_exposed(server: Server) -> bool:
-    local = server.url is None and not server.disabled
-    return local and bool(server.credentials) and Path(server.command).name not in _OTHER_USER
+def _exposed(config: Config) -> Iterator[tuple[Server, list[CredentialRef]]]:
+    """Local servers of this user that get a credential which does not end by itself."""
+    for server in config.servers.values():
+        here = server.url is None and not server.disabled and Path(server.command).name not in _OTHER_USER
+        static = [ref for ref in server.credentials if is_static(config, ref)]
+        if here and static:
+            yield server, static
 
 
 def _kernel(folder: Path) -> Iterator[Finding]:

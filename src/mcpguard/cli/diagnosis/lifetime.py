@@ -1,0 +1,145 @@
+"""How long credentials and policies last: static keys, what has ended and what ends soon.
+
+Law of this file: a value is asked for its end and for nothing else.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING
+
+from mcpguard.cli.diagnosis.finding import Finding, Seen, Unseen, found
+from mcpguard.cli.diagnosis.short_lived import source_for
+from mcpguard.cli.diagnosis.surroundings import Subject
+from mcpguard.config_file import ENTRY
+from mcpguard.core.errors import CredentialError, PolicyError
+from mcpguard.core.secret import CredentialRef, Secret
+
+if TYPE_CHECKING:
+    from mcpguard.config import Config, Server
+
+SOON = timedelta(days=7)
+"""What ends within that ends soon."""
+
+_GUIDE = "docs/guides/hold-a-credential.md"
+
+
+def check(subject: Subject) -> Iterator[Seen]:
+    """D301 to D304, D307 and D308."""
+    config = subject.config
+    if config is None:
+        return
+    served = [server for server in config.servers.values() if not server.disabled]
+    for server in served:
+        yield from _static(subject, config, server)
+    for ref, place in _plain(config, served).items():
+        yield from _held(subject, ref, place)
+    yield from _logins(subject, config, served)
+    yield from _policies(subject, config)
+
+
+def _all_refs(config: Config, server: Server) -> dict[CredentialRef, None]:
+    """What a server may be given: what it names, and what a rule may choose for it."""
+    chosen = [one for one in config.credentials.values() if server.name in one.servers]
+    refs = [*server.credentials, *(CredentialRef(ENTRY, one.name) for one in chosen)]
+    return dict.fromkeys([*refs, *(ref for one in chosen for ref in sorted(one.beside))])
+
+
+def _static(subject: Subject, config: Config, server: Server) -> Iterator[Finding]:
+    better = source_for(server, subject.at.environ)
+    if better is None:
+        return
+    refs = [ref for ref in _all_refs(config, server) if is_static(config, ref)]
+    if refs:
+        line = subject.line("servers", server.name)
+        said = f"{server.name} uses {', '.join(map(str, refs))}, and `{better.kind}` gives {better.gives}"
+        fix = f"an entry `{better.kind}` in `credentials`: {_GUIDE}"
+        yield found("D301", subject.path, said, line, fix)
+
+
+def is_static(config: Config, ref: CredentialRef) -> bool:
+    """Whether what `ref` gives stays the same until a person changes it."""
+    return ref.source != ENTRY or config.credentials[ref.name].kind == "value"
+
+
+def _plain(config: Config, served: list[Server]) -> dict[CredentialRef, tuple[str, str]]:
+    """Every reference that can be read without asking a service, with where it stands."""
+    plain: dict[CredentialRef, tuple[str, str]] = {}
+    for server in served:
+        for ref in _all_refs(config, server):
+            if ref.source != ENTRY:
+                plain.setdefault(ref, ("servers", server.name))
+            else:
+                for inner in sorted(config.credentials[ref.name].sources):
+                    plain.setdefault(inner, ("credentials", ref.name))
+    return plain
+
+
+def _held(subject: Subject, ref: CredentialRef, place: tuple[str, str]) -> Iterator[Finding]:
+    from mcpguard.adapters.credentials import SOURCES
+    from mcpguard.core.token_end import ends_at
+
+    line = subject.line(*place)
+    try:
+        secret: Secret = SOURCES[ref.source]().get(ref)
+        subject.redactor.hold(str(ref), secret)
+    except CredentialError as error:
+        # A client may set variables that the shell of who runs the doctor does not have.
+        if ref.source != "env":
+            yield found("D304", subject.path, f"{'.'.join(place)}: {error}", line)
+        return
+    if (end := ends_at(secret)) is not None:
+        yield from _ending(subject, f"{'.'.join(place)}: {ref}", end, line)
+
+
+def _ending(subject: Subject, what: str, end: float, line: int, fix: str = "") -> Iterator[Finding]:
+    try:
+        when = datetime.fromtimestamp(end, UTC)
+    except (OverflowError, ValueError, OSError):
+        return
+    said = f"{when:%Y-%m-%d %H:%M} UTC"
+    if when <= subject.at.now:
+        yield found("D302", subject.path, f"{what} ended at {said}", line, fix)
+    elif when <= subject.at.now + SOON:
+        yield found("D303", subject.path, f"{what} ends at {said}", line, fix)
+
+
+def _logins(subject: Subject, config: Config, served: list[Server]) -> Iterator[Finding]:
+    from mcpguard.adapters.credentials.oauth.grants import Grants
+
+    names = {server.name for server in served}
+    for name, entry in config.credentials.items():
+        if entry.kind != "oauth" or entry.servers.isdisjoint(names):
+            continue
+        line, fix = subject.line("credentials", name), f"mcpguard secret login {name}"
+        try:
+            grant = Grants().read(name)
+        except CredentialError as error:
+            yield found("D304", subject.path, f"credentials.{name}: {error}", line)
+            continue
+        if grant is None:
+            yield found("D304", subject.path, f"credentials.{name}: nobody logged in yet", line, fix)
+        elif grant.refresh is None and grant.ends_at is not None:
+            yield from _ending(subject, f"credentials.{name}: the login", grant.ends_at, line, fix)
+
+
+def _policies(subject: Subject, config: Config) -> Iterator[Seen]:
+    from mcpguard.adapters.policy_files import read_document
+    from mcpguard.core.document import Document
+    from mcpguard.core.rule_problems import end_of
+    from mcpguard.core.rules import Policy
+
+    for path in config.policies:
+        try:
+            document = Document(read_document(path, PolicyError), str(path), PolicyError)
+            policy = document.read(Policy)
+        except PolicyError as error:
+            # `mcpguard check` says all of it, with its places.
+            yield Unseen(str(path), f"not right: {error.problems[0].message}")
+            continue
+        end = end_of(policy.expires)
+        if end is not None and end <= subject.at.now + SOON:
+            code = "D307" if end <= subject.at.now else "D308"
+            line = document.problem(("expires",), "").line
+            yield found(code, path, f"{policy.policy} expires on {policy.expires}", line)

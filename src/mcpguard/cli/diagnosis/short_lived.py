@@ -1,0 +1,88 @@
+"""Where a short-lived credential can be had in place of a static key: the literal table of what is known.
+
+To add one: an entry in `SHORT_LIVED`. Hosts are those whose MCP servers speak OAuth by their vendors' word.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
+
+from msgspec import Struct
+
+if TYPE_CHECKING:
+    from mcpguard.config import Server
+
+
+class ShortLived(Struct, frozen=True):
+    """A kind of `credentials`, what it gives, and the servers that it is for: by a text in their command or
+    arguments, by a variable, or by the host of their URL, where `*.` stands for one label or more."""
+
+    kind: str
+    gives: str
+    words: tuple[str, ...] = ()
+    variables: tuple[str, ...] = ()
+    hosts: tuple[str, ...] = ()
+
+
+SHORT_LIVED: tuple[ShortLived, ...] = (
+    ShortLived(
+        "github_app",
+        "a token of an hour, for named repositories and permissions",
+        words=("server-github", "github-mcp-server"),
+        variables=("GITHUB_PERSONAL_ACCESS_TOKEN", "GITHUB_TOKEN", "GH_TOKEN"),
+        hosts=("api.githubcopilot.com",),
+    ),
+    ShortLived(
+        "postgres",
+        "a role made for the session, with its own grants and end",
+        words=("server-postgres", "mcp-postgres", "postgres-mcp", "postgresql"),
+        variables=("PGPASSWORD", "DATABASE_URI", "POSTGRES_URL", "POSTGRES_PASSWORD",
+        "POSTGRES_CONNECTION_STRING"), ),
+    ShortLived(
+        "oauth",
+        "an access token that is renewed by itself, after one login in a browser",
+        hosts=(
+            "mcp.linear.app", "mcp.notion.com", "mcp.sentry.dev", "mcp.atlassian.com", "mcp.stripe.com",
+            "mcp.asana.com", "*.mcp.cloudflare.com", "mcp.figma.com", "mcp.vercel.com", "mcp.supabase.com",
+            "mcp.paypal.com", "mcp.squareup.com", "mcp.intercom.com", "mcp.canva.com", "mcp.webflow.com",
+            "mcp.neon.tech", "huggingface.co",
+        ),
+    ),
+    ShortLived(
+        "command",
+        "what the vendor's own program gives for a login, such as `aws`, `az` or `gcloud`",
+        variables=("AWS_SECRET_ACCESS_KEY", "AZURE_CLIENT_SECRET", "ARM_CLIENT_SECRET"),
+    ),
+)  # fmt: skip
+"""The first that fits is told."""
+
+_VAULT = ShortLived(
+    "vault", "what Vault or OpenBao makes for the session", variables=("VAULT_ADDR", "BAO_ADDR")
+)
+
+
+def source_for(server: Server, environ: Mapping[str, str]) -> ShortLived | None:
+    """What could give `server` a short-lived credential; None where nothing is known. Vault is taken to be at
+    hand where `environ` names it."""
+    known = next((one for one in SHORT_LIVED if any(_fits(one, server))), None)
+    if known is None and any(environ.get(name) for name in _VAULT.variables):
+        return _VAULT
+    return known
+
+
+def _fits(one: ShortLived, server: Server) -> Iterator[bool]:
+    if server.url is None:
+        yield any(word in text for word in one.words for text in (server.command, *server.args))
+        yield not server.env.keys().isdisjoint(one.variables)
+    else:
+        host = _host("".join(server.url.texts))
+        yield any(host == name or (name[:2] == "*." and host.endswith(name[1:])) for name in one.hosts)
+
+
+def _host(url: str) -> str:
+    try:
+        return urlsplit(url).hostname or ""
+    except ValueError:
+        return ""
