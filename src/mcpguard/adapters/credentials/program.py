@@ -55,6 +55,11 @@ TOLD = frozenset(
 """Variables that every such program gets: where things are. What is a credential itself has to be named."""
 
 
+def command_of(made: CommandEntry | tuple[str, ...]) -> CommandEntry:
+    """The long form of what may be written in a short one."""
+    return CommandEntry(made) if isinstance(made, tuple) else made
+
+
 class CommandMint:
     """Implements `ports.Mint`: each lease runs the program once."""
 
@@ -66,7 +71,7 @@ class CommandMint:
     ) -> None:
         """`name` is the entry's."""
         self._name = f"credential:{name}"
-        self._entry = CommandEntry(made) if isinstance(made, tuple) else made
+        self._entry = command_of(made)
 
     def lease(self) -> Lease:
         """See `ports.Mint.lease`."""

@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
+from mcpguard.cli.checking.credentials import chosen
 from mcpguard.cli.checking.remark import Remark, fine, problems, shown, wrong
 from mcpguard.core.errors import PolicyError
 
@@ -32,6 +33,7 @@ def policies(config: Config, document: Document, snapshot: Snapshot | None) -> I
     if not config.policies:
         place = document.problem(("policies",), "there are no `policies`, so every call is refused")
         yield wrong("C002", place)
+    yield from chosen(config, compiled)
     yield from _lints(config, document, compiled, snapshot)
 
 

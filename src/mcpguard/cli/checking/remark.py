@@ -24,7 +24,8 @@ CODES: dict[str, tuple[Level, str]] = {
     "C101": ("error", "The command of a server was not found, or its working folder is none."),
     "C102": (
         "error",
-        "A credential that could not be injected: it is not there, or too short to be guarded.",
+        "A credential that could not be injected: it is not there, or too short to be guarded, or the "
+        "program that gives it was not found.",
     ),
     "C103": ("warning", "What looks like a credential stands in the file in plain text."),
     "C104": (
@@ -34,6 +35,15 @@ CODES: dict[str, tuple[Level, str]] = {
         "its `cwd` and those among its arguments.",
     ),
     "C105": ("error", "With `--live`: a server could not be listed."),
+    "C106": (
+        "error",
+        "A rule chooses a credential that the configuration does not have, that is not for a server of the "
+        "rule, or that has no place there.",
+    ),
+    "C107": (
+        "warning",
+        "A credential in the query of a `url`: servers and proxies write URLs into their logs.",
+    ),
     "C201": ("error", "The audit folder cannot be used, so nothing would be served."),
     "P001": (
         "error",

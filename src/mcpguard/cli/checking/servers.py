@@ -10,6 +10,7 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from mcpguard.cli.checking.credentials import in_urls, programs
 from mcpguard.cli.checking.remark import Remark, fine, wrong
 from mcpguard.core.errors import CredentialError
 
@@ -35,7 +36,10 @@ def servers(config: Config, document: Document, redactor: Redactor) -> Iterator[
                 message = f"{name} {said}{', with ' + needs if needs else ''}"
                 yield fine(document.problem(at, ""), message)
             yield from _own_rules(config, server, document)
+        yield from in_urls(server, document)
         yield from _plain_credentials(server, document, redactor)
+    for entry in config.credentials.values():
+        yield from programs(entry, document)
 
 
 def _server_problems(

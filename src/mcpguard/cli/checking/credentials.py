@@ -1,0 +1,79 @@
+"""What `mcpguard check` says of credentials that rules choose, and of those that stand where they are seen.
+
+Law of this file: nothing is asked of a source.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Iterator
+from fnmatch import fnmatchcase
+from typing import TYPE_CHECKING
+
+from mcpguard.cli.checking.remark import Remark, shown, wrong
+
+if TYPE_CHECKING:
+    from mcpguard.config import Config, Credential, Server
+    from mcpguard.core.document import Document
+    from mcpguard.core.lint.entry import PlacedRule
+    from mcpguard.core.policy import CompiledPolicy
+
+
+def chosen(config: Config, compiled: list[CompiledPolicy]) -> Iterator[Remark]:
+    """Each rule with a `credential`: whether it is there, and for the servers that the rule speaks of."""
+    from mcpguard.core.lint.entry import PlacedRule
+
+    for policy in compiled:
+        for index, rule in enumerate(policy.rules):
+            if rule.written.credential:
+                placed = PlacedRule(policy, index)
+                for said in _unusable(config, placed):
+                    yield shown("error", "C106", placed.problem(("credential",), said))
+
+
+def _unusable(config: Config, placed: PlacedRule) -> Iterator[str]:
+    name = placed.written.credential
+    entry = config.credentials.get(name)
+    if entry is None:
+        yield f"the configuration has no entry `{name}` in `credentials`, so every such call is refused"
+        return
+    for server in config.servers.values():
+        if not server.disabled and any(fnmatchcase(server.name, glob) for glob in placed.servers):
+            if server.name not in entry.servers:
+                yield (
+                    f"`{name}` is not for the server `{server.name}`, so such calls of it are refused: say "
+                    f"`server`, or name `{server.name}` in the `servers` of the entry"
+                )
+            elif not (entry.env if server.url is None else entry.headers):
+                site = "env" if server.url is None else "headers"
+                yield (
+                    f"`{name}` has no `{site}`, so the server `{server.name}` would not get it when a rule "
+                    "chooses it"
+                )
+
+
+def in_urls(server: Server, document: Document) -> Iterator[Remark]:
+    """A reference in the query of a `url`."""
+    if server.url is None:
+        return
+    before = ""
+    for text in server.url.texts[:-1]:
+        before += text
+        if "?" in before:
+            said = (
+                "a credential in the query of a URL ends in the logs of whoever sees it: use `headers` if "
+                "the server takes it there"
+            )
+            yield wrong("C107", document.problem(("servers", server.name, "url"), said))
+            return
+
+
+def programs(entry: Credential, document: Document) -> Iterator[Remark]:
+    """The program of a `command` that is not there."""
+    from mcpguard.adapters.credentials.program import command_of
+
+    command = command_of(entry.made) if entry.kind == "command" else None
+    if command is not None and shutil.which(command.argv[0], path=os.environ.get("PATH")) is None:
+        said = f"the command '{command.argv[0]}' was not found; give its full path or fix PATH"
+        yield wrong("C102", document.problem(("credentials", entry.name, "command"), said))

@@ -1,0 +1,100 @@
+"""`mcpguard check` on credentials: those that rules choose, and those that stand where they are seen."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from mcpguard.cli import main
+
+CONFIG = """\
+version: 1
+servers:
+  git: {{command: sh}}
+  far: {{url: "https://api.example/mcp{query}", headers: {{A: b}}}}
+  off: {{command: sh, disabled: true}}
+credentials:
+  write: {{{made}, servers: {servers}, env: {{T: "${{credential:write}}"}}}}
+policies: [policy.yaml]
+audit: {{path: audit}}
+"""
+RULES = """\
+version: 1
+policy: p
+owner: o
+rules:
+  - id: r
+    effect: allow
+    server: {server}
+    tools: [make]
+    credential: {credential}
+  - {{id: rest, effect: allow, tools: [read]}}
+"""
+
+
+def found(
+    folder: Path,
+    capsys: pytest.CaptureFixture[str],
+    server: str = "git",
+    credential: str = "write",
+    made: str = "value: '${env:CHECK_TOKEN}'",
+    query: str = "",
+    servers: str = "[git, far]",
+) -> dict[str, list[str]]:
+    (folder / "mcpguard.yaml").write_text(CONFIG.format(made=made, query=query, servers=servers))
+    (folder / "policy.yaml").write_text(RULES.format(server=server, credential=credential))
+    main(["check", "--config", str(folder / "mcpguard.yaml"), "--json"])
+    said: dict[str, list[str]] = {}
+    for one in json.loads(capsys.readouterr().out)["findings"]:
+        place = f"{Path(one['file']).name}:{one['line']}"
+        said.setdefault(one["code"], []).append(f"{one['level']} {place} {one['message']}")
+    return said
+
+
+@pytest.fixture
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.setenv("CHECK_TOKEN", "value-1234")
+    return tmp_path
+
+
+def test_a_rule_that_chooses_what_is_there_is_fine(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert not {"C106", "C107", "C102"} & found(folder, capsys).keys()
+
+
+def test_a_rule_that_chooses_what_is_not_there_is_an_error(
+    folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (said,) = found(folder, capsys, credential="other")["C106"]
+    assert said.startswith("error policy.yaml:9 rule r: the configuration has no entry `other`")
+
+
+def test_a_rule_that_chooses_what_a_server_of_it_has_no_place_for_is_an_error(
+    folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (said,) = found(folder, capsys, server="'*'")["C106"]
+    assert said.startswith("error policy.yaml:9 rule r: `write` has no `headers`, so the server `far` would")
+
+
+def test_a_rule_that_chooses_what_a_server_of_it_may_not_have_is_an_error(
+    folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (said,) = found(folder, capsys, server="'*'", servers="[git, off]")["C106"]
+    assert "`write` is not for the server `far`, so such calls of it are refused" in said
+
+
+def test_a_credential_in_the_query_of_a_url_is_a_warning(
+    folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (said,) = found(folder, capsys, query="?key=${env:CHECK_TOKEN}&b=${env:CHECK_TOKEN}")["C107"]
+    assert said.startswith("warning mcpguard.yaml:4 a credential in the query of a URL ends in the logs")
+    assert "C107" not in found(folder, capsys, query="/${env:CHECK_TOKEN}?x=y")
+
+
+def test_a_source_of_an_entry_that_is_not_there_is_an_error(
+    folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (said,) = found(folder, capsys, made="command: [mcpguard-no-such-program, x]")["C102"]
+    assert said.startswith("error mcpguard.yaml:7 the command 'mcpguard-no-such-program' was not found")
+    assert "C102" not in found(folder, capsys, made="command: {argv: [sh]}")
