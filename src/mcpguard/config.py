@@ -17,6 +17,7 @@ from mcpguard.adapters.policy_files import read_document
 from mcpguard.config_bindings import literal_host
 from mcpguard.config_credentials import CommandEntry, kind_of
 from mcpguard.config_file import ConfigFile, Durability, HttpEntry, Limits, ServerEntry
+from mcpguard.config_oauth import OAuthEntry, with_url
 from mcpguard.config_problems import problems_of
 from mcpguard.config_references import host_name, references, texts_in
 from mcpguard.core.document import Document
@@ -163,14 +164,16 @@ def _absolute(folder: Path, written: str) -> Path:
 def _credential(name: str, written: ConfigFile) -> Credential:
     entry = written.credentials[name]
     kind = kind_of(entry)
-    urls = (written.servers[server].url for server in entry.servers)
-    literal = (literal_host(url) for url in urls if url is not None)
+    urls = tuple(url for server in entry.servers if (url := written.servers[server].url) is not None)
+    made = getattr(entry, kind)
     return Credential(
         name=name,
         kind=kind,
-        made=getattr(entry, kind),
+        made=with_url(made, urls) if isinstance(made, OAuthEntry) else made,
         servers=frozenset(entry.servers),
-        hosts=frozenset(filter(None, map(host_name, entry.hosts) if entry.hosts else literal)),
+        hosts=frozenset(
+            filter(None, map(host_name, entry.hosts) if entry.hosts else map(literal_host, urls))
+        ),
         principals=entry.principals,
         cache_seconds=entry.cache_seconds,
         env={key: parse_template(value) for key, value in entry.env.items()},

@@ -13,6 +13,7 @@ from typing import Any
 from mcpguard.config_credentials import KINDS, MOST_CACHE_SECONDS, CredentialEntry
 from mcpguard.config_file import ENTRY, LOOPBACK, ConfigFile, ServerEntry
 from mcpguard.config_minted import github_app_problems, postgres_problems, vault_problems
+from mcpguard.config_oauth import oauth_problems, server_problems, service_problems
 from mcpguard.config_references import (
     env_problems,
     header_problems,
@@ -47,6 +48,9 @@ def binding_problems(document: Document, written: ConfigFile) -> Iterator[Proble
         yield from _user_problems(document, at, entry, written)
         yield from _host_problems(document, at, entry, written)
         yield from _site_problems(document, at, entry, written)
+        if entry.oauth is not None:
+            urls = {server: one.url or "" for server, one in _remote(entry, written).items()}
+            yield from server_problems(document, (*at, "oauth"), entry.oauth, urls)
     for name, server in written.servers.items():
         yield from _server_problems(document, name, server, written)
 
@@ -98,6 +102,9 @@ CHECKS: dict[str, Callable[[Document, Place, Any], Iterator[Problem]]] = {
     "vault": vault_problems,
     "github_app": github_app_problems,
     "postgres": postgres_problems,
+    "oauth": oauth_problems,
+    "client_credentials": service_problems,
+    "token_exchange": service_problems,
 }
 """A kind of entry -> what can be wrong in its field, at its place. References in it are to a source only, so
 that no two entries wait for each other."""

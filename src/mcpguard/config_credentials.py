@@ -9,6 +9,7 @@ from __future__ import annotations
 from msgspec import Struct
 
 from mcpguard.config_minted import MINTED, GithubAppEntry, PostgresEntry, VaultEntry
+from mcpguard.config_oauth import OAUTH, ClientCredentialsEntry, OAuthEntry, TokenExchangeEntry
 
 MOST_CACHE_SECONDS = 3600.0
 """The most that `credentials.NAME.cache_seconds` may be."""
@@ -59,6 +60,12 @@ class CredentialEntry(Struct, frozen=True, forbid_unknown_fields=True):
     """A token of a GitHub App's installation."""
     postgres: PostgresEntry | None = None
     """A login role of PostgreSQL, made for the session."""
+    oauth: OAuthEntry | None = None
+    """The access token of somebody who ran `mcpguard secret login NAME`."""
+    client_credentials: ClientCredentialsEntry | None = None
+    """An OAuth token for mcpguard itself."""
+    token_exchange: TokenExchangeEntry | None = None
+    """An OAuth token in exchange for another."""
     hosts: tuple[str, ...] = ()
     """The hosts that may be told it, exactly these names; for servers with a `url`. Default: the host of the
     `url` of each of `servers`."""
@@ -73,10 +80,19 @@ class CredentialEntry(Struct, frozen=True, forbid_unknown_fields=True):
     """Headers that stand above those of a server when a rule chooses this credential."""
 
 
-KINDS = ("value", "command", "vault", "github_app", "postgres")
+KINDS = (
+    "value",
+    "command",
+    "vault",
+    "github_app",
+    "postgres",
+    "oauth",
+    "client_credentials",
+    "token_exchange",
+)
 """The fields of a CredentialEntry that say where the value comes from: exactly one of them is given."""
 
-ENTRIES: tuple[type[Struct], ...] = (CredentialEntry, CommandEntry, JsonEntry, *MINTED)
+ENTRIES: tuple[type[Struct], ...] = (CredentialEntry, CommandEntry, JsonEntry, *MINTED, *OAUTH)
 """The Structs of an entry, for the reference."""
 
 

@@ -4,15 +4,19 @@ what can be wrong with it."""
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Literal
 from urllib.parse import urlsplit
 
-from msgspec import Struct
+from msgspec import Struct, structs
 
-from mcpguard.config_file import LOOPBACK
-from mcpguard.core.secret import CredentialRef, parse_template
+from mcpguard.core.document import Document
+from mcpguard.core.document import Path as Place
+from mcpguard.core.errors import Problem
+from mcpguard.core.secret import sole_reference
 
+_LOOPBACK = ("localhost", "127.0.0.1", "::1")
+_SOURCES = ("env", "file", "keyring")
 _SCOPE = re.compile(r"[\x21\x23-\x5b\x5d-\x7e]+")
 
 
@@ -90,79 +94,104 @@ class TokenExchangeEntry(Struct, frozen=True, forbid_unknown_fields=True):
     """What to ask for."""
 
 
-Fault = tuple[str, str]
-"""A key of an entry, and what is wrong with its value."""
-_REFERENCE = "must be one reference such as ${keyring:linear/client}, and nothing else"
+OAUTH: tuple[type[Struct], ...] = (OAuthEntry, ClientCredentialsEntry, TokenExchangeEntry)
+"""The Structs of this file, for the reference."""
+
 _SECURE = "must be an https:// URL (http:// on loopback), without a user name or a fragment"
+_BESIDE = "cannot stand beside `{}`: take one of the two out"
 
 
-def reference(text: str) -> CredentialRef:
-    """The one reference that `text` is. Raises ValueError where it is something else."""
-    template = parse_template(text)
-    if len(template.refs) != 1 or any(template.texts):
-        raise ValueError(_REFERENCE)
-    return template.refs[0]
-
-
-def oauth_faults(entry: OAuthEntry) -> Iterator[Fault]:
-    """What is wrong in `oauth`."""
-    yield from _urls(entry, "url", "issuer", "client_metadata_url")
-    yield from _references(entry, "client_secret")
-    yield from _scopes(entry.scopes)
+def oauth_problems(document: Document, at: Place, entry: OAuthEntry) -> Iterator[Problem]:
+    """What is wrong in `oauth`, at its place."""
+    yield from _common_problems(document, at, entry)
     if entry.client_secret is not None and entry.client_id is None:
-        yield "client_secret", "belongs to a `client_id`"
+        yield document.problem((*at, "client_secret"), "belongs to a `client_id`")
     if entry.client_id is not None and entry.client_metadata_url is not None:
-        yield "client_metadata_url", "cannot stand beside `client_id`: take one of the two out"
-    document = urlsplit(entry.client_metadata_url or "https://-/-")
-    if document.scheme != "https" or document.path in ("", "/"):
-        yield "client_metadata_url", "must be an https:// URL with a path"
+        yield document.problem((*at, "client_metadata_url"), _BESIDE.format("client_id"))
+    document_url = urlsplit(entry.client_metadata_url or "https://-/-")
+    if document_url.scheme != "https" or document_url.path in ("", "/"):
+        yield document.problem((*at, "client_metadata_url"), "must be an https:// URL with a path")
     if entry.redirect_port is not None and not 1024 <= entry.redirect_port <= 65535:
-        yield "redirect_port", "must be from 1024 to 65535"
+        yield document.problem((*at, "redirect_port"), "must be from 1024 to 65535")
 
 
-def machine_faults(entry: ClientCredentialsEntry | TokenExchangeEntry) -> Iterator[Fault]:
-    """What is wrong in `client_credentials` or `token_exchange`."""
-    yield from _urls(entry, "token_url", "issuer")
-    yield from _references(entry, "client_secret", "private_key", "subject")
-    yield from _scopes(entry.scopes)
+def service_problems(
+    document: Document, at: Place, entry: ClientCredentialsEntry | TokenExchangeEntry
+) -> Iterator[Problem]:
+    """What is wrong in `client_credentials` or `token_exchange`, at its place."""
+    yield from _common_problems(document, at, entry)
     if entry.token_url is None and entry.issuer is None:
-        yield "token_url", "`token_url` or `issuer` is missing"
+        yield document.problem(at, "`token_url` or `issuer` is missing")
     if entry.client_secret is not None and entry.private_key is not None:
-        yield "private_key", "cannot stand beside `client_secret`: take one of the two out"
+        yield document.problem((*at, "private_key"), _BESIDE.format("client_secret"))
     proof = entry.client_secret or entry.private_key
     if proof is None and isinstance(entry, ClientCredentialsEntry):
-        yield "client_secret", "`client_secret` or `private_key` is missing"
+        yield document.problem(at, "`client_secret` or `private_key` is missing")
     if proof is not None and not entry.client_id:
-        yield "client_id", "`client_id` is missing"
+        yield document.problem(at, "`client_id` is missing")
 
 
-def _urls(entry: Struct, *keys: str) -> Iterator[Fault]:
-    for key in keys:
-        value = getattr(entry, key)
+def with_url(entry: OAuthEntry, urls: Sequence[str]) -> OAuthEntry:
+    """`entry` with the `url` of its only server, if it names none; `urls` are those of its servers."""
+    return entry if entry.url is not None or len(urls) != 1 else structs.replace(entry, url=urls[0])
+
+
+def server_problems(
+    document: Document, at: Place, entry: OAuthEntry, urls: Mapping[str, str]
+) -> Iterator[Problem]:
+    """Whether the token of `oauth` is for its servers; `urls` are theirs, of those that have one, by name."""
+    whole = with_url(entry, tuple(urls.values()))
+    if whole.url is None:
+        said = "`url` is missing: it can be left out where `servers` has exactly one with a `url`"
+        yield document.problem(at, said)
+    elif "${" in whole.url:
+        yield document.problem(at, "the URL of its server is made of a reference: say in `url` which it is")
+    elif not _is_secure(whole.url):
+        yield document.problem(at, f"the `url` of its server {_SECURE}")
+    for name, url in urls.items():
+        if whole.url is not None and "${" not in url and _host(url) != _host(whole.url):
+            said = f"a token is for one server (RFC 8707), and `{name}` is at another host than `url`"
+            yield document.problem(at, said)
+
+
+def _common_problems(
+    document: Document, at: Place, entry: OAuthEntry | ClientCredentialsEntry | TokenExchangeEntry
+) -> Iterator[Problem]:
+    for key in ("url", "issuer", "client_metadata_url", "token_url"):
+        value = getattr(entry, key, None)
         if value is not None and not _is_secure(value):
-            yield key, _SECURE
+            yield document.problem((*at, key), _SECURE)
+    for key in ("client_secret", "private_key", "subject"):
+        value = getattr(entry, key, None)
+        if value is not None:
+            yield from _reference_problems(document, (*at, key), value)
+    for index, scope in enumerate(entry.scopes):
+        if not _SCOPE.fullmatch(scope):
+            yield document.problem((*at, "scopes", index), "a scope is one word")
+
+
+def _reference_problems(document: Document, at: Place, value: str) -> Iterator[Problem]:
+    try:
+        ref = sole_reference(value)
+    except ValueError as error:
+        yield document.problem(at, str(error))
+        return
+    if ref.source not in _SOURCES:
+        yield document.problem(at, f"must be a reference to one of {', '.join(_SOURCES)}")
+
+
+def _host(url: str) -> str | None:
+    try:
+        return urlsplit(url).hostname
+    except ValueError:
+        return None
 
 
 def _is_secure(url: str) -> bool:
     try:
         parts = urlsplit(url)
-        local = parts.scheme == "http" and parts.hostname in LOOPBACK
+        local = parts.scheme == "http" and parts.hostname in _LOOPBACK
         whole = bool(parts.hostname) and parts.username is None and "#" not in url and parts.port != 0
     except ValueError:
         return False
     return whole and (parts.scheme == "https" or local) and url.isascii() and url.isprintable()
-
-
-def _references(entry: Struct, *keys: str) -> Iterator[Fault]:
-    for key in keys:
-        value = getattr(entry, key, None)
-        if value is not None:
-            try:
-                reference(value)
-            except ValueError:
-                yield key, _REFERENCE
-
-
-def _scopes(scopes: tuple[str, ...]) -> Iterator[Fault]:
-    if not all(_SCOPE.fullmatch(scope) for scope in scopes):
-        yield "scopes", "a scope is one word"

@@ -11,11 +11,13 @@ import subprocess
 import sys
 
 import keyring
+import pytest
 import secretstorage
 
 from mcpguard.adapters.credentials import KEYRING_SECONDS
 from mcpguard.adapters.credentials.broker import Broker
 from mcpguard.adapters.credentials.keychain import Keychain
+from mcpguard.adapters.credentials.oauth.grants import Grant, Grants
 from mcpguard.config import Credential
 from mcpguard.core.errors import CredentialError
 from mcpguard.core.model import Principal
@@ -86,6 +88,21 @@ def refusal(broker: Broker, ref: CredentialRef) -> str:
     raise AssertionError(f"{ref} was given")
 
 
+def login() -> None:
+    """What a login leaves can be large: both tokens as long as they may be."""
+    grants = Grants()
+    tokens = {"access": "a" * 16384, "refresh": "r" * 16384, "ends_at": 1.5}
+    url = "https://mcp.example/mcp"
+    grant = Grant(url=url, resource=url, issuer=url, token_endpoint=url, client_id="x", **tokens)
+    grants.write("linear", grant)
+    kept = grants.read("linear")
+    assert kept is not None
+    assert (kept.access, kept.refresh, kept.ends_at) == tuple(tokens.values())
+    assert "oauth/linear" in Keychain().names()
+    grants.forget("linear")
+    assert grants.read("linear") is None
+
+
 def locked() -> None:
     broker = entry_broker()
     for collection in secretstorage.get_all_collections(secretstorage.dbus_init()):
@@ -97,6 +114,8 @@ def locked() -> None:
     assert not Keychain().has(PLAIN)
     for ref in (PLAIN, ENTRY):
         assert "the keychain is locked or cannot be reached: unlock it" in refusal(broker, ref)
+    with pytest.raises(CredentialError, match="the keychain is locked"):
+        Grants().read("linear")
 
 
 if __name__ == "__main__":
@@ -104,5 +123,6 @@ if __name__ == "__main__":
     command_round_trip()
     contract()
     rotation()
+    login()
     locked()
     print("live keyring: all well")

@@ -5,43 +5,18 @@ import sys
 from pathlib import Path
 
 import keyring
-import keyring.backend
 
 from mcpguard.adapters.credentials.oauth.authorization_code import AuthorizationCode
 from mcpguard.adapters.credentials.oauth.grants import Grants
 from mcpguard.config_oauth import OAuthEntry
-
-
-class Files(keyring.backend.KeyringBackend):
-    """One entry a file."""
-
-    priority = 1
-
-    def __init__(self, folder):
-        super().__init__()
-        self.folder = Path(folder)
-
-    def _path(self, service, username):
-        return self.folder / f"{service}-{username}".replace("/", "-")
-
-    def get_password(self, service, username):
-        path = self._path(service, username)
-        return path.read_text() if path.exists() else None
-
-    def set_password(self, service, username, password):
-        new = self.folder / "new"
-        new.write_text(password)
-        new.replace(self._path(service, username))
-
-    def delete_password(self, service, username):
-        self._path(service, username).unlink()
+from tests.adapters.file_keyring import FileKeyring
 
 
 def main(folder, url):
     """Ask for a token that is not the one in the keychain, again and again."""
-    keyring.set_keyring(Files(folder))
+    keyring.set_keyring(FileKeyring(folder))
     mint = AuthorizationCode(
-        "credential:linear", OAuthEntry(url=url), lambda ref: None, Grants(folder=Path(folder) / "locks")
+        "linear", OAuthEntry(url=url), lambda ref: None, Grants(folder=Path(folder) / "locks")
     )
     print("ready", flush=True)
     sys.stdin.readline()

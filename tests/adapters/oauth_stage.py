@@ -60,7 +60,7 @@ class Stage:
     def mint(self, **entry):
         """A mint as a new process has it; `entry` changes the configuration."""
         whole = OAuthEntry(**{key: getattr(self.entry, key) for key in self.entry.__struct_fields__} | entry)
-        return AuthorizationCode(REF, whole, lambda ref: Secret(SECRETS[ref.name]), self.grants, self.clock)
+        return AuthorizationCode(NAME, whole, lambda ref: Secret(SECRETS[ref.name]), self.grants, self.clock)
 
     def kept(self):
         """The grant in the keychain, as JSON."""

@@ -206,6 +206,17 @@ def test_a_keychain_that_fails_gives_its_own_sentence_and_never_the_backends_wor
     assert keychain.has(CredentialRef("keyring", "a")) is False
 
 
+def test_a_backend_that_cannot_be_loaded_is_a_keychain_that_fails(
+    backend: FakeKeyring, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def broken() -> None:
+        raise RuntimeError(VALUE)
+
+    backend.error = RuntimeError(VALUE)
+    monkeypatch.setattr(keyring, "get_keyring", broken)
+    assert "which is configured and cannot be loaded" in refusal(Keychain(), "a")
+
+
 def test_the_null_backend_counts_as_no_keychain(backend: FakeKeyring) -> None:
     keyring.set_keyring(NullKeyring())
     assert "no keychain that mcpguard can use" in refusal(Keychain(), "a")

@@ -71,6 +71,9 @@ def test_metadata_of_an_authorization_server_that_cannot_be_right_is_refused(sta
         ({"resource": None}, "speaks of another resource"),
         ({"resource": "http://127.0.0.1:1/mcp"}, "speaks of another resource"),
         ({"resource": "http://[/"}, "speaks of another resource"),
+        ({"resource": "ORIGIN/mcp?\x1b[2J"}, "speaks of another resource"),
+        ({"resource": "ORIGIN/mc"}, "speaks of another resource"),
+        ({"resource": "ORIGIN/mcp/more"}, "speaks of another resource"),
         ({"authorization_servers": []}, "names no authorization server"),
         ({"authorization_servers": [1]}, "names no authorization server"),
         ({"authorization_servers": ["http://evil.example"]}, "not at an https:// URL"),
@@ -81,7 +84,8 @@ def test_metadata_of_an_authorization_server_that_cannot_be_right_is_refused(sta
     ],
 )
 def test_metadata_of_an_mcp_server_that_leads_elsewhere_is_refused(stage, serving, changed, why):
-    serving.resource |= changed
+    placed = changed.get("resource")
+    serving.resource |= changed | ({"resource": placed.replace("ORIGIN", serving.origin)} if placed else {})
     said = stage.refusal()
     assert why in said
     assert "evil" not in said

@@ -9,7 +9,7 @@ import keyring.errors
 import pytest
 
 from mcpguard.adapters.credentials.oauth import grants
-from tests.adapters.oauth_renewing import Files
+from tests.adapters.file_keyring import FileKeyring
 from tests.adapters.oauth_stage import NAME, SECRETS, Stage, unusable
 from tests.servers.authority import DEADLINE, authority
 from tests.servers.hosted import as_json, hosted
@@ -67,7 +67,7 @@ def test_it_is_renewed_before_its_end_and_the_rotated_refresh_token_is_kept_firs
     after = stage.kept()
     assert lease.secret.reveal() == after["access"] != before["access"]
     assert after["refresh"] != before["refresh"]
-    assert [one.reveal() for one in lease.parts] == [after["refresh"]]
+    assert [one.reveal() for one in lease.parts] == [after["refresh"], after["client_secret"]]
     assert server.provider.reused == 0
 
 
@@ -93,7 +93,7 @@ def test_a_token_that_another_process_renewed_is_taken_as_it_is(stage, server):
 
 
 def test_two_processes_at_once_never_use_a_refresh_token_twice(server, backend, tmp_path):
-    shared = Stage(Files(tmp_path), tmp_path, server.url)
+    shared = Stage(FileKeyring(tmp_path), tmp_path, server.url)
     keyring.set_keyring(shared.backend)  # The fixture puts the former one back.
     shared.log_in()
     command = [sys.executable, "-m", "tests.adapters.oauth_renewing", str(tmp_path), server.url]

@@ -27,7 +27,7 @@ def serving():
 
 def mint(entry, **values):
     held = {"secret": SECRET, "subject": SUBJECT, **values}
-    return ServiceToken(REF, entry, lambda ref: Secret(held[ref.name]))
+    return ServiceToken("service", entry, lambda ref: Secret(held[ref.name]))
 
 
 def credentials(**more):

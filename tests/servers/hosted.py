@@ -20,8 +20,14 @@ class Hosted:
         self.issuer = self.origin
         self.heard = []
         self.registered = []
+        self.mark = ""
+        self.client = {}
         self.answers = {}
         self.count = 0
+        self.issued = set()
+        self.refused = 0
+        self.say = lambda token: "hello"
+        self.status = 401
         self.metadata = {
             "issuer": self.issuer,
             "authorization_endpoint": f"{self.origin}/authorize",
@@ -41,7 +47,8 @@ class Hosted:
     def tokens(self):
         """Good tokens, new ones each time."""
         self.count += 1
-        n = f"{self.count:04}"
+        n = f"{self.count:04}{self.mark}"
+        self.issued.add(f"access-{n}")
         more = {"expires_in": 3600, "scope": "tools"}
         return {
             "access_token": f"access-{n}",
@@ -57,16 +64,20 @@ class Hosted:
         if path in self.answers:
             found = self.answers[path]
             return found() if callable(found) else found
+        token = headers.get("Authorization", "").removeprefix("Bearer ")
+        if path == "/mcp" and token in self.issued:
+            return self.serve(json.loads(body), token) if body else (405, {}, b"")
         if path == "/mcp":
+            self.refused += bool(token)
             place = f"{self.origin}/.well-known/oauth-protected-resource/mcp"
-            return 401, {"WWW-Authenticate": f'Bearer resource_metadata="{place}"'}, b""
+            return self.status, {"WWW-Authenticate": f'Bearer resource_metadata="{place}"'}, b""
         if path == "/.well-known/oauth-protected-resource/mcp":
             return as_json(self.resource)
         if path == "/.well-known/oauth-authorization-server":
             return as_json({key: value for key, value in self.metadata.items() if value is not None})
         if path == "/register":
             self.registered.append(json.loads(body))
-            return as_json({"client_id": "registered"}, 201)
+            return as_json({"client_id": "registered", **self.client}, 201)
         if path == "/authorize":
             said = {key: one[0] for key, one in parse_qs(query).items()}
             back = f"{said['redirect_uri']}?code=the-code-1234&state={quote(said['state'])}"
@@ -76,6 +87,27 @@ class Hosted:
         if path == "/revoke":
             return 200, {}, b""
         return 404, {}, b""
+
+    def serve(self, message, token):
+        """The MCP server itself, of a legacy revision; what a tool says is `say(token)`."""
+        method = message.get("method")
+        if "id" not in message:
+            return 202, {}, b""
+        results = {
+            "initialize": {
+                "protocolVersion": "2025-06-18",
+                "capabilities": {"tools": {}},
+                "serverInfo": {"name": "hosted", "version": "1"},
+            },
+            "tools/list": {"tools": [{"name": "act", "inputSchema": {"type": "object"}}]},
+            "ping": {},
+        }
+        if method == "tools/call":
+            results["tools/call"] = {"content": [{"type": "text", "text": self.say(token)}]}
+        answer = {"jsonrpc": "2.0", "id": message["id"]}
+        if method in results:
+            return as_json(answer | {"result": results[method]})
+        return as_json(answer | {"error": {"code": -32601, "message": "Method not found"}})
 
 
 def as_json(value, status=200, **headers):

@@ -26,7 +26,7 @@ VERBS = {
     "snapshot": "write down what the configured servers offer, for `check`",
     "schema": "print the JSON Schema of a policy, a configuration or a test",
     "demo": "see a call allowed, one denied and a secret withheld, in a minute",
-    "secret": "keep credentials in the system's keychain: set, list, rm",
+    "secret": "credentials in the keychain: set, list, rm, check, login, logout",
     "status": "what runs, and how its tool servers are",
     "audit": "verify and read the evidence: verify, show",
 }

@@ -7,6 +7,7 @@ import os
 import sys
 
 from mcpguard.adapters.credentials.keychain import Keychain
+from mcpguard.cli import secret_login
 from mcpguard.core.errors import CredentialError
 from mcpguard.core.secret import CredentialRef, parse_template
 
@@ -16,6 +17,7 @@ EXAMPLES = (
     "mcpguard secret list",
     "mcpguard secret rm github/read",
     "mcpguard secret check --config mcpguard.yaml",
+    *secret_login.EXAMPLES,
 )
 
 _MIN_LENGTH = 6
@@ -29,8 +31,8 @@ _NOT_IN_ARGV = (
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """`set NAME`, `list`, `rm NAME`, `check`."""
-    actions = parser.add_subparsers(dest="action", required=True, metavar="set|list|rm|check")
+    """`set NAME`, `list`, `rm NAME`, `check`, `login NAME`, `logout NAME`."""
+    actions = parser.add_subparsers(dest="action", required=True, metavar="set|list|rm|check|login|logout")
     put = actions.add_parser("set", help="store a value, from the terminal or from standard input")
     put.add_argument("name", help="what ${keyring:NAME} refers to")
     # It takes options too, so that argparse never quotes a value in an error of its own.
@@ -48,12 +50,15 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="the configuration (default: $MCPGUARD_CONFIG, else mcpguard.yaml in your configuration folder)",
     )
     check.add_argument("--json", action="store_true", help="as a JSON list")
+    secret_login.add_arguments(actions)
 
 
 def execute(args: argparse.Namespace) -> int:
     """Do it; CredentialError says why not. 1 where `check` finds something that cannot be had."""
     if args.action == "check":
         return _check(args.config, args.json)
+    if args.action in ("login", "logout"):
+        return secret_login.execute(args)
     keychain = Keychain()
     if args.action == "list":
         _list(keychain.names(), args.json)

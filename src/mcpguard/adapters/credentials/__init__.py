@@ -57,5 +57,8 @@ MINTS: dict[str, Kind] = {
     "vault": Kind("vault", "VaultMint"),
     "github_app": Kind("github_app", "GithubAppMint"),
     "postgres": Kind("postgres", "PostgresMint"),
+    "oauth": Kind("oauth.authorization_code", "AuthorizationCode"),
+    "client_credentials": Kind("oauth.service_token", "ServiceToken"),
+    "token_exchange": Kind("oauth.service_token", "ServiceToken"),
 }
 """The kind of an entry of `credentials` (its field in `config_credentials.py`) -> how it is made."""

@@ -104,7 +104,10 @@ class Keychain:
 def _backend() -> str:
     import keyring
 
-    kind = type(keyring.get_keyring())
+    try:
+        kind = type(keyring.get_keyring())
+    except Exception:
+        return "which is configured and cannot be loaded"
     return f"{kind.__module__}.{kind.__name__}"
 
 

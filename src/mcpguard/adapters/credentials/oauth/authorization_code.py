@@ -15,9 +15,9 @@ from msgspec.structs import replace
 from mcpguard.adapters.credentials.oauth.asking import OAuthProblem, run
 from mcpguard.adapters.credentials.oauth.grants import Grant, Grants
 from mcpguard.adapters.credentials.oauth.tokens import request_tokens
-from mcpguard.config_oauth import OAuthEntry, reference
+from mcpguard.config_oauth import OAuthEntry
 from mcpguard.core.errors import CredentialError
-from mcpguard.core.secret import CredentialRef, Lease, Secret
+from mcpguard.core.secret import CredentialRef, Lease, Secret, sole_reference
 
 
 class AuthorizationCode:
@@ -31,9 +31,9 @@ class AuthorizationCode:
         grants: Grants | None = None,
         now: Callable[[], float] = time.time,
     ) -> None:
-        """`name` is the reference; `entry.url` is there; `now` gives seconds since 1970."""
-        self._ref = name
-        self._name = name.removeprefix("credential:")
+        """`name` is that of the entry; `entry.url` is there; `now` gives seconds since 1970."""
+        self._ref = f"credential:{name}"
+        self._name = name
         self._entry = entry
         self._secret = secret
         self._grants = grants or Grants()
@@ -44,15 +44,16 @@ class AuthorizationCode:
 
     def lease(self) -> Lease:
         """The access token. Raises CredentialError, which says to log in where nothing else helps."""
+        own = self._own_secret()
         grant = self._read()
         if self._unkept is not None or not self._is_good(grant):
             # Another process may have renewed it until we hold the lock.
             with self._grants.held(self._name):
-                grant = self._renewed(self._read())
+                grant = self._renewed(self._read(), own)
         self._given = _digest(grant.access)
         seconds = None if grant.ends_at is None else max(0.0, grant.ends_at - self._now())
-        parts = () if grant.refresh is None else (Secret(grant.refresh),)
-        return Lease(Secret(grant.access), seconds, parts=parts)
+        held = [text for text in (grant.refresh, grant.client_secret) if text is not None]
+        return Lease(Secret(grant.access), seconds, parts=tuple(map(Secret, held)))
 
     def renew(self, lease: Lease) -> Lease | None:
         """None: a longer life is a new token."""
@@ -61,6 +62,11 @@ class AuthorizationCode:
     def refused(self) -> None:
         """The token that was given last is renewed before the next is given, unless another process did."""
         self._refused = self._given
+
+    def _own_secret(self) -> Secret | None:
+        """The configured one. The server of the login knows it too, so it is held even if it is not used."""
+        written = self._entry.client_secret
+        return None if written is None else self._secret(sole_reference(written))
 
     def _is_good(self, grant: Grant) -> bool:
         fresh = grant.renew_at is None or self._now() < grant.renew_at
@@ -84,7 +90,7 @@ class AuthorizationCode:
             raise self._login("the login is for another url, issuer, client_id or other scopes than these")
         return grant
 
-    def _renewed(self, grant: Grant) -> Grant:
+    def _renewed(self, grant: Grant, own: Secret | None) -> Grant:
         if self._unkept is not None:
             # The server has rotated what the keychain holds.
             grant = self._unkept
@@ -92,7 +98,7 @@ class AuthorizationCode:
         if self._is_good(grant):
             return grant
         try:
-            return self._ask(grant)
+            return self._ask(grant, own)
         except OAuthProblem as problem:
             if self._is_wanted(grant) and grant.ends_at is not None and self._now() < grant.ends_at:
                 return grant
@@ -101,11 +107,10 @@ class AuthorizationCode:
                 raise self._login("the login is over: it was revoked or not used for too long") from None
             raise CredentialError(f"{self._ref}: {problem}") from None
 
-    def _ask(self, grant: Grant) -> Grant:
+    def _ask(self, grant: Grant, own: Secret | None) -> Grant:
         if grant.refresh is None:
             raise OAuthProblem("there is no refresh token", "invalid_grant")
-        written = self._entry.client_secret
-        client = grant.client(None if written is None else self._secret(reference(written)))
+        client = grant.client(own)
         form = {
             "grant_type": "refresh_token",
             "refresh_token": grant.refresh,

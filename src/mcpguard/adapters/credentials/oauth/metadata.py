@@ -16,6 +16,7 @@ from msgspec import Struct
 
 from mcpguard.adapters.bearer import metadata_urls
 from mcpguard.adapters.credentials.oauth.asking import OAuthProblem, ask, get, usable
+from mcpguard.adapters.hosts import is_plain_url
 from mcpguard.core.model import Json
 
 _PARAMETER = re.compile(r'(?:^|[\s,])(resource_metadata|scope)\s*=\s*(?:"([^"\\]*)"|([^\s,"]+))')
@@ -105,7 +106,8 @@ def _covers(identifier: str, url: str) -> bool:
     except ValueError:
         return False
     above, path = upper.path.rstrip("/") + "/", lower.path.rstrip("/") + "/"
-    return same and path.startswith(above) and not upper.fragment and upper.username is None
+    named = upper.fragment or upper.username is not None or not is_plain_url(identifier)
+    return same and path.startswith(above) and not named
 
 
 async def find_server(issuer: str, named: frozenset[str]) -> Server:

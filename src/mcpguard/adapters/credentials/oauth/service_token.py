@@ -13,9 +13,9 @@ from mcpguard.adapters.credentials.oauth.asking import OAuthProblem, named_hosts
 from mcpguard.adapters.credentials.oauth.clients import Client, method_for
 from mcpguard.adapters.credentials.oauth.metadata import find_server
 from mcpguard.adapters.credentials.oauth.tokens import Endpoint, request_tokens, revoke
-from mcpguard.config_oauth import ClientCredentialsEntry, TokenExchangeEntry, reference
+from mcpguard.config_oauth import ClientCredentialsEntry, TokenExchangeEntry
 from mcpguard.core.errors import CredentialError
-from mcpguard.core.secret import CredentialRef, Lease, Secret
+from mcpguard.core.secret import CredentialRef, Lease, Secret, sole_reference
 
 _EXCHANGE = "urn:ietf:params:oauth:grant-type:token-exchange"
 _KIND = "urn:ietf:params:oauth:token-type:"
@@ -29,8 +29,8 @@ class ServiceToken:
     with less power or for another audience."""
 
     def __init__(self, name: str, entry: Entry, secret: Callable[[CredentialRef], Secret]) -> None:
-        """`name` is the reference; `secret(ref)` resolves one that is in the entry."""
-        self._ref = name
+        """`name` is that of the entry; `secret(ref)` resolves one that is in the entry."""
+        self._ref = f"credential:{name}"
         self._entry = entry
         self._secret = secret
         self._found: tuple[Endpoint, tuple[str, ...]] | None = None
@@ -63,11 +63,11 @@ class ServiceToken:
 def _client(entry: Entry, methods: tuple[str, ...], secret: Callable[[CredentialRef], Secret]) -> Client:
     number = entry.client_id or ""
     if entry.private_key is not None:
-        return Client(number, "private_key_jwt", secret(reference(entry.private_key)), entry.key_id)
+        return Client(number, "private_key_jwt", secret(sole_reference(entry.private_key)), entry.key_id)
     if entry.client_secret is None:
         return Client(number)
     method = entry.client_auth or method_for(methods)
-    return Client(number, method, secret(reference(entry.client_secret)))
+    return Client(number, method, secret(sole_reference(entry.client_secret)))
 
 
 def _form(entry: Entry, secret: Callable[[CredentialRef], Secret]) -> dict[str, str]:
@@ -77,7 +77,7 @@ def _form(entry: Entry, secret: Callable[[CredentialRef], Secret]) -> dict[str, 
         more["audience"] = entry.audience
         form = {
             "grant_type": _EXCHANGE,
-            "subject_token": secret(reference(entry.subject)).reveal(),
+            "subject_token": secret(sole_reference(entry.subject)).reveal(),
             "subject_token_type": _KIND + entry.subject_type,
             "requested_token_type": _KIND + "access_token",
         }

@@ -1,0 +1,118 @@
+"""`mcpguard secret login` and `logout`: what a person sees."""
+
+import os
+import subprocess
+import sys
+
+import pytest
+
+from mcpguard.cli import main
+from tests.adapters.oauth_command import keychain, run_login
+from tests.servers.authority import authority
+from tests.servers.hosted import hosted
+from tests.wire.session import write_config
+
+
+@pytest.fixture(scope="module")
+def server():
+    with authority() as serving:
+        yield serving
+
+
+def entry(**oauth):
+    return {"linear": {"oauth": oauth, "servers": ["web"]}}
+
+
+def configured(folder, url, credentials=None):
+    headers = {"Authorization": "Bearer ${credential:linear}"}
+    web = {"type": "http", "url": url, "headers": headers}
+    return write_config(folder, {"web": web}, credentials=credentials or entry())
+
+
+def command(config, environment, *words):
+    done = subprocess.run(
+        [sys.executable, "-m", "mcpguard", "secret", *words, "--config", str(config)],
+        env={**os.environ, **environment},
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    return done.returncode, done.stdout + done.stderr
+
+
+def test_a_login_prints_the_page_and_ends_with_whose_token_it_has(server, tmp_path):
+    config, environment = configured(tmp_path, server.url), keychain(tmp_path / "keys")
+    code, said = run_login(config, environment)
+    assert code == 0, said
+    last = said.splitlines()[-1]
+    assert last == f"logged in: credential:linear has a token of {server.issuer} for {server.url}"
+    assert command(config, environment, "list")[0] == 2  # It takes no configuration.
+    code, said = command(config, environment, "logout", "linear")
+    assert (code, said) == (0, "forgotten: the login of credential:linear\n")
+    code, said = command(config, environment, "logout", "linear")
+    assert (code, "nothing to remove" in said) == (2, True)
+
+
+def test_a_browser_is_opened_unless_it_is_not_wanted(server, tmp_path):
+    opened = tmp_path / "opened"
+    browser = tmp_path / "browser"
+    browser.write_text(f'#!/bin/sh\necho "$1" > {opened}.new\nmv {opened}.new {opened}\n')
+    browser.chmod(0o700)
+    environment = {**keychain(tmp_path / "keys"), "BROWSER": f"{browser} %s"}
+    config = configured(tmp_path, server.url)
+
+    def look(url):
+        from tests.servers.authority import browse
+        from tests.wire.session import eventually
+
+        assert eventually(opened.exists, "the browser")
+        assert opened.read_text().strip() == url
+        browse(url)
+
+    code, said = run_login(config, environment, look=look, words=())
+    assert code == 0, said
+
+
+def test_a_logout_that_could_not_revoke_says_what_to_do(tmp_path):
+    with hosted(revocation_endpoint=None) as serving:
+        config, environment = configured(tmp_path, serving.url), keychain(tmp_path / "keys")
+        assert run_login(config, environment)[0] == 0
+    code, said = command(config, environment, "logout", "linear")
+    assert code == 0
+    assert "it could not be revoked (the authorization server names no revocation endpoint)" in said
+
+
+def test_a_login_that_fails_names_the_entry(tmp_path):
+    with hosted(code_challenge_methods_supported=[]) as serving:
+        config = configured(tmp_path, serving.url)
+        code, said = run_login(config, keychain(tmp_path / "keys"))
+    assert code == 2
+    assert said.startswith("mcpguard: credential:linear: the authorization server does not say that it takes")
+
+
+def test_a_name_that_is_no_entry_with_oauth_is_said(server, tmp_path, capsys):
+    other = {"linear": {"value": "${env:A}", "servers": ["web"]}}
+    config = configured(tmp_path, server.url, other)
+    for name in ("linear", "gone"):
+        assert main(["secret", "login", name, "--config", str(config)]) == 2
+        assert f"credential:{name} is no entry with `oauth`" in capsys.readouterr().err
+
+
+def test_a_time_that_is_none_is_refused(server, tmp_path, capsys):
+    config = configured(tmp_path, server.url)
+    assert main(["secret", "login", "linear", "--config", str(config), "--timeout", "0"]) == 2
+    assert "--timeout must be above 0" in capsys.readouterr().err
+
+
+def test_a_configured_client_secret_is_used_and_a_missing_one_named(tmp_path):
+    own = entry(client_id="ours", client_secret="${env:LINEAR_CLIENT}")
+    with hosted(token_endpoint_auth_methods_supported=["client_secret_post"]) as serving:
+        config = configured(tmp_path, serving.url, own)
+        environment = keychain(tmp_path / "keys")
+        code, said = run_login(config, environment)
+        assert (code, "env:LINEAR_CLIENT is not set" in said) == (2, True)
+        code, said = run_login(config, {**environment, "LINEAR_CLIENT": "client-secret-1234"})
+        assert code == 0, said
+        (form,) = [form for _, path, _, form in serving.heard if path == "/token"]
+    assert form["client_secret"] == "client-secret-1234"
