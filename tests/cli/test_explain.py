@@ -95,7 +95,7 @@ def test_a_refusal_is_told_with_its_rules_their_operands_and_what_would_allow_it
         '         true     principal.id == "ada"\n'
         '         false    args.remote == "origin"   (`args.remote` is a string)\n'
         "\n"
-        "allowed, if all of this were so:\n"
+        "allowed, if all of this were so and all else as it is:\n"
         "  p/no-force must not hold\n"
         "    false  has(args.force)\n"
         "  p/push must hold\n"

@@ -49,6 +49,7 @@ def test_a_zero_that_a_function_decoded_holds_for_the_conditions_after_it() -> N
     first = engine("cpp").compile("json(args.a).x == 'c' || args.nope == 1")
     second = engine("cpp").compile("json(args.a).x == 'a'")
     assert (first.verdict(bound), second.verdict(bound)) == (ERROR, FALSE)
+    assert second.verdict(bound) is FALSE
 
 
 def test_what_only_the_fast_engine_takes_is_an_error() -> None:

@@ -129,3 +129,104 @@ def test_a_limit_says_when_it_has_room_again(limit: str, key: str, parts: list[A
     kept = Kept(spent={f"p/r0 {key}": parts})
     found = changes(f"effect: allow, limit: {{{limit}}}", "effect: allow", args={"n": 4}, kept=kept)
     assert found == (Change("p/r0", "have room", (), note),)
+
+
+A1, A2 = "args.a == 1", "args.a == 2"
+
+
+@pytest.mark.parametrize(
+    ("rules", "expected"),
+    [
+        # what makes it hold makes a deny hold
+        ([f"effect: allow, when: '{A1}'", f"effect: deny, when: '({A1})'"], []),
+        ([f"effect: allow, when: '{A1}'", "effect: deny, when: 'args.a < 2 || args.b'"], []),
+        (["effect: allow, when: '!has(args.b)'", "effect: deny, when: '!has(args.b) || args.b'"], []),
+        # another rule is the way, though it takes more
+        (
+            [
+                f"effect: allow, when: '{A1}'",
+                f"effect: allow, when: '{A2} && args.c'",
+                f"effect: deny, when: '{A1}'",
+            ],
+            [("p/r1", "hold")],
+        ),
+        # a deny and an allow that want opposite things
+        (["effect: allow, when: '!args.b'", "effect: deny, when: '!args.b && !args.c'"], []),
+        # an approval on top, and one that only the change leads to
+        (["effect: allow, when: args.c", "effect: ask"], [("p/r1", "be approved"), ("p/r0", "hold")]),
+        (["effect: allow, when: 'args.a == 1'", "effect: ask, when: 'args.a < 3'"], []),
+        # limits of the rule that would allow it
+        (
+            ["effect: allow, when: args.c, limit: {calls: 1, per: session}"],
+            [("p/r0", "hold"), ("p/r0", "have room")],
+        ),
+        # what those that would allow it want cannot be had
+        (["effect: allow, when: args.c, credential: x", "effect: allow, when: args.c, credential: y"], []),
+        (
+            ["effect: allow, when: args.c, argument: {a: 1}", f"effect: deny, when: '{A1}'"],
+            [],
+        ),
+        (
+            ["effect: allow, when: args.c, argument: {a: 5}", f"effect: deny, when: '{A1}'"],
+            [("p/r0", "hold")],
+        ),
+        (
+            [
+                "effect: allow, when: args.c, argument: {a: 5}",
+                "effect: allow, when: 'args.a == 5', argument: {a: 6}",
+            ],
+            [],
+        ),
+        (
+            [
+                "effect: allow, when: 'args.c && args.a != 6', argument: {a: 5}",
+                "effect: allow, when: 'args.a == 5', argument: {b: 6}",
+                "effect: allow, when: 'args.a == 5', argument: {b: 7}",
+            ],
+            [],
+        ),
+    ],
+)
+def test_only_what_would_have_done_it_is_told(rules: list[str], expected: list[Any]) -> None:
+    kept = Kept(spent={"p/r0 calls session": [(0, 1)]})
+    found = changes(*rules, args={"a": 3, "b": True, "c": False}, kept=kept)
+    assert [(one.rule, one.must) for one in found] == expected
+
+
+@pytest.mark.parametrize(
+    "operand",
+    [
+        "args.a == 'x'",
+        "'x' == args.a",
+        "!(args.a != 'x')",
+        "args.deep.a == 'x'",
+        "args.v.k == 'x'",
+        "args.a in ['x', 'y']",
+        "args.flag",
+        "!has(args.v)",
+        "!(args.b == args.b || args.a == 'y')",
+        "args.a in args.b",
+        "args.a.startsWith('x')",
+        "(args.flag ? args.a == 'x' : args.a == 'y')",
+        "args.l[0] == 'x'",
+        "'x' in [args.a]",
+        "has(args.deep.a)",
+        "size(args.a) == 1",
+    ],
+)
+def test_a_change_is_told_where_no_other_rule_stands_in_its_way(operand: str) -> None:
+    args: dict[str, Any] = {"a": "zz", "b": ["y"], "v": {"k": 1}, "l": ["y"], "deep": 1}
+    found = changes(
+        f'effect: allow, when: "{operand}"', "effect: deny, when: 'args.z == 1 && false'", args=args
+    )
+    assert [(one.rule, one.must) for one in found] == [("p/r0", "hold")]
+
+
+def test_a_limit_that_has_room_is_not_told() -> None:
+    kept = Kept(spent={"p/r0 calls session": [(0, 1)]})
+    found = changes(
+        "effect: allow, limit: {calls: 1, per: session}",
+        "effect: allow, limit: {calls: 9, per: session}",
+        kept=kept,
+    )
+    assert [(one.rule, one.must) for one in found] == [("p/r0", "have room")]

@@ -246,7 +246,6 @@ def test_it_is_the_verdict_of_decide_and_shows_nothing_of_the_arguments(
     assert told.shadow == verdict.shadow
     if isinstance(verdict, Deny):
         assert (told.cause, told.message) == (verdict.cause.value, verdict.message)
-        assert told.changes
     written = encode(told).decode()
     for value in ("zq7", "7711", "77.1"):
         assert value not in written

@@ -73,7 +73,7 @@ def _changes(changes: tuple[Change, ...]) -> Iterator[str]:
     if not changes:
         return
     yield ""
-    yield "allowed, if all of this were so:"
+    yield "allowed, if all of this were so and all else as it is:"
     for change in changes:
         note = f" ({change.note})" if change.note else ""
         yield f"  {change.rule or 'an allow rule'} must {change.must}{note}"

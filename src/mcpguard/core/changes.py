@@ -1,7 +1,7 @@
 """The smallest change that would have allowed a call, rule by rule.
 
 Law of this file: it says what decides, not how to get around it: of arguments only what an operand of the
-author's condition would have to come to.
+author's condition would have to come to; and nothing that was not tried (`core/ways.py`).
 """
 
 from __future__ import annotations
@@ -11,52 +11,69 @@ from datetime import datetime
 
 from mcpguard.core.cel import ERROR, FALSE, TRUE, Bound, Verdict
 from mcpguard.core.condition_tree import Decided, tree_of
-from mcpguard.core.explanation import Change, Must, WantedOperand
+from mcpguard.core.explanation import Change, WantedOperand
 from mcpguard.core.model import Cause, Deny, Invocation
 from mcpguard.core.obligations import charges_of
 from mcpguard.core.pdp import over
 from mcpguard.core.policy import Candidates, CompiledRule
 from mcpguard.core.reasons import reason_of
 from mcpguard.core.session import Session
+from mcpguard.core.ways import Decide, Supposed
 
 NO_ARGUMENT = "no argument can change it"
 NOT_WRITTEN = "no allow rule speaks of such a request"
 
 
 class Changes:
-    """What would have to change for one refused request. `bound` is what its conditions read."""
+    """What would have to change for one refused request. `bound` is what its conditions read; `decide`
+    decides on another one, under the same policies and in the same session."""
 
-    def __init__(self, candidates: Candidates, invocation: Invocation, bound: Bound) -> None:
+    def __init__(
+        self, candidates: Candidates, invocation: Invocation, bound: Bound, session: Session, decide: Decide
+    ) -> None:
         self._candidates = candidates
         self._invocation = invocation
         self._bound = bound
+        self._session = session
+        self._decide = decide
         self._blind = Bound({name: value for name, value in bound.view.items() if name != "args"})
 
-    def of(self, verdict: Deny, session: Session) -> tuple[Change, ...]:
-        """All changes that are needed together."""
+    def of(self, verdict: Deny) -> tuple[Change, ...]:
+        """All changes that are needed together, while nothing else changes; none where none are known."""
         if verdict.cause is Cause.LIMIT:
-            return tuple(self._room(verdict, session))
+            return tuple(self._room([rule for rule in self._candidates.allow if rule.name in verdict.rules]))
         refusing = {rule.name for rule in self._candidates.deny + self._candidates.ask}
         if verdict.cause is Cause.ERROR and not refusing & set(verdict.rules):
             return tuple(Change(rule, "agree") for rule in verdict.rules)
-        return tuple([*self._stopping(), *self._allowing()])
+        stopping = tuple(self._stopping())
+        if not self._candidates.allow:
+            return (*stopping, Change("", "be written", (), NOT_WRITTEN))
+        for way in self._ways():
+            changes = stopping + way
+            supposed = Supposed(changes, self._invocation, self._session)
+            allowing = supposed.allowing(self._candidates, self._bound)
+            if allowing and supposed.proved(self._decide):
+                return (*changes, *self._room(allowing))
+        return ()
 
     def _stopping(self) -> Iterator[Change]:
         for rule in self._candidates.deny + self._candidates.ask:
-            if verdict_of(rule, self._bound) is not FALSE:
-                must: Must = "not hold" if rule.effect == "deny" else "be approved"
+            if verdict_of(rule, self._bound) is FALSE:
+                continue
+            if rule.effect == "ask":
+                yield Change(rule.name, "be approved")
+            else:
                 note = NO_ARGUMENT if self._fixed(rule, FALSE) else ""
-                yield Change(rule.name, must, self._needs(rule, False), note)
+                yield Change(rule.name, "not hold", self._needs(rule, False), note)
 
-    def _allowing(self) -> Iterator[Change]:
+    def _ways(self) -> Iterator[tuple[Change, ...]]:
+        """What makes an allow hold, the smallest first; nothing where one does."""
         allow = self._candidates.allow
         if any(verdict_of(rule, self._bound) is TRUE and not over(rule, self._invocation) for rule in allow):
-            return
-        if not allow:
-            yield Change("", "be written", (), NOT_WRITTEN)
-            return
+            yield ()
         ways = [self._way(rule) for rule in allow]
-        yield min(ways, key=lambda change: (change.note != "", len(change.operands), change.rule))
+        for way in sorted(ways, key=lambda change: (change.note != "", len(change.operands), change.rule)):
+            yield (way,)
 
     def _way(self, rule: CompiledRule) -> Change:
         note = NO_ARGUMENT if self._fixed(rule, TRUE) else ""
@@ -83,10 +100,13 @@ class Changes:
             return False
         return verdict is not wanted
 
-    def _room(self, verdict: Deny, session: Session) -> Iterator[Change]:
-        allow = [rule for rule in self._candidates.allow if rule.name in verdict.rules]
-        for rule, charge in charges_of(allow, self._invocation).items():
-            free = session.free_at(charge, self._invocation.now)
+    def _room(self, allowing: list[CompiledRule]) -> Iterator[Change]:
+        """What must have room, of the limits of rules that allow it."""
+        call, session = self._invocation, self._session
+        for rule, charge in charges_of(allowing, call).items():
+            if session.room(charge, call.now):
+                continue
+            free = session.free_at(charge, call.now)
             note = f"it has room at {free.isoformat()}" if free else "time does not make room for this call"
             if not charge.seconds:
                 note = "it has room in another session"

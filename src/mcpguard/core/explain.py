@@ -74,7 +74,9 @@ def explain(
         effect="ask" if verdict.cause is Cause.APPROVAL else "deny",
         cause=verdict.cause.value,
         message=verdict.message,
-        changes=Changes(candidates, call, bound).of(verdict, session),
+        changes=Changes(candidates, call, bound, session, lambda other: decide(policies, other, session)).of(
+            verdict
+        ),
     )
 
 

@@ -152,7 +152,7 @@ class _Hoister:
             return self._call(at)
         if token.kind == "name" and token.text in self._names:
             return Path(token.text, (), token.text), at + 1
-        constant = _constant(token)
+        constant = constant_of(token)
         return constant, at + (constant is not None)
 
     def _whole(self, at: int) -> tuple[Term | None, int]:
@@ -267,7 +267,8 @@ class _Hoister:
             function.prepare()
 
 
-def _constant(token: Token) -> Constant | None:
+def constant_of(token: Token) -> Constant | None:
+    """The constant that a word is: a string, a whole number, true, false or null; None for another word."""
     value: Json
     if token.kind == "string":
         value = string_value(token.text)
