@@ -43,7 +43,7 @@ def write(path: Path, data: bytes, *, mode: int = 0o600, expected: str | None = 
     A file that is there keeps its mode and owner; a new one gets `mode`. `expected` is the digest that the
     file must still have (None: it must not be there; "": anything).
     """
-    aside = path.with_name(f".{path.name}.mcpguard")
+    aside = _aside(path)
     try:
         remove(aside)
         descriptor = os.open(aside, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
@@ -59,6 +59,15 @@ def write(path: Path, data: bytes, *, mode: int = 0o600, expected: str | None = 
         _store(path.parent)
     except OSError as error:
         raise MoveError(f"{path} cannot be written: {error.strerror}") from None
+
+
+def _aside(path: Path) -> Path:
+    return path.with_name(f".{path.name}.mcpguard")
+
+
+def sweep(path: Path) -> None:
+    """Remove what a write to `path` that was cut short has left. Raises MoveError."""
+    remove(_aside(path))
 
 
 def _like(path: Path, descriptor: int, mode: int) -> None:

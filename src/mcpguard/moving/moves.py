@@ -150,6 +150,7 @@ def take_back(journal: Journal, move: Move, client: str = "", newer: bool = Fals
 
 def _restore(journal: Journal, move: Move, vault: Vault, step: Step, back: TakenBack) -> None:
     path = Path(step.path)
+    disk.sweep(path)
     now = disk.digest(path)
     if now == step.before:
         return
@@ -178,6 +179,7 @@ def _configuration(journal: Journal, move: Move, vault: Vault, back: TakenBack) 
     for step in move.steps:
         if step.role == "config":
             path = Path(step.path)
+            disk.sweep(path)
             if disk.digest(path) in (step.before, step.after):
                 _restore(journal, move, vault, step, back)
             else:
@@ -189,6 +191,7 @@ def _configuration(journal: Journal, move: Move, vault: Vault, back: TakenBack) 
 
 def _drop_policy(step: Step, text: str, back: TakenBack) -> None:
     path = Path(step.path)
+    disk.sweep(path)
     now = disk.digest(path)
     if now is not None and (now != step.after or f"policies/{path.name}" in text):
         back.kept.append(f"{path} stays: " + ("you changed it" if now != step.after else "it is in use"))

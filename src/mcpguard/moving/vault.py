@@ -60,9 +60,8 @@ class Keyring:
 
         ref = CredentialRef("keyring", name)
         keychain = Keychain()
-        if name not in keychain.names() and not keychain.has(ref):
-            return None
-        return keychain.get(ref).reveal()
+        keychain.names()  # A locked keychain is told, and not taken for an empty one.
+        return keychain.get(ref).reveal() if keychain.has(ref) else None
 
     def put(self, name: str, value: str) -> None:
         """Keep a value; it is read back."""
@@ -74,8 +73,11 @@ class Keyring:
         """Forget a value."""
         from mcpguard.adapters.credentials.keychain import Keychain
 
+        keychain = Keychain()
+        if self.get(name) is None and name in keychain.names():
+            keychain.put(name, "removed")  # A removal that was cut short has left the name in the list.
         if self.get(name) is not None:
-            Keychain().remove(name)
+            keychain.remove(name)
 
 
 class Files:
@@ -119,6 +121,7 @@ class Files:
 
     def remove(self, name: str) -> None:
         """Forget a value."""
+        disk.sweep(self._path(name))
         disk.remove(self._path(name))
         for folder in (self._folder, self._folder.parent):
             try:
