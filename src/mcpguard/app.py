@@ -6,6 +6,8 @@ import asyncio
 import os
 import signal
 from collections.abc import Callable
+from contextlib import suppress
+from threading import Thread
 from typing import Any
 
 from mcpguard import __version__
@@ -19,7 +21,7 @@ from mcpguard.adapters.policy_watch import PolicyWatch, look_at
 from mcpguard.adapters.status_file import StatusFile
 from mcpguard.adapters.upstreams.process import PASSED_ON
 from mcpguard.config import Config, Server
-from mcpguard.core.errors import AuditError, PolicyError
+from mcpguard.core.errors import AuditError, CredentialError, PolicyError
 from mcpguard.core.evidence import Closed, Noticed, Opened
 from mcpguard.core.policy import PolicySet
 from mcpguard.core.redaction import OPT_IN
@@ -135,11 +137,13 @@ class _Process:
             self._close_audit("failed")
             raise
         status, watch = self._show_status(), self._watch_policies()
+        recovery = asyncio.create_task(self._recover())
         shared.turn.touch()
         reason = await self._stop
         await self._drain()
         await front.end(not self._hurry)
         await asyncio.to_thread(shared.credentials.close)
+        recovery.cancel()
         status.close()
         watch.close()
         shared.nursery.close()
@@ -160,6 +164,28 @@ class _Process:
         shared.watcher = status.changed
         status.start()
         return status
+
+    async def _recover(self) -> None:
+        """Take back what a killed mcpguard left at a source, beside serving and with evidence first."""
+        shared, loop = self._shared, asyncio.get_running_loop()
+        for ref, take_back in shared.credentials.left().items():
+            noted = Noticed(at=shared.clock.now(), what="credential-taken-back", detail=str(ref))
+            written = as_future(shared.audit.write(noted))
+            shared.turn.touch()
+            try:
+                await written
+            except AuditError:
+                return
+            # Nobody waits for it at the end: what is not taken back now, the next start takes back.
+            Thread(target=self._take_back, args=(take_back, loop), daemon=True).start()
+
+    def _take_back(self, take_back: Callable[[], None], loop: asyncio.AbstractEventLoop) -> None:
+        try:
+            take_back()
+        except CredentialError as problem:
+            said = f"what a killed mcpguard left could not be taken back: {problem}"
+            with suppress(RuntimeError):  # The loop has ended meanwhile.
+                loop.call_soon_threadsafe(self._shared.diagnostics.report, "", said)
 
     def _watch_policies(self) -> PolicyWatch:
         shared, paths = self._shared, self._shared.settings.policy_files

@@ -56,6 +56,8 @@ class FakeMint:
         self.refusals = 0
         self.ended: list[str] = []
         self.parts: tuple[Secret, ...] = ()
+        self.on_end: Callable[[], None] = lambda: None
+        self.remains = False
 
     def lease(self) -> Lease:
         """A new value."""
@@ -63,7 +65,7 @@ class FakeMint:
             raise self.error
         self.leases += 1
         value = f"{self.value}-{self.leases}"
-        end = (lambda: self.ended.append(value)) if self.ends else None
+        end = (lambda: self._end(value)) if self.ends else None
         return Lease(Secret(value), self.seconds, end, self.parts)
 
     def renew(self, lease: Lease) -> Lease | None:
@@ -72,6 +74,18 @@ class FakeMint:
             return None
         self.renewed += 1
         return Lease(lease.secret, self.seconds, lease.end)
+
+    def left(self) -> bool:
+        """What a test says that a killed process left."""
+        return self.remains
+
+    def recover(self) -> None:
+        """Take that back."""
+        self.remains = False
+
+    def _end(self, value: str) -> None:
+        self.on_end()
+        self.ended.append(value)
 
     def refused(self) -> None:
         """Counted."""
@@ -105,9 +119,14 @@ class FakeKind(Kind):
         return self.make
 
 
-def kind(make: Callable[..., FakeMint], per_principal: bool = False, pause: float = 1.0) -> FakeKind:
+def kind(
+    make: Callable[..., FakeMint],
+    per_principal: bool = False,
+    recovers: bool = False,
+    pause: float = 1.0,
+) -> FakeKind:
     """One whose mints `make(name, made, secret)` makes; values without an end are kept for 300 seconds."""
-    found = FakeKind("", "", per_principal, pause=pause)
+    found = FakeKind("", "", per_principal, pause=pause, recovers=recovers)
     found.make = make
     return found
 

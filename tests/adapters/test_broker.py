@@ -31,6 +31,7 @@ class Stage:
         self.said: list[str] = []
         self.source = FakeSource(plain="plain-value")
         per_principal = entry.pop("per_principal", False)
+        recovers = entry.pop("recovers", False)
         self.made: list[tuple[Any, ...]] = []
         entry = {"name": "key", "kind": "fake", "made": "made", "servers": frozenset({"s"}), **entry}
         self.credentials = {"key": Credential(**entry)}
@@ -41,7 +42,7 @@ class Stage:
             lambda _server, line: self.said.append(line),
             self.now,
             {"fake": self.source},
-            {"fake": kind(self.make, per_principal)},
+            {"fake": kind(self.make, per_principal, recovers)},
         )
 
     def make(self, *given: Any) -> FakeMint:
@@ -80,6 +81,28 @@ def test_a_value_of_which_a_part_cannot_be_guarded_is_ended_and_not_given() -> N
     stage.mint.parts = (Secret("short"),)
     assert "too short" in stage.refusal()
     assert stage.mint.ended == ["minted-value-1"]
+
+
+def test_the_end_of_a_lease_gets_what_its_entry_refers_to() -> None:
+    stage = Stage(FakeMint(ends=True))
+    stage.get()
+    ends: list[str] = []
+    plain = stage.made[0][2]
+    stage.mint.on_end = lambda: ends.append(plain(PLAIN).reveal())
+    stage.broker.close()
+    assert (ends, stage.said) == (["plain-value"], [])
+
+
+def test_what_killed_processes_left_is_found_without_asking_a_source() -> None:
+    stage = Stage()
+    assert stage.broker.left() == {}
+    stage = Stage(recovers=True)
+    assert stage.broker.left() == {}
+    stage.mint.remains = True
+    ((ref, take_back),) = stage.broker.left().items()
+    assert (ref, stage.mint.leases, stage.held) == (REF, 0, [])
+    take_back()
+    assert stage.broker.left() == {}
 
 
 # --- the binding ---------------------------------------------------------------------------------

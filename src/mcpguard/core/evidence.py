@@ -160,7 +160,8 @@ class Noticed(Struct, frozen=True, tag_field="kind", tag="notice", omit_defaults
     """When."""
     what: str
     """message-refused, notification-redacted, notification-withheld, policy-reloaded (`detail` has both
-    digests) or policy-refused."""
+    digests), policy-refused, or credential-taken-back (`detail` is the credential of which a killed process
+    left something)."""
     server: str = ""
     """The upstream, if it is about one."""
     detail: str = ""

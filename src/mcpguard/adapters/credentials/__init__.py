@@ -36,7 +36,9 @@ class Kind(NamedTuple):
     entry's (messages say `credential:NAME`), `made` its field of this kind as written, and `secret(ref)`
     resolves a plain reference that is in it and tells the redactor. With `per_principal` there is one mint
     for each principal, who is the fourth argument. `keep` is how many seconds a value that does not say its
-    own end is kept, `pause` how many a source that failed is left alone.
+    own end is kept, `pause` how many a source that failed is left alone. With `recovers` a mint has `left()`,
+    whether a process that was killed left something at its source (which is not asked), and `recover()`,
+    which takes that back and raises CredentialError.
     """
 
     module: str
@@ -44,6 +46,7 @@ class Kind(NamedTuple):
     per_principal: bool = False
     keep: float = 300.0
     pause: float = 1.0
+    recovers: bool = False
 
     def load(self) -> Callable[..., Mint]:
         """What makes one; imported now."""
@@ -56,7 +59,7 @@ MINTS: dict[str, Kind] = {
     "command": Kind("program", "CommandMint"),
     "vault": Kind("vault", "VaultMint"),
     "github_app": Kind("github_app", "GithubAppMint"),
-    "postgres": Kind("postgres", "PostgresMint"),
+    "postgres": Kind("postgres", "PostgresMint", recovers=True),
     "oauth": Kind("oauth.authorization_code", "AuthorizationCode"),
     "client_credentials": Kind("oauth.service_token", "ServiceToken"),
     "token_exchange": Kind("oauth.service_token", "ServiceToken"),

@@ -86,6 +86,18 @@ class Broker:
         kept = self._kept.get(self._key(ref, to.principal))
         return None if kept is None else kept.remaining
 
+    def left(self) -> dict[CredentialRef, Callable[[], None]]:
+        """The entries of which a killed process left something at their source, each with what takes it back:
+        that may block, and raises CredentialError. No source is asked before that."""
+        found: dict[CredentialRef, Callable[[], None]] = {}
+        for name, entry in self._credentials.items():
+            kind = self._kinds[entry.kind]
+            if kind.recovers:
+                mint: Any = kind.load()(name, entry.made, self._plain)
+                if mint.left():
+                    found[CredentialRef(ENTRY, name)] = mint.recover
+        return found
+
     def close(self) -> None:
         """End every lease, all at once and within CLOSE_SECONDS, and give nothing any more."""
         with self._lock:
@@ -165,7 +177,8 @@ class Broker:
         """What an entry itself needs; a configuration is refused whose entries need one another."""
         if ref.source == ENTRY:
             raise CredentialError(f"{ref} cannot be used to make another credential")
-        return self._keeper(ref, _NOBODY).get()
+        # The end of a lease may need it too, when nothing is kept any more.
+        return (self._made(ref, _NOBODY) if self._closed else self._keeper(ref, _NOBODY)).get()
 
 
 _NOBODY = Principal("", "")
