@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import json
 import os
+import subprocess
+import sys
+from base64 import b64encode
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -90,12 +93,33 @@ def test_no_value_is_said_of_a_home_where_everything_is_wrong(made: Machine, mon
         assert PHRASE not in said
 
 
+def test_the_command_says_no_value_on_either_stream(real: Machine, monkeypatch: Patch) -> None:
+    everything_wrong(real, monkeypatch)
+    url = f"https://u:{PHRASE}@x.example/{TOKEN}?key={PHRASE}"
+    entries = {
+        "a": {"url": url, "headers": {"Authorization": TOKEN}},
+        "b": {"command": "b", "args": ["--key", PHRASE]},
+    }
+    real.write(CURSOR, json.dumps({"mcpServers": entries}))
+    real.write("home/.codex/config.toml", f'token = "{TOKEN}\n[mcp_servers.x')
+    real.write(real.path, f"version: 2\nservers: {{{TOKEN}: {PHRASE}}}\n")
+    words = [sys.executable, "-m", "mcpguard", "doctor", "--config", str(real.path)]
+    for more in ([], ["--json"]):
+        done = subprocess.run([*words, *more], capture_output=True, text=True, timeout=60, check=False)
+        assert done.returncode == 1
+        assert done.stderr == ""
+        for value in (TOKEN, PHRASE):
+            for form in (value, value.encode().hex(), b64encode(value.encode()).decode(), value[::-1]):
+                assert form not in done.stdout
+
+
 def test_the_worst_is_told_first_each_with_place_fix_and_control(made: Machine, monkeypatch: Patch) -> None:
     SCENES["D101"][0](made, monkeypatch)
     made.write("home/.zshrc", f"\nexport A_TOKEN={PHRASE}\n")
     bashrc = made.home / ".zshrc"
     assert as_lines(made.diagnosed()).splitlines() == [
-        "error D101 [no secrets in configuration] A credential in plain text in the configuration of a client.",
+        "error D101 [no secrets in configuration] A credential in plain text in the configuration of a "
+        "client.",
         f"  {made.root / CURSOR}:1: the server git has it in env.GIT_TOKEN",
         "  fix: mcpguard import --client cursor",
         "",

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from mcpguard.cli.diagnosis import clients, evidence, files, plain_text
+from mcpguard.cli.diagnosis import copies, evidence, files, plain_text
 from mcpguard.core import scanning
 from mcpguard.moving import reading
 from tests.cli.machine import PHRASE, TOKEN, Machine, machine
@@ -115,6 +115,12 @@ def test_an_entry_that_cannot_be_imported_is_looked_at_all_the_same(made: Machin
     assert made.codes() == {"D101", "D201"}
 
 
+def test_a_server_of_the_same_name_that_is_another_one_is_not_the_same(made: Machine) -> None:
+    made.configured()
+    made.write(CURSOR, json.dumps({"mcpServers": {"git": {"url": "https://git.example.com/mcp"}}}))
+    assert made.codes() == {"D201"}
+
+
 def test_a_server_that_is_guarded_and_reached_directly_too_is_told_as_such(made: Machine) -> None:
     made.configured("git: {url: 'https://mcp.example.com/mcp?key=${env:K}'}")
     entries = {
@@ -139,6 +145,28 @@ def test_an_old_copy_of_a_clients_file_is_looked_into(name: str, made: Machine) 
     for text in (json.dumps({"mcpServers": {"a": ENTRY}}), f"{{ broken {TOKEN}"):
         made.write(f"home/.cursor/{name}", text)
         assert [(one.code, one.line) for one in made.diagnosed().findings] == [("D104", 1)]
+
+
+def test_the_backups_of_claude_code_are_looked_into(made: Machine) -> None:
+    copy = made.write("home/.claude/backups/.claude.json.backup.17", json.dumps({"mcpServers": {"a": ENTRY}}))
+    assert [(one.code, one.file) for one in made.diagnosed().findings] == [("D104", str(copy))]
+
+
+def test_the_local_history_of_an_editor_is_looked_into(made: Machine) -> None:
+    folder = "home/.config/Code/User/History/-6f2/"
+    resource = (made.home / ".cursor/mcp.json").as_uri()
+    history = {"version": 1, "resource": resource, "entries": [{"id": "a.json"}, {"id": "../b.json"}]}
+    made.write(folder + "entries.json", json.dumps(history))
+    copy = made.write(folder + "a.json", json.dumps({"mcpServers": {"a": ENTRY}}))
+    made.write("home/.config/Code/User/History/b.json", json.dumps({"mcpServers": {"a": ENTRY}}))
+    assert [(one.code, one.file) for one in made.diagnosed().findings] == [("D104", str(copy))]
+
+
+@pytest.mark.parametrize("text", ["", "{", "[]", '{"resource": "file://[", "entries": []}', "[" * 5000])
+def test_a_history_of_something_else_is_none(text: str, made: Machine) -> None:
+    made.write("home/.config/Cursor/User/History/1/entries.json", text)
+    report = made.diagnosed()
+    assert (report.findings, report.unseen) == ((), ())
 
 
 def test_a_copy_that_cannot_be_looked_into_is_said(made: Machine, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -196,7 +224,7 @@ def test_only_so_many_lines_of_a_file_are_told(made: Machine) -> None:
 
 
 def test_only_so_many_names_of_a_folder_are_looked_at(made: Machine, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(clients, "BESIDE_LIMIT", 0)
+    monkeypatch.setattr(copies, "BESIDE_LIMIT", 0)
     monkeypatch.setattr(plain_text, "FILES_LIMIT", 0)
     made.write(CURSOR + ".bak", json.dumps({"mcpServers": {"a": ENTRY}}))
     made.write("home/.config/environment.d/a.conf", f"A_TOKEN={PHRASE}\n")

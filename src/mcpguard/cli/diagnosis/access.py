@@ -16,19 +16,20 @@ def writers(path: Path, trusted: frozenset[int]) -> Iterator[tuple[Path, str]]:
     group" or "its owner", who is not among the users `trusted`. Links are followed; what is not there is left
     out."""
     full = Path(os.path.abspath(path))
-    for one in _ways(full):
-        try:
-            facts = one.lstat()
-        except OSError:
-            continue
-        who = _writer(facts, trusted, on_the_way=one not in (full, Path(os.path.realpath(full))))
-        if who:
+    real = Path(os.path.realpath(full))
+    for one in dict.fromkeys([full, *full.parents, real, *real.parents]):
+        if who := writer(one, trusted, on_the_way=one not in (full, real)):
             yield one, who
 
 
-def _ways(full: Path) -> Iterator[Path]:
-    real = Path(os.path.realpath(full))
-    yield from dict.fromkeys([full, *full.parents, real, *real.parents])
+def writer(path: Path | str, trusted: frozenset[int], *, on_the_way: bool = False) -> str:
+    """Who may change this file or folder itself, "" for nobody besides `trusted`. `on_the_way`: whether what
+    is in it is what counts."""
+    try:
+        facts = os.lstat(path)
+    except OSError:
+        return ""
+    return _writer(facts, trusted, on_the_way)
 
 
 def _writer(facts: os.stat_result, trusted: frozenset[int], on_the_way: bool) -> str:

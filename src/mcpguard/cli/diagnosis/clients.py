@@ -7,10 +7,10 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
-from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from mcpguard.cli.diagnosis.copies import beside, in_history
 from mcpguard.cli.diagnosis.files import text_of
 from mcpguard.cli.diagnosis.finding import Finding, Seen, Unseen, found
 from mcpguard.cli.diagnosis.permissions import open_to_readers, open_to_writers
@@ -25,11 +25,6 @@ if TYPE_CHECKING:
     from mcpguard.config import Server
     from mcpguard.moving.clients import Client, File
 
-BESIDE_LIMIT = 5000
-"""How many names of a folder are looked at."""
-
-_MARKS = ("bak", "backup", "old", "orig", "copy", "save", "~")
-
 
 def check(subject: Subject) -> Iterator[Seen]:
     """D101, D104, D201 and D202; D501 and D502 for these files."""
@@ -40,15 +35,20 @@ def check(subject: Subject) -> Iterator[Seen]:
     if subject.at.platform == "darwin":
         settings = subject.at.home / "Library" / "Application Support"
     places = reading.Places(subject.at.home, settings, subject.at.project)
-    there = []
-    for client in CLIENTS:
-        for file in client.files:
-            for path in reading.paths_of(file, places):
-                yield from _copies(subject, client, file, path)
-                if os.path.lexists(path):
-                    there.append(path)
-                    yield from _file(subject, client, file, path)
-    yield from open_to_writers("D501", there, subject.at)
+    known = {
+        path: (client, file)
+        for client in CLIENTS
+        for file in client.files
+        for path in reading.paths_of(file, places)
+    }
+    for path, kind in known.items():
+        for copy in beside(path):
+            yield from _copy(subject, *kind, path, copy)
+        if os.path.lexists(path):
+            yield from _file(subject, *kind, path)
+    for path, copy in in_history(settings, known):
+        yield from _copy(subject, *known[path], path, copy)
+    yield from open_to_writers("D501", known, subject.at)
 
 
 def _file(subject: Subject, client: Client, file: File, path: Path) -> Iterator[Seen]:
@@ -114,38 +114,17 @@ def _address(url: str) -> str:
     return url.partition("?")[0].partition("#")[0].rstrip("/").lower()
 
 
-def _copies(subject: Subject, client: Client, file: File, path: Path) -> Iterator[Seen]:
-    for copy in _beside(path):
-        lines: dict[int, str] = {}
-        try:
-            read = reading.read(client, file, copy)
-            for entry in read.entries:
-                for said in _plain(subject, entry):
-                    lines.setdefault(entry.line, f"{entry.name}: {said}")
-            text = text_of(copy)
-            if isinstance(text, str) and not lines:
-                lines = dict(secrets_in(text, subject.redactor, by_name=False))
-        except (OSError, RuntimeError, InspectionError):
-            yield Unseen(str(copy), "it cannot be looked into")
-            continue
-        for line, said in lines.items():
-            yield found("D104", copy, f"an old copy of {path.name}: {said}", line)
-
-
-def _beside(path: Path) -> list[Path]:
-    """Copies that editors, installers and people leave, by their names."""
+def _copy(subject: Subject, client: Client, file: File, path: Path, copy: Path) -> Iterator[Seen]:
+    lines: dict[int, str] = {}
     try:
-        with os.scandir(path.parent) as names:
-            there = sorted(one.name for one in islice(names, BESIDE_LIMIT) if one.is_file())
-    except OSError:
-        return []
-    return [path.parent / name for name in there if _is_copy(name, path)]
-
-
-def _is_copy(name: str, path: Path) -> bool:
-    rest = name.lower().replace(path.name.lower(), "", 1)
-    if rest != name.lower():
-        return rest in (".swp", "##") or any(mark in rest for mark in _MARKS)
-    stem = path.stem.lower()
-    rest = name.lower().removeprefix(stem)
-    return rest != name.lower() and rest.endswith(path.suffix) and any(mark in rest for mark in _MARKS)
+        for entry in reading.read(client, file, copy).entries:
+            for said in _plain(subject, entry):
+                lines.setdefault(entry.line, f"{entry.name}: {said}")
+        text = text_of(copy)
+        if isinstance(text, str) and not lines:
+            lines = dict(secrets_in(text, subject.redactor, by_name=False))
+    except (OSError, RuntimeError, InspectionError):
+        yield Unseen(str(copy), "it cannot be looked into")
+        return
+    for line, said in lines.items():
+        yield found("D104", copy, f"an old copy of {path.name}: {said}", line)

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
+from itertools import islice
 from pathlib import Path
 
+from mcpguard.cli.diagnosis.access import writer
 from mcpguard.cli.diagnosis.finding import Seen, found
-from mcpguard.cli.diagnosis.permissions import open_to_writers
+from mcpguard.cli.diagnosis.permissions import open_to_writers, trusted_in
 from mcpguard.cli.diagnosis.surroundings import Subject
 
 _TOLD = 5
@@ -18,19 +20,19 @@ def check(subject: Subject) -> Iterator[Seen]:
     if subject.problem is not None:
         for one in subject.problem.problems:
             yield found("D703", one.source, one.message, one.line)
-    everything = (one for program in subject.at.programs for one in _parts(program))
-    for count, seen in enumerate(open_to_writers("D701", everything, subject.at)):
-        if count < _TOLD:
-            yield seen
+    parts = [one for program in subject.at.programs for one in _suspect(program, trusted_in(subject.at))]
+    yield from islice(open_to_writers("D701", [*subject.at.programs, *parts], subject.at), _TOLD)
     yield from _running(subject)
 
 
-def _parts(program: Path) -> Iterator[Path]:
-    yield program
-    if program.is_dir():
-        for folder, _, names in os.walk(program):
-            yield Path(folder)
-            yield from (Path(folder, name) for name in names if not name.endswith(".pyc"))
+def _suspect(program: Path, trusted: frozenset[int]) -> Iterator[Path]:
+    """What is below `program` and is open by itself, or leads elsewhere. The ways to it are those of
+    `program`."""
+    for folder, folders, names in os.walk(program):
+        for name in (*folders, *names):
+            path = os.path.join(folder, name)
+            if writer(path, trusted) or os.path.islink(path):
+                yield Path(path)
 
 
 def _running(subject: Subject) -> Iterator[Seen]:

@@ -42,7 +42,7 @@ def _mounted(config: Config) -> list[Path]:
 def open_to_writers(code: str, paths: Iterable[Path], at: Surroundings) -> Iterator[Finding]:
     """A finding for everything that lets others change one of `paths`."""
     open_to: dict[tuple[Path, str], list[Path]] = {}
-    trusted = _trusted(at)
+    trusted = trusted_in(at)
     for path in dict.fromkeys(paths):
         if os.path.lexists(path):
             for one, who in writers(path, trusted):
@@ -55,7 +55,8 @@ def open_to_writers(code: str, paths: Iterable[Path], at: Surroundings) -> Itera
         yield found(code, one, said + what, fix=f"{to_do} {quote(str(one))}")
 
 
-def _trusted(at: Surroundings) -> frozenset[int]:
+def trusted_in(at: Surroundings) -> frozenset[int]:
+    """The users who may change anything of this one: the administrator, and the owner of the home."""
     trusted = {0, at.uid}
     if at.home is not None and at.home.is_dir():
         trusted.add(at.home.stat().st_uid)
