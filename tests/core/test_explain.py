@@ -255,3 +255,14 @@ def test_it_is_the_verdict_of_decide_and_shows_nothing_of_the_arguments(
 
 def test_the_message_is_that_of_the_refusal() -> None:
     assert explained(policies("effect: ask")).message == NEEDS_APPROVAL
+
+
+@pytest.mark.parametrize(
+    ("cost", "told"),
+    [("args.size", "units: args.size;"), ("3", "units: 3;"), ("args.deep.size", "units: args.deep.size;")],
+)
+def test_a_cost_that_is_an_argument_is_told_by_its_name(cost: str, told: str) -> None:
+    rule = f"effect: allow, limit: {{units: 9000, per: 1h, cost: {cost}}}"
+    found = explained(policies(rule), {"size": 4711, "deep": {"size": 4711}})
+    assert found.done.limits[0].startswith(told)
+    assert "4711" not in repr(found)

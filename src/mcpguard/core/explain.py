@@ -135,21 +135,24 @@ def _conflict(allow: list[CompiledRule], call: Invocation) -> str:
 
 def _done(permit: Permit, candidates: Candidates, session: Session) -> Done:
     allow = [rule for rule in candidates.allow if rule.name in permit.rules]
+    costs = {rule.name: rule.written.limit.cost for rule in allow if rule.written.limit is not None}
     return Done(
         permit.redact,
         permit.labels,
         permit.facts,
         tuple(sorted(arguments_of(allow))),
         permit.credential,
-        tuple(_limit(charge, session, permit.invocation) for charge in permit.charges),
+        tuple(_limit(charge, costs, session, permit.invocation) for charge in permit.charges),
     )
 
 
-def _limit(charge: Charge, session: Session, call: Invocation) -> str:
+def _limit(charge: Charge, costs: dict[str, int | str], session: Session, call: Invocation) -> str:
+    """`costs` are those of the rules, by name. One that is computed of an argument is not told."""
     per = "in this session" if not charge.seconds else f"in {charge.per}"
     used = session.used(charge, call.now)
-    amount = charge.amount or "those of the result"
-    return f"{charge.unit}: {amount}; {used} of {charge.most} {per} were used before"
+    cost = costs[charge.key.split(" ")[0]]
+    told = {"calls": "1", "bytes": "those of the result", "units": str(cost)}
+    return f"{charge.unit}: {told[charge.unit]}; {used} of {charge.most} {per} were used before"
 
 
 def _returned(policies: PolicySet, permit: Permit, session: Session, result: Result) -> Returned:
