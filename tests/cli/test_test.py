@@ -120,6 +120,41 @@ def test_too_little_coverage_is_a_no(folder: Path, capsys: Capture) -> None:
     assert main(["test", "--fail-under", "many"]) == 2
 
 
+OTHER = "version: 1\npolicy: q\nrules: [{id: a, effect: allow, tools: [x]}]\n"
+
+
+def test_a_policy_without_a_test_counts_and_is_named(folder: Path, capsys: Capture) -> None:
+    write(folder, GOOD)
+    (folder / "policies" / "deep").mkdir()
+    (folder / "policies" / "deep" / "q.yaml").write_text(OTHER)
+    (folder / "policies" / "other.yml").write_text("version: 1\n")
+    assert main(["test", "--coverage"]) == 0
+    said = capsys.readouterr().out.splitlines()
+    assert said[1] == "untested  policies/deep/q.yaml: no test uses it, 0 of 1 rule"
+    assert "unseen  policies/deep/q.yaml:3:14: rule q/a never decided" in said
+    assert "coverage 40.0 % (4 of 10)" in said
+    assert main(["test", "policies", "--fail-under", "50"]) == 1
+    capsys.readouterr()
+    assert main(["test", "policies/p_test.yaml", "--fail-under", "50"]) == 0
+    capsys.readouterr()
+    assert main(["test", "--json", "--coverage"]) == 0
+    assert json.loads(capsys.readouterr().out)["coverage"]["untested"] == ["policies/deep/q.yaml"]
+
+
+def test_a_configured_policy_without_a_test_counts(folder: Path, capsys: Capture) -> None:
+    write(folder, GOOD)
+    (folder / "q.yaml").write_text(OTHER)
+    (folder / "policies" / "unused.yaml").write_text(OTHER.replace("policy: q", "policy: u"))
+    (folder / "mcpguard.yaml").write_text(
+        "version: 1\nservers: {s: {command: x}}\npolicies: [policies/p.yaml, q.yaml]\n"
+    )
+    (folder / "q_test.yaml").write_text("version: 1\npolicies: [policies/p.yaml]\ntests:\n" + GOOD)
+    assert main(["test", "--coverage"]) == 0
+    said = capsys.readouterr().out
+    assert "untested  q.yaml: no test uses it, 0 of 1 rule\n" in said
+    assert "unused" not in said
+
+
 def test_files_are_run_once_each_and_share_their_policies(folder: Path, capsys: Capture) -> None:
     write(folder, GOOD)
     write(folder, GOOD + GOOD.replace("name: good", "name: better"), "q_test.yaml")

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import argparse
 import os
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -100,17 +101,21 @@ def execute(args: argparse.Namespace) -> int:
     from mcpguard.core.redaction import Redactor
 
     redactor = Redactor(os.urandom(32))
-    loaded = _load(_files(args))
+    shelf = _Shelf()
+    loaded = _load(_files(args), shelf)
     coverage = Coverage()
+    measured = args.coverage or args.fail_under is not None
+    untested = _untested(args, loaded, shelf) if measured else []
+    coverage.add(untested, ())
     reports = [FileReport(str(one.path), tuple(_run(one, redactor, coverage))) for one in loaded]
-    goals = coverage.goals() if args.coverage or args.fail_under is not None else None
+    goals = coverage.goals() if measured else None
     low = goals is not None and args.fail_under is not None and percent(goals) < args.fail_under
     if args.junit:
         test_report.write_junit(Path(args.junit), reports)
     if args.json:
-        test_report.print_json(reports, goals, args.fail_under)
+        test_report.print_json(reports, goals, args.fail_under, untested)
     else:
-        test_report.print_lines(reports, goals if args.coverage or low else None, args.fail_under)
+        test_report.print_lines(reports, goals if args.coverage or low else None, args.fail_under, untested)
     passed = all(case.judgement.passed for report in reports for case in report.cases)
     return 0 if passed and not low else 1
 
@@ -144,20 +149,40 @@ def _files(args: argparse.Namespace) -> list[Path]:
 
 
 def _folders(option: str | None) -> list[Path]:
+    return list(dict.fromkeys(path.parent for path in _configured(option))) or [Path("policies")]
+
+
+def _configured(option: str | None) -> tuple[Path, ...]:
+    """The policies of the configuration, none where there is no configuration."""
     from mcpguard.config import find_config, load_config
 
     config = find_config(option, os.environ)
-    if not option and not config.exists():
-        return [Path("policies")]
-    folders = dict.fromkeys(path.parent for path in load_config(config).policies)
-    return list(folders) or [Path("policies")]
+    return load_config(config).policies if option or config.exists() else ()
 
 
-def _load(files: list[Path]) -> list[Loaded]:
+def _untested(args: argparse.Namespace, loaded: list[Loaded], shelf: _Shelf) -> list[CompiledPolicy]:
+    """The policies that are in force or stand in a folder that is tested, and that no test uses. Raises
+    PolicyError with the mistakes in them."""
+    folders = [Path(path) for path in args.paths] or [Path("policies")]
+    files = () if args.paths else _configured(args.config)
+    if not files:
+        files = tuple(file for one in folders for file in sorted(one.rglob("*.y*ml")) if _is_policy(file))
+    used = {Path(one.document.source).resolve() for each in loaded for one in each.compiled}
+    found = {file.resolve(): file for file in files if file.resolve() not in used}
+    return [shelf.policy(file, shelf.engines[0]) for file in found.values()]
+
+
+def _is_policy(file: Path) -> bool:
+    """Whether it has the key of a policy, and so is no test and nothing else."""
+    from mcpguard.adapters.policy_files import read_document
+
+    return re.search(r"^policy\s*:", read_document(file, PolicyError), re.MULTILINE) is not None
+
+
+def _load(files: list[Path], shelf: _Shelf) -> list[Loaded]:
     """All files with their policies. Raises PolicyError with the mistakes of all of them."""
     problems: dict[str, Problem] = {}
     loaded: list[Loaded] = []
-    shelf = _Shelf()
     for file in files:
         try:
             loaded.append(_loaded(file, shelf))

@@ -20,13 +20,19 @@ if TYPE_CHECKING:
     from mcpguard.cli.test import CaseReport, FileReport
     from mcpguard.core.expectations import Reason
     from mcpguard.core.model import Json
+    from mcpguard.core.policy import CompiledPolicy
 
 _STATES = {"held": "held", "not-held": "did not hold", "failed": "failed"}
 
 
-def print_lines(reports: list[FileReport], goals: list[Goal] | None, threshold: float | None) -> None:
+def print_lines(
+    reports: list[FileReport],
+    goals: list[Goal] | None,
+    threshold: float | None,
+    untested: list[CompiledPolicy],
+) -> None:
     """One line a file, then what a person has to do something about. `goals` are those of coverage, None
-    where nobody wants to see them."""
+    where nobody wants to see them; `untested` are policies that no test uses."""
     for report in reports:
         failed = [case for case in report.cases if not case.judgement.passed]
         count = f"{len(report.cases)} case{'s' * (len(report.cases) != 1)}"
@@ -37,7 +43,7 @@ def print_lines(reports: list[FileReport], goals: list[Goal] | None, threshold: 
             for line in _case_lines(case, style):
                 print(f"      {line}")
     if goals is not None:
-        _print_coverage(goals, threshold)
+        _print_coverage(goals, threshold, untested)
     _print_sum(reports)
 
 
@@ -69,7 +75,10 @@ def _reason(reason: Reason) -> str:
     return plain(f"{said}: {because}" if because else said)
 
 
-def _print_coverage(goals: list[Goal], threshold: float | None) -> None:
+def _print_coverage(goals: list[Goal], threshold: float | None, untested: list[CompiledPolicy]) -> None:
+    for policy in untested:
+        rules = f"0 of {len(policy.rules)} rule{'s' * (len(policy.rules) != 1)}"
+        print(f"{style('untested', 'yellow')}  {_short(policy.document.source)}: no test uses it, {rules}")
     for goal in goals:
         if goal.missing:
             where = f"{_short(goal.source)}:{goal.line}:{goal.column}"
@@ -88,7 +97,12 @@ def _print_sum(reports: list[FileReport]) -> None:
     print(style(", ".join(said), "red" if failed else "green"))
 
 
-def print_json(reports: list[FileReport], goals: list[Goal] | None, threshold: float | None) -> None:
+def print_json(
+    reports: list[FileReport],
+    goals: list[Goal] | None,
+    threshold: float | None,
+    untested: list[CompiledPolicy],
+) -> None:
     """One object: `ok`, `files` with their `cases`, and `coverage` where it was asked for."""
     cases = [case for report in reports for case in report.cases]
     ok = all(case.judgement.passed for case in cases)
@@ -97,7 +111,13 @@ def print_json(reports: list[FileReport], goals: list[Goal] | None, threshold: f
         missing = [to_builtins(goal) for goal in goals if goal.missing]
         reached = round(percent(goals), 2)
         answer["ok"] = ok and (threshold is None or percent(goals) >= threshold)
-        answer["coverage"] = {"percent": reached, "goals": len(goals), "missing": missing}
+        names = [policy.document.source for policy in untested]
+        answer["coverage"] = {
+            "percent": reached,
+            "goals": len(goals),
+            "missing": missing,
+            "untested": names,
+        }
     print(json.encode(answer).decode())
 
 
