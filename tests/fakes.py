@@ -284,7 +284,7 @@ class World:
             principal=Principal("ada", "os-user"),
             agent="desk",
             policy_digest=lambda: self.in_force.policies.digest,
-            credentials={name: ("env:CANARY",) for name in listed},
+            credentials={(name, ""): ("env:CANARY",) for name in listed},
             nonce="n",
             inspect_text=self.inspector.text,
         )

@@ -158,7 +158,12 @@ class _Process:
         status = StatusFile(
             config,
             front.where,
-            lambda: tuple(one.health for world in front.worlds() for one in world.upstreams.values()),
+            lambda: tuple(
+                health
+                for world in front.worlds()
+                for one in world.upstreams.values()
+                for health in one.healths
+            ),
             shared.diagnostics.report,
         )
         shared.watcher = status.changed

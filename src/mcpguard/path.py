@@ -35,6 +35,8 @@ from mcpguard.site import Site
 from mcpguard.subscriptions import Subscriptions
 from mcpguard.tasks import Tasks
 
+_OTHER = "this {} was begun with another credential than the one that the policy chooses for this request"
+
 
 class Path:
     """Serves the decided requests of one client."""
@@ -92,7 +94,9 @@ class Path:
         elif wrong is not None:
             raise wrong
         else:
-            await self._permitted(request, verdict, call)
+            task = self._tasks.find(call.name) if call.kind == "task" else None
+            permit = verdict if task is None else pdp.within(verdict, task.permit)
+            await self._permitted(request, permit, call)
 
     def _wrong(self, call: Call, server: str) -> MessageError | None:
         """What is wrong with the request itself. It is said after the decision only: of a target that the
@@ -123,6 +127,13 @@ class Path:
         site, started = self._site, self._site.recorder.seconds()
         request.redact = permit.redact
         site.audit.write(site.recorder.decided(permit))
+        if parked.request is not None and parked.request.credential != permit.credential:
+            parked.give_up("denied")
+            other = CredentialError(_OTHER.format("call"))
+            await self._failed(
+                request, permit.invocation, started, "unavailable", refusals.unavailable, other
+            )
+            return
         try:
             await site.audit.write(site.recorder.outcome(permit.invocation, "resumed", started))
         except (Cancelled, AuditError) as why:
@@ -179,6 +190,7 @@ class Path:
     async def _perform(self, request: Request, permit: Permit, call: Call) -> None:
         site, invocation = self._site, permit.invocation
         started = site.recorder.seconds()
+        request.credential = permit.credential
         request.redact = permit.redact + (self._tasks.redact_of(call.name) if call.kind == "task" else ())
         try:
             await site.audit.write(site.recorder.decided(permit))
@@ -217,9 +229,9 @@ class Path:
     async def _answered(self, request: Request, permit: Permit, call: Call, started: float) -> Raw:
         """The upstream's final answer, or the `input_required` that goes to a modern client."""
         upstream = self._site.upstreams[permit.invocation.server]
-        if permit.credential:
-            said = f"the credential '{permit.credential}' cannot be chosen for a call in this version"
-            raise CredentialError(said)
+        task = self._tasks.find(call.name) if call.kind == "task" else None
+        if task is not None and task.permit.credential != permit.credential:
+            raise CredentialError(_OTHER.format("task"))
         progress = self._notices.progress_of(request)
         request.server = upstream.name
         for _ in range(MAX_ROUNDS):

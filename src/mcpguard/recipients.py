@@ -23,12 +23,17 @@ class Recipient(Struct, frozen=True):
 
 
 class Credentials(Protocol):
-    """What gives upstreams their credentials. All of it may block and is called in threads; `remaining` never
-    does."""
+    """What gives upstreams their credentials. All of it may block and is called in threads; `known` and
+    `remaining` never do."""
 
     def get(self, ref: CredentialRef, to: Recipient) -> Secret:
         """The value now, which the redactor holds already. Raises CredentialError with a sentence that names
         `ref`: it is not for `to`, or cannot be had."""
+        ...
+
+    def known(self, ref: CredentialRef, to: Recipient) -> Secret | None:
+        """What `get` would give, where that needs nothing but a look; None where it may take time, or may
+        fail."""
         ...
 
     def refused(self, ref: CredentialRef, to: Recipient, secret: Secret | None = None) -> None:

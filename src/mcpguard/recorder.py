@@ -25,11 +25,12 @@ class Recorder:
         principal: Principal,
         agent: str | None,
         policy_digest: Callable[[], str],
-        credentials: Mapping[str, tuple[str, ...]],
+        credentials: Mapping[tuple[str, str], tuple[str, ...]],
         nonce: str,
         inspect_text: Callable[[str], str],
     ) -> None:
-        """`credentials` names the references of each server; `nonce` makes invocation ids unique
+        """`credentials` names the references that a call may use, by server and by the credential that a rule
+        chose for it, "" for none; `nonce` makes invocation ids unique
         across processes; `inspect_text` takes out of a client's own text what must not be seen."""
         self.now = clock.now
         self.seconds = clock.seconds
@@ -71,13 +72,12 @@ class Recorder:
         invocation = verdict.invocation
         target = invocation.target
         is_tool = target is not None and target.kind == "tool"
-        allowed = type(verdict) is Permit
         return Decided(
             at=invocation.now,
             id=invocation.id,
             principal=self._principal_text,
             method=invocation.method,
-            effect="allow" if allowed else "deny",
+            effect="allow" if type(verdict) is Permit else "deny",
             server=invocation.server,
             tool=target.name if target is not None and is_tool else "",
             tool_digest=target.digest if target is not None and is_tool else "",
@@ -86,13 +86,20 @@ class Recorder:
             rules=verdict.rules,
             policy_digest=self._policy_digest(),
             args="" if invocation.args is None else sha256(encode(invocation.args)).hexdigest(),
-            credentials=self._credentials.get(invocation.server, ()) if allowed else (),
+            credentials=self._used(verdict) if isinstance(verdict, Permit) else (),
             agent=self._agent,
             labels=verdict.labels if isinstance(verdict, Permit) else (),
             facts=verdict.facts if isinstance(verdict, Permit) else (),
             credential=verdict.credential if isinstance(verdict, Permit) else "",
             shadow=verdict.shadow,
         )
+
+    def _used(self, permit: Permit) -> tuple[str, ...]:
+        names = self._credentials.get((permit.invocation.server, permit.credential), ())
+        if not permit.placeholders:
+            return names
+        filled = {str(ref) for one in permit.placeholders for ref in one.template.refs}
+        return tuple(sorted({*names, *filled}))
 
     def _subject(self, target: Listed) -> str:
         # What its server listed was inspected then; else it is the client's own text.

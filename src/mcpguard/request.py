@@ -23,6 +23,7 @@ class Request:
 
     __slots__ = (
         "caller",
+        "credential",
         "flight",
         "headers",
         "id",
@@ -54,6 +55,8 @@ class Request:
         self.flight: Flight | None = None
         self.policies = NONE
         """Under which it was decided; what comes back is reviewed under them."""
+        self.credential = ""
+        """The credential that a rule chose for it, "" for none."""
         self.server = ""
         """The upstream that it waits for, "" before it is sent."""
         self.wait: Wait[Raw] | None = None

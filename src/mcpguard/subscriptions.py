@@ -52,6 +52,8 @@ class Subscriptions:
         self._legacy: set[_Key] = set()
         self._count: dict[_Key, int] = {}
         """How many want each resource; the upstream is subscribed while there is one."""
+        self._chosen: dict[_Key, str] = {}
+        """The credential that each subscription of a listen was made with, "" for none that a rule chose."""
 
     # --- a legacy client -------------------------------------------------------------------------
 
@@ -147,9 +149,10 @@ class Subscriptions:
         await site.audit.write(site.recorder.decided(verdict))
         if isinstance(verdict, Deny):
             return False
-        # The path refuses a call whose rule chooses a credential; here it is no other.
-        status = "unavailable" if verdict.credential else "ok"
-        if not verdict.credential and not self._count.get((entry.server, uri)):
+        # What one credential may hear of is not told to whom another one is for.
+        known = self._chosen.get((entry.server, uri), verdict.credential)
+        status = "ok" if known == verdict.credential else "unavailable"
+        if status == "ok" and not self._count.get((entry.server, uri)):
             upstream = site.upstreams[entry.server]
             wait = upstream.request(verdict)
             try:
@@ -161,12 +164,15 @@ class Subscriptions:
                 await site.audit.write(site.recorder.outcome(invocation, str(why), started))
                 raise
         await site.audit.write(site.recorder.outcome(invocation, status, started))
+        if status == "ok":
+            self._chosen[entry.server, uri] = verdict.credential
         return status == "ok"
 
     def _release(self, key: _Key, caller: Caller) -> None:
         self._count[key] -= 1
         if not self._count[key]:
             del self._count[key]
+            self._chosen.pop(key, None)
             # A flight of its own: whoever cancels the request does not cancel this.
             Flight(self._unsubscribe(key, caller))
 

@@ -30,6 +30,11 @@ class Task(Struct, frozen=True):
         """The upstream that has it."""
         return self.permit.invocation.server
 
+    @property
+    def key(self) -> tuple[str, str]:
+        """Where it is: at which upstream, and under which credential."""
+        return self.server, self.permit.credential
+
 
 class Tasks:
     """The tasks of one client."""
@@ -52,6 +57,10 @@ class Tasks:
         known = self._known.get(task_id) if type(task_id) is str else None
         return known is not None and known.server == server
 
+    def _at(self, key: tuple[str, str], task_id: Json) -> bool:
+        known = self._known.get(task_id) if type(task_id) is str else None
+        return known is not None and known.key == key
+
     def remember(self, permit: Permit, result: dict[str, Json], redact: tuple[str, ...]) -> None:
         """Keep the task that a call's result tells of, if it does.
 
@@ -61,12 +70,12 @@ class Tasks:
         task_id = _task_id(result)
         if task_id is None:
             return
-        known, server = self._known.get(task_id), permit.invocation.server
-        if known is not None and known.server != server:
-            raise InspectionError("the id of its task is in use by another server")
+        known, task = self._known.get(task_id), Task(permit, redact)
+        if known is not None and known.key != task.key:
+            raise InspectionError("the id of its task is in use by another server, or another process of it")
         if known is None and len(self._known) >= MAX_TASKS:
             del self._known[next(iter(self._known))]
-        self._known[task_id] = Task(permit, redact)
+        self._known[task_id] = task
 
     async def serve(self, request: Request) -> None:
         """Answer `tasks/list`: this client's tasks only, of all upstreams, on one page."""
@@ -78,8 +87,8 @@ class Tasks:
         await site.audit.write(site.recorder.decided(pdp.permit_protocol(invocation)))
         found: list[Json] = []
         try:
-            for server in sorted({task.server for task in self._known.values()}):
-                found += await self._of(server, request)
+            for server, credential in sorted({task.key for task in self._known.values()}):
+                found += await self._of(server, credential, request)
         except Cancelled as why:
             await site.audit.write(site.recorder.outcome(invocation, str(why), started))
             raise
@@ -93,10 +102,10 @@ class Tasks:
         await site.audit.write(site.recorder.outcome(invocation, "ok", started, digest, answer.findings))
         site.client.reply(request.id, answer)
 
-    async def _of(self, server: str, request: Request) -> list[Json]:
+    async def _of(self, server: str, credential: str, request: Request) -> list[Json]:
         site, status = self._site, "ok"
         invocation = site.recorder.invocation("tasks/list", server, params={}, caller=request.caller)
-        permit, started = pdp.permit_protocol(invocation), site.recorder.seconds()
+        permit, started = pdp.permit_protocol(invocation, credential), site.recorder.seconds()
         found: list[Json] = []
         # It may start a server that has ended, with its credentials, so there is a record first (law 5).
         await site.audit.write(site.recorder.decided(permit))
@@ -114,6 +123,7 @@ class Tasks:
 
     async def _pages(self, server: str, permit: Permit) -> list[Json]:
         found: list[Json] = []
+        key = server, permit.credential
         for _ in range(MAX_PAGES):
             upstream = self._site.upstreams[server]
             wait = upstream.request(permit)
@@ -128,7 +138,7 @@ class Tasks:
             tasks = page.get("tasks")
             if type(tasks) is not list:
                 break
-            found += [one for one in tasks if type(one) is dict and self.owned(server, one.get("taskId"))]
+            found += [one for one in tasks if type(one) is dict and self._at(key, one.get("taskId"))]
             if page.get("nextCursor") is None:
                 break
             permit = pdp.again(permit, {"cursor": page["nextCursor"]})

@@ -11,7 +11,6 @@ import os
 from collections.abc import Awaitable, Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from msgspec import Struct
 
@@ -25,11 +24,9 @@ from mcpguard.adapters.link import FULL_BYTES
 from mcpguard.adapters.policy_watch import Look
 from mcpguard.adapters.session_files import SessionFiles, default_folder
 from mcpguard.adapters.turn import Turn
-from mcpguard.adapters.upstreams.environment import Environment
+from mcpguard.adapters.upstreams.lanes import Lanes
 from mcpguard.adapters.upstreams.life import Terms
 from mcpguard.adapters.upstreams.process import Nursery
-from mcpguard.adapters.upstreams.stdio import Launch, StdioWire
-from mcpguard.adapters.upstreams.upstream import WiredUpstream
 from mcpguard.config import Credential, Server
 from mcpguard.config_file import SESSION_IDLE_SECONDS, THINK_SECONDS, HttpEntry
 from mcpguard.core.model import Json, Principal
@@ -43,9 +40,7 @@ from mcpguard.ports import Client, Question, Raw
 from mcpguard.recipients import Recipient
 from mcpguard.recorder import Recorder
 from mcpguard.site import Site
-
-if TYPE_CHECKING:
-    from mcpguard.adapters.upstreams.connecting import MakeWire
+from mcpguard.wiring import Wiring, references_of
 
 SCANNERS = 2
 """Threads that inspect what is too big to do it between two messages."""
@@ -128,7 +123,7 @@ class World:
             principal=self._principal,
             agent=settings.agent,
             policy_digest=lambda: shared.in_force.policies.digest,
-            credentials={s.name: tuple(str(ref) for ref in s.credentials) for s in settings.servers},
+            credentials=references_of(settings.servers, settings.credentials),
             nonce=os.urandom(4).hex(),
             inspect_text=self._inspector.text,
         )
@@ -150,7 +145,7 @@ class World:
             extension_ids=tuple(dict.fromkeys(name for _server, name, _methods in extensions)),
         )
 
-    def _upstream(self, server: Server) -> WiredUpstream:
+    def _upstream(self, server: Server) -> Lanes:
         shared = self._shared
         terms = Terms(
             name=server.name,
@@ -166,43 +161,14 @@ class World:
             message_bytes=shared.settings.message_bytes,
             changed=shared.upstream_changed,
         )
-        return WiredUpstream(terms, self._wires(server))
-
-    def _wires(self, server: Server) -> list[MakeWire]:
-        if server.url is not None:
-            return self._http_wires(server)
-        shared = self._shared
-        launch = Launch(
-            command=server.command,
-            args=server.args,
-            cwd=str(server.cwd) if server.cwd else None,
-            environment=Environment(server.env, shared.credentials, self._recipient(server)),
-            message_bytes=shared.settings.message_bytes,
-        )
-
-        def report(line: str) -> None:
-            shared.diagnostics.report(server.name, line)
-
-        clean = shared.redactor.inspect_text
-        return [lambda ear: StdioWire(ear, launch, shared.turn, shared.nursery, report, clean)]
-
-    def _http_wires(self, server: Server) -> list[MakeWire]:
-        # Imported where it is needed: a process that serves programs only has no use for an HTTP client.
-        from mcpguard.adapters.upstreams.address import Address
-        from mcpguard.adapters.upstreams.http import StreamableHttpWire
-        from mcpguard.adapters.upstreams.sse import SseWire
-
-        shared, limit = self._shared, self._shared.settings.message_bytes
-        assert server.url is not None  # noqa: S101
-        address = Address(server.url, server.headers, shared.credentials, self._recipient(server))
-        wires: dict[str, MakeWire] = {
-            "http": lambda ear: StreamableHttpWire(server.name, address, limit, shared.turn, ear),
-            "sse": lambda ear: SseWire(server.name, address, limit, shared.turn, ear),
-        }
-        return list(wires.values()) if server.type is None else [wires[server.type]]
-
-    def _recipient(self, server: Server) -> Recipient:
-        return Recipient(server.name, None, self._principal)
+        return Wiring(
+            server=server,
+            entries=shared.settings.credentials,
+            credentials=shared.credentials,
+            to=Recipient(server.name, None, self._principal),
+            terms=terms,
+            nursery=shared.nursery,
+        ).upstream()
 
     # --- ports.Listener: the gateway, which is made after its upstreams -----------------------------
 

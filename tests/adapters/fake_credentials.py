@@ -33,6 +33,10 @@ class FakeCredentials:
             raise CredentialError(f"{ref} is not among the values of this test")
         return Secret(self.values[ref.name])
 
+    def known(self, ref: CredentialRef, to: Recipient) -> Secret | None:
+        """None: everything has to be asked for."""
+        return None
+
     def refused(self, ref: CredentialRef, to: Recipient, secret: Secret | None = None) -> None:
         """Nothing: each value is read anew."""
 

@@ -9,6 +9,7 @@ import pytest
 
 from mcpguard.adapters.upstreams.environment import Environment
 from mcpguard.adapters.upstreams.process import executable, not_startable
+from mcpguard.adapters.upstreams.supply import Supply
 from mcpguard.core.errors import CredentialError
 from mcpguard.core.secret import parse_template
 from tests.adapters.fake_credentials import FakeCredentials, program
@@ -16,7 +17,7 @@ from tests.adapters.fake_credentials import FakeCredentials, program
 
 def resolve(env: dict[str, str], credentials: FakeCredentials) -> dict[str, str]:
     templates = {name: parse_template(text) for name, text in env.items()}
-    return asyncio.run(Environment(templates, credentials, program()).resolve())
+    return asyncio.run(Environment(templates, Supply(credentials, program())).resolve())
 
 
 def test_an_upstream_gets_the_allow_list_its_own_settings_and_nothing_else(

@@ -320,14 +320,6 @@ def test_a_session_that_only_rules_in_shadow_mode_want_refuses_nothing() -> None
     assert set(world.reports) == {": no disk"}
 
 
-def test_a_credential_that_a_rule_chooses_is_not_had_in_this_version() -> None:
-    world = World("  - {id: use, effect: allow, credential: narrow}\n").listed()
-    world.call("read")
-    assert "the credential 'narrow' cannot be chosen" in last(world)["message"]
-    assert world.upstreams["one"].held == []
-    assert world.audit.records[0].credential == "narrow"
-
-
 def test_arguments_that_a_rule_sets_are_those_that_are_sent_and_recorded() -> None:
     world = World("  - {id: use, effect: allow, argument: {n: 10}}\n").listed()
     world.call("read", q="a", n=99)

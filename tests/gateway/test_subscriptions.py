@@ -97,14 +97,6 @@ def test_each_subscription_hears_what_it_asked_for() -> None:
     assert told(world) == [1, 2, 2, "three", "three", 2]
 
 
-def test_a_subscription_whose_rule_chooses_a_credential_is_not_made_with_another_one() -> None:
-    world = serving("  - {id: all, effect: allow, action: ['*'], credential: narrow}\n")
-    listen(world, 1, ["x:1"])
-    assert world.client.sent[-1]["params"]["notifications"] == {}
-    assert methods_of(world, "a") == []
-    assert "unavailable" in [getattr(one, "status", "") for one in world.audit.records]
-
-
 def test_a_resource_is_subscribed_once_upstream_and_ended_when_nobody_wants_it() -> None:
     world = serving()
     listen(world, 1, ["x:1", "x:1"])

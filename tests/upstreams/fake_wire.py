@@ -7,6 +7,7 @@ from collections.abc import Callable, Coroutine
 from typing import Any
 
 from mcpguard.adapters.turn import Turn
+from mcpguard.adapters.upstreams.connecting import no_past
 from mcpguard.adapters.upstreams.life import Backoff, Terms
 from mcpguard.adapters.upstreams.upstream import WiredUpstream
 from mcpguard.adapters.upstreams.wire import Ear
@@ -94,6 +95,7 @@ class FakeWire:
         self.ear = ear
         self.sent: list[Message] = []
         self.targets: list[Listed | None] = []
+        self.credentials: list[str] = []
         self.forgotten: list[int] = []
         self.revision: tuple[str, bool] | None = None
         self.closed = False
@@ -113,8 +115,9 @@ class FakeWire:
         if self.ends_at_once:
             self.ear.ended()
 
-    def send(self, message: Message, target: Listed | None = None) -> None:
+    def send(self, message: Message, target: Listed | None = None, credential: str = "") -> None:
         assert not self.closed
+        self.credentials.append(credential)
         self.sent.append(message)
         self.targets.append(target)
         asyncio.get_running_loop().call_soon(self._serve, self, message)
@@ -198,7 +201,9 @@ class World:
             "message_bytes": 10_000,
             "changed": self._changed,
         }
-        self.upstream = WiredUpstream(Terms(**{**given, **terms}), [self._make] * wires, Backoff(lambda: 0.0))
+        self.terms = Terms(**{**given, **terms})
+        past = no_past(self.terms, Backoff(lambda: 0.0))
+        self.upstream = WiredUpstream(self.terms, [self._make] * wires, past)
 
     def _make(self, ear: Ear) -> FakeWire:
         serve = self._servers[min(len(self.wires), len(self._servers) - 1)]

@@ -19,7 +19,8 @@ def resolve(url: str, headers: dict[str, str] | None = None, **values: str) -> A
 
 def resolved(url: str, credentials: FakeCredentials, headers: dict[str, str] | None = None) -> Any:
     templates = {name: parse_template(text) for name, text in (headers or {}).items()}
-    return asyncio.run(Address(parse_template(url), templates, credentials, program()).resolve())
+    filled = asyncio.run(Address(parse_template(url), templates, credentials, program()).resolve())
+    return filled.url, filled.headers
 
 
 def test_references_are_filled_in_for_the_host_that_the_url_has() -> None:

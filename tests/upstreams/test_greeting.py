@@ -46,8 +46,8 @@ def test_a_legacy_server_is_initialized_with_what_the_client_declares() -> None:
         upstream = world.upstream
         assert (upstream.modern, upstream.version) == (False, "2025-06-18")
         assert upstream.capabilities == {"tools": {}}
-        assert upstream._greeting is not None
-        assert upstream._greeting.server_info == {"name": "fake", "version": "1"}
+        assert upstream.past.greeting is not None
+        assert upstream.past.greeting.server_info == {"name": "fake", "version": "1"}
         assert world.wire.revision == ("2025-06-18", False)
 
     run(body())
@@ -62,8 +62,8 @@ def test_a_modern_server_is_discovered_with_an_envelope_and_nothing_more_is_said
         assert meta[eras.CAPABILITIES_KEY] == {"roots": {}}
         upstream = world.upstream
         assert (upstream.modern, upstream.version, upstream.instructions) == (True, MODERN, "be kind")
-        assert upstream._greeting is not None
-        assert upstream._greeting.server_info == {"name": "fake", "version": "1"}
+        assert upstream.past.greeting is not None
+        assert upstream.past.greeting.server_info == {"name": "fake", "version": "1"}
         assert world.wire.revision == (MODERN, True)
 
     run(body())
@@ -73,7 +73,7 @@ def test_nothing_is_known_before_the_greeting() -> None:
     async def body() -> None:
         upstream = World(legacy()).upstream
         assert (upstream.capabilities, upstream.modern, upstream.version) == (None, False, "")
-        assert (upstream.instructions, upstream._greeting) == (None, None)
+        assert (upstream.instructions, upstream.past.greeting) == (None, None)
 
     run(body())
 

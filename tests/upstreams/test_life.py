@@ -51,7 +51,7 @@ def test_the_jitter_stays_in_its_range() -> None:
 def test_in_the_pause_a_request_fails_at_once_with_the_last_problem_and_the_time_of_the_next_try() -> None:
     async def body() -> None:
         world = World(legacy())
-        world.upstream._backoff = Backoff(lambda: 100.0)
+        world.upstream.past.backoff = Backoff(lambda: 100.0)
         world.prepare_wire = lambda wire: setattr(wire, "opening", UpstreamError("no database"))
         assert await failure(world.upstream.ready()) == "upstream 'x' is not available: no database"
         await world.settled()
@@ -107,7 +107,7 @@ def test_one_answered_request_makes_a_life_healthy(answered: bool, pause: float)
     async def body() -> None:
         world = await World(legacy()).ready()
         pauses: list[float] = []
-        backoff = world.upstream._backoff
+        backoff = world.upstream.past.backoff
         failed = backoff.failed
         backoff._spread = lambda: 1.0
         backoff.failed = lambda now, healthy: pauses.append(failed(now, healthy)) or 0.0  # type: ignore[method-assign]

@@ -56,7 +56,7 @@ class Table:
         self.clock = Clock()
         self.late: list[int] = []
         self.ends: dict[int, str] = {}
-        self.open = OpenRequests("x", 1000, self.late.append)
+        self.open = OpenRequests("x", 1000, lambda request_id, _call: self.late.append(request_id))
 
     def add(self, seconds: float = 10.0, method: str = "tools/call") -> tuple[int, Wait[Any]]:
         wait: Wait[Any] = Wait()

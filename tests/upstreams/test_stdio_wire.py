@@ -15,10 +15,12 @@ from typing import Any
 import pytest
 
 from mcpguard.adapters.turn import Turn
+from mcpguard.adapters.upstreams.connecting import no_past
 from mcpguard.adapters.upstreams.environment import Environment
 from mcpguard.adapters.upstreams.life import Backoff, Terms
 from mcpguard.adapters.upstreams.process import Nursery
 from mcpguard.adapters.upstreams.stdio import Launch, StdioWire
+from mcpguard.adapters.upstreams.supply import Supply
 from mcpguard.adapters.upstreams.upstream import WiredUpstream
 from mcpguard.adapters.upstreams.wire import Ear
 from mcpguard.core.errors import UpstreamError
@@ -50,8 +52,7 @@ class Real:
             cwd=more.pop("cwd", None),
             environment=Environment(
                 {key: Template((value,), ()) for key, value in (env or {}).items()},
-                FakeCredentials(),
-                program(),
+                Supply(FakeCredentials(), program()),
             ),
             message_bytes=100_000,
         )
@@ -72,7 +73,8 @@ class Real:
         def make(ear: Ear) -> StdioWire:
             return StdioWire(ear, launch, turn, self.nursery, lambda line: self.report("x", line), str)
 
-        self.upstream = WiredUpstream(Terms(**{**terms, **more}), [make], backoff=Backoff(lambda: 0.0))
+        given = Terms(**{**terms, **more})
+        self.upstream = WiredUpstream(given, [make], no_past(given, Backoff(lambda: 0.0)))
 
     def report(self, _name: str, line: str) -> None:
         self.reports.append(line)
@@ -146,8 +148,8 @@ async def test_a_request_gets_exactly_its_answer(at: Real) -> None:
     assert await at.text("echo", text="hello") == "hello"
     assert at.upstream.modern == (at.upstream.health.era == "modern")
     assert at.upstream.capabilities is not None
-    assert at.upstream._greeting is not None
-    assert at.upstream._greeting.server_info["version"] == "1"
+    assert at.upstream.past.greeting is not None
+    assert at.upstream.past.greeting.server_info["version"] == "1"
 
 
 @each

@@ -120,8 +120,7 @@ def _host(broker: Broker, server: Server, principal: Principal) -> str | None:
     if server.url is None:
         return None
     address = Address(_authority(server.url), {}, broker, Recipient(server.name, None, principal))
-    url, _headers = asyncio.run(address.resolve())
-    return urlsplit(url).hostname
+    return urlsplit(asyncio.run(address.resolve()).url).hostname
 
 
 def _authority(url: Template) -> Template:

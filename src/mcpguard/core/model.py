@@ -12,6 +12,8 @@ from typing import Any
 
 from msgspec import Struct, json
 
+from mcpguard.core.secret import Placeholder
+
 Json = Any
 """What `msgspec.json.decode` returns: dict, list, str, int, float, bool or None."""
 
@@ -127,7 +129,8 @@ class Charge(Struct, frozen=True):
 class Permit(Struct, frozen=True):
     """The right to make one call. `rules` are "policy/rule" ids; `redact` names extra detectors; `charges`,
     `labels` and `facts` are what the session is to remember; `credential` names the one to use, "" for
-    those of the server. `shadow` says what rules in shadow mode would have done otherwise, "" for nothing."""
+    those of the server. `shadow` says what rules in shadow mode would have done otherwise, "" for nothing.
+    `placeholders` are the texts of rules in the arguments in which a credential is named."""
 
     invocation: Invocation
     rules: tuple[str, ...]
@@ -137,6 +140,7 @@ class Permit(Struct, frozen=True):
     facts: tuple[str, ...] = ()
     credential: str = ""
     shadow: str = ""
+    placeholders: tuple[Placeholder, ...] = ()
 
 
 class Deny(Struct, frozen=True):

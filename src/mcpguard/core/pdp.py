@@ -23,6 +23,7 @@ from mcpguard.core.obligations import (
     credential_of,
     with_arguments,
 )
+from mcpguard.core.placeholders import placeholders_in
 from mcpguard.core.policy import Candidates, CompiledRule, PolicySet
 from mcpguard.core.rules import ACTIONS, EXTENSION, Moment
 from mcpguard.core.session import Session
@@ -79,10 +80,19 @@ def visible(policies: PolicySet, invocation: Invocation) -> bool:
     return any(may for may, _ in (at_list_time(rule, bound) for rule in offering))
 
 
-def permit_protocol(invocation: Invocation) -> Permit:
+def permit_protocol(invocation: Invocation, credential: str = "") -> Permit:
     """The Permit for a method that carries no data of its own (lists, ping) and so needs no rule. The
-    table of methods says which these are; what comes back is filtered and inspected all the same."""
-    return Permit(invocation, ())
+    table of methods says which these are; what comes back is filtered and inspected all the same.
+    `credential` is that of what the request is about, where rules chose one for it."""
+    return Permit(invocation, (), credential=credential)
+
+
+def within(permit: Permit, begun: Permit) -> Permit:
+    """The Permit for a request about what the call `begun` started, a task: it is made with the credential of
+    that call where no rule chooses one."""
+    if permit.credential or not begun.credential:
+        return permit
+    return structs.replace(permit, credential=begun.credential)
 
 
 def again(permit: Permit, params: dict[str, Json]) -> Permit:
@@ -242,6 +252,7 @@ def _allowed(
         union("label", allowing + failed),
         union("fact", allowing),
         credential,
+        placeholders=placeholders_in(arguments) if arguments else (),
     )
     return permit, arguments
 

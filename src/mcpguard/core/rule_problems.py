@@ -12,6 +12,7 @@ from datetime import UTC, datetime, timedelta
 from mcpguard.core.cel_text import tokens_of
 from mcpguard.core.document import Document, Path
 from mcpguard.core.errors import Problem
+from mcpguard.core.placeholders import problems_in
 from mcpguard.core.rules import ACTIONS, ANY_ACTION, ASKED, Limit, Policy, Rule
 
 MAX_WINDOW = 31 * 86_400
@@ -63,6 +64,8 @@ def rule_problems(document: Document, at: Path, rule: Rule, kinds: frozenset[str
             if not _NAME.fullmatch(name):
                 yield document.problem((*at, key, index), _BAD_NAME)
     yield from _without_effect(document, at, rule)
+    for place, said in problems_in(rule.argument):
+        yield document.problem((*at, "argument", *place), said)
     if rule.limit is not None:
         yield from _limit_problems(document, (*at, "limit"), rule.limit)
 

@@ -95,10 +95,10 @@ class Rule(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
     """How much the rule allows. Beyond it the call is refused."""
     argument: dict[str, Any] = {}
     """Arguments that the call is made with, whatever the client gave for them. The call is decided with
-    them in place."""
+    them in place. A text may hold `{{secret:NAME}}`, which is filled in when the call leaves."""
     credential: str = ""
-    """The name of the credential to use for this call. Reserved: a call of such a rule is refused until
-    the broker is there."""
+    """The name of the credential to make this call with, an entry of `credentials` in the configuration. Its
+    `env` or `headers` take the place of the server's own; where it cannot be had, the call is refused."""
     message: str = ""
     """What the model is told when this rule refuses."""
 

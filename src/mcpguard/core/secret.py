@@ -80,6 +80,19 @@ class Template(Struct, frozen=True):
     refs: tuple[CredentialRef, ...]
 
 
+Place = tuple[str | int, ...]
+"""A way into a value: names of members and indices."""
+
+
+class Placeholder(Struct, frozen=True):
+    """A text with `{{secret:NAME}}` in it that a rule put into the arguments of a call. `place` leads there
+    from `arguments`; `text` is as the rule has it, and `template` is that text split."""
+
+    place: Place
+    text: str
+    template: Template
+
+
 def parse_template(text: str) -> Template:
     """Split `text` at its `${SOURCE:NAME}` references.
 

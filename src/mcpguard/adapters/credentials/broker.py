@@ -76,6 +76,18 @@ class Broker:
         self._check(ref, to)
         return self._keeper(ref, to.principal).get()
 
+    def known(self, ref: CredentialRef, to: Recipient) -> Secret | None:
+        """See `recipients.Credentials.known`."""
+        kept = self._kept.get(self._key(ref, to.principal))
+        if kept is None:
+            return None
+        try:
+            self._check(ref, to)
+            # A variable of our own is read in no time.
+            return kept.get() if ref.source == "env" else kept.known
+        except CredentialError:
+            return None
+
     def refused(self, ref: CredentialRef, to: Recipient, secret: Secret | None = None) -> None:
         """See `recipients.Credentials.refused`."""
         self._check(ref, to)

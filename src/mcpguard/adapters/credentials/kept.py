@@ -77,6 +77,12 @@ class Kept:
                 raise CredentialError(self._problem)
             return self._anew(given, now).lease.secret
 
+    @property
+    def known(self) -> Secret | None:
+        """What `get` would give without asking the source; None where it would ask."""
+        given = self._given
+        return None if given is None or self._closed or self._now() >= given.until else given.lease.secret
+
     def refused(self, secret: Secret | None) -> None:
         """`secret`, None for the last one, was not taken. One that is not the last one is gone already."""
         with self._lock:

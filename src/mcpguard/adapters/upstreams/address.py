@@ -8,14 +8,16 @@ from __future__ import annotations
 
 import asyncio
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from typing import TypeVar
 from urllib.parse import quote, urlsplit
 
-from msgspec import structs
+from msgspec import Struct, structs
 
 from mcpguard.adapters.hosts import is_plain_url
+from mcpguard.adapters.upstreams.supply import not_chosen, same
 from mcpguard.core.errors import CredentialError, UpstreamError
-from mcpguard.core.secret import CredentialRef, Template
+from mcpguard.core.secret import CredentialRef, Secret, Template
 from mcpguard.recipients import Credentials, Recipient
 
 _IN_AUTHORITY = re.compile(r"https?://[^/?#]*", re.IGNORECASE)
@@ -23,40 +25,98 @@ _HOST = re.compile(r"[A-Za-z0-9.:\[\]_-]+")
 _HEADER_VALUE = re.compile(r"[^\x00-\x08\x0a-\x1f\x7f]*")
 
 
+class Filled(Struct, frozen=True, eq=False):
+    """An address with the values in place, for one request. `values` are those, by what they are for: a
+    reference, and the host that is told it."""
+
+    url: str
+    headers: dict[str, str]
+    values: dict[tuple[CredentialRef, str], Secret]
+
+
+Get = Callable[[CredentialRef, str], Secret]
+
+
+class _Waits(Exception):
+    """A value is not to be had without waiting."""
+
+
 class Address:
-    """The URL and the headers of one upstream, resolved anew at each start."""
+    """The URL and the headers of one upstream, resolved anew for each request."""
 
     def __init__(
-        self, url: Template, headers: Mapping[str, Template], credentials: Credentials, to: Recipient
+        self,
+        url: Template,
+        headers: Mapping[str, Template],
+        credentials: Credentials,
+        to: Recipient,
+        chosen: Mapping[str, Mapping[str, Template]] | None = None,
     ) -> None:
-        """`credentials` gives what the templates refer to, for `to` at the host that the URL has."""
+        """`credentials` gives what the templates refer to, for `to` at the host that the URL has. `chosen`
+        are the headers of each credential that a rule may choose: they stand above the others."""
         self._url = url
-        self._headers = headers
+        self._headers = {"": headers}
+        for credential, own in (chosen or {}).items():
+            self._headers[credential] = laid_over(headers, own)
         self._credentials = credentials
         self._to = to
 
-    async def resolve(self) -> tuple[str, dict[str, str]]:
-        """The URL and the headers. Raises CredentialError, which names the reference, and UpstreamError
-        for a URL that has no host.
+    async def resolve(self, credential: str = "") -> Filled:
+        """The URL and the headers, for a request that `credential` was chosen for, "" for none. Raises
+        CredentialError, which names the reference, and UpstreamError for a URL that has no host.
 
-        A source may block (a keychain asks a person), so this runs in a thread where there is one.
+        A source may block (a keychain asks a person), so it is asked in a thread.
         """
-        if self._url.refs or any(template.refs for template in self._headers.values()):
-            return await asyncio.to_thread(self._resolve)
-        return self._resolve()
+        if credential not in self._headers:
+            raise not_chosen(credential, self._to.server, "headers")
+        try:
+            return self._resolve(credential, self._known)
+        except _Waits:
+            return await asyncio.to_thread(self._resolve, credential, self._asked)
 
-    def _resolve(self) -> tuple[str, dict[str, str]]:
-        url = self._fill_url()
+    async def renewed(self, before: Filled, credential: str = "") -> Filled | None:
+        """The upstream did not take what was sent with `before`: the same with other values, None where there
+        are none. Raises as `resolve`."""
+        if not before.values:
+            return None
+        now = await self.resolve(credential)
+        if same(now.values, before.values):
+            await asyncio.to_thread(self._refused, before)
+            now = await self.resolve(credential)
+        return None if same(now.values, before.values) else now
+
+    def _refused(self, filled: Filled) -> None:
+        for (ref, host), secret in filled.values.items():
+            self._credentials.refused(ref, structs.replace(self._to, host=host), secret)
+
+    def _resolve(self, credential: str, get: Get) -> Filled:
+        values: dict[tuple[CredentialRef, str], Secret] = {}
+
+        def value(ref: CredentialRef, host: str) -> str:
+            secret = values[ref, host] = get(ref, host)
+            return secret.reveal()
+
+        url = self._fill_url(value)
         host = urlsplit(url).hostname or ""
-        return url, {name: self._fill_header(t, host) for name, t in self._headers.items()}
+        headers = self._headers[credential].items()
+        return Filled(url, {name: _fill_header(text, host, value) for name, text in headers}, values)
 
-    def _fill_url(self) -> str:
+    def _known(self, ref: CredentialRef, host: str) -> Secret:
+        secret = self._credentials.known(ref, structs.replace(self._to, host=host))
+        if secret is None:
+            raise _Waits
+        return secret
+
+    def _asked(self, ref: CredentialRef, host: str) -> Secret:
+        return self._credentials.get(ref, structs.replace(self._to, host=host))
+
+    def _fill_url(self, value_of: Callable[[CredentialRef, str], str]) -> str:
         """A credential in the path or query is percent-encoded, so that it cannot lead elsewhere."""
         url = self._url.texts[0]
         for ref, text in zip(self._url.refs, self._url.texts[1:], strict=True):
             inside = _IN_AUTHORITY.fullmatch(url) is not None
             # Nothing that is bound to a host can be (a part of) one.
-            value = self._value(ref, "" if inside else _host_of(url))
+            value = value_of(ref, "" if inside else _host_of(url))
             if not inside:
                 value = quote(value, safe="/")
             elif not _HOST.fullmatch(value):
@@ -77,17 +137,24 @@ class Address:
             raise UpstreamError("the port of its URL is not from 1 to 65535")
         return url
 
-    def _fill_header(self, template: Template, host: str) -> str:
-        parts = [template.texts[0]]
-        for ref, text in zip(template.refs, template.texts[1:], strict=True):
-            value = self._value(ref, host)
-            if not _HEADER_VALUE.fullmatch(value):
-                raise CredentialError(f"{ref} has a character that no header can carry, such as a newline")
-            parts += [value, text]
-        return "".join(parts)
 
-    def _value(self, ref: CredentialRef, host: str) -> str:
-        return self._credentials.get(ref, structs.replace(self._to, host=host)).reveal()
+def _fill_header(template: Template, host: str, value_of: Callable[[CredentialRef, str], str]) -> str:
+    parts = [template.texts[0]]
+    for ref, text in zip(template.refs, template.texts[1:], strict=True):
+        value = value_of(ref, host)
+        if not _HEADER_VALUE.fullmatch(value):
+            raise CredentialError(f"{ref} has a character that no header can carry, such as a newline")
+        parts += [value, text]
+    return "".join(parts)
+
+
+T = TypeVar("T")
+
+
+def laid_over(below: Mapping[str, T], above: Mapping[str, T]) -> dict[str, T]:
+    """Headers with others above them: of two with one name, whatever its case, the upper one stays."""
+    names = {name.lower() for name in above}
+    return {**{name: one for name, one in below.items() if name.lower() not in names}, **above}
 
 
 def _host_of(url: str) -> str:

@@ -7,9 +7,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
+from msgspec import Struct
+
 from mcpguard.adapters.upstreams.conversation import Conversation
 from mcpguard.adapters.upstreams.greeting import DISCOVER, Changed, Gone, Greeting, Identity, greet
-from mcpguard.adapters.upstreams.life import Terms, lasting
+from mcpguard.adapters.upstreams.life import Backoff, Memory, Terms, lasting
+from mcpguard.adapters.upstreams.speech import Verbosity
 from mcpguard.adapters.upstreams.wire import Ear, Wire
 from mcpguard.core.errors import UpstreamError
 
@@ -20,14 +23,29 @@ compatibility)."""
 MakeWire = Callable[[Ear], Wire]
 
 
+class Past(Struct, kw_only=True):
+    """What an upstream inherits from one that it takes the place of, or that is the same server."""
+
+    identity: Identity
+    memory: Memory
+    backoff: Backoff
+    greeting: Greeting | None = None
+
+
+def no_past(terms: Terms, backoff: Backoff | None = None) -> Past:
+    """That of the first upstream."""
+    memory = Memory({}, {}, Verbosity())
+    return Past(identity=Identity(terms), memory=memory, backoff=backoff or Backoff())
+
+
 class Connector:
     """Connects one upstream, life after life, and remembers what it has learned of it."""
 
-    def __init__(self, terms: Terms, wires: Sequence[MakeWire]) -> None:
+    def __init__(self, terms: Terms, wires: Sequence[MakeWire], identity: Identity) -> None:
         """`wires` are tried in this order."""
         self._terms = terms
         self._wires = wires
-        self._identity = Identity(terms)
+        self._identity = identity
         self._probes = True
 
     async def connect(self, talk_over: Callable[[MakeWire], Conversation]) -> tuple[Conversation, Greeting]:

@@ -10,8 +10,9 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 
+from mcpguard.adapters.upstreams.filling import params_of
 from mcpguard.adapters.upstreams.greeting import Changed, Gone, Greeting, change_of
-from mcpguard.adapters.upstreams.life import Memory, Terms
+from mcpguard.adapters.upstreams.life import SHOWN, Memory, Terms
 from mcpguard.adapters.upstreams.listening import SUBSCRIBE, SUBSCRIPTIONS, Listening, remember, stream_of
 from mcpguard.adapters.upstreams.open_requests import Call, OpenRequests, Trouble
 from mcpguard.adapters.upstreams.patience import LISTS, exhausted
@@ -23,9 +24,6 @@ from mcpguard.core.model import Json
 from mcpguard.flight import Flight, Wait, as_future
 from mcpguard.ports import Question, Raw, RequestId
 from mcpguard.protocol.framing import Oversize
-
-SHOWN = 200
-"""Characters of a broken message that the operator sees."""
 
 
 class Conversation:
@@ -78,8 +76,8 @@ class Conversation:
         if permit is None or greeting is None:
             raise UpstreamError("a request needs a permit and a greeting")
         invocation = permit.invocation
-        params = invocation.params or {}
-        if call.method in SUBSCRIPTIONS and self._subscribes(call, params):
+        params = params_of(call, permit, self._terms.lane)
+        if params is None or (call.method in SUBSCRIPTIONS and self._subscribes(call, params)):
             return
         call.seconds = self._terms.start_seconds if call.method in LISTS else self._terms.call_seconds
         call.session = self.session
@@ -93,7 +91,7 @@ class Conversation:
         else:
             params = legacy_params(params, token)
         message = {"jsonrpc": "2.0", "id": request_id, "method": call.method, "params": params}
-        self.wire.send(message, invocation.target)
+        self.wire.send(message, invocation.target, permit.credential)
 
     async def ask(self, method: str, params: dict[str, Json], seconds: float | None = None) -> Json:
         """See `greeting.Ask`."""
@@ -127,10 +125,10 @@ class Conversation:
         for uri in self._memory.uris:
             self._own(Call(Wait(), SUBSCRIBE, seconds=self._terms.start_seconds), {"uri": uri})
 
-    def notify(self, method: str, params: dict[str, Json]) -> None:
+    def notify(self, method: str, params: dict[str, Json], credential: str = "") -> None:
         """Send a notification."""
         message: dict[str, Json] = {"jsonrpc": "2.0", "method": method}
-        self.wire.send({**message, "params": params} if params else message)
+        self.wire.send({**message, "params": params} if params else message, None, credential)
 
     def answer(self, question: Question, body: dict[str, Json]) -> None:
         """Answer its question, if it is still open."""
@@ -140,8 +138,8 @@ class Conversation:
         """The answer to `wait` is no longer wanted."""
         request_id = self._open.id_of(wait)
         if request_id is not None:
+            self._retract(request_id, reason, self._open.credential_of(wait))
             self._open.take(request_id)
-            self._retract(request_id, reason)
         elif self._listening is not None:
             self._listening.cancel(wait)
 
@@ -170,13 +168,14 @@ class Conversation:
         self.wire.send({"jsonrpc": "2.0", "id": request_id, "method": call.method, "params": params})
         return request_id
 
-    def _late(self, request_id: int) -> None:
-        self._retract(request_id, "it took too long")
+    def _late(self, request_id: int, call: Call) -> None:
+        self._retract(request_id, "it took too long", call.credential)
         self._terms.turn.touch()
 
-    def _retract(self, request_id: int, reason: str) -> None:
+    def _retract(self, request_id: int, reason: str, credential: str = "") -> None:
         if not self.wire.forget(request_id):
-            self.notify("notifications/cancelled", {"requestId": request_id, "reason": reason})
+            params: dict[str, Json] = {"requestId": request_id, "reason": reason}
+            self.notify("notifications/cancelled", params, credential)
 
     # --- levels and subscriptions ----------------------------------------------------------------
 

@@ -6,43 +6,45 @@ it. The redactor holds it already: whoever gives credentials sees to that (laws 
 
 from __future__ import annotations
 
-import asyncio
 import os
 from collections.abc import Mapping
 
 from mcpguard.adapters.upstreams.process import child_environment
+from mcpguard.adapters.upstreams.supply import Supply, Values, joined, refs_of, same
 from mcpguard.core.errors import CredentialError
 from mcpguard.core.secret import Template
-from mcpguard.recipients import Credentials, Recipient
 
 
 class Environment:
     """The environment of one upstream, resolved anew at each start."""
 
-    def __init__(self, templates: Mapping[str, Template], credentials: Credentials, to: Recipient) -> None:
-        """`credentials` gives what the templates refer to, for `to`."""
+    def __init__(self, templates: Mapping[str, Template], supply: Supply) -> None:
+        """`supply` gives what the templates refer to."""
+        self.refs = refs_of(templates.values())
         self._templates = templates
-        self._credentials = credentials
-        self._to = to
+        self._supply = supply
+        self._given: Values = {}
 
     async def resolve(self) -> dict[str, str]:
-        """The whole environment. Raises CredentialError, which names the reference.
-
-        A source may block (a keychain asks a person), so this runs in a thread.
-        """
-        if not any(template.refs for template in self._templates.values()):
-            return child_environment(os.environ, {name: t.texts[0] for name, t in self._templates.items()})
-        return await asyncio.to_thread(self._resolve)
-
-    def _resolve(self) -> dict[str, str]:
-        own = {name: self._fill(template) for name, template in self._templates.items()}
+        """The whole environment. Raises CredentialError, which names the reference."""
+        values = await self._supply.get(self.refs)
+        own = {name: joined(template, values) for name, template in self._templates.items()}
+        if any("\0" in value for value in own.values()):
+            raise CredentialError("a credential holds a zero byte, which no environment can carry")
+        self._given = values
         return child_environment(os.environ, own)
 
-    def _fill(self, template: Template) -> str:
-        parts = [template.texts[0]]
-        for ref, text in zip(template.refs, template.texts[1:], strict=True):
-            parts += [self._credentials.get(ref, self._to).reveal(), text]
-        value = "".join(parts)
-        if "\0" in value:
-            raise CredentialError("a credential holds a zero byte, which no environment can carry")
-        return value
+    @property
+    def known(self) -> bool | None:
+        """Whether what it was resolved with last is in force; None where that takes time to find out."""
+        values = self._supply.known(self.refs)
+        return None if values is None else same(self._given, values)
+
+    async def in_force(self) -> bool:
+        """The same, found out. Raises CredentialError where a value is not to be had any more."""
+        return same(self._given, await self._supply.get(self.refs))
+
+    @property
+    def remaining(self) -> float | None:
+        """Seconds until the first of its values ends; None where none does."""
+        return self._supply.remaining(self.refs)

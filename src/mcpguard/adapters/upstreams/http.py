@@ -11,7 +11,6 @@ import asyncio
 import re
 from collections.abc import Callable
 from functools import partial
-from urllib.parse import urlsplit
 
 from mcpguard.adapters.outbound import Exchange, Outbound
 from mcpguard.adapters.turn import Turn
@@ -19,6 +18,7 @@ from mcpguard.adapters.upstreams.address import Address
 from mcpguard.adapters.upstreams.event_stream import EventStream
 from mcpguard.adapters.upstreams.hearing import Hearing
 from mcpguard.adapters.upstreams.outbox import Letter, Outbox
+from mcpguard.adapters.upstreams.sender import REFUSED, UNWELCOME, Sender
 from mcpguard.adapters.upstreams.wire import Ear
 from mcpguard.core.errors import UpstreamError
 from mcpguard.core.model import Json, Listed
@@ -28,11 +28,9 @@ from mcpguard.protocol.jsonrpc import BATCHED
 
 EVENTS = "text/event-stream"
 SESSION = "Mcp-Session-Id"
-REFUSED = (401, 403)
 FORGOTTEN = (400, 404)
 """What a server says that does not know our session: 404 (2025-11-25, basic/transports, session management),
 and 400 where it takes the id of a session that it forgot for none at all, as many do."""
-UNWELCOME = "was refused: {host} wants a credential, or another one, in `headers` (HTTP {status})"
 _JSON = "application/json"
 _SESSION_ID = re.compile(r"[\x21-\x7e]{1,1024}")
 _RESUMES = 5
@@ -60,14 +58,10 @@ class StreamableHttpWire:
         is later still."""
         self.name = name
         self.last_status = 0
-        self._address = address
-        self._connect = connect
+        self._sender = Sender(address, connect)
         self._pause = pause_seconds
         self._hearing = Hearing(turn, ear, message_bytes)
         self._outbox = Outbox(turn, self._post)
-        self._outbound: Outbound | None = None
-        self._url = ""
-        self._own: dict[str, str] = {}
         self._version = ""
         self._modern = False
         self._session: str | None = None
@@ -83,16 +77,14 @@ class StreamableHttpWire:
 
     async def open(self) -> None:
         """Resolve the address; the first message connects. Raises CredentialError or UpstreamError."""
-        self._url, own = await self._address.resolve()
-        self._own = {key: value for key, value in own.items() if not key.lower().startswith("mcp-param-")}
-        self._outbound = self._connect(frozenset({urlsplit(self._url).hostname or ""}))
+        await self._sender.open()
 
-    def send(self, message: dict[str, Json], target: Listed | None = None) -> None:
+    def send(self, message: dict[str, Json], target: Listed | None = None, credential: str = "") -> None:
         """Post one message after the turn. `initialize` begins a new session."""
         if message.get("method") == "initialize":
             self._version, self._session, self._modern = "", None, False
             self._stop_listening()
-        self._outbox.put(Letter(message, target))
+        self._outbox.put(Letter(message, target, credential))
 
     def greeted(self, version: str, modern: bool) -> None:
         """Later requests carry `version`; in the legacy era the GET stream is opened."""
@@ -129,16 +121,15 @@ class StreamableHttpWire:
         if listening is not None:
             await asyncio.wait([listening])
         await self._outbox.close()
-        if self._outbound is not None:
-            if gently and self._session is not None:
-                await self._farewell(self._outbound)
-            await self._outbound.close()
+        if gently and self._session is not None:
+            await self._farewell()
+        await self._sender.close()
         self._hearing.ended()
 
-    async def _farewell(self, outbound: Outbound) -> None:
+    async def _farewell(self) -> None:
         try:
             async with asyncio.timeout(_FAREWELL_SECONDS):
-                exchange = await outbound.request("DELETE", self._url, self._headers())
+                exchange = await self._sender.request("DELETE", self._headers())
                 exchange.close()
         except (UpstreamError, TimeoutError):
             pass  # A server need not allow it (session management), and nobody waits for it.
@@ -150,7 +141,8 @@ class StreamableHttpWire:
         if letter.request_id is not None:
             self.last_status = 0
         try:
-            exchange = await self._request("POST", headers, letter)
+            sent = partial(self._outbox.sent, letter)
+            exchange = await self._sender.request("POST", headers, letter.credential, letter.body, sent)
             if letter.request_id is None:
                 await exchange.drain()
             else:
@@ -162,17 +154,9 @@ class StreamableHttpWire:
             if exchange is not None:
                 exchange.close()
 
-    async def _request(self, method: str, headers: dict[str, str], letter: Letter | None = None) -> Exchange:
-        if self._outbound is None:
-            raise UpstreamError("is not connected")
-        if letter is None:
-            return await self._outbound.request(method, self._url, headers)
-        sent = partial(self._outbox.sent, letter)
-        return await self._outbound.request(method, self._url, headers, letter.body, sent)
-
     def _headers(self) -> dict[str, str]:
         """The headers of every legacy request once it was greeted."""
-        headers = dict(self._own)
+        headers: dict[str, str] = {}
         if self._version:
             headers[mirror.VERSION] = self._version
         if self._session is not None:
@@ -181,7 +165,7 @@ class StreamableHttpWire:
 
     def _headers_of(self, letter: Letter) -> dict[str, str]:
         message = letter.message
-        headers = dict(self._own) if self._is_modern(letter) else self._headers()
+        headers = {} if self._is_modern(letter) else self._headers()
         headers["Accept"] = f"{_JSON}, {EVENTS}"
         headers["Content-Type"] = _JSON
         if self._is_modern(letter) and "method" in message:
@@ -199,8 +183,7 @@ class StreamableHttpWire:
     async def _answered(self, letter: Letter, request_id: int, exchange: Exchange, in_session: bool) -> None:
         status, method = exchange.status, letter.method
         if status in REFUSED:
-            host = urlsplit(self._url).hostname
-            raise UpstreamError(UNWELCOME.format(host=host, status=status))
+            raise UpstreamError(UNWELCOME.format(host=self._sender.host, status=status))
         if status in FORGOTTEN and in_session:
             await self._hearing.forgotten(exchange, request_id)
         elif status >= 300:
@@ -235,17 +218,17 @@ class StreamableHttpWire:
                 self._hearing.parted(request_id)
         if answered:
             await exchange.drain()
-        elif self._is_modern(letter) or not await self._resumed(request_id, events):
+        elif self._is_modern(letter) or not await self._resumed(request_id, events, letter.credential):
             raise UpstreamError(f"{broken} before it answered {letter.method}")
 
-    async def _resumed(self, request_id: int, events: EventStream) -> bool:
+    async def _resumed(self, request_id: int, events: EventStream, credential: str) -> bool:
         """Go on with a stream that broke (resumability and redelivery). False if that cannot be."""
         vain = 0
         while events.last_id and vain < _RESUMES:
             await self._wait(events, vain)
             seen = events.last_id, events.brought
             try:
-                status, answered = await self._get(events, request_id)
+                status, answered = await self._get(events, request_id, credential)
             except UpstreamError:
                 status, answered = 0, False
             if answered:
@@ -273,14 +256,16 @@ class StreamableHttpWire:
     async def _wait(self, events: EventStream, vain: int) -> None:
         await asyncio.sleep(events.pause(self._pause, vain))
 
-    async def _get(self, events: EventStream, request_id: int | None) -> tuple[int, bool]:
+    async def _get(
+        self, events: EventStream, request_id: int | None, credential: str = ""
+    ) -> tuple[int, bool]:
         """Open a stream by GET and read it to its end: the HTTP status (406 for another content), and
         whether the request was dealt with."""
         headers = {**self._headers(), "Accept": EVENTS}
         if events.last_id:
             headers["Last-Event-ID"] = events.last_id
         events.restart()
-        exchange = await self._request("GET", headers)
+        exchange = await self._sender.request("GET", headers, credential)
         try:
             if exchange.status != 200 or exchange.media_type != EVENTS:
                 return (406 if exchange.status == 200 else exchange.status), False

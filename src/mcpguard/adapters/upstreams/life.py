@@ -22,6 +22,9 @@ FIRST_SECONDS = 0.5
 MOST_SECONDS = 60.0
 """The longest that it is left alone; a life of this length ends the series of failures."""
 
+SHOWN = 200
+"""Characters of a broken message that the operator sees."""
+
 
 class Terms(Struct, frozen=True, kw_only=True):
     """Everything that one upstream is told once.
@@ -30,6 +33,8 @@ class Terms(Struct, frozen=True, kw_only=True):
     revision to greet with, `caller` what is declared on the client's behalf outside of its requests.
     `report(name, line)` takes the operator's lines; `clean` takes out of a text what must not be seen.
     `changed()` is called when the state of the upstream is another one.
+    `lane` is the credential that this process was started with, "" for the server's own; None where each
+    request says which it is sent with.
     `start_seconds` bounds start and greeting together, `call_seconds` one request, `message_bytes` one
     message.
     """
@@ -46,6 +51,7 @@ class Terms(Struct, frozen=True, kw_only=True):
     call_seconds: float
     message_bytes: int
     changed: Callable[[], None] = lambda: None
+    lane: str | None = None
 
 
 class Memory(Struct):

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from math import inf
 
 from msgspec import Struct
@@ -17,6 +17,7 @@ from msgspec import Struct
 from mcpguard.adapters.upstreams.life import lasting
 from mcpguard.core.errors import UpstreamError
 from mcpguard.core.model import Json, Permit
+from mcpguard.core.secret import CredentialRef, Secret
 from mcpguard.flight import Wait
 from mcpguard.ports import Raw, RequestId
 from mcpguard.protocol import jsonrpc
@@ -30,13 +31,15 @@ STRETCH = 6
 
 class Call(Struct, eq=False):
     """One request, and who waits for it. `seconds` is its deadline, 0 for none. `permit` is None for a
-    request of mcpguard's own. `session` is the one that it was sent in; `again` says that it was sent once
-    before, in one that had expired. The rest is its clock, in seconds of the event loop."""
+    request of mcpguard's own; `values` are those of the placeholders in it. `session` is the one that it was
+    sent in; `again` says that it was sent once before, in one that had expired. The rest is its clock, in
+    seconds of the event loop."""
 
     wait: Wait[Raw]
     method: str
     permit: Permit | None = None
     progress: Progress | None = None
+    values: Mapping[CredentialRef, Secret] = {}
     seconds: float = 0.0
     again: bool = False
     session: int = 0
@@ -44,6 +47,11 @@ class Call(Struct, eq=False):
     latest: float = inf
     pauses: int = 0
     paused_at: float = 0.0
+
+    @property
+    def credential(self) -> str:
+        """The one that a rule chose for it, "" for none."""
+        return "" if self.permit is None else self.permit.credential
 
 
 class Trouble(Struct, frozen=True):
@@ -60,11 +68,11 @@ class OpenRequests:
         self,
         server: str,
         limit: int,
-        late: Callable[[int], None],
+        late: Callable[[int, Call], None],
         changed: Callable[[], None] = lambda: None,
     ) -> None:
-        """`server` is named in errors; `limit` is that of a message, in bytes; `late(id)` is called after
-        a request has failed at its deadline; `changed()` when there is a `trouble` or no more."""
+        """`server` is named in errors; `limit` is that of a message, in bytes; `late(id, call)` is called
+        after a request has failed at its deadline; `changed()` when there is a `trouble` or no more."""
         self.answers = 0
         """How many were answered with a JSON-RPC response."""
         self.trouble: Trouble | None = None
@@ -165,6 +173,11 @@ class OpenRequests:
         """The id of the request that `wait` waits for; None if it is not open."""
         return next((request_id for request_id, call in self._open.items() if call.wait is wait), None)
 
+    def credential_of(self, wait: Wait[Raw] | None) -> str:
+        """The credential of the request that `wait` waits for, "" for none and if it is not open."""
+        calls = (call.credential for call in self._open.values() if call.wait is wait)
+        return "" if wait is None else next(calls, "")
+
     def take(self, request_id: int) -> Call | None:
         """Take a request out; it is open no more. None if it is not open."""
         return self._pop(request_id)
@@ -222,7 +235,7 @@ class OpenRequests:
         if call is not None:
             seconds = call.seconds * (STRETCH if call.due >= call.latest else 1)
             self.fail(request_id, f"did not answer {call.method} within {lasting(seconds)}")
-            self._late(request_id)
+            self._late(request_id, call)
 
 
 def _is_answer(message: dict[str, Json]) -> bool:

@@ -21,11 +21,12 @@ ORDER_SECONDS = 5.0
 
 
 class Letter:
-    """One message on its way. `request_id` is None for what gets no answer."""
+    """One message on its way. `request_id` is None for what gets no answer; `credential`: see `Wire.send`."""
 
-    __slots__ = ("body", "message", "request_id", "target", "written")
+    __slots__ = ("body", "credential", "message", "request_id", "target", "written")
 
-    def __init__(self, message: dict[str, Json], target: Listed | None) -> None:
+    def __init__(self, message: dict[str, Json], target: Listed | None, credential: str = "") -> None:
+        self.credential = credential
         self.message = message
         self.target = target
         self.body = encode(message)

@@ -23,9 +23,10 @@ class Questions:
     """The open questions of one wire. While one is open, the request that it belongs to is not late."""
 
     def __init__(
-        self, listener: Listener, requests: OpenRequests, send: Callable[[dict[str, Json]], None]
+        self, listener: Listener, requests: OpenRequests, send: Callable[[dict[str, Json], None, str], None]
     ) -> None:
-        """`send(message)` says something to the upstream."""
+        """`send(message, None, credential)` says something to the upstream, with the credential of the
+        request that it is about."""
         self._listener = listener
         self._send = send
         self._requests = requests
@@ -56,7 +57,8 @@ class Questions:
         self._say(question, {"error": {"code": code, "message": why}})
 
     def _say(self, question: Question, body: dict[str, Json]) -> None:
-        self._send({"jsonrpc": "2.0", "id": question.id, **body})
+        credential = self._requests.credential_of(question.related)
+        self._send({"jsonrpc": "2.0", "id": question.id, **body}, None, credential)
 
     def close(self, question: Question) -> bool:
         """It has its answer; False if it is not open."""

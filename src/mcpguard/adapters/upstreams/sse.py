@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 from functools import partial
-from urllib.parse import urljoin, urlsplit
+from urllib.parse import urljoin
 
 from mcpguard.adapters.hosts import is_plain_url
 from mcpguard.adapters.outbound import Exchange, Outbound
@@ -18,8 +18,9 @@ from mcpguard.adapters.turn import Turn
 from mcpguard.adapters.upstreams.address import Address
 from mcpguard.adapters.upstreams.event_stream import Event, EventStream
 from mcpguard.adapters.upstreams.hearing import Hearing
-from mcpguard.adapters.upstreams.http import EVENTS, FORGOTTEN_SECONDS, REFUSED, UNWELCOME
+from mcpguard.adapters.upstreams.http import EVENTS, FORGOTTEN_SECONDS
 from mcpguard.adapters.upstreams.outbox import Letter, Outbox
+from mcpguard.adapters.upstreams.sender import REFUSED, UNWELCOME, Sender, origin
 from mcpguard.adapters.upstreams.wire import Ear
 from mcpguard.core.errors import UpstreamError
 from mcpguard.core.model import Json, Listed
@@ -42,13 +43,10 @@ class SseWire:
         """As `StreamableHttpWire`."""
         self.name = name
         self.last_status = 0
-        self._address = address
-        self._connect = connect
+        self._sender = Sender(address, connect)
         self._hearing = Hearing(turn, ear, message_bytes, self._named)
         self._outbox = Outbox(turn, self._post)
-        self._outbound: Outbound | None = None
-        self._url = ""
-        self._own: dict[str, str] = {}
+        self._version = ""
         self._endpoint: asyncio.Future[str] = asyncio.get_running_loop().create_future()
         self._reading: asyncio.Task[None] | None = None
         self._opened = False
@@ -72,20 +70,18 @@ class SseWire:
             self._end()
 
     async def _open(self) -> None:
-        self._url, self._own = await self._address.resolve()
-        host = urlsplit(self._url).hostname or ""
-        self._outbound = self._connect(frozenset({host}))
-        exchange = await self._outbound.request("GET", self._url, {**self._own, "Accept": EVENTS})
+        await self._sender.open()
+        exchange = await self._sender.request("GET", {"Accept": EVENTS})
         self._reading = asyncio.create_task(self._read(exchange))
         status = self.last_status = exchange.status
         if status in REFUSED:
-            raise UpstreamError(UNWELCOME.format(host=host, status=status))
+            raise UpstreamError(UNWELCOME.format(host=self._sender.host, status=status))
         if status != 200 or exchange.media_type != EVENTS:
             raise UpstreamError(f"opened no event stream (HTTP {status})")
         await asyncio.wait((self._endpoint, self._reading), return_when=asyncio.FIRST_COMPLETED)
         if not self._endpoint.done():
             raise UpstreamError("ended its stream before it named its endpoint")
-        if _origin(self._endpoint.result()) != _origin(self._url):
+        if origin(self._endpoint.result()) != origin(self._sender.url):
             raise UpstreamError("named an endpoint of another origin, to which nothing is sent")
 
     async def _read(self, exchange: Exchange) -> None:
@@ -101,25 +97,29 @@ class SseWire:
 
     def _named(self, event: Event) -> None:
         if event.kind == "endpoint" and not self._endpoint.done():
-            self._endpoint.set_result(_joined(self._url, event.data.decode("utf-8", "replace")))
+            self._endpoint.set_result(_joined(self._sender.url, event.data.decode("utf-8", "replace")))
 
     def _end(self) -> None:
         if self._opened:
             self._opened = False
             self._hearing.ended()
 
-    def send(self, message: dict[str, Json], target: Listed | None = None) -> None:
+    def send(self, message: dict[str, Json], target: Listed | None = None, credential: str = "") -> None:
         """Post one message after the turn; its answer comes on the stream."""
-        self._outbox.put(Letter(message, target))
+        self._outbox.put(Letter(message, target, credential))
 
     async def _post(self, letter: Letter) -> None:
         exchange = None
         try:
-            if self._outbound is None or not self._endpoint.done():
+            if not self._endpoint.done():
                 raise UpstreamError("is not connected")
             url, sent = self._endpoint.result(), partial(self._outbox.sent, letter)
-            headers = {**self._own, "Content-Type": "application/json"}
-            exchange = await self._outbound.request("POST", url, headers, letter.body, sent)
+            headers = {"Content-Type": "application/json"}
+            if self._version:
+                headers[mirror.VERSION] = self._version
+            exchange = await self._sender.request("POST", headers, letter.credential, letter.body, sent, url)
+            if exchange.status in REFUSED:
+                raise UpstreamError(UNWELCOME.format(host=self._sender.host, status=exchange.status))
             if exchange.status < 300:
                 await exchange.drain()
             elif letter.request_id is not None and not await self._hearing.refusal(
@@ -134,7 +134,7 @@ class SseWire:
 
     def greeted(self, version: str, modern: bool) -> None:
         """Later messages carry the revision."""
-        self._own[mirror.VERSION] = version
+        self._version = version
         self._hearing.batches = version in jsonrpc.BATCHED
 
     def forget(self, request_id: int) -> bool:
@@ -157,8 +157,7 @@ class SseWire:
         if reading is not None and not reading.done():
             reading.cancel()
             await asyncio.wait([reading])
-        if self._outbound is not None:
-            await self._outbound.close()
+        await self._sender.close()
         self._end()
 
 
@@ -169,13 +168,3 @@ def _joined(url: str, place: str) -> str:
     except ValueError:
         return ""
     return joined if is_plain_url(joined) else ""
-
-
-def _origin(url: str) -> tuple[str, str | None, int | None]:
-    """Scheme, host and port; never the same as another's for a URL that has no readable port."""
-    parts = urlsplit(url)
-    try:
-        port = parts.port or {"http": 80, "https": 443}.get(parts.scheme)
-    except ValueError:
-        port = -1
-    return parts.scheme, None if parts.username else parts.hostname, port

@@ -74,7 +74,7 @@ class StdioWire:
         limit = launch.message_bytes
         self._link = Link(self._turn, child.stdout, child.stdin, limit, self._received, self._ear.ended)
 
-    def send(self, message: dict[str, Json], target: Listed | None = None) -> None:
+    def send(self, message: dict[str, Json], target: Listed | None = None, credential: str = "") -> None:
         """See `wire.Wire.send`."""
         if self._link is not None:
             self._link.send(jsonrpc.encode(message) + b"\n")

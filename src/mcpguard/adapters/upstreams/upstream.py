@@ -11,13 +11,13 @@ import asyncio
 import time
 from collections.abc import Mapping, Sequence
 
-from mcpguard.adapters.upstreams.connecting import Connector, MakeWire, too_slow
+from mcpguard.adapters.upstreams.connecting import Connector, MakeWire, Past, no_past, too_slow
 from mcpguard.adapters.upstreams.conversation import Conversation
 from mcpguard.adapters.upstreams.greeting import Changed, Greeting
-from mcpguard.adapters.upstreams.life import MOST_SECONDS, Backoff, Health, Memory, State, Terms, inspected
+from mcpguard.adapters.upstreams.life import MOST_SECONDS, Health, State, Terms, inspected
 from mcpguard.adapters.upstreams.open_requests import Call, Progress
 from mcpguard.adapters.upstreams.patience import Patience, exhausted
-from mcpguard.adapters.upstreams.speech import SET_LEVEL, Verbosity
+from mcpguard.adapters.upstreams.speech import SET_LEVEL
 from mcpguard.core.errors import McpGuardError, UpstreamError
 from mcpguard.core.model import Json, Permit
 from mcpguard.flight import Wait
@@ -29,22 +29,15 @@ ENDING = "mcpguard is ending"
 class WiredUpstream:
     """Implements `ports.Upstream`."""
 
-    def __init__(
-        self,
-        terms: Terms,
-        wires: Sequence[MakeWire],
-        backoff: Backoff | None = None,
-    ) -> None:
-        """`wires` make a wire each, tried in this order; `backoff` says how long to leave it alone after a
-        failure."""
+    def __init__(self, terms: Terms, wires: Sequence[MakeWire], past: Past | None = None) -> None:
+        """`wires` make a wire each, tried in this order; `past` is what it inherits."""
         self.name = terms.name
         self.running = False
         self._terms = terms
-        self._connector = Connector(terms, wires)
-        self._backoff = backoff or Backoff()
+        self.past = past or no_past(terms)
+        """What another process of the same server goes on with."""
+        self._connector = Connector(terms, wires, self.past.identity)
         self._patience = Patience(terms.turn.touch)
-        self._memory = Memory({}, {}, Verbosity())
-        self._greeting: Greeting | None = None
         self._talk: Conversation | None = None
         self._life: asyncio.Task[None] | None = None
         self._queue: list[Call] = []
@@ -61,22 +54,22 @@ class WiredUpstream:
     @property
     def capabilities(self) -> Mapping[str, Json] | None:
         """See `ports.Upstream.capabilities`; those of the last greeting."""
-        return None if self._greeting is None else self._greeting.capabilities
+        return None if self.past.greeting is None else self.past.greeting.capabilities
 
     @property
     def modern(self) -> bool:
         """See `ports.Upstream.modern`."""
-        return self._greeting is not None and self._greeting.modern
+        return self.past.greeting is not None and self.past.greeting.modern
 
     @property
     def version(self) -> str:
         """The protocol revision that it was greeted in, "" before."""
-        return "" if self._greeting is None else self._greeting.version
+        return "" if self.past.greeting is None else self.past.greeting.version
 
     @property
     def instructions(self) -> str | None:
         """Its `instructions`, uninspected; None for none."""
-        return None if self._greeting is None else self._greeting.instructions
+        return None if self.past.greeting is None else self.past.greeting.instructions
 
     @property
     def health(self) -> Health:
@@ -86,7 +79,7 @@ class WiredUpstream:
             self.name,
             self._state if trouble is None else "failing",
             self._since if trouble is None else trouble.since,
-            era="" if self._greeting is None else "modern" if self.modern else "legacy",
+            era="" if self.past.greeting is None else "modern" if self.modern else "legacy",
             version=self.version,
             restarts=max(0, self._starts - 1),
             open=self._opened,
@@ -109,6 +102,11 @@ class WiredUpstream:
     def request(self, permit: Permit, progress: Progress | None = None) -> Wait[Raw]:
         """See `ports.Upstream.request`."""
         call = Call(Wait(), permit.invocation.method, permit, progress)
+        self.take(call)
+        return call.wait
+
+    def take(self, call: Call) -> None:
+        """As `request`, of a call that somebody waits for already."""
         problem = "" if self.running else self._unavailable()
         if not problem and exhausted(self._opened, self._unsent):
             problem = f"upstream '{self.name}' does not answer, and takes no more requests"
@@ -116,11 +114,10 @@ class WiredUpstream:
             call.wait.fail(UpstreamError(problem))
         else:
             self._send(call)
-        return call.wait
 
     def prepare(self, permit: Permit) -> None:
         """See `ports.Upstream.prepare`."""
-        self._memory.prepared[permit.invocation.method] = permit
+        self.past.memory.prepared[permit.invocation.method] = permit
         if self.running:
             self._prepare(permit)
 
@@ -179,7 +176,7 @@ class WiredUpstream:
             return self._problem if self._dying else ""
         if self._closing or self._state == "failed":
             return ENDING if self._closing else self._problem
-        remaining = self._backoff.remaining(asyncio.get_running_loop().time())
+        remaining = self.past.backoff.remaining(asyncio.get_running_loop().time())
         if remaining > 0:
             return f"{self._problem}; next try in {remaining:.1f} s"
         self._dying = False
@@ -216,15 +213,15 @@ class WiredUpstream:
             await self._bury(problem, lost, began)
 
     def _talk_over(self, make: MakeWire) -> Conversation:
-        self._talk = Conversation(self._terms, make, self._memory, self._lapsed)
+        self._talk = Conversation(self._terms, make, self.past.memory, self._lapsed)
         return self._talk
 
     def _greeted(self, talk: Conversation, greeting: Greeting) -> None:
-        anew, self._greeting = self._greeting is not None, greeting
+        anew, self.past.greeting = self.past.greeting is not None, greeting
         talk.begin(greeting)
         self.running = True
         self._now("running")
-        for permit in self._memory.prepared.values():
+        for permit in self.past.memory.prepared.values():
             self._prepare(permit)
         queue, self._queue = self._queue, []
         for call in queue:
@@ -263,7 +260,8 @@ class WiredUpstream:
         if talk is not None and not self._closing:
             self._problem = problem = problem + await talk.wire.last_words()
         healthy = bool(began) and talk is not None and (talk.answers > 0 or now - began >= MOST_SECONDS)
-        self._backoff.failed(now, healthy)
+        if not self._closing:
+            self.past.backoff.failed(now, healthy)
         waits: list[Wait[Json]] = [*self._readying, *(call.wait for call in self._queue)]
         self._readying, self._queue = [], []
         for wait in waits:

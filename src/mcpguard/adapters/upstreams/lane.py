@@ -1,0 +1,203 @@
+"""A lane: a server's process with one set of credentials, and those before it that are not done yet.
+
+Law of this file: a call is sent to a process only while the credentials that this was started with are those
+that are in force; a process whose are not takes nothing more, and ends when its calls are over (law 3).
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from contextlib import suppress
+
+from msgspec import structs
+
+from mcpguard.adapters.turn import Turn
+from mcpguard.adapters.upstreams.connecting import Past
+from mcpguard.adapters.upstreams.environment import Environment
+from mcpguard.adapters.upstreams.life import Health
+from mcpguard.adapters.upstreams.open_requests import Call
+from mcpguard.adapters.upstreams.upstream import WiredUpstream
+from mcpguard.core.errors import CredentialError
+from mcpguard.flight import Wait
+from mcpguard.ports import Raw
+
+IDLE_SECONDS = 300.0
+"""How long the process of a credential that a rule chose stays without a call."""
+MOST_OLD = 4
+"""Processes of one lane that may be waiting for the end of their calls; above it the oldest is ended."""
+
+
+class Run:
+    """One process, over its lives, and the calls that were sent to it. `environment` is None for an upstream
+    that is no process: its credentials go with each request."""
+
+    def __init__(self, upstream: WiredUpstream, environment: Environment | None) -> None:
+        self.upstream = upstream
+        self.environment = environment
+        self.open: dict[Wait[Raw], None] = {}
+
+
+MakeRun = Callable[[Past | None, Callable[[], None]], Run]
+"""Makes one that goes on from a past and calls back when its state is another one."""
+
+
+class Lane:
+    """The processes that have one credential, one of which takes calls."""
+
+    def __init__(
+        self, make: MakeRun, turn: Turn, past: Past | None = None, idle_seconds: float | None = None
+    ) -> None:
+        """`idle_seconds` is how long a process stays without a call, None for ever."""
+        self._make = make
+        self._turn = turn
+        self._idle_seconds = idle_seconds
+        self._old: dict[Run, None] = {}
+        self._ending: set[asyncio.Task[None]] = set()
+        self._waiting: list[Call] = []
+        self._checking: asyncio.Task[None] | None = None
+        self._timer: asyncio.TimerHandle | None = None
+        self._ends: asyncio.TimerHandle | None = None
+        self._run = make(past, self._changed)
+        refs = () if self._run.environment is None else self._run.environment.refs
+        self._endless = not refs and idle_seconds is None
+
+    @property
+    def upstream(self) -> WiredUpstream:
+        """The one that takes calls."""
+        return self._run.upstream
+
+    def upstreams(self) -> list[WiredUpstream]:
+        """All that may be alive."""
+        return [self._run.upstream, *(run.upstream for run in self._old)]
+
+    def health(self, name: str) -> Health:
+        """How it is now, under this name."""
+        return structs.replace(self._run.upstream.health, name=name)
+
+    def send(self, call: Call) -> None:
+        """Send a call, as soon as it is known that the process may have it."""
+        run = self._run
+        if self._endless or run.environment is None or not run.upstream.running:
+            self._give(call)  # One that has to be started is started with what is in force then.
+        elif self._checking is None and run.environment.known:
+            self._give(call)
+        else:
+            self._waiting.append(call)
+            if self._checking is None:
+                self._checking = asyncio.create_task(self._checked(run, run.environment))
+
+    async def _checked(self, run: Run, environment: Environment) -> None:
+        """Find out whether the credentials of `run` are in force, for all calls that have come."""
+        problem: CredentialError | None = None
+        while self._waiting:
+            calls, self._waiting = self._waiting, []
+            try:
+                if not await environment.in_force() and run is self._run:
+                    self._replace()
+            except CredentialError as lost:
+                problem = lost
+                if run is self._run:
+                    self._replace()
+            for call in calls:
+                if problem is not None:
+                    call.wait.fail(problem)
+                elif not call.wait.done:
+                    self._give(call)
+            if run is not self._run or not self._run.upstream.running:
+                break
+        self._checking = None
+        waiting, self._waiting = self._waiting, []
+        for call in waiting:
+            self.send(call)
+        self._turn.touch()
+
+    def _give(self, call: Call) -> None:
+        run = self._run
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+        if self._endless:
+            run.upstream.take(call)
+            return
+        run.open[call.wait] = None
+        run.upstream.take(call)
+        call.wait.then(lambda wait: self._over(run, wait))
+
+    def _over(self, run: Run, wait: Wait[Raw]) -> None:
+        run.open.pop(wait, None)
+        if run.open:
+            return
+        if run in self._old:
+            self._end(run)
+        elif run is self._run and self._idle_seconds is not None and self._timer is None:
+            loop = asyncio.get_running_loop()
+            self._timer = loop.call_later(self._idle_seconds, self._idle)
+
+    def cancel(self, wait: Wait[Raw], reason: str) -> None:
+        """The answer to `wait` is not wanted any more."""
+        self._waiting = [call for call in self._waiting if call.wait is not wait]
+        for run in [self._run, *self._old]:
+            run.upstream.cancel(wait, reason)
+            if wait in run.open:
+                self._over(run, wait)
+
+    # --- the end of a process --------------------------------------------------------------------
+
+    def _changed(self) -> None:
+        """The state of the process is another one."""
+        if self._ends is not None:
+            self._ends.cancel()
+            self._ends = None
+        if self._run.upstream.running:
+            self._watch()
+
+    def _watch(self) -> None:
+        environment = self._run.environment
+        left = None if environment is None else environment.remaining
+        if left is not None:
+            self._ends = asyncio.get_running_loop().call_later(left, self._lease_over)
+
+    def _lease_over(self) -> None:
+        environment = self._run.environment
+        left = None if environment is None else environment.remaining
+        if left is not None and left > 0:
+            self._watch()  # It was renewed.
+        else:
+            self._replace()
+
+    def _idle(self) -> None:
+        self._timer = None
+        if self._run.upstream.running and not self._run.upstream.past.memory.uris:
+            self._replace()
+
+    def _replace(self) -> None:
+        """The process takes nothing more; another one is started when it is needed."""
+        old = self._run
+        self._run = self._make(old.upstream.past, self._changed)
+        self._changed()
+        if old.upstream.past.memory.uris:
+            self._run.upstream.ready()  # What was subscribed to goes on.
+        self._old[old] = None
+        if not old.open:
+            self._end(old)
+        elif len(self._old) > MOST_OLD:
+            self._end(next(iter(self._old)))
+
+    def _end(self, run: Run) -> None:
+        self._old.pop(run, None)
+        task = asyncio.create_task(run.upstream.close(True))
+        self._ending.add(task)
+        task.add_done_callback(self._ending.discard)
+
+    async def close(self, gently: bool) -> None:
+        """End every process of it."""
+        for timer in (self._timer, self._ends):
+            if timer is not None:
+                timer.cancel()
+        if self._checking is not None:
+            self._checking.cancel()
+            with suppress(asyncio.CancelledError):
+                await self._checking
+        upstreams = self.upstreams()
+        await asyncio.gather(*(one.close(gently) for one in upstreams), *self._ending)

@@ -1,0 +1,183 @@
+"""The upstream of one server as the gateway sees it, over a lane for each credential that rules choose.
+
+Law of this file: a request goes where its credential is and nowhere else, and what belongs to it (progress,
+questions, cancellation, a subscription) stays there. Lists come from the lane of the server's own.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Mapping
+
+from mcpguard.adapters.turn import Turn
+from mcpguard.adapters.upstreams.lane import Lane
+from mcpguard.adapters.upstreams.life import Health
+from mcpguard.adapters.upstreams.listening import SUBSCRIBE, UNSUBSCRIBE
+from mcpguard.adapters.upstreams.open_requests import Call, Progress
+from mcpguard.adapters.upstreams.supply import Supply
+from mcpguard.adapters.upstreams.upstream import WiredUpstream
+from mcpguard.core.errors import CredentialError
+from mcpguard.core.model import Json, Permit
+from mcpguard.core.secret import CredentialRef
+from mcpguard.flight import Wait
+from mcpguard.ports import Question, Raw
+
+
+class Lanes:
+    """Implements `ports.Upstream`."""
+
+    def __init__(
+        self, name: str, make: Callable[[str, Lane | None], Lane], supply: Supply, turn: Turn, remote: bool
+    ) -> None:
+        """`make(credential, first)` makes a lane; `first` is that of the server's own credentials (""), None
+        for that one itself. It raises CredentialError where the credential is not for this server. `supply`
+        has what placeholders stand for. With `remote` a credential goes with each request, over one lane."""
+        self.name = name
+        self._make = make
+        self._supply = supply
+        self._turn = turn
+        self._remote = remote
+        self._first = make("", None)
+        self._lanes = {"": self._first}
+        self._filling: dict[Wait[Raw], asyncio.Task[None]] = {}
+
+    # --- what is known of it ---------------------------------------------------------------------
+
+    @property
+    def capabilities(self) -> Mapping[str, Json] | None:
+        """See `ports.Upstream.capabilities`: those of whichever lane was greeted."""
+        return self._greeted.capabilities
+
+    @property
+    def instructions(self) -> str | None:
+        """See `ports.Upstream.instructions`."""
+        return self._greeted.instructions
+
+    @property
+    def modern(self) -> bool:
+        """See `ports.Upstream.modern`."""
+        return self._greeted.modern
+
+    @property
+    def _greeted(self) -> WiredUpstream:
+        lanes = (lane.upstream for lane in self._lanes.values())
+        return next((one for one in lanes if one.past.greeting is not None), self._first.upstream)
+
+    @property
+    def healths(self) -> list[Health]:
+        """How each lane is now."""
+        return [
+            lane.health(f"{self.name} ({credential})" if credential else self.name)
+            for credential, lane in self._lanes.items()
+        ]
+
+    # --- ports.Upstream --------------------------------------------------------------------------
+
+    def ready(self) -> Wait[None]:
+        """See `ports.Upstream.ready`."""
+        return self._first.upstream.ready()
+
+    def request(self, permit: Permit, progress: Progress | None = None) -> Wait[Raw]:
+        """See `ports.Upstream.request`."""
+        call = Call(Wait(), permit.invocation.method, permit, progress)
+        if permit.placeholders:
+            self._fill(call, permit)
+        elif permit.credential or call.method == UNSUBSCRIBE:
+            self._route(call, permit)
+        else:
+            self._first.send(call)
+        return call.wait
+
+    def cancel(self, wait: Wait[Raw], reason: str) -> None:
+        """See `ports.Upstream.cancel`."""
+        filling = self._filling.get(wait)
+        if filling is not None:
+            filling.cancel()
+        for lane in self._lanes.values():
+            lane.cancel(wait, reason)
+
+    def answer(self, question: Question, body: dict[str, Json]) -> None:
+        """See `ports.Upstream.answer`: only who asked it has it open."""
+        for upstream in self._upstreams():
+            upstream.answer(question, body)
+
+    def tell(self, method: str, params: dict[str, Json]) -> None:
+        """See `ports.Upstream.tell`."""
+        for upstream in self._upstreams():
+            upstream.tell(method, params)
+
+    def prepare(self, permit: Permit) -> None:
+        """See `ports.Upstream.prepare`: every lane is told, also those that are made later."""
+        for upstream in self._upstreams():
+            upstream.prepare(permit)
+
+    # --- which lane ------------------------------------------------------------------------------
+
+    def _fill(self, call: Call, permit: Permit) -> None:
+        refs = {ref: None for one in permit.placeholders for ref in one.template.refs}
+        known = self._supply.known(refs)
+        if known is not None:
+            call.values = known
+            self._route(call, permit)
+            return
+        task = self._filling[call.wait] = asyncio.create_task(self._filled(call, permit, tuple(refs)))
+        task.add_done_callback(lambda _: self._filling.pop(call.wait, None))
+
+    async def _filled(self, call: Call, permit: Permit, refs: tuple[CredentialRef, ...]) -> None:
+        try:
+            call.values = await self._supply.get(refs)
+        except CredentialError as problem:
+            call.wait.fail(problem)
+        else:
+            self._route(call, permit)
+        self._turn.touch()
+
+    def _route(self, call: Call, permit: Permit) -> None:
+        try:
+            lanes = self._where(call, permit)
+        except CredentialError as problem:
+            call.wait.fail(problem)
+            return
+        for other in lanes[1:]:
+            other.send(Call(Wait(), call.method, permit))
+        lanes[0].send(call)
+
+    def _where(self, call: Call, permit: Permit) -> list[Lane]:
+        """The lanes that a request goes to: one, or all that have what it ends."""
+        if self._remote:
+            if permit.credential and call.method == SUBSCRIBE:
+                said = "cannot be chosen for a subscription to a server with a `url`: it outlives the request"
+                raise CredentialError(f"the credential '{permit.credential}' {said}")
+            return [self._first]
+        if call.method == UNSUBSCRIBE:
+            uri = (permit.invocation.params or {}).get("uri")
+            having = [lane for lane in self._lanes.values() if uri in lane.upstream.past.memory.uris]
+            return having or [self._first]
+        return [self._lane(permit.credential)]
+
+    def _lane(self, credential: str) -> Lane:
+        lane = self._lanes.get(credential)
+        if lane is None:
+            lane = self._lanes[credential] = self._make(credential, self._first)
+        return lane
+
+    def _upstreams(self) -> list[WiredUpstream]:
+        return [upstream for lane in self._lanes.values() for upstream in lane.upstreams()]
+
+    # --- flow control ----------------------------------------------------------------------------
+
+    @property
+    def full(self) -> bool:
+        """Whether the client should wait."""
+        return any(upstream.full for upstream in self._upstreams())
+
+    def hold(self, on: bool) -> None:
+        """Read nothing more from this upstream, or read again."""
+        for upstream in self._upstreams():
+            upstream.hold(on)
+
+    async def close(self, gently: bool) -> None:
+        """End every process of it."""
+        for filling in list(self._filling.values()):
+            filling.cancel()
+        await asyncio.gather(*(lane.close(gently) for lane in self._lanes.values()))

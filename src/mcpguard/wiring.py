@@ -1,0 +1,180 @@
+"""An upstream out of its configuration: which wire it is reached by, and which credential is in which lane.
+
+Law of this file: the environment of a process, or the headers of a request, are those of the server and those
+of the one credential above them that a rule chose, and of no other.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from typing import TYPE_CHECKING
+
+from msgspec import Struct, structs
+
+from mcpguard.adapters.upstreams.connecting import Past
+from mcpguard.adapters.upstreams.environment import Environment
+from mcpguard.adapters.upstreams.lane import IDLE_SECONDS, Lane, Run
+from mcpguard.adapters.upstreams.lanes import Lanes
+from mcpguard.adapters.upstreams.life import Backoff, Memory, Terms
+from mcpguard.adapters.upstreams.process import Nursery
+from mcpguard.adapters.upstreams.speech import Verbosity
+from mcpguard.adapters.upstreams.stdio import Launch, StdioWire
+from mcpguard.adapters.upstreams.supply import Supply, not_chosen
+from mcpguard.adapters.upstreams.upstream import WiredUpstream
+from mcpguard.config import Credential, Server
+from mcpguard.core.model import Json
+from mcpguard.core.secret import Template
+from mcpguard.flight import Wait
+from mcpguard.ports import Listener, Raw
+from mcpguard.recipients import Credentials, Recipient
+
+if TYPE_CHECKING:
+    from mcpguard.adapters.upstreams.connecting import MakeWire
+
+
+class Wiring(Struct, frozen=True, kw_only=True):
+    """What the upstream of one server is made of. `terms` are those of its own process; `entries` are the
+    credentials by name, `credentials` gives their values to `to`."""
+
+    server: Server
+    entries: Mapping[str, Credential]
+    credentials: Credentials
+    to: Recipient
+    terms: Terms
+    nursery: Nursery
+    idle_seconds: float = IDLE_SECONDS
+
+    def upstream(self) -> Lanes:
+        """Nothing of it is started."""
+        supply = Supply(self.credentials, self.to)
+        remote = self.server.url is not None
+        make = self._remote if remote else self._lane
+        return Lanes(self.server.name, make, supply, self.terms.turn, remote)
+
+    @property
+    def _choices(self) -> dict[str, Credential]:
+        """The credentials that a rule may choose for it."""
+        return {name: one for name, one in self.entries.items() if self.server.name in one.servers}
+
+    # --- a program -------------------------------------------------------------------------------
+
+    def _lane(self, credential: str, first: Lane | None) -> Lane:
+        if first is None:
+            return self._processes(self.server.env, structs.replace(self.terms, lane=""))
+        entry = self._choices.get(credential)
+        if entry is None or not entry.env:
+            raise not_chosen(credential, self.server.name, "env")
+        terms = structs.replace(
+            self.terms,
+            lane=credential,
+            listener=_Quiet(self.terms.listener),
+            report=_reporting(self.terms.report, credential),
+        )
+        past = _beside(first.upstream.past)
+        return self._processes({**self.server.env, **entry.env}, terms, past, self.idle_seconds)
+
+    def _processes(
+        self,
+        env: Mapping[str, Template],
+        terms: Terms,
+        past: Past | None = None,
+        idle_seconds: float | None = None,
+    ) -> Lane:
+        def make(past: Past | None, changed: Callable[[], None]) -> Run:
+            environment = Environment(env, Supply(self.credentials, self.to))
+            told = structs.replace(terms, changed=_both(terms.changed, changed))
+            return Run(WiredUpstream(told, [self._process(environment, told)], past), environment)
+
+        return Lane(make, terms.turn, past, idle_seconds)
+
+    def _process(self, environment: Environment, terms: Terms) -> MakeWire:
+        server = self.server
+        launch = Launch(
+            command=server.command,
+            args=server.args,
+            cwd=str(server.cwd) if server.cwd else None,
+            environment=environment,
+            message_bytes=terms.message_bytes,
+        )
+
+        def report(line: str) -> None:
+            terms.report(server.name, line)
+
+        return lambda ear: StdioWire(ear, launch, terms.turn, self.nursery, report, terms.clean)
+
+    # --- a server with a `url` -------------------------------------------------------------------
+
+    def _remote(self, _credential: str, _first: Lane | None) -> Lane:
+        def make(past: Past | None, _changed: Callable[[], None]) -> Run:
+            return Run(WiredUpstream(self.terms, self._http(), past), None)
+
+        return Lane(make, self.terms.turn)
+
+    def _http(self) -> list[MakeWire]:
+        # Imported where it is needed: a process that serves programs only has no use for an HTTP client.
+        from mcpguard.adapters.upstreams.address import Address
+        from mcpguard.adapters.upstreams.http import StreamableHttpWire
+        from mcpguard.adapters.upstreams.sse import SseWire
+
+        server, terms = self.server, self.terms
+        assert server.url is not None  # noqa: S101
+        chosen = {name: entry.headers for name, entry in self._choices.items() if entry.headers}
+        address = Address(server.url, server.headers, self.credentials, self.to, chosen)
+        limit, turn = terms.message_bytes, terms.turn
+        wires: dict[str, MakeWire] = {
+            "http": lambda ear: StreamableHttpWire(server.name, address, limit, turn, ear),
+            "sse": lambda ear: SseWire(server.name, address, limit, turn, ear),
+        }
+        return list(wires.values()) if server.type is None else [wires[server.type]]
+
+
+def references_of(
+    servers: Iterable[Server], entries: Mapping[str, Credential]
+) -> dict[tuple[str, str], tuple[str, ...]]:
+    """The names of the references that a request to a server may use, by server and by the credential that a
+    rule chose for it, "" for none."""
+    found: dict[tuple[str, str], tuple[str, ...]] = {}
+    for server in servers:
+        found[server.name, ""] = tuple(str(ref) for ref in server.credentials)
+        for name, entry in entries.items():
+            if server.name in entry.servers:
+                env, headers = {**server.env, **entry.env}, {**server.headers, **entry.headers}
+                chosen = structs.replace(server, env=env, headers=headers)
+                found[server.name, name] = tuple(str(ref) for ref in chosen.credentials)
+    return found
+
+
+class _Quiet:
+    """Implements `ports.Listener` for a lane that nothing is listed from, so nothing is listed anew."""
+
+    def __init__(self, listener: Listener) -> None:
+        self._listener = listener
+        self.parted = listener.parted
+        self.asked = listener.asked
+        self.withdrawn = listener.withdrawn
+
+    def notified(
+        self, server: str, method: str, params: dict[str, Json], related: Wait[Raw] | None = None
+    ) -> None:
+        self._listener.notified(server, method, params, related)
+
+    def renewed(self, server: str) -> None:
+        pass
+
+
+def _beside(first: Past) -> Past:
+    """That of a lane beside the first one: the same server, and the same requests that all are told."""
+    memory = Memory(first.memory.prepared, {}, Verbosity())
+    return Past(identity=first.identity, memory=memory, backoff=Backoff())
+
+
+def _reporting(report: Callable[[str, str], None], credential: str) -> Callable[[str, str], None]:
+    return lambda name, line: report(f"{name} ({credential})", line)
+
+
+def _both(one: Callable[[], None], two: Callable[[], None]) -> Callable[[], None]:
+    def call() -> None:
+        one()
+        two()
+
+    return call
