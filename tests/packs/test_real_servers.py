@@ -80,7 +80,10 @@ def test_sqlite_reads_its_tables_and_no_address_of_a_person(behind, tmp_path):
 def test_postgres_reads_its_tables_and_no_address_of_a_person(behind, npm):
     with database() as shop:
         shop.run(SHOP)
-        session = behind(Pack("postgres", "read-only"), npm("mcp-server-postgres", shop.url()), {})
+        # As `mcpguard import` writes it: the password in a variable, out of the arguments.
+        address = shop.url().replace(f":{PASSWORD}@", "@")
+        server = npm("mcp-server-postgres", address, PGPASSWORD=PASSWORD)
+        session = behind(Pack("postgres", "read-only"), server, {})
         assert offered(session, "postgres") == {"query"}
 
         def query(sql):

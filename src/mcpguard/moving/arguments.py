@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Callable
+from urllib.parse import unquote
 
 from msgspec import Struct
 
@@ -62,6 +63,11 @@ def environment_of(entry: Entry) -> tuple[list[str], dict[str, Text]]:
     for index, word in enumerate(entry.args):
         if index not in secret:
             words.append(word)
+        elif program is not None and program.password and (split := _without_password(entry, index)):
+            left, password = split
+            if env.setdefault(program.password, password) != password:
+                raise Stays(f"has {program.password} twice with different values")
+            words.append(left)
         else:
             name, left, start = _moved(entry, program, before, index, words)
             text = text_of(entry, ("args", index), word[start:], start)
@@ -70,6 +76,16 @@ def environment_of(entry: Entry) -> tuple[list[str], dict[str, Text]]:
             words = left
         before = word
     return words, env
+
+
+def _without_password(entry: Entry, index: int) -> tuple[str, Text] | None:
+    """The address of a database in an argument, and its password; None where that is not its only secret."""
+    found = [one for one in entry.secrets if one.place == ("args", index)]
+    word = entry.args[index]
+    start, end = found[0].start, found[0].end
+    if len(found) > 1 or word[start - 1 : start] != ":" or word[end : end + 1] != "@":
+        return None
+    return word[: start - 1] + word[end:], Text(((unquote(word[start:end]), True),))
 
 
 def _moved(

@@ -1,7 +1,8 @@
 """Servers that are known by the name of their program or package: their policy, and variables they take.
 
 A policy is a file below `policies/`. `variables` are options whose value the server takes from a variable
-too, as its own documentation says; "" stands for an argument without an option.
+too, as its own documentation says; "" stands for an argument without an option. `password` is the variable
+from which it takes the password where the address of a database, as an argument, has none.
 """
 
 from __future__ import annotations
@@ -21,6 +22,7 @@ class Program(Struct, frozen=True):
     names: tuple[str, ...]
     policy: str = ""
     variables: dict[str, str] = {}
+    password: str = ""
 
 
 PROGRAMS: tuple[Program, ...] = (
@@ -35,7 +37,11 @@ PROGRAMS: tuple[Program, ...] = (
         ),
         "github/careful.yaml",
     ),
-    Program(("@modelcontextprotocol/server-postgres", "mcp-server-postgres"), "postgres/careful.yaml"),
+    Program(
+        ("@modelcontextprotocol/server-postgres", "mcp-server-postgres"),
+        "postgres/careful.yaml",
+        password="PGPASSWORD",  # noqa: S106
+    ),
     Program(("mcp-server-sqlite",), "sqlite/careful.yaml"),
     Program(("mcp-server-fetch",), "fetch/careful.yaml"),
     Program(("@modelcontextprotocol/server-memory", "mcp-server-memory"), "memory/careful.yaml"),
