@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
 from mcpguard.config_credentials import CommandEntry, JsonEntry
 from mcpguard.core.errors import CredentialError
+from tests.adapters import oauth_settings
 from tests.adapters.fake_credentials import FakeMint, kind
 from tests.adapters.mint_contract import CONTRACT, MintSetting
 
@@ -81,7 +82,22 @@ def _script(folder: Path, say: str, entry: CommandEntry) -> MintSetting:
     )
 
 
-SETTINGS: tuple[Callable[[Path], MintSetting], ...] = (fake, value, command, command_in_json)
+SETTINGS: tuple[Callable[[Path], MintSetting], ...] = (
+    fake,
+    value,
+    command,
+    command_in_json,
+    oauth_settings.oauth,
+    oauth_settings.client_credentials,
+    oauth_settings.token_exchange,
+)
+
+
+@pytest.fixture(autouse=True)
+def servers() -> Iterator[None]:
+    """Those that a setting started end with its test."""
+    with oauth_settings.OPEN:
+        yield
 
 
 @pytest.mark.parametrize("make", SETTINGS, ids=lambda make: make.__name__)

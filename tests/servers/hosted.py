@@ -85,6 +85,7 @@ class Hosted:
         if path == "/token":
             return as_json(self.tokens())
         if path == "/revoke":
+            self.issued.discard(form.get("token"))
             return 200, {}, b""
         return 404, {}, b""
 
