@@ -21,6 +21,7 @@ class Hosted:
         self.heard = []
         self.registered = []
         self.mark = ""
+        self.code = "the-code-1234"
         self.client = {}
         self.answers = {}
         self.count = 0
@@ -80,7 +81,7 @@ class Hosted:
             return as_json({"client_id": "registered", **self.client}, 201)
         if path == "/authorize":
             said = {key: one[0] for key, one in parse_qs(query).items()}
-            back = f"{said['redirect_uri']}?code=the-code-1234&state={quote(said['state'])}"
+            back = f"{said['redirect_uri']}?code={self.code}&state={quote(said['state'])}"
             return 302, {"Location": back}, b""
         if path == "/token":
             return as_json(self.tokens())

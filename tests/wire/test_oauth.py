@@ -1,0 +1,94 @@
+"""A client, `mcpguard run`, and an MCP server that wants an OAuth token, all real: the server is the SDK's."""
+
+import json
+
+import pytest
+
+from tests.adapters.oauth_command import keychain, run_login
+from tests.servers.authority import authority
+from tests.wire.session import write_config
+
+ENTRY = {"linear": {"oauth": {}, "servers": ["web"]}}
+KEPT = "mcpguard-oauth-linear"
+
+
+@pytest.fixture
+def server():
+    with authority() as serving:
+        yield serving
+
+
+@pytest.fixture
+def guarded(session, tmp_path, server):
+    """`guarded(login=True, ...)`: somebody logged in, and mcpguard serves with it."""
+
+    def begin(login=True, kept=None, entry=ENTRY):
+        web = {
+            "type": "http",
+            "url": server.url,
+            "headers": {"Authorization": "Bearer ${credential:linear}"},
+        }
+        environment = keychain(tmp_path / "keys")
+        if login:
+            config = write_config(tmp_path, {"web": web}, credentials=entry)
+            code, said = run_login(config, environment)
+            assert code == 0, said
+        if kept is not None:
+            path = tmp_path / "keys" / KEPT
+            path.write_text(json.dumps(json.loads(path.read_text()) | kept))
+        return session({"web": web}, env=environment, credentials=entry)
+
+    return begin
+
+
+def of_keychain(tmp_path):
+    return json.loads((tmp_path / "keys" / KEPT).read_text())
+
+
+def test_a_call_goes_out_with_the_token_of_the_login(guarded, server, tmp_path):
+    guard = guarded()
+    assert guard.text("whoami") == "ada"
+    kept = of_keychain(tmp_path)
+    assert server.provider.access.keys() == {kept["access"]}
+    assert guard.records("decision")[0]["credentials"] == ["credential:linear"]
+
+
+def test_a_token_that_is_nearly_over_is_renewed_before_it_goes_out(guarded, server, tmp_path):
+    guard = guarded(kept={"renew_at": 1, "ends_at": 2})
+    assert guard.text("whoami") == "ada"
+    assert len(server.provider.spent) == 1
+    assert of_keychain(tmp_path)["refresh"] in server.provider.refresh
+
+
+def test_without_a_login_the_call_is_refused_and_says_what_to_run(guarded):
+    guard = guarded(login=False)
+    error = guard.call("whoami")["error"]
+    assert "run `mcpguard secret login linear`" in error["message"]
+    assert guard.records("outcome")[-1]["status"] != "ok"
+
+
+def test_a_grant_that_was_taken_back_is_refused_and_says_what_to_run(guarded, server):
+    server.provider.seconds = 60
+    guard = guarded(kept={"renew_at": 1, "ends_at": 2})
+    server.provider.end_everything()
+    assert "run `mcpguard secret login linear`" in guard.call("whoami")["error"]["message"]
+
+
+def test_a_service_gets_its_own_token_and_it_is_asked_for_once(session, tmp_path, server, monkeypatch):
+    secret = tmp_path / "client"
+    secret.write_text("client-secret-1234")
+    secret.chmod(0o600)
+    made = {
+        "token_url": f"{server.origin}/machine/token",
+        "client_id": "ours",
+        "client_secret": f"${{file:{secret}}}",
+    }
+    entry = {"warehouse": {"client_credentials": made, "servers": ["web"]}}
+    web = {
+        "type": "http",
+        "url": server.url,
+        "headers": {"Authorization": "Bearer ${credential:warehouse}"},
+    }
+    guard = session({"web": web}, credentials=entry)
+    guard.call("whoami")  # The SDK's server does not know tokens of services, and says so.
+    assert [form["grant_type"] for form, _ in server.machine_requests][:1] == ["client_credentials"]
