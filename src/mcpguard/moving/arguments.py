@@ -64,10 +64,10 @@ def environment_of(entry: Entry) -> tuple[list[str], dict[str, Text]]:
         if index not in secret:
             words.append(word)
         elif program is not None and program.password and (split := _without_password(entry, index)):
-            left, password = split
+            address, password = split
             if env.setdefault(program.password, password) != password:
                 raise Stays(f"has {program.password} twice with different values")
-            words.append(left)
+            words.append(address)
         else:
             name, left, start = _moved(entry, program, before, index, words)
             text = text_of(entry, ("args", index), word[start:], start)
