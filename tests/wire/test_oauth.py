@@ -6,7 +6,8 @@ import pytest
 
 from tests.adapters.oauth_command import keychain, run_login
 from tests.servers.authority import authority
-from tests.wire.session import write_config
+from tests.servers.hosted import hosted
+from tests.wire.session import eventually, write_config
 
 ENTRY = {"linear": {"oauth": {}, "servers": ["web"]}}
 KEPT = "mcpguard-oauth-linear"
@@ -72,6 +73,58 @@ def test_a_grant_that_was_taken_back_is_refused_and_says_what_to_run(guarded, se
     guard = guarded(kept={"renew_at": 1, "ends_at": 2})
     server.provider.end_everything()
     assert "run `mcpguard secret login linear`" in guard.call("whoami")["error"]["message"]
+
+
+def test_a_token_that_the_server_refuses_is_renewed_once_and_the_call_made(guarded, server, tmp_path):
+    guard = guarded()
+    assert guard.text("whoami") == "ada"
+    before = of_keychain(tmp_path)
+    server.provider.forget_access()
+    assert guard.text("whoami") == "ada"
+    after = of_keychain(tmp_path)
+    assert after["access"] != before["access"]
+    assert after["refresh"] != before["refresh"]
+    assert (len(server.provider.spent), server.provider.reused) == (1, 0)
+
+
+def test_a_login_that_is_ended_while_serving_refuses_the_next_call_and_a_new_one_serves_again(
+    guarded, server, tmp_path
+):
+    guard = guarded()
+    assert guard.text("whoami") == "ada"
+    server.provider.end_everything()
+    assert "run `mcpguard secret login linear`" in str(guard.call("whoami"))
+    code, said = run_login(guard.config, keychain(tmp_path / "keys"))
+    assert code == 0, said
+
+    def answered():
+        return "ada" in str(guard.call("whoami"))
+
+    assert eventually(answered, "the new login")
+
+
+def test_a_server_that_takes_no_token_at_all_costs_one_renewal_a_call_at_most(session, tmp_path):
+    with hosted() as serving:
+        web = {
+            "type": "http",
+            "url": serving.url,
+            "headers": {"Authorization": "Bearer ${credential:linear}"},
+        }
+        environment = keychain(tmp_path / "keys")
+        config = write_config(tmp_path, {"web": web}, credentials=ENTRY)
+        assert run_login(config, environment)[0] == 0
+        guard = session({"web": web}, env=environment, credentials=ENTRY)
+        assert guard.text("act") == "hello"
+        serving.issued.clear()
+        serving.tokens = lambda: {**refused_tokens(), "refresh_token": "refresh-stays"}
+        for _ in range(3):
+            assert "HTTP 401" in str(guard.call("act"))
+        renewals = [form for _, path, _, form in serving.heard if form.get("grant_type") == "refresh_token"]
+    assert len(renewals) == 1  # A second refusal within ten seconds asks for no more.
+
+
+def refused_tokens():
+    return {"access_token": "access-refused", "token_type": "Bearer", "expires_in": 3600}
 
 
 def test_a_service_gets_its_own_token_and_it_is_asked_for_once(session, tmp_path, server, monkeypatch):
