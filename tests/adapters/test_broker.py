@@ -401,3 +401,33 @@ def test_a_lease_that_comes_after_the_end_is_ended_at_once() -> None:
         go.set()
         assert "mcpguard is ending" in late.result(10)
     assert stage.mint.ended == ["minted-value-1"]
+
+
+def test_what_is_kept_is_known_without_asking_and_only_to_whom_it_is_for() -> None:
+    stage = Stage(FakeMint(seconds=1000.0))
+    assert stage.broker.known(REF, program()) is None
+    value = stage.get()
+    known = stage.broker.known(REF, program())
+    assert known is not None
+    assert known.reveal() == value
+    assert stage.broker.known(REF, program("other")) is None
+    stage.now.at += 990.0
+    assert stage.broker.known(REF, program()) is None
+    assert stage.mint.leases == 1
+    stage.broker.close()
+    assert stage.broker.known(REF, program()) is None
+
+
+def test_a_variable_of_our_own_is_known_as_it_is_now_and_a_file_never() -> None:
+    ours, theirs = CredentialRef("env", "plain"), CredentialRef("file", "plain")
+    source = FakeSource(plain="value-1")
+    broker = Broker(
+        {}, {"s": frozenset({ours, theirs})}, lambda _n, _s: None, sources={"env": source, "file": source}
+    )
+    for ref in (ours, theirs):
+        assert broker.known(ref, program()) is None
+        broker.get(ref, program())
+    source.values["plain"] = "value-2"
+    known = broker.known(ours, program())
+    assert known is not None
+    assert (known.reveal(), broker.known(theirs, program())) == ("value-2", None)

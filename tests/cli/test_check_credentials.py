@@ -84,6 +84,18 @@ def test_a_rule_that_chooses_what_a_server_of_it_may_not_have_is_an_error(
     assert "`write` is not for the server `far`, so such calls of it are refused" in said
 
 
+def test_a_placeholder_is_for_what_is_there_and_for_the_servers_of_its_rule(
+    folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    argument = "write\n    argument: {a: [x, 'Bearer {{secret:NAME}}']}"
+    good = argument.replace("NAME", "write")
+    assert "C106" not in found(folder, capsys, credential=good)
+    (said,) = found(folder, capsys, credential=argument.replace("NAME", "other"))["C106"]
+    assert said.startswith("error policy.yaml:10 rule r: the configuration has no entry `other`")
+    said_of_both = found(folder, capsys, server="'*'", servers="[git, off]", credential=good)["C106"]
+    assert sum("`write` is not for the server `far`" in said for said in said_of_both) == 2
+
+
 def test_a_credential_in_the_query_of_a_url_is_a_warning(
     folder: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -134,26 +134,33 @@ class Lanes:
 
     def _route(self, call: Call, permit: Permit) -> None:
         try:
-            lanes = self._where(call, permit)
+            if self._remote:
+                self._check_remote(call, permit)
+                self._first.send(call)
+            elif call.method == UNSUBSCRIBE:
+                self._unsubscribe(call, permit)
+            else:
+                self._lane(permit.credential).send(call)
         except CredentialError as problem:
             call.wait.fail(problem)
-            return
-        for other in lanes[1:]:
-            other.send(Call(Wait(), call.method, permit))
-        lanes[0].send(call)
 
-    def _where(self, call: Call, permit: Permit) -> list[Lane]:
-        """The lanes that a request goes to: one, or all that have what it ends."""
-        if self._remote:
-            if permit.credential and call.method == SUBSCRIBE:
-                said = "cannot be chosen for a subscription to a server with a `url`: it outlives the request"
-                raise CredentialError(f"the credential '{permit.credential}' {said}")
-            return [self._first]
-        if call.method == UNSUBSCRIBE:
-            uri = (permit.invocation.params or {}).get("uri")
-            having = [lane for lane in self._lanes.values() if uri in lane.upstream.past.memory.uris]
-            return having or [self._first]
-        return [self._lane(permit.credential)]
+    def _check_remote(self, call: Call, permit: Permit) -> None:
+        if permit.credential and call.method == SUBSCRIBE:
+            said = "cannot be chosen for a subscription to a server with a `url`: it outlives the request"
+            raise CredentialError(f"the credential '{permit.credential}' {said}")
+
+    def _unsubscribe(self, call: Call, permit: Permit) -> None:
+        """Tell each lane that is subscribed; of those beside the first none is started for it."""
+        uri = (permit.invocation.params or {}).get("uri")
+        calls = [call]
+        for lane in list(self._lanes.values())[1:]:
+            uris = lane.upstream.past.memory.uris
+            if uri in uris and not lane.upstream.running:
+                del uris[uri]
+            elif uri in uris:
+                lane.send(calls.pop() if calls else Call(Wait(), call.method, permit))
+        if calls or uri in self._first.upstream.past.memory.uris:
+            self._first.send(calls.pop() if calls else Call(Wait(), call.method, permit))
 
     def _lane(self, credential: str) -> Lane:
         lane = self._lanes.get(credential)

@@ -21,19 +21,23 @@ if TYPE_CHECKING:
 
 
 def chosen(config: Config, compiled: list[CompiledPolicy]) -> Iterator[Remark]:
-    """Each rule with a `credential`: whether it is there, and for the servers that the rule speaks of."""
+    """Each rule with a `credential` or a placeholder: whether what it names is there, and for the servers
+    that the rule speaks of."""
     from mcpguard.core.lint.entry import PlacedRule
+    from mcpguard.core.placeholders import placeholders_in
 
     for policy in compiled:
         for index, rule in enumerate(policy.rules):
-            if rule.written.credential:
-                placed = PlacedRule(policy, index)
-                for said in _unusable(config, placed):
-                    yield shown("error", "C106", placed.problem(("credential",), said))
+            placed, name = PlacedRule(policy, index), rule.written.credential
+            for said in _unusable(config, placed, name, True) if name else ():
+                yield shown("error", "C106", placed.problem(("credential",), said))
+            for one in placeholders_in(rule.written.argument):
+                for ref in one.template.refs:
+                    for said in _unusable(config, placed, ref.name, False):
+                        yield shown("error", "C106", placed.problem(("argument", *one.place), said))
 
 
-def _unusable(config: Config, placed: PlacedRule) -> Iterator[str]:
-    name = placed.written.credential
+def _unusable(config: Config, placed: PlacedRule, name: str, with_site: bool) -> Iterator[str]:
     entry = config.credentials.get(name)
     if entry is None:
         yield f"the configuration has no entry `{name}` in `credentials`, so every such call is refused"
@@ -45,7 +49,7 @@ def _unusable(config: Config, placed: PlacedRule) -> Iterator[str]:
                     f"`{name}` is not for the server `{server.name}`, so such calls of it are refused: say "
                     f"`server`, or name `{server.name}` in the `servers` of the entry"
                 )
-            elif not (entry.env if server.url is None else entry.headers):
+            elif with_site and not (entry.env if server.url is None else entry.headers):
                 site = "env" if server.url is None else "headers"
                 yield (
                     f"`{name}` has no `{site}`, so the server `{server.name}` would not get it when a rule "

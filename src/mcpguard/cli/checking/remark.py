@@ -37,8 +37,8 @@ CODES: dict[str, tuple[Level, str]] = {
     "C105": ("error", "With `--live`: a server could not be listed."),
     "C106": (
         "error",
-        "A rule chooses a credential that the configuration does not have, that is not for a server of the "
-        "rule, or that has no place there.",
+        "A rule chooses a credential, or puts one into an argument, that the configuration does not have, "
+        "that is not for a server of the rule, or that has no place there.",
     ),
     "C107": (
         "warning",
