@@ -289,6 +289,29 @@ def test_a_record_in_a_file_that_was_altered_is_told_as_such_first(explain: Expl
     assert json.loads(explain("n-1", "--json"))["altered"] in told
 
 
+def test_a_file_whose_end_was_cut_off_is_told_by_the_chain_that_continues_it(
+    explain: Explain, folder: Path
+) -> None:
+    record(folder, decision(None, rules=("p/x",)), Outcome(NOW, "n-1", "ok", 1.0))
+    (file,) = (folder / "audit").glob("*.jsonl")
+    chain(folder / "audit")
+    whole = file.read_bytes().splitlines(keepends=True)
+    file.write_bytes(b"".join(whole[:2]))
+    assert "its end was cut off or it was rewritten" in explain("n-1").splitlines()[0]
+
+
+@pytest.mark.parametrize("change", [b"", b'{"id": "n-2"}\n', b"nonsense\n"])
+def test_a_record_that_is_gone_from_an_altered_file_may_have_been_there(
+    explain: Explain, folder: Path, change: bytes
+) -> None:
+    record(folder, decision(None, rules=("p/x",)), Outcome(NOW, "n-1", "ok", 1.0))
+    (file,) = (folder / "audit").glob("*.jsonl")
+    lines = file.read_bytes().splitlines(keepends=True)
+    file.write_bytes(b"".join([lines[0], change, *lines[2:]]))
+    said = explain("n-1", code=2)
+    assert f"and it may have been there: {file.name}, line 2 " in said
+
+
 def test_other_arguments_than_those_on_record_are_refused(explain: Explain, folder: Path) -> None:
     record(folder, decision({"remote": "hush"}))
     assert "these are not the arguments of that call" in explain("n-1", "--args", "{}", code=2)

@@ -21,7 +21,7 @@ from mcpguard.core.errors import AuditError
 from mcpguard.core.explanation import Recorded
 from mcpguard.core.pdp import decide
 from mcpguard.core.rules import ASKED
-from mcpguard.core.verification import verify
+from mcpguard.core.verification import anchor, verify
 from mcpguard.protocol.jsonrpc import encode
 
 if TYPE_CHECKING:
@@ -128,15 +128,21 @@ def _find(ids: list[str], config: Config | None) -> tuple[dict[str, Any], dict[s
     if len(ids) != 1:
         raise AuditError("one recorded call is explained at a time")
     folder = config.audit.path if config and config.audit else default_folder()
-    for file in reversed(chain_files(folder)):
+    files = chain_files(folder)
+    for file in reversed(files):
         records = {record["kind"]: record for record in _records(lines(file), ids[0])}
         if "decision" in records:
-            return records["decision"], records.get("outcome", {}), _altered(file)
-    raise AuditError(f"there is no record of such a call in {folder}")
+            return records["decision"], records.get("outcome", {}), _altered(file, files)
+    altered = next(filter(None, (_altered(file, files) for file in files)), "")
+    lost = f", and it may have been there: {altered}" if altered else ""
+    raise AuditError(f"there is no record of such a call in {folder}{lost}")
 
 
-def _altered(file: Path) -> str:
-    flaws = verify(lines(file)).flaws
+def _altered(file: Path, files: list[Path]) -> str:
+    """What is wrong with `file` by itself, and by what the first records of the others say of its end."""
+    claims = [anchor(next(lines(one), b"")) for one in files]
+    heads = [claim.head for claim in claims if claim is not None and claim.file == file.name]
+    flaws = verify(lines(file), heads).flaws
     return f"{file.name}, line {flaws[0].line} {flaws[0].what}" if flaws else ""
 
 
