@@ -1,0 +1,75 @@
+"""What `mcpguard check` tells of the packs, and what a principal can reach with each, is known and meant."""
+
+from __future__ import annotations
+
+import json
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+
+from mcpguard.core.detectors import OPT_IN
+from mcpguard.core.lint import Subject, lint
+from mcpguard.core.model import Invocation, Listed, Principal
+from mcpguard.core.policy import compile_policy
+from mcpguard.core.reach import reach
+from mcpguard.core.snapshot import read_snapshot
+from tests.packs.packs import ALL, PACKS, POSTURES, Pack, loaded, tools
+
+TODAY = datetime(2026, 1, 1, tzinfo=UTC)
+REACH: dict[str, dict[str, list[str]]] = json.loads((Path(__file__).parent / "reach.json").read_text("utf-8"))
+"""By pack and answer (yes, if, no), the tools. Who means to change what a pack lets through changes this file."""
+
+ALWAYS = """
+P104 sqlite look
+P201 postgres reads-only
+P201 postgres secret-columns
+P201 postgres settings
+P201 postgres tables
+P203 github one-repository
+"""
+"""`list_tables` says nothing of itself; a query without a text is refused, as it should be; and one of the two
+servers of GitHub calls an argument `q`."""
+MEANT = {
+    "read-only": "P201 postgres rows\nP302 fetch fetch\nP302 filesystem read",
+    "careful": """P201 github by-number-alone
+P505 filesystem move
+P505 git may-be-a-folder
+P505 github private-met-strangers
+P505 memory forget
+P505 shell leaves-or-deletes
+P505 sqlite delete""",
+    "open-with-guards": """P201 github by-number-alone
+P505 github private-met-strangers
+P505 memory strangers-remembered""",
+}
+
+
+def offered() -> str:
+    servers = {server: {"tools": list(tools(server).values())} for server in PACKS}
+    return json.dumps({"version": 1, "servers": servers})
+
+
+@pytest.mark.parametrize("posture", POSTURES)
+def test_of_all_packs_together_only_what_is_meant_is_told(posture: str) -> None:
+    packs = [Pack(server, posture) for server in PACKS]
+    policies = [compile_policy(pack.path.read_text("utf-8"), str(pack), OPT_IN) for pack in packs]
+    subject = Subject(
+        policies, TODAY, dict.fromkeys(PACKS, True), None, read_snapshot(offered(), "snapshot.json")
+    )
+    told = [
+        f"{one.code} {one.problem.source.split('-')[0]} {one.problem.message.split(':')[0].removeprefix('rule ')}"
+        for one in lint(subject)
+    ]
+    assert sorted(told) == sorted([*ALWAYS.split("\n")[1:-1], *MEANT[posture].split("\n")])
+
+
+@pytest.mark.parametrize("pack", ALL, ids=str)
+def test_a_principal_reaches_with_a_pack_what_is_written_down(pack: Pack) -> None:
+    asking = Invocation("i", "", Principal("ada", "os-user"), TODAY, "desk")
+    found: dict[str, list[str]] = {"yes": [], "if": [], "no": []}
+    for name, tool in sorted(tools(pack.server).items()):
+        facts = {"name": name, "title": "", "description": "", "annotations": tool.get("annotations", {})}
+        told = reach(loaded(pack), asking, Listed(pack.server, name, name, tool, facts, ""))
+        found[told.answer].append(name)
+    assert found == REACH[str(pack)]
