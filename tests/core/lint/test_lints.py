@@ -340,3 +340,34 @@ def test_flaws_are_in_the_order_of_files_and_lines() -> None:
     places = [(one.problem.source, one.problem.line) for one in flaws(one, two, snapshot=None)]
     assert places == sorted(places)
     assert {source for source, _ in places} == {"0.yaml", "1.yaml"}
+
+
+@pytest.mark.parametrize(
+    ("first", "second", "told"),
+    [
+        ("limit: {calls: 5, per: 1h}", "limit: {calls: 5, per: 1h}", 1),
+        ("limit: {calls: 5, per: 1h}", "limit: {calls: 4, per: 1h}", 1),
+        ("limit: {calls: 5, per: 1h}", "limit: {calls: 5, per: 30m}", 1),
+        ("limit: {calls: 5, per: 1h}, when: args.path == 'x'", "limit: {calls: 5, per: 1h}", 1),
+        ("limit: {bytes: 5, per: session}", "limit: {bytes: 4, per: session}", 1),
+        ("limit: {calls: 5, per: session}", "limit: {calls: 4, per: 1h}", 0),
+        ("limit: {calls: 5, per: 60m}", "limit: {calls: 4, per: 61m}", 1),
+        ("limit: {calls: 5, per: 1m}", "limit: {calls: 6, per: 60s}", 0),
+        ("limit: {calls: 5, per: 1h}", "limit: {bytes: 4, per: 1h}", 0),
+        ("limit: {units: 5, per: 1h, cost: 2}", "limit: {units: 4, per: 1h}", 0),
+        ("limit: {units: 5, per: 1h, cost: args.n}", "limit: {units: 4, per: 1h, cost: args.n}", 1),
+        ("limit: {calls: 5, per: 1h}", "limit: {calls: 4, per: 1h}, mode: shadow", 0),
+        ("limit: {calls: 5, per: 1h}", "limit: {calls: 4, per: 1h}, when: args.path == 'x'", 0),
+        ("limit: {calls: 5, per: 1h}, tools: [read]", "limit: {calls: 9, per: 1h}, tools: ['*']", 0),
+    ],
+)
+def test_a_limit_is_idle_only_where_another_is_used_up_before_it(first: str, second: str, told: int) -> None:
+    text = rules(
+        f"id: a, effect: allow, server: files, {first}", f"id: b, effect: allow, server: files, {second}"
+    )
+    assert len(found("P105", text)) == told
+
+
+def test_a_limit_into_which_no_call_fits_is_told() -> None:
+    text = rules("id: a, effect: allow, server: files, limit: {units: 3, cost: 4, per: 1h}")
+    assert found("P105", text) == ["5:50 rule a: no call fits into it: one costs 4, and 3 are allowed"]

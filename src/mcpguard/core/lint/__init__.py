@@ -10,10 +10,13 @@ from mcpguard.core.lint.care import CARE
 from mcpguard.core.lint.coverage import COVERAGE
 from mcpguard.core.lint.engines import ENGINES
 from mcpguard.core.lint.entry import Flaw, Lint, Severity, Subject
+from mcpguard.core.lint.limits import LIMITS
 from mcpguard.core.lint.marks import MARKS
 from mcpguard.core.lint.reach import REACH
 
-LINTS: dict[str, Lint] = {one.code: one for one in (*REACH, *ARGUMENTS, *MARKS, *COVERAGE, *CARE, *ENGINES)}
+LINTS: dict[str, Lint] = {
+    one.code: one for one in (*REACH, *LIMITS, *ARGUMENTS, *MARKS, *COVERAGE, *CARE, *ENGINES)
+}
 """By code, in the order of the reference."""
 
 
