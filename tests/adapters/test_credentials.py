@@ -220,3 +220,20 @@ def test_a_backend_that_cannot_be_loaded_is_a_keychain_that_fails(
 def test_the_null_backend_counts_as_no_keychain(backend: FakeKeyring) -> None:
     keyring.set_keyring(NullKeyring())
     assert "no keychain that mcpguard can use" in refusal(Keychain(), "a")
+
+
+def test_the_sessions_bus_is_found_where_a_client_did_not_name_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, backend: FakeKeyring
+) -> None:
+    monkeypatch.delenv("DBUS_SESSION_BUS_ADDRESS", raising=False)
+    monkeypatch.setattr("mcpguard.adapters.credentials.keychain._RUNTIME", str(tmp_path))
+    assert Keychain().names() == []
+    assert "DBUS_SESSION_BUS_ADDRESS" not in os.environ
+    bus = tmp_path / str(os.getuid()) / "bus"
+    bus.parent.mkdir()
+    bus.touch()
+    assert Keychain().names() == []
+    assert os.environ["DBUS_SESSION_BUS_ADDRESS"] == f"unix:path={bus}"
+    monkeypatch.setenv("DBUS_SESSION_BUS_ADDRESS", "unix:path=/elsewhere")
+    assert Keychain().names() == []
+    assert os.environ["DBUS_SESSION_BUS_ADDRESS"] == "unix:path=/elsewhere"

@@ -379,3 +379,22 @@ def test_a_configuration_that_cannot_be_added_to_is_told_and_nothing_is_done(
     assert main(["import", "--yes"]) == 2
     assert said in capsys.readouterr().err
     assert path.read_bytes() == before
+
+
+@pytest.mark.parametrize(
+    ("case", "said"),
+    [
+        (CASES[2], '"env": {\n\t\t\t\t"SEARCH_KEY": "${SEARCH_KEY}"\n'),
+        (CASES[3], '"env": {\n        "REGION": "${env:REGION}"\n'),
+        (CASES[9], 'env_vars = ["FIGMA_OAUTH_TOKEN"]\n'),
+        (CASES[10], '"env": {\n        "LOG_KEY": "$LOG_KEY"\n'),
+    ],
+    ids=lambda one: getattr(one, "name", ""),
+)
+@pytest.mark.usefixtures("backend")
+def test_variables_that_a_server_needs_are_passed_on_to_mcpguard(
+    case: Case, said: str, person: Person
+) -> None:
+    path = person.has(case)
+    assert main(["import", "--yes"]) == 0
+    assert said in path.read_text()

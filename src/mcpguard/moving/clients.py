@@ -33,8 +33,9 @@ class Client(Struct, frozen=True):
 
     `urls` are the keys that a URL can have, `headers` the ways to headers. `env_headers` and `bearer` name
     variables that hold a header's value, and a bearer token. `style` is how the client writes references to
-    variables: "braced" `${env:X}`, "plain" `${X}`, "shell" `$X` and `${X}`, "" not at all. `added` stands in
-    the entry of mcpguard besides `command` and `args`.
+    variables: "braced" `${env:X}`, "plain" `${X}`, "shell" `$X` and `${X}`, "" not at all. `passes` is the
+    key of an entry that lists variables which the client passes on. `added` stands in the entry of mcpguard
+    besides `command` and `args`.
     """
 
     name: str
@@ -44,6 +45,7 @@ class Client(Struct, frozen=True):
     headers: tuple[tuple[str, ...], ...] = (("headers",),)
     env_headers: str = ""
     bearer: str = ""
+    passes: str = ""
     style: Literal["", "braced", "plain", "shell"] = ""
     added: dict[str, str] = {}
 
@@ -120,6 +122,7 @@ CLIENTS: tuple[Client, ...] = (
         headers=(("http_headers",),),
         env_headers="env_http_headers",
         bearer="bearer_token_env_var",
+        passes="env_vars",
         style="braced",
     ),
     Client(

@@ -15,6 +15,7 @@ from msgspec import Struct
 from mcpguard.core.errors import ConfigError, CredentialError
 from mcpguard.moving import configuration, disk, packs
 from mcpguard.moving.arguments import Text
+from mcpguard.moving.clients import Client
 from mcpguard.moving.conversion import convert, corrected
 from mcpguard.moving.edit import replaced
 from mcpguard.moving.plaintext import Place
@@ -218,8 +219,31 @@ class _Maker:
             for found, entry in server.origins:
                 files.setdefault(found.path, (found, []))[1].append(entry)
         for found, entries in files.values():
-            text = replaced(found, [one.where for one in entries], self._entry(found))
+            mine = [one for one in plan.servers if any(origin is found for origin, _ in one.origins)]
+            names = _variables(one.settings for one in mine)
+            ours = {**self._entry(found), **passed_on(found.client, names)}
+            text = replaced(found, [one.where for one in entries], ours)
             plan.clients.append((found, text))
+
+
+def _variables(every: Iterable[dict[str, Any]]) -> list[str]:
+    """The variables of mcpguard's own environment that these settings refer to."""
+    texts: list[str] = []
+    for settings in every:
+        texts += [*settings.get("env", {}).values(), *settings.get("headers", {}).values()]
+        texts.append(settings.get("url", ""))
+    return sorted({name for text in texts for name in re.findall(r"\$\{env:(\w+)\}", text)})
+
+
+def passed_on(client: Client, names: list[str]) -> dict[str, Any]:
+    """What an entry of `client` needs so that mcpguard has the variables `names`: a client gives to a server
+    only what its entry says, and a few more."""
+    if not names:
+        return {}
+    if client.passes:
+        return {client.passes: names}
+    form = {"braced": "${env:%s}", "shell": "$%s"}.get(client.style, "${%s}")
+    return {"env": {name: form % name for name in names}}
 
 
 def _slug(name: str) -> str:

@@ -6,6 +6,7 @@ macOS Keychain, Secret Service (GNOME Keyring, KWallet), or what the user's keyr
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from typing import TypeVar
 
@@ -17,6 +18,8 @@ SERVICE = "mcpguard"
 
 # keyring cannot list, so the names (never a value) are one more entry, as a JSON list.
 _INDEX = ("mcpguard.names", "names")
+
+_RUNTIME = "/run/user"
 
 T = TypeVar("T")
 
@@ -101,6 +104,16 @@ class Keychain:
         return value if isinstance(value, str) else None
 
 
+def _find_session_bus() -> None:
+    """Clients start a server with PATH, HOME and little more, so the session's bus, by which a Secret Service
+    is asked, is not named. systemd has it at a known place (pam_systemd(8), sd_bus_open_user(3))."""
+    bus = f"{_RUNTIME}/{os.getuid()}/bus"
+    if "DBUS_SESSION_BUS_ADDRESS" in os.environ or not os.path.exists(bus):
+        return
+    if os.stat(bus).st_uid == os.getuid():
+        os.environ["DBUS_SESSION_BUS_ADDRESS"] = f"unix:path={bus}"
+
+
 def _backend() -> str:
     import keyring
 
@@ -116,6 +129,7 @@ def _ask(what: str, question: Callable[[], T]) -> T:
 
     The backend's own words are dropped: nobody can promise what a third party's exception quotes.
     """
+    _find_session_bus()
     from keyring.errors import InitError, KeyringLocked, NoKeyringError
 
     try:
