@@ -68,6 +68,7 @@ MACHINE = "client_id: c, client_secret: '${env:A}'"
         ("oauth: {issuer: x}, servers: [far]", SECURE),
         ("oauth: {scopes: ['a b']}, servers: [far]", "a scope is one word"),
         ("oauth: {client_secret: '${env:A}'}, servers: [far]", "belongs to a `client_id`"),
+        ("oauth: {client_id: c}, servers: [far]", "say in `issuer` which, lest another gets it"),
         ("oauth: {client_id: c, client_secret: plain}, servers: [far]", "must be one reference"),
         ("oauth: {client_id: c, client_secret: 'x${env:A}'}, servers: [far]", "must be one reference"),
         ("oauth: {client_id: c, client_secret: '${credential:a}'}, servers: [far]", "must be a reference to"),

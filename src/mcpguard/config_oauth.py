@@ -26,8 +26,8 @@ class OAuthEntry(Struct, frozen=True, forbid_unknown_fields=True):
     url: str | None = None
     """The MCP server that the token is for. Default: the `url` of the one server in `servers`."""
     issuer: str | None = None
-    """The only authorization server that is accepted; needed where it has a private address. Default: the
-    first one that the MCP server names."""
+    """The only authorization server that is accepted; needed with `client_id`, and where it has a private
+    address. Default: the first one that the MCP server names."""
     scopes: tuple[str, ...] = ()
     """What to ask for. Default: what the MCP server says is needed."""
     client_id: str | None = None
@@ -106,6 +106,9 @@ def oauth_problems(document: Document, at: Place, entry: OAuthEntry) -> Iterator
     yield from _common_problems(document, at, entry)
     if entry.client_secret is not None and entry.client_id is None:
         yield document.problem((*at, "client_secret"), "belongs to a `client_id`")
+    if entry.client_id is not None and entry.issuer is None:
+        said = "a client was made at one authorization server: say in `issuer` which, lest another gets it"
+        yield document.problem((*at, "client_id"), said)
     if entry.client_id is not None and entry.client_metadata_url is not None:
         yield document.problem((*at, "client_metadata_url"), _BESIDE.format("client_id"))
     document_url = urlsplit(entry.client_metadata_url or "https://-/-")

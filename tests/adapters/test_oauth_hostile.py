@@ -35,6 +35,8 @@ def paths(serving):
     [
         ({"issuer": EVIL}, "the metadata is of another issuer"),
         ({"issuer": None}, "the metadata is of another issuer"),
+        ({"issuer": "ORIGIN/"}, "the metadata is of another issuer"),
+        ({"issuer": "ORIGIN:80"}, "the metadata is of another issuer"),
         ({"issuer": 1}, "the metadata is of another issuer"),
         ({"token_endpoint": None}, "names no token endpoint"),
         (
@@ -56,7 +58,9 @@ def paths(serving):
     ],
 )
 def test_metadata_of_an_authorization_server_that_cannot_be_right_is_refused(stage, serving, changed, why):
-    serving.metadata |= changed
+    placed = changed.get("issuer")
+    text = isinstance(placed, str)
+    serving.metadata |= changed | ({"issuer": placed.replace("ORIGIN", serving.origin)} if text else {})
     said = stage.refusal()
     assert why in said
     assert "evil" not in said

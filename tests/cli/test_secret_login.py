@@ -106,9 +106,9 @@ def test_a_time_that_is_none_is_refused(server, tmp_path, capsys):
 
 
 def test_a_configured_client_secret_is_used_and_a_missing_one_named(tmp_path):
-    own = entry(client_id="ours", client_secret="${env:LINEAR_CLIENT}")
     with hosted(token_endpoint_auth_methods_supported=["client_secret_post"]) as serving:
-        config = configured(tmp_path, serving.url, own)
+        own = {"issuer": serving.issuer, "client_id": "ours", "client_secret": "${env:LINEAR_CLIENT}"}
+        config = configured(tmp_path, serving.url, entry(**own))
         environment = keychain(tmp_path / "keys")
         code, said = run_login(config, environment)
         assert (code, "env:LINEAR_CLIENT is not set" in said) == (2, True)

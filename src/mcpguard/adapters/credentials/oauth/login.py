@@ -101,9 +101,9 @@ async def _discover(entry: OAuthEntry) -> Found:
     named = named_hosts(url, entry.issuer)
     resource = await find_resource(url, named)
     issuer = entry.issuer or resource.issuers[0]
-    if issuer not in resource.issuers and f"{issuer}/" not in resource.issuers:
+    if issuer not in resource.issuers:
         raise OAuthProblem("the MCP server does not name the configured `issuer` as one of its own")
-    server = await find_server(issuer, named)
+    server = await find_server(issuer, named, resource.issuers[1] if resource.guessed else None)
     if server.authorization_endpoint is None:
         raise OAuthProblem("the authorization server has no authorization endpoint")
     if "S256" not in server.challenges:

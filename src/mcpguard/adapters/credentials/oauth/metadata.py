@@ -40,11 +40,13 @@ _TO_MCP = {
 
 
 class Resource(Struct, frozen=True):
-    """What an MCP server says of who may use it. `identifier` is what tokens are asked for (RFC 8707)."""
+    """What an MCP server says of who may use it. `identifier` is what tokens are for. Where it names
+    no issuer, `guessed` says that it is its own, with or without a slash at the end."""
 
     identifier: str
     issuers: tuple[str, ...]
     scopes: tuple[str, ...] = ()
+    guessed: bool = False
 
 
 class Server(Struct, frozen=True):
@@ -78,7 +80,8 @@ async def find_resource(url: str, named: frozenset[str]) -> Resource:
         if found.status == 200 and found.body is not None:
             return _resource(url, found.body, _acceptable(scopes))
     parts = urlsplit(url)
-    return Resource(url, (f"{parts.scheme}://{parts.netloc}",), _acceptable(scopes))
+    origin = f"{parts.scheme}://{parts.netloc}"
+    return Resource(url, (origin, f"{origin}/"), _acceptable(scopes), True)
 
 
 def _resource_urls(url: str, told: str | None) -> tuple[str, ...]:
@@ -110,21 +113,20 @@ def _covers(identifier: str, url: str) -> bool:
     return same and path.startswith(above) and not named
 
 
-async def find_server(issuer: str, named: frozenset[str]) -> Server:
-    """The metadata of `issuer`. Raises OAuthProblem."""
+async def find_server(issuer: str, named: frozenset[str], also: str | None = None) -> Server:
+    """The metadata of `issuer`, which may call itself `also`. Raises OAuthProblem."""
     if not usable(issuer, named):
         raise OAuthProblem("the authorization server is not at an https:// URL")
     for place in metadata_urls(issuer):
         found = await get(place, named, "the metadata of the authorization server")
         if found.status == 200 and found.body is not None:
-            return _server(issuer, found.body, named)
+            return _server((issuer, also), found.body, named)
     raise OAuthProblem("the authorization server publishes no metadata (RFC 8414), so it cannot be used")
 
 
-def _server(issuer: str, body: dict[str, Json], named: frozenset[str]) -> Server:
+def _server(issuers: tuple[str | None, ...], body: dict[str, Json], named: frozenset[str]) -> Server:
     said = body.get("issuer")
-    bare = not urlsplit(issuer).path
-    if said != issuer and not (bare and said == f"{issuer}/"):
+    if type(said) is not str or said not in issuers:
         raise OAuthProblem(
             "the metadata is of another issuer than the one that was asked: it is not believed"
         )
