@@ -221,4 +221,4 @@ def test_a_grant_that_could_do_more_is_refused(tmp_path: Path, line: str, why: s
 
 def test_the_name_of_a_database_is_one_line(tmp_path: Path) -> None:
     said = mistakes(tmp_path, f'{text_of("postgres")}      database: "a\\nb"\n')
-    assert "must be the name of a database" in "\n".join(said)
+    assert "must be a name in the database" in "\n".join(said)

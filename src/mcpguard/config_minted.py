@@ -129,6 +129,9 @@ class PostgresEntry(Struct, frozen=True, forbid_unknown_fields=True):
     another machine it needs `sslmode=verify-full`, `verify-ca` or `require`."""
     grants: tuple[str, ...]
     """What the role may do: statements `GRANT … TO {role}` and `ALTER ROLE {role} SET …`."""
+    owner: str | None = None
+    """The role that gets what this one made in the database, such as tables, at its end; one without
+    attributes that `admin` is a member of. Left out, that is dropped with the role."""
     database: str | None = None
     """The database; by default that of `admin`."""
     host: str | None = None
@@ -214,8 +217,10 @@ def postgres_problems(document: Document, at: Place, entry: PostgresEntry) -> It
         said = _wrong_grant(line)
         if said:
             yield document.problem((*at, "grants", index), said)
-    if entry.database is not None and not entry.database.isprintable():
-        yield document.problem((*at, "database"), "must be the name of a database")
+    for name in ("database", "owner"):
+        text = getattr(entry, name)
+        if text is not None and not (text and text.isprintable()):
+            yield document.problem((*at, name), "must be a name in the database, without quotes")
     if entry.host is not None and not _HOST.fullmatch(entry.host):
         yield document.problem((*at, "host"), "must be HOST or HOST:PORT")
     for key, least, most in (

@@ -9,6 +9,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -93,7 +94,7 @@ class Setting:
     def drop(self, role: str) -> None:
         """As the admin: what it granted, nobody else's `DROP OWNED` takes back."""
         with psycopg.connect(self.server.url("minter", ADMIN_PASSWORD), autocommit=True) as connection:
-            postgres_roles.drop(connection, role)
+            postgres_roles.drop(connection, role, None)
 
     def notes(self) -> set[str]:
         return {path.name for path in self.folder.glob("*")}
@@ -194,15 +195,54 @@ def test_a_role_that_somebody_else_dropped_counts_as_ended_and_is_not_renewed(se
     assert setting.notes() == set()
 
 
-def test_what_a_role_made_goes_to_the_admin(setting: Setting) -> None:
-    lease = setting.mint((*GRANTS, "GRANT CREATE ON SCHEMA public TO {role}")).lease()
+CREATING = (*GRANTS, "GRANT CREATE ON SCHEMA public TO {role}")
+
+
+def made_by(setting: Setting, **entry: Any) -> str:
+    """The owner of a table that a role made, "" where it is gone after the end of the role."""
+    lease = setting.mint(CREATING, **entry).lease()
     with psycopg.connect(lease.secret.reveal(), autocommit=True) as connection:
         connection.execute("CREATE TABLE made (id int)")
         connection.execute("CREATE TEMP TABLE fleeting (id int)")
         ended(lease)
-    owner = setting.server.run("SELECT tableowner FROM pg_tables WHERE tablename = 'made'")
-    setting.server.run("DROP TABLE made")
-    assert (owner, setting.roles()) == ("minter", set())
+    assert setting.roles() == set()
+    return setting.server.run("SELECT tableowner FROM pg_tables WHERE tablename = 'made'")
+
+
+def test_what_a_role_made_is_dropped_with_it_unless_an_owner_is_named(setting: Setting) -> None:
+    assert made_by(setting) == ""
+    setting.server.run("CREATE ROLE keeper; GRANT keeper TO minter")
+    try:
+        assert made_by(setting, owner="keeper") == "keeper"
+    finally:
+        setting.server.run("DROP OWNED BY keeper; DROP ROLE keeper")
+
+
+@pytest.mark.parametrize(
+    ("owner", "why"),
+    [
+        ("postgres", "has a role with attributes as `owner`"),
+        ("minter", "has a role with attributes as `owner`"),
+        ("nobody_special", "does not count the role of `admin` as a member of `owner`"),
+        ("gone", "has no role of the name in `owner`"),
+    ],
+)
+def test_an_owner_that_must_not_have_what_a_role_made_is_refused_before(
+    setting: Setting, owner: str, why: str
+) -> None:
+    assert why in setting.refusal(owner=owner)
+    assert (setting.roles(), setting.notes()) == (set(), set())
+
+
+def test_many_at_once_do_not_get_into_each_others_way(setting: Setting) -> None:
+    def used(_: int) -> str:
+        lease = setting.mint().lease()
+        ended(lease)
+        return lease.secret.reveal()
+
+    with ThreadPoolExecutor(6) as pool:
+        assert len(set(pool.map(used, range(24)))) == 24
+    assert (setting.roles(), setting.notes()) == (set(), set())
 
 
 def test_a_superuser_and_an_admin_that_does_not_inherit_can_mint_too(setting: Setting) -> None:
@@ -389,18 +429,19 @@ def test_what_a_process_that_was_killed_left_at_another_place_is_left_alone(
 def test_roles_that_ended_long_ago_and_that_nobody_has_are_dropped_by_whoever_mints_next(
     setting: Setting,
 ) -> None:
-    mark = "Made by mcpguard for credential x. It may be dropped once its VALID UNTIL is past."
+    mark = "Made by mcpguard for credential pg. It may be dropped once its VALID UNTIL is past."
     for name, until, comment in (
         ("mcpguard_old", "2001-01-01", mark),
         ("mcpguard_recent", "2100-01-01", mark),
         ("mcpguard_foreign", "2001-01-01", "of somebody"),
+        ("mcpguard_other", "2001-01-01", mark.replace("pg", "other")),
         ("mcpguardx_old", "2001-01-01", mark),
     ):
         with psycopg.connect(setting.admin, autocommit=True) as connection:
             connection.execute(f"CREATE ROLE {name} LOGIN VALID UNTIL '{until}'")
             connection.execute(f"COMMENT ON ROLE {name} IS '{comment}'")
     ended(setting.mint().lease())
-    assert setting.roles() == {"mcpguard_recent", "mcpguard_foreign"}
+    assert setting.roles() == {"mcpguard_recent", "mcpguard_foreign", "mcpguard_other"}
     setting.server.run("DROP ROLE mcpguardx_old")
 
 
@@ -410,7 +451,7 @@ def test_a_role_that_another_database_depends_on_is_closed_and_told(setting: Set
     elsewhere = setting.server.url().removesuffix("/postgres") + "/other"
     with psycopg.connect(elsewhere, autocommit=True) as connection:
         connection.execute(f"GRANT CREATE ON SCHEMA public TO {role}")
-        with pytest.raises(CredentialError, match=f"is closed: .* Run `DROP OWNED BY {role}` there"):
+        with pytest.raises(CredentialError, match=f"is closed: .* Run `DROP OWNED BY {role} CASCADE` there"):
             ended(lease)
         assert setting.server.run(f"SELECT rolcanlogin FROM pg_roles WHERE rolname = '{role}'") == "f"
         connection.execute(f"DROP OWNED BY {role}")

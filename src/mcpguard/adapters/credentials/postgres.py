@@ -63,11 +63,14 @@ class PostgresMint:
         began, tried = monotonic(), False
         self._note(role)
         try:
-            with self._connected() as (connection, where):
+            with self._connected() as (connection, where, path):
                 roles.facts_of(connection)
+                if self._entry.owner is not None:
+                    roles.check_owner(connection, self._entry.owner)
                 self._tidy(connection)
                 tried = True
-                roles.create(connection, self._name, role, _verifier(connection, role, password), self._entry)
+                verifier = _verifier(connection, role, password)
+                roles.create(connection, path, self._name, role, verifier, self._entry)
         except CredentialError:
             with suppress(CredentialError):
                 # A connection that broke may have made it all the same.
@@ -85,7 +88,7 @@ class PostgresMint:
             return None
         began = monotonic()
         try:
-            with self._connected() as (connection, _):
+            with self._connected() as (connection, _, _):
                 if not roles.extend(connection, role, self._entry.ttl_seconds):
                     return None
         except CredentialError:
@@ -102,7 +105,7 @@ class PostgresMint:
     def recover(self) -> None:
         """Drop the roles that killed processes left. Raises CredentialError."""
         if self.left():
-            with self._connected() as (connection, _):
+            with self._connected() as (connection, _, _):
                 self._inherit(connection)
 
     def _inherit(self, connection: Connection[Any]) -> None:
@@ -112,7 +115,7 @@ class PostgresMint:
         failed: Exception | None = None
         for role in self._journal.inherit():
             try:
-                roles.drop(connection, role)
+                roles.drop(connection, role, self._entry.owner)
             except (psycopg.Error, CredentialError) as problem:
                 failed = problem
                 continue
@@ -127,10 +130,10 @@ class PostgresMint:
         with suppress(psycopg.Error, CredentialError):
             self._inherit(connection)
         in_use = self._journal.in_use()
-        for role in roles.old(connection):
+        for role in roles.old(connection, self._name):
             if role not in in_use:
                 with suppress(psycopg.Error, CredentialError):
-                    roles.drop(connection, role)
+                    roles.drop(connection, role, self._entry.owner)
 
     def _note(self, role: str) -> None:
         try:
@@ -140,22 +143,22 @@ class PostgresMint:
             raise self._error(f"{said}; without that nobody would drop it if mcpguard was killed") from None
 
     def _drop(self, role: str) -> None:
-        with self._connected() as (connection, _):
-            roles.drop(connection, role)
+        with self._connected() as (connection, _, _):
+            roles.drop(connection, role, self._entry.owner)
         self._journal.forget(role)
         self._roles = [entry for entry in self._roles if entry[1] != role]
 
     @contextmanager
-    def _connected(self) -> Iterator[tuple[Connection[Any], dict[str, Any]]]:
-        """A connection of the admin and what it was made of. Errors in the block become CredentialError."""
+    def _connected(self) -> Iterator[tuple[Connection[Any], dict[str, Any], str]]:
+        """A connection of the admin, what it was made of, and the search path that it came with. Errors in
+        the block become CredentialError."""
         psycopg = _library(self._name)
         where = self._where()
         shown = f"credential:{self._name}: PostgreSQL at {where['host']}"
         try:
             with self._open(where) as connection:
-                timeout = str(int(self._entry.timeout_seconds * 1000))
-                connection.execute("SELECT set_config('statement_timeout', %s, false)", (timeout,))
-                yield connection, where
+                path = roles.settle(connection, self._entry.timeout_seconds)
+                yield connection, where, path
         except psycopg.errors.ConnectionTimeout:
             seconds = f"{self._entry.timeout_seconds:g}"
             raise CredentialError(f"{shown} did not answer within {seconds} seconds") from None

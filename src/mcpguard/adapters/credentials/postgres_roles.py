@@ -1,7 +1,8 @@
 """Login roles of PostgreSQL, in SQL: made for a time, extended, closed and dropped.
 
-Law of this file: no statement holds a password, only its SCRAM verifier (RFC 5803), and every name in one is
-quoted as an identifier. Works from PostgreSQL 14 on, for an admin with CREATEROLE who is no superuser too.
+Law of this file: no statement holds a password, only its SCRAM verifier (RFC 5803), every name in one is
+quoted as an identifier, and nothing that a role made is ever run or owned by the admin. Works from
+PostgreSQL 14 on, for an admin with CREATEROLE who is no superuser too.
 """
 
 from __future__ import annotations
@@ -24,25 +25,46 @@ OLD_AT_ONCE = 20
 
 _OLDEST = 140_000
 _MEMBERSHIP_HAS_OPTIONS = 160_000
-_PATIENCE_MS = 2_000
+_PATIENCE_MS = 500
 _NOT_GRANTED = "01007"
 _COMMENT = "Made by mcpguard for credential {name}. It may be dropped once its VALID UNTIL is past."
+
+_SEARCH_PATH = "SELECT pg_catalog.current_setting('search_path')"
+_SETTLE = """
+SELECT pg_catalog.set_config('search_path', 'pg_catalog', false),
+pg_catalog.set_config('statement_timeout', %s, false)
+"""
+_AS_BEFORE = "SELECT pg_catalog.set_config('search_path', %s, true)"
+_ONE_BY_ONE = "SELECT pg_advisory_xact_lock(1835230823)"
+"""Two grants of one object at a time make PostgreSQL fail with "tuple concurrently updated"."""
 
 _FACTS = """
 SELECT current_setting('server_version_num')::int, rolsuper, rolcreaterole
 FROM pg_catalog.pg_roles WHERE rolname = current_user
 """
 _UNTIL = "SELECT (clock_timestamp() + make_interval(secs => %s))::text"
+_OWNER = """
+SELECT rolsuper OR rolcreaterole OR rolcreatedb OR rolreplication OR rolbypassrls,
+pg_has_role(current_user, oid, 'USAGE') FROM pg_catalog.pg_roles WHERE rolname = %s
+"""
 _KNOWN = "SELECT 1 FROM pg_catalog.pg_roles WHERE rolname = %s"
 _END_SESSIONS = "SELECT pg_terminate_backend(pid, %s) FROM pg_catalog.pg_stat_activity WHERE usename = %s"
 _OLD = """
 SELECT rolname FROM pg_catalog.pg_roles
 WHERE rolname LIKE 'mcpguard\\_%%' AND rolvaliduntil < clock_timestamp() - make_interval(secs => %s)
-AND pg_catalog.shobj_description(oid, 'pg_authid') LIKE 'Made by mcpguard for %%'
+AND pg_catalog.shobj_description(oid, 'pg_authid') = %s
 ORDER BY rolvaliduntil LIMIT %s
 """
 
 Facts = tuple[int, bool, bool]
+
+
+def settle(connection: Connection[Any], seconds: float) -> str:
+    """Get ready: a statement may take `seconds`, and no function, operator or type is taken from a schema in
+    which a role may make one of the same name. Gives the search path of before, for `create`."""
+    path = str(_one(connection, _SEARCH_PATH)[0])
+    connection.execute(_SETTLE, (str(int(seconds * 1000)),))
+    return path
 
 
 def facts_of(connection: Connection[Any]) -> Facts:
@@ -55,14 +77,29 @@ def facts_of(connection: Connection[Any]) -> Facts:
     return found
 
 
-def create(connection: Connection[Any], name: str, role: str, verifier: str, entry: PostgresEntry) -> None:
-    """Make `role` with all its grants, or nothing. Raises CredentialError, and psycopg.Error where it is not
-    a line of `grants` that fails."""
+def check_owner(connection: Connection[Any], owner: str) -> None:
+    """Raises CredentialError if `owner` cannot, or must not, have what a role made. It might run it: a
+    function with SECURITY DEFINER does what its owner may do."""
+    found = connection.execute(_OWNER, (owner,)).fetchone()
+    if found is None:
+        raise CredentialError("has no role of the name in `owner`")
+    if found[0]:
+        raise CredentialError("has a role with attributes as `owner`: name one that may do nothing special")
+    if not found[1]:
+        raise CredentialError("does not count the role of `admin` as a member of `owner`: grant it that")
+
+
+def create(
+    connection: Connection[Any], path: str, name: str, role: str, verifier: str, entry: PostgresEntry
+) -> None:
+    """Make `role` with all its grants, whose names are looked for in `path`, or nothing. Raises
+    CredentialError, and psycopg.Error where it is not a line of `grants` that fails."""
     from psycopg import sql
 
     who = sql.Identifier(role)
     until = _until(connection, entry.ttl_seconds)
     with connection.transaction():
+        connection.execute(_ONE_BY_ONE)
         connection.execute(
             sql.SQL(
                 "CREATE ROLE {} LOGIN NOSUPERUSER NOCREATEDB NOCREATEROLE NOREPLICATION NOBYPASSRLS INHERIT "
@@ -71,6 +108,7 @@ def create(connection: Connection[Any], name: str, role: str, verifier: str, ent
         )
         comment = sql.Literal(_COMMENT.format(name=name))
         connection.execute(sql.SQL("COMMENT ON ROLE {} IS {}").format(who, comment))
+        connection.execute(_AS_BEFORE, (path,))
         for number, line in enumerate(entry.grants, 1):
             _grant(connection, role, number, line)
 
@@ -112,12 +150,12 @@ def extend(connection: Connection[Any], role: str, seconds: int) -> bool:
     return True
 
 
-def drop(connection: Connection[Any], role: str) -> None:
-    """Close `role`, end its sessions and drop it; what it owned in this database goes to the admin. Nothing
-    happens where it is gone.
+def drop(connection: Connection[Any], role: str, owner: str | None) -> None:
+    """Close `role`, end its sessions and drop it. What it made in this database goes to `owner`, or is
+    dropped with it. Nothing happens where it is gone.
 
-    Raises psycopg.Error. Where something in another database depends on it, it stays, closed, and
-    CredentialError says what to do.
+    Raises psycopg.Error. Where something else depends on it, it stays, closed, and CredentialError says what
+    to do.
     """
     import psycopg
     from psycopg import sql
@@ -131,23 +169,29 @@ def drop(connection: Connection[Any], role: str) -> None:
     connection.execute(_END_SESSIONS, (_PATIENCE_MS, role))
     try:
         with connection.transaction():
-            connection.execute(sql.SQL("REASSIGN OWNED BY {} TO CURRENT_USER").format(who))
+            connection.execute(_ONE_BY_ONE)
+            if owner is not None:
+                check_owner(connection, owner)
+                heir = sql.Identifier(owner)
+                connection.execute(sql.SQL("REASSIGN OWNED BY {} TO {}").format(who, heir))
             connection.execute(sql.SQL("DROP OWNED BY {}").format(who))
             connection.execute(sql.SQL("DROP ROLE {}").format(who))
     except psycopg.errors.DependentObjectsStillExist:
         raise CredentialError(
-            f"cannot drop the role {role}, which is closed: something in another database depends on it. Run "
-            f"`DROP OWNED BY {role}` there, then `DROP ROLE {role}`"
+            f"cannot drop the role {role}, which is closed: something in another database, or of another "
+            f"role, depends on it. Run `DROP OWNED BY {role} CASCADE` there, then `DROP ROLE {role}`"
         ) from None
 
 
-def old(connection: Connection[Any]) -> list[str]:
-    """Roles of mcpguard that ended long ago (`OLD_SECONDS`) and are still there, oldest first."""
-    return [row[0] for row in connection.execute(_OLD, (OLD_SECONDS, OLD_AT_ONCE)).fetchall()]
+def old(connection: Connection[Any], name: str) -> list[str]:
+    """Roles made for the credential `name` that ended long ago (`OLD_SECONDS`) and are still there, oldest
+    first."""
+    found = connection.execute(_OLD, (OLD_SECONDS, _COMMENT.format(name=name), OLD_AT_ONCE))
+    return [row[0] for row in found.fetchall()]
 
 
 def _join(connection: Connection[Any], who: Any) -> None:
-    """Become a member: only a member may end sessions of a role and take what it owns."""
+    """Become a member: only a member may end sessions of a role and drop what it owns."""
     from psycopg import sql
 
     version, superuser, _ = facts_of(connection)
