@@ -38,10 +38,9 @@ def removal(text: str, start: int, end: int) -> list[Change]:
     comma = _comma(text, end)
     before = _LINE_START.search(text, 0, start)
     begin = before.start(1) if before else start
-    if comma is None or text[end:comma].strip():
-        cuts = [(begin if comma is None and before else start, end, "")]
-        return cuts if comma is None else [*cuts, (comma, comma + 1, "")]
-    end = comma + 1
+    if comma is not None and text[end:comma].strip():
+        return [(start, end, ""), (comma, comma + 1, "")]
+    end = end if comma is None else comma + 1
     blank = re.compile(r"[ \t]*(\r?\n)?").match(text, end)
     if blank and before and blank[1]:
         return [(begin, blank.end(), "")]
