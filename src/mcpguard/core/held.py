@@ -80,6 +80,13 @@ class HeldSet:
         self._loose_matcher: Matcher | None = None
         self._exact_matcher: Matcher | None = None
 
+    def prepare(self) -> None:
+        """Compile what is searched with, so that no search has to."""
+        if self._loose:
+            self._compile()
+        if self._exact:
+            self._compile_exact()
+
     def found(self, padded: bytes) -> bool:
         """Whether any held value is in `padded` (which ends in PAD) in any form."""
         if self._loose:

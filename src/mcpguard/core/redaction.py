@@ -16,7 +16,8 @@ import msgspec
 
 from mcpguard.core.detectors import KINDS, OPT_IN
 from mcpguard.core.errors import InspectionError
-from mcpguard.core.held import Held, HeldSet, held, mark_of
+from mcpguard.core.held import mark_of
+from mcpguard.core.holding import Holding
 from mcpguard.core.leaves import Edited, Layout, Leaves, Rebuild, padded
 from mcpguard.core.matching import HIT_CAP, Span
 from mcpguard.core.model import Finding, Json, Redacted
@@ -51,25 +52,27 @@ class Redactor:
     def __init__(self, key: bytes) -> None:
         self._key = key
         self._lock = Lock()
-        self._values: dict[tuple[str, bytes], Held] = {}
         self._kinds: frozenset[str] = KINDS
-        self._held = HeldSet(())
+        self._held = Holding()
 
     def hold(self, name: str, secret: Secret) -> None:
-        """From now on, guard this value too; `name` is shown where it was removed.
+        """From now on, guard this value too; `name` is shown where it was removed. Takes milliseconds for a
+        value that is new, so it is done in a thread where that matters.
 
         Earlier values of the same name stay guarded. Raises CredentialError, naming `name`, for a
         value that cannot be guarded (shorter than 6 characters, or longer than 16384).
         """
-        mark = mark_of(secret, self._key)
-        if (name, mark) in self._values:
+        key = name, mark_of(secret, self._key)
+        if self._held.has(key):
             return
         kind = _HELD + "".join(char if char in _NAME else "_" for char in name[:128])
-        value = held(name, kind, secret, mark)
         with self._lock:
-            self._values[name, mark] = value
             self._kinds |= {kind}
-            self._held = HeldSet(self._values.values())
+        self._held.hold(key, kind, secret)
+
+    def release(self, name: str, secret: Secret) -> None:
+        """This value is in use no more. It stays guarded, among a bounded number of such."""
+        self._held.release((name, mark_of(secret, self._key)))
 
     def inspect(self, value: Json, also: tuple[str, ...] = ()) -> Redacted:
         """`value` without secrets, in the same shape; the very same object if there are none.
