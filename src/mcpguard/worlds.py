@@ -85,9 +85,7 @@ class Shared:
         sessions = SessionFiles(settings.session_folder or default_folder(), settings.session_idle_seconds)
         self.judge = Judge(self.in_force, sessions, self.diagnostics.report)
         named = named_by(settings.servers, settings.credentials)
-        self.credentials = Broker(
-            settings.credentials, named, self.redactor.hold, report=self.diagnostics.report
-        )
+        self.credentials = Broker(settings.credentials, named, self.redactor, report=self.diagnostics.report)
         self.watcher: Callable[[], None] | None = None
         """Called when an upstream of any world has another state."""
         self._allocator = Allocator()

@@ -135,6 +135,20 @@ def kind(
     return found
 
 
+class FakeGuard:
+    """What the redactor is to the broker: `held` are the values that it was told of."""
+
+    def __init__(self) -> None:
+        self.held: list[str] = []
+
+    def hold(self, _name: str, secret: Secret) -> None:
+        """Guard it."""
+        self.held.append(secret.reveal())
+
+    def release(self, _name: str, _secret: Secret) -> None:
+        """In use no more."""
+
+
 class Hand:
     """A clock that a test moves."""
 

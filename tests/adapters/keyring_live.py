@@ -24,7 +24,7 @@ from mcpguard.core.model import Principal
 from mcpguard.core.secret import CredentialRef
 from mcpguard.recipients import Recipient
 from tests.adapters.credential_contract import CONTRACT, VALUE, Setting
-from tests.adapters.fake_credentials import Hand
+from tests.adapters.fake_credentials import FakeGuard, Hand
 
 PLAIN = CredentialRef("keyring", "github/read")
 ENTRY = CredentialRef("credential", "key")
@@ -62,7 +62,7 @@ def contract() -> None:
 
 def entry_broker() -> Broker:
     entry = Credential(name="key", kind="value", made="${keyring:github/read}", servers=frozenset({"s"}))
-    return Broker({"key": entry}, {"s": frozenset({PLAIN})}, lambda *_: None, now=NOW)
+    return Broker({"key": entry}, {"s": frozenset({PLAIN})}, FakeGuard(), now=NOW)
 
 
 def rotation() -> None:

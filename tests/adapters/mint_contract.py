@@ -20,7 +20,7 @@ from mcpguard.core.model import Principal
 from mcpguard.core.secret import CredentialRef, Secret
 from mcpguard.ports import CredentialSource
 from mcpguard.recipients import Recipient
-from tests.adapters.fake_credentials import Hand
+from tests.adapters.fake_credentials import FakeGuard, Hand
 
 REF = CredentialRef("credential", "key")
 ADA = Principal("ada", "os-user")
@@ -50,7 +50,8 @@ class Scene:
 
     def __init__(self, setting: MintSetting) -> None:
         self.now = Hand()
-        self.held: list[str] = []
+        self.guard = FakeGuard()
+        self.held = self.guard.held
         self.said: list[str] = []
         entry = Credential(
             name="key",
@@ -63,7 +64,7 @@ class Scene:
         self.broker = Broker(
             {"key": entry},
             {},
-            lambda _name, secret: self.held.append(secret.reveal()),
+            self.guard,
             lambda _server, line: self.said.append(line),
             self.now,
             setting.sources,

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import threading
+import time
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
@@ -15,7 +17,7 @@ from mcpguard.core.errors import CredentialError
 from mcpguard.core.model import Principal
 from mcpguard.core.secret import CredentialRef, Lease, Secret, parse_template
 from mcpguard.recipients import Recipient
-from tests.adapters.fake_credentials import ADA, FakeMint, FakeSource, Hand, kind, program
+from tests.adapters.fake_credentials import ADA, FakeGuard, FakeMint, FakeSource, Hand, kind, program
 
 REF = CredentialRef("credential", "key")
 PLAIN = CredentialRef("fake", "plain")
@@ -28,6 +30,7 @@ class Stage:
         self.mint = mint or FakeMint()
         self.now = Hand()
         self.held: list[str] = []
+        self.released: list[str] = []
         self.said: list[str] = []
         self.source = FakeSource(plain="plain-value")
         per_principal = entry.pop("per_principal", False)
@@ -38,7 +41,7 @@ class Stage:
         self.broker = Broker(
             self.credentials,
             {"s": frozenset({PLAIN})},
-            self.hold,
+            self,
             lambda _server, line: self.said.append(line),
             self.now,
             {"fake": self.source},
@@ -53,6 +56,10 @@ class Stage:
         if len(secret.reveal()) < 6:
             raise CredentialError(f"{name}: the value is too short")
         self.held.append(secret.reveal())
+        self.released = [one for one in self.released if one != secret.reveal()]
+
+    def release(self, _name: str, secret: Secret) -> None:
+        self.released.append(secret.reveal())
 
     def get(self, to: Recipient | None = None, ref: CredentialRef = REF) -> str:
         value = self.broker.get(ref, to or program()).reveal()
@@ -151,7 +158,7 @@ def test_a_plain_reference_is_for_the_servers_that_name_it() -> None:
 
 def test_a_source_that_there_is_not_is_named() -> None:
     stage = Stage()
-    stage.broker = Broker({}, {"s": frozenset({CredentialRef("what", "x")})}, stage.hold)
+    stage.broker = Broker({}, {"s": frozenset({CredentialRef("what", "x")})}, stage)
     assert "no credential source 'what'" in stage.refusal(ref=CredentialRef("what", "x"))
 
 
@@ -183,7 +190,7 @@ def test_a_plain_value_is_read_for_each_use_so_rotation_and_removal_bite_at_once
 def test_a_value_of_the_keychain_may_be_two_seconds_old_and_no_older() -> None:
     stage, ref = Stage(), CredentialRef("keyring", "plain")
     source = FakeSource(plain="plain-value")
-    stage.broker = Broker({}, {"s": frozenset({ref})}, stage.hold, now=stage.now, sources={"keyring": source})
+    stage.broker = Broker({}, {"s": frozenset({ref})}, stage, now=stage.now, sources={"keyring": source})
     assert stage.get(ref=ref) == "plain-value"
     source.values["plain"] = "rotated-value"
     stage.now.at += KEYRING_SECONDS - 0.1
@@ -396,11 +403,83 @@ def test_a_lease_that_comes_after_the_end_is_ended_at_once() -> None:
     with ThreadPoolExecutor(2) as pool:
         late = pool.submit(stage.refusal)
         assert begun.wait(10)
-        (kept,) = stage.broker._kept.values()
-        kept._closed = True
+        closing = pool.submit(stage.broker.close)
+        until(lambda: stage.broker._closed)
         go.set()
         assert "mcpguard is ending" in late.result(10)
+        closing.result(10)
     assert stage.mint.ended == ["minted-value-1"]
+    assert stage.said == []
+
+
+def until(check: Callable[[], bool], seconds: float = 10.0) -> None:
+    deadline = time.monotonic() + seconds
+    while not check():
+        assert time.monotonic() < deadline
+        time.sleep(0.005)
+
+
+def test_a_source_that_never_answers_does_not_hold_the_end_up_for_long(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("mcpguard.adapters.credentials.broker.CLOSE_SECONDS", 0.0)
+    begun, go = threading.Event(), threading.Event()
+
+    class Stuck(FakeMint):
+        def lease(self) -> Lease:
+            begun.set()
+            assert go.wait(10)
+            return super().lease()
+
+    stage = Stage(Stuck())
+    with ThreadPoolExecutor(1) as pool:
+        late = pool.submit(stage.refusal)
+        assert begun.wait(10)
+        stage.broker.close()
+        assert "could not be ended at its source within 0 seconds" in stage.said[0]
+        go.set()
+        assert "ending" in late.result(10)
+
+
+def test_what_is_ended_in_vain_is_tried_again_at_the_end() -> None:
+    class Failing(FakeMint):
+        tries = 0
+
+        def lease(self) -> Lease:
+            self.leases += 1
+
+            def end() -> None:
+                self.tries += 1
+                if self.tries == 1:
+                    raise CredentialError("credential:key: the server does not answer")
+
+            return Lease(Secret(f"minted-value-{self.leases}"), 10, end)
+
+    mint = Failing()
+    stage = Stage(mint)
+    stage.get()
+    stage.now.at += 20
+    stage.get()
+    assert mint.tries == 1
+    stage.broker.close()
+    assert (mint.tries, stage.said) == (3, [])
+
+
+def test_a_value_that_is_replaced_is_told_to_the_redactor_and_one_that_is_read_again_is_not() -> None:
+    stage = Stage(cache_seconds=10.0)
+    stage.get()
+    stage.get(ref=PLAIN)
+    stage.get(ref=PLAIN)
+    assert stage.released == []
+    stage.now.at += 10
+    stage.get()
+    stage.source.values["plain"] = "rotated-value"
+    stage.get(ref=PLAIN)
+    assert stage.released == ["minted-value-1", "plain-value"]
+    stage.broker.refused(REF, program())
+    del stage.source.values["plain"]
+    stage.refusal(ref=PLAIN)
+    assert stage.released[2:] == ["minted-value-2", "rotated-value"]
 
 
 def test_what_is_kept_is_known_without_asking_and_only_to_whom_it_is_for() -> None:
@@ -422,7 +501,7 @@ def test_a_variable_of_our_own_is_known_as_it_is_now_and_a_file_never() -> None:
     ours, theirs = CredentialRef("env", "plain"), CredentialRef("file", "plain")
     source = FakeSource(plain="value-1")
     broker = Broker(
-        {}, {"s": frozenset({ours, theirs})}, lambda _n, _s: None, sources={"env": source, "file": source}
+        {}, {"s": frozenset({ours, theirs})}, FakeGuard(), sources={"env": source, "file": source}
     )
     for ref in (ours, theirs):
         assert broker.known(ref, program()) is None

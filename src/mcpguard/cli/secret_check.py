@@ -45,7 +45,7 @@ def check(config: Config) -> list[Tested]:
 
     redactor = Redactor(os.urandom(32))
     servers = [server for server in config.servers.values() if not server.disabled]
-    broker = Broker(config.credentials, named_by(servers, config.credentials), redactor.hold)
+    broker = Broker(config.credentials, named_by(servers, config.credentials), redactor)
     try:
         return [
             _tested(broker, config, ref, server, redactor.inspect_text)

@@ -38,7 +38,7 @@ class Kind(NamedTuple):
     for each principal, who is the fourth argument. `keep` is how many seconds a value that does not say its
     own end is kept, `pause` how many a source that failed is left alone. With `recovers` a mint has `left()`,
     whether a process that was killed left something at its source (which is not asked), and `recover()`,
-    which takes that back and raises CredentialError.
+    which takes that back and raises CredentialError. Without `issues` it gives nothing that has to be ended.
     """
 
     module: str
@@ -47,6 +47,7 @@ class Kind(NamedTuple):
     keep: float = 300.0
     pause: float = 1.0
     recovers: bool = False
+    issues: bool = True
 
     def load(self) -> Callable[..., Mint]:
         """What makes one; imported now."""
@@ -55,8 +56,8 @@ class Kind(NamedTuple):
 
 
 MINTS: dict[str, Kind] = {
-    "value": Kind("value", "ValueMint", keep=0.0, pause=0.0),
-    "command": Kind("program", "CommandMint"),
+    "value": Kind("value", "ValueMint", keep=0.0, pause=0.0, issues=False),
+    "command": Kind("program", "CommandMint", issues=False),
     "vault": Kind("vault", "VaultMint"),
     "github_app": Kind("github_app", "GithubAppMint"),
     "postgres": Kind("postgres", "PostgresMint", recovers=True),

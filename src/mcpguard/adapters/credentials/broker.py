@@ -12,7 +12,7 @@ from threading import Lock, Thread
 from typing import Any
 
 from mcpguard.adapters.credentials import KEEPS, MINTS, PAUSES, SOURCES, Kind
-from mcpguard.adapters.credentials.kept import ENDING, Kept
+from mcpguard.adapters.credentials.kept import ENDING, Guard, Kept
 from mcpguard.config import Credential, Server
 from mcpguard.config_file import ENTRY
 from mcpguard.core.errors import CredentialError
@@ -52,17 +52,17 @@ class Broker:
         self,
         credentials: Mapping[str, Credential],
         named: Mapping[str, frozenset[CredentialRef]],
-        hold: Callable[[str, Secret], None],
+        guard: Guard,
         report: Callable[[str, str], None] = lambda _server, _line: None,
         now: Callable[[], float] = elapsed,
         sources: Mapping[str, CredentialSource] | None = None,
         kinds: Mapping[str, Kind] = MINTS,
     ) -> None:
-        """`named` are the references to a source that each server may have; `hold(reference, secret)` tells
-        the redactor, `report("", line)` the operator."""
+        """`named` are the references to a source that each server may have; `guard` is the redactor,
+        `report("", line)` tells the operator."""
         self._credentials = credentials
         self._named = named
-        self._hold = hold
+        self._guard = guard
         self._report = report
         self._now = now
         self._sources = sources or {name: source() for name, source in SOURCES.items()}
@@ -116,9 +116,7 @@ class Broker:
             self._closed = True
             kept, self._kept = self._kept, {}
         threads = {
-            key: Thread(target=self._end, args=(one,), daemon=True)
-            for key, one in kept.items()
-            if not one.over
+            key: Thread(target=self._end, args=(one,), daemon=True) for key, one in kept.items() if one.stop()
         }
         for thread in threads.values():
             thread.start()
@@ -177,13 +175,13 @@ class Broker:
                 raise CredentialError(f"there is no credential source '{ref.source}' (in '{ref}')")
             plain = _Plain(source, ref)
             keep, pause = KEEPS.get(ref.source, 0.0), PAUSES.get(ref.source, 0.0)
-            return Kept(str(ref), plain, keep, pause, self._now, self._hold)
+            return Kept(str(ref), plain, keep, pause, self._now, self._guard, issues=False)
         entry = self._credentials[ref.name]
         kind = self._kinds[entry.kind]
         more: tuple[Any, ...] = (principal,) if kind.per_principal else ()
         mint = kind.load()(ref.name, entry.made, self._plain, *more)
         keep = kind.keep if entry.cache_seconds is None else entry.cache_seconds
-        return Kept(str(ref), mint, keep, kind.pause, self._now, self._hold)
+        return Kept(str(ref), mint, keep, kind.pause, self._now, self._guard, kind.issues)
 
     def _plain(self, ref: CredentialRef) -> Secret:
         """What an entry itself needs; a configuration is refused whose entries need one another."""

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from threading import Lock
-from typing import NamedTuple
+from typing import NamedTuple, Protocol
 
 from mcpguard.core.errors import CredentialError
 from mcpguard.core.secret import Lease, Secret
@@ -34,6 +34,18 @@ class Given(NamedTuple):
     ends: float | None
 
 
+class Guard(Protocol):
+    """What keeps values from getting out (`core.redaction.Redactor`)."""
+
+    def hold(self, name: str, secret: Secret) -> None:
+        """Guard it from now on; CredentialError for one that cannot be."""
+        ...
+
+    def release(self, name: str, secret: Secret) -> None:
+        """It is in use no more. `hold` takes that back."""
+        ...
+
+
 class Kept:
     """One credential. Any number of threads may use it."""
 
@@ -44,16 +56,19 @@ class Kept:
         keep: float,
         pause: float,
         now: Callable[[], float],
-        hold: Callable[[str, Secret], None],
+        guard: Guard,
+        issues: bool = True,
     ) -> None:
         """`name` is its reference; a value without an end of its own is kept for `keep` seconds, and a source
-        that failed is left alone for `pause` seconds. `now()` goes on while the machine sleeps."""
+        that failed is left alone for `pause` seconds. `now()` goes on while the machine sleeps. `issues`
+        says whether the source may give what has to be ended."""
+        self.issues = issues
         self._name = name
         self._mint = mint
         self._keep = keep
         self._pause = pause
         self._now = now
-        self._hold = hold
+        self._guard = guard
         self._lock = Lock()
         self._questions = 0
         self._given: Given | None = None
@@ -92,6 +107,7 @@ class Kept:
             if self._refused is not None and now - self._refused < REFUSALS_SECONDS:
                 return
             self._refused = now
+            self._release(given)
             self._retire()
             self._mint.refused()
 
@@ -105,6 +121,14 @@ class Kept:
         ends = given.until if given.ends is None and given.lease.end is not None else given.ends
         return None if ends is None else max(0.0, ends - self._now())
 
+    def stop(self) -> bool:
+        """Give no more. Whether something has to be ended, or may have to be once an open question to the
+        source is answered."""
+        self._closed = True
+        given = self._given
+        ends = bool(self._former) or (given is not None and given.lease.end is not None)
+        return ends or (self.issues and self._lock.locked())
+
     @property
     def over(self) -> bool:
         """Whether nothing of it is of use any more, and nothing has to be ended."""
@@ -114,9 +138,8 @@ class Kept:
         )
 
     def close(self) -> list[str]:
-        """End every lease and give no more; waits for a question to the source that is open. The sentences of
+        """After `stop`: end every lease; waits for a question to the source that is open. The sentences of
         what could not be ended."""
-        self._closed = True
         with self._lock:
             self._retire()
             former, self._former = self._former, []
@@ -128,12 +151,13 @@ class Kept:
         self._questions += 1
         try:
             renewed = self._renewed(given, now)
-            lease = renewed or self._leased()
+            lease = renewed or self._leased(given)
         except CredentialError as problem:
             if given is not None and given.ends is not None and now < given.ends:
                 # It is still good: only the new one is late.
                 self._given = given._replace(until=min(given.ends, self._now() + self._pause))
                 return self._given
+            self._release(given)
             self._retire()
             self._problem, self._rested = str(problem), self._now() + self._pause
             raise CredentialError(self._problem) from None
@@ -151,15 +175,22 @@ class Kept:
             return None
         return self._mint.renew(given.lease)
 
-    def _leased(self) -> Lease:
+    def _leased(self, given: Given | None) -> Lease:
         lease = self._mint.lease()
+        # Before what is new: that may be the same value, and is in use then.
+        self._release(given)
         try:
             for secret in (lease.secret, *lease.parts):
-                self._hold(self._name, secret)
+                self._guard.hold(self._name, secret)
         except CredentialError:
             _ended(lease)
             raise
         return lease
+
+    def _release(self, given: Given | None) -> None:
+        if given is not None:
+            for secret in (given.lease.secret, *given.lease.parts):
+                self._guard.release(self._name, secret)
 
     def _retire(self) -> None:
         """Let go of the value in hand. It may still be in use, so it is ended when it is over."""
@@ -168,11 +199,12 @@ class Kept:
             self._former.append(given)
 
     def _sweep(self, now: float) -> None:
-        """End what is over."""
-        over = [one for one in self._former if now >= (one.until if one.ends is None else one.ends)]
-        self._former = [one for one in self._former if one not in over]
-        for one in over:
-            _ended(one.lease)
+        """End what is over; what cannot be ended now is tried again later."""
+        self._former = [
+            one
+            for one in self._former
+            if now < (one.until if one.ends is None else one.ends) or _ended(one.lease)
+        ]
 
 
 def _given(lease: Lease, number: int, now: float, keep: float) -> Given:
