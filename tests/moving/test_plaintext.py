@@ -71,6 +71,20 @@ def test_names_that_do_not(name: str) -> None:
         ({"args": ["--header", f"Authorization: Bearer {V}"]}, [(("args", 1), V)]),
         ({"args": [f"postgresql://app:{V}@db.example/app"]}, [(("args", 0), V)]),
         ({"args": ["-y", "@scope/server", "--port", "8080", "--key-file", "/etc/k", "localhost:5432"]}, []),
+        ({"env": {"CONF": f'{{"a": 1, "token": "{V}"}}'}}, [(("env", "CONF"), V)]),
+        ({"env": {"CONF": f'{{"headers": {{"Authorization": "Bearer {V}"}}}}'}}, [(("env", "CONF"), V)]),
+        ({"env": {"CONF": f"{{'apiKey': '{V}'}}"}}, [(("env", "CONF"), V)]),
+        ({"env": {"CONN": f"Server=x;Pwd={V};Database=y"}}, [(("env", "CONN"), V)]),
+        ({"env": {"CONN": f"host=h user=u password={V} dbname=d"}}, [(("env", "CONN"), V)]),
+        ({"env": {"FLAGS": f"--token {V} --verbose"}}, [(("env", "FLAGS"), V)]),
+        ({"env": {"NOTE": f"password: {V}"}}, [(("env", "NOTE"), V)]),
+        ({"env": {"CONF": '{"token": "${env:A}", "max_tokens": "200000", "token_type": "bearer-of"}'}}, []),
+        ({"env": {"CONF": '{"password": "~/a/path", "keys": "ctrl-alt-x", "author": "somebody"}'}}, []),
+        (
+            {"env": {"TOKEN": V, "OTHER": f"x {V}, {V}"}, "args": [f"a{V}"]},
+            [(("args", 0), V), (("env", "OTHER"), V), (("env", "OTHER"), V), (("env", "TOKEN"), V)],
+        ),
+        ({"env": {"TOKEN": "short", "OTHER": "a short one"}}, [(("env", "TOKEN"), "short")]),
         ({"args": [f"https://h.example/mcp?token={V}"]}, [(("args", 0), V)]),
     ],
 )  # fmt: skip
@@ -90,3 +104,10 @@ def test_spans_of_one_value_do_not_overlap() -> None:
     spans = [(secret.start, secret.end) for secret in secrets_of(one)]
     assert len(spans) == 2
     assert spans[0][1] <= spans[1][0]
+
+
+@pytest.mark.parametrize("piece", ["a", "a-", "a=", 'a="', "://", "u://?token=abcdefgh&", "token: "])
+def test_a_huge_value_is_looked_through_in_bounded_time(piece: str) -> None:
+    # Where a search begins anew at each character, this takes hours.
+    one = entry(env={"A": piece * (1_000_000 // len(piece))}, url="https://h.example/")
+    assert len(secrets_of(one)) >= 0

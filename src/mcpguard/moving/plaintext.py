@@ -36,16 +36,36 @@ _SCHEME = re.compile(r"(?i)(?:bearer|basic|token|bot|apikey|api-key|key|digest|n
 _REFERENCE = re.compile(r"\$\{[^}]*\}|\$[A-Za-z_][A-Za-z0-9_]*|\$\{\{[^}]*\}\}")
 _FLAG = re.compile(r"(--?[A-Za-z][\w.-]*|[A-Za-z_]\w*)=(.+)", re.DOTALL)
 _HEADER = re.compile(r"([A-Za-z][A-Za-z0-9-]*):\s*(\S.*)", re.DOTALL)
-_URL = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://\S+")
+_URL = re.compile(r"(?<![A-Za-z0-9+.-])[A-Za-z][A-Za-z0-9+.-]{0,31}://\S+")
 _PARAMETER = re.compile(r"[?&;]([^=&;#]+)=([^&;#\s]+)")
 _SEGMENT = re.compile(r"(?<=/)[A-Za-z0-9_.~-]{20,}(?=[/?#]|$)")
+
+# Settings inside a text: JSON, connection strings, options in one variable.
+_INNER = (
+    re.compile(
+        r"""(?<![\w.])(?<![\w.]-)([A-Za-z][\w.-]{0,63})["']?\s{0,4}[=:]\s{0,4}(["'])"""
+        r"""(?:(?:bearer|basic|token|bot)\s{1,4})?((?:\\.|(?!\2)[^\\]){6,8192})\2""",
+        re.IGNORECASE | re.DOTALL,
+    ),
+    re.compile(
+        r"""(?<![\w.])(?<![\w.]-)([A-Za-z][\w.-]{0,63})()\s{0,4}[=:]\s{0,4}(?:(?:bearer|basic|bot)\s{1,4})?([^\s"',;&]{6,8192})""",
+        re.IGNORECASE,
+    ),
+    re.compile(r"""(?<!\S)(--?[A-Za-z][\w.-]{0,63})()\s{1,4}([^\s"'-][^\s"']{5,8191})"""),
+)
+_INNERLY = re.compile(r".*(?:token|secret|password|passwd|passphrase|apikey)|pwd|authorization")
+_AGAIN = 8
+"""Characters of a secret that is looked for in the other values of its entry."""
+
+_MANY = 100
 
 Place = tuple[Step, ...]
 
 
 class Plaintext(Struct, frozen=True, order=True):
     """A secret in the clear: `text[start:end]` of the value at `place` in the entry, such as
-    ("env", "TOKEN") or ("args", 2). `why` says how it was known: "name", "url" or a token format."""
+    ("env", "TOKEN") or ("args", 2). `why` says how it was known: "name", "url", "again" for one that stands
+    elsewhere in the entry too, or a token format."""
 
     place: Place
     start: int
@@ -67,7 +87,23 @@ def secrets_of(entry: Entry) -> tuple[Plaintext, ...]:
         found += _of_argument(("args", index), before, word)
         before = word
     found += _of_text(("command",), entry.command, 0)
-    return tuple(_apart(found))
+    return tuple(_apart([*found, *_again(entry, found)]))
+
+
+def _again(entry: Entry, found: list[Plaintext]) -> Iterator[Plaintext]:
+    texts: dict[Place, str] = {("args", index): word for index, word in enumerate(entry.args)}
+    texts |= {("env", name): value for name, value in entry.env.items()}
+    texts |= {("headers", name): value for name, value in entry.headers.items()}
+    texts |= {("url",): entry.url, ("command",): entry.command}
+    values = dict.fromkeys(
+        texts[one.place][one.start : one.end] for one in found if one.end - one.start >= _AGAIN
+    )
+    for place, text in texts.items():
+        for value in list(values)[:_MANY]:
+            at = text.find(value)
+            while at >= 0:
+                yield Plaintext(place, at, at + len(value), "again")
+                at = text.find(value, at + len(value))
 
 
 def names_a_secret(name: str) -> bool:
@@ -134,6 +170,19 @@ def _of_text(place: Place, text: str, offset: int, name: str = "") -> Iterator[P
                 start, end = parameter.span(2)
                 found.append(Plaintext(place, offset + start, offset + end, "url"))
     yield from found
+    yield from _inner(place, text, offset)
+
+
+def _inner(place: Place, text: str, offset: int) -> Iterator[Plaintext]:
+    """Settings in `text` whose name surely says that they are secret."""
+    for pattern in _INNER:
+        for one in pattern.finditer(text):
+            words = [word.lower() for word in _WORDS.split(one[1])]
+            joined = "".join(words)
+            sure = any(map(_INNERLY.fullmatch, [*words, joined])) and not _NAMED.fullmatch(words[-1])
+            if sure and not _PLAIN.fullmatch(one[3]) and not _REFERENCE.search(one[3]):
+                start, end = one.span(3)
+                yield Plaintext(place, offset + start, offset + end, "name")
 
 
 def _segments(place: Place, url: str) -> Iterator[Plaintext]:
