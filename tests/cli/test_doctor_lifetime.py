@@ -127,7 +127,7 @@ def test_a_token_with_an_end_that_is_no_time_is_not_told(made: Machine, backend:
         ({"access": PHRASE}, []),
         ({"access": PHRASE, "ends_at": 1.0, "refresh": PHRASE}, []),
         ({"access": PHRASE, "ends_at": 1.0}, ["D302"]),
-        ({"access": PHRASE, "ends_at": time.time() + 60}, ["D303"]),
+        ({"access": PHRASE, "ends_at": time.time() + 86400}, ["D303"]),
     ],
 )
 def test_a_login_that_ends_and_cannot_be_renewed_is_told(
