@@ -195,3 +195,30 @@ def test_a_call_that_goes_on_is_not_in_its_own_way() -> None:
     assert last(world)["content"] == text("done")["content"]
     call(world, "read", 5)
     assert last(world)["_meta"]["mcpguard/decision"]["cause"] == "no-rule"
+
+
+def test_a_call_that_is_cancelled_has_used_up_its_limit_and_left_its_label() -> None:
+    world = World(
+        "  - {id: few, effect: allow, tools: [read], limit: {calls: 1, per: 1h}, label: [private]}\n"
+        "  - {id: use, effect: allow, tools: [push]}\n"
+        "  - {id: leak, effect: deny, tools: [push], when: \"'private' in session.labels\"}\n"
+    ).listed()
+    world.call("read", 1)
+    world.send("notifications/cancelled", {"requestId": 1})
+    world.call("read", 2)
+    assert last(world)["_meta"]["mcpguard/decision"]["cause"] == "limit"
+    world.call("push", 3)
+    assert last(world)["_meta"]["mcpguard/decision"]["rules"] == ["p/leak"]
+
+
+def test_a_limit_stays_used_up_through_policies_that_do_not_have_it() -> None:
+    limited = "  - {id: few, effect: allow, limit: {calls: 1, per: 1h}}\n"
+    world = World(limited).listed()
+    world.call("read", 1)
+    world.answer(text("ok"))
+    put_in_force(world, "  - {id: few, effect: allow}\n")
+    world.call("read", 2)
+    world.answer(text("ok"))
+    put_in_force(world, limited)
+    world.call("read", 3)
+    assert last(world)["_meta"]["mcpguard/decision"]["cause"] == "limit"
