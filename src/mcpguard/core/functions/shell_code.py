@@ -139,8 +139,11 @@ def _git_option(text: str, short: re.Pattern[str]) -> bool:
 
 
 def _second_operand(args: Sequence[Word]) -> bool:
-    """The second file of uniq and xxd is written."""
-    return any(not word.fixed for word in args) or sum(not word.text.startswith("-") for word in args) > 1
+    """The second file of uniq and xxd is written; `-` is a file, and so is all that stands behind `--`."""
+    texts = [word.text for word in args]
+    options = texts[: texts.index("--")] if "--" in texts else texts
+    files = texts[len(options) + 1 :] + [text for text in options if text == "-" or not text.startswith("-")]
+    return any(not word.fixed for word in args) or len(files) > 1
 
 
 def _test(args: Sequence[Word]) -> bool:
