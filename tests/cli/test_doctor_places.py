@@ -139,12 +139,39 @@ def test_a_server_that_is_guarded_and_reached_directly_too_is_told_as_such(made:
 
 @pytest.mark.parametrize(
     "name",
-    ["mcp.json.bak", "mcp.json~", "mcp.json.backup.1", "mcp (copy).json", "mcp.old.json", "#mcp.json#"],
+    [
+        "mcp.json.bak",
+        "mcp.json~",
+        "mcp.json.backup.1",
+        "mcp (copy).json",
+        "mcp.old.json",
+        "#mcp.json#",
+        "mcp.json.before-mcpguard",
+    ],
 )
 def test_an_old_copy_of_a_clients_file_is_looked_into(name: str, made: Machine) -> None:
     for text in (json.dumps({"mcpServers": {"a": ENTRY}}), f"{{ broken {TOKEN}"):
         made.write(f"home/.cursor/{name}", text)
         assert [(one.code, one.line) for one in made.diagnosed().findings] == [("D104", 1)]
+
+
+def test_a_token_in_no_servers_settings_is_found_too(made: Machine) -> None:
+    text = json.dumps({"mcpServers": {"guarded": {"command": "mcpguard", "args": ["run"]}}})
+    made.write(CURSOR, f"// {TOKEN}\n{text}")
+    [told] = made.diagnosed().findings
+    assert (told.code, told.line) == ("D101", 1)
+    assert told.message == "looks like a credential, in no server's settings: github-token"
+    assert told.fix.startswith("delete it there")
+
+
+def test_what_only_its_name_betrays_is_found_in_mcpguards_own_configuration(made: Machine) -> None:
+    env = f"{{A_TOKEN: {PHRASE}, B_TOKEN: 'x-${{env:B}}', C: '{TOKEN}'}}"
+    made.configured(f"git:\n    command: sudo\n    env: {env}\n    args: [--key, {PHRASE}-2]")
+    assert [(one.code, one.line, one.message) for one in made.diagnosed().findings] == [
+        ("D103", 5, "the server git has it in env.A_TOKEN"),
+        ("D103", 5, "the server git has it in env.C (github-token)"),
+        ("D103", 6, "the server git has it in args.1"),
+    ]
 
 
 def test_the_backups_of_claude_code_are_looked_into(made: Machine) -> None:

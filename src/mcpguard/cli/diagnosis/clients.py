@@ -14,16 +14,18 @@ from mcpguard.cli.diagnosis.copies import beside, in_history
 from mcpguard.cli.diagnosis.files import text_of
 from mcpguard.cli.diagnosis.finding import Finding, Seen, Unseen, found
 from mcpguard.cli.diagnosis.permissions import open_to_readers, open_to_writers
-from mcpguard.cli.diagnosis.plain_text import hold, secrets_in
+from mcpguard.cli.diagnosis.plain_text import in_plain_text, secrets_in
 from mcpguard.cli.diagnosis.surroundings import Subject
 from mcpguard.core.errors import InspectionError
 from mcpguard.moving import reading
 from mcpguard.moving.clients import CLIENTS
-from mcpguard.moving.plaintext import Plaintext, secrets_of
 
 if TYPE_CHECKING:
     from mcpguard.config import Server
     from mcpguard.moving.clients import Client, File
+
+
+_GONE = "delete it there, and replace it where it was issued"
 
 
 def check(subject: Subject) -> Iterator[Seen]:
@@ -59,36 +61,30 @@ def _file(subject: Subject, client: Client, file: File, path: Path) -> Iterator[
         return
     if read.problem:
         yield Unseen(str(path), read.problem.removeprefix(f"{path}: "))
-    with_secrets = False
+    plain: list[Seen] = []
+    rest = read.text
     for entry in read.entries:
-        lines = _plain(subject, entry)
-        with_secrets = with_secrets or bool(lines)
-        for said in lines:
+        for said, value in in_plain_text(entry, subject.redactor):
             fix = f"mcpguard import --client {client.name}"
-            yield found("D101", path, f"the server {entry.name} has it in {said}", entry.line, fix)
+            plain.append(found("D101", path, f"the server {entry.name} has it in {said}", entry.line, fix))
+            rest = rest.replace(value, "")
         if not entry.guarded and not entry.disabled:
             yield _bypass(subject, client, path, entry)
-    if with_secrets:
+    plain += _elsewhere(subject, path, rest)
+    yield from plain
+    if plain:
         yield from open_to_readers(path)
 
 
-def _plain(subject: Subject, entry: reading.Entry) -> list[str]:
-    """Where a server's entry holds a credential, and how it was known; the values are held."""
-    said: dict[str, None] = {}
-    # An entry that cannot be imported as it stands has none yet.
-    for one in entry.secrets or secrets_of(entry):
-        where = ".".join(map(str, one.place))
-        hold(subject.redactor, where, _value(entry, one))
-        said[where if one.why == "name" else f"{where} ({one.why})"] = None
-    return list(said)
-
-
-def _value(entry: reading.Entry, one: Plaintext) -> str:
-    part, *rest = one.place
-    value = getattr(entry, str(part))
-    for step in rest:
-        value = value[step]
-    return str(value)[one.start : one.end]
+def _elsewhere(subject: Subject, path: Path, text: str) -> Iterator[Seen]:
+    """Tokens in comments, in histories and in settings that are no server's."""
+    try:
+        places = secrets_in(text, subject.redactor, by_name=False)
+    except InspectionError:
+        yield Unseen(str(path), "it holds too much that looks like a credential")
+        return
+    for line, kind in places:
+        yield found("D101", path, f"looks like a credential, in no server's settings: {kind}", line, _GONE)
 
 
 def _bypass(subject: Subject, client: Client, path: Path, entry: reading.Entry) -> Finding:
@@ -118,7 +114,7 @@ def _copy(subject: Subject, client: Client, file: File, path: Path, copy: Path) 
     lines: dict[int, str] = {}
     try:
         for entry in reading.read(client, file, copy).entries:
-            for said in _plain(subject, entry):
+            for said, _ in in_plain_text(entry, subject.redactor):
                 lines.setdefault(entry.line, f"{entry.name}: {said}")
         text = text_of(copy)
         if isinstance(text, str) and not lines:

@@ -22,7 +22,7 @@ BESIDE_LIMIT = 5000
 EDITORS = ("Code", "Code - Insiders", "VSCodium", "Cursor", "Windsurf")
 """Folders below that of settings in which editors of one family keep their history."""
 
-_MARKS = ("bak", "backup", "old", "orig", "copy", "save", "~")
+_MARKS = ("bak", "backup", "old", "orig", "copy", "save", "before", "~")
 _ELSEWHERE = {".claude.json": Path(".claude/backups")}
 
 

@@ -10,15 +10,20 @@ from bisect import bisect_right
 from collections.abc import Iterator
 from itertools import accumulate
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from mcpguard.cli.diagnosis.files import text_of
-from mcpguard.cli.diagnosis.finding import Seen, Unseen, found
+from mcpguard.cli.diagnosis.finding import Finding, Seen, Unseen, found
 from mcpguard.cli.diagnosis.permissions import open_to_readers
 from mcpguard.cli.diagnosis.surroundings import Subject, Surroundings
 from mcpguard.core.errors import CredentialError, InspectionError
 from mcpguard.core.redaction import Redactor
-from mcpguard.core.secret import Secret
-from mcpguard.moving.plaintext import names_a_secret
+from mcpguard.core.secret import Secret, Template
+from mcpguard.moving.plaintext import Plaintext, names_a_secret, secrets_of
+from mcpguard.moving.reading import Entry
+
+if TYPE_CHECKING:
+    from mcpguard.config import Config
 
 TOLD = 50
 """How many lines of one file are told."""
@@ -61,7 +66,22 @@ def check(subject: Subject) -> Iterator[Seen]:
     """D102, and D103 in mcpguard's own configuration."""
     for path in _profiles(subject.at):
         yield from _lines(subject, path, "D102")
-    yield from _lines(subject, subject.path, "D103")
+    own = list(_own(subject))
+    yield from own
+    told = {one.line for one in own}
+    for seen in _lines(subject, subject.path, "D103"):
+        if isinstance(seen, Unseen) or seen.line not in told or seen.code != "D103":
+            yield seen
+    if own:
+        yield from open_to_readers(subject.path)
+
+
+def _own(subject: Subject) -> Iterator[Finding]:
+    for entry in () if subject.config is None else own_servers(subject.config):
+        for said, _ in in_plain_text(entry, subject.redactor):
+            way = (*entry.where, *said.partition(" ")[0].split(".", 1))
+            message = f"the server {entry.name} has it in {said}"
+            yield found("D103", subject.path, message, subject.line(*way))
 
 
 def _profiles(at: Surroundings) -> Iterator[Path]:
@@ -160,6 +180,45 @@ def _kept(redactor: Redactor, name: str, value: str) -> bool:
 def looks_secret(name: str, value: str) -> bool:
     """Whether a variable or a header of that name and value holds a credential in plain text."""
     return len(value) >= _LEAST and names_a_secret(name) and is_literal(value)
+
+
+def in_plain_text(entry: Entry, redactor: Redactor) -> list[tuple[str, str]]:
+    """Where a server's entry holds a credential and how it was known, with the value, which is held now."""
+    told: dict[str, str] = {}
+    # An entry that cannot be imported as it stands has none yet.
+    for one in entry.secrets or secrets_of(entry):
+        where, value = ".".join(map(str, one.place)), _value(entry, one)
+        hold(redactor, where, value)
+        told.setdefault(where if one.why == "name" else f"{where} ({one.why})", value)
+    return list(told.items())
+
+
+def _value(entry: Entry, one: Plaintext) -> str:
+    part, *rest = one.place
+    value = getattr(entry, str(part))
+    for step in rest:
+        value = value[step]
+    return str(value)[one.start : one.end]
+
+
+def own_servers(config: Config) -> Iterator[Entry]:
+    """mcpguard's servers, as a client would have them; references stay references."""
+    for name, server in config.servers.items():
+        yield Entry(
+            name=name,
+            where=("servers", name),
+            line=0,
+            command=server.command,
+            args=server.args,
+            env={key: _written(value) for key, value in server.env.items()},
+            url="" if server.url is None else _written(server.url),
+            headers={key: _written(value) for key, value in server.headers.items()},
+        )
+
+
+def _written(template: Template) -> str:
+    refs = [f"${{{ref}}}" for ref in template.refs]
+    return template.texts[0] + "".join(ref + text for ref, text in zip(refs, template.texts[1:], strict=True))
 
 
 def is_literal(value: str) -> bool:
