@@ -11,6 +11,7 @@ import sys
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from threading import Timer
 from typing import Any
 
 import pytest
@@ -193,6 +194,43 @@ def test_a_role_that_somebody_else_dropped_counts_as_ended_and_is_not_renewed(se
     assert mint.renew(lease) is None
     ended(lease)
     assert setting.notes() == set()
+
+
+class HeldTimer(Timer):
+    """A timer that never goes off by itself."""
+
+    def start(self) -> None:
+        self.running = True
+
+    def cancel(self) -> None:
+        self.running = False
+
+
+def test_the_sessions_of_a_role_that_nobody_asks_for_any_more_are_ended_some_time_after_its_lease(
+    setting: Setting,
+) -> None:
+    timers: list[HeldTimer] = []
+
+    def timer(seconds: float, then: Any) -> HeldTimer:
+        timers.append(HeldTimer(seconds, then))
+        return timers[-1]
+
+    entry = PostgresEntry("${keyring:pg}", GRANTS, ttl_seconds=60, timeout_seconds=20)
+    mint = PostgresMint("pg", entry, setting.secret, setting.folder, timer)
+    lease = mint.lease()
+    assert mint.renew(lease) is not None
+    assert [(one.interval, one.running, one.daemon) for one in timers] == [
+        (660, False, True),
+        (660, True, True),
+    ]
+    with contextlib.closing(psycopg.connect(lease.secret.reveal(), autocommit=True)) as connection:
+        timers[1].function()
+        with pytest.raises(psycopg.OperationalError):
+            connection.execute("SELECT 1")
+    assert (setting.roles(), timers[1].running) == (set(), False)
+    ended(lease)
+    setting.admin = setting.admin.replace(f":{setting.server.port}/", ":1/")
+    timers[1].function()
 
 
 CREATING = (*GRANTS, "GRANT CREATE ON SCHEMA public TO {role}")
@@ -513,3 +551,15 @@ def test_nothing_that_holds_a_value_prints_it(setting: Setting) -> None:
     with contextlib.suppress(CredentialError):
         ended(lease)
     assert os.listdir(setting.folder) == []
+
+
+def test_nothing_of_a_value_is_logged_by_us_or_by_the_library(
+    setting: Setting, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(0)
+    lease = setting.mint().lease()
+    right, setting.admin = setting.admin, setting.admin.replace("/postgres", "/gone")
+    setting.refusal()
+    setting.admin = right
+    ended(lease)
+    assert not any(secret in caplog.text for secret in (ADMIN_PASSWORD, lease.parts[0].reveal(), "gone"))

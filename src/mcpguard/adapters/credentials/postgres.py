@@ -10,8 +10,9 @@ import secrets
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from threading import Lock, Timer
 from time import monotonic
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 from urllib.parse import quote
 
 from mcpguard.adapters.credentials import postgres_roles as roles
@@ -38,6 +39,13 @@ _WHY = (
 )
 
 
+class _Role(NamedTuple):
+    """A role that was handed out, in `secret`; `timer` ends it if nobody else does."""
+
+    secret: Secret
+    timer: Timer
+
+
 class PostgresMint:
     """Implements `ports.Mint`: the value is a connection URL with the role and its password."""
 
@@ -47,14 +55,17 @@ class PostgresMint:
         entry: PostgresEntry,
         secret: Callable[[CredentialRef], Secret],
         folder: Path | None = None,
+        timer: Callable[[float, Callable[[], None]], Timer] = Timer,
     ) -> None:
         """`secret` gives what `admin` refers to; `folder` is where roles are noted, that of the user's state
-        by default."""
+        by default; `timer(seconds, then)` is a thread that waits."""
         self._name = name
         self._entry = entry
         self._secret = secret
         self._journal = Journal("postgres", f"{entry.admin} {entry.database}", folder)
-        self._roles: list[tuple[Secret, str]] = []
+        self._timer = timer
+        self._roles: dict[str, _Role] = {}
+        self._dropping = Lock()
 
     def lease(self) -> Lease:
         """See `ports.Mint`. Drops what killed processes left, then makes a role."""
@@ -77,14 +88,14 @@ class PostgresMint:
                 self._drop(role) if tried else self._journal.forget(role)
             raise
         secret = Secret(_url(where, self._entry, role, password))
-        self._roles.append((secret, role))
+        self._roles[role] = _Role(secret, self._watch(role))
         seconds = self._entry.ttl_seconds - (monotonic() - began)
         return Lease(secret, seconds, lambda: self._drop(role), (Secret(password),))
 
     def renew(self, lease: Lease) -> Lease | None:
         """See `ports.Mint`: None too where the database cannot be asked."""
-        role = next((role for secret, role in self._roles if secret is lease.secret), None)
-        if role is None:
+        role = next((role for role, one in self._roles.items() if one.secret is lease.secret), "")
+        if not role:
             return None
         began = monotonic()
         try:
@@ -93,6 +104,11 @@ class PostgresMint:
                     return None
         except CredentialError:
             return None
+        watched = self._roles.get(role)
+        if watched is None:
+            return None  # It was late, and has been dropped meanwhile.
+        watched.timer.cancel()
+        self._roles[role] = _Role(lease.secret, self._watch(role))
         return Lease(lease.secret, self._entry.ttl_seconds - (monotonic() - began), lease.end, lease.parts)
 
     def refused(self) -> None:
@@ -143,10 +159,25 @@ class PostgresMint:
             raise self._error(f"{said}; without that nobody would drop it if mcpguard was killed") from None
 
     def _drop(self, role: str) -> None:
-        with self._connected() as (connection, _, _):
-            roles.drop(connection, role, self._entry.owner)
-        self._journal.forget(role)
-        self._roles = [entry for entry in self._roles if entry[1] != role]
+        with self._dropping:
+            with self._connected() as (connection, _, _):
+                roles.drop(connection, role, self._entry.owner)
+            self._journal.forget(role)
+            found = self._roles.pop(role, None)
+        if found is not None:
+            found.timer.cancel()
+
+    def _watch(self, role: str) -> Timer:
+        """End the role's sessions, which outlive its last login, if nobody has asked for it any more."""
+
+        def late() -> None:
+            with suppress(CredentialError):  # What is noted is dropped by the next start at the latest.
+                self._drop(role)
+
+        timer = self._timer(self._entry.ttl_seconds + roles.OLD_SECONDS, late)
+        timer.daemon = True
+        timer.start()
+        return timer
 
     @contextmanager
     def _connected(self) -> Iterator[tuple[Connection[Any], dict[str, Any], str]]:
