@@ -6,6 +6,7 @@ import asyncio
 import os
 import signal
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from threading import Thread
 from typing import Any
@@ -32,6 +33,10 @@ from mcpguard.worlds import Settings, Shared
 
 DRAIN_SECONDS = 5.0
 """How long answers in flight may take after the client has closed its side."""
+
+WAITING = 256
+"""So many questions to keychains, programs and services may be open at once; threads are made as needed. The
+default of a small machine is six, and six that hang would hold up the credentials of every other server."""
 
 WRAP_ADVICE = (
     "mcpguard wrap offers only tools that the server marks as read-only; "
@@ -101,6 +106,7 @@ def _run(settings: Settings, make_front: Callable[[Shared], Front]) -> int:
     take(_variables(settings))
     loop = asyncio.new_event_loop()
     asyncio.set_event_loop(loop)
+    loop.set_default_executor(ThreadPoolExecutor(WAITING, "mcpguard-wait"))
     shared = Shared(settings, loop)
     return loop.run_until_complete(_Process(shared, make_front(shared)).run())
 

@@ -68,6 +68,8 @@ def test_a_missing_credential_is_named() -> None:
         "ftp://x.example/",
         "https:///x",
         "https://[::1/",
+        "https://[::1]x/",
+        "https://a@b/",
         "https://x.example/a b",
         "https://x.example/ä",
     ],

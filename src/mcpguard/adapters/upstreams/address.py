@@ -22,6 +22,8 @@ from mcpguard.recipients import Credentials, Recipient
 
 _IN_AUTHORITY = re.compile(r"https?://[^/?#]*", re.IGNORECASE)
 _HOST = re.compile(r"[A-Za-z0-9.:\[\]_-]+")
+_NETLOC = re.compile(r"(?:\[[0-9A-Fa-f:.]+\]|[^\[\]@:\\]+)(?::.*)?")
+"""One host, and a port: what two parsers of URLs cannot take for different hosts."""
 _HEADER_VALUE = re.compile(r"[^\x00-\x08\x0a-\x1f\x7f]*")
 
 
@@ -124,7 +126,7 @@ class Address:
             url += value + text
         try:
             whole = urlsplit(url)
-            usable = whole.scheme in ("http", "https") and whole.hostname
+            usable = whole.scheme in ("http", "https") and whole.hostname and _NETLOC.fullmatch(whole.netloc)
         except ValueError:
             usable = False
         if not usable or not is_plain_url(url):

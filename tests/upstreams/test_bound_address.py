@@ -1,0 +1,73 @@
+"""What the host of a URL has to be for a credential that is bound to hosts, with the real broker."""
+
+from __future__ import annotations
+
+import asyncio
+
+import pytest
+
+from mcpguard.adapters.credentials.broker import Broker
+from mcpguard.adapters.upstreams.address import Address
+from mcpguard.config import Credential
+from mcpguard.core.errors import CredentialError, UpstreamError
+from mcpguard.core.secret import CredentialRef, parse_template
+from tests.adapters.fake_credentials import FakeGuard, FakeSource, program
+
+HOST = CredentialRef("env", "HOST")
+
+
+def headers(host: str, url: str = "https://${env:HOST}/mcp") -> dict[str, str]:
+    """What is sent to a server whose host is `host` at the time of the request."""
+    entry = Credential(
+        name="key",
+        kind="value",
+        made="${env:KEY}",
+        servers=frozenset({"s"}),
+        hosts=frozenset({"api.example", "192.0.2.7"}),
+    )
+    source = FakeSource(KEY="canary-0123456789", HOST=host)
+    broker = Broker({"key": entry}, {"s": frozenset({HOST})}, FakeGuard(), sources={"env": source})
+    own = {"Authorization": parse_template("Bearer ${credential:key}")}
+    address = Address(parse_template(url), own, broker, program())
+    return asyncio.run(address.resolve()).headers
+
+
+@pytest.mark.parametrize(
+    "host", ["api.example", "API.Example", "api.example:8443", "192.0.2.7", "[::ffff:192.0.2.7]"]
+)
+def test_a_host_that_it_is_bound_to_is_told_at_any_port(host: str) -> None:
+    assert headers(host) == {"Authorization": "Bearer canary-0123456789"}
+
+
+@pytest.mark.parametrize(
+    "host",
+    [
+        "evil.example",
+        "api.example.evil.example",
+        "sub.api.example",
+        "xapi.example",
+        "api.example.",
+        "192.0.2.70",
+        "192.0.2.007",
+        "3221225991",
+        "[2001:db8::7]",
+    ],
+)
+def test_any_other_host_is_told_nothing(host: str) -> None:
+    with pytest.raises(CredentialError) as caught:
+        headers(host)
+    assert str(caught.value).startswith("credential:key is bound to other hosts")
+    assert "canary" not in str(caught.value)
+
+
+def test_a_url_that_two_readers_could_take_for_two_hosts_is_refused() -> None:
+    for host in ("[::ffff:192.0.2.7]x", "[::ffff:192.0.2.7]evil.example:443"):
+        with pytest.raises(UpstreamError, match="is not an http:// or https:// URL with a host"):
+            headers(host)
+
+
+def test_nor_is_one_that_a_credential_in_the_url_would_lead_to() -> None:
+    with pytest.raises(CredentialError, match="bound to other hosts"):
+        headers("evil.example", "https://${env:HOST}/${credential:key}")
+    with pytest.raises(CredentialError, match="bound to other hosts"):
+        headers("x", "https://${credential:key}.example/mcp")
