@@ -47,13 +47,15 @@ class Raw(Struct, frozen=True):
 class Question(Struct, frozen=True, eq=False):
     """A request that an upstream makes of the client (legacy revisions: client/sampling, elicitation,
     roots), uninspected. `id` is the upstream's own. `related` is the wait of the request on whose stream
-    it came, None where the transport does not tell (stdio)."""
+    it came, None where the transport does not tell (stdio); there `credential` is that of the process that
+    asks, "" for the server's own, and None over HTTP."""
 
     server: str
     id: RequestId
     method: str
     params: dict[str, Json]
     related: Wait[Raw] | None = None
+    credential: str | None = None
 
 
 class Listener(Protocol):

@@ -39,11 +39,12 @@ class Rounds:
 
     def asker(self, question: Question) -> Request | None:
         """The request that the question is about. On stdio nobody says so: then it is the oldest of that
-        upstream which waits for its answer, and at worst the question of another request of this client."""
+        process which waits for its answer, and at worst the question of another request of this client."""
         open_ones = [one for one in self._requests() if one.wait is not None and not one.wait.done]
         if question.related is not None:
             return next((one for one in open_ones if one.wait is question.related), None)
-        return next((one for one in open_ones if one.server == question.server), None)
+        own = (one for one in open_ones if question.credential in (None, one.credential))
+        return next((one for one in own if one.server == question.server), None)
 
     def _requests(self) -> list[Request]:
         return [*self._site.requests.values(), *self.parked.requests()]

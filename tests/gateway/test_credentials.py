@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from mcpguard.core.errors import CredentialError
+from mcpguard.ports import Question
 from tests.fakes import World, text, tool
 from tests.gateway.parking import ELICIT, retry
 from tests.gateway.scenes import ALL_CAPABILITIES, FORM, ask, call, last, legacy, modern, put_in_force, quiet
@@ -122,3 +123,20 @@ def test_a_suspended_call_does_not_go_on_for_a_request_with_another_credential()
     told = [body for _question, body in world.upstreams["one"].answered]
     assert [list(body) for body in told] == [["error"]]
     assert statuses(world) == ["denied", "unavailable"]
+
+
+def test_the_question_of_one_process_is_put_to_the_request_that_runs_in_it() -> None:
+    world = World(
+        "  - {id: read, effect: allow, tools: [read]}\n"
+        "  - {id: push, effect: allow, tools: [push], credential: narrow}\n"
+        "  - {id: ask, effect: allow, action: [elicitation/create]}\n"
+    )
+    modern(world, "tools/list")
+    for request_id, name in ((1, "read"), (2, "push")):
+        call(world, name, request_id, capabilities=ALL_CAPABILITIES)
+    quiet(world)
+    for credential, request_id in (("narrow", 2), ("", 1)):
+        world.gateway.asked(Question("one", request_id, ELICIT, FORM, None, credential))
+        world.turn()
+        sent = world.client.sent[-1]
+        assert (sent["id"], sent["result"]["resultType"]) == (request_id, "input_required")

@@ -45,7 +45,7 @@ class Stage:
     """A lane over fake wires: `wires` are its processes, the oldest first."""
 
     def __init__(
-        self, credentials: FakeCredentials, idle: float | None = None, env: str = "${env:A}"
+        self, credentials: FakeCredentials, idle: float | None = None, env: str = "${file:A}"
     ) -> None:
         self.world = World(HELD)
         self.credentials = credentials
@@ -153,10 +153,10 @@ def test_a_value_that_is_gone_refuses_the_calls_and_ends_the_process(kind: type[
         await as_future(first)
         del stage.credentials.values["A"]
         for wait in [stage.call(), stage.call()]:
-            with pytest.raises(CredentialError, match="env:A"):
+            with pytest.raises(CredentialError, match="file:A"):
                 await as_future(wait)
         await stage.closed(0)
-        with pytest.raises(UpstreamError, match="not available: env:A"):
+        with pytest.raises(UpstreamError, match="not available: file:A"):
             await as_future(stage.call())
         await stage.lane.close(True)
 
@@ -320,14 +320,35 @@ def test_a_lane_that_is_closed_while_it_looks_sends_nothing() -> None:
     run(body())
 
 
-def test_a_server_without_references_is_never_looked_at() -> None:
+@pytest.mark.parametrize("env", ["plain", "${env:A}"])
+def test_a_server_without_references_that_can_change_is_never_looked_at(env: str) -> None:
     async def body() -> None:
-        stage = Stage(FakeCredentials(), env="plain")
-        for number in (1, 2):
-            stage.call()
-            await stage.calls(0, number)
-        assert stage.credentials.asked == []
+        stage = Stage(FakeCredentials(A="value-1"), env=env)
+        stage.call()
+        await stage.calls(0)
+        asked = list(stage.credentials.asked)
+        stage.call()
+        await stage.calls(0, 2)
+        assert stage.credentials.asked == asked
         assert stage.lane._run.open == {}
+        await stage.lane.close(True)
+
+    run(body())
+
+
+def test_a_defect_while_it_looks_refuses_the_call() -> None:
+    class Broken(FakeCredentials):
+        def get(self, ref: CredentialRef, to: Recipient) -> Secret:
+            if len(self.asked) > 0:
+                raise ValueError("a defect")
+            return super().get(ref, to)
+
+    async def body() -> None:
+        stage = Stage(Broken(A="value-1"))
+        stage.call()
+        await stage.calls(0)
+        with pytest.raises(CredentialError, match="could not be found out"):
+            await as_future(stage.call())
         await stage.lane.close(True)
 
     run(body())

@@ -264,3 +264,29 @@ def test_a_process_refuses_a_call_that_is_for_another_credential_or_has_no_value
         await upstream.close(True)
 
     run(body())
+
+
+def test_a_defect_while_a_placeholder_is_looked_up_refuses_the_call() -> None:
+    class Broken(FakeCredentials):
+        def get(self, ref: CredentialRef, to: Recipient) -> Secret:
+            raise ValueError("a defect")
+
+    async def body() -> None:
+        stage = Stage(credentials=Broken())
+        with pytest.raises(CredentialError, match="could not be looked up"):
+            await as_future(stage.lanes.request(with_placeholder()))
+        await stage.lanes.close(True)
+
+    run(body())
+
+
+def test_a_question_says_which_process_asks() -> None:
+    @staged
+    async def body(stage: Stage) -> None:
+        for credential in ("", "write"):
+            stage.send(credential=credential)
+            await stage.sent(credential, "tools/call")
+            stage.of[credential][0].say({"id": 7, "method": "roots/list", "params": {}})
+        assert [question.credential for question in stage.world.questions] == ["", "write"]
+
+    body()

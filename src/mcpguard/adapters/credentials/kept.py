@@ -93,10 +93,16 @@ class Kept:
             return self._anew(given, now).lease.secret
 
     @property
+    def last(self) -> Secret | None:
+        """What was given last, however old it is."""
+        given = self._given
+        return None if given is None or self._closed else given.lease.secret
+
+    @property
     def known(self) -> Secret | None:
         """What `get` would give without asking the source; None where it would ask."""
         given = self._given
-        return None if given is None or self._closed or self._now() >= given.until else given.lease.secret
+        return None if given is None or self._now() >= given.until else self.last
 
     def refused(self, secret: Secret | None) -> None:
         """`secret`, None for the last one, was not taken. One that is not the last one is gone already."""

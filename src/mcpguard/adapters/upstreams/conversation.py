@@ -279,7 +279,8 @@ class Conversation:
     def _asked(self, its_id: RequestId, method: str, params: dict[str, Json], related: int | None) -> None:
         if exhausted(0, self.wire.unsent):
             return  # It asks and does not read.
-        question = Question(self._terms.name, its_id, method, params, self._open.wait_of(related))
+        wait, lane = self._open.wait_of(related), self._terms.lane
+        question = Question(self._terms.name, its_id, method, params, wait, lane)
         self._questions.take(question, None if self.greeting is None else self.greeting.modern)
 
     def _cancelled(self, request_id: Json) -> None:

@@ -14,6 +14,9 @@ from mcpguard.adapters.upstreams.supply import Supply, Values, joined, refs_of, 
 from mcpguard.core.errors import CredentialError
 from mcpguard.core.secret import Template
 
+_OURS = "env"
+"""The source of what nobody changes in a process that runs: our own environment."""
+
 
 class Environment:
     """The environment of one upstream, resolved anew at each start."""
@@ -21,6 +24,8 @@ class Environment:
     def __init__(self, templates: Mapping[str, Template], supply: Supply) -> None:
         """`supply` gives what the templates refer to."""
         self.refs = refs_of(templates.values())
+        self.changing = tuple(ref for ref in self.refs if ref.source != _OURS)
+        """Those whose values may be others while mcpguard runs."""
         self._templates = templates
         self._supply = supply
         self._given: Values = {}
@@ -37,12 +42,15 @@ class Environment:
     @property
     def known(self) -> bool | None:
         """Whether what it was resolved with last is in force; None where that takes time to find out."""
-        values = self._supply.known(self.refs)
-        return None if values is None else same(self._given, values)
+        values = self._supply.known(self.changing)
+        return None if values is None else self._has(values)
 
     async def in_force(self) -> bool:
         """The same, found out. Raises CredentialError where a value is not to be had any more."""
-        return same(self._given, await self._supply.get(self.refs))
+        return self._has(await self._supply.get(self.changing))
+
+    def _has(self, values: Values) -> bool:
+        return same({ref: self._given[ref] for ref in self.changing}, values)
 
     @property
     def remaining(self) -> float | None:

@@ -27,6 +27,8 @@ IDLE_SECONDS = 300.0
 MOST_OLD = 4
 """Processes of one lane that may be waiting for the end of their calls; above it the oldest is ended."""
 
+_UNKNOWN = "it could not be found out whether the credentials of this process are in force"
+
 
 class Run:
     """One process, over its lives, and the calls that were sent to it. `environment` is None for an upstream
@@ -59,13 +61,18 @@ class Lane:
         self._timer: asyncio.TimerHandle | None = None
         self._ends: asyncio.TimerHandle | None = None
         self._run = make(past, self._changed)
-        refs = () if self._run.environment is None else self._run.environment.refs
-        self._endless = not refs and idle_seconds is None
+        changing = () if self._run.environment is None else self._run.environment.changing
+        self._endless = not changing and idle_seconds is None
 
     @property
     def upstream(self) -> WiredUpstream:
         """The one that takes calls."""
         return self._run.upstream
+
+    @property
+    def full(self) -> bool:
+        """Whether the client should wait for one of its processes."""
+        return self._run.upstream.full or any(run.upstream.full for run in self._old)
 
     def upstreams(self) -> list[WiredUpstream]:
         """All that may be alive."""
@@ -95,8 +102,8 @@ class Lane:
             try:
                 if not await environment.in_force() and run is self._run:
                     self._replace()
-            except CredentialError as lost:
-                problem = lost
+            except Exception as lost:  # A defect of ours sends nothing either.
+                problem = lost if isinstance(lost, CredentialError) else CredentialError(_UNKNOWN)
                 if run is self._run:
                     self._replace()
             for call in calls:

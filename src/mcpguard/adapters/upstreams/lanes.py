@@ -85,7 +85,7 @@ class Lanes:
         elif permit.credential or call.method == UNSUBSCRIBE:
             self._route(call, permit)
         else:
-            self._first.send(call)
+            self._first.send(call)  # Nearly all are such.
         return call.wait
 
     def cancel(self, wait: Wait[Raw], reason: str) -> None:
@@ -126,8 +126,9 @@ class Lanes:
     async def _filled(self, call: Call, permit: Permit, refs: tuple[CredentialRef, ...]) -> None:
         try:
             call.values = await self._supply.get(refs)
-        except CredentialError as problem:
-            call.wait.fail(problem)
+        except Exception as problem:  # A defect of ours sends nothing either.
+            known = isinstance(problem, CredentialError)
+            call.wait.fail(problem if known else CredentialError("a credential could not be looked up"))
         else:
             self._route(call, permit)
         self._turn.touch()
@@ -176,7 +177,7 @@ class Lanes:
     @property
     def full(self) -> bool:
         """Whether the client should wait."""
-        return any(upstream.full for upstream in self._upstreams())
+        return any([lane.full for lane in self._lanes.values()])
 
     def hold(self, on: bool) -> None:
         """Read nothing more from this upstream, or read again."""
