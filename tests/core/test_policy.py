@@ -247,6 +247,7 @@ def test_a_policy_without_conditions_needs_no_engine(monkeypatch: pytest.MonkeyP
         ("effect: allow, on: result, label: [a], argument: {a: 1}", "4:62 `argument` belongs to a rule on"),
         ("effect: ask, on: result", "4:21 nobody is asked about a result"),
         ("effect: deny, on: result, action: [roots/list]", "4:48 the client answers this"),
+        ("effect: allow, action: [roots/list], credential: x", "4:62 the client answers this"),
         ("effect: allow, action: [prompts/get], argument: {a: 1}", "4:61 `argument` goes with the action"),
         ("effect: allow, limit: {per: 1h}", "4:35 a limit has exactly one of"),
         ("effect: allow, limit: {per: 1h, calls: 1, bytes: 2}", "4:35 a limit has exactly one of"),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import threading
 from collections.abc import Callable
 from typing import Any
 
@@ -181,6 +182,35 @@ def test_a_call_that_is_cancelled_while_its_credentials_are_looked_at_is_not_sen
     run(body())
 
 
+def test_a_call_that_is_cancelled_during_the_look_is_not_sent() -> None:
+    class Slow(FakeCredentials):
+        def __init__(self) -> None:
+            super().__init__(A="value-1")
+            self.looking, self.go = threading.Event(), threading.Event()
+
+        def get(self, ref: CredentialRef, to: Recipient) -> Secret:
+            if self.asked:
+                self.looking.set()
+                assert self.go.wait(10)
+            return super().get(ref, to)
+
+    async def body() -> None:
+        stage = Stage(credentials := Slow())
+        stage.call()
+        await stage.calls(0)
+        second, _third = stage.call(), stage.call()
+        assert await asyncio.to_thread(credentials.looking.wait, 10)
+        stage.lane.cancel(second, "cancelled")
+        credentials.go.set()
+        await stage.calls(0, 2)
+        await stage.world.settled()
+        assert stage.wires[0].methods().count("tools/call") == 2
+        assert stage.wires[0].methods().count("notifications/cancelled") == 0
+        await stage.lane.close(True)
+
+    run(body())
+
+
 def test_calls_that_come_while_one_look_is_under_way_have_a_look_of_their_own() -> None:
     async def body() -> None:
         stage = Stage(FakeCredentials(A="value-1"))
@@ -347,7 +377,7 @@ def test_a_defect_while_it_looks_refuses_the_call() -> None:
         stage = Stage(Broken(A="value-1"))
         stage.call()
         await stage.calls(0)
-        with pytest.raises(CredentialError, match="could not be found out"):
+        with pytest.raises(CredentialError, match="could not be looked up: internal error"):
             await as_future(stage.call())
         await stage.lane.close(True)
 

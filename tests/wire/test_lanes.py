@@ -3,6 +3,7 @@
 import json
 import os
 import signal
+import subprocess
 import sys
 
 import pytest
@@ -231,6 +232,18 @@ def test_every_lane_is_told_the_level_of_logs_also_one_that_is_started_later(gua
     seen(guard, write="yes")
     log = tmp_path / "log"
     eventually(lambda: log.read_text().count('"logging/setLevel"') == 2, "the level in both")
+
+
+def test_the_status_shows_each_lane(guard):
+    seen(guard)
+    seen(guard, write="yes")
+
+    def shown():
+        words = [sys.executable, "-m", "mcpguard", "status"]
+        said = subprocess.run(words, capture_output=True, text=True, timeout=20, check=False).stdout
+        return "gh (gh-write)" in said
+
+    eventually(shown, "the lane in the status")
 
 
 def test_a_server_that_is_another_one_in_a_lane_is_refused(session, tmp_path):

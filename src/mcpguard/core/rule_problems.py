@@ -91,6 +91,9 @@ def _without_effect(document: Document, at: Path, rule: Rule) -> Iterator[Proble
             yield document.problem((*at, key), _LETS_NOTHING.format(key=key))
         elif rule.on == "result" and key in ("limit", "argument", "credential"):
             yield document.problem((*at, key), _ON_CALL.format(key=key))
+    if rule.credential and set(rule.action) <= ASKED:
+        said = "the client answers this, so there is no server to use a credential with"
+        yield document.problem((*at, "credential"), said)
     if rule.on == "result":
         yield from _result_problems(document, at, rule)
     elif rule.argument and set(rule.action) != {"tools/call"}:

@@ -27,8 +27,6 @@ IDLE_SECONDS = 300.0
 MOST_OLD = 4
 """Processes of one lane that may be waiting for the end of their calls; above it the oldest is ended."""
 
-_UNKNOWN = "it could not be found out whether the credentials of this process are in force"
-
 
 class Run:
     """One process, over its lives, and the calls that were sent to it. `environment` is None for an upstream
@@ -57,6 +55,7 @@ class Lane:
         self._old: dict[Run, None] = {}
         self._ending: set[asyncio.Task[None]] = set()
         self._waiting: list[Call] = []
+        self._looked: list[Call] = []
         self._checking: asyncio.Task[None] | None = None
         self._timer: asyncio.TimerHandle | None = None
         self._ends: asyncio.TimerHandle | None = None
@@ -98,18 +97,19 @@ class Lane:
         """Find out whether the credentials of `run` are in force, for all calls that have come."""
         problem: CredentialError | None = None
         while self._waiting:
-            calls, self._waiting = self._waiting, []
+            self._looked, self._waiting = self._waiting, []
             try:
                 if not await environment.in_force() and run is self._run:
                     self._replace()
-            except Exception as lost:  # A defect of ours sends nothing either.
-                problem = lost if isinstance(lost, CredentialError) else CredentialError(_UNKNOWN)
+            except CredentialError as lost:
+                problem = lost
                 if run is self._run:
                     self._replace()
+            calls, self._looked = self._looked, []
             for call in calls:
                 if problem is not None:
                     call.wait.fail(problem)
-                elif not call.wait.done:
+                else:
                     self._give(call)
             if run is not self._run or not self._run.upstream.running:
                 break
@@ -144,6 +144,7 @@ class Lane:
     def cancel(self, wait: Wait[Raw], reason: str) -> None:
         """The answer to `wait` is not wanted any more."""
         self._waiting = [call for call in self._waiting if call.wait is not wait]
+        self._looked = [call for call in self._looked if call.wait is not wait]
         for run in [self._run, *self._old]:
             run.upstream.cancel(wait, reason)
             if wait in run.open:

@@ -126,9 +126,8 @@ class Lanes:
     async def _filled(self, call: Call, permit: Permit, refs: tuple[CredentialRef, ...]) -> None:
         try:
             call.values = await self._supply.get(refs)
-        except Exception as problem:  # A defect of ours sends nothing either.
-            known = isinstance(problem, CredentialError)
-            call.wait.fail(problem if known else CredentialError("a credential could not be looked up"))
+        except CredentialError as problem:
+            call.wait.fail(problem)
         else:
             self._route(call, permit)
         self._turn.touch()

@@ -40,10 +40,16 @@ class Supply:
         return {ref: self._credentials.get(ref, self._to) for ref in refs}
 
     async def get(self, refs: Iterable[CredentialRef]) -> dict[CredentialRef, Secret]:
-        """The values now, asked for in a thread where that may take time. Raises CredentialError."""
+        """The values now, asked for in a thread where that may take time. Raises CredentialError, also for a
+        defect: whoever waits for a value has to be answered."""
         refs = tuple(refs)
-        found = self.known(refs)
-        return await asyncio.to_thread(self.values, refs) if found is None else found
+        try:
+            found = self.known(refs)
+            return await asyncio.to_thread(self.values, refs) if found is None else found
+        except CredentialError:
+            raise
+        except Exception:
+            raise CredentialError("a credential could not be looked up: internal error in mcpguard") from None
 
     def remaining(self, refs: Iterable[CredentialRef]) -> float | None:
         """Seconds until the first of the values that were given last ends; None where none does."""
