@@ -13,10 +13,11 @@ from msgspec import structs
 from mcpguard.adapters.credentials.oauth.grants import Grant, Grants
 from mcpguard.cli.diagnosis import lifetime
 from mcpguard.cli.diagnosis.finding import Finding
-from mcpguard.cli.diagnosis.short_lived import SHORT_LIVED
+from mcpguard.cli.diagnosis.short_lived import SHORT_LIVED, source_for
 from mcpguard.cli.diagnosis.surroundings import Subject, examined
-from mcpguard.config import Credential
+from mcpguard.config import Credential, Server
 from mcpguard.core.redaction import Redactor
+from mcpguard.core.secret import parse_template
 from tests.adapters.fake_keyring import FakeKeyring
 from tests.cli.machine import PHRASE, Machine, machine
 from tests.cli.scenes import jwt
@@ -60,12 +61,18 @@ def test_a_static_key_is_told_where_a_short_lived_one_can_be_had(
         "{command: npx, args: [server-github]}",
         "{url: 'https://mcp.linear.app.evil.example/mcp', headers: {Authorization: '${env:A}'}}",
         "{url: 'https://xmcp.cloudflare.com/mcp', headers: {Authorization: '${env:A}'}}",
+        "{url: 'https://${env:A}/mcp', headers: {Authorization: '${env:A}'}}",
         "{command: npx, args: [server-github], disabled: true, " + STATIC + "}",
     ],
 )
 def test_a_server_for_which_nothing_better_is_known_is_not_told(server: str, made: Machine) -> None:
     made.configured(f"a: {server}\n  b: {{command: b}}")
     assert "D301" not in made.codes()
+
+
+def test_a_server_at_an_address_that_is_none_is_not_told() -> None:
+    url = parse_template("https://[${env:A}/mcp")
+    assert source_for(Server(name="a", url=url), {}) is None
 
 
 def test_vault_is_told_where_it_is_at_hand(made: Machine) -> None:
@@ -91,7 +98,7 @@ def test_what_a_rule_may_choose_is_looked_at_too(made: Machine) -> None:
 def test_every_source_that_is_told_of_is_a_kind_of_credentials() -> None:
     from mcpguard.config_credentials import KINDS
 
-    assert {one.kind for one in SHORT_LIVED} - {*KINDS} <= {"github_app", "postgres", "oauth"}
+    assert {one.kind for one in SHORT_LIVED} <= {*KINDS}
 
 
 def test_what_an_entry_is_made_of_must_be_there(made: Machine) -> None:

@@ -240,7 +240,9 @@ def test_what_is_too_large_or_holds_too_much_is_said(made: Machine, monkeypatch:
     monkeypatch.undo()
     monkeypatch.setattr(scanning, "HIT_CAP", 5)
     made.write("home/.bashrc", f"{TOKEN}\n" * 6)
-    assert [one.why for one in made.diagnosed().unseen] == ["it holds too much that looks like a credential"]
+    made.write(CURSOR, "{" + f"// {TOKEN}\n" * 6 + "}")
+    said = [one.why for one in made.diagnosed().unseen]
+    assert said == ["it holds too much that looks like a credential"] * 2
 
 
 def test_only_so_many_lines_of_a_file_are_told(made: Machine) -> None:
@@ -248,6 +250,24 @@ def test_only_so_many_lines_of_a_file_are_told(made: Machine) -> None:
     found = made.diagnosed().findings
     assert len(found) == plain_text.TOLD
     assert found[-1].message.endswith("; the lines after it were not looked at")
+
+
+def test_a_value_that_is_too_long_to_be_held_is_told_all_the_same(made: Machine) -> None:
+    entry = {"command": "mcpguard", "env": {"A_TOKEN": "x" * 20_000, "B_TOKEN": "short"}}
+    made.write(CURSOR, json.dumps({"mcpServers": {"a": entry}}))
+    assert [one.message[-11:] for one in made.diagnosed().findings] == ["env.A_TOKEN", "env.B_TOKEN"]
+
+
+def test_a_folder_that_cannot_be_listed_hides_nothing_else(
+    made: Machine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fails(_self: Path, _pattern: str) -> list[Path]:
+        raise PermissionError
+
+    made.write("home/.bashrc", f"A_TOKEN={PHRASE}\n")
+    monkeypatch.setattr(plain_text.Path, "glob", fails)
+    assert [one.what for one in made.diagnosed().unseen] == ["the clients"]
+    assert "D102" in made.codes()
 
 
 def test_only_so_many_names_of_a_folder_are_looked_at(made: Machine, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -104,7 +104,7 @@ AILMENTS: dict[str, Ailment] = {
         "error",
         "A reference to a credential that cannot be resolved: its server is refused. Variables of the "
         "environment are not told of, since a client may set them.",
-        "put it there, or correct the reference",
+        "mcpguard secret check",
         "credential lifetime",
     ),
     "D305": Ailment(
