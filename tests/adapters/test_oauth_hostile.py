@@ -123,7 +123,11 @@ def test_a_server_of_the_first_revision_is_its_own_authorization_server(stage, s
 
 
 def test_the_scope_of_a_challenge_is_asked_for(stage, serving):
-    serving.answers["/mcp"] = 401, {"WWW-Authenticate": 'Basic x="y", Bearer scope="a b\x01 c"'}, b""
+    serving.answers["/mcp"] = (
+        401,
+        {"WWW-Authenticate": ["Negotiate", 'Basic x="y", Bearer scope="a b\x01 c"']},
+        b"",
+    )
     stage.log_in()
     assert "scope=a+c" in stage.shown[0]
 

@@ -7,6 +7,7 @@ from urllib.error import HTTPError
 from urllib.parse import parse_qs, urlsplit, urlunsplit
 from urllib.request import Request, urlopen
 
+import keyring.errors
 import pytest
 from mcp.client.auth.utils import (
     build_oauth_authorization_server_metadata_discovery_urls,
@@ -111,6 +112,18 @@ def test_a_port_that_is_in_use_is_a_clear_error(server, backend, tmp_path):
         assert "set another `redirect_port`" in stage.refusal()
 
 
+def test_a_locked_keychain_is_told_before_anybody_is_asked_to_log_in(stage):
+    stage.backend.error = keyring.errors.KeyringLocked("x")
+    assert "the keychain is locked" in stage.refusal()
+    assert stage.shown == []
+
+
+def test_a_login_mends_a_damaged_entry(stage, server):
+    stage.backend.set_password("mcpguard", f"oauth/{NAME}", "{")
+    stage.log_in()
+    assert stage.kept()["access"] in server.provider.access
+
+
 def test_nobody_who_logs_in_is_a_clear_error(stage):
     assert "nobody logged in within" in stage.refusal(look=lambda url: None, seconds=0.05)
 
@@ -159,6 +172,7 @@ def test_the_landing_answers_one_path_of_one_name_and_takes_one_answer(stage):
             heard.append(status(place.replace("/callback", "/"), {}))
             heard.append(status(f"{place}?code=a&state={state}", {"Host": "evil.example"}))
             heard.append(status(place, {}))
+            heard.append(status(place + "?" + "&".join(["code=a"] * 21), {}))
             heard.append(status(f"{place}?code=a&code=b&state={state}", {}))
             heard.append(status(f"{place}?code=a&state={state}", {}, "POST"))
             browse(url)
@@ -166,7 +180,7 @@ def test_the_landing_answers_one_path_of_one_name_and_takes_one_answer(stage):
         threading.Thread(target=visit, daemon=True).start()
 
     stage.log_in(look)
-    assert heard == [404, 400, 400, 400, 405]
+    assert heard == [404, 404, 400, 400, 400, 501]
 
 
 def status(url, headers, method="GET"):

@@ -134,7 +134,8 @@ def hosted(**metadata):
             try:
                 self.send_response(status)
                 for key, value in headers.items():
-                    self.send_header(key, value)
+                    for one in value if isinstance(value, list) else [value]:
+                        self.send_header(key, one)
                 self.send_header("Content-Length", str(len(data)))
                 self.end_headers()
                 self.wfile.write(data)

@@ -96,6 +96,10 @@ class Exchange:
         """The value of a header, None if it is not there."""
         return self._response.headers.get(name)
 
+    def joined(self, name: str) -> str:
+        """All values of a header that is a list, in order (RFC 9110, section 5.3); "" without one."""
+        return ", ".join(self._response.headers.getall(name, ()))
+
     async def read(self) -> bytes:
         """The next piece of the body, b"" at its end; not reading holds the sender back. Raises
         UpstreamError if it breaks off, or is encoded (we ask for `identity`)."""

@@ -99,6 +99,10 @@ class Grants:
             said = f"what is kept of the login is damaged: run `mcpguard secret login {name}` again"
             raise CredentialError(f"credential:{name}: {said}") from None
 
+    def ready(self, name: str) -> None:
+        """Ask the keychain, whatever it has: before a person is sent to a page for nothing."""
+        self._keychain.find(_entry(name))
+
     def write(self, name: str, grant: Grant) -> None:
         """Keep it in place of an older one."""
         self._keychain.put(_entry(name), msgspec.json.encode(grant).decode())

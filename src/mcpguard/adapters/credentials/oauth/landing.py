@@ -6,20 +6,16 @@ Law of this file: it answers one path of one host name, takes one answer and say
 from __future__ import annotations
 
 import asyncio
-import socket
-
-from aiohttp import web
+from http.server import BaseHTTPRequestHandler
+from socketserver import ThreadingTCPServer
+from threading import Thread
+from typing import Any
+from urllib.parse import parse_qsl
 
 from mcpguard.adapters.credentials.oauth.asking import OAuthProblem
 
 PATH = "/callback"
-_HEADERS = {
-    "Cache-Control": "no-store",
-    "Content-Security-Policy": "default-src 'none'",
-    "Referrer-Policy": "no-referrer",
-    "X-Content-Type-Options": "nosniff",
-}
-_PAGE = "mcpguard has the answer. The terminal says how it went; this page can be closed.\n"
+_PAGE = b"mcpguard has the answer. The terminal says how it went; this page can be closed.\n"
 _PARAMETERS = frozenset({"code", "state", "iss", "error"})
 
 
@@ -28,20 +24,20 @@ class Landing:
 
     def __init__(self) -> None:
         self.redirect = ""
-        self._host = ""
-        self._runner: web.AppRunner | None = None
-        self._came: asyncio.Future[dict[str, str]] = asyncio.get_running_loop().create_future()
+        self._server: _Server | None = None
+        self._loop = asyncio.get_running_loop()
+        self._came: asyncio.Future[dict[str, str]] = self._loop.create_future()
 
     async def open(self, port: int) -> None:
         """Listen on `port`; on a free one if that is 0. Raises OAuthProblem."""
-        listening = _listening(port)
-        self._host = f"127.0.0.1:{listening.getsockname()[1]}"
-        self.redirect = f"http://{self._host}{PATH}"
-        application = web.Application(client_max_size=1024)
-        application.router.add_get(PATH, self._take)
-        self._runner = web.AppRunner(application, access_log=None, handle_signals=False)
-        await self._runner.setup()
-        await web.SockSite(self._runner, listening).start()
+        try:
+            self._server = _Server(("127.0.0.1", port), _Handler)
+        except OSError:
+            said = f"port {port} of 127.0.0.1 is in use: set another `redirect_port`, or none"
+            raise OAuthProblem(said) from None
+        self._server.take = lambda found: self._loop.call_soon_threadsafe(self._take, found)
+        self.redirect = f"http://{self._server.host}{PATH}"
+        Thread(target=self._server.serve_forever, args=(0.05,), daemon=True).start()
 
     async def answer(self, seconds: float) -> dict[str, str]:
         """The parameters that the browser brought, each once. Raises OAuthProblem where it does not come."""
@@ -53,27 +49,61 @@ class Landing:
 
     async def close(self) -> None:
         """Listen no more."""
-        if self._runner is not None:
-            await self._runner.cleanup()
+        if self._server is not None:
+            await asyncio.to_thread(self._server.shutdown)
+            self._server.server_close()
 
-    async def _take(self, request: web.Request) -> web.Response:
-        # A name that leads here by DNS is not ours.
-        if request.host != self._host or request.method != "GET":
-            return web.Response(status=400, headers=_HEADERS)
-        said = [(key, value) for key, value in request.query.items() if key in _PARAMETERS]
-        found = dict(said) if len(dict(said)) == len(said) else {}
-        if found and not self._came.done():
+    def _take(self, found: dict[str, str]) -> None:
+        if not self._came.done():
             self._came.set_result(found)
-            return web.Response(text=_PAGE, headers=_HEADERS)
-        return web.Response(status=400, headers=_HEADERS)
 
 
-def _listening(port: int) -> socket.socket:
-    listening = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
-    try:
-        listening.bind(("127.0.0.1", port))
-    except OSError:
-        listening.close()
-        said = f"port {port} of 127.0.0.1 is in use: set another `redirect_port`, or none"
-        raise OAuthProblem(said) from None
-    return listening
+class _Server(ThreadingTCPServer):
+    allow_reuse_address = True
+    daemon_threads = True
+    block_on_close = False
+    take: Any = None
+
+    @property
+    def host(self) -> str:
+        return f"127.0.0.1:{self.server_address[1]}"
+
+    def handle_error(self, request: Any, client_address: Any) -> None:
+        """A browser that goes away is nobody's business; the standard library would print it."""
+
+
+class _Handler(BaseHTTPRequestHandler):
+    timeout = 10
+    server: _Server
+
+    def do_GET(self) -> None:
+        """One visit."""
+        path, _, query = self.path.partition("?")
+        # A name that leads here by DNS is not ours.
+        if path != PATH or self.headers.get_all("Host") != [self.server.host]:
+            return self._say(404)
+        try:
+            said = [pair for pair in parse_qsl(query, max_num_fields=20) if pair[0] in _PARAMETERS]
+        except ValueError:
+            said = []
+        if not said or len(dict(said)) != len(said):
+            return self._say(400)
+        self._say(200, _PAGE)
+        self.server.take(dict(said))
+
+    def _say(self, status: int, page: bytes = b"") -> None:
+        self.send_response(status)
+        self.send_header("Content-Type", "text/plain; charset=utf-8")
+        self.send_header("Content-Length", str(len(page)))
+        self.send_header("Cache-Control", "no-store")
+        self.send_header("Content-Security-Policy", "default-src 'none'")
+        self.send_header("Referrer-Policy", "no-referrer")
+        self.send_header("X-Content-Type-Options", "nosniff")
+        self.end_headers()
+        self.wfile.write(page)
+
+    def version_string(self) -> str:
+        return "mcpguard"
+
+    def log_message(self, *_words: Any) -> None:
+        """Nothing: a line would hold the code."""

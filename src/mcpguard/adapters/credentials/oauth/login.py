@@ -45,6 +45,7 @@ async def login(
 ) -> Grant:
     """Log in and keep the grant. `secret` is the client's, if one is configured; `show(url)` leads the person
     to the page of the authorization server. Raises CredentialError; an OAuthProblem names no entry."""
+    grants.ready(name)
     found = await _discover(entry)
     landing = Landing()
     try:
