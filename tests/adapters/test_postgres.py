@@ -6,6 +6,7 @@ import contextlib
 import os
 import re
 import signal
+import socket
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -563,3 +564,59 @@ def test_nothing_of_a_value_is_logged_by_us_or_by_the_library(
     setting.admin = right
     ended(lease)
     assert not any(secret in caplog.text for secret in (ADMIN_PASSWORD, lease.parts[0].reveal(), "gone"))
+
+
+def abandoned(setting: Setting) -> str:
+    """A role as a killed process leaves it: it stays, and the lock of its note goes."""
+    mint = setting.mint()
+    role = role_of(mint.lease().secret.reveal())
+    os.close(mint._journal._mine.pop(role))
+    return role
+
+
+def test_one_role_that_cannot_be_dropped_keeps_no_other_from_it_and_is_told(setting: Setting) -> None:
+    stuck, other = sorted([abandoned(setting), abandoned(setting)])
+    elsewhere = setting.server.url().removesuffix("/postgres") + "/other"
+    with psycopg.connect(elsewhere, autocommit=True) as connection:
+        connection.execute(f"GRANT CREATE ON SCHEMA public TO {stuck}")
+        with pytest.raises(CredentialError, match=f"^credential:pg: .* cannot drop the role {stuck}"):
+            setting.mint().recover()
+        assert (setting.roles(), setting.notes()) == ({stuck}, {f"{stuck}.json"})
+        ended(setting.mint().lease())
+        connection.execute(f"DROP OWNED BY {stuck}")
+    setting.mint().recover()
+    assert (setting.roles(), setting.notes(), other in setting.roles()) == (set(), set(), False)
+
+
+def test_a_statement_that_waits_too_long_is_given_up(setting: Setting) -> None:
+    with psycopg.connect(setting.server.url()) as connection:
+        connection.execute("SELECT pg_advisory_xact_lock(1835230823)")
+        assert "refused it (QueryCanceled, 57014)" in setting.refusal(timeout_seconds=1)
+    assert setting.roles() == set()
+
+
+def test_a_database_that_takes_a_connection_and_says_nothing_is_given_up(setting: Setting) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        port = silent.getsockname()[1]
+        setting.admin = setting.admin.replace(f":{setting.server.port}/", f":{port}/")
+        assert "PostgreSQL at 127.0.0.1 did not answer within 2 seconds" in setting.refusal(timeout_seconds=2)
+    assert setting.notes() == set()
+
+
+def test_a_server_that_is_too_old_is_told(setting: Setting, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(postgres_roles, "_OLDEST", 10**9)
+    assert "is older than PostgreSQL 14" in setting.refusal()
+
+
+def test_a_role_that_is_dropped_while_it_is_renewed_is_not_renewed(
+    setting: Setting, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    mint = setting.mint()
+    lease = mint.lease()
+
+    def extend(*_: object) -> bool:
+        ended(lease)
+        return True
+
+    monkeypatch.setattr(postgres_roles, "extend", extend)
+    assert mint.renew(lease) is None

@@ -372,3 +372,8 @@ def test_a_file_of_authorities_that_cannot_be_read_is_told(setting: Setting, tmp
     assert "cannot be read as certificates" in setting.refusal(ca_file=str(tmp_path / "gone.pem"))
     (tmp_path / "wrong.pem").write_text("x")
     assert "cannot be read as certificates" in setting.refusal(ca_file=str(tmp_path / "wrong.pem"))
+
+
+def test_an_entry_without_a_way_to_log_in_is_refused(setting: Setting) -> None:
+    assert "`token` or `auth` is needed" in setting.refusal(auth=VaultAuth())
+    assert setting.vault.asked == []
