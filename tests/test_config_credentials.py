@@ -83,6 +83,8 @@ def test_a_server_may_refer_to_an_entry_that_is_for_it(tmp_path: Path) -> None:
         ("value: '${what:x}', servers: [git]", "unknown source of a reference"),
         ("value: '${env:A} ${', servers: [git]", "a value must not stand in this file"),
         ("command: [], servers: [git]", "the first word must be a program"),
+        ("command: [./x], servers: [git]", "one in the working folder is never run"),
+        ("command: {argv: [bin/x]}, servers: [git]", "one in the working folder is never run"),
         ("command: [x, '${env:A}'], servers: [git]", "every process on this machine can read an argv"),
         (
             "command: {argv: [x], timeout_seconds: 601}, servers: [git]",

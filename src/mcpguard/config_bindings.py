@@ -84,6 +84,9 @@ def _command_problems(document: Document, at: Place, made: Any) -> Iterator[Prob
     here = at if isinstance(made, tuple) else (*at, "argv")
     if not argv or not argv[0]:
         yield document.problem(here, "the first word must be a program")
+    elif "/" in argv[0] and not argv[0].startswith(("/", "~/")):
+        said = "a program is looked for in PATH, or has its full path: one in the working folder is never run"
+        yield document.problem((*here, 0), said)
     for place, text in texts_in(at, made):
         if "${" in text:
             yield document.problem(place, _ARGV)

@@ -91,6 +91,21 @@ def test_a_program_that_there_is_not_is_named() -> None:
     assert said.endswith("'mcpguard-no-such-program' was not found; give its full path or fix PATH")
 
 
+def test_a_program_in_the_working_folder_is_never_run(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    program = tmp_path / "mcpguard-test-helper"
+    program.write_text("#!/bin/sh\necho value-1234\n")
+    program.chmod(0o700)
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("PATH", f".::{os.environ['PATH']}")
+    for word in (program.name, f"./{program.name}"):
+        assert "was not found" in refusal(CommandMint(NAME, (word,)))
+    monkeypatch.setenv("HOME", str(tmp_path))
+    for word in (str(program), f"~/{program.name}"):
+        assert value(CommandMint(NAME, (word,)).lease()) == "value-1234"
+
+
 def test_a_failure_tells_the_status_and_nothing_that_was_said() -> None:
     said = refusal(shell(f"echo {CANARY}; echo {CANARY} >&2; exit 3"))
     assert "'sh' ended with status 3: run it yourself to see why" in said

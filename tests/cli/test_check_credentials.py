@@ -110,3 +110,12 @@ def test_a_source_of_an_entry_that_is_not_there_is_an_error(
     (said,) = found(folder, capsys, made="command: [mcpguard-no-such-program, x]")["C102"]
     assert said.startswith("error mcpguard.yaml:7 the command 'mcpguard-no-such-program' was not found")
     assert "C102" not in found(folder, capsys, made="command: {argv: [sh]}")
+
+
+def test_a_credential_in_plain_text_in_what_makes_one_is_a_warning(
+    folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    token = "ghp" + "_" + "aZ3kQ9xB7mT2" * 3
+    (said,) = found(folder, capsys, made=f"command: [sh, -c, echo {token}]")["C103"]
+    assert said.startswith("warning mcpguard.yaml:7 looks like a credential in plain text (github-token)")
+    assert token not in said

@@ -165,7 +165,8 @@ class Broker:
             if self._closed:
                 raise CredentialError(f"{ref} is not to be had: {ENDING}")
             if len(self._kept) >= MANY:
-                self._kept = {key: one for key, one in self._kept.items() if not one.over}
+                for one in [key for key, each in self._kept.items() if each.over]:
+                    self._kept.pop(one).forget()
             return self._kept.setdefault(key, made)
 
     def _made(self, ref: CredentialRef, principal: Principal) -> Kept:

@@ -127,6 +127,10 @@ class Kept:
         ends = given.until if given.ends is None and given.lease.end is not None else given.ends
         return None if ends is None else max(0.0, ends - self._now())
 
+    def forget(self) -> None:
+        """Nobody uses it any more, and it is `over`: the redactor may let go of it in time."""
+        self._release(self._given)
+
     def stop(self) -> bool:
         """Give no more. Whether something has to be ended, or may have to be once an open question to the
         source is answered."""
@@ -137,11 +141,11 @@ class Kept:
 
     @property
     def over(self) -> bool:
-        """Whether nothing of it is of use any more, and nothing has to be ended."""
+        """Whether nothing of it is of use any more, nothing has to be ended, and nobody asks."""
         given = self._given
-        return not self._former and (
-            given is None or (given.lease.end is None and self._now() >= given.until)
-        )
+        if self._former or self._lock.locked():
+            return False
+        return given is None or (given.lease.end is None and self._now() >= given.until)
 
     def close(self) -> list[str]:
         """After `stop`: end every lease; waits for a question to the source that is open. The sentences of

@@ -23,7 +23,7 @@ from mcpguard.core.secret import CredentialRef, Lease, Secret
 MOST_BYTES = 64 * 1024
 """A program that prints more is killed: that is no credential."""
 
-_LOOK_SECONDS = 0.05
+_LOOK_MS = 50
 """How often it is looked whether a program has ended whose children keep its output open."""
 
 _REAPS = 50
@@ -60,6 +60,13 @@ def command_of(made: CommandEntry | tuple[str, ...]) -> CommandEntry:
     return CommandEntry(made) if isinstance(made, tuple) else made
 
 
+def found(program: str, path: str | None) -> str | None:
+    """The full path of a program, None where there is none. Never one in the working folder: whoever may
+    write there could give us another."""
+    place = shutil.which(os.path.expanduser(program), path=path or os.defpath)
+    return place if place is not None and os.path.isabs(place) else None
+
+
 class CommandMint:
     """Implements `ports.Mint`: each lease runs the program once."""
 
@@ -76,7 +83,7 @@ class CommandMint:
     def lease(self) -> Lease:
         """See `ports.Mint.lease`."""
         entry, environment = self._entry, self._environment()
-        path = shutil.which(entry.argv[0], path=environment.get("PATH") or os.defpath)
+        path = found(entry.argv[0], environment.get("PATH"))
         if path is None:
             raise self._problem("was not found; give its full path or fix PATH")
         output = self._run([path, *entry.argv[1:]], environment)
@@ -128,6 +135,8 @@ class CommandMint:
         assert process.stdout is not None  # noqa: S101
         fd, output = process.stdout.fileno(), bytearray()
         os.set_blocking(fd, False)
+        ready = select.poll()  # Not `select`: a descriptor may be above 1023.
+        ready.register(fd, select.POLLIN)
         while True:
             ended, data = process.poll() is not None, _read(fd)
             output += data or b""
@@ -138,7 +147,7 @@ class CommandMint:
             if time.monotonic() > deadline:
                 raise subprocess.TimeoutExpired([], 0)
             if data is None:
-                select.select([fd], [], [], _LOOK_SECONDS)
+                ready.poll(_LOOK_MS)
 
     def _failed(self, status: int) -> str:
         ended = f"was ended by signal {-status}" if status < 0 else f"ended with status {status}"

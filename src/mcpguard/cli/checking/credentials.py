@@ -6,7 +6,6 @@ Law of this file: nothing is asked of a source.
 from __future__ import annotations
 
 import os
-import shutil
 from collections.abc import Iterator
 from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING
@@ -18,6 +17,7 @@ if TYPE_CHECKING:
     from mcpguard.core.document import Document
     from mcpguard.core.lint.entry import PlacedRule
     from mcpguard.core.policy import CompiledPolicy
+    from mcpguard.core.redaction import Redactor
 
 
 def chosen(config: Config, compiled: list[CompiledPolicy]) -> Iterator[Remark]:
@@ -75,9 +75,20 @@ def in_urls(server: Server, document: Document) -> Iterator[Remark]:
 
 def programs(entry: Credential, document: Document) -> Iterator[Remark]:
     """The program of a `command` that is not there."""
-    from mcpguard.adapters.credentials.program import command_of
+    from mcpguard.adapters.credentials.program import command_of, found
 
     command = command_of(entry.made) if entry.kind == "command" else None
-    if command is not None and shutil.which(command.argv[0], path=os.environ.get("PATH")) is None:
+    if command is not None and found(command.argv[0], os.environ.get("PATH")) is None:
         said = f"the command '{command.argv[0]}' was not found; give its full path or fix PATH"
         yield wrong("C102", document.problem(("credentials", entry.name, "command"), said))
+
+
+def plain_in(entry: Credential, document: Document, redactor: Redactor) -> Iterator[Remark]:
+    """What looks like a credential itself in what makes one, such as a word of a command."""
+    from mcpguard.config_references import texts_in
+
+    for path, text in texts_in((entry.kind,), entry.made):
+        kinds = sorted({finding.kind for finding in redactor.inspect(text).findings})
+        if kinds:
+            said = f"looks like a credential in plain text ({', '.join(kinds)}): keep it in the keychain"
+            yield wrong("C103", document.problem(("credentials", entry.name, *path), said))

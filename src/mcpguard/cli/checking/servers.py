@@ -10,7 +10,7 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from mcpguard.cli.checking.credentials import in_urls, programs
+from mcpguard.cli.checking.credentials import in_urls, plain_in, programs
 from mcpguard.cli.checking.remark import Remark, fine, wrong
 from mcpguard.core.errors import CredentialError
 
@@ -40,6 +40,7 @@ def servers(config: Config, document: Document, redactor: Redactor) -> Iterator[
         yield from _plain_credentials(server, document, redactor)
     for entry in config.credentials.values():
         yield from programs(entry, document)
+        yield from plain_in(entry, document, redactor)
 
 
 def _server_problems(
