@@ -51,6 +51,28 @@ def test_all_tools_are_written_whatever_policy_says_and_evidence_is_left(
     assert capsys.readouterr().out == (folder / "s.json").read_text()
 
 
+def test_a_server_is_started_with_the_entry_that_it_refers_to_and_alone(
+    folder: Path, capsys: Capture
+) -> None:
+    one = {**server("echo.py"), "env": {"TOKEN": "${credential:key}"}}
+    far = {"url": "https://far.example/mcp"}
+    key = {
+        "command": {"argv": ["printf", HELD], "ttl_seconds": 60},
+        "servers": ["one", "far"],
+        "hosts": ["far.example"],
+        "env": {"TOKEN": "${credential:key}"},
+        "headers": {"Authorization": "${credential:key}"},
+    }
+    other = {"command": ["no-such-helper"], "servers": ["far"]}
+    entries = {"credentials": {"key": key, "other": other}}
+    config = {"version": 1, "servers": {"one": one, "far": far}, "policies": ["p.yaml"], **entries}
+    (folder / "mcpguard.yaml").write_text(json.dumps({**config, "audit": {"path": "audit"}}))
+    assert main(["snapshot", "--config", "mcpguard.yaml", "one"]) == 0
+    said = capsys.readouterr()
+    assert list(json.loads(said.out)["servers"]) == ["one"]
+    assert HELD not in said.out + said.err
+
+
 def test_only_the_named_servers_are_started(folder: Path, capsys: Capture) -> None:
     write(folder, one=server("echo.py"), two={"command": "no-such-command"})
     assert main(["snapshot", "--config", "mcpguard.yaml", "one"]) == 0
