@@ -118,6 +118,8 @@ def test_notes_say_what_a_person_has_to_know() -> None:
     assert (
         "B from the environment" in converted("cursor", {"command": "sh", "env": {"B": "${env:B}"}}).notes[0]
     )
+    said = converted("gemini", {"command": "sh", "excludeTools": ["rm"]}).notes[0]
+    assert said == "had excludeTools, which is not taken over: say it in the policy"
     assert "has no credential here" in converted("cursor", {"url": "https://h.example/mcp"}).notes[0]
 
 

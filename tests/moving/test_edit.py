@@ -79,9 +79,10 @@ def test_a_server_that_is_called_mcpguard_already_keeps_its_name() -> None:
 
 
 def test_where_mcpguard_stands_already_entries_only_go() -> None:
-    before = '{"mcpServers": {"mcpguard": {"command": "/o/mcpguard"}, "b": {"command": "y"}}}'
+    ours = '{"command": "/o/mcpguard", "args": ["run", "--config", "/c/ü.yaml"]}'
+    before = f'{{"mcpServers": {{"mcpguard": {ours}, "b": {{"command": "y"}}}}}}'
     text = replaced(of(before), [("mcpServers", "b")], ENTRY)
-    assert json.loads(text) == {"mcpServers": {"mcpguard": {"command": "/o/mcpguard"}}}
+    assert json.loads(text) == {"mcpServers": {"mcpguard": json.loads(ours)}}
 
 
 @pytest.mark.parametrize(

@@ -36,7 +36,7 @@ def test_no_secret_is_left_in_any_file_and_undo_is_byte_exact(
     path = person.has(case, form)
     path.chmod(0o640)
     before = tree(*person)
-    assert main(["import", "--yes"]) == (1 if case.name == "vscode.json" else 0)
+    assert main(["import", "--yes", "--project"]) == (1 if case.name == "vscode.json" else 0)
     said = capsys.readouterr().out
     assert not [secret for secret in planted(case) if secret in said]
     assert with_a_secret(tree(*person), planted(case)) == []
@@ -59,7 +59,7 @@ def test_all_clients_move_in_together_and_out_again(
         person.has(case)
     before = tree(*person)
     secrets = [secret for case in CASES for secret in planted(case)]
-    assert main(["import", "--yes"]) == 1
+    assert main(["import", "--yes", "--project"]) == 1
     said = capsys.readouterr().out
     assert not [secret for secret in secrets if secret in said]
     assert with_a_secret(tree(*person), secrets) == []
@@ -396,5 +396,53 @@ def test_variables_that_a_server_needs_are_passed_on_to_mcpguard(
     case: Case, said: str, person: Person
 ) -> None:
     path = person.has(case)
-    assert main(["import", "--yes"]) == 0
+    assert main(["import", "--yes", "--project"]) == 0
     assert said in path.read_text()
+
+
+@pytest.mark.usefixtures("backend")
+def test_files_of_a_project_do_not_move_in_unseen(person: Person, capsys: Capture) -> None:
+    path = person.has(CASES[2])
+    person.has(GITHUB)
+    before = path.read_bytes()
+    assert main(["import", "--yes"]) == 0
+    assert f"{path} is the project's and stays" in capsys.readouterr().out
+    assert path.read_bytes() == before
+    assert "search" not in load_config(config()).servers
+
+
+@pytest.mark.usefixtures("backend")
+def test_an_entry_of_mcpguard_for_another_configuration_does_not_stand_for_this_one(person: Person) -> None:
+    path = person.path(GITHUB)
+    path.parent.mkdir(parents=True)
+    other = '"mcpguard": {"command": "/o/mcpguard", "args": ["run", "--config", "/other.yaml"]}'
+    path.write_text(f'{{"mcpServers": {{{other}, "a": {{"command": "node"}}}}}}')
+    assert main(["import", "--yes"]) == 0
+    assert other in path.read_text()
+    assert '"mcpguard-2": {' in path.read_text()
+    path.write_text(path.read_text().replace("}}}", '}, "b": {"command": "node", "args": ["b"]}}}'))
+    assert main(["import", "--yes"]) == 0
+    assert "mcpguard-3" not in path.read_text()
+    assert set(load_config(config()).servers) == {"a", "b"}
+
+
+@pytest.mark.usefixtures("backend")
+def test_what_stays_of_a_secret_in_a_comment_is_told(person: Person, capsys: Capture) -> None:
+    path = person.has(CASES[3])
+    secret = planted(CASES[3])[0]
+    path.write_text(f"// was {secret}\n{path.read_text()}")
+    assert main(["import", "--yes"]) == 0
+    said = capsys.readouterr().out
+    assert f"{path} line 1 still has a secret that moved" in said
+    assert secret not in said
+
+
+@pytest.mark.usefixtures("backend")
+def test_what_is_shown_cannot_steer_a_terminal(person: Person, capsys: Capture) -> None:
+    path = person.path(GITHUB)
+    path.parent.mkdir(parents=True)
+    path.write_text('{"mcpServers": {"a\x9b2J": {"command": "node", "args": ["\u202e\x7f"]}}}')
+    assert main(["import", "--dry-run"]) == 0
+    said = capsys.readouterr().out
+    assert "\\x9b2J" in said
+    assert all(char.isprintable() or char == "\n" for char in said)

@@ -115,10 +115,13 @@ def test_what_is_no_text_or_no_file_is_said(person: Person) -> None:
     with (person.home / ".lmstudio" / "mcp.json").open("wb") as huge:
         huge.truncate(SIZE_LIMIT + 1)
     (person.home / ".claude.json").symlink_to("nowhere")
+    (person.home / ".codex").mkdir()
+    (person.home / ".codex" / "config.toml").symlink_to("config.toml")
     said = [found.problem.partition(str(person.home))[2] for found in existing(person.places)]
     assert said == [
         "/.claude.json: not a regular file",
         "/.cursor/mcp.json:2:1: not UTF-8",
+        "/.codex/config.toml: not a regular file",
         "/.junie/mcp/mcp.json: not a regular file",
         f"/.lmstudio/mcp.json: larger than {SIZE_LIMIT} bytes",
     ]

@@ -35,7 +35,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--client", action="append", default=[], choices=names, help="only this client")
     parser.add_argument("--server", action="append", default=[], metavar="NAME", help="only this server")
     parser.add_argument("--dry-run", action="store_true", help="show what would be done, and do nothing")
-    parser.add_argument("--yes", action="store_true", help="do not ask")
+    parser.add_argument("--yes", action="store_true", help="do not ask, and leave the project's files alone")
+    parser.add_argument(
+        "--project", action="store_true", help="with `--yes`: the files of the project in this folder, too"
+    )
     parser.add_argument(
         "--to",
         choices=("keyring", "file"),
@@ -81,6 +84,8 @@ def _import(args: argparse.Namespace, journal: Any) -> int:
     config = find_config(args.config, os.environ).absolute()
     places = here(os.environ, Path.cwd())
     founds = list(existing(places, [one for one in CLIENTS if not args.client or one.name in args.client]))
+    if args.yes and not args.project:
+        founds = _of_the_user(founds)
     folder = config.parent / "secrets"
     vault = vault_of(args.to, folder)
     wishes = _wishes(args, launcher(config))
@@ -88,8 +93,9 @@ def _import(args: argparse.Namespace, journal: Any) -> int:
     if not args.dry_run:
         _ready(vault)
     plan = make_plan(founds, wishes, places, config, os.environ, stored, vault.reference)
-    print(shown(plan, wishes.launcher, founds) or "there is nothing to import")
-    _tell(plan, founds, vault)
+    lines = shown(plan, wishes.launcher, founds) or "there is nothing to import"
+    print("\n".join(map(plain, lines.split("\n"))))
+    _tell(plan, vault)
     code = 1 if plan.left or plan.broken else 0
     if not plan.clients or args.dry_run:
         return code
@@ -99,6 +105,14 @@ def _import(args: argparse.Namespace, journal: Any) -> int:
     carry_out(journal, vault, folder, plan.secrets, writings(plan))
     _after(plan)
     return code
+
+
+def _of_the_user(founds: list[Found]) -> list[Found]:
+    """Without the files of the project: others write them, and their servers would serve every client."""
+    for found in founds:
+        if found.file.scope == "project" and any(not one.guarded for one in found.entries):
+            print(f"note: {plain(str(found.path))} is the project's and stays: look at it, and add --project")
+    return [found for found in founds if found.file.scope == "user"]
 
 
 def _ready(vault: Vault) -> None:
@@ -133,7 +147,9 @@ def _place(text: str) -> tuple[str, tuple[str | int, ...]]:
     return found[1], ("url",) if found[6] else (found[2], found[3])
 
 
-def _tell(plan: Plan, founds: list[Found], vault: Vault) -> None:
+def _tell(plan: Plan, vault: Vault) -> None:
+    from mcpguard.moving.masking import remains
+
     for server in plan.servers:
         policy = f": {server.policy}" if server.policy else ": is in the configuration already"
         print(f"{style('guarded', 'green')}  {plain(server.name)}{policy}")
@@ -143,7 +159,9 @@ def _tell(plan: Plan, founds: list[Found], vault: Vault) -> None:
         print(f"{style('stays', 'yellow')}    {plain(entry.name)} {plain(why)}")
     for said in plan.broken:
         print(f"{style('left out', 'yellow')} {plain(said)}")
-    for found, _ in plan.clients:
+    for found, text in plan.clients:
+        for line in remains(text, plan.secrets.values()):
+            print(f"note: {plain(str(found.path))} line {line} still has a secret that moved: take it out")
         if found.file.scope == "project":
             print(f"note: {plain(str(found.path))} may be shared with others, whose mcpguard is elsewhere")
     if plan.secrets:

@@ -36,7 +36,9 @@ def replaced(found: Found, gone: Iterable[tuple[Step, ...]], entry: dict[str, An
         if not steps:
             continue
         name = _free_name(_names(table.plain()), steps)
-        keep = not any(one.guarded and one.where[:-1] == path for one in found.entries)
+        serves = entry["args"][-1]
+        ours = [one for one in found.entries if one.guarded and serves in one.args]
+        keep = not any(one.where[:-1] == path for one in ours)
         changes += _changes(found, path, steps, name if keep else "", entry)
         _expect(want, path, steps, name if keep else "", entry)
     return _checked(found, _apply(found.text, changes), want)

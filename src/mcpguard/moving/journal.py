@@ -80,7 +80,8 @@ class Journal:
 
     def next_name(self) -> str:
         """A name for the next move; names sort by age."""
-        return f"{len(list(self.folder.glob('[0-9]*'))) + 1:06d}"
+        numbers = [int(path.name) for path in self.folder.glob("*") if path.name.isdecimal()]
+        return f"{max(numbers, default=0) + 1:06d}"
 
     def keep(self, move: Move) -> None:
         """Store `move` as it is now."""

@@ -63,6 +63,12 @@ def _line(name: str, entry: Any) -> str:
     return f"{json.dumps(name, ensure_ascii=False)}: {json.dumps(entry, ensure_ascii=False)}"
 
 
+def remains(text: str, values: Iterable[str]) -> list[int]:
+    """The lines of `text` in which one of `values` stands still, as in a comment; from 1."""
+    wanted = list(values)
+    return [number for number, line in enumerate(text.split("\n"), 1) if any(one in line for one in wanted)]
+
+
 def masked(entry: Entry) -> dict[str, Any]:
     """The settings of `entry` with its secrets hidden."""
     data: dict[str, Any] = {

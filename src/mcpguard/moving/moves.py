@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 import os
 from pathlib import Path
+from secrets import token_hex
 
 from msgspec import Struct
 
@@ -76,7 +77,7 @@ def carry_out(
         name=name,
         vault=vault.kind,
         vault_folder=str(folder),
-        key=f"mcpguard-import/{name}",
+        key=f"mcpguard-import/{name}-{token_hex(4)}",  # A keychain may serve more than one state folder.
         secrets=list(secrets),
         steps=[one.step for one in todo],
     )

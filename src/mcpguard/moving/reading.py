@@ -32,6 +32,8 @@ PARSERS: dict[str, Callable[[str], Node]] = {
 
 BOM = "\ufeff"
 
+_FILTERS = ("disabledTools", "excludeTools", "includeTools", "disabled_tools", "enabled_tools")
+
 
 class Places(Struct, frozen=True):
     """Where the files of this user and this project are looked for. `project` is None for none."""
@@ -45,6 +47,7 @@ class Entry(Struct, frozen=True, kw_only=True):
     """One server of a client. `where` is the way to it in the document, `line` counts from 1.
 
     `problem` says why it cannot be guarded as it stands, "" for nothing; `guarded`: it starts mcpguard.
+    `filters` are keys by which the client shows or trusts some tools only.
     Values may be secrets: `secrets` says which.
     """
 
@@ -59,6 +62,7 @@ class Entry(Struct, frozen=True, kw_only=True):
     type: str = ""
     cwd: str = ""
     disabled: bool = False
+    filters: tuple[str, ...] = ()
     problem: str = ""
     secrets: tuple[Plaintext, ...] = ()
 
@@ -105,7 +109,7 @@ def existing(places: Places, clients: Iterable[Client] = CLIENTS) -> Iterator[Fo
     for client in clients:
         for file in client.files:
             for path in paths_of(file, places):
-                key = (client.name, path.resolve())
+                key = (client.name, Path(os.path.realpath(path)))
                 if os.path.lexists(path) and key not in seen:
                     seen.add(key)
                     yield read(client, file, path)
@@ -122,7 +126,7 @@ def paths_of(file: File, places: Places) -> list[Path]:
 
 def read(client: Client, file: File, path: Path) -> Found:
     """The file at `path` as one of `client`."""
-    target = path.resolve()
+    target = Path(os.path.realpath(path))
     found = Found(client=client, file=file, path=path, target=target)
     try:
         if not target.is_file():
@@ -223,6 +227,7 @@ def read_entry(client: Client, name: str, where: tuple[Step, ...], line: int, da
         "type": kind if isinstance(kind, str) else "",
         "cwd": data.get("cwd") if isinstance(data.get("cwd"), str) else "",
         "disabled": data.get("disabled") is True or data.get("enabled") is False,
+        "filters": tuple(key for key in _FILTERS if data.get(key)),
     }
     return Entry(name=name, where=where, line=line, problem=_problem(data, known), **known)
 
