@@ -64,10 +64,10 @@ class Document:
             self.fail(self._problem(*fault) for fault in faults)
         self._root = root
 
-    def read(self, type_: type[T]) -> T:
-        """The document as a `type_`. Unknown keys are mistakes. Raises the DocumentError of the
-        constructor with all mistakes in it."""
-        filler = _Filler()
+    def read(self, type_: type[T], nulls: bool = True) -> T:
+        """The document as a `type_`. Unknown keys are mistakes, and without `nulls` keys without a value.
+        Raises the DocumentError of the constructor with all mistakes in it."""
+        filler = _Filler(nulls)
         value = filler.fill(self._root, type_)
         if filler.faults:
             self.fail(self._problem(*fault) for fault in filler.faults)
@@ -137,8 +137,9 @@ def _fields(type_: type[Struct]) -> dict[str, structs.FieldInfo]:
 class _Filler:
     """Fills types from Nodes and collects what does not fit; a value is of use only without faults."""
 
-    def __init__(self) -> None:
+    def __init__(self, nulls: bool) -> None:
         self.faults: list[Fault] = []
+        self._nulls = nulls
 
     def fill(self, node: Node, type_: Any) -> Any:
         """The value of `node` as a `type_`."""
@@ -171,6 +172,8 @@ class _Filler:
             field = fields.get(key.value)
             if field is None:
                 self._fault(key, f"unknown key `{key.value}`{_nearest(key.value, fields)}")
+            elif value.kind == "null" and not self._nulls:
+                self._fault(key, f"`{key.value}` has no value: write one, or leave the key out")
             else:
                 values[field.name] = self.fill(value, field.type)
         for name, field in fields.items():

@@ -166,7 +166,8 @@ def compile_policy(
     is; a policy without conditions does not import one. Raises PolicyError with all mistakes.
     """
     document = Document(text, source, PolicyError)
-    policy = document.read(Policy)
+    # An allow whose condition was left empty would allow all.
+    policy = document.read(Policy, nulls=False)
     problems = list(policy_problems(document, policy))
     rules: list[CompiledRule] = []
     for index, rule in enumerate(policy.rules):

@@ -23,6 +23,9 @@ DEPTH_LIMIT = 32
 _LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 # What YAML 1.1 (section 5.1) does not call printable; a class of the others compiles 3 ms longer.
 _NOT_YAML = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x84\x86-\x9f\ud800-\udfff\ufeff\ufffe\uffff]")
+_UNSEEN = re.compile("[\x85\u2028\u2029\u202a-\u202e\u2066-\u2069]")
+"""Ends of lines for YAML 1.1 and not for who reads the file, and signs that turn the order of what is read:
+by these a comment could hold a rule, and a rule look like another."""
 _NOT_TEXT = re.compile("[\x00\ud800-\udfff]")
 _INT = re.compile(r"[-+]?[0-9]{1,18}")
 _FLOAT = re.compile(r"[-+]?(?:[0-9]+\.[0-9]*|\.[0-9]+)(?:[eE][-+]?[0-9]+)?|[-+]?[0-9]+[eE][-+]?[0-9]+")
@@ -59,6 +62,9 @@ def parse_tree(text: str) -> tuple[Node | None, list[Fault]]:
     if bad:
         line, column = _place(text, bad.start())
         return None, [Fault(line, column, "this character is not allowed in YAML")]
+    if unseen := _UNSEEN.search(text):
+        said = f"write this character as an escape in a quoted text: \\u{ord(unseen[0]):04X}"
+        return None, [Fault(*_place(text, unseen.start()), said)]
     builder = _Builder()
     try:
         for event in yaml.parse(text, Loader=_LOADER):
