@@ -11,7 +11,7 @@ from typing import Any
 import msgspec
 import pytest
 
-from mcpguard.core.secret import CredentialRef, Secret, parse_template
+from mcpguard.core.secret import CredentialRef, Secret, filled, parse_template
 
 VALUE = "s3cr3t-value"
 
@@ -62,3 +62,13 @@ def test_a_template_is_split_at_its_references() -> None:
 def test_what_only_looks_like_a_reference_is_refused(text: str) -> None:
     with pytest.raises(ValueError, match="must start a reference"):
         parse_template(text)
+
+
+def test_a_text_that_is_filled_is_a_secret_itself() -> None:
+    template = parse_template("postgres://${env:USER}:${env:PASSWORD}@db")
+    whole = filled(template, [Secret("ada"), Secret("value-1234")])
+    assert type(whole) is Secret
+    assert whole.reveal() == "postgres://ada:value-1234@db"
+    assert filled(parse_template("plain"), []).reveal() == "plain"
+    with pytest.raises(ValueError, match="zip"):
+        filled(template, [Secret("ada")])
