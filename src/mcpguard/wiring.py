@@ -46,10 +46,13 @@ class Wiring(Struct, frozen=True, kw_only=True):
 
     def upstream(self) -> Lanes:
         """Nothing of it is started."""
-        supply = Supply(self.credentials, self.to)
         remote = self.server.url is not None
         make = self._remote if remote else self._lane
-        return Lanes(self.server.name, make, supply, self.terms.turn, remote)
+        return Lanes(self.server.name, make, self._supply, self.terms.turn, remote)
+
+    @property
+    def _supply(self) -> Supply:
+        return Supply(self.credentials, self.to, self.terms.start_seconds)
 
     @property
     def _choices(self) -> dict[str, Credential]:
@@ -81,7 +84,7 @@ class Wiring(Struct, frozen=True, kw_only=True):
         idle_seconds: float | None = None,
     ) -> Lane:
         def make(past: Past | None, changed: Callable[[], None]) -> Run:
-            environment = Environment(env, Supply(self.credentials, self.to))
+            environment = Environment(env, self._supply)
             told = structs.replace(terms, changed=_both(terms.changed, changed))
             return Run(WiredUpstream(told, [self._process(environment, told)], past), environment)
 

@@ -282,7 +282,9 @@ def test_a_lane_that_somebody_hears_from_stays() -> None:
     run(body())
 
 
-def test_a_process_ends_with_its_lease_unless_that_was_renewed() -> None:
+def test_a_process_ends_with_its_lease_unless_that_was_renewed(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(lanes, "LEAST_SECONDS", 0.0)
+
     async def body() -> None:
         credentials = Known(A="value-1")
         credentials.left = 0.01
@@ -380,5 +382,23 @@ def test_a_defect_while_it_looks_refuses_the_call() -> None:
         with pytest.raises(CredentialError, match="could not be looked up: internal error"):
             await as_future(stage.call())
         await stage.lane.close(True)
+
+    run(body())
+
+
+def test_a_value_that_is_not_had_in_time_is_not_waited_for() -> None:
+    class Hanging(FakeCredentials):
+        go = threading.Event()
+
+        def get(self, ref: CredentialRef, to: Recipient) -> Secret:
+            assert self.go.wait(10)
+            return super().get(ref, to)
+
+    async def body() -> None:
+        credentials = Hanging(A="value-1")
+        refs = [CredentialRef("file", "A")]
+        with pytest.raises(CredentialError, match=r"file:A: not had within 0.01 seconds \(`start_timeout"):
+            await Supply(credentials, program(), 0.01).get(refs)
+        credentials.go.set()
 
     run(body())

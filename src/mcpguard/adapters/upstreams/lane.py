@@ -24,6 +24,8 @@ from mcpguard.ports import Raw
 
 IDLE_SECONDS = 300.0
 """How long the process of a credential that a rule chose stays without a call."""
+LEAST_SECONDS = 1.0
+"""A process whose lease is over sooner has this long, so that starts do not follow one another at once."""
 MOST_OLD = 4
 """Processes of one lane that may be waiting for the end of their calls; above it the oldest is ended."""
 
@@ -164,7 +166,7 @@ class Lane:
         environment = self._run.environment
         left = None if environment is None else environment.remaining
         if left is not None:
-            self._ends = asyncio.get_running_loop().call_later(left, self._lease_over)
+            self._ends = asyncio.get_running_loop().call_later(max(left, LEAST_SECONDS), self._lease_over)
 
     def _lease_over(self) -> None:
         environment = self._run.environment

@@ -21,9 +21,11 @@ K = TypeVar("K")
 class Supply:
     """The credentials of one recipient."""
 
-    def __init__(self, credentials: Credentials, to: Recipient) -> None:
+    def __init__(self, credentials: Credentials, to: Recipient, seconds: float = 60.0) -> None:
+        """A value that is not had within `seconds` is not waited for."""
         self._credentials = credentials
         self._to = to
+        self._seconds = seconds
 
     def known(self, refs: Iterable[CredentialRef]) -> dict[CredentialRef, Secret] | None:
         """The values, where all of them are to be had without waiting; None where not."""
@@ -45,9 +47,16 @@ class Supply:
         refs = tuple(refs)
         try:
             found = self.known(refs)
-            return await asyncio.to_thread(self.values, refs) if found is None else found
+            if found is not None:
+                return found
+            async with asyncio.timeout(self._seconds):
+                return await asyncio.to_thread(self.values, refs)
         except CredentialError:
             raise
+        except TimeoutError:
+            named, within = ", ".join(map(str, refs)), f"{self._seconds:g} seconds"
+            said = f"{named}: not had within {within} (`start_timeout_seconds`)"
+            raise CredentialError(said) from None
         except Exception:
             raise CredentialError("a credential could not be looked up: internal error in mcpguard") from None
 
