@@ -227,3 +227,13 @@ def test_a_subscription_over_http_is_not_made_with_a_credential_that_a_rule_choo
     answer = client.ask("resources/subscribe", uri="x:1")
     assert "cannot be chosen for a subscription" in answer["error"]["message"]
     assert "resources/subscribe" not in json.dumps([one.message for one in stage.heard])
+
+
+def test_a_chosen_credential_that_is_for_others_is_not_sent(rotating):
+    stage, guard = rotating(Door(FIRST, CHOSEN), chosen={"principals": ["nobody-else"]})
+    client = guard.legacy()
+    assert "credential:chosen" in client.call("web__act", who="x")["error"]["message"]
+    assert guard.records("outcome")[-1]["status"] == "unavailable"
+    assert client.text("web__act") == "ok"
+    assert tokens(stage) == [FIRST]
+    assert CHOSEN not in json.dumps([heard.headers for heard in stage.heard])

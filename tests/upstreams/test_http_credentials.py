@@ -2,9 +2,15 @@
 
 from __future__ import annotations
 
+import asyncio
+
 import pytest
 
+from mcpguard.adapters.upstreams.address import Address
 from mcpguard.adapters.upstreams.http import StreamableHttpWire
+from mcpguard.adapters.upstreams.sse import SseWire
+from mcpguard.core.secret import parse_template
+from tests.adapters.fake_credentials import FakeCredentials, program
 from tests.upstreams.http_script import Heard, Reply, answer_to, scripted
 from tests.upstreams.http_stage import MODERN, address, hello, in_loop, modern, wired
 
@@ -84,3 +90,33 @@ async def test_a_configured_header_cannot_stand_for_a_mirrored_one() -> None:
         assert "mcp-param-region" not in stage.requests[0].headers
         assert stage.requests[0].headers["mcp-method"] == "tools/list"
         assert stage.requests[0].headers["accept-encoding"] == "identity"
+
+
+@in_loop
+async def test_over_sse_each_message_carries_the_credential_that_was_chosen_for_it() -> None:
+    async def script(heard: Heard, reply: Reply) -> None:
+        if heard.method == "GET":
+            await reply.events()
+            await reply.raw(b"event: endpoint\ndata: /post\n\n")
+            await reply.gone.wait()
+        else:
+            await reply.nothing(401 if heard.headers["x-key"] == "stale" else 202)
+
+    async with scripted(script) as stage:
+        templates = {"X-Key": parse_template("${env:A}")}
+        chosen = {"other": {"x-key": parse_template("${env:B}")}}
+        credentials = FakeCredentials(A=CANARY, B="stale")
+        where = Address(parse_template(stage.url), templates, credentials, program(), chosen)
+        async with wired(SseWire, where) as (wire, ear):
+            wire.send(hello(1))
+            wire.send(modern(2, "tools/call"), None, "other")
+            assert "wants a credential" in await ear.failure(2)
+            credentials.values["A"] = "newer"
+            wire.send({"jsonrpc": "2.0", "method": "notifications/initialized"})
+            wire.send(modern(3, "tools/call"), None, "nobody")
+            assert "was not asked: the credential 'nobody' cannot be chosen" in await ear.failure(3)
+            while len(stage.requests) < 4:
+                await asyncio.sleep(0)
+    keys = [request.headers["x-key"] for request in stage.requests]
+    assert keys[0] == CANARY
+    assert sorted(keys[1:]) == sorted([CANARY, "stale", "newer"])
