@@ -39,7 +39,7 @@ class Stage:
         self.clock = Hand()
         self.shown = []
 
-    def log_in(self, look=browse, seconds=10):
+    def log_in(self, look=browse, seconds=60):
         """Log in; `look(url)` is the browser."""
 
         def show(url):
@@ -47,9 +47,11 @@ class Stage:
             look(url)
 
         configured = Secret(SECRETS["client"]) if self.entry.client_secret else None
-        return asyncio.run(login(NAME, self.entry, configured, show, self.grants, seconds))
+        grant = asyncio.run(login(NAME, self.entry, configured, show, self.grants, seconds))
+        self.clock.at = time.time()
+        return grant
 
-    def refusal(self, look=browse, seconds=10):
+    def refusal(self, look=browse, seconds=60):
         """The sentence of a login that fails, which leaves nothing behind."""
         before = dict(self.backend.entries)
         with pytest.raises(CredentialError) as caught:

@@ -107,7 +107,7 @@ def test_two_processes_at_once_never_use_a_refresh_token_twice(server, backend, 
             process.stdin.write("go\n")
             process.stdin.flush()
         for process in processes:
-            said, _ = process.communicate(timeout=DEADLINE)
+            said, _ = process.communicate(timeout=3 * DEADLINE)
             assert process.returncode == 0
             given += said.split()
     finally:
@@ -172,7 +172,7 @@ def test_a_token_that_cannot_be_renewed_serves_until_its_end_and_then_no_longer(
     stage.clock.at += 3500
     lease = stage.mint().lease()
     assert lease.secret.reveal() == old
-    assert 0 < lease.seconds < 110
+    assert 0 < lease.seconds <= 100
     said = unusable(stage_after(stage, 200))
     assert (
         f"the token endpoint answered{' with a redirect (' if answer[0] == 302 else ' '}HTTP {answer[0]}"
