@@ -72,6 +72,15 @@ def test_a_server_uses_a_role_that_is_made_for_it_and_gone_at_the_end(server, gu
     assert ADMIN_PASSWORD.encode() not in guard.received + guard.stderr + guard.audit_bytes
 
 
+def test_a_role_is_dropped_when_a_signal_ends_mcpguard(server, guarded):
+    guard = guarded()
+    guard.text("act", code=QUERY)
+    assert len(roles(server)) == 1
+    guard.signal(signal.SIGTERM)
+    guard.wait()
+    assert (roles(server), sessions(server)) == (set(), "0")
+
+
 def test_no_password_of_a_role_reaches_the_client_alone_or_encoded(server, guarded):
     guard = guarded()
     out = guard.folder / "password"
