@@ -340,6 +340,24 @@ def test_not_more_than_a_few_processes_wait_for_the_end_of_their_calls(
     run(body())
 
 
+@pytest.mark.parametrize("gently", [True, False])
+def test_a_lane_that_is_closed_ends_old_processes_as_it_was_told(gently: bool) -> None:
+    async def body() -> None:
+        stage = Stage(Known(A="value-1"), idle=100.0)
+        stage.call()
+        await stage.calls(0)
+        stage.credentials.values["A"] = "value-2"
+        stage.call()
+        await stage.calls(1)
+        upstreams = stage.lane.upstreams()
+        await stage.lane.close(gently)
+        assert [one._gently for one in upstreams] == [gently, gently]
+        assert all(wire.closed for wire in stage.wires)
+        assert (stage.lane._ending, stage.lane._timer) == (set(), None)
+
+    run(body())
+
+
 def test_a_lane_that_is_closed_while_it_looks_sends_nothing() -> None:
     async def body() -> None:
         stage = Stage(FakeCredentials(A="value-1"))

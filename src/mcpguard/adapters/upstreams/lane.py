@@ -209,5 +209,6 @@ class Lane:
             self._checking.cancel()
             with suppress(asyncio.CancelledError):
                 await self._checking
-        upstreams = self.upstreams()
+        upstreams, self._idle_seconds = self.upstreams(), None
+        self._old.clear()  # Nobody ends them once more, and more gently, when their calls are over.
         await asyncio.gather(*(one.close(gently) for one in upstreams), *self._ending)
