@@ -30,4 +30,6 @@ def person(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Person:
     monkeypatch.setenv("HOME", str(person.home))
     monkeypatch.setenv("PATH", f"{programs}:/usr/bin:/bin")
     monkeypatch.chdir(person.project)
+    # What would outlive a lost machine is not what these tests see, and it takes most of their time.
+    monkeypatch.setattr(os, "fsync", lambda descriptor: None)
     return person

@@ -19,6 +19,7 @@ from tests.adapters.fake_keyring import FakeKeyring
 from tests.moving.corpus import CASES, Person, planted, tree, with_a_secret
 
 MOVED = (CASES[3], CASES[9])
+pytestmark = pytest.mark.timeout(300)  # Some hundred imports, on a machine that may be busy.
 SECRETS = [secret for case in MOVED for secret in planted(case)]
 
 
@@ -73,7 +74,6 @@ def is_as_before(person: Person, backend: FakeKeyring, before: dict[Path, bytes]
     assert with_a_secret(tree(default_folder()), SECRETS) == []
 
 
-@pytest.mark.timeout(300)
 @pytest.mark.parametrize("way_out", [["undo"], ["import", "--yes"]], ids=["undo", "import again"])
 def test_an_import_that_ends_at_any_step_is_taken_back_or_finished(
     way_out: list[str], person: Person, backend: FakeKeyring
