@@ -101,7 +101,9 @@ def answer_call(request_id, params):
 
 def handle(message):
     method, request_id, params = message.get("method"), message.get("id"), message.get("params", {})
-    if method == "initialize" and "on_initialize" in STATE:
+    if method in STATE.get("on", {}):
+        run(STATE["on"][method], request_id, params)
+    elif method == "initialize" and "on_initialize" in STATE:
         run(STATE["on_initialize"], request_id, params)
     elif method == "initialize":
         send(

@@ -14,7 +14,7 @@ from tests.wire.session import eventually, puppet
 READ, WRITE = "read0Token7f6e5d4c3b2a1", "write0Token1a2b3c4d5e6f"
 ENVIRON = "answer = text(json.dumps([os.getpid(), environ.get('TOKEN'), environ.get('WIDE')]))"
 RULES = [
-    {"id": "ask", "effect": "allow", "action": ["elicitation/create"]},
+    {"id": "ask", "effect": "allow", "action": ["elicitation/create", "tasks/get"]},
     {"id": "read", "effect": "allow", "tools": ["act", "echo"], "when": "!has(args.write)"},
     {
         "id": "write",
@@ -213,6 +213,17 @@ def test_what_a_call_causes_goes_through_its_own_lane(start, tmp_path):
         guard.send({"jsonrpc": "2.0", "id": question["id"], "result": {"action": "decline"}})
         assert "decline" in str(guard.answer(request))
         assert guard.notifications("notifications/progress")
+
+
+def test_a_task_is_asked_for_in_the_lane_that_it_was_begun_in(guard):
+    told = "send({'id': request_id, 'result': {'taskId': 't1', 'status': str(os.getpid())}})"
+    begin = f"state['on'] = {{'tasks/get': {told!r}}}; answer = {{'task': {{'taskId': 't1', 'status': 'working'}}}}"
+    plain, write = seen(guard)[0], seen(guard, write="yes")[0]
+    arguments = {"code": begin, "write": "yes"}
+    begun = guard.ask("tools/call", {"name": "act", "arguments": arguments, "task": {"ttl": 60_000}})
+    assert begun["result"]["task"]["taskId"] == "t1"
+    assert guard.ask("tasks/get", {"taskId": "t1"})["result"]["status"] == str(write) != str(plain)
+    assert last(guard)[0] == "gh-write"
 
 
 def test_a_cancelled_call_is_cancelled_in_its_own_lane(guard):
