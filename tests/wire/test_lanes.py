@@ -9,7 +9,7 @@ import sys
 import pytest
 
 from tests.attack.processes import family, needs_proc, orphanage
-from tests.wire.session import eventually, puppet
+from tests.wire.session import SERVERS, eventually, puppet
 
 READ, WRITE = "read0Token7f6e5d4c3b2a1", "write0Token1a2b3c4d5e6f"
 ENVIRON = "answer = text(json.dumps([os.getpid(), environ.get('TOKEN'), environ.get('WIDE')]))"
@@ -268,3 +268,22 @@ def test_a_server_that_is_another_one_in_a_lane_is_refused(session, tmp_path):
     seen(guard)
     assert "is not the server that it was" in guard.call("act", code=ENVIRON, write="yes")["error"]["message"]
     assert seen(guard)
+
+
+def test_a_modern_server_has_lanes_too_and_each_is_heard_and_crashes_alone(session, tmp_path):
+    write = secret(tmp_path, "write", WRITE)
+    entry = {"servers": ["gh"], "value": f"${{file:{write}}}", "env": {"TOKEN": "${credential:gh-write}"}}
+    rules = [
+        {"id": "read", "effect": "allow", "when": "!has(args.write)"},
+        {"id": "write", "effect": "allow", "when": "has(args.write)", "credential": "gh-write"},
+    ]
+    server = {"command": sys.executable, "args": [str(SERVERS / "modern.py")]}
+    guard = session({"gh": server}, rules, credentials={"gh-write": entry})
+    assert guard.text("echo", text="one") == "one"
+    assert guard.text("echo", text="two", write="yes") == "two"
+    guard.text("change", write="yes")
+    guard.wait_message(lambda message: message.get("method") == "notifications/tools/list_changed")
+    assert "error" in guard.call("crash", write="yes")
+    assert guard.text("echo", text="three") == "three"
+    again = eventually(lambda: guard.call("echo", text="four", write="yes").get("result"), "another start")
+    assert again["content"][0]["text"] == "four"
