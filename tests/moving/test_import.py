@@ -99,6 +99,15 @@ def test_without_a_keychain_one_sentence_comes_before_anything_is_touched(
     assert {path: data for path, data in tree(*person).items() if path.name != "lock"} == before
 
 
+def test_where_nothing_is_to_move_no_keychain_is_needed(
+    person: Person, backend: FakeKeyring, capsys: Capture
+) -> None:
+    backend.error = RuntimeError("no keychain")
+    assert main(["import", "--yes"]) == 0
+    assert capsys.readouterr().out == "there is nothing to import\n"
+    assert [*person.home.rglob("mcpguard.yaml")] == []
+
+
 def test_secrets_can_go_to_files_that_only_their_owner_reads(person: Person, capsys: Capture) -> None:
     path = person.has(GITHUB)
     before = path.read_bytes()

@@ -90,7 +90,7 @@ def _import(args: argparse.Namespace, journal: Any) -> int:
     vault = vault_of(args.to, folder)
     wishes = _wishes(args, launcher(config))
     stored = tolerant(vault.get) if args.dry_run else vault.get
-    if not args.dry_run:
+    if not args.dry_run and any(not entry.guarded for found in founds for entry in found.entries):
         _ready(vault)
     plan = make_plan(founds, wishes, places, config, os.environ, stored, vault.reference)
     lines = shown(plan, wishes.launcher, founds) or "there is nothing to import"
