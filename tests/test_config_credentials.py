@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from mcpguard.app import _variables, settings_from
 from mcpguard.config import Config, Credential
 from mcpguard.config_credentials import CommandEntry, JsonEntry
 from mcpguard.core.secret import CredentialRef
@@ -144,3 +145,14 @@ def test_no_message_shows_a_line_of_credentials(tmp_path: Path) -> None:
     with pytest.raises(ConfigError) as caught:
         load(tmp_path, entry("value: hunter2-hunter2, servers: [git]"))
     assert "hunter2" not in str(caught.value)
+
+
+def test_variables_that_credentials_are_made_of_are_taken_out_of_our_environment(tmp_path: Path) -> None:
+    text = (
+        "version: 1\nservers:\n  s: {command: x, env: {A: '${env:PLAIN}', B: '${credential:made}'}}\n"
+        "credentials:\n"
+        "  made: {command: {argv: [op], env: [OP_SERVICE_ACCOUNT_TOKEN, VAULT_ADDR, HOME]}, servers: [s]}\n"
+        "  value: {value: '${env:INNER}', servers: [s], env: {C: '${env:BESIDE}', D: '${credential:value}'}}\n"
+    )
+    taken = _variables(settings_from(load(tmp_path, text)))
+    assert taken == {"PLAIN", "INNER", "BESIDE", "OP_SERVICE_ACCOUNT_TOKEN"}
