@@ -183,6 +183,24 @@ def test_a_configuration_that_was_named_and_is_missing_is_an_error(real: Machine
     assert "no.yaml" in capsys.readouterr().err
 
 
+def test_the_configuration_that_a_client_names_is_looked_at(real: Machine, capsys: Capture) -> None:
+    path = real.write("elsewhere/mine.yaml", "version: 2\n")
+    entries = {
+        "x": {"command": "x", "args": ["--config", "/nowhere"], "disabled": True},
+        "guarded": {"command": "mcpguard", "args": ["run", "--config", str(path)]},
+    }
+    loop = real.home / ".claude.json"
+    loop.symlink_to(loop)
+    real.write(CURSOR, json.dumps({"mcpServers": entries}))
+    assert main(["doctor"]) == 1
+    assert (
+        f"error D703 [configuration integrity] {AILMENTS['D703'].what}\n  {path}" in capsys.readouterr().out
+    )
+    path.unlink()
+    loop.unlink()
+    assert main(["doctor"]) == 0
+
+
 def test_another_project_can_be_looked_at(real: Machine, capsys: Capture) -> None:
     real.write("elsewhere/.env", f"A_TOKEN={PHRASE}\n")
     assert main(["doctor", "--project", str(real.root / "elsewhere")]) == 1

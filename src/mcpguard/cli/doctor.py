@@ -32,7 +32,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--config",
         metavar="FILE",
-        help="the configuration (default: $MCPGUARD_CONFIG, else mcpguard.yaml in your configuration folder)",
+        help="the configuration (default: $MCPGUARD_CONFIG, else mcpguard.yaml in your configuration folder, "
+        "else the one that a client starts mcpguard with)",
     )
     parser.add_argument(
         "--project",
@@ -72,6 +73,7 @@ def execute(args: argparse.Namespace) -> int:
 
 def diagnose(at: Surroundings, args: argparse.Namespace) -> Report:
     """All checks on the machine `at`."""
+    from mcpguard.cli.diagnosis.clients import configuration_in_use
     from mcpguard.cli.diagnosis.report import Report, in_order, inspected
     from mcpguard.cli.diagnosis.surroundings import examined
     from mcpguard.config import find_config
@@ -79,7 +81,10 @@ def diagnose(at: Surroundings, args: argparse.Namespace) -> Report:
 
     redactor = Redactor(os.urandom(32))
     named = bool(args.config or at.environ.get("MCPGUARD_CONFIG"))
-    subject = examined(at, find_config(args.config, at.environ), redactor, named=named)
+    path = find_config(args.config, at.environ)
+    if not named and not os.path.lexists(path):
+        path = configuration_in_use(at) or path
+    subject = examined(at, path, redactor, named=named)
     seen = list(everything(subject, checks()))
     # Not before all checks are done: what one finds, another could quote.
     findings = in_order([inspected(one, redactor) for one in seen if isinstance(one, Finding)])

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
+from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -15,7 +16,7 @@ from mcpguard.cli.diagnosis.files import text_of
 from mcpguard.cli.diagnosis.finding import Finding, Seen, Unseen, found
 from mcpguard.cli.diagnosis.permissions import open_to_readers, open_to_writers
 from mcpguard.cli.diagnosis.plain_text import in_plain_text, secrets_in
-from mcpguard.cli.diagnosis.surroundings import Subject
+from mcpguard.cli.diagnosis.surroundings import Subject, Surroundings
 from mcpguard.core.errors import InspectionError
 from mcpguard.moving import reading
 from mcpguard.moving.clients import CLIENTS
@@ -33,24 +34,50 @@ def check(subject: Subject) -> Iterator[Seen]:
     if subject.at.home is None:
         yield Unseen("the clients of this user", "there is no home folder: set HOME")
         return
-    settings = subject.at.settings or subject.at.home / ".config"
-    if subject.at.platform == "darwin":
-        settings = subject.at.home / "Library" / "Application Support"
-    places = reading.Places(subject.at.home, settings, subject.at.project)
-    known = {
-        path: (client, file)
-        for client in CLIENTS
-        for file in client.files
-        for path in reading.paths_of(file, places)
-    }
+    known = _known(subject.at, subject.at.home)
     for path, kind in known.items():
         for copy in beside(path):
             yield from _copy(subject, *kind, path, copy)
         if os.path.lexists(path):
             yield from _file(subject, *kind, path)
-    for path, copy in in_history(settings, known):
+    for path, copy in in_history(_settings(subject.at, subject.at.home), known):
         yield from _copy(subject, *known[path], path, copy)
     yield from open_to_writers("D501", known, subject.at)
+
+
+def _settings(at: Surroundings, home: Path) -> Path:
+    if at.platform == "darwin":
+        return home / "Library" / "Application Support"
+    return at.settings or home / ".config"
+
+
+def _known(at: Surroundings, home: Path) -> dict[Path, tuple[Client, File]]:
+    """Where a client's file is or would be."""
+    places = reading.Places(home, _settings(at, home), at.project)
+    return {
+        path: (client, file)
+        for client in CLIENTS
+        for file in client.files
+        for path in reading.paths_of(file, places)
+    }
+
+
+def configuration_in_use(at: Surroundings) -> Path | None:
+    """The first file that a client's entry of mcpguard names with `--config`, None where none does."""
+    try:
+        known = {} if at.home is None else _known(at, at.home)
+    except OSError:
+        return None  # The check of clients tells that.
+    for path, kind in known.items():
+        try:
+            entries = reading.read(*kind, path).entries
+        except (OSError, RuntimeError):
+            continue
+        for entry in entries:
+            named = [one for word, one in pairwise(entry.args) if word == "--config" and os.path.isabs(one)]
+            if entry.guarded and not entry.disabled and named:
+                return Path(named[0])
+    return None
 
 
 def _file(subject: Subject, client: Client, file: File, path: Path) -> Iterator[Seen]:
