@@ -7,7 +7,6 @@ file that cannot be read is never taken for a new session.
 
 from __future__ import annotations
 
-import fcntl
 import os
 import time
 from collections.abc import Iterator
@@ -17,6 +16,7 @@ from pathlib import Path
 
 import msgspec
 
+from mcpguard.adapters.file_lock import take_lock
 from mcpguard.core.errors import SessionError
 from mcpguard.core.model import Invocation
 from mcpguard.core.rule_problems import MAX_WINDOW
@@ -70,18 +70,7 @@ class SessionFiles:
             self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
             self._sweep()
             self._ready = True
-        lock = os.open(self._folder / f"{name}.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-        ends = time.monotonic() + LOCK_SECONDS
-        while True:
-            try:
-                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                return lock
-            except OSError as problem:
-                # Others hold it for some microseconds; one that is stopped meanwhile must not stop us.
-                if not isinstance(problem, BlockingIOError) or time.monotonic() > ends:
-                    os.close(lock)
-                    raise
-                time.sleep(0.0005)
+        return take_lock(self._folder / f"{name}.lock", LOCK_SECONDS, 0.0005)
 
     def _read(self, name: str, now: float) -> Kept:
         path = self._folder / f"{name}.json"

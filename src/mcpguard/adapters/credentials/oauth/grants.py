@@ -6,9 +6,7 @@ used; so a refresh token that the server rotates is never used twice (RFC 9700, 
 
 from __future__ import annotations
 
-import fcntl
 import os
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from hashlib import sha256
@@ -22,6 +20,7 @@ from mcpguard.adapters.credentials.keychain import Keychain
 from mcpguard.adapters.credentials.oauth.asking import named_hosts
 from mcpguard.adapters.credentials.oauth.clients import Client
 from mcpguard.adapters.credentials.oauth.tokens import Endpoint, Tokens
+from mcpguard.adapters.file_lock import take_lock
 from mcpguard.core.errors import CredentialError
 from mcpguard.core.secret import Secret
 
@@ -127,19 +126,7 @@ class Grants:
     def _lock(self, name: str) -> int:
         folder = self._folder or _locks()
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-        file = folder / f"oauth-{sha256(name.encode()).hexdigest()[:32]}.lock"
-        lock = os.open(file, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-        ends = time.monotonic() + LOCK_SECONDS
-        while True:
-            try:
-                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                return lock
-            except OSError as problem:
-                # Others hold it while they ask a server; one that is stopped meanwhile must not stop us.
-                if not isinstance(problem, BlockingIOError) or time.monotonic() > ends:
-                    os.close(lock)
-                    raise
-                time.sleep(0.02)
+        return take_lock(folder / f"oauth-{sha256(name.encode()).hexdigest()[:32]}.lock", LOCK_SECONDS, 0.02)
 
 
 def _entry(name: str) -> str:
