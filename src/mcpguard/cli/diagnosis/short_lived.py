@@ -1,6 +1,7 @@
 """Where a short-lived credential can be had in place of a static key: the literal table of what is known.
 
-To add one: an entry in `SHORT_LIVED`. Hosts are those whose MCP servers speak OAuth by their vendors' word.
+To add one: an entry in `SHORT_LIVED`. Hosts are those of MCP servers that are known to log in with OAuth: a
+wrong one costs a note that does not apply.
 """
 
 from __future__ import annotations
