@@ -55,7 +55,8 @@ def compute(call: Call, view: Mapping[str, Json]) -> Json:
     if call.name == MATCHES:
         if type(arguments[0]) is not str:
             raise FunctionError("matches() needs a string")
-        return compiled(arguments[1]).search(arguments[0]) is not None
+        # In bytes, since the library counts the characters before what it finds in a str.
+        return compiled(arguments[1]).search(arguments[0].encode()) is not None
     return _walk(apply(FUNCTIONS[call.name], arguments), call.steps)
 
 
