@@ -26,7 +26,7 @@ from mcpguard.core.rule_problems import (
     policy_problems,
     rule_problems,
 )
-from mcpguard.core.rules import ACTIONS, ANY_ACTION, Effect, Moment, Policy, Rule
+from mcpguard.core.rules import ACTIONS, ANY_ACTION, OBLIGATIONS, Effect, Moment, Policy, Rule
 
 CACHE_LIMIT = 4096
 """How many (server, tool, action) keys keep their candidates; tool names come from upstreams."""
@@ -34,12 +34,14 @@ CACHE_LIMIT = 4096
 
 class CompiledRule:
     """A rule in force. `name` is "policy/rule"; `condition` is None where the rule has no `when`; `until`
-    is when an `allow` ends, `shadow` whether it changes nothing; `written` is the rule as written."""
+    is when an `allow` ends, `shadow` whether it changes nothing, `adds` whether it does more than to have its
+    effect; `written` is the rule as written."""
 
     __slots__ = (
         "_actions",
         "_servers",
         "_tools",
+        "adds",
         "condition",
         "effect",
         "message",
@@ -56,6 +58,7 @@ class CompiledRule:
         self.message = rule.message.strip()
         self.shadow = "shadow" in (policy.mode, rule.mode)
         self.until = end_of(policy.expires) if rule.effect == "allow" else None
+        self.adds = any(getattr(rule, key) for key in OBLIGATIONS)
         self.written = rule
         self._actions = ACTIONS if ANY_ACTION in rule.action else frozenset(rule.action)
         self._servers = _globs(as_tuple(rule.server))

@@ -13,7 +13,7 @@ from mcpguard.core.cel_text import tokens_of
 from mcpguard.core.document import Document, Path
 from mcpguard.core.errors import Problem
 from mcpguard.core.placeholders import problems_in
-from mcpguard.core.rules import ACTIONS, ANY_ACTION, ASKED, Limit, Policy, Rule
+from mcpguard.core.rules import ACTIONS, ANY_ACTION, ASKED, OBLIGATIONS, Limit, Policy, Rule
 
 MAX_WINDOW = 31 * 86_400
 """The longest window of a limit, in seconds."""
@@ -84,7 +84,7 @@ def condition_problems(document: Document, at: Path, rule: Rule, reads: frozense
 
 
 def _without_effect(document: Document, at: Path, rule: Rule) -> Iterator[Problem]:
-    for key in ("redact", "label", "fact", "limit", "argument", "credential"):
+    for key in OBLIGATIONS:
         if not getattr(rule, key):
             continue
         if rule.effect == "deny":

@@ -61,6 +61,10 @@ class Limit(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True)
     """What a call costs in `units`: a whole number, or an argument that holds one, such as `args.amount`."""
 
 
+OBLIGATIONS = ("redact", "label", "fact", "limit", "argument", "credential")
+"""The keys of a rule with what it does besides having its effect."""
+
+
 class Rule(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
     """One rule as written. `server` and `tools` are globs (`*`, `?`, `[seq]`; case counts), left out
     they match all; `tools` are the upstream's own names; `redact` are kinds of detectors."""

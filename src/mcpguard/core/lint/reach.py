@@ -49,12 +49,6 @@ def _certain(placed: PlacedRule) -> bool:
     return placed.rule.condition is None and not placed.rule.shadow and placed.rule.until is None
 
 
-def _adds(placed: PlacedRule) -> bool:
-    """Whether the rule does more than to have its effect."""
-    one = placed.written
-    return bool(one.redact or one.label or one.fact or one.limit or one.argument or one.credential)
-
-
 def _unreachable(subject: Subject) -> Iterator[Problem]:
     denying = [one for one in subject.rules if one.written.effect == "deny" and _certain(one)]
     for placed in subject.rules:
@@ -69,7 +63,7 @@ def _unreachable(subject: Subject) -> Iterator[Problem]:
 def _shadowed(subject: Subject) -> Iterator[Problem]:
     wide = [one for one in subject.rules if _certain(one)]
     for placed in subject.rules:
-        if placed.rule.shadow or _adds(placed) or placed.written.message:
+        if placed.rule.shadow or placed.rule.adds or placed.written.message:
             continue
         other = next((one for one in wide if _makes_idle(one, placed)), None)
         if other is not None:
@@ -81,7 +75,7 @@ def _makes_idle(wide: PlacedRule, narrow: PlacedRule) -> bool:
     if wide is narrow or wide.written.effect != narrow.written.effect or not covers(wide, narrow):
         return False
     # Of two rules that are the same, the second is one too many.
-    same = _certain(narrow) and covers(narrow, wide) and not _adds(wide) and not wide.written.message
+    same = _certain(narrow) and covers(narrow, wide) and not wide.rule.adds and not wide.written.message
     return not same or _place(wide) < _place(narrow)
 
 
