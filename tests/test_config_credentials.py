@@ -113,6 +113,7 @@ def test_a_server_may_refer_to_an_entry_that_is_for_it(tmp_path: Path) -> None:
         ("value: '${env:A}', servers: [far], env: {A: x}", "variables are for servers with a `command`"),
         ("value: '${env:A}', servers: [git], headers: {A: x}", "headers are for servers with a `url`"),
         ("value: '${env:A}', servers: [open], headers: {A: x}", "must not leave this machine over http://"),
+        ("value: '${env:A}', servers: [far, open]", "must not leave this machine over http://"),
         ("value: '${env:A}', servers: [git], env: {'A B': x}", "the name of a variable has only"),
         ("value: '${env:A}', servers: [far], headers: {Host: x}", "not a header that can be set here"),
         ("value: '${env:A}', servers: [git], env: {A: '${credential:no}'}", "there is no entry of this name"),

@@ -192,9 +192,10 @@ def _site_problems(
     if entry.headers and not remote:
         said = "headers are for servers with a `url`, and none of `servers` is one: use `env`"
         yield document.problem((*at, "headers"), said)
-    if entry.headers and any(_is_open(server.url or "") for server in remote.values()):
+    if any(_is_open(server.url or "") for server in remote.values()):
+        # Without `headers` it could still stand in an argument.
         said = "a credential must not leave this machine over http://: use https"
-        yield document.problem((*at, "headers"), said)
+        yield document.problem((*at, "headers") if entry.headers else (*at, "servers"), said)
     yield from env_problems(document, (*at, "env"), entry.env)
     yield from header_problems(document, (*at, "headers"), entry.headers)
     for place, text in (*_under(at, "env", entry.env), *_under(at, "headers", entry.headers)):
