@@ -48,11 +48,21 @@ class Wiring(Struct, frozen=True, kw_only=True):
         """Nothing of it is started."""
         remote = self.server.url is not None
         make = self._remote if remote else self._lane
-        return Lanes(self.server.name, make, self._supply, self.terms.turn, remote)
+        supply = self._supply_there if remote else self._supply
+        return Lanes(self.server.name, make, supply, self.terms.turn, remote)
 
     @property
     def _supply(self) -> Supply:
         return Supply(self.credentials, self.to, self.terms.start_seconds)
+
+    @property
+    def _supply_there(self) -> Supply:
+        """What stands in arguments is bound to hosts as what stands in headers is."""
+        from mcpguard.adapters.upstreams.address import Address, authority
+
+        assert self.server.url is not None  # noqa: S101
+        address = Address(authority(self.server.url), {}, self.credentials, self.to)
+        return Supply(self.credentials, self.to, self.terms.start_seconds, address.host)
 
     @property
     def _choices(self) -> dict[str, Credential]:

@@ -3,30 +3,43 @@
 from __future__ import annotations
 
 import asyncio
+from typing import Any
 
 import pytest
+from msgspec import structs
 
 from mcpguard.adapters.credentials.broker import Broker
 from mcpguard.adapters.upstreams.address import Address
-from mcpguard.config import Credential
+from mcpguard.adapters.upstreams.process import Nursery
+from mcpguard.config import Credential, Server
 from mcpguard.core.errors import CredentialError, UpstreamError
-from mcpguard.core.secret import CredentialRef, parse_template
+from mcpguard.core.placeholders import placeholders_in
+from mcpguard.core.secret import CredentialRef, Secret, parse_template
+from mcpguard.flight import as_future
+from mcpguard.wiring import Wiring
 from tests.adapters.fake_credentials import FakeGuard, FakeSource, program
+from tests.upstreams.fake_wire import World, legacy, permit
 
 HOST = CredentialRef("env", "HOST")
 
 
+ENTRY = Credential(
+    name="key",
+    kind="value",
+    made="${env:KEY}",
+    servers=frozenset({"s"}),
+    hosts=frozenset({"api.example", "192.0.2.7"}),
+)
+
+
+def broker_of(host: str) -> Broker:
+    source = FakeSource(KEY="canary-0123456789", HOST=host)
+    return Broker({"key": ENTRY}, {"s": frozenset({HOST})}, FakeGuard(), sources={"env": source})
+
+
 def headers(host: str, url: str = "https://${env:HOST}/mcp") -> dict[str, str]:
     """What is sent to a server whose host is `host` at the time of the request."""
-    entry = Credential(
-        name="key",
-        kind="value",
-        made="${env:KEY}",
-        servers=frozenset({"s"}),
-        hosts=frozenset({"api.example", "192.0.2.7"}),
-    )
-    source = FakeSource(KEY="canary-0123456789", HOST=host)
-    broker = Broker({"key": entry}, {"s": frozenset({HOST})}, FakeGuard(), sources={"env": source})
+    broker = broker_of(host)
     own = {"Authorization": parse_template("Bearer ${credential:key}")}
     address = Address(parse_template(url), own, broker, program())
     return asyncio.run(address.resolve()).headers
@@ -71,3 +84,38 @@ def test_nor_is_one_that_a_credential_in_the_url_would_lead_to() -> None:
         headers("evil.example", "https://${env:HOST}/${credential:key}")
     with pytest.raises(CredentialError, match="bound to other hosts"):
         headers("x", "https://${credential:key}.example/mcp")
+
+
+def placed(host: str, url: str = "https://${env:HOST}:8443/mcp?key=${env:HOST}") -> Secret:
+    """What a placeholder in an argument is for a server whose host is `host` at the time of the call."""
+
+    async def body() -> Secret:
+        server = Server(name="s", url=parse_template(url))
+        lanes = Wiring(
+            server=server,
+            entries={"key": ENTRY},
+            credentials=broker_of(host),
+            to=program(),
+            terms=World(legacy({})).terms,
+            nursery=Nursery(),
+        ).upstream()
+        lanes._route = lambda call, _permit: call.wait.set(call.values)  # type: ignore[assignment, arg-type]
+        arguments = {"token": "{{secret:key}}"}
+        asked = permit(name="t", arguments=arguments)
+        wait = lanes.request(structs.replace(asked, placeholders=placeholders_in(arguments)))
+        values: Any = await as_future(wait)
+        return values[CredentialRef("credential", "key")]
+
+    return asyncio.run(body())
+
+
+@pytest.mark.parametrize("host", ["api.example", "192.0.2.7"])
+def test_an_argument_is_filled_in_for_a_host_that_it_is_bound_to(host: str) -> None:
+    assert placed(host).reveal() == "canary-0123456789"
+
+
+def test_an_argument_is_filled_in_for_no_other_host() -> None:
+    with pytest.raises(CredentialError, match="bound to other hosts"):
+        placed("evil.example")
+    with pytest.raises(CredentialError, match="the server that is to have it"):
+        placed("api.example", "https://${env:HOST}:0/mcp")

@@ -8,10 +8,8 @@ from __future__ import annotations
 
 import asyncio
 import os
-import re
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING
-from urllib.parse import urlsplit
 
 from msgspec import Struct
 
@@ -22,7 +20,7 @@ if TYPE_CHECKING:
     from mcpguard.adapters.credentials.broker import Broker
     from mcpguard.config import Config, Credential, Server
     from mcpguard.core.model import Principal
-    from mcpguard.core.secret import CredentialRef, Template
+    from mcpguard.core.secret import CredentialRef
 
 
 class Tested(Struct, frozen=True):
@@ -114,26 +112,13 @@ def _principal(entry: Credential | None) -> Principal:
 
 def _host(broker: Broker, server: Server, principal: Principal) -> str | None:
     """The host that the server is at, None for a program."""
-    from mcpguard.adapters.upstreams.address import Address
+    from mcpguard.adapters.upstreams.address import Address, authority
     from mcpguard.recipients import Recipient
 
     if server.url is None:
         return None
-    address = Address(_authority(server.url), {}, broker, Recipient(server.name, None, principal))
-    return urlsplit(asyncio.run(address.resolve()).url).hostname
-
-
-def _authority(url: Template) -> Template:
-    """A URL up to its host and port: what stands behind them may have references of its own."""
-    from mcpguard.core.secret import Template
-
-    texts: list[str] = []
-    for index, text in enumerate(url.texts):
-        end = re.compile(r"[/?#]").search(text, text.find("//") + 2 if index == 0 else 0)
-        if end is not None:
-            return Template((*texts, text[: end.start()]), url.refs[:index])
-        texts.append(text)
-    return url
+    address = Address(authority(server.url), {}, broker, Recipient(server.name, None, principal))
+    return asyncio.run(address.host())
 
 
 def _said(entry: Credential | None, kind: str, seconds: float | None) -> str:

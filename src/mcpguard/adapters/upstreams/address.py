@@ -76,6 +76,10 @@ class Address:
         except _Waits:
             return await asyncio.to_thread(self._resolve, credential, self._asked)
 
+    async def host(self) -> str:
+        """The host that the URL has now. Raises as `resolve`."""
+        return _host_of((await self.resolve()).url)
+
     async def renewed(self, before: Filled, credential: str = "") -> Filled | None:
         """The upstream did not take what was sent with `before`: the same with other values, None where there
         are none. Raises as `resolve`."""
@@ -148,6 +152,17 @@ def _fill_header(template: Template, host: str, value_of: Callable[[CredentialRe
             raise CredentialError(f"{ref} has a character that no header can carry, such as a newline")
         parts += [value, text]
     return "".join(parts)
+
+
+def authority(url: Template) -> Template:
+    """A URL up to its host and port: what stands behind them may have references of its own."""
+    texts: list[str] = []
+    for index, text in enumerate(url.texts):
+        end = re.compile(r"[/?#]").search(text, text.find("//") + 2 if index == 0 else 0)
+        if end is not None:
+            return Template((*texts, text[: end.start()]), url.refs[:index])
+        texts.append(text)
+    return url
 
 
 T = TypeVar("T")

@@ -7,10 +7,12 @@ waiting costs a call no more than looking it up.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 from typing import TypeVar
 
-from mcpguard.core.errors import CredentialError
+from msgspec import structs
+
+from mcpguard.core.errors import CredentialError, UpstreamError
 from mcpguard.core.secret import CredentialRef, Secret, Template
 from mcpguard.recipients import Credentials, Recipient
 
@@ -21,38 +23,52 @@ K = TypeVar("K")
 class Supply:
     """The credentials of one recipient."""
 
-    def __init__(self, credentials: Credentials, to: Recipient, seconds: float = 60.0) -> None:
-        """A value that is not had within `seconds` is not waited for."""
+    def __init__(
+        self,
+        credentials: Credentials,
+        to: Recipient,
+        seconds: float = 60.0,
+        host: Callable[[], Awaitable[str]] | None = None,
+    ) -> None:
+        """A value that is not had within `seconds` is not waited for. `host()` is where a recipient with a
+        `url` is now, asked for each time, and may raise CredentialError and UpstreamError."""
         self._credentials = credentials
         self._to = to
         self._seconds = seconds
+        self._host = host
 
     def known(self, refs: Iterable[CredentialRef]) -> dict[CredentialRef, Secret] | None:
         """The values, where all of them are to be had without waiting; None where not."""
+        return self._known(refs, self._to) if self._host is None else None
+
+    def _known(self, refs: Iterable[CredentialRef], to: Recipient) -> dict[CredentialRef, Secret] | None:
         found: dict[CredentialRef, Secret] = {}
         for ref in refs:
-            secret = self._credentials.known(ref, self._to)
+            secret = self._credentials.known(ref, to)
             if secret is None:
                 return None
             found[ref] = secret
         return found
 
-    def values(self, refs: Iterable[CredentialRef]) -> dict[CredentialRef, Secret]:
-        """The values now. May block. Raises CredentialError, which names the reference."""
-        return {ref: self._credentials.get(ref, self._to) for ref in refs}
+    def _values(self, refs: Iterable[CredentialRef], to: Recipient) -> dict[CredentialRef, Secret]:
+        return {ref: self._credentials.get(ref, to) for ref in refs}
+
+    async def _recipient(self) -> Recipient:
+        return self._to if self._host is None else structs.replace(self._to, host=await self._host())
 
     async def get(self, refs: Iterable[CredentialRef]) -> dict[CredentialRef, Secret]:
         """The values now, asked for in a thread where that may take time. Raises CredentialError, also for a
         defect: whoever waits for a value has to be answered."""
         refs = tuple(refs)
         try:
-            found = self.known(refs)
-            if found is not None:
-                return found
             async with asyncio.timeout(self._seconds):
-                return await asyncio.to_thread(self.values, refs)
+                to = await self._recipient()
+                found = self._known(refs, to)
+                return await asyncio.to_thread(self._values, refs, to) if found is None else found
         except CredentialError:
             raise
+        except UpstreamError as problem:
+            raise CredentialError(f"the server that is to have it {problem}") from None
         except TimeoutError:
             named, within = ", ".join(map(str, refs)), f"{self._seconds:g} seconds"
             said = f"{named}: not had within {within} (`start_timeout_seconds`)"
