@@ -145,7 +145,7 @@ def test_a_person_who_edits_after_a_crash_is_told_and_loses_nothing(
         patch.setattr(os, "replace", kill_after)
         with pytest.raises(Killed):
             main(["import", "--yes"])
-    mine = codex.read_bytes() + b"# mine\n"
+    mine = codex.read_bytes().replace(b'"run"', b'"run", "--mine"')
     codex.write_bytes(mine)
     assert main(["import", "--yes"]) == 2
     assert "an import did not come to its end, and" in capsys.readouterr().err

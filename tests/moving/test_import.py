@@ -249,17 +249,18 @@ def test_a_file_that_changes_after_it_was_read_is_not_overwritten(
     assert sorted(one.name for one in path.parent.iterdir()) == [path.name]
 
 
-def test_a_file_that_was_changed_after_the_import_stays(
+def test_a_file_whose_entry_of_mcpguard_was_changed_stays(
     person: Person, backend: FakeKeyring, capsys: Capture
 ) -> None:
     path = person.has(GITHUB)
     before = path.read_bytes()
     assert main(["import", "--yes"]) == 0
-    mine = path.read_bytes().replace(b"Alt+Space", b"Alt+X")
+    mine = path.read_bytes().replace(b'"run"', b'"run", "--mine"')
     path.write_bytes(mine)
     capsys.readouterr()
     assert main(["undo"]) == 1
-    assert f"{path} was changed after the import, so it stays as it is" in capsys.readouterr().out
+    said = f"{path} was changed after the import, so it stays as it is (its entry mcpguard was changed"
+    assert said in capsys.readouterr().out
     assert path.read_bytes() == mine
     assert config().exists()
     assert backend.entries["mcpguard", "github/GITHUB_PERSONAL_ACCESS_TOKEN"] == planted(GITHUB)[0]

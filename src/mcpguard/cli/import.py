@@ -159,8 +159,9 @@ def _tell(plan: Plan, vault: Vault) -> None:
         print(f"{style('stays', 'yellow')}    {plain(entry.name)} {plain(why)}")
     for said in plan.broken:
         print(f"{style('left out', 'yellow')} {plain(said)}")
-    for found, text in plan.clients:
-        for line in remains(text, plan.secrets.values()):
+    for one in plan.clients:
+        found = one.found
+        for line in remains(one.text, plan.secrets.values()):
             print(f"note: {plain(str(found.path))} line {line} still has a secret that moved: take it out")
         if found.file.scope == "project":
             print(f"note: {plain(str(found.path))} may be shared with others, whose mcpguard is elsewhere")
@@ -176,7 +177,7 @@ def _agreed() -> bool:
 
 
 def _after(plan: Plan) -> None:
-    print(f"done: restart {', '.join(sorted({found.client.title for found, _ in plan.clients}))}.")
+    print(f"done: restart {', '.join(sorted({one.found.client.title for one in plan.clients}))}.")
     print("`mcpguard check` looks over the configuration; `mcpguard undo` puts everything back.")
     if plan.secrets:
         print("The secrets were in files: replace those that others may have seen, where they were issued.")

@@ -28,8 +28,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def execute(args: argparse.Namespace) -> int:
-    """0 where all is as it was, 1 where a file was changed since and stays. Raises McpGuardError where a file
-    or the keychain cannot be had."""
+    """0 where all is as it was, 1 where what the import wrote was changed and stays. Raises McpGuardError
+    where a file or the keychain cannot be had."""
     from mcpguard.moving import disk
     from mcpguard.moving.journal import Journal, default_folder
     from mcpguard.moving.moves import take_back
@@ -46,6 +46,9 @@ def execute(args: argparse.Namespace) -> int:
             newer = newer or move.state != "undone"
             for path in back.restored:
                 print(f"{style('restored', 'green')} {plain(path)}")
+            for path in back.entries:
+                said = "changed since; only its entries were put back"
+                print(f"{style('restored', 'green')} {plain(path)} ({said})")
             for said in back.kept:
                 print(f"note: {plain(said)}")
             for said in back.refused:

@@ -14,7 +14,7 @@ from typing import Any
 from mcpguard.moving import edit_json, edit_toml, edit_yaml
 from mcpguard.moving.clients import File
 from mcpguard.moving.reading import PARSERS, Found, tables_of
-from mcpguard.moving.tree import Broken, Step, Unreadable
+from mcpguard.moving.tree import Broken, Node, Step, Unreadable
 
 NAME = "mcpguard"
 """What the entry is called, unless a server of another kind has that name."""
@@ -35,13 +35,20 @@ def replaced(found: Found, gone: Iterable[tuple[Step, ...]], entry: dict[str, An
         steps = [way[-1] for way in gone if way[:-1] == path]
         if not steps:
             continue
-        name = _free_name(_names(table.plain()), steps)
-        serves = entry["args"][-1]
-        ours = [one for one in found.entries if one.guarded and serves in one.args]
-        keep = not any(one.where[:-1] == path for one in ours)
-        changes += _changes(found, path, steps, name if keep else "", entry)
-        _expect(want, path, steps, name if keep else "", entry)
-    return _checked(found, _apply(found.text, changes), want)
+        name = name_for(found, path, table, steps, entry)
+        changes += _changes(found, path, steps, name, entry)
+        _expect(want, path, steps, name, entry)
+    return checked(found, applied(found.text, changes), want)
+
+
+def name_for(
+    found: Found, path: tuple[Step, ...], table: Node, steps: list[Step], entry: dict[str, Any]
+) -> str:
+    """What the entry of mcpguard is called in the `table` at `path` when `steps` go, "" where it is there."""
+    serves = entry["args"][-1]
+    ours = [one for one in found.entries if one.guarded and serves in one.args]
+    there = any(one.where[:-1] == path for one in ours)
+    return "" if there else _free_name(_names(table.plain()), steps)
 
 
 def added(found: Found, entry: dict[str, Any]) -> str:
@@ -67,7 +74,7 @@ def added(found: Found, entry: dict[str, Any]) -> str:
         raise Unreadable(
             f"{found.path}: {'.'.join(path)} is not a mapping, so nothing can be added"
         ) from None
-    return _checked(found, _apply(text, changes), want)
+    return checked(found, applied(text, changes), want)
 
 
 def new_text(file: File, entry: dict[str, Any]) -> str:
@@ -129,13 +136,15 @@ def _expect(want: Any, path: tuple[Step, ...], steps: list[Step], name: str, ent
         table[name] = entry
 
 
-def _apply(text: str, changes: Iterable[Change]) -> str:
+def applied(text: str, changes: Iterable[Change]) -> str:
+    """`text` with `changes` made; they do not overlap."""
     for start, end, new in sorted(changes, reverse=True):
         text = text[:start] + new + text[end:]
     return text
 
 
-def _checked(found: Found, text: str, want: Any) -> str:
+def checked(found: Found, text: str, want: Any) -> str:
+    """`text`, if it says `want`. Raises Unreadable."""
     try:
         root = PARSERS[found.file.format](text)
         if found.file.format == "yaml":

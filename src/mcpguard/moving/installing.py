@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 from mcpguard.moving.clients import CLIENTS, Client, File
@@ -9,8 +10,8 @@ from mcpguard.moving.disk import MoveError
 from mcpguard.moving.edit import added, new_text
 from mcpguard.moving.journal import Journal
 from mcpguard.moving.launching import launcher
-from mcpguard.moving.moves import Writing, carry_out, writing
-from mcpguard.moving.reading import BOM, Found, Places, paths_of, read
+from mcpguard.moving.moves import carry_out, client_writing
+from mcpguard.moving.reading import Found, Places, paths_of, read
 from mcpguard.moving.vault import Vault
 
 
@@ -21,23 +22,18 @@ def install(name: str, config: Path, places: Places, journal: Journal, vault: Va
     file, path = _where(client, places)
     entry = {**client.added, **launcher(config)}
     if not path.exists():
-        todo = writing("client", path, new_text(file, entry).encode(), None, name)
+        found = Found(client=client, file=file, path=path, target=Path(os.path.realpath(path)))
+        todo = client_writing(found, new_text(file, entry), [], entry, new=True)
     else:
         found = read(client, file, path)
         if found.problem:
             raise MoveError(found.problem)
         if any(one.guarded for one in found.entries):
             return f"{client.title} has mcpguard already, in {path}: nothing was done"
-        todo = _added(found, entry, name)
+        todo = client_writing(found, added(found, entry), [], entry)
     vault.ready()
     carry_out(journal, vault, folder, {}, [todo])
     return f"done: {client.title} starts mcpguard now, by {path}. Restart it; `mcpguard undo` takes it back."
-
-
-def _added(found: Found, entry: dict[str, object], name: str) -> Writing:
-    text = added(found, entry)
-    data = (BOM + text if found.mark else text).encode()
-    return writing("client", found.target, data, found.digest, name)
 
 
 def _where(client: Client, places: Places) -> tuple[File, Path]:

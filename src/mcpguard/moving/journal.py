@@ -9,7 +9,7 @@ from __future__ import annotations
 import base64
 import os
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import msgspec
 from msgspec import Struct
@@ -23,15 +23,22 @@ Role = Literal["policy", "config", "client"]
 
 class Step(Struct, kw_only=True):
     """A file that changes: digests before and after (None: there is no such file). `sealed` is the name of
-    what it was, "" where it was not there. `client` is set for a client's file."""
+    what it was, "" where it was not there.
+
+    For a client's file `client` is set, and `place` (the path of its File), the `entry` that is written, and
+    the ways to those that are `gone` for it. `back`: only these were put back, since the file had changed.
+    """
 
     role: Role
     path: str
     before: str | None
     after: str
     sealed: str = ""
-    mode: int = 0o600
     client: str = ""
+    place: str = ""
+    entry: dict[str, Any] = {}
+    gone: list[tuple[str | int, ...]] = []
+    back: bool = False
 
 
 class Move(Struct, kw_only=True):

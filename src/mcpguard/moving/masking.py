@@ -42,7 +42,7 @@ def _values(every: Iterable[Found]) -> Iterator[str]:
 
 
 def _clients(plan: Plan, launcher: dict[str, Any]) -> Iterator[str]:
-    for found, _ in plan.clients:
+    for found in (one.found for one in plan.clients):
         yield f"--- {found.client.title}: {found.path}"
         for server in plan.servers:
             for where, entry in server.origins:

@@ -10,15 +10,18 @@ import hashlib
 import os
 from pathlib import Path
 from secrets import token_hex
+from typing import Any
 
 from msgspec import Struct
 
 from mcpguard.core.errors import McpGuardError
-from mcpguard.moving import disk
+from mcpguard.moving import disk, tree
+from mcpguard.moving.changed import encoded, uses_us, without_us
 from mcpguard.moving.disk import MoveError
 from mcpguard.moving.journal import Journal, Move, Role, Step, new_key
 from mcpguard.moving.plan import Plan
-from mcpguard.moving.reading import BOM
+from mcpguard.moving.reading import BOM, Found
+from mcpguard.moving.tree import Unreadable
 from mcpguard.moving.vault import Vault, vault_of
 
 
@@ -44,17 +47,24 @@ def writings(plan: Plan) -> list[Writing]:
             raise MoveError(f"{path} was changed by somebody else meanwhile: nothing was written; try again")
         mark = BOM.encode() if before and before.startswith(BOM.encode()) else b""
         found.append(writing("config", path, mark + data, _digest(before)))
-    for one, text in plan.clients:
-        data = (BOM + text if one.mark else text).encode()
-        found.append(writing("client", one.target, data, one.digest, one.client.name))
+    found += [client_writing(one.found, one.text, one.gone, one.entry) for one in plan.clients]
     return found
 
 
-def writing(role: Role, path: Path, data: bytes, before: str | None, client: str = "") -> Writing:
+def client_writing(
+    found: Found, text: str, gone: list[tuple[tree.Step, ...]], entry: dict[str, Any], *, new: bool = False
+) -> Writing:
+    """`text` for a client's file, which has `entry` in place of those at `gone`; `new`: it is not there."""
+    one = writing("client", found.target, encoded(found, text), None if new else found.digest)
+    one.step.client, one.step.place = found.client.name, found.file.path
+    one.step.entry, one.step.gone = entry, gone
+    return one
+
+
+def writing(role: Role, path: Path, data: bytes, before: str | None) -> Writing:
     """`data` for the file at `path`, which has the digest `before` now (None: it is not there)."""
     after = hashlib.sha256(data).hexdigest()
-    step = Step(role=role, path=str(path), before=before, after=after, client=client)
-    return Writing(step, data)
+    return Writing(Step(role=role, path=str(path), before=before, after=after), data)
 
 
 def _digest(data: bytes | None) -> str | None:
@@ -110,10 +120,11 @@ def _steps(journal: Journal, move: Move, vault: Vault, secrets: dict[str, str], 
 
 
 class TakenBack(Struct):
-    """What came of taking a move back: `restored` are files that are as they were, `refused` and `kept`
-    sentences on what is not."""
+    """What came of taking a move back: `restored` are files that are as they were, `entries` changed ones in
+    which the entries are, `refused` and `kept` sentences on what is not."""
 
     restored: list[str] = []
+    entries: list[str] = []
     refused: list[str] = []
     kept: list[str] = []
 
@@ -121,8 +132,8 @@ class TakenBack(Struct):
 def take_back(journal: Journal, move: Move, client: str = "", newer: bool = False) -> TakenBack:
     """Put back what `move` changed, of `client` only if it is given; `newer`: a later move is still in force.
 
-    A file that has changed since stays as it is. Raises McpGuardError where the vault or a file cannot be
-    had. Doing it twice does no harm.
+    In a file that has changed since, the entries take the place of the one of mcpguard, or it stays as it is.
+    Raises McpGuardError where the vault or a file cannot be had. Doing it twice does no harm.
     """
     vault = vault_of(move.vault, Path(move.vault_folder))
     back = TakenBack()
@@ -130,7 +141,7 @@ def take_back(journal: Journal, move: Move, client: str = "", newer: bool = Fals
     for step in reversed(clients):
         if client in ("", step.client):
             _restore(journal, move, vault, step, back)
-    if any(_uses_us(one) for one in clients):
+    if any(uses_us(one) for one in clients):
         return back
     text = _configuration(journal, move, vault, back)
     for step in reversed([one for one in move.steps if one.role == "policy"]):
@@ -153,12 +164,14 @@ def _restore(journal: Journal, move: Move, vault: Vault, step: Step, back: Taken
     path = Path(step.path)
     disk.sweep(path)
     now = disk.digest(path)
-    if now == step.before:
+    if now == step.before or step.back:
         return
     if now != step.after:
-        what = "was removed" if now is None else "was changed"
-        said = f"{path} {what} after the import, so it stays as it is"
-        (back.refused if _uses_us(step) else back.kept).append(said)
+        if uses_us(step):
+            _put_entries_back(journal, move, vault, step, back)
+        else:
+            what = "was removed" if now is None else "was changed"
+            back.kept.append(f"{path} {what} after the import, so it stays as it is")
         return
     if step.before is None:
         disk.remove(path)
@@ -167,11 +180,22 @@ def _restore(journal: Journal, move: Move, vault: Vault, step: Step, back: Taken
     back.restored.append(str(path))
 
 
-def _uses_us(step: Step) -> bool:
-    """Whether a client's file is not what it was before, and starts mcpguard."""
+def _put_entries_back(journal: Journal, move: Move, vault: Vault, step: Step, back: TakenBack) -> None:
     path = Path(step.path)
-    now = disk.digest(path)
-    return now not in (None, step.before) and b"mcpguard" in path.read_bytes()
+    data = path.read_bytes()
+    try:
+        was = journal.unseal(move, step, vault.get(move.key)) if step.sealed else b""
+        fresh, lost = without_us(step, was, data)
+    except (Unreadable, MoveError) as error:
+        why = str(error).removeprefix(f"{path}: ")
+        back.refused.append(f"{path} was changed after the import, so it stays as it is ({why})")
+        return
+    if fresh != data:
+        disk.write(path, fresh, expected=hashlib.sha256(data).hexdigest())
+        back.entries.append(str(path))
+    back.kept += [f"{path}: {one} is gone, so the servers that were in it are, too" for one in lost]
+    step.back = True
+    journal.keep(move)
 
 
 def _configuration(journal: Journal, move: Move, vault: Vault, back: TakenBack) -> str:
@@ -212,7 +236,7 @@ def _tidy(folder: Path) -> None:
 def changed(move: Move) -> list[Step]:
     """The clients' files that somebody has changed after `move`, and that start mcpguard."""
     clients = [one for one in move.steps if one.role == "client" and one.sealed]
-    return [one for one in clients if _uses_us(one) and disk.digest(Path(one.path)) != one.after]
+    return [one for one in clients if uses_us(one) and disk.digest(Path(one.path)) != one.after]
 
 
 def unseal(journal: Journal, move: Move, step: Step) -> bytes:

@@ -21,7 +21,7 @@ from mcpguard.moving.edit import replaced
 from mcpguard.moving.plaintext import Place
 from mcpguard.moving.reading import Entry, Found, Places
 from mcpguard.moving.references import Stays
-from mcpguard.moving.tree import Unreadable
+from mcpguard.moving.tree import Step, Unreadable
 
 Origin = tuple[Found, Entry]
 
@@ -38,9 +38,21 @@ class Server(Struct, kw_only=True):
     policy: str = ""
 
 
+class Edited(Struct, frozen=True):
+    """A client's file and the text that it is to have: `entry` is in place of the entries at `gone`."""
+
+    found: Found
+    text: str
+    gone: list[tuple[Step, ...]]
+    entry: dict[str, Any]
+
+    def __repr__(self) -> str:
+        return f"<Edited {self.found.path}>"
+
+
 class Plan(Struct, kw_only=True):
     """All of it. `left` are entries that stay, with the reason; `broken` are sentences on files that cannot
-    be used. `secrets` are those to store, by name; `policies` and `clients` the new texts of files."""
+    be used. `secrets` are those to store, by name; `policies` the new texts of files."""
 
     config: Path
     config_before: str = ""
@@ -50,7 +62,7 @@ class Plan(Struct, kw_only=True):
     broken: list[str] = []
     secrets: dict[str, str] = {}
     policies: dict[Path, str] = {}
-    clients: list[tuple[Found, str]] = []
+    clients: list[Edited] = []
 
     def __repr__(self) -> str:
         return "<Plan>"
@@ -222,8 +234,8 @@ class _Maker:
             mine = [one for one in plan.servers if any(origin is found for origin, _ in one.origins)]
             names = _variables(one.settings for one in mine)
             ours = {**self._entry(found), **passed_on(found.client, names)}
-            text = replaced(found, [one.where for one in entries], ours)
-            plan.clients.append((found, text))
+            gone = [one.where for one in entries]
+            plan.clients.append(Edited(found, replaced(found, gone, ours), gone, ours))
 
 
 def _variables(every: Iterable[dict[str, Any]]) -> list[str]:
