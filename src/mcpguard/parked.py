@@ -32,14 +32,16 @@ _UNKNOWN_STATE = "`requestState` is unknown, has expired or belongs to another r
 
 
 class Parked(Struct, eq=False):
-    """What a `requestState` of ours leads to. `state` is the modern upstream's own; for a legacy upstream
-    `wait` resumes the flight of `request` with the retry and its responses. `asked` is what the client was
-    shown; `size` is in bytes. `forget` stops the clock."""
+    """What a `requestState` of ours leads to. `credential` is the one that the call was made with, "" for
+    none that a rule chose. `state` is the modern upstream's own; for a legacy upstream `wait` resumes the
+    flight of `request` with the retry and its responses. `asked` is what the client was shown; `size` is in
+    bytes. `forget` stops the clock."""
 
     fingerprint: bytes
     asked: dict[str, Asked]
     size: int
     forget: Callable[[], None]
+    credential: str
     state: str | None = None
     request: Request | None = None
     wait: Resumed | None = None
@@ -79,11 +81,13 @@ class ParkedCalls:
         call: Call,
         asked: dict[str, Asked],
         state: str | None,
+        credential: str,
         request: Request | None = None,
         wait: Resumed | None = None,
     ) -> str:
         """Keep what the retry of `call` goes on with; gives its `requestState`. `asked` are the questions
-        to the client; `request` and `wait` are there where its flight is suspended."""
+        to the client, `credential` is what the call was made with; `request` and `wait` are there where its
+        flight is suspended."""
         # Of a call that its upstream has answered nothing else is needed: its arguments come with the retry.
         shown = [one.shown for one in asked.values()]
         kept = [state, list(asked), shown] if request is None else [request.params, list(asked), shown]
@@ -92,7 +96,7 @@ class ParkedCalls:
             self._expire(next(iter(self._parked)), "expired")
         token = secrets.token_urlsafe(32)
         stop = self._clock.later(self._seconds, lambda: self._expire(token, "expired"))
-        self._parked[token] = Parked(call.fingerprint(), asked, size, stop, state, request, wait)
+        self._parked[token] = Parked(call.fingerprint(), asked, size, stop, credential, state, request, wait)
         self._bytes += size
         return token
 

@@ -118,7 +118,7 @@ class Path:
             return
         if parked is not None and self._site.upstreams[invocation.server].modern:
             permit = pdp.again(permit, (invocation.params or {}) | await self._rounds.continued(parked, call))
-        await self._perform(request, permit, call)
+        await self._perform(request, permit, call, None if parked is None else parked.credential)
 
     async def _resume(
         self, parked: Parked, wait: Resumed, request: Request, permit: Permit, call: Call
@@ -127,7 +127,7 @@ class Path:
         site, started = self._site, self._site.recorder.seconds()
         request.redact = permit.redact
         site.audit.write(site.recorder.decided(permit))
-        if parked.request is not None and parked.request.credential != permit.credential:
+        if parked.credential != permit.credential:
             parked.give_up("denied")
             other = CredentialError(_OTHER.format("call"))
             await self._failed(
@@ -187,14 +187,14 @@ class Path:
 
     # --- call, inspect, reply --------------------------------------------------------------------
 
-    async def _perform(self, request: Request, permit: Permit, call: Call) -> None:
+    async def _perform(self, request: Request, permit: Permit, call: Call, begun: str | None = None) -> None:
         site, invocation = self._site, permit.invocation
         started = site.recorder.seconds()
         request.credential = permit.credential
         request.redact = permit.redact + (self._tasks.redact_of(call.name) if call.kind == "task" else ())
         try:
             await site.audit.write(site.recorder.decided(permit))
-            raw = await self._answered(request, permit, call, started)
+            raw = await self._answered(request, permit, call, started, begun)
             ready = await self._results.ready(request, permit, call, raw)
         except Cancelled as why:
             self._let_go(request, invocation, str(why))
@@ -226,12 +226,17 @@ class Path:
             request.wait = None
         self._rounds.drop(request)
 
-    async def _answered(self, request: Request, permit: Permit, call: Call, started: float) -> Raw:
-        """The upstream's final answer, or the `input_required` that goes to a modern client."""
+    async def _answered(
+        self, request: Request, permit: Permit, call: Call, started: float, begun: str | None
+    ) -> Raw:
+        """The upstream's final answer, or the `input_required` that goes to a modern client. `begun` is the
+        credential of the call that this one is a retry of."""
         upstream = self._site.upstreams[permit.invocation.server]
         task = self._tasks.find(call.name) if call.kind == "task" else None
         if task is not None and task.permit.credential != permit.credential:
             raise CredentialError(_OTHER.format("task"))
+        if begun is not None and begun != permit.credential:
+            raise CredentialError(_OTHER.format("call"))
         progress = self._notices.progress_of(request)
         request.server = upstream.name
         for _ in range(MAX_ROUNDS):

@@ -87,7 +87,7 @@ class Rounds:
             if not shown:
                 continue
             wait = Resumed()
-            token = self.parked.keep(call, shown, None, request, wait)
+            token = self.parked.keep(call, shown, None, permit.credential, request, wait)
             await self._reply(request, permit, _requests(shown), token, started)
             self._site.requests.pop(request.id, None)
             retry, responses = await wait
@@ -129,7 +129,7 @@ class Rounds:
         result = raw.message["result"]
         shown = await self._asked(request, permit, result)
         state = result.get("requestState")
-        token = self.parked.keep(call, shown, state if type(state) is str else None)
+        token = self.parked.keep(call, shown, state if type(state) is str else None, permit.credential)
         # Nothing else of it goes on: no rule on results sees what asks.
         body: dict[str, Json] = {"resultType": eras.INPUT_REQUIRED, "requestState": token}
         if "inputRequests" in result:
