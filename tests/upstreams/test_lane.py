@@ -349,7 +349,7 @@ def test_a_lane_that_is_closed_ends_old_processes_as_it_was_told(gently: bool) -
         stage.credentials.values["A"] = "value-2"
         stage.call()
         await stage.calls(1)
-        upstreams = stage.lane.upstreams()
+        upstreams = stage.lane.upstreams
         await stage.lane.close(gently)
         assert [one._gently for one in upstreams] == [gently, gently]
         assert all(wire.closed for wire in stage.wires)

@@ -62,6 +62,8 @@ class Lane:
         self._timer: asyncio.TimerHandle | None = None
         self._ends: asyncio.TimerHandle | None = None
         self._run = make(past, self._changed)
+        self.upstreams = [self._run.upstream]
+        """All that may be alive, the one that takes calls first. Each turn looks through it."""
         changing = () if self._run.environment is None else self._run.environment.changing
         self._endless = not changing and idle_seconds is None
 
@@ -69,15 +71,6 @@ class Lane:
     def upstream(self) -> WiredUpstream:
         """The one that takes calls."""
         return self._run.upstream
-
-    @property
-    def full(self) -> bool:
-        """Whether the client should wait for one of its processes."""
-        return self._run.upstream.full or any(run.upstream.full for run in self._old)
-
-    def upstreams(self) -> list[WiredUpstream]:
-        """All that may be alive."""
-        return [self._run.upstream, *(run.upstream for run in self._old)]
 
     def health(self, name: str) -> Health:
         """How it is now, under this name."""
@@ -189,13 +182,16 @@ class Lane:
         if old.upstream.past.memory.uris:
             self._run.upstream.ready()  # What was subscribed to goes on.
         self._old[old] = None
+        self.upstreams.insert(0, self._run.upstream)
         if not old.open:
             self._end(old)
         elif len(self._old) > MOST_OLD:
             self._end(next(iter(self._old)))
 
     def _end(self, run: Run) -> None:
-        self._old.pop(run, None)
+        if run in self._old:
+            del self._old[run]
+            self.upstreams.remove(run.upstream)
         task = asyncio.create_task(run.upstream.close(True))
         self._ending.add(task)
         task.add_done_callback(self._ending.discard)
@@ -209,6 +205,6 @@ class Lane:
             self._checking.cancel()
             with suppress(asyncio.CancelledError):
                 await self._checking
-        upstreams, self._idle_seconds = self.upstreams(), None
+        upstreams, self._idle_seconds = list(self.upstreams), None
         self._old.clear()  # Nobody ends them once more, and more gently, when their calls are over.
         await asyncio.gather(*(one.close(gently) for one in upstreams), *self._ending)

@@ -169,19 +169,24 @@ class Lanes:
         return lane
 
     def _upstreams(self) -> list[WiredUpstream]:
-        return [upstream for lane in self._lanes.values() for upstream in lane.upstreams()]
+        return [upstream for lane in self._lanes.values() for upstream in lane.upstreams]
 
     # --- flow control ----------------------------------------------------------------------------
 
     @property
     def full(self) -> bool:
         """Whether the client should wait."""
-        return any([lane.full for lane in self._lanes.values()])
+        for lane in self._lanes.values():
+            for upstream in lane.upstreams:
+                if upstream.full:
+                    return True
+        return False
 
     def hold(self, on: bool) -> None:
         """Read nothing more from this upstream, or read again."""
-        for upstream in self._upstreams():
-            upstream.hold(on)
+        for lane in self._lanes.values():
+            for upstream in lane.upstreams:
+                upstream.hold(on)
 
     async def close(self, gently: bool) -> None:
         """End every process of it."""
