@@ -144,6 +144,9 @@ def test_fields_are_put_into_a_value_and_encoded_in_a_url(setting: Setting) -> N
     assert [part.reveal() for part in lease.parts] == ["A1a/p@ss-1-word"]
     lease = setting.mint(value="user={username} password={password}").lease()
     assert lease.secret.reveal() == "user=v-reader-2 password=A1a/p@ss-2-word"
+    setting.vault.kept["secret/x"] = (1, {"user_name": "somebody", "user_token": "tok-7-word"})
+    lease = setting.mint(path="secret/x", version=1, value="{user_name}:{user_token}").lease()
+    assert [part.reveal() for part in lease.parts] == ["tok-7-word"]
 
 
 @pytest.mark.parametrize("auth", [APPROLE, KUBERNETES], ids=["approle", "kubernetes"])

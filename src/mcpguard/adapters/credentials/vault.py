@@ -23,6 +23,8 @@ _URL = re.compile(r"[a-zA-Z][a-zA-Z0-9+.-]*://")
 _WORTH_RENEWING = 3
 """A renewal that gives less than this part of the first length is near the engine's `max_ttl`."""
 _FOREVER = 10**9
+_NAMES = frozenset({"user", "username", "user_name"})
+"""Fields that are no secret by themselves: one such as `admin` would be redacted everywhere."""
 _SAID = {
     400: "refused the request: check `path`, `version` and what it logs in with",
     403: "denied permission: the token is not valid any more, or its policy does not allow this path",
@@ -189,8 +191,7 @@ class VaultMint:
         found = {name: self._field(data, name) for name in FIELD.findall(self._entry.value)}
         plain = _URL.match(self._entry.value) is None
         filled = FIELD.sub(lambda m: found[m[1]] if plain else quote(found[m[1]], safe=""), self._entry.value)
-        # A user name is no secret, and one such as `admin` would be redacted everywhere.
-        parts = [Secret(text) for name, text in found.items() if "user" not in name and len(text) >= 6]
+        parts = [Secret(text) for name, text in found.items() if name not in _NAMES and len(text) >= 6]
         return Secret(filled), tuple(parts)
 
     def _field(self, data: dict[str, Json], name: str) -> str:
