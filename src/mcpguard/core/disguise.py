@@ -7,9 +7,10 @@ alignment: what is searched for is the core that does not depend on what stands 
 from __future__ import annotations
 
 import re
-from base64 import b32encode, b64encode
+from base64 import b32encode, b64decode, b64encode
 from collections.abc import Callable, Iterator
 from itertools import pairwise
+from urllib.parse import unquote
 
 from msgspec import Struct
 
@@ -29,6 +30,16 @@ _JSON = str.maketrans(
 )
 _FORMATS = ("%02x", "x%02x", "0x%02x", "%d", "%03d", "%o", "%03o")
 _SAFE = ("", "/", "-_.~", "/-_.~", "-_.!~*'()", "-_.!~*'();/?:@&=+$,#")
+
+
+_PASSWORD = re.compile(
+    r"://[^\s/?#:@]*:([^\s/?#]+)@"
+    r"|(?:password|passwd|pwd)\s*=\s*(?:'((?:[^'\\]|\\.)*)'|\"([^\"]*)\"|([^\s;&'\"]+))",
+    re.IGNORECASE,
+)
+"""In a URL, and in the connection strings of databases."""
+_BASIC = re.compile(r"(?:basic\s+)?([A-Za-z0-9+/]+={0,2})", re.IGNORECASE)
+_PASSWORD_LEAST = 6
 
 
 class Needle(Struct, frozen=True):
@@ -62,7 +73,7 @@ class Needle(Struct, frozen=True):
 
 
 def needles(value: str) -> Iterator[Needle]:
-    """Every form of `value`, and of its parts where it is long or has several lines."""
+    """Every form of `value`, of its parts where it is long or has several lines, and of a password in it."""
     for part in _pieces(value):
         for text in _texts(part):
             yield _literal(text)
@@ -76,6 +87,21 @@ def needles(value: str) -> Iterator[Needle]:
         yield _needle(data.hex(), rb"\%&#;", 3, 1)
         for text in _cores(data, b64encode, 3, 6):
             yield _needle(text, _BASE64, 4, 6)
+    for password in dict.fromkeys(_passwords(value)):
+        yield from needles(password)
+
+
+def _passwords(value: str) -> Iterator[str]:
+    """What a server that got a URL, a connection string or `user:password` in base64 (RFC 7617) has of it
+    when it has read it. A short word of letters only, such as `password`, is met in ordinary text."""
+    basic = _BASIC.fullmatch(value)
+    pairs = [basic[1]] if basic is not None and len(basic[1]) % 4 == 0 else []
+    decoded = [b64decode(pair).decode("utf-8", "replace") for pair in pairs]
+    found = [pair.partition(":")[2] for pair in decoded if pair.isprintable() and "\ufffd" not in pair]
+    found += [text for each in _PASSWORD.findall(value) for text in each]
+    for text in (*found, *map(unquote, found)):
+        if len(text) >= _TOKEN or (len(text) >= _PASSWORD_LEAST and not text.isalpha()):
+            yield text
 
 
 def _needle(text: str, edge: bytes, before: int, after: int) -> Needle:
