@@ -96,6 +96,7 @@ def test_an_option_before_the_name_does_not_show_its_value(
         (b"12345", "is shorter than 6 characters"),
         (b"\xff\xfe\xfd\xfc\xfb\xfa", "not UTF-8"),
         (b"x" * 65_537, "more than 64 KiB"),
+        (b"x" * 16_385, "more than 16384 characters"),
     ],
 )
 def test_what_cannot_be_a_credential_is_refused(

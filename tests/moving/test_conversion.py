@@ -83,6 +83,7 @@ def test_what_a_server_becomes(client: str, data: dict[str, Any], settings: dict
         ("cursor", {"command": "./server"}, "starts a program by a path that depends"),
         ("cursor", {"command": "sh", "cwd": "here"}, "works in a folder that depends"),
         ("cursor", {"command": "sh", "env": {"PASSWORD": "abc"}}, "has a secret with fewer than 6"),
+        ("cursor", {"command": "sh", "env": {"PASSWORD": "a1" * 8193}}, "or more than 16384 characters"),
         ("cursor", {"url": f"https://a:{V}@h.example/", "headers": {"Authorization": "Bearer abcdefg"}}, "of which one is too many"),
         ("cursor", {"url": "https://[broken"}, "has a URL that is none"),
         ("cursor", {"command": "env", "args": [f"A_TOKEN={V}", "x"], "env": {"A_TOKEN": "another-value"}}, "has A_TOKEN twice"),

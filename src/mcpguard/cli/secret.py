@@ -20,7 +20,6 @@ EXAMPLES = (
     *secret_login.EXAMPLES,
 )
 
-_MIN_LENGTH = 6
 _MAX_SIZE = 64 * 1024
 
 _NOT_IN_ARGV = (
@@ -119,10 +118,14 @@ def _piped() -> str:
 
 
 def _acceptable(value: str) -> str:
-    if len(value) < _MIN_LENGTH:
-        fault = f"is shorter than {_MIN_LENGTH} characters" if value else "is empty"
+    from mcpguard.core.held import LONGEST, SHORTEST
+
+    if len(value) < SHORTEST:
+        fault = f"is shorter than {SHORTEST} characters" if value else "is empty"
         raise CredentialError(
             f"the value {fault}: it could not be told from ordinary text in what a server answers, so it "
             "could not be withheld"
         )
+    if len(value) > LONGEST:
+        raise CredentialError(f"the value has more than {LONGEST} characters, so it could not be withheld")
     return value

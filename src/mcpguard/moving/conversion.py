@@ -18,13 +18,11 @@ from urllib.parse import unquote, urlsplit
 from msgspec import Struct
 
 from mcpguard.config_references import OWN_HEADERS
+from mcpguard.core.held import LONGEST, SHORTEST
 from mcpguard.moving.arguments import Text, environment_of, text_of
 from mcpguard.moving.plaintext import Place, Plaintext, secrets_of
 from mcpguard.moving.reading import Entry, Found, Places
 from mcpguard.moving.references import Stays, remote, translated
-
-SHORTEST, LONGEST = 6, 64 * 1024
-"""Characters of a secret: a shorter one could not be told from text, a longer one not be kept."""
 
 _SYSTEM = ("/usr/local/bin", "/usr/bin", "/bin")
 _TYPES = {"streamablehttp": "http", "streamable-http": "http", "http": "http", "sse": "sse"}
