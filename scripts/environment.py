@@ -17,8 +17,8 @@ VENV = ROOT / ".venv"
 BIN = VENV / "bin"
 STAMP = VENV / "installed-from"
 CONSTRAINTS = ROOT / "constraints.txt"
-PARALLEL = ("-n", "2", "--dist", "loadfile")
-"""How pytest runs the tests: most of them wait for a process, so two at once take little more than one."""
+PARALLEL = ("-n", "3", "--dist", "loadfile")
+"""How pytest runs the tests: most of them wait for a process, so three at once keep two cores busy."""
 
 
 def say(text: str) -> None:

@@ -17,6 +17,7 @@ def test_a_pack_loads_on_each_engine(pack: Pack, name: EngineName) -> None:
     assert loaded(pack, name).names == (str(pack),)
 
 
+@pytest.mark.timeout(300)  # Hundreds of cases on the slow engine, too.
 @pytest.mark.parametrize("server", PACKS)
 def test_a_pack_decides_as_its_tests_say_and_they_cover_it(
     server: str, capsys: pytest.CaptureFixture[str]
