@@ -119,3 +119,16 @@ def test_a_credential_in_plain_text_in_what_makes_one_is_a_warning(
     (said,) = found(folder, capsys, made=f"command: [sh, -c, echo {token}]")["C103"]
     assert said.startswith("warning mcpguard.yaml:7 looks like a credential in plain text (github-token)")
     assert token not in said
+
+
+def test_what_a_program_or_a_service_would_give_is_told_as_not_asked_for(
+    folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for made, said in (("command: {argv: [sh]}", True), ("value: '${env:CHECK_TOKEN}'", False)):
+        config = CONFIG.format(made=made, query="", servers="[git]")
+        config = config.replace("command: sh}", "command: sh, env: {T: '${credential:write}'}}", 1)
+        (folder / "mcpguard.yaml").write_text(config)
+        (folder / "policy.yaml").write_text(RULES.format(server="git", credential="write"))
+        main(["check", "--config", str(folder / "mcpguard.yaml")])
+        (line,) = [one for one in capsys.readouterr().out.splitlines() if "git can be started" in one]
+        assert line.endswith(" (not asked for: `mcpguard secret check` does)") == said

@@ -21,6 +21,7 @@ from mcpguard.core.secret import parse_template
 from tests.adapters.fake_keyring import FakeKeyring
 from tests.cli.machine import PHRASE, Machine, machine
 from tests.cli.scenes import jwt
+from tests.docs.pages import ROOT
 
 Patch = pytest.MonkeyPatch
 STATIC = "env: {A: '${env:A}'}"
@@ -52,6 +53,8 @@ def test_a_static_key_is_told_where_a_short_lived_one_can_be_had(
     made.configured(f"git: {server}")
     [told] = [one for one in made.diagnosed().findings if one.code == "D301"]
     assert (f"`{kind}`" in told.message, told.line) == (True, 3)
+    page = ROOT / told.fix.rpartition(" ")[2]
+    assert f"{kind}:" in page.read_text()
 
 
 @pytest.mark.parametrize(

@@ -164,6 +164,12 @@ def test_a_token_in_no_servers_settings_is_found_too(made: Machine) -> None:
     assert told.fix.startswith("delete it there")
 
 
+def test_an_argument_that_import_may_leave_is_not_promised_to_move(made: Machine) -> None:
+    made.write(CURSOR, json.dumps({"mcpServers": {"a": {"command": "a", "args": ["--api-key", PHRASE]}}}))
+    [told] = [one for one in made.diagnosed().findings if one.code == "D101"]
+    assert told.fix == "mcpguard import --client cursor, which says why where it leaves an argument alone"
+
+
 def test_what_only_its_name_betrays_is_found_in_mcpguards_own_configuration(made: Machine) -> None:
     env = f"{{A_TOKEN: {PHRASE}, B_TOKEN: 'x-${{env:B}}', C: '{TOKEN}'}}"
     made.configured(f"git:\n    command: sudo\n    env: {env}\n    args: [--key, {PHRASE}-2]")

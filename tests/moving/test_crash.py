@@ -7,14 +7,14 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from mcpguard.cli import main
-from mcpguard.moving.journal import default_folder
+from mcpguard.moving.journal import Journal, default_folder
 from tests.adapters.fake_keyring import FakeKeyring
 from tests.moving.corpus import CASES, Person, planted, tree, with_a_secret
 
@@ -166,6 +166,20 @@ os.replace = kill
 from mcpguard.cli import main
 main(["import", "--yes", "--to", "file"])
 """
+
+
+def test_an_import_that_was_killed_before_it_changed_a_file_is_told_when_it_is_taken_back(
+    person: Person, backend: FakeKeyring, capsys: pytest.CaptureFixture[str]
+) -> None:
+    start_anew(person, backend)
+    for number in range(1000):
+        with killed_at(number, backend), suppress(Killed):
+            main(["import", "--yes"])
+        if any(move.state == "open" for move in Journal(default_folder()).moves()):
+            break
+    capsys.readouterr()
+    assert main(["undo"]) == 0
+    assert "an import had begun and changed no file" in capsys.readouterr().out
 
 
 @pytest.mark.parametrize("name", ["move.json", ".sealed", "mcpguard.yaml", "mcp.json", "config.toml"])

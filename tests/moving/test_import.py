@@ -267,9 +267,11 @@ def test_a_file_whose_entry_of_mcpguard_was_changed_stays(
     assert main(["undo", "--beside"]) == 1
     aside = path.with_name(f"{path.name}.before-mcpguard")
     assert (aside.read_bytes(), aside.stat().st_mode & 0o777) == (before, 0o600)
+    assert "once that file has no entry of mcpguard" in capsys.readouterr().out
     assert main(["undo", "--beside"]) == 2
     path.write_bytes(before)
     assert main(["undo"]) == 0
+    assert f"removed  {config()}" in capsys.readouterr().out
     assert not config().exists()
 
 

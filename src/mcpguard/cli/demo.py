@@ -24,6 +24,7 @@ EXAMPLES = (
 _WIDTH = 80
 _LINES = 12
 _NEXT = (
+    ("mcpguard import --dry-run", "what moving in the servers of your clients would do; nothing is changed"),
     ("mcpguard wrap -- uvx mcp-server-git --repository .", "in place of a server's command in your client"),
     ("mcpguard check --config mcpguard.yaml", "your own policy; `mcpguard demo --keep` leaves one"),
 )

@@ -45,7 +45,8 @@ def execute(args: argparse.Namespace) -> int:
             back = take_back(journal, move, args.client, newer)
             newer = newer or move.state != "undone"
             for path in back.restored:
-                print(f"{style('restored', 'green')} {plain(path)}")
+                said = "restored" if Path(path).exists() else "removed "
+                print(f"{style(said, 'green')} {plain(path)}")
             for path in back.entries:
                 said = "changed since; only its entries were put back"
                 print(f"{style('restored', 'green')} {plain(path)} ({said})")
@@ -53,6 +54,8 @@ def execute(args: argparse.Namespace) -> int:
                 print(f"note: {plain(said)}")
             for said in back.refused:
                 print(f"{style('stays', 'yellow')}    {plain(said)}")
+            if move.state == "undone" and not any((back.restored, back.entries, back.kept, back.refused)):
+                print("an import had begun and changed no file: what it had kept was taken back")
             if back.refused:
                 code = 1
                 _offer(journal, move, args.beside)
@@ -70,4 +73,8 @@ def _offer(journal: Journal, move: Move, beside: bool) -> None:
             print(f"`mcpguard undo --beside` writes what it was, with its secrets, to {plain(str(aside))}")
         else:
             disk.write(aside, unseal(journal, move, step), expected=None)
-            print(f"written: {plain(str(aside))}; remove it when you are done: it has the secrets in it")
+            print(f"written: {plain(str(aside))}; it has the secrets in it")
+            print(
+                f"take from it what you want for {plain(str(path))}, remove it, and run `mcpguard undo` "
+                "again: the rest is put back once that file has no entry of mcpguard"
+            )

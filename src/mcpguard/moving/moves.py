@@ -255,6 +255,8 @@ def recover(journal: Journal) -> list[str]:
         if move.state == "open":
             back = take_back(journal, move)
             if back.refused:
-                raise MoveError(f"an import did not come to its end, and {back.refused[0]}: take that back")
+                raise MoveError(
+                    f"an import did not come to its end, and {back.refused[0]}: see `mcpguard undo --beside`"
+                )
             said.append("an earlier import did not come to its end: what it had done was taken back")
     return said

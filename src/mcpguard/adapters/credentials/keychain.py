@@ -77,7 +77,7 @@ class Keychain:
 
         import keyring
 
-        text = _ask("the list of names", lambda: keyring.get_password(*_INDEX))
+        text = _ask("the names in the keychain", lambda: keyring.get_password(*_INDEX))
         try:
             found = json.loads(text or "[]")
         except ValueError:
@@ -95,7 +95,7 @@ class Keychain:
         import keyring
 
         text = json.dumps(names)
-        _ask("the list of names", lambda: keyring.set_password(*_INDEX, text))
+        _ask("the names in the keychain", lambda: keyring.set_password(*_INDEX, text))
 
     def _read(self, name: str) -> str | None:
         import keyring

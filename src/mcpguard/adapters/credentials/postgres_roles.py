@@ -26,6 +26,7 @@ OLD_AT_ONCE = 20
 _OLDEST = 140_000
 _MEMBERSHIP_HAS_OPTIONS = 160_000
 _PATIENCE_MS = 500
+_DENIED = "42501"
 _NOT_GRANTED = "01007"
 _COMMENT = "Made by mcpguard for credential {name}. It may be dropped once its VALID UNTIL is past."
 
@@ -128,7 +129,8 @@ def _grant(connection: Connection[Any], role: str, number: int, line: str) -> No
         connection.execute((before + sql.Identifier(role).as_string(connection) + after).encode())
     except psycopg.Error as error:
         why = f"{type(error).__name__}, {error.sqlstate}"
-        raise CredentialError(f"did not take line {number} of `grants` ({why})") from None
+        hint = ": the role of `admin` may not do that" if error.sqlstate == _DENIED else ""
+        raise CredentialError(f"did not take line {number} of `grants` ({why}){hint}") from None
     finally:
         connection.remove_notice_handler(hear)
     # PostgreSQL only warns where the admin may not pass on what it grants.

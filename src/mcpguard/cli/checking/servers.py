@@ -33,7 +33,9 @@ def servers(config: Config, document: Document, redactor: Redactor) -> Iterator[
             if not found:
                 needs = ", ".join(map(str, server.credentials))
                 said = "can be started" if server.url is None else "is in order (not connected to)"
-                message = f"{name} {said}{', with ' + needs if needs else ''}"
+                asked = any(_is_asked(config, ref) for ref in server.credentials)
+                later = " (not asked for: `mcpguard secret check` does)" if asked else ""
+                message = f"{name} {said}{', with ' + needs if needs else ''}{later}"
                 yield fine(document.problem(at, ""), message)
             yield from _own_rules(config, server, document)
         yield from in_urls(server, document)
@@ -81,6 +83,13 @@ def _plain(config: Config, ref: CredentialRef) -> Iterable[CredentialRef]:
     from mcpguard.config_file import ENTRY
 
     return sorted(config.credentials[ref.name].sources) if ref.source == ENTRY else (ref,)
+
+
+def _is_asked(config: Config, ref: CredentialRef) -> bool:
+    """Whether somebody has to be asked for `ref`: a program or a service."""
+    from mcpguard.config_file import ENTRY
+
+    return ref.source == ENTRY and config.credentials[ref.name].kind != "value"
 
 
 def _trouble(ref: CredentialRef, redactor: Redactor) -> str:

@@ -93,6 +93,8 @@ def _file(subject: Subject, client: Client, file: File, path: Path) -> Iterator[
     for entry in read.entries:
         for said, value in in_plain_text(entry, subject.redactor):
             fix = f"mcpguard import --client {client.name}"
+            if said.startswith("args."):
+                fix += ", which says why where it leaves an argument alone"
             plain.append(found("D101", path, f"the server {entry.name} has it in {said}", entry.line, fix))
             rest = rest.replace(value, "")
         if not entry.guarded and not entry.disabled:

@@ -22,7 +22,11 @@ if TYPE_CHECKING:
 SOON = timedelta(days=7)
 """What ends within that ends soon."""
 
-_GUIDE = "docs/guides/hold-a-credential.md"
+_GUIDES = {
+    "command": "docs/guides/hold-a-credential.md",
+    "oauth": "docs/guides/oauth.md",
+}
+_GUIDE = "docs/guides/short-lived-credentials.md"
 
 
 def check(subject: Subject) -> Iterator[Seen]:
@@ -54,7 +58,7 @@ def _static(subject: Subject, config: Config, server: Server) -> Iterator[Findin
     if refs:
         line = subject.line("servers", server.name)
         said = f"{server.name} uses {', '.join(map(str, refs))}, and `{better.kind}` gives {better.gives}"
-        fix = f"an entry `{better.kind}` in `credentials`: {_GUIDE}"
+        fix = f"an entry `{better.kind}` in `credentials`: {_GUIDES.get(better.kind, _GUIDE)}"
         yield found("D301", subject.path, said, line, fix)
 
 
