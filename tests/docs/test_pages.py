@@ -41,6 +41,17 @@ def test_every_test_that_is_named_exists(page: Path) -> None:
             assert re.search(rf"^(?:async )?def {name[1]}\(", source, re.MULTILINE), f"{name[1]} in {target}"
 
 
+def test_every_page_is_linked_from_another_one() -> None:
+    told = {
+        (page.parent / target.partition("#")[0]).resolve()
+        for page in PAGES
+        for _, target in links(page)
+        if not re.match(r"https?://|#", target)
+    }
+    folders = {ROOT / "docs" / "decisions"}
+    assert {page for page in PAGES if page not in told and page.parent not in folders} == {ROOT / "README.md"}
+
+
 def test_every_yaml_block_says_what_it_is() -> None:
     assert {block.role for block in blocks("yaml")} == {"policy", "config", "tests"}
 

@@ -10,7 +10,7 @@ import pytest
 from mcpguard.core.detectors import OPT_IN
 from mcpguard.core.model import Permit
 from mcpguard.core.policy import PolicySet, compile_policy
-from tests.docs.pages import ROOT, blocks
+from tests.docs.pages import ROOT, blocks, links
 from tests.docs.verdicts import verdict
 
 README = ROOT / "README.md"
@@ -68,3 +68,14 @@ def test_the_commands_of_the_readme_use_what_is_there() -> None:
     assert (ROOT / "scripts" / "test").exists()
     assert (ROOT / "constraints.txt").exists()
     assert "python3 scripts/test" in TEXT
+
+
+def test_each_guide_is_linked_once() -> None:
+    linked = [target for _, target in links(README) if "/guides/" in target and "#" not in target]
+    guides = [str(page.relative_to(ROOT)) for page in (ROOT / "docs" / "guides").glob("*.md")]
+    assert sorted(linked) == sorted(guides)
+
+
+def test_moving_in_comes_first() -> None:
+    section = TEXT.partition("## Put it in front of your servers\n\n")[2]
+    assert section.startswith("```sh\n.venv/bin/mcpguard import\n```\n")
