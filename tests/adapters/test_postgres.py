@@ -543,7 +543,19 @@ def test_the_variables_of_the_library_do_not_lead_elsewhere(
 ) -> None:
     for name in ("PGHOST", "PGPORT", "PGUSER", "PGDATABASE", "PGPASSWORD"):
         monkeypatch.setenv(name, "1")
+    monkeypatch.setenv("PGHOSTADDR", "127.0.0.2")
+    monkeypatch.setenv("PGOPTIONS", "-c search_path=nowhere -c role=postgres")
     ended(setting.mint().lease())
+
+
+def test_what_the_url_does_not_say_is_not_taken_from_a_variable(
+    setting: Setting, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    setting.admin = "postgresql://minter:secret@localhost"
+    for name in ("PGPORT", "PGDATABASE", "PGHOSTADDR"):
+        monkeypatch.setenv(name, "1")
+    where = setting.mint()._where()
+    assert (where["port"], where["dbname"], where["hostaddr"]) == ("5432", "minter", "")
 
 
 def test_nothing_that_holds_a_value_prints_it(setting: Setting) -> None:

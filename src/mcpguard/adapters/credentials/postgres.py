@@ -28,6 +28,8 @@ _LOOPBACK = frozenset({"localhost", "127.0.0.1", "::1"})
 _PROTECTED = frozenset({"require", "verify-ca", "verify-full"})
 _GIVEN_ON = ("sslmode", "sslrootcert")
 """What else of the admin's URL the role's one has."""
+_NOT_SAID = {"hostaddr": "", "port": "5432", "options": ""}
+"""What its library would take from variables (PGHOSTADDR …) where the admin's URL does not say it."""
 _WHY = (
     ("password authentication failed", "does not take the password of `admin`"),
     ("no password supplied", "wants a password, and `admin` has none"),
@@ -211,7 +213,7 @@ class PostgresMint:
 
         ref = sole_reference(self._entry.admin)
         try:
-            where = dict(conninfo_to_dict(self._secret(ref).reveal()))
+            where: dict[str, Any] = {**_NOT_SAID, **conninfo_to_dict(self._secret(ref).reveal())}
         except psycopg.Error:
             raise self._error(f"{ref} is not a connection URL of PostgreSQL") from None
         if not where.get("host"):
@@ -223,6 +225,8 @@ class PostgresMint:
             raise self._error(f"{ref}: {said}")
         if self._entry.database is not None:
             where["dbname"] = self._entry.database
+        elif where.get("user"):
+            where.setdefault("dbname", where["user"])
         return where
 
     def _error(self, said: str) -> CredentialError:
