@@ -581,16 +581,17 @@ def test_nothing_of_a_value_is_logged_by_us_or_by_the_library(
     assert not any(secret in caplog.text for secret in (ADMIN_PASSWORD, lease.parts[0].reveal(), "gone"))
 
 
-def abandoned(setting: Setting) -> str:
-    """A role as a killed process leaves it: it stays, and the lock of its note goes."""
+def abandoned(setting: Setting, count: int) -> list[str]:
+    """Roles as a killed process leaves them: they stay, and the locks of their notes go."""
     mint = setting.mint()
-    role = role_of(mint.lease().secret.reveal())
-    os.close(mint._journal._mine.pop(role))
-    return role
+    roles = [role_of(mint.lease().secret.reveal()) for _ in range(count)]
+    for role in roles:
+        os.close(mint._journal._mine.pop(role))
+    return roles
 
 
 def test_one_role_that_cannot_be_dropped_keeps_no_other_from_it_and_is_told(setting: Setting) -> None:
-    stuck, other = sorted([abandoned(setting), abandoned(setting)])
+    stuck, other = sorted(abandoned(setting, 2))
     elsewhere = setting.server.url().removesuffix("/postgres") + "/other"
     with psycopg.connect(elsewhere, autocommit=True) as connection:
         connection.execute(f"GRANT CREATE ON SCHEMA public TO {stuck}")
