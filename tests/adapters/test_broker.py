@@ -12,6 +12,7 @@ import pytest
 
 from mcpguard.adapters.credentials import KEYRING_SECONDS
 from mcpguard.adapters.credentials.broker import Broker, named_by
+from mcpguard.adapters.credentials.kept import Given, Kept
 from mcpguard.config import Credential, Server
 from mcpguard.core.errors import CredentialError
 from mcpguard.core.model import Principal
@@ -410,6 +411,30 @@ def test_a_lease_that_comes_after_the_end_is_ended_at_once() -> None:
         closing.result(10)
     assert stage.mint.ended == ["minted-value-1"]
     assert stage.said == []
+
+
+class Answered:
+    """A lock whose holder is done just when somebody looks whether there is one."""
+
+    def __init__(self, done: Callable[[], object]) -> None:
+        self.done = done
+
+    def locked(self) -> bool:
+        self.done()
+        return False
+
+
+def test_a_lease_that_comes_while_the_end_begins_is_seen() -> None:
+    mint = FakeMint(ends=True)
+    kept = Kept("credential:key", mint, 300.0, 1.0, Hand(), FakeGuard())
+    lock, given = kept._lock, Given(mint.lease(), 1, 1300.0, None)
+    kept._lock = Answered(lambda: setattr(kept, "_given", given))  # type: ignore[assignment]
+    assert not kept.over
+    kept._given = None
+    assert kept.stop()
+    kept._lock = lock
+    assert kept.close() == []
+    assert mint.ended == ["minted-value-1"]
 
 
 def until(check: Callable[[], bool], seconds: float = 10.0) -> None:

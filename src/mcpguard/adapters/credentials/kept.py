@@ -135,15 +135,16 @@ class Kept:
         """Give no more. Whether something has to be ended, or may have to be once an open question to the
         source is answered."""
         self._closed = True
-        given = self._given
+        # First whether somebody asks: what he gets meanwhile is in hand by then.
+        asking, given = self._lock.locked(), self._given
         ends = bool(self._former) or (given is not None and given.lease.end is not None)
-        return ends or (self.issues and self._lock.locked())
+        return ends or (self.issues and asking)
 
     @property
     def over(self) -> bool:
         """Whether nothing of it is of use any more, nothing has to be ended, and nobody asks."""
-        given = self._given
-        if self._former or self._lock.locked():
+        asking, given = self._lock.locked(), self._given
+        if self._former or asking:
             return False
         return given is None or (given.lease.end is None and self._now() >= given.until)
 
