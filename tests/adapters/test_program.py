@@ -247,6 +247,8 @@ def test_without_a_key_for_the_end_the_configured_time_holds() -> None:
         ('{"a": {"token": "v"}}', "without a time at `at`"),
         ('{"a": {"token": "v"}, "at": true}', "without a time at `at`"),
         ('{"a": {"token": "v"}, "at": "soon"}', "without a time at `at`"),
+        (f'{{"a": {{"token": "v"}}, "at": {"9" * 400}}}', "without a time at `at`"),
+        ('{"a": {"token": "v"}, "at": 1e300}', "without a time at `at`"),
         ('{"a": {"token": "v"}, "at": "2027-01-15T08:01:00"}', "with its zone"),
         ('{"a": {"token": "v"}, "at": 0}', "is over already"),
         ('{"a": {"token": "v"}, "at": 1799999999}', "is over already"),

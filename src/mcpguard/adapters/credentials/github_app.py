@@ -173,7 +173,7 @@ class GithubAppMint:
         """How far the clock of the answer is ahead of ours; None if it does not say."""
         try:
             date = parsedate_to_datetime(answer.date or "")
-        except ValueError:
+        except (ValueError, OverflowError):
             return None
         date = date if date.tzinfo is not None else date.replace(tzinfo=UTC)
         return date.timestamp() - self._now()

@@ -5,13 +5,13 @@ Law of this file: what was printed is in no message.
 
 from __future__ import annotations
 
-import math
 from datetime import datetime
 from typing import Any
 
 from mcpguard.config_credentials import CommandEntry, JsonEntry
 from mcpguard.core.secret import Lease, Secret
 
+_MOST = 10**15
 EPOCH = 1_000_000_000
 """A number above it is a time (seconds since 1970), below it a length of time in seconds."""
 
@@ -67,7 +67,7 @@ def _seconds(value: Any, now: float) -> float | None:
             value = float(value) if value.strip().isdecimal() else _moment(value)
         except ValueError:
             return None
-    if type(value) not in (int, float) or not math.isfinite(value):
+    if type(value) not in (int, float) or not -_MOST < value < _MOST:
         return None
     return float(value) - now if value > EPOCH else float(value)
 
