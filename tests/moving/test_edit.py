@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from mcpguard.moving import jsonc
 from mcpguard.moving.clients import CLIENTS, File
 from mcpguard.moving.edit import added, new_text, replaced
+from mcpguard.moving.edit_back import put_back
 from mcpguard.moving.reading import PARSERS, Found, existing, parsed
 from mcpguard.moving.tree import Unreadable
 from tests.moving.corpus import CASES, FORMS, Case, Person, planted
@@ -131,6 +132,14 @@ def test_mcpguard_is_added_where_there_is_none(text: str) -> None:
     want = {**before, "mcpServers": {**before.get("mcpServers", {}), "mcpguard": ENTRY}}
     assert jsonc.parse(after).plain() == want
     assert after.count("\r\n") == (after.count("\n") if "\r\n" in text else 0)
+
+
+def test_a_server_of_another_kind_with_its_name_stays_when_it_is_added() -> None:
+    text = added(of('{"mcpServers": {"mcpguard": {"command": "x"}}}'), ENTRY)
+    assert jsonc.parse(text).plain() == {"mcpServers": {"mcpguard": {"command": "x"}, "mcpguard-2": ENTRY}}
+    was = of('{"mcpServers": {"mcpguard": {"command": "x"}}}')
+    back, _ = put_back(was, of(text), [], ENTRY)
+    assert back.replace("} }}", "}}}") == was.text
 
 
 def test_it_is_added_to_toml_and_as_a_file_of_its_own() -> None:

@@ -219,6 +219,31 @@ def test_a_read_only_file_is_left_alone_and_the_others_go_on(person: Person, cap
 
 
 @pytest.mark.usefixtures("backend")
+def test_a_file_with_another_name_is_left_alone(person: Person, capsys: Capture) -> None:
+    path = person.has(GITHUB)
+    os.link(path, person.home / "copy.json")
+    before = tree(*person)
+    assert main(["import", "--yes"]) == 1
+    assert "has another name (a hard link)" in capsys.readouterr().out
+    assert {one: data for one, data in tree(*person).items() if one in before} == before
+
+
+@pytest.mark.usefixtures("backend")
+def test_every_folder_that_it_makes_is_for_its_user_alone(person: Person) -> None:
+    path = person.has(CASES[3])
+    before = {one for one in person.home.rglob("*") if one.is_dir()}
+    umask = os.umask(0)
+    try:
+        assert main(["import", "--yes"]) == 0
+    finally:
+        os.umask(umask)
+    made = {one for one in person.home.rglob("*") if one.is_dir()} - before
+    assert len(made) > 5
+    assert {one.stat().st_mode & 0o777 for one in made} == {0o700}
+    assert path.is_file()
+
+
+@pytest.mark.usefixtures("backend")
 def test_a_broken_file_is_told_and_the_others_go_on(person: Person, capsys: Capture) -> None:
     person.has(GITHUB)
     path = person.has(CASES[3])

@@ -84,6 +84,14 @@ def test_what_an_entry_means(person: Person) -> None:
         (".cursor/mcp.json", "{a: 1}", ":1:2: text in double quotes is expected here"),
         (".cursor/mcp.json", "/* {}", ":1:1: this comment has no end"),
         (".cursor/mcp.json", "[" * 100 + "]" * 100, ":1:66: nested deeper than 64 levels"),
+        (".cursor/mcp.json", f'{{"a": {"9" * 5000}}}', ":1:7: this number has too many digits"),
+        (".cursor/mcp.json", '{"mcpServers": {},\n"mcpServers": {}}', ":2:1: this key is there twice"),
+        (".cursor/mcp.json", '{"mcpServers": {"a": {},\n"a": {}}}', ":2:1: this key is there twice"),
+        (".codex/config.toml", f"a = {'9' * 5000}\n", ":1:1: a number has too many digits"),
+        (".codex/config.toml", f"{'a.' * 6000}b = 1\n", ":1:1: nested deeper than 64 levels"),
+        (".codex/config.toml", f"\n[{'a.' * 6000}b]\n", ":2:1: nested deeper than 64 levels"),
+        (".continue/config.yaml", "a: &x 1\nb: [&x 2, *x]\n", ":2:5: an anchor is there twice"),
+        (".continue/config.yaml", "mcpServers: []\nmcpServers: []\n", ":2:1: this key is there twice"),
         (".codex/config.toml", "[a]\nb = \n", ":2:5: not TOML"),
         (".codex/config.toml", "[a", ":1:3: not TOML"),
         (".continue/config.yaml", "a: [1\nb: 2\n", "2:2: not YAML: "),
@@ -151,6 +159,29 @@ def test_an_entry_that_cannot_be_guarded_says_why(person: Person) -> None:
     ]
     assert [entry.guarded for entry in found.entries] == [False] * 4 + [True, False]
     assert found.entries[5].env == {"A": "", "B": "true"}
+
+
+def test_what_would_be_taken_for_something_else_is_not_guarded(person: Person) -> None:
+    path = person.has(CASES[0])
+    path.write_text(
+        '{"mcpServers": {"a\\ud800": {"command": "x"}, "b": {"command": "x", "env": {"A": {"b": 1}}},'
+        ' "c": {"command": "x", "args": [["y"]]}, "d": {"command": "x", "env": {"\\ud800": 1}}}}'
+    )
+    (found,) = existing(person.places)
+    said = [entry.problem for entry in found.entries]
+    no_text = "has a list or a mapping where a text belongs"
+    half = "has half of a character in it"
+    assert said == [half, no_text, no_text, half]
+    path.unlink()
+    yaml = person.home / ".continue" / "config.yaml"
+    yaml.parent.mkdir()
+    yaml.write_text(
+        "x: &x {TOKEN: abc}\nmcpServers:\n- {name: a, command: x, env: *x}\n- {name: b, command: x, env: {<<: *x}}\n"
+        "- {name: c, command: x, <<: {env: {}}}\n- {name: [d], command: x}\n"
+    )
+    (found,) = existing(person.places)
+    alias = "has a YAML alias: write out what it means"
+    assert [entry.problem for entry in found.entries] == [alias, alias, alias, ""]
 
 
 def test_nothing_that_is_shown_holds_a_value(person: Person) -> None:

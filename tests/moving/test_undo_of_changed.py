@@ -98,7 +98,6 @@ REFUSED = [
     (lambda text: text.replace('"run"', '"run", "--quiet"'), "its entry mcpguard was changed"),
     (lambda text: text.replace('"mcpguard": {', '"guard": {'), "has another name than the import gave it"),
     (lambda text: text.replace("]} }}", ']}, "b": {"command": "z"}}}'), "another server with the name b now"),
-    (lambda text: text.replace('{"mcpguard"', '{"mcpguard": {"command": "x"}, "mcpguard"'), "was changed"),
 ]
 
 

@@ -31,8 +31,12 @@ def digest(path: Path) -> str | None:
 
 def make_folder(path: Path) -> None:
     """Make `path` and what is missing above it, mode 0700. Raises MoveError."""
+    missing = [one for one in (path, *path.parents) if not one.exists()]
     try:
-        path.mkdir(mode=0o700, parents=True, exist_ok=True)
+        # `parents=True` would give those above what the umask leaves open.
+        for one in reversed(missing):
+            one.mkdir(mode=0o700, exist_ok=True)
+        path.mkdir(exist_ok=True)
     except OSError as error:
         raise MoveError(f"{path} cannot be made: {error.strerror}") from None
 
@@ -101,10 +105,15 @@ def _store(folder: Path) -> None:
         os.close(descriptor)
 
 
-def refuse_read_only(path: Path) -> None:
-    """Raises MoveError where `path` is there and may not be written, or its folder may not."""
+def refuse_irreplaceable(path: Path) -> None:
+    """Raises MoveError where `path` is there and may not be written, or its folder may not; and where it has
+    another name, under which what it was would stay."""
     if path.exists() and not (os.access(path, os.W_OK) and path.stat().st_mode & 0o222):
         raise MoveError(f"{path} is read-only: nothing was done to it (`chmod u+w` lets it be edited)")
+    if path.is_file() and path.stat().st_nlink > 1:
+        raise MoveError(
+            f"{path} has another name (a hard link), which would keep what it was: remove that one"
+        )
     folder = next(one for one in path.parents if one.exists())
     if not os.access(folder, os.W_OK):
         raise MoveError(f"{path}: its folder is read-only, so it cannot be replaced: nothing was done to it")

@@ -48,7 +48,7 @@ def name_for(
     serves = entry["args"][-1]
     ours = [one for one in found.entries if one.guarded and serves in one.args]
     there = any(one.where[:-1] == path for one in ours)
-    return "" if there else _free_name(_names(table.plain()), steps)
+    return "" if there else free_name(_names(table.plain()), steps)
 
 
 def added(found: Found, entry: dict[str, Any]) -> str:
@@ -65,11 +65,12 @@ def added(found: Found, entry: dict[str, Any]) -> str:
         inner = want
         for step in path:
             inner = inner.setdefault(step, {})
-        inner[NAME] = entry
+        name = free_name(list(inner), [])
+        inner[name] = entry
         if found.file.format == "toml":
-            changes = [edit_toml.append(text, path, NAME, entry)]
+            changes = [edit_toml.append(text, path, name, entry)]
         else:
-            changes = [edit_json.insert(text, root, path, NAME, entry)]
+            changes = [edit_json.insert(text, root, path, name, entry)]
     except (AttributeError, TypeError, Broken):
         raise Unreadable(
             f"{found.path}: {'.'.join(path)} is not a mapping, so nothing can be added"
@@ -91,13 +92,14 @@ def new_text(file: File, entry: dict[str, Any]) -> str:
     return json.dumps(whole, indent=2, ensure_ascii=False) + "\n"
 
 
-def _names(table: Any) -> list[Any]:
+def _names(table: Any) -> list[str]:
     if isinstance(table, dict):
         return list(table)
-    return [one.get("name") if isinstance(one, dict) else None for one in table]
+    return [str(one.get("name")) for one in table if isinstance(one, dict)]
 
 
-def _free_name(names: list[Any], steps: list[Step]) -> str:
+def free_name(names: list[str], steps: list[Step]) -> str:
+    """NAME, or what is nearest to it and neither in `names` nor, if it is, one of `steps`, which go."""
     taken = {name for name in names if name not in steps}
     name, number = NAME, 1
     while name in taken:

@@ -10,16 +10,16 @@ from copy import deepcopy
 from typing import Any, NamedTuple
 
 from mcpguard.moving import edit_json, edit_yaml
-from mcpguard.moving.edit import NAME, Change, applied, checked, name_for
+from mcpguard.moving.edit import Change, applied, checked, free_name, name_for
 from mcpguard.moving.reading import PARSERS, Found, tables_of
 from mcpguard.moving.toml_text import statements
 from mcpguard.moving.tree import Broken, Node, Step, Unreadable
 
 
 class Item(NamedTuple):
-    """A server in its table: its name, what it says, and where it stands."""
+    """A server in its table: its name (None: it has none), what it says, and where it stands."""
 
-    name: str
+    name: str | None
     plain: Any
     start: int
     end: int
@@ -57,9 +57,10 @@ def put_back(
         if ours is None and (name or not items):
             lost.append(".".join(map(str, path)))
             continue
-        taken = {one.name for one in items if one is not ours} & {one.name for one in originals}
+        taken = {one.name for one in items if one is not ours and one.name}
+        taken &= {one.name for one in originals}
         if taken:
-            raise Unreadable(f"{now.path}: has another server with the name {min(taken)} now")
+            raise Unreadable(f"{now.path}: has another server with the name {taken.pop()} now")
         changes += _changes(was, now, root, _Table(path, ours, originals))
         _expect(want, path, ours, originals)
         if not originals and now.file.format == "toml":
@@ -72,7 +73,10 @@ def _moved(
 ) -> Iterable[tuple[tuple[Step, ...], str, list[Item]]]:
     """For each table the name that the entry of mcpguard got there ("": it was there), and what moved."""
     if not gone:
-        yield was.file.tables[0], NAME, []
+        path: tuple[Step, ...] = was.file.tables[0]
+        node = PARSERS[was.file.format](was.text).at(path) if was.text.strip() else None
+        names = [] if node is None else [str(one.name) for one in _items(was.text, node)]
+        yield path, free_name(names, []), []
         return
     for path, table in tables_of(was.file, PARSERS[was.file.format](was.text)):
         steps = [way[-1] for way in gone if way[:-1] == path]
@@ -98,7 +102,9 @@ def _items(text: str, table: Node) -> list[Item]:
     for node in table.value if table.kind == "list" else ():
         plain = node.plain()
         name = plain.get("name") if isinstance(plain, dict) else None
-        found.append(Item(str(name), plain, node.start, len(text[: node.end].rstrip())))
+        found.append(
+            Item(None if name is None else str(name), plain, node.start, len(text[: node.end].rstrip()))
+        )
     return found
 
 
@@ -159,13 +165,13 @@ def _in_toml(was: Found, now: Found, table: _Table) -> list[Change]:
         return [(one.start, one.end) for one in statements(text) if one.path[:long] in ways]
 
     line = edit_json.newline(now.text)
-    spans = mine(was.text, {one.name for one in table.originals})
+    spans = mine(was.text, {str(one.name) for one in table.originals})
     texts = [was.text[start:end] for start, end in spans]
     new = "".join(text if text.endswith("\n") else text + line for text in texts)
     if table.ours is None:
         end = len(now.text)
         return [(end, end, new if now.text.endswith("\n") else line + new)]
-    first, *rest = mine(now.text, {table.ours.name})
+    first, *rest = mine(now.text, {str(table.ours.name)})
     return [(*first, new), *((start, end, "") for start, end in rest)]
 
 

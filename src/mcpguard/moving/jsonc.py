@@ -54,7 +54,10 @@ class _Reader:
         if not found:
             raise Broken(at, "a value is expected here" if first else "the file ends too early")
         word = found[0]
-        return Node("plain", at, found.end(), _WORDS[word] if word in _WORDS else json.loads(word))
+        try:
+            return Node("plain", at, found.end(), _WORDS[word] if word in _WORDS else json.loads(word))
+        except ValueError:
+            raise Broken(at, "this number has too many digits") from None
 
     def _string(self, at: int) -> tuple[str, int]:
         found = _TEXT.match(self._text, at)

@@ -79,7 +79,7 @@ def carry_out(
     Raises McpGuardError where a step cannot be taken; then all that was done has been taken back.
     """
     for one in todo:
-        disk.refuse_read_only(Path(one.step.path))
+        disk.refuse_irreplaceable(Path(one.step.path))
     name = journal.next_name()
     for number, one in enumerate(todo):
         one.step.sealed = "" if one.step.before is None else f"{number}.sealed"

@@ -124,7 +124,7 @@ class _Maker:
         if not wanted:
             return
         try:
-            disk.refuse_read_only(found.target)
+            disk.refuse_irreplaceable(found.target)
             replaced(found, [entry.where for entry in wanted], self._entry(found))
         except (Unreadable, disk.MoveError) as error:
             self._plan.broken.append(str(error))

@@ -7,6 +7,7 @@ holds a value.
 from __future__ import annotations
 
 import hashlib
+import json
 import os
 import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -18,7 +19,7 @@ from msgspec import Struct
 from mcpguard.moving import jsonc, toml_text, yaml_text
 from mcpguard.moving.clients import CLIENTS, Client, File
 from mcpguard.moving.plaintext import Plaintext, secrets_of
-from mcpguard.moving.tree import Broken, Node, Step, place
+from mcpguard.moving.tree import ALIAS, Broken, Member, Node, Step, leaves, place
 
 SIZE_LIMIT = 32 << 20
 """The largest configuration that is read, in bytes. Clients keep histories beside their servers."""
@@ -157,6 +158,11 @@ def parsed(found: Found, data: bytes) -> Found:
     except Broken as broken:
         line, column = place(text, broken.offset)
         return _with(found, problem=f"{found.path}:{line}:{column}: {broken}")
+    twice = next(_twice(found.file, root), None)
+    if twice is not None:
+        # Clients take one of them, and a secret in the other one would stay.
+        line, column = place(text, twice.start)
+        return _with(found, problem=f"{found.path}:{line}:{column}: this key is there twice")
     return _with(found, entries=tuple(_entries(found, root)))
 
 
@@ -184,6 +190,16 @@ def _reach(
         yield from _reach((*done, rest[0]), inner, rest[1:])
 
 
+def _twice(file: File, root: Node) -> Iterator[Member]:
+    """Keys that are there twice, on the ways to servers and among them."""
+    for table in file.tables:
+        for end in range(len(table) + 1):
+            for _, node in _reach((), root, table[:end]):
+                for member in node.repeated():
+                    if end == len(table) or table[end] in ("*", member.key):
+                        yield member
+
+
 def _entries(found: Found, root: Node) -> Iterator[Entry]:
     for path, table in tables_of(found.file, root):
         pairs: list[tuple[Step, Node]] = []
@@ -209,6 +225,12 @@ def read_entry(client: Client, name: str, where: tuple[Step, ...], line: int, da
     """One entry as written. What has another form than expected is its `problem`."""
     if not isinstance(data, dict):
         return Entry(name=name, where=where, line=line, problem="is not a mapping")
+    try:
+        json.dumps([name, where, data], ensure_ascii=False, default=str).encode()
+    except UnicodeEncodeError:
+        return Entry(name=name, where=where, line=line, problem="has half of a character in it")
+    if "<<" in data or ALIAS in leaves(data):
+        return Entry(name=name, where=where, line=line, problem="has a YAML alias: write out what it means")
     command = data.get("command")
     if isinstance(command, dict):
         data = {**data, **command}
@@ -239,6 +261,10 @@ def _problem(data: dict[str, Any], known: dict[str, Any]) -> str:
         return "takes variables from a file of its own (envFile)"
     if isinstance(data.get("args"), str):
         return "has arguments that are not a list"
+    known_as = [data.get(key) for key in ("args", "env", "headers")]
+    values = [value for one in known_as for value in (one.values() if isinstance(one, dict) else one or ())]
+    if any(isinstance(one, (dict, list)) for one in values):
+        return "has a list or a mapping where a text belongs"
     return ""
 
 

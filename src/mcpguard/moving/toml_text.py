@@ -9,7 +9,7 @@ import re
 import tomllib
 from typing import Any, NamedTuple
 
-from mcpguard.moving.tree import Broken, Member, Node
+from mcpguard.moving.tree import DEPTH_LIMIT, Broken, Member, Node
 
 _STRING = r'"""(?:[^\\]|\\.)*?"{3,5}|\'\'\'.*?\'{3,5}|"(?:[^"\\\n]|\\.)*"|\'[^\'\n]*\''
 _KEY = re.compile(rf"[ \t]*({_STRING}|[A-Za-z0-9_-]+)[ \t]*(\.)?", re.DOTALL)
@@ -44,6 +44,8 @@ def statements(text: str) -> list[Statement]:
         end = _end(text, at)
         if header:
             table = path
+        if len(table) + len(path) > DEPTH_LIMIT:
+            raise Broken(start, f"nested deeper than {DEPTH_LIMIT} levels")
         found.append(Statement(header, path if header else table + path, start, end))
         at = end
 
@@ -83,6 +85,8 @@ def parse(text: str) -> Node:
         tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
         raise Broken(_offset(text, str(error)), "not TOML") from None
+    except ValueError:
+        raise Broken(0, "a number has too many digits") from None
     except RecursionError:
         raise Broken(0, "nested too deep") from None
     root = Node("map", 0, len(text), [])

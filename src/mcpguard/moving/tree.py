@@ -6,6 +6,7 @@ edited between two spans is nobody's text.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any, Literal, NamedTuple
 
 from msgspec import Struct
@@ -17,6 +18,10 @@ DEPTH_LIMIT = 64
 
 Step = str | int
 """A key of a mapping or an index of a list."""
+
+
+ALIAS = ...
+"""The value of a YAML alias, which is not followed."""
 
 
 class Node(Struct):
@@ -45,6 +50,16 @@ class Node(Struct):
             node = None if node is None else node.get(step)
         return node
 
+    def repeated(self) -> list[Member]:
+        """The members of a map whose keys were there before."""
+        keys: set[str] = set()
+        found = []
+        for member in self.value if self.kind == "map" else ():
+            if member.key in keys:
+                found.append(member)
+            keys.add(member.key)
+        return found
+
     def plain(self) -> Any:
         """The value as Python has it."""
         if self.kind == "map":
@@ -70,6 +85,15 @@ class Broken(Exception):
     def __init__(self, offset: int, message: str) -> None:
         super().__init__(message)
         self.offset = offset
+
+
+def leaves(data: Any) -> Iterator[Any]:
+    """Every value in a plain one that is neither a list nor a mapping."""
+    if isinstance(data, (dict, list)):
+        for one in data.values() if isinstance(data, dict) else data:
+            yield from leaves(one)
+    else:
+        yield data
 
 
 def place(text: str, offset: int) -> tuple[int, int]:

@@ -7,7 +7,7 @@ from typing import Any
 
 import yaml
 
-from mcpguard.moving.tree import DEPTH_LIMIT, Broken, Member, Node
+from mcpguard.moving.tree import ALIAS, DEPTH_LIMIT, Broken, Member, Node
 
 _LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 _INT = re.compile(r"[-+]?[0-9]{1,18}")
@@ -15,7 +15,7 @@ _WORDS = {"": None, "~": None, "null": None, "true": True, "false": False}
 
 
 def parse(text: str) -> Node:
-    """The tree of the only document in `text`. An alias stands for a copy of nothing: None. Raises Broken."""
+    """The tree of the only document in `text`. An alias is ALIAS, and not followed. Raises Broken."""
     builder = _Builder(text)
     try:
         for event in yaml.parse(text, Loader=_LOADER):
@@ -35,6 +35,7 @@ class _Builder:
         self.root: Node | None = None
         self._open: list[Node] = []
         self._text = text
+        self._anchors: set[str] = set()
 
     def take(self, event: Any) -> None:
         """The next event of the parser."""
@@ -50,12 +51,17 @@ class _Builder:
         elif isinstance(event, yaml.ScalarEvent):
             self._add(event, Node("plain", *self._span(event), _scalar(event)))
         elif isinstance(event, yaml.AliasEvent):
-            self._add(event, Node("plain", *self._span(event), None))
+            self._add(event, Node("plain", *self._span(event), ALIAS))
 
     def _span(self, event: Any) -> tuple[int, int]:
         return event.start_mark.index, event.end_mark.index
 
     def _add(self, event: Any, node: Node) -> None:
+        if node.value is not ALIAS and event.anchor:
+            if event.anchor in self._anchors:
+                # Which one an alias means would change with what goes between them.
+                raise Broken(node.start, "an anchor is there twice")
+            self._anchors.add(event.anchor)
         if self._open:
             self._open[-1].value.append(node)
         elif self.root is None:
