@@ -240,5 +240,7 @@ def test_a_missing_default_configuration_says_what_to_do(
 ) -> None:
     monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path))
     monkeypatch.setenv("HOME", str(tmp_path))
-    with pytest.raises(ConfigError, match="is not there: write it, or name another one with --config"):
+    with pytest.raises(
+        ConfigError, match="is not there: write it, or `mcpguard import` does; or name another"
+    ):
         load_config(find_config(None, {}))

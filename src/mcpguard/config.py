@@ -133,7 +133,14 @@ def load_config(path: Path) -> Config:
     """The configuration in the file at `path`. Raises ConfigError with all mistakes."""
     if not os.path.exists(path) and path == _default():
         raise ConfigError(
-            [Problem(str(path), 0, 0, "is not there: write it, or name another one with --config")]
+            [
+                Problem(
+                    str(path),
+                    0,
+                    0,
+                    "is not there: write it, or `mcpguard import` does; or name another with --config",
+                )
+            ]
         )
     document = Document(read_document(path, ConfigError), str(path), ConfigError, _SECRET_KEYS)
     written = document.read(ConfigFile)

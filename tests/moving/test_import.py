@@ -67,7 +67,11 @@ def test_all_clients_move_in_together_and_out_again(
     assert {"search", "search-2", "weather", "git-tools", "issues", "shell"} <= names
     assert "stays    perplexity asks for a value when it starts" in said
     assert main(["check"]) == 0, capsys.readouterr().out
+    capsys.readouterr()
     assert main(["undo"]) == 0
+    assert "restart the clients whose files these are" in capsys.readouterr().out
+    assert main(["undo"]) == 0
+    assert capsys.readouterr().out == "there is nothing to undo: no import is in force\n"
     assert {path: data for path, data in tree(*person).items() if state() not in path.parents} == before
     assert [key for key in backend.entries if key[0] == "mcpguard"] == []
 

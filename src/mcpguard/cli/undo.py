@@ -35,7 +35,7 @@ def execute(args: argparse.Namespace) -> int:
     from mcpguard.moving.moves import take_back
 
     journal = Journal(default_folder())
-    code = 0
+    code, done = 0, False
     with disk.locked(journal.lock):
         moves = [move for move in journal.moves() if move.state != "undone"]
         if not moves:
@@ -56,9 +56,12 @@ def execute(args: argparse.Namespace) -> int:
                 print(f"{style('stays', 'yellow')}    {plain(said)}")
             if move.state == "undone" and not any((back.restored, back.entries, back.kept, back.refused)):
                 print("an import had begun and changed no file: what it had kept was taken back")
+            done = done or bool(back.restored or back.entries)
             if back.refused:
                 code = 1
                 _offer(journal, move, args.beside)
+    if done:
+        print("restart the clients whose files these are; until then they go on as they began")
     return code
 
 
