@@ -290,6 +290,60 @@ def test_a_value_that_cannot_be_guarded_is_not_given_and_its_lease_is_ended() ->
     assert stage.mint.ended == ["a-1"]
 
 
+class Broken(FakeMint):
+    """One with a defect. `at` says in what."""
+
+    at = "lease"
+
+    def lease(self) -> Lease:
+        if self.at == "lease":
+            raise TypeError("minted-value-1")
+        return super().lease()
+
+    def _end(self, value: str) -> None:
+        if self.at == "end":
+            raise OSError(value)
+        super()._end(value)
+
+
+def test_a_defect_of_a_source_is_a_refusal_that_tells_its_kind_only() -> None:
+    mint = Broken()
+    stage = Stage(mint)
+    assert stage.refusal() == "credential:key: internal error in mcpguard (TypeError)"
+    mint.at = ""
+    stage.now.at += 1
+    assert stage.get() == "minted-value-1"
+
+
+def test_a_defect_in_the_end_of_a_lease_costs_no_other_its_end() -> None:
+    mint = Broken(seconds=60.0, ends=True)
+    stage = Stage(mint)
+    mint.at = "end"
+    stage.get()
+    stage.now.at += 60
+    assert stage.get() == "minted-value-2"
+    stage.broker.refused(REF, program())
+    stage.broker.close()
+    assert (
+        stage.said
+        == [
+            "a credential could not be ended at its source: credential:key: internal error in mcpguard (OSError)"
+        ]
+        * 2
+    )
+
+
+def test_a_value_that_a_defect_keeps_from_being_guarded_is_ended(monkeypatch: pytest.MonkeyPatch) -> None:
+    stage = Stage(FakeMint(ends=True))
+
+    def hold(_name: str, secret: Secret) -> None:
+        raise ValueError(secret.reveal())
+
+    monkeypatch.setattr(stage, "hold", hold)
+    assert stage.refusal() == "credential:key: internal error in mcpguard (ValueError)"
+    assert stage.mint.ended == ["minted-value-1"]
+
+
 def test_a_credential_of_each_principal_is_its_own() -> None:
     mints = {"ada": FakeMint("ada-value"), "bob": FakeMint("bob-value")}
     stage = Stage(per_principal=True)

@@ -154,7 +154,7 @@ class Kept:
         with self._lock:
             self._retire()
             former, self._former = self._former, []
-            return [said for one in former if (said := _ended(one.lease))]
+            return [said for one in former if (said := _ended(one.lease, self._name))]
 
     # --- asking the source, under the lock --------------------------------------------------------
 
@@ -163,17 +163,17 @@ class Kept:
         try:
             renewed = self._renewed(given, now)
             lease = renewed or self._leased(given)
-        except CredentialError as problem:
+        except Exception as problem:
             if given is not None and given.ends is not None and now < given.ends:
                 # It is still good: only the new one is late.
                 self._given = given._replace(until=min(given.ends, self._now() + self._pause))
                 return self._given
             self._release(given)
             self._retire()
-            self._problem, self._rested = str(problem), self._now() + self._pause
+            self._problem, self._rested = _said(problem, self._name), self._now() + self._pause
             raise CredentialError(self._problem) from None
         if self._closed:
-            _ended(lease)
+            _ended(lease, self._name)
             raise CredentialError(f"{self._name}: {ENDING}")
         if renewed is None:
             self._retire()
@@ -193,8 +193,8 @@ class Kept:
         try:
             for secret in (lease.secret, *lease.parts):
                 self._guard.hold(self._name, secret)
-        except CredentialError:
-            _ended(lease)
+        except Exception:
+            _ended(lease, self._name)
             raise
         return lease
 
@@ -214,7 +214,7 @@ class Kept:
         self._former = [
             one
             for one in self._former
-            if now < (one.until if one.ends is None else one.ends) or _ended(one.lease)
+            if now < (one.until if one.ends is None else one.ends) or _ended(one.lease, self._name)
         ]
 
 
@@ -225,11 +225,17 @@ def _given(lease: Lease, number: int, now: float, keep: float) -> Given:
     return Given(lease, number, now + until, now + lease.seconds)
 
 
-def _ended(lease: Lease) -> str:
+def _ended(lease: Lease, name: str) -> str:
     """End a lease; the sentence of why that failed, "" where it did not."""
     try:
         if lease.end is not None:
             lease.end()
-    except CredentialError as problem:
-        return str(problem)
+    except Exception as problem:
+        return _said(problem, name)
     return ""
+
+
+def _said(problem: Exception, name: str) -> str:
+    """Whoever waits for a value has to be answered, also after a defect; what that says may be a value."""
+    known = isinstance(problem, CredentialError)
+    return str(problem) if known else f"{name}: internal error in mcpguard ({type(problem).__name__})"
