@@ -5,10 +5,10 @@ from __future__ import annotations
 import asyncio
 import os
 import signal
+import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
-from threading import Thread
 from typing import Any
 
 from mcpguard import __version__
@@ -135,6 +135,7 @@ class _Process:
         shared.turn.balance = front.balance
         loop = asyncio.get_running_loop()
         loop.set_exception_handler(self._defect)
+        threading.excepthook = shared.diagnostics.of_threads
         for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
             loop.add_signal_handler(number, self._end, signal.Signals(number).name, True)
         try:
@@ -188,7 +189,7 @@ class _Process:
             except AuditError:
                 return
             # Nobody waits for it at the end: what is not taken back now, the next start takes back.
-            Thread(target=self._take_back, args=(take_back, loop), daemon=True).start()
+            threading.Thread(target=self._take_back, args=(take_back, loop), daemon=True).start()
 
     def _take_back(self, take_back: Callable[[], None], loop: asyncio.AbstractEventLoop) -> None:
         try:

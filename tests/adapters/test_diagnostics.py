@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import os
+import threading
+
+import pytest
 
 from mcpguard.adapters.diagnostics import LINE_BYTES, Diagnostics
 from mcpguard.core.errors import InspectionError
@@ -50,3 +53,17 @@ def test_a_reader_that_stalls_costs_lines_and_not_time() -> None:
     diagnostics.report("a", "nobody reads")
     os.close(writing)
     diagnostics.report("a", "closed")
+
+
+def test_a_defect_in_a_thread_is_told_by_its_kind_only(monkeypatch: pytest.MonkeyPatch) -> None:
+    def work() -> None:
+        raise OSError("the secret")
+
+    reading, writing = os.pipe()
+    monkeypatch.setattr(threading, "excepthook", Diagnostics(str, writing).of_threads)
+    thread = threading.Thread(target=work)
+    thread.start()
+    thread.join(10)
+    os.close(writing)
+    with os.fdopen(reading, "rb") as pipe:
+        assert pipe.read() == b"mcpguard: internal error (OSError) in a thread\n"

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import select
+import threading
 from collections.abc import Callable
 
 from mcpguard.core.errors import InspectionError
@@ -24,6 +25,11 @@ class Diagnostics:
         self._inspect = inspect
         self._fd = fd
         self._dropped = 0
+
+    def of_threads(self, ended: threading.ExceptHookArgs) -> None:
+        """Say that a thread ended by a defect (`threading.excepthook`): its kind, and not its message as
+        Python would, which may quote anything."""
+        self.report("", f"internal error ({ended.exc_type.__name__}) in a thread")
 
     def report(self, server: str, text: str) -> None:
         """Say one line; `server` is empty for mcpguard itself."""
