@@ -96,7 +96,9 @@ def test_a_name_that_is_no_entry_with_oauth_is_said(server, tmp_path, capsys):
     config = configured(tmp_path, server.url, other)
     for name in ("linear", "gone"):
         assert main(["secret", "login", name, "--config", str(config)]) == 2
-        assert f"credential:{name} is no entry with `oauth`" in capsys.readouterr().err
+        said = capsys.readouterr().err
+        assert f"credential:{name} is no entry with `oauth`" in said
+        assert f"{config}: name another one with --config" in said
 
 
 def test_a_time_that_is_none_is_refused(server, tmp_path, capsys):

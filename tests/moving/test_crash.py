@@ -124,9 +124,36 @@ def test_a_step_that_fails_takes_back_what_was_done(
 
     monkeypatch.setattr(os, "replace", failing)
     assert main(["import", "--yes"]) == 2
-    assert f"{codex} cannot be written: No space left on device" in capsys.readouterr().err
+    said = capsys.readouterr().err
+    assert (
+        f"{codex} cannot be written: No space left on device; all that had been done was taken back" in said
+    )
     assert files(person) == before
     assert [key for key in backend.entries if key[0] == "mcpguard"] == []
+
+
+def test_where_taking_back_fails_too_the_way_out_is_told(
+    person: Person, backend: FakeKeyring, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    before = start_anew(person, backend)
+    codex = person.path(CASES[9])
+    replace = os.replace
+    full = False
+
+    def failing(source: Any, target: Any) -> None:
+        nonlocal full
+        full = full or Path(target) == codex
+        if full:
+            raise OSError(28, "No space left on device")
+        replace(source, target)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "replace", failing)
+        assert main(["import", "--yes"]) == 2
+    assert "is not all taken back" in (said := capsys.readouterr().err)
+    assert said.endswith("run `mcpguard undo`\n")
+    assert main(["undo"]) == 0
+    is_as_before(person, backend, before)
 
 
 def test_a_person_who_edits_after_a_crash_is_told_and_loses_nothing(

@@ -49,13 +49,15 @@ def _in(args: argparse.Namespace) -> None:
 
     from mcpguard.adapters.credentials.oauth.grants import Grants
     from mcpguard.adapters.credentials.oauth.login import login
+    from mcpguard.config import find_config
 
     if not 0 < args.timeout <= 86400:
         raise CredentialError("--timeout must be above 0 and at most 86400 seconds")
     entry = _entry(args.name, args.config)
     if entry is None:
         raise CredentialError(
-            f"credential:{args.name} is no entry with `oauth` in `credentials` of the configuration"
+            f"credential:{args.name} is no entry with `oauth` in `credentials` of the configuration, "
+            f"{find_config(args.config, os.environ)}: name another one with --config"
         )
 
     def show(url: str) -> None:

@@ -76,7 +76,7 @@ def carry_out(
 ) -> Move:
     """Store `secrets` in `vault` (whose files are in `folder`), then write `todo`. The lock is held.
 
-    Raises McpGuardError where a step cannot be taken; then all that was done has been taken back.
+    Raises McpGuardError where a step cannot be taken; it says whether all that was done has been taken back.
     """
     for one in todo:
         disk.refuse_irreplaceable(Path(one.step.path))
@@ -94,10 +94,23 @@ def carry_out(
     try:
         journal.keep(move)
         _steps(journal, move, vault, secrets, todo)
-    except (McpGuardError, KeyboardInterrupt):
+    except KeyboardInterrupt:
         take_back(journal, move)
         raise
+    except McpGuardError as error:
+        raise MoveError(f"{error}; {_taken_back(journal, move)}") from None
     return move
+
+
+def _taken_back(journal: Journal, move: Move) -> str:
+    """Takes `move` back, and says what came of it."""
+    try:
+        refused = take_back(journal, move).refused
+    except McpGuardError as error:
+        refused = [str(error)]
+    if refused:
+        return f"what had been done is not all taken back ({refused[0]}): run `mcpguard undo`"
+    return "all that had been done was taken back"
 
 
 def _steps(journal: Journal, move: Move, vault: Vault, secrets: dict[str, str], todo: list[Writing]) -> None:
