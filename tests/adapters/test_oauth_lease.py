@@ -8,7 +8,11 @@ from pathlib import Path
 import keyring.errors
 import pytest
 
+from mcpguard.adapters.credentials import MINTS
+from mcpguard.adapters.credentials.kept import Kept
 from mcpguard.adapters.credentials.oauth import grants
+from mcpguard.core.errors import CredentialError
+from tests.adapters.fake_credentials import FakeGuard
 from tests.adapters.file_keyring import FileKeyring
 from tests.adapters.oauth_stage import NAME, SECRETS, Stage, unusable
 from tests.servers.authority import DEADLINE, authority
@@ -263,6 +267,64 @@ def test_a_keychain_that_does_not_keep_the_new_token_is_asked_again_before_the_t
     stage.backend.drops = False
     given = mint.lease()
     assert given.secret.reveal() == stage.kept()["access"]
+    assert len(renewals(serving)) == 1
+
+
+def test_what_the_keychain_did_not_keep_never_replaces_another_login(small):
+    stage, _ = small
+    mint = stage_after(stage, 3500)
+    stage.backend.drops = True
+    with pytest.raises(Exception, match="was not kept by the keychain"):
+        mint.lease()
+    stage.backend.drops = False
+    stage.log_in()
+    again = stage.kept()
+    assert mint.lease().secret.reveal() == again["access"]
+    assert stage.kept() == again
+
+
+def over(stage):
+    """A mint as the broker keeps it."""
+    kind = MINTS["oauth"]
+    return Kept(
+        f"credential:{NAME}", stage.mint(), kind.keep, 1.0, stage.clock, FakeGuard(), False, kind.look
+    )
+
+
+def test_a_logout_and_another_login_bite_on_the_next_use(small):
+    stage, _ = small
+    kept = over(stage)
+    first = kept.get()
+    stage.clock.at += 2
+    assert kept.get() is first
+    stage.log_in()
+    stage.clock.at += 10
+    assert kept.get().reveal() == stage.kept()["access"] != first.reveal()
+    stage.grants.forget(NAME)
+    stage.clock.at += 2
+    with pytest.raises(CredentialError, match="nobody logged in yet"):
+        kept.get()
+    assert kept.known is None
+
+
+def test_a_keychain_that_is_locked_meanwhile_takes_no_token_away(small):
+    stage, _ = small
+    kept = over(stage)
+    first = kept.get()
+    stage.backend.error = keyring.errors.KeyringLocked("x")
+    stage.clock.at += 3000
+    assert kept.get() is first
+
+
+def test_a_server_that_renews_nothing_is_not_asked_with_each_call_while_the_token_lasts(small):
+    stage, serving = small
+    kept = over(stage)
+    first = kept.get()
+    serving.answers["/token"] = as_json({"error": "temporarily_unavailable"}, 503)
+    stage.clock.at += 3500
+    for _ in range(5):
+        assert kept.get().reveal() == first.reveal()
+        stage.clock.at += 2
     assert len(renewals(serving)) == 1
 
 

@@ -5,6 +5,7 @@
     │   ├── ConfigError
     │   └── PolicyError
     ├── CredentialError    a reference that cannot be resolved; its upstream is unavailable
+    │   └── WithdrawnError what was given before must not be used any more
     ├── UpstreamError      an upstream that is gone, broken or late; one clear error to the caller
     ├── SessionError       what a session did before cannot be read or kept; what depends on it is refused
     ├── AuditError         evidence that cannot be written; everything is refused
@@ -65,6 +66,10 @@ class PolicyError(DocumentError):
 
 class CredentialError(McpGuardError):
     """A credential reference cannot be resolved. Names the reference, never the value."""
+
+
+class WithdrawnError(CredentialError):
+    """A credential was taken back: what was given before must not be used any more, however long it lasts."""
 
 
 class UpstreamError(McpGuardError):

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from importlib import import_module
+from math import inf
 from typing import NamedTuple
 
 from mcpguard.adapters.credentials.environ import Environ
@@ -39,6 +40,7 @@ class Kind(NamedTuple):
     own end is kept, `pause` how many a source that failed is left alone. With `recovers` a mint has `left()`,
     whether a process that was killed left something at its source (which is not asked), and `recover()`,
     which takes that back and raises CredentialError. Without `issues` it gives nothing that has to be ended.
+    `look` is how many seconds a value is given before the mint is asked whether it is still the one.
     """
 
     module: str
@@ -48,6 +50,7 @@ class Kind(NamedTuple):
     pause: float = 1.0
     recovers: bool = False
     issues: bool = True
+    look: float = inf
 
     def load(self) -> Callable[..., Mint]:
         """What makes one; imported now."""
@@ -61,7 +64,7 @@ MINTS: dict[str, Kind] = {
     "vault": Kind("vault", "VaultMint"),
     "github_app": Kind("github_app", "GithubAppMint"),
     "postgres": Kind("postgres", "PostgresMint", recovers=True),
-    "oauth": Kind("oauth.authorization_code", "AuthorizationCode"),
+    "oauth": Kind("oauth.authorization_code", "AuthorizationCode", issues=False, look=KEYRING_SECONDS),
     "client_credentials": Kind("oauth.service_token", "ServiceToken"),
     "token_exchange": Kind("oauth.service_token", "ServiceToken"),
 }

@@ -182,7 +182,7 @@ class Broker:
         more: tuple[Any, ...] = (principal,) if kind.per_principal else ()
         mint = kind.load()(ref.name, entry.made, self._plain, *more)
         keep = kind.keep if entry.cache_seconds is None else entry.cache_seconds
-        return Kept(str(ref), mint, keep, kind.pause, self._now, self._guard, kind.issues)
+        return Kept(str(ref), mint, keep, kind.pause, self._now, self._guard, kind.issues, kind.look)
 
     def _plain(self, ref: CredentialRef) -> Secret:
         """What an entry itself needs; a configuration is refused whose entries need one another."""

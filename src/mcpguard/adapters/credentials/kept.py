@@ -7,10 +7,11 @@ than its lease allows; one thread at a time asks the source.
 from __future__ import annotations
 
 from collections.abc import Callable
+from math import inf
 from threading import Lock
 from typing import NamedTuple, Protocol
 
-from mcpguard.core.errors import CredentialError
+from mcpguard.core.errors import CredentialError, WithdrawnError
 from mcpguard.core.secret import Lease, Secret
 from mcpguard.ports import Mint
 
@@ -58,14 +59,17 @@ class Kept:
         now: Callable[[], float],
         guard: Guard,
         issues: bool = True,
+        look: float = inf,
     ) -> None:
         """`name` is its reference; a value without an end of its own is kept for `keep` seconds, and a source
         that failed is left alone for `pause` seconds. `now()` goes on while the machine sleeps. `issues`
-        says whether the source may give what has to be ended."""
+        says whether the source may give what has to be ended; it is asked again after `look` seconds,
+        however long its value lasts."""
         self.issues = issues
         self._name = name
         self._mint = mint
         self._keep = keep
+        self._look = look
         self._pause = pause
         self._now = now
         self._guard = guard
@@ -164,7 +168,8 @@ class Kept:
             renewed = self._renewed(given, now)
             lease = renewed or self._leased(given)
         except Exception as problem:
-            if given is not None and given.ends is not None and now < given.ends:
+            withdrawn = isinstance(problem, WithdrawnError)
+            if given is not None and given.ends is not None and now < given.ends and not withdrawn:
                 # It is still good: only the new one is late.
                 self._given = given._replace(until=min(given.ends, self._now() + self._pause))
                 return self._given
@@ -177,7 +182,8 @@ class Kept:
             raise CredentialError(f"{self._name}: {ENDING}")
         if renewed is None:
             self._retire()
-        self._given = _given(lease, self._questions, now, self._keep)
+        given = _given(lease, self._questions, now, self._keep)
+        self._given = given._replace(until=min(given.until, now + self._look))
         self._sweep(now)
         return self._given
 

@@ -16,8 +16,11 @@ from mcpguard.adapters.credentials.oauth.asking import OAuthProblem, run
 from mcpguard.adapters.credentials.oauth.grants import Grant, Grants
 from mcpguard.adapters.credentials.oauth.tokens import request_tokens
 from mcpguard.config_oauth import OAuthEntry
-from mcpguard.core.errors import CredentialError
+from mcpguard.core.errors import CredentialError, WithdrawnError
 from mcpguard.core.secret import CredentialRef, Lease, Secret, sole_reference
+
+AGAIN_SECONDS = 10.0
+"""How long a token that could not be renewed, and is not over yet, is given before that is tried again."""
 
 
 class AuthorizationCode:
@@ -38,22 +41,26 @@ class AuthorizationCode:
         self._secret = secret
         self._grants = grants or Grants()
         self._now = now
+        self._last = Secret("")
         self._given = b""
         self._refused = b""
-        self._unkept: Grant | None = None
+        self._unkept: tuple[Grant, bytes] | None = None
+        """What the keychain did not take, and a digest of the access token that it had then."""
+        self._again = 0.0
 
     def lease(self) -> Lease:
-        """The access token. Raises CredentialError, which says to log in where nothing else helps."""
+        """The access token. Raises CredentialError, and WithdrawnError where nothing but a login helps."""
         own = self._own_secret()
         grant = self._read()
         if self._unkept is not None or not self._is_good(grant):
             # Another process may have renewed it until we hold the lock.
             with self._grants.held(self._name):
                 grant = self._renewed(self._read(), own)
-        self._given = _digest(grant.access)
+        if _digest(grant.access) != self._given:
+            self._last, self._given = Secret(grant.access), _digest(grant.access)
         seconds = None if grant.ends_at is None else max(0.0, grant.ends_at - self._now())
         held = [text for text in (grant.refresh, grant.client_secret) if text is not None]
-        return Lease(Secret(grant.access), seconds, parts=tuple(map(Secret, held)))
+        return Lease(self._last, seconds, parts=tuple(map(Secret, held)))
 
     def renew(self, lease: Lease) -> Lease | None:
         """None: a longer life is a new token."""
@@ -69,8 +76,11 @@ class AuthorizationCode:
         return None if written is None else self._secret(sole_reference(written))
 
     def _is_good(self, grant: Grant) -> bool:
-        fresh = grant.renew_at is None or self._now() < grant.renew_at
-        return fresh and self._is_wanted(grant)
+        fresh = grant.renew_at is None or self._now() < max(grant.renew_at, self._again)
+        return fresh and self._is_wanted(grant) and not self._is_over(grant)
+
+    def _is_over(self, grant: Grant) -> bool:
+        return grant.ends_at is not None and self._now() >= grant.ends_at
 
     def _is_wanted(self, grant: Grant) -> bool:
         return _digest(grant.access) != self._refused
@@ -91,16 +101,18 @@ class AuthorizationCode:
         return grant
 
     def _renewed(self, grant: Grant, own: Secret | None) -> Grant:
-        if self._unkept is not None:
-            # The server has rotated what the keychain holds.
-            grant = self._unkept
-            self._keep(grant)
+        unkept, self._unkept = self._unkept, None
+        if unkept is not None and unkept[1] == _digest(grant.access):
+            # The server has rotated what the keychain holds. After another login it has not.
+            self._keep(unkept[0], grant)
+            grant = unkept[0]
         if self._is_good(grant):
             return grant
         try:
             return self._ask(grant, own)
         except OAuthProblem as problem:
-            if self._is_wanted(grant) and grant.ends_at is not None and self._now() < grant.ends_at:
+            if self._is_wanted(grant) and grant.ends_at is not None and not self._is_over(grant):
+                self._again = self._now() + AGAIN_SECONDS
                 return grant
             gone = problem.code == "invalid_client" and self._entry.client_id is None
             if gone or problem.code == "invalid_grant":
@@ -122,19 +134,19 @@ class AuthorizationCode:
         except OAuthProblem as problem:
             if problem.code == "invalid_grant":
                 # So that a dead token is not shown to the server again with each call.
-                self._keep(replace(grant, refresh=None))
+                self._keep(replace(grant, refresh=None), grant)
             raise
         fresh = grant.with_tokens(tokens, began)
-        self._keep(fresh)
+        self._keep(fresh, grant)
         return fresh
 
-    def _keep(self, grant: Grant) -> None:
-        self._unkept = grant
+    def _keep(self, grant: Grant, before: Grant) -> None:
+        self._unkept = grant, _digest(before.access)
         self._grants.write(self._name, grant)
         self._unkept = None
 
-    def _login(self, why: str) -> CredentialError:
-        return CredentialError(f"{self._ref}: {why}: run `mcpguard secret login {self._name}`")
+    def _login(self, why: str) -> WithdrawnError:
+        return WithdrawnError(f"{self._ref}: {why}: run `mcpguard secret login {self._name}`")
 
 
 def _digest(token: str) -> bytes:
