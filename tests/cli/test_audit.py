@@ -6,6 +6,7 @@ import json
 from pathlib import Path
 
 import pytest
+from msgspec import structs
 
 from mcpguard.adapters import audit_reader
 from mcpguard.adapters.audit_file import AuditFile
@@ -156,6 +157,12 @@ def test_show_prints_the_last_records_across_chains(folder: Path, capsys: Captur
     ]
     assert said[3].split() == ["2026-08-01T07:00:00", "decision", "allow", "github/get", "n-1"]
     assert "email /a" in said[5]
+
+
+def test_show_says_which_credential_a_rule_chose(folder: Path, capsys: Capture) -> None:
+    chain(folder, structs.replace(DECIDED, credential="github-write"), OUTCOME)
+    assert main(["audit", "show", str(folder), "-n", "3"]) == 0
+    assert "github/get with github-write" in capsys.readouterr().out.splitlines()[0]
 
 
 def test_show_for_programs_prints_the_lines_as_they_are(folder: Path, capsys: Capture) -> None:

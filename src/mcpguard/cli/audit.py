@@ -150,6 +150,8 @@ def _row(line: bytes) -> tuple[str, ...]:
     where = "/".join(part for part in (first("server"), first("tool")) if part)
     if where and not record.get("tool"):
         where = f"{where} {first('method')}".rstrip()
+    if chosen := first("credential"):
+        where = f"{where} with {chosen}"
     asker = first("principal")
     if first("kind") == "decision" and not asker.startswith("os-user:"):
         # Over HTTP several come to one process; on stdio the first record says who it is.
