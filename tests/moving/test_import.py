@@ -178,6 +178,17 @@ def test_only_what_is_asked_for_moves(person: Person) -> None:
     assert b'"filesystem"' in person.path(GITHUB).read_bytes()
 
 
+@pytest.mark.usefixtures("backend")
+def test_where_the_policies_are_is_told_with_what_has_to_be_set_in_them(
+    person: Person, capsys: Capture
+) -> None:
+    person.has(GITHUB)
+    assert main(["import", "--yes", "--server", "github"]) == 0
+    folder = config().parent / "policies"
+    assert f"The policies are in {folder}: what is marked SET THIS there" in capsys.readouterr().out
+    assert "SET THIS" in (folder / "github.yaml").read_text()
+
+
 def test_a_person_says_what_is_a_secret_and_what_is_none(
     person: Person, backend: FakeKeyring, capsys: Capture
 ) -> None:

@@ -178,6 +178,9 @@ def _agreed() -> bool:
 
 def _after(plan: Plan) -> None:
     print(f"done: restart {', '.join(sorted({one.found.client.title for one in plan.clients}))}.")
+    if plan.policies:
+        folder = plain(str(next(iter(plan.policies)).parent))
+        print(f"The policies are in {folder}: what is marked SET THIS there waits for your own names.")
     print("`mcpguard check` looks over the configuration; `mcpguard undo` puts everything back.")
     if plan.secrets:
         print("The secrets were in files: replace those that others may have seen, where they were issued.")
