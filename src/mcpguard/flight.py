@@ -34,6 +34,11 @@ class Wait(Generic[T]):
         self._error: BaseException | None = None
         self._resumes: list[Callable[[Wait[Any]], None]] = []
 
+    @property
+    def value(self) -> T | None:
+        """What was given, None while nothing was or an error."""
+        return self._value
+
     def set(self, value: T) -> None:
         """Give the value and resume who waits."""
         if not self.done:

@@ -9,7 +9,7 @@ from mcpguard.core import pdp
 from mcpguard.core.errors import CredentialError, InspectionError, MessageError, UpstreamError
 from mcpguard.core.model import Json, Permit
 from mcpguard.flight import Cancelled
-from mcpguard.protocol import jsonrpc, refusals
+from mcpguard.protocol import eras, jsonrpc, refusals
 from mcpguard.request import Request
 from mcpguard.site import Site
 
@@ -146,6 +146,6 @@ class Tasks:
 
 
 def _task_id(result: dict[str, Json]) -> str | None:
-    task = result if result.get("resultType") == "task" else result.get("task")
-    task_id = task.get("taskId") if type(task) is dict else None
+    task = eras.task_of(result)
+    task_id = None if task is None else task.get("taskId")
     return task_id if type(task_id) is str else None

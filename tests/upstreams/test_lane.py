@@ -93,9 +93,9 @@ class Stage:
             lambda: len(self.wires) > wire and self.wires[wire].methods().count("tools/call") >= count
         )
 
-    def answer(self, wire: int) -> None:
+    def answer(self, wire: int, **result: Any) -> None:
         message = self.wires[wire].last("tools/call")
-        self.wires[wire].result(message["id"], {})
+        self.wires[wire].result(message["id"], result)
 
     async def closed(self, wire: int) -> None:
         while not self.wires[wire].closed:
@@ -262,6 +262,30 @@ def test_a_lane_without_a_call_ends_after_a_while_and_not_while_one_is_open() ->
         await stage.calls(1)
         stage.lane.cancel(second, "cancelled")
         await stage.closed(1)
+        await stage.lane.close(True)
+
+    run(body())
+
+
+@pytest.mark.parametrize("ttl", [3_600_000, None])
+def test_a_lane_stays_while_a_task_that_was_begun_in_it_may_run(
+    ttl: int | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def body() -> None:
+        stage = Stage(FakeCredentials(A="value-1"), idle=0.0)
+        first = stage.call()
+        await stage.calls(0)
+        stage.answer(0, task={"taskId": "t", "status": "working", "ttl": ttl})
+        await as_future(first)
+        await stage.world.settled()
+        assert not stage.wires[0].closed
+        monkeypatch.setattr(lanes, "TASK_SECONDS", 0.02)
+        stage.lane._busy = 0.0
+        second = stage.call()
+        await stage.calls(0, 2)
+        stage.answer(0, resultType="task", taskId="u", status="working", ttlMs=ttl)
+        await as_future(second)
+        await stage.closed(0)
         await stage.lane.close(True)
 
     run(body())

@@ -10,6 +10,7 @@ a MessageError with the code that the specification gives it, never a guess.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from math import inf
 
 from mcpguard.core.errors import MessageError
 from mcpguard.core.model import Caller, Json
@@ -221,3 +222,19 @@ def required(method: str, params: dict[str, Json]) -> tuple[str, dict[str, Json]
 
 
 _SAMPLING_WITH_TOOLS = frozenset({"tools", "toolChoice"})
+
+
+def task_of(result: dict[str, Json]) -> dict[str, Json] | None:
+    """The task that a result tells of, None for none (2025-11-25: basic/utilities/tasks; 2026-07-28: the
+    extension io.modelcontextprotocol/tasks)."""
+    task = result if result.get("resultType") == "task" else result.get("task")
+    return task if type(task) is dict else None
+
+
+def task_seconds(result: dict[str, Json]) -> float:
+    """How long the task that a result tells of is kept; infinite without an end, 0 without a task."""
+    task = task_of(result)
+    if task is None:
+        return 0.0
+    ttl = task.get("ttl", task.get("ttlMs"))
+    return ttl / 1000 if type(ttl) in (int, float) else inf

@@ -21,9 +21,12 @@ from mcpguard.adapters.upstreams.upstream import WiredUpstream
 from mcpguard.core.errors import CredentialError
 from mcpguard.flight import Wait
 from mcpguard.ports import Raw
+from mcpguard.protocol.eras import task_seconds
 
 IDLE_SECONDS = 300.0
 """How long the process of a credential that a rule chose stays without a call."""
+TASK_SECONDS = 3600.0
+"""A task that was begun in it may run on for its own time, but no longer than this without a call."""
 LEAST_SECONDS = 1.0
 """A process whose lease is over sooner has this long, so that starts do not follow one another at once."""
 MOST_OLD = 4
@@ -60,6 +63,7 @@ class Lane:
         self._looked: list[Call] = []
         self._checking: asyncio.Task[None] | None = None
         self._timer: asyncio.TimerHandle | None = None
+        self._busy = 0.0
         self._ends: asyncio.TimerHandle | None = None
         self._run = make(past, self._changed)
         self.upstreams = [self._run.upstream]
@@ -128,13 +132,15 @@ class Lane:
 
     def _over(self, run: Run, wait: Wait[Raw]) -> None:
         run.open.pop(wait, None)
+        now = asyncio.get_running_loop().time()
+        if wait.value is not None and type(body := wait.value.body) is dict:
+            self._busy = max(self._busy, now + min(task_seconds(body), TASK_SECONDS))
         if run.open:
             return
         if run in self._old:
             self._end(run)
         elif run is self._run and self._idle_seconds is not None and self._timer is None:
-            loop = asyncio.get_running_loop()
-            self._timer = loop.call_later(self._idle_seconds, self._idle)
+            self._idle_later(self._idle_seconds)
 
     def cancel(self, wait: Wait[Raw], reason: str) -> None:
         """The answer to `wait` is not wanted any more."""
@@ -169,9 +175,15 @@ class Lane:
         else:
             self._replace()
 
+    def _idle_later(self, seconds: float) -> None:
+        self._timer = asyncio.get_running_loop().call_later(seconds, self._idle)
+
     def _idle(self) -> None:
         self._timer = None
-        if self._run.upstream.running and not self._run.upstream.past.memory.uris:
+        left = self._busy - asyncio.get_running_loop().time()
+        if left > 0:
+            self._idle_later(left)
+        elif self._run.upstream.running and not self._run.upstream.past.memory.uris:
             self._replace()
 
     def _replace(self) -> None:
