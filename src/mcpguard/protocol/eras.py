@@ -237,4 +237,4 @@ def task_seconds(result: dict[str, Json]) -> float:
     if task is None:
         return 0.0
     ttl = task.get("ttl", task.get("ttlMs"))
-    return ttl / 1000 if type(ttl) in (int, float) else inf
+    return ttl / 1000 if isinstance(ttl, int | float) else inf
