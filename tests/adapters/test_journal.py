@@ -103,3 +103,13 @@ def test_a_note_that_cannot_be_finished_leaves_nothing(
 def test_the_default_is_a_folder_of_the_users_state(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path))
     assert default_folder() == tmp_path / "mcpguard" / "minted"
+
+
+@pytest.mark.parametrize(("file", "handle"), [("a", "b"), ("../a", "../a"), ("a-b", "a-b")])
+def test_a_note_that_somebody_else_wrote_takes_nothing_back(tmp_path: Path, file: str, handle: str) -> None:
+    abandoned(tmp_path / "folder", "real")
+    note = (tmp_path / "folder" / "real.json").read_text().replace("real", handle)
+    (tmp_path / "folder" / "real.json").unlink()
+    (tmp_path / "folder" / f"{file}.json").write_text(note)
+    journal = Journal("kind", "here", tmp_path / "folder")
+    assert (journal.left(), list(journal.inherit())) == (False, [])

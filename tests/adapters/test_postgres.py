@@ -604,6 +604,19 @@ def test_one_role_that_cannot_be_dropped_keeps_no_other_from_it_and_is_told(sett
     assert (setting.roles(), setting.notes(), other in setting.roles()) == (set(), set(), False)
 
 
+def test_a_note_of_somebody_elses_role_does_not_have_it_dropped(setting: Setting) -> None:
+    setting.server.run("CREATE ROLE precious; GRANT precious TO minter WITH ADMIN OPTION")
+    (role,) = abandoned(setting, 1)
+    note = (setting.folder / f"{role}.json").read_text()
+    (setting.folder / "precious.json").write_text(note.replace(role, "precious"))
+    mint = setting.mint()
+    mint.recover()
+    ended(mint.lease())
+    assert setting.server.run("SELECT rolname FROM pg_roles WHERE rolname = 'precious'") == "precious"
+    assert setting.roles() == set()
+    setting.server.run("DROP ROLE precious")
+
+
 def test_a_statement_that_waits_too_long_is_given_up(setting: Setting) -> None:
     with psycopg.connect(setting.server.url()) as connection:
         connection.execute("SELECT pg_advisory_xact_lock(1835230823)")

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import fcntl
 import os
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from hashlib import sha256
@@ -15,6 +16,8 @@ from pathlib import Path
 
 import msgspec
 from msgspec import Struct
+
+HANDLE = re.compile("[A-Za-z0-9_]+")
 
 
 class Note(Struct, frozen=True):
@@ -35,11 +38,15 @@ def default_folder() -> Path:
 class Journal:
     """The files of one kind of credential at one place. The folder is made, mode 0700, when it is needed."""
 
-    def __init__(self, kind: str, place: str, folder: Path | None = None) -> None:
+    def __init__(
+        self, kind: str, place: str, folder: Path | None = None, form: re.Pattern[str] = HANDLE
+    ) -> None:
         """`place` is what the handles are good for: a text that tells one service from another, of which
-        only a digest is kept. `folder` is `default_folder()` if it is None."""
+        only a digest is kept. `folder` is `default_folder()` if it is None. A handle that has not this
+        `form` is none of ours."""
         self._kind = kind
         self._place = sha256(place.encode()).hexdigest()
+        self._form = form
         self._folder = folder
         self._mine: dict[str, int] = {}
 
@@ -76,7 +83,7 @@ class Journal:
         """Whether a process that has ended left something to take back here."""
         for path in self._files():
             with _taken(path) as note:
-                if note is not None and self._is_of_here(note):
+                if note is not None and self._is_of_here(note, path):
                     return True
         return False
 
@@ -85,11 +92,13 @@ class Journal:
         is given it meanwhile."""
         for path in self._files():
             with _taken(path) as note:
-                if note is not None and self._is_of_here(note):
+                if note is not None and self._is_of_here(note, path):
                     yield note.handle
 
-    def _is_of_here(self, note: Note) -> bool:
-        return (note.kind, note.place) == (self._kind, self._place)
+    def _is_of_here(self, note: Note, path: Path) -> bool:
+        # Who may write a file here must not say what is taken back with our rights.
+        ours = note.handle == path.stem and self._form.fullmatch(note.handle) is not None
+        return ours and (note.kind, note.place) == (self._kind, self._place)
 
     def in_use(self) -> set[str]:
         """The handles that a process which lives has, this one included, of any kind and place."""

@@ -64,7 +64,7 @@ class PostgresMint:
         self._name = name
         self._entry = entry
         self._secret = secret
-        self._journal = Journal("postgres", f"{entry.admin} {entry.database}", folder)
+        self._journal = Journal("postgres", f"{entry.admin} {entry.database}", folder, roles.NAME)
         self._timer = timer
         self._roles: dict[str, _Role] = {}
         self._dropping = Lock()

@@ -7,6 +7,7 @@ PostgreSQL 14 on, for an admin with CREATEROLE who is no superuser too.
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING, Any
 
 from mcpguard.config_minted import ROLE, PostgresEntry
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
 
 PREFIX = "mcpguard_"
 """How the name of each role begins."""
+NAME = re.compile(PREFIX + "[0-9a-f]{16}")
 
 OLD_SECONDS = 600
 """A role that ended so long ago, and that nobody here has, is dropped by whoever mints next."""
