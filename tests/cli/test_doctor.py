@@ -201,6 +201,16 @@ def test_the_configuration_that_a_client_names_is_looked_at(real: Machine, capsy
     assert main(["doctor"]) == 0
 
 
+def test_a_file_of_the_project_does_not_say_which_configuration_is_looked_at(
+    real: Machine, monkeypatch: Patch
+) -> None:
+    path = real.write("elsewhere/mine.yaml", "version: 2\n")
+    entry = {"command": "mcpguard", "args": ["run", "--config", str(path)]}
+    real.write("elsewhere/.mcp.json", json.dumps({"mcpServers": {"guarded": entry}}))
+    monkeypatch.chdir(path.parent)
+    assert main(["doctor"]) == 0
+
+
 def test_another_project_can_be_looked_at(real: Machine, capsys: Capture) -> None:
     real.write("elsewhere/.env", f"A_TOKEN={PHRASE}\n")
     assert main(["doctor", "--project", str(real.root / "elsewhere")]) == 1

@@ -185,6 +185,12 @@ def test_the_backups_of_claude_code_are_looked_into(made: Machine) -> None:
     assert [(one.code, one.file) for one in made.diagnosed().findings] == [("D104", str(copy))]
 
 
+def test_a_copy_whose_name_is_no_text_is_told_by_its_bytes(made: Machine) -> None:
+    copy = made.write(f"{CURSOR}.bak", json.dumps({"mcpServers": {"a": ENTRY}}))
+    os.rename(copy, os.fsencode(copy) + b"\xff")
+    assert [(one.code, one.file) for one in made.diagnosed().findings] == [("D104", f"{copy}\\xff")]
+
+
 def test_the_local_history_of_an_editor_is_looked_into(made: Machine) -> None:
     folder = "home/.config/Code/User/History/-6f2/"
     resource = (made.home / ".cursor/mcp.json").as_uri()

@@ -63,12 +63,14 @@ def _known(at: Surroundings, home: Path) -> dict[Path, tuple[Client, File]]:
 
 
 def configuration_in_use(at: Surroundings) -> Path | None:
-    """The first file that a client's entry of mcpguard names with `--config`, None where none does."""
+    """The first file that an entry of mcpguard of this user names with `--config`, None where none does."""
     try:
         known = {} if at.home is None else _known(at, at.home)
     except OSError:
         return None  # The check of clients tells that.
     for path, kind in known.items():
+        if kind[1].scope == "project":
+            continue  # Others write these, and would say what is looked at.
         try:
             entries = reading.read(*kind, path).entries
         except (OSError, RuntimeError):

@@ -5,6 +5,7 @@ Law of this file: neither ever holds a value of a credential; where one was foun
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 from msgspec import Struct
@@ -45,4 +46,6 @@ Seen = Finding | Unseen
 
 def found(code: str, file: Path | str, message: str, line: int = 0, fix: str = "") -> Finding:
     """A finding; without `fix` that of the table."""
-    return Finding(code, str(file), line, message, fix or AILMENTS[code].fix)
+    # A name need not be text.
+    name = os.fsencode(file).decode("utf-8", "backslashreplace")
+    return Finding(code, name, line, message, fix or AILMENTS[code].fix)
