@@ -49,7 +49,6 @@ def test_a_secret_is_revealed_on_the_upstream_side_and_to_the_detector_only() ->
     revealing = where(".reveal")
     assert {path for path in revealing if not path.startswith("adapters/upstreams/")} <= {
         "core/held.py",
-        "moving/vault.py",  # What was moved in is compared with what is stored, and what was sealed opened.
         "core/token_end.py",  # Gives the time that stands in a token, and nothing else of it.
         "adapters/credentials/github_app.py",  # Each shows what it needs to the service that mints.
         "adapters/credentials/keychain.py",

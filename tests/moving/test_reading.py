@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import pytest
 
 from mcpguard.moving.clients import CLIENTS
-from mcpguard.moving.reading import SIZE_LIMIT, Entry, Found, existing, here
+from mcpguard.moving.reading import SERVERS_LIMIT, SIZE_LIMIT, Entry, Found, existing, here
 from tests.moving.corpus import CASES, FORMS, Case, Person, content, planted
 
 
@@ -133,6 +134,18 @@ def test_what_is_no_text_or_no_file_is_said(person: Person) -> None:
         "/.junie/mcp/mcp.json: not a regular file",
         f"/.lmstudio/mcp.json: larger than {SIZE_LIMIT} bytes",
     ]
+
+
+@pytest.mark.parametrize("name", [".cursor/mcp.json", ".mcp.json"])
+def test_a_file_that_would_hold_the_command_up_is_left_out(name: str, person: Person) -> None:
+    folder = person.home if name == ".cursor/mcp.json" else person.project
+    path = folder / name
+    path.parent.mkdir(exist_ok=True)
+    limit = SERVERS_LIMIT["user" if folder == person.home else "project"]
+    for count, said in ((limit, ""), (limit + 1, f"{path}: more than {limit} servers")):
+        path.write_text(json.dumps({"mcpServers": {f"s{one}": {"command": "x"} for one in range(count)}}))
+        (found,) = existing(person.places)
+        assert found.problem == said
 
 
 def test_an_empty_file_has_no_servers(person: Person) -> None:

@@ -112,6 +112,38 @@ def test_what_could_overwrite_something_is_refused(edit: Callable[[str], str], w
         put_back(was, of(now), ways, ENTRY)
 
 
+def test_a_file_that_its_client_writes_after_an_early_crash_holds_nothing_up(
+    person: Person, backend: FakeKeyring
+) -> None:
+    path = person.home / ".cursor" / "mcp.json"
+    path.parent.mkdir()
+    servers = {name: {"command": "node", "env": {"TOKEN": f"secret-of-{name}"}} for name in "abc"}
+    path.write_text(json.dumps({"mcpServers": servers}))
+    assert main(["import", "--yes", "--server", "a"]) == 0
+    for number in range(8):
+        with killed_at(number, backend), pytest.raises(Killed):
+            main(["import", "--yes"])
+        path.write_bytes(b" " + path.read_bytes())
+        assert main(["import", "--yes", "--server", "none"]) == 0, number
+    assert main(["undo"]) == 0
+    assert json.loads(path.read_bytes())["mcpServers"] == servers
+
+
+def test_a_secret_that_another_configuration_uses_stays_when_one_client_goes_back(
+    person: Person, backend: FakeKeyring
+) -> None:
+    server = {"mcpServers": {"a": {"command": "node", "env": {"TOKEN": "secret-of-both"}}}}
+    for name in (".cursor", ".lmstudio"):
+        (person.home / name).mkdir()
+        (person.home / name / "mcp.json").write_text(json.dumps(server))
+    assert main(["import", "--yes", "--client", "cursor"]) == 0
+    other = str(person.home / "other" / "mcpguard.yaml")
+    assert main(["import", "--yes", "--client", "lmstudio", "--config", other]) == 0
+    assert main(["undo", "--client", "cursor"]) == 0
+    assert backend.entries["mcpguard", "a/TOKEN"] == "secret-of-both"
+    assert main(["undo"]) == 0
+
+
 @pytest.mark.usefixtures("backend")
 def test_a_changed_file_that_is_broken_stays(person: Person, capsys: Capture) -> None:
     path = person.has(CLAUDE)

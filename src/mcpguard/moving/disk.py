@@ -9,7 +9,7 @@ import fcntl
 import hashlib
 import os
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from mcpguard.core.errors import McpGuardError
@@ -62,6 +62,8 @@ def write(path: Path, data: bytes, *, mode: int = 0o600, expected: str | None = 
         os.replace(aside, path)
         _store(path.parent)
     except OSError as error:
+        with suppress(OSError):
+            os.unlink(aside)  # What is in it may be secret.
         raise MoveError(f"{path} cannot be written: {error.strerror}") from None
 
 

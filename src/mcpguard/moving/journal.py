@@ -104,6 +104,10 @@ class Journal:
         sealed = nonce + cipher.encrypt(nonce, data, step.path.encode())
         disk.write(self.folder / move.name / step.sealed, sealed)
 
+    def has_sealed(self, move: Move, step: Step) -> bool:
+        """Whether what the file of `step` was is kept."""
+        return (self.folder / move.name / step.sealed).exists()
+
     def unseal(self, move: Move, step: Step, key: str | None) -> bytes:
         """What the file of `step` was. Raises MoveError."""
         from cryptography.exceptions import InvalidTag

@@ -161,8 +161,9 @@ def take_back(journal: Journal, move: Move, client: str = "", newer: bool = Fals
         _drop_policy(step, text, back)
     if newer:
         return back
+    others = _other_configurations(journal, move)
     for name in move.secrets:
-        if vault.reference(name) in text:
+        if vault.reference(name) in others + text:
             back.kept.append(f"the secret {name} is still used")
         else:
             vault.remove(name)
@@ -180,7 +181,9 @@ def _restore(journal: Journal, move: Move, vault: Vault, step: Step, back: Taken
     if now == step.before or step.back:
         return
     if now != step.after:
-        if uses_us(step):
+        if move.state == "open" and step.sealed and not journal.has_sealed(move, step):
+            step.back = True  # The import ended before it wrote to any client.
+        elif uses_us(step):
             _put_entries_back(journal, move, vault, step, back)
         else:
             what = "was removed" if now is None else "was changed"
@@ -225,6 +228,19 @@ def _configuration(journal: Journal, move: Move, vault: Vault, back: TakenBack) 
             text = path.read_text("utf-8", "replace") if path.exists() else ""
             _tidy(path.parent)
     return text
+
+
+def _other_configurations(journal: Journal, move: Move) -> str:
+    """The texts of the configurations that other moves made or serve: a secret may be used there."""
+    texts = []
+    for one in journal.moves():
+        if one.name != move.name and one.state != "undone":
+            served = [step.entry["args"][-1] for step in one.steps if step.entry]
+            paths = {
+                Path(name) for name in (*served, *(step.path for step in one.steps if step.role == "config"))
+            }
+            texts += [path.read_text("utf-8", "replace") for path in sorted(paths) if path.is_file()]
+    return "\n".join(texts)
 
 
 def _drop_policy(step: Step, text: str, back: TakenBack) -> None:

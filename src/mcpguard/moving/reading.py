@@ -11,6 +11,7 @@ import json
 import os
 import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +24,9 @@ from mcpguard.moving.tree import ALIAS, Broken, Member, Node, Step, leaves, plac
 
 SIZE_LIMIT = 32 << 20
 """The largest configuration that is read, in bytes. Clients keep histories beside their servers."""
+
+SERVERS_LIMIT = {"user": 500, "project": 100}
+"""How many servers of a file are looked at. What holds more, somebody made to hold the command up."""
 
 PARSERS: dict[str, Callable[[str], Node]] = {
     "jsonc": jsonc.parse,
@@ -163,7 +167,10 @@ def parsed(found: Found, data: bytes) -> Found:
         # Clients take one of them, and a secret in the other one would stay.
         line, column = place(text, twice.start)
         return _with(found, problem=f"{found.path}:{line}:{column}: this key is there twice")
-    return _with(found, entries=tuple(_entries(found, root)))
+    entries = tuple(islice(_entries(found, root), SERVERS_LIMIT[found.file.scope] + 1))
+    if len(entries) > SERVERS_LIMIT[found.file.scope]:
+        return _with(found, problem=f"{found.path}: more than {SERVERS_LIMIT[found.file.scope]} servers")
+    return _with(found, entries=entries)
 
 
 def _with(found: Found, **changes: Any) -> Found:

@@ -12,7 +12,6 @@ from pathlib import Path
 from typing import Literal, Protocol
 
 from mcpguard.core.errors import CredentialError
-from mcpguard.core.secret import CredentialRef
 from mcpguard.moving import disk
 
 Kind = Literal["keyring", "file"]
@@ -58,10 +57,9 @@ class Keyring:
         """The value, None if there is none."""
         from mcpguard.adapters.credentials.keychain import Keychain
 
-        ref = CredentialRef("keyring", name)
         keychain = Keychain()
         keychain.names()  # A locked keychain is told, and not taken for an empty one.
-        return keychain.get(ref).reveal() if keychain.has(ref) else None
+        return keychain.find(name)
 
     def put(self, name: str, value: str) -> None:
         """Keep a value; it is read back."""
