@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import os
 import signal
 import threading
@@ -136,6 +137,7 @@ class _Process:
         loop = asyncio.get_running_loop()
         loop.set_exception_handler(self._defect)
         threading.excepthook = shared.diagnostics.of_threads
+        logging.lastResort = shared.diagnostics.of_libraries
         for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
             loop.add_signal_handler(number, self._end, signal.Signals(number).name, True)
         try:

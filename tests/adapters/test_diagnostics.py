@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import threading
 
@@ -67,3 +68,21 @@ def test_a_defect_in_a_thread_is_told_by_its_kind_only(monkeypatch: pytest.Monke
     os.close(writing)
     with os.fdopen(reading, "rb") as pipe:
         assert pipe.read() == b"mcpguard: internal error (OSError) in a thread\n"
+
+
+def test_a_warning_of_a_library_is_inspected_and_has_no_traceback(monkeypatch: pytest.MonkeyPatch) -> None:
+    reading, writing = os.pipe()
+    diagnostics = Diagnostics(lambda text: text.replace("secret", "[gone]"), writing)
+    library = logging.Logger("some.library")
+    monkeypatch.setattr(logging, "lastResort", diagnostics.of_libraries)
+    try:
+        raise OSError("the secret")
+    except OSError:
+        library.warning("took the %s", "secret", exc_info=True)
+    library.warning("%d", "secret")
+    library.info("hello")
+    os.close(writing)
+    with os.fdopen(reading, "rb") as pipe:
+        assert pipe.read().decode() == (
+            "mcpguard: some.library: took the [gone]\nmcpguard: some.library: a warning that cannot be read\n"
+        )

@@ -6,6 +6,7 @@ costs lines, not time.
 
 from __future__ import annotations
 
+import logging
 import os
 import select
 import threading
@@ -31,6 +32,11 @@ class Diagnostics:
         Python would, which may quote anything."""
         self.report("", f"internal error ({ended.exc_type.__name__}) in a thread")
 
+    @property
+    def of_libraries(self) -> logging.Handler:
+        """What says a library's warnings (`logging.lastResort`), which Python would print as they are."""
+        return _Libraries(self)
+
     def report(self, server: str, text: str) -> None:
         """Say one line; `server` is empty for mcpguard itself."""
         try:
@@ -50,3 +56,17 @@ class Diagnostics:
         except (OSError, ValueError):
             pass
         self._dropped += 1
+
+
+class _Libraries(logging.Handler):
+    def __init__(self, diagnostics: Diagnostics) -> None:
+        super().__init__(logging.WARNING)
+        self._diagnostics = diagnostics
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Without a traceback: its exceptions say more than anybody can vouch for."""
+        try:
+            said = record.getMessage()
+        except (TypeError, ValueError):
+            said = "a warning that cannot be read"
+        self._diagnostics.report("", f"{record.name}: {said}")
