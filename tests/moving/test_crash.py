@@ -195,6 +195,25 @@ main(["import", "--yes", "--to", "file"])
 """
 
 
+def test_an_undo_that_ends_at_any_step_leaves_a_secret_that_was_replaced(
+    person: Person, backend: FakeKeyring
+) -> None:
+    for number in range(1000):
+        start_anew(person, backend)
+        assert main(["import", "--yes"]) == 0
+        name = "notes/NOTES_TOKEN"
+        backend.entries["mcpguard", name] = "replaced-value"
+        with killed_at(number, backend):
+            try:
+                main(["undo"])
+                break
+            except Killed:
+                pass
+        assert main(["undo"]) == 0, number
+        assert [key for key in backend.entries if key[0] == "mcpguard"] == [("mcpguard", name)], number
+        assert backend.entries["mcpguard", name] == "replaced-value"
+
+
 def test_an_import_that_was_killed_before_it_changed_a_file_is_told_when_it_is_taken_back(
     person: Person, backend: FakeKeyring, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -325,6 +325,30 @@ def test_a_file_that_its_owner_put_back_does_not_hold_undo_up(person: Person, ca
     assert (path.read_text(), config().exists()) == ("{}", False)
 
 
+@pytest.mark.parametrize("to", ["keyring", "file"])
+def test_a_secret_that_was_replaced_after_the_import_is_not_lost(
+    to: str, person: Person, backend: FakeKeyring, capsys: Capture
+) -> None:
+    path = person.has(GITHUB)
+    before = path.read_bytes()
+    assert main(["import", "--yes", "--to", to]) == 0
+    name = "github/GITHUB_PERSONAL_ACCESS_TOKEN"
+    if to == "keyring":
+        backend.set_password("mcpguard", name, "replaced-where-it-was-issued")
+    else:
+        (kept,) = (config().parent / "secrets").glob("github-*")
+        kept.write_text("replaced-where-it-was-issued\n")
+    for _ in range(2):
+        assert main(["undo"]) == 0
+    assert f"note: the secret {name} was changed after the import, so it stays" in capsys.readouterr().out
+    assert path.read_bytes() == before
+    if to == "keyring":
+        assert backend.entries["mcpguard", name] == "replaced-where-it-was-issued"
+        assert [user for service, user in backend.entries if service == "mcpguard"] == [name]
+    else:
+        assert kept.read_text() == "replaced-where-it-was-issued\n"
+
+
 def test_what_the_owner_changed_of_mcpguard_stays_with_its_secrets(
     person: Person, backend: FakeKeyring
 ) -> None:

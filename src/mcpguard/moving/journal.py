@@ -7,6 +7,7 @@ the secrets are.
 from __future__ import annotations
 
 import base64
+import hmac
 import os
 from pathlib import Path
 from typing import Any, Literal
@@ -42,8 +43,9 @@ class Step(Struct, kw_only=True):
 
 
 class Move(Struct, kw_only=True):
-    """One import. `secrets` are the names that it stores, `key` the one of the key that seals; `steps` are in
-    the order in which they are taken. `state` is open until all of it is done."""
+    """One import. `secrets` are the names that it stores, `marks` tell their values (see `mark`), `key` is
+    the name of the key that seals; `steps` are in the order in which they are taken. `state` is open until
+    all of it is done."""
 
     version: Literal[1] = 1
     name: str
@@ -53,6 +55,7 @@ class Move(Struct, kw_only=True):
     key: str
     secrets: list[str]
     steps: list[Step]
+    marks: dict[str, str] = {}
 
 
 def default_folder() -> Path:
@@ -60,6 +63,12 @@ def default_folder() -> Path:
     from platformdirs import user_state_path
 
     return user_state_path("mcpguard", appauthor=False) / "moves"
+
+
+def mark(key: str, value: str) -> str:
+    """What tells whether a secret is still the one that was stored, and tells nothing without `key`. Raises
+    ValueError for a key that is none."""
+    return hmac.new(base64.b64decode(key, validate=True), value.encode(), "sha256").hexdigest()
 
 
 class Journal:

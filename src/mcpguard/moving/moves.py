@@ -18,11 +18,11 @@ from mcpguard.core.errors import McpGuardError
 from mcpguard.moving import disk, tree
 from mcpguard.moving.changed import encoded, uses_us, without_us
 from mcpguard.moving.disk import MoveError
-from mcpguard.moving.journal import Journal, Move, Role, Step, new_key
+from mcpguard.moving.journal import Journal, Move, Role, Step, mark, new_key
 from mcpguard.moving.plan import Plan
 from mcpguard.moving.reading import BOM, Found
 from mcpguard.moving.tree import Unreadable
-from mcpguard.moving.vault import Vault, vault_of
+from mcpguard.moving.vault import REMOVED, Vault, vault_of
 
 
 class Writing(Struct, frozen=True):
@@ -83,6 +83,7 @@ def carry_out(
     name = journal.next_name()
     for number, one in enumerate(todo):
         one.step.sealed = "" if one.step.before is None else f"{number}.sealed"
+    key = new_key()
     move = Move(
         name=name,
         vault=vault.kind,
@@ -90,10 +91,11 @@ def carry_out(
         key=f"mcpguard-import/{name}-{token_hex(4)}",  # A keychain may serve more than one state folder.
         secrets=list(secrets),
         steps=[one.step for one in todo],
+        marks={one: mark(key, value) for one, value in secrets.items()},
     )
     try:
         journal.keep(move)
-        _steps(journal, move, vault, secrets, todo)
+        _steps(journal, move, vault, key, secrets, todo)
     except KeyboardInterrupt:
         take_back(journal, move)
         raise
@@ -113,8 +115,9 @@ def _taken_back(journal: Journal, move: Move) -> str:
     return "all that had been done was taken back"
 
 
-def _steps(journal: Journal, move: Move, vault: Vault, secrets: dict[str, str], todo: list[Writing]) -> None:
-    key = new_key()
+def _steps(
+    journal: Journal, move: Move, vault: Vault, key: str, secrets: dict[str, str], todo: list[Writing]
+) -> None:
     vault.put(move.key, key)
     for one in todo:
         if one.step.sealed:
@@ -165,6 +168,8 @@ def take_back(journal: Journal, move: Move, client: str = "", newer: bool = Fals
     for name in move.secrets:
         if vault.reference(name) in others + text:
             back.kept.append(f"the secret {name} is still used")
+        elif _is_another(move, vault, name):
+            back.kept.append(f"the secret {name} was changed after the import, so it stays where it is")
         else:
             vault.remove(name)
     journal.forget_sealed(move)
@@ -172,6 +177,17 @@ def take_back(journal: Journal, move: Move, client: str = "", newer: bool = Fals
     move.state = "undone"
     journal.keep(move)
     return back
+
+
+def _is_another(move: Move, vault: Vault, name: str) -> bool:
+    """Whether the vault holds something else under `name` than `move` stored."""
+    value, stored = vault.get(name), move.marks.get(name)
+    if value in (None, REMOVED) or stored is None:
+        return False
+    try:
+        return mark(vault.get(move.key) or "", value) != stored
+    except ValueError:
+        return True  # The key is the last to go, so what is still there was left on purpose.
 
 
 def _restore(journal: Journal, move: Move, vault: Vault, step: Step, back: TakenBack) -> None:

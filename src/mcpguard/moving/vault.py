@@ -16,6 +16,9 @@ from mcpguard.moving import disk
 
 Kind = Literal["keyring", "file"]
 
+REMOVED = "removed"
+"""What stands for a moment where a removal that was cut short is finished."""
+
 
 class Vault(Protocol):
     """Keeps values by name. All methods raise CredentialError, which says what to do."""
@@ -73,7 +76,7 @@ class Keyring:
 
         keychain = Keychain()
         if self.get(name) is None and name in keychain.names():
-            keychain.put(name, "removed")  # A removal that was cut short has left the name in the list.
+            keychain.put(name, REMOVED)  # A removal that was cut short has left the name in the list.
         if self.get(name) is not None:
             keychain.remove(name)
 
