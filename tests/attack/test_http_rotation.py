@@ -83,6 +83,41 @@ def test_a_replaced_token_is_in_the_next_request_over_the_same_session(rotating,
         assert_clean(guard, each)
 
 
+def test_a_standing_stream_goes_on_with_a_replaced_token_from_where_it_was(serve, upstream, tmp_path):
+    opened = []
+
+    def standing(heard, reply):
+        if heard.method != "GET":
+            return False
+        opened.append((bearer(heard), heard.headers.get("last-event-id")))
+        reply.events()
+        reply.raw(b"id: e%d\ndata: \n\n" % len(opened))
+        level = {"level": "info", "data": f"stream {len(opened)}"}
+        reply.notify("notifications/message", **level)
+        reply.until_gone()
+        return True
+
+    path = secret(tmp_path, "token", FIRST)
+    stage = upstream(echo, on_any=standing)
+    guard = serve({"web": stage.entry(headers={"Authorization": f"Bearer ${{file:{path}}}"})})
+    client = guard.legacy()
+    stream = client.stand()
+    assert client.text("act") == "ok"
+    stream.wait(lambda message: message.get("params", {}).get("data") == "stream 1")
+    secret(tmp_path, "token", SECOND)
+    assert client.text("act") == "ok"
+    stream.wait(lambda message: message.get("params", {}).get("data") == "stream 2")
+    eventually(lambda: [one for one in stage.over if one.method == "GET"], "the end of the old stream")
+    assert client.text("act") == "ok"
+    assert opened == [(FIRST, None), (SECOND, "e1")]
+    path.unlink()
+    assert "error" in client.call("act")
+    eventually(lambda: len([one for one in stage.over if one.method == "GET"]) == 2, "the end of the stream")
+    secret(tmp_path, "token", FIRST)
+    stream.wait(lambda message: message.get("params", {}).get("data") == "stream 3")
+    assert opened[2:] == [(FIRST, "e2")]
+
+
 def test_a_removed_token_refuses_the_next_call_and_nothing_is_sent(rotating, tmp_path):
     stage, guard = rotating(Door(FIRST, CHOSEN))
     client = guard.legacy()

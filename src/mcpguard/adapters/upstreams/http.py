@@ -66,6 +66,8 @@ class StreamableHttpWire:
         self._modern = False
         self._session: str | None = None
         self._listening: asyncio.Task[None] | None = None
+        self._events = EventStream(message_bytes)
+        self._listens_since = 0
         self._closed = False
 
     # --- what the brain does --------------------------------------------------------------------
@@ -91,6 +93,7 @@ class StreamableHttpWire:
         self._version, self._modern = version, modern
         self._hearing.batches = version in BATCHED
         self._stop_listening()
+        self._events = EventStream(self._hearing.limit)
         if not modern and not self._closed:
             self._listening = asyncio.create_task(self._listen())
 
@@ -153,6 +156,7 @@ class StreamableHttpWire:
         finally:
             if exchange is not None:
                 exchange.close()
+            self._listen_anew()
 
     def _headers(self) -> dict[str, str]:
         """The headers of every legacy request once it was greeted."""
@@ -240,9 +244,9 @@ class StreamableHttpWire:
 
     async def _listen(self) -> None:
         """Hold the GET stream open until the server does not want it (listening for messages)."""
-        events = EventStream(self._hearing.limit)
-        vain = 0
+        events, vain = self._events, 0
         while True:
+            self._listens_since = self._sender.turn
             seen = events.last_id, events.brought
             try:
                 status, _ = await self._get(events, None)
@@ -252,6 +256,13 @@ class StreamableHttpWire:
                 return
             vain = 0 if (events.last_id, events.brought) != seen else vain + 1
             await self._wait(events, vain)
+
+    def _listen_anew(self) -> None:
+        """Nothing goes on being heard with a credential that is not in force any more."""
+        if self._listening is None or self._listening.done() or self._listens_since == self._sender.turn:
+            return
+        self._listening.cancel()
+        self._listening = asyncio.create_task(self._listen())
 
     async def _wait(self, events: EventStream, vain: int) -> None:
         await asyncio.sleep(events.pause(self._pause, vain))

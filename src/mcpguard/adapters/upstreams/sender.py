@@ -12,6 +12,7 @@ from urllib.parse import urlsplit
 
 from mcpguard.adapters.outbound import Exchange, Outbound
 from mcpguard.adapters.upstreams.address import Address, Filled, laid_over
+from mcpguard.adapters.upstreams.supply import same
 from mcpguard.core.errors import CredentialError, UpstreamError
 
 REFUSED = (401, 403)
@@ -25,9 +26,12 @@ class Sender:
     def __init__(self, address: Address, connect: Callable[[frozenset[str]], Outbound]) -> None:
         """`connect(named)` makes connections."""
         self.url = ""
+        self.turn = 0
+        """Counts how often the server's own credentials were other ones than before, or were lost."""
         self._address = address
         self._connect = connect
         self._outbound: Outbound | None = None
+        self._own: Filled | None = None
 
     async def open(self) -> None:
         """Resolve the address; the first request connects. Raises CredentialError or UpstreamError."""
@@ -53,14 +57,24 @@ class Sender:
         UpstreamError; a credential that cannot be had is one too."""
         try:
             filled = await self._address.resolve(credential)
+            self._note(filled, credential)
             exchange = await self._send(method, filled, headers, body, sent, url)
             if exchange.status not in REFUSED:
                 return exchange
             exchange.close()
             again = await self._address.renewed(filled, credential)
         except CredentialError as problem:
+            self._note(None, credential)
             raise UpstreamError(f"was not asked: {problem}") from None
-        return exchange if again is None else await self._send(method, again, headers, body, sent, url)
+        if again is None:
+            return exchange
+        self._note(again, credential)
+        return await self._send(method, again, headers, body, sent, url)
+
+    def _note(self, filled: Filled | None, credential: str) -> None:
+        if not credential:
+            before, self._own = self._own, filled
+            self.turn += before is not None and (filled is None or not same(filled.values, before.values))
 
     async def _send(
         self,
