@@ -1,4 +1,5 @@
-"""A client's file that somebody has changed after the import: is mcpguard in it, and what is it without.
+"""What somebody has changed after the import. A client's file: is mcpguard in it, and what is it without. A
+secret: is it another one.
 
 Law of this file: what cannot be read is taken for one that starts mcpguard, and stays.
 """
@@ -10,9 +11,10 @@ from pathlib import Path
 from mcpguard.moving import disk
 from mcpguard.moving.clients import CLIENTS
 from mcpguard.moving.edit_back import put_back
-from mcpguard.moving.journal import Step
+from mcpguard.moving.journal import Move, Step, mark
 from mcpguard.moving.reading import BOM, Found, parsed
 from mcpguard.moving.tree import Unreadable
+from mcpguard.moving.vault import REMOVED, Vault
 
 
 def encoded(found: Found, text: str) -> bytes:
@@ -52,3 +54,14 @@ def _found(step: Step, data: bytes) -> Found | None:
                 path = Path(step.path)
                 return parsed(Found(client=client, file=file, path=path, target=path), data)
     return None
+
+
+def is_another(move: Move, vault: Vault, name: str) -> bool:
+    """Whether the vault holds something else under `name` than `move` stored."""
+    value, stored = vault.get(name), move.marks.get(name)
+    if value in (None, REMOVED) or stored is None:
+        return False
+    try:
+        return mark(vault.get(move.key) or "", value) != stored
+    except ValueError:
+        return True  # The key is the last to go, so what is still there was left on purpose.

@@ -16,13 +16,13 @@ from msgspec import Struct
 
 from mcpguard.core.errors import McpGuardError
 from mcpguard.moving import disk, tree
-from mcpguard.moving.changed import encoded, uses_us, without_us
+from mcpguard.moving.changed import encoded, is_another, uses_us, without_us
 from mcpguard.moving.disk import MoveError
 from mcpguard.moving.journal import Journal, Move, Role, Step, mark, new_key
 from mcpguard.moving.plan import Plan
 from mcpguard.moving.reading import BOM, Found
 from mcpguard.moving.tree import Unreadable
-from mcpguard.moving.vault import REMOVED, Vault, vault_of
+from mcpguard.moving.vault import Vault, vault_of
 
 
 class Writing(Struct, frozen=True):
@@ -168,7 +168,7 @@ def take_back(journal: Journal, move: Move, client: str = "", newer: bool = Fals
     for name in move.secrets:
         if vault.reference(name) in others + text:
             back.kept.append(f"the secret {name} is still used")
-        elif _is_another(move, vault, name):
+        elif is_another(move, vault, name):
             back.kept.append(f"the secret {name} was changed after the import, so it stays where it is")
         else:
             vault.remove(name)
@@ -177,17 +177,6 @@ def take_back(journal: Journal, move: Move, client: str = "", newer: bool = Fals
     move.state = "undone"
     journal.keep(move)
     return back
-
-
-def _is_another(move: Move, vault: Vault, name: str) -> bool:
-    """Whether the vault holds something else under `name` than `move` stored."""
-    value, stored = vault.get(name), move.marks.get(name)
-    if value in (None, REMOVED) or stored is None:
-        return False
-    try:
-        return mark(vault.get(move.key) or "", value) != stored
-    except ValueError:
-        return True  # The key is the last to go, so what is still there was left on purpose.
 
 
 def _restore(journal: Journal, move: Move, vault: Vault, step: Step, back: TakenBack) -> None:
