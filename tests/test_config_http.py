@@ -70,6 +70,10 @@ URL = "3:12 must be an http:// or https:// URL with a host"
         ('url: "https://h/", headers: {A: "${x"}', "3:39 `${` must start a reference"),
         ('url: "https://h/", headers: {"a b": x}', "3:43 not a header that can be set here"),
         ('url: "https://h/", headers: {Host: x}', "3:42 not a header that can be set here"),
+        (
+            'url: "https://h/", headers: {A: x, a: y}',
+            "3:45 this header is here twice: its case makes no difference",
+        ),
         ('url: "https://h/", headers: {MCP-Method: x}', "3:48 not a header that can be set here"),
         ('url: "https://h/", headers: {A: "x\\ny"}', "3:39 a header value must be one line"),
         ('url: "https://h/", command: x', "3:35 `command` cannot stand beside `url`: take one"),

@@ -84,9 +84,13 @@ def env_problems(document: Document, at: Place, env: Mapping[str, str]) -> Itera
 
 def header_problems(document: Document, at: Place, headers: Mapping[str, str]) -> Iterator[Problem]:
     """Mistakes in the headers at `at`."""
+    seen: set[str] = set()
     for key, value in headers.items():
         place = (*at, key)
         lower = key.lower()
+        if lower in seen:
+            yield document.problem(place, "this header is here twice: its case makes no difference")
+        seen.add(lower)
         if not _TOKEN.fullmatch(key) or lower in OWN_HEADERS or lower.startswith("mcp-param-"):
             yield document.problem(place, "not a header that can be set here")
         if not value.isprintable():
