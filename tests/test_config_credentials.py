@@ -125,6 +125,14 @@ def test_a_mistake_in_an_entry_is_told_at_its_place(tmp_path: Path, text: str, t
     assert all(one.startswith("9:") for one in found)
 
 
+def test_a_host_that_no_binding_can_be_compared_with_is_a_mistake(tmp_path: Path) -> None:
+    text = HEAD.replace("https://API.example/mcp", "https://api.example./mcp")
+    entry = "  key: {value: '${env:A}', servers: [far], hosts: [api.example]}\n"
+    (found,) = mistakes(tmp_path, text + entry)
+    assert found.startswith("9:")
+    assert "the host of `far` can be read in two ways" in found
+
+
 def test_an_entry_that_is_for_another_server_is_a_mistake_where_it_is_referred_to(tmp_path: Path) -> None:
     text = (
         "version: 1\nservers:\n  a: {command: x, env: {A: '${credential:key}', B: '${credential:no}'}}\n"

@@ -156,8 +156,11 @@ def _host_problems(
         said = "only a server with a `url` has a host, and none of `servers` is one: take it out"
         yield document.problem((*at, "hosts"), said)
     for name, server in remote.items():
-        host = literal_host(server.url or "")
-        if host is None and not entry.hosts:
+        host, parts = literal_host(server.url or ""), split(server.url or "")
+        if host is None and parts is not None and parts.hostname and "${" not in parts.netloc:
+            said = f"the host of `{name}` can be read in two ways: write a name without a dot at its end"
+            yield document.problem((*at, "servers"), said)
+        elif host is None and not entry.hosts:
             said = (
                 f"the host of `{name}` is a reference: say in `hosts` which hosts may be told this credential"
             )

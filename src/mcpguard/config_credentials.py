@@ -33,7 +33,7 @@ class CommandEntry(Struct, frozen=True, forbid_unknown_fields=True):
     """The program, looked for in PATH, and its arguments; no references, since every process can read
     them."""
     timeout_seconds: float = 30.0
-    """How long it may take; then it is killed with all that it started. Above 0, at most 600."""
+    """How long it may take; then it is killed with all of its process group. Above 0, at most 600."""
     ttl_seconds: float | None = None
     """How long the value may be used where its output does not say; above 0, at most 86400."""
     env: tuple[str, ...] = ()
@@ -45,8 +45,8 @@ class CommandEntry(Struct, frozen=True, forbid_unknown_fields=True):
 
 class CredentialEntry(Struct, frozen=True, forbid_unknown_fields=True):
     """One entry of `credentials` as written: where a value comes from (exactly one of `value`, `command`,
-    `vault`, `github_app`, `postgres`) and who may use it. `${credential:NAME}` refers to it, and a rule
-    chooses it with `credential: NAME`."""
+    `vault`, `github_app`, `postgres`, `oauth`, `client_credentials`, `token_exchange`) and who may use it.
+    `${credential:NAME}` refers to it, and a rule chooses it with `credential: NAME`."""
 
     servers: tuple[str, ...]
     """The servers that may use it; at least one."""

@@ -1,7 +1,8 @@
 """`command`: a program that prints a credential, such as those of password managers and clouds.
 
 Law of this file: nothing that the program says is shown or logged, its standard error is thrown away, and
-it is never alive longer than its timeout or than mcpguard. No shell reads its words.
+its process group is never alive longer than its timeout or than mcpguard: what left that, as the agent of
+gpg does, is let be. No shell reads its words.
 """
 
 from __future__ import annotations
