@@ -140,8 +140,6 @@ def test_a_no_of_the_person_is_said_with_its_code_only(stage, server):
 @pytest.mark.parametrize(
     ("changed", "why"),
     [
-        ({"state": "another"}, "does not belong to this login"),
-        ({"state": None}, "does not belong to this login"),
         ({"iss": "https://evil.example"}, "not from the authorization server that was asked"),
         ({"code": None}, "gave no code"),
         ({"error": "<script>", "code": None}, "the authorization server said no"),
@@ -158,6 +156,19 @@ def test_an_answer_that_is_not_to_this_login_is_not_taken(stage, server, changed
     assert "script" not in said
 
 
+@pytest.mark.parametrize("state", ["another", None, "ä"])
+def test_an_answer_to_another_login_is_not_taken(stage, server, state):
+    server.provider.changed = {"state": state}
+    try:
+        said = stage.refusal(seconds=0.5)
+    finally:
+        server.provider.changed = {}
+    assert said == (
+        "nobody logged in within 0.5 seconds; an answer came that does not belong to this login, so nothing "
+        "was taken from it"
+    )
+
+
 def landing_of(url):
     return query_of(url)["redirect_uri"]
 
@@ -172,6 +183,8 @@ def test_the_landing_answers_one_path_of_one_name_and_takes_one_answer(stage):
             heard.append(status(place.replace("/callback", "/"), {}))
             heard.append(status(f"{place}?code=a&state={state}", {"Host": "evil.example"}))
             heard.append(status(place, {}))
+            heard.append(status(f"{place}?code=a&state=another", {}))
+            heard.append(status(f"{place}?error=access_denied", {}))
             heard.append(status(place + "?" + "&".join(["code=a"] * 21), {}))
             heard.append(status(f"{place}?code=a&code=b&state={state}", {}))
             heard.append(status(f"{place}?code=a&state={state}", {}, "POST"))
@@ -180,7 +193,7 @@ def test_the_landing_answers_one_path_of_one_name_and_takes_one_answer(stage):
         threading.Thread(target=visit, daemon=True).start()
 
     stage.log_in(look)
-    assert heard == [404, 404, 400, 400, 400, 501]
+    assert heard == [404, 404, 400, 400, 400, 400, 400, 501]
 
 
 def status(url, headers, method="GET"):

@@ -1,11 +1,13 @@
 """Where the browser comes back to after a login: one page on 127.0.0.1 (RFC 8252, section 7.3).
 
-Law of this file: it answers one path of one host name, takes one answer and says nothing of it.
+Law of this file: it answers one path of one host name, takes one answer with the `state` of the login, since
+any web page can send a browser here with another one, and says nothing of it.
 """
 
 from __future__ import annotations
 
 import asyncio
+import hmac
 from http.server import BaseHTTPRequestHandler
 from socketserver import ThreadingTCPServer
 from threading import Thread
@@ -20,10 +22,12 @@ _PARAMETERS = frozenset({"code", "state", "iss", "error"})
 
 
 class Landing:
-    """Listens from `open` to `close`."""
+    """Listens from `open` to `close` for the answer with `state`."""
 
-    def __init__(self) -> None:
+    def __init__(self, state: str) -> None:
         self.redirect = ""
+        self._state = state.encode()
+        self._strange = False
         self._server: _Server | None = None
         self._loop = asyncio.get_running_loop()
         self._came: asyncio.Future[dict[str, str]] = self._loop.create_future()
@@ -35,6 +39,7 @@ class Landing:
         except OSError:
             said = f"port {port} of 127.0.0.1 is in use: set another `redirect_port`, or none"
             raise OAuthProblem(said) from None
+        self._server.ours = self._is_ours
         self._server.take = lambda found: self._loop.call_soon_threadsafe(self._take, found)
         self.redirect = f"http://{self._server.host}{PATH}"
         Thread(target=self._server.serve_forever, args=(0.05,), daemon=True).start()
@@ -45,13 +50,22 @@ class Landing:
             async with asyncio.timeout(seconds):
                 return await self._came
         except TimeoutError:
-            raise OAuthProblem(f"nobody logged in within {seconds:g} seconds") from None
+            also = "; an answer came that does not belong to this login, so nothing was taken from it"
+            raise OAuthProblem(
+                f"nobody logged in within {seconds:g} seconds{also if self._strange else ''}"
+            ) from None
 
     async def close(self) -> None:
         """Listen no more."""
         if self._server is not None:
             await asyncio.to_thread(self._server.shutdown)
             self._server.server_close()
+
+    def _is_ours(self, found: dict[str, str]) -> bool:
+        """Whether it is an answer to this login. Called in a thread."""
+        ours = hmac.compare_digest(found.get("state", "").encode(), self._state)
+        self._strange = self._strange or not ours
+        return ours
 
     def _take(self, found: dict[str, str]) -> None:
         if not self._came.done():
@@ -62,6 +76,7 @@ class _Server(ThreadingTCPServer):
     allow_reuse_address = True
     daemon_threads = True
     block_on_close = False
+    ours: Any = None
     take: Any = None
 
     @property
@@ -86,7 +101,7 @@ class _Handler(BaseHTTPRequestHandler):
             said = [pair for pair in parse_qsl(query, max_num_fields=20) if pair[0] in _PARAMETERS]
         except ValueError:
             said = []
-        if not said or len(dict(said)) != len(said):
+        if not said or len(dict(said)) != len(said) or not self.server.ours(dict(said)):
             return self._say(400)
         self._say(200, _PAGE)
         self.server.take(dict(said))

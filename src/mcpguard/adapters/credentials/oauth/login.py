@@ -7,7 +7,6 @@ issuer that was asked, and what comes of it goes to the keychain and nowhere els
 
 from __future__ import annotations
 
-import hmac
 import time
 from base64 import urlsafe_b64encode
 from collections.abc import Callable
@@ -47,14 +46,14 @@ async def login(
     to the page of the authorization server. Raises CredentialError; an OAuthProblem names no entry."""
     grants.ready(name)
     found = await _discover(entry)
-    landing = Landing()
+    verifier, state = token_urlsafe(64), token_urlsafe(32)
+    landing = Landing(state)
     try:
         await landing.open(entry.redirect_port or 0)
         scope = _scope(entry, found)
         client = await _client(entry, secret, found, landing.redirect, scope)
-        verifier, state = token_urlsafe(64), token_urlsafe(32)
         show(_url(found, client, landing.redirect, scope, verifier, state))
-        code = _code(await landing.answer(seconds), state, found.server)
+        code = _code(await landing.answer(seconds), found.server)
         form = {
             "grant_type": "authorization_code",
             "code": code,
@@ -157,10 +156,8 @@ def _url(found: Found, client: Client, redirect: str, scope: str, verifier: str,
     return f"{place}{'&' if '?' in place else '?'}{urlencode(query)}"
 
 
-def _code(answer: dict[str, str], state: str, server: Server) -> str:
-    """The code of an answer that is one to this login. Raises OAuthProblem."""
-    if not hmac.compare_digest(answer.get("state", "").encode(), state.encode()):
-        raise OAuthProblem("an answer came that does not belong to this login, so nothing was taken from it")
+def _code(answer: dict[str, str], server: Server) -> str:
+    """The code of an answer to this login, if it is from the server that was asked. Raises OAuthProblem."""
     issuer = answer.get("iss")
     if issuer != server.issuer and (issuer is not None or server.names_itself):
         raise OAuthProblem("the answer is not from the authorization server that was asked (`iss`, RFC 9207)")
