@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import json
+import os
 import re
+import signal
 from pathlib import Path
+from unittest.mock import Mock
 
 import pytest
 
+from mcpguard.adapters.credentials.broker import Broker
 from mcpguard.cli import main
 from tests.adapters.fake_keyring import FakeKeyring
 
@@ -105,3 +109,16 @@ def test_a_broken_configuration_is_told_as_by_every_command(tmp_path: Path, caps
     path = tmp_path / "mcpguard.yaml"
     path.write_text("version: 2\n")
     assert checked(path, capsys)[0] == 2
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])
+def test_what_was_issued_for_a_check_is_ended_when_it_is_told_to_end(
+    config: Path, backend: FakeKeyring, monkeypatch: pytest.MonkeyPatch, number: signal.Signals
+) -> None:
+    closed = Mock()
+    monkeypatch.setattr(Broker, "get", lambda *_: os.kill(os.getpid(), number))
+    monkeypatch.setattr(Broker, "close", closed)
+    before = signal.getsignal(number)
+    assert main(["secret", "check", "--config", str(config)]) == 128 + number
+    closed.assert_called_once()
+    assert signal.getsignal(number) == before

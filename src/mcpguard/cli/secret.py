@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import argparse
 import os
+import signal
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 from mcpguard.adapters.credentials.keychain import Keychain
 from mcpguard.cli import secret_login
@@ -77,9 +80,25 @@ def _check(config: str | None, as_json: bool) -> int:
     from mcpguard.cli.secret_check import check, report
     from mcpguard.config import find_config, load_config
 
-    found = check(load_config(find_config(config, os.environ)))
+    with _told_to_end():
+        found = check(load_config(find_config(config, os.environ)))
     print(report(found, as_json))
     return 0 if all(one.ok for one in found) else 1
+
+
+@contextmanager
+def _told_to_end() -> Iterator[None]:
+    """What was issued for a check is ended, however that ends: so a signal is an exception here."""
+
+    def end(number: int, _frame: object) -> None:
+        raise SystemExit(128 + number)
+
+    before = {number: signal.signal(number, end) for number in (signal.SIGTERM, signal.SIGHUP)}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
 
 
 def _list(names: list[str], as_json: bool) -> None:
