@@ -61,6 +61,15 @@ def test_a_permit_says_which_texts_are_placeholders_and_its_arguments_show_them(
     assert [one.place for one in permit.placeholders] == [("token",)]
 
 
+def test_what_a_rule_sets_where_nothing_is_is_filled_though_the_rule_holds_no_more() -> None:
+    given = "id: given, effect: allow, when: '!has(args.token)', argument: {token: '{{secret:a}}'}"
+    permit = permitted(given, "id: all, effect: allow", text="x")
+    assert permit.rules == ("p/all",)
+    assert [one.place for one in permit.placeholders] == [("token",)]
+    mine = permitted(given, "id: all, effect: allow", token="{{secret:a}}")
+    assert mine.placeholders == ()
+
+
 def test_what_a_client_writes_is_never_a_placeholder() -> None:
     reference = "{{secret:a}}"
     mine = permitted("id: r, effect: allow", token=reference, deep=[{"x": reference}])

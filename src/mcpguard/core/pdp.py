@@ -201,9 +201,12 @@ def _settled(candidates: Candidates, invocation: Invocation, session: Session | 
         return verdict
     changed = with_arguments(invocation, arguments)
     verdict, again_set = _once(candidates, changed, session)
-    if isinstance(verdict, Permit) and not are_set(changed, again_set):
+    if isinstance(verdict, Deny):
+        return verdict
+    if not are_set(changed, again_set):
         return Deny(invocation, Cause.ERROR, verdict.rules)
-    return verdict
+    # Also those of a rule that holds no more, since the argument is there now: what it set is sent.
+    return structs.replace(verdict, placeholders=placeholders_in({**arguments, **again_set}))
 
 
 def _once(
@@ -254,7 +257,6 @@ def _allowed(
         union("label", allowing + failed),
         union("fact", allowing),
         credential,
-        placeholders=placeholders_in(arguments) if arguments else (),
     )
     return permit, arguments
 
