@@ -129,6 +129,24 @@ def test_a_file_that_its_client_writes_after_an_early_crash_holds_nothing_up(
     assert json.loads(path.read_bytes())["mcpServers"] == servers
 
 
+def test_a_secret_that_somebody_stores_meanwhile_is_not_overwritten(
+    person: Person, backend: FakeKeyring, monkeypatch: pytest.MonkeyPatch, capsys: Capture
+) -> None:
+    path = person.has(CASES[0])
+    before = path.read_bytes()
+    name = "github/GITHUB_PERSONAL_ACCESS_TOKEN"
+
+    def meanwhile(*_: Any) -> bool:
+        backend.set_password("mcpguard", name, "the-other-value")
+        return True
+
+    monkeypatch.setattr("mcpguard.cli.import._agreed", meanwhile)
+    assert main(["import"]) == 2
+    assert f"the secret {name} was stored by somebody else meanwhile" in capsys.readouterr().err
+    assert backend.entries["mcpguard", name] == "the-other-value"
+    assert path.read_bytes() == before
+
+
 def test_a_secret_that_another_configuration_uses_stays_when_one_client_goes_back(
     person: Person, backend: FakeKeyring
 ) -> None:

@@ -126,6 +126,8 @@ def _steps(
                 raise MoveError(f"{one.step.path} was changed by somebody else meanwhile: try again")
             journal.seal(move, one.step, data, key)
     for name, value in secrets.items():
+        if vault.get(name) not in (None, value):
+            raise MoveError(f"the secret {name} was stored by somebody else meanwhile: try again")
         vault.put(name, value)
     for one in todo:
         path = Path(one.step.path)
