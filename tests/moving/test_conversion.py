@@ -121,6 +121,8 @@ def test_notes_say_what_a_person_has_to_know() -> None:
     )
     said = converted("gemini", {"command": "sh", "excludeTools": ["rm"]}).notes[0]
     assert said == "had excludeTools, which is not taken over: say it in the policy"
+    said = converted("codex", {"command": "sh", "env_vars": ["A"], "auth": {"k": "v"}, "timeout": 0}).notes[0]
+    assert said == "had auth, which mcpguard does not know and leaves out"
     assert "has no credential here" in converted("cursor", {"url": "https://h.example/mcp"}).notes[0]
 
 

@@ -49,7 +49,17 @@ class Client(Struct, frozen=True):
     style: Literal["", "braced", "plain", "shell"] = ""
     added: dict[str, str] = {}
 
+    @property
+    def known(self) -> set[str]:
+        """The keys of an entry that are read."""
+        ways = (*self.urls, *(way[0] for way in self.headers), self.env_headers, self.bearer, self.passes)
+        return {*_KNOWN.split(), *FILTERS, *ways}
 
+
+FILTERS = ("disabledTools", "excludeTools", "includeTools", "disabled_tools", "enabled_tools")
+"""Keys by which a client shows or trusts some tools only."""
+
+_KNOWN = "name command path args env type transport cwd disabled enabled envFile env_file"
 _MCP = ("mcpServers",)
 
 CLIENTS: tuple[Client, ...] = (

@@ -178,6 +178,8 @@ def _notes(entry: Entry, settings: dict[str, Any]) -> list[str]:
     notes = []
     if entry.filters:
         notes.append(f"had {', '.join(entry.filters)}, which is not taken over: say it in the policy")
+    if entry.unread:
+        notes.append(f"had {', '.join(entry.unread)}, which mcpguard does not know and leaves out")
     names = sorted(
         {name for text in _texts(settings) for name in re.findall(r"\$\{env:(\w+)\}", text.shown())}
     )

@@ -18,7 +18,7 @@ from typing import Any
 from msgspec import Struct
 
 from mcpguard.moving import jsonc, toml_text, yaml_text
-from mcpguard.moving.clients import CLIENTS, Client, File
+from mcpguard.moving.clients import CLIENTS, FILTERS, Client, File
 from mcpguard.moving.plaintext import Plaintext, secrets_of
 from mcpguard.moving.tree import ALIAS, Broken, Member, Node, Step, leaves, place
 
@@ -37,8 +37,6 @@ PARSERS: dict[str, Callable[[str], Node]] = {
 
 BOM = "\ufeff"
 
-_FILTERS = ("disabledTools", "excludeTools", "includeTools", "disabled_tools", "enabled_tools")
-
 
 class Places(Struct, frozen=True):
     """Where the files of this user and this project are looked for. `project` is None for none."""
@@ -52,7 +50,7 @@ class Entry(Struct, frozen=True, kw_only=True):
     """One server of a client. `where` is the way to it in the document, `line` counts from 1.
 
     `problem` says why it cannot be guarded as it stands, "" for nothing; `guarded`: it starts mcpguard.
-    `filters` are keys by which the client shows or trusts some tools only.
+    `filters` are keys by which the client shows or trusts some tools only, `unread` others that nobody reads.
     Values may be secrets: `secrets` says which.
     """
 
@@ -68,6 +66,7 @@ class Entry(Struct, frozen=True, kw_only=True):
     cwd: str = ""
     disabled: bool = False
     filters: tuple[str, ...] = ()
+    unread: tuple[str, ...] = ()
     problem: str = ""
     secrets: tuple[Plaintext, ...] = ()
 
@@ -256,7 +255,8 @@ def read_entry(client: Client, name: str, where: tuple[Step, ...], line: int, da
         "type": kind if isinstance(kind, str) else "",
         "cwd": data.get("cwd") if isinstance(data.get("cwd"), str) else "",
         "disabled": data.get("disabled") is True or data.get("enabled") is False,
-        "filters": tuple(key for key in _FILTERS if data.get(key)),
+        "filters": tuple(key for key in FILTERS if data.get(key)),
+        "unread": tuple(str(key) for key in data if key not in client.known and data[key]),
     }
     return Entry(name=name, where=where, line=line, problem=_problem(data, known), **known)
 
