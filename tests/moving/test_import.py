@@ -514,6 +514,18 @@ def test_what_stays_of_a_secret_in_a_comment_is_told(person: Person, capsys: Cap
 
 
 @pytest.mark.usefixtures("backend")
+def test_what_stays_of_a_secret_in_another_way_of_writing_is_told(person: Person, capsys: Capture) -> None:
+    path = person.path(CASES[3])
+    path.parent.mkdir(parents=True)
+    path.write_text(
+        '{"mcpServers": {"a": {"command": "node", "env": {"TOKEN": "abc/def\\"ghi"}}},\n'
+        '"history": ["\\u0061bc\\/def\\"ghi"]}'
+    )
+    assert main(["import", "--yes"]) == 0
+    assert f"{path} line 2 still has a secret that moved" in capsys.readouterr().out
+
+
+@pytest.mark.usefixtures("backend")
 def test_what_is_shown_cannot_steer_a_terminal(person: Person, capsys: Capture) -> None:
     path = person.path(GITHUB)
     path.parent.mkdir(parents=True)

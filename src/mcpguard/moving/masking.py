@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 from collections.abc import Iterable, Iterator
 from difflib import unified_diff
 from typing import Any
@@ -18,6 +19,7 @@ from mcpguard.moving.plan import Plan
 from mcpguard.moving.reading import Entry, Found
 
 HIDDEN = "********"
+_ESCAPE = re.compile(r"\\(?:u([0-9a-fA-F]{4})|([\"/\\]))")
 
 
 def shown(plan: Plan, launcher: dict[str, Any], every: Iterable[Found]) -> str:
@@ -66,7 +68,13 @@ def _line(name: str, entry: Any) -> str:
 def remains(text: str, values: Iterable[str]) -> list[int]:
     """The lines of `text` in which one of `values` stands still, as in a comment; from 1."""
     wanted = list(values)
-    return [number for number, line in enumerate(text.split("\n"), 1) if any(one in line for one in wanted)]
+    found = []
+    for number, line in enumerate(text.split("\n"), 1):
+        # The same text can be written with escapes, as `\/` and `\u0061`.
+        plain = _ESCAPE.sub(lambda one: chr(int(one[1], 16)) if one[1] else one[2], line)
+        if any(one in line or one in plain for one in wanted):
+            found.append(number)
+    return found
 
 
 def masked(entry: Entry) -> dict[str, Any]:
