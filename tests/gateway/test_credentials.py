@@ -11,7 +11,19 @@ from mcpguard.core.errors import CredentialError
 from mcpguard.ports import Question
 from tests.fakes import World, text, tool
 from tests.gateway.parking import ELICIT, retry
-from tests.gateway.scenes import ALL_CAPABILITIES, FORM, ask, call, last, legacy, modern, put_in_force, quiet
+from tests.gateway.scenes import (
+    ACCEPTED,
+    ALL_CAPABILITIES,
+    FORM,
+    ask,
+    call,
+    last,
+    legacy,
+    modern,
+    put_in_force,
+    quiet,
+)
+from tests.gateway.test_input_required import asks, waiting
 from tests.gateway.test_subscriptions import listen, methods_of, serving
 
 CHOOSES = "  - {{id: use, effect: allow, action: ['*'], credential: {}}}\n"
@@ -123,6 +135,18 @@ def test_a_suspended_call_does_not_go_on_for_a_request_with_another_credential()
     told = [body for _question, body in world.upstreams["one"].answered]
     assert [list(body) for body in told] == [["error"]]
     assert statuses(world) == ["denied", "unavailable"]
+
+
+def test_an_answer_does_not_go_to_a_server_with_another_credential_than_who_asked() -> None:
+    world = waiting(asks(), NARROW)
+    state = last(world)["requestState"]
+    put_in_force(world, CHOOSES.format("wide"))
+    quiet(world)
+    world.upstreams["one"].requests.clear()
+    call(world, "read", 2, requestState=state, inputResponses={"branch": ACCEPTED})
+    assert "this call was begun with another credential" in str(last(world))
+    assert chosen(world) == []
+    assert statuses(world) == ["unavailable"]
 
 
 def test_the_question_of_one_process_is_put_to_the_request_that_runs_in_it() -> None:

@@ -96,7 +96,7 @@ def test_sqlite_writes_rows_one_statement_at_a_time(behind, tmp_path, posture):
     def write(sql):
         return session.call("write_query", query=sql)
 
-    assert worked(write("INSERT INTO customers VALUES ('Ada', 'x')"))
+    assert worked(write("INSERT INTO customers (name, email) VALUES ('Ada', 'x')"))
     assert worked(write("UPDATE customers SET email = 'y' WHERE name = 'Ada'"))
     assert refused(write("UPDATE customers SET email = 'z'"), "not-all-rows")
     assert refused(write("INSERT INTO salaries VALUES (1)"), "tables")
