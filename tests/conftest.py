@@ -1,10 +1,25 @@
 """Fixtures that several folders share: the real `mcpguard run`, and a keychain in memory."""
 
+from pathlib import Path
+
 import keyring
 import pytest
 
 from tests.adapters.fake_keyring import FakeKeyring
 from tests.wire.session import Guard
+
+TESTS = Path(__file__).parent
+UNCOUNTED = frozenset(
+    {"attack", "conformance", "demo", "docs", "interop", "moving", "packs", "transports", "upstreams", "wire"}
+)
+"""Folders whose tests prove other things than lines of the core, which half of their time went into counting."""
+
+
+def pytest_collection_modifyitems(items):
+    """Leave these out of the counting."""
+    for item in items:
+        if item.path.relative_to(TESTS).parts[0] in UNCOUNTED:
+            item.add_marker("no_cover")
 
 
 @pytest.fixture(scope="session", autouse=True)

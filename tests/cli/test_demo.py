@@ -92,8 +92,17 @@ def test_it_fits_a_terminal_and_has_no_colour_in_a_pipe(start: Start) -> None:
     assert "\x1b" not in out
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
-@pytest.mark.parametrize("line", ["A client", "1. The", "   > shop__debug_settings", "   > mcpguard audit"])
+@pytest.mark.parametrize(
+    ("number", "line"),
+    [
+        (signal.SIGINT, "A client"),
+        (signal.SIGTERM, "1. The"),
+        (signal.SIGHUP, "1. The"),
+        (signal.SIGINT, "   > shop__debug_settings"),
+        (signal.SIGTERM, "   > shop__debug_settings"),
+        (signal.SIGHUP, "   > mcpguard audit"),
+    ],
+)
 def test_whoever_ends_it_early_it_cleans_up(
     start: Start, tmp_path: Path, number: signal.Signals, line: str
 ) -> None:
