@@ -17,7 +17,7 @@ from mcpguard.moving.reading import Entry, Found, Places, read_entry
 from mcpguard.moving.references import Stays
 
 V = "s3cr3t-vAlue-0001"
-PLACES = Places(Path("/home/u"), Path("/home/u/.config"), Path("/work/p"))
+PLACES = Places(Path("/home/u"), Path("/home/u/.config"), Path("/srv/p"))
 
 
 def entry_of(client: str, data: dict[str, Any]) -> Entry:
@@ -102,7 +102,7 @@ def test_a_server_of_a_project_works_in_its_folder() -> None:
     settings = converted(
         "cursor", {"command": "sh", "args": ["${workspaceFolder}/a"], "cwd": "sub"}, "project"
     ).settings
-    assert (settings["args"], settings["cwd"]) == (["/work/p/a"], "/work/p/sub")
+    assert (settings["args"], settings["cwd"]) == (["/srv/p/a"], "/srv/p/sub")
 
 
 def test_a_program_outside_of_the_systems_folders_finds_what_it_starts(tmp_path: Path) -> None:
