@@ -190,9 +190,12 @@ def test_a_renewal_lasts_no_longer_than_the_token(setting: Setting) -> None:
 
 
 @pytest.mark.parametrize("seconds", ["x", -1, None])
-def test_a_login_with_a_nonsensical_length_is_refused(setting: Setting, seconds: object) -> None:
+def test_a_login_with_a_nonsensical_length_is_refused_and_its_token_revoked(
+    setting: Setting, seconds: object
+) -> None:
     setting.vault.token_seconds = seconds
     assert "without a usable length" in setting.refusal(auth=APPROLE)
+    assert setting.vault.tokens == {TOKEN}
 
 
 @pytest.mark.parametrize("auth", [{}, {"client_token": ""}, {"client_token": 5}, []])

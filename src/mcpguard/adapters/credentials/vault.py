@@ -109,13 +109,13 @@ class VaultMint:
             client.token = self._reveal(self._entry.token)
             return client, _FOREVER
         auth = _of(self._said(lambda: self._login(client)), "auth")
-        token = auth.get("client_token")
-        if type(token) is not str or not token:
-            raise self._error("did not give a token: check how `auth` logs in")
-        client.token = token
         seconds = auth.get("lease_duration")
-        # 0 is said of a token that does not end by itself.
-        return client, _FOREVER if seconds == 0 else self._length(seconds)
+        try:
+            # 0 is said of a token that does not end by itself.
+            return client, _FOREVER if seconds == 0 else self._length(seconds)
+        except CredentialError:
+            self._quietly(_Issued(client, True))
+            raise
 
     def _hvac(self) -> Any:
         try:
@@ -124,13 +124,13 @@ class VaultMint:
         except ImportError:
             said = "a `vault` needs another library: pip install 'mcpguard-gateway[vault]'"
             raise CredentialError(f"credential:{self._name}: {said}") from None
-        send = self._send
+        send, login_token = self._send, self._token
 
         class Wire(Adapter):  # type: ignore[misc]
             """What `hvac` sends with: its own redirects, proxies and errors are not used."""
 
-            def get_login_token(self, _response: object) -> str:
-                raise NotImplementedError
+            def get_login_token(self, response: Answer) -> str:
+                return login_token(response)
 
             def request(self, method: str, url: str, **more: Any) -> Answer:
                 return send(method.upper(), self.urljoin(self.base_uri, url), self.token, more.get("json"))
@@ -142,12 +142,18 @@ class VaultMint:
         if auth is not None and auth.approle is not None:
             way = auth.approle
             secret_id = self._reveal(way.secret_id)
-            return client.auth.approle.login(way.role_id, secret_id, use_token=False, mount_point=way.mount)
+            return client.auth.approle.login(way.role_id, secret_id, mount_point=way.mount)
         if auth is not None and auth.kubernetes is not None:
             pod = auth.kubernetes
             jwt = self._reveal(pod.jwt)
-            return client.auth.kubernetes.login(pod.role, jwt, use_token=False, mount_point=pod.mount)
+            return client.auth.kubernetes.login(pod.role, jwt, mount_point=pod.mount)
         raise self._error("cannot be logged in to: `token` or `auth` is needed")
+
+    def _token(self, answer: Answer) -> str:
+        token = _of(self._said(lambda: answer), "auth").get("client_token")
+        if type(token) is not str or not token:
+            raise self._error("did not give a token: check how `auth` logs in")
+        return token
 
     def _read(self, client: Any) -> dict[str, Json]:
         mount, _, path = self._entry.path.partition("/")
