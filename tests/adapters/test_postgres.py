@@ -15,16 +15,15 @@ from pathlib import Path
 from threading import Timer
 from typing import Any
 
+import psycopg
 import pytest
 
-psycopg = pytest.importorskip("psycopg")
-
-from mcpguard.adapters.credentials import postgres_roles  # noqa: E402
-from mcpguard.adapters.credentials.postgres import PostgresMint, _url  # noqa: E402
-from mcpguard.config_minted import PostgresEntry  # noqa: E402
-from mcpguard.core.errors import CredentialError  # noqa: E402
-from mcpguard.core.secret import CredentialRef, Lease, Secret  # noqa: E402
-from tests.database import PASSWORD, Database, database, installed  # noqa: E402
+from mcpguard.adapters.credentials import postgres_roles
+from mcpguard.adapters.credentials.postgres import PostgresMint, _url
+from mcpguard.config_minted import PostgresEntry
+from mcpguard.core.errors import CredentialError
+from mcpguard.core.secret import CredentialRef, Lease, Secret
+from tests.database import PASSWORD, Database, database, installed
 
 ADMIN_PASSWORD = "minter-of-the-tests"
 READ = "GRANT SELECT ON notes TO {role}"

@@ -7,12 +7,11 @@ from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
 
+import psycopg
 import pytest
 
-psycopg = pytest.importorskip("psycopg")
-
-from tests.adapters.test_postgres import CREATING, SETUP, Setting, ended  # noqa: E402
-from tests.database import Database, database, installed  # noqa: E402
+from tests.adapters.test_postgres import CREATING, SETUP, Setting, ended
+from tests.database import Database, database, installed
 
 pytestmark = pytest.mark.skipif(not installed(), reason="PostgreSQL is not installed")
 

@@ -11,7 +11,6 @@ from tests.adapters.test_postgres import ADMIN_PASSWORD, SETUP
 from tests.database import database, installed
 from tests.wire.session import eventually, puppet
 
-pytest.importorskip("psycopg")
 pytestmark = pytest.mark.skipif(not installed(), reason="PostgreSQL is not installed")
 
 QUERY = """

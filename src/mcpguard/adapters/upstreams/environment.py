@@ -40,7 +40,7 @@ class Environment:
         return child_environment(os.environ, own)
 
     @property
-    def known(self) -> bool | None:
+    def seen_in_force(self) -> bool | None:
         """Whether what it was resolved with last is in force; None where that takes time to find out."""
         values = self._supply.known(self.changing)
         return None if values is None else self._has(values)

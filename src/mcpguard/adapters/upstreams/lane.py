@@ -85,7 +85,7 @@ class Lane:
         run = self._run
         if self._endless or run.environment is None or not run.upstream.running:
             self._give(call)  # One that has to be started is started with what is in force then.
-        elif self._checking is None and run.environment.known:
+        elif self._checking is None and run.environment.seen_in_force:
             self._give(call)
         else:
             self._waiting.append(call)
