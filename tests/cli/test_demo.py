@@ -1,7 +1,8 @@
-"""`mcpguard demo`: it shows what really happens, fails when that is not what it should be, and is gone."""
+"""`mcpguard demo`: it shows what really happens, fails if that is not what it should be, and leaves nothing."""
 
 from __future__ import annotations
 
+import io
 import os
 import re
 import signal
@@ -14,6 +15,9 @@ import pytest
 
 from mcpguard.cli import main
 from mcpguard.cli.demo import Teller
+from mcpguard.demo.evidence import Tally
+from mcpguard.demo.play import Mark
+from scripts import recording
 
 pytest.importorskip("mcp_server_git")
 
@@ -24,22 +28,29 @@ ALLOW_ALL = "version: 1\npolicy: demo\nrules:\n  - {id: all, effect: allow}\n"
 
 
 @pytest.fixture
-def start(tmp_path: Path) -> Iterator[Start]:
-    """Starts a demo whose home, temporary and working folder are new and empty."""
+def surroundings(tmp_path: Path) -> dict[str, str]:
+    """Environment variables with a home and a temporary folder that are new and empty; so is `work`."""
     for name in ("home", "temporary", "work"):
         (tmp_path / name).mkdir()
+    ours = {name: value for name, value in os.environ.items() if name not in ("COLUMNS", "NO_COLOR")}
+    return {
+        **ours,
+        "HOME": str(tmp_path / "home"),
+        "TMPDIR": str(tmp_path / "temporary"),
+        "GIT_DIR": str(tmp_path / "not-this-one"),
+    }
+
+
+@pytest.fixture
+def start(tmp_path: Path, surroundings: dict[str, str]) -> Iterator[Start]:
+    """Starts a demo in these surroundings, with its output in a pipe."""
     started: list[subprocess.Popen[str]] = []
 
     def begin(*words: str, first: str = "") -> subprocess.Popen[str]:
         code = f"import sys; from mcpguard.cli import main; {first}\nsys.exit(main(['demo', *sys.argv[1:]]))"
         process = subprocess.Popen(
             [sys.executable, "-c", code, *words],
-            env={
-                **os.environ,
-                "HOME": str(tmp_path / "home"),
-                "TMPDIR": str(tmp_path / "temporary"),
-                "GIT_DIR": str(tmp_path / "not-this-one"),
-            },
+            env=surroundings,
             cwd=tmp_path / "work",
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
@@ -69,38 +80,46 @@ def test_it_shows_each_step_and_leaves_nothing(start: Start, tmp_path: Path) -> 
         "The client sees only the tools that the policy can allow",
         "An allowed call",
         "Denied calls, as the model sees them",
-        "A secret in a result is withheld",
+        "A secret in a result is redacted",
         "A credential that the client never holds",
-        "Evidence of every decision, and its proof",
+        "Evidence of every decision, and proof that it is intact",
     ]
-    assert "   ok 4 of 14 are hidden: git__git_add, git__git_checkout, git__git_commit," in out
-    assert "| Refused by mcpguard (demo/branch-names): An agent's branch begins with" in out
-    assert "| +api_key = [REDACTED:github-token#1]" in out
-    assert "| 401: a valid token is needed\n" in out
-    assert "| token = [REDACTED:credential:env:DEMO_TOKEN#1]" in out
-    assert re.search(r"tools/call +git_create_branch +deny +demo/branch-names\n", out)
-    assert re.search(r"tools/call +git_show +allow +demo/read +redacted\n", out)
+    assert "   ✗ denied    4 are hidden: git__git_add, git__git_checkout, git__git_commit,\n" in out
+    assert "│ Refused by mcpguard (demo/branch-names): An agent's branch begins with" in out
+    assert "│ +api_key = [REDACTED:github-token#1]" in out
+    assert "│ 401: a valid token is needed\n" in out
+    assert "│ token = [REDACTED:credential:env:DEMO_TOKEN#1]" in out
+    assert re.search(r"✗ denied +git_create_branch +demo/branch-names\n", out)
+    assert re.search(r"■ redacted +git_show +demo/read\n", out)
     assert "line 2 was altered" in out
-    assert "All 12 checks held." in out
+    assert "All 13 checks held." in out
+    assert out.endswith("\n✓ 5 calls allowed · ✗ 2 denied · ■ 4 values redacted · ◆ 20 records verified\n")
     assert not SECRET.search(out)
+    assert max(map(len, out.splitlines())) <= 80
+    assert "\x1b" not in out
     assert left(tmp_path) == []
 
 
-def test_it_fits_a_terminal_and_has_no_colour_in_a_pipe(start: Start) -> None:
-    out, _ = start().communicate(timeout=60)
-    assert max(map(len, out.splitlines())) <= 80
-    assert "\x1b" not in out
+def test_the_picture_in_the_documentation_is_what_it_prints_on_a_terminal(
+    surroundings: dict[str, str], tmp_path: Path
+) -> None:
+    command = [sys.executable, "-m", "mcpguard", "demo"]
+    text = recording.recorded(command, surroundings, recording.COLUMNS, tmp_path / "work")
+    assert recording.svg(text) == recording.PICTURE.read_text("utf-8"), "draw it again: scripts/recording.py"
+    assert not SECRET.search(text)
+    assert max(map(len, re.sub(r"\x1b\[\d*m", "", text).splitlines())) <= recording.COLUMNS
+    assert left(tmp_path) == []
 
 
 @pytest.mark.parametrize(
     ("number", "line"),
     [
-        (signal.SIGINT, "A client"),
+        (signal.SIGINT, "A real client"),
         (signal.SIGTERM, "1. The"),
         (signal.SIGHUP, "1. The"),
-        (signal.SIGINT, "   > shop__debug_settings"),
-        (signal.SIGTERM, "   > shop__debug_settings"),
-        (signal.SIGHUP, "   > mcpguard audit"),
+        (signal.SIGINT, "   → shop__debug_settings"),
+        (signal.SIGTERM, "   → shop__debug_settings"),
+        (signal.SIGHUP, "   → mcpguard audit"),
     ],
 )
 def test_whoever_ends_it_early_it_cleans_up(
@@ -144,8 +163,9 @@ def test_a_claim_that_does_not_hold_fails_the_demo(start: Start, tmp_path: Path)
     first = f"import mcpguard.demo.stage as stage; stage.POLICY = {ALLOW_ALL!r}"
     out, _ = (process := start(first=first)).communicate(timeout=60)
     assert process.returncode == 1
-    assert "   NO 0 of 14 are hidden:" in out
-    assert "4 of 12 did not come out as it should:\n" in out
+    assert "   NO 0 are hidden:" in out
+    assert "4 of 13 checks failed:\n" in out
+    assert "calls allowed" not in out
     assert left(tmp_path) == []
 
 
@@ -155,7 +175,7 @@ def test_a_session_that_breaks_shows_what_mcpguard_said(start: Start, tmp_path: 
     out, _ = (process := start(first=first)).communicate(timeout=60)
     assert process.returncode == 1
     assert "NO the session broke:" in out
-    assert "policy.yaml:4:23: expected one of allow, ask, deny" in " ".join(out.replace("|", "").split())
+    assert "policy.yaml:4:23: expected one of allow, ask, deny" in " ".join(out.replace("│", "").split())
     assert left(tmp_path) == []
 
 
@@ -205,10 +225,76 @@ def test_without_git_it_says_so(monkeypatch: pytest.MonkeyPatch, capsys: Capture
     )
 
 
+def everything(teller: Teller) -> None:
+    """All kinds of lines."""
+    teller.introduce()
+    teller.title("A title that is longer than the narrowest terminal is wide")
+    teller.say("A sentence that is longer than the narrowest terminal is wide.")
+    teller.call("git__git_create_branch(branch_name='agent/fix-typo')")
+    teller.back("Basic c2h[REDACTED:credential:env:DEMO_TOKEN#1]\nintact …\n" + "x" * 150)
+    teller.decisions([(Mark.DENIED, "git_create_branch", "demo/branch-names"), (Mark.ALLOWED, "log", "a")])
+    for mark in Mark:
+        teller.check(True, mark, "A claim that is longer than the narrowest terminal is wide")
+    teller.conclude(Tally(allowed=5, denied=2, redacted=4, records=20))
+
+
+@pytest.mark.parametrize(
+    ("columns", "most"), [("20", 40), ("40", 40), ("60", 60), ("100", 100), ("120", 120), ("200", 120)]
+)
+def test_it_is_as_wide_as_the_terminal_within_limits(
+    columns: str, most: int, monkeypatch: pytest.MonkeyPatch, capsys: Capture
+) -> None:
+    monkeypatch.setenv("COLUMNS", columns)
+    everything(Teller())
+    lines = capsys.readouterr().out.splitlines()
+    assert most - 20 <= max(map(len, lines)) <= most
+    assert lines[-1].endswith("◆ 20 records verified")
+
+
+def test_the_signs_stay_without_colour_and_become_ascii_where_the_encoding_lacks_them(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    written = io.TextIOWrapper(io.BytesIO(), encoding="ascii")
+    monkeypatch.setattr(sys, "stdout", written)
+    everything(Teller())
+    written.seek(0)
+    out = written.read()
+    assert "+ allowed   x denied   # redacted   * verified   ! altered\n" in out
+    assert "   > git__git_create_branch(" in out
+    assert "   | intact ...\n" in out
+    assert out.endswith("\n+ 5 calls allowed - x 2 denied - # 4 values redacted - * 20 records verified\n")
+
+
+class Terminal(io.StringIO):
+    """Standard output that a person looks at."""
+
+    encoding = "utf-8"
+
+    def isatty(self) -> bool:
+        return True
+
+
+@pytest.mark.parametrize(("variable", "value"), [("NO_COLOR", "1"), ("TERM", "dumb")])
+def test_each_kind_has_its_colour_on_a_terminal_and_none_where_it_is_not_wanted(
+    variable: str, value: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("NO_COLOR", raising=False)
+    monkeypatch.setenv("TERM", "xterm")
+    monkeypatch.setattr(sys, "stdout", coloured := Terminal())
+    everything(Teller())
+    signs = dict(re.findall(r"\x1b\[(\d+)m(.) \w+ *\x1b\[0m  A claim", coloured.getvalue()))
+    assert signs == {"32": "✓", "31": "✗", "33": "■", "36": "◆", "35": "≠"}
+    assert "\x1b[33m[REDACTED:credential:env:DEMO_TOKEN#1]\x1b[0m" in coloured.getvalue()
+    monkeypatch.setenv(variable, value)
+    monkeypatch.setattr(sys, "stdout", bare := Terminal())
+    everything(Teller())
+    assert bare.getvalue() == re.sub(r"\x1b\[\d+m", "", coloured.getvalue())
+
+
 def test_what_came_back_is_wrapped_cut_and_cannot_steer_the_terminal(capsys: Capture) -> None:
     Teller().back("\x1b[2J\n" + "word " * 30 + "\n\n" + "more\n" * 20)
     lines = capsys.readouterr().out.splitlines()
-    assert lines[0] == "   | \\x1b[2J"
+    assert lines[0] == "   │ \\x1b[2J"
     assert max(map(len, lines)) <= 80
-    assert "   |" in lines
-    assert lines[-1] == "   | … and 11 lines more"
+    assert "   │" in lines
+    assert lines[-1] == "   │ … and 11 more lines"

@@ -1,8 +1,9 @@
-"""`mcpguard demo`: a real client, a real server, and what mcpguard does between them, in some seconds."""
+"""`mcpguard demo`: a real client, real servers, and what mcpguard does between them, in some seconds."""
 
 from __future__ import annotations
 
 import argparse
+import re
 import shutil
 import signal
 import sys
@@ -11,9 +12,11 @@ from importlib.util import find_spec
 from subprocess import CalledProcessError
 from typing import TYPE_CHECKING
 
-from mcpguard.cli.terminal import plain, style, table
+from mcpguard.cli.terminal import plain, style
 
 if TYPE_CHECKING:
+    from mcpguard.demo.evidence import Tally
+    from mcpguard.demo.play import Mark
     from mcpguard.demo.stage import Stage
 
 EXAMPLES = (
@@ -21,24 +24,47 @@ EXAMPLES = (
     "mcpguard demo --keep     (leaves its configuration, policy and evidence, to try things out)",
 )
 
-_WIDTH = 80
+_INTRODUCTION = "A real client, mcpguard and two real tool servers. Nothing you see is made up."
+_NARROWEST, _WIDEST = 40, 120
 _LINES = 12
+_LOOKS = {
+    "allowed": ("✓", "+", "green"),
+    "denied": ("✗", "x", "red"),
+    "redacted": ("■", "#", "yellow"),
+    "verified": ("◆", "*", "cyan"),
+    "altered": ("≠", "!", "magenta"),
+}
+"""Value of a Mark -> its sign, the sign where the encoding lacks it, its colour."""
+_ASCII = str.maketrans(
+    {"→": ">", "│": "|", "·": "-", "…": "..."} | {sign: other for sign, other, _ in _LOOKS.values()}
+)
+_TELLING = re.compile(
+    r"(?P<redacted>\[REDACTED:[^\]]*\])|(?P<denied>Refused by mcpguard\s\([^)]*\)|Unknown tool)"
+    r"|(?P<altered>ALTERED|was altered)|(?P<verified>^intact)"
+)
+"""Words in what came back that have the colour of a mark."""
 _NEXT = (
-    ("mcpguard import --dry-run", "what moving in the servers of your clients would do; nothing is changed"),
+    (
+        "mcpguard import --dry-run",
+        "shows how your clients' servers would move behind mcpguard; changes nothing",
+    ),
     ("mcpguard wrap -- uvx mcp-server-git --repository .", "in place of a server's command in your client"),
-    ("mcpguard check --config mcpguard.yaml", "your own policy; `mcpguard demo --keep` leaves one"),
+    (
+        "mcpguard check --config mcpguard.yaml",
+        "checks a policy of your own; `mcpguard demo --keep` leaves one",
+    ),
 )
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The options of this verb."""
     parser.add_argument(
-        "--keep", action="store_true", help="leave the folder of the demo, and say where it is"
+        "--keep", action="store_true", help="keep the folder of the demo, and print where it is"
     )
 
 
 def execute(args: argparse.Namespace) -> int:
-    """0 where everything came out as it should, 1 where something did not, 2 where the demo cannot run.
+    """0 if every check held, 1 if one did not, 2 if the demo cannot run.
 
     Afterwards nothing is left: no process, and no file unless `--keep` was given.
     """
@@ -51,19 +77,18 @@ def execute(args: argparse.Namespace) -> int:
     teller = Teller()
     try:
         _prepare()
-        print(style("A client, mcpguard, and two tool servers. Nothing of what you see is made up.", "bold"))
+        teller.introduce()
         with stage(args.keep) as made:
-            _perform(made, teller)
+            tally = _perform(made, teller)
     except BrokenPipeError:
         raise
     except (OSError, CalledProcessError) as error:
         reason = str(getattr(error, "stderr", None) or error).strip()
         print(f"mcpguard: the demo's folder could not be made or removed: {reason}", file=sys.stderr)
         return 2
-    code = _end(teller)
     if args.keep:
         print(f"\nkept in {made.folder}")
-    return code
+    return teller.conclude(tally)
 
 
 def _prepare() -> None:
@@ -74,12 +99,12 @@ def _prepare() -> None:
     import_module("mcpguard.demo.play")
     tempfile.gettempdir()
     for number in (signal.SIGTERM, signal.SIGHUP):
-        # Whoever ends the demo, it cleans up as after Ctrl-C.
+        # Whatever ends the demo, it cleans up as after Ctrl-C.
         signal.signal(number, lambda *_: signal.raise_signal(signal.SIGINT))
 
 
 def _lacking() -> str:
-    """What the demo needs and this machine has not, as a sentence."""
+    """What the demo needs and this machine lacks, as a sentence."""
     if find_spec("mcp") is None or find_spec("mcp_server_git") is None:
         return "the demo needs a client and a server: pip install 'mcpguard-gateway[demo]'"
     if shutil.which("git") is None:
@@ -87,91 +112,153 @@ def _lacking() -> str:
     return ""
 
 
-def _perform(made: Stage, teller: Teller) -> None:
+def _perform(made: Stage, teller: Teller) -> Tally | None:
     import anyio
     from mcp import MCPError
 
     from mcpguard.demo.evidence import prove
-    from mcpguard.demo.play import play
+    from mcpguard.demo.play import Mark, play
 
     try:
         calls = anyio.run(play, made, teller)
         if calls is None:
             raise KeyboardInterrupt
-        prove(made, calls, teller)
+        return prove(made, calls, teller)
     except (MCPError, OSError, ExceptionGroup) as error:
-        teller.check(False, f"the session broke: {type(error).__name__}")
+        teller.check(False, Mark.VERIFIED, f"the session broke: {type(error).__name__}")
         if made.log.exists():
             said = made.log.read_text("utf-8", "replace").splitlines()
             teller.back("\n".join(said[-_LINES:]))
-
-
-def _end(teller: Teller) -> int:
-    print()
-    if teller.failed:
-        print(style(f"{len(teller.failed)} of {teller.checks} did not come out as it should:", "red"))
-        for claim in teller.failed:
-            print(f"  {plain(claim)}")
-        return 1
-    print(style(f"All {teller.checks} checks held.", "green") + " What you can do next:")
-    for command, what in _NEXT:
-        print(f"\n  {style(command, 'bold')}\n      {what}")
-    return 0
+        return None
 
 
 class Teller:
-    """Tells the story in a terminal of 80 columns; implements `demo.play.Narrator`.
-
-    `checks` counts the claims, `failed` are those that did not hold.
-    """
+    """Prints the story in 40 to 120 columns, as the terminal has them; implements `demo.play.Narrator`."""
 
     def __init__(self) -> None:
-        self.checks = 0
-        self.failed: list[str] = []
+        self._width = min(max(shutil.get_terminal_size().columns, _NARROWEST), _WIDEST)
+        self._claims = 0
+        self._failed: list[str] = []
         self._steps = 0
+
+    def introduce(self) -> None:
+        """The first lines: what it is, and the signs."""
+        self._print(self._wrapped(_INTRODUCTION), "bold")
+        self._print_signs({name: name for name in _LOOKS}, "   ")
 
     def title(self, text: str) -> None:
         """A new step."""
         self._steps += 1
-        print(f"\n{style(f'{self._steps}. {text}', 'bold')}")
+        print()
+        self._print(self._wrapped(f"{self._steps}. {text}", hanging=3), "bold")
 
     def say(self, text: str) -> None:
         """A sentence of ours."""
-        for line in _wrapped(text, 3):
-            print(line)
+        self._print(self._wrapped(text, 3))
 
     def call(self, text: str) -> None:
         """What the client asks for."""
-        print(f"   {style('>', 'dim')} {plain(text)}")
+        first, *rest = self._wrapped(text, 5)
+        print(f"   {style(_shown('→'), 'bold')} {style(first.lstrip(), 'bold')}")
+        self._print(rest, "bold")
 
     def back(self, text: str) -> None:
         """What came back, word for word: its first lines, as far as they fit."""
         lines = text.strip().splitlines()
         for line in lines[:_LINES]:
-            for part in _wrapped(line, 0, _WIDTH - 5) or [""]:
-                print(f"   {style('|', 'dim')} {part}".rstrip())
+            self._quote("\n".join(self._wrapped(line, room=5)))
         if len(lines) > _LINES:
-            print(f"   {style('|', 'dim')} … and {len(lines) - _LINES} lines more")
+            self._quote(_shown(f"… and {len(lines) - _LINES} more lines"))
 
-    def table(self, rows: Sequence[Sequence[str]]) -> None:
-        """Rows of equal length, the first of them the head."""
-        head, *body = table(rows).splitlines()
-        print(f"   {style(head, 'dim')}")
-        for line in body:
-            print(f"   {line}")
+    def decisions(self, rows: Sequence[tuple[Mark, str, str]]) -> None:
+        """Recorded decisions: how each call ended, its tool, its rules."""
+        wide = max((len(tool) for _, tool, _ in rows), default=0)
+        for mark, tool, rules in rows:
+            self._marked(mark.value, f"{tool:{wide}}  {rules}")
 
-    def check(self, held: bool, claim: str) -> None:
-        """A claim, and whether it held."""
-        self.checks += 1
-        if not held:
-            self.failed.append(claim)
-        mark = style("ok", "green") if held else style("NO", "red")
-        first, *rest = _wrapped(claim, 6)
-        print("\n".join([f"   {mark} {first.lstrip()}", *rest]), flush=True)
+    def check(self, held: bool, mark: Mark, claim: str) -> None:
+        """A claim, and whether it held; `mark` is what it is about."""
+        self._claims += 1
+        if held:
+            self._marked(mark.value, claim)
+            return
+        self._failed.append(claim)
+        self._print(self._wrapped(f"NO {claim}", 3, hanging=3), "red")
+
+    def conclude(self, tally: Tally | None) -> int:
+        """The last lines, and the exit code: 0 if every claim held, 1 if not."""
+        print()
+        if self._failed:
+            print(style(f"{len(self._failed)} of {self._claims} checks failed:", "red"))
+            for claim in self._failed:
+                self._print(self._wrapped(claim, 2))
+            return 1
+        print(style(f"All {self._claims} checks held.", "green") + " What to try next:")
+        for command, what in _NEXT:
+            self._print(self._wrapped(command, 3, hanging=3), "bold")
+            self._print(self._wrapped(what, 6))
+        if tally is not None:
+            print()
+            counts = {
+                "allowed": f"{tally.allowed} calls allowed",
+                "denied": f"{tally.denied} denied",
+                "redacted": f"{tally.redacted} values redacted",
+                "verified": f"{tally.records} records verified",
+            }
+            self._print_signs(counts, _shown(" · "))
+        return 0
+
+    def _marked(self, name: str, text: str) -> None:
+        sign, _, colour = _LOOKS[name]
+        first, *rest = self._wrapped(text, 15, hanging=0 if self._width >= 60 else -10)
+        print(f"   {style(f'{_shown(sign)} {name:8}', colour)}  {first.lstrip()}")
+        self._print(rest)
+        sys.stdout.flush()
+
+    def _quote(self, text: str) -> None:
+        def tinted(found: re.Match[str]) -> str:
+            colour = _LOOKS[found.lastgroup or ""][2]
+            return "\n".join(style(part, colour) for part in found[0].split("\n"))
+
+        for line in _TELLING.sub(tinted, text).split("\n"):
+            print(f"   {style(_shown('│'), 'dim')} {line}".rstrip())
+
+    def _print_signs(self, words: dict[str, str], between: str) -> None:
+        """On one line if they fit, else on several."""
+        line, used = "", 0
+        for name, text in words.items():
+            sign, _, colour = _LOOKS[name]
+            shown = f"{_shown(sign)} {text}"
+            if used and used + len(between) + len(shown) > self._width:
+                print(line)
+                line, used = "", 0
+            line += (between if used else "") + style(shown, colour)
+            used += (len(between) if used else 0) + len(shown)
+        print(line, flush=True)
+
+    def _print(self, lines: Sequence[str], look: str = "") -> None:
+        for line in lines:
+            print(style(line, look) if look else line)
+
+    def _wrapped(self, text: str, indent: int = 0, room: int = 0, hanging: int = 0) -> list[str]:
+        """Lines that fit with `room` columns to spare, the later ones indented by `hanging` more."""
+        from textwrap import wrap
+
+        blanks = " " * indent, " " * (indent + hanging)
+        return wrap(
+            _shown(plain(text)),
+            self._width - room,
+            initial_indent=blanks[0],
+            subsequent_indent=blanks[1],
+            break_on_hyphens=False,
+        )
 
 
-def _wrapped(text: str, indent: int, width: int = _WIDTH) -> list[str]:
-    from textwrap import wrap
-
-    blank = " " * indent
-    return wrap(plain(text), width, initial_indent=blank, subsequent_indent=blank, break_on_hyphens=False)
+def _shown(text: str) -> str:
+    """`text` in characters that the encoding of standard output has."""
+    encoding = sys.stdout.encoding or "ascii"
+    try:
+        text.encode(encoding)
+    except UnicodeEncodeError:
+        text = text.translate(_ASCII)
+    return text.encode(encoding, "backslashreplace").decode(encoding)

@@ -11,11 +11,19 @@ from argparse import ArgumentParser, RawDescriptionHelpFormatter
 from collections.abc import Sequence
 from typing import Any, TextIO
 
-_CODES = {"bold": "1", "dim": "2", "red": "31", "green": "32", "yellow": "33"}
+_CODES = {
+    "bold": "1",
+    "dim": "2",
+    "red": "31",
+    "green": "32",
+    "yellow": "33",
+    "magenta": "35",
+    "cyan": "36",
+}
 
 
 def style(text: str, name: str, stream: TextIO | None = None) -> str:
-    """`text` in bold, dim, red, green or yellow if `stream` (standard output) shows it, else as it is."""
+    """`text` in a look of `_CODES` if `stream` (standard output) shows it, else unchanged."""
     stream = stream or sys.stdout
     if not stream.isatty() or os.environ.get("NO_COLOR") or os.environ.get("TERM") == "dumb":
         return text

@@ -9,25 +9,43 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from mcpguard.demo.play import Narrator
+from msgspec import Struct
+
+from mcpguard.demo.play import Mark, Narrator
 from mcpguard.demo.stage import Stage, finished
 
 _LONG_HASH = re.compile(r"([0-9a-f]{8})[0-9a-f]{56}")
-_HEAD = ("time", "method", "tool", "effect", "rule", "outcome")
 
 
-def prove(stage: Stage, calls: int, tell: Narrator) -> None:
+class Tally(Struct, frozen=True):
+    """What was shown: calls and records counted in the evidence, redacted values in what came back."""
+
+    allowed: int
+    denied: int
+    redacted: int
+    records: int
+
+
+def prove(stage: Stage, calls: int, tell: Narrator) -> Tally:
     """Step 6, after the session: `calls` is how many the client made."""
-    tell.title("Evidence of every decision, and its proof")
-    records = [json.loads(line) for line in _mcpguard("audit", "show", "-n", "999", "--json", stage.audit)[1]]
-    rows = _rows(records)
-    tell.table(rows)
-    made = sum(row[1] == "tools/call" for row in rows)
-    tell.check(made == calls > 0, f"the client made {calls} calls; the evidence has {made}")
-    code, _ = _verify(stage.audit, tell)
-    tell.check(code == 0, "nothing was altered")
-    if made:
+    tell.title("Evidence of every decision, and proof that it is intact")
+    _, lines = _mcpguard("audit", "show", "-n", "999", "--json", stage.audit)
+    rows = _rows([json.loads(line) for line in lines])
+    tell.decisions(rows)
+    tell.check(
+        len(rows) == calls > 0, Mark.VERIFIED, f"the client made {calls} calls; the evidence has {len(rows)}"
+    )
+    code, said = _verify(stage.audit, tell)
+    tell.check(code == 0, Mark.VERIFIED, "nothing was altered")
+    if rows:
         _alter_a_copy(stage, tell)
+    denied = sum(mark is Mark.DENIED for mark, _, _ in rows)
+    return Tally(
+        allowed=len(rows) - denied,
+        denied=denied,
+        redacted=stage.received.read_bytes().count(b"[REDACTED:"),
+        records=sum(map(int, re.findall(r"(\d+) records", said))) if code == 0 else 0,
+    )
 
 
 def _mcpguard(*words: str | Path) -> tuple[int, list[str]]:
@@ -43,21 +61,21 @@ def _verify(folder: Path, tell: Narrator) -> tuple[int, str]:
     return code, said
 
 
-def _rows(records: list[dict[str, Any]]) -> list[tuple[str, ...]]:
+def _rows(records: list[dict[str, Any]]) -> list[tuple[Mark, str, str]]:
     outcomes = {record["id"]: record for record in records if record["kind"] == "outcome"}
-    rows: list[tuple[str, ...]] = [_HEAD]
+    rows: list[tuple[Mark, str, str]] = []
     for record in records:
-        if record["kind"] == "decision":
-            outcome = outcomes.get(record["id"], {})
-            status = "redacted" if outcome.get("findings") else outcome.get("status", "")
+        if record["kind"] == "decision" and record["method"] == "tools/call":
+            mark = Mark.ALLOWED if record["effect"] == "allow" else Mark.DENIED
+            if outcomes.get(record["id"], {}).get("findings"):
+                mark = Mark.REDACTED
             rule = ", ".join(record.get("rules", ())) or record.get("cause", "")
-            clock, what = record["at"][11:19], record.get("tool") or record.get("server", "")
-            rows.append((clock, record["method"], what, record["effect"], rule, status))
+            rows.append((mark, record.get("tool", ""), rule))
     return rows
 
 
 def _alter_a_copy(stage: Stage, tell: Narrator) -> None:
-    """Change one digit of the time of the first decision, and see that it is found at its line."""
+    """Change one digit of the time of the first decision, and expect it to be found, with its line."""
     copy = Path(shutil.copytree(stage.audit, stage.folder / "audit-copy"))
     (chain,) = copy.iterdir()
     lines = chain.read_bytes().splitlines(keepends=True)
@@ -66,7 +84,11 @@ def _alter_a_copy(stage: Stage, tell: Narrator) -> None:
     chain.write_bytes(b"".join(lines))
     tell.say("In a copy, one byte is changed: a digit in the time of the first decision.")
     code, said = _verify(copy, tell)
-    tell.check(code == 1 and f"line {number + 1} was altered" in said, f"found, at line {number + 1}")
+    tell.check(
+        code == 1 and f"line {number + 1} was altered" in said,
+        Mark.ALTERED,
+        f"the change was found, in line {number + 1}",
+    )
 
 
 def _another_digit(found: re.Match[bytes]) -> bytes:

@@ -1,6 +1,6 @@
 """The session of the demo: the official SDK's client, `mcpguard run`, and two real servers behind it.
 
-Law of this file: what is told is what came back; each claim is checked against it, and a claim that does
+Law of this file: what is shown is what came back; each claim is checked against it, and a claim that does
 not hold fails the demo.
 """
 
@@ -10,6 +10,7 @@ import base64
 import signal
 import sys
 from collections.abc import Iterator, Sequence
+from enum import Enum
 from typing import Any, Protocol, TextIO
 
 import anyio
@@ -24,8 +25,18 @@ DEADLINE_SECONDS = 60.0
 """A session that takes longer has failed."""
 
 
+class Mark(Enum):
+    """What a line of the demo shows; each has a colour and a sign of its own."""
+
+    ALLOWED = "allowed"
+    DENIED = "denied"
+    REDACTED = "redacted"
+    VERIFIED = "verified"
+    ALTERED = "altered"
+
+
 class Narrator(Protocol):
-    """Who tells the story, and remembers whether each claim of it held."""
+    """Prints what happens, and remembers which claims held."""
 
     def title(self, text: str) -> None:
         """A new step."""
@@ -39,17 +50,17 @@ class Narrator(Protocol):
     def back(self, text: str) -> None:
         """What came back, word for word."""
 
-    def table(self, rows: Sequence[Sequence[str]]) -> None:
-        """Rows of equal length, the first of them the head."""
+    def decisions(self, rows: Sequence[tuple[Mark, str, str]]) -> None:
+        """Recorded decisions: how each call ended, its tool, its rules."""
 
-    def check(self, held: bool, claim: str) -> None:
-        """A claim, and whether it held."""
+    def check(self, held: bool, mark: Mark, claim: str) -> None:
+        """A claim, and whether it held; `mark` is what it is about."""
 
 
 async def play(stage: Stage, tell: Narrator) -> int | None:
-    """Steps 1 to 5. Gives the number of tool calls that the client made, None where SIGINT ended it.
+    """Steps 1 to 5. Returns the number of tool calls that the client made, None if SIGINT ended it.
 
-    Raises MCPError, OSError or TimeoutError, alone or in a group, where the session broke.
+    Raises MCPError, OSError or TimeoutError, alone or in a group, if the session broke.
     """
     calls: int | None = None
     interrupted = False
@@ -85,8 +96,8 @@ async def _session(stage: Stage, tell: Narrator, log: TextIO) -> int:
 
 
 def _guarded(stage: Stage) -> StdioServerParameters:
-    """`mcpguard run`, through `tee`, so that every byte towards the client is kept. The token is
-    in no file, and handed to nobody else."""
+    """`mcpguard run`, through `tee`, which keeps every byte sent to the client. The token is
+    in no file, and nobody else gets it."""
     run = [sys.executable, "-m", "mcpguard", "run", "--config", str(stage.config)]
     environment = {**stage.environment(), "DEMO_TOKEN": stage.token}
     return StdioServerParameters(
@@ -100,7 +111,7 @@ def _direct(stage: Stage, *words: str) -> StdioServerParameters:
 
 
 class _Session:
-    """The steps of the client; `calls` counts what it asked the guarded servers to do."""
+    """The client's steps; `calls` counts its tool calls through mcpguard."""
 
     def __init__(self, client: Client, stage: Stage, tell: Narrator) -> None:
         self.calls = 0
@@ -109,7 +120,7 @@ class _Session:
         self._tell = tell
 
     async def list_tools(self, log: TextIO) -> str:
-        """Compare with what the servers themselves offer. Gives what the shop answers without a token."""
+        """Compare with what the servers offer. Returns what the shop answers without a token."""
         offered: set[str] = set()
         refused: list[str] = []
 
@@ -126,71 +137,75 @@ class _Session:
         hidden = sorted(offered - seen)
         self._tell.title("The client sees only the tools that the policy can allow")
         self._tell.say(
-            f"Asked directly, the two servers (git, shop) offer {len(offered)} tools. The client sees"
+            f"Asked directly, the servers git and shop offer {len(offered)} tools. Through mcpguard:"
         )
-        self._tell.back(", ".join(sorted(seen)))
+        self._tell.check(bool(seen), Mark.ALLOWED, f"{len(seen)} are listed: {', '.join(sorted(seen))}")
         self._tell.check(
-            bool(seen) and seen < offered,
-            f"{len(hidden)} of {len(offered)} are hidden: {', '.join(hidden)}",
+            bool(seen) and seen < offered, Mark.DENIED, f"{len(hidden)} are hidden: {', '.join(hidden)}"
         )
         return "".join(refused)
 
     async def allowed(self) -> None:
         """A rule allows it."""
         self._tell.title("An allowed call")
-        failed, text = await self._call("git__git_log", max_count=2)
-        self._tell.check(not failed and "Ada" in text, "the real answer of the git server")
+        failed, text = await self._call("git__git_log", max_count=1)
+        self._tell.check(not failed and "Ada" in text, Mark.ALLOWED, "the git server's own answer")
 
     async def denied(self) -> None:
-        """A rule refuses it by its argument, and no rule allows it."""
+        """A rule refuses it because of its argument, and no rule allows it."""
         self._tell.title("Denied calls, as the model sees them")
         wrong, right = "fix-typo", "agent/fix-typo"
         failed, text = await self._call("git__git_create_branch", branch_name=wrong)
         self._tell.check(
             failed and "demo/branch-names" in text,
-            "refused by a CEL rule on the argument, with its author's reason",
+            Mark.DENIED,
+            "by a rule on the argument, with the reason that its author gave",
         )
         failed, _ = await self._call("git__git_create_branch", branch_name=right)
         branches = self._stage.branches()
         self._tell.check(
             not failed and right in branches and wrong not in branches,
-            f"the reason was enough to do it right; git itself has {right}, not {wrong}",
+            Mark.ALLOWED,
+            f"the reason says what would pass; git now has {right}, not {wrong}",
         )
         failed, _ = await self._call("git__git_reset")
-        self._tell.check(failed, "no rule allows it, so the tool does not exist for this client")
+        self._tell.check(failed, Mark.DENIED, "no rule allows it, so for this client it does not exist")
 
     async def redacted(self) -> None:
         """A key that somebody committed does not come through."""
         key = self._stage.key
-        self._tell.title("A secret in a result is withheld")
+        self._tell.title("A secret in a result is redacted")
         self._tell.say("Somebody committed a GitHub token. The client reads the commit:")
         failed, text = await self._call("git__git_show", revision="HEAD")
         self._tell.check(
             not failed and "[REDACTED:github-token#" in text and key not in text,
-            "a placeholder stands for the token; the rest is as it was",
+            Mark.REDACTED,
+            "a placeholder stands for the token; the rest is unchanged",
         )
 
     async def injected(self, without_token: str) -> None:
-        """A credential that the client never has, and that its server tells everybody."""
+        """A credential that the client never has, and that its server gives away."""
         self._tell.title("A credential that the client never holds")
         self._tell.say("The shop needs a token. Asked directly, without one, it says:")
         self._tell.back(without_token)
-        self._tell.say("Through mcpguard, which alone has the token and gives it to the shop:")
+        self._tell.say("Only mcpguard has the token, and passes it to the shop:")
         failed, text = await self._call("shop__list_orders")
         self._tell.check(
             not failed and text != without_token and "401" in without_token,
+            Mark.ALLOWED,
             "the shop accepted the token; the client sent none",
         )
-        self._tell.say("This server is careless. Its debugging tool tells the token, in three ways:")
+        self._tell.say("This server is careless: its debugging tool prints the token in three forms.")
         failed, text = await self._call("shop__debug_settings")
         placeholders = text.count("[REDACTED:credential:env:DEMO_TOKEN#")
         self._tell.check(
             not failed and placeholders == 3 and not list(_forms(self._stage.token, text)),
+            Mark.REDACTED,
             f"{placeholders} placeholders and no token",
         )
 
     async def _call(self, tool: str, **arguments: Any) -> tuple[bool, str]:
-        """Whether it failed, and its text."""
+        """Whether the call failed, and the text of the result."""
         shown = ", ".join(f"{name}={value!r}" for name, value in arguments.items())
         self._tell.call(f"{tool}({shown})")
         if tool.startswith("git__"):
@@ -216,13 +231,14 @@ def _search(stage: Stage, tell: Narrator) -> None:
     found = [form for value in (stage.token, stage.key) for form in _forms(value, received + elsewhere)]
     tell.check(
         not found and "[REDACTED:credential:env:DEMO_TOKEN#" in received,
-        f"searched all {len(received.encode()):,} bytes that the client received, mcpguard's log and "
-        f"its evidence for both values, also in base64 and hex: found {len(found)} times",
+        Mark.VERIFIED,
+        f"all that the client received ({len(received.encode()) / 1000:.0f} KB), mcpguard's log and its "
+        f"evidence, searched for both secrets, also in base64 and hex: found {len(found)} times",
     )
 
 
 def _forms(value: str, text: str) -> Iterator[str]:
-    """The forms in which `value` is in `text`: clear, hex, base64 at each of its three alignments."""
+    """The forms of `value` found in `text`: clear, hex, base64 at each of its three alignments."""
     data = value.encode()
     forms = [value, data.hex()]
     for shift, mixed in ((0, 0), (1, 2), (2, 3)):

@@ -158,7 +158,7 @@ def _write_settings(made: Stage) -> None:
 
 
 def _commit_the_key(made: Stage) -> None:
-    _git(made, "init", "--quiet", "--template=", str(made.repository))
+    _git(made, "init", "--quiet", "--initial-branch=main", "--template=", str(made.repository))
     for name, text, message in (
         ("README.md", "# The shop\n", "Begin"),
         ("settings.ini", _SETTINGS.format(key=made.key), "Add the settings of the notifier"),

@@ -1,0 +1,185 @@
+#!/usr/bin/env python3
+"""Draw `docs/images/demo.svg`: the real output of `mcpguard demo` in a terminal, with its real colours.
+
+`.venv/bin/python scripts/recording.py` plays the demo and writes the picture. A test plays it too, and fails
+if the picture is not what this script draws from that output.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import pty
+import re
+import struct
+import subprocess
+import sys
+import termios
+from collections.abc import Iterator
+from html import escape
+from pathlib import Path
+from typing import NamedTuple
+
+ROOT = Path(__file__).resolve().parent.parent
+PICTURE = ROOT / "docs" / "images" / "demo.svg"
+COLUMNS = 88
+
+_SETTLED = (
+    (r"\b\d{8}T\d{6}Z-\d+-[0-9a-f]{8}", "20260801T090000Z-4242-5f0c9a1e"),  # a chain
+    (r"\b\d{4}-\d\d-\d\d \d\d:\d\d:\d\d", "2026-08-01 09:00:00"),
+    (r"\b[0-9a-f]{40}\b", "b7d1c4a09e52f83d6a17c05be94f2d8361ea70c5"),  # a commit
+    (r"\b[0-9a-f]{8}(?=…)", "9c41d6e2"),  # the beginning of a digest
+    (r"(?<=\[invocation )[0-9a-f]{8}-\d+", "3f9a61c2-19"),
+    (r"\(\d+ KB\)", "(8 KB)"),
+)
+"""What differs from one session to the next, and what the picture has in its place."""
+
+
+def recorded(command: list[str], environment: dict[str, str], columns: int, folder: Path = ROOT) -> str:
+    """What `command` prints on a terminal of that many columns, escape sequences included.
+
+    SystemExit with that text if the command fails.
+    """
+    terminal, its_side = pty.openpty()
+    fcntl.ioctl(its_side, termios.TIOCSWINSZ, struct.pack("HHHH", 50, columns, 0, 0))
+    process = subprocess.Popen(
+        command,
+        cwd=folder,
+        env={**environment, "TERM": "xterm-256color", "PYTHONUTF8": "1"},
+        stdin=subprocess.DEVNULL,
+        stdout=its_side,
+        stderr=its_side,
+    )
+    os.close(its_side)
+    parts = []
+    try:
+        while part := os.read(terminal, 65536):
+            parts.append(part)
+    except OSError:  # Linux reports the end so.
+        pass
+    finally:
+        os.close(terminal)
+        code = process.wait()
+    text = b"".join(parts).decode().replace("\r\n", "\n")
+    if code:
+        raise SystemExit(f"{' '.join(command)} ended with {code}:\n{text}")
+    return text
+
+
+def settled(text: str) -> str:
+    """`text` with stand-ins for what differs from one session to the next."""
+    for pattern, stand_in in _SETTLED:
+        text = re.sub(pattern, stand_in, text)
+    return text
+
+
+class Run(NamedTuple):
+    """Characters of one line with one look: its first column, and the parameters of its escape sequence."""
+
+    column: int
+    text: str
+    look: str
+
+
+def runs(line: str) -> Iterator[Run]:
+    """The runs of one line of a terminal's output, but for blanks."""
+    column, look = 0, ""
+    for part in re.split(r"(\x1b\[[\d;]*m)", line):
+        if part.startswith("\x1b"):
+            look = part[2:-1].strip("0")
+            continue
+        for word in re.finditer(r"\S(?:.*\S)?", part):
+            yield Run(column + word.start(), word[0], look)
+        column += len(part)
+
+
+_CELL = 8.4, 19.0
+"""Width of a column and height of a line, at 14 px."""
+_MARGIN, _BAR, _ROWS = 18.0, 34.0, 32
+_INKS = {"1": "b", "2": "d", "31": "r", "32": "g", "33": "y", "35": "m", "36": "c"}
+_STYLE = """\
+text{font:14px ui-monospace,SFMono-Regular,Menlo,Consolas,'DejaVu Sans Mono',monospace}
+text{fill:#c9d1d9;white-space:pre}
+.b{fill:#f0f6fc;font-weight:600}.d{fill:#6e7681}.r{fill:#ff7b72}.g{fill:#56d364}.y{fill:#e3b341}.m{fill:#d2a8ff}
+.c{fill:#79c0ff}
+"""
+
+
+def svg(text: str) -> str:
+    """The picture: a terminal that shows `text` page after page, and begins again.
+
+    It stands still for readers who ask for less motion. Its own dark ground suits light and dark pages.
+    """
+    pages = _pages(settled(text).rstrip("\n").split("\n"))
+    width, height = COLUMNS * _CELL[0] + 2 * _MARGIN, _BAR + _ROWS * _CELL[1] + _MARGIN
+    parts = [
+        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width:g} {height:g}" role="img" '
+        'aria-label="A session of mcpguard demo in a terminal">',
+        f"<style>\n{_STYLE}{_motion(len(pages))}</style>",
+        f'<rect x=".5" y=".5" width="{width - 1:g}" height="{height - 1:g}" rx="9"'
+        ' fill="#0d1117" stroke="#30363d"/>',
+        *(
+            f'<circle cx="{20 + 20 * index}" cy="17" r="5.5" fill="{ink}"/>'
+            for index, ink in enumerate(("#ff7b72", "#e3b341", "#56d364"))
+        ),
+        f'<text class="d" x="{width / 2:g}" y="22" text-anchor="middle">mcpguard demo</text>',
+        f'<svg y="{_BAR:g}" width="{width:g}" height="{_ROWS * _CELL[1]:g}"><g class="s">',
+        *(
+            _drawn(number * _ROWS + row, line)
+            for number, page in enumerate(pages)
+            for row, line in enumerate(page)
+            if line
+        ),
+        "</g></svg>\n</svg>\n",
+    ]
+    return "\n".join(parts)
+
+
+def _drawn(number: int, line: str) -> str:
+    spans = []
+    for run in runs(line):
+        ink = "".join(f' class="{_INKS[look]}"' for look in [run.look] if look in _INKS)
+        # Whatever font the reader has, each run begins and ends at its columns.
+        place = f'x="{_MARGIN + run.column * _CELL[0]:g}" textLength="{len(run.text) * _CELL[0]:g}"'
+        spans.append(f"<tspan {place}{ink}>{escape(run.text, quote=False)}</tspan>")
+    return f'<text y="{(number + 0.75) * _CELL[1]:g}">{"".join(spans)}</text>'
+
+
+def _pages(lines: list[str]) -> list[list[str]]:
+    """As many whole steps of the demo on each page as fit."""
+    heads = [number for number, line in enumerate(lines) if re.match(r"\x1b\[1m\d\. ", line)]
+    pages = [lines[: heads[0]]]
+    for start, end in zip(heads, [*heads[1:], len(lines)], strict=True):
+        step = lines[start:end]
+        if len(pages[-1]) + len(step) - (not step[-1]) <= _ROWS:
+            pages[-1] += step
+        else:
+            pages.append(step)
+    return pages
+
+
+def _motion(pages: int) -> str:
+    """Keyframes: seven seconds for each page, and one from each to the next."""
+    frames = []
+    for number in range(pages):
+        begin, end = 100 * number / pages, 100 * (number + 7 / 8) / pages
+        frames.append(f"{begin:.4g}%,{end:.4g}%{{transform:translateY({-number * _ROWS * _CELL[1]:g}px)}}")
+    return (
+        f".s{{animation:s {8 * pages}s ease-in-out infinite}}\n"
+        f"@keyframes s{{{''.join(frames)}}}\n"
+        "@media (prefers-reduced-motion:reduce){.s{animation:none}}\n"
+    )
+
+
+def main() -> int:
+    """Play and draw."""
+    environment = {name: value for name, value in os.environ.items() if name not in ("COLUMNS", "NO_COLOR")}
+    picture = svg(recorded([sys.executable, "-m", "mcpguard", "demo"], environment, COLUMNS))
+    PICTURE.parent.mkdir(exist_ok=True)
+    PICTURE.write_text(picture, "utf-8")
+    print(f"{PICTURE.relative_to(ROOT)}: {len(picture.encode()):,} bytes")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
