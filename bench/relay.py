@@ -2,7 +2,7 @@
 
     python bench/relay.py            # one table; about three minutes
     python bench/relay.py --quick    # fewer rounds
-    python bench/relay.py --readme   # writes the table into README.md too
+    python bench/relay.py --readme   # writes it into docs/speed.md and README.md too
 
 All subjects live in one run and take turns in each round, so that a busy minute hits them alike; read the
 ratios, not the milliseconds. mcpguard runs with three CEL rules, a held credential, redaction both of it and
@@ -226,7 +226,7 @@ KEYS = ("p50", "p99", "20 KB", "1 MB", "pipe", "init", "memory")
 
 
 def written(table, grown):
-    """The figures as the README has them."""
+    """The figures as docs/speed.md has them."""
     lines = ["| | p50 ms | p99 ms | 20 KB ms | 1 MB ms | pipelined/s | initialize ms | memory MB |"]
     lines.append("|---|---|---|---|---|---|---|---|")
     for name, row in table.items():

@@ -2,7 +2,7 @@
 
     python bench/relay_http.py             # two tables an upstream; about five minutes
     python bench/relay_http.py --quick     # fewer rounds
-    python bench/relay_http.py --readme    # writes the tables into README.md too
+    python bench/relay_http.py --readme    # writes them into docs/speed.md and README.md too
 
 All subjects live in one run and take turns in each round, so that a busy minute hits them alike: read the
 ratios, not the milliseconds. Each proxy is there twice, with the SDK's own server over standard input and
@@ -96,7 +96,7 @@ def measure(connections, rounds, calls):
 
 
 def written(upstream, era, figures, absent):
-    """One table as the README has it."""
+    """One table as docs/speed.md has it."""
     lines = [f"With {upstream} as upstream, {era} era:"]
     if upstream == SDK:
         lines = [f"With {upstream} as upstream, {era} era (aim for mcpguard: {AIMS[era]:.2f} x):"]

@@ -1,8 +1,9 @@
-"""The README promises nothing that no test proves."""
+"""The README: its policy decides as it says, its figures are measured, its commands exist."""
 
 from __future__ import annotations
 
 import re
+from runpy import run_path
 from typing import Any
 
 import pytest
@@ -15,25 +16,6 @@ from tests.docs.verdicts import verdict
 
 README = ROOT / "README.md"
 TEXT = README.read_text("utf-8")
-
-
-def rows() -> list[str]:
-    section = TEXT.partition("## What it promises")[2].partition("\n## ")[0]
-    return [line for line in section.splitlines() if line.startswith("| ")][2:]
-
-
-def test_there_are_promises() -> None:
-    assert len(rows()) >= 10
-
-
-@pytest.mark.parametrize("row", rows(), ids=lambda row: row.split("|")[1].strip())
-def test_each_promise_names_a_test_that_exists(row: str) -> None:
-    cells = row.strip("| ").split(" | ")
-    assert len(cells) == 2
-    found = re.fullmatch(r"\[`(test_\w+)`\]\((tests/[\w/]+\.py)\)", cells[1])
-    assert found, cells[1]
-    source = (ROOT / found[2]).read_text("utf-8")
-    assert re.search(rf"^(?:async )?def {found[1]}\(", source, re.MULTILINE)
 
 
 @pytest.mark.parametrize(
@@ -58,10 +40,18 @@ def test_the_policy_of_the_readme_decides_as_it_says(
 
 
 def test_the_place_for_the_figures_is_marked() -> None:
+    page = (ROOT / "docs" / "speed.md").read_text("utf-8")
     marks = ["<!-- bench -->", "<!-- bench http -->", "<!-- /bench -->"]
-    assert [TEXT.count(mark) for mark in marks] == [1, 1, 1]
-    places = [TEXT.index(mark) for mark in marks]
+    assert [page.count(mark) for mark in marks] == [1, 1, 1]
+    places = [page.index(mark) for mark in marks]
     assert places == sorted(places)
+
+
+def test_the_short_table_of_speed_has_the_figures_of_its_page() -> None:
+    figures = run_path(str(ROOT / "bench" / "readme.py"))
+    begin, end = figures["PARTS"]["short"]
+    shown = TEXT.partition(begin)[2].partition(end)[0].strip()
+    assert shown == figures["short"]((ROOT / "docs" / "speed.md").read_text("utf-8"))
 
 
 def test_the_commands_of_the_readme_use_what_is_there() -> None:
@@ -76,6 +66,7 @@ def test_each_guide_is_linked_once() -> None:
     assert sorted(linked) == sorted(guides)
 
 
-def test_moving_in_comes_first() -> None:
-    section = TEXT.partition("## Put it in front of your servers\n\n")[2]
-    assert section.startswith("```sh\n.venv/bin/mcpguard import\n```\n")
+def test_there_are_five_ways_to_put_it_in_front_of_a_client_and_moving_in_comes_first() -> None:
+    section = TEXT.partition("## Put it in front of your servers\n\n")[2].partition("\n## ")[0]
+    assert re.findall(r"^\*\*(\d)\.", section, re.MULTILINE) == ["1", "2", "3", "4", "5"]
+    assert section.partition("```")[2].startswith("sh\n.venv/bin/mcpguard import\n```\n")
