@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from msgspec import Struct
 
-from mcpguard.core.errors import UpstreamError
+from mcpguard.core.errors import InspectionError, UpstreamError
 from mcpguard.core.model import Json, Permit, Redacted
 from mcpguard.core.review import UNTOUCHED, Review
 from mcpguard.ports import Raw
@@ -71,12 +71,13 @@ class Results:
             return site.judge.review(request.policies, permit, value, answer.findings, size, now)
 
         found = review(permit, value)
-        task = self._tasks.find(call.name) if call.kind == "task" else None
         # What a task gives is the result of the call that began it.
         for given in _of_task(call.method, value):
-            if task is not None and found.denied is None:
-                begun = review(task.permit, given)
-                found = begun if found is UNTOUCHED else _both(found, begun)
+            task = self._tasks.find(call.name)
+            if task is None:
+                raise InspectionError("its task was forgotten meanwhile")
+            if found.denied is None:
+                found = _both(found, review(task.permit, given))
         return found
 
     def _translated(self, request: Request, permit: Permit, raw: Raw) -> Json:

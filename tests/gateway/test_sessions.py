@@ -140,6 +140,7 @@ def test_results_of_other_methods_are_withheld_as_errors() -> None:
         "The call was made, and its result withheld by mcpguard (p/big): Too big."
     )
     assert last(world)["data"]["effect"] == "withhold"
+    assert "error" in world.client.sent[-1]
 
 
 def test_a_rule_on_results_takes_out_more_and_nothing_twice() -> None:
@@ -161,6 +162,29 @@ def test_bytes_of_results_are_a_limit_and_what_would_exceed_it_is_withheld() -> 
             assert "the limit of 500 bytes in this session would be exceeded" in refusal(world)[1]
         else:
             assert last(world)["content"][0]["text"] == "x" * size
+
+
+def test_a_limit_of_calls_is_not_used_up_by_the_bytes_of_their_results() -> None:
+    world = World("  - {id: use, effect: allow, label: [l], limit: {calls: 3, per: session}}\n").listed()
+    for request_id in range(3):
+        world.call("read", request_id)
+        world.answer(text("x" * 200))
+        assert last(world) == text("x" * 200)
+    world.call("read", 3)
+    assert refusal(world)[0] == "limit"
+
+
+def test_a_result_above_a_limit_of_bytes_is_refused_with_the_message_of_that_limit() -> None:
+    world = World(
+        "  - {id: wide, effect: allow, limit: {bytes: 5000, per: session}, message: Not this one.}\n"
+        "  - {id: narrow, effect: allow, limit: {bytes: 50, per: session}, message: Read less.}\n"
+        "  - {id: other, effect: allow, tools: [write], message: Nor this one.}\n"
+    ).listed()
+    world.call("read")
+    world.answer(text("x" * 200))
+    assert refusal(world)[1].startswith(
+        "The call was made, and its result withheld by mcpguard (p/narrow): Read less."
+    )
 
 
 def test_where_the_session_cannot_be_had_what_depends_on_it_is_refused_and_the_operator_hears_it() -> None:
@@ -226,6 +250,8 @@ def test_a_request_that_is_refused_for_its_form_uses_up_nothing_and_states_no_fa
     assert [kept for kept in world.sessions.kept.values() if kept != Kept()] == []
     call(world, "read", 2)
     assert len(world.upstreams["one"].held) == 1
+    call(world, "read", 3, requestState="made up")
+    assert refusal(world)[0] == "limit"
 
 
 def test_without_conditions_on_the_session_a_suspended_call_is_decided_as_ever() -> None:
@@ -283,6 +309,22 @@ def test_both_reviews_of_a_task_count() -> None:
     assert (outcome.rules, outcome.labels, outcome.facts) == (("p/task", "p/tool"), ("b", "a"), ("c",))
     assert outcome.shadow == "deny (rule) p/two deny (rule) p/one"
     assert "jane" not in str(world.client.sent)
+
+
+def test_a_result_of_a_task_that_a_rule_denies_is_withheld_whatever_the_call_that_began_it_allows() -> None:
+    world = legacy(
+        World(
+            "  - {id: use, effect: allow, action: ['*']}\n"
+            "  - {id: seen, effect: allow, tools: [read], on: result, label: [private]}\n"
+            "  - {id: no, effect: deny, action: [tasks/result], on: result}\n"
+        )
+    )
+    world.upstreams["one"].answers["read"] = {"task": {"taskId": "t1", "status": "working"}}
+    world.send("tools/call", {"name": "read", "arguments": {}, "task": {}}, 1)
+    world.upstreams["one"].answers["tasks/result"] = text("private")
+    world.send("tasks/result", {"taskId": "t1"}, 2)
+    assert "withheld by mcpguard (p/no)" in last(world)["message"]
+    assert outcomes(world)[-1].status == "withheld"
 
 
 def test_what_rules_in_shadow_mode_would_do_is_on_record_and_changes_nothing() -> None:

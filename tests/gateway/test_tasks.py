@@ -8,8 +8,8 @@ import pytest
 
 from mcpguard import tasks
 from mcpguard.flight import Wait
-from tests.fakes import GONE, SECRET, World, text, tool
-from tests.gateway.scenes import ALLOW_ALL, call, deep, last, legacy, modern, quiet
+from tests.fakes import GONE, SECRET, World, give, text, tool
+from tests.gateway.scenes import ALLOW_ALL, call, deep, last, legacy, modern, offers, quiet
 
 EXTENSION = {"extensions": {"io.modelcontextprotocol/tasks": {}}}
 METHODS = ["tasks/get", "tasks/result", "tasks/cancel"]
@@ -93,6 +93,16 @@ def test_what_is_no_task_is_not_remembered(result: Any) -> None:
     assert last(world)["message"] == "Unknown task: 1"
 
 
+def test_what_looks_like_a_task_and_answers_no_call_is_not_remembered() -> None:
+    world = legacy(World(ALLOW_ALL))
+    offers(world, "one", prompts=[{"name": "p"}])
+    world.upstreams["one"].answers["p"] = {"messages": [], "task": STATUS}
+    world.send("prompts/get", {"name": "p"}, 1)
+    assert last(world)["messages"] == []
+    world.send("tasks/get", {"taskId": "t1"}, 2)
+    assert last(world)["message"] == "Unknown task: t1"
+
+
 def test_above_the_limit_the_oldest_task_is_forgotten(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(tasks, "MAX_TASKS", 1)
     world = started()
@@ -114,6 +124,21 @@ def test_the_result_of_a_task_is_inspected_with_what_the_call_was_allowed_under(
     world.send("tasks/result", {"taskId": "t1"}, 2)
     assert "ada@example.org" not in str(world.client.sent)
     assert SECRET not in str(world.client.sent + world.audit.records)
+
+
+@pytest.mark.parametrize("answer", [text("private"), {"error": {"code": 1, "message": "private"}}])
+def test_the_result_of_a_task_that_is_forgotten_meanwhile_is_withheld(
+    monkeypatch: pytest.MonkeyPatch, answer: Any
+) -> None:
+    monkeypatch.setattr(tasks, "MAX_TASKS", 1)
+    world = started(ALLOW_ALL + "  - {id: no, effect: deny, on: result, when: has(result.content)}\n")
+    world.send("tasks/result", {"taskId": "t1"}, 2)
+    wait, _progress = world.upstreams["a"].held.pop()
+    begin(world, "a", "t2")
+    give(wait, answer)
+    world.turn()
+    assert last(world)["data"]["cause"] == "withheld"
+    assert "private" not in str(world.client.sent)
 
 
 # --- what upstreams say ---------------------------------------------------------------------------
@@ -272,6 +297,14 @@ def test_a_task_for_a_client_that_does_not_know_tasks_is_refused() -> None:
         call(world, "read", 1, capabilities=capabilities)
         world.answer({"resultType": "task", **STATUS})
         assert "unknown type" in last(world)["message"]
+
+
+def test_a_result_of_another_unknown_type_is_refused_for_a_client_that_knows_tasks_too() -> None:
+    world = World(ALLOW_ALL)
+    modern(world, "tools/list")
+    call(world, "read", 1, capabilities=EXTENSION)
+    world.answer({"resultType": "surprise", **STATUS})
+    assert "unknown type" in last(world)["message"]
 
 
 def test_a_modern_client_that_does_not_declare_the_extension_cannot_use_it() -> None:
