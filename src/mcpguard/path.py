@@ -147,7 +147,7 @@ class Path:
     def _check_headers(
         self, request: Request, target: Listed | None, call: Call, given: Mapping[str, str]
     ) -> None:
-        if not request.caller.modern or target is None or call.kind != "tool":
+        if not request.caller.modern or target is None or target.kind != "tool":
             return
         problem = headers.param_mismatch(given, target.descriptor.get("inputSchema"), call.args)
         # For a hidden tool its refusal follows: this one would tell that it is there.

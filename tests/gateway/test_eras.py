@@ -11,7 +11,7 @@ from mcpguard.protocol import eras
 from mcpguard.protocol.lifecycle import LEGACY_VERSIONS
 from mcpguard.protocol.methods import FROM_CLIENT, Era, Treatment
 from tests.fakes import World, text, tool
-from tests.gateway.scenes import ALLOW_ALL, call, envelope, last, legacy, modern, quiet
+from tests.gateway.scenes import ALLOW_ALL, call, envelope, last, legacy, modern, offers, quiet
 
 META = "_meta"
 REF = {"ref": {"type": "ref/resource", "uri": "x:1"}, "argument": {}}
@@ -290,6 +290,27 @@ def test_a_hidden_tool_is_not_shown_by_what_its_headers_lack() -> None:
     for name in ("query", "nope__"):
         http(world, "tools/call", {"name": name, "arguments": {"region": "eu"}})
         assert last(world) == {"code": -32602, "message": f"Unknown tool: {name}"}
+
+
+def test_a_legacy_client_mirrors_no_argument() -> None:
+    world = legacy(World(ALLOW_ALL, {"one": [REGIONAL]}))
+    world.upstreams["one"].answers["query"] = text("hello")
+    params = {"name": "query", "arguments": {"region": "eu"}}
+    message = {"jsonrpc": "2.0", "id": 1, "method": "tools/call", "params": params}
+    world.gateway.receive(message, {"mcp-protocol-version": "2025-11-25"})
+    world.turn()
+    assert last(world) == text("hello")
+
+
+def test_only_arguments_of_tools_are_mirrored() -> None:
+    world = World(ALLOW_ALL)
+    offers(world, "one", prompts=[{"name": "p", "inputSchema": SCHEMA}])
+    answers = {"p": {"messages": []}, "skills/list": {"skills": []}}
+    world.upstreams["one"].answers |= answers
+    http(world, "prompts/get", {"name": "p", "arguments": {"region": "eu"}})
+    assert last(world)["messages"] == []
+    http(world, "skills/list", {"region": "eu"})
+    assert last(world)["skills"] == []
 
 
 def test_without_headers_no_argument_is_compared() -> None:
