@@ -18,6 +18,7 @@ from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
 
 from mcpguard.adapters.bearer import (
     FRESH_SECONDS,
+    REMEMBERED_SECONDS,
     RETRY_SECONDS,
     STALE_SECONDS,
     BearerError,
@@ -55,7 +56,7 @@ class Issuer:
         self.keys = list(keys) or [jwk(RSA, "r1"), jwk(EC, "e1")]
         self.asked: list[str] = []
         self.answers: dict[str, Any] = {}
-        self.now = 1000.0
+        self.now = 1_000_000.0  # The clock of a machine that has been up for days.
         self.reports: list[str] = []
         self.holds: asyncio.Event | None = None
 
@@ -466,6 +467,29 @@ def test_so_many_tokens_are_remembered_and_the_oldest_go_first(monkeypatch: pyte
     for text in (ada, eve, joe, eve, joe, ada):
         verify(verifier, text)
     assert checked == [ada, eve, joe, ada]
+
+
+def test_a_token_that_is_verified_again_is_the_newest_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("mcpguard.adapters.bearer.REMEMBERED", 2)
+    issuer, checked = Issuer(), counted(monkeypatch)
+    verifier = issuer.verifier()
+    ada, eve, joe = (token(sub=name) for name in ("ada", "eve", "joe"))
+    for text in (ada, eve):
+        verify(verifier, text)
+    issuer.now += REMEMBERED_SECONDS
+    for text in (ada, joe, ada):
+        verify(verifier, text)
+    assert checked == [ada, eve, ada, joe]
+
+
+def test_a_token_within_the_leeway_costs_no_other_its_place(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("mcpguard.adapters.bearer.REMEMBERED", 1)
+    issuer, checked = Issuer(), counted(monkeypatch)
+    verifier = issuer.verifier()
+    good, late = token(), token(exp=int(time.time()) - 5)
+    for text in (good, late, good):
+        verify(verifier, text)
+    assert checked == [good, late]
 
 
 # --- where the keys are ----------------------------------------------------------------------------

@@ -129,8 +129,8 @@ class TokenVerifier:
         try:
             claims: dict[str, Json] = jwt.decode(
                 token,
+                # A PyJWK stands for one algorithm: a token of any other is refused.
                 key,
-                algorithms=[algorithm],
                 audience=self._entry.audience,
                 issuer=self._entry.issuer,
                 leeway=LEEWAY_SECONDS,
