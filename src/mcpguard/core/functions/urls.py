@@ -91,7 +91,6 @@ def host_of(name: str, text: str) -> Host:
     no use but to make a host look like another.
     """
     if "://" not in text:
-        check_size(name, text, LIMIT)
         return read_host_and_port(text)[0]
     url = read_url(name, text)
     if url.user:
