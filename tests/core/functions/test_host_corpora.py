@@ -9,6 +9,7 @@ import pytest
 import yaml
 
 from mcpguard.core.functions import FUNCTIONS, FunctionError, apply
+from mcpguard.core.functions.private_host import LOCAL, REBINDING
 
 FOLDER = Path(__file__).parent / "corpus"
 URLS: dict[str, Any] = yaml.safe_load((FOLDER / "url.yaml").read_text("utf-8"))
@@ -44,6 +45,27 @@ def test_an_attack_on_private_hosts_is_refused(case: dict[str, str]) -> None:
 @pytest.mark.parametrize("url", URLS["private"]["benign"], ids=ascii)
 def test_an_honest_host_is_public(url: str) -> None:
     assert says("isPrivateHost", url) is False
+
+
+@pytest.mark.parametrize("case", URLS["private"]["local"], ids=lambda case: case["name"])
+def test_a_name_that_the_public_dns_does_not_have_is_private(case: dict[str, str]) -> None:
+    for name in (case["name"], f"files.{case['name']}", f"a.b.{case['name']}"):
+        assert says("isPrivateHost", f"http://{name}/") is True, case["why"]
+    for name in (f"{case['name']}.example.com", f"x{case['name']}x.com"):
+        assert says("isPrivateHost", f"http://{name}/") is False, name
+
+
+@pytest.mark.parametrize("case", URLS["private"]["leading_to_private"], ids=lambda case: case["name"])
+def test_a_public_name_that_leads_to_a_private_address_is_private(case: dict[str, str]) -> None:
+    for name in (case["name"], f"files.{case['name']}", f"a.b.{case['name']}"):
+        assert says("isPrivateHost", f"http://{name}/") is True, case["why"]
+    for name in (f"x{case['name']}", f"{case['name']}.example.com"):
+        assert says("isPrivateHost", f"http://{name}/") is False, name
+
+
+def test_each_name_that_is_listed_has_its_case() -> None:
+    assert {case["name"] for case in URLS["private"]["local"]} == LOCAL
+    assert {case["name"] for case in URLS["private"]["leading_to_private"]} == REBINDING
 
 
 @pytest.mark.parametrize("case", PATHS["attacks"], ids=lambda case: ascii(case["path"]))

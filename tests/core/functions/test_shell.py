@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from unicodedata import category
 
 import pytest
 import yaml
@@ -209,6 +210,11 @@ def test_names_that_are_set_or_defined_are_told() -> None:
 )  # fmt: skip
 def test_what_shells_could_read_differently_is_refused(text: str) -> None:
     assert refusal(text)
+
+
+@pytest.mark.parametrize("char", "\u00a0\u2028\u2029\x1f\u202e\ud800\ue000\u0378", ids=category)
+def test_a_character_of_which_nobody_sees_what_it_is_is_refused_in_quotes_too(char: str) -> None:
+    assert "no control characters, and no blanks but space, tab and line feed" in refusal(f"echo 'a{char}b'")
 
 
 def test_size_and_depth_are_bounded() -> None:
