@@ -260,8 +260,19 @@ def test_a_value_that_is_held_under_two_names_is_shown_under_the_first() -> None
     assert {span.kind for span in held_set(TOKEN, TOKEN).spans(TOKEN.encode() + PAD)} == {"credential:s0"}
 
 
+@pytest.mark.parametrize(("gap", "joined"), [(0, 1), (1, 1), (64, 1), (65, 2)])
+def test_only_a_short_run_of_punctuation_between_two_occurrences_goes_with_them(
+    gap: int, joined: int
+) -> None:
+    assert len(spans(TOKEN, TOKEN + "-" * gap + TOKEN)) == joined
+
+
+def test_a_letter_between_two_occurrences_stays() -> None:
+    assert without(TOKEN, f"{TOKEN} x {TOKEN}") == "█ x █"
+
+
 def test_two_values_side_by_side_stay_two() -> None:
-    found = held_set(TOKEN, DIGITS).spans(f"{TOKEN} {DIGITS}".encode() + PAD)
+    found = held_set(TOKEN, DIGITS).spans(f"{TOKEN} {DIGITS} {DIGITS}".encode() + PAD)
     assert [span.kind for span in found] == ["credential:s0", "credential:s1"]
 
 

@@ -174,11 +174,14 @@ def test_a_chain_says_what_it_continues() -> None:
     assert anchor(b"noise") is None
 
 
-def test_a_kind_that_a_later_version_adds_still_verifies() -> None:
+def test_a_kind_that_a_later_version_adds_still_verifies_and_needs_no_outcome() -> None:
     lines = sealed(day())[:8]
     head = json.loads(lines[-1])["hash"]
-    lines.append(resealed(lines[-1], kind="checkpoint", seq=9, prev=head))
-    assert verify(lines).intact
+    before = verify(lines).unfinished
+    lines.append(resealed(lines[-1], kind="checkpoint", seq=9, prev=head, effect="allow", id="n-9"))
+    report = verify(lines)
+    assert report.intact
+    assert report.unfinished == before
 
 
 TAMPERINGS: list[Callable[[list[bytes], int, int], list[bytes]]] = [

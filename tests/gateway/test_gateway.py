@@ -484,6 +484,7 @@ def test_a_log_level_goes_to_every_server_and_starts_none() -> None:
         assert [permit.invocation.params for permit in upstream.prepared] == [{"level": "debug"}]
         assert upstream.requests == []
     assert world.client.sent == [{"id": 3, "result": {}}]
+    assert world.trace == ["decision allow", "outcome ok", "reply 3"]
     for level in (None, 3, "loud", ["debug"]):
         world.send("logging/setLevel", {} if level is None else {"level": level}, 4)
         assert world.client.sent[-1]["error"]["code"] == -32602

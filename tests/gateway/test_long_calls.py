@@ -10,6 +10,7 @@ from mcpguard.adapters.session_files import SessionFiles
 from tests.fakes import World, give, text
 from tests.gateway.parking import ELICIT, parked, retry, told
 from tests.gateway.scenes import (
+    ACCEPTED,
     ALL_CAPABILITIES,
     ALLOW_ALL,
     FORM,
@@ -183,6 +184,15 @@ def test_an_answer_that_may_hold_what_was_read_meanwhile_does_not_reach_a_modern
         world.turn()
         assert KEPT_BACK in str(world.client.sent[-1])
     assert "what was read" not in str([one.invocation.params for one in world.upstreams["one"].requests])
+
+
+def test_an_answer_is_not_refused_because_its_question_used_up_the_limit() -> None:
+    world, state = parked(
+        "  - {id: use, effect: allow}\n"
+        "  - {id: ask, effect: allow, action: [elicitation/create], limit: {calls: 1, per: session}}\n"
+    )
+    retry(world, state)
+    assert told(world) == [{"result": ACCEPTED}]
 
 
 def test_a_call_that_goes_on_is_not_in_its_own_way() -> None:

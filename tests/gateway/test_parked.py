@@ -346,6 +346,31 @@ def test_a_call_that_cannot_be_parked_for_want_of_a_record_ends_at_its_upstream_
     assert sorted(world.trace) == sorted(["refuse 1", "cancel refused", f"answer {ELICIT}"])
 
 
+def test_a_call_whose_question_was_withdrawn_before_its_record_failed_ends_at_its_upstream_too() -> None:
+    world = waiting()
+    question = Question("one", 1, ELICIT, FORM)
+    world.gateway.asked(question)
+    world.gateway.withdrawn(question)
+    world.audit.fail = True
+    world.turn()
+    assert "audit log" in last(world)["message"]
+    assert "cancel refused" in world.trace
+    assert world.upstreams["one"].held == []
+    assert told(world) == []
+
+
+def test_a_question_gets_its_answer_where_the_upstream_went_on_before_the_record_failed() -> None:
+    world = waiting()
+    world.gateway.asked(Question("one", 1, ELICIT, FORM))
+    wait, _progress = world.upstreams["one"].held.pop()
+    give(wait, text("never mind"))
+    world.audit.fail = True
+    world.turn()
+    assert "audit log" in last(world)["message"]
+    assert told(world)[0]["error"]["message"] == "the call is over"
+    assert "cancel refused" not in world.trace  # Nothing is left to cancel.
+
+
 def test_a_client_that_is_gone_ends_its_parked_calls() -> None:
     world, _ = parked()
     world.gateway.abandon("disconnected")
