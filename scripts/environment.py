@@ -1,6 +1,7 @@
-"""The development environment: `.venv` with the project and its tools, made once and kept fresh.
+"""The development environment: `.venv-dev` with the project and its tools, made once and kept fresh.
 
-Standard library only. Used by `scripts/test`, `scripts/check` and `scripts/reference`.
+Standard library only. Used by `scripts/test`, `scripts/check` and `scripts/conformance`. It is never `.venv`,
+which the README makes and clients start mcpguard from: rebuilding that would break or change what they run.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ import sys
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
-VENV = ROOT / ".venv"
+VENV = ROOT / ".venv-dev"
 BIN = VENV / "bin"
 STAMP = VENV / "installed-from"
 CONSTRAINTS = ROOT / "constraints.txt"
@@ -28,7 +29,7 @@ def say(text: str) -> None:
 
 
 def ready() -> dict[str, str]:
-    """Make or refresh `.venv` where that is needed; the environment variables to run its programs with.
+    """Make or refresh `.venv-dev` if needed, and return the environment variables to run its programs with.
 
     Exits with a sentence where Python is too old or an installation fails.
     """
@@ -53,7 +54,7 @@ def _fresh() -> bool:
 
 
 def _editable() -> bool:
-    """Whether the project in `.venv` is this source tree, not a copy that somebody installed."""
+    """Whether the project in `.venv-dev` is this source tree, not a copy that somebody installed."""
     facts = list(VENV.glob("lib/python*/site-packages/mcpguard_gateway-*.dist-info/direct_url.json"))
     if len(facts) != 1:
         return False

@@ -1,8 +1,8 @@
 #!/usr/bin/env python3
 """Draw `docs/images/demo.svg`: the real output of `mcpguard demo` in a terminal, with its real colours.
 
-`.venv/bin/python scripts/recording.py` plays the demo and writes the picture. A test plays it too, and fails
-if the picture is not what this script draws from that output.
+`.venv-dev/bin/python scripts/recording.py` plays the demo and writes the picture. A test plays it too, and
+fails if the picture is not what this script draws from that output.
 """
 
 from __future__ import annotations

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 import tomllib
+from runpy import run_path
 
 from mcpguard import __version__
 from tests.docs.pages import ROOT
@@ -40,6 +41,13 @@ def test_an_installation_has_the_packs() -> None:
 def test_the_scripts_can_be_run() -> None:
     for name in (".ci/run", "scripts/test", "scripts/check", "scripts/reference"):
         assert os.access(ROOT / name, os.X_OK), name
+
+
+def test_the_tests_have_an_environment_of_their_own_and_leave_the_one_that_clients_start_from() -> None:
+    environment = run_path(str(ROOT / "scripts" / "environment.py"))
+    assert environment["VENV"] == ROOT / ".venv-dev"
+    assert ".venv/bin/mcpguard" in (ROOT / "README.md").read_text()
+    assert {".venv/", ".venv-dev/"} <= set((ROOT / ".gitignore").read_text().split())
 
 
 def test_the_licence_and_the_changelog_are_there() -> None:
