@@ -117,8 +117,13 @@ class Stage(Struct, frozen=True):
         return _git(self, "-C", str(self.repository), "branch", "--format=%(refname:short)").split()
 
     def environment(self) -> dict[str, str]:
-        """For git and the servers: a home of their own, no configuration of the user or the machine."""
-        own = {"HOME": str(self.home), "GIT_CONFIG_GLOBAL": os.devnull, "GIT_CONFIG_NOSYSTEM": "1"}
+        """For git and the servers: a home of their own, nothing of the user's or the machine's own."""
+        own = {
+            "HOME": str(self.home),
+            "GIT_CONFIG_GLOBAL": os.devnull,
+            "GIT_CONFIG_NOSYSTEM": "1",
+            "TZ": "UTC",
+        }
         return {"PATH": os.environ.get("PATH", os.defpath), **own}
 
 
