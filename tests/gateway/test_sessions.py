@@ -131,6 +131,18 @@ def test_a_rule_on_results_that_cannot_be_evaluated_withholds(answer: Any) -> No
     assert "the rule could not be evaluated for it" in refusal(world)[1]
 
 
+def test_a_rule_on_results_sees_an_error_of_the_upstream_as_one() -> None:
+    world = World(
+        "  - {id: use, effect: allow}\n"
+        "  - {id: no, effect: deny, on: result, when: 'has(result.error) && result.error.code == -3'}\n"
+    ).listed()
+    for code, withheld in ((-3, True), (-4, False)):
+        world.upstreams["one"].answers["read"] = {"error": {"code": code, "message": "what happened"}}
+        world.call("read")
+        assert ("withheld by mcpguard (p/no)" in str(last(world))) is withheld
+        assert ("what happened" in str(last(world))) is not withheld
+
+
 def test_results_of_other_methods_are_withheld_as_errors() -> None:
     world = World(BIG)
     offers(world, "one", prompts=[{"name": "p"}])
@@ -176,7 +188,7 @@ def test_a_limit_of_calls_is_not_used_up_by_the_bytes_of_their_results() -> None
 
 def test_a_result_above_a_limit_of_bytes_is_refused_with_the_message_of_that_limit() -> None:
     world = World(
-        "  - {id: wide, effect: allow, limit: {bytes: 5000, per: session}, message: Not this one.}\n"
+        "  - {id: ample, effect: allow, limit: {bytes: 5000, per: session}, message: Not this one.}\n"
         "  - {id: narrow, effect: allow, limit: {bytes: 50, per: session}, message: Read less.}\n"
         "  - {id: other, effect: allow, tools: [write], message: Nor this one.}\n"
     ).listed()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from ipaddress import ip_network
 from pathlib import Path
 from typing import Any
 
@@ -45,6 +46,19 @@ def test_an_attack_on_private_hosts_is_refused(case: dict[str, str]) -> None:
 @pytest.mark.parametrize("url", URLS["private"]["benign"], ids=ascii)
 def test_an_honest_host_is_public(url: str) -> None:
     assert says("isPrivateHost", url) is False
+
+
+@pytest.mark.parametrize("case", URLS["private"]["ranges"], ids=lambda case: case["range"])
+def test_a_special_range_is_private_from_its_first_address_to_its_last(case: dict[str, str]) -> None:
+    network = ip_network(case["range"])
+    for address in (network[0], network[-1]):
+        assert says("isPrivateHost", str(address)) is True, case["why"]
+    ranges = [ip_network(one["range"]) for one in URLS["private"]["ranges"]]
+    for beside in (int(network[0]) - 1, int(network[-1]) + 1):
+        if 0 <= beside < 2**network.max_prefixlen:
+            address = type(network[0])(beside)
+            private = any(address in one for one in ranges)
+            assert says("isPrivateHost", str(address)) is private, str(address)
 
 
 @pytest.mark.parametrize("case", URLS["private"]["local"], ids=lambda case: case["name"])
