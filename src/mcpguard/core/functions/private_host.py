@@ -24,8 +24,9 @@ _SPECIAL4 = tuple(
     )
 )
 _GLOBAL6 = IPv6Network("2000::/3")
-_SPECIAL6 = tuple(map(IPv6Network, ("2001::/23", "2001:db8::/32", "2002::/16", "3fff::/20")))
-"""The special-purpose registries of IANA (RFC 6890), kept here so that no version of Python changes them."""
+_SPECIAL6 = tuple(map(IPv6Network, ("2001::/23", "2001:db8::/32", "3fff::/20")))
+"""The special-purpose registries of IANA (RFC 6890), kept here so that no version of Python changes them;
+without 6to4, which `carries_ipv4` knows."""
 
 LOCAL = frozenset(
     {
