@@ -12,9 +12,9 @@ import statistics
 import time
 from datetime import UTC, datetime
 
-from mcpguard.core import pdp
 from mcpguard.core.model import Invocation, Listed, Permit, Principal
-from mcpguard.core.policy import PolicySet, compile_policy
+from mcpguard.core.policy import pdp
+from mcpguard.core.policy.compiled import PolicySet, compile_policy
 
 ROUNDS, CALLS = 40, 500
 CANDIDATES = """\

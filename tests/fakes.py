@@ -12,12 +12,12 @@ from typing import Any
 
 from mcpguard.adapters.policy_files import compile_policy
 from mcpguard.core.errors import AuditError, SessionError, UpstreamError
-from mcpguard.core.evidence import Record
+from mcpguard.core.evidence.chain import Record
 from mcpguard.core.model import Invocation, Permit, Principal, Redacted
-from mcpguard.core.policy import PolicySet
-from mcpguard.core.redaction import KINDS, Redactor
+from mcpguard.core.policy.compiled import PolicySet
+from mcpguard.core.policy.session import Kept, Session
+from mcpguard.core.redaction.redactor import KINDS, Redactor
 from mcpguard.core.secret import Secret
-from mcpguard.core.session import Kept, Session
 from mcpguard.flight import Wait
 from mcpguard.gateway import Gateway
 from mcpguard.inspection import Inspector, Sealed

@@ -38,17 +38,17 @@ def where(call: str) -> set[str]:
 
 
 def test_a_permit_is_constructed_in_the_decision_point_only() -> None:
-    assert where("Permit") == {"core/pdp.py"}
+    assert where("Permit") == {"core/policy/pdp.py"}
 
 
 def test_a_redacted_is_constructed_in_the_redaction_only() -> None:
-    assert where("Redacted") == {"core/redaction.py"}
+    assert where("Redacted") == {"core/redaction/redactor.py"}
 
 
 def test_a_secret_is_revealed_on_the_upstream_side_and_to_the_detector_only() -> None:
     revealing = where(".reveal")
     assert {path for path in revealing if not path.startswith("adapters/upstreams/")} <= {
-        "core/held.py",
+        "core/redaction/held.py",
         "core/token_end.py",  # Gives the time that stands in a token, and nothing else of it.
         "adapters/credentials/github_app.py",  # Each shows what it needs to the service that mints.
         "adapters/credentials/keychain.py",
@@ -74,9 +74,9 @@ def test_what_a_defect_raises_is_caught_at_the_named_places_only() -> None:
     assert broad <= {
         "gateway.py",
         "flight.py",
-        "core/redaction.py",
-        "core/cel.py",
-        "core/cel_python.py",
+        "core/redaction/redactor.py",
+        "core/conditions/cel.py",
+        "core/conditions/cel_python.py",
         "core/functions/sql.py",
         "adapters/audit_file.py",
         "adapters/credentials/keychain.py",

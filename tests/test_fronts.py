@@ -2,7 +2,7 @@
 
 import asyncio
 
-from mcpguard.core.policy import PolicySet
+from mcpguard.core.policy.compiled import PolicySet
 from mcpguard.fronts import FEW_WORLDS, HttpFront
 from mcpguard.worlds import Settings, Shared
 

@@ -24,9 +24,9 @@ from mcpguard.adapters.status_file import StatusFile
 from mcpguard.adapters.upstreams.process import PASSED_ON
 from mcpguard.config import Config, Server
 from mcpguard.core.errors import AuditError, CredentialError, PolicyError
-from mcpguard.core.evidence import Closed, Noticed, Opened
-from mcpguard.core.policy import PolicySet
-from mcpguard.core.redaction import OPT_IN
+from mcpguard.core.evidence.chain import Closed, Noticed, Opened
+from mcpguard.core.policy.compiled import PolicySet
+from mcpguard.core.redaction.redactor import OPT_IN
 from mcpguard.core.secret import CredentialRef, Template
 from mcpguard.flight import as_future
 from mcpguard.fronts import Front, HttpFront, StdioFront

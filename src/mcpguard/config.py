@@ -20,7 +20,7 @@ from mcpguard.config_file import ConfigFile, Durability, HttpEntry, Limits, Serv
 from mcpguard.config_oauth import OAuthEntry, with_url
 from mcpguard.config_problems import problems_of
 from mcpguard.config_references import host_name, references, texts_in
-from mcpguard.core.document import Document
+from mcpguard.core.document.reading import Document
 from mcpguard.core.errors import ConfigError, Problem
 from mcpguard.core.secret import CredentialRef, Template, parse_template
 

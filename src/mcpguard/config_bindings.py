@@ -23,8 +23,8 @@ from mcpguard.config_references import (
     split,
     texts_in,
 )
-from mcpguard.core.document import Document
-from mcpguard.core.document import Path as Place
+from mcpguard.core.document.reading import Document
+from mcpguard.core.document.reading import Path as Place
 from mcpguard.core.errors import Problem
 
 _NAME = re.compile(r"[a-z0-9][a-z0-9_./-]{0,127}")

@@ -10,8 +10,8 @@ from urllib.parse import urlsplit
 
 from msgspec import Struct, structs
 
-from mcpguard.core.document import Document
-from mcpguard.core.document import Path as Place
+from mcpguard.core.document.reading import Document
+from mcpguard.core.document.reading import Path as Place
 from mcpguard.core.errors import Problem
 from mcpguard.core.secret import sole_reference
 

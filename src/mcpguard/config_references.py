@@ -13,8 +13,8 @@ from urllib.parse import SplitResult, urlsplit
 from msgspec import Struct, structs
 
 from mcpguard.config_file import ENTRY, SOURCES
-from mcpguard.core.document import Document
-from mcpguard.core.document import Path as Place
+from mcpguard.core.document.reading import Document
+from mcpguard.core.document.reading import Path as Place
 from mcpguard.core.errors import Problem
 from mcpguard.core.secret import CredentialRef, parse_template
 

@@ -10,11 +10,11 @@ from __future__ import annotations
 from collections.abc import Callable, Coroutine, Mapping
 from typing import Any
 
-from mcpguard.core import pdp
 from mcpguard.core.errors import AuditError, MessageError
 from mcpguard.core.model import Caller, Json
-from mcpguard.core.policy import PolicySet
-from mcpguard.core.redaction import authored
+from mcpguard.core.policy import pdp
+from mcpguard.core.policy.compiled import PolicySet
+from mcpguard.core.redaction.redactor import authored
 from mcpguard.flight import Cancelled, Flight, Wait
 from mcpguard.inspection import EMPTY
 from mcpguard.listing import Listing

@@ -8,7 +8,7 @@ from hashlib import sha256
 
 from mcpguard.core.errors import InspectionError
 from mcpguard.core.model import Json, Redacted
-from mcpguard.core.redaction import Redactor, authored
+from mcpguard.core.redaction.redactor import Redactor, authored
 from mcpguard.protocol.jsonrpc import REFUSED
 from mcpguard.protocol.refusals import error
 

@@ -12,11 +12,11 @@ from datetime import datetime
 
 from msgspec import structs
 
-from mcpguard.core import pdp
 from mcpguard.core.errors import SessionError
 from mcpguard.core.model import Deny, Finding, Invocation, Json, Permit
-from mcpguard.core.policy import PolicySet
-from mcpguard.core.review import UNTOUCHED, Review, review, settle
+from mcpguard.core.policy import pdp
+from mcpguard.core.policy.compiled import PolicySet
+from mcpguard.core.policy.review import UNTOUCHED, Review, review, settle
 from mcpguard.ports import Sessions
 
 

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from contextlib import suppress
 
-from mcpguard.core import pdp
 from mcpguard.core.errors import McpGuardError, MessageError, UpstreamError
 from mcpguard.core.model import Caller, Json, Listed, Permit, Redacted
-from mcpguard.core.policy import PolicySet
+from mcpguard.core.policy import pdp
+from mcpguard.core.policy.compiled import PolicySet
 from mcpguard.flight import Cancelled, Flight, Wait
 from mcpguard.protocol import jsonrpc, refusals
 from mcpguard.protocol.catalogue import KINDS, Catalogue, Kind

@@ -8,7 +8,7 @@ from contextlib import suppress
 
 from mcpguard.core.errors import AuditError, InspectionError, McpGuardError
 from mcpguard.core.model import Caller, Json, Redacted
-from mcpguard.core.policy import PolicySet
+from mcpguard.core.policy.compiled import PolicySet
 from mcpguard.flight import Flight, Wait
 from mcpguard.inspection import EMPTY
 from mcpguard.listing import Listing

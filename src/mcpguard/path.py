@@ -10,7 +10,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 
-from mcpguard.core import pdp
 from mcpguard.core.errors import (
     AuditError,
     CredentialError,
@@ -20,6 +19,7 @@ from mcpguard.core.errors import (
     UpstreamError,
 )
 from mcpguard.core.model import Deny, Invocation, Json, Listed, Permit
+from mcpguard.core.policy import pdp
 from mcpguard.flight import Cancelled, Wait
 from mcpguard.listing import Listing
 from mcpguard.notices import Notices

@@ -14,10 +14,10 @@ from typing import Protocol
 from msgspec import Struct
 
 from mcpguard.core.errors import MessageError
-from mcpguard.core.evidence import Record
+from mcpguard.core.evidence.chain import Record
 from mcpguard.core.model import Invocation, Json, Permit, Redacted
+from mcpguard.core.policy.session import Session
 from mcpguard.core.secret import CredentialRef, Lease, Secret
-from mcpguard.core.session import Session
 from mcpguard.flight import Wait
 
 RequestId = int | str

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping
 from hashlib import sha256
 
-from mcpguard.core.evidence import Decided, Noticed, Outcome
+from mcpguard.core.evidence.chain import Decided, Noticed, Outcome
 from mcpguard.core.model import Caller, Deny, Finding, Invocation, Json, Listed, Permit, Principal
-from mcpguard.core.review import UNTOUCHED, Review
+from mcpguard.core.policy.review import UNTOUCHED, Review
 from mcpguard.ports import Clock
 from mcpguard.protocol.calls import Call
 from mcpguard.protocol.jsonrpc import encode

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from mcpguard.core.model import Caller, Json
-from mcpguard.core.policy import PolicySet
+from mcpguard.core.policy.compiled import PolicySet
 from mcpguard.flight import Flight, Wait
 from mcpguard.ports import Question, Raw, RequestId
 

@@ -11,7 +11,7 @@ from msgspec import Struct
 
 from mcpguard.core.errors import InspectionError, UpstreamError
 from mcpguard.core.model import Json, Permit, Redacted
-from mcpguard.core.review import UNTOUCHED, Review
+from mcpguard.core.policy.review import UNTOUCHED, Review
 from mcpguard.ports import Raw
 from mcpguard.protocol import eras, refusals
 from mcpguard.protocol.calls import Call

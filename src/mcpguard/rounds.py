@@ -6,9 +6,9 @@ Law of this file: nothing is asked that was not judged, and an answer goes only 
 
 from __future__ import annotations
 
-from mcpguard.core import pdp
 from mcpguard.core.errors import UpstreamError
 from mcpguard.core.model import Json, Permit
+from mcpguard.core.policy import pdp
 from mcpguard.parked import Parked, ParkedCalls, Resumed
 from mcpguard.ports import Question, Raw
 from mcpguard.protocol import eras, jsonrpc, refusals

@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 from msgspec import Struct
 
 from mcpguard.core.errors import MessageError
-from mcpguard.core.evidence import Noticed
+from mcpguard.core.evidence.chain import Noticed
 from mcpguard.core.model import Caller, Json
 from mcpguard.flight import Wait
 from mcpguard.inspection import Inspector

@@ -9,9 +9,9 @@ from __future__ import annotations
 
 from msgspec import Struct
 
-from mcpguard.core import pdp
 from mcpguard.core.errors import McpGuardError, MessageError, UpstreamError
 from mcpguard.core.model import Caller, Deny, Json, Listed
+from mcpguard.core.policy import pdp
 from mcpguard.flight import Cancelled, Flight, Wait
 from mcpguard.inspection import EMPTY
 from mcpguard.listing import Listing

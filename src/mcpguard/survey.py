@@ -19,7 +19,7 @@ import msgspec
 from mcpguard.adapters.policy_files import read_document
 from mcpguard.config import Config
 from mcpguard.config_credentials import CredentialEntry
-from mcpguard.core.document import Document
+from mcpguard.core.document.reading import Document
 from mcpguard.core.errors import ConfigError, UpstreamError
 from mcpguard.core.model import Json
 from mcpguard.core.snapshot import Offer, Snapshot

@@ -5,9 +5,9 @@ from __future__ import annotations
 
 from msgspec import Struct
 
-from mcpguard.core import pdp
 from mcpguard.core.errors import CredentialError, InspectionError, MessageError, UpstreamError
 from mcpguard.core.model import Json, Permit
+from mcpguard.core.policy import pdp
 from mcpguard.flight import Cancelled
 from mcpguard.protocol import eras, jsonrpc, refusals
 from mcpguard.request import Request

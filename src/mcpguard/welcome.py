@@ -6,9 +6,9 @@ record before and after (law 5), and what they say is inspected like everything 
 
 from __future__ import annotations
 
-from mcpguard.core import pdp
 from mcpguard.core.errors import InspectionError, McpGuardError
 from mcpguard.core.model import Json
+from mcpguard.core.policy import pdp
 from mcpguard.protocol import eras, lifecycle
 from mcpguard.request import Request
 from mcpguard.site import Site

@@ -30,8 +30,8 @@ from mcpguard.adapters.upstreams.process import Nursery
 from mcpguard.config import Credential, Server
 from mcpguard.config_file import SESSION_IDLE_SECONDS, THINK_SECONDS, HttpEntry
 from mcpguard.core.model import Json, Principal
-from mcpguard.core.policy import PolicySet
-from mcpguard.core.redaction import Redactor
+from mcpguard.core.policy.compiled import PolicySet
+from mcpguard.core.redaction.redactor import Redactor
 from mcpguard.flight import Wait
 from mcpguard.gateway import Gateway
 from mcpguard.inspection import Inspector, Sealed

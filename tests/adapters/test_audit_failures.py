@@ -18,8 +18,8 @@ from mcpguard.adapters import audit_file
 from mcpguard.adapters.audit_file import AuditFile
 from mcpguard.adapters.audit_reader import chain_files, lines, verified
 from mcpguard.core.errors import AuditError
-from mcpguard.core.evidence import Noticed
-from mcpguard.core.verification import verify
+from mcpguard.core.evidence.chain import Noticed
+from mcpguard.core.evidence.verification import verify
 from tests.adapters.audit_records import CLOSED, DECIDED, NOW, OPENED, failure, kinds, stored
 
 

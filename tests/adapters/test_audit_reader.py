@@ -13,8 +13,8 @@ from mcpguard.adapters import audit_reader
 from mcpguard.adapters.audit_file import AuditFile
 from mcpguard.adapters.audit_reader import chain_files, lines, newest_head, verified
 from mcpguard.core.errors import AuditError
-from mcpguard.core.evidence import MAX_LINE, Anchor, Noticed
-from mcpguard.core.verification import verify
+from mcpguard.core.evidence.chain import MAX_LINE, Anchor, Noticed
+from mcpguard.core.evidence.verification import verify
 from tests.adapters.audit_records import CLOSED, DECIDED, NOW, OPENED, OUTCOME
 
 

@@ -12,8 +12,8 @@ import pytest
 from mcpguard.adapters import audit_file
 from mcpguard.adapters.audit_file import AuditFile
 from mcpguard.adapters.audit_reader import lines
-from mcpguard.core.evidence import Noticed
-from mcpguard.core.verification import verify
+from mcpguard.core.evidence.chain import Noticed
+from mcpguard.core.evidence.verification import verify
 from mcpguard.flight import Wait
 from tests.adapters.audit_records import CLOSED, DECIDED, NOW, OPENED, OUTCOME, failure, kinds, stored
 

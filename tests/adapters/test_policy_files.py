@@ -10,9 +10,10 @@ import pytest
 
 from mcpguard.adapters import policy_files
 from mcpguard.adapters.policy_files import builtin_read_only, load_policies, read_document
-from mcpguard.core import cel, pdp
+from mcpguard.core.conditions import cel
 from mcpguard.core.errors import ConfigError, PolicyError
 from mcpguard.core.model import Cause, Deny, Invocation, Listed, Permit, Principal
+from mcpguard.core.policy import pdp
 
 KINDS = frozenset({"email"})
 

@@ -10,8 +10,8 @@ import pytest
 
 from mcpguard.adapters.policy_files import load_policies
 from mcpguard.adapters.policy_watch import PolicyWatch, look_at
-from mcpguard.core.policy import PolicySet
-from mcpguard.core.redaction import OPT_IN
+from mcpguard.core.policy.compiled import PolicySet
+from mcpguard.core.redaction.redactor import OPT_IN
 from tests.fakes import FixedClock
 
 ALLOW = "version: 1\npolicy: p\nrules: [{id: a, effect: allow}]\n"

@@ -12,8 +12,8 @@ from mcpguard.adapters import audit_reader
 from mcpguard.adapters.audit_file import AuditFile
 from mcpguard.adapters.audit_reader import lines
 from mcpguard.cli import main
-from mcpguard.core.evidence import Decided, Noticed, Record
-from mcpguard.core.verification import verify
+from mcpguard.core.evidence.chain import Decided, Noticed, Record
+from mcpguard.core.evidence.verification import verify
 from tests.adapters.audit_records import CLOSED, DECIDED, NOW, OPENED, OUTCOME
 
 Capture = pytest.CaptureFixture[str]

@@ -16,7 +16,7 @@ from mcpguard.cli.diagnosis.finding import Finding
 from mcpguard.cli.diagnosis.short_lived import SHORT_LIVED, source_for
 from mcpguard.cli.diagnosis.surroundings import Subject, examined
 from mcpguard.config import Credential, Server
-from mcpguard.core.redaction import Redactor
+from mcpguard.core.redaction.redactor import Redactor
 from mcpguard.core.secret import parse_template
 from tests.adapters.fake_keyring import FakeKeyring
 from tests.cli.machine import PHRASE, Machine, machine

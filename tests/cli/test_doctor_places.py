@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from mcpguard.cli.diagnosis import copies, evidence, files, plain_text
-from mcpguard.core import scanning
+from mcpguard.core.redaction import scanning
 from mcpguard.moving import reading
 from tests.cli.machine import PHRASE, TOKEN, Machine, machine
 from tests.cli.scenes import CURSOR

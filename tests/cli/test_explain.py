@@ -14,8 +14,8 @@ from msgspec import structs
 
 from mcpguard.adapters.policy_files import load_policies
 from mcpguard.cli import main
-from mcpguard.core.detectors import OPT_IN
-from mcpguard.core.evidence import Decided, Outcome, Record
+from mcpguard.core.evidence.chain import Decided, Outcome, Record
+from mcpguard.core.redaction.detectors import OPT_IN
 from mcpguard.protocol.jsonrpc import encode
 from tests.adapters.audit_records import NOW
 from tests.cli.test_audit import chain

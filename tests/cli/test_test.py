@@ -9,7 +9,7 @@ from xml.etree import ElementTree
 import pytest
 
 from mcpguard.cli import main
-from mcpguard.core import cel
+from mcpguard.core.conditions import cel
 
 Capture = pytest.CaptureFixture[str]
 

@@ -5,13 +5,13 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from typing import Any
 
-from mcpguard.core import cel
-from mcpguard.core.cel import EngineName
+from mcpguard.core.conditions import cel
+from mcpguard.core.conditions.cel import EngineName
 from mcpguard.core.explain import Result, explain
 from mcpguard.core.explanation import Explanation
 from mcpguard.core.model import Invocation, Listed, Principal
-from mcpguard.core.policy import PolicySet, compile_policy
-from mcpguard.core.session import Kept, Session
+from mcpguard.core.policy.compiled import PolicySet, compile_policy
+from mcpguard.core.policy.session import Kept, Session
 
 NOW = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
 KINDS = frozenset({"email", "iban"})

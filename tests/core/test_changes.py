@@ -6,10 +6,10 @@ from typing import Any
 
 import pytest
 
-from mcpguard.core.cel import EngineName
 from mcpguard.core.changes import NO_ARGUMENT, NOT_WRITTEN
+from mcpguard.core.conditions.cel import EngineName
 from mcpguard.core.explanation import Change, WantedOperand
-from mcpguard.core.session import Kept
+from mcpguard.core.policy.session import Kept
 from tests.core.explaining import NOW, explained, policies
 
 

@@ -6,11 +6,11 @@ from typing import Any
 
 import pytest
 
-from mcpguard.core.detectors import OPT_IN
 from mcpguard.core.expectations import Difference, Judgement, Reason, differences, judge, reasons
-from mcpguard.core.policy import PolicySet, compile_policy
+from mcpguard.core.policy.compiled import PolicySet, compile_policy
 from mcpguard.core.policy_tests import CallEntry, Case, Expect
-from mcpguard.core.redaction import Redactor
+from mcpguard.core.redaction.detectors import OPT_IN
+from mcpguard.core.redaction.redactor import Redactor
 from mcpguard.core.rehearsal import Outcome, rehearse
 
 ALLOWED = Outcome("allow", ("p/a", "p/b"), redact=("email",), arguments={"n": 1}, output={"x": True})

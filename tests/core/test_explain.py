@@ -9,12 +9,12 @@ import pytest
 from hypothesis import given, settings
 from msgspec.json import encode
 
-from mcpguard.core.cel import EngineName
+from mcpguard.core.conditions.cel import EngineName
 from mcpguard.core.explain import Result, explain
 from mcpguard.core.explanation import Considered, Done, Operand
 from mcpguard.core.model import Deny, Finding, Permit
-from mcpguard.core.pdp import NEEDS_APPROVAL, decide
-from mcpguard.core.session import Kept, Session
+from mcpguard.core.policy.pdp import NEEDS_APPROVAL, decide
+from mcpguard.core.policy.session import Kept, Session
 from tests.core.explaining import call, explained, policies, tool
 
 

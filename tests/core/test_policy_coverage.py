@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
-from mcpguard.core.detectors import OPT_IN
-from mcpguard.core.policy import PolicySet, compile_policy
+from mcpguard.core.policy.compiled import PolicySet, compile_policy
 from mcpguard.core.policy_coverage import Coverage, percent
 from mcpguard.core.policy_tests import CallEntry, Case
-from mcpguard.core.redaction import Redactor
+from mcpguard.core.redaction.detectors import OPT_IN
+from mcpguard.core.redaction.redactor import Redactor
 from mcpguard.core.rehearsal import rehearse
 
 REDACTOR = Redactor(b"k" * 32)

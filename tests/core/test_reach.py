@@ -9,12 +9,12 @@ import pytest
 from hypothesis import given, settings
 from msgspec import structs
 
-from mcpguard.core.cel import ERROR, Bound, EngineName, engine
-from mcpguard.core.condition_tree import Decided, tree_of
+from mcpguard.core.conditions.cel import ERROR, Bound, EngineName, engine
+from mcpguard.core.conditions.tree import Decided, tree_of
 from mcpguard.core.model import Permit
-from mcpguard.core.pdp import bind, candidates_of, decide, visible
+from mcpguard.core.policy.pdp import bind, candidates_of, decide, visible
+from mcpguard.core.policy.session import Kept, Session
 from mcpguard.core.reach import Clause, Reach, left_of, reach
-from mcpguard.core.session import Kept, Session
 from tests.core.explaining import call, policies, tool
 
 

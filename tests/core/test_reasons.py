@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from mcpguard.core.cel import NAMES, Bound, engine
+from mcpguard.core.conditions.cel import NAMES, Bound, engine
 from mcpguard.core.reasons import reason_of
 from tests.core.explaining import NOW
 

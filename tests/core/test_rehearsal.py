@@ -9,14 +9,14 @@ import hypothesis.strategies as st
 import pytest
 from hypothesis import given, settings
 
-from mcpguard.core import cel
-from mcpguard.core.cel import EngineName
-from mcpguard.core.detectors import OPT_IN
+from mcpguard.core.conditions import cel
+from mcpguard.core.conditions.cel import EngineName
 from mcpguard.core.errors import InspectionError
 from mcpguard.core.expectations import differences
-from mcpguard.core.policy import PolicySet, compile_policy
+from mcpguard.core.policy.compiled import PolicySet, compile_policy
 from mcpguard.core.policy_tests import Case, Expect, read_tests
-from mcpguard.core.redaction import Redactor
+from mcpguard.core.redaction.detectors import OPT_IN
+from mcpguard.core.redaction.redactor import Redactor
 from mcpguard.core.rehearsal import Look, Outcome, rehearse
 
 REDACTOR = Redactor(b"k" * 32)

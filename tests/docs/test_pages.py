@@ -11,8 +11,8 @@ import pytest
 
 from mcpguard.cli import VERBS, main
 from mcpguard.config import load_config
-from mcpguard.core.detectors import OPT_IN
-from mcpguard.core.policy import compile_policy
+from mcpguard.core.policy.compiled import compile_policy
+from mcpguard.core.redaction.detectors import OPT_IN
 from tests.docs.pages import PAGES, ROOT, Block, anchors, blocks, links, prose
 
 

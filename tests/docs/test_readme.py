@@ -8,9 +8,9 @@ from typing import Any
 
 import pytest
 
-from mcpguard.core.detectors import OPT_IN
 from mcpguard.core.model import Permit
-from mcpguard.core.policy import PolicySet, compile_policy
+from mcpguard.core.policy.compiled import PolicySet, compile_policy
+from mcpguard.core.redaction.detectors import OPT_IN
 from tests.docs.pages import ROOT, blocks, links
 from tests.docs.verdicts import verdict
 

@@ -9,8 +9,8 @@ from jsonschema import Draft202012Validator
 
 from mcpguard.cli import main
 from mcpguard.cli.schema import KINDS, schema_of
-from mcpguard.core.document import Document
-from mcpguard.core.yaml_tree import Node, parse_tree
+from mcpguard.core.document.reading import Document
+from mcpguard.core.document.yaml_tree import Node, parse_tree
 from tests.docs.pages import ROOT, blocks
 
 VALIDATORS = {kind: Draft202012Validator(schema_of(kind)) for kind in KINDS}

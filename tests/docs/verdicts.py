@@ -6,8 +6,8 @@ from datetime import UTC, datetime
 from typing import Any
 
 from mcpguard.core.model import Deny, Invocation, Listed, Permit, Principal
-from mcpguard.core.pdp import decide
-from mcpguard.core.policy import PolicySet
+from mcpguard.core.policy.compiled import PolicySet
+from mcpguard.core.policy.pdp import decide
 
 
 def verdict(policies: PolicySet, server: str, name: str, args: dict[str, Any] | None = None) -> Permit | Deny:

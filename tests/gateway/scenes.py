@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from mcpguard.core.policy import PolicySet, compile_policy
-from mcpguard.core.redaction import KINDS
+from mcpguard.core.policy.compiled import PolicySet, compile_policy
+from mcpguard.core.redaction.redactor import KINDS
 from mcpguard.flight import Wait
 from mcpguard.ports import Question, Raw
 from mcpguard.protocol import eras

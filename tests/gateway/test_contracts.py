@@ -14,10 +14,10 @@ from typing import Any
 import pytest
 
 from mcpguard.adapters.audit_file import AuditFile
-from mcpguard.core import pdp
 from mcpguard.core.errors import UpstreamError
-from mcpguard.core.evidence import Closed, Opened
+from mcpguard.core.evidence.chain import Closed, Opened
 from mcpguard.core.model import Invocation, Permit, Principal
+from mcpguard.core.policy import pdp
 from mcpguard.flight import as_future
 from mcpguard.ports import AuditSink, Upstream
 from tests.fakes import GONE, START, FakeUpstream, MemoryAudit, text

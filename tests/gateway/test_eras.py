@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from mcpguard.core.rules import ACTIONS
+from mcpguard.core.policy.written import ACTIONS
 from mcpguard.protocol import eras
 from mcpguard.protocol.lifecycle import LEGACY_VERSIONS
 from mcpguard.protocol.methods import FROM_CLIENT, Era, Treatment

@@ -598,7 +598,7 @@ def test_a_defect_of_ours_is_a_refusal_that_tells_nothing(monkeypatch: pytest.Mo
     def broken(*_: Any) -> Any:
         raise ZeroDivisionError(SECRET)
 
-    monkeypatch.setattr("mcpguard.core.pdp.decide", broken)
+    monkeypatch.setattr("mcpguard.core.policy.pdp.decide", broken)
     world.call("read")
     assert world.client.sent[0]["error"]["code"] == -32603
     assert world.upstreams["one"].requests[1:] == []

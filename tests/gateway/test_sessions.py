@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from mcpguard.core.session import Kept
+from mcpguard.core.policy.session import Kept
 from tests.fakes import World, text, tool
 from tests.gateway.parking import ELICIT, retry
 from tests.gateway.scenes import ALLOW_ALL, FORM, ask, call, last, legacy, modern, offers, put_in_force, quiet

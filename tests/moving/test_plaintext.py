@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from mcpguard.core.detectors import DETECTORS
+from mcpguard.core.redaction.detectors import DETECTORS
 from mcpguard.moving.clients import CLIENTS
 from mcpguard.moving.plaintext import names_a_secret, secrets_of
 from mcpguard.moving.reading import Entry, read_entry

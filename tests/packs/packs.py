@@ -13,10 +13,10 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from mcpguard.adapters.policy_files import load_policies
-from mcpguard.core.cel import EngineName, engine
-from mcpguard.core.detectors import OPT_IN
-from mcpguard.core.policy import PolicySet
+from mcpguard.core.conditions.cel import EngineName, engine
+from mcpguard.core.policy.compiled import PolicySet
 from mcpguard.core.policy_tests import PolicyTests, read_tests
+from mcpguard.core.redaction.detectors import OPT_IN
 
 ROOT = Path(__file__).parents[2]
 FOLDER = ROOT / "policies"

@@ -11,9 +11,9 @@ import pytest
 import yaml
 from hypothesis import given, settings
 
-from mcpguard.core import cel
-from mcpguard.core.cel import ERROR, Bound, Condition
-from mcpguard.core.cel_text import tokens_of
+from mcpguard.core.conditions import cel
+from mcpguard.core.conditions.cel import ERROR, Bound, Condition
+from mcpguard.core.conditions.cel_text import tokens_of
 from tests.packs.packs import ALL, FOLDER, Pack
 
 CORPORA = Path(__file__).parent.parent / "core" / "functions" / "corpus"

@@ -8,11 +8,11 @@ from pathlib import Path
 
 import pytest
 
-from mcpguard.core.detectors import OPT_IN
 from mcpguard.core.lint import Subject, lint
 from mcpguard.core.model import Invocation, Listed, Principal
-from mcpguard.core.policy import compile_policy
+from mcpguard.core.policy.compiled import compile_policy
 from mcpguard.core.reach import reach
+from mcpguard.core.redaction.detectors import OPT_IN
 from mcpguard.core.snapshot import read_snapshot
 from tests.packs.packs import ALL, PACKS, POSTURES, Pack, loaded, tools
 

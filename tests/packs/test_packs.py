@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from mcpguard.cli import main
-from mcpguard.core.cel import EngineName
+from mcpguard.core.conditions.cel import EngineName
 from tests.packs.packs import ALL, ENGINES, FOLDER, PACKS, Pack, loaded, written
 
 

@@ -8,7 +8,7 @@ from itertools import pairwise
 import pytest
 
 from mcpguard.core.policy_tests import CallEntry, Case
-from mcpguard.core.redaction import Redactor
+from mcpguard.core.redaction.redactor import Redactor
 from mcpguard.core.rehearsal import Outcome, rehearse
 from tests.packs.packs import ALL, PACKS, POSTURES, Pack, loaded, tools, written
 

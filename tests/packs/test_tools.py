@@ -6,7 +6,7 @@ from fnmatch import fnmatchcase
 
 import pytest
 
-from mcpguard.core.policy import CompiledRule
+from mcpguard.core.policy.compiled import CompiledRule
 from tests.packs.packs import ALL, FOLDER, PACKS, POSTURES, Pack, loaded, tools
 
 every_pack = pytest.mark.parametrize("pack", ALL, ids=str)

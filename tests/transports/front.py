@@ -14,7 +14,7 @@ from mcpguard.adapters.turn import Turn
 from mcpguard.config_file import HttpEntry
 from mcpguard.core.errors import MessageError
 from mcpguard.core.model import Principal
-from mcpguard.core.redaction import authored
+from mcpguard.core.redaction.redactor import authored
 from mcpguard.ports import Client
 
 SECONDS = 20

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from mcpguard.adapters.transports.http.client import MOST_REQUESTS
-from mcpguard.core.redaction import authored
+from mcpguard.core.redaction.redactor import authored
 from tests.transports.front import Front, Wire, answer_handshake, call, notice, run, serving
 
 

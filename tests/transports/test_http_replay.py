@@ -12,7 +12,7 @@ import pytest
 
 from mcpguard.adapters.transports.http.replay import KEPT, KEPT_BYTES, Journal
 from mcpguard.config_file import HttpEntry
-from mcpguard.core.redaction import authored
+from mcpguard.core.redaction.redactor import authored
 from tests.transports.front import (
     ENVELOPE,
     MODERN,

@@ -11,7 +11,7 @@ from mcp.client.sse import sse_client
 from mcp.client.streamable_http import streamable_http_client
 from mcp_types import ElicitResult, TextContent
 
-from mcpguard.core.redaction import authored
+from mcpguard.core.redaction.redactor import authored
 from tests.transports.front import FakeReceiver, Front, run, serving
 
 SERVER = {"name": "fake", "version": "1"}

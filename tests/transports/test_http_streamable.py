@@ -277,7 +277,7 @@ def test_a_question_of_a_request_goes_on_its_stream_and_others_on_the_standing_o
             wire = await front.open("POST", "/mcp", call("tools/call", 9), mcp_session_id=key)
             [world] = front.door.worlds
             await front.door.until(lambda: len(world.heard) == 2)
-            from mcpguard.core.redaction import authored
+            from mcpguard.core.redaction.redactor import authored
 
             world.client.ask(1, "elicitation/create", authored({"a": 1}), world.heard[1]["id"])
             world.client.ask("two", "roots/list", authored({}))

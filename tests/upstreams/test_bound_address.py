@@ -13,7 +13,7 @@ from mcpguard.adapters.upstreams.address import Address
 from mcpguard.adapters.upstreams.process import Nursery
 from mcpguard.config import Credential, Server
 from mcpguard.core.errors import CredentialError, UpstreamError
-from mcpguard.core.placeholders import placeholders_in
+from mcpguard.core.policy.placeholders import placeholders_in
 from mcpguard.core.secret import CredentialRef, Secret, parse_template
 from mcpguard.flight import as_future
 from mcpguard.wiring import Wiring

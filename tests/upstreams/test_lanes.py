@@ -18,7 +18,7 @@ from mcpguard.adapters.upstreams.upstream import WiredUpstream
 from mcpguard.adapters.upstreams.wire import Ear
 from mcpguard.core.errors import CredentialError
 from mcpguard.core.model import Permit
-from mcpguard.core.placeholders import placeholders_in
+from mcpguard.core.policy.placeholders import placeholders_in
 from mcpguard.core.secret import CredentialRef, Secret
 from mcpguard.flight import Wait, as_future
 from mcpguard.recipients import Recipient

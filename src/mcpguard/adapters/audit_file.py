@@ -19,7 +19,7 @@ from msgspec.structs import replace
 
 from mcpguard.adapters.audit_reader import newest_head
 from mcpguard.core.errors import AuditError
-from mcpguard.core.evidence import Chain, Closed, Opened, Record
+from mcpguard.core.evidence.chain import Chain, Closed, Opened, Record
 from mcpguard.flight import Wait
 
 if TYPE_CHECKING:

@@ -9,10 +9,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from mcpguard.core.errors import AuditError
-from mcpguard.core.evidence import MAX_LINE, SEAL, Anchor
+from mcpguard.core.evidence.chain import MAX_LINE, SEAL, Anchor
 
 if TYPE_CHECKING:
-    from mcpguard.core.verification import Report
+    from mcpguard.core.evidence.verification import Report
 
 _SEAL = re.compile(rb',"hash":"([0-9a-f]{64})"\}\n')
 
@@ -81,7 +81,7 @@ def verified(
     a chain, oldest first, and the names of chains that are gone although a later one continues them or
     `kept` names them; names up to `removed_until` may be gone (retention). Raises AuditError.
     """
-    from mcpguard.core.verification import anchor, verify
+    from mcpguard.core.evidence.verification import anchor, verify
 
     expected = {name: set(heads) for name, heads in kept.items()}
     files = chain_files(path)

@@ -9,9 +9,9 @@ from __future__ import annotations
 from collections.abc import Iterable
 from pathlib import Path
 
-from mcpguard.core.cel import Engine
+from mcpguard.core.conditions.cel import Engine
 from mcpguard.core.errors import DocumentError, PolicyError, Problem
-from mcpguard.core.policy import CompiledPolicy, PolicySet, compile_policy
+from mcpguard.core.policy.compiled import CompiledPolicy, PolicySet, compile_policy
 
 SIZE_LIMIT = 1 << 20
 """The largest file that a person wrote, in bytes."""

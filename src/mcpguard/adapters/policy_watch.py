@@ -11,7 +11,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from mcpguard.core.errors import PolicyError
-from mcpguard.core.policy import PolicySet
+from mcpguard.core.policy.compiled import PolicySet
 from mcpguard.ports import Clock
 
 LOOK_SECONDS = 0.5

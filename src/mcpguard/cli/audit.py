@@ -11,7 +11,7 @@ from typing import Any
 from mcpguard.adapters.audit_reader import chain_files, default_folder, lines, verified
 from mcpguard.cli.terminal import plain, style, table
 from mcpguard.core.errors import AuditError
-from mcpguard.core.verification import Report
+from mcpguard.core.evidence.verification import Report
 
 EXAMPLES = (
     "mcpguard audit verify",

@@ -19,8 +19,8 @@ from mcpguard.core.errors import ConfigError, DocumentError
 
 if TYPE_CHECKING:
     from mcpguard.config import Config
-    from mcpguard.core.document import Document
-    from mcpguard.core.redaction import Redactor
+    from mcpguard.core.document.reading import Document
+    from mcpguard.core.redaction.redactor import Redactor
     from mcpguard.core.snapshot import Snapshot
 
 EXAMPLES = (
@@ -57,7 +57,7 @@ def execute(args: argparse.Namespace) -> int:
     DocumentError where the file of `--snapshot` is none."""
     from mcpguard.cli.checking import report
     from mcpguard.config import find_config
-    from mcpguard.core.redaction import Redactor
+    from mcpguard.core.redaction.redactor import Redactor
 
     redactor = Redactor(os.urandom(32))
     snapshot = None if args.snapshot is None else _read(Path(args.snapshot))
@@ -90,7 +90,7 @@ def _remarks(path: Path, redactor: Redactor, snapshot: Snapshot | None, live: bo
     from mcpguard.cli.checking.policies import policies
     from mcpguard.cli.checking.servers import servers
     from mcpguard.config import load_config
-    from mcpguard.core.document import Document
+    from mcpguard.core.document.reading import Document
 
     try:
         config = load_config(path)

@@ -77,7 +77,7 @@ def diagnose(at: Surroundings, args: argparse.Namespace) -> Report:
     from mcpguard.cli.diagnosis.report import Report, in_order, inspected
     from mcpguard.cli.diagnosis.surroundings import examined
     from mcpguard.config import find_config
-    from mcpguard.core.redaction import Redactor
+    from mcpguard.core.redaction.redactor import Redactor
 
     redactor = Redactor(os.urandom(32))
     named = bool(args.config or at.environ.get("MCPGUARD_CONFIG"))

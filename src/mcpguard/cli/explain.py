@@ -18,9 +18,9 @@ if TYPE_CHECKING:
     from mcpguard.core.explain import Result
     from mcpguard.core.explanation import Explanation
     from mcpguard.core.model import Invocation
-    from mcpguard.core.policy import PolicySet
-    from mcpguard.core.redaction import Redactor
-    from mcpguard.core.session import Session
+    from mcpguard.core.policy.compiled import PolicySet
+    from mcpguard.core.policy.session import Session
+    from mcpguard.core.redaction.redactor import Redactor
 
 EXAMPLES = (
     'mcpguard explain --server github --tool create_issue --args \'{"owner": "acme"}\'',
@@ -56,7 +56,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def execute(args: argparse.Namespace) -> int:
     """0 where it could be explained, whatever the verdict is."""
-    from mcpguard.core.redaction import Redactor
+    from mcpguard.core.redaction.redactor import Redactor
 
     redactor = Redactor(os.urandom(32))
     files = [Path(name) for name in args.what if _is_policy(name)]
@@ -96,7 +96,7 @@ def _result(
     from mcpguard.core.errors import ConfigError, Problem
     from mcpguard.core.explain import Result
     from mcpguard.core.model import Permit
-    from mcpguard.core.pdp import decide
+    from mcpguard.core.policy.pdp import decide
 
     try:
         value = msgspec.json.decode(read_document(file, ConfigError), type=dict[str, Any])
@@ -121,7 +121,7 @@ def _config(option: str | None) -> Config:
 
 def _policies(files: list[Path] | tuple[Path, ...]) -> PolicySet:
     from mcpguard.adapters.policy_files import load_policies
-    from mcpguard.core.redaction import OPT_IN
+    from mcpguard.core.redaction.redactor import OPT_IN
 
     return load_policies(files, OPT_IN)
 

@@ -8,9 +8,9 @@ from collections.abc import Iterable, Iterator
 
 from mcpguard.cli.hypothesis import in_snapshot, listed
 from mcpguard.core.model import Listed
-from mcpguard.core.policy import PolicySet
+from mcpguard.core.policy.compiled import PolicySet
+from mcpguard.core.policy.problems import as_tuple
 from mcpguard.core.reach import Clause, Reach
-from mcpguard.core.rule_problems import as_tuple
 from mcpguard.core.snapshot import Snapshot
 from mcpguard.protocol.catalogue import KINDS
 

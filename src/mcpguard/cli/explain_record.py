@@ -18,17 +18,17 @@ from msgspec import structs
 from mcpguard.adapters.audit_reader import chain_files, default_folder, lines
 from mcpguard.cli.hypothesis import arguments_of
 from mcpguard.core.errors import AuditError
+from mcpguard.core.evidence.verification import anchor, verify
 from mcpguard.core.explanation import Recorded
-from mcpguard.core.pdp import decide
-from mcpguard.core.rules import ASKED
-from mcpguard.core.verification import anchor, verify
+from mcpguard.core.policy.pdp import decide
+from mcpguard.core.policy.written import ASKED
 from mcpguard.protocol.jsonrpc import encode
 
 if TYPE_CHECKING:
     from mcpguard.config import Config
     from mcpguard.core.model import Invocation, Json
-    from mcpguard.core.policy import PolicySet
-    from mcpguard.core.redaction import Redactor
+    from mcpguard.core.policy.compiled import PolicySet
+    from mcpguard.core.redaction.redactor import Redactor
 
 _EMPTY = sha256(b"{}").hexdigest()
 _KINDS = {"prompts/get": "prompt", "resources/read": "resource", "resources/subscribe": "resource"}

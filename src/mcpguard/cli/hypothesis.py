@@ -17,7 +17,7 @@ from mcpguard.adapters.identity import operating_system_user
 from mcpguard.adapters.policy_files import read_document
 from mcpguard.core.errors import ConfigError, Problem
 from mcpguard.core.model import Invocation, Json, Listed, Principal
-from mcpguard.core.session import Kept, Session
+from mcpguard.core.policy.session import Kept, Session
 from mcpguard.core.snapshot import Offer, Snapshot, read_snapshot
 from mcpguard.protocol.catalogue import KINDS, Catalogue
 

@@ -72,8 +72,8 @@ def field_docstrings(type_: type[Struct]) -> dict[str, str]:
 
 def _root(kind: str) -> type[Struct]:
     from mcpguard.config_file import ConfigFile
+    from mcpguard.core.policy.written import Policy
     from mcpguard.core.policy_tests import PolicyTests
-    from mcpguard.core.rules import Policy
 
     roots: dict[str, type[Struct]] = {"policy": Policy, "config": ConfigFile, "test": PolicyTests}
     return roots[kind]
@@ -110,8 +110,8 @@ def _describe(part: dict[str, Any], type_: type[Struct]) -> None:
 
 def _narrow(key: str, value: dict[str, Any]) -> None:
     """Names that are texts for the reader and are compared with a table later."""
-    from mcpguard.core.detectors import OPT_IN
-    from mcpguard.core.rules import ACTIONS, ANY_ACTION
+    from mcpguard.core.policy.written import ACTIONS, ANY_ACTION
+    from mcpguard.core.redaction.detectors import OPT_IN
 
     if key == "Rule.action":
         value["items"] = {"enum": [*sorted(ACTIONS), ANY_ACTION]}

@@ -137,7 +137,7 @@ def _piped() -> str:
 
 
 def _acceptable(value: str) -> str:
-    from mcpguard.core.held import LONGEST, SHORTEST
+    from mcpguard.core.redaction.held import LONGEST, SHORTEST
 
     if len(value) < SHORTEST:
         fault = f"is shorter than {SHORTEST} characters" if value else "is empty"

@@ -39,7 +39,7 @@ def check(config: Config) -> list[Tested]:
     """Every reference of every server that is not disabled, and every entry of `credentials` for each of its
     servers. Asks each source, which may ask a person."""
     from mcpguard.adapters.credentials.broker import Broker, named_by
-    from mcpguard.core.redaction import Redactor
+    from mcpguard.core.redaction.redactor import Redactor
 
     redactor = Redactor(os.urandom(32))
     servers = [server for server in config.servers.values() if not server.disabled]

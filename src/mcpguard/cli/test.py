@@ -18,13 +18,13 @@ from msgspec import Struct
 from mcpguard.core.errors import PolicyError, Problem
 
 if TYPE_CHECKING:
-    from mcpguard.core.cel import Engine
-    from mcpguard.core.document import Document
+    from mcpguard.core.conditions.cel import Engine
+    from mcpguard.core.document.reading import Document
     from mcpguard.core.expectations import Judgement, Reason
-    from mcpguard.core.policy import CompiledPolicy, PolicySet
+    from mcpguard.core.policy.compiled import CompiledPolicy, PolicySet
     from mcpguard.core.policy_coverage import Coverage
     from mcpguard.core.policy_tests import Case, PolicyTests
-    from mcpguard.core.redaction import Redactor
+    from mcpguard.core.redaction.redactor import Redactor
     from mcpguard.core.rehearsal import Outcome
 
 EXAMPLES = (
@@ -98,7 +98,7 @@ def execute(args: argparse.Namespace) -> int:
     """0 where all cases passed, 1 where one failed or coverage is too low. Raises DocumentError."""
     from mcpguard.cli import test_report
     from mcpguard.core.policy_coverage import Coverage, percent
-    from mcpguard.core.redaction import Redactor
+    from mcpguard.core.redaction.redactor import Redactor
 
     redactor = Redactor(os.urandom(32))
     shelf = _Shelf()
@@ -195,7 +195,7 @@ def _load(files: list[Path], shelf: _Shelf) -> list[Loaded]:
 
 def _loaded(file: Path, shelf: _Shelf) -> Loaded:
     from mcpguard.adapters.policy_files import read_document
-    from mcpguard.core.policy import PolicySet
+    from mcpguard.core.policy.compiled import PolicySet
     from mcpguard.core.policy_tests import read_tests
 
     document, tests = read_tests(read_document(file, PolicyError), str(file))
@@ -228,7 +228,7 @@ class _Shelf:
     """Policies that were compiled already: several files of tests may use one."""
 
     def __init__(self) -> None:
-        from mcpguard.core.cel import engine
+        from mcpguard.core.conditions.cel import engine
 
         fastest, python = engine(), engine("python")
         self.engines: tuple[Engine, ...] = (fastest,) if fastest.name == python.name else (fastest, python)
@@ -237,8 +237,8 @@ class _Shelf:
     def policy(self, path: Path, engine: Engine) -> CompiledPolicy:
         """Raises PolicyError with all mistakes in it."""
         from mcpguard.adapters.policy_files import read_document
-        from mcpguard.core.detectors import OPT_IN
-        from mcpguard.core.policy import compile_policy
+        from mcpguard.core.policy.compiled import compile_policy
+        from mcpguard.core.redaction.detectors import OPT_IN
 
         key = (path, engine.name)
         if key not in self._known:

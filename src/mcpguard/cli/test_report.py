@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from mcpguard.cli.test import CaseReport, FileReport
     from mcpguard.core.expectations import Reason
     from mcpguard.core.model import Json
-    from mcpguard.core.policy import CompiledPolicy
+    from mcpguard.core.policy.compiled import CompiledPolicy
 
 _STATES = {"held": "held", "not-held": "did not hold", "failed": "failed"}
 

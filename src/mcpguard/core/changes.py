@@ -9,15 +9,15 @@ from __future__ import annotations
 from collections.abc import Iterator
 from datetime import datetime
 
-from mcpguard.core.cel import ERROR, FALSE, TRUE, Bound, Verdict
-from mcpguard.core.condition_tree import Decided, tree_of
+from mcpguard.core.conditions.cel import ERROR, FALSE, TRUE, Bound, Verdict
+from mcpguard.core.conditions.tree import Decided, tree_of
 from mcpguard.core.explanation import Change, WantedOperand
 from mcpguard.core.model import Cause, Deny, Invocation
-from mcpguard.core.obligations import charges_of
-from mcpguard.core.pdp import over
-from mcpguard.core.policy import Candidates, CompiledRule
+from mcpguard.core.policy.compiled import Candidates, CompiledRule
+from mcpguard.core.policy.obligations import charges_of
+from mcpguard.core.policy.pdp import over
+from mcpguard.core.policy.session import Session
 from mcpguard.core.reasons import reason_of
-from mcpguard.core.session import Session
 from mcpguard.core.ways import Decide, Supposed
 
 NO_ARGUMENT = "no argument can change it"

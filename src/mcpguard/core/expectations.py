@@ -11,10 +11,10 @@ from collections.abc import Iterator
 import msgspec
 from msgspec import Struct, structs
 
-from mcpguard.core.cel import ERROR, FALSE, TRUE, Bound, Verdict
-from mcpguard.core.condition_parts import Part, parts_of, value_of
+from mcpguard.core.conditions.cel import ERROR, FALSE, TRUE, Bound, Verdict
+from mcpguard.core.conditions.parts import Part, parts_of, value_of
 from mcpguard.core.model import Json
-from mcpguard.core.policy import CompiledRule
+from mcpguard.core.policy.compiled import CompiledRule
 from mcpguard.core.policy_tests import Expect
 from mcpguard.core.rehearsal import Look, Outcome
 

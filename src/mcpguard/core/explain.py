@@ -10,17 +10,17 @@ from collections.abc import Iterable
 
 from msgspec import Struct, structs
 
-from mcpguard.core.cel import ERROR, FALSE, TRUE, Bound, Verdict
 from mcpguard.core.changes import Changes, verdict_of
-from mcpguard.core.condition_tree import Decided, tree_of
+from mcpguard.core.conditions.cel import ERROR, FALSE, TRUE, Bound, Verdict
+from mcpguard.core.conditions.tree import Decided, tree_of
 from mcpguard.core.explanation import Considered, Done, Explanation, Operand, Outcome, Returned
 from mcpguard.core.model import Cause, Charge, Deny, Finding, Invocation, Json, Permit
-from mcpguard.core.obligations import ObligationError, arguments_of, charges_of, credential_of
-from mcpguard.core.pdp import bind, candidates_of, decide, over, visible
-from mcpguard.core.policy import Candidates, CompiledRule, PolicySet
+from mcpguard.core.policy.compiled import Candidates, CompiledRule, PolicySet
+from mcpguard.core.policy.obligations import ObligationError, arguments_of, charges_of, credential_of
+from mcpguard.core.policy.pdp import bind, candidates_of, decide, over, visible
+from mcpguard.core.policy.review import review
+from mcpguard.core.policy.session import Session
 from mcpguard.core.reasons import reason_of
-from mcpguard.core.review import review
-from mcpguard.core.session import Session
 
 _OUTCOMES: dict[Verdict, Outcome] = {
     TRUE: "held",

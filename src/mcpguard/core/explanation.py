@@ -10,7 +10,7 @@ from typing import Literal
 
 from msgspec import Struct
 
-from mcpguard.core.rules import Effect
+from mcpguard.core.policy.written import Effect
 
 Outcome = Literal["held", "did not hold", "could not be evaluated", "ended"]
 

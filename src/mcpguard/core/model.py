@@ -1,7 +1,7 @@
 """The nouns of the one path: who, what, and the verdict. Frozen values; nothing here decides.
 
-Law of this file: a `Permit` is constructed in `core/pdp.py` only and a `Redacted` in
-`core/redaction.py` only (an architecture test says so), so holding one proves that the step ran.
+Law of this file: a `Permit` is constructed in `core/policy/pdp.py` only and a `Redacted` in
+`core/redaction/redactor.py` only (an architecture test says so), so holding one proves that the step ran.
 """
 
 from __future__ import annotations

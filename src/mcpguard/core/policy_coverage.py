@@ -10,12 +10,12 @@ from collections.abc import Iterable, Iterator
 
 from msgspec import Struct
 
-from mcpguard.core.cel import TRUE
-from mcpguard.core.condition_parts import Part, parts_of, value_of
-from mcpguard.core.policy import CompiledPolicy, CompiledRule
+from mcpguard.core.conditions.cel import TRUE
+from mcpguard.core.conditions.parts import Part, parts_of, value_of
+from mcpguard.core.policy.compiled import CompiledPolicy, CompiledRule
+from mcpguard.core.policy.problems import as_tuple
+from mcpguard.core.policy.written import ANY_ACTION
 from mcpguard.core.rehearsal import Look
-from mcpguard.core.rule_problems import as_tuple
-from mcpguard.core.rules import ANY_ACTION
 
 DECIDED = "decided"
 LEFT = "left"

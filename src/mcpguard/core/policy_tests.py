@@ -12,10 +12,10 @@ from typing import Any, Literal
 
 from msgspec import Struct, structs
 
-from mcpguard.core.detectors import KINDS
-from mcpguard.core.document import Document, Path
+from mcpguard.core.document.reading import Document, Path
 from mcpguard.core.errors import PolicyError, Problem
-from mcpguard.core.rules import ACTIONS
+from mcpguard.core.policy.written import ACTIONS
+from mcpguard.core.redaction.detectors import KINDS
 
 Outcomes = Literal["allow", "ask", "deny", "withhold"]
 

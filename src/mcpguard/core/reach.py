@@ -11,13 +11,13 @@ from typing import Literal
 
 from msgspec import Struct, structs
 
-from mcpguard.core.cel import FALSE, TRUE, Bound
-from mcpguard.core.condition_tree import Decided, Node, tree_of
+from mcpguard.core.conditions.cel import FALSE, TRUE, Bound
+from mcpguard.core.conditions.tree import Decided, Node, tree_of
 from mcpguard.core.model import Invocation, Listed
-from mcpguard.core.obligations import ObligationError, arguments_of, credential_of
-from mcpguard.core.pdp import REACHED_BY, at_list_time, bind, candidates_of, over, visible
-from mcpguard.core.policy import Candidates, CompiledRule, PolicySet
-from mcpguard.core.rules import Limit
+from mcpguard.core.policy.compiled import Candidates, CompiledRule, PolicySet
+from mcpguard.core.policy.obligations import ObligationError, arguments_of, credential_of
+from mcpguard.core.policy.pdp import REACHED_BY, at_list_time, bind, candidates_of, over, visible
+from mcpguard.core.policy.written import Limit
 
 _JOINED = {"and": " && ", "or": " || "}
 

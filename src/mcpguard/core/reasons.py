@@ -10,12 +10,12 @@ from collections.abc import Iterator, Mapping
 
 from msgspec import Struct
 
-from mcpguard.core.cel import NAMES, TRUE, Verdict
-from mcpguard.core.cel_text import Token, string_value, tokens_of
-from mcpguard.core.facts import Call, compute
+from mcpguard.core.conditions.cel import NAMES, TRUE, Verdict
+from mcpguard.core.conditions.cel_text import Token, string_value, tokens_of
+from mcpguard.core.conditions.facts import Call, compute
+from mcpguard.core.conditions.hoisting import hoist
 from mcpguard.core.functions import FUNCTIONS, FunctionError
 from mcpguard.core.functions.detect import DETECT
-from mcpguard.core.hoisting import hoist
 from mcpguard.core.model import Json
 
 _TYPES = {

@@ -1,7 +1,8 @@
 """One case of a policy test, from the session so far to the result as it would leave.
 
-Law of this file: it decides nothing itself. The verdict is that of `core/pdp.py` and `core/review.py`, the
-output that of `core/redaction.py`, in the order in which the gateway asks them.
+Law of this file: it decides nothing itself. The verdict is that of `core/policy/pdp.py` and
+`core/policy/review.py`, the output that of `core/redaction/redactor.py`, in the order in which the
+gateway asks them.
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ from datetime import datetime
 
 from msgspec import Struct, structs
 
-from mcpguard.core.cel import Bound
+from mcpguard.core.conditions.cel import Bound
 from mcpguard.core.errors import InspectionError
 from mcpguard.core.model import (
     Caller,
@@ -25,13 +26,13 @@ from mcpguard.core.model import (
     Principal,
     Redacted,
 )
-from mcpguard.core.pdp import bind, candidates_of, decide
-from mcpguard.core.policy import Candidates, PolicySet
+from mcpguard.core.policy.compiled import Candidates, PolicySet
+from mcpguard.core.policy.pdp import bind, candidates_of, decide
+from mcpguard.core.policy.review import Review, review, settle
+from mcpguard.core.policy.session import Kept, Session
+from mcpguard.core.policy.written import Moment
 from mcpguard.core.policy_tests import CallEntry, Case, StepEntry, method_of, target_of
-from mcpguard.core.redaction import Redactor
-from mcpguard.core.review import Review, review, settle
-from mcpguard.core.rules import Moment
-from mcpguard.core.session import Kept, Session
+from mcpguard.core.redaction.redactor import Redactor
 
 
 class Outcome(Struct, frozen=True):

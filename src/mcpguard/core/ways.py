@@ -9,13 +9,14 @@ from collections.abc import Callable, Iterable
 
 from msgspec import structs
 
-from mcpguard.core.cel import ERROR, FALSE, TRUE, Bound, Verdict
-from mcpguard.core.cel_text import Token, tokens_of
-from mcpguard.core.condition_tree import Decided, Node, tree_of
+from mcpguard.core.conditions.cel import ERROR, FALSE, TRUE, Bound, Verdict
+from mcpguard.core.conditions.cel_text import Token, tokens_of
+from mcpguard.core.conditions.hoisting import constant_of
+from mcpguard.core.conditions.tree import Decided, Node, tree_of
 from mcpguard.core.explanation import Change
-from mcpguard.core.hoisting import constant_of
 from mcpguard.core.model import Cause, Deny, Invocation, Json, Permit
-from mcpguard.core.obligations import (
+from mcpguard.core.policy.compiled import Candidates, CompiledRule
+from mcpguard.core.policy.obligations import (
     ObligationError,
     are_set,
     arguments_of,
@@ -23,9 +24,8 @@ from mcpguard.core.obligations import (
     credential_of,
     with_arguments,
 )
-from mcpguard.core.pdp import bind, over
-from mcpguard.core.policy import Candidates, CompiledRule
-from mcpguard.core.session import Session
+from mcpguard.core.policy.pdp import bind, over
+from mcpguard.core.policy.session import Session
 
 Decide = Callable[[Invocation], Permit | Deny]
 

@@ -9,7 +9,7 @@ from typing import Any
 
 from mcpguard.config_file import ConfigFile
 from mcpguard.config_problems import problems_of
-from mcpguard.core.document import Document
+from mcpguard.core.document.reading import Document
 from mcpguard.core.errors import ConfigError, Problem
 from mcpguard.moving import yaml_text
 from mcpguard.moving.edit_json import newline

@@ -13,7 +13,7 @@ from difflib import unified_diff
 from typing import Any
 
 from mcpguard.core.errors import CredentialError
-from mcpguard.core.redaction import Redactor
+from mcpguard.core.redaction.redactor import Redactor
 from mcpguard.core.secret import Secret
 from mcpguard.moving.plan import Plan
 from mcpguard.moving.reading import Entry, Found

@@ -15,7 +15,7 @@ from urllib.parse import urlsplit
 
 from msgspec import Struct
 
-from mcpguard.core.detectors import DETECTORS, Detector
+from mcpguard.core.redaction.detectors import DETECTORS, Detector
 from mcpguard.moving.tree import Step
 
 if TYPE_CHECKING:

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from mcpguard.core.cel import ERROR, Bound, engine
+from mcpguard.core.conditions.cel import ERROR, Bound, engine
 from mcpguard.core.functions.networks import MOST
 from tests.core.functions.test_urls import message, says
 

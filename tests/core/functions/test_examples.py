@@ -5,8 +5,8 @@ from __future__ import annotations
 
 import pytest
 
-from mcpguard.core import cel
-from mcpguard.core.cel import ERROR, TRUE, Bound, EngineName, Verdict
+from mcpguard.core.conditions import cel
+from mcpguard.core.conditions.cel import ERROR, TRUE, Bound, EngineName, Verdict
 from mcpguard.core.functions import FUNCTIONS, Function
 
 HOLDING = [text for function in FUNCTIONS.values() for text in function.examples]

@@ -12,10 +12,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from mcpguard.core import scanning
-from mcpguard.core.detectors import DETECTORS, KINDS, PERSONAL
 from mcpguard.core.functions import detect, glob, json_text
-from mcpguard.core.redaction import Redactor
+from mcpguard.core.redaction import scanning
+from mcpguard.core.redaction.detectors import DETECTORS, KINDS, PERSONAL
+from mcpguard.core.redaction.redactor import Redactor
 from tests.core.functions.test_urls import message, says
 
 ALL = [*DETECTORS, *PERSONAL]

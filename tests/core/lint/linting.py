@@ -5,11 +5,11 @@ from __future__ import annotations
 from datetime import UTC, datetime
 
 from mcpguard.config_file import ConfigFile
-from mcpguard.core.detectors import OPT_IN
-from mcpguard.core.document import Document
+from mcpguard.core.document.reading import Document
 from mcpguard.core.lint import Flaw, Subject, lint
 from mcpguard.core.lint.example import CONFIG, SNAPSHOT
-from mcpguard.core.policy import compile_policy
+from mcpguard.core.policy.compiled import compile_policy
+from mcpguard.core.redaction.detectors import OPT_IN
 from mcpguard.core.snapshot import read_snapshot
 
 TODAY = datetime(2026, 1, 1, tzinfo=UTC)

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from mcpguard.core.cel import engine
+from mcpguard.core.conditions.cel import engine
 from mcpguard.core.lint import engines
 from tests.core.lint.linting import flaws, found, rules
 

@@ -11,7 +11,7 @@ from mcpguard.adapters.upstreams.open_requests import Call
 from mcpguard.adapters.upstreams.speech import SET_LEVEL
 from mcpguard.core.errors import CredentialError
 from mcpguard.core.model import Json, Permit
-from mcpguard.core.placeholders import filled
+from mcpguard.core.policy.placeholders import filled
 from mcpguard.core.secret import CredentialRef
 
 ANYWHERE = frozenset({SET_LEVEL, UNSUBSCRIBE})

@@ -14,17 +14,17 @@ from mcpguard.cli.checking.remark import Remark, shown, wrong
 
 if TYPE_CHECKING:
     from mcpguard.config import Config, Credential, Server
-    from mcpguard.core.document import Document
+    from mcpguard.core.document.reading import Document
     from mcpguard.core.lint.entry import PlacedRule
-    from mcpguard.core.policy import CompiledPolicy
-    from mcpguard.core.redaction import Redactor
+    from mcpguard.core.policy.compiled import CompiledPolicy
+    from mcpguard.core.redaction.redactor import Redactor
 
 
 def chosen(config: Config, compiled: list[CompiledPolicy]) -> Iterator[Remark]:
     """Each rule with a `credential` or a placeholder: whether what it names is there, and for the servers
     that the rule speaks of."""
     from mcpguard.core.lint.entry import PlacedRule
-    from mcpguard.core.placeholders import placeholders_in
+    from mcpguard.core.policy.placeholders import placeholders_in
 
     for policy in compiled:
         for index, rule in enumerate(policy.rules):

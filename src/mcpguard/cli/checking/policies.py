@@ -15,14 +15,14 @@ from mcpguard.core.errors import PolicyError
 
 if TYPE_CHECKING:
     from mcpguard.config import Config
-    from mcpguard.core.document import Document
-    from mcpguard.core.policy import CompiledPolicy
+    from mcpguard.core.document.reading import Document
+    from mcpguard.core.policy.compiled import CompiledPolicy
     from mcpguard.core.snapshot import Snapshot
 
 
 def policies(config: Config, document: Document, snapshot: Snapshot | None) -> Iterator[Remark]:
     """Each policy file, and what is found in those that are right in themselves."""
-    from mcpguard.core.policy import PolicySet
+    from mcpguard.core.policy.compiled import PolicySet
 
     compiled: list[CompiledPolicy] = []
     yield from _load(config, compiled)
@@ -39,8 +39,8 @@ def policies(config: Config, document: Document, snapshot: Snapshot | None) -> I
 
 def _load(config: Config, compiled: list[CompiledPolicy]) -> Iterator[Remark]:
     from mcpguard.adapters.policy_files import read_document
-    from mcpguard.core.policy import compile_policy
-    from mcpguard.core.redaction import OPT_IN
+    from mcpguard.core.policy.compiled import compile_policy
+    from mcpguard.core.redaction.redactor import OPT_IN
 
     for path in config.policies:
         try:

@@ -16,8 +16,8 @@ from mcpguard.core.errors import CredentialError
 
 if TYPE_CHECKING:
     from mcpguard.config import Config, Server
-    from mcpguard.core.document import Document
-    from mcpguard.core.redaction import Redactor
+    from mcpguard.core.document.reading import Document
+    from mcpguard.core.redaction.redactor import Redactor
     from mcpguard.core.secret import CredentialRef, Template
 
 

@@ -33,7 +33,7 @@ def check(subject: Subject) -> Iterator[Seen]:
 
 def _chains(folder: Path) -> Iterator[Seen]:
     from mcpguard.adapters.audit_reader import chain_files, lines, verified
-    from mcpguard.core.verification import verify
+    from mcpguard.core.evidence.verification import verify
 
     try:
         files = chain_files(folder) if any(folder.glob("*.jsonl")) else []

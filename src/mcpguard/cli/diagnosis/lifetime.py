@@ -130,9 +130,9 @@ def _logins(subject: Subject, config: Config, served: list[Server]) -> Iterator[
 
 def _policies(subject: Subject, config: Config) -> Iterator[Seen]:
     from mcpguard.adapters.policy_files import read_document
-    from mcpguard.core.document import Document
-    from mcpguard.core.rule_problems import end_of
-    from mcpguard.core.rules import Policy
+    from mcpguard.core.document.reading import Document
+    from mcpguard.core.policy.problems import end_of
+    from mcpguard.core.policy.written import Policy
 
     for path in config.policies:
         try:

@@ -17,7 +17,7 @@ from mcpguard.cli.diagnosis.finding import Finding, Seen, Unseen, found
 from mcpguard.cli.diagnosis.permissions import open_to_readers
 from mcpguard.cli.diagnosis.surroundings import Subject, Surroundings
 from mcpguard.core.errors import CredentialError, InspectionError
-from mcpguard.core.redaction import Redactor
+from mcpguard.core.redaction.redactor import Redactor
 from mcpguard.core.secret import Secret, Template
 from mcpguard.moving.plaintext import Plaintext, names_a_secret, secrets_of
 from mcpguard.moving.reading import Entry
@@ -144,8 +144,8 @@ def secrets_in(text: str, redactor: Redactor, *, by_name: bool = True) -> list[t
 
 def _formats(text: str) -> dict[int, str]:
     """Line -> kind; the redactor knows these by their form."""
-    from mcpguard.core.matching import PAD
-    from mcpguard.core.scanning import tokens
+    from mcpguard.core.redaction.matching import PAD
+    from mcpguard.core.redaction.scanning import tokens
 
     data = text.encode("utf-8", "replace")
     starts = list(

@@ -13,7 +13,7 @@ from msgspec import Struct
 from mcpguard.cli.diagnosis.codes import AILMENTS, SEVERITIES
 from mcpguard.cli.diagnosis.finding import Finding, Unseen
 from mcpguard.cli.terminal import plain, style
-from mcpguard.core.redaction import Redactor
+from mcpguard.core.redaction.redactor import Redactor
 
 _COLOURS = {"error": "red", "warning": "yellow", "note": "dim"}
 _ORDER = list(AILMENTS)

@@ -14,9 +14,9 @@ from typing import TYPE_CHECKING
 
 from msgspec import Struct
 
-from mcpguard.core.document import Document
+from mcpguard.core.document.reading import Document
 from mcpguard.core.errors import ConfigError
-from mcpguard.core.redaction import Redactor
+from mcpguard.core.redaction.redactor import Redactor
 
 if TYPE_CHECKING:
     from mcpguard.config import Config

@@ -1,4 +1,4 @@
-"""`detect(value, kinds)`: which detectors find something in a value. A seam over `core/scanning.py`.
+"""`detect(value, kinds)`: which detectors find something in a value. A seam over `redaction/scanning.py`.
 
 Law of this file: what cannot be scanned to its end is an error, never "nothing found". One layer of percent
 escapes or of base64 is undone, no more: this is a net, and who wants to hide a secret can.
@@ -10,14 +10,14 @@ import re
 from binascii import Error, a2b_base64
 from urllib.parse import unquote_to_bytes
 
-from mcpguard.core.detectors import KINDS
 from mcpguard.core.errors import InspectionError
 from mcpguard.core.functions.function import Function, FunctionError, Parameter
 from mcpguard.core.functions.networks import as_list
-from mcpguard.core.leaves import Leaves, padded
-from mcpguard.core.matching import PAD
 from mcpguard.core.model import Json
-from mcpguard.core.scanning import kinds_in, kinds_of_members
+from mcpguard.core.redaction.detectors import KINDS
+from mcpguard.core.redaction.leaves import Leaves, padded
+from mcpguard.core.redaction.matching import PAD
+from mcpguard.core.redaction.scanning import kinds_in, kinds_of_members
 
 LIMIT = 65_536
 """Bytes of all texts in a value."""

@@ -9,8 +9,8 @@ from collections.abc import Iterator
 
 from mcpguard.core.errors import Problem
 from mcpguard.core.lint.entry import Lint, Subject, once
-from mcpguard.core.rule_problems import end_of
-from mcpguard.core.rules import ANY_ACTION
+from mcpguard.core.policy.problems import end_of
+from mcpguard.core.policy.written import ANY_ACTION
 
 
 def _ownerless(subject: Subject) -> Iterator[Problem]:

@@ -12,9 +12,9 @@ from typing import Any
 
 from msgspec import Struct
 
-from mcpguard.core.cel import NAMES, engine, offset_of
-from mcpguard.core.cel_text import string_value
-from mcpguard.core.hoisting import MACROS
+from mcpguard.core.conditions.cel import NAMES, engine, offset_of
+from mcpguard.core.conditions.cel_text import string_value
+from mcpguard.core.conditions.hoisting import MACROS
 from mcpguard.core.snapshot import Steps
 
 _FLOWS = frozenset(["exists", "all"])

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from mcpguard.core.cel import ConditionError, Engine, EngineName, engine
+from mcpguard.core.conditions.cel import ConditionError, Engine, EngineName, engine
 from mcpguard.core.errors import Problem
 from mcpguard.core.lint.entry import Lint, Subject
 

@@ -14,13 +14,13 @@ from typing import Literal
 
 from msgspec import Struct
 
-from mcpguard.core.document import Document, Path
+from mcpguard.core.document.reading import Document, Path
 from mcpguard.core.errors import Problem
 from mcpguard.core.lint.conditions import Read, reads_of
 from mcpguard.core.model import Json
-from mcpguard.core.policy import CompiledPolicy, CompiledRule
-from mcpguard.core.rule_problems import as_tuple
-from mcpguard.core.rules import Rule
+from mcpguard.core.policy.compiled import CompiledPolicy, CompiledRule
+from mcpguard.core.policy.problems import as_tuple
+from mcpguard.core.policy.written import Rule
 from mcpguard.core.snapshot import Snapshot
 
 Severity = Literal["error", "warning", "note"]

@@ -10,8 +10,8 @@ from collections.abc import Iterator
 from mcpguard.core.errors import Problem
 from mcpguard.core.lint.entry import Lint, PlacedRule, Subject
 from mcpguard.core.lint.reach import covers
-from mcpguard.core.rule_problems import window_of
-from mcpguard.core.rules import Limit
+from mcpguard.core.policy.problems import window_of
+from mcpguard.core.policy.written import Limit
 
 UNITS = ("calls", "bytes", "units")
 

@@ -9,11 +9,11 @@ from __future__ import annotations
 from collections.abc import Iterator
 from fnmatch import fnmatchcase
 
-from mcpguard.core.cel import ERROR, NOTHING, TRUE
+from mcpguard.core.conditions.cel import ERROR, NOTHING, TRUE
 from mcpguard.core.errors import Problem
 from mcpguard.core.lint.entry import Lint, PlacedRule, Subject
 from mcpguard.core.model import Json
-from mcpguard.core.rules import ACTIONS, ANY_ACTION
+from mcpguard.core.policy.written import ACTIONS, ANY_ACTION
 
 
 def _glob_covers(wide: str, narrow: str) -> bool:

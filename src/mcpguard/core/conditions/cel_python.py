@@ -1,0 +1,249 @@
+"""The pure-Python CEL engine: `cel-python`, made as strict as the C++ one.
+
+Law of this file: where the library guesses, this engine says ERROR. It swallows errors inside
+`has()`, takes regular expressions of another dialect, compares across types in its own way, knows
+functions that CEL does not have and logs argument values; all of that is closed here.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Iterator
+from functools import reduce
+from itertools import pairwise
+from typing import Any
+
+import celpy
+from celpy import celtypes, evaluation
+
+from mcpguard.core.conditions.cel import (
+    ERROR,
+    FALSE,
+    LATER,
+    NAMES,
+    TRUE,
+    Bound,
+    ConditionError,
+    Engine,
+    EngineName,
+    Verdict,
+    check_length,
+    offset_of,
+)
+from mcpguard.core.conditions.cel_strict import JOINED, KEYS, NAMED, PICKING, STRICT, first_error, no_overload
+from mcpguard.core.conditions.cel_text import tokens_of
+from mcpguard.core.conditions.cel_values import bound_value, from_cel, to_cel
+from mcpguard.core.conditions.facts import Call
+from mcpguard.core.conditions.hoisting import hoist
+from mcpguard.core.functions import FUNCTIONS, Function, FunctionError, apply
+from mcpguard.core.model import Json
+
+_TYPES = frozenset(["bool", "bytes", "double", "int", "list", "map", "null_type", "string", "type", "uint"])
+_MACROS = frozenset(["all", "exists", "exists_one", "filter", "map"])
+_OF_CEL = frozenset(evaluation.base_functions) - {"list", "map", "null_type"} | {"dyn", "has"}
+
+
+class PythonEngine:
+    """The engine "python": some 75 to 600 microseconds a condition. A condition whose type is not
+    boolean is found when it is evaluated, as an ERROR, not at load."""
+
+    name: EngineName = "python"
+
+    def __init__(self) -> None:
+        # The library raises the recursion limit of the whole process, and logs argument values.
+        limit = sys.getrecursionlimit()
+        self._environment = celpy.Environment()
+        sys.setrecursionlimit(limit)
+        celpy.logging.getLogger("celpy").setLevel(1000)
+        ours = {name: _native(function) for name, function in FUNCTIONS.items()}
+        self._activation = evaluation.Activation(functions={**STRICT, **ours})
+
+    def compile(self, text: str) -> PythonCondition:
+        """See `Engine.compile`."""
+        check_length(text)
+        hoisted = hoist(text, NAMES)
+        mistakes = [*hoisted.mistakes, *_literals_to_refuse(text)]
+        if mistakes:
+            raise ConditionError(mistakes)
+        try:
+            tree = self._environment.compile(text)
+            reader = _Reader(text)
+            reader.read(tree, frozenset())
+        except celpy.CELParseError as error:
+            at = offset_of(text, error.line, error.column) if (error.line or 0) > 0 else len(text)
+            raise ConditionError([(at, "Syntax error")]) from None
+        except RecursionError:
+            raise ConditionError([(0, "nested too deeply")]) from None
+        if reader.mistakes:
+            raise ConditionError(reader.mistakes)
+        return PythonCondition(self, tree, self._activation, hoisted.reads)
+
+
+def _literals_to_refuse(text: str) -> Iterator[tuple[int, str]]:
+    """(offset, sentence) of those of which the library drops a line break, or takes letters for bytes."""
+    tokens = tokens_of(text)
+    for before, token in pairwise(tokens):
+        if before.kind == "bytes" and not token.text.isascii():
+            yield token.start, "bytes are written in ASCII: write \\xHH"
+    yield from (
+        (token.start, "a string stands in one line: write \\n")
+        for token in tokens
+        if token.kind == "string" and not {"\n", "\r"}.isdisjoint(token.text)
+    )
+
+
+class PythonCondition:
+    """A condition of this engine; `tree` is its syntax tree, as the library makes it (lark)."""
+
+    __slots__ = ("_activation", "engine", "facts", "reads", "tree")
+
+    def __init__(self, owner: Engine, tree: Any, activation: Any, reads: frozenset[str]) -> None:
+        self.engine = owner
+        self.tree = tree
+        self._activation = activation
+        self.reads = reads
+        self.facts: tuple[Call, ...] = ()
+
+    def verdict(self, bound: Bound) -> Verdict:
+        """See `Condition.verdict`."""
+        value = self._evaluated(bound)
+        if type(value) is not celtypes.BoolType:
+            return ERROR
+        return TRUE if value else FALSE
+
+    def value(self, bound: Bound) -> Json:
+        """What the text comes to, boolean or not, or `Verdict.ERROR`; a time and the like as text."""
+        value = self._evaluated(bound)
+        if value is ERROR or isinstance(value, evaluation.CELEvalError):
+            return ERROR
+        try:
+            return from_cel(value)
+        except FunctionError:
+            return str(value)
+
+    def _evaluated(self, bound: Bound) -> Any:
+        # Without args the library's own error absorption is not trusted: "it depends", always.
+        if not self.reads & LATER <= bound.view.keys():
+            return ERROR
+        try:
+            if bound.python is None:
+                bound.python = {name: bound_value(value) for name, value in bound.view.items()}
+            return _Evaluator(self.tree, self._activation).evaluate(bound.python)
+        except Exception:
+            return ERROR
+
+
+class _Evaluator(evaluation.Evaluator):  # type: ignore[misc]
+    """`has()` by the specification: an error, or anything but a map, is not an absent key."""
+
+    def sub_evaluator(self, ast: Any) -> _Evaluator:
+        return _Evaluator(ast, activation=self.activation)
+
+    def member_dot_arg(self, tree: Any) -> Any:
+        """Macros with our own connectives, as `&&` and `||` have them, and over lists and maps alone."""
+        name = tree.children[1].value
+        if name not in _MACROS:
+            return super().member_dot_arg(tree)
+        members = self.visit(tree.children[0])
+        if not isinstance(members, list | dict):  # Two lists that were added are a plain one.
+            return no_overload(members)
+        said = map(self.build_ss_macro_eval(tree), members)
+        if name in JOINED:
+            join, value = JOINED[name]
+            return reduce(join, said, value)
+        says = list(said)
+        if name == "map":
+            return first_error(says) or celtypes.ListType(says)
+        undecided = [one for one in says if type(one) is not celtypes.BoolType]
+        return no_overload(undecided[0]) if undecided else PICKING[name](list(members), says)
+
+    def mapinits(self, tree: Any) -> Any:
+        """A map with an error in it, with a key that is none or twice the same, is an error."""
+        values = self.visit_children(tree)
+        keys = values[::2]
+        wrong = [key for key in keys if not isinstance(key, KEYS)]
+        made = celtypes.MapType(dict(zip(keys, values[1::2], strict=True)) if not wrong else {})
+        return first_error(values) or (made if len(made) == len(keys) else no_overload(None))
+
+    def macro_has_eval(self, exprlist: Any) -> Any:
+        owner, key = _selection(exprlist).children
+        value = self.visit(owner)
+        if isinstance(value, evaluation.CELEvalError):
+            return value
+        if not isinstance(value, celtypes.MapType):
+            return evaluation.CELEvalError("no such overload")
+        return celtypes.BoolType(celtypes.StringType(key.value) in value)
+
+
+def _selection(tree: Any) -> Any:
+    """The `member_dot` that `tree` consists of, or None."""
+    while hasattr(tree, "children") and tree.data != "member_dot":
+        if len(tree.children) != 1:
+            return None
+        tree = tree.children[0]
+    return tree if hasattr(tree, "children") else None
+
+
+class _Reader:
+    """Walks a syntax tree for what the library does not check at load."""
+
+    def __init__(self, text: str) -> None:
+        self.mistakes: list[tuple[int, str]] = []
+        self._text = text
+
+    def read(self, tree: Any, loop_names: frozenset[str]) -> None:
+        """Read `tree`, in which `loop_names` are bound by macros around it."""
+        if not hasattr(tree, "children"):
+            return
+        if tree.data in ("ident", "dot_ident"):
+            self._name(tree.children[0], loop_names if tree.data == "ident" else frozenset())
+        elif tree.data == "ident_arg":
+            self._call(tree.children[0], tree.children[1:], True)
+            if tree.children[0].value in NAMED:
+                tree.children[0] = tree.children[0].update(value=f"strict {tree.children[0].value}")
+        elif tree.data in ("member_object", "dot_ident_arg"):
+            self._mistake(tree.meta, "protocol buffer messages are not supported")
+        elif tree.data == "member_dot_arg" and tree.children[1].value in _MACROS:
+            self._macro(tree, loop_names)
+            return
+        elif tree.data == "member_dot_arg":
+            self._call(tree.children[1], tree.children[2:], False)
+        for child in tree.children:
+            self.read(child, loop_names)
+
+    def _name(self, token: Any, loop_names: frozenset[str]) -> None:
+        if token.value in loop_names:
+            return
+        if token.value not in NAMES and token.value not in _TYPES:
+            self._mistake(token, f"undeclared reference to '{token.value}'")
+
+    def _call(self, token: Any, rest: list[Any], plain: bool) -> None:
+        if token.value not in _OF_CEL and not (plain and token.value in FUNCTIONS):
+            self._mistake(token, f"undeclared reference to '{token.value}'")
+        elif token.value == "has" and not (rest and _selection(rest[0])):
+            self._mistake(token, "has() argument must be a field selection")
+
+    def _macro(self, tree: Any, loop_names: frozenset[str]) -> None:
+        over, name, *rest = tree.children
+        arguments = rest[0].children if rest else []
+        variables = list(arguments[0].find_data("ident")) if arguments else []
+        if len(arguments) != 2 or len(variables) != 1:
+            self._mistake(name, f"{name.value}() takes a name and an expression")
+            return
+        self.read(over, loop_names)
+        self.read(arguments[1], loop_names | {variables[0].children[0].value})
+
+    def _mistake(self, place: Any, sentence: str) -> None:
+        self.mistakes.append((offset_of(self._text, place.line, place.column), sentence))
+
+
+def _native(function: Function) -> Callable[..., Any]:
+    """One of our functions as the library calls it."""
+
+    def called(*arguments: Any) -> Any:
+        try:
+            return to_cel(apply(function, tuple(map(from_cel, arguments))))
+        except (FunctionError, ValueError):
+            return evaluation.CELEvalError("no value")
+
+    return called

@@ -1,0 +1,99 @@
+"""Facts: what calls of our functions in conditions come to, for one request. `hoisting.py` finds them.
+
+Law of this file: a fact that cannot be computed is absent, and the condition that needs it is an ERROR.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from functools import cache
+from typing import Any
+
+from msgspec import Struct
+
+from mcpguard.core.functions import FUNCTIONS, FunctionError, apply
+from mcpguard.core.model import Json
+
+MATCHES = "matches"
+"""CEL's own function, which is a fact where its pattern is a constant (RE2 syntax; cel-spec, matches)."""
+
+Steps = tuple[str | int, ...]
+
+
+class Constant(Struct, frozen=True):
+    """A literal: a string, an integer, a boolean, null or a list of these. `key` is the same for each way
+    to write it."""
+
+    value: Any
+    key: str
+
+
+class Path(Struct, frozen=True):
+    """A value of the request: `root` is a name of conditions, `steps` are members and indexes."""
+
+    root: str
+    steps: Steps
+    key: str
+
+
+class Call(Struct, frozen=True):
+    """A call of one of our functions, or of `matches` with a constant pattern, and `steps` into that."""
+
+    name: str
+    arguments: tuple[Constant | Path | Call, ...]
+    steps: Steps
+    key: str
+
+
+Term = Constant | Path | Call
+
+
+def compute(call: Call, view: Mapping[str, Json]) -> Json:
+    """The value of a fact for a request whose names have the values in `view`. Raises FunctionError, also
+    where a path leads nowhere."""
+    arguments = tuple([_value(one, view) for one in call.arguments])
+    if call.name == MATCHES:
+        if type(arguments[0]) is not str:
+            raise FunctionError("matches() needs a string")
+        # In bytes, since the library counts the characters before what it finds in a str.
+        return compiled(arguments[1]).search(arguments[0].encode()) is not None
+    return _walk(apply(FUNCTIONS[call.name], arguments), call.steps)
+
+
+@cache
+def compiled(pattern: str) -> Any:
+    """A constant pattern of a policy, ready for `search`. Raises ValueError for what is no RE2 pattern."""
+    import re2  # A start without patterns does not pay for it.
+
+    options = re2.Options()
+    options.log_errors = False
+    try:
+        return re2.compile(pattern, options)
+    except re2.error:
+        raise ValueError("no pattern") from None
+
+
+def key_of(head: str, steps: Steps) -> str:
+    """The key of a path or of a call's member."""
+    return head + "".join([f"[{step!r}]" for step in steps])
+
+
+def _value(term: Term, view: Mapping[str, Json]) -> Json:
+    if isinstance(term, Constant):
+        return term.value
+    if isinstance(term, Call):
+        return compute(term, view)
+    if term.root not in view:
+        raise FunctionError(f"`{term.root}` is not known yet")
+    return _walk(view[term.root], term.steps)
+
+
+def _walk(value: Json, steps: Steps) -> Json:
+    for step in steps:
+        if isinstance(step, str):
+            if type(value) is not dict or step not in value:
+                raise FunctionError(f"there is no `{step}`")
+        elif type(value) is not list or not 0 <= step < len(value):
+            raise FunctionError(f"there is no element {step}")
+        value = value[step]
+    return value

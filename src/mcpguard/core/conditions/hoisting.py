@@ -1,0 +1,296 @@
+"""Calls of our functions, taken out of a condition before the engine sees it.
+
+    sql(args.query).writes || args.url.matches("^http:")   ->   _f["0"].writes || _f["1"]
+
+Each such call is a *fact*: computed in Python, at most once a decision whatever number of rules asks for it,
+and only where a condition is undecided without it. That keeps the C++ engine from calling back into Python
+(which leaks every string argument) and from compiling a constant pattern at each evaluation.
+
+Law of this file: the text keeps its length and its lines, so that a mistake found in the rest has its place;
+and a call that cannot be taken out (its argument is computed, or a variable of a loop) is never dropped: the
+condition says so in `left`, and goes to the engine that calls functions itself.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from msgspec import Struct
+
+from mcpguard.core.conditions.cel_text import Token, escape_mistakes, string_value, tokens_of
+from mcpguard.core.conditions.facts import MATCHES, Call, Constant, Path, Steps, Term, compiled, key_of
+from mcpguard.core.functions import FUNCTIONS, Function
+from mcpguard.core.functions.function import unfit
+from mcpguard.core.model import Json
+
+FACTS = "_f"
+"""The variable that stands for the calls in a rewritten condition: a map from a fact's key to its value."""
+
+MACROS = frozenset(["all", "exists", "exists_one", "filter", "map"])
+
+_OPERANDS = frozenset(["name", "string", "number"])
+_WORDS: dict[str, Json] = {"true": True, "false": False, "null": None}
+
+
+class Hoisted(Struct, frozen=True):
+    """A condition without its calls. `facts` are what `FACTS` must hold for it, by number; `reads` are the
+    names that the whole condition reads. `left` says that a call of ours still stands in `text`, which then
+    is unchanged. `mistakes` are (offset in characters, sentence)."""
+
+    text: str
+    facts: tuple[Call, ...]
+    reads: frozenset[str]
+    left: bool
+    mistakes: tuple[tuple[int, str], ...]
+
+
+def hoist(text: str, names: Mapping[str, str]) -> Hoisted:
+    """Take the calls out of `text`, which may read `names`. Never raises: what is no CEL is left to the
+    engine, which says so."""
+    return _Hoister(text, names).run()
+
+
+class _Hoister:
+    def __init__(self, text: str, names: Mapping[str, str]) -> None:
+        self._text = text
+        self._names = names
+        self._tokens = tokens_of(text)
+        self._mistakes: list[tuple[int, str]] = []
+
+    def run(self) -> Hoisted:
+        tokens = self._tokens
+        facts: dict[str, Call] = {}
+        parts: list[str] = []
+        done, left, at = 0, False, 0
+        while tokens[at].kind != "end":
+            call, after = self._fact(at) if self._begins(at) else (None, at)
+            if call is not None:
+                facts[call.key] = call
+                start, end = tokens[at].start, self._end_before(after)
+                parts += [self._text[done:start], _in_place(call, self._text[start:end])]
+                done, at = end, after
+                continue
+            left = left or (self._is_call(at) and tokens[at].text in FUNCTIONS)
+            at += 1
+        rest = "".join(parts) + self._text[done:]
+        calls = () if left else tuple(facts.values())
+        return Hoisted(self._text if left else rest, calls, self._reads(), left, tuple(self._mistakes))
+
+    def _reads(self) -> frozenset[str]:
+        self._mistakes += escape_mistakes(self._tokens)
+        found = set()
+        for at, token in enumerate(self._tokens):
+            if token.kind == "name":
+                self._check_name(at)
+            if self._begins(at) and token.text in self._names:
+                found.add(token.text)
+        return frozenset(found)
+
+    def _fact(self, at: int) -> tuple[Call | None, int]:
+        """The call to take out that begins here, and the index behind it: not its members, which are the
+        engine's to select (`has()` wants to see them)."""
+        mistakes = len(self._mistakes)
+        whole, after = self._whole(at)
+        if isinstance(whole, Call) and whole.steps:
+            del self._mistakes[mistakes:]
+            whole, after = self._term(at)
+            self._check_field(whole, after)
+        return (whole, after) if isinstance(whole, Call) else (None, at)
+
+    def _begins(self, at: int) -> bool:
+        """Whether a term may begin here: a name that is no member of something."""
+        return self._tokens[at].kind == "name" and (at == 0 or self._tokens[at - 1].text != ".")
+
+    def _is_call(self, at: int) -> bool:
+        return self._tokens[at].kind == "name" and self._tokens[at + 1].text == "("
+
+    def _end_before(self, at: int) -> int:
+        last = self._tokens[at - 1]
+        return last.start + len(last.text)
+
+    def _check_name(self, at: int) -> None:
+        """A loop's variable that hides a name would make a path mean something else."""
+        tokens = self._tokens
+        if tokens[at].text == FACTS:
+            self._mistakes.append((tokens[at].start, f"undeclared reference to '{FACTS}'"))
+        if tokens[at].text in self._names and self._is_global(at):
+            self._mistakes.append((tokens[at].start, "a name does not begin with a dot"))
+        if tokens[at].text == MATCHES and self._is_call(at):
+            self._check_pattern(at)
+        if tokens[at].text in MACROS and self._is_call(at) and tokens[at - 1].text == ".":
+            variable = tokens[at + 2]
+            if variable.text in self._names:
+                said = f"`{variable.text}` cannot be the name of a loop's variable"
+                self._mistakes.append((variable.start, said))
+
+    def _is_global(self, at: int) -> bool:
+        """Whether a dot stands before the name that selects from nothing."""
+        if self._tokens[at - 1].text != ".":
+            return False
+        before = self._tokens[at - 2]
+        return at < 2 or before.text == "in" or not (before.kind in _OPERANDS or before.text in (*")]}",))
+
+    def _check_pattern(self, at: int) -> None:
+        """A constant pattern is the last argument, of the function and of the method."""
+        arguments, after = self._arguments(at + 2)
+        pattern = arguments[-1] if arguments else None
+        if not isinstance(pattern, Constant) or type(pattern.value) is not str:
+            return
+        try:
+            compiled(pattern.value)
+        except ValueError:
+            start = self._tokens[after - 2].start
+            self._mistakes.append((start, "this is no regular expression (RE2)"))
+
+    # --- terms: each gives the term and the index behind it, or None where it is something else ------
+
+    def _term(self, at: int) -> tuple[Term | None, int]:
+        token = self._tokens[at]
+        if token.text == "[":
+            return self._list(at + 1)
+        if self._is_call(at):
+            return self._call(at)
+        if token.kind == "name" and token.text in self._names:
+            return Path(token.text, (), token.text), at + 1
+        constant = constant_of(token)
+        return constant, at + (constant is not None)
+
+    def _whole(self, at: int) -> tuple[Term | None, int]:
+        """A term with the members that are selected, or matched against a constant pattern."""
+        term, after = self._term(at)
+        if not isinstance(term, Path | Call):
+            return term, after
+        self._check_field(term, after)
+        steps, after = self._steps(after)
+        if isinstance(term, Path):
+            term = Path(term.root, steps, key_of(term.root, steps))
+        elif steps:
+            term = Call(term.name, term.arguments, steps, key_of(term.key, steps))
+        return self._matched(term, after)
+
+    def _check_field(self, term: Term | None, after: int) -> None:
+        fields = FUNCTIONS[term.name].fields if isinstance(term, Call) and term.name in FUNCTIONS else {}
+        steps, _ = self._steps(after)
+        if fields and steps and isinstance(term, Call) and steps[0] not in fields:
+            said = f"{term.name}() gives no `{steps[0]}`; it gives {', '.join(fields)}"
+            self._mistakes.append((self._tokens[after].start, said))
+
+    def _list(self, at: int) -> tuple[Term | None, int]:
+        values: list[Json] = []
+        keys: list[str] = []
+        while self._tokens[at].text != "]":
+            term, at = self._term(at)
+            if not isinstance(term, Constant):
+                return None, at
+            values.append(term.value)
+            keys.append(term.key)
+            if self._tokens[at].text == ",":
+                at += 1
+            elif self._tokens[at].text != "]":
+                return None, at
+        return Constant(values, f"[{','.join(keys)}]"), at + 1
+
+    def _call(self, at: int) -> tuple[Term | None, int]:
+        name = self._tokens[at].text
+        function = FUNCTIONS.get(name)
+        if function is None and name != MATCHES:
+            return None, at
+        arguments, after = self._arguments(at + 2)
+        if arguments is None:
+            return None, at
+        if function is None:
+            return self._pattern(arguments, at, after)
+        self._check(function, arguments, at)
+        return Call(name, arguments, (), f"{name}({','.join(one.key for one in arguments)})"), after
+
+    def _arguments(self, at: int) -> tuple[tuple[Term, ...] | None, int]:
+        found: list[Term] = []
+        while self._tokens[at].text != ")":
+            term, at = self._whole(at)
+            if term is None:
+                return None, at
+            found.append(term)
+            if self._tokens[at].text == "," and self._tokens[at + 1].text != ")":
+                at += 1
+            elif self._tokens[at].text != ")":
+                return None, at
+        return tuple(found), at + 1
+
+    def _steps(self, at: int) -> tuple[Steps, int]:
+        """Members and constant indexes; a method's name is none."""
+        steps: list[str | int] = []
+        tokens = self._tokens
+        while True:
+            if tokens[at].text == "." and tokens[at + 1].kind == "name" and tokens[at + 2].text != "(":
+                steps.append(tokens[at + 1].text)
+                at += 2
+            elif tokens[at].text == "[" and tokens[at + 2].text == "]":
+                index, _ = self._term(at + 1)
+                if not isinstance(index, Constant) or type(index.value) not in (str, int):
+                    return tuple(steps), at
+                steps.append(index.value)
+                at += 3
+            else:
+                return tuple(steps), at
+
+    def _matched(self, receiver: Path | Call, at: int) -> tuple[Term | None, int]:
+        tokens = self._tokens
+        if tokens[at].text != "." or tokens[at + 1].text != MATCHES or tokens[at + 2].text != "(":
+            return receiver, at
+        arguments, after = self._arguments(at + 3)
+        if arguments is None or len(arguments) != 1:
+            return receiver, at
+        term, after = self._pattern((receiver, *arguments), at + 1, after)
+        return (receiver, at) if term is None else (term, after)
+
+    def _pattern(self, arguments: tuple[Term, ...], start: int, after: int) -> tuple[Term | None, int]:
+        if (
+            len(arguments) != 2
+            or not isinstance(arguments[1], Constant)
+            or type(arguments[1].value) is not str
+        ):
+            return None, start
+        key = f"matches({arguments[0].key},{arguments[1].key})"
+        return Call(MATCHES, arguments, (), key), after
+
+    def _check(self, function: Function, arguments: tuple[Term, ...], at: int) -> None:
+        place, most = self._tokens[at].start, len(function.parameters)
+        least = sum(not parameter.optional for parameter in function.parameters)
+        if not least <= len(arguments) <= most:
+            takes = f"{least}" if least == most else f"{least} to {most}"
+            self._mistakes.append((place, f"{function.name}() takes {takes} arguments, not {len(arguments)}"))
+        for parameter, argument in zip(function.parameters, arguments, strict=False):
+            if isinstance(argument, Constant):
+                problem = unfit(function, parameter, argument.value)
+                self._mistakes += [(place, problem)] if problem else []
+        if function.prepare is not None:
+            function.prepare()
+
+
+def constant_of(token: Token) -> Constant | None:
+    """The constant that a word is: a string, a whole number, true, false or null; None for another word."""
+    value: Json
+    if token.kind == "string":
+        value = string_value(token.text)
+    elif token.kind == "number":
+        value = int(token.text, 16 if "x" in token.text else 10)
+    elif token.text in _WORDS:
+        value = _WORDS[token.text]
+    else:
+        return None
+    return Constant(value, token.text if token.kind == "name" else repr(value))
+
+
+_NUMBERS: dict[str, int] = {}
+
+
+def number_of(key: str) -> str:
+    """What stands for the fact `key` in rewritten conditions: the same in all of them, and short."""
+    return str(_NUMBERS.setdefault(key, len(_NUMBERS)))
+
+
+def _in_place(call: Call, text: str) -> str:
+    """A reference to the fact that is as long as `text` and ends in the same line and column."""
+    reference = f'{FACTS}["{number_of(call.key)}"]'
+    *lines, last = text.split("\n")
+    return reference + "\n" * len(lines) + " " * len(last) if lines else reference.ljust(len(text))

@@ -1,0 +1,124 @@
+"""The logic of a condition: its operands under &&, ||, ! and ?:, each decided by itself for one request.
+
+Law of this file: an operand is decided by the engine that decides the whole condition, so that what is told
+of it is what counted.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Literal
+
+from msgspec import Struct
+
+from mcpguard.core.conditions.cel import FALSE, TRUE, Bound, ConditionError, Engine, Verdict
+from mcpguard.core.conditions.cel_text import tokens_of
+from mcpguard.core.conditions.parts import Part, parts_of
+
+Logic = Literal["and", "or", "not", "choice", "atom"]
+
+
+class Node(Struct, frozen=True):
+    """A part that must be true or false. An `atom` has no logic inside; a `choice` has three nodes."""
+
+    text: str
+    logic: Logic
+    nodes: tuple[Node, ...] = ()
+
+    def walk(self, depth: int = 0) -> Iterator[tuple[int, Node]]:
+        """The node and those inside, each before its inner ones, with how deep it stands."""
+        yield depth, self
+        for node in self.nodes:
+            yield from node.walk(depth + 1)
+
+
+class Wanted(Struct, frozen=True):
+    """An atom that would have to come to something else: to `value`."""
+
+    text: str
+    value: bool
+
+
+class Decided:
+    """A condition's nodes with their verdicts for one request."""
+
+    def __init__(self, engine: Engine, bound: Bound) -> None:
+        self._engine = engine
+        self._bound = bound
+        self._known: dict[str, Verdict] = {}
+
+    def verdict(self, node: Node) -> Verdict:
+        """What the node comes to, taken by itself."""
+        found = self._known.get(node.text)
+        if found is None:
+            found = self._known[node.text] = self._engine.compile(node.text).verdict(self._bound)
+        return found
+
+    def needs(self, node: Node, value: bool) -> tuple[Wanted, ...]:
+        """The fewest atoms that must change for the node to be `value`; none where it is."""
+        if self.verdict(node) is (TRUE if value else FALSE):
+            return ()
+        if node.logic == "atom":
+            return (Wanted(node.text, value),)
+        if node.logic == "not":
+            return self.needs(node.nodes[0], not value)
+        if node.logic == "choice":
+            test, yes, no = node.nodes
+            ways = [
+                self.needs(test, way) + self.needs(side, value) for way, side in ((True, yes), (False, no))
+            ]
+            return min(ways, key=len)
+        each = [self.needs(one, value) for one in node.nodes]
+        if (node.logic == "and") == value:
+            return tuple({wanted: None for needs in each for wanted in needs})
+        return min(each, key=len)
+
+
+def tree_of(text: str) -> Node:
+    """The tree of a condition. One that only the C++ engine reads is an atom."""
+    try:
+        parts = parts_of(text)
+    except ConditionError:
+        return Node(text, "atom")
+    return _node(parts, 0)
+
+
+def _node(parts: tuple[Part, ...], at: int) -> Node:
+    part = parts[at]
+    inner = list(_inside(parts, at))
+    roles = [parts[one].role for one in inner]
+    logic: Logic = "atom"
+    if "operand" in roles:
+        logic = "and" if _between(part, parts[inner[0]], parts[inner[1]]) == "&" else "or"
+    elif roles == ["test", "side", "side"]:
+        logic = "choice"
+    elif len(inner) == 1 and _negated(part, parts[inner[0]]):
+        logic = "not"
+    nodes = () if logic == "atom" else tuple(_node(parts, one) for one in inner)
+    return Node(part.text, logic, nodes)
+
+
+def _inside(parts: tuple[Part, ...], at: int) -> Iterator[int]:
+    """The parts directly inside of the part at `at`."""
+    depth = parts[at].depth
+    for index in range(at + 1, len(parts)):
+        if parts[index].depth <= depth:
+            return
+        if parts[index].depth == depth + 1:
+            yield index
+
+
+def _between(part: Part, left: Part, right: Part) -> str:
+    """The operator's character between two operands."""
+    text = part.text[left.end - part.start : right.start - part.start]
+    return next(token.text for token in tokens_of(text) if token.text in ("&", "|"))
+
+
+def _negated(part: Part, inner: Part) -> bool:
+    """Whether `part` is `!` and `inner` and no more, but for parentheses around both."""
+    tokens = [token for token in tokens_of(part.text) if token.kind != "end"]
+    around = next(index for index, token in enumerate(tokens) if token.text != "(")
+    start, end = inner.start - part.start, inner.end - part.start
+    before = [token.text for token in tokens if token.start < start]
+    after = [token.text for token in tokens if token.start >= end]
+    return before == [*"(" * around, "!"] and after == [*")" * around]

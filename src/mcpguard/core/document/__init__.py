@@ -1,0 +1,1 @@
+"""Files that people write, with every mistake at its line and column."""

@@ -1,0 +1,205 @@
+"""Policies: the YAML that an author writes, compiled to an index of rules.
+
+Law of this file: what cannot be served is refused at load with its place, never skipped; a rule that
+is in force has been compiled, and only rules that can match a request are evaluated for it.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from collections.abc import Iterable
+from fnmatch import translate
+from itertools import pairwise
+
+import msgspec
+from msgspec import Struct
+
+from mcpguard.core.conditions.cel import Condition, ConditionError, Engine, engine
+from mcpguard.core.conditions.facts import MATCHES, Call
+from mcpguard.core.document.reading import Document
+from mcpguard.core.errors import PolicyError
+from mcpguard.core.policy.problems import as_tuple, condition_problems, end_of, policy_problems, rule_problems
+from mcpguard.core.policy.written import ACTIONS, ANY_ACTION, OBLIGATIONS, Effect, Moment, Policy, Rule
+
+CACHE_LIMIT = 4096
+"""How many (server, tool, action) keys keep their candidates; tool names come from upstreams."""
+
+
+class CompiledRule:
+    """A rule in force. `name` is "policy/rule"; `condition` is None where the rule has no `when`; `until`
+    is when an `allow` ends, `shadow` whether it changes nothing, `adds` whether it does more than to have its
+    effect; `written` is the rule as written."""
+
+    __slots__ = (
+        "_actions",
+        "_servers",
+        "_tools",
+        "adds",
+        "condition",
+        "effect",
+        "message",
+        "name",
+        "shadow",
+        "until",
+        "written",
+    )
+
+    def __init__(self, policy: Policy, rule: Rule, condition: Condition | None) -> None:
+        self.name = f"{policy.policy}/{rule.id}"
+        self.effect: Effect = rule.effect
+        self.condition = condition
+        self.message = rule.message.strip()
+        self.shadow = "shadow" in (policy.mode, rule.mode)
+        self.until = end_of(policy.expires) if rule.effect == "allow" else None
+        self.adds = any(getattr(rule, key) for key in OBLIGATIONS)
+        self.written = rule
+        self._actions = ACTIONS if ANY_ACTION in rule.action else frozenset(rule.action)
+        self._servers = _globs(as_tuple(rule.server))
+        self._tools = None if rule.tools is None else _globs(rule.tools)
+
+    def can_match(self, server: str, tool: str | None, action: str) -> bool:
+        """Whether the rule speaks of such requests, whatever its condition says. One with `tools`
+        never speaks of a request without a tool."""
+        if action not in self._actions or not self._servers.match(server):
+            return False
+        return self._tools is None or (tool is not None and self._tools.match(tool) is not None)
+
+    @property
+    def stateful(self) -> bool:
+        """Whether it reads or changes what is known of the session."""
+        rule = self.written
+        reads = self.condition is not None and "session" in self.condition.reads
+        return reads or bool(rule.label or rule.fact or rule.limit)
+
+
+class CompiledPolicy(Struct, frozen=True):
+    """A policy that is right in itself; `document` is where it stands."""
+
+    policy: Policy
+    rules: tuple[CompiledRule, ...]
+    document: Document
+
+
+class Candidates(Struct, frozen=True):
+    """The rules that can match one kind of request, by effect, each in the order of their names.
+
+    `conditional` says whether one of them has a condition. Rules in shadow mode stand only in `trial`,
+    among the others; it is None where there are none.
+    """
+
+    conditional: bool
+    deny: tuple[CompiledRule, ...]
+    ask: tuple[CompiledRule, ...]
+    allow: tuple[CompiledRule, ...]
+    trial: Candidates | None = None
+    cheap: tuple[Call, ...] = ()
+    """Facts that cost less than to find out whether they are needed: constant patterns."""
+
+    @property
+    def all(self) -> tuple[CompiledRule, ...]:
+        """Those in force, deny first."""
+        return self.deny + self.ask + self.allow
+
+
+class PolicySet:
+    """All policies in force, immutable.
+
+    `digest` is the sha256 (hex) of their content: it does not change with the order of the policies,
+    comments or layout. `rules` are in the order of their names. `stateful` says whether one reads or changes
+    what is known of the session, `depends` whether one in force does, so that nothing is decided without it;
+    `reviewing` says whether one speaks of results. Raises PolicyError where two policies have one name.
+    """
+
+    def __init__(self, policies: Iterable[CompiledPolicy] = ()) -> None:
+        ordered = sorted(policies, key=lambda one: one.policy.policy)
+        _check_unique(ordered)
+        self.names = tuple(one.policy.policy for one in ordered)
+        self.digest = _digest(one.policy for one in ordered)
+        self.rules = tuple(
+            sorted((rule for one in ordered for rule in one.rules), key=lambda rule: rule.name)
+        )
+        self.stateful = any(rule.stateful for rule in self.rules)
+        self.depends = any(rule.stateful for rule in self.rules if not rule.shadow)
+        self.reviewing = any(rule.written.on == "result" for rule in self.rules)
+        self._candidates: dict[_Key, Candidates] = {}
+
+    def candidates(self, server: str, tool: str | None, action: str, on: Moment = "call") -> Candidates:
+        """The rules to evaluate for a request, or for what came back; `tool` is the upstream's own name."""
+        key = (server, tool, action, on)
+        found = self._candidates.get(key)
+        if found is None:
+            if len(self._candidates) >= CACHE_LIMIT:
+                self._candidates.clear()
+            found = self._candidates[key] = self._find(*key)
+        return found
+
+    def _find(self, server: str, tool: str | None, action: str, on: Moment) -> Candidates:
+        matching = [
+            rule for rule in self.rules if rule.written.on == on and rule.can_match(server, tool, action)
+        ]
+        in_force = [rule for rule in matching if not rule.shadow]
+        return _sorted(in_force, None if len(in_force) == len(matching) else _sorted(matching))
+
+
+_Key = tuple[str, str | None, str, Moment]
+
+
+def _sorted(rules: list[CompiledRule], trial: Candidates | None = None) -> Candidates:
+    deny, ask, allow = (
+        tuple(rule for rule in rules if rule.effect == effect) for effect in ("deny", "ask", "allow")
+    )
+    conditions = [rule.condition for rule in rules if rule.condition is not None]
+    cheap = {fact.key: fact for one in conditions for fact in one.facts if fact.name == MATCHES}
+    return Candidates(bool(conditions), deny, ask, allow, trial, tuple(cheap.values()))
+
+
+def compile_policy(
+    text: str, source: str, kinds: frozenset[str], cel: Engine | None = None
+) -> CompiledPolicy:
+    """The policy in the YAML `text`, called `source` in messages.
+
+    `kinds` are the names that `redact` may hold. `cel` is the engine, by default the fastest there
+    is; a policy without conditions does not import one. Raises PolicyError with all mistakes.
+    """
+    document = Document(text, source, PolicyError)
+    # An allow whose condition was left empty would allow all.
+    policy = document.read(Policy, nulls=False)
+    problems = list(policy_problems(document, policy))
+    rules: list[CompiledRule] = []
+    for index, rule in enumerate(policy.rules):
+        problems += rule_problems(document, ("rules", index), rule, kinds)
+        condition: Condition | None = None
+        if rule.when is not None:
+            at = ("rules", index, "when")
+            try:
+                condition = (cel or engine()).compile(rule.when)
+                problems += condition_problems(document, at, rule, condition.reads)
+            except ConditionError as error:
+                problems += [document.problem(at, sentence, offset) for offset, sentence in error.mistakes]
+        if not problems:
+            rules.append(CompiledRule(policy, rule, condition))
+    if problems:
+        document.fail(problems)
+    return CompiledPolicy(policy, tuple(rules), document)
+
+
+def _check_unique(ordered: list[CompiledPolicy]) -> None:
+    problems = [
+        two.document.problem(("policy",), f"`{two.policy.policy}` is the name of {one.document.source} too")
+        for one, two in pairwise(ordered)
+        if one.policy.policy == two.policy.policy
+    ]
+    if problems:
+        raise PolicyError(problems)
+
+
+def _globs(globs: tuple[str, ...]) -> re.Pattern[str]:
+    return re.compile("|".join(translate(glob) for glob in globs))
+
+
+def _digest(policies: Iterable[Policy]) -> str:
+    digest = hashlib.sha256()
+    for policy in policies:
+        digest.update(msgspec.json.encode(policy, order="deterministic") + b"\n")
+    return digest.hexdigest()

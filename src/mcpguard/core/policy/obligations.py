@@ -1,0 +1,85 @@
+"""What the rules that allow a call want done with it: charge a limit, set arguments, choose a credential.
+
+Law of this file: two rules that want different things are an error, never a choice.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from msgspec import json, structs
+
+from mcpguard.core.model import Charge, Invocation, Json
+from mcpguard.core.policy.compiled import CompiledRule
+from mcpguard.core.policy.problems import window_of
+
+_text = json.Encoder(order="deterministic").encode
+
+
+class ObligationError(Exception):
+    """What the rules want cannot be done: they differ, or a cost is no whole number. Never leaves `core/`."""
+
+
+def charges_of(rules: Iterable[CompiledRule], invocation: Invocation) -> dict[CompiledRule, Charge]:
+    """What the call costs, by rule. Raises ObligationError where a cost is not to be had from `args`."""
+    return {rule: _charge(rule, invocation) for rule in rules if rule.written.limit is not None}
+
+
+def arguments_of(rules: Iterable[CompiledRule]) -> dict[str, Json]:
+    """The arguments that the rules set. Raises ObligationError where they differ."""
+    found: dict[str, Json] = {}
+    for rule in rules:
+        for name, value in rule.written.argument.items():
+            if not _same(found.setdefault(name, value), value):
+                raise ObligationError
+    return found
+
+
+def credential_of(rules: Iterable[CompiledRule]) -> str:
+    """The credential that the rules choose, "" for none. Raises ObligationError where they differ."""
+    chosen = {rule.written.credential for rule in rules if rule.written.credential}
+    if len(chosen) > 1:
+        raise ObligationError
+    return next(iter(chosen), "")
+
+
+def with_arguments(invocation: Invocation, arguments: dict[str, Json]) -> Invocation:
+    """The `tools/call` with these arguments in place of its own."""
+    args = {**(invocation.args or {}), **arguments}
+    return structs.replace(invocation, args=args, params={**(invocation.params or {}), "arguments": args})
+
+
+def are_set(invocation: Invocation, arguments: dict[str, Json]) -> bool:
+    """Whether it has these arguments already."""
+    args = invocation.args or {}
+    return all(name in args and _same(args[name], value) for name, value in arguments.items())
+
+
+def _charge(rule: CompiledRule, invocation: Invocation) -> Charge:
+    limit = rule.written.limit
+    assert limit is not None  # noqa: S101 - who calls has looked
+    unit, most = next(
+        (unit, most)
+        for unit, most in (("calls", limit.calls), ("bytes", limit.bytes), ("units", limit.units))
+        if most is not None
+    )
+    amounts = {"calls": 1, "bytes": 0}
+    amount = amounts[unit] if unit in amounts else _cost(limit.cost, invocation)
+    key = f"{rule.name} {unit} {limit.per}"
+    return Charge(key, unit, amount, most, window_of(limit.per) or 0, limit.per)
+
+
+def _cost(cost: int | str, invocation: Invocation) -> int:
+    value: Json = cost
+    if isinstance(cost, str):
+        value = invocation.args
+        for name in cost.split(".")[1:]:
+            value = value.get(name) if type(value) is dict else None
+    if type(value) is not int or not 0 < value <= 1 << 53:
+        raise ObligationError
+    return value
+
+
+def _same(one: Json, two: Json) -> bool:
+    # As text, since in Python `1 == True == 1.0`.
+    return _text(one) == _text(two)

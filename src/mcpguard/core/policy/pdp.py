@@ -1,0 +1,285 @@
+"""The policy decision point: an Invocation, the policies and the session so far -> Permit or Deny.
+
+Law of this file: closed by default. Deny overrides ask overrides allow, nothing matching denies, and
+an error only tightens: an erroring deny denies, an erroring ask asks, an erroring allow does not
+allow (and what it would redact or label is), nor does one that has ended. A `Permit` is constructed here
+and nowhere else. The verdict is a function of the three alone: it reads no clock and changes nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from functools import lru_cache
+
+from msgspec import structs
+
+from mcpguard.core.conditions.cel import ERROR, LATER, NOTHING, TRUE, Bound
+from mcpguard.core.model import Cause, Charge, Deny, Invocation, Json, Permit, Principal
+from mcpguard.core.policy.compiled import Candidates, CompiledRule, PolicySet
+from mcpguard.core.policy.obligations import (
+    ObligationError,
+    are_set,
+    arguments_of,
+    charges_of,
+    credential_of,
+    with_arguments,
+)
+from mcpguard.core.policy.placeholders import placeholders_in
+from mcpguard.core.policy.session import Session
+from mcpguard.core.policy.written import ACTIONS, EXTENSION, Moment
+
+REACHED_BY = {
+    "tool": "tools/call",
+    "prompt": "prompts/get",
+    "resource": "resources/read",
+    "template": "resources/read",
+}
+"""The method that uses each kind of thing that lists show."""
+
+NEEDS_APPROVAL = "needs approval, which this version cannot ask for"
+"""The message of a Deny by an `ask` rule whose author wrote none."""
+
+NO_SESSION = "mcpguard cannot tell what this session did before, so what depends on it is refused"
+
+
+def decide(policies: PolicySet, invocation: Invocation, session: Session | None = None) -> Permit | Deny:
+    """Whether `invocation` may go on. `rules` of the answer are the rules that decided, by name; with
+    several that refuse, `message` is that of the first which has one.
+
+    The invocation of a Permit is the one to send: with the arguments that its rules set. `session` is
+    needed where the policies are `stateful`; without it what depends on it is refused.
+    """
+    candidates = candidates_of(policies, invocation)
+    verdict = _settled(candidates, invocation, session)
+    if candidates.trial is None:
+        return verdict
+    shadow = _differs(verdict, _settled(candidates.trial, invocation, session))
+    return structs.replace(verdict, shadow=shadow) if shadow else verdict
+
+
+def no_session(invocation: Invocation) -> Deny:
+    """The refusal where the state of the session cannot be read or kept."""
+    return Deny(invocation, Cause.ERROR, message=NO_SESSION)
+
+
+def visible(policies: PolicySet, invocation: Invocation) -> bool:
+    """Whether a list may show the target of `invocation`, whose method and `args` do not matter.
+
+    False only where no arguments and no session can lead to anything but a refusal by a deny or by no
+    rule. A tool that needs approval stays: calling it tells what is missing.
+    """
+    target = invocation.target
+    call = structs.replace(
+        invocation, method=REACHED_BY["tool" if target is None else target.kind], args=None
+    )
+    candidates = candidates_of(policies, call)
+    bound = bind(candidates, call)
+    if any(must for _, must in (at_list_time(rule, bound) for rule in candidates.deny)):
+        return False
+    offering = [rule for rule in candidates.ask + candidates.allow if not over(rule, call)]
+    return any(may for may, _ in (at_list_time(rule, bound) for rule in offering))
+
+
+def permit_protocol(invocation: Invocation, credential: str = "") -> Permit:
+    """The Permit for a method that carries no data of its own (lists, ping) and so needs no rule. The
+    table of methods says which these are; what comes back is filtered and inspected all the same.
+    `credential` is that of what the request is about, where rules chose one for it."""
+    return Permit(invocation, (), credential=credential)
+
+
+def within(permit: Permit, begun: Permit) -> Permit:
+    """The Permit for a request about what the call `begun` started, a task: it is made with the credential of
+    that call where no rule chooses one."""
+    if permit.credential or not begun.credential:
+        return permit
+    return structs.replace(permit, credential=begun.credential)
+
+
+def again(permit: Permit, params: dict[str, Json]) -> Permit:
+    """The same permitted call once more, with `params` that answer what its upstream asked: what was
+    decided (target and arguments) is unchanged."""
+    return structs.replace(permit, invocation=structs.replace(permit.invocation, params=params))
+
+
+def candidates_of(policies: PolicySet, invocation: Invocation, on: Moment = "call") -> Candidates:
+    """The rules that can match `invocation`."""
+    target, method = invocation.target, invocation.method
+    tool = target.name if target is not None and target.kind == "tool" else None
+    return policies.candidates(invocation.server, tool, method if method in ACTIONS else EXTENSION, on)
+
+
+def bind(
+    candidates: Candidates, invocation: Invocation, session: Session | None = None, **more: Json
+) -> Bound:
+    """What the conditions of `candidates` may read; `more` are further names."""
+    trial = candidates.trial
+    if not (candidates.conditional or (trial is not None and trial.conditional)):
+        return NOTHING
+    principal, caller = invocation.principal, invocation.caller
+    view: dict[str, Json] = {
+        "action": invocation.method,
+        "server": invocation.server,
+        "principal": _principal(principal),
+        "client": _client(invocation.agent or "", caller.name, caller.release),
+        "now": invocation.now,
+        **more,
+    }
+    target = invocation.target
+    if target is not None:
+        view["resource" if target.kind == "template" else target.kind] = target.facts
+    if invocation.args is not None:
+        view["args"] = invocation.args
+    if session is not None:
+        view["session"] = session.view()
+    bound = Bound(view)
+    bound.compute(candidates.cheap)
+    return bound
+
+
+def _principal(principal: Principal) -> dict[str, Json]:
+    groups = list(principal.groups)
+    return {"id": principal.id, "source": principal.source, "groups": groups, "claims": principal.claims}
+
+
+@lru_cache(maxsize=64)
+def _client(agent: str, name: str, release: str) -> dict[str, Json]:
+    return {"agent": agent, "claims": {"name": name, "version": release}}
+
+
+def holding(rules: tuple[CompiledRule, ...], bound: Bound) -> tuple[list[CompiledRule], list[CompiledRule]]:
+    """The rules whose conditions are true, and those whose conditions failed."""
+    true: list[CompiledRule] = []
+    failed: list[CompiledRule] = []
+    for rule in rules:
+        verdict = TRUE if rule.condition is None else rule.condition.verdict(bound)
+        if verdict is TRUE:
+            true.append(rule)
+        elif verdict is ERROR:
+            failed.append(rule)
+    return true, failed
+
+
+def at_list_time(rule: CompiledRule, bound: Bound) -> tuple[bool, bool]:
+    """Whether the rule may hold, and whether it must, for arguments that nobody knows yet.
+
+    With `args` and `session` unbound an ERROR of a condition that reads them means "it depends"; CEL
+    absorbs that error where the answer does not, so TRUE and FALSE are certain.
+    """
+    if rule.condition is None:
+        return True, True
+    verdict = rule.condition.verdict(bound)
+    if verdict is ERROR and rule.condition.reads & LATER:
+        return True, False
+    holds = verdict is TRUE or (verdict is ERROR and rule.effect != "allow")
+    return holds, holds
+
+
+def over(rule: CompiledRule, invocation: Invocation) -> bool:
+    """Whether the rule, an `allow`, has ended with its policy."""
+    return rule.until is not None and invocation.now >= rule.until
+
+
+def names(rules: Iterable[CompiledRule]) -> tuple[str, ...]:
+    """What records call the rules."""
+    return tuple([rule.name for rule in rules])
+
+
+def first_message(rules: Iterable[CompiledRule]) -> str:
+    """What the first of the authors says, of those who say something."""
+    return next((rule.message for rule in rules if rule.message), "")
+
+
+def union(kind: str, rules: Iterable[CompiledRule]) -> tuple[str, ...]:
+    """All names that the rules have under `redact`, `label` or `fact`, sorted."""
+    return tuple(sorted({name for rule in rules for name in getattr(rule.written, kind)}))
+
+
+def _settled(candidates: Candidates, invocation: Invocation, session: Session | None) -> Permit | Deny:
+    """The verdict on the arguments that are sent: where rules set some, it is decided again with them."""
+    verdict, arguments = _once(candidates, invocation, session)
+    if isinstance(verdict, Deny) or not arguments:
+        return verdict
+    changed = with_arguments(invocation, arguments)
+    verdict, again_set = _once(candidates, changed, session)
+    if isinstance(verdict, Deny):
+        return verdict
+    if not are_set(changed, again_set):
+        return Deny(invocation, Cause.ERROR, verdict.rules)
+    # Also those of a rule that holds no more, since the argument is there now: what it set is sent.
+    return structs.replace(verdict, placeholders=placeholders_in({**arguments, **again_set}))
+
+
+def _once(
+    candidates: Candidates, invocation: Invocation, session: Session | None
+) -> tuple[Permit | Deny, dict[str, Json]]:
+    bound = bind(candidates, invocation, session)
+    denied, failed = holding(candidates.deny, bound)
+    if denied:
+        return Deny(invocation, Cause.RULE, names(denied), first_message(denied)), {}
+    if failed:
+        return Deny(invocation, Cause.ERROR, names(failed)), {}
+    if candidates.ask:
+        asking, failed = holding(candidates.ask, bound)
+        if asking or failed:
+            asking = sorted(asking + failed, key=lambda rule: rule.name)
+            said = first_message(asking) or NEEDS_APPROVAL
+            return Deny(invocation, Cause.APPROVAL, names(asking), said), {}
+    holds, failed = holding(candidates.allow, bound)
+    allowing = [rule for rule in holds if not over(rule, invocation)]
+    failed += [rule for rule in holds if over(rule, invocation)]
+    if not allowing:
+        return Deny(invocation, Cause.NO_RULE), {}
+    return _allowed(invocation, allowing, failed, session)
+
+
+def _allowed(
+    invocation: Invocation,
+    allowing: list[CompiledRule],
+    failed: list[CompiledRule],
+    session: Session | None,
+) -> tuple[Permit | Deny, dict[str, Json]]:
+    if not any([rule.adds for rule in allowing]) and not failed:
+        return Permit(invocation, names(allowing)), {}
+    try:
+        charges = charges_of(allowing, invocation)
+        arguments = arguments_of(allowing)
+        credential = credential_of(allowing)
+    except ObligationError:
+        return Deny(invocation, Cause.ERROR, names(allowing)), {}
+    full = _full(charges, invocation, session)
+    if full is not None:
+        return full, {}
+    permit = Permit(
+        invocation,
+        names(allowing),
+        union("redact", allowing + failed),
+        tuple(charges.values()),
+        union("label", allowing + failed),
+        union("fact", allowing),
+        credential,
+    )
+    return permit, arguments
+
+
+def _full(
+    charges: dict[CompiledRule, Charge], invocation: Invocation, session: Session | None
+) -> Deny | None:
+    if not charges:
+        return None
+    if session is None:
+        return no_session(invocation)
+    full = [rule for rule, charge in charges.items() if not session.room(charge, invocation.now)]
+    if not full:
+        return None
+    charge = charges[full[0]]
+    limit = f"the limit of {charge.most} {charge.unit} in {charge.window} is reached"
+    said = first_message(full) or limit
+    return Deny(invocation, Cause.LIMIT, names(full), said)
+
+
+def _differs(verdict: Permit | Deny, trial: Permit | Deny) -> str:
+    """What the rules in shadow mode change: "EFFECT RULE …", "" for nothing."""
+    if type(verdict) is type(trial) and verdict.rules == trial.rules:
+        return ""
+    effect = "allow" if isinstance(trial, Permit) else f"deny ({trial.cause.value})"
+    return " ".join([effect, *trial.rules])

@@ -1,0 +1,104 @@
+"""The second decision, on what came back: rules with `on: result` withhold it, take more out of it, or have
+the session remember something.
+
+Law of this file: as for calls, an error only tightens. An erroring `deny` withholds; what an erroring `allow`
+would redact or label is redacted and labelled, and what it would state as a fact is not. So it is with an
+`allow` that has ended.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from msgspec import Struct, structs
+
+from mcpguard.core.conditions.cel import Bound
+from mcpguard.core.model import Cause, Deny, Finding, Invocation, Json, Permit
+from mcpguard.core.policy.compiled import Candidates, PolicySet
+from mcpguard.core.policy.pdp import bind, candidates_of, first_message, holding, names, over, union
+from mcpguard.core.policy.session import Session
+
+
+class Review(Struct, frozen=True):
+    """What is to be done with a result. `rules` are those that had a say; `denied` withholds it."""
+
+    rules: tuple[str, ...] = ()
+    denied: Deny | None = None
+    redact: tuple[str, ...] = ()
+    labels: tuple[str, ...] = ()
+    facts: tuple[str, ...] = ()
+    shadow: str = ""
+    """What rules in shadow mode would have done otherwise, "" for nothing."""
+
+
+UNTOUCHED = Review()
+
+
+def review(
+    policies: PolicySet,
+    invocation: Invocation,
+    result: Json,
+    findings: tuple[Finding, ...],
+    session: Session | None = None,
+) -> Review:
+    """What the rules say of `result`, inspected already; for an error of the upstream it is
+    {"error": …}. `findings` are what was taken out."""
+    candidates = candidates_of(policies, invocation, "result")
+    if candidates.trial is None and not candidates.all:
+        return UNTOUCHED
+    kinds = sorted({finding.kind for finding in findings})
+    bound = bind(candidates, invocation, session, result=result, findings=kinds)
+    found = _judge(candidates, invocation, bound)
+    if candidates.trial is None:
+        return found
+    trial = _judge(candidates.trial, invocation, bound)
+    return _with_shadow(found, trial)
+
+
+def settle(
+    policies: PolicySet, permit: Permit, found: Review, session: Session, size: int, now: datetime
+) -> Review:
+    """Keep in `session` what the reviewed result of `permit` costs and adds; it came `now` and has `size`
+    bytes. Gives the Review to act on: where the bytes exceed a limit the result is withheld, and then costs
+    and adds nothing."""
+    if found.denied is not None:
+        return found
+    charges = [structs.replace(one, amount=size) for one in permit.charges if one.unit == "bytes"]
+    full = [charge for charge in charges if not session.room(charge, now)]
+    if full:
+        full_rules = {charge.key.partition(" ")[0] for charge in full}
+        rules = [rule for rule in policies.rules if rule.name in full_rules]
+        said = f"the limit of {full[0].most} bytes in {full[0].window} would be exceeded"
+        deny = Deny(permit.invocation, Cause.LIMIT, tuple(sorted(full_rules)), first_message(rules) or said)
+        return Review(deny.rules, deny, shadow=found.shadow)
+    for charge in charges:
+        session.charge(charge, now)
+    # While the call was open its session may have ended, and with it the labels of the call.
+    session.add(permit.labels + found.labels, found.facts)
+    session.kept.seen = max(session.kept.seen, now.timestamp())
+    return found
+
+
+def _judge(candidates: Candidates, invocation: Invocation, bound: Bound) -> Review:
+    denied, failed = holding(candidates.deny, bound)
+    if denied or failed:
+        cause = Cause.RULE if denied else Cause.ERROR
+        refusing = denied or failed
+        said = first_message(refusing) if denied else ""
+        return Review(names(refusing), Deny(invocation, cause, names(refusing), said))
+    true, failed = holding(candidates.allow, bound)
+    return Review(
+        names(true + failed),
+        None,
+        union("redact", true + failed),
+        union("label", true + failed),
+        union("fact", [rule for rule in true if not over(rule, invocation)]),
+    )
+
+
+def _with_shadow(found: Review, trial: Review) -> Review:
+    if found == trial:
+        return found
+    effect = "allow" if trial.denied is None else f"deny ({trial.denied.cause.value})"
+    shadow = " ".join([effect, *trial.rules])
+    return Review(found.rules, found.denied, found.redact, found.labels, found.facts, shadow)

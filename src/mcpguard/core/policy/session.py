@@ -1,0 +1,143 @@
+"""What one principal with one agent has done so far: counts, labels, facts, and what limits have used up.
+
+Law of this file: a session only grows until it ends, so no call and no reconnecting sheds what is known of
+it; what a window of time holds outlasts the session, so no waiting sheds that; whoever decides holds the
+session alone, so a limit is exact however many calls are made at once.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+
+from msgspec import Struct
+
+from mcpguard.core.model import Charge, Invocation, Json, Permit
+from mcpguard.core.policy.problems import window_of
+
+PARTS = 60
+"""A window is counted in so many parts; the oldest counts until it is wholly over."""
+
+
+class Kept(Struct):
+    """A session as it is stored. `seen` is the time of its last use, in seconds since 1970 (UTC). `tools`
+    counts calls by "server/tool". `spent` has for each limit the parts of its window in use: [part, amount],
+    the oldest first."""
+
+    seen: float = 0.0
+    calls: int = 0
+    tools: dict[str, int] = {}
+    labels: list[str] = []
+    facts: list[str] = []
+    spent: dict[str, list[tuple[int, int]]] = {}
+
+    def ended(self, now: float) -> Kept:
+        """What is left where the session ended before `now`: the windows that are not over."""
+        spent = {key: parts for key, parts in self.spent.items() if _lasts(key, parts, now)}
+        return Kept(spent=spent)
+
+
+def _lasts(key: str, parts: list[tuple[int, int]], now: float) -> bool:
+    # The key of a charge ends in its window as written; that of a session is none that lasts.
+    seconds = window_of(key.rpartition(" ")[2]) or 0
+    return seconds > 0 and any(part + 1 > (now - seconds) * PARTS / seconds for part, _ in parts)
+
+
+class Session:
+    """The state of a session, for one decision."""
+
+    __slots__ = ("kept",)
+
+    def __init__(self, kept: Kept | None = None) -> None:
+        self.kept = kept or Kept()
+
+    def view(self) -> dict[str, Json]:
+        """`session` as conditions see it."""
+        kept = self.kept
+        return {"calls": kept.calls, "tools": kept.tools, "labels": kept.labels, "facts": kept.facts}
+
+    def room(self, charge: Charge, now: datetime) -> bool:
+        """Whether `charge` still fits. Bytes are charged when they come back, so here one must be left."""
+        return self.used(charge, now) + max(charge.amount, 1 if charge.unit == "bytes" else 0) <= charge.most
+
+    def used(self, charge: Charge, now: datetime) -> int:
+        """How much of the limit is used up."""
+        return sum(amount for _, amount in self._in_window(charge, now))
+
+    def after(self, permit: Permit) -> Session:
+        """The session as it would be once the call was admitted; this one stays as it is."""
+        kept = self.kept
+        copy = Session(
+            Kept(
+                kept.seen,
+                kept.calls,
+                dict(kept.tools),
+                list(kept.labels),
+                list(kept.facts),
+                {key: list(parts) for key, parts in kept.spent.items()},
+            )
+        )
+        copy.admit(permit)
+        return copy
+
+    def without(self, invocation: Invocation) -> Session:
+        """The session for deciding anew on a call that was counted: without that count, and without what
+        limits have used up."""
+        kept, key = self.kept, _tool_key(invocation)
+        tools = {name: count - (name == key) for name, count in kept.tools.items()}
+        counted = {name: count for name, count in tools.items() if count > 0}
+        return Session(Kept(kept.seen, max(0, kept.calls - 1), counted, kept.labels, kept.facts))
+
+    def free_at(self, charge: Charge, now: datetime) -> datetime | None:
+        """When `charge` fits, if nothing else is charged until then: `now` where it does, None where time
+        does not help."""
+        if self.room(charge, now):
+            return now
+        for part, _ in self._in_window(charge, now) if charge.seconds else ():
+            # A part is over when the window begins behind it; a microsecond more covers the rounding.
+            over = (part + 1 + PARTS) * charge.seconds / PARTS
+            at = datetime.fromtimestamp(over, now.tzinfo) + timedelta(microseconds=1)
+            if self.room(charge, at):
+                return at
+        return None
+
+    def admit(self, permit: Permit) -> None:
+        """Count a call that may be made, with what it costs and adds."""
+        invocation, kept = permit.invocation, self.kept
+        kept.calls += 1
+        key = _tool_key(invocation)
+        if key is not None:
+            kept.tools[key] = kept.tools.get(key, 0) + 1
+        for charge in permit.charges:
+            self.charge(charge, invocation.now)
+        self.add(permit.labels, permit.facts)
+
+    def add(self, labels: tuple[str, ...], facts: tuple[str, ...]) -> None:
+        """Remember these labels and facts."""
+        for known, new in ((self.kept.labels, labels), (self.kept.facts, facts)):
+            known += [one for one in new if one not in known]
+
+    def charge(self, charge: Charge, now: datetime) -> None:
+        """Use up `charge`, whether there is room or not."""
+        parts = self._in_window(charge, now)
+        part = _part(charge, now)
+        if parts and parts[-1][0] >= part:
+            parts[-1] = (parts[-1][0], parts[-1][1] + charge.amount)
+        else:
+            parts.append((part, charge.amount))
+        self.kept.spent[charge.key] = parts
+
+    def _in_window(self, charge: Charge, now: datetime) -> list[tuple[int, int]]:
+        parts = self.kept.spent.get(charge.key, [])
+        if not charge.seconds:
+            return list(parts)
+        first = (now.timestamp() - charge.seconds) * PARTS / charge.seconds
+        return [(part, amount) for part, amount in parts if part + 1 > first]
+
+
+def _part(charge: Charge, now: datetime) -> int:
+    return int(now.timestamp() * PARTS // charge.seconds) if charge.seconds else 0
+
+
+def _tool_key(invocation: Invocation) -> str | None:
+    target = invocation.target
+    return f"{invocation.server}/{target.name}" if target is not None and target.kind == "tool" else None

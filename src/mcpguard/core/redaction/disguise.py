@@ -1,0 +1,203 @@
+"""The forms in which a value may come back, as the bytes to search for.
+
+Law of this file: a form is listed here or it is not promised. Base64 and base32 are listed at every
+alignment: what is searched for is the core that does not depend on what stands before and after.
+"""
+
+from __future__ import annotations
+
+import re
+from base64 import b32encode, b64decode, b64encode
+from collections.abc import Callable, Iterator
+from itertools import pairwise
+from urllib.parse import unquote
+
+from msgspec import Struct
+
+from mcpguard.core.redaction.skeleton import skeleton
+
+_LOOSE = 8
+"""Fewer skeleton characters than these are met in ordinary text, so such a form is matched exactly."""
+
+_PIECE = 96
+_TOKEN = 16
+_BASE64 = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/-_="
+_URL_SAFE = str.maketrans("+/", "-_")
+_WORD = frozenset("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789+/=_.-")
+_JSON = str.maketrans(
+    {chr(code): f"\\u{code:04x}" for code in range(32)}
+    | {'"': '\\"', "\\": "\\\\", "\n": "\\n", "\r": "\\r", "\t": "\\t", "\b": "\\b", "\f": "\\f"}
+)
+_FORMATS = ("%02x", "x%02x", "0x%02x", "%d", "%03d", "%o", "%03o")
+_SAFE = ("", "/", "-_.~", "/-_.~", "-_.!~*'()", "-_.!~*'();/?:@&=+$,#")
+
+
+_PASSWORD = re.compile(
+    r"://[^\s/?#:@]*:([^\s/?#]+)@"
+    r"|(?:password|passwd|pwd)\s*=\s*(?:'((?:[^'\\]|\\.)*)'|\"([^\"]*)\"|([^\s;&'\"]+))",
+    re.IGNORECASE,
+)
+"""In a URL, and in the connection strings of databases."""
+_BASIC = re.compile(r"(?:basic\s+)?([A-Za-z0-9+/]+={0,2})", re.IGNORECASE)
+_PASSWORD_LEAST = 6
+
+
+class Needle(Struct, frozen=True):
+    """One form. `loose`: to be searched for in skeletons; else in the text itself.
+
+    A match is widened over up to `before` and `after` bytes of `edge`.
+    """
+
+    pattern: bytes
+    loose: bool
+    edge: bytes
+    before: int
+    after: int
+
+    def __repr__(self) -> str:
+        return "<Needle>"
+
+    def widen(self, text: bytes, start: int, end: int) -> tuple[int, int]:
+        """The span of the whole form, never cutting a UTF-8 character."""
+        first = max(0, start - self.before)
+        while start > first and text[start - 1] in self.edge:
+            start -= 1
+        last = min(len(text), end + self.after)
+        while end < last and text[end] in self.edge:
+            end += 1
+        while start and text[start] & 0xC0 == 0x80:
+            start -= 1
+        while end < len(text) and text[end] & 0xC0 == 0x80:
+            end += 1
+        return start, end
+
+
+def needles(value: str) -> Iterator[Needle]:
+    """Every form of `value`, of its parts where it is long or has several lines, and of a password in it."""
+    for part in _pieces(value):
+        for text in _texts(part):
+            yield _literal(text)
+        for text in _numbers(part):
+            yield _needle(text, rb"\%&#;", 3, 1)
+        for text in _bases(part):
+            yield _needle(text, _BASE64, 4, 6)
+    for word in _words(value):
+        data = word.encode()
+        yield _literal(word)
+        yield _needle(data.hex(), rb"\%&#;", 3, 1)
+        for text in _cores(data, b64encode, 3, 6):
+            yield _needle(text, _BASE64, 4, 6)
+    for password in dict.fromkeys(_passwords(value)):
+        yield from needles(password)
+
+
+def _passwords(value: str) -> Iterator[str]:
+    """What a server that got a URL, a connection string or `user:password` in base64 (RFC 7617) has of it
+    when it has read it. A short word of letters only, such as `password`, is met in ordinary text."""
+    basic = _BASIC.fullmatch(value)
+    pairs = [basic[1]] if basic is not None and len(basic[1]) % 4 == 0 else []
+    decoded = [b64decode(pair).decode("utf-8", "replace") for pair in pairs]
+    found = [pair.partition(":")[2] for pair in decoded if pair.isprintable() and "\ufffd" not in pair]
+    found += [text for each in _PASSWORD.findall(value) for text in each]
+    for text in (*found, *map(unquote, found)):
+        if len(text) >= _TOKEN or (len(text) >= _PASSWORD_LEAST and not text.isalpha()):
+            yield text
+
+
+def _needle(text: str, edge: bytes, before: int, after: int) -> Needle:
+    data = _utf8(text)
+    bones = skeleton(data)
+    if len(bones) >= _LOOSE:
+        return Needle(bones, True, edge, before, after)
+    return Needle(data, False, edge, before, after)
+
+
+def _literal(text: str) -> Needle:
+    """A form with nothing around it but the punctuation that it starts and ends with."""
+    data = _utf8(text)
+    dropped = bytes(byte for byte in set(data) if not skeleton(bytes((byte,))))
+    if len(skeleton(data)) < _LOOSE:
+        return _needle(text, b"", 0, 0)
+    return _needle(
+        text, dropped, len(data) - len(data.lstrip(dropped)), len(data) - len(data.rstrip(dropped))
+    )
+
+
+def _utf8(text: str) -> bytes:
+    return text.encode("utf-8", "surrogatepass")
+
+
+def _pieces(value: str) -> Iterator[str]:
+    """All of it, in pieces of 96 to 191 characters: Hyperscan limits the length of a pattern."""
+    cuts = [*range(0, max(1, len(value) - _PIECE + 1), _PIECE), len(value)]
+    for start, end in pairwise(cuts):
+        yield value[start:end]
+
+
+def _words(value: str) -> Iterator[str]:
+    """The lines of a key and other long words of a text: each is as secret as the whole.
+
+    A word without a digit is a label ("service_account", a PEM header) and no secret.
+    """
+    if _WORD.issuperset(value):
+        return
+    for word in re.split(r"(?:\\[nrt]|[^A-Za-z0-9+/=_.\\-])+", value):
+        if len(skeleton(word.encode())) >= _TOKEN and re.search("[0-9]", word):
+            yield word
+
+
+def _texts(value: str) -> Iterator[str]:
+    """Readable forms: as it is, reversed, and escaped for JSON, URLs and HTML."""
+    yield value
+    yield value[::-1]
+    escaped = value.translate(_JSON)
+    yield escaped
+    yield "".join(char if char.isascii() else _utf16(char, "\\u%04x") for char in escaped)
+    for safe in _SAFE:
+        quoted = _percent(value, safe)
+        yield quoted
+        yield quoted.replace("%20", "+")
+        yield quoted.replace("%", "%25")
+    for quote, apostrophe in (("&quot;", "&#x27;"), ("&quot;", "&#39;"), ("&#34;", "&#39;"), ('"', "'")):
+        html = value.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
+        yield html.replace('"', quote).replace("'", apostrophe)
+
+
+def _percent(value: str, safe: str) -> str:
+    plain = {byte for byte in range(128) if chr(byte).isalnum() or chr(byte) in safe}
+    return "".join(chr(byte) if byte in plain else f"%{byte:02X}" for byte in _utf8(value))
+
+
+def _utf16(value: str, unit: str) -> str:
+    data = value.encode("utf-16-be", "surrogatepass")
+    return "".join(unit % int.from_bytes(data[i : i + 2]) for i in range(0, len(data), 2))
+
+
+def _numbers(value: str) -> Iterator[str]:
+    """Byte by byte: hexadecimal, decimal, octal, and the escapes made of them."""
+    for shape in _FORMATS:
+        yield "".join(shape % byte for byte in _utf8(value))
+        yield "".join(shape % ord(char) for char in value)
+    yield _utf16(value, "u%04x")
+    yield value.encode("utf-16-le", "surrogatepass").hex()
+
+
+def _bases(value: str) -> Iterator[str]:
+    """Base64 of UTF-8, of UTF-16 and of base64, also URL-safe or percent-encoded; base32."""
+    once = list(_cores(_utf8(value), b64encode, 3, 6))
+    once += [text.translate(_URL_SAFE) for text in once]
+    twice = [core for text in dict.fromkeys(once) for core in _cores(text.encode(), b64encode, 3, 6)]
+    wide = list(_cores(value.encode("utf-16-le", "surrogatepass"), b64encode, 3, 6))
+    for text in once + twice + wide:
+        yield text
+        yield text.translate(_URL_SAFE)
+        yield _percent(text, "")
+    yield from _cores(_utf8(value), b32encode, 5, 5)
+
+
+def _cores(data: bytes, encode: Callable[[bytes], bytes], group: int, bits: int) -> Iterator[str]:
+    """What `encode` makes of `data` behind 0 to `group` - 1 other bytes, without the shared edges."""
+    for ahead in range(group):
+        first = -(-8 * ahead // bits)
+        last = 8 * (ahead + len(data)) // bits
+        yield encode(bytes(ahead) + data).decode()[first:last]

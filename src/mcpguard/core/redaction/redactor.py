@@ -1,0 +1,208 @@
+"""Inspection: the one way from a raw value to a `Redacted`.
+
+Law of this file: a `Redacted` is constructed here and nowhere else. Whatever cannot be inspected to its
+end is withheld whole (InspectionError). Inspecting an inspected value finds nothing.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import re
+from collections.abc import Iterable
+from threading import Lock
+
+import msgspec
+
+from mcpguard.core.errors import InspectionError
+from mcpguard.core.model import Finding, Json, Redacted
+from mcpguard.core.redaction.detectors import KINDS, OPT_IN
+from mcpguard.core.redaction.held import mark_of
+from mcpguard.core.redaction.holding import Holding
+from mcpguard.core.redaction.leaves import Edited, Layout, Leaves, Rebuild, padded
+from mcpguard.core.redaction.matching import HIT_CAP, Span
+from mcpguard.core.redaction.scanning import MEMBERS, OPT_IN_DETECTORS, confirm, members, tokens
+from mcpguard.core.redaction.scanning import triggers as _triggers
+from mcpguard.core.secret import Secret
+
+__all__ = ["KINDS", "OPT_IN", "Redactor", "authored"]
+
+WITHHELD = "[WITHHELD: could not be inspected]"
+"""What `inspect_text` gives for a text that cannot be inspected."""
+
+_ROUNDS = 8
+_NUMBERED = 10_000
+_NAME = frozenset("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_.:/-")
+_PLACEHOLDER = rb"\[REDACTED:([A-Za-z0-9_.:/-]+)#([0-9]{1,5})\]"
+_HELD = "credential:"
+_encode = msgspec.json.Encoder().encode
+
+
+def authored(value: Json) -> Redacted:
+    """A value that is made of nothing but constants of ours, so there is nothing to inspect."""
+    return Redacted(value, _encode(value))
+
+
+class Redactor:
+    """Removes what must not reach the client. Any number of threads may use one at once.
+
+    `key` is random and secret; it keeps the marks of values from being computed elsewhere.
+    """
+
+    def __init__(self, key: bytes) -> None:
+        self._key = key
+        self._lock = Lock()
+        self._kinds: frozenset[str] = KINDS
+        self._held = Holding()
+
+    def hold(self, name: str, secret: Secret) -> None:
+        """From now on, guard this value too; `name` is shown where it was removed. Takes milliseconds for a
+        value that is new, so it is done in a thread where that matters.
+
+        Earlier values of the same name stay guarded. Raises CredentialError, naming `name`, for a
+        value that cannot be guarded (shorter than 6 characters, or longer than 16384).
+        """
+        key = name, mark_of(secret, self._key)
+        if self._held.has(key):
+            return
+        kind = _HELD + "".join(char if char in _NAME else "_" for char in name[:128])
+        with self._lock:
+            self._kinds |= {kind}
+        self._held.hold(key, kind, secret)
+
+    def release(self, name: str, secret: Secret) -> None:
+        """This value is in use no more. It stays guarded, among a bounded number of such."""
+        self._held.release((name, mark_of(secret, self._key)))
+
+    def inspect(self, value: Json, also: tuple[str, ...] = ()) -> Redacted:
+        """`value` without secrets, in the same shape; the very same object if there are none.
+
+        Strings, numbers and the names of members are inspected for held values in any form, for the
+        formats of `DETECTORS`, and for those of `PERSONAL` that `also` names. What is removed leaves
+        `[REDACTED:<kind>#<n>]`; within this `value` equal texts have equal n, which says nothing of other
+        values. Raises InspectionError if the value cannot be inspected to its end: nested deeper than 128
+        levels, too many hits, an unknown kind in `also`, a failure of the engine.
+        """
+        try:
+            leaves = Leaves(value)
+            text = padded(leaves.parts())
+            if self._found(text, also) or not leaves.columns.keys().isdisjoint(MEMBERS):
+                return self._clean(value, leaves, also)
+            return Redacted(value, _encode(value))
+        except InspectionError:
+            raise
+        except Exception:
+            raise InspectionError("a value could not be inspected") from None
+
+    def inspect_text(self, text: str) -> str:
+        """The same for a text of a log or a diagnostic; never raises."""
+        try:
+            return str(self.inspect(text).value)
+        except InspectionError:
+            return WITHHELD
+
+    def _found(self, text: bytes, also: tuple[str, ...] = ()) -> bool:
+        return (
+            _triggers().search(text, confirm)
+            or self._held.found(text)
+            or any(OPT_IN_DETECTORS[kind].every(text) for kind in also)
+        )
+
+    def _clean(self, value: Json, leaves: Leaves, also: tuple[str, ...]) -> Redacted:
+        """Remove until nothing is found: what was beside a removed text may be a hit without it."""
+        findings: dict[Finding, None] = {}
+        numbers = _Numbers(self._taken(padded(leaves.parts())))
+        for _ in range(_ROUNDS):
+            parts = leaves.parts()
+            spans = self._spans(leaves, parts, also)
+            if not spans:
+                return Redacted(value, _encode(value), tuple(map(self._sealed, findings)))
+            rebuild = Rebuild(leaves, _edited(leaves, parts, spans, numbers))
+            value = rebuild.value(value)
+            findings.update(dict.fromkeys(rebuild.findings))
+            leaves = Leaves(value)
+        raise InspectionError("a value could not be made clean")
+
+    def _sealed(self, finding: Finding) -> Finding:
+        return Finding(finding.kind, "") if self._found(padded([finding.path])) else finding
+
+    def _spans(self, leaves: Leaves, parts: list[str], also: tuple[str, ...]) -> list[Span]:
+        """What is to be removed, in order and without overlaps."""
+        text = re.sub(_PLACEHOLDER, self._mask, padded(parts))
+        hits = tokens(text)
+        for kind in also:
+            hits += [(*span, kind) for span in OPT_IN_DETECTORS[kind].every(text)]
+        if len(hits) > HIT_CAP:
+            raise InspectionError(f"more than {HIT_CAP} hits")
+        hits += members(leaves)
+        spans = [
+            Span(start, end, kind, hmac.digest(self._key, text[start:end], hashlib.sha256))
+            for start, end, kind in set(hits)
+        ]
+        return _merged(sorted(self._held.spans(text) + spans))
+
+    def _mask(self, placeholder: re.Match[bytes]) -> bytes:
+        """Our own placeholders are no text: nothing is found in them or across them."""
+        return b"\xff" * len(placeholder[0]) if self._is_ours(placeholder) else placeholder[0]
+
+    def _is_ours(self, placeholder: re.Match[bytes]) -> bool:
+        return placeholder[1].decode() in self._kinds and int(placeholder[2]) <= _NUMBERED
+
+    def _taken(self, text: bytes) -> int:
+        """The highest number of a placeholder that is there already: other values get others."""
+        found = (one for one in re.finditer(_PLACEHOLDER, text) if self._is_ours(one))
+        return max((int(one[2]) for one in found), default=0)
+
+
+class _Numbers:
+    """The numbers of the placeholders in one value. They mean nothing beyond it: a number that did would say
+    whether somebody has seen a value before."""
+
+    def __init__(self, taken: int) -> None:
+        self._next = taken + 1
+        self._of: dict[bytes, int] = {}
+
+    def label(self, span: Span) -> str:
+        number = self._of.get(span.mark)
+        if number is None:
+            number = self._of[span.mark] = self._next if self._next <= _NUMBERED else 0
+            self._next += 1
+        return f"[REDACTED:{span.kind}#{number}]"
+
+
+def _edited(leaves: Leaves, parts: list[str], spans: list[Span], numbers: _Numbers) -> list[str]:
+    edited = list(parts)
+    cuts: dict[int, list[tuple[int, int, Span]]] = {}
+    layout = Layout(parts)
+    for span in spans:
+        for index, start, end in layout.touched(span.start, span.end):
+            cuts.setdefault(index, []).append((start, end, span))
+    for index, places in cuts.items():
+        whole = [(0, len(parts[index]), places[0][2])] if leaves.is_number(index) else places
+        edited[index] = _cut(parts[index].encode("utf-8", "surrogatepass"), whole, numbers)
+    return edited
+
+
+def _cut(text: bytes, places: list[tuple[int, int, Span]], numbers: _Numbers) -> Edited:
+    kept: list[bytes] = []
+    at = 0
+    for start, end, span in places:
+        kept += text[at:start], numbers.label(span).encode()
+        at = end
+    kept.append(text[at:])
+    new = Edited(b"".join(kept).decode("utf-8", "surrogatepass"))
+    new.kinds = tuple(dict.fromkeys(span.kind for _, _, span in places))
+    return new
+
+
+def _merged(spans: Iterable[Span]) -> list[Span]:
+    """Overlapping spans become one, under the kind of the held value, else of the longest."""
+    merged: list[Span] = []
+    for span in spans:
+        if merged and span.start < merged[-1].end:
+            last = merged[-1]
+            winner = max(last, span, key=lambda each: (each.kind.startswith(_HELD), each.end - each.start))
+            merged[-1] = winner._replace(start=last.start, end=max(last.end, span.end))
+        else:
+            merged.append(span)
+    return merged

@@ -1,0 +1,290 @@
+"""A document that a person wrote: every mistake is told, at its place."""
+
+from __future__ import annotations
+
+import importlib
+import sys
+from typing import Literal
+
+import pytest
+import yaml
+from msgspec import Struct
+
+from mcpguard.core.document import yaml_tree
+from mcpguard.core.document.reading import Document, read
+from mcpguard.core.errors import ConfigError, DocumentError, PolicyError
+
+
+class Leaf(Struct, frozen=True, forbid_unknown_fields=True):
+    name: str
+    size: int = 1
+    weight: float = 1.0
+    open: bool = False
+    colour: Literal["red", "green"] = "red"
+    alias: str | tuple[str, ...] = ""
+    note: str | None = None
+    span: float | None = None
+
+    def __post_init__(self) -> None:
+        if self.name == "forbidden":
+            raise ValueError("this name is taken")
+
+
+class Root(Struct, frozen=True, forbid_unknown_fields=True):
+    version: Literal[1]
+    leaves: tuple[Leaf, ...] = ()
+    table: dict[str, Leaf] = {}
+    words: list[str] = []
+
+
+def mistakes(text: str, type_: type[Struct] = Root) -> list[str]:
+    with pytest.raises(DocumentError) as caught:
+        read(text, "f.yaml", type_)
+    return [f"{p.line}:{p.column} {p.message}" for p in caught.value.problems]
+
+
+@pytest.mark.parametrize(("written", "span"), [("3", 3), ("3.5", 3.5), ("~", None)])
+def test_a_whole_number_is_a_number_where_there_may_be_none(written: str, span: float | None) -> None:
+    text = f"version: 1\nleaves: [{{name: a, span: {written}}}]\n"
+    assert read(text, "f", Root).leaves[0].span == span
+
+
+def test_a_right_document_becomes_the_struct() -> None:
+    text = """\
+version: 1
+leaves:
+  - {name: a, size: 3, weight: 2, open: true, colour: green, alias: [x, y], note: ~}
+  - {name: "no", weight: 1.5e3, alias: z, note: yes}
+table: {on: {name: off}}
+words: ["1", 'true', 0x1, 1_0, "\\u00e9"]
+"""
+    assert read(text, "f", Root) == Root(
+        version=1,
+        leaves=(
+            Leaf("a", 3, 2, True, "green", ("x", "y"), None),
+            Leaf("no", weight=1500.0, alias="z", note="yes"),
+        ),
+        table={"on": Leaf("off")},
+        words=["1", "true", "0x1", "1_0", "é"],
+    )
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("", "0:0 the file is empty"),
+        ("# only a comment\n", "0:0 the file is empty"),
+        ("~", "0:0 the file is empty"),
+        ("- 1\n", "1:1 expected a mapping, found a list"),
+        ("version: 2\n", "1:10 expected 1"),
+        ("version: '1'\n", "1:10 expected 1, found text"),
+        ("words: []\n", "1:1 `version` is missing"),
+        ("version: 1\nversion: 1\n", "2:1 `version` stands twice; first in line 1"),
+        ("version: 1\nleafs: []\n", "2:1 unknown key `leafs`; did you mean `leaves`?"),
+        ("version: 1\nzzz: []\n", "2:1 unknown key `zzz`; known are version, leaves, table, words"),
+        ("version: 1\n1: x\n", "2:1 a key must be text"),
+        ("version: 1\n[a]: x\n", "2:1 a key must be text"),
+        ("version: 1\nwords: [1]\n", "2:9 expected text, found a number; put it in quotes"),
+        ("version: 1\nwords: [1.5]\n", "2:9 expected text, found a number; put it in quotes"),
+        ("version: 1\nwords: [true]\n", "2:9 expected text, found true or false; put it in quotes"),
+        ("version: 1\nwords: [[]]\n", "2:9 expected text, found a list"),
+        ("version: 1\nwords:\n", "2:7 expected a list, found nothing"),
+        ("version: 1\ntable: []\n", "2:8 expected a mapping, found a list"),
+        ("version: 1\ntable: {a: {}}\n", "2:12 `name` is missing"),
+        ("version: 1\nleaves: [{name: a, open: yes}]\n", "2:26 expected true or false, found text"),
+        ("version: 1\nleaves: [{name: a, size: 1.5}]\n", "2:26 expected a whole number, found a number"),
+        ("version: 1\nleaves: [{name: a, weight: x}]\n", "2:28 expected a number, found text"),
+        ("version: 1\nleaves: [{name: a, colour: blue}]\n", "2:28 expected one of red, green"),
+        (
+            "version: 1\nleaves: [{name: a, alias: 1}]\n",
+            "2:27 expected text or a list, found a number; put it in quotes",
+        ),
+        ("version: 1\nleaves: [{name: a, note: []}]\n", "2:26 expected text, found a list"),
+        ("version: 1\nleaves: [{name: forbidden}]\n", "2:10 this name is taken"),
+        ("version: 1\n---\nversion: 1\n", "2:1 only one document may stand in a file"),
+        ("version: 1\nwords: &a []\n", "2:8 anchors (`&name`) are not supported"),
+        ("version: 1\nwords: [!!str 1]\n", "2:9 tags (`!name`) are not supported"),
+        ("version: 1\nwords: [\x07]\n", "2:9 this character is not allowed in YAML"),
+        ('version: 1\nwords: ["\\0"]\n', "2:9 NUL and halves of surrogate pairs are not allowed"),
+        ("version: 1\nwords: ['\ud800']\n", "2:10 this character is not allowed in YAML"),
+    ],
+)
+def test_a_mistake_has_its_place(text: str, expected: str) -> None:
+    assert mistakes(text) == [expected]
+
+
+@pytest.mark.parametrize(
+    "text", ["version: [1\n", 'version: "1\n', "a: b: c\n", "\tx: 1\n", "%YAML 9.9\n---\na"]
+)
+def test_broken_yaml_is_one_mistake_with_a_place(text: str) -> None:
+    (mistake,) = mistakes(text)
+    assert "not YAML: " in mistake
+    assert not mistake.startswith("0:")
+
+
+def test_all_mistakes_are_told_in_the_order_of_the_lines() -> None:
+    text = "words: [1]\nversion: 3\nleaves:\n  - size: x\n    nam: a\n"
+    assert [one.split()[0] for one in mistakes(text)] == ["1:9", "2:10", "4:5", "4:11", "5:5"]
+
+
+def test_aliases_are_refused_so_that_nothing_can_be_multiplied() -> None:
+    bomb = "a: &a [x]\nb: &b [*a, *a]\nc: [*b, *b]\nd: &d [*d]\n"
+    found = mistakes(bomb)
+    assert "2:8 aliases (`*name`) are not supported: write the value out" in found
+    assert len(found) == 8
+
+
+def test_deep_nesting_is_refused_before_it_costs() -> None:
+    assert mistakes("- " * 100_000) == ["1:65 nested deeper than 32 levels"]
+    assert len(mistakes("[" * 100_000)) == 1
+
+
+def test_a_problem_shows_the_line_and_a_caret() -> None:
+    with pytest.raises(ConfigError) as caught:
+        read("version: 1\nleaves:\n\t# tab\n  - {name: 1}\n".replace("\t", " "), "f.yaml", Root, ConfigError)
+    assert str(caught.value).splitlines() == [
+        "f.yaml:4:12: expected text, found a number; put it in quotes",
+        "    - {name: 1}",
+        "             ^",
+    ]
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "version: 1\ntable:\n  env:\n    name: hunter2\n    size: x\n",
+        "version: 1\ntable: {a: {name: x, env: hunter2, siz: 1}}\n",
+        "version: 1\nleaves: [{env: {name: hunter2}}]\n",
+        "version: 1\nenv: 'hunter2\n",
+        "version: 1\nenv: hunter2\nenv: hunter2\n",
+        "version: 1\nleaves: [{name: [env], size: a}]\nwords: [env]\nenv: hunter2\n",
+    ],
+)
+def test_a_line_that_may_hold_a_credential_is_never_shown(text: str) -> None:
+    with pytest.raises(PolicyError) as caught:
+        Document(text, "f", PolicyError, frozenset({"env"})).read(Root)
+    assert "hunter2" not in str(caught.value)
+
+
+def test_lines_without_credentials_are_shown_all_the_same() -> None:
+    with pytest.raises(PolicyError) as caught:
+        Document("version: x\nenv: hunter2\n", "f", PolicyError, frozenset({"env"})).read(Root)
+    assert [p.excerpt for p in caught.value.problems] == ["version: x", ""]
+
+
+PLACES = [
+    ("when: abc def\n", "abc def", "def", (1, 11)),
+    ("when:   'it''s x'\n", "it's x", "x", (1, 16)),
+    ("when: 'it''s'\n", "it's", "'", (1, 10)),
+    ('when: "\\x41\\t\\"b"\n', 'A\t"b', "b", (1, 16)),
+    ('when: "\\u0041\\U0001F600\\x20\\n b"\n', "A😀 \n b", "b", (1, 31)),
+    ('when: "a\\\n  b c"\n', "ab c", "c", (2, 5)),
+    ('when: "a\\_\\ \\Nb"\n', "a\xa0 \x85b", "b", (1, 15)),
+    ("when: |\n  a ==\n    b c\n", "a ==\n  b c\n", "c", (3, 7)),
+    ("when: >-\n  a ==\n  b c\n", "a == b c", "c", (3, 5)),
+    ("when: |2-\n   a b\n", " a b", "b", (2, 6)),
+    ("when: a\n  b\n\n  c\n", "a b\nc", "c", (4, 3)),
+    ("when: 'a\n\n  b'\n", "a\nb", "b", (3, 3)),
+    ("é: 1\nwhen: 'é😀 b'\n", "é😀 b", "b", (2, 11)),
+]
+
+
+class When(Struct, frozen=True):
+    when: str
+
+
+@pytest.mark.parametrize(("text", "value", "char", "place"), PLACES)
+def test_a_place_inside_a_text_is_found_in_every_style(
+    text: str, value: str, char: str, place: tuple[int, int]
+) -> None:
+    document = Document(text, "f")
+    problem = document.problem(("when",), "x", value.rindex(char))
+    assert (problem.line, problem.column) == place
+    if "é: 1" not in text:
+        assert document.read(When).when == value
+
+
+@pytest.mark.parametrize(
+    ("text", "offset", "place"),
+    [
+        ("when: 'ab  '\n", 4, (1, 10)),
+        ("when: a b\n", 1, (1, 9)),
+        ("when: ''\n", 0, (1, 7)),
+        ("when: '  '\n", 1, (1, 7)),
+        ("when: |\n  ab\n", 3, (2, 5)),
+    ],
+)
+def test_a_place_on_blanks_is_next_to_them(text: str, offset: int, place: tuple[int, int]) -> None:
+    problem = Document(text, "f").problem(("when",), "x", offset)
+    assert (problem.line, problem.column) == place
+
+
+@pytest.mark.parametrize(
+    ("path", "place"),
+    [
+        (("rules", 1, "when"), (4, 11)),
+        (("rules", 1, "nope"), (4, 5)),
+        (("rules", 7), (2, 3)),
+        (("rules", "x"), (2, 3)),
+        (("nope", 0), (1, 1)),
+        (("rules", 0, "when", "deeper"), (2, 11)),
+    ],
+)
+def test_a_path_is_found_or_the_nearest_around_it(
+    path: tuple[str | int, ...], place: tuple[int, int]
+) -> None:
+    document = Document("rules:\n  - when: a\n\n  - when: b\n", "f")
+    problem = document.problem(path, "x", 0 if len(path) == 4 else None)
+    assert (problem.line, problem.column) == place
+
+
+def test_an_offset_into_something_that_is_no_text_is_the_place_of_the_value() -> None:
+    problem = Document("when: 17\n", "f").problem(("when",), "x", 1)
+    assert (problem.line, problem.column) == (1, 7)
+
+
+@pytest.mark.parametrize("text", [case[0] for case in PLACES] + ["[" * 40, "a: 'x", "a: *b", "- &a !t x"])
+def test_the_loader_in_python_reads_the_same(text: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    def outline() -> object:
+        root, faults = yaml_tree.parse_tree(text)
+        return (_outline(root) if root else None), [fault[:1] for fault in faults]
+
+    fast = outline()
+    monkeypatch.setattr(yaml_tree, "_LOADER", yaml.SafeLoader)
+    assert outline() == fast
+
+
+@pytest.mark.parametrize("escape", ["\\ud800", "\\U00110000"])
+def test_the_loader_in_python_lets_no_broken_character_through(
+    escape: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(yaml_tree, "_LOADER", yaml.SafeLoader)
+    assert len(mistakes(f'version: 1\nwords: ["{escape}"]\n')) == 1
+
+
+def test_an_endless_line_is_not_shown() -> None:
+    with pytest.raises(DocumentError) as caught:
+        read("version: 1\nwords: [" + "x, " * 100 + "1]\n", "f", Root)
+    assert caught.value.problems[0].excerpt == ""
+
+
+def _outline(node: yaml_tree.Node) -> object:
+    inner: object = node.value
+    if node.kind == "map":
+        inner = [(_outline(key), _outline(value)) for key, value in node.value]
+    elif node.kind == "list":
+        inner = [_outline(item) for item in node.value]
+    return node.kind, node.line, node.column, inner
+
+
+def test_the_loader_in_c_is_used_where_there_is_one() -> None:
+    assert importlib.import_module("mcpguard.core.document.yaml_tree")._LOADER is yaml.CSafeLoader
+    assert sys.modules["yaml"].__with_libyaml__
+
+
+def test_the_characters_that_are_refused_are_those_that_the_library_refuses() -> None:
+    theirs = yaml.reader.Reader.NON_PRINTABLE
+    for code in [*range(0x10000), 0x10000, 0x10FFFF]:
+        char = chr(code)
+        # A byte order mark may stand only at the start of a file, where the adapter takes it away.
+        assert bool(yaml_tree._NOT_YAML.search(char)) is (bool(theirs.search(char)) or char == "\ufeff")

@@ -1,0 +1,211 @@
+"""The proof of a chain: what a writer sealed verifies, and nothing else does."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from io import BytesIO
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from mcpguard.core.evidence.chain import GENESIS, Anchor, Chain, Noticed, Record
+from mcpguard.core.evidence.verification import MAX_FLAWS, Report, anchor, verify
+from tests.core.evidence.chain_records import NOW, day, decided, opened, outcome, resealed, sealed
+
+
+def flaws(lines: list[bytes]) -> list[tuple[int, str]]:
+    return [(flaw.line, flaw.what) for flaw in verify(lines).flaws]
+
+
+def test_a_sealed_chain_verifies() -> None:
+    lines = sealed(day())
+    assert verify(lines) == Report(
+        records=10, head=json.loads(lines[-1])["hash"], closed=True, torn=False, unfinished=(), flaws=()
+    )
+    assert verify(lines).intact
+
+
+def test_an_empty_chain_has_no_records_and_is_not_closed() -> None:
+    assert verify([]) == Report(0, GENESIS, False, False, (), ())
+
+
+def test_a_chain_without_its_end_is_intact_but_not_closed() -> None:
+    report = verify(sealed(day())[:-1])
+    assert report.intact
+    assert not report.closed
+
+
+def test_allowed_decisions_without_an_outcome_are_listed_in_order_and_denied_ones_are_not() -> None:
+    report = verify(sealed([opened(), decided(3), decided(1), decided(2, "deny"), decided(4), outcome(1)]))
+    assert report.unfinished == ("n-3", "n-4")
+    assert report.intact
+
+
+def test_an_edited_line_is_named() -> None:
+    lines = sealed(day())
+    lines[3] = lines[3].replace(b"github", b"gitlab")
+    assert flaws(lines) == [(4, "was altered: its bytes do not give its hash")]
+
+
+def test_an_edit_that_repairs_its_own_hash_shows_in_the_next_line() -> None:
+    lines = sealed(day())
+    lines[1] = resealed(lines[1], server="other")
+    assert flaws(lines) == [(3, "does not continue the line before: one of the two was altered or replaced")]
+
+
+def test_a_removed_line_leaves_a_gap() -> None:
+    lines = sealed(day())
+    del lines[7]
+    assert flaws(lines) == [(8, "follows a gap: records 8 to 8 are missing")]
+
+
+def test_a_removed_beginning_leaves_a_gap_and_no_opened_record() -> None:
+    assert flaws(sealed(day())[7:]) == [
+        (1, "follows a gap: records 1 to 7 are missing"),
+        (1, "breaks the rule that an opened record is the first, and the first only"),
+    ]
+
+
+def test_swapped_lines_are_found() -> None:
+    lines = sealed(day())
+    lines[7], lines[8] = lines[8], lines[7]
+    assert [line for line, _ in flaws(lines)] == [8, 9, 10]
+
+
+def test_a_repeated_line_is_found() -> None:
+    lines = sealed(day())
+    lines.insert(8, lines[7])
+    assert flaws(lines) == [(9, "has record 8 where 9 belongs: inserted, repeated or moved")]
+
+
+def test_a_foreign_line_is_found() -> None:
+    lines = sealed(day())
+    lines.insert(8, resealed(lines[7], seq=9))
+    assert [line for line, _ in flaws(lines)] == [9, 10]
+
+
+@pytest.mark.parametrize(
+    "noise",
+    [b"\n", b"{}\n", b"null\n", b"\xff\xfe\n", b"[" * 100_000 + b"\n", b'{"kind":"notice","seq":"2"}\n'],
+    ids=["blank", "empty object", "null", "not UTF-8", "too deep", "wrong type"],
+)
+def test_a_line_that_is_no_record_is_one_flaw_and_what_follows_a_gap_another(noise: bytes) -> None:
+    lines = sealed(day())
+    lines[7] = noise
+    assert flaws(lines)[0] == (8, "is not a record: it was altered")
+    assert len(flaws(lines)) == 2
+
+
+def test_a_line_made_unreadable_behind_its_own_hash_is_one_flaw() -> None:
+    lines = sealed(day())
+    lines[7] = b"\xff" + lines[7][1:]
+    assert flaws(lines) == [(8, "is not a record: it was altered")]
+
+
+def test_a_half_written_last_line_is_torn_and_not_altered() -> None:
+    lines = sealed(day())
+    report = verify([*lines[:-1], lines[-1][:-1]])
+    assert report.torn
+    assert not report.closed
+    assert report.intact
+    assert report.records == 9
+
+
+def test_half_a_line_in_the_middle_is_a_flaw() -> None:
+    lines = sealed(day())
+    lines.insert(8, lines[8][:20])
+    found = flaws(lines)
+    assert found == [(9, "is not a whole line, although more follows")]
+
+
+def test_bytes_after_the_closing_record_mean_that_it_was_not_the_end() -> None:
+    lines = sealed(day())
+    assert not verify([*lines, b"{"]).closed
+    chain = Chain()
+    more = [chain.seal(record) for record in [*day(), Noticed(NOW, "late")]]
+    assert flaws(more) == [(11, "follows the record that closed the chain")]
+
+
+def test_a_second_opened_record_is_a_flaw() -> None:
+    assert flaws(sealed([opened(), opened()])) == [
+        (2, "breaks the rule that an opened record is the first, and the first only")
+    ]
+
+
+@pytest.mark.parametrize("records", [[outcome(1)], [decided(1, "deny"), outcome(1)]])
+def test_an_outcome_that_nothing_allowed_is_a_flaw(records: list[Record]) -> None:
+    assert [what for _, what in flaws(sealed([opened(), *records]))] == [
+        "is an outcome without an allowed decision before it"
+    ]
+
+
+def test_a_second_outcome_for_one_decision_is_a_flaw() -> None:
+    assert len(flaws(sealed([opened(), decided(1), outcome(1), outcome(1)]))) == 1
+
+
+def test_a_head_kept_elsewhere_shows_a_cut_off_end() -> None:
+    lines = sealed(day())
+    head = json.loads(lines[6])["hash"]
+    assert verify(lines, [head]).intact
+    cut = verify(lines[:6], [head])
+    assert [flaw.what for flaw in cut.flaws] == [
+        f"ends a chain that no longer holds {head}: its end was cut off or it was rewritten"
+    ]
+
+
+def test_a_file_of_noise_is_described_in_bounded_memory() -> None:
+    report = verify(b"noise\n" for _ in range(MAX_FLAWS * 3))
+    assert len(report.flaws) == MAX_FLAWS
+    assert report.records == MAX_FLAWS * 3
+
+
+def test_a_chain_says_what_it_continues() -> None:
+    before = Anchor("20260801T070000Z-1-aa.jsonl", "a" * 64)
+    assert anchor(Chain().seal(opened(before))) == before
+    assert anchor(Chain().seal(opened())) is None
+    assert anchor(b"noise") is None
+
+
+def test_a_kind_that_a_later_version_adds_still_verifies_and_needs_no_outcome() -> None:
+    lines = sealed(day())[:8]
+    head = json.loads(lines[-1])["hash"]
+    before = verify(lines).unfinished
+    lines.append(resealed(lines[-1], kind="checkpoint", seq=9, prev=head, effect="allow", id="n-9"))
+    report = verify(lines)
+    assert report.intact
+    assert report.unfinished == before
+
+
+TAMPERINGS: list[Callable[[list[bytes], int, int], list[bytes]]] = [
+    lambda lines, i, j: lines[:i] + lines[i + 1 :],
+    lambda lines, i, j: [*lines[:i], lines[j], *lines[i:]],
+    lambda lines, i, j: [*lines[:i], lines[j], *lines[i + 1 :]],
+]
+
+
+@given(st.data())
+def test_no_line_can_be_removed_inserted_or_replaced_unseen(data: st.DataObject) -> None:
+    lines = sealed(day())
+    # The last line may vanish: `closed` says so, and an expected head does.
+    i = data.draw(st.integers(0, len(lines) - 2))
+    j = data.draw(st.integers(0, len(lines) - 1).filter(lambda j: j != i))
+    changed = data.draw(st.sampled_from(TAMPERINGS))(lines, i, j)
+    assert not verify(changed).intact
+
+
+@given(st.data())
+def test_no_byte_can_be_changed_unseen(data: st.DataObject) -> None:
+    lines = sealed(day())
+    whole = bytearray(b"".join(lines))
+    at = data.draw(st.integers(0, len(whole) - 2))
+    whole[at] ^= data.draw(st.integers(1, 255))
+    assert not verify(BytesIO(whole)).intact
+
+
+@given(st.integers(0, 9), st.binary(min_size=1, max_size=200))
+def test_noise_never_makes_the_verifier_fail(at: int, noise: bytes) -> None:
+    lines = sealed(day())
+    lines.insert(at, noise)
+    verify(lines)

@@ -1,0 +1,202 @@
+"""What rules that allow want done: limits, labels, facts, arguments, a credential; and rules in shadow mode."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+from msgspec import structs
+
+from mcpguard.core.model import Cause, Deny, Permit
+from mcpguard.core.policy import pdp
+from mcpguard.core.policy.compiled import PolicySet, compile_policy
+from mcpguard.core.policy.session import Kept, Session
+from tests.core.policy.test_pdp import call
+
+KINDS = frozenset({"email"})
+
+
+def policies(*rules: str, head: str = "") -> PolicySet:
+    lines = "".join(f"  - {{{rule}}}\n" for rule in rules)
+    return PolicySet([compile_policy(f"version: 1\npolicy: p\n{head}rules:\n{lines}", "p", KINDS)])
+
+
+def decide(*rules: str, args: Any = None, session: Session | None = None, head: str = "") -> Permit | Deny:
+    return pdp.decide(policies(*rules, head=head), call(args or {}), session)
+
+
+def test_labels_of_failing_allows_count_and_facts_do_not() -> None:
+    verdict = decide(
+        "id: a, effect: allow, label: [x], fact: [f]",
+        "id: b, effect: allow, label: [y], fact: [g], when: args.nope == 1",
+        "id: c, effect: allow, label: [z], when: 'false'",
+        session=Session(),
+    )
+    assert isinstance(verdict, Permit)
+    assert (verdict.rules, verdict.labels, verdict.facts) == (("p/a",), ("x", "y"), ("f",))
+
+
+def test_what_the_session_did_decides() -> None:
+    rules = (
+        "id: push, effect: allow, when: \"'tests-passed' in session.facts\"",
+        "id: leak, effect: deny, when: \"'private' in session.labels\"",
+    )
+    verdicts = [
+        decide(*rules, session=Session(kept))
+        for kept in (Kept(), Kept(facts=["tests-passed"]), Kept(facts=["tests-passed"], labels=["private"]))
+    ]
+    assert [getattr(verdict, "cause", None) for verdict in verdicts] == [Cause.NO_RULE, None, Cause.RULE]
+
+
+def test_without_a_session_what_depends_on_it_is_refused() -> None:
+    limited = decide("id: a, effect: allow, limit: {per: 1h, calls: 1}")
+    reading = decide("id: a, effect: allow", "id: d, effect: deny, when: session.calls > 5")
+    assert isinstance(limited, Deny)
+    assert isinstance(reading, Deny)
+    assert (limited.cause, limited.message, reading.cause) == (Cause.ERROR, pdp.NO_SESSION, Cause.ERROR)
+    assert pdp.no_session(call({})) == limited
+
+
+@pytest.mark.parametrize(
+    ("rule", "said"),
+    [
+        ("limit: {per: 1h, calls: 2}", "the limit of 2 calls in 1h is reached"),
+        ("limit: {per: session, calls: 2}", "the limit of 2 calls in this session is reached"),
+        ("limit: {per: 1h, units: 9, cost: 4}", "the limit of 9 units in 1h is reached"),
+        ("limit: {per: 1h, units: 2, cost: args.n}", "the limit of 2 units in 1h is reached"),
+        ("limit: {per: 1h, calls: 2}, message: Slow down.", "Slow down."),
+    ],
+)
+def test_beyond_its_limit_a_rule_refuses(rule: str, said: str) -> None:
+    session, verdicts = Session(), []
+    for _ in range(3):
+        verdict = decide(f"id: a, effect: allow, {rule}", args={"n": 1}, session=session)
+        verdicts.append(verdict)
+        if isinstance(verdict, Permit):
+            session.admit(verdict)
+    assert [type(verdict) for verdict in verdicts] == [Permit, Permit, Deny]
+    last = verdicts[-1]
+    assert isinstance(last, Deny)
+    assert (last.cause, last.rules, last.message) == (Cause.LIMIT, ("p/a",), said)
+
+
+@pytest.mark.parametrize(
+    "args", [{}, {"n": 0}, {"n": -1}, {"n": True}, {"n": 1.5}, {"n": "2"}, {"n": {"n": 1}}, {"n": 1 << 60}]
+)
+def test_a_cost_that_is_no_whole_number_is_an_error(args: Any) -> None:
+    verdict = decide(
+        "id: a, effect: allow, limit: {per: 1h, units: 9, cost: args.n}", args=args, session=Session()
+    )
+    assert isinstance(verdict, Deny)
+    assert verdict.cause is Cause.ERROR
+
+
+def test_arguments_that_a_rule_sets_are_decided_and_sent() -> None:
+    verdict = decide(
+        "id: a, effect: allow, argument: {limit: 10, deep: {x: [1]}}", args={"q": "a", "limit": 99}
+    )
+    assert isinstance(verdict, Permit)
+    assert verdict.invocation.args == {"q": "a", "limit": 10, "deep": {"x": [1]}}
+    assert verdict.invocation.params == {"arguments": verdict.invocation.args}
+
+
+def test_a_deny_sees_the_arguments_that_are_sent() -> None:
+    rules = ("id: a, effect: allow, argument: {limit: 10}", "id: d, effect: deny, when: args.limit == 10")
+    verdict = decide(*rules, args={"limit": 1})
+    assert isinstance(verdict, Deny)
+    assert verdict.cause is Cause.RULE
+
+
+@pytest.mark.parametrize(
+    "rules",
+    [
+        ("id: a, effect: allow, argument: {n: 1}", "id: b, effect: allow, argument: {n: 2}"),
+        ("id: a, effect: allow, argument: {n: 1}", "id: b, effect: allow, argument: {n: true}"),
+        (
+            "id: a, effect: allow, argument: {n: 1}",
+            "id: b, effect: allow, when: args.n == 1, argument: {m: 2}",
+        ),
+        ("id: a, effect: allow, argument: {n: [1]}", "id: b, effect: allow, argument: {n: [true]}"),
+        (
+            "id: a, effect: allow, argument: {n: 1}",
+            "id: b, effect: allow, when: args.n == 1, argument: {n: true}",
+        ),
+        ("id: a, effect: allow, credential: x", "id: b, effect: allow, credential: y"),
+    ],
+)
+def test_rules_that_want_different_things_are_an_error(rules: tuple[str, ...]) -> None:
+    verdict = decide(*rules, args={"n": 5})
+    assert isinstance(verdict, Deny)
+    assert verdict.cause is Cause.ERROR
+
+
+def test_a_credential_is_chosen_by_the_rules_that_allow() -> None:
+    verdict = decide("id: a, effect: allow, credential: x", "id: b, effect: allow, credential: x")
+    assert isinstance(verdict, Permit)
+    assert verdict.credential == "x"
+    other = decide("id: a, effect: allow")
+    assert isinstance(other, Permit)
+    assert other.credential == ""
+
+
+def test_an_expired_allow_does_not_allow_and_a_deny_goes_on() -> None:
+    head = "expires: '2026-01-02'\n"
+    found = policies("id: a, effect: allow", "id: d, effect: deny, when: args.x == 1", head=head)
+    today = call({"x": 2})
+    later = structs.replace(today, now=datetime(2026, 1, 3, tzinfo=UTC))
+    assert isinstance(pdp.decide(found, structs.replace(today, now=later.now - timedelta(seconds=1))), Permit)
+    over = pdp.decide(found, later)
+    denied = pdp.decide(found, structs.replace(later, args={"x": 1}))
+    assert isinstance(over, Deny)
+    assert isinstance(denied, Deny)
+    assert (over.cause, denied.cause) == (Cause.NO_RULE, Cause.RULE)
+    assert (pdp.visible(found, today), pdp.visible(found, later)) == (True, False)
+
+
+def test_a_whole_policy_can_be_in_shadow_mode() -> None:
+    verdict = decide("id: a, effect: allow", head="mode: shadow\n")
+    assert isinstance(verdict, Deny)
+    assert (verdict.cause, verdict.shadow) == (Cause.NO_RULE, "allow p/a")
+
+
+@pytest.mark.parametrize(
+    ("rules", "shadow"),
+    [
+        (("id: a, effect: allow", "id: d, effect: deny, mode: shadow"), "deny (rule) p/d"),
+        (("id: a, effect: allow", "id: d, effect: deny, mode: shadow, when: args.x == 1"), ""),
+        (("id: a, effect: allow", "id: b, effect: allow, mode: shadow"), "allow p/a p/b"),
+        (("id: a, effect: allow, mode: shadow", "id: x, effect: deny, when: 'false'"), "allow p/a"),
+        (("id: a, effect: deny", "id: b, effect: allow, mode: shadow"), ""),
+    ],
+)
+def test_rules_in_shadow_mode_change_nothing_and_say_what_they_would_do(
+    rules: tuple[str, ...], shadow: str
+) -> None:
+    plain = decide(*(rule for rule in rules if "shadow" not in rule), args={"x": 2})
+    verdict = decide(*rules, args={"x": 2})
+    assert verdict.shadow == shadow
+    assert structs.replace(verdict, shadow="") == plain
+
+
+def test_what_a_client_says_of_itself_can_be_read_to_refuse_only() -> None:
+    rules = ("id: a, effect: allow", "id: d, effect: deny, when: client.claims.name == 'bad'")
+    invocation = call({})
+    named = structs.replace(invocation, caller=structs.replace(invocation.caller, name="bad"))
+    assert isinstance(pdp.decide(policies(*rules), invocation), Permit)
+    assert isinstance(pdp.decide(policies(*rules), named), Deny)
+
+
+def test_groups_and_claims_of_a_verified_token_decide() -> None:
+    rule = "id: a, effect: allow, when: \"'ops' in principal.groups && principal.claims.tenant == 'acme'\""
+    invocation = call({})
+    principal = structs.replace(invocation.principal, groups=("ops",), claims={"tenant": "acme"})
+    assert isinstance(pdp.decide(policies(rule), invocation), Deny)
+    assert isinstance(pdp.decide(policies(rule), structs.replace(invocation, principal=principal)), Permit)
+
+
+def test_a_tool_stays_listed_where_only_the_session_decides() -> None:
+    reading = policies("id: a, effect: allow, when: \"'f' in session.facts\"")
+    denying = policies("id: a, effect: allow", "id: d, effect: deny, when: session.calls > 3")
+    assert pdp.visible(reading, call())
+    assert pdp.visible(denying, call())

@@ -1,0 +1,164 @@
+"""What a session remembers, and that a limit is never exceeded in any window."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+
+import hypothesis.strategies as st
+import pytest
+from hypothesis import given, settings
+from msgspec import structs
+
+from mcpguard.core.model import Charge, Permit
+from mcpguard.core.policy import pdp
+from mcpguard.core.policy.compiled import PolicySet, compile_policy
+from mcpguard.core.policy.session import Kept, Session
+from tests.core.policy.test_pdp import call
+
+START = datetime(2026, 1, 2, tzinfo=UTC)
+HOURLY = Charge("p/r calls 1h", "calls", 1, 3, 3600, "1h")
+
+
+def permit(rules: str) -> Permit:
+    policies = PolicySet([compile_policy(f"version: 1\npolicy: p\nrules: [{rules}]\n", "p", frozenset())])
+    verdict = pdp.decide(policies, call({"n": 7}), Session())
+    assert isinstance(verdict, Permit)
+    return verdict
+
+
+def test_an_admitted_call_is_counted_with_its_tool_labels_facts_and_charges() -> None:
+    session = Session()
+    rule = "{id: r, effect: allow, label: [b, a], fact: [f], limit: {per: session, units: 20, cost: args.n}}"
+    for _ in range(2):
+        session.admit(permit(rule))
+    prompt = permit("{id: r, effect: allow}")
+    session.admit(structs.replace(prompt, invocation=structs.replace(prompt.invocation, target=None)))
+    assert session.view() == {"calls": 3, "tools": {"s/t": 2}, "labels": ["a", "b"], "facts": ["f"]}
+    assert session.kept.spent == {"p/r units session": [(0, 14)]}
+
+
+def test_a_label_that_is_there_already_is_kept_once() -> None:
+    session = Session(Kept(labels=["a"]))
+    session.add(("a", "b"), ("f",))
+    session.add(("b",), ())
+    assert (session.kept.labels, session.kept.facts) == (["a", "b"], ["f"])
+
+
+@pytest.mark.parametrize(
+    ("charge", "fits"),
+    [(structs.replace(HOURLY, amount=3), True), (structs.replace(HOURLY, amount=4), False)],
+)
+def test_what_does_not_fit_at_once_has_no_room(charge: Charge, fits: bool) -> None:
+    assert Session().room(charge, START) is fits
+
+
+def test_bytes_have_room_while_one_is_left() -> None:
+    session, charge = Session(), Charge("k", "bytes", 0, 10, 0, "session")
+    assert session.room(charge, START)
+    session.charge(structs.replace(charge, amount=9), START)
+    assert session.room(charge, START)
+    session.charge(structs.replace(charge, amount=1), START)
+    assert not session.room(charge, START)
+
+
+@settings(max_examples=200, deadline=None)
+@given(st.lists(st.integers(0, 5_000), min_size=1, max_size=60), st.sampled_from([1, 7, 60, 3600]))
+def test_law_no_window_ever_holds_more_than_the_limit(gaps: list[int], seconds: int) -> None:
+    charge = structs.replace(HOURLY, seconds=seconds)
+    session, now, made = Session(), START, []
+    for gap in gaps:
+        now += timedelta(milliseconds=gap)
+        if session.room(charge, now):
+            session.charge(charge, now)
+            made.append(now)
+    for first, last in zip(made, made[charge.most :], strict=False):
+        assert last - first > timedelta(seconds=seconds) * (1 - 1e-9)
+    assert len(session.kept.spent["p/r calls 1h"]) <= 62
+
+
+def test_a_use_is_forgotten_when_its_window_is_over() -> None:
+    session = Session()
+    for _ in range(3):
+        session.charge(HOURLY, START)
+    assert not session.room(HOURLY, START + timedelta(seconds=3600))
+    assert session.room(HOURLY, START + timedelta(seconds=3660))
+
+
+def test_a_clock_that_goes_back_frees_nothing() -> None:
+    session = Session()
+    for minutes in (10, 5, 0):
+        session.charge(HOURLY, START + timedelta(minutes=minutes))
+    assert not session.room(HOURLY, START)
+    assert not session.room(HOURLY, START + timedelta(minutes=30))
+
+
+@given(
+    st.sampled_from([60, 3600, 86_400]),
+    st.lists(st.tuples(st.integers(0, 3599), st.integers(1, 3)), max_size=6),
+    st.integers(1, 4),
+)
+def test_a_limit_is_free_at_the_first_moment_that_has_room(
+    seconds: int, uses: list[tuple[int, int]], amount: int
+) -> None:
+    charge = structs.replace(HOURLY, seconds=seconds, amount=amount)
+    session = Session()
+    for after, used in sorted(uses):
+        session.charge(structs.replace(charge, amount=used), START + timedelta(seconds=after))
+    now = START + timedelta(seconds=3600)
+    free = session.free_at(charge, now)
+    if free is None:
+        assert amount > charge.most
+        return
+    assert session.room(charge, free)
+    assert free == now or not session.room(charge, free - timedelta(microseconds=3))
+
+
+def test_a_limit_of_a_session_is_never_free_again() -> None:
+    charge = Charge("k", "calls", 1, 1, 0, "session")
+    session = Session()
+    assert session.free_at(charge, START) == START
+    session.charge(charge, START)
+    assert session.free_at(charge, START) is None
+
+
+def test_of_a_session_that_ended_only_windows_that_are_not_over_are_left() -> None:
+    session = Session(Kept(1.0, 3, {"s/t": 3}, ["l"], ["f"]))
+    hourly, minutely = HOURLY, structs.replace(HOURLY, key="p/m calls 1m", seconds=60)
+    of_session = structs.replace(HOURLY, key="p/s calls session", seconds=0)
+    for charge in (hourly, minutely, of_session):
+        session.charge(charge, START)
+    left = session.kept.ended(START.timestamp() + 120)
+    assert left == Kept(spent={hourly.key: session.kept.spent[hourly.key]})
+    assert session.kept.ended(START.timestamp() + 3661) == Kept()
+
+
+def test_a_call_that_is_decided_anew_is_not_in_its_own_way() -> None:
+    session = Session()
+    made = permit("{id: r, effect: allow, label: [l], fact: [f], limit: {calls: 2, per: 1h}}")
+    session.admit(made)
+    assert session.without(made.invocation).view() == {
+        "calls": 0,
+        "tools": {},
+        "labels": ["l"],
+        "facts": ["f"],
+    }
+    session.admit(made)
+    before = session.without(structs.replace(made.invocation, target=None))
+    assert before.view() == {"calls": 1, "tools": {"s/t": 2}, "labels": ["l"], "facts": ["f"]}
+    assert before.used(HOURLY, START) == 0
+    assert Session().without(made.invocation).view()["calls"] == 0
+
+
+def test_the_session_after_a_call_is_another_one() -> None:
+    session = Session(Kept(calls=1, tools={"s/t": 1}, spent={"p/r calls 1h": [(1, 1)]}))
+    before = structs.asdict(session.kept)
+    after = session.after(permit("{id: r, effect: allow, label: [l], fact: [f], limit: {calls: 2, per: 1h}}"))
+    assert (after.kept.calls, after.kept.tools, after.kept.labels, after.kept.facts) == (
+        2,
+        {"s/t": 2},
+        ["l"],
+        ["f"],
+    )
+    assert session.used(HOURLY, START) == 0
+    assert after.used(HOURLY, START) == 1
+    assert structs.asdict(session.kept) == before == {**before, "calls": 1, "labels": [], "facts": []}

@@ -1,0 +1,118 @@
+"""Every detector finds its hits, wherever they stand, and leaves its misses alone."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from mcpguard.core.redaction.detectors import DETECTORS, KINDS, OPT_IN, PERSONAL, Detector
+from mcpguard.core.redaction.redactor import Redactor
+
+ALL = [*DETECTORS, *PERSONAL]
+CARRIERS = [
+    "{}",
+    "key={}",
+    "see {}, please",
+    "('{}')",
+    "line\n{}\nline",
+    "in JSON text: \\n{}",
+    "?k%3D{}",
+    "<a>{}</a>",
+]
+
+
+def each(examples: str) -> pytest.MarkDecorator:
+    pairs = [(detector, text) for detector in ALL for text in getattr(detector, examples)]
+    return pytest.mark.parametrize(("detector", "text"), pairs, ids=[d.kind for d, _ in pairs])
+
+
+def kinds(value: object, detector: Detector) -> set[str]:
+    also = (detector.kind,) if detector.kind in OPT_IN else ()
+    return {finding.kind for finding in Redactor(b"key").inspect(value, also).findings}
+
+
+@each("hits")
+def test_a_hit_is_found_wherever_it_stands(detector: Detector, text: str) -> None:
+    for carrier in CARRIERS:
+        assert kinds(carrier.format(text), detector) == {detector.kind}, carrier
+
+
+@each("hits")
+def test_what_is_secret_in_a_hit_is_gone(detector: Detector, text: str) -> None:
+    also = (detector.kind,) if detector.kind in OPT_IN else ()
+    first = Redactor(b"key").inspect(text, also).value
+    start, _, rest = first.partition(f"[REDACTED:{detector.kind}#1]")
+    assert text.startswith(start)
+    assert text.endswith(rest)
+    assert len(text) - len(start) - len(rest) >= 5
+
+
+@each("misses")
+def test_a_miss_is_left_alone(detector: Detector, text: str) -> None:
+    assert detector.kind not in kinds(text, detector)
+
+
+def test_kinds_are_unique() -> None:
+    assert len(KINDS) == len(ALL)
+    assert {detector.kind for detector in PERSONAL} == OPT_IN
+
+
+@pytest.mark.parametrize("detector", DETECTORS, ids=lambda d: d.kind)
+def test_a_detector_that_is_always_on_has_a_start_and_examples(detector: Detector) -> None:
+    assert detector.starts
+    assert detector.hits
+    assert detector.misses
+
+
+def test_this_repository_holds_no_token_that_a_scanner_would_find() -> None:
+    source = json.dumps(
+        [
+            Path(d, name).read_text()
+            for d in ("src/mcpguard/core/redaction/detectors",)
+            for name in ("tokens.py", "personal.py")
+        ]
+    )
+    assert {f.kind for f in Redactor(b"key").inspect(source).findings} <= {"url-password"}
+
+
+def test_personal_data_is_left_alone_unless_asked_for() -> None:
+    value = [text for detector in PERSONAL for text in detector.hits]
+    assert Redactor(b"key").inspect(value).value is value
+
+
+@pytest.mark.parametrize(
+    ("kind", "text", "clean"),
+    [
+        ("payment-card", "4111 1111 1111 1111 12/27", "[REDACTED:payment-card#1] 12/27"),
+        ("payment-card", "3234 4111 1111 1111 1112", "3234 4111 1111 1111 1112"),
+        ("payment-card", "3234 4111 1111 1111 1111", "3234 [REDACTED:payment-card#1]"),
+        ("iban", "to DE89 3704 0044 0532 0130 00 BIC X", "to [REDACTED:iban#1] BIC X"),
+        ("iban", "DE89370400440532013000 DE89370400440532013001", "[REDACTED:iban#1] DE89370400440532013001"),
+        ("email", "Jane <jane@example.com>;", "Jane <[REDACTED:email#1]>;"),
+    ],
+)
+def test_personal_data_is_cut_out_exactly(kind: str, text: str, clean: str) -> None:
+    assert Redactor(b"key").inspect(text, (kind,)).value == clean
+
+
+def test_a_password_with_a_raw_at_sign_is_removed_whole() -> None:
+    text = "postgres://app:" + "pa55@w0rd@db/x"
+    assert Redactor(b"key").inspect(text).value == "postgres://app:[REDACTED:url-password#1]@db/x"
+
+
+def test_a_private_key_without_an_end_is_removed_as_far_as_it_goes() -> None:
+    text = "x -----BEGIN PRIVATE " + "KEY-----\n" + "aB3k" * 16 + "\n" + "aB3k" * 9 + ". After."
+    assert Redactor(b"key").inspect(text).value == "x [REDACTED:private-key#1]. After."
+
+
+def test_a_secret_access_key_is_found_by_the_name_of_its_member() -> None:
+    value = {"Credentials": [{"SecretAccessKey": "aB3/" * 10, "Note": "none"}, {"SecretAccessKey": "short"}]}
+    found = Redactor(b"key").inspect(value)
+    assert found.value["Credentials"][0] == {
+        "SecretAccessKey": "[REDACTED:aws-secret-access-key#1]",
+        "Note": "none",
+    }
+    assert found.value["Credentials"][1] == {"SecretAccessKey": "short"}
+    assert [finding.path for finding in found.findings] == ["/Credentials/0/SecretAccessKey"]

@@ -1,0 +1,322 @@
+"""A value that mcpguard holds is found in every listed form, wherever that form begins and ends."""
+
+from __future__ import annotations
+
+import base64
+import html
+import json
+import sys
+from collections.abc import Callable
+from urllib.parse import quote, quote_plus
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from mcpguard.core.errors import CredentialError, InspectionError
+from mcpguard.core.redaction.disguise import needles
+from mcpguard.core.redaction.held import HeldSet, held, mark_of
+from mcpguard.core.redaction.matching import PAD, Span
+from mcpguard.core.redaction.skeleton import locate, skeleton
+from mcpguard.core.secret import Secret
+
+TOKEN = "Zq3-_hV7/kP+9xW" + "b5nT2mR8cL4"
+PHRASE = "pä\"ss\\wö<r>d &1\t'~%\U0001f511"
+SHORT = "k9!Xz2"
+DIGITS = "84019375"
+KEY = (
+    "-----BEGIN RSA PRIVATE KEY-----\n"
+    + "\n".join(f"{i:02d}" + "Ab9/Xz+Q" * 7 + "kLmNpQ" for i in range(9))
+    + "\nQz8=\n-----END RSA PRIVATE KEY-----\n"
+)
+SECRETS = [TOKEN, PHRASE, SHORT, DIGITS, KEY, "......", "x" * 300, "пароль-секрет", "ü-" * 60 + "Q7"]
+
+Encoding = Callable[[str], str]
+
+
+def behind(ahead: int, encode: Callable[[bytes], bytes], charset: str = "utf-8") -> Encoding:
+    return lambda value: encode(b"~" * ahead + value.encode(charset) + b"~~").decode()
+
+
+def each_byte(shape: str, separator: str = "") -> Encoding:
+    return lambda value: separator.join(shape % byte for byte in value.encode())
+
+
+def each_unit(shape: str) -> Encoding:
+    def encode(value: str) -> str:
+        data = value.encode("utf-16-be")
+        return "".join(shape % int.from_bytes(data[i : i + 2]) for i in range(0, len(data), 2))
+
+    return encode
+
+
+ENCODINGS: dict[str, Encoding] = {
+    "raw": lambda value: value,
+    "reversed": lambda value: value[::-1],
+    "JSON": lambda value: json.dumps(value)[1:-1],
+    "JSON in UTF-8": lambda value: json.dumps(value, ensure_ascii=False)[1:-1],
+    "JSON in JSON": lambda value: json.dumps(json.dumps(value)[1:-1])[1:-1],
+    "\\u": each_unit("\\u%04x"),
+    "\\x": each_byte("\\x%02x"),
+    "octal": each_byte("\\%03o"),
+    "quote": quote,
+    "quote all": lambda value: quote(value, safe=""),
+    "quote plus": quote_plus,
+    "encodeURI": lambda value: quote(value, safe="-_.!~*'();/?:@&=+$,#"),
+    "encodeURIComponent": lambda value: quote(value, safe="-_.!~*'()"),
+    "quote twice": lambda value: quote(quote(value, safe=""), safe=""),
+    "percent": each_byte("%%%02X"),
+    "HTML": html.escape,
+    "HTML numbers": lambda value: "".join(f"&#{ord(char)};" for char in value),
+    "hex": lambda value: value.encode().hex(),
+    "hex with colons": lambda value: value.encode().hex(":").upper(),
+    "hex dump": each_byte("0x%02x", ", "),
+    "hex of UTF-16": lambda value: value.encode("utf-16-le").hex(),
+    "decimal": each_byte("%d", ", "),
+    "URL-safe base64": behind(0, base64.urlsafe_b64encode),
+    "base64 in a URL": lambda value: quote(base64.b64encode(value.encode()).decode(), safe=""),
+    "MIME base64": lambda value: base64.encodebytes(value.encode()).decode(),
+    "base64 twice": lambda value: base64.b64encode(base64.b64encode(b"u:" + value.encode())).decode(),
+}
+for _ahead in range(3):
+    ENCODINGS[f"base64 at {_ahead}"] = behind(_ahead, base64.b64encode)
+    ENCODINGS[f"URL-safe base64 at {_ahead}"] = behind(_ahead, base64.urlsafe_b64encode)
+    ENCODINGS[f"base64 of UTF-16 at {_ahead}"] = behind(_ahead, base64.b64encode, "utf-16-le")
+for _ahead in range(5):
+    ENCODINGS[f"base32 at {_ahead}"] = behind(_ahead, base64.b32encode)
+
+
+def held_set(*values: str) -> HeldSet:
+    secrets = [Secret(value) for value in values]
+    return HeldSet([held(f"s{i}", f"credential:s{i}", s, mark_of(s, b"key")) for i, s in enumerate(secrets)])
+
+
+SETS = {value: held_set(value) for value in SECRETS}
+
+
+def spans(value: str, text: str) -> list[Span]:
+    padded = text.encode() + PAD
+    searched = SETS.get(value) or held_set(value)
+    found = searched.spans(padded)
+    assert searched.found(padded) == bool(found)
+    return found
+
+
+def without(value: str, text: str) -> str:
+    data = text.encode()
+    for span in reversed(spans(value, text)):
+        data = data[: span.start] + b"\xe2\x96\x88" + data[span.end :]
+    return data.decode()
+
+
+@pytest.mark.parametrize("encoding", ENCODINGS)
+@pytest.mark.parametrize("value", [TOKEN, PHRASE, SHORT, DIGITS, "......", "пароль-секрет"])
+def test_a_value_is_removed_in_every_form(value: str, encoding: str) -> None:
+    form = ENCODINGS[encoding](value)
+    clean = without(value, f"before {form} after")
+    assert clean.startswith("before ")
+    assert clean.endswith(" after")
+    left = [char for char in clean[7:-6] if char.isascii() and char.isalnum()]
+    assert len(left) <= 5, clean
+
+
+@pytest.mark.parametrize(
+    "encoding", ["raw", "JSON", "hex", "base64 at 0", "base64 at 2", "percent", "decimal"]
+)
+@pytest.mark.parametrize("value", [KEY, "x" * 300, "ü-" * 60 + "Q7"])
+def test_a_long_value_is_removed_as_one(value: str, encoding: str) -> None:
+    clean = without(value, "<<" + ENCODINGS[encoding](value) + ">>")
+    assert len(clean) <= 70, clean
+    assert clean.count("█") == 1
+
+
+TEXT = st.text(st.characters(exclude_categories=["Cs"]), max_size=20)
+
+
+@settings(deadline=None)
+@given(
+    value=st.sampled_from([TOKEN, PHRASE, SHORT, DIGITS, "пароль-секрет"]),
+    encoding=st.sampled_from(sorted(ENCODINGS)),
+    before=TEXT,
+    after=TEXT,
+)
+def test_no_form_survives_in_any_text(value: str, encoding: str, before: str, after: str) -> None:
+    form = ENCODINGS[encoding](value)
+    assert form not in without(value, before + form + after)
+
+
+@settings(deadline=None)
+@given(text=st.text(alphabet="abcdefgh 0123456789-", max_size=300))
+def test_ordinary_text_is_left_alone(text: str) -> None:
+    assert spans(TOKEN, text) == []
+
+
+@pytest.mark.parametrize("cut", range(1, len(TOKEN)))
+@pytest.mark.parametrize("between", ["\x1f", "\n", " - ", "\u200b", "</"])
+def test_a_value_that_is_cut_is_found(cut: int, between: str) -> None:
+    text = TOKEN[:cut] + between + TOKEN[cut:]
+    assert without(TOKEN, "x: " + text + " !") == "x: █ !"
+
+
+def test_case_and_spacing_do_not_hide_a_value() -> None:
+    assert without(TOKEN, " ".join(TOKEN.swapcase())) == "█"
+
+
+def test_the_punctuation_at_the_edges_of_a_value_goes_with_it() -> None:
+    value = "--/Secret-Value-77==!"
+    found = held_set(value).spans(f"a {value} b".encode() + PAD)
+    assert [(span.start, span.end) for span in found] == [(2, 2 + len(value))]
+
+
+def test_no_character_is_cut_in_two() -> None:
+    value = "é-Secret-Value-77-é"
+    text = value.replace("é-", "\u0169-").replace("-é", "-\u00e3")
+    found = held_set(value).spans(f"a {text} b".encode() + PAD)
+    assert [(span.start, span.end) for span in found] == [(2, 2 + len(text.encode()))]
+
+
+def test_the_whole_of_an_encoded_run_is_covered_to_its_edges() -> None:
+    text = base64.b64encode(b"u:" + TOKEN.encode()).decode()
+    assert without(TOKEN, f"Basic {text}") == "Basic █"
+
+
+@pytest.mark.parametrize("line", KEY.splitlines()[1:-2])
+def test_each_line_of_a_key_is_as_secret_as_the_key(line: str) -> None:
+    assert without(KEY, f"see {line}.") == "see █."
+
+
+def test_the_header_of_a_key_is_no_secret() -> None:
+    assert spans(KEY, "-----BEGIN RSA PRIVATE KEY-----") == []
+
+
+def test_labels_in_a_structured_secret_are_no_secrets() -> None:
+    value = json.dumps(
+        {"type": "service_account_credentials", "private_key_id": "a1b2" * 10, "private_key": KEY}
+    )
+    found = held_set(value)
+    assert not found.found(b"service_account_credentials" + PAD)
+    assert found.found(b"a1b2" * 10 + PAD)
+    assert found.found(KEY.encode() + PAD)
+
+
+PARTED = [
+    ("postgresql://app:hunter2pw@db.example/x", "hunter2pw"),
+    ("https://bob:p%40ss%2Fw0rd@h.example/", "p@ss/w0rd"),
+    ("https://bob:p%40ss%2Fw0rd@h.example/", "p%40ss%2Fw0rd"),
+    ("redis://:pa:ss@w0rd@h/0", "pa:ss@w0rd"),
+    ("host=db user=app password=hunter2pw dbname=x", "hunter2pw"),
+    ("host=db password = 'two w0rds' dbname=x", "two w0rds"),
+    ('Server=db;Pwd="two w0rds";', "two w0rds"),
+    ("Server=db;Password=correcthorsebattery;", "correcthorsebattery"),
+    (base64.b64encode(b"bob:hunter2pw").decode(), "hunter2pw"),
+    ("Basic " + base64.b64encode(b"bob:hunter2pw!").decode(), "hunter2pw!"),
+]
+
+
+@pytest.mark.parametrize(("value", "password"), PARTED)
+@pytest.mark.parametrize("encoding", [str, lambda text: base64.b64encode(text.encode()).decode()])
+def test_the_password_in_a_value_is_a_secret_by_itself(value: str, password: str, encoding: Encoding) -> None:
+    assert password not in without(value, f"it is <{encoding(password)}>")
+    assert "█" in without(value, f"it is <{encoding(password)}>")
+
+
+@pytest.mark.parametrize(
+    ("value", "word"),
+    [
+        ("postgresql://app:password@db.example/x", "password"),
+        ("postgresql://app:k9!Xz@db.example/x", "k9!Xz"),
+        ("postgresql://app@db1.example/x", "db1.example"),
+        ("password=changeme;user=app", "changeme"),
+        (base64.b64encode(b"bob hunter2pw").decode(), "hunter2pw"),
+        (base64.b64encode(b"bob:hunter2pw\0").decode(), "hunter2pw"),
+        (base64.b64encode(b"\xff\xfe\xfd\xfcbob:hunter2pw").decode(), "hunter2pw"),
+    ],
+)
+def test_a_word_that_is_met_in_ordinary_text_is_no_secret_by_itself(value: str, word: str) -> None:
+    assert spans(value, f"it is {word}, and") == []
+
+
+@pytest.mark.parametrize("value", ["", "12345", "pässw"])
+def test_a_value_that_is_too_short_is_refused_by_name(value: str) -> None:
+    with pytest.raises(
+        CredentialError, match=r"^env:X: the value is too short to be told from ordinary text"
+    ):
+        held("env:X", "credential:env:X", Secret(value), b"")
+
+
+def test_a_value_that_is_too_long_is_refused_by_name() -> None:
+    with pytest.raises(CredentialError, match=r"^env:X: the value is too long to be guarded"):
+        held("env:X", "credential:env:X", Secret("a1" * 8193), b"")
+
+
+def test_a_value_of_the_greatest_length_can_be_held() -> None:
+    value = "".join(f"{i:x}" for i in range(5000))[:16_384]
+    assert held_set(value).spans(b"x" + value.encode() + PAD) == [
+        Span(1, 1 + len(value), "credential:s0", mark_of(Secret(value), b"key"))
+    ]
+
+
+def test_a_value_that_is_held_under_two_names_is_shown_under_the_first() -> None:
+    assert {span.kind for span in held_set(TOKEN, TOKEN).spans(TOKEN.encode() + PAD)} == {"credential:s0"}
+
+
+@pytest.mark.parametrize(("gap", "joined"), [(0, 1), (1, 1), (64, 1), (65, 2)])
+def test_only_a_short_run_of_punctuation_between_two_occurrences_goes_with_them(
+    gap: int, joined: int
+) -> None:
+    assert len(spans(TOKEN, TOKEN + "-" * gap + TOKEN)) == joined
+
+
+def test_a_letter_between_two_occurrences_stays() -> None:
+    assert without(TOKEN, f"{TOKEN} x {TOKEN}") == "█ x █"
+
+
+def test_two_values_side_by_side_stay_two() -> None:
+    found = held_set(TOKEN, DIGITS).spans(f"{TOKEN} {DIGITS} {DIGITS}".encode() + PAD)
+    assert [span.kind for span in found] == ["credential:s0", "credential:s1"]
+
+
+def test_a_flood_of_hits_is_refused() -> None:
+    with pytest.raises(InspectionError, match="more than 50000 hits"):
+        SETS[SHORT].spans(SHORT.encode() * 50_001 + PAD)
+
+
+def test_nothing_is_found_where_nothing_is_held() -> None:
+    assert not HeldSet([]).found(b"anything" + PAD)
+    assert HeldSet([]).spans(b"anything" + PAD) == []
+
+
+def test_nothing_that_is_held_can_be_printed() -> None:
+    value = held("env:X", "credential:env:X", Secret(TOKEN), b"\x00mark")
+    assert repr(value) == "<Held credential:env:X>"
+    assert {repr(needle) for needle in value.needles} == {"<Needle>"}
+    assert TOKEN not in f"{SETS[TOKEN]!r} {value!s}"
+
+
+def test_equal_values_have_equal_marks_under_one_key_only() -> None:
+    assert mark_of(Secret("same-one"), b"k") == mark_of(Secret("same-one"), b"k")
+    assert mark_of(Secret("same-one"), b"k") != mark_of(Secret("same-one"), b"l")
+    assert mark_of(Secret("same-one"), b"k") != mark_of(Secret("other-one"), b"k")
+
+
+def test_no_form_is_so_short_that_it_is_met_by_chance() -> None:
+    for value in (SHORT, "......", "000000", "aaaaaa"):
+        assert min(len(needle.pattern) for needle in needles(value)) >= 6
+
+
+def test_it_all_works_without_hyperscan(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "hyperscan", None)
+    found = held_set(TOKEN, SHORT)
+    text = f"{SHORT} {base64.b64encode(TOKEN.encode()).decode()}".encode() + PAD
+    assert found.found(text)
+    assert [span.kind for span in found.spans(text)] == ["credential:s1", "credential:s0"]
+
+
+@settings(deadline=None)
+@given(st.binary(max_size=4000), st.data())
+def test_places_in_a_skeleton_lead_back_to_the_text(text: bytes, data: st.DataObject) -> None:
+    bones = skeleton(text)
+    wanted = sorted(data.draw(st.sets(st.integers(0, max(0, len(bones) - 1)), max_size=20))) if bones else []
+    places = locate(text, wanted)
+    assert [bytes((text[places[at]],)).lower() for at in wanted] == [bones[at : at + 1] for at in wanted]
+    assert all(len(skeleton(text[: places[at]])) == at for at in wanted)
