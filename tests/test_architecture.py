@@ -77,7 +77,7 @@ def test_what_a_defect_raises_is_caught_at_the_named_places_only() -> None:
         "core/redaction/redactor.py",
         "core/conditions/cel.py",
         "core/conditions/cel_python.py",
-        "core/functions/sql.py",
+        "core/functions/sql/function.py",
         "adapters/audit_file.py",
         "adapters/credentials/keychain.py",
         "adapters/upstreams/conversation.py",  # One message of an upstream: its stream must go on.

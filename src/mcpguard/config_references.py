@@ -111,7 +111,7 @@ def host_name(text: str) -> str:
     Raises ValueError for what no two readers take for the same host."""
     # Imported where it is needed: most configurations bind nothing.
     from mcpguard.core.functions.function import FunctionError
-    from mcpguard.core.functions.hosts import read_host
+    from mcpguard.core.functions.web.hosts import read_host
 
     try:
         return read_host(f"[{text}]" if text.count(":") > 1 and text[0] != "[" else text).name

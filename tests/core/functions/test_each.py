@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mcpguard.core.conditions.cel import ERROR, Bound, engine
-from mcpguard.core.functions.networks import MOST
+from mcpguard.core.functions.web.networks import MOST
 from tests.core.functions.test_urls import message, says
 
 CASES = {

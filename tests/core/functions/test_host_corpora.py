@@ -10,7 +10,7 @@ import pytest
 import yaml
 
 from mcpguard.core.functions import FUNCTIONS, FunctionError, apply
-from mcpguard.core.functions.private_host import LOCAL, REBINDING
+from mcpguard.core.functions.web.private_host import LOCAL, REBINDING
 
 FOLDER = Path(__file__).parent / "corpus"
 URLS: dict[str, Any] = yaml.safe_load((FOLDER / "url.yaml").read_text("utf-8"))

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from mcpguard.core.functions.paths import LIMIT, LONGEST
+from mcpguard.core.functions.paths.reading import LIMIT, LONGEST
 from tests.core.functions.test_urls import message, says
 
 

@@ -9,11 +9,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mcpguard.core.functions.function import FunctionError
-from mcpguard.core.functions.shell import LIMIT, SHELL, shell
-from mcpguard.core.functions.shell_launch import INNER
-from mcpguard.core.functions.shell_reading import DEPTH, TEXTS, TEXTS_LIMIT
-from mcpguard.core.functions.shell_tree import NESTING, OPENERS
-from mcpguard.core.functions.shell_words import read_word
+from mcpguard.core.functions.shell.function import LIMIT, SHELL, shell
+from mcpguard.core.functions.shell.launch import INNER
+from mcpguard.core.functions.shell.reading import DEPTH, TEXTS, TEXTS_LIMIT
+from mcpguard.core.functions.shell.tree import NESTING, OPENERS
+from mcpguard.core.functions.shell.words import read_word
 
 CORPUS = yaml.safe_load((Path(__file__).parent / "corpus" / "shell.yaml").read_text(encoding="utf-8"))
 LOOKING = ["ls", "cat", "git", "grep"]

@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 
 from mcpguard.core.conditions.cel import TRUE, Bound, engine
 from mcpguard.core.functions.function import FunctionError, apply
-from mcpguard.core.functions.sql import SQL, sql
-from mcpguard.core.functions.sql_text import LEXIS, TEXT_LIMIT, TOKEN_LIMIT, read
+from mcpguard.core.functions.sql.function import SQL, sql
+from mcpguard.core.functions.sql.text import LEXIS, TEXT_LIMIT, TOKEN_LIMIT, read
 
 CORPUS = yaml.safe_load((Path(__file__).parent / "corpus" / "sql.yaml").read_text())
 FIELDS = ("tables", "written", "columns", "functions", "kinds")

@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 from yarl import URL
 
 from mcpguard.core.functions import FUNCTIONS, FunctionError, apply
-from mcpguard.core.functions.networks import MOST
-from mcpguard.core.functions.urls import LIMIT
+from mcpguard.core.functions.web.networks import MOST
+from mcpguard.core.functions.web.urls import LIMIT
 
 HOSTS = ["api.example.com", "*.cdn.example.com", "10.0.0.0/8"]
 

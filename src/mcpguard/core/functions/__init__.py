@@ -9,13 +9,13 @@ from typing import Any
 from mcpguard.core.functions.function import Function, FunctionError, Parameter, apply
 
 _PLACES = {
-    "sql": ("sql", "SQL"),
-    "shell": ("shell", "SHELL"),
-    "url": ("url", "URL"),
-    "hostIn": ("host_in", "HOST_IN"),
-    "isPrivateHost": ("private_host", "IS_PRIVATE_HOST"),
-    "cidr": ("cidr", "CIDR"),
-    "pathWithin": ("path_within", "PATH_WITHIN"),
+    "sql": ("sql.function", "SQL"),
+    "shell": ("shell.function", "SHELL"),
+    "url": ("web.url", "URL"),
+    "hostIn": ("web.host_in", "HOST_IN"),
+    "isPrivateHost": ("web.private_host", "IS_PRIVATE_HOST"),
+    "cidr": ("web.cidr", "CIDR"),
+    "pathWithin": ("paths.path_within", "PATH_WITHIN"),
     "texts": ("texts", "TEXTS"),
     "glob": ("glob", "GLOB"),
     "detect": ("detect", "DETECT"),

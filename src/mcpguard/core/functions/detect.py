@@ -12,7 +12,7 @@ from urllib.parse import unquote_to_bytes
 
 from mcpguard.core.errors import InspectionError
 from mcpguard.core.functions.function import Function, FunctionError, Parameter
-from mcpguard.core.functions.networks import as_list
+from mcpguard.core.functions.web.networks import as_list
 from mcpguard.core.model import Json
 from mcpguard.core.redaction.detectors import KINDS
 from mcpguard.core.redaction.leaves import Leaves, padded

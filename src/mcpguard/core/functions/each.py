@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from mcpguard.core.functions.function import FunctionError
-from mcpguard.core.functions.networks import as_list
+from mcpguard.core.functions.web.networks import as_list
 
 
 def of_each(texts: str | list[str], test: Callable[[str], bool]) -> bool:

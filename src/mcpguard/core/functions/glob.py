@@ -11,7 +11,7 @@ from fnmatch import translate
 from functools import lru_cache
 
 from mcpguard.core.functions.function import Function, FunctionError, Parameter, check_size
-from mcpguard.core.functions.networks import as_list
+from mcpguard.core.functions.web.networks import as_list
 
 LIMIT = 4096
 """Characters of the text, and of all patterns together."""

@@ -7,7 +7,7 @@ of a list, or a list in place of a text, is an error: which of them a server tak
 from __future__ import annotations
 
 from mcpguard.core.functions.function import Function, FunctionError, Parameter, of_kind
-from mcpguard.core.functions.networks import as_list
+from mcpguard.core.functions.web.networks import as_list
 from mcpguard.core.model import Json
 
 

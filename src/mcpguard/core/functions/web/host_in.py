@@ -8,8 +8,8 @@ from __future__ import annotations
 
 from mcpguard.core.functions.each import of_each
 from mcpguard.core.functions.function import Function, Parameter
-from mcpguard.core.functions.networks import Test, as_list, check_plain, host_test
-from mcpguard.core.functions.urls import host_of
+from mcpguard.core.functions.web.networks import Test, as_list, check_plain, host_test
+from mcpguard.core.functions.web.urls import host_of
 
 
 def host_in(texts: str | list[str], patterns: str | list[str]) -> bool:

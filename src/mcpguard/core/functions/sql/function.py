@@ -15,12 +15,12 @@ from typing import Any
 from msgspec import Struct
 
 from mcpguard.core.functions.function import Function, FunctionError, Parameter
-from mcpguard.core.functions.sql_calls import called, plain_read
-from mcpguard.core.functions.sql_filter import filtered
-from mcpguard.core.functions.sql_plain import plain
-from mcpguard.core.functions.sql_text import LEXIS, Source, Token, read, statements
-from mcpguard.core.functions.sql_tree import Node, Tree
-from mcpguard.core.functions.sql_words import SQL_SERVER_STATEMENTS
+from mcpguard.core.functions.sql.calls import called, plain_read
+from mcpguard.core.functions.sql.filter import filtered
+from mcpguard.core.functions.sql.plain import plain
+from mcpguard.core.functions.sql.text import LEXIS, Source, Token, read, statements
+from mcpguard.core.functions.sql.tree import Node, Tree
+from mcpguard.core.functions.sql.words import SQL_SERVER_STATEMENTS
 from mcpguard.core.model import Json
 
 STEPS = 10

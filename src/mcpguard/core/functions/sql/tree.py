@@ -12,8 +12,8 @@ from collections.abc import Iterator
 from typing import Any
 
 from mcpguard.core.functions.function import FunctionError
-from mcpguard.core.functions.sql_text import ascii_lower
-from mcpguard.core.functions.sql_words import ROW_FUNCTIONS
+from mcpguard.core.functions.sql.text import ascii_lower
+from mcpguard.core.functions.sql.words import ROW_FUNCTIONS
 
 Node = Any
 """A node of the parser's tree; the parser is imported at first use only."""

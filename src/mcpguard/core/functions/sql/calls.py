@@ -11,9 +11,9 @@ from collections import Counter
 from typing import Any
 
 from mcpguard.core.functions.function import FunctionError
-from mcpguard.core.functions.sql_text import Token
-from mcpguard.core.functions.sql_tree import Node, Tree, name_of, shown
-from mcpguard.core.functions.sql_words import (
+from mcpguard.core.functions.sql.text import Token
+from mcpguard.core.functions.sql.tree import Node, Tree, name_of, shown
+from mcpguard.core.functions.sql.words import (
     ALARM_PAIRS,
     ALARMS,
     MAY_BE_CALLED,

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from mcpguard.core.functions.sql_tree import Node, Tree
+from mcpguard.core.functions.sql.tree import Node, Tree
 
 
 def filtered(tree: Tree, exp: Any) -> bool:

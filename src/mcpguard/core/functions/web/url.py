@@ -1,12 +1,12 @@
 """`url(text)`: the parts of a URL.
 
-Law of this file: see `core/functions/urls.py`, which reads; this gives its parts to conditions.
+Law of this file: see `core/functions/web/urls.py`, which reads; this gives its parts to conditions.
 """
 
 from __future__ import annotations
 
 from mcpguard.core.functions.function import Function, Parameter
-from mcpguard.core.functions.urls import read_url
+from mcpguard.core.functions.web.urls import read_url
 from mcpguard.core.model import Json
 
 

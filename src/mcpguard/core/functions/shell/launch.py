@@ -10,11 +10,11 @@ import re
 from collections.abc import Sequence
 
 from mcpguard.core.functions.function import FunctionError
-from mcpguard.core.functions.shell_code import gives_code
-from mcpguard.core.functions.shell_names import DECLARING, SHELLS
-from mcpguard.core.functions.shell_reading import Reading
-from mcpguard.core.functions.shell_words import UNKNOWN, Word, unknown
-from mcpguard.core.functions.shell_wrappers import SHELL_OPTIONS, WRAPPERS, Wrapper
+from mcpguard.core.functions.shell.code import gives_code
+from mcpguard.core.functions.shell.names import DECLARING, SHELLS
+from mcpguard.core.functions.shell.reading import Reading
+from mcpguard.core.functions.shell.words import UNKNOWN, Word, unknown
+from mcpguard.core.functions.shell.wrappers import SHELL_OPTIONS, WRAPPERS, Wrapper
 
 INNER = 16
 """How many commands one command may run by its arguments."""

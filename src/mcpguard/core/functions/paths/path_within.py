@@ -9,8 +9,8 @@ from __future__ import annotations
 
 from mcpguard.core.functions.each import of_each
 from mcpguard.core.functions.function import Function, FunctionError, Parameter
-from mcpguard.core.functions.networks import as_list
-from mcpguard.core.functions.paths import PurePath, read_path
+from mcpguard.core.functions.paths.reading import PurePath, read_path
+from mcpguard.core.functions.web.networks import as_list
 
 
 def path_within(paths: str | list[str], folders: str | list[str]) -> bool:

@@ -10,9 +10,9 @@ import re
 from msgspec import Struct
 
 from mcpguard.core.functions.function import FunctionError
-from mcpguard.core.functions.sql_text import Token
-from mcpguard.core.functions.sql_tree import shown
-from mcpguard.core.functions.sql_words import READING_BARE_PRAGMAS, READING_PRAGMAS, STATEMENT_WORDS
+from mcpguard.core.functions.sql.text import Token
+from mcpguard.core.functions.sql.tree import shown
+from mcpguard.core.functions.sql.words import READING_BARE_PRAGMAS, READING_PRAGMAS, STATEMENT_WORDS
 
 
 class Plain(Struct, frozen=True):

@@ -10,8 +10,8 @@ import re
 from collections.abc import Sequence
 
 from mcpguard.core.functions.function import FunctionError
-from mcpguard.core.functions.shell_names import RESERVED, ZSH_VARIABLES
-from mcpguard.core.functions.shell_words import Word
+from mcpguard.core.functions.shell.names import RESERVED, ZSH_VARIABLES
+from mcpguard.core.functions.shell.words import Word
 from mcpguard.core.model import Json
 
 DEPTH = 4

@@ -14,7 +14,7 @@ from urllib.parse import unquote_to_bytes
 from msgspec import Struct
 
 from mcpguard.core.functions.function import FunctionError, check_size
-from mcpguard.core.functions.hosts import Host, read_host_and_port
+from mcpguard.core.functions.web.hosts import Host, read_host_and_port
 
 LIMIT = 8192
 """Characters of a URL."""

@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Sequence
 
-from mcpguard.core.functions.shell_names import (
+from mcpguard.core.functions.shell.names import (
     BUILDERS,
     BUILTINS,
     GIT_OPTIONS,
@@ -18,7 +18,7 @@ from mcpguard.core.functions.shell_names import (
     STARTERS,
     names,
 )
-from mcpguard.core.functions.shell_words import Word
+from mcpguard.core.functions.shell.words import Word
 
 ALWAYS = INTERPRETERS | BUILTINS | STARTERS | BUILDERS
 """Programs whose every run counts as code, unless they are only asked for their version."""

@@ -11,8 +11,8 @@ import re
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network
 
 from mcpguard.core.functions.function import Function, Parameter
-from mcpguard.core.functions.networks import carries_ipv4
-from mcpguard.core.functions.urls import host_of
+from mcpguard.core.functions.web.networks import carries_ipv4
+from mcpguard.core.functions.web.urls import host_of
 
 _SPECIAL4 = tuple(
     IPv4Network(text)

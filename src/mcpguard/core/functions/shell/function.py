@@ -9,7 +9,7 @@ from __future__ import annotations
 import unicodedata
 
 from mcpguard.core.functions.function import Function, FunctionError, Parameter, check_size
-from mcpguard.core.functions.shell_reading import Reading
+from mcpguard.core.functions.shell.reading import Reading
 from mcpguard.core.model import Json
 
 LIMIT = 4096
@@ -25,7 +25,7 @@ def shell(text: str) -> dict[str, Json]:
     if any(char not in " \t\n" and unicodedata.category(char) in _HIDDEN for char in text):
         raise FunctionError("shell() reads no control characters, and no blanks but space, tab and line feed")
     # The parser costs a start some milliseconds, so it is imported where a text needs it.
-    from mcpguard.core.functions.shell_tree import read_tree
+    from mcpguard.core.functions.shell.tree import read_tree
 
     reading = Reading(text)
     while reading.texts:

@@ -11,7 +11,7 @@ from functools import lru_cache
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_network
 
 from mcpguard.core.functions.function import FunctionError
-from mcpguard.core.functions.hosts import Host, read_host
+from mcpguard.core.functions.web.hosts import Host, read_host
 
 MOST = 512
 """Patterns, or texts, of one call."""

@@ -1,7 +1,7 @@
 """The syntax tree of a command line: what tree-sitter-bash found -> facts of a Reading.
 
 Law of this file: every kind of node and every token has to be in a table here, what lies between tokens has
-to be blank, and each word has to end where `shell_words` says; anything else is refused. So a blind spot of
+to be blank, and each word has to end where `words.py` says; anything else is refused. So a blind spot of
 the parser is a refusal. Source: POSIX.1-2024, XCU 2.7 (redirection), 2.9 (commands), 2.10 (grammar).
 """
 
@@ -13,10 +13,10 @@ from functools import cache
 from typing import Any
 
 from mcpguard.core.functions.function import FunctionError
-from mcpguard.core.functions.shell_launch import launch
-from mcpguard.core.functions.shell_names import names
-from mcpguard.core.functions.shell_reading import Reading
-from mcpguard.core.functions.shell_words import Word, read_body, read_word, read_words
+from mcpguard.core.functions.shell.launch import launch
+from mcpguard.core.functions.shell.names import names
+from mcpguard.core.functions.shell.reading import Reading
+from mcpguard.core.functions.shell.words import Word, read_body, read_word, read_words
 
 NESTING = 100
 """How deep statements may stand in statements; `a && b && c` is two deep."""

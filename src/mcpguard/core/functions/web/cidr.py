@@ -6,8 +6,8 @@ Law of this file: only an address has an answer; a name is an error, since it co
 from __future__ import annotations
 
 from mcpguard.core.functions.function import Function, FunctionError, Parameter
-from mcpguard.core.functions.networks import as_list, check_plain, within
-from mcpguard.core.functions.urls import host_of
+from mcpguard.core.functions.web.networks import as_list, check_plain, within
+from mcpguard.core.functions.web.urls import host_of
 
 
 def cidr(text: str, ranges: str | list[str]) -> bool:

@@ -1,0 +1,1 @@
+"""Paths of files: `pathWithin`, which reads with `reading.py`."""
