@@ -18,13 +18,13 @@ from mcpguard.core.policy.compiled import PolicySet
 from mcpguard.core.policy.session import Kept, Session
 from mcpguard.core.redaction.redactor import KINDS, Redactor
 from mcpguard.core.secret import Secret
-from mcpguard.flight import Wait
-from mcpguard.gateway import Gateway
-from mcpguard.inspection import Inspector, Sealed
-from mcpguard.judge import InForce, Judge
-from mcpguard.ports import Question, Raw, Sessions
-from mcpguard.recorder import Recorder
-from mcpguard.site import Site
+from mcpguard.gateway.flight import Wait
+from mcpguard.gateway.gateway import Gateway
+from mcpguard.gateway.inspection import Inspector, Sealed
+from mcpguard.gateway.judge import InForce, Judge
+from mcpguard.gateway.ports import Question, Raw, Sessions
+from mcpguard.gateway.recorder import Recorder
+from mcpguard.gateway.site import Site
 
 START = datetime(2026, 8, 1, 9, 0, tzinfo=UTC)
 SECRET = "canary-9f2b71c0de"

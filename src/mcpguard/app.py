@@ -28,8 +28,8 @@ from mcpguard.core.evidence.chain import Closed, Noticed, Opened
 from mcpguard.core.policy.compiled import PolicySet
 from mcpguard.core.redaction.redactor import OPT_IN
 from mcpguard.core.secret import CredentialRef, Template
-from mcpguard.flight import as_future
 from mcpguard.fronts import Front, HttpFront, StdioFront
+from mcpguard.gateway.flight import as_future
 from mcpguard.worlds import Settings, Shared
 
 DRAIN_SECONDS = 5.0

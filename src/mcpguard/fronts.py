@@ -14,7 +14,7 @@ from mcpguard.adapters.identity import operating_system_user
 from mcpguard.adapters.transports.stdio import StdioClient
 from mcpguard.config_file import TokenEntry
 from mcpguard.core.model import Json, Principal
-from mcpguard.ports import Receiver
+from mcpguard.gateway.ports import Receiver
 from mcpguard.worlds import Shared, World
 
 if TYPE_CHECKING:

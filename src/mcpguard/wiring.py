@@ -24,9 +24,9 @@ from mcpguard.adapters.upstreams.upstream import WiredUpstream
 from mcpguard.config import Credential, Server
 from mcpguard.core.model import Json
 from mcpguard.core.secret import Template
-from mcpguard.flight import Wait
-from mcpguard.ports import Listener, Raw
-from mcpguard.recipients import Credentials, Recipient
+from mcpguard.gateway.flight import Wait
+from mcpguard.gateway.ports import Listener, Raw
+from mcpguard.gateway.recipients import Credentials, Recipient
 
 if TYPE_CHECKING:
     from mcpguard.adapters.upstreams.connecting import MakeWire

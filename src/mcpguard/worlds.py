@@ -32,14 +32,14 @@ from mcpguard.config_file import SESSION_IDLE_SECONDS, THINK_SECONDS, HttpEntry
 from mcpguard.core.model import Json, Principal
 from mcpguard.core.policy.compiled import PolicySet
 from mcpguard.core.redaction.redactor import Redactor
-from mcpguard.flight import Wait
-from mcpguard.gateway import Gateway
-from mcpguard.inspection import Inspector, Sealed
-from mcpguard.judge import InForce, Judge
-from mcpguard.ports import Client, Question, Raw
-from mcpguard.recipients import Recipient
-from mcpguard.recorder import Recorder
-from mcpguard.site import Site
+from mcpguard.gateway.flight import Wait
+from mcpguard.gateway.gateway import Gateway
+from mcpguard.gateway.inspection import Inspector, Sealed
+from mcpguard.gateway.judge import InForce, Judge
+from mcpguard.gateway.ports import Client, Question, Raw
+from mcpguard.gateway.recipients import Recipient
+from mcpguard.gateway.recorder import Recorder
+from mcpguard.gateway.site import Site
 from mcpguard.wiring import Wiring, references_of
 
 SCANNERS = 2

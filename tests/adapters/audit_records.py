@@ -9,7 +9,7 @@ from pathlib import Path
 from mcpguard.adapters.audit_reader import lines
 from mcpguard.core.errors import AuditError
 from mcpguard.core.evidence.chain import Closed, Decided, Opened, Outcome
-from mcpguard.flight import Wait
+from mcpguard.gateway.flight import Wait
 
 NOW = datetime(2026, 8, 1, 7, 0, tzinfo=UTC)
 OPENED = Opened(NOW, "0.1.0", 7, "os-user:1000", ("github",), "d" * 64)

@@ -8,7 +8,7 @@ import pytest
 
 from mcpguard.core.errors import CredentialError
 from mcpguard.core.secret import CredentialRef, Secret
-from mcpguard.ports import CredentialSource
+from mcpguard.gateway.ports import CredentialSource
 
 VALUE = "s3cr3t-vÄlue with spaces"
 

@@ -8,7 +8,7 @@ from mcpguard.adapters.credentials import Kind
 from mcpguard.core.errors import CredentialError
 from mcpguard.core.model import Principal
 from mcpguard.core.secret import CredentialRef, Lease, Secret
-from mcpguard.recipients import Recipient
+from mcpguard.gateway.recipients import Recipient
 
 ADA = Principal("ada", "os-user")
 

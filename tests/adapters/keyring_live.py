@@ -22,7 +22,7 @@ from mcpguard.config import Credential
 from mcpguard.core.errors import CredentialError
 from mcpguard.core.model import Principal
 from mcpguard.core.secret import CredentialRef
-from mcpguard.recipients import Recipient
+from mcpguard.gateway.recipients import Recipient
 from tests.adapters.credential_contract import CONTRACT, VALUE, Setting
 from tests.adapters.fake_credentials import FakeGuard, Hand
 

@@ -18,8 +18,8 @@ from mcpguard.config import Credential
 from mcpguard.core.errors import CredentialError
 from mcpguard.core.model import Principal
 from mcpguard.core.secret import CredentialRef, Secret
-from mcpguard.ports import CredentialSource
-from mcpguard.recipients import Recipient
+from mcpguard.gateway.ports import CredentialSource
+from mcpguard.gateway.recipients import Recipient
 from tests.adapters.fake_credentials import FakeGuard, Hand
 
 REF = CredentialRef("credential", "key")

@@ -13,7 +13,7 @@ from mcpguard.adapters.audit_file import AuditFile
 from mcpguard.adapters.audit_reader import lines
 from mcpguard.core.errors import AuditError
 from mcpguard.core.evidence.verification import verify
-from mcpguard.flight import Flight
+from mcpguard.gateway.flight import Flight
 from tests.adapters.audit_records import CLOSED, DECIDED, OPENED, OUTCOME, failure, kinds, stored
 
 

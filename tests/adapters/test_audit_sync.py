@@ -14,7 +14,7 @@ from mcpguard.adapters.audit_file import AuditFile
 from mcpguard.adapters.audit_reader import lines
 from mcpguard.core.evidence.chain import Noticed
 from mcpguard.core.evidence.verification import verify
-from mcpguard.flight import Wait
+from mcpguard.gateway.flight import Wait
 from tests.adapters.audit_records import CLOSED, DECIDED, NOW, OPENED, OUTCOME, failure, kinds, stored
 
 

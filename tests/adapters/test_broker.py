@@ -17,7 +17,7 @@ from mcpguard.config import Credential, Server
 from mcpguard.core.errors import CredentialError
 from mcpguard.core.model import Principal
 from mcpguard.core.secret import CredentialRef, Lease, Secret, parse_template
-from mcpguard.recipients import Recipient
+from mcpguard.gateway.recipients import Recipient
 from tests.adapters.fake_credentials import ADA, FakeGuard, FakeMint, FakeSource, Hand, kind, program
 
 REF = CredentialRef("credential", "key")

@@ -6,8 +6,8 @@ from typing import Any
 
 from mcpguard.core.policy.compiled import PolicySet, compile_policy
 from mcpguard.core.redaction.redactor import KINDS
-from mcpguard.flight import Wait
-from mcpguard.ports import Question, Raw
+from mcpguard.gateway.flight import Wait
+from mcpguard.gateway.ports import Question, Raw
 from mcpguard.protocol import eras
 from tests.fakes import World
 

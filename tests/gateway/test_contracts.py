@@ -18,8 +18,8 @@ from mcpguard.core.errors import UpstreamError
 from mcpguard.core.evidence.chain import Closed, Opened
 from mcpguard.core.model import Invocation, Permit, Principal
 from mcpguard.core.policy import pdp
-from mcpguard.flight import as_future
-from mcpguard.ports import AuditSink, Upstream
+from mcpguard.gateway.flight import as_future
+from mcpguard.gateway.ports import AuditSink, Upstream
 from tests.fakes import GONE, START, FakeUpstream, MemoryAudit, text
 
 OPENED = Opened(START, "0", 1, "os-user:ada", (), "d")

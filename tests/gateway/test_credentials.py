@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from mcpguard.core.errors import CredentialError
-from mcpguard.ports import Question
+from mcpguard.gateway.ports import Question
 from tests.fakes import World, text, tool
 from tests.gateway.parking import ELICIT, retry
 from tests.gateway.scenes import (

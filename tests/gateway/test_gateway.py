@@ -9,8 +9,8 @@ import pytest
 
 from mcpguard.core.errors import CredentialError, InspectionError, UpstreamError
 from mcpguard.core.model import Caller
-from mcpguard.flight import Wait
-from mcpguard.request import Request
+from mcpguard.gateway.flight import Wait
+from mcpguard.gateway.request import Request
 from tests.fakes import GONE, SECRET, World, give, text, tool
 
 ALLOW_READ = '  - {id: read, effect: allow, tools: ["read"]}\n'

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from mcpguard import rounds
+from mcpguard.gateway import rounds
 from tests.fakes import GONE, SECRET, World, text
 from tests.gateway.scenes import (
     ACCEPTED,

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from mcpguard.ports import Question
+from mcpguard.gateway.ports import Question
 from tests.fakes import SECRET, World, text
 from tests.gateway.parking import ELICIT, retry, told, waiting
 from tests.gateway.scenes import ALLOW_ALL, FORM, FORMS, ask, last

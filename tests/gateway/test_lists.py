@@ -7,9 +7,9 @@ from typing import Any
 
 import pytest
 
-from mcpguard import listing
 from mcpguard.core.errors import UpstreamError
-from mcpguard.flight import Wait
+from mcpguard.gateway import listing
+from mcpguard.gateway.flight import Wait
 from tests.fakes import GONE, SECRET, World, give, tool
 from tests.gateway.scenes import ALLOW_ALL, deep, last, legacy, modern, offers, quiet, two
 

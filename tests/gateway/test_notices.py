@@ -6,9 +6,9 @@ from typing import Any
 
 import pytest
 
-from mcpguard import questions
-from mcpguard.flight import Wait
-from mcpguard.ports import Question
+from mcpguard.gateway import questions
+from mcpguard.gateway.flight import Wait
+from mcpguard.gateway.ports import Question
 from mcpguard.protocol.methods import FROM_UPSTREAM
 from tests.fakes import SECRET, World, text
 from tests.gateway.scenes import ALL_CAPABILITIES, ALLOW_ALL, FORM, FORMS, deep, legacy, modern, quiet, two

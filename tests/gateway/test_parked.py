@@ -7,10 +7,10 @@ from typing import Any
 
 import pytest
 
-from mcpguard import parked as parking
 from mcpguard.core.errors import InspectionError
-from mcpguard.ports import Question
-from mcpguard.request import Request
+from mcpguard.gateway import parked as parking
+from mcpguard.gateway.ports import Question
+from mcpguard.gateway.request import Request
 from tests.fakes import GONE, World, give, text
 from tests.gateway.parking import BAD_STATE, ELICIT, parked, retry, told, waiting
 from tests.gateway.scenes import (

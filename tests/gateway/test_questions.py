@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 
 from mcpguard.core.errors import AuditError
-from mcpguard.flight import Wait
-from mcpguard.ports import Question
+from mcpguard.gateway.flight import Wait
+from mcpguard.gateway.ports import Question
 from tests.fakes import SECRET, World, text
 from tests.gateway.scenes import (
     ACCEPTED,

@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from mcpguard.flight import Wait
-from mcpguard.ports import Raw
+from mcpguard.gateway.flight import Wait
+from mcpguard.gateway.ports import Raw
 from tests.fakes import World, give, text, tool
 from tests.gateway.scenes import ACCEPTED, FORM, ask, call, last, legacy, quiet
 

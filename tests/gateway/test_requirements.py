@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from mcpguard.flight import Wait
+from mcpguard.gateway.flight import Wait
 from tests.fakes import World, give, text, tool
 from tests.gateway.parking import ELICIT, waiting
 from tests.gateway.scenes import (

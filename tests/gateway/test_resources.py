@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from mcpguard.flight import Wait
+from mcpguard.gateway.flight import Wait
 from tests.fakes import GONE, SECRET, World, give
 from tests.gateway.scenes import ALLOW_ALL, deep, last, legacy, methods_of, modern, offers, two
 

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from mcpguard.ports import Question
+from mcpguard.gateway.ports import Question
 from tests.fakes import SECRET, World, text
 from tests.gateway.parking import ELICIT, parked, retry, told, waiting
 from tests.gateway.scenes import (

@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-from mcpguard import subscriptions
 from mcpguard.core.errors import CredentialError
+from mcpguard.gateway import subscriptions
 from tests.fakes import GONE, SECRET, World, give
 from tests.gateway.scenes import ALLOW_ALL, last, legacy, methods_of, modern, offers, quiet, two
 

@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-from mcpguard import tasks
-from mcpguard.flight import Wait
+from mcpguard.gateway import tasks
+from mcpguard.gateway.flight import Wait
 from tests.fakes import GONE, SECRET, World, give, text, tool
 from tests.gateway.scenes import ALLOW_ALL, call, deep, last, legacy, modern, offers, quiet
 

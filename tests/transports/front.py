@@ -15,7 +15,7 @@ from mcpguard.config_file import HttpEntry
 from mcpguard.core.errors import MessageError
 from mcpguard.core.model import Principal
 from mcpguard.core.redaction.redactor import authored
-from mcpguard.ports import Client
+from mcpguard.gateway.ports import Client
 
 SECONDS = 20
 BOTH = "application/json, text/event-stream"

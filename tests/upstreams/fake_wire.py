@@ -12,8 +12,8 @@ from mcpguard.adapters.upstreams.life import Backoff, Terms
 from mcpguard.adapters.upstreams.upstream import WiredUpstream
 from mcpguard.adapters.upstreams.wire import Ear
 from mcpguard.core.model import Caller, Invocation, Listed, Permit, Principal
-from mcpguard.flight import as_future
-from mcpguard.ports import Question
+from mcpguard.gateway.flight import as_future
+from mcpguard.gateway.ports import Question
 from mcpguard.protocol import eras
 from tests.upstreams import START
 

@@ -15,7 +15,7 @@ from mcpguard.config import Credential, Server
 from mcpguard.core.errors import CredentialError, UpstreamError
 from mcpguard.core.policy.placeholders import placeholders_in
 from mcpguard.core.secret import CredentialRef, Secret, parse_template
-from mcpguard.flight import as_future
+from mcpguard.gateway.flight import as_future
 from mcpguard.wiring import Wiring
 from tests.adapters.fake_credentials import FakeGuard, FakeSource, program
 from tests.upstreams.fake_wire import World, legacy, permit

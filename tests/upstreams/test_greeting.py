@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from mcpguard.core.errors import CredentialError, UpstreamError
-from mcpguard.flight import as_future
+from mcpguard.gateway.flight import as_future
 from mcpguard.protocol import eras
 from tests.upstreams.fake_wire import (
     MODERN,

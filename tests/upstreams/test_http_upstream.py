@@ -14,7 +14,7 @@ from mcpguard.adapters.upstreams.http import StreamableHttpWire
 from mcpguard.adapters.upstreams.sse import SseWire
 from mcpguard.adapters.upstreams.upstream import WiredUpstream
 from mcpguard.core.errors import UpstreamError
-from mcpguard.flight import as_future
+from mcpguard.gateway.flight import as_future
 from tests.upstreams import sdk_stage
 from tests.upstreams.fake_wire import World, modern_caller, permit, silent
 from tests.upstreams.http_script import Heard, Reply, Session, scripted

@@ -22,8 +22,8 @@ from mcpguard.adapters.upstreams.upstream import WiredUpstream
 from mcpguard.adapters.upstreams.wire import Ear
 from mcpguard.core.errors import CredentialError, UpstreamError
 from mcpguard.core.secret import CredentialRef, Secret, parse_template
-from mcpguard.flight import Wait, as_future
-from mcpguard.recipients import Recipient
+from mcpguard.gateway.flight import Wait, as_future
+from mcpguard.gateway.recipients import Recipient
 from tests.adapters.fake_credentials import FakeCredentials, program
 from tests.upstreams.fake_wire import FakeWire, World, legacy, permit, run
 

@@ -20,8 +20,8 @@ from mcpguard.core.errors import CredentialError
 from mcpguard.core.model import Permit
 from mcpguard.core.policy.placeholders import placeholders_in
 from mcpguard.core.secret import CredentialRef, Secret
-from mcpguard.flight import Wait, as_future
-from mcpguard.recipients import Recipient
+from mcpguard.gateway.flight import Wait, as_future
+from mcpguard.gateway.recipients import Recipient
 from mcpguard.wiring import _beside
 from tests.adapters.fake_credentials import FakeCredentials, program
 from tests.upstreams.fake_wire import FakeWire, World, legacy, permit, run

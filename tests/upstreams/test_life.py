@@ -9,7 +9,7 @@ import pytest
 
 from mcpguard.adapters.upstreams.life import FIRST_SECONDS, MOST_SECONDS, Backoff, jitter
 from mcpguard.core.errors import InspectionError, UpstreamError
-from mcpguard.flight import Wait, as_future
+from mcpguard.gateway.flight import Wait, as_future
 from mcpguard.protocol import eras
 from tests.upstreams.fake_wire import FakeWire, World, legacy, modern, modern_caller, permit, run, silent
 

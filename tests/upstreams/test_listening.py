@@ -8,7 +8,7 @@ import pytest
 
 from mcpguard.adapters.upstreams import life
 from mcpguard.core.errors import UpstreamError
-from mcpguard.flight import Wait, as_future
+from mcpguard.gateway.flight import Wait, as_future
 from mcpguard.protocol import eras
 from tests.upstreams.fake_wire import META, MODERN, FakeWire, World, legacy, modern, permit, run
 

@@ -12,7 +12,7 @@ from mcpguard.adapters.upstreams import open_requests
 from mcpguard.adapters.upstreams.life import lasting
 from mcpguard.adapters.upstreams.open_requests import Call, OpenRequests
 from mcpguard.core.errors import UpstreamError
-from mcpguard.flight import Flight, Wait
+from mcpguard.gateway.flight import Flight, Wait
 
 
 class Clock:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from mcpguard.core.errors import UpstreamError
-from mcpguard.flight import as_future
+from mcpguard.gateway.flight import as_future
 from tests.upstreams.fake_wire import World, legacy, modern, permit, run, silent
 
 

@@ -26,8 +26,8 @@ from mcpguard.adapters.upstreams.wire import Ear
 from mcpguard.core.errors import UpstreamError
 from mcpguard.core.model import Caller
 from mcpguard.core.secret import Template
-from mcpguard.flight import Wait, as_future
-from mcpguard.ports import Question
+from mcpguard.gateway.flight import Wait, as_future
+from mcpguard.gateway.ports import Question
 from tests.adapters.fake_credentials import FakeCredentials, program
 from tests.upstreams.fake_wire import modern_caller, permit, run
 

@@ -10,7 +10,7 @@ from mcpguard.adapters.upstreams import patience
 from mcpguard.adapters.upstreams.questions import MOST_OPEN
 from mcpguard.core.errors import UpstreamError
 from mcpguard.core.model import Listed
-from mcpguard.flight import Wait, as_future
+from mcpguard.gateway.flight import Wait, as_future
 from mcpguard.protocol import eras
 from mcpguard.protocol.framing import Oversize
 from tests.upstreams.fake_wire import MODERN, FakeWire, World, legacy, modern, modern_caller, permit, run

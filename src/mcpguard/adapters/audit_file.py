@@ -20,7 +20,7 @@ from msgspec.structs import replace
 from mcpguard.adapters.audit_reader import newest_head
 from mcpguard.core.errors import AuditError
 from mcpguard.core.evidence.chain import Chain, Closed, Opened, Record
-from mcpguard.flight import Wait
+from mcpguard.gateway.flight import Wait
 
 if TYPE_CHECKING:
     from concurrent.futures import Future, ThreadPoolExecutor

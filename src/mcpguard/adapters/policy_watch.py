@@ -12,7 +12,7 @@ from pathlib import Path
 
 from mcpguard.core.errors import PolicyError
 from mcpguard.core.policy.compiled import PolicySet
-from mcpguard.ports import Clock
+from mcpguard.gateway.ports import Clock
 
 LOOK_SECONDS = 0.5
 """How often the files are looked at; a change is in force after two looks."""

@@ -1,7 +1,7 @@
 """The table of methods: what is done with each message, by name and by the side that it comes from.
 
 Law of this file: a method without a row is refused (a notification without one is dropped), never
-relayed. A new method is one row here plus its handler in `gateway.py`.
+relayed. A new method is one row here plus its handler in `gateway/gateway.py`.
 """
 
 from __future__ import annotations

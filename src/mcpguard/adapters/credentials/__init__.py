@@ -11,7 +11,7 @@ from typing import NamedTuple
 from mcpguard.adapters.credentials.environ import Environ
 from mcpguard.adapters.credentials.keychain import Keychain
 from mcpguard.adapters.credentials.mounted import Mounted
-from mcpguard.ports import CredentialSource, Mint
+from mcpguard.gateway.ports import CredentialSource, Mint
 
 SOURCES: dict[str, type[CredentialSource]] = {
     "keyring": Keychain,

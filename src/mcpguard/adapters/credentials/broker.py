@@ -18,8 +18,8 @@ from mcpguard.config_file import ENTRY
 from mcpguard.core.errors import CredentialError
 from mcpguard.core.model import Principal
 from mcpguard.core.secret import CredentialRef, Lease, Secret
-from mcpguard.ports import CredentialSource
-from mcpguard.recipients import Recipient
+from mcpguard.gateway.ports import CredentialSource
+from mcpguard.gateway.recipients import Recipient
 
 __all__ = ["Broker", "Recipient", "named_by"]
 

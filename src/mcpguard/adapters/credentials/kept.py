@@ -13,7 +13,7 @@ from typing import NamedTuple, Protocol
 
 from mcpguard.core.errors import CredentialError, WithdrawnError
 from mcpguard.core.secret import Lease, Secret
-from mcpguard.ports import Mint
+from mcpguard.gateway.ports import Mint
 
 MARGIN_SECONDS = 60.0
 """A lease is renewed so long before its end, or at three quarters of it if that is later."""

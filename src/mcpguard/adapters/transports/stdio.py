@@ -12,7 +12,7 @@ from mcpguard.adapters.link import Link, own_descriptor
 from mcpguard.adapters.turn import Turn
 from mcpguard.core.errors import MessageError
 from mcpguard.core.model import Redacted
-from mcpguard.ports import Receiver, RequestId
+from mcpguard.gateway.ports import Receiver, RequestId
 from mcpguard.protocol import jsonrpc
 from mcpguard.protocol.framing import Oversize
 

@@ -21,8 +21,8 @@ from mcpguard.adapters.upstreams.speech import SET_LEVEL, legacy_params, modern_
 from mcpguard.adapters.upstreams.wire import Ear, Wire
 from mcpguard.core.errors import UpstreamError
 from mcpguard.core.model import Json
-from mcpguard.flight import Flight, Wait, as_future
-from mcpguard.ports import Question, Raw, RequestId
+from mcpguard.gateway.flight import Flight, Wait, as_future
+from mcpguard.gateway.ports import Question, Raw, RequestId
 from mcpguard.protocol.framing import Oversize
 
 

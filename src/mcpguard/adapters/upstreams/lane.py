@@ -19,8 +19,8 @@ from mcpguard.adapters.upstreams.life import Health
 from mcpguard.adapters.upstreams.open_requests import Call
 from mcpguard.adapters.upstreams.upstream import WiredUpstream
 from mcpguard.core.errors import CredentialError
-from mcpguard.flight import Wait
-from mcpguard.ports import Raw
+from mcpguard.gateway.flight import Wait
+from mcpguard.gateway.ports import Raw
 from mcpguard.protocol.eras import task_seconds
 
 IDLE_SECONDS = 300.0

@@ -19,8 +19,8 @@ from mcpguard.adapters.upstreams.upstream import WiredUpstream
 from mcpguard.core.errors import CredentialError
 from mcpguard.core.model import Json, Permit
 from mcpguard.core.secret import CredentialRef
-from mcpguard.flight import Wait
-from mcpguard.ports import Question, Raw
+from mcpguard.gateway.flight import Wait
+from mcpguard.gateway.ports import Question, Raw
 
 
 class Lanes:

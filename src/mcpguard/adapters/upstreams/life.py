@@ -15,7 +15,7 @@ from mcpguard.adapters.turn import Turn
 from mcpguard.adapters.upstreams.speech import SET_LEVEL, Verbosity
 from mcpguard.core.errors import InspectionError
 from mcpguard.core.model import Caller, Permit
-from mcpguard.ports import Listener
+from mcpguard.gateway.ports import Listener
 
 FIRST_SECONDS = 0.5
 """How long after its first failure an upstream is left alone."""

@@ -19,8 +19,8 @@ from mcpguard.adapters.upstreams.greeting import Greeting
 from mcpguard.adapters.upstreams.life import MOST_SECONDS, Backoff, Terms
 from mcpguard.core.errors import UpstreamError
 from mcpguard.core.model import Json
-from mcpguard.flight import Flight, Wait
-from mcpguard.ports import Raw
+from mcpguard.gateway.flight import Flight, Wait
+from mcpguard.gateway.ports import Raw
 from mcpguard.protocol import eras, jsonrpc
 
 ACKNOWLEDGED = "notifications/subscriptions/acknowledged"

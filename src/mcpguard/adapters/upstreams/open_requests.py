@@ -18,8 +18,8 @@ from mcpguard.adapters.upstreams.life import lasting
 from mcpguard.core.errors import UpstreamError
 from mcpguard.core.model import Json, Permit
 from mcpguard.core.secret import CredentialRef, Secret
-from mcpguard.flight import Wait
-from mcpguard.ports import Raw, RequestId
+from mcpguard.gateway.flight import Wait
+from mcpguard.gateway.ports import Raw, RequestId
 from mcpguard.protocol import jsonrpc
 from mcpguard.protocol.framing import Oversize
 

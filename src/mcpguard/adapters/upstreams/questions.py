@@ -9,7 +9,7 @@ from collections.abc import Callable
 
 from mcpguard.adapters.upstreams.open_requests import OpenRequests
 from mcpguard.core.model import Json
-from mcpguard.ports import Listener, Question, RequestId
+from mcpguard.gateway.ports import Listener, Question, RequestId
 from mcpguard.protocol import jsonrpc
 
 MOST_OPEN = 64

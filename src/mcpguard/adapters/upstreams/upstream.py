@@ -20,8 +20,8 @@ from mcpguard.adapters.upstreams.patience import Patience, exhausted
 from mcpguard.adapters.upstreams.speech import SET_LEVEL
 from mcpguard.core.errors import McpGuardError, UpstreamError
 from mcpguard.core.model import Json, Permit
-from mcpguard.flight import Wait
-from mcpguard.ports import Question, Raw
+from mcpguard.gateway.flight import Wait
+from mcpguard.gateway.ports import Question, Raw
 
 ENDING = "mcpguard is ending"
 

@@ -14,7 +14,7 @@ from mcpguard.adapters.transports.http.load import Load
 from mcpguard.adapters.transports.http.replay import KEPT_BYTES, STANDING, Journal, Stream
 from mcpguard.adapters.transports.http.stream import Outlet
 from mcpguard.core.model import Json, Redacted
-from mcpguard.ports import RequestId
+from mcpguard.gateway.ports import RequestId
 from mcpguard.protocol import eras, jsonrpc
 
 MOST_REQUESTS = 256

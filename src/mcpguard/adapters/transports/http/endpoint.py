@@ -31,7 +31,7 @@ from mcpguard.adapters.transports.http.streamable import Streamable
 from mcpguard.adapters.turn import Turn
 from mcpguard.config_file import HttpEntry, TokenEntry
 from mcpguard.core.model import Principal
-from mcpguard.ports import Clock
+from mcpguard.gateway.ports import Clock
 from mcpguard.protocol.jsonrpc import encode
 
 MCP = "/mcp"

@@ -20,7 +20,7 @@ from mcpguard.adapters.transports.http.sessions import World, Worlds
 from mcpguard.adapters.transports.http.stream import Outlet
 from mcpguard.adapters.turn import Turn
 from mcpguard.core.errors import MessageError
-from mcpguard.ports import Clock, RequestId
+from mcpguard.gateway.ports import Clock, RequestId
 from mcpguard.protocol import jsonrpc
 
 MESSAGES = "/messages"

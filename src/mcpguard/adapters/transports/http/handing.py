@@ -12,7 +12,7 @@ from mcpguard.adapters.transports.http.stream import Outlet
 from mcpguard.adapters.turn import Turn
 from mcpguard.core.errors import MessageError
 from mcpguard.core.model import Json
-from mcpguard.ports import RequestId
+from mcpguard.gateway.ports import RequestId
 from mcpguard.protocol import jsonrpc
 
 Message = dict[str, Json]

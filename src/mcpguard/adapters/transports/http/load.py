@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Protocol
 
-from mcpguard.ports import Clock
+from mcpguard.gateway.ports import Clock
 
 FULL_BYTES = 256 * 1024
 """With this much that a client has not taken, whatever feeds it is paused."""

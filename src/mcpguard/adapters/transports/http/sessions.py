@@ -15,7 +15,7 @@ from mcpguard.adapters.transports.http.client import HttpClient
 from mcpguard.adapters.transports.http.request import HttpRefusal
 from mcpguard.adapters.turn import Turn
 from mcpguard.core.model import Principal
-from mcpguard.ports import Clock, Receiver
+from mcpguard.gateway.ports import Clock, Receiver
 from mcpguard.protocol import jsonrpc
 
 SESSION_BYTES = 32

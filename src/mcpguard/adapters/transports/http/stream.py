@@ -12,8 +12,8 @@ from collections import deque
 from mcpguard.adapters.transports.http.load import FULL_BYTES, Load
 from mcpguard.adapters.transports.http.request import Headers, Send
 from mcpguard.adapters.turn import Turn
-from mcpguard.flight import Flight
-from mcpguard.ports import Clock
+from mcpguard.gateway.flight import Flight
+from mcpguard.gateway.ports import Clock
 
 BEAT_SECONDS = 15.0
 """A quiet stream says so this often, so that nothing between us and the client closes it."""

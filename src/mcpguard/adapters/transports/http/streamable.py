@@ -29,7 +29,7 @@ from mcpguard.adapters.transports.http.sessions import World, Worlds
 from mcpguard.adapters.transports.http.stream import Outlet
 from mcpguard.adapters.turn import Turn
 from mcpguard.core.errors import MessageError
-from mcpguard.ports import Clock
+from mcpguard.gateway.ports import Clock
 from mcpguard.protocol import eras, jsonrpc
 from mcpguard.protocol.lifecycle import LEGACY_VERSIONS
 

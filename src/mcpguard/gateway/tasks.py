@@ -8,10 +8,10 @@ from msgspec import Struct
 from mcpguard.core.errors import CredentialError, InspectionError, MessageError, UpstreamError
 from mcpguard.core.model import Json, Permit
 from mcpguard.core.policy import pdp
-from mcpguard.flight import Cancelled
+from mcpguard.gateway.flight import Cancelled
+from mcpguard.gateway.request import Request
+from mcpguard.gateway.site import Site
 from mcpguard.protocol import eras, jsonrpc, refusals
-from mcpguard.request import Request
-from mcpguard.site import Site
 
 MAX_TASKS = 10_000
 """The oldest are forgotten above this many; a client can then no longer reach them."""

@@ -18,7 +18,7 @@ from mcpguard.core.evidence.chain import Record
 from mcpguard.core.model import Invocation, Json, Permit, Redacted
 from mcpguard.core.policy.session import Session
 from mcpguard.core.secret import CredentialRef, Lease, Secret
-from mcpguard.flight import Wait
+from mcpguard.gateway.flight import Wait
 
 RequestId = int | str
 

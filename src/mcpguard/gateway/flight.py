@@ -2,7 +2,7 @@
 
 Law of this file: no task, no future and no pass through the event loop for a call whose every step
 has its value at once or gets it from a `Wait`. That is what lets the whole path be written as one
-plain coroutine (`gateway.py`) and still cost microseconds. An asyncio future may be awaited as well
+plain coroutine (`gateway/gateway.py`) and still cost microseconds. An asyncio future may be awaited as well
 (a scan in a thread); the flight then resumes from that future's callback.
 """
 

@@ -17,7 +17,7 @@ from mcpguard.core.model import Deny, Finding, Invocation, Json, Permit
 from mcpguard.core.policy import pdp
 from mcpguard.core.policy.compiled import PolicySet
 from mcpguard.core.policy.review import UNTOUCHED, Review, review, settle
-from mcpguard.ports import Sessions
+from mcpguard.gateway.ports import Sessions
 
 
 class InForce:

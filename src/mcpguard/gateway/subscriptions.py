@@ -12,14 +12,14 @@ from msgspec import Struct
 from mcpguard.core.errors import McpGuardError, MessageError, UpstreamError
 from mcpguard.core.model import Caller, Deny, Json, Listed
 from mcpguard.core.policy import pdp
-from mcpguard.flight import Cancelled, Flight, Wait
-from mcpguard.inspection import EMPTY
-from mcpguard.listing import Listing
-from mcpguard.ports import RequestId
+from mcpguard.gateway.flight import Cancelled, Flight, Wait
+from mcpguard.gateway.inspection import EMPTY
+from mcpguard.gateway.listing import Listing
+from mcpguard.gateway.ports import RequestId
+from mcpguard.gateway.request import Request
+from mcpguard.gateway.site import Site
 from mcpguard.protocol import eras, jsonrpc
 from mcpguard.protocol.calls import read_call
-from mcpguard.request import Request
-from mcpguard.site import Site
 
 LISTS = {
     "notifications/tools/list_changed": "toolsListChanged",

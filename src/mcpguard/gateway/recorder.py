@@ -8,7 +8,7 @@ from hashlib import sha256
 from mcpguard.core.evidence.chain import Decided, Noticed, Outcome
 from mcpguard.core.model import Caller, Deny, Finding, Invocation, Json, Listed, Permit, Principal
 from mcpguard.core.policy.review import UNTOUCHED, Review
-from mcpguard.ports import Clock
+from mcpguard.gateway.ports import Clock
 from mcpguard.protocol.calls import Call
 from mcpguard.protocol.jsonrpc import encode
 

@@ -9,13 +9,13 @@ from msgspec import Struct
 from mcpguard.core.errors import MessageError
 from mcpguard.core.evidence.chain import Noticed
 from mcpguard.core.model import Caller, Json
-from mcpguard.flight import Wait
-from mcpguard.inspection import Inspector
-from mcpguard.judge import Judge
-from mcpguard.ports import AuditSink, Client, Clock, Raw, RequestId, Upstream
+from mcpguard.gateway.flight import Wait
+from mcpguard.gateway.inspection import Inspector
+from mcpguard.gateway.judge import Judge
+from mcpguard.gateway.ports import AuditSink, Client, Clock, Raw, RequestId, Upstream
+from mcpguard.gateway.recorder import Recorder
+from mcpguard.gateway.request import Request
 from mcpguard.protocol import eras, refusals
-from mcpguard.recorder import Recorder
-from mcpguard.request import Request
 
 
 class Site(Struct, frozen=True, kw_only=True):

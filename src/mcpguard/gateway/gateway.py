@@ -15,21 +15,21 @@ from mcpguard.core.model import Caller, Json
 from mcpguard.core.policy import pdp
 from mcpguard.core.policy.compiled import PolicySet
 from mcpguard.core.redaction.redactor import authored
-from mcpguard.flight import Cancelled, Flight, Wait
-from mcpguard.inspection import EMPTY
-from mcpguard.listing import Listing
-from mcpguard.notices import Notices
-from mcpguard.path import Path
-from mcpguard.ports import Question, Raw, RequestId
+from mcpguard.gateway.flight import Cancelled, Flight, Wait
+from mcpguard.gateway.inspection import EMPTY
+from mcpguard.gateway.listing import Listing
+from mcpguard.gateway.notices import Notices
+from mcpguard.gateway.path import Path
+from mcpguard.gateway.ports import Question, Raw, RequestId
+from mcpguard.gateway.questions import Questions
+from mcpguard.gateway.request import Request
+from mcpguard.gateway.rounds import Rounds
+from mcpguard.gateway.site import Site
+from mcpguard.gateway.subscriptions import Subscriptions
+from mcpguard.gateway.tasks import Tasks
+from mcpguard.gateway.welcome import Welcome
 from mcpguard.protocol import eras, headers, jsonrpc, lifecycle, refusals
 from mcpguard.protocol.methods import FROM_CLIENT, Era, Treatment
-from mcpguard.questions import Questions
-from mcpguard.request import Request
-from mcpguard.rounds import Rounds
-from mcpguard.site import Site
-from mcpguard.subscriptions import Subscriptions
-from mcpguard.tasks import Tasks
-from mcpguard.welcome import Welcome
 
 Handler = Callable[[Request], Coroutine[Any, Any, None]]
 

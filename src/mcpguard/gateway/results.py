@@ -12,12 +12,12 @@ from msgspec import Struct
 from mcpguard.core.errors import InspectionError, UpstreamError
 from mcpguard.core.model import Json, Permit, Redacted
 from mcpguard.core.policy.review import UNTOUCHED, Review
-from mcpguard.ports import Raw
+from mcpguard.gateway.ports import Raw
+from mcpguard.gateway.request import Request
+from mcpguard.gateway.site import Site
+from mcpguard.gateway.tasks import Tasks
 from mcpguard.protocol import eras, refusals
 from mcpguard.protocol.calls import Call
-from mcpguard.request import Request
-from mcpguard.site import Site
-from mcpguard.tasks import Tasks
 
 _RESULT_TYPES = (None, eras.COMPLETE, eras.INPUT_REQUIRED)
 

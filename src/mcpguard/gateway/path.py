@@ -20,20 +20,20 @@ from mcpguard.core.errors import (
 )
 from mcpguard.core.model import Deny, Invocation, Json, Listed, Permit
 from mcpguard.core.policy import pdp
-from mcpguard.flight import Cancelled, Wait
-from mcpguard.listing import Listing
-from mcpguard.notices import Notices
-from mcpguard.parked import Parked, Resumed
-from mcpguard.ports import Raw
+from mcpguard.gateway.flight import Cancelled, Wait
+from mcpguard.gateway.listing import Listing
+from mcpguard.gateway.notices import Notices
+from mcpguard.gateway.parked import Parked, Resumed
+from mcpguard.gateway.ports import Raw
+from mcpguard.gateway.questions import with_lack
+from mcpguard.gateway.request import Questioned, Request
+from mcpguard.gateway.results import Results, asks
+from mcpguard.gateway.rounds import MAX_ROUNDS, Rounds
+from mcpguard.gateway.site import Site
+from mcpguard.gateway.subscriptions import Subscriptions
+from mcpguard.gateway.tasks import Tasks
 from mcpguard.protocol import calls, eras, headers, refusals
 from mcpguard.protocol.calls import Call
-from mcpguard.questions import with_lack
-from mcpguard.request import Questioned, Request
-from mcpguard.results import Results, asks
-from mcpguard.rounds import MAX_ROUNDS, Rounds
-from mcpguard.site import Site
-from mcpguard.subscriptions import Subscriptions
-from mcpguard.tasks import Tasks
 
 _OTHER = "this {} was begun with another credential than the one that the policy chooses for this request"
 

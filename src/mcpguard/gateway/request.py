@@ -6,8 +6,8 @@ from collections.abc import Mapping
 
 from mcpguard.core.model import Caller, Json
 from mcpguard.core.policy.compiled import PolicySet
-from mcpguard.flight import Flight, Wait
-from mcpguard.ports import Question, Raw, RequestId
+from mcpguard.gateway.flight import Flight, Wait
+from mcpguard.gateway.ports import Question, Raw, RequestId
 
 NONE = PolicySet()
 """The policies of a request that needs no decision."""

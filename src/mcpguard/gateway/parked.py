@@ -13,12 +13,12 @@ from msgspec import Struct
 
 from mcpguard.core.errors import MessageError
 from mcpguard.core.model import Json
-from mcpguard.flight import Wait
-from mcpguard.ports import Clock
+from mcpguard.gateway.flight import Wait
+from mcpguard.gateway.ports import Clock
+from mcpguard.gateway.questions import Asked
+from mcpguard.gateway.request import Request
 from mcpguard.protocol import jsonrpc
 from mcpguard.protocol.calls import Call
-from mcpguard.questions import Asked
-from mcpguard.request import Request
 
 MAX_PARKED = 1000
 """How many answers of one client may be outstanding."""

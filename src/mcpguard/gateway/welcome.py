@@ -9,9 +9,9 @@ from __future__ import annotations
 from mcpguard.core.errors import InspectionError, McpGuardError
 from mcpguard.core.model import Json
 from mcpguard.core.policy import pdp
+from mcpguard.gateway.request import Request
+from mcpguard.gateway.site import Site
 from mcpguard.protocol import eras, lifecycle
-from mcpguard.request import Request
-from mcpguard.site import Site
 
 
 class Welcome:

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from mcpguard.flight import Cancelled, Flight, Wait, as_future
+from mcpguard.gateway.flight import Cancelled, Flight, Wait, as_future
 
 
 def test_a_flight_runs_at_once_and_is_resumed_in_the_call_that_sets_its_wait() -> None:

@@ -6,7 +6,7 @@
     modern    modern   `input_required` goes on, its `requestState` stays here
     modern    legacy   each of `inputRequests` goes to the client; then the call is made once more
 
-The last three are in `rounds.py`.
+The last three are in `gateway/rounds.py`.
 
 Law of this file: no question reaches a client that policy did not allow, that was not inspected, or that the
 client did not say it can answer; an answer goes to the upstream that asked and to no other, and only if
@@ -23,11 +23,11 @@ from msgspec import Struct
 
 from mcpguard.core.errors import InspectionError, McpGuardError, UpstreamError
 from mcpguard.core.model import Caller, Deny, Invocation, Json, Permit, Redacted
-from mcpguard.flight import Cancelled, Flight, Wait
-from mcpguard.ports import Question, Raw, RequestId
+from mcpguard.gateway.flight import Cancelled, Flight, Wait
+from mcpguard.gateway.ports import Question, Raw, RequestId
+from mcpguard.gateway.request import Request
+from mcpguard.gateway.site import Site
 from mcpguard.protocol import eras, jsonrpc, refusals
-from mcpguard.request import Request
-from mcpguard.site import Site
 
 MAX_VISITS = 1000
 """How many ids of questions of mode `url` are kept; the oldest are forgotten."""

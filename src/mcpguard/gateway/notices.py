@@ -9,19 +9,19 @@ from contextlib import suppress
 from mcpguard.core.errors import AuditError, InspectionError, McpGuardError
 from mcpguard.core.model import Caller, Json, Redacted
 from mcpguard.core.policy.compiled import PolicySet
-from mcpguard.flight import Flight, Wait
-from mcpguard.inspection import EMPTY
-from mcpguard.listing import Listing
-from mcpguard.ports import Raw, RequestId
+from mcpguard.gateway.flight import Flight, Wait
+from mcpguard.gateway.inspection import EMPTY
+from mcpguard.gateway.listing import Listing
+from mcpguard.gateway.ports import Raw, RequestId
+from mcpguard.gateway.questions import Questions
+from mcpguard.gateway.recorder import finding_counts
+from mcpguard.gateway.request import Request
+from mcpguard.gateway.site import Site
+from mcpguard.gateway.subscriptions import LISTS, Subscriptions
+from mcpguard.gateway.tasks import Tasks
 from mcpguard.protocol import eras
 from mcpguard.protocol.catalogue import KINDS
 from mcpguard.protocol.methods import FROM_UPSTREAM, Treatment
-from mcpguard.questions import Questions
-from mcpguard.recorder import finding_counts
-from mcpguard.request import Request
-from mcpguard.site import Site
-from mcpguard.subscriptions import LISTS, Subscriptions
-from mcpguard.tasks import Tasks
 
 RELIST_SECONDS = 1.0
 """How often a list that an upstream says has changed is fetched, at most."""

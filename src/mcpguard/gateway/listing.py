@@ -8,11 +8,11 @@ from mcpguard.core.errors import McpGuardError, MessageError, UpstreamError
 from mcpguard.core.model import Caller, Json, Listed, Permit, Redacted
 from mcpguard.core.policy import pdp
 from mcpguard.core.policy.compiled import PolicySet
-from mcpguard.flight import Cancelled, Flight, Wait
+from mcpguard.gateway.flight import Cancelled, Flight, Wait
+from mcpguard.gateway.request import Request
+from mcpguard.gateway.site import Site
 from mcpguard.protocol import jsonrpc, refusals
 from mcpguard.protocol.catalogue import KINDS, Catalogue, Kind
-from mcpguard.request import Request
-from mcpguard.site import Site
 
 MAX_ENTRIES = 10_000
 MAX_TEMPLATES = 256

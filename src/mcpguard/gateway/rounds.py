@@ -9,13 +9,13 @@ from __future__ import annotations
 from mcpguard.core.errors import UpstreamError
 from mcpguard.core.model import Json, Permit
 from mcpguard.core.policy import pdp
-from mcpguard.parked import Parked, ParkedCalls, Resumed
-from mcpguard.ports import Question, Raw
+from mcpguard.gateway.parked import Parked, ParkedCalls, Resumed
+from mcpguard.gateway.ports import Question, Raw
+from mcpguard.gateway.questions import Asked, Questions, note_lack
+from mcpguard.gateway.request import Questioned, Request
+from mcpguard.gateway.site import Site
 from mcpguard.protocol import eras, jsonrpc, refusals
 from mcpguard.protocol.calls import Call
-from mcpguard.questions import Asked, Questions, note_lack
-from mcpguard.request import Questioned, Request
-from mcpguard.site import Site
 
 TOGETHER_SECONDS = 0.02
 """Questions of a legacy upstream that come within this time are put together, in one answer."""
