@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from mcpguard.adapters.policy_files import compile_policy
+from mcpguard.config.policies import compile_policy
 from mcpguard.core.errors import AuditError, SessionError, UpstreamError
 from mcpguard.core.evidence.chain import Record
 from mcpguard.core.model import Invocation, Permit, Principal, Redacted

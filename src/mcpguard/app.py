@@ -18,11 +18,11 @@ from mcpguard.adapters.credentials.broker import named_by
 from mcpguard.adapters.credentials.environ import take
 from mcpguard.adapters.credentials.program import TOLD
 from mcpguard.adapters.identity import operating_system_user
-from mcpguard.adapters.policy_files import builtin_read_only, load_policies
 from mcpguard.adapters.policy_watch import PolicyWatch, look_at
 from mcpguard.adapters.status_file import StatusFile
 from mcpguard.adapters.upstreams.process import PASSED_ON
-from mcpguard.config import Config, Server
+from mcpguard.config.loading import Config, Server
+from mcpguard.config.policies import builtin_read_only, load_policies
 from mcpguard.core.errors import AuditError, CredentialError, PolicyError
 from mcpguard.core.evidence.chain import Closed, Noticed, Opened
 from mcpguard.core.policy.compiled import PolicySet
@@ -68,7 +68,7 @@ def settings_from(config: Config) -> Settings:
 
 def settings_for_wrap(command: str, args: tuple[str, ...], env: tuple[str, ...]) -> Settings:
     """One server, no configuration: read-only tools, and `env` names variables that it may have."""
-    from mcpguard.config_file import MESSAGE_BYTES
+    from mcpguard.config.file import MESSAGE_BYTES
 
     server = Server(
         name="server",

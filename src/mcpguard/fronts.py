@@ -12,7 +12,7 @@ from urllib.parse import urlsplit
 
 from mcpguard.adapters.identity import operating_system_user
 from mcpguard.adapters.transports.stdio import StdioClient
-from mcpguard.config_file import TokenEntry
+from mcpguard.config.file import TokenEntry
 from mcpguard.core.model import Json, Principal
 from mcpguard.gateway.ports import Receiver
 from mcpguard.worlds import Shared, World

@@ -16,9 +16,9 @@ from typing import IO, Any
 
 import msgspec
 
-from mcpguard.adapters.policy_files import read_document
-from mcpguard.config import Config
-from mcpguard.config_credentials import CredentialEntry
+from mcpguard.config.credentials import CredentialEntry
+from mcpguard.config.loading import Config
+from mcpguard.config.policies import read_document
 from mcpguard.core.document.reading import Document
 from mcpguard.core.errors import ConfigError, UpstreamError
 from mcpguard.core.model import Json
@@ -97,7 +97,7 @@ def survey(config: Config, names: list[str]) -> tuple[Snapshot, dict[str, str]]:
 def _entries(config: Config, names: list[str]) -> dict[str, Json]:
     """A configuration for each server alone, all paths absolute; references stay references."""
     from mcpguard.adapters.audit_reader import default_folder
-    from mcpguard.config_file import ENTRY, ConfigFile
+    from mcpguard.config.file import ENTRY, ConfigFile
 
     written = Document(read_document(config.path, ConfigError), str(config.path), ConfigError).read(
         ConfigFile

@@ -21,7 +21,7 @@ from mcpguard.adapters.upstreams.speech import Verbosity
 from mcpguard.adapters.upstreams.stdio import Launch, StdioWire
 from mcpguard.adapters.upstreams.supply import Supply, not_chosen
 from mcpguard.adapters.upstreams.upstream import WiredUpstream
-from mcpguard.config import Credential, Server
+from mcpguard.config.loading import Credential, Server
 from mcpguard.core.model import Json
 from mcpguard.core.secret import Template
 from mcpguard.gateway.flight import Wait

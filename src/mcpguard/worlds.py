@@ -27,8 +27,8 @@ from mcpguard.adapters.turn import Turn
 from mcpguard.adapters.upstreams.lanes import Lanes
 from mcpguard.adapters.upstreams.life import Terms
 from mcpguard.adapters.upstreams.process import Nursery
-from mcpguard.config import Credential, Server
-from mcpguard.config_file import SESSION_IDLE_SECONDS, THINK_SECONDS, HttpEntry
+from mcpguard.config.file import SESSION_IDLE_SECONDS, THINK_SECONDS, HttpEntry
+from mcpguard.config.loading import Credential, Server
 from mcpguard.core.model import Json, Principal
 from mcpguard.core.policy.compiled import PolicySet
 from mcpguard.core.redaction.redactor import Redactor

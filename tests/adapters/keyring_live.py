@@ -18,7 +18,7 @@ from mcpguard.adapters.credentials import KEYRING_SECONDS
 from mcpguard.adapters.credentials.broker import Broker
 from mcpguard.adapters.credentials.keychain import Keychain
 from mcpguard.adapters.credentials.oauth.grants import Grant, Grants
-from mcpguard.config import Credential
+from mcpguard.config.loading import Credential
 from mcpguard.core.errors import CredentialError
 from mcpguard.core.model import Principal
 from mcpguard.core.secret import CredentialRef

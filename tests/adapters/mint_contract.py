@@ -14,7 +14,7 @@ import pytest
 
 from mcpguard.adapters.credentials import MINTS, SOURCES, Kind
 from mcpguard.adapters.credentials.broker import Broker
-from mcpguard.config import Credential
+from mcpguard.config.loading import Credential
 from mcpguard.core.errors import CredentialError
 from mcpguard.core.model import Principal
 from mcpguard.core.secret import CredentialRef, Secret

@@ -8,7 +8,7 @@ import keyring
 
 from mcpguard.adapters.credentials.oauth.authorization_code import AuthorizationCode
 from mcpguard.adapters.credentials.oauth.grants import Grants
-from mcpguard.config_oauth import OAuthEntry
+from mcpguard.config.oauth import OAuthEntry
 from tests.adapters.file_keyring import FileKeyring
 
 

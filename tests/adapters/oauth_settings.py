@@ -7,7 +7,7 @@ from contextlib import ExitStack
 from mcpguard.adapters.credentials.oauth.authorization_code import AuthorizationCode
 from mcpguard.adapters.credentials.oauth.grants import Grants
 from mcpguard.adapters.credentials.oauth.login import login
-from mcpguard.config_oauth import ClientCredentialsEntry, OAuthEntry, TokenExchangeEntry
+from mcpguard.config.oauth import ClientCredentialsEntry, OAuthEntry, TokenExchangeEntry
 from tests.adapters.fake_credentials import kind
 from tests.adapters.mint_contract import MintSetting
 from tests.servers.authority import browse

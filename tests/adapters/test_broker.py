@@ -13,7 +13,7 @@ import pytest
 from mcpguard.adapters.credentials import KEYRING_SECONDS
 from mcpguard.adapters.credentials.broker import Broker, named_by
 from mcpguard.adapters.credentials.kept import Given, Kept
-from mcpguard.config import Credential, Server
+from mcpguard.config.loading import Credential, Server
 from mcpguard.core.errors import CredentialError
 from mcpguard.core.model import Principal
 from mcpguard.core.secret import CredentialRef, Lease, Secret, parse_template

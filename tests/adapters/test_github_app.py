@@ -10,7 +10,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 
 from mcpguard.adapters.credentials.github_app import GithubAppMint
 from mcpguard.adapters.credentials.service import MAX_BYTES, Answer
-from mcpguard.config_minted import GithubAppEntry
+from mcpguard.config.minted import GithubAppEntry
 from mcpguard.core.errors import CredentialError
 from mcpguard.core.secret import CredentialRef, Secret
 from tests.servers.answering import Reply, serving

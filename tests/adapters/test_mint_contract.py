@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from mcpguard.config_credentials import CommandEntry, JsonEntry
+from mcpguard.config.credentials import CommandEntry, JsonEntry
 from mcpguard.core.errors import CredentialError
 from tests.adapters import oauth_settings
 from tests.adapters.fake_credentials import FakeMint, kind

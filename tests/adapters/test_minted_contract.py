@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from mcpguard.config_minted import AppRoleEntry, GithubAppEntry, PostgresEntry, VaultAuth, VaultEntry
+from mcpguard.config.minted import AppRoleEntry, GithubAppEntry, PostgresEntry, VaultAuth, VaultEntry
 from tests.adapters.fake_credentials import FakeSource
 from tests.adapters.mint_contract import CONTRACT, MintSetting
 from tests.adapters.test_postgres import ADMIN_PASSWORD, GRANTS, SETUP, Setting

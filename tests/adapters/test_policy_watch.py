@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from mcpguard.adapters.policy_files import load_policies
 from mcpguard.adapters.policy_watch import PolicyWatch, look_at
+from mcpguard.config.policies import load_policies
 from mcpguard.core.policy.compiled import PolicySet
 from mcpguard.core.redaction.redactor import OPT_IN
 from tests.fakes import FixedClock

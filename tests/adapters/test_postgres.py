@@ -20,7 +20,7 @@ import pytest
 
 from mcpguard.adapters.credentials import postgres_roles
 from mcpguard.adapters.credentials.postgres import PostgresMint, _url
-from mcpguard.config_minted import PostgresEntry
+from mcpguard.config.minted import PostgresEntry
 from mcpguard.core.errors import CredentialError
 from mcpguard.core.secret import CredentialRef, Lease, Secret
 from tests.database import PASSWORD, Database, database, installed
@@ -41,7 +41,7 @@ WORKER = """
 import sys
 from pathlib import Path
 from mcpguard.adapters.credentials.postgres import PostgresMint
-from mcpguard.config_minted import PostgresEntry
+from mcpguard.config.minted import PostgresEntry
 from mcpguard.core.secret import Secret
 url, folder = sys.stdin.readline().split()
 entry = PostgresEntry("${keyring:pg}", ("GRANT SELECT ON notes TO {role}",))

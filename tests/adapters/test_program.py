@@ -14,7 +14,7 @@ import pytest
 from mcpguard.adapters.credentials.environ import take
 from mcpguard.adapters.credentials.printed import read_output
 from mcpguard.adapters.credentials.program import CommandMint
-from mcpguard.config_credentials import CommandEntry, JsonEntry
+from mcpguard.config.credentials import CommandEntry, JsonEntry
 from mcpguard.core.errors import CredentialError
 from mcpguard.core.secret import Lease
 

@@ -13,7 +13,7 @@ import pytest
 
 from mcpguard.adapters.credentials.service import MAX_BYTES
 from mcpguard.adapters.credentials.vault import VaultMint
-from mcpguard.config_minted import AppRoleEntry, KubernetesEntry, VaultAuth, VaultEntry
+from mcpguard.config.minted import AppRoleEntry, KubernetesEntry, VaultAuth, VaultEntry
 from mcpguard.core.errors import CredentialError
 from mcpguard.core.secret import CredentialRef, Secret
 from tests.servers.answering import Reply, serving

@@ -15,7 +15,7 @@ from mcpguard.cli.diagnosis import lifetime
 from mcpguard.cli.diagnosis.finding import Finding
 from mcpguard.cli.diagnosis.short_lived import SHORT_LIVED, source_for
 from mcpguard.cli.diagnosis.surroundings import Subject, examined
-from mcpguard.config import Credential, Server
+from mcpguard.config.loading import Credential, Server
 from mcpguard.core.redaction.redactor import Redactor
 from mcpguard.core.secret import parse_template
 from tests.adapters.fake_keyring import FakeKeyring
@@ -99,7 +99,7 @@ def test_what_a_rule_may_choose_is_looked_at_too(made: Machine) -> None:
 
 
 def test_every_source_that_is_told_of_is_a_kind_of_credentials() -> None:
-    from mcpguard.config_credentials import KINDS
+    from mcpguard.config.credentials import KINDS
 
     assert {one.kind for one in SHORT_LIVED} <= {*KINDS}
 

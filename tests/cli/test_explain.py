@@ -12,8 +12,8 @@ from typing import Any
 import pytest
 from msgspec import structs
 
-from mcpguard.adapters.policy_files import load_policies
 from mcpguard.cli import main
+from mcpguard.config.policies import load_policies
 from mcpguard.core.evidence.chain import Decided, Outcome, Record
 from mcpguard.core.redaction.detectors import OPT_IN
 from mcpguard.protocol.jsonrpc import encode

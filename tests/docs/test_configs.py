@@ -8,7 +8,7 @@ import pytest
 
 from mcpguard.app import settings_from
 from mcpguard.cli import main
-from mcpguard.config import load_config
+from mcpguard.config.loading import load_config
 from mcpguard.core.policy_tests import read_tests
 from tests.docs.pages import ROOT
 

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from mcpguard.cli import VERBS, main
-from mcpguard.config import load_config
+from mcpguard.config.loading import load_config
 from mcpguard.core.policy.compiled import compile_policy
 from mcpguard.core.redaction.detectors import OPT_IN
 from tests.docs.pages import PAGES, ROOT, Block, anchors, blocks, links, prose

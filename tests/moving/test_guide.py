@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from mcpguard.cli import main
-from mcpguard.config import find_config
+from mcpguard.config.loading import find_config
 from mcpguard.moving.launching import launcher
 from tests.docs.pages import ROOT, blocks
 from tests.moving.corpus import Person

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from mcpguard.cli import main
-from mcpguard.config import find_config, load_config
+from mcpguard.config.loading import find_config, load_config
 from mcpguard.moving import disk
 from mcpguard.moving.journal import default_folder
 from tests.adapters.fake_keyring import FakeKeyring

@@ -12,7 +12,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from mcpguard.adapters.policy_files import load_policies
+from mcpguard.config.policies import load_policies
 from mcpguard.core.conditions.cel import EngineName, engine
 from mcpguard.core.policy.compiled import PolicySet
 from mcpguard.core.policy_tests import PolicyTests, read_tests

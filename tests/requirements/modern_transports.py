@@ -62,7 +62,7 @@ PAGES = (
     Page("2026-07-28", "basic/versioning", 4, (
         ours("1", "Protocol Version Negotiation", "a revision that is not served is refused with those that are", "gateway/test_eras.py::test_a_revision_that_is_not_served_is_refused_with_those_that_are"),
         ours("2", "Protocol Version Negotiation", "`server/discover` is served", "protocol/test_lifecycle.py::test_discovery_names_the_declared_extensions_only"),
-        ours("3", "Extension Negotiation", "names of extensions have a prefix", "test_config_http.py::test_an_extension_has_a_name_with_a_prefix"),
+        ours("3", "Extension Negotiation", "names of extensions have a prefix", "config/test_http.py::test_an_extension_has_a_name_with_a_prefix"),
         ours("4", "Extension Negotiation", "an extension of one side only means the core protocol or a refusal", "gateway/test_extensions.py::test_a_method_that_nobody_declared_is_not_there", "gateway/test_tasks.py::test_a_task_for_a_client_that_does_not_know_tasks_is_refused"),
     )),
 )

@@ -11,7 +11,7 @@ from typing import Any
 
 from mcpguard.adapters.transports.http import Endpoint, HttpServer, Verifier
 from mcpguard.adapters.turn import Turn
-from mcpguard.config_file import HttpEntry
+from mcpguard.config.file import HttpEntry
 from mcpguard.core.errors import MessageError
 from mcpguard.core.model import Principal
 from mcpguard.core.redaction.redactor import authored

@@ -26,7 +26,7 @@ from mcpguard.adapters.bearer import (
     bearer_of,
     metadata_urls,
 )
-from mcpguard.config_file import TokenEntry
+from mcpguard.config.file import TokenEntry
 from mcpguard.core.model import Principal
 
 ISSUER = "https://issuer.example/tenant"

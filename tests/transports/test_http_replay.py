@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from mcpguard.adapters.transports.http.replay import KEPT, KEPT_BYTES, Journal
-from mcpguard.config_file import HttpEntry
+from mcpguard.config.file import HttpEntry
 from mcpguard.core.redaction.redactor import authored
 from tests.transports.front import (
     ENVELOPE,

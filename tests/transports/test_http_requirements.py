@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from mcpguard.config_file import HttpEntry
+from mcpguard.config.file import HttpEntry
 from tests.transports.front import ENVELOPE, MODERN, call, run, serving
 from tests.transports.test_http_sessions import TOKEN, FakeVerifier
 

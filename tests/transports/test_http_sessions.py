@@ -8,7 +8,7 @@ import pytest
 
 from mcpguard.adapters.bearer import BearerError
 from mcpguard.adapters.transports.http.sessions import SPARED_SECONDS
-from mcpguard.config_file import HttpEntry, TokenEntry
+from mcpguard.config.file import HttpEntry, TokenEntry
 from mcpguard.core.model import Principal
 from tests.transports.front import ENVELOPE, MODERN, answer_handshake, call, notice, run, serving
 

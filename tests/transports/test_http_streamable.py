@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from mcpguard.config_file import HttpEntry
+from mcpguard.config.file import HttpEntry
 from tests.transports.front import (
     BOTH,
     ENVELOPE,

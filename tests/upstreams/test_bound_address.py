@@ -11,7 +11,7 @@ from msgspec import structs
 from mcpguard.adapters.credentials.broker import Broker
 from mcpguard.adapters.upstreams.address import Address
 from mcpguard.adapters.upstreams.process import Nursery
-from mcpguard.config import Credential, Server
+from mcpguard.config.loading import Credential, Server
 from mcpguard.core.errors import CredentialError, UpstreamError
 from mcpguard.core.policy.placeholders import placeholders_in
 from mcpguard.core.secret import CredentialRef, Secret, parse_template

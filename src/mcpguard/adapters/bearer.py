@@ -16,7 +16,7 @@ from urllib.parse import urlsplit
 import jwt
 import msgspec
 
-from mcpguard.config_file import ALGORITHMS, TokenEntry
+from mcpguard.config.file import ALGORITHMS, TokenEntry
 from mcpguard.core.errors import McpGuardError
 from mcpguard.core.model import Json, Principal
 

@@ -62,7 +62,7 @@ def execute(args: argparse.Namespace) -> int:
 
 
 def _configured(option: str | None) -> Path:
-    from mcpguard.config import find_config, load_config
+    from mcpguard.config.loading import find_config, load_config
 
     path = find_config(option, os.environ)
     if not (option or os.environ.get("MCPGUARD_CONFIG") or path.exists()):

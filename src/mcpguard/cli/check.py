@@ -18,7 +18,7 @@ from mcpguard.cli.checking.remark import Remark, fine, problems, wrong
 from mcpguard.core.errors import ConfigError, DocumentError
 
 if TYPE_CHECKING:
-    from mcpguard.config import Config
+    from mcpguard.config.loading import Config
     from mcpguard.core.document.reading import Document
     from mcpguard.core.redaction.redactor import Redactor
     from mcpguard.core.snapshot import Snapshot
@@ -56,7 +56,7 @@ def execute(args: argparse.Namespace) -> int:
     """0 where `mcpguard run` would serve everything (warnings allowed), 1 where it would not. Raises
     DocumentError where the file of `--snapshot` is none."""
     from mcpguard.cli.checking import report
-    from mcpguard.config import find_config
+    from mcpguard.config.loading import find_config
     from mcpguard.core.redaction.redactor import Redactor
 
     redactor = Redactor(os.urandom(32))
@@ -79,17 +79,17 @@ def _inspected(one: Remark, redactor: Redactor) -> Remark:
 
 
 def _read(path: Path) -> Snapshot:
-    from mcpguard.adapters.policy_files import read_document
+    from mcpguard.config.policies import read_document
     from mcpguard.core.snapshot import read_snapshot
 
     return read_snapshot(read_document(path, DocumentError), str(path))
 
 
 def _remarks(path: Path, redactor: Redactor, snapshot: Snapshot | None, live: bool) -> Iterator[Remark]:
-    from mcpguard.adapters.policy_files import read_document
     from mcpguard.cli.checking.policies import policies
     from mcpguard.cli.checking.servers import servers
-    from mcpguard.config import load_config
+    from mcpguard.config.loading import load_config
+    from mcpguard.config.policies import read_document
     from mcpguard.core.document.reading import Document
 
     try:

@@ -76,7 +76,7 @@ def diagnose(at: Surroundings, args: argparse.Namespace) -> Report:
     from mcpguard.cli.diagnosis.clients import configuration_in_use
     from mcpguard.cli.diagnosis.report import Report, in_order, inspected
     from mcpguard.cli.diagnosis.surroundings import examined
-    from mcpguard.config import find_config
+    from mcpguard.config.loading import find_config
     from mcpguard.core.redaction.redactor import Redactor
 
     redactor = Redactor(os.urandom(32))

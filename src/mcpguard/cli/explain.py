@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 from mcpguard.cli.hypothesis import add_request, invocation_of, principal_of, session_of
 
 if TYPE_CHECKING:
-    from mcpguard.config import Config
+    from mcpguard.config.loading import Config
     from mcpguard.core.explain import Result
     from mcpguard.core.explanation import Explanation
     from mcpguard.core.model import Invocation
@@ -92,7 +92,7 @@ def _result(
     """The result in `file`, inspected as the gateway would for this call; None where it is refused."""
     import msgspec
 
-    from mcpguard.adapters.policy_files import read_document
+    from mcpguard.config.policies import read_document
     from mcpguard.core.errors import ConfigError, Problem
     from mcpguard.core.explain import Result
     from mcpguard.core.model import Permit
@@ -114,13 +114,13 @@ def _is_policy(name: str) -> bool:
 
 
 def _config(option: str | None) -> Config:
-    from mcpguard.config import find_config, load_config
+    from mcpguard.config.loading import find_config, load_config
 
     return load_config(find_config(option, os.environ))
 
 
 def _policies(files: list[Path] | tuple[Path, ...]) -> PolicySet:
-    from mcpguard.adapters.policy_files import load_policies
+    from mcpguard.config.policies import load_policies
     from mcpguard.core.redaction.redactor import OPT_IN
 
     return load_policies(files, OPT_IN)

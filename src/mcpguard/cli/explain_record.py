@@ -25,7 +25,7 @@ from mcpguard.core.policy.written import ASKED
 from mcpguard.protocol.jsonrpc import encode
 
 if TYPE_CHECKING:
-    from mcpguard.config import Config
+    from mcpguard.config.loading import Config
     from mcpguard.core.model import Invocation, Json
     from mcpguard.core.policy.compiled import PolicySet
     from mcpguard.core.redaction.redactor import Redactor

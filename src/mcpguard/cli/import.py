@@ -72,7 +72,7 @@ def execute(args: argparse.Namespace) -> int:
 
 
 def _import(args: argparse.Namespace, journal: Any) -> int:
-    from mcpguard.config import find_config
+    from mcpguard.config.loading import find_config
     from mcpguard.moving.clients import CLIENTS
     from mcpguard.moving.launching import launcher
     from mcpguard.moving.masking import shown

@@ -28,7 +28,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def execute(args: argparse.Namespace) -> int:
     """0 where the client has mcpguard now, or had it. Raises ConfigError where the configuration cannot be
     served, and McpGuardError where a step cannot be taken."""
-    from mcpguard.config import find_config, load_config
+    from mcpguard.config.loading import find_config, load_config
     from mcpguard.moving import disk
     from mcpguard.moving.installing import install
     from mcpguard.moving.journal import Journal, default_folder

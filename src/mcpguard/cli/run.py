@@ -35,7 +35,7 @@ def execute(args: argparse.Namespace) -> int:
     """Serve until the client ends, or a signal does. Raises ConfigError, PolicyError or AuditError before
     it serves."""
     from mcpguard.app import serve, settings_from
-    from mcpguard.config import find_config, load_config
+    from mcpguard.config.loading import find_config, load_config
 
     settings = settings_from(load_config(find_config(args.config, os.environ)))
     if args.http is not None:

@@ -71,7 +71,7 @@ def field_docstrings(type_: type[Struct]) -> dict[str, str]:
 
 
 def _root(kind: str) -> type[Struct]:
-    from mcpguard.config_file import ConfigFile
+    from mcpguard.config.file import ConfigFile
     from mcpguard.core.policy.written import Policy
     from mcpguard.core.policy_tests import PolicyTests
 

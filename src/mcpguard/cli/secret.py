@@ -78,7 +78,7 @@ def execute(args: argparse.Namespace) -> int:
 
 def _check(config: str | None, as_json: bool) -> int:
     from mcpguard.cli.secret_check import check, report
-    from mcpguard.config import find_config, load_config
+    from mcpguard.config.loading import find_config, load_config
 
     with _told_to_end():
         found = check(load_config(find_config(config, os.environ)))

@@ -13,12 +13,12 @@ from typing import TYPE_CHECKING
 
 from msgspec import Struct
 
-from mcpguard.config_file import ENTRY
+from mcpguard.config.file import ENTRY
 from mcpguard.core.errors import McpGuardError
 
 if TYPE_CHECKING:
     from mcpguard.adapters.credentials.broker import Broker
-    from mcpguard.config import Config, Credential, Server
+    from mcpguard.config.loading import Config, Credential, Server
     from mcpguard.core.model import Principal
     from mcpguard.core.secret import CredentialRef
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 import os
 
-from mcpguard.config_oauth import OAuthEntry
+from mcpguard.config.oauth import OAuthEntry
 from mcpguard.core.errors import CredentialError
 from mcpguard.core.secret import Secret, sole_reference
 
@@ -49,7 +49,7 @@ def _in(args: argparse.Namespace) -> None:
 
     from mcpguard.adapters.credentials.oauth.grants import Grants
     from mcpguard.adapters.credentials.oauth.login import login
-    from mcpguard.config import find_config
+    from mcpguard.config.loading import find_config
 
     if not 0 < args.timeout <= 86400:
         raise CredentialError("--timeout must be above 0 and at most 86400 seconds")
@@ -84,7 +84,7 @@ def _out(name: str, config: str | None) -> None:
 
 
 def _entry(name: str, config: str | None) -> OAuthEntry | None:
-    from mcpguard.config import find_config, load_config
+    from mcpguard.config.loading import find_config, load_config
 
     found = load_config(find_config(config, os.environ)).credentials.get(name)
     return found.made if found is not None and isinstance(found.made, OAuthEntry) else None

@@ -154,7 +154,7 @@ def _folders(option: str | None) -> list[Path]:
 
 def _configured(option: str | None) -> tuple[Path, ...]:
     """The policies of the configuration, none where there is no configuration."""
-    from mcpguard.config import find_config, load_config
+    from mcpguard.config.loading import find_config, load_config
 
     config = find_config(option, os.environ)
     return load_config(config).policies if option or config.exists() else ()
@@ -174,7 +174,7 @@ def _untested(args: argparse.Namespace, loaded: list[Loaded], shelf: _Shelf) -> 
 
 def _is_policy(file: Path) -> bool:
     """Whether it has the key of a policy, and so is no test and nothing else."""
-    from mcpguard.adapters.policy_files import read_document
+    from mcpguard.config.policies import read_document
 
     return re.search(r"^policy\s*:", read_document(file, PolicyError), re.MULTILINE) is not None
 
@@ -194,7 +194,7 @@ def _load(files: list[Path], shelf: _Shelf) -> list[Loaded]:
 
 
 def _loaded(file: Path, shelf: _Shelf) -> Loaded:
-    from mcpguard.adapters.policy_files import read_document
+    from mcpguard.config.policies import read_document
     from mcpguard.core.policy.compiled import PolicySet
     from mcpguard.core.policy_tests import read_tests
 
@@ -236,7 +236,7 @@ class _Shelf:
 
     def policy(self, path: Path, engine: Engine) -> CompiledPolicy:
         """Raises PolicyError with all mistakes in it."""
-        from mcpguard.adapters.policy_files import read_document
+        from mcpguard.config.policies import read_document
         from mcpguard.core.policy.compiled import compile_policy
         from mcpguard.core.redaction.detectors import OPT_IN
 

@@ -7,8 +7,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from mcpguard.config_file import ConfigFile
-from mcpguard.config_problems import problems_of
+from mcpguard.config.file import ConfigFile
+from mcpguard.config.problems import problems_of
 from mcpguard.core.document.reading import Document
 from mcpguard.core.errors import ConfigError, Problem
 from mcpguard.moving import yaml_text
@@ -95,7 +95,7 @@ def _place(text: str, member: Member) -> tuple[int, int]:
 
 def read(path: Path) -> str:
     """The text of the configuration, "" where there is none. Raises ConfigError."""
-    from mcpguard.adapters.policy_files import read_document
+    from mcpguard.config.policies import read_document
 
     return read_document(path, ConfigError) if path.exists() else ""
 

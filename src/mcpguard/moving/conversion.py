@@ -17,7 +17,7 @@ from urllib.parse import unquote, urlsplit
 
 from msgspec import Struct
 
-from mcpguard.config_references import OWN_HEADERS
+from mcpguard.config.references import OWN_HEADERS
 from mcpguard.core.redaction.held import LONGEST, SHORTEST
 from mcpguard.moving.arguments import Text, environment_of, text_of
 from mcpguard.moving.plaintext import Place, Plaintext, secrets_of

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import UTC, datetime
 
-from mcpguard.config_file import ConfigFile
+from mcpguard.config.file import ConfigFile
 from mcpguard.core.document.reading import Document
 from mcpguard.core.lint import Flaw, Subject, lint
 from mcpguard.core.lint.example import CONFIG, SNAPSHOT

@@ -1,5 +1,5 @@
 """Where credentials come from. To add a source of plain values: one module here and one line in `SOURCES`.
-To add one that makes them: one module here, one line in `MINTS`, and its field in `config_credentials.py`."""
+To add one that makes them: one module here, one line in `MINTS`, and its field in `config/credentials.py`."""
 
 from __future__ import annotations
 
@@ -68,4 +68,4 @@ MINTS: dict[str, Kind] = {
     "client_credentials": Kind("oauth.service_token", "ServiceToken"),
     "token_exchange": Kind("oauth.service_token", "ServiceToken"),
 }
-"""The kind of an entry of `credentials` (its field in `config_credentials.py`) -> how it is made."""
+"""The kind of an entry of `credentials` (its field in `config/credentials.py`) -> how it is made."""

@@ -13,8 +13,8 @@ from typing import Any
 
 from mcpguard.adapters.credentials import KEEPS, MINTS, PAUSES, SOURCES, Kind
 from mcpguard.adapters.credentials.kept import ENDING, Guard, Kept
-from mcpguard.config import Credential, Server
-from mcpguard.config_file import ENTRY
+from mcpguard.config.file import ENTRY
+from mcpguard.config.loading import Credential, Server
 from mcpguard.core.errors import CredentialError
 from mcpguard.core.model import Principal
 from mcpguard.core.secret import CredentialRef, Lease, Secret
@@ -213,7 +213,7 @@ class _Plain:
 
 
 def _is_host(host: str, hosts: frozenset[str]) -> bool:
-    from mcpguard.config_references import host_name
+    from mcpguard.config.references import host_name
 
     try:
         return host_name(host) in hosts

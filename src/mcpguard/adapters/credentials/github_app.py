@@ -14,7 +14,7 @@ from email.utils import parsedate_to_datetime
 from typing import Any
 
 from mcpguard.adapters.credentials.service import Answer, ask
-from mcpguard.config_minted import LEVELS, GithubAppEntry
+from mcpguard.config.minted import LEVELS, GithubAppEntry
 from mcpguard.core.errors import CredentialError
 from mcpguard.core.model import Json
 from mcpguard.core.secret import CredentialRef, Lease, Secret, sole_reference

@@ -17,7 +17,7 @@ from urllib.parse import quote
 
 from mcpguard.adapters.credentials import postgres_roles as roles
 from mcpguard.adapters.credentials.journal import Journal
-from mcpguard.config_minted import PostgresEntry
+from mcpguard.config.minted import PostgresEntry
 from mcpguard.core.errors import CredentialError
 from mcpguard.core.secret import CredentialRef, Lease, Secret, sole_reference
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Any
 
-from mcpguard.config_minted import ROLE, PostgresEntry
+from mcpguard.config.minted import ROLE, PostgresEntry
 from mcpguard.core.errors import CredentialError
 
 if TYPE_CHECKING:

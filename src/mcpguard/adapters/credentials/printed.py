@@ -8,7 +8,7 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Any
 
-from mcpguard.config_credentials import CommandEntry, JsonEntry
+from mcpguard.config.credentials import CommandEntry, JsonEntry
 from mcpguard.core.secret import Lease, Secret
 
 _MOST = 10**15

@@ -17,7 +17,7 @@ from collections.abc import Callable
 
 from mcpguard.adapters.credentials.environ import variable
 from mcpguard.adapters.credentials.printed import read_output
-from mcpguard.config_credentials import CommandEntry
+from mcpguard.config.credentials import CommandEntry
 from mcpguard.core.errors import CredentialError
 from mcpguard.core.secret import CredentialRef, Lease, Secret
 

@@ -14,7 +14,7 @@ from typing import Any
 from urllib.parse import quote
 
 from mcpguard.adapters.credentials.service import Answer, ask
-from mcpguard.config_minted import FIELD, VaultEntry
+from mcpguard.config.minted import FIELD, VaultEntry
 from mcpguard.core.errors import CredentialError
 from mcpguard.core.model import Json
 from mcpguard.core.secret import CredentialRef, Lease, Secret, sole_reference

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 from mcpguard.cli.checking.remark import Remark, shown, wrong
 
 if TYPE_CHECKING:
-    from mcpguard.config import Config, Credential, Server
+    from mcpguard.config.loading import Config, Credential, Server
     from mcpguard.core.document.reading import Document
     from mcpguard.core.lint.entry import PlacedRule
     from mcpguard.core.policy.compiled import CompiledPolicy
@@ -85,7 +85,7 @@ def programs(entry: Credential, document: Document) -> Iterator[Remark]:
 
 def plain_in(entry: Credential, document: Document, redactor: Redactor) -> Iterator[Remark]:
     """What looks like a credential itself in what makes one, such as a word of a command."""
-    from mcpguard.config_references import texts_in
+    from mcpguard.config.references import texts_in
 
     for path, text in texts_in((entry.kind,), entry.made):
         kinds = sorted({finding.kind for finding in redactor.inspect(text).findings})

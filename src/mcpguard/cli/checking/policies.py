@@ -14,7 +14,7 @@ from mcpguard.cli.checking.remark import Remark, fine, problems, shown, wrong
 from mcpguard.core.errors import PolicyError
 
 if TYPE_CHECKING:
-    from mcpguard.config import Config
+    from mcpguard.config.loading import Config
     from mcpguard.core.document.reading import Document
     from mcpguard.core.policy.compiled import CompiledPolicy
     from mcpguard.core.snapshot import Snapshot
@@ -38,7 +38,7 @@ def policies(config: Config, document: Document, snapshot: Snapshot | None) -> I
 
 
 def _load(config: Config, compiled: list[CompiledPolicy]) -> Iterator[Remark]:
-    from mcpguard.adapters.policy_files import read_document
+    from mcpguard.config.policies import read_document
     from mcpguard.core.policy.compiled import compile_policy
     from mcpguard.core.redaction.redactor import OPT_IN
 

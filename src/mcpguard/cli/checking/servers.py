@@ -15,7 +15,7 @@ from mcpguard.cli.checking.remark import Remark, fine, wrong
 from mcpguard.core.errors import CredentialError
 
 if TYPE_CHECKING:
-    from mcpguard.config import Config, Server
+    from mcpguard.config.loading import Config, Server
     from mcpguard.core.document.reading import Document
     from mcpguard.core.redaction.redactor import Redactor
     from mcpguard.core.secret import CredentialRef, Template
@@ -80,14 +80,14 @@ def _program_problems(server: Server, document: Document) -> Iterator[Remark]:
 
 def _plain(config: Config, ref: CredentialRef) -> Iterable[CredentialRef]:
     """What can be read without asking anybody: `ref` itself, or what its entry is made of."""
-    from mcpguard.config_file import ENTRY
+    from mcpguard.config.file import ENTRY
 
     return sorted(config.credentials[ref.name].sources) if ref.source == ENTRY else (ref,)
 
 
 def _is_asked(config: Config, ref: CredentialRef) -> bool:
     """Whether somebody has to be asked for `ref`: a program or a service."""
-    from mcpguard.config_file import ENTRY
+    from mcpguard.config.file import ENTRY
 
     return ref.source == ENTRY and config.credentials[ref.name].kind != "value"
 

@@ -22,7 +22,7 @@ from mcpguard.moving import reading
 from mcpguard.moving.clients import CLIENTS
 
 if TYPE_CHECKING:
-    from mcpguard.config import Server
+    from mcpguard.config.loading import Server
     from mcpguard.moving.clients import Client, File
 
 

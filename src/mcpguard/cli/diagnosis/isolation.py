@@ -12,7 +12,7 @@ from pathlib import Path
 from mcpguard.cli.diagnosis.finding import Finding, Seen, found
 from mcpguard.cli.diagnosis.lifetime import is_static
 from mcpguard.cli.diagnosis.surroundings import Subject
-from mcpguard.config import Config, Server
+from mcpguard.config.loading import Config, Server
 from mcpguard.core.secret import CredentialRef
 
 _OTHER_USER = ("sudo", "doas", "su", "runuser", "setpriv", "ssh")

@@ -12,12 +12,12 @@ from typing import TYPE_CHECKING
 from mcpguard.cli.diagnosis.finding import Finding, Seen, Unseen, found
 from mcpguard.cli.diagnosis.short_lived import source_for
 from mcpguard.cli.diagnosis.surroundings import Subject
-from mcpguard.config_file import ENTRY
+from mcpguard.config.file import ENTRY
 from mcpguard.core.errors import CredentialError, PolicyError
 from mcpguard.core.secret import CredentialRef, Secret
 
 if TYPE_CHECKING:
-    from mcpguard.config import Config, Server
+    from mcpguard.config.loading import Config, Server
 
 SOON = timedelta(days=7)
 """What ends within that ends soon."""
@@ -129,7 +129,7 @@ def _logins(subject: Subject, config: Config, served: list[Server]) -> Iterator[
 
 
 def _policies(subject: Subject, config: Config) -> Iterator[Seen]:
-    from mcpguard.adapters.policy_files import read_document
+    from mcpguard.config.policies import read_document
     from mcpguard.core.document.reading import Document
     from mcpguard.core.policy.problems import end_of
     from mcpguard.core.policy.written import Policy

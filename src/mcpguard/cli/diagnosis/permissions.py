@@ -14,7 +14,7 @@ from mcpguard.cli.checking.servers import folders, is_in
 from mcpguard.cli.diagnosis.access import readers, writers
 from mcpguard.cli.diagnosis.finding import Finding, Seen, found
 from mcpguard.cli.diagnosis.surroundings import Subject, Surroundings
-from mcpguard.config import Config
+from mcpguard.config.loading import Config
 
 
 def check(subject: Subject) -> Iterator[Seen]:

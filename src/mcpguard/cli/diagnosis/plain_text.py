@@ -23,7 +23,7 @@ from mcpguard.moving.plaintext import Plaintext, names_a_secret, secrets_of
 from mcpguard.moving.reading import Entry
 
 if TYPE_CHECKING:
-    from mcpguard.config import Config
+    from mcpguard.config.loading import Config
 
 TOLD = 50
 """How many lines of one file are told."""

@@ -13,7 +13,7 @@ from urllib.parse import urlsplit
 from msgspec import Struct
 
 if TYPE_CHECKING:
-    from mcpguard.config import Server
+    from mcpguard.config.loading import Server
 
 
 class ShortLived(Struct, frozen=True):

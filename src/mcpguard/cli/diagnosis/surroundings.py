@@ -19,7 +19,7 @@ from mcpguard.core.errors import ConfigError
 from mcpguard.core.redaction.redactor import Redactor
 
 if TYPE_CHECKING:
-    from mcpguard.config import Config
+    from mcpguard.config.loading import Config
 
 
 class Surroundings(Struct, frozen=True):
@@ -105,8 +105,8 @@ def _settings(home: Path | None, environ: Mapping[str, str]) -> Path | None:
 def examined(at: Surroundings, path: Path, redactor: Redactor, *, named: bool) -> Subject:
     """The subject for the configuration at `path`. Raises ConfigError where it was `named` and is not
     there."""
-    from mcpguard.adapters.policy_files import read_document
-    from mcpguard.config import load_config
+    from mcpguard.config.loading import load_config
+    from mcpguard.config.policies import read_document
 
     path = path.absolute()
     if not named and not os.path.lexists(path):

@@ -15,7 +15,7 @@ from msgspec.structs import replace
 from mcpguard.adapters.credentials.oauth.asking import OAuthProblem, run
 from mcpguard.adapters.credentials.oauth.grants import Grant, Grants
 from mcpguard.adapters.credentials.oauth.tokens import request_tokens
-from mcpguard.config_oauth import OAuthEntry
+from mcpguard.config.oauth import OAuthEntry
 from mcpguard.core.errors import CredentialError, WithdrawnError
 from mcpguard.core.secret import CredentialRef, Lease, Secret, sole_reference
 

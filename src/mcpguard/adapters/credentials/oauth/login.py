@@ -22,7 +22,7 @@ from mcpguard.adapters.credentials.oauth.grants import Grant, Grants
 from mcpguard.adapters.credentials.oauth.landing import Landing
 from mcpguard.adapters.credentials.oauth.metadata import Resource, Server, find_resource, find_server
 from mcpguard.adapters.credentials.oauth.tokens import Endpoint, request_tokens, revoke
-from mcpguard.config_oauth import OAuthEntry
+from mcpguard.config.oauth import OAuthEntry
 from mcpguard.core.secret import Secret
 
 

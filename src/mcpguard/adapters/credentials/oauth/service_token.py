@@ -13,7 +13,7 @@ from mcpguard.adapters.credentials.oauth.asking import OAuthProblem, named_hosts
 from mcpguard.adapters.credentials.oauth.clients import Client, method_for
 from mcpguard.adapters.credentials.oauth.metadata import find_server
 from mcpguard.adapters.credentials.oauth.tokens import Endpoint, request_tokens, revoke
-from mcpguard.config_oauth import ClientCredentialsEntry, TokenExchangeEntry
+from mcpguard.config.oauth import ClientCredentialsEntry, TokenExchangeEntry
 from mcpguard.core.errors import CredentialError
 from mcpguard.core.secret import CredentialRef, Lease, Secret, sole_reference
 

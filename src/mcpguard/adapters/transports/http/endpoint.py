@@ -29,7 +29,7 @@ from mcpguard.adapters.transports.http.request import (
 from mcpguard.adapters.transports.http.sessions import Door, Worlds
 from mcpguard.adapters.transports.http.streamable import Streamable
 from mcpguard.adapters.turn import Turn
-from mcpguard.config_file import HttpEntry, TokenEntry
+from mcpguard.config.file import HttpEntry, TokenEntry
 from mcpguard.core.model import Principal
 from mcpguard.gateway.ports import Clock
 from mcpguard.protocol.jsonrpc import encode

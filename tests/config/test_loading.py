@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from mcpguard.config import Audit, Config, find_config, load_config
-from mcpguard.config_file import Limits
+from mcpguard.config.file import Limits
+from mcpguard.config.loading import Audit, Config, find_config, load_config
 from mcpguard.core.errors import ConfigError
 from mcpguard.core.secret import CredentialRef, Template
 
@@ -227,7 +227,7 @@ def test_the_option_comes_before_the_environment_and_that_before_the_users_folde
 def test_reading_a_configuration_imports_no_engine_and_nothing_heavy(tmp_path: Path) -> None:
     (tmp_path / "c.yaml").write_text(EXAMPLE)
     code = (
-        "import sys, pathlib; from mcpguard.config import load_config\n"
+        "import sys, pathlib; from mcpguard.config.loading import load_config\n"
         f"load_config(pathlib.Path({str(tmp_path / 'c.yaml')!r}))\n"
         "heavy = {'celpy', 'cel_expr_python', 'platformdirs', 'keyring', 'pydantic', 'mcp', 'asyncio'}\n"
         "assert not heavy & set(sys.modules), heavy & set(sys.modules)"

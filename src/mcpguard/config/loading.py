@@ -1,4 +1,4 @@
-"""`mcpguard.yaml`: where the file is found, and what it becomes. `config_file.py` is its schema.
+"""`mcpguard.yaml`: where the file is found, and what it becomes. `config/file.py` is its schema.
 
 Law of this file: a configuration is wholly right or refused with every mistake at its place, and no
 message shows a line of `env`, `headers` or `credentials`, which may hold a literal credential.
@@ -13,13 +13,13 @@ from typing import Any
 
 from msgspec import Struct
 
-from mcpguard.adapters.policy_files import read_document
-from mcpguard.config_bindings import literal_host
-from mcpguard.config_credentials import CommandEntry, kind_of
-from mcpguard.config_file import ConfigFile, Durability, HttpEntry, Limits, ServerEntry
-from mcpguard.config_oauth import OAuthEntry, with_url
-from mcpguard.config_problems import problems_of
-from mcpguard.config_references import host_name, references, texts_in
+from mcpguard.config.bindings import literal_host
+from mcpguard.config.credentials import CommandEntry, kind_of
+from mcpguard.config.file import ConfigFile, Durability, HttpEntry, Limits, ServerEntry
+from mcpguard.config.oauth import OAuthEntry, with_url
+from mcpguard.config.policies import read_document
+from mcpguard.config.problems import problems_of
+from mcpguard.config.references import host_name, references, texts_in
 from mcpguard.core.document.reading import Document
 from mcpguard.core.errors import ConfigError, Problem
 from mcpguard.core.secret import CredentialRef, Template, parse_template

@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from mcpguard.config_oauth import ClientCredentialsEntry, OAuthEntry, TokenExchangeEntry
-from tests.test_config import load, mistakes
-from tests.test_config_credentials import entry, read
+from mcpguard.config.oauth import ClientCredentialsEntry, OAuthEntry, TokenExchangeEntry
+from tests.config.test_credentials import entry, read
+from tests.config.test_loading import load, mistakes
 
 
 def test_the_url_of_the_only_server_is_what_a_token_is_for(tmp_path: Path) -> None:

@@ -7,10 +7,10 @@ from pathlib import Path
 import pytest
 
 from mcpguard.app import _variables, settings_from
-from mcpguard.config import Config, Credential
-from mcpguard.config_credentials import CommandEntry, JsonEntry
+from mcpguard.config.credentials import CommandEntry, JsonEntry
+from mcpguard.config.loading import Config, Credential
 from mcpguard.core.secret import CredentialRef
-from tests.test_config import load, mistakes
+from tests.config.test_loading import load, mistakes
 
 HEAD = """\
 version: 1

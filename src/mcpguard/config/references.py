@@ -12,7 +12,7 @@ from urllib.parse import SplitResult, urlsplit
 
 from msgspec import Struct, structs
 
-from mcpguard.config_file import ENTRY, SOURCES
+from mcpguard.config.file import ENTRY, SOURCES
 from mcpguard.core.document.reading import Document
 from mcpguard.core.document.reading import Path as Place
 from mcpguard.core.errors import Problem

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from mcpguard.config_minted import (
+from mcpguard.config.minted import (
     AppRoleEntry,
     GithubAppEntry,
     KubernetesEntry,
@@ -15,7 +15,7 @@ from mcpguard.config_minted import (
     VaultEntry,
 )
 from mcpguard.core.secret import CredentialRef
-from tests.test_config import load, mistakes
+from tests.config.test_loading import load, mistakes
 
 HEAD = "version: 1\nservers:\n  s: {command: x}\ncredentials:\n  key:\n    servers: [s]\n    "
 VAULT = {

@@ -1,4 +1,4 @@
-"""The schema of `mcpguard.yaml`: what may be written. `config_problems.py` says what is wrong with it."""
+"""The schema of `mcpguard.yaml`: what may be written. `config/problems.py` says what is wrong with it."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from typing import Literal
 
 from msgspec import Struct
 
-from mcpguard.config_credentials import CredentialEntry
+from mcpguard.config.credentials import CredentialEntry
 
 SOURCES = ("env", "file", "keyring")
 """The sources that a `${SOURCE:NAME}` reference can name."""

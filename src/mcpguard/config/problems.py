@@ -11,9 +11,9 @@ from urllib.parse import SplitResult
 
 from msgspec import Struct
 
-from mcpguard.config_bindings import binding_problems
-from mcpguard.config_file import ALGORITHMS, LOOPBACK, ConfigFile, HttpEntry, ServerEntry, TokenEntry
-from mcpguard.config_references import env_problems, header_problems, reference_problems, split
+from mcpguard.config.bindings import binding_problems
+from mcpguard.config.file import ALGORITHMS, LOOPBACK, ConfigFile, HttpEntry, ServerEntry, TokenEntry
+from mcpguard.config.references import env_problems, header_problems, reference_problems, split
 from mcpguard.core.document.reading import Document
 from mcpguard.core.document.reading import Path as Place
 from mcpguard.core.errors import Problem

@@ -1,15 +1,15 @@
-"""The schema of `credentials`: what may be written. `config_bindings.py` says what is wrong with it.
+"""The schema of `credentials`: what may be written. `config/bindings.py` says what is wrong with it.
 
 To add a kind: a field of `CredentialEntry` with the name of the kind, its name in `KINDS`, a line in `CHECKS`
-of `config_bindings.py` and one in `MINTS` of `adapters/credentials`.
+of `config/bindings.py` and one in `MINTS` of `adapters/credentials`.
 """
 
 from __future__ import annotations
 
 from msgspec import Struct
 
-from mcpguard.config_minted import MINTED, GithubAppEntry, PostgresEntry, VaultEntry
-from mcpguard.config_oauth import OAUTH, ClientCredentialsEntry, OAuthEntry, TokenExchangeEntry
+from mcpguard.config.minted import MINTED, GithubAppEntry, PostgresEntry, VaultEntry
+from mcpguard.config.oauth import OAUTH, ClientCredentialsEntry, OAuthEntry, TokenExchangeEntry
 
 MOST_CACHE_SECONDS = 3600.0
 """The most that `credentials.NAME.cache_seconds` may be."""

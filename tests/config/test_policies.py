@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
-from mcpguard.adapters import policy_files
-from mcpguard.adapters.policy_files import builtin_read_only, load_policies, read_document
+from mcpguard.config import policies as policy_files
+from mcpguard.config.policies import builtin_read_only, load_policies, read_document
 from mcpguard.core.conditions import cel
 from mcpguard.core.errors import ConfigError, PolicyError
 from mcpguard.core.model import Cause, Deny, Invocation, Listed, Permit, Principal

@@ -6,10 +6,10 @@ from pathlib import Path
 
 import pytest
 
-from mcpguard.config import load_config
+from mcpguard.config.loading import load_config
 from mcpguard.core.errors import ConfigError
 from mcpguard.core.secret import CredentialRef, Template
-from tests.test_config import load, mistakes, server
+from tests.config.test_loading import load, mistakes, server
 
 COMMAND = server("command: x")
 

@@ -10,11 +10,11 @@ import re
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
-from mcpguard.config_credentials import KINDS, MOST_CACHE_SECONDS, CredentialEntry
-from mcpguard.config_file import ENTRY, LOOPBACK, ConfigFile, ServerEntry
-from mcpguard.config_minted import github_app_problems, postgres_problems, vault_problems
-from mcpguard.config_oauth import oauth_problems, server_problems, service_problems
-from mcpguard.config_references import (
+from mcpguard.config.credentials import KINDS, MOST_CACHE_SECONDS, CredentialEntry
+from mcpguard.config.file import ENTRY, LOOPBACK, ConfigFile, ServerEntry
+from mcpguard.config.minted import github_app_problems, postgres_problems, vault_problems
+from mcpguard.config.oauth import oauth_problems, server_problems, service_problems
+from mcpguard.config.references import (
     env_problems,
     header_problems,
     host_name,

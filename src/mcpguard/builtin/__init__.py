@@ -1,1 +1,0 @@
-"""Policies that come with mcpguard."""
