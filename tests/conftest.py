@@ -5,7 +5,7 @@ from pathlib import Path
 import keyring
 import pytest
 
-from tests.adapters.fake_keyring import FakeKeyring
+from tests.adapters.credentials.fake_keyring import FakeKeyring
 from tests.wire.session import Guard
 
 TESTS = Path(__file__).parent

@@ -12,7 +12,7 @@ import pytest
 
 SRC = Path(__file__).parent.parent / "src" / "mcpguard"
 FILES = sorted(SRC.rglob("*.py"))
-FILE_LINES, FUNCTION_LINES = 300, 40
+FILE_LINES, FUNCTION_LINES = 450, 40
 
 PURE_FORBIDDEN = {
     "mcp", "anyio", "asyncio", "httpx", "httpx2", "aiohttp", "uvicorn", "starlette", "keyring", "os", "pathlib", "socket",
@@ -78,7 +78,7 @@ def test_what_a_defect_raises_is_caught_at_the_named_places_only() -> None:
         "core/conditions/cel.py",
         "core/conditions/cel_python.py",
         "core/functions/sql/function.py",
-        "adapters/audit_file.py",
+        "adapters/audit/writer.py",
         "adapters/credentials/keychain.py",
         "adapters/upstreams/conversation.py",  # One message of an upstream: its stream must go on.
         "adapters/credentials/kept.py",  # Calls that wait for a credential must be answered.

@@ -13,13 +13,13 @@ from contextlib import suppress
 from typing import Any
 
 from mcpguard import __version__
-from mcpguard.adapters.audit_reader import default_folder
+from mcpguard.adapters.audit.reader import default_folder
 from mcpguard.adapters.credentials.broker import named_by
 from mcpguard.adapters.credentials.environ import take
 from mcpguard.adapters.credentials.program import TOLD
-from mcpguard.adapters.identity import operating_system_user
 from mcpguard.adapters.policy_watch import PolicyWatch, look_at
-from mcpguard.adapters.status_file import StatusFile
+from mcpguard.adapters.system.identity import operating_system_user
+from mcpguard.adapters.telemetry.status_file import StatusFile
 from mcpguard.adapters.upstreams.process import PASSED_ON
 from mcpguard.config.loading import Config, Server
 from mcpguard.config.policies import builtin_read_only, load_policies

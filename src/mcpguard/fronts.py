@@ -10,7 +10,7 @@ from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING, Protocol
 from urllib.parse import urlsplit
 
-from mcpguard.adapters.identity import operating_system_user
+from mcpguard.adapters.system.identity import operating_system_user
 from mcpguard.adapters.transports.stdio import StdioClient
 from mcpguard.config.file import TokenEntry
 from mcpguard.core.model import Json, Principal
@@ -114,7 +114,7 @@ class HttpFront:
         self._balanced_at = 0.0
         verifier = None
         if settings.http.token is not None:
-            from mcpguard.adapters.bearer import TokenVerifier
+            from mcpguard.adapters.transports.http.bearer import TokenVerifier
 
             verifier = TokenVerifier(
                 settings.http.token,
@@ -183,7 +183,7 @@ class HttpFront:
 
 def _fetch(token: TokenEntry) -> Callable[[str], Awaitable[Json]]:
     """How keys are fetched: from the hosts that the configuration names, and from public addresses."""
-    from mcpguard.adapters.outbound import fetch_json
+    from mcpguard.adapters.network.outbound import fetch_json
 
     hosts = (urlsplit(url).hostname for url in (token.issuer, token.jwks_url) if url is not None)
     named = frozenset(host for host in hosts if host is not None)

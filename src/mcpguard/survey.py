@@ -96,7 +96,7 @@ def survey(config: Config, names: list[str]) -> tuple[Snapshot, dict[str, str]]:
 
 def _entries(config: Config, names: list[str]) -> dict[str, Json]:
     """A configuration for each server alone, all paths absolute; references stay references."""
-    from mcpguard.adapters.audit_reader import default_folder
+    from mcpguard.adapters.audit.reader import default_folder
     from mcpguard.config.file import ENTRY, ConfigFile
 
     written = Document(read_document(config.path, ConfigError), str(config.path), ConfigError).read(

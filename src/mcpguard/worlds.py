@@ -15,15 +15,15 @@ from pathlib import Path
 from msgspec import Struct
 
 from mcpguard import __version__
-from mcpguard.adapters.allocator import Allocator
-from mcpguard.adapters.audit_file import AuditFile, Durability
-from mcpguard.adapters.clock import SystemClock
+from mcpguard.adapters.audit.writer import AuditFile, Durability
 from mcpguard.adapters.credentials.broker import Broker, named_by
-from mcpguard.adapters.diagnostics import Diagnostics
-from mcpguard.adapters.link import FULL_BYTES
 from mcpguard.adapters.policy_watch import Look
-from mcpguard.adapters.session_files import SessionFiles, default_folder
-from mcpguard.adapters.turn import Turn
+from mcpguard.adapters.relay.link import FULL_BYTES
+from mcpguard.adapters.relay.turn import Turn
+from mcpguard.adapters.store.session_files import SessionFiles, default_folder
+from mcpguard.adapters.system.allocator import Allocator
+from mcpguard.adapters.system.clock import SystemClock
+from mcpguard.adapters.telemetry.diagnostics import Diagnostics
 from mcpguard.adapters.upstreams.lanes import Lanes
 from mcpguard.adapters.upstreams.life import Terms
 from mcpguard.adapters.upstreams.process import Nursery

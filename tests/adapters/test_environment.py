@@ -12,7 +12,7 @@ from mcpguard.adapters.upstreams.process import executable, not_startable
 from mcpguard.adapters.upstreams.supply import Supply
 from mcpguard.core.errors import CredentialError
 from mcpguard.core.secret import parse_template
-from tests.adapters.fake_credentials import FakeCredentials, program
+from tests.adapters.credentials.fake_credentials import FakeCredentials, program
 
 
 def resolve(env: dict[str, str], credentials: FakeCredentials) -> dict[str, str]:

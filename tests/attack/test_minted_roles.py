@@ -10,7 +10,7 @@ from pathlib import Path
 import psycopg
 import pytest
 
-from tests.adapters.test_postgres import CREATING, SETUP, Setting, ended
+from tests.adapters.credentials.test_postgres import CREATING, SETUP, Setting, ended
 from tests.database import Database, database, installed
 
 pytestmark = pytest.mark.skipif(not installed(), reason="PostgreSQL is not installed")

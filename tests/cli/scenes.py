@@ -15,7 +15,7 @@ import keyring
 import msgspec
 import pytest
 
-from mcpguard.adapters import status_file
+from mcpguard.adapters.telemetry import status_file
 from tests.cli.machine import PHRASE, POLICY, TOKEN, Machine, later
 
 Scene = Callable[[Machine, pytest.MonkeyPatch], None]

@@ -8,13 +8,13 @@ from pathlib import Path
 import pytest
 from msgspec import structs
 
-from mcpguard.adapters import audit_reader
-from mcpguard.adapters.audit_file import AuditFile
-from mcpguard.adapters.audit_reader import lines
+from mcpguard.adapters.audit import reader
+from mcpguard.adapters.audit.reader import lines
+from mcpguard.adapters.audit.writer import AuditFile
 from mcpguard.cli import main
 from mcpguard.core.evidence.chain import Decided, Noticed, Record
 from mcpguard.core.evidence.verification import verify
-from tests.adapters.audit_records import CLOSED, DECIDED, NOW, OPENED, OUTCOME
+from tests.adapters.audit.audit_records import CLOSED, DECIDED, NOW, OPENED, OUTCOME
 
 Capture = pytest.CaptureFixture[str]
 
@@ -199,7 +199,7 @@ def test_the_folder_is_that_of_the_configuration_else_the_users_state(
 ) -> None:
     monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path / "config"))
     monkeypatch.delenv("MCPGUARD_CONFIG", raising=False)
-    monkeypatch.setattr(audit_reader, "default_folder", None)
+    monkeypatch.setattr(reader, "default_folder", None)
     monkeypatch.setattr("mcpguard.cli.audit.default_folder", lambda: tmp_path / "state")
     config = tmp_path / "mcpguard.yaml"
     servers = "version: 1\nservers: {git: {command: git-server}}\n"

@@ -18,7 +18,7 @@ from mcpguard.cli.diagnosis.surroundings import Subject, examined
 from mcpguard.config.loading import Credential, Server
 from mcpguard.core.redaction.redactor import Redactor
 from mcpguard.core.secret import parse_template
-from tests.adapters.fake_keyring import FakeKeyring
+from tests.adapters.credentials.fake_keyring import FakeKeyring
 from tests.cli.machine import PHRASE, Machine, machine
 from tests.cli.scenes import jwt
 from tests.docs.pages import ROOT

@@ -129,7 +129,7 @@ def test_what_may_be_written_by_others_is_quoted_for_a_shell(made: Machine) -> N
 
 
 def test_a_status_of_a_configuration_that_is_gone_is_none(made: Machine) -> None:
-    from mcpguard.adapters.status_file import Status, birth_of
+    from mcpguard.adapters.telemetry.status_file import Status, birth_of
 
     pid = os.getpid()
     status = Status(pid, 1.0, birth_of(pid), str(made.root / "gone.yaml"), "stdio", ())
@@ -150,7 +150,7 @@ def test_a_kernel_without_these_settings_is_none(made: Machine) -> None:
 def test_evidence_that_is_gone_is_told(made: Machine, monkeypatch: pytest.MonkeyPatch) -> None:
     made.configured()
     made.write("state/audit/20260101T000000Z-1-00000000.jsonl", "")
-    monkeypatch.setattr("mcpguard.adapters.audit_reader.verified", lambda *_, **__: ({}, ["b.jsonl"]))
+    monkeypatch.setattr("mcpguard.adapters.audit.reader.verified", lambda *_, **__: ({}, ["b.jsonl"]))
     assert [one.message for one in made.diagnosed().findings] == [
         "it is gone, and another chain continues it"
     ]

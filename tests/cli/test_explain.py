@@ -17,7 +17,7 @@ from mcpguard.config.policies import load_policies
 from mcpguard.core.evidence.chain import Decided, Outcome, Record
 from mcpguard.core.redaction.detectors import OPT_IN
 from mcpguard.protocol.jsonrpc import encode
-from tests.adapters.audit_records import NOW
+from tests.adapters.audit.audit_records import NOW
 from tests.cli.test_audit import chain
 
 Capture = pytest.CaptureFixture[str]

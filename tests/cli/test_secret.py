@@ -11,7 +11,7 @@ from collections.abc import Callable
 import pytest
 
 from mcpguard.cli import main
-from tests.adapters.fake_keyring import FakeKeyring
+from tests.adapters.credentials.fake_keyring import FakeKeyring
 
 Capture = pytest.CaptureFixture[str]
 VALUE = "value-1234"

@@ -13,7 +13,7 @@ import pytest
 
 from mcpguard.adapters.credentials.broker import Broker
 from mcpguard.cli import main
-from tests.adapters.fake_keyring import FakeKeyring
+from tests.adapters.credentials.fake_keyring import FakeKeyring
 
 Capture = pytest.CaptureFixture[str]
 CANARY = "canary-0123456789"

@@ -7,7 +7,7 @@ import sys
 import pytest
 
 from mcpguard.cli import main
-from tests.adapters.oauth_command import keychain, run_login
+from tests.adapters.credentials.oauth_command import keychain, run_login
 from tests.servers.authority import authority
 from tests.servers.hosted import hosted
 from tests.wire.session import write_config

@@ -14,10 +14,10 @@ from typing import Any
 
 import pytest
 
-from mcpguard.adapters import status_file
-from mcpguard.adapters.status_file import Status, StatusFile, birth_of, running
-from mcpguard.adapters.upstreams.life import Health
+from mcpguard.adapters.telemetry import status_file
+from mcpguard.adapters.telemetry.status_file import Status, StatusFile, birth_of, running
 from mcpguard.cli import main
+from mcpguard.gateway.ports import Health
 
 Capture = pytest.CaptureFixture[str]
 

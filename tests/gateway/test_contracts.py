@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from mcpguard.adapters.audit_file import AuditFile
+from mcpguard.adapters.audit.writer import AuditFile
 from mcpguard.core.errors import UpstreamError
 from mcpguard.core.evidence.chain import Closed, Opened
 from mcpguard.core.model import Invocation, Permit, Principal

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from mcpguard.adapters.session_files import SessionFiles
+from mcpguard.adapters.store.session_files import SessionFiles
 from tests.fakes import World, give, text
 from tests.gateway.parking import ELICIT, parked, retry, told
 from tests.gateway.scenes import (

@@ -15,7 +15,7 @@ import pytest
 
 from mcpguard.cli import main
 from mcpguard.moving.journal import Journal, default_folder
-from tests.adapters.fake_keyring import FakeKeyring
+from tests.adapters.credentials.fake_keyring import FakeKeyring
 from tests.moving.corpus import CASES, Person, planted, tree, with_a_secret
 
 MOVED = (CASES[3], CASES[9])

@@ -13,7 +13,7 @@ from mcpguard.cli import main
 from mcpguard.config.loading import find_config, load_config
 from mcpguard.moving import disk
 from mcpguard.moving.journal import default_folder
-from tests.adapters.fake_keyring import FakeKeyring
+from tests.adapters.credentials.fake_keyring import FakeKeyring
 from tests.moving.corpus import CASES, FORMS, Case, Person, planted, tree, with_a_secret
 
 Capture = pytest.CaptureFixture[str]

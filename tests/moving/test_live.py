@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from tests.adapters.secret_service import needs_secret_service, run_with_secret_service
+from tests.adapters.credentials.secret_service import needs_secret_service, run_with_secret_service
 from tests.moving.corpus import Person
 from tests.moving.live import round_trip
 

@@ -17,7 +17,7 @@ from mcpguard.moving.edit_back import put_back
 from mcpguard.moving.journal import default_folder
 from mcpguard.moving.reading import PARSERS, existing
 from mcpguard.moving.tree import Unreadable
-from tests.adapters.fake_keyring import FakeKeyring
+from tests.adapters.credentials.fake_keyring import FakeKeyring
 from tests.moving.corpus import CASES, FORMS, Case, Person, tree
 from tests.moving.test_crash import MOVED, Killed, files, killed_at, start_anew
 from tests.moving.test_edit import ENTRY, VALUES, documents, of

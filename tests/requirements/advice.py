@@ -14,10 +14,10 @@ PAGES = (
     )),
     Page("2025-11-25", "basic/transports", 0, (
         ours("", "Security Warning", "a local server listens on loopback only, and any other asks who is there", "attack/test_http_front.py::test_without_a_token_no_address_but_loopback_is_listened_on"),
-        ours("", "Sending Messages to the Server", "a stream begins with an event that gives its client an id", "transports/test_http_replay.py::test_an_answer_of_the_newest_legacy_revision_is_a_stream_that_first_gives_its_client_an_id"),
+        ours("", "Sending Messages to the Server", "a stream begins with an event that gives its client an id", "adapters/transports/test_http_replay.py::test_an_answer_of_the_newest_legacy_revision_is_a_stream_that_first_gives_its_client_an_id"),
         ours("", "Sending Messages to the Server", "a client that disconnects has not cancelled", "attack/test_http_order.py::test_a_legacy_client_that_disconnects_cancels_nothing_and_its_call_goes_on_to_its_outcome"),
         ours("", "Resumability and Redelivery", "a client takes a broken stream up again with `Last-Event-ID`", "upstreams/test_http_sessions.py::test_a_stream_that_broke_before_the_answer_is_resumed", "upstreams/test_http_sessions.py::test_a_get_stream_is_opened_again_where_it_ended"),
-        ours("", "Session Management", "a session id is long and random", "transports/test_http_streamable.py::test_initialize_begins_a_session_with_a_long_random_id"),
+        ours("", "Session Management", "a session id is long and random", "adapters/transports/test_http_streamable.py::test_initialize_begins_a_session_with_a_long_random_id"),
         ours("", "Session Management", "a client that needs a session no more ends it with DELETE", "upstreams/test_http_sessions.py::test_a_session_goes_from_its_first_request_to_its_delete"),
     )),
     Page("2025-11-25", "basic/utilities/cancellation", 0, (

@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import Callable, Coroutine
 from typing import Any
 
-from mcpguard.adapters.turn import Turn
+from mcpguard.adapters.relay.turn import Turn
 from mcpguard.adapters.upstreams.connecting import no_past
 from mcpguard.adapters.upstreams.life import Backoff, Terms
 from mcpguard.adapters.upstreams.upstream import WiredUpstream

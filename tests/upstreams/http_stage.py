@@ -8,7 +8,7 @@ from collections.abc import AsyncIterator, Callable, Coroutine
 from contextlib import asynccontextmanager
 from typing import Any
 
-from mcpguard.adapters.turn import Turn
+from mcpguard.adapters.relay.turn import Turn
 from mcpguard.adapters.upstreams.address import Address
 from mcpguard.adapters.upstreams.http import StreamableHttpWire
 from mcpguard.adapters.upstreams.sse import SseWire
@@ -16,7 +16,7 @@ from mcpguard.adapters.upstreams.wire import Ear
 from mcpguard.core.secret import parse_template
 from mcpguard.protocol.eras import CAPABILITIES_KEY, VERSION_KEY
 from mcpguard.protocol.framing import Oversize
-from tests.adapters.fake_credentials import FakeCredentials, program
+from tests.adapters.credentials.fake_credentials import FakeCredentials, program
 
 DEADLINE = 20.0
 LIMIT = 64 * 1024

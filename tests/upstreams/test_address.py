@@ -10,7 +10,7 @@ import pytest
 from mcpguard.adapters.upstreams.address import Address
 from mcpguard.core.errors import CredentialError, UpstreamError
 from mcpguard.core.secret import parse_template
-from tests.adapters.fake_credentials import FakeCredentials, program
+from tests.adapters.credentials.fake_credentials import FakeCredentials, program
 
 
 def resolve(url: str, headers: dict[str, str] | None = None, **values: str) -> Any:

@@ -17,7 +17,7 @@ from mcpguard.core.policy.placeholders import placeholders_in
 from mcpguard.core.secret import CredentialRef, Secret, parse_template
 from mcpguard.gateway.flight import as_future
 from mcpguard.wiring import Wiring
-from tests.adapters.fake_credentials import FakeGuard, FakeSource, program
+from tests.adapters.credentials.fake_credentials import FakeGuard, FakeSource, program
 from tests.upstreams.fake_wire import World, legacy, permit
 
 HOST = CredentialRef("env", "HOST")

@@ -10,7 +10,7 @@ from mcpguard.adapters.upstreams.address import Address
 from mcpguard.adapters.upstreams.http import StreamableHttpWire
 from mcpguard.adapters.upstreams.sse import SseWire
 from mcpguard.core.secret import parse_template
-from tests.adapters.fake_credentials import FakeCredentials, program
+from tests.adapters.credentials.fake_credentials import FakeCredentials, program
 from tests.upstreams.http_script import Heard, Reply, answer_to, scripted
 from tests.upstreams.http_stage import MODERN, address, hello, in_loop, modern, wired
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from mcpguard.adapters.turn import Turn
+from mcpguard.adapters.relay.turn import Turn
 from mcpguard.adapters.upstreams.http import StreamableHttpWire
 from mcpguard.core.model import Listed
 from tests.upstreams import sdk_stage

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from msgspec import structs
 
-from mcpguard.adapters.turn import Turn
+from mcpguard.adapters.relay.turn import Turn
 from mcpguard.adapters.upstreams import lane as lanes
 from mcpguard.adapters.upstreams.connecting import Past, no_past
 from mcpguard.adapters.upstreams.environment import Environment
@@ -24,7 +24,7 @@ from mcpguard.core.errors import CredentialError, UpstreamError
 from mcpguard.core.secret import CredentialRef, Secret, parse_template
 from mcpguard.gateway.flight import Wait, as_future
 from mcpguard.gateway.recipients import Recipient
-from tests.adapters.fake_credentials import FakeCredentials, program
+from tests.adapters.credentials.fake_credentials import FakeCredentials, program
 from tests.upstreams.fake_wire import FakeWire, World, legacy, permit, run
 
 HELD = legacy()

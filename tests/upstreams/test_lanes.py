@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from msgspec import structs
 
-from mcpguard.adapters.turn import Turn
+from mcpguard.adapters.relay.turn import Turn
 from mcpguard.adapters.upstreams.connecting import Past
 from mcpguard.adapters.upstreams.environment import Environment
 from mcpguard.adapters.upstreams.lane import Lane, Run
@@ -23,7 +23,7 @@ from mcpguard.core.secret import CredentialRef, Secret
 from mcpguard.gateway.flight import Wait, as_future
 from mcpguard.gateway.recipients import Recipient
 from mcpguard.wiring import _beside
-from tests.adapters.fake_credentials import FakeCredentials, program
+from tests.adapters.credentials.fake_credentials import FakeCredentials, program
 from tests.upstreams.fake_wire import FakeWire, World, legacy, permit, run
 
 URI = "x:1"

@@ -6,13 +6,13 @@ from typing import Any
 
 import pytest
 
-from mcpguard.adapters.outbound import Outbound
+from mcpguard.adapters.network.outbound import Outbound
 from mcpguard.adapters.upstreams.address import Address, laid_over
 from mcpguard.adapters.upstreams.sender import Sender
 from mcpguard.core.errors import UpstreamError
 from mcpguard.core.secret import CredentialRef, Secret, parse_template
 from mcpguard.gateway.recipients import Recipient
-from tests.adapters.fake_credentials import FakeCredentials, program
+from tests.adapters.credentials.fake_credentials import FakeCredentials, program
 from tests.upstreams.http_stage import in_loop
 
 

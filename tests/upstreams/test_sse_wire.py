@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from mcpguard.adapters.turn import Turn
+from mcpguard.adapters.relay.turn import Turn
 from mcpguard.adapters.upstreams.sse import SseWire
 from mcpguard.core.errors import CredentialError, UpstreamError
 from tests.upstreams import sdk_stage

@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 
-from mcpguard.adapters.turn import Turn
+from mcpguard.adapters.relay.turn import Turn
 from mcpguard.adapters.upstreams.connecting import no_past
 from mcpguard.adapters.upstreams.environment import Environment
 from mcpguard.adapters.upstreams.life import Backoff, Terms
@@ -28,7 +28,7 @@ from mcpguard.core.model import Caller
 from mcpguard.core.secret import Template
 from mcpguard.gateway.flight import Wait, as_future
 from mcpguard.gateway.ports import Question
-from tests.adapters.fake_credentials import FakeCredentials, program
+from tests.adapters.credentials.fake_credentials import FakeCredentials, program
 from tests.upstreams.fake_wire import modern_caller, permit, run
 
 SERVERS = Path(__file__).parent.parent / "servers"

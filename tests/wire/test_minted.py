@@ -7,7 +7,7 @@ import signal
 
 import pytest
 
-from tests.adapters.test_postgres import ADMIN_PASSWORD, SETUP
+from tests.adapters.credentials.test_postgres import ADMIN_PASSWORD, SETUP
 from tests.database import database, installed
 from tests.wire.session import eventually, puppet
 

@@ -85,8 +85,8 @@ def _dispatch(words: list[str]) -> int:
 def _run(verb: str, words: list[str]) -> int:
     from importlib import import_module
 
-    from mcpguard.adapters.hardening import close_to_others
-    from mcpguard.cli.terminal import Parser, examples
+    from mcpguard.adapters.system.hardening import close_to_others
+    from mcpguard.cli.parser import Parser, examples
 
     module = import_module(f"mcpguard.cli.{verb}")
     epilog = examples(*module.EXAMPLES)
@@ -104,7 +104,8 @@ def _run(verb: str, words: list[str]) -> int:
 
 
 def _help() -> str:
-    from mcpguard.cli.terminal import examples, style, table
+    from mcpguard.adapters.system.terminal import style, table
+    from mcpguard.cli.parser import examples
 
     return "\n".join(
         [
@@ -124,7 +125,7 @@ def _help() -> str:
 def _unknown(verb: str) -> str:
     from difflib import get_close_matches
 
-    from mcpguard.cli.terminal import plain
+    from mcpguard.adapters.system.terminal import plain
 
     close = get_close_matches(verb, VERBS, 1)
     hint = f"did you mean `mcpguard {close[0]}`?" if close else "`mcpguard --help` lists the verbs"

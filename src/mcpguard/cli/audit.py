@@ -8,8 +8,8 @@ from collections import defaultdict, deque
 from pathlib import Path
 from typing import Any
 
-from mcpguard.adapters.audit_reader import chain_files, default_folder, lines, verified
-from mcpguard.cli.terminal import plain, style, table
+from mcpguard.adapters.audit.reader import chain_files, default_folder, lines, verified
+from mcpguard.adapters.system.terminal import plain, style, table
 from mcpguard.core.errors import AuditError
 from mcpguard.core.evidence.verification import Report
 

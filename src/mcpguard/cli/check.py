@@ -116,7 +116,7 @@ def _asked(config: Config, document: Document) -> tuple[Snapshot, list[Remark]]:
 
 
 def _audit(config: Config) -> Iterator[Remark]:
-    from mcpguard.adapters.audit_reader import default_folder
+    from mcpguard.adapters.audit.reader import default_folder
     from mcpguard.cli.checking.audit_folder import trouble
 
     folder = config.audit.path if config.audit else default_folder()

@@ -12,7 +12,7 @@ from importlib.util import find_spec
 from subprocess import CalledProcessError
 from typing import TYPE_CHECKING
 
-from mcpguard.cli.terminal import plain, style
+from mcpguard.adapters.system.terminal import plain, style
 
 if TYPE_CHECKING:
     from mcpguard.demo.evidence import Tally

@@ -166,7 +166,7 @@ def _print_json(value: Any, redactor: Redactor) -> None:
 
 
 def _print_lines(lines: list[str], redactor: Redactor) -> None:
-    from mcpguard.cli.terminal import plain
+    from mcpguard.adapters.system.terminal import plain
 
     for line in lines:
         print(plain(redactor.inspect_text(line)))

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 from msgspec import structs
 
-from mcpguard.adapters.audit_reader import chain_files, default_folder, lines
+from mcpguard.adapters.audit.reader import chain_files, default_folder, lines
 from mcpguard.cli.hypothesis import arguments_of
 from mcpguard.core.errors import AuditError
 from mcpguard.core.evidence.verification import anchor, verify

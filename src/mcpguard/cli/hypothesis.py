@@ -13,7 +13,7 @@ from typing import Any
 
 import msgspec
 
-from mcpguard.adapters.identity import operating_system_user
+from mcpguard.adapters.system.identity import operating_system_user
 from mcpguard.config.policies import read_document
 from mcpguard.core.errors import ConfigError, Problem
 from mcpguard.core.model import Invocation, Json, Listed, Principal

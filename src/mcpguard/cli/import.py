@@ -9,7 +9,7 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from mcpguard.cli.terminal import plain, style
+from mcpguard.adapters.system.terminal import plain, style
 
 if TYPE_CHECKING:
     from mcpguard.moving.plan import Plan, Wishes

@@ -6,7 +6,7 @@ import argparse
 import os
 from pathlib import Path
 
-from mcpguard.cli.terminal import plain
+from mcpguard.adapters.system.terminal import plain
 
 EXAMPLES = ("mcpguard install claude-desktop", "mcpguard install cursor --config mcpguard.yaml")
 

@@ -60,7 +60,7 @@ def report(found: list[Tested], as_json: bool) -> str:
         from msgspec import json
 
         return json.format(json.encode(found), indent=2).decode()
-    from mcpguard.cli.terminal import plain, style
+    from mcpguard.adapters.system.terminal import plain, style
 
     lines = [
         f"{style('ok    ', 'green') if one.ok else style('failed', 'red')}  "
@@ -99,7 +99,7 @@ def _tested(
 
 def _principal(entry: Credential | None) -> Principal:
     """Somebody whose calls may use it: this user, or who stands for one of those that it is bound to."""
-    from mcpguard.adapters.identity import operating_system_user
+    from mcpguard.adapters.system.identity import operating_system_user
     from mcpguard.core.model import Principal
 
     user = operating_system_user()

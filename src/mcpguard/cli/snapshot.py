@@ -28,7 +28,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def execute(args: argparse.Namespace) -> int:
     """0 where every server was listed; 1 where one was not; then nothing is written. Raises ConfigError."""
-    from mcpguard.cli.terminal import plain
+    from mcpguard.adapters.system.terminal import plain
     from mcpguard.config.loading import find_config, load_config
     from mcpguard.core.snapshot import write_snapshot
     from mcpguard.survey import survey

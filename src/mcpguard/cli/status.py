@@ -7,8 +7,8 @@ from datetime import datetime
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from mcpguard.adapters.status_file import Status
-    from mcpguard.adapters.upstreams.life import Health
+    from mcpguard.adapters.telemetry.status_file import Status
+    from mcpguard.gateway.ports import Health
 
 EXAMPLES = ("mcpguard status", "mcpguard status --json")
 
@@ -24,8 +24,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def execute(args: argparse.Namespace) -> int:
     """1 where a tool server fails, waits after a failure or is refused, else 0."""
-    from mcpguard.adapters.status_file import running
-    from mcpguard.cli.terminal import table
+    from mcpguard.adapters.system.terminal import table
+    from mcpguard.adapters.telemetry.status_file import running
 
     found = running()
     if args.json:

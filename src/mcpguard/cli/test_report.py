@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from msgspec import json, to_builtins
 
-from mcpguard.cli.terminal import plain, style
+from mcpguard.adapters.system.terminal import plain, style
 from mcpguard.core.errors import PolicyError, Problem
 from mcpguard.core.policy_coverage import Goal, percent
 

@@ -6,7 +6,7 @@ import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from mcpguard.cli.terminal import plain, style
+from mcpguard.adapters.system.terminal import plain, style
 
 if TYPE_CHECKING:
     from mcpguard.moving.journal import Journal, Move

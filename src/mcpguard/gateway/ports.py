@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager
 from datetime import datetime
-from typing import Protocol
+from typing import Literal, Protocol
 
 from msgspec import Struct
 
@@ -285,3 +285,24 @@ class Clock(Protocol):
     def later(self, seconds: float, then: Callable[[], None]) -> Callable[[], None]:
         """Call `then` in so many seconds; gives what cancels that."""
         ...
+
+
+State = Literal["idle", "starting", "running", "failing", "waiting", "failed", "closed"]
+"""`idle`: not needed yet. `failing`: it runs as far as we know, but the last request was lost on its way.
+`waiting`: it failed or ended, and the next request after a while starts it again.
+`failed`: it is refused until mcpguard restarts."""
+
+
+class Health(Struct, frozen=True):
+    """How an upstream is. `since` is when `state` began, in seconds since 1970. `era` is "legacy",
+    "modern" or "" before the first greeting. `restarts` counts the starts after the first; `open` the
+    requests without an answer. `problem` is the last one, inspected, "" for none."""
+
+    name: str
+    state: State
+    since: float
+    era: str = ""
+    version: str = ""
+    restarts: int = 0
+    open: int = 0
+    problem: str = ""

@@ -15,6 +15,7 @@ from typing import Any, Literal
 import msgspec
 from msgspec import Struct
 
+from mcpguard.adapters.system.folders import state_folder
 from mcpguard.moving import disk
 from mcpguard.moving.disk import MoveError
 from mcpguard.moving.vault import Kind
@@ -60,9 +61,7 @@ class Move(Struct, kw_only=True):
 
 def default_folder() -> Path:
     """`moves` in the user's state folder."""
-    from platformdirs import user_state_path
-
-    return user_state_path("mcpguard", appauthor=False) / "moves"
+    return state_folder("moves")
 
 
 def mark(key: str, value: str) -> str:

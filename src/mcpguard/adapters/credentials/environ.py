@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterable
 
-from mcpguard.adapters.hardening import take_variable
+from mcpguard.adapters.system.hardening import take_variable
 from mcpguard.core.errors import CredentialError
 from mcpguard.core.secret import CredentialRef, Secret
 

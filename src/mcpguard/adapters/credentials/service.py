@@ -65,7 +65,7 @@ async def _ask(
     seconds: float,
     ca_file: str | None,
 ) -> Answer:
-    from mcpguard.adapters.outbound import Outbound
+    from mcpguard.adapters.network.outbound import Outbound
 
     certificates = None if ca_file is None else _trusting(ca_file)
     outbound = Outbound(frozenset({urlsplit(url).hostname or ""}), certificates=certificates)

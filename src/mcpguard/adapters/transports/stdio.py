@@ -8,8 +8,8 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from mcpguard.adapters.link import Link, own_descriptor
-from mcpguard.adapters.turn import Turn
+from mcpguard.adapters.relay.link import Link, own_descriptor
+from mcpguard.adapters.relay.turn import Turn
 from mcpguard.core.errors import MessageError
 from mcpguard.core.model import Redacted
 from mcpguard.gateway.ports import Receiver, RequestId

@@ -14,7 +14,7 @@ from urllib.parse import quote, urlsplit
 
 from msgspec import Struct, structs
 
-from mcpguard.adapters.hosts import is_plain_url
+from mcpguard.adapters.network.hosts import is_plain_url
 from mcpguard.adapters.upstreams.supply import not_chosen, same
 from mcpguard.core.errors import CredentialError, UpstreamError
 from mcpguard.core.secret import CredentialRef, Secret, Template

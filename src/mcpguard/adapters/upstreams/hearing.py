@@ -13,8 +13,8 @@ from contextlib import contextmanager
 
 import msgspec
 
-from mcpguard.adapters.outbound import Exchange
-from mcpguard.adapters.turn import Turn
+from mcpguard.adapters.network.outbound import Exchange
+from mcpguard.adapters.relay.turn import Turn
 from mcpguard.adapters.upstreams.event_stream import Event, EventStream
 from mcpguard.adapters.upstreams.stderr import LINE_BYTES
 from mcpguard.adapters.upstreams.wire import Ear

@@ -12,8 +12,8 @@ import re
 from collections.abc import Callable
 from functools import partial
 
-from mcpguard.adapters.outbound import Exchange, Outbound
-from mcpguard.adapters.turn import Turn
+from mcpguard.adapters.network.outbound import Exchange, Outbound
+from mcpguard.adapters.relay.turn import Turn
 from mcpguard.adapters.upstreams.address import Address
 from mcpguard.adapters.upstreams.event_stream import EventStream
 from mcpguard.adapters.upstreams.hearing import Hearing

@@ -12,15 +12,14 @@ from contextlib import suppress
 
 from msgspec import structs
 
-from mcpguard.adapters.turn import Turn
+from mcpguard.adapters.relay.turn import Turn
 from mcpguard.adapters.upstreams.connecting import Past
 from mcpguard.adapters.upstreams.environment import Environment
-from mcpguard.adapters.upstreams.life import Health
 from mcpguard.adapters.upstreams.open_requests import Call
 from mcpguard.adapters.upstreams.upstream import WiredUpstream
 from mcpguard.core.errors import CredentialError
 from mcpguard.gateway.flight import Wait
-from mcpguard.gateway.ports import Raw
+from mcpguard.gateway.ports import Health, Raw
 from mcpguard.protocol.eras import task_seconds
 
 IDLE_SECONDS = 300.0

@@ -9,9 +9,8 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Mapping
 
-from mcpguard.adapters.turn import Turn
+from mcpguard.adapters.relay.turn import Turn
 from mcpguard.adapters.upstreams.lane import Lane
-from mcpguard.adapters.upstreams.life import Health
 from mcpguard.adapters.upstreams.listening import SUBSCRIBE, UNSUBSCRIBE
 from mcpguard.adapters.upstreams.open_requests import Call, Progress
 from mcpguard.adapters.upstreams.supply import Supply
@@ -20,7 +19,7 @@ from mcpguard.core.errors import CredentialError
 from mcpguard.core.model import Json, Permit
 from mcpguard.core.secret import CredentialRef
 from mcpguard.gateway.flight import Wait
-from mcpguard.gateway.ports import Question, Raw
+from mcpguard.gateway.ports import Health, Question, Raw
 
 
 class Lanes:

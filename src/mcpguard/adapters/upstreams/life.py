@@ -7,11 +7,10 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
-from typing import Literal
 
 from msgspec import Struct
 
-from mcpguard.adapters.turn import Turn
+from mcpguard.adapters.relay.turn import Turn
 from mcpguard.adapters.upstreams.speech import SET_LEVEL, Verbosity
 from mcpguard.core.errors import InspectionError
 from mcpguard.core.model import Caller, Permit
@@ -68,27 +67,6 @@ class Memory(Struct):
         permit = self.prepared.get(SET_LEVEL)
         level = (permit.invocation.params or {}).get("level") if permit is not None else None
         return level if type(level) is str else None
-
-
-State = Literal["idle", "starting", "running", "failing", "waiting", "failed", "closed"]
-"""`idle`: not needed yet. `failing`: it runs as far as we know, but the last request was lost on its way.
-`waiting`: it failed or ended, and the next request after a while starts it again.
-`failed`: it is refused until mcpguard restarts."""
-
-
-class Health(Struct, frozen=True):
-    """How an upstream is. `since` is when `state` began, in seconds since 1970. `era` is "legacy",
-    "modern" or "" before the first greeting. `restarts` counts the starts after the first; `open` the
-    requests without an answer. `problem` is the last one, inspected, "" for none."""
-
-    name: str
-    state: State
-    since: float
-    era: str = ""
-    version: str = ""
-    restarts: int = 0
-    open: int = 0
-    problem: str = ""
 
 
 def lasting(seconds: float) -> str:

@@ -13,7 +13,7 @@ from collections.abc import Callable, Coroutine
 from functools import partial
 from typing import Any
 
-from mcpguard.adapters.turn import Turn
+from mcpguard.adapters.relay.turn import Turn
 from mcpguard.core.model import Json, Listed
 from mcpguard.protocol.jsonrpc import encode
 

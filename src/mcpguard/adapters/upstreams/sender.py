@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from urllib.parse import urlsplit
 
-from mcpguard.adapters.outbound import Exchange, Outbound
+from mcpguard.adapters.network.outbound import Exchange, Outbound
 from mcpguard.adapters.upstreams.address import Address, Filled, laid_over
 from mcpguard.adapters.upstreams.supply import same
 from mcpguard.core.errors import CredentialError, UpstreamError

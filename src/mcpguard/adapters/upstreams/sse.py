@@ -12,9 +12,9 @@ from collections.abc import Callable
 from functools import partial
 from urllib.parse import urljoin
 
-from mcpguard.adapters.hosts import is_plain_url
-from mcpguard.adapters.outbound import Exchange, Outbound
-from mcpguard.adapters.turn import Turn
+from mcpguard.adapters.network.hosts import is_plain_url
+from mcpguard.adapters.network.outbound import Exchange, Outbound
+from mcpguard.adapters.relay.turn import Turn
 from mcpguard.adapters.upstreams.address import Address
 from mcpguard.adapters.upstreams.event_stream import Event, EventStream
 from mcpguard.adapters.upstreams.hearing import Hearing

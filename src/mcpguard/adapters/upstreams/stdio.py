@@ -10,8 +10,8 @@ from collections.abc import Callable
 
 from msgspec import Struct
 
-from mcpguard.adapters.link import Link
-from mcpguard.adapters.turn import Turn
+from mcpguard.adapters.relay.link import Link
+from mcpguard.adapters.relay.turn import Turn
 from mcpguard.adapters.upstreams.environment import Environment
 from mcpguard.adapters.upstreams.process import Child, Nursery, exit_status
 from mcpguard.adapters.upstreams.stderr import LINE_BYTES, StderrLines

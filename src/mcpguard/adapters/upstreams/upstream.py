@@ -14,14 +14,14 @@ from collections.abc import Mapping, Sequence
 from mcpguard.adapters.upstreams.connecting import Connector, MakeWire, Past, no_past, too_slow
 from mcpguard.adapters.upstreams.conversation import Conversation
 from mcpguard.adapters.upstreams.greeting import Changed, Greeting
-from mcpguard.adapters.upstreams.life import MOST_SECONDS, Health, State, Terms, inspected
+from mcpguard.adapters.upstreams.life import MOST_SECONDS, Terms, inspected
 from mcpguard.adapters.upstreams.open_requests import Call, Progress
 from mcpguard.adapters.upstreams.patience import Patience, exhausted
 from mcpguard.adapters.upstreams.speech import SET_LEVEL
 from mcpguard.core.errors import McpGuardError, UpstreamError
 from mcpguard.core.model import Json, Permit
 from mcpguard.gateway.flight import Wait
-from mcpguard.gateway.ports import Question, Raw
+from mcpguard.gateway.ports import Health, Question, Raw, State
 
 ENDING = "mcpguard is ending"
 

@@ -16,7 +16,7 @@ def trouble(folder: Path) -> str:
     """Why no evidence can be written to `folder`, "" where it can. Leaves nothing behind."""
     from tempfile import TemporaryFile
 
-    from mcpguard.adapters.audit_reader import newest_head
+    from mcpguard.adapters.audit.reader import newest_head
 
     try:
         # A full disk makes files, and takes nothing into them.

@@ -10,8 +10,8 @@ from pathlib import Path
 from typing import Any
 
 from mcpguard import __version__
+from mcpguard.adapters.system.terminal import plain, style
 from mcpguard.cli.checking.remark import CODES, Remark
-from mcpguard.cli.terminal import plain, style
 from mcpguard.core.lint import LINTS
 
 SARIF_SCHEMA = "https://json.schemastore.org/sarif-2.1.0.json"

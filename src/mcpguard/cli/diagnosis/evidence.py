@@ -32,7 +32,7 @@ def check(subject: Subject) -> Iterator[Seen]:
 
 
 def _chains(folder: Path) -> Iterator[Seen]:
-    from mcpguard.adapters.audit_reader import chain_files, lines, verified
+    from mcpguard.adapters.audit.reader import chain_files, lines, verified
     from mcpguard.core.evidence.verification import verify
 
     try:

@@ -36,7 +36,7 @@ def _suspect(program: Path, trusted: frozenset[int]) -> Iterator[Path]:
 
 
 def _running(subject: Subject) -> Iterator[Seen]:
-    from mcpguard.adapters.status_file import running
+    from mcpguard.adapters.telemetry.status_file import running
 
     for status in running(subject.at.state / "status"):
         try:

@@ -1,7 +1,7 @@
 """What another process of the same user can take from a local server: its environment, its memory, its dump.
 
-mcpguard's own process is closed to others (`adapters/hardening.py`); a process that it starts is not, since a
-new program is dumpable again (prctl(2), PR_SET_DUMPABLE; execve(2)).
+mcpguard's own process is closed to others (`adapters/system/hardening.py`); a process that it starts is not,
+since a new program is dumpable again (prctl(2), PR_SET_DUMPABLE; execve(2)).
 """
 
 from __future__ import annotations

@@ -10,9 +10,9 @@ from typing import Any
 
 from msgspec import Struct
 
+from mcpguard.adapters.system.terminal import plain, style
 from mcpguard.cli.diagnosis.codes import AILMENTS, SEVERITIES
 from mcpguard.cli.diagnosis.finding import Finding, Unseen
-from mcpguard.cli.terminal import plain, style
 from mcpguard.core.redaction.redactor import Redactor
 
 _COLOURS = {"error": "red", "warning": "yellow", "note": "dim"}

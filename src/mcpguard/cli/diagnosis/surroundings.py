@@ -72,7 +72,7 @@ class Subject(Struct, frozen=True):
 
 def here(project: Path) -> Surroundings:
     """This machine and this user."""
-    from mcpguard.adapters.audit_reader import default_folder
+    from mcpguard.adapters.audit.reader import default_folder
 
     home = _home()
     return Surroundings(

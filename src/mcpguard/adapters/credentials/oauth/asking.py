@@ -14,8 +14,8 @@ from urllib.parse import urlencode, urlsplit
 import msgspec
 from msgspec import Struct
 
-from mcpguard.adapters.hosts import is_plain_url, plain
-from mcpguard.adapters.outbound import Exchange, Outbound
+from mcpguard.adapters.network.hosts import is_plain_url, plain
+from mcpguard.adapters.network.outbound import Exchange, Outbound
 from mcpguard.config.file import LOOPBACK
 from mcpguard.core.errors import CredentialError, UpstreamError
 from mcpguard.core.model import Json

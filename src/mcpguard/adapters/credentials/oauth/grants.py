@@ -20,7 +20,8 @@ from mcpguard.adapters.credentials.keychain import Keychain
 from mcpguard.adapters.credentials.oauth.asking import named_hosts
 from mcpguard.adapters.credentials.oauth.clients import Client
 from mcpguard.adapters.credentials.oauth.tokens import Endpoint, Tokens
-from mcpguard.adapters.file_lock import take_lock
+from mcpguard.adapters.system.file_lock import take_lock
+from mcpguard.adapters.system.folders import state_folder
 from mcpguard.core.errors import CredentialError
 from mcpguard.core.secret import Secret
 
@@ -134,6 +135,4 @@ def _entry(name: str) -> str:
 
 
 def _locks() -> Path:
-    from platformdirs import user_state_path
-
-    return user_state_path("mcpguard", appauthor=False) / "locks"
+    return state_folder("locks")

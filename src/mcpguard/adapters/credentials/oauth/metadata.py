@@ -14,9 +14,9 @@ from urllib.parse import urlsplit
 import msgspec
 from msgspec import Struct
 
-from mcpguard.adapters.bearer import metadata_urls
 from mcpguard.adapters.credentials.oauth.asking import OAuthProblem, ask, get, usable
-from mcpguard.adapters.hosts import is_plain_url
+from mcpguard.adapters.network.hosts import is_plain_url
+from mcpguard.adapters.network.issuers import metadata_urls
 from mcpguard.core.model import Json
 
 _PARAMETER = re.compile(r'(?:^|[\s,])(resource_metadata|scope)\s*=\s*(?:"([^"\\]*)"|([^\s,"]+))')

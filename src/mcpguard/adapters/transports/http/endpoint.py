@@ -11,8 +11,9 @@ from collections.abc import Awaitable, Callable
 from typing import Protocol
 from urllib.parse import urlsplit
 
-from mcpguard.adapters.bearer import BearerError, bearer_of
+from mcpguard.adapters.relay.turn import Turn
 from mcpguard.adapters.transports.http import guard
+from mcpguard.adapters.transports.http.bearer import BearerError, bearer_of
 from mcpguard.adapters.transports.http.events import MESSAGES, Events
 from mcpguard.adapters.transports.http.intake import Intake
 from mcpguard.adapters.transports.http.request import (
@@ -28,7 +29,6 @@ from mcpguard.adapters.transports.http.request import (
 )
 from mcpguard.adapters.transports.http.sessions import Door, Worlds
 from mcpguard.adapters.transports.http.streamable import Streamable
-from mcpguard.adapters.turn import Turn
 from mcpguard.config.file import HttpEntry, TokenEntry
 from mcpguard.core.model import Principal
 from mcpguard.gateway.ports import Clock

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from urllib.parse import parse_qs
 
+from mcpguard.adapters.relay.turn import Turn
 from mcpguard.adapters.transports.http import guard
 from mcpguard.adapters.transports.http.handing import (
     IN_USE,
@@ -18,7 +19,6 @@ from mcpguard.adapters.transports.http.intake import Intake
 from mcpguard.adapters.transports.http.request import HttpRefusal, Request
 from mcpguard.adapters.transports.http.sessions import World, Worlds
 from mcpguard.adapters.transports.http.stream import Outlet
-from mcpguard.adapters.turn import Turn
 from mcpguard.core.errors import MessageError
 from mcpguard.gateway.ports import Clock, RequestId
 from mcpguard.protocol import jsonrpc

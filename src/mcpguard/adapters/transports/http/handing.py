@@ -5,11 +5,11 @@ Law of this file: a request is known to the gateway by a number of ours, in plac
 
 from __future__ import annotations
 
+from mcpguard.adapters.relay.turn import Turn
 from mcpguard.adapters.transports.http.client import MOST_REQUESTS, HttpClient
 from mcpguard.adapters.transports.http.request import HttpRefusal
 from mcpguard.adapters.transports.http.sessions import World
 from mcpguard.adapters.transports.http.stream import Outlet
-from mcpguard.adapters.turn import Turn
 from mcpguard.core.errors import MessageError
 from mcpguard.core.model import Json
 from mcpguard.gateway.ports import RequestId

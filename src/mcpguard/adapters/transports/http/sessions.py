@@ -11,9 +11,9 @@ import asyncio
 import secrets
 from typing import Protocol
 
+from mcpguard.adapters.relay.turn import Turn
 from mcpguard.adapters.transports.http.client import HttpClient
 from mcpguard.adapters.transports.http.request import HttpRefusal
-from mcpguard.adapters.turn import Turn
 from mcpguard.core.model import Principal
 from mcpguard.gateway.ports import Clock, Receiver
 from mcpguard.protocol import jsonrpc

@@ -9,9 +9,9 @@ from __future__ import annotations
 
 from collections import deque
 
+from mcpguard.adapters.relay.turn import Turn
 from mcpguard.adapters.transports.http.load import FULL_BYTES, Load
 from mcpguard.adapters.transports.http.request import Headers, Send
-from mcpguard.adapters.turn import Turn
 from mcpguard.gateway.flight import Flight
 from mcpguard.gateway.ports import Clock
 

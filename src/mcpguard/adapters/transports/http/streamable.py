@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from mcpguard.adapters.relay.turn import Turn
 from mcpguard.adapters.transports.http import guard
 from mcpguard.adapters.transports.http.client import HttpClient
 from mcpguard.adapters.transports.http.handing import (
@@ -27,7 +28,6 @@ from mcpguard.adapters.transports.http.load import Share
 from mcpguard.adapters.transports.http.request import Headers, HttpRefusal, Request
 from mcpguard.adapters.transports.http.sessions import World, Worlds
 from mcpguard.adapters.transports.http.stream import Outlet
-from mcpguard.adapters.turn import Turn
 from mcpguard.core.errors import MessageError
 from mcpguard.gateway.ports import Clock
 from mcpguard.protocol import eras, jsonrpc

@@ -1,0 +1,295 @@
+"""The one place where connections to other hosts are made. Imported only when a configuration needs HTTP.
+
+Law of this file: the address that was checked is the one that is connected to; certificates are always
+verified; no redirect leaves the origin, no proxy and no cookie is used. So a header goes to one origin only
+(law 3). Each sentence of an UpstreamError follows the words "upstream 'NAME' " and holds no header value.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+import ssl
+from collections.abc import Callable, Mapping
+from urllib.parse import urlsplit
+
+import aiohttp
+import msgspec
+from aiohttp.abc import AbstractResolver, AbstractStreamWriter, ResolveResult
+from yarl import URL
+
+from mcpguard import __version__
+from mcpguard.adapters.network.hosts import is_address, is_plain_url, is_private, plain
+from mcpguard.core.errors import UpstreamError
+from mcpguard.core.model import Json
+
+CONNECT_SECONDS = 10.0
+_KEEP_SECONDS = 4.0
+"""An idle connection is kept for so long: less than servers do, so that none closes under a request."""
+_DRAIN_SECONDS = 1.0
+_SHOWN = 200
+_DRAIN_BYTES = 64 * 1024
+_REDIRECTS = frozenset({301, 302, 303, 307, 308})
+_REPEATED = frozenset({307, 308})
+_BAD_URL = "cannot be reached: its URL is not valid"
+_PRIVATE = "leads to a private address that the configuration does not name"
+
+
+class _PrivateAddress(OSError):
+    """A name whose address is refused; an OSError, since that is what a resolver may raise."""
+
+
+class CheckedResolver(AbstractResolver):
+    """Looks a name up, and refuses it if one of its addresses is private and nobody named it.
+
+    aiohttp connects to what this returns and looks nothing up itself, so a name that answers differently
+    the next time (DNS rebinding) gains nothing.
+    """
+
+    def __init__(self, named: frozenset[str], lookup: AbstractResolver) -> None:
+        self._named = named
+        self._lookup = lookup
+
+    async def resolve(
+        self, host: str, port: int = 0, family: socket.AddressFamily = socket.AF_INET
+    ) -> list[ResolveResult]:
+        """As `lookup`. Raises OSError where an address is refused."""
+        found = await self._lookup.resolve(host, port, family)
+        if plain(host) not in self._named and any(is_private(each["host"]) for each in found):
+            raise _PrivateAddress(_PRIVATE)
+        return found
+
+    async def close(self) -> None:
+        """Let go of `lookup`."""
+        await self._lookup.close()
+
+
+class _Body(aiohttp.Payload):
+    """A body that tells when it has left, of any size: aiohttp warns of plain bytes over 1 MB."""
+
+    _autoclose = True
+
+    def __init__(self, body: bytes, sent: Callable[[], None] | None) -> None:
+        super().__init__(body, content_type="application/json")
+        self._size = len(body)
+        self._sent = sent
+
+    def decode(self, encoding: str = "utf-8", errors: str = "strict") -> str:
+        return str(self._value, encoding, errors)
+
+    async def write(self, writer: AbstractStreamWriter) -> None:
+        await writer.write(self._value)
+        if self._sent is not None:
+            self._sent()
+
+
+class Exchange:
+    """One answer: its head is there, its body is still to be read. Whoever has it closes it."""
+
+    def __init__(self, response: aiohttp.ClientResponse) -> None:
+        self._response = response
+        self.status = response.status
+        self._encoded = response.headers.get("Content-Encoding", "identity").lower() != "identity"
+        self.media_type = response.headers.get("Content-Type", "").partition(";")[0].strip().lower()
+
+    def header(self, name: str) -> str | None:
+        """The value of a header, None if it is not there."""
+        return self._response.headers.get(name)
+
+    def joined(self, name: str) -> str:
+        """All values of a header that is a list, in order (RFC 9110, section 5.3); "" without one."""
+        return ", ".join(self._response.headers.getall(name, ()))
+
+    async def read(self) -> bytes:
+        """The next piece of the body, b"" at its end; not reading holds the sender back. Raises
+        UpstreamError if it breaks off, or is encoded (we ask for `identity`)."""
+        if self._encoded:
+            raise UpstreamError("answered with an encoding that it was not asked for")
+        try:
+            return await self._response.content.readany()
+        except (aiohttp.ClientError, OSError):
+            raise UpstreamError("broke off its answer") from None
+
+    async def body(self, limit: int) -> bytes | None:
+        """The whole body, None if it has more than `limit` bytes. Raises as `read`."""
+        parts, size = [], 0
+        while chunk := await self.read():
+            parts.append(chunk)
+            size += len(chunk)
+            if size > limit:
+                return None
+        return b"".join(parts)
+
+    async def drain(self) -> None:
+        """Read the little that may be left, so that the connection can be used again. Never raises."""
+        try:
+            async with asyncio.timeout(_DRAIN_SECONDS):
+                await self.body(_DRAIN_BYTES)
+        except (UpstreamError, TimeoutError):
+            pass  # What was needed has been read; only the connection is lost.
+
+    def close(self) -> None:
+        """Let go. The connection is kept if the body was read to its end, else closed."""
+        self._response.close()
+
+
+class Outbound:
+    """Connections to other hosts, for one purpose (one life of an upstream, one fetch)."""
+
+    def __init__(
+        self,
+        named: frozenset[str],
+        lookup: AbstractResolver | None = None,
+        certificates: ssl.SSLContext | None = None,
+    ) -> None:
+        """`named` are host names and addresses that the configuration itself names: these may be private.
+        `lookup` finds addresses, the operating system by default. `certificates` says which authorities are
+        trusted, by default those of the operating system."""
+        self._named = frozenset(plain(host) for host in named)
+        self._session = aiohttp.ClientSession(
+            connector=aiohttp.TCPConnector(
+                resolver=CheckedResolver(self._named, lookup or aiohttp.ThreadedResolver()),
+                limit=0,
+                keepalive_timeout=_KEEP_SECONDS,
+                ssl=certificates or True,
+            ),
+            cookie_jar=aiohttp.DummyCookieJar(),
+            timeout=aiohttp.ClientTimeout(total=None, sock_connect=CONNECT_SECONDS),
+            headers={"User-Agent": f"mcpguard/{__version__}", "Accept-Encoding": "identity"},
+            trust_env=False,
+            auto_decompress=False,
+        )
+
+    async def request(
+        self,
+        method: str,
+        url: str,
+        headers: Mapping[str, str],
+        body: bytes | None = None,
+        sent: Callable[[], None] | None = None,
+        *,
+        redirects: bool = True,
+    ) -> Exchange:
+        """Send one request; returns with the head of the answer. `sent` is called once the body is
+        written. One redirect (307, 308) within the origin is followed; without `redirects` none is, and it
+        is an answer like another. Raises UpstreamError."""
+        target = URL(url, encoded=True)
+        response = await self._send(method, target, headers, body, sent)
+        if not redirects:
+            return Exchange(response)
+        if response.status in _REPEATED:
+            place = _redirected(target, response)
+            if place is not None:
+                response.close()
+                response = await self._send(method, place, headers, body, sent)
+        if response.status in _REDIRECTS:
+            response.close()
+            raise UpstreamError(_not_followed(target, response))
+        return Exchange(response)
+
+    async def _send(
+        self,
+        method: str,
+        url: URL,
+        headers: Mapping[str, str],
+        body: bytes | None,
+        sent: Callable[[], None] | None,
+    ) -> aiohttp.ClientResponse:
+        try:
+            host, _port = plain(url.host or ""), url.port
+        except ValueError:
+            raise UpstreamError(_BAD_URL) from None
+        if host not in self._named and is_address(host) and is_private(host):
+            raise UpstreamError(_PRIVATE)
+        try:
+            data = None if body is None else _Body(body, sent)
+            return await self._session.request(method, url, headers=headers, data=data, allow_redirects=False)
+        except (aiohttp.ClientError, TimeoutError, OSError) as error:
+            raise UpstreamError(_sentence(error, host)) from None
+
+    async def close(self) -> None:
+        """Close every connection."""
+        await self._session.close()
+
+
+async def fetch_json(
+    url: str, named: frozenset[str], limit: int = 1 << 20, seconds: float = 10.0
+) -> dict[str, Json]:
+    """The JSON object at `url` (metadata, keys), of at most `limit` bytes, within `seconds`. Plain http
+    only to `named` hosts. Raises UpstreamError with one whole sentence."""
+    outbound = Outbound(named)
+    try:
+        async with asyncio.timeout(seconds):
+            return await _fetch(outbound, url, named, limit)
+    except TimeoutError:
+        raise UpstreamError(f"{url} did not answer within {seconds:g} seconds") from None
+    finally:
+        await outbound.close()
+
+
+async def _fetch(outbound: Outbound, url: str, named: frozenset[str], limit: int) -> dict[str, Json]:
+    if not _may_be_fetched(url, frozenset(plain(host) for host in named)):
+        raise UpstreamError(f"{url!r} is not an https:// URL")
+    try:
+        exchange = await outbound.request("GET", url, {"Accept": "application/json"})
+        try:
+            body = await exchange.body(limit) if exchange.status == 200 else b""
+        finally:
+            exchange.close()
+    except UpstreamError as problem:
+        raise UpstreamError(f"{url} {problem}") from None
+    if exchange.status != 200:
+        raise UpstreamError(f"{url} answered HTTP {exchange.status}")
+    if body is None:
+        raise UpstreamError(f"{url} answered with more than {limit} bytes")
+    try:
+        found = msgspec.json.decode(body)
+    except (msgspec.DecodeError, UnicodeError, RecursionError):
+        found = None
+    if type(found) is not dict:
+        raise UpstreamError(f"{url} answered with something that is no JSON object")
+    return found
+
+
+def _may_be_fetched(url: str, named: frozenset[str]) -> bool:
+    try:
+        parts = urlsplit(url)
+    except ValueError:
+        return False
+    protected = parts.scheme == "https" or (parts.scheme == "http" and plain(parts.hostname or "") in named)
+    return protected and is_plain_url(url)
+
+
+def _redirected(url: URL, response: aiohttp.ClientResponse) -> URL | None:
+    """Where a redirect leads, None if that is another origin or nowhere."""
+    try:
+        place = url.join(URL(response.headers.get("Location", "")))
+        return place if place.origin() == url.origin() and place.user is None else None
+    except ValueError:
+        return None
+
+
+def _not_followed(url: URL, response: aiohttp.ClientResponse) -> str:
+    """Names the origin that it leads to and nothing else: a path or a query may be a credential."""
+    said = f"answered with a redirect (HTTP {response.status})"
+    try:
+        origin = str(url.join(URL(response.headers["Location"])).origin())[:_SHOWN]
+    except (KeyError, ValueError):
+        return f"{said}, which is not followed"
+    advice = "if that is right, put where it leads into the configuration (`url`)"
+    return f"{said} to {origin}, which is not followed; {advice}"
+
+
+def _sentence(error: Exception, host: str) -> str:
+    if isinstance(error, aiohttp.ClientConnectorDNSError):
+        private = isinstance(error.os_error, _PrivateAddress)
+        return _PRIVATE if private else f"cannot be reached: {host} has no address"
+    if isinstance(error, aiohttp.ClientSSLError):
+        return f"cannot be reached: the TLS certificate or handshake of {host} is not acceptable"
+    if isinstance(error, aiohttp.ClientConnectorError | TimeoutError):
+        return f"cannot be reached: {host} takes no connection"
+    if isinstance(error, aiohttp.InvalidURL):
+        return _BAD_URL
+    if isinstance(error, aiohttp.ClientResponseError):
+        return "answered with something that is not HTTP"
+    return "closed the connection before it answered"

@@ -1,0 +1,250 @@
+"""A two-way, newline-delimited byte link over two file descriptors: the wire of our stdio relay.
+
+Law of this file: it never blocks, never spins, and keeps at most one read plus one message limit of
+input. What is written waits for the end of the turn (`turn.py`).
+"""
+
+from __future__ import annotations
+
+import asyncio
+import fcntl
+import os
+import stat
+from collections import deque
+from collections.abc import Callable
+
+from mcpguard.adapters.relay.turn import Turn
+from mcpguard.protocol.framing import Framer, Oversize
+
+READ_BYTES = 64 * 1024
+BIG_READ_BYTES = 256 * 1024
+"""For a big message: fewer passes of the loop, and no more at once than can be held."""
+PIPE_BYTES = 1024 * 1024
+"""The writer of a big message then need not wait for us in the middle of it."""
+_F_SETPIPE_SZ = getattr(fcntl, "F_SETPIPE_SZ", 1031)
+LINES_A_TURN = 64
+"""More lines than this wait for the next pass of the loop, so that no side starves another."""
+FULL_BYTES = 256 * 1024
+"""With this much unsent, whatever feeds the link is paused."""
+
+
+class Link:
+    """Calls `on_line` for each line, and `on_end` once: when the input has ended, when the output is
+    broken, or at `close`. After the end of the input it still sends, until `close`. What `on_line` raises
+    goes to the event loop's exception handler and costs that line only."""
+
+    def __init__(
+        self,
+        turn: Turn,
+        read_fd: int,
+        write_fd: int,
+        limit: int,
+        on_line: Callable[[bytes | Oversize], None],
+        on_end: Callable[[], None],
+    ) -> None:
+        """Both descriptors are non-blocking and belong to the link from now on; `limit` in bytes."""
+        self.unsent = 0
+        self.open = True
+        """Whether `send` still does something."""
+        self._closed = False
+        self._turn = turn
+        self._loop = asyncio.get_running_loop()
+        self._read_fd = read_fd
+        self._write_fd = write_fd
+        self._framer = Framer(limit)
+        self._on_line = on_line
+        self._on_end = on_end
+        self._lines: deque[bytes | Oversize] = deque()
+        self._out: deque[bytes | memoryview] = deque()
+        self._read_bytes = READ_BYTES
+        self._ended = False
+        self._told = False
+        _widen(read_fd)
+        _widen(write_fd)
+        self._paused = True
+        self._polled = True
+        self._writing = False
+        self.resume()
+
+    # --- reading ---------------------------------------------------------------------------------
+
+    def hold(self, on: bool) -> None:
+        """`pause` or `resume`."""
+        if on:
+            self.pause()
+        else:
+            self.resume()
+
+    def pause(self) -> None:
+        """Read nothing more until `resume`."""
+        if not self._paused:
+            self._paused = True
+            if self._polled and not self._ended:
+                self._loop.remove_reader(self._read_fd)
+
+    def resume(self) -> None:
+        """Read again."""
+        if not self._paused or self._closed:
+            return
+        self._paused = False
+        if not self._ended:
+            try:
+                self._loop.add_reader(self._read_fd, self._readable)
+            except PermissionError:  # A regular file is always readable and cannot be polled.
+                self._polled = False
+        if self._lines or self._ended or not self._polled:
+            self._loop.call_soon(self._handle)
+
+    def _readable(self) -> None:
+        if self._lines:
+            return  # Those first (`_handle` comes again): reading on would keep ever more of them.
+        try:
+            data = os.read(self._read_fd, self._read_bytes)
+        except BlockingIOError:
+            return
+        except OSError:
+            data = b""
+        if data:
+            # A big buffer costs a page fault a page, so only a big message gets one.
+            self._read_bytes = BIG_READ_BYTES if len(data) >= READ_BYTES else READ_BYTES
+            self._lines.extend(self._framer.feed(data))
+        else:
+            self._lines.extend(self._framer.finish())
+            self._ended = True
+            if self._polled:
+                self._loop.remove_reader(self._read_fd)
+        self._handle()
+
+    def _handle(self) -> None:
+        if not self._reading():
+            return
+        lines = self._lines
+        try:
+            self._turn.begin()
+            try:
+                for _ in range(min(len(lines), LINES_A_TURN)):
+                    self._on_line(lines.popleft())
+            finally:
+                self._turn.end()
+        finally:
+            # A defect behind one line goes to the event loop's handler; the lines after it go on.
+            self._go_on()
+
+    def _go_on(self) -> None:
+        if not self._reading():
+            return
+        if self._lines:
+            self._loop.call_soon(self._handle)
+        elif self._ended:
+            self._tell()
+        elif not self._polled:
+            self._loop.call_soon(self._readable)
+
+    def _reading(self) -> bool:
+        return not (self._paused or self._closed)
+
+    # --- writing ---------------------------------------------------------------------------------
+
+    @property
+    def full(self) -> bool:
+        """Whether the other side takes less than it is given."""
+        return self.unsent > FULL_BYTES
+
+    def send(self, *parts: bytes) -> None:
+        """Queue one whole line, in one piece or several; nothing happens on a link that is over."""
+        if self.open:
+            self._out += parts
+            self.unsent += sum(map(len, parts))
+            self._turn.touch(self)
+
+    def flush(self) -> None:
+        """Write what the other side takes."""
+        while self._out and self.open:
+            chunk = self._next_chunk()
+            try:
+                sent = os.write(self._write_fd, chunk)
+            except BlockingIOError:
+                sent = 0
+            except OSError:
+                self._watch(False)
+                self._out.clear()
+                self.unsent = 0
+                self.open = False
+                self._tell()
+                return
+            self.unsent -= sent
+            if sent < len(chunk):
+                self._out.appendleft(memoryview(chunk)[sent:])  # A slice of bytes would copy it each time.
+                self._watch(True)
+                return
+        self._watch(False)
+
+    def _next_chunk(self) -> bytes | memoryview:
+        first = self._out.popleft()
+        if len(first) >= READ_BYTES or not self._out:
+            return first
+        parts, size = [first], len(first)
+        while self._out and size + len(self._out[0]) <= READ_BYTES:
+            parts.append(self._out.popleft())
+            size += len(parts[-1])
+        return b"".join(parts)
+
+    def _watch(self, on: bool) -> None:
+        if on != self._writing and self.open:
+            self._writing = on
+            if on:
+                self._loop.add_writer(self._write_fd, self._turn.end_with, self)
+            else:
+                self._loop.remove_writer(self._write_fd)
+
+    # --- the end ---------------------------------------------------------------------------------
+
+    def _tell(self) -> None:
+        if not self._told:
+            self._told = True
+            self._on_end()
+            self._turn.touch()
+
+    def close(self) -> None:
+        """Let go of both descriptors; what was not sent is lost."""
+        if self._closed:
+            return
+        self._closed = True
+        self.pause()
+        self._watch(False)
+        self.open = False
+        self._lines.clear()
+        self._out.clear()
+        self.unsent = 0
+        os.close(self._read_fd)
+        os.close(self._write_fd)
+        self._tell()
+
+
+def _widen(fd: int) -> None:
+    # A message of a megabyte then crosses in a few passes of the loop instead of sixteen. Linux only, and
+    # only within the user's allowance; elsewhere the pipe stays as it is.
+    try:
+        fcntl.fcntl(fd, _F_SETPIPE_SZ, PIPE_BYTES)
+    except OSError:
+        pass
+
+
+def own_descriptor(fd: int, write: bool) -> int:
+    """A non-blocking descriptor for `fd`, without changing what others share with us.
+
+    O_NONBLOCK belongs to the open file, which our parent may share: a pipe or terminal is opened
+    anew where the system allows it (/proc/self/fd). Elsewhere, and for sockets, the flag is set on the
+    shared one. A regular file stays as it is, since it never blocks.
+    """
+    mode = os.fstat(fd).st_mode
+    if stat.S_ISFIFO(mode) or stat.S_ISCHR(mode):
+        try:
+            flags = (os.O_WRONLY if write else os.O_RDONLY) | os.O_NONBLOCK | os.O_CLOEXEC | os.O_NOCTTY
+            return os.open(f"/proc/self/fd/{fd}", flags)
+        except OSError:
+            pass
+    own = os.dup(fd)
+    if not stat.S_ISREG(mode):
+        os.set_blocking(own, False)
+    return own

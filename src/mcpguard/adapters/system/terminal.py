@@ -1,0 +1,42 @@
+"""What the commands print: a little style, tables, and text of others made harmless.
+
+Law of this file: colour only for a person, that is on a terminal without NO_COLOR and not TERM=dumb.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Sequence
+from typing import TextIO
+
+_CODES = {
+    "bold": "1",
+    "dim": "2",
+    "red": "31",
+    "green": "32",
+    "yellow": "33",
+    "magenta": "35",
+    "cyan": "36",
+}
+
+
+def style(text: str, name: str, stream: TextIO | None = None) -> str:
+    """`text` in a look of `_CODES` if `stream` (standard output) shows it, else unchanged."""
+    stream = stream or sys.stdout
+    if not stream.isatty() or os.environ.get("NO_COLOR") or os.environ.get("TERM") == "dumb":
+        return text
+    return f"\x1b[{_CODES[name]}m{text}\x1b[0m"
+
+
+def plain(text: str) -> str:
+    """`text` in which everything that could steer a terminal or hide (controls, bidi marks) is escaped."""
+    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
+
+
+def table(rows: Sequence[Sequence[str]]) -> str:
+    """Rows of equal length as left-aligned columns, two spaces apart, every cell made `plain`."""
+    cells = [[plain(cell) for cell in row] for row in rows]
+    widths = [max(map(len, column)) for column in zip(*cells, strict=True)]
+    padded = [[cell.ljust(width) for cell, width in zip(row, widths, strict=True)] for row in cells]
+    return "\n".join("  ".join(row).rstrip() for row in padded)

@@ -1,0 +1,164 @@
+"""How a running mcpguard is, as a file that `mcpguard status` reads: one JSON object a process.
+
+Law of this file: it holds no argument, no result and no credential; what an upstream said was inspected
+before it came here. Status is a convenience: where it cannot be written, serving goes on.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import msgspec
+from msgspec import Struct
+
+from mcpguard.adapters.system.folders import state_folder
+from mcpguard.gateway.ports import Health
+
+REFRESH_SECONDS = 5.0
+"""How old the counts in the file may be; a change of state is written at once."""
+MAX_BYTES = 1024 * 1024
+PROBLEM = 400
+"""Characters of the last problem that are kept."""
+
+
+class Status(Struct, frozen=True):
+    """One running mcpguard. `started` is in seconds since 1970; `birth` is what the system calls the start
+    of the process, "" where it does not say, so that a pid that was given again is noticed. `transport` is
+    "stdio" or the address that it listens on."""
+
+    pid: int
+    started: float
+    birth: str
+    config: str
+    transport: str
+    upstreams: tuple[Health, ...]
+
+
+def default_folder() -> Path:
+    """`status` in the user's state folder."""
+    return state_folder("status")
+
+
+class StatusFile:
+    """The file of this process. One per process; its first write is soon after `start`."""
+
+    def __init__(
+        self,
+        config: str,
+        transport: str,
+        healths: Callable[[], tuple[Health, ...]],
+        report: Callable[[str, str], None],
+        folder: Path | None = None,
+    ) -> None:
+        """`healths()` gives the upstreams as they are now; `report("", line)` takes a line for the
+        operator; `folder` is `default_folder()` if it is None."""
+        self._status = Status(os.getpid(), time.time(), birth_of(os.getpid()), config, transport, ())
+        self._healths = healths
+        self._report = report
+        self._folder = folder
+        self._path: Path | None = None
+        self._written: Status | None = None
+        self._timer: asyncio.TimerHandle | None = None
+        self._closed = False
+
+    def start(self) -> None:
+        """Write it as soon as nothing else is to be done, and keep it fresh until `close`."""
+        self._timer = asyncio.get_running_loop().call_later(0, self._refresh)
+
+    def changed(self) -> None:
+        """An upstream has another state: write that soon."""
+        if self._timer is not None:
+            self._timer.cancel()
+            self.start()
+
+    def close(self) -> None:
+        """Remove the file."""
+        self._closed = True
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+        if self._path is not None:
+            self._path.unlink(missing_ok=True)
+
+    def _refresh(self) -> None:
+        try:
+            self._write()
+        except OSError as error:
+            self._timer = None
+            where = self._path or self._folder or default_folder()
+            self._report("", f"the status file cannot be written: {where}: {error.strerror}")
+            return
+        self._timer = asyncio.get_running_loop().call_later(REFRESH_SECONDS, self._refresh)
+
+    def _write(self) -> None:
+        upstreams = tuple(
+            msgspec.structs.replace(health, problem=health.problem[:PROBLEM]) for health in self._healths()
+        )
+        status = msgspec.structs.replace(self._status, upstreams=upstreams)
+        if status == self._written:
+            return
+        if self._path is None:
+            folder = self._folder or default_folder()
+            folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+            self._path = folder / f"{status.pid}.json"
+        new = self._path.with_suffix(".new")
+        new.unlink(missing_ok=True)
+        fd = os.open(new, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
+        with open(fd, "wb") as file:
+            file.write(msgspec.json.encode(status))
+        new.replace(self._path)
+        self._written = status
+
+
+def running(folder: Path | None = None) -> list[Status]:
+    """Every mcpguard of this user that runs, oldest first. Files of those that do not run are removed;
+    what cannot be read as a status is left out."""
+    folder = folder or default_folder()
+    try:
+        paths = sorted(folder.glob("*.json"))
+    except OSError:
+        return []
+    found = []
+    for path in paths:
+        status = _read(path)
+        if status is not None and _lives(status):
+            found.append(status)
+        elif path.stem.isdecimal() and (status is not None or not _exists(int(path.stem))):
+            path.unlink(missing_ok=True)
+    return sorted(found, key=lambda status: (status.started, status.pid))
+
+
+def birth_of(pid: int) -> str:
+    """What the system calls the start of a process (Linux: field 22 of /proc/PID/stat), "" if unknown."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text("utf-8", "replace").rpartition(")")[2].split()[19]
+    except (OSError, IndexError):
+        return ""
+
+
+def _read(path: Path) -> Status | None:
+    try:
+        # A planted FIFO must not hang a reader.
+        fd = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+        with open(fd, "rb") as file:
+            return msgspec.json.decode(file.read(MAX_BYTES), type=Status)
+    except (OSError, msgspec.DecodeError, UnicodeError, RecursionError):
+        return None
+
+
+def _lives(status: Status) -> bool:
+    return _exists(status.pid) and birth_of(status.pid) == status.birth
+
+
+def _exists(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except (ProcessLookupError, OverflowError):
+        return False
+    except PermissionError:
+        pass
+    return True

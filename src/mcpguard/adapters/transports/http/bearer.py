@@ -1,0 +1,282 @@
+"""Bearer tokens of clients over HTTP, verified as an OAuth 2.1 resource server (basic/authorization).
+
+Law of this file: the token chooses nothing but the key among the issuer's own. Which signature algorithms,
+which issuer and which audience are right stands in our configuration, and no sentence holds a token.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import re
+import time
+from collections.abc import Awaitable, Callable
+from hashlib import sha256
+from urllib.parse import urlsplit
+
+import jwt
+import msgspec
+
+from mcpguard.adapters.network.issuers import metadata_urls
+from mcpguard.config.file import ALGORITHMS, TokenEntry
+from mcpguard.core.errors import McpGuardError
+from mcpguard.core.model import Json, Principal
+
+FRESH_SECONDS = 3600.0
+"""Keys older than this are fetched anew."""
+STALE_SECONDS = 86400.0
+"""Keys older than this are used no more, also where no newer ones can be had."""
+PATIENCE_SECONDS = 1.0
+"""A request whose key is known waits for newer keys until they have been asked for so long; a key that was
+withdrawn is so refused at once where the issuer answers."""
+RETRY_SECONDS = 60.0
+"""An unknown key makes us ask the issuer no more often than this."""
+FIRST_RETRY_SECONDS = 5.0
+"""The same while there are no keys at all."""
+LEEWAY_SECONDS = 30
+"""By so much may the issuer's clock and ours differ."""
+REMEMBERED_SECONDS = 60.0
+"""So long a token that was verified is not verified again, nor beyond its `exp`."""
+REMEMBERED = 1000
+"""And so many of them; the oldest go first."""
+TOKEN_BYTES = 16 * 1024
+SUBJECT_CHARACTERS = 256
+
+_BEARER = re.compile(r"[Bb][Ee][Aa][Rr][Ee][Rr] +([A-Za-z0-9._~+/-]+=*)")
+_NEEDED = ["exp", "iss", "aud", "sub"]
+_CURVES = {"ES256": "P-256", "ES384": "P-384", "ES512": "P-521"}
+_WRONG = (
+    (jwt.ExpiredSignatureError, "the token has expired"),
+    (jwt.ImmatureSignatureError, "the token is not valid yet"),
+    (jwt.InvalidAudienceError, "the token is not meant for this server"),
+    (jwt.InvalidIssuerError, "the token is from another issuer"),
+    (jwt.MissingRequiredClaimError, "the token lacks a claim that is needed (exp, iss, aud, sub)"),
+    (jwt.InvalidSignatureError, "the signature of the token is wrong"),
+)
+
+
+class BearerError(McpGuardError):
+    """A request that its token does not allow. `status` is that of HTTP, `error` the code of RFC 6750,
+    section 3.1; the sentence is a fixed text of ours without quotation marks."""
+
+    def __init__(self, sentence: str, status: int = 401, error: str = "invalid_token") -> None:
+        super().__init__(sentence)
+        self.status = status
+        self.error = error
+
+
+def bearer_of(authorization: str) -> str:
+    """The token in an Authorization header (RFC 6750, section 2.1). Raises BearerError."""
+    found = _BEARER.fullmatch(authorization) if len(authorization) <= TOKEN_BYTES else None
+    if found is None:
+        raise BearerError("the Authorization header holds no bearer token")
+    return found[1]
+
+
+class TokenVerifier:
+    """Verifies JSON Web Tokens (RFC 9068) with the keys that their issuer publishes."""
+
+    def __init__(
+        self,
+        entry: TokenEntry,
+        fetch: Callable[[str], Awaitable[Json]],
+        seconds: Callable[[], float],
+        report: Callable[[str, str], None],
+    ) -> None:
+        """`fetch(url)` gives the JSON at a URL and raises OSError, ValueError or McpGuardError where it
+        cannot; `seconds` is a monotonic clock; `report("", sentence)` tells the operator."""
+        self._report = report
+        self._entry = entry
+        self._fetch = fetch
+        self._seconds = seconds
+        # Asymmetric ones whatever was configured: with a shared key, a public key would make tokens.
+        self._algorithms = frozenset(entry.algorithms) & ALGORITHMS
+        self._keys: list[dict[str, Json]] = []
+        self._fetched: float | None = None
+        self._tried: float | None = None
+        self._fetching: asyncio.Task[None] | None = None
+        self._verified: dict[bytes, tuple[Principal, float]] = {}
+
+    async def verify(self, token: str) -> Principal:
+        """The Principal that `token` was issued for: its `sub`, within its issuer. One that was verified is
+        remembered for a moment (REMEMBERED_SECONDS), and while the issuer's keys are fresh.
+
+        Raises BearerError: 401 for a token that is not good, 403 for one that lacks a scope.
+        """
+        digest = sha256(token.encode()).digest()
+        principal = self._remembered(digest)
+        if principal is None:
+            claims = await self._claims(token)
+            principal = self._principal(claims)
+            self._remember(digest, principal, claims)
+        return principal
+
+    def _remembered(self, digest: bytes) -> Principal | None:
+        now = self._seconds()
+        principal, until = self._verified.get(digest, (None, 0.0))
+        fresh = self._fetched is not None and now - self._fetched < FRESH_SECONDS
+        return principal if fresh and now < until else None
+
+    def _remember(self, digest: bytes, principal: Principal, claims: dict[str, Json]) -> None:
+        left = int(claims["exp"]) - time.time()
+        if left > 0:
+            self._verified.pop(digest, None)
+            self._verified[digest] = principal, self._seconds() + min(left, REMEMBERED_SECONDS)
+            if len(self._verified) > REMEMBERED:
+                del self._verified[next(iter(self._verified))]
+
+    async def _claims(self, token: str) -> dict[str, Json]:
+        algorithm, kid = self._header(token)
+        key = await self._key(algorithm, kid)
+        try:
+            claims: dict[str, Json] = jwt.decode(
+                token,
+                # A PyJWK stands for one algorithm: a token of any other is refused.
+                key,
+                audience=self._entry.audience,
+                issuer=self._entry.issuer,
+                leeway=LEEWAY_SECONDS,
+                options={"require": _NEEDED},
+            )
+        except jwt.PyJWTError as problem:
+            raise BearerError(_sentence(problem)) from None
+        return claims
+
+    def _principal(self, claims: dict[str, Json]) -> Principal:
+        self._check_scopes(claims)
+        subject = claims["sub"]
+        if not 1 <= len(subject) <= SUBJECT_CHARACTERS or not subject.isprintable():
+            raise BearerError("the subject of the token is not a printable name of up to 256 characters")
+        kept = {name: claims[name] for name in self._entry.claims if name in claims}
+        try:
+            msgspec.json.encode(kept)
+        except (ValueError, RecursionError):
+            # Half of a surrogate pair is no text that a condition could read, or that can be compared.
+            raise BearerError("a claim of the token is no JSON text") from None
+        return Principal(subject, self._entry.issuer, self._groups_of(claims), kept)
+
+    def _header(self, token: str) -> tuple[str, str | None]:
+        if len(token) > TOKEN_BYTES:
+            raise BearerError("the token is too large")
+        try:
+            header = jwt.get_unverified_header(token)
+        except jwt.PyJWTError:
+            raise BearerError("the token is not a JSON Web Token") from None
+        algorithm = header.get("alg")
+        if type(algorithm) is not str or algorithm not in self._algorithms:
+            raise BearerError("the signature algorithm of the token is not accepted")
+        if "crit" in header:
+            raise BearerError("the token needs an extension that is not known")
+        return algorithm, header.get("kid")
+
+    def _groups_of(self, claims: dict[str, Json]) -> tuple[str, ...]:
+        found = claims.get(self._entry.groups_claim)
+        return tuple(sorted({one for one in found if type(one) is str})) if type(found) is list else ()
+
+    def _check_scopes(self, claims: dict[str, Json]) -> None:
+        said = claims.get("scope", claims.get("scp", ""))
+        has = said.split() if type(said) is str else said
+        if type(has) is not list or not all(scope in has for scope in self._entry.scopes):
+            raise BearerError("the token lacks a scope that is needed", 403, "insufficient_scope")
+
+    # --- the issuer's keys -----------------------------------------------------------------------
+
+    async def _key(self, algorithm: str, kid: str | None) -> jwt.PyJWK:
+        fetching = self._renew(FRESH_SECONDS)
+        if fetching is not None:
+            known = self._find(algorithm, kid) is not None
+            await self._wait(fetching, PATIENCE_SECONDS if known else None)
+        key = self._find(algorithm, kid)
+        if key is None:
+            fetching = self._renew(0)
+            if fetching is not None:
+                await self._wait(fetching, None)
+            key = self._find(algorithm, kid)
+        if key is None:
+            raise BearerError("the key of the token is not one of its issuer, or cannot be fetched")
+        return key
+
+    def _find(self, algorithm: str, kid: str | None) -> jwt.PyJWK | None:
+        if self._fetched is None or self._seconds() - self._fetched > STALE_SECONDS:
+            return None
+        fitting = [key for key in self._keys if _fits(key, algorithm, kid)]
+        # Without a `kid` there must be no choice.
+        if not fitting or (kid is None and len(fitting) > 1):
+            return None
+        try:
+            return jwt.PyJWK(fitting[0], algorithm)
+        except jwt.PyJWTError:
+            return None
+
+    def _renew(self, older: float) -> asyncio.Task[None] | None:
+        """The fetch of newer keys, if these are `older` seconds old: the one that runs, or one that begins
+        now. None if they are not, or that was tried a moment ago."""
+        now = self._seconds()
+        if self._fetched is not None and now - self._fetched < older:
+            return None
+        if self._fetching is None or self._fetching.done():
+            pause = FIRST_RETRY_SECONDS if self._fetched is None else RETRY_SECONDS
+            if self._tried is not None and now - self._tried < pause:
+                return None
+            self._tried = now
+            self._fetching = asyncio.create_task(self._refresh())
+        return self._fetching
+
+    async def _wait(self, fetching: asyncio.Task[None], seconds: float | None) -> None:
+        """Wait for a fetch, but no longer than until it has taken `seconds`."""
+        if seconds is not None and self._tried is not None:
+            seconds = max(0.0, self._tried + seconds - self._seconds())
+        await asyncio.wait({fetching}, timeout=seconds)
+        if fetching.done():
+            fetching.result()  # A defect is told of where all others are.
+
+    async def _refresh(self) -> None:
+        began = self._seconds()
+        try:
+            self._keys = _keys_of(await self._fetch(await self._jwks_url()))
+        except (OSError, ValueError, McpGuardError) as problem:
+            self._report("", f"the keys of {self._entry.issuer} cannot be fetched: {problem}")
+            return  # The earlier keys serve on, for a day at most.
+        self._fetched = began
+        # Whatever the earlier keys had signed is looked at anew.
+        self._verified.clear()
+
+    async def _jwks_url(self) -> str:
+        """Raises ValueError where the issuer's metadata is not its own."""
+        if self._entry.jwks_url is not None:
+            return self._entry.jwks_url
+        problem: Exception = ValueError("no metadata")
+        for place in metadata_urls(self._entry.issuer):
+            try:
+                about = await self._fetch(place)
+            except (OSError, ValueError, McpGuardError) as failed:
+                problem = failed
+                continue
+            if type(about) is not dict or about.get("issuer") != self._entry.issuer:
+                raise ValueError("the metadata is of another issuer")
+            url = about.get("jwks_uri")
+            if type(url) is not str or urlsplit(url).scheme not in ("http", "https"):
+                raise ValueError("the metadata names no keys")
+            return url
+        raise problem
+
+
+def _keys_of(found: Json) -> list[dict[str, Json]]:
+    keys = found.get("keys") if type(found) is dict else None
+    if type(keys) is not list:
+        raise ValueError("not a set of keys")
+    return [key for key in keys if type(key) is dict]
+
+
+def _fits(key: dict[str, Json], algorithm: str, kid: str | None) -> bool:
+    if kid is not None and key.get("kid") != kid:
+        return False
+    if key.get("use", "sig") != "sig" or key.get("alg", algorithm) != algorithm:
+        return False
+    kind = key.get("kty")
+    if algorithm in _CURVES:
+        return kind == "EC" and key.get("crv") == _CURVES[algorithm]
+    return kind == ("OKP" if algorithm == "EdDSA" else "RSA")
+
+
+def _sentence(problem: jwt.PyJWTError) -> str:
+    return next((said for kind, said in _WRONG if isinstance(problem, kind)), "the token is not valid")

@@ -1,0 +1,124 @@
+"""Reading evidence back, and how the chains of a folder hang together."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from pathlib import Path
+
+import pytest
+
+from mcpguard.adapters.audit import reader
+from mcpguard.adapters.audit.reader import chain_files, lines, newest_head, verified
+from mcpguard.adapters.audit.writer import AuditFile
+from mcpguard.core.errors import AuditError
+from mcpguard.core.evidence.chain import MAX_LINE, Anchor, Noticed
+from mcpguard.core.evidence.verification import verify
+from tests.adapters.audit.audit_records import CLOSED, DECIDED, NOW, OPENED, OUTCOME
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    return tmp_path / "state" / "audit"
+
+
+def test_a_chain_names_the_head_of_the_newest_other_one(folder: Path) -> None:
+    first = AuditFile(folder)
+    first.write(OPENED)
+    first.commit()
+    second = AuditFile(folder)
+    second.write(OPENED)
+    second.close(CLOSED)
+    first.close(CLOSED)
+    head = verify(list(lines(first.path))[:1]).head
+    assert json.loads(next(lines(second.path)))["previous"] == {"file": first.path.name, "head": head}
+    reports, missing = verified(folder, {})
+    assert missing == []
+    assert [report.intact for report in reports.values()] == [True, True]
+
+
+def test_an_earlier_chain_that_vanished_or_was_cut_short_is_found(folder: Path) -> None:
+    first = AuditFile(folder)
+    for record in (OPENED, DECIDED, OUTCOME):
+        first.write(record)
+    first.close(CLOSED)
+    second = AuditFile(folder)
+    second.write(OPENED)
+    second.close(CLOSED)
+    whole = first.path.read_bytes()
+
+    first.path.write_bytes(b"".join(whole.splitlines(keepends=True)[:2]))
+    reports, missing = verified(folder, {})
+    assert not reports[first.path.name].intact
+    assert missing == []
+
+    first.path.unlink()
+    reports, missing = verified(folder, {})
+    assert missing == [first.path.name]
+    assert verified(folder, {}, removed_until=first.path.name)[1] == []
+    assert verified(second.path, {})[1] == []
+
+
+def test_a_head_that_was_kept_elsewhere_is_looked_for(folder: Path) -> None:
+    sink = AuditFile(folder)
+    sink.write(OPENED)
+    sink.close(CLOSED)
+    head = verify(lines(sink.path)).head
+    assert verified(folder, {sink.path.name: [head]})[0][sink.path.name].intact
+    assert not verified(folder, {sink.path.name: ["f" * 64]})[0][sink.path.name].intact
+    assert verified(folder, {"gone.jsonl": [head]})[1] == ["gone.jsonl"]
+
+
+def test_the_newest_head_is_that_of_the_last_whole_record(folder: Path) -> None:
+    folder.mkdir(parents=True)
+    assert newest_head(folder) is None
+    sink = AuditFile(folder)
+    sink.write(OPENED)
+    sink.close(CLOSED)
+    head = Anchor(sink.path.name, verify(lines(sink.path)).head)
+    with sink.path.open("ab") as file:
+        file.write(b'{"kind":"dec')
+    (folder / "zz-empty.jsonl").write_text("")
+    (folder / "zz-noise.jsonl").write_text("noise\n")
+    (folder / "zz-notes.txt").write_bytes(sink.path.read_bytes())
+    (folder / "zz-folder.jsonl").mkdir()
+    os.mkfifo(folder / "zz-fifo.jsonl")
+    assert newest_head(folder) == head
+
+
+def test_a_long_chain_gives_its_head_from_its_end(folder: Path) -> None:
+    sink = AuditFile(folder)
+    sink.write(OPENED)
+    for _ in range(3):
+        sink.write(Noticed(NOW, "finding", detail="x" * (MAX_LINE - 1000)))
+    sink.close(CLOSED)
+    assert newest_head(folder) == Anchor(sink.path.name, verify(lines(sink.path)).head)
+
+
+def test_reading_says_what_is_missing(tmp_path: Path) -> None:
+    with pytest.raises(AuditError, match=r"no audit log at .*/gone: No such file"):
+        chain_files(tmp_path / "gone")
+    with pytest.raises(AuditError, match=r"it has no \.jsonl file"):
+        chain_files(tmp_path)
+    with pytest.raises(AuditError, match="cannot be read: No such file"):
+        list(lines(tmp_path / "gone.jsonl"))
+
+
+def test_a_line_without_an_end_is_read_in_bounded_pieces(tmp_path: Path) -> None:
+    path = tmp_path / "a.jsonl"
+    path.write_bytes(b"x" * (MAX_LINE * 2 + 5))
+    assert [len(piece) for piece in lines(path)] == [MAX_LINE, MAX_LINE, 5]
+    assert not verify(lines(path)).intact
+
+
+def test_a_planted_fifo_does_not_hang_the_reader(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "a.jsonl")
+    assert list(lines(tmp_path / "a.jsonl")) == []
+
+
+def test_the_default_folder_is_in_the_users_state(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path))
+    if sys.platform == "linux":
+        assert reader.default_folder() == tmp_path / "mcpguard" / "audit"
+    assert reader.default_folder().name == "audit"

@@ -1,0 +1,35 @@
+"""The keychain against a real Secret Service, in a session of its own: never the user's keyring."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+
+import pytest
+
+from tests.adapters.credentials.secret_service import needs_secret_service, run_with_secret_service
+
+
+@needs_secret_service
+def test_the_command_and_the_source_work_with_a_real_secret_service() -> None:
+    assert run_with_secret_service("tests.adapters.credentials.keyring_live").endswith(
+        "live keyring: all well\n"
+    )
+
+
+@pytest.mark.parametrize("backend", ["keyring.backends.fail.Keyring", "keyring.backends.null.Keyring"])
+@pytest.mark.parametrize("words", [("list",), ("set", "github/read"), ("rm", "github/read")])
+def test_without_a_keychain_the_command_says_so(backend: str, words: tuple[str, ...]) -> None:
+    done = subprocess.run(
+        [sys.executable, "-m", "mcpguard", "secret", *words],
+        env={"PATH": os.environ["PATH"], "PYTHON_KEYRING_BACKEND": backend},
+        input="value-1234",
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 2
+    assert "this machine has no keychain that mcpguard can use" in done.stderr
+    assert "value-1234" not in done.stdout + done.stderr
+    assert done.stderr.count("\n") == 1

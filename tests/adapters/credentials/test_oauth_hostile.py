@@ -1,0 +1,276 @@
+"""Authorization servers and MCP servers that lie, lead elsewhere, say too much or answer anything."""
+
+import asyncio
+
+import pytest
+
+from mcpguard.adapters.credentials.oauth.asking import LIMIT, OAuthProblem, named_hosts, usable
+from mcpguard.adapters.credentials.oauth.metadata import find_resource, find_server
+from mcpguard.adapters.credentials.oauth.tokens import LONGEST_SECONDS
+from tests.adapters.credentials.oauth_stage import Stage
+from tests.servers.hosted import as_json, hosted
+
+RESOURCE = "/.well-known/oauth-protected-resource/mcp"
+SERVER = "/.well-known/oauth-authorization-server"
+EVIL = "https://evil.example"
+
+
+@pytest.fixture
+def serving():
+    with hosted() as serving:
+        yield serving
+
+
+@pytest.fixture
+def stage(serving, backend, tmp_path):
+    return Stage(backend, tmp_path, serving.url)
+
+
+def paths(serving):
+    return [path for _, path, _, _ in serving.heard]
+
+
+@pytest.mark.parametrize(
+    ("changed", "why"),
+    [
+        ({"issuer": EVIL}, "the metadata is of another issuer"),
+        ({"issuer": None}, "the metadata is of another issuer"),
+        ({"issuer": "ORIGIN/"}, "the metadata is of another issuer"),
+        ({"issuer": "ORIGIN:80"}, "the metadata is of another issuer"),
+        ({"issuer": 1}, "the metadata is of another issuer"),
+        ({"token_endpoint": None}, "names no token endpoint"),
+        (
+            {"token_endpoint": "http://evil.example/token"},
+            "`token_endpoint` of the authorization server is not",
+        ),
+        ({"token_endpoint": "file:///etc/passwd"}, "`token_endpoint` of the authorization server is not"),
+        (
+            {"token_endpoint": "https://a@evil.example/"},
+            "`token_endpoint` of the authorization server is not",
+        ),
+        ({"token_endpoint": ["x"]}, "`token_endpoint` of the authorization server is not"),
+        ({"authorization_endpoint": "javascript:alert(1)"}, "`authorization_endpoint` of the authorization"),
+        ({"authorization_endpoint": "https://x/\x1b[2J"}, "`authorization_endpoint` of the authorization"),
+        ({"authorization_endpoint": None}, "has no authorization endpoint"),
+        ({"code_challenge_methods_supported": ["plain"]}, "PKCE with S256"),
+        ({"code_challenge_methods_supported": None}, "PKCE with S256"),
+        ({"token_endpoint_auth_methods_supported": ["tls_client_auth"]}, "takes none of none, client_secret"),
+    ],
+)
+def test_metadata_of_an_authorization_server_that_cannot_be_right_is_refused(stage, serving, changed, why):
+    placed = changed.get("issuer")
+    text = isinstance(placed, str)
+    serving.metadata |= changed | ({"issuer": placed.replace("ORIGIN", serving.origin)} if text else {})
+    said = stage.refusal()
+    assert why in said
+    assert "evil" not in said
+    assert stage.shown == []
+    assert "/token" not in paths(serving)
+
+
+@pytest.mark.parametrize(
+    ("changed", "why"),
+    [
+        ({"resource": EVIL}, "speaks of another resource"),
+        ({"resource": None}, "speaks of another resource"),
+        ({"resource": "http://127.0.0.1:1/mcp"}, "speaks of another resource"),
+        ({"resource": "http://[/"}, "speaks of another resource"),
+        ({"resource": "ORIGIN/mcp?\x1b[2J"}, "speaks of another resource"),
+        ({"resource": "ORIGIN/mc"}, "speaks of another resource"),
+        ({"resource": "ORIGIN/mcp/more"}, "speaks of another resource"),
+        ({"authorization_servers": []}, "names no authorization server"),
+        ({"authorization_servers": [1]}, "names no authorization server"),
+        ({"authorization_servers": ["http://evil.example"]}, "not at an https:// URL"),
+        ({"authorization_servers": ["https://127.0.0.2"]}, "leads to a private address"),
+        ({"authorization_servers": ["https://169.254.169.254"]}, "leads to a private address"),
+        ({"authorization_servers": ["https://[::ffff:10.0.0.1]"]}, "leads to a private address"),
+        ({"authorization_servers": ["ftp://evil.example"]}, "not at an https:// URL"),
+    ],
+)
+def test_metadata_of_an_mcp_server_that_leads_elsewhere_is_refused(stage, serving, changed, why):
+    placed = changed.get("resource")
+    serving.resource |= changed | ({"resource": placed.replace("ORIGIN", serving.origin)} if placed else {})
+    said = stage.refusal()
+    assert why in said
+    assert "evil" not in said
+    assert stage.shown == []
+    assert "/register" not in paths(serving)
+
+
+@pytest.mark.parametrize("place", ["http://evil.example/x", "https://10.0.0.1/x", "file:///x", "gopher://x"])
+def test_a_challenge_that_leads_to_a_private_or_plain_place_is_not_followed(stage, serving, place):
+    serving.answers["/mcp"] = 401, {"WWW-Authenticate": f'Bearer resource_metadata="{place}"'}, b""
+    assert "the metadata of the MCP server" in stage.refusal()
+    assert paths(serving) == ["/mcp"]
+
+
+def test_the_configured_issuer_must_be_one_of_the_mcp_servers_own(backend, tmp_path, serving):
+    stage = Stage(backend, tmp_path, serving.url, issuer="http://127.0.0.1:9")
+    assert "does not name the configured `issuer`" in stage.refusal()
+
+
+def test_the_configured_issuer_is_taken_among_several(backend, tmp_path, serving):
+    serving.resource["authorization_servers"] = [EVIL, serving.issuer]
+    Stage(backend, tmp_path, serving.url, issuer=serving.issuer).log_in()
+
+
+def test_a_server_of_the_first_revision_is_its_own_authorization_server(stage, serving):
+    serving.answers["/mcp"] = 401, {}, b""
+    serving.answers[RESOURCE] = 404, {}, b""
+    serving.metadata["issuer"] += "/"
+    stage.log_in()
+    assert stage.kept()["issuer"] == f"{serving.issuer}/"
+
+
+def test_the_scope_of_a_challenge_is_asked_for(stage, serving):
+    serving.answers["/mcp"] = (
+        401,
+        {"WWW-Authenticate": ["Negotiate", 'Basic x="y", Bearer scope="a b\x01 c"']},
+        b"",
+    )
+    stage.log_in()
+    assert "scope=a+c" in stage.shown[0]
+
+
+def test_an_authorization_server_without_metadata_is_refused(stage, serving):
+    serving.answers[SERVER] = 404, {}, b""
+    assert "publishes no metadata" in stage.refusal()
+
+
+@pytest.mark.parametrize("path", [RESOURCE, SERVER, "/register", "/token"])
+@pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
+def test_no_redirect_is_followed(stage, serving, path, status):
+    serving.answers[path] = status, {"Location": f"{serving.origin}/stolen"}, b""
+    serving.answers["/.well-known/openid-configuration"] = (
+        status,
+        {"Location": f"{serving.origin}/stolen"},
+        b"",
+    )
+    if path == RESOURCE:
+        serving.resource["authorization_servers"] = []
+        stage.log_in()  # As if there were none: the server is its own.
+    else:
+        assert "stolen" not in stage.refusal()
+    assert "/stolen" not in paths(serving)
+
+
+@pytest.mark.parametrize("path", ["/register", "/token"])
+@pytest.mark.parametrize(
+    "answer",
+    [
+        (200, {"Content-Type": "application/json"}, b"x" * (LIMIT + 1)),
+        (200, {"Content-Type": "application/json"}, b"[" * 100_000),
+        (200, {"Content-Type": "application/json"}, b'{"a": 1e999}'),
+        (200, {"Content-Type": "application/json"}, b"\xff"),
+        (200, {"Content-Type": "application/json", "Content-Encoding": "gzip"}, b"\x1f\x8b"),
+        (200, {"Content-Type": "text/html"}, b'{"access_token": "stolen-1234", "client_id": "stolen-1234"}'),
+        as_json([]),
+        as_json({}),
+        as_json({"error": "stolen-1234"}, 400),
+        as_json({"error": {"stolen-1234": 1}, "error_description": "stolen-1234"}, 400),
+        as_json({"error": "invalid_grant", "error_description": "stolen-1234"}),
+        (500, {}, b"stolen-1234"),
+    ],
+)
+def test_an_answer_that_is_none_is_refused_and_never_quoted(stage, serving, path, answer):
+    serving.answers[path] = answer
+    said = stage.refusal()
+    assert path.strip("/").replace("register", "registration") + " endpoint" in said
+    assert "stolen" not in said
+    assert len(said) < 200
+
+
+@pytest.mark.parametrize(
+    ("changed", "why"),
+    [
+        ({"token_type": "mac"}, "gave no bearer token"),
+        ({"token_type": None}, "gave no bearer token"),
+        ({"token_type": "N_A"}, "gave no bearer token"),
+        ({"access_token": None}, "gave no access token"),
+        ({"access_token": ""}, "gave no access token"),
+        ({"access_token": "short"}, "gave no access token"),
+        ({"access_token": "a b c d e f"}, "gave no access token"),
+        ({"access_token": "x\r\nX-Evil: 1"}, "gave no access token"),
+        ({"access_token": "x" * 16385}, "gave no access token"),
+        ({"refresh_token": "a\nb\nc\nd"}, "gave a refresh token that is none"),
+        ({"refresh_token": 1}, "gave a refresh token that is none"),
+        ({"expires_in": -1}, "`expires_in` is not a number above 0"),
+        ({"expires_in": 0}, "`expires_in` is not a number above 0"),
+        ({"expires_in": "3600"}, "`expires_in` is not a number above 0"),
+        ({"expires_in": True}, "`expires_in` is not a number above 0"),
+        ({"expires_in": [1]}, "`expires_in` is not a number above 0"),
+    ],
+)
+def test_tokens_that_cannot_be_right_are_refused(stage, serving, changed, why):
+    serving.answers["/token"] = lambda: as_json(serving.tokens() | changed)
+    assert why in stage.refusal()
+
+
+def test_a_life_without_measure_is_cut(stage, serving):
+    serving.answers["/token"] = lambda: as_json(serving.tokens() | {"expires_in": 10**30, "scope": 7})
+    stage.log_in()
+    assert stage.mint().lease().seconds < LONGEST_SECONDS + 60
+
+
+@pytest.mark.parametrize(
+    ("body", "why"),
+    [
+        ({"client_id": ""}, "gave no client id"),
+        ({"client_id": 7}, "gave no client id"),
+        ({"client_id": "a\nb"}, "gave no client id"),
+        ({"client_id": "a", "token_endpoint_auth_method": "client_secret_basic"}, "gave no client secret"),
+        ({"client_id": "a", "token_endpoint_auth_method": "private_key_jwt"}, "was not asked for"),
+    ],
+)
+def test_a_registration_that_cannot_be_used_is_refused(stage, serving, body, why):
+    serving.answers["/register"] = as_json(body, 201)
+    assert why in stage.refusal()
+
+
+def test_another_way_to_authenticate_than_was_asked_for_is_taken(stage, serving):
+    method = {"token_endpoint_auth_method": "client_secret_basic", "client_secret": "s3cr:t/1234"}
+    serving.answers["/register"] = as_json({"client_id": "a", **method}, 201)
+    stage.log_in()
+    headers = next(headers for _, path, headers, _ in serving.heard if path == "/token")
+    assert headers["Authorization"] == "Basic YTpzM2NyJTNBdCUyRjEyMzQ="
+
+
+def test_a_server_that_takes_no_connection_or_does_not_answer_is_a_clear_error(
+    backend, tmp_path, monkeypatch
+):
+    with hosted() as serving:
+        url = serving.url
+    assert "the MCP server cannot be reached" in Stage(backend, tmp_path, url).refusal()
+
+
+def test_a_server_that_does_not_answer_in_time_is_a_clear_error(stage, serving, monkeypatch):
+    monkeypatch.setattr("mcpguard.adapters.credentials.oauth.asking.SECONDS", 0.05)
+    import threading
+
+    over = threading.Event()
+    serving.answers["/mcp"] = lambda: (over.wait(20), (200, {}, b""))[1]
+    assert "the MCP server did not answer within" in stage.refusal()
+    over.set()
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        None, 7, "", "x", "http://a.example/", "http://localhost/", "https://", "https://a:b@c/", "https://a/#f", "https://a:99999/",
+        "https://[/", "https://ä.example/", "https://a/ b", "https://a/\n", "//a.example/", "https://" + "a" * 4097,
+    ],
+)  # fmt: skip
+def test_a_url_that_no_credential_may_go_to(url):
+    assert not usable(url, named_hosts("http://127.0.0.1/"))
+
+
+@pytest.mark.parametrize("url", ["https://a.example/x?y=z", "http://127.0.0.1:8/x", "https://127.0.0.1/"])
+def test_a_url_that_a_credential_may_go_to(url):
+    assert usable(url, named_hosts("http://127.0.0.1/", None))
+
+
+def test_a_loopback_server_that_the_configuration_does_not_name_is_not_asked():
+    with pytest.raises(OAuthProblem, match="not at an https:// URL"):
+        asyncio.run(find_server("http://127.0.0.1:1", frozenset({"mcp.example"})))
+    with pytest.raises(OAuthProblem, match="not at an https:// URL"):
+        asyncio.run(find_resource("http://127.0.0.1:1/mcp", frozenset()))

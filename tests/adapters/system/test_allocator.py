@@ -1,0 +1,36 @@
+"""The allocator is tuned where it can be, and memory goes back once it is quiet."""
+
+from __future__ import annotations
+
+import asyncio
+
+import pytest
+
+from mcpguard.adapters.system import allocator
+from mcpguard.adapters.system.allocator import Allocator
+
+
+def test_memory_is_given_back_once_after_a_burst(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(allocator, "QUIET_SECONDS", 0.0)
+    given: list[int] = []
+
+    async def body() -> None:
+        tuned = Allocator()
+        tuned._trim = given.append
+        done = asyncio.Event()
+        for _ in range(3):
+            tuned.used()
+        asyncio.get_running_loop().call_later(0.01, done.set)
+        await asyncio.wait_for(done.wait(), 10)
+
+    asyncio.run(body())
+    assert given == [0]
+
+
+def test_another_c_library_is_left_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("ctypes.CDLL", lambda _name: object())
+
+    async def body() -> None:
+        Allocator().used()
+
+    asyncio.run(body())

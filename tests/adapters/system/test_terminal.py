@@ -1,0 +1,72 @@
+"""Style is for people at terminals; what others wrote cannot steer one."""
+
+from __future__ import annotations
+
+import io
+
+import pytest
+
+from mcpguard.adapters.system.terminal import plain, style, table
+from mcpguard.cli.parser import Parser, examples
+
+
+class Terminal(io.StringIO):
+    def isatty(self) -> bool:
+        return True
+
+
+@pytest.fixture(autouse=True)
+def a_colourful_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("NO_COLOR", raising=False)
+    monkeypatch.setenv("TERM", "xterm")
+
+
+@pytest.mark.parametrize("name", ["bold", "dim", "red", "green", "yellow"])
+def test_a_terminal_gets_style_that_ends_where_the_text_ends(name: str) -> None:
+    styled = style("text", name, Terminal())
+    assert styled.startswith("\x1b[")
+    assert styled.endswith("mtext\x1b[0m")
+
+
+def test_a_pipe_gets_plain_text(capsys: pytest.CaptureFixture[str]) -> None:
+    assert style("text", "red", io.StringIO()) == "text"
+    assert style("text", "red") == "text"
+
+
+@pytest.mark.parametrize(("variable", "value"), [("NO_COLOR", "1"), ("TERM", "dumb")])
+def test_a_terminal_that_wants_no_colour_gets_none(
+    monkeypatch: pytest.MonkeyPatch, variable: str, value: str
+) -> None:
+    monkeypatch.setenv(variable, value)
+    assert style("text", "red", Terminal()) == "text"
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        ("größe 大小 👍", "größe 大小 👍"),
+        ("\x1b[2J", "\\x1b[2J"),
+        ("a\nb\tc\r", "a\\nb\\tc\\r"),
+        ("\x9b31m", "\\x9b31m"),
+        ("\u202eevil", "\\u202eevil"),
+        ("\udc80", "\\udc80"),
+    ],
+)
+def test_what_could_steer_a_terminal_or_hide_is_escaped(text: str, shown: str) -> None:
+    assert plain(text) == shown
+
+
+def test_a_table_has_aligned_columns_and_no_trailing_blanks() -> None:
+    assert table([("a", "bb", ""), ("ccc", "d\x1b", "e")]) == "a    bb\nccc  d\\x1b  e"
+
+
+def test_examples_keep_their_lines_in_the_help_of_a_verb() -> None:
+    parser = Parser(prog="x", epilog=examples("x one", "x two"))
+    assert "examples:\n  x one\n  x two\n" in parser.format_help()
+
+
+def test_options_cannot_be_abbreviated_in_sub_commands_either(capsys: pytest.CaptureFixture[str]) -> None:
+    parser = Parser(prog="x")
+    sub = parser.add_subparsers().add_parser("y")
+    sub.add_argument("--json", action="store_true")
+    assert parser.parse_known_args(["y", "--js"])[1] == ["--js"]
