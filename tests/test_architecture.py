@@ -80,7 +80,7 @@ def test_what_a_defect_raises_is_caught_at_the_named_places_only() -> None:
         "core/functions/sql/function.py",
         "adapters/audit/writer.py",
         "adapters/credentials/keychain.py",
-        "adapters/upstreams/conversation.py",  # One message of an upstream: its stream must go on.
+        "adapters/upstreams/session/conversation.py",  # One message of an upstream: its stream must go on.
         "adapters/credentials/kept.py",  # Calls that wait for a credential must be answered.
         "adapters/upstreams/supply.py",  # The same.
         "cli/__init__.py",

@@ -20,7 +20,7 @@ from mcpguard.adapters.credentials.program import TOLD
 from mcpguard.adapters.policy_watch import PolicyWatch, look_at
 from mcpguard.adapters.system.identity import operating_system_user
 from mcpguard.adapters.telemetry.status_file import StatusFile
-from mcpguard.adapters.upstreams.process import PASSED_ON
+from mcpguard.adapters.upstreams.process.child import PASSED_ON
 from mcpguard.config.loading import Config, Server
 from mcpguard.config.policies import builtin_read_only, load_policies
 from mcpguard.core.errors import AuditError, CredentialError, PolicyError

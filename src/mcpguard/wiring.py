@@ -11,16 +11,16 @@ from typing import TYPE_CHECKING
 
 from msgspec import Struct, structs
 
-from mcpguard.adapters.upstreams.connecting import Past
-from mcpguard.adapters.upstreams.environment import Environment
 from mcpguard.adapters.upstreams.lane import IDLE_SECONDS, Lane, Run
 from mcpguard.adapters.upstreams.lanes import Lanes
-from mcpguard.adapters.upstreams.life import Backoff, Memory, Terms
-from mcpguard.adapters.upstreams.process import Nursery
-from mcpguard.adapters.upstreams.speech import Verbosity
-from mcpguard.adapters.upstreams.stdio import Launch, StdioWire
+from mcpguard.adapters.upstreams.process.child import Nursery
+from mcpguard.adapters.upstreams.process.environment import Environment
+from mcpguard.adapters.upstreams.session.connecting import Past
+from mcpguard.adapters.upstreams.session.life import Backoff, Memory, Terms
+from mcpguard.adapters.upstreams.session.speech import Verbosity
+from mcpguard.adapters.upstreams.session.upstream import WiredUpstream
 from mcpguard.adapters.upstreams.supply import Supply, not_chosen
-from mcpguard.adapters.upstreams.upstream import WiredUpstream
+from mcpguard.adapters.upstreams.wires.stdio import Launch, StdioWire
 from mcpguard.config.loading import Credential, Server
 from mcpguard.core.model import Json
 from mcpguard.core.secret import Template
@@ -29,7 +29,7 @@ from mcpguard.gateway.ports import Listener, Raw
 from mcpguard.gateway.recipients import Credentials, Recipient
 
 if TYPE_CHECKING:
-    from mcpguard.adapters.upstreams.connecting import MakeWire
+    from mcpguard.adapters.upstreams.session.connecting import MakeWire
 
 
 class Wiring(Struct, frozen=True, kw_only=True):
@@ -58,7 +58,7 @@ class Wiring(Struct, frozen=True, kw_only=True):
     @property
     def _supply_there(self) -> Supply:
         """What stands in arguments is bound to hosts as what stands in headers is."""
-        from mcpguard.adapters.upstreams.address import Address, authority
+        from mcpguard.adapters.upstreams.wires.address import Address, authority
 
         assert self.server.url is not None  # noqa: S101
         address = Address(authority(self.server.url), {}, self.credentials, self.to)
@@ -125,9 +125,9 @@ class Wiring(Struct, frozen=True, kw_only=True):
 
     def _http(self) -> list[MakeWire]:
         # Imported where it is needed: a process that serves programs only has no use for an HTTP client.
-        from mcpguard.adapters.upstreams.address import Address
-        from mcpguard.adapters.upstreams.http import StreamableHttpWire
-        from mcpguard.adapters.upstreams.sse import SseWire
+        from mcpguard.adapters.upstreams.wires.address import Address
+        from mcpguard.adapters.upstreams.wires.http import StreamableHttpWire
+        from mcpguard.adapters.upstreams.wires.sse import SseWire
 
         server, terms = self.server, self.terms
         assert server.url is not None  # noqa: S101

@@ -25,8 +25,8 @@ from mcpguard.adapters.system.allocator import Allocator
 from mcpguard.adapters.system.clock import SystemClock
 from mcpguard.adapters.telemetry.diagnostics import Diagnostics
 from mcpguard.adapters.upstreams.lanes import Lanes
-from mcpguard.adapters.upstreams.life import Terms
-from mcpguard.adapters.upstreams.process import Nursery
+from mcpguard.adapters.upstreams.process.child import Nursery
+from mcpguard.adapters.upstreams.session.life import Terms
 from mcpguard.config.file import SESSION_IDLE_SECONDS, THINK_SECONDS, HttpEntry
 from mcpguard.config.loading import Credential, Server
 from mcpguard.core.model import Json, Principal

@@ -1,6 +1,6 @@
 """What each port promises, asked of the fake and of the real adapter alike.
 
-A real upstream joins with one more entry of `UPSTREAMS`; those of each transport are in `tests/upstreams/`.
+A real upstream joins with one more entry of `UPSTREAMS`; those of each transport are in `tests/adapters/upstreams/`.
 """
 
 from __future__ import annotations

@@ -12,7 +12,7 @@ PAGES = (
     Page("2025-11-25", "client/elicitation", 42, (
         other("1-2", "User Interaction Model", "a server asks for nothing sensitive in a form", "the upstream's; mcpguard asks nothing of its own, and policies can deny a question (test_a_question_that_policy_denies_never_reaches_the_client)"),
         other("3", "User Interaction Model", "what a client shows to its user", "the client's user interface"),
-        ours("4", "Capabilities", "a client that answers declares it", "upstreams/test_greeting.py::test_a_legacy_server_is_initialized_with_what_the_client_declares"),
+        ours("4", "Capabilities", "a client that answers declares it", "adapters/upstreams/test_greeting.py::test_a_legacy_server_is_initialized_with_what_the_client_declares"),
         other("5", "Capabilities", "and at least one mode", "the client's; mcpguard passes on what it declares"),
         ours("6", "Capabilities", "no mode that the client does not have", "protocol/test_eras.py::test_a_client_is_asked_only_what_it_said_it_can_answer"),
         other("7,9-11", "Elicitation Requests", "what a question has in it", "the upstream's; mcpguard passes on what it asks, inspected"),
@@ -35,14 +35,14 @@ PAGES = (
         other("40-42", "Phishing", "who opens the URL is who was asked", "the upstream's, which serves the URL"),
     )),
     Page("2025-11-25", "client/roots", 4, (
-        ours("1", "Capabilities", "a client with roots declares them", "upstreams/test_greeting.py::test_a_legacy_server_is_initialized_with_what_the_client_declares"),
+        ours("1", "Capabilities", "a client with roots declares them", "adapters/upstreams/test_greeting.py::test_a_legacy_server_is_initialized_with_what_the_client_declares"),
         ours("2", "Root List Changes", "changed roots are told", "gateway/test_eras.py::test_changed_roots_are_told_to_upstreams_of_a_legacy_client_only"),
         other("3", "Root", "a root is a `file:` URI", "the client's"),
         other("4", "Security Considerations", "a client exposes what it may, and validates", "the client's; policies can deny roots/list (test_what_is_decided_is_an_action_that_a_rule_can_name)"),
     )),
     Page("2025-11-25", "client/sampling", 9, (
         ours("1-2", "Tools in Sampling", "tools in sampling need `sampling.tools`", "protocol/test_eras.py::test_a_client_is_asked_only_what_it_said_it_can_answer"),
-        ours("3", "Capabilities", "a client that samples declares it", "upstreams/test_greeting.py::test_a_legacy_server_is_initialized_with_what_the_client_declares"),
+        ours("3", "Capabilities", "a client that samples declares it", "adapters/upstreams/test_greeting.py::test_a_legacy_server_is_initialized_with_what_the_client_declares"),
         other("4-7,9", "Tool Result Messages", "what messages of sampling have in them, and what the model does", "the upstream's and the client's; mcpguard passes both on, inspected"),
         ours("8", "Security Considerations", "sensitive data is handled with care", "gateway/test_questions.py::test_a_secret_in_a_question_is_gone_and_recorded"),
     )),

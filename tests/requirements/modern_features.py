@@ -12,7 +12,7 @@ PAGES = (
     Page("2026-07-28", "client/elicitation", 34, (
         other("1-2", "User Interaction Model", "a server asks for nothing sensitive in a form", "the upstream's; mcpguard asks nothing of its own, and policies can deny a question (test_a_question_that_policy_denies_never_reaches_the_client)"),
         other("3", "User Interaction Model", "what a client shows to its user", "the client's user interface"),
-        ours("4", "Capabilities", "a client that answers declares it", "upstreams/test_greeting.py::test_a_legacy_server_is_initialized_with_what_the_client_declares", "upstreams/test_upstream.py::test_a_request_to_a_modern_upstream_has_the_envelope_of_its_caller_and_ours_wins"),
+        ours("4", "Capabilities", "a client that answers declares it", "adapters/upstreams/test_greeting.py::test_a_legacy_server_is_initialized_with_what_the_client_declares", "adapters/upstreams/test_upstream.py::test_a_request_to_a_modern_upstream_has_the_envelope_of_its_caller_and_ours_wins"),
         other("5", "Capabilities", "and at least one mode", "the client's; mcpguard passes on what it declares"),
         ours("6", "Capabilities", "no mode that the client does not have", "protocol/test_eras.py::test_a_client_is_asked_only_what_it_said_it_can_answer"),
         other("7,9-11", "Elicitation Requests", "what a question has in it", "the upstream's; mcpguard passes on what it asks, inspected"),
@@ -32,13 +32,13 @@ PAGES = (
         other("32-34", "Phishing", "who opens the URL is who was asked", "the upstream's, which serves the URL"),
     )),
     Page("2026-07-28", "client/roots", 3, (
-        ours("1", "Capabilities", "a client with roots declares them", "upstreams/test_upstream.py::test_a_request_to_a_modern_upstream_has_the_envelope_of_its_caller_and_ours_wins"),
+        ours("1", "Capabilities", "a client with roots declares them", "adapters/upstreams/test_upstream.py::test_a_request_to_a_modern_upstream_has_the_envelope_of_its_caller_and_ours_wins"),
         other("2", "Root", "a root is a `file:` URI", "the client's"),
         other("3", "Security Considerations", "a client exposes what it may, and validates", "the client's; policies can deny roots/list (test_what_is_decided_is_an_action_that_a_rule_can_name)"),
     )),
     Page("2026-07-28", "client/sampling", 11, (
         ours("1-2", "Tools in Sampling", "tools in sampling need `sampling.tools`", "protocol/test_eras.py::test_a_client_is_asked_only_what_it_said_it_can_answer"),
-        ours("3", "Capabilities", "a client that samples declares it", "upstreams/test_upstream.py::test_a_request_to_a_modern_upstream_has_the_envelope_of_its_caller_and_ours_wins"),
+        ours("3", "Capabilities", "a client that samples declares it", "adapters/upstreams/test_upstream.py::test_a_request_to_a_modern_upstream_has_the_envelope_of_its_caller_and_ours_wins"),
         other("4-9,11", "Tool Result Messages", "what messages of sampling have in them, and what the model does", "the upstream's and the client's; mcpguard passes both on, inspected"),
         ours("10", "Security Considerations", "sensitive data is handled with care", "gateway/test_questions.py::test_a_secret_in_a_question_is_gone_and_recorded"),
     )),
@@ -46,7 +46,7 @@ PAGES = (
         ours("1", "", "`server/discover` is served", "protocol/test_lifecycle.py::test_discovery_names_the_declared_extensions_only"),
     )),
     Page("2026-07-28", "server/prompts", 8, (
-        ours("1", "", "a request has the required fields of `_meta`", "upstreams/test_upstream.py::test_a_request_to_a_modern_upstream_has_the_envelope_of_its_caller_and_ours_wins"),
+        ours("1", "", "a request has the required fields of `_meta`", "adapters/upstreams/test_upstream.py::test_a_request_to_a_modern_upstream_has_the_envelope_of_its_caller_and_ours_wins"),
         ours("2", "Capabilities", "a server with prompts declares them", "protocol/test_lifecycle.py::test_only_what_is_served_is_declared_on_either_side"),
         ours("3", "Capabilities", "and lists those that the client can reach", "gateway/test_lists.py::test_a_list_shows_only_what_policy_lets_the_principal_reach"),
         ours("4", "Capabilities", "the list does not vary by connection or by other requests", "adapters/transports/test_http_streamable.py::test_modern_requests_of_one_principal_share_a_world_and_may_carry_the_same_id"),
@@ -54,7 +54,7 @@ PAGES = (
         ours("8", "Security", "inputs and outputs of prompts are validated", "gateway/test_prompts.py::test_conditions_see_the_prompt_and_its_arguments", "gateway/test_prompts.py::test_a_secret_in_any_message_of_a_prompt_is_gone"),
     )),
     Page("2026-07-28", "server/resources", 10, (
-        ours("1", "", "a request has the required fields of `_meta`", "upstreams/test_upstream.py::test_a_request_to_a_modern_upstream_has_the_envelope_of_its_caller_and_ours_wins"),
+        ours("1", "", "a request has the required fields of `_meta`", "adapters/upstreams/test_upstream.py::test_a_request_to_a_modern_upstream_has_the_envelope_of_its_caller_and_ours_wins"),
         ours("2", "Capabilities", "a server with resources declares them", "protocol/test_lifecycle.py::test_only_what_is_served_is_declared_on_either_side"),
         ours("3", "Capabilities", "and lists those that the client can reach", "gateway/test_lists.py::test_a_list_shows_only_what_policy_lets_the_principal_reach"),
         ours("4", "Capabilities", "the list does not vary by connection or by other requests", "adapters/transports/test_http_streamable.py::test_modern_requests_of_one_principal_share_a_world_and_may_carry_the_same_id"),
@@ -66,11 +66,11 @@ PAGES = (
         other("10", "Security Considerations", "paths of `file:` are sanitized", "the upstream's, which serves the files"),
     )),
     Page("2026-07-28", "server/tools", 18, (
-        ours("1", "", "a request has the required fields of `_meta`", "upstreams/test_upstream.py::test_a_request_to_a_modern_upstream_has_the_envelope_of_its_caller_and_ours_wins"),
+        ours("1", "", "a request has the required fields of `_meta`", "adapters/upstreams/test_upstream.py::test_a_request_to_a_modern_upstream_has_the_envelope_of_its_caller_and_ours_wins"),
         ours("2", "Capabilities", "a server with tools declares them", "protocol/test_lifecycle.py::test_only_what_is_served_is_declared_on_either_side"),
         ours("3", "Capabilities", "and lists those that the client can reach", "gateway/test_gateway.py::test_the_list_shows_only_what_some_arguments_would_allow"),
         ours("4", "Capabilities", "the list does not vary by connection or by other requests", "adapters/transports/test_http_streamable.py::test_modern_requests_of_one_principal_share_a_world_and_may_carry_the_same_id"),
-        ours("5", "Input Required Tool Results", "a retry has an id of its own", "upstreams/test_requirements.py::test_no_two_requests_to_an_upstream_have_the_same_id", "gateway/test_parked.py::test_a_resumed_call_can_be_cancelled_under_its_new_id_only"),
+        ours("5", "Input Required Tool Results", "a retry has an id of its own", "adapters/upstreams/test_requirements.py::test_no_two_requests_to_an_upstream_have_the_same_id", "gateway/test_parked.py::test_a_resumed_call_can_be_cancelled_under_its_new_id_only"),
         other("6", "Tool", "a schema is an object", "the upstream's; mcpguard passes schemas on (test_a_schema_of_any_depth_is_read)"),
         other("7", "Tool", "annotations are claims", "of the user's interface; for policies they are claims (test_claims_of_the_client_never_change_a_verdict_or_the_recorded_principal is the same law for clients)"),
         ours("8-16", "x-mcp-header", "the rules of `x-mcp-header`", "protocol/test_headers.py::test_a_tool_with_an_annotation_that_breaks_a_rule_is_left_out", "protocol/test_headers.py::test_marked_arguments_are_mirrored_wherever_properties_lead"),
@@ -88,7 +88,7 @@ PAGES = (
         ours("9-10", "Security Considerations", "access control does not rest on the scope", "gateway/test_lists.py::test_a_list_shows_only_what_policy_lets_the_principal_reach", "protocol/test_eras.py::test_a_cacheable_result_has_a_time_to_live_and_is_private_whatever_the_upstream_says"),
     )),
     Page("2026-07-28", "server/utilities/completion", 3, (
-        ours("1", "", "a request has the required fields of `_meta`", "upstreams/test_upstream.py::test_a_request_to_a_modern_upstream_has_the_envelope_of_its_caller_and_ours_wins"),
+        ours("1", "", "a request has the required fields of `_meta`", "adapters/upstreams/test_upstream.py::test_a_request_to_a_modern_upstream_has_the_envelope_of_its_caller_and_ours_wins"),
         ours("2", "Capabilities", "a server with completions declares them", "protocol/test_lifecycle.py::test_only_what_is_served_is_declared_on_either_side"),
         ours("3", "Security", "input is validated, access controlled, nothing disclosed", "protocol/test_calls.py::test_a_completion_that_cannot_be_read_is_refused", "gateway/test_prompts.py::test_a_completion_of_something_hidden_is_as_one_of_something_missing", "gateway/test_prompts.py::test_a_secret_among_the_values_of_a_completion_is_gone"),
     )),
@@ -99,7 +99,7 @@ PAGES = (
         ours("4", "Security", "log messages hold no credentials", "gateway/test_notices.py::test_a_secret_in_any_notification_is_gone"),
     )),
     Page("2026-07-28", "server/utilities/pagination", 4, (
-        ours("1", "", "a request has the required fields of `_meta`", "upstreams/test_upstream.py::test_a_request_to_a_modern_upstream_has_the_envelope_of_its_caller_and_ours_wins"),
+        ours("1", "", "a request has the required fields of `_meta`", "adapters/upstreams/test_upstream.py::test_a_request_to_a_modern_upstream_has_the_envelope_of_its_caller_and_ours_wins"),
         ours("2", "Pagination Model", "a client assumes no size of a page", "gateway/test_lists.py::test_every_page_is_fetched_with_the_cursor_that_the_server_gave"),
         ours("3-4", "Implementation Guidelines", "a cursor is opaque, and an empty text is one", "gateway/test_lists.py::test_every_page_is_fetched_with_the_cursor_that_the_server_gave", "gateway/test_requirements.py::test_an_empty_cursor_is_a_cursor"),
     )),

@@ -11,7 +11,7 @@ from tests.requirements.rows import Page, ours
 # fmt: off
 PAGES = (
     Page("2025-03-26", "basic/index", 0, (
-        ours("", "Batching", "batches are taken, of a client and of a server", "wire/test_batches.py::test_each_message_of_a_batch_is_decided_and_recorded_by_itself", "wire/test_batches.py::test_over_http_the_answers_of_a_batch_come_on_one_stream", "wire/test_batches.py::test_a_batch_of_a_server_of_this_revision_is_taken_apart", "adapters/transports/test_http_batches.py::test_over_http_sse_each_message_of_a_batch_is_answered_on_the_stream", "upstreams/test_http_wire.py::test_an_answer_in_a_batch_is_found_in_the_revision_that_has_them", "upstreams/test_sse_wire.py::test_a_batch_is_taken_apart_in_its_own_revision"),
+        ours("", "Batching", "batches are taken, of a client and of a server", "wire/test_batches.py::test_each_message_of_a_batch_is_decided_and_recorded_by_itself", "wire/test_batches.py::test_over_http_the_answers_of_a_batch_come_on_one_stream", "wire/test_batches.py::test_a_batch_of_a_server_of_this_revision_is_taken_apart", "adapters/transports/test_http_batches.py::test_over_http_sse_each_message_of_a_batch_is_answered_on_the_stream", "adapters/upstreams/test_http_wire.py::test_an_answer_in_a_batch_is_found_in_the_revision_that_has_them", "adapters/upstreams/test_sse_wire.py::test_a_batch_is_taken_apart_in_its_own_revision"),
     )),
     Page("2025-03-26", "basic/lifecycle", 0, (
         ours("", "Initialization", "`initialize` is in no batch", "wire/test_batches.py::test_initialize_in_a_batch_is_refused"),

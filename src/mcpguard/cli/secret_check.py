@@ -112,7 +112,7 @@ def _principal(entry: Credential | None) -> Principal:
 
 def _host(broker: Broker, server: Server, principal: Principal) -> str | None:
     """The host that the server is at, None for a program."""
-    from mcpguard.adapters.upstreams.address import Address, authority
+    from mcpguard.adapters.upstreams.wires.address import Address, authority
     from mcpguard.gateway.recipients import Recipient
 
     if server.url is None:

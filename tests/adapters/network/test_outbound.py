@@ -24,8 +24,8 @@ import mcpguard
 from mcpguard.adapters.network import outbound
 from mcpguard.adapters.network.outbound import Outbound, fetch_json
 from mcpguard.core.errors import UpstreamError
-from tests.upstreams.http_script import Heard, Reply, scripted
-from tests.upstreams.http_stage import in_loop
+from tests.adapters.upstreams.http_script import Heard, Reply, scripted
+from tests.adapters.upstreams.http_stage import in_loop
 
 PRIVATE = "leads to a private address that the configuration does not name"
 HERE = frozenset({"127.0.0.1"})
@@ -282,7 +282,7 @@ def test_only_the_one_place_knows_the_http_library() -> None:
 
 def test_the_contracts_of_the_wires_need_no_http_library() -> None:
     code = (
-        "import sys, mcpguard.adapters.upstreams.wire, mcpguard.protocol.headers, mcpguard.adapters.upstreams.address;"
+        "import sys, mcpguard.adapters.upstreams.wires.wire, mcpguard.protocol.headers, mcpguard.adapters.upstreams.wires.address;"
         "print('aiohttp' in sys.modules)"
     )
     done = subprocess.run(

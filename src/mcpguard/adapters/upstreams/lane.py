@@ -13,10 +13,10 @@ from contextlib import suppress
 from msgspec import structs
 
 from mcpguard.adapters.relay.turn import Turn
-from mcpguard.adapters.upstreams.connecting import Past
-from mcpguard.adapters.upstreams.environment import Environment
-from mcpguard.adapters.upstreams.open_requests import Call
-from mcpguard.adapters.upstreams.upstream import WiredUpstream
+from mcpguard.adapters.upstreams.process.environment import Environment
+from mcpguard.adapters.upstreams.session.connecting import Past
+from mcpguard.adapters.upstreams.session.open_requests import Call
+from mcpguard.adapters.upstreams.session.upstream import WiredUpstream
 from mcpguard.core.errors import CredentialError
 from mcpguard.gateway.flight import Wait
 from mcpguard.gateway.ports import Health, Raw

@@ -11,10 +11,10 @@ from collections.abc import Callable, Mapping
 
 from mcpguard.adapters.relay.turn import Turn
 from mcpguard.adapters.upstreams.lane import Lane
-from mcpguard.adapters.upstreams.listening import SUBSCRIBE, UNSUBSCRIBE
-from mcpguard.adapters.upstreams.open_requests import Call, Progress
+from mcpguard.adapters.upstreams.session.listening import SUBSCRIBE, UNSUBSCRIBE
+from mcpguard.adapters.upstreams.session.open_requests import Call, Progress
+from mcpguard.adapters.upstreams.session.upstream import WiredUpstream
 from mcpguard.adapters.upstreams.supply import Supply
-from mcpguard.adapters.upstreams.upstream import WiredUpstream
 from mcpguard.core.errors import CredentialError
 from mcpguard.core.model import Json, Permit
 from mcpguard.core.secret import CredentialRef

@@ -65,7 +65,7 @@ def _templates(server: Server) -> Iterator[tuple[tuple[str, ...], Template]]:
 
 
 def _program_problems(server: Server, document: Document) -> Iterator[Remark]:
-    from mcpguard.adapters.upstreams.process import child_environment, executable, not_startable
+    from mcpguard.adapters.upstreams.process.child import child_environment, executable, not_startable
 
     literal = {key: value.texts[0] for key, value in server.env.items() if not value.refs}
     path = child_environment(os.environ, literal).get("PATH")

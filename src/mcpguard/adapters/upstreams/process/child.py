@@ -1,0 +1,235 @@
+"""Child processes that never outlive us (law 9): a group each, and a watchdog for the worst case.
+
+Each upstream leads its own session and process group, so launchers and their children are ended together.
+If mcpguard itself is killed, a tiny `sh` that holds the other end of a pipe sees its end and kills every
+group that it was told of. A child waits for one line on its standard input before it becomes the configured
+command, and gets that line only after the watchdog knows its group: there is no moment without a guard. A
+process that left its group (a daemon) ends with an orderly end of mcpguard, on Linux (`strays.py`).
+
+What each system gives: docs/guides/orphans.md.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import shutil
+import signal
+import subprocess
+from collections.abc import Mapping, Sequence
+from typing import IO
+
+from msgspec import Struct
+
+from mcpguard.adapters.upstreams.process import strays
+from mcpguard.core.errors import UpstreamError
+
+GRACE_SECONDS = 0.5
+"""How long a group may take after the end of its input, and again after SIGTERM."""
+
+_GATE = 'read -r go && exec "$@"'
+
+_WATCHDOG = """
+trap '' HUP INT TERM QUIT PIPE
+groups=' '
+while read -r what id; do
+  case $what in
+    add) groups="$groups$id ";;
+    end) groups="${groups%% $id *} ${groups#* $id }";;
+  esac
+done
+for id in $groups; do kill -KILL "-$id" 2>/dev/null; done
+"""
+
+PASSED_ON = (
+    "PATH",
+    "HOME",
+    "USER",
+    "LOGNAME",
+    "SHELL",
+    "TERM",
+    "LANG",
+    "LC_ALL",
+    "LC_CTYPE",
+    "TZ",
+    "TMPDIR",
+)
+"""The variables of ours that every upstream has."""
+
+
+def child_environment(environ: Mapping[str, str], own: Mapping[str, str]) -> dict[str, str]:
+    """The minimal environment of an upstream (law 3): what every program needs, and its own settings."""
+    passed = {name: environ[name] for name in PASSED_ON if name in environ}
+    return {**passed, **own}
+
+
+def executable(command: str, path: str | None, cwd: str | None, mode: int = os.F_OK | os.X_OK) -> str | None:
+    """The program that `command` names in the folder `cwd` and the child's PATH, a file with these rights;
+    None if there is none."""
+    if cwd is not None and os.sep in command:
+        command = os.path.join(cwd, command)
+    return shutil.which(command, mode, path or os.defpath)
+
+
+def not_startable(command: str, path: str | None, cwd: str | None) -> str:
+    """Why `executable` finds nothing, and what to do."""
+    there = executable(command, path, cwd, os.F_OK)
+    if there is None:
+        return f"the command '{command}' was not found; give its full path or fix PATH"
+    return f"the command '{command}' is {there}, which is not executable; `chmod +x` it"
+
+
+class Child(Struct):
+    """A started upstream: `process.pid` is also its process group; the descriptors are ours to close."""
+
+    process: subprocess.Popen[bytes]
+    stdin: int
+    stdout: int
+    stderr: int
+
+
+class Nursery:
+    """Starts children and ends them. One per process."""
+
+    def __init__(self) -> None:
+        self._watchdog: subprocess.Popen[bytes] | None = None
+        self._children: dict[int, Child] = {}
+        self._started = False
+
+    def start(self, command: str, args: Sequence[str], env: Mapping[str, str], cwd: str | None) -> Child:
+        """Start `command` in a new group. Raises UpstreamError where it cannot be found or started."""
+        path = executable(command, env.get("PATH"), cwd)
+        if path is None:
+            raise UpstreamError(not_startable(command, env.get("PATH"), cwd))
+        self._begin()
+        self._watch()
+        try:
+            process = subprocess.Popen(
+                ["/bin/sh", "-c", _GATE, "mcpguard-upstream", path, *args],
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.PIPE,
+                env=dict(env),
+                cwd=cwd,
+                start_new_session=True,
+                bufsize=0,
+            )
+        except OSError as problem:
+            raise UpstreamError(f"the command '{command}' cannot be started: {problem.strerror}") from None
+        self._tell("add", process.pid)
+        stdin, stdout, stderr = (_taken(pipe) for pipe in (process.stdin, process.stdout, process.stderr))
+        os.write(stdin, b"go\n")
+        child = self._children[process.pid] = Child(process, stdin, stdout, stderr)
+        return child
+
+    async def end(self, child: Child, gently: bool = True) -> None:
+        """End the whole group: its input is closed already; then SIGTERM, then SIGKILL.
+
+        `gently` waits for the end of input to work first. Returns when no process of the group is
+        left, after at most about two grace periods.
+        """
+        if not (gently and await _gone(child)):
+            _signal(child, signal.SIGTERM)
+            if not await _gone(child):
+                _signal(child, signal.SIGKILL)
+                await _gone(child)
+        self._tell("end", child.process.pid)
+        if child.process.poll() is not None:
+            self._children.pop(child.process.pid, None)
+
+    def close(self) -> None:
+        """Every child has ended: end what left their groups, and let the watchdog go."""
+        if not self._started:
+            return
+        asyncio.get_running_loop().remove_signal_handler(signal.SIGCHLD)
+        strays.kill(self._known())
+        watchdog, self._watchdog = self._watchdog, None
+        if watchdog is not None and watchdog.stdin is not None:
+            watchdog.stdin.close()
+            try:
+                watchdog.wait(GRACE_SECONDS)
+            except subprocess.TimeoutExpired:  # Somebody has stopped it.
+                watchdog.kill()
+                watchdog.wait()
+
+    def _begin(self) -> None:
+        if not self._started:
+            self._started = True
+            strays.adopt()
+            asyncio.get_running_loop().add_signal_handler(signal.SIGCHLD, self._child_ended)
+
+    def _child_ended(self) -> None:
+        if self._watchdog is not None:
+            self._watch()
+        strays.reap(self._known())
+
+    def _known(self) -> set[int]:
+        return {*self._children, *([self._watchdog.pid] if self._watchdog is not None else ())}
+
+    def _watch(self) -> None:
+        """See to it that there is a watchdog, and that it knows every group that is not over."""
+        if self._watchdog is not None and self._watchdog.poll() is None:
+            return
+        self._watchdog = subprocess.Popen(
+            ["/bin/sh", "-c", _WATCHDOG, "mcpguard-watchdog"],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+            env={},
+            cwd="/",
+            start_new_session=True,
+            bufsize=0,
+        )
+        for group in self._children:
+            self._tell("add", group)
+
+    def _tell(self, what: str, group: int) -> None:
+        if self._watchdog is not None and self._watchdog.stdin is not None:
+            try:
+                self._watchdog.stdin.write(f"{what} {group}\n".encode())
+            except BrokenPipeError:
+                pass  # Somebody killed it; the groups are still ended by `end`.
+
+
+def _taken(pipe: IO[bytes] | None) -> int:
+    """A non-blocking descriptor of ours for a pipe that Popen made."""
+    if pipe is None:
+        raise UpstreamError("the command was started without a pipe")
+    fd = os.dup(pipe.fileno())
+    pipe.close()
+    os.set_blocking(fd, False)
+    return fd
+
+
+def _signal(child: Child, number: int) -> None:
+    child.process.poll()  # Reaps the leader, so that an empty group counts as gone.
+    try:
+        os.killpg(child.process.pid, number)
+    except (ProcessLookupError, PermissionError):
+        pass
+
+
+async def _gone(child: Child) -> bool:
+    """Whether the group is empty within the grace period."""
+    loop = asyncio.get_running_loop()
+    deadline = loop.time() + GRACE_SECONDS
+    while loop.time() < deadline:
+        child.process.poll()
+        try:
+            os.killpg(child.process.pid, 0)
+        except ProcessLookupError:
+            return True
+        except PermissionError:
+            pass  # macOS says so while only zombies are left to reap.
+        await asyncio.sleep(0.01)
+    return False
+
+
+async def exit_status(child: Child) -> int | None:
+    """The leader's exit status, if it ends within a moment; the end of its output often comes first."""
+    for _ in range(10):
+        status = child.process.poll()
+        if status is not None:
+            return status
+        await asyncio.sleep(0.01)
+    return None

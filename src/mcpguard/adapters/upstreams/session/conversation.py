@@ -1,0 +1,306 @@
+"""One conversation with an upstream over one wire: who waits for what, in the upstream's own era.
+
+Law of this file: a request is sent for a `Permit`, or is one of mcpguard's own of the protocol itself (the
+greeting, the stream of events, the level of logs). What the upstream says is handed on raw; the gateway
+inspects it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+
+from mcpguard.adapters.upstreams.session.filling import params_of
+from mcpguard.adapters.upstreams.session.greeting import Changed, Gone, Greeting, change_of
+from mcpguard.adapters.upstreams.session.life import SHOWN, Memory, Terms
+from mcpguard.adapters.upstreams.session.listening import (
+    SUBSCRIBE,
+    SUBSCRIPTIONS,
+    Listening,
+    remember,
+    stream_of,
+)
+from mcpguard.adapters.upstreams.session.open_requests import Call, OpenRequests, Trouble
+from mcpguard.adapters.upstreams.session.patience import LISTS, exhausted
+from mcpguard.adapters.upstreams.session.questions import Questions
+from mcpguard.adapters.upstreams.session.speech import SET_LEVEL, legacy_params, modern_params
+from mcpguard.adapters.upstreams.wires.wire import Ear, Wire
+from mcpguard.core.errors import UpstreamError
+from mcpguard.core.model import Json
+from mcpguard.gateway.flight import Flight, Wait, as_future
+from mcpguard.gateway.ports import Question, Raw, RequestId
+from mcpguard.protocol.framing import Oversize
+
+
+class Conversation:
+    """Implements `wire.Ear`."""
+
+    def __init__(
+        self, terms: Terms, make: Callable[[Ear], Wire], memory: Memory, lapsed: Callable[[Call], None]
+    ) -> None:
+        """`lapsed(call)` takes a request that must be sent again in a new session."""
+        self.over = False
+        """Whether the wire has ended."""
+        self.changed: Changed | None = None
+        """Set when an answer showed that this is another server: the conversation must end."""
+        self.greeting: Greeting | None = None
+        self.session = 0
+        """Counts the greetings on this wire."""
+        self.stirred = asyncio.Event()
+        """Set when the wire has ended or the session has."""
+        self._terms = terms
+        self._memory = memory
+        self._lapsed = lapsed
+        self._open = OpenRequests(terms.name, terms.message_bytes, self._late, terms.changed)
+        self.wire = make(self)
+        self._questions = Questions(terms.listener, self._open, self.wire.send)
+        self._listening: Listening | None = None
+        self._asking: tuple[int, str] | None = None
+        self._level: str | None = None
+        self._before = 0
+
+    @property
+    def unanswered(self) -> int:
+        """How many requests have no answer yet; streams of events are none."""
+        return len(self._open) if self._listening is None else len(self._open) - self._listening.streams
+
+    @property
+    def answers(self) -> int:
+        """How many requests were answered since the greeting."""
+        return self._open.answers - self._before
+
+    @property
+    def trouble(self) -> Trouble | None:
+        """Since when and why requests fail, though the wire goes on; None while they do not."""
+        return self._open.trouble
+
+    # --- what we say -----------------------------------------------------------------------------
+
+    def send(self, call: Call) -> None:
+        """Send a permitted request; the conversation has been greeted."""
+        permit, greeting = call.permit, self.greeting
+        if permit is None or greeting is None:
+            raise UpstreamError("a request needs a permit and a greeting")
+        invocation = permit.invocation
+        params = params_of(call, permit, self._terms.lane)
+        if params is None or (call.method in SUBSCRIPTIONS and self._subscribes(call, params)):
+            return
+        call.seconds = self._terms.start_seconds if call.method in LISTS else self._terms.call_seconds
+        call.session = self.session
+        caller = invocation.caller
+        if not greeting.modern and caller.modern and caller.log_level is not None:
+            self._raise_level(greeting, caller.log_level)
+        request_id = self._open.add(call)
+        token = None if call.progress is None else request_id
+        if greeting.modern:
+            params = modern_params(params, token, caller, greeting.version, self._memory.level)
+        else:
+            params = legacy_params(params, token)
+        message = {"jsonrpc": "2.0", "id": request_id, "method": call.method, "params": params}
+        self.wire.send(message, invocation.target, permit.credential)
+
+    async def ask(self, method: str, params: dict[str, Json], seconds: float | None = None) -> Json:
+        """See `greeting.Ask`."""
+        if self.over:
+            raise Gone(method)
+        call = Call(Wait(), method)
+        request_id = self._own(call, params)
+        self._asking = (request_id, method)
+        try:
+            async with asyncio.timeout(seconds):
+                return (await as_future(call.wait)).message
+        except TimeoutError:
+            self._open.take(request_id)
+            self.wire.forget(request_id)
+            return None
+        finally:
+            self._asking = None
+
+    def begin(self, greeting: Greeting) -> None:
+        """The greeting is done: from now on `send` may be called."""
+        self.greeting = greeting
+        self.session += 1
+        self._before = self._open.answers
+        self._level = None
+        self.wire.greeted(greeting.version, greeting.modern)
+        if greeting.modern:
+            self._listening = Listening(self._terms, greeting, self._memory.uris, self)
+            self._listening.start()
+            return
+        self.notify("notifications/initialized", {})
+        for uri in self._memory.uris:
+            self._own(Call(Wait(), SUBSCRIBE, seconds=self._terms.start_seconds), {"uri": uri})
+
+    def notify(self, method: str, params: dict[str, Json], credential: str = "") -> None:
+        """Send a notification."""
+        message: dict[str, Json] = {"jsonrpc": "2.0", "method": method}
+        self.wire.send({**message, "params": params} if params else message, None, credential)
+
+    def answer(self, question: Question, body: dict[str, Json]) -> None:
+        """Answer its question, if it is still open."""
+        self._questions.answer(question, body)
+
+    def cancel(self, wait: Wait[Raw], reason: str) -> None:
+        """The answer to `wait` is no longer wanted."""
+        request_id = self._open.id_of(wait)
+        if request_id is not None:
+            self._retract(request_id, reason, self._open.credential_of(wait))
+            self._open.take(request_id)
+        elif self._listening is not None:
+            self._listening.cancel(wait)
+
+    def leave(self) -> None:
+        """End it from our side."""
+        if self._listening is not None:
+            # Some servers complain on standard error if they cannot end a stream themselves.
+            self._listening.leave()
+        self.ended()
+
+    def lapse(self) -> None:
+        """The session is gone, and with it what was asked in it."""
+        self._questions.withdraw_all()
+        self.stirred.set()
+
+    def stop(self, problem: str) -> None:
+        """The conversation is over: whoever waits learns `problem`."""
+        if self._listening is not None:
+            self._listening.stop(problem)
+        self._questions.withdraw_all()
+        self._open.fail_all(problem)
+
+    def _own(self, call: Call, params: dict[str, Json]) -> int:
+        """Send a request of mcpguard's own; gives its id."""
+        request_id = self._open.add(call)
+        self.wire.send({"jsonrpc": "2.0", "id": request_id, "method": call.method, "params": params})
+        return request_id
+
+    def _late(self, request_id: int, call: Call) -> None:
+        self._retract(request_id, "it took too long", call.credential)
+        self._terms.turn.touch()
+
+    def _retract(self, request_id: int, reason: str, credential: str = "") -> None:
+        if not self.wire.forget(request_id):
+            params: dict[str, Json] = {"requestId": request_id, "reason": reason}
+            self.notify("notifications/cancelled", params, credential)
+
+    # --- levels and subscriptions ----------------------------------------------------------------
+
+    def _raise_level(self, greeting: Greeting, level: str) -> None:
+        verbosity = self._memory.verbosity
+        verbosity.want(level)
+        if verbosity.wanted != self._level and "logging" in greeting.capabilities:
+            self._level = verbosity.wanted
+            self._own(Call(Wait(), SET_LEVEL, seconds=self._terms.start_seconds), {"level": verbosity.wanted})
+
+    def _subscribes(self, call: Call, params: dict[str, Json]) -> bool:
+        """Whether nothing more is to be sent for this call."""
+        uri = params.get("uri")
+        if type(uri) is not str:
+            return False
+        if self._listening is None:
+            Flight(remember(call.wait, uri, call.method == SUBSCRIBE, self._memory.uris))
+            return False
+        self._listening.change(call.wait, uri, call.method == SUBSCRIBE)
+        return True
+
+    def listen(self, params: dict[str, Json], over: Wait[Raw]) -> int:
+        """See `listening.Speaker`."""
+        return self._own(Call(over, "subscriptions/listen"), params)
+
+    def unlisten(self, stream: int) -> None:
+        """See `listening.Speaker`."""
+        if self._open.take(stream) is not None:
+            self._retract(stream, "it was replaced")
+
+    def tell_on(self, method: str, params: dict[str, Json]) -> None:
+        """See `listening.Speaker`."""
+        self._terms.listener.notified(self._terms.name, method, params)
+
+    # --- what it says ----------------------------------------------------------------------------
+
+    def received(self, message: dict[str, Json], size: int, related: int | None = None) -> None:
+        """See `wire.Ear`. A defect of ours behind a message is reported and costs that message only."""
+        try:
+            self._heard(message, size, related)
+        except Exception as defect:  # It would end the HTTP stream on which the other messages come.
+            said = f"internal error ({type(defect).__name__}); a message of it was dropped"
+            self._terms.report(self._terms.name, said)
+
+    def _heard(self, message: dict[str, Json], size: int, related: int | None) -> None:
+        method = message.get("method")
+        if method is None:
+            self.changed = self.changed or change_of(self._terms, self.greeting, message)
+            if self.changed is None:
+                self._open.answered(message, size)
+            else:
+                self.stirred.set()
+        elif "id" in message:
+            self._asked(message["id"], method, message.get("params", {}), related)
+        else:
+            self._notified(method, message.get("params", {}), related)
+
+    def broken(self, request_id: RequestId | None, sentence: str, shown: str) -> None:
+        """See `wire.Ear`."""
+        self._open.broken(request_id)
+        # Inspected before it is cut: half a secret is not found.
+        clean = self._terms.clean(shown)[:SHOWN] if shown else ""
+        self._terms.report(self._terms.name, f"{sentence}: {clean}" if clean else sentence)
+
+    def oversize(self, line: Oversize) -> None:
+        """See `wire.Ear`."""
+        self._terms.report(self._terms.name, "a message over the limit was dropped")
+        self._open.oversize(line)
+
+    def failed(self, request_id: int, sentence: str, lost: bool = False) -> None:
+        """See `wire.Ear`."""
+        self._open.fail(request_id, sentence, lost)
+
+    def expired(self, request_id: int, said: dict[str, Json] | None = None, size: int = 0) -> None:
+        """See `wire.Ear`."""
+        call = self._open.take(request_id)
+        if call is None:
+            return
+        if call.again and said is not None:
+            call.wait.set(Raw(said, size))
+        elif call.permit is None or call.again:
+            call.wait.fail(UpstreamError(f"upstream '{self._terms.name}' does not keep its sessions"))
+        else:
+            call.again = True
+            self._lapsed(call)
+
+    def parted(self, request_id: int) -> None:
+        """See `wire.Ear`."""
+        self._terms.listener.parted(self._open.wait_of(request_id))
+
+    def ended(self) -> None:
+        """See `wire.Ear`."""
+        self.over = True
+        self.stirred.set()
+        if self._asking is not None:
+            request_id, method = self._asking
+            call = self._open.take(request_id)
+            if call is not None:
+                call.wait.fail(Gone(method))
+
+    def _asked(self, its_id: RequestId, method: str, params: dict[str, Json], related: int | None) -> None:
+        if exhausted(0, self.wire.unsent):
+            return  # It asks and does not read.
+        wait, lane = self._open.wait_of(related), self._terms.lane
+        question = Question(self._terms.name, its_id, method, params, wait, lane)
+        self._questions.take(question, None if self.greeting is None else self.greeting.modern)
+
+    def _cancelled(self, request_id: Json) -> None:
+        if self._listening is not None and self._listening.has(request_id):
+            self._open.fail(request_id, "ended the stream")
+        else:
+            self._questions.withdraw(request_id)
+
+    def _notified(self, method: str, params: dict[str, Json], related: int | None) -> None:
+        if method == "notifications/progress":
+            self._open.progressed(params)
+        elif method == "notifications/cancelled":
+            self._cancelled(params.get("requestId"))
+        elif self._listening is not None and (stream := stream_of(params)) is not None:
+            self._listening.heard(stream, method, params)
+        else:
+            self._terms.listener.notified(self._terms.name, method, params, self._open.wait_of(related))

@@ -1,0 +1,246 @@
+"""The open requests on one wire, and the clock of each.
+
+Law of this file: each is resolved once, by the first answer with its id or by its deadline: an answer that
+cannot be used is a clear error, never a caller who waits for ever. Whatever belongs to no open request
+changes nothing. One timer watches all of them, since nearly every request is answered long before.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Callable, Mapping
+from math import inf
+
+from msgspec import Struct
+
+from mcpguard.adapters.upstreams.session.life import lasting
+from mcpguard.core.errors import UpstreamError
+from mcpguard.core.model import Json, Permit
+from mcpguard.core.secret import CredentialRef, Secret
+from mcpguard.gateway.flight import Wait
+from mcpguard.gateway.ports import Raw, RequestId
+from mcpguard.protocol import jsonrpc
+from mcpguard.protocol.framing import Oversize
+
+Progress = Callable[[Json], None]
+
+STRETCH = 6
+"""Progress starts a deadline anew; so many times the deadline is the most that a request may take."""
+
+
+class Call(Struct, eq=False):
+    """One request, and who waits for it. `seconds` is its deadline, 0 for none. `permit` is None for a
+    request of mcpguard's own; `values` are those of the placeholders in it. `session` is the one that it was
+    sent in; `again` says that it was sent once before, in one that had expired. The rest is its clock, in
+    seconds of the event loop."""
+
+    wait: Wait[Raw]
+    method: str
+    permit: Permit | None = None
+    progress: Progress | None = None
+    values: Mapping[CredentialRef, Secret] = {}
+    seconds: float = 0.0
+    again: bool = False
+    session: int = 0
+    due: float = inf
+    latest: float = inf
+    pauses: int = 0
+    paused_at: float = 0.0
+
+    @property
+    def credential(self) -> str:
+        """The one that a rule chose for it, "" for none."""
+        return "" if self.permit is None else self.permit.credential
+
+
+class Trouble(Struct, frozen=True):
+    """Requests fail on their way `since` then, in seconds since 1970. `problem` is the last one."""
+
+    since: float
+    problem: str
+
+
+class OpenRequests:
+    """A table from our own ids, which count up, to who waits."""
+
+    def __init__(
+        self,
+        server: str,
+        limit: int,
+        late: Callable[[int, Call], None],
+        changed: Callable[[], None] = lambda: None,
+    ) -> None:
+        """`server` is named in errors; `limit` is that of a message, in bytes; `late(id, call)` is called
+        after a request has failed at its deadline; `changed()` when there is a `trouble` or no more."""
+        self.answers = 0
+        """How many were answered with a JSON-RPC response."""
+        self.trouble: Trouble | None = None
+        """The last permitted request was lost; None once one is answered again."""
+        self._server = server
+        self._limit = limit
+        self._late = late
+        self._changed = changed
+        self._last = 0
+        self._open: dict[int, Call] = {}
+        self._clock = asyncio.get_running_loop()
+        self._timer: asyncio.TimerHandle | None = None
+        self._next = inf
+        self._standing = 0
+
+    def __len__(self) -> int:
+        return len(self._open)
+
+    def add(self, call: Call) -> int:
+        """A new request; gives its id, and its clock starts."""
+        self._last += 1
+        self._open[self._last] = call
+        if call.seconds:
+            now = self._clock.time()
+            call.due, call.latest = now + call.seconds, now + STRETCH * call.seconds
+            call.pauses, call.paused_at = self._standing, now
+            if call.due < self._next:
+                self._look_at(call.due)
+        return self._last
+
+    # --- answers ---------------------------------------------------------------------------------
+
+    def answered(self, message: dict[str, Json], size: int) -> None:
+        """Take a JSON-RPC response of `size` bytes."""
+        if not _is_answer(message):
+            self.broken(message["id"])
+            return
+        call = self._pop(message["id"])
+        if call is not None:
+            self.answers += 1
+            self._recovered()
+            call.wait.set(Raw(message, size))
+
+    def _recovered(self) -> None:
+        if self.trouble is not None:
+            self.trouble = None
+            self._changed()
+
+    def broken(self, request_id: RequestId | None) -> None:
+        """Take what has this id and is no response."""
+        self.fail(request_id, "answered with something that is no JSON-RPC response")
+
+    def oversize(self, line: Oversize) -> None:
+        """Take a message that was too long to be kept."""
+        request_id = jsonrpc.id_of_dropped(line.head, line.tail)
+        self.fail(request_id, f"answered with more than {self._limit} bytes; it was dropped")
+
+    def progressed(self, params: dict[str, Json]) -> None:
+        """Take the params of a `notifications/progress`."""
+        token = params.get("progressToken")
+        call = self._open.get(token) if type(token) is int else None
+        if call is not None and call.progress is not None:
+            if call.seconds:
+                call.due = min(self._clock.time() + call.seconds, call.latest)
+            call.progress(params)
+
+    def fail(self, request_id: RequestId | None, what: str, lost: bool = False) -> None:
+        """There will be no answer to it; `what` follows the name of the upstream. `lost` as in `wire.Ear`."""
+        call = self._pop(request_id)
+        if call is None:
+            return
+        problem = f"upstream '{self._server}' {what}"
+        if lost and call.permit is not None:  # What mcpguard asks by itself, it asks again.
+            before = self.trouble
+            self.trouble = Trouble(time.time() if before is None else before.since, problem)
+            if before is None:
+                self._changed()
+        call.wait.fail(UpstreamError(problem))
+
+    def fail_all(self, problem: str) -> None:
+        """There will be no more answers."""
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer, self._next = None, inf
+        for request_id in list(self._open):
+            call = self._pop(request_id)
+            if call is not None:
+                call.wait.fail(UpstreamError(problem))
+
+    # --- who waits -------------------------------------------------------------------------------
+
+    def wait_of(self, request_id: int | None) -> Wait[Raw] | None:
+        """Who waits for the answer to it; None if it is not open."""
+        call = self._open.get(request_id) if request_id is not None else None
+        return None if call is None else call.wait
+
+    def id_of(self, wait: Wait[Raw]) -> int | None:
+        """The id of the request that `wait` waits for; None if it is not open."""
+        return next((request_id for request_id, call in self._open.items() if call.wait is wait), None)
+
+    def credential_of(self, wait: Wait[Raw] | None) -> str:
+        """The credential of the request that `wait` waits for, "" for none and if it is not open."""
+        calls = (call.credential for call in self._open.values() if call.wait is wait)
+        return "" if wait is None else next(calls, "")
+
+    def take(self, request_id: int) -> Call | None:
+        """Take a request out; it is open no more. None if it is not open."""
+        return self._pop(request_id)
+
+    def _pop(self, request_id: RequestId | None) -> Call | None:
+        return self._open.pop(request_id, None) if type(request_id) is int else None
+
+    # --- deadlines -------------------------------------------------------------------------------
+
+    def pause(self, wait: Wait[Raw] | None) -> None:
+        """The clock of this request stands still; that of every one if `wait` is None."""
+        now = self._clock.time()
+        self._standing += wait is None
+        for call in self._open.values():
+            if wait is None or call.wait is wait:
+                if not call.pauses:
+                    call.paused_at = now
+                call.pauses += 1
+
+    def resume(self, wait: Wait[Raw] | None) -> None:
+        """Takes back one `pause` with the same argument."""
+        now = self._clock.time()
+        self._standing -= wait is None
+        for call in self._open.values():
+            if wait is None or call.wait is wait:
+                call.pauses -= 1
+                if not call.pauses:
+                    stood = now - call.paused_at
+                    call.due += stood
+                    call.latest += stood
+        self._look()
+
+    def _look_at(self, moment: float) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+        self._next = moment
+        self._timer = self._clock.call_at(moment, self._look)
+
+    def _look(self) -> None:
+        """Fail what is late, and look again when the next one may be."""
+        if self._timer is not None:
+            self._timer.cancel()
+        self._timer, self._next = None, inf
+        now = self._clock.time()
+        ticking = [(call.due, request_id) for request_id, call in self._open.items() if not call.pauses]
+        upcoming = min((due for due, _ in ticking if due > now), default=inf)
+        if upcoming < inf:
+            self._look_at(upcoming)
+        for due, request_id in ticking:
+            if due <= now:
+                self._expire(request_id)
+
+    def _expire(self, request_id: int) -> None:
+        call = self._open.get(request_id)
+        if call is not None:
+            seconds = call.seconds * (STRETCH if call.due >= call.latest else 1)
+            self.fail(request_id, f"did not answer {call.method} within {lasting(seconds)}")
+            self._late(request_id, call)
+
+
+def _is_answer(message: dict[str, Json]) -> bool:
+    """Whether its result or error has the shape that MCP gives it."""
+    if "error" not in message:
+        return type(message["result"]) is dict
+    error = message["error"]
+    return type(error) is dict and type(error.get("code")) is int and type(error.get("message")) is str

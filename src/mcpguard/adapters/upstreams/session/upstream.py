@@ -1,0 +1,296 @@
+"""An upstream over any wire: started when first asked, greeted, and then a conversation until it ends.
+
+Law of this file: each request is resolved exactly once, by the upstream's answer or by one clear error.
+Nothing starts by itself: a life begins with a request that policy has permitted, and what has failed is
+left alone for a while.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Mapping, Sequence
+
+from mcpguard.adapters.upstreams.session.connecting import Connector, MakeWire, Past, no_past, too_slow
+from mcpguard.adapters.upstreams.session.conversation import Conversation
+from mcpguard.adapters.upstreams.session.greeting import Changed, Greeting
+from mcpguard.adapters.upstreams.session.life import MOST_SECONDS, Terms, inspected
+from mcpguard.adapters.upstreams.session.open_requests import Call, Progress
+from mcpguard.adapters.upstreams.session.patience import Patience, exhausted
+from mcpguard.adapters.upstreams.session.speech import SET_LEVEL
+from mcpguard.core.errors import McpGuardError, UpstreamError
+from mcpguard.core.model import Json, Permit
+from mcpguard.gateway.flight import Wait
+from mcpguard.gateway.ports import Health, Question, Raw, State
+
+ENDING = "mcpguard is ending"
+
+
+class WiredUpstream:
+    """Implements `ports.Upstream`."""
+
+    def __init__(self, terms: Terms, wires: Sequence[MakeWire], past: Past | None = None) -> None:
+        """`wires` make a wire each, tried in this order; `past` is what it inherits."""
+        self.name = terms.name
+        self.running = False
+        self._terms = terms
+        self.past = past or no_past(terms)
+        """What another process of the same server goes on with."""
+        self._connector = Connector(terms, wires, self.past.identity)
+        self._patience = Patience(terms.turn.touch)
+        self._talk: Conversation | None = None
+        self._life: asyncio.Task[None] | None = None
+        self._queue: list[Call] = []
+        self._readying: list[Wait[None]] = []
+        self._problem = ""
+        self._state: State = "idle"
+        self._since = time.time()
+        self._starts = 0
+        self._dying = self._closing = False
+        self._gently = True
+
+    # --- what is known of it ---------------------------------------------------------------------
+
+    @property
+    def capabilities(self) -> Mapping[str, Json] | None:
+        """See `ports.Upstream.capabilities`; those of the last greeting."""
+        return None if self.past.greeting is None else self.past.greeting.capabilities
+
+    @property
+    def modern(self) -> bool:
+        """See `ports.Upstream.modern`."""
+        return self.past.greeting is not None and self.past.greeting.modern
+
+    @property
+    def version(self) -> str:
+        """The protocol revision that it was greeted in, "" before."""
+        return "" if self.past.greeting is None else self.past.greeting.version
+
+    @property
+    def instructions(self) -> str | None:
+        """Its `instructions`, uninspected; None for none."""
+        return None if self.past.greeting is None else self.past.greeting.instructions
+
+    @property
+    def health(self) -> Health:
+        """How it is now."""
+        trouble = self._talk.trouble if self._talk is not None and self.running else None
+        return Health(
+            self.name,
+            self._state if trouble is None else "failing",
+            self._since if trouble is None else trouble.since,
+            era="" if self.past.greeting is None else "modern" if self.modern else "legacy",
+            version=self.version,
+            restarts=max(0, self._starts - 1),
+            open=self._opened,
+            problem=inspected(self._terms.clean, self._problem if trouble is None else trouble.problem),
+        )
+
+    # --- ports.Upstream --------------------------------------------------------------------------
+
+    def ready(self) -> Wait[None]:
+        """See `ports.Upstream.ready`."""
+        wait: Wait[None] = Wait()
+        if self.running:
+            wait.set(None)
+        elif problem := self._unavailable():
+            wait.fail(UpstreamError(problem))
+        else:
+            self._readying.append(wait)
+        return wait
+
+    def request(self, permit: Permit, progress: Progress | None = None) -> Wait[Raw]:
+        """See `ports.Upstream.request`."""
+        call = Call(Wait(), permit.invocation.method, permit, progress)
+        self.take(call)
+        return call.wait
+
+    def take(self, call: Call) -> None:
+        """As `request`, of a call that somebody waits for already."""
+        problem = "" if self.running else self._unavailable()
+        if not problem and exhausted(self._opened, self._unsent):
+            problem = f"upstream '{self.name}' does not answer, and takes no more requests"
+        if problem:
+            call.wait.fail(UpstreamError(problem))
+        else:
+            self._send(call)
+
+    def prepare(self, permit: Permit) -> None:
+        """See `ports.Upstream.prepare`."""
+        self.past.memory.prepared[permit.invocation.method] = permit
+        if self.running:
+            self._prepare(permit)
+
+    def answer(self, question: Question, body: dict[str, Json]) -> None:
+        """See `ports.Upstream.answer`."""
+        if self._talk is not None:
+            self._talk.answer(question, body)
+
+    def tell(self, method: str, params: dict[str, Json]) -> None:
+        """See `ports.Upstream.tell`."""
+        if self.running and not self.modern and self._talk is not None:
+            self._talk.notify(method, params)
+
+    def cancel(self, wait: Wait[Raw], reason: str) -> None:
+        """See `ports.Upstream.cancel`."""
+        self._queue = [call for call in self._queue if call.wait is not wait]
+        if self._talk is not None:
+            self._talk.cancel(wait, reason)
+
+    def _send(self, call: Call) -> None:
+        if self.running and self._talk is not None:
+            self._talk.send(call)
+        else:
+            self._queue.append(call)
+
+    def _prepare(self, permit: Permit) -> None:
+        # A modern upstream reads the level in each request's envelope.
+        if not (self.modern and permit.invocation.method == SET_LEVEL):
+            self.request(permit)
+
+    # --- flow control ----------------------------------------------------------------------------
+
+    @property
+    def full(self) -> bool:
+        """Whether the client should wait."""
+        return self._patience.holds(self._opened, self._unsent)
+
+    @property
+    def _opened(self) -> int:
+        return self._talk.unanswered if self._talk is not None and self.running else len(self._queue)
+
+    @property
+    def _unsent(self) -> int:
+        return 0 if self._talk is None else self._talk.wire.unsent
+
+    def hold(self, on: bool) -> None:
+        """Read nothing more from this upstream, or read again."""
+        if self._talk is not None:
+            self._talk.wire.hold(on)
+
+    # --- one life --------------------------------------------------------------------------------
+
+    def _unavailable(self) -> str:
+        """Why no request can be taken, "" if one can; starts the upstream where that is needed."""
+        if self._life is not None:
+            return self._problem if self._dying else ""
+        if self._closing or self._state == "failed":
+            return ENDING if self._closing else self._problem
+        remaining = self.past.backoff.remaining(asyncio.get_running_loop().time())
+        if remaining > 0:
+            return f"{self._problem}; next try in {remaining:.1f} s"
+        self._dying = False
+        self._starts += 1
+        self._now("starting")
+        self._life = asyncio.create_task(self._live())
+        return ""
+
+    async def _live(self) -> None:
+        """Start, greet, stay until the wire ends, and leave nothing of it alive."""
+        seconds, began = self._terms.start_seconds, 0.0
+        problem, lost = f"upstream '{self.name}' has ended", False
+        try:
+            async with asyncio.timeout(seconds):
+                talk, greeting = await self._connector.connect(self._talk_over)
+            self._greeted(talk, greeting)
+            began = asyncio.get_running_loop().time()
+            while await self._stirred(talk):
+                async with asyncio.timeout(seconds):
+                    greeting = await self._connector.greet(talk, False)
+                self._greeted(talk, greeting)
+        except Changed as change:
+            problem, lost = str(change), True
+        except McpGuardError as refusal:
+            said = str(refusal).removeprefix(f"upstream '{self.name}' ")
+            problem = f"upstream '{self.name}' is not available: {said}"
+        except TimeoutError:
+            problem = too_slow(self._terms)
+        except OSError as error:
+            problem = f"upstream '{self.name}' cannot be started: {error.strerror}"
+        except asyncio.CancelledError:
+            problem = ENDING  # From `close`, while starting.
+        finally:
+            await self._bury(problem, lost, began)
+
+    def _talk_over(self, make: MakeWire) -> Conversation:
+        self._talk = Conversation(self._terms, make, self.past.memory, self._lapsed)
+        return self._talk
+
+    def _greeted(self, talk: Conversation, greeting: Greeting) -> None:
+        anew, self.past.greeting = self.past.greeting is not None, greeting
+        talk.begin(greeting)
+        self.running = True
+        self._now("running")
+        for permit in self.past.memory.prepared.values():
+            self._prepare(permit)
+        queue, self._queue = self._queue, []
+        for call in queue:
+            talk.send(call)
+        if anew:
+            self._terms.listener.renewed(self.name)
+        readying, self._readying = self._readying, []
+        for wait in readying:
+            wait.set(None)
+        self._terms.turn.touch()
+
+    async def _stirred(self, talk: Conversation) -> bool:
+        """Wait until the wire has ended (False) or the session has (True)."""
+        if not talk.over:
+            await talk.stirred.wait()
+            talk.stirred.clear()
+        if talk.changed is not None:
+            raise talk.changed
+        return not (talk.over or self._closing)
+
+    def _lapsed(self, call: Call) -> None:
+        """Its session has expired: greet anew, then send it once more."""
+        talk = self._talk
+        if talk is not None and self.running and call.session == talk.session:
+            self.running = False
+            self._now("starting")
+            talk.lapse()
+        self._send(call)
+
+    async def _bury(self, problem: str, lost: bool, began: float) -> None:
+        """Answer whoever waits, then leave nothing of this life alive."""
+        self.running = False
+        self._dying = True
+        self._problem = problem
+        talk, now = self._talk, asyncio.get_running_loop().time()
+        if talk is not None and not self._closing:
+            self._problem = problem = problem + await talk.wire.last_words()
+        healthy = bool(began) and talk is not None and (talk.answers > 0 or now - began >= MOST_SECONDS)
+        if not self._closing:
+            self.past.backoff.failed(now, healthy)
+        waits: list[Wait[Json]] = [*self._readying, *(call.wait for call in self._queue)]
+        self._readying, self._queue = [], []
+        for wait in waits:
+            wait.fail(UpstreamError(problem))
+        if talk is not None:
+            talk.stop(problem)
+        self._now("closed" if self._closing else "failed" if lost else "waiting")
+        self._terms.turn.touch()
+        try:
+            if talk is not None:
+                await talk.wire.close(self._gently)
+        finally:
+            self._talk = self._life = None
+
+    async def close(self, gently: bool) -> None:
+        """End the upstream and everything that it started; `gently` lets it end by itself first."""
+        self._closing, self._gently = True, gently
+        if self._life is None:
+            self._now("closed")
+            return
+        if self.running and self._talk is not None:
+            self._talk.leave()
+        elif not self._dying:
+            self._life.cancel()
+        await asyncio.wait([self._life])
+        if self._life is not None:  # It was cancelled before its first step.
+            await self._bury(ENDING, False, 0.0)
+
+    def _now(self, state: State) -> None:
+        self._state = state
+        self._since = time.time()
+        self._terms.changed()

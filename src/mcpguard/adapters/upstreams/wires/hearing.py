@@ -1,0 +1,182 @@
+"""What comes over HTTP is brought to the ear: bodies and event streams become messages.
+
+Law of this file: each call of the ear is within one turn of work; what is no JSON-RPC message, too long, or
+an answer to something else than what was asked never counts as the answer.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import re
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+import msgspec
+
+from mcpguard.adapters.network.outbound import Exchange
+from mcpguard.adapters.relay.turn import Turn
+from mcpguard.adapters.upstreams.process.stderr import LINE_BYTES
+from mcpguard.adapters.upstreams.wires.event_stream import Event, EventStream
+from mcpguard.adapters.upstreams.wires.wire import Ear
+from mcpguard.core.errors import MessageError
+from mcpguard.core.model import Json
+from mcpguard.protocol import jsonrpc
+from mcpguard.protocol.framing import Oversize
+
+_METHOD = re.compile(rb'"method"\s*:')
+
+
+class Hearing:
+    """The ear of one wire, as HTTP needs it. `limit` is that of a message, in bytes; `other` takes
+    events that are no messages."""
+
+    def __init__(
+        self, turn: Turn, ear: Ear, limit: int, other: Callable[[Event], None] | None = None
+    ) -> None:
+        self.limit = limit
+        self.batches = False
+        """Whether the revision has batches (2025-03-26, basic/index, batching)."""
+        self.too_long = f"answered with more than {limit} bytes; it was dropped"
+        self._turn = turn
+        self._ear = ear
+        self._other = other
+        self._go = asyncio.Event()
+        self._go.set()
+
+    def hold(self, on: bool) -> None:
+        """Bring nothing more, or again; the sender feels it by TCP."""
+        if on:
+            self._go.clear()
+        else:
+            self._go.set()
+
+    async def stream(self, exchange: Exchange, events: EventStream, asked: int | None) -> bool:
+        """Read an event stream. Returns True once the request `asked` is dealt with, False if the stream
+        ended before. Raises UpstreamError if it broke off. With None every message is brought."""
+        while chunk := await exchange.read():
+            await self._go.wait()
+            found = events.feed(chunk)
+            if found:
+                with self._one_turn():
+                    answered = [self._event(each, asked) for each in found]
+                if any(answered):
+                    return True
+            if asked is not None and _answers(events.overlong, asked):
+                # Its end may never come.
+                self.failed(asked, self.too_long)
+                return True
+        return False
+
+    @contextmanager
+    def _one_turn(self) -> Iterator[None]:
+        self._turn.begin()
+        try:
+            yield
+        finally:
+            self._turn.end()
+
+    def _event(self, event: Event | Oversize, asked: int | None) -> bool:
+        if isinstance(event, Event):
+            if event.kind == "message":
+                return self._message(event.data, asked)
+            if self._other is not None:
+                self._other(event)
+            return False
+        if asked is not None and jsonrpc.id_of_dropped(event.head, event.tail) == asked:
+            self._ear.failed(asked, self.too_long)
+            return True
+        self._ear.oversize(event)
+        return False
+
+    def _message(self, data: bytes, asked: int | None, alone: bool = True) -> bool:
+        try:
+            message = jsonrpc.parse(data)
+        except MessageError as problem:
+            texts = problem.texts() if isinstance(problem, jsonrpc.Batch) and self.batches and alone else []
+            if texts:
+                return any([self._message(text, asked, alone=False) for text in texts])
+            shown = data.decode("utf-8", "replace") if len(data) <= LINE_BYTES else f"{len(data)} bytes"
+            self._ear.broken(problem.request_id, "not a JSON-RPC message over HTTP", shown)
+            return asked is not None and problem.request_id == asked
+        answer = "method" not in message
+        if answer and asked is not None and message["id"] != asked:
+            self._ear.broken(None, "an answer to something else on the stream of a request", "")
+            return False
+        self._ear.received(message, len(data), asked)
+        return answer and asked is not None
+
+    async def whole(self, exchange: Exchange, asked: int, method: str) -> None:
+        """Read a JSON body that must be the answer to `asked`. Raises UpstreamError if it broke off."""
+        await self._go.wait()
+        body = await exchange.body(self.limit)
+        await self._go.wait()
+        if body is None:
+            self.failed(asked, self.too_long)
+            return
+        with self._one_turn():
+            if not self._message(body, asked):
+                self._ear.failed(asked, f"answered {method} with something that is no answer to it")
+
+    async def refusal(self, exchange: Exchange, asked: int) -> bool:
+        """Read the body of an HTTP error. True if it was a JSON-RPC error, which is the answer then,
+        whatever id it has: one request is one exchange. Raises UpstreamError if it broke off."""
+        body = await self._json(exchange)
+        answer = _error_in(body)
+        if answer is None:
+            return False
+        with self._one_turn():
+            self._ear.received({**answer, "id": asked}, len(body), asked)
+        return True
+
+    async def forgotten(self, exchange: Exchange, asked: int) -> None:
+        """Read the body of an HTTP error that says that the session is gone, unless it is an answer to
+        `asked`. Raises UpstreamError if it broke off."""
+        body = await self._json(exchange)
+        answer = _error_in(body)
+        said = None if exchange.status != 400 or answer is None else {**answer, "id": asked}
+        with self._one_turn():
+            if said is not None and said == answer:
+                self._ear.received(said, len(body), asked)
+            else:
+                self._ear.expired(asked, said, len(body))
+
+    async def _json(self, exchange: Exchange) -> bytes:
+        """The body if it is JSON within the limit, else b""."""
+        body = await exchange.body(self.limit) if exchange.media_type == "application/json" else None
+        return body or b""
+
+    def failed(self, request_id: int | None, sentence: str, lost: bool = False) -> None:
+        """Tell it of a request that will have no answer; None for what needs none."""
+        if request_id is not None:
+            with self._one_turn():
+                self._ear.failed(request_id, sentence, lost)
+
+    def parted(self, request_id: int) -> None:
+        """Tell it that the stream of this request was closed to go on later."""
+        with self._one_turn():
+            self._ear.parted(request_id)
+
+    def ended(self) -> None:
+        """Tell it that the wire is over."""
+        with self._one_turn():
+            self._ear.ended()
+
+
+def _answers(head: bytes | None, asked: int) -> bool:
+    """Whether a message that is too long is taken for the answer to `asked`, by its first bytes: it names
+    no method, and no other id. What is not taken for it here may turn out to be it at its end."""
+    if head is None or _METHOD.search(head):
+        return False
+    return jsonrpc.id_of_dropped(head, b"") in (None, asked)
+
+
+def _error_in(body: bytes) -> dict[str, Json] | None:
+    """The JSON-RPC error response that the body is, None if it is none."""
+    try:
+        message = msgspec.json.decode(body)
+    except (msgspec.DecodeError, UnicodeError, RecursionError):
+        return None
+    error = message.get("error") if type(message) is dict and message.get("jsonrpc") == "2.0" else None
+    if type(error) is dict and type(error.get("code")) is int and type(error.get("message")) is str:
+        return {"jsonrpc": "2.0", "id": message.get("id"), "error": error}
+    return None

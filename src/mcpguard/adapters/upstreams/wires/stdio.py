@@ -1,0 +1,149 @@
+"""The wire to an upstream over stdio: a process, one JSON-RPC message a line, and its standard error.
+
+Source: specification 2026-07-28, basic/transports/stdio.
+"""
+
+from __future__ import annotations
+
+import signal
+from collections.abc import Callable
+
+from msgspec import Struct
+
+from mcpguard.adapters.relay.link import Link
+from mcpguard.adapters.relay.turn import Turn
+from mcpguard.adapters.upstreams.process.child import Child, Nursery, exit_status
+from mcpguard.adapters.upstreams.process.environment import Environment
+from mcpguard.adapters.upstreams.process.stderr import LINE_BYTES, StderrLines
+from mcpguard.adapters.upstreams.wires.wire import Ear
+from mcpguard.core.errors import MessageError
+from mcpguard.core.model import Json, Listed
+from mcpguard.protocol import jsonrpc
+from mcpguard.protocol.framing import Oversize
+
+
+class Launch(Struct, frozen=True):
+    """How to start one upstream; `message_bytes` bounds one message."""
+
+    command: str
+    args: tuple[str, ...]
+    cwd: str | None
+    environment: Environment
+    message_bytes: int
+
+
+class StdioWire:
+    """One process; implements `wire.Wire`."""
+
+    last_status: int | None = None
+    """See `wire.Wire`: a process has no HTTP status."""
+
+    def __init__(
+        self,
+        ear: Ear,
+        launch: Launch,
+        turn: Turn,
+        nursery: Nursery,
+        report: Callable[[str], None],
+        clean: Callable[[str], str],
+    ) -> None:
+        """`report(line)` takes the lines of its standard error; `clean` takes out of a text what must not
+        be seen."""
+        self._ear = ear
+        self._launch = launch
+        self._turn = turn
+        self._nursery = nursery
+        self._report = report
+        self._clean = clean
+        self._link: Link | None = None
+        self._child: Child | None = None
+        self._stderr: StderrLines | None = None
+        self._batches = False
+
+    @property
+    def unsent(self) -> int:
+        """See `wire.Wire.unsent`."""
+        return 0 if self._link is None else self._link.unsent
+
+    async def open(self) -> None:
+        """Start the process with its credentials. Raises UpstreamError, CredentialError or OSError."""
+        launch = self._launch
+        env = await launch.environment.resolve()
+        child = self._child = self._nursery.start(launch.command, launch.args, env, launch.cwd)
+        self._stderr = StderrLines(child.stderr, self._clean, self._report)
+        limit = launch.message_bytes
+        self._link = Link(self._turn, child.stdout, child.stdin, limit, self._received, self._ear.ended)
+
+    def send(self, message: dict[str, Json], target: Listed | None = None, credential: str = "") -> None:
+        """See `wire.Wire.send`."""
+        if self._link is not None:
+            self._link.send(jsonrpc.encode(message) + b"\n")
+
+    def greeted(self, version: str, modern: bool) -> None:
+        """See `wire.Wire.greeted`."""
+        self._batches = version in jsonrpc.BATCHED
+
+    def forget(self, request_id: int) -> bool:
+        """See `wire.Wire.forget`: the upstream must be told."""
+        return False
+
+    def hold(self, on: bool) -> None:
+        """See `wire.Wire.hold`."""
+        if self._link is not None:
+            self._link.hold(on)
+
+    async def last_words(self) -> str:
+        """Its exit status and the last line of its standard error."""
+        if self._child is None:
+            return ""
+        ended = _how_it_ended(await exit_status(self._child))
+        last = self._stderr.last if self._stderr is not None else ""
+        return f"{ended}; it last said: {last}" if last else ended
+
+    async def close(self, gently: bool) -> None:
+        """End the whole process group; see `Nursery.end`."""
+        if self._link is not None:
+            self._link.close()
+        if self._child is not None:
+            await self._nursery.end(self._child, gently)
+        if self._stderr is not None:
+            self._stderr.close()
+
+    def _received(self, line: bytes | Oversize) -> None:
+        if isinstance(line, Oversize):
+            self._ear.oversize(line)
+            return
+        try:
+            message = jsonrpc.parse(line)
+        except jsonrpc.Batch as batch:
+            self._several(batch, line)
+        except MessageError as problem:
+            self._broken(problem, line)
+        else:
+            self._ear.received(message, len(line))
+
+    def _several(self, batch: jsonrpc.Batch, line: bytes) -> None:
+        texts = batch.texts() if self._batches else []
+        if not texts:
+            self._broken(batch, line)
+        for text in texts:
+            try:
+                self._ear.received(jsonrpc.parse(text), len(text))
+            except MessageError as problem:
+                self._broken(problem, text)
+
+    def _broken(self, problem: MessageError, line: bytes) -> None:
+        shown = line.decode("utf-8", "replace") if len(line) <= LINE_BYTES else f"{len(line)} bytes"
+        said = "not a JSON-RPC message on its standard output, dropped"
+        self._ear.broken(problem.request_id, said, shown)
+
+
+def _how_it_ended(status: int | None) -> str:
+    if status is None:
+        return ""
+    if status >= 0:
+        return f" (exit status {status})"
+    try:
+        return f" (it was ended by {signal.Signals(-status).name})"
+    except ValueError:
+        return f" (it was ended by signal {-status})"

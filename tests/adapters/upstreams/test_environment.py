@@ -1,0 +1,77 @@
+"""What an upstream gets to see of the world."""
+
+from __future__ import annotations
+
+import asyncio
+from pathlib import Path
+
+import pytest
+
+from mcpguard.adapters.upstreams.process.child import executable, not_startable
+from mcpguard.adapters.upstreams.process.environment import Environment
+from mcpguard.adapters.upstreams.supply import Supply
+from mcpguard.core.errors import CredentialError
+from mcpguard.core.secret import parse_template
+from tests.adapters.credentials.fake_credentials import FakeCredentials, program
+
+
+def resolve(env: dict[str, str], credentials: FakeCredentials) -> dict[str, str]:
+    templates = {name: parse_template(text) for name, text in env.items()}
+    return asyncio.run(Environment(templates, Supply(credentials, program())).resolve())
+
+
+def test_an_upstream_gets_the_allow_list_its_own_settings_and_nothing_else(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "not for you")
+    monkeypatch.setenv("PATH", "/bin")
+    env = resolve({"MODE": "plain"}, FakeCredentials())
+    assert env["MODE"] == "plain"
+    assert env["PATH"] == "/bin"
+    assert "AWS_SECRET_ACCESS_KEY" not in env
+
+
+def test_a_reference_is_filled_in_for_the_upstream_that_it_is_for() -> None:
+    credentials = FakeCredentials(A="value-a", B="value-b")
+    env = resolve({"AUTH": "Bearer ${env:A}-${credential:B}!"}, credentials)
+    assert env["AUTH"] == "Bearer value-a-value-b!"
+    assert credentials.asked == [("env:A", program()), ("credential:B", program())]
+
+
+def test_a_missing_credential_names_its_reference() -> None:
+    with pytest.raises(CredentialError, match="env:C is not among"):
+        resolve({"X": "${env:C}"}, FakeCredentials())
+
+
+def test_a_zero_byte_is_refused() -> None:
+    with pytest.raises(CredentialError, match="zero byte"):
+        resolve({"X": "${env:Z}"}, FakeCredentials(Z="a\0b"))
+
+
+def test_a_command_with_a_folder_is_looked_up_where_it_will_run(tmp_path: Path) -> None:
+    program = tmp_path / "bin" / "server"
+    program.parent.mkdir()
+    program.write_text("#!/bin/sh\n")
+    program.chmod(0o700)
+    assert executable("bin/server", None, str(tmp_path)) == str(program)
+    assert executable(str(program), None, "/") == str(program)
+    assert executable("server", str(program.parent), str(tmp_path)) == str(program)
+    assert executable("bin/other", None, str(tmp_path)) is None
+
+
+def test_a_program_that_is_there_and_not_executable_is_told_from_one_that_is_not_there(
+    tmp_path: Path,
+) -> None:
+    script = tmp_path / "server"
+    script.write_text("#!/bin/sh\n")
+    script.chmod(0o600)
+    for command, path, cwd in (
+        (str(script), None, None),
+        ("./server", None, str(tmp_path)),
+        ("server", str(tmp_path), None),
+    ):
+        assert executable(command, path, cwd) is None
+        said = not_startable(command, path, cwd)
+        assert said.startswith(f"the command '{command}' is {tmp_path}/")
+        assert "which is not executable; `chmod +x` it" in said
+    assert "was not found" in not_startable("server", str(tmp_path / "bin"), None)

@@ -1,0 +1,122 @@
+"""Where the credentials of an upstream go, and where they never go (law 3)."""
+
+from __future__ import annotations
+
+import asyncio
+
+import pytest
+
+from mcpguard.adapters.upstreams.wires.address import Address
+from mcpguard.adapters.upstreams.wires.http import StreamableHttpWire
+from mcpguard.adapters.upstreams.wires.sse import SseWire
+from mcpguard.core.secret import parse_template
+from tests.adapters.credentials.fake_credentials import FakeCredentials, program
+from tests.adapters.upstreams.http_script import Heard, Reply, answer_to, scripted
+from tests.adapters.upstreams.http_stage import MODERN, address, hello, in_loop, modern, wired
+
+CANARY = "canary-0123456789"
+
+
+@pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
+@in_loop
+async def test_a_credential_does_not_follow_a_redirect_to_another_origin(status: int) -> None:
+    async with scripted(lambda _heard, reply: reply.nothing()) as thief:
+
+        async def script(_heard: Heard, reply: Reply) -> None:
+            await reply.head(status, Location=f"{thief.url}?key=k", Content_Length="0", Set_Cookie="a=b")
+
+        async with scripted(script) as stage:
+            where = address(stage.url, {"Authorization": "Bearer ${env:TOKEN}"}, TOKEN=CANARY)
+            async with wired(StreamableHttpWire, where) as (wire, ear):
+                for request_id in (1, 2):
+                    wire.send(hello(request_id))
+                    told = await ear.failure(request_id)
+                    place = thief.url.removesuffix("/mcp")
+                    assert told == (
+                        f"answered with a redirect (HTTP {status}) to {place}, which is not followed; "
+                        "if that is right, put where it leads into the configuration (`url`)"
+                    )
+            assert stage.requests[0].headers["authorization"] == f"Bearer {CANARY}"
+            assert "cookie" not in stage.requests[1].headers
+        assert thief.requests == []
+
+
+@in_loop
+async def test_a_redirect_within_the_origin_is_followed_once() -> None:
+    async def script(heard: Heard, reply: Reply) -> None:
+        if heard.path == "/end/":
+            await reply.json(answer_to(heard))
+        else:
+            place = {"/mcp": "/mcp/", "/mcp/": "/end/"}[heard.path]
+            await reply.head(307, Location="/end/" if heard.message["id"] == 2 else place, Content_Length="0")
+
+    async with scripted(script) as stage:
+        where = address(stage.url, {"X-Key": "${env:KEY}"}, KEY=CANARY)
+        async with wired(StreamableHttpWire, where) as (wire, ear):
+            wire.send(hello(2))
+            assert await ear.answer(2)
+            assert stage.requests[-1].headers["x-key"] == CANARY
+            wire.send(hello(3))
+            assert "redirect" in await ear.failure(3)
+
+
+@in_loop
+async def test_a_refusal_of_credentials_names_the_host_and_no_value() -> None:
+    async def script(_heard: Heard, reply: Reply) -> None:
+        await reply.json({"jsonrpc": "2.0", "id": None, "error": {"code": 1, "message": CANARY}}, 401)
+
+    async with scripted(script) as stage:
+        where = address(stage.url + "?key=${env:KEY}", {"X-Key": "${env:KEY}"}, KEY=CANARY)
+        async with wired(StreamableHttpWire, where) as (wire, ear):
+            wire.send(hello(1))
+            told = await ear.failure(1)
+            assert "127.0.0.1" in told
+            assert CANARY not in told
+            assert stage.requests[0].path == f"/mcp?key={CANARY}"
+
+
+@in_loop
+async def test_a_configured_header_cannot_stand_for_a_mirrored_one() -> None:
+    async def script(heard: Heard, reply: Reply) -> None:
+        await reply.json(answer_to(heard))
+
+    async with (
+        scripted(script) as stage,
+        wired(StreamableHttpWire, address(stage.url, {"MCP-Param-Region": "x"})) as (wire, ear),
+    ):
+        wire.greeted(MODERN, True)
+        wire.send(modern(7, "tools/list"))
+        await ear.answer(7)
+        assert "mcp-param-region" not in stage.requests[0].headers
+        assert stage.requests[0].headers["mcp-method"] == "tools/list"
+        assert stage.requests[0].headers["accept-encoding"] == "identity"
+
+
+@in_loop
+async def test_over_sse_each_message_carries_the_credential_that_was_chosen_for_it() -> None:
+    async def script(heard: Heard, reply: Reply) -> None:
+        if heard.method == "GET":
+            await reply.events()
+            await reply.raw(b"event: endpoint\ndata: /post\n\n")
+            await reply.gone.wait()
+        else:
+            await reply.nothing(401 if heard.headers["x-key"] == "stale" else 202)
+
+    async with scripted(script) as stage:
+        templates = {"X-Key": parse_template("${env:A}")}
+        chosen = {"other": {"x-key": parse_template("${env:B}")}}
+        credentials = FakeCredentials(A=CANARY, B="stale")
+        where = Address(parse_template(stage.url), templates, credentials, program(), chosen)
+        async with wired(SseWire, where) as (wire, ear):
+            wire.send(hello(1))
+            wire.send(modern(2, "tools/call"), None, "other")
+            assert "wants a credential" in await ear.failure(2)
+            credentials.values["A"] = "newer"
+            wire.send({"jsonrpc": "2.0", "method": "notifications/initialized"})
+            wire.send(modern(3, "tools/call"), None, "nobody")
+            assert "was not asked: the credential 'nobody' cannot be chosen" in await ear.failure(3)
+            while len(stage.requests) < 4:
+                await asyncio.sleep(0)
+    keys = [request.headers["x-key"] for request in stage.requests]
+    assert keys[0] == CANARY
+    assert sorted(keys[1:]) == sorted([CANARY, "stale", "newer"])

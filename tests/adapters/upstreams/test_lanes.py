@@ -1,0 +1,292 @@
+"""Which lane a request goes to, and what all of them have in common."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+import pytest
+from msgspec import structs
+
+from mcpguard.adapters.relay.turn import Turn
+from mcpguard.adapters.upstreams.lane import Lane, Run
+from mcpguard.adapters.upstreams.lanes import Lanes
+from mcpguard.adapters.upstreams.process.environment import Environment
+from mcpguard.adapters.upstreams.session.connecting import Past
+from mcpguard.adapters.upstreams.session.upstream import WiredUpstream
+from mcpguard.adapters.upstreams.supply import Supply, not_chosen
+from mcpguard.adapters.upstreams.wires.wire import Ear
+from mcpguard.core.errors import CredentialError
+from mcpguard.core.model import Permit
+from mcpguard.core.policy.placeholders import placeholders_in
+from mcpguard.core.secret import CredentialRef, Secret
+from mcpguard.gateway.flight import Wait, as_future
+from mcpguard.gateway.recipients import Recipient
+from mcpguard.wiring import _beside
+from tests.adapters.credentials.fake_credentials import FakeCredentials, program
+from tests.adapters.upstreams.fake_wire import FakeWire, World, legacy, permit, run
+
+URI = "x:1"
+
+
+class Stage:
+    """Lanes over fake wires. `of` are the wires by the credential of their lane."""
+
+    def __init__(self, remote: bool = False, credentials: FakeCredentials | None = None) -> None:
+        self.world = World(legacy({"tools": {}}))
+        self.of: dict[str, list[FakeWire]] = {}
+        self.credentials = credentials or FakeCredentials(a="value-of-a")
+        self.turn: Turn = self.world.terms.turn
+        supply = Supply(self.credentials, program())
+        self.lanes = Lanes("x", self._lane, supply, self.turn, remote)
+
+    def _lane(self, credential: str, first: Lane | None) -> Lane:
+        if credential == "nobody":
+            raise not_chosen(credential, "x", "env")
+        terms = structs.replace(self.world.terms, lane=credential)
+
+        def make(past: Past | None, _changed: Any) -> Run:
+            def wire(ear: Ear) -> FakeWire:
+                made = self.world._make(ear)
+                self.of.setdefault(credential, []).append(made)
+                return made
+
+            return Run(
+                WiredUpstream(terms, [wire], past), Environment({}, Supply(self.credentials, program()))
+            )
+
+        return Lane(make, self.turn, None if first is None else _beside(first.upstream.past))
+
+    def send(self, method: str = "tools/call", credential: str = "", **params: Any) -> Wait[Any]:
+        asked = structs.replace(permit(method, **params), credential=credential)
+        return self.lanes.request(asked)
+
+    async def sent(self, credential: str, method: str, count: int = 1) -> dict[str, Any]:
+        await self.world.until(
+            lambda: credential in self.of and self.of[credential][-1].methods().count(method) >= count
+        )
+        return self.of[credential][-1].last(method)
+
+    async def subscribed(self, credential: str) -> None:
+        wait = self.send("resources/subscribe", credential, uri=URI)
+        await as_future(wait)
+        await self.world.settled()
+
+
+def staged(test: Any) -> Any:
+    def body() -> None:
+        async def inside() -> None:
+            stage = Stage()
+            await test(stage)
+            await stage.lanes.close(True)
+
+        run(inside())
+
+    return body
+
+
+def with_placeholder(credential: str = "", name: str = "a") -> Permit:
+    arguments = {"t": f"{{{{secret:{name}}}}}"}
+    asked = permit(name="t", arguments=arguments)
+    return structs.replace(asked, credential=credential, placeholders=placeholders_in(arguments))
+
+
+@staged
+async def test_each_request_goes_to_the_lane_of_its_credential(stage: Stage) -> None:
+    stage.send()
+    await stage.sent("", "tools/call")
+    assert list(stage.of) == [""]
+    stage.send(credential="write")
+    await stage.sent("write", "tools/call")
+    assert [len(wires) for wires in stage.of.values()] == [1, 1]
+    assert [health.name for health in stage.lanes.healths] == ["x", "x (write)"]
+    assert (stage.lanes.capabilities, stage.lanes.modern, stage.lanes.instructions) == (
+        {"tools": {}},
+        False,
+        None,
+    )
+    with pytest.raises(CredentialError, match="'nobody' cannot be chosen"):
+        await as_future(stage.send(credential="nobody"))
+    assert len(stage.lanes.healths) == 2
+
+
+@staged
+async def test_what_is_told_to_all_reaches_all(stage: Stage) -> None:
+    stage.send()
+    stage.send(credential="write")
+    await stage.sent("", "tools/call")
+    await stage.sent("write", "tools/call")
+    stage.lanes.prepare(permit("logging/setLevel", level="debug"))
+    stage.lanes.tell("notifications/roots/list_changed", {})
+    for credential in ("", "write"):
+        assert {"logging/setLevel", "notifications/roots/list_changed"} <= set(
+            stage.of[credential][0].methods()
+        )
+    stage.send(credential="later")
+    assert (await stage.sent("later", "logging/setLevel"))["params"] == {"level": "debug"}
+    stage.lanes.hold(True)
+    assert all(wires[0].held for wires in stage.of.values())
+    assert not stage.lanes.full
+    stage.of["write"][0].unsent = 1 << 20
+    assert stage.lanes.full
+
+
+@staged
+async def test_an_answer_and_a_cancellation_go_to_the_lane_that_they_are_for(stage: Stage) -> None:
+    stage.send()
+    wait = stage.send(credential="write")
+    await stage.sent("", "tools/call")
+    await stage.sent("write", "tools/call")
+    for credential in ("", "write"):
+        stage.of[credential][0].say({"id": 7, "method": "roots/list", "params": {}})
+    of_write = stage.world.questions[1]
+    stage.lanes.answer(of_write, {"result": {"roots": []}})
+    assert [wire[0].methods().count("answer") for wire in stage.of.values()] == [0, 1]
+    stage.lanes.cancel(wait, "cancelled")
+    cancelled = [wire[0].methods().count("notifications/cancelled") for wire in stage.of.values()]
+    assert cancelled == [0, 1]
+
+
+@pytest.mark.parametrize(
+    ("having", "told"),
+    [
+        ([], [""]),
+        ([""], [""]),
+        (["write"], ["write"]),
+        (["", "write"], ["", "write"]),
+        (["a", "b"], ["a", "b"]),
+    ],
+)
+def test_the_end_of_a_subscription_is_told_to_who_has_it(having: list[str], told: list[str]) -> None:
+    @staged
+    async def body(stage: Stage) -> None:
+        for credential in ("", *having):
+            stage.send(credential=credential)
+            await stage.sent(credential, "tools/call")
+        for credential in having:
+            await stage.subscribed(credential)
+        await as_future(stage.send("resources/unsubscribe", uri=URI))
+        await stage.world.settled()
+        found = [name for name, wires in stage.of.items() if "resources/unsubscribe" in wires[0].methods()]
+        assert found == told
+
+    body()
+
+
+def test_no_lane_is_started_to_end_a_subscription() -> None:
+    @staged
+    async def body(stage: Stage) -> None:
+        stage.send()
+        await stage.sent("", "tools/call")
+        await stage.subscribed("write")
+        stage.of["write"][0].ear.ended()
+        await stage.world.until(lambda: not stage.lanes._lanes["write"].upstream.running)
+        await stage.world.settled()
+        await as_future(stage.send("resources/unsubscribe", uri=URI))
+        assert len(stage.of["write"]) == 1
+        stage.lanes._lanes["write"].upstream.past.backoff = type("", (), {"remaining": lambda *_: 0.0})()
+        stage.send(credential="write")
+        await stage.world.until(lambda: len(stage.of["write"]) == 2)
+        await stage.sent("write", "tools/call")
+        assert "resources/subscribe" not in stage.of["write"][1].methods()
+
+    body()
+
+
+def test_a_server_with_a_url_has_one_lane_and_its_requests_carry_the_credential() -> None:
+    async def body() -> None:
+        stage = Stage(remote=True)
+        first = stage.lanes._lanes[""].upstream
+        first._terms = structs.replace(first._terms, lane=None)
+        first._connector._terms = first._terms
+        stage.send(credential="write")
+        await stage.sent("", "tools/call")
+        assert stage.of[""][0].credentials[-1] == "write"
+        with pytest.raises(CredentialError, match="it outlives the request"):
+            await as_future(stage.send("resources/subscribe", "write", uri=URI))
+        await stage.lanes.close(True)
+
+    run(body())
+
+
+class Instant(FakeCredentials):
+    """Values that are had without waiting."""
+
+    def known(self, ref: CredentialRef, to: Recipient) -> Secret | None:
+        return self.get(ref, to)
+
+
+@pytest.mark.parametrize("kind", [FakeCredentials, Instant])
+def test_a_placeholder_is_filled_in_before_the_request_is_sent(kind: type[FakeCredentials]) -> None:
+    async def body() -> None:
+        stage = Stage(credentials=kind(a="value-of-a"))
+        stage.lanes.request(with_placeholder())
+        stage.lanes.request(with_placeholder("write"))
+        for credential in ("", "write"):
+            sent = await stage.sent(credential, "tools/call")
+            assert sent["params"]["arguments"] == {"t": "value-of-a"}
+        await stage.lanes.close(True)
+
+    run(body())
+
+
+def test_a_placeholder_that_cannot_be_had_sends_nothing_and_one_that_is_cancelled_neither() -> None:
+    @staged
+    async def body(stage: Stage) -> None:
+        with pytest.raises(CredentialError, match="credential:b"):
+            await as_future(stage.lanes.request(with_placeholder(name="b")))
+        wait = stage.lanes.request(with_placeholder())
+        stage.lanes.cancel(wait, "cancelled")
+        await stage.world.settled()
+        stage.lanes.request(with_placeholder())
+        await asyncio.sleep(0)
+        await stage.lanes.close(True)
+        assert stage.of == {}
+
+    body()
+
+
+def test_a_process_refuses_a_call_that_is_for_another_credential_or_has_no_value() -> None:
+    async def body() -> None:
+        world = World(legacy())
+        world.terms = structs.replace(world.terms, lane="read")
+        upstream = WiredUpstream(world.terms, [world._make])
+        for asked, said in (
+            (
+                structs.replace(permit(name="t"), credential="write"),
+                "this process has not the credential 'write'",
+            ),
+            (with_placeholder("read"), "there is no value for credential:a"),
+        ):
+            with pytest.raises(CredentialError, match=said):
+                await as_future(upstream.request(asked))
+        assert "tools/call" not in world.wire.methods()
+        await upstream.close(True)
+
+    run(body())
+
+
+def test_a_defect_while_a_placeholder_is_looked_up_refuses_the_call() -> None:
+    class Broken(FakeCredentials):
+        def get(self, ref: CredentialRef, to: Recipient) -> Secret:
+            raise ValueError("a defect")
+
+    async def body() -> None:
+        stage = Stage(credentials=Broken())
+        with pytest.raises(CredentialError, match="could not be looked up"):
+            await as_future(stage.lanes.request(with_placeholder()))
+        await stage.lanes.close(True)
+
+    run(body())
+
+
+def test_a_question_says_which_process_asks() -> None:
+    @staged
+    async def body(stage: Stage) -> None:
+        for credential in ("", "write"):
+            stage.send(credential=credential)
+            await stage.sent(credential, "tools/call")
+            stage.of[credential][0].say({"id": 7, "method": "roots/list", "params": {}})
+        assert [question.credential for question in stage.world.questions] == ["", "write"]
+
+    body()

@@ -1,0 +1,402 @@
+"""Real processes behind the wire: the contract of `ports.Upstream` in both eras, and what only a process does."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import signal
+import sys
+from collections.abc import AsyncIterator, Callable, Coroutine
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from mcpguard.adapters.relay.turn import Turn
+from mcpguard.adapters.upstreams.process.child import Nursery
+from mcpguard.adapters.upstreams.process.environment import Environment
+from mcpguard.adapters.upstreams.session.connecting import no_past
+from mcpguard.adapters.upstreams.session.life import Backoff, Terms
+from mcpguard.adapters.upstreams.session.upstream import WiredUpstream
+from mcpguard.adapters.upstreams.supply import Supply
+from mcpguard.adapters.upstreams.wires.stdio import Launch, StdioWire
+from mcpguard.adapters.upstreams.wires.wire import Ear
+from mcpguard.core.errors import UpstreamError
+from mcpguard.core.model import Caller
+from mcpguard.core.secret import Template
+from mcpguard.gateway.flight import Wait, as_future
+from mcpguard.gateway.ports import Question
+from tests.adapters.credentials.fake_credentials import FakeCredentials, program
+from tests.adapters.upstreams.fake_wire import modern_caller, permit, run
+
+SERVERS = Path(__file__).parents[2] / "servers"
+
+
+class Real:
+    """An upstream over a process, and who hears it."""
+
+    def __init__(self, script: str, *argv: str, env: dict[str, str] | None = None, **more: Any) -> None:
+        self.heard: list[tuple[str, Any]] = []
+        self.questions: list[Question] = []
+        self.withdrawn_ones: list[Question] = []
+        self.reports: list[str] = []
+        self.stirred = asyncio.Event()
+        self.nursery = Nursery()
+        self.pids: list[int] = []
+        turn = Turn(asyncio.get_running_loop())
+        launch = Launch(
+            command=more.pop("command", sys.executable),
+            args=(str(SERVERS / script), *argv),
+            cwd=more.pop("cwd", None),
+            environment=Environment(
+                {key: Template((value,), ()) for key, value in (env or {}).items()},
+                Supply(FakeCredentials(), program()),
+            ),
+            message_bytes=100_000,
+        )
+        terms: dict[str, Any] = {
+            "name": "x",
+            "turn": turn,
+            "modern": lambda: script == "modern.py",
+            "version": lambda: "2025-11-25",
+            "caller": Caller,
+            "listener": self,
+            "report": self.report,
+            "clean": lambda text: text,
+            "start_seconds": 15.0,
+            "call_seconds": 15.0,
+            "message_bytes": 100_000,
+        }
+
+        def make(ear: Ear) -> StdioWire:
+            return StdioWire(ear, launch, turn, self.nursery, lambda line: self.report("x", line), str)
+
+        given = Terms(**{**terms, **more})
+        self.upstream = WiredUpstream(given, [make], no_past(given, Backoff(lambda: 0.0)))
+
+    def report(self, _name: str, line: str) -> None:
+        self.reports.append(line)
+        self.stirred.set()
+
+    def notified(self, _server: str, method: str, params: Any, _related: Any = None) -> None:
+        self.heard.append((method, params))
+        self.stirred.set()
+
+    def renewed(self, server: str) -> None:
+        self.heard.append(("renewed", server))
+
+    def parted(self, related: Any) -> None:
+        raise AssertionError("there is one connection")
+
+    def asked(self, question: Question) -> None:
+        self.questions.append(question)
+        self.stirred.set()
+
+    def withdrawn(self, question: Question) -> None:
+        self.withdrawn_ones.append(question)
+        self.stirred.set()
+
+    async def until(self, what: Callable[[], Any]) -> None:
+        while not what():
+            self.stirred.clear()
+            await self.stirred.wait()
+
+    async def text(self, name: str, **arguments: Any) -> str:
+        asked = permit(caller=modern_caller(), name=name, arguments=arguments)
+        answer: Any = (await as_future(self.upstream.request(asked))).body
+        return str(answer["content"][0]["text"])
+
+
+@asynccontextmanager
+async def real(script: str, *argv: str, **more: Any) -> AsyncIterator[Real]:
+    at = Real(script, *argv, **more)
+    try:
+        yield at
+    finally:
+        await at.upstream.close(gently=True)
+        at.nursery.close()
+
+
+async def failure(wait: Wait[Any]) -> str:
+    with pytest.raises(UpstreamError) as caught:
+        await as_future(wait)
+    return str(caught.value)
+
+
+def each(test: Callable[[Real], Coroutine[Any, Any, None]]) -> Callable[[str], None]:
+    """Run the body of a test over a legacy and a modern server."""
+
+    @pytest.mark.parametrize("script", ["puppet.py", "modern.py"])
+    def both(script: str) -> None:
+        async def body() -> None:
+            async with real(script) as at:
+                await test(at)
+
+        run(body())
+
+    both.__name__ = test.__name__
+    return both
+
+
+# --- the contract, in both eras ------------------------------------------------------------------------
+
+
+@each
+async def test_a_request_gets_exactly_its_answer(at: Real) -> None:
+    assert await at.text("echo", text="hello") == "hello"
+    assert at.upstream.modern == (at.upstream.health.era == "modern")
+    assert at.upstream.capabilities is not None
+    assert at.upstream.past.greeting is not None
+    assert at.upstream.past.greeting.server_info["version"] == "1"
+
+
+@each
+async def test_many_requests_at_once_get_each_its_own_answer(at: Real) -> None:
+    texts = [str(n) for n in range(200)]
+    assert await asyncio.gather(*(at.text("echo", text=text) for text in texts)) == texts
+
+
+@each
+async def test_the_params_arrive_as_they_were_decided(at: Real) -> None:
+    params = json.loads(await at.text("seen", deep={"a": [1, 2**70, None, "é"]}))
+    assert params["arguments"] == {"deep": {"a": [1, 2**70, None, "é"]}}
+    assert ("_meta" in params) == at.upstream.modern
+
+
+@each
+async def test_a_cancelled_request_is_told(at: Real) -> None:
+    await as_future(at.upstream.ready())
+    asked = permit(name="mute" if at.upstream.modern else "act", arguments={"code": "silent = True"})
+    wait = at.upstream.request(asked)
+    at.upstream.cancel(wait, "enough")
+    await at.until(lambda: any(line.startswith("cancelled ") for line in at.reports))
+    assert not wait.done
+
+
+@each
+async def test_a_crash_is_one_clear_error_for_everybody_and_the_next_request_starts_it_again(
+    at: Real,
+) -> None:
+    await as_future(at.upstream.ready())
+    code = {"code": "say('the reason'); os._exit(3)"}
+    mute = permit(name="mute" if at.upstream.modern else "act", arguments={"code": "silent = True"})
+    waits = [at.upstream.request(mute) for _ in range(3)]
+    waits.append(at.upstream.request(permit(name="crash" if at.upstream.modern else "act", arguments=code)))
+    for wait in waits:
+        said = await failure(wait)
+        assert said == "upstream 'x' has ended (exit status 3); it last said: the reason"
+    while at.upstream.request(permit(name="echo")).done:
+        await asyncio.sleep(0)  # Its first life is still being cleared away.
+    assert await at.text("echo", text="back") == "back"
+    assert at.upstream.health.restarts == 1
+
+
+@each
+async def test_progress_reaches_its_request_before_the_answer(at: Real) -> None:
+    seen: list[Any] = []
+    code = {
+        "code": "notify('notifications/progress', progressToken=params['_meta']['progressToken'], progress=1)"
+    }
+    await as_future(at.upstream.ready())
+    name = "progress" if at.upstream.modern else "act"
+    await as_future(at.upstream.request(permit(name=name, arguments=code), seen.append))
+    assert [params["progress"] for params in seen] == [1]
+
+
+# --- subscriptions of a modern server ------------------------------------------------------------------
+
+
+def test_changes_and_subscriptions_of_a_modern_server_are_heard() -> None:
+    async def body() -> None:
+        async with real("modern.py") as at:
+            await as_future(at.upstream.ready())
+            await at.until(lambda: "streams [2]" in at.reports)
+            await at.text("change")
+            await as_future(at.upstream.request(permit("resources/subscribe", uri="file:///a")))
+            await at.until(lambda: "cancelled 2" in at.reports)
+            await at.text("change", uri="file:///a")
+            await at.text("change", uri="file:///b")
+            assert at.heard == [
+                ("notifications/tools/list_changed", {}),
+                ("notifications/resources/updated", {"uri": "file:///a"}),
+            ]
+
+    run(body())
+
+
+def test_a_legacy_client_meets_a_modern_server() -> None:
+    async def body() -> None:
+        async with real("modern.py", modern=lambda: False) as at:
+            assert await at.text("echo", text="hello") == "hello"
+            assert at.upstream.modern
+
+    run(body())
+
+
+def test_a_modern_client_meets_a_legacy_server() -> None:
+    async def body() -> None:
+        async with real("puppet.py", modern=lambda: True) as at:
+            assert await at.text("echo", text="hello") == "hello"
+            assert not at.upstream.modern
+
+    run(body())
+
+
+# --- what a legacy server asks -------------------------------------------------------------------------
+
+
+def test_a_question_is_asked_answered_and_the_call_goes_on() -> None:
+    async def body() -> None:
+        async with real("puppet.py") as at:
+            asking = "send({'id': 'q', 'method': 'elicitation/create', 'params': {'message': 'who?'}})"
+            await at.text("act", code=asking)
+            await at.until(lambda: at.questions)
+            assert at.questions[0].params == {"message": "who?"}
+            at.upstream.answer(at.questions[0], {"result": {"action": "decline"}})
+            given = json.loads(await at.text("act", code="answer = text(json.dumps(state['answers']))"))
+            assert given == [{"jsonrpc": "2.0", "id": "q", "result": {"action": "decline"}}]
+
+    run(body())
+
+
+def test_an_open_question_is_withdrawn_when_the_server_ends() -> None:
+    async def body() -> None:
+        async with real("puppet.py") as at:
+            code = "send({'id': 1, 'method': 'roots/list'}); os._exit(0)"
+            await failure(at.upstream.request(permit(name="act", arguments={"code": code})))
+            assert at.withdrawn_ones == at.questions != []
+
+    run(body())
+
+
+# --- what only a process does --------------------------------------------------------------------------
+
+
+def test_junk_and_long_lines_on_its_output_are_reported_and_the_server_serves() -> None:
+    async def body() -> None:
+        junk = "raw(b'Welcome!\\n' + b'x' * 70_000 + b'\\n' + b'y' * 200_000 + b'\\n')"
+        async with real("puppet.py", "--start", junk) as at:
+            assert await at.text("echo", text="x") == "x"
+            assert at.reports == [
+                "not a JSON-RPC message on its standard output, dropped: Welcome!",
+                "not a JSON-RPC message on its standard output, dropped: 70000 bytes",
+                "a message over the limit was dropped",
+            ]
+
+    run(body())
+
+
+@pytest.mark.parametrize("value", [b"NaN", b"1e999", b'"\\ud83d"', b'"\xff"', b"[" * 50_000])
+def test_an_answer_that_cannot_be_decoded_fails_its_call_at_once(value: bytes) -> None:
+    async def body() -> None:
+        async with real("puppet.py") as at:
+            head = b'{"jsonrpc":"2.0","id":%d,"result":{"content":[],"a":'
+            code = f"raw({head!r} % request_id + {value!r} + b'}}}}\\n'); silent = True"
+            said = await failure(at.upstream.request(permit(name="act", arguments={"code": code})))
+            assert said == "upstream 'x' answered with something that is no JSON-RPC response"
+            assert at.reports[0].startswith("not a JSON-RPC message on its standard output, dropped: {")
+            assert await at.text("echo", text="x") == "x"
+
+    run(body())
+
+
+def test_its_standard_error_is_for_the_operator() -> None:
+    async def body() -> None:
+        async with real("puppet.py", "--start", "say('hello operator')") as at:
+            await as_future(at.upstream.ready())
+            await at.until(lambda: "hello operator" in at.reports)
+
+    run(body())
+
+
+def test_the_indentation_of_its_standard_error_is_kept() -> None:
+    async def body() -> None:
+        start = "os.write(2, b'Traceback:\\n  File x\\r\\n\\n   \\n    raise X  \\n')"
+        async with real("puppet.py", "--start", start) as at:
+            await as_future(at.upstream.ready())
+            await at.until(lambda: len(at.reports) > 2)
+            assert at.reports == ["Traceback:", "  File x", "    raise X"]
+
+    run(body())
+
+
+@pytest.mark.parametrize(
+    ("number", "how"),
+    [(9, "SIGKILL"), (15, "SIGTERM"), (signal.SIGRTMIN + 3, f"signal {signal.SIGRTMIN + 3}")],
+)
+def test_an_end_by_a_signal_is_called_so(number: int, how: str) -> None:
+    async def body() -> None:
+        async with real("puppet.py") as at:
+            code = f"os.kill(os.getpid(), {int(number)}); time.sleep(9)"
+            said = await failure(at.upstream.request(permit(name="act", arguments={"code": code})))
+            assert said == f"upstream 'x' has ended (it was ended by {how})"
+
+    run(body())
+
+
+@pytest.mark.parametrize(
+    ("more", "said"),
+    [
+        ({"command": "no-such-command-anywhere"}, "no-such-command-anywhere"),
+        ({"cwd": "/no/such/folder"}, "cannot be started"),
+    ],
+)
+def test_a_process_that_cannot_be_started_is_one_clear_error(more: Any, said: str) -> None:
+    async def body() -> None:
+        async with real("puppet.py", **more) as at:
+            answer = await failure(at.upstream.request(permit(name="echo")))
+            assert "upstream 'x' is not available" in answer
+            assert said in answer
+
+    run(body())
+
+
+def test_a_process_that_closes_its_output_is_ended() -> None:
+    async def body() -> None:
+        async with real("puppet.py") as at:
+            pid = int(await at.text("act", code="answer = text(str(os.getpid()))"))
+            closing = permit(name="act", arguments={"code": "os.close(1); time.sleep(60)"})
+            assert "has ended" in await failure(at.upstream.request(closing))
+            await at.upstream.close(gently=True)
+            with pytest.raises(ProcessLookupError):
+                os.killpg(pid, 0)
+
+    run(body())
+
+
+@pytest.mark.parametrize("gently", [True, False])
+def test_closing_leaves_no_process_even_of_one_that_ignores_it(gently: bool) -> None:
+    async def body() -> None:
+        stubborn = "import signal; signal.signal(15, signal.SIG_IGN); state['stubborn'] = True"
+        async with real("puppet.py", "--start", stubborn) as at:
+            pid = int(await at.text("act", code="answer = text(str(os.getpid()))"))
+            await at.upstream.close(gently)
+            with pytest.raises(ProcessLookupError):
+                os.killpg(pid, 0)
+
+    run(body())
+
+
+def test_its_environment_is_its_own() -> None:
+    async def body() -> None:
+        async with real("puppet.py", env={"MINE": "1"}) as at:
+            names = json.loads(await at.text("act", code="answer = text(json.dumps(sorted(environ)))"))
+            assert "MINE" in names
+            assert not [name for name in names if name.startswith("PYTEST")]
+
+    run(body())
+
+
+def test_who_is_not_read_is_held() -> None:
+    async def body() -> None:
+        async with real("puppet.py") as at:
+            await as_future(at.upstream.ready())
+            at.upstream.hold(True)
+            wait = at.upstream.request(permit(name="echo", arguments={"text": "x"}))
+            assert not at.upstream.full
+            at.upstream.hold(False)
+            await as_future(wait)
+
+    run(body())
