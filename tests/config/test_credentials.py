@@ -6,10 +6,10 @@ from pathlib import Path
 
 import pytest
 
-from mcpguard.app import _variables, settings_from
 from mcpguard.config.credentials import CommandEntry, JsonEntry
 from mcpguard.config.loading import Config, Credential
 from mcpguard.core.secret import CredentialRef
+from mcpguard.serve.app import _variables, settings_from
 from tests.config.test_loading import load, mistakes
 
 HEAD = """\

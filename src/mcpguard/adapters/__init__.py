@@ -1,1 +1,1 @@
-"""The parts that touch the world. Families never import each other; `app.py` joins them."""
+"""The parts that touch the world. Families never import each other; `serve/app.py` joins them."""

@@ -8,7 +8,7 @@ import sys
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from mcpguard.worlds import Settings
+    from mcpguard.serve.worlds import Settings
 
 EXAMPLES = (
     "mcpguard run --config ~/.config/mcpguard/mcpguard.yaml",
@@ -34,8 +34,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def execute(args: argparse.Namespace) -> int:
     """Serve until the client ends, or a signal does. Raises ConfigError, PolicyError or AuditError before
     it serves."""
-    from mcpguard.app import serve, settings_from
     from mcpguard.config.loading import find_config, load_config
+    from mcpguard.serve.app import serve, settings_from
 
     settings = settings_from(load_config(find_config(args.config, os.environ)))
     if args.http is not None:
@@ -47,7 +47,7 @@ def execute(args: argparse.Namespace) -> int:
 
 def _serve_http(settings: Settings, address: str) -> int:
     from mcpguard.adapters.transports.http import refuse_address, split_address
-    from mcpguard.app import serve_http
+    from mcpguard.serve.app import serve_http
 
     problem = refuse_address(address, settings.http.token is not None)
     if problem:

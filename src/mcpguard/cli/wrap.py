@@ -27,7 +27,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def execute(args: argparse.Namespace) -> int:
     """Serve until the client ends. Raises AuditError before it serves."""
-    from mcpguard.app import serve, settings_for_wrap
+    from mcpguard.serve.app import serve, settings_for_wrap
 
     command, *rest = args.command
     os._exit(serve(settings_for_wrap(command, tuple(rest), tuple(args.env))))

@@ -16,7 +16,7 @@ from mcpguard.core.errors import CredentialError, UpstreamError
 from mcpguard.core.policy.placeholders import placeholders_in
 from mcpguard.core.secret import CredentialRef, Secret, parse_template
 from mcpguard.gateway.flight import as_future
-from mcpguard.wiring import Wiring
+from mcpguard.serve.wiring import Wiring
 from tests.adapters.credentials.fake_credentials import FakeGuard, FakeSource, program
 from tests.adapters.upstreams.fake_wire import World, legacy, permit
 

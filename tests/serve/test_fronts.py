@@ -3,8 +3,8 @@
 import asyncio
 
 from mcpguard.core.policy.compiled import PolicySet
-from mcpguard.fronts import FEW_WORLDS, HttpFront
-from mcpguard.worlds import Settings, Shared
+from mcpguard.serve.fronts import FEW_WORLDS, HttpFront
+from mcpguard.serve.worlds import Settings, Shared
 
 
 class Looked:

@@ -17,7 +17,6 @@ from msgspec import Struct
 from mcpguard import __version__
 from mcpguard.adapters.audit.writer import AuditFile, Durability
 from mcpguard.adapters.credentials.broker import Broker, named_by
-from mcpguard.adapters.policy_watch import Look
 from mcpguard.adapters.relay.link import FULL_BYTES
 from mcpguard.adapters.relay.turn import Turn
 from mcpguard.adapters.store.session_files import SessionFiles, default_folder
@@ -40,7 +39,8 @@ from mcpguard.gateway.ports import Client, Question, Raw
 from mcpguard.gateway.recipients import Recipient
 from mcpguard.gateway.recorder import Recorder
 from mcpguard.gateway.site import Site
-from mcpguard.wiring import Wiring, references_of
+from mcpguard.serve.policy_watch import Look
+from mcpguard.serve.wiring import Wiring, references_of
 
 SCANNERS = 2
 """Threads that inspect what is too big to do it between two messages."""

@@ -8,10 +8,10 @@ from pathlib import Path
 
 import pytest
 
-from mcpguard.adapters.policy_watch import PolicyWatch, look_at
 from mcpguard.config.policies import load_policies
 from mcpguard.core.policy.compiled import PolicySet
 from mcpguard.core.redaction.redactor import OPT_IN
+from mcpguard.serve.policy_watch import PolicyWatch, look_at
 from tests.fakes import FixedClock
 
 ALLOW = "version: 1\npolicy: p\nrules: [{id: a, effect: allow}]\n"

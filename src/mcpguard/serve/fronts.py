@@ -1,6 +1,6 @@
 """The two fronts that clients can come to: our own standard input and output, or an HTTP address.
 
-Each says when it is over, waits for what is in flight, and closes. `app.py` runs one of them.
+Each says when it is over, waits for what is in flight, and closes. `serve/app.py` runs one of them.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from mcpguard.adapters.transports.stdio import StdioClient
 from mcpguard.config.file import TokenEntry
 from mcpguard.core.model import Json, Principal
 from mcpguard.gateway.ports import Receiver
-from mcpguard.worlds import Shared, World
+from mcpguard.serve.worlds import Shared, World
 
 if TYPE_CHECKING:
     from mcpguard.adapters.transports.http import HttpClient

@@ -17,7 +17,6 @@ from mcpguard.adapters.audit.reader import default_folder
 from mcpguard.adapters.credentials.broker import named_by
 from mcpguard.adapters.credentials.environ import take
 from mcpguard.adapters.credentials.program import TOLD
-from mcpguard.adapters.policy_watch import PolicyWatch, look_at
 from mcpguard.adapters.system.identity import operating_system_user
 from mcpguard.adapters.telemetry.status_file import StatusFile
 from mcpguard.adapters.upstreams.process.child import PASSED_ON
@@ -28,9 +27,10 @@ from mcpguard.core.evidence.chain import Closed, Noticed, Opened
 from mcpguard.core.policy.compiled import PolicySet
 from mcpguard.core.redaction.redactor import OPT_IN
 from mcpguard.core.secret import CredentialRef, Template
-from mcpguard.fronts import Front, HttpFront, StdioFront
 from mcpguard.gateway.flight import as_future
-from mcpguard.worlds import Settings, Shared
+from mcpguard.serve.fronts import Front, HttpFront, StdioFront
+from mcpguard.serve.policy_watch import PolicyWatch, look_at
+from mcpguard.serve.worlds import Settings, Shared
 
 DRAIN_SECONDS = 5.0
 """How long answers in flight may take after the client has closed its side."""
