@@ -10,9 +10,9 @@ from urllib.parse import unquote
 
 import pytest
 
+from mcpguard.authoring.check.lints import LINTS
+from mcpguard.authoring.check.lints.example import CONFIG, SNAPSHOT
 from mcpguard.cli import main
-from mcpguard.core.lint import LINTS
-from mcpguard.core.lint.example import CONFIG, SNAPSHOT
 
 LEVELS = {"none", "note", "warning", "error"}
 NAMES = {

@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
+from mcpguard.authoring.tests.cases import read_tests
 from mcpguard.cli import main
 from mcpguard.config.loading import load_config
-from mcpguard.core.policy_tests import read_tests
 from mcpguard.serve.app import settings_from
 from tests.docs.pages import ROOT
 

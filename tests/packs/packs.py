@@ -12,10 +12,10 @@ from functools import cache
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from mcpguard.authoring.tests.cases import PolicyTests, read_tests
 from mcpguard.config.policies import load_policies
 from mcpguard.core.conditions.cel import EngineName, engine
 from mcpguard.core.policy.compiled import PolicySet
-from mcpguard.core.policy_tests import PolicyTests, read_tests
 from mcpguard.core.redaction.detectors import OPT_IN
 
 ROOT = Path(__file__).parents[2]

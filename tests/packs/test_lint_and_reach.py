@@ -8,12 +8,12 @@ from pathlib import Path
 
 import pytest
 
-from mcpguard.core.lint import Subject, lint
+from mcpguard.authoring.check.lints import Subject, lint
+from mcpguard.authoring.explain.reach import reach
+from mcpguard.authoring.snapshot import read_snapshot
 from mcpguard.core.model import Invocation, Listed, Principal
 from mcpguard.core.policy.compiled import compile_policy
-from mcpguard.core.reach import reach
 from mcpguard.core.redaction.detectors import OPT_IN
-from mcpguard.core.snapshot import read_snapshot
 from tests.packs.packs import ALL, PACKS, POSTURES, Pack, loaded, tools
 
 TODAY = datetime(2026, 1, 1, tzinfo=UTC)

@@ -7,9 +7,9 @@ from itertools import pairwise
 
 import pytest
 
-from mcpguard.core.policy_tests import CallEntry, Case
+from mcpguard.authoring.tests.cases import CallEntry, Case
+from mcpguard.authoring.tests.rehearsal import Outcome, rehearse
 from mcpguard.core.redaction.redactor import Redactor
-from mcpguard.core.rehearsal import Outcome, rehearse
 from tests.packs.packs import ALL, PACKS, POSTURES, Pack, loaded, tools, written
 
 REDACTOR = Redactor(b"the key of these tests, 32 bytes")

@@ -14,14 +14,14 @@ from typing import TYPE_CHECKING
 
 from msgspec import structs
 
-from mcpguard.cli.checking.remark import Remark, fine, problems, wrong
+from mcpguard.authoring.check.remark import Remark, fine, problems, wrong
 from mcpguard.core.errors import ConfigError, DocumentError
 
 if TYPE_CHECKING:
+    from mcpguard.authoring.snapshot import Snapshot
     from mcpguard.config.loading import Config
     from mcpguard.core.document.reading import Document
     from mcpguard.core.redaction.redactor import Redactor
-    from mcpguard.core.snapshot import Snapshot
 
 EXAMPLES = (
     "mcpguard check",
@@ -55,7 +55,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def execute(args: argparse.Namespace) -> int:
     """0 where `mcpguard run` would serve everything (warnings allowed), 1 where it would not. Raises
     DocumentError where the file of `--snapshot` is none."""
-    from mcpguard.cli.checking import report
+    from mcpguard.authoring.check import report
     from mcpguard.config.loading import find_config
     from mcpguard.core.redaction.redactor import Redactor
 
@@ -79,15 +79,15 @@ def _inspected(one: Remark, redactor: Redactor) -> Remark:
 
 
 def _read(path: Path) -> Snapshot:
+    from mcpguard.authoring.snapshot import read_snapshot
     from mcpguard.config.policies import read_document
-    from mcpguard.core.snapshot import read_snapshot
 
     return read_snapshot(read_document(path, DocumentError), str(path))
 
 
 def _remarks(path: Path, redactor: Redactor, snapshot: Snapshot | None, live: bool) -> Iterator[Remark]:
-    from mcpguard.cli.checking.policies import policies
-    from mcpguard.cli.checking.servers import servers
+    from mcpguard.authoring.check.policies import policies
+    from mcpguard.authoring.check.servers import servers
     from mcpguard.config.loading import load_config
     from mcpguard.config.policies import read_document
     from mcpguard.core.document.reading import Document
@@ -108,7 +108,7 @@ def _remarks(path: Path, redactor: Redactor, snapshot: Snapshot | None, live: bo
 
 
 def _asked(config: Config, document: Document) -> tuple[Snapshot, list[Remark]]:
-    from mcpguard.survey import survey
+    from mcpguard.authoring.survey import survey
 
     snapshot, failed = survey(config, [one for one, server in config.servers.items() if not server.disabled])
     places = [document.problem(("servers", name), said) for name, said in failed.items()]
@@ -117,7 +117,7 @@ def _asked(config: Config, document: Document) -> tuple[Snapshot, list[Remark]]:
 
 def _audit(config: Config) -> Iterator[Remark]:
     from mcpguard.adapters.audit.reader import default_folder
-    from mcpguard.cli.checking.audit_folder import trouble
+    from mcpguard.authoring.check.audit_folder import trouble
 
     folder = config.audit.path if config.audit else default_folder()
     if reason := trouble(folder):

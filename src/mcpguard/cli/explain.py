@@ -8,18 +8,14 @@ from __future__ import annotations
 
 import argparse
 import os
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from mcpguard.cli.hypothesis import add_request, invocation_of, principal_of, session_of
-
 if TYPE_CHECKING:
     from mcpguard.config.loading import Config
-    from mcpguard.core.explain import Result
-    from mcpguard.core.explanation import Explanation
-    from mcpguard.core.model import Invocation
+    from mcpguard.core.model import Json
     from mcpguard.core.policy.compiled import PolicySet
-    from mcpguard.core.policy.session import Session
     from mcpguard.core.redaction.redactor import Redactor
 
 EXAMPLES = (
@@ -43,7 +39,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="FILE",
         help="the configuration (default: $MCPGUARD_CONFIG, else mcpguard.yaml in your configuration folder)",
     )
-    add_request(parser)
+    _add_request(parser)
     parser.add_argument(
         "--result", metavar="FILE", type=Path, help="what comes back, as JSON, to be explained too"
     )
@@ -54,8 +50,67 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--json", action="store_true", help="for programs")
 
 
+def _add_request(parser: argparse.ArgumentParser) -> None:
+    """The options that say what is asked, by whom and when."""
+    parser.add_argument("--server", metavar="NAME", default="", help="the tool server")
+    target = parser.add_mutually_exclusive_group()
+    target.add_argument("--tool", metavar="NAME", help="the tool that is called, as its server calls it")
+    target.add_argument("--prompt", metavar="NAME", help="the prompt that is fetched")
+    target.add_argument("--resource", metavar="URI", help="the resource that is read")
+    parser.add_argument("--action", metavar="METHOD", help="another method, such as sampling/createMessage")
+    given = parser.add_mutually_exclusive_group()
+    given.add_argument("--args", type=_object, metavar="JSON", help="the arguments ({})")
+    given.add_argument("--args-file", metavar="FILE", help="a file with them; `-` is standard input")
+    parser.add_argument(
+        "--annotations", type=_object, metavar="JSON", help="what the tool says of itself (see --snapshot)"
+    )
+    parser.add_argument("--now", type=_time, metavar="TIME", help="when (now; RFC 3339)")
+    _add_principal(parser)
+    _add_session(parser)
+
+
+def _add_principal(parser: argparse.ArgumentParser) -> None:
+    """The options that say who asks."""
+    parser.add_argument("--principal", metavar="ID", help="who asks (you)")
+    parser.add_argument("--source", metavar="ISSUER", help="who vouches for that (os-user)")
+    parser.add_argument("--group", metavar="NAME", action="append", help="a group of theirs (repeat it)")
+    parser.add_argument("--claims", type=_object, metavar="JSON", help="the claims of their token")
+    parser.add_argument("--agent", metavar="NAME", help="the agent (that of the configuration)")
+
+
+def _add_session(parser: argparse.ArgumentParser) -> None:
+    """The options that say what the session did before."""
+    parser.add_argument(
+        "--label", metavar="NAME", action="append", default=[], help="a label of the session (repeat it)"
+    )
+    parser.add_argument(
+        "--fact", metavar="NAME", action="append", default=[], help="a fact of the session (repeat it)"
+    )
+    parser.add_argument(
+        "--session",
+        metavar="FILE",
+        type=Path,
+        help="a file with its calls, tools, labels, facts, spent (JSON)",
+    )
+
+
+def _object(text: str) -> dict[str, Json]:
+    from mcpguard.authoring.explain.hypothesis import an_object
+
+    return an_object(text)
+
+
+def _time(text: str) -> datetime:
+    try:
+        found = datetime.fromisoformat(text)
+    except ValueError:
+        raise argparse.ArgumentTypeError("a time is written 2026-01-02T03:04:05Z") from None
+    return found if found.tzinfo else found.replace(tzinfo=UTC)
+
+
 def execute(args: argparse.Namespace) -> int:
     """0 where it could be explained, whatever the verdict is."""
+    from mcpguard.authoring.explain.hypothesis import explained, invocation_of, session_of
     from mcpguard.core.redaction.redactor import Redactor
 
     redactor = Redactor(os.urandom(32))
@@ -67,46 +122,13 @@ def execute(args: argparse.Namespace) -> int:
     if args.reach:
         _reach(args, policies, config, agent, redactor)
     elif ids:
-        from mcpguard.cli.explain_record import explain_record
+        from mcpguard.authoring.explain.recorded import explain_record
 
         _print(explain_record(ids, args, policies, config, redactor), args.json, redactor)
     else:
         found = explained(policies, invocation_of(args, agent), session_of(args), args.result, redactor)
         _print(found, args.json, redactor)
     return 0
-
-
-def explained(
-    policies: PolicySet, invocation: Invocation, session: Session, result: Path | None, redactor: Redactor
-) -> Explanation:
-    """The explanation of a call, and of its result where there is a file with one."""
-    from mcpguard.core.explain import explain
-
-    given = None if result is None else _result(policies, invocation, session, result, redactor)
-    return explain(policies, invocation, session, given)
-
-
-def _result(
-    policies: PolicySet, invocation: Invocation, session: Session, file: Path, redactor: Redactor
-) -> Result | None:
-    """The result in `file`, inspected as the gateway would for this call; None where it is refused."""
-    import msgspec
-
-    from mcpguard.config.policies import read_document
-    from mcpguard.core.errors import ConfigError, Problem
-    from mcpguard.core.explain import Result
-    from mcpguard.core.model import Permit
-    from mcpguard.core.policy.pdp import decide
-
-    try:
-        value = msgspec.json.decode(read_document(file, ConfigError), type=dict[str, Any])
-    except (msgspec.DecodeError, msgspec.ValidationError, RecursionError):
-        raise ConfigError([Problem(str(file), 0, 0, "a result is a JSON object")]) from None
-    verdict = decide(policies, invocation, session)
-    if not isinstance(verdict, Permit):
-        return None
-    clean = redactor.inspect(value, verdict.redact)
-    return Result(clean.value, clean.findings)
 
 
 def _is_policy(name: str) -> bool:
@@ -133,12 +155,10 @@ def _reach(
     agent: str | None,
     redactor: Redactor,
 ) -> None:
-    from datetime import UTC, datetime
-
-    from mcpguard.cli.explain_reach import offered, reach_lines, servers_of
-    from mcpguard.cli.hypothesis import snapshot_of
+    from mcpguard.authoring.explain.hypothesis import principal_of, snapshot_of
+    from mcpguard.authoring.explain.reach import reach
+    from mcpguard.authoring.explain.reach_text import offered, reach_lines, servers_of
     from mcpguard.core.model import Invocation
-    from mcpguard.core.reach import reach
 
     servers = servers_of(policies, tuple(config.servers) if config else (), args.server)
     asking = Invocation("explain", "", principal_of(args), args.now or datetime.now(UTC), args.agent or agent)
@@ -151,7 +171,7 @@ def _reach(
 
 
 def _print(found: Any, as_json: bool, redactor: Redactor) -> None:
-    from mcpguard.cli.explain_text import lines_of
+    from mcpguard.authoring.explain.text import lines_of
 
     if as_json:
         _print_json(found, redactor)

@@ -71,9 +71,9 @@ def field_docstrings(type_: type[Struct]) -> dict[str, str]:
 
 
 def _root(kind: str) -> type[Struct]:
+    from mcpguard.authoring.tests.cases import PolicyTests
     from mcpguard.config.file import ConfigFile
     from mcpguard.core.policy.written import Policy
-    from mcpguard.core.policy_tests import PolicyTests
 
     roots: dict[str, type[Struct]] = {"policy": Policy, "config": ConfigFile, "test": PolicyTests}
     return roots[kind]

@@ -29,9 +29,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def execute(args: argparse.Namespace) -> int:
     """0 where every server was listed; 1 where one was not; then nothing is written. Raises ConfigError."""
     from mcpguard.adapters.system.terminal import plain
+    from mcpguard.authoring.snapshot import write_snapshot
+    from mcpguard.authoring.survey import survey
     from mcpguard.config.loading import find_config, load_config
-    from mcpguard.core.snapshot import write_snapshot
-    from mcpguard.survey import survey
 
     config = load_config(find_config(args.config, os.environ))
     names = args.servers or [name for name, server in config.servers.items() if not server.disabled]

@@ -9,23 +9,14 @@ from __future__ import annotations
 import argparse
 import os
 import re
-from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
-
-from msgspec import Struct
 
 from mcpguard.core.errors import PolicyError, Problem
 
 if TYPE_CHECKING:
-    from mcpguard.core.conditions.cel import Engine
-    from mcpguard.core.document.reading import Document
-    from mcpguard.core.expectations import Judgement, Reason
-    from mcpguard.core.policy.compiled import CompiledPolicy, PolicySet
-    from mcpguard.core.policy_coverage import Coverage
-    from mcpguard.core.policy_tests import Case, PolicyTests
-    from mcpguard.core.redaction.redactor import Redactor
-    from mcpguard.core.rehearsal import Outcome
+    from mcpguard.authoring.tests.running import Loaded, Shelf
+    from mcpguard.core.policy.compiled import CompiledPolicy
 
 EXAMPLES = (
     "mcpguard test",
@@ -35,34 +26,6 @@ EXAMPLES = (
 
 PATTERN = "*_test.yaml"
 """What a file of tests is called."""
-
-
-class CaseReport(Struct, frozen=True):
-    """A case that was run. `where` is FILE:LINE:COLUMN."""
-
-    name: str
-    where: str
-    seconds: float
-    outcome: Outcome
-    judgement: Judgement
-    reasons: tuple[Reason, ...]
-
-
-class FileReport(Struct, frozen=True):
-    """A file that was run."""
-
-    path: str
-    cases: tuple[CaseReport, ...]
-
-
-class Loaded(Struct, frozen=True):
-    """A file that can be run; `sets` are its policies by engine, the fastest first."""
-
-    path: Path
-    document: Document
-    tests: PolicyTests
-    compiled: tuple[CompiledPolicy, ...]
-    sets: tuple[PolicySet, ...]
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -96,18 +59,19 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def execute(args: argparse.Namespace) -> int:
     """0 where all cases passed, 1 where one failed or coverage is too low. Raises DocumentError."""
-    from mcpguard.cli import test_report
-    from mcpguard.core.policy_coverage import Coverage, percent
+    from mcpguard.authoring.tests import report as test_report
+    from mcpguard.authoring.tests.coverage import Coverage, percent
+    from mcpguard.authoring.tests.running import FileReport, Shelf, load, run
     from mcpguard.core.redaction.redactor import Redactor
 
     redactor = Redactor(os.urandom(32))
-    shelf = _Shelf()
-    loaded = _load(_files(args), shelf)
+    shelf = Shelf()
+    loaded = load(_files(args), shelf)
     coverage = Coverage()
     measured = args.coverage or args.fail_under is not None
     untested = _untested(args, loaded, shelf) if measured else []
     coverage.add(untested, ())
-    reports = [FileReport(str(one.path), tuple(_run(one, redactor, coverage))) for one in loaded]
+    reports = [FileReport(str(one.path), tuple(run(one, redactor, coverage))) for one in loaded]
     goals = coverage.goals() if measured else None
     low = goals is not None and args.fail_under is not None and percent(goals) < args.fail_under
     if args.junit:
@@ -160,7 +124,7 @@ def _configured(option: str | None) -> tuple[Path, ...]:
     return load_config(config).policies if option or config.exists() else ()
 
 
-def _untested(args: argparse.Namespace, loaded: list[Loaded], shelf: _Shelf) -> list[CompiledPolicy]:
+def _untested(args: argparse.Namespace, loaded: list[Loaded], shelf: Shelf) -> list[CompiledPolicy]:
     """The policies that are in force or stand in a folder that is tested, and that no test uses. Raises
     PolicyError with the mistakes in them."""
     folders = [Path(path) for path in args.paths] or [Path("policies")]
@@ -177,94 +141,3 @@ def _is_policy(file: Path) -> bool:
     from mcpguard.config.policies import read_document
 
     return re.search(r"^policy\s*:", read_document(file, PolicyError), re.MULTILINE) is not None
-
-
-def _load(files: list[Path], shelf: _Shelf) -> list[Loaded]:
-    """All files with their policies. Raises PolicyError with the mistakes of all of them."""
-    problems: dict[str, Problem] = {}
-    loaded: list[Loaded] = []
-    for file in files:
-        try:
-            loaded.append(_loaded(file, shelf))
-        except PolicyError as error:
-            problems.update((str(problem), problem) for problem in error.problems)
-    if problems:
-        raise PolicyError(list(problems.values()))
-    return loaded
-
-
-def _loaded(file: Path, shelf: _Shelf) -> Loaded:
-    from mcpguard.config.policies import read_document
-    from mcpguard.core.policy.compiled import PolicySet
-    from mcpguard.core.policy_tests import read_tests
-
-    document, tests = read_tests(read_document(file, PolicyError), str(file))
-    paths = [Path(os.path.normpath(file.parent / name)) for name in tests.policies]
-    first, *others = shelf.engines
-    by_engine = [[shelf.policy(path, first) for path in paths]]
-    for engine in others:
-        by_engine.append([_also(shelf, path, engine) for path in paths])
-    sets = tuple(PolicySet(compiled) for compiled in by_engine)
-    return Loaded(file, document, tests, tuple(by_engine[0]), sets)
-
-
-def _also(shelf: _Shelf, path: Path, engine: Engine) -> CompiledPolicy:
-    """The policy for a second engine. What the first took and this one does not is a mistake of its own."""
-    try:
-        return shelf.policy(path, engine)
-    except PolicyError as error:
-        said = (
-            "only one engine takes this condition, so where the other is installed the policy does not load: "
-        )
-        raise PolicyError(
-            [
-                Problem(one.source, one.line, one.column, said + one.message, one.excerpt)
-                for one in error.problems
-            ]
-        ) from None
-
-
-class _Shelf:
-    """Policies that were compiled already: several files of tests may use one."""
-
-    def __init__(self) -> None:
-        from mcpguard.core.conditions.cel import engine
-
-        fastest, python = engine(), engine("python")
-        self.engines: tuple[Engine, ...] = (fastest,) if fastest.name == python.name else (fastest, python)
-        self._known: dict[tuple[Path, str], CompiledPolicy] = {}
-
-    def policy(self, path: Path, engine: Engine) -> CompiledPolicy:
-        """Raises PolicyError with all mistakes in it."""
-        from mcpguard.config.policies import read_document
-        from mcpguard.core.policy.compiled import compile_policy
-        from mcpguard.core.redaction.detectors import OPT_IN
-
-        key = (path, engine.name)
-        if key not in self._known:
-            self._known[key] = compile_policy(read_document(path, PolicyError), str(path), OPT_IN, engine)
-        return self._known[key]
-
-
-# --- cases ---------------------------------------------------------------------------------------
-
-
-def _run(loaded: Loaded, redactor: Redactor, coverage: Coverage) -> Iterator[CaseReport]:
-    for index, case in enumerate(loaded.tests.tests):
-        place = loaded.document.problem(("tests", index), "")
-        where = f"{place.source}:{place.line}:{place.column}"
-        yield _run_case(loaded, case, where, redactor, coverage)
-
-
-def _run_case(loaded: Loaded, case: Case, where: str, redactor: Redactor, coverage: Coverage) -> CaseReport:
-    from time import perf_counter
-
-    from mcpguard.core.expectations import judge, reasons
-    from mcpguard.core.rehearsal import rehearse
-
-    started = perf_counter()
-    first, *others = [rehearse(policies, case, redactor) for policies in loaded.sets]
-    coverage.add(loaded.compiled, first.looks)
-    judgement = judge(case.expected, first.outcome, others[0].outcome if others else None)
-    why = () if judgement.passed else tuple(reasons(first.looks))
-    return CaseReport(case.name, where, perf_counter() - started, first.outcome, judgement, why)

@@ -7,7 +7,7 @@ from pathlib import Path
 from shlex import quote
 from shutil import disk_usage
 
-from mcpguard.cli.checking.audit_folder import nearest, trouble
+from mcpguard.authoring.check.audit_folder import nearest, trouble
 from mcpguard.cli.diagnosis.finding import Seen, Unseen, found
 from mcpguard.cli.diagnosis.surroundings import Subject
 from mcpguard.core.errors import AuditError

@@ -10,7 +10,7 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from shlex import quote
 
-from mcpguard.cli.checking.servers import folders, is_in
+from mcpguard.authoring.check.servers import folders, is_in
 from mcpguard.cli.diagnosis.access import readers, writers
 from mcpguard.cli.diagnosis.finding import Finding, Seen, found
 from mcpguard.cli.diagnosis.surroundings import Subject, Surroundings

@@ -1,0 +1,94 @@
+"""What `mcpguard check` says of credentials that rules choose, and of those that stand where they are seen.
+
+Law of this file: nothing is asked of a source.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from fnmatch import fnmatchcase
+from typing import TYPE_CHECKING
+
+from mcpguard.authoring.check.remark import Remark, shown, wrong
+
+if TYPE_CHECKING:
+    from mcpguard.authoring.check.lints.entry import PlacedRule
+    from mcpguard.config.loading import Config, Credential, Server
+    from mcpguard.core.document.reading import Document
+    from mcpguard.core.policy.compiled import CompiledPolicy
+    from mcpguard.core.redaction.redactor import Redactor
+
+
+def chosen(config: Config, compiled: list[CompiledPolicy]) -> Iterator[Remark]:
+    """Each rule with a `credential` or a placeholder: whether what it names is there, and for the servers
+    that the rule speaks of."""
+    from mcpguard.authoring.check.lints.entry import PlacedRule
+    from mcpguard.core.policy.placeholders import placeholders_in
+
+    for policy in compiled:
+        for index, rule in enumerate(policy.rules):
+            placed, name = PlacedRule(policy, index), rule.written.credential
+            for said in _unusable(config, placed, name, True) if name else ():
+                yield shown("error", "C106", placed.problem(("credential",), said))
+            for one in placeholders_in(rule.written.argument):
+                for ref in one.template.refs:
+                    for said in _unusable(config, placed, ref.name, False):
+                        yield shown("error", "C106", placed.problem(("argument", *one.place), said))
+
+
+def _unusable(config: Config, placed: PlacedRule, name: str, with_site: bool) -> Iterator[str]:
+    entry = config.credentials.get(name)
+    if entry is None:
+        yield f"the configuration has no entry `{name}` in `credentials`, so every such call is refused"
+        return
+    for server in config.servers.values():
+        if not server.disabled and any(fnmatchcase(server.name, glob) for glob in placed.servers):
+            if server.name not in entry.servers:
+                yield (
+                    f"`{name}` is not for the server `{server.name}`, so such calls of it are refused: say "
+                    f"`server`, or name `{server.name}` in the `servers` of the entry"
+                )
+            elif with_site and not (entry.env if server.url is None else entry.headers):
+                site = "env" if server.url is None else "headers"
+                yield (
+                    f"`{name}` has no `{site}`, so the server `{server.name}` would not get it when a rule "
+                    "chooses it"
+                )
+
+
+def in_urls(server: Server, document: Document) -> Iterator[Remark]:
+    """A reference in the query of a `url`."""
+    if server.url is None:
+        return
+    before = ""
+    for text in server.url.texts[:-1]:
+        before += text
+        if "?" in before:
+            said = (
+                "a credential in the query of a URL ends in the logs of whoever sees it: use `headers` if "
+                "the server takes it there"
+            )
+            yield wrong("C107", document.problem(("servers", server.name, "url"), said))
+            return
+
+
+def programs(entry: Credential, document: Document) -> Iterator[Remark]:
+    """The program of a `command` that is not there."""
+    from mcpguard.adapters.credentials.program import command_of, found
+
+    command = command_of(entry.made) if entry.kind == "command" else None
+    if command is not None and found(command.argv[0], os.environ.get("PATH")) is None:
+        said = f"the command '{command.argv[0]}' was not found; give its full path or fix PATH"
+        yield wrong("C102", document.problem(("credentials", entry.name, "command"), said))
+
+
+def plain_in(entry: Credential, document: Document, redactor: Redactor) -> Iterator[Remark]:
+    """What looks like a credential itself in what makes one, such as a word of a command."""
+    from mcpguard.config.references import texts_in
+
+    for path, text in texts_in((entry.kind,), entry.made):
+        kinds = sorted({finding.kind for finding in redactor.inspect(text).findings})
+        if kinds:
+            said = f"looks like a credential in plain text ({', '.join(kinds)}): keep it in the keychain"
+            yield wrong("C103", document.problem(("credentials", entry.name, *path), said))

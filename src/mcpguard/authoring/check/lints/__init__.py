@@ -1,0 +1,39 @@
+"""Lint: what is right in a policy and still not what its author means.
+
+To add a lint: an entry in a module here, and its name in the tuple at the end of that module.
+"""
+
+from __future__ import annotations
+
+from mcpguard.authoring.check.lints.arguments import ARGUMENTS
+from mcpguard.authoring.check.lints.care import CARE
+from mcpguard.authoring.check.lints.coverage import COVERAGE
+from mcpguard.authoring.check.lints.engines import ENGINES
+from mcpguard.authoring.check.lints.entry import Flaw, Lint, Severity, Subject
+from mcpguard.authoring.check.lints.limits import LIMITS
+from mcpguard.authoring.check.lints.marks import MARKS
+from mcpguard.authoring.check.lints.reach import REACH
+
+LINTS: dict[str, Lint] = {
+    one.code: one for one in (*REACH, *LIMITS, *ARGUMENTS, *MARKS, *COVERAGE, *CARE, *ENGINES)
+}
+"""By code, in the order of the reference."""
+
+
+def lint(subject: Subject) -> list[Flaw]:
+    """Everything that the lints find, in the order of places."""
+    found = [
+        Flaw(one.code, one.severity, problem)
+        for one in LINTS.values()
+        if subject.whole or not one.whole
+        for problem in one.find(subject)
+    ]
+    return sorted(found, key=_place)
+
+
+def _place(flaw: Flaw) -> tuple[str, int, int, str]:
+    problem = flaw.problem
+    return problem.source, problem.line, problem.column, flaw.code
+
+
+__all__ = ["LINTS", "Flaw", "Lint", "Severity", "Subject", "lint"]

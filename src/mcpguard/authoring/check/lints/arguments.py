@@ -1,0 +1,214 @@
+"""Lints on arguments that conditions read, against the input schemas of the tools that the rule matches.
+
+Law of this file: only rules on `tools/call` alone are looked at, since elsewhere `args` is something else;
+one tool whose schema says nothing of an argument is enough to say nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from mcpguard.authoring.check.lints.conditions import Read
+from mcpguard.authoring.check.lints.entry import Lint, PlacedRule, Subject, once
+from mcpguard.authoring.snapshot import Presence, Steps, presence
+from mcpguard.core.errors import Problem
+
+
+def _on_tools(subject: Subject) -> Iterator[PlacedRule]:
+    return (one for one in subject.rules if set(one.written.action) == {"tools/call"})
+
+
+def _refusing(subject: Subject) -> Iterator[PlacedRule]:
+    """Rules that refuse where their condition fails."""
+    return (one for one in _on_tools(subject) if one.written.effect != "allow" and one.written.on == "call")
+
+
+def _arguments(placed: PlacedRule) -> dict[Steps, Read]:
+    """What its condition reads of `args`, each once, where it reads it first."""
+    found: dict[Steps, Read] = {}
+    for read in placed.reads:
+        if read.root == "args" and read.steps and not read.probe:
+            found.setdefault(read.steps, read)
+    return found
+
+
+def _probed(placed: PlacedRule) -> set[Steps]:
+    return {read.steps for read in placed.reads if read.root == "args" and read.probe}
+
+
+def _written(steps: Steps) -> str:
+    """An argument as a condition writes it."""
+    words = ["[...]" if step is None else f"[{step}]" if type(step) is int else f".{step}" for step in steps]
+    return f"args{''.join(words)}"
+
+
+def _ways(subject: Subject, placed: PlacedRule, steps: Steps) -> list[tuple[str, list[Presence]]]:
+    """By tool that the rule matches, how far its schema leads along `steps`."""
+    return [(name, presence(tool.get("inputSchema"), steps)) for _, name, tool in subject.tools_of(placed)]
+
+
+def _optional(subject: Subject) -> Iterator[Problem]:
+    for placed in _refusing(subject):
+        probed, told = _probed(placed), set[Steps]()
+        for steps, read in _arguments(placed).items():
+            for name, ways in _ways(subject, placed, steps):
+                lacking = next(
+                    (n + 1 for n, way in enumerate(ways) if _may_lack(way, steps[: n + 1], probed)), 0
+                )
+                part = steps[:lacking]
+                if lacking and part not in told:
+                    told.add(part)
+                    said = f"{name} can be called without `{_written(part)}`, and then the condition fails"
+                    advice = f"so the call is refused: guard it with has({_written(part)}) && ..."
+                    yield placed.problem(("when",), f"{said}, {advice}", read.offset)
+
+
+def _may_lack(way: Presence, part: Steps, probed: set[Steps]) -> bool:
+    return way is Presence.OPTIONAL and part not in probed
+
+
+def _unguarded(subject: Subject) -> Iterator[Problem]:
+    return once(_each_unguarded(subject))
+
+
+def _each_unguarded(subject: Subject) -> Iterator[Problem]:
+    for placed in _refusing(subject):
+        if subject.tools_of(placed):
+            continue
+        probed, told = _probed(placed), set[Steps]()
+        for steps, read in _arguments(placed).items():
+            first = steps[:1]
+            if first in told or first == (None,) or any(steps[: len(one)] == one for one in probed):
+                continue
+            told.add(first)
+            said = f"a call without `{_written(first)}` is refused, since the condition fails"
+            advice = "compare it with the schema: `mcpguard snapshot`, or guard it with has()"
+            yield placed.problem(("when",), f"{said}; {advice}", read.offset)
+
+
+def _missing(subject: Subject) -> Iterator[Problem]:
+    for placed in _on_tools(subject):
+        if not subject.knows(placed):
+            continue
+        seen = {read.steps: read for read in placed.reads if read.root == "args" and read.steps}
+        told: set[Steps] = set()
+        for steps, read in seen.items():
+            ways = [way for _, way in _ways(subject, placed, steps)]
+            if not ways or any(way[-1] is not Presence.NEVER for way in ways):
+                continue
+            part = steps[: max(map(len, ways))]
+            if part not in told:
+                told.add(part)
+                said = f"no tool that it matches has an argument `{_written(part)}`"
+                yield placed.problem(("when",), said, read.offset)
+
+
+def _cost(subject: Subject) -> Iterator[Problem]:
+    for placed in subject.rules:
+        limit = placed.written.limit
+        if limit is None or isinstance(limit.cost, int):
+            continue
+        steps: Steps = tuple(limit.cost.split(".")[1:])
+        for name, ways in _ways(subject, placed, steps):
+            if {Presence.OPTIONAL, Presence.NEVER} & set(ways):
+                said = f"{name} can be called without `{limit.cost}`, and a call without a cost is refused"
+                yield placed.problem(("limit", "cost"), said)
+
+
+OPTIONAL = Lint(
+    "P201",
+    "warning",
+    "A `deny` or `ask` reads an argument that the tool's schema does not require, without `has()`: it "
+    "refuses every call that leaves it out. Needs a snapshot.",
+    _optional,
+    """\
+version: 1
+policy: example
+owner: ada
+rules:
+  - {id: append-only, effect: deny, server: files, tools: [write], when: "!args.append"}
+""",
+    """\
+version: 1
+policy: example
+owner: ada
+rules:
+  - {id: append-only, effect: deny, server: files, tools: [write], when: "!has(args.append) || !args.append"}
+""",
+)
+
+UNGUARDED = Lint(
+    "P202",
+    "note",
+    "A `deny` or `ask` reads an argument without `has()`, and no schema says whether calls always have it. A "
+    "call without it is refused. Told once for a file; with a snapshot, P201 tells of those that matter.",
+    _unguarded,
+    """\
+version: 1
+policy: example
+owner: ada
+rules:
+  - {id: no-force, effect: deny, server: files, tools: [push], when: args.force}
+""",
+    """\
+version: 1
+policy: example
+owner: ada
+rules:
+  - {id: no-force, effect: deny, server: files, tools: [push], when: has(args.force) && args.force}
+""",
+)
+
+MISSING = Lint(
+    "P203",
+    "warning",
+    "A condition reads an argument that is in the schema of no tool that the rule matches: a typing mistake, "
+    "or an old name. Needs a snapshot.",
+    _missing,
+    """\
+version: 1
+policy: example
+owner: ada
+rules:
+  - {id: read, effect: allow, server: files, tools: [read], when: args.pathname.startsWith("/srv/")}
+""",
+    """\
+version: 1
+policy: example
+owner: ada
+rules:
+  - {id: read, effect: allow, server: files, tools: [read], when: args.path.startsWith("/srv/")}
+""",
+)
+
+COST = Lint(
+    "P204",
+    "warning",
+    "The `cost` of a limit is an argument that a tool's schema does not require or does not have: a call "
+    "without it is refused. Needs a snapshot.",
+    _cost,
+    """\
+version: 1
+policy: example
+owner: ada
+rules:
+  - id: send
+    effect: allow
+    server: mail
+    tools: [send]
+    limit: {units: 1000, per: 1h, cost: args.size}
+""",
+    """\
+version: 1
+policy: example
+owner: ada
+rules:
+  - id: send
+    effect: allow
+    server: mail
+    tools: [send]
+    limit: {calls: 10, per: 1h}
+""",
+)
+
+ARGUMENTS = (OPTIONAL, UNGUARDED, MISSING, COST)

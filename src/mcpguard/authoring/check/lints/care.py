@@ -1,0 +1,132 @@
+"""Lints on what needs a second look of a person: owners, dates, claims and wide actions.
+
+Law of this file: each of these may be meant as it stands, so none is an error.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from mcpguard.authoring.check.lints.entry import Lint, Subject, once
+from mcpguard.core.errors import Problem
+from mcpguard.core.policy.problems import end_of
+from mcpguard.core.policy.written import ANY_ACTION
+
+
+def _ownerless(subject: Subject) -> Iterator[Problem]:
+    for one in subject.policies:
+        if not one.policy.owner.strip():
+            yield one.document.problem(("policy",), f"nobody answers for {one.policy.policy}: say `owner`")
+
+
+def _expired(subject: Subject) -> Iterator[Problem]:
+    for one in subject.policies:
+        end = end_of(one.policy.expires)
+        if end is not None and subject.today >= end:
+            yield one.document.problem(("expires",), "this day is over, so its `allow` rules allow nothing")
+
+
+def _claims(subject: Subject) -> Iterator[Problem]:
+    for placed in subject.rules:
+        claim = next((read for read in placed.reads if read.root == "client" and _is_claim(read.steps)), None)
+        if claim is not None:
+            said = "`client.claims` is what the client says of itself: another client can say something else"
+            yield placed.problem(("when",), said, claim.offset)
+
+
+def _is_claim(steps: tuple[str | int | None, ...]) -> bool:
+    return steps[:1] != ("agent",)
+
+
+def _any_action(subject: Subject) -> Iterator[Problem]:
+    for placed in subject.rules:
+        one = placed.written
+        if one.effect == "allow" and one.on == "call" and ANY_ACTION in one.action:
+            said = "`*` allows also what servers ask of the client (sampling, elicitation, roots), tasks and"
+            yield placed.problem(("action",), f"{said} extensions: name the actions that are meant")
+
+
+def _asks(subject: Subject) -> Iterator[Problem]:
+    asking = (one for one in subject.rules if one.written.effect == "ask")
+    return once(one.problem(("effect",), "nobody can be asked yet, so `ask` refuses") for one in asking)
+
+
+_OWNED = """\
+version: 1
+policy: example
+owner: ada
+rules:
+  - {id: read, effect: allow, server: files, tools: [read]}
+"""
+
+OWNERLESS = Lint(
+    "P501",
+    "note",
+    "A policy without an `owner`: nobody is known to answer for it.",
+    _ownerless,
+    _OWNED.replace("owner: ada\n", ""),
+    _OWNED,
+)
+
+EXPIRED = Lint(
+    "P502",
+    "warning",
+    "A policy whose `expires` is over: its `allow` rules allow nothing any more.",
+    _expired,
+    _OWNED.replace("owner: ada\n", "owner: ada\nexpires: 2020-12-31\n"),
+    _OWNED.replace("owner: ada\n", "owner: ada\nexpires: 9998-12-31\n"),
+)
+
+CLAIMS = Lint(
+    "P503",
+    "note",
+    "A condition reads what a client says of itself. It cannot allow anything by that, but who wants to get "
+    "around a `deny` says something else.",
+    _claims,
+    """\
+version: 1
+policy: example
+owner: ada
+rules:
+  - {id: not-for-it, effect: deny, server: files, when: client.claims.name == "old-desktop"}
+""",
+    """\
+version: 1
+policy: example
+owner: ada
+rules:
+  - {id: not-for-it, effect: deny, server: files, when: client.agent == "desk"}
+""",
+)
+
+ANY = Lint(
+    "P504",
+    "warning",
+    "An `allow` with the action `*` allows also what servers ask of the client, tasks, and extensions.",
+    _any_action,
+    """\
+version: 1
+policy: example
+owner: ada
+rules:
+  - {id: all, effect: allow, server: files, action: ["*"]}
+""",
+    """\
+version: 1
+policy: example
+owner: ada
+rules:
+  - {id: all, effect: allow, server: files, action: [tools/call, resources/read]}
+""",
+)
+
+ASKS = Lint(
+    "P505",
+    "warning",
+    "An `ask` rule: this version cannot ask anybody, so it refuses.",
+    _asks,
+    _OWNED.replace("effect: allow", "effect: ask"),
+    _OWNED,
+)
+
+CARE = (OWNERLESS, EXPIRED, CLAIMS, ANY, ASKS)

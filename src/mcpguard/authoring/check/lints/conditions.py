@@ -1,0 +1,172 @@
+"""What a condition reads, and how: from the syntax tree of the pure-Python engine (cel-python, lark).
+
+Law of this file: what it cannot follow (a computed member, a comparison) it leaves out or calls unknown, so a
+finding that is made of it is never a guess.
+"""
+
+from __future__ import annotations
+
+import sys
+from functools import cache
+from typing import Any
+
+from msgspec import Struct
+
+from mcpguard.authoring.snapshot import Steps
+from mcpguard.core.conditions.cel import NAMES, engine, offset_of
+from mcpguard.core.conditions.cel_text import string_value
+from mcpguard.core.conditions.hoisting import MACROS
+
+_FLOWS = frozenset(["exists", "all"])
+"""Macros that are true where their condition is true of elements."""
+
+
+class Read(Struct, frozen=True):
+    """One value that a condition reads: `steps` into the name `root`, at `offset` (characters).
+
+    `probe` says that it only asks whether the value is there (`has()`, or a key `in` a map), and then never
+    fails for its last step. `member` is the constant that is looked for `in` it. `holds` is True where that
+    makes the condition true, False where it stands behind a `!`, None where neither can be said.
+    """
+
+    root: str
+    steps: Steps
+    offset: int
+    probe: bool = False
+    member: str | None = None
+    holds: bool | None = None
+
+
+_Way = tuple[str, Steps, Any]
+_Loops = dict[str, tuple[str, Steps] | None]
+
+
+@cache
+def reads_of(text: str) -> tuple[Read, ...]:
+    """What the condition `text` reads, in its order; nothing of what the Python engine cannot parse."""
+    engine("python")  # It makes the library quiet.
+    import celpy
+
+    limit = sys.getrecursionlimit()
+    try:
+        tree = celpy.Environment().compile(text)
+        reader = _Reader(text)
+        reader.read(tree, {}, True)
+    except (celpy.CELParseError, RecursionError):
+        return ()
+    finally:
+        sys.setrecursionlimit(limit)
+    return tuple(sorted(dict.fromkeys(reader.found), key=lambda read: read.offset))
+
+
+class _Reader:
+    def __init__(self, text: str) -> None:
+        self.found: list[Read] = []
+        self._text = text
+
+    def read(self, tree: Any, loops: _Loops, holds: bool | None) -> None:
+        """Read `tree`; `loops` are the variables around it, by what they run through."""
+        if not hasattr(tree, "children"):
+            return
+        way = _way(tree, loops)
+        if way is not None:
+            self._add(way, holds=holds)
+            self._indexes(tree, loops)
+        elif tree.data == "ident_arg" and tree.children[0].value == "has":
+            self._has(tree, loops, holds)
+        elif tree.data == "member_dot_arg" and tree.children[1].value in MACROS:
+            self._macro(tree, loops, holds)
+        elif tree.data == "relation" and _is(tree.children[0], "relation_in"):
+            self._in(tree, loops, holds)
+        elif tree.data == "unary" and _is(tree.children[0], "unary_not"):
+            self.read(tree.children[1], loops, None if holds is None else not holds)
+        else:
+            self._inside(tree, loops, holds)
+
+    def _inside(self, tree: Any, loops: _Loops, holds: bool | None) -> None:
+        keeps = tree.data in ("conditionalor", "conditionaland")
+        keeps = keeps or (len(tree.children) == 1 and tree.data != "ident_arg")
+        for index, child in enumerate(tree.children):
+            branch = tree.data == "expr" and index > 0
+            self.read(child, loops, holds if keeps or branch else None)
+
+    def _has(self, tree: Any, loops: _Loops, holds: bool | None) -> None:
+        way = _way(tree.children[1], loops)
+        if way is None:
+            self._inside(tree.children[1], loops, None)
+            return
+        root, steps, token = way
+        self._add(way, probe=True, holds=holds)
+        if len(steps) > 1:
+            self._add((root, steps[:-1], token))
+
+    def _in(self, tree: Any, loops: _Loops, holds: bool | None) -> None:
+        way, item = _way(tree.children[1], loops), _literal(tree.children[0])
+        if way is None or type(item) is not str:
+            self._inside(tree, loops, None)
+            return
+        root, steps, token = way
+        self._add(way, member=item, holds=holds)
+        if root == "args":
+            self._add((root, (*steps, item), token), probe=True)
+
+    def _macro(self, tree: Any, loops: _Loops, holds: bool | None) -> None:
+        over, name, *rest = tree.children
+        self.read(over, loops, None)
+        way = _way(over, loops)
+        element = None if way is None else (way[0], (*way[1], None))
+        arguments = rest[0].children if rest else []
+        variable = next(iter(arguments[0].find_data("ident")), None) if arguments else None
+        inner = loops if variable is None else {**loops, variable.children[0].value: element}
+        for argument in arguments[1:]:
+            self.read(argument, inner, holds if name.value in _FLOWS else None)
+
+    def _indexes(self, tree: Any, loops: _Loops) -> None:
+        for index in tree.find_data("member_index"):
+            if _literal(index.children[1]) is None:
+                self.read(index.children[1], loops, None)
+
+    def _add(self, way: _Way, **more: Any) -> None:
+        root, steps, token = way
+        self.found.append(Read(root, steps, offset_of(self._text, token.line, token.column), **more))
+
+
+def _is(tree: Any, data: str) -> bool:
+    return getattr(tree, "data", "") == data
+
+
+def _bare(tree: Any) -> Any:
+    """What stands in `tree` without brackets and levels of the grammar."""
+    while hasattr(tree, "children") and len(tree.children) == 1 and tree.data not in ("ident", "literal"):
+        tree = tree.children[0]
+    return tree
+
+
+def _literal(tree: Any) -> str | int | None:
+    """A constant string or whole number."""
+    tree = _bare(tree)
+    if not _is(tree, "literal"):
+        return None
+    word = str(tree.children[0].value)
+    if word[-1] in "\"'" and word[0] not in "bB":
+        return string_value(word)
+    return int(word) if word.isdigit() else None
+
+
+def _way(tree: Any, loops: _Loops) -> _Way | None:
+    """The name and the steps that `tree` consists of, and where it begins; None for anything else."""
+    tree = _bare(tree)
+    if _is(tree, "ident"):
+        token = tree.children[0]
+        if token.value in loops:
+            element = loops[token.value]
+            return None if element is None else (*element, token)
+        return (token.value, (), token) if token.value in NAMES else None
+    if not (_is(tree, "member_dot") or _is(tree, "member_index")):
+        return None
+    owner = _way(tree.children[0], loops)
+    if owner is None:
+        return None
+    key = tree.children[1]
+    step = str(key.value) if _is(tree, "member_dot") else _literal(key)
+    return owner[0], (*owner[1], step), owner[2]

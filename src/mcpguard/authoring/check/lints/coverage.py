@@ -1,0 +1,137 @@
+"""Lints on names: what rules speak of that is not there, and what is there that no rule speaks of.
+
+Law of this file: a glob is told of only where all servers that it could mean are known.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from mcpguard.authoring.check.lints.entry import Lint, PlacedRule, Subject, matches
+from mcpguard.core.errors import Problem
+
+MOST_NAMED = 8
+"""So many tools are named in one finding; of the others only how many."""
+
+
+def _tools_unmentioned(subject: Subject) -> Iterator[Problem]:
+    if subject.config is None or not subject.policies:
+        return
+    for server in subject.servers or ():
+        names = [name for of, name, _ in subject.tools if of == server]
+        silent = sorted(name for name in names if not _mentioned(subject, server, name))
+        # Where nothing of a server is mentioned, P404 says so.
+        if silent and any(matches(server, one.servers) for one in subject.rules):
+            more = f" and {len(silent) - MOST_NAMED} more" if len(silent) > MOST_NAMED else ""
+            said = f"no rule mentions these tools of {server}, so calls are refused: "
+            names_said = ", ".join(silent[:MOST_NAMED]) + more
+            yield subject.config.problem(("servers", server), said + names_said)
+
+
+def _mentioned(subject: Subject, server: str, name: str) -> bool:
+    return any(one.rule.can_match(server, name, "tools/call") for one in subject.rules)
+
+
+def _tool_unknown(subject: Subject) -> Iterator[Problem]:
+    for placed in subject.rules:
+        if not subject.knows(placed):
+            continue
+        names = {name for server, name, _ in subject.tools if matches(server, placed.servers)}
+        for index, glob in enumerate(placed.written.tools or ()):
+            if not any(matches(name, (glob,)) for name in names):
+                yield placed.problem(("tools", index), f"no tool of the servers that it names is `{glob}`")
+
+
+def _server_unknown(subject: Subject) -> Iterator[Problem]:
+    for placed in subject.rules:
+        if subject.servers is not None and not any(matches(name, placed.servers) for name in subject.servers):
+            yield placed.problem(("server",), "no server of this configuration has such a name")
+
+
+def _server_unmentioned(subject: Subject) -> Iterator[Problem]:
+    if subject.config is None or not subject.policies:
+        return
+    for server, served in (subject.servers or {}).items():
+        if served and not any(_speaks_of(one, server) for one in subject.rules):
+            said = f"no rule mentions {server}, so every call to it is refused"
+            yield subject.config.problem(("servers", server), said)
+
+
+def _speaks_of(placed: PlacedRule, server: str) -> bool:
+    return matches(server, placed.servers)
+
+
+_READ = """\
+version: 1
+policy: example
+owner: ada
+rules:
+  - {id: read, effect: allow, server: files, tools: [read]}
+  - {id: mail, effect: allow, server: mail}
+"""
+
+TOOLS_UNMENTIONED = Lint(
+    "P401",
+    "note",
+    "Tools that no rule mentions, so calls of them are refused: as meant, or forgotten. Needs a snapshot.",
+    _tools_unmentioned,
+    _READ,
+    """\
+version: 1
+policy: example
+owner: ada
+rules:
+  - {id: read, effect: allow, server: files, tools: [read]}
+  - {id: no-writes, effect: deny, server: files, tools: [write]}
+  - {id: mail, effect: allow, server: mail}
+""",
+    whole=True,
+)
+
+TOOL_UNKNOWN = Lint(
+    "P402",
+    "warning",
+    "A glob in `tools` matches no tool of the servers that the rule names. Needs a snapshot.",
+    _tool_unknown,
+    """\
+version: 1
+policy: example
+owner: ada
+rules:
+  - {id: read, effect: allow, server: files, tools: [read, "get_*"]}
+""",
+    _READ,
+)
+
+SERVER_UNKNOWN = Lint(
+    "P403",
+    "warning",
+    "A rule speaks of no server of the configuration.",
+    _server_unknown,
+    """\
+version: 1
+policy: example
+owner: ada
+rules:
+  - {id: read, effect: allow, server: flies}
+""",
+    _READ,
+)
+
+SERVER_UNMENTIONED = Lint(
+    "P404",
+    "warning",
+    "A server that no rule mentions: every call to it is refused.",
+    _server_unmentioned,
+    """\
+version: 1
+policy: example
+owner: ada
+rules:
+  - {id: read, effect: allow, server: files}
+""",
+    _READ,
+    whole=True,
+)
+
+COVERAGE = (TOOLS_UNMENTIONED, TOOL_UNKNOWN, SERVER_UNKNOWN, SERVER_UNMENTIONED)

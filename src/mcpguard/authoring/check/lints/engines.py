@@ -1,0 +1,90 @@
+"""Lints on what the two CEL engines make of a condition.
+
+Law of this file: an engine that is not installed is left out, and nothing is evaluated.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from mcpguard.authoring.check.lints.entry import Lint, Subject
+from mcpguard.core.conditions.cel import ConditionError, Engine, EngineName, engine
+from mcpguard.core.errors import Problem
+
+_NAMES: tuple[EngineName, ...] = ("cpp", "python")
+
+
+def _engines() -> Iterator[Engine]:
+    for name in _NAMES:
+        try:
+            yield engine(name)
+        except ImportError:
+            pass
+
+
+def _refused(subject: Subject) -> Iterator[Problem]:
+    for placed in subject.rules:
+        for one in _engines() if placed.written.when else ():
+            try:
+                one.compile(placed.written.when or "")
+            except ConditionError as error:
+                offset, sentence = error.mistakes[0]
+                said = f'where only the engine "{one.name}" is installed, this policy is refused: {sentence}'
+                yield placed.problem(("when",), said, offset)
+
+
+def _slow(subject: Subject) -> Iterator[Problem]:
+    for placed in subject.rules:
+        condition = placed.rule.condition
+        if condition is not None and condition.engine.name != engine().name:
+            said = (
+                "it calls a function on what is computed or looped over, so it runs on the slow engine;"
+                " pathWithin() and hostIn() take a whole list"
+            )
+            yield placed.problem(("when",), said)
+
+
+REFUSED = Lint(
+    "P601",
+    "warning",
+    "A condition that only one of the two engines accepts: elsewhere the policy is refused.",
+    _refused,
+    """\
+version: 1
+policy: example
+owner: ada
+rules:
+  - {id: few, effect: allow, server: files, when: "args.lines.map(x, x > 1, x).size() < 3"}
+""",
+    """\
+version: 1
+policy: example
+owner: ada
+rules:
+  - {id: few, effect: allow, server: files, when: "args.lines.filter(x, x > 1).size() < 3"}
+""",
+)
+
+SLOW = Lint(
+    "P602",
+    "note",
+    "A condition that the fast engine cannot evaluate, since it calls one of our functions on a computed "
+    "value or on the variable of a loop: it takes many times as long.",
+    _slow,
+    """\
+version: 1
+policy: example
+owner: ada
+rules:
+  - {id: within, effect: allow, server: files, when: 'args.paths.all(one, pathWithin(one, "/srv"))'}
+""",
+    """\
+version: 1
+policy: example
+owner: ada
+rules:
+  - {id: within, effect: allow, server: files, when: 'pathWithin(args.paths, "/srv")'}
+""",
+)
+
+ENGINES = (REFUSED, SLOW)

@@ -1,0 +1,138 @@
+"""What a lint is, and what it looks at. The table is `LINTS` in `authoring/check/lints/__init__.py`.
+
+Law of these files: a lint tells of what is in force and right in itself, and changes no verdict; what it
+cannot know (no snapshot, a computed name) it does not tell of.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from datetime import datetime
+from fnmatch import fnmatchcase
+from functools import cached_property
+from typing import Literal
+
+from msgspec import Struct
+
+from mcpguard.authoring.check.lints.conditions import Read, reads_of
+from mcpguard.authoring.snapshot import Snapshot
+from mcpguard.core.document.reading import Document, Path
+from mcpguard.core.errors import Problem
+from mcpguard.core.model import Json
+from mcpguard.core.policy.compiled import CompiledPolicy, CompiledRule
+from mcpguard.core.policy.problems import as_tuple
+from mcpguard.core.policy.written import Rule
+
+Severity = Literal["error", "warning", "note"]
+
+
+class PlacedRule:
+    """A rule in force, and where it stands."""
+
+    def __init__(self, policy: CompiledPolicy, index: int) -> None:
+        self.policy = policy
+        self.index = index
+        self.rule: CompiledRule = policy.rules[index]
+        self.written: Rule = self.rule.written
+
+    @cached_property
+    def reads(self) -> tuple[Read, ...]:
+        """What its condition reads."""
+        return () if self.written.when is None else reads_of(self.written.when)
+
+    @property
+    def servers(self) -> tuple[str, ...]:
+        """Globs of server names."""
+        return as_tuple(self.written.server)
+
+    def problem(self, path: Path, message: str, offset: int | None = None) -> Problem:
+        """`message` at the value of `path` in the rule; `offset` counts characters inside a text."""
+        said = f"rule {self.written.id}: {message}"
+        return self.policy.document.problem(("rules", self.index, *path), said, offset)
+
+
+class Subject:
+    """What is looked at: all policies of a configuration together.
+
+    `servers` are the servers of the configuration and whether each is served, None where there is no
+    configuration; `config` is where they stand; `snapshot` is what they offer, None where nobody knows;
+    `today` is the time of the check, aware. `whole` is False where a policy of the configuration is missing.
+    """
+
+    def __init__(
+        self,
+        policies: Iterable[CompiledPolicy],
+        today: datetime,
+        servers: dict[str, bool] | None = None,
+        config: Document | None = None,
+        snapshot: Snapshot | None = None,
+        whole: bool = True,
+    ) -> None:
+        self.policies = tuple(policies)
+        self.today = today
+        self.servers = servers
+        self.config = config
+        self.snapshot = snapshot
+        self.whole = whole
+        self.rules = tuple(
+            PlacedRule(policy, index) for policy in self.policies for index in range(len(policy.rules))
+        )
+
+    @cached_property
+    def tools(self) -> tuple[tuple[str, str, dict[str, Json]], ...]:
+        """(server, name, tool) of the snapshot, without servers that are not in the configuration."""
+        known = () if self.snapshot is None else tuple(self.snapshot.tools())
+        return tuple(one for one in known if self.servers is None or one[0] in self.servers)
+
+    def tools_of(self, placed: PlacedRule) -> list[tuple[str, str, dict[str, Json]]]:
+        """The tools that the rule speaks of."""
+        return [one for one in self.tools if placed.rule.can_match(one[0], one[1], "tools/call")]
+
+    def knows(self, placed: PlacedRule) -> bool:
+        """Whether the snapshot has every server that the rule speaks of."""
+        if self.snapshot is None:
+            return False
+        named = self.snapshot.servers if self.servers is None else self.servers
+        matched = [name for name in named if matches(name, placed.servers)]
+        return bool(matched) and all(name in self.snapshot.servers for name in matched)
+
+
+def once(found: Iterable[Problem]) -> Iterator[Problem]:
+    """What would be told of many places of a file alike: once, at the first, with how many more there are."""
+    files: dict[str, list[Problem]] = {}
+    for one in found:
+        files.setdefault(one.source, []).append(one)
+    for source, (first, *more) in files.items():
+        said = f"{first.message} (and {len(more)} more in this file)" if more else first.message
+        yield Problem(source, first.line, first.column, said, first.excerpt)
+
+
+def matches(name: str, globs: Iterable[str]) -> bool:
+    """Whether one of the globs matches."""
+    return any(fnmatchcase(name, glob) for glob in globs)
+
+
+class Lint(Struct, frozen=True):
+    """One lint: its code, how grave what it finds is, and in one sentence what that is.
+
+    `find` gives what it finds. `bad` is a policy in which it finds something and `good` one like it in which
+    it does not, both YAML; they are linted with the configuration and the snapshot of `example.py`. Both
+    are tests, and both stand in the reference. `whole` says that it reports what is missing, so it is only
+    asked where all policies are there.
+    """
+
+    code: str
+    severity: Severity
+    meaning: str
+    find: Callable[[Subject], Iterator[Problem]]
+    bad: str
+    good: str
+    whole: bool = False
+
+
+class Flaw(Struct, frozen=True):
+    """What a lint found: `problem` says where and what."""
+
+    code: str
+    severity: Severity
+    problem: Problem

@@ -1,0 +1,161 @@
+"""Lints on labels and facts: marks that rules leave in the session for later rules.
+
+Law of this file: a label is set also where the condition of its rule fails, a fact only where it holds; so
+what is sure to tighten is to deny by the first and to allow by the second.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from difflib import get_close_matches
+
+from mcpguard.authoring.check.lints.conditions import Read
+from mcpguard.authoring.check.lints.entry import Lint, PlacedRule, Subject
+from mcpguard.core.errors import Problem
+
+_KEYS = {"labels": "label", "facts": "fact"}
+
+
+def _marks(placed: PlacedRule) -> Iterator[tuple[str, Read]]:
+    """(`label` or `fact`, read) of each one that its condition looks for."""
+    for read in placed.reads:
+        if read.root == "session" and len(read.steps) == 1 and read.steps[0] in _KEYS and read.member:
+            yield _KEYS[str(read.steps[0])], read
+
+
+def _set(subject: Subject, key: str) -> set[str]:
+    return {name for one in subject.rules for name in getattr(one.written, key)}
+
+
+def _never_set(subject: Subject) -> Iterator[Problem]:
+    for placed in subject.rules:
+        for key, read in _marks(placed):
+            known = _set(subject, key)
+            if read.member not in known:
+                near = get_close_matches(str(read.member), known, n=1)
+                hint = f"; did you mean `{near[0]}`?" if near else ""
+                said = f"no rule sets the {key} `{read.member}`{hint}"
+                yield placed.problem(("when",), said, read.offset)
+
+
+def _never_read(subject: Subject) -> Iterator[Problem]:
+    for key in ("label", "fact"):
+        if any(_reads_any(one, f"{key}s") for one in subject.rules):
+            continue
+        known = {mark.member for one in subject.rules for kind, mark in _marks(one) if kind == key}
+        for placed in subject.rules:
+            for index, name in enumerate(getattr(placed.written, key)):
+                if name not in known:
+                    known.add(name)  # Told once, where it is set first.
+                    yield placed.problem((key, index), f"no condition reads the {key} `{name}`")
+
+
+def _reads_any(placed: PlacedRule, key: str) -> bool:
+    """Whether its condition reads marks that are not named in it."""
+    return any(
+        read.root == "session" and read.steps in ((), (key,)) and read.member is None for read in placed.reads
+    )
+
+
+def _loosens(subject: Subject, wanted: str) -> Iterator[tuple[PlacedRule, Read]]:
+    for placed in subject.rules:
+        allows = placed.written.effect == "allow"
+        for key, read in _marks(placed):
+            if key == wanted and read.holds is (allows if key == "label" else not allows):
+                yield placed, read
+
+
+def _by_label(subject: Subject) -> Iterator[Problem]:
+    for placed, read in _loosens(subject, "label"):
+        said = f"the label `{read.member}` lets more through, and a label is set even where a condition fails"
+        yield placed.problem(("when",), f"{said}: use a fact", read.offset)
+
+
+def _by_fact(subject: Subject) -> Iterator[Problem]:
+    for placed, read in _loosens(subject, "fact"):
+        said = f"the fact `{read.member}` refuses more, and a fact is missing where a condition fails"
+        yield placed.problem(("when",), f"{said}: use a label", read.offset)
+
+
+NEVER_SET = Lint(
+    "P301",
+    "warning",
+    "A condition looks for a label or fact that no rule sets: most are a typing mistake.",
+    _never_set,
+    """\
+version: 1
+policy: example
+owner: ada
+rules:
+  - {id: read, effect: allow, server: files, tools: [read], label: [private]}
+  - {id: no-leak, effect: deny, server: mail, when: '"privat" in session.labels'}
+""",
+    """\
+version: 1
+policy: example
+owner: ada
+rules:
+  - {id: read, effect: allow, server: files, tools: [read], label: [private]}
+  - {id: no-leak, effect: deny, server: mail, when: '"private" in session.labels'}
+""",
+    whole=True,
+)
+
+NEVER_READ = Lint(
+    "P302",
+    "note",
+    "A rule sets a label or fact that no condition looks for.",
+    _never_read,
+    """\
+version: 1
+policy: example
+owner: ada
+rules:
+  - {id: read, effect: allow, server: files, tools: [read], label: [private]}
+""",
+    NEVER_SET.good,
+    whole=True,
+)
+
+BY_LABEL = Lint(
+    "P303",
+    "warning",
+    "A label lets something through. It is set also where the condition of its rule fails, so only what "
+    "refuses by it is closed; what allows needs a fact.",
+    _by_label,
+    """\
+version: 1
+policy: example
+owner: ada
+rules:
+  - {id: read, effect: allow, server: files, tools: [read], label: [has-read]}
+  - {id: send, effect: allow, server: mail, when: '"has-read" in session.labels'}
+""",
+    """\
+version: 1
+policy: example
+owner: ada
+rules:
+  - {id: read, effect: allow, server: files, tools: [read], fact: [has-read]}
+  - {id: send, effect: allow, server: mail, when: '"has-read" in session.facts'}
+""",
+)
+
+BY_FACT = Lint(
+    "P304",
+    "warning",
+    "A fact refuses something, or its absence allows. It is missing where the condition of its rule fails, "
+    "so only what allows by it is closed; what refuses needs a label.",
+    _by_fact,
+    """\
+version: 1
+policy: example
+owner: ada
+rules:
+  - {id: read, effect: allow, server: files, tools: [read], fact: [private]}
+  - {id: no-leak, effect: deny, server: mail, when: '"private" in session.facts'}
+""",
+    NEVER_SET.good,
+)
+
+MARKS = (NEVER_SET, NEVER_READ, BY_LABEL, BY_FACT)

@@ -1,0 +1,152 @@
+"""What `mcpguard check` says of servers: whether they can be started, with what, and where they may write.
+
+Law of this file: nothing is started and no value is printed.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from mcpguard.authoring.check.credentials import in_urls, plain_in, programs
+from mcpguard.authoring.check.remark import Remark, fine, wrong
+from mcpguard.core.errors import CredentialError
+
+if TYPE_CHECKING:
+    from mcpguard.config.loading import Config, Server
+    from mcpguard.core.document.reading import Document
+    from mcpguard.core.redaction.redactor import Redactor
+    from mcpguard.core.secret import CredentialRef, Template
+
+
+def servers(config: Config, document: Document, redactor: Redactor) -> Iterator[Remark]:
+    """Each server in turn; `redactor` learns the values of their credentials."""
+    for name, server in config.servers.items():
+        at = ("servers", name)
+        if server.disabled:
+            yield wrong("C003", document.problem(at, f"{name} is disabled: it is not served"))
+        else:
+            found = list(_server_problems(config, server, document, redactor))
+            yield from found
+            if not found:
+                needs = ", ".join(map(str, server.credentials))
+                said = "can be started" if server.url is None else "is in order (not connected to)"
+                asked = any(_is_asked(config, ref) for ref in server.credentials)
+                later = " (not asked for: `mcpguard secret check` does)" if asked else ""
+                message = f"{name} {said}{', with ' + needs if needs else ''}{later}"
+                yield fine(document.problem(at, ""), message)
+            yield from _own_rules(config, server, document)
+        yield from in_urls(server, document)
+        yield from _plain_credentials(server, document, redactor)
+    for entry in config.credentials.values():
+        yield from programs(entry, document)
+        yield from plain_in(entry, document, redactor)
+
+
+def _server_problems(
+    config: Config, server: Server, document: Document, redactor: Redactor
+) -> Iterator[Remark]:
+    if server.url is None:
+        yield from _program_problems(server, document)
+    for path, template in _templates(server):
+        for ref in template.refs:
+            for trouble in filter(None, (_trouble(one, redactor) for one in _plain(config, ref))):
+                yield wrong("C102", document.problem(("servers", server.name, *path), trouble))
+
+
+def _templates(server: Server) -> Iterator[tuple[tuple[str, ...], Template]]:
+    if server.url is not None:
+        yield ("url",), server.url
+    for key in ("env", "headers"):
+        for name, template in getattr(server, key).items():
+            yield (key, name), template
+
+
+def _program_problems(server: Server, document: Document) -> Iterator[Remark]:
+    from mcpguard.adapters.upstreams.process.child import child_environment, executable, not_startable
+
+    literal = {key: value.texts[0] for key, value in server.env.items() if not value.refs}
+    path = child_environment(os.environ, literal).get("PATH")
+    cwd = None if server.cwd is None else str(server.cwd)
+    if executable(server.command, path, cwd) is None:
+        message = not_startable(server.command, path, cwd)
+        yield wrong("C101", document.problem(("servers", server.name, "command"), message))
+    if server.cwd is not None and not server.cwd.is_dir():
+        place = document.problem(("servers", server.name, "cwd"), f"{server.cwd} is not a folder")
+        yield wrong("C101", place)
+
+
+def _plain(config: Config, ref: CredentialRef) -> Iterable[CredentialRef]:
+    """What can be read without asking anybody: `ref` itself, or what its entry is made of."""
+    from mcpguard.config.file import ENTRY
+
+    return sorted(config.credentials[ref.name].sources) if ref.source == ENTRY else (ref,)
+
+
+def _is_asked(config: Config, ref: CredentialRef) -> bool:
+    """Whether somebody has to be asked for `ref`: a program or a service."""
+    from mcpguard.config.file import ENTRY
+
+    return ref.source == ENTRY and config.credentials[ref.name].kind != "value"
+
+
+def _trouble(ref: CredentialRef, redactor: Redactor) -> str:
+    """Why `ref` could not be injected, "" where it could: it must be there and long enough to be guarded."""
+    from mcpguard.adapters.credentials import SOURCES
+
+    try:
+        redactor.hold(str(ref), SOURCES[ref.source]().get(ref))
+    except CredentialError as error:
+        return str(error)
+    return ""
+
+
+def _own_rules(config: Config, server: Server, document: Document) -> Iterator[Remark]:
+    """What says what the server may do, in folders that it works in."""
+    from mcpguard.adapters.store.session_files import default_folder
+
+    guarded = (config.path, *config.policies, config.session_folder or default_folder())
+    for path, folder in folders(server):
+        inside = [one.name for one in guarded if is_in(one, folder)]
+        if inside:
+            said = f"{server.name} works in a folder that holds {', '.join(inside)}: what is written there"
+            place = document.problem(("servers", server.name, *path), f"{said} could change its own rules")
+            yield wrong("C104", place)
+            return
+
+
+def is_in(path: Path, folder: Path) -> bool:
+    """Whether who may write in `folder` can put something else at `path`."""
+    # A link in the folder can be made to lead elsewhere, wherever it leads now.
+    return any(
+        one.is_relative_to(folder)
+        for one in (path.resolve(), path.parent.resolve() / path.name, path.absolute())
+    )
+
+
+def folders(server: Server) -> Iterator[tuple[tuple[str | int, ...], Path]]:
+    """The folders that a server works in, each with its way in the server's entry: its `cwd`, and those among
+    its arguments."""
+    if server.cwd is not None:
+        yield ("cwd",), server.cwd.resolve()
+    for index, argument in enumerate(server.args):
+        for text in {argument, argument.partition("=")[2]}:
+            folder = os.path.join(server.cwd or "", text)
+            if text and os.path.isdir(folder):
+                yield ("args", index), Path(folder).resolve()
+
+
+def _plain_credentials(server: Server, document: Document, redactor: Redactor) -> Iterator[Remark]:
+    # The name of a variable is a part of some formats, so it is inspected together with its value.
+    texts: list[tuple[tuple[str | int, ...], str, object]] = [
+        (path, path[-1], {path[-1]: "".join(template.texts)}) for path, template in _templates(server)
+    ]
+    texts += [(("args", index), "NAME", argument) for index, argument in enumerate(server.args)]
+    for path, name, text in texts:
+        kinds = sorted({finding.kind for finding in redactor.inspect(text).findings})
+        if kinds:
+            refer = f"`mcpguard secret set {name}` and refer to it as ${{keyring:{name}}}"
+            message = f"looks like a credential in plain text ({', '.join(kinds)}): {refer}"
+            yield wrong("C103", document.problem(("servers", server.name, *path), message))

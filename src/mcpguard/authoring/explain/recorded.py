@@ -1,0 +1,153 @@
+"""A recorded call, found in the evidence by its id and explained.
+
+Law of this file: arguments are on record by their digest only, so they are explained only where somebody
+brings those with that digest.
+"""
+
+from __future__ import annotations
+
+from argparse import Namespace
+from collections.abc import Iterator
+from datetime import datetime
+from hashlib import sha256
+from pathlib import Path
+from typing import Any
+
+import msgspec
+from msgspec import structs
+
+from mcpguard.adapters.audit.reader import chain_files, default_folder, lines
+from mcpguard.authoring.explain.explanation import Recorded
+from mcpguard.authoring.explain.hypothesis import arguments_of, explained, principal_of, session_of, target_of
+from mcpguard.config.loading import Config
+from mcpguard.core.errors import AuditError
+from mcpguard.core.evidence.verification import anchor, verify
+from mcpguard.core.model import Invocation, Json
+from mcpguard.core.policy.compiled import PolicySet
+from mcpguard.core.policy.pdp import decide
+from mcpguard.core.policy.written import ASKED
+from mcpguard.core.redaction.redactor import Redactor
+from mcpguard.protocol.jsonrpc import encode
+
+_EMPTY = sha256(b"{}").hexdigest()
+_KINDS = {"prompts/get": "prompt", "resources/read": "resource", "resources/subscribe": "resource"}
+
+NOT_GIVEN = (
+    "its arguments are on record by their sha256 only; give them with --args-file FILE to have it explained"
+)
+NOT_THESE = (
+    "these are not the arguments of that call: their sha256 is not the recorded one (order of keys counts)"
+)
+NO_STATE = (
+    "what the tool said of itself, groups, claims and the session are not on record; "
+    "give them with --snapshot or --annotations, --group, --claims, --label and --fact"
+)
+NO_TARGET = "of such a request the evidence does not say all that rules may read, so it is not explained"
+
+
+def explain_record(
+    ids: list[str], options: Namespace, policies: PolicySet, config: Config | None, redactor: Redactor
+) -> Recorded:
+    """What is on record of the call, explained under the present policies where its arguments are known.
+    Raises AuditError where there is no such call, or other arguments are given."""
+    decision, outcome, altered = _find(ids, config)
+    found = Recorded(
+        **{name: decision[name] for name in Recorded.__struct_fields__ if name in decision},
+        outcome=outcome.get("status", ""),
+        altered=altered,
+        same_policies=decision.get("policy_digest") == policies.digest,
+    )
+    args = arguments_of(options)
+    if args is None and decision.get("args") == _EMPTY:
+        args = {}
+    kind = "tool" if found.tool else _KINDS.get(found.method, "")
+    if not found.server or not (kind or found.method in ASKED):
+        return structs.replace(found, notes=(NO_TARGET,))
+    if args is None:
+        return structs.replace(found, notes=(NOT_GIVEN,))
+    return _explained(found, decision, args, kind, options, policies, redactor)
+
+
+def _explained(
+    found: Recorded,
+    decision: dict[str, Any],
+    args: dict[str, Json],
+    kind: str,
+    options: Namespace,
+    policies: PolicySet,
+    redactor: Redactor,
+) -> Recorded:
+
+    invocation = _invocation(found, args, kind, options)
+    session = session_of(options)
+    # What is on record is what was sent, and rules may have set arguments.
+    sent = decide(policies, invocation, session).invocation.args
+    if decision.get("args") not in (_digest(args), _digest(sent)):
+        raise AuditError(NOT_THESE)
+    told = explained(policies, invocation, session, options.result, redactor)
+    notes = [NO_STATE]
+    if told.effect != found.effect and not (told.effect == "ask" and found.effect == "deny"):
+        notes.append("it is decided otherwise now than it was then")
+    return structs.replace(found, notes=tuple(notes), explanation=told)
+
+
+def _invocation(found: Recorded, args: dict[str, Json], kind: str, options: Namespace) -> Invocation:
+
+    source, _, who = found.principal.partition(":")
+    if source in ("http", "https") and who != "anonymous":
+        source, _, who = found.principal.rpartition(":")
+    options.principal, options.source = options.principal or who, options.source or source
+    name = found.tool or found.subject
+    return Invocation(
+        id=found.id,
+        method=found.method,
+        principal=principal_of(options),
+        now=options.now or datetime.fromisoformat(found.at),
+        agent=options.agent or found.agent,
+        server=found.server,
+        target=target_of(options, found.server, kind, name) if kind else None,
+        args=args,
+        params={"arguments": args},
+    )
+
+
+def _digest(args: Json) -> str:
+    return sha256(encode(args)).hexdigest()
+
+
+def _find(ids: list[str], config: Config | None) -> tuple[dict[str, Any], dict[str, Any], str]:
+    """The records of a decision and of its outcome, {} where there is none yet, and where their file was
+    altered, "" for nowhere. Raises AuditError."""
+    if len(ids) != 1:
+        raise AuditError("one recorded call is explained at a time")
+    folder = config.audit.path if config and config.audit else default_folder()
+    files = chain_files(folder)
+    for file in reversed(files):
+        records = {record["kind"]: record for record in _records(lines(file), ids[0])}
+        if "decision" in records:
+            return records["decision"], records.get("outcome", {}), _altered(file, files)
+    altered = next(filter(None, (_altered(file, files) for file in files)), "")
+    lost = f", and it may have been there: {altered}" if altered else ""
+    raise AuditError(f"there is no record of such a call in {folder}{lost}")
+
+
+def _altered(file: Path, files: list[Path]) -> str:
+    """What is wrong with `file` by itself, and by what the first records of the others say of its end."""
+    claims = [anchor(next(lines(one), b"")) for one in files]
+    heads = [claim.head for claim in claims if claim is not None and claim.file == file.name]
+    flaws = verify(lines(file), heads).flaws
+    return f"{file.name}, line {flaws[0].line} {flaws[0].what}" if flaws else ""
+
+
+def _records(chain: Iterator[bytes], id_: str) -> Iterator[dict[str, Any]]:
+    decoder = msgspec.json.Decoder(dict[str, Any])
+    name = id_.encode(errors="replace")
+    for line in chain:
+        if name not in line:
+            continue
+        try:
+            record = decoder.decode(line)
+        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+            continue
+        if record.get("id") == id_ and isinstance(record.get("kind"), str):
+            yield record

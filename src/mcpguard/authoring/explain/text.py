@@ -1,0 +1,111 @@
+"""An explanation as lines for a person."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+
+from mcpguard.authoring.explain.explanation import (
+    Change,
+    Considered,
+    Done,
+    Explanation,
+    Operand,
+    Recorded,
+    Returned,
+)
+
+
+def lines_of(found: Explanation | Recorded) -> list[str]:
+    """The lines, without colours: whoever prints them inspects them first."""
+    return list(_recorded(found) if isinstance(found, Recorded) else _explanation(found))
+
+
+def _explanation(found: Explanation) -> Iterator[str]:
+    cause = f" ({found.cause})" if found.cause else ""
+    yield f"{found.effect}{cause}: {found.why}"
+    yield from _named("by", found.rules)
+    yield from _named("told", (found.message,))
+    if not found.listed:
+        yield "  not in the list: it is refused as if it did not exist"
+    yield from _done(found.done)
+    yield from _candidates(found.candidates, "rules that speak of it, deny before ask before allow")
+    yield from _changes(found.changes)
+    yield from _named("rules in shadow mode would have made it", (found.shadow,))
+    if found.result is not None:
+        yield from _returned(found.result)
+
+
+def _returned(found: Returned) -> Iterator[str]:
+    yield ""
+    yield f"the result: {found.effect}: {found.why}"
+    yield from _named("by", found.rules)
+    yield from _named("told", (found.message,))
+    yield from _named("taken out before", found.findings)
+    yield from _done(found.done)
+    yield from _candidates(found.candidates, "rules on results that speak of it")
+    yield from _named("rules in shadow mode would have made it", (found.shadow,))
+
+
+def _named(name: str, values: Iterable[str]) -> Iterator[str]:
+    told = ", ".join(value for value in values if value)
+    if told:
+        yield f"  {name}: {told}"
+
+
+def _done(done: Done) -> Iterator[str]:
+    yield from _named("takes out", done.redact)
+    yield from _named("labels the session", done.labels)
+    yield from _named("states of the session", done.facts)
+    yield from _named("sets the arguments", done.arguments)
+    yield from _named("uses the credential", (done.credential,))
+    yield from _named("charges", done.limits)
+
+
+def _candidates(candidates: tuple[Considered, ...], head: str) -> Iterator[str]:
+    yield ""
+    yield f"{head}:" if candidates else "no rule speaks of it"
+    for one in candidates:
+        marks = "  <- decided" if one.decided else "  (shadow: no effect)" if one.shadow else ""
+        outcome = one.outcome if one.operands or one.outcome != "held" else "held (it has no condition)"
+        yield f"  {one.effect:<5}  {one.rule}: {outcome}{marks}"
+        for operand in one.operands:
+            yield _operand(operand)
+
+
+def _operand(one: Operand) -> str:
+    reason = f"   ({one.reason})" if one.reason else ""
+    return f"         {one.value:<5}  {'  ' * one.depth}{_one_line(one.text)}{reason}"
+
+
+def _changes(changes: tuple[Change, ...]) -> Iterator[str]:
+    if not changes:
+        return
+    yield ""
+    yield "allowed, if all of this were so and all else as it is:"
+    for change in changes:
+        note = f" ({change.note})" if change.note else ""
+        yield f"  {change.rule or 'an allow rule'} must {change.must}{note}"
+        for one in change.operands:
+            reason = f"   ({one.reason})" if one.reason else ""
+            yield f"    {str(one.must_be).lower():<5}  {_one_line(one.text)}{reason}"
+
+
+def _one_line(text: str) -> str:
+    return " ".join(text.split())
+
+
+def _recorded(found: Recorded) -> Iterator[str]:
+    what = "/".join(part for part in (found.server, found.tool or found.subject) if part)
+    cause = f" ({found.cause})" if found.cause else ""
+    if found.altered:
+        yield f"do not trust this record: its file was altered: {found.altered}"
+    yield f"on record: {found.effect}{cause}  {found.method} {what}".rstrip()
+    yield f"  at {found.at} by {found.principal}{f' with {found.agent}' if found.agent else ''}"
+    yield from _named("rules", found.rules)
+    yield from _named("outcome", (found.outcome,))
+    yield f"  policies: {'the present ones' if found.same_policies else 'others than the present ones'}"
+    for note in found.notes:
+        yield f"  note: {note}"
+    if found.explanation is not None:
+        yield ""
+        yield from _explanation(found.explanation)

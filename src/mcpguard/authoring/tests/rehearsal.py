@@ -1,0 +1,235 @@
+"""One case of a policy test, from the session so far to the result as it would leave.
+
+Law of this file: it decides nothing itself. The verdict is that of `core/policy/pdp.py` and
+`core/policy/review.py`, the output that of `core/redaction/redactor.py`, in the order in which the
+gateway asks them.
+"""
+
+from __future__ import annotations
+
+from copy import deepcopy
+from datetime import datetime
+
+from msgspec import Struct, structs
+
+from mcpguard.authoring.tests.cases import CallEntry, Case, StepEntry, method_of, target_of
+from mcpguard.core.conditions.cel import Bound
+from mcpguard.core.errors import InspectionError
+from mcpguard.core.model import (
+    Caller,
+    Cause,
+    Deny,
+    Finding,
+    Invocation,
+    Json,
+    Listed,
+    Permit,
+    Principal,
+    Redacted,
+)
+from mcpguard.core.policy.compiled import Candidates, PolicySet
+from mcpguard.core.policy.pdp import bind, candidates_of, decide
+from mcpguard.core.policy.review import Review, review, settle
+from mcpguard.core.policy.session import Kept, Session
+from mcpguard.core.policy.written import Moment
+from mcpguard.core.redaction.redactor import Redactor
+
+
+class Outcome(Struct, frozen=True):
+    """What became of a case, in the words of `policy_tests.Expect`. `broken` says why the session so far
+    could not come about, "" where it did; the rest then says nothing."""
+
+    effect: str
+    rules: tuple[str, ...] = ()
+    cause: str = ""
+    message: str = ""
+    redact: tuple[str, ...] = ()
+    labels: tuple[str, ...] = ()
+    facts: tuple[str, ...] = ()
+    arguments: dict[str, Json] | None = None
+    credential: str = ""
+    output: Json = None
+    shadow: str = ""
+    broken: str = ""
+
+    @property
+    def refused(self) -> bool:
+        """Whether the call is not made, or its result does not leave."""
+        return self.effect != "allow"
+
+
+class Look(Struct, frozen=True):
+    """One decision of a case: the rules that could match, what their conditions read, and the names of those
+    that decided (in shadow mode: would have)."""
+
+    on: Moment
+    now: datetime
+    candidates: Candidates
+    bound: Bound
+    decided: tuple[str, ...]
+
+
+class Rehearsed(Struct, frozen=True):
+    """A case that was run: what became of it, and the decisions on its call and its result."""
+
+    outcome: Outcome
+    looks: tuple[Look, ...] = ()
+
+
+def rehearse(policies: PolicySet, case: Case, redactor: Redactor) -> Rehearsed:
+    """Run `case` under `policies`. `redactor` inspects results; it holds no credentials. Never raises."""
+    stage = _Stage(policies, case, redactor)
+    for number, step in enumerate(case.after, 1):
+        broken = stage.before(step)
+        if broken:
+            return Rehearsed(Outcome("deny", broken=f"call {number} of `after` was refused: {broken}"))
+    return stage.play()
+
+
+class _Stage:
+    """The session of one case."""
+
+    def __init__(self, policies: PolicySet, case: Case, redactor: Redactor) -> None:
+        self._policies = policies
+        self._case = case
+        self._redactor = redactor
+        given = case.session
+        self._session = Session(
+            None
+            if given is None
+            else Kept(0.0, given.calls, dict(given.tools), [*given.labels], [*given.facts])
+        )
+        self._looks: list[Look] = []
+
+    def before(self, step: StepEntry) -> str:
+        """Make a call of the session so far; why it was refused, "" where it was not."""
+        for _ in range(step.times):
+            verdict = decide(self._policies, self._invocation(step.call), self._session)
+            if isinstance(verdict, Deny):
+                return " ".join([verdict.cause.value, *verdict.rules])
+            self._session.admit(verdict)
+            if step.result is not None:
+                self._review(verdict, step.result, ())
+        return ""
+
+    def play(self) -> Rehearsed:
+        """Decide the call of the case, and review its result."""
+        self._looks = []
+        before = Session(deepcopy(self._session.kept))
+        verdict = decide(self._policies, self._invocation(self._case.call), self._session)
+        self._look("call", verdict.invocation, before, (*verdict.rules, *verdict.shadow.split()))
+        if isinstance(verdict, Deny):
+            return Rehearsed(_denied(verdict), tuple(self._looks))
+        self._session.admit(verdict)
+        outcome = _permitted(verdict)
+        if self._case.result is not None:
+            outcome = self._with_result(outcome, verdict, self._case.result)
+        return Rehearsed(outcome, tuple(self._looks))
+
+    def _with_result(self, outcome: Outcome, permit: Permit, raw: dict[str, Json]) -> Outcome:
+        said, left = self._review(permit, raw, self._case.findings)
+        shadow = "; ".join(filter(None, (permit.shadow, said.shadow)))
+        if said.denied is not None or left is None:
+            cause = Cause.ERROR if said.denied is None else said.denied.cause
+            message = "" if said.denied is None else said.denied.message
+            return structs.replace(
+                outcome,
+                effect="withhold",
+                rules=said.rules,
+                cause=cause.value,
+                message=message,
+                shadow=shadow,
+            )
+        return structs.replace(
+            outcome,
+            rules=_joined(permit.rules, said.rules),
+            redact=_joined(permit.redact, said.redact),
+            labels=_joined(permit.labels, said.labels),
+            facts=_joined(permit.facts, said.facts),
+            output=left.value,
+            shadow=shadow,
+        )
+
+    def _review(
+        self, permit: Permit, raw: dict[str, Json], more: tuple[str, ...]
+    ) -> tuple[Review, Redacted | None]:
+        """What is said of a result, and the result as it leaves, None where it is withheld."""
+        said = Review()
+        try:
+            clean = self._redactor.inspect(raw, permit.redact)
+            said = self._reviewed(permit, clean, more)
+            if said.denied is None:
+                return said, self._redactor.inspect(raw, permit.redact + said.redact)
+        except InspectionError:
+            pass
+        return said, None
+
+    def _reviewed(self, permit: Permit, clean: Redacted, more: tuple[str, ...]) -> Review:
+        before = Session(deepcopy(self._session.kept))
+        findings = (*clean.findings, *[Finding(kind, "") for kind in more])
+        said = review(self._policies, permit.invocation, clean.value, findings, self._session)
+        kinds = sorted({finding.kind for finding in findings})
+        decided = (*said.rules, *said.shadow.split())
+        self._look("result", permit.invocation, before, decided, result=clean.value, findings=kinds)
+        now = permit.invocation.now
+        return settle(self._policies, permit, said, self._session, len(clean.payload), now)
+
+    def _look(
+        self, on: Moment, invocation: Invocation, before: Session, decided: tuple[str, ...], **more: Json
+    ) -> None:
+        candidates = candidates_of(self._policies, invocation, on)
+        bound = bind(candidates, invocation, before, **more)
+        self._looks.append(Look(on, invocation.now, candidates, bound, decided))
+
+    def _invocation(self, call: CallEntry) -> Invocation:
+        case, method = self._case, method_of(call)
+        who = case.principal
+        kind, name = target_of(call)
+        args = {"uri": name, **call.args} if method.startswith("resources/") else call.args
+        return Invocation(
+            "test",
+            method,
+            Principal(who.id, who.source, who.groups, who.claims),
+            case.time,
+            case.agent or None,
+            call.server,
+            _listed(call, method, kind, name) if kind else None,
+            args,
+            {"name": name, "arguments": args} if kind == "tool" else args,
+            Caller(name=case.client.name, release=case.client.version),
+        )
+
+
+def _listed(call: CallEntry, method: str, kind: str, name: str) -> Listed:
+    facts: dict[str, Json] = {
+        "name": "" if kind == "resource" else name,
+        "title": call.title,
+        "description": call.description,
+        "annotations": call.annotations,
+    }
+    if kind == "resource":
+        facts |= {"uri": name, "mimeType": ""}
+        kind = "template" if method == "completion/complete" else kind
+    return Listed(call.server, name, name, {}, facts, "", kind)
+
+
+def _denied(deny: Deny) -> Outcome:
+    effect = "ask" if deny.cause is Cause.APPROVAL else "deny"
+    return Outcome(effect, deny.rules, deny.cause.value, deny.message, shadow=deny.shadow)
+
+
+def _permitted(permit: Permit) -> Outcome:
+    return Outcome(
+        "allow",
+        permit.rules,
+        redact=permit.redact,
+        labels=permit.labels,
+        facts=permit.facts,
+        arguments=permit.invocation.args,
+        credential=permit.credential,
+        shadow=permit.shadow,
+    )
+
+
+def _joined(one: tuple[str, ...], two: tuple[str, ...]) -> tuple[str, ...]:
+    return tuple(sorted({*one, *two}))

@@ -1,0 +1,172 @@
+"""What `mcpguard test` found, for a person, for a program and for a CI server.
+
+Law of this file: a failure says what was expected, what came instead, and why each rule did what it did.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from msgspec import json, to_builtins
+
+from mcpguard.adapters.system.terminal import plain, style
+from mcpguard.authoring.tests.coverage import Goal, percent
+from mcpguard.core.errors import PolicyError, Problem
+
+if TYPE_CHECKING:
+    from mcpguard.authoring.tests.expectations import Reason
+    from mcpguard.authoring.tests.running import CaseReport, FileReport
+    from mcpguard.core.model import Json
+    from mcpguard.core.policy.compiled import CompiledPolicy
+
+_STATES = {"held": "held", "not-held": "did not hold", "failed": "failed"}
+
+
+def print_lines(
+    reports: list[FileReport],
+    goals: list[Goal] | None,
+    threshold: float | None,
+    untested: list[CompiledPolicy],
+) -> None:
+    """One line a file, then what a person has to do something about. `goals` are those of coverage, None
+    where nobody wants to see them; `untested` are policies that no test uses."""
+    for report in reports:
+        failed = [case for case in report.cases if not case.judgement.passed]
+        count = f"{len(report.cases)} case{'s' * (len(report.cases) != 1)}"
+        said = f"{len(failed)} of {count} failed" if failed else count
+        level = style("FAIL", "red") if failed else style("ok  ", "green")
+        print(f"{level}  {_short(report.path)}  {said}")
+        for case in report.cases:
+            for line in _case_lines(case, style):
+                print(f"      {line}")
+    if goals is not None:
+        _print_coverage(goals, threshold, untested)
+    _print_sum(reports)
+
+
+def _case_lines(case: CaseReport, paint: Callable[[str, str], str]) -> Iterator[str]:
+    if case.judgement.warning:
+        yield f"{paint('warning', 'yellow')}  {_short(case.where)}: {plain(case.name)}"
+        yield f"         {plain(case.judgement.warning)}"
+    if case.judgement.passed:
+        return
+    yield f"{paint('failed', 'red')}  {_short(case.where)}: {plain(case.name)}"
+    for one in case.judgement.differences:
+        yield f"  {one.key}"
+        yield f"    expected  {_value(one.expected)}"
+        yield f"    got       {_value(one.got)}"
+    outcome = case.outcome
+    if outcome.broken:
+        return
+    facts = filter(None, (outcome.effect, f"({outcome.cause})" if outcome.cause else "", *outcome.rules))
+    yield f"  decided: {plain(' '.join(facts))}" + (f": {plain(outcome.message)}" if outcome.message else "")
+    if not case.reasons:
+        yield "  no rule speaks of such a call: look at `server`, `tools` and `action` of the rules"
+    for reason in case.reasons:
+        yield f"  {_reason(reason)}"
+
+
+def _reason(reason: Reason) -> str:
+    said = f"{reason.effect:<5} {reason.rule} {_STATES[reason.state]}"
+    because = "; ".join(" ".join(one.split()) for one in reason.because)
+    return plain(f"{said}: {because}" if because else said)
+
+
+def _print_coverage(goals: list[Goal], threshold: float | None, untested: list[CompiledPolicy]) -> None:
+    for policy in untested:
+        rules = f"0 of {len(policy.rules)} rule{'s' * (len(policy.rules) != 1)}"
+        print(f"{style('untested', 'yellow')}  {_short(policy.document.source)}: no test uses it, {rules}")
+    for goal in goals:
+        if goal.missing:
+            where = f"{_short(goal.source)}:{goal.line}:{goal.column}"
+            print(f"{style('unseen', 'yellow')}  {where}: {plain(' '.join(goal.missing.split()))}")
+    reached = sum(not goal.missing for goal in goals)
+    wanted = "" if threshold is None else f", at least {threshold:g} % are wanted"
+    print(f"coverage {percent(goals):.1f} % ({reached} of {len(goals)}){wanted}")
+
+
+def _print_sum(reports: list[FileReport]) -> None:
+    cases = [case for report in reports for case in report.cases]
+    failed = sum(not case.judgement.passed for case in cases)
+    warned = sum(bool(case.judgement.warning) for case in cases)
+    said = [f"{len(cases)} case{'s' * (len(cases) != 1)}", f"{failed} failed" if failed else "all passed"]
+    said += [f"{warned} warning{'s' * (warned != 1)}"] if warned else []
+    print(style(", ".join(said), "red" if failed else "green"))
+
+
+def print_json(
+    reports: list[FileReport],
+    goals: list[Goal] | None,
+    threshold: float | None,
+    untested: list[CompiledPolicy],
+) -> None:
+    """One object: `ok`, `files` with their `cases`, and `coverage` where it was asked for."""
+    cases = [case for report in reports for case in report.cases]
+    ok = all(case.judgement.passed for case in cases)
+    answer: dict[str, Any] = {"ok": ok, "files": [_file(report) for report in reports]}
+    if goals is not None:
+        missing = [to_builtins(goal) for goal in goals if goal.missing]
+        reached = round(percent(goals), 2)
+        answer["ok"] = ok and (threshold is None or percent(goals) >= threshold)
+        names = [policy.document.source for policy in untested]
+        answer["coverage"] = {
+            "percent": reached,
+            "goals": len(goals),
+            "missing": missing,
+            "untested": names,
+        }
+    print(json.encode(answer).decode())
+
+
+def _file(report: FileReport) -> dict[str, Json]:
+    cases = [
+        {
+            "name": case.name,
+            "where": case.where,
+            "passed": case.judgement.passed,
+            "warning": case.judgement.warning,
+            "differences": to_builtins(case.judgement.differences),
+            "outcome": to_builtins(case.outcome),
+            "reasons": to_builtins(case.reasons),
+        }
+        for case in report.cases
+    ]
+    return {"file": report.path, "cases": cases}
+
+
+def write_junit(path: Path, reports: list[FileReport]) -> None:
+    """The results as CI servers read them. Raises PolicyError where the file cannot be written."""
+    from xml.etree import ElementTree as Xml
+
+    root = Xml.Element("testsuites")
+    for report in reports:
+        failures = sum(not case.judgement.passed for case in report.cases)
+        seconds = f"{sum(case.seconds for case in report.cases):.4f}"
+        counts = {"tests": str(len(report.cases)), "failures": str(failures), "errors": "0", "time": seconds}
+        suite = Xml.SubElement(root, "testsuite", {"name": plain(report.path), **counts})
+        for case in report.cases:
+            names = {"classname": plain(report.path), "name": plain(case.name), "time": f"{case.seconds:.4f}"}
+            element = Xml.SubElement(suite, "testcase", names)
+            lines = "\n".join(_case_lines(case, lambda text, _: text))
+            if not case.judgement.passed:
+                keys = ", ".join(one.key for one in case.judgement.differences)
+                Xml.SubElement(element, "failure", {"message": f"not as expected: {keys}"}).text = lines
+            elif lines:
+                Xml.SubElement(element, "system-out").text = lines
+    try:
+        Xml.ElementTree(root).write(path, encoding="utf-8", xml_declaration=True)
+    except OSError as error:
+        raise PolicyError([Problem(str(path), 0, 0, f"cannot be written: {error.strerror}")]) from None
+
+
+def _value(value: Json) -> str:
+    if value is None:
+        return "nothing"
+    return plain(value if isinstance(value, str) and value else json.encode(value).decode())
+
+
+def _short(where: str) -> str:
+    return plain(where.removeprefix(f"{os.getcwd()}/"))

@@ -1,0 +1,132 @@
+"""Tests of policies, run: files in, a report for each case out.
+
+Law of this file: nothing is started and nothing is connected to; each case runs on every engine that is
+installed, and a file that cannot be run is reported before any case runs.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+from time import perf_counter
+
+from msgspec import Struct
+
+from mcpguard.authoring.tests.cases import Case, PolicyTests, read_tests
+from mcpguard.authoring.tests.coverage import Coverage
+from mcpguard.authoring.tests.expectations import Judgement, Reason, judge, reasons
+from mcpguard.authoring.tests.rehearsal import Outcome, rehearse
+from mcpguard.config.policies import read_document
+from mcpguard.core.conditions import cel
+from mcpguard.core.conditions.cel import Engine
+from mcpguard.core.document.reading import Document
+from mcpguard.core.errors import PolicyError, Problem
+from mcpguard.core.policy.compiled import CompiledPolicy, PolicySet, compile_policy
+from mcpguard.core.redaction.detectors import OPT_IN
+from mcpguard.core.redaction.redactor import Redactor
+
+
+class CaseReport(Struct, frozen=True):
+    """A case that was run. `where` is FILE:LINE:COLUMN."""
+
+    name: str
+    where: str
+    seconds: float
+    outcome: Outcome
+    judgement: Judgement
+    reasons: tuple[Reason, ...]
+
+
+class FileReport(Struct, frozen=True):
+    """A file that was run."""
+
+    path: str
+    cases: tuple[CaseReport, ...]
+
+
+class Loaded(Struct, frozen=True):
+    """A file that can be run; `sets` are its policies by engine, the fastest first."""
+
+    path: Path
+    document: Document
+    tests: PolicyTests
+    compiled: tuple[CompiledPolicy, ...]
+    sets: tuple[PolicySet, ...]
+
+
+def load(files: list[Path], shelf: Shelf) -> list[Loaded]:
+    """All files with their policies. Raises PolicyError with the mistakes of all of them."""
+    problems: dict[str, Problem] = {}
+    loaded: list[Loaded] = []
+    for file in files:
+        try:
+            loaded.append(_loaded(file, shelf))
+        except PolicyError as error:
+            problems.update((str(problem), problem) for problem in error.problems)
+    if problems:
+        raise PolicyError(list(problems.values()))
+    return loaded
+
+
+def _loaded(file: Path, shelf: Shelf) -> Loaded:
+    document, tests = read_tests(read_document(file, PolicyError), str(file))
+    paths = [Path(os.path.normpath(file.parent / name)) for name in tests.policies]
+    first, *others = shelf.engines
+    by_engine = [[shelf.policy(path, first) for path in paths]]
+    for engine in others:
+        by_engine.append([_also(shelf, path, engine) for path in paths])
+    sets = tuple(PolicySet(compiled) for compiled in by_engine)
+    return Loaded(file, document, tests, tuple(by_engine[0]), sets)
+
+
+def _also(shelf: Shelf, path: Path, engine: Engine) -> CompiledPolicy:
+    """The policy for a second engine. What the first took and this one does not is a mistake of its own."""
+    try:
+        return shelf.policy(path, engine)
+    except PolicyError as error:
+        said = (
+            "only one engine takes this condition, so where the other is installed the policy does not load: "
+        )
+        raise PolicyError(
+            [
+                Problem(one.source, one.line, one.column, said + one.message, one.excerpt)
+                for one in error.problems
+            ]
+        ) from None
+
+
+class Shelf:
+    """Policies that were compiled already: several files of tests may use one."""
+
+    def __init__(self) -> None:
+        fastest, python = cel.engine(), cel.engine("python")
+        self.engines: tuple[Engine, ...] = (fastest,) if fastest.name == python.name else (fastest, python)
+        self._known: dict[tuple[Path, str], CompiledPolicy] = {}
+
+    def policy(self, path: Path, engine: Engine) -> CompiledPolicy:
+        """Raises PolicyError with all mistakes in it."""
+        key = (path, engine.name)
+        if key not in self._known:
+            self._known[key] = compile_policy(read_document(path, PolicyError), str(path), OPT_IN, engine)
+        return self._known[key]
+
+
+# --- cases ---------------------------------------------------------------------------------------
+
+
+def run(loaded: Loaded, redactor: Redactor, coverage: Coverage) -> Iterator[CaseReport]:
+    """The report of each case, in order; what was decided is added to `coverage`."""
+    for index, case in enumerate(loaded.tests.tests):
+        place = loaded.document.problem(("tests", index), "")
+        where = f"{place.source}:{place.line}:{place.column}"
+        yield _run_case(loaded, case, where, redactor, coverage)
+
+
+def _run_case(loaded: Loaded, case: Case, where: str, redactor: Redactor, coverage: Coverage) -> CaseReport:
+    started = perf_counter()
+    first, *others = [rehearse(policies, case, redactor) for policies in loaded.sets]
+    coverage.add(loaded.compiled, first.looks)
+    judgement = judge(case.expected, first.outcome, others[0].outcome if others else None)
+    why = () if judgement.passed else tuple(reasons(first.looks))
+    return CaseReport(case.name, where, perf_counter() - started, first.outcome, judgement, why)

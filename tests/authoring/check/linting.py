@@ -1,0 +1,39 @@
+"""Lints a policy with the configuration and the snapshot of the examples, or with others."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+
+from mcpguard.authoring.check.lints import Flaw, Subject, lint
+from mcpguard.authoring.check.lints.example import CONFIG, SNAPSHOT
+from mcpguard.authoring.snapshot import read_snapshot
+from mcpguard.config.file import ConfigFile
+from mcpguard.core.document.reading import Document
+from mcpguard.core.policy.compiled import compile_policy
+from mcpguard.core.redaction.detectors import OPT_IN
+
+TODAY = datetime(2026, 1, 1, tzinfo=UTC)
+
+
+def flaws(*texts: str, snapshot: str | None = SNAPSHOT, config: str | None = CONFIG) -> list[Flaw]:
+    """What is found in policies with these texts, called `0.yaml`, `1.yaml` ..."""
+    policies = [compile_policy(text, f"{index}.yaml", OPT_IN) for index, text in enumerate(texts)]
+    document = None if config is None else Document(config, "mcpguard.yaml")
+    entries = None if document is None else document.read(ConfigFile).servers
+    servers = None if entries is None else {name: not entry.disabled for name, entry in entries.items()}
+    offered = None if snapshot is None else read_snapshot(snapshot, "snapshot.json")
+    return lint(Subject(policies, TODAY, servers, document, offered))
+
+
+def rules(*written: str, head: str = "owner: ada") -> str:
+    """A policy with these rules."""
+    return f"version: 1\npolicy: example\n{head}\nrules:\n" + "".join(f"  - {{{one}}}\n" for one in written)
+
+
+def found(code: str, *texts: str, **more: str | None) -> list[str]:
+    """LINE:COLUMN MESSAGE of what the lint `code` finds."""
+    return [
+        f"{one.problem.line}:{one.problem.column} {one.problem.message}"
+        for one in flaws(*texts, **more)
+        if one.code == code
+    ]

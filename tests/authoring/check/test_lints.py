@@ -1,0 +1,373 @@
+"""Lints beyond their examples: where each of them must say nothing, and what it says."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from mcpguard.authoring.check.lints import engines
+from mcpguard.core.conditions.cel import engine
+from tests.authoring.check.linting import flaws, found, rules
+
+CALL = "server: files, tools: [read]"
+
+
+# --- rules that never decide ---------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("deny", "unreachable"),
+    [
+        ("", True),
+        ("server: files", True),
+        ("server: [mail, 'f*']", True),
+        ("server: files, tools: ['r*']", True),
+        ("server: files, tools: ['?ead']", True),
+        ("server: mail", False),
+        ("server: files, tools: [write]", False),
+        ("server: files, action: [prompts/get]", False),
+        ("server: files, mode: shadow", False),
+        ("server: files, when: args.path == 'x'", False),
+        ("server: files, on: result", False),
+    ],
+)
+def test_a_deny_hides_an_allow_only_where_it_covers_it(deny: str, unreachable: bool) -> None:
+    text = rules(f"id: a, effect: allow, {CALL}", f"id: d, effect: deny{', ' if deny else ''}{deny}")
+    said = found("P101", text)
+    assert bool(said) is unreachable
+    if unreachable:
+        assert said[0].endswith("example/d denies all that it matches, without a condition")
+
+
+@pytest.mark.parametrize(
+    ("wide", "narrow", "covered"),
+    [
+        ("'get_*'", "'get_a*'", True),
+        ("'*'", "'[ab]'", True),
+        ("'get_?'", "'get_*'", False),
+        ("'get_[ab]'", "'get_?'", False),
+        ("'get_[ab]'", "'get_[ab]'", True),
+        ("'get_*'", "'*'", False),
+        ("a, b", "b, a", True),
+        ("a", "a, b", False),
+    ],
+)
+def test_globs_cover_what_they_are_sure_to_match(wide: str, narrow: str, covered: bool) -> None:
+    text = rules(
+        f"id: a, effect: allow, server: files, tools: [{narrow}]",
+        f"id: d, effect: deny, server: files, tools: [{wide}]",
+    )
+    assert bool(found("P101", text)) is covered
+
+
+def test_a_rule_without_tools_is_covered_by_a_star_only_for_calls_of_tools() -> None:
+    deny = "id: d, effect: deny, tools: ['*'], action: ['*']"
+    assert found("P101", rules("id: a, effect: allow", deny))
+    assert not found("P101", rules("id: a, effect: allow, action: [prompts/get]", deny))
+    assert not found("P101", rules("id: a, effect: allow, mode: shadow", deny))
+
+
+def test_of_two_rules_that_are_the_same_the_second_is_told() -> None:
+    text = rules(f"id: a, effect: allow, {CALL}", f"id: b, effect: allow, {CALL}")
+    assert found("P102", text) == [
+        "6:5 rule b: it changes nothing: example/a has the same effect on all that it matches, "
+        "without a condition"
+    ]
+
+
+@pytest.mark.parametrize(
+    "more", ["redact: [email]", "label: [x]", "fact: [x]", "limit: {calls: 1, per: 1h}", "argument: {a: 1}"]
+)
+def test_a_rule_that_adds_something_is_not_idle(more: str) -> None:
+    plain = f"id: b, effect: allow, {CALL}"
+    assert not found("P102", rules("id: a, effect: allow", f"{plain}, {more}"))
+    # Nor is it what makes the other one more than one too many.
+    assert len(found("P102", rules(f"{plain}, {more}", f"id: c, effect: allow, {CALL}"))) == 1
+    assert len(found("P102", rules(f"id: c, effect: allow, {CALL}", f"{plain}, {more}"))) == 1
+
+
+def test_a_message_of_its_own_is_something() -> None:
+    deny = "id: d, effect: deny"
+    assert not found("P102", rules(deny, f"id: e, effect: deny, {CALL}, message: Ask Ada."))
+    assert found("P102", rules(deny, f"id: e, effect: deny, {CALL}"))
+    assert not found("P102", rules(deny, f"id: e, effect: deny, {CALL}, mode: shadow"))
+
+
+def test_what_ends_some_day_covers_nothing() -> None:
+    head = "owner: ada\nexpires: 9998-01-01"
+    assert not found("P102", rules("id: a, effect: allow", f"id: b, effect: allow, {CALL}", head=head))
+
+
+@pytest.mark.parametrize(
+    ("when", "said"),
+    [
+        ("true", "always true: leave `when` out"),
+        ("false", "always false: the rule says nothing that depends on a call"),
+        ("1 / 0 == 1", "always an error: the rule says nothing that depends on a call"),
+    ],
+)
+def test_a_constant_condition_is_told_with_its_answer(when: str, said: str) -> None:
+    assert found("P103", rules(f"id: a, effect: allow, when: '{when}'"))[0].endswith(said)
+
+
+def test_what_may_change_things_without_a_bound_is_named() -> None:
+    allow = "id: a, effect: allow, server: files"
+    assert found("P104", rules(allow)) == [
+        "5:5 rule a: write may change things, and no condition, limit, `ask` or `deny` bounds it"
+    ]
+    for more in (
+        "when: args.path == 'x'",
+        "limit: {calls: 1, per: 1h}",
+        "argument: {a: 1}",
+        "on: result, label: [x]",
+    ):
+        assert not found("P104", rules(f"{allow}, {more}"))
+    for other in ("id: d, effect: deny, tools: [write], when: 'false'", "id: d, effect: ask"):
+        assert not found("P104", rules(allow, other))
+    for other in (
+        "id: d, effect: deny, on: result",
+        "id: d, effect: deny, mode: shadow",
+        "id: d, effect: deny, server: mail",
+    ):
+        assert found("P104", rules(allow, other))
+    assert not found("P104", rules(allow), snapshot=None)
+
+
+# --- arguments -----------------------------------------------------------------------------------
+
+
+def deny(when: str, server: str = "files, tools: [write]") -> str:
+    return rules(f"id: d, effect: deny, server: {server}, when: '{when}'")
+
+
+@pytest.mark.parametrize(
+    ("when", "told"),
+    [
+        ("args.append", True),
+        ("has(args.append) && args.append", False),
+        ('"append" in args && args.append', False),
+        ('args.path == "x"', False),
+        ("args.append && args.append", True),
+        ("args.unknown", False),
+        ("session.calls > 3", False),
+    ],
+)
+def test_an_optional_argument_is_told_once_where_nothing_guards_it(when: str, told: bool) -> None:
+    assert len(found("P201", deny(when))) == told
+
+
+def test_the_optional_argument_is_named_with_what_to_write() -> None:
+    assert found("P201", deny("args.append"))[0] == (
+        "5:65 rule d: write can be called without `args.append`, and then the condition fails, so the call is "
+        "refused: guard it with has(args.append) && ..."
+    )
+
+
+NESTED = """{"version": 1, "servers": {"files": {"tools": [{"name": "write", "inputSchema": {"properties": {
+  "list": {"items": {"properties": {"a": {}}}}}, "required": ["list"]}}, {"name": "read"}]}}}"""
+
+
+def test_a_part_of_an_element_is_named_as_it_is_read() -> None:
+    assert "without `args.list[0].a`" in found("P201", deny("args.list[0].a"), snapshot=NESTED)[0]
+    said = found("P201", deny("args.list.exists(x, x.a)"), snapshot=NESTED)
+    assert "without `args.list[...].a`" in said[0]
+
+
+def test_only_what_refuses_is_told_of_optional_arguments() -> None:
+    assert not found("P201", deny("args.append").replace("deny", "allow"))
+    assert not found("P201", deny("args.append").replace("when", "on: result, when"))
+    assert found("P201", deny("args.append").replace("deny", "ask"))
+
+
+def test_without_a_schema_a_guard_anywhere_is_enough() -> None:
+    assert found("P202", deny("args.a.b || args.a.c"), snapshot=None) == [
+        "5:65 rule d: a call without `args.a` is refused, since the condition fails; compare it with the "
+        "schema: `mcpguard snapshot`, or guard it with has()"
+    ]
+    assert found("P202", deny("args.a || args.b || args.c"), snapshot=None)[0].endswith(
+        "guard it with has() (and 2 more in this file)"
+    )
+    assert not found("P202", deny('["a"].exists(name, name in args && args[name] == 1)'), snapshot=None)
+    assert not found("P202", deny("has(args.a) && args.a.b"), snapshot=None)
+    assert not found("P202", deny("args.append"))
+
+
+def test_an_argument_that_no_tool_has_is_told_once() -> None:
+    text = deny("args.appendix.a || args.appendix.b || has(args.appendix)")
+    assert len(found("P203", text)) == 1
+    assert "no tool that it matches has an argument `args.appendix`" in found("P203", text)[0]
+    assert not found("P203", deny("args.appendix"), snapshot=None)
+    assert not found("P203", deny("args.appendix"), snapshot='{"version": 1, "servers": {}}')
+    assert not found("P203", deny("args.appendix", "files, tools: [gone]"))
+    assert not found("P203", deny("args.lines", "files"))
+    assert not found("P203", deny("args.appendix").replace("tools: [write]", "action: [prompts/get]"))
+
+
+def test_a_cost_that_may_be_left_out_is_told_at_its_place() -> None:
+    rule = "id: a, effect: allow, server: %s, limit: {units: 9, per: 1h, cost: %s}"
+    assert len(found("P204", rules(rule % ("mail", "args.size")))) == 1
+    assert len(found("P204", rules(rule % ("mail", "args.gone")))) == 1
+    assert not found("P204", rules(rule % ("mail", "args.to")))
+    assert not found("P204", rules(rule % ("mail", "3")))
+
+
+# --- labels and facts ----------------------------------------------------------------------------
+
+SETS = "id: s, effect: allow, server: files, label: [private], fact: [tested]"
+
+
+@pytest.mark.parametrize(
+    ("effect", "when", "code"),
+    [
+        ("allow", '"private" in session.labels', "P303"),
+        ("allow", '!("private" in session.labels)', ""),
+        ("allow", '"tested" in session.facts', ""),
+        ("allow", '!("tested" in session.facts)', "P304"),
+        ("deny", '"private" in session.labels', ""),
+        ("deny", '!("private" in session.labels)', "P303"),
+        ("deny", '"tested" in session.facts', "P304"),
+        ("deny", '!("tested" in session.facts)', ""),
+        ("deny", '("tested" in session.facts) == true', ""),
+    ],
+)
+def test_labels_tighten_and_facts_loosen(effect: str, when: str, code: str) -> None:
+    text = rules(SETS, f"id: r, effect: {effect}, server: mail, when: '{when}'")
+    assert {one.code for one in flaws(text)} & {"P303", "P304"} == ({code} if code else set())
+
+
+def test_the_nearest_name_is_proposed_and_only_a_near_one() -> None:
+    text = rules(SETS, 'id: r, effect: deny, when: \'"privat" in session.labels || "x" in session.facts\'')
+    near, far = found("P301", text)
+    assert near.endswith("no rule sets the label `privat`; did you mean `private`?")
+    assert far.endswith("no rule sets the fact `x`")
+
+
+@pytest.mark.parametrize(
+    "when", ["session.labels.size() > 0", 'session.labels.exists(x, x == "private")', "session == {}"]
+)
+def test_a_condition_that_reads_all_labels_reads_each(when: str) -> None:
+    assert (
+        found("P302", rules("id: s, effect: allow, label: [private]", f"id: d, effect: deny, when: '{when}'"))
+        == []
+    )
+
+
+def test_a_label_that_nobody_reads_is_told_once() -> None:
+    text = rules("id: s, effect: allow, label: [a]", "id: t, effect: allow, tools: [x], label: [a]")
+    assert found("P302", text) == ["5:36 rule s: no condition reads the label `a`"]
+
+
+def test_that_nobody_can_be_asked_is_told_once() -> None:
+    text = rules("id: s, effect: ask", "id: t, effect: ask, tools: [x]")
+    assert found("P505", text) == [
+        "5:21 rule s: nobody can be asked yet, so `ask` refuses (and 1 more in this file)"
+    ]
+
+
+def test_a_fact_that_nobody_reads_is_told_at_its_place() -> None:
+    assert found("P302", rules("id: s, effect: allow, fact: [a, b]"))[1] == (
+        "5:38 rule s: no condition reads the fact `b`"
+    )
+
+
+# --- names ---------------------------------------------------------------------------------------
+
+
+def test_tools_that_no_rule_mentions_are_named_up_to_a_number() -> None:
+    many = ",".join(f'{{"name": "t{number:02}"}}' for number in range(11))
+    snapshot = (
+        f'{{"version": 1, "servers": {{"files": {{"tools": [{many}]}}, "gone": {{"tools": [{many}]}}}}}}'
+    )
+    text = rules("id: a, effect: allow, server: files, tools: [t00]")
+    (said,) = found("P401", text, snapshot=snapshot)
+    assert said.endswith("so calls are refused: t01, t02, t03, t04, t05, t06, t07, t08 and 2 more")
+
+
+@pytest.mark.parametrize("code", ["P401", "P403", "P404"])
+def test_without_a_configuration_no_server_is_missing(code: str) -> None:
+    assert not found(code, rules("id: a, effect: allow, server: none"), config=None)
+
+
+def test_without_policies_each_server_is_not_told_of() -> None:
+    assert flaws() == []
+
+
+def test_a_snapshot_alone_knows_its_servers() -> None:
+    text = rules("id: a, effect: allow, server: files, tools: [gone]")
+    assert found("P402", text, config=None) == ["5:51 rule a: no tool of the servers that it names is `gone`"]
+    assert not found("P402", rules("id: a, effect: allow, server: other, tools: [gone]"), config=None)
+
+
+def test_a_disabled_server_needs_no_rule() -> None:
+    config = "version: 1\nservers:\n  files: {command: x}\n  off: {command: x, disabled: true}\n"
+    assert not found("P404", rules("id: a, effect: allow, server: files"), config=config)
+
+
+# --- care and engines ----------------------------------------------------------------------------
+
+
+def test_a_star_is_told_only_where_it_allows_calls() -> None:
+    star = "id: a, effect: %s, action: ['*']"
+    assert found("P504", rules(star % "allow"))
+    assert not found("P504", rules(star % "deny"))
+    assert not found("P504", rules(star % "allow, on: result, label: [x]"))
+
+
+def test_the_whole_client_is_read_as_its_claims() -> None:
+    assert found("P503", rules("id: d, effect: deny, when: 'client == {}'"))
+    assert not found("P503", rules("id: d, effect: deny, when: client.agent == 'x'"))
+
+
+def test_an_engine_that_is_not_installed_is_left_out(monkeypatch: pytest.MonkeyPatch) -> None:
+    def absent(name: Any = None) -> Any:
+        if name == "python":
+            raise ImportError
+        return engine(name)
+
+    monkeypatch.setattr(engines, "engine", absent)
+    assert not found("P601", engines.REFUSED.bad)
+
+
+def test_the_engine_that_refuses_is_named_at_the_place() -> None:
+    (said,) = found("P601", engines.REFUSED.bad)
+    assert 'where only the engine "python" is installed, this policy is refused: map() takes' in said
+
+
+def test_flaws_are_in_the_order_of_files_and_lines() -> None:
+    one = rules("id: a, effect: ask", "id: b, effect: ask", head="description: x")
+    two = rules("id: c, effect: ask").replace("example", "two")
+    places = [(one.problem.source, one.problem.line) for one in flaws(one, two, snapshot=None)]
+    assert places == sorted(places)
+    assert {source for source, _ in places} == {"0.yaml", "1.yaml"}
+
+
+@pytest.mark.parametrize(
+    ("first", "second", "told"),
+    [
+        ("limit: {calls: 5, per: 1h}", "limit: {calls: 5, per: 1h}", 1),
+        ("limit: {calls: 5, per: 1h}", "limit: {calls: 4, per: 1h}", 1),
+        ("limit: {calls: 5, per: 1h}", "limit: {calls: 5, per: 30m}", 1),
+        ("limit: {calls: 5, per: 1h}, when: args.path == 'x'", "limit: {calls: 5, per: 1h}", 1),
+        ("limit: {bytes: 5, per: session}", "limit: {bytes: 4, per: session}", 1),
+        ("limit: {calls: 5, per: session}", "limit: {calls: 4, per: 1h}", 0),
+        ("limit: {calls: 5, per: 60m}", "limit: {calls: 4, per: 61m}", 1),
+        ("limit: {calls: 5, per: 1m}", "limit: {calls: 6, per: 60s}", 0),
+        ("limit: {calls: 5, per: 1h}", "limit: {bytes: 4, per: 1h}", 0),
+        ("limit: {units: 5, per: 1h, cost: 2}", "limit: {units: 4, per: 1h}", 0),
+        ("limit: {units: 5, per: 1h, cost: args.n}", "limit: {units: 4, per: 1h, cost: args.n}", 1),
+        ("limit: {calls: 5, per: 1h}", "limit: {calls: 4, per: 1h}, mode: shadow", 0),
+        ("limit: {calls: 5, per: 1h}", "limit: {calls: 4, per: 1h}, when: args.path == 'x'", 0),
+        ("limit: {calls: 5, per: 1h}, tools: [read]", "limit: {calls: 9, per: 1h}, tools: ['*']", 0),
+    ],
+)
+def test_a_limit_is_idle_only_where_another_is_used_up_before_it(first: str, second: str, told: int) -> None:
+    text = rules(
+        f"id: a, effect: allow, server: files, {first}", f"id: b, effect: allow, server: files, {second}"
+    )
+    assert len(found("P105", text)) == told
+
+
+def test_a_limit_into_which_no_call_fits_is_told() -> None:
+    text = rules("id: a, effect: allow, server: files, limit: {units: 3, cost: 4, per: 1h}")
+    assert found("P105", text) == ["5:50 rule a: no call fits into it: one costs 4, and 3 are allowed"]

@@ -1,0 +1,232 @@
+"""The smallest change that would have allowed a call."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from mcpguard.authoring.explain.changes import NO_ARGUMENT, NOT_WRITTEN
+from mcpguard.authoring.explain.explanation import Change, WantedOperand
+from mcpguard.core.conditions.cel import EngineName
+from mcpguard.core.policy.session import Kept
+from tests.authoring.explain.explaining import NOW, explained, policies
+
+
+def changes(*rules: str, args: dict[str, Any] | None = None, kept: Kept | None = None, head: str = "") -> Any:
+    return explained(policies(*rules, head=head), args, kept).changes
+
+
+def test_without_an_allow_rule_one_must_be_written() -> None:
+    assert changes("effect: deny, when: 'false'") == (Change("", "be written", (), NOT_WRITTEN),)
+
+
+def test_of_the_allow_rules_it_is_the_one_with_the_fewest_operands_that_are_not_so() -> None:
+    found = changes(
+        "effect: allow, when: 'args.a == 1 && args.b == 1'",
+        "effect: allow, when: 'args.a == 2 && args.b == 1 && args.c == 3'",
+        "effect: allow, when: 'args.a == 2 && args.b == 2'",
+        args={"a": 2, "b": 1},
+    )
+    assert found == (
+        Change("p/r0", "hold", (WantedOperand("args.a == 1", True, "`args.a` is a whole number"),)),
+    )
+
+
+def test_a_rule_that_arguments_can_make_hold_comes_before_one_that_they_cannot() -> None:
+    found = changes(
+        "effect: allow, when: principal.id == 'bob'", "effect: allow, when: 'args.a == 1 && args.b == 1'"
+    )
+    assert [(one.rule, one.note, len(one.operands)) for one in found] == [("p/r1", "", 2)]
+    alone = changes("effect: allow, when: principal.id == 'bob'")
+    assert [(one.rule, one.note) for one in alone] == [("p/r0", NO_ARGUMENT)]
+
+
+def test_an_ended_rule_says_when() -> None:
+    found = changes("effect: allow", head="expires: 2026-01-01")
+    assert found == (Change("p/r0", "hold", (), "it ended 2026-01-02, with its policy"),)
+
+
+@pytest.mark.parametrize("engine", ["cpp", "python"])
+def test_a_deny_says_which_operands_would_have_to_differ(engine: EngineName) -> None:
+    found = explained(
+        policies(
+            "effect: allow", "effect: deny, when: 'args.force || args.branch == \"main\"'", engine=engine
+        ),
+        {"branch": "main"},
+    ).changes
+    assert found == (
+        Change(
+            "p/r1",
+            "not hold",
+            (
+                WantedOperand("args.force", False, "there is no `args.force`"),
+                WantedOperand('args.branch == "main"', False),
+            ),
+        ),
+    )
+
+
+def test_a_deny_that_no_argument_can_change_says_so() -> None:
+    found = changes(
+        "effect: allow",
+        "effect: deny",
+        "effect: deny, when: '\"private\" in session.labels'",
+        "effect: deny, when: '\"private\" in session.labels || args.a'",
+        "effect: deny, when: '\"private\" in session.labels && args.a'",
+        args={"a": True},
+        kept=Kept(labels=["private"]),
+    )
+    assert [(one.rule, one.note, len(one.operands)) for one in found] == [
+        ("p/r1", NO_ARGUMENT, 0),
+        ("p/r2", NO_ARGUMENT, 1),
+        ("p/r3", NO_ARGUMENT, 2),
+        ("p/r4", "", 1),
+    ]
+
+
+def test_an_ask_must_be_approved_and_an_allow_must_hold_too() -> None:
+    found = changes("effect: ask, when: args.a", "effect: allow, when: args.b", args={"a": True})
+    assert [(one.rule, one.must) for one in found] == [("p/r0", "be approved"), ("p/r1", "hold")]
+    allowed = changes("effect: ask, when: args.a", "effect: allow", args={"a": True})
+    assert [(one.rule, one.must) for one in allowed] == [("p/r0", "be approved")]
+
+
+def test_rules_that_want_different_things_must_agree() -> None:
+    found = changes("effect: allow, credential: a", "effect: allow, credential: b")
+    assert [(one.rule, one.must) for one in found] == [("p/r0", "agree"), ("p/r1", "agree")]
+
+
+SECOND = int(NOW.timestamp())
+
+
+@pytest.mark.parametrize(
+    ("limit", "key", "parts", "note"),
+    [
+        (
+            "calls: 1, per: 1h",
+            "calls 1h",
+            [(SECOND // 60, 1)],
+            "it has room at 2026-01-02T04:05:00.000001+00:00",
+        ),
+        (
+            "calls: 2, per: 1m",
+            "calls 1m",
+            [(SECOND - 40, 1), (SECOND - 1, 1)],
+            "it has room at 2026-01-02T03:04:26.000001+00:00",
+        ),
+        ("calls: 1, per: session", "calls session", [(0, 1)], "it has room in another session"),
+        ("units: 3, per: 1h, cost: args.n", "units 1h", [], "it never has room for so much at once"),
+        (
+            "bytes: 3, per: 1s",
+            "bytes 1s",
+            [(SECOND * 60, 4)],
+            "it has room at 2026-01-02T03:04:06.016668+00:00",
+        ),
+    ],
+)
+def test_a_limit_says_when_it_has_room_again(limit: str, key: str, parts: list[Any], note: str) -> None:
+    kept = Kept(spent={f"p/r0 {key}": parts})
+    found = changes(f"effect: allow, limit: {{{limit}}}", "effect: allow", args={"n": 4}, kept=kept)
+    assert found == (Change("p/r0", "have room", (), note),)
+
+
+A1, A2 = "args.a == 1", "args.a == 2"
+
+
+@pytest.mark.parametrize(
+    ("rules", "expected"),
+    [
+        # what makes it hold makes a deny hold
+        ([f"effect: allow, when: '{A1}'", f"effect: deny, when: '({A1})'"], []),
+        ([f"effect: allow, when: '{A1}'", "effect: deny, when: 'args.a < 2 || args.b'"], []),
+        (["effect: allow, when: '!has(args.b)'", "effect: deny, when: '!has(args.b) || args.b'"], []),
+        # another rule is the way, though it takes more
+        (
+            [
+                f"effect: allow, when: '{A1}'",
+                f"effect: allow, when: '{A2} && args.c'",
+                f"effect: deny, when: '{A1}'",
+            ],
+            [("p/r1", "hold")],
+        ),
+        # a deny and an allow that want opposite things
+        (["effect: allow, when: '!args.b'", "effect: deny, when: '!args.b && !args.c'"], []),
+        # an approval on top, and one that only the change leads to
+        (["effect: allow, when: args.c", "effect: ask"], [("p/r1", "be approved"), ("p/r0", "hold")]),
+        (["effect: allow, when: 'args.a == 1'", "effect: ask, when: 'args.a < 3'"], []),
+        # limits of the rule that would allow it
+        (
+            ["effect: allow, when: args.c, limit: {calls: 1, per: session}"],
+            [("p/r0", "hold"), ("p/r0", "have room")],
+        ),
+        # what those that would allow it want cannot be had
+        (["effect: allow, when: args.c, credential: x", "effect: allow, when: args.c, credential: y"], []),
+        (
+            ["effect: allow, when: args.c, argument: {a: 1}", f"effect: deny, when: '{A1}'"],
+            [],
+        ),
+        (
+            ["effect: allow, when: args.c, argument: {a: 5}", f"effect: deny, when: '{A1}'"],
+            [("p/r0", "hold")],
+        ),
+        (
+            [
+                "effect: allow, when: args.c, argument: {a: 5}",
+                "effect: allow, when: 'args.a == 5', argument: {a: 6}",
+            ],
+            [],
+        ),
+        (
+            [
+                "effect: allow, when: 'args.c && args.a != 6', argument: {a: 5}",
+                "effect: allow, when: 'args.a == 5', argument: {b: 6}",
+                "effect: allow, when: 'args.a == 5', argument: {b: 7}",
+            ],
+            [],
+        ),
+    ],
+)
+def test_only_what_would_have_done_it_is_told(rules: list[str], expected: list[Any]) -> None:
+    kept = Kept(spent={"p/r0 calls session": [(0, 1)]})
+    found = changes(*rules, args={"a": 3, "b": True, "c": False}, kept=kept)
+    assert [(one.rule, one.must) for one in found] == expected
+
+
+@pytest.mark.parametrize(
+    "operand",
+    [
+        "args.a == 'x'",
+        "'x' == args.a",
+        "!(args.a != 'x')",
+        "args.deep.a == 'x'",
+        "args.v.k == 'x'",
+        "args.a in ['x', 'y']",
+        "args.flag",
+        "!has(args.v)",
+        "!(args.b == args.b || args.a == 'y')",
+        "args.a in args.b",
+        "args.a.startsWith('x')",
+        "(args.flag ? args.a == 'x' : args.a == 'y')",
+        "args.l[0] == 'x'",
+        "'x' in [args.a]",
+        "has(args.deep.a)",
+        "size(args.a) == 1",
+    ],
+)
+def test_a_change_is_told_where_no_other_rule_stands_in_its_way(operand: str) -> None:
+    args: dict[str, Any] = {"a": "zz", "b": ["y"], "v": {"k": 1}, "l": ["y"], "deep": 1}
+    found = changes(
+        f'effect: allow, when: "{operand}"', "effect: deny, when: 'args.z == 1 && false'", args=args
+    )
+    assert [(one.rule, one.must) for one in found] == [("p/r0", "hold")]
+
+
+def test_a_limit_that_has_room_is_not_told() -> None:
+    kept = Kept(spent={"p/r0 calls session": [(0, 1)]})
+    found = changes(
+        "effect: allow, limit: {calls: 1, per: session}",
+        "effect: allow, limit: {calls: 9, per: session}",
+        kept=kept,
+    )
+    assert [(one.rule, one.must) for one in found] == [("p/r0", "have room")]

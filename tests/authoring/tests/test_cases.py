@@ -1,0 +1,93 @@
+"""Tests of policies as written: what could pass without proving anything is a mistake at its place."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+
+import pytest
+
+from mcpguard.authoring.tests.cases import CallEntry, Expect, method_of, read_tests, target_of
+from mcpguard.core.errors import PolicyError
+
+HEAD = "version: 1\npolicies: [p.yaml]\ntests:\n"
+CASE = "  - name: a\n    call: {server: s, tool: t}\n    expect: deny\n"
+
+
+def mistakes(text: str) -> list[tuple[int, int, str]]:
+    with pytest.raises(PolicyError) as caught:
+        read_tests(text, "p_test.yaml")
+    return [(one.line, one.column, one.message) for one in caught.value.problems]
+
+
+def test_an_effect_by_itself_is_a_short_expectation() -> None:
+    _, tests = read_tests(
+        HEAD + CASE + CASE.replace("name: a", "name: b").replace("deny", "{redact: []}"), "f"
+    )
+    assert [case.expected for case in tests.tests] == [Expect(effect="deny"), Expect(redact=())]
+    assert tests.tests[0].time == datetime(2026, 1, 1, tzinfo=UTC)
+    assert tests.tests[0].principal.id == "tester"
+
+
+@pytest.mark.parametrize(
+    ("call", "method", "target"),
+    [
+        (CallEntry("s", tool="t"), "tools/call", ("tool", "t")),
+        (CallEntry("s", prompt="p"), "prompts/get", ("prompt", "p")),
+        (CallEntry("s", resource="r:/"), "resources/read", ("resource", "r:/")),
+        (
+            CallEntry("s", resource="r:/", action="resources/subscribe"),
+            "resources/subscribe",
+            ("resource", "r:/"),
+        ),
+        (CallEntry("s", action="roots/list"), "roots/list", ("", "")),
+    ],
+)
+def test_a_call_has_a_method_and_a_target(call: CallEntry, method: str, target: tuple[str, str]) -> None:
+    assert (method_of(call), target_of(call)) == (method, target)
+
+
+@pytest.mark.parametrize(
+    ("more", "place", "said"),
+    [
+        ("    call: {server: s}\n", (5, 11), "say what is called: `tool`, `prompt`, `resource` or `action`"),
+        ("    call: {server: s, tool: t, prompt: p}\n", (5, 11), "a call has one target, not tool and prompt"),
+        ("    call: {server: s, tool: t, action: prompts/get}\n", (5, 40), "the action with `tool` is tools/call"),
+        ("    call: {server: s, action: tools/call}\n", (5, 31), "the action without a target is elicitation/create, "),
+        ("    call: {server: s, tool: t}\n    now: 2026-01-01\n", (6, 10), "a time is written 2026-01-31T12:00:00Z"),
+        ("    call: {server: s, tool: t}\n    now: soon\n", (6, 10), "a time is written 2026-01-31T12:00:00Z"),
+        ("    call: {server: s, tool: t}\n    after: [{call: {server: s}}]\n", (6, 20), "say what is called"),
+        ("    call: {server: s, tool: t}\n    after: [{call: {server: s, tool: t}, times: 0}]\n", (6, 49), "`times` is 1 to 10000"),
+        ("    call: {server: s, tool: t}\n    after: [{call: {server: s, tool: t}}]\n    session: {}\n", (7, 14), "`session` and `after` both say what was before: leave one out"),
+        ("    call: {server: s, tool: t}\n    result: {}\n    findings: [emial]\n", (7, 16), "unknown kind; known are "),
+        ("    call: {server: s, tool: t}\n    findings: ['credential:x']\n", (6, 15), "findings are in a result: give the test a `result`"),
+        ("    call: {server: s, tool: t}\n    resutl: {}\n", (6, 5), "unknown key `resutl`; did you mean `result`?"),
+    ],
+)  # fmt: skip
+def test_a_case_that_proves_nothing_is_a_mistake(more: str, place: tuple[int, int], said: str) -> None:
+    found = mistakes(f"{HEAD}  - name: a\n{more}    expect: deny\n")
+    assert [one[:2] for one in found] == [place]
+    assert found[0][2].startswith(said)
+
+
+@pytest.mark.parametrize("expect", ["withhold", "{output: {content: []}}"])
+def test_what_is_expected_of_a_result_needs_one(expect: str) -> None:
+    found = mistakes(HEAD + CASE.replace("deny", expect))
+    assert found == [(6, 13, "this says what happens to a result: give the test a `result`")]
+    assert read_tests(HEAD + CASE.replace("deny", expect) + "    result: {}\n    findings: [email]\n", "f")
+
+
+def test_an_empty_expectation_is_a_mistake() -> None:
+    assert mistakes(HEAD + CASE.replace("deny", "{}")) == [
+        (6, 13, "nothing is expected, so nothing is tested")
+    ]
+
+
+def test_a_file_needs_policies_and_tests_with_names_of_their_own() -> None:
+    assert mistakes("version: 1\npolicies: []\ntests: []\n") == [
+        (2, 11, "`policies` must not be empty"),
+        (3, 8, "`tests` must not be empty"),
+    ]
+    assert mistakes(HEAD + CASE + CASE + CASE.replace("name: a", "name: ' '")) == [
+        (7, 11, "another test of this file has this name"),
+        (10, 11, "a test needs a name: a sentence that says what is so"),
+    ]
