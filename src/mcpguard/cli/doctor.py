@@ -13,12 +13,12 @@ from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from mcpguard.cli.diagnosis.codes import AILMENTS, SEVERITIES
-from mcpguard.cli.diagnosis.finding import Finding, Seen, Unseen
+from mcpguard.doctor.codes import AILMENTS, SEVERITIES
+from mcpguard.doctor.finding import Finding, Seen, Unseen
 
 if TYPE_CHECKING:
-    from mcpguard.cli.diagnosis.report import Report
-    from mcpguard.cli.diagnosis.surroundings import Subject, Surroundings
+    from mcpguard.doctor.report import Report
+    from mcpguard.doctor.surroundings import Subject, Surroundings
 
 EXAMPLES = (
     "mcpguard doctor",
@@ -61,8 +61,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def execute(args: argparse.Namespace) -> int:
     """0 where nothing was found, 1 where something was, 2 where nothing was and something could not be looked
     at. Raises ConfigError where a configuration was named that is not there."""
-    from mcpguard.cli.diagnosis.report import as_json, as_lines
-    from mcpguard.cli.diagnosis.surroundings import here
+    from mcpguard.doctor.report import as_json, as_lines
+    from mcpguard.doctor.surroundings import here
 
     report = diagnose(here(args.project or Path.cwd()), args)
     print(as_json(report) if args.json else as_lines(report))
@@ -73,11 +73,11 @@ def execute(args: argparse.Namespace) -> int:
 
 def diagnose(at: Surroundings, args: argparse.Namespace) -> Report:
     """All checks on the machine `at`."""
-    from mcpguard.cli.diagnosis.clients import configuration_in_use
-    from mcpguard.cli.diagnosis.report import Report, in_order, inspected
-    from mcpguard.cli.diagnosis.surroundings import examined
     from mcpguard.config.loading import find_config
     from mcpguard.core.redaction.redactor import Redactor
+    from mcpguard.doctor.clients import configuration_in_use
+    from mcpguard.doctor.report import Report, in_order, inspected
+    from mcpguard.doctor.surroundings import examined
 
     redactor = Redactor(os.urandom(32))
     named = bool(args.config or at.environ.get("MCPGUARD_CONFIG"))
@@ -101,7 +101,7 @@ Check = Callable[["Subject"], Iterable[Seen]]
 
 def checks() -> dict[str, Check]:
     """What is looked at -> what looks. A check gives its findings, and what it could not look at."""
-    from mcpguard.cli.diagnosis import (
+    from mcpguard.doctor import (
         clients,
         evidence,
         installation,

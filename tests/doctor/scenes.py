@@ -16,7 +16,7 @@ import msgspec
 import pytest
 
 from mcpguard.adapters.telemetry import status_file
-from tests.cli.machine import PHRASE, POLICY, TOKEN, Machine, later
+from tests.doctor.machine import PHRASE, POLICY, TOKEN, Machine, later
 
 Scene = Callable[[Machine, pytest.MonkeyPatch], None]
 HELD = "git: {command: git-server, env: {GIT_TOKEN: '${env:GIT_TOKEN}'}}"
@@ -91,7 +91,7 @@ def evidence(content: str) -> Scene:
 def disk(free: int) -> Scene:
     def make(machine: Machine, patch: pytest.MonkeyPatch) -> None:
         machine.configured()
-        patch.setattr("mcpguard.cli.diagnosis.evidence.disk_usage", lambda _: SimpleNamespace(free=free))
+        patch.setattr("mcpguard.doctor.evidence.disk_usage", lambda _: SimpleNamespace(free=free))
 
     return make
 

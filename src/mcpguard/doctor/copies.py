@@ -14,7 +14,7 @@ from urllib.parse import unquote, urlsplit
 from msgspec import DecodeError, Struct
 from msgspec.json import decode
 
-from mcpguard.cli.diagnosis.files import text_of
+from mcpguard.doctor.files import text_of
 
 BESIDE_LIMIT = 5000
 """How many names of a folder are looked at."""

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from msgspec import Struct
 
-from mcpguard.cli.diagnosis.codes import AILMENTS, Ailment
+from mcpguard.doctor.codes import AILMENTS, Ailment
 
 
 class Finding(Struct, frozen=True):

@@ -9,12 +9,12 @@ from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
-from mcpguard.cli.diagnosis.finding import Finding, Seen, Unseen, found
-from mcpguard.cli.diagnosis.short_lived import source_for
-from mcpguard.cli.diagnosis.surroundings import Subject
 from mcpguard.config.file import ENTRY
 from mcpguard.core.errors import CredentialError, PolicyError
 from mcpguard.core.secret import CredentialRef, Secret
+from mcpguard.doctor.finding import Finding, Seen, Unseen, found
+from mcpguard.doctor.short_lived import source_for
+from mcpguard.doctor.surroundings import Subject
 
 if TYPE_CHECKING:
     from mcpguard.config.loading import Config, Server

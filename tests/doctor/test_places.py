@@ -9,11 +9,11 @@ from pathlib import Path
 
 import pytest
 
-from mcpguard.cli.diagnosis import copies, evidence, files, plain_text
 from mcpguard.core.redaction import scanning
+from mcpguard.doctor import copies, evidence, files, plain_text
 from mcpguard.moving import reading
-from tests.cli.machine import PHRASE, TOKEN, Machine, machine
-from tests.cli.scenes import CURSOR
+from tests.doctor.machine import PHRASE, TOKEN, Machine, machine
+from tests.doctor.scenes import CURSOR
 
 ENTRY = {"command": "git-server", "env": {"GIT_TOKEN": TOKEN}}
 

@@ -11,9 +11,9 @@ from typing import Any
 from msgspec import Struct
 
 from mcpguard.adapters.system.terminal import plain, style
-from mcpguard.cli.diagnosis.codes import AILMENTS, SEVERITIES
-from mcpguard.cli.diagnosis.finding import Finding, Unseen
 from mcpguard.core.redaction.redactor import Redactor
+from mcpguard.doctor.codes import AILMENTS, SEVERITIES
+from mcpguard.doctor.finding import Finding, Unseen
 
 _COLOURS = {"error": "red", "warning": "yellow", "note": "dim"}
 _ORDER = list(AILMENTS)

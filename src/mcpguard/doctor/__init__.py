@@ -1,2 +1,2 @@
 """The checks of `mcpguard doctor`. To add one: a module with `check(subject)`, a line in `checks()` of
-`doctor.py`."""
+`cli/doctor.py`."""

@@ -85,7 +85,7 @@ def here(project: Path) -> Surroundings:
         platform=sys.platform,
         state=default_folder().parent,
         system=Path("/"),
-        programs=(Path(sys.prefix), Path(sys.executable), Path(__file__).parents[2]),
+        programs=(Path(sys.prefix), Path(sys.executable), Path(__file__).parents[1]),
     )
 
 

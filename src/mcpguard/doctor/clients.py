@@ -11,13 +11,13 @@ from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from mcpguard.cli.diagnosis.copies import beside, in_history
-from mcpguard.cli.diagnosis.files import text_of
-from mcpguard.cli.diagnosis.finding import Finding, Seen, Unseen, found
-from mcpguard.cli.diagnosis.permissions import open_to_readers, open_to_writers
-from mcpguard.cli.diagnosis.plain_text import in_plain_text, secrets_in
-from mcpguard.cli.diagnosis.surroundings import Subject, Surroundings
 from mcpguard.core.errors import InspectionError
+from mcpguard.doctor.copies import beside, in_history
+from mcpguard.doctor.files import text_of
+from mcpguard.doctor.finding import Finding, Seen, Unseen, found
+from mcpguard.doctor.permissions import open_to_readers, open_to_writers
+from mcpguard.doctor.plain_text import in_plain_text, secrets_in
+from mcpguard.doctor.surroundings import Subject, Surroundings
 from mcpguard.moving import reading
 from mcpguard.moving.clients import CLIENTS
 

@@ -11,17 +11,17 @@ import pytest
 from msgspec import structs
 
 from mcpguard.adapters.credentials.oauth.grants import Grant, Grants
-from mcpguard.cli.diagnosis import lifetime
-from mcpguard.cli.diagnosis.finding import Finding
-from mcpguard.cli.diagnosis.short_lived import SHORT_LIVED, source_for
-from mcpguard.cli.diagnosis.surroundings import Subject, examined
 from mcpguard.config.loading import Credential, Server
 from mcpguard.core.redaction.redactor import Redactor
 from mcpguard.core.secret import parse_template
+from mcpguard.doctor import lifetime
+from mcpguard.doctor.finding import Finding
+from mcpguard.doctor.short_lived import SHORT_LIVED, source_for
+from mcpguard.doctor.surroundings import Subject, examined
 from tests.adapters.credentials.fake_keyring import FakeKeyring
-from tests.cli.machine import PHRASE, Machine, machine
-from tests.cli.scenes import jwt
 from tests.docs.pages import ROOT
+from tests.doctor.machine import PHRASE, Machine, machine
+from tests.doctor.scenes import jwt
 
 Patch = pytest.MonkeyPatch
 STATIC = "env: {A: '${env:A}'}"
@@ -194,13 +194,9 @@ def test_a_keychain_is_looked_at_where_one_is_needed(
     made.configured(servers, more)
     monkeypatch.setattr(keyring, "get_keyring", Chain)
     assert made.codes() == set()
-    monkeypatch.setattr(
-        "mcpguard.cli.diagnosis.keychain.OPEN", (f"{FakeKeyring.__module__}.FakeKeyring",) * 3
-    )
+    monkeypatch.setattr("mcpguard.doctor.keychain.OPEN", (f"{FakeKeyring.__module__}.FakeKeyring",) * 3)
     assert made.codes() == {"D306"}
-    monkeypatch.setattr(
-        "mcpguard.cli.diagnosis.keychain.OPEN", (f"{FakeKeyring.__module__}.FakeKeyring", "a", "b")
-    )
+    monkeypatch.setattr("mcpguard.doctor.keychain.OPEN", (f"{FakeKeyring.__module__}.FakeKeyring", "a", "b"))
     assert made.codes() == {"D305"}
 
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from mcpguard.cli.diagnosis.finding import Seen, found
-from mcpguard.cli.diagnosis.surroundings import Subject
+from mcpguard.doctor.finding import Seen, found
+from mcpguard.doctor.surroundings import Subject
 
 OPEN = (
     "keyrings.alt.file.PlaintextKeyring",

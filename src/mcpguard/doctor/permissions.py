@@ -11,10 +11,10 @@ from pathlib import Path
 from shlex import quote
 
 from mcpguard.authoring.check.servers import folders, is_in
-from mcpguard.cli.diagnosis.access import readers, writers
-from mcpguard.cli.diagnosis.finding import Finding, Seen, found
-from mcpguard.cli.diagnosis.surroundings import Subject, Surroundings
 from mcpguard.config.loading import Config
+from mcpguard.doctor.access import readers, writers
+from mcpguard.doctor.finding import Finding, Seen, found
+from mcpguard.doctor.surroundings import Subject, Surroundings
 
 
 def check(subject: Subject) -> Iterator[Seen]:

@@ -9,7 +9,7 @@ import os
 import stat
 from pathlib import Path
 
-from mcpguard.cli.diagnosis.finding import Unseen
+from mcpguard.doctor.finding import Unseen
 
 SIZE_LIMIT = 1 << 20
 """The largest file that is looked into, in bytes."""

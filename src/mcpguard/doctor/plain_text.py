@@ -12,13 +12,13 @@ from itertools import accumulate
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from mcpguard.cli.diagnosis.files import text_of
-from mcpguard.cli.diagnosis.finding import Finding, Seen, Unseen, found
-from mcpguard.cli.diagnosis.permissions import open_to_readers
-from mcpguard.cli.diagnosis.surroundings import Subject, Surroundings
 from mcpguard.core.errors import CredentialError, InspectionError
 from mcpguard.core.redaction.redactor import Redactor
 from mcpguard.core.secret import Secret, Template
+from mcpguard.doctor.files import text_of
+from mcpguard.doctor.finding import Finding, Seen, Unseen, found
+from mcpguard.doctor.permissions import open_to_readers
+from mcpguard.doctor.surroundings import Subject, Surroundings
 from mcpguard.moving.plaintext import Plaintext, names_a_secret, secrets_of
 from mcpguard.moving.reading import Entry
 

@@ -8,9 +8,9 @@ from shlex import quote
 from shutil import disk_usage
 
 from mcpguard.authoring.check.audit_folder import nearest, trouble
-from mcpguard.cli.diagnosis.finding import Seen, Unseen, found
-from mcpguard.cli.diagnosis.surroundings import Subject
 from mcpguard.core.errors import AuditError
+from mcpguard.doctor.finding import Seen, Unseen, found
+from mcpguard.doctor.surroundings import Subject
 
 FREE_BYTES = 100 * 1024 * 1024
 """Less than that is nearly full."""

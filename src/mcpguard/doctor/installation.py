@@ -7,10 +7,10 @@ from collections.abc import Iterator
 from itertools import islice
 from pathlib import Path
 
-from mcpguard.cli.diagnosis.access import writer
-from mcpguard.cli.diagnosis.finding import Seen, found
-from mcpguard.cli.diagnosis.permissions import open_to_writers, trusted_in
-from mcpguard.cli.diagnosis.surroundings import Subject
+from mcpguard.doctor.access import writer
+from mcpguard.doctor.finding import Seen, found
+from mcpguard.doctor.permissions import open_to_writers, trusted_in
+from mcpguard.doctor.surroundings import Subject
 
 _TOLD = 5
 

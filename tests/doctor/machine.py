@@ -15,8 +15,8 @@ from tempfile import mkdtemp
 import msgspec
 
 from mcpguard.cli import doctor
-from mcpguard.cli.diagnosis.report import Report
-from mcpguard.cli.diagnosis.surroundings import Surroundings
+from mcpguard.doctor.report import Report
+from mcpguard.doctor.surroundings import Surroundings
 
 TOKEN = "ghp" + "_" + "aZ3kQ9xB7mT2" * 3
 """A made-up value with the format of a token."""

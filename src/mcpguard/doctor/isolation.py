@@ -9,11 +9,11 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 
-from mcpguard.cli.diagnosis.finding import Finding, Seen, found
-from mcpguard.cli.diagnosis.lifetime import is_static
-from mcpguard.cli.diagnosis.surroundings import Subject
 from mcpguard.config.loading import Config, Server
 from mcpguard.core.secret import CredentialRef
+from mcpguard.doctor.finding import Finding, Seen, found
+from mcpguard.doctor.lifetime import is_static
+from mcpguard.doctor.surroundings import Subject
 
 _OTHER_USER = ("sudo", "doas", "su", "runuser", "setpriv", "ssh")
 

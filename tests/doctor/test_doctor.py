@@ -13,12 +13,12 @@ from pathlib import Path
 import pytest
 
 from mcpguard.cli import doctor, main
-from mcpguard.cli.diagnosis.codes import AILMENTS, CONTROLS, SEVERITIES
-from mcpguard.cli.diagnosis.finding import Unseen
-from mcpguard.cli.diagnosis.report import as_json, as_lines
-from mcpguard.cli.diagnosis.surroundings import Subject
-from tests.cli.machine import PHRASE, TOKEN, Machine, machine
-from tests.cli.scenes import APART, CURSOR, SCENES, everything_wrong
+from mcpguard.doctor.codes import AILMENTS, CONTROLS, SEVERITIES
+from mcpguard.doctor.finding import Unseen
+from mcpguard.doctor.report import as_json, as_lines
+from mcpguard.doctor.surroundings import Subject
+from tests.doctor.machine import PHRASE, TOKEN, Machine, machine
+from tests.doctor.scenes import APART, CURSOR, SCENES, everything_wrong
 
 Capture = pytest.CaptureFixture[str]
 Patch = pytest.MonkeyPatch
@@ -252,7 +252,7 @@ def test_files_of_another_user_are_told(made: Machine) -> None:
 
 
 def test_the_surroundings_are_those_of_the_process(real: Machine, monkeypatch: Patch) -> None:
-    from mcpguard.cli.diagnosis.surroundings import here
+    from mcpguard.doctor.surroundings import here
 
     at = here(Path("x"))
     assert (at.home, at.settings, at.project) == (real.home, real.home / ".config", Path("x"))
