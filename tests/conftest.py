@@ -9,7 +9,7 @@ from tests.adapters.credentials.fake_keyring import FakeKeyring
 from tests.wire.session import Guard
 
 TESTS = Path(__file__).parent
-UNCOUNTED = frozenset({"attack", "conformance", "demo", "docs", "interop", "moving", "packs", "wire"})
+UNCOUNTED = frozenset({"attack", "conformance", "demo", "docs", "interop", "onboarding", "packs", "wire"})
 """Folders whose tests prove other things than lines of the core, which half of their time went into counting."""
 
 

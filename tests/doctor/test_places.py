@@ -11,7 +11,7 @@ import pytest
 
 from mcpguard.core.redaction import scanning
 from mcpguard.doctor import copies, evidence, files, plain_text
-from mcpguard.moving import reading
+from mcpguard.onboarding.discovery import reading
 from tests.doctor.machine import PHRASE, TOKEN, Machine, machine
 from tests.doctor.scenes import CURSOR
 

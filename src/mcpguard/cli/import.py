@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING, Any
 from mcpguard.adapters.system.terminal import plain, style
 
 if TYPE_CHECKING:
-    from mcpguard.moving.plan import Plan, Wishes
-    from mcpguard.moving.reading import Found
-    from mcpguard.moving.vault import Vault
+    from mcpguard.onboarding.discovery.reading import Found
+    from mcpguard.onboarding.plan import Plan, Wishes
+    from mcpguard.onboarding.vault import Vault
 
 EXAMPLES = (
     "mcpguard import --dry-run                          (shows what it would do, and does nothing)",
@@ -29,7 +29,7 @@ _WEAKER = "every program that runs as you can read them; a keychain asks first, 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The options of this verb."""
-    from mcpguard.moving.clients import CLIENTS
+    from mcpguard.onboarding.discovery.clients import CLIENTS
 
     names = [client.name for client in CLIENTS]
     parser.add_argument("--client", action="append", default=[], choices=names, help="only this client")
@@ -59,9 +59,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def execute(args: argparse.Namespace) -> int:
     """0 where all that was asked for is guarded now, 1 where a server stays as it is, 2 where nothing was
     done since nobody agreed. Raises McpGuardError where a step cannot be taken; then all is as it was."""
-    from mcpguard.moving import disk
-    from mcpguard.moving.journal import Journal, default_folder
-    from mcpguard.moving.moves import recover
+    from mcpguard.onboarding import disk
+    from mcpguard.onboarding.journal import Journal, default_folder
+    from mcpguard.onboarding.moves import recover
 
     journal = Journal(default_folder())
     with disk.locked(journal.lock):
@@ -73,13 +73,13 @@ def execute(args: argparse.Namespace) -> int:
 
 def _import(args: argparse.Namespace, journal: Any) -> int:
     from mcpguard.config.loading import find_config
-    from mcpguard.moving.clients import CLIENTS
-    from mcpguard.moving.launching import launcher
-    from mcpguard.moving.masking import shown
-    from mcpguard.moving.moves import carry_out, writings
-    from mcpguard.moving.plan import make_plan, tolerant
-    from mcpguard.moving.reading import existing, here
-    from mcpguard.moving.vault import vault_of
+    from mcpguard.onboarding.discovery.clients import CLIENTS
+    from mcpguard.onboarding.discovery.reading import existing, here
+    from mcpguard.onboarding.launching import launcher
+    from mcpguard.onboarding.masking import shown
+    from mcpguard.onboarding.moves import carry_out, writings
+    from mcpguard.onboarding.plan import make_plan, tolerant
+    from mcpguard.onboarding.vault import vault_of
 
     config = find_config(args.config, os.environ).absolute()
     places = here(os.environ, Path.cwd())
@@ -126,7 +126,7 @@ def _ready(vault: Vault) -> None:
 
 
 def _wishes(args: argparse.Namespace, launcher: dict[str, Any]) -> Wishes:
-    from mcpguard.moving.plan import Wishes
+    from mcpguard.onboarding.plan import Wishes
 
     return Wishes(
         launcher=launcher,
@@ -137,7 +137,7 @@ def _wishes(args: argparse.Namespace, launcher: dict[str, Any]) -> Wishes:
 
 
 def _place(text: str) -> tuple[str, tuple[str | int, ...]]:
-    from mcpguard.moving.disk import MoveError
+    from mcpguard.onboarding.disk import MoveError
 
     found = _PLACE.fullmatch(text)
     if not found:
@@ -148,7 +148,7 @@ def _place(text: str) -> tuple[str, tuple[str | int, ...]]:
 
 
 def _tell(plan: Plan, vault: Vault) -> None:
-    from mcpguard.moving.masking import remains
+    from mcpguard.onboarding.masking import remains
 
     for server in plan.servers:
         policy = f": {server.policy}" if server.policy else ": is in the configuration already"

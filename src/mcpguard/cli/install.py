@@ -13,7 +13,7 @@ EXAMPLES = ("mcpguard install claude-desktop", "mcpguard install cursor --config
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The options of this verb."""
-    from mcpguard.moving.clients import CLIENTS
+    from mcpguard.onboarding.discovery.clients import CLIENTS
 
     parser.add_argument("client", choices=[one.name for one in CLIENTS], metavar="CLIENT", help="its name")
     parser.add_argument("--config", metavar="FILE", help="the configuration to serve (default: as for `run`)")
@@ -29,12 +29,12 @@ def execute(args: argparse.Namespace) -> int:
     """0 where the client has mcpguard now, or had it. Raises ConfigError where the configuration cannot be
     served, and McpGuardError where a step cannot be taken."""
     from mcpguard.config.loading import find_config, load_config
-    from mcpguard.moving import disk
-    from mcpguard.moving.installing import install
-    from mcpguard.moving.journal import Journal, default_folder
-    from mcpguard.moving.moves import recover
-    from mcpguard.moving.reading import here
-    from mcpguard.moving.vault import vault_of
+    from mcpguard.onboarding import disk
+    from mcpguard.onboarding.discovery.reading import here
+    from mcpguard.onboarding.installing import install
+    from mcpguard.onboarding.journal import Journal, default_folder
+    from mcpguard.onboarding.moves import recover
+    from mcpguard.onboarding.vault import vault_of
 
     config = load_config(find_config(args.config, os.environ)).path
     folder = config.parent / "secrets"

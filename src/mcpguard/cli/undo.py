@@ -9,14 +9,14 @@ from typing import TYPE_CHECKING
 from mcpguard.adapters.system.terminal import plain, style
 
 if TYPE_CHECKING:
-    from mcpguard.moving.journal import Journal, Move
+    from mcpguard.onboarding.journal import Journal, Move
 
 EXAMPLES = ("mcpguard undo", "mcpguard undo --client cursor", "mcpguard undo --beside")
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The options of this verb."""
-    from mcpguard.moving.clients import CLIENTS
+    from mcpguard.onboarding.discovery.clients import CLIENTS
 
     names = [client.name for client in CLIENTS]
     parser.add_argument("--client", choices=names, default="", help="only this client")
@@ -30,9 +30,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def execute(args: argparse.Namespace) -> int:
     """0 where all is as it was, 1 where what the import wrote was changed and stays. Raises McpGuardError
     where a file or the keychain cannot be had."""
-    from mcpguard.moving import disk
-    from mcpguard.moving.journal import Journal, default_folder
-    from mcpguard.moving.moves import take_back
+    from mcpguard.onboarding import disk
+    from mcpguard.onboarding.journal import Journal, default_folder
+    from mcpguard.onboarding.moves import take_back
 
     journal = Journal(default_folder())
     code, done = 0, False
@@ -66,8 +66,8 @@ def execute(args: argparse.Namespace) -> int:
 
 
 def _offer(journal: Journal, move: Move, beside: bool) -> None:
-    from mcpguard.moving import disk
-    from mcpguard.moving.moves import changed, unseal
+    from mcpguard.onboarding import disk
+    from mcpguard.onboarding.moves import changed, unseal
 
     for step in changed(move):
         path = Path(step.path)

@@ -1,6 +1,6 @@
 """The clients of this user and this folder: servers past mcpguard, credentials in plain text, and old copies.
 
-The files are read by `moving/reading.py`, as `mcpguard import` reads them.
+The files are read by `onboarding/discovery/reading.py`, as `mcpguard import` reads them.
 """
 
 from __future__ import annotations
@@ -18,12 +18,12 @@ from mcpguard.doctor.finding import Finding, Seen, Unseen, found
 from mcpguard.doctor.permissions import open_to_readers, open_to_writers
 from mcpguard.doctor.plain_text import in_plain_text, secrets_in
 from mcpguard.doctor.surroundings import Subject, Surroundings
-from mcpguard.moving import reading
-from mcpguard.moving.clients import CLIENTS
+from mcpguard.onboarding.discovery import reading
+from mcpguard.onboarding.discovery.clients import CLIENTS
 
 if TYPE_CHECKING:
     from mcpguard.config.loading import Server
-    from mcpguard.moving.clients import Client, File
+    from mcpguard.onboarding.discovery.clients import Client, File
 
 
 _GONE = "delete it there, and replace it where it was issued"

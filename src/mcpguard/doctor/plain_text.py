@@ -19,8 +19,8 @@ from mcpguard.doctor.files import text_of
 from mcpguard.doctor.finding import Finding, Seen, Unseen, found
 from mcpguard.doctor.permissions import open_to_readers
 from mcpguard.doctor.surroundings import Subject, Surroundings
-from mcpguard.moving.plaintext import Plaintext, names_a_secret, secrets_of
-from mcpguard.moving.reading import Entry
+from mcpguard.onboarding.discovery.plaintext import Plaintext, names_a_secret, secrets_of
+from mcpguard.onboarding.discovery.reading import Entry
 
 if TYPE_CHECKING:
     from mcpguard.config.loading import Config

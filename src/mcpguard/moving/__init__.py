@@ -1,1 +1,0 @@
-"""Moving in: client configurations are found, read, rewritten to go through mcpguard, and put back."""

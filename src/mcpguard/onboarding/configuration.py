@@ -1,0 +1,115 @@
+"""mcpguard's own configuration with more servers and policies in it; what a person wrote there stays."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from mcpguard.config.file import ConfigFile
+from mcpguard.config.problems import problems_of
+from mcpguard.core.document.reading import Document
+from mcpguard.core.errors import ConfigError, Problem
+from mcpguard.onboarding.formats import yaml_text
+from mcpguard.onboarding.formats.edit_json import newline
+from mcpguard.onboarding.formats.edit_yaml import scalar
+from mcpguard.onboarding.formats.tree import Broken, Member, Node
+
+_HEAD = "# Made by `mcpguard import`; change it as you like. `mcpguard check` tells mistakes.\nversion: 1\n"
+_ONE_LINE = "is written in brackets: write one entry a line, so that `mcpguard import` can add to it"
+
+
+def extended(text: str, source: str, servers: dict[str, dict[str, Any]], policies: list[str]) -> str:
+    """`text` (empty: a new file) with `servers` and `policies` added. Raises ConfigError, with `source` as
+    the name of the file, where it or what would come out is not a configuration."""
+    if not text.strip():
+        text = f"{_HEAD}servers:\n{_servers(servers, '  ')}"
+        text += "policies:\n" + "".join(f"  - {scalar(one)}\n" for one in policies)
+        checked(text, source)
+        return text
+    before = checked(text, source)
+    root = yaml_text.parse(text)
+    line = newline(text)
+    changes = [_into(source, text, root, "servers", _servers(servers, "{}"), line)]
+    fresh = [one for one in policies if one not in before.policies]
+    if fresh:
+        rows = "".join(f"{{}}- {scalar(one)}\n" for one in fresh)
+        changes.append(_into(source, text, root, "policies", rows, line))
+    for at, new in sorted(changes, reverse=True):
+        text = text[:at] + new + text[at:]
+    checked(text, source)
+    return text
+
+
+def checked(text: str, source: str) -> ConfigFile:
+    """`text` as a configuration. Raises ConfigError."""
+    document = Document(text, source, ConfigError, frozenset({"env", "headers", "url"}))
+    written = document.read(ConfigFile)
+    problems = list(problems_of(document, written))
+    if problems:
+        document.fail(problems)
+    return written
+
+
+def _servers(servers: dict[str, dict[str, Any]], indent: str) -> str:
+    return "".join(f"{indent}{row}\n" for name, entry in servers.items() for row in _rows(name, entry))
+
+
+def _rows(name: str, entry: dict[str, Any]) -> Iterator[str]:
+    yield f"{name}:"
+    for key, value in entry.items():
+        if isinstance(value, dict):
+            yield f"  {key}:"
+            yield from (f"    {scalar(inner)}: {scalar(one)}" for inner, one in value.items())
+        else:
+            yield f"  {key}: {scalar(value)}"
+
+
+def _into(source: str, text: str, root: Node, key: str, rows: str, line: str) -> tuple[int, str]:
+    """Where `rows` (with {} for the indentation) go, and how."""
+    member = next((one for one in root.value if one.key == key), None)
+    if member is None:
+        return len(text), ("" if text.endswith("\n") else line) + f"{key}:{line}" + _lines(rows, "  ", line)
+    node: Node = member.node
+    if not node.value or text[node.start] in "[{":
+        raise ConfigError([Problem(source, *_place(text, member), f"`{key}` {_ONE_LINE}")])
+    column = node.start - (text.rfind("\n", 0, node.start) + 1)
+    end = text.find("\n", len(text[: node.end].rstrip()))
+    lead = ""
+    if end < 0:
+        end, lead = len(text), line
+    else:
+        end += 1
+    return end, lead + _lines(rows, " " * column, line)
+
+
+def _lines(rows: str, indent: str, line: str) -> str:
+    return "".join(f"{row.replace('{}', indent, 1)}{line}" for row in rows.split("\n") if row)
+
+
+def _place(text: str, member: Member) -> tuple[int, int]:
+    before = text[: member.start]
+    return before.count("\n") + 1, member.start - before.rfind("\n")
+
+
+def read(path: Path) -> str:
+    """The text of the configuration, "" where there is none. Raises ConfigError."""
+    from mcpguard.config.policies import read_document
+
+    return read_document(path, ConfigError) if path.exists() else ""
+
+
+def entries(text: str) -> dict[str, Any]:
+    """The servers in `text` as written."""
+    try:
+        servers = yaml_text.parse(text).get("servers")
+    except Broken:
+        return {}
+    found = {} if servers is None else servers.plain()
+    return found if isinstance(found, dict) else {}
+
+
+def same(one: Any, other: Any) -> bool:
+    """Whether two entries say the same."""
+    return json.dumps(one, sort_keys=True) == json.dumps(other, sort_keys=True)

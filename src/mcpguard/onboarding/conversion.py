@@ -1,0 +1,190 @@
+"""A server of a client -> a server of mcpguard's configuration, and the secrets that it had in the clear.
+
+Law of this file: no secret stays in what comes out. A server for which that cannot be had stays with its
+client, with one sentence.
+"""
+
+from __future__ import annotations
+
+import base64
+import os
+import re
+import shutil
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+from urllib.parse import unquote, urlsplit
+
+from msgspec import Struct
+
+from mcpguard.config.references import OWN_HEADERS
+from mcpguard.core.redaction.held import LONGEST, SHORTEST
+from mcpguard.onboarding.discovery.arguments import Text, environment_of, text_of
+from mcpguard.onboarding.discovery.plaintext import Place, Plaintext, secrets_of
+from mcpguard.onboarding.discovery.reading import Entry, Found, Places
+from mcpguard.onboarding.discovery.references import Stays, remote, translated
+
+_SYSTEM = ("/usr/local/bin", "/usr/bin", "/bin")
+_TYPES = {"streamablehttp": "http", "streamable-http": "http", "http": "http", "sse": "sse"}
+
+
+class Converted(Struct, frozen=True, kw_only=True):
+    """`settings` is an entry of `servers` with a Text in place of each text that may hold secrets: in `env`,
+    `headers` and `url`. `notes` are sentences for the person."""
+
+    settings: dict[str, Any]
+    notes: tuple[str, ...] = ()
+
+    def __repr__(self) -> str:
+        return "<Converted>"
+
+
+def corrected(entry: Entry, yes: set[Place], no: set[Place]) -> Entry:
+    """`entry` with the person's word on what is a secret: `yes` and `no` are places."""
+    from msgspec.structs import replace
+
+    kept = [one for one in entry.secrets if one.place not in no | yes]
+    for place in yes:
+        value = _value_at(entry, place)
+        if value is None:
+            raise Stays(f"has no {'.'.join(map(str, place))}")
+        kept.append(Plaintext(place, 0, len(value), "you"))
+    return replace(entry, secrets=tuple(sorted(kept, key=lambda one: (str(one.place), one.start))))
+
+
+def _value_at(entry: Entry, place: Place) -> str | None:
+    value = getattr(entry, str(place[0]), None)
+    for step in place[1:]:
+        try:
+            value = value[step]  # type: ignore[index]
+        except (KeyError, IndexError, TypeError):
+            return None
+    return value if isinstance(value, str) else None
+
+
+def convert(found: Found, entry: Entry, places: Places, environ: Mapping[str, str]) -> Converted:
+    """`entry` of the file `found`. Raises Stays."""
+    if entry.problem:
+        raise Stays(entry.problem)
+    direct = remote(entry)
+    if direct is not entry:
+        from msgspec.structs import replace
+
+        entry = replace(direct, secrets=secrets_of(direct))
+    project = places.project if found.file.scope == "project" else None
+
+    def say(text: str) -> str:
+        return translated(text, found.client, places.home, project)
+
+    settings = _remote(entry, say) if entry.url else _local(entry, say, places, project, environ)
+    if entry.disabled:
+        settings["disabled"] = True
+    _check_lengths(settings)
+    return Converted(settings=settings, notes=tuple(_notes(entry, settings)))
+
+
+def _local(entry: Entry, say: Any, places: Places, project: Path | None, environ: Mapping[str, str]) -> Any:
+    words, env = environment_of(entry)
+    args = [say(word) for word in words]
+    command = say(entry.command)
+    if any("${" in word for word in (*args, command)):
+        raise Stays("refers to a variable in its arguments, which every process of this machine can read")
+    if any(one.place == ("command",) for one in entry.secrets):
+        raise Stays("has a secret in its command, which every process of this machine can read")
+    cwd = _folder(say(entry.cwd), places, project) if entry.cwd else None
+    program = _program(command, cwd, places, environ)
+    texts = {name: text.said(say) for name, text in env.items()}
+    folder = os.path.dirname(program)
+    if folder not in _SYSTEM and "PATH" not in texts:
+        # What the program starts is found from a desktop, too.
+        texts["PATH"] = Text.plain(os.pathsep.join([folder, *_SYSTEM]))
+    settings: dict[str, Any] = {"command": program}
+    if args:
+        settings["args"] = args
+    if texts:
+        settings["env"] = texts
+    if cwd is not None:
+        settings["cwd"] = str(cwd)
+    return settings
+
+
+def _folder(cwd: str, places: Places, project: Path | None) -> Path:
+    path = Path(cwd.replace("~", str(places.home), 1) if cwd.startswith("~") else cwd)
+    if "${" in cwd or not (path.is_absolute() or project):
+        raise Stays("works in a folder that depends on where its client was started")
+    return path if project is None else project / path
+
+
+def _program(command: str, cwd: Path | None, places: Places, environ: Mapping[str, str]) -> str:
+    if command.startswith("~/"):
+        command = str(places.home / command[2:])
+    if os.sep in command and not os.path.isabs(command):
+        if cwd is None:
+            raise Stays("starts a program by a path that depends on where its client was started")
+        command = str(cwd / command)
+    program = shutil.which(command, path=environ.get("PATH"))
+    if program is None:
+        raise Stays(f"starts `{os.path.basename(command)}`, which is not to be found in PATH")
+    return os.path.abspath(program)
+
+
+def _remote(entry: Entry, say: Any) -> dict[str, Any]:
+    headers = {
+        name: text_of(entry, ("headers", name), value).said(say)
+        for name, value in entry.headers.items()
+        if name.lower() not in OWN_HEADERS
+    }
+    url = text_of(entry, ("url",), entry.url)
+    try:
+        parts = urlsplit(entry.url)
+    except ValueError:
+        raise Stays("has a URL that is none") from None
+    if parts.username is not None:
+        if "Authorization" in headers:
+            raise Stays("has a user name in its URL and an Authorization header, of which one is too many")
+        pair = f"{unquote(parts.username)}:{unquote(parts.password or '')}"
+        headers["Authorization"] = Text((("Basic ", False), (base64.b64encode(pair.encode()).decode(), True)))
+        rest = parts._replace(netloc=parts.netloc.rpartition("@")[2]).geturl()
+        from msgspec.structs import replace
+
+        bare = replace(entry, url=rest, headers={}, env={}, args=())
+        url = text_of(replace(bare, secrets=secrets_of(bare)), ("url",), rest)
+    # What is filled into a URL is percent-encoded then.
+    url = Text(tuple((unquote(text) if hidden else text, hidden) for text, hidden in url.parts))
+    settings: dict[str, Any] = {"url": url.said(say)}
+    if entry.type.lower() in _TYPES:
+        settings["type"] = _TYPES[entry.type.lower()]
+    if headers:
+        settings["headers"] = headers
+    return settings
+
+
+def _texts(settings: dict[str, Any]) -> list[Text]:
+    texts = [*settings.get("env", {}).values(), *settings.get("headers", {}).values()]
+    return [*texts, settings["url"]] if "url" in settings else texts
+
+
+def _check_lengths(settings: dict[str, Any]) -> None:
+    for text in _texts(settings):
+        for value, hidden in text.parts:
+            if hidden and not SHORTEST <= len(value) <= LONGEST:
+                raise Stays(
+                    f"has a secret with fewer than {SHORTEST} or more than {LONGEST} characters, which could "
+                    "not be withheld from what comes back"
+                )
+
+
+def _notes(entry: Entry, settings: dict[str, Any]) -> list[str]:
+    notes = []
+    if entry.filters:
+        notes.append(f"had {', '.join(entry.filters)}, which is not taken over: say it in the policy")
+    if entry.unread:
+        notes.append(f"had {', '.join(entry.unread)}, which mcpguard does not know and leaves out")
+    names = sorted(
+        {name for text in _texts(settings) for name in re.findall(r"\$\{env:(\w+)\}", text.shown())}
+    )
+    if names:
+        notes.append(f"reads {', '.join(names)} from the environment that the client gives to mcpguard")
+    if entry.url and not any(hidden for text in _texts(settings) for _, hidden in text.parts) and not names:
+        notes.append("has no credential here: if its client logged in for it, mcpguard needs one of its own")
+    return notes

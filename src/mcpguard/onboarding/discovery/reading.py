@@ -1,0 +1,300 @@
+"""The configurations that the clients of this user and project have, with their servers. Nothing is written.
+
+Law of this file: a file that cannot be read is one sentence with its place, and the others go on; no sentence
+holds a value.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import sys
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+from msgspec import Struct
+
+from mcpguard.onboarding.discovery.clients import CLIENTS, FILTERS, Client, File
+from mcpguard.onboarding.discovery.plaintext import Plaintext, secrets_of
+from mcpguard.onboarding.formats import jsonc, toml_text, yaml_text
+from mcpguard.onboarding.formats.tree import ALIAS, Broken, Member, Node, Step, leaves, place
+
+SIZE_LIMIT = 32 << 20
+"""The largest configuration that is read, in bytes. Clients keep histories beside their servers."""
+
+SERVERS_LIMIT = {"user": 500, "project": 100}
+"""How many servers of a file are looked at. What holds more, somebody made to hold the command up."""
+
+PARSERS: dict[str, Callable[[str], Node]] = {
+    "jsonc": jsonc.parse,
+    "toml": toml_text.parse,
+    "yaml": yaml_text.parse,
+}
+"""Format of a File -> what reads it."""
+
+BOM = "\ufeff"
+
+
+class Places(Struct, frozen=True):
+    """Where the files of this user and this project are looked for. `project` is None for none."""
+
+    home: Path
+    config: Path
+    project: Path | None
+
+
+class Entry(Struct, frozen=True, kw_only=True):
+    """One server of a client. `where` is the way to it in the document, `line` counts from 1.
+
+    `problem` says why it cannot be guarded as it stands, "" for nothing; `guarded`: it starts mcpguard.
+    `filters` are keys by which the client shows or trusts some tools only, `unread` others that nobody reads.
+    Values may be secrets: `secrets` says which.
+    """
+
+    name: str
+    where: tuple[Step, ...]
+    line: int
+    command: str = ""
+    args: tuple[str, ...] = ()
+    env: dict[str, str] = {}
+    url: str = ""
+    headers: dict[str, str] = {}
+    type: str = ""
+    cwd: str = ""
+    disabled: bool = False
+    filters: tuple[str, ...] = ()
+    unread: tuple[str, ...] = ()
+    problem: str = ""
+    secrets: tuple[Plaintext, ...] = ()
+
+    def __repr__(self) -> str:
+        return f"<Entry {self.name}>"
+
+    @property
+    def guarded(self) -> bool:
+        """Whether this is mcpguard itself."""
+        words = [self.command, *self.args[:2]]
+        return any(os.path.basename(word) in ("mcpguard", "mcpguard-gateway") for word in words)
+
+
+class Found(Struct, frozen=True, kw_only=True):
+    """A client's file that is there. `path` is as the client names it, `target` where a link leads; `text` is
+    without a byte order mark; `digest` is the SHA-256 of its bytes in hex. `problem` is a sentence, "" for
+    none; with one there are no entries."""
+
+    client: Client
+    file: File
+    path: Path
+    target: Path
+    text: str = ""
+    mark: bool = False
+    digest: str = ""
+    entries: tuple[Entry, ...] = ()
+    problem: str = ""
+
+    def __repr__(self) -> str:
+        return f"<Found {self.path}>"
+
+
+def here(environ: Mapping[str, str], project: Path | None) -> Places:
+    """The places of this user, from $HOME and $XDG_CONFIG_HOME."""
+    home = Path(environ.get("HOME") or Path.home())
+    if sys.platform == "darwin":
+        return Places(home, home / "Library" / "Application Support", project)
+    return Places(home, Path(environ.get("XDG_CONFIG_HOME") or home / ".config"), project)
+
+
+def existing(places: Places, clients: Iterable[Client] = CLIENTS) -> Iterator[Found]:
+    """Every configuration that is there, client by client, each file once."""
+    seen: set[tuple[str, Path]] = set()
+    for client in clients:
+        for file in client.files:
+            for path in paths_of(file, places):
+                key = (client.name, Path(os.path.realpath(path)))
+                if os.path.lexists(path) and key not in seen:
+                    seen.add(key)
+                    yield read(client, file, path)
+
+
+def paths_of(file: File, places: Places) -> list[Path]:
+    """Where `file` is or would be; of a pattern only what is there."""
+    root, _, rest = file.path.partition("/")
+    folder = {"~": places.home, "{config}": places.config, ".": places.project}[root]
+    if folder is None:
+        return []
+    return sorted(folder.glob(rest)) if "*" in rest else [folder / rest]
+
+
+def read(client: Client, file: File, path: Path) -> Found:
+    """The file at `path` as one of `client`."""
+    target = Path(os.path.realpath(path))
+    found = Found(client=client, file=file, path=path, target=target)
+    try:
+        if not target.is_file():
+            return _with(found, problem=f"{path}: not a regular file")
+        with target.open("rb") as stream:
+            data = stream.read(SIZE_LIMIT + 1)
+    except OSError as error:
+        return _with(found, problem=f"{path}: cannot be read: {error.strerror}")
+    if len(data) > SIZE_LIMIT:
+        return _with(found, problem=f"{path}: larger than {SIZE_LIMIT} bytes")
+    return parsed(found, data)
+
+
+def parsed(found: Found, data: bytes) -> Found:
+    """`found` with what `data` says."""
+    try:
+        text = data.decode()
+    except UnicodeDecodeError as error:
+        line = data.count(b"\n", 0, error.start) + 1
+        return _with(found, problem=f"{found.path}:{line}:1: not UTF-8")
+    mark = text.startswith(BOM)
+    text = text.removeprefix(BOM)
+    found = _with(found, text=text, mark=mark, digest=hashlib.sha256(data).hexdigest())
+    if not text.strip():
+        return found
+    try:
+        root = PARSERS[found.file.format](text)
+    except Broken as broken:
+        line, column = place(text, broken.offset)
+        return _with(found, problem=f"{found.path}:{line}:{column}: {broken}")
+    twice = next(_twice(found.file, root), None)
+    if twice is not None:
+        # Clients take one of them, and a secret in the other one would stay.
+        line, column = place(text, twice.start)
+        return _with(found, problem=f"{found.path}:{line}:{column}: this key is there twice")
+    entries = tuple(islice(_entries(found, root), SERVERS_LIMIT[found.file.scope] + 1))
+    if len(entries) > SERVERS_LIMIT[found.file.scope]:
+        return _with(found, problem=f"{found.path}: more than {SERVERS_LIMIT[found.file.scope]} servers")
+    return _with(found, entries=entries)
+
+
+def _with(found: Found, **changes: Any) -> Found:
+    from msgspec.structs import replace
+
+    return replace(found, **changes)
+
+
+def tables_of(file: File, root: Node) -> Iterator[tuple[tuple[Step, ...], Node]]:
+    """Each table of servers that is there, with the way to it."""
+    for table in file.tables:
+        yield from _reach((), root, table)
+
+
+def _reach(
+    done: tuple[Step, ...], node: Node, rest: tuple[str, ...]
+) -> Iterator[tuple[tuple[Step, ...], Node]]:
+    if not rest:
+        yield done, node
+    elif rest[0] == "*":
+        for member in node.value if node.kind == "map" else ():
+            yield from _reach((*done, member.key), member.node, rest[1:])
+    elif (inner := node.get(rest[0])) is not None:
+        yield from _reach((*done, rest[0]), inner, rest[1:])
+
+
+def _twice(file: File, root: Node) -> Iterator[Member]:
+    """Keys that are there twice, on the ways to servers and among them."""
+    for table in file.tables:
+        for end in range(len(table) + 1):
+            for _, node in _reach((), root, table[:end]):
+                for member in node.repeated():
+                    if end == len(table) or table[end] in ("*", member.key):
+                        yield member
+
+
+def _entries(found: Found, root: Node) -> Iterator[Entry]:
+    for path, table in tables_of(found.file, root):
+        pairs: list[tuple[Step, Node]] = []
+        if found.file.listed and table.kind == "list":
+            pairs = list(enumerate(table.value))
+        elif not found.file.listed and table.kind == "map":
+            pairs = [(member.key, member.node) for member in table.value]
+        for step, node in pairs:
+            data = node.plain()
+            name = data.get("name") if found.file.listed and isinstance(data, dict) else step
+            line, _ = place(found.text, node.start)
+            entry = read_entry(found.client, str(name), (*path, step), line, data)
+            yield _secured(entry)
+
+
+def _secured(entry: Entry) -> Entry:
+    from msgspec.structs import replace
+
+    return entry if entry.problem else replace(entry, secrets=secrets_of(entry))
+
+
+def read_entry(client: Client, name: str, where: tuple[Step, ...], line: int, data: Any) -> Entry:
+    """One entry as written. What has another form than expected is its `problem`."""
+    if not isinstance(data, dict):
+        return Entry(name=name, where=where, line=line, problem="is not a mapping")
+    try:
+        json.dumps([name, where, data], ensure_ascii=False, default=str).encode()
+    except UnicodeEncodeError:
+        return Entry(name=name, where=where, line=line, problem="has half of a character in it")
+    if "<<" in data or ALIAS in leaves(data):
+        return Entry(name=name, where=where, line=line, problem="has a YAML alias: write out what it means")
+    command = data.get("command")
+    if isinstance(command, dict):
+        data = {**data, **command}
+        command = command.get("path")
+    url = next((data[key] for key in client.urls if isinstance(data.get(key), str)), "")
+    kind = data.get("type") or data.get("transport") or ""
+    if url and "httpUrl" in data:
+        kind = "http"
+    headers = _headers(client, data)
+    known: dict[str, Any] = {
+        "command": command if isinstance(command, str) else "",
+        "args": tuple(map(_text, data.get("args") or ())) if isinstance(data.get("args"), list) else (),
+        "env": _texts(data.get("env")),
+        "url": url,
+        "headers": headers,
+        "type": kind if isinstance(kind, str) else "",
+        "cwd": data.get("cwd") if isinstance(data.get("cwd"), str) else "",
+        "disabled": data.get("disabled") is True or data.get("enabled") is False,
+        "filters": tuple(key for key in FILTERS if data.get(key)),
+        "unread": tuple(str(key) for key in data if key not in client.known and data[key]),
+    }
+    return Entry(name=name, where=where, line=line, problem=_problem(data, known), **known)
+
+
+def _problem(data: dict[str, Any], known: dict[str, Any]) -> str:
+    if not known["command"] and not known["url"]:
+        return "has neither a command nor a URL"
+    if data.get("envFile") or data.get("env_file"):
+        return "takes variables from a file of its own (envFile)"
+    if isinstance(data.get("args"), str):
+        return "has arguments that are not a list"
+    known_as = [data.get(key) for key in ("args", "env", "headers")]
+    values = [value for one in known_as for value in (one.values() if isinstance(one, dict) else one or ())]
+    if any(isinstance(one, (dict, list)) for one in values):
+        return "has a list or a mapping where a text belongs"
+    return ""
+
+
+def _headers(client: Client, data: dict[str, Any]) -> dict[str, str]:
+    headers: dict[str, str] = {}
+    for way in client.headers:
+        inner: Any = data
+        for step in way:
+            inner = inner.get(step) if isinstance(inner, dict) else None
+        headers.update(_texts(inner))
+    # References are written as mcpguard writes them.
+    headers.update({key: f"${{env:{name}}}" for key, name in _texts(data.get(client.env_headers)).items()})
+    bearer = data.get(client.bearer) if client.bearer else None
+    if isinstance(bearer, str):
+        headers["Authorization"] = f"Bearer ${{env:{bearer}}}"
+    return headers
+
+
+def _texts(value: Any) -> dict[str, str]:
+    return {str(key): _text(one) for key, one in value.items()} if isinstance(value, dict) else {}
+
+
+def _text(value: Any) -> str:
+    if value is None:
+        return ""
+    return str(value).lower() if isinstance(value, bool) else str(value)

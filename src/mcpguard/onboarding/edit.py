@@ -1,0 +1,158 @@
+"""Entries of a client's file replaced by the one of mcpguard, as an edit of spans of its text.
+
+Law of this file: outside of the replaced entries every character stays, and what comes out means exactly what
+was meant: it is read again and compared, and a difference refuses the edit.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable
+from copy import deepcopy
+from typing import Any
+
+from mcpguard.onboarding.discovery.clients import File
+from mcpguard.onboarding.discovery.reading import PARSERS, Found, tables_of
+from mcpguard.onboarding.formats import edit_json, edit_toml, edit_yaml
+from mcpguard.onboarding.formats.tree import Broken, Node, Step, Unreadable
+
+NAME = "mcpguard"
+"""What the entry is called, unless a server of another kind has that name."""
+
+Change = tuple[int, int, str]
+"""`text[start:end]` becomes the text."""
+
+
+def replaced(found: Found, gone: Iterable[tuple[Step, ...]], entry: dict[str, Any]) -> str:
+    """The text of `found` in which the entries at `gone` are one entry of mcpguard in each table.
+
+    Raises Unreadable where that cannot be done without touching more.
+    """
+    root = PARSERS[found.file.format](found.text)
+    want = deepcopy(root.plain())
+    changes: list[Change] = []
+    for path, table in tables_of(found.file, root):
+        steps = [way[-1] for way in gone if way[:-1] == path]
+        if not steps:
+            continue
+        name = name_for(found, path, table, steps, entry)
+        changes += _changes(found, path, steps, name, entry)
+        _expect(want, path, steps, name, entry)
+    return checked(found, applied(found.text, changes), want)
+
+
+def name_for(
+    found: Found, path: tuple[Step, ...], table: Node, steps: list[Step], entry: dict[str, Any]
+) -> str:
+    """What the entry of mcpguard is called in the `table` at `path` when `steps` go, "" where it is there."""
+    serves = entry["args"][-1]
+    ours = [one for one in found.entries if one.guarded and serves in one.args]
+    there = any(one.where[:-1] == path for one in ours)
+    return "" if there else free_name(_names(table.plain()), steps)
+
+
+def added(found: Found, entry: dict[str, Any]) -> str:
+    """The text of `found`, which may be empty, with the entry of mcpguard besides the others.
+
+    Raises Unreadable.
+    """
+    text, path = found.text, found.file.tables[0]
+    if not text.strip():
+        return new_text(found.file, entry)
+    root = PARSERS[found.file.format](text)
+    want = deepcopy(root.plain())
+    try:
+        inner = want
+        for step in path:
+            inner = inner.setdefault(step, {})
+        name = free_name(list(inner), [])
+        inner[name] = entry
+        if found.file.format == "toml":
+            changes = [edit_toml.append(text, path, name, entry)]
+        else:
+            changes = [edit_json.insert(text, root, path, name, entry)]
+    except (AttributeError, TypeError, Broken):
+        raise Unreadable(
+            f"{found.path}: {'.'.join(path)} is not a mapping, so nothing can be added"
+        ) from None
+    return checked(found, applied(text, changes), want)
+
+
+def new_text(file: File, entry: dict[str, Any]) -> str:
+    """The text of a file that has nothing but the entry of mcpguard."""
+    path = file.tables[0]
+    if file.format == "toml":
+        return edit_toml.block("", (*path, NAME), entry)
+    if file.format == "yaml":
+        lines = edit_yaml.item("  ", {"name": NAME, **entry})
+        return f"name: {NAME}\nversion: 0.0.1\nschema: v1\nmcpServers:\n  - {lines}\n"
+    whole: Any = {NAME: entry}
+    for step in reversed(path):
+        whole = {step: whole}
+    return json.dumps(whole, indent=2, ensure_ascii=False) + "\n"
+
+
+def _names(table: Any) -> list[str]:
+    if isinstance(table, dict):
+        return list(table)
+    return [str(one.get("name")) for one in table if isinstance(one, dict)]
+
+
+def free_name(names: list[str], steps: list[Step]) -> str:
+    """NAME, or what is nearest to it and neither in `names` nor, if it is, one of `steps`, which go."""
+    taken = {name for name in names if name not in steps}
+    name, number = NAME, 1
+    while name in taken:
+        number += 1
+        name = f"{NAME}-{number}"
+    return name
+
+
+def _changes(
+    found: Found, path: tuple[Step, ...], steps: list[Step], name: str, entry: dict[str, Any]
+) -> list[Change]:
+    try:
+        if found.file.format == "toml":
+            return edit_toml.replace(found.text, tuple(map(str, path)), [*map(str, steps)], name, entry)
+        root = PARSERS[found.file.format](found.text)
+        table = root.at(path)
+        if table is None:
+            raise Broken(0, "the servers are gone")
+        if found.file.format == "yaml":
+            return edit_yaml.replace(found.text, table, steps, name, entry)
+        return edit_json.replace(found.text, table, steps, name, entry)
+    except Broken as broken:
+        raise Unreadable(f"{found.path}: {broken}") from None
+
+
+def _expect(want: Any, path: tuple[Step, ...], steps: list[Step], name: str, entry: dict[str, Any]) -> None:
+    table = want
+    for step in path:
+        table = table[step]
+    first = min(steps, key=lambda one: one if isinstance(one, int) else 0)
+    for step in sorted(steps, key=lambda one: one if isinstance(one, int) else 0, reverse=True):
+        del table[step]
+    if name and isinstance(table, list):
+        table.insert(int(first), {"name": name, **entry})
+    elif name:
+        table[name] = entry
+
+
+def applied(text: str, changes: Iterable[Change]) -> str:
+    """`text` with `changes` made; they do not overlap."""
+    for start, end, new in sorted(changes, reverse=True):
+        text = text[:start] + new + text[end:]
+    return text
+
+
+def checked(found: Found, text: str, want: Any) -> str:
+    """`text`, if it says `want`. Raises Unreadable."""
+    try:
+        root = PARSERS[found.file.format](text)
+        if found.file.format == "yaml":
+            edit_yaml.compose(text)
+        if root.plain() == want:
+            return text
+    except Broken:
+        pass
+    raise Unreadable(f"{found.path}: is written in a way that cannot be edited safely, so it stays as it is")

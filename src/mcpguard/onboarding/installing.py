@@ -1,0 +1,53 @@
+"""mcpguard added to a client that has no server, or only others."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+from mcpguard.onboarding.discovery.clients import CLIENTS, Client, File
+from mcpguard.onboarding.discovery.reading import Found, Places, paths_of, read
+from mcpguard.onboarding.disk import MoveError
+from mcpguard.onboarding.edit import added, new_text
+from mcpguard.onboarding.journal import Journal
+from mcpguard.onboarding.launching import launcher
+from mcpguard.onboarding.moves import carry_out, client_writing
+from mcpguard.onboarding.vault import Vault
+
+
+def install(name: str, config: Path, places: Places, journal: Journal, vault: Vault, folder: Path) -> str:
+    """Add an entry that serves `config` to the user's file of the client `name`, and say what was done. The
+    lock is held. Raises McpGuardError; then all is as it was."""
+    client = next(one for one in CLIENTS if one.name == name)
+    file, path = _where(client, places)
+    entry = {**client.added, **launcher(config)}
+    if not path.exists():
+        found = Found(client=client, file=file, path=path, target=Path(os.path.realpath(path)))
+        todo = client_writing(found, new_text(file, entry), [], entry, new=True)
+    else:
+        found = read(client, file, path)
+        if found.problem:
+            raise MoveError(found.problem)
+        if any(one.guarded for one in found.entries):
+            return f"{client.title} has mcpguard already, in {path}: nothing was done"
+        todo = client_writing(found, added(found, entry), [], entry)
+    vault.ready()
+    carry_out(journal, vault, folder, {}, [todo])
+    return f"done: {client.title} starts mcpguard now, by {path}. Restart it; `mcpguard undo` takes it back."
+
+
+def _where(client: Client, places: Places) -> tuple[File, Path]:
+    """The file to write: the user's first one that is there, else the first that can be."""
+    candidates = []
+    for file in client.files:
+        if file.scope == "user" and not (file.listed and "*" not in file.path):
+            candidates += [(file, path) for path in _paths(file, places)]
+    return next((one for one in candidates if one[1].exists()), candidates[0])
+
+
+def _paths(file: File, places: Places) -> list[Path]:
+    # A file of servers of its own, where a client reads a whole folder.
+    if "*" in file.path:
+        plain = File(file.path.replace("*", "mcpguard"), file.scope)
+        return paths_of(plain, places)
+    return paths_of(file, places)

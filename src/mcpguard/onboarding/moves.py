@@ -1,0 +1,299 @@
+"""A plan carried out, and taken back.
+
+Law of this file: whatever ends it, at whatever step, nothing is lost: what is known of a move is on disk
+before it is done, and where each file stands is seen from what it is, not from what was planned.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from pathlib import Path
+from secrets import token_hex
+from typing import Any
+
+from msgspec import Struct
+
+from mcpguard.core.errors import McpGuardError
+from mcpguard.onboarding import disk
+from mcpguard.onboarding.changed import encoded, is_another, uses_us, without_us
+from mcpguard.onboarding.discovery.reading import BOM, Found
+from mcpguard.onboarding.disk import MoveError
+from mcpguard.onboarding.formats import tree
+from mcpguard.onboarding.formats.tree import Unreadable
+from mcpguard.onboarding.journal import Journal, Move, Role, Step, mark, new_key
+from mcpguard.onboarding.plan import Plan
+from mcpguard.onboarding.vault import Vault, vault_of
+
+
+class Writing(Struct, frozen=True):
+    """A step and the bytes that its file is to have."""
+
+    step: Step
+    data: bytes
+
+    def __repr__(self) -> str:
+        return f"<Writing {self.step.path}>"
+
+
+def writings(plan: Plan) -> list[Writing]:
+    """Every file that `plan` changes, in order: policies, the configuration, then clients. Raises MoveError
+    where a file is not what the plan saw."""
+    found = [writing("policy", path, text.encode(), None) for path, text in plan.policies.items()]
+    if plan.config_after != plan.config_before:
+        path = plan.config.resolve()
+        data = plan.config_after.encode()
+        before = path.read_bytes() if path.exists() else None
+        if (before or b"").decode("utf-8-sig", "replace") != plan.config_before:
+            raise MoveError(f"{path} was changed by somebody else meanwhile: nothing was written; try again")
+        mark = BOM.encode() if before and before.startswith(BOM.encode()) else b""
+        found.append(writing("config", path, mark + data, _digest(before)))
+    found += [client_writing(one.found, one.text, one.gone, one.entry) for one in plan.clients]
+    return found
+
+
+def client_writing(
+    found: Found, text: str, gone: list[tuple[tree.Step, ...]], entry: dict[str, Any], *, new: bool = False
+) -> Writing:
+    """`text` for a client's file, which has `entry` in place of those at `gone`; `new`: it is not there."""
+    one = writing("client", found.target, encoded(found, text), None if new else found.digest)
+    one.step.client, one.step.place = found.client.name, found.file.path
+    one.step.entry, one.step.gone = entry, gone
+    return one
+
+
+def writing(role: Role, path: Path, data: bytes, before: str | None) -> Writing:
+    """`data` for the file at `path`, which has the digest `before` now (None: it is not there)."""
+    after = hashlib.sha256(data).hexdigest()
+    return Writing(Step(role=role, path=str(path), before=before, after=after), data)
+
+
+def _digest(data: bytes | None) -> str | None:
+    return None if data is None else hashlib.sha256(data).hexdigest()
+
+
+def carry_out(
+    journal: Journal, vault: Vault, folder: Path, secrets: dict[str, str], todo: list[Writing]
+) -> Move:
+    """Store `secrets` in `vault` (whose files are in `folder`), then write `todo`. The lock is held.
+
+    Raises McpGuardError where a step cannot be taken; it says whether all that was done has been taken back.
+    """
+    for one in todo:
+        disk.refuse_irreplaceable(Path(one.step.path))
+    name = journal.next_name()
+    for number, one in enumerate(todo):
+        one.step.sealed = "" if one.step.before is None else f"{number}.sealed"
+    key = new_key()
+    move = Move(
+        name=name,
+        vault=vault.kind,
+        vault_folder=str(folder),
+        key=f"mcpguard-import/{name}-{token_hex(4)}",  # A keychain may serve more than one state folder.
+        secrets=list(secrets),
+        steps=[one.step for one in todo],
+        marks={one: mark(key, value) for one, value in secrets.items()},
+    )
+    try:
+        journal.keep(move)
+        _steps(journal, move, vault, key, secrets, todo)
+    except KeyboardInterrupt:
+        take_back(journal, move)
+        raise
+    except McpGuardError as error:
+        raise MoveError(f"{error}; {_taken_back(journal, move)}") from None
+    return move
+
+
+def _taken_back(journal: Journal, move: Move) -> str:
+    """Takes `move` back, and says what came of it."""
+    try:
+        refused = take_back(journal, move).refused
+    except McpGuardError as error:
+        refused = [str(error)]
+    if refused:
+        return f"what had been done is not all taken back ({refused[0]}): run `mcpguard undo`"
+    return "all that had been done was taken back"
+
+
+def _steps(
+    journal: Journal, move: Move, vault: Vault, key: str, secrets: dict[str, str], todo: list[Writing]
+) -> None:
+    vault.put(move.key, key)
+    for one in todo:
+        if one.step.sealed:
+            data = Path(one.step.path).read_bytes()
+            if _digest(data) != one.step.before:
+                raise MoveError(f"{one.step.path} was changed by somebody else meanwhile: try again")
+            journal.seal(move, one.step, data, key)
+    for name, value in secrets.items():
+        if vault.get(name) not in (None, value):
+            raise MoveError(f"the secret {name} was stored by somebody else meanwhile: try again")
+        vault.put(name, value)
+    for one in todo:
+        path = Path(one.step.path)
+        disk.make_folder(path.parent)
+        disk.write(path, one.data, expected=one.step.before)
+    move.state = "done"
+    journal.keep(move)
+
+
+class TakenBack(Struct):
+    """What came of taking a move back: `restored` are files that are as they were, `entries` changed ones in
+    which the entries are, `refused` and `kept` sentences on what is not."""
+
+    restored: list[str] = []
+    entries: list[str] = []
+    refused: list[str] = []
+    kept: list[str] = []
+
+
+def take_back(journal: Journal, move: Move, client: str = "", newer: bool = False) -> TakenBack:
+    """Put back what `move` changed, of `client` only if it is given; `newer`: a later move is still in force.
+
+    In a file that has changed since, the entries take the place of the one of mcpguard, or it stays as it is.
+    Raises McpGuardError where the vault or a file cannot be had. Doing it twice does no harm.
+    """
+    vault = vault_of(move.vault, Path(move.vault_folder))
+    back = TakenBack()
+    clients = [one for one in move.steps if one.role == "client"]
+    for step in reversed(clients):
+        if client in ("", step.client):
+            _restore(journal, move, vault, step, back)
+    if any(uses_us(one) for one in clients):
+        return back
+    text = _configuration(journal, move, vault, back)
+    for step in reversed([one for one in move.steps if one.role == "policy"]):
+        _drop_policy(step, text, back)
+    if newer:
+        return back
+    others = _other_configurations(journal, move)
+    for name in move.secrets:
+        if vault.reference(name) in others + text:
+            back.kept.append(f"the secret {name} is still used")
+        elif is_another(move, vault, name):
+            back.kept.append(f"the secret {name} was changed after the import, so it stays where it is")
+        else:
+            vault.remove(name)
+    journal.forget_sealed(move)
+    vault.remove(move.key)
+    move.state = "undone"
+    journal.keep(move)
+    return back
+
+
+def _restore(journal: Journal, move: Move, vault: Vault, step: Step, back: TakenBack) -> None:
+    path = Path(step.path)
+    disk.sweep(path)
+    now = disk.digest(path)
+    if now == step.before or step.back:
+        return
+    if now != step.after:
+        if move.state == "open" and step.sealed and not journal.has_sealed(move, step):
+            step.back = True  # The import ended before it wrote to any client.
+        elif uses_us(step):
+            _put_entries_back(journal, move, vault, step, back)
+        else:
+            what = "was removed" if now is None else "was changed"
+            back.kept.append(f"{path} {what} after the import, so it stays as it is")
+        return
+    if step.before is None:
+        disk.remove(path)
+    else:
+        disk.write(path, journal.unseal(move, step, vault.get(move.key)), expected=step.after)
+    back.restored.append(str(path))
+
+
+def _put_entries_back(journal: Journal, move: Move, vault: Vault, step: Step, back: TakenBack) -> None:
+    path = Path(step.path)
+    data = path.read_bytes()
+    try:
+        was = journal.unseal(move, step, vault.get(move.key)) if step.sealed else b""
+        fresh, lost = without_us(step, was, data)
+    except (Unreadable, MoveError) as error:
+        why = str(error).removeprefix(f"{path}: ")
+        back.refused.append(f"{path} was changed after the import, so it stays as it is ({why})")
+        return
+    if fresh != data:
+        disk.write(path, fresh, expected=hashlib.sha256(data).hexdigest())
+        back.entries.append(str(path))
+    back.kept += [f"{path}: {one} is gone, so the servers that were in it are, too" for one in lost]
+    step.back = True
+    journal.keep(move)
+
+
+def _configuration(journal: Journal, move: Move, vault: Vault, back: TakenBack) -> str:
+    """Put the configuration back, if nobody has changed it, and give its text as it is then."""
+    text = ""
+    for step in move.steps:
+        if step.role == "config":
+            path = Path(step.path)
+            disk.sweep(path)
+            if disk.digest(path) in (step.before, step.after):
+                _restore(journal, move, vault, step, back)
+            else:
+                back.kept.append(f"{path} was changed after the import, so it stays")
+            text = path.read_text("utf-8", "replace") if path.exists() else ""
+            _tidy(path.parent)
+    return text
+
+
+def _other_configurations(journal: Journal, move: Move) -> str:
+    """The texts of the configurations that other moves made or serve: a secret may be used there."""
+    texts = []
+    for one in journal.moves():
+        if one.name != move.name and one.state != "undone":
+            served = [step.entry["args"][-1] for step in one.steps if step.entry]
+            paths = {
+                Path(name) for name in (*served, *(step.path for step in one.steps if step.role == "config"))
+            }
+            texts += [path.read_text("utf-8", "replace") for path in sorted(paths) if path.is_file()]
+    return "\n".join(texts)
+
+
+def _drop_policy(step: Step, text: str, back: TakenBack) -> None:
+    path = Path(step.path)
+    disk.sweep(path)
+    now = disk.digest(path)
+    if now is not None and (now != step.after or f"policies/{path.name}" in text):
+        back.kept.append(f"{path} stays: " + ("you changed it" if now != step.after else "it is in use"))
+        return
+    disk.remove(path)
+    _tidy(path.parent)
+    _tidy(path.parent.parent)
+
+
+def _tidy(folder: Path) -> None:
+    try:
+        os.rmdir(folder)
+    except OSError:
+        pass  # Something is in it, or it is gone.
+
+
+def changed(move: Move) -> list[Step]:
+    """The clients' files that somebody has changed after `move`, and that start mcpguard."""
+    clients = [one for one in move.steps if one.role == "client" and one.sealed]
+    return [one for one in clients if uses_us(one) and disk.digest(Path(one.path)) != one.after]
+
+
+def unseal(journal: Journal, move: Move, step: Step) -> bytes:
+    """What the file of `step` was before `move`. Raises McpGuardError."""
+    vault = vault_of(move.vault, Path(move.vault_folder))
+    return journal.unseal(move, step, vault.get(move.key))
+
+
+def recover(journal: Journal) -> list[str]:
+    """Take back what an import that did not come to its end has done. The lock is held.
+
+    Raises MoveError where that cannot be done, since a file was changed.
+    """
+    said: list[str] = []
+    for move in reversed(journal.moves()):
+        if move.state == "open":
+            back = take_back(journal, move)
+            if back.refused:
+                raise MoveError(
+                    f"an import did not come to its end, and {back.refused[0]}: see `mcpguard undo --beside`"
+                )
+            said.append("an earlier import did not come to its end: what it had done was taken back")
+    return said

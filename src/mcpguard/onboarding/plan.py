@@ -1,0 +1,276 @@
+"""What an import would do: which servers move in, under which names, and what every file would be.
+
+Law of this file: it looks, and touches nothing.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+from msgspec import Struct
+
+from mcpguard.core.errors import ConfigError, CredentialError
+from mcpguard.onboarding import configuration, disk, packs
+from mcpguard.onboarding.conversion import convert, corrected
+from mcpguard.onboarding.discovery.arguments import Text
+from mcpguard.onboarding.discovery.clients import Client
+from mcpguard.onboarding.discovery.plaintext import Place
+from mcpguard.onboarding.discovery.reading import Entry, Found, Places
+from mcpguard.onboarding.discovery.references import Stays
+from mcpguard.onboarding.edit import replaced
+from mcpguard.onboarding.formats.tree import Step, Unreadable
+
+Origin = tuple[Found, Entry]
+
+
+class Server(Struct, kw_only=True):
+    """A server of mcpguard's configuration to be, from one entry or from several that say the same.
+    `settings` is as the configuration has it; `fresh`: it is not in there yet."""
+
+    name: str
+    settings: dict[str, Any]
+    origins: list[Origin]
+    notes: tuple[str, ...]
+    fresh: bool = True
+    policy: str = ""
+
+
+class Edited(Struct, frozen=True):
+    """A client's file and the text that it is to have: `entry` is in place of the entries at `gone`."""
+
+    found: Found
+    text: str
+    gone: list[tuple[Step, ...]]
+    entry: dict[str, Any]
+
+    def __repr__(self) -> str:
+        return f"<Edited {self.found.path}>"
+
+
+class Plan(Struct, kw_only=True):
+    """All of it. `left` are entries that stay, with the reason; `broken` are sentences on files that cannot
+    be used. `secrets` are those to store, by name; `policies` the new texts of files."""
+
+    config: Path
+    config_before: str = ""
+    config_after: str = ""
+    servers: list[Server] = []
+    left: list[tuple[Found, Entry, str]] = []
+    broken: list[str] = []
+    secrets: dict[str, str] = {}
+    policies: dict[Path, str] = {}
+    clients: list[Edited] = []
+
+    def __repr__(self) -> str:
+        return "<Plan>"
+
+
+class Wishes(Struct, frozen=True, kw_only=True):
+    """What the person asked for. `servers` are names of entries, empty for all; `secret` and `plain` are
+    (server, place) that are secrets, or are none. `launcher` is the entry of mcpguard."""
+
+    launcher: dict[str, Any]
+    servers: frozenset[str] = frozenset()
+    secret: tuple[tuple[str, Place], ...] = ()
+    plain: tuple[tuple[str, Place], ...] = ()
+
+
+def make_plan(
+    founds: Iterable[Found],
+    wishes: Wishes,
+    places: Places,
+    config: Path,
+    environ: Mapping[str, str],
+    stored: Callable[[str], str | None],
+    reference: Callable[[str], str],
+) -> Plan:
+    """The plan for the files `founds`. `stored(name)` is the secret of that name, None for none; `reference`
+    is how the configuration says it. Raises ConfigError where the configuration that is there is broken."""
+    before = configuration.read(config)
+    plan = Plan(config=config, config_before=before)
+    if before:
+        configuration.checked(before, str(config))
+    maker = _Maker(plan, wishes, places, environ, stored, reference)
+    for found in founds:
+        if found.problem:
+            plan.broken.append(found.problem)
+        else:
+            maker.take(found)
+    maker.write()
+    return plan
+
+
+class _Maker:
+    def __init__(
+        self,
+        plan: Plan,
+        wishes: Wishes,
+        places: Places,
+        environ: Mapping[str, str],
+        stored: Callable[[str], str | None],
+        reference: Callable[[str], str],
+    ) -> None:
+        self._plan, self._wishes, self._places, self._environ = plan, wishes, places, environ
+        self._stored, self._reference = stored, reference
+        self._known = configuration.entries(plan.config_before)
+        self._chosen: dict[str, str] = {}
+
+    def take(self, found: Found) -> None:
+        """The entries of one file."""
+        wanted = [one for one in found.entries if not one.guarded and self._is_wanted(one)]
+        if not wanted:
+            return
+        try:
+            disk.refuse_irreplaceable(found.target)
+            replaced(found, [entry.where for entry in wanted], self._entry(found))
+        except (Unreadable, disk.MoveError) as error:
+            self._plan.broken.append(str(error))
+            self._plan.left += [(found, entry, "is in a file that cannot be edited") for entry in wanted]
+            return
+        for entry in wanted:
+            try:
+                self._settle(found, entry)
+            except Stays as reason:
+                self._plan.left.append((found, entry, str(reason)))
+
+    def _is_wanted(self, entry: Entry) -> bool:
+        return not self._wishes.servers or entry.name in self._wishes.servers
+
+    def _entry(self, found: Found) -> dict[str, Any]:
+        return {**found.client.added, **self._wishes.launcher}
+
+    def _settle(self, found: Found, entry: Entry) -> None:
+        yes = {place for name, place in self._wishes.secret if name == entry.name}
+        no = {place for name, place in self._wishes.plain if name == entry.name}
+        entry = corrected(entry, yes, no)
+        converted = convert(found, entry, self._places, self._environ)
+        plain, number = _slug(entry.name), 1
+        name = plain
+        while not self._place(name, found, entry, converted.settings, converted.notes):
+            number += 1
+            name = f"{plain[:28]}-{number}"
+
+    def _place(
+        self, name: str, found: Found, entry: Entry, raw: dict[str, Any], notes: tuple[str, ...]
+    ) -> bool:
+        """Whether the server could be called `name`; then it is."""
+        settings, secrets = self._filled(name, raw)
+        other = next((one for one in self._plan.servers if one.name == name), None)
+        if other is not None:
+            if configuration.same(other.settings, settings):
+                other.origins.append((found, entry))
+                return True
+            return False
+        fresh = name not in self._known
+        if not fresh and not configuration.same(self._known[name], settings):
+            return False
+        try:
+            probe = configuration.extended("", "server", {name: {**settings, "disabled": False}}, ["p.yaml"])
+        except ConfigError as error:
+            raise Stays(f"cannot be said in mcpguard's configuration: {error.problems[0].message}") from None
+        del probe
+        self._chosen |= secrets
+        self._plan.secrets |= {key: value for key, value in secrets.items() if self._stored(key) is None}
+        server = Server(name=name, settings=settings, origins=[(found, entry)], notes=notes, fresh=fresh)
+        if fresh:
+            self._add_policy(server, entry)
+        self._plan.servers.append(server)
+        return True
+
+    def _filled(self, server: str, raw: dict[str, Any]) -> tuple[dict[str, Any], dict[str, str]]:
+        """`raw` with references in place of secrets, and those by name."""
+        secrets: dict[str, str] = {}
+
+        def said(key: str, text: Text) -> str:
+            parts = []
+            for value, hidden in text.parts:
+                parts.append(self._reference(self._named(server, key, value, secrets)) if hidden else value)
+            return "".join(parts)
+
+        settings = dict(raw)
+        for key in ("env", "headers"):
+            if key in raw:
+                settings[key] = {name: said(name, text) for name, text in raw[key].items()}
+        if "url" in raw:
+            settings["url"] = said("url", raw["url"])
+        return settings, secrets
+
+    def _named(self, server: str, key: str, value: str, secrets: dict[str, str]) -> str:
+        """The first name for `value` that nothing else has."""
+        plain = f"{server}/{re.sub(r'[^A-Za-z0-9._-]', '-', key)}"
+        name, number = plain, 1
+        while secrets.get(name, self._chosen.get(name, self._stored(name) or value)) != value:
+            number += 1
+            name = f"{plain}-{number}"
+        secrets[name] = value
+        return name
+
+    def _add_policy(self, server: Server, entry: Entry) -> None:
+        text, server.policy = packs.policy_for(server.name, entry)
+        folder, number = self._plan.config.parent / "policies", 1
+        path = folder / f"{server.name}.yaml"
+        while path.exists() and path.read_bytes() != text.encode():
+            number += 1
+            path = folder / f"{server.name}-{number}.yaml"
+        self._plan.policies[path] = text
+
+    def write(self) -> None:
+        """The texts of the configuration and of the clients' files."""
+        plan = self._plan
+        fresh = {one.name: one.settings for one in plan.servers if one.fresh}
+        plan.config_after = plan.config_before
+        if fresh:
+            policies = [f"policies/{path.name}" for path in plan.policies]
+            plan.config_after = configuration.extended(plan.config_before, str(plan.config), fresh, policies)
+        plan.policies = {path: text for path, text in plan.policies.items() if not path.exists()}
+        files: dict[Path, tuple[Found, list[Entry]]] = {}
+        for server in plan.servers:
+            for found, entry in server.origins:
+                files.setdefault(found.path, (found, []))[1].append(entry)
+        for found, entries in files.values():
+            mine = [one for one in plan.servers if any(origin is found for origin, _ in one.origins)]
+            names = _variables(one.settings for one in mine)
+            ours = {**self._entry(found), **passed_on(found.client, names)}
+            gone = [one.where for one in entries]
+            plan.clients.append(Edited(found, replaced(found, gone, ours), gone, ours))
+
+
+def _variables(every: Iterable[dict[str, Any]]) -> list[str]:
+    """The variables of mcpguard's own environment that these settings refer to."""
+    texts: list[str] = []
+    for settings in every:
+        texts += [*settings.get("env", {}).values(), *settings.get("headers", {}).values()]
+        texts.append(settings.get("url", ""))
+    return sorted({name for text in texts for name in re.findall(r"\$\{env:(\w+)\}", text)})
+
+
+def passed_on(client: Client, names: list[str]) -> dict[str, Any]:
+    """What an entry of `client` needs so that mcpguard has the variables `names`: a client gives to a server
+    only what its entry says, and a few more."""
+    if not names:
+        return {}
+    if client.passes:
+        return {client.passes: names}
+    form = {"braced": "${env:%s}", "shell": "$%s"}.get(client.style, "${%s}")
+    return {"env": {name: form % name for name in names}}
+
+
+def _slug(name: str) -> str:
+    """A name of a server that mcpguard takes: a-z, 0-9, `-`, no `__`."""
+    plain = re.sub(r"[^a-z0-9]+", "-", name.lower()).strip("-")[:32].strip("-")
+    return plain or "server"
+
+
+def tolerant(stored: Callable[[str], str | None]) -> Callable[[str], str | None]:
+    """`stored` for a look only: what cannot be asked is taken for missing."""
+
+    def look(name: str) -> str | None:
+        try:
+            return stored(name)
+        except CredentialError:
+            return None
+
+    return look

@@ -1,0 +1,136 @@
+"""Where secrets go when they move in: the system's keychain, or files of this user.
+
+Law of this file: a value is read back only to be compared, or to open what was sealed with it.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import re
+from pathlib import Path
+from typing import Literal, Protocol
+
+from mcpguard.core.errors import CredentialError
+from mcpguard.onboarding import disk
+
+Kind = Literal["keyring", "file"]
+
+REMOVED = "removed"
+"""What stands for a moment where a removal that was cut short is finished."""
+
+
+class Vault(Protocol):
+    """Keeps values by name. All methods raise CredentialError, which says what to do."""
+
+    kind: Kind
+
+    def reference(self, name: str) -> str:
+        """What a configuration says for `name`."""
+
+    def ready(self) -> None:
+        """Raises CredentialError if nothing could be kept."""
+
+    def get(self, name: str) -> str | None:
+        """The value, None if there is none."""
+
+    def put(self, name: str, value: str) -> None:
+        """Keep a value."""
+
+    def remove(self, name: str) -> None:
+        """Forget a value; nothing happens if there is none."""
+
+
+class Keyring:
+    """The system's keychain: what `${keyring:NAME}` refers to."""
+
+    kind: Kind = "keyring"
+
+    def reference(self, name: str) -> str:
+        """`${keyring:NAME}`."""
+        return f"${{keyring:{name}}}"
+
+    def ready(self) -> None:
+        """Asks the keychain for its list of names."""
+        from mcpguard.adapters.credentials.keychain import Keychain
+
+        Keychain().names()
+
+    def get(self, name: str) -> str | None:
+        """The value, None if there is none."""
+        from mcpguard.adapters.credentials.keychain import Keychain
+
+        keychain = Keychain()
+        keychain.names()  # A locked keychain is told, and not taken for an empty one.
+        return keychain.find(name)
+
+    def put(self, name: str, value: str) -> None:
+        """Keep a value; it is read back."""
+        from mcpguard.adapters.credentials.keychain import Keychain
+
+        Keychain().put(name, value)
+
+    def remove(self, name: str) -> None:
+        """Forget a value."""
+        from mcpguard.adapters.credentials.keychain import Keychain
+
+        keychain = Keychain()
+        if self.get(name) is None and name in keychain.names():
+            keychain.put(name, REMOVED)  # A removal that was cut short has left the name in the list.
+        if self.get(name) is not None:
+            keychain.remove(name)
+
+
+class Files:
+    """Files of mode 0600 in a folder of mode 0700: weaker, since every program of this user can read them."""
+
+    kind: Kind = "file"
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+
+    def _path(self, name: str) -> Path:
+        # Two names never share a file, whatever is replaced in them.
+        plain = re.sub(r"[^A-Za-z0-9._-]", "-", name)
+        return self._folder / f"{plain}.{hashlib.sha256(name.encode()).hexdigest()[:8]}"
+
+    def reference(self, name: str) -> str:
+        """`${file:/…}`."""
+        path = str(self._path(name))
+        if re.search(r"[${}\s]", path):
+            raise CredentialError(f"{self._folder}: a reference cannot name a folder with spaces in it")
+        return f"${{file:{path}}}"
+
+    def ready(self) -> None:
+        """Refuses a folder that others can read."""
+        if self._folder.exists() and self._folder.stat().st_mode & 0o077:
+            raise CredentialError(f"{self._folder} is open to others: `chmod 700 {self._folder}`")
+
+    def get(self, name: str) -> str | None:
+        """The value, None if there is none."""
+        try:
+            return self._path(name).read_text("utf-8").removesuffix("\n")
+        except FileNotFoundError:
+            return None
+        except OSError as error:
+            raise CredentialError(f"{self._path(name)} cannot be read: {error.strerror}") from None
+
+    def put(self, name: str, value: str) -> None:
+        """Keep a value."""
+        disk.make_folder(self._folder)
+        disk.write(self._path(name), f"{value}\n".encode())
+
+    def remove(self, name: str) -> None:
+        """Forget a value."""
+        disk.sweep(self._path(name))
+        disk.remove(self._path(name))
+        for folder in (self._folder, self._folder.parent):
+            try:
+                os.rmdir(folder)
+            except OSError:
+                return  # Something else is in it.
+
+
+def vault_of(kind: str, folder: Path) -> Vault:
+    """The vault of this kind; `folder` is for files."""
+    return Keyring() if kind == "keyring" else Files(folder)

@@ -1,0 +1,161 @@
+"""A server of a client as one of mcpguard's configuration: what it becomes, and when it stays."""
+
+from __future__ import annotations
+
+import base64
+import os
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from mcpguard.onboarding.conversion import Converted, convert, corrected
+from mcpguard.onboarding.discovery.clients import CLIENTS
+from mcpguard.onboarding.discovery.plaintext import secrets_of
+from mcpguard.onboarding.discovery.reading import Entry, Found, Places, read_entry
+from mcpguard.onboarding.discovery.references import Stays
+from mcpguard.onboarding.packs import policy_for
+
+V = "s3cr3t-vAlue-0001"
+PLACES = Places(Path("/home/u"), Path("/home/u/.config"), Path("/srv/p"))
+
+
+def entry_of(client: str, data: dict[str, Any]) -> Entry:
+    from msgspec.structs import replace
+
+    entry = read_entry(next(one for one in CLIENTS if one.name == client), "s", ("mcpServers", "s"), 1, data)
+    return replace(entry, secrets=secrets_of(entry))
+
+
+def converted(client: str, data: dict[str, Any], scope: str = "user") -> Converted:
+    one = next(one for one in CLIENTS if one.name == client)
+    file = next(file for file in one.files if file.scope == scope)
+    found = Found(client=one, file=file, path=Path("/x"), target=Path("/x"))
+    return convert(found, entry_of(client, data), PLACES, {"PATH": "/usr/bin:/bin"})
+
+
+def shown(settings: Any) -> Any:
+    """Settings with `<SECRET>` for each secret."""
+    if isinstance(settings, dict):
+        return {key: shown(value) for key, value in settings.items()}
+    if hasattr(settings, "parts"):
+        return "".join(f"<{text}>" if hidden else text for text, hidden in settings.parts)
+    return settings
+
+
+@pytest.mark.parametrize(
+    ("client", "data", "settings"),
+    [
+        ("cursor", {"command": "sh"}, {"command": "/usr/bin/sh"}),
+        ("cursor", {"command": "sh", "args": ["${userHome}/x"], "cwd": "/srv", "disabled": True}, {"command": "/usr/bin/sh", "args": ["/home/u/x"], "cwd": "/srv", "disabled": True}),
+        ("cursor", {"command": "sh", "env": {"A_TOKEN": V, "B": "${env:B}"}}, {"command": "/usr/bin/sh", "env": {"A_TOKEN": f"<{V}>", "B": "${env:B}"}}),
+        ("claude-code", {"command": "sh", "env": {"B": "x${B}"}}, {"command": "/usr/bin/sh", "env": {"B": "x${env:B}"}}),
+        ("gemini", {"command": "sh", "env": {"B": "$B", "C": "${C}"}}, {"command": "/usr/bin/sh", "env": {"B": "${env:B}", "C": "${env:C}"}}),
+        ("cursor", {"command": "sh", "env": {"PRICE": "$5", "B": "$B"}}, {"command": "/usr/bin/sh", "env": {"PRICE": "$5", "B": "$B"}}),
+        ("cursor", {"command": "sh", "args": ["@stripe/mcp@1.2", f"--api-key={V}", "-v"]}, {"command": "/usr/bin/sh", "args": ["@stripe/mcp@1.2", "-v"], "env": {"STRIPE_SECRET_KEY": f"<{V}>"}}),
+        ("cursor", {"command": "sh", "args": ["@supabase/mcp-server-supabase", "--access-token", V]}, {"command": "/usr/bin/sh", "args": ["@supabase/mcp-server-supabase"], "env": {"SUPABASE_ACCESS_TOKEN": f"<{V}>"}}),
+        ("cursor", {"command": "sh", "args": ["postgres-mcp", f"postgresql://a:{V}@db/x"]}, {"command": "/usr/bin/sh", "args": ["postgres-mcp"], "env": {"DATABASE_URI": f"postgresql://a:<{V}>@db/x"}}),
+        ("cursor", {"command": "env", "args": [f"A_TOKEN={V}", "node", "x.js"]}, {"command": "/usr/bin/env", "args": ["node", "x.js"], "env": {"A_TOKEN": f"<{V}>"}}),
+        ("cursor", {"url": f"https://h.example/mcp?api_key={V}&x=1", "type": "streamableHttp"}, {"url": f"https://h.example/mcp?api_key=<{V}>&x=1", "type": "http"}),
+        ("cursor", {"url": "https://h.example/mcp?token=a%2Fbcdefg"}, {"url": "https://h.example/mcp?token=<a/bcdefg>"}),
+        ("cursor", {"url": f"https://bob:{V}@h.example/mcp?token={V}"}, {"url": f"https://h.example/mcp?token=<{V}>", "headers": {"Authorization": f"Basic <{base64.b64encode(f'bob:{V}'.encode()).decode()}>"}}),
+        ("cursor", {"url": "https://h.example/mcp", "headers": {"Authorization": f"Bearer {V}", "Accept": "x/y", "X-Team": "core"}}, {"url": "https://h.example/mcp", "headers": {"Authorization": f"Bearer <{V}>", "X-Team": "core"}}),
+        ("claude-desktop", {"command": "npx", "args": ["-y", "mcp-remote@latest", "https://h.example/sse", "--header", "Authorization:${AUTH}"], "env": {"AUTH": f"Bearer {V}"}}, {"url": "https://h.example/sse", "headers": {"Authorization": f"Bearer <{V}>"}}),
+    ],
+)  # fmt: skip
+def test_what_a_server_becomes(client: str, data: dict[str, Any], settings: dict[str, Any]) -> None:
+    assert shown(converted(client, data).settings) == settings
+
+
+@pytest.mark.parametrize(
+    ("client", "data", "why"),
+    [
+        ("cursor", {"command": "sh", "args": ["--x", f"--api-key={V}"]}, "has a secret in argument 2, which every process of this machine can read"),
+        ("cursor", {"command": "sh", "args": ["some-server", f"postgres://a:{V}@db/x"]}, "has a secret in argument 2"),
+        ("cursor", {"command": f"/opt/x?token=ghp_{'aZ3kQ9xB7mT2' * 3}"}, "has a secret in its command"),
+        ("cursor", {"command": "sh", "args": ["${env:X}"]}, "refers to a variable in its arguments"),
+        ("vscode", {"command": "sh", "env": {"K": "${input:k}"}}, "asks for a value when it starts"),
+        ("cursor", {"command": "sh", "args": ["${workspaceFolder}"]}, "has no equivalent"),
+        ("claude-code", {"command": "sh", "env": {"K": "${K:-default}"}}, "has no equivalent"),
+        ("claude-desktop", {"command": "sh", "env": {"K": "${keyring:other/secret}"}}, "has no equivalent"),
+        ("continue", {"command": "sh", "env": {"K": "${{ secrets.K }}"}}, "refers to a secret that only its client can fill in"),
+        ("cursor", {"command": "not-to-be-found"}, "starts `not-to-be-found`, which is not to be found in PATH"),
+        ("cursor", {"command": "./server"}, "starts a program by a path that depends"),
+        ("cursor", {"command": "sh", "cwd": "here"}, "works in a folder that depends"),
+        ("cursor", {"command": "sh", "env": {"PASSWORD": "abc"}}, "has a secret with fewer than 6"),
+        ("cursor", {"command": "sh", "env": {"PASSWORD": "a1" * 8193}}, "or more than 16384 characters"),
+        ("cursor", {"url": f"https://a:{V}@h.example/", "headers": {"Authorization": "Bearer abcdefg"}}, "of which one is too many"),
+        ("cursor", {"url": "https://[broken"}, "has a URL that is none"),
+        ("cursor", {"command": "env", "args": [f"A_TOKEN={V}", "x"], "env": {"A_TOKEN": "another-value"}}, "has A_TOKEN twice"),
+    ],
+)  # fmt: skip
+def test_what_stays_and_why(client: str, data: dict[str, Any], why: str) -> None:
+    with pytest.raises(Stays) as stays:
+        converted(client, data)
+    assert str(stays.value).startswith(why) or why in str(stays.value)
+    assert V not in str(stays.value)
+
+
+def test_a_server_of_a_project_works_in_its_folder() -> None:
+    with pytest.raises(Stays, match="not to be found"):
+        converted("cursor", {"command": "./x", "cwd": "sub"}, "project")
+    settings = converted(
+        "cursor", {"command": "sh", "args": ["${workspaceFolder}/a"], "cwd": "sub"}, "project"
+    ).settings
+    assert (settings["args"], settings["cwd"]) == (["/srv/p/a"], "/srv/p/sub")
+
+
+def test_a_program_outside_of_the_systems_folders_finds_what_it_starts(tmp_path: Path) -> None:
+    program = tmp_path / "npx"
+    program.write_text("#!/bin/sh\n")
+    program.chmod(0o755)
+    settings = shown(converted("cursor", {"command": str(program)}).settings)
+    assert settings["env"] == {"PATH": os.pathsep.join([str(tmp_path), "/usr/local/bin", "/usr/bin", "/bin"])}
+    settings = shown(converted("cursor", {"command": str(program), "env": {"PATH": "/x"}}).settings)
+    assert settings["env"] == {"PATH": "/x"}
+
+
+def test_notes_say_what_a_person_has_to_know() -> None:
+    assert (
+        "B from the environment" in converted("cursor", {"command": "sh", "env": {"B": "${env:B}"}}).notes[0]
+    )
+    said = converted("gemini", {"command": "sh", "excludeTools": ["rm"]}).notes[0]
+    assert said == "had excludeTools, which is not taken over: say it in the policy"
+    said = converted("codex", {"command": "sh", "env_vars": ["A"], "auth": {"k": "v"}, "timeout": 0}).notes[0]
+    assert said == "had auth, which mcpguard does not know and leaves out"
+    assert "has no credential here" in converted("cursor", {"url": "https://h.example/mcp"}).notes[0]
+
+
+def test_a_place_that_is_not_there_is_no_secret() -> None:
+    entry = entry_of("cursor", {"command": "sh"})
+    for place in (("env", "X"), ("args", 3), ("nothing",)):
+        with pytest.raises(Stays, match="has no"):
+            corrected(entry, {place}, set())
+
+
+@pytest.mark.parametrize(
+    ("data", "said", "part"),
+    [
+        ({"command": "npx", "args": ["-y", "@modelcontextprotocol/server-filesystem@2026.1", "/a", "/b c"]}, "the pack filesystem, careful", '["/a", "/b c"]'),
+        ({"command": "uvx", "args": ["mcp-server-git", "--repository", "/r"]}, "the pack git, careful", '["/r"]'),
+        ({"command": "uvx", "args": ["mcp-server-git"]}, "the pack git, careful: SET THIS", '["/srv/repos"]'),
+        ({"command": "docker", "args": ["run", "ghcr.io/github/github-mcp-server:v1"]}, "the pack github, careful: SET THIS", "server: mine\n"),
+        ({"url": "https://api.githubcopilot.com/mcp/"}, "the pack github, careful: SET THIS", "policy: mine-careful\n"),
+        ({"command": "mcp-server-sqlite"}, "the pack sqlite, careful: SET THIS", "server: mine\n"),
+        ({"command": "npx", "args": ["@modelcontextprotocol/server-memory"]}, "the pack memory, careful", "server: mine\n"),
+        ({"command": "uvx", "args": ["mcp-server-time"]}, "the policy time", "server: mine\n"),
+        ({"command": "other"}, "reading only", "server: mine\n"),
+        ({"url": "https://[broken"}, "reading only", "readOnlyHint"),
+    ],
+)  # fmt: skip
+def test_a_server_gets_the_policy_of_its_pack(data: dict[str, Any], said: str, part: str) -> None:
+    text, what = policy_for("mine", entry_of("cursor", data))
+    assert what.startswith(said)
+    assert part in text
+    assert "server: " not in text.replace("server: mine\n", "")
+
+
+def test_without_the_packs_reading_is_all(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setattr("mcpguard.onboarding.packs._SHIPPED", str(tmp_path))
+    monkeypatch.setattr("mcpguard.onboarding.packs.__file__", str(tmp_path / "a" / "b" / "c" / "d"))
+    assert policy_for("mine", entry_of("cursor", {"command": "mcp-server-git"}))[1].startswith("reading only")

@@ -1,0 +1,241 @@
+"""An import or an undo that ends at any step: nothing is lost, and either way out of it is byte-exact."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from mcpguard.cli import main
+from mcpguard.onboarding.journal import Journal, default_folder
+from tests.adapters.credentials.fake_keyring import FakeKeyring
+from tests.onboarding.corpus import CASES, Person, planted, tree, with_a_secret
+
+MOVED = (CASES[3], CASES[9])
+pytestmark = pytest.mark.timeout(300)  # Some hundred imports, on a machine that may be busy.
+SECRETS = [secret for case in MOVED for secret in planted(case)]
+
+
+class Killed(BaseException):
+    """The process ends here: nothing of mcpguard catches this."""
+
+
+@contextmanager
+def killed_at(number: int, backend: FakeKeyring) -> Iterator[list[str]]:
+    """Whatever changes a file or the keychain counts; the one with this number is not done. Gives what was."""
+    done: list[str] = []
+
+    def counted(name: str, real: Callable[..., Any], counts: Callable[..., bool] = lambda *_: True) -> Any:
+        def call(*args: Any, **more: Any) -> Any:
+            if counts(*args):
+                if len(done) == number:
+                    raise Killed
+                done.append(name)
+            return real(*args, **more)
+
+        return call
+
+    with pytest.MonkeyPatch.context() as patch:
+        for name in ("replace", "unlink", "rmdir", "mkdir", "fsync", "fchmod"):
+            patch.setattr(os, name, counted(name, getattr(os, name)))
+        making = counted("open", os.open, lambda _, flags, *rest: bool(flags & os.O_CREAT))
+        patch.setattr(os, "open", making)
+        for name in ("set_password", "delete_password"):
+            patch.setattr(backend, name, counted(name, getattr(backend, name)))
+        yield done
+
+
+def start_anew(person: Person, backend: FakeKeyring) -> dict[Path, bytes]:
+    for folder in person:
+        shutil.rmtree(folder)
+        folder.mkdir()
+    os.chdir(person.project)
+    backend.entries.clear()
+    for case in MOVED:
+        person.has(case)
+    return tree(*person)
+
+
+def files(person: Person) -> dict[Path, bytes]:
+    """All files but the record of what was done."""
+    return {path: data for path, data in tree(*person).items() if default_folder() not in path.parents}
+
+
+def is_as_before(person: Person, backend: FakeKeyring, before: dict[Path, bytes]) -> None:
+    assert files(person) == before
+    assert [key for key in backend.entries if key[0] == "mcpguard"] == []
+    assert with_a_secret(tree(default_folder()), SECRETS) == []
+
+
+@pytest.mark.parametrize("way_out", [["undo"], ["import", "--yes"]], ids=["undo", "import again"])
+def test_an_import_that_ends_at_any_step_is_taken_back_or_finished(
+    way_out: list[str], person: Person, backend: FakeKeyring
+) -> None:
+    for number in range(1000):
+        before = start_anew(person, backend)
+        with killed_at(number, backend):
+            try:
+                code = main(["import", "--yes"])
+                break
+            except Killed:
+                pass
+        assert main(way_out) == 0, number
+        if way_out != ["undo"]:
+            assert with_a_secret(tree(*person), SECRETS) == []
+            assert set(SECRETS) <= set(backend.entries.values())
+            assert main(["undo"]) == 0
+        is_as_before(person, backend, before)
+    assert (code, number > 60) == (0, True)
+
+
+def test_an_undo_that_ends_at_any_step_is_finished_by_the_next(person: Person, backend: FakeKeyring) -> None:
+    for number in range(1000):
+        before = start_anew(person, backend)
+        assert main(["import", "--yes"]) == 0
+        with killed_at(number, backend):
+            try:
+                code = main(["undo"])
+                break
+            except Killed:
+                pass
+        assert main(["undo"]) == 0, number
+        is_as_before(person, backend, before)
+    assert (code, number > 20) == (0, True)
+
+
+def test_a_step_that_fails_takes_back_what_was_done(
+    person: Person, backend: FakeKeyring, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    before = start_anew(person, backend)
+    codex = person.path(CASES[9])
+    replace = os.replace
+
+    def failing(source: Any, target: Any) -> None:
+        if Path(target) == codex and b"mcpguard" in Path(source).read_bytes():
+            raise OSError(28, "No space left on device")
+        replace(source, target)
+
+    monkeypatch.setattr(os, "replace", failing)
+    assert main(["import", "--yes"]) == 2
+    said = capsys.readouterr().err
+    assert (
+        f"{codex} cannot be written: No space left on device; all that had been done was taken back" in said
+    )
+    assert files(person) == before
+    assert [key for key in backend.entries if key[0] == "mcpguard"] == []
+
+
+def test_where_taking_back_fails_too_the_way_out_is_told(
+    person: Person, backend: FakeKeyring, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    before = start_anew(person, backend)
+    codex = person.path(CASES[9])
+    replace = os.replace
+    full = False
+
+    def failing(source: Any, target: Any) -> None:
+        nonlocal full
+        full = full or Path(target) == codex
+        if full:
+            raise OSError(28, "No space left on device")
+        replace(source, target)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "replace", failing)
+        assert main(["import", "--yes"]) == 2
+    assert "is not all taken back" in (said := capsys.readouterr().err)
+    assert said.endswith("run `mcpguard undo`\n")
+    assert main(["undo"]) == 0
+    is_as_before(person, backend, before)
+
+
+def test_a_person_who_edits_after_a_crash_is_told_and_loses_nothing(
+    person: Person, backend: FakeKeyring, capsys: pytest.CaptureFixture[str]
+) -> None:
+    start_anew(person, backend)
+    codex = person.path(CASES[9])
+    replace = os.replace
+    with pytest.MonkeyPatch.context() as patch:
+
+        def kill_after(source: Any, target: Any) -> None:
+            replace(source, target)
+            if Path(target) == codex:
+                raise Killed
+
+        patch.setattr(os, "replace", kill_after)
+        with pytest.raises(Killed):
+            main(["import", "--yes"])
+    mine = codex.read_bytes().replace(b'"run"', b'"run", "--mine"')
+    codex.write_bytes(mine)
+    assert main(["import", "--yes"]) == 2
+    assert "an import did not come to its end, and" in capsys.readouterr().err
+    assert main(["undo", "--beside"]) == 1
+    assert codex.read_bytes() == mine
+    assert planted(CASES[9])[0].encode() in codex.with_name("config.toml.before-mcpguard").read_bytes()
+
+
+KILLING = """
+import os, signal, sys
+from pathlib import Path
+replace = os.replace
+def kill(source, target):
+    if Path(target).name.endswith(sys.argv[1]):
+        os.kill(os.getpid(), signal.SIGKILL)
+    replace(source, target)
+os.replace = kill
+from mcpguard.cli import main
+main(["import", "--yes", "--to", "file"])
+"""
+
+
+def test_an_undo_that_ends_at_any_step_leaves_a_secret_that_was_replaced(
+    person: Person, backend: FakeKeyring
+) -> None:
+    for number in range(1000):
+        start_anew(person, backend)
+        assert main(["import", "--yes"]) == 0
+        name = "notes/NOTES_TOKEN"
+        backend.entries["mcpguard", name] = "replaced-value"
+        with killed_at(number, backend):
+            try:
+                main(["undo"])
+                break
+            except Killed:
+                pass
+        assert main(["undo"]) == 0, number
+        assert [key for key in backend.entries if key[0] == "mcpguard"] == [("mcpguard", name)], number
+        assert backend.entries["mcpguard", name] == "replaced-value"
+
+
+def test_an_import_that_was_killed_before_it_changed_a_file_is_told_when_it_is_taken_back(
+    person: Person, backend: FakeKeyring, capsys: pytest.CaptureFixture[str]
+) -> None:
+    start_anew(person, backend)
+    for number in range(1000):
+        with killed_at(number, backend), suppress(Killed):
+            main(["import", "--yes"])
+        if any(move.state == "open" for move in Journal(default_folder()).moves()):
+            break
+    capsys.readouterr()
+    assert main(["undo"]) == 0
+    assert "an import had begun and changed no file" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("name", ["move.json", ".sealed", "mcpguard.yaml", "mcp.json", "config.toml"])
+def test_a_killed_process_leaves_nothing_that_cannot_be_taken_back(name: str, person: Person) -> None:
+    for case in MOVED:
+        person.has(case)
+    before = tree(*person)
+    killed = subprocess.run(
+        [sys.executable, "-c", KILLING, name], capture_output=True, timeout=60, check=False
+    )
+    assert killed.returncode == -9, killed.stderr
+    assert main(["undo"]) == 0
+    assert files(person) == before

@@ -1,0 +1,86 @@
+"""`mcpguard install`: mcpguard in a client that has no server, and out of it again."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from mcpguard.cli import main
+from mcpguard.onboarding import launching
+from mcpguard.onboarding.discovery.clients import CLIENTS
+from mcpguard.onboarding.discovery.reading import existing
+from mcpguard.onboarding.journal import default_folder
+from tests.onboarding.corpus import CASES, Person, tree
+
+pytestmark = pytest.mark.usefixtures("backend")
+
+
+@pytest.fixture
+def config(person: Person) -> Path:
+    path = person.home / "guard" / "mcpguard.yaml"
+    path.parent.mkdir()
+    path.write_text("version: 1\nservers:\n  a: {command: node}\n")
+    return path
+
+
+@pytest.mark.parametrize("name", [client.name for client in CLIENTS])
+def test_a_client_without_a_file_gets_one_and_loses_it_again(name: str, person: Person, config: Path) -> None:
+    before = tree(*person)
+    assert main(["install", name, "--config", str(config)]) == 0
+    (found,) = existing(person.places)
+    assert (found.client.name, [entry.guarded for entry in found.entries]) == (name, [True])
+    assert found.entries[0].args[-2:] == ("--config", str(config))
+    assert main(["undo"]) == 0
+    assert {
+        path: data for path, data in tree(*person).items() if default_folder() not in path.parents
+    } == before
+
+
+@pytest.mark.parametrize(
+    "case",
+    [case for case in CASES if case.path[0] != "." and case.client != "continue"],
+    ids=lambda case: case.name,
+)
+def test_servers_that_are_there_stay_beside_it(case: object, person: Person, config: Path) -> None:
+    path = person.has(case)  # type: ignore[arg-type]
+    before = path.read_bytes()
+    count = len(next(existing(person.places)).entries)
+    client = next(existing(person.places)).client.name
+    assert main(["install", client, "--config", str(config)]) == 0
+    found = next(existing(person.places))
+    assert len(found.entries) == count + 1
+    assert main(["undo"]) == 0
+    assert path.read_bytes() == before
+
+
+def test_twice_is_once(person: Person, config: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["install", "cursor", "--config", str(config)]) == 0
+    before = tree(*person)
+    assert main(["install", "cursor", "--config", str(config)]) == 0
+    assert "has mcpguard already" in capsys.readouterr().out
+    assert tree(*person) == before
+
+
+def test_what_cannot_be_served_or_read_is_not_touched(
+    person: Person, config: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["install", "cursor"]) == 2
+    assert "is not there: write it" in capsys.readouterr().err
+    path = person.has(CASES[3])
+    path.write_text("{")
+    assert main(["install", "cursor", "--config", str(config)]) == 2
+    assert "mcp.json:1:2:" in capsys.readouterr().err
+    assert path.read_text() == "{"
+
+
+def test_a_client_starts_mcpguard_by_what_is_there(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    python = tmp_path / "python"
+    monkeypatch.setattr("sys.executable", str(python))
+    monkeypatch.setenv("PATH", str(tmp_path / "bin"))
+    assert launching.launcher(Path("/c"))["args"] == ["-m", "mcpguard", "run", "--config", "/c"]
+    for folder in (tmp_path / "bin", tmp_path):
+        folder.mkdir(exist_ok=True)
+        (folder / "mcpguard").write_text("#!/bin/sh\n")
+        (folder / "mcpguard").chmod(0o755)
+        assert launching.launcher(Path("/c"))["command"] == str(folder / "mcpguard")
