@@ -40,7 +40,7 @@ def builtin_read_only() -> PolicySet:
     # Imported where it is needed: it brings tempfile, random and three compressors along.
     from importlib import resources
 
-    text = resources.files("mcpguard.config.loading").joinpath("read_only.yaml").read_text("utf-8")
+    text = resources.files("mcpguard.config").joinpath("read_only.yaml").read_text("utf-8")
     return PolicySet([compile_policy(text, "read_only.yaml (built in)", frozenset())])
 
 

@@ -64,7 +64,7 @@ def _shipped(policy: str) -> str | None:
 def _reading_only(name: str) -> str:
     from importlib import resources
 
-    text = resources.files("mcpguard.config.loading").joinpath("read_only.yaml").read_text("utf-8")
+    text = resources.files("mcpguard.config").joinpath("read_only.yaml").read_text("utf-8")
     rules = text[text.index("version:") :].replace("policy: read-only", f"policy: {name}-read-only")
     rules = rules.replace("    effect: allow\n", f"    effect: allow\n    server: {name}\n")
     return (

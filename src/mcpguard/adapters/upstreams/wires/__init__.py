@@ -1,1 +1,1 @@
-"""What carries messages to a server: `wire.py` is the contract; `stdio.py`, `http.py` and `sse.py` keep it."""
+"""What carries messages to a server: `wire.py` is the contract; `stdio.py`, `http.py`, `sse.py` keep it."""
