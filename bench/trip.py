@@ -105,9 +105,8 @@ class Piped:
     def request(self, method, params):
         self.ids += 1
         own = {**params, "_meta": META} if self.era == "modern" else params
-        return (
-            json.dumps({"jsonrpc": "2.0", "id": self.ids, "method": method, "params": own}).encode() + b"\n"
-        )
+        message = {"jsonrpc": "2.0", "id": self.ids, "method": method, "params": own}
+        return json.dumps(message, separators=(",", ":")).encode() + b"\n"
 
     def send(self, data):
         os.write(self.writing, data)

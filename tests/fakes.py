@@ -283,7 +283,7 @@ class World:
             clock=clock,
             principal=Principal("ada", "os-user"),
             agent="desk",
-            policy_digest=lambda: self.in_force.policies.digest,
+            in_force=self.in_force,
             credentials={(name, ""): ("env:CANARY",) for name in listed},
             nonce="n",
             inspect_text=self.inspector.text,

@@ -134,6 +134,19 @@ def test_an_exception_that_leaves_a_flight_reaches_the_loops_handler() -> None:
     assert isinstance(seen[0], ZeroDivisionError)
 
 
+def test_who_is_told_of_the_end_of_a_flight_is_told_once_and_of_any_exception() -> None:
+    ends: list[Any] = []
+
+    async def body(error: BaseException | None) -> None:
+        if error is not None:
+            raise error
+
+    for error in (None, ZeroDivisionError(), asyncio.CancelledError()):
+        assert Flight(body(error), ends.append).over
+        assert ends.pop() is error
+    assert ends == []
+
+
 def test_a_wait_can_be_awaited_by_an_ordinary_task() -> None:
     async def main() -> None:
         good: Wait[int] = Wait()

@@ -10,7 +10,7 @@ from mcpguard.serve.worlds import Settings, Shared
 class Looked:
     """A world and its client in one, which counts how often flow control looks at it."""
 
-    full = False
+    full = strained = False
 
     def __init__(self):
         self.looks = 0
@@ -22,6 +22,7 @@ class Looked:
     def balance(self):
         self.looks += 1
         self.again.set()
+        return self.strained
 
 
 def front(folder, count):
@@ -38,8 +39,10 @@ def test_a_few_worlds_are_looked_at_after_each_turn(tmp_path):
     async def body():
         made, world = front(tmp_path, FEW_WORLDS)
         for _ in range(50):
-            made.balance()
+            assert made.balance() is False
         assert world.looks == 50
+        world.strained = True
+        assert made.balance() is True
 
     asyncio.run(body())
 
@@ -48,13 +51,16 @@ def test_many_worlds_are_looked_at_together_and_none_is_forgotten(tmp_path):
     async def body():
         made, world = front(tmp_path, FEW_WORLDS + 1)
         made.balance()
-        world.again.clear()
         looks = world.looks
-        for _ in range(50):
-            made.balance()
-        assert world.looks == looks
-        async with asyncio.timeout(20):
-            await world.again.wait()
-        assert world.looks == looks + 1
+        for strained in (True, False):
+            world.again.clear()
+            world.strained, made._shared.turn.strained = strained, not strained
+            for _ in range(50):
+                assert made.balance() is True
+            assert world.looks == looks
+            async with asyncio.timeout(20):
+                await world.again.wait()
+            looks += 1
+            assert (world.looks, made._shared.turn.strained) == (looks, strained)
 
     asyncio.run(body())

@@ -2,7 +2,7 @@
 
 Law of this file: no task, no future and no pass through the event loop for a call whose every step
 has its value at once or gets it from a `Wait`. That is what lets the whole path be written as one
-plain coroutine (`gateway/gateway.py`) and still cost microseconds. An asyncio future may be awaited as well
+plain coroutine (`gateway/path.py`) and still cost microseconds. An asyncio future may be awaited as well
 (a scan in a thread); the flight then resumes from that future's callback.
 """
 
@@ -11,6 +11,8 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Coroutine, Generator
 from typing import Any, Generic, TypeVar
+
+from msgspec import Struct
 
 T = TypeVar("T")
 
@@ -26,13 +28,11 @@ class Wait(Generic[T]):
     of the two wins; later ones are ignored.
     """
 
-    __slots__ = ("_error", "_resumes", "_value", "done")
-
-    def __init__(self) -> None:
-        self.done = False
-        self._value: T | None = None
-        self._error: BaseException | None = None
-        self._resumes: list[Callable[[Wait[Any]], None]] = []
+    # Fields begin as those of the class, so that to make one costs no call: each step of each request does.
+    done = False
+    _value: T | None = None
+    _error: BaseException | None = None
+    _resumes: list[Callable[[Wait[Any]], None]] | None = None
 
     @property
     def value(self) -> T | None:
@@ -44,24 +44,25 @@ class Wait(Generic[T]):
         if not self.done:
             self.done = True
             self._value = value
-            self._wake()
+            resumes, self._resumes = self._resumes, None
+            for resume in resumes or ():
+                resume(self)
 
     def fail(self, error: BaseException) -> None:
         """Give an error instead: it is raised at each `await`."""
         if not self.done:
             self.done = True
             self._error = error
-            self._wake()
-
-    def _wake(self) -> None:
-        resumes, self._resumes = self._resumes, []
-        for resume in resumes:
-            resume(self)
+            resumes, self._resumes = self._resumes, None
+            for resume in resumes or ():
+                resume(self)
 
     def then(self, resume: Callable[[Wait[Any]], None]) -> None:
         """Call `resume(self)` once the value is there (at once if it is)."""
         if self.done:
             resume(self)
+        elif self._resumes is None:
+            self._resumes = [resume]
         else:
             self._resumes.append(resume)
 
@@ -73,44 +74,51 @@ class Wait(Generic[T]):
         return self._value  # type: ignore[return-value]
 
 
-class Flight:
+def _defect(error: BaseException | None) -> None:
+    """The path itself turns every failure into a refusal, so an exception that leaves it is a defect."""
+    if error is not None:
+        asyncio.get_running_loop().call_exception_handler(
+            {"message": "a flight ended with an exception", "exception": error}
+        )
+
+
+class Flight(Struct, eq=False):
     """Drives one coroutine. It starts when constructed and may be over when the constructor returns.
 
-    An exception that leaves the coroutine goes to the event loop's exception handler: the path
-    itself turns every failure into a refusal, so one that gets here is a defect.
+    `ended(error)` is called once it is over, with the exception that left the coroutine, None for none;
+    without it an exception goes to the event loop's exception handler.
     """
 
-    __slots__ = ("_coroutine", "_waiting", "over")
+    _coroutine: Coroutine[Any, Any, None]
+    _ended: Callable[[BaseException | None], None] = _defect
+    _waiting: object = None
+    over: bool = False
 
-    def __init__(self, coroutine: Coroutine[Any, None, None]) -> None:
-        self.over = False
-        self._coroutine = coroutine
-        self._waiting: object = None
-        self._step(None)
-
-    def _resumed(self, wait: object) -> None:
-        if wait is self._waiting:
-            self._step(None)
-
-    def _step(self, error: BaseException | None) -> None:
+    def __post_init__(self, wait: object = None, error: Exception | None = None) -> None:
+        """Go on: at the beginning, when `wait`, for which it waits, is over, or with `error` thrown in."""
+        if wait is not self._waiting or self.over:
+            return
         self._waiting = None
         try:
             waiting = self._coroutine.send(None) if error is None else self._coroutine.throw(error)
         except StopIteration:
-            self.over = True
-            return
-        except Exception as defect:
-            self.over = True
-            asyncio.get_running_loop().call_exception_handler(
-                {"message": "a flight ended with an exception", "exception": defect}
-            )
-            return
-        self._waiting = waiting
-        if isinstance(waiting, Wait):
-            waiting.then(self._resumed)
+            self._end(None)
+        except (Exception, asyncio.CancelledError) as left:
+            self._end(left)
         else:
-            waiting._asyncio_future_blocking = False
-            waiting.add_done_callback(self._resumed)
+            self._waiting = waiting
+            if isinstance(waiting, Wait):
+                waiting.then(self._resume)
+            else:
+                waiting._asyncio_future_blocking = False
+                waiting.add_done_callback(self._resume)
+
+    _resume = __post_init__
+
+    def _end(self, error: BaseException | None) -> None:
+        self.over = True
+        ended, self._ended = self._ended, _defect  # Whoever is told may hold this flight: no cycle is left.
+        ended(error)
 
     def cancel(self, reason: str) -> None:
         """Raise `Cancelled(reason)` where the flight waits; nothing happens if it is over."""
@@ -118,8 +126,7 @@ class Flight:
 
     def interrupt(self, error: Exception) -> None:
         """Raise `error` where the flight waits; nothing happens if it is over."""
-        if not self.over:
-            self._step(error)
+        self._resume(self._waiting, error)
 
 
 def as_future(wait: Wait[T]) -> asyncio.Future[T]:

@@ -8,6 +8,7 @@ the way is a refusal.
 from __future__ import annotations
 
 from collections.abc import Callable, Coroutine, Mapping
+from functools import partial
 from typing import Any
 
 from mcpguard.core.errors import AuditError, MessageError
@@ -143,7 +144,7 @@ class Gateway:
             return
         request = Request(request_id, method, params, caller, headers)
         self._site.requests[request_id] = request
-        request.flight = Flight(self._serve(request))
+        request.flight = Flight(self._handlers[method](request), partial(self._over, request))
 
     def _notification(self, method: str, params: dict[str, Json]) -> None:
         if method == "notifications/cancelled":
@@ -231,7 +232,7 @@ class Gateway:
         caller = self._caller
         if modern_only:
             raise MessageError(jsonrpc.METHOD_NOT_FOUND, "method is not part of this protocol revision")
-        if caller is not None and eras.is_enveloped(params):
+        if caller is not None and "_meta" in params and eras.is_enveloped(params):
             said = f"this session was initialized with revision {caller.version}, which knows no envelope"
             raise MessageError(jsonrpc.INVALID_REQUEST, said)
         if (caller is not None) == (method == "initialize") and method != "ping":
@@ -241,26 +242,27 @@ class Gateway:
 
     # --- served here -----------------------------------------------------------------------------
 
-    async def _serve(self, request: Request) -> None:
+    def _over(self, request: Request, error: BaseException | None) -> None:
+        """The flight of a request has ended: whatever left it is a refusal."""
         site = self._site
-        try:
-            await self._handlers[request.method](request)
-        except Cancelled:
-            pass
-        except MessageError as problem:
-            problem.request_id = request.id
-            self.refuse_message(problem)
-        except AuditError:
+        if error is not None:
+            self._refuse(request, error)
+        if site.requests.get(request.id) is request:
+            del site.requests[request.id]
+
+    def _refuse(self, request: Request, error: BaseException) -> None:
+        site = self._site
+        if isinstance(error, MessageError):
+            error.request_id = request.id
+            self.refuse_message(error)
+        elif isinstance(error, AuditError):
             said = "mcpguard cannot write its audit log, so this request was refused"
             site.refuse(request.id, refusals.error(jsonrpc.REFUSED, said))
-        except Exception as defect:
+        elif not isinstance(error, Cancelled):
             # Closed by default: a defect of ours is a refusal, and its text may hold anything.
-            site.report("", f"internal error ({type(defect).__name__}); the request was refused")
+            site.report("", f"internal error ({type(error).__name__}); the request was refused")
             said = "internal error in mcpguard; the request was refused"
             site.client.refuse(request.id, authored(refusals.error(jsonrpc.INTERNAL_ERROR, said)))
-        finally:
-            if site.requests.get(request.id) is request:
-                del site.requests[request.id]
 
     async def _initialize(self, request: Request) -> None:
         self._caller = request.caller = lifecycle.read_initialize(request.params)

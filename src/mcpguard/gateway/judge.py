@@ -33,18 +33,18 @@ class Judge:
     """Decides for the clients of one process, under the policies that are in force at that moment."""
 
     def __init__(self, in_force: InForce, sessions: Sessions, report: Callable[[str, str], None]) -> None:
-        self._in_force = in_force
+        self.in_force = in_force
         self._sessions = sessions
         self._report = report
 
     @property
     def policies(self) -> PolicySet:
         """Those in force."""
-        return self._in_force.policies
+        return self.in_force.policies
 
     def decide(self, invocation: Invocation) -> Permit | Deny:
         """Whether it may be made. A Permit is counted, and has used up what it costs."""
-        policies = self.policies
+        policies = self.in_force.policies
         if not policies.stateful:
             return pdp.decide(policies, invocation)
         try:
@@ -93,7 +93,9 @@ class Judge:
         """What is to be done with the inspected `result` of `permit`, `size` bytes, which came `now`, under
         `policies`, those of the decision. What it adds to the session is there before the result leaves."""
         invocation = permit.invocation
-        kept = bool(permit.labels) or any(charge.unit == "bytes" for charge in permit.charges)
+        kept = bool(permit.labels) or (
+            bool(permit.charges) and any(charge.unit == "bytes" for charge in permit.charges)
+        )
         if not (policies.reviewing or kept):
             return UNTOUCHED
         if not (policies.stateful or kept):

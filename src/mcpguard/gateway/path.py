@@ -63,40 +63,45 @@ class Path:
         site = self._site
         call = calls.read_call(request.method, request.params, request.caller.modern)
         request.progress_token = call.progress_token
-        try:
-            target = self._listing.catalogue.find("tool", call.name) if call.kind == "tool" else None
-            if target is None:
-                target = await self._locate(call, request)
-        except (UpstreamError, CredentialError, InspectionError) as problem:
-            record = site.recorder.unrouted(call, "unavailable")
-            await site.audit.write(record)
-            site.refuse(request.id, refusals.unavailable(str(problem), record.id))
-            return
-        server = self._server_of(call, target)
-        if server is None:
-            await self._unknown(request, call, site.recorder.unrouted(call, "unknown"))
-            return
+        target = self._listing.catalogue.find("tool", call.name) if call.kind == "tool" else None
+        if target is not None:
+            server = target.server
+        else:
+            found = await self._found(request, call)
+            if found is None:
+                return
+            server, target = found
         if request.headers is not None:
             self._check_headers(request, target, call, request.headers)
         params = calls.upstream_params(call, "" if target is None else target.name)
         invocation = site.recorder.invocation(
             request.method, server, target, call.args, params, request.caller
         )
-        wrong = self._wrong(call, server)
-        request.policies, suspended = site.judge.policies, self._rounds.parked.suspended(call)
-        if wrong is not None or suspended:
-            verdict = site.judge.decide_again(invocation, suspended)
-        else:
+        request.policies = site.judge.in_force.policies
+        verdict: Permit | Deny | MessageError
+        if call.state is None and call.method != "resources/subscribe":
             verdict = site.judge.decide(invocation)
+        else:
+            verdict = self._decided(call, invocation)
         if isinstance(verdict, Deny):
             self._rounds.parked.refuse(call)
             await self._denied(request, call, verdict)
-        elif wrong is not None:
-            raise wrong
-        else:
+        elif isinstance(verdict, MessageError):
+            raise verdict
+        elif call.state is None:
             task = self._tasks.find(call.name) if call.kind == "task" else None
-            permit = verdict if task is None else pdp.within(verdict, task.permit)
-            await self._permitted(request, permit, call)
+            await self._perform(request, verdict if task is None else pdp.within(verdict, task.permit), call)
+        else:
+            await self._retried(request, verdict, call, call.state)
+
+    def _decided(self, call: Call, invocation: Invocation) -> Permit | Deny | MessageError:
+        """The verdict on a request that may be wrong in itself, or goes on with a call that was suspended.
+        A Permit for what is wrong leaves no trace; then it is what is wrong."""
+        wrong, suspended = self._wrong(call, invocation.server), self._rounds.parked.suspended(call)
+        if wrong is None and not suspended:
+            return self._site.judge.decide(invocation)
+        verdict = self._site.judge.decide_again(invocation, suspended)
+        return verdict if wrong is None or isinstance(verdict, Deny) else wrong
 
     def _wrong(self, call: Call, server: str) -> MessageError | None:
         """What is wrong with the request itself. It is said after the decision only: of a target that the
@@ -110,15 +115,15 @@ class Path:
             return problem
         return None
 
-    async def _permitted(self, request: Request, permit: Permit, call: Call) -> None:
-        invocation = permit.invocation
-        parked = None if call.state is None else self._rounds.parked.claim(call, call.state)
-        if parked is not None and parked.wait is not None:
+    async def _retried(self, request: Request, permit: Permit, call: Call, state: str) -> None:
+        parked = self._rounds.parked.claim(call, state)
+        if parked.wait is not None:
             await self._resume(parked, parked.wait, request, permit, call)
             return
-        if parked is not None and self._site.upstreams[invocation.server].modern:
-            permit = pdp.again(permit, (invocation.params or {}) | await self._rounds.continued(parked, call))
-        await self._perform(request, permit, call, None if parked is None else parked.credential)
+        if self._site.upstreams[permit.invocation.server].modern:
+            more = await self._rounds.continued(parked, call)
+            permit = pdp.again(permit, (permit.invocation.params or {}) | more)
+        await self._perform(request, permit, call, parked.credential)
 
     async def _resume(
         self, parked: Parked, wait: Resumed, request: Request, permit: Permit, call: Call
@@ -154,14 +159,29 @@ class Path:
         if problem is not None and self._listing.visible(target):
             raise MessageError(eras.HEADER_MISMATCH, f"Header mismatch: {problem}")
 
-    async def _locate(self, call: Call, request: Request) -> Listed | None:
+    async def _found(self, request: Request, call: Call) -> tuple[str, Listed | None] | None:
+        """The server that a request is for, and what it lists under this name, which may have to be asked for
+        first. None where there is none, and the client knows."""
+        site = self._site
+        try:
+            target = await self._locate(request, call)
+        except (UpstreamError, CredentialError, InspectionError) as problem:
+            record = site.recorder.unrouted(call, "unavailable")
+            await site.audit.write(record)
+            site.refuse(request.id, refusals.unavailable(str(problem), record.id))
+            return None
+        server = self._server_of(call) if target is None else target.server
+        if server is None:
+            await self._unknown(request, call, site.recorder.unrouted(call, "unknown"))
+            return None
+        return server, target
+
+    async def _locate(self, request: Request, call: Call) -> Listed | None:
         if call.kind in ("task", "extension"):
             return None
         return await self._listing.locate(call.kind, call.name, request.caller)
 
-    def _server_of(self, call: Call, target: Listed | None) -> str | None:
-        if target is not None:
-            return target.server
+    def _server_of(self, call: Call) -> str | None:
         if call.kind == "task":
             task = self._tasks.find(call.name)
             return None if task is None else task.server
@@ -237,7 +257,7 @@ class Path:
             raise CredentialError(_OTHER.format("task"))
         if begun is not None and begun != permit.credential:
             raise CredentialError(_OTHER.format("call"))
-        progress = self._notices.progress_of(request)
+        progress = None if request.progress_token is None else self._notices.progress_of(request)
         request.server = upstream.name
         for _ in range(MAX_ROUNDS):
             wait = request.wait = upstream.request(permit, progress)
@@ -248,8 +268,10 @@ class Path:
                 raw = await self._asked_first(request, permit, call, started, wait)
             finally:
                 request.listening = False
+            if _is_plain(raw):
+                return raw
             if not asks(raw):
-                return raw if _is_plain(raw) else await self._rounds.screened(request, permit, call, raw)
+                return await self._rounds.screened(request, permit, call, raw)
             if call.method not in eras.MAY_ASK:
                 raise UpstreamError(
                     f"upstream '{upstream.name}' asks for input, which {call.method} cannot do"
@@ -291,4 +313,6 @@ class Path:
 def _is_plain(raw: Raw) -> bool:
     """Whether it is a result in which nobody asks the client anything."""
     result = raw.message.get("result")
-    return type(result) is dict and "inputRequests" not in result
+    if type(result) is not dict or "inputRequests" in result:
+        return False
+    return result.get("resultType") != eras.INPUT_REQUIRED

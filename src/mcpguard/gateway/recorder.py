@@ -8,6 +8,7 @@ from hashlib import sha256
 from mcpguard.core.evidence.chain import Decided, Noticed, Outcome
 from mcpguard.core.model import Caller, Deny, Finding, Invocation, Json, Listed, Permit, Principal
 from mcpguard.core.policy.review import UNTOUCHED, Review
+from mcpguard.gateway.judge import InForce
 from mcpguard.gateway.ports import Clock
 from mcpguard.protocol.calls import Call
 from mcpguard.protocol.jsonrpc import encode
@@ -24,7 +25,7 @@ class Recorder:
         clock: Clock,
         principal: Principal,
         agent: str | None,
-        policy_digest: Callable[[], str],
+        in_force: InForce,
         credentials: Mapping[tuple[str, str], tuple[str, ...]],
         nonce: str,
         inspect_text: Callable[[str], str],
@@ -37,7 +38,7 @@ class Recorder:
         self._principal = principal
         self._principal_text = f"{principal.source}:{principal.id}"
         self._agent = agent
-        self._policy_digest = policy_digest
+        self._in_force = in_force
         self._credentials = credentials
         self._nonce = nonce
         self._inspect_text = inspect_text
@@ -70,6 +71,12 @@ class Recorder:
     def decided(self, verdict: Permit | Deny) -> Decided:
         """The record of a verdict."""
         invocation = verdict.invocation
+        permit = verdict if isinstance(verdict, Permit) else None
+        credentials: tuple[str, ...] = ()
+        if permit is not None:
+            credentials = self._credentials.get((invocation.server, permit.credential), ())
+            if permit.placeholders:
+                credentials = _with_placeholders(credentials, permit)
         target = invocation.target
         is_tool = target is not None and target.kind == "tool"
         return Decided(
@@ -77,29 +84,22 @@ class Recorder:
             id=invocation.id,
             principal=self._principal_text,
             method=invocation.method,
-            effect="allow" if type(verdict) is Permit else "deny",
+            effect="deny" if permit is None else "allow",
             server=invocation.server,
             tool=target.name if target is not None and is_tool else "",
             tool_digest=target.digest if target is not None and is_tool else "",
             subject="" if target is None or is_tool else self._subject(target),
             cause="" if isinstance(verdict, Permit) else verdict.cause.value,
             rules=verdict.rules,
-            policy_digest=self._policy_digest(),
+            policy_digest=self._in_force.policies.digest,
             args="" if invocation.args is None else sha256(encode(invocation.args)).hexdigest(),
-            credentials=self._used(verdict) if isinstance(verdict, Permit) else (),
+            credentials=credentials,
             agent=self._agent,
-            labels=verdict.labels if isinstance(verdict, Permit) else (),
-            facts=verdict.facts if isinstance(verdict, Permit) else (),
-            credential=verdict.credential if isinstance(verdict, Permit) else "",
+            labels=() if permit is None else permit.labels,
+            facts=() if permit is None else permit.facts,
+            credential="" if permit is None else permit.credential,
             shadow=verdict.shadow,
         )
-
-    def _used(self, permit: Permit) -> tuple[str, ...]:
-        names = self._credentials.get((permit.invocation.server, permit.credential), ())
-        if not permit.placeholders:
-            return names
-        filled = {str(ref) for one in permit.placeholders for ref in one.template.refs}
-        return tuple(sorted({*names, *filled}))
 
     def _subject(self, target: Listed) -> str:
         # What its server listed was inspected then; else it is the client's own text.
@@ -118,7 +118,7 @@ class Recorder:
             tool=name if call.kind == "tool" else "",
             subject="" if call.kind == "tool" else name,
             cause=cause,
-            policy_digest=self._policy_digest(),
+            policy_digest=self._in_force.policies.digest,
             args=sha256(encode(call.args)).hexdigest(),
             agent=self._agent,
         )
@@ -152,6 +152,11 @@ class Recorder:
     ) -> Noticed:
         """The record of something outside a call. `detail` must be ours or inspected."""
         return Noticed(at=self.now(), what=what, server=server, detail=detail, findings=findings or {})
+
+
+def _with_placeholders(names: tuple[str, ...], permit: Permit) -> tuple[str, ...]:
+    filled = {str(ref) for one in permit.placeholders for ref in one.template.refs}
+    return tuple(sorted({*names, *filled}))
 
 
 def _cut(name: str) -> str:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from msgspec import Struct
+
 from mcpguard.core.model import Caller, Json
 from mcpguard.core.policy.compiled import PolicySet
 from mcpguard.gateway.flight import Flight, Wait
@@ -17,59 +19,33 @@ class Questioned(Exception):
     """Thrown into a flight that waits for its upstream: the upstream asks something first."""
 
 
-class Request:
+class Request(Struct, eq=False):
     """`id`, `caller`, `progress_token` and `redact` change when a modern client sends the request again with
     answers (specification 2026-07-28: basic/patterns/mrtr); the flight goes on under the new id."""
 
-    __slots__ = (
-        "caller",
-        "credential",
-        "flight",
-        "headers",
-        "id",
-        "lacked",
-        "listening",
-        "method",
-        "params",
-        "policies",
-        "progress_token",
-        "questions",
-        "redact",
-        "server",
-        "wait",
-    )
-
-    def __init__(
-        self,
-        request_id: RequestId,
-        method: str,
-        params: dict[str, Json],
-        caller: Caller,
-        headers: Mapping[str, str] | None,
-    ) -> None:
-        self.id = request_id
-        self.method = method
-        self.params = params
-        self.caller = caller
-        self.headers = headers
-        self.flight: Flight | None = None
-        self.policies = NONE
-        """Under which it was decided; what comes back is reviewed under them."""
-        self.credential = ""
-        """The credential that a rule chose for it, "" for none."""
-        self.server = ""
-        """The upstream that it waits for, "" before it is sent."""
-        self.wait: Wait[Raw] | None = None
-        """Of the upstream's answer, once it is sent."""
-        self.listening = False
-        """Whether the flight waits for that and for nothing else, so that it can be interrupted."""
-        self.progress_token: RequestId | None = None
-        self.redact: tuple[str, ...] = ()
-        """What the rule that allows it wants taken out of whatever leaves because of it."""
-        self.questions: list[Question] = []
-        """What the upstream asked and nobody answered yet."""
-        self.lacked: dict[str, dict[str, Json]] = {}
-        """The ClientCapabilities that a question needed and the request's client did not declare."""
+    id: RequestId
+    method: str
+    params: dict[str, Json]
+    caller: Caller
+    headers: Mapping[str, str] | None
+    flight: Flight | None = None
+    policies: PolicySet = NONE
+    """Under which it was decided; what comes back is reviewed under them."""
+    credential: str = ""
+    """The credential that a rule chose for it, "" for none."""
+    server: str = ""
+    """The upstream that it waits for, "" before it is sent."""
+    wait: Wait[Raw] | None = None
+    """Of the upstream's answer, once it is sent."""
+    listening: bool = False
+    """Whether the flight waits for that and for nothing else, so that it can be interrupted."""
+    progress_token: RequestId | None = None
+    redact: tuple[str, ...] = ()
+    """What the rule that allows it wants taken out of whatever leaves because of it."""
+    questions: list[Question] = []
+    """What the upstream asked and nobody answered yet."""
+    lacked: dict[str, dict[str, Json]] = {}
+    """The ClientCapabilities that a question needed and the request's client did not declare."""
 
     def cancel(self, reason: str) -> None:
         """End its flight with `Cancelled(reason)`; nothing happens while that is being started."""

@@ -12,6 +12,7 @@ from msgspec import Struct
 from mcpguard.core.errors import InspectionError, UpstreamError
 from mcpguard.core.model import Json, Permit, Redacted
 from mcpguard.core.policy.review import UNTOUCHED, Review
+from mcpguard.gateway.inspection import INLINE_BYTES
 from mcpguard.gateway.ports import Raw
 from mcpguard.gateway.request import Request
 from mcpguard.gateway.site import Site
@@ -43,17 +44,21 @@ class Results:
     async def ready(self, request: Request, permit: Permit, call: Call, raw: Raw) -> Ready:
         """Raises UpstreamError for what is no answer, InspectionError for what cannot be inspected."""
         inspector = self._site.inspector
-        body = self._translated(request, permit, raw)
-        answer, digest = await inspector.seal(body, raw.size, request.redact)
+        body = self._translated(request, permit, raw.message)
+        if raw.size <= INLINE_BYTES:
+            answer, digest = inspector.seal_now(body, request.redact)
+        else:
+            answer, digest = await inspector.seal(body, raw.size, request.redact)
         if asks(raw):
             return Ready(answer, digest, "input-required", False)
-        failed = raw.status == "error"
+        failed = "error" in raw.message
         review = self._review(request, permit, call, answer, failed)
         if review.denied is not None:
             return self._withheld(request, call, digest, review)
         if not set(review.redact) <= set(request.redact):
             answer, digest = await inspector.seal(body, raw.size, request.redact + review.redact)
-        return Ready(answer, digest, raw.status, failed, review)
+        status = "tool-error" if body.get("isError") is True else "ok"
+        return Ready(answer, digest, "error" if failed else status, failed, review)
 
     def _withheld(self, request: Request, call: Call, digest: str, review: Review) -> Ready:
         site, deny = self._site, review.denied
@@ -64,35 +69,40 @@ class Results:
         return Ready(site.inspector.ours(refusals.withheld_error(deny)), digest, "withheld", True, review)
 
     def _review(self, request: Request, permit: Permit, call: Call, answer: Redacted, failed: bool) -> Review:
-        site, value = self._site, {"error": answer.value} if failed else answer.value
-
-        def review(permit: Permit, value: Json) -> Review:
-            size, now = len(answer.payload), site.recorder.now()
-            return site.judge.review(request.policies, permit, value, answer.findings, size, now)
-
-        found = review(permit, value)
+        value = {"error": answer.value} if failed else answer.value
+        found = self._judged(request, permit, value, answer)
+        if call.kind != "task":
+            return found
         # What a task gives is the result of the call that began it.
         for given in _of_task(call.method, value):
             task = self._tasks.find(call.name)
             if task is None:
                 raise InspectionError("its task was forgotten meanwhile")
             if found.denied is None:
-                found = _both(found, review(task.permit, given))
+                found = _both(found, self._judged(request, task.permit, given, answer))
         return found
 
-    def _translated(self, request: Request, permit: Permit, raw: Raw) -> Json:
-        invocation, body = permit.invocation, raw.body
+    def _judged(self, request: Request, permit: Permit, value: Json, answer: Redacted) -> Review:
+        site, size = self._site, len(answer.payload)
+        now = site.recorder.now()
+        return site.judge.review(request.policies, permit, value, answer.findings, size, now)
+
+    def _translated(self, request: Request, permit: Permit, message: dict[str, Json]) -> Json:
+        invocation, failed = permit.invocation, "error" in message
+        body = message["error"] if failed else message["result"]
         if type(body) is not dict:
             raise UpstreamError(f"upstream '{invocation.server}' gave an answer that is no object")
-        if "error" in raw.message:
+        if failed:
             modern = self._site.upstreams[invocation.server].modern
             return eras.error_for(request.caller, invocation.method, body, modern)
         kind = body.get("resultType")
         if kind not in _RESULT_TYPES and not _declares(request, kind):
             raise UpstreamError(f"upstream '{invocation.server}' gave a result of an unknown type")
-        if invocation.method == "tools/call":
+        if invocation.method == "tools/call" and (kind == "task" or "task" in body):
             self._tasks.remember(permit, body, request.redact)
-        return self._site.result_for(request.caller, invocation.method, body)
+        if request.caller.modern or not eras.MODERN_ONLY.isdisjoint(body):
+            return self._site.result_for(request.caller, invocation.method, body)
+        return body
 
 
 def asks(raw: Raw) -> bool:

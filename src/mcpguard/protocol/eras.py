@@ -146,9 +146,9 @@ def result_for(caller: Caller, method: str, result: dict[str, Json]) -> dict[str
     are taken out, as these revisions do not know them.
     """
     if not caller.modern:
-        if "resultType" not in result and "cacheScope" not in result and "ttlMs" not in result:
+        if MODERN_ONLY.isdisjoint(result):
             return result
-        return {key: value for key, value in result.items() if key not in _MODERN_ONLY}
+        return {key: value for key, value in result.items() if key not in MODERN_ONLY}
     kind = result.get("resultType", COMPLETE)
     translated = {"resultType": kind, **result}
     if kind == COMPLETE and method in CACHEABLE:
@@ -158,7 +158,8 @@ def result_for(caller: Caller, method: str, result: dict[str, Json]) -> dict[str
     return translated
 
 
-_MODERN_ONLY = frozenset({"resultType", "ttlMs", "cacheScope"})
+MODERN_ONLY = frozenset({"resultType", "ttlMs", "cacheScope"})
+"""The members of a result that legacy revisions do not know."""
 
 
 def error_for(caller: Caller, method: str, error: dict[str, Json], from_modern: bool) -> dict[str, Json]:

@@ -18,7 +18,8 @@ class Oversize(Struct, frozen=True):
 
 
 class Framer:
-    """Cuts a stream into lines of at most `limit` bytes; empty lines vanish."""
+    """Cuts a stream into lines of at most `limit` bytes; white space at their ends (a CR) and lines of
+    nothing else vanish."""
 
     __slots__ = ("_dropping", "_limit", "_parts", "_size", "_tail")
 
@@ -34,7 +35,7 @@ class Framer:
         *ended, rest = data.split(b"\n")
         lines: list[bytes | Oversize] = []
         for piece in ended:
-            line = self._end(piece)
+            line = self._end(piece) if self._parts or len(piece) > self._limit else piece.rstrip()
             if line:
                 lines.append(line)
         if rest:
@@ -46,13 +47,11 @@ class Framer:
         return self.feed(b"\n") if self._parts or self._dropping else []
 
     def _end(self, piece: bytes) -> bytes | Oversize:
-        if not self._parts and len(piece) <= self._limit:
-            return _trimmed(piece)
         self._keep(piece)
         whole = b"".join(self._parts)
         dropped, tail = self._dropping, self._tail
         self._parts, self._size, self._dropping, self._tail = [], 0, False, b""
-        return Oversize(whole, tail) if dropped else _trimmed(whole)
+        return Oversize(whole, tail) if dropped else whole.rstrip()
 
     def _keep(self, piece: bytes) -> None:
         if self._dropping:
@@ -64,8 +63,3 @@ class Framer:
             self._dropping = True
             whole = b"".join(self._parts)
             self._parts, self._tail = [whole[:HEAD]], whole[-HEAD:]
-
-
-def _trimmed(line: bytes) -> bytes:
-    """`line` without white space at its end: a CR, or a line of nothing else."""
-    return line.rstrip() if line[-1:].isspace() else line

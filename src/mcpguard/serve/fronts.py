@@ -46,8 +46,8 @@ class Front(Protocol):
         """Those that are open."""
         ...
 
-    def balance(self) -> None:
-        """Stop and resume reading, after each turn."""
+    def balance(self) -> bool:
+        """Stop and resume reading; whether to look again after the next turn."""
         ...
 
     async def end(self, gently: bool) -> None:
@@ -82,10 +82,10 @@ class StdioFront:
         """See `Front.worlds`."""
         return [self._world]
 
-    def balance(self) -> None:
+    def balance(self) -> bool:
         """See `Front.balance`."""
         self._client.hold(self._world.full)
-        self._world.balance()
+        return self._world.balance()
 
     async def end(self, gently: bool) -> None:
         """See `Front.end`."""
@@ -155,23 +155,28 @@ class HttpFront:
         """See `Front.worlds`."""
         return [world for world, _client in self._worlds.values()]
 
-    def balance(self) -> None:
+    def balance(self) -> bool:
         """See `Front.balance`. Not after each turn where there are many worlds, most of which are quiet."""
         if self._balancing is not None:
-            return
+            return True
         loop = asyncio.get_running_loop()
         wait = self._balanced_at + BALANCE_SECONDS - loop.time()
         if len(self._worlds) <= FEW_WORLDS or wait <= 0:
-            self._balance_all()
-        else:
-            self._balancing = loop.call_later(wait, self._balance_all)
+            return self._balance_all()
+        self._balancing = loop.call_later(wait, self._balance_later)
+        return True
 
-    def _balance_all(self) -> None:
+    def _balance_later(self) -> None:
         self._balancing = None
+        self._shared.turn.strained = self._balance_all()
+
+    def _balance_all(self) -> bool:
         self._balanced_at = asyncio.get_running_loop().time()
+        strained = False
         for world, client in self._worlds.values():
             client.hold(world.full)
-            world.balance()
+            strained |= world.balance()
+        return strained
 
     async def end(self, gently: bool) -> None:
         """See `Front.end`."""

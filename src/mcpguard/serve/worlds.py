@@ -99,6 +99,7 @@ class Shared:
     def scan(self, work: Callable[[], Sealed]) -> Awaitable[Sealed]:
         """Inspect in a thread."""
         self._allocator.used()
+        self.turn.strained = True
         return asyncio.get_running_loop().run_in_executor(self._scanners, work)
 
 
@@ -120,7 +121,7 @@ class World:
             clock=shared.clock,
             principal=self._principal,
             agent=settings.agent,
-            policy_digest=lambda: shared.in_force.policies.digest,
+            in_force=shared.in_force,
             credentials=references_of(settings.servers, settings.credentials),
             nonce=os.urandom(4).hex(),
             inspect_text=self._inspector.text,
@@ -203,11 +204,13 @@ class World:
     def _client_full(self) -> bool:
         return self._client.full or self._inspector.waiting > FULL_BYTES
 
-    def balance(self) -> None:
-        """Whoever feeds a client that is full stops being read."""
+    def balance(self) -> bool:
+        """Whoever feeds a client that is full stops being read. Whether something is full still, or was and
+        may hold the client back again."""
         full = self._client_full
         for upstream in self.upstreams.values():
             upstream.hold(full)
+        return full or any(upstream.strained for upstream in self.upstreams.values())
 
     async def close(self, gently: bool) -> None:
         """End every request, with its outcome on record, and every upstream with all that it started."""

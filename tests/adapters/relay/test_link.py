@@ -250,11 +250,14 @@ def test_nothing_leaves_while_a_record_waits_for_its_commit() -> None:
     async def body() -> None:
         turn = Turn(asyncio.get_running_loop())
         turn.ledger = Ledger()
-        turn.balance = lambda: order.append("balance")
+        turn.balance = lambda: order.append("balance") is not None
+        turn.strained = True
         turn.begin()
         turn.touch(Flushable())
         turn.end()
         assert order == ["commit", "flush", "balance"]
+        turn.end()
+        assert order == ["commit", "flush", "balance"], "nothing is strained any more"
 
     run(body)
 

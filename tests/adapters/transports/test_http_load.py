@@ -181,7 +181,7 @@ def outlet_on(gate: Gate, load: Load) -> tuple[Outlet, list[bool]]:
     """An answer, and whether its load was full each time that the flow control looked."""
     turn = Turn(asyncio.get_running_loop())
     looks: list[bool] = []
-    turn.balance = lambda: looks.append(load.full)
+    turn.balance, turn.strained = lambda: looks.append(load.full) is None, True
     return Outlet(gate.send, turn, HeldClock(), load), looks
 
 

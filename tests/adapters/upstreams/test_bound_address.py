@@ -99,7 +99,7 @@ def placed(host: str, url: str = "https://${env:HOST}:8443/mcp?key=${env:HOST}")
             terms=World(legacy({})).terms,
             nursery=Nursery(),
         ).upstream()
-        lanes._route = lambda call, _permit: call.wait.set(call.values)  # type: ignore[assignment, arg-type]
+        lanes._route = lambda call, _permit: call.set(call.values)  # type: ignore[assignment, arg-type]
         arguments = {"token": "{{secret:key}}"}
         asked = permit(name="t", arguments=arguments)
         wait = lanes.request(structs.replace(asked, placeholders=placeholders_in(arguments)))

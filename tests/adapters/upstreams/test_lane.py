@@ -22,7 +22,7 @@ from mcpguard.adapters.upstreams.supply import Supply
 from mcpguard.adapters.upstreams.wires.wire import Ear
 from mcpguard.core.errors import CredentialError, UpstreamError
 from mcpguard.core.secret import CredentialRef, Secret, parse_template
-from mcpguard.gateway.flight import Wait, as_future
+from mcpguard.gateway.flight import as_future
 from mcpguard.gateway.recipients import Recipient
 from tests.adapters.credentials.fake_credentials import FakeCredentials, program
 from tests.adapters.upstreams.fake_wire import FakeWire, World, legacy, permit, run
@@ -82,10 +82,10 @@ class Stage:
     def wires(self) -> list[FakeWire]:
         return self.world.wires
 
-    def call(self) -> Wait[Any]:
-        call = Call(Wait(), "tools/call", permit(name="t"))
+    def call(self) -> Call:
+        call = Call("tools/call", permit(name="t"))
         self.lane.send(call)
-        return call.wait
+        return call
 
     async def calls(self, wire: int, count: int = 1) -> None:
         """Wait until so many calls have come to a process."""
@@ -170,11 +170,11 @@ def test_a_call_that_is_cancelled_while_its_credentials_are_looked_at_is_not_sen
         first = stage.call()
         await stage.calls(0)
         second, third = stage.call(), stage.call()
-        stage.lane.cancel(second, "cancelled")
+        second.cancel("cancelled")
         await stage.calls(0, 2)
-        assert not second.done
-        stage.lane.cancel(first, "cancelled")
-        stage.lane.cancel(third, "cancelled")
+        assert second.value is None
+        first.cancel("cancelled")
+        third.cancel("cancelled")
         assert stage.wires[0].methods().count("notifications/cancelled") == 2
         assert stage.wires[0].methods().count("tools/call") == 2
         await stage.lane.close(True)
@@ -200,7 +200,7 @@ def test_a_call_that_is_cancelled_during_the_look_is_not_sent() -> None:
         await stage.calls(0)
         second, _third = stage.call(), stage.call()
         assert await asyncio.to_thread(credentials.looking.wait, 10)
-        stage.lane.cancel(second, "cancelled")
+        second.cancel("cancelled")
         credentials.go.set()
         await stage.calls(0, 2)
         await stage.world.settled()
@@ -260,7 +260,7 @@ def test_a_lane_without_a_call_ends_after_a_while_and_not_while_one_is_open() ->
         await stage.closed(0)
         second = stage.call()
         await stage.calls(1)
-        stage.lane.cancel(second, "cancelled")
+        second.cancel("cancelled")
         await stage.closed(1)
         await stage.lane.close(True)
 

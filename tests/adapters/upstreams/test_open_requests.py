@@ -13,6 +13,7 @@ from mcpguard.adapters.upstreams.session.life import lasting
 from mcpguard.adapters.upstreams.session.open_requests import Call, OpenRequests
 from mcpguard.core.errors import UpstreamError
 from mcpguard.gateway.flight import Flight, Wait
+from mcpguard.gateway.ports import Raw
 
 
 class Clock:
@@ -59,10 +60,10 @@ class Table:
         self.open = OpenRequests("x", 1000, lambda request_id, _call: self.late.append(request_id))
 
     def add(self, seconds: float = 10.0, method: str = "tools/call") -> tuple[int, Wait[Any]]:
-        wait: Wait[Any] = Wait()
-        request_id = self.open.add(Call(wait, method, seconds=seconds, progress=lambda _: None))
-        Flight(self._watch(request_id, wait))
-        return request_id, wait
+        call = Call(method, seconds=seconds, progress=lambda _: None)
+        request_id = self.open.add(call)
+        Flight(self._watch(request_id, call))
+        return request_id, call
 
     async def _watch(self, request_id: int, wait: Wait[Any]) -> None:
         try:
@@ -72,7 +73,10 @@ class Table:
             self.ends[request_id] = str(error)
 
     def answer(self, request_id: int) -> None:
-        self.open.answered({"jsonrpc": "2.0", "id": request_id, "result": {}}, 10)
+        message: dict[str, Any] = {"jsonrpc": "2.0", "id": request_id, "result": {}}
+        call = self.open.answered(message)
+        if call is not None:
+            call.set(Raw(message, 10))
 
     def progress(self, request_id: int) -> None:
         self.open.progressed({"progressToken": request_id})

@@ -162,11 +162,28 @@ def test_a_full_upstream_takes_no_more_requests_and_then_holds_its_client_no_lon
     async def body() -> None:
         world = await serving().ready()
         world.wire.unsent = patience.FULL_BYTES + 1
+        world.terms.turn.strained = True  # As a wire does that is not sent all of it.
         assert world.upstream.full
         world.wire.unsent = patience.MOST * patience.FULL_BYTES + 1
         assert "takes no more requests" in await failure(world.upstream.request(permit(name="t")))
         world.upstream.hold(True)
         assert world.wire.held
+
+    run(body())
+
+
+def test_flow_control_looks_once_many_requests_are_open_or_wait_for_the_start() -> None:
+    async def body() -> None:
+        world = serving()
+        turn = world.terms.turn
+        for _ in range(patience.FULL_OPEN - 1):
+            world.upstream.request(permit(name="t"))
+        assert (turn.strained, world.upstream.strained) == (False, False)
+        world.upstream.request(permit(name="t"))
+        assert (turn.strained, world.upstream.strained) == (True, True)
+        turn.strained = False
+        await world.sent("tools/call", patience.FULL_OPEN)
+        assert (turn.strained, world.upstream.strained) == (True, True)
 
     run(body())
 
@@ -207,7 +224,7 @@ def test_a_cancelled_request_is_told_to_the_upstream_and_its_answer_is_nobodys()
         assert told["params"] == {"requestId": call["id"], "reason": "enough"}
         assert world.wire.methods().count("notifications/cancelled") == 1
         world.wire.result(call["id"], {})
-        assert not wait.done
+        assert wait.value is None
 
     run(body())
 

@@ -47,6 +47,8 @@ class AuditFile:
     ) -> None:
         name = f"{datetime.now(UTC):%Y%m%dT%H%M%SZ}-{os.getpid()}-{os.urandom(4).hex()}.jsonl"
         self.path = folder / name
+        self.pending = False
+        """Whether `commit` has something to do now."""
         self._sync = durability == "fsync"
         self._on_pending = on_pending
         self._chain = Chain()
@@ -67,11 +69,6 @@ class AuditFile:
                 "user can write to, or name another one in the configuration (`audit: {path: …}`)"
             ) from None
 
-    @property
-    def pending(self) -> bool:
-        """Whether `commit` has something to do now."""
-        return bool(self._batch.lines) and self._flying is None
-
     def write(self, record: Record) -> Wait[None]:
         """Append `record`. The wait is over, or fails with AuditError, in the commit that stores it.
 
@@ -87,17 +84,19 @@ class AuditFile:
             refused: Wait[None] = Wait()
             refused.fail(error)
             return refused
-        self._batch.lines.append(line)
-        if len(self._batch.lines) == 1 and self._on_pending is not None:
+        batch = self._batch
+        batch.lines.append(line)
+        self.pending = self._flying is None
+        if len(batch.lines) == 1 and self._on_pending is not None:
             self._on_pending()
-        return self._batch.wait
+        return batch
 
     def settled(self) -> Wait[None]:
         """Over when all that was written so far is durable; at once if it is."""
         if self._batch.lines:
-            return self._batch.wait
+            return self._batch
         if self._flying is not None:
-            return self._flying[1].wait
+            return self._flying[1]
         return _DURABLE
 
     def commit(self) -> None:
@@ -110,7 +109,8 @@ class AuditFile:
             return
         batch = self._next_batch()
         if not self._sync:
-            self._store_now(batch)
+            if self._stored(batch):
+                batch.set(None)
             return
         if self._thread is None:
             from concurrent.futures import ThreadPoolExecutor
@@ -164,6 +164,7 @@ class AuditFile:
 
     def _next_batch(self) -> _Batch:
         batch, self._batch = self._batch, _Batch(self._chain.mark())
+        self.pending = False
         return batch
 
     def _drain(self) -> None:
@@ -171,17 +172,20 @@ class AuditFile:
             if self._flying is not None:
                 self._land(self._flying)
             elif self._batch.lines:
-                self._store_now(self._next_batch())
+                batch = self._next_batch()
+                if self._stored(batch):
+                    batch.set(None)
             else:
                 return
 
-    def _store_now(self, batch: _Batch) -> None:
+    def _stored(self, batch: _Batch) -> bool:
+        """Store it now; False where that failed, and who waits for it knows."""
         try:
             self._store(batch)
         except Exception as error:
             self._undo(batch, error)
-        else:
-            batch.wait.set(None)
+            return False
+        return True
 
     def _store(self, batch: _Batch) -> None:
         data = b"".join(batch.lines)
@@ -206,8 +210,9 @@ class AuditFile:
         future, batch = flying
         error = future.exception()
         self._flying = None
+        self.pending = bool(self._batch.lines)
         if error is None:
-            batch.wait.set(None)
+            batch.set(None)
         else:
             self._undo(batch, error)
 
@@ -216,6 +221,7 @@ class AuditFile:
         later = self._batch
         self._chain.rewind(batch.start)
         self._batch = _Batch(batch.start)
+        self.pending = False
         if isinstance(error, AuditError):
             # Somebody else's bytes are in the file, or it lost its name: nothing here is ours to mend.
             self._failed = failure = error
@@ -226,22 +232,19 @@ class AuditFile:
                 os.ftruncate(self._file, self._size)
             except OSError:
                 self._failed = failure
-        batch.wait.fail(failure)
-        later.wait.fail(failure)
+        batch.fail(failure)
+        later.fail(failure)
 
 
 _DURABLE: Wait[None] = Wait()
 _DURABLE.set(None)
 
 
-class _Batch:
-    """The lines of one commit, who waits for them, and where the chain was before them."""
-
-    __slots__ = ("lines", "start", "wait")
+class _Batch(Wait[None]):
+    """The lines of one commit, and where the chain was before them; it is over when they are durable."""
 
     def __init__(self, start: tuple[int, bytes]) -> None:
         self.lines: list[bytes] = []
-        self.wait: Wait[None] = Wait()
         self.start = start
 
 

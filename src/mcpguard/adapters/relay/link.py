@@ -116,7 +116,7 @@ class Link:
         self._handle()
 
     def _handle(self) -> None:
-        if not self._reading():
+        if self._paused or self._closed:
             return
         lines = self._lines
         try:
@@ -128,20 +128,18 @@ class Link:
                 self._turn.end()
         finally:
             # A defect behind one line goes to the event loop's handler; the lines after it go on.
-            self._go_on()
+            if lines or self._ended or not self._polled:
+                self._go_on()
 
     def _go_on(self) -> None:
-        if not self._reading():
+        if self._paused or self._closed:
             return
         if self._lines:
             self._loop.call_soon(self._handle)
         elif self._ended:
             self._tell()
-        elif not self._polled:
+        else:
             self._loop.call_soon(self._readable)
-
-    def _reading(self) -> bool:
-        return not (self._paused or self._closed)
 
     # --- writing ---------------------------------------------------------------------------------
 
@@ -159,8 +157,9 @@ class Link:
 
     def flush(self) -> None:
         """Write what the other side takes."""
-        while self._out and self.open:
-            chunk = self._next_chunk()
+        out = self._out
+        while out and self.open:
+            chunk = out.popleft() if len(out) == 1 else self._next_chunk()
             try:
                 sent = os.write(self._write_fd, chunk)
             except BlockingIOError:
@@ -174,10 +173,12 @@ class Link:
                 return
             self.unsent -= sent
             if sent < len(chunk):
-                self._out.appendleft(memoryview(chunk)[sent:])  # A slice of bytes would copy it each time.
+                out.appendleft(memoryview(chunk)[sent:])  # A slice of bytes would copy it each time.
+                self._turn.strained = True
                 self._watch(True)
                 return
-        self._watch(False)
+        if self._writing:
+            self._watch(False)
 
     def _next_chunk(self) -> bytes | memoryview:
         first = self._out.popleft()

@@ -1,7 +1,7 @@
 """The end of each turn of the event loop: evidence becomes durable, and only then do bytes leave.
 
-Law of this file: nothing is flushed while a record waits for its commit (law 5). Afterwards the flow
-control looks, so that a side that does not take its output stops what feeds it.
+Law of this file: nothing is flushed while a record waits for its commit (law 5). Afterwards flow control
+looks, while something is strained, so that a side that does not take its output stops what feeds it.
 """
 
 from __future__ import annotations
@@ -38,7 +38,11 @@ class Turn:
 
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
         self.ledger: Ledger | None = None
-        self.balance: Callable[[], None] | None = None
+        self.balance: Callable[[], bool] | None = None
+        """Flow control: stops and resumes reading; whether it has to look again after the next turn."""
+        self.strained = False
+        """Whether a side took less than it was given, or has a great deal to do: only then may anything be
+        full, and flow control looks."""
         self._loop = loop
         self._dirty: dict[Flushable, None] = {}
         self._inside = False
@@ -49,7 +53,7 @@ class Turn:
         self._inside = True
 
     def end(self) -> None:
-        """Commit, flush, and let the flow control look."""
+        """Commit, flush, and let flow control look where something is strained."""
         self._inside = True
         self._scheduled = False
         ledger = self.ledger
@@ -63,13 +67,18 @@ class Turn:
                     break
         finally:
             self._inside = False
-        if self.balance is not None:
-            self.balance()
+        if self.strained and self.balance is not None:
+            self.strained = self.balance()
 
     def end_with(self, link: Flushable) -> None:
         """`link` can send again: end the turn now."""
         self._dirty[link] = None
         self.end()
+
+    def strain(self) -> None:
+        """Flow control has something to look at, at the end of this turn or soon."""
+        self.strained = True
+        self.touch()
 
     def touch(self, link: Flushable | None = None) -> None:
         """Something happened that needs the end of a turn; `link` has bytes to send."""

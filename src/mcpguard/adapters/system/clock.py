@@ -6,14 +6,14 @@ import asyncio
 import time
 from collections.abc import Callable
 from datetime import UTC, datetime
+from functools import partial
 
 
 class SystemClock:
     """Implements `ports.Clock`."""
 
-    def now(self) -> datetime:
-        """See `ports.Clock.now`."""
-        return datetime.now(UTC)
+    now = staticmethod(partial(datetime.now, UTC))
+    """See `ports.Clock.now`."""
 
     seconds = staticmethod(time.perf_counter)
     """See `ports.Clock.seconds`."""

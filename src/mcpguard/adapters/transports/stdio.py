@@ -25,6 +25,7 @@ class StdioClient:
         self._turn = turn
         self._message_bytes = message_bytes
         self._link: Link | None = None
+        self._send: Callable[..., None] = _nowhere
 
     def connect(
         self,
@@ -48,6 +49,7 @@ class StdioClient:
 
         reading, writing = own_descriptor(fds[0], False), own_descriptor(fds[1], True)
         self._link = Link(self._turn, reading, writing, self._message_bytes, line_came, ended)
+        self._send = self._link.send
 
     def reply(self, request_id: RequestId, result: Redacted) -> None:
         """See `ports.Client.reply`."""
@@ -74,10 +76,6 @@ class StdioClient:
         """See `ports.Client.shown`."""
         return request_id
 
-    def _send(self, *parts: bytes) -> None:
-        if self._link is not None:
-            self._link.send(*parts)
-
     @property
     def full(self) -> bool:
         """Whether the client takes less than it is given."""
@@ -97,6 +95,10 @@ class StdioClient:
         """Let go of the descriptors."""
         if self._link is not None:
             self._link.close()
+
+
+def _nowhere(*_parts: bytes) -> None:
+    """Nobody is connected yet."""
 
 
 def _refused(receiver: Receiver, problem: MessageError) -> None:

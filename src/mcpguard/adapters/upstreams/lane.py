@@ -18,8 +18,7 @@ from mcpguard.adapters.upstreams.session.connecting import Past
 from mcpguard.adapters.upstreams.session.open_requests import Call
 from mcpguard.adapters.upstreams.session.upstream import WiredUpstream
 from mcpguard.core.errors import CredentialError
-from mcpguard.gateway.flight import Wait
-from mcpguard.gateway.ports import Health, Raw
+from mcpguard.gateway.ports import Health
 from mcpguard.protocol.eras import task_seconds
 
 IDLE_SECONDS = 300.0
@@ -39,7 +38,7 @@ class Run:
     def __init__(self, upstream: WiredUpstream, environment: Environment | None) -> None:
         self.upstream = upstream
         self.environment = environment
-        self.open: dict[Wait[Raw], None] = {}
+        self.open: dict[Call, None] = {}
 
 
 MakeRun = Callable[[Past | None, Callable[[], None]], Run]
@@ -59,21 +58,18 @@ class Lane:
         self._old: dict[Run, None] = {}
         self._ending: set[asyncio.Task[None]] = set()
         self._waiting: list[Call] = []
-        self._looked: list[Call] = []
         self._checking: asyncio.Task[None] | None = None
         self._timer: asyncio.TimerHandle | None = None
         self._busy = 0.0
         self._ends: asyncio.TimerHandle | None = None
         self._run = make(past, self._changed)
+        self.upstream = self._run.upstream
+        """The one that takes calls."""
         self.upstreams = [self._run.upstream]
         """All that may be alive, the one that takes calls first. Each turn looks through it."""
         changing = () if self._run.environment is None else self._run.environment.changing
-        self._endless = not changing and idle_seconds is None
-
-    @property
-    def upstream(self) -> WiredUpstream:
-        """The one that takes calls."""
-        return self._run.upstream
+        self.endless = not changing and idle_seconds is None
+        """Whether its process takes calls as long as mcpguard runs: nothing has to be found out first."""
 
     def health(self, name: str) -> Health:
         """How it is now, under this name."""
@@ -82,7 +78,7 @@ class Lane:
     def send(self, call: Call) -> None:
         """Send a call, as soon as it is known that the process may have it."""
         run = self._run
-        if self._endless or run.environment is None or not run.upstream.running:
+        if self.endless or run.environment is None or not run.upstream.running:
             self._give(call)  # One that has to be started is started with what is in force then.
         elif self._checking is None and run.environment.seen_in_force:
             self._give(call)
@@ -95,7 +91,7 @@ class Lane:
         """Find out whether the credentials of `run` are in force, for all calls that have come."""
         problem: CredentialError | None = None
         while self._waiting:
-            self._looked, self._waiting = self._waiting, []
+            calls, self._waiting = self._waiting, []
             try:
                 if not await environment.in_force() and run is self._run:
                     self._replace()
@@ -103,17 +99,16 @@ class Lane:
                 problem = lost
                 if run is self._run:
                     self._replace()
-            calls, self._looked = self._looked, []
-            for call in calls:
+            for call in [one for one in calls if not one.done]:
                 if problem is not None:
-                    call.wait.fail(problem)
+                    call.fail(problem)
                 else:
                     self._give(call)
             if run is not self._run or not self._run.upstream.running:
                 break
         self._checking = None
         waiting, self._waiting = self._waiting, []
-        for call in waiting:
+        for call in [one for one in waiting if not one.done]:
             self.send(call)
         self._turn.touch()
 
@@ -122,17 +117,17 @@ class Lane:
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
-        if self._endless:
+        if self.endless:
             run.upstream.take(call)
             return
-        run.open[call.wait] = None
+        run.open[call] = None
         run.upstream.take(call)
-        call.wait.then(lambda wait: self._over(run, wait))
+        call.then(lambda _: self._over(run, call))
 
-    def _over(self, run: Run, wait: Wait[Raw]) -> None:
-        run.open.pop(wait, None)
+    def _over(self, run: Run, call: Call) -> None:
+        del run.open[call]
         now = asyncio.get_running_loop().time()
-        if wait.value is not None and type(body := wait.value.body) is dict:
+        if call.value is not None and type(body := call.value.body) is dict:
             self._busy = max(self._busy, now + min(task_seconds(body), TASK_SECONDS))
         if run.open:
             return
@@ -140,15 +135,6 @@ class Lane:
             self._end(run)
         elif run is self._run and self._idle_seconds is not None and self._timer is None:
             self._idle_later(self._idle_seconds)
-
-    def cancel(self, wait: Wait[Raw], reason: str) -> None:
-        """The answer to `wait` is not wanted any more."""
-        self._waiting = [call for call in self._waiting if call.wait is not wait]
-        self._looked = [call for call in self._looked if call.wait is not wait]
-        for run in [self._run, *self._old]:
-            run.upstream.cancel(wait, reason)
-            if wait in run.open:
-                self._over(run, wait)
 
     # --- the end of a process --------------------------------------------------------------------
 
@@ -189,6 +175,7 @@ class Lane:
         """The process takes nothing more; another one is started when it is needed."""
         old = self._run
         self._run = self._make(old.upstream.past, self._changed)
+        self.upstream = self._run.upstream
         self._changed()
         if old.upstream.past.memory.uris:
             self._run.upstream.ready()  # What was subscribed to goes on.

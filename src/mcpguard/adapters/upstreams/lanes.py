@@ -38,7 +38,7 @@ class Lanes:
         self._remote = remote
         self._first = make("", None)
         self._lanes = {"": self._first}
-        self._filling: dict[Wait[Raw], asyncio.Task[None]] = {}
+        self._filling: set[asyncio.Task[None]] = set()
 
     # --- what is known of it ---------------------------------------------------------------------
 
@@ -78,22 +78,22 @@ class Lanes:
 
     def request(self, permit: Permit, progress: Progress | None = None) -> Wait[Raw]:
         """See `ports.Upstream.request`."""
-        call = Call(Wait(), permit.invocation.method, permit, progress)
+        call, first = Call(permit.invocation.method, permit, progress), self._first
+        running = first.upstream.conversation if first.endless else None
         if permit.placeholders:
             self._fill(call, permit)
         elif permit.credential or call.method == UNSUBSCRIBE:
             self._route(call, permit)
+        elif running is None or self._turn.strained:
+            first.send(call)
         else:
-            self._first.send(call)  # Nearly all are such.
-        return call.wait
+            running.send(call)  # Nearly all are such.
+        return call
 
     def cancel(self, wait: Wait[Raw], reason: str) -> None:
         """See `ports.Upstream.cancel`."""
-        filling = self._filling.get(wait)
-        if filling is not None:
-            filling.cancel()
-        for lane in self._lanes.values():
-            lane.cancel(wait, reason)
+        if isinstance(wait, Call):
+            wait.cancel(reason)
 
     def answer(self, question: Question, body: dict[str, Json]) -> None:
         """See `ports.Upstream.answer`: only who asked it has it open."""
@@ -119,16 +119,18 @@ class Lanes:
             call.values = known
             self._route(call, permit)
             return
-        task = self._filling[call.wait] = asyncio.create_task(self._filled(call, permit, tuple(refs)))
-        task.add_done_callback(lambda _: self._filling.pop(call.wait, None))
+        task = asyncio.create_task(self._filled(call, permit, tuple(refs)))
+        self._filling.add(task)
+        task.add_done_callback(self._filling.discard)
 
     async def _filled(self, call: Call, permit: Permit, refs: tuple[CredentialRef, ...]) -> None:
         try:
             call.values = await self._supply.get(refs)
         except CredentialError as problem:
-            call.wait.fail(problem)
+            call.fail(problem)
         else:
-            self._route(call, permit)
+            if not call.done:
+                self._route(call, permit)
         self._turn.touch()
 
     def _route(self, call: Call, permit: Permit) -> None:
@@ -141,7 +143,7 @@ class Lanes:
             else:
                 self._lane(permit.credential).send(call)
         except CredentialError as problem:
-            call.wait.fail(problem)
+            call.fail(problem)
 
     def _check_remote(self, call: Call, permit: Permit) -> None:
         if permit.credential and call.method == SUBSCRIBE:
@@ -157,9 +159,9 @@ class Lanes:
             if uri in uris and not lane.upstream.running:
                 del uris[uri]
             elif uri in uris:
-                lane.send(calls.pop() if calls else Call(Wait(), call.method, permit))
+                lane.send(calls.pop() if calls else Call(call.method, permit))
         if calls or uri in self._first.upstream.past.memory.uris:
-            self._first.send(calls.pop() if calls else Call(Wait(), call.method, permit))
+            self._first.send(calls.pop() if calls else Call(call.method, permit))
 
     def _lane(self, credential: str) -> Lane:
         lane = self._lanes.get(credential)
@@ -181,6 +183,11 @@ class Lanes:
                     return True
         return False
 
+    @property
+    def strained(self) -> bool:
+        """Whether it is full, also where it holds nobody back for that any more."""
+        return any(upstream.strained for upstream in self._upstreams())
+
     def hold(self, on: bool) -> None:
         """Read nothing more from this upstream, or read again."""
         for lane in self._lanes.values():
@@ -189,6 +196,6 @@ class Lanes:
 
     async def close(self, gently: bool) -> None:
         """End every process of it."""
-        for filling in list(self._filling.values()):
+        for filling in list(self._filling):
             filling.cancel()
         await asyncio.gather(*(lane.close(gently) for lane in self._lanes.values()))

@@ -105,7 +105,7 @@ class Redactor:
         return (
             _triggers().search(text, confirm)
             or self._held.found(text)
-            or any(OPT_IN_DETECTORS[kind].every(text) for kind in also)
+            or (bool(also) and any(OPT_IN_DETECTORS[kind].every(text) for kind in also))
         )
 
     def _clean(self, value: Json, leaves: Leaves, also: tuple[str, ...]) -> Redacted:

@@ -49,9 +49,10 @@ class Load:
         """Whether what feeds it should wait."""
         return self.waiting > FULL_BYTES
 
-    def added(self, size: int) -> None:
-        """So many bytes more wait."""
+    def added(self, size: int) -> bool:
+        """So many bytes more wait: whether it is full now."""
         self.waiting += size
+        return self.waiting > FULL_BYTES
 
     def taken(self, size: int) -> bool:
         """So many bytes wait no more: whether it was full until now."""
@@ -86,7 +87,7 @@ class Share(Load):
         clock: Clock,
         wake: Callable[[], None],
     ) -> None:
-        """`world` has the sum, `holding` those that hold the world back; `wake` lets the flow control look
+        """`world` has the sum, `holding` those that hold the world back; `wake` lets flow control look
         again."""
         super().__init__()
         self._world = world
@@ -104,7 +105,7 @@ class Share(Load):
         """See `Load.full`."""
         return self in self._holding
 
-    def added(self, size: int) -> None:
+    def added(self, size: int) -> bool:
         """See `Load.added`."""
         if self.waiting > BUDGET_BYTES and not self.full:
             self._connection.cut()
@@ -115,6 +116,7 @@ class Share(Load):
             self._seen = self._left_us
             self._hold(True)
             self._stop = self._clock.later(STALL_SECONDS, self._look)
+        return self in self._holding
 
     def taken(self, size: int) -> bool:
         """See `Load.taken`."""

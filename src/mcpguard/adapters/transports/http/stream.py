@@ -130,7 +130,7 @@ class Outlet:
 
     def _put(self, parts: tuple[bytes, ...]) -> None:
         self._queue += parts
-        self._load.added(sum(map(len, parts)))
+        self._turn.strained |= self._load.added(sum(map(len, parts)))
         self._turn.touch(self)
 
     def _beats(self) -> None:

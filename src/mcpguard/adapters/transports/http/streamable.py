@@ -218,7 +218,7 @@ class Streamable:
     def _outlet(self, request: Request, client: HttpClient, granted: Headers = ()) -> Outlet:
         load = client.load
         if client.modern:
-            load = Share(load, client.holding, request.connection, self._clock, self._turn.touch)
+            load = Share(load, client.holding, request.connection, self._clock, self._turn.strain)
         return Outlet(request.send, self._turn, self._clock, load, request.cors, granted)
 
     # --- GET and DELETE, legacy only -------------------------------------------------------------

@@ -27,7 +27,7 @@ from mcpguard.adapters.upstreams.session.speech import SET_LEVEL, legacy_params,
 from mcpguard.adapters.upstreams.wires.wire import Ear, Wire
 from mcpguard.core.errors import UpstreamError
 from mcpguard.core.model import Json
-from mcpguard.gateway.flight import Flight, Wait, as_future
+from mcpguard.gateway.flight import Flight, as_future
 from mcpguard.gateway.ports import Question, Raw, RequestId
 from mcpguard.protocol.framing import Oversize
 
@@ -51,7 +51,9 @@ class Conversation:
         self._terms = terms
         self._memory = memory
         self._lapsed = lapsed
-        self._open = OpenRequests(terms.name, terms.message_bytes, self._late, terms.changed)
+        self._open = OpenRequests(
+            terms.name, terms.message_bytes, self._late, terms.changed, terms.turn.strain
+        )
         self.wire = make(self)
         self._questions = Questions(terms.listener, self._open, self.wire.send)
         self._listening: Listening | None = None
@@ -81,12 +83,14 @@ class Conversation:
         permit, greeting = call.permit, self.greeting
         if permit is None or greeting is None:
             raise UpstreamError("a request needs a permit and a greeting")
-        invocation = permit.invocation
-        params = params_of(call, permit, self._terms.lane)
+        invocation, terms = permit.invocation, self._terms
+        params: dict[str, Json] | None = invocation.params or {}
+        if permit.placeholders or permit.credential != (terms.lane or ""):
+            params = params_of(call, permit, terms.lane)
         if params is None or (call.method in SUBSCRIPTIONS and self._subscribes(call, params)):
             return
-        call.seconds = self._terms.start_seconds if call.method in LISTS else self._terms.call_seconds
-        call.session = self.session
+        call.seconds = terms.start_seconds if call.method in LISTS else terms.call_seconds
+        call.session, call.holder = self.session, self
         caller = invocation.caller
         if not greeting.modern and caller.modern and caller.log_level is not None:
             self._raise_level(greeting, caller.log_level)
@@ -94,7 +98,7 @@ class Conversation:
         token = None if call.progress is None else request_id
         if greeting.modern:
             params = modern_params(params, token, caller, greeting.version, self._memory.level)
-        else:
+        elif token is not None or "_meta" in params:
             params = legacy_params(params, token)
         message = {"jsonrpc": "2.0", "id": request_id, "method": call.method, "params": params}
         self.wire.send(message, invocation.target, permit.credential)
@@ -103,12 +107,12 @@ class Conversation:
         """See `greeting.Ask`."""
         if self.over:
             raise Gone(method)
-        call = Call(Wait(), method)
+        call = Call(method)
         request_id = self._own(call, params)
         self._asking = (request_id, method)
         try:
             async with asyncio.timeout(seconds):
-                return (await as_future(call.wait)).message
+                return (await as_future(call)).message
         except TimeoutError:
             self._open.take(request_id)
             self.wire.forget(request_id)
@@ -129,7 +133,7 @@ class Conversation:
             return
         self.notify("notifications/initialized", {})
         for uri in self._memory.uris:
-            self._own(Call(Wait(), SUBSCRIBE, seconds=self._terms.start_seconds), {"uri": uri})
+            self._own(Call(SUBSCRIBE, seconds=self._terms.start_seconds), {"uri": uri})
 
     def notify(self, method: str, params: dict[str, Json], credential: str = "") -> None:
         """Send a notification."""
@@ -140,14 +144,11 @@ class Conversation:
         """Answer its question, if it is still open."""
         self._questions.answer(question, body)
 
-    def cancel(self, wait: Wait[Raw], reason: str) -> None:
-        """The answer to `wait` is no longer wanted."""
-        request_id = self._open.id_of(wait)
-        if request_id is not None:
-            self._retract(request_id, reason, self._open.credential_of(wait))
-            self._open.take(request_id)
-        elif self._listening is not None:
-            self._listening.cancel(wait)
+    def let_go(self, call: Call, reason: str) -> None:
+        """See `open_requests.Holder`."""
+        if self._open.find(call.number) is call:
+            self._retract(call.number, reason, call.credential)
+            self._open.take(call.number)
 
     def leave(self) -> None:
         """End it from our side."""
@@ -190,7 +191,7 @@ class Conversation:
         verbosity.want(level)
         if verbosity.wanted != self._level and "logging" in greeting.capabilities:
             self._level = verbosity.wanted
-            self._own(Call(Wait(), SET_LEVEL, seconds=self._terms.start_seconds), {"level": verbosity.wanted})
+            self._own(Call(SET_LEVEL, seconds=self._terms.start_seconds), {"level": verbosity.wanted})
 
     def _subscribes(self, call: Call, params: dict[str, Json]) -> bool:
         """Whether nothing more is to be sent for this call."""
@@ -198,14 +199,16 @@ class Conversation:
         if type(uri) is not str:
             return False
         if self._listening is None:
-            Flight(remember(call.wait, uri, call.method == SUBSCRIBE, self._memory.uris))
+            Flight(remember(call, uri, call.method == SUBSCRIBE, self._memory.uris))
             return False
-        self._listening.change(call.wait, uri, call.method == SUBSCRIBE)
+        self._listening.change(call, uri, call.method == SUBSCRIBE)
         return True
 
-    def listen(self, params: dict[str, Json], over: Wait[Raw]) -> int:
+    def listen(self, params: dict[str, Json]) -> Call:
         """See `listening.Speaker`."""
-        return self._own(Call(over, "subscriptions/listen"), params)
+        call = Call("subscriptions/listen")
+        self._own(call, params)
+        return call
 
     def unlisten(self, stream: int) -> None:
         """See `listening.Speaker`."""
@@ -221,23 +224,26 @@ class Conversation:
     def received(self, message: dict[str, Json], size: int, related: int | None = None) -> None:
         """See `wire.Ear`. A defect of ours behind a message is reported and costs that message only."""
         try:
-            self._heard(message, size, related)
+            if "method" in message:
+                self._heard(message, related)
+                return
+            greeting = self.greeting
+            if greeting is not None and greeting.modern:
+                self.changed = self.changed or change_of(self._terms, greeting, message)
+            if self.changed is not None:
+                self.stirred.set()
+            elif (call := self._open.answered(message)) is not None:
+                call.set(Raw(message, size))
         except Exception as defect:  # It would end the HTTP stream on which the other messages come.
             said = f"internal error ({type(defect).__name__}); a message of it was dropped"
             self._terms.report(self._terms.name, said)
 
-    def _heard(self, message: dict[str, Json], size: int, related: int | None) -> None:
-        method = message.get("method")
-        if method is None:
-            self.changed = self.changed or change_of(self._terms, self.greeting, message)
-            if self.changed is None:
-                self._open.answered(message, size)
-            else:
-                self.stirred.set()
-        elif "id" in message:
-            self._asked(message["id"], method, message.get("params", {}), related)
+    def _heard(self, message: dict[str, Json], related: int | None) -> None:
+        method, params = message["method"], message.get("params", {})
+        if "id" in message:
+            self._asked(message["id"], method, params, related)
         else:
-            self._notified(method, message.get("params", {}), related)
+            self._notified(method, params, related)
 
     def broken(self, request_id: RequestId | None, sentence: str, shown: str) -> None:
         """See `wire.Ear`."""
@@ -261,16 +267,16 @@ class Conversation:
         if call is None:
             return
         if call.again and said is not None:
-            call.wait.set(Raw(said, size))
+            call.set(Raw(said, size))
         elif call.permit is None or call.again:
-            call.wait.fail(UpstreamError(f"upstream '{self._terms.name}' does not keep its sessions"))
+            call.fail(UpstreamError(f"upstream '{self._terms.name}' does not keep its sessions"))
         else:
             call.again = True
             self._lapsed(call)
 
     def parted(self, request_id: int) -> None:
         """See `wire.Ear`."""
-        self._terms.listener.parted(self._open.wait_of(request_id))
+        self._terms.listener.parted(self._open.find(request_id))
 
     def ended(self) -> None:
         """See `wire.Ear`."""
@@ -280,12 +286,12 @@ class Conversation:
             request_id, method = self._asking
             call = self._open.take(request_id)
             if call is not None:
-                call.wait.fail(Gone(method))
+                call.fail(Gone(method))
 
     def _asked(self, its_id: RequestId, method: str, params: dict[str, Json], related: int | None) -> None:
         if exhausted(0, self.wire.unsent):
             return  # It asks and does not read.
-        wait, lane = self._open.wait_of(related), self._terms.lane
+        wait, lane = self._open.find(related), self._terms.lane
         question = Question(self._terms.name, its_id, method, params, wait, lane)
         self._questions.take(question, None if self.greeting is None else self.greeting.modern)
 
@@ -303,4 +309,4 @@ class Conversation:
         elif self._listening is not None and (stream := stream_of(params)) is not None:
             self._listening.heard(stream, method, params)
         else:
-            self._terms.listener.notified(self._terms.name, method, params, self._open.wait_of(related))
+            self._terms.listener.notified(self._terms.name, method, params, self._open.find(related))

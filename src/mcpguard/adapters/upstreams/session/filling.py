@@ -24,7 +24,7 @@ def params_of(call: Call, permit: Permit, lane: str | None) -> dict[str, Json] |
     try:
         return _filled(call, permit, lane)
     except CredentialError as problem:
-        call.wait.fail(problem)
+        call.fail(problem)
         return None
 
 

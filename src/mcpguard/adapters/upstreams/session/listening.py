@@ -17,6 +17,7 @@ from msgspec import Struct
 from mcpguard import __version__
 from mcpguard.adapters.upstreams.session.greeting import Greeting
 from mcpguard.adapters.upstreams.session.life import MOST_SECONDS, Backoff, Terms
+from mcpguard.adapters.upstreams.session.open_requests import Call
 from mcpguard.core.errors import UpstreamError
 from mcpguard.core.model import Json
 from mcpguard.gateway.flight import Flight, Wait
@@ -38,8 +39,8 @@ _LIST_CHANGED = {
 class Speaker(Protocol):
     """What opens and closes streams, and who hears what comes on them."""
 
-    def listen(self, params: dict[str, Json], over: Wait[Raw]) -> int:
-        """Send `subscriptions/listen`; gives its id. `over` gets what ends it."""
+    def listen(self, params: dict[str, Json]) -> Call:
+        """Send `subscriptions/listen`; gives the request, whose answer ends it."""
         ...
 
     def unlisten(self, stream: int) -> None:
@@ -118,7 +119,7 @@ class Listening:
         if self._opening is not None:
             self._speaker.unlisten(self._opening)
 
-    def change(self, wait: Wait[Raw], uri: str, subscribe: bool) -> None:
+    def change(self, wait: Call, uri: str, subscribe: bool) -> None:
         """Subscribe a resource, or take it back. `wait` gets an empty result once the upstream has agreed;
         it fails with UpstreamError otherwise, at the deadline of a call at the latest."""
         change = _Change(wait, uri, subscribe, subscribe and uri not in self._uris)
@@ -130,14 +131,15 @@ class Listening:
         else:
             self._uris.pop(uri, None)
         self._waiting.append(change)
+        wait.holder = self
         late = asyncio.get_running_loop().call_later(self._terms.call_seconds, self._overdue, change)
         wait.then(lambda _: late.cancel())
         if self._opening is None:
             self._open()
 
-    def cancel(self, wait: Wait[Raw]) -> None:
-        """Nobody waits for this change any more; nothing happens if it is settled."""
-        for change in [one for one in (*self._asked, *self._waiting) if one.wait is wait]:
+    def let_go(self, call: Call, _reason: str) -> None:
+        """See `open_requests.Holder`; nothing happens if the change is settled."""
+        for change in [one for one in (*self._asked, *self._waiting) if one.wait is call]:
             self._end(change, "was not waited for")
 
     def heard(self, stream: Json, method: str, params: dict[str, Json]) -> None:
@@ -163,12 +165,11 @@ class Listening:
             self._let_go(None)
             self._settle(None)
             return
-        over: Wait[Raw] = Wait()
         meta = eras.envelope(self._terms.caller(), self._version, "mcpguard", __version__)
-        stream = self._speaker.listen({"notifications": wanted, "_meta": meta}, over)
-        self._opening = stream
+        stream = self._speaker.listen({"notifications": wanted, "_meta": meta})
+        self._opening = stream.number
         self._timer = asyncio.get_running_loop().call_later(self._terms.start_seconds, self._late)
-        Flight(self._watch(stream, over))
+        Flight(self._watch(stream))
 
     def _let_go(self, current: int | None) -> None:
         old, self._current = self._current, current
@@ -218,16 +219,16 @@ class Listening:
                 self._waiting.append(_Change(Wait(), change.uri, False))  # The stream that opens may have it.
         change.wait.fail(UpstreamError(f"upstream '{self._terms.name}' {why}"))
 
-    async def _watch(self, stream: int, over: Wait[Raw]) -> None:
+    async def _watch(self, stream: Call) -> None:
         """Wait for the end of a stream."""
         code: Json = None
         try:
-            raw = await over
+            raw = await stream
             code = raw.message["error"]["code"] if "error" in raw.message else None
         except UpstreamError:
             pass  # The exchange failed, or the wire is over.
         if not self._stopped:
-            self._ended(stream, code)
+            self._ended(stream.number, code)
 
     def _late(self) -> None:
         stream, self._timer = self._opening, None

@@ -11,10 +11,12 @@ import asyncio
 import time
 from collections.abc import Callable, Mapping
 from math import inf
+from typing import Protocol
 
 from msgspec import Struct
 
 from mcpguard.adapters.upstreams.session.life import lasting
+from mcpguard.adapters.upstreams.session.patience import FULL_OPEN
 from mcpguard.core.errors import UpstreamError
 from mcpguard.core.model import Json, Permit
 from mcpguard.core.secret import CredentialRef, Secret
@@ -29,29 +31,52 @@ STRETCH = 6
 """Progress starts a deadline anew; so many times the deadline is the most that a request may take."""
 
 
-class Call(Struct, eq=False):
-    """One request, and who waits for it. `seconds` is its deadline, 0 for none. `permit` is None for a
-    request of mcpguard's own; `values` are those of the placeholders in it. `session` is the one that it was
-    sent in; `again` says that it was sent once before, in one that had expired. The rest is its clock, in
-    seconds of the event loop."""
+class Holder(Protocol):
+    """Who has a request at the moment."""
 
-    wait: Wait[Raw]
-    method: str
-    permit: Permit | None = None
-    progress: Progress | None = None
+    def let_go(self, call: Call, reason: str) -> None:
+        """Nobody waits for its answer any more; an upstream that was asked already is told."""
+        ...
+
+
+class Call(Wait[Raw]):
+    """One request, and the wait for its answer. `seconds` is its deadline, 0 for none. `permit` is None for a
+    request of mcpguard's own; `values` are those of the placeholders in it. `holder` has it now; `number` is
+    its id on the wire, and `session` the one that it was sent in; `again` says that it was sent once before,
+    in one that had expired. The rest is its clock, in seconds of the event loop."""
+
     values: Mapping[CredentialRef, Secret] = {}
-    seconds: float = 0.0
-    again: bool = False
-    session: int = 0
-    due: float = inf
-    latest: float = inf
-    pauses: int = 0
-    paused_at: float = 0.0
+    holder: Holder | None = None
+    number = 0
+    again = False
+    session = 0
+    due = latest = inf
+    pauses = 0
+    paused_at = 0.0
+
+    def __init__(
+        self,
+        method: str,
+        permit: Permit | None = None,
+        progress: Progress | None = None,
+        seconds: float = 0.0,
+    ) -> None:
+        self.method = method
+        self.permit = permit
+        self.progress = progress
+        self.seconds = seconds
 
     @property
     def credential(self) -> str:
         """The one that a rule chose for it, "" for none."""
         return "" if self.permit is None else self.permit.credential
+
+    def cancel(self, reason: str) -> None:
+        """Nobody waits for the answer any more."""
+        holder, self.holder = self.holder, None
+        if holder is not None:
+            holder.let_go(self, reason)
+        self.fail(UpstreamError(f"nobody waits for this answer any more: {reason}"))
 
 
 class Trouble(Struct, frozen=True):
@@ -70,9 +95,11 @@ class OpenRequests:
         limit: int,
         late: Callable[[int, Call], None],
         changed: Callable[[], None] = lambda: None,
+        crowded: Callable[[], None] = lambda: None,
     ) -> None:
         """`server` is named in errors; `limit` is that of a message, in bytes; `late(id, call)` is called
-        after a request has failed at its deadline; `changed()` when there is a `trouble` or no more."""
+        after a request has failed at its deadline; `changed()` when there is a `trouble` or no more, and
+        `crowded()` when so many are open that flow control has to look."""
         self.answers = 0
         """How many were answered with a JSON-RPC response."""
         self.trouble: Trouble | None = None
@@ -81,6 +108,7 @@ class OpenRequests:
         self._limit = limit
         self._late = late
         self._changed = changed
+        self._crowded = crowded
         self._last = 0
         self._open: dict[int, Call] = {}
         self._clock = asyncio.get_running_loop()
@@ -94,7 +122,10 @@ class OpenRequests:
     def add(self, call: Call) -> int:
         """A new request; gives its id, and its clock starts."""
         self._last += 1
+        call.number = self._last
         self._open[self._last] = call
+        if len(self._open) >= FULL_OPEN:
+            self._crowded()
         if call.seconds:
             now = self._clock.time()
             call.due, call.latest = now + call.seconds, now + STRETCH * call.seconds
@@ -105,21 +136,23 @@ class OpenRequests:
 
     # --- answers ---------------------------------------------------------------------------------
 
-    def answered(self, message: dict[str, Json], size: int) -> None:
-        """Take a JSON-RPC response of `size` bytes."""
-        if not _is_answer(message):
+    def answered(self, message: dict[str, Json]) -> Call | None:
+        """The request that this JSON-RPC response answers; it is open no more. None for none, also where the
+        response has not the shape that MCP gives it."""
+        if type(message.get("result")) is not dict and not _is_error(message):
             self.broken(message["id"])
-            return
-        call = self._pop(message["id"])
+            return None
+        request_id = message["id"]
+        call = self._open.pop(request_id, None) if type(request_id) is int else None
         if call is not None:
             self.answers += 1
-            self._recovered()
-            call.wait.set(Raw(message, size))
+            if self.trouble is not None:
+                self._recovered()
+        return call
 
     def _recovered(self) -> None:
-        if self.trouble is not None:
-            self.trouble = None
-            self._changed()
+        self.trouble = None
+        self._changed()
 
     def broken(self, request_id: RequestId | None) -> None:
         """Take what has this id and is no response."""
@@ -150,7 +183,7 @@ class OpenRequests:
             self.trouble = Trouble(time.time() if before is None else before.since, problem)
             if before is None:
                 self._changed()
-        call.wait.fail(UpstreamError(problem))
+        call.fail(UpstreamError(problem))
 
     def fail_all(self, problem: str) -> None:
         """There will be no more answers."""
@@ -160,23 +193,18 @@ class OpenRequests:
         for request_id in list(self._open):
             call = self._pop(request_id)
             if call is not None:
-                call.wait.fail(UpstreamError(problem))
+                call.fail(UpstreamError(problem))
 
     # --- who waits -------------------------------------------------------------------------------
 
-    def wait_of(self, request_id: int | None) -> Wait[Raw] | None:
-        """Who waits for the answer to it; None if it is not open."""
-        call = self._open.get(request_id) if request_id is not None else None
-        return None if call is None else call.wait
-
-    def id_of(self, wait: Wait[Raw]) -> int | None:
-        """The id of the request that `wait` waits for; None if it is not open."""
-        return next((request_id for request_id, call in self._open.items() if call.wait is wait), None)
+    def find(self, request_id: int | None) -> Call | None:
+        """The request of this id; None if it is not open."""
+        return self._open.get(request_id) if request_id is not None else None
 
     def credential_of(self, wait: Wait[Raw] | None) -> str:
-        """The credential of the request that `wait` waits for, "" for none and if it is not open."""
-        calls = (call.credential for call in self._open.values() if call.wait is wait)
-        return "" if wait is None else next(calls, "")
+        """The credential of the request that `wait` is, "" for none and if it is not open."""
+        is_open = isinstance(wait, Call) and self._open.get(wait.number) is wait
+        return wait.credential if isinstance(wait, Call) and is_open else ""
 
     def take(self, request_id: int) -> Call | None:
         """Take a request out; it is open no more. None if it is not open."""
@@ -192,7 +220,7 @@ class OpenRequests:
         now = self._clock.time()
         self._standing += wait is None
         for call in self._open.values():
-            if wait is None or call.wait is wait:
+            if wait is None or call is wait:
                 if not call.pauses:
                     call.paused_at = now
                 call.pauses += 1
@@ -202,7 +230,7 @@ class OpenRequests:
         now = self._clock.time()
         self._standing -= wait is None
         for call in self._open.values():
-            if wait is None or call.wait is wait:
+            if wait is None or call is wait:
                 call.pauses -= 1
                 if not call.pauses:
                     stood = now - call.paused_at
@@ -238,9 +266,7 @@ class OpenRequests:
             self._late(request_id, call)
 
 
-def _is_answer(message: dict[str, Json]) -> bool:
-    """Whether its result or error has the shape that MCP gives it."""
-    if "error" not in message:
-        return type(message["result"]) is dict
-    error = message["error"]
+def _is_error(message: dict[str, Json]) -> bool:
+    """Whether its error has the shape that MCP gives it."""
+    error = message.get("error")
     return type(error) is dict and type(error.get("code")) is int and type(error.get("message")) is str

@@ -34,7 +34,7 @@ class Patience:
 
     def holds(self, opened: int, unsent: int) -> bool:
         """Whether the client should wait for this upstream."""
-        if opened < FULL_OPEN and unsent <= FULL_BYTES:
+        if not crowded(opened, unsent):
             self._moved = None
             return False
         loop = asyncio.get_running_loop()
@@ -51,6 +51,11 @@ class Patience:
     def _look(self) -> None:
         self._timer = None
         self._wake()
+
+
+def crowded(opened: int, unsent: int) -> bool:
+    """Whether an upstream is full."""
+    return opened >= FULL_OPEN or unsent > FULL_BYTES
 
 
 def exhausted(opened: int, unsent: int) -> bool:

@@ -10,13 +10,14 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 from mcpguard.adapters.upstreams.session.connecting import Connector, MakeWire, Past, no_past, too_slow
 from mcpguard.adapters.upstreams.session.conversation import Conversation
 from mcpguard.adapters.upstreams.session.greeting import Changed, Greeting
 from mcpguard.adapters.upstreams.session.life import MOST_SECONDS, Terms, inspected
 from mcpguard.adapters.upstreams.session.open_requests import Call, Progress
-from mcpguard.adapters.upstreams.session.patience import Patience, exhausted
+from mcpguard.adapters.upstreams.session.patience import FULL_OPEN, Patience, crowded, exhausted
 from mcpguard.adapters.upstreams.session.speech import SET_LEVEL
 from mcpguard.core.errors import McpGuardError, UpstreamError
 from mcpguard.core.model import Json, Permit
@@ -32,12 +33,13 @@ class WiredUpstream:
     def __init__(self, terms: Terms, wires: Sequence[MakeWire], past: Past | None = None) -> None:
         """`wires` make a wire each, tried in this order; `past` is what it inherits."""
         self.name = terms.name
-        self.running = False
+        self.conversation: Conversation | None = None
+        """The one that it is in while it runs: greeted, and its wire not ended yet."""
         self._terms = terms
         self.past = past or no_past(terms)
         """What another process of the same server goes on with."""
         self._connector = Connector(terms, wires, self.past.identity)
-        self._patience = Patience(terms.turn.touch)
+        self._patience = Patience(terms.turn.strain)
         self._talk: Conversation | None = None
         self._life: asyncio.Task[None] | None = None
         self._queue: list[Call] = []
@@ -72,9 +74,14 @@ class WiredUpstream:
         return None if self.past.greeting is None else self.past.greeting.instructions
 
     @property
+    def running(self) -> bool:
+        """Whether it takes requests without being started for them."""
+        return self.conversation is not None
+
+    @property
     def health(self) -> Health:
         """How it is now."""
-        trouble = self._talk.trouble if self._talk is not None and self.running else None
+        trouble = None if self.conversation is None else self.conversation.trouble
         return Health(
             self.name,
             self._state if trouble is None else "failing",
@@ -101,17 +108,17 @@ class WiredUpstream:
 
     def request(self, permit: Permit, progress: Progress | None = None) -> Wait[Raw]:
         """See `ports.Upstream.request`."""
-        call = Call(Wait(), permit.invocation.method, permit, progress)
+        call = Call(permit.invocation.method, permit, progress)
         self.take(call)
-        return call.wait
+        return call
 
     def take(self, call: Call) -> None:
         """As `request`, of a call that somebody waits for already."""
         problem = "" if self.running else self._unavailable()
-        if not problem and exhausted(self._opened, self._unsent):
+        if not problem and self._terms.turn.strained and exhausted(self._opened, self._unsent):
             problem = f"upstream '{self.name}' does not answer, and takes no more requests"
         if problem:
-            call.wait.fail(UpstreamError(problem))
+            call.fail(UpstreamError(problem))
         else:
             self._send(call)
 
@@ -128,20 +135,27 @@ class WiredUpstream:
 
     def tell(self, method: str, params: dict[str, Json]) -> None:
         """See `ports.Upstream.tell`."""
-        if self.running and not self.modern and self._talk is not None:
-            self._talk.notify(method, params)
+        if self.conversation is not None and not self.modern:
+            self.conversation.notify(method, params)
 
     def cancel(self, wait: Wait[Raw], reason: str) -> None:
         """See `ports.Upstream.cancel`."""
-        self._queue = [call for call in self._queue if call.wait is not wait]
-        if self._talk is not None:
-            self._talk.cancel(wait, reason)
+        if isinstance(wait, Call):
+            wait.cancel(reason)
+
+    def let_go(self, call: Call, _reason: str) -> None:
+        """See `open_requests.Holder`: of one that waits for the start."""
+        if call in self._queue:
+            self._queue.remove(call)
 
     def _send(self, call: Call) -> None:
-        if self.running and self._talk is not None:
-            self._talk.send(call)
+        if self.conversation is not None:
+            self.conversation.send(call)
         else:
             self._queue.append(call)
+            call.holder = self
+            if len(self._queue) >= FULL_OPEN:
+                self._terms.turn.strain()
 
     def _prepare(self, permit: Permit) -> None:
         # A modern upstream reads the level in each request's envelope.
@@ -156,8 +170,13 @@ class WiredUpstream:
         return self._patience.holds(self._opened, self._unsent)
 
     @property
+    def strained(self) -> bool:
+        """Whether it is full, also where it has stopped and holds nobody back for that any more."""
+        return crowded(self._opened, self._unsent)
+
+    @property
     def _opened(self) -> int:
-        return self._talk.unanswered if self._talk is not None and self.running else len(self._queue)
+        return len(self._queue) if self.conversation is None else self.conversation.unanswered
 
     @property
     def _unsent(self) -> int:
@@ -219,7 +238,7 @@ class WiredUpstream:
     def _greeted(self, talk: Conversation, greeting: Greeting) -> None:
         anew, self.past.greeting = self.past.greeting is not None, greeting
         talk.begin(greeting)
-        self.running = True
+        self.conversation = talk
         self._now("running")
         for permit in self.past.memory.prepared.values():
             self._prepare(permit)
@@ -244,16 +263,16 @@ class WiredUpstream:
 
     def _lapsed(self, call: Call) -> None:
         """Its session has expired: greet anew, then send it once more."""
-        talk = self._talk
-        if talk is not None and self.running and call.session == talk.session:
-            self.running = False
+        talk = self.conversation
+        if talk is not None and call.session == talk.session:
+            self.conversation = None
             self._now("starting")
             talk.lapse()
         self._send(call)
 
     async def _bury(self, problem: str, lost: bool, began: float) -> None:
         """Answer whoever waits, then leave nothing of this life alive."""
-        self.running = False
+        self.conversation = None
         self._dying = True
         self._problem = problem
         talk, now = self._talk, asyncio.get_running_loop().time()
@@ -262,7 +281,7 @@ class WiredUpstream:
         healthy = bool(began) and talk is not None and (talk.answers > 0 or now - began >= MOST_SECONDS)
         if not self._closing:
             self.past.backoff.failed(now, healthy)
-        waits: list[Wait[Json]] = [*self._readying, *(call.wait for call in self._queue)]
+        waits: list[Wait[Any]] = [*self._readying, *self._queue]
         self._readying, self._queue = [], []
         for wait in waits:
             wait.fail(UpstreamError(problem))
@@ -282,8 +301,8 @@ class WiredUpstream:
         if self._life is None:
             self._now("closed")
             return
-        if self.running and self._talk is not None:
-            self._talk.leave()
+        if self.conversation is not None:
+            self.conversation.leave()
         elif not self._dying:
             self._life.cancel()
         await asyncio.wait([self._life])

@@ -14,6 +14,7 @@ from functools import partial
 from typing import Any
 
 from mcpguard.adapters.relay.turn import Turn
+from mcpguard.adapters.upstreams.session.patience import FULL_BYTES
 from mcpguard.core.model import Json, Listed
 from mcpguard.protocol.jsonrpc import encode
 
@@ -60,6 +61,7 @@ class Outbox:
             return
         self.unsent += len(letter.body)
         self._waiting.append(letter)
+        self._turn.strained |= self.unsent > FULL_BYTES
         self._turn.touch(self)
 
     def flush(self) -> None:
