@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -10,6 +11,8 @@ import pytest
 from mcpguard.core.errors import CredentialError, InspectionError, UpstreamError
 from mcpguard.core.model import Caller
 from mcpguard.gateway.flight import Wait
+from mcpguard.gateway.inspection import INLINE_BYTES, Sealed
+from mcpguard.gateway.ports import Raw
 from mcpguard.gateway.request import Request
 from tests.fakes import GONE, SECRET, World, give, text, tool
 
@@ -621,3 +624,23 @@ def test_a_big_value_is_inspected_elsewhere() -> None:
     redacted, digest = asyncio.run(world.inspector.seal({"a": "x"}, 1_000_000))
     assert redacted.value == {"a": "x"}
     assert len(digest) == 64
+
+
+@pytest.mark.parametrize("size", [INLINE_BYTES, INLINE_BYTES + 1])
+def test_a_big_answer_is_inspected_elsewhere_and_a_small_one_at_once(size: int) -> None:
+    world = World(ALLOW_ALL).listed()
+    elsewhere: list[int] = []
+
+    async def offload(work: Callable[[], Sealed]) -> Sealed:
+        elsewhere.append(world.inspector.waiting)
+        return work()
+
+    world.inspector._offload = offload
+    world.call("read")
+    wait, _progress = world.upstreams["one"].held.pop(0)
+    wait.set(Raw({"id": 1, "result": text(f"it says {SECRET}")}, size))
+    world.turn()
+    assert SECRET not in str(world.client.sent)
+    assert "REDACTED" in str(world.client.sent)
+    assert elsewhere == ([] if size == INLINE_BYTES else [size])
+    assert world.inspector.waiting == 0

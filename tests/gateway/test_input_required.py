@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from mcpguard.gateway import rounds
+from mcpguard.gateway import round_trips
 from tests.fakes import GONE, SECRET, World, text
 from tests.gateway.scenes import (
     ACCEPTED,
@@ -249,10 +249,10 @@ def test_a_second_round_replaces_the_answers_and_the_state_of_the_first() -> Non
 
 def test_an_upstream_that_asks_for_ever_is_cut_off() -> None:
     world = waiting({"resultType": "input_required", "requestState": "s"}, legacy_client=True)
-    for _ in range(rounds.MAX_ROUNDS - 1):
+    for _ in range(round_trips.MAX_ROUNDS - 1):
         world.answer({"resultType": "input_required", "requestState": "s"})
-    assert f"asked for input {rounds.MAX_ROUNDS} times" in last(world)["message"]
-    assert len(methods_of(world)) == rounds.MAX_ROUNDS
+    assert f"asked for input {round_trips.MAX_ROUNDS} times" in last(world)["message"]
+    assert len(methods_of(world)) == round_trips.MAX_ROUNDS
 
 
 def test_a_client_that_refuses_ends_the_call_with_a_reason() -> None:

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from mcpguard.core.errors import InspectionError
-from mcpguard.gateway import parked as parking
+from mcpguard.gateway import round_trips as parking
 from mcpguard.gateway.ports import Question
 from mcpguard.gateway.request import Request
 from tests.fakes import GONE, World, give, text

@@ -24,7 +24,7 @@ from mcpguard.gateway.path import Path
 from mcpguard.gateway.ports import Question, Raw, RequestId
 from mcpguard.gateway.questions import Questions
 from mcpguard.gateway.request import Request
-from mcpguard.gateway.rounds import Rounds
+from mcpguard.gateway.round_trips import RoundTrips
 from mcpguard.gateway.site import Site
 from mcpguard.gateway.subscriptions import Subscriptions
 from mcpguard.gateway.tasks import Tasks
@@ -49,10 +49,10 @@ class Gateway:
         tasks = Tasks(site)
         listing = Listing(site)
         self._questions = Questions(site)
-        self._rounds = Rounds(site, self._questions)
+        self._trips = RoundTrips(site, self._questions)
         subscriptions = Subscriptions(site, listing)
         self._notices = Notices(site, listing, subscriptions, tasks, self._questions, self._hearer)
-        path = Path(site, listing, self._notices, self._rounds, tasks, subscriptions)
+        path = Path(site, listing, self._notices, self._trips, tasks, subscriptions)
         self._handlers: dict[str, Handler] = {
             "initialize": self._initialize,
             "server/discover": self._welcome.reply,
@@ -114,14 +114,14 @@ class Gateway:
         """See `ports.Listener.asked`."""
         caller = self._caller
         if caller is not None and not caller.modern:
-            self._questions.relay(question, caller, self._rounds.asker(question))
+            self._questions.relay(question, caller, self._trips.asker(question))
         else:
-            self._rounds.interrupt(question)
+            self._trips.interrupt(question)
 
     def withdrawn(self, question: Question) -> None:
         """See `ports.Listener.withdrawn`."""
         self._questions.withdraw(question)
-        self._rounds.withdraw(question)
+        self._trips.withdraw(question)
 
     # --- from the client -------------------------------------------------------------------------
 
@@ -169,7 +169,7 @@ class Gateway:
     def abandon(self, reason: str) -> None:
         """See `ports.Receiver.abandon`."""
         self._questions.abandon(reason)
-        self._rounds.parked.abandon(reason)
+        self._trips.parked.abandon(reason)
         for request in list(self._site.requests.values()):
             request.cancel(reason)
 
@@ -186,7 +186,7 @@ class Gateway:
     @property
     def thinking(self) -> bool:
         """See `ports.Receiver.thinking`."""
-        return self._questions.open or self._rounds.parked.any
+        return self._questions.open or self._trips.parked.any
 
     # --- in turn or not --------------------------------------------------------------------------
 

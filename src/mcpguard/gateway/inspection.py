@@ -28,7 +28,7 @@ class Inspector:
     def __init__(self, redactor: Redactor, offload: Offload) -> None:
         self.waiting = 0
         """Bytes that are being inspected elsewhere: they are not sent yet, so they count as unsent."""
-        self._redactor = redactor
+        self.redactor = redactor
         self._offload = offload
 
     async def seal(self, value: Json, size: int, also: tuple[str, ...] = ()) -> Sealed:
@@ -43,16 +43,16 @@ class Inspector:
 
     def seal_now(self, value: Json, also: tuple[str, ...] = ()) -> Sealed:
         """As `seal`, in this thread."""
-        redacted = self._redactor.inspect(value, also)
+        redacted = self.redactor.inspect(value, also)
         return redacted, sha256(redacted.payload).hexdigest()
 
     def ours(self, value: Json) -> Redacted:
         """What we wrote around a name or a sentence that came from elsewhere; never raises."""
         try:
-            return self._redactor.inspect(value)
+            return self.redactor.inspect(value)
         except InspectionError:
             return authored(error(REFUSED, "refused by mcpguard"))
 
     def text(self, text: str) -> str:
         """A line of text that is not a message: an upstream's stderr, a name in a record."""
-        return self._redactor.inspect_text(text)
+        return self.redactor.inspect_text(text)

@@ -96,10 +96,8 @@ class Notices:
             await self._site.audit.settled()
             self._site.client.part(request_id)
 
-    def progress_of(self, request: Request) -> Callable[[Json], None] | None:
-        """What takes the progress of `request`; None if its client wants none."""
-        if request.progress_token is None:
-            return None
+    def progress_of(self, request: Request) -> Callable[[Json], None]:
+        """What takes the progress of `request`, whose client wants to hear of it."""
 
         def progress(params: Json) -> None:
             if request.progress_token is None or self._site.requests.get(request.id) is not request:

@@ -23,12 +23,11 @@ from mcpguard.core.policy import pdp
 from mcpguard.gateway.flight import Cancelled, Wait
 from mcpguard.gateway.listing import Listing
 from mcpguard.gateway.notices import Notices
-from mcpguard.gateway.parked import Parked, Resumed
 from mcpguard.gateway.ports import Raw
 from mcpguard.gateway.questions import with_lack
 from mcpguard.gateway.request import Questioned, Request
 from mcpguard.gateway.results import Results, asks
-from mcpguard.gateway.rounds import MAX_ROUNDS, Rounds
+from mcpguard.gateway.round_trips import MAX_ROUNDS, Parked, Resumed, RoundTrips
 from mcpguard.gateway.site import Site
 from mcpguard.gateway.subscriptions import Subscriptions
 from mcpguard.gateway.tasks import Tasks
@@ -46,14 +45,14 @@ class Path:
         site: Site,
         listing: Listing,
         notices: Notices,
-        rounds: Rounds,
+        trips: RoundTrips,
         tasks: Tasks,
         subscriptions: Subscriptions,
     ) -> None:
         self._site = site
         self._listing = listing
         self._notices = notices
-        self._rounds = rounds
+        self._trips = trips
         self._tasks = tasks
         self._results = Results(site, tasks)
         self._subscriptions = subscriptions
@@ -84,7 +83,7 @@ class Path:
         else:
             verdict = self._decided(call, invocation)
         if isinstance(verdict, Deny):
-            self._rounds.parked.refuse(call)
+            self._trips.parked.refuse(call)
             await self._denied(request, call, verdict)
         elif isinstance(verdict, MessageError):
             raise verdict
@@ -97,7 +96,7 @@ class Path:
     def _decided(self, call: Call, invocation: Invocation) -> Permit | Deny | MessageError:
         """The verdict on a request that may be wrong in itself, or goes on with a call that was suspended.
         A Permit for what is wrong leaves no trace; then it is what is wrong."""
-        wrong, suspended = self._wrong(call, invocation.server), self._rounds.parked.suspended(call)
+        wrong, suspended = self._wrong(call, invocation.server), self._trips.parked.suspended(call)
         if wrong is None and not suspended:
             return self._site.judge.decide(invocation)
         verdict = self._site.judge.decide_again(invocation, suspended)
@@ -110,18 +109,18 @@ class Path:
             if call.method == "resources/subscribe":
                 self._subscriptions.check_room(server, call.name)
             if call.state is not None:
-                self._rounds.parked.known(call, call.state)
+                self._trips.parked.known(call, call.state)
         except MessageError as problem:
             return problem
         return None
 
     async def _retried(self, request: Request, permit: Permit, call: Call, state: str) -> None:
-        parked = self._rounds.parked.claim(call, state)
+        parked = self._trips.parked.claim(call, state)
         if parked.wait is not None:
             await self._resume(parked, parked.wait, request, permit, call)
             return
         if self._site.upstreams[permit.invocation.server].modern:
-            more = await self._rounds.continued(parked, call)
+            more = await self._trips.continued(parked, call)
             permit = pdp.again(permit, (permit.invocation.params or {}) | more)
         await self._perform(request, permit, call, parked.credential)
 
@@ -244,7 +243,7 @@ class Path:
         if request.wait is not None and not request.wait.done:
             self._site.upstreams[invocation.server].cancel(request.wait, reason)
             request.wait = None
-        self._rounds.drop(request)
+        self._trips.drop(request)
 
     async def _answered(
         self, request: Request, permit: Permit, call: Call, started: float, begun: str | None
@@ -271,17 +270,17 @@ class Path:
             if _is_plain(raw):
                 return raw
             if not asks(raw):
-                return await self._rounds.screened(request, permit, call, raw)
+                return await self._trips.screened(request, permit, call, raw)
             if call.method not in eras.MAY_ASK:
                 raise UpstreamError(
                     f"upstream '{upstream.name}' asks for input, which {call.method} cannot do"
                 )
             if not request.caller.modern:
-                permit = await self._rounds.collect(request, permit, raw)
-            elif (again := await self._rounds.volunteered(request, permit, call, raw)) is not None:
+                permit = await self._trips.collect(request, permit, raw)
+            elif (again := await self._trips.volunteered(request, permit, call, raw)) is not None:
                 permit = again
             else:
-                return await self._rounds.forward(request, permit, call, raw)
+                return await self._trips.forward(request, permit, call, raw)
         raise UpstreamError(f"upstream '{upstream.name}' asked for input {MAX_ROUNDS} times in one call")
 
     async def _asked_first(
@@ -290,7 +289,7 @@ class Path:
         """The upstream's answer, after all that it asks the modern client first."""
         while True:
             request.listening = False
-            await self._rounds.park(request, permit, call, started)
+            await self._trips.park(request, permit, call, started)
             request.listening = True
             try:
                 return with_lack(request, await wait)

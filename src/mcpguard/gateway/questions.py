@@ -6,7 +6,7 @@
     modern    modern   `input_required` goes on, its `requestState` stays here
     modern    legacy   each of `inputRequests` goes to the client; then the call is made once more
 
-The last three are in `gateway/rounds.py`.
+The last three are in `gateway/round_trips.py`.
 
 Law of this file: no question reaches a client that policy did not allow, that was not inspected, or that the
 client did not say it can answer; an answer goes to the upstream that asked and to no other, and only if
