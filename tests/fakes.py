@@ -293,6 +293,7 @@ class World:
             inspector=self.inspector,
             audit=self.audit,
             recorder=recorder,
+            servers=tuple(listed),
             upstreams=self.upstreams,
             client=self.client,
             clock=clock,

@@ -14,14 +14,13 @@ from typing import Any
 from mcpguard.core.errors import AuditError, MessageError
 from mcpguard.core.model import Caller, Json
 from mcpguard.core.policy import pdp
-from mcpguard.core.policy.compiled import PolicySet
 from mcpguard.core.redaction.redactor import authored
-from mcpguard.gateway.flight import Cancelled, Flight, Wait
+from mcpguard.gateway.flight import Cancelled, Flight
 from mcpguard.gateway.inspection import EMPTY
 from mcpguard.gateway.listing import Listing
 from mcpguard.gateway.notices import Notices
 from mcpguard.gateway.path import Path
-from mcpguard.gateway.ports import Question, Raw, RequestId
+from mcpguard.gateway.ports import Question, RequestId
 from mcpguard.gateway.questions import Questions
 from mcpguard.gateway.request import Request
 from mcpguard.gateway.round_trips import RoundTrips
@@ -51,8 +50,11 @@ class Gateway:
         self._questions = Questions(site)
         self._trips = RoundTrips(site, self._questions)
         subscriptions = Subscriptions(site, listing)
-        self._notices = Notices(site, listing, subscriptions, tasks, self._questions, self._hearer)
-        path = Path(site, listing, self._notices, self._trips, tasks, subscriptions)
+        notices = Notices(site, listing, subscriptions, tasks, self._questions, self._hearer)
+        self.notified, self.renewed, self.parted = notices.notified, notices.renewed, notices.parted
+        """See `ports.Listener`."""
+        self.policies_changed = notices.policies_changed
+        path = Path(site, listing, notices, self._trips, tasks, subscriptions)
         self._handlers: dict[str, Handler] = {
             "initialize": self._initialize,
             "server/discover": self._welcome.reply,
@@ -91,24 +93,6 @@ class Gateway:
     def modern(self) -> bool:
         """Whether the client is of the modern era, so that upstreams are greeted in it first."""
         return self._looked if self._caller is None else self._caller.modern
-
-    def notified(
-        self, server: str, method: str, params: dict[str, Json], related: Wait[Raw] | None = None
-    ) -> None:
-        """See `ports.Listener.notified`."""
-        self._notices.notified(server, method, params, related)
-
-    def renewed(self, server: str) -> None:
-        """See `ports.Listener.renewed`."""
-        self._notices.renewed(server)
-
-    def policies_changed(self, before: PolicySet) -> None:
-        """Other policies are in force now: tell the client whose lists are others thereby."""
-        self._notices.policies_changed(before)
-
-    def parted(self, related: Wait[Raw] | None) -> None:
-        """See `ports.Listener.parted`."""
-        self._notices.parted(related)
 
     def asked(self, question: Question) -> None:
         """See `ports.Listener.asked`."""

@@ -29,7 +29,7 @@ class Listing:
     """Fetches lists from upstreams, all pages, and puts them, inspected, in the catalogue."""
 
     def __init__(self, site: Site) -> None:
-        self.catalogue = Catalogue(tuple(site.upstreams))
+        self.catalogue = Catalogue(site.servers)
         self._site = site
         self._running: dict[_Key, Wait[None]] = {}
         self._ttl: dict[_Key, int] = {}

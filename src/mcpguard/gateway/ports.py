@@ -15,7 +15,7 @@ from msgspec import Struct
 
 from mcpguard.core.errors import MessageError
 from mcpguard.core.evidence.chain import Record
-from mcpguard.core.model import Invocation, Json, Permit, Redacted
+from mcpguard.core.model import Caller, Invocation, Json, Permit, Redacted
 from mcpguard.core.policy.session import Session
 from mcpguard.core.secret import CredentialRef, Lease, Secret
 from mcpguard.gateway.flight import Wait
@@ -59,7 +59,23 @@ class Question(Struct, frozen=True, eq=False):
 
 
 class Listener(Protocol):
-    """Who hears what an upstream says outside of its answers."""
+    """The gateway as an upstream knows it: whom it is greeted for, and who hears what it says outside of its
+    answers."""
+
+    @property
+    def modern(self) -> bool:
+        """Whether the client is of the modern era, so that upstreams are greeted in it first."""
+        ...
+
+    @property
+    def version(self) -> str:
+        """The legacy revision to greet upstreams with."""
+        ...
+
+    @property
+    def caller(self) -> Caller:
+        """What is declared on the client's behalf outside of its requests."""
+        ...
 
     def notified(
         self, server: str, method: str, params: dict[str, Json], related: Wait[Raw] | None = None

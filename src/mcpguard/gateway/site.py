@@ -29,7 +29,9 @@ class Site(Struct, frozen=True, kw_only=True):
     inspector: Inspector
     audit: AuditSink
     recorder: Recorder
+    servers: tuple[str, ...]
     upstreams: Mapping[str, Upstream]
+    """By name, one for each of `servers`; they are there once a request comes."""
     client: Client
     clock: Clock
     identity: tuple[str, str]

@@ -22,10 +22,7 @@ from mcpguard.adapters.upstreams.session.upstream import WiredUpstream
 from mcpguard.adapters.upstreams.supply import Supply, not_chosen
 from mcpguard.adapters.upstreams.wires.stdio import Launch, StdioWire
 from mcpguard.config.loading import Credential, Server
-from mcpguard.core.model import Json
 from mcpguard.core.secret import Template
-from mcpguard.gateway.flight import Wait
-from mcpguard.gateway.ports import Listener, Raw
 from mcpguard.gateway.recipients import Credentials, Recipient
 
 if TYPE_CHECKING:
@@ -80,7 +77,6 @@ class Wiring(Struct, frozen=True, kw_only=True):
         terms = structs.replace(
             self.terms,
             lane=credential,
-            listener=_Quiet(self.terms.listener),
             report=_reporting(self.terms.report, credential),
         )
         past = _beside(first.upstream.past)
@@ -155,24 +151,6 @@ def references_of(
                 chosen = structs.replace(server, env=env, headers=headers)
                 found[server.name, name] = tuple(str(ref) for ref in chosen.credentials)
     return found
-
-
-class _Quiet:
-    """Implements `ports.Listener` for a lane that nothing is listed from, so nothing is listed anew."""
-
-    def __init__(self, listener: Listener) -> None:
-        self._listener = listener
-        self.parted = listener.parted
-        self.asked = listener.asked
-        self.withdrawn = listener.withdrawn
-
-    def notified(
-        self, server: str, method: str, params: dict[str, Json], related: Wait[Raw] | None = None
-    ) -> None:
-        self._listener.notified(server, method, params, related)
-
-    def renewed(self, server: str) -> None:
-        pass
 
 
 def _beside(first: Past) -> Past:

@@ -28,14 +28,13 @@ from mcpguard.adapters.upstreams.process.child import Nursery
 from mcpguard.adapters.upstreams.session.life import Terms
 from mcpguard.config.file import SESSION_IDLE_SECONDS, THINK_SECONDS, HttpEntry
 from mcpguard.config.loading import Credential, Server
-from mcpguard.core.model import Json, Principal
+from mcpguard.core.model import Principal
 from mcpguard.core.policy.compiled import PolicySet
 from mcpguard.core.redaction.redactor import Redactor
-from mcpguard.gateway.flight import Wait
 from mcpguard.gateway.gateway import Gateway
 from mcpguard.gateway.inspection import Inspector, Sealed
 from mcpguard.gateway.judge import InForce, Judge
-from mcpguard.gateway.ports import Client, Question, Raw
+from mcpguard.gateway.ports import Client
 from mcpguard.gateway.recipients import Recipient
 from mcpguard.gateway.recorder import Recorder
 from mcpguard.gateway.site import Site
@@ -112,8 +111,11 @@ class World:
         self._client = client
         self._principal = principal
         self._inspector = Inspector(shared.redactor, shared.scan)
-        self.upstreams = {server.name: self._upstream(server) for server in settings.servers}
+        self.upstreams: dict[str, Lanes] = {}
+        # Before its upstreams, which call it directly.
         self.gateway = Gateway(self._site())
+        for server in settings.servers:
+            self.upstreams[server.name] = self._upstream(server)
 
     def _site(self) -> Site:
         shared, settings = self._shared, self._shared.settings
@@ -132,6 +134,7 @@ class World:
             inspector=self._inspector,
             audit=shared.audit,
             recorder=recorder,
+            servers=tuple(server.name for server in settings.servers),
             upstreams=self.upstreams,
             client=self._client,
             clock=shared.clock,
@@ -149,10 +152,7 @@ class World:
         terms = Terms(
             name=server.name,
             turn=shared.turn,
-            modern=lambda: self.gateway.modern,
-            version=lambda: self.gateway.version,
-            caller=lambda: self.gateway.caller,
-            listener=self,
+            listener=self.gateway,
             report=shared.diagnostics.report,
             clean=shared.redactor.inspect_text,
             start_seconds=server.start_timeout_seconds,
@@ -168,30 +168,6 @@ class World:
             terms=terms,
             nursery=shared.nursery,
         ).upstream()
-
-    # --- ports.Listener: the gateway, which is made after its upstreams -----------------------------
-
-    def notified(
-        self, server: str, method: str, params: dict[str, Json], related: Wait[Raw] | None = None
-    ) -> None:
-        """See `ports.Listener.notified`."""
-        self.gateway.notified(server, method, params, related)
-
-    def renewed(self, server: str) -> None:
-        """See `ports.Listener.renewed`."""
-        self.gateway.renewed(server)
-
-    def parted(self, related: Wait[Raw] | None) -> None:
-        """See `ports.Listener.parted`."""
-        self.gateway.parted(related)
-
-    def asked(self, question: Question) -> None:
-        """See `ports.Listener.asked`."""
-        self.gateway.asked(question)
-
-    def withdrawn(self, question: Question) -> None:
-        """See `ports.Listener.withdrawn`."""
-        self.gateway.withdrawn(question)
 
     # --- flow control ----------------------------------------------------------------------------
 

@@ -183,6 +183,7 @@ class World:
         self.reports: list[str] = []
         self.states: list[str] = []
         self.modern = terms.pop("modern", False)
+        self.version, self.caller = "2025-11-25", Caller(capabilities={"roots": {}})
         self.prepare_wire: Callable[[FakeWire], None] = lambda _: None
         self._servers = servers
         self._stirred = asyncio.Event()
@@ -190,9 +191,6 @@ class World:
         given: Message = {
             "name": "x",
             "turn": Turn(asyncio.get_running_loop()),
-            "modern": lambda: self.modern,
-            "version": lambda: "2025-11-25",
-            "caller": lambda: Caller(capabilities={"roots": {}}),
             "listener": self,
             "report": lambda name, line: self.reports.append(f"{name}: {line}"),
             "clean": lambda text: text.replace("s3cret", "***"),

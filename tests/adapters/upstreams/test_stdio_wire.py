@@ -45,6 +45,8 @@ class Real:
         self.stirred = asyncio.Event()
         self.nursery = Nursery()
         self.pids: list[int] = []
+        self.modern = more.pop("modern", script == "modern.py")
+        self.version, self.caller = "2025-11-25", Caller()
         turn = Turn(asyncio.get_running_loop())
         launch = Launch(
             command=more.pop("command", sys.executable),
@@ -59,9 +61,6 @@ class Real:
         terms: dict[str, Any] = {
             "name": "x",
             "turn": turn,
-            "modern": lambda: script == "modern.py",
-            "version": lambda: "2025-11-25",
-            "caller": Caller,
             "listener": self,
             "report": self.report,
             "clean": lambda text: text,
@@ -228,7 +227,7 @@ def test_changes_and_subscriptions_of_a_modern_server_are_heard() -> None:
 
 def test_a_legacy_client_meets_a_modern_server() -> None:
     async def body() -> None:
-        async with real("modern.py", modern=lambda: False) as at:
+        async with real("modern.py", modern=False) as at:
             assert await at.text("echo", text="hello") == "hello"
             assert at.upstream.modern
 
@@ -237,7 +236,7 @@ def test_a_legacy_client_meets_a_modern_server() -> None:
 
 def test_a_modern_client_meets_a_legacy_server() -> None:
     async def body() -> None:
-        async with real("puppet.py", modern=lambda: True) as at:
+        async with real("puppet.py", modern=True) as at:
             assert await at.text("echo", text="hello") == "hello"
             assert not at.upstream.modern
 

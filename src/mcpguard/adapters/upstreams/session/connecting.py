@@ -53,7 +53,7 @@ class Connector:
 
         Raises UpstreamError (Changed for another server than before), CredentialError or OSError.
         """
-        modern = self._terms.modern() and self._probes
+        modern = self._terms.listener.modern and self._probes
         attempts = [(make, modern and n == 0) for n, make in enumerate(self._wires)]
         failures: list[str] = []
         while True:

@@ -88,7 +88,7 @@ class _Opening:
     async def _discover(self, version: str = "") -> tuple[Greeting | None, bool]:
         """The greeting, or None; and whether nothing at all was answered."""
         version = version or eras.MODERN_VERSIONS[0]
-        meta = eras.envelope(self._terms.caller(), version, "mcpguard", __version__)
+        meta = eras.envelope(self._terms.listener.caller, version, "mcpguard", __version__)
         try:
             answer = await self._ask(DISCOVER, {"_meta": meta}, self._patience)
         except Gone:
@@ -106,7 +106,8 @@ class _Opening:
         return _discovered(answer["result"]), False
 
     async def _initialize(self) -> Greeting | None:
-        params = initialize_params(self._terms.caller(), self._terms.version(), "mcpguard", __version__)
+        listener = self._terms.listener
+        params = initialize_params(listener.caller, listener.version, "mcpguard", __version__)
         try:
             answer = await self._ask("initialize", params)
         except Gone:

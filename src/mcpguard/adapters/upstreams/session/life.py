@@ -13,7 +13,7 @@ from msgspec import Struct
 from mcpguard.adapters.relay.turn import Turn
 from mcpguard.adapters.upstreams.session.speech import SET_LEVEL, Verbosity
 from mcpguard.core.errors import InspectionError
-from mcpguard.core.model import Caller, Permit
+from mcpguard.core.model import Permit
 from mcpguard.gateway.ports import Listener
 
 FIRST_SECONDS = 0.5
@@ -28,21 +28,18 @@ SHOWN = 200
 class Terms(Struct, frozen=True, kw_only=True):
     """Everything that one upstream is told once.
 
-    `modern` says whether to greet in the modern era first (that of our client), `version` the legacy
-    revision to greet with, `caller` what is declared on the client's behalf outside of its requests.
+    `listener` is whom it is greeted for, and who hears it.
     `report(name, line)` takes the operator's lines; `clean` takes out of a text what must not be seen.
     `changed()` is called when the state of the upstream is another one.
     `lane` is the credential that this process was started with, "" for the server's own; None where each
-    request says which it is sent with.
+    request says which it is sent with. Nothing is listed from a lane with a credential, so there is nothing
+    to list anew.
     `start_seconds` bounds start and greeting together, `call_seconds` one request, `message_bytes` one
     message.
     """
 
     name: str
     turn: Turn
-    modern: Callable[[], bool]
-    version: Callable[[], str]
-    caller: Callable[[], Caller]
     listener: Listener
     report: Callable[[str, str], None]
     clean: Callable[[str], str]

@@ -245,7 +245,7 @@ class WiredUpstream:
         queue, self._queue = self._queue, []
         for call in queue:
             talk.send(call)
-        if anew:
+        if anew and not self._terms.lane:
             self._terms.listener.renewed(self.name)
         readying, self._readying = self._readying, []
         for wait in readying:
