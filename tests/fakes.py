@@ -24,7 +24,7 @@ from mcpguard.gateway.inspection import Inspector, Sealed
 from mcpguard.gateway.judge import InForce, Judge
 from mcpguard.gateway.ports import Question, Raw, Sessions
 from mcpguard.gateway.recorder import Recorder
-from mcpguard.gateway.site import Site
+from mcpguard.gateway.scope import ClientScope
 
 START = datetime(2026, 8, 1, 9, 0, tzinfo=UTC)
 SECRET = "canary-9f2b71c0de"
@@ -195,6 +195,7 @@ class FakeUpstream:
     def cancel(self, wait: Wait[Raw], reason: str) -> None:
         self._trace.append(f"cancel {reason}")
         self.held = [(held, progress) for held, progress in self.held if held is not wait]
+        wait.fail(UpstreamError("nobody waits for this answer any more"))
 
 
 def give(wait: Wait[Raw], answer: Any) -> None:
@@ -288,7 +289,7 @@ class World:
             nonce="n",
             inspect_text=self.inspector.text,
         )
-        self.site = Site(
+        self.scope = ClientScope(
             judge=Judge(self.in_force, sessions or self.sessions, report),
             inspector=self.inspector,
             audit=self.audit,
@@ -305,7 +306,7 @@ class World:
             extension_ids=("com.example/skills",),
             eager=eager,
         )
-        self.gateway = Gateway(self.site)
+        self.gateway = Gateway(self.scope)
 
     def send(self, method: str, params: Any = None, request_id: int | str | None = None) -> None:
         message: dict[str, Any] = {"jsonrpc": "2.0", "method": method}

@@ -24,7 +24,7 @@ from mcpguard.gateway.ports import Question, RequestId
 from mcpguard.gateway.questions import Questions
 from mcpguard.gateway.request import Request
 from mcpguard.gateway.round_trips import RoundTrips
-from mcpguard.gateway.site import Site
+from mcpguard.gateway.scope import ClientScope
 from mcpguard.gateway.subscriptions import Subscriptions
 from mcpguard.gateway.tasks import Tasks
 from mcpguard.gateway.welcome import Welcome
@@ -37,24 +37,24 @@ Handler = Callable[[Request], Coroutine[Any, Any, None]]
 class Gateway:
     """Serves one client over any number of upstreams; implements `ports.Receiver` and `ports.Listener`."""
 
-    def __init__(self, site: Site) -> None:
-        self._site = site
+    def __init__(self, scope: ClientScope) -> None:
+        self._scope = scope
         self._looked = False
         self._caller: Caller | None = None
         """A legacy client after `initialize`; a modern one after its first request."""
         self._welcomed = True
         """Whether a legacy client has its answer to `initialize`: before it hears nothing else."""
-        self._welcome = Welcome(site)
-        tasks = Tasks(site)
-        listing = Listing(site)
-        self._questions = Questions(site)
-        self._trips = RoundTrips(site, self._questions)
-        subscriptions = Subscriptions(site, listing)
-        notices = Notices(site, listing, subscriptions, tasks, self._questions, self._hearer)
+        self._welcome = Welcome(scope)
+        tasks = Tasks(scope)
+        listing = Listing(scope)
+        self._questions = Questions(scope)
+        self._trips = RoundTrips(scope, self._questions)
+        subscriptions = Subscriptions(scope, listing)
+        notices = Notices(scope, listing, subscriptions, tasks, self._questions, self._hearer)
         self.notified, self.renewed, self.parted = notices.notified, notices.renewed, notices.parted
         """See `ports.Listener`."""
         self.policies_changed = notices.policies_changed
-        path = Path(site, listing, notices, self._trips, tasks, subscriptions)
+        path = Path(scope, listing, notices, self._trips, tasks, subscriptions)
         self._handlers: dict[str, Handler] = {
             "initialize": self._initialize,
             "server/discover": self._welcome.reply,
@@ -68,7 +68,7 @@ class Gateway:
             if row.request and row.name not in self._handlers:
                 decided = row.treatment is Treatment.DECIDED
                 self._handlers[row.name] = path.serve if decided else listing.serve
-        for method in site.extensions:
+        for method in scope.extensions:
             self._handlers[method] = path.serve
 
     # --- for upstreams ---------------------------------------------------------------------------
@@ -127,7 +127,7 @@ class Gateway:
             self.refuse_message(problem)
             return
         request = Request(request_id, method, params, caller, headers)
-        self._site.requests[request_id] = request
+        self._scope.requests[request_id] = request
         request.flight = Flight(self._handlers[method](request), partial(self._over, request))
 
     def _notification(self, method: str, params: dict[str, Json]) -> None:
@@ -137,16 +137,16 @@ class Gateway:
             if isinstance(request_id, int | str) and not isinstance(request_id, bool):
                 self.cancel(request_id, "cancelled")
         elif method == "notifications/roots/list_changed" and not self.modern:
-            for upstream in self._site.upstreams.values():
+            for upstream in self._scope.upstreams.values():
                 upstream.tell(method, {})
 
     def refuse_message(self, problem: MessageError) -> None:
         """See `ports.Receiver.refuse_message`."""
-        self._site.refuse_message(problem)
+        self._scope.refuse_message(problem)
 
     def cancel(self, request_id: RequestId, reason: str) -> None:
         """See `ports.Receiver.cancel`."""
-        request = self._site.requests.get(request_id)
+        request = self._scope.requests.get(request_id)
         if request is not None:
             request.cancel(reason)
 
@@ -154,7 +154,7 @@ class Gateway:
         """See `ports.Receiver.abandon`."""
         self._questions.abandon(reason)
         self._trips.parked.abandon(reason)
-        for request in list(self._site.requests.values()):
+        for request in list(self._scope.requests.values()):
             request.cancel(reason)
 
     @property
@@ -165,7 +165,7 @@ class Gateway:
     @property
     def idle(self) -> bool:
         """See `ports.Receiver.idle`; an open subscription waits for no answer."""
-        return all(one.method == "subscriptions/listen" for one in self._site.requests.values())
+        return all(one.method == "subscriptions/listen" for one in self._scope.requests.values())
 
     @property
     def thinking(self) -> bool:
@@ -181,7 +181,7 @@ class Gateway:
         row = FROM_CLIENT.get(method)
         if method not in self._handlers or (row is not None and not row.request):
             raise MessageError(jsonrpc.METHOD_NOT_FOUND, "method is not served by mcpguard")
-        if request_id in self._site.requests:
+        if request_id in self._scope.requests:
             raise MessageError(jsonrpc.INVALID_REQUEST, "this id is in use by an earlier request")
         version = None if given is None else given.get("mcp-protocol-version")
         known = self._caller
@@ -228,25 +228,25 @@ class Gateway:
 
     def _over(self, request: Request, error: BaseException | None) -> None:
         """The flight of a request has ended: whatever left it is a refusal."""
-        site = self._site
+        scope = self._scope
         if error is not None:
             self._refuse(request, error)
-        if site.requests.get(request.id) is request:
-            del site.requests[request.id]
+        if scope.requests.get(request.id) is request:
+            del scope.requests[request.id]
 
     def _refuse(self, request: Request, error: BaseException) -> None:
-        site = self._site
+        scope = self._scope
         if isinstance(error, MessageError):
             error.request_id = request.id
             self.refuse_message(error)
         elif isinstance(error, AuditError):
             said = "mcpguard cannot write its audit log, so this request was refused"
-            site.refuse(request.id, refusals.error(jsonrpc.REFUSED, said))
+            scope.refuse(request.id, refusals.error(jsonrpc.REFUSED, said))
         elif not isinstance(error, Cancelled):
             # Closed by default: a defect of ours is a refusal, and its text may hold anything.
-            site.report("", f"internal error ({type(error).__name__}); the request was refused")
+            scope.report("", f"internal error ({type(error).__name__}); the request was refused")
             said = "internal error in mcpguard; the request was refused"
-            site.client.refuse(request.id, authored(refusals.error(jsonrpc.INTERNAL_ERROR, said)))
+            scope.client.refuse(request.id, authored(refusals.error(jsonrpc.INTERNAL_ERROR, said)))
 
     async def _initialize(self, request: Request) -> None:
         self._caller = request.caller = lifecycle.read_initialize(request.params)
@@ -255,20 +255,20 @@ class Gateway:
         self._welcomed = True
 
     async def _ping(self, request: Request) -> None:
-        self._site.client.reply(request.id, EMPTY)
+        self._scope.client.reply(request.id, EMPTY)
 
     async def _set_level(self, request: Request) -> None:
-        site, level = self._site, request.params.get("level")
+        scope, level = self._scope, request.params.get("level")
         if not self._welcome.declares_logging:
             raise MessageError(jsonrpc.METHOD_NOT_FOUND, "no server has log messages")
         if level not in eras.LEVELS:
             said = f"logging/setLevel needs `level`, one of {', '.join(eras.LEVELS)}"
             raise MessageError(jsonrpc.INVALID_PARAMS, said)
-        invocation = site.recorder.invocation(request.method, params={"level": level}, caller=request.caller)
+        invocation = scope.recorder.invocation(request.method, params={"level": level}, caller=request.caller)
         permit = pdp.permit_protocol(invocation)
-        await site.audit.write(site.recorder.decided(permit))
-        started = site.recorder.seconds()
-        for upstream in site.upstreams.values():
+        await scope.audit.write(scope.recorder.decided(permit))
+        started = scope.recorder.seconds()
+        for upstream in scope.upstreams.values():
             upstream.prepare(permit)
-        await site.audit.write(site.recorder.outcome(invocation, "ok", started))
-        site.client.reply(request.id, EMPTY)
+        await scope.audit.write(scope.recorder.outcome(invocation, "ok", started))
+        scope.client.reply(request.id, EMPTY)

@@ -10,7 +10,7 @@ from mcpguard.core.policy import pdp
 from mcpguard.core.policy.compiled import PolicySet
 from mcpguard.gateway.flight import Cancelled, Flight, Wait
 from mcpguard.gateway.request import Request
-from mcpguard.gateway.site import Site
+from mcpguard.gateway.scope import ClientScope
 from mcpguard.protocol import jsonrpc, refusals
 from mcpguard.protocol.catalogue import KINDS, Catalogue, Kind
 
@@ -28,9 +28,9 @@ _Key = tuple[str, str]
 class Listing:
     """Fetches lists from upstreams, all pages, and puts them, inspected, in the catalogue."""
 
-    def __init__(self, site: Site) -> None:
-        self.catalogue = Catalogue(site.servers)
-        self._site = site
+    def __init__(self, scope: ClientScope) -> None:
+        self.catalogue = Catalogue(scope.servers)
+        self._scope = scope
         self._running: dict[_Key, Wait[None]] = {}
         self._ttl: dict[_Key, int] = {}
 
@@ -38,41 +38,41 @@ class Listing:
 
     async def serve(self, request: Request) -> None:
         """Answer a list of the client: one page, filtered by policy."""
-        site, kind = self._site, _BY_METHOD[request.method]
+        scope, kind = self._scope, _BY_METHOD[request.method]
         if request.params.get("cursor") is not None:
             raise MessageError(jsonrpc.INVALID_PARAMS, "no such cursor: the list has one page")
-        invocation = site.recorder.invocation(request.method, params={}, caller=request.caller)
+        invocation = scope.recorder.invocation(request.method, params={}, caller=request.caller)
         permit = pdp.permit_protocol(invocation)
-        started = site.recorder.seconds()
-        await site.audit.write(site.recorder.decided(permit))
+        started = scope.recorder.seconds()
+        await scope.audit.write(scope.recorder.decided(permit))
         try:
             problems = await self.refresh_all(kind, request.caller)
         except Cancelled as why:
-            await site.audit.write(site.recorder.outcome(invocation, str(why), started))
+            await scope.audit.write(scope.recorder.outcome(invocation, str(why), started))
             raise
-        if len(problems) == len(site.upstreams):
-            said = site.inspector.text("; ".join(problems))
-            await site.audit.write(site.recorder.outcome(invocation, "unavailable", started))
-            site.refuse(request.id, refusals.unavailable(said, invocation.id))
+        if len(problems) == len(scope.upstreams):
+            said = scope.inspector.text("; ".join(problems))
+            await scope.audit.write(scope.recorder.outcome(invocation, "unavailable", started))
+            scope.refuse(request.id, refusals.unavailable(said, invocation.id))
             return
         shown = list(self.catalogue.offered(kind.name, self.visible))
         size = sum(len(entry.exposed) + len(entry.facts["description"]) for entry in shown)
         page = {kind.key: [entry.descriptor for entry in shown], "ttlMs": self._freshness(kind)}
-        result = site.result_for(request.caller, request.method, page)
-        answer, digest = await site.inspector.seal(result, size)
-        await site.audit.write(site.recorder.outcome(invocation, "ok", started, digest, answer.findings))
-        site.client.reply(request.id, answer)
+        result = scope.result_for(request.caller, request.method, page)
+        answer, digest = await scope.inspector.seal(result, size)
+        await scope.audit.write(scope.recorder.outcome(invocation, "ok", started, digest, answer.findings))
+        scope.client.reply(request.id, answer)
 
     def visible(self, entry: Listed) -> bool:
         """Whether this client may see the entry."""
-        site = self._site
-        return pdp.visible(site.judge.policies, site.recorder.invocation("", entry.server, entry))
+        scope = self._scope
+        return pdp.visible(scope.judge.policies, scope.recorder.invocation("", entry.server, entry))
 
     def differs(self, server: str, kind: Kind, before: PolicySet) -> bool:
         """Whether the policies `before` would show this client something else of what `server` lists."""
-        site = self._site
+        scope = self._scope
         return any(
-            pdp.visible(before, site.recorder.invocation("", server, entry)) != self.visible(entry)
+            pdp.visible(before, scope.recorder.invocation("", server, entry)) != self.visible(entry)
             for entry in self.catalogue.entries(server, kind)
         )
 
@@ -135,12 +135,12 @@ class Listing:
             try:
                 await self.refresh(server, kind, caller)
             except McpGuardError as problem:
-                self._site.report(server, str(problem))
+                self._scope.report(server, str(problem))
         return self.catalogue.digests(server, known) != before
 
     async def refresh_all(self, kind: Kind, caller: Caller, servers: list[str] | None = None) -> list[str]:
         """List every server (or these), all at once; gives a sentence for each that is not available."""
-        asked = list(self._site.upstreams) if servers is None else servers
+        asked = list(self._scope.upstreams) if servers is None else servers
         waits = [self.refresh(server, kind, caller) for server in asked]
         problems: list[str] = []
         for server, wait in zip(asked, waits, strict=True):
@@ -148,26 +148,26 @@ class Listing:
                 await wait
             except McpGuardError as problem:
                 problems.append(str(problem))
-                self._site.report(server, str(problem))
+                self._scope.report(server, str(problem))
         return problems
 
     async def _fetch(self, key: _Key, kind: Kind, caller: Caller, wait: Wait[None]) -> None:
-        site, server = self._site, key[0]
-        permit = pdp.permit_protocol(site.recorder.invocation(kind.method, server, params={}, caller=caller))
+        scope, server = self._scope, key[0]
+        permit = pdp.permit_protocol(scope.recorder.invocation(kind.method, server, params={}, caller=caller))
         # A defect leaves this sentence, and nobody who waits for ever.
         failure: McpGuardError | None = UpstreamError(f"upstream '{server}' could not be listed")
         try:
             # To list may start the server with its credentials, so there is a record first (law 5).
-            await site.audit.write(site.recorder.decided(permit))
+            await scope.audit.write(scope.recorder.decided(permit))
             sent, clean = await self._inspected(permit, kind)
             await self._in_turn(server, kind)
             for sentence in self.catalogue.replace(server, kind, sent, clean.value[kind.key]):
-                site.report(server, f"left out of the list: {sentence}")
+                scope.report(server, f"left out of the list: {sentence}")
             for uri, holder in self.catalogue.contested(server, kind.name, self.visible):
-                site.report(server, f"left out of the list: {uri!r}, which '{holder}' listed first")
+                scope.report(server, f"left out of the list: {uri!r}, which '{holder}' listed first")
             if clean.findings:
                 said = f"{len(clean.findings)} value(s) removed from its {kind.name} descriptions"
-                site.report(server, said)
+                scope.report(server, said)
             failure = None
         except McpGuardError as problem:
             failure = problem
@@ -191,22 +191,22 @@ class Listing:
                     await running
 
     async def _inspected(self, permit: Permit, kind: Kind) -> tuple[list[Json], Redacted]:
-        site = self._site
-        started = site.recorder.seconds()
+        scope = self._scope
+        started = scope.recorder.seconds()
         try:
             sent, size = await self._pages(permit, kind)
             # As deep as it will stand in our own list, so that what passes here passes there.
-            clean, digest = await site.inspector.seal({kind.key: sent}, size)
+            clean, digest = await scope.inspector.seal({kind.key: sent}, size)
         except McpGuardError:
-            await site.audit.write(site.recorder.outcome(permit.invocation, "unavailable", started))
+            await scope.audit.write(scope.recorder.outcome(permit.invocation, "unavailable", started))
             raise
-        outcome = site.recorder.outcome(permit.invocation, "ok", started, digest, clean.findings)
-        await site.audit.write(outcome)
+        outcome = scope.recorder.outcome(permit.invocation, "ok", started, digest, clean.findings)
+        await scope.audit.write(outcome)
         return sent, clean
 
     async def _pages(self, permit: Permit, kind: Kind) -> tuple[list[Json], int]:
         server = permit.invocation.server
-        upstream = self._site.upstreams[server]
+        upstream = self._scope.upstreams[server]
         await upstream.ready()
         entries: list[Json] = []
         size, freshness = 0, []
@@ -235,7 +235,7 @@ class Listing:
 
     def _error(self, server: str, kind: Kind, error: dict[str, Json]) -> str:
         # Inspected before it is cut: half a secret is not found.
-        said = self._site.inspector.text(error["message"])[:MAX_ERROR]
+        said = self._scope.inspector.text(error["message"])[:MAX_ERROR]
         shown = "".join(mark if mark.isprintable() else " " for mark in said)
         return f"upstream '{server}' answered {kind.method} with error {error['code']}: {shown}"
 

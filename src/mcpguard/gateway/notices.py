@@ -16,7 +16,7 @@ from mcpguard.gateway.ports import Raw, RequestId
 from mcpguard.gateway.questions import Questions
 from mcpguard.gateway.recorder import finding_counts
 from mcpguard.gateway.request import Request
-from mcpguard.gateway.site import Site
+from mcpguard.gateway.scope import ClientScope
 from mcpguard.gateway.subscriptions import LISTS, Subscriptions
 from mcpguard.gateway.tasks import Tasks
 from mcpguard.protocol import eras
@@ -32,7 +32,7 @@ class Notices:
 
     def __init__(
         self,
-        site: Site,
+        scope: ClientScope,
         listing: Listing,
         subscriptions: Subscriptions,
         tasks: Tasks,
@@ -40,7 +40,7 @@ class Notices:
         client: Callable[[], Caller | None],
     ) -> None:
         """`client()` is a legacy client that has initialized, a modern one, or None before both."""
-        self._site = site
+        self._scope = scope
         self._listing = listing
         self._subscriptions = subscriptions
         self._tasks = tasks
@@ -80,7 +80,7 @@ class Notices:
         client = self._client()
         if client is None:
             return
-        for server in self._site.upstreams:
+        for server in self._scope.upstreams:
             changed = [kind for kind in KINDS.values() if self._listing.differs(server, kind, before)]
             for capability in sorted({kind.capability for kind in changed}):
                 self._tell_changed(server, f"notifications/{capability}/list_changed", client)
@@ -93,14 +93,14 @@ class Notices:
 
     async def _part(self, request_id: RequestId) -> None:
         with suppress(AuditError):
-            await self._site.audit.settled()
-            self._site.client.part(request_id)
+            await self._scope.audit.settled()
+            self._scope.client.part(request_id)
 
     def progress_of(self, request: Request) -> Callable[[Json], None]:
         """What takes the progress of `request`, whose client wants to hear of it."""
 
         def progress(params: Json) -> None:
-            if request.progress_token is None or self._site.requests.get(request.id) is not request:
+            if request.progress_token is None or self._scope.requests.get(request.id) is not request:
                 return  # Its client has an answer that asks first, and waits for nothing now.
             shown = {**params, "progressToken": request.progress_token}
             self._pass_on("", "notifications/progress", shown, request.id, request.redact)
@@ -108,7 +108,7 @@ class Notices:
         return progress
 
     def _request_of(self, server: str, related: Wait[Raw] | None) -> Request | None:
-        requests = self._site.requests.values()
+        requests = self._scope.requests.values()
         if related is not None:
             return next((one for one in requests if one.wait is related), None)
         return next((one for one in requests if one.server == server and one.caller.modern), None)
@@ -130,7 +130,7 @@ class Notices:
             return  # Only who asked for a visit can say that it is over.
         if client.modern and (request is None or not _wants(request.caller, params)):
             return  # Revision 2026-07-28, server/utilities/logging: only for a request that asked for it.
-        redact = self._site.redact_of(server, related) + self._tasks.redact_of(params.get("taskId"))
+        redact = self._scope.redact_of(server, related) + self._tasks.redact_of(params.get("taskId"))
         self._pass_on(server, method, params, None if request is None else request.id, redact)
 
     def _relist(self, server: str, method: str, client: Caller) -> None:
@@ -148,26 +148,26 @@ class Notices:
         try:
             while self._relisting[key]:
                 self._relisting[key] = False
-                await self._site.pause(self._relist_in(key))
+                await self._scope.pause(self._relist_in(key))
                 for kind in kinds:
                     try:
                         await self._listing.refresh_anew(server, kind, client)
                     except McpGuardError as problem:
-                        self._site.report(server, str(problem))
+                        self._scope.report(server, str(problem))
                 self._tell_changed(server, method, client)
         finally:
             del self._relisting[key]
 
     def _relist_in(self, key: tuple[str, str]) -> float:
         """Seconds until this list may be fetched again: a flood of changes is not one of fetches."""
-        now, last = self._site.clock.seconds(), self._relisted_at.get(key)
+        now, last = self._scope.clock.seconds(), self._relisted_at.get(key)
         pause = 0.0 if last is None else max(0.0, last + RELIST_SECONDS - now)
         self._relisted_at[key] = now + pause
         return pause
 
     def _tell_changed(self, server: str, method: str, client: Caller) -> None:
         if not client.modern:
-            self._site.client.notify(method, EMPTY)
+            self._scope.client.notify(method, EMPTY)
             return
         for request_id in self._subscriptions.interested(server, method, {}):
             self._pass_on(server, method, self._subscriptions.tagged(request_id, {}), request_id)
@@ -180,24 +180,24 @@ class Notices:
         related: RequestId | None,
         redact: tuple[str, ...] = (),
     ) -> None:
-        site = self._site
+        scope = self._scope
         try:
-            inspected, _digest = site.inspector.seal_now(params, redact)
+            inspected, _digest = scope.inspector.seal_now(params, redact)
         except InspectionError as problem:
-            site.audit.write(site.recorder.noticed("notification-withheld", server, str(problem)))
+            scope.audit.write(scope.recorder.noticed("notification-withheld", server, str(problem)))
             return
         if inspected.findings:
             counts = finding_counts(inspected.findings)
-            site.audit.write(site.recorder.noticed("notification-redacted", server, method, counts))
+            scope.audit.write(scope.recorder.noticed("notification-redacted", server, method, counts))
         Flight(self._deliver(method, inspected, related))
 
     async def _deliver(self, method: str, inspected: Redacted, related: RequestId | None) -> None:
         try:
             # Behind the answers that wait for their records, so that nothing overtakes them.
-            await self._site.audit.settled()
+            await self._scope.audit.settled()
         except AuditError:
             return  # Nothing leaves without its record.
-        self._site.client.notify(method, inspected, related)
+        self._scope.client.notify(method, inspected, related)
 
 
 def _wants(caller: Caller, params: dict[str, Json]) -> bool:

@@ -28,7 +28,7 @@ from mcpguard.gateway.questions import with_lack
 from mcpguard.gateway.request import Questioned, Request
 from mcpguard.gateway.results import Results, asks
 from mcpguard.gateway.round_trips import MAX_ROUNDS, Parked, Resumed, RoundTrips
-from mcpguard.gateway.site import Site
+from mcpguard.gateway.scope import ClientScope
 from mcpguard.gateway.subscriptions import Subscriptions
 from mcpguard.gateway.tasks import Tasks
 from mcpguard.protocol import calls, eras, headers, refusals
@@ -42,24 +42,24 @@ class Path:
 
     def __init__(
         self,
-        site: Site,
+        scope: ClientScope,
         listing: Listing,
         notices: Notices,
         trips: RoundTrips,
         tasks: Tasks,
         subscriptions: Subscriptions,
     ) -> None:
-        self._site = site
+        self._scope = scope
         self._listing = listing
         self._notices = notices
         self._trips = trips
         self._tasks = tasks
-        self._results = Results(site, tasks)
+        self._results = Results(scope, tasks)
         self._subscriptions = subscriptions
 
     async def serve(self, request: Request) -> None:
         """Answer one request. Raises MessageError where it cannot be read, AuditError."""
-        site = self._site
+        scope = self._scope
         call = calls.read_call(request.method, request.params, request.caller.modern)
         request.progress_token = call.progress_token
         target = self._listing.catalogue.find("tool", call.name) if call.kind == "tool" else None
@@ -73,13 +73,13 @@ class Path:
         if request.headers is not None:
             self._check_headers(request, target, call, request.headers)
         params = calls.upstream_params(call, "" if target is None else target.name)
-        invocation = site.recorder.invocation(
+        invocation = scope.recorder.invocation(
             request.method, server, target, call.args, params, request.caller
         )
-        request.policies = site.judge.in_force.policies
+        request.policies = scope.judge.in_force.policies
         verdict: Permit | Deny | MessageError
         if call.state is None and call.method != "resources/subscribe":
-            verdict = site.judge.decide(invocation)
+            verdict = scope.judge.decide(invocation)
         else:
             verdict = self._decided(call, invocation)
         if isinstance(verdict, Deny):
@@ -98,8 +98,8 @@ class Path:
         A Permit for what is wrong leaves no trace; then it is what is wrong."""
         wrong, suspended = self._wrong(call, invocation.server), self._trips.parked.suspended(call)
         if wrong is None and not suspended:
-            return self._site.judge.decide(invocation)
-        verdict = self._site.judge.decide_again(invocation, suspended)
+            return self._scope.judge.decide(invocation)
+        verdict = self._scope.judge.decide_again(invocation, suspended)
         return verdict if wrong is None or isinstance(verdict, Deny) else wrong
 
     def _wrong(self, call: Call, server: str) -> MessageError | None:
@@ -119,7 +119,7 @@ class Path:
         if parked.wait is not None:
             await self._resume(parked, parked.wait, request, permit, call)
             return
-        if self._site.upstreams[permit.invocation.server].modern:
+        if self._scope.upstreams[permit.invocation.server].modern:
             more = await self._trips.continued(parked, call)
             permit = pdp.again(permit, (permit.invocation.params or {}) | more)
         await self._perform(request, permit, call, parked.credential)
@@ -128,9 +128,9 @@ class Path:
         self, parked: Parked, wait: Resumed, request: Request, permit: Permit, call: Call
     ) -> None:
         """Let the suspended call go on as `request`: it answers and leaves the outcome."""
-        site, started = self._site, self._site.recorder.seconds()
+        scope, started = self._scope, self._scope.recorder.seconds()
         request.redact = permit.redact
-        site.audit.write(site.recorder.decided(permit))
+        scope.audit.write(scope.recorder.decided(permit))
         if parked.credential != permit.credential:
             parked.give_up("denied")
             other = CredentialError(_OTHER.format("call"))
@@ -139,7 +139,7 @@ class Path:
             )
             return
         try:
-            await site.audit.write(site.recorder.outcome(permit.invocation, "resumed", started))
+            await scope.audit.write(scope.recorder.outcome(permit.invocation, "resumed", started))
         except (Cancelled, AuditError) as why:
             # Nothing else can resume it any more.
             parked.give_up(str(why) if isinstance(why, Cancelled) else "unavailable")
@@ -161,17 +161,17 @@ class Path:
     async def _found(self, request: Request, call: Call) -> tuple[str, Listed | None] | None:
         """The server that a request is for, and what it lists under this name, which may have to be asked for
         first. None where there is none, and the client knows."""
-        site = self._site
+        scope = self._scope
         try:
             target = await self._locate(request, call)
         except (UpstreamError, CredentialError, InspectionError) as problem:
-            record = site.recorder.unrouted(call, "unavailable")
-            await site.audit.write(record)
-            site.refuse(request.id, refusals.unavailable(str(problem), record.id))
+            record = scope.recorder.unrouted(call, "unavailable")
+            await scope.audit.write(record)
+            scope.refuse(request.id, refusals.unavailable(str(problem), record.id))
             return None
         server = self._server_of(call) if target is None else target.server
         if server is None:
-            await self._unknown(request, call, site.recorder.unrouted(call, "unknown"))
+            await self._unknown(request, call, scope.recorder.unrouted(call, "unknown"))
             return None
         return server, target
 
@@ -184,40 +184,40 @@ class Path:
         if call.kind == "task":
             task = self._tasks.find(call.name)
             return None if task is None else task.server
-        return self._site.extensions.get(call.method) if call.kind == "extension" else None
+        return self._scope.extensions.get(call.method) if call.kind == "extension" else None
 
     async def _unknown(self, request: Request, call: Call, record: Json) -> None:
-        site = self._site
-        await site.audit.write(record)
-        site.refuse(request.id, refusals.unknown(call.kind, call.name, request.caller.modern, site.advice))
+        scope = self._scope
+        await scope.audit.write(record)
+        scope.refuse(request.id, refusals.unknown(call.kind, call.name, request.caller.modern, scope.advice))
 
     async def _denied(self, request: Request, call: Call, deny: Deny) -> None:
-        site, target = self._site, deny.invocation.target
-        record = site.recorder.decided(deny)
-        if target is not None and not pdp.visible(site.judge.policies, deny.invocation):
+        scope, target = self._scope, deny.invocation.target
+        record = scope.recorder.decided(deny)
+        if target is not None and not pdp.visible(scope.judge.policies, deny.invocation):
             await self._unknown(request, call, record)
             return
-        await site.audit.write(record)
+        await scope.audit.write(record)
         if call.kind == "tool":
-            result = site.result_for(request.caller, request.method, refusals.denied_result(deny))
-            site.client.reply(request.id, site.inspector.ours(result))
+            result = scope.result_for(request.caller, request.method, refusals.denied_result(deny))
+            scope.client.reply(request.id, scope.inspector.ours(result))
         else:
-            site.refuse(request.id, refusals.denied_error(deny))
+            scope.refuse(request.id, refusals.denied_error(deny))
 
     # --- call, inspect, reply --------------------------------------------------------------------
 
     async def _perform(self, request: Request, permit: Permit, call: Call, begun: str | None = None) -> None:
-        site, invocation = self._site, permit.invocation
-        started = site.recorder.seconds()
+        scope, invocation = self._scope, permit.invocation
+        started = scope.recorder.seconds()
         request.credential = permit.credential
         request.redact = permit.redact + (self._tasks.redact_of(call.name) if call.kind == "task" else ())
         try:
-            await site.audit.write(site.recorder.decided(permit))
+            await scope.audit.write(scope.recorder.decided(permit))
             raw = await self._answered(request, permit, call, started, begun)
             ready = await self._results.ready(request, permit, call, raw)
         except Cancelled as why:
             self._let_go(request, invocation, str(why))
-            await site.audit.write(site.recorder.outcome(invocation, str(why), started))
+            await scope.audit.write(scope.recorder.outcome(invocation, str(why), started))
             return
         except InspectionError as problem:
             await self._failed(request, invocation, started, "withheld", refusals.withheld, problem)
@@ -229,19 +229,19 @@ class Path:
             if request.questions or (request.wait is not None and not request.wait.done):
                 self._let_go(request, invocation, "refused")
         found, review = ready.answer.findings, ready.review
-        outcome = site.recorder.outcome(invocation, ready.status, started, ready.digest, found, review)
-        await site.audit.write(outcome)
+        outcome = scope.recorder.outcome(invocation, ready.status, started, ready.digest, found, review)
+        await scope.audit.write(outcome)
         if ready.refused:
-            site.client.refuse(request.id, ready.answer)
+            scope.client.refuse(request.id, ready.answer)
             return
         if call.method == "resources/subscribe":
             self._subscriptions.subscribed(invocation.server, call.name)
-        site.client.reply(request.id, ready.answer)
+        scope.client.reply(request.id, ready.answer)
 
     def _let_go(self, request: Request, invocation: Invocation, reason: str) -> None:
         """Nothing of the call stays open at its upstream: neither the request nor what it asked."""
         if request.wait is not None and not request.wait.done:
-            self._site.upstreams[invocation.server].cancel(request.wait, reason)
+            self._scope.upstreams[invocation.server].cancel(request.wait, reason)
             request.wait = None
         self._trips.drop(request)
 
@@ -250,7 +250,7 @@ class Path:
     ) -> Raw:
         """The upstream's final answer, or the `input_required` that goes to a modern client. `begun` is the
         credential of the call that this one is a retry of."""
-        upstream = self._site.upstreams[permit.invocation.server]
+        upstream = self._scope.upstreams[permit.invocation.server]
         task = self._tasks.find(call.name) if call.kind == "task" else None
         if task is not None and task.permit.credential != permit.credential:
             raise CredentialError(_OTHER.format("task"))
@@ -305,8 +305,8 @@ class Path:
         refusal: Callable[[str, str], dict[str, Json]],
         problem: McpGuardError,
     ) -> None:
-        await self._site.audit.write(self._site.recorder.outcome(invocation, status, started))
-        self._site.refuse(request.id, refusal(str(problem), invocation.id))
+        await self._scope.audit.write(self._scope.recorder.outcome(invocation, status, started))
+        self._scope.refuse(request.id, refusal(str(problem), invocation.id))
 
 
 def _is_plain(raw: Raw) -> bool:

@@ -157,7 +157,8 @@ class Upstream(Protocol):
         ...
 
     def cancel(self, wait: Wait[Raw], reason: str) -> None:
-        """Tell the upstream that the answer to `wait` is no longer wanted (notifications/cancelled)."""
+        """Tell the upstream that the answer to `wait` is no longer wanted (notifications/cancelled). `wait`
+        then fails; nobody should be waiting for it."""
         ...
 
 

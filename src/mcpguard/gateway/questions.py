@@ -26,7 +26,7 @@ from mcpguard.core.model import Caller, Deny, Invocation, Json, Permit, Redacted
 from mcpguard.gateway.flight import Cancelled, Flight, Wait
 from mcpguard.gateway.ports import Question, Raw, RequestId
 from mcpguard.gateway.request import Request
-from mcpguard.gateway.site import Site
+from mcpguard.gateway.scope import ClientScope
 from mcpguard.protocol import eras, jsonrpc, refusals
 
 MAX_VISITS = 1000
@@ -50,8 +50,8 @@ class Asked(Struct, frozen=True):
 class Questions:
     """The questions to one client."""
 
-    def __init__(self, site: Site) -> None:
-        self._site = site
+    def __init__(self, scope: ClientScope) -> None:
+        self._scope = scope
         self._asked: dict[RequestId, Wait[dict[str, Json]]] = {}
         self._relays: dict[Question, Flight] = {}
         self._count = 0
@@ -81,7 +81,7 @@ class Questions:
 
     def answer(self, question: Question, body: dict[str, Json]) -> None:
         """Tell the upstream: `body` is {"result": …} or {"error": …}."""
-        self._site.upstreams[question.server].answer(question, body)
+        self._scope.upstreams[question.server].answer(question, body)
 
     def cannot(self, question: Question, why: str) -> None:
         """Tell the upstream that its question cannot be put to the client."""
@@ -89,7 +89,7 @@ class Questions:
 
     async def _relay(self, question: Question, caller: Caller, request: Request | None) -> None:
         try:
-            redact = self._site.redact_of(question.server, question.related)
+            redact = self._scope.redact_of(question.server, question.related)
             asked = await self.judge(question.server, question.method, question.params, caller, redact)
             body = asked if isinstance(asked, dict) else await self.put(asked, request)
             self.answer(question, body)
@@ -106,36 +106,36 @@ class Questions:
     ) -> Asked | dict[str, Json]:
         """What to put to the client if it may be asked, else the body that refuses it. `redact` is what the
         call wants removed that it is about."""
-        site = self._site
+        scope = self._scope
         if type(params) is not dict or not eras.capability(method):
             return {"error": refusals.error(jsonrpc.INVALID_PARAMS, "mcpguard: no question to a client")}
         if not eras.can_answer(caller.capabilities, method, params):
             said = f"mcpguard: the client did not declare {eras.lacking(caller.capabilities, method, params)}"
             return {"error": refusals.error(jsonrpc.METHOD_NOT_FOUND, said)}
-        invocation = site.recorder.invocation(method, server, args=params, caller=caller)
-        verdict = site.judge.decide(invocation)
-        await site.audit.write(site.recorder.decided(verdict))
+        invocation = scope.recorder.invocation(method, server, args=params, caller=caller)
+        verdict = scope.judge.decide(invocation)
+        await scope.audit.write(scope.recorder.decided(verdict))
         if isinstance(verdict, Deny):
             return {"error": refusals.denied_error(verdict)}
-        started = site.recorder.seconds()
+        started = scope.recorder.seconds()
         try:
-            sealed, digest = await site.inspector.seal(params, 0, verdict.redact + redact)
+            sealed, digest = await scope.inspector.seal(params, 0, verdict.redact + redact)
         except InspectionError as problem:
-            await site.audit.write(site.recorder.outcome(invocation, "withheld", started))
+            await scope.audit.write(scope.recorder.outcome(invocation, "withheld", started))
             return {"error": refusals.error(jsonrpc.REFUSED, f"mcpguard: {problem}")}
         self._remember(server, params)
-        await site.audit.write(site.recorder.outcome(invocation, "asked", started, digest, sealed.findings))
+        await scope.audit.write(scope.recorder.outcome(invocation, "asked", started, digest, sealed.findings))
         return Asked(invocation, sealed)
 
     async def kept_back(self, asked: Asked) -> str:
         """Why an answer may not go to who asked any more, "" where it may."""
-        site, before = self._site, asked.invocation
+        scope, before = self._scope, asked.invocation
         method, server = before.method, before.server
-        invocation = site.recorder.invocation(method, server, args=before.args, caller=before.caller)
-        verdict = site.judge.decide_again(invocation)
+        invocation = scope.recorder.invocation(method, server, args=before.args, caller=before.caller)
+        verdict = scope.judge.decide_again(invocation)
         if isinstance(verdict, Permit):
             return ""
-        await site.audit.write(site.recorder.decided(verdict))
+        await scope.audit.write(scope.recorder.decided(verdict))
         said = refusals.denied_error(verdict)["message"]
         return f"the answer to {method} was kept back: {said}"
 
@@ -164,16 +164,16 @@ class Questions:
         question_id = f"mcpguard-{self._count}"
         wait: Wait[dict[str, Json]] = Wait()
         self._asked[question_id] = wait
-        seconds = self._site.think_seconds
+        seconds = self._scope.think_seconds
         late = UpstreamError(f"the client did not answer {method} within {seconds:g} seconds")
-        stop = self._site.clock.later(seconds, lambda: wait.fail(late))
+        stop = self._scope.clock.later(seconds, lambda: wait.fail(late))
         related = None if request is None else request.id
-        self._site.client.ask(question_id, method, params, related)
+        self._scope.client.ask(question_id, method, params, related)
         try:
             return await wait
         except (Cancelled, UpstreamError):
-            withdrawn = self._site.inspector.ours({"requestId": question_id})
-            self._site.client.notify("notifications/cancelled", withdrawn, related)
+            withdrawn = self._scope.inspector.ours({"requestId": question_id})
+            self._scope.client.notify("notifications/cancelled", withdrawn, related)
             raise
         finally:
             stop()

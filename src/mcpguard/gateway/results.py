@@ -17,7 +17,7 @@ from mcpguard.core.policy.review import UNTOUCHED, Review
 from mcpguard.gateway.inspection import INLINE_BYTES
 from mcpguard.gateway.ports import Raw
 from mcpguard.gateway.request import Request
-from mcpguard.gateway.site import Site
+from mcpguard.gateway.scope import ClientScope
 from mcpguard.gateway.tasks import Tasks
 from mcpguard.protocol import eras, refusals
 from mcpguard.protocol.calls import Call
@@ -39,13 +39,13 @@ class Ready(Struct, frozen=True):
 class Results:
     """Makes the answers of one client ready."""
 
-    def __init__(self, site: Site, tasks: Tasks) -> None:
-        self._site = site
+    def __init__(self, scope: ClientScope, tasks: Tasks) -> None:
+        self._scope = scope
         self._tasks = tasks
 
     async def ready(self, request: Request, permit: Permit, call: Call, raw: Raw) -> Ready:
         """Raises UpstreamError for what is no answer, InspectionError for what cannot be inspected."""
-        inspector = self._site.inspector
+        inspector = self._scope.inspector
         body = self._translated(request, permit, raw.message)
         if raw.size <= INLINE_BYTES:
             # As `seal` does, on the road of nearly every call.
@@ -65,12 +65,12 @@ class Results:
         return Ready(answer, digest, "error" if failed else status, failed, review)
 
     def _withheld(self, request: Request, call: Call, digest: str, review: Review) -> Ready:
-        site, deny = self._site, review.denied
+        scope, deny = self._scope, review.denied
         assert deny is not None  # noqa: S101 - who calls has looked
         if call.kind == "tool":
-            result = site.result_for(request.caller, request.method, refusals.withheld_result(deny))
-            return Ready(site.inspector.ours(result), digest, "withheld", False, review)
-        return Ready(site.inspector.ours(refusals.withheld_error(deny)), digest, "withheld", True, review)
+            result = scope.result_for(request.caller, request.method, refusals.withheld_result(deny))
+            return Ready(scope.inspector.ours(result), digest, "withheld", False, review)
+        return Ready(scope.inspector.ours(refusals.withheld_error(deny)), digest, "withheld", True, review)
 
     def _review(self, request: Request, permit: Permit, call: Call, answer: Redacted, failed: bool) -> Review:
         value = {"error": answer.value} if failed else answer.value
@@ -87,9 +87,9 @@ class Results:
         return found
 
     def _judged(self, request: Request, permit: Permit, value: Json, answer: Redacted) -> Review:
-        site, size = self._site, len(answer.payload)
-        now = site.recorder.now()
-        return site.judge.review(request.policies, permit, value, answer.findings, size, now)
+        scope, size = self._scope, len(answer.payload)
+        now = scope.recorder.now()
+        return scope.judge.review(request.policies, permit, value, answer.findings, size, now)
 
     def _translated(self, request: Request, permit: Permit, message: dict[str, Json]) -> Json:
         invocation, failed = permit.invocation, "error" in message
@@ -97,7 +97,7 @@ class Results:
         if type(body) is not dict:
             raise UpstreamError(f"upstream '{invocation.server}' gave an answer that is no object")
         if failed:
-            modern = self._site.upstreams[invocation.server].modern
+            modern = self._scope.upstreams[invocation.server].modern
             return eras.error_for(request.caller, invocation.method, body, modern)
         kind = body.get("resultType")
         if kind not in _RESULT_TYPES and not _declares(request, kind):
@@ -105,7 +105,7 @@ class Results:
         if invocation.method == "tools/call" and (kind == "task" or "task" in body):
             self._tasks.remember(permit, body, request.redact)
         if request.caller.modern or not eras.MODERN_ONLY.isdisjoint(body):
-            return self._site.result_for(request.caller, invocation.method, body)
+            return self._scope.result_for(request.caller, invocation.method, body)
         return body
 
 

@@ -20,7 +20,7 @@ from mcpguard.gateway.flight import Wait
 from mcpguard.gateway.ports import Clock, Question, Raw
 from mcpguard.gateway.questions import Asked, Questions, note_lack
 from mcpguard.gateway.request import Questioned, Request
-from mcpguard.gateway.site import Site
+from mcpguard.gateway.scope import ClientScope
 from mcpguard.protocol import eras, jsonrpc, refusals
 from mcpguard.protocol.calls import Call
 
@@ -155,10 +155,10 @@ class ParkedCalls:
 class RoundTrips:
     """The calls of one client that wait for an answer of that client."""
 
-    def __init__(self, site: Site, questions: Questions) -> None:
-        self._site = site
+    def __init__(self, scope: ClientScope, questions: Questions) -> None:
+        self._scope = scope
         self._questions = questions
-        self.parked = ParkedCalls(site.clock, site.think_seconds)
+        self.parked = ParkedCalls(scope.clock, scope.think_seconds)
 
     # --- a legacy upstream asks ------------------------------------------------------------------
 
@@ -172,7 +172,7 @@ class RoundTrips:
         return next((one for one in own if one.server == question.server), None)
 
     def _requests(self) -> list[Request]:
-        return [*self._site.requests.values(), *self.parked.requests()]
+        return [*self._scope.requests.values(), *self.parked.requests()]
 
     def interrupt(self, question: Question) -> None:
         """Let the modern client's request that the question is about carry it."""
@@ -196,11 +196,11 @@ class RoundTrips:
         """Put what the legacy upstream asked to the modern client, until all is answered; the request
         goes on under the id of the retry. Raises Cancelled when the client never comes back."""
         while request.questions:
-            await self._site.pause(TOGETHER_SECONDS)
+            await self._scope.pause(TOGETHER_SECONDS)
             keys = {f"question-{index}": one for index, one in enumerate(request.questions, 1)}
             shown: dict[str, Asked] = {}
             for key, question in keys.items():
-                redact = request.redact + self._site.redact_of(question.server, question.related)
+                redact = request.redact + self._scope.redact_of(question.server, question.related)
                 asked = await self._questions.judge(
                     question.server, question.method, question.params, request.caller, redact
                 )
@@ -214,10 +214,10 @@ class RoundTrips:
             wait = Resumed()
             token = self.parked.keep(call, shown, None, permit.credential, request, wait)
             await self._reply(request, permit, _requests(shown), token, started)
-            self._site.requests.pop(request.id, None)
+            self._scope.requests.pop(request.id, None)
             retry, responses = await wait
             request.adopt(retry)
-            self._site.requests[request.id] = request
+            self._scope.requests[request.id] = request
             for key in shown:
                 # What is no result is asked for again, like what is missing.
                 if type(responses.get(key)) is dict:
@@ -228,13 +228,13 @@ class RoundTrips:
     async def _reply(
         self, request: Request, permit: Permit, shown: dict[str, Json], token: str, started: float
     ) -> None:
-        site, method = self._site, permit.invocation.method
+        scope, method = self._scope, permit.invocation.method
         body = {"resultType": eras.INPUT_REQUIRED, "inputRequests": shown, "requestState": token}
-        result = site.result_for(request.caller, method, body)
-        sealed, digest = await site.inspector.seal(result, 0, request.redact)
-        outcome = site.recorder.outcome(permit.invocation, "input-required", started, digest)
-        await site.audit.write(outcome)
-        site.client.reply(request.id, sealed)
+        result = scope.result_for(request.caller, method, body)
+        sealed, digest = await scope.inspector.seal(result, 0, request.redact)
+        outcome = scope.recorder.outcome(permit.invocation, "input-required", started, digest)
+        await scope.audit.write(outcome)
+        scope.client.reply(request.id, sealed)
 
     def _answer(self, request: Request, question: Question, body: dict[str, Json]) -> None:
         if question in request.questions:

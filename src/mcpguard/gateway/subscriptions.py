@@ -17,7 +17,7 @@ from mcpguard.gateway.inspection import EMPTY
 from mcpguard.gateway.listing import Listing
 from mcpguard.gateway.ports import RequestId
 from mcpguard.gateway.request import Request
-from mcpguard.gateway.site import Site
+from mcpguard.gateway.scope import ClientScope
 from mcpguard.protocol import eras, jsonrpc
 from mcpguard.protocol.calls import read_call
 
@@ -45,8 +45,8 @@ class Listen(Struct, eq=False):
 class Subscriptions:
     """The subscriptions of one client."""
 
-    def __init__(self, site: Site, listing: Listing) -> None:
-        self._site = site
+    def __init__(self, scope: ClientScope, listing: Listing) -> None:
+        self._scope = scope
         self._listing = listing
         self._listens: dict[RequestId, Listen] = {}
         self._legacy: set[_Key] = set()
@@ -74,17 +74,17 @@ class Subscriptions:
         for key in [one for one in self._legacy if one[1] == call.name]:
             self._legacy.discard(key)
             self._release(key, request.caller)
-        self._site.client.reply(request.id, EMPTY)
+        self._scope.client.reply(request.id, EMPTY)
 
     # --- a modern client -------------------------------------------------------------------------
 
     async def listen(self, request: Request) -> None:
         """Serve `subscriptions/listen` until the client ends it or mcpguard ends."""
-        site = self._site
+        scope = self._scope
         lists, uris = _read_filter(request.params, request.caller)
-        invocation = site.recorder.invocation(request.method, params={}, caller=request.caller)
-        started = site.recorder.seconds()
-        await site.audit.write(site.recorder.decided(pdp.permit_protocol(invocation)))
+        invocation = scope.recorder.invocation(request.method, params={}, caller=request.caller)
+        started = scope.recorder.seconds()
+        await scope.audit.write(scope.recorder.decided(pdp.permit_protocol(invocation)))
         listen = Listen(request, lists, set())
         reason = "error"
         try:
@@ -102,27 +102,27 @@ class Subscriptions:
             self._listens.pop(request.id, None)
             for key in listen.resources:
                 self._release(key, request.caller)
-        await site.audit.write(site.recorder.outcome(invocation, reason, started))
+        await scope.audit.write(scope.recorder.outcome(invocation, reason, started))
         if reason == "abandoned":
             body = {"resultType": eras.COMPLETE, "_meta": self._tag(request)}
-            site.client.reply(request.id, site.inspector.ours(body))
+            scope.client.reply(request.id, scope.inspector.ours(body))
 
     def _acknowledge(self, request: Request, lists: frozenset[str], uris: list[str]) -> None:
         honoured: dict[str, Json] = dict.fromkeys(sorted(lists), True)
         if uris:
             honoured["resourceSubscriptions"] = uris
         params = {"_meta": self._tag(request), "notifications": honoured}
-        sealed = self._site.inspector.ours(params)
-        self._site.client.notify("notifications/subscriptions/acknowledged", sealed, request.id)
+        sealed = self._scope.inspector.ours(params)
+        self._scope.client.notify("notifications/subscriptions/acknowledged", sealed, request.id)
 
     def _tag(self, request: Request) -> dict[str, Json]:
-        return {eras.SUBSCRIPTION_KEY: self._site.client.shown(request.id)}
+        return {eras.SUBSCRIPTION_KEY: self._scope.client.shown(request.id)}
 
     # --- upstreams -------------------------------------------------------------------------------
 
     async def _acquire(self, uri: str, request: Request) -> _Key | None:
         """Subscribe to one resource for a listen; None where policy or the upstream refuses."""
-        site = self._site
+        scope = self._scope
         try:
             entry = await self._listing.locate("resource", uri, request.caller)
             if entry is None or not self._has_room(entry.server, uri):
@@ -130,7 +130,7 @@ class Subscriptions:
             if not await self._allowed(uri, entry, request):
                 return None
         except McpGuardError as problem:
-            site.report("", str(problem))
+            scope.report("", str(problem))
             return None
         key = (entry.server, uri)
         self._count[key] = self._count.get(key, 0) + 1
@@ -140,20 +140,20 @@ class Subscriptions:
         return (server, uri) in self._count or len(self._count) < MAX_URIS
 
     async def _allowed(self, uri: str, entry: Listed, request: Request) -> bool:
-        site, params = self._site, {"uri": uri}
-        invocation = site.recorder.invocation(
+        scope, params = self._scope, {"uri": uri}
+        invocation = scope.recorder.invocation(
             "resources/subscribe", entry.server, entry, params, params, request.caller
         )
-        verdict = site.judge.decide(invocation)
-        started = site.recorder.seconds()
-        await site.audit.write(site.recorder.decided(verdict))
+        verdict = scope.judge.decide(invocation)
+        started = scope.recorder.seconds()
+        await scope.audit.write(scope.recorder.decided(verdict))
         if isinstance(verdict, Deny):
             return False
         # What one credential may hear of is not told to whom another one is for.
         known = self._chosen.get((entry.server, uri), verdict.credential)
         status = "ok" if known == verdict.credential else "unavailable"
         if status == "ok" and not self._count.get((entry.server, uri)):
-            upstream = site.upstreams[entry.server]
+            upstream = scope.upstreams[entry.server]
             wait = upstream.request(verdict)
             try:
                 status = (await wait).status
@@ -161,9 +161,9 @@ class Subscriptions:
                 status = "unavailable"
             except Cancelled as why:
                 upstream.cancel(wait, str(why))
-                await site.audit.write(site.recorder.outcome(invocation, str(why), started))
+                await scope.audit.write(scope.recorder.outcome(invocation, str(why), started))
                 raise
-        await site.audit.write(site.recorder.outcome(invocation, status, started))
+        await scope.audit.write(scope.recorder.outcome(invocation, status, started))
         if status == "ok":
             self._chosen[entry.server, uri] = verdict.credential
         return status == "ok"
@@ -177,22 +177,22 @@ class Subscriptions:
             Flight(self._unsubscribe(key, caller))
 
     async def _unsubscribe(self, key: _Key, caller: Caller) -> None:
-        site, (server, uri) = self._site, key
-        invocation = site.recorder.invocation(
+        scope, (server, uri) = self._scope, key
+        invocation = scope.recorder.invocation(
             "resources/unsubscribe", server, None, {"uri": uri}, {"uri": uri}, caller
         )
-        permit, started = pdp.permit_protocol(invocation), site.recorder.seconds()
+        permit, started = pdp.permit_protocol(invocation), scope.recorder.seconds()
         try:
             # It may start a server that has ended, with its credentials, so there is a record first (law 5).
-            await site.audit.write(site.recorder.decided(permit))
+            await scope.audit.write(scope.recorder.decided(permit))
             try:
                 # What still comes is dropped by `interested`.
-                status = (await site.upstreams[server].request(permit)).status
+                status = (await scope.upstreams[server].request(permit)).status
             except UpstreamError:
                 status = "unavailable"
-            await site.audit.write(site.recorder.outcome(invocation, status, started))
+            await scope.audit.write(scope.recorder.outcome(invocation, status, started))
         except McpGuardError as problem:
-            site.report(server, str(problem))
+            scope.report(server, str(problem))
 
     # --- what upstreams say ----------------------------------------------------------------------
 

@@ -10,7 +10,7 @@ from mcpguard.core.model import Json, Permit
 from mcpguard.core.policy import pdp
 from mcpguard.gateway.flight import Cancelled
 from mcpguard.gateway.request import Request
-from mcpguard.gateway.site import Site
+from mcpguard.gateway.scope import ClientScope
 from mcpguard.protocol import eras, jsonrpc, refusals
 
 MAX_TASKS = 10_000
@@ -39,8 +39,8 @@ class Task(Struct, frozen=True):
 class Tasks:
     """The tasks of one client."""
 
-    def __init__(self, site: Site) -> None:
-        self._site = site
+    def __init__(self, scope: ClientScope) -> None:
+        self._scope = scope
         self._known: dict[str, Task] = {}
 
     def find(self, task_id: str) -> Task | None:
@@ -79,36 +79,36 @@ class Tasks:
 
     async def serve(self, request: Request) -> None:
         """Answer `tasks/list`: this client's tasks only, of all upstreams, on one page."""
-        site = self._site
+        scope = self._scope
         if request.params.get("cursor") is not None:
             raise MessageError(jsonrpc.INVALID_PARAMS, "no such cursor: the list has one page")
-        invocation = site.recorder.invocation(request.method, params={}, caller=request.caller)
-        started = site.recorder.seconds()
-        await site.audit.write(site.recorder.decided(pdp.permit_protocol(invocation)))
+        invocation = scope.recorder.invocation(request.method, params={}, caller=request.caller)
+        started = scope.recorder.seconds()
+        await scope.audit.write(scope.recorder.decided(pdp.permit_protocol(invocation)))
         found: list[Json] = []
         try:
             for server, credential in sorted({task.key for task in self._known.values()}):
                 found += await self._of(server, credential, request)
         except Cancelled as why:
-            await site.audit.write(site.recorder.outcome(invocation, str(why), started))
+            await scope.audit.write(scope.recorder.outcome(invocation, str(why), started))
             raise
         redact = {kind: None for one in found for kind in self.redact_of(one["taskId"])}
         try:
-            answer, digest = await site.inspector.seal({"tasks": found}, 0, tuple(redact))
+            answer, digest = await scope.inspector.seal({"tasks": found}, 0, tuple(redact))
         except InspectionError as problem:
-            await site.audit.write(site.recorder.outcome(invocation, "withheld", started))
-            site.refuse(request.id, refusals.withheld(str(problem), invocation.id))
+            await scope.audit.write(scope.recorder.outcome(invocation, "withheld", started))
+            scope.refuse(request.id, refusals.withheld(str(problem), invocation.id))
             return
-        await site.audit.write(site.recorder.outcome(invocation, "ok", started, digest, answer.findings))
-        site.client.reply(request.id, answer)
+        await scope.audit.write(scope.recorder.outcome(invocation, "ok", started, digest, answer.findings))
+        scope.client.reply(request.id, answer)
 
     async def _of(self, server: str, credential: str, request: Request) -> list[Json]:
-        site, status = self._site, "ok"
-        invocation = site.recorder.invocation("tasks/list", server, params={}, caller=request.caller)
-        permit, started = pdp.permit_protocol(invocation, credential), site.recorder.seconds()
+        scope, status = self._scope, "ok"
+        invocation = scope.recorder.invocation("tasks/list", server, params={}, caller=request.caller)
+        permit, started = pdp.permit_protocol(invocation, credential), scope.recorder.seconds()
         found: list[Json] = []
         # It may start a server that has ended, with its credentials, so there is a record first (law 5).
-        await site.audit.write(site.recorder.decided(permit))
+        await scope.audit.write(scope.recorder.decided(permit))
         try:
             found = await self._pages(server, permit)
         except Cancelled as why:
@@ -116,16 +116,16 @@ class Tasks:
             raise
         except (UpstreamError, CredentialError) as problem:
             status = "unavailable"
-            site.report(server, str(problem))
+            scope.report(server, str(problem))
         finally:
-            site.audit.write(site.recorder.outcome(invocation, status, started))
+            scope.audit.write(scope.recorder.outcome(invocation, status, started))
         return found
 
     async def _pages(self, server: str, permit: Permit) -> list[Json]:
         found: list[Json] = []
         key = server, permit.credential
         for _ in range(MAX_PAGES):
-            upstream = self._site.upstreams[server]
+            upstream = self._scope.upstreams[server]
             wait = upstream.request(permit)
             try:
                 raw = await wait

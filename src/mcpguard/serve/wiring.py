@@ -11,14 +11,14 @@ from typing import TYPE_CHECKING
 
 from msgspec import Struct, structs
 
-from mcpguard.adapters.upstreams.lane import IDLE_SECONDS, Lane, Run
-from mcpguard.adapters.upstreams.lanes import Lanes
+from mcpguard.adapters.upstreams.lane import IDLE_SECONDS, Lane
 from mcpguard.adapters.upstreams.process.child import Nursery
 from mcpguard.adapters.upstreams.process.environment import Environment
+from mcpguard.adapters.upstreams.server import ServerUpstream
 from mcpguard.adapters.upstreams.session.connecting import Past
+from mcpguard.adapters.upstreams.session.envelope import Verbosity
+from mcpguard.adapters.upstreams.session.instance import Instance
 from mcpguard.adapters.upstreams.session.life import Backoff, Memory, Terms
-from mcpguard.adapters.upstreams.session.speech import Verbosity
-from mcpguard.adapters.upstreams.session.upstream import WiredUpstream
 from mcpguard.adapters.upstreams.supply import Supply, not_chosen
 from mcpguard.adapters.upstreams.wires.stdio import Launch, StdioWire
 from mcpguard.config.loading import Credential, Server
@@ -41,12 +41,12 @@ class Wiring(Struct, frozen=True, kw_only=True):
     nursery: Nursery
     idle_seconds: float = IDLE_SECONDS
 
-    def upstream(self) -> Lanes:
+    def upstream(self) -> ServerUpstream:
         """Nothing of it is started."""
         remote = self.server.url is not None
         make = self._remote if remote else self._lane
         supply = self._supply_there if remote else self._supply
-        return Lanes(self.server.name, make, supply, self.terms.turn, remote)
+        return ServerUpstream(self.server.name, make, supply, self.terms.turn, remote)
 
     @property
     def _supply(self) -> Supply:
@@ -79,7 +79,7 @@ class Wiring(Struct, frozen=True, kw_only=True):
             lane=credential,
             report=_reporting(self.terms.report, credential),
         )
-        past = _beside(first.upstream.past)
+        past = _beside(first.instance.past)
         return self._processes({**self.server.env, **entry.env}, terms, past, self.idle_seconds)
 
     def _processes(
@@ -89,10 +89,10 @@ class Wiring(Struct, frozen=True, kw_only=True):
         past: Past | None = None,
         idle_seconds: float | None = None,
     ) -> Lane:
-        def make(past: Past | None, changed: Callable[[], None]) -> Run:
+        def make(past: Past | None, changed: Callable[[], None]) -> Instance:
             environment = Environment(env, self._supply)
             told = structs.replace(terms, changed=_both(terms.changed, changed))
-            return Run(WiredUpstream(told, [self._process(environment, told)], past), environment)
+            return Instance(told, [self._process(environment, told)], past, environment)
 
         return Lane(make, terms.turn, past, idle_seconds)
 
@@ -109,13 +109,13 @@ class Wiring(Struct, frozen=True, kw_only=True):
         def report(line: str) -> None:
             terms.report(server.name, line)
 
-        return lambda ear: StdioWire(ear, launch, terms.turn, self.nursery, report, terms.clean)
+        return lambda listener: StdioWire(listener, launch, terms.turn, self.nursery, report, terms.clean)
 
     # --- a server with a `url` -------------------------------------------------------------------
 
     def _remote(self, _credential: str, _first: Lane | None) -> Lane:
-        def make(past: Past | None, _changed: Callable[[], None]) -> Run:
-            return Run(WiredUpstream(self.terms, self._http(), past), None)
+        def make(past: Past | None, _changed: Callable[[], None]) -> Instance:
+            return Instance(self.terms, self._http(), past)
 
         return Lane(make, self.terms.turn)
 
@@ -131,8 +131,8 @@ class Wiring(Struct, frozen=True, kw_only=True):
         address = Address(server.url, server.headers, self.credentials, self.to, chosen)
         limit, turn = terms.message_bytes, terms.turn
         wires: dict[str, MakeWire] = {
-            "http": lambda ear: StreamableHttpWire(server.name, address, limit, turn, ear),
-            "sse": lambda ear: SseWire(server.name, address, limit, turn, ear),
+            "http": lambda listener: StreamableHttpWire(server.name, address, limit, turn, listener),
+            "sse": lambda listener: SseWire(server.name, address, limit, turn, listener),
         }
         return list(wires.values()) if server.type is None else [wires[server.type]]
 

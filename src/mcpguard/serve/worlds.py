@@ -23,8 +23,8 @@ from mcpguard.adapters.store.session_files import SessionFiles, default_folder
 from mcpguard.adapters.system.allocator import Allocator
 from mcpguard.adapters.system.clock import SystemClock
 from mcpguard.adapters.telemetry.diagnostics import Diagnostics
-from mcpguard.adapters.upstreams.lanes import Lanes
 from mcpguard.adapters.upstreams.process.child import Nursery
+from mcpguard.adapters.upstreams.server import ServerUpstream
 from mcpguard.adapters.upstreams.session.life import Terms
 from mcpguard.config.file import SESSION_IDLE_SECONDS, THINK_SECONDS, HttpEntry
 from mcpguard.config.loading import Credential, Server
@@ -37,7 +37,7 @@ from mcpguard.gateway.judge import InForce, Judge
 from mcpguard.gateway.ports import Client
 from mcpguard.gateway.recipients import Recipient
 from mcpguard.gateway.recorder import Recorder
-from mcpguard.gateway.site import Site
+from mcpguard.gateway.scope import ClientScope
 from mcpguard.serve.policy_watch import Look
 from mcpguard.serve.wiring import Wiring, references_of
 
@@ -111,13 +111,13 @@ class World:
         self._client = client
         self._principal = principal
         self._inspector = Inspector(shared.redactor, shared.scan)
-        self.upstreams: dict[str, Lanes] = {}
+        self.upstreams: dict[str, ServerUpstream] = {}
         # Before its upstreams, which call it directly.
-        self.gateway = Gateway(self._site())
+        self.gateway = Gateway(self._scope())
         for server in settings.servers:
             self.upstreams[server.name] = self._upstream(server)
 
-    def _site(self) -> Site:
+    def _scope(self) -> ClientScope:
         shared, settings = self._shared, self._shared.settings
         recorder = Recorder(
             clock=shared.clock,
@@ -129,7 +129,7 @@ class World:
             inspect_text=self._inspector.text,
         )
         extensions = [(s.name, *one) for s in settings.servers for one in s.extensions.items()]
-        return Site(
+        return ClientScope(
             judge=shared.judge,
             inspector=self._inspector,
             audit=shared.audit,
@@ -147,7 +147,7 @@ class World:
             extension_ids=tuple(dict.fromkeys(name for _server, name, _methods in extensions)),
         )
 
-    def _upstream(self, server: Server) -> Lanes:
+    def _upstream(self, server: Server) -> ServerUpstream:
         shared = self._shared
         terms = Terms(
             name=server.name,

@@ -8,9 +8,9 @@ from typing import Any
 
 from mcpguard.adapters.relay.turn import Turn
 from mcpguard.adapters.upstreams.session.connecting import no_past
+from mcpguard.adapters.upstreams.session.instance import Instance
 from mcpguard.adapters.upstreams.session.life import Backoff, Terms
-from mcpguard.adapters.upstreams.session.upstream import WiredUpstream
-from mcpguard.adapters.upstreams.wires.wire import Ear
+from mcpguard.adapters.upstreams.wires.wire import WireListener
 from mcpguard.core.model import Caller, Invocation, Listed, Permit, Principal
 from mcpguard.gateway.flight import as_future
 from mcpguard.gateway.ports import Question
@@ -91,8 +91,8 @@ def silent(_wire: FakeWire, _message: Message) -> None:
 class FakeWire:
     """Implements `wire.Wire`; the server answers after the turn, as a real one does."""
 
-    def __init__(self, world: World, ear: Ear, serve: Server) -> None:
-        self.ear = ear
+    def __init__(self, world: World, listener: WireListener, serve: Server) -> None:
+        self.listener = listener
         self.sent: list[Message] = []
         self.targets: list[Listed | None] = []
         self.credentials: list[str] = []
@@ -113,7 +113,7 @@ class FakeWire:
         if self.opening is not None:
             raise self.opening
         if self.ends_at_once:
-            self.ear.ended()
+            self.listener.ended()
 
     def send(self, message: Message, target: Listed | None = None, credential: str = "") -> None:
         assert not self.closed
@@ -139,12 +139,12 @@ class FakeWire:
 
     async def close(self, gently: bool) -> None:
         self.closed = True
-        self.ear.ended()
+        self.listener.ended()
 
     # --- what the server says ----------------------------------------------------------------------
 
     def say(self, message: Message, related: int | None = None) -> None:
-        self.ear.received({"jsonrpc": "2.0", **message}, 100, related)
+        self.listener.received({"jsonrpc": "2.0", **message}, 100, related)
         self._world.stir()
 
     def result(self, request_id: Any, result: Any) -> None:
@@ -201,11 +201,11 @@ class World:
         }
         self.terms = Terms(**{**given, **terms})
         past = no_past(self.terms, Backoff(lambda: 0.0))
-        self.upstream = WiredUpstream(self.terms, [self._make] * wires, past)
+        self.upstream = Instance(self.terms, [self._make] * wires, past)
 
-    def _make(self, ear: Ear) -> FakeWire:
+    def _make(self, listener: WireListener) -> FakeWire:
         serve = self._servers[min(len(self.wires), len(self._servers) - 1)]
-        wire = FakeWire(self, ear, serve)
+        wire = FakeWire(self, listener, serve)
         self.prepare_wire(wire)
         self.wires.append(wire)
         return wire
@@ -259,7 +259,7 @@ class World:
 
     async def dead(self) -> None:
         """Wait until the life is over and the next may begin."""
-        self.wire.ear.ended()
+        self.wire.listener.ended()
         await self.until(lambda: self.upstream.health.state in ("waiting", "failed"))
         await self.settled()
 

@@ -1,4 +1,4 @@
-"""What the HTTP wires are tested with: an ear that remembers, an open wire, and messages."""
+"""What the HTTP wires are tested with: a listener that remembers, an open wire, and messages."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from mcpguard.adapters.relay.turn import Turn
 from mcpguard.adapters.upstreams.wires.address import Address
 from mcpguard.adapters.upstreams.wires.http import StreamableHttpWire
 from mcpguard.adapters.upstreams.wires.sse import SseWire
-from mcpguard.adapters.upstreams.wires.wire import Ear
+from mcpguard.adapters.upstreams.wires.wire import WireListener
 from mcpguard.core.secret import parse_template
 from mcpguard.protocol.eras import CAPABILITIES_KEY, VERSION_KEY
 from mcpguard.protocol.framing import Oversize
@@ -45,7 +45,7 @@ def _file_of(task: asyncio.Task[Any]) -> str:
     return "" if code is None or "/tests/" in code.co_filename else str(code.co_filename)
 
 
-class RecordingEar(Ear):
+class RecordingEar(WireListener):
     """Remembers all that it hears as tuples: what, and with which arguments."""
 
     def __init__(self, turn: Turn) -> None:
@@ -54,7 +54,7 @@ class RecordingEar(Ear):
         self._changed = asyncio.Event()
 
     def _hear(self, *what: Any) -> None:
-        assert self._turn._inside, "an ear is told within a turn"
+        assert self._turn._inside, "an listener is told within a turn"
         self.heard.append(what)
         self._changed.set()
 
@@ -126,13 +126,13 @@ async def wired(
     limit: int = LIMIT,
     **more: Any,
 ) -> AsyncIterator[tuple[Any, RecordingEar]]:
-    """An open wire and its ear; closed afterwards."""
+    """An open wire and its listener; closed afterwards."""
     turn = Turn(asyncio.get_running_loop())
-    ear = RecordingEar(turn)
-    wire = kind("far", where, limit, turn, ear, **more)
+    listener = RecordingEar(turn)
+    wire = kind("far", where, limit, turn, listener, **more)
     await wire.open()
     try:
-        yield wire, ear
+        yield wire, listener
     finally:
         await wire.close(True)
 
@@ -160,10 +160,10 @@ def hello(request_id: int, version: str = LEGACY) -> dict[str, Any]:
 READY = {"jsonrpc": "2.0", "method": "notifications/initialized"}
 
 
-async def greet(wire: Any, ear: RecordingEar, version: str = LEGACY) -> dict[str, Any]:
+async def greet(wire: Any, listener: RecordingEar, version: str = LEGACY) -> dict[str, Any]:
     """Do the legacy handshake; gives the answer."""
     wire.send(hello(1, version))
-    answer = await ear.answer(1)
+    answer = await listener.answer(1)
     wire.greeted(version, False)
     wire.send(READY)
     return answer

@@ -211,7 +211,7 @@ def test_the_end_of_the_wire_during_the_greeting_is_said_with_its_last_words() -
     async def body() -> None:
         def serve(wire: FakeWire, _message: Any) -> None:
             wire.words = " (exit status 7)"
-            wire.ear.ended()
+            wire.listener.ended()
 
         said = await refused(World(serve))
         assert "it ended before it answered initialize (exit status 7)" in said
@@ -222,7 +222,7 @@ def test_the_end_of_the_wire_during_the_greeting_is_said_with_its_last_words() -
 def test_an_exchange_that_fails_is_the_reason_that_is_said() -> None:
     async def body() -> None:
         def serve(wire: FakeWire, message: Any) -> None:
-            wire.ear.failed(message["id"], "cannot be reached")
+            wire.listener.failed(message["id"], "cannot be reached")
 
         assert await refused(World(serve)) == "upstream 'x' is not available: cannot be reached"
 
@@ -233,7 +233,7 @@ def test_a_legacy_server_that_ends_at_the_probe_is_started_again_without_one() -
     async def body() -> None:
         def fragile(wire: FakeWire, message: Any) -> None:
             if message["method"] == "server/discover":
-                wire.ear.ended()
+                wire.listener.ended()
             else:
                 legacy()(wire, message)
 

@@ -27,10 +27,10 @@ async def test_a_credential_does_not_follow_a_redirect_to_another_origin(status:
 
         async with scripted(script) as stage:
             where = address(stage.url, {"Authorization": "Bearer ${env:TOKEN}"}, TOKEN=CANARY)
-            async with wired(StreamableHttpWire, where) as (wire, ear):
+            async with wired(StreamableHttpWire, where) as (wire, listener):
                 for request_id in (1, 2):
                     wire.send(hello(request_id))
-                    told = await ear.failure(request_id)
+                    told = await listener.failure(request_id)
                     place = thief.url.removesuffix("/mcp")
                     assert told == (
                         f"answered with a redirect (HTTP {status}) to {place}, which is not followed; "
@@ -52,12 +52,12 @@ async def test_a_redirect_within_the_origin_is_followed_once() -> None:
 
     async with scripted(script) as stage:
         where = address(stage.url, {"X-Key": "${env:KEY}"}, KEY=CANARY)
-        async with wired(StreamableHttpWire, where) as (wire, ear):
+        async with wired(StreamableHttpWire, where) as (wire, listener):
             wire.send(hello(2))
-            assert await ear.answer(2)
+            assert await listener.answer(2)
             assert stage.requests[-1].headers["x-key"] == CANARY
             wire.send(hello(3))
-            assert "redirect" in await ear.failure(3)
+            assert "redirect" in await listener.failure(3)
 
 
 @in_loop
@@ -67,9 +67,9 @@ async def test_a_refusal_of_credentials_names_the_host_and_no_value() -> None:
 
     async with scripted(script) as stage:
         where = address(stage.url + "?key=${env:KEY}", {"X-Key": "${env:KEY}"}, KEY=CANARY)
-        async with wired(StreamableHttpWire, where) as (wire, ear):
+        async with wired(StreamableHttpWire, where) as (wire, listener):
             wire.send(hello(1))
-            told = await ear.failure(1)
+            told = await listener.failure(1)
             assert "127.0.0.1" in told
             assert CANARY not in told
             assert stage.requests[0].path == f"/mcp?key={CANARY}"
@@ -82,11 +82,11 @@ async def test_a_configured_header_cannot_stand_for_a_mirrored_one() -> None:
 
     async with (
         scripted(script) as stage,
-        wired(StreamableHttpWire, address(stage.url, {"MCP-Param-Region": "x"})) as (wire, ear),
+        wired(StreamableHttpWire, address(stage.url, {"MCP-Param-Region": "x"})) as (wire, listener),
     ):
         wire.greeted(MODERN, True)
         wire.send(modern(7, "tools/list"))
-        await ear.answer(7)
+        await listener.answer(7)
         assert "mcp-param-region" not in stage.requests[0].headers
         assert stage.requests[0].headers["mcp-method"] == "tools/list"
         assert stage.requests[0].headers["accept-encoding"] == "identity"
@@ -107,14 +107,14 @@ async def test_over_sse_each_message_carries_the_credential_that_was_chosen_for_
         chosen = {"other": {"x-key": parse_template("${env:B}")}}
         credentials = FakeCredentials(A=CANARY, B="stale")
         where = Address(parse_template(stage.url), templates, credentials, program(), chosen)
-        async with wired(SseWire, where) as (wire, ear):
+        async with wired(SseWire, where) as (wire, listener):
             wire.send(hello(1))
             wire.send(modern(2, "tools/call"), None, "other")
-            assert "wants a credential" in await ear.failure(2)
+            assert "wants a credential" in await listener.failure(2)
             credentials.values["A"] = "newer"
             wire.send({"jsonrpc": "2.0", "method": "notifications/initialized"})
             wire.send(modern(3, "tools/call"), None, "nobody")
-            assert "was not asked: the credential 'nobody' cannot be chosen" in await ear.failure(3)
+            assert "was not asked: the credential 'nobody' cannot be chosen" in await listener.failure(3)
             while len(stage.requests) < 4:
                 await asyncio.sleep(0)
     keys = [request.headers["x-key"] for request in stage.requests]

@@ -26,11 +26,11 @@ async def test_an_event_without_an_end_fails_its_request_once_it_is_over_the_lim
 
     async with (
         scripted(script) as stage,
-        wired(StreamableHttpWire, address(stage.url), 2000) as (wire, ear),
+        wired(StreamableHttpWire, address(stage.url), 2000) as (wire, listener),
     ):
         wire.greeted(MODERN, True)
         wire.send(modern(7, "tools/list"))
-        assert await ear.failure(7) == TOO_LONG
+        assert await listener.failure(7) == TOO_LONG
 
 
 @pytest.mark.parametrize(
@@ -51,12 +51,12 @@ async def test_a_long_event_that_is_no_answer_is_dropped_and_the_answer_still_co
 
     async with (
         scripted(script) as stage,
-        wired(StreamableHttpWire, address(stage.url), 2000) as (wire, ear),
+        wired(StreamableHttpWire, address(stage.url), 2000) as (wire, listener),
     ):
         wire.greeted(MODERN, True)
         wire.send(modern(7, "tools/list"))
-        await ear.answer(7)
-        assert [what[0] for what in ear.heard] == ["oversize", "received"]
+        await listener.answer(7)
+        assert [what[0] for what in listener.heard] == ["oversize", "received"]
 
 
 def test_an_event_over_the_limit_shows_its_first_bytes_until_it_ends() -> None:

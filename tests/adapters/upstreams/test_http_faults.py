@@ -25,11 +25,11 @@ async def failure_of(script: Any, limit: int = LIMIT, **more: Any) -> tuple[str,
     """How a modern request fails against this script."""
     async with (
         scripted(script) as stage,
-        wired(StreamableHttpWire, address(stage.url), limit, **more) as (wire, ear),
+        wired(StreamableHttpWire, address(stage.url), limit, **more) as (wire, listener),
     ):
         wire.greeted(MODERN, True)
         wire.send(modern(7, "tools/list"))
-        return await ear.failure(7), ear, wire
+        return await listener.failure(7), listener, wire
 
 
 @pytest.mark.parametrize(
@@ -50,7 +50,7 @@ async def test_a_status_without_an_answer_is_a_clear_failure(status: int, senten
     async def script(_heard: Heard, reply: Reply) -> None:
         await reply.nothing(status)
 
-    told, _ear, wire = await failure_of(script)
+    told, _listener, wire = await failure_of(script)
     assert told == sentence
     assert wire.last_status == (0 if status == 302 else status)
 
@@ -63,10 +63,10 @@ async def test_a_json_rpc_error_with_an_http_error_is_the_answer(error_id: Any) 
 
     async with (
         scripted(script) as stage,
-        wired(StreamableHttpWire, address(stage.url)) as (wire, ear),
+        wired(StreamableHttpWire, address(stage.url)) as (wire, listener),
     ):
         wire.send(modern(7, "server/discover"))
-        assert (await ear.answer(7))["error"] == {"code": -32601, "message": "no"}
+        assert (await listener.answer(7))["error"] == {"code": -32601, "message": "no"}
         assert wire.last_status == 404
 
 
@@ -127,9 +127,9 @@ async def test_what_is_not_http_is_a_failure() -> None:
 async def test_nobody_there_is_a_failure() -> None:
     async with scripted(lambda _heard, reply: reply.nothing()) as stage:
         url = stage.url
-    async with wired(StreamableHttpWire, address(url)) as (wire, ear):
+    async with wired(StreamableHttpWire, address(url)) as (wire, listener):
         wire.send(hello(1))
-        assert await ear.failure(1) == "cannot be reached: 127.0.0.1 takes no connection"
+        assert await listener.failure(1) == "cannot be reached: 127.0.0.1 takes no connection"
 
 
 @in_loop
@@ -137,9 +137,9 @@ async def test_a_json_body_over_the_limit_is_dropped() -> None:
     async def script(heard: Heard, reply: Reply) -> None:
         await reply.json(answer_to(heard, text="x" * 5000))
 
-    told, ear, _wire = await failure_of(script, 2000)
+    told, listener, _wire = await failure_of(script, 2000)
     assert told == "answered with more than 2000 bytes; it was dropped"
-    assert [what[0] for what in ear.heard] == ["failed", "ended"]
+    assert [what[0] for what in listener.heard] == ["failed", "ended"]
 
 
 @in_loop
@@ -149,7 +149,7 @@ async def test_a_huge_event_is_dropped_and_is_the_failure_of_its_request() -> No
         await reply.event(answer_to(heard, text="x" * 5000))
         await reply.gone.wait()
 
-    told, _ear, _wire = await failure_of(script, 2000)
+    told, _listener, _wire = await failure_of(script, 2000)
     assert told == "answered with more than 2000 bytes; it was dropped"
 
 
@@ -162,12 +162,12 @@ async def test_a_huge_event_of_nobody_is_told_and_the_answer_still_comes() -> No
 
     async with (
         scripted(script) as stage,
-        wired(StreamableHttpWire, address(stage.url), 2000) as (wire, ear),
+        wired(StreamableHttpWire, address(stage.url), 2000) as (wire, listener),
     ):
         wire.greeted(MODERN, True)
         wire.send(modern(7, "tools/list"))
-        await ear.answer(7)
-        assert [what[0] for what in ear.heard] == ["oversize", "received"]
+        await listener.answer(7)
+        assert [what[0] for what in listener.heard] == ["oversize", "received"]
 
 
 @in_loop
@@ -177,9 +177,9 @@ async def test_a_stream_that_is_cut_in_mid_event_is_a_failure_in_the_modern_era(
         await reply.event(note("a"), "id-1")
         await reply.raw(b'data: {"jsonrpc":"2.0","id":7,"resu')
 
-    told, ear, _wire = await failure_of(script)
+    told, listener, _wire = await failure_of(script)
     assert told == "ended its stream before it answered tools/list"
-    assert [what[0] for what in ear.heard] == ["received", "failed", "ended"]
+    assert [what[0] for what in listener.heard] == ["received", "failed", "ended"]
 
 
 @in_loop
@@ -191,12 +191,12 @@ async def test_an_answer_with_a_wrong_id_is_no_answer() -> None:
         await reply.events()
         await reply.event({**answer_to(heard), "id": 8})
 
-    told, ear, _wire = await failure_of(in_json)
+    told, listener, _wire = await failure_of(in_json)
     assert told == "answered tools/list with something that is no answer to it"
-    assert ear.heard[0][:2] == ("broken", None)
-    told, ear, _wire = await failure_of(in_events)
+    assert listener.heard[0][:2] == ("broken", None)
+    told, listener, _wire = await failure_of(in_events)
     assert told == "ended its stream before it answered tools/list"
-    assert ear.heard[0][:2] == ("broken", None)
+    assert listener.heard[0][:2] == ("broken", None)
 
 
 @in_loop
@@ -214,9 +214,9 @@ async def test_what_is_no_json_rpc_is_told_and_fails_its_request(body: str) -> N
         await reply.head(200, "application/json", Content_Length=str(len(body)))
         await reply.raw(body.encode())
 
-    _told, ear, _wire = await failure_of(script, 1 << 20)
+    _told, listener, _wire = await failure_of(script, 1 << 20)
     shown = body if len(body) < 65536 else f"{len(body)} bytes"
-    assert ear.heard[0] == ("broken", None, "not a JSON-RPC message over HTTP", shown)
+    assert listener.heard[0] == ("broken", None, "not a JSON-RPC message over HTTP", shown)
 
 
 @in_loop
@@ -228,13 +228,13 @@ async def test_only_the_first_answer_counts_and_the_wire_goes_on() -> None:
 
     async with (
         scripted(script) as stage,
-        wired(StreamableHttpWire, address(stage.url)) as (wire, ear),
+        wired(StreamableHttpWire, address(stage.url)) as (wire, listener),
     ):
         wire.greeted(MODERN, True)
         for request_id in (7, 8):
             wire.send(modern(request_id, "tools/list"))
-            assert (await ear.answer(request_id))["result"] == {"n": 1}
-        assert not [what for what in ear.heard if what[0] == "failed"]
+            assert (await listener.answer(request_id))["result"] == {"n": 1}
+        assert not [what for what in listener.heard if what[0] == "failed"]
 
 
 @in_loop
@@ -246,12 +246,12 @@ async def test_a_request_that_is_never_answered_ends_with_the_wire() -> None:
         await reply.gone.wait()
 
     async with scripted(script) as stage:
-        async with wired(StreamableHttpWire, address(stage.url)) as (wire, ear):
+        async with wired(StreamableHttpWire, address(stage.url)) as (wire, listener):
             wire.greeted(MODERN, True)
             wire.send(modern(7, "tools/list"))
             await begun.wait()
             await wire.close(False)
-            assert ear.heard == [("ended",)]
+            assert listener.heard == [("ended",)]
         await stage.until(lambda: stage.open == 0)
 
 
@@ -259,7 +259,7 @@ async def test_a_request_that_is_never_answered_ends_with_the_wire() -> None:
 async def test_a_request_can_be_let_go_before_it_left() -> None:
     async with (
         scripted(lambda _heard, reply: reply.nothing()) as stage,
-        wired(StreamableHttpWire, address(stage.url)) as (wire, ear),
+        wired(StreamableHttpWire, address(stage.url)) as (wire, listener),
     ):
         wire.greeted(MODERN, True)
         wire.send(modern(7, "tools/list"))
@@ -267,5 +267,5 @@ async def test_a_request_can_be_let_go_before_it_left() -> None:
         assert wire.forget(7) is True
         assert wire.unsent == 0
         wire.send(modern(8, "tools/list"))
-        await ear.failure(8)
+        await listener.failure(8)
         assert [heard.message["id"] for heard in stage.requests] == [8]

@@ -25,8 +25,8 @@ from tests.adapters.upstreams.http_stage import (
 @in_loop
 async def test_a_session_goes_from_its_first_request_to_its_delete() -> None:
     async with scripted(Session()) as stage:
-        async with wired(StreamableHttpWire, address(stage.url)) as (wire, ear):
-            await greet(wire, ear)
+        async with wired(StreamableHttpWire, address(stage.url)) as (wire, listener):
+            await greet(wire, listener)
             await stage.until(lambda: len(stage.requests) == 3)
         first, *others, last = stage.requests
         assert "mcp-session-id" not in first.headers
@@ -44,13 +44,13 @@ async def test_a_404_within_a_session_is_its_end_and_the_next_greeting_begins_an
 
     async with (
         scripted(Session(post=post)) as stage,
-        wired(StreamableHttpWire, address(stage.url)) as (wire, ear),
+        wired(StreamableHttpWire, address(stage.url)) as (wire, listener),
     ):
-        await greet(wire, ear)
+        await greet(wire, listener)
         wire.send(request(2, "tools/list"))
-        assert await ear.fate(2) == ("expired", 2, None)
+        assert await listener.fate(2) == ("expired", 2, None)
         wire.send(hello(3))
-        await ear.answer(3)
+        await listener.answer(3)
         greetings = [h for h in stage.requests if h.message and h.message.get("method") == "initialize"]
         assert ["mcp-session-id" in heard.headers for heard in greetings] == [False, False]
 
@@ -66,11 +66,11 @@ async def test_a_400_within_a_session_that_is_no_answer_is_its_end_too(answer_id
 
     async with (
         scripted(Session(post=post)) as stage,
-        wired(StreamableHttpWire, address(stage.url)) as (wire, ear),
+        wired(StreamableHttpWire, address(stage.url)) as (wire, listener),
     ):
-        await greet(wire, ear)
+        await greet(wire, listener)
         wire.send(request(2, "tools/list"))
-        assert await ear.fate(2) == ("expired", 2, {"jsonrpc": "2.0", "id": 2, "error": NO_SESSION})
+        assert await listener.fate(2) == ("expired", 2, {"jsonrpc": "2.0", "id": 2, "error": NO_SESSION})
 
 
 @in_loop
@@ -80,11 +80,11 @@ async def test_a_400_without_a_json_rpc_error_is_the_end_of_the_session_too() ->
 
     async with (
         scripted(Session(post=post)) as stage,
-        wired(StreamableHttpWire, address(stage.url)) as (wire, ear),
+        wired(StreamableHttpWire, address(stage.url)) as (wire, listener),
     ):
-        await greet(wire, ear)
+        await greet(wire, listener)
         wire.send(request(2, "tools/list"))
-        assert await ear.fate(2) == ("expired", 2, None)
+        assert await listener.fate(2) == ("expired", 2, None)
 
 
 @in_loop
@@ -95,11 +95,11 @@ async def test_a_400_that_answers_the_request_is_the_answer() -> None:
 
     async with (
         scripted(Session(post=post)) as stage,
-        wired(StreamableHttpWire, address(stage.url)) as (wire, ear),
+        wired(StreamableHttpWire, address(stage.url)) as (wire, listener),
     ):
-        await greet(wire, ear)
+        await greet(wire, listener)
         wire.send(request(2, "tools/list"))
-        assert (await ear.answer(2))["error"]["code"] == -32602
+        assert (await listener.answer(2))["error"]["code"] == -32602
 
 
 @in_loop
@@ -112,15 +112,15 @@ async def test_what_was_sent_in_a_session_that_is_left_already_has_expired_as_we
 
     async with (
         scripted(Session(post=post)) as stage,
-        wired(StreamableHttpWire, address(stage.url)) as (wire, ear),
+        wired(StreamableHttpWire, address(stage.url)) as (wire, listener),
     ):
-        await greet(wire, ear)
+        await greet(wire, listener)
         wire.send(request(2, "tools/list"))
         await stage.until(lambda: [h for h in stage.requests if h.message and h.message.get("id") == 2])
         wire.send(hello(3))
-        await ear.answer(3)
+        await listener.answer(3)
         asked.set()
-        assert await ear.fate(2) == ("expired", 2, None)
+        assert await listener.fate(2) == ("expired", 2, None)
 
 
 @in_loop
@@ -137,10 +137,10 @@ async def test_a_get_stream_is_opened_again_where_it_ended() -> None:
 
     async with (
         scripted(Session(get)) as stage,
-        wired(StreamableHttpWire, address(stage.url), pause_seconds=0.01) as (wire, ear),
+        wired(StreamableHttpWire, address(stage.url), pause_seconds=0.01) as (wire, listener),
     ):
-        await greet(wire, ear)
-        said = await ear.until(
+        await greet(wire, listener)
+        said = await listener.until(
             lambda heard: (
                 [w[1]["params"]["data"] for w in heard if "params" in w[1]] if len(heard) > 2 else None
             )
@@ -168,13 +168,13 @@ async def test_a_stream_that_broke_before_the_answer_is_resumed() -> None:
 
     async with (
         scripted(Session(get, post)) as stage,
-        wired(StreamableHttpWire, address(stage.url), pause_seconds=0.01) as (wire, ear),
+        wired(StreamableHttpWire, address(stage.url), pause_seconds=0.01) as (wire, listener),
     ):
-        await greet(wire, ear)
+        await greet(wire, listener)
         wire.send(request(2, "tools/list"))
-        assert (await ear.answer(2))["result"] == {"from": "p-2"}
-        assert ear.heard[1] == ("parted", 2)
-        assert [what[2] for what in ear.heard[2:]] == [2, 2]
+        assert (await listener.answer(2))["result"] == {"from": "p-2"}
+        assert listener.heard[1] == ("parted", 2)
+        assert [what[2] for what in listener.heard[2:]] == [2, 2]
 
 
 @pytest.mark.parametrize("said", [b"id: p-1\ndata:\n\n", b"retry: 1\ndata:\n\n"])
@@ -186,12 +186,12 @@ async def test_a_stream_that_named_no_time_or_no_event_was_not_closed_on_purpose
 
     async with (
         scripted(Session(post=post)) as stage,
-        wired(StreamableHttpWire, address(stage.url), pause_seconds=0.001) as (wire, ear),
+        wired(StreamableHttpWire, address(stage.url), pause_seconds=0.001) as (wire, listener),
     ):
-        await greet(wire, ear)
+        await greet(wire, listener)
         wire.send(request(2, "tools/list"))
-        await ear.failure(2)
-        assert "parted" not in [what[0] for what in ear.heard]
+        await listener.failure(2)
+        assert "parted" not in [what[0] for what in listener.heard]
 
 
 @pytest.mark.parametrize("status", [405, 503])
@@ -206,11 +206,11 @@ async def test_a_stream_that_cannot_be_resumed_is_a_failure(status: int) -> None
 
     async with (
         scripted(Session(get, post)) as stage,
-        wired(StreamableHttpWire, address(stage.url), pause_seconds=0.001) as (wire, ear),
+        wired(StreamableHttpWire, address(stage.url), pause_seconds=0.001) as (wire, listener),
     ):
-        await greet(wire, ear)
+        await greet(wire, listener)
         wire.send(request(2, "tools/list"))
-        assert await ear.failure(2) == "ended its stream before it answered tools/list"
+        assert await listener.failure(2) == "ended its stream before it answered tools/list"
         tries = [heard for heard in stage.requests if "last-event-id" in heard.headers]
         assert len(tries) == (1 if status == 405 else 5)
 
@@ -222,9 +222,9 @@ async def test_a_get_that_opens_no_event_stream_is_left_alone() -> None:
 
     async with (
         scripted(Session(get)) as stage,
-        wired(StreamableHttpWire, address(stage.url)) as (wire, ear),
+        wired(StreamableHttpWire, address(stage.url)) as (wire, listener),
     ):
-        await greet(wire, ear)
+        await greet(wire, listener)
         await asyncio.wait([wire._listening])
         assert len([heard for heard in stage.requests if heard.method == "GET"]) == 1
 
@@ -236,9 +236,9 @@ async def test_a_farewell_that_fails_keeps_nobody() -> None:
             await Session()(heard, reply)
 
     async with scripted(script) as stage:
-        async with wired(StreamableHttpWire, address(stage.url)) as (wire, ear):
+        async with wired(StreamableHttpWire, address(stage.url)) as (wire, listener):
             wire.send(hello(1))
-            await ear.answer(1)
+            await listener.answer(1)
         assert stage.requests[-1].method == "DELETE"
 
 
@@ -253,17 +253,17 @@ async def test_a_cancellation_leaves_after_its_request_and_before_what_follows()
 
     async with (
         scripted(Session(post=post)) as stage,
-        wired(StreamableHttpWire, address(stage.url)) as (wire, ear),
+        wired(StreamableHttpWire, address(stage.url)) as (wire, listener),
     ):
-        await greet(wire, ear)
+        await greet(wire, listener)
         wire.send(request(2, "tools/call", name="slow"))
         wire.send({"jsonrpc": "2.0", "method": "notifications/cancelled", "params": {"requestId": 2}})
         wire.send(request(3, "tools/list"))
-        await ear.answer(3)
+        await listener.answer(3)
         said = [h.message.get("method") for h in stage.requests if h.method == "POST"]
         assert said[2:] == ["tools/call", "notifications/cancelled", "tools/list"]
         release.set()
-        await ear.answer(2)
+        await listener.answer(2)
 
 
 @in_loop
@@ -285,13 +285,13 @@ async def test_streams_that_break_off_are_opened_again() -> None:
 
     async with (
         scripted(Session(get, post)) as stage,
-        wired(StreamableHttpWire, address(stage.url), pause_seconds=0.001) as (wire, ear),
+        wired(StreamableHttpWire, address(stage.url), pause_seconds=0.001) as (wire, listener),
     ):
-        await greet(wire, ear)
+        await greet(wire, listener)
         wire.send(request(2, "tools/list"))
-        await ear.answer(2)
+        await listener.answer(2)
         await asyncio.wait([wire._listening])
-        said = [what[1]["params"]["data"] for what in ear.heard if "params" in what[1]]
+        said = [what[1]["params"]["data"] for what in listener.heard if "params" in what[1]]
         assert sorted(said) == ["a", "b", "c"]
 
 
@@ -309,7 +309,7 @@ async def test_while_held_nothing_is_brought_and_the_server_is_stopped_by_tcp() 
 
     async with (
         scripted(script) as stage,
-        wired(StreamableHttpWire, address(stage.url)) as (wire, ear),
+        wired(StreamableHttpWire, address(stage.url)) as (wire, listener),
     ):
         wire.greeted(MODERN, True)
         wire.hold(True)
@@ -317,8 +317,8 @@ async def test_while_held_nothing_is_brought_and_the_server_is_stopped_by_tcp() 
         await stage.until(lambda: stage.requests)
         for _ in range(200):  # Turns of the loop in which a reader that is not held would go on.
             await asyncio.sleep(0)
-        assert ear.heard == []
+        assert listener.heard == []
         assert sent < 400
         wire.hold(False)
-        await ear.answer(7)
-        assert len(ear.heard) == 401
+        await listener.answer(7)
+        assert len(listener.heard) == 401

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from mcpguard.adapters.upstreams.session.upstream import WiredUpstream
+from mcpguard.adapters.upstreams.session.instance import Instance
 from mcpguard.adapters.upstreams.wires.http import StreamableHttpWire
 from mcpguard.adapters.upstreams.wires.sse import SseWire
 from mcpguard.core.errors import UpstreamError
@@ -28,7 +28,7 @@ async def reaching(url: str, **more: Any) -> AsyncIterator[World]:
     terms = world.upstream._terms
     kinds: list[Any] = [StreamableHttpWire, SseWire]
     makers = [partial(kind, terms.name, address(url), terms.message_bytes, terms.turn) for kind in kinds]
-    world.upstream = WiredUpstream(terms, makers)
+    world.upstream = Instance(terms, makers)
     try:
         yield world
     finally:
@@ -89,7 +89,7 @@ async def test_a_modern_call_that_is_cancelled_is_cancelled_there() -> None:
     async with sdk_stage.streamable() as (url, oracle), reaching(url, modern=True) as world:
         wait = world.upstream.request(permit(caller=modern_caller(), name="wait"))
         await oracle.begun.wait()
-        world.upstream.cancel(wait, "enough")
+        wait.cancel("enough")
         await oracle.cancelled.wait()
 
 

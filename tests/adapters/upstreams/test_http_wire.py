@@ -42,12 +42,12 @@ def text_of(answer: dict[str, Any]) -> str:
 async def test_a_legacy_session_with_the_sdk_works(json_response: bool, version: str) -> None:
     async with (
         sdk_stage.streamable(json_response=json_response) as (url, oracle),
-        wired(StreamableHttpWire, address(url)) as (wire, ear),
+        wired(StreamableHttpWire, address(url)) as (wire, listener),
     ):
-        answer = await greet(wire, ear, version)
+        answer = await greet(wire, listener, version)
         assert answer["result"]["protocolVersion"] == version
         wire.send(request(2, "tools/call", name="echo", arguments={"a": 2**70}))
-        assert text_of(await ear.answer(2)) == str({"a": 2**70})
+        assert text_of(await listener.answer(2)) == str({"a": 2**70})
         assert oracle.seen[0]["mcp-protocol-version"] == version
         assert oracle.seen[0]["mcp-session-id"]
         assert "mcp-name" not in oracle.seen[0]
@@ -58,11 +58,11 @@ async def test_a_legacy_session_with_the_sdk_works(json_response: bool, version:
 async def test_a_message_of_megabytes_is_sent() -> None:
     async with (
         scripted(lambda heard, reply: reply.json(answer_to(heard))) as stage,
-        wired(StreamableHttpWire, address(stage.url)) as (wire, ear),
+        wired(StreamableHttpWire, address(stage.url)) as (wire, listener),
     ):
         wire.send(request(2, "tools/call", name="echo", arguments={"a": "x" * 3_000_000}))
         assert wire.unsent > 3_000_000
-        await ear.answer(2)
+        await listener.answer(2)
         assert len(stage.requests[0].message["params"]["arguments"]["a"]) == 3_000_000
         assert wire.unsent == 0
 
@@ -71,25 +71,25 @@ async def test_a_message_of_megabytes_is_sent() -> None:
 async def test_many_calls_go_side_by_side() -> None:
     async with (
         sdk_stage.streamable() as (url, _oracle),
-        wired(StreamableHttpWire, address(url)) as (wire, ear),
+        wired(StreamableHttpWire, address(url)) as (wire, listener),
     ):
-        await greet(wire, ear)
+        await greet(wire, listener)
         for request_id in range(2, 52):
             wire.send(request(request_id, "tools/call", name="echo", arguments={"n": request_id}))
         for request_id in range(2, 52):
-            assert text_of(await ear.answer(request_id)) == str({"n": request_id})
+            assert text_of(await listener.answer(request_id)) == str({"n": request_id})
 
 
 @in_loop
 async def test_progress_comes_before_the_answer_and_tells_its_request() -> None:
     async with (
         sdk_stage.streamable() as (url, _oracle),
-        wired(StreamableHttpWire, address(url)) as (wire, ear),
+        wired(StreamableHttpWire, address(url)) as (wire, listener),
     ):
-        await greet(wire, ear)
+        await greet(wire, listener)
         wire.send(request(2, "tools/call", name="steps", _meta={"progressToken": 2}))
-        await ear.answer(2)
-        told = [what for what in ear.heard if what[0] == "received" and what[2] == 2]
+        await listener.answer(2)
+        told = [what for what in listener.heard if what[0] == "received" and what[2] == 2]
         assert [what[1].get("params", {}).get("progress") for what in told] == [0, 1, 2, None]
 
 
@@ -97,30 +97,30 @@ async def test_progress_comes_before_the_answer_and_tells_its_request() -> None:
 async def test_a_question_of_a_legacy_upstream_is_answered_by_a_post_of_its_own() -> None:
     async with (
         sdk_stage.streamable() as (url, _oracle),
-        wired(StreamableHttpWire, address(url)) as (wire, ear),
+        wired(StreamableHttpWire, address(url)) as (wire, listener),
     ):
-        await greet(wire, ear)
+        await greet(wire, listener)
         wire.send(request(2, "tools/call", name="ask"))
-        question = await ear.until(
+        question = await listener.until(
             lambda heard: [w for w in heard if w[1].get("method") == "elicitation/create"]
         )
         assert question[0][2] == 2
         body = {"action": "accept", "content": {"colour": "blue"}}
         wire.send({"jsonrpc": "2.0", "id": question[0][1]["id"], "result": body})
-        assert "blue" in text_of(await ear.answer(2))
+        assert "blue" in text_of(await listener.answer(2))
 
 
 @in_loop
 async def test_what_belongs_to_no_request_comes_on_the_get_stream() -> None:
     async with (
         sdk_stage.streamable(event_store=sdk_stage.Memory()) as (url, _oracle),
-        wired(StreamableHttpWire, address(url), pause_seconds=0.01) as (wire, ear),
+        wired(StreamableHttpWire, address(url), pause_seconds=0.01) as (wire, listener),
     ):
-        await greet(wire, ear)
+        await greet(wire, listener)
         for request_id in range(2, 12):
             wire.send(request(request_id, "tools/call", name="shout"))
-            await ear.answer(request_id)
-        changed = await ear.until(
+            await listener.answer(request_id)
+        changed = await listener.until(
             lambda heard: [w for w in heard if w[1].get("method") == "notifications/tools/list_changed"]
         )
         assert changed[0][2] is None
@@ -130,9 +130,9 @@ async def test_what_belongs_to_no_request_comes_on_the_get_stream() -> None:
 async def test_a_legacy_cancellation_reaches_the_call_that_waits() -> None:
     async with (
         sdk_stage.streamable() as (url, oracle),
-        wired(StreamableHttpWire, address(url)) as (wire, ear),
+        wired(StreamableHttpWire, address(url)) as (wire, listener),
     ):
-        await greet(wire, ear)
+        await greet(wire, listener)
         wire.send(request(2, "tools/call", name="wait"))
         await oracle.begun.wait()
         assert wire.forget(2) is False
@@ -145,44 +145,44 @@ async def test_an_answer_on_a_stream_that_the_sdk_closed_early_is_polled_for() -
     store = sdk_stage.Memory()
     async with (
         sdk_stage.streamable(event_store=store, retry_interval=10) as (url, _oracle),
-        wired(StreamableHttpWire, address(url)) as (wire, ear),
+        wired(StreamableHttpWire, address(url)) as (wire, listener),
     ):
-        await greet(wire, ear)
+        await greet(wire, listener)
         wire.send(request(2, "tools/call", name="poll"))
-        assert text_of(await ear.answer(2)) == "done"
+        assert text_of(await listener.answer(2)) == "done"
 
 
 @in_loop
 async def test_a_session_that_the_sdk_does_not_know_is_expired() -> None:
     async with (
         sdk_stage.streamable() as (url, _oracle),
-        wired(StreamableHttpWire, address(url)) as (wire, ear),
+        wired(StreamableHttpWire, address(url)) as (wire, listener),
     ):
-        await greet(wire, ear)
+        await greet(wire, listener)
         wire._session = "0" * 32
         wire.send(request(2, "tools/call", name="echo"))
-        assert await ear.fate(2) == ("expired", 2, None)
-        assert await greet(wire, ear)
+        assert await listener.fate(2) == ("expired", 2, None)
+        assert await greet(wire, listener)
 
 
 @in_loop
 async def test_the_modern_era_with_the_sdk_works_and_its_headers_agree() -> None:
     async with (
         sdk_stage.streamable() as (url, oracle),
-        wired(StreamableHttpWire, address(url)) as (wire, ear),
+        wired(StreamableHttpWire, address(url)) as (wire, listener),
     ):
         wire.send(modern(1, "server/discover"))
-        assert MODERN in (await ear.answer(1))["result"]["supportedVersions"]
+        assert MODERN in (await listener.answer(1))["result"]["supportedVersions"]
         wire.greeted(MODERN, True)
         arguments = {"region": "Zürich", "place": {"floor": 3}}
         wire.send(
             modern(2, "tools/call", name="region", arguments=arguments), tool("region", sdk_stage.REGION)
         )
-        assert text_of(await ear.answer(2)) == str(arguments)
+        assert text_of(await listener.answer(2)) == str(arguments)
         assert oracle.seen[0]["mcp-param-floor"] == "3"
         assert "mcp-session-id" not in oracle.seen[0]
         wire.send(modern(3, "tools/call", name="region", arguments=arguments))
-        refused = await ear.answer(3)
+        refused = await listener.answer(3)
         assert refused["error"]["code"] == -32020
         assert wire.last_status == 400
 
@@ -191,56 +191,56 @@ async def test_the_modern_era_with_the_sdk_works_and_its_headers_agree() -> None
 async def test_a_modern_progress_comes_on_the_stream_of_its_request() -> None:
     async with (
         sdk_stage.streamable() as (url, _oracle),
-        wired(StreamableHttpWire, address(url)) as (wire, ear),
+        wired(StreamableHttpWire, address(url)) as (wire, listener),
     ):
         wire.greeted(MODERN, True)
         message = modern(2, "tools/call", name="steps")
         message["params"]["_meta"]["progressToken"] = 2
         wire.send(message)
-        await ear.answer(2)
-        assert [what[2] for what in ear.heard] == [2, 2, 2, 2]
+        await listener.answer(2)
+        assert [what[2] for what in listener.heard] == [2, 2, 2, 2]
 
 
 @in_loop
 async def test_letting_go_of_a_modern_request_cancels_it() -> None:
     async with (
         sdk_stage.streamable() as (url, oracle),
-        wired(StreamableHttpWire, address(url)) as (wire, ear),
+        wired(StreamableHttpWire, address(url)) as (wire, listener),
     ):
         wire.greeted(MODERN, True)
         wire.send(modern(2, "tools/call", name="wait"))
         await oracle.begun.wait()
         assert wire.forget(2) is True
         await oracle.cancelled.wait()
-        assert ear.heard == []
+        assert listener.heard == []
 
 
 @in_loop
 async def test_closing_ends_whatever_is_open_and_tells_the_end_once() -> None:
     async with (
         sdk_stage.streamable() as (url, oracle),
-        wired(StreamableHttpWire, address(url)) as (wire, ear),
+        wired(StreamableHttpWire, address(url)) as (wire, listener),
     ):
-        await greet(wire, ear)
+        await greet(wire, listener)
         wire.send(request(2, "tools/call", name="wait"))
         await oracle.begun.wait()
         await wire.close(True)
         await wire.close(False)
         wire.send(request(3, "tools/list"))
-        assert [what for what in ear.heard if what[0] == "ended"] == [("ended",)]
+        assert [what for what in listener.heard if what[0] == "ended"] == [("ended",)]
         await oracle.cancelled.wait()
 
 
 @in_loop
 async def test_a_message_before_open_fails_and_closing_is_harmless() -> None:
     turn = Turn(asyncio.get_running_loop())
-    ear = RecordingEar(turn)
-    wire = StreamableHttpWire("far", address("http://127.0.0.1:1/mcp"), LIMIT, turn, ear)
+    listener = RecordingEar(turn)
+    wire = StreamableHttpWire("far", address("http://127.0.0.1:1/mcp"), LIMIT, turn, listener)
     wire.send(hello(1))
-    assert await ear.failure(1) == "is not connected"
+    assert await listener.failure(1) == "is not connected"
     assert await wire.last_words() == ""
     await wire.close(True)
-    assert ear.heard[-1] == ("ended",)
+    assert listener.heard[-1] == ("ended",)
 
 
 @pytest.mark.parametrize("streamed", [True, False])
@@ -258,12 +258,12 @@ async def test_an_answer_in_a_batch_is_found_in_the_revision_that_has_them(
         if streamed:
             await reply.event(batch)
 
-    async with scripted(script) as stage, wired(StreamableHttpWire, address(stage.url)) as (wire, ear):
+    async with scripted(script) as stage, wired(StreamableHttpWire, address(stage.url)) as (wire, listener):
         wire.greeted(version, False)
         wire.send(request(2, "tools/list"))
         if version == "2025-03-26":
-            assert (await ear.answer(2))["result"] == {}
-            heard = [what[1].get("method", "answer") for what in ear.heard]
+            assert (await listener.answer(2))["result"] == {}
+            heard = [what[1].get("method", "answer") for what in listener.heard]
             assert heard == ["notifications/message", "answer", "notifications/message"]
         else:
-            await ear.failure(2)
+            await listener.failure(2)

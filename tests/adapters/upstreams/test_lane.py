@@ -12,14 +12,14 @@ from msgspec import structs
 
 from mcpguard.adapters.relay.turn import Turn
 from mcpguard.adapters.upstreams import lane as lanes
-from mcpguard.adapters.upstreams.lane import Lane, Run
+from mcpguard.adapters.upstreams.lane import Lane
 from mcpguard.adapters.upstreams.process.environment import Environment
 from mcpguard.adapters.upstreams.session.connecting import Past, no_past
+from mcpguard.adapters.upstreams.session.instance import Instance
 from mcpguard.adapters.upstreams.session.life import Backoff
-from mcpguard.adapters.upstreams.session.open_requests import Call
-from mcpguard.adapters.upstreams.session.upstream import WiredUpstream
+from mcpguard.adapters.upstreams.session.open_requests import OpenRequest
 from mcpguard.adapters.upstreams.supply import Supply
-from mcpguard.adapters.upstreams.wires.wire import Ear
+from mcpguard.adapters.upstreams.wires.wire import WireListener
 from mcpguard.core.errors import CredentialError, UpstreamError
 from mcpguard.core.secret import CredentialRef, Secret, parse_template
 from mcpguard.gateway.flight import as_future
@@ -53,11 +53,11 @@ class Stage:
         self.given: list[dict[str, str]] = []
         turn: Turn = self.world.terms.turn
 
-        def make(past: Past | None, changed: Callable[[], None]) -> Run:
+        def make(past: Past | None, changed: Callable[[], None]) -> Instance:
             environment = Environment({"T": parse_template(env)}, Supply(credentials, program()))
 
-            def wire(ear: Ear) -> FakeWire:
-                made = self.world._make(ear)
+            def wire(listener: WireListener) -> FakeWire:
+                made = self.world._make(listener)
                 opened = made.open
 
                 async def open_it() -> None:
@@ -73,7 +73,7 @@ class Stage:
                 changed()
                 self.world.stir()
 
-            return Run(WiredUpstream(structs.replace(terms, changed=told), [wire], past), environment)
+            return Instance(structs.replace(terms, changed=told), [wire], past, environment)
 
         past = no_past(self.world.terms, Backoff(lambda: 0.0))
         self.lane = Lane(make, turn, past, idle)
@@ -82,8 +82,8 @@ class Stage:
     def wires(self) -> list[FakeWire]:
         return self.world.wires
 
-    def call(self) -> Call:
-        call = Call("tools/call", permit(name="t"))
+    def call(self) -> OpenRequest:
+        call = OpenRequest("tools/call", permit(name="t"))
         self.lane.send(call)
         return call
 
@@ -233,10 +233,10 @@ def test_a_process_that_ended_by_itself_is_started_with_what_is_in_force_then() 
         first = stage.call()
         await stage.calls(0)
         stage.credentials.values["A"] = "value-2"
-        stage.wires[0].ear.ended()
+        stage.wires[0].listener.ended()
         with pytest.raises(UpstreamError):
             await as_future(first)
-        await stage.world.until(lambda: stage.lane.upstream.health.state == "waiting")
+        await stage.world.until(lambda: stage.lane.instance.health.state == "waiting")
         await stage.world.settled()
         second = stage.call()
         await stage.calls(1)
@@ -296,7 +296,7 @@ def test_a_lane_that_somebody_hears_from_stays() -> None:
         stage = Stage(FakeCredentials(A="value-1"), idle=0.0)
         first = stage.call()
         await stage.calls(0)
-        stage.lane.upstream.past.memory.uris["x:1"] = None
+        stage.lane.instance.past.memory.uris["x:1"] = None
         stage.answer(0)
         await as_future(first)
         await stage.world.settled()
@@ -333,7 +333,7 @@ def test_what_was_subscribed_goes_on_in_the_process_after_a_lease() -> None:
         stage = Stage(credentials)
         first = stage.call()
         await stage.calls(0)
-        stage.lane.upstream.past.memory.uris["x:1"] = None
+        stage.lane.instance.past.memory.uris["x:1"] = None
         stage.answer(0)
         await as_future(first)
         stage.lane._replace()
@@ -373,7 +373,7 @@ def test_a_lane_that_is_closed_ends_old_processes_as_it_was_told(gently: bool) -
         stage.credentials.values["A"] = "value-2"
         stage.call()
         await stage.calls(1)
-        upstreams = stage.lane.upstreams
+        upstreams = stage.lane.instances
         await stage.lane.close(gently)
         assert [one._gently for one in upstreams] == [gently, gently]
         assert all(wire.closed for wire in stage.wires)
@@ -404,7 +404,7 @@ def test_a_server_without_references_that_can_change_is_never_looked_at(env: str
         stage.call()
         await stage.calls(0, 2)
         assert stage.credentials.asked == asked
-        assert stage.lane._run.open == {}
+        assert stage.lane.instance.open == {}
         await stage.lane.close(True)
 
     run(body())

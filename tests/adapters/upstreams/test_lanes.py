@@ -9,13 +9,13 @@ import pytest
 from msgspec import structs
 
 from mcpguard.adapters.relay.turn import Turn
-from mcpguard.adapters.upstreams.lane import Lane, Run
-from mcpguard.adapters.upstreams.lanes import Lanes
+from mcpguard.adapters.upstreams.lane import Lane
 from mcpguard.adapters.upstreams.process.environment import Environment
+from mcpguard.adapters.upstreams.server import ServerUpstream
 from mcpguard.adapters.upstreams.session.connecting import Past
-from mcpguard.adapters.upstreams.session.upstream import WiredUpstream
+from mcpguard.adapters.upstreams.session.instance import Instance
 from mcpguard.adapters.upstreams.supply import Supply, not_chosen
-from mcpguard.adapters.upstreams.wires.wire import Ear
+from mcpguard.adapters.upstreams.wires.wire import WireListener
 from mcpguard.core.errors import CredentialError
 from mcpguard.core.model import Permit
 from mcpguard.core.policy.placeholders import placeholders_in
@@ -30,7 +30,7 @@ URI = "x:1"
 
 
 class Stage:
-    """Lanes over fake wires. `of` are the wires by the credential of their lane."""
+    """A server over fake wires. `of` are the wires by the credential of their lane."""
 
     def __init__(self, remote: bool = False, credentials: FakeCredentials | None = None) -> None:
         self.world = World(legacy({"tools": {}}))
@@ -38,24 +38,22 @@ class Stage:
         self.credentials = credentials or FakeCredentials(a="value-of-a")
         self.turn: Turn = self.world.terms.turn
         supply = Supply(self.credentials, program())
-        self.lanes = Lanes("x", self._lane, supply, self.turn, remote)
+        self.lanes = ServerUpstream("x", self._lane, supply, self.turn, remote)
 
     def _lane(self, credential: str, first: Lane | None) -> Lane:
         if credential == "nobody":
             raise not_chosen(credential, "x", "env")
         terms = structs.replace(self.world.terms, lane=credential)
 
-        def make(past: Past | None, _changed: Any) -> Run:
-            def wire(ear: Ear) -> FakeWire:
-                made = self.world._make(ear)
+        def make(past: Past | None, _changed: Any) -> Instance:
+            def wire(listener: WireListener) -> FakeWire:
+                made = self.world._make(listener)
                 self.of.setdefault(credential, []).append(made)
                 return made
 
-            return Run(
-                WiredUpstream(terms, [wire], past), Environment({}, Supply(self.credentials, program()))
-            )
+            return Instance(terms, [wire], past, Environment({}, Supply(self.credentials, program())))
 
-        return Lane(make, self.turn, None if first is None else _beside(first.upstream.past))
+        return Lane(make, self.turn, None if first is None else _beside(first.instance.past))
 
     def send(self, method: str = "tools/call", credential: str = "", **params: Any) -> Wait[Any]:
         asked = structs.replace(permit(method, **params), credential=credential)
@@ -179,12 +177,12 @@ def test_no_lane_is_started_to_end_a_subscription() -> None:
         stage.send()
         await stage.sent("", "tools/call")
         await stage.subscribed("write")
-        stage.of["write"][0].ear.ended()
-        await stage.world.until(lambda: not stage.lanes._lanes["write"].upstream.running)
+        stage.of["write"][0].listener.ended()
+        await stage.world.until(lambda: not stage.lanes._lanes["write"].instance.running)
         await stage.world.settled()
         await as_future(stage.send("resources/unsubscribe", uri=URI))
         assert len(stage.of["write"]) == 1
-        stage.lanes._lanes["write"].upstream.past.backoff = type("", (), {"remaining": lambda *_: 0.0})()
+        stage.lanes._lanes["write"].instance.past.backoff = type("", (), {"remaining": lambda *_: 0.0})()
         stage.send(credential="write")
         await stage.world.until(lambda: len(stage.of["write"]) == 2)
         await stage.sent("write", "tools/call")
@@ -196,7 +194,7 @@ def test_no_lane_is_started_to_end_a_subscription() -> None:
 def test_a_server_with_a_url_has_one_lane_and_its_requests_carry_the_credential() -> None:
     async def body() -> None:
         stage = Stage(remote=True)
-        first = stage.lanes._lanes[""].upstream
+        first = stage.lanes._lanes[""].instance
         first._terms = structs.replace(first._terms, lane=None)
         first._connector._terms = first._terms
         stage.send(credential="write")
@@ -250,7 +248,7 @@ def test_a_process_refuses_a_call_that_is_for_another_credential_or_has_no_value
     async def body() -> None:
         world = World(legacy())
         world.terms = structs.replace(world.terms, lane="read")
-        upstream = WiredUpstream(world.terms, [world._make])
+        upstream = Instance(world.terms, [world._make])
         for asked, said in (
             (
                 structs.replace(permit(name="t"), credential="write"),

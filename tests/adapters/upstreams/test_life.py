@@ -105,7 +105,7 @@ def test_a_new_life_is_told_after_the_request_that_began_it_was_sent() -> None:
         world.upstream.request(permit(name="t"))
         await world.until(lambda: world.renewals)
         assert (world.renewals, sent[-1]) == (["x"], "tools/call")
-        world.wire.ear.expired(world.wire.last("tools/call")["id"])
+        world.wire.listener.expired(world.wire.last("tools/call")["id"])
         await world.until(lambda: len(world.renewals) == 2)
 
     run(body())
@@ -142,7 +142,7 @@ def test_a_request_while_it_dies_fails_at_once() -> None:
             await closing.wait()
 
         world.wire.close = slow  # type: ignore[method-assign]
-        world.wire.ear.ended()
+        world.wire.listener.ended()
         await world.until(lambda: world.upstream.health.state == "waiting")
         assert await failure(world.upstream.request(permit(name="t"))) == "upstream 'x' has ended"
         closing.set()
@@ -162,7 +162,7 @@ def test_an_expired_session_is_greeted_anew_on_the_same_wire_and_the_request_sen
         other = world.upstream.request(permit(name="u"))
         world.wire.say({"id": "q", "method": "roots/list"})
         ids = [m["id"] for m in world.wire.sent if m.get("method") == "tools/call"]
-        world.wire.ear.expired(ids[0])
+        world.wire.listener.expired(ids[0])
         world.upstream.request(permit(name="v"))
         assert world.withdrawn_ones == world.questions
         await world.sent("tools/call", 4)
@@ -178,7 +178,7 @@ def test_an_expired_session_is_greeted_anew_on_the_same_wire_and_the_request_sen
         ]
         assert [m["params"]["name"] for m in world.wire.sent[-2:]] == ["t", "v"]
         # The other one was sent in the old session; its news comes late and greets nobody anew.
-        world.wire.ear.expired(ids[1])
+        world.wire.listener.expired(ids[1])
         assert world.wire.sent[-1]["params"]["name"] == "u"
         for message in world.wire.sent[-3:]:
             world.wire.result(message["id"], {})
@@ -194,11 +194,11 @@ def test_a_second_expiry_in_a_row_is_an_error() -> None:
     async def body() -> None:
         world = await World(legacy()).ready()
         wait = world.upstream.request(permit(name="t"))
-        world.wire.ear.expired(world.wire.last("tools/call")["id"])
+        world.wire.listener.expired(world.wire.last("tools/call")["id"])
         again = await world.sent("tools/call", 2)
-        world.wire.ear.expired(again["id"])
+        world.wire.listener.expired(again["id"])
         assert await failure(wait) == "upstream 'x' does not keep its sessions"
-        world.wire.ear.expired(99)
+        world.wire.listener.expired(99)
         assert world.wire.methods().count("initialize") == 2
 
     run(body())
@@ -209,9 +209,9 @@ def test_a_request_that_is_refused_in_a_new_session_too_gets_what_the_upstream_s
         world = await World(legacy()).ready()
         wait = world.upstream.request(permit(name="t"))
         said = {"jsonrpc": "2.0", "id": 0, "error": {"code": -32000, "message": "no such branch"}}
-        world.wire.ear.expired(world.wire.last("tools/call")["id"], said, 10)
+        world.wire.listener.expired(world.wire.last("tools/call")["id"], said, 10)
         again = await world.sent("tools/call", 2)
-        world.wire.ear.expired(again["id"], said, 10)
+        world.wire.listener.expired(again["id"], said, 10)
         assert (await as_future(wait)).message == said
         assert world.wire.methods().count("tools/call") == 2
 
@@ -228,7 +228,7 @@ def test_a_session_that_cannot_be_opened_again_is_the_end_of_the_life() -> None:
 
         world = await World(once).ready()
         wait = world.upstream.request(permit(name="t"))
-        world.wire.ear.expired(world.wire.last("tools/call")["id"])
+        world.wire.listener.expired(world.wire.last("tools/call")["id"])
         assert "refused initialize" in await failure(wait)
         await world.settled()
         assert world.wire.closed
@@ -244,7 +244,7 @@ def test_another_server_behind_a_new_session_is_refused() -> None:
 
         world = await World(other).ready()
         wait = world.upstream.request(permit(name="t"))
-        world.wire.ear.expired(world.wire.last("tools/call")["id"])
+        world.wire.listener.expired(world.wire.last("tools/call")["id"])
         assert "is not the server that it was" in await failure(wait)
         assert world.wire.methods().count("tools/call") == 1
 
@@ -326,7 +326,7 @@ def test_health_says_that_requests_are_lost_until_one_is_answered() -> None:
         sinces = set()
         for sentence in ("cannot be reached: s3cret", "answered HTTP 503 to tools/call"):
             wait = world.upstream.request(permit(name="t"))
-            world.wire.ear.failed(world.wire.last("tools/call")["id"], sentence, lost=True)
+            world.wire.listener.failed(world.wire.last("tools/call")["id"], sentence, lost=True)
             await failure(wait)
             health = world.upstream.health
             assert (health.state, health.problem) == (
@@ -346,7 +346,7 @@ def test_what_is_wrong_with_one_answer_is_no_trouble_of_the_upstream() -> None:
     async def body() -> None:
         world = await World(legacy({"logging": {}})).ready()
         wait = world.upstream.request(permit(name="t"))
-        world.wire.ear.failed(world.wire.last("tools/call")["id"], "answered with more than 5 bytes")
+        world.wire.listener.failed(world.wire.last("tools/call")["id"], "answered with more than 5 bytes")
         await failure(wait)
         assert world.upstream.health.state == "running"
 
@@ -356,7 +356,9 @@ def test_what_is_wrong_with_one_answer_is_no_trouble_of_the_upstream() -> None:
 def test_a_stream_of_events_that_is_lost_is_no_trouble_since_it_is_opened_again() -> None:
     async def body() -> None:
         world = await World(modern({"tools": {"listChanged": True}}), modern=True).ready()
-        world.wire.ear.failed((await world.sent("subscriptions/listen"))["id"], "ended its stream", lost=True)
+        world.wire.listener.failed(
+            (await world.sent("subscriptions/listen"))["id"], "ended its stream", lost=True
+        )
         assert world.upstream.health.state == "running"
         await world.sent("subscriptions/listen", 2)
 
@@ -415,7 +417,7 @@ def test_closing_while_a_session_is_opened_again_answers_who_waits() -> None:
 
         world = await World(once).ready()
         wait = world.upstream.request(permit(name="t"))
-        world.wire.ear.expired(world.wire.last("tools/call")["id"])
+        world.wire.listener.expired(world.wire.last("tools/call")["id"])
         await world.sent("initialize", 2)
         await world.upstream.close(gently=True)
         assert await failure(wait) == "mcpguard is ending"

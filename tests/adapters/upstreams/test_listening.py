@@ -203,13 +203,13 @@ def test_a_subscription_that_is_cancelled_before_the_upstream_agrees_is_taken_ba
         waits = [subscribe(world, uri) for uri in ("asked", "waits", "wanted", "wanted")]
         second = await world.sent(LISTEN, 2)
         for wait in waits[:3]:
-            world.upstream.cancel(wait, "cancelled")
+            wait.cancel("cancelled")
         world.wire.acknowledge(second)
         third = await world.sent(LISTEN, 3)
         assert third["params"]["notifications"]["resourceSubscriptions"] == ["wanted"]
         world.wire.acknowledge(third)
         await as_future(waits[3])
-        world.upstream.cancel(waits[3], "cancelled")
+        waits[3].cancel("cancelled")
         await world.dead()
         await world.ready()
         assert (await world.sent(LISTEN))["params"]["notifications"]["resourceSubscriptions"] == ["wanted"]
@@ -224,7 +224,7 @@ def test_a_subscription_that_everybody_gives_up_is_taken_back() -> None:
         waits = [subscribe(world, "a"), subscribe(world, "a")]
         second = await world.sent(LISTEN, 2)
         for wait in waits:
-            world.upstream.cancel(wait, "cancelled")
+            wait.cancel("cancelled")
         world.wire.acknowledge(second)
         third = await world.sent(LISTEN, 3)
         assert third["params"]["notifications"] == {"toolsListChanged": True}
@@ -271,7 +271,7 @@ def test_a_stream_that_ends_is_opened_again(monkeypatch: pytest.MonkeyPatch, how
         elif how == "cancelled":
             world.wire.notify("notifications/cancelled", requestId=stream)
         elif how == "failed":
-            world.wire.ear.failed(stream, "closed the stream")
+            world.wire.listener.failed(stream, "closed the stream")
         else:
             world.wire.error(stream, -32603)
         again = await world.sent(LISTEN, 3)
@@ -346,7 +346,7 @@ def test_what_a_legacy_upstream_refused_is_not_asked_again(how: str) -> None:
             elif how == "error":
                 wire.error(message["id"], -32602)
             else:
-                wire.ear.failed(message["id"], "failed")
+                wire.listener.failed(message["id"], "failed")
 
         world = await World(refusing).ready()
         wait = subscribe(world, "a")

@@ -10,7 +10,7 @@ import pytest
 
 from mcpguard.adapters.upstreams.session import open_requests
 from mcpguard.adapters.upstreams.session.life import lasting
-from mcpguard.adapters.upstreams.session.open_requests import Call, OpenRequests
+from mcpguard.adapters.upstreams.session.open_requests import OpenRequest, OpenRequests
 from mcpguard.core.errors import UpstreamError
 from mcpguard.gateway.flight import Flight, Wait
 from mcpguard.gateway.ports import Raw
@@ -60,7 +60,7 @@ class Table:
         self.open = OpenRequests("x", 1000, lambda request_id, _call: self.late.append(request_id))
 
     def add(self, seconds: float = 10.0, method: str = "tools/call") -> tuple[int, Wait[Any]]:
-        call = Call(method, seconds=seconds, progress=lambda _: None)
+        call = OpenRequest(method, seconds=seconds, progress=lambda _: None)
         request_id = self.open.add(call)
         Flight(self._watch(request_id, call))
         return request_id, call

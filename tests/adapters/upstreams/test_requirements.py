@@ -25,7 +25,7 @@ def test_no_two_requests_to_an_upstream_have_the_same_id(era: str) -> None:
         server = modern({"tools": {}}) if era == "modern" else legacy({"tools": {}})
         world = await World(server, modern=era == "modern").ready()
         asked = permit(name="t")
-        world.upstream.cancel(world.upstream.request(asked), "enough")
+        world.upstream.request(asked).cancel("enough")
         first = world.upstream.request(asked)
         world.wire.result(world.wire.sent[-1]["id"], {})
         await as_future(first)

@@ -31,16 +31,16 @@ OLD = "2024-11-05"
 async def test_a_session_with_the_sdk_works() -> None:
     async with (
         sdk_stage.sse() as (url, oracle),
-        wired(SseWire, address(url, {"X-Key": "${env:KEY}"}, KEY=CANARY)) as (wire, ear),
+        wired(SseWire, address(url, {"X-Key": "${env:KEY}"}, KEY=CANARY)) as (wire, listener),
     ):
         wire.send(hello(1, OLD))
-        assert (await ear.answer(1))["result"]["protocolVersion"] == OLD
+        assert (await listener.answer(1))["result"]["protocolVersion"] == OLD
         wire.greeted(OLD, False)
         wire.send(READY)
         for request_id in range(2, 12):
             wire.send(request(request_id, "tools/call", name="echo", arguments={"n": request_id}))
         for request_id in range(2, 12):
-            answer = await ear.answer(request_id)
+            answer = await listener.answer(request_id)
             assert answer["result"]["content"][0]["text"] == str({"n": request_id})
         assert oracle.seen[0]["x-key"] == CANARY
         assert wire.unsent == 0
@@ -51,18 +51,18 @@ async def test_a_session_with_the_sdk_works() -> None:
 async def test_a_question_and_a_cancellation_go_both_ways() -> None:
     async with (
         sdk_stage.sse() as (url, oracle),
-        wired(SseWire, address(url)) as (wire, ear),
+        wired(SseWire, address(url)) as (wire, listener),
     ):
         wire.send(hello(1, OLD))
-        await ear.answer(1)
+        await listener.answer(1)
         wire.send(READY)
         wire.send(request(2, "tools/call", name="ask"))
-        asked = await ear.until(
+        asked = await listener.until(
             lambda heard: [w for w in heard if w[1].get("method") == "elicitation/create"]
         )
         assert asked[0][2] is None
         wire.send({"jsonrpc": "2.0", "id": asked[0][1]["id"], "result": {"action": "decline"}})
-        await ear.answer(2)
+        await listener.answer(2)
         wire.send(request(3, "tools/call", name="wait"))
         await oracle.begun.wait()
         assert wire.forget(3) is False
@@ -100,11 +100,11 @@ async def opening_of(script: Any, error: type[Exception] = UpstreamError, **head
     """How opening a wire fails; nothing of it is left."""
     async with scripted(script) as stage:
         turn = Turn(asyncio.get_running_loop())
-        ear = RecordingEar(turn)
-        wire = SseWire("far", address(stage.url, headers), LIMIT, turn, ear)
+        listener = RecordingEar(turn)
+        wire = SseWire("far", address(stage.url, headers), LIMIT, turn, listener)
         with pytest.raises(error) as raised:
             await wire.open()
-        assert ear.heard == []
+        assert listener.heard == []
         await stage.until(lambda: stage.open == 0)
         return str(raised.value)
 
@@ -137,7 +137,7 @@ async def test_an_endpoint_may_be_a_whole_url_of_the_same_origin() -> None:
 
     async with (
         scripted(script) as stage,
-        wired(SseWire, address(stage.url)) as (wire, _ear),
+        wired(SseWire, address(stage.url)) as (wire, _listener),
     ):
         wire.send(READY)
         await stage.until(lambda: [heard for heard in stage.requests if heard.path == "/x"])
@@ -175,24 +175,24 @@ async def test_a_missing_credential_opens_nothing() -> None:
 async def test_the_end_of_the_stream_is_the_end_of_the_wire_and_told_once() -> None:
     old = Old(NAMED + b'data: {"jsonrpc":"2.0","method":"a"}\n\n')
     async with scripted(old) as stage:
-        async with wired(SseWire, address(stage.url)) as (wire, ear):
-            await ear.until(lambda heard: heard)
+        async with wired(SseWire, address(stage.url)) as (wire, listener):
+            await listener.until(lambda heard: heard)
             assert await wire.last_words() == ""
             old.end.set()
-            await ear.until(lambda heard: heard[-1] == ("ended",))
+            await listener.until(lambda heard: heard[-1] == ("ended",))
             assert await wire.last_words() == "; it closed its stream"
-        assert [what[0] for what in ear.heard] == ["received", "ended"]
+        assert [what[0] for what in listener.heard] == ["received", "ended"]
 
 
 @in_loop
 async def test_a_refused_post_is_the_failure_of_its_request_only() -> None:
     async with (
         scripted(Old(NAMED, 500)) as stage,
-        wired(SseWire, address(stage.url)) as (wire, ear),
+        wired(SseWire, address(stage.url)) as (wire, listener),
     ):
         wire.send(READY)
         wire.send(request(2, "tools/list"))
-        assert await ear.failure(2) == "answered HTTP 500 to tools/list"
+        assert await listener.failure(2) == "answered HTTP 500 to tools/list"
         assert [heard.path for heard in stage.requests[1:]] == ["/post?session=1"] * 2
 
 
@@ -201,10 +201,10 @@ async def test_a_json_rpc_error_with_a_refused_post_is_the_answer() -> None:
     body = {"jsonrpc": "2.0", "id": None, "error": {"code": -32602, "message": "no"}}
     async with (
         scripted(Old(NAMED, 400, body)) as stage,
-        wired(SseWire, address(stage.url)) as (wire, ear),
+        wired(SseWire, address(stage.url)) as (wire, listener),
     ):
         wire.send(request(2, "tools/list"))
-        assert (await ear.answer(2))["error"]["code"] == -32602
+        assert (await listener.answer(2))["error"]["code"] == -32602
 
 
 @in_loop
@@ -218,10 +218,10 @@ async def test_a_broken_and_a_huge_event_are_told_and_the_next_is_heard() -> Non
     )
     async with (
         scripted(old) as stage,
-        wired(SseWire, address(stage.url)) as (_wire, ear),
+        wired(SseWire, address(stage.url)) as (_wire, listener),
     ):
-        await ear.until(lambda heard: len(heard) == 3)
-        assert [what[0] for what in ear.heard] == ["broken", "oversize", "received"]
+        await listener.until(lambda heard: len(heard) == 3)
+        assert [what[0] for what in listener.heard] == ["broken", "oversize", "received"]
 
 
 @in_loop
@@ -229,18 +229,18 @@ async def test_an_answer_that_cannot_be_decoded_is_told_with_its_id() -> None:
     old = Old(NAMED + b'data: {"jsonrpc":"2.0","id":2,"result":{"a":"\\ud83d"}}\n\n')
     async with (
         scripted(old) as stage,
-        wired(SseWire, address(stage.url)) as (_wire, ear),
+        wired(SseWire, address(stage.url)) as (_wire, listener),
     ):
-        assert (await ear.fate(2))[:2] == ("broken", 2)
+        assert (await listener.fate(2))[:2] == ("broken", 2)
 
 
 @in_loop
 async def test_a_message_before_open_fails() -> None:
     turn = Turn(asyncio.get_running_loop())
-    ear = RecordingEar(turn)
-    wire = SseWire("far", address("http://127.0.0.1:1/"), LIMIT, turn, ear)
+    listener = RecordingEar(turn)
+    wire = SseWire("far", address("http://127.0.0.1:1/"), LIMIT, turn, listener)
     wire.send(hello(1))
-    assert await ear.failure(1) == "is not connected"
+    assert await listener.failure(1) == "is not connected"
     await wire.close(True)
 
 
@@ -260,15 +260,15 @@ async def test_while_held_nothing_is_brought() -> None:
 
     async with (
         scripted(script) as stage,
-        wired(SseWire, address(stage.url)) as (wire, ear),
+        wired(SseWire, address(stage.url)) as (wire, listener),
     ):
         wire.hold(True)
         old.end.set()
         wire.send(READY)
         await stage.until(lambda: len(stage.requests) == 2)
-        assert ear.heard == []
+        assert listener.heard == []
         wire.hold(False)
-        await ear.until(lambda heard: heard)
+        await listener.until(lambda heard: heard)
 
 
 BATCH = b'data: [{"jsonrpc":"2.0","id":2,"result":{}},{"jsonrpc":"2.0","method":"n"},5]\n\n'
@@ -292,8 +292,8 @@ async def test_a_batch_is_taken_apart_in_its_own_revision(version: str, kinds: l
         await reply.raw(BATCH)
         await reply.gone.wait()
 
-    async with scripted(script) as stage, wired(SseWire, address(stage.url)) as (wire, ear):
+    async with scripted(script) as stage, wired(SseWire, address(stage.url)) as (wire, listener):
         wire.greeted(version, False)
         wire.send(request(2, "tools/list"))
-        await ear.until(lambda heard: len(heard) >= len(kinds))
-        assert [what[0] for what in ear.heard] == kinds
+        await listener.until(lambda heard: len(heard) >= len(kinds))
+        assert [what[0] for what in listener.heard] == kinds

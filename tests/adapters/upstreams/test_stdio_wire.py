@@ -18,11 +18,11 @@ from mcpguard.adapters.relay.turn import Turn
 from mcpguard.adapters.upstreams.process.child import Nursery
 from mcpguard.adapters.upstreams.process.environment import Environment
 from mcpguard.adapters.upstreams.session.connecting import no_past
+from mcpguard.adapters.upstreams.session.instance import Instance
 from mcpguard.adapters.upstreams.session.life import Backoff, Terms
-from mcpguard.adapters.upstreams.session.upstream import WiredUpstream
 from mcpguard.adapters.upstreams.supply import Supply
 from mcpguard.adapters.upstreams.wires.stdio import Launch, StdioWire
-from mcpguard.adapters.upstreams.wires.wire import Ear
+from mcpguard.adapters.upstreams.wires.wire import WireListener
 from mcpguard.core.errors import UpstreamError
 from mcpguard.core.model import Caller
 from mcpguard.core.secret import Template
@@ -69,11 +69,11 @@ class Real:
             "message_bytes": 100_000,
         }
 
-        def make(ear: Ear) -> StdioWire:
-            return StdioWire(ear, launch, turn, self.nursery, lambda line: self.report("x", line), str)
+        def make(listener: WireListener) -> StdioWire:
+            return StdioWire(listener, launch, turn, self.nursery, lambda line: self.report("x", line), str)
 
         given = Terms(**{**terms, **more})
-        self.upstream = WiredUpstream(given, [make], no_past(given, Backoff(lambda: 0.0)))
+        self.upstream = Instance(given, [make], no_past(given, Backoff(lambda: 0.0)))
 
     def report(self, _name: str, line: str) -> None:
         self.reports.append(line)
@@ -169,7 +169,7 @@ async def test_a_cancelled_request_is_told(at: Real) -> None:
     await as_future(at.upstream.ready())
     asked = permit(name="mute" if at.upstream.modern else "act", arguments={"code": "silent = True"})
     wait = at.upstream.request(asked)
-    at.upstream.cancel(wait, "enough")
+    wait.cancel("enough")
     await at.until(lambda: any(line.startswith("cancelled ") for line in at.reports))
     assert wait.value is None
 

@@ -124,11 +124,11 @@ def test_what_is_no_message_fails_its_request_and_is_reported_clean_and_short() 
         world = await serving().ready()
         wait = world.upstream.request(permit(name="t"))
         call = await world.sent("tools/call")
-        world.wire.ear.broken(call["id"], "not a message", "s3cret " + "x" * 500)
+        world.wire.listener.broken(call["id"], "not a message", "s3cret " + "x" * 500)
         assert "no JSON-RPC response" in await failure(wait)
         assert world.reports[0].startswith("x: not a message: *** xxx")
         assert len(world.reports[0]) < 300
-        world.wire.ear.broken(None, "not a message", "")
+        world.wire.listener.broken(None, "not a message", "")
         assert world.reports[1] == "x: not a message"
 
     run(body())
@@ -139,7 +139,7 @@ def test_an_answer_over_the_limit_is_one_clear_error() -> None:
         world = await serving().ready()
         wait = world.upstream.request(permit(name="t"))
         call = await world.sent("tools/call")
-        world.wire.ear.oversize(Oversize(b'{"jsonrpc":"2.0","id":%d,"result":' % call["id"]))
+        world.wire.listener.oversize(Oversize(b'{"jsonrpc":"2.0","id":%d,"result":' % call["id"]))
         assert "10000 bytes" in await failure(wait)
         assert world.reports == ["x: a message over the limit was dropped"]
 
@@ -151,7 +151,7 @@ def test_an_exchange_that_fails_is_the_error_of_its_request_only() -> None:
         world = await serving().ready()
         first, second = (world.upstream.request(permit(name="t")) for _ in range(2))
         call = await world.sent("tools/call", 2)
-        world.wire.ear.failed(call["id"], "answered HTTP 500 to tools/call")
+        world.wire.listener.failed(call["id"], "answered HTTP 500 to tools/call")
         assert await failure(second) == "upstream 'x' answered HTTP 500 to tools/call"
         assert not first.done
 
@@ -218,8 +218,8 @@ def test_a_cancelled_request_is_told_to_the_upstream_and_its_answer_is_nobodys()
         world = await serving().ready()
         wait = world.upstream.request(permit(name="t"))
         call = await world.sent("tools/call")
-        world.upstream.cancel(wait, "enough")
-        world.upstream.cancel(wait, "enough")
+        wait.cancel("enough")
+        wait.cancel("enough")
         told = await world.sent("notifications/cancelled")
         assert told["params"] == {"requestId": call["id"], "reason": "enough"}
         assert world.wire.methods().count("notifications/cancelled") == 1
@@ -236,7 +236,7 @@ def test_where_letting_go_is_the_cancellation_nothing_more_is_said() -> None:
         await world.ready()
         wait = world.upstream.request(permit(name="t", caller=modern_caller()))
         call = await world.sent("tools/call")
-        world.upstream.cancel(wait, "enough")
+        wait.cancel("enough")
         assert world.wire.forgotten == [call["id"]]
         assert "notifications/cancelled" not in world.wire.methods()
 
@@ -248,7 +248,7 @@ def test_a_request_that_is_cancelled_while_it_starts_is_never_sent() -> None:
         world = serving()
         wait = world.upstream.request(permit(name="t"))
         world.upstream.request(permit(name="u"))
-        world.upstream.cancel(wait, "enough")
+        wait.cancel("enough")
         await world.sent("tools/call")
         assert world.wire.methods() == ["initialize", "notifications/initialized", "tools/call"]
         assert world.wire.sent[-1]["params"]["name"] == "u"
@@ -404,8 +404,8 @@ def test_a_connection_that_was_closed_on_purpose_is_told_with_the_wait_of_its_re
         world = await serving().ready()
         wait = world.upstream.request(permit(name="t"))
         call = await world.sent("tools/call")
-        world.wire.ear.parted(call["id"])
-        world.wire.ear.parted(999)
+        world.wire.listener.parted(call["id"])
+        world.wire.listener.parted(999)
         assert world.parted_ones == [wait, None]
 
     run(body())
@@ -630,7 +630,7 @@ def test_everything_that_waits_is_told_when_the_wire_ends() -> None:
         world = await serving().ready()
         world.wire.words = "; it last said: bye"
         waits = [world.upstream.request(permit(name="t")) for _ in range(3)]
-        world.wire.ear.ended()
+        world.wire.listener.ended()
         for wait in waits:
             assert await failure(wait) == "upstream 'x' has ended; it last said: bye"
         assert world.wire.closed

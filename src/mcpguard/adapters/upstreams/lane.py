@@ -15,8 +15,8 @@ from msgspec import structs
 from mcpguard.adapters.relay.turn import Turn
 from mcpguard.adapters.upstreams.process.environment import Environment
 from mcpguard.adapters.upstreams.session.connecting import Past
-from mcpguard.adapters.upstreams.session.open_requests import Call
-from mcpguard.adapters.upstreams.session.upstream import WiredUpstream
+from mcpguard.adapters.upstreams.session.instance import Instance
+from mcpguard.adapters.upstreams.session.open_requests import OpenRequest
 from mcpguard.core.errors import CredentialError
 from mcpguard.gateway.ports import Health
 from mcpguard.protocol.eras import task_seconds
@@ -31,17 +31,7 @@ MOST_OLD = 4
 """Processes of one lane that may be waiting for the end of their calls; above it the oldest is ended."""
 
 
-class Run:
-    """One process, over its lives, and the calls that were sent to it. `environment` is None for an upstream
-    that is no process: its credentials go with each request."""
-
-    def __init__(self, upstream: WiredUpstream, environment: Environment | None) -> None:
-        self.upstream = upstream
-        self.environment = environment
-        self.open: dict[Call, None] = {}
-
-
-MakeRun = Callable[[Past | None, Callable[[], None]], Run]
+MakeInstance = Callable[[Past | None, Callable[[], None]], Instance]
 """Makes one that goes on from a past and calls back when its state is another one."""
 
 
@@ -49,62 +39,61 @@ class Lane:
     """The processes that have one credential, one of which takes calls."""
 
     def __init__(
-        self, make: MakeRun, turn: Turn, past: Past | None = None, idle_seconds: float | None = None
+        self, make: MakeInstance, turn: Turn, past: Past | None = None, idle_seconds: float | None = None
     ) -> None:
         """`idle_seconds` is how long a process stays without a call, None for ever."""
         self._make = make
         self._turn = turn
         self._idle_seconds = idle_seconds
-        self._old: dict[Run, None] = {}
+        self._old: dict[Instance, None] = {}
         self._ending: set[asyncio.Task[None]] = set()
-        self._waiting: list[Call] = []
+        self._waiting: list[OpenRequest] = []
         self._checking: asyncio.Task[None] | None = None
         self._timer: asyncio.TimerHandle | None = None
         self._busy = 0.0
         self._ends: asyncio.TimerHandle | None = None
-        self._run = make(past, self._changed)
-        self.upstream = self._run.upstream
+        self.instance = make(past, self._changed)
         """The one that takes calls."""
-        self.upstreams = [self._run.upstream]
-        """All that may be alive, the one that takes calls first. Each turn looks through it."""
-        changing = () if self._run.environment is None else self._run.environment.changing
+        self.instances = [self.instance]
+        """All that may be alive, the one that takes calls first."""
+        changing = () if self.instance.environment is None else self.instance.environment.changing
         self.endless = not changing and idle_seconds is None
         """Whether its process takes calls as long as mcpguard runs: nothing has to be found out first."""
 
     def health(self, name: str) -> Health:
         """How it is now, under this name."""
-        return structs.replace(self._run.upstream.health, name=name)
+        return structs.replace(self.instance.health, name=name)
 
-    def send(self, call: Call) -> None:
+    def send(self, call: OpenRequest) -> None:
         """Send a call, as soon as it is known that the process may have it."""
-        run = self._run
-        if self.endless or run.environment is None or not run.upstream.running:
+        instance = self.instance
+        if self.endless or instance.environment is None or not instance.running:
             self._give(call)  # One that has to be started is started with what is in force then.
-        elif self._checking is None and run.environment.seen_in_force:
+        elif self._checking is None and instance.environment.seen_in_force:
             self._give(call)
         else:
             self._waiting.append(call)
             if self._checking is None:
-                self._checking = asyncio.create_task(self._checked(run, run.environment))
+                self._checking = asyncio.create_task(self._checked(instance, instance.environment))
 
-    async def _checked(self, run: Run, environment: Environment) -> None:
-        """Find out whether the credentials of `run` are in force, for all calls that have come."""
+    async def _checked(self, instance: Instance, environment: Environment) -> None:
+        """Find out whether the credentials of `instance` are in force, for all calls that have come."""
         problem: CredentialError | None = None
         while self._waiting:
             calls, self._waiting = self._waiting, []
             try:
-                if not await environment.in_force() and run is self._run:
+                if not await environment.in_force() and instance is self.instance:
                     self._replace()
             except CredentialError as lost:
                 problem = lost
-                if run is self._run:
+                if instance is self.instance:
                     self._replace()
             for call in [one for one in calls if not one.done]:
                 if problem is not None:
                     call.fail(problem)
                 else:
                     self._give(call)
-            if run is not self._run or not self._run.upstream.running:
+            if instance is not self.instance or not self.instance.running:
                 break
         self._checking = None
         waiting, self._waiting = self._waiting, []
@@ -112,28 +101,28 @@ class Lane:
             self.send(call)
         self._turn.touch()
 
-    def _give(self, call: Call) -> None:
-        run = self._run
+    def _give(self, call: OpenRequest) -> None:
+        instance = self.instance
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
         if self.endless:
-            run.upstream.take(call)
+            instance.take(call)
             return
-        run.open[call] = None
-        run.upstream.take(call)
-        call.then(lambda _: self._over(run, call))
+        instance.open[call] = None
+        instance.take(call)
+        call.then(lambda _: self._over(instance, call))
 
-    def _over(self, run: Run, call: Call) -> None:
-        del run.open[call]
+    def _over(self, instance: Instance, call: OpenRequest) -> None:
+        del instance.open[call]
         now = asyncio.get_running_loop().time()
         if call.value is not None and type(body := call.value.body) is dict:
             self._busy = max(self._busy, now + min(task_seconds(body), TASK_SECONDS))
-        if run.open:
+        if instance.open:
             return
-        if run in self._old:
-            self._end(run)
-        elif run is self._run and self._idle_seconds is not None and self._timer is None:
+        if instance in self._old:
+            self._end(instance)
+        elif instance is self.instance and self._idle_seconds is not None and self._timer is None:
             self._idle_later(self._idle_seconds)
 
     # --- the end of a process --------------------------------------------------------------------
@@ -143,17 +132,17 @@ class Lane:
         if self._ends is not None:
             self._ends.cancel()
             self._ends = None
-        if self._run.upstream.running:
+        if self.instance.running:
             self._watch()
 
     def _watch(self) -> None:
-        environment = self._run.environment
+        environment = self.instance.environment
         left = None if environment is None else environment.remaining
         if left is not None:
             self._ends = asyncio.get_running_loop().call_later(max(left, LEAST_SECONDS), self._lease_over)
 
     def _lease_over(self) -> None:
-        environment = self._run.environment
+        environment = self.instance.environment
         left = None if environment is None else environment.remaining
         if left is not None and left > 0:
             self._watch()  # It was renewed.
@@ -168,29 +157,28 @@ class Lane:
         left = self._busy - asyncio.get_running_loop().time()
         if left > 0:
             self._idle_later(left)
-        elif self._run.upstream.running and not self._run.upstream.past.memory.uris:
+        elif self.instance.running and not self.instance.past.memory.uris:
             self._replace()
 
     def _replace(self) -> None:
         """The process takes nothing more; another one is started when it is needed."""
-        old = self._run
-        self._run = self._make(old.upstream.past, self._changed)
-        self.upstream = self._run.upstream
+        old = self.instance
+        self.instance = self._make(old.past, self._changed)
         self._changed()
-        if old.upstream.past.memory.uris:
-            self._run.upstream.ready()  # What was subscribed to goes on.
+        if old.past.memory.uris:
+            self.instance.ready()  # What was subscribed to goes on.
         self._old[old] = None
-        self.upstreams.insert(0, self._run.upstream)
+        self.instances.insert(0, self.instance)
         if not old.open:
             self._end(old)
         elif len(self._old) > MOST_OLD:
             self._end(next(iter(self._old)))
 
-    def _end(self, run: Run) -> None:
-        if run in self._old:
-            del self._old[run]
-            self.upstreams.remove(run.upstream)
-        task = asyncio.create_task(run.upstream.close(True))
+    def _end(self, instance: Instance) -> None:
+        if instance in self._old:
+            del self._old[instance]
+            self.instances.remove(instance)
+        task = asyncio.create_task(instance.close(True))
         self._ending.add(task)
         task.add_done_callback(self._ending.discard)
 
@@ -203,6 +191,6 @@ class Lane:
             self._checking.cancel()
             with suppress(asyncio.CancelledError):
                 await self._checking
-        upstreams, self._idle_seconds = list(self.upstreams), None
+        instances, self._idle_seconds = list(self.instances), None
         self._old.clear()  # Nobody ends them once more, and more gently, when their calls are over.
-        await asyncio.gather(*(one.close(gently) for one in upstreams), *self._ending)
+        await asyncio.gather(*(one.close(gently) for one in instances), *self._ending)

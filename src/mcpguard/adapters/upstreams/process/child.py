@@ -4,7 +4,7 @@ Each upstream leads its own session and process group, so launchers and their ch
 If mcpguard itself is killed, a tiny `sh` that holds the other end of a pipe sees its end and kills every
 group that it was told of. A child waits for one line on its standard input before it becomes the configured
 command, and gets that line only after the watchdog knows its group: there is no moment without a guard. A
-process that left its group (a daemon) ends with an orderly end of mcpguard, on Linux (`strays.py`).
+process that left its group (a daemon) ends with an orderly end of mcpguard, on Linux (`orphans.py`).
 
 What each system gives: docs/guides/orphans.md.
 """
@@ -21,7 +21,7 @@ from typing import IO
 
 from msgspec import Struct
 
-from mcpguard.adapters.upstreams.process import strays
+from mcpguard.adapters.upstreams.process import orphans
 from mcpguard.core.errors import UpstreamError
 
 GRACE_SECONDS = 0.5
@@ -142,7 +142,7 @@ class Nursery:
         if not self._started:
             return
         asyncio.get_running_loop().remove_signal_handler(signal.SIGCHLD)
-        strays.kill(self._known())
+        orphans.kill(self._known())
         watchdog, self._watchdog = self._watchdog, None
         if watchdog is not None and watchdog.stdin is not None:
             watchdog.stdin.close()
@@ -155,13 +155,13 @@ class Nursery:
     def _begin(self) -> None:
         if not self._started:
             self._started = True
-            strays.adopt()
+            orphans.adopt()
             asyncio.get_running_loop().add_signal_handler(signal.SIGCHLD, self._child_ended)
 
     def _child_ended(self) -> None:
         if self._watchdog is not None:
             self._watch()
-        strays.reap(self._known())
+        orphans.reap(self._known())
 
     def _known(self) -> set[int]:
         return {*self._children, *([self._watchdog.pid] if self._watchdog is not None else ())}

@@ -1,3 +1,3 @@
-"""The session with a server over any wire. Begin with `upstream.py`; `conversation.py` is one connection,
+"""The session with a server over any wire. Begin with `instance.py`; `conversation.py` is one connection,
 `greeting.py` how it begins, `listening.py` what the server says by itself.
 """

@@ -10,17 +10,17 @@ from collections.abc import Callable, Sequence
 from msgspec import Struct
 
 from mcpguard.adapters.upstreams.session.conversation import Conversation
+from mcpguard.adapters.upstreams.session.envelope import Verbosity
 from mcpguard.adapters.upstreams.session.greeting import DISCOVER, Changed, Gone, Greeting, Identity, greet
 from mcpguard.adapters.upstreams.session.life import Backoff, Memory, Terms, lasting
-from mcpguard.adapters.upstreams.session.speech import Verbosity
-from mcpguard.adapters.upstreams.wires.wire import Ear, Wire
+from mcpguard.adapters.upstreams.wires.wire import Wire, WireListener
 from mcpguard.core.errors import UpstreamError
 
 TRY_NEXT = frozenset({400, 404, 405})
 """HTTP statuses that say "not this transport" (specification 2026-07-28, streamable-http, backward
 compatibility)."""
 
-MakeWire = Callable[[Ear], Wire]
+MakeWire = Callable[[WireListener], Wire]
 
 
 class Past(Struct, kw_only=True):

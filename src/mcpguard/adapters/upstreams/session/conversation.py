@@ -10,8 +10,9 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 
-from mcpguard.adapters.upstreams.session.filling import params_of
+from mcpguard.adapters.upstreams.session.envelope import SET_LEVEL, legacy_params, modern_params
 from mcpguard.adapters.upstreams.session.greeting import Changed, Gone, Greeting, change_of
+from mcpguard.adapters.upstreams.session.injection import params_of
 from mcpguard.adapters.upstreams.session.life import SHOWN, Memory, Terms
 from mcpguard.adapters.upstreams.session.listening import (
     SUBSCRIBE,
@@ -20,11 +21,10 @@ from mcpguard.adapters.upstreams.session.listening import (
     remember,
     stream_of,
 )
-from mcpguard.adapters.upstreams.session.open_requests import Call, OpenRequests, Trouble
+from mcpguard.adapters.upstreams.session.open_requests import OpenRequest, OpenRequests, Trouble
 from mcpguard.adapters.upstreams.session.patience import LISTS, exhausted
 from mcpguard.adapters.upstreams.session.questions import Questions
-from mcpguard.adapters.upstreams.session.speech import SET_LEVEL, legacy_params, modern_params
-from mcpguard.adapters.upstreams.wires.wire import Ear, Wire
+from mcpguard.adapters.upstreams.wires.wire import Wire, WireListener
 from mcpguard.core.errors import UpstreamError
 from mcpguard.core.model import Json
 from mcpguard.gateway.flight import Flight, as_future
@@ -33,10 +33,14 @@ from mcpguard.protocol.framing import Oversize
 
 
 class Conversation:
-    """Implements `wire.Ear`."""
+    """Implements `wire.WireListener`."""
 
     def __init__(
-        self, terms: Terms, make: Callable[[Ear], Wire], memory: Memory, lapsed: Callable[[Call], None]
+        self,
+        terms: Terms,
+        make: Callable[[WireListener], Wire],
+        memory: Memory,
+        lapsed: Callable[[OpenRequest], None],
     ) -> None:
         """`lapsed(call)` takes a request that must be sent again in a new session."""
         self.over = False
@@ -78,7 +82,7 @@ class Conversation:
 
     # --- what we say -----------------------------------------------------------------------------
 
-    def send(self, call: Call) -> None:
+    def send(self, call: OpenRequest) -> None:
         """Send a permitted request; the conversation has been greeted."""
         permit, greeting = call.permit, self.greeting
         if permit is None or greeting is None:
@@ -107,7 +111,7 @@ class Conversation:
         """See `greeting.Ask`."""
         if self.over:
             raise Gone(method)
-        call = Call(method)
+        call = OpenRequest(method)
         request_id = self._own(call, params)
         self._asking = (request_id, method)
         try:
@@ -133,7 +137,7 @@ class Conversation:
             return
         self.notify("notifications/initialized", {})
         for uri in self._memory.uris:
-            self._own(Call(SUBSCRIBE, seconds=self._terms.start_seconds), {"uri": uri})
+            self._own(OpenRequest(SUBSCRIBE, seconds=self._terms.start_seconds), {"uri": uri})
 
     def notify(self, method: str, params: dict[str, Json], credential: str = "") -> None:
         """Send a notification."""
@@ -144,7 +148,7 @@ class Conversation:
         """Answer its question, if it is still open."""
         self._questions.answer(question, body)
 
-    def let_go(self, call: Call, reason: str) -> None:
+    def let_go(self, call: OpenRequest, reason: str) -> None:
         """See `open_requests.Holder`."""
         if self._open.find(call.number) is call:
             self._retract(call.number, reason, call.credential)
@@ -169,13 +173,13 @@ class Conversation:
         self._questions.withdraw_all()
         self._open.fail_all(problem)
 
-    def _own(self, call: Call, params: dict[str, Json]) -> int:
+    def _own(self, call: OpenRequest, params: dict[str, Json]) -> int:
         """Send a request of mcpguard's own; gives its id."""
         request_id = self._open.add(call)
         self.wire.send({"jsonrpc": "2.0", "id": request_id, "method": call.method, "params": params})
         return request_id
 
-    def _late(self, request_id: int, call: Call) -> None:
+    def _late(self, request_id: int, call: OpenRequest) -> None:
         self._retract(request_id, "it took too long", call.credential)
         self._terms.turn.touch()
 
@@ -191,9 +195,9 @@ class Conversation:
         verbosity.want(level)
         if verbosity.wanted != self._level and "logging" in greeting.capabilities:
             self._level = verbosity.wanted
-            self._own(Call(SET_LEVEL, seconds=self._terms.start_seconds), {"level": verbosity.wanted})
+            self._own(OpenRequest(SET_LEVEL, seconds=self._terms.start_seconds), {"level": verbosity.wanted})
 
-    def _subscribes(self, call: Call, params: dict[str, Json]) -> bool:
+    def _subscribes(self, call: OpenRequest, params: dict[str, Json]) -> bool:
         """Whether nothing more is to be sent for this call."""
         uri = params.get("uri")
         if type(uri) is not str:
@@ -204,9 +208,9 @@ class Conversation:
         self._listening.change(call, uri, call.method == SUBSCRIBE)
         return True
 
-    def listen(self, params: dict[str, Json]) -> Call:
+    def listen(self, params: dict[str, Json]) -> OpenRequest:
         """See `listening.Speaker`."""
-        call = Call("subscriptions/listen")
+        call = OpenRequest("subscriptions/listen")
         self._own(call, params)
         return call
 
@@ -222,7 +226,7 @@ class Conversation:
     # --- what it says ----------------------------------------------------------------------------
 
     def received(self, message: dict[str, Json], size: int, related: int | None = None) -> None:
-        """See `wire.Ear`. A defect of ours behind a message is reported and costs that message only."""
+        """See `wire.WireListener`. A defect of ours behind a message is reported, and costs that message."""
         try:
             if "method" in message:
                 self._heard(message, related)
@@ -246,23 +250,23 @@ class Conversation:
             self._notified(method, params, related)
 
     def broken(self, request_id: RequestId | None, sentence: str, shown: str) -> None:
-        """See `wire.Ear`."""
+        """See `wire.WireListener`."""
         self._open.broken(request_id)
         # Inspected before it is cut: half a secret is not found.
         clean = self._terms.clean(shown)[:SHOWN] if shown else ""
         self._terms.report(self._terms.name, f"{sentence}: {clean}" if clean else sentence)
 
     def oversize(self, line: Oversize) -> None:
-        """See `wire.Ear`."""
+        """See `wire.WireListener`."""
         self._terms.report(self._terms.name, "a message over the limit was dropped")
         self._open.oversize(line)
 
     def failed(self, request_id: int, sentence: str, lost: bool = False) -> None:
-        """See `wire.Ear`."""
+        """See `wire.WireListener`."""
         self._open.fail(request_id, sentence, lost)
 
     def expired(self, request_id: int, said: dict[str, Json] | None = None, size: int = 0) -> None:
-        """See `wire.Ear`."""
+        """See `wire.WireListener`."""
         call = self._open.take(request_id)
         if call is None:
             return
@@ -275,11 +279,11 @@ class Conversation:
             self._lapsed(call)
 
     def parted(self, request_id: int) -> None:
-        """See `wire.Ear`."""
+        """See `wire.WireListener`."""
         self._terms.listener.parted(self._open.find(request_id))
 
     def ended(self) -> None:
-        """See `wire.Ear`."""
+        """See `wire.WireListener`."""
         self.over = True
         self.stirred.set()
         if self._asking is not None:

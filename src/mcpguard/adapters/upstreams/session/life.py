@@ -11,7 +11,7 @@ from collections.abc import Callable
 from msgspec import Struct
 
 from mcpguard.adapters.relay.turn import Turn
-from mcpguard.adapters.upstreams.session.speech import SET_LEVEL, Verbosity
+from mcpguard.adapters.upstreams.session.envelope import SET_LEVEL, Verbosity
 from mcpguard.core.errors import InspectionError
 from mcpguard.core.model import Permit
 from mcpguard.gateway.ports import Listener

@@ -17,7 +17,7 @@ from msgspec import Struct
 from mcpguard import __version__
 from mcpguard.adapters.upstreams.session.greeting import Greeting
 from mcpguard.adapters.upstreams.session.life import MOST_SECONDS, Backoff, Terms
-from mcpguard.adapters.upstreams.session.open_requests import Call
+from mcpguard.adapters.upstreams.session.open_requests import OpenRequest
 from mcpguard.core.errors import UpstreamError
 from mcpguard.core.model import Json
 from mcpguard.gateway.flight import Flight, Wait
@@ -39,7 +39,7 @@ _LIST_CHANGED = {
 class Speaker(Protocol):
     """What opens and closes streams, and who hears what comes on them."""
 
-    def listen(self, params: dict[str, Json]) -> Call:
+    def listen(self, params: dict[str, Json]) -> OpenRequest:
         """Send `subscriptions/listen`; gives the request, whose answer ends it."""
         ...
 
@@ -119,7 +119,7 @@ class Listening:
         if self._opening is not None:
             self._speaker.unlisten(self._opening)
 
-    def change(self, wait: Call, uri: str, subscribe: bool) -> None:
+    def change(self, wait: OpenRequest, uri: str, subscribe: bool) -> None:
         """Subscribe a resource, or take it back. `wait` gets an empty result once the upstream has agreed;
         it fails with UpstreamError otherwise, at the deadline of a call at the latest."""
         change = _Change(wait, uri, subscribe, subscribe and uri not in self._uris)
@@ -137,7 +137,7 @@ class Listening:
         if self._opening is None:
             self._open()
 
-    def let_go(self, call: Call, _reason: str) -> None:
+    def let_go(self, call: OpenRequest, _reason: str) -> None:
         """See `open_requests.Holder`; nothing happens if the change is settled."""
         for change in [one for one in (*self._asked, *self._waiting) if one.wait is call]:
             self._end(change, "was not waited for")
@@ -219,7 +219,7 @@ class Listening:
                 self._waiting.append(_Change(Wait(), change.uri, False))  # The stream that opens may have it.
         change.wait.fail(UpstreamError(f"upstream '{self._terms.name}' {why}"))
 
-    async def _watch(self, stream: Call) -> None:
+    async def _watch(self, stream: OpenRequest) -> None:
         """Wait for the end of a stream."""
         code: Json = None
         try:

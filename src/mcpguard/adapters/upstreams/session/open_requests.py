@@ -34,12 +34,12 @@ STRETCH = 6
 class Holder(Protocol):
     """Who has a request at the moment."""
 
-    def let_go(self, call: Call, reason: str) -> None:
+    def let_go(self, call: OpenRequest, reason: str) -> None:
         """Nobody waits for its answer any more; an upstream that was asked already is told."""
         ...
 
 
-class Call(Wait[Raw]):
+class OpenRequest(Wait[Raw]):
     """One request, and the wait for its answer. `seconds` is its deadline, 0 for none. `permit` is None for a
     request of mcpguard's own; `values` are those of the placeholders in it. `holder` has it now; `number` is
     its id on the wire, and `session` the one that it was sent in; `again` says that it was sent once before,
@@ -93,7 +93,7 @@ class OpenRequests:
         self,
         server: str,
         limit: int,
-        late: Callable[[int, Call], None],
+        late: Callable[[int, OpenRequest], None],
         changed: Callable[[], None] = lambda: None,
         crowded: Callable[[], None] = lambda: None,
     ) -> None:
@@ -110,7 +110,7 @@ class OpenRequests:
         self._changed = changed
         self._crowded = crowded
         self._last = 0
-        self._open: dict[int, Call] = {}
+        self._open: dict[int, OpenRequest] = {}
         self._clock = asyncio.get_running_loop()
         self._timer: asyncio.TimerHandle | None = None
         self._next = inf
@@ -119,7 +119,7 @@ class OpenRequests:
     def __len__(self) -> int:
         return len(self._open)
 
-    def add(self, call: Call) -> int:
+    def add(self, call: OpenRequest) -> int:
         """A new request; gives its id, and its clock starts."""
         self._last += 1
         call.number = self._last
@@ -136,7 +136,7 @@ class OpenRequests:
 
     # --- answers ---------------------------------------------------------------------------------
 
-    def answered(self, message: dict[str, Json]) -> Call | None:
+    def answered(self, message: dict[str, Json]) -> OpenRequest | None:
         """The request that this JSON-RPC response answers; it is open no more. None for none, also where the
         response has not the shape that MCP gives it."""
         if type(message.get("result")) is not dict and not _is_error(message):
@@ -173,7 +173,8 @@ class OpenRequests:
             call.progress(params)
 
     def fail(self, request_id: RequestId | None, what: str, lost: bool = False) -> None:
-        """There will be no answer to it; `what` follows the name of the upstream. `lost` as in `wire.Ear`."""
+        """There will be no answer to it; `what` follows the name of the upstream. For `lost` see
+        `wire.WireListener`."""
         call = self._pop(request_id)
         if call is None:
             return
@@ -197,20 +198,20 @@ class OpenRequests:
 
     # --- who waits -------------------------------------------------------------------------------
 
-    def find(self, request_id: int | None) -> Call | None:
+    def find(self, request_id: int | None) -> OpenRequest | None:
         """The request of this id; None if it is not open."""
         return self._open.get(request_id) if request_id is not None else None
 
     def credential_of(self, wait: Wait[Raw] | None) -> str:
         """The credential of the request that `wait` is, "" for none and if it is not open."""
-        is_open = isinstance(wait, Call) and self._open.get(wait.number) is wait
-        return wait.credential if isinstance(wait, Call) and is_open else ""
+        is_open = isinstance(wait, OpenRequest) and self._open.get(wait.number) is wait
+        return wait.credential if isinstance(wait, OpenRequest) and is_open else ""
 
-    def take(self, request_id: int) -> Call | None:
+    def take(self, request_id: int) -> OpenRequest | None:
         """Take a request out; it is open no more. None if it is not open."""
         return self._pop(request_id)
 
-    def _pop(self, request_id: RequestId | None) -> Call | None:
+    def _pop(self, request_id: RequestId | None) -> OpenRequest | None:
         return self._open.pop(request_id, None) if type(request_id) is int else None
 
     # --- deadlines -------------------------------------------------------------------------------

@@ -16,10 +16,10 @@ from mcpguard.adapters.network.outbound import Exchange, Outbound
 from mcpguard.adapters.relay.turn import Turn
 from mcpguard.adapters.upstreams.wires.address import Address
 from mcpguard.adapters.upstreams.wires.event_stream import EventStream
-from mcpguard.adapters.upstreams.wires.hearing import Hearing
+from mcpguard.adapters.upstreams.wires.http_reader import HttpReader
 from mcpguard.adapters.upstreams.wires.outbox import Letter, Outbox
 from mcpguard.adapters.upstreams.wires.sender import REFUSED, UNWELCOME, Sender
-from mcpguard.adapters.upstreams.wires.wire import Ear
+from mcpguard.adapters.upstreams.wires.wire import WireListener
 from mcpguard.core.errors import UpstreamError
 from mcpguard.core.model import Json, Listed
 from mcpguard.protocol import headers as mirror
@@ -49,7 +49,7 @@ class StreamableHttpWire:
         address: Address,
         message_bytes: int,
         turn: Turn,
-        ear: Ear,
+        listener: WireListener,
         connect: Callable[[frozenset[str]], Outbound] = Outbound,
         pause_seconds: float = 1.0,
     ) -> None:
@@ -60,7 +60,7 @@ class StreamableHttpWire:
         self.last_status = 0
         self._sender = Sender(address, connect)
         self._pause = pause_seconds
-        self._hearing = Hearing(turn, ear, message_bytes)
+        self._reader = HttpReader(turn, listener, message_bytes)
         self._outbox = Outbox(turn, self._post)
         self._version = ""
         self._modern = False
@@ -91,9 +91,9 @@ class StreamableHttpWire:
     def greeted(self, version: str, modern: bool) -> None:
         """Later requests carry `version`; in the legacy era the GET stream is opened."""
         self._version, self._modern = version, modern
-        self._hearing.batches = version in BATCHED
+        self._reader.batches = version in BATCHED
         self._stop_listening()
-        self._events = EventStream(self._hearing.limit)
+        self._events = EventStream(self._reader.limit)
         if not modern and not self._closed:
             self._listening = asyncio.create_task(self._listen())
 
@@ -108,7 +108,7 @@ class StreamableHttpWire:
 
     def hold(self, on: bool) -> None:
         """Bring nothing more, or again."""
-        self._hearing.hold(on)
+        self._reader.hold(on)
 
     async def last_words(self) -> str:
         """Nothing: a failed exchange has told its own reason."""
@@ -127,7 +127,7 @@ class StreamableHttpWire:
         if gently and self._session is not None:
             await self._farewell()
         await self._sender.close()
-        self._hearing.ended()
+        self._reader.ended()
 
     async def _farewell(self) -> None:
         try:
@@ -152,7 +152,7 @@ class StreamableHttpWire:
                 self.last_status = exchange.status
                 await self._answered(letter, letter.request_id, exchange, SESSION in headers)
         except UpstreamError as problem:
-            self._hearing.failed(letter.request_id, str(problem), lost=True)
+            self._reader.failed(letter.request_id, str(problem), lost=True)
         finally:
             if exchange is not None:
                 exchange.close()
@@ -189,13 +189,13 @@ class StreamableHttpWire:
         if status in REFUSED:
             raise UpstreamError(UNWELCOME.format(host=self._sender.host, status=status))
         if status in FORGOTTEN and in_session:
-            await self._hearing.forgotten(exchange, request_id)
+            await self._reader.forgotten(exchange, request_id)
         elif status >= 300:
-            if not await self._hearing.refusal(exchange, request_id):
+            if not await self._reader.refusal(exchange, request_id):
                 raise UpstreamError(f"answered HTTP {status} to {method}")
         elif exchange.media_type == _JSON:
             self._take_session(letter, exchange)
-            await self._hearing.whole(exchange, request_id, method)
+            await self._reader.whole(exchange, request_id, method)
         elif exchange.media_type == EVENTS:
             self._take_session(letter, exchange)
             await self._streamed(letter, request_id, exchange)
@@ -210,16 +210,16 @@ class StreamableHttpWire:
     # --- event streams --------------------------------------------------------------------------
 
     async def _streamed(self, letter: Letter, request_id: int, exchange: Exchange) -> None:
-        events = EventStream(self._hearing.limit)
+        events = EventStream(self._reader.limit)
         broken = "ended its stream"
         try:
-            answered = await self._hearing.stream(exchange, events, request_id)
+            answered = await self._reader.stream(exchange, events, request_id)
         except UpstreamError as problem:
             answered, broken = False, str(problem)
         else:
             on_purpose = bool(events.last_id) and events.retry_ms is not None
             if on_purpose and not answered and not self._is_modern(letter):
-                self._hearing.parted(request_id)
+                self._reader.parted(request_id)
         if answered:
             await exchange.drain()
         elif self._is_modern(letter) or not await self._resumed(request_id, events, letter.credential):
@@ -280,7 +280,7 @@ class StreamableHttpWire:
         try:
             if exchange.status != 200 or exchange.media_type != EVENTS:
                 return (406 if exchange.status == 200 else exchange.status), False
-            return 200, await self._hearing.stream(exchange, events, request_id)
+            return 200, await self._reader.stream(exchange, events, request_id)
         finally:
             exchange.close()
 

@@ -17,11 +17,11 @@ from mcpguard.adapters.network.outbound import Exchange, Outbound
 from mcpguard.adapters.relay.turn import Turn
 from mcpguard.adapters.upstreams.wires.address import Address
 from mcpguard.adapters.upstreams.wires.event_stream import Event, EventStream
-from mcpguard.adapters.upstreams.wires.hearing import Hearing
 from mcpguard.adapters.upstreams.wires.http import EVENTS, FORGOTTEN_SECONDS
+from mcpguard.adapters.upstreams.wires.http_reader import HttpReader
 from mcpguard.adapters.upstreams.wires.outbox import Letter, Outbox
 from mcpguard.adapters.upstreams.wires.sender import REFUSED, UNWELCOME, Sender, origin
-from mcpguard.adapters.upstreams.wires.wire import Ear
+from mcpguard.adapters.upstreams.wires.wire import WireListener
 from mcpguard.core.errors import UpstreamError
 from mcpguard.core.model import Json, Listed
 from mcpguard.protocol import headers as mirror
@@ -37,14 +37,14 @@ class SseWire:
         address: Address,
         message_bytes: int,
         turn: Turn,
-        ear: Ear,
+        listener: WireListener,
         connect: Callable[[frozenset[str]], Outbound] = Outbound,
     ) -> None:
         """As `StreamableHttpWire`."""
         self.name = name
         self.last_status = 0
         self._sender = Sender(address, connect)
-        self._hearing = Hearing(turn, ear, message_bytes, self._named)
+        self._reader = HttpReader(turn, listener, message_bytes, self._named)
         self._outbox = Outbox(turn, self._post)
         self._version = ""
         self._endpoint: asyncio.Future[str] = asyncio.get_running_loop().create_future()
@@ -86,7 +86,7 @@ class SseWire:
 
     async def _read(self, exchange: Exchange) -> None:
         try:
-            await self._hearing.stream(exchange, EventStream(self._hearing.limit), None)
+            await self._reader.stream(exchange, EventStream(self._reader.limit), None)
             self._problem = "; it closed its stream"
         except UpstreamError as problem:
             self._problem = f"; it {problem}"
@@ -102,7 +102,7 @@ class SseWire:
     def _end(self) -> None:
         if self._opened:
             self._opened = False
-            self._hearing.ended()
+            self._reader.ended()
 
     def send(self, message: dict[str, Json], target: Listed | None = None, credential: str = "") -> None:
         """Post one message after the turn; its answer comes on the stream."""
@@ -122,12 +122,12 @@ class SseWire:
                 raise UpstreamError(UNWELCOME.format(host=self._sender.host, status=exchange.status))
             if exchange.status < 300:
                 await exchange.drain()
-            elif letter.request_id is not None and not await self._hearing.refusal(
+            elif letter.request_id is not None and not await self._reader.refusal(
                 exchange, letter.request_id
             ):
                 raise UpstreamError(f"answered HTTP {exchange.status} to {letter.method}")
         except UpstreamError as problem:
-            self._hearing.failed(letter.request_id, str(problem), lost=True)
+            self._reader.failed(letter.request_id, str(problem), lost=True)
         finally:
             if exchange is not None:
                 exchange.close()
@@ -135,7 +135,7 @@ class SseWire:
     def greeted(self, version: str, modern: bool) -> None:
         """Later messages carry the revision."""
         self._version = version
-        self._hearing.batches = version in jsonrpc.BATCHED
+        self._reader.batches = version in jsonrpc.BATCHED
 
     def forget(self, request_id: int) -> bool:
         """False: the brain cancels it. If it still is being posted a while later, that ends."""
@@ -144,7 +144,7 @@ class SseWire:
 
     def hold(self, on: bool) -> None:
         """Bring nothing more, or again."""
-        self._hearing.hold(on)
+        self._reader.hold(on)
 
     async def last_words(self) -> str:
         """How the stream ended, "" while it has not."""

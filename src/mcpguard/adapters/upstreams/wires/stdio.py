@@ -15,7 +15,7 @@ from mcpguard.adapters.relay.turn import Turn
 from mcpguard.adapters.upstreams.process.child import Child, Nursery, exit_status
 from mcpguard.adapters.upstreams.process.environment import Environment
 from mcpguard.adapters.upstreams.process.stderr import LINE_BYTES, StderrLines
-from mcpguard.adapters.upstreams.wires.wire import Ear
+from mcpguard.adapters.upstreams.wires.wire import WireListener
 from mcpguard.core.errors import MessageError
 from mcpguard.core.model import Json, Listed
 from mcpguard.protocol import jsonrpc
@@ -40,7 +40,7 @@ class StdioWire:
 
     def __init__(
         self,
-        ear: Ear,
+        listener: WireListener,
         launch: Launch,
         turn: Turn,
         nursery: Nursery,
@@ -49,7 +49,7 @@ class StdioWire:
     ) -> None:
         """`report(line)` takes the lines of its standard error; `clean` takes out of a text what must not
         be seen."""
-        self._ear = ear
+        self._listener = listener
         self._launch = launch
         self._turn = turn
         self._nursery = nursery
@@ -72,7 +72,7 @@ class StdioWire:
         child = self._child = self._nursery.start(launch.command, launch.args, env, launch.cwd)
         self._stderr = StderrLines(child.stderr, self._clean, self._report)
         limit = launch.message_bytes
-        self._link = Link(self._turn, child.stdout, child.stdin, limit, self._received, self._ear.ended)
+        self._link = Link(self._turn, child.stdout, child.stdin, limit, self._received, self._listener.ended)
 
     def send(self, message: dict[str, Json], target: Listed | None = None, credential: str = "") -> None:
         """See `wire.Wire.send`."""
@@ -111,7 +111,7 @@ class StdioWire:
 
     def _received(self, line: bytes | Oversize) -> None:
         if isinstance(line, Oversize):
-            self._ear.oversize(line)
+            self._listener.oversize(line)
             return
         try:
             message = jsonrpc.parse(line)
@@ -120,7 +120,7 @@ class StdioWire:
         except MessageError as problem:
             self._broken(problem, line)
         else:
-            self._ear.received(message, len(line))
+            self._listener.received(message, len(line))
 
     def _several(self, batch: jsonrpc.Batch, line: bytes) -> None:
         texts = batch.texts() if self._batches else []
@@ -128,14 +128,14 @@ class StdioWire:
             self._broken(batch, line)
         for text in texts:
             try:
-                self._ear.received(jsonrpc.parse(text), len(text))
+                self._listener.received(jsonrpc.parse(text), len(text))
             except MessageError as problem:
                 self._broken(problem, text)
 
     def _broken(self, problem: MessageError, line: bytes) -> None:
         shown = line.decode("utf-8", "replace") if len(line) <= LINE_BYTES else f"{len(line)} bytes"
         said = "not a JSON-RPC message on its standard output, dropped"
-        self._ear.broken(problem.request_id, said, shown)
+        self._listener.broken(problem.request_id, said, shown)
 
 
 def _how_it_ended(status: int | None) -> str:

@@ -1,7 +1,7 @@
 """What carries messages to one upstream and back: a process, an HTTP session, an SSE stream.
 
 Law of this file: a wire knows bytes, processes and HTTP; it knows no ids, no eras and no policy. The
-brain above it (`upstream.py`) is the same for all wires.
+brain above it (`instance.py`) is the same for all wires.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from mcpguard.core.model import Json, Listed
 from mcpguard.protocol.framing import Oversize
 
 
-class Ear(Protocol):
+class WireListener(Protocol):
     """Who hears a wire. Each call is one turn of work: the wire wraps it in `turn.begin`/`turn.end`."""
 
     def received(self, message: dict[str, Json], size: int, related: int | None = None) -> None:

@@ -1,7 +1,7 @@
-"""What comes over HTTP is brought to the ear: bodies and event streams become messages.
+"""Reads what comes over HTTP: bodies and event streams become messages for the listener of a wire.
 
-Law of this file: each call of the ear is within one turn of work; what is no JSON-RPC message, too long, or
-an answer to something else than what was asked never counts as the answer.
+Law of this file: each call of the listener is within one turn of work; what is no JSON-RPC message, is too
+long, or answers something else than what was asked never counts as the answer.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from mcpguard.adapters.network.outbound import Exchange
 from mcpguard.adapters.relay.turn import Turn
 from mcpguard.adapters.upstreams.process.stderr import LINE_BYTES
 from mcpguard.adapters.upstreams.wires.event_stream import Event, EventStream
-from mcpguard.adapters.upstreams.wires.wire import Ear
+from mcpguard.adapters.upstreams.wires.wire import WireListener
 from mcpguard.core.errors import MessageError
 from mcpguard.core.model import Json
 from mcpguard.protocol import jsonrpc
@@ -26,19 +26,19 @@ from mcpguard.protocol.framing import Oversize
 _METHOD = re.compile(rb'"method"\s*:')
 
 
-class Hearing:
-    """The ear of one wire, as HTTP needs it. `limit` is that of a message, in bytes; `other` takes
+class HttpReader:
+    """Reads for one wire. `limit` is that of a message, in bytes; `other` takes
     events that are no messages."""
 
     def __init__(
-        self, turn: Turn, ear: Ear, limit: int, other: Callable[[Event], None] | None = None
+        self, turn: Turn, listener: WireListener, limit: int, other: Callable[[Event], None] | None = None
     ) -> None:
         self.limit = limit
         self.batches = False
         """Whether the revision has batches (2025-03-26, basic/index, batching)."""
         self.too_long = f"answered with more than {limit} bytes; it was dropped"
         self._turn = turn
-        self._ear = ear
+        self._listener = listener
         self._other = other
         self._go = asyncio.Event()
         self._go.set()
@@ -83,9 +83,9 @@ class Hearing:
                 self._other(event)
             return False
         if asked is not None and jsonrpc.id_of_dropped(event.head, event.tail) == asked:
-            self._ear.failed(asked, self.too_long)
+            self._listener.failed(asked, self.too_long)
             return True
-        self._ear.oversize(event)
+        self._listener.oversize(event)
         return False
 
     def _message(self, data: bytes, asked: int | None, alone: bool = True) -> bool:
@@ -96,13 +96,13 @@ class Hearing:
             if texts:
                 return any([self._message(text, asked, alone=False) for text in texts])
             shown = data.decode("utf-8", "replace") if len(data) <= LINE_BYTES else f"{len(data)} bytes"
-            self._ear.broken(problem.request_id, "not a JSON-RPC message over HTTP", shown)
+            self._listener.broken(problem.request_id, "not a JSON-RPC message over HTTP", shown)
             return asked is not None and problem.request_id == asked
         answer = "method" not in message
         if answer and asked is not None and message["id"] != asked:
-            self._ear.broken(None, "an answer to something else on the stream of a request", "")
+            self._listener.broken(None, "an answer to something else on the stream of a request", "")
             return False
-        self._ear.received(message, len(data), asked)
+        self._listener.received(message, len(data), asked)
         return answer and asked is not None
 
     async def whole(self, exchange: Exchange, asked: int, method: str) -> None:
@@ -115,7 +115,7 @@ class Hearing:
             return
         with self._one_turn():
             if not self._message(body, asked):
-                self._ear.failed(asked, f"answered {method} with something that is no answer to it")
+                self._listener.failed(asked, f"answered {method} with something that is no answer to it")
 
     async def refusal(self, exchange: Exchange, asked: int) -> bool:
         """Read the body of an HTTP error. True if it was a JSON-RPC error, which is the answer then,
@@ -125,7 +125,7 @@ class Hearing:
         if answer is None:
             return False
         with self._one_turn():
-            self._ear.received({**answer, "id": asked}, len(body), asked)
+            self._listener.received({**answer, "id": asked}, len(body), asked)
         return True
 
     async def forgotten(self, exchange: Exchange, asked: int) -> None:
@@ -136,9 +136,9 @@ class Hearing:
         said = None if exchange.status != 400 or answer is None else {**answer, "id": asked}
         with self._one_turn():
             if said is not None and said == answer:
-                self._ear.received(said, len(body), asked)
+                self._listener.received(said, len(body), asked)
             else:
-                self._ear.expired(asked, said, len(body))
+                self._listener.expired(asked, said, len(body))
 
     async def _json(self, exchange: Exchange) -> bytes:
         """The body if it is JSON within the limit, else b""."""
@@ -149,17 +149,17 @@ class Hearing:
         """Tell it of a request that will have no answer; None for what needs none."""
         if request_id is not None:
             with self._one_turn():
-                self._ear.failed(request_id, sentence, lost)
+                self._listener.failed(request_id, sentence, lost)
 
     def parted(self, request_id: int) -> None:
         """Tell it that the stream of this request was closed to go on later."""
         with self._one_turn():
-            self._ear.parted(request_id)
+            self._listener.parted(request_id)
 
     def ended(self) -> None:
         """Tell it that the wire is over."""
         with self._one_turn():
-            self._ear.ended()
+            self._listener.ended()
 
 
 def _answers(head: bytes | None, asked: int) -> bool:

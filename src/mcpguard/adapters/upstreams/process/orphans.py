@@ -30,25 +30,25 @@ def adopt() -> bool:
 
 def reap(known: Container[int]) -> None:
     """Let go of those that have ended. `known` are the children that somebody here waits for."""
-    for pid in _strays(known):
+    for pid in _orphans(known):
         _wait(pid)
 
 
 def kill(known: Container[int]) -> None:
     """SIGKILL all of them, and whoever becomes our child by that. Blocks for a moment at most."""
     deadline = time.monotonic() + _KILL_SECONDS
-    while (found := _strays(known)) and time.monotonic() < deadline:
+    while (found := _orphans(known)) and time.monotonic() < deadline:
         for pid in found:
             _kill(pid)
         if not any([_wait(pid) for pid in found]):
             time.sleep(0.005)
 
 
-def _strays(known: Container[int]) -> list[int]:
+def _orphans(known: Container[int]) -> list[int]:
     # /proc/self/task/*/children would be quicker, and not every kernel has it.
     own, session = os.getpid(), os.getsid(0)
     numbers = [int(name) for name in _listed("/proc") if name.isdigit()]
-    return [pid for pid in numbers if pid not in known and _is_stray(pid, own, session)]
+    return [pid for pid in numbers if pid not in known and _is_orphan(pid, own, session)]
 
 
 def _listed(folder: str) -> list[str]:
@@ -58,7 +58,7 @@ def _listed(folder: str) -> list[str]:
         return []
 
 
-def _is_stray(pid: int, own: int, session: int) -> bool:
+def _is_orphan(pid: int, own: int, session: int) -> bool:
     """Whether `pid` is a child of `own` outside of `session` (proc(5), stat: fields 4 and 6)."""
     try:
         with open(f"/proc/{pid}/stat", "rb") as file:

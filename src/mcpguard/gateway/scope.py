@@ -18,7 +18,7 @@ from mcpguard.gateway.request import Request
 from mcpguard.protocol import eras, refusals
 
 
-class Site(Struct, frozen=True, kw_only=True):
+class ClientScope(Struct, frozen=True, kw_only=True):
     """`identity` is our own name and version; `report(server, sentence)` tells the operator; `advice`
     ends the answer for each tool that is not there; `extensions` maps each declared method of an
     extension to its server, `extension_ids` names the extensions; `eager` are the servers that are

@@ -12,37 +12,49 @@ import time
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from mcpguard.adapters.upstreams.process.environment import Environment
 from mcpguard.adapters.upstreams.session.connecting import Connector, MakeWire, Past, no_past, too_slow
 from mcpguard.adapters.upstreams.session.conversation import Conversation
+from mcpguard.adapters.upstreams.session.envelope import SET_LEVEL
 from mcpguard.adapters.upstreams.session.greeting import Changed, Greeting
 from mcpguard.adapters.upstreams.session.life import MOST_SECONDS, Terms, inspected
-from mcpguard.adapters.upstreams.session.open_requests import Call, Progress
+from mcpguard.adapters.upstreams.session.open_requests import OpenRequest, Progress
 from mcpguard.adapters.upstreams.session.patience import FULL_OPEN, Patience, crowded, exhausted
-from mcpguard.adapters.upstreams.session.speech import SET_LEVEL
 from mcpguard.core.errors import McpGuardError, UpstreamError
 from mcpguard.core.model import Json, Permit
 from mcpguard.gateway.flight import Wait
-from mcpguard.gateway.ports import Health, Question, Raw, State
+from mcpguard.gateway.ports import Health, Question, State
 
 ENDING = "mcpguard is ending"
 
 
-class WiredUpstream:
-    """Implements `ports.Upstream`."""
+class Instance:
+    """One process of a server, or one connection to it, over all its lives; see `ports.Upstream` for the
+    methods of the same names."""
 
-    def __init__(self, terms: Terms, wires: Sequence[MakeWire], past: Past | None = None) -> None:
-        """`wires` make a wire each, tried in this order; `past` is what it inherits."""
+    def __init__(
+        self,
+        terms: Terms,
+        wires: Sequence[MakeWire],
+        past: Past | None = None,
+        environment: Environment | None = None,
+    ) -> None:
+        """`wires` make a wire each, tried in this order; `past` is what it inherits. `environment` is that of
+        its process, None for a server with a `url`: there the credentials go with each request."""
         self.name = terms.name
         self.conversation: Conversation | None = None
         """The one that it is in while it runs: greeted, and its wire not ended yet."""
         self._terms = terms
         self.past = past or no_past(terms)
         """What another process of the same server goes on with."""
+        self.environment = environment
+        self.open: dict[OpenRequest, None] = {}
+        """The calls that its lane has sent to it and that are not over, where the lane wants to know."""
         self._connector = Connector(terms, wires, self.past.identity)
         self._patience = Patience(terms.turn.strain)
         self._talk: Conversation | None = None
         self._life: asyncio.Task[None] | None = None
-        self._queue: list[Call] = []
+        self._queue: list[OpenRequest] = []
         self._readying: list[Wait[None]] = []
         self._problem = ""
         self._state: State = "idle"
@@ -106,13 +118,13 @@ class WiredUpstream:
             self._readying.append(wait)
         return wait
 
-    def request(self, permit: Permit, progress: Progress | None = None) -> Wait[Raw]:
+    def request(self, permit: Permit, progress: Progress | None = None) -> OpenRequest:
         """See `ports.Upstream.request`."""
-        call = Call(permit.invocation.method, permit, progress)
+        call = OpenRequest(permit.invocation.method, permit, progress)
         self.take(call)
         return call
 
-    def take(self, call: Call) -> None:
+    def take(self, call: OpenRequest) -> None:
         """As `request`, of a call that somebody waits for already."""
         problem = "" if self.running else self._unavailable()
         if not problem and self._terms.turn.strained and exhausted(self._opened, self._unsent):
@@ -138,17 +150,12 @@ class WiredUpstream:
         if self.conversation is not None and not self.modern:
             self.conversation.notify(method, params)
 
-    def cancel(self, wait: Wait[Raw], reason: str) -> None:
-        """See `ports.Upstream.cancel`."""
-        if isinstance(wait, Call):
-            wait.cancel(reason)
-
-    def let_go(self, call: Call, _reason: str) -> None:
+    def let_go(self, call: OpenRequest, _reason: str) -> None:
         """See `open_requests.Holder`: of one that waits for the start."""
         if call in self._queue:
             self._queue.remove(call)
 
-    def _send(self, call: Call) -> None:
+    def _send(self, call: OpenRequest) -> None:
         if self.conversation is not None:
             self.conversation.send(call)
         else:
@@ -261,7 +268,7 @@ class WiredUpstream:
             raise talk.changed
         return not (talk.over or self._closing)
 
-    def _lapsed(self, call: Call) -> None:
+    def _lapsed(self, call: OpenRequest) -> None:
         """Its session has expired: greet anew, then send it once more."""
         talk = self.conversation
         if talk is not None and call.session == talk.session:

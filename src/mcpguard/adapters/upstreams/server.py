@@ -11,9 +11,9 @@ from collections.abc import Callable, Mapping
 
 from mcpguard.adapters.relay.turn import Turn
 from mcpguard.adapters.upstreams.lane import Lane
+from mcpguard.adapters.upstreams.session.instance import Instance
 from mcpguard.adapters.upstreams.session.listening import SUBSCRIBE, UNSUBSCRIBE
-from mcpguard.adapters.upstreams.session.open_requests import Call, Progress
-from mcpguard.adapters.upstreams.session.upstream import WiredUpstream
+from mcpguard.adapters.upstreams.session.open_requests import OpenRequest, Progress
 from mcpguard.adapters.upstreams.supply import Supply
 from mcpguard.core.errors import CredentialError
 from mcpguard.core.model import Json, Permit
@@ -22,7 +22,7 @@ from mcpguard.gateway.flight import Wait
 from mcpguard.gateway.ports import Health, Question, Raw
 
 
-class Lanes:
+class ServerUpstream:
     """Implements `ports.Upstream`."""
 
     def __init__(
@@ -58,9 +58,9 @@ class Lanes:
         return self._greeted.modern
 
     @property
-    def _greeted(self) -> WiredUpstream:
-        lanes = (lane.upstream for lane in self._lanes.values())
-        return next((one for one in lanes if one.past.greeting is not None), self._first.upstream)
+    def _greeted(self) -> Instance:
+        lanes = (lane.instance for lane in self._lanes.values())
+        return next((one for one in lanes if one.past.greeting is not None), self._first.instance)
 
     @property
     def healths(self) -> list[Health]:
@@ -74,12 +74,12 @@ class Lanes:
 
     def ready(self) -> Wait[None]:
         """See `ports.Upstream.ready`."""
-        return self._first.upstream.ready()
+        return self._first.instance.ready()
 
     def request(self, permit: Permit, progress: Progress | None = None) -> Wait[Raw]:
         """See `ports.Upstream.request`."""
-        call, first = Call(permit.invocation.method, permit, progress), self._first
-        running = first.upstream.conversation if first.endless else None
+        call, first = OpenRequest(permit.invocation.method, permit, progress), self._first
+        running = first.instance.conversation if first.endless else None
         if permit.placeholders:
             self._fill(call, permit)
         elif permit.credential or call.method == UNSUBSCRIBE:
@@ -92,27 +92,27 @@ class Lanes:
 
     def cancel(self, wait: Wait[Raw], reason: str) -> None:
         """See `ports.Upstream.cancel`."""
-        if isinstance(wait, Call):
+        if isinstance(wait, OpenRequest):
             wait.cancel(reason)
 
     def answer(self, question: Question, body: dict[str, Json]) -> None:
         """See `ports.Upstream.answer`: only who asked it has it open."""
-        for upstream in self._upstreams():
-            upstream.answer(question, body)
+        for instance in self._instances():
+            instance.answer(question, body)
 
     def tell(self, method: str, params: dict[str, Json]) -> None:
         """See `ports.Upstream.tell`."""
-        for upstream in self._upstreams():
-            upstream.tell(method, params)
+        for instance in self._instances():
+            instance.tell(method, params)
 
     def prepare(self, permit: Permit) -> None:
         """See `ports.Upstream.prepare`: every lane is told, also those that are made later."""
-        for upstream in self._upstreams():
-            upstream.prepare(permit)
+        for instance in self._instances():
+            instance.prepare(permit)
 
     # --- which lane ------------------------------------------------------------------------------
 
-    def _fill(self, call: Call, permit: Permit) -> None:
+    def _fill(self, call: OpenRequest, permit: Permit) -> None:
         refs = {ref: None for one in permit.placeholders for ref in one.template.refs}
         known = self._supply.known(refs)
         if known is not None:
@@ -123,7 +123,7 @@ class Lanes:
         self._filling.add(task)
         task.add_done_callback(self._filling.discard)
 
-    async def _filled(self, call: Call, permit: Permit, refs: tuple[CredentialRef, ...]) -> None:
+    async def _filled(self, call: OpenRequest, permit: Permit, refs: tuple[CredentialRef, ...]) -> None:
         try:
             call.values = await self._supply.get(refs)
         except CredentialError as problem:
@@ -133,7 +133,7 @@ class Lanes:
                 self._route(call, permit)
         self._turn.touch()
 
-    def _route(self, call: Call, permit: Permit) -> None:
+    def _route(self, call: OpenRequest, permit: Permit) -> None:
         try:
             if self._remote:
                 self._check_remote(call, permit)
@@ -145,23 +145,23 @@ class Lanes:
         except CredentialError as problem:
             call.fail(problem)
 
-    def _check_remote(self, call: Call, permit: Permit) -> None:
+    def _check_remote(self, call: OpenRequest, permit: Permit) -> None:
         if permit.credential and call.method == SUBSCRIBE:
             said = "cannot be chosen for a subscription to a server with a `url`: it outlives the request"
             raise CredentialError(f"the credential '{permit.credential}' {said}")
 
-    def _unsubscribe(self, call: Call, permit: Permit) -> None:
+    def _unsubscribe(self, call: OpenRequest, permit: Permit) -> None:
         """Tell each lane that is subscribed; of those beside the first none is started for it."""
         uri = (permit.invocation.params or {}).get("uri")
         calls = [call]
         for lane in list(self._lanes.values())[1:]:
-            uris = lane.upstream.past.memory.uris
-            if uri in uris and not lane.upstream.running:
+            uris = lane.instance.past.memory.uris
+            if uri in uris and not lane.instance.running:
                 del uris[uri]
             elif uri in uris:
-                lane.send(calls.pop() if calls else Call(call.method, permit))
-        if calls or uri in self._first.upstream.past.memory.uris:
-            self._first.send(calls.pop() if calls else Call(call.method, permit))
+                lane.send(calls.pop() if calls else OpenRequest(call.method, permit))
+        if calls or uri in self._first.instance.past.memory.uris:
+            self._first.send(calls.pop() if calls else OpenRequest(call.method, permit))
 
     def _lane(self, credential: str) -> Lane:
         lane = self._lanes.get(credential)
@@ -169,8 +169,8 @@ class Lanes:
             lane = self._lanes[credential] = self._make(credential, self._first)
         return lane
 
-    def _upstreams(self) -> list[WiredUpstream]:
-        return [upstream for lane in self._lanes.values() for upstream in lane.upstreams]
+    def _instances(self) -> list[Instance]:
+        return [instance for lane in self._lanes.values() for instance in lane.instances]
 
     # --- flow control ----------------------------------------------------------------------------
 
@@ -178,21 +178,21 @@ class Lanes:
     def full(self) -> bool:
         """Whether the client should wait."""
         for lane in self._lanes.values():
-            for upstream in lane.upstreams:
-                if upstream.full:
+            for instance in lane.instances:
+                if instance.full:
                     return True
         return False
 
     @property
     def strained(self) -> bool:
         """Whether it is full, also where it holds nobody back for that any more."""
-        return any(upstream.strained for upstream in self._upstreams())
+        return any(instance.strained for instance in self._instances())
 
     def hold(self, on: bool) -> None:
         """Read nothing more from this upstream, or read again."""
         for lane in self._lanes.values():
-            for upstream in lane.upstreams:
-                upstream.hold(on)
+            for instance in lane.instances:
+                instance.hold(on)
 
     async def close(self, gently: bool) -> None:
         """End every process of it."""

@@ -6,9 +6,9 @@ on record; a request that a rule chose a credential for is sent by nobody who ha
 
 from __future__ import annotations
 
+from mcpguard.adapters.upstreams.session.envelope import SET_LEVEL
 from mcpguard.adapters.upstreams.session.listening import UNSUBSCRIBE
-from mcpguard.adapters.upstreams.session.open_requests import Call
-from mcpguard.adapters.upstreams.session.speech import SET_LEVEL
+from mcpguard.adapters.upstreams.session.open_requests import OpenRequest
 from mcpguard.core.errors import CredentialError
 from mcpguard.core.model import Json, Permit
 from mcpguard.core.policy.placeholders import filled
@@ -18,7 +18,7 @@ ANYWHERE = frozenset({SET_LEVEL, UNSUBSCRIBE})
 """What every process of a server is told, whatever credential it has."""
 
 
-def params_of(call: Call, permit: Permit, lane: str | None) -> dict[str, Json] | None:
+def params_of(call: OpenRequest, permit: Permit, lane: str | None) -> dict[str, Json] | None:
     """The params of `call` as they are sent. None where it is not for `lane` or a value is not there: then
     it has failed with CredentialError."""
     try:
@@ -28,7 +28,7 @@ def params_of(call: Call, permit: Permit, lane: str | None) -> dict[str, Json] |
         return None
 
 
-def _filled(call: Call, permit: Permit, lane: str | None) -> dict[str, Json]:
+def _filled(call: OpenRequest, permit: Permit, lane: str | None) -> dict[str, Json]:
     if lane is not None and permit.credential != lane and call.method not in ANYWHERE:
         raise CredentialError(f"this process has not the credential '{permit.credential}'")
     params = permit.invocation.params or {}
