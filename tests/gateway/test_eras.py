@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from mcpguard.core.policy.written import ACTIONS
+from mcpguard.gateway import path
 from mcpguard.protocol import eras
 from mcpguard.protocol.lifecycle import LEGACY_VERSIONS
 from mcpguard.protocol.methods import FROM_CLIENT, Era, Treatment
@@ -283,6 +284,27 @@ def test_a_mirrored_argument_must_agree_with_its_header(header: dict[str, str], 
     http(world, "tools/call", params, **header)
     assert ("content" in last(world)) is served
     assert served or last(world)["code"] == eras.HEADER_MISMATCH
+
+
+@pytest.mark.parametrize("most", [1, 1000])
+def test_what_is_mirrored_is_what_the_tool_was_listed_with_last(
+    most: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(path, "MOST_ANNOTATED", most)
+    plain = {**tool("plain"), "inputSchema": {"type": "object"}}
+    world = World(ALLOW_ALL, {"one": [REGIONAL, plain]})
+    world.upstreams["one"].answers |= {"query": text("hello"), "plain": text("hello")}
+    params = {"name": "query", "arguments": {"region": "eu"}}
+    for _ in range(2):
+        http(world, "tools/call", params)
+        assert last(world)["code"] == eras.HEADER_MISMATCH
+        http(world, "tools/call", {**params, "name": "plain"})
+        assert "content" in last(world)
+    world.upstreams["one"].tools = [{**tool("query"), "inputSchema": {"type": "object"}}, plain]
+    world.gateway.notified("one", "notifications/tools/list_changed", {})
+    world.turn()
+    http(world, "tools/call", params)
+    assert "content" in last(world)
 
 
 def test_a_hidden_tool_is_not_shown_by_what_its_headers_lack() -> None:

@@ -151,13 +151,15 @@ def test_mirrored_headers_are_checked_as_the_sdk_checks_them(
     sent: dict[str, str], arguments: dict[str, Any], agrees: bool
 ) -> None:
     given_headers = {f"mcp-param-{name}": value for name, value in sent.items()}
-    told = headers.param_mismatch(given_headers, NESTED, arguments)
+    told = headers.param_mismatch(given_headers, headers.annotated(NESTED), arguments)
     assert (told is None) is agrees
     assert (oracle.validate_mcp_param_headers(NESTED, arguments, given_headers) is None) is agrees
 
 
 def test_a_header_with_characters_that_none_may_have_agrees_with_nothing() -> None:
-    told = headers.param_mismatch({"mcp-param-region": "x\x01"}, NESTED, {"region": "x\x01"})
+    told = headers.param_mismatch(
+        {"mcp-param-region": "x\x01"}, headers.annotated(NESTED), {"region": "x\x01"}
+    )
     assert told == "the header Mcp-Param-Region does not agree with the arguments"
 
 
@@ -173,7 +175,7 @@ SCALARS = (
 )
 def test_what_is_derived_agrees_with_what_it_was_derived_from(arguments: dict[str, Any]) -> None:
     derived = headers.mirrored(NESTED, arguments)
-    assert headers.param_mismatch(lower(derived), NESTED, arguments) is None
+    assert headers.param_mismatch(lower(derived), headers.annotated(NESTED), arguments) is None
     assert derived == oracle.mcp_param_headers(oracle.x_mcp_header_map(NESTED), arguments)
 
 
@@ -215,7 +217,7 @@ def test_a_tool_with_an_annotation_that_breaks_a_rule_is_left_out(bad: dict[str,
     assert headers.invalid_annotation(bad) is not None
     assert oracle.find_invalid_x_mcp_header(bad) is not None
     assert headers.mirrored(bad, {"a": "x"}) == {}
-    assert headers.param_mismatch({"mcp-param-a": "y"}, bad, {"a": "x"}) is None
+    assert headers.param_mismatch({"mcp-param-a": "y"}, headers.annotated(bad), {"a": "x"}) is None
 
 
 @pytest.mark.parametrize("good", VALID)

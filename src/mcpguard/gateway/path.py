@@ -34,6 +34,9 @@ from mcpguard.gateway.tasks import Tasks
 from mcpguard.protocol import calls, eras, headers, refusals
 from mcpguard.protocol.calls import Call
 
+MOST_ANNOTATED = 1000
+"""Tools of which it is remembered which of their parameters are mirrored in headers."""
+
 _OTHER = "this {} was begun with another credential than the one that the policy chooses for this request"
 
 
@@ -56,6 +59,7 @@ class Path:
         self._tasks = tasks
         self._results = Results(scope, tasks)
         self._subscriptions = subscriptions
+        self._annotated: dict[str, tuple[Listed, list[headers.Annotation]]] = {}
 
     async def serve(self, request: Request) -> None:
         """Answer one request. Raises MessageError where it cannot be read, AuditError."""
@@ -153,10 +157,20 @@ class Path:
     ) -> None:
         if not request.caller.modern or target is None or target.kind != "tool":
             return
-        problem = headers.param_mismatch(given, target.descriptor.get("inputSchema"), call.args)
+        problem = headers.param_mismatch(given, self._annotations(target), call.args)
         # For a hidden tool its refusal follows: this one would tell that it is there.
         if problem is not None and self._listing.visible(target):
             raise MessageError(eras.HEADER_MISMATCH, f"Header mismatch: {problem}")
+
+    def _annotations(self, target: Listed) -> list[headers.Annotation]:
+        """Those in the schema of a tool, which is looked through once for each time that it is listed."""
+        known = self._annotated.get(target.exposed)
+        if known is None or known[0] is not target:
+            if len(self._annotated) >= MOST_ANNOTATED:
+                self._annotated.clear()
+            known = target, headers.annotated(target.descriptor.get("inputSchema"))
+            self._annotated[target.exposed] = known
+        return known[1]
 
     async def _found(self, request: Request, call: Call) -> tuple[str, Listed | None] | None:
         """The server that a request is for, and what it lists under this name, which may have to be asked for

@@ -9,7 +9,7 @@ from __future__ import annotations
 import base64
 import binascii
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 
 from mcpguard.core.model import Json
 
@@ -46,6 +46,8 @@ _SCHEMA_MAPS = frozenset(("$defs", "definitions", "dependencies", "dependentSche
 """Keywords whose value is an object of schemas; `properties` is the one that an annotation may use."""
 
 _Path = tuple[str, ...]
+Annotation = tuple[_Path, str, str]
+"""Path, token and type of a property that is mirrored in a header."""
 
 
 def encode(value: str) -> str:
@@ -84,7 +86,7 @@ def mirrored(schema: Json, arguments: Mapping[str, Json]) -> dict[str, str]:
     """`Mcp-Param-…` for each annotated property that has a value in `arguments`; `schema` is the tool's
     `inputSchema`. Nothing for a schema that `invalid_annotation` refuses."""
     derived = {}
-    for path, token, _kind in _annotated(schema):
+    for path, token, _kind in annotated(schema):
         text = _as_text(_value_at(arguments, path))
         if text is not None:
             derived[PARAM + token] = encode(text)
@@ -104,11 +106,13 @@ def mismatch(headers: Mapping[str, str], message: Mapping[str, Json], version: s
     return None
 
 
-def param_mismatch(headers: Mapping[str, str], schema: Json, arguments: Mapping[str, Json]) -> str | None:
-    """As `mismatch`, for the `Mcp-Param-…` headers of a `tools/call` of a tool with this `inputSchema`.
+def param_mismatch(
+    headers: Mapping[str, str], annotations: Iterable[Annotation], arguments: Mapping[str, Json]
+) -> str | None:
+    """As `mismatch`, for the `Mcp-Param-…` headers of a `tools/call` of a tool with these `annotated` ones.
     A header whose argument is absent or null disagrees too; headers that the schema does not name are
     nobody's business."""
-    for path, token, kind in _annotated(schema):
+    for path, token, kind in annotations:
         header = headers.get((PARAM + token).lower())
         value = _value_at(arguments, path)
         text = _as_text(value)
@@ -167,8 +171,8 @@ def _positions(root: Json) -> Iterator[tuple[_Path | None, dict[str, Json]]]:
         waiting += reversed(below)
 
 
-def _annotated(schema: Json) -> list[tuple[_Path, str, str]]:
-    """Path, token and type of each annotated property; none of a schema with an invalid one."""
+def annotated(schema: Json) -> list[Annotation]:
+    """Each annotated property of an `inputSchema`; none of one with an invalid annotation."""
     if type(schema) is not dict or invalid_annotation(schema) is not None:
         return []
     return [

@@ -10,6 +10,8 @@ import asyncio
 import re
 from collections.abc import Sequence
 
+from msgspec import Struct
+
 from mcpguard.adapters.transports.http.load import Load
 from mcpguard.adapters.transports.http.replay import KEPT_BYTES, STANDING, Journal, Stream
 from mcpguard.adapters.transports.http.stream import Outlet
@@ -46,16 +48,13 @@ _NOT_TAKEN = jsonrpc.encode(
 _WAS_CANCELLED = jsonrpc.encode({"code": CANCELLED, "message": "the request was cancelled"})
 
 
-class _Asked:
+class _Asked(Struct, eq=False):
     """A request that waits for its answer. `stream` is what its answer goes out on, None for the standing
     stream. `malformed` ones were never a message."""
 
-    __slots__ = ("malformed", "original", "stream")
-
-    def __init__(self, original: RequestId | None, stream: Stream | None, malformed: bool) -> None:
-        self.original = original
-        self.stream = stream
-        self.malformed = malformed
+    original: RequestId | None
+    stream: Stream | None
+    malformed: bool
 
 
 class HttpClient:
@@ -84,11 +83,6 @@ class HttpClient:
     def asked(self) -> bool:
         """Whether it has an open request."""
         return bool(self._asked)
-
-    @property
-    def busy(self) -> bool:
-        """Whether it has as many open requests as it may have."""
-        return self.room <= 0
 
     @property
     def room(self) -> int:

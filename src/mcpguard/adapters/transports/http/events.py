@@ -73,7 +73,7 @@ class Events:
         client = world.client
         if not is_request(message):
             tell(world, self._turn, message, request.headers)
-        elif client.busy:
+        elif client.room <= 0:
             raise too_busy(message["id"])
         elif client.number_of(message["id"]) is not None:
             self._refuse(world, MessageError(jsonrpc.INVALID_REQUEST, IN_USE, message["id"]))

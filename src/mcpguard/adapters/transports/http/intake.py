@@ -6,6 +6,8 @@ fits, so that large ones keep nobody from an ordinary request.
 
 from __future__ import annotations
 
+from msgspec import Struct
+
 SMALL_BYTES = 64 * 1024
 """So much of each body does not count."""
 BODIES = 4
@@ -26,18 +28,15 @@ class Intake:
         self.kept = 0
 
 
-class Body:
+class Body(Struct, eq=False):
     """One body that is being read. `size` is what came of it; one that is `dropped` did not fit, and
     nothing of it is kept. Whoever made it calls `close`."""
 
-    __slots__ = ("_counted", "_intake", "_parts", "dropped", "size")
-
-    def __init__(self, intake: Intake) -> None:
-        self.size = 0
-        self.dropped = False
-        self._intake = intake
-        self._counted = 0
-        self._parts: list[bytes] = []
+    _intake: Intake
+    size: int = 0
+    dropped: bool = False
+    _counted: int = 0
+    _parts: list[bytes] = []
 
     def add(self, part: bytes) -> None:
         """Take the next bytes."""

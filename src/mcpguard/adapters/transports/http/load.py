@@ -56,9 +56,9 @@ class Load:
 
     def taken(self, size: int) -> bool:
         """So many bytes wait no more: whether it was full until now."""
-        was_full = self.full
+        was_full = self.waiting > FULL_BYTES
         self.waiting -= size
-        return was_full and not self.full
+        return was_full and self.waiting <= FULL_BYTES
 
     def last(self) -> None:
         """Nothing more comes of this answer."""
@@ -89,7 +89,7 @@ class Share(Load):
     ) -> None:
         """`world` has the sum, `holding` those that hold the world back; `wake` lets flow control look
         again."""
-        super().__init__()
+        self.waiting = 0
         self._world = world
         self._holding = holding
         self._connection = connection
@@ -107,7 +107,7 @@ class Share(Load):
 
     def added(self, size: int) -> bool:
         """See `Load.added`."""
-        if self.waiting > BUDGET_BYTES and not self.full:
+        if self.waiting > BUDGET_BYTES and self not in self._holding:
             self._connection.cut()
         self.waiting += size
         self._world.waiting += size
@@ -129,13 +129,15 @@ class Share(Load):
     def last(self) -> None:
         """See `Load.last`: to hold others back for it would be of no use."""
         self._ended = True
-        if self._hold(False):
+        if self in self._holding:
+            self._hold(False)
             self._wake()
 
     def gone(self, size: int) -> bool:
         """See `Load.gone`."""
-        was_full = self.full
-        self.taken(size)
+        was_full = self in self._holding
+        if size:
+            self.taken(size)
         self._calm()
         return was_full
 
@@ -144,19 +146,20 @@ class Share(Load):
         return self._given - self.waiting - self._connection.unsent
 
     def _calm(self) -> bool:
-        if self._stop is not None:
-            self._stop()
-            self._stop = None
+        if self._stop is None:
+            return False
+        self._stop()
+        self._stop = None
         return self._hold(False)
 
     def _hold(self, on: bool) -> bool:
         """Hold the world back or not: whether that is a change."""
-        before = self.full
-        if on and not self._ended:
+        before, on = self in self._holding, on and not self._ended
+        if on:
             self._holding.add(self)
         else:
             self._holding.discard(self)
-        return before != self.full
+        return before != on
 
     def _look(self) -> None:
         seen, self._seen = self._seen, self._left_us

@@ -74,7 +74,9 @@ class Outlet:
         if not self._streaming and not self.ended:
             self._streaming = True
             self.granted_it = True
-            self._begin(200, [*_STREAM, *self._headers, *self.granted])
+            headers = [*_STREAM, *self._headers, *self.granted]
+            self._start = {"type": "http.response.start", "status": 200, "headers": headers}
+            self._turn.touch(self)
             self._beat = self._clock.later(BEAT_SECONDS, self._beats)
 
     def event(self, *parts: bytes, event_id: bytes = b"") -> None:
@@ -85,7 +87,8 @@ class Outlet:
     def write(self, *parts: bytes) -> None:
         """Say something on the stream as it stands."""
         if not self.ended:
-            self.open()
+            if not self._streaming:
+                self.open()
             self._put(parts)
 
     def answer(self, status: int, parts: tuple[bytes, ...], granted: bool) -> None:
@@ -101,7 +104,7 @@ class Outlet:
         if granted:
             self.granted_it = True
             headers += self.granted
-        self._begin(status, headers)
+        self._start = {"type": "http.response.start", "status": status, "headers": headers}
         self.ended = True
         self._load.last()
         self._put(parts)
@@ -109,7 +112,8 @@ class Outlet:
     def end(self) -> None:
         """End the stream; one that never began is begun, so that the request has an answer."""
         if not self.ended:
-            self.open()
+            if not self._streaming:
+                self.open()
             self.ended = True
             self._load.last()
             self._beat()
@@ -118,15 +122,12 @@ class Outlet:
     def drop(self) -> None:
         """The client is gone: nothing of this is taken any more."""
         self.ended = self._over = True
-        self._beat()
+        if self._streaming:
+            self._beat()
         size = sum(map(len, self._queue))
         self._queue.clear()
         if self._load.gone(size):
             self._turn.touch()
-
-    def _begin(self, status: int, headers: list[tuple[bytes, bytes]]) -> None:
-        self._start = {"type": "http.response.start", "status": status, "headers": headers}
-        self._turn.touch(self)
 
     def _put(self, parts: tuple[bytes, ...]) -> None:
         self._queue += parts
@@ -147,9 +148,10 @@ class Outlet:
         if self._start is not None and not self._over:
             start, self._start = self._start, None
             await self._send(start)
-        while (self._queue or self.ended) and not self._over:
-            chunk = self._next()
-            self._over = self.ended and not self._queue
+        queue = self._queue
+        while (queue or self.ended) and not self._over:
+            chunk = queue.popleft() if len(queue) == 1 and len(queue[0]) <= FULL_BYTES else self._next()
+            self._over = self.ended and not queue
             await self._send({"type": "http.response.body", "body": chunk, "more_body": not self._over})
             # It counts until it is taken, and what was paused for it then goes on.
             if self._load.taken(len(chunk)):

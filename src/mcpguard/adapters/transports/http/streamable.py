@@ -18,7 +18,6 @@ from mcpguard.adapters.transports.http.handing import (
     Taken,
     check_room,
     hand_in,
-    is_request,
     number,
     tell,
     too_busy,
@@ -77,7 +76,7 @@ class Streamable:
         if "method" not in message:
             raise HttpRefusal(400, "in this protocol version a client sends no answers")
         world = self._worlds.shared(request.principal)
-        if is_request(message):
+        if "id" in message and "method" in message:
             await self._exchange(request, world, message)
         else:
             await self._told(request, world, message)
@@ -89,7 +88,7 @@ class Streamable:
             await self._initialize(request, message)
             return
         world = self._session(request)
-        if is_request(message):
+        if "id" in message and "method" in message:
             await self._exchange(request, world, message)
         else:
             await self._told(request, world, message)
@@ -121,7 +120,7 @@ class Streamable:
             world = self._session(request)
         else:
             raise HttpRefusal(400, str(problem), problem.code, (), problem.request_id, problem.data)
-        if world.client.busy:
+        if world.client.room <= 0:
             raise too_busy(problem.request_id)
         outlet = self._outlet(request, world.client)
         number = world.client.expect(problem.request_id, outlet, malformed=True)
@@ -168,13 +167,13 @@ class Streamable:
         self, request: Request, world: World, message: Message, outlet: Outlet | None = None
     ) -> None:
         client = world.client
-        if client.busy:
+        if client.room <= 0:
             raise too_busy(message["id"])
         # The answer to `initialize` is what tells the client its session: it cannot come back before.
         primed = outlet is None and client.resumable and request.headers.get(VERSION) in PRIMED
         if outlet is None:
             outlet = self._outlet(request, client)
-        if client.number_of(message["id"]) is not None:
+        if not client.modern and client.number_of(message["id"]) is not None:
             problem = MessageError(jsonrpc.INVALID_REQUEST, IN_USE)
             problem.request_id = number = client.expect(message["id"], outlet, malformed=True)
             await self._answered(

@@ -101,7 +101,8 @@ class Conversation:
         request_id = self._open.add(call)
         token = None if call.progress is None else request_id
         if greeting.modern:
-            params = modern_params(params, token, caller, greeting.version, self._memory.level)
+            level = None if caller.modern else self._memory.level
+            params = modern_params(params, token, caller, greeting.version, level)
         elif token is not None or "_meta" in params:
             params = legacy_params(params, token)
         message = {"jsonrpc": "2.0", "id": request_id, "method": call.method, "params": params}

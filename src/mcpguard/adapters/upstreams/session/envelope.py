@@ -41,14 +41,14 @@ def modern_params(
 ) -> dict[str, Json]:
     """`params` for a modern upstream that speaks `version`: with the envelope of `caller`.
 
-    `level` is the level of log messages that a legacy client has set, None for none; a modern one says it
-    in each request. `params` is not changed.
+    `level` is the level of log messages that a legacy client has set, None for none and for a modern one,
+    which says it in each request. `params` is not changed.
     """
     meta = _without_envelope(params.get("_meta"))
     if token is not None:
         meta["progressToken"] = token
     meta.update(eras.envelope(caller, version, "mcpguard", __version__))
-    if level is not None and not caller.modern:
+    if level is not None:
         meta.setdefault(eras.LOG_LEVEL_KEY, level)
     return {**params, "_meta": meta}
 

@@ -205,7 +205,8 @@ def change_of(terms: Terms, greeting: Greeting | None, message: dict[str, Json])
         return None
     meta = result.get("_meta")
     info = meta.get(eras.SERVER_INFO_KEY) if type(meta) is dict else None
-    name, known = (one.get("name") if type(one) is dict else None for one in (info, greeting.server_info))
+    name = info.get("name") if type(info) is dict else None
+    known = greeting.server_info.get("name")
     if type(name) is str and type(known) is str and name != known:
         return another(terms, known, name)
     return None
