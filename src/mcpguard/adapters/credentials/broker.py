@@ -13,11 +13,12 @@ from typing import Any
 
 from mcpguard.adapters.credentials import KEEPS, MINTS, PAUSES, SOURCES, Kind
 from mcpguard.adapters.credentials.kept import ENDING, Guard, Kept
+from mcpguard.adapters.credentials.value import ValueMint
 from mcpguard.config.file import ENTRY
 from mcpguard.config.loading import Credential, Server
 from mcpguard.core.errors import CredentialError
 from mcpguard.core.model import Principal
-from mcpguard.core.secret import CredentialRef, Lease, Secret
+from mcpguard.core.secret import CredentialRef, Secret
 from mcpguard.gateway.ports import CredentialSource
 from mcpguard.gateway.recipients import Recipient
 
@@ -174,7 +175,7 @@ class Broker:
             source = self._sources.get(ref.source)
             if source is None:
                 raise CredentialError(f"there is no credential source '{ref.source}' (in '{ref}')")
-            plain = _Plain(source, ref)
+            plain = ValueMint(str(ref), f"${{{ref}}}", source.get)
             keep, pause = KEEPS.get(ref.source, 0.0), PAUSES.get(ref.source, 0.0)
             return Kept(str(ref), plain, keep, pause, self._now, self._guard, issues=False)
         entry = self._credentials[ref.name]
@@ -193,23 +194,6 @@ class Broker:
 
 
 _NOBODY = Principal("", "")
-
-
-class _Plain:
-    """Implements `ports.Mint` over a source of plain values."""
-
-    def __init__(self, source: CredentialSource, ref: CredentialRef) -> None:
-        self._source = source
-        self._ref = ref
-
-    def lease(self) -> Lease:
-        return Lease(self._source.get(self._ref))
-
-    def renew(self, lease: Lease) -> Lease | None:
-        return None
-
-    def refused(self) -> None:
-        pass
 
 
 def _is_host(host: str, hosts: frozenset[str]) -> bool:

@@ -1,4 +1,4 @@
-"""`value`: an entry of `credentials` that gives a name and a binding to what a plain source has."""
+"""What a plain source has, as it is or, in an entry `value` of `credentials`, under a name and a binding."""
 
 from __future__ import annotations
 
