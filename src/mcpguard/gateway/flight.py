@@ -74,14 +74,6 @@ class Wait(Generic[T]):
         return self._value  # type: ignore[return-value]
 
 
-def _defect(error: BaseException | None) -> None:
-    """The path itself turns every failure into a refusal, so an exception that leaves it is a defect."""
-    if error is not None:
-        asyncio.get_running_loop().call_exception_handler(
-            {"message": "a flight ended with an exception", "exception": error}
-        )
-
-
 class Flight(Struct, eq=False):
     """Drives one coroutine. It starts when constructed and may be over when the constructor returns.
 
@@ -90,7 +82,7 @@ class Flight(Struct, eq=False):
     """
 
     _coroutine: Coroutine[Any, Any, None]
-    _ended: Callable[[BaseException | None], None] = _defect
+    _ended: Callable[[BaseException | None], None] | None = None
     _waiting: object = None
     over: bool = False
 
@@ -117,8 +109,14 @@ class Flight(Struct, eq=False):
 
     def _end(self, error: BaseException | None) -> None:
         self.over = True
-        ended, self._ended = self._ended, _defect  # Whoever is told may hold this flight: no cycle is left.
-        ended(error)
+        ended, self._ended = self._ended, None  # Whoever is told may hold this flight: no cycle is left.
+        if ended is not None:
+            ended(error)
+        elif error is not None:
+            # The path itself turns every failure into a refusal, so this is a defect.
+            asyncio.get_running_loop().call_exception_handler(
+                {"message": "a flight ended with an exception", "exception": error}
+            )
 
     def cancel(self, reason: str) -> None:
         """Raise `Cancelled(reason)` where the flight waits; nothing happens if it is over."""

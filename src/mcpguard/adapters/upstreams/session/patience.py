@@ -26,7 +26,7 @@ class Patience:
     """Watches one upstream: how many requests are open, and how many bytes are not sent."""
 
     def __init__(self, wake: Callable[[], None]) -> None:
-        """`wake` lets the flow control look again."""
+        """`wake` lets flow control look again."""
         self._wake = wake
         self._last = (0, 0)
         self._moved: float | None = None
