@@ -75,7 +75,8 @@ class HttpClient:
         self._journal = Journal() if resumable else None
         self.standing = Stream(STANDING, self._journal)
         """The stream that belongs to no request: GET of Streamable HTTP, or that of HTTP+SSE."""
-        self._held: asyncio.Event | None = None
+        self.held: asyncio.Event | None = None
+        """Set once requests are let in again; None while they are let in."""
 
     # --- requests --------------------------------------------------------------------------------
 
@@ -207,29 +208,28 @@ class HttpClient:
     def hold(self, on: bool) -> None:
         """Let no new request in, or let them in again. Notifications and answers come in always: what is
         full may be waiting for one."""
-        if on and self._held is None:
-            self._held = asyncio.Event()
-        elif not on and self._held is not None:
-            self._held.set()
-            self._held = None
+        if on and self.held is None:
+            self.held = asyncio.Event()
+        elif not on and self.held is not None:
+            self.held.set()
+            self.held = None
 
     async def admitted(self, numbers: Sequence[int], seconds: float) -> None:
         """Wait until these requests may come in, which are then those that it still `awaits`: after `seconds`
         they are answered with an error."""
-        if self._held is not None:
-            try:
-                async with asyncio.timeout(seconds):
-                    await self._let_in()
-            except TimeoutError:
-                self._end_all(numbers, _NOT_TAKEN)
+        try:
+            async with asyncio.timeout(seconds):
+                await self._let_in()
+        except TimeoutError:
+            self._end_all(numbers, _NOT_TAKEN)
 
     def awaits(self, number: int) -> bool:
         """Whether this request is open: it was not taken back."""
         return number in self._asked
 
     async def _let_in(self) -> None:
-        while self._held is not None:
-            await self._held.wait()
+        while self.held is not None:
+            await self.held.wait()
 
     # --- streams ---------------------------------------------------------------------------------
 

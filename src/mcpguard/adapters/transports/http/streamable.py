@@ -8,6 +8,7 @@ number of ours in place of its id.
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 
 from mcpguard.adapters.relay.turn import Turn
 from mcpguard.adapters.transports.http import guard
@@ -68,26 +69,14 @@ class Streamable:
                 await self._malformed(request, modern, problem)
             return
         if modern or eras.is_enveloped(message.get("params", {})):
-            await self._modern(request, message)
-        else:
-            await self._legacy(request, message)
-
-    async def _modern(self, request: Request, message: Message) -> None:
-        if "method" not in message:
-            raise HttpRefusal(400, "in this protocol version a client sends no answers")
-        world = self._worlds.shared(request.principal)
-        if "id" in message and "method" in message:
-            await self._exchange(request, world, message)
-        else:
-            await self._told(request, world, message)
-
-    async def _legacy(self, request: Request, message: Message) -> None:
-        headers = request.headers
-        key = headers.get(SESSION)
-        if key is None and message.get("method") == "initialize" and "id" in message:
+            if "method" not in message:
+                raise HttpRefusal(400, "in this protocol version a client sends no answers")
+            world = self._worlds.shared(request.principal)
+        elif SESSION not in headers and message.get("method") == "initialize" and "id" in message:
             await self._initialize(request, message)
             return
-        world = self._session(request)
+        else:
+            world = self._session(request)
         if "id" in message and "method" in message:
             await self._exchange(request, world, message)
         else:
@@ -181,8 +170,8 @@ class Streamable:
             )
             return
         message["id"] = number = client.expect(message["id"], outlet, primed=primed)
-        receive, headers = world.receiver.receive, request.headers
-        await self._answered(request, world, outlet, number, lambda: receive(message, headers))
+        hand_in = partial(world.receiver.receive, message, request.headers)
+        await self._answered(request, world, outlet, number, hand_in)
 
     async def _answered(
         self, request: Request, world: World, outlet: Outlet, number: int, hand_in: Callable[[], None]
@@ -191,7 +180,8 @@ class Streamable:
         self._worlds.use(world)
         turn = self._turn
         try:
-            await world.client.admitted([number], self._intake.seconds)
+            if world.client.held is not None:
+                await world.client.admitted([number], self._intake.seconds)
             if world.client.awaits(number) and not world.ended:
                 turn.begin()
                 try:
