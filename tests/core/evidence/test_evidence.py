@@ -9,7 +9,17 @@ import pytest
 from msgspec.structs import fields
 
 from mcpguard.core.errors import AuditError
-from mcpguard.core.evidence.chain import GENESIS, MAX_LINE, Chain, Closed, Noticed
+from mcpguard.core.evidence.chain import (
+    GENESIS,
+    MAX_LINE,
+    Chain,
+    Closed,
+    Decided,
+    Noticed,
+    Opened,
+    Outcome,
+    Record,
+)
 from tests.core.evidence.chain_records import NOW, day, decided, opened, outcome, sealed
 
 
@@ -31,6 +41,22 @@ def test_each_record_kind_is_named_first_and_leaves_the_chain_its_keys() -> None
         assert next(iter(line)) == "kind"
         assert list(line)[-3:] == ["seq", "prev", "hash"]
         assert not {"seq", "prev", "hash", "kind"} & {field.name for field in fields(type(record))}
+
+
+@pytest.mark.parametrize(
+    "record",
+    [
+        Opened(NOW, "0.1.0", 7, "os-user:1000", (), "d" * 64),
+        Decided(NOW, "n-1", "os-user:1000", "tools/call", "allow"),
+        Outcome(NOW, "n-1", "ok", 1.5),
+        Noticed(NOW, "finding"),
+        Closed(NOW, "eof"),
+    ],
+    ids=lambda record: type(record).__name__,
+)
+def test_a_field_that_says_nothing_is_left_out(record: Record) -> None:
+    said = [field.name for field in fields(record) if field.required]
+    assert list(json.loads(Chain().seal(record))) == ["kind", *said, "seq", "prev", "hash"]
 
 
 def test_a_second_verifier_written_from_the_description_agrees() -> None:

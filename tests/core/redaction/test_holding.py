@@ -126,6 +126,21 @@ def test_only_the_newest_few_are_prepared_anew_until_all_become_one_set(
     assert prepared == [1, 2, 3, 4, 0, 1, 2]
 
 
+def test_who_inspects_waits_for_no_preparing(monkeypatch: pytest.MonkeyPatch) -> None:
+    made = Redactor(b"key")
+    for held_value in (value(0), "!?-+=*&%"):  # One of each way of searching.
+        made.hold(NAME, Secret(held_value))
+
+    def compile_literals(_patterns: object) -> None:
+        raise AssertionError("an inspection compiles what it searches with")
+
+    monkeypatch.setattr("mcpguard.core.redaction.held.compile_literals", compile_literals)
+    assert (
+        made.inspect_text(f"{value(0)} or !?-+=*&%")
+        == f"[REDACTED:credential:{NAME}#1] or [REDACTED:credential:{NAME}#2]"
+    )
+
+
 def test_a_value_that_is_being_prepared_is_not_searched_for_yet(monkeypatch: pytest.MonkeyPatch) -> None:
     made, key = Holding(), (NAME, b"mark")
     seen: list[bool] = []
