@@ -15,7 +15,7 @@ from mcpguard.core.errors import AuditError, SessionError, UpstreamError
 from mcpguard.core.evidence.chain import Record
 from mcpguard.core.model import Invocation, Permit, Principal, Redacted
 from mcpguard.core.policy.compiled import PolicySet
-from mcpguard.core.policy.session import Kept, Session
+from mcpguard.core.policy.session import Session, StoredSession
 from mcpguard.core.redaction.redactor import KINDS, Redactor
 from mcpguard.core.secret import Secret
 from mcpguard.gateway.flight import Wait
@@ -110,14 +110,14 @@ class MemorySessions:
 
     def __init__(self) -> None:
         self.down = ""
-        self.kept: dict[tuple[str, str, str | None], Kept] = {}
+        self.kept: dict[tuple[str, str, str | None], StoredSession] = {}
 
     @contextmanager
     def open(self, invocation: Invocation) -> Iterator[Session]:
         if self.down:
             raise SessionError(self.down)
         key = invocation.principal.source, invocation.principal.id, invocation.agent
-        yield Session(self.kept.setdefault(key, Kept()))
+        yield Session(self.kept.setdefault(key, StoredSession()))
 
 
 EMPTY_LISTS: dict[str, dict[str, Any]] = {

@@ -9,7 +9,7 @@ from xml.etree import ElementTree
 import pytest
 
 from mcpguard.cli import main
-from mcpguard.core.conditions import cel
+from mcpguard.core.conditions import cel, engines
 
 Capture = pytest.CaptureFixture[str]
 
@@ -231,7 +231,7 @@ def test_where_the_python_engine_alone_refuses_it_is_a_warning(folder: Path, cap
 
 
 def test_one_engine_is_enough(folder: Path, capsys: Capture, monkeypatch: pytest.MonkeyPatch) -> None:
-    python = cel.engine("python")
+    python = engines.engine("python")
     monkeypatch.setattr(cel, "engine", lambda name=None: python)
     write(folder, GOOD)
     assert main(["test"]) == 0

@@ -10,7 +10,7 @@ import pytest
 
 from mcpguard.config import policies as policy_files
 from mcpguard.config.policies import builtin_read_only, load_policies, read_document
-from mcpguard.core.conditions import cel
+from mcpguard.core.conditions import engines
 from mcpguard.core.errors import ConfigError, PolicyError
 from mcpguard.core.model import Cause, Deny, Invocation, Listed, Permit, Principal
 from mcpguard.core.policy import pdp
@@ -34,7 +34,7 @@ def test_files_become_one_set_whatever_their_order(tmp_path: Path) -> None:
     policies = load_policies([a, b], KINDS)
     assert policies.names == ("a", "b")
     assert policies.digest == load_policies([b, a], KINDS).digest
-    assert policies.digest == load_policies([a, b], KINDS, cel.engine("python")).digest
+    assert policies.digest == load_policies([a, b], KINDS, engines.engine("python")).digest
 
 
 def test_no_files_are_a_set_that_allows_nothing() -> None:

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from mcpguard.core.policy.session import Kept
+from mcpguard.core.policy.session import StoredSession
 from tests.fakes import World, text, tool
 from tests.gateway.parking import ELICIT, retry
 from tests.gateway.scenes import ALLOW_ALL, FORM, ask, call, last, legacy, modern, offers, put_in_force, quiet
@@ -259,7 +259,7 @@ def test_a_request_that_is_refused_for_its_form_uses_up_nothing_and_states_no_fa
     modern(world, "tools/list")
     call(world, "read", requestState="made up")
     assert last(world)["code"] == -32602
-    assert [kept for kept in world.sessions.kept.values() if kept != Kept()] == []
+    assert [kept for kept in world.sessions.kept.values() if kept != StoredSession()] == []
     call(world, "read", 2)
     assert len(world.upstreams["one"].held) == 1
     call(world, "read", 3, requestState="made up")

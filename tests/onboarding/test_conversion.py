@@ -12,7 +12,7 @@ import pytest
 from mcpguard.onboarding.conversion import Converted, convert, corrected
 from mcpguard.onboarding.discovery.clients import CLIENTS
 from mcpguard.onboarding.discovery.plaintext import secrets_of
-from mcpguard.onboarding.discovery.reading import Entry, Found, Places, read_entry
+from mcpguard.onboarding.discovery.reading import ClientFile, Entry, Places, read_entry
 from mcpguard.onboarding.discovery.references import Stays
 from mcpguard.onboarding.packs import policy_for
 
@@ -30,7 +30,7 @@ def entry_of(client: str, data: dict[str, Any]) -> Entry:
 def converted(client: str, data: dict[str, Any], scope: str = "user") -> Converted:
     one = next(one for one in CLIENTS if one.name == client)
     file = next(file for file in one.files if file.scope == scope)
-    found = Found(client=one, file=file, path=Path("/x"), target=Path("/x"))
+    found = ClientFile(client=one, file=file, path=Path("/x"), target=Path("/x"))
     return convert(found, entry_of(client, data), PLACES, {"PATH": "/usr/bin:/bin"})
 
 

@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 
 from mcpguard.cli import main
-from mcpguard.onboarding.journal import Journal, default_folder
+from mcpguard.onboarding.journal import MoveJournal, default_folder
 from tests.adapters.credentials.fake_keyring import FakeKeyring
 from tests.onboarding.corpus import CASES, Person, planted, tree, with_a_secret
 
@@ -221,7 +221,7 @@ def test_an_import_that_was_killed_before_it_changed_a_file_is_told_when_it_is_t
     for number in range(1000):
         with killed_at(number, backend), suppress(Killed):
             main(["import", "--yes"])
-        if any(move.state == "open" for move in Journal(default_folder()).moves()):
+        if any(move.state == "open" for move in MoveJournal(default_folder()).moves()):
             break
     capsys.readouterr()
     assert main(["undo"]) == 0

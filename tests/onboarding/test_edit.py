@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mcpguard.onboarding.discovery.clients import CLIENTS, File
-from mcpguard.onboarding.discovery.reading import PARSERS, Found, existing, parsed
+from mcpguard.onboarding.discovery.reading import PARSERS, ClientFile, existing, parsed
 from mcpguard.onboarding.edit import added, new_text, replaced
 from mcpguard.onboarding.edit_back import put_back
 from mcpguard.onboarding.formats import jsonc
@@ -23,9 +23,11 @@ ENTRY = {"command": "/opt/mcpguard", "args": ["run", "--config", "/c/ü.yaml"]}
 
 def of(
     text: str, format_: Any = "jsonc", table: tuple[str, ...] = ("mcpServers",), listed: bool = False
-) -> Found:
+) -> ClientFile:
     file = File("~/x", "user", tables=(table,), format=format_, listed=listed)
-    found = parsed(Found(client=CLIENTS[0], file=file, path=Path("/x"), target=Path("/x")), text.encode())
+    found = parsed(
+        ClientFile(client=CLIENTS[0], file=file, path=Path("/x"), target=Path("/x")), text.encode()
+    )
     assert not found.problem, found.problem
     return found
 

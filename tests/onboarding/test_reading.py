@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from mcpguard.onboarding.discovery.clients import CLIENTS
-from mcpguard.onboarding.discovery.reading import SERVERS_LIMIT, SIZE_LIMIT, Entry, Found, existing, here
+from mcpguard.onboarding.discovery.reading import SERVERS_LIMIT, SIZE_LIMIT, ClientFile, Entry, existing, here
 from tests.onboarding.corpus import CASES, FORMS, Case, Person, content, planted
 
 
@@ -17,7 +17,7 @@ def value_at(entry: Entry, place: tuple[str | int, ...]) -> str:
     return str(value[place[1]]) if len(place) > 1 else str(value)
 
 
-def secrets(found: Found) -> list[str]:
+def secrets(found: ClientFile) -> list[str]:
     return [
         value_at(entry, one.place)[one.start : one.end] for entry in found.entries for one in entry.secrets
     ]

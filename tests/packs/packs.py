@@ -14,7 +14,8 @@ from typing import Any, NamedTuple
 
 from mcpguard.authoring.tests.cases import PolicyTests, read_tests
 from mcpguard.config.policies import load_policies
-from mcpguard.core.conditions.cel import EngineName, engine
+from mcpguard.core.conditions.cel import EngineName
+from mcpguard.core.conditions.engines import engine
 from mcpguard.core.policy.compiled import PolicySet
 from mcpguard.core.redaction.detectors import OPT_IN
 

@@ -11,7 +11,7 @@ import pytest
 import yaml
 from hypothesis import given, settings
 
-from mcpguard.core.conditions import cel
+from mcpguard.core.conditions import engines
 from mcpguard.core.conditions.cel import ERROR, Bound, Condition
 from mcpguard.core.conditions.cel_text import tokens_of
 from tests.packs.packs import ALL, FOLDER, Pack
@@ -50,7 +50,7 @@ def conditions(pack: Pack) -> list[tuple[str, Condition, Condition]]:
     """Each condition with what both engines made of it."""
     rules = yaml.safe_load((FOLDER / pack.server / f"{pack.posture}.yaml").read_text("utf-8"))["rules"]
     texts = [rule["when"] for rule in rules if "when" in rule]
-    fast, slow = cel.engine("cpp"), cel.engine("python")
+    fast, slow = engines.engine("cpp"), engines.engine("python")
     return [(text, fast.compile(text), slow.compile(text)) for text in texts]
 
 

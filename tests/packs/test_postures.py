@@ -8,7 +8,7 @@ from itertools import pairwise
 import pytest
 
 from mcpguard.authoring.tests.cases import CallEntry, Case
-from mcpguard.authoring.tests.rehearsal import Outcome, rehearse
+from mcpguard.authoring.tests.rehearsal import CaseOutcome, rehearse
 from mcpguard.core.redaction.redactor import Redactor
 from tests.packs.packs import ALL, PACKS, POSTURES, Pack, loaded, tools, written
 
@@ -21,13 +21,13 @@ def calls(server: str) -> list[CallEntry]:
     return [case.call for posture in POSTURES for case in written(Pack(server, posture)).tests]
 
 
-def verdict(pack: Pack, call: CallEntry) -> Outcome:
+def verdict(pack: Pack, call: CallEntry) -> CaseOutcome:
     """What a pack says of a call in a new session."""
     return rehearse(loaded(pack), Case("a call", call, "allow"), REDACTOR).outcome
 
 
 @cache
-def verdicts(pack: Pack) -> list[Outcome]:
+def verdicts(pack: Pack) -> list[CaseOutcome]:
     """What a pack says of all calls, in their order."""
     return [verdict(pack, call) for call in calls(pack.server)]
 

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from mcpguard.adapters.system.terminal import plain, style
 
 if TYPE_CHECKING:
-    from mcpguard.onboarding.discovery.reading import Found
+    from mcpguard.onboarding.discovery.reading import ClientFile
     from mcpguard.onboarding.plan import Plan, Wishes
     from mcpguard.onboarding.vault import Vault
 
@@ -60,10 +60,10 @@ def execute(args: argparse.Namespace) -> int:
     """0 where all that was asked for is guarded now, 1 where a server stays as it is, 2 where nothing was
     done since nobody agreed. Raises McpGuardError where a step cannot be taken; then all is as it was."""
     from mcpguard.onboarding import disk
-    from mcpguard.onboarding.journal import Journal, default_folder
+    from mcpguard.onboarding.journal import MoveJournal, default_folder
     from mcpguard.onboarding.moves import recover
 
-    journal = Journal(default_folder())
+    journal = MoveJournal(default_folder())
     with disk.locked(journal.lock):
         if not args.dry_run:
             for said in recover(journal):
@@ -107,7 +107,7 @@ def _import(args: argparse.Namespace, journal: Any) -> int:
     return code
 
 
-def _of_the_user(founds: list[Found]) -> list[Found]:
+def _of_the_user(founds: list[ClientFile]) -> list[ClientFile]:
     """Without the files of the project: others write them, and their servers would serve every client."""
     for found in founds:
         if found.file.scope == "project" and any(not one.guarded for one in found.entries):

@@ -32,13 +32,13 @@ def execute(args: argparse.Namespace) -> int:
     from mcpguard.onboarding import disk
     from mcpguard.onboarding.discovery.reading import here
     from mcpguard.onboarding.installing import install
-    from mcpguard.onboarding.journal import Journal, default_folder
+    from mcpguard.onboarding.journal import MoveJournal, default_folder
     from mcpguard.onboarding.moves import recover
     from mcpguard.onboarding.vault import vault_of
 
     config = load_config(find_config(args.config, os.environ)).path
     folder = config.parent / "secrets"
-    journal = Journal(default_folder())
+    journal = MoveJournal(default_folder())
     with disk.locked(journal.lock):
         for said in recover(journal):
             print(f"note: {said}")

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from mcpguard.adapters.system.terminal import plain, style
 
 if TYPE_CHECKING:
-    from mcpguard.onboarding.journal import Journal, Move
+    from mcpguard.onboarding.journal import Move, MoveJournal
 
 EXAMPLES = ("mcpguard undo", "mcpguard undo --client cursor", "mcpguard undo --beside")
 
@@ -31,10 +31,10 @@ def execute(args: argparse.Namespace) -> int:
     """0 where all is as it was, 1 where what the import wrote was changed and stays. Raises McpGuardError
     where a file or the keychain cannot be had."""
     from mcpguard.onboarding import disk
-    from mcpguard.onboarding.journal import Journal, default_folder
+    from mcpguard.onboarding.journal import MoveJournal, default_folder
     from mcpguard.onboarding.moves import take_back
 
-    journal = Journal(default_folder())
+    journal = MoveJournal(default_folder())
     code, done = 0, False
     with disk.locked(journal.lock):
         moves = [move for move in journal.moves() if move.state != "undone"]
@@ -65,7 +65,7 @@ def execute(args: argparse.Namespace) -> int:
     return code
 
 
-def _offer(journal: Journal, move: Move, beside: bool) -> None:
+def _offer(journal: MoveJournal, move: Move, beside: bool) -> None:
     from mcpguard.onboarding import disk
     from mcpguard.onboarding.moves import changed, unseal
 

@@ -23,7 +23,7 @@ from mcpguard.onboarding.discovery.clients import CLIENTS
 
 if TYPE_CHECKING:
     from mcpguard.config.loading import Server
-    from mcpguard.onboarding.discovery.clients import Client, File
+    from mcpguard.onboarding.discovery.clients import File, KnownClient
 
 
 _GONE = "delete it there, and replace it where it was issued"
@@ -51,7 +51,7 @@ def _settings(at: Surroundings, home: Path) -> Path:
     return at.settings or home / ".config"
 
 
-def _known(at: Surroundings, home: Path) -> dict[Path, tuple[Client, File]]:
+def _known(at: Surroundings, home: Path) -> dict[Path, tuple[KnownClient, File]]:
     """Where a client's file is or would be."""
     places = reading.Places(home, _settings(at, home), at.project)
     return {
@@ -82,7 +82,7 @@ def configuration_in_use(at: Surroundings) -> Path | None:
     return None
 
 
-def _file(subject: Subject, client: Client, file: File, path: Path) -> Iterator[Seen]:
+def _file(subject: Subject, client: KnownClient, file: File, path: Path) -> Iterator[Seen]:
     try:
         read = reading.read(client, file, path)
     except (OSError, RuntimeError) as error:
@@ -118,7 +118,7 @@ def _elsewhere(subject: Subject, path: Path, text: str) -> Iterator[Seen]:
         yield found("D101", path, f"looks like a credential, in no server's settings: {kind}", line, _GONE)
 
 
-def _bypass(subject: Subject, client: Client, path: Path, entry: reading.Entry) -> Finding:
+def _bypass(subject: Subject, client: KnownClient, path: Path, entry: reading.Entry) -> Finding:
     fix = f"mcpguard import --client {client.name}"
     servers = () if subject.config is None else subject.config.servers.values()
     for server in servers:
@@ -141,7 +141,7 @@ def _address(url: str) -> str:
     return url.partition("?")[0].partition("#")[0].rstrip("/").lower()
 
 
-def _copy(subject: Subject, client: Client, file: File, path: Path, copy: Path) -> Iterator[Seen]:
+def _copy(subject: Subject, client: KnownClient, file: File, path: Path, copy: Path) -> Iterator[Seen]:
     lines: dict[int, str] = {}
     try:
         for entry in reading.read(client, file, copy).entries:

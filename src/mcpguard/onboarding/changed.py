@@ -10,14 +10,14 @@ from pathlib import Path
 
 from mcpguard.onboarding import disk
 from mcpguard.onboarding.discovery.clients import CLIENTS
-from mcpguard.onboarding.discovery.reading import BOM, Found, parsed
+from mcpguard.onboarding.discovery.reading import BOM, ClientFile, parsed
 from mcpguard.onboarding.edit_back import put_back
 from mcpguard.onboarding.formats.tree import Unreadable
 from mcpguard.onboarding.journal import Move, Step, mark
 from mcpguard.onboarding.vault import REMOVED, Vault
 
 
-def encoded(found: Found, text: str) -> bytes:
+def encoded(found: ClientFile, text: str) -> bytes:
     """`text` as the bytes of the file `found`."""
     return (BOM + text if found.mark else text).encode()
 
@@ -47,12 +47,12 @@ def without_us(step: Step, was: bytes, now: bytes) -> tuple[bytes, list[str]]:
     return encoded(found, text), lost
 
 
-def _found(step: Step, data: bytes) -> Found | None:
+def _found(step: Step, data: bytes) -> ClientFile | None:
     for client in CLIENTS:
         for file in client.files:
             if (client.name, file.path) == (step.client, step.place):
                 path = Path(step.path)
-                return parsed(Found(client=client, file=file, path=path, target=path), data)
+                return parsed(ClientFile(client=client, file=file, path=path, target=path), data)
     return None
 
 

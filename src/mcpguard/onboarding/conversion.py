@@ -21,7 +21,7 @@ from mcpguard.config.references import OWN_HEADERS
 from mcpguard.core.redaction.held import LONGEST, SHORTEST
 from mcpguard.onboarding.discovery.arguments import Text, environment_of, text_of
 from mcpguard.onboarding.discovery.plaintext import Place, Plaintext, secrets_of
-from mcpguard.onboarding.discovery.reading import Entry, Found, Places
+from mcpguard.onboarding.discovery.reading import ClientFile, Entry, Places
 from mcpguard.onboarding.discovery.references import Stays, remote, translated
 
 _SYSTEM = ("/usr/local/bin", "/usr/bin", "/bin")
@@ -62,7 +62,7 @@ def _value_at(entry: Entry, place: Place) -> str | None:
     return value if isinstance(value, str) else None
 
 
-def convert(found: Found, entry: Entry, places: Places, environ: Mapping[str, str]) -> Converted:
+def convert(found: ClientFile, entry: Entry, places: Places, environ: Mapping[str, str]) -> Converted:
     """`entry` of the file `found`. Raises Stays."""
     if entry.problem:
         raise Stays(entry.problem)

@@ -12,7 +12,7 @@ from copy import deepcopy
 from typing import Any
 
 from mcpguard.onboarding.discovery.clients import File
-from mcpguard.onboarding.discovery.reading import PARSERS, Found, tables_of
+from mcpguard.onboarding.discovery.reading import PARSERS, ClientFile, tables_of
 from mcpguard.onboarding.formats import edit_json, edit_toml, edit_yaml
 from mcpguard.onboarding.formats.tree import Broken, Node, Step, Unreadable
 
@@ -23,7 +23,7 @@ Change = tuple[int, int, str]
 """`text[start:end]` becomes the text."""
 
 
-def replaced(found: Found, gone: Iterable[tuple[Step, ...]], entry: dict[str, Any]) -> str:
+def replaced(found: ClientFile, gone: Iterable[tuple[Step, ...]], entry: dict[str, Any]) -> str:
     """The text of `found` in which the entries at `gone` are one entry of mcpguard in each table.
 
     Raises Unreadable where that cannot be done without touching more.
@@ -42,7 +42,7 @@ def replaced(found: Found, gone: Iterable[tuple[Step, ...]], entry: dict[str, An
 
 
 def name_for(
-    found: Found, path: tuple[Step, ...], table: Node, steps: list[Step], entry: dict[str, Any]
+    found: ClientFile, path: tuple[Step, ...], table: Node, steps: list[Step], entry: dict[str, Any]
 ) -> str:
     """What the entry of mcpguard is called in the `table` at `path` when `steps` go, "" where it is there."""
     serves = entry["args"][-1]
@@ -51,7 +51,7 @@ def name_for(
     return "" if there else free_name(_names(table.plain()), steps)
 
 
-def added(found: Found, entry: dict[str, Any]) -> str:
+def added(found: ClientFile, entry: dict[str, Any]) -> str:
     """The text of `found`, which may be empty, with the entry of mcpguard besides the others.
 
     Raises Unreadable.
@@ -109,7 +109,7 @@ def free_name(names: list[str], steps: list[Step]) -> str:
 
 
 def _changes(
-    found: Found, path: tuple[Step, ...], steps: list[Step], name: str, entry: dict[str, Any]
+    found: ClientFile, path: tuple[Step, ...], steps: list[Step], name: str, entry: dict[str, Any]
 ) -> list[Change]:
     try:
         if found.file.format == "toml":
@@ -145,7 +145,7 @@ def applied(text: str, changes: Iterable[Change]) -> str:
     return text
 
 
-def checked(found: Found, text: str, want: Any) -> str:
+def checked(found: ClientFile, text: str, want: Any) -> str:
     """`text`, if it says `want`. Raises Unreadable."""
     try:
         root = PARSERS[found.file.format](text)

@@ -9,7 +9,7 @@ from collections.abc import Iterable
 from copy import deepcopy
 from typing import Any, NamedTuple
 
-from mcpguard.onboarding.discovery.reading import PARSERS, Found, tables_of
+from mcpguard.onboarding.discovery.reading import PARSERS, ClientFile, tables_of
 from mcpguard.onboarding.edit import Change, applied, checked, free_name, name_for
 from mcpguard.onboarding.formats import edit_json, edit_yaml
 from mcpguard.onboarding.formats.toml_text import statements
@@ -25,7 +25,7 @@ class Item(NamedTuple):
     end: int
 
 
-class _Table(NamedTuple):
+class _Restored(NamedTuple):
     """What is to happen at `path`: `ours` (None: there is none) makes place for `originals` of `was`."""
 
     path: tuple[Step, ...]
@@ -34,7 +34,7 @@ class _Table(NamedTuple):
 
 
 def put_back(
-    was: Found, now: Found, gone: Iterable[tuple[Step, ...]], entry: dict[str, Any]
+    was: ClientFile, now: ClientFile, gone: Iterable[tuple[Step, ...]], entry: dict[str, Any]
 ) -> tuple[str, list[str]]:
     """The text of `now` with the entries of `was` at `gone` in place of `entry`, which was written for them;
     and the tables that have no entry of mcpguard any more. Where the entries stand there already, nothing
@@ -61,7 +61,7 @@ def put_back(
         taken &= {one.name for one in originals}
         if taken:
             raise Unreadable(f"{now.path}: has another server with the name {taken.pop()} now")
-        changes += _changes(was, now, root, _Table(path, ours, originals))
+        changes += _changes(was, now, root, _Restored(path, ours, originals))
         _expect(want, path, ours, originals)
         if not originals and now.file.format == "toml":
             _drop_empty(want, path, now.text)
@@ -69,7 +69,7 @@ def put_back(
 
 
 def _moved(
-    was: Found, gone: list[tuple[Step, ...]], entry: dict[str, Any]
+    was: ClientFile, gone: list[tuple[Step, ...]], entry: dict[str, Any]
 ) -> Iterable[tuple[tuple[Step, ...], str, list[Item]]]:
     """For each table the name that the entry of mcpguard got there ("": it was there), and what moved."""
     if not gone:
@@ -115,7 +115,7 @@ def _stand(items: list[Item], originals: list[Item]) -> bool:
 
 
 def _ours(
-    now: Found, path: tuple[Step, ...], items: list[Item], name: str, entry: dict[str, Any]
+    now: ClientFile, path: tuple[Step, ...], items: list[Item], name: str, entry: dict[str, Any]
 ) -> Item | None:
     named = [one for one in items if one.name == name]
     want = {"name": name, **entry} if now.file.listed else entry
@@ -149,7 +149,7 @@ def _drop_empty(want: Any, path: tuple[Step, ...], text: str) -> None:
         del parent[path[-1]]
 
 
-def _changes(was: Found, now: Found, root: Node, table: _Table) -> list[Change]:
+def _changes(was: ClientFile, now: ClientFile, root: Node, table: _Restored) -> list[Change]:
     try:
         if now.file.format == "toml":
             return _in_toml(was, now, table)
@@ -158,7 +158,7 @@ def _changes(was: Found, now: Found, root: Node, table: _Table) -> list[Change]:
         raise Unreadable(f"{now.path}: {broken}") from None
 
 
-def _in_toml(was: Found, now: Found, table: _Table) -> list[Change]:
+def _in_toml(was: ClientFile, now: ClientFile, table: _Restored) -> list[Change]:
     def mine(text: str, names: set[str]) -> list[tuple[int, int]]:
         ways = {(*map(str, table.path), name) for name in names}
         long = len(table.path) + 1
@@ -175,7 +175,7 @@ def _in_toml(was: Found, now: Found, table: _Table) -> list[Change]:
     return [(*first, new), *((start, end, "") for start, end in rest)]
 
 
-def _in_spans(was: Found, now: Found, root: Node, table: _Table) -> list[Change]:
+def _in_spans(was: ClientFile, now: ClientFile, root: Node, table: _Restored) -> list[Change]:
     text = now.text
     texts = [was.text[one.start : one.end] for one in table.originals]
     node = root.at(table.path)

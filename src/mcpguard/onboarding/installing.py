@@ -5,24 +5,24 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-from mcpguard.onboarding.discovery.clients import CLIENTS, Client, File
-from mcpguard.onboarding.discovery.reading import Found, Places, paths_of, read
+from mcpguard.onboarding.discovery.clients import CLIENTS, File, KnownClient
+from mcpguard.onboarding.discovery.reading import ClientFile, Places, paths_of, read
 from mcpguard.onboarding.disk import MoveError
 from mcpguard.onboarding.edit import added, new_text
-from mcpguard.onboarding.journal import Journal
+from mcpguard.onboarding.journal import MoveJournal
 from mcpguard.onboarding.launching import launcher
 from mcpguard.onboarding.moves import carry_out, client_writing
 from mcpguard.onboarding.vault import Vault
 
 
-def install(name: str, config: Path, places: Places, journal: Journal, vault: Vault, folder: Path) -> str:
+def install(name: str, config: Path, places: Places, journal: MoveJournal, vault: Vault, folder: Path) -> str:
     """Add an entry that serves `config` to the user's file of the client `name`, and say what was done. The
     lock is held. Raises McpGuardError; then all is as it was."""
     client = next(one for one in CLIENTS if one.name == name)
     file, path = _where(client, places)
     entry = {**client.added, **launcher(config)}
     if not path.exists():
-        found = Found(client=client, file=file, path=path, target=Path(os.path.realpath(path)))
+        found = ClientFile(client=client, file=file, path=path, target=Path(os.path.realpath(path)))
         todo = client_writing(found, new_text(file, entry), [], entry, new=True)
     else:
         found = read(client, file, path)
@@ -36,7 +36,7 @@ def install(name: str, config: Path, places: Places, journal: Journal, vault: Va
     return f"done: {client.title} starts mcpguard now, by {path}. Restart it; `mcpguard undo` takes it back."
 
 
-def _where(client: Client, places: Places) -> tuple[File, Path]:
+def _where(client: KnownClient, places: Places) -> tuple[File, Path]:
     """The file to write: the user's first one that is there, else the first that can be."""
     candidates = []
     for file in client.files:

@@ -70,7 +70,7 @@ def mark(key: str, value: str) -> str:
     return hmac.new(base64.b64decode(key, validate=True), value.encode(), "sha256").hexdigest()
 
 
-class Journal:
+class MoveJournal:
     """The moves of this user, each in a folder of its own."""
 
     def __init__(self, folder: Path) -> None:
@@ -139,5 +139,5 @@ class Journal:
 
 
 def new_key() -> str:
-    """A key for `Journal.seal`: 32 random bytes in base64."""
+    """A key for `MoveJournal.seal`: 32 random bytes in base64."""
     return base64.b64encode(os.urandom(32)).decode()

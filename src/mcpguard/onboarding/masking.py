@@ -15,14 +15,14 @@ from typing import Any
 from mcpguard.core.errors import CredentialError
 from mcpguard.core.redaction.redactor import Redactor
 from mcpguard.core.secret import Secret
-from mcpguard.onboarding.discovery.reading import Entry, Found
+from mcpguard.onboarding.discovery.reading import ClientFile, Entry
 from mcpguard.onboarding.plan import Plan
 
 HIDDEN = "********"
 _ESCAPE = re.compile(r"\\(?:u([0-9a-fA-F]{4})|([\"/\\]))")
 
 
-def shown(plan: Plan, launcher: dict[str, Any], every: Iterable[Found]) -> str:
+def shown(plan: Plan, launcher: dict[str, Any], every: Iterable[ClientFile]) -> str:
     """What `plan` changes, as a diff. `every` are all files that were read: their secrets are masked."""
     redactor = Redactor(os.urandom(32))
     for number, value in enumerate(_values(every)):
@@ -34,7 +34,7 @@ def shown(plan: Plan, launcher: dict[str, Any], every: Iterable[Found]) -> str:
     return redactor.inspect_text(text)
 
 
-def _values(every: Iterable[Found]) -> Iterator[str]:
+def _values(every: Iterable[ClientFile]) -> Iterator[str]:
     for found in every:
         for entry in found.entries:
             for one in entry.secrets:

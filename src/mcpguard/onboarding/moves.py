@@ -17,11 +17,11 @@ from msgspec import Struct
 from mcpguard.core.errors import McpGuardError
 from mcpguard.onboarding import disk
 from mcpguard.onboarding.changed import encoded, is_another, uses_us, without_us
-from mcpguard.onboarding.discovery.reading import BOM, Found
+from mcpguard.onboarding.discovery.reading import BOM, ClientFile
 from mcpguard.onboarding.disk import MoveError
 from mcpguard.onboarding.formats import tree
 from mcpguard.onboarding.formats.tree import Unreadable
-from mcpguard.onboarding.journal import Journal, Move, Role, Step, mark, new_key
+from mcpguard.onboarding.journal import Move, MoveJournal, Role, Step, mark, new_key
 from mcpguard.onboarding.plan import Plan
 from mcpguard.onboarding.vault import Vault, vault_of
 
@@ -53,7 +53,12 @@ def writings(plan: Plan) -> list[Writing]:
 
 
 def client_writing(
-    found: Found, text: str, gone: list[tuple[tree.Step, ...]], entry: dict[str, Any], *, new: bool = False
+    found: ClientFile,
+    text: str,
+    gone: list[tuple[tree.Step, ...]],
+    entry: dict[str, Any],
+    *,
+    new: bool = False,
 ) -> Writing:
     """`text` for a client's file, which has `entry` in place of those at `gone`; `new`: it is not there."""
     one = writing("client", found.target, encoded(found, text), None if new else found.digest)
@@ -73,7 +78,7 @@ def _digest(data: bytes | None) -> str | None:
 
 
 def carry_out(
-    journal: Journal, vault: Vault, folder: Path, secrets: dict[str, str], todo: list[Writing]
+    journal: MoveJournal, vault: Vault, folder: Path, secrets: dict[str, str], todo: list[Writing]
 ) -> Move:
     """Store `secrets` in `vault` (whose files are in `folder`), then write `todo`. The lock is held.
 
@@ -105,7 +110,7 @@ def carry_out(
     return move
 
 
-def _taken_back(journal: Journal, move: Move) -> str:
+def _taken_back(journal: MoveJournal, move: Move) -> str:
     """Takes `move` back, and says what came of it."""
     try:
         refused = take_back(journal, move).refused
@@ -117,7 +122,7 @@ def _taken_back(journal: Journal, move: Move) -> str:
 
 
 def _steps(
-    journal: Journal, move: Move, vault: Vault, key: str, secrets: dict[str, str], todo: list[Writing]
+    journal: MoveJournal, move: Move, vault: Vault, key: str, secrets: dict[str, str], todo: list[Writing]
 ) -> None:
     vault.put(move.key, key)
     for one in todo:
@@ -148,7 +153,7 @@ class TakenBack(Struct):
     kept: list[str] = []
 
 
-def take_back(journal: Journal, move: Move, client: str = "", newer: bool = False) -> TakenBack:
+def take_back(journal: MoveJournal, move: Move, client: str = "", newer: bool = False) -> TakenBack:
     """Put back what `move` changed, of `client` only if it is given; `newer`: a later move is still in force.
 
     In a file that has changed since, the entries take the place of the one of mcpguard, or it stays as it is.
@@ -182,7 +187,7 @@ def take_back(journal: Journal, move: Move, client: str = "", newer: bool = Fals
     return back
 
 
-def _restore(journal: Journal, move: Move, vault: Vault, step: Step, back: TakenBack) -> None:
+def _restore(journal: MoveJournal, move: Move, vault: Vault, step: Step, back: TakenBack) -> None:
     path = Path(step.path)
     disk.sweep(path)
     now = disk.digest(path)
@@ -204,7 +209,7 @@ def _restore(journal: Journal, move: Move, vault: Vault, step: Step, back: Taken
     back.restored.append(str(path))
 
 
-def _put_entries_back(journal: Journal, move: Move, vault: Vault, step: Step, back: TakenBack) -> None:
+def _put_entries_back(journal: MoveJournal, move: Move, vault: Vault, step: Step, back: TakenBack) -> None:
     path = Path(step.path)
     data = path.read_bytes()
     try:
@@ -222,7 +227,7 @@ def _put_entries_back(journal: Journal, move: Move, vault: Vault, step: Step, ba
     journal.keep(move)
 
 
-def _configuration(journal: Journal, move: Move, vault: Vault, back: TakenBack) -> str:
+def _configuration(journal: MoveJournal, move: Move, vault: Vault, back: TakenBack) -> str:
     """Put the configuration back, if nobody has changed it, and give its text as it is then."""
     text = ""
     for step in move.steps:
@@ -238,7 +243,7 @@ def _configuration(journal: Journal, move: Move, vault: Vault, back: TakenBack) 
     return text
 
 
-def _other_configurations(journal: Journal, move: Move) -> str:
+def _other_configurations(journal: MoveJournal, move: Move) -> str:
     """The texts of the configurations that other moves made or serve: a secret may be used there."""
     texts = []
     for one in journal.moves():
@@ -276,13 +281,13 @@ def changed(move: Move) -> list[Step]:
     return [one for one in clients if uses_us(one) and disk.digest(Path(one.path)) != one.after]
 
 
-def unseal(journal: Journal, move: Move, step: Step) -> bytes:
+def unseal(journal: MoveJournal, move: Move, step: Step) -> bytes:
     """What the file of `step` was before `move`. Raises McpGuardError."""
     vault = vault_of(move.vault, Path(move.vault_folder))
     return journal.unseal(move, step, vault.get(move.key))
 
 
-def recover(journal: Journal) -> list[str]:
+def recover(journal: MoveJournal) -> list[str]:
     """Take back what an import that did not come to its end has done. The lock is held.
 
     Raises MoveError where that cannot be done, since a file was changed.

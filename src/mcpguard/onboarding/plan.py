@@ -16,17 +16,17 @@ from mcpguard.core.errors import ConfigError, CredentialError
 from mcpguard.onboarding import configuration, disk, packs
 from mcpguard.onboarding.conversion import convert, corrected
 from mcpguard.onboarding.discovery.arguments import Text
-from mcpguard.onboarding.discovery.clients import Client
+from mcpguard.onboarding.discovery.clients import KnownClient
 from mcpguard.onboarding.discovery.plaintext import Place
-from mcpguard.onboarding.discovery.reading import Entry, Found, Places
+from mcpguard.onboarding.discovery.reading import ClientFile, Entry, Places
 from mcpguard.onboarding.discovery.references import Stays
 from mcpguard.onboarding.edit import replaced
 from mcpguard.onboarding.formats.tree import Step, Unreadable
 
-Origin = tuple[Found, Entry]
+Origin = tuple[ClientFile, Entry]
 
 
-class Server(Struct, kw_only=True):
+class PlannedServer(Struct, kw_only=True):
     """A server of mcpguard's configuration to be, from one entry or from several that say the same.
     `settings` is as the configuration has it; `fresh`: it is not in there yet."""
 
@@ -38,10 +38,10 @@ class Server(Struct, kw_only=True):
     policy: str = ""
 
 
-class Edited(Struct, frozen=True):
+class EditedFile(Struct, frozen=True):
     """A client's file and the text that it is to have: `entry` is in place of the entries at `gone`."""
 
-    found: Found
+    found: ClientFile
     text: str
     gone: list[tuple[Step, ...]]
     entry: dict[str, Any]
@@ -57,12 +57,12 @@ class Plan(Struct, kw_only=True):
     config: Path
     config_before: str = ""
     config_after: str = ""
-    servers: list[Server] = []
-    left: list[tuple[Found, Entry, str]] = []
+    servers: list[PlannedServer] = []
+    left: list[tuple[ClientFile, Entry, str]] = []
     broken: list[str] = []
     secrets: dict[str, str] = {}
     policies: dict[Path, str] = {}
-    clients: list[Edited] = []
+    clients: list[EditedFile] = []
 
     def __repr__(self) -> str:
         return "<Plan>"
@@ -79,7 +79,7 @@ class Wishes(Struct, frozen=True, kw_only=True):
 
 
 def make_plan(
-    founds: Iterable[Found],
+    founds: Iterable[ClientFile],
     wishes: Wishes,
     places: Places,
     config: Path,
@@ -118,7 +118,7 @@ class _Maker:
         self._known = configuration.entries(plan.config_before)
         self._chosen: dict[str, str] = {}
 
-    def take(self, found: Found) -> None:
+    def take(self, found: ClientFile) -> None:
         """The entries of one file."""
         wanted = [one for one in found.entries if not one.guarded and self._is_wanted(one)]
         if not wanted:
@@ -139,10 +139,10 @@ class _Maker:
     def _is_wanted(self, entry: Entry) -> bool:
         return not self._wishes.servers or entry.name in self._wishes.servers
 
-    def _entry(self, found: Found) -> dict[str, Any]:
+    def _entry(self, found: ClientFile) -> dict[str, Any]:
         return {**found.client.added, **self._wishes.launcher}
 
-    def _settle(self, found: Found, entry: Entry) -> None:
+    def _settle(self, found: ClientFile, entry: Entry) -> None:
         yes = {place for name, place in self._wishes.secret if name == entry.name}
         no = {place for name, place in self._wishes.plain if name == entry.name}
         entry = corrected(entry, yes, no)
@@ -154,7 +154,7 @@ class _Maker:
             name = f"{plain[:28]}-{number}"
 
     def _place(
-        self, name: str, found: Found, entry: Entry, raw: dict[str, Any], notes: tuple[str, ...]
+        self, name: str, found: ClientFile, entry: Entry, raw: dict[str, Any], notes: tuple[str, ...]
     ) -> bool:
         """Whether the server could be called `name`; then it is."""
         settings, secrets = self._filled(name, raw)
@@ -174,7 +174,9 @@ class _Maker:
         del probe
         self._chosen |= secrets
         self._plan.secrets |= {key: value for key, value in secrets.items() if self._stored(key) is None}
-        server = Server(name=name, settings=settings, origins=[(found, entry)], notes=notes, fresh=fresh)
+        server = PlannedServer(
+            name=name, settings=settings, origins=[(found, entry)], notes=notes, fresh=fresh
+        )
         if fresh:
             self._add_policy(server, entry)
         self._plan.servers.append(server)
@@ -208,7 +210,7 @@ class _Maker:
         secrets[name] = value
         return name
 
-    def _add_policy(self, server: Server, entry: Entry) -> None:
+    def _add_policy(self, server: PlannedServer, entry: Entry) -> None:
         text, server.policy = packs.policy_for(server.name, entry)
         folder, number = self._plan.config.parent / "policies", 1
         path = folder / f"{server.name}.yaml"
@@ -226,7 +228,7 @@ class _Maker:
             policies = [f"policies/{path.name}" for path in plan.policies]
             plan.config_after = configuration.extended(plan.config_before, str(plan.config), fresh, policies)
         plan.policies = {path: text for path, text in plan.policies.items() if not path.exists()}
-        files: dict[Path, tuple[Found, list[Entry]]] = {}
+        files: dict[Path, tuple[ClientFile, list[Entry]]] = {}
         for server in plan.servers:
             for found, entry in server.origins:
                 files.setdefault(found.path, (found, []))[1].append(entry)
@@ -235,7 +237,7 @@ class _Maker:
             names = _variables(one.settings for one in mine)
             ours = {**self._entry(found), **passed_on(found.client, names)}
             gone = [one.where for one in entries]
-            plan.clients.append(Edited(found, replaced(found, gone, ours), gone, ours))
+            plan.clients.append(EditedFile(found, replaced(found, gone, ours), gone, ours))
 
 
 def _variables(every: Iterable[dict[str, Any]]) -> list[str]:
@@ -247,7 +249,7 @@ def _variables(every: Iterable[dict[str, Any]]) -> list[str]:
     return sorted({name for text in texts for name in re.findall(r"\$\{env:(\w+)\}", text)})
 
 
-def passed_on(client: Client, names: list[str]) -> dict[str, Any]:
+def passed_on(client: KnownClient, names: list[str]) -> dict[str, Any]:
     """What an entry of `client` needs so that mcpguard has the variables `names`: a client gives to a server
     only what its entry says, and a few more."""
     if not names:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from mcpguard.adapters.credentials import Kind
+from mcpguard.adapters.credentials import MintKind
 from mcpguard.core.errors import CredentialError
 from mcpguard.core.model import Principal
 from mcpguard.core.secret import CredentialRef, Lease, Secret
@@ -113,7 +113,7 @@ class FakeSource:
         return ref.name in self.values
 
 
-class FakeKind(Kind):
+class FakeKind(MintKind):
     """A kind of entry whose mints a test makes."""
 
     make: Callable[..., FakeMint]

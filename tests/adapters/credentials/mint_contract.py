@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 
 import pytest
 
-from mcpguard.adapters.credentials import MINTS, SOURCES, Kind
+from mcpguard.adapters.credentials import MINTS, SOURCES, MintKind
 from mcpguard.adapters.credentials.broker import Broker
 from mcpguard.config.loading import Credential
 from mcpguard.core.errors import CredentialError
@@ -40,7 +40,7 @@ class MintSetting(NamedTuple):
     fail: Callable[[], None]
     mend: Callable[[], None]
     issued: Callable[[], int] | None = None
-    kinds: Mapping[str, Kind] = MINTS
+    kinds: Mapping[str, MintKind] = MINTS
     sources: Mapping[str, CredentialSource] = {name: source() for name, source in SOURCES.items()}
     servers: tuple[str, ...] = ("s",)
 

@@ -9,7 +9,7 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric import ec
 
 from mcpguard.adapters.credentials.github_app import GithubAppMint
-from mcpguard.adapters.credentials.service import MAX_BYTES, Answer
+from mcpguard.adapters.credentials.service import MAX_BYTES, ServiceAnswer
 from mcpguard.config.minted import GithubAppEntry
 from mcpguard.core.errors import CredentialError
 from mcpguard.core.secret import CredentialRef, Secret
@@ -210,7 +210,7 @@ def test_without_a_date_the_own_clock_counts(setting: Setting) -> None:
     assert setting.mint().lease().seconds is not None
     setting.github.skew = 7200
     assert "does not take the app's JWT" in setting.refusal()
-    impossible = Answer(401, "Mon, 01 Jan 2020 00:00:00 +99999999999999", {})
+    impossible = ServiceAnswer(401, "Mon, 01 Jan 2020 00:00:00 +99999999999999", {})
     assert setting.mint()._difference(impossible) is None
 
 

@@ -7,11 +7,11 @@ from pathlib import Path
 
 import pytest
 
-from mcpguard.adapters.credentials.journal import Journal, default_folder
+from mcpguard.adapters.credentials.journal import HandleJournal, default_folder
 
 
-def noted(folder: Path, *handles: str, place: str = "here") -> Journal:
-    journal = Journal("kind", place, folder)
+def noted(folder: Path, *handles: str, place: str = "here") -> HandleJournal:
+    journal = HandleJournal("kind", place, folder)
     for handle in handles:
         journal.note(handle)
     return journal
@@ -26,7 +26,7 @@ def abandoned(folder: Path, *handles: str, place: str = "here") -> None:
 
 def test_what_this_process_has_is_in_use_and_nobodys_heritage(tmp_path: Path) -> None:
     journal = noted(tmp_path, "a")
-    other = Journal("kind", "here", tmp_path)
+    other = HandleJournal("kind", "here", tmp_path)
     assert other.in_use() == {"a"}
     assert not other.left()
     assert list(other.inherit()) == []
@@ -36,7 +36,7 @@ def test_what_this_process_has_is_in_use_and_nobodys_heritage(tmp_path: Path) ->
 
 def test_what_an_ended_process_left_is_inherited_until_it_is_forgotten(tmp_path: Path) -> None:
     abandoned(tmp_path, "a", "b")
-    journal = Journal("kind", "here", tmp_path)
+    journal = HandleJournal("kind", "here", tmp_path)
     assert journal.left()
     assert list(journal.inherit()) == ["a", "b"]
     for handle in journal.inherit():
@@ -46,22 +46,22 @@ def test_what_an_ended_process_left_is_inherited_until_it_is_forgotten(tmp_path:
 
 def test_nobody_else_is_given_what_is_being_taken_back(tmp_path: Path) -> None:
     abandoned(tmp_path, "a")
-    for _ in Journal("kind", "here", tmp_path).inherit():
-        assert list(Journal("kind", "here", tmp_path).inherit()) == []
-    assert Journal("kind", "here", tmp_path).left()
+    for _ in HandleJournal("kind", "here", tmp_path).inherit():
+        assert list(HandleJournal("kind", "here", tmp_path).inherit()) == []
+    assert HandleJournal("kind", "here", tmp_path).left()
 
 
 def test_only_the_same_kind_and_place_is_inherited(tmp_path: Path) -> None:
     abandoned(tmp_path, "a", place="elsewhere")
-    assert not Journal("kind", "here", tmp_path).left()
-    assert not Journal("other", "elsewhere", tmp_path).left()
-    assert Journal("kind", "elsewhere", tmp_path).left()
+    assert not HandleJournal("kind", "here", tmp_path).left()
+    assert not HandleJournal("other", "elsewhere", tmp_path).left()
+    assert HandleJournal("kind", "elsewhere", tmp_path).left()
 
 
 @pytest.mark.parametrize("data", [b"", b"{", b"[]", b'{"kind":"kind"}', b"\xff"])
 def test_a_file_that_is_no_note_is_left_alone(tmp_path: Path, data: bytes) -> None:
     (tmp_path / "x.json").write_bytes(data)
-    journal = Journal("kind", "here", tmp_path)
+    journal = HandleJournal("kind", "here", tmp_path)
     assert list(journal.inherit()) == []
     assert (tmp_path / "x.json").exists()
 
@@ -72,11 +72,11 @@ def test_a_link_or_a_pipe_in_the_folder_is_not_followed_or_waited_for(tmp_path: 
     folder.mkdir()
     (folder / "a.json").symlink_to(tmp_path / "real" / "a.json")
     os.mkfifo(folder / "b.json")
-    assert list(Journal("kind", "here", folder).inherit()) == []
+    assert list(HandleJournal("kind", "here", folder).inherit()) == []
 
 
 def test_a_folder_that_is_not_there_has_nothing(tmp_path: Path) -> None:
-    journal = Journal("kind", "here", tmp_path / "gone")
+    journal = HandleJournal("kind", "here", tmp_path / "gone")
     assert (journal.left(), journal.in_use()) == (False, set())
     journal.forget("a")
 
@@ -111,5 +111,5 @@ def test_a_note_that_somebody_else_wrote_takes_nothing_back(tmp_path: Path, file
     note = (tmp_path / "folder" / "real.json").read_text().replace("real", handle)
     (tmp_path / "folder" / "real.json").unlink()
     (tmp_path / "folder" / f"{file}.json").write_text(note)
-    journal = Journal("kind", "here", tmp_path / "folder")
+    journal = HandleJournal("kind", "here", tmp_path / "folder")
     assert (journal.left(), list(journal.inherit())) == (False, [])

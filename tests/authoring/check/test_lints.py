@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from mcpguard.authoring.check.lints import engines
-from mcpguard.core.conditions.cel import engine
+from mcpguard.core.conditions.engines import engine
 from tests.authoring.check.linting import flaws, found, rules
 
 CALL = "server: files, tools: [read]"

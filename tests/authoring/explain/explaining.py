@@ -7,11 +7,11 @@ from typing import Any
 
 from mcpguard.authoring.explain.explainer import Result, explain
 from mcpguard.authoring.explain.explanation import Explanation
-from mcpguard.core.conditions import cel
+from mcpguard.core.conditions import engines
 from mcpguard.core.conditions.cel import EngineName
 from mcpguard.core.model import Invocation, Listed, Principal
 from mcpguard.core.policy.compiled import PolicySet, compile_policy
-from mcpguard.core.policy.session import Kept, Session
+from mcpguard.core.policy.session import Session, StoredSession
 
 NOW = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
 KINDS = frozenset({"email", "iban"})
@@ -21,7 +21,7 @@ def policies(*rules: str, engine: EngineName = "cpp", head: str = "") -> PolicyS
     """Rules as flow mappings without their ids, which are r0, r1, ...; `head` is a line of the policy."""
     lines = ["version: 1", "policy: p", head, "rules:"]
     lines += [f"  - {{id: r{index}, {rule}}}" for index, rule in enumerate(rules)]
-    return PolicySet([compile_policy("\n".join(lines) + "\n", "p.yaml", KINDS, cel.engine(engine))])
+    return PolicySet([compile_policy("\n".join(lines) + "\n", "p.yaml", KINDS, engines.engine(engine))])
 
 
 def tool(name: str = "t", server: str = "s", kind: str = "tool", **annotations: Any) -> Listed:
@@ -38,7 +38,7 @@ def call(args: dict[str, Any] | None = None, target: Listed | None = None) -> In
 def explained(
     found: PolicySet,
     args: dict[str, Any] | None = None,
-    kept: Kept | None = None,
+    kept: StoredSession | None = None,
     result: Result | None = None,
 ) -> Explanation:
     return explain(found, call(args), Session(kept), result)

@@ -9,11 +9,13 @@ import pytest
 from mcpguard.authoring.explain.changes import NO_ARGUMENT, NOT_WRITTEN
 from mcpguard.authoring.explain.explanation import Change, WantedOperand
 from mcpguard.core.conditions.cel import EngineName
-from mcpguard.core.policy.session import Kept
+from mcpguard.core.policy.session import StoredSession
 from tests.authoring.explain.explaining import NOW, explained, policies
 
 
-def changes(*rules: str, args: dict[str, Any] | None = None, kept: Kept | None = None, head: str = "") -> Any:
+def changes(
+    *rules: str, args: dict[str, Any] | None = None, kept: StoredSession | None = None, head: str = ""
+) -> Any:
     return explained(policies(*rules, head=head), args, kept).changes
 
 
@@ -75,7 +77,7 @@ def test_a_deny_that_no_argument_can_change_says_so() -> None:
         "effect: deny, when: '\"private\" in session.labels || args.a'",
         "effect: deny, when: '\"private\" in session.labels && args.a'",
         args={"a": True},
-        kept=Kept(labels=["private"]),
+        kept=StoredSession(labels=["private"]),
     )
     assert [(one.rule, one.note, len(one.operands)) for one in found] == [
         ("p/r1", NO_ARGUMENT, 0),
@@ -126,7 +128,7 @@ SECOND = int(NOW.timestamp())
     ],
 )
 def test_a_limit_says_when_it_has_room_again(limit: str, key: str, parts: list[Any], note: str) -> None:
-    kept = Kept(spent={f"p/r0 {key}": parts})
+    kept = StoredSession(spent={f"p/r0 {key}": parts})
     found = changes(f"effect: allow, limit: {{{limit}}}", "effect: allow", args={"n": 4}, kept=kept)
     assert found == (Change("p/r0", "have room", (), note),)
 
@@ -188,7 +190,7 @@ A1, A2 = "args.a == 1", "args.a == 2"
     ],
 )
 def test_only_what_would_have_done_it_is_told(rules: list[str], expected: list[Any]) -> None:
-    kept = Kept(spent={"p/r0 calls session": [(0, 1)]})
+    kept = StoredSession(spent={"p/r0 calls session": [(0, 1)]})
     found = changes(*rules, args={"a": 3, "b": True, "c": False}, kept=kept)
     assert [(one.rule, one.must) for one in found] == expected
 
@@ -223,7 +225,7 @@ def test_a_change_is_told_where_no_other_rule_stands_in_its_way(operand: str) ->
 
 
 def test_a_limit_that_has_room_is_not_told() -> None:
-    kept = Kept(spent={"p/r0 calls session": [(0, 1)]})
+    kept = StoredSession(spent={"p/r0 calls session": [(0, 1)]})
     found = changes(
         "effect: allow, limit: {calls: 1, per: session}",
         "effect: allow, limit: {calls: 9, per: session}",

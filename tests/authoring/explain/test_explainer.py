@@ -14,7 +14,7 @@ from mcpguard.authoring.explain.explanation import Considered, Done, Operand
 from mcpguard.core.conditions.cel import EngineName
 from mcpguard.core.model import Deny, Finding, Permit
 from mcpguard.core.policy.pdp import NEEDS_APPROVAL, decide
-from mcpguard.core.policy.session import Kept, Session
+from mcpguard.core.policy.session import Session, StoredSession
 from tests.authoring.explain.explaining import call, explained, policies, tool
 
 
@@ -95,7 +95,7 @@ def test_each_operand_is_told_with_its_value_and_its_reason() -> None:
     ],
 )
 def test_it_says_why_this_verdict_and_no_other(rules: list[str], effect: str, cause: str, why: str) -> None:
-    spent = Kept(spent={"p/r0 calls session": [(0, 1)]})
+    spent = StoredSession(spent={"p/r0 calls session": [(0, 1)]})
     found = explained(policies(*rules), {"b": 0}, spent)
     assert (found.effect, found.cause) == (effect, cause)
     assert why in found.why
@@ -109,7 +109,7 @@ def test_what_is_done_with_an_allowed_call_is_told_by_names_alone() -> None:
             "effect: allow, limit: {bytes: 10, per: session}",
         ),
         {"limit": 72},
-        Kept(spent={"p/r1 bytes session": [(0, 4)]}),
+        StoredSession(spent={"p/r1 bytes session": [(0, 4)]}),
     )
     assert found.done == Done(
         ("email",),
@@ -158,7 +158,7 @@ def test_shadow_rules_are_told_and_what_they_would_have_done() -> None:
 @pytest.mark.parametrize("denied", [False, True])
 def test_a_result_is_explained_as_the_next_decision_of_the_same_session(denied: bool) -> None:
     result = Result({"content": ["hush"]}, (Finding("email", "/content/0"),))
-    kept = Kept()
+    kept = StoredSession()
     found = explained(
         policies(
             "effect: allow, label: [private]",
@@ -180,7 +180,7 @@ def test_a_result_is_explained_as_the_next_decision_of_the_same_session(denied: 
     else:
         assert (told.effect, told.shadow) == ("allow", "deny (rule) p/r2")
         assert told.done == Done(("iban",), ("mail",), ("f",))
-    assert kept == Kept()
+    assert kept == StoredSession()
     assert b"hush" not in encode(found)
 
 
@@ -238,7 +238,7 @@ VALUES = st.one_of(
 def test_it_is_the_verdict_of_decide_and_shows_nothing_of_the_arguments(
     rules: list[str], args: dict[str, Any], labels: list[str], engine: EngineName
 ) -> None:
-    found, kept = policies(*rules, engine=engine), Kept(labels=labels)
+    found, kept = policies(*rules, engine=engine), StoredSession(labels=labels)
     verdict = decide(found, call(args), Session(kept))
     told = explained(found, args, kept, Result(args))
     assert (told.effect == "allow") is isinstance(verdict, Permit)
@@ -249,7 +249,7 @@ def test_it_is_the_verdict_of_decide_and_shows_nothing_of_the_arguments(
     written = encode(told).decode()
     for value in ("zq7", "7711", "77.1"):
         assert value not in written
-    assert kept == Kept(labels=labels)
+    assert kept == StoredSession(labels=labels)
     assert all(one.decided == (one.rule in verdict.rules) for one in told.candidates if not one.shadow)
 
 

@@ -10,11 +10,12 @@ from hypothesis import given, settings
 from msgspec import structs
 
 from mcpguard.authoring.explain.reach import Clause, Reach, left_of, reach
-from mcpguard.core.conditions.cel import ERROR, Bound, EngineName, engine
-from mcpguard.core.conditions.tree import Decided, tree_of
+from mcpguard.core.conditions.cel import ERROR, Bound, EngineName
+from mcpguard.core.conditions.engines import engine
+from mcpguard.core.conditions.tree import DecidedTree, tree_of
 from mcpguard.core.model import Permit
 from mcpguard.core.policy.pdp import bind, candidates_of, decide, visible
-from mcpguard.core.policy.session import Kept, Session
+from mcpguard.core.policy.session import Session, StoredSession
 from tests.authoring.explain.explaining import call, policies, tool
 
 
@@ -95,7 +96,7 @@ def test_a_conflict_is_told() -> None:
     ],
 )
 def test_what_is_left_keeps_its_meaning(text: str, left: str) -> None:
-    assert left_of(tree_of(text), Decided(engine("cpp"), Bound({"server": "s"}))) == left
+    assert left_of(tree_of(text), DecidedTree(engine("cpp"), Bound({"server": "s"}))) == left
 
 
 POOL = [
@@ -137,7 +138,9 @@ def a_rule(draw: st.DrawFn) -> str:
 VALUES = st.sampled_from([True, False, 1, 2, "x1", None])
 CALLS = st.tuples(
     st.fixed_dictionaries({}, optional={"a": VALUES, "b": VALUES}),
-    st.sampled_from([Kept(), Kept(calls=5, labels=["private"], spent={"p/r0 calls session": [(0, 1)]})]),
+    st.sampled_from(
+        [StoredSession(), StoredSession(calls=5, labels=["private"], spent={"p/r0 calls session": [(0, 1)]})]
+    ),
 )
 
 

@@ -7,7 +7,8 @@ from typing import Any
 import pytest
 
 from mcpguard.authoring.explain.reasons import reason_of
-from mcpguard.core.conditions.cel import NAMES, Bound, engine
+from mcpguard.core.conditions.cel import NAMES, Bound
+from mcpguard.core.conditions.engines import engine
 from tests.authoring.explain.explaining import NOW
 
 ARGS: dict[str, Any] = {

@@ -8,13 +8,13 @@ import pytest
 
 from mcpguard.authoring.tests.cases import CallEntry, Case, Expect
 from mcpguard.authoring.tests.expectations import Difference, Judgement, Reason, differences, judge, reasons
-from mcpguard.authoring.tests.rehearsal import Outcome, rehearse
+from mcpguard.authoring.tests.rehearsal import CaseOutcome, rehearse
 from mcpguard.core.policy.compiled import PolicySet, compile_policy
 from mcpguard.core.redaction.detectors import OPT_IN
 from mcpguard.core.redaction.redactor import Redactor
 
-ALLOWED = Outcome("allow", ("p/a", "p/b"), redact=("email",), arguments={"n": 1}, output={"x": True})
-DENIED = Outcome("deny", ("p/d",), "rule", "Use a branch.")
+ALLOWED = CaseOutcome("allow", ("p/a", "p/b"), redact=("email",), arguments={"n": 1}, output={"x": True})
+DENIED = CaseOutcome("deny", ("p/d",), "rule", "Use a branch.")
 
 
 @pytest.mark.parametrize(
@@ -33,7 +33,7 @@ DENIED = Outcome("deny", ("p/d",), "rule", "Use a branch.")
         (Expect(shadow="", credential=""), DENIED, []),
     ],
 )  # fmt: skip
-def test_only_what_is_named_is_compared(expected: Expect, outcome: Outcome, keys: list[str]) -> None:
+def test_only_what_is_named_is_compared(expected: Expect, outcome: CaseOutcome, keys: list[str]) -> None:
     assert [one.key for one in differences(expected, outcome)] == keys
 
 
@@ -43,9 +43,9 @@ def test_a_difference_shows_both_sides_in_one_order() -> None:
     ]
 
 
-FAILED = Outcome("deny", (), "error")
-ASKED = Outcome("ask", (), "approval")
-WITHHELD = Outcome("withhold", ("p/w",), "rule")
+FAILED = CaseOutcome("deny", (), "error")
+ASKED = CaseOutcome("ask", (), "approval")
+WITHHELD = CaseOutcome("withhold", ("p/w",), "rule")
 
 
 @pytest.mark.parametrize(
@@ -55,18 +55,18 @@ WITHHELD = Outcome("withhold", ("p/w",), "rule")
         (Expect(effect="allow"), ALLOWED, ALLOWED, Judgement()),
         (Expect(effect="allow"), ALLOWED, FAILED, Judgement((), "the Python engine refuses: deny (error)")),
         (Expect(effect="allow"), ALLOWED, WITHHELD, Judgement((), "the Python engine refuses: withhold (rule)")),
-        (Expect(effect="allow"), ALLOWED, Outcome("deny", broken="call 1"), Judgement((), "the Python engine refuses: call 1")),
+        (Expect(effect="allow"), ALLOWED, CaseOutcome("deny", broken="call 1"), Judgement((), "the Python engine refuses: call 1")),
         (Expect(cause="rule"), DENIED, FAILED, Judgement((), "the Python engine refuses: deny (error)")),
         (Expect(effect="deny"), DENIED, FAILED, Judgement()),
         (Expect(effect="deny"), DENIED, ALLOWED, Judgement((Difference("engines", "deny", "allow by the Python engine"), Difference("effect", "deny", "allow")))),
         (Expect(message=""), DENIED, ALLOWED, Judgement((Difference("engines", "deny", "allow by the Python engine"),))),
         (Expect(message=""), DENIED, ASKED, Judgement((Difference("engines", "deny", "ask (approval) by the Python engine"),))),
-        (Expect(redact=("email",)), ALLOWED, Outcome("allow"), Judgement((Difference("engines", "allow", "allow by the Python engine"), Difference("redact", ["email"], [])))),
+        (Expect(redact=("email",)), ALLOWED, CaseOutcome("allow"), Judgement((Difference("engines", "allow", "allow by the Python engine"), Difference("redact", ["email"], [])))),
         (Expect(effect="deny"), ALLOWED, DENIED, Judgement((Difference("effect", "deny", "allow"),))),
     ],
 )  # fmt: skip
 def test_the_engines_may_differ_by_a_refusal_alone(
-    expected: Expect, first: Outcome, second: Outcome | None, judgement: Judgement
+    expected: Expect, first: CaseOutcome, second: CaseOutcome | None, judgement: Judgement
 ) -> None:
     assert judge(expected, first, second) == judgement
     assert judgement.passed == (not judgement.differences)

@@ -11,8 +11,8 @@ from hypothesis import given, settings
 
 from mcpguard.authoring.tests.cases import Case, Expect, read_tests
 from mcpguard.authoring.tests.expectations import differences
-from mcpguard.authoring.tests.rehearsal import Look, Outcome, rehearse
-from mcpguard.core.conditions import cel
+from mcpguard.authoring.tests.rehearsal import CaseOutcome, Look, rehearse
+from mcpguard.core.conditions import engines
 from mcpguard.core.conditions.cel import EngineName
 from mcpguard.core.errors import InspectionError
 from mcpguard.core.policy.compiled import PolicySet, compile_policy
@@ -25,7 +25,7 @@ TOKEN = "ghp" + "_" + "aZ3kQ9xB7mT2" * 3
 
 def policies(*rules: str, engine: EngineName = "cpp", head: str = "") -> PolicySet:
     text = f"version: 1\npolicy: p\n{head}rules:\n" + "".join(f"  - {{{rule}}}\n" for rule in rules)
-    return PolicySet([compile_policy(text, "p.yaml", OPT_IN, cel.engine(engine))])
+    return PolicySet([compile_policy(text, "p.yaml", OPT_IN, engines.engine(engine))])
 
 
 def case(body: str) -> Case:
@@ -34,7 +34,7 @@ def case(body: str) -> Case:
     return read_tests(head + lines, "p_test.yaml")[1].tests[0]
 
 
-def became(body: str, *rules: str) -> Outcome:
+def became(body: str, *rules: str) -> CaseOutcome:
     return rehearse(policies(*rules), case(body), REDACTOR).outcome
 
 
@@ -44,7 +44,7 @@ ALLOW = "id: yes, effect: allow"
 
 def test_a_permitted_call_tells_what_is_sent_and_added() -> None:
     rule = "id: r, effect: allow, redact: [email], label: [seen], fact: [done], argument: {limit: 10}"
-    assert became(CALL, rule) == Outcome(
+    assert became(CALL, rule) == CaseOutcome(
         "allow",
         ("p/r",),
         redact=("email",),

@@ -14,7 +14,7 @@ import pytest
 from cel_expr_python import cel as cpp_cel
 from hypothesis import given, settings
 
-from mcpguard.core.conditions import cel
+from mcpguard.core.conditions import cel, engines
 from mcpguard.core.conditions.cel import ERROR, FALSE, TRUE, Bound, ConditionError, EngineName, Verdict
 
 NOW = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
@@ -30,13 +30,13 @@ ENGINES: list[EngineName] = ["cpp", "python"]
 
 
 def verdict(name: EngineName, text: str, args: Any) -> Verdict:
-    engine = cel.engine(name)
+    engine = engines.engine(name)
     return engine.compile(text).verdict(Bound({**VIEW, "args": args}))
 
 
 def mistakes(name: EngineName, text: str) -> list[tuple[int, str]]:
     with pytest.raises(ConditionError) as caught:
-        cel.engine(name).compile(text)
+        engines.engine(name).compile(text)
     return caught.value.mistakes
 
 
@@ -162,7 +162,7 @@ TABLE = [text.strip() for line in TEXTS.strip().splitlines() for text in line.sp
 
 @pytest.mark.parametrize("text", TABLE)
 def test_the_engines_agree_or_one_of_them_refuses(text: str) -> None:
-    compiled = [(cel.engine(name), cel.engine(name).compile(text)) for name in ENGINES]
+    compiled = [(engines.engine(name), engines.engine(name).compile(text)) for name in ENGINES]
     assert len({condition.reads for _, condition in compiled}) == 1
     for value in VALUES:
         view = {**VIEW, "args": {"v": value}}
@@ -276,7 +276,7 @@ def test_nesting_that_is_too_deep_is_refused(name: EngineName) -> None:
     ],
 )
 def test_a_condition_tells_what_it_reads(name: EngineName, text: str, expected: set[str]) -> None:
-    assert cel.engine(name).compile(text).reads == expected
+    assert engines.engine(name).compile(text).reads == expected
 
 
 # --- what never leaves, and what never breaks -----------------------------------------------------
@@ -321,7 +321,7 @@ def test_arguments_of_a_kind_that_json_has_not_are_an_error(name: EngineName, ar
 
 @pytest.mark.parametrize("name", ENGINES)
 def test_a_name_that_is_left_out_is_an_error_only_where_it_matters(name: EngineName) -> None:
-    engine = cel.engine(name)
+    engine = engines.engine(name)
     view = {key: value for key, value in VIEW.items() if key != "tool"}
     assert engine.compile("tool.name == 't'").verdict(Bound(view)) is ERROR
     assert engine.compile("has(tool.name)").verdict(Bound(view)) is ERROR
@@ -355,13 +355,13 @@ def test_many_errors_in_one_condition_are_one_error(name: EngineName, text: str,
 def test_one_bound_view_serves_both_engines() -> None:
     bound = Bound(VIEW)
     for name in ENGINES:
-        assert cel.engine(name).compile("server == 'github'").verdict(bound) is TRUE
+        assert engines.engine(name).compile("server == 'github'").verdict(bound) is TRUE
 
 
 def test_the_python_engine_leaves_the_process_as_it_was() -> None:
     code = (
         "import sys; limit = sys.getrecursionlimit()\n"
-        "from mcpguard.core.conditions.cel import engine; engine('python').compile('true')\n"
+        "from mcpguard.core.conditions.engines import engine; engine('python').compile('true')\n"
         "assert sys.getrecursionlimit() == limit"
     )
     subprocess.run([sys.executable, "-c", code], check=True, env={**os.environ})
@@ -372,9 +372,9 @@ def test_the_python_engine_leaves_the_process_as_it_was() -> None:
 
 def test_the_fast_engine_is_chosen_where_it_is_installed_and_the_slow_one_is_not_imported() -> None:
     code = (
-        "import sys; from mcpguard.core.conditions import cel\n"
+        "import sys; from mcpguard.core.conditions import engines\n"
         "assert not {'celpy', 'cel_expr_python'} & set(sys.modules)\n"
-        "assert cel.engine().name == 'cpp' and 'celpy' not in sys.modules"
+        "assert engines.engine().name == 'cpp' and 'celpy' not in sys.modules"
     )
     subprocess.run([sys.executable, "-c", code], check=True, env={**os.environ})
 
@@ -383,11 +383,11 @@ def test_the_slow_engine_is_chosen_where_the_fast_one_is_not_installed(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setitem(sys.modules, "cel_expr_python", None)
-    cel.engine.cache_clear()
-    assert cel.engine().name == "python"
+    engines.engine.cache_clear()
+    assert engines.engine().name == "python"
     with pytest.raises(ImportError):
-        cel.engine("cpp")
-    cel.engine.cache_clear()
+        engines.engine("cpp")
+    engines.engine.cache_clear()
 
 
 # --- facts about cel-expr-python that the design rests on: a new version that differs tells us -----
@@ -441,7 +441,7 @@ def test_fact_a_mapping_is_read_when_it_is_bound() -> None:
 
 
 GROWTH = """
-from mcpguard.core.conditions import cel as ours
+from mcpguard.core.conditions import cel as ours, engines
 from cel_expr_python import cel
 def pages():
     return int(open("/proc/self/statm").read().split()[1])
@@ -459,7 +459,7 @@ linux = pytest.mark.skipif(sys.platform != "linux", reason="reads /proc/self/sta
 @linux
 def test_fact_evaluation_leaks_nothing() -> None:
     code = """
-condition = ours.engine("cpp").compile("args.x.contains('b') && has(args.y) && args.z in ['a']")
+condition = engines.engine("cpp").compile("args.x.contains('b') && has(args.y) && args.z in ['a']")
 def step():
     condition.verdict(ours.Bound({"args": {"x": "x" * 1000 + "b", "y": 1, "z": "c"}}))
 assert growth(step, 50_000) < 4_000_000

@@ -6,8 +6,9 @@ from random import Random
 
 import pytest
 
-from mcpguard.core.conditions.cel import ERROR, TRUE, Bound, ConditionError, engine
+from mcpguard.core.conditions.cel import ERROR, TRUE, Bound, ConditionError
 from mcpguard.core.conditions.cel_python import PythonEngine
+from mcpguard.core.conditions.engines import engine
 from tests.core.conditions.asked import NOW, Conditions
 
 SHARES, EACH = 8, 250

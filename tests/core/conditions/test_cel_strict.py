@@ -6,7 +6,8 @@ from typing import Any
 
 import pytest
 
-from mcpguard.core.conditions.cel import ERROR, Bound, engine
+from mcpguard.core.conditions.cel import ERROR, Bound
+from mcpguard.core.conditions.engines import engine
 
 TEXT: dict[str, Any] = {"a": "10.0.0.1", "empty": "", "none": None, "yes": True, "map": {"k": 1}}
 LIST: dict[str, Any] = {"a": ["rm", "x"], "empty": [], "number": 1, "real": 1.5}

@@ -7,7 +7,8 @@ from typing import Any
 import pytest
 from msgspec import structs
 
-from mcpguard.core.conditions.cel import ERROR, FALSE, TRUE, Bound, Verdict, engine
+from mcpguard.core.conditions.cel import ERROR, FALSE, TRUE, Bound, Verdict
+from mcpguard.core.conditions.engines import engine
 from mcpguard.core.model import Deny, Finding, Listed, Permit, Principal
 from mcpguard.core.policy import pdp
 from tests.core.policy.test_obligations import policies

@@ -10,9 +10,10 @@ import hypothesis.strategies as st
 import pytest
 from hypothesis import given, settings
 
-from mcpguard.core.conditions.cel import ERROR, FALSE, NAMES, TRUE, Bound, ConditionError, Verdict, engine
+from mcpguard.core.conditions.cel import ERROR, FALSE, NAMES, TRUE, Bound, ConditionError, Verdict
 from mcpguard.core.conditions.cel_python import PythonEngine
-from mcpguard.core.conditions.facts import Call, Constant, Path
+from mcpguard.core.conditions.engines import engine
+from mcpguard.core.conditions.hoisted import Constant, HoistedCall, ValuePath
 from mcpguard.core.conditions.hoisting import hoist
 from mcpguard.core.functions import FUNCTIONS, Function, FunctionError, Parameter
 from mcpguard.core.redaction.detectors import KINDS
@@ -65,7 +66,7 @@ def both(text: str, **args: Any) -> Verdict:
 
 
 @pytest.mark.parametrize(
-    ("text", "facts"),
+    ("text", "calls"),
     [
         ("count(args.q).length == 1", ["count(args['q'])"]),
         ("count( args . q ) . length == 1 || true", ["count(args['q'])"]),
@@ -91,9 +92,9 @@ def both(text: str, **args: Any) -> Verdict:
         ("args.u.matches('a', 'b') && args.u.matches()", []),
     ],
 )
-def test_a_call_of_paths_and_constants_is_a_fact(text: str, facts: list[str]) -> None:
+def test_a_call_of_paths_and_constants_is_hoisted(text: str, calls: list[str]) -> None:
     hoisted = hoist(text, NAMES)
-    assert ([fact.key for fact in hoisted.facts], hoisted.left, hoisted.mistakes) == (facts, False, ())
+    assert ([call.key for call in hoisted.calls], hoisted.left, hoisted.mistakes) == (calls, False, ())
     assert len(hoisted.text) >= len(text)
     assert hoisted.text.count("\n") == text.count("\n")
 
@@ -121,13 +122,15 @@ def test_a_call_of_paths_and_constants_is_a_fact(text: str, facts: list[str]) ->
 )
 def test_a_call_that_cannot_be_taken_out_leaves_the_text_as_it_is(text: str) -> None:
     hoisted = hoist(text, NAMES)
-    assert (hoisted.text, hoisted.facts, hoisted.left) == (text, (), True)
+    assert (hoisted.text, hoisted.calls, hoisted.left) == (text, (), True)
 
 
 def test_the_parts_of_a_fact_are_paths_constants_and_calls() -> None:
-    (fact,) = hoist('count(count(args.a["b"]).rest[0], ["x"])', NAMES).facts
-    inner = Call("count", (Path("args", ("a", "b"), "args['a']['b']"),), ("rest", 0), fact.arguments[0].key)
-    assert fact.arguments == (inner, Constant(["x"], "['x']"))
+    (call,) = hoist('count(count(args.a["b"]).rest[0], ["x"])', NAMES).calls
+    inner = HoistedCall(
+        "count", (ValuePath("args", ("a", "b"), "args['a']['b']"),), ("rest", 0), call.arguments[0].key
+    )
+    assert call.arguments == (inner, Constant(["x"], "['x']"))
 
 
 @pytest.mark.parametrize(

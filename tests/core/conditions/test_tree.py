@@ -9,11 +9,12 @@ import hypothesis.strategies as st
 import pytest
 from hypothesis import given, settings
 
-from mcpguard.core.conditions.cel import ERROR, FALSE, TRUE, Bound, EngineName, engine
-from mcpguard.core.conditions.tree import Decided, Node, Wanted, tree_of
+from mcpguard.core.conditions.cel import ERROR, FALSE, TRUE, Bound, EngineName
+from mcpguard.core.conditions.engines import engine
+from mcpguard.core.conditions.tree import DecidedTree, LogicNode, Wanted, tree_of
 
 
-def drawn(node: Node) -> Any:
+def drawn(node: LogicNode) -> Any:
     return node.text if node.logic == "atom" else (node.logic, *map(drawn, node.nodes))
 
 
@@ -44,12 +45,12 @@ def test_a_condition_falls_apart_at_its_logic_and_nowhere_else(text: str, tree: 
 
 def test_a_condition_that_only_one_engine_reads_is_an_atom() -> None:
     text = "args.a && args.l.map(x, x > 1, x) == [2]"
-    assert tree_of(text) == Node(text, "atom")
+    assert tree_of(text) == LogicNode(text, "atom")
 
 
 @pytest.mark.parametrize("name", ["cpp", "python"])
 def test_an_operand_is_decided_by_itself(name: EngineName) -> None:
-    decided = Decided(engine(name), Bound({"args": {"a": True, "b": "x"}, "session": {}}))
+    decided = DecidedTree(engine(name), Bound({"args": {"a": True, "b": "x"}, "session": {}}))
     tree = tree_of("args.a && (has(args.c) || args.c || !args.b)")
     values = {node.text: decided.verdict(node) for _, node in tree.walk()}
     assert [values[text] for text in ("args.a", "has(args.c)", "args.c", "!args.b")] == [
@@ -96,7 +97,7 @@ def test_the_atoms_that_must_change_are_enough_and_as_few_as_can_be(
         known = {name: one for name, one in values.items() if one is not None}
         return compiled.verdict(Bound({"args": known}))
 
-    decided = Decided(
+    decided = DecidedTree(
         engine("cpp"), Bound({"args": {name: one for name, one in args.items() if one is not None}})
     )
     needs = decided.needs(tree_of(text), value)
@@ -112,6 +113,6 @@ def test_the_atoms_that_must_change_are_enough_and_as_few_as_can_be(
 
 
 def test_the_same_atom_is_wanted_once() -> None:
-    decided = Decided(engine("cpp"), Bound({"args": {"a": False}}))
+    decided = DecidedTree(engine("cpp"), Bound({"args": {"a": False}}))
     needs = decided.needs(tree_of("(args.a || args.b) && (args.a || args.c)"), True)
     assert needs == (Wanted("args.a", True),)

@@ -9,7 +9,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from mcpguard.core.conditions.cel import ERROR, Bound, engine
+from mcpguard.core.conditions.cel import ERROR, Bound
+from mcpguard.core.conditions.engines import engine
 from mcpguard.core.functions.web.networks import MOST
 from tests.core.functions.test_urls import message, says
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import pytest
 
-from mcpguard.core.conditions import cel
+from mcpguard.core.conditions import engines
 from mcpguard.core.conditions.cel import ERROR, TRUE, Bound, EngineName, Verdict
 from mcpguard.core.functions import FUNCTIONS, Function
 
@@ -14,7 +14,7 @@ FAILING = [text for function in FUNCTIONS.values() for text in function.errors]
 
 
 def verdict(name: EngineName, text: str) -> Verdict:
-    return cel.engine(name).compile(text).verdict(Bound({}))
+    return engines.engine(name).compile(text).verdict(Bound({}))
 
 
 @pytest.mark.parametrize("name", ["cpp", "python"])

@@ -69,7 +69,8 @@ def test_each_function_stands_in_the_table_under_its_name() -> None:
 
 LOADED = """
 import sys
-from mcpguard.core.conditions.cel import Bound, engine
+from mcpguard.core.conditions.cel import Bound
+from mcpguard.core.conditions.engines import engine
 engine("cpp").compile("has(args.path) && args.path.startsWith('/srv/')").verdict(Bound({"args": {}}))
 names = [name for name in sys.modules if name.startswith("mcpguard.core.functions.")]
 assert names == ["mcpguard.core.functions.function"], names

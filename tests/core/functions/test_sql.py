@@ -9,7 +9,8 @@ import yaml
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
-from mcpguard.core.conditions.cel import TRUE, Bound, engine
+from mcpguard.core.conditions.cel import TRUE, Bound
+from mcpguard.core.conditions.engines import engine
 from mcpguard.core.functions.function import FunctionError, apply
 from mcpguard.core.functions.sql.function import SQL, sql
 from mcpguard.core.functions.sql.text import LEXIS, TEXT_LIMIT, TOKEN_LIMIT, read

@@ -11,7 +11,7 @@ from msgspec import structs
 from mcpguard.core.model import Cause, Deny, Permit
 from mcpguard.core.policy import pdp
 from mcpguard.core.policy.compiled import PolicySet, compile_policy
-from mcpguard.core.policy.session import Kept, Session
+from mcpguard.core.policy.session import Session, StoredSession
 from tests.core.policy.test_pdp import call
 
 KINDS = frozenset({"email"})
@@ -44,7 +44,11 @@ def test_what_the_session_did_decides() -> None:
     )
     verdicts = [
         decide(*rules, session=Session(kept))
-        for kept in (Kept(), Kept(facts=["tests-passed"]), Kept(facts=["tests-passed"], labels=["private"]))
+        for kept in (
+            StoredSession(),
+            StoredSession(facts=["tests-passed"]),
+            StoredSession(facts=["tests-passed"], labels=["private"]),
+        )
     ]
     assert [getattr(verdict, "cause", None) for verdict in verdicts] == [Cause.NO_RULE, None, Cause.RULE]
 

@@ -15,12 +15,12 @@ import pytest
 from hypothesis import given, settings
 from msgspec import Struct, structs
 
-from mcpguard.core.conditions import cel
+from mcpguard.core.conditions import engines
 from mcpguard.core.conditions.cel import EngineName
 from mcpguard.core.model import Cause, Deny, Invocation, Listed, Permit, Principal
 from mcpguard.core.policy import pdp
 from mcpguard.core.policy.compiled import PolicySet, compile_policy
-from mcpguard.core.policy.session import Kept, Session
+from mcpguard.core.policy.session import Session, StoredSession
 
 Args = dict[str, Any]
 KINDS = frozenset({"email", "iban", "phone"})
@@ -45,7 +45,7 @@ def policies(*rules: R, engine: EngineName = "cpp", order: list[int] | None = No
         lines += [f"    message: {rule.message}"] if rule.message else []
     if not rules:
         return PolicySet()
-    return PolicySet([compile_policy("\n".join(lines) + "\n", "p.yaml", KINDS, cel.engine(engine))])
+    return PolicySet([compile_policy("\n".join(lines) + "\n", "p.yaml", KINDS, engines.engine(engine))])
 
 
 def call(args: dict[str, Any] | None = None, **annotations: Any) -> Invocation:
@@ -323,7 +323,7 @@ def test_law_a_tool_is_listed_whenever_some_arguments_are_allowed(
 
 
 STATES = st.builds(
-    Kept,
+    StoredSession,
     calls=st.integers(0, 3),
     labels=st.lists(st.sampled_from(["a", "b"]), unique=True),
     facts=st.lists(st.sampled_from(["f"]), unique=True),
@@ -345,7 +345,7 @@ WHENS = [
 @given(
     st.lists(st.tuples(st.sampled_from(["allow", "ask", "deny"]), st.sampled_from(WHENS)), min_size=1), STATES
 )
-def test_law_a_verdict_is_a_function_of_policies_request_and_session(rules: Any, kept: Kept) -> None:
+def test_law_a_verdict_is_a_function_of_policies_request_and_session(rules: Any, kept: StoredSession) -> None:
     """What was recorded of the three decides the same again, also after it was written down and read back."""
     chosen = policies(*(R(effect, when) for effect, when in rules))
     invocation = call({"x": 1})
@@ -353,7 +353,7 @@ def test_law_a_verdict_is_a_function_of_policies_request_and_session(rules: Any,
     first = pdp.decide(chosen, invocation, Session(kept))
     assert msgspec.json.encode(kept) == before
     again = policies(*(R(effect, when) for effect, when in rules))
-    assert pdp.decide(again, invocation, Session(msgspec.json.decode(before, type=Kept))) == first
+    assert pdp.decide(again, invocation, Session(msgspec.json.decode(before, type=StoredSession))) == first
 
 
 @given(rules=rules_of, args=args_of)

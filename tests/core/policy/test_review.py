@@ -9,7 +9,7 @@ import pytest
 from mcpguard.core.model import Cause, Finding
 from mcpguard.core.policy.compiled import PolicySet, compile_policy
 from mcpguard.core.policy.review import UNTOUCHED, Review, review
-from mcpguard.core.policy.session import Kept, Session
+from mcpguard.core.policy.session import Session, StoredSession
 from mcpguard.core.redaction.redactor import OPT_IN as KINDS
 from tests.core.policy.test_obligations import policies
 from tests.core.policy.test_pdp import call
@@ -69,7 +69,7 @@ def test_what_was_taken_out_and_what_was_asked_can_be_read() -> None:
 def test_the_session_can_be_read() -> None:
     rule = "id: d, effect: deny, on: result, when: session.calls > 1"
     assert judged(rule, session=Session()).denied is None
-    assert judged(rule, session=Session(Kept(calls=2))).denied is not None
+    assert judged(rule, session=Session(StoredSession(calls=2))).denied is not None
 
 
 @pytest.mark.parametrize(

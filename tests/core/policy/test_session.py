@@ -12,7 +12,7 @@ from msgspec import structs
 from mcpguard.core.model import Charge, Permit
 from mcpguard.core.policy import pdp
 from mcpguard.core.policy.compiled import PolicySet, compile_policy
-from mcpguard.core.policy.session import Kept, Session
+from mcpguard.core.policy.session import Session, StoredSession
 from tests.core.policy.test_pdp import call
 
 START = datetime(2026, 1, 2, tzinfo=UTC)
@@ -38,7 +38,7 @@ def test_an_admitted_call_is_counted_with_its_tool_labels_facts_and_charges() ->
 
 
 def test_a_label_that_is_there_already_is_kept_once() -> None:
-    session = Session(Kept(labels=["a"]))
+    session = Session(StoredSession(labels=["a"]))
     session.add(("a", "b"), ("f",))
     session.add(("b",), ())
     assert (session.kept.labels, session.kept.facts) == (["a", "b"], ["f"])
@@ -122,14 +122,14 @@ def test_a_limit_of_a_session_is_never_free_again() -> None:
 
 
 def test_of_a_session_that_ended_only_windows_that_are_not_over_are_left() -> None:
-    session = Session(Kept(1.0, 3, {"s/t": 3}, ["l"], ["f"]))
+    session = Session(StoredSession(1.0, 3, {"s/t": 3}, ["l"], ["f"]))
     hourly, minutely = HOURLY, structs.replace(HOURLY, key="p/m calls 1m", seconds=60)
     of_session = structs.replace(HOURLY, key="p/s calls session", seconds=0)
     for charge in (hourly, minutely, of_session):
         session.charge(charge, START)
     left = session.kept.ended(START.timestamp() + 120)
-    assert left == Kept(spent={hourly.key: session.kept.spent[hourly.key]})
-    assert session.kept.ended(START.timestamp() + 3661) == Kept()
+    assert left == StoredSession(spent={hourly.key: session.kept.spent[hourly.key]})
+    assert session.kept.ended(START.timestamp() + 3661) == StoredSession()
 
 
 def test_a_call_that_is_decided_anew_is_not_in_its_own_way() -> None:
@@ -150,7 +150,7 @@ def test_a_call_that_is_decided_anew_is_not_in_its_own_way() -> None:
 
 
 def test_the_session_after_a_call_is_another_one() -> None:
-    session = Session(Kept(calls=1, tools={"s/t": 1}, spent={"p/r calls 1h": [(1, 1)]}))
+    session = Session(StoredSession(calls=1, tools={"s/t": 1}, spent={"p/r calls 1h": [(1, 1)]}))
     before = structs.asdict(session.kept)
     after = session.after(permit("{id: r, effect: allow, label: [l], fact: [f], limit: {calls: 2, per: 1h}}"))
     assert (after.kept.calls, after.kept.tools, after.kept.labels, after.kept.facts) == (

@@ -30,7 +30,7 @@ KEEPS = {"keyring": KEYRING_SECONDS}
 """How many seconds a value of a source is kept; 0 for those that cost nothing to ask."""
 
 
-class Kind(NamedTuple):
+class MintKind(NamedTuple):
     """How the mints of one kind of entry are made.
 
     `module` and `mint` name what is called, at the first use: `mint(name, made, secret)`. There `name` is the
@@ -58,14 +58,14 @@ class Kind(NamedTuple):
         return made
 
 
-MINTS: dict[str, Kind] = {
-    "value": Kind("value", "ValueMint", keep=0.0, pause=0.0, issues=False),
-    "command": Kind("program", "CommandMint", issues=False),
-    "vault": Kind("vault", "VaultMint"),
-    "github_app": Kind("github_app", "GithubAppMint"),
-    "postgres": Kind("postgres", "PostgresMint", recovers=True),
-    "oauth": Kind("oauth.authorization_code", "AuthorizationCode", issues=False, look=KEYRING_SECONDS),
-    "client_credentials": Kind("oauth.service_token", "ServiceToken"),
-    "token_exchange": Kind("oauth.service_token", "ServiceToken"),
+MINTS: dict[str, MintKind] = {
+    "value": MintKind("value", "ValueMint", keep=0.0, pause=0.0, issues=False),
+    "command": MintKind("program", "CommandMint", issues=False),
+    "vault": MintKind("vault", "VaultMint"),
+    "github_app": MintKind("github_app", "GithubAppMint"),
+    "postgres": MintKind("postgres", "PostgresMint", recovers=True),
+    "oauth": MintKind("oauth.authorization_code", "AuthorizationCode", issues=False, look=KEYRING_SECONDS),
+    "client_credentials": MintKind("oauth.service_token", "ServiceToken"),
+    "token_exchange": MintKind("oauth.service_token", "ServiceToken"),
 }
 """The kind of an entry of `credentials` (its field in `config/credentials.py`) -> how it is made."""

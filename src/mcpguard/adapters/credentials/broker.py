@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable, Mapping
 from threading import Lock, Thread
 from typing import Any
 
-from mcpguard.adapters.credentials import KEEPS, MINTS, PAUSES, SOURCES, Kind
+from mcpguard.adapters.credentials import KEEPS, MINTS, PAUSES, SOURCES, MintKind
 from mcpguard.adapters.credentials.kept import ENDING, Guard, Kept
 from mcpguard.adapters.credentials.value import ValueMint
 from mcpguard.config.file import ENTRY
@@ -57,7 +57,7 @@ class Broker:
         report: Callable[[str, str], None] = lambda _server, _line: None,
         now: Callable[[], float] = elapsed,
         sources: Mapping[str, CredentialSource] | None = None,
-        kinds: Mapping[str, Kind] = MINTS,
+        kinds: Mapping[str, MintKind] = MINTS,
     ) -> None:
         """`named` are the references to a source that each server may have; `guard` is the redactor,
         `report("", line)` tells the operator."""

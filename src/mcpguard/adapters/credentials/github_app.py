@@ -13,7 +13,7 @@ from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from typing import Any
 
-from mcpguard.adapters.credentials.service import Answer, ask
+from mcpguard.adapters.credentials.service import ServiceAnswer, ask
 from mcpguard.config.minted import LEVELS, GithubAppEntry
 from mcpguard.core.errors import CredentialError
 from mcpguard.core.model import Json
@@ -101,7 +101,7 @@ class GithubAppMint:
             self._installation = number
         return self._installation
 
-    def _as_app(self, method: str, path: str, content: Json) -> Answer:
+    def _as_app(self, method: str, path: str, content: Json) -> ServiceAnswer:
         answer = self._ask(method, path, self._jwt(), content)
         if answer.status == 401:
             ahead = self._difference(answer)
@@ -124,7 +124,7 @@ class GithubAppMint:
                 f"credential:{self._name}: {ref} is not an RSA private key in PEM without a passphrase"
             ) from None
 
-    def _ask(self, method: str, path: str, token: str, content: Json) -> Answer:
+    def _ask(self, method: str, path: str, token: str, content: Json) -> ServiceAnswer:
         headers = {
             "Accept": "application/vnd.github+json",
             "Authorization": f"Bearer {token}",
@@ -155,7 +155,7 @@ class GithubAppMint:
         if said.get("repository_selection") != "selected" or not _same(names, self._entry.repositories):
             raise self._error("gave a token for other repositories than were asked for, so it was not taken")
 
-    def _seconds(self, answer: Answer) -> float:
+    def _seconds(self, answer: ServiceAnswer) -> float:
         written = answer.body.get("expires_at")
         try:
             ends = datetime.fromisoformat(written) if type(written) is str else None
@@ -169,7 +169,7 @@ class GithubAppMint:
             raise self._error("gave a token that has ended already, so it was not taken")
         return min(seconds, _LONGEST_SECONDS)
 
-    def _difference(self, answer: Answer) -> float | None:
+    def _difference(self, answer: ServiceAnswer) -> float | None:
         """How far the clock of the answer is ahead of ours; None if it does not say."""
         try:
             date = parsedate_to_datetime(answer.date or "")
@@ -178,7 +178,7 @@ class GithubAppMint:
         date = date if date.tzinfo is not None else date.replace(tzinfo=UTC)
         return date.timestamp() - self._now()
 
-    def _refusal(self, answer: Answer) -> CredentialError:
+    def _refusal(self, answer: ServiceAnswer) -> CredentialError:
         return self._error(_SAID.get(answer.status) or f"answered with HTTP {answer.status}")
 
     def _error(self, said: str) -> CredentialError:

@@ -35,7 +35,7 @@ def default_folder() -> Path:
     return user_state_path("mcpguard", appauthor=False) / "minted"
 
 
-class Journal:
+class HandleJournal:
     """The files of one kind of credential at one place. The folder is made, mode 0700, when it is needed."""
 
     def __init__(

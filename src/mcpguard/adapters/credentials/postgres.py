@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from urllib.parse import quote
 
 from mcpguard.adapters.credentials import postgres_roles as roles
-from mcpguard.adapters.credentials.journal import Journal
+from mcpguard.adapters.credentials.journal import HandleJournal
 from mcpguard.config.minted import PostgresEntry
 from mcpguard.core.errors import CredentialError
 from mcpguard.core.secret import CredentialRef, Lease, Secret, sole_reference
@@ -64,7 +64,7 @@ class PostgresMint:
         self._name = name
         self._entry = entry
         self._secret = secret
-        self._journal = Journal("postgres", f"{entry.admin} {entry.database}", folder, roles.NAME)
+        self._journal = HandleJournal("postgres", f"{entry.admin} {entry.database}", folder, roles.NAME)
         self._timer = timer
         self._roles: dict[str, _Role] = {}
         self._dropping = Lock()

@@ -21,7 +21,7 @@ MAX_BYTES = 1 << 20
 """The largest answer that is read."""
 
 
-class Answer(Struct, frozen=True):
+class ServiceAnswer(Struct, frozen=True):
     """What a service said: the HTTP status, its clock (the `Date` header, None if there is none) and the
     JSON object of the body, {} where it is not one."""
 
@@ -40,7 +40,7 @@ def ask(
     content: Json | None = None,
     seconds: float = 10.0,
     ca_file: str | None = None,
-) -> Answer:
+) -> ServiceAnswer:
     """The answer to one request, whatever its status. `url` is one that the configuration names, so its
     host may be a private address. `seconds` is for all of it; blocks so long. `ca_file` is a path with the
     certificates to trust instead of the system's.
@@ -64,7 +64,7 @@ async def _ask(
     content: Json | None,
     seconds: float,
     ca_file: str | None,
-) -> Answer:
+) -> ServiceAnswer:
     from mcpguard.adapters.network.outbound import Outbound
 
     certificates = None if ca_file is None else _trusting(ca_file)
@@ -81,7 +81,7 @@ async def _ask(
         await outbound.close()
     if said is None:
         raise CredentialError(f"{_origin(url)} answered with more than {MAX_BYTES} bytes")
-    return Answer(exchange.status, exchange.header("Date"), _object(said))
+    return ServiceAnswer(exchange.status, exchange.header("Date"), _object(said))
 
 
 def _trusting(ca_file: str) -> ssl.SSLContext:

@@ -13,7 +13,7 @@ from contextlib import suppress
 from typing import Any
 from urllib.parse import quote
 
-from mcpguard.adapters.credentials.service import Answer, ask
+from mcpguard.adapters.credentials.service import ServiceAnswer, ask
 from mcpguard.config.minted import FIELD, VaultEntry
 from mcpguard.core.errors import CredentialError
 from mcpguard.core.model import Json
@@ -126,16 +126,16 @@ class VaultMint:
             raise CredentialError(f"credential:{self._name}: {said}") from None
         send, login_token = self._send, self._token
 
-        class Wire(Adapter):  # type: ignore[misc]
+        class VaultSession(Adapter):  # type: ignore[misc]
             """What `hvac` sends with: its own redirects, proxies and errors are not used."""
 
-            def get_login_token(self, response: Answer) -> str:
+            def get_login_token(self, response: ServiceAnswer) -> str:
                 return login_token(response)
 
-            def request(self, method: str, url: str, **more: Any) -> Answer:
+            def request(self, method: str, url: str, **more: Any) -> ServiceAnswer:
                 return send(method.upper(), self.urljoin(self.base_uri, url), self.token, more.get("json"))
 
-        return hvac.Client(url=self._entry.address, token="", adapter=Wire, verify=True)
+        return hvac.Client(url=self._entry.address, token="", adapter=VaultSession, verify=True)
 
     def _login(self, client: Any) -> Any:
         auth = self._entry.auth
@@ -149,7 +149,7 @@ class VaultMint:
             return client.auth.kubernetes.login(pod.role, jwt, mount_point=pod.mount)
         raise self._error("cannot be logged in to: `token` or `auth` is needed")
 
-    def _token(self, answer: Answer) -> str:
+    def _token(self, answer: ServiceAnswer) -> str:
         token = _of(self._said(lambda: answer), "auth").get("client_token")
         if type(token) is not str or not token:
             raise self._error("did not give a token: check how `auth` logs in")
@@ -165,13 +165,13 @@ class VaultMint:
         )
 
     def _said(self, question: Callable[[], Any]) -> dict[str, Json]:
-        answer: Answer = question()
+        answer: ServiceAnswer = question()
         if 200 <= answer.status < 300:
             return answer.body
         said = _SAID.get(answer.status)
         raise self._error(said or f"answered with HTTP {answer.status}: see its log")
 
-    def _send(self, method: str, url: str, token: str, content: Json | None) -> Answer:
+    def _send(self, method: str, url: str, token: str, content: Json | None) -> ServiceAnswer:
         entry = self._entry
         headers = {"X-Vault-Request": "true"}
         if token:

@@ -20,7 +20,7 @@ from mcpguard.adapters.system.file_lock import take_lock
 from mcpguard.core.errors import SessionError
 from mcpguard.core.model import Invocation
 from mcpguard.core.policy.problems import MAX_WINDOW
-from mcpguard.core.policy.session import PARTS, Kept, Session
+from mcpguard.core.policy.session import PARTS, Session, StoredSession
 
 LOCK_SECONDS = 1.0
 """How long another process may hold a session before the decision is refused."""
@@ -29,7 +29,7 @@ KEPT_SECONDS = MAX_WINDOW + MAX_WINDOW // PARTS
 
 _ANEW = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC
 _encode = msgspec.json.Encoder().encode
-_decode = msgspec.json.Decoder(Kept).decode
+_decode = msgspec.json.Decoder(StoredSession).decode
 
 
 def default_folder() -> Path:
@@ -72,19 +72,19 @@ class SessionFiles:
             self._ready = True
         return take_lock(self._folder / f"{name}.lock", LOCK_SECONDS, 0.0005)
 
-    def _read(self, name: str, now: float) -> Kept:
+    def _read(self, name: str, now: float) -> StoredSession:
         path = self._folder / f"{name}.json"
         try:
             kept = _decode(path.read_bytes())
         except FileNotFoundError:
-            return Kept()
+            return StoredSession()
         except OSError as problem:
             raise SessionError(f"{path} cannot be read: {problem.strerror}") from None
         except (ValueError, RecursionError):
             raise SessionError(f"{path} is damaged: remove it to begin the session anew") from None
         return kept if now - kept.seen <= self._idle else kept.ended(now)
 
-    def _write(self, name: str, kept: Kept) -> None:
+    def _write(self, name: str, kept: StoredSession) -> None:
         path, new = self._folder / f"{name}.json", self._folder / f"{name}.new"
         try:
             # Unbuffered, it would write what there is room for, and say nothing.

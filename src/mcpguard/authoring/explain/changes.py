@@ -13,7 +13,7 @@ from mcpguard.authoring.explain.explanation import Change, WantedOperand
 from mcpguard.authoring.explain.reasons import reason_of
 from mcpguard.authoring.explain.ways import Decide, Supposed
 from mcpguard.core.conditions.cel import ERROR, FALSE, TRUE, Bound, Verdict
-from mcpguard.core.conditions.tree import Decided, tree_of
+from mcpguard.core.conditions.tree import DecidedTree, tree_of
 from mcpguard.core.model import Cause, Deny, Invocation
 from mcpguard.core.policy.compiled import Candidates, CompiledRule
 from mcpguard.core.policy.obligations import charges_of
@@ -85,7 +85,7 @@ class Changes:
         """The operands of the rule's condition that must change; none where it has no condition."""
         if rule.condition is None or rule.written.when is None:
             return ()
-        decided = Decided(rule.condition.engine, self._bound)
+        decided = DecidedTree(rule.condition.engine, self._bound)
         tree = tree_of(rule.written.when)
         verdicts = {node.text: decided.verdict(node) for _, node in tree.walk()}
         return tuple(

@@ -14,7 +14,7 @@ from mcpguard.authoring.explain.changes import Changes, verdict_of
 from mcpguard.authoring.explain.explanation import Considered, Done, Explanation, Operand, Outcome, Returned
 from mcpguard.authoring.explain.reasons import reason_of
 from mcpguard.core.conditions.cel import ERROR, FALSE, TRUE, Bound, Verdict
-from mcpguard.core.conditions.tree import Decided, tree_of
+from mcpguard.core.conditions.tree import DecidedTree, tree_of
 from mcpguard.core.model import Cause, Charge, Deny, Finding, Invocation, Json, Permit
 from mcpguard.core.policy.compiled import Candidates, CompiledRule, PolicySet
 from mcpguard.core.policy.obligations import ObligationError, arguments_of, charges_of, credential_of
@@ -108,7 +108,7 @@ def _considered(rule: CompiledRule, call: Invocation, bound: Bound, deciding: bo
 def _operands(rule: CompiledRule, bound: Bound) -> Iterable[Operand]:
     if rule.condition is None or rule.written.when is None:
         return
-    decided = Decided(rule.condition.engine, bound)
+    decided = DecidedTree(rule.condition.engine, bound)
     for depth, node in tree_of(rule.written.when).walk():
         verdict = decided.verdict(node)
         reason = reason_of(node.text, verdict, bound.view) if node.logic == "atom" else ""

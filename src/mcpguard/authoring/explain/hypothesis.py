@@ -22,7 +22,7 @@ from mcpguard.core.errors import ConfigError, Problem
 from mcpguard.core.model import Invocation, Json, Listed, Permit, Principal
 from mcpguard.core.policy.compiled import PolicySet
 from mcpguard.core.policy.pdp import decide
-from mcpguard.core.policy.session import Kept, Session
+from mcpguard.core.policy.session import Session, StoredSession
 from mcpguard.core.redaction.redactor import Redactor
 from mcpguard.protocol.catalogue import KINDS, Catalogue
 
@@ -118,10 +118,10 @@ def listed(server: str, kind: str, entries: list[Json]) -> list[Listed]:
 
 def session_of(options: Namespace) -> Session:
     """The session that the options speak of. Raises ConfigError for a file that is none."""
-    kept = Kept()
+    kept = StoredSession()
     if options.session is not None:
         try:
-            kept = msgspec.json.decode(read_document(options.session, ConfigError), type=Kept)
+            kept = msgspec.json.decode(read_document(options.session, ConfigError), type=StoredSession)
         except (msgspec.DecodeError, msgspec.ValidationError, RecursionError):
             said = "not a session: a JSON object with calls, tools, labels, facts and spent"
             raise ConfigError([Problem(str(options.session), 0, 0, said)]) from None

@@ -12,7 +12,7 @@ from typing import Literal
 from msgspec import Struct, structs
 
 from mcpguard.core.conditions.cel import FALSE, TRUE, Bound
-from mcpguard.core.conditions.tree import Decided, Node, tree_of
+from mcpguard.core.conditions.tree import DecidedTree, LogicNode, tree_of
 from mcpguard.core.model import Invocation, Listed
 from mcpguard.core.policy.compiled import Candidates, CompiledRule, PolicySet
 from mcpguard.core.policy.obligations import ObligationError, arguments_of, credential_of
@@ -106,10 +106,10 @@ def _limit(name: str, limit: Limit) -> str:
 def _clause(rule: CompiledRule, bound: Bound) -> Clause:
     if rule.condition is None or rule.written.when is None or at_list_time(rule, bound)[1]:
         return Clause(rule.name)
-    return Clause(rule.name, left_of(tree_of(rule.written.when), Decided(rule.condition.engine, bound)))
+    return Clause(rule.name, left_of(tree_of(rule.written.when), DecidedTree(rule.condition.engine, bound)))
 
 
-def left_of(node: Node, decided: Decided) -> str:
+def left_of(node: LogicNode, decided: DecidedTree) -> str:
     """What is left of a condition once the operands that are known are left out. A conjunction forgets what
     is true and a disjunction what is false; neither changes what the whole comes to."""
     if node.logic not in _JOINED:
@@ -121,7 +121,7 @@ def left_of(node: Node, decided: Decided) -> str:
     return _JOINED[node.logic].join(_grouped(one, decided) for one in left or node.nodes)
 
 
-def _grouped(node: Node, decided: Decided) -> str:
+def _grouped(node: LogicNode, decided: DecidedTree) -> str:
     text = left_of(node, decided)
     changed = text != node.text
     return f"({text})" if changed and tree_of(text).logic in ("and", "or", "choice") else text

@@ -11,8 +11,8 @@ from collections.abc import Iterator, Mapping
 from msgspec import Struct
 
 from mcpguard.core.conditions.cel import NAMES, TRUE, Verdict
-from mcpguard.core.conditions.cel_text import Token, string_value, tokens_of
-from mcpguard.core.conditions.facts import Call, compute
+from mcpguard.core.conditions.cel_text import CelToken, string_value, tokens_of
+from mcpguard.core.conditions.hoisted import HoistedCall, compute
 from mcpguard.core.conditions.hoisting import hoist
 from mcpguard.core.functions import FUNCTIONS, FunctionError
 from mcpguard.core.functions.detect import DETECT
@@ -42,13 +42,13 @@ def reason_of(text: str, verdict: Verdict, view: Mapping[str, Json]) -> str:
     is nothing to tell."""
     readings = list(_readings(text))
     absent = [said for one in readings if (said := _absent(one, view))]
-    found = [said for call in hoist(text, NAMES).facts for said in _of_call(call, view, bool(absent))]
+    found = [said for call in hoist(text, NAMES).calls for said in _of_call(call, view, bool(absent))]
     if not absent and verdict is not TRUE:
         found += [f"`{one.text}` is {_type_at(one, view)}" for one in readings]
     return "; ".join(dict.fromkeys(absent + found))
 
 
-def _of_call(call: Call, view: Mapping[str, Json], excused: bool) -> Iterator[str]:
+def _of_call(call: HoistedCall, view: Mapping[str, Json], excused: bool) -> Iterator[str]:
     """What may be told of a call. `excused`: that it has no value is explained by what is absent."""
     try:
         value = compute(call, view)
@@ -103,7 +103,7 @@ def _readings(text: str) -> Iterator[_Reading]:
             yield _Reading(text[token.start : last.start + len(last.text)], token.text, steps)
 
 
-def _steps(tokens: list[Token], at: int) -> tuple[tuple[str | int, ...], int]:
+def _steps(tokens: list[CelToken], at: int) -> tuple[tuple[str | int, ...], int]:
     steps: list[str | int] = []
     while True:
         opening, inner, closing = tokens[at], tokens[at + 1], tokens[at + 2]

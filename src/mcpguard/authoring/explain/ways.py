@@ -11,9 +11,9 @@ from msgspec import structs
 
 from mcpguard.authoring.explain.explanation import Change
 from mcpguard.core.conditions.cel import ERROR, FALSE, TRUE, Bound, Verdict
-from mcpguard.core.conditions.cel_text import Token, tokens_of
+from mcpguard.core.conditions.cel_text import CelToken, tokens_of
 from mcpguard.core.conditions.hoisting import constant_of
-from mcpguard.core.conditions.tree import Decided, Node, tree_of
+from mcpguard.core.conditions.tree import DecidedTree, LogicNode, tree_of
 from mcpguard.core.model import Cause, Deny, Invocation, Json, Permit
 from mcpguard.core.policy.compiled import Candidates, CompiledRule
 from mcpguard.core.policy.obligations import (
@@ -95,9 +95,9 @@ class Supposed:
             return FALSE if must == "not hold" else TRUE
         if rule.condition is None or rule.written.when is None:
             return TRUE
-        return self._of(tree_of(rule.written.when), Decided(rule.condition.engine, bound))
+        return self._of(tree_of(rule.written.when), DecidedTree(rule.condition.engine, bound))
 
-    def _of(self, node: Node, decided: Decided) -> Verdict:
+    def _of(self, node: LogicNode, decided: DecidedTree) -> Verdict:
         supposed = self._atoms.get(_words(node.text))
         if supposed is not None:
             return TRUE if supposed else FALSE
@@ -141,7 +141,7 @@ def _made_so(text: str, value: bool, args: dict[str, Json]) -> bool:
     return _put(_steps(tokens), value, args)
 
 
-def _steps(tokens: list[Token]) -> tuple[str, ...]:
+def _steps(tokens: list[CelToken]) -> tuple[str, ...]:
     """The members that `args.a.b` selects; none where it is not that."""
     dots, names = tokens[1::2], tokens[2::2]
     right = tokens[:1] and tokens[0].text == "args" and len(dots) == len(names)

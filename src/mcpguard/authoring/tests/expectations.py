@@ -12,7 +12,7 @@ import msgspec
 from msgspec import Struct, structs
 
 from mcpguard.authoring.tests.cases import Expect
-from mcpguard.authoring.tests.rehearsal import Look, Outcome
+from mcpguard.authoring.tests.rehearsal import CaseOutcome, Look
 from mcpguard.core.conditions.cel import ERROR, FALSE, TRUE, Bound, Verdict
 from mcpguard.core.conditions.parts import Part, parts_of, value_of
 from mcpguard.core.model import Json
@@ -55,7 +55,7 @@ class Reason(Struct, frozen=True):
     because: tuple[str, ...] = ()
 
 
-def judge(expected: Expect, first: Outcome, second: Outcome | None) -> Judgement:
+def judge(expected: Expect, first: CaseOutcome, second: CaseOutcome | None) -> Judgement:
     """`first` is by the engine that decides, `second` by the Python engine, None where that is the one."""
     found = tuple(differences(expected, first))
     if second is None or found:
@@ -69,7 +69,7 @@ def judge(expected: Expect, first: Outcome, second: Outcome | None) -> Judgement
     return Judgement((Difference("engines", first.effect, f"{said} by the Python engine"), *others))
 
 
-def differences(expected: Expect, outcome: Outcome) -> Iterator[Difference]:
+def differences(expected: Expect, outcome: CaseOutcome) -> Iterator[Difference]:
     """Each key of `expected` that `outcome` does not meet."""
     if outcome.broken:
         yield Difference("after", "calls that are allowed", outcome.broken)

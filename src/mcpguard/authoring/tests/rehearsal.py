@@ -30,12 +30,12 @@ from mcpguard.core.model import (
 from mcpguard.core.policy.compiled import Candidates, PolicySet
 from mcpguard.core.policy.pdp import bind, candidates_of, decide
 from mcpguard.core.policy.review import Review, review, settle
-from mcpguard.core.policy.session import Kept, Session
+from mcpguard.core.policy.session import Session, StoredSession
 from mcpguard.core.policy.written import Moment
 from mcpguard.core.redaction.redactor import Redactor
 
 
-class Outcome(Struct, frozen=True):
+class CaseOutcome(Struct, frozen=True):
     """What became of a case, in the words of `policy_tests.Expect`. `broken` says why the session so far
     could not come about, "" where it did; the rest then says nothing."""
 
@@ -72,7 +72,7 @@ class Look(Struct, frozen=True):
 class Rehearsed(Struct, frozen=True):
     """A case that was run: what became of it, and the decisions on its call and its result."""
 
-    outcome: Outcome
+    outcome: CaseOutcome
     looks: tuple[Look, ...] = ()
 
 
@@ -82,7 +82,7 @@ def rehearse(policies: PolicySet, case: Case, redactor: Redactor) -> Rehearsed:
     for number, step in enumerate(case.after, 1):
         broken = stage.before(step)
         if broken:
-            return Rehearsed(Outcome("deny", broken=f"call {number} of `after` was refused: {broken}"))
+            return Rehearsed(CaseOutcome("deny", broken=f"call {number} of `after` was refused: {broken}"))
     return stage.play()
 
 
@@ -97,7 +97,7 @@ class _Stage:
         self._session = Session(
             None
             if given is None
-            else Kept(0.0, given.calls, dict(given.tools), [*given.labels], [*given.facts])
+            else StoredSession(0.0, given.calls, dict(given.tools), [*given.labels], [*given.facts])
         )
         self._looks: list[Look] = []
 
@@ -126,7 +126,7 @@ class _Stage:
             outcome = self._with_result(outcome, verdict, self._case.result)
         return Rehearsed(outcome, tuple(self._looks))
 
-    def _with_result(self, outcome: Outcome, permit: Permit, raw: dict[str, Json]) -> Outcome:
+    def _with_result(self, outcome: CaseOutcome, permit: Permit, raw: dict[str, Json]) -> CaseOutcome:
         said, left = self._review(permit, raw, self._case.findings)
         shadow = "; ".join(filter(None, (permit.shadow, said.shadow)))
         if said.denied is not None or left is None:
@@ -213,13 +213,13 @@ def _listed(call: CallEntry, method: str, kind: str, name: str) -> Listed:
     return Listed(call.server, name, name, {}, facts, "", kind)
 
 
-def _denied(deny: Deny) -> Outcome:
+def _denied(deny: Deny) -> CaseOutcome:
     effect = "ask" if deny.cause is Cause.APPROVAL else "deny"
-    return Outcome(effect, deny.rules, deny.cause.value, deny.message, shadow=deny.shadow)
+    return CaseOutcome(effect, deny.rules, deny.cause.value, deny.message, shadow=deny.shadow)
 
 
-def _permitted(permit: Permit) -> Outcome:
-    return Outcome(
+def _permitted(permit: Permit) -> CaseOutcome:
+    return CaseOutcome(
         "allow",
         permit.rules,
         redact=permit.redact,

@@ -16,9 +16,9 @@ from msgspec import Struct
 from mcpguard.authoring.tests.cases import Case, PolicyTests, read_tests
 from mcpguard.authoring.tests.coverage import Coverage
 from mcpguard.authoring.tests.expectations import Judgement, Reason, judge, reasons
-from mcpguard.authoring.tests.rehearsal import Outcome, rehearse
+from mcpguard.authoring.tests.rehearsal import CaseOutcome, rehearse
 from mcpguard.config.policies import read_document
-from mcpguard.core.conditions import cel
+from mcpguard.core.conditions import engines
 from mcpguard.core.conditions.cel import Engine
 from mcpguard.core.document.reading import Document
 from mcpguard.core.errors import PolicyError, Problem
@@ -33,7 +33,7 @@ class CaseReport(Struct, frozen=True):
     name: str
     where: str
     seconds: float
-    outcome: Outcome
+    outcome: CaseOutcome
     judgement: Judgement
     reasons: tuple[Reason, ...]
 
@@ -100,7 +100,7 @@ class Shelf:
     """Policies that were compiled already: several files of tests may use one."""
 
     def __init__(self) -> None:
-        fastest, python = cel.engine(), cel.engine("python")
+        fastest, python = engines.engine(), engines.engine("python")
         self.engines: tuple[Engine, ...] = (fastest,) if fastest.name == python.name else (fastest, python)
         self._known: dict[tuple[Path, str], CompiledPolicy] = {}
 

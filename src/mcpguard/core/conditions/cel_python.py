@@ -33,7 +33,7 @@ from mcpguard.core.conditions.cel import (
 from mcpguard.core.conditions.cel_strict import JOINED, KEYS, NAMED, PICKING, STRICT, first_error, no_overload
 from mcpguard.core.conditions.cel_text import tokens_of
 from mcpguard.core.conditions.cel_values import bound_value, from_cel, to_cel
-from mcpguard.core.conditions.facts import Call
+from mcpguard.core.conditions.hoisted import HoistedCall
 from mcpguard.core.conditions.hoisting import hoist
 from mcpguard.core.functions import FUNCTIONS, Function, FunctionError, apply
 from mcpguard.core.model import Json
@@ -67,7 +67,7 @@ class PythonEngine:
             raise ConditionError(mistakes)
         try:
             tree = self._environment.compile(text)
-            reader = _Reader(text)
+            reader = _SyntaxWalker(text)
             reader.read(tree, frozenset())
         except celpy.CELParseError as error:
             at = offset_of(text, error.line, error.column) if (error.line or 0) > 0 else len(text)
@@ -95,14 +95,14 @@ def _literals_to_refuse(text: str) -> Iterator[tuple[int, str]]:
 class PythonCondition:
     """A condition of this engine; `tree` is its syntax tree, as the library makes it (lark)."""
 
-    __slots__ = ("_activation", "engine", "facts", "reads", "tree")
+    __slots__ = ("_activation", "calls", "engine", "reads", "tree")
 
     def __init__(self, owner: Engine, tree: Any, activation: Any, reads: frozenset[str]) -> None:
         self.engine = owner
         self.tree = tree
         self._activation = activation
         self.reads = reads
-        self.facts: tuple[Call, ...] = ()
+        self.calls: tuple[HoistedCall, ...] = ()
 
     def verdict(self, bound: Bound) -> Verdict:
         """See `Condition.verdict`."""
@@ -184,7 +184,7 @@ def _selection(tree: Any) -> Any:
     return tree if hasattr(tree, "children") else None
 
 
-class _Reader:
+class _SyntaxWalker:
     """Walks a syntax tree for what the library does not check at load."""
 
     def __init__(self, text: str) -> None:

@@ -30,7 +30,7 @@ _IN_RAW = re.compile("[^\"']", re.DOTALL)
 _PLAIN = {"a": "\a", "b": "\b", "f": "\f", "n": "\n", "r": "\r", "t": "\t", "v": "\v"}
 
 
-class Token(Struct, frozen=True):
+class CelToken(Struct, frozen=True):
     """A word at `start`, an offset in characters. `kind`: string, bytes (only the prefix of one), number (a
     whole one), name, other (one character) or end."""
 
@@ -39,21 +39,21 @@ class Token(Struct, frozen=True):
     start: int
 
 
-def tokens_of(text: str) -> list[Token]:
+def tokens_of(text: str) -> list[CelToken]:
     """All words of `text` without space and comments, and three times the end: to look ahead is safe."""
     found = [
-        Token(str(one.lastgroup), one[0], one.start())
+        CelToken(str(one.lastgroup), one[0], one.start())
         for one in _TOKEN.finditer(text)
         if one.lastgroup != "space"
     ]
-    return [*found, *[Token("end", "", len(text))] * 3]
+    return [*found, *[CelToken("end", "", len(text))] * 3]
 
 
-def escape_mistakes(tokens: list[Token]) -> list[tuple[int, str]]:
+def escape_mistakes(tokens: list[CelToken]) -> list[tuple[int, str]]:
     """(offset in characters, sentence) for each backslash in a string that begins no escape, and in a raw one
     for each before a quote: of those the engines, and what reads constants here, do not make the same."""
     mistakes = []
-    before = Token("end", "", 0)
+    before = CelToken("end", "", 0)
     for token in tokens:
         if token.kind == "string":
             kind = before.kind if before.kind == "bytes" else "string"

@@ -2,7 +2,7 @@
 
     sql(args.query).writes || args.url.matches("^http:")   ->   _f["0"].writes || _f["1"]
 
-Each such call is a *fact*: computed in Python, at most once a decision whatever number of rules asks for it,
+Each such call is *hoisted*: computed in Python, at most once a decision whatever number of rules asks for it,
 and only where a condition is undecided without it. That keeps the C++ engine from calling back into Python
 (which leaks every string argument) and from compiling a constant pattern at each evaluation.
 
@@ -17,14 +17,23 @@ from collections.abc import Mapping
 
 from msgspec import Struct
 
-from mcpguard.core.conditions.cel_text import Token, escape_mistakes, string_value, tokens_of
-from mcpguard.core.conditions.facts import MATCHES, Call, Constant, Path, Steps, Term, compiled, key_of
+from mcpguard.core.conditions.cel_text import CelToken, escape_mistakes, string_value, tokens_of
+from mcpguard.core.conditions.hoisted import (
+    MATCHES,
+    Constant,
+    HoistedCall,
+    Steps,
+    Term,
+    ValuePath,
+    compiled,
+    key_of,
+)
 from mcpguard.core.functions import FUNCTIONS, Function
 from mcpguard.core.functions.function import unfit
 from mcpguard.core.model import Json
 
-FACTS = "_f"
-"""The variable that stands for the calls in a rewritten condition: a map from a fact's key to its value."""
+CALLED = "_f"
+"""The variable that stands for the calls in a rewritten condition: a map from a call's key to its value."""
 
 MACROS = frozenset(["all", "exists", "exists_one", "filter", "map"])
 
@@ -33,12 +42,12 @@ _WORDS: dict[str, Json] = {"true": True, "false": False, "null": None}
 
 
 class Hoisted(Struct, frozen=True):
-    """A condition without its calls. `facts` are what `FACTS` must hold for it, by number; `reads` are the
-    names that the whole condition reads. `left` says that a call of ours still stands in `text`, which then
-    is unchanged. `mistakes` are (offset in characters, sentence)."""
+    """A condition without its calls. `calls` are those whose values `CALLED` must hold for it, by number;
+    `reads` are the names that the whole condition reads. `left` says that a call of ours still stands
+    in `text`, which then is unchanged. `mistakes` are (offset in characters, sentence)."""
 
     text: str
-    facts: tuple[Call, ...]
+    calls: tuple[HoistedCall, ...]
     reads: frozenset[str]
     left: bool
     mistakes: tuple[tuple[int, str], ...]
@@ -59,13 +68,13 @@ class _Hoister:
 
     def run(self) -> Hoisted:
         tokens = self._tokens
-        facts: dict[str, Call] = {}
+        found: dict[str, HoistedCall] = {}
         parts: list[str] = []
         done, left, at = 0, False, 0
         while tokens[at].kind != "end":
             call, after = self._fact(at) if self._begins(at) else (None, at)
             if call is not None:
-                facts[call.key] = call
+                found[call.key] = call
                 start, end = tokens[at].start, self._end_before(after)
                 parts += [self._text[done:start], _in_place(call, self._text[start:end])]
                 done, at = end, after
@@ -73,7 +82,7 @@ class _Hoister:
             left = left or (self._is_call(at) and tokens[at].text in FUNCTIONS)
             at += 1
         rest = "".join(parts) + self._text[done:]
-        calls = () if left else tuple(facts.values())
+        calls = () if left else tuple(found.values())
         return Hoisted(self._text if left else rest, calls, self._reads(), left, tuple(self._mistakes))
 
     def _reads(self) -> frozenset[str]:
@@ -86,16 +95,16 @@ class _Hoister:
                 found.add(token.text)
         return frozenset(found)
 
-    def _fact(self, at: int) -> tuple[Call | None, int]:
+    def _fact(self, at: int) -> tuple[HoistedCall | None, int]:
         """The call to take out that begins here, and the index behind it: not its members, which are the
         engine's to select (`has()` wants to see them)."""
         mistakes = len(self._mistakes)
         whole, after = self._whole(at)
-        if isinstance(whole, Call) and whole.steps:
+        if isinstance(whole, HoistedCall) and whole.steps:
             del self._mistakes[mistakes:]
             whole, after = self._term(at)
             self._check_field(whole, after)
-        return (whole, after) if isinstance(whole, Call) else (None, at)
+        return (whole, after) if isinstance(whole, HoistedCall) else (None, at)
 
     def _begins(self, at: int) -> bool:
         """Whether a term may begin here: a name that is no member of something."""
@@ -111,8 +120,8 @@ class _Hoister:
     def _check_name(self, at: int) -> None:
         """A loop's variable that hides a name would make a path mean something else."""
         tokens = self._tokens
-        if tokens[at].text == FACTS:
-            self._mistakes.append((tokens[at].start, f"undeclared reference to '{FACTS}'"))
+        if tokens[at].text == CALLED:
+            self._mistakes.append((tokens[at].start, f"undeclared reference to '{CALLED}'"))
         if tokens[at].text in self._names and self._is_global(at):
             self._mistakes.append((tokens[at].start, "a name does not begin with a dot"))
         if tokens[at].text == MATCHES and self._is_call(at):
@@ -151,27 +160,29 @@ class _Hoister:
         if self._is_call(at):
             return self._call(at)
         if token.kind == "name" and token.text in self._names:
-            return Path(token.text, (), token.text), at + 1
+            return ValuePath(token.text, (), token.text), at + 1
         constant = constant_of(token)
         return constant, at + (constant is not None)
 
     def _whole(self, at: int) -> tuple[Term | None, int]:
         """A term with the members that are selected, or matched against a constant pattern."""
         term, after = self._term(at)
-        if not isinstance(term, Path | Call):
+        if not isinstance(term, ValuePath | HoistedCall):
             return term, after
         self._check_field(term, after)
         steps, after = self._steps(after)
-        if isinstance(term, Path):
-            term = Path(term.root, steps, key_of(term.root, steps))
+        if isinstance(term, ValuePath):
+            term = ValuePath(term.root, steps, key_of(term.root, steps))
         elif steps:
-            term = Call(term.name, term.arguments, steps, key_of(term.key, steps))
+            term = HoistedCall(term.name, term.arguments, steps, key_of(term.key, steps))
         return self._matched(term, after)
 
     def _check_field(self, term: Term | None, after: int) -> None:
-        fields = FUNCTIONS[term.name].fields if isinstance(term, Call) and term.name in FUNCTIONS else {}
+        fields = (
+            FUNCTIONS[term.name].fields if isinstance(term, HoistedCall) and term.name in FUNCTIONS else {}
+        )
         steps, _ = self._steps(after)
-        if fields and steps and isinstance(term, Call) and steps[0] not in fields:
+        if fields and steps and isinstance(term, HoistedCall) and steps[0] not in fields:
             said = f"{term.name}() gives no `{steps[0]}`; it gives {', '.join(fields)}"
             self._mistakes.append((self._tokens[after].start, said))
 
@@ -201,7 +212,7 @@ class _Hoister:
         if function is None:
             return self._pattern(arguments, at, after)
         self._check(function, arguments, at)
-        return Call(name, arguments, (), f"{name}({','.join(one.key for one in arguments)})"), after
+        return HoistedCall(name, arguments, (), f"{name}({','.join(one.key for one in arguments)})"), after
 
     def _arguments(self, at: int) -> tuple[tuple[Term, ...] | None, int]:
         found: list[Term] = []
@@ -233,7 +244,7 @@ class _Hoister:
             else:
                 return tuple(steps), at
 
-    def _matched(self, receiver: Path | Call, at: int) -> tuple[Term | None, int]:
+    def _matched(self, receiver: ValuePath | HoistedCall, at: int) -> tuple[Term | None, int]:
         tokens = self._tokens
         if tokens[at].text != "." or tokens[at + 1].text != MATCHES or tokens[at + 2].text != "(":
             return receiver, at
@@ -251,7 +262,7 @@ class _Hoister:
         ):
             return None, start
         key = f"matches({arguments[0].key},{arguments[1].key})"
-        return Call(MATCHES, arguments, (), key), after
+        return HoistedCall(MATCHES, arguments, (), key), after
 
     def _check(self, function: Function, arguments: tuple[Term, ...], at: int) -> None:
         place, most = self._tokens[at].start, len(function.parameters)
@@ -267,7 +278,7 @@ class _Hoister:
             function.prepare()
 
 
-def constant_of(token: Token) -> Constant | None:
+def constant_of(token: CelToken) -> Constant | None:
     """The constant that a word is: a string, a whole number, true, false or null; None for another word."""
     value: Json
     if token.kind == "string":
@@ -285,12 +296,12 @@ _NUMBERS: dict[str, int] = {}
 
 
 def number_of(key: str) -> str:
-    """What stands for the fact `key` in rewritten conditions: the same in all of them, and short."""
+    """What stands for the call `key` in rewritten conditions: the same in all of them, and short."""
     return str(_NUMBERS.setdefault(key, len(_NUMBERS)))
 
 
-def _in_place(call: Call, text: str) -> str:
-    """A reference to the fact that is as long as `text` and ends in the same line and column."""
-    reference = f'{FACTS}["{number_of(call.key)}"]'
+def _in_place(call: HoistedCall, text: str) -> str:
+    """A reference to the call that is as long as `text` and ends in the same line and column."""
+    reference = f'{CALLED}["{number_of(call.key)}"]'
     *lines, last = text.split("\n")
     return reference + "\n" * len(lines) + " " * len(last) if lines else reference.ljust(len(text))

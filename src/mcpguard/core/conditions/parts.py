@@ -14,9 +14,10 @@ from typing import Any, Literal, cast
 
 from msgspec import Struct
 
-from mcpguard.core.conditions.cel import Bound, engine
+from mcpguard.core.conditions.cel import Bound
 from mcpguard.core.conditions.cel_python import PythonCondition, PythonEngine
 from mcpguard.core.conditions.cel_text import tokens_of
+from mcpguard.core.conditions.engines import engine
 from mcpguard.core.conditions.hoisting import MACROS
 from mcpguard.core.model import Json
 

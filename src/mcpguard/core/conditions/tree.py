@@ -18,14 +18,14 @@ from mcpguard.core.conditions.parts import Part, parts_of
 Logic = Literal["and", "or", "not", "choice", "atom"]
 
 
-class Node(Struct, frozen=True):
+class LogicNode(Struct, frozen=True):
     """A part that must be true or false. An `atom` has no logic inside; a `choice` has three nodes."""
 
     text: str
     logic: Logic
-    nodes: tuple[Node, ...] = ()
+    nodes: tuple[LogicNode, ...] = ()
 
-    def walk(self, depth: int = 0) -> Iterator[tuple[int, Node]]:
+    def walk(self, depth: int = 0) -> Iterator[tuple[int, LogicNode]]:
         """The node and those inside, each before its inner ones, with how deep it stands."""
         yield depth, self
         for node in self.nodes:
@@ -39,7 +39,7 @@ class Wanted(Struct, frozen=True):
     value: bool
 
 
-class Decided:
+class DecidedTree:
     """A condition's nodes with their verdicts for one request."""
 
     def __init__(self, engine: Engine, bound: Bound) -> None:
@@ -47,14 +47,14 @@ class Decided:
         self._bound = bound
         self._known: dict[str, Verdict] = {}
 
-    def verdict(self, node: Node) -> Verdict:
+    def verdict(self, node: LogicNode) -> Verdict:
         """What the node comes to, taken by itself."""
         found = self._known.get(node.text)
         if found is None:
             found = self._known[node.text] = self._engine.compile(node.text).verdict(self._bound)
         return found
 
-    def needs(self, node: Node, value: bool) -> tuple[Wanted, ...]:
+    def needs(self, node: LogicNode, value: bool) -> tuple[Wanted, ...]:
         """The fewest atoms that must change for the node to be `value`; none where it is."""
         if self.verdict(node) is (TRUE if value else FALSE):
             return ()
@@ -74,16 +74,16 @@ class Decided:
         return min(each, key=len)
 
 
-def tree_of(text: str) -> Node:
+def tree_of(text: str) -> LogicNode:
     """The tree of a condition. One that only the C++ engine reads is an atom."""
     try:
         parts = parts_of(text)
     except ConditionError:
-        return Node(text, "atom")
+        return LogicNode(text, "atom")
     return _node(parts, 0)
 
 
-def _node(parts: tuple[Part, ...], at: int) -> Node:
+def _node(parts: tuple[Part, ...], at: int) -> LogicNode:
     part = parts[at]
     inner = list(_inside(parts, at))
     roles = [parts[one].role for one in inner]
@@ -95,7 +95,7 @@ def _node(parts: tuple[Part, ...], at: int) -> Node:
     elif len(inner) == 1 and _negated(part, parts[inner[0]]):
         logic = "not"
     nodes = () if logic == "atom" else tuple(_node(parts, one) for one in inner)
-    return Node(part.text, logic, nodes)
+    return LogicNode(part.text, logic, nodes)
 
 
 def _inside(parts: tuple[Part, ...], at: int) -> Iterator[int]:

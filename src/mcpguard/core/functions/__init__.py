@@ -24,7 +24,7 @@ _PLACES = {
 """The module of each function and its name there, in the order of the reference."""
 
 
-class _Table(dict[str, Function]):
+class _LazyTable(dict[str, Function]):
     """Knows the names at once and imports a function when a policy calls it: most call none or two."""
 
     def __missing__(self, name: str) -> Function:
@@ -51,7 +51,7 @@ class _Table(dict[str, Function]):
         return dict(self.items()).values()
 
 
-FUNCTIONS: dict[str, Function] = _Table()
+FUNCTIONS: dict[str, Function] = _LazyTable()
 """By name, in the order of the reference."""
 
 __all__ = ["FUNCTIONS", "Function", "FunctionError", "Parameter", "apply"]

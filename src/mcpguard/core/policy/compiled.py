@@ -15,8 +15,9 @@ from itertools import pairwise
 import msgspec
 from msgspec import Struct
 
-from mcpguard.core.conditions.cel import Condition, ConditionError, Engine, engine
-from mcpguard.core.conditions.facts import MATCHES, Call
+from mcpguard.core.conditions.cel import Condition, ConditionError, Engine
+from mcpguard.core.conditions.engines import engine
+from mcpguard.core.conditions.hoisted import MATCHES, HoistedCall
 from mcpguard.core.document.reading import Document
 from mcpguard.core.errors import PolicyError
 from mcpguard.core.policy.problems import as_tuple, condition_problems, end_of, policy_problems, rule_problems
@@ -93,7 +94,7 @@ class Candidates(Struct, frozen=True):
     ask: tuple[CompiledRule, ...]
     allow: tuple[CompiledRule, ...]
     trial: Candidates | None = None
-    cheap: tuple[Call, ...] = ()
+    cheap: tuple[HoistedCall, ...] = ()
     """Facts that cost less than to find out whether they are needed: constant patterns."""
 
     @property
@@ -150,7 +151,7 @@ def _sorted(rules: list[CompiledRule], trial: Candidates | None = None) -> Candi
         tuple(rule for rule in rules if rule.effect == effect) for effect in ("deny", "ask", "allow")
     )
     conditions = [rule.condition for rule in rules if rule.condition is not None]
-    cheap = {fact.key: fact for one in conditions for fact in one.facts if fact.name == MATCHES}
+    cheap = {call.key: call for one in conditions for call in one.calls if call.name == MATCHES}
     return Candidates(bool(conditions), deny, ask, allow, trial, tuple(cheap.values()))
 
 

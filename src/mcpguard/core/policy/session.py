@@ -18,7 +18,7 @@ PARTS = 60
 """A window is counted in so many parts; the oldest counts until it is wholly over."""
 
 
-class Kept(Struct):
+class StoredSession(Struct):
     """A session as it is stored. `seen` is the time of its last use, in seconds since 1970 (UTC). `tools`
     counts calls by "server/tool". `spent` has for each limit the parts of its window in use: [part, amount],
     the oldest first."""
@@ -30,10 +30,10 @@ class Kept(Struct):
     facts: list[str] = []
     spent: dict[str, list[tuple[int, int]]] = {}
 
-    def ended(self, now: float) -> Kept:
+    def ended(self, now: float) -> StoredSession:
         """What is left where the session ended before `now`: the windows that are not over."""
         spent = {key: parts for key, parts in self.spent.items() if _lasts(key, parts, now)}
-        return Kept(spent=spent)
+        return StoredSession(spent=spent)
 
 
 def _lasts(key: str, parts: list[tuple[int, int]], now: float) -> bool:
@@ -47,8 +47,8 @@ class Session:
 
     __slots__ = ("kept",)
 
-    def __init__(self, kept: Kept | None = None) -> None:
-        self.kept = kept or Kept()
+    def __init__(self, kept: StoredSession | None = None) -> None:
+        self.kept = kept or StoredSession()
 
     def view(self) -> dict[str, Json]:
         """`session` as conditions see it."""
@@ -67,7 +67,7 @@ class Session:
         """The session as it would be once the call was admitted; this one stays as it is."""
         kept = self.kept
         copy = Session(
-            Kept(
+            StoredSession(
                 kept.seen,
                 kept.calls,
                 dict(kept.tools),
@@ -85,7 +85,7 @@ class Session:
         kept, key = self.kept, _tool_key(invocation)
         tools = {name: count - (name == key) for name, count in kept.tools.items()}
         counted = {name: count for name, count in tools.items() if count > 0}
-        return Session(Kept(kept.seen, max(0, kept.calls - 1), counted, kept.labels, kept.facts))
+        return Session(StoredSession(kept.seen, max(0, kept.calls - 1), counted, kept.labels, kept.facts))
 
     def free_at(self, charge: Charge, now: datetime) -> datetime | None:
         """When `charge` fits, if nothing else is charged until then: `now` where it does, None where time

@@ -107,7 +107,7 @@ def _gather_dict(
             raise InspectionError("not a JSON value")
 
 
-class Edited(str):
+class EditedLeaf(str):
     """A leaf that was changed; `kinds` says what was taken out of it."""
 
     __slots__ = ("kinds",)
@@ -137,29 +137,29 @@ class Rebuild:
             return self._leaf(next(self._columns[name]), path)
         if kind is int or kind is float:
             new = next(self._numbers)
-            return self._leaf(new, path) if type(new) is Edited else old
+            return self._leaf(new, path) if type(new) is EditedLeaf else old
         return old
 
     def _leaf(self, new: str, path: str) -> str:
-        if type(new) is not Edited:
+        if type(new) is not EditedLeaf:
             return new
         self.findings += [Finding(kind, path) for kind in new.kinds]
         return str(new)
 
     def _dict(self, old: dict[str, Json], path: str) -> dict[str, Json]:
-        taken = {name for name in old if type(self._names[name]) is not Edited}
+        taken = {name for name in old if type(self._names[name]) is not EditedLeaf}
         made: dict[str, Json] = {}
         for name, child in old.items():
             new = self._names[name]
             unique = str(new)
-            if type(new) is Edited:
+            if type(new) is EditedLeaf:
                 copies = 1
                 while unique in taken:
                     copies += 1
                     unique = f"{new}({copies})"
                 taken.add(unique)
             where = f"{path}/{unique.replace('~', '~0').replace('/', '~1')}"
-            if type(new) is Edited:
+            if type(new) is EditedLeaf:
                 self.findings += [Finding(kind, where) for kind in new.kinds]
             made[unique] = self.value(child, name, where)
         return made

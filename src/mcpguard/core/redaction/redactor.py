@@ -19,7 +19,7 @@ from mcpguard.core.model import Finding, Json, Redacted
 from mcpguard.core.redaction.detectors import KINDS, OPT_IN
 from mcpguard.core.redaction.held import mark_of
 from mcpguard.core.redaction.holding import Holding
-from mcpguard.core.redaction.leaves import Edited, Layout, Leaves, Rebuild, padded
+from mcpguard.core.redaction.leaves import EditedLeaf, Layout, Leaves, Rebuild, padded
 from mcpguard.core.redaction.matching import HIT_CAP, Span
 from mcpguard.core.redaction.scanning import MEMBERS, OPT_IN_DETECTORS, confirm, members, tokens
 from mcpguard.core.redaction.scanning import triggers as _triggers
@@ -183,14 +183,14 @@ def _edited(leaves: Leaves, parts: list[str], spans: list[Span], numbers: _Numbe
     return edited
 
 
-def _cut(text: bytes, places: list[tuple[int, int, Span]], numbers: _Numbers) -> Edited:
+def _cut(text: bytes, places: list[tuple[int, int, Span]], numbers: _Numbers) -> EditedLeaf:
     kept: list[bytes] = []
     at = 0
     for start, end, span in places:
         kept += text[at:start], numbers.label(span).encode()
         at = end
     kept.append(text[at:])
-    new = Edited(b"".join(kept).decode("utf-8", "surrogatepass"))
+    new = EditedLeaf(b"".join(kept).decode("utf-8", "surrogatepass"))
     new.kinds = tuple(dict.fromkeys(span.kind for _, _, span in places))
     return new
 

@@ -28,7 +28,7 @@ class File(Struct, frozen=True):
     listed: bool = False
 
 
-class Client(Struct, frozen=True):
+class KnownClient(Struct, frozen=True):
     """A client: what it is called on the command line and by people, its files, and the keys of an entry.
 
     `urls` are the keys that a URL can have, `headers` the ways to headers. `env_headers` and `bearer` name
@@ -62,13 +62,13 @@ FILTERS = ("disabledTools", "excludeTools", "includeTools", "disabled_tools", "e
 _KNOWN = "name command path args env type transport cwd disabled enabled envFile env_file"
 _MCP = ("mcpServers",)
 
-CLIENTS: tuple[Client, ...] = (
-    Client(
+CLIENTS: tuple[KnownClient, ...] = (
+    KnownClient(
         "claude-desktop",
         "Claude Desktop",
         files=(File("{config}/Claude/claude_desktop_config.json", "user"),),
     ),
-    Client(
+    KnownClient(
         "claude-code",
         "Claude Code",
         files=(
@@ -78,13 +78,13 @@ CLIENTS: tuple[Client, ...] = (
         style="plain",
         added={"type": "stdio"},
     ),
-    Client(
+    KnownClient(
         "cursor",
         "Cursor",
         files=(File("~/.cursor/mcp.json", "user"), File("./.cursor/mcp.json", "project")),
         style="braced",
     ),
-    Client(
+    KnownClient(
         "vscode",
         "VS Code",
         files=(
@@ -95,14 +95,14 @@ CLIENTS: tuple[Client, ...] = (
         style="braced",
         added={"type": "stdio"},
     ),
-    Client(
+    KnownClient(
         "windsurf",
         "Windsurf",
         files=(File("~/.codeium/windsurf/mcp_config.json", "user"),),
         urls=("serverUrl", "url"),
         style="braced",
     ),
-    Client(
+    KnownClient(
         "zed",
         "Zed",
         files=(
@@ -110,7 +110,7 @@ CLIENTS: tuple[Client, ...] = (
             File("./.zed/settings.json", "project", tables=(("context_servers",),)),
         ),
     ),
-    Client(
+    KnownClient(
         "cline",
         "Cline",
         files=(
@@ -122,7 +122,7 @@ CLIENTS: tuple[Client, ...] = (
         ),
         style="braced",
     ),
-    Client(
+    KnownClient(
         "codex",
         "Codex",
         files=(
@@ -135,14 +135,14 @@ CLIENTS: tuple[Client, ...] = (
         passes="env_vars",
         style="braced",
     ),
-    Client(
+    KnownClient(
         "gemini",
         "Gemini CLI",
         files=(File("~/.gemini/settings.json", "user"), File("./.gemini/settings.json", "project")),
         urls=("httpUrl", "url"),
         style="shell",
     ),
-    Client(
+    KnownClient(
         "continue",
         "Continue",
         files=(
@@ -152,12 +152,12 @@ CLIENTS: tuple[Client, ...] = (
         ),
         headers=(("requestOptions", "headers"), ("headers",)),
     ),
-    Client(
+    KnownClient(
         "junie",
         "JetBrains Junie",
         files=(File("~/.junie/mcp/mcp.json", "user"), File("./.junie/mcp/mcp.json", "project")),
     ),
-    Client(
+    KnownClient(
         "lmstudio",
         "LM Studio",
         files=(File("~/.lmstudio/mcp.json", "user"), File("~/.cache/lm-studio/mcp.json", "user")),

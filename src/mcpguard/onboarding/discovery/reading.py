@@ -17,7 +17,7 @@ from typing import Any
 
 from msgspec import Struct
 
-from mcpguard.onboarding.discovery.clients import CLIENTS, FILTERS, Client, File
+from mcpguard.onboarding.discovery.clients import CLIENTS, FILTERS, File, KnownClient
 from mcpguard.onboarding.discovery.plaintext import Plaintext, secrets_of
 from mcpguard.onboarding.formats import jsonc, toml_text, yaml_text
 from mcpguard.onboarding.formats.tree import ALIAS, Broken, Member, Node, Step, leaves, place
@@ -80,12 +80,12 @@ class Entry(Struct, frozen=True, kw_only=True):
         return any(os.path.basename(word) in ("mcpguard", "mcpguard-gateway") for word in words)
 
 
-class Found(Struct, frozen=True, kw_only=True):
+class ClientFile(Struct, frozen=True, kw_only=True):
     """A client's file that is there. `path` is as the client names it, `target` where a link leads; `text` is
     without a byte order mark; `digest` is the SHA-256 of its bytes in hex. `problem` is a sentence, "" for
     none; with one there are no entries."""
 
-    client: Client
+    client: KnownClient
     file: File
     path: Path
     target: Path
@@ -107,7 +107,7 @@ def here(environ: Mapping[str, str], project: Path | None) -> Places:
     return Places(home, Path(environ.get("XDG_CONFIG_HOME") or home / ".config"), project)
 
 
-def existing(places: Places, clients: Iterable[Client] = CLIENTS) -> Iterator[Found]:
+def existing(places: Places, clients: Iterable[KnownClient] = CLIENTS) -> Iterator[ClientFile]:
     """Every configuration that is there, client by client, each file once."""
     seen: set[tuple[str, Path]] = set()
     for client in clients:
@@ -128,10 +128,10 @@ def paths_of(file: File, places: Places) -> list[Path]:
     return sorted(folder.glob(rest)) if "*" in rest else [folder / rest]
 
 
-def read(client: Client, file: File, path: Path) -> Found:
+def read(client: KnownClient, file: File, path: Path) -> ClientFile:
     """The file at `path` as one of `client`."""
     target = Path(os.path.realpath(path))
-    found = Found(client=client, file=file, path=path, target=target)
+    found = ClientFile(client=client, file=file, path=path, target=target)
     try:
         if not target.is_file():
             return _with(found, problem=f"{path}: not a regular file")
@@ -144,7 +144,7 @@ def read(client: Client, file: File, path: Path) -> Found:
     return parsed(found, data)
 
 
-def parsed(found: Found, data: bytes) -> Found:
+def parsed(found: ClientFile, data: bytes) -> ClientFile:
     """`found` with what `data` says."""
     try:
         text = data.decode()
@@ -172,7 +172,7 @@ def parsed(found: Found, data: bytes) -> Found:
     return _with(found, entries=entries)
 
 
-def _with(found: Found, **changes: Any) -> Found:
+def _with(found: ClientFile, **changes: Any) -> ClientFile:
     from msgspec.structs import replace
 
     return replace(found, **changes)
@@ -206,7 +206,7 @@ def _twice(file: File, root: Node) -> Iterator[Member]:
                         yield member
 
 
-def _entries(found: Found, root: Node) -> Iterator[Entry]:
+def _entries(found: ClientFile, root: Node) -> Iterator[Entry]:
     for path, table in tables_of(found.file, root):
         pairs: list[tuple[Step, Node]] = []
         if found.file.listed and table.kind == "list":
@@ -227,7 +227,7 @@ def _secured(entry: Entry) -> Entry:
     return entry if entry.problem else replace(entry, secrets=secrets_of(entry))
 
 
-def read_entry(client: Client, name: str, where: tuple[Step, ...], line: int, data: Any) -> Entry:
+def read_entry(client: KnownClient, name: str, where: tuple[Step, ...], line: int, data: Any) -> Entry:
     """One entry as written. What has another form than expected is its `problem`."""
     if not isinstance(data, dict):
         return Entry(name=name, where=where, line=line, problem="is not a mapping")
@@ -275,7 +275,7 @@ def _problem(data: dict[str, Any], known: dict[str, Any]) -> str:
     return ""
 
 
-def _headers(client: Client, data: dict[str, Any]) -> dict[str, str]:
+def _headers(client: KnownClient, data: dict[str, Any]) -> dict[str, str]:
     headers: dict[str, str] = {}
     for way in client.headers:
         inner: Any = data

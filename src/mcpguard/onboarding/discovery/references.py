@@ -10,7 +10,7 @@ import re
 from pathlib import Path
 
 from mcpguard.core.errors import McpGuardError
-from mcpguard.onboarding.discovery.clients import Client
+from mcpguard.onboarding.discovery.clients import KnownClient
 from mcpguard.onboarding.discovery.reading import Entry
 
 _REFERENCE = re.compile(r"\$\{\{[^}]*\}\}|\$\{([^}]*)\}?|\$([A-Za-z_][A-Za-z0-9_]*)")
@@ -21,7 +21,7 @@ class Stays(McpGuardError):
     """A server that cannot be guarded as it stands. The sentence goes on from its name, without a value."""
 
 
-def translated(text: str, client: Client, home: Path, project: Path | None) -> str:
+def translated(text: str, client: KnownClient, home: Path, project: Path | None) -> str:
     """`text` with references of mcpguard in place of those of `client`. Raises Stays."""
 
     def one(found: re.Match[str]) -> str:
@@ -35,7 +35,7 @@ def translated(text: str, client: Client, home: Path, project: Path | None) -> s
     return _REFERENCE.sub(one, text)
 
 
-def _braced(inside: str, client: Client, home: Path, project: Path | None) -> str:
+def _braced(inside: str, client: KnownClient, home: Path, project: Path | None) -> str:
     kind, _, name = inside.partition(":")
     if client.style == "braced":
         if kind == "env" and _NAME.fullmatch(name):

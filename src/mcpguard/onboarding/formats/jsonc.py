@@ -19,14 +19,14 @@ _WORDS = {"true": True, "false": False, "null": None}
 
 def parse(text: str) -> Node:
     """The tree of `text`. Raises Broken."""
-    reader = _Reader(text)
+    reader = _JsonReader(text)
     node = reader.value(reader.skip(0), 0)
     if reader.skip(node.end) != len(text):
         raise Broken(reader.skip(node.end), "nothing may stand after the end of the value")
     return node
 
 
-class _Reader:
+class _JsonReader:
     def __init__(self, text: str) -> None:
         self._text = text
 

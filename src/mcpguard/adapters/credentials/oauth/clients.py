@@ -15,7 +15,7 @@ import msgspec
 from msgspec import Struct
 
 from mcpguard.adapters.credentials.oauth.asking import OAuthProblem, ask
-from mcpguard.adapters.credentials.oauth.metadata import Server
+from mcpguard.adapters.credentials.oauth.metadata import AuthorizationServer
 from mcpguard.core.secret import Secret
 
 ASSERTION_SECONDS = 60
@@ -24,7 +24,7 @@ _ASSERTION = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer"
 _CURVES = {"secp256r1": "ES256", "secp384r1": "ES384", "secp521r1": "ES512"}
 
 
-class Client(Struct, frozen=True, eq=False):
+class OAuthClient(Struct, frozen=True, eq=False):
     """`id` is "" for a client that has none. `method` is none, client_secret_basic, client_secret_post or
     private_key_jwt; `secret` is the secret or the private key (PEM), None for `none`."""
 
@@ -102,7 +102,9 @@ def _algorithm(key: Any) -> str:
     raise ValueError
 
 
-async def register(server: Server, named: frozenset[str], redirect: str, scope: str) -> Client:
+async def register(
+    server: AuthorizationServer, named: frozenset[str], redirect: str, scope: str
+) -> OAuthClient:
     """Make a client of our own (RFC 7591, section 3). Raises OAuthProblem."""
     if server.registration_endpoint is None:
         raise OAuthProblem(
@@ -128,16 +130,16 @@ async def register(server: Server, named: frozenset[str], redirect: str, scope: 
     return _registered(answer.body, method)
 
 
-def _registered(body: dict[str, Any], asked: str) -> Client:
+def _registered(body: dict[str, Any], asked: str) -> OAuthClient:
     """The server may have given another method than the one that was asked for (section 3.2.1)."""
     number, secret = body.get("client_id"), body.get("client_secret")
     method = body.get("token_endpoint_auth_method", asked)
     if type(number) is not str or not number or not number.isprintable() or len(number) > 2048:
         raise OAuthProblem("the registration endpoint gave no client id")
     if method == "none":
-        return Client(number)
+        return OAuthClient(number)
     if method not in _SECRETS:
         raise OAuthProblem("the registration endpoint gave a way to authenticate that was not asked for")
     if type(secret) is not str or not secret:
         raise OAuthProblem("the registration endpoint gave no client secret")
-    return Client(number, method, Secret(secret))
+    return OAuthClient(number, method, Secret(secret))

@@ -18,8 +18,8 @@ from msgspec import Struct
 
 from mcpguard.adapters.credentials.keychain import Keychain
 from mcpguard.adapters.credentials.oauth.asking import named_hosts
-from mcpguard.adapters.credentials.oauth.clients import Client
-from mcpguard.adapters.credentials.oauth.tokens import Endpoint, Tokens
+from mcpguard.adapters.credentials.oauth.clients import OAuthClient
+from mcpguard.adapters.credentials.oauth.tokens import TokenEndpoint, Tokens
 from mcpguard.adapters.system.file_lock import take_lock
 from mcpguard.adapters.system.folders import state_folder
 from mcpguard.core.errors import CredentialError
@@ -65,16 +65,16 @@ class Grant(Struct, frozen=True, eq=False, kw_only=True):
             ends_at=None if tokens.seconds is None else now + tokens.seconds,
         )
 
-    def client(self, secret: Secret | None) -> Client:
+    def client(self, secret: Secret | None) -> OAuthClient:
         """The client that these tokens belong to; `secret` is the configured one, if there is one."""
         own = Secret(self.client_secret) if self.client_secret is not None else secret
-        return Client(self.client_id, self.client_method, own)
+        return OAuthClient(self.client_id, self.client_method, own)
 
     @property
-    def endpoint(self) -> Endpoint:
+    def endpoint(self) -> TokenEndpoint:
         """Where its tokens are renewed."""
         named = named_hosts(self.url, self.issuer)
-        return Endpoint(self.token_endpoint, named, self.issuer, self.revocation_endpoint)
+        return TokenEndpoint(self.token_endpoint, named, self.issuer, self.revocation_endpoint)
 
 
 _decode = msgspec.json.Decoder(Grant).decode

@@ -17,20 +17,25 @@ from urllib.parse import urlencode
 from msgspec import Struct
 
 from mcpguard.adapters.credentials.oauth.asking import CODES, OAuthProblem, named_hosts
-from mcpguard.adapters.credentials.oauth.clients import Client, method_for, register
+from mcpguard.adapters.credentials.oauth.clients import OAuthClient, method_for, register
 from mcpguard.adapters.credentials.oauth.grants import Grant, Grants
 from mcpguard.adapters.credentials.oauth.landing import Landing
-from mcpguard.adapters.credentials.oauth.metadata import Resource, Server, find_resource, find_server
-from mcpguard.adapters.credentials.oauth.tokens import Endpoint, request_tokens, revoke
+from mcpguard.adapters.credentials.oauth.metadata import (
+    AuthorizationServer,
+    Resource,
+    find_resource,
+    find_server,
+)
+from mcpguard.adapters.credentials.oauth.tokens import TokenEndpoint, request_tokens, revoke
 from mcpguard.config.oauth import OAuthEntry
 from mcpguard.core.secret import Secret
 
 
-class Found(Struct, frozen=True):
+class LoginTarget(Struct, frozen=True):
     """What a login is about: the resource, its authorization server, and the hosts that may be private."""
 
     resource: Resource
-    server: Server
+    server: AuthorizationServer
     named: frozenset[str]
 
 
@@ -62,7 +67,9 @@ async def login(
             "resource": found.resource.identifier,
         }
         server = found.server
-        endpoint = Endpoint(server.token_endpoint, found.named, server.issuer, server.revocation_endpoint)
+        endpoint = TokenEndpoint(
+            server.token_endpoint, found.named, server.issuer, server.revocation_endpoint
+        )
         began = time.time()
         tokens = await request_tokens(endpoint, client, form)
     finally:
@@ -85,7 +92,7 @@ async def logout(name: str, secret: Secret | None, grants: Grants) -> str:
     return problem
 
 
-async def _revoke(grant: Grant, client: Client) -> str:
+async def _revoke(grant: Grant, client: OAuthClient) -> str:
     # The refresh token first: with it, most servers take back all that came of it.
     for token, kind in ((grant.refresh, "refresh_token"), (grant.access, "access_token")):
         if token is not None:
@@ -96,7 +103,7 @@ async def _revoke(grant: Grant, client: Client) -> str:
     return ""
 
 
-async def _discover(entry: OAuthEntry) -> Found:
+async def _discover(entry: OAuthEntry) -> LoginTarget:
     url = entry.url or ""
     named = named_hosts(url, entry.issuer)
     resource = await find_resource(url, named)
@@ -108,10 +115,10 @@ async def _discover(entry: OAuthEntry) -> Found:
         raise OAuthProblem("the authorization server has no authorization endpoint")
     if "S256" not in server.challenges:
         raise OAuthProblem("the authorization server does not say that it takes PKCE with S256")
-    return Found(resource, server, named)
+    return LoginTarget(resource, server, named)
 
 
-def _scope(entry: OAuthEntry, found: Found) -> str:
+def _scope(entry: OAuthEntry, found: LoginTarget) -> str:
     """Scope selection (basic/authorization): what is configured, else what the server asks for."""
     if entry.scopes:
         return " ".join(entry.scopes)
@@ -122,22 +129,24 @@ def _scope(entry: OAuthEntry, found: Found) -> str:
 
 
 async def _client(
-    entry: OAuthEntry, secret: Secret | None, found: Found, redirect: str, scope: str
-) -> Client:
+    entry: OAuthEntry, secret: Secret | None, found: LoginTarget, redirect: str, scope: str
+) -> OAuthClient:
     """Who we are there: a client made by hand, a document that the server reads, or one that it makes
     for us now. One that it made for an earlier login may be forgotten there, so it is not used again."""
     server = found.server
     if entry.client_id is not None:
         if secret is None:
-            return Client(entry.client_id)
+            return OAuthClient(entry.client_id)
         method = method_for(server.methods)
-        return Client(entry.client_id, method, secret)
+        return OAuthClient(entry.client_id, method, secret)
     if entry.client_metadata_url is not None and server.takes_documents:
-        return Client(entry.client_metadata_url)
+        return OAuthClient(entry.client_metadata_url)
     return await register(server, found.named, redirect, scope)
 
 
-def _url(found: Found, client: Client, redirect: str, scope: str, verifier: str, state: str) -> str:
+def _url(
+    found: LoginTarget, client: OAuthClient, redirect: str, scope: str, verifier: str, state: str
+) -> str:
     challenge = urlsafe_b64encode(sha256(verifier.encode()).digest()).rstrip(b"=").decode()
     query = {
         "response_type": "code",
@@ -156,7 +165,7 @@ def _url(found: Found, client: Client, redirect: str, scope: str, verifier: str,
     return f"{place}{'&' if '?' in place else '?'}{urlencode(query)}"
 
 
-def _code(answer: dict[str, str], server: Server) -> str:
+def _code(answer: dict[str, str], server: AuthorizationServer) -> str:
     """The code of an answer to this login, if it is from the server that was asked. Raises OAuthProblem."""
     issuer = answer.get("iss")
     if issuer != server.issuer and (issuer is not None or server.names_itself):
@@ -169,7 +178,7 @@ def _code(answer: dict[str, str], server: Server) -> str:
     return answer["code"]
 
 
-def _blank(entry: OAuthEntry, found: Found, client: Client) -> Grant:
+def _blank(entry: OAuthEntry, found: LoginTarget, client: OAuthClient) -> Grant:
     return Grant(
         url=entry.url or "",
         resource=found.resource.identifier,

@@ -49,7 +49,7 @@ class Resource(Struct, frozen=True):
     guessed: bool = False
 
 
-class Server(Struct, frozen=True):
+class AuthorizationServer(Struct, frozen=True):
     """An authorization server. Every endpoint may be used (`asking.usable`)."""
 
     issuer: str
@@ -113,7 +113,7 @@ def _covers(identifier: str, url: str) -> bool:
     return same and path.startswith(above) and not named
 
 
-async def find_server(issuer: str, named: frozenset[str], also: str | None = None) -> Server:
+async def find_server(issuer: str, named: frozenset[str], also: str | None = None) -> AuthorizationServer:
     """The metadata of `issuer`, which may call itself `also`. Raises OAuthProblem."""
     if not usable(issuer, named):
         raise OAuthProblem("the authorization server is not at an https:// URL")
@@ -124,7 +124,9 @@ async def find_server(issuer: str, named: frozenset[str], also: str | None = Non
     raise OAuthProblem("the authorization server publishes no metadata (RFC 8414), so it cannot be used")
 
 
-def _server(issuers: tuple[str | None, ...], body: dict[str, Json], named: frozenset[str]) -> Server:
+def _server(
+    issuers: tuple[str | None, ...], body: dict[str, Json], named: frozenset[str]
+) -> AuthorizationServer:
     said = body.get("issuer")
     if type(said) is not str or said not in issuers:
         raise OAuthProblem(
@@ -134,7 +136,7 @@ def _server(issuers: tuple[str | None, ...], body: dict[str, Json], named: froze
     token = _endpoint(body, "token_endpoint", named)
     if token is None:
         raise OAuthProblem("the metadata of the authorization server names no token endpoint")
-    return Server(
+    return AuthorizationServer(
         said,
         token,
         _endpoint(body, "authorization_endpoint", named),

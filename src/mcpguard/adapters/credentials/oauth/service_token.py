@@ -10,9 +10,9 @@ from collections.abc import Callable
 from functools import partial
 
 from mcpguard.adapters.credentials.oauth.asking import OAuthProblem, named_hosts, run
-from mcpguard.adapters.credentials.oauth.clients import Client, method_for
+from mcpguard.adapters.credentials.oauth.clients import OAuthClient, method_for
 from mcpguard.adapters.credentials.oauth.metadata import find_server
-from mcpguard.adapters.credentials.oauth.tokens import Endpoint, request_tokens, revoke
+from mcpguard.adapters.credentials.oauth.tokens import TokenEndpoint, request_tokens, revoke
 from mcpguard.config.oauth import ClientCredentialsEntry, TokenExchangeEntry
 from mcpguard.core.errors import CredentialError
 from mcpguard.core.secret import CredentialRef, Lease, Secret, sole_reference
@@ -33,7 +33,7 @@ class ServiceToken:
         self._ref = f"credential:{name}"
         self._entry = entry
         self._secret = secret
-        self._found: tuple[Endpoint, tuple[str, ...]] | None = None
+        self._found: tuple[TokenEndpoint, tuple[str, ...]] | None = None
 
     def lease(self) -> Lease:
         """A new token. Raises CredentialError."""
@@ -60,14 +60,14 @@ class ServiceToken:
         """Nothing is kept here: `lease` asks for a new one each time."""
 
 
-def _client(entry: Entry, methods: tuple[str, ...], secret: Callable[[CredentialRef], Secret]) -> Client:
+def _client(entry: Entry, methods: tuple[str, ...], secret: Callable[[CredentialRef], Secret]) -> OAuthClient:
     number = entry.client_id or ""
     if entry.private_key is not None:
-        return Client(number, "private_key_jwt", secret(sole_reference(entry.private_key)), entry.key_id)
+        return OAuthClient(number, "private_key_jwt", secret(sole_reference(entry.private_key)), entry.key_id)
     if entry.client_secret is None:
-        return Client(number)
+        return OAuthClient(number)
     method = entry.client_auth or method_for(methods)
-    return Client(number, method, secret(sole_reference(entry.client_secret)))
+    return OAuthClient(number, method, secret(sole_reference(entry.client_secret)))
 
 
 def _form(entry: Entry, secret: Callable[[CredentialRef], Secret]) -> dict[str, str]:
@@ -84,15 +84,17 @@ def _form(entry: Entry, secret: Callable[[CredentialRef], Secret]) -> dict[str, 
     return form | {key: value for key, value in more.items() if value}
 
 
-def _find(token_url: str | None, issuer: str | None) -> tuple[Endpoint, tuple[str, ...]]:
+def _find(token_url: str | None, issuer: str | None) -> tuple[TokenEndpoint, tuple[str, ...]]:
     named = named_hosts(token_url, issuer)
     if token_url is not None:
-        return Endpoint(token_url, named, issuer or token_url), ("client_secret_basic",)
+        return TokenEndpoint(token_url, named, issuer or token_url), ("client_secret_basic",)
     server = run(find_server(issuer or "", named))
-    return Endpoint(server.token_endpoint, named, server.issuer, server.revocation_endpoint), server.methods
+    return TokenEndpoint(
+        server.token_endpoint, named, server.issuer, server.revocation_endpoint
+    ), server.methods
 
 
-def _end(ref: str, endpoint: Endpoint, client: Client, token: str) -> None:
+def _end(ref: str, endpoint: TokenEndpoint, client: OAuthClient, token: str) -> None:
     try:
         run(revoke(endpoint, client, token, "access_token"))
     except OAuthProblem as problem:

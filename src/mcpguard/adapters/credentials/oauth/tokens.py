@@ -10,7 +10,7 @@ import re
 from msgspec import Struct
 
 from mcpguard.adapters.credentials.oauth.asking import Answer, OAuthProblem, post
-from mcpguard.adapters.credentials.oauth.clients import Client
+from mcpguard.adapters.credentials.oauth.clients import OAuthClient
 from mcpguard.core.model import Json
 
 MARGIN_SECONDS = 120.0
@@ -39,7 +39,7 @@ class Tokens(Struct, frozen=True, eq=False):
         return None if self.seconds is None else self.seconds - min(MARGIN_SECONDS, self.seconds * 0.4)
 
 
-class Endpoint(Struct, frozen=True):
+class TokenEndpoint(Struct, frozen=True):
     """Where tokens are had. `audience` is whom a signed assertion is for: the issuer, or this URL."""
 
     url: str
@@ -48,7 +48,7 @@ class Endpoint(Struct, frozen=True):
     revocation: str | None = None
 
 
-async def request_tokens(endpoint: Endpoint, client: Client, form: dict[str, str]) -> Tokens:
+async def request_tokens(endpoint: TokenEndpoint, client: OAuthClient, form: dict[str, str]) -> Tokens:
     """Ask with `form` (`grant_type` and what belongs to it). Raises OAuthProblem."""
     whole, headers = client.prove(form, endpoint.audience)
     return read_tokens(await post(endpoint.url, endpoint.named, _WHAT, whole, headers))
@@ -86,7 +86,7 @@ def _seconds(found: Json) -> float | None:
     return float(min(found, LONGEST_SECONDS))
 
 
-async def revoke(endpoint: Endpoint, client: Client, token: str, kind: str) -> None:
+async def revoke(endpoint: TokenEndpoint, client: OAuthClient, token: str, kind: str) -> None:
     """Take `token` back (RFC 7009); `kind` is access_token or refresh_token. Raises OAuthProblem, also where
     the server has no way to."""
     if endpoint.revocation is None:

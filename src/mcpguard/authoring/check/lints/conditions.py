@@ -13,8 +13,9 @@ from typing import Any
 from msgspec import Struct
 
 from mcpguard.authoring.snapshot import Steps
-from mcpguard.core.conditions.cel import NAMES, engine, offset_of
+from mcpguard.core.conditions.cel import NAMES, offset_of
 from mcpguard.core.conditions.cel_text import string_value
+from mcpguard.core.conditions.engines import engine
 from mcpguard.core.conditions.hoisting import MACROS
 
 _FLOWS = frozenset(["exists", "all"])
@@ -50,7 +51,7 @@ def reads_of(text: str) -> tuple[Read, ...]:
     limit = sys.getrecursionlimit()
     try:
         tree = celpy.Environment().compile(text)
-        reader = _Reader(text)
+        reader = _ConditionReader(text)
         reader.read(tree, {}, True)
     except (celpy.CELParseError, RecursionError):
         return ()
@@ -59,7 +60,7 @@ def reads_of(text: str) -> tuple[Read, ...]:
     return tuple(sorted(dict.fromkeys(reader.found), key=lambda read: read.offset))
 
 
-class _Reader:
+class _ConditionReader:
     def __init__(self, text: str) -> None:
         self.found: list[Read] = []
         self._text = text

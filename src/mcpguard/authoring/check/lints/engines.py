@@ -8,7 +8,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from mcpguard.authoring.check.lints.entry import Lint, Subject
-from mcpguard.core.conditions.cel import ConditionError, Engine, EngineName, engine
+from mcpguard.core.conditions.cel import ConditionError, Engine, EngineName
+from mcpguard.core.conditions.engines import engine
 from mcpguard.core.errors import Problem
 
 _NAMES: tuple[EngineName, ...] = ("cpp", "python")

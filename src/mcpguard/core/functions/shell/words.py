@@ -55,7 +55,7 @@ UNKNOWN = unknown("")
 def read_word(source: bytes, start: int, inner: Mapping[int, int]) -> tuple[Word, int]:
     """The word at `start`, and the offset after it. `inner` maps where each substitution starts to its end.
     Raises FunctionError for what two shells could read differently."""
-    return _Reader(source, inner).read(start)
+    return _WordReader(source, inner).read(start)
 
 
 def read_words(source: bytes, start: int, end: int, inner: Mapping[int, int]) -> list[Word]:
@@ -75,7 +75,7 @@ def read_words(source: bytes, start: int, end: int, inner: Mapping[int, int]) ->
 
 def read_body(body: bytes) -> Word:
     """The text of a here-document whose delimiter is not quoted. Raises FunctionError for a substitution."""
-    reader = _Reader(body, {})
+    reader = _WordReader(body, {})
     if b"\\" in body or b"`" in body:
         raise FunctionError("shell() reads no backslash or backtick in a here-document")
     at = 0
@@ -84,7 +84,7 @@ def read_body(body: bytes) -> Word:
     return reader.word()
 
 
-class _Reader:
+class _WordReader:
     def __init__(self, source: bytes, inner: Mapping[int, int]) -> None:
         self.source = source
         self.inner = inner

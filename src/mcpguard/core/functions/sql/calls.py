@@ -11,7 +11,7 @@ from collections import Counter
 from typing import Any
 
 from mcpguard.core.functions.function import FunctionError
-from mcpguard.core.functions.sql.text import Token
+from mcpguard.core.functions.sql.text import SqlToken
 from mcpguard.core.functions.sql.tree import Node, Tree, name_of, shown
 from mcpguard.core.functions.sql.words import (
     ALARM_PAIRS,
@@ -26,7 +26,7 @@ from mcpguard.core.functions.sql.words import (
 )
 
 
-def called(tokens: list[Token], tree: Tree, exp: Any, dialect: str) -> set[str]:
+def called(tokens: list[SqlToken], tree: Tree, exp: Any, dialect: str) -> set[str]:
     """The shown names of all functions; one with a schema is there with it and without it."""
     found: Counter[str] = Counter()
     qualified: set[str] = set()
@@ -46,7 +46,7 @@ def called(tokens: list[Token], tree: Tree, exp: Any, dialect: str) -> set[str]:
     return names
 
 
-def _is_call(tokens: list[Token], place: int) -> bool:
+def _is_call(tokens: list[SqlToken], place: int) -> bool:
     token = tokens[place]
     if token.kind not in ("word", "name"):
         return False
@@ -59,7 +59,7 @@ def _is_call(tokens: list[Token], place: int) -> bool:
     return token.kind == "name" or after_dot or token.text not in NOT_CALLED | TYPES
 
 
-def _schema(tokens: list[Token], place: int, dialect: str) -> list[str]:
+def _schema(tokens: list[SqlToken], place: int, dialect: str) -> list[str]:
     parts: list[str] = []
     while place >= 2 and tokens[place - 1].text == "." and tokens[place - 1].kind == "mark":
         place -= 2
@@ -75,7 +75,7 @@ def _not_calls(tree: Tree, exp: Any, dialect: str) -> Counter[str]:
     return Counter(name_of(node.this, dialect) for node in lists if isinstance(node.this, exp.Identifier))
 
 
-def plain_read(tokens: list[Token], tree: Tree, functions: set[str], exp: Any, dialect: str) -> bool:
+def plain_read(tokens: list[SqlToken], tree: Tree, functions: set[str], exp: Any, dialect: str) -> bool:
     """Whether the statement is a query without any effect that could be known of."""
     if not isinstance(tree.root, exp.Query | exp.Values):
         return False
@@ -98,8 +98,8 @@ def _reads(node: Node, exp: Any) -> bool:
     return isinstance(node, exp.Binary | exp.Unary | exp.Func | exp.Predicate)
 
 
-def _alarms(tokens: list[Token]) -> bool:
-    last = Token("mark", "", 0, 0)
+def _alarms(tokens: list[SqlToken]) -> bool:
+    last = SqlToken("mark", "", 0, 0)
     for place, token in enumerate(tokens):
         if token.kind == "word":
             after = tokens[place + 1].text if place + 1 < len(tokens) else ""

@@ -18,7 +18,7 @@ from mcpguard.core.functions.function import Function, FunctionError, Parameter
 from mcpguard.core.functions.sql.calls import called, plain_read
 from mcpguard.core.functions.sql.filter import filtered
 from mcpguard.core.functions.sql.plain import plain
-from mcpguard.core.functions.sql.text import LEXIS, Source, Token, read, statements
+from mcpguard.core.functions.sql.text import LEXIS, Source, SqlToken, read, statements
 from mcpguard.core.functions.sql.tree import Node, Tree
 from mcpguard.core.functions.sql.words import SQL_SERVER_STATEMENTS
 from mcpguard.core.model import Json
@@ -47,7 +47,7 @@ class Facts(Struct):
     queries: int = 0
 
 
-class Parser(Struct, frozen=True):
+class DialectParser(Struct, frozen=True):
     """The parser of one dialect. `kinds` are the classes of statements with their names."""
 
     exp: Any
@@ -81,7 +81,7 @@ _KINDS = (
 
 
 @cache
-def _parser(dialect: str) -> Parser:
+def _parser(dialect: str) -> DialectParser:
     # Costs some 100 ms once, so only where a condition calls.
     import sqlglot
     from sqlglot import exp
@@ -108,7 +108,7 @@ def _parser(dialect: str) -> Parser:
         return parser
 
     kinds = tuple((getattr(exp, name), kind) for name, kind in _KINDS)
-    return Parser(exp, one.tokenize, make, kinds)
+    return DialectParser(exp, one.tokenize, make, kinds)
 
 
 def sql(text: str, dialect: str) -> Json:
@@ -139,7 +139,7 @@ def _listed(names: set[str]) -> Json:
     return list(sorted(names))
 
 
-def _statement(source: Source, tokens: list[Token], dialect: str, facts: Facts) -> None:
+def _statement(source: Source, tokens: list[SqlToken], dialect: str, facts: Facts) -> None:
     tokens, analyzed = _explained(tokens, facts)
     simple = plain(tokens, dialect)
     if simple is not None:
@@ -163,7 +163,7 @@ def _statement(source: Source, tokens: list[Token], dialect: str, facts: Facts) 
         facts.limit = None if limit is None or facts.limit is None else max(limit, facts.limit)
 
 
-def _explained(tokens: list[Token], facts: Facts) -> tuple[list[Token], bool]:
+def _explained(tokens: list[SqlToken], facts: Facts) -> tuple[list[SqlToken], bool]:
     """Without `EXPLAIN [ANALYZE] [VERBOSE] [QUERY PLAN] [(options)]`, and whether that runs the statement."""
     if tokens[0].kind != "word" or tokens[0].text != "explain":
         return tokens, False
@@ -179,7 +179,7 @@ def _explained(tokens: list[Token], facts: Facts) -> tuple[list[Token], bool]:
     return tokens[place:], bool(head & {"analyze", "analyse"})
 
 
-def _tree(source: Source, tokens: list[Token], dialect: str) -> Tree:
+def _tree(source: Source, tokens: list[SqlToken], dialect: str) -> Tree:
     start, end = tokens[0].start, tokens[-1].end
     text = source.text[start:end]
     parser = _parser(dialect)
@@ -194,7 +194,7 @@ def _tree(source: Source, tokens: list[Token], dialect: str) -> Tree:
         raise FunctionError(_UNREADABLE) from None
 
 
-def _check_agreement(text: str, theirs: Any, ours: list[Token], start: int) -> None:
+def _check_agreement(text: str, theirs: Any, ours: list[SqlToken], start: int) -> None:
     """Raises FunctionError unless both readers found the same strings and quoted names."""
     quoted = [(one.start, one.end + 1) for one in theirs if _quoted(text[one.start : one.end + 1])]
     if quoted != [(token.start - start, token.end - start) for token in ours]:
@@ -222,7 +222,7 @@ def _kinds(tree: Tree, dialect: str) -> set[str]:
     return {_known(node, parser) for node in nodes}
 
 
-def _known(node: Node, parser: Parser) -> str:
+def _known(node: Node, parser: DialectParser) -> str:
     return next((kind for one, kind in parser.kinds if isinstance(node, one)), "")
 
 

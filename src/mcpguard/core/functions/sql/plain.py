@@ -10,7 +10,7 @@ import re
 from msgspec import Struct
 
 from mcpguard.core.functions.function import FunctionError
-from mcpguard.core.functions.sql.text import Token
+from mcpguard.core.functions.sql.text import SqlToken
 from mcpguard.core.functions.sql.tree import shown
 from mcpguard.core.functions.sql.words import READING_BARE_PRAGMAS, READING_PRAGMAS, STATEMENT_WORDS
 
@@ -40,7 +40,7 @@ _SHOW_OF = re.compile(
 _BEFORE_NAMES = frozenset({"from", "in", "for", "on", "like", "where", "create", "index", "grants"})
 
 
-def plain(tokens: list[Token], dialect: str) -> Plain | None:
+def plain(tokens: list[SqlToken], dialect: str) -> Plain | None:
     """None for a statement that the parser has to read. Raises FunctionError."""
     first = tokens[0].text if tokens[0].kind == "word" else ""
     if first in ("begin", "start", "commit", "rollback", "end", "abort", "savepoint", "release"):
@@ -54,24 +54,24 @@ def plain(tokens: list[Token], dialect: str) -> Plain | None:
     return None
 
 
-def _words(tokens: list[Token]) -> str:
+def _words(tokens: list[SqlToken]) -> str:
     return " ".join(token.text if token.kind in ("word", "mark") else token.kind for token in tokens)
 
 
-def _transaction(tokens: list[Token]) -> Plain:
+def _transaction(tokens: list[SqlToken]) -> Plain:
     if not _TRANSACTION.fullmatch(_words(tokens)):
         raise FunctionError("sql() cannot tell what this statement of a transaction does")
     return Plain("transaction", writes=True)
 
 
-def _set(tokens: list[Token]) -> Plain:
+def _set(tokens: list[SqlToken]) -> Plain:
     words = {token.text for token in tokens if token.kind == "word"}
     if words & STATEMENT_WORDS or any(token.kind == "mark" and token.text in "([" for token in tokens):
         raise FunctionError("sql() does not read a SET that computes its value")
     return Plain("set", writes=True)
 
 
-def _show(tokens: list[Token], dialect: str) -> Plain:
+def _show(tokens: list[SqlToken], dialect: str) -> Plain:
     if dialect not in ("postgres", "mysql"):
         raise FunctionError("sql() reads SHOW of PostgreSQL and MySQL only")
     words = _words(tokens)
@@ -87,7 +87,7 @@ def _show(tokens: list[Token], dialect: str) -> Plain:
     raise FunctionError("sql() cannot tell what this SHOW shows")
 
 
-def _pragma(tokens: list[Token], dialect: str) -> Plain:
+def _pragma(tokens: list[SqlToken], dialect: str) -> Plain:
     """`PRAGMA [schema.]name [= value | (value)]`. Source: sqlite.org/pragma.html."""
     if dialect != "sqlite":
         raise FunctionError("sql() reads PRAGMA of SQLite only")

@@ -32,7 +32,7 @@ OPERATOR_LIMIT = 6
 """The most signs or NOTs in a row; the parser calls itself for each."""
 
 
-class Token(Struct, frozen=True):
+class SqlToken(Struct, frozen=True):
     """One token. `kind` is "word", "name" (a quoted name), "string", "number" or "mark"; `text` is lower
     case for a word and without its quotes for a name; `start` and `end` are offsets in `Source.text`."""
 
@@ -46,7 +46,7 @@ class Source(Struct, frozen=True):
     """`text` without comments, and all of its tokens."""
 
     text: str
-    tokens: list[Token]
+    tokens: list[SqlToken]
 
 
 class Lexis(Struct, frozen=True):
@@ -113,7 +113,7 @@ def read(text: str, dialect: str) -> Source:
     _check_characters(text)
     pattern = _pattern(dialect)
     pieces: list[str] = []
-    tokens: list[Token] = []
+    tokens: list[SqlToken] = []
     at = place = 0
     while at < len(text):
         match = pattern.match(text, at)
@@ -142,16 +142,16 @@ def _check_characters(text: str) -> None:
             raise FunctionError("sql() reads no control characters")
 
 
-def _token(kind: str, piece: str, place: int, dialect: str) -> Token:
+def _token(kind: str, piece: str, place: int, dialect: str) -> SqlToken:
     end = place + len(piece)
     if kind == "word":
         _check_letters(piece, dialect)
-        return Token("word", ascii_lower(piece), place, end)
+        return SqlToken("word", ascii_lower(piece), place, end)
     if kind == "name":
         quote = "]" if piece[0] == "[" else piece[0]
         _check_letters(piece, dialect)
-        return Token("name", piece[1:-1].replace(quote * 2, quote), place, end)
-    return Token("number" if kind == "parameter" else kind, piece, place, end)
+        return SqlToken("name", piece[1:-1].replace(quote * 2, quote), place, end)
+    return SqlToken("number" if kind == "parameter" else kind, piece, place, end)
 
 
 def _check_letters(name: str, dialect: str) -> None:
@@ -171,10 +171,10 @@ def _ascii_letters(text: str) -> int:
     return sum(char.isascii() for char in text)
 
 
-def _check_order(tokens: list[Token]) -> None:
+def _check_order(tokens: list[SqlToken]) -> None:
     """What no statement has: unbalanced or deep brackets, strings side by side, a dot before its name."""
     depth = signs = 0
-    last = Token("mark", ";", 0, 0)
+    last = SqlToken("mark", ";", 0, 0)
     expected: list[str] = []
     for token in tokens:
         text = token.text if token.kind == "mark" else ""
@@ -194,7 +194,7 @@ def _check_order(tokens: list[Token]) -> None:
         raise FunctionError("sql() found brackets that do not match")
 
 
-def _check_pair(last: Token, token: Token) -> None:
+def _check_pair(last: SqlToken, token: SqlToken) -> None:
     if token.kind == "string" and last.kind == "string":
         raise FunctionError("sql() found two strings side by side, which databases read differently")
     named = last.kind in ("word", "name") or last.text in (")", "]")
@@ -209,9 +209,9 @@ def ascii_lower(text: str) -> str:
     return text.lower() if text.isascii() else re.sub("[A-Z]+", lambda match: match.group().lower(), text)
 
 
-def statements(tokens: list[Token]) -> list[list[Token]]:
+def statements(tokens: list[SqlToken]) -> list[list[SqlToken]]:
     """The tokens between semicolons, without the empty ones."""
-    found: list[list[Token]] = [[]]
+    found: list[list[SqlToken]] = [[]]
     for token in tokens:
         if token.kind == "mark" and token.text == ";":
             found.append([])

@@ -1,6 +1,6 @@
-"""Facts: what calls of our functions in conditions come to, for one request. `hoisting.py` finds them.
+"""The values of hoisted calls of our functions, for one request. `hoisting.py` finds the calls.
 
-Law of this file: a fact that cannot be computed is absent, and the condition that needs it is an ERROR.
+Law of this file: a call that cannot be computed has no value, and the condition that needs it is an ERROR.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from mcpguard.core.functions import FUNCTIONS, FunctionError, apply
 from mcpguard.core.model import Json
 
 MATCHES = "matches"
-"""CEL's own function, which is a fact where its pattern is a constant (RE2 syntax; cel-spec, matches)."""
+"""CEL's own function, which is hoisted where its pattern is a constant (RE2 syntax; cel-spec, matches)."""
 
 Steps = tuple[str | int, ...]
 
@@ -28,7 +28,7 @@ class Constant(Struct, frozen=True):
     key: str
 
 
-class Path(Struct, frozen=True):
+class ValuePath(Struct, frozen=True):
     """A value of the request: `root` is a name of conditions, `steps` are members and indexes."""
 
     root: str
@@ -36,20 +36,20 @@ class Path(Struct, frozen=True):
     key: str
 
 
-class Call(Struct, frozen=True):
+class HoistedCall(Struct, frozen=True):
     """A call of one of our functions, or of `matches` with a constant pattern, and `steps` into that."""
 
     name: str
-    arguments: tuple[Constant | Path | Call, ...]
+    arguments: tuple[Constant | ValuePath | HoistedCall, ...]
     steps: Steps
     key: str
 
 
-Term = Constant | Path | Call
+Term = Constant | ValuePath | HoistedCall
 
 
-def compute(call: Call, view: Mapping[str, Json]) -> Json:
-    """The value of a fact for a request whose names have the values in `view`. Raises FunctionError, also
+def compute(call: HoistedCall, view: Mapping[str, Json]) -> Json:
+    """The value of a call for a request whose names have the values in `view`. Raises FunctionError, also
     where a path leads nowhere."""
     arguments = tuple([_value(one, view) for one in call.arguments])
     if call.name == MATCHES:
@@ -81,7 +81,7 @@ def key_of(head: str, steps: Steps) -> str:
 def _value(term: Term, view: Mapping[str, Json]) -> Json:
     if isinstance(term, Constant):
         return term.value
-    if isinstance(term, Call):
+    if isinstance(term, HoistedCall):
         return compute(term, view)
     if term.root not in view:
         raise FunctionError(f"`{term.root}` is not known yet")

@@ -1,0 +1,131 @@
+"""The engines behind the seam of `cel.py`: `cel-expr-python` (the CEL project's C++ runtime, "cpp") wherever
+it is installed, and `cel-python` ("python", `cel_python.py`).
+
+The second also answers for a request with U+0000 in it: the first sees only what stands before it. Where the
+two differ, one of them says ERROR, and an ERROR only tightens.
+"""
+
+from __future__ import annotations
+
+import re
+from functools import cache
+from typing import Any
+
+from mcpguard.core.conditions.cel import (
+    ERROR,
+    FALSE,
+    NAMES,
+    NOT_BOOLEAN,
+    TRUE,
+    Bound,
+    Condition,
+    ConditionError,
+    Engine,
+    EngineName,
+    Verdict,
+    check_length,
+    offset_of,
+)
+from mcpguard.core.conditions.hoisting import CALLED, Hoisted, hoist
+
+_MISTAKE = re.compile(r"ERROR: <input>:(\d+):(\d+): (.*)")
+_NOISE = re.compile(r" \(in container ''\)| expecting \{.*")
+
+
+@cache
+def engine(name: EngineName | None = None) -> Engine:
+    """The engine `name`, or the fastest that is installed. Raises ImportError for one that is not."""
+    # Either engine costs a start 17 to 70 ms, so it is imported where a condition needs it.
+    if name != "python":
+        try:
+            from cel_expr_python import cel
+
+            return _CppEngine(cel)
+        except ImportError:
+            if name:
+                raise
+    from mcpguard.core.conditions.cel_python import PythonEngine
+
+    return PythonEngine()
+
+
+class _CppCondition:
+    __slots__ = ("_activation", "_eval", "_exact", "_written", "calls", "engine", "reads")
+
+    def __init__(self, owner: _CppEngine, text: str, expression: Any, hoisted: Hoisted) -> None:
+        self.engine: Engine = owner
+        self.reads = hoisted.reads
+        self.calls = hoisted.calls
+        self._activation = owner.activation
+        self._eval = expression.eval
+        self._written = text
+        self._exact: Condition | None = None
+
+    def verdict(self, bound: Bound) -> Verdict:
+        try:
+            # This engine takes every text for ended at U+0000.
+            if bound.zero or (bound.zero is None and bound.has_zero()):
+                return self._by_the_other(bound)
+            said = self._evaluated(bound)
+            if said is not ERROR or not self.calls:
+                return said
+            # The answer depends on calls that nobody has computed yet, or it is an error.
+            bound.compute(self.calls)
+            if bound.has_zero():
+                return self._by_the_other(bound)
+            return self._evaluated(bound) if bound.cpp is None else ERROR
+        except Exception:
+            return ERROR
+
+    def _by_the_other(self, bound: Bound) -> Verdict:
+        if self._exact is None:
+            self._exact = engine("python").compile(self._written)
+        return self._exact.verdict(bound)
+
+    def _evaluated(self, bound: Bound) -> Verdict:
+        if bound.cpp is None:
+            bound.cpp = self._activation({**bound.view, CALLED: bound.called})
+        value = self._eval(bound.cpp).value()
+        if value is True:
+            return TRUE
+        return FALSE if value is False else ERROR
+
+
+class _CppEngine:
+    name: EngineName = "cpp"
+
+    def __init__(self, cel: Any) -> None:
+        text, anything = cel.Type.STRING, cel.Type.DYN
+        types = {
+            "string": text,
+            "map": cel.Type.Map(text, anything),
+            "list": cel.Type.List(anything),
+            "timestamp": cel.Type.TIMESTAMP,
+        }
+        variables = {name: types[kind] for name, kind in NAMES.items()}
+        self._env = cel.NewEnv(variables={**variables, CALLED: types["map"]})
+        self.activation = self._env.Activation
+        self._boolean = (cel.Type.BOOL, anything)
+
+    def compile(self, text: str) -> Condition:
+        check_length(text)
+        hoisted = hoist(text, NAMES)
+        if hoisted.mistakes:
+            raise ConditionError(list(hoisted.mistakes))
+        if hoisted.left:
+            return engine("python").compile(text)
+        try:
+            expression = self._env.compile(hoisted.text)
+        except RuntimeError as error:
+            raise ConditionError(_mistakes(text, str(error))) from None
+        if not any(expression.return_type() == one for one in self._boolean):
+            raise ConditionError([(0, NOT_BOOLEAN)])
+        return _CppCondition(self, text, expression, hoisted)
+
+
+def _mistakes(text: str, report: str) -> list[tuple[int, str]]:
+    found = [
+        (offset_of(text, int(line), int(column)), _NOISE.sub("", sentence))
+        for line, column, sentence in _MISTAKE.findall(report)
+    ]
+    return found or [(0, "not a CEL expression that can be evaluated")]
