@@ -11,7 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from mcpguard.cli import check, main
+from mcpguard.authoring.check import configuration
+from mcpguard.cli import main
 from tests.adapters.credentials.fake_keyring import FakeKeyring
 
 Capture = pytest.CaptureFixture[str]
@@ -284,8 +285,9 @@ def audit_remark(folder: Path) -> tuple[str, str]:
     """What is said of the audit folder, by itself: a limit on files holds for pytest's own as well."""
     from types import SimpleNamespace
 
-    [one] = check._audit(SimpleNamespace(audit=SimpleNamespace(path=folder / "audit")))  # type: ignore[arg-type]
-    return one.level, one.message
+    config = SimpleNamespace(audit=SimpleNamespace(path=folder / "audit"))
+    one = configuration._evidence(config)  # type: ignore[arg-type]
+    return one.severity, one.message
 
 
 def test_the_default_audit_folder_is_the_users_state_folder(

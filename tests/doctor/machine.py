@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import argparse
 import os
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
@@ -14,8 +13,8 @@ from tempfile import mkdtemp
 
 import msgspec
 
-from mcpguard.cli import doctor
-from mcpguard.doctor.report import Report
+from mcpguard.authoring.findings import Report
+from mcpguard.doctor.diagnosis import diagnose
 from mcpguard.doctor.surroundings import Surroundings
 
 TOKEN = "ghp" + "_" + "aZ3kQ9xB7mT2" * 3
@@ -76,22 +75,13 @@ class Machine:
         """Other surroundings."""
         self.at = msgspec.structs.replace(self.at, **changes)
 
-    def diagnosed(self, *words: str) -> Report:
+    def diagnosed(self) -> Report:
         """What doctor says of it."""
-        if os.path.lexists(self.path):
-            words = (*words, "--config", str(self.path))
-        return doctor.diagnose(self.at, arguments(words))
+        return diagnose(self.at, str(self.path) if os.path.lexists(self.path) else None)
 
     def codes(self) -> set[str]:
         """The codes of what is found."""
         return {one.code for one in self.diagnosed().findings}
-
-
-def arguments(words: Sequence[str]) -> argparse.Namespace:
-    """The options as the command reads them."""
-    parser = argparse.ArgumentParser()
-    doctor.add_arguments(parser)
-    return parser.parse_args(words)
 
 
 @contextmanager

@@ -12,10 +12,11 @@ from pathlib import Path
 
 import pytest
 
-from mcpguard.cli import doctor, main
-from mcpguard.doctor.codes import AILMENTS, CONTROLS, SEVERITIES
-from mcpguard.doctor.finding import Unseen
-from mcpguard.doctor.report import as_json, as_lines
+from mcpguard.authoring.findings import SEVERITIES, Unchecked
+from mcpguard.authoring.rendering import as_paragraphs, doctor_json
+from mcpguard.cli import main
+from mcpguard.doctor import diagnosis
+from mcpguard.doctor.codes import CONTROLS, DOCTOR_CODES
 from mcpguard.doctor.surroundings import Subject
 from tests.doctor.machine import PHRASE, TOKEN, Machine, machine
 from tests.doctor.scenes import APART, CURSOR, SCENES, everything_wrong
@@ -46,7 +47,7 @@ def real(made: Machine, monkeypatch: Patch) -> Machine:
 
 
 def test_every_code_has_its_scenes() -> None:
-    assert SCENES.keys() == AILMENTS.keys()
+    assert SCENES.keys() == DOCTOR_CODES.keys()
 
 
 @pytest.mark.parametrize("code", SCENES)
@@ -62,12 +63,12 @@ def test_a_code_is_found_in_its_scene_and_not_in_the_one_beside_it(
 
 
 def test_every_code_belongs_to_a_control_and_has_a_fix() -> None:
-    for one in AILMENTS.values():
+    for one in DOCTOR_CODES.values():
         assert one.control in CONTROLS
         assert one.severity in SEVERITIES
         assert one.fix
-        assert one.what.endswith(".")
-    assert {one.control for one in AILMENTS.values()} == CONTROLS.keys()
+        assert one.meaning.endswith(".")
+    assert {one.control for one in DOCTOR_CODES.values()} == CONTROLS.keys()
 
 
 def test_a_clean_home_gives_nothing(made: Machine) -> None:
@@ -75,20 +76,20 @@ def test_a_clean_home_gives_nothing(made: Machine) -> None:
     made.write(CURSOR, json.dumps({"mcpServers": {"guarded": {"command": "mcpguard", "args": ["run"]}}}))
     made.write("home/.bashrc", "export PATH=$HOME/bin:$PATH EDITOR=vi\nexport SSH_AUTH_SOCK=/run/ssh\n")
     report = made.diagnosed()
-    assert (report.findings, report.unseen, report.ok) == ((), (), True)
-    assert as_lines(report) == "nothing found"
+    assert (report.findings, report.unchecked, report.ok) == ((), (), True)
+    assert as_paragraphs(report) == "nothing found"
 
 
 def test_a_home_without_anything_gives_nothing(made: Machine) -> None:
-    assert as_lines(made.diagnosed()) == "nothing found"
+    assert as_paragraphs(made.diagnosed()) == "nothing found"
 
 
 def test_no_value_is_said_of_a_home_where_everything_is_wrong(made: Machine, monkeypatch: Patch) -> None:
     everything_wrong(made, monkeypatch)
     report = made.diagnosed()
     found = {one.code for one in report.findings}
-    assert AILMENTS.keys() - found == {*APART}
-    for said in (as_lines(report), as_json(report), repr(report)):
+    assert DOCTOR_CODES.keys() - found == {*APART}
+    for said in (as_paragraphs(report), doctor_json(report), repr(report)):
         assert TOKEN not in said
         assert PHRASE not in said
 
@@ -117,15 +118,15 @@ def test_the_worst_is_told_first_each_with_place_fix_and_control(made: Machine, 
     SCENES["D101"][0](made, monkeypatch)
     made.write("home/.zshrc", f"\nexport A_TOKEN={PHRASE}\n")
     bashrc = made.home / ".zshrc"
-    assert as_lines(made.diagnosed()).splitlines() == [
+    assert as_paragraphs(made.diagnosed()).splitlines() == [
         "error D101 [no secrets in configuration] A credential in plain text in the configuration of a "
         "client.",
         f"  {made.root / CURSOR}:1: the server git has it in env.GIT_TOKEN",
         "  fix: mcpguard import --client cursor",
         "",
-        f"warning D102 [no secrets in configuration] {AILMENTS['D102'].what}",
+        f"warning D102 [no secrets in configuration] {DOCTOR_CODES['D102'].meaning}",
         f"  {bashrc}:2: looks like a credential: A_TOKEN",
-        f"  fix: {AILMENTS['D102'].fix}",
+        f"  fix: {DOCTOR_CODES['D102'].fix}",
         "",
         "1 error, 1 warning",
     ]
@@ -133,7 +134,7 @@ def test_the_worst_is_told_first_each_with_place_fix_and_control(made: Machine, 
 
 def test_json_has_the_same_with_stable_keys(made: Machine, monkeypatch: Patch) -> None:
     SCENES["D101"][0](made, monkeypatch)
-    said = json.loads(as_json(made.diagnosed()))
+    said = json.loads(doctor_json(made.diagnosed()))
     assert said == {
         "ok": False,
         "findings": [
@@ -145,7 +146,7 @@ def test_json_has_the_same_with_stable_keys(made: Machine, monkeypatch: Patch) -
                 "file": str(made.root / CURSOR),
                 "line": 1,
                 "message": "the server git has it in env.GIT_TOKEN",
-                "what": AILMENTS["D101"].what,
+                "what": DOCTOR_CODES["D101"].meaning,
                 "fix": "mcpguard import --client cursor",
             }
         ],
@@ -171,9 +172,9 @@ def test_the_exit_code_is_2_where_nothing_was_found_and_something_not_seen(
     real.write(CURSOR, "{")
     assert main(["doctor"]) == 2
     out = capsys.readouterr().out
-    assert "could not be looked at:" in out
+    assert "could not be checked:" in out
     assert f"{real.root / CURSOR}: " in out
-    assert out.endswith("1 not looked at\n")
+    assert out.endswith("1 not checked\n")
     real.write("home/.bashrc", f"export A_TOKEN={PHRASE}\n")
     assert main(["doctor"]) == 1
 
@@ -194,7 +195,8 @@ def test_the_configuration_that_a_client_names_is_looked_at(real: Machine, capsy
     real.write(CURSOR, json.dumps({"mcpServers": entries}))
     assert main(["doctor"]) == 1
     assert (
-        f"error D703 [configuration integrity] {AILMENTS['D703'].what}\n  {path}" in capsys.readouterr().out
+        f"error D703 [configuration integrity] {DOCTOR_CODES['D703'].meaning}\n  {path}"
+        in capsys.readouterr().out
     )
     path.unlink()
     loop.unlink()
@@ -218,15 +220,15 @@ def test_another_project_can_be_looked_at(real: Machine, capsys: Capture) -> Non
 
 
 def test_a_check_that_fails_hides_no_other_and_says_no_value(made: Machine, monkeypatch: Patch) -> None:
-    def defect(_subject: Subject) -> list[Unseen]:
+    def defect(_subject: Subject) -> list[Unchecked]:
         raise ValueError(TOKEN)
 
-    known = doctor.checks()
-    monkeypatch.setattr(doctor, "checks", lambda: {"the first": defect, **known})
+    known = diagnosis.checks()
+    monkeypatch.setattr(diagnosis, "checks", lambda: {"the first": defect, **known})
     made.write("home/.bashrc", f"export A_TOKEN={PHRASE}\n")
     report = made.diagnosed()
     assert [one.code for one in report.findings] == ["D102"]
-    assert report.unseen == (Unseen("the first", "the check failed (ValueError): please report it"),)
+    assert report.unchecked == (Unchecked("the first", "the check failed (ValueError): please report it"),)
 
 
 def test_a_value_that_another_place_quotes_is_not_said(made: Machine) -> None:
@@ -234,7 +236,7 @@ def test_a_value_that_another_place_quotes_is_not_said(made: Machine) -> None:
     entry = {"command": "x", "env": {PHRASE: "a"}}
     made.write(CURSOR, json.dumps({"mcpServers": {PHRASE: entry}}))
     made.write(CURSOR + "." + PHRASE + ".bak", json.dumps({"mcpServers": {PHRASE: {"env": {"A": TOKEN}}}}))
-    assert PHRASE not in as_json(made.diagnosed())
+    assert PHRASE not in doctor_json(made.diagnosed())
 
 
 def test_without_a_home_the_rest_is_looked_at(made: Machine) -> None:
@@ -242,7 +244,7 @@ def test_without_a_home_the_rest_is_looked_at(made: Machine) -> None:
     made.write("project/.env", f"A_TOKEN={PHRASE}\n")
     report = made.diagnosed()
     assert [one.code for one in report.findings] == ["D102"]
-    assert [one.why for one in report.unseen] == ["there is no home folder: set HOME"]
+    assert [one.why for one in report.unchecked] == ["there is no home folder: set HOME"]
 
 
 def test_files_of_another_user_are_told(made: Machine) -> None:

@@ -11,11 +11,11 @@ import pytest
 from msgspec import structs
 
 from mcpguard.adapters.credentials.oauth.grants import Grant, Grants
+from mcpguard.authoring.findings import Finding
 from mcpguard.config.loading import Credential, Server
 from mcpguard.core.redaction.redactor import Redactor
 from mcpguard.core.secret import parse_template
 from mcpguard.doctor import lifetime
-from mcpguard.doctor.finding import Finding
 from mcpguard.doctor.short_lived import SHORT_LIVED, source_for
 from mcpguard.doctor.surroundings import Subject, examined
 from tests.adapters.credentials.fake_keyring import FakeKeyring
@@ -172,7 +172,7 @@ def with_login(made: Machine) -> Subject:
 def test_a_policy_that_is_not_right_could_not_be_looked_at(made: Machine) -> None:
     made.configured()
     path = made.write(made.path.with_name("p.yaml"), "version: 7\n")
-    assert [one.what for one in made.diagnosed().unseen] == [str(path)]
+    assert [one.what for one in made.diagnosed().unchecked] == [str(path)]
 
 
 @pytest.mark.parametrize(
@@ -216,4 +216,4 @@ def test_without_a_keychain_nothing_is_told_where_none_is_needed(
     monkeypatch.setattr(keyring, "get_keyring", never)
     made.configured(servers, more)
     report = made.diagnosed()
-    assert (report.findings, report.unseen) == ((), ())
+    assert (report.findings, report.unchecked) == ((), ())

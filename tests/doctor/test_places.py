@@ -205,7 +205,7 @@ def test_the_local_history_of_an_editor_is_looked_into(made: Machine) -> None:
 def test_a_history_of_something_else_is_none(text: str, made: Machine) -> None:
     made.write("home/.config/Cursor/User/History/1/entries.json", text)
     report = made.diagnosed()
-    assert (report.findings, report.unseen) == ((), ())
+    assert (report.findings, report.unchecked) == ((), ())
 
 
 def test_a_copy_that_cannot_be_looked_into_is_said(made: Machine, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -214,7 +214,7 @@ def test_a_copy_that_cannot_be_looked_into_is_said(made: Machine, monkeypatch: p
 
     made.write(CURSOR + ".bak", "{}")
     monkeypatch.setattr(reading, "read", fails)
-    assert [one.why for one in made.diagnosed().unseen] == ["it cannot be looked into"]
+    assert [one.why for one in made.diagnosed().unchecked] == ["it cannot be looked into"]
 
 
 def odd(made: Machine, name: str) -> Path:
@@ -230,7 +230,7 @@ def test_nothing_that_lies_there_stops_it(name: str, made: Machine) -> None:
     assert made.diagnosed().findings == ()
     path.unlink()
     path.symlink_to(path)
-    assert [one.what for one in made.diagnosed().unseen] == [str(path)]
+    assert [one.what for one in made.diagnosed().unchecked] == [str(path)]
     path.unlink()
     path.symlink_to("/dev/zero")
     assert made.diagnosed().findings == ()
@@ -248,12 +248,14 @@ def test_nothing_that_lies_there_stops_it(name: str, made: Machine) -> None:
 def test_what_is_too_large_or_holds_too_much_is_said(made: Machine, monkeypatch: pytest.MonkeyPatch) -> None:
     path = made.write("home/.bashrc", "A=b\n" * 1000)
     monkeypatch.setattr(files, "SIZE_LIMIT", 3999)
-    assert [(one.what, one.why) for one in made.diagnosed().unseen] == [(str(path), "larger than 3999 bytes")]
+    assert [(one.what, one.why) for one in made.diagnosed().unchecked] == [
+        (str(path), "larger than 3999 bytes")
+    ]
     monkeypatch.undo()
     monkeypatch.setattr(scanning, "HIT_CAP", 5)
     made.write("home/.bashrc", f"{TOKEN}\n" * 6)
     made.write(CURSOR, "{" + f"// {TOKEN}\n" * 6 + "}")
-    said = [one.why for one in made.diagnosed().unseen]
+    said = [one.why for one in made.diagnosed().unchecked]
     assert said == ["it holds too much that looks like a credential"] * 2
 
 
@@ -278,7 +280,7 @@ def test_a_folder_that_cannot_be_listed_hides_nothing_else(
 
     made.write("home/.bashrc", f"A_TOKEN={PHRASE}\n")
     monkeypatch.setattr(plain_text.Path, "glob", fails)
-    assert [one.what for one in made.diagnosed().unseen] == ["the clients"]
+    assert [one.what for one in made.diagnosed().unchecked] == ["the clients"]
     assert "D102" in made.codes()
 
 

@@ -159,7 +159,7 @@ def test_evidence_that_is_gone_is_told(made: Machine, monkeypatch: pytest.Monkey
 def test_evidence_that_cannot_be_read_is_said(made: Machine) -> None:
     made.configured()
     (made.state / "audit/a.jsonl").symlink_to(made.state / "audit/a.jsonl")
-    assert len(made.diagnosed().unseen) == 1
+    assert len(made.diagnosed().unchecked) == 1
 
 
 def test_a_home_that_belongs_to_somebody_else_is_that_ones(made: Machine) -> None:

@@ -58,7 +58,7 @@ def test_of_all_packs_together_only_what_is_meant_is_told(posture: str) -> None:
         policies, TODAY, dict.fromkeys(PACKS, True), None, read_snapshot(offered(), "snapshot.json")
     )
     told = [
-        f"{one.code} {one.problem.source.split('-')[0]} {one.problem.message.split(':')[0].removeprefix('rule ')}"
+        f"{one.code} {one.file.split('-')[0]} {one.message.split(':')[0].removeprefix('rule ')}"
         for one in lint(subject)
     ]
     assert sorted(told) == sorted([*ALWAYS.split("\n")[1:-1], *MEANT[posture].split("\n")])

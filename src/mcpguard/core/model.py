@@ -154,7 +154,7 @@ class Deny(Struct, frozen=True):
     """As in a Permit."""
 
 
-class Finding(Struct, frozen=True):
+class Detection(Struct, frozen=True):
     """What was removed, and where: never the value. `path` is a JSON Pointer (RFC 6901)."""
 
     kind: str
@@ -170,4 +170,4 @@ class Redacted(Struct, frozen=True):
 
     value: Json
     payload: bytes
-    findings: tuple[Finding, ...] = ()
+    findings: tuple[Detection, ...] = ()

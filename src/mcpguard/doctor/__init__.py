@@ -1,2 +1,1 @@
-"""The checks of `mcpguard doctor`. To add one: a module with `check(subject)`, a line in `checks()` of
-`cli/doctor.py`."""
+"""What on a machine bypasses mcpguard or weakens it. `diagnosis.py` runs the checks, one module each."""

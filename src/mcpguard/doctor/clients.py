@@ -11,10 +11,11 @@ from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from mcpguard.authoring.findings import Finding, Unchecked
 from mcpguard.core.errors import InspectionError
+from mcpguard.doctor.codes import Checked, found
 from mcpguard.doctor.copies import beside, in_history
 from mcpguard.doctor.files import text_of
-from mcpguard.doctor.finding import Finding, Seen, Unseen, found
 from mcpguard.doctor.permissions import open_to_readers, open_to_writers
 from mcpguard.doctor.plain_text import in_plain_text, secrets_in
 from mcpguard.doctor.surroundings import Subject, Surroundings
@@ -29,10 +30,10 @@ if TYPE_CHECKING:
 _GONE = "delete it there, and replace it where it was issued"
 
 
-def check(subject: Subject) -> Iterator[Seen]:
+def check(subject: Subject) -> Iterator[Checked]:
     """D101, D104, D201 and D202; D501 and D502 for these files."""
     if subject.at.home is None:
-        yield Unseen("the clients of this user", "there is no home folder: set HOME")
+        yield Unchecked("the clients of this user", "there is no home folder: set HOME")
         return
     known = _known(subject.at, subject.at.home)
     for path, kind in known.items():
@@ -82,15 +83,15 @@ def configuration_in_use(at: Surroundings) -> Path | None:
     return None
 
 
-def _file(subject: Subject, client: KnownClient, file: File, path: Path) -> Iterator[Seen]:
+def _file(subject: Subject, client: KnownClient, file: File, path: Path) -> Iterator[Checked]:
     try:
         read = reading.read(client, file, path)
     except (OSError, RuntimeError) as error:
-        yield Unseen(str(path), getattr(error, "strerror", None) or "a link that leads to itself")
+        yield Unchecked(str(path), getattr(error, "strerror", None) or "a link that leads to itself")
         return
     if read.problem:
-        yield Unseen(str(path), read.problem.removeprefix(f"{path}: "))
-    plain: list[Seen] = []
+        yield Unchecked(str(path), read.problem.removeprefix(f"{path}: "))
+    plain: list[Checked] = []
     rest = read.text
     for entry in read.entries:
         for said, value in in_plain_text(entry, subject.redactor):
@@ -107,12 +108,12 @@ def _file(subject: Subject, client: KnownClient, file: File, path: Path) -> Iter
         yield from open_to_readers(path)
 
 
-def _elsewhere(subject: Subject, path: Path, text: str) -> Iterator[Seen]:
+def _elsewhere(subject: Subject, path: Path, text: str) -> Iterator[Checked]:
     """Tokens in comments, in histories and in settings that are no server's."""
     try:
         places = secrets_in(text, subject.redactor, by_name=False)
     except InspectionError:
-        yield Unseen(str(path), "it holds too much that looks like a credential")
+        yield Unchecked(str(path), "it holds too much that looks like a credential")
         return
     for line, kind in places:
         yield found("D101", path, f"looks like a credential, in no server's settings: {kind}", line, _GONE)
@@ -141,7 +142,7 @@ def _address(url: str) -> str:
     return url.partition("?")[0].partition("#")[0].rstrip("/").lower()
 
 
-def _copy(subject: Subject, client: KnownClient, file: File, path: Path, copy: Path) -> Iterator[Seen]:
+def _copy(subject: Subject, client: KnownClient, file: File, path: Path, copy: Path) -> Iterator[Checked]:
     lines: dict[int, str] = {}
     try:
         for entry in reading.read(client, file, copy).entries:
@@ -151,7 +152,7 @@ def _copy(subject: Subject, client: KnownClient, file: File, path: Path, copy: P
         if isinstance(text, str) and not lines:
             lines = dict(secrets_in(text, subject.redactor, by_name=False))
     except (OSError, RuntimeError, InspectionError):
-        yield Unseen(str(copy), "it cannot be looked into")
+        yield Unchecked(str(copy), "it cannot be looked into")
         return
     for line, said in lines.items():
         yield found("D104", copy, f"an old copy of {path.name}: {said}", line)

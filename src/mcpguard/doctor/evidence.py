@@ -8,8 +8,9 @@ from shlex import quote
 from shutil import disk_usage
 
 from mcpguard.authoring.check.audit_folder import nearest, trouble
+from mcpguard.authoring.findings import Unchecked
 from mcpguard.core.errors import AuditError
-from mcpguard.doctor.finding import Seen, Unseen, found
+from mcpguard.doctor.codes import Checked, found
 from mcpguard.doctor.surroundings import Subject
 
 FREE_BYTES = 100 * 1024 * 1024
@@ -19,7 +20,7 @@ VERIFIED_BYTES = 64 * 1024 * 1024
 """How much of the newest evidence is verified; `mcpguard audit verify` takes all of it."""
 
 
-def check(subject: Subject) -> Iterator[Seen]:
+def check(subject: Subject) -> Iterator[Checked]:
     """D602, D603 and D604."""
     folder = subject.audit
     if subject.config is not None:
@@ -31,7 +32,7 @@ def check(subject: Subject) -> Iterator[Seen]:
         yield from _chains(folder)
 
 
-def _chains(folder: Path) -> Iterator[Seen]:
+def _chains(folder: Path) -> Iterator[Checked]:
     from mcpguard.adapters.audit.reader import chain_files, lines, verified
     from mcpguard.core.evidence.verification import verify
 
@@ -44,7 +45,7 @@ def _chains(folder: Path) -> Iterator[Seen]:
         else:
             reports, gone = {file.name: verify(lines(file), ()) for file in newest}, []
     except (AuditError, OSError) as error:
-        yield Unseen(str(folder), str(error))
+        yield Unchecked(str(folder), str(error))
         return
     fix = f"mcpguard audit verify {quote(str(folder))}"
     for name, report in reports.items():

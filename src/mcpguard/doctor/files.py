@@ -9,13 +9,13 @@ import os
 import stat
 from pathlib import Path
 
-from mcpguard.doctor.finding import Unseen
+from mcpguard.authoring.findings import Unchecked
 
 SIZE_LIMIT = 1 << 20
 """The largest file that is looked into, in bytes."""
 
 
-def text_of(path: Path) -> str | Unseen | None:
+def text_of(path: Path) -> str | Unchecked | None:
     """The text of a regular file; None where there is none, or where it is something else.
 
     Bytes that are not UTF-8 become U+FFFD. A link is followed.
@@ -26,16 +26,16 @@ def text_of(path: Path) -> str | Unseen | None:
     except (FileNotFoundError, NotADirectoryError):
         return None
     except (OSError, ValueError) as error:
-        return Unseen(str(path), _reason(error))
+        return Unchecked(str(path), _reason(error))
     try:
         with open(descriptor, "rb") as file:
             if not stat.S_ISREG(os.fstat(descriptor).st_mode):
                 return None
             data = file.read(SIZE_LIMIT + 1)
     except OSError as error:
-        return Unseen(str(path), _reason(error))
+        return Unchecked(str(path), _reason(error))
     if len(data) > SIZE_LIMIT:
-        return Unseen(str(path), f"larger than {SIZE_LIMIT} bytes")
+        return Unchecked(str(path), f"larger than {SIZE_LIMIT} bytes")
     return data.decode("utf-8-sig", "replace")
 
 

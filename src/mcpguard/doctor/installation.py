@@ -8,14 +8,14 @@ from itertools import islice
 from pathlib import Path
 
 from mcpguard.doctor.access import writer
-from mcpguard.doctor.finding import Seen, found
+from mcpguard.doctor.codes import Checked, found
 from mcpguard.doctor.permissions import open_to_writers, trusted_in
 from mcpguard.doctor.surroundings import Subject
 
 _TOLD = 5
 
 
-def check(subject: Subject) -> Iterator[Seen]:
+def check(subject: Subject) -> Iterator[Checked]:
     """D701, D702 and D703."""
     if subject.problem is not None:
         for one in subject.problem.problems:
@@ -35,7 +35,7 @@ def _suspect(program: Path, trusted: frozenset[int]) -> Iterator[Path]:
                 yield Path(path)
 
 
-def _running(subject: Subject) -> Iterator[Seen]:
+def _running(subject: Subject) -> Iterator[Checked]:
     from mcpguard.adapters.telemetry.status_file import running
 
     for status in running(subject.at.state / "status"):

@@ -9,16 +9,17 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 
+from mcpguard.authoring.findings import Finding
 from mcpguard.config.loading import Config, Server
 from mcpguard.core.secret import CredentialRef
-from mcpguard.doctor.finding import Finding, Seen, found
+from mcpguard.doctor.codes import Checked, found
 from mcpguard.doctor.lifetime import is_static
 from mcpguard.doctor.surroundings import Subject
 
 _OTHER_USER = ("sudo", "doas", "su", "runuser", "setpriv", "ssh")
 
 
-def check(subject: Subject) -> Iterator[Seen]:
+def check(subject: Subject) -> Iterator[Checked]:
     """D401 for each local server with a credential; D402 and D403 where there is one and the system is
     open."""
     exposed = [] if subject.config is None else list(_exposed(subject.config))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from mcpguard.doctor.finding import Seen, found
+from mcpguard.doctor.codes import Checked, found
 from mcpguard.doctor.surroundings import Subject
 
 OPEN = (
@@ -16,7 +16,7 @@ OPEN = (
 """Backends whose values anybody can read who reads the user's files; the last two keep nothing."""
 
 
-def check(subject: Subject) -> Iterator[Seen]:
+def check(subject: Subject) -> Iterator[Checked]:
     """D305 and D306, where the configuration refers to the keychain."""
     line = _first_use(subject)
     if line is None:

@@ -9,10 +9,11 @@ from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
+from mcpguard.authoring.findings import Finding, Unchecked
 from mcpguard.config.file import ENTRY
 from mcpguard.core.errors import CredentialError, PolicyError
 from mcpguard.core.secret import CredentialRef, Secret
-from mcpguard.doctor.finding import Finding, Seen, Unseen, found
+from mcpguard.doctor.codes import Checked, found
 from mcpguard.doctor.short_lived import source_for
 from mcpguard.doctor.surroundings import Subject
 
@@ -29,7 +30,7 @@ _GUIDES = {
 _GUIDE = "docs/guides/short-lived-credentials.md"
 
 
-def check(subject: Subject) -> Iterator[Seen]:
+def check(subject: Subject) -> Iterator[Checked]:
     """D301 to D304, D307 and D308."""
     config = subject.config
     if config is None:
@@ -128,7 +129,7 @@ def _logins(subject: Subject, config: Config, served: list[Server]) -> Iterator[
             yield from _ending(subject, f"credentials.{name}: the login", grant.ends_at, line, fix)
 
 
-def _policies(subject: Subject, config: Config) -> Iterator[Seen]:
+def _policies(subject: Subject, config: Config) -> Iterator[Checked]:
     from mcpguard.config.policies import read_document
     from mcpguard.core.document.reading import Document
     from mcpguard.core.policy.problems import end_of
@@ -140,7 +141,7 @@ def _policies(subject: Subject, config: Config) -> Iterator[Seen]:
             policy = document.read(Policy)
         except PolicyError as error:
             # `mcpguard check` says all of it, with its places.
-            yield Unseen(str(path), f"not right: {error.problems[0].message}")
+            yield Unchecked(str(path), f"not right: {error.problems[0].message}")
             continue
         end = end_of(policy.expires)
         if end is not None and end <= subject.at.now + SOON:

@@ -11,13 +11,14 @@ from pathlib import Path
 from shlex import quote
 
 from mcpguard.authoring.check.servers import folders, is_in
+from mcpguard.authoring.findings import Finding
 from mcpguard.config.loading import Config
 from mcpguard.doctor.access import readers, writers
-from mcpguard.doctor.finding import Finding, Seen, found
+from mcpguard.doctor.codes import Checked, found
 from mcpguard.doctor.surroundings import Subject, Surroundings
 
 
-def check(subject: Subject) -> Iterator[Seen]:
+def check(subject: Subject) -> Iterator[Checked]:
     """D501 for mcpguard's own files, D502 for mounted credentials, D503, D504 and D601."""
     config = subject.config
     state = [subject.sessions, subject.audit]

@@ -12,11 +12,12 @@ from itertools import accumulate
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from mcpguard.authoring.findings import Finding, Unchecked
 from mcpguard.core.errors import CredentialError, InspectionError
 from mcpguard.core.redaction.redactor import Redactor
 from mcpguard.core.secret import Secret, Template
+from mcpguard.doctor.codes import Checked, found
 from mcpguard.doctor.files import text_of
-from mcpguard.doctor.finding import Finding, Seen, Unseen, found
 from mcpguard.doctor.permissions import open_to_readers
 from mcpguard.doctor.surroundings import Subject, Surroundings
 from mcpguard.onboarding.discovery.plaintext import Plaintext, names_a_secret, secrets_of
@@ -62,7 +63,7 @@ _SAMPLES = re.compile(
 )
 
 
-def check(subject: Subject) -> Iterator[Seen]:
+def check(subject: Subject) -> Iterator[Checked]:
     """D102, and D103 in mcpguard's own configuration."""
     for path in _profiles(subject.at):
         yield from _lines(subject, path, "D102")
@@ -70,7 +71,7 @@ def check(subject: Subject) -> Iterator[Seen]:
     yield from own
     told = {one.line for one in own}
     for seen in _lines(subject, subject.path, "D103"):
-        if isinstance(seen, Unseen) or seen.line not in told or seen.code != "D103":
+        if isinstance(seen, Unchecked) or seen.line not in told or seen.code != "D103":
             yield seen
     if own:
         yield from open_to_readers(subject.path)
@@ -105,20 +106,20 @@ def _some(folder: Path, pattern: str) -> list[Path]:
         return []
 
 
-def _lines(subject: Subject, path: Path, code: str) -> Iterator[Seen]:
+def _lines(subject: Subject, path: Path, code: str) -> Iterator[Checked]:
     text = text_of(path)
-    if isinstance(text, Unseen):
+    if isinstance(text, Unchecked):
         yield text
     elif text:
         try:
             places = secrets_in(text, subject.redactor, by_name=code == "D102")
         except InspectionError:
-            yield Unseen(str(path), "it holds too much that looks like a credential")
+            yield Unchecked(str(path), "it holds too much that looks like a credential")
             return
         yield from _told(code, path, places)
 
 
-def _told(code: str, path: Path, places: list[tuple[int, str]]) -> Iterator[Seen]:
+def _told(code: str, path: Path, places: list[tuple[int, str]]) -> Iterator[Checked]:
     for count, (line, what) in enumerate(places, 1):
         rest = "; the lines after it were not looked at" if count == TOLD else ""
         yield found(code, path, f"looks like a credential: {what}{rest}", line)

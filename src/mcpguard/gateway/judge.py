@@ -13,7 +13,7 @@ from datetime import datetime
 from msgspec import structs
 
 from mcpguard.core.errors import SessionError
-from mcpguard.core.model import Deny, Finding, Invocation, Json, Permit
+from mcpguard.core.model import Deny, Detection, Invocation, Json, Permit
 from mcpguard.core.policy import pdp
 from mcpguard.core.policy.compiled import PolicySet
 from mcpguard.core.policy.review import UNTOUCHED, Review, review, settle
@@ -86,7 +86,7 @@ class Judge:
         policies: PolicySet,
         permit: Permit,
         result: Json,
-        findings: tuple[Finding, ...],
+        findings: tuple[Detection, ...],
         size: int,
         now: datetime,
     ) -> Review:

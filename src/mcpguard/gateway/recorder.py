@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Mapping
 from hashlib import sha256
 
 from mcpguard.core.evidence.chain import Decided, Noticed, Outcome
-from mcpguard.core.model import Caller, Deny, Finding, Invocation, Json, Listed, Permit, Principal
+from mcpguard.core.model import Caller, Deny, Detection, Invocation, Json, Listed, Permit, Principal
 from mcpguard.core.policy.review import UNTOUCHED, Review
 from mcpguard.gateway.judge import InForce
 from mcpguard.gateway.ports import Clock
@@ -129,7 +129,7 @@ class Recorder:
         status: str,
         started: float,
         result: str = "",
-        findings: tuple[Finding, ...] = (),
+        findings: tuple[Detection, ...] = (),
         review: Review = UNTOUCHED,
     ) -> Outcome:
         """The record of what came of an allowed call; `started` is from `seconds()`, `review` what the
@@ -163,7 +163,7 @@ def _cut(name: str) -> str:
     return name[:256]
 
 
-def finding_counts(findings: Iterable[Finding]) -> dict[str, int]:
+def finding_counts(findings: Iterable[Detection]) -> dict[str, int]:
     """How often each "kind path" was removed."""
     counts: dict[str, int] = {}
     for finding in findings:

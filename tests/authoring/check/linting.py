@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from datetime import UTC, datetime
 
-from mcpguard.authoring.check.lints import Flaw, Subject, lint
+from mcpguard.authoring.check.lints import Subject, lint
 from mcpguard.authoring.check.lints.example import CONFIG, SNAPSHOT
+from mcpguard.authoring.findings import Finding
 from mcpguard.authoring.snapshot import read_snapshot
 from mcpguard.config.file import ConfigFile
 from mcpguard.core.document.reading import Document
@@ -15,7 +16,7 @@ from mcpguard.core.redaction.detectors import OPT_IN
 TODAY = datetime(2026, 1, 1, tzinfo=UTC)
 
 
-def flaws(*texts: str, snapshot: str | None = SNAPSHOT, config: str | None = CONFIG) -> list[Flaw]:
+def flaws(*texts: str, snapshot: str | None = SNAPSHOT, config: str | None = CONFIG) -> list[Finding]:
     """What is found in policies with these texts, called `0.yaml`, `1.yaml` ..."""
     policies = [compile_policy(text, f"{index}.yaml", OPT_IN) for index, text in enumerate(texts)]
     document = None if config is None else Document(config, "mcpguard.yaml")
@@ -32,8 +33,4 @@ def rules(*written: str, head: str = "owner: ada") -> str:
 
 def found(code: str, *texts: str, **more: str | None) -> list[str]:
     """LINE:COLUMN MESSAGE of what the lint `code` finds."""
-    return [
-        f"{one.problem.line}:{one.problem.column} {one.problem.message}"
-        for one in flaws(*texts, **more)
-        if one.code == code
-    ]
+    return [f"{one.line}:{one.column} {one.message}" for one in flaws(*texts, **more) if one.code == code]

@@ -14,7 +14,7 @@ CODES = pytest.mark.parametrize("code", LINTS)
 def test_the_bad_example_is_found_at_a_place(code: str) -> None:
     found = [one for one in flaws(LINTS[code].bad) if one.code == code]
     assert found
-    assert all(one.problem.line and one.problem.column for one in found)
+    assert all(one.line and one.column for one in found)
     assert {one.severity for one in found} == {LINTS[code].severity}
 
 

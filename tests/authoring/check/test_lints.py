@@ -337,7 +337,7 @@ def test_the_engine_that_refuses_is_named_at_the_place() -> None:
 def test_flaws_are_in_the_order_of_files_and_lines() -> None:
     one = rules("id: a, effect: ask", "id: b, effect: ask", head="description: x")
     two = rules("id: c, effect: ask").replace("example", "two")
-    places = [(one.problem.source, one.problem.line) for one in flaws(one, two, snapshot=None)]
+    places = [(one.file, one.line) for one in flaws(one, two, snapshot=None)]
     assert places == sorted(places)
     assert {source for source, _ in places} == {"0.yaml", "1.yaml"}
 

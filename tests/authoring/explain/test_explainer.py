@@ -12,7 +12,7 @@ from msgspec.json import encode
 from mcpguard.authoring.explain.explainer import Result, explain
 from mcpguard.authoring.explain.explanation import Considered, Done, Operand
 from mcpguard.core.conditions.cel import EngineName
-from mcpguard.core.model import Deny, Finding, Permit
+from mcpguard.core.model import Deny, Detection, Permit
 from mcpguard.core.policy.pdp import NEEDS_APPROVAL, decide
 from mcpguard.core.policy.session import Session, StoredSession
 from tests.authoring.explain.explaining import call, explained, policies, tool
@@ -157,7 +157,7 @@ def test_shadow_rules_are_told_and_what_they_would_have_done() -> None:
 
 @pytest.mark.parametrize("denied", [False, True])
 def test_a_result_is_explained_as_the_next_decision_of_the_same_session(denied: bool) -> None:
-    result = Result({"content": ["hush"]}, (Finding("email", "/content/0"),))
+    result = Result({"content": ["hush"]}, (Detection("email", "/content/0"),))
     kept = StoredSession()
     found = explained(
         policies(

@@ -9,7 +9,7 @@ from msgspec import structs
 
 from mcpguard.core.conditions.cel import ERROR, FALSE, TRUE, Bound, Verdict
 from mcpguard.core.conditions.engines import engine
-from mcpguard.core.model import Deny, Finding, Listed, Permit, Principal
+from mcpguard.core.model import Deny, Detection, Listed, Permit, Principal
 from mcpguard.core.policy import pdp
 from tests.core.policy.test_obligations import policies
 from tests.core.policy.test_pdp import call
@@ -100,6 +100,6 @@ def test_a_resource_with_a_zero_is_not_one_with_its_prefix() -> None:
 def test_a_result_with_a_zero_is_withheld_for_what_stands_behind_it() -> None:
     withhold = "id: w, effect: deny, on: result, when: \"result.content[0].text.contains('rm')\""
     result = {"content": [{"type": "text", "text": EVIL}], "isError": False}
-    found = judged(withhold, result=result, findings=(Finding("x", "/a\0"),))
+    found = judged(withhold, result=result, findings=(Detection("x", "/a\0"),))
     assert found.denied is not None
     assert found.rules == ("p/w",)

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from mcpguard.core.model import Cause, Finding
+from mcpguard.core.model import Cause, Detection
 from mcpguard.core.policy.compiled import PolicySet, compile_policy
 from mcpguard.core.policy.review import UNTOUCHED, Review, review
 from mcpguard.core.policy.session import Session, StoredSession
@@ -61,7 +61,7 @@ def test_an_allow_that_has_ended_redacts_and_labels_and_states_no_fact() -> None
 
 def test_what_was_taken_out_and_what_was_asked_can_be_read() -> None:
     rule = f"{MARK}, when: \"'github-token' in findings && args.q == 'x'\""
-    hit = (Finding("github-token", "/a"), Finding("github-token", "/b"))
+    hit = (Detection("github-token", "/a"), Detection("github-token", "/b"))
     assert judged(rule, findings=hit).labels == ("private",)
     assert judged(rule).labels == ()
 

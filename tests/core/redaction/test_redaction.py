@@ -16,7 +16,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mcpguard.core.errors import CredentialError, InspectionError
-from mcpguard.core.model import Finding, Json
+from mcpguard.core.model import Detection, Json
 from mcpguard.core.redaction import redactor as redaction
 from mcpguard.core.redaction.leaves import Leaves, Rebuild
 from mcpguard.core.redaction.redactor import KINDS, OPT_IN, Redactor, authored
@@ -63,7 +63,7 @@ def test_the_payload_is_the_inspected_value() -> None:
 def test_a_held_value_is_replaced_where_it_stands() -> None:
     inspected = redactor().inspect({"content": [block("ok"), block(f"token: {TOKEN}!")]})
     assert inspected.value == {"content": [block("ok"), block(f"token: {HELD}!")]}
-    assert inspected.findings == (Finding("credential:keyring:github/read", "/content/1/text"),)
+    assert inspected.findings == (Detection("credential:keyring:github/read", "/content/1/text"),)
 
 
 def test_what_came_in_is_not_changed() -> None:
@@ -99,8 +99,8 @@ def test_a_name_is_inspected_and_renamed() -> None:
     assert inspected.value == {"env": {f"a/{held}": {"b~": "[REDACTED:github-token#1]"}}}
     name = "a~1" + held.replace("/", "~1")
     assert set(inspected.findings) == {
-        Finding("credential:keyring:github/read", f"/env/{name}"),
-        Finding("github-token", f"/env/{name}/b~0"),
+        Detection("credential:keyring:github/read", f"/env/{name}"),
+        Detection("github-token", f"/env/{name}/b~0"),
     }
 
 
@@ -115,7 +115,7 @@ def test_a_secret_of_digits_is_caught_as_a_number() -> None:
     inspected = redactor(pin=PIN).inspect({"code": int(PIN), "list": [1, -8401930, 2.5], "text": f"={PIN}"})
     pin = "[REDACTED:credential:pin#1]"
     assert inspected.value == {"code": pin, "list": [1, pin, 2.5], "text": f"={pin}"}
-    assert Finding("credential:pin", "/list/1") in inspected.findings
+    assert Detection("credential:pin", "/list/1") in inspected.findings
 
 
 def test_a_secret_as_a_list_of_bytes_is_caught() -> None:
@@ -244,7 +244,7 @@ def test_a_value_that_never_becomes_clean_is_withheld(monkeypatch: pytest.Monkey
 def test_a_path_never_tells_a_secret() -> None:
     value = {PIN[:3]: [{PIN[3:]: {"mail": GITHUB}}], "x": [[[TOKEN]]]}
     findings = redactor(pin=PIN, path="/x/0/0").inspect(value).findings
-    assert Finding("credential:keyring:github/read", "") in findings
+    assert Detection("credential:keyring:github/read", "") in findings
 
 
 def test_an_opt_in_kind_is_inspected_for_when_asked() -> None:

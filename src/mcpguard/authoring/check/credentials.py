@@ -10,7 +10,8 @@ from collections.abc import Iterator
 from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING
 
-from mcpguard.authoring.check.remark import Remark, shown, wrong
+from mcpguard.authoring.check.codes import shown, wrong
+from mcpguard.authoring.findings import Finding
 
 if TYPE_CHECKING:
     from mcpguard.authoring.check.lints.entry import PlacedRule
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
     from mcpguard.core.redaction.redactor import Redactor
 
 
-def chosen(config: Config, compiled: list[CompiledPolicy]) -> Iterator[Remark]:
+def chosen(config: Config, compiled: list[CompiledPolicy]) -> Iterator[Finding]:
     """Each rule with a `credential` or a placeholder: whether what it names is there, and for the servers
     that the rule speaks of."""
     from mcpguard.authoring.check.lints.entry import PlacedRule
@@ -30,11 +31,11 @@ def chosen(config: Config, compiled: list[CompiledPolicy]) -> Iterator[Remark]:
         for index, rule in enumerate(policy.rules):
             placed, name = PlacedRule(policy, index), rule.written.credential
             for said in _unusable(config, placed, name, True) if name else ():
-                yield shown("error", "C106", placed.problem(("credential",), said))
+                yield shown("C106", placed.problem(("credential",), said))
             for one in placeholders_in(rule.written.argument):
                 for ref in one.template.refs:
                     for said in _unusable(config, placed, ref.name, False):
-                        yield shown("error", "C106", placed.problem(("argument", *one.place), said))
+                        yield shown("C106", placed.problem(("argument", *one.place), said))
 
 
 def _unusable(config: Config, placed: PlacedRule, name: str, with_site: bool) -> Iterator[str]:
@@ -57,7 +58,7 @@ def _unusable(config: Config, placed: PlacedRule, name: str, with_site: bool) ->
                 )
 
 
-def in_urls(server: Server, document: Document) -> Iterator[Remark]:
+def in_urls(server: Server, document: Document) -> Iterator[Finding]:
     """A reference in the query of a `url`."""
     if server.url is None:
         return
@@ -73,7 +74,7 @@ def in_urls(server: Server, document: Document) -> Iterator[Remark]:
             return
 
 
-def programs(entry: Credential, document: Document) -> Iterator[Remark]:
+def programs(entry: Credential, document: Document) -> Iterator[Finding]:
     """The program of a `command` that is not there."""
     from mcpguard.adapters.credentials.program import command_of, found
 
@@ -83,7 +84,7 @@ def programs(entry: Credential, document: Document) -> Iterator[Remark]:
         yield wrong("C102", document.problem(("credentials", entry.name, "command"), said))
 
 
-def plain_in(entry: Credential, document: Document, redactor: Redactor) -> Iterator[Remark]:
+def plain_in(entry: Credential, document: Document, redactor: Redactor) -> Iterator[Finding]:
     """What looks like a credential itself in what makes one, such as a word of a command."""
     from mcpguard.config.references import texts_in
 

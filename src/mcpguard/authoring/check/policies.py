@@ -9,8 +9,11 @@ from collections.abc import Iterator
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
+from msgspec import structs
+
+from mcpguard.authoring.check.codes import problems, wrong
 from mcpguard.authoring.check.credentials import chosen
-from mcpguard.authoring.check.remark import Remark, fine, problems, shown, wrong
+from mcpguard.authoring.findings import Finding, fine
 from mcpguard.core.errors import PolicyError
 
 if TYPE_CHECKING:
@@ -20,7 +23,7 @@ if TYPE_CHECKING:
     from mcpguard.core.policy.compiled import CompiledPolicy
 
 
-def policies(config: Config, document: Document, snapshot: Snapshot | None) -> Iterator[Remark]:
+def policies(config: Config, document: Document, snapshot: Snapshot | None) -> Iterator[Finding]:
     """Each policy file, and what is found in those that are right in themselves."""
     from mcpguard.core.policy.compiled import PolicySet
 
@@ -37,7 +40,7 @@ def policies(config: Config, document: Document, snapshot: Snapshot | None) -> I
     yield from _lints(config, document, compiled, snapshot)
 
 
-def _load(config: Config, compiled: list[CompiledPolicy]) -> Iterator[Remark]:
+def _load(config: Config, compiled: list[CompiledPolicy]) -> Iterator[Finding]:
     from mcpguard.config.policies import read_document
     from mcpguard.core.policy.compiled import compile_policy
     from mcpguard.core.redaction.redactor import OPT_IN
@@ -55,16 +58,12 @@ def _load(config: Config, compiled: list[CompiledPolicy]) -> Iterator[Remark]:
 
 def _lints(
     config: Config, document: Document, compiled: list[CompiledPolicy], snapshot: Snapshot | None
-) -> Iterator[Remark]:
+) -> Iterator[Finding]:
     from mcpguard.authoring.check.lints import Subject, lint
 
     served = {name: not server.disabled for name, server in config.servers.items()}
     whole = len(compiled) == len(config.policies)
-    flaws = lint(Subject(compiled, datetime.now(UTC), served, document, snapshot, whole))
-    for flaw in flaws:
-        if flaw.problem.source != document.source:
-            yield shown(flaw.severity, flaw.code, flaw.problem)
-    for flaw in flaws:
-        if flaw.problem.source == document.source:
-            at = flaw.problem
-            yield Remark(flaw.severity, flaw.code, at.source, at.line, at.column, at.message)
+    found = lint(Subject(compiled, datetime.now(UTC), served, document, snapshot, whole))
+    yield from (one for one in found if one.file != document.source)
+    # A line of the configuration may contain a credential.
+    yield from (structs.replace(one, excerpt="") for one in found if one.file == document.source)

@@ -10,8 +10,9 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from mcpguard.authoring.check.codes import wrong
 from mcpguard.authoring.check.credentials import in_urls, plain_in, programs
-from mcpguard.authoring.check.remark import Remark, fine, wrong
+from mcpguard.authoring.findings import Finding, fine
 from mcpguard.core.errors import CredentialError
 
 if TYPE_CHECKING:
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
     from mcpguard.core.secret import CredentialRef, Template
 
 
-def servers(config: Config, document: Document, redactor: Redactor) -> Iterator[Remark]:
+def servers(config: Config, document: Document, redactor: Redactor) -> Iterator[Finding]:
     """Each server in turn; `redactor` learns the values of their credentials."""
     for name, server in config.servers.items():
         at = ("servers", name)
@@ -47,7 +48,7 @@ def servers(config: Config, document: Document, redactor: Redactor) -> Iterator[
 
 def _server_problems(
     config: Config, server: Server, document: Document, redactor: Redactor
-) -> Iterator[Remark]:
+) -> Iterator[Finding]:
     if server.url is None:
         yield from _program_problems(server, document)
     for path, template in _templates(server):
@@ -64,7 +65,7 @@ def _templates(server: Server) -> Iterator[tuple[tuple[str, ...], Template]]:
             yield (key, name), template
 
 
-def _program_problems(server: Server, document: Document) -> Iterator[Remark]:
+def _program_problems(server: Server, document: Document) -> Iterator[Finding]:
     from mcpguard.adapters.upstreams.process.child import child_environment, executable, not_startable
 
     literal = {key: value.texts[0] for key, value in server.env.items() if not value.refs}
@@ -103,7 +104,7 @@ def _trouble(ref: CredentialRef, redactor: Redactor) -> str:
     return ""
 
 
-def _own_rules(config: Config, server: Server, document: Document) -> Iterator[Remark]:
+def _own_rules(config: Config, server: Server, document: Document) -> Iterator[Finding]:
     """What says what the server may do, in folders that it works in."""
     from mcpguard.adapters.store.session_files import default_folder
 
@@ -138,7 +139,7 @@ def folders(server: Server) -> Iterator[tuple[tuple[str | int, ...], Path]]:
                 yield ("args", index), Path(folder).resolve()
 
 
-def _plain_credentials(server: Server, document: Document, redactor: Redactor) -> Iterator[Remark]:
+def _plain_credentials(server: Server, document: Document, redactor: Redactor) -> Iterator[Finding]:
     # The name of a variable is a part of some formats, so it is inspected together with its value.
     texts: list[tuple[tuple[str | int, ...], str, object]] = [
         (path, path[-1], {path[-1]: "".join(template.texts)}) for path, template in _templates(server)

@@ -15,7 +15,7 @@ from mcpguard.authoring.explain.explanation import Considered, Done, Explanation
 from mcpguard.authoring.explain.reasons import reason_of
 from mcpguard.core.conditions.cel import ERROR, FALSE, TRUE, Bound, Verdict
 from mcpguard.core.conditions.tree import DecidedTree, tree_of
-from mcpguard.core.model import Cause, Charge, Deny, Finding, Invocation, Json, Permit
+from mcpguard.core.model import Cause, Charge, Deny, Detection, Invocation, Json, Permit
 from mcpguard.core.policy.compiled import Candidates, CompiledRule, PolicySet
 from mcpguard.core.policy.obligations import ObligationError, arguments_of, charges_of, credential_of
 from mcpguard.core.policy.pdp import bind, candidates_of, decide, over, visible
@@ -45,7 +45,7 @@ class Result(Struct, frozen=True):
     """What came back: inspected, with what was taken out."""
 
     value: Json
-    findings: tuple[Finding, ...] = ()
+    findings: tuple[Detection, ...] = ()
 
 
 def explain(

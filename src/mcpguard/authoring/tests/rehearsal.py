@@ -19,7 +19,7 @@ from mcpguard.core.model import (
     Caller,
     Cause,
     Deny,
-    Finding,
+    Detection,
     Invocation,
     Json,
     Listed,
@@ -166,7 +166,7 @@ class _Stage:
 
     def _reviewed(self, permit: Permit, clean: Redacted, more: tuple[str, ...]) -> Review:
         before = Session(deepcopy(self._session.kept))
-        findings = (*clean.findings, *[Finding(kind, "") for kind in more])
+        findings = (*clean.findings, *[Detection(kind, "") for kind in more])
         said = review(self._policies, permit.invocation, clean.value, findings, self._session)
         kinds = sorted({finding.kind for finding in findings})
         decided = (*said.rules, *said.shadow.split())

@@ -13,7 +13,7 @@ from datetime import datetime
 from msgspec import Struct, structs
 
 from mcpguard.core.conditions.cel import Bound
-from mcpguard.core.model import Cause, Deny, Finding, Invocation, Json, Permit
+from mcpguard.core.model import Cause, Deny, Detection, Invocation, Json, Permit
 from mcpguard.core.policy.compiled import Candidates, PolicySet
 from mcpguard.core.policy.pdp import bind, candidates_of, first_message, holding, names, over, union
 from mcpguard.core.policy.session import Session
@@ -38,7 +38,7 @@ def review(
     policies: PolicySet,
     invocation: Invocation,
     result: Json,
-    findings: tuple[Finding, ...],
+    findings: tuple[Detection, ...],
     session: Session | None = None,
 ) -> Review:
     """What the rules say of `result`, inspected already; for an error of the upstream it is

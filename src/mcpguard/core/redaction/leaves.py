@@ -12,7 +12,7 @@ from collections import defaultdict
 from collections.abc import Container, Iterable, Iterator, Mapping
 
 from mcpguard.core.errors import InspectionError
-from mcpguard.core.model import Finding, Json
+from mcpguard.core.model import Detection, Json
 from mcpguard.core.redaction.matching import PAD
 
 DEPTH = 128
@@ -124,7 +124,7 @@ class Rebuild:
         }
         self._numbers = iter([next(rest) for _ in leaves.numbers])
         self._names = dict(zip(leaves.columns, rest, strict=True))
-        self.findings: list[Finding] = []
+        self.findings: list[Detection] = []
 
     def value(self, old: Json, name: str = "", path: str = "") -> Json:
         """`old` with the changed leaves in it; `path` is its JSON Pointer (RFC 6901) in the new value."""
@@ -143,7 +143,7 @@ class Rebuild:
     def _leaf(self, new: str, path: str) -> str:
         if type(new) is not EditedLeaf:
             return new
-        self.findings += [Finding(kind, path) for kind in new.kinds]
+        self.findings += [Detection(kind, path) for kind in new.kinds]
         return str(new)
 
     def _dict(self, old: dict[str, Json], path: str) -> dict[str, Json]:
@@ -160,7 +160,7 @@ class Rebuild:
                 taken.add(unique)
             where = f"{path}/{unique.replace('~', '~0').replace('/', '~1')}"
             if type(new) is EditedLeaf:
-                self.findings += [Finding(kind, where) for kind in new.kinds]
+                self.findings += [Detection(kind, where) for kind in new.kinds]
             made[unique] = self.value(child, name, where)
         return made
 

@@ -15,7 +15,7 @@ from threading import Lock
 import msgspec
 
 from mcpguard.core.errors import InspectionError
-from mcpguard.core.model import Finding, Json, Redacted
+from mcpguard.core.model import Detection, Json, Redacted
 from mcpguard.core.redaction.detectors import KINDS, OPT_IN
 from mcpguard.core.redaction.held import mark_of
 from mcpguard.core.redaction.holding import Holding
@@ -110,7 +110,7 @@ class Redactor:
 
     def _clean(self, value: Json, leaves: Leaves, also: tuple[str, ...]) -> Redacted:
         """Remove until nothing is found: what was beside a removed text may be a hit without it."""
-        findings: dict[Finding, None] = {}
+        findings: dict[Detection, None] = {}
         numbers = _Numbers(self._taken(padded(leaves.parts())))
         for _ in range(_ROUNDS):
             parts = leaves.parts()
@@ -123,8 +123,8 @@ class Redactor:
             leaves = Leaves(value)
         raise InspectionError("a value could not be made clean")
 
-    def _sealed(self, finding: Finding) -> Finding:
-        return Finding(finding.kind, "") if self._found(padded([finding.path])) else finding
+    def _sealed(self, finding: Detection) -> Detection:
+        return Detection(finding.kind, "") if self._found(padded([finding.path])) else finding
 
     def _spans(self, leaves: Leaves, parts: list[str], also: tuple[str, ...]) -> list[Span]:
         """What is to be removed, in order and without overlaps."""

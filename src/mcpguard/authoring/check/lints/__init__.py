@@ -9,10 +9,11 @@ from mcpguard.authoring.check.lints.arguments import ARGUMENTS
 from mcpguard.authoring.check.lints.care import CARE
 from mcpguard.authoring.check.lints.coverage import COVERAGE
 from mcpguard.authoring.check.lints.engines import ENGINES
-from mcpguard.authoring.check.lints.entry import Flaw, Lint, Severity, Subject
+from mcpguard.authoring.check.lints.entry import Lint, Subject
 from mcpguard.authoring.check.lints.limits import LIMITS
 from mcpguard.authoring.check.lints.marks import MARKS
 from mcpguard.authoring.check.lints.reach import REACH
+from mcpguard.authoring.findings import Finding, at
 
 LINTS: dict[str, Lint] = {
     one.code: one for one in (*REACH, *LIMITS, *ARGUMENTS, *MARKS, *COVERAGE, *CARE, *ENGINES)
@@ -20,20 +21,15 @@ LINTS: dict[str, Lint] = {
 """By code, in the order of the reference."""
 
 
-def lint(subject: Subject) -> list[Flaw]:
+def lint(subject: Subject) -> list[Finding]:
     """Everything that the lints find, in the order of places."""
     found = [
-        Flaw(one.code, one.severity, problem)
+        at(one.code, one.about, problem, excerpt=True)
         for one in LINTS.values()
         if subject.whole or not one.whole
         for problem in one.find(subject)
     ]
-    return sorted(found, key=_place)
+    return sorted(found, key=lambda one: (one.file, one.line, one.column, one.code))
 
 
-def _place(flaw: Flaw) -> tuple[str, int, int, str]:
-    problem = flaw.problem
-    return problem.source, problem.line, problem.column, flaw.code
-
-
-__all__ = ["LINTS", "Flaw", "Lint", "Severity", "Subject", "lint"]
+__all__ = ["LINTS", "Lint", "Subject", "lint"]

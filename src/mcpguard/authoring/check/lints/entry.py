@@ -10,11 +10,11 @@ from collections.abc import Callable, Iterable, Iterator
 from datetime import datetime
 from fnmatch import fnmatchcase
 from functools import cached_property
-from typing import Literal
 
 from msgspec import Struct
 
 from mcpguard.authoring.check.lints.conditions import Read, reads_of
+from mcpguard.authoring.findings import Code, Severity
 from mcpguard.authoring.snapshot import Snapshot
 from mcpguard.core.document.reading import Document, Path
 from mcpguard.core.errors import Problem
@@ -22,8 +22,6 @@ from mcpguard.core.model import Json
 from mcpguard.core.policy.compiled import CompiledPolicy, CompiledRule
 from mcpguard.core.policy.problems import as_tuple
 from mcpguard.core.policy.written import Rule
-
-Severity = Literal["error", "warning", "note"]
 
 
 class PlacedRule:
@@ -129,10 +127,7 @@ class Lint(Struct, frozen=True):
     good: str
     whole: bool = False
 
-
-class Flaw(Struct, frozen=True):
-    """What a lint found: `problem` says where and what."""
-
-    code: str
-    severity: Severity
-    problem: Problem
+    @property
+    def about(self) -> Code:
+        """What all its findings have in common."""
+        return Code(self.severity, self.meaning)

@@ -1,0 +1,68 @@
+"""The codes of `mcpguard check` that are not lints of policies, and how a finding with one is made.
+
+Law of this file: a code keeps its meaning for ever.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from mcpguard.authoring.findings import Code, Finding, at
+from mcpguard.core.errors import DocumentError, Problem
+
+CODES: dict[str, Code] = {
+    "C001": Code(
+        "error",
+        "The configuration is missing, unreadable or wrong. What else is wrong cannot be told.",
+    ),
+    "C002": Code("warning", "A configuration without `policies`: every call is refused."),
+    "C003": Code("warning", "A server that is disabled."),
+    "C101": Code("error", "The command of a server was not found, or its working folder is none."),
+    "C102": Code(
+        "error",
+        "A credential that could not be injected: it is not there, or too short to be guarded, or the "
+        "program that gives it was not found.",
+    ),
+    "C103": Code("warning", "What looks like a credential stands in the file in plain text."),
+    "C104": Code(
+        "warning",
+        "A server works in a folder that holds the configuration, a policy (or a link to one) or the folder "
+        "of sessions: what an agent writes there could change its own rules, or what they go by. Folders are "
+        "its `cwd` and those among its arguments.",
+    ),
+    "C105": Code("error", "With `--live`: a server could not be listed."),
+    "C106": Code(
+        "error",
+        "A rule chooses a credential, or puts one into an argument, that the configuration does not have, "
+        "that is not for a server of the rule, or that has no place there.",
+    ),
+    "C107": Code(
+        "warning",
+        "A credential in the query of a `url`: servers and proxies write URLs into their logs.",
+    ),
+    "C201": Code("error", "The audit folder cannot be used, so nothing would be served."),
+    "P001": Code(
+        "error",
+        "A policy is missing, unreadable or wrong: an unknown key, an unknown name or a syntax error in a "
+        "condition, a condition that is not boolean, a key that has no effect.",
+    ),
+}
+"""By code. The lints of policies are `LINTS` in `lints/__init__.py`."""
+
+
+def wrong(code: str, place: Problem | str, message: str = "") -> Finding:
+    """A finding of `CODES`, without an excerpt: lines of a configuration may contain a credential."""
+    if isinstance(place, str):
+        place = Problem(place, 0, 0, message)
+    return at(code, CODES[code], place)
+
+
+def shown(code: str, problem: Problem) -> Finding:
+    """The same for a place in a policy, with an excerpt."""
+    return at(code, CODES[code], problem, excerpt=True)
+
+
+def problems(code: str, error: DocumentError) -> Iterator[Finding]:
+    """Each problem of `error`."""
+    for problem in error.problems:
+        yield shown(code, problem)

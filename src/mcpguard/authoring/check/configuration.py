@@ -1,0 +1,85 @@
+"""All checks of `mcpguard check` on one configuration.
+
+Law of this file: without `live` nothing is started, nothing is left behind and no value is printed; a broken
+configuration file hides the rest, everything else is reported together.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from mcpguard.authoring.check.codes import problems, wrong
+from mcpguard.authoring.findings import Finding, Report, Severity, fine, inspected, passes
+from mcpguard.core.errors import ConfigError, DocumentError
+
+if TYPE_CHECKING:
+    from mcpguard.authoring.snapshot import Snapshot
+    from mcpguard.config.loading import Config
+    from mcpguard.core.document.reading import Document
+    from mcpguard.core.redaction.redactor import Redactor
+
+
+def checked(path: Path, snapshot: Path | None, fail_on: Severity, *, live: bool) -> Report:
+    """Everything that is found in the configuration at `path`; it is not `ok` from `fail_on` on.
+
+    `snapshot` is a file with what its servers offer; with `live` they are asked, which starts them. Raises
+    DocumentError where `snapshot` cannot be read or is not a snapshot.
+    """
+    from mcpguard.core.redaction.redactor import Redactor
+
+    redactor = Redactor(os.urandom(32))
+    offers = None if snapshot is None else _read(snapshot)
+    found = list(_findings(path, redactor, offers, live))
+    # Not before all checks are done: what one learns to hold, another could quote.
+    findings = tuple(inspected(one, redactor) for one in found)
+    return Report(findings, passes(findings, fail_on))
+
+
+def _read(path: Path) -> Snapshot:
+    from mcpguard.authoring.snapshot import read_snapshot
+    from mcpguard.config.policies import read_document
+
+    return read_snapshot(read_document(path, DocumentError), str(path))
+
+
+def _findings(path: Path, redactor: Redactor, snapshot: Snapshot | None, live: bool) -> Iterator[Finding]:
+    from mcpguard.authoring.check.policies import policies
+    from mcpguard.authoring.check.servers import servers
+    from mcpguard.config.loading import load_config
+    from mcpguard.config.policies import read_document
+    from mcpguard.core.document.reading import Document
+
+    try:
+        config = load_config(path)
+        document = Document(read_document(path, ConfigError), str(path), ConfigError)
+    except ConfigError as error:
+        yield from problems("C001", error)
+        return
+    yield fine(str(path), "the configuration is well-formed")
+    if live:
+        snapshot, lost = _asked(config, document)
+        yield from lost
+    yield from policies(config, document, snapshot)
+    yield from servers(config, document, redactor)
+    yield _evidence(config)
+
+
+def _asked(config: Config, document: Document) -> tuple[Snapshot, list[Finding]]:
+    from mcpguard.authoring.survey import survey
+
+    snapshot, failed = survey(config, [one for one, server in config.servers.items() if not server.disabled])
+    places = [document.problem(("servers", name), said) for name, said in failed.items()]
+    return snapshot, [wrong("C105", place) for place in places]
+
+
+def _evidence(config: Config) -> Finding:
+    from mcpguard.adapters.audit.reader import default_folder
+    from mcpguard.authoring.check.audit_folder import trouble
+
+    folder = config.audit.path if config.audit else default_folder()
+    if reason := trouble(folder):
+        return wrong("C201", str(folder), f"the audit folder cannot be used: {reason}")
+    return fine(str(folder), "evidence can be written")

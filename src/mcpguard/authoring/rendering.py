@@ -1,0 +1,134 @@
+"""How findings are printed: lines or paragraphs for a person, JSON, or SARIF.
+
+Law of this file: all forms say the same; only SARIF leaves out what is in order.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+from mcpguard import __version__
+from mcpguard.adapters.system.terminal import plain, style
+from mcpguard.authoring.findings import SEVERITIES, Finding, Report
+
+SARIF_SCHEMA = "https://json.schemastore.org/sarif-2.1.0.json"
+
+CHECK_KEYS = ("level", "code", "where", "file", "line", "column", "message")
+DOCTOR_KEYS = ("code", "severity", "control", "where", "file", "line", "message", "what", "fix")
+"""What `--json` of the two commands gives of a finding: programs depend on it."""
+
+_COLOURS = {"ok": "green", "note": "dim", "warning": "yellow", "error": "red"}
+
+
+def as_lines(findings: Sequence[Finding]) -> str:
+    """One line each, with the excerpt where there is one, and a last line that counts."""
+    here = f"{os.getcwd()}/"
+    lines = []
+    for one in findings:
+        level = style(f"{one.severity:<7}", _COLOURS[one.severity])
+        code = f" [{one.code}]" if one.code else ""
+        lines.append(f"{level}  {plain(one.where.removeprefix(here))}: {plain(one.message)}{code}")
+        lines += [f"         {plain(line)}" for line in one.excerpt.splitlines()]
+    return "\n".join([*lines, ", ".join(_counts(findings)) or style("all fine", "green")])
+
+
+def as_paragraphs(report: Report) -> str:
+    """A paragraph for each code, with its places and its fixes, and a last line that counts."""
+    lines: list[str] = []
+    for code in dict.fromkeys(one.code for one in report.findings):
+        lines += [*_paragraph([one for one in report.findings if one.code == code]), ""]
+    if report.unchecked:
+        lines += ["could not be checked:"]
+        lines += [f"  {plain(one.what)}: {plain(one.why)}" for one in report.unchecked] + [""]
+    counts = _counts(report.findings)
+    counts += [f"{report.ignored} ignored"] if report.ignored else []
+    counts += [f"{len(report.unchecked)} not checked"] if report.unchecked else []
+    return "\n".join([*lines, ", ".join(counts) or style("nothing found", "green")])
+
+
+def _paragraph(findings: list[Finding]) -> Iterator[str]:
+    first = findings[0]
+    level = style(first.severity, _COLOURS[first.severity])
+    yield f"{level} {style(first.code, 'bold')} [{first.control}] {first.meaning}"
+    fixes = list(dict.fromkeys(one.fix for one in findings))
+    for one in findings:
+        yield f"  {plain(one.where)}: {plain(one.message)}"
+        if len(fixes) > 1:
+            yield f"    fix: {plain(one.fix)}"
+    if len(fixes) == 1:
+        yield f"  fix: {plain(fixes[0])}"
+
+
+def _counts(findings: Iterable[Finding]) -> list[str]:
+    found = [one.severity for one in findings]
+    counts = {severity: found.count(severity) for severity in SEVERITIES}
+    return [f"{count} {severity}{'s' * (count != 1)}" for severity, count in counts.items() if count]
+
+
+def check_json(report: Report) -> str:
+    """`ok`, and `findings` with what is in order too."""
+    return _encoded({"ok": report.ok, "findings": [_object(one, CHECK_KEYS) for one in report.findings]})
+
+
+def doctor_json(report: Report) -> str:
+    """`ok`, `findings`, `unseen` (what could not be checked) and `ignored`."""
+    findings = [_object(one, DOCTOR_KEYS) for one in report.findings]
+    unseen = [{"what": one.what, "why": one.why} for one in report.unchecked]
+    return _encoded({"ok": report.ok, "findings": findings, "unseen": unseen, "ignored": report.ignored})
+
+
+def _object(one: Finding, keys: Sequence[str]) -> dict[str, Any]:
+    called = {"level": "severity", "what": "meaning"}
+    return {key: getattr(one, called.get(key, key)) for key in keys}
+
+
+def as_sarif(report: Report) -> str:
+    """SARIF 2.1.0 (OASIS): one run, with a rule for each code that was found."""
+    found = [one for one in report.findings if one.code]
+    codes = {one.code: one for one in sorted(found, key=lambda one: one.code)}
+    driver = {"name": "mcpguard", "version": __version__, "rules": list(map(_rule, codes.values()))}
+    run = {
+        "tool": {"driver": driver},
+        "columnKind": "unicodeCodePoints",
+        "results": list(map(_result, found)),
+    }
+    return _encoded({"$schema": SARIF_SCHEMA, "version": "2.1.0", "runs": [run]})
+
+
+def _rule(one: Finding) -> dict[str, Any]:
+    return {
+        "id": one.code,
+        "shortDescription": {"text": one.meaning},
+        "defaultConfiguration": {"level": one.severity},
+    }
+
+
+def _result(one: Finding) -> dict[str, Any]:
+    place: dict[str, Any] = {"artifactLocation": {"uri": _uri(one.file)}}
+    if one.line:
+        place["region"] = {"startLine": one.line, **({"startColumn": one.column} if one.column else {})}
+    return {
+        "ruleId": one.code,
+        "level": one.severity,
+        "message": {"text": one.message},
+        "locations": [{"physicalLocation": place}],
+    }
+
+
+def _uri(file: str) -> str:
+    """Relative to the current folder where it is below it, as a forge wants it."""
+    from urllib.parse import quote
+
+    path = Path(os.path.abspath(file))
+    return (
+        quote(path.relative_to(Path.cwd()).as_posix()) if path.is_relative_to(Path.cwd()) else path.as_uri()
+    )
+
+
+def _encoded(value: dict[str, Any]) -> str:
+    from msgspec.json import encode
+
+    return encode(value).decode()

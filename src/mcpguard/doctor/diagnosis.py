@@ -1,0 +1,91 @@
+"""All checks of `mcpguard doctor` on one machine. To add one: a module here, a line in `checks`.
+
+Law of this file: nothing is changed or started, no value is printed, a check that fails hides no other one.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Collection, Iterable, Iterator
+from typing import TYPE_CHECKING
+
+from mcpguard.authoring.findings import SEVERITIES, Finding, Report, Severity, Unchecked, inspected, passes
+from mcpguard.doctor.codes import DOCTOR_CODES, Checked
+
+if TYPE_CHECKING:
+    from mcpguard.doctor.surroundings import Subject, Surroundings
+
+Check = Callable[["Subject"], Iterable[Checked]]
+
+_ORDER = list(DOCTOR_CODES)
+
+
+def diagnose(
+    at: Surroundings, config: str | None = None, ignore: Collection[str] = (), fail_on: Severity = "warning"
+) -> Report:
+    """What all checks find on the machine `at`, worst first, without the codes of `ignore`; it is not `ok`
+    from the severity `fail_on` on. Raises ConfigError where `config` or the environment names a configuration
+    that is missing."""
+    from mcpguard.config.loading import find_config
+    from mcpguard.core.redaction.redactor import Redactor
+    from mcpguard.doctor.clients import configuration_in_use
+    from mcpguard.doctor.surroundings import examined
+
+    redactor = Redactor(os.urandom(32))
+    named = bool(config or at.environ.get("MCPGUARD_CONFIG"))
+    path = find_config(config, at.environ)
+    if not named and not os.path.lexists(path):
+        path = configuration_in_use(at) or path
+    results = list(everything(examined(at, path, redactor, named=named), checks()))
+    # Not before all checks are done: what one finds, another could quote.
+    findings = _in_order({inspected(one, redactor) for one in results if isinstance(one, Finding)})
+    unchecked = dict.fromkeys(
+        Unchecked(redactor.inspect_text(one.what), redactor.inspect_text(one.why))
+        for one in results
+        if isinstance(one, Unchecked)
+    )
+    shown = tuple(one for one in findings if one.code not in ignore)
+    return Report(shown, passes(shown, fail_on), tuple(unchecked), len(findings) - len(shown))
+
+
+def _in_order(findings: Iterable[Finding]) -> list[Finding]:
+    def key(one: Finding) -> tuple[int, int, str, int, str, str]:
+        severity = DOCTOR_CODES[one.code].severity
+        return SEVERITIES.index(severity), _ORDER.index(one.code), one.file, one.line, one.message, one.fix
+
+    return sorted(findings, key=key)
+
+
+def checks() -> dict[str, Check]:
+    """What is checked -> what checks it. A check gives its findings, and what it could not check."""
+    from mcpguard.doctor import (
+        clients,
+        evidence,
+        installation,
+        isolation,
+        keychain,
+        lifetime,
+        permissions,
+        plain_text,
+    )
+
+    return {
+        "the clients": clients.check,
+        "profiles and files of variables": plain_text.check,
+        "permissions of files": permissions.check,
+        "the lifetime of credentials and policies": lifetime.check,
+        "the keychain": keychain.check,
+        "the isolation of servers": isolation.check,
+        "the evidence": evidence.check,
+        "mcpguard itself": installation.check,
+    }
+
+
+def everything(subject: Subject, checks: dict[str, Check]) -> Iterator[Checked]:
+    """The results of all `checks`; one that fails is one more thing that could not be checked."""
+    for what, check in checks.items():
+        try:
+            yield from check(subject)
+        except Exception as defect:
+            # Its message may quote a value.
+            yield Unchecked(what, f"the check failed ({type(defect).__name__}): please report it")
