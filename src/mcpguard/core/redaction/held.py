@@ -17,7 +17,7 @@ from msgspec import Struct
 from mcpguard.core.errors import CredentialError, InspectionError
 from mcpguard.core.redaction.disguise import Needle, needles
 from mcpguard.core.redaction.matching import HIT_CAP, Matcher, Span, compile_literals
-from mcpguard.core.redaction.skeleton import locate, skeleton
+from mcpguard.core.redaction.skeleton import SKELETON, locate, skeleton
 from mcpguard.core.secret import Secret
 
 SHORTEST = 6
@@ -91,7 +91,7 @@ class HeldSet:
         """Whether any held value is in `padded` (which ends in PAD) in any form."""
         if self._loose:
             matcher = self._loose_matcher or self._compile()
-            if matcher.search(skeleton(padded), _stop):
+            if matcher.search(padded.translate(*SKELETON), _stop):
                 return True
         if self._exact:
             matcher = self._exact_matcher or self._compile_exact()

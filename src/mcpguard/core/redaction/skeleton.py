@@ -10,13 +10,15 @@ from collections.abc import Sequence
 
 _LETTERS = b"abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789\xff"
 _DROP = bytes(byte for byte in range(256) if byte not in _LETTERS)
-_LOWER = bytes(range(256)).lower()
 _BLOCK = 1024
+
+SKELETON = (bytes(range(256)).lower(), _DROP)
+"""`text.translate(*SKELETON)` is the skeleton of `text`, at 0.5 to 2 GB/s: for what each inspection does."""
 
 
 def skeleton(text: bytes) -> bytes:
-    """`text` reduced; 0.5 to 2 GB/s."""
-    return text.translate(_LOWER, _DROP)
+    """`text` reduced."""
+    return text.translate(*SKELETON)
 
 
 def locate(text: bytes, wanted: Sequence[int]) -> dict[int, int]:
