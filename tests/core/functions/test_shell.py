@@ -129,6 +129,53 @@ def test_wrappers_are_looked_through(text: str, programs: list[str]) -> None:
     assert shell(text)["programs"] == programs
 
 
+# As the manuals have them; X stands for the argument of an option or an operand.
+OPTIONS = {
+    "env": "-i, -u X, -C X, --ignore-environment, --unset X, --chdir X",
+    "sudo": "-E, -H, -n, -S, -P, -b, -u X, -g X, -p X, -C X, -D X, --user X, --group X, --non-interactive, "
+    "--set-home, --stdin, --preserve-env, --chdir X, --prompt X",
+    "doas": "-n, -u X",
+    "nice": "-n X, --adjustment X",
+    "ionice": "-c X, -n X, -t, --class X, --classdata X, --ignore",
+    "timeout": "-k X, -s X, -v, --kill-after X, --signal X, --preserve-status, --foreground, --verbose",
+    "gtimeout": "-k X, -s X, -v, --kill-after X, --signal X, --preserve-status, --foreground",
+    "time": "-p",
+    "stdbuf": "-i X, -o X, -e X, --input X, --output X, --error X",
+    "setsid": "-c, -f, -w, --ctty, --fork, --wait",
+    "exec": "-c, -l, -a X",
+    "command": "-p",
+    "unbuffer": "-p",
+    "caffeinate": "-d, -i, -s, -u",
+    "xargs": "-0, -r, -t, -x, -n X, -L X, -P X, -d X, -E X, -s X, -I %, -a X, --null, --no-run-if-empty, "
+    "--verbose, --exit, --max-args X, --max-procs X, --delimiter X, --arg-file X",
+    "watch": "-n X, -t, -d, -b, -e, -g, -c, --interval X, --no-title, --beep, --errexit, --color",
+}
+
+
+@pytest.mark.parametrize(("name", "options"), OPTIONS.items())
+def test_every_option_of_a_wrapper_leads_to_the_inner_command(name: str, options: str) -> None:
+    operand = "5 " if name.endswith("timeout") else ""
+    for option in options.split(", "):
+        for written in {option, option.replace(" X", "=X") if option.startswith("--") else option}:
+            text = f"{name} {written} {operand}ls"
+            assert shell(text)["programs"] == sorted([name, "ls"]), text
+
+
+@pytest.mark.parametrize("name", ["nohup", "builtin", "noglob", "nocorrect", "busybox", "toybox", "eval"])
+def test_a_wrapper_without_options_leads_to_the_inner_command(name: str) -> None:
+    assert shell(f"{name} rm x")["programs"] == sorted([name, "rm"])
+
+
+@pytest.mark.parametrize("action", ["-exec", "-execdir", "-ok", "-okdir"])
+def test_every_action_of_find_that_runs_a_program_is_looked_through(action: str) -> None:
+    assert shell(f"find . {action} rm {{}} \\;")["programs"] == ["find", "rm"]
+
+
+@pytest.mark.parametrize("action", ["-fprint out", "-fprint0 out", "-fls out", "-fprintf out %p"])
+def test_every_action_of_find_that_writes_a_file_names_it(action: str) -> None:
+    assert shell(f"find . {action}")["writes"] == ["out"]
+
+
 @pytest.mark.parametrize(
     "text",
     [

@@ -133,7 +133,7 @@ ALARMS = _words(
 """Words that keep a query from being a plain read, wherever they stand."""
 
 ALARM_PAIRS = frozenset(
-    {("for", "share"), ("for", "key"), ("for", "no"), ("for", "browse"), ("value", "for"), ("lock", "in")}
+    {("for", "share"), ("for", "key"), ("for", "no"), ("for", "browse"), ("value", "for")}
 )
 """Pairs of words that do the same: locks and sequences."""
 
