@@ -308,7 +308,7 @@ def test_both_reviews_of_a_task_count() -> None:
     rules = (
         "  - {id: use, effect: allow, action: ['*']}\n"
         "  - {id: tool, effect: allow, tools: [read], on: result, label: [a], fact: [c]}\n"
-        "  - {id: task, effect: allow, action: [tasks/result], on: result, label: [b], redact: [email]}\n"
+        "  - {id: task, effect: allow, action: [tasks/result], on: result, label: [b], fact: [d], redact: [email]}\n"
         "  - {id: one, effect: deny, tools: [read], on: result, when: has(result.content), mode: shadow}\n"
         "  - {id: two, effect: deny, action: [tasks/result], on: result, mode: shadow}\n"
     )
@@ -318,7 +318,7 @@ def test_both_reviews_of_a_task_count() -> None:
     world.upstreams["one"].answers["tasks/result"] = text("to jane@example.com")
     world.send("tasks/result", {"taskId": "t1"}, 2)
     outcome = outcomes(world)[-1]
-    assert (outcome.rules, outcome.labels, outcome.facts) == (("p/task", "p/tool"), ("b", "a"), ("c",))
+    assert (outcome.rules, outcome.labels, outcome.facts) == (("p/task", "p/tool"), ("b", "a"), ("d", "c"))
     assert outcome.shadow == "deny (rule) p/two deny (rule) p/one"
     assert "jane" not in str(world.client.sent)
 
