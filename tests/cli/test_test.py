@@ -9,7 +9,7 @@ from xml.etree import ElementTree
 import pytest
 
 from mcpguard.cli import main
-from mcpguard.core.conditions import cel, engines
+from mcpguard.core.conditions import engines
 
 Capture = pytest.CaptureFixture[str]
 
@@ -232,7 +232,7 @@ def test_where_the_python_engine_alone_refuses_it_is_a_warning(folder: Path, cap
 
 def test_one_engine_is_enough(folder: Path, capsys: Capture, monkeypatch: pytest.MonkeyPatch) -> None:
     python = engines.engine("python")
-    monkeypatch.setattr(cel, "engine", lambda name=None: python)
+    monkeypatch.setattr(engines, "engine", lambda name=None: python)
     write(folder, GOOD)
     assert main(["test"]) == 0
     assert "1 case, all passed" in capsys.readouterr().out

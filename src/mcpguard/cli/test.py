@@ -67,12 +67,13 @@ def execute(args: argparse.Namespace) -> int:
     redactor = Redactor(os.urandom(32))
     shelf = Shelf()
     loaded = load(_files(args), shelf)
-    coverage = Coverage()
-    measured = args.coverage or args.fail_under is not None
-    untested = _untested(args, loaded, shelf) if measured else []
-    coverage.add(untested, ())
+    coverage = Coverage() if args.coverage or args.fail_under is not None else None
+    untested = []
+    if coverage is not None:
+        untested = _untested(args, loaded, shelf)
+        coverage.add(untested, ())
     reports = [FileReport(str(one.path), tuple(run(one, redactor, coverage))) for one in loaded]
-    goals = coverage.goals() if measured else None
+    goals = coverage.goals() if coverage is not None else None
     low = goals is not None and args.fail_under is not None and percent(goals) < args.fail_under
     if args.junit:
         test_report.write_junit(Path(args.junit), reports)

@@ -115,18 +115,21 @@ class Shelf:
 # --- cases ---------------------------------------------------------------------------------------
 
 
-def run(loaded: Loaded, redactor: Redactor, coverage: Coverage) -> Iterator[CaseReport]:
-    """The report of each case, in order; what was decided is added to `coverage`."""
+def run(loaded: Loaded, redactor: Redactor, coverage: Coverage | None) -> Iterator[CaseReport]:
+    """The report of each case, in order; what was decided is added to `coverage`, if any."""
     for index, case in enumerate(loaded.tests.tests):
         place = loaded.document.problem(("tests", index), "")
         where = f"{place.source}:{place.line}:{place.column}"
         yield _run_case(loaded, case, where, redactor, coverage)
 
 
-def _run_case(loaded: Loaded, case: Case, where: str, redactor: Redactor, coverage: Coverage) -> CaseReport:
+def _run_case(
+    loaded: Loaded, case: Case, where: str, redactor: Redactor, coverage: Coverage | None
+) -> CaseReport:
     started = perf_counter()
     first, *others = [rehearse(policies, case, redactor) for policies in loaded.sets]
-    coverage.add(loaded.compiled, first.looks)
+    if coverage is not None:
+        coverage.add(loaded.compiled, first.looks)
     judgement = judge(case.expected, first.outcome, others[0].outcome if others else None)
     why = () if judgement.passed else tuple(reasons(first.looks))
     return CaseReport(case.name, where, perf_counter() - started, first.outcome, judgement, why)

@@ -40,6 +40,19 @@ from mcpguard.core.model import Json
 
 _TYPES = frozenset(["bool", "bytes", "double", "int", "list", "map", "null_type", "string", "type", "uint"])
 _MACROS = frozenset(["all", "exists", "exists_one", "filter", "map"])
+_LEVELS = frozenset(
+    [
+        "expr",
+        "conditionalor",
+        "conditionaland",
+        "relation",
+        "addition",
+        "multiplication",
+        "unary",
+        "member",
+        "paren_expr",
+    ]
+)
 _OF_CEL = frozenset(evaluation.base_functions) - {"list", "map", "null_type"} | {"dyn", "has"}
 
 
@@ -95,11 +108,12 @@ def _literals_to_refuse(text: str) -> Iterator[tuple[int, str]]:
 class PythonCondition:
     """A condition of this engine; `tree` is its syntax tree, as the library makes it (lark)."""
 
-    __slots__ = ("_activation", "calls", "engine", "reads", "tree")
+    __slots__ = ("_activation", "_short", "calls", "engine", "reads", "tree")
 
     def __init__(self, owner: Engine, tree: Any, activation: Any, reads: frozenset[str]) -> None:
         self.engine = owner
         self.tree = tree
+        self._short = _shortened(tree, _Evaluator(tree, activation).literal)
         self._activation = activation
         self.reads = reads
         self.calls: tuple[HoistedCall, ...] = ()
@@ -128,9 +142,28 @@ class PythonCondition:
         try:
             if bound.python is None:
                 bound.python = {name: bound_value(value) for name, value in bound.view.items()}
-            return _Evaluator(self.tree, self._activation).evaluate(bound.python)
+            return _Evaluator(self._short, self._activation).evaluate(bound.python)
         except Exception:
             return ERROR
+
+
+def _shortened(tree: Any, literal: Callable[[Any], Any]) -> Any:
+    """The same tree without the nodes that only pass on the value of their one child, its literals read. The
+    grammar has a level for each precedence, and the library would walk them all at each evaluation."""
+    while len(tree.children) == 1 and _passes_on(tree):
+        tree = tree.children[0]
+    if tree.data == "literal":
+        return type(tree)("known", [literal(tree)], tree.meta)
+    children = [
+        _shortened(child, literal) if hasattr(child, "children") else child for child in tree.children
+    ]
+    return type(tree)(tree.data, children, tree.meta)
+
+
+def _passes_on(tree: Any) -> bool:
+    if tree.data == "primary":
+        return tree.children[0].data in ("literal", "paren_expr")
+    return tree.data in _LEVELS
 
 
 class _Evaluator(evaluation.Evaluator):  # type: ignore[misc]
@@ -138,6 +171,10 @@ class _Evaluator(evaluation.Evaluator):  # type: ignore[misc]
 
     def sub_evaluator(self, ast: Any) -> _Evaluator:
         return _Evaluator(ast, activation=self.activation)
+
+    def known(self, tree: Any) -> Any:
+        """A literal that was read when the condition was compiled."""
+        return tree.children[0]
 
     def member_dot_arg(self, tree: Any) -> Any:
         """Macros with our own connectives, as `&&` and `||` have them, and over lists and maps alone."""
