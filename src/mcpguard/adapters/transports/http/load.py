@@ -65,7 +65,7 @@ class Load:
 
     def gone(self, size: int) -> bool:
         """The client is gone, and the last `size` bytes are not wanted: as `taken`."""
-        return self.taken(size)
+        return size > 0 and self.taken(size)
 
 
 class Share(Load):

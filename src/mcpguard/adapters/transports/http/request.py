@@ -122,32 +122,29 @@ class Request:
         if length.isdecimal() and int(length) > intake.message_bytes:
             raise _too_large(intake.message_bytes)
         self._body = body = Body(intake)
+        more = True
         try:
             async with asyncio.timeout(intake.seconds):
-                await self._read(body, intake.message_bytes)
-            return body.whole()
+                while more:
+                    message = await self.receive()
+                    if message["type"] == "http.disconnect":
+                        raise Gone
+                    body.add(message.get("body", b""))
+                    if body.size > intake.message_bytes:
+                        raise _too_large(intake.message_bytes)
+                    more = message.get("more_body", False)
         except TimeoutError:
             raise HttpRefusal(408, "the body of the request did not arrive in time", headers=CLOSE) from None
+        # Not before its end: a connection that is closed while its client still sends may lose the answer.
+        if body.dropped:
+            raise HttpRefusal(503, _TOO_MUCH, jsonrpc.REFUSED, _LATER)
+        return body.whole()
 
     def let_go(self) -> None:
         """The body was handed in, or is not wanted any more."""
         if self._body is not None:
             self._body.close()
             self._body = None
-
-    async def _read(self, body: Body, most: int) -> None:
-        more = True
-        while more:
-            message = await self.receive()
-            if message["type"] == "http.disconnect":
-                raise Gone
-            body.add(message.get("body", b""))
-            if body.size > most:
-                raise _too_large(most)
-            more = message.get("more_body", False)
-        # Not before its end: a connection that is closed while its client still sends may lose the answer.
-        if body.dropped:
-            raise HttpRefusal(503, _TOO_MUCH, jsonrpc.REFUSED, _LATER)
 
 
 class Gone(McpGuardError):

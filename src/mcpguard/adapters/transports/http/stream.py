@@ -71,12 +71,15 @@ class Outlet:
 
     def open(self) -> None:
         """Begin a stream now."""
+        self._begin()
+        self._turn.touch(self)
+
+    def _begin(self) -> None:
         if not self._streaming and not self.ended:
             self._streaming = True
             self.granted_it = True
             headers = [*_STREAM, *self._headers, *self.granted]
             self._start = {"type": "http.response.start", "status": 200, "headers": headers}
-            self._turn.touch(self)
             self._beat = self._clock.later(BEAT_SECONDS, self._beats)
 
     def event(self, *parts: bytes, event_id: bytes = b"") -> None:
@@ -88,7 +91,7 @@ class Outlet:
         """Say something on the stream as it stands."""
         if not self.ended:
             if not self._streaming:
-                self.open()
+                self._begin()
             self._put(parts)
 
     def answer(self, status: int, parts: tuple[bytes, ...], granted: bool) -> None:
@@ -113,7 +116,7 @@ class Outlet:
         """End the stream; one that never began is begun, so that the request has an answer."""
         if not self.ended:
             if not self._streaming:
-                self.open()
+                self._begin()
             self.ended = True
             self._load.last()
             self._beat()

@@ -68,7 +68,8 @@ class Streamable:
             else:
                 await self._malformed(request, modern, problem)
             return
-        if modern or eras.is_enveloped(message.get("params", {})):
+        params = message.get("params", {})
+        if modern or ("_meta" in params and eras.is_enveloped(params)):
             if "method" not in message:
                 raise HttpRefusal(400, "in this protocol version a client sends no answers")
             world = self._worlds.shared(request.principal)
