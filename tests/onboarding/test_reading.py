@@ -95,6 +95,12 @@ def test_what_an_entry_means(person: Person) -> None:
         (".continue/config.yaml", "mcpServers: []\nmcpServers: []\n", ":2:1: this key is there twice"),
         (".codex/config.toml", "[a]\nb = \n", ":2:5: not TOML"),
         (".codex/config.toml", "[a", ":1:3: not TOML"),
+        (".codex/config.toml", f"[a]\nb = {'[' * 150}{']' * 150}\n", ":2:1: nested deeper than 64 levels"),
+        (
+            ".codex/config.toml",
+            "[[a]]\n[b]\n[[a]]\n",
+            ":2:1: write the tables of an array one after the other",
+        ),
         (".continue/config.yaml", "a: [1\nb: 2\n", "2:2: not YAML: "),
         (".continue/config.yaml", "a: 1\n---\nb: 1\n", ":3:1: only one document may stand in a file"),
         (".continue/config.yaml", "a: \x01\n", ":1:1: a character is not allowed in YAML"),

@@ -19,7 +19,7 @@ from msgspec import Struct
 
 from mcpguard.onboarding.discovery.clients import CLIENTS, FILTERS, File, KnownClient
 from mcpguard.onboarding.discovery.plaintext import Plaintext, secrets_of
-from mcpguard.onboarding.formats import jsonc, toml_text, yaml_text
+from mcpguard.onboarding.formats import jsonc, yaml_text
 from mcpguard.onboarding.formats.tree import ALIAS, Broken, Member, Node, Step, leaves, place
 
 SIZE_LIMIT = 32 << 20
@@ -28,9 +28,17 @@ SIZE_LIMIT = 32 << 20
 SERVERS_LIMIT = {"user": 500, "project": 100}
 """How many servers of a file are looked at. What holds more, somebody made to hold the command up."""
 
+
+def _toml(text: str) -> Node:
+    # tomlkit takes longer to import than all files take to read, and few people have a TOML file.
+    from mcpguard.onboarding.formats import toml_text
+
+    return toml_text.parse(text)
+
+
 PARSERS: dict[str, Callable[[str], Node]] = {
     "jsonc": jsonc.parse,
-    "toml": toml_text.parse,
+    "toml": _toml,
     "yaml": yaml_text.parse,
 }
 """Format of a File -> what reads it."""

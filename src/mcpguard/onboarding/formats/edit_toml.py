@@ -5,12 +5,11 @@ from __future__ import annotations
 import re
 from typing import Any
 
+import tomlkit
+
 from mcpguard.onboarding.formats.edit_json import Change, newline
-from mcpguard.onboarding.formats.edit_yaml import scalar
 from mcpguard.onboarding.formats.toml_text import Statement, statements
 from mcpguard.onboarding.formats.tree import Broken
-
-_BARE = re.compile(r"[A-Za-z0-9_-]+")
 
 
 def replace(
@@ -39,7 +38,7 @@ def append(text: str, path: tuple[str, ...], name: str, entry: dict[str, Any]) -
 
 def block(indent: str, path: tuple[str, ...], entry: dict[str, Any], line: str = "\n") -> str:
     """A table with its header."""
-    rows = [f"[{_dotted(path)}]", *(f"{key} = {scalar(value)}" for key, value in entry.items())]
+    rows = [f"[{_dotted(path)}]", *tomlkit.dumps(entry).splitlines()]
     return "".join(f"{indent}{row}{line}" for row in rows)
 
 
@@ -53,9 +52,9 @@ def _new(
         return block(lead, (*path, name), entry, line)
     before = [other for other in every if other.header and other.start < one.start]
     table = before[-1].path if before else ()
-    inner = ", ".join(f"{key} = {scalar(value)}" for key, value in entry.items())
+    inner = ", ".join(f"{key} = {tomlkit.item(value).as_string()}" for key, value in entry.items())
     return f"{lead}{_dotted((*path, name)[len(table) :])} = {{ {inner} }}{line}"
 
 
 def _dotted(path: tuple[str, ...]) -> str:
-    return ".".join(step if _BARE.fullmatch(step) else scalar(step) for step in path)
+    return tomlkit.key(path).as_string()

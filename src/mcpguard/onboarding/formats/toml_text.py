@@ -1,5 +1,8 @@
-"""TOML -> a tree with spans, and its statements. What it means, `tomllib` says; where it stands, this.
+"""TOML as a tree, and as its statements.
 
+`tomlkit` says how each statement is written, `tomllib` what it means: it names the places of mistakes, and a
+line of a text ends with `\\n` for it, as for the clients. tomlkit has no offsets, and a table that it removes
+takes along the comments above the next one, so edits are made in the text, by spans that its items add up to.
 A value's span is the whole of its statement: `key = value`, lines and all.
 """
 
@@ -7,15 +10,19 @@ from __future__ import annotations
 
 import re
 import tomllib
+from collections.abc import Iterator
 from typing import Any, NamedTuple
+
+import tomlkit
+from tomlkit.container import Container
+from tomlkit.exceptions import ParseError, TOMLKitError
+from tomlkit.items import AoT, Item, Key, Table
 
 from mcpguard.onboarding.formats.tree import DEPTH_LIMIT, Broken, Member, Node
 
-_STRING = r'"""(?:[^\\]|\\.)*?"{3,5}|\'\'\'.*?\'{3,5}|"(?:[^"\\\n]|\\.)*"|\'[^\'\n]*\''
-_KEY = re.compile(rf"[ \t]*({_STRING}|[A-Za-z0-9_-]+)[ \t]*(\.)?", re.DOTALL)
-_PIECE = re.compile(rf"{_STRING}|#[^\n]*|[\[\]{{}}\n]|[^\[\]{{}}\n\"'#]+", re.DOTALL)
-_IDLE = re.compile(r"(?:[ \t]*(?:#[^\n]*)?\r?\n)*[ \t]*(?:#[^\n]*)?")
 _PLACE = re.compile(r"at line ([0-9]+), column ([0-9]+)")
+_DEEP = f"nested deeper than {DEPTH_LIMIT} levels"
+_ORDER = "write the tables of an array one after the other: this order is not supported"
 
 
 class Statement(NamedTuple):
@@ -28,55 +35,65 @@ class Statement(NamedTuple):
     end: int
 
 
+class _Piece(NamedTuple):
+    """A statement (`path` is not empty), comment or blank as it is written."""
+
+    written: str
+    header: str = ""
+    path: tuple[str, ...] = ()
+
+
 def statements(text: str) -> list[Statement]:
-    """The statements of `text`, which must be TOML, in order."""
+    """The statements of `text`, which must be TOML, in order. Raises Broken."""
+    try:
+        document = tomlkit.parse(text)
+    except TOMLKitError as error:
+        at = _offset(text, error.line, 1) if isinstance(error, ParseError) else 0
+        raise Broken(at, _DEEP if "levels deep" in str(error) else _ORDER) from None
     found: list[Statement] = []
-    table: tuple[str, ...] = ()
     at = 0
-    while True:
-        idle = _IDLE.match(text, at)
-        at = idle.end() if idle else at
-        if at >= len(text):
-            return found
-        start = text.rfind("\n", 0, at) + 1
-        header = "[[" if text.startswith("[[", at) else "[" if text[at] == "[" else ""
-        path, at = _keys(text, at + len(header))
-        end = _end(text, at)
-        if header:
-            table = path
-        if len(table) + len(path) > DEPTH_LIMIT:
-            raise Broken(start, f"nested deeper than {DEPTH_LIMIT} levels")
-        found.append(Statement(header, path if header else table + path, start, end))
+    for piece in _pieces(document, (), ""):
+        end = at + len(piece.written)
+        if text[at:end] != piece.written:
+            raise Broken(at, _ORDER)
+        if len(piece.path) > DEPTH_LIMIT:
+            raise Broken(at, _DEEP)
+        if piece.path:
+            found.append(Statement(piece.header, piece.path, at, end))
         at = end
+    return found
 
 
-def _keys(text: str, at: int) -> tuple[tuple[str, ...], int]:
-    path: list[str] = []
-    more = True
-    while more:
-        found = _KEY.match(text, at)
-        if not found:
-            raise Broken(at, "a key is expected here")
-        path.append(next(iter(tomllib.loads(f"{found[1]}=1"))))
-        more = found[2] is not None
-        at = found.end()
-    return tuple(path), at
+def _pieces(container: Container, path: tuple[str, ...], dotted: str) -> Iterator[_Piece]:
+    for key, item in container.body:
+        if key is None:
+            yield _Piece(item.as_string())
+        elif isinstance(item, AoT):
+            for table in item.body:
+                yield _header("[[", table, (*path, key.key))
+                yield from _pieces(table.value, (*path, key.key), "")
+        elif isinstance(item, Table):
+            if item.display_name is not None:
+                yield _header("[", item, (*path, key.key))
+            within = f"{dotted}{key.as_string()}." if key.is_dotted() else ""
+            yield from _pieces(item.value, (*path, key.key), within)
+        else:
+            yield _pair(dotted, key, item, (*path, key.key))
 
 
-def _end(text: str, at: int) -> int:
-    """Where the line ends in which the value that `at` leads to ends."""
-    depth = 0
-    while at < len(text):
-        found = _PIECE.match(text, at)
-        if not found:
-            raise Broken(at, "text has no end")
-        piece = found[0]
-        at = found.end()
-        # The brackets of a header close more than they open.
-        depth = max(0, depth + (piece in ("[", "{")) - (piece in ("]", "}")))
-        if piece == "\n" and depth == 0:
-            break
-    return at
+def _header(bracket: str, table: Table, path: tuple[str, ...]) -> _Piece:
+    said = f"{bracket}{table.display_name}{bracket.replace('[', ']')}"
+    return _Piece(_with_trivia(said, table), bracket, path)
+
+
+def _pair(dotted: str, key: Key, item: Item, path: tuple[str, ...]) -> _Piece:
+    said = f"{dotted}{key.as_string()}{key.sep}{item.as_string()}"
+    return _Piece(_with_trivia(said, item), "", path)
+
+
+def _with_trivia(said: str, item: Item) -> str:
+    trivia = item.trivia
+    return f"{trivia.indent}{said}{trivia.comment_ws}{trivia.comment}{trivia.trail}"
 
 
 def parse(text: str) -> Node:
@@ -84,7 +101,8 @@ def parse(text: str) -> Node:
     try:
         tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
-        raise Broken(_offset(text, str(error)), "not TOML") from None
+        found = _PLACE.search(str(error))
+        raise Broken(_offset(text, *map(int, found.groups())) if found else len(text), "not TOML") from None
     except ValueError:
         raise Broken(0, "a number has too many digits") from None
     except RecursionError:
@@ -100,12 +118,8 @@ def parse(text: str) -> Node:
     return root
 
 
-def _offset(text: str, message: str) -> int:
-    found = _PLACE.search(message)
-    if not found:
-        return len(text)
-    lines = text.splitlines(keepends=True)
-    return sum(map(len, lines[: int(found[1]) - 1])) + int(found[2]) - 1
+def _offset(text: str, line: int, column: int) -> int:
+    return sum(map(len, text.splitlines(keepends=True)[: line - 1])) + column - 1
 
 
 def _table(root: Node, one: Statement) -> Node:
