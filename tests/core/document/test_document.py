@@ -277,6 +277,18 @@ def _outline(node: yaml_tree.Node) -> object:
     return node.kind, node.line, node.column, inner
 
 
+def test_a_file_of_another_program_may_have_what_ours_may_not_and_each_value_has_its_span() -> None:
+    text = "a: &x [1.50, !t b]\nc:\n  - *x\n  - {k: 'v'}\n\n1: |\n  z\n"
+    root, faults = yaml_tree.parse_tree(text, foreign=True)
+    assert faults == []
+    assert root is not None
+    spans = {text[value.start : value.end] for _, value in root.value}
+    assert spans == {"&x [1.50, !t b]", "- *x\n  - {k: 'v'}", "|\n  z\n"}
+    assert yaml_tree.parse_tree(text)[1][0].message.startswith("anchors")
+    assert yaml_tree.parse_tree("a: &x 1\nb: &x 2\n", foreign=True)[1] == [(2, 4, "an anchor is there twice")]
+    assert len(yaml_tree.parse_tree("a: 1\n---\nb:\n - *x\n", foreign=True)[1]) == 1
+
+
 def test_the_loader_in_c_is_used_where_there_is_one() -> None:
     assert importlib.import_module("mcpguard.core.document.yaml_tree")._LOADER is yaml.CSafeLoader
     assert sys.modules["yaml"].__with_libyaml__

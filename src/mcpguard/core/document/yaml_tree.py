@@ -2,7 +2,8 @@
 
 Law of this file: nothing surprising survives. A scalar without quotes is null, `true`, `false`, a
 decimal number, or else text (so `no`, `on` and `0x1` are text, as in YAML 1.2); aliases, anchors,
-tags, further documents, keys that are not text and deep nesting are faults.
+tags, further documents, keys that are not text and deep nesting are faults. A file of another program
+(`foreign`) may have aliases, anchors that differ, tags and any keys: they are its own matter.
 """
 
 from __future__ import annotations
@@ -15,10 +16,12 @@ from typing import Any, Literal, NamedTuple
 import yaml
 from msgspec import Struct
 
-Kind = Literal["map", "list", "text", "null", "bool", "int", "float"]
+Kind = Literal["map", "list", "text", "null", "bool", "int", "float", "alias"]
 
 DEPTH_LIMIT = 32
 """How deep lists and mappings may be nested."""
+FOREIGN_DEPTH_LIMIT = 64
+"""The same in a file of another program."""
 
 _LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 # What YAML 1.1 (section 5.1) does not call printable; a class of the others compiles 3 ms longer.
@@ -43,7 +46,8 @@ class Fault(NamedTuple):
 
 class Node(Struct):
     """A value and its place. `value` is a list of (key, value) Nodes for a map, a list of Nodes for a
-    list, else the Python value; `style` of text is one of "", ', ", |, >."""
+    list, None for an alias, else the Python value; `style` of text is one of "", ', ", |, >, that of a
+    map or list in brackets is "{". The value is `text[start:end]`."""
 
     kind: Kind
     line: int
@@ -51,9 +55,11 @@ class Node(Struct):
     end_line: int
     value: Any
     style: str = ""
+    start: int = 0
+    end: int = 0
 
 
-def parse_tree(text: str) -> tuple[Node | None, list[Fault]]:
+def parse_tree(text: str, foreign: bool = False) -> tuple[Node | None, list[Fault]]:
     """The tree of the one document in `text`, None where it is empty, and all faults.
 
     Where the YAML itself is broken or too deep there is one fault, and the tree is None.
@@ -62,15 +68,15 @@ def parse_tree(text: str) -> tuple[Node | None, list[Fault]]:
     if bad:
         line, column = _place(text, bad.start())
         return None, [Fault(line, column, "this character is not allowed in YAML")]
-    if unseen := _UNSEEN.search(text):
+    if not foreign and (unseen := _UNSEEN.search(text)):
         said = f"write this character as an escape in a quoted text: \\u{ord(unseen[0]):04X}"
         return None, [Fault(*_place(text, unseen.start()), said)]
-    builder = _Builder()
+    builder = _Foreign() if foreign else _Builder()
     try:
         for event in yaml.parse(text, Loader=_LOADER):
             builder.take(event)
-            if builder.depth > DEPTH_LIMIT:
-                return None, [Fault(*_start(event), f"nested deeper than {DEPTH_LIMIT} levels")]
+            if builder.depth > builder.depth_limit:
+                return None, [Fault(*_start(event), f"nested deeper than {builder.depth_limit} levels")]
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
         line, column = (mark.line + 1, mark.column + 1) if mark else (0, 0)
@@ -83,6 +89,8 @@ def parse_tree(text: str) -> tuple[Node | None, list[Fault]]:
 
 class _Builder:
     """Takes the parser's events in their order."""
+
+    depth_limit = DEPTH_LIMIT
 
     def __init__(self) -> None:
         self.root: Node | None = None
@@ -101,14 +109,13 @@ class _Builder:
             self._add(event, _scalar(event))
         elif isinstance(event, yaml.CollectionStartEvent):
             kind: Kind = "map" if isinstance(event, yaml.MappingStartEvent) else "list"
-            node = Node(kind, *_start(event), 0, [])
+            node = Node(kind, *_start(event), 0, [], "{" if event.flow_style else "", *_span(event))
             self._add(event, node)
             self._open.append(node)
         elif isinstance(event, yaml.CollectionEndEvent):
             self._close(event)
         elif isinstance(event, yaml.AliasEvent):
-            self._fault(event, "aliases (`*name`) are not supported: write the value out")
-            self._add(event, Node("null", *_start(event), 0, None))
+            self._add(event, Node("alias", *_start(event), 0, None, "", *_span(event)))
         elif isinstance(event, yaml.DocumentStartEvent):
             self._documents += 1
             if self._documents == 2:
@@ -117,12 +124,7 @@ class _Builder:
     def _add(self, event: Any, node: Node) -> None:
         if self._documents > 1:
             return
-        if not isinstance(event, yaml.AliasEvent) and event.anchor:
-            self._fault(event, "anchors (`&name`) are not supported")
-        if node.kind == "text" and _NOT_TEXT.search(node.value):
-            self._fault(event, "NUL and halves of surrogate pairs are not allowed")
-        if getattr(event, "tag", None):
-            self._fault(event, "tags (`!name`) are not supported")
+        self._check(event, node)
         if self._open:
             self._open[-1].value.append(node)
         else:
@@ -131,9 +133,21 @@ class _Builder:
     def _close(self, event: Any) -> None:
         node = self._open.pop()
         node.end_line = event.end_mark.line + 1
+        # The parser sees the end of a block where the next thing begins.
+        node.end = _span(event)[1] if node.style or not node.value else node.value[-1].end
         if node.kind == "map":
             node.value = list(zip(node.value[::2], node.value[1::2], strict=True))
             self._check_keys(node)
+
+    def _check(self, event: Any, node: Node) -> None:
+        if node.kind == "alias":
+            self._fault(event, "aliases (`*name`) are not supported: write the value out")
+        elif event.anchor:
+            self._fault(event, "anchors (`&name`) are not supported")
+        if node.kind == "text" and _NOT_TEXT.search(node.value):
+            self._fault(event, "NUL and halves of surrogate pairs are not allowed")
+        if getattr(event, "tag", None):
+            self._fault(event, "tags (`!name`) are not supported")
 
     def _check_keys(self, node: Node) -> None:
         seen: dict[str, int] = {}
@@ -150,14 +164,39 @@ class _Builder:
         self.faults.append(Fault(*_start(event), message))
 
 
+class _Foreign(_Builder):
+    """The same for a file of another program."""
+
+    depth_limit = FOREIGN_DEPTH_LIMIT
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._anchors: set[str] = set()
+
+    def _check(self, event: Any, node: Node) -> None:
+        if node.kind == "alias" or not event.anchor:
+            return
+        if event.anchor in self._anchors:
+            # Which one an alias means would change with what goes between them.
+            self._fault(event, "an anchor is there twice")
+        self._anchors.add(event.anchor)
+
+    def _check_keys(self, node: Node) -> None:
+        """Its reader says what they mean."""
+
+
 def _start(event: Any) -> tuple[int, int]:
     return event.start_mark.line + 1, event.start_mark.column + 1
+
+
+def _span(event: Any) -> tuple[int, int]:
+    return event.start_mark.index, event.end_mark.index
 
 
 def _scalar(event: Any) -> Node:
     style = event.style or ""
     kind, value = _quoted(event.value) if style else _plain(event.value)
-    return Node(kind, *_start(event), event.end_mark.line + 1, value, style)
+    return Node(kind, *_start(event), event.end_mark.line + 1, value, style, *_span(event))
 
 
 def _quoted(text: str) -> tuple[Kind, Any]:
