@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from mcpguard.authoring import survey
 from mcpguard.cli import main
 from tests.wire.session import SERVERS
 
@@ -93,6 +94,25 @@ def test_a_run_that_cannot_begin_is_said(folder: Path, capsys: Capture) -> None:
     (folder / "audit").write_text("no folder")
     assert main(["snapshot", "--config", "mcpguard.yaml"]) == 1
     assert "one could not be listed: `mcpguard run` ended" in capsys.readouterr().err
+
+
+def test_a_list_that_no_client_would_take_is_said_with_its_place(folder: Path, capsys: Capture) -> None:
+    code = (SERVERS / "echo.py").read_text().replace('"inputSchema": {"type": "object"}', '"inputSchema": {}')
+    (folder / "odd.py").write_text(code)
+    write(folder, one={"command": sys.executable, "args": [str(folder / "odd.py")]})
+    assert main(["snapshot", "--config", "mcpguard.yaml"]) == 1
+    said = capsys.readouterr().err
+    assert "one could not be listed: what it offers is not valid MCP: tools.0.inputSchema" in said
+
+
+def test_a_server_that_never_answers_is_given_up(
+    folder: Path, capsys: Capture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(survey, "LIST_SECONDS", -28.0)
+    silent = {"command": sys.executable, "args": ["-c", "import sys; sys.stdin.read()"]}
+    write(folder, one={**silent, "start_timeout_seconds": 30})
+    assert main(["snapshot", "--config", "mcpguard.yaml"]) == 1
+    assert "one could not be listed: it did not answer within 2 seconds" in capsys.readouterr().err
 
 
 def test_a_file_that_cannot_be_written_is_said(folder: Path, capsys: Capture) -> None:

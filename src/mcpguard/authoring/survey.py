@@ -6,13 +6,11 @@ it says and leaves evidence is `mcpguard run`; its policy is another one, which 
 
 from __future__ import annotations
 
-import subprocess
+import os
 import sys
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from threading import Timer
-from typing import IO, Any
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 
@@ -23,6 +21,9 @@ from mcpguard.config.policies import read_document
 from mcpguard.core.document.reading import Document
 from mcpguard.core.errors import ConfigError, UpstreamError
 from mcpguard.core.model import Json
+
+if TYPE_CHECKING:
+    from mcp import Client
 
 AT_ONCE = 4
 """So many servers are asked side by side."""
@@ -76,22 +77,30 @@ def survey(config: Config, names: list[str]) -> tuple[Snapshot, dict[str, str]]:
     Starts them, each under a `mcpguard run` with their credentials; afterwards none is alive. What those
     report goes to standard error. Raises ConfigError where the file is not what it was when it was loaded.
     """
+    import anyio
+
     entries = _entries(config, names)
     offers: dict[str, Offer] = {}
     failed: dict[str, str] = {}
-    with TemporaryDirectory(prefix="mcpguard-") as made, ThreadPoolExecutor(AT_ONCE) as pool:
-        folder = Path(made)
-        (folder / "policy.json").write_bytes(msgspec.json.encode(_POLICY))
-        waits = {
-            name: pool.submit(_offer, folder, name, entry, config.servers[name].start_timeout_seconds)
-            for name, entry in entries.items()
-        }
-        for name, wait in waits.items():
-            try:
-                offers[name] = wait.result()
-            except UpstreamError as error:
-                failed[name] = str(error)
-    return Snapshot(1, offers), failed
+
+    async def ask(folder: Path, name: str, places: anyio.CapacityLimiter) -> None:
+        seconds = config.servers[name].start_timeout_seconds + LIST_SECONDS
+        try:
+            async with places:
+                offers[name] = await _offer(folder, name, entries[name], seconds)
+        except UpstreamError as error:
+            failed[name] = str(error)
+
+    async def ask_all(folder: Path) -> None:
+        places = anyio.CapacityLimiter(AT_ONCE)
+        async with anyio.create_task_group() as group:
+            for name in entries:
+                group.start_soon(ask, folder, name, places)
+
+    with TemporaryDirectory(prefix="mcpguard-") as made:
+        (Path(made) / "policy.json").write_bytes(msgspec.json.encode(_POLICY))
+        anyio.run(ask_all, Path(made))
+    return Snapshot(1, {name: offers[name] for name in entries if name in offers}), failed
 
 
 def _entries(config: Config, names: list[str]) -> dict[str, Json]:
@@ -134,56 +143,58 @@ def _bound_to(entry: CredentialEntry, server: str, remote: bool) -> Json:
     return msgspec.to_builtins(alone)
 
 
-def _offer(folder: Path, name: str, entry: Json, start_seconds: float) -> Offer:
+async def _offer(folder: Path, name: str, entry: Json, seconds: float) -> Offer:
+    """What the server of `entry` offers. Raises UpstreamError."""
+    import anyio
+    from mcp import Client, MCPError, StdioServerParameters
+    from mcp.client.stdio import stdio_client
+    from pydantic import ValidationError
+
     path = folder / f"{name}.json"
     path.touch(0o600)
     path.write_bytes(msgspec.json.encode(entry))
-    words = [sys.executable, "-m", "mcpguard", "run", "--config", str(path)]
-    process = subprocess.Popen(words, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
-    watch = Timer(start_seconds + LIST_SECONDS, process.kill)
-    watch.start()
-    assert process.stdin is not None  # noqa: S101
-    assert process.stdout is not None  # noqa: S101
+    words = ["-m", "mcpguard", "run", "--config", str(path)]
+    run = StdioServerParameters(command=sys.executable, args=words, env=dict(os.environ))
+    failure: BaseException
     try:
-        with process.stdin as there, process.stdout as back:
-            return _lists(name, there, back)
-    finally:
-        # Its input is closed, so it ends, with what it started.
-        process.wait()
-        watch.cancel()
+        with anyio.fail_after(seconds):
+            async with Client(stdio_client(run, sys.__stderr__ or sys.stderr)) as client:
+                return await _lists(client)
+    except* (MCPError, ValidationError, TimeoutError) as group:
+        failure = _first(group)
+    raise UpstreamError(_sentence(name, failure, seconds))
 
 
-def _lists(name: str, there: IO[bytes], back: IO[bytes]) -> Offer:
-    hello = {
-        "protocolVersion": "2025-11-25",
-        "capabilities": {},
-        "clientInfo": {"name": "mcpguard-snapshot", "version": "1"},
-    }
-    _request(name, there, back, 0, "initialize", hello)
-    _send(there, {"jsonrpc": "2.0", "method": "notifications/initialized"})
+def _first(error: BaseException) -> BaseException:
+    return _first(error.exceptions[0]) if isinstance(error, BaseExceptionGroup) else error
+
+
+def _sentence(name: str, failure: BaseException, seconds: float) -> str:
+    from mcp import MCPError
+    from mcp.types import CONNECTION_CLOSED
+    from pydantic import ValidationError
+
+    if isinstance(failure, ValidationError):
+        wrong = failure.errors(include_url=False, include_context=False, include_input=False)[0]
+        where = ".".join(map(str, wrong["loc"]))
+        return f"{name} could not be listed: what it offers is not valid MCP: {where}: {wrong['msg']}"
+    if not isinstance(failure, MCPError):
+        return f"{name} could not be listed: it did not answer within {seconds:g} seconds"
+    if failure.code == CONNECTION_CLOSED:
+        return f"{name} could not be listed: `mcpguard run` ended before it had answered"
+    return failure.message
+
+
+async def _lists(client: Client) -> Offer:
+    from mcp import types
+    from pydantic import RootModel
+
     found: dict[str, Any] = {}
-    for number, (kind, (method, key, called)) in enumerate(LISTS.items(), 1):
-        entries = _request(name, there, back, number, method, {})[key]
+    # As it came: the models of the SDK would drop members that they do not know.
+    written = RootModel[dict[str, Any]]
+    for kind, (method, key, called) in LISTS.items():
+        request = types.Request[Any, str](method=method, params={})
+        entries = (await client.session.send_request(request, written)).root[key]
         kept = [{k: v for k, v in one.items() if k in KEPT} for one in entries]
         found[kind] = tuple(sorted(kept, key=lambda one, by=called: str(one.get(by))))  # type: ignore[misc]
     return Offer(**found)
-
-
-def _request(name: str, there: IO[bytes], back: IO[bytes], number: int, method: str, params: Json) -> Json:
-    """The result. Raises UpstreamError for an error, and where no answer comes."""
-    try:
-        _send(there, {"jsonrpc": "2.0", "id": number, "method": method, "params": params})
-    except OSError:
-        pass  # It has ended, and said why on standard error.
-    for line in back:
-        message = msgspec.json.decode(line)
-        if message.get("id") == number and "method" not in message:
-            if "result" in message:
-                return message["result"]
-            raise UpstreamError(str(message["error"]["message"]))
-    raise UpstreamError(f"{name} could not be listed: `mcpguard run` ended before it had answered {method}")
-
-
-def _send(there: IO[bytes], message: Json) -> None:
-    there.write(msgspec.json.encode(message) + b"\n")
-    there.flush()

@@ -105,8 +105,8 @@ def _prepare() -> None:
 
 def _lacking() -> str:
     """What the demo needs and this machine lacks, as a sentence."""
-    if find_spec("mcp") is None or find_spec("mcp_server_git") is None:
-        return "the demo needs a client and a server: pip install 'mcpguard-gateway[demo]'"
+    if find_spec("mcp_server_git") is None:
+        return "the demo needs the Git MCP server: pip install 'mcpguard-gateway[demo]'"
     if shutil.which("git") is None:
         return "the demo needs git, which is not in PATH: install it and try again"
     return ""
