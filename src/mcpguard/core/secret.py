@@ -1,7 +1,8 @@
 """A credential that mcpguard holds, and the references that name one.
 
-Law of this file: a `Secret` cannot be printed, compared, hashed, copied into a pickle or formatted;
-`reveal()` is called only in `adapters/upstreams/` and in the held-secret detector.
+Law of this file: a `Secret` cannot be printed, compared, hashed, copied into a pickle or formatted. Only what
+sends a value to the service that it is for, or looks for it in what comes back, may call `reveal()`:
+`tests/test_architecture.py` lists these places.
 """
 
 from __future__ import annotations

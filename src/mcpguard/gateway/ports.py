@@ -103,7 +103,7 @@ class Listener(Protocol):
 
 
 class Upstream(Protocol):
-    """A tool server that we front. It speaks its own era; this port speaks one form (DESIGN section 4):
+    """A tool server that we front. It speaks its own era; this port speaks one form:
 
     - Requests carry no envelope: `permit.invocation.caller` is what it is made of.
     - Results are as the upstream sent them; a modern one has `resultType`, a legacy one does not.

@@ -30,7 +30,7 @@ _LOOK_MS = 50
 _REAPS = 50
 
 # The other end of its standard input is ours, so the first read ends when we do. A group of its own, and not
-# a session: children in other sessions count as left behind (`upstreams/orphans.py`).
+# a session: children in other sessions count as left behind (`upstreams/process/orphans.py`).
 _GUARD = """
 exec 3<&0 </dev/null
 { read -r nothing <&3; kill -KILL -$$; } >/dev/null 2>&1 &

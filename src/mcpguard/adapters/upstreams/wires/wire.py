@@ -1,7 +1,7 @@
 """What carries messages to one upstream and back: a process, an HTTP session, an SSE stream.
 
 Law of this file: a wire knows bytes, processes and HTTP; it knows no ids, no eras and no policy. The
-brain above it (`instance.py`) is the same for all wires.
+brain above it (`session/instance.py`) is the same for all wires.
 """
 
 from __future__ import annotations

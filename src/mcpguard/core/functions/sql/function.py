@@ -1,6 +1,6 @@
 """`sql(text, dialect)`: what a text of SQL does, statement by statement, before a server is asked.
 
-Law of this file: nothing in the text stays unread. Our own reader of tokens (`sql_text.py`) and the parser
+Law of this file: nothing in the text stays unread. Our own reader of tokens (`text.py`) and the parser
 must agree on where each string and each quoted name is; what the parser takes for a free text is refused;
 the parser's own work is counted, so that no nesting makes it search for seconds. No message and no log
 line of the parser leaves, since they quote the text.

@@ -1,0 +1,97 @@
+"""What docs, docstrings and comments name is there: files, folders, classes, members of modules, and laws."""
+
+from __future__ import annotations
+
+import ast
+import builtins
+import io
+import re
+import tokenize
+from collections.abc import Iterator
+from functools import cache
+from pathlib import Path
+
+import pytest
+
+from tests.docs.pages import ROOT
+
+SRC = ROOT / "src" / "mcpguard"
+PLACES = (SRC, ROOT, ROOT / "tests", SRC / "adapters", SRC / "core", SRC / "adapters" / "upstreams")
+"""What a path may be relative to, beside the folder of the file that names it."""
+NOT_OURS = {"Authorization", "Date", "secrets/"}
+"""Header fields of HTTP in the form of a class, and a folder of the user's."""
+CLASS = re.compile(r"[A-Z][a-z]+(?:[A-Z][a-z0-9]+)*")
+KEYS = {"client", "entry", "http", "limits", "postgres", "session"}
+"""Keys of files that people write, which modules are called like: `http.token` is a key."""
+
+
+@cache
+def modules() -> dict[str, str]:
+    """The source of each module by its stem; of those with the same stem, all of it."""
+    found: dict[str, str] = {}
+    for path in sorted(SRC.rglob("*.py")):
+        found[path.stem] = found.get(path.stem, "") + path.read_text("utf-8")
+    return found
+
+
+@cache
+def defined() -> frozenset[str]:
+    """Every class, function and constant of the source."""
+    names: set[str] = set()
+    for node in (one for source in modules().values() for one in ast.walk(ast.parse(source))):
+        if isinstance(node, ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef):
+            names.add(node.name)
+        elif isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store):
+            names.add(node.id)
+    return frozenset(names) | NOT_OURS | set(dir(builtins))
+
+
+def prose(path: Path) -> Iterator[str]:
+    """The sentences of a file: docstrings and comments of code, a page without its blocks."""
+    text = path.read_text("utf-8")
+    if path.suffix == ".md":
+        yield re.sub(r"```.*?```", "", text, flags=re.DOTALL)
+        return
+    for node in ast.walk(ast.parse(text)):
+        if (
+            isinstance(node, ast.Expr)
+            and isinstance(node.value, ast.Constant)
+            and type(node.value.value) is str
+        ):
+            yield node.value.value
+    for token in tokenize.generate_tokens(io.StringIO(text).readline):
+        if token.type == tokenize.COMMENT:
+            yield token.string
+
+
+def pages() -> list[Path]:
+    found = [*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md"), ROOT / "policies" / "README.md"]
+    return sorted({*found, *SRC.rglob("*.py")} - {ROOT / "CHANGELOG.md"})
+
+
+def missing(path: Path, word: str) -> bool:
+    """Whether `word`, which stands in backticks in the file at `path`, names something of ours that is not there."""
+    if re.fullmatch(r"[\w/.-]*\w\.py", word) or re.fullmatch(r"\w[\w/]*/", word):
+        return not any((place / word).exists() for place in (*PLACES, path.parent))
+    if path.suffix == ".py" and CLASS.fullmatch(word):
+        return word not in defined()
+    member = re.fullmatch(r"(\w+)\.(\w+)(?:\(\))?", word)
+    if path.suffix == ".py" and member and member[1] in modules() and member[1] not in KEYS:
+        return re.search(rf"\b{member[2]}\b", modules()[member[1]]) is None
+    return False
+
+
+@pytest.mark.parametrize("path", pages(), ids=lambda path: str(path.relative_to(ROOT)))
+def test_what_a_text_names_is_there(path: Path) -> None:
+    words = {word for text in prose(path) for word in re.findall(r"`([^`\s]+)`", text)}
+    said_whole = {word.rpartition("/")[2] for word in words if "/" in word}
+    assert {word for word in words - said_whole - NOT_OURS if missing(path, word)} == set()
+
+
+def test_each_law_that_a_text_refers_to_is_stated() -> None:
+    laws = re.findall(r"^(\d+)\. \*\*", (ROOT / "docs" / "architecture.md").read_text("utf-8"), re.MULTILINE)
+    assert laws == [str(number) for number in range(1, 14)]
+    named = {
+        number for path in pages() for text in prose(path) for number in re.findall(r"\blaw (\d+)", text)
+    }
+    assert named <= set(laws)
