@@ -3,11 +3,14 @@
 Law of this file: every process is ended by whoever started it, and each start has a deadline.
 """
 
+import atexit
 import contextlib
 import os
 import re
 import subprocess
 import sys
+import tempfile
+from functools import cache
 from pathlib import Path
 
 from tests.wire.session import SERVERS, eventually, write_config
@@ -51,11 +54,33 @@ def upstream(folder, *options, name="upstream"):
         yield f"http://127.0.0.1:{said(running, folder / f'{name}.out', PORT)}"
 
 
+@cache
+def everything_over_stdio():
+    """The command of `everything.py` over standard input and output, but for its options: forked from a process of
+    this run that has imported the SDK, which takes most of a second and is done for each client that connects."""
+    folder = tempfile.TemporaryDirectory()
+    path = f"{folder.name}/warm"
+    running = subprocess.Popen(
+        [sys.executable, EVERYTHING, "--warm", path], stdin=subprocess.PIPE, stdout=subprocess.PIPE
+    )
+
+    def end():
+        running.stdin.close()
+        running.wait(10)
+        running.stdout.close()
+        folder.cleanup()
+
+    atexit.register(end)
+    assert running.stdout.readline() == b"ready\n"
+    return [sys.executable, "-S", str(SERVERS / "warm.py"), path, "--stdio"]
+
+
 @contextlib.contextmanager
 def server_entry(folder, way, *options):
     """A configuration entry of `everything.py`, reached by `stdio`, `http` or `sse`."""
     if way == "stdio":
-        yield {"command": sys.executable, "args": [EVERYTHING, "--stdio", *options]}
+        command, *words = everything_over_stdio()
+        yield {"command": command, "args": [*words, *options]}
     else:
         with upstream(folder, *options) as origin:
             yield {"url": f"{origin}/{'sse' if way == 'sse' else 'mcp'}"}

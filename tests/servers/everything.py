@@ -20,6 +20,7 @@ from typing import Any
 import anyio
 import mcp_types as types
 import uvicorn
+import warm
 from everything_parts import eras, inputs, readables, tasks, tools  # noqa: F401 — tools register themselves
 from everything_parts.call import TOOLS, Call, InputNeeded, Json, Tool, page, schema, text
 from mcp.server.caching import CacheHint
@@ -223,6 +224,7 @@ def _options() -> argparse.Namespace:
     way = parser.add_mutually_exclusive_group(required=True)
     way.add_argument("--http", type=int, metavar="PORT", help="on 127.0.0.1; 0 takes a free port")
     way.add_argument("--stdio", action="store_true")
+    way.add_argument("--warm", metavar="SOCKET", help="fork for each `warm.py SOCKET ARGUMENT ...`")
     parser.add_argument("--era", choices=("both", "legacy", "modern"), default="both")
     parser.add_argument("--tasks", action="store_true")
     parser.add_argument("--page", type=int, default=0)
@@ -240,6 +242,9 @@ async def _http(everything: Everything, port: int) -> None:
 def main() -> None:
     """Serve until the input ends or a signal comes."""
     options = _options()
+    if options.warm:
+        warm.serve(options.warm, main)
+        return
     warnings.simplefilter("ignore", MCPDeprecationWarning)  # Deprecated features are what we are for.
     logging.getLogger("mcp").setLevel(logging.CRITICAL)
     everything = Everything(options)
