@@ -218,6 +218,7 @@ def test_a_life_without_measure_is_cut(stage, serving):
         ({"client_id": ""}, "gave no client id"),
         ({"client_id": 7}, "gave no client id"),
         ({"client_id": "a\nb"}, "gave no client id"),
+        ({"client_id": "a", "client_secret": 7}, "gave no client secret"),
         ({"client_id": "a", "token_endpoint_auth_method": "client_secret_basic"}, "gave no client secret"),
         ({"client_id": "a", "token_endpoint_auth_method": "private_key_jwt"}, "was not asked for"),
     ],

@@ -4,7 +4,7 @@ import asyncio
 import socket
 import threading
 from urllib.error import HTTPError
-from urllib.parse import parse_qs, urlsplit, urlunsplit
+from urllib.parse import parse_qs, urlsplit
 from urllib.request import Request, urlopen
 
 import keyring.errors
@@ -16,7 +16,6 @@ from mcp.client.auth.utils import (
 from mcp.shared.auth import OAuthClientInformationFull
 
 from mcpguard.adapters.credentials.oauth.login import logout
-from mcpguard.adapters.credentials.oauth.metadata import _resource_urls
 from mcpguard.adapters.network.issuers import metadata_urls
 from mcpguard.core.errors import CredentialError
 from mcpguard.core.secret import Secret
@@ -267,7 +266,15 @@ def test_metadata_is_looked_for_where_the_sdk_looks(issuer):
     assert list(metadata_urls(issuer)[: len(theirs)]) == theirs
 
 
-@pytest.mark.parametrize("url", ["https://a.example/mcp", "https://a.example", "https://a.example/x/mcp"])
-def test_the_metadata_of_a_resource_is_looked_for_where_the_sdk_looks(url):
-    assert list(_resource_urls(url, None)) == build_protected_resource_metadata_discovery_urls(None, url)
-    assert urlunsplit(urlsplit(url)) == url
+def test_the_metadata_of_a_resource_is_looked_for_where_the_sdk_looks(backend, tmp_path):
+    places = [f"/.well-known/oauth-protected-resource{path}" for path in ("/told", "/mcp", "")]
+    with hosted() as serving:
+        told = f'Bearer resource_metadata="{serving.origin}{places[0]}"'
+        serving.answers["/mcp"] = 401, {"WWW-Authenticate": told}, b""
+        serving.answers |= {place: (404, {}, b"") for place in places}
+        Stage(backend, tmp_path, serving.url).log_in()
+        asked = [path for _, path, _, _ in serving.heard if "protected-resource" in path]
+    assert asked == places
+    assert build_protected_resource_metadata_discovery_urls(f"{serving.origin}{places[0]}", serving.url) == [
+        f"{serving.origin}{place}" for place in places
+    ]

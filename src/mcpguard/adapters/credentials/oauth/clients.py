@@ -11,7 +11,6 @@ from secrets import token_urlsafe
 from typing import Any
 from urllib.parse import quote
 
-import msgspec
 from msgspec import Struct
 
 from mcpguard.adapters.credentials.oauth.asking import OAuthProblem, ask
@@ -106,35 +105,47 @@ async def register(
     server: AuthorizationServer, named: frozenset[str], redirect: str, scope: str
 ) -> OAuthClient:
     """Make a client of our own (RFC 7591, section 3). Raises OAuthProblem."""
+    from mcp.shared.auth import OAuthClientMetadata
+    from pydantic import AnyUrl
+
     if server.registration_endpoint is None:
         raise OAuthProblem(
             "the authorization server registers no clients by itself: make one there, with the redirect URI "
             f"{redirect}, and set `client_id` and `redirect_port`"
         )
     method = method_for(server.methods, "none")
-    asked = {
-        "client_name": "mcpguard",
-        "application_type": "native",
-        "redirect_uris": [redirect],
-        "grant_types": ["authorization_code", "refresh_token"],
-        "response_types": ["code"],
-        "token_endpoint_auth_method": method,
-        **({"scope": scope} if scope else {}),
-    }
+    asked = OAuthClientMetadata(
+        client_name="mcpguard",
+        redirect_uris=[AnyUrl(redirect)],
+        token_endpoint_auth_method=method,  # type: ignore[arg-type]  # one of _SECRETS or none
+        scope=scope or None,
+    )
     headers = {"Content-Type": "application/json"}
     what = "the registration endpoint"
-    body = msgspec.json.encode(asked)
+    body = asked.model_dump_json(exclude_none=True).encode()
     answer = await ask("POST", server.registration_endpoint, named, what, headers, body)
     if answer.status not in (200, 201) or answer.body is None:
         raise OAuthProblem(f"{what} {answer.fault}", answer.code)
     return _registered(answer.body, method)
 
 
+_REGISTERED = ("client_id", "client_secret", "token_endpoint_auth_method")
+
+
 def _registered(body: dict[str, Any], asked: str) -> OAuthClient:
     """The server may have given another method than the one that was asked for (section 3.2.1)."""
-    number, secret = body.get("client_id"), body.get("client_secret")
-    method = body.get("token_endpoint_auth_method", asked)
-    if type(number) is not str or not number or not number.isprintable() or len(number) > 2048:
+    from mcp.shared.auth import OAuthClientInformationFull
+    from pydantic import ValidationError
+
+    try:
+        # Of what we use alone: what else a server echoes must not fail a login.
+        said = OAuthClientInformationFull.model_validate({key: body.get(key) for key in _REGISTERED})
+    except ValidationError as error:
+        lacking = str(error.errors(include_input=False)[0]["loc"][0]).replace("_", " ")
+        raise OAuthProblem(f"the registration endpoint gave no {lacking}") from None
+    number, secret = said.client_id, said.client_secret
+    method = said.token_endpoint_auth_method or asked
+    if not number.isprintable() or len(number) > 2048:
         raise OAuthProblem("the registration endpoint gave no client id")
     if method == "none":
         return OAuthClient(number)

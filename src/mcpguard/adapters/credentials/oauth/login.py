@@ -8,9 +8,7 @@ issuer that was asked, and what comes of it goes to the keychain and nowhere els
 from __future__ import annotations
 
 import time
-from base64 import urlsafe_b64encode
 from collections.abc import Callable
-from hashlib import sha256
 from secrets import token_urlsafe
 from urllib.parse import urlencode
 
@@ -49,21 +47,23 @@ async def login(
 ) -> Grant:
     """Log in and keep the grant. `secret` is the client's, if one is configured; `show(url)` leads the person
     to the page of the authorization server. Raises CredentialError; an OAuthProblem names no entry."""
+    from mcp.client.auth import PKCEParameters
+
     grants.ready(name)
     found = await _discover(entry)
-    verifier, state = token_urlsafe(64), token_urlsafe(32)
+    pkce, state = PKCEParameters.generate(), token_urlsafe(32)
     landing = Landing(state)
     try:
         await landing.open(entry.redirect_port or 0)
         scope = _scope(entry, found)
         client = await _client(entry, secret, found, landing.redirect, scope)
-        show(_url(found, client, landing.redirect, scope, verifier, state))
+        show(_url(found, client, landing.redirect, scope, pkce.code_challenge, state))
         code = _code(await landing.answer(seconds), found.server)
         form = {
             "grant_type": "authorization_code",
             "code": code,
             "redirect_uri": landing.redirect,
-            "code_verifier": verifier,
+            "code_verifier": pkce.code_verifier,
             "resource": found.resource.identifier,
         }
         server = found.server
@@ -145,9 +145,8 @@ async def _client(
 
 
 def _url(
-    found: LoginTarget, client: OAuthClient, redirect: str, scope: str, verifier: str, state: str
+    found: LoginTarget, client: OAuthClient, redirect: str, scope: str, challenge: str, state: str
 ) -> str:
-    challenge = urlsafe_b64encode(sha256(verifier.encode()).digest()).rstrip(b"=").decode()
     query = {
         "response_type": "code",
         "client_id": client.id,
@@ -167,9 +166,19 @@ def _url(
 
 def _code(answer: dict[str, str], server: AuthorizationServer) -> str:
     """The code of an answer to this login, if it is from the server that was asked. Raises OAuthProblem."""
-    issuer = answer.get("iss")
-    if issuer != server.issuer and (issuer is not None or server.names_itself):
-        raise OAuthProblem("the answer is not from the authorization server that was asked (`iss`, RFC 9207)")
+    from mcp.client.auth import OAuthFlowError
+    from mcp.client.auth.utils import validate_authorization_response_iss
+    from mcp.shared.auth import OAuthMetadata
+
+    # Constructed, not validated: the issuer is compared as it is written.
+    asked = OAuthMetadata.model_construct(
+        issuer=server.issuer, authorization_response_iss_parameter_supported=server.names_itself
+    )
+    try:
+        validate_authorization_response_iss(answer.get("iss"), asked)
+    except OAuthFlowError:
+        wrong = "the answer is not from the authorization server that was asked (`iss`, RFC 9207)"
+        raise OAuthProblem(wrong) from None
     if "error" in answer:
         code = answer["error"] if answer["error"] in CODES else ""
         raise OAuthProblem(f"the authorization server said no{f': `{code}`' if code else ''}", code)

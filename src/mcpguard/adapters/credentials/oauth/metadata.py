@@ -71,24 +71,19 @@ class AuthorizationServer(Struct, frozen=True):
 async def find_resource(url: str, named: frozenset[str]) -> Resource:
     """What the MCP server at `url` says of itself, asked without a token. One that says nothing is its own
     authorization server, as in revision 2025-03-26. Raises OAuthProblem."""
+    from mcp.client.auth.utils import build_protected_resource_metadata_discovery_urls as places
+
     hello = msgspec.json.encode(_HELLO)
     answer = await ask("POST", url, named, "the MCP server", _TO_MCP, hello)
     said = {found[1]: found[2] or found[3] or "" for found in _PARAMETER.finditer(answer.challenge)}
     scopes = tuple(said.get("scope", "").split())
-    for place in _resource_urls(url, said.get("resource_metadata")):
+    for place in places(said.get("resource_metadata"), url):
         found = await get(place, named, "the metadata of the MCP server")
         if found.status == 200 and found.body is not None:
             return _resource(url, found.body, _acceptable(scopes))
     parts = urlsplit(url)
     origin = f"{parts.scheme}://{parts.netloc}"
     return Resource(url, (origin, f"{origin}/"), _acceptable(scopes), True)
-
-
-def _resource_urls(url: str, told: str | None) -> tuple[str, ...]:
-    parts = urlsplit(url)
-    origin = f"{parts.scheme}://{parts.netloc}/.well-known/oauth-protected-resource"
-    path = parts.path.rstrip("/")
-    return (told,) if told else tuple(dict.fromkeys((f"{origin}{path}", origin)))
 
 
 def _resource(url: str, body: dict[str, Json], scopes: tuple[str, ...]) -> Resource:
@@ -103,14 +98,13 @@ def _resource(url: str, body: dict[str, Json], scopes: tuple[str, ...]) -> Resou
 
 def _covers(identifier: str, url: str) -> bool:
     """Whether the resource is `url` or stands above it on the same origin."""
+    from mcp.shared.auth_utils import check_resource_allowed
+
     try:
-        upper, lower = urlsplit(identifier), urlsplit(url)
-        same = (upper.scheme, upper.hostname, upper.port) == (lower.scheme, lower.hostname, lower.port)
+        covers, parts = check_resource_allowed(url, identifier), urlsplit(identifier)
     except ValueError:
         return False
-    above, path = upper.path.rstrip("/") + "/", lower.path.rstrip("/") + "/"
-    named = upper.fragment or upper.username is not None or not is_plain_url(identifier)
-    return same and path.startswith(above) and not named
+    return covers and not parts.fragment and parts.username is None and is_plain_url(identifier)
 
 
 async def find_server(issuer: str, named: frozenset[str], also: str | None = None) -> AuthorizationServer:
