@@ -64,3 +64,15 @@ def test_many_worlds_are_looked_at_together_and_none_is_forgotten(tmp_path):
             assert (world.looks, made._shared.turn.strained) == (looks, strained)
 
     asyncio.run(body())
+
+
+def test_flow_control_looks_while_something_is_inspected_elsewhere(tmp_path):
+    async def body():
+        made, _world = front(tmp_path, 1)
+        shared = made._shared
+        assert not shared.turn.strained
+        scanned = shared.scan(lambda: ("inspected", "digest"))
+        assert shared.turn.strained
+        assert await scanned == ("inspected", "digest")
+
+    asyncio.run(body())

@@ -78,9 +78,13 @@ def test_what_is_sent_to_a_reader_that_stalls_is_kept_whole_and_in_order() -> No
     async def body() -> None:
         wire = Wire()
         sent = [b"%d " % number + b"x" * 5000 + b"\n" for number in range(300)]
+        wire.link.send(b"first\n")
+        await wire.taken(len(b"first\n"))
+        assert not wire.turn.strained
         for line in sent:
             wire.link.send(line)
         await asyncio.sleep(0)
+        assert wire.turn.strained
         assert wire.link.full
         assert wire.link.unsent > FULL_BYTES
         assert await wire.taken(sum(map(len, sent))) == b"".join(sent)

@@ -178,10 +178,15 @@ class Gate:
 
 
 def outlet_on(gate: Gate, load: Load) -> tuple[Outlet, list[bool]]:
-    """An answer, and whether its load was full each time that the flow control looked."""
+    """An answer, and whether its load was full each time that flow control looked."""
     turn = Turn(asyncio.get_running_loop())
     looks: list[bool] = []
-    turn.balance, turn.strained = lambda: looks.append(load.full) is None, True
+
+    def balance() -> bool:
+        looks.append(load.full)
+        return load.full
+
+    turn.balance = balance
     return Outlet(gate.send, turn, HeldClock(), load), looks
 
 
@@ -195,10 +200,10 @@ def test_what_is_paused_goes_on_though_it_became_full_while_a_piece_was_on_its_w
         gate, load = Gate(), Load()
         outlet, looks = outlet_on(gate, load)
         outlet.event(b"a" * (FULL_BYTES - 1000))
-        await until(lambda: looks)
-        assert not looks[-1]
+        await gate.arrived.wait()
+        assert not looks
         outlet.event(b"b" * 2000)
-        await until(lambda: looks[-1])
+        await until(lambda: looks and looks[-1])
         gate.open.set()
         await until(lambda: not load.waiting)
         await until(lambda: not looks[-1])

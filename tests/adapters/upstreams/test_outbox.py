@@ -6,6 +6,7 @@ import asyncio
 from typing import Any
 
 from mcpguard.adapters.relay.turn import Turn
+from mcpguard.adapters.upstreams.session.patience import FULL_BYTES
 from mcpguard.adapters.upstreams.wires.outbox import Letter, Outbox
 from tests.adapters.upstreams.http_stage import READY, in_loop, request
 
@@ -18,7 +19,8 @@ class Post:
         self.changed = asyncio.Event()
         self.written = asyncio.Event()
         self.release = asyncio.Event()
-        self.outbox = Outbox(Turn(asyncio.get_running_loop()), self)
+        self.turn = Turn(asyncio.get_running_loop())
+        self.outbox = Outbox(self.turn, self)
 
     async def __call__(self, letter: Letter) -> None:
         self.begun.append(letter.method)
@@ -91,3 +93,16 @@ async def test_a_defect_is_told_to_the_loop_and_the_next_message_still_goes() ->
     outbox.put(Letter(request(2, "b"), None))
     await done.wait()
     await outbox.close()
+
+
+@in_loop
+async def test_flow_control_looks_once_a_great_deal_is_not_sent() -> None:
+    post = Post()
+    post.outbox.put(Letter(request(1, "a" * (FULL_BYTES // 2)), None))
+    assert not post.turn.strained
+    post.outbox.put(Letter(request(2, "b" * (FULL_BYTES // 2)), None))
+    assert post.turn.strained
+    post.written.set()
+    post.release.set()
+    await post.until(2)
+    await post.outbox.close()
