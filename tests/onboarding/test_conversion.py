@@ -11,8 +11,9 @@ import pytest
 
 from mcpguard.onboarding.conversion import Converted, convert, corrected
 from mcpguard.onboarding.discovery.clients import CLIENTS
+from mcpguard.onboarding.discovery.entry import Entry
 from mcpguard.onboarding.discovery.plaintext import secrets_of
-from mcpguard.onboarding.discovery.reading import ClientFile, Entry, Places, read_entry
+from mcpguard.onboarding.discovery.reading import ClientFile, Places, read_entry
 from mcpguard.onboarding.discovery.references import Stays
 from mcpguard.onboarding.packs import policy_for
 

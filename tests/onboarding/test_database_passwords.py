@@ -6,8 +6,8 @@ import pytest
 from msgspec.structs import replace
 
 from mcpguard.onboarding.discovery.arguments import environment_of
+from mcpguard.onboarding.discovery.entry import Entry
 from mcpguard.onboarding.discovery.plaintext import secrets_of
-from mcpguard.onboarding.discovery.reading import Entry
 from mcpguard.onboarding.discovery.references import Stays
 
 PACKAGE = ("-y", "@modelcontextprotocol/server-postgres")

@@ -8,8 +8,9 @@ import pytest
 
 from mcpguard.core.redaction.detectors import DETECTORS
 from mcpguard.onboarding.discovery.clients import CLIENTS
+from mcpguard.onboarding.discovery.entry import Entry
 from mcpguard.onboarding.discovery.plaintext import names_a_secret, secrets_of
-from mcpguard.onboarding.discovery.reading import Entry, read_entry
+from mcpguard.onboarding.discovery.reading import read_entry
 
 V = "s3cr3t-vAlue-0001"
 

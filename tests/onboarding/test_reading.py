@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 
 from mcpguard.onboarding.discovery.clients import CLIENTS
-from mcpguard.onboarding.discovery.reading import SERVERS_LIMIT, SIZE_LIMIT, ClientFile, Entry, existing, here
+from mcpguard.onboarding.discovery.entry import Entry
+from mcpguard.onboarding.discovery.reading import SERVERS_LIMIT, SIZE_LIMIT, ClientFile, existing, here
 from tests.onboarding.corpus import CASES, FORMS, Case, Person, content, planted
 
 

@@ -21,6 +21,7 @@ from mcpguard.doctor.plain_text import in_plain_text, secrets_in
 from mcpguard.doctor.surroundings import Subject, Surroundings
 from mcpguard.onboarding.discovery import reading
 from mcpguard.onboarding.discovery.clients import CLIENTS
+from mcpguard.onboarding.discovery.entry import Entry
 
 if TYPE_CHECKING:
     from mcpguard.config.loading import Server
@@ -119,7 +120,7 @@ def _elsewhere(subject: Subject, path: Path, text: str) -> Iterator[Checked]:
         yield found("D101", path, f"looks like a credential, in no server's settings: {kind}", line, _GONE)
 
 
-def _bypass(subject: Subject, client: KnownClient, path: Path, entry: reading.Entry) -> Finding:
+def _bypass(subject: Subject, client: KnownClient, path: Path, entry: Entry) -> Finding:
     fix = f"mcpguard import --client {client.name}"
     servers = () if subject.config is None else subject.config.servers.values()
     for server in servers:
@@ -129,7 +130,7 @@ def _bypass(subject: Subject, client: KnownClient, path: Path, entry: reading.En
     return found("D201", path, f"{client.title} reaches {entry.name} itself", entry.line, fix)
 
 
-def _is_same(server: Server, entry: reading.Entry) -> bool:
+def _is_same(server: Server, entry: Entry) -> bool:
     if server.url is not None:
         return bool(entry.url) and _address(entry.url) == _address("".join(server.url.texts))
     if not entry.command or entry.url:

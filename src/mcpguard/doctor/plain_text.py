@@ -20,8 +20,8 @@ from mcpguard.doctor.codes import Checked, found
 from mcpguard.doctor.files import text_of
 from mcpguard.doctor.permissions import open_to_readers
 from mcpguard.doctor.surroundings import Subject, Surroundings
-from mcpguard.onboarding.discovery.plaintext import Plaintext, names_a_secret, secrets_of
-from mcpguard.onboarding.discovery.reading import Entry
+from mcpguard.onboarding.discovery.entry import Entry, Plaintext
+from mcpguard.onboarding.discovery.plaintext import names_a_secret, secrets_of
 
 if TYPE_CHECKING:
     from mcpguard.config.loading import Config

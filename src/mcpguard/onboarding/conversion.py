@@ -20,8 +20,9 @@ from msgspec import Struct
 from mcpguard.config.references import OWN_HEADERS
 from mcpguard.core.redaction.held import LONGEST, SHORTEST
 from mcpguard.onboarding.discovery.arguments import Text, environment_of, text_of
-from mcpguard.onboarding.discovery.plaintext import Place, Plaintext, secrets_of
-from mcpguard.onboarding.discovery.reading import ClientFile, Entry, Places
+from mcpguard.onboarding.discovery.entry import Entry, Place, Plaintext
+from mcpguard.onboarding.discovery.plaintext import secrets_of
+from mcpguard.onboarding.discovery.reading import ClientFile, Places
 from mcpguard.onboarding.discovery.references import Stays, remote, translated
 
 _SYSTEM = ("/usr/local/bin", "/usr/bin", "/bin")

@@ -15,7 +15,8 @@ from typing import Any
 from mcpguard.core.errors import CredentialError
 from mcpguard.core.redaction.redactor import Redactor
 from mcpguard.core.secret import Secret
-from mcpguard.onboarding.discovery.reading import ClientFile, Entry
+from mcpguard.onboarding.discovery.entry import Entry
+from mcpguard.onboarding.discovery.reading import ClientFile
 from mcpguard.onboarding.plan import Plan
 
 HIDDEN = "********"

@@ -8,8 +8,8 @@ import sysconfig
 from itertools import pairwise
 from pathlib import Path
 
+from mcpguard.onboarding.discovery.entry import Entry
 from mcpguard.onboarding.discovery.programs import known
-from mcpguard.onboarding.discovery.reading import Entry
 
 _SHIPPED = "share/mcpguard/policies"
 # Where a pack says what may be used -> what an entry says of it.

@@ -17,8 +17,8 @@ from mcpguard.onboarding import configuration, disk, packs
 from mcpguard.onboarding.conversion import convert, corrected
 from mcpguard.onboarding.discovery.arguments import Text
 from mcpguard.onboarding.discovery.clients import KnownClient
-from mcpguard.onboarding.discovery.plaintext import Place
-from mcpguard.onboarding.discovery.reading import ClientFile, Entry, Places
+from mcpguard.onboarding.discovery.entry import Entry, Place
+from mcpguard.onboarding.discovery.reading import ClientFile, Places
 from mcpguard.onboarding.discovery.references import Stays
 from mcpguard.onboarding.edit import replaced
 from mcpguard.onboarding.formats.tree import Step, Unreadable

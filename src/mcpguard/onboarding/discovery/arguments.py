@@ -9,9 +9,8 @@ from urllib.parse import unquote
 
 from msgspec import Struct
 
-from mcpguard.onboarding.discovery.plaintext import Place
+from mcpguard.onboarding.discovery.entry import Entry, Place
 from mcpguard.onboarding.discovery.programs import Program, known
-from mcpguard.onboarding.discovery.reading import Entry
 from mcpguard.onboarding.discovery.references import Stays
 
 _PAIR = re.compile(r"([A-Za-z_][A-Za-z0-9_]*)=(.*)", re.DOTALL)

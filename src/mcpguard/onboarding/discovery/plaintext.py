@@ -10,16 +10,10 @@ import re
 from collections import Counter
 from collections.abc import Iterator
 from math import log2
-from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
-from msgspec import Struct
-
 from mcpguard.core.redaction.detectors import DETECTORS, Detector
-from mcpguard.onboarding.formats.tree import Step
-
-if TYPE_CHECKING:
-    from mcpguard.onboarding.discovery.reading import Entry
+from mcpguard.onboarding.discovery.entry import Entry, Place, Plaintext
 
 _WORDS = re.compile(r"[^A-Za-z0-9]+|(?<=[a-z0-9])(?=[A-Z])")
 _SECRET = re.compile(
@@ -58,19 +52,6 @@ _AGAIN = 8
 """Characters of a secret that is looked for in the other values of its entry."""
 
 _MANY = 100
-
-Place = tuple[Step, ...]
-
-
-class Plaintext(Struct, frozen=True, order=True):
-    """A secret in the clear: `text[start:end]` of the value at `place` in the entry, such as
-    ("env", "TOKEN") or ("args", 2). `why` says how it was known: "name", "url", "again" for one that stands
-    elsewhere in the entry too, or a token format."""
-
-    place: Place
-    start: int
-    end: int
-    why: str
 
 
 def secrets_of(entry: Entry) -> tuple[Plaintext, ...]:

@@ -13,7 +13,7 @@ from urllib.parse import urlsplit
 
 from msgspec import Struct
 
-from mcpguard.onboarding.discovery.reading import Entry
+from mcpguard.onboarding.discovery.entry import Entry
 
 
 class Program(Struct, frozen=True):

@@ -18,7 +18,8 @@ from typing import Any
 from msgspec import Struct
 
 from mcpguard.onboarding.discovery.clients import CLIENTS, FILTERS, File, KnownClient
-from mcpguard.onboarding.discovery.plaintext import Plaintext, secrets_of
+from mcpguard.onboarding.discovery.entry import Entry
+from mcpguard.onboarding.discovery.plaintext import secrets_of
 from mcpguard.onboarding.formats import jsonc, yaml_text
 from mcpguard.onboarding.formats.tree import ALIAS, Broken, Member, Node, Step, leaves, place
 
@@ -52,40 +53,6 @@ class Places(Struct, frozen=True):
     home: Path
     config: Path
     project: Path | None
-
-
-class Entry(Struct, frozen=True, kw_only=True):
-    """One server of a client. `where` is the way to it in the document, `line` counts from 1.
-
-    `problem` says why it cannot be guarded as it stands, "" for nothing; `guarded`: it starts mcpguard.
-    `filters` are keys by which the client shows or trusts some tools only, `unread` others that nobody reads.
-    Values may be secrets: `secrets` says which.
-    """
-
-    name: str
-    where: tuple[Step, ...]
-    line: int
-    command: str = ""
-    args: tuple[str, ...] = ()
-    env: dict[str, str] = {}
-    url: str = ""
-    headers: dict[str, str] = {}
-    type: str = ""
-    cwd: str = ""
-    disabled: bool = False
-    filters: tuple[str, ...] = ()
-    unread: tuple[str, ...] = ()
-    problem: str = ""
-    secrets: tuple[Plaintext, ...] = ()
-
-    def __repr__(self) -> str:
-        return f"<Entry {self.name}>"
-
-    @property
-    def guarded(self) -> bool:
-        """Whether this is mcpguard itself."""
-        words = [self.command, *self.args[:2]]
-        return any(os.path.basename(word) in ("mcpguard", "mcpguard-gateway") for word in words)
 
 
 class ClientFile(Struct, frozen=True, kw_only=True):

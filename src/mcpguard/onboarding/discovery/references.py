@@ -11,7 +11,7 @@ from pathlib import Path
 
 from mcpguard.core.errors import McpGuardError
 from mcpguard.onboarding.discovery.clients import KnownClient
-from mcpguard.onboarding.discovery.reading import Entry
+from mcpguard.onboarding.discovery.entry import Entry
 
 _REFERENCE = re.compile(r"\$\{\{[^}]*\}\}|\$\{([^}]*)\}?|\$([A-Za-z_][A-Za-z0-9_]*)")
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")

@@ -1,0 +1,56 @@
+"""A server as a client has it, and the secrets among its values."""
+
+from __future__ import annotations
+
+import os
+
+from msgspec import Struct
+
+from mcpguard.onboarding.formats.tree import Step
+
+Place = tuple[Step, ...]
+
+
+class Plaintext(Struct, frozen=True, order=True):
+    """A secret in the clear: `text[start:end]` of the value at `place` in the entry, such as
+    ("env", "TOKEN") or ("args", 2). `why` says how it was known: "name", "url", "again" for one that stands
+    elsewhere in the entry too, or a token format."""
+
+    place: Place
+    start: int
+    end: int
+    why: str
+
+
+class Entry(Struct, frozen=True, kw_only=True):
+    """One server of a client. `where` is the way to it in the document, `line` counts from 1.
+
+    `problem` says why it cannot be guarded as it stands, "" for nothing; `guarded`: it starts mcpguard.
+    `filters` are keys by which the client shows or trusts some tools only, `unread` others that nobody reads.
+    Values may be secrets: `secrets` says which.
+    """
+
+    name: str
+    where: tuple[Step, ...]
+    line: int
+    command: str = ""
+    args: tuple[str, ...] = ()
+    env: dict[str, str] = {}
+    url: str = ""
+    headers: dict[str, str] = {}
+    type: str = ""
+    cwd: str = ""
+    disabled: bool = False
+    filters: tuple[str, ...] = ()
+    unread: tuple[str, ...] = ()
+    problem: str = ""
+    secrets: tuple[Plaintext, ...] = ()
+
+    def __repr__(self) -> str:
+        return f"<Entry {self.name}>"
+
+    @property
+    def guarded(self) -> bool:
+        """Whether this is mcpguard itself."""
+        words = [self.command, *self.args[:2]]
+        return any(os.path.basename(word) in ("mcpguard", "mcpguard-gateway") for word in words)
