@@ -20,6 +20,12 @@ def pytest_collection_modifyitems(items):
             item.add_marker("no_cover")
 
 
+@pytest.fixture(scope="session")
+def anyio_backend():
+    """The loop of `pytest.mark.anyio`: the product runs on asyncio alone."""
+    return "asyncio"
+
+
 @pytest.fixture(scope="session", autouse=True)
 def state_folder(tmp_path_factory):
     """Processes under test keep their status files out of the state folder of who runs the tests."""

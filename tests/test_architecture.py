@@ -146,3 +146,14 @@ def test_serving_over_stdio_imports_neither_the_sdk_nor_the_slow_engine_nor_the_
         [sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=True
     )
     assert done.stdout.strip() == "[]"
+
+
+def test_a_task_is_begun_by_an_owner_that_ends_it_and_reports_its_defect() -> None:
+    bare = {
+        path.relative_to(SRC).as_posix()
+        for path in SRC.rglob("*.py")
+        for node in ast.walk(ast.parse(path.read_text()))
+        if isinstance(node, ast.Attribute | ast.Name)
+        and (node.attr if isinstance(node, ast.Attribute) else node.id) in ("create_task", "ensure_future")
+    }
+    assert bare == {"adapters/relay/background.py"}

@@ -17,6 +17,7 @@ from mcpguard.adapters.audit.reader import default_folder
 from mcpguard.adapters.credentials.broker import named_by
 from mcpguard.adapters.credentials.environ import take
 from mcpguard.adapters.credentials.program import TOLD
+from mcpguard.adapters.relay.background import Background
 from mcpguard.adapters.system.identity import operating_system_user
 from mcpguard.adapters.telemetry.status_file import StatusFile
 from mcpguard.adapters.upstreams.process.child import PASSED_ON
@@ -146,13 +147,14 @@ class _Process:
             self._close_audit("failed")
             raise
         status, watch = self._show_status(), self._watch_policies()
-        recovery = asyncio.create_task(self._recover())
+        recovery = Background("what a killed mcpguard left could not be taken back")
+        recovery.start(self._recover())
         shared.turn.touch()
         reason = await self._stop
         await self._drain()
         await front.end(not self._hurry)
         await asyncio.to_thread(shared.credentials.close)
-        recovery.cancel()
+        await recovery.close()
         status.close()
         watch.close()
         shared.nursery.close()

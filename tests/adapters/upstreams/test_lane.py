@@ -377,7 +377,7 @@ def test_a_lane_that_is_closed_ends_old_processes_as_it_was_told(gently: bool) -
         await stage.lane.close(gently)
         assert [one._gently for one in upstreams] == [gently, gently]
         assert all(wire.closed for wire in stage.wires)
-        assert (stage.lane._ending, stage.lane._timer) == (set(), None)
+        assert (stage.lane._ending._tasks, stage.lane._timer) == (set(), None)
 
     run(body())
 

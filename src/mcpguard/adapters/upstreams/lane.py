@@ -8,10 +8,10 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
-from contextlib import suppress
 
 from msgspec import structs
 
+from mcpguard.adapters.relay.background import Background
 from mcpguard.adapters.relay.turn import Turn
 from mcpguard.adapters.upstreams.process.environment import Environment
 from mcpguard.adapters.upstreams.session.connecting import Past
@@ -46,7 +46,8 @@ class Lane:
         self._turn = turn
         self._idle_seconds = idle_seconds
         self._old: dict[Instance, None] = {}
-        self._ending: set[asyncio.Task[None]] = set()
+        self._ending = Background("a process of a server could not be ended")
+        self._background = Background("the credentials of a server could not be checked")
         self._waiting: list[OpenRequest] = []
         self._checking: asyncio.Task[None] | None = None
         self._timer: asyncio.TimerHandle | None = None
@@ -74,7 +75,7 @@ class Lane:
         else:
             self._waiting.append(call)
             if self._checking is None:
-                self._checking = asyncio.create_task(self._checked(instance, instance.environment))
+                self._checking = self._background.start(self._checked(instance, instance.environment))
 
     async def _checked(self, instance: Instance, environment: Environment) -> None:
         """Find out whether the credentials of `instance` are in force, for all calls that have come."""
@@ -178,19 +179,14 @@ class Lane:
         if instance in self._old:
             del self._old[instance]
             self.instances.remove(instance)
-        task = asyncio.create_task(instance.close(True))
-        self._ending.add(task)
-        task.add_done_callback(self._ending.discard)
+        self._ending.start(instance.close(True))
 
     async def close(self, gently: bool) -> None:
         """End every process of it."""
         for timer in (self._timer, self._ends):
             if timer is not None:
                 timer.cancel()
-        if self._checking is not None:
-            self._checking.cancel()
-            with suppress(asyncio.CancelledError):
-                await self._checking
+        await self._background.close()
         instances, self._idle_seconds = list(self.instances), None
         self._old.clear()  # Nobody ends them once more, and more gently, when their calls are over.
-        await asyncio.gather(*(one.close(gently) for one in instances), *self._ending)
+        await asyncio.gather(*(one.close(gently) for one in instances), self._ending.over())

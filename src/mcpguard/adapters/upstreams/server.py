@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Mapping
 
+from mcpguard.adapters.relay.background import Background
 from mcpguard.adapters.relay.turn import Turn
 from mcpguard.adapters.upstreams.lane import Lane
 from mcpguard.adapters.upstreams.session.instance import Instance
@@ -38,7 +39,7 @@ class ServerUpstream:
         self._remote = remote
         self._first = make("", None)
         self._lanes = {"": self._first}
-        self._filling: set[asyncio.Task[None]] = set()
+        self._filling = Background("the credentials of a call could not be fetched")
 
     # --- what is known of it ---------------------------------------------------------------------
 
@@ -119,9 +120,7 @@ class ServerUpstream:
             call.values = known
             self._route(call, permit)
             return
-        task = asyncio.create_task(self._filled(call, permit, tuple(refs)))
-        self._filling.add(task)
-        task.add_done_callback(self._filling.discard)
+        self._filling.start(self._filled(call, permit, tuple(refs)))
 
     async def _filled(self, call: OpenRequest, permit: Permit, refs: tuple[CredentialRef, ...]) -> None:
         try:
@@ -196,6 +195,5 @@ class ServerUpstream:
 
     async def close(self, gently: bool) -> None:
         """End every process of it."""
-        for filling in list(self._filling):
-            filling.cancel()
+        self._filling.cancel()
         await asyncio.gather(*(lane.close(gently) for lane in self._lanes.values()))

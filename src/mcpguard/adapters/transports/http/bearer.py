@@ -17,6 +17,7 @@ import jwt
 import msgspec
 
 from mcpguard.adapters.network.issuers import metadata_urls
+from mcpguard.adapters.relay.background import Background
 from mcpguard.config.file import ALGORITHMS, TokenEntry
 from mcpguard.core.errors import McpGuardError
 from mcpguard.core.model import Json, Principal
@@ -93,6 +94,7 @@ class TokenVerifier:
         self._keys: list[dict[str, Json]] = []
         self._fetched: float | None = None
         self._tried: float | None = None
+        self._background = Background("the keys of an issuer could not be renewed")
         self._fetching: asyncio.Task[None] | None = None
         self._verified: dict[bytes, tuple[Principal, float]] = {}
 
@@ -218,7 +220,7 @@ class TokenVerifier:
             if self._tried is not None and now - self._tried < pause:
                 return None
             self._tried = now
-            self._fetching = asyncio.create_task(self._refresh())
+            self._fetching = self._background.start(self._refresh())
         return self._fetching
 
     async def _wait(self, fetching: asyncio.Task[None], seconds: float | None) -> None:

@@ -11,6 +11,7 @@ import asyncio
 import secrets
 from typing import Protocol
 
+from mcpguard.adapters.relay.background import Background
 from mcpguard.adapters.relay.turn import Turn
 from mcpguard.adapters.transports.http.client import HttpClient
 from mcpguard.adapters.transports.http.request import HttpRefusal
@@ -84,6 +85,7 @@ class Worlds:
         self._idle_seconds = idle_seconds
         self._shared: dict[Principal, World] = {}
         self._sessions: dict[str, World] = {}
+        self._background = Background("a session could not be ended")
         self._ending: dict[asyncio.Task[None], World] = {}
         self._closed = False
 
@@ -182,7 +184,7 @@ class Worlds:
         if known:
             world.ended = True
             world.stop_timer()
-            world.leaving = asyncio.get_running_loop().create_task(self._leave(world, gently))
+            world.leaving = self._background.start(self._leave(world, gently))
             self._ending[world.leaving] = world
             world.leaving.add_done_callback(self._ending.pop)
 

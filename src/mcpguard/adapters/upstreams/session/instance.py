@@ -12,6 +12,7 @@ import time
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from mcpguard.adapters.relay.background import Background
 from mcpguard.adapters.upstreams.process.environment import Environment
 from mcpguard.adapters.upstreams.session.connecting import Connector, MakeWire, Past, no_past, too_slow
 from mcpguard.adapters.upstreams.session.conversation import Conversation
@@ -53,6 +54,7 @@ class Instance:
         self._connector = Connector(terms, wires, self.past.identity)
         self._patience = Patience(terms.turn.strain)
         self._talk: Conversation | None = None
+        self._background = Background("the life of a server broke off")
         self._life: asyncio.Task[None] | None = None
         self._queue: list[OpenRequest] = []
         self._readying: list[Wait[None]] = []
@@ -208,7 +210,7 @@ class Instance:
         self._dying = False
         self._starts += 1
         self._now("starting")
-        self._life = asyncio.create_task(self._live())
+        self._life = self._background.start(self._live())
         return ""
 
     async def _live(self) -> None:

@@ -13,6 +13,7 @@ from collections.abc import Callable
 from functools import partial
 
 from mcpguard.adapters.network.outbound import Exchange, Outbound
+from mcpguard.adapters.relay.background import Background
 from mcpguard.adapters.relay.turn import Turn
 from mcpguard.adapters.upstreams.wires.address import Address
 from mcpguard.adapters.upstreams.wires.event_stream import EventStream
@@ -65,6 +66,7 @@ class StreamableHttpWire:
         self._version = ""
         self._modern = False
         self._session: str | None = None
+        self._background = Background("a stream of a server broke off")
         self._listening: asyncio.Task[None] | None = None
         self._events = EventStream(message_bytes)
         self._listens_since = 0
@@ -95,7 +97,7 @@ class StreamableHttpWire:
         self._stop_listening()
         self._events = EventStream(self._reader.limit)
         if not modern and not self._closed:
-            self._listening = asyncio.create_task(self._listen())
+            self._listening = self._background.start(self._listen())
 
     def forget(self, request_id: int) -> bool:
         """Modern: close its exchange, which cancels it (cancellation), True. Legacy: False; the exchange
@@ -119,10 +121,7 @@ class StreamableHttpWire:
         if self._closed:
             return
         self._closed = True
-        listening = self._listening
-        self._stop_listening()
-        if listening is not None:
-            await asyncio.wait([listening])
+        await self._background.close()
         await self._outbox.close()
         if gently and self._session is not None:
             await self._farewell()
@@ -262,7 +261,7 @@ class StreamableHttpWire:
         if self._listening is None or self._listening.done() or self._listens_since == self._sender.turn:
             return
         self._listening.cancel()
-        self._listening = asyncio.create_task(self._listen())
+        self._listening = self._background.start(self._listen())
 
     async def _wait(self, events: EventStream, vain: int) -> None:
         await asyncio.sleep(events.pause(self._pause, vain))

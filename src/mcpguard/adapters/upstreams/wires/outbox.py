@@ -13,6 +13,7 @@ from collections.abc import Callable, Coroutine
 from functools import partial
 from typing import Any
 
+from mcpguard.adapters.relay.background import Background
 from mcpguard.adapters.relay.turn import Turn
 from mcpguard.adapters.upstreams.session.patience import FULL_BYTES
 from mcpguard.core.model import Json, Listed
@@ -52,6 +53,7 @@ class Outbox:
         self._waiting: deque[Letter] = deque()
         self._open: dict[Letter, asyncio.Task[None]] = {}
         self._by_id: dict[int, Letter] = {}
+        self._background = Background("a message could not be posted")
         self._sender: asyncio.Task[None] | None = None
         self._closed = False
 
@@ -71,7 +73,7 @@ class Outbox:
         while self._waiting and self._waiting[0].request_id is not None:
             self._begin(self._waiting.popleft())
         if self._waiting:
-            self._sender = asyncio.create_task(self._in_order())
+            self._sender = self._background.start(self._in_order())
 
     async def _in_order(self) -> None:
         while self._waiting:
@@ -86,7 +88,7 @@ class Outbox:
         self._sender = None
 
     def _begin(self, letter: Letter) -> asyncio.Task[None]:
-        task = asyncio.create_task(self._post(letter))
+        task = self._background.start(self._post(letter))
         self._open[letter] = task
         if letter.request_id is not None:
             self._by_id[letter.request_id] = letter
@@ -104,10 +106,6 @@ class Outbox:
         del self._open[letter]
         if letter.request_id is not None and self._by_id.get(letter.request_id) is letter:
             del self._by_id[letter.request_id]
-        if not task.cancelled() and (defect := task.exception()) is not None:
-            asyncio.get_running_loop().call_exception_handler(
-                {"message": "a message could not be posted", "exception": defect}
-            )
 
     def drop(self, request_id: int) -> None:
         """Let go of this request, wherever it is."""
@@ -122,8 +120,4 @@ class Outbox:
         """Let go of everything; afterwards no task of it runs."""
         self._closed = True
         self._waiting.clear()
-        tasks = [*self._open.values(), *([] if self._sender is None else [self._sender])]
-        for task in tasks:
-            task.cancel()
-        if tasks:
-            await asyncio.wait(tasks)
+        await self._background.close()

@@ -14,6 +14,7 @@ from urllib.parse import urljoin
 
 from mcpguard.adapters.network.hosts import is_plain_url
 from mcpguard.adapters.network.outbound import Exchange, Outbound
+from mcpguard.adapters.relay.background import Background
 from mcpguard.adapters.relay.turn import Turn
 from mcpguard.adapters.upstreams.wires.address import Address
 from mcpguard.adapters.upstreams.wires.event_stream import Event, EventStream
@@ -48,6 +49,7 @@ class SseWire:
         self._outbox = Outbox(turn, self._post)
         self._version = ""
         self._endpoint: asyncio.Future[str] = asyncio.get_running_loop().create_future()
+        self._background = Background("the stream of a server broke off")
         self._reading: asyncio.Task[None] | None = None
         self._opened = False
         self._problem = ""
@@ -72,7 +74,7 @@ class SseWire:
     async def _open(self) -> None:
         await self._sender.open()
         exchange = await self._sender.request("GET", {"Accept": EVENTS})
-        self._reading = asyncio.create_task(self._read(exchange))
+        self._reading = self._background.start(self._read(exchange))
         status = self.last_status = exchange.status
         if status in REFUSED:
             raise UpstreamError(UNWELCOME.format(host=self._sender.host, status=status))
@@ -153,10 +155,7 @@ class SseWire:
     async def close(self, gently: bool) -> None:
         """Let go of the stream and of every POST; there is no gentler way."""
         await self._outbox.close()
-        reading = self._reading
-        if reading is not None and not reading.done():
-            reading.cancel()
-            await asyncio.wait([reading])
+        await self._background.close()
         await self._sender.close()
         self._end()
 
