@@ -103,7 +103,7 @@ def test_what_is_written_is_read_and_the_same_for_the_same() -> None:
 def test_what_is_no_snapshot_is_refused_with_its_name(text: str) -> None:
     with pytest.raises(DocumentError) as caught:
         read_snapshot(text, "s.json")
-    assert str(caught.value).startswith("s.json: this is no snapshot of `mcpguard snapshot`: ")
+    assert str(caught.value).startswith("s.json: not a snapshot made by `mcpguard snapshot`: ")
 
 
 def test_a_tool_without_a_name_is_none() -> None:

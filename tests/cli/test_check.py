@@ -146,7 +146,7 @@ def test_a_server_without_a_rule_and_a_rule_without_a_server_are_warnings(
     assert code == 0
     lines = [line for line in lines if not line.startswith(" ")]
     assert lines[:2] == [
-        "warning  p.yaml:4:38: rule typo: no server of this configuration has such a name",
+        "warning  p.yaml:4:38: rule typo: no server of this configuration matches",
         "warning  mcpguard.yaml:2:16: no rule mentions git, so every call to it is refused",
     ]
     assert lines[2].endswith(": off is disabled: it is not served")
@@ -157,7 +157,7 @@ def test_a_rule_that_asks_is_a_warning_until_somebody_can_be_asked(folder: Path,
     (folder / "p.yaml").write_text("version: 1\npolicy: p\nrules:\n  - {id: all, effect: ask}\n")
     code, lines = remarks(f"{{git: {SERVER}}}")
     assert code == 0
-    assert lines[0] == "warning  p.yaml:4:23: rule all: nobody can be asked yet, so `ask` refuses"
+    assert lines[0] == "warning  p.yaml:4:23: rule all: approvals are not available yet, so `ask` refuses"
 
 
 def test_a_broken_constant_pattern_is_an_error_at_the_pattern(folder: Path, remarks: Remarks) -> None:
@@ -351,7 +351,7 @@ def test_what_lints_find_has_its_place_its_code_and_its_line(folder: Path, capsy
     write(folder, WILD)
     assert main(["check", "--config", "mcpguard.yaml"]) == 0
     said = capsys.readouterr().out
-    assert "warning  p.yaml:5:38: rule all: `*` allows also" in said
+    assert "warning  p.yaml:5:38: rule all: `*` also allows" in said
     assert " that are meant [P504]\n             - {id: all, effect: allow, action: ['*']}\n" in said
     assert said.endswith("1 warning\n")
 
@@ -420,7 +420,7 @@ def test_a_policy_that_does_not_load_hides_what_only_all_can_tell(folder: Path, 
 
 def test_a_server_that_works_where_its_rules_are_is_a_warning(folder: Path, remarks: Remarks) -> None:
     (folder / "work").mkdir()
-    held = "git works in a folder that holds mcpguard.yaml, p.yaml"
+    held = "git works in a folder that contains mcpguard.yaml, p.yaml"
     for more in (f"cwd: {folder}", f"args: [{folder}]", f"args: [--root={folder}]", "cwd: work, args: [..]"):
         code, lines = remarks(f"{{git: {{command: {PYTHON}, {more}}}}}")
         assert code == 0
@@ -437,10 +437,10 @@ def test_a_server_that_works_where_a_link_to_its_rules_or_its_sessions_are_is_a_
     (folder / "p.yaml").write_text(ALLOW)
     git = f"{{git: {{command: {PYTHON}, cwd: work}}}}"
     _, lines = remarks(git, "[work/link.yaml]")
-    assert "git works in a folder that holds link.yaml" in str(lines)
+    assert "git works in a folder that contains link.yaml" in str(lines)
     monkeypatch.setenv("XDG_STATE_HOME", str(folder / "work"))
     _, lines = remarks(git)
-    assert "git works in a folder that holds sessions" in str(lines)
+    assert "git works in a folder that contains sessions" in str(lines)
 
 
 SNAPSHOT = """{"version": 1, "servers": {"git": {"tools": [
@@ -458,4 +458,4 @@ def test_a_snapshot_tells_of_arguments_that_no_tool_has(folder: Path, capsys: Ca
 def test_a_snapshot_that_is_none_is_said_in_a_sentence(folder: Path, capsys: Capture) -> None:
     write(folder)
     assert main(["check", "--config", "mcpguard.yaml", "--snapshot", "p.yaml"]) == 2
-    assert "p.yaml: this is no snapshot of `mcpguard snapshot`" in capsys.readouterr().err
+    assert "p.yaml: not a snapshot made by `mcpguard snapshot`" in capsys.readouterr().err

@@ -81,7 +81,7 @@ def test_a_rule_that_chooses_what_a_server_of_it_may_not_have_is_an_error(
     folder: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     (said,) = found(folder, capsys, server="'*'", servers="[git, off]")["C106"]
-    assert "`write` is not for the server `far`, so such calls of it are refused" in said
+    assert "`write` is not bound to the server `far`, so such calls to it are refused" in said
 
 
 def test_a_placeholder_is_for_what_is_there_and_for_the_servers_of_its_rule(
@@ -93,14 +93,14 @@ def test_a_placeholder_is_for_what_is_there_and_for_the_servers_of_its_rule(
     (said,) = found(folder, capsys, credential=argument.replace("NAME", "other"))["C106"]
     assert said.startswith("error policy.yaml:10 rule r: the configuration has no entry `other`")
     said_of_both = found(folder, capsys, server="'*'", servers="[git, off]", credential=good)["C106"]
-    assert sum("`write` is not for the server `far`" in said for said in said_of_both) == 2
+    assert sum("`write` is not bound to the server `far`" in said for said in said_of_both) == 2
 
 
 def test_a_credential_in_the_query_of_a_url_is_a_warning(
     folder: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     (said,) = found(folder, capsys, query="?key=${env:CHECK_TOKEN}&b=${env:CHECK_TOKEN}")["C107"]
-    assert said.startswith("warning mcpguard.yaml:4 a credential in the query of a URL ends in the logs")
+    assert said.startswith("warning mcpguard.yaml:4 a credential in the query of a URL ends up in logs")
     assert "C107" not in found(folder, capsys, query="/${env:CHECK_TOKEN}?x=y")
 
 
@@ -131,4 +131,4 @@ def test_what_a_program_or_a_service_would_give_is_told_as_not_asked_for(
         (folder / "policy.yaml").write_text(RULES.format(server="git", credential="write"))
         main(["check", "--config", str(folder / "mcpguard.yaml")])
         (line,) = [one for one in capsys.readouterr().out.splitlines() if "git can be started" in one]
-        assert line.endswith(" (not asked for: `mcpguard secret check` does)") == said
+        assert line.endswith(" (not requested; `mcpguard secret check` does that)") == said

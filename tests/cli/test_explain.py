@@ -85,7 +85,7 @@ def test_a_refusal_is_told_with_its_rules_their_operands_and_what_would_allow_it
         "  by: p/no-force\n"
         "  told: No force.\n"
         "\n"
-        "rules that speak of it, deny before ask before allow:\n"
+        "rules that apply to it, deny before ask before allow:\n"
         "  deny   p/no-force: held  <- decided\n"
         "         true   has(args.force) && args.force\n"
         "         true     has(args.force)\n"
@@ -95,7 +95,7 @@ def test_a_refusal_is_told_with_its_rules_their_operands_and_what_would_allow_it
         '         true     principal.id == "ada"\n'
         '         false    args.remote == "origin"   (`args.remote` is a string)\n'
         "\n"
-        "allowed, if all of this were so and all else as it is:\n"
+        "it would be allowed if all of this changed and nothing else did:\n"
         "  p/no-force must not hold\n"
         "    false  has(args.force)\n"
         "  p/push must hold\n"
@@ -108,16 +108,16 @@ def test_a_call_that_is_allowed_is_told_with_what_is_done(explain: Explain) -> N
     assert said == (
         "allow: no deny and no ask holds, and an allow does\n"
         "  by: p/read\n"
-        "  takes out: email\n"
+        "  redacts: email\n"
         "\n"
-        "rules that speak of it, deny before ask before allow:\n"
+        "rules that apply to it, deny before ask before allow:\n"
         "  deny   p/trial: held (it has no condition)  (shadow: no effect)\n"
         "  allow  p/read: held (it has no condition)  <- decided\n"
         "  rules in shadow mode would have made it: deny (rule) p/trial\n"
         "\n"
         "the result: allow: no deny on results holds\n"
         "\n"
-        "rules on results that speak of it:\n"
+        "rules on results that apply to it:\n"
         "  deny   p/no-mail: did not hold\n"
         '         false  "email" in findings   (`findings` is a list)\n'
     )
@@ -141,9 +141,9 @@ def test_a_result_is_inspected_as_the_gateway_would_before_its_rules(explain: Ex
 
 def test_a_tool_that_lists_do_not_show_says_so_and_that_no_rule_speaks_of_it(explain: Explain) -> None:
     said = explain(*call("commit"))
-    assert "not in the list: it is refused as if it did not exist" in said
-    assert "no rule speaks of it" in said
-    assert "an allow rule must be written (no allow rule speaks of such a request)" in said
+    assert "not listed: it is refused as if it did not exist" in said
+    assert "no rule applies to it" in said
+    assert "an allow rule must be written (no allow rule applies to such a request)" in said
 
 
 def test_the_options_are_what_conditions_see(explain: Explain, folder: Path) -> None:
@@ -204,18 +204,18 @@ def test_other_methods_are_explained_too(explain: Explain, words: list[str], sta
 @pytest.mark.parametrize(
     ("words", "said"),
     [
-        (["--tool", "log"], "say what is asked: --server NAME with --tool NAME"),
-        (["--server", "git"], "say what is asked"),
+        (["--tool", "log"], "name the request: --server NAME with --tool NAME"),
+        (["--server", "git"], "name the request"),
         (["--server", "git", "--tool", "a\nb"], "no server can list a tool of that name"),
         ([*call("log")[:-1], '{"a": "hush'], "it must be a JSON object"),
         ([*call("log")[:-1], '["hush"]'], "it must be a JSON object"),
         (["--server", "git", "--tool", "t", "--args-file", "p.yaml"], "p.yaml: it must be a JSON object"),
-        ([*call("log"), "--now", "hush"], "a time is written 2026-01-02T03:04:05Z"),
+        ([*call("log"), "--now", "hush"], "write a time as 2026-01-02T03:04:05Z"),
         ([*call("log"), "--session", "p.yaml"], "p.yaml: not a session"),
         ([*call("log"), "--result", "p.yaml"], "p.yaml: a result is a JSON object"),
         ([*call("log"), "--result", "gone.json"], "gone.json: cannot be read"),
         (["gone.yaml", *call("log")], "gone.yaml: cannot be read"),
-        (["--reach", "--snapshot", "p.yaml"], "p.yaml: this is no snapshot"),
+        (["--reach", "--snapshot", "p.yaml"], "p.yaml: not a snapshot"),
     ],
 )
 def test_what_cannot_be_explained_is_one_sentence_that_quotes_no_value(
@@ -257,12 +257,11 @@ def test_without_its_arguments_a_recorded_call_is_told_as_it_is_on_record(
     record(folder, decision({"remote": "hush"}, agent="desk", rules=("p/x",)))
     chain(folder / "audit")
     assert explain("n-1") == (
-        "on record: deny (no-rule)  tools/call git/push\n"
+        "recorded: deny (no-rule)  tools/call git/push\n"
         "  at 2026-08-01T07:00:00Z by os-user:ada with desk\n"
         "  rules: p/x\n"
-        "  policies: the present ones\n"
-        "  note: its arguments are on record by their sha256 only; give them with --args-file FILE to have it "
-        "explained\n"
+        "  policies: the current ones\n"
+        "  note: only the sha256 of its arguments was recorded; pass them with --args-file FILE for an explanation\n"
     )
 
 
@@ -309,7 +308,7 @@ def test_a_record_that_is_gone_from_an_altered_file_may_have_been_there(
     lines = file.read_bytes().splitlines(keepends=True)
     file.write_bytes(b"".join([lines[0], change, *lines[2:]]))
     said = explain("n-1", code=2)
-    assert f"and it may have been there: {file.name}, line 2 " in said
+    assert f", but it may have been removed: {file.name}, line 2 " in said
 
 
 def test_other_arguments_than_those_on_record_are_refused(explain: Explain, folder: Path) -> None:
@@ -333,8 +332,8 @@ def test_arguments_that_rules_set_are_those_on_record(explain: Explain, folder: 
 def test_it_says_where_policies_and_verdict_are_others_now(explain: Explain, folder: Path) -> None:
     record(folder, decision({}, tool="log", policy_digest="d" * 64))
     said = explain("n-1")
-    assert "  policies: others than the present ones\n" in said
-    assert "it is decided otherwise now than it was then" in said
+    assert "  policies: not the current ones\n" in said
+    assert "the decision would be different now" in said
 
 
 @pytest.mark.parametrize(
@@ -353,7 +352,7 @@ def test_all_that_is_on_record_in_full_is_explained(
     record(folder, decision({}, **more))
     told = explain("n-1")
     assert said in told
-    assert "rules that speak of it" in told or "no rule speaks of it" in told
+    assert "rules that apply to it" in told or "no rule applies to it" in told
 
 
 def test_the_principal_on_record_is_who_asks(explain: Explain, folder: Path) -> None:
@@ -367,14 +366,14 @@ def test_the_principal_on_record_is_who_asks(explain: Explain, folder: Path) -> 
 
 def test_what_is_on_record_in_part_only_is_not_explained(explain: Explain, folder: Path) -> None:
     record(folder, decision({}, method="tasks/get", tool="", subject="t"))
-    assert "of such a request the evidence does not say all" in explain("n-1")
+    assert "the evidence does not contain everything" in explain("n-1")
 
 
 def test_a_call_that_is_not_on_record_is_an_error(explain: Explain, folder: Path) -> None:
     record(folder, decision({}))
     (folder / "audit" / "a.jsonl").write_text('{"id":"n-9"\n{"id":"n-99"}\n')
-    assert "there is no record of such a call" in explain("n-9", code=2)
-    assert "one recorded call is explained at a time" in explain("n-1", "n-2", code=2)
+    assert "no record of such a call" in explain("n-9", code=2)
+    assert "explain one recorded call at a time" in explain("n-1", "n-2", code=2)
 
 
 # --- what can be reached -----------------------------------------------------------------------------
@@ -388,8 +387,8 @@ def test_reach_tells_of_the_tools_that_rules_name(explain: Explain) -> None:
         '       if  args.remote == "origin"  (p/push)\n'
         "       unless  has(args.force) && args.force  (p/no-force)\n"
         "       limit  3 calls in 1h (p/push)\n"
-        "`unless` also where that cannot be evaluated; what rules on results withhold is not told here\n"
-        "rules name tools by a pattern: which these are only a --snapshot FILE says\n"
+        "`unless` includes conditions that cannot be evaluated; what rules on results withhold is not listed\n"
+        "rules match tools by pattern: add --snapshot FILE to list them\n"
     )
     assert "git: 1 yes, 0 if, 1 no\n" in explain("p.yaml", "--reach", "--principal", "bob")
 
@@ -436,14 +435,14 @@ def test_reach_tells_of_approvals_and_conflicts(explain: Explain, folder: Path) 
         "       if  always  (q/a)\n"
         "       if  always  (q/b)\n"
         "       approval  always  (q/c)\n"
-        "       rules that allow it may want different arguments or credentials, which refuses\n"
+        "       rules that allow it may set different arguments or credentials; then it is refused\n"
     )
 
 
 def test_reach_of_nothing_says_so(explain: Explain) -> None:
     assert explain("--reach", "--server", "nobody") == (
-        "there is nothing to tell of: no rule names a server and a tool\n"
-        "rules name tools by a pattern: which these are only a --snapshot FILE says\n"
+        "there is nothing to list: no rule names a server and a tool\n"
+        "rules match tools by pattern: add --snapshot FILE to list them\n"
     )
 
 

@@ -75,10 +75,10 @@ def test_the_usage_of_wrap_can_be_typed(capsys: Capture) -> None:
 
 def test_an_unknown_verb_gets_the_nearest_one(capsys: Capture) -> None:
     assert main(["audti"]) == 2
-    assert capsys.readouterr().err == "mcpguard: there is no verb 'audti': did you mean `mcpguard audit`?\n"
+    assert capsys.readouterr().err == "mcpguard: unknown verb 'audti': did you mean `mcpguard audit`?\n"
     assert main(["\x1b[2Jzzz"]) == 2
     assert capsys.readouterr().err == (
-        "mcpguard: there is no verb '\\\\x1b[2Jzzz': `mcpguard --help` lists the verbs\n"
+        "mcpguard: unknown verb '\\\\x1b[2Jzzz': `mcpguard --help` lists the verbs\n"
     )
 
 
@@ -106,7 +106,7 @@ def test_a_defect_shows_where_and_not_what(
     said = capsys.readouterr().err
     assert "hunter2" not in said
     assert "test_help.py" in said
-    assert said.endswith("mcpguard: RuntimeError: a defect, please report it\n")
+    assert said.endswith("mcpguard: RuntimeError: this is a bug, please report it\n")
 
 
 def test_what_follows_two_dashes_belongs_to_the_guarded_command(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -35,7 +35,7 @@ def test_a_piped_value_is_stored_without_its_newline(
     assert main(["secret", "set", "github/read"]) == 0
     assert backend.entries["mcpguard", "github/read"] == VALUE
     said = capsys.readouterr()
-    assert said.out == "stored: a configuration may say ${keyring:github/read}\n"
+    assert said.out == "stored: refer to it in a configuration as ${keyring:github/read}\n"
     assert VALUE not in said.out + said.err
 
 
@@ -74,7 +74,7 @@ def test_a_value_in_argv_is_refused_with_the_reason(
     piped(VALUE.encode())
     assert main(["secret", "set", "github/read", *words]) == 2
     said = capsys.readouterr().err
-    assert "readable for every process" in said
+    assert "can be read by every process" in said
     assert "hunter22" not in said
     assert backend.entries == {}
 

@@ -58,16 +58,16 @@ def test_each_reference_is_told_for_each_server_with_its_binding_and_its_time(
 ) -> None:
     code, said = checked(config, capsys)
     assert re.sub("ends in [0-9]+ s", "ends in N s", said).splitlines() == [
-        "ok      credential:kept for git: there is a value (command); it is kept for 60 s",
-        "ok      credential:made for git: there is a value (command); it ends in N s; only for calls of "
+        "ok      credential:kept for git: available (command); it is cached for 60 s",
+        "ok      credential:made for git: available (command); it ends in N s; only for calls of "
         "group:dev, ada",
-        "ok      keyring:git/read for git: there is a value (keyring); it is kept for 2 s",
-        "ok      credential:value for far: there is a value (value); it is read for each use; only api.example, "
-        "x.example may be told it; only for calls of eve",
-        "ok      env:CHECK_FAR for far: there is a value (env); it is read for each use",
-        "ok      credential:value for host: there is a value (value); it is read for each use; only api.example, "
-        "[REDACTED:credential:env:CHECK_HOST#1] may be told it; only for calls of eve",
-        "ok      env:CHECK_HOST for host: there is a value (env); it is read for each use",
+        "ok      keyring:git/read for git: available (keyring); it is cached for 2 s",
+        "ok      credential:value for far: available (value); it is read for each use; only api.example, "
+        "x.example may receive it; only for calls of eve",
+        "ok      env:CHECK_FAR for far: available (env); it is read for each use",
+        "ok      credential:value for host: available (value); it is read for each use; only api.example, "
+        "[REDACTED:credential:env:CHECK_HOST#1] may receive it; only for calls of eve",
+        "ok      env:CHECK_HOST for host: available (env); it is read for each use",
     ]
     assert code == 0
 

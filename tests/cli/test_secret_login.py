@@ -46,10 +46,10 @@ def test_a_login_prints_the_page_and_ends_with_whose_token_it_has(server, tmp_pa
     code, said = run_login(config, environment)
     assert code == 0, said
     last = said.splitlines()[-1]
-    assert last == f"logged in: credential:linear has a token of {server.issuer} for {server.url}"
+    assert last == f"logged in: credential:linear has a token from {server.issuer} for {server.url}"
     assert command(config, environment, "list")[0] == 2  # It takes no configuration.
     code, said = command(config, environment, "logout", "linear")
-    assert (code, said) == (0, "forgotten: the login of credential:linear\n")
+    assert (code, said) == (0, "logged out: credential:linear\n")
     code, said = command(config, environment, "logout", "linear")
     assert (code, "nothing to remove" in said) == (2, True)
 
@@ -80,7 +80,7 @@ def test_a_logout_that_could_not_revoke_says_what_to_do(tmp_path):
         assert run_login(config, environment)[0] == 0
     code, said = command(config, environment, "logout", "linear")
     assert code == 0
-    assert "it could not be revoked (the authorization server names no revocation endpoint)" in said
+    assert "the token could not be revoked (the authorization server names no revocation endpoint)" in said
 
 
 def test_a_login_that_fails_names_the_entry(tmp_path):

@@ -147,4 +147,4 @@ def test_check_can_ask_the_servers_now(folder: Path, capsys: Capture) -> None:
     write(folder, one=server("echo.py"))
     assert main(["check", "--config", "mcpguard.yaml", "--live"]) == 0
     said = capsys.readouterr().out
-    assert "rule all: no tool of the servers that it names is `no-such` [P402]" in said
+    assert "rule all: no tool of the servers that it names matches `no-such` [P402]" in said

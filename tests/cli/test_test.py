@@ -77,7 +77,7 @@ def test_a_call_of_which_no_rule_speaks_says_where_to_look(folder: Path, capsys:
     assert main(["test"]) == 1
     said = capsys.readouterr().out
     assert "expected  {}\n          got       nothing\n" in said
-    assert "no rule speaks of such a call: look at `server`, `tools` and `action` of the rules" in said
+    assert "no rule applies to such a call: check `server`, `tools` and `action` of the rules" in said
 
 
 def test_a_rule_that_did_not_hold_says_which_part(folder: Path, capsys: Capture) -> None:
@@ -100,7 +100,7 @@ def test_coverage_names_what_was_never_seen(folder: Path, capsys: Capture) -> No
     write(folder, GOOD)
     assert main(["test", "--coverage"]) == 0
     assert capsys.readouterr().out.splitlines()[1:] == [
-        "unseen  policies/p.yaml:7:11: the condition of rule p/read was true in every case that met it",
+        "unseen  policies/p.yaml:7:11: the condition of rule p/read was true in every case that reached it",
         "unseen  policies/p.yaml:7:11: never false: args.a == 1",
         "unseen  policies/p.yaml:7:26: never true: args.b == 1",
         "unseen  policies/p.yaml:8:9: rule p/no never decided",
@@ -114,9 +114,9 @@ def test_too_little_coverage_is_a_no(folder: Path, capsys: Capture) -> None:
     assert main(["test", "--fail-under", "50"]) == 0
     assert "coverage" not in capsys.readouterr().out
     assert main(["test", "--fail-under", "51"]) == 1
-    assert "coverage 50.0 % (4 of 8), at least 51 % are wanted\n" in capsys.readouterr().out
+    assert "coverage 50.0 % (4 of 8), at least 51 % required\n" in capsys.readouterr().out
     assert main(["test", "--fail-under", "101"]) == 2
-    assert "a percentage is 0 to 100" in capsys.readouterr().err
+    assert "a percentage must be from 0 to 100" in capsys.readouterr().err
     assert main(["test", "--fail-under", "many"]) == 2
 
 
@@ -255,7 +255,9 @@ def test_a_condition_that_one_engine_alone_takes_is_a_mistake(folder: Path, caps
     write(folder, GOOD)
     assert main(["test"]) == 2
     said = capsys.readouterr().err
-    assert "policies/p.yaml:7:24: only one engine takes this condition, so where the other is " in said
+    assert (
+        "policies/p.yaml:7:24: only one engine accepts this condition, so the policy does not load " in said
+    )
 
 
 def test_policies_of_one_name_are_a_mistake(folder: Path, capsys: Capture) -> None:
@@ -268,7 +270,7 @@ def test_policies_of_one_name_are_a_mistake(folder: Path, capsys: Capture) -> No
 def test_a_place_without_tests_is_a_mistake(folder: Path, capsys: Capture) -> None:
     assert main(["test", "gone", "policies"]) == 2
     assert capsys.readouterr().err == (
-        "mcpguard: gone: there is no such file or folder\npolicies: there is no file *_test.yaml in it\n"
+        "mcpguard: gone: no such file or folder\npolicies: it contains no *_test.yaml file\n"
     )
 
 
@@ -284,4 +286,4 @@ def test_the_folders_of_the_configured_policies_are_run(folder: Path, capsys: Ca
     assert main(["test", "--config", "none.yaml"]) == 2
     (folder / "mcpguard.yaml").write_text("version: 1\nservers: {s: {command: x}}\n")
     assert main(["test"]) == 2
-    assert "policies: there is no such file or folder" in capsys.readouterr().err
+    assert "policies: no such file or folder" in capsys.readouterr().err

@@ -120,7 +120,7 @@ def test_a_token_in_the_keychain_that_ends_is_told_without_its_value(
     made.configured("git: {command: sudo, env: {A: 'Bearer ${keyring:old}'}}")
     [told] = made.diagnosed().findings
     assert told.code == "D302"
-    assert told.message.startswith("servers.git: keyring:old ended at 20")
+    assert told.message.startswith("servers.git: keyring:old expired at 20")
     assert token not in repr(told)
 
 

@@ -132,8 +132,8 @@ def test_a_server_that_is_guarded_and_reached_directly_too_is_told_as_such(made:
     found = made.diagnosed().findings
     assert [(one.code, one.message) for one in found] == [
         ("D202", "Cursor reaches x, which is guarded as git"),
-        ("D201", "Cursor reaches y itself"),
-        ("D201", "Cursor reaches z itself"),
+        ("D201", "Cursor connects to y directly"),
+        ("D201", "Cursor connects to z directly"),
     ]
 
 
@@ -160,14 +160,14 @@ def test_a_token_in_no_servers_settings_is_found_too(made: Machine) -> None:
     made.write(CURSOR, f"// {TOKEN}\n{text}")
     [told] = made.diagnosed().findings
     assert (told.code, told.line) == ("D101", 1)
-    assert told.message == "looks like a credential, in no server's settings: github-token"
+    assert told.message == "looks like a credential, outside the servers' entries: github-token"
     assert told.fix.startswith("delete it there")
 
 
 def test_an_argument_that_import_may_leave_is_not_promised_to_move(made: Machine) -> None:
     made.write(CURSOR, json.dumps({"mcpServers": {"a": {"command": "a", "args": ["--api-key", PHRASE]}}}))
     [told] = [one for one in made.diagnosed().findings if one.code == "D101"]
-    assert told.fix == "mcpguard import --client cursor, which says why where it leaves an argument alone"
+    assert told.fix == "mcpguard import --client cursor, which says why it leaves an argument alone"
 
 
 def test_what_only_its_name_betrays_is_found_in_mcpguards_own_configuration(made: Machine) -> None:
@@ -214,7 +214,7 @@ def test_a_copy_that_cannot_be_looked_into_is_said(made: Machine, monkeypatch: p
 
     made.write(CURSOR + ".bak", "{}")
     monkeypatch.setattr(reading, "read", fails)
-    assert [one.why for one in made.diagnosed().unchecked] == ["it cannot be looked into"]
+    assert [one.why for one in made.diagnosed().unchecked] == ["it cannot be read"]
 
 
 def odd(made: Machine, name: str) -> Path:
@@ -256,14 +256,14 @@ def test_what_is_too_large_or_holds_too_much_is_said(made: Machine, monkeypatch:
     made.write("home/.bashrc", f"{TOKEN}\n" * 6)
     made.write(CURSOR, "{" + f"// {TOKEN}\n" * 6 + "}")
     said = [one.why for one in made.diagnosed().unchecked]
-    assert said == ["it holds too much that looks like a credential"] * 2
+    assert said == ["it contains too much that looks like a credential"] * 2
 
 
 def test_only_so_many_lines_of_a_file_are_told(made: Machine) -> None:
     made.write("home/.bashrc", f"A_TOKEN={PHRASE}\nB={TOKEN}\n" * 2000)
     found = made.diagnosed().findings
     assert len(found) == plain_text.TOLD
-    assert found[-1].message.endswith("; the lines after it were not looked at")
+    assert found[-1].message.endswith("; the lines after it were not checked")
 
 
 def test_a_value_that_is_too_long_to_be_held_is_told_all_the_same(made: Machine) -> None:

@@ -110,7 +110,7 @@ def test_what_several_files_hang_on_is_told_once(made: Machine) -> None:
     assert [(one.code, one.message, one.fix) for one in made.diagnosed().findings] == [
         (
             "D501",
-            f"everybody can write it; {made.path} and 1 more can be replaced through it",
+            f"everybody can write to it; {made.path} and 1 more can be replaced through it",
             f"chmod go-w {made.path.parent}",
         )
     ]
@@ -152,7 +152,7 @@ def test_evidence_that_is_gone_is_told(made: Machine, monkeypatch: pytest.Monkey
     made.write("state/audit/20260101T000000Z-1-00000000.jsonl", "")
     monkeypatch.setattr("mcpguard.adapters.audit.reader.verified", lambda *_, **__: ({}, ["b.jsonl"]))
     assert [one.message for one in made.diagnosed().findings] == [
-        "it is gone, and another chain continues it"
+        "it is missing, although another chain continues it"
     ]
 
 

@@ -71,7 +71,7 @@ def test_what_a_server_becomes(client: str, data: dict[str, Any], settings: dict
 @pytest.mark.parametrize(
     ("client", "data", "why"),
     [
-        ("cursor", {"command": "sh", "args": ["--x", f"--api-key={V}"]}, "has a secret in argument 2, which every process of this machine can read"),
+        ("cursor", {"command": "sh", "args": ["--x", f"--api-key={V}"]}, "has a secret in argument 2, which every process on this machine can read"),
         ("cursor", {"command": "sh", "args": ["some-server", f"postgres://a:{V}@db/x"]}, "has a secret in argument 2"),
         ("cursor", {"command": f"/opt/x?token=ghp_{'aZ3kQ9xB7mT2' * 3}"}, "has a secret in its command"),
         ("cursor", {"command": "sh", "args": ["${env:X}"]}, "refers to a variable in its arguments"),
@@ -79,14 +79,14 @@ def test_what_a_server_becomes(client: str, data: dict[str, Any], settings: dict
         ("cursor", {"command": "sh", "args": ["${workspaceFolder}"]}, "has no equivalent"),
         ("claude-code", {"command": "sh", "env": {"K": "${K:-default}"}}, "has no equivalent"),
         ("claude-desktop", {"command": "sh", "env": {"K": "${keyring:other/secret}"}}, "has no equivalent"),
-        ("continue", {"command": "sh", "env": {"K": "${{ secrets.K }}"}}, "refers to a secret that only its client can fill in"),
-        ("cursor", {"command": "not-to-be-found"}, "starts `not-to-be-found`, which is not to be found in PATH"),
+        ("continue", {"command": "sh", "env": {"K": "${{ secrets.K }}"}}, "refers to a secret that only its client can resolve"),
+        ("cursor", {"command": "not-to-be-found"}, "starts `not-to-be-found`, which is not in PATH"),
         ("cursor", {"command": "./server"}, "starts a program by a path that depends"),
         ("cursor", {"command": "sh", "cwd": "here"}, "works in a folder that depends"),
         ("cursor", {"command": "sh", "env": {"PASSWORD": "abc"}}, "has a secret with fewer than 6"),
         ("cursor", {"command": "sh", "env": {"PASSWORD": "a1" * 8193}}, "or more than 16384 characters"),
-        ("cursor", {"url": f"https://a:{V}@h.example/", "headers": {"Authorization": "Bearer abcdefg"}}, "of which one is too many"),
-        ("cursor", {"url": "https://[broken"}, "has a URL that is none"),
+        ("cursor", {"url": f"https://a:{V}@h.example/", "headers": {"Authorization": "Bearer abcdefg"}}, "only one of them can be used"),
+        ("cursor", {"url": "https://[broken"}, "has an invalid URL"),
         ("cursor", {"command": "env", "args": [f"A_TOKEN={V}", "x"], "env": {"A_TOKEN": "another-value"}}, "has A_TOKEN twice"),
     ],
 )  # fmt: skip
@@ -98,7 +98,7 @@ def test_what_stays_and_why(client: str, data: dict[str, Any], why: str) -> None
 
 
 def test_a_server_of_a_project_works_in_its_folder() -> None:
-    with pytest.raises(Stays, match="not to be found"):
+    with pytest.raises(Stays, match="is not in PATH"):
         converted("cursor", {"command": "./x", "cwd": "sub"}, "project")
     settings = converted(
         "cursor", {"command": "sh", "args": ["${workspaceFolder}/a"], "cwd": "sub"}, "project"
@@ -121,9 +121,9 @@ def test_notes_say_what_a_person_has_to_know() -> None:
         "B from the environment" in converted("cursor", {"command": "sh", "env": {"B": "${env:B}"}}).notes[0]
     )
     said = converted("gemini", {"command": "sh", "excludeTools": ["rm"]}).notes[0]
-    assert said == "had excludeTools, which is not taken over: say it in the policy"
+    assert said == "had excludeTools, which is not imported: express it in the policy"
     said = converted("codex", {"command": "sh", "env_vars": ["A"], "auth": {"k": "v"}, "timeout": 0}).notes[0]
-    assert said == "had auth, which mcpguard does not know and leaves out"
+    assert said == "had auth, which mcpguard does not know and ignores"
     assert "has no credential here" in converted("cursor", {"url": "https://h.example/mcp"}).notes[0]
 
 
@@ -139,14 +139,14 @@ def test_a_place_that_is_not_there_is_no_secret() -> None:
     [
         ({"command": "npx", "args": ["-y", "@modelcontextprotocol/server-filesystem@2026.1", "/a", "/b c"]}, "the pack filesystem, careful", '["/a", "/b c"]'),
         ({"command": "uvx", "args": ["mcp-server-git", "--repository", "/r"]}, "the pack git, careful", '["/r"]'),
-        ({"command": "uvx", "args": ["mcp-server-git"]}, "the pack git, careful: SET THIS", '["/srv/repos"]'),
-        ({"command": "docker", "args": ["run", "ghcr.io/github/github-mcp-server:v1"]}, "the pack github, careful: SET THIS", "server: mine\n"),
-        ({"url": "https://api.githubcopilot.com/mcp/"}, "the pack github, careful: SET THIS", "policy: mine-careful\n"),
-        ({"command": "mcp-server-sqlite"}, "the pack sqlite, careful: SET THIS", "server: mine\n"),
+        ({"command": "uvx", "args": ["mcp-server-git"]}, "the pack git, careful: fill in", '["/srv/repos"]'),
+        ({"command": "docker", "args": ["run", "ghcr.io/github/github-mcp-server:v1"]}, "the pack github, careful: fill in", "server: mine\n"),
+        ({"url": "https://api.githubcopilot.com/mcp/"}, "the pack github, careful: fill in", "policy: mine-careful\n"),
+        ({"command": "mcp-server-sqlite"}, "the pack sqlite, careful: fill in", "server: mine\n"),
         ({"command": "npx", "args": ["@modelcontextprotocol/server-memory"]}, "the pack memory, careful", "server: mine\n"),
         ({"command": "uvx", "args": ["mcp-server-time"]}, "the policy time", "server: mine\n"),
-        ({"command": "other"}, "reading only", "server: mine\n"),
-        ({"url": "https://[broken"}, "reading only", "readOnlyHint"),
+        ({"command": "other"}, "only tools that declare themselves read-only", "server: mine\n"),
+        ({"url": "https://[broken"}, "only tools that declare themselves read-only", "readOnlyHint"),
     ],
 )  # fmt: skip
 def test_a_server_gets_the_policy_of_its_pack(data: dict[str, Any], said: str, part: str) -> None:
@@ -159,4 +159,6 @@ def test_a_server_gets_the_policy_of_its_pack(data: dict[str, Any], said: str, p
 def test_without_the_packs_reading_is_all(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setattr("mcpguard.onboarding.packs._SHIPPED", str(tmp_path))
     monkeypatch.setattr("mcpguard.onboarding.packs.__file__", str(tmp_path / "a" / "b" / "c" / "d"))
-    assert policy_for("mine", entry_of("cursor", {"command": "mcp-server-git"}))[1].startswith("reading only")
+    assert policy_for("mine", entry_of("cursor", {"command": "mcp-server-git"}))[1].startswith(
+        "only tools that declare themselves read-only"
+    )

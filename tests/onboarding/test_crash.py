@@ -125,9 +125,7 @@ def test_a_step_that_fails_takes_back_what_was_done(
     monkeypatch.setattr(os, "replace", failing)
     assert main(["import", "--yes"]) == 2
     said = capsys.readouterr().err
-    assert (
-        f"{codex} cannot be written: No space left on device; all that had been done was taken back" in said
-    )
+    assert f"{codex} cannot be written: No space left on device; all changes were reverted" in said
     assert files(person) == before
     assert [key for key in backend.entries if key[0] == "mcpguard"] == []
 
@@ -150,7 +148,7 @@ def test_where_taking_back_fails_too_the_way_out_is_told(
     with monkeypatch.context() as patch:
         patch.setattr(os, "replace", failing)
         assert main(["import", "--yes"]) == 2
-    assert "is not all taken back" in (said := capsys.readouterr().err)
+    assert "not everything could be reverted" in (said := capsys.readouterr().err)
     assert said.endswith("run `mcpguard undo`\n")
     assert main(["undo"]) == 0
     is_as_before(person, backend, before)
@@ -175,7 +173,7 @@ def test_a_person_who_edits_after_a_crash_is_told_and_loses_nothing(
     mine = codex.read_bytes().replace(b'"run"', b'"run", "--mine"')
     codex.write_bytes(mine)
     assert main(["import", "--yes"]) == 2
-    assert "an import did not come to its end, and" in capsys.readouterr().err
+    assert "an import did not finish, and" in capsys.readouterr().err
     assert main(["undo", "--beside"]) == 1
     assert codex.read_bytes() == mine
     assert planted(CASES[9])[0].encode() in codex.with_name("config.toml.before-mcpguard").read_bytes()
@@ -225,7 +223,7 @@ def test_an_import_that_was_killed_before_it_changed_a_file_is_told_when_it_is_t
             break
     capsys.readouterr()
     assert main(["undo"]) == 0
-    assert "an import had begun and changed no file" in capsys.readouterr().out
+    assert "an unfinished import had changed no file" in capsys.readouterr().out
 
 
 @pytest.mark.parametrize("name", ["move.json", ".sealed", "mcpguard.yaml", "mcp.json", "config.toml"])

@@ -40,5 +40,5 @@ def test_a_password_that_is_a_variable_already_must_be_the_same() -> None:
     ],
 )
 def test_a_server_with_another_secret_in_its_arguments_stays(package: str, address: str) -> None:
-    with pytest.raises(Stays, match="which every process of this machine can read"):
+    with pytest.raises(Stays, match="which every process on this machine can read"):
         environment_of(entry("-y", package, address))

@@ -114,7 +114,7 @@ def test_toml_is_edited_by_statements(before: str, gone: str, after: str) -> Non
     ("text", "format_", "where", "said"),
     [
         ('s = { a = { command = "x" } }', "toml", ("s", "a"), "give each a table of its own"),
-        ("s: [{name: a, command: x}, {name: b, command: y}]", "yaml", ("s", 0), "write one server a line"),
+        ("s: [{name: a, command: x}, {name: b, command: y}]", "yaml", ("s", 0), "write one server per line"),
         ("s:\n - &x\n  name: a\n  command: x\nt: *x\n", "yaml", ("s", 0), "cannot be edited safely"),
     ],
 )  # fmt: skip

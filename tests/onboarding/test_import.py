@@ -69,9 +69,9 @@ def test_all_clients_move_in_together_and_out_again(
     assert main(["check"]) == 0, capsys.readouterr().out
     capsys.readouterr()
     assert main(["undo"]) == 0
-    assert "restart the clients whose files these are" in capsys.readouterr().out
+    assert "restart these clients" in capsys.readouterr().out
     assert main(["undo"]) == 0
-    assert capsys.readouterr().out == "there is nothing to undo: no import is in force\n"
+    assert capsys.readouterr().out == "there is nothing to undo\n"
     assert {path: data for path, data in tree(*person).items() if state() not in path.parents} == before
     assert [key for key in backend.entries if key[0] == "mcpguard"] == []
 
@@ -157,7 +157,7 @@ def test_nothing_is_done_unless_somebody_agrees(
     before = path.read_bytes()
     monkeypatch.setattr(sys, "stdin", io.StringIO(""))
     assert main(["import"]) == 2
-    assert "agree with --yes" in capsys.readouterr().out
+    assert "confirm with --yes" in capsys.readouterr().out
     for answer, code in (("n", 2), ("", 2), ("y", 0)):
         terminal = io.StringIO(f"{answer}\n")
         monkeypatch.setattr(terminal, "isatty", lambda: True)
@@ -185,7 +185,7 @@ def test_where_the_policies_are_is_told_with_what_has_to_be_set_in_them(
     person.has(GITHUB)
     assert main(["import", "--yes", "--server", "github"]) == 0
     folder = config().parent / "policies"
-    assert f"The policies are in {folder}: what is marked SET THIS there" in capsys.readouterr().out
+    assert f"The policies are in {folder}: replace what is marked SET THIS there" in capsys.readouterr().out
     assert "SET THIS" in (folder / "github.yaml").read_text()
 
 
@@ -203,7 +203,7 @@ def test_a_person_says_what_is_a_secret_and_what_is_none(
     assert '"SORT_KEY": "created"' in text
     assert backend.entries["mcpguard", "a-b/USER_NAME"] == "somebody"
     assert main(["import", "--secret", "nonsense"]) == 2
-    assert "say which value" in capsys.readouterr().err
+    assert "name the value" in capsys.readouterr().err
 
 
 @pytest.mark.usefixtures("backend")
@@ -228,7 +228,7 @@ def test_a_read_only_file_is_left_alone_and_the_others_go_on(person: Person, cap
     path.chmod(0o444)
     before = path.read_bytes()
     assert main(["import", "--yes"]) == 1
-    assert f"{path} is read-only: nothing was done to it" in capsys.readouterr().out
+    assert f"{path} is read-only and was left alone" in capsys.readouterr().out
     assert path.read_bytes() == before
     assert set(load_config(config()).servers) == {"linear", "notes"}
 
@@ -239,7 +239,7 @@ def test_a_file_with_another_name_is_left_alone(person: Person, capsys: Capture)
     os.link(path, person.home / "copy.json")
     before = tree(*person)
     assert main(["import", "--yes"]) == 1
-    assert "has another name (a hard link)" in capsys.readouterr().out
+    assert "has another hard link" in capsys.readouterr().out
     assert {one: data for one, data in tree(*person).items() if one in before} == before
 
 
@@ -283,7 +283,7 @@ def test_a_file_that_changes_after_it_was_read_is_not_overwritten(
 
     monkeypatch.setattr(disk, "write", meanwhile)
     assert main(["import", "--yes"]) == 2
-    assert "was changed by somebody else meanwhile" in capsys.readouterr().err
+    assert "was changed by another program in the meantime" in capsys.readouterr().err
     assert path.read_bytes() == first + b"\n"
     assert not config().exists()
     assert sorted(one.name for one in path.parent.iterdir()) == [path.name]
@@ -299,7 +299,7 @@ def test_a_file_whose_entry_of_mcpguard_was_changed_stays(
     path.write_bytes(mine)
     capsys.readouterr()
     assert main(["undo"]) == 1
-    said = f"{path} was changed after the import, so it stays as it is (its entry mcpguard was changed"
+    said = f"{path} was changed after the import, so it was left alone (its entry mcpguard was changed"
     assert said in capsys.readouterr().out
     assert path.read_bytes() == mine
     assert config().exists()
@@ -307,7 +307,7 @@ def test_a_file_whose_entry_of_mcpguard_was_changed_stays(
     assert main(["undo", "--beside"]) == 1
     aside = path.with_name(f"{path.name}.before-mcpguard")
     assert (aside.read_bytes(), aside.stat().st_mode & 0o777) == (before, 0o600)
-    assert "once that file has no entry of mcpguard" in capsys.readouterr().out
+    assert "once that file has no mcpguard entry" in capsys.readouterr().out
     assert main(["undo", "--beside"]) == 2
     path.write_bytes(before)
     assert main(["undo"]) == 0
@@ -321,7 +321,7 @@ def test_a_file_that_its_owner_put_back_does_not_hold_undo_up(person: Person, ca
     assert main(["import", "--yes"]) == 0
     path.write_text("{}")
     assert main(["undo"]) == 0
-    assert "so it stays as it is" in capsys.readouterr().out
+    assert "so it was left alone" in capsys.readouterr().out
     assert (path.read_text(), config().exists()) == ("{}", False)
 
 
@@ -340,7 +340,7 @@ def test_a_secret_that_was_replaced_after_the_import_is_not_lost(
         kept.write_text("replaced-where-it-was-issued\n")
     for _ in range(2):
         assert main(["undo"]) == 0
-    assert f"note: the secret {name} was changed after the import, so it stays" in capsys.readouterr().out
+    assert f"note: the secret {name} was changed after the import, so it was kept" in capsys.readouterr().out
     assert path.read_bytes() == before
     if to == "keyring":
         assert backend.entries["mcpguard", name] == "replaced-where-it-was-issued"
@@ -387,7 +387,7 @@ def test_two_at_once_are_refused(person: Person, capsys: Capture) -> None:
     with disk.locked(state() / "lock"):
         assert main(["import", "--yes"]) == 2
         assert main(["undo"]) == 2
-    assert capsys.readouterr().err.count("is at work: wait until it has ended") == 2
+    assert capsys.readouterr().err.count("is running: wait until it has finished") == 2
 
 
 def test_the_same_server_of_two_clients_is_one_and_another_one_has_another_name(
@@ -482,7 +482,7 @@ def test_files_of_a_project_do_not_move_in_unseen(person: Person, capsys: Captur
     person.has(GITHUB)
     before = path.read_bytes()
     assert main(["import", "--yes"]) == 0
-    assert f"{path} is the project's and stays" in capsys.readouterr().out
+    assert f"{path} belongs to the project and is left alone" in capsys.readouterr().out
     assert path.read_bytes() == before
     assert "search" not in load_config(config()).servers
 
@@ -509,7 +509,7 @@ def test_what_stays_of_a_secret_in_a_comment_is_told(person: Person, capsys: Cap
     path.write_text(f"// was {secret}\n{path.read_text()}")
     assert main(["import", "--yes"]) == 0
     said = capsys.readouterr().out
-    assert f"{path} line 1 still has a secret that moved" in said
+    assert f"{path} line 1 still contains a secret that was moved" in said
     assert secret not in said
 
 
@@ -522,7 +522,7 @@ def test_what_stays_of_a_secret_in_another_way_of_writing_is_told(person: Person
         '"history": ["\\u0061bc\\/def\\"ghi"]}'
     )
     assert main(["import", "--yes"]) == 0
-    assert f"{path} line 2 still has a secret that moved" in capsys.readouterr().out
+    assert f"{path} line 2 still contains a secret that was moved" in capsys.readouterr().out
 
 
 @pytest.mark.usefixtures("backend")

@@ -58,7 +58,7 @@ def test_twice_is_once(person: Person, config: Path, capsys: pytest.CaptureFixtu
     assert main(["install", "cursor", "--config", str(config)]) == 0
     before = tree(*person)
     assert main(["install", "cursor", "--config", str(config)]) == 0
-    assert "has mcpguard already" in capsys.readouterr().out
+    assert "already has mcpguard" in capsys.readouterr().out
     assert tree(*person) == before
 
 

@@ -87,13 +87,13 @@ def test_what_an_entry_means(person: Person) -> None:
         (".cursor/mcp.json", "/* {}", ":1:1: this comment has no end"),
         (".cursor/mcp.json", "[" * 100 + "]" * 100, ":1:66: nested deeper than 64 levels"),
         (".cursor/mcp.json", f'{{"a": {"9" * 5000}}}', ":1:7: this number has too many digits"),
-        (".cursor/mcp.json", '{"mcpServers": {},\n"mcpServers": {}}', ":2:1: this key is there twice"),
-        (".cursor/mcp.json", '{"mcpServers": {"a": {},\n"a": {}}}', ":2:1: this key is there twice"),
+        (".cursor/mcp.json", '{"mcpServers": {},\n"mcpServers": {}}', ":2:1: this key is a duplicate"),
+        (".cursor/mcp.json", '{"mcpServers": {"a": {},\n"a": {}}}', ":2:1: this key is a duplicate"),
         (".codex/config.toml", f"a = {'9' * 5000}\n", ":1:1: a number has too many digits"),
         (".codex/config.toml", f"{'a.' * 6000}b = 1\n", ":1:1: nested deeper than 64 levels"),
         (".codex/config.toml", f"\n[{'a.' * 6000}b]\n", ":2:1: nested deeper than 64 levels"),
         (".continue/config.yaml", "a: &x 1\nb: [&x 2, *x]\n", ":2:5: an anchor is there twice"),
-        (".continue/config.yaml", "mcpServers: []\nmcpServers: []\n", ":2:1: this key is there twice"),
+        (".continue/config.yaml", "mcpServers: []\nmcpServers: []\n", ":2:1: this key is a duplicate"),
         (".codex/config.toml", "[a]\nb = \n", ":2:5: not TOML"),
         (".codex/config.toml", "[a", ":1:3: not TOML"),
         (".codex/config.toml", f"[a]\nb = {'[' * 150}{']' * 150}\n", ":2:1: nested deeper than 64 levels"),
@@ -172,7 +172,7 @@ def test_an_entry_that_cannot_be_guarded_says_why(person: Person) -> None:
     assert [entry.problem for entry in found.entries] == [
         "is not a mapping",
         "has neither a command nor a URL",
-        "takes variables from a file of its own (envFile)",
+        "reads variables from a file (envFile)",
         "has arguments that are not a list",
         "",
         "",
@@ -189,8 +189,8 @@ def test_what_would_be_taken_for_something_else_is_not_guarded(person: Person) -
     )
     (found,) = existing(person.places)
     said = [entry.problem for entry in found.entries]
-    no_text = "has a list or a mapping where a text belongs"
-    half = "has half of a character in it"
+    no_text = "has a list or a mapping where a string is expected"
+    half = "contains half of a surrogate pair"
     assert said == [half, no_text, no_text, half]
     path.unlink()
     yaml = person.home / ".continue" / "config.yaml"
@@ -200,7 +200,7 @@ def test_what_would_be_taken_for_something_else_is_not_guarded(person: Person) -
         "- {name: c, command: x, <<: {env: {}}}\n- {name: [d], command: x}\n"
     )
     (found,) = existing(person.places)
-    alias = "has a YAML alias: write out what it means"
+    alias = "has a YAML alias: write out its value"
     assert [entry.problem for entry in found.entries] == [alias, alias, alias, ""]
 
 

@@ -53,7 +53,7 @@ def test_entries_go_back_into_a_file_that_was_changed(
     path.write_bytes(changed(moved))
     capsys.readouterr()
     assert main(["undo"]) == 0
-    assert f"{path} (changed since; only its entries were put back)" in capsys.readouterr().out
+    assert f"{path} (changed since; only its entries were restored)" in capsys.readouterr().out
     parse = PARSERS[found.file.format]
     want = parse(changed(before[path]).decode("utf-8-sig")).plain()
     assert parse(path.read_bytes().decode("utf-8-sig")).plain() == want
@@ -96,8 +96,11 @@ def test_whatever_else_was_changed_stays_byte_for_byte(
 BEFORE = '{"mcpServers": {"a": {"command": "x"}, "b": {"command": "y"}}}'
 REFUSED = [
     (lambda text: text.replace('"run"', '"run", "--quiet"'), "its entry mcpguard was changed"),
-    (lambda text: text.replace('"mcpguard": {', '"guard": {'), "has another name than the import gave it"),
-    (lambda text: text.replace("]} }}", ']}, "b": {"command": "z"}}}'), "another server with the name b now"),
+    (
+        lambda text: text.replace('"mcpguard": {', '"guard": {'),
+        "its mcpguard entry was renamed after the import",
+    ),
+    (lambda text: text.replace("]} }}", ']}, "b": {"command": "z"}}}'), "now has another server named b"),
 ]
 
 
@@ -142,7 +145,7 @@ def test_a_secret_that_somebody_stores_meanwhile_is_not_overwritten(
 
     monkeypatch.setattr("mcpguard.cli.import._agreed", meanwhile)
     assert main(["import"]) == 2
-    assert f"the secret {name} was stored by somebody else meanwhile" in capsys.readouterr().err
+    assert f"the secret {name} was stored by another program in the meantime" in capsys.readouterr().err
     assert backend.entries["mcpguard", name] == "the-other-value"
     assert path.read_bytes() == before
 
@@ -169,7 +172,7 @@ def test_a_changed_file_that_is_broken_stays(person: Person, capsys: Capture) ->
     whole = path.read_bytes()
     path.write_bytes(whole[:-20])
     assert main(["undo"]) == 1
-    assert "so it stays as it is" in capsys.readouterr().out
+    assert "so it was left alone" in capsys.readouterr().out
     assert path.read_bytes() == whole[:-20]
     path.write_bytes(b"\n" + whole)
     assert main(["undo"]) == 0
@@ -186,7 +189,7 @@ def test_a_project_that_its_client_forgot_does_not_hold_the_others_up(
     now["projects"] = {}
     path.write_text(json.dumps(now))
     assert main(["undo"]) == 0
-    assert "is gone, so the servers that were in it are, too" in capsys.readouterr().out
+    assert "is missing, and so are the servers that it contained" in capsys.readouterr().out
     assert json.loads(path.read_bytes()) == before | {"projects": {}}
 
 

@@ -52,7 +52,7 @@ def read_snapshot(text: str, source: str) -> Snapshot:
     try:
         return msgspec.json.decode(text, type=Snapshot)
     except (msgspec.DecodeError, RecursionError) as error:
-        said = f"this is no snapshot of `mcpguard snapshot`: {error}"
+        said = f"not a snapshot made by `mcpguard snapshot`: {error}"
         raise DocumentError([Problem(source, 0, 0, said)]) from None
 
 

@@ -14,21 +14,21 @@ from mcpguard import __version__
 from mcpguard.core.errors import McpGuardError
 
 VERBS = {
-    "run": "serve the configured tool servers to an MCP client, guarded",
-    "wrap": "guard one server with no configuration file: read-only tools only",
+    "run": "guard the configured tool servers and serve them to an MCP client",
+    "wrap": "guard one server without a configuration file (read-only tools only)",
     "import": "move your clients' servers behind mcpguard, secrets to the keychain",
-    "undo": "put back what `import` and `install` changed",
+    "undo": "undo what `import` and `install` changed",
     "install": "add mcpguard to a client that has no servers yet",
-    "check": "say what is wrong in a configuration and its policies",
-    "doctor": "find what goes around mcpguard or weakens it on this machine",
+    "check": "report what is wrong with a configuration and its policies",
+    "doctor": "find what bypasses or weakens mcpguard on this machine",
     "test": "run the tests of policies, on both engines, with coverage",
-    "explain": "why a call is allowed or not, and what a principal can reach",
-    "snapshot": "write down what the configured servers offer, for `check`",
+    "explain": "explain a decision, or list what a principal can reach",
+    "snapshot": "save what the configured servers offer, for `check`",
     "schema": "print the JSON Schema of a policy, a configuration or a test",
-    "demo": "see a call allowed, one denied and a secret withheld, in a minute",
+    "demo": "watch calls allowed and denied and a secret redacted, in a minute",
     "secret": "credentials in the keychain: set, list, rm, check, login, logout",
-    "status": "what runs, and how its tool servers are",
-    "audit": "verify and read the evidence: verify, show",
+    "status": "show what is running and the state of its tool servers",
+    "audit": "verify or print the evidence: verify, show",
 }
 """Verb -> what it does. The module `mcpguard.cli.<verb>` does it."""
 
@@ -111,7 +111,7 @@ def _help() -> str:
         [
             f"{style('mcpguard', 'bold')}: an enforcing proxy for the Model Context Protocol",
             "",
-            "usage: mcpguard VERB [arguments]   (mcpguard VERB --help says more)",
+            "usage: mcpguard VERB [arguments]   (mcpguard VERB --help for details)",
             "",
             table([(f"  {verb}", what) for verb, what in VERBS.items()]),
             "",
@@ -129,7 +129,7 @@ def _unknown(verb: str) -> str:
 
     close = get_close_matches(verb, VERBS, 1)
     hint = f"did you mean `mcpguard {close[0]}`?" if close else "`mcpguard --help` lists the verbs"
-    return f"there is no verb {plain(verb)!r}: {hint}"
+    return f"unknown verb {plain(verb)!r}: {hint}"
 
 
 def _discard_output() -> None:
@@ -142,4 +142,4 @@ def _confess(defect: Exception) -> None:
     from traceback import format_tb
 
     frames = "".join(format_tb(defect.__traceback__))
-    print(f"{frames}mcpguard: {type(defect).__name__}: a defect, please report it", file=sys.stderr)
+    print(f"{frames}mcpguard: {type(defect).__name__}: this is a bug, please report it", file=sys.stderr)

@@ -24,26 +24,28 @@ EXAMPLES = (
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """`verify [PATH]`, `show [PATH]`."""
     actions = parser.add_subparsers(dest="action", required=True, metavar="verify|show")
-    check = actions.add_parser("verify", help="prove that nothing was altered (exit code 1: it was)")
+    check = actions.add_parser("verify", help="verify that nothing was altered (exit code 1 if it was)")
     check.add_argument(
         "--expect",
         metavar="FILE:HASH",
         action="append",
         default=[],
-        help="a head that was kept elsewhere: FILE must hold it still (may be repeated)",
+        help="a head that was saved elsewhere: FILE must still contain it (may be repeated)",
     )
     check.add_argument(
         "--removed-until",
         metavar="FILE",
         default="",
-        help="chains up to this name were removed on purpose (retention)",
+        help="chains up to this one were removed on purpose (retention)",
     )
-    show = actions.add_parser("show", help="the last records, readable; does not verify them")
-    show.add_argument("-n", type=_positive, default=20, metavar="N", help="how many (20)")
+    show = actions.add_parser("show", help="print the last records in readable form, without verifying them")
+    show.add_argument("-n", type=_positive, default=20, metavar="N", help="how many records (default: 20)")
     for action in (check, show):
-        action.add_argument("path", nargs="?", type=Path, metavar="PATH", help="a chain, or a folder of them")
-        action.add_argument("--config", metavar="FILE", help="look in the audit folder of this configuration")
-        action.add_argument("--json", action="store_true", help="for programs")
+        action.add_argument(
+            "path", nargs="?", type=Path, metavar="PATH", help="a chain, or a folder of chains"
+        )
+        action.add_argument("--config", metavar="FILE", help="use the audit folder of this configuration")
+        action.add_argument("--json", action="store_true", help="print JSON")
 
 
 def _positive(text: str) -> int:
@@ -112,9 +114,11 @@ def _print_reports(reports: dict[str, Report], missing: list[str]) -> None:
 def _notes(report: Report) -> list[str]:
     notes = [f"line {flaw.line} {flaw.what}" for flaw in report.flaws]
     if report.torn:
-        notes.append("note: ends in the middle of a record, which was never acknowledged: a crash")
+        notes.append("note: ends in an incomplete record, which was never acknowledged (a crash)")
     if not report.closed:
-        notes.append("note: not closed: still written to, or ended by a crash; cannot tell a cut-off end")
+        notes.append(
+            "note: not closed: still being written, or ended by a crash; a missing end would go unnoticed"
+        )
     if report.unfinished:
         ids = ", ".join(plain(name) for name in report.unfinished[:10])
         more = ", ..." if len(report.unfinished) > 10 else ""

@@ -1,4 +1,4 @@
-"""`mcpguard explain`: why a call is allowed or not, and what a principal can reach.
+"""`mcpguard explain`: explain a decision, or list what a principal can reach.
 
 Law of this file: this is the operator's command, so it shows conditions; it shows no argument, no result and
 no secret, and whatever it prints went through the inspection of everything that leaves.
@@ -32,7 +32,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "what",
         nargs="*",
         metavar="POLICY.yaml|ID",
-        help="policies instead of the configuration's; or the id of a recorded call, as refusals quote it",
+        help="policy files to use instead of the configuration's, or the id of a recorded call, as quoted "
+        "in a refusal",
     )
     parser.add_argument(
         "--config",
@@ -41,56 +42,66 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     _add_request(parser)
     parser.add_argument(
-        "--result", metavar="FILE", type=Path, help="what comes back, as JSON, to be explained too"
+        "--result", metavar="FILE", type=Path, help="a result of the call, as JSON, to explain as well"
     )
-    parser.add_argument("--reach", action="store_true", help="all that the principal can reach, per server")
     parser.add_argument(
-        "--snapshot", metavar="FILE", type=Path, help="what the servers offer: from `mcpguard snapshot`"
+        "--reach", action="store_true", help="list everything that the principal can reach, per server"
     )
-    parser.add_argument("--json", action="store_true", help="for programs")
+    parser.add_argument(
+        "--snapshot", metavar="FILE", type=Path, help="what the servers offer, from `mcpguard snapshot`"
+    )
+    parser.add_argument("--json", action="store_true", help="print JSON")
 
 
 def _add_request(parser: argparse.ArgumentParser) -> None:
     """The options that say what is asked, by whom and when."""
     parser.add_argument("--server", metavar="NAME", default="", help="the tool server")
     target = parser.add_mutually_exclusive_group()
-    target.add_argument("--tool", metavar="NAME", help="the tool that is called, as its server calls it")
-    target.add_argument("--prompt", metavar="NAME", help="the prompt that is fetched")
-    target.add_argument("--resource", metavar="URI", help="the resource that is read")
+    target.add_argument("--tool", metavar="NAME", help="the tool, by the name that its server uses")
+    target.add_argument("--prompt", metavar="NAME", help="the prompt")
+    target.add_argument("--resource", metavar="URI", help="the URI of the resource")
     parser.add_argument("--action", metavar="METHOD", help="another method, such as sampling/createMessage")
     given = parser.add_mutually_exclusive_group()
-    given.add_argument("--args", type=_object, metavar="JSON", help="the arguments ({})")
-    given.add_argument("--args-file", metavar="FILE", help="a file with them; `-` is standard input")
+    given.add_argument("--args", type=_object, metavar="JSON", help="the arguments (default: {})")
+    given.add_argument("--args-file", metavar="FILE", help="a file with the arguments; `-` is standard input")
     parser.add_argument(
-        "--annotations", type=_object, metavar="JSON", help="what the tool says of itself (see --snapshot)"
+        "--annotations", type=_object, metavar="JSON", help="the tool's own annotations (or use --snapshot)"
     )
-    parser.add_argument("--now", type=_time, metavar="TIME", help="when (now; RFC 3339)")
+    parser.add_argument(
+        "--now", type=_time, metavar="TIME", help="the time of the call, RFC 3339 (default: now)"
+    )
     _add_principal(parser)
     _add_session(parser)
 
 
 def _add_principal(parser: argparse.ArgumentParser) -> None:
     """The options that say who asks."""
-    parser.add_argument("--principal", metavar="ID", help="who asks (you)")
-    parser.add_argument("--source", metavar="ISSUER", help="who vouches for that (os-user)")
-    parser.add_argument("--group", metavar="NAME", action="append", help="a group of theirs (repeat it)")
-    parser.add_argument("--claims", type=_object, metavar="JSON", help="the claims of their token")
-    parser.add_argument("--agent", metavar="NAME", help="the agent (that of the configuration)")
+    parser.add_argument("--principal", metavar="ID", help="who makes the call (default: you)")
+    parser.add_argument("--source", metavar="ISSUER", help="the source of that identity (default: os-user)")
+    parser.add_argument(
+        "--group", metavar="NAME", action="append", help="a group of the principal (may be repeated)"
+    )
+    parser.add_argument("--claims", type=_object, metavar="JSON", help="the claims of the principal's token")
+    parser.add_argument("--agent", metavar="NAME", help="the agent (default: the configuration's)")
 
 
 def _add_session(parser: argparse.ArgumentParser) -> None:
     """The options that say what the session did before."""
     parser.add_argument(
-        "--label", metavar="NAME", action="append", default=[], help="a label of the session (repeat it)"
+        "--label",
+        metavar="NAME",
+        action="append",
+        default=[],
+        help="a label of the session (may be repeated)",
     )
     parser.add_argument(
-        "--fact", metavar="NAME", action="append", default=[], help="a fact of the session (repeat it)"
+        "--fact", metavar="NAME", action="append", default=[], help="a fact of the session (may be repeated)"
     )
     parser.add_argument(
         "--session",
         metavar="FILE",
         type=Path,
-        help="a file with its calls, tools, labels, facts, spent (JSON)",
+        help="a JSON file with the session's calls, tools, labels, facts and spent",
     )
 
 
@@ -104,7 +115,7 @@ def _time(text: str) -> datetime:
     try:
         found = datetime.fromisoformat(text)
     except ValueError:
-        raise argparse.ArgumentTypeError("a time is written 2026-01-02T03:04:05Z") from None
+        raise argparse.ArgumentTypeError("write a time as 2026-01-02T03:04:05Z") from None
     return found if found.tzinfo else found.replace(tzinfo=UTC)
 
 

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from mcpguard.onboarding.vault import Vault
 
 EXAMPLES = (
-    "mcpguard import --dry-run                          (shows what it would do, and does nothing)",
+    "mcpguard import --dry-run                          (shows what it would do, changes nothing)",
     "mcpguard import",
     "mcpguard import --client cursor --server github --yes",
     "mcpguard import --secret github.env.GITHUB_USER --not-secret notes.env.NOTES_KEY",
@@ -34,18 +34,23 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     names = [client.name for client in CLIENTS]
     parser.add_argument("--client", action="append", default=[], choices=names, help="only this client")
     parser.add_argument("--server", action="append", default=[], metavar="NAME", help="only this server")
-    parser.add_argument("--dry-run", action="store_true", help="show what would be done, and do nothing")
-    parser.add_argument("--yes", action="store_true", help="do not ask, and leave the project's files alone")
+    parser.add_argument("--dry-run", action="store_true", help="show what would be done, without doing it")
     parser.add_argument(
-        "--project", action="store_true", help="with `--yes`: the files of the project in this folder, too"
+        "--yes", action="store_true", help="do not ask for confirmation; leaves the project's files alone"
+    )
+    parser.add_argument(
+        "--project",
+        action="store_true",
+        help="with `--yes`: also import from the project's files in this folder",
     )
     parser.add_argument(
         "--to",
         choices=("keyring", "file"),
         default="keyring",
-        help="where secrets go; `file`: into files of mode 0600 beside the configuration, which is weaker",
+        help="where to store secrets; `file`: in files of mode 0600 next to the configuration, which is "
+        "weaker",
     )
-    for option, what in (("--secret", "is a secret"), ("--not-secret", "is none")):
+    for option, what in (("--secret", "is a secret"), ("--not-secret", "is not a secret")):
         parser.add_argument(
             option,
             action="append",
@@ -53,7 +58,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
             metavar="SERVER.env.NAME",
             help=f"this value {what} (also SERVER.headers.NAME, SERVER.args.0, SERVER.url)",
         )
-    parser.add_argument("--config", metavar="FILE", help="mcpguard's configuration (default: as for `run`)")
+    parser.add_argument(
+        "--config", metavar="FILE", help="mcpguard's configuration (default: the one that `run` uses)"
+    )
 
 
 def execute(args: argparse.Namespace) -> int:
@@ -100,7 +107,7 @@ def _import(args: argparse.Namespace, journal: Any) -> int:
     if not plan.clients or args.dry_run:
         return code
     if not (args.yes or _agreed()):
-        print("nothing was done" if sys.stdin.isatty() else "nothing was done: agree with --yes")
+        print("nothing was done" if sys.stdin.isatty() else "nothing was done: confirm with --yes")
         return 2
     carry_out(journal, vault, folder, plan.secrets, writings(plan))
     _after(plan)
@@ -111,7 +118,10 @@ def _of_the_user(founds: list[ClientFile]) -> list[ClientFile]:
     """Without the files of the project: others write them, and their servers would serve every client."""
     for found in founds:
         if found.file.scope == "project" and any(not one.guarded for one in found.entries):
-            print(f"note: {plain(str(found.path))} is the project's and stays: look at it, and add --project")
+            print(
+                f"note: {plain(str(found.path))} belongs to the project and is left alone: review it, "
+                "then add --project"
+            )
     return [found for found in founds if found.file.scope == "user"]
 
 
@@ -141,7 +151,7 @@ def _place(text: str) -> tuple[str, tuple[str | int, ...]]:
 
     found = _PLACE.fullmatch(text)
     if not found:
-        raise MoveError("say which value: SERVER.env.NAME, SERVER.headers.NAME, SERVER.args.0 or SERVER.url")
+        raise MoveError("name the value: SERVER.env.NAME, SERVER.headers.NAME, SERVER.args.0 or SERVER.url")
     if found[4]:
         return found[1], ("args", int(found[5]))
     return found[1], ("url",) if found[6] else (found[2], found[3])
@@ -151,7 +161,7 @@ def _tell(plan: Plan, vault: Vault) -> None:
     from mcpguard.onboarding.masking import remains
 
     for server in plan.servers:
-        policy = f": {server.policy}" if server.policy else ": is in the configuration already"
+        policy = f": {server.policy}" if server.policy else ": is already in the configuration"
         print(f"{style('guarded', 'green')}  {plain(server.name)}{policy}")
         for note in server.notes:
             print(f"  note: {plain(note)}")
@@ -162,9 +172,15 @@ def _tell(plan: Plan, vault: Vault) -> None:
     for one in plan.clients:
         found = one.found
         for line in remains(one.text, plan.secrets.values()):
-            print(f"note: {plain(str(found.path))} line {line} still has a secret that moved: take it out")
+            print(
+                f"note: {plain(str(found.path))} line {line} still contains a secret that was moved: "
+                "remove it"
+            )
         if found.file.scope == "project":
-            print(f"note: {plain(str(found.path))} may be shared with others, whose mcpguard is elsewhere")
+            print(
+                f"note: {plain(str(found.path))} may be shared with others, whose mcpguard is installed "
+                "elsewhere"
+            )
     if plan.secrets:
         where = "the keychain" if vault.kind == "keyring" else "files that only you can read"
         print(f"{len(plan.secrets)} secret(s) go to {where}: {', '.join(map(plain, plan.secrets))}")
@@ -173,14 +189,14 @@ def _tell(plan: Plan, vault: Vault) -> None:
 
 
 def _agreed() -> bool:
-    return sys.stdin.isatty() and input("do this? [y/N] ").strip().lower() in ("y", "yes")
+    return sys.stdin.isatty() and input("proceed? [y/N] ").strip().lower() in ("y", "yes")
 
 
 def _after(plan: Plan) -> None:
     print(f"done: restart {', '.join(sorted({one.found.client.title for one in plan.clients}))}.")
     if plan.policies:
         folder = plain(str(next(iter(plan.policies)).parent))
-        print(f"The policies are in {folder}: what is marked SET THIS there waits for your own names.")
-    print("`mcpguard check` looks over the configuration; `mcpguard undo` puts everything back.")
+        print(f"The policies are in {folder}: replace what is marked SET THIS there with your own names.")
+    print("`mcpguard check` checks the configuration; `mcpguard undo` reverts everything.")
     if plan.secrets:
-        print("The secrets were in files: replace those that others may have seen, where they were issued.")
+        print("The secrets were stored in files: rotate those that others may have seen.")

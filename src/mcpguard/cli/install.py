@@ -16,12 +16,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     from mcpguard.onboarding.discovery.clients import CLIENTS
 
     parser.add_argument("client", choices=[one.name for one in CLIENTS], metavar="CLIENT", help="its name")
-    parser.add_argument("--config", metavar="FILE", help="the configuration to serve (default: as for `run`)")
+    parser.add_argument(
+        "--config", metavar="FILE", help="the configuration to serve (default: the one that `run` uses)"
+    )
     parser.add_argument(
         "--to",
         choices=("keyring", "file"),
         default="keyring",
-        help="where the key goes that seals what the file was before (see `--to` of `mcpguard import`)",
+        help="where to store the key that encrypts the original file (see `--to` of `mcpguard import`)",
     )
 
 

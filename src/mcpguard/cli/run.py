@@ -27,7 +27,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--http",
         metavar="HOST:PORT",
         help="serve any number of clients over HTTP (Streamable HTTP at /mcp, HTTP+SSE at /sse) instead of "
-        "one over standard input and output; port 0 lets the system choose",
+        "one over standard input and output; port 0 picks a free port",
     )
 
 

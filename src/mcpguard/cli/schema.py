@@ -25,9 +25,7 @@ DIALECT = "https://json-schema.org/draft/2020-12/schema"
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The options of this verb."""
-    parser.add_argument(
-        "kind", choices=KINDS, help="the file: a policy, a configuration or a test of policies"
-    )
+    parser.add_argument("kind", choices=KINDS, help="a policy, a configuration or a policy test")
 
 
 def execute(args: argparse.Namespace) -> int:

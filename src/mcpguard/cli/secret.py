@@ -26,9 +26,9 @@ EXAMPLES = (
 _MAX_SIZE = 64 * 1024
 
 _NOT_IN_ARGV = (
-    "a value on the command line is readable for every process of this machine (`ps`) and stays in the "
-    "shell's history, so it is refused: run `mcpguard secret set {name}` and type it, or pipe it in. If it "
-    "was a real one, replace it where it was issued"
+    "a value on the command line can be read by every process on this machine (`ps`) and stays in the "
+    "shell's history, so it is refused: run `mcpguard secret set {name}` and type it, or pipe it in. If "
+    "it was real, replace it at its issuer"
 )
 
 
@@ -39,19 +39,19 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     put.add_argument("name", help="what ${keyring:NAME} refers to")
     # It takes options too, so that argparse never quotes a value in an error of its own.
     put.add_argument("extra", nargs=argparse.REMAINDER, help=argparse.SUPPRESS)
-    names = actions.add_parser("list", help="the names that are stored, never values")
-    names.add_argument("--json", action="store_true", help="as a JSON list")
-    remove = actions.add_parser("rm", help="forget a value")
+    names = actions.add_parser("list", help="list the stored names, never their values")
+    names.add_argument("--json", action="store_true", help="print a JSON list")
+    remove = actions.add_parser("rm", help="remove a value")
     remove.add_argument("name")
     check = actions.add_parser(
-        "check", help="ask for each credential of a configuration, as its servers would; prints no value"
+        "check", help="request each credential of a configuration as its servers would; prints no value"
     )
     check.add_argument(
         "--config",
         metavar="FILE",
         help="the configuration (default: $MCPGUARD_CONFIG, else mcpguard.yaml in your configuration folder)",
     )
-    check.add_argument("--json", action="store_true", help="as a JSON list")
+    check.add_argument("--json", action="store_true", help="print a JSON list")
     secret_login.add_arguments(actions)
 
 
@@ -72,7 +72,7 @@ def execute(args: argparse.Namespace) -> int:
         if args.extra:
             raise CredentialError(_NOT_IN_ARGV.format(name=name))
         keychain.put(name, _acceptable(_typed(name) if sys.stdin.isatty() else _piped()))
-        print(f"stored: a configuration may say ${{keyring:{name}}}")
+        print(f"stored: refer to it in a configuration as ${{keyring:{name}}}")
     return 0
 
 
@@ -142,9 +142,9 @@ def _acceptable(value: str) -> str:
     if len(value) < SHORTEST:
         fault = f"is shorter than {SHORTEST} characters" if value else "is empty"
         raise CredentialError(
-            f"the value {fault}: it could not be told from ordinary text in what a server answers, so it "
-            "could not be withheld"
+            f"the value {fault}: it could not be distinguished from ordinary text in a server's answers, "
+            "so it could not be redacted"
         )
     if len(value) > LONGEST:
-        raise CredentialError(f"the value has more than {LONGEST} characters, so it could not be withheld")
+        raise CredentialError(f"the value has more than {LONGEST} characters, so it could not be redacted")
     return value

@@ -131,10 +131,10 @@ def _said(entry: Credential | None, kind: str, seconds: float | None) -> str:
     if seconds is not None:
         lasts = f"it ends in {seconds:.0f} s"
     else:
-        lasts = f"it is kept for {keep:g} s" if keep else "it is read for each use"
-    said = f"there is a value ({kind}); {lasts}"
+        lasts = f"it is cached for {keep:g} s" if keep else "it is read for each use"
+    said = f"available ({kind}); {lasts}"
     if entry is not None and entry.hosts:
-        said += f"; only {', '.join(sorted(entry.hosts))} may be told it"
+        said += f"; only {', '.join(sorted(entry.hosts))} may receive it"
     if entry is not None and entry.principals:
         said += f"; only for calls of {', '.join(entry.principals)}"
     return said

@@ -22,11 +22,15 @@ SECONDS = 300.0
 def add_arguments(actions: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     """`login NAME`, `logout NAME`."""
     into = actions.add_parser("login", help="log in for an `oauth` entry of `credentials`")
-    out = actions.add_parser("logout", help="take that back and forget it")
+    out = actions.add_parser("logout", help="revoke the login and delete it")
     for each in (into, out):
         each.add_argument("name", help="the name of the entry")
-        each.add_argument("--config", metavar="FILE", help="the configuration; default as for `mcpguard run`")
-    into.add_argument("--no-browser", action="store_true", help="only print the address of the page")
+        each.add_argument(
+            "--config", metavar="FILE", help="the configuration (default: the one that `mcpguard run` uses)"
+        )
+    into.add_argument(
+        "--no-browser", action="store_true", help="print the page's address instead of opening a browser"
+    )
     into.add_argument("--timeout", type=float, default=SECONDS, metavar="SECONDS", help="how long to wait")
 
 
@@ -67,7 +71,7 @@ def _in(args: argparse.Namespace) -> None:
 
     work = login(args.name, entry, _secret(entry), show, Grants(), args.timeout)
     grant = asyncio.run(work)
-    print(f"logged in: credential:{args.name} has a token of {grant.issuer} for {grant.resource}")
+    print(f"logged in: credential:{args.name} has a token from {grant.issuer} for {grant.resource}")
 
 
 def _out(name: str, config: str | None) -> None:
@@ -78,9 +82,9 @@ def _out(name: str, config: str | None) -> None:
 
     entry = _entry(name, config)
     problem = asyncio.run(logout(name, None if entry is None else _secret(entry), Grants()))
-    print(f"forgotten: the login of credential:{name}")
+    print(f"logged out: credential:{name}")
     if problem:
-        print(f"it could not be revoked ({problem}): end it in your account there")
+        print(f"the token could not be revoked ({problem}): revoke it in your account there")
 
 
 def _entry(name: str, config: str | None) -> OAuthEntry | None:

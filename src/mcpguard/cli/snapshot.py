@@ -20,9 +20,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="FILE",
         help="the configuration (default: $MCPGUARD_CONFIG, else mcpguard.yaml in your configuration folder)",
     )
-    parser.add_argument("--out", metavar="FILE", help="write it there instead of standard output")
+    parser.add_argument("--out", metavar="FILE", help="write to FILE instead of standard output")
     parser.add_argument(
-        "servers", nargs="*", metavar="SERVER", help="these only (default: all that are not disabled)"
+        "servers", nargs="*", metavar="SERVER", help="only these servers (default: all that are not disabled)"
     )
 
 

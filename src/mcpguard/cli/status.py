@@ -1,4 +1,4 @@
-"""`mcpguard status`: what runs, and how its tool servers are."""
+"""`mcpguard status`: show what is running and the state of its tool servers."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _HEAD = ("PID", "WHAT", "STATE", "SINCE", "PROTOCOL", "RESTARTS", "OPEN", "CONFI
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The options of this verb."""
-    parser.add_argument("--json", action="store_true", help="for programs")
+    parser.add_argument("--json", action="store_true", help="print JSON")
 
 
 def execute(args: argparse.Namespace) -> int:

@@ -34,7 +34,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "paths",
         metavar="PATH",
         nargs="*",
-        help=f"files, or folders with files {PATTERN} in them (default: the folders of the configuration's "
+        help=f"files, or folders that contain {PATTERN} files (default: the folders of the configuration's "
         "policies, else ./policies)",
     )
     parser.add_argument(
@@ -45,16 +45,16 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--coverage",
         action="store_true",
-        help="say which rules never decided and which parts of conditions were never true or never false",
+        help="report which rules never decided and which parts of conditions were never true or never false",
     )
     parser.add_argument(
         "--fail-under",
         metavar="PERCENT",
         type=_percentage,
-        help="exit code 1 where coverage is lower",
+        help="exit with 1 if coverage is lower",
     )
     parser.add_argument("--junit", metavar="FILE", help="write the results to FILE, as JUnit XML")
-    parser.add_argument("--json", action="store_true", help="for programs")
+    parser.add_argument("--json", action="store_true", help="print JSON")
 
 
 def execute(args: argparse.Namespace) -> int:
@@ -88,7 +88,7 @@ def execute(args: argparse.Namespace) -> int:
 def _percentage(text: str) -> float:
     value = float(text)
     if not 0 <= value <= 100:
-        raise argparse.ArgumentTypeError("a percentage is 0 to 100")
+        raise argparse.ArgumentTypeError("a percentage must be from 0 to 100")
     return value
 
 
@@ -103,9 +103,9 @@ def _files(args: argparse.Namespace) -> list[Path]:
     for path in paths:
         files = sorted(path.rglob(PATTERN)) if path.is_dir() else [path]
         if not path.exists():
-            problems.append(Problem(str(path), 0, 0, "there is no such file or folder"))
+            problems.append(Problem(str(path), 0, 0, "no such file or folder"))
         elif not files:
-            problems.append(Problem(str(path), 0, 0, f"there is no file {PATTERN} in it"))
+            problems.append(Problem(str(path), 0, 0, f"it contains no {PATTERN} file"))
         for file in files:
             found.setdefault(file.resolve(), file)
     if problems:

@@ -23,7 +23,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--beside",
         action="store_true",
-        help="where a file was changed since: write what it was, with its secrets, to a file beside it",
+        help="if a file was changed since: write its original content, with its secrets, to a file next "
+        "to it",
     )
 
 
@@ -39,7 +40,7 @@ def execute(args: argparse.Namespace) -> int:
     with disk.locked(journal.lock):
         moves = [move for move in journal.moves() if move.state != "undone"]
         if not moves:
-            print("there is nothing to undo: no import is in force")
+            print("there is nothing to undo")
         newer = False
         for move in reversed(moves):
             back = take_back(journal, move, args.client, newer)
@@ -48,20 +49,20 @@ def execute(args: argparse.Namespace) -> int:
                 said = "restored" if Path(path).exists() else "removed "
                 print(f"{style(said, 'green')} {plain(path)}")
             for path in back.entries:
-                said = "changed since; only its entries were put back"
+                said = "changed since; only its entries were restored"
                 print(f"{style('restored', 'green')} {plain(path)} ({said})")
             for said in back.kept:
                 print(f"note: {plain(said)}")
             for said in back.refused:
                 print(f"{style('stays', 'yellow')}    {plain(said)}")
             if move.state == "undone" and not any((back.restored, back.entries, back.kept, back.refused)):
-                print("an import had begun and changed no file: what it had kept was taken back")
+                print("an unfinished import had changed no file; what it had stored was removed")
             done = done or bool(back.restored or back.entries)
             if back.refused:
                 code = 1
                 _offer(journal, move, args.beside)
     if done:
-        print("restart the clients whose files these are; until then they go on as they began")
+        print("restart these clients; until then they keep using what they started with")
     return code
 
 
@@ -73,11 +74,14 @@ def _offer(journal: MoveJournal, move: Move, beside: bool) -> None:
         path = Path(step.path)
         aside = path.with_name(f"{path.name}.before-mcpguard")
         if not beside:
-            print(f"`mcpguard undo --beside` writes what it was, with its secrets, to {plain(str(aside))}")
+            print(
+                "`mcpguard undo --beside` writes the original content, with its secrets, to "
+                f"{plain(str(aside))}"
+            )
         else:
             disk.write(aside, unseal(journal, move, step), expected=None)
-            print(f"written: {plain(str(aside))}; it has the secrets in it")
+            print(f"written: {plain(str(aside))}; it contains the secrets")
             print(
-                f"take from it what you want for {plain(str(path))}, remove it, and run `mcpguard undo` "
-                "again: the rest is put back once that file has no entry of mcpguard"
+                f"copy what you need from it to {plain(str(path))}, delete it, and run `mcpguard undo` "
+                "again: the rest is restored once that file has no mcpguard entry"
             )

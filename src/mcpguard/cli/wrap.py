@@ -18,8 +18,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         action="append",
         default=[],
         metavar="NAME",
-        help="a variable of this environment that the server may have; its value is a "
-        "credential: it is taken out of whatever comes back",
+        help="an environment variable to pass to the server; its value is treated as a credential and "
+        "redacted from whatever comes back",
     )
     parser.usage = "mcpguard wrap [-h] [--env NAME] -- COMMAND [ARGUMENT ...]"
     parser.add_argument("command", nargs="+", metavar="COMMAND", help="the server and its arguments")

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from mcpguard.onboarding.discovery.clients import File, KnownClient
 
 
-_GONE = "delete it there, and replace it where it was issued"
+_GONE = "delete it there, and replace it at its issuer"
 
 
 def check(subject: Subject) -> Iterator[Checked]:
@@ -88,7 +88,9 @@ def _file(subject: Subject, client: KnownClient, file: File, path: Path) -> Iter
     try:
         read = reading.read(client, file, path)
     except (OSError, RuntimeError) as error:
-        yield Unchecked(str(path), getattr(error, "strerror", None) or "a link that leads to itself")
+        yield Unchecked(
+            str(path), getattr(error, "strerror", None) or "a symbolic link that points to itself"
+        )
         return
     if read.problem:
         yield Unchecked(str(path), read.problem.removeprefix(f"{path}: "))
@@ -98,7 +100,7 @@ def _file(subject: Subject, client: KnownClient, file: File, path: Path) -> Iter
         for said, value in in_plain_text(entry, subject.redactor):
             fix = f"mcpguard import --client {client.name}"
             if said.startswith("args."):
-                fix += ", which says why where it leaves an argument alone"
+                fix += ", which says why it leaves an argument alone"
             plain.append(found("D101", path, f"the server {entry.name} has it in {said}", entry.line, fix))
             rest = rest.replace(value, "")
         if not entry.guarded and not entry.disabled:
@@ -114,10 +116,12 @@ def _elsewhere(subject: Subject, path: Path, text: str) -> Iterator[Checked]:
     try:
         places = secrets_in(text, subject.redactor, by_name=False)
     except InspectionError:
-        yield Unchecked(str(path), "it holds too much that looks like a credential")
+        yield Unchecked(str(path), "it contains too much that looks like a credential")
         return
     for line, kind in places:
-        yield found("D101", path, f"looks like a credential, in no server's settings: {kind}", line, _GONE)
+        yield found(
+            "D101", path, f"looks like a credential, outside the servers' entries: {kind}", line, _GONE
+        )
 
 
 def _bypass(subject: Subject, client: KnownClient, path: Path, entry: Entry) -> Finding:
@@ -127,7 +131,7 @@ def _bypass(subject: Subject, client: KnownClient, path: Path, entry: Entry) -> 
         if _is_same(server, entry):
             said = f"{client.title} reaches {entry.name}, which is guarded as {server.name}"
             return found("D202", path, said, entry.line, f"delete this entry, or {fix}")
-    return found("D201", path, f"{client.title} reaches {entry.name} itself", entry.line, fix)
+    return found("D201", path, f"{client.title} connects to {entry.name} directly", entry.line, fix)
 
 
 def _is_same(server: Server, entry: Entry) -> bool:
@@ -153,7 +157,7 @@ def _copy(subject: Subject, client: KnownClient, file: File, path: Path, copy: P
         if isinstance(text, str) and not lines:
             lines = dict(secrets_in(text, subject.redactor, by_name=False))
     except (OSError, RuntimeError, InspectionError):
-        yield Unchecked(str(copy), "it cannot be looked into")
+        yield Unchecked(str(copy), "it cannot be read")
         return
     for line, said in lines.items():
         yield found("D104", copy, f"an old copy of {path.name}: {said}", line)

@@ -13,18 +13,18 @@ from mcpguard.authoring.findings import Code, Finding, Unchecked
 
 CONTROLS = {
     "no secrets in configuration": (
-        "No credential stands in code, configuration or prompts; a store gives it at run time."
+        "No credential is stored in code, configuration or prompts; a store provides it at run time."
     ),
-    "mediation": "Each call passes the point that decides it; there is no path around it.",
+    "mediation": "Each call passes the enforcement point; there is no way around it.",
     "credential lifetime": (
-        "Credentials end after minutes and are minted for their use; a static key is a gap."
+        "Credentials expire within minutes and are issued for one purpose; a static key is a gap."
     ),
-    "isolation": "What one process holds, another one of the same machine cannot reach.",
-    "least privilege": "Files and folders are open to those who need them and to nobody else.",
+    "isolation": "What one process has, no other process on the machine can reach.",
+    "least privilege": "Files and folders are accessible only to those who need them.",
     "configuration integrity": (
-        "Who is bound by the rules cannot change them, nor the program that enforces them."
+        "Those who are bound by the rules can change neither them nor the program that enforces them."
     ),
-    "evidence": "Every decision is recorded where nobody whom it is about can write.",
+    "evidence": "Every decision is recorded where those whom it concerns cannot write.",
 }
 """The controls of zero trust that codes belong to, and what each asks."""
 
@@ -38,8 +38,8 @@ DOCTOR_CODES: dict[str, Code] = {
     ),
     "D102": Code(
         "warning",
-        "A credential in plain text in a shell profile, a file of variables or the `.env` of this folder: "
-        "each program that starts from there gets it, an agent's shell too.",
+        "A credential in plain text in a shell profile, an environment file or the `.env` of this folder: "
+        "every program started from there gets it, including an agent's shell.",
         "move it into the keychain with `mcpguard secret set NAME` and delete the line",
         "no secrets in configuration",
     ),
@@ -51,72 +51,72 @@ DOCTOR_CODES: dict[str, Code] = {
     ),
     "D104": Code(
         "error",
-        "A credential in plain text in an old copy beside a client's configuration, as editors and "
-        "installers leave it.",
-        "replace the credential where it was issued, and delete the copy",
+        "A credential in plain text in an old copy next to a client's configuration, as left by editors "
+        "and installers.",
+        "replace the credential at its issuer, and delete the copy",
         "no secrets in configuration",
     ),
     "D201": Code(
         "warning",
-        "A client starts or reaches a server itself, without mcpguard.",
+        "A client starts or contacts a server directly, without mcpguard.",
         "mcpguard import",
         "mediation",
     ),
     "D202": Code(
         "error",
-        "A client reaches a server with mcpguard and also without: whatever the policy refuses there can be "
-        "done here.",
-        "take the server out of the client's own list, or `mcpguard import`",
+        "A client reaches a server through mcpguard and also directly: what the policy refuses works on "
+        "the other path.",
+        "remove the server from the client's own list, or run `mcpguard import`",
         "mediation",
     ),
     "D301": Code(
         "warning",
-        "A static key where a source of short-lived credentials exists.",
-        "name the source in `credentials`",
+        "A static key, although a source of short-lived credentials exists.",
+        "use that source in `credentials`",
         "credential lifetime",
     ),
     "D302": Code(
         "error",
         "A credential that has expired.",
-        "get a new one where it was issued",
+        "get a new one from its issuer",
         "credential lifetime",
     ),
     "D303": Code(
         "warning",
-        "A credential that expires soon and cannot be renewed by itself.",
-        "get a new one where it was issued",
+        "A credential that expires soon and is not renewed automatically.",
+        "get a new one from its issuer",
         "credential lifetime",
     ),
     "D304": Code(
         "error",
-        "A reference to a credential that cannot be resolved: its server is refused. Variables of the "
-        "environment are not told of, since a client may set them.",
+        "A reference to a credential that cannot be resolved: its server is refused. Environment "
+        "variables are not reported, since a client may set them.",
         "mcpguard secret check",
         "credential lifetime",
     ),
     "D305": Code(
         "error",
-        "The keychain keeps what it is given in a file that is not encrypted, or with a key that stands "
-        "beside it.",
-        "use a Secret Service (gnome-keyring, KWallet) or the keychain of macOS, and store each credential "
+        "The keychain stores its contents in a file that is not encrypted, or whose key is stored next to "
+        "it.",
+        "use a Secret Service (gnome-keyring, KWallet) or the macOS keychain, and store each credential "
         "again with `mcpguard secret set NAME`",
         "no secrets in configuration",
     ),
     "D306": Code(
         "error",
-        "A configuration refers to the keychain, and there is none that works.",
+        "A configuration refers to the keychain, but no working keychain is available.",
         "start a Secret Service such as gnome-keyring, or refer to ${file:…}",
         "no secrets in configuration",
     ),
     "D307": Code(
         "error",
-        "A policy whose `expires` is past: its allow rules hold no longer.",
+        "A policy whose `expires` date has passed: its allow rules no longer apply.",
         "review the policy, and set a new `expires`",
         "credential lifetime",
     ),
     "D308": Code(
         "note",
-        "A policy whose `expires` comes soon.",
+        "A policy whose `expires` date is near.",
         "review the policy, and set a new `expires`",
         "credential lifetime",
     ),
@@ -126,7 +126,7 @@ DOCTOR_CODES: dict[str, Code] = {
         "processes can read it (Linux: /proc/PID/environ; macOS: `ps -E`).",
         "run mcpguard and its servers as another user, in a container or on another machine, or use the "
         "server over "
-        "a `url`; a short-lived credential makes what can be read there worth little. `hidepid` hides "
+        "a `url`; a short-lived credential limits what such a read is worth. `hidepid` hides "
         "processes of other users only, and `ptrace_scope` does not cover the environment",
         "isolation",
     ),
@@ -139,76 +139,77 @@ DOCTOR_CODES: dict[str, Code] = {
     ),
     "D403": Code(
         "warning",
-        "Core dumps go to a program that takes them whatever the limit of the process is: the crash of a "
-        "server leaves its memory, with its credential, in a file. Mcpguard's own process is not dumped.",
+        "Core dumps are piped to a program, which ignores the limit of the process: when a server "
+        "crashes, its memory with its credential ends up in a file. mcpguard's own process is not dumped.",
         "sudo sysctl -w kernel.core_pattern=core",
         "isolation",
     ),
     "D501": Code(
         "error",
-        "A file that says what mcpguard or a client does can be changed by others, or a folder on the way "
-        "to it.",
-        "take the right to write away",
+        "A file that determines what mcpguard or a client does, or a folder on the path to it, can be "
+        "changed by others.",
+        "remove the write permission of others",
         "configuration integrity",
     ),
     "D502": Code(
         "error",
-        "A file that holds a credential can be read by others.",
-        "take the right to read away",
+        "A file that contains a credential can be read by others.",
+        "remove the read permission of others",
         "least privilege",
     ),
     "D503": Code(
         "warning",
-        "The folder of evidence or of sessions can be read by others: it says who did what.",
-        "take the right to read away",
+        "The audit folder or the session folder can be read by others: it shows who did what.",
+        "remove the read permission of others",
         "least privilege",
     ),
     "D504": Code(
         "error",
-        "A server works in a folder that holds the configuration, a policy, the sessions or the evidence: "
-        "an agent that writes files there can change what binds it.",
+        "A server works in a folder that contains the configuration, a policy, the sessions or the evidence: "
+        "an agent that writes files there can change what constrains it.",
         "move them out of the folder, or give the server a narrower one",
         "configuration integrity",
     ),
     "D601": Code(
         "error",
-        "The folder of evidence or of sessions can be changed by others, or a folder on the way to it.",
-        "take the right to write away",
+        "The audit folder or the session folder, or a folder on the path to it, can be changed by others.",
+        "remove the write permission of others",
         "evidence",
     ),
     "D602": Code(
         "error",
-        "The evidence was altered, or a part of it is gone.",
+        "The evidence was altered, or part of it is missing.",
         "mcpguard audit verify",
         "evidence",
     ),
     "D603": Code(
         "error",
-        "The folder of evidence cannot be written, so every call is refused.",
-        "make room, or name another folder in the configuration (`audit: {path: …}`)",
+        "The audit folder cannot be written, so every call is refused.",
+        "free up space, or name another folder in the configuration (`audit: {path: …}`)",
         "evidence",
     ),
     "D604": Code(
         "warning",
         "The disk that holds the evidence is nearly full; when it is full, every call is refused.",
-        "make room, or name another folder in the configuration (`audit: {path: …}`)",
+        "free up space, or name another folder in the configuration (`audit: {path: …}`)",
         "evidence",
     ),
     "D701": Code(
         "error",
         "Others can change mcpguard's program, its Python or the packages that it loads.",
-        "take the right to write away",
+        "remove the write permission of others",
         "configuration integrity",
     ),
     "D702": Code(
         "warning",
-        "A running mcpguard is older than its configuration: the change is not in force.",
+        "A running mcpguard was started before its configuration was last changed: the change is not in "
+        "effect.",
         "restart the client, or the service, that runs it",
         "configuration integrity",
     ),
     "D703": Code(
         "error",
-        "The configuration is wrong, so nothing is served and what it says cannot be looked at.",
+        "The configuration is invalid, so nothing is served and its contents cannot be checked.",
         "mcpguard check",
         "configuration integrity",
     ),

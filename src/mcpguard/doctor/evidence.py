@@ -50,9 +50,9 @@ def _chains(folder: Path) -> Iterator[Checked]:
     fix = f"mcpguard audit verify {quote(str(folder))}"
     for name, report in reports.items():
         if not report.intact:
-            yield found("D602", folder / name, "the chain does not hold", report.flaws[0].line, fix)
+            yield found("D602", folder / name, "the chain is broken", report.flaws[0].line, fix)
     for name in gone:
-        yield found("D602", folder / name, "it is gone, and another chain continues it", fix=fix)
+        yield found("D602", folder / name, "it is missing, although another chain continues it", fix=fix)
 
 
 def _newest(files: list[Path]) -> list[Path]:

@@ -40,4 +40,4 @@ def text_of(path: Path) -> str | Unchecked | None:
 
 
 def _reason(error: Exception) -> str:
-    return getattr(error, "strerror", None) or "not a possible path"
+    return getattr(error, "strerror", None) or "not a valid path"

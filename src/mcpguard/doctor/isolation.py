@@ -43,7 +43,7 @@ def _exposed(config: Config) -> Iterator[tuple[Server, list[CredentialRef]]]:
 def _kernel(folder: Path) -> Iterator[Finding]:
     scope = folder / "yama" / "ptrace_scope"
     if _setting(scope) == "0":
-        yield found("D402", scope, "it is 0: the memory of a server can be read as its environment can")
+        yield found("D402", scope, "it is 0: the memory of a server can be read, like its environment")
     pattern = folder / "core_pattern"
     said = _setting(pattern)
     program = Path(said.removeprefix("|").strip().partition(" ")[0]).name

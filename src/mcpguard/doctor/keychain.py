@@ -28,7 +28,7 @@ def check(subject: Subject) -> Iterator[Checked]:
     # Of a chain, the first one takes what is stored.
     first = kinds[0] if kinds else OPEN[-1]
     if first in OPEN[-2:]:
-        yield found("D306", subject.path, "no keychain of this machine can be used", line)
+        yield found("D306", subject.path, "no keychain on this machine can be used", line)
     elif first in OPEN:
         yield found("D305", subject.path, f"the keychain is {first}", line)
 

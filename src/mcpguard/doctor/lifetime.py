@@ -105,9 +105,9 @@ def _ending(subject: Subject, what: str, end: float, line: int, fix: str = "") -
         return
     said = f"{when:%Y-%m-%d %H:%M} UTC"
     if when <= subject.at.now:
-        yield found("D302", subject.path, f"{what} ended at {said}", line, fix)
+        yield found("D302", subject.path, f"{what} expired at {said}", line, fix)
     elif when <= subject.at.now + SOON:
-        yield found("D303", subject.path, f"{what} ends at {said}", line, fix)
+        yield found("D303", subject.path, f"{what} expires at {said}", line, fix)
 
 
 def _logins(subject: Subject, config: Config, served: list[Server]) -> Iterator[Finding]:
@@ -124,7 +124,7 @@ def _logins(subject: Subject, config: Config, served: list[Server]) -> Iterator[
             yield found("D304", subject.path, f"credentials.{name}: {error}", line)
             continue
         if grant is None:
-            yield found("D304", subject.path, f"credentials.{name}: nobody logged in yet", line, fix)
+            yield found("D304", subject.path, f"credentials.{name}: nobody has logged in yet", line, fix)
         elif grant.refresh is None and grant.ends_at is not None:
             yield from _ending(subject, f"credentials.{name}: the login", grant.ends_at, line, fix)
 
@@ -141,7 +141,7 @@ def _policies(subject: Subject, config: Config) -> Iterator[Checked]:
             policy = document.read(Policy)
         except PolicyError as error:
             # `mcpguard check` says all of it, with its places.
-            yield Unchecked(str(path), f"not right: {error.problems[0].message}")
+            yield Unchecked(str(path), f"invalid: {error.problems[0].message}")
             continue
         end = end_of(policy.expires)
         if end is not None and end <= subject.at.now + SOON:

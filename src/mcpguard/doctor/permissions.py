@@ -52,7 +52,7 @@ def open_to_writers(code: str, paths: Iterable[Path], at: Surroundings) -> Itera
         others = [path for path in for_these if path != one]
         what = f"; {_named(others)} can be replaced through it" if others else ""
         to_do = f"chown {at.uid}" if who == "its owner" else "chmod go-w"
-        said = "another user owns it" if who == "its owner" else f"{who} can write it"
+        said = "another user owns it" if who == "its owner" else f"{who} can write to it"
         yield found(code, one, said + what, fix=f"{to_do} {quote(str(one))}")
 
 

@@ -114,14 +114,14 @@ def _lines(subject: Subject, path: Path, code: str) -> Iterator[Checked]:
         try:
             places = secrets_in(text, subject.redactor, by_name=code == "D102")
         except InspectionError:
-            yield Unchecked(str(path), "it holds too much that looks like a credential")
+            yield Unchecked(str(path), "it contains too much that looks like a credential")
             return
         yield from _told(code, path, places)
 
 
 def _told(code: str, path: Path, places: list[tuple[int, str]]) -> Iterator[Checked]:
     for count, (line, what) in enumerate(places, 1):
-        rest = "; the lines after it were not looked at" if count == TOLD else ""
+        rest = "; the lines after it were not checked" if count == TOLD else ""
         yield found(code, path, f"looks like a credential: {what}{rest}", line)
     if places:
         yield from open_to_readers(path)

@@ -30,20 +30,20 @@ class ShortLived(Struct, frozen=True):
 SHORT_LIVED: tuple[ShortLived, ...] = (
     ShortLived(
         "github_app",
-        "a token of an hour, for named repositories and permissions",
+        "a one-hour token for named repositories and permissions",
         words=("server-github", "github-mcp-server"),
         variables=("GITHUB_PERSONAL_ACCESS_TOKEN", "GITHUB_TOKEN", "GH_TOKEN"),
         hosts=("api.githubcopilot.com",),
     ),
     ShortLived(
         "postgres",
-        "a role made for the session, with its own grants and end",
+        "a role created for the session, with its own grants and expiry",
         words=("server-postgres", "mcp-postgres", "postgres-mcp", "postgresql"),
         variables=("PGPASSWORD", "DATABASE_URI", "POSTGRES_URL", "POSTGRES_PASSWORD",
         "POSTGRES_CONNECTION_STRING"), ),
     ShortLived(
         "oauth",
-        "an access token that is renewed by itself, after one login in a browser",
+        "an access token that is renewed automatically, after one login in a browser",
         hosts=(
             "mcp.linear.app", "mcp.notion.com", "mcp.sentry.dev", "mcp.atlassian.com", "mcp.stripe.com",
             "mcp.asana.com", "*.mcp.cloudflare.com", "mcp.figma.com", "mcp.vercel.com", "mcp.supabase.com",
@@ -53,14 +53,14 @@ SHORT_LIVED: tuple[ShortLived, ...] = (
     ),
     ShortLived(
         "command",
-        "what the vendor's own program gives for a login, such as `aws`, `az` or `gcloud`",
+        "what the vendor's own program, such as `aws`, `az` or `gcloud`, prints after a login",
         variables=("AWS_SECRET_ACCESS_KEY", "AZURE_CLIENT_SECRET", "ARM_CLIENT_SECRET"),
     ),
 )  # fmt: skip
 """The first that fits is told."""
 
 _VAULT = ShortLived(
-    "vault", "what Vault or OpenBao makes for the session", variables=("VAULT_ADDR", "BAO_ADDR")
+    "vault", "a credential that Vault or OpenBao issues for the session", variables=("VAULT_ADDR", "BAO_ADDR")
 )
 
 

@@ -16,8 +16,8 @@ from mcpguard.onboarding.formats.edit_json import newline
 from mcpguard.onboarding.formats.edit_yaml import scalar
 from mcpguard.onboarding.formats.tree import Broken, Member, Node
 
-_HEAD = "# Made by `mcpguard import`; change it as you like. `mcpguard check` tells mistakes.\nversion: 1\n"
-_ONE_LINE = "is written in brackets: write one entry a line, so that `mcpguard import` can add to it"
+_HEAD = "# Made by `mcpguard import`; change it as you like. `mcpguard check` reports mistakes.\nversion: 1\n"
+_ONE_LINE = "is written in brackets: write one entry per line, so that `mcpguard import` can add to it"
 
 
 def extended(text: str, source: str, servers: dict[str, dict[str, Any]], policies: list[str]) -> str:

@@ -89,9 +89,9 @@ def _local(entry: Entry, say: Any, places: Places, project: Path | None, environ
     args = [say(word) for word in words]
     command = say(entry.command)
     if any("${" in word for word in (*args, command)):
-        raise Stays("refers to a variable in its arguments, which every process of this machine can read")
+        raise Stays("refers to a variable in its arguments, which every process on this machine can read")
     if any(one.place == ("command",) for one in entry.secrets):
-        raise Stays("has a secret in its command, which every process of this machine can read")
+        raise Stays("has a secret in its command, which every process on this machine can read")
     cwd = _folder(say(entry.cwd), places, project) if entry.cwd else None
     program = _program(command, cwd, places, environ)
     texts = {name: text.said(say) for name, text in env.items()}
@@ -125,7 +125,7 @@ def _program(command: str, cwd: Path | None, places: Places, environ: Mapping[st
         command = str(cwd / command)
     program = shutil.which(command, path=environ.get("PATH"))
     if program is None:
-        raise Stays(f"starts `{os.path.basename(command)}`, which is not to be found in PATH")
+        raise Stays(f"starts `{os.path.basename(command)}`, which is not in PATH")
     return os.path.abspath(program)
 
 
@@ -139,10 +139,13 @@ def _remote(entry: Entry, say: Any) -> dict[str, Any]:
     try:
         parts = urlsplit(entry.url)
     except ValueError:
-        raise Stays("has a URL that is none") from None
+        raise Stays("has an invalid URL") from None
     if parts.username is not None:
         if "Authorization" in headers:
-            raise Stays("has a user name in its URL and an Authorization header, of which one is too many")
+            raise Stays(
+                "has both a user name in its URL and an Authorization header, and only one of "
+                "them can be used"
+            )
         pair = f"{unquote(parts.username)}:{unquote(parts.password or '')}"
         headers["Authorization"] = Text((("Basic ", False), (base64.b64encode(pair.encode()).decode(), True)))
         rest = parts._replace(netloc=parts.netloc.rpartition("@")[2]).geturl()
@@ -170,17 +173,17 @@ def _check_lengths(settings: dict[str, Any]) -> None:
         for value, hidden in text.parts:
             if hidden and not SHORTEST <= len(value) <= LONGEST:
                 raise Stays(
-                    f"has a secret with fewer than {SHORTEST} or more than {LONGEST} characters, which could "
-                    "not be withheld from what comes back"
+                    f"has a secret with fewer than {SHORTEST} or more than {LONGEST} characters, which "
+                    "could not be redacted from results"
                 )
 
 
 def _notes(entry: Entry, settings: dict[str, Any]) -> list[str]:
     notes = []
     if entry.filters:
-        notes.append(f"had {', '.join(entry.filters)}, which is not taken over: say it in the policy")
+        notes.append(f"had {', '.join(entry.filters)}, which is not imported: express it in the policy")
     if entry.unread:
-        notes.append(f"had {', '.join(entry.unread)}, which mcpguard does not know and leaves out")
+        notes.append(f"had {', '.join(entry.unread)}, which mcpguard does not know and ignores")
     names = sorted(
         {name for text in _texts(settings) for name in re.findall(r"\$\{env:(\w+)\}", text.shown())}
     )

@@ -58,7 +58,9 @@ def write(path: Path, data: bytes, *, mode: int = 0o600, expected: str | None = 
             os.fsync(descriptor)
         if expected != "" and digest(path) != expected:
             os.unlink(aside)
-            raise MoveError(f"{path} was changed by somebody else meanwhile: nothing was written; try again")
+            raise MoveError(
+                f"{path} was changed by another program in the meantime: nothing was written; try again"
+            )
         os.replace(aside, path)
         _store(path.parent)
     except OSError as error:
@@ -111,14 +113,12 @@ def refuse_irreplaceable(path: Path) -> None:
     """Raises MoveError where `path` is there and may not be written, or its folder may not; and where it has
     another name, under which what it was would stay."""
     if path.exists() and not (os.access(path, os.W_OK) and path.stat().st_mode & 0o222):
-        raise MoveError(f"{path} is read-only: nothing was done to it (`chmod u+w` lets it be edited)")
+        raise MoveError(f"{path} is read-only and was left alone (`chmod u+w` makes it writable)")
     if path.is_file() and path.stat().st_nlink > 1:
-        raise MoveError(
-            f"{path} has another name (a hard link), which would keep what it was: remove that one"
-        )
+        raise MoveError(f"{path} has another hard link, which would keep the old content: remove that link")
     folder = next(one for one in path.parents if one.exists())
     if not os.access(folder, os.W_OK):
-        raise MoveError(f"{path}: its folder is read-only, so it cannot be replaced: nothing was done to it")
+        raise MoveError(f"{path}: its folder is read-only, so it cannot be replaced and was left alone")
 
 
 @contextmanager
@@ -130,6 +130,6 @@ def locked(path: Path) -> Iterator[None]:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError:
             raise MoveError(
-                "another `mcpguard import` or `undo` is at work: wait until it has ended"
+                "another `mcpguard import` or `undo` is running: wait until it has finished"
             ) from None
         yield

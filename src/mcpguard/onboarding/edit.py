@@ -155,4 +155,4 @@ def checked(found: ClientFile, text: str, want: Any) -> str:
             return text
     except Broken:
         pass
-    raise Unreadable(f"{found.path}: is written in a way that cannot be edited safely, so it stays as it is")
+    raise Unreadable(f"{found.path}: is written in a way that cannot be edited safely, so it was left alone")

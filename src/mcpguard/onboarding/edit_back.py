@@ -60,7 +60,7 @@ def put_back(
         taken = {one.name for one in items if one is not ours and one.name}
         taken &= {one.name for one in originals}
         if taken:
-            raise Unreadable(f"{now.path}: has another server with the name {taken.pop()} now")
+            raise Unreadable(f"{now.path}: now has another server named {taken.pop()}")
         changes += _changes(was, now, root, _Restored(path, ours, originals))
         _expect(want, path, ours, originals)
         if not originals and now.file.format == "toml":
@@ -122,7 +122,7 @@ def _ours(
     if len(named) > 1 or any(one.plain != want for one in named):
         raise Unreadable(f"{now.path}: its entry {name} was changed after the import")
     if name and not named and any(one.guarded and one.where[:-1] == path for one in now.entries):
-        raise Unreadable(f"{now.path}: its entry of mcpguard has another name than the import gave it")
+        raise Unreadable(f"{now.path}: its mcpguard entry was renamed after the import")
     return named[0] if named else None
 
 
@@ -192,7 +192,7 @@ def _in_spans(was: ClientFile, now: ClientFile, root: Node, table: _Restored) ->
     line = edit_json.newline(text)
     if now.file.format == "yaml":
         if before.strip() != "-":
-            raise Broken(here.start, "a list in brackets cannot be edited: write one server a line")
+            raise Broken(here.start, "a list in brackets cannot be edited: write one server per line")
         between = line + before
     else:
         between = "," + (line + before if not before.strip() else " ")

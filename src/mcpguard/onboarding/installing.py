@@ -29,11 +29,13 @@ def install(name: str, config: Path, places: Places, journal: MoveJournal, vault
         if found.problem:
             raise MoveError(found.problem)
         if any(one.guarded for one in found.entries):
-            return f"{client.title} has mcpguard already, in {path}: nothing was done"
+            return f"{client.title} already has mcpguard, in {path}: nothing was done"
         todo = client_writing(found, added(found, entry), [], entry)
     vault.ready()
     carry_out(journal, vault, folder, {}, [todo])
-    return f"done: {client.title} starts mcpguard now, by {path}. Restart it; `mcpguard undo` takes it back."
+    return (
+        f"done: {client.title} now starts mcpguard, through {path}. Restart it; `mcpguard undo` reverts this."
+    )
 
 
 def _where(client: KnownClient, places: Places) -> tuple[File, Path]:

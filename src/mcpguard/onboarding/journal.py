@@ -89,7 +89,7 @@ class MoveJournal:
                 found.append(msgspec.json.decode(path.read_bytes(), type=Move))
             except (OSError, msgspec.DecodeError):
                 raise MoveError(
-                    f"{path} cannot be read: it says what an import did, so nothing is done"
+                    f"{path} cannot be read: it records what an import did, so nothing was done"
                 ) from None
         return found
 
@@ -128,7 +128,8 @@ class MoveJournal:
         except (OSError, ValueError, InvalidTag):
             where = "the keychain" if move.vault == "keyring" else move.vault_folder
             raise MoveError(
-                f"{step.path}: what it was cannot be opened: {path} or the key {move.key} in {where} is gone"
+                f"{step.path}: its original content cannot be decrypted: {path} or the key {move.key} in "
+                f"{where} is missing"
             ) from None
 
     def forget_sealed(self, move: Move) -> None:

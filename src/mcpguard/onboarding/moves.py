@@ -45,7 +45,9 @@ def writings(plan: Plan) -> list[Writing]:
         data = plan.config_after.encode()
         before = path.read_bytes() if path.exists() else None
         if (before or b"").decode("utf-8-sig", "replace") != plan.config_before:
-            raise MoveError(f"{path} was changed by somebody else meanwhile: nothing was written; try again")
+            raise MoveError(
+                f"{path} was changed by another program in the meantime: nothing was written; try again"
+            )
         mark = BOM.encode() if before and before.startswith(BOM.encode()) else b""
         found.append(writing("config", path, mark + data, _digest(before)))
     found += [client_writing(one.found, one.text, one.gone, one.entry) for one in plan.clients]
@@ -117,8 +119,8 @@ def _taken_back(journal: MoveJournal, move: Move) -> str:
     except McpGuardError as error:
         refused = [str(error)]
     if refused:
-        return f"what had been done is not all taken back ({refused[0]}): run `mcpguard undo`"
-    return "all that had been done was taken back"
+        return f"not everything could be reverted ({refused[0]}): run `mcpguard undo`"
+    return "all changes were reverted"
 
 
 def _steps(
@@ -129,11 +131,11 @@ def _steps(
         if one.step.sealed:
             data = Path(one.step.path).read_bytes()
             if _digest(data) != one.step.before:
-                raise MoveError(f"{one.step.path} was changed by somebody else meanwhile: try again")
+                raise MoveError(f"{one.step.path} was changed by another program in the meantime: try again")
             journal.seal(move, one.step, data, key)
     for name, value in secrets.items():
         if vault.get(name) not in (None, value):
-            raise MoveError(f"the secret {name} was stored by somebody else meanwhile: try again")
+            raise MoveError(f"the secret {name} was stored by another program in the meantime: try again")
         vault.put(name, value)
     for one in todo:
         path = Path(one.step.path)
@@ -177,7 +179,7 @@ def take_back(journal: MoveJournal, move: Move, client: str = "", newer: bool = 
         if vault.reference(name) in others + text:
             back.kept.append(f"the secret {name} is still used")
         elif is_another(move, vault, name):
-            back.kept.append(f"the secret {name} was changed after the import, so it stays where it is")
+            back.kept.append(f"the secret {name} was changed after the import, so it was kept")
         else:
             vault.remove(name)
     journal.forget_sealed(move)
@@ -200,7 +202,7 @@ def _restore(journal: MoveJournal, move: Move, vault: Vault, step: Step, back: T
             _put_entries_back(journal, move, vault, step, back)
         else:
             what = "was removed" if now is None else "was changed"
-            back.kept.append(f"{path} {what} after the import, so it stays as it is")
+            back.kept.append(f"{path} {what} after the import, so it was left alone")
         return
     if step.before is None:
         disk.remove(path)
@@ -217,12 +219,12 @@ def _put_entries_back(journal: MoveJournal, move: Move, vault: Vault, step: Step
         fresh, lost = without_us(step, was, data)
     except (Unreadable, MoveError) as error:
         why = str(error).removeprefix(f"{path}: ")
-        back.refused.append(f"{path} was changed after the import, so it stays as it is ({why})")
+        back.refused.append(f"{path} was changed after the import, so it was left alone ({why})")
         return
     if fresh != data:
         disk.write(path, fresh, expected=hashlib.sha256(data).hexdigest())
         back.entries.append(str(path))
-    back.kept += [f"{path}: {one} is gone, so the servers that were in it are, too" for one in lost]
+    back.kept += [f"{path}: {one} is missing, and so are the servers that it contained" for one in lost]
     step.back = True
     journal.keep(move)
 
@@ -237,7 +239,7 @@ def _configuration(journal: MoveJournal, move: Move, vault: Vault, back: TakenBa
             if disk.digest(path) in (step.before, step.after):
                 _restore(journal, move, vault, step, back)
             else:
-                back.kept.append(f"{path} was changed after the import, so it stays")
+                back.kept.append(f"{path} was changed after the import, so it was kept")
             text = path.read_text("utf-8", "replace") if path.exists() else ""
             _tidy(path.parent)
     return text
@@ -288,7 +290,7 @@ def unseal(journal: MoveJournal, move: Move, step: Step) -> bytes:
 
 
 def recover(journal: MoveJournal) -> list[str]:
-    """Take back what an import that did not come to its end has done. The lock is held.
+    """Take back what an import that did not finish has done. The lock is held.
 
     Raises MoveError where that cannot be done, since a file was changed.
     """
@@ -298,7 +300,7 @@ def recover(journal: MoveJournal) -> list[str]:
             back = take_back(journal, move)
             if back.refused:
                 raise MoveError(
-                    f"an import did not come to its end, and {back.refused[0]}: see `mcpguard undo --beside`"
+                    f"an import did not finish, and {back.refused[0]}: see `mcpguard undo --beside`"
                 )
-            said.append("an earlier import did not come to its end: what it had done was taken back")
+            said.append("an earlier import did not finish: its changes were reverted")
     return said

@@ -23,7 +23,7 @@ def policy_for(name: str, entry: Entry) -> tuple[str, str]:
     if program is None or text is None:
         return _reading_only(
             name
-        ), "reading only, by what its tools say of themselves: write a policy for more"
+        ), "only tools that declare themselves read-only: write a policy to allow more"
     pack = program.policy.partition("/")[0].removesuffix(".yaml")
     text = text.replace(f"server: {pack}\n", f"server: {name}\n")
     posture = program.policy.partition("/")[2].removesuffix(".yaml")
@@ -33,7 +33,7 @@ def policy_for(name: str, entry: Entry) -> tuple[str, str]:
     for example in _FOLDERS if folders else ():
         text = text.replace(example, json.dumps(folders, ensure_ascii=False))
     needs = "# SET THIS" in text and pack not in ("memory", "fetch", "time") and not folders
-    return text, said + (": SET THIS in it says what it may use" if needs else "")
+    return text, said + (": fill in what is marked SET THIS" if needs else "")
 
 
 def _folders(pack: str, entry: Entry) -> list[str]:

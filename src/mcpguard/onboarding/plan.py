@@ -170,7 +170,9 @@ class _Maker:
         try:
             probe = configuration.extended("", "server", {name: {**settings, "disabled": False}}, ["p.yaml"])
         except ConfigError as error:
-            raise Stays(f"cannot be said in mcpguard's configuration: {error.problems[0].message}") from None
+            raise Stays(
+                f"cannot be expressed in mcpguard's configuration: {error.problems[0].message}"
+            ) from None
         del probe
         self._chosen |= secrets
         self._plan.secrets |= {key: value for key, value in secrets.items() if self._stored(key) is None}

@@ -100,7 +100,7 @@ class HttpFront:
     """Any number of clients, who come and go; implements the `Door` of the HTTP transport."""
 
     def __init__(self, shared: Shared, host: str, port: int, listening: Callable[[str], None]) -> None:
-        """`listening(url)` is called once clients can come; port 0 lets the system choose."""
+        """`listening(url)` is called once clients can come; port 0 picks a free port."""
         # Imported where it is needed: most processes serve one client over stdio.
         from mcpguard.adapters.transports.http import Endpoint, HttpServer
 

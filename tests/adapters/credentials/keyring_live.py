@@ -43,7 +43,7 @@ def mcpguard(*words: str, typed: str = "") -> tuple[int, str, str]:
 def command_round_trip() -> None:
     assert mcpguard("secret", "list", "--json") == (0, "[]\n", "")
     code, said, _ = mcpguard("secret", "set", "github/read", typed=VALUE + "\n")
-    assert (code, said) == (0, "stored: a configuration may say ${keyring:github/read}\n")
+    assert (code, said) == (0, "stored: refer to it in a configuration as ${keyring:github/read}\n")
     assert mcpguard("secret", "set", "linear", typed="value-1234")[0] == 0
     assert json.loads(mcpguard("secret", "list", "--json")[1]) == ["github/read", "linear"]
     assert mcpguard("secret", "rm", "linear")[0] == 0

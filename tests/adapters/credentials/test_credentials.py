@@ -141,7 +141,7 @@ def test_what_is_not_a_regular_file_is_refused_without_waiting(tmp_path: Path) -
 
 
 @pytest.mark.parametrize(
-    ("name", "why"), [("token", "absolute"), ("./token", "absolute"), ("/a\0b", "not a possible path")]
+    ("name", "why"), [("token", "absolute"), ("./token", "absolute"), ("/a\0b", "not a valid path")]
 )
 def test_a_path_that_depends_on_where_we_are_is_refused(name: str, why: str) -> None:
     assert why in refusal(Mounted(), name)

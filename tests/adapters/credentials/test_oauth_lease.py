@@ -50,7 +50,7 @@ def renewals(serving):
 
 def test_without_a_login_the_sentence_says_to_log_in(backend, tmp_path):
     stage = Stage(backend, tmp_path, "https://mcp.example/mcp")
-    assert unusable(stage.mint()) == f"credential:{NAME}: nobody logged in yet: {LOGIN}"
+    assert unusable(stage.mint()) == f"credential:{NAME}: nobody has logged in yet: {LOGIN}"
 
 
 def test_the_token_of_the_login_is_given_until_shortly_before_its_end(stage, server):

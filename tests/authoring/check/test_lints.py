@@ -261,7 +261,7 @@ def test_a_label_that_nobody_reads_is_told_once() -> None:
 def test_that_nobody_can_be_asked_is_told_once() -> None:
     text = rules("id: s, effect: ask", "id: t, effect: ask, tools: [x]")
     assert found("P505", text) == [
-        "5:21 rule s: nobody can be asked yet, so `ask` refuses (and 1 more in this file)"
+        "5:21 rule s: approvals are not available yet, so `ask` refuses (and 1 more in this file)"
     ]
 
 
@@ -295,7 +295,9 @@ def test_without_policies_each_server_is_not_told_of() -> None:
 
 def test_a_snapshot_alone_knows_its_servers() -> None:
     text = rules("id: a, effect: allow, server: files, tools: [gone]")
-    assert found("P402", text, config=None) == ["5:51 rule a: no tool of the servers that it names is `gone`"]
+    assert found("P402", text, config=None) == [
+        "5:51 rule a: no tool of the servers that it names matches `gone`"
+    ]
     assert not found("P402", rules("id: a, effect: allow, server: other, tools: [gone]"), config=None)
 
 

@@ -46,7 +46,7 @@ def test_a_rule_that_arguments_can_make_hold_comes_before_one_that_they_cannot()
 
 def test_an_ended_rule_says_when() -> None:
     found = changes("effect: allow", head="expires: 2026-01-01")
-    assert found == (Change("p/r0", "hold", (), "it ended 2026-01-02, with its policy"),)
+    assert found == (Change("p/r0", "hold", (), "it expired 2026-01-02, with its policy"),)
 
 
 @pytest.mark.parametrize("engine", ["cpp", "python"])
@@ -109,21 +109,21 @@ SECOND = int(NOW.timestamp())
             "calls: 1, per: 1h",
             "calls 1h",
             [(SECOND // 60, 1)],
-            "it has room at 2026-01-02T04:05:00.000001+00:00",
+            "it has room again at 2026-01-02T04:05:00.000001+00:00",
         ),
         (
             "calls: 2, per: 1m",
             "calls 1m",
             [(SECOND - 40, 1), (SECOND - 1, 1)],
-            "it has room at 2026-01-02T03:04:26.000001+00:00",
+            "it has room again at 2026-01-02T03:04:26.000001+00:00",
         ),
-        ("calls: 1, per: session", "calls session", [(0, 1)], "it has room in another session"),
-        ("units: 3, per: 1h, cost: args.n", "units 1h", [], "it never has room for so much at once"),
+        ("calls: 1, per: session", "calls session", [(0, 1)], "a new session has room"),
+        ("units: 3, per: 1h, cost: args.n", "units 1h", [], "it never has room for this much at once"),
         (
             "bytes: 3, per: 1s",
             "bytes 1s",
             [(SECOND * 60, 4)],
-            "it has room at 2026-01-02T03:04:06.016668+00:00",
+            "it has room again at 2026-01-02T03:04:06.016668+00:00",
         ),
     ],
 )

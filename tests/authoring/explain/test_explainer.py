@@ -67,7 +67,12 @@ def test_each_operand_is_told_with_its_value_and_its_reason() -> None:
         (["effect: deny, when: args.gone"], "deny", "error", "a deny that cannot be evaluated refuses"),
         (["effect: ask"], "ask", "approval", "a person must approve"),
         (["effect: allow, when: args.gone"], "deny", "no-rule", "no allow rule holds"),
-        (["effect: allow, limit: {calls: 1, per: session}"], "deny", "limit", "a limit of theirs is reached"),
+        (
+            ["effect: allow, limit: {calls: 1, per: session}"],
+            "deny",
+            "limit",
+            "one of their limits is reached",
+        ),
         (
             ["effect: allow, argument: {a: 1}", "effect: allow, argument: {a: 2}"],
             "deny",
@@ -84,7 +89,7 @@ def test_each_operand_is_told_with_its_value_and_its_reason() -> None:
             ["effect: allow, limit: {units: 9, per: 1h, cost: args.gone}"],
             "deny",
             "error",
-            "what it costs is not a whole number",
+            "its cost is not a whole number",
         ),
         (
             ["effect: allow, argument: {a: 1}", "effect: allow, when: args.a == 1, argument: {b: 1}"],

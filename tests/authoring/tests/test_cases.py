@@ -49,17 +49,17 @@ def test_a_call_has_a_method_and_a_target(call: CallEntry, method: str, target: 
 @pytest.mark.parametrize(
     ("more", "place", "said"),
     [
-        ("    call: {server: s}\n", (5, 11), "say what is called: `tool`, `prompt`, `resource` or `action`"),
+        ("    call: {server: s}\n", (5, 11), "name what is called: `tool`, `prompt`, `resource` or `action`"),
         ("    call: {server: s, tool: t, prompt: p}\n", (5, 11), "a call has one target, not tool and prompt"),
         ("    call: {server: s, tool: t, action: prompts/get}\n", (5, 40), "the action with `tool` is tools/call"),
         ("    call: {server: s, action: tools/call}\n", (5, 31), "the action without a target is elicitation/create, "),
-        ("    call: {server: s, tool: t}\n    now: 2026-01-01\n", (6, 10), "a time is written 2026-01-31T12:00:00Z"),
-        ("    call: {server: s, tool: t}\n    now: soon\n", (6, 10), "a time is written 2026-01-31T12:00:00Z"),
-        ("    call: {server: s, tool: t}\n    after: [{call: {server: s}}]\n", (6, 20), "say what is called"),
+        ("    call: {server: s, tool: t}\n    now: 2026-01-01\n", (6, 10), "write a time as 2026-01-31T12:00:00Z"),
+        ("    call: {server: s, tool: t}\n    now: soon\n", (6, 10), "write a time as 2026-01-31T12:00:00Z"),
+        ("    call: {server: s, tool: t}\n    after: [{call: {server: s}}]\n", (6, 20), "name what is called"),
         ("    call: {server: s, tool: t}\n    after: [{call: {server: s, tool: t}, times: 0}]\n", (6, 49), "`times` is 1 to 10000"),
-        ("    call: {server: s, tool: t}\n    after: [{call: {server: s, tool: t}}]\n    session: {}\n", (7, 14), "`session` and `after` both say what was before: leave one out"),
-        ("    call: {server: s, tool: t}\n    result: {}\n    findings: [emial]\n", (7, 16), "unknown kind; known are "),
-        ("    call: {server: s, tool: t}\n    findings: ['credential:x']\n", (6, 15), "findings are in a result: give the test a `result`"),
+        ("    call: {server: s, tool: t}\n    after: [{call: {server: s, tool: t}}]\n    session: {}\n", (7, 14), "`session` and `after` both set the state of the session: use one of them"),
+        ("    call: {server: s, tool: t}\n    result: {}\n    findings: [emial]\n", (7, 16), "unknown kind; the known kinds are "),
+        ("    call: {server: s, tool: t}\n    findings: ['credential:x']\n", (6, 15), "findings come from a result: add a `result` to the test"),
         ("    call: {server: s, tool: t}\n    resutl: {}\n", (6, 5), "unknown key `resutl`; did you mean `result`?"),
     ],
 )  # fmt: skip
@@ -72,7 +72,7 @@ def test_a_case_that_proves_nothing_is_a_mistake(more: str, place: tuple[int, in
 @pytest.mark.parametrize("expect", ["withhold", "{output: {content: []}}"])
 def test_what_is_expected_of_a_result_needs_one(expect: str) -> None:
     found = mistakes(HEAD + CASE.replace("deny", expect))
-    assert found == [(6, 13, "this says what happens to a result: give the test a `result`")]
+    assert found == [(6, 13, "this is about a result: add a `result` to the test")]
     assert read_tests(HEAD + CASE.replace("deny", expect) + "    result: {}\n    findings: [email]\n", "f")
 
 
@@ -89,5 +89,5 @@ def test_a_file_needs_policies_and_tests_with_names_of_their_own() -> None:
     ]
     assert mistakes(HEAD + CASE + CASE + CASE.replace("name: a", "name: ' '")) == [
         (7, 11, "another test of this file has this name"),
-        (10, 11, "a test needs a name: a sentence that says what is so"),
+        (10, 11, "a test needs a name: a sentence that says what must be true"),
     ]

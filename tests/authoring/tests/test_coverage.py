@@ -33,7 +33,7 @@ def call(server: str = "s", result: dict[str, Any] | None = None, **args: Any) -
 
 def test_a_rule_must_decide_once_and_leave_one_case_alone() -> None:
     rule = "  - {id: r, effect: allow, server: s}\n"
-    assert missing(covered(rule, call())) == ["4:10 rule p/r spoke of the call in every case"]
+    assert missing(covered(rule, call())) == ["4:10 rule p/r applied to the call in every case"]
     assert missing(covered(rule, call("other"))) == ["4:10 rule p/r never decided"]
     both = covered(rule, call(), call("other"))
     assert missing(both) == []
@@ -46,7 +46,7 @@ def test_a_rule_that_speaks_of_everything_need_not_leave_any_alone() -> None:
 
 def test_a_condition_must_not_hold_in_a_case_that_its_rule_was_asked_about() -> None:
     rule = "  - {id: r, effect: allow, server: s, when: args.x}\n"
-    said = "4:45 the condition of rule p/r was true in every case that met it"
+    said = "4:45 the condition of rule p/r was true in every case that reached it"
     assert missing(covered(rule, call(x=True), call("other"))) == [said]
     assert missing(covered(rule, call(x=True), call(x=False))) == []
 
@@ -72,7 +72,7 @@ def test_rules_on_results_are_counted_on_results() -> None:
     rules = "  - {id: a, effect: allow, action: ['*']}\n  - {id: r, effect: deny, on: result, server: s}\n"
     assert missing(covered(rules, call())) == [
         "5:10 rule p/r never decided",
-        "5:10 rule p/r spoke of the call in every case",
+        "5:10 rule p/r applied to the call in every case",
     ]
     assert missing(covered(rules, call(result={}), call("other", {}))) == []
 

@@ -31,7 +31,7 @@ class Mounted:
                 _refuse_unsafe(ref, os.fstat(file.fileno()))
                 data = file.read(_MAX_SIZE + 1)
         except (OSError, ValueError) as error:
-            reason = getattr(error, "strerror", None) or "not a possible path"
+            reason = getattr(error, "strerror", None) or "not a valid path"
             raise CredentialError(f"{ref} cannot be read: {reason}") from None
         return Secret(_text(ref, data))
 

@@ -13,28 +13,28 @@ from mcpguard.core.errors import DocumentError, Problem
 CODES: dict[str, Code] = {
     "C001": Code(
         "error",
-        "The configuration is missing, unreadable or wrong. What else is wrong cannot be told.",
+        "The configuration is missing, unreadable or wrong. Nothing else can be checked.",
     ),
     "C002": Code("warning", "A configuration without `policies`: every call is refused."),
     "C003": Code("warning", "A server that is disabled."),
-    "C101": Code("error", "The command of a server was not found, or its working folder is none."),
+    "C101": Code("error", "The command of a server was not found, or its working folder does not exist."),
     "C102": Code(
         "error",
-        "A credential that could not be injected: it is not there, or too short to be guarded, or the "
-        "program that gives it was not found.",
+        "A credential that could not be injected: it is missing, too short to be redacted, or the program "
+        "that prints it was not found.",
     ),
-    "C103": Code("warning", "What looks like a credential stands in the file in plain text."),
+    "C103": Code("warning", "Something that looks like a credential is in the file in plain text."),
     "C104": Code(
         "warning",
-        "A server works in a folder that holds the configuration, a policy (or a link to one) or the folder "
-        "of sessions: what an agent writes there could change its own rules, or what they go by. Folders are "
-        "its `cwd` and those among its arguments.",
+        "A server works in a folder that contains the configuration, a policy (or a link to one) or the "
+        "session folder: an agent that writes there could change its own rules, or the state that they "
+        "depend on. Folders are its `cwd` and those among its arguments.",
     ),
     "C105": Code("error", "With `--live`: a server could not be listed."),
     "C106": Code(
         "error",
         "A rule chooses a credential, or puts one into an argument, that the configuration does not have, "
-        "that is not for a server of the rule, or that has no place there.",
+        "that is not bound to a server of the rule, or that the server has no way to receive.",
     ),
     "C107": Code(
         "warning",

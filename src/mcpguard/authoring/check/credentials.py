@@ -47,8 +47,9 @@ def _unusable(config: Config, placed: PlacedRule, name: str, with_site: bool) ->
         if not server.disabled and any(fnmatchcase(server.name, glob) for glob in placed.servers):
             if server.name not in entry.servers:
                 yield (
-                    f"`{name}` is not for the server `{server.name}`, so such calls of it are refused: say "
-                    f"`server`, or name `{server.name}` in the `servers` of the entry"
+                    f"`{name}` is not bound to the server `{server.name}`, so such calls to it are "
+                    f"refused: restrict the rule with `server`, or add `{server.name}` to the `servers` "
+                    "of the entry"
                 )
             elif with_site and not (entry.env if server.url is None else entry.headers):
                 site = "env" if server.url is None else "headers"
@@ -67,8 +68,8 @@ def in_urls(server: Server, document: Document) -> Iterator[Finding]:
         before += text
         if "?" in before:
             said = (
-                "a credential in the query of a URL ends in the logs of whoever sees it: use `headers` if "
-                "the server takes it there"
+                "a credential in the query of a URL ends up in logs: use `headers` if the server accepts "
+                "it there"
             )
             yield wrong("C107", document.problem(("servers", server.name, "url"), said))
             return

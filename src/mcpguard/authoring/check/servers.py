@@ -33,9 +33,9 @@ def servers(config: Config, document: Document, redactor: Redactor) -> Iterator[
             yield from found
             if not found:
                 needs = ", ".join(map(str, server.credentials))
-                said = "can be started" if server.url is None else "is in order (not connected to)"
+                said = "can be started" if server.url is None else "is in order (not contacted)"
                 asked = any(_is_asked(config, ref) for ref in server.credentials)
-                later = " (not asked for: `mcpguard secret check` does)" if asked else ""
+                later = " (not requested; `mcpguard secret check` does that)" if asked else ""
                 message = f"{name} {said}{', with ' + needs if needs else ''}{later}"
                 yield fine(document.problem(at, ""), message)
             yield from _own_rules(config, server, document)
@@ -112,7 +112,7 @@ def _own_rules(config: Config, server: Server, document: Document) -> Iterator[F
     for path, folder in folders(server):
         inside = [one.name for one in guarded if is_in(one, folder)]
         if inside:
-            said = f"{server.name} works in a folder that holds {', '.join(inside)}: what is written there"
+            said = f"{server.name} works in a folder that contains {', '.join(inside)}: what is written there"
             place = document.problem(("servers", server.name, *path), f"{said} could change its own rules")
             yield wrong("C104", place)
             return

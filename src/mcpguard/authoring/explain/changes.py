@@ -21,7 +21,7 @@ from mcpguard.core.policy.pdp import over
 from mcpguard.core.policy.session import Session
 
 NO_ARGUMENT = "no argument can change it"
-NOT_WRITTEN = "no allow rule speaks of such a request"
+NOT_WRITTEN = "no allow rule applies to such a request"
 
 
 class Changes:
@@ -78,7 +78,7 @@ class Changes:
     def _way(self, rule: CompiledRule) -> Change:
         note = NO_ARGUMENT if self._fixed(rule, TRUE) else ""
         if over(rule, self._invocation):
-            note = f"it ended {day_of(rule.until)}, with its policy"
+            note = f"it expired {day_of(rule.until)}, with its policy"
         return Change(rule.name, "hold", self._needs(rule, True), note)
 
     def _needs(self, rule: CompiledRule, value: bool) -> tuple[WantedOperand, ...]:
@@ -107,11 +107,13 @@ class Changes:
             if session.room(charge, call.now):
                 continue
             free = session.free_at(charge, call.now)
-            note = f"it has room at {free.isoformat()}" if free else "time does not make room for this call"
+            note = "waiting does not make room for this call"
+            if free:
+                note = f"it has room again at {free.isoformat()}"
             if not charge.seconds:
-                note = "it has room in another session"
+                note = "a new session has room"
             if charge.amount > charge.most:
-                note = "it never has room for so much at once"
+                note = "it never has room for this much at once"
             yield Change(rule.name, "have room", (), note)
 
 

@@ -31,11 +31,11 @@ _WHY = {
     Cause.RULE: "a deny that holds overrides every ask and every allow",
     Cause.APPROVAL: "an ask that holds, or cannot be evaluated, overrides every allow: a person must approve",
     Cause.NO_RULE: "no allow rule holds, and what no rule allows is refused",
-    Cause.LIMIT: "rules allow it, and a limit of theirs is reached",
+    Cause.LIMIT: "rules allow it, but one of their limits is reached",
     Cause.ERROR: "a deny that cannot be evaluated refuses, since an error only tightens",
 }
 _CONFLICTS = (
-    (charges_of, "what it costs is not a whole number above 0"),
+    (charges_of, "its cost is not a whole number above 0"),
     (lambda rules, _: arguments_of(rules), "they set the same argument to different values"),
     (lambda rules, _: credential_of(rules), "they choose different credentials"),
 )
@@ -121,7 +121,7 @@ def _why(verdict: Permit | Deny, candidates: Candidates) -> str:
     allow = [rule for rule in candidates.allow if rule.name in verdict.rules]
     if verdict.cause is not Cause.ERROR or not allow:
         return _WHY[verdict.cause]
-    return f"the rules that allow it cannot be obeyed: {_conflict(allow, verdict.invocation)}"
+    return f"the rules that allow it cannot be applied: {_conflict(allow, verdict.invocation)}"
 
 
 def _conflict(allow: list[CompiledRule], call: Invocation) -> str:

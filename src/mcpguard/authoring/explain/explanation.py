@@ -151,7 +151,7 @@ class Recorded(Struct, frozen=True, omit_defaults=True):
     effect: str
     """`allow` or `deny`."""
     same_policies: bool
-    """Whether the policies in force then are the present ones, by their digest."""
+    """Whether the policies in force then are the current ones, by their digest."""
     server: str = ""
     """The upstream."""
     tool: str = ""

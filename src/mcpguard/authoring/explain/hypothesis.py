@@ -55,7 +55,7 @@ def invocation_of(options: Namespace, agent: str | None) -> Invocation:
     for options that name nothing to decide."""
     kind = next((kind for kind in _METHODS if getattr(options, kind)), "")
     if not options.server or not (kind or options.action):
-        raise _problem("say what is asked: --server NAME with --tool NAME, --prompt, --resource or --action")
+        raise _problem("name the request: --server NAME with --tool NAME, --prompt, --resource or --action")
     args = arguments_of(options) or {}
     return Invocation(
         id="explain",

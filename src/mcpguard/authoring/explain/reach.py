@@ -51,7 +51,7 @@ class Reach(Struct, frozen=True, omit_defaults=True):
     limits: tuple[str, ...] = ()
     """How much rules allow."""
     conflict: bool = False
-    """Whether rules that allow it may want different arguments or credentials, which refuses."""
+    """Whether rules that allow it may set different arguments or credentials; then it is refused."""
 
 
 def reach(policies: PolicySet, asking: Invocation, target: Listed) -> Reach:

@@ -15,8 +15,8 @@ from mcpguard.core.policy.problems import as_tuple
 from mcpguard.protocol.catalogue import KINDS
 
 _GLOB = re.compile(r"[*?\[]")
-UNLESS = "`unless` also where that cannot be evaluated; what rules on results withhold is not told here"
-PATTERNS = "rules name tools by a pattern: which these are only a --snapshot FILE says"
+UNLESS = "`unless` includes conditions that cannot be evaluated; what rules on results withhold is not listed"
+PATTERNS = "rules match tools by pattern: add --snapshot FILE to list them"
 
 
 def servers_of(policies: PolicySet, configured: tuple[str, ...], only: str) -> tuple[str, ...]:
@@ -62,7 +62,7 @@ def _lines(found: list[Reach], policies: PolicySet, complete: bool) -> Iterator[
     if any(one.unless for one in found):
         yield UNLESS
     if not found:
-        yield "there is nothing to tell of: no rule names a server and a tool"
+        yield "there is nothing to list: no rule names a server and a tool"
     by_pattern = any(_GLOB.search(name) for rule in policies.rules for name in rule.written.tools or ("*",))
     if by_pattern and not complete:
         yield PATTERNS
@@ -75,7 +75,7 @@ def _terms(one: Reach) -> Iterator[str]:
     yield from _clauses("approval", one.approval)
     yield from [f"       limit  {limit}" for limit in one.limits]
     if one.conflict:
-        yield "       rules that allow it may want different arguments or credentials, which refuses"
+        yield "       rules that allow it may set different arguments or credentials; then it is refused"
 
 
 def _clauses(word: str, clauses: Iterable[Clause]) -> Iterator[str]:

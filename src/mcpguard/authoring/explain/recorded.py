@@ -33,16 +33,20 @@ _EMPTY = sha256(b"{}").hexdigest()
 _KINDS = {"prompts/get": "prompt", "resources/read": "resource", "resources/subscribe": "resource"}
 
 NOT_GIVEN = (
-    "its arguments are on record by their sha256 only; give them with --args-file FILE to have it explained"
+    "only the sha256 of its arguments was recorded; pass them with --args-file FILE for an explanation"
 )
 NOT_THESE = (
-    "these are not the arguments of that call: their sha256 is not the recorded one (order of keys counts)"
+    "these are not the arguments of that call: their sha256 differs from the recorded one (the order of "
+    "keys matters)"
 )
 NO_STATE = (
-    "what the tool said of itself, groups, claims and the session are not on record; "
-    "give them with --snapshot or --annotations, --group, --claims, --label and --fact"
+    "the tool's annotations, groups, claims and the session were not recorded; pass them with --snapshot "
+    "or --annotations, --group, --claims, --label and --fact"
 )
-NO_TARGET = "of such a request the evidence does not say all that rules may read, so it is not explained"
+NO_TARGET = (
+    "the evidence does not contain everything that rules may read about such a request, so it is "
+    "not explained"
+)
 
 
 def explain_record(
@@ -87,7 +91,7 @@ def _explained(
     told = explained(policies, invocation, session, options.result, redactor)
     notes = [NO_STATE]
     if told.effect != found.effect and not (told.effect == "ask" and found.effect == "deny"):
-        notes.append("it is decided otherwise now than it was then")
+        notes.append("the decision would be different now")
     return structs.replace(found, notes=tuple(notes), explanation=told)
 
 
@@ -119,7 +123,7 @@ def _find(ids: list[str], config: Config | None) -> tuple[dict[str, Any], dict[s
     """The records of a decision and of its outcome, {} where there is none yet, and where their file was
     altered, "" for nowhere. Raises AuditError."""
     if len(ids) != 1:
-        raise AuditError("one recorded call is explained at a time")
+        raise AuditError("explain one recorded call at a time")
     folder = config.audit.path if config and config.audit else default_folder()
     files = chain_files(folder)
     for file in reversed(files):
@@ -127,8 +131,8 @@ def _find(ids: list[str], config: Config | None) -> tuple[dict[str, Any], dict[s
         if "decision" in records:
             return records["decision"], records.get("outcome", {}), _altered(file, files)
     altered = next(filter(None, (_altered(file, files) for file in files)), "")
-    lost = f", and it may have been there: {altered}" if altered else ""
-    raise AuditError(f"there is no record of such a call in {folder}{lost}")
+    lost = f", but it may have been removed: {altered}" if altered else ""
+    raise AuditError(f"no record of such a call in {folder}{lost}")
 
 
 def _altered(file: Path, files: list[Path]) -> str:

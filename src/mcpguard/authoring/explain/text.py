@@ -26,9 +26,9 @@ def _explanation(found: Explanation) -> Iterator[str]:
     yield from _named("by", found.rules)
     yield from _named("told", (found.message,))
     if not found.listed:
-        yield "  not in the list: it is refused as if it did not exist"
+        yield "  not listed: it is refused as if it did not exist"
     yield from _done(found.done)
-    yield from _candidates(found.candidates, "rules that speak of it, deny before ask before allow")
+    yield from _candidates(found.candidates, "rules that apply to it, deny before ask before allow")
     yield from _changes(found.changes)
     yield from _named("rules in shadow mode would have made it", (found.shadow,))
     if found.result is not None:
@@ -40,9 +40,9 @@ def _returned(found: Returned) -> Iterator[str]:
     yield f"the result: {found.effect}: {found.why}"
     yield from _named("by", found.rules)
     yield from _named("told", (found.message,))
-    yield from _named("taken out before", found.findings)
+    yield from _named("redacted before", found.findings)
     yield from _done(found.done)
-    yield from _candidates(found.candidates, "rules on results that speak of it")
+    yield from _candidates(found.candidates, "rules on results that apply to it")
     yield from _named("rules in shadow mode would have made it", (found.shadow,))
 
 
@@ -53,9 +53,9 @@ def _named(name: str, values: Iterable[str]) -> Iterator[str]:
 
 
 def _done(done: Done) -> Iterator[str]:
-    yield from _named("takes out", done.redact)
+    yield from _named("redacts", done.redact)
     yield from _named("labels the session", done.labels)
-    yield from _named("states of the session", done.facts)
+    yield from _named("adds facts to the session", done.facts)
     yield from _named("sets the arguments", done.arguments)
     yield from _named("uses the credential", (done.credential,))
     yield from _named("charges", done.limits)
@@ -63,7 +63,7 @@ def _done(done: Done) -> Iterator[str]:
 
 def _candidates(candidates: tuple[Considered, ...], head: str) -> Iterator[str]:
     yield ""
-    yield f"{head}:" if candidates else "no rule speaks of it"
+    yield f"{head}:" if candidates else "no rule applies to it"
     for one in candidates:
         marks = "  <- decided" if one.decided else "  (shadow: no effect)" if one.shadow else ""
         outcome = one.outcome if one.operands or one.outcome != "held" else "held (it has no condition)"
@@ -81,7 +81,7 @@ def _changes(changes: tuple[Change, ...]) -> Iterator[str]:
     if not changes:
         return
     yield ""
-    yield "allowed, if all of this were so and all else as it is:"
+    yield "it would be allowed if all of this changed and nothing else did:"
     for change in changes:
         note = f" ({change.note})" if change.note else ""
         yield f"  {change.rule or 'an allow rule'} must {change.must}{note}"
@@ -99,11 +99,11 @@ def _recorded(found: Recorded) -> Iterator[str]:
     cause = f" ({found.cause})" if found.cause else ""
     if found.altered:
         yield f"do not trust this record: its file was altered: {found.altered}"
-    yield f"on record: {found.effect}{cause}  {found.method} {what}".rstrip()
+    yield f"recorded: {found.effect}{cause}  {found.method} {what}".rstrip()
     yield f"  at {found.at} by {found.principal}{f' with {found.agent}' if found.agent else ''}"
     yield from _named("rules", found.rules)
     yield from _named("outcome", (found.outcome,))
-    yield f"  policies: {'the present ones' if found.same_policies else 'others than the present ones'}"
+    yield f"  policies: {'the current ones' if found.same_policies else 'not the current ones'}"
     for note in found.notes:
         yield f"  note: {note}"
     if found.explanation is not None:

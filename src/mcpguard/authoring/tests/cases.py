@@ -213,7 +213,7 @@ def _file_problems(document: Document, tests: PolicyTests) -> Iterator[Problem]:
     for index, case in enumerate(tests.tests):
         at = ("tests", index, "name")
         if not case.name.strip():
-            yield document.problem(at, "a test needs a name: a sentence that says what is so")
+            yield document.problem(at, "a test needs a name: a sentence that says what must be true")
         elif case.name in seen:
             yield document.problem(at, "another test of this file has this name")
         seen.add(case.name)
@@ -226,14 +226,14 @@ def _case_problems(document: Document, at: Path, case: Case) -> Iterator[Problem
         if not 0 < step.times <= MAX_TIMES:
             yield document.problem((*at, "after", index, "times"), f"`times` is 1 to {MAX_TIMES}")
     if case.after and case.session is not None:
-        said = "`session` and `after` both say what was before: leave one out"
+        said = "`session` and `after` both set the state of the session: use one of them"
         yield document.problem((*at, "session"), said)
     if not _is_time(case.now):
-        yield document.problem((*at, "now"), "a time is written 2026-01-31T12:00:00Z")
+        yield document.problem((*at, "now"), "write a time as 2026-01-31T12:00:00Z")
     for index, kind in enumerate(case.findings):
         if kind not in KINDS and not kind.startswith("credential:"):
             choices = ", ".join(sorted(KINDS))
-            yield document.problem((*at, "findings", index), f"unknown kind; known are {choices}")
+            yield document.problem((*at, "findings", index), f"unknown kind; the known kinds are {choices}")
     yield from _expect_problems(document, at, case)
 
 
@@ -244,10 +244,10 @@ def _expect_problems(document: Document, at: Path, case: Case) -> Iterator[Probl
     if case.result is not None:
         return
     if expected.effect == "withhold" or expected.output is not None:
-        said = "this says what happens to a result: give the test a `result`"
+        said = "this is about a result: add a `result` to the test"
         yield document.problem((*at, "expect"), said)
     if case.findings:
-        yield document.problem((*at, "findings"), "findings are in a result: give the test a `result`")
+        yield document.problem((*at, "findings"), "findings come from a result: add a `result` to the test")
 
 
 def _call_problems(document: Document, at: Path, call: CallEntry) -> Iterator[Problem]:
@@ -255,7 +255,7 @@ def _call_problems(document: Document, at: Path, call: CallEntry) -> Iterator[Pr
     if len(given) > 1:
         yield document.problem(at, f"a call has one target, not {' and '.join(given)}")
     elif not given and call.action is None:
-        yield document.problem(at, "say what is called: `tool`, `prompt`, `resource` or `action`")
+        yield document.problem(at, "name what is called: `tool`, `prompt`, `resource` or `action`")
     else:
         methods = _USES[given[0]] if given else sorted(_WITHOUT_TARGET)
         if call.action is not None and call.action not in methods:

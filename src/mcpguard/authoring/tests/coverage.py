@@ -87,10 +87,10 @@ class Coverage:
         yield goal((*at, "id"), DECIDED, f"rule {name} never decided")
         if rule.condition is not None:
             yield goal(
-                (*at, "when"), LEFT, f"the condition of rule {name} was true in every case that met it"
+                (*at, "when"), LEFT, f"the condition of rule {name} was true in every case that reached it"
             )
         elif not _speaks_of_all(rule):
-            yield goal((*at, "id"), LEFT, f"rule {name} spoke of the call in every case")
+            yield goal((*at, "id"), LEFT, f"rule {name} applied to the call in every case")
         for part in _branches(rule):
             for value in (True, False):
                 missing = f"never {str(value).lower()}: {part.text}"

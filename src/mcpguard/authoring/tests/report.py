@@ -64,7 +64,7 @@ def _case_lines(case: CaseReport, paint: Callable[[str, str], str]) -> Iterator[
     facts = filter(None, (outcome.effect, f"({outcome.cause})" if outcome.cause else "", *outcome.rules))
     yield f"  decided: {plain(' '.join(facts))}" + (f": {plain(outcome.message)}" if outcome.message else "")
     if not case.reasons:
-        yield "  no rule speaks of such a call: look at `server`, `tools` and `action` of the rules"
+        yield "  no rule applies to such a call: check `server`, `tools` and `action` of the rules"
     for reason in case.reasons:
         yield f"  {_reason(reason)}"
 
@@ -84,7 +84,7 @@ def _print_coverage(goals: list[Goal], threshold: float | None, untested: list[C
             where = f"{_short(goal.source)}:{goal.line}:{goal.column}"
             print(f"{style('unseen', 'yellow')}  {where}: {plain(' '.join(goal.missing.split()))}")
     reached = sum(not goal.missing for goal in goals)
-    wanted = "" if threshold is None else f", at least {threshold:g} % are wanted"
+    wanted = "" if threshold is None else f", at least {threshold:g} % required"
     print(f"coverage {percent(goals):.1f} % ({reached} of {len(goals)}){wanted}")
 
 

@@ -86,7 +86,8 @@ def _also(shelf: Shelf, path: Path, engine: Engine) -> CompiledPolicy:
         return shelf.policy(path, engine)
     except PolicyError as error:
         said = (
-            "only one engine takes this condition, so where the other is installed the policy does not load: "
+            "only one engine accepts this condition, so the policy does not load where only the other is "
+            "installed: "
         )
         raise PolicyError(
             [

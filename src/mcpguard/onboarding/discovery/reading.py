@@ -140,7 +140,7 @@ def parsed(found: ClientFile, data: bytes) -> ClientFile:
     if twice is not None:
         # Clients take one of them, and a secret in the other one would stay.
         line, column = place(text, twice.start)
-        return _with(found, problem=f"{found.path}:{line}:{column}: this key is there twice")
+        return _with(found, problem=f"{found.path}:{line}:{column}: this key is a duplicate")
     entries = tuple(islice(_entries(found, root), SERVERS_LIMIT[found.file.scope] + 1))
     if len(entries) > SERVERS_LIMIT[found.file.scope]:
         return _with(found, problem=f"{found.path}: more than {SERVERS_LIMIT[found.file.scope]} servers")
@@ -209,9 +209,9 @@ def read_entry(client: KnownClient, name: str, where: tuple[Step, ...], line: in
     try:
         json.dumps([name, where, data], ensure_ascii=False, default=str).encode()
     except UnicodeEncodeError:
-        return Entry(name=name, where=where, line=line, problem="has half of a character in it")
+        return Entry(name=name, where=where, line=line, problem="contains half of a surrogate pair")
     if "<<" in data or ALIAS in leaves(data):
-        return Entry(name=name, where=where, line=line, problem="has a YAML alias: write out what it means")
+        return Entry(name=name, where=where, line=line, problem="has a YAML alias: write out its value")
     command = data.get("command")
     if isinstance(command, dict):
         data = {**data, **command}
@@ -240,13 +240,13 @@ def _problem(data: dict[str, Any], known: dict[str, Any]) -> str:
     if not known["command"] and not known["url"]:
         return "has neither a command nor a URL"
     if data.get("envFile") or data.get("env_file"):
-        return "takes variables from a file of its own (envFile)"
+        return "reads variables from a file (envFile)"
     if isinstance(data.get("args"), str):
         return "has arguments that are not a list"
     known_as = [data.get(key) for key in ("args", "env", "headers")]
     values = [value for one in known_as for value in (one.values() if isinstance(one, dict) else one or ())]
     if any(isinstance(one, (dict, list)) for one in values):
-        return "has a list or a mapping where a text belongs"
+        return "has a list or a mapping where a string is expected"
     return ""
 
 

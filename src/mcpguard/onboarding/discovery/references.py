@@ -27,7 +27,7 @@ def translated(text: str, client: KnownClient, home: Path, project: Path | None)
     def one(found: re.Match[str]) -> str:
         whole, braced, bare = found[0], found[1], found[2]
         if whole.startswith("${{"):
-            raise Stays("refers to a secret that only its client can fill in: put the value there first")
+            raise Stays("refers to a secret that only its client can resolve: insert the value first")
         if bare:
             return f"${{env:{bare}}}" if client.style == "shell" else whole
         return _braced(braced, client, home, project)
@@ -42,7 +42,8 @@ def _braced(inside: str, client: KnownClient, home: Path, project: Path | None) 
             return f"${{env:{name}}}"
         if kind == "input":
             raise Stays(
-                "asks for a value when it starts (${input:…}), and mcpguard does not ask: put it there first"
+                "asks for a value when it starts (${input:…}), which mcpguard does not do: insert the "
+                "value first"
             )
         if inside == "userHome":
             return str(home)

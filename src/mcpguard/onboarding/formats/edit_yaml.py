@@ -20,7 +20,7 @@ def replace(text: str, table: Node, steps: list[Step], name: str, entry: dict[st
     for place, step in enumerate(sorted(map(int, steps))):
         node = table.get(step)
         if node is None or text[table.start : table.start + 1] == "[":
-            raise Broken(table.start, "a list in brackets cannot be edited: write one server a line")
+            raise Broken(table.start, "a list in brackets cannot be edited: write one server per line")
         end = len(text[: node.end].rstrip())
         if place == 0 and name:
             changes.append((node.start, end, _item_at(text, node, {"name": name, **entry})))

@@ -141,7 +141,7 @@ UNGUARDED = Lint(
     "P202",
     "note",
     "A `deny` or `ask` reads an argument without `has()`, and no schema says whether calls always have it. A "
-    "call without it is refused. Told once for a file; with a snapshot, P201 tells of those that matter.",
+    "call without it is refused. Reported once per file; with a snapshot, P201 reports those that matter.",
     _unguarded,
     """\
 version: 1
@@ -162,8 +162,8 @@ rules:
 MISSING = Lint(
     "P203",
     "warning",
-    "A condition reads an argument that is in the schema of no tool that the rule matches: a typing mistake, "
-    "or an old name. Needs a snapshot.",
+    "A condition reads an argument that is in the schema of no tool that the rule matches: a typo, or an "
+    "old name. Needs a snapshot.",
     _missing,
     """\
 version: 1

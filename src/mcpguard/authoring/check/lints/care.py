@@ -16,21 +16,25 @@ from mcpguard.core.policy.written import ANY_ACTION
 def _ownerless(subject: Subject) -> Iterator[Problem]:
     for one in subject.policies:
         if not one.policy.owner.strip():
-            yield one.document.problem(("policy",), f"nobody answers for {one.policy.policy}: say `owner`")
+            yield one.document.problem(
+                ("policy",), f"{one.policy.policy} has no `owner`: nobody is responsible for it"
+            )
 
 
 def _expired(subject: Subject) -> Iterator[Problem]:
     for one in subject.policies:
         end = end_of(one.policy.expires)
         if end is not None and subject.today >= end:
-            yield one.document.problem(("expires",), "this day is over, so its `allow` rules allow nothing")
+            yield one.document.problem(
+                ("expires",), "this date has passed, so its `allow` rules allow nothing"
+            )
 
 
 def _claims(subject: Subject) -> Iterator[Problem]:
     for placed in subject.rules:
         claim = next((read for read in placed.reads if read.root == "client" and _is_claim(read.steps)), None)
         if claim is not None:
-            said = "`client.claims` is what the client says of itself: another client can say something else"
+            said = "`client.claims` is what the client says about itself: any client can claim anything"
             yield placed.problem(("when",), said, claim.offset)
 
 
@@ -42,13 +46,15 @@ def _any_action(subject: Subject) -> Iterator[Problem]:
     for placed in subject.rules:
         one = placed.written
         if one.effect == "allow" and one.on == "call" and ANY_ACTION in one.action:
-            said = "`*` allows also what servers ask of the client (sampling, elicitation, roots), tasks and"
-            yield placed.problem(("action",), f"{said} extensions: name the actions that are meant")
+            said = "`*` also allows what servers ask of the client (sampling, elicitation, roots), tasks and"
+            yield placed.problem(("action",), f"{said} extensions: name the intended actions")
 
 
 def _asks(subject: Subject) -> Iterator[Problem]:
     asking = (one for one in subject.rules if one.written.effect == "ask")
-    return once(one.problem(("effect",), "nobody can be asked yet, so `ask` refuses") for one in asking)
+    return once(
+        one.problem(("effect",), "approvals are not available yet, so `ask` refuses") for one in asking
+    )
 
 
 _OWNED = """\
@@ -62,7 +68,7 @@ rules:
 OWNERLESS = Lint(
     "P501",
     "note",
-    "A policy without an `owner`: nobody is known to answer for it.",
+    "A policy without an `owner`: nobody is responsible for it.",
     _ownerless,
     _OWNED.replace("owner: ada\n", ""),
     _OWNED,
@@ -71,7 +77,7 @@ OWNERLESS = Lint(
 EXPIRED = Lint(
     "P502",
     "warning",
-    "A policy whose `expires` is over: its `allow` rules allow nothing any more.",
+    "A policy whose `expires` date has passed: its `allow` rules no longer allow anything.",
     _expired,
     _OWNED.replace("owner: ada\n", "owner: ada\nexpires: 2020-12-31\n"),
     _OWNED.replace("owner: ada\n", "owner: ada\nexpires: 9998-12-31\n"),
@@ -80,8 +86,8 @@ EXPIRED = Lint(
 CLAIMS = Lint(
     "P503",
     "note",
-    "A condition reads what a client says of itself. It cannot allow anything by that, but who wants to get "
-    "around a `deny` says something else.",
+    "A condition reads what a client says about itself. That cannot allow anything, but a client can "
+    "avoid a `deny` by claiming something else.",
     _claims,
     """\
 version: 1
@@ -102,7 +108,7 @@ rules:
 ANY = Lint(
     "P504",
     "warning",
-    "An `allow` with the action `*` allows also what servers ask of the client, tasks, and extensions.",
+    "An `allow` with the action `*` also allows what servers ask of the client, tasks, and extensions.",
     _any_action,
     """\
 version: 1
@@ -123,7 +129,7 @@ rules:
 ASKS = Lint(
     "P505",
     "warning",
-    "An `ask` rule: this version cannot ask anybody, so it refuses.",
+    "An `ask` rule: this version has no approvals, so it refuses.",
     _asks,
     _OWNED.replace("effect: allow", "effect: ask"),
     _OWNED,

@@ -39,13 +39,15 @@ def _tool_unknown(subject: Subject) -> Iterator[Problem]:
         names = {name for server, name, _ in subject.tools if matches(server, placed.servers)}
         for index, glob in enumerate(placed.written.tools or ()):
             if not any(matches(name, (glob,)) for name in names):
-                yield placed.problem(("tools", index), f"no tool of the servers that it names is `{glob}`")
+                yield placed.problem(
+                    ("tools", index), f"no tool of the servers that it names matches `{glob}`"
+                )
 
 
 def _server_unknown(subject: Subject) -> Iterator[Problem]:
     for placed in subject.rules:
         if subject.servers is not None and not any(matches(name, placed.servers) for name in subject.servers):
-            yield placed.problem(("server",), "no server of this configuration has such a name")
+            yield placed.problem(("server",), "no server of this configuration matches")
 
 
 def _server_unmentioned(subject: Subject) -> Iterator[Problem]:
@@ -73,7 +75,8 @@ rules:
 TOOLS_UNMENTIONED = Lint(
     "P401",
     "note",
-    "Tools that no rule mentions, so calls of them are refused: as meant, or forgotten. Needs a snapshot.",
+    "Tools that no rule mentions, so calls to them are refused: intentionally, or forgotten. Needs a "
+    "snapshot.",
     _tools_unmentioned,
     _READ,
     """\
@@ -106,7 +109,7 @@ rules:
 SERVER_UNKNOWN = Lint(
     "P403",
     "warning",
-    "A rule speaks of no server of the configuration.",
+    "A rule matches no server of the configuration.",
     _server_unknown,
     """\
 version: 1

@@ -39,8 +39,8 @@ def _slow(subject: Subject) -> Iterator[Problem]:
         condition = placed.rule.condition
         if condition is not None and condition.engine.name != engine().name:
             said = (
-                "it calls a function on what is computed or looped over, so it runs on the slow engine;"
-                " pathWithin() and hostIn() take a whole list"
+                "it calls a function on a computed value or a loop variable, so it runs on the slow "
+                "engine; pathWithin() and hostIn() accept a whole list"
             )
             yield placed.problem(("when",), said)
 

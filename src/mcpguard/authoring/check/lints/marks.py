@@ -67,20 +67,20 @@ def _loosens(subject: Subject, wanted: str) -> Iterator[tuple[PlacedRule, Read]]
 
 def _by_label(subject: Subject) -> Iterator[Problem]:
     for placed, read in _loosens(subject, "label"):
-        said = f"the label `{read.member}` lets more through, and a label is set even where a condition fails"
+        said = f"the label `{read.member}` permits more, and a label is set even if a condition fails"
         yield placed.problem(("when",), f"{said}: use a fact", read.offset)
 
 
 def _by_fact(subject: Subject) -> Iterator[Problem]:
     for placed, read in _loosens(subject, "fact"):
-        said = f"the fact `{read.member}` refuses more, and a fact is missing where a condition fails"
+        said = f"the fact `{read.member}` refuses more, and a fact is missing if a condition fails"
         yield placed.problem(("when",), f"{said}: use a label", read.offset)
 
 
 NEVER_SET = Lint(
     "P301",
     "warning",
-    "A condition looks for a label or fact that no rule sets: most are a typing mistake.",
+    "A condition looks for a label or fact that no rule sets: usually a typo.",
     _never_set,
     """\
 version: 1
@@ -120,8 +120,8 @@ rules:
 BY_LABEL = Lint(
     "P303",
     "warning",
-    "A label lets something through. It is set also where the condition of its rule fails, so only what "
-    "refuses by it is closed; what allows needs a fact.",
+    "A label permits something. A label is set even if the condition of its rule fails, so it is safe "
+    "only for refusing; to allow, use a fact.",
     _by_label,
     """\
 version: 1
@@ -144,8 +144,8 @@ rules:
 BY_FACT = Lint(
     "P304",
     "warning",
-    "A fact refuses something, or its absence allows. It is missing where the condition of its rule fails, "
-    "so only what allows by it is closed; what refuses needs a label.",
+    "A fact refuses something, or its absence allows something. A fact is missing if the condition of its "
+    "rule fails, so it is safe only for allowing; to refuse, use a label.",
     _by_fact,
     """\
 version: 1

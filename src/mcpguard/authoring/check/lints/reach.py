@@ -143,7 +143,7 @@ SHADOWED = Lint(
     "P102",
     "warning",
     "A rule changes nothing, since another one has the same effect on all that it matches, without a "
-    "condition. A rule that adds something (`redact`, `limit`, a `message` ...) is never told of.",
+    "condition. A rule that adds something (`redact`, `limit`, a `message` ...) is never reported.",
     _shadowed,
     """\
 version: 1
@@ -188,7 +188,7 @@ UNBOUNDED = Lint(
     "P104",
     "note",
     "A tool that does not declare itself read-only is allowed, and no condition, limit, set argument, `ask` "
-    "or `deny` bounds that. It may be meant so; then the note says what an agent is trusted with. Needs a "
+    "or `deny` bounds that. If that is intended, the note documents what an agent is trusted with. Needs a "
     "snapshot.",
     _unbounded,
     """\
