@@ -68,7 +68,7 @@ def test_a_crash_is_zero_with_notes(folder: Path, capsys: Capture) -> None:
         file.write(b'{"kind":"outc')
     assert main(["audit", "verify", str(folder)]) == 0
     said = capsys.readouterr().out
-    assert "note: ends in the middle of a record" in said
+    assert "note: ends in an incomplete record" in said
     assert "note: not closed" in said
     assert "note: 1 allowed without an outcome: n-1\n" in said
 

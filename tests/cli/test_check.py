@@ -352,7 +352,9 @@ def test_what_lints_find_has_its_place_its_code_and_its_line(folder: Path, capsy
     assert main(["check", "--config", "mcpguard.yaml"]) == 0
     said = capsys.readouterr().out
     assert "warning  p.yaml:5:38: rule all: `*` also allows" in said
-    assert " that are meant [P504]\n             - {id: all, effect: allow, action: ['*']}\n" in said
+    assert (
+        "name the intended actions [P504]\n             - {id: all, effect: allow, action: ['*']}\n" in said
+    )
     assert said.endswith("1 warning\n")
 
 

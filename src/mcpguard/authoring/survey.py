@@ -181,7 +181,7 @@ def _sentence(name: str, failure: BaseException, seconds: float) -> str:
     if not isinstance(failure, MCPError):
         return f"{name} could not be listed: it did not answer within {seconds:g} seconds"
     if failure.code == CONNECTION_CLOSED:
-        return f"{name} could not be listed: `mcpguard run` ended before it had answered"
+        return f"{name} could not be listed: `mcpguard run` ended before it answered"
     return failure.message
 
 
