@@ -157,3 +157,13 @@ def test_a_task_is_begun_by_an_owner_that_ends_it_and_reports_its_defect() -> No
         and (node.attr if isinstance(node, ast.Attribute) else node.id) in ("create_task", "ensure_future")
     }
     assert bare == {"adapters/relay/background.py"}
+
+
+def test_a_test_that_waits_runs_in_the_loop_of_the_plugin() -> None:
+    runs = [
+        path.name
+        for path in Path(__file__).parent.rglob("test_*.py")
+        for node in ast.walk(ast.parse(path.read_text()))
+        if isinstance(node, ast.Attribute) and ast.unparse(node) in ("asyncio.run", "asyncio.Runner")
+    ]
+    assert runs == []

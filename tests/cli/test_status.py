@@ -10,7 +10,6 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
 
@@ -18,6 +17,8 @@ from mcpguard.adapters.telemetry import status_file
 from mcpguard.adapters.telemetry.status_file import Status, StatusFile, birth_of, running
 from mcpguard.cli import main
 from mcpguard.gateway.ports import Health
+
+pytestmark = [pytest.mark.anyio, pytest.mark.timeout(20, func_only=True)]
 
 Capture = pytest.CaptureFixture[str]
 
@@ -61,14 +62,6 @@ def put(folder: Path, pid: int, birth: str | None = None, healths: tuple[Health,
     birth = birth_of(pid) if birth is None else birth
     path.write_bytes(encode(Status(pid, 1_790_000_000.0, birth, "/c/mcpguard.yaml", "stdio", healths)))
     return path
-
-
-def served(body: Any) -> None:
-    async def bounded() -> None:
-        async with asyncio.timeout(20):
-            await body()
-
-    asyncio.run(bounded())
 
 
 async def passes() -> None:
@@ -142,70 +135,58 @@ def test_what_is_no_status_is_left_out_and_only_removed_where_nobody_can_own_it(
     assert not (folder / f"{dead}.json").exists()
 
 
-def test_the_file_is_written_for_its_owner_only_and_removed_at_the_end(folder: Path) -> None:
-    async def body() -> None:
-        file = file_of((GOOD, BAD))
-        file.changed()
-        file.start()
-        await passes()
-        path = folder / f"{os.getpid()}.json"
-        assert stat.S_IMODE(path.stat().st_mode) == 0o600
-        assert stat.S_IMODE(folder.stat().st_mode) == 0o700
-        assert [path.name for path in folder.iterdir()] == [path.name]
-        assert running()[0].upstreams == (GOOD, BAD)
-        file.close()
-        assert list(folder.iterdir()) == []
-
-    served(body)
+async def test_the_file_is_written_for_its_owner_only_and_removed_at_the_end(folder: Path) -> None:
+    file = file_of((GOOD, BAD))
+    file.changed()
+    file.start()
+    await passes()
+    path = folder / f"{os.getpid()}.json"
+    assert stat.S_IMODE(path.stat().st_mode) == 0o600
+    assert stat.S_IMODE(folder.stat().st_mode) == 0o700
+    assert [path.name for path in folder.iterdir()] == [path.name]
+    assert running()[0].upstreams == (GOOD, BAD)
+    file.close()
+    assert list(folder.iterdir()) == []
 
 
-def test_a_change_of_state_is_written_soon_and_what_is_the_same_is_not(folder: Path) -> None:
-    async def body() -> None:
-        healths = [GOOD]
-        file = StatusFile("c", "stdio", lambda: tuple(healths), lambda *_: None, folder)
-        file.start()
-        await passes()
-        path = folder / f"{os.getpid()}.json"
-        first = path.stat().st_ino
-        file.changed()
-        await passes()
-        assert path.stat().st_ino == first
-        healths[:] = [BAD]
-        file.changed()
-        await passes()
-        assert running(folder)[0].upstreams == (BAD,)
-        file.close()
-
-    served(body)
+async def test_a_change_of_state_is_written_soon_and_what_is_the_same_is_not(folder: Path) -> None:
+    healths = [GOOD]
+    file = StatusFile("c", "stdio", lambda: tuple(healths), lambda *_: None, folder)
+    file.start()
+    await passes()
+    path = folder / f"{os.getpid()}.json"
+    first = path.stat().st_ino
+    file.changed()
+    await passes()
+    assert path.stat().st_ino == first
+    healths[:] = [BAD]
+    file.changed()
+    await passes()
+    assert running(folder)[0].upstreams == (BAD,)
+    file.close()
 
 
-def test_a_long_problem_is_cut(folder: Path) -> None:
-    async def body() -> None:
-        from msgspec.structs import replace
+async def test_a_long_problem_is_cut(folder: Path) -> None:
+    from msgspec.structs import replace
 
-        file = file_of((replace(BAD, problem="x" * 10_000),))
-        file.start()
-        await passes()
-        assert len(running()[0].upstreams[0].problem) == status_file.PROBLEM
-        file.close()
-
-    served(body)
+    file = file_of((replace(BAD, problem="x" * 10_000),))
+    file.start()
+    await passes()
+    assert len(running()[0].upstreams[0].problem) == status_file.PROBLEM
+    file.close()
 
 
-def test_where_it_cannot_be_written_that_is_said_once_and_serving_goes_on(folder: Path) -> None:
-    async def body() -> None:
-        folder.write_text("a file where the folder should be")
-        reports: list[str] = []
-        file = file_of((GOOD,), reports)
-        file.start()
-        await passes()
-        file.changed()
-        await passes()
-        file.close()
-        assert reports == [f"the status file cannot be written: {folder}: File exists"]
-        assert running() == []
-
-    served(body)
+async def test_where_it_cannot_be_written_that_is_said_once_and_serving_goes_on(folder: Path) -> None:
+    folder.write_text("a file where the folder should be")
+    reports: list[str] = []
+    file = file_of((GOOD,), reports)
+    file.start()
+    await passes()
+    file.changed()
+    await passes()
+    file.close()
+    assert reports == [f"the status file cannot be written: {folder}: File exists"]
+    assert running() == []
 
 
 def test_a_process_without_a_file_has_nothing_to_remove(folder: Path) -> None:

@@ -22,6 +22,8 @@ from mcpguard.gateway.flight import as_future
 from mcpguard.gateway.ports import AuditSink, Upstream
 from tests.fakes import GONE, START, FakeUpstream, MemoryAudit, text
 
+pytestmark = pytest.mark.anyio
+
 OPENED = Opened(START, "0", 1, "os-user:ada", (), "d")
 SECONDS = 20
 
@@ -86,36 +88,27 @@ def permit(name: str, **args: Any) -> Permit:
 
 
 @pytest.mark.parametrize("made", UPSTREAMS)
-def test_a_request_gets_exactly_its_answer(made: Made) -> None:
-    async def body() -> None:
-        async with made() as upstream:
-            raw = await asyncio.wait_for(as_future(upstream.request(permit("echo", text="hello"))), SECONDS)
-            assert raw.body == text("hello")
-            assert raw.status == "ok"
-            assert raw.size > 0
-
-    asyncio.run(body())
+async def test_a_request_gets_exactly_its_answer(made: Made) -> None:
+    async with made() as upstream:
+        raw = await asyncio.wait_for(as_future(upstream.request(permit("echo", text="hello"))), SECONDS)
+        assert raw.body == text("hello")
+        assert raw.status == "ok"
+        assert raw.size > 0
 
 
 @pytest.mark.parametrize("made", UPSTREAMS)
-def test_an_upstream_that_ends_fails_the_request_with_a_sentence(made: Made) -> None:
-    async def body() -> None:
-        async with made() as upstream:
-            with pytest.raises(UpstreamError, match="has ended"):
-                await asyncio.wait_for(as_future(upstream.request(permit("crash"))), SECONDS)
-
-    asyncio.run(body())
+async def test_an_upstream_that_ends_fails_the_request_with_a_sentence(made: Made) -> None:
+    async with made() as upstream:
+        with pytest.raises(UpstreamError, match="has ended"):
+            await asyncio.wait_for(as_future(upstream.request(permit("crash"))), SECONDS)
 
 
 @pytest.mark.parametrize("made", UPSTREAMS)
-def test_a_cancelled_request_is_never_answered(made: Made) -> None:
-    async def body() -> None:
-        async with made() as upstream:
-            wait = upstream.request(permit("slow"))
-            upstream.cancel(wait, "no longer wanted")
-            upstream.cancel(wait, "twice does nothing")
-            other = upstream.request(permit("echo", text="hello"))
-            await asyncio.wait_for(as_future(other), SECONDS)
-            assert wait.value is None
-
-    asyncio.run(body())
+async def test_a_cancelled_request_is_never_answered(made: Made) -> None:
+    async with made() as upstream:
+        wait = upstream.request(permit("slow"))
+        upstream.cancel(wait, "no longer wanted")
+        upstream.cancel(wait, "twice does nothing")
+        other = upstream.request(permit("echo", text="hello"))
+        await asyncio.wait_for(as_future(other), SECONDS)
+        assert wait.value is None

@@ -9,6 +9,8 @@ import pytest
 
 from mcpguard.gateway.flight import Cancelled, Flight, Wait, as_future
 
+pytestmark = pytest.mark.anyio
+
 
 def test_a_flight_runs_at_once_and_is_resumed_in_the_call_that_sets_its_wait() -> None:
     seen: list[Any] = []
@@ -97,40 +99,30 @@ def test_a_cancelled_flight_is_not_resumed_by_the_answer_that_comes_later() -> N
     assert flight.over
 
 
-def test_a_future_of_the_loop_may_be_awaited_too() -> None:
+async def test_a_future_of_the_loop_may_be_awaited_too() -> None:
     seen: list[int] = []
+    loop = asyncio.get_running_loop()
+    future: asyncio.Future[int] = loop.create_future()
+    done = asyncio.Event()
 
-    async def main() -> None:
-        loop = asyncio.get_running_loop()
-        future: asyncio.Future[int] = loop.create_future()
-        done = asyncio.Event()
+    async def body() -> None:
+        seen.append(await future)
+        done.set()
 
-        async def body() -> None:
-            seen.append(await future)
-            done.set()
-
-        Flight(body())
-        future.set_result(3)
-        await asyncio.wait_for(done.wait(), 5)
-
-    asyncio.run(main())
+    Flight(body())
+    future.set_result(3)
+    await asyncio.wait_for(done.wait(), 5)
     assert seen == [3]
 
 
-def test_an_exception_that_leaves_a_flight_reaches_the_loops_handler() -> None:
+async def test_an_exception_that_leaves_a_flight_reaches_the_loops_handler() -> None:
     seen: list[Any] = []
+    asyncio.get_running_loop().set_exception_handler(lambda _loop, context: seen.append(context["exception"]))
 
-    async def main() -> None:
-        asyncio.get_running_loop().set_exception_handler(
-            lambda _loop, context: seen.append(context["exception"])
-        )
+    async def body() -> None:
+        raise ZeroDivisionError
 
-        async def body() -> None:
-            raise ZeroDivisionError
-
-        assert Flight(body()).over
-
-    asyncio.run(main())
+    assert Flight(body()).over
     assert isinstance(seen[0], ZeroDivisionError)
 
 
@@ -147,18 +139,15 @@ def test_who_is_told_of_the_end_of_a_flight_is_told_once_and_of_any_exception() 
     assert ends == []
 
 
-def test_a_wait_can_be_awaited_by_an_ordinary_task() -> None:
-    async def main() -> None:
-        good: Wait[int] = Wait()
-        bad: Wait[int] = Wait()
-        dropped: Wait[int] = Wait()
-        futures = [as_future(good), as_future(bad), as_future(dropped)]
-        futures[2].cancel()
-        good.set(1)
-        bad.fail(ValueError("no"))
-        dropped.set(2)
-        assert await futures[0] == 1
-        with pytest.raises(ValueError, match="no"):
-            await futures[1]
-
-    asyncio.run(main())
+async def test_a_wait_can_be_awaited_by_an_ordinary_task() -> None:
+    good: Wait[int] = Wait()
+    bad: Wait[int] = Wait()
+    dropped: Wait[int] = Wait()
+    futures = [as_future(good), as_future(bad), as_future(dropped)]
+    futures[2].cancel()
+    good.set(1)
+    bad.fail(ValueError("no"))
+    dropped.set(2)
+    assert await futures[0] == 1
+    with pytest.raises(ValueError, match="no"):
+        await futures[1]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Callable
 from typing import Any
 
@@ -619,9 +618,10 @@ def test_a_refusal_that_cannot_be_inspected_becomes_a_fixed_one(monkeypatch: pyt
     assert world.client.sent[0]["error"]["message"] == "refused by mcpguard"
 
 
-def test_a_big_value_is_inspected_elsewhere() -> None:
+@pytest.mark.anyio
+async def test_a_big_value_is_inspected_elsewhere() -> None:
     world = World(ALLOW_ALL)
-    redacted, digest = asyncio.run(world.inspector.seal({"a": "x"}, 1_000_000))
+    redacted, digest = await world.inspector.seal({"a": "x"}, 1_000_000)
     assert redacted.value == {"a": "x"}
     assert len(digest) == 64
 

@@ -13,6 +13,8 @@ from mcpguard.gateway.flight import Wait
 from tests.fakes import GONE, SECRET, World, give, tool
 from tests.gateway.scenes import ALLOW_ALL, deep, last, legacy, modern, offers, quiet, two
 
+pytestmark = pytest.mark.anyio
+
 PROMPT = {"name": "greet", "description": "says hello"}
 FILE = {"uri": "file:///a", "name": "a"}
 FILES = {"uriTemplate": "file:///{+path}", "name": "files"}
@@ -229,7 +231,7 @@ def test_a_list_that_is_cancelled_leaves_an_outcome() -> None:
     assert world.client.sent == []
 
 
-def test_a_defect_while_a_list_is_read_leaves_nobody_waiting(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_defect_while_a_list_is_read_leaves_nobody_waiting(monkeypatch: pytest.MonkeyPatch) -> None:
     world = World(ALLOW_ALL)
 
     def broken(*_: Any) -> Any:
@@ -237,12 +239,8 @@ def test_a_defect_while_a_list_is_read_leaves_nobody_waiting(monkeypatch: pytest
 
     monkeypatch.setattr("mcpguard.protocol.catalogue.Catalogue.replace", broken)
     defects: list[Any] = []
-
-    async def body() -> None:
-        asyncio.get_running_loop().set_exception_handler(lambda _, context: defects.append(context))
-        modern(world, "tools/list")
-
-    asyncio.run(body())
+    asyncio.get_running_loop().set_exception_handler(lambda _, context: defects.append(context))
+    modern(world, "tools/list")
     assert len(defects) == 1
     assert last(world)["message"] == "upstream 'one' could not be listed"
     monkeypatch.undo()

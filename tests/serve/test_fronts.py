@@ -2,9 +2,13 @@
 
 import asyncio
 
+import pytest
+
 from mcpguard.core.policy.compiled import PolicySet
 from mcpguard.serve.fronts import FEW_WORLDS, HttpFront
 from mcpguard.serve.worlds import Settings, Shared
+
+pytestmark = pytest.mark.anyio
 
 
 class Looked:
@@ -35,44 +39,35 @@ def front(folder, count):
     return made, worlds[0]
 
 
-def test_a_few_worlds_are_looked_at_after_each_turn(tmp_path):
-    async def body():
-        made, world = front(tmp_path, FEW_WORLDS)
+async def test_a_few_worlds_are_looked_at_after_each_turn(tmp_path):
+    made, world = front(tmp_path, FEW_WORLDS)
+    for _ in range(50):
+        assert made.balance() is False
+    assert world.looks == 50
+    world.strained = True
+    assert made.balance() is True
+
+
+async def test_many_worlds_are_looked_at_together_and_none_is_forgotten(tmp_path):
+    made, world = front(tmp_path, FEW_WORLDS + 1)
+    made.balance()
+    looks = world.looks
+    for strained in (True, False):
+        world.again.clear()
+        world.strained, made._shared.turn.strained = strained, not strained
         for _ in range(50):
-            assert made.balance() is False
-        assert world.looks == 50
-        world.strained = True
-        assert made.balance() is True
-
-    asyncio.run(body())
-
-
-def test_many_worlds_are_looked_at_together_and_none_is_forgotten(tmp_path):
-    async def body():
-        made, world = front(tmp_path, FEW_WORLDS + 1)
-        made.balance()
-        looks = world.looks
-        for strained in (True, False):
-            world.again.clear()
-            world.strained, made._shared.turn.strained = strained, not strained
-            for _ in range(50):
-                assert made.balance() is True
-            assert world.looks == looks
-            async with asyncio.timeout(20):
-                await world.again.wait()
-            looks += 1
-            assert (world.looks, made._shared.turn.strained) == (looks, strained)
-
-    asyncio.run(body())
+            assert made.balance() is True
+        assert world.looks == looks
+        async with asyncio.timeout(20):
+            await world.again.wait()
+        looks += 1
+        assert (world.looks, made._shared.turn.strained) == (looks, strained)
 
 
-def test_flow_control_looks_while_something_is_inspected_elsewhere(tmp_path):
-    async def body():
-        made, _world = front(tmp_path, 1)
-        shared = made._shared
-        assert not shared.turn.strained
-        scanned = shared.scan(lambda: ("inspected", "digest"))
-        assert shared.turn.strained
-        assert await scanned == ("inspected", "digest")
-
-    asyncio.run(body())
+async def test_flow_control_looks_while_something_is_inspected_elsewhere(tmp_path):
+    made, _world = front(tmp_path, 1)
+    shared = made._shared
+    assert not shared.turn.strained
+    scanned = shared.scan(lambda: ("inspected", "digest"))
+    assert shared.turn.strained
+    assert await scanned == ("inspected", "digest")

@@ -22,6 +22,8 @@ from mcpguard.core.evidence.chain import Noticed
 from mcpguard.core.evidence.verification import verify
 from tests.adapters.audit.audit_records import CLOSED, DECIDED, NOW, OPENED, failure, kinds, stored
 
+pytestmark = pytest.mark.anyio
+
 
 def test_a_record_that_cannot_be_encoded_fails_alone(sink: AuditFile) -> None:
     good = sink.write(OPENED)
@@ -32,47 +34,44 @@ def test_a_record_that_cannot_be_encoded_fails_alone(sink: AuditFile) -> None:
 
 
 @pytest.mark.parametrize("durability", ["flush", "fsync"])
-def test_a_write_that_fails_is_cut_off_and_a_later_one_may_succeed(
+async def test_a_write_that_fails_is_cut_off_and_a_later_one_may_succeed(
     folder: Path, durability: audit_file.Durability, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    async def body() -> None:
-        done = asyncio.Event()
-        sink = AuditFile(folder, durability, on_pending=done.set)
+    done = asyncio.Event()
+    sink = AuditFile(folder, durability, on_pending=done.set)
 
-        async def commit() -> None:
-            done.clear()
-            sink.commit()
-            if durability == "fsync":
-                await done.wait()
+    async def commit() -> None:
+        done.clear()
+        sink.commit()
+        if durability == "fsync":
+            await done.wait()
 
-        sink.write(OPENED)
-        await commit()
-        real = os.write
+    sink.write(OPENED)
+    await commit()
+    real = os.write
 
-        def half(file: int, data: bytes) -> int:
-            monkeypatch.setattr(os, "write", full)
-            return real(file, data[: len(data) // 2])
+    def half(file: int, data: bytes) -> int:
+        monkeypatch.setattr(os, "write", full)
+        return real(file, data[: len(data) // 2])
 
-        def full(_file: int, _data: bytes) -> int:
-            raise OSError(28, "No space left on device")
+    def full(_file: int, _data: bytes) -> int:
+        raise OSError(28, "No space left on device")
 
-        monkeypatch.setattr(os, "write", half)
-        refused = sink.write(DECIDED)
-        await commit()
-        assert failure(refused).endswith("cannot be written: No space left on device")
-        assert kinds(sink.path) == ["opened"]
+    monkeypatch.setattr(os, "write", half)
+    refused = sink.write(DECIDED)
+    await commit()
+    assert failure(refused).endswith("cannot be written: No space left on device")
+    assert kinds(sink.path) == ["opened"]
 
-        monkeypatch.setattr(os, "write", real)
-        accepted = sink.write(DECIDED)
-        await commit()
-        assert stored(accepted)
-        sink.close(CLOSED)
-        report = verify(lines(sink.path))
-        assert report.intact
-        assert report.closed
-        assert report.records == 3
-
-    asyncio.run(body())
+    monkeypatch.setattr(os, "write", real)
+    accepted = sink.write(DECIDED)
+    await commit()
+    assert stored(accepted)
+    sink.close(CLOSED)
+    report = verify(lines(sink.path))
+    assert report.intact
+    assert report.closed
+    assert report.records == 3
 
 
 def test_the_first_record_of_a_chain_survives_a_failure(

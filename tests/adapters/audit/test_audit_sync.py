@@ -17,6 +17,8 @@ from mcpguard.core.evidence.verification import verify
 from mcpguard.gateway.flight import Wait
 from tests.adapters.audit.audit_records import CLOSED, DECIDED, NOW, OPENED, OUTCOME, failure, kinds, stored
 
+pytestmark = pytest.mark.anyio
+
 
 class SlowDisk:
     """An fdatasync that waits until the test lets it go, and may fail then."""
@@ -37,85 +39,75 @@ class SlowDisk:
         os.fsync(file)
 
 
-def test_records_written_during_a_sync_are_the_next_group(
+async def test_records_written_during_a_sync_are_the_next_group(
     folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     disk = SlowDisk(monkeypatch)
-
-    async def body() -> None:
-        sink = AuditFile(folder, "fsync")
-        first = sink.write(OPENED)
-        sink.commit()
-        disk.entered.acquire()
-        later = [sink.write(DECIDED), sink.write(OUTCOME)]
-        assert not sink.pending
-        sink.commit()
-        assert not first.done
-        disk.release.release(2)
-        await _over(first)
-        assert not later[0].done
-        await _over(later[0])
-        assert later[0] is later[1]
-        assert disk.count == 2
-        disk.release.release()
-        sink.close(CLOSED)
-        assert verify(lines(sink.path)).closed
-
-    asyncio.run(body())
+    sink = AuditFile(folder, "fsync")
+    first = sink.write(OPENED)
+    sink.commit()
+    disk.entered.acquire()
+    later = [sink.write(DECIDED), sink.write(OUTCOME)]
+    assert not sink.pending
+    sink.commit()
+    assert not first.done
+    disk.release.release(2)
+    await _over(first)
+    assert not later[0].done
+    await _over(later[0])
+    assert later[0] is later[1]
+    assert disk.count == 2
+    disk.release.release()
+    sink.close(CLOSED)
+    assert verify(lines(sink.path)).closed
 
 
-def test_a_sync_that_fails_takes_what_was_sealed_on_top_of_it_along(
+async def test_a_sync_that_fails_takes_what_was_sealed_on_top_of_it_along(
     folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     disk = SlowDisk(monkeypatch)
-
-    async def body() -> None:
-        done = asyncio.Event()
-        sink = AuditFile(folder, "fsync", on_pending=done.set)
-        disk.release.release()
-        sink.write(OPENED)
-        done.clear()
-        sink.commit()
-        await done.wait()
-        disk.entered.acquire()
-        disk.error = OSError(5, "Input/output error")
-        lost = sink.write(DECIDED)
-        sink.commit()
-        disk.entered.acquire()
-        on_top = sink.write(OUTCOME)
-        done.clear()
-        disk.release.release()
-        await done.wait()
-        assert "Input/output error" in failure(lost)
-        assert "Input/output error" in failure(on_top)
-        disk.error = None
-        disk.release.release()
-        sink.write(Noticed(NOW, "disk is back"))
-        disk.release.release()
-        sink.close(CLOSED)
-        assert kinds(sink.path) == ["opened", "notice", "closed"]
-        assert verify(lines(sink.path)).intact
-
-    asyncio.run(body())
+    done = asyncio.Event()
+    sink = AuditFile(folder, "fsync", on_pending=done.set)
+    disk.release.release()
+    sink.write(OPENED)
+    done.clear()
+    sink.commit()
+    await done.wait()
+    disk.entered.acquire()
+    disk.error = OSError(5, "Input/output error")
+    lost = sink.write(DECIDED)
+    sink.commit()
+    disk.entered.acquire()
+    on_top = sink.write(OUTCOME)
+    done.clear()
+    disk.release.release()
+    await done.wait()
+    assert "Input/output error" in failure(lost)
+    assert "Input/output error" in failure(on_top)
+    disk.error = None
+    disk.release.release()
+    sink.write(Noticed(NOW, "disk is back"))
+    disk.release.release()
+    sink.close(CLOSED)
+    assert kinds(sink.path) == ["opened", "notice", "closed"]
+    assert verify(lines(sink.path)).intact
 
 
-def test_closing_waits_for_the_sync_that_is_under_way(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_closing_waits_for_the_sync_that_is_under_way(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     disk = SlowDisk(monkeypatch)
-
-    async def body() -> None:
-        calls = []
-        sink = AuditFile(folder, "fsync", on_pending=lambda: calls.append("owner"))
-        first = sink.write(OPENED)
-        sink.commit()
-        disk.release.release(2)
-        sink.close(CLOSED)
-        assert stored(first)
-        calls.clear()
-        await asyncio.sleep(0)
-        assert calls == []
-        assert kinds(sink.path) == ["opened", "closed"]
-
-    asyncio.run(body())
+    calls = []
+    sink = AuditFile(folder, "fsync", on_pending=lambda: calls.append("owner"))
+    first = sink.write(OPENED)
+    sink.commit()
+    disk.release.release(2)
+    sink.close(CLOSED)
+    assert stored(first)
+    calls.clear()
+    await asyncio.sleep(0)
+    assert calls == []
+    assert kinds(sink.path) == ["opened", "closed"]
 
 
 async def _over(wait: Wait[None]) -> None:

@@ -1,9 +1,9 @@
 """The kinds of OAuth for the contract of mints, over an authorization server on loopback."""
 
-import asyncio
 import json
 from contextlib import ExitStack
 
+from mcpguard.adapters.credentials.oauth.asking import run
 from mcpguard.adapters.credentials.oauth.authorization_code import AuthorizationCode
 from mcpguard.adapters.credentials.oauth.grants import Grants
 from mcpguard.adapters.credentials.oauth.login import login
@@ -48,7 +48,7 @@ def oauth(folder):
     serving = OPEN.enter_context(hosted())
     keychain, entry = Memory(), OAuthEntry(url=serving.url)
     grants = Grants(keychain, folder)
-    asyncio.run(login("key", entry, None, browse, grants, 60))
+    run(login("key", entry, None, browse, grants, 60))
     keychain.age()
     return MintSetting(
         "oauth",

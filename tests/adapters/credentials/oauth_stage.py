@@ -1,10 +1,10 @@
 """A login and what it left, for tests of `oauth`."""
 
-import asyncio
 import time
 
 import pytest
 
+from mcpguard.adapters.credentials.oauth.asking import run
 from mcpguard.adapters.credentials.oauth.authorization_code import AuthorizationCode
 from mcpguard.adapters.credentials.oauth.grants import Grants
 from mcpguard.adapters.credentials.oauth.login import login
@@ -47,7 +47,7 @@ class Stage:
             look(url)
 
         configured = Secret(SECRETS["client"]) if self.entry.client_secret else None
-        grant = asyncio.run(login(NAME, self.entry, configured, show, self.grants, seconds))
+        grant = run(login(NAME, self.entry, configured, show, self.grants, seconds))
         self.clock.at = time.time()
         return grant
 

@@ -1,7 +1,5 @@
 """Authorization servers and MCP servers that lie, lead elsewhere, say too much or answer anything."""
 
-import asyncio
-
 import pytest
 
 from mcpguard.adapters.credentials.oauth.asking import LIMIT, OAuthProblem, named_hosts, usable
@@ -270,8 +268,9 @@ def test_a_url_that_a_credential_may_go_to(url):
     assert usable(url, named_hosts("http://127.0.0.1/", None))
 
 
-def test_a_loopback_server_that_the_configuration_does_not_name_is_not_asked():
+@pytest.mark.anyio
+async def test_a_loopback_server_that_the_configuration_does_not_name_is_not_asked():
     with pytest.raises(OAuthProblem, match="not at an https:// URL"):
-        asyncio.run(find_server("http://127.0.0.1:1", frozenset({"mcp.example"})))
+        await find_server("http://127.0.0.1:1", frozenset({"mcp.example"}))
     with pytest.raises(OAuthProblem, match="not at an https:// URL"):
-        asyncio.run(find_resource("http://127.0.0.1:1/mcp", frozenset()))
+        await find_resource("http://127.0.0.1:1/mcp", frozenset())

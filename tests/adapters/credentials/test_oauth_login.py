@@ -1,6 +1,5 @@
 """`mcpguard secret login` against an MCP server and an authorization server of the SDK's parts."""
 
-import asyncio
 import socket
 import threading
 from urllib.error import HTTPError
@@ -15,6 +14,7 @@ from mcp.client.auth.utils import (
 )
 from mcp.shared.auth import OAuthClientInformationFull
 
+from mcpguard.adapters.credentials.oauth.asking import run
 from mcpguard.adapters.credentials.oauth.login import logout
 from mcpguard.adapters.network.issuers import metadata_urls
 from mcpguard.core.errors import CredentialError
@@ -243,11 +243,11 @@ def test_a_logout_revokes_and_forgets(stage, server):
 
     stage.log_in()
     kept = stage.kept()
-    assert asyncio.run(logout(NAME, None, stage.grants)) == ""
+    assert run(logout(NAME, None, stage.grants)) == ""
     assert kept["refresh"] in server.provider.revoked
     assert ("mcpguard", f"oauth/{NAME}") not in stage.backend.entries
     with pytest.raises(CredentialError, match="nothing to remove"):
-        asyncio.run(logout(NAME, Secret("x"), stage.grants))
+        run(logout(NAME, Secret("x"), stage.grants))
 
 
 def test_a_logout_that_cannot_revoke_forgets_and_says_so(backend, tmp_path):
@@ -255,7 +255,7 @@ def test_a_logout_that_cannot_revoke_forgets_and_says_so(backend, tmp_path):
     with hosted(revocation_endpoint=None) as serving:
         stage = Stage(backend, tmp_path, serving.url)
         stage.log_in()
-    said = asyncio.run(logout(NAME, None, stage.grants))
+    said = run(logout(NAME, None, stage.grants))
     assert said == "the authorization server names no revocation endpoint"
     assert ("mcpguard", f"oauth/{NAME}") not in backend.entries
 

@@ -25,7 +25,12 @@ from mcpguard.adapters.network import outbound
 from mcpguard.adapters.network.outbound import Outbound, fetch_json
 from mcpguard.core.errors import UpstreamError
 from tests.adapters.upstreams.http_script import Heard, Reply, scripted
-from tests.adapters.upstreams.http_stage import in_loop
+
+pytestmark = [
+    pytest.mark.anyio,
+    pytest.mark.timeout(20, func_only=True),
+    pytest.mark.usefixtures("no_task_left"),
+]
 
 PRIVATE = "leads to a private address that the configuration does not name"
 HERE = frozenset({"127.0.0.1"})
@@ -75,7 +80,6 @@ async def refusal(url: str, named: frozenset[str] = frozenset(), lookup: Lookup 
 @pytest.mark.parametrize(
     "host", ["127.0.0.1", "[::1]", "[::ffff:127.0.0.1]", "169.254.169.254", "localhost", "LOCALHOST"]
 )
-@in_loop
 async def test_a_private_address_that_nobody_named_is_refused(host: str) -> None:
     async with scripted(lambda _heard, reply: reply.nothing()) as stage:
         port = stage.url.split(":")[2]
@@ -84,7 +88,6 @@ async def test_a_private_address_that_nobody_named_is_refused(host: str) -> None
 
 
 @pytest.mark.parametrize("host", ["127.1", "2130706433", "0x7f000001", "0177.0.0.1"])
-@in_loop
 async def test_an_address_in_disguise_is_refused(host: str) -> None:
     async with scripted(lambda _heard, reply: reply.nothing()) as stage:
         port = stage.url.split(":")[2]
@@ -92,7 +95,6 @@ async def test_an_address_in_disguise_is_refused(host: str) -> None:
         assert stage.requests == []
 
 
-@in_loop
 async def test_a_name_with_one_private_address_among_public_ones_is_refused() -> None:
     lookup = Lookup(["1.1.1.1", "10.0.0.1"])
     assert await refusal("http://inside.example:1/", lookup=lookup) == PRIVATE
@@ -102,7 +104,6 @@ async def test_a_name_with_one_private_address_among_public_ones_is_refused() ->
     )
 
 
-@in_loop
 async def test_a_name_that_the_configuration_names_may_be_private_and_is_looked_up_once() -> None:
     async with scripted(lambda _heard, reply: reply.json({})) as stage:
         port = stage.url.split(":")[2]
@@ -114,7 +115,6 @@ async def test_a_name_that_the_configuration_names_may_be_private_and_is_looked_
         await out.close()
 
 
-@in_loop
 async def test_an_answer_can_be_let_go_before_its_end() -> None:
     async def endless(_heard: Heard, reply: Reply) -> None:
         await reply.head(200)
@@ -130,7 +130,6 @@ async def test_an_answer_can_be_let_go_before_its_end() -> None:
         await out.close()
 
 
-@in_loop
 async def test_a_redirect_to_nowhere_is_told() -> None:
     async with scripted(
         lambda _heard, reply: reply.head(307, Location="http://[::1/", Content_Length="0")
@@ -139,13 +138,11 @@ async def test_a_redirect_to_nowhere_is_told() -> None:
         assert told == "answered with a redirect (HTTP 307), which is not followed"
 
 
-@in_loop
 async def test_a_name_without_an_address_is_told() -> None:
     told = await refusal("http://nowhere.example/", lookup=Lookup([]))
     assert told == "cannot be reached: nowhere.example has no address"
 
 
-@in_loop
 async def test_a_server_that_speaks_no_tls_is_told() -> None:
     async def script(_heard: Heard, reply: Reply) -> None:
         await reply.nothing()
@@ -166,7 +163,6 @@ async def _plain_answer(reader: asyncio.StreamReader, writer: asyncio.StreamWrit
     writer.close()
 
 
-@in_loop
 async def test_a_certificate_that_nobody_vouches_for_is_refused_even_for_a_named_host(tmp_path: Path) -> None:
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.load_cert_chain(*self_signed(tmp_path))
@@ -204,12 +200,10 @@ async def fetched(script: Any, named: frozenset[str] = HERE, **more: Any) -> Any
             return str(problem).removeprefix(stage.url)
 
 
-@in_loop
 async def test_a_json_object_is_fetched() -> None:
     assert await fetched(lambda _heard, reply: reply.json({"keys": [2**70]})) == {"keys": [2**70]}
 
 
-@in_loop
 async def test_what_is_no_json_object_is_refused() -> None:
     async def nonsense(_heard: Heard, reply: Reply) -> None:
         await reply.head(200, Content_Length="3")
@@ -220,13 +214,11 @@ async def test_what_is_no_json_object_is_refused() -> None:
     assert await fetched(nonsense) == told
 
 
-@in_loop
 async def test_a_document_over_the_limit_is_refused() -> None:
     told = await fetched(lambda _heard, reply: reply.json({"a": "x" * 500}), limit=100)
     assert told == " answered with more than 100 bytes"
 
 
-@in_loop
 async def test_another_status_and_a_broken_body_are_refused() -> None:
     async def broken(_heard: Heard, reply: Reply) -> None:
         await reply.head(200, Content_Length="100")
@@ -236,7 +228,6 @@ async def test_another_status_and_a_broken_body_are_refused() -> None:
     assert await fetched(broken) == " broke off its answer"
 
 
-@in_loop
 async def test_a_document_that_never_comes_is_given_up() -> None:
     async def never(_heard: Heard, reply: Reply) -> None:
         await reply.gone.wait()
@@ -244,7 +235,6 @@ async def test_a_document_that_never_comes_is_given_up() -> None:
     assert await fetched(never, seconds=0.05) == " did not answer within 0.05 seconds"
 
 
-@in_loop
 async def test_a_document_from_a_private_or_an_unprotected_place_is_refused() -> None:
     assert "is not an https:// URL" in await fetched(lambda _heard, reply: reply.json({}), frozenset())
     with pytest.raises(UpstreamError, match=PRIVATE):
@@ -256,7 +246,6 @@ async def test_a_document_from_a_private_or_an_unprotected_place_is_refused() ->
         await fetch_json("https://x.example:99999/", HERE)
 
 
-@in_loop
 async def test_a_document_is_not_looked_for_at_another_origin() -> None:
     async with scripted(lambda _heard, reply: reply.json({})) as other:
         told = await fetched(lambda _heard, reply: reply.head(302, Location=other.url, Content_Length="0"))

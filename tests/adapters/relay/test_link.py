@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import os
 import socket
-from collections.abc import Callable, Coroutine
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +13,8 @@ import pytest
 from mcpguard.adapters.relay.link import FULL_BYTES, Link, own_descriptor
 from mcpguard.adapters.relay.turn import Turn
 from mcpguard.protocol.framing import Oversize
+
+pytestmark = [pytest.mark.anyio, pytest.mark.timeout(20, func_only=True)]
 
 SECONDS = 20
 
@@ -59,164 +60,133 @@ async def passes() -> None:
         await asyncio.sleep(0)
 
 
-def run(body: Callable[[], Coroutine[Any, Any, None]]) -> None:
-    asyncio.run(body())
+async def test_lines_come_in_order_however_many_there_are_in_one_read() -> None:
+    wire = Wire()
+    os.write(wire.give, b"".join(b"%d\n" % number for number in range(500)))
+    await wire.wait(500)
+    assert wire.lines == [b"%d" % number for number in range(500)]
+    wire.link.close()
 
 
-def test_lines_come_in_order_however_many_there_are_in_one_read() -> None:
-    async def body() -> None:
-        wire = Wire()
-        os.write(wire.give, b"".join(b"%d\n" % number for number in range(500)))
-        await wire.wait(500)
-        assert wire.lines == [b"%d" % number for number in range(500)]
-        wire.link.close()
-
-    run(body)
-
-
-def test_what_is_sent_to_a_reader_that_stalls_is_kept_whole_and_in_order() -> None:
-    async def body() -> None:
-        wire = Wire()
-        sent = [b"%d " % number + b"x" * 5000 + b"\n" for number in range(300)]
-        wire.link.send(b"first\n")
-        await wire.taken(len(b"first\n"))
-        assert not wire.turn.strained
-        for line in sent:
-            wire.link.send(line)
-        await asyncio.sleep(0)
-        assert wire.turn.strained
-        assert wire.link.full
-        assert wire.link.unsent > FULL_BYTES
-        assert await wire.taken(sum(map(len, sent))) == b"".join(sent)
-        await asyncio.sleep(0)
-        assert not wire.link.full
-        wire.link.close()
-
-    run(body)
+async def test_what_is_sent_to_a_reader_that_stalls_is_kept_whole_and_in_order() -> None:
+    wire = Wire()
+    sent = [b"%d " % number + b"x" * 5000 + b"\n" for number in range(300)]
+    wire.link.send(b"first\n")
+    await wire.taken(len(b"first\n"))
+    assert not wire.turn.strained
+    for line in sent:
+        wire.link.send(line)
+    await asyncio.sleep(0)
+    assert wire.turn.strained
+    assert wire.link.full
+    assert wire.link.unsent > FULL_BYTES
+    assert await wire.taken(sum(map(len, sent))) == b"".join(sent)
+    await asyncio.sleep(0)
+    assert not wire.link.full
+    wire.link.close()
 
 
-def test_a_paused_link_reads_nothing_and_loses_nothing() -> None:
-    async def body() -> None:
-        wire = Wire()
-        wire.link.pause()
-        os.write(wire.give, b"a\nb\n")
-        await passes()
-        assert wire.lines == []
-        wire.link.resume()
-        await wire.wait(2)
-        wire.link.close()
-
-    run(body)
+async def test_a_paused_link_reads_nothing_and_loses_nothing() -> None:
+    wire = Wire()
+    wire.link.pause()
+    os.write(wire.give, b"a\nb\n")
+    await passes()
+    assert wire.lines == []
+    wire.link.resume()
+    await wire.wait(2)
+    wire.link.close()
 
 
-def test_a_link_paused_in_the_middle_of_a_read_goes_on_where_it_was() -> None:
-    async def body() -> None:
-        wire = Wire()
-        os.write(wire.give, b"".join(b"%d\n" % number for number in range(200)))
-        await wire.wait(1)
-        wire.link.pause()
-        seen = len(wire.lines)
-        await passes()
-        assert len(wire.lines) == seen < 200
-        wire.link.resume()
-        await wire.wait(200)
-        wire.link.close()
-
-    run(body)
+async def test_a_link_paused_in_the_middle_of_a_read_goes_on_where_it_was() -> None:
+    wire = Wire()
+    os.write(wire.give, b"".join(b"%d\n" % number for number in range(200)))
+    await wire.wait(1)
+    wire.link.pause()
+    seen = len(wire.lines)
+    await passes()
+    assert len(wire.lines) == seen < 200
+    wire.link.resume()
+    await wire.wait(200)
+    wire.link.close()
 
 
-def test_after_the_end_of_input_answers_still_leave() -> None:
-    async def body() -> None:
-        wire = Wire()
-        os.write(wire.give, b"last")
-        os.close(wire.give)
-        async with asyncio.timeout(SECONDS):
-            await wire.ended.wait()
-        assert wire.lines == [b"last"]
-        wire.link.send(b"answer\n")
-        assert await wire.taken(7) == b"answer\n"
-        wire.link.close()
-        wire.link.close()
-
-    run(body)
+async def test_after_the_end_of_input_answers_still_leave() -> None:
+    wire = Wire()
+    os.write(wire.give, b"last")
+    os.close(wire.give)
+    async with asyncio.timeout(SECONDS):
+        await wire.ended.wait()
+    assert wire.lines == [b"last"]
+    wire.link.send(b"answer\n")
+    assert await wire.taken(7) == b"answer\n"
+    wire.link.close()
+    wire.link.close()
 
 
-def test_a_reader_that_is_gone_ends_the_link_once() -> None:
-    async def body() -> None:
-        wire = Wire()
-        os.close(wire.take)
-        wire.link.send(b"x\n")
-        async with asyncio.timeout(SECONDS):
-            await wire.ended.wait()
-        wire.link.send(b"nobody is there\n")
-        assert wire.link.unsent == 0
-        wire.link.close()
-
-    run(body)
+async def test_a_reader_that_is_gone_ends_the_link_once() -> None:
+    wire = Wire()
+    os.close(wire.take)
+    wire.link.send(b"x\n")
+    async with asyncio.timeout(SECONDS):
+        await wire.ended.wait()
+    wire.link.send(b"nobody is there\n")
+    assert wire.link.unsent == 0
+    wire.link.close()
 
 
-def test_a_line_over_the_limit_is_told_and_the_next_one_is_right() -> None:
-    async def body() -> None:
-        wire = Wire(limit=1000)
-        os.write(wire.give, b"y" * 5000 + b"\nnext\n")
-        await wire.wait(2)
-        assert isinstance(wire.lines[0], Oversize)
-        assert wire.lines[1] == b"next"
-        wire.link.close()
-
-    run(body)
+async def test_a_line_over_the_limit_is_told_and_the_next_one_is_right() -> None:
+    wire = Wire(limit=1000)
+    os.write(wire.give, b"y" * 5000 + b"\nnext\n")
+    await wire.wait(2)
+    assert isinstance(wire.lines[0], Oversize)
+    assert wire.lines[1] == b"next"
+    wire.link.close()
 
 
 @pytest.mark.parametrize("end", [False, True], ids=["it goes on", "it ends"])
-def test_a_defect_behind_one_line_is_reported_and_the_lines_after_it_go_on(end: bool) -> None:
-    async def body() -> None:
-        wire = Wire()
-        reported: list[str] = []
-        loop = asyncio.get_running_loop()
-        loop.set_exception_handler(lambda _, context: reported.append(type(context["exception"]).__name__))
-        keep = wire.link._on_line
+async def test_a_defect_behind_one_line_is_reported_and_the_lines_after_it_go_on(end: bool) -> None:
+    wire = Wire()
+    reported: list[str] = []
+    loop = asyncio.get_running_loop()
+    loop.set_exception_handler(lambda _, context: reported.append(type(context["exception"]).__name__))
+    keep = wire.link._on_line
 
-        def fragile(line: bytes | Oversize) -> None:
-            keep(line)
-            if line in (b"1", b"3"):
-                raise TypeError("a value that nobody may see")
+    def fragile(line: bytes | Oversize) -> None:
+        keep(line)
+        if line in (b"1", b"3"):
+            raise TypeError("a value that nobody may see")
 
-        wire.link._on_line = fragile
-        os.write(wire.give, b"1\n2\n3\n4\n")
-        await wire.wait(4)
-        os.write(wire.give, b"5\n")
-        await wire.wait(5)
-        assert wire.lines == [b"1", b"2", b"3", b"4", b"5"]
-        assert reported == ["TypeError", "TypeError"]
-        if end:
-            os.write(wire.give, b"3")
-            os.close(wire.give)
-            async with asyncio.timeout(SECONDS):
-                await wire.ended.wait()
-        wire.link.close()
-
-    run(body)
+    wire.link._on_line = fragile
+    os.write(wire.give, b"1\n2\n3\n4\n")
+    await wire.wait(4)
+    os.write(wire.give, b"5\n")
+    await wire.wait(5)
+    assert wire.lines == [b"1", b"2", b"3", b"4", b"5"]
+    assert reported == ["TypeError", "TypeError"]
+    if end:
+        os.write(wire.give, b"3")
+        os.close(wire.give)
+        async with asyncio.timeout(SECONDS):
+            await wire.ended.wait()
+    wire.link.close()
 
 
-def test_a_regular_file_is_read_to_its_end(tmp_path: Path) -> None:
-    async def body() -> None:
-        path = tmp_path / "in.jsonl"
-        path.write_bytes(b"".join(b"%d\n" % number for number in range(20_000)))
-        lines: list[Any] = []
-        ended = asyncio.Event()
-        with path.open("rb") as file, (tmp_path / "out").open("wb") as out:
-            turn = Turn(asyncio.get_running_loop())
-            reading, writing = own_descriptor(file.fileno(), False), own_descriptor(out.fileno(), True)
-            link = Link(turn, reading, writing, 1000, lines.append, ended.set)
-            async with asyncio.timeout(SECONDS):
-                await ended.wait()
-            link.send(b"done\n")
-            await asyncio.sleep(0)
-            link.close()
-        assert len(lines) == 20_000
-        assert (tmp_path / "out").read_bytes() == b"done\n"
-
-    run(body)
+async def test_a_regular_file_is_read_to_its_end(tmp_path: Path) -> None:
+    path = tmp_path / "in.jsonl"
+    path.write_bytes(b"".join(b"%d\n" % number for number in range(20_000)))
+    lines: list[Any] = []
+    ended = asyncio.Event()
+    with path.open("rb") as file, (tmp_path / "out").open("wb") as out:
+        turn = Turn(asyncio.get_running_loop())
+        reading, writing = own_descriptor(file.fileno(), False), own_descriptor(out.fileno(), True)
+        link = Link(turn, reading, writing, 1000, lines.append, ended.set)
+        async with asyncio.timeout(SECONDS):
+            await ended.wait()
+        link.send(b"done\n")
+        await asyncio.sleep(0)
+        link.close()
+    assert len(lines) == 20_000
+    assert (tmp_path / "out").read_bytes() == b"done\n"
 
 
 def test_an_owned_pipe_leaves_the_flags_of_the_shared_one_alone() -> None:
@@ -237,7 +207,7 @@ def test_an_owned_socket_does_not_block() -> None:
     theirs.close()
 
 
-def test_nothing_leaves_while_a_record_waits_for_its_commit() -> None:
+async def test_nothing_leaves_while_a_record_waits_for_its_commit() -> None:
     order: list[str] = []
 
     class Ledger:
@@ -251,37 +221,31 @@ def test_nothing_leaves_while_a_record_waits_for_its_commit() -> None:
         def flush(self) -> None:
             order.append("flush")
 
-    async def body() -> None:
-        turn = Turn(asyncio.get_running_loop())
-        turn.ledger = Ledger()
-        turn.balance = lambda: order.append("balance") is not None
-        turn.strained = True
-        turn.begin()
-        turn.touch(Flushable())
-        turn.end()
-        assert order == ["commit", "flush", "balance"]
-        turn.end()
-        assert order == ["commit", "flush", "balance"], "nothing is strained any more"
-
-    run(body)
+    turn = Turn(asyncio.get_running_loop())
+    turn.ledger = Ledger()
+    turn.balance = lambda: order.append("balance") is not None
+    turn.strained = True
+    turn.begin()
+    turn.touch(Flushable())
+    turn.end()
+    assert order == ["commit", "flush", "balance"]
+    turn.end()
+    assert order == ["commit", "flush", "balance"], "nothing is strained any more"
 
 
-def test_a_turn_is_ended_even_if_a_handler_fails() -> None:
-    async def body() -> None:
-        asyncio.get_running_loop().set_exception_handler(lambda *_: None)
-        wire = Wire()
+async def test_a_turn_is_ended_even_if_a_handler_fails() -> None:
+    asyncio.get_running_loop().set_exception_handler(lambda *_: None)
+    wire = Wire()
 
-        def broken(_line: object) -> None:
-            raise ZeroDivisionError
+    def broken(_line: object) -> None:
+        raise ZeroDivisionError
 
-        wire.link._on_line = broken
-        os.write(wire.give, b"x\n")
-        await passes()
-        wire.link.send(b"still works\n")
-        assert await wire.taken(12) == b"still works\n"
-        wire.link.close()
-
-    run(body)
+    wire.link._on_line = broken
+    os.write(wire.give, b"x\n")
+    await passes()
+    wire.link.send(b"still works\n")
+    assert await wire.taken(12) == b"still works\n"
+    wire.link.close()
 
 
 @pytest.mark.parametrize("write", [False, True])

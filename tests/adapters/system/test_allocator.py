@@ -9,28 +9,22 @@ import pytest
 from mcpguard.adapters.system import allocator
 from mcpguard.adapters.system.allocator import Allocator
 
+pytestmark = pytest.mark.anyio
 
-def test_memory_is_given_back_once_after_a_burst(monkeypatch: pytest.MonkeyPatch) -> None:
+
+async def test_memory_is_given_back_once_after_a_burst(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(allocator, "QUIET_SECONDS", 0.0)
     given: list[int] = []
-
-    async def body() -> None:
-        tuned = Allocator()
-        tuned._trim = given.append
-        done = asyncio.Event()
-        for _ in range(3):
-            tuned.used()
-        asyncio.get_running_loop().call_later(0.01, done.set)
-        await asyncio.wait_for(done.wait(), 10)
-
-    asyncio.run(body())
+    tuned = Allocator()
+    tuned._trim = given.append
+    done = asyncio.Event()
+    for _ in range(3):
+        tuned.used()
+    asyncio.get_running_loop().call_later(0.01, done.set)
+    await asyncio.wait_for(done.wait(), 10)
     assert given == [0]
 
 
-def test_another_c_library_is_left_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_another_c_library_is_left_alone(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("ctypes.CDLL", lambda _name: object())
-
-    async def body() -> None:
-        Allocator().used()
-
-    asyncio.run(body())
+    Allocator().used()

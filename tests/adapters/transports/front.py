@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import AsyncIterator, Callable, Coroutine, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
 from typing import Any
@@ -24,16 +24,6 @@ ENVELOPE = {
     "io.modelcontextprotocol/protocolVersion": MODERN,
     "io.modelcontextprotocol/clientCapabilities": {},
 }
-
-
-def run(scenario: Coroutine[Any, Any, None]) -> None:
-    """Run a scenario with a deadline."""
-
-    async def bounded() -> None:
-        async with asyncio.timeout(SECONDS):
-            await scenario
-
-    asyncio.run(bounded())
 
 
 class HeldClock:

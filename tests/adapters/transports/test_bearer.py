@@ -29,6 +29,8 @@ from mcpguard.adapters.transports.http.bearer import (
 from mcpguard.config.file import TokenEntry
 from mcpguard.core.model import Principal
 
+pytestmark = pytest.mark.anyio
+
 ISSUER = "https://issuer.example/tenant"
 AUDIENCE = "https://guard.example/mcp"
 JWKS = "https://issuer.example/keys"
@@ -96,13 +98,13 @@ def forged(header: dict[str, Any], signature: Callable[[bytes], bytes], **change
     return (text + b"." + base64.urlsafe_b64encode(signature(text)).rstrip(b"=")).decode()
 
 
-def verify(verifier: TokenVerifier, text: str) -> Principal:
-    return asyncio.run(verifier.verify(text))
+async def verify(verifier: TokenVerifier, text: str) -> Principal:
+    return await verifier.verify(text)
 
 
-def refused(verifier: TokenVerifier, text: str) -> BearerError:
+async def refused(verifier: TokenVerifier, text: str) -> BearerError:
     with pytest.raises(BearerError) as caught:
-        verify(verifier, text)
+        await verify(verifier, text)
     assert text not in str(caught.value)
     assert '"' not in str(caught.value)
     return caught.value
@@ -112,30 +114,30 @@ def refused(verifier: TokenVerifier, text: str) -> BearerError:
     ("key", "kid", "algorithm"),
     [(RSA, "r1", "RS256"), (EC, "e1", "ES256"), (ED, "d1", "EdDSA"), (RSA, "r1", "PS384")],
 )
-def test_a_good_token_gives_its_subject(key: Any, kid: str, algorithm: str) -> None:
+async def test_a_good_token_gives_its_subject(key: Any, kid: str, algorithm: str) -> None:
     issuer = Issuer(jwk(RSA, "r1"), jwk(EC, "e1"), jwk(ED, "d1"))
     verifier = issuer.verifier(algorithms=("RS256", "ES256", "EdDSA", "PS384"))
-    assert verify(verifier, token(key, kid, algorithm)) == Principal("ada", ISSUER)
+    assert await verify(verifier, token(key, kid, algorithm)) == Principal("ada", ISSUER)
 
 
-def test_groups_and_the_claims_that_are_named_are_part_of_the_principal() -> None:
+async def test_groups_and_the_claims_that_are_named_are_part_of_the_principal() -> None:
     verifier = Issuer().verifier(groups_claim="roles", claims=("tenant", "level"))
     given = token(roles=["ops", 7, "dev", "ops"], tenant={"id": 5}, jti="x1")
-    found = verify(verifier, given)
+    found = await verify(verifier, given)
     assert found == Principal("ada", ISSUER, ("dev", "ops"), {"tenant": {"id": 5}})
     assert hash(found) == hash(Principal("ada", ISSUER))
     assert found != Principal("ada", ISSUER, ("dev",), {"tenant": {"id": 5}})
-    assert verify(verifier, token(roles="ops", jti="x2")) == Principal("ada", ISSUER)
+    assert await verify(verifier, token(roles="ops", jti="x2")) == Principal("ada", ISSUER)
 
 
-def test_a_claim_that_is_no_text_is_refused_where_it_would_be_read() -> None:
+async def test_a_claim_that_is_no_text_is_refused_where_it_would_be_read() -> None:
     given = token(tenant="half \ud800")
-    assert verify(Issuer().verifier(), given) == Principal("ada", ISSUER)
-    assert "is no JSON text" in str(refused(Issuer().verifier(claims=("tenant",)), given))
+    assert await verify(Issuer().verifier(), given) == Principal("ada", ISSUER)
+    assert "is no JSON text" in str(await refused(Issuer().verifier(claims=("tenant",)), given))
 
 
-def test_our_audience_may_be_one_of_several() -> None:
-    assert verify(Issuer().verifier(), token(aud=["https://other.example", AUDIENCE])).id == "ada"
+async def test_our_audience_may_be_one_of_several() -> None:
+    assert (await verify(Issuer().verifier(), token(aud=["https://other.example", AUDIENCE]))).id == "ada"
 
 
 @pytest.mark.parametrize(
@@ -158,20 +160,20 @@ def test_our_audience_may_be_one_of_several() -> None:
         ({"sub": "a" * 257}, "subject"),
     ],
 )
-def test_a_token_with_a_wrong_claim_is_refused(changed: dict[str, Any], said: str) -> None:
-    problem = refused(Issuer().verifier(), token(**changed))
+async def test_a_token_with_a_wrong_claim_is_refused(changed: dict[str, Any], said: str) -> None:
+    problem = await refused(Issuer().verifier(), token(**changed))
     assert (problem.status, problem.error) == (401, "invalid_token")
     assert said in str(problem)
 
 
-def test_clocks_may_differ_a_little() -> None:
+async def test_clocks_may_differ_a_little() -> None:
     now = int(time.time())
-    assert verify(Issuer().verifier(), token(exp=now - 10, nbf=now + 10)).id == "ada"
+    assert (await verify(Issuer().verifier(), token(exp=now - 10, nbf=now + 10))).id == "ada"
 
 
-def test_a_subject_that_is_no_text_is_refused() -> None:
+async def test_a_subject_that_is_no_text_is_refused() -> None:
     key = forged({"alg": "RS256", "kid": "r1"}, _rsa_signature, sub=7)
-    assert refused(Issuer().verifier(), key).status == 401
+    assert (await refused(Issuer().verifier(), key)).status == 401
 
 
 def _rsa_signature(text: bytes) -> bytes:
@@ -201,21 +203,23 @@ def _hmac_with_public_key(text: bytes) -> bytes:
         ({"kid": "r1"}, _rsa_signature),
     ],
 )
-def test_a_forged_token_is_refused(header: dict[str, Any], signature: Callable[[bytes], bytes]) -> None:
-    assert refused(Issuer().verifier(), forged(header, signature)).status == 401
+async def test_a_forged_token_is_refused(header: dict[str, Any], signature: Callable[[bytes], bytes]) -> None:
+    assert (await refused(Issuer().verifier(), forged(header, signature))).status == 401
 
 
-def test_a_shared_key_is_never_used_whatever_is_configured_and_published() -> None:
+async def test_a_shared_key_is_never_used_whatever_is_configured_and_published() -> None:
     shared = {"kty": "oct", "kid": "s1", "k": base64.urlsafe_b64encode(b"k" * 32).decode()}
     verifier = Issuer(shared).verifier(algorithms=("HS256", "none"))
-    assert refused(verifier, token(b"k" * 32, "s1", "HS256")).status == 401
+    assert (await refused(verifier, token(b"k" * 32, "s1", "HS256"))).status == 401
     rs_only = Issuer({**shared, "alg": "RS256"}).verifier()
-    assert refused(rs_only, token(RSA, "s1")).status == 401
+    assert (await refused(rs_only, token(RSA, "s1"))).status == 401
 
 
-def test_the_key_must_be_the_one_that_the_token_names() -> None:
-    assert refused(Issuer().verifier(), token(RSA_2, "r1")).status == 401
-    assert refused(Issuer(jwk(RSA, "r1"), jwk(RSA_2, "r2")).verifier(), token(RSA, "r2")).status == 401
+async def test_the_key_must_be_the_one_that_the_token_names() -> None:
+    assert (await refused(Issuer().verifier(), token(RSA_2, "r1"))).status == 401
+    assert (
+        await refused(Issuer(jwk(RSA, "r1"), jwk(RSA_2, "r2")).verifier(), token(RSA, "r2"))
+    ).status == 401
 
 
 @pytest.mark.parametrize(
@@ -227,19 +231,19 @@ def test_the_key_must_be_the_one_that_the_token_names() -> None:
         jwk(ec.generate_private_key(ec.SECP384R1()), "r1"),
     ],
 )
-def test_a_key_that_does_not_fit_is_not_used(key: dict[str, Any]) -> None:
-    assert refused(Issuer(key).verifier(), token()).status == 401
+async def test_a_key_that_does_not_fit_is_not_used(key: dict[str, Any]) -> None:
+    assert (await refused(Issuer(key).verifier(), token())).status == 401
 
 
-def test_without_a_kid_there_must_be_no_choice() -> None:
-    assert verify(Issuer(jwk(RSA, "r1"), jwk(EC, "e1")).verifier(), token(kid=None)).id == "ada"
-    assert refused(Issuer(jwk(RSA, "r1"), jwk(RSA_2, "r2")).verifier(), token(kid=None)).status == 401
+async def test_without_a_kid_there_must_be_no_choice() -> None:
+    assert (await verify(Issuer(jwk(RSA, "r1"), jwk(EC, "e1")).verifier(), token(kid=None))).id == "ada"
+    assert (await refused(Issuer(jwk(RSA, "r1"), jwk(RSA_2, "r2")).verifier(), token(kid=None))).status == 401
 
 
 @pytest.mark.parametrize("text", ["", "a", "a.b.c", "é.b.c", "x" * 20_000, "...."])
-def test_what_is_no_token_is_refused(text: str) -> None:
+async def test_what_is_no_token_is_refused(text: str) -> None:
     with pytest.raises(BearerError):
-        verify(Issuer().verifier(), text)
+        await verify(Issuer().verifier(), text)
 
 
 @pytest.mark.parametrize(
@@ -247,8 +251,8 @@ def test_what_is_no_token_is_refused(text: str) -> None:
     [{"scope": "mcp:read"}, {"scope": ""}, {}, {"scp": ["mcp:read"]}, {"scope": 7}, {"scope": {"mcp:use": 1}},
      {"scope": "xmcp:use mcp:read"}],
 )  # fmt: skip
-def test_a_token_without_the_scopes_is_good_and_not_enough(changed: dict[str, Any]) -> None:
-    problem = refused(Issuer().verifier(scopes=("mcp:use", "mcp:read")), token(**changed))
+async def test_a_token_without_the_scopes_is_good_and_not_enough(changed: dict[str, Any]) -> None:
+    problem = await refused(Issuer().verifier(scopes=("mcp:use", "mcp:read")), token(**changed))
     assert (problem.status, problem.error) == (403, "insufficient_scope")
 
 
@@ -256,128 +260,110 @@ def test_a_token_without_the_scopes_is_good_and_not_enough(changed: dict[str, An
     "changed",
     [{"scope": "a mcp:use mcp:read"}, {"scp": ["mcp:read", "mcp:use"]}, {"scp": "mcp:use mcp:read"}],
 )
-def test_scopes_may_be_a_text_or_a_list(changed: dict[str, Any]) -> None:
-    assert verify(Issuer().verifier(scopes=("mcp:use", "mcp:read")), token(**changed)).id == "ada"
+async def test_scopes_may_be_a_text_or_a_list(changed: dict[str, Any]) -> None:
+    assert (await verify(Issuer().verifier(scopes=("mcp:use", "mcp:read")), token(**changed))).id == "ada"
 
 
 # --- keys ------------------------------------------------------------------------------------------
 
 
-def test_keys_are_fetched_once_and_again_after_an_hour() -> None:
-    async def scenario() -> None:
-        issuer = Issuer()
-        verifier = issuer.verifier()
-        await asyncio.gather(*(verifier.verify(token()) for _ in range(5)))
-        issuer.now += FRESH_SECONDS - 1
-        await verifier.verify(token())
-        assert issuer.asked == [JWKS]
-        issuer.now += 2
-        await verifier.verify(token())
-        assert issuer.asked == [JWKS] * 2
-
-    asyncio.run(scenario())
+async def test_keys_are_fetched_once_and_again_after_an_hour() -> None:
+    issuer = Issuer()
+    verifier = issuer.verifier()
+    await asyncio.gather(*(verifier.verify(token()) for _ in range(5)))
+    issuer.now += FRESH_SECONDS - 1
+    await verifier.verify(token())
+    assert issuer.asked == [JWKS]
+    issuer.now += 2
+    await verifier.verify(token())
+    assert issuer.asked == [JWKS] * 2
 
 
-def test_keys_that_cannot_be_fetched_are_told_to_the_operator() -> None:
-    async def scenario() -> None:
-        issuer = Issuer()
-        issuer.answers[JWKS] = OSError("nobody listens")
+async def test_keys_that_cannot_be_fetched_are_told_to_the_operator() -> None:
+    issuer = Issuer()
+    issuer.answers[JWKS] = OSError("nobody listens")
+    with pytest.raises(BearerError):
+        await issuer.verifier().verify(token())
+    assert issuer.reports == [f"the keys of {ISSUER} cannot be fetched: nobody listens"]
+
+
+async def test_an_unknown_key_is_asked_for_at_most_once_a_minute() -> None:
+    issuer = Issuer()
+    verifier = issuer.verifier()
+    await verifier.verify(token())
+    issuer.keys.append(jwk(RSA_2, "r2"))
+    for _ in range(3):
         with pytest.raises(BearerError):
-            await issuer.verifier().verify(token())
-        assert issuer.reports == [f"the keys of {ISSUER} cannot be fetched: nobody listens"]
-
-    asyncio.run(scenario())
-
-
-def test_an_unknown_key_is_asked_for_at_most_once_a_minute() -> None:
-    async def scenario() -> None:
-        issuer = Issuer()
-        verifier = issuer.verifier()
-        await verifier.verify(token())
-        issuer.keys.append(jwk(RSA_2, "r2"))
-        for _ in range(3):
-            with pytest.raises(BearerError):
-                await verifier.verify(token(RSA_2, "r2"))
-        assert len(issuer.asked) == 1
-        issuer.now += RETRY_SECONDS
-        assert (await verifier.verify(token(RSA_2, "r2"))).id == "ada"
-        for _ in range(3):
-            with pytest.raises(BearerError):
-                await verifier.verify(token(RSA_2, "r3"))
-        assert len(issuer.asked) == 2
-
-    asyncio.run(scenario())
-
-
-def test_earlier_keys_serve_for_a_day_where_no_newer_ones_can_be_had() -> None:
-    async def scenario() -> None:
-        issuer = Issuer()
-        verifier = issuer.verifier()
-        await verifier.verify(token())
-        issuer.answers[JWKS] = OSError("away")
-        issuer.now += STALE_SECONDS
-        assert (await verifier.verify(token())).id == "ada"
-        issuer.now += 1
+            await verifier.verify(token(RSA_2, "r2"))
+    assert len(issuer.asked) == 1
+    issuer.now += RETRY_SECONDS
+    assert (await verifier.verify(token(RSA_2, "r2"))).id == "ada"
+    for _ in range(3):
         with pytest.raises(BearerError):
-            await verifier.verify(token())
-        del issuer.answers[JWKS]
-        issuer.now += RETRY_SECONDS
-        assert (await verifier.verify(token())).id == "ada"
-
-    asyncio.run(scenario())
+            await verifier.verify(token(RSA_2, "r3"))
+    assert len(issuer.asked) == 2
 
 
-def test_an_issuer_that_does_not_answer_holds_up_nobody_whose_key_is_known(
+async def test_earlier_keys_serve_for_a_day_where_no_newer_ones_can_be_had() -> None:
+    issuer = Issuer()
+    verifier = issuer.verifier()
+    await verifier.verify(token())
+    issuer.answers[JWKS] = OSError("away")
+    issuer.now += STALE_SECONDS
+    assert (await verifier.verify(token())).id == "ada"
+    issuer.now += 1
+    with pytest.raises(BearerError):
+        await verifier.verify(token())
+    del issuer.answers[JWKS]
+    issuer.now += RETRY_SECONDS
+    assert (await verifier.verify(token())).id == "ada"
+
+
+async def test_an_issuer_that_does_not_answer_holds_up_nobody_whose_key_is_known(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    async def scenario() -> None:
-        monkeypatch.setattr("mcpguard.adapters.transports.http.bearer.PATIENCE_SECONDS", 0.01)
-        issuer = Issuer()
-        verifier = issuer.verifier()
-        await verifier.verify(token())
-        answers = asyncio.Event()
-        issuer.holds = answers
-        issuer.now += FRESH_SECONDS
-        for name in ("eve", "joe"):
-            async with asyncio.timeout(10):
-                assert (await verifier.verify(token(sub=name))).id == name
-        issuer.now += 10 * RETRY_SECONDS
-        assert (await verifier.verify(token(sub="ann"))).id == "ann"
-        assert len(issuer.asked) == 2
-        # One whose key is not known has to wait, and gets in with the newer ones.
-        issuer.keys = [jwk(RSA_2, "r2")]
-        unknown = asyncio.create_task(verifier.verify(token(RSA_2, "r2")))
+    monkeypatch.setattr("mcpguard.adapters.transports.http.bearer.PATIENCE_SECONDS", 0.01)
+    issuer = Issuer()
+    verifier = issuer.verifier()
+    await verifier.verify(token())
+    answers = asyncio.Event()
+    issuer.holds = answers
+    issuer.now += FRESH_SECONDS
+    for name in ("eve", "joe"):
+        async with asyncio.timeout(10):
+            assert (await verifier.verify(token(sub=name))).id == name
+    issuer.now += 10 * RETRY_SECONDS
+    assert (await verifier.verify(token(sub="ann"))).id == "ann"
+    assert len(issuer.asked) == 2
+    # One whose key is not known has to wait, and gets in with the newer ones.
+    issuer.keys = [jwk(RSA_2, "r2")]
+    unknown = asyncio.create_task(verifier.verify(token(RSA_2, "r2")))
+    await asyncio.sleep(0)
+    assert not unknown.done()
+    answers.set()
+    assert (await unknown).id == "ada"
+    with pytest.raises(BearerError):
+        await verifier.verify(token(sub="eve"))
+
+
+async def test_a_client_that_leaves_does_not_end_the_fetch_that_others_wait_for() -> None:
+    issuer = Issuer()
+    verifier = issuer.verifier()
+    issuer.holds = asyncio.Event()
+    first, second = (asyncio.create_task(verifier.verify(token())) for _ in range(2))
+    while not issuer.asked:
         await asyncio.sleep(0)
-        assert not unknown.done()
-        answers.set()
-        assert (await unknown).id == "ada"
-        with pytest.raises(BearerError):
-            await verifier.verify(token(sub="eve"))
-
-    asyncio.run(scenario())
-
-
-def test_a_client_that_leaves_does_not_end_the_fetch_that_others_wait_for() -> None:
-    async def scenario() -> None:
-        issuer = Issuer()
-        verifier = issuer.verifier()
-        issuer.holds = asyncio.Event()
-        first, second = (asyncio.create_task(verifier.verify(token())) for _ in range(2))
-        while not issuer.asked:
-            await asyncio.sleep(0)
-        first.cancel()
-        issuer.holds.set()
-        assert (await second).id == "ada"
-        assert len(issuer.asked) == 1
-
-    asyncio.run(scenario())
+    first.cancel()
+    issuer.holds.set()
+    assert (await second).id == "ada"
+    assert len(issuer.asked) == 1
 
 
 @pytest.mark.parametrize("answer", [OSError("x"), ValueError("x"), [], {"keys": 7}, {}, {"keys": [7]}])
-def test_without_keys_nobody_gets_in(answer: Any) -> None:
+async def test_without_keys_nobody_gets_in(answer: Any) -> None:
     issuer = Issuer()
     issuer.answers[JWKS] = answer
-    assert refused(issuer.verifier(), token()).status == 401
+    assert (await refused(issuer.verifier(), token())).status == 401
 
 
 # --- tokens that were verified a moment ago --------------------------------------------------------
@@ -396,101 +382,101 @@ def counted(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     return checked
 
 
-def test_a_token_is_verified_once_a_minute(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_token_is_verified_once_a_minute(monkeypatch: pytest.MonkeyPatch) -> None:
     issuer, checked, text = Issuer(), counted(monkeypatch), token()
     verifier = issuer.verifier()
     for seconds in (0, 30, 29.9):
         issuer.now += seconds
-        assert verify(verifier, text) == Principal("ada", ISSUER)
+        assert await verify(verifier, text) == Principal("ada", ISSUER)
     assert checked == [text]
     issuer.now += 0.2
-    assert verify(verifier, text).id == "ada"
+    assert (await verify(verifier, text)).id == "ada"
     assert len(checked) == 2
 
 
-def test_a_token_that_expires_sooner_is_remembered_no_longer(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_token_that_expires_sooner_is_remembered_no_longer(monkeypatch: pytest.MonkeyPatch) -> None:
     issuer = Issuer()
     verifier, text = issuer.verifier(), token(exp=int(time.time()) + 20, iat=None)
-    assert verify(verifier, text).id == "ada"
+    assert (await verify(verifier, text)).id == "ada"
     monkeypatch.setattr(
         "mcpguard.adapters.transports.http.bearer.LEEWAY_SECONDS", -3600
     )  # For PyJWT it has expired.
-    assert verify(verifier, text).id == "ada"
+    assert (await verify(verifier, text)).id == "ada"
     issuer.now += 20
-    assert "expired" in str(refused(verifier, text))
+    assert "expired" in str(await refused(verifier, text))
 
 
-def test_a_token_within_the_leeway_is_not_remembered(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_token_within_the_leeway_is_not_remembered(monkeypatch: pytest.MonkeyPatch) -> None:
     issuer, checked, text = Issuer(), counted(monkeypatch), token(exp=int(time.time()) - 5)
     verifier = issuer.verifier()
     for _ in range(2):
-        assert verify(verifier, text).id == "ada"
+        assert (await verify(verifier, text)).id == "ada"
     assert len(checked) == 2
 
 
-def test_a_token_whose_key_was_withdrawn_is_refused_once_the_keys_are_fetched_anew() -> None:
+async def test_a_token_whose_key_was_withdrawn_is_refused_once_the_keys_are_fetched_anew() -> None:
     issuer = Issuer()
     verifier, text = issuer.verifier(), token()
-    assert verify(verifier, text).id == "ada"
+    assert (await verify(verifier, text)).id == "ada"
     issuer.now += FRESH_SECONDS - 10
-    assert verify(verifier, text).id == "ada"
+    assert (await verify(verifier, text)).id == "ada"
     issuer.keys = [jwk(RSA_2, "r2")]
     issuer.now += 10  # It was verified ten seconds ago, with keys that are an hour old by now.
-    assert refused(verifier, text).status == 401
+    assert (await refused(verifier, text)).status == 401
 
 
-def test_keys_that_come_for_another_token_end_what_the_earlier_ones_had_signed() -> None:
+async def test_keys_that_come_for_another_token_end_what_the_earlier_ones_had_signed() -> None:
     issuer = Issuer()
     verifier, text = issuer.verifier(), token()
-    assert verify(verifier, text).id == "ada"
+    assert (await verify(verifier, text)).id == "ada"
     issuer.now += RETRY_SECONDS
-    assert verify(verifier, text).id == "ada"
+    assert (await verify(verifier, text)).id == "ada"
     issuer.keys = [jwk(RSA_2, "r2")]
-    assert verify(verifier, token(RSA_2, "r2", sub="eve")).id == "eve"
-    assert refused(verifier, text).status == 401
+    assert (await verify(verifier, token(RSA_2, "r2", sub="eve"))).id == "eve"
+    assert (await refused(verifier, text)).status == 401
 
 
-def test_a_token_that_was_refused_is_not_remembered(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_token_that_was_refused_is_not_remembered(monkeypatch: pytest.MonkeyPatch) -> None:
     issuer, checked = Issuer(), counted(monkeypatch)
     verifier, text = issuer.verifier(), token(aud="https://other.example")
     for _ in range(2):
-        assert refused(verifier, text).status == 401
+        assert (await refused(verifier, text)).status == 401
     assert len(checked) == 2
     poor, text = issuer.verifier(scopes=("mcp:use",)), token()
     for _ in range(2):
-        assert refused(poor, text).status == 403
+        assert (await refused(poor, text)).status == 403
 
 
-def test_so_many_tokens_are_remembered_and_the_oldest_go_first(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_so_many_tokens_are_remembered_and_the_oldest_go_first(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("mcpguard.adapters.transports.http.bearer.REMEMBERED", 2)
     issuer, checked = Issuer(), counted(monkeypatch)
     verifier = issuer.verifier()
     ada, eve, joe = (token(sub=name) for name in ("ada", "eve", "joe"))
     for text in (ada, eve, joe, eve, joe, ada):
-        verify(verifier, text)
+        await verify(verifier, text)
     assert checked == [ada, eve, joe, ada]
 
 
-def test_a_token_that_is_verified_again_is_the_newest_again(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_token_that_is_verified_again_is_the_newest_again(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("mcpguard.adapters.transports.http.bearer.REMEMBERED", 2)
     issuer, checked = Issuer(), counted(monkeypatch)
     verifier = issuer.verifier()
     ada, eve, joe = (token(sub=name) for name in ("ada", "eve", "joe"))
     for text in (ada, eve):
-        verify(verifier, text)
+        await verify(verifier, text)
     issuer.now += REMEMBERED_SECONDS
     for text in (ada, joe, ada):
-        verify(verifier, text)
+        await verify(verifier, text)
     assert checked == [ada, eve, ada, joe]
 
 
-def test_a_token_within_the_leeway_costs_no_other_its_place(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_token_within_the_leeway_costs_no_other_its_place(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("mcpguard.adapters.transports.http.bearer.REMEMBERED", 1)
     issuer, checked = Issuer(), counted(monkeypatch)
     verifier = issuer.verifier()
     good, late = token(), token(exp=int(time.time()) - 5)
     for text in (good, late, good):
-        verify(verifier, text)
+        await verify(verifier, text)
     assert checked == [good, late]
 
 
@@ -510,10 +496,10 @@ def test_the_places_of_metadata_are_those_of_the_standards() -> None:
 
 
 @pytest.mark.parametrize("place", [AS, OIDC, OIDC_TAIL])
-def test_the_keys_are_found_through_the_issuers_metadata(place: str) -> None:
+async def test_the_keys_are_found_through_the_issuers_metadata(place: str) -> None:
     issuer = Issuer()
     issuer.answers[place] = {"issuer": ISSUER, "jwks_uri": JWKS}
-    assert verify(issuer.verifier(jwks_url=None), token()).id == "ada"
+    assert (await verify(issuer.verifier(jwks_url=None), token())).id == "ada"
 
 
 @pytest.mark.parametrize(
@@ -521,15 +507,15 @@ def test_the_keys_are_found_through_the_issuers_metadata(place: str) -> None:
     [{"issuer": "https://evil.example", "jwks_uri": JWKS}, {"jwks_uri": JWKS}, {"issuer": ISSUER}, [],
      {"issuer": ISSUER, "jwks_uri": "file:///etc/passwd"}, {"issuer": ISSUER, "jwks_uri": 7}],
 )  # fmt: skip
-def test_metadata_that_is_not_the_issuers_own_gives_no_keys(about: Any) -> None:
+async def test_metadata_that_is_not_the_issuers_own_gives_no_keys(about: Any) -> None:
     issuer = Issuer()
     issuer.answers[AS] = about
-    assert refused(issuer.verifier(jwks_url=None), token()).status == 401
+    assert (await refused(issuer.verifier(jwks_url=None), token())).status == 401
     assert JWKS not in issuer.asked
 
 
-def test_without_metadata_there_are_no_keys() -> None:
-    assert refused(Issuer().verifier(jwks_url=None), token()).status == 401
+async def test_without_metadata_there_are_no_keys() -> None:
+    assert (await refused(Issuer().verifier(jwks_url=None), token())).status == 401
 
 
 # --- the header ------------------------------------------------------------------------------------

@@ -4,10 +4,14 @@ from __future__ import annotations
 
 import asyncio
 
+import pytest
+
 from mcpguard.adapters.transports.http.client import MOST_REQUESTS
 from mcpguard.adapters.transports.http.server import SURPLUS
-from tests.adapters.transports.front import Front, Wire, answer_handshake, call, run, serving
+from tests.adapters.transports.front import Front, Wire, answer_handshake, call, serving
 from tests.adapters.transports.test_http_events import begin
+
+pytestmark = [pytest.mark.anyio, pytest.mark.timeout(20, func_only=True)]
 
 
 def fill(front: Front, world: int = 0) -> list[int]:
@@ -19,73 +23,61 @@ def fill(front: Front, world: int = 0) -> list[int]:
     return numbers
 
 
-def test_a_session_has_a_bounded_number_of_open_requests() -> None:
-    async def scenario() -> None:
-        async with serving() as front:
-            key = await front.session()
-            [world] = front.door.worlds
-            numbers = fill(front)
-            assert len(numbers) == MOST_REQUESTS
-            heard = len(world.heard)
-            refused = await front.post(call("tools/call", "more"), mcp_session_id=key)
-            assert (refused.status, refused.json["id"], refused.json["error"]["code"]) == (
-                503,
-                "more",
-                -31000,
-            )
-            assert refused.json["error"]["message"].startswith("256 requests")
-            assert "retry-after" in refused.headers
-            assert len(world.heard) == heard
-            assert (await front.post(b"{", mcp_session_id=key)).status == 503
-            assert world.refused == []
-            assert (await front.post({"jsonrpc": "2.0", "method": "x"}, mcp_session_id=key)).status == 202
-            world.reply({"id": numbers[0]})
-            assert (await front.post(call("tools/call", "more"), mcp_session_id=key)).status == 200
-
-    run(scenario())
+async def test_a_session_has_a_bounded_number_of_open_requests() -> None:
+    async with serving() as front:
+        key = await front.session()
+        [world] = front.door.worlds
+        numbers = fill(front)
+        assert len(numbers) == MOST_REQUESTS
+        heard = len(world.heard)
+        refused = await front.post(call("tools/call", "more"), mcp_session_id=key)
+        assert (refused.status, refused.json["id"], refused.json["error"]["code"]) == (
+            503,
+            "more",
+            -31000,
+        )
+        assert refused.json["error"]["message"].startswith("256 requests")
+        assert "retry-after" in refused.headers
+        assert len(world.heard) == heard
+        assert (await front.post(b"{", mcp_session_id=key)).status == 503
+        assert world.refused == []
+        assert (await front.post({"jsonrpc": "2.0", "method": "x"}, mcp_session_id=key)).status == 202
+        world.reply({"id": numbers[0]})
+        assert (await front.post(call("tools/call", "more"), mcp_session_id=key)).status == 200
 
 
-def test_so_has_the_modern_world_of_a_principal() -> None:
-    async def scenario() -> None:
-        async with serving() as front:
-            await front.modern("ping")
-            fill(front)
-            refused = await front.modern("ping", 5)
-            assert (refused.status, refused.json["id"], refused.json["error"]["code"]) == (503, 5, -31000)
-            await front.session()  # Another world is not concerned.
-
-    run(scenario())
+async def test_so_has_the_modern_world_of_a_principal() -> None:
+    async with serving() as front:
+        await front.modern("ping")
+        fill(front)
+        refused = await front.modern("ping", 5)
+        assert (refused.status, refused.json["id"], refused.json["error"]["code"]) == (503, 5, -31000)
+        await front.session()  # Another world is not concerned.
 
 
-def test_so_has_a_session_of_http_sse() -> None:
-    async def scenario() -> None:
-        async with serving() as front:
-            _stream, path = await begin(front)
-            fill(front)
-            refused = await front.ask("POST", path, call("ping", 5))
-            assert (refused.status, refused.json["id"], refused.json["error"]["code"]) == (503, 5, -31000)
-            assert front.door.worlds[0].heard == []
-
-    run(scenario())
+async def test_so_has_a_session_of_http_sse() -> None:
+    async with serving() as front:
+        _stream, path = await begin(front)
+        fill(front)
+        refused = await front.ask("POST", path, call("ping", 5))
+        assert (refused.status, refused.json["id"], refused.json["error"]["code"]) == (503, 5, -31000)
+        assert front.door.worlds[0].heard == []
 
 
-def test_a_call_that_nobody_hears_counts_until_it_is_answered() -> None:
-    async def scenario() -> None:
-        async with serving() as front:
-            front.door.script = answer_handshake
-            key = await front.session()
-            [world] = front.door.worlds
-            fill(front)
-            world.reply({"id": 2})
-            about = {"mcp_session_id": key, "mcp_protocol_version": "2025-11-25"}
-            wire = await front.open("POST", "/mcp", call("tools/call", 5), **about)
-            await front.door.until(lambda: len(world.heard) == 2)
-            wire.close()
-            assert (await front.post(call("ping", 6), **about)).status == 503
-            world.reply(world.heard[1])
-            assert world.client.room > 0
-
-    run(scenario())
+async def test_a_call_that_nobody_hears_counts_until_it_is_answered() -> None:
+    async with serving() as front:
+        front.door.script = answer_handshake
+        key = await front.session()
+        [world] = front.door.worlds
+        fill(front)
+        world.reply({"id": 2})
+        about = {"mcp_session_id": key, "mcp_protocol_version": "2025-11-25"}
+        wire = await front.open("POST", "/mcp", call("tools/call", 5), **about)
+        await front.door.until(lambda: len(world.heard) == 2)
+        wire.close()
+        assert (await front.post(call("ping", 6), **about)).status == 503
+        world.reply(world.heard[1])
+        assert world.client.room > 0
 
 
 async def healthy(front: Front) -> Wire:
@@ -95,48 +87,39 @@ async def healthy(front: Front) -> Wire:
     return wire
 
 
-def test_a_connection_too_many_is_told_so_and_the_others_go_on() -> None:
-    async def scenario() -> None:
-        async with serving(most_connections=2) as front:
-            first, second = await healthy(front), await healthy(front)
-            surplus = await front.connect()
-            surplus.send("POST", "/mcp", [*front.headers(), ("content-length", "2")], b"{}")
-            answer = await surplus.answer()
-            assert (answer.status, answer.headers["connection"]) == (503, "close")
-            assert answer.body == b"mcpguard serves 2 connections at once, and all are in use"
-            assert await surplus.reader.read() == b""
-            first.send("GET", "/healthz", front.headers())
-            assert (await first.answer()).status == 200
-            second.close()
-            while len(front.server._state.connections) > 1:
-                await asyncio.sleep(0)
-            await healthy(front)
-            assert front.door.worlds == []
-
-    run(scenario())
+async def test_a_connection_too_many_is_told_so_and_the_others_go_on() -> None:
+    async with serving(most_connections=2) as front:
+        first, second = await healthy(front), await healthy(front)
+        surplus = await front.connect()
+        surplus.send("POST", "/mcp", [*front.headers(), ("content-length", "2")], b"{}")
+        answer = await surplus.answer()
+        assert (answer.status, answer.headers["connection"]) == (503, "close")
+        assert answer.body == b"mcpguard serves 2 connections at once, and all are in use"
+        assert await surplus.reader.read() == b""
+        first.send("GET", "/healthz", front.headers())
+        assert (await first.answer()).status == 200
+        second.close()
+        while len(front.server._state.connections) > 1:
+            await asyncio.sleep(0)
+        await healthy(front)
+        assert front.door.worlds == []
 
 
-def test_further_connections_are_cut() -> None:
-    async def scenario() -> None:
-        async with serving(most_connections=1) as front:
-            served = await healthy(front)
-            silent = [await front.connect() for _ in range(SURPLUS)]
-            while len(front.server._state.connections) <= SURPLUS:
-                await asyncio.sleep(0)
-            cut = await front.connect()
-            assert await cut.reader.read() == b""
-            silent[0].send("GET", "/healthz", front.headers())
-            assert (await silent[0].answer()).status == 503
-            served.send("GET", "/healthz", front.headers())
-            assert (await served.answer()).status == 200
-
-    run(scenario())
+async def test_further_connections_are_cut() -> None:
+    async with serving(most_connections=1) as front:
+        served = await healthy(front)
+        silent = [await front.connect() for _ in range(SURPLUS)]
+        while len(front.server._state.connections) <= SURPLUS:
+            await asyncio.sleep(0)
+        cut = await front.connect()
+        assert await cut.reader.read() == b""
+        silent[0].send("GET", "/healthz", front.headers())
+        assert (await silent[0].answer()).status == 503
+        served.send("GET", "/healthz", front.headers())
+        assert (await served.answer()).status == 200
 
 
-def test_a_surplus_connection_that_asks_nothing_is_closed() -> None:
-    async def scenario() -> None:
-        async with serving(most_connections=0, head_seconds=0.01) as front:
-            wire = await front.connect()
-            assert await wire.reader.read() == b""
-
-    run(scenario())
+async def test_a_surplus_connection_that_asks_nothing_is_closed() -> None:
+    async with serving(most_connections=0, head_seconds=0.01) as front:
+        wire = await front.connect()
+        assert await wire.reader.read() == b""

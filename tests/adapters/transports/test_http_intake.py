@@ -7,8 +7,10 @@ import asyncio
 import pytest
 
 from mcpguard.adapters.transports.http.intake import BODIES, SMALL_BYTES, Body, Intake
-from tests.adapters.transports.front import Front, Wire, answer_handshake, call, run, serving
+from tests.adapters.transports.front import Front, Wire, answer_handshake, call, serving
 from tests.adapters.transports.test_http_events import begin
+
+pytestmark = [pytest.mark.anyio, pytest.mark.timeout(20, func_only=True)]
 
 LIMIT = 1_000_000
 UNFINISHED = b'{"x":"' + b"x" * 900_000
@@ -74,79 +76,67 @@ async def fill(front: Front) -> list[Wire]:
 
 
 @pytest.mark.parametrize("path", ["/mcp", "/messages"])
-def test_a_body_too_many_is_refused_and_told_when_to_come_back(path: str) -> None:
-    async def scenario() -> None:
-        async with serving(message_bytes=LIMIT) as front:
-            if path == "/messages":
-                stream = await front.open("GET", "/sse", accept="text/event-stream")
-                await stream.head()
-                _name, place = await stream.event()
-            else:
-                place = path
-            wires = await fill(front)
-            wire = await front.open("POST", place, UNFINISHED + b'"}')
-            refused = await wire.answer()
-            assert (refused.status, refused.headers["retry-after"]) == (503, "5")
-            assert refused.json["error"]["message"].startswith("the requests that are being received")
-            # The connection goes on, and small requests are served.
-            message = b'{"jsonrpc":"2.0","id":1,"method":"initialize"}'
-            wire.send("POST", "/mcp", [*front.headers(), ("content-length", str(len(message)))], message)
-            assert (await wire.answer()).status == 200
-            for each in wires:
-                each.close()
-            while front.endpoint.intake.kept:
-                await asyncio.sleep(0)
-            assert (await front.post(UNFINISHED + b'"}')).status == 400
-
-    run(scenario())
+async def test_a_body_too_many_is_refused_and_told_when_to_come_back(path: str) -> None:
+    async with serving(message_bytes=LIMIT) as front:
+        if path == "/messages":
+            stream = await front.open("GET", "/sse", accept="text/event-stream")
+            await stream.head()
+            _name, place = await stream.event()
+        else:
+            place = path
+        wires = await fill(front)
+        wire = await front.open("POST", place, UNFINISHED + b'"}')
+        refused = await wire.answer()
+        assert (refused.status, refused.headers["retry-after"]) == (503, "5")
+        assert refused.json["error"]["message"].startswith("the requests that are being received")
+        # The connection goes on, and small requests are served.
+        message = b'{"jsonrpc":"2.0","id":1,"method":"initialize"}'
+        wire.send("POST", "/mcp", [*front.headers(), ("content-length", str(len(message)))], message)
+        assert (await wire.answer()).status == 200
+        for each in wires:
+            each.close()
+        while front.endpoint.intake.kept:
+            await asyncio.sleep(0)
+        assert (await front.post(UNFINISHED + b'"}')).status == 400
 
 
-def test_one_body_of_the_largest_size_fits() -> None:
-    async def scenario() -> None:
-        async with serving(message_bytes=LIMIT) as front:
-            message = call("initialize", clientInfo="x" * (LIMIT - 200))
-            assert (await front.post(message)).status == 200
-            assert front.endpoint.intake.kept == 0
-
-    run(scenario())
+async def test_one_body_of_the_largest_size_fits() -> None:
+    async with serving(message_bytes=LIMIT) as front:
+        message = call("initialize", clientInfo="x" * (LIMIT - 200))
+        assert (await front.post(message)).status == 200
+        assert front.endpoint.intake.kept == 0
 
 
-def test_a_body_that_is_dropped_is_still_refused_for_its_size() -> None:
-    async def scenario() -> None:
-        async with serving(message_bytes=LIMIT) as front:
-            await fill(front)
-            wire = await front.connect()
-            size = LIMIT + 1
-            body = b"%x\r\n%b" % (size, b"x" * size)
-            wire.send("POST", "/mcp", [*front.headers(), ("transfer-encoding", "chunked")], body)
-            assert (await wire.answer()).status == 413
-
-    run(scenario())
+async def test_a_body_that_is_dropped_is_still_refused_for_its_size() -> None:
+    async with serving(message_bytes=LIMIT) as front:
+        await fill(front)
+        wire = await front.connect()
+        size = LIMIT + 1
+        body = b"%x\r\n%b" % (size, b"x" * size)
+        wire.send("POST", "/mcp", [*front.headers(), ("transfer-encoding", "chunked")], body)
+        assert (await wire.answer()).status == 413
 
 
 @pytest.mark.parametrize("events", [False, True])
-def test_a_body_counts_until_its_message_was_handed_in(events: bool) -> None:
-    async def scenario() -> None:
-        async with serving(message_bytes=LIMIT) as front:
-            front.door.script = answer_handshake
-            place, about = "/mcp", {}
-            if events:
-                _stream, place = await begin(front)
-            else:
-                about["mcp_session_id"] = await front.session()
-            [world] = front.door.worlds
-            heard = len(world.heard)
-            world.client.hold(True)
-            intake, size = front.endpoint.intake, 900_000
-            for number in range(1, BODIES + 1):
-                await front.open("POST", place, call("ping", number, x="x" * size), **about)
-                while intake.kept < number * (size - SMALL_BYTES):
-                    await asyncio.sleep(0)
-            more = await front.ask("POST", place, call("ping", 9, x="x" * size), **about)
-            assert (more.status, more.headers["retry-after"]) == (503, "5")
-            world.client.hold(False)
-            await front.door.until(lambda: len(world.heard) == heard + BODIES)
-            # They are open still.
-            assert intake.kept == 0
-
-    run(scenario())
+async def test_a_body_counts_until_its_message_was_handed_in(events: bool) -> None:
+    async with serving(message_bytes=LIMIT) as front:
+        front.door.script = answer_handshake
+        place, about = "/mcp", {}
+        if events:
+            _stream, place = await begin(front)
+        else:
+            about["mcp_session_id"] = await front.session()
+        [world] = front.door.worlds
+        heard = len(world.heard)
+        world.client.hold(True)
+        intake, size = front.endpoint.intake, 900_000
+        for number in range(1, BODIES + 1):
+            await front.open("POST", place, call("ping", number, x="x" * size), **about)
+            while intake.kept < number * (size - SMALL_BYTES):
+                await asyncio.sleep(0)
+        more = await front.ask("POST", place, call("ping", 9, x="x" * size), **about)
+        assert (more.status, more.headers["retry-after"]) == (503, "5")
+        world.client.hold(False)
+        await front.door.until(lambda: len(world.heard) == heard + BODIES)
+        # They are open still.
+        assert intake.kept == 0

@@ -6,10 +6,14 @@ import asyncio
 from collections.abc import Callable, MutableMapping
 from typing import Any
 
+import pytest
+
 from mcpguard.adapters.relay.turn import Turn
 from mcpguard.adapters.transports.http.load import BUDGET_BYTES, FULL_BYTES, STALL_SECONDS, Load, Share
 from mcpguard.adapters.transports.http.stream import BEAT_SECONDS, Outlet
-from tests.adapters.transports.front import ENVELOPE, MODERN, Front, HeldClock, Wire, call, run, serving
+from tests.adapters.transports.front import ENVELOPE, MODERN, Front, HeldClock, Wire, call, serving
+
+pytestmark = [pytest.mark.anyio, pytest.mark.timeout(20, func_only=True)]
 
 EVENT = b"x" * 50_000
 
@@ -195,51 +199,42 @@ async def until(happened: Callable[[], Any]) -> None:
         await asyncio.sleep(0)
 
 
-def test_what_is_paused_goes_on_though_it_became_full_while_a_piece_was_on_its_way() -> None:
-    async def scenario() -> None:
-        gate, load = Gate(), Load()
-        outlet, looks = outlet_on(gate, load)
-        outlet.event(b"a" * (FULL_BYTES - 1000))
-        await gate.arrived.wait()
-        assert not looks
-        outlet.event(b"b" * 2000)
-        await until(lambda: looks and looks[-1])
-        gate.open.set()
-        await until(lambda: not load.waiting)
-        await until(lambda: not looks[-1])
-
-    run(scenario())
+async def test_what_is_paused_goes_on_though_it_became_full_while_a_piece_was_on_its_way() -> None:
+    gate, load = Gate(), Load()
+    outlet, looks = outlet_on(gate, load)
+    outlet.event(b"a" * (FULL_BYTES - 1000))
+    await gate.arrived.wait()
+    assert not looks
+    outlet.event(b"b" * 2000)
+    await until(lambda: looks and looks[-1])
+    gate.open.set()
+    await until(lambda: not load.waiting)
+    await until(lambda: not looks[-1])
 
 
-def test_what_is_paused_for_a_client_that_is_gone_goes_on() -> None:
-    async def scenario() -> None:
-        gate, load = Gate(), Load()
-        outlet, looks = outlet_on(gate, load)
-        for _ in range(20):
-            outlet.event(EVENT)
-        await until(lambda: looks and looks[-1])
-        outlet.drop()
-        gate.open.set()
-        await until(lambda: not looks[-1])
-        assert load.waiting == 0
-
-    run(scenario())
+async def test_what_is_paused_for_a_client_that_is_gone_goes_on() -> None:
+    gate, load = Gate(), Load()
+    outlet, looks = outlet_on(gate, load)
+    for _ in range(20):
+        outlet.event(EVENT)
+    await until(lambda: looks and looks[-1])
+    outlet.drop()
+    gate.open.set()
+    await until(lambda: not looks[-1])
+    assert load.waiting == 0
 
 
-def test_in_a_shared_world_a_large_message_goes_out_in_pieces_and_whole() -> None:
-    async def scenario() -> None:
-        gate, it = Gate(), Shared()
-        gate.open.set()
-        outlet, _looks = outlet_on(gate, it.share)
-        said = bytes(range(256)) * 5000
-        outlet.event(b"small\n")
-        outlet.event(said)
-        outlet.end()
-        await until(lambda: not it.world.waiting)
-        assert max(map(len, gate.taken)) <= FULL_BYTES
-        assert b"".join(gate.taken) == b"event: message\ndata: small\n\nevent: message\ndata: %b\n" % said
-
-    run(scenario())
+async def test_in_a_shared_world_a_large_message_goes_out_in_pieces_and_whole() -> None:
+    gate, it = Gate(), Shared()
+    gate.open.set()
+    outlet, _looks = outlet_on(gate, it.share)
+    said = bytes(range(256)) * 5000
+    outlet.event(b"small\n")
+    outlet.event(said)
+    outlet.end()
+    await until(lambda: not it.world.waiting)
+    assert max(map(len, gate.taken)) <= FULL_BYTES
+    assert b"".join(gate.taken) == b"event: message\ndata: small\n\nevent: message\ndata: %b\n" % said
 
 
 # --- over a socket ---------------------------------------------------------------------------------
@@ -254,70 +249,61 @@ async def slow_modern(front: Front, request_id: str) -> Wire:
     return await front.open("POST", "/mcp", message, mcp_protocol_version=MODERN)
 
 
-def test_a_modern_client_that_does_not_read_is_cut_and_its_request_cancelled() -> None:
-    async def scenario() -> None:
-        async with serving() as front:
-            front.door.script = silent
-            await slow_modern(front, "slow")
-            await front.door.until(lambda: front.door.worlds and front.door.worlds[0].heard)
-            [world] = front.door.worlds
-            number = world.heard[0]["id"]
-            # Until the system takes no more of it either: that is not full for a moment only.
-            quiet = 0
-            while quiet < 50:
-                quiet = quiet + 1 if world.client.full else 0
-                if not quiet:
-                    world.notify("notifications/progress", number, data="x" * 50_000)
-                await asyncio.sleep(0)
-            front.clock.pass_by(STALL_SECONDS)
-            assert not world.client.full
-            assert world.cancelled == []
-            other = await slow_modern(front, "other")
-            await front.door.until(lambda: len(world.heard) == 2)
-            world.reply(world.heard[1], "right")
-            assert (await other.answer()).json["result"] == "right"
-            for _ in range(40):
+async def test_a_modern_client_that_does_not_read_is_cut_and_its_request_cancelled() -> None:
+    async with serving() as front:
+        front.door.script = silent
+        await slow_modern(front, "slow")
+        await front.door.until(lambda: front.door.worlds and front.door.worlds[0].heard)
+        [world] = front.door.worlds
+        number = world.heard[0]["id"]
+        # Until the system takes no more of it either: that is not full for a moment only.
+        quiet = 0
+        while quiet < 50:
+            quiet = quiet + 1 if world.client.full else 0
+            if not quiet:
                 world.notify("notifications/progress", number, data="x" * 50_000)
-            await front.door.until(lambda: world.cancelled == [(number, "disconnected")])
-            assert world.client.drained
-
-    run(scenario())
-
-
-def test_a_large_answer_to_a_modern_client_that_reads_passes_and_holds_nobody_back() -> None:
-    async def scenario() -> None:
-        async with serving() as front:
-            front.door.script = silent
-            wire = await slow_modern(front, "big")
-            await front.door.until(lambda: front.door.worlds and front.door.worlds[0].heard)
-            [world] = front.door.worlds
-            world.reply(world.heard[0], "x" * 16_000_000)
             await asyncio.sleep(0)
-            assert not world.client.full
-            assert not world.client.drained
-            assert (await wire.answer()).json["result"] == "x" * 16_000_000
-            await until(lambda: world.client.drained)
-            assert world.cancelled == []
+        front.clock.pass_by(STALL_SECONDS)
+        assert not world.client.full
+        assert world.cancelled == []
+        other = await slow_modern(front, "other")
+        await front.door.until(lambda: len(world.heard) == 2)
+        world.reply(world.heard[1], "right")
+        assert (await other.answer()).json["result"] == "right"
+        for _ in range(40):
+            world.notify("notifications/progress", number, data="x" * 50_000)
+        await front.door.until(lambda: world.cancelled == [(number, "disconnected")])
+        assert world.client.drained
 
-    run(scenario())
+
+async def test_a_large_answer_to_a_modern_client_that_reads_passes_and_holds_nobody_back() -> None:
+    async with serving() as front:
+        front.door.script = silent
+        wire = await slow_modern(front, "big")
+        await front.door.until(lambda: front.door.worlds and front.door.worlds[0].heard)
+        [world] = front.door.worlds
+        world.reply(world.heard[0], "x" * 16_000_000)
+        await asyncio.sleep(0)
+        assert not world.client.full
+        assert not world.client.drained
+        assert (await wire.answer()).json["result"] == "x" * 16_000_000
+        await until(lambda: world.client.drained)
+        assert world.cancelled == []
 
 
-def test_a_large_answer_that_nobody_reads_is_let_go() -> None:
-    async def scenario() -> None:
-        async with serving() as front:
-            front.door.script = silent
-            await slow_modern(front, "big")
-            await front.door.until(lambda: front.door.worlds and front.door.worlds[0].heard)
-            [world] = front.door.worlds
-            world.reply(world.heard[0], "x" * 16_000_000)
-            for _ in range(50):
-                await asyncio.sleep(0)
-            front.clock.pass_by(STALL_SECONDS)
-            front.clock.pass_by(STALL_SECONDS)
-            await until(lambda: world.client.drained)
-            await until(lambda: not front.server._state.connections)
-
-    run(scenario())
+async def test_a_large_answer_that_nobody_reads_is_let_go() -> None:
+    async with serving() as front:
+        front.door.script = silent
+        await slow_modern(front, "big")
+        await front.door.until(lambda: front.door.worlds and front.door.worlds[0].heard)
+        [world] = front.door.worlds
+        world.reply(world.heard[0], "x" * 16_000_000)
+        for _ in range(50):
+            await asyncio.sleep(0)
+        front.clock.pass_by(STALL_SECONDS)
+        front.clock.pass_by(STALL_SECONDS)
+        await until(lambda: world.client.drained)
+        await until(lambda: not front.server._state.connections)
 
 
 def test_a_beat_is_later_than_a_stall() -> None:

@@ -12,7 +12,9 @@ from mcp.client.streamable_http import streamable_http_client
 from mcp_types import ElicitResult, TextContent
 
 from mcpguard.core.redaction.redactor import authored
-from tests.adapters.transports.front import FakeReceiver, Front, run, serving
+from tests.adapters.transports.front import FakeReceiver, Front, serving
+
+pytestmark = [pytest.mark.anyio, pytest.mark.timeout(20, func_only=True)]
 
 SERVER = {"name": "fake", "version": "1"}
 TOOL = {"name": "echo", "inputSchema": {"type": "object"}}
@@ -103,44 +105,38 @@ def said(result: Any) -> str:
 @pytest.mark.parametrize(
     ("kind", "mode"), [("http", "legacy"), ("http", "auto"), ("http", "2026-07-28"), ("sse", "legacy")]
 )
-def test_the_sdks_client_lists_and_calls(kind: str, mode: str) -> None:
-    async def scenario() -> None:
-        async with serving() as front:
-            front.door.script = gateway = Gateway()
-            async with Client(transport(front, kind), mode=mode) as client:
-                assert [tool.name for tool in (await client.list_tools()).tools] == ["echo"]
-                assert said(await client.call_tool("echo", {"a": 1})) == "{'a': 1}"
-                steps: list[float] = []
+async def test_the_sdks_client_lists_and_calls(kind: str, mode: str) -> None:
+    async with serving() as front:
+        front.door.script = gateway = Gateway()
+        async with Client(transport(front, kind), mode=mode) as client:
+            assert [tool.name for tool in (await client.list_tools()).tools] == ["echo"]
+            assert said(await client.call_tool("echo", {"a": 1})) == "{'a': 1}"
+            steps: list[float] = []
 
-                async def progress(step: float, _total: float | None, _said: str | None) -> None:
-                    steps.append(step)
+            async def progress(step: float, _total: float | None, _said: str | None) -> None:
+                steps.append(step)
 
-                result = await client.call_tool("echo", {"b": 2}, progress_callback=progress)
-                assert said(result) == "{'b': 2}"
-                assert steps == [1, 2]
-                with pytest.raises(MCPError, match="not found"):
-                    await client.list_prompts()
-            assert "tools/call" in gateway.heard
-            assert front.reports == []
-            if mode == "legacy":
-                assert gateway.heard[:2] == ["initialize", "notifications/initialized"]
-                await front.door.until(lambda: front.door.worlds[0].left)
-
-    run(scenario())
+            result = await client.call_tool("echo", {"b": 2}, progress_callback=progress)
+            assert said(result) == "{'b': 2}"
+            assert steps == [1, 2]
+            with pytest.raises(MCPError, match="not found"):
+                await client.list_prompts()
+        assert "tools/call" in gateway.heard
+        assert front.reports == []
+        if mode == "legacy":
+            assert gateway.heard[:2] == ["initialize", "notifications/initialized"]
+            await front.door.until(lambda: front.door.worlds[0].left)
 
 
 @pytest.mark.parametrize(("kind", "ask"), [("http", "related"), ("http", "standing"), ("sse", "standing")])
-def test_the_sdks_client_answers_a_question(kind: str, ask: str) -> None:
+async def test_the_sdks_client_answers_a_question(kind: str, ask: str) -> None:
     async def elicit(_context: Any, _params: Any) -> ElicitResult:
         return ElicitResult(action="decline")
 
-    async def scenario() -> None:
-        async with serving() as front:
-            front.door.script = Gateway()
-            async with Client(transport(front, kind), mode="legacy", elicitation_callback=elicit) as client:
-                assert said(await client.call_tool("echo", {"ask": ask})) == "decline"
-
-    run(scenario())
+    async with serving() as front:
+        front.door.script = Gateway()
+        async with Client(transport(front, kind), mode="legacy", elicitation_callback=elicit) as client:
+            assert said(await client.call_tool("echo", {"ask": ask})) == "decline"
 
 
 def cut_posts(front: Front) -> None:
@@ -152,19 +148,16 @@ def cut_posts(front: Front) -> None:
             connection.transport.abort()
 
 
-def test_the_sdks_client_gets_the_answer_of_a_call_whose_connection_broke() -> None:
-    async def scenario() -> None:
-        async with serving() as front:
-            front.door.script = gateway = Gateway()
-            async with Client(transport(front, "http"), mode="legacy") as client:
-                calling = asyncio.create_task(client.call_tool("echo", {"wait": True}))
-                await front.door.until(lambda: "wait" in gateway.calls)
-                receiver, message = gateway.calls["wait"]
-                while not receiver.client.drained:
-                    await asyncio.sleep(0)
-                cut_posts(front)
-                gateway.say(receiver, message, "still there")
-                assert said(await calling) == "still there"
-            assert gateway.heard.count("tools/call") == 1
-
-    run(scenario())
+async def test_the_sdks_client_gets_the_answer_of_a_call_whose_connection_broke() -> None:
+    async with serving() as front:
+        front.door.script = gateway = Gateway()
+        async with Client(transport(front, "http"), mode="legacy") as client:
+            calling = asyncio.create_task(client.call_tool("echo", {"wait": True}))
+            await front.door.until(lambda: "wait" in gateway.calls)
+            receiver, message = gateway.calls["wait"]
+            while not receiver.client.drained:
+                await asyncio.sleep(0)
+            cut_posts(front)
+            gateway.say(receiver, message, "still there")
+            assert said(await calling) == "still there"
+        assert gateway.heard.count("tools/call") == 1

@@ -9,7 +9,9 @@ from typing import Any
 import pytest
 
 from mcpguard.adapters.transports.http.shortage import QUIET_SECONDS, Shortage
-from tests.adapters.transports.front import run, serving
+from tests.adapters.transports.front import serving
+
+pytestmark = [pytest.mark.anyio, pytest.mark.timeout(20, func_only=True)]
 
 
 class Loop:
@@ -77,13 +79,12 @@ def test_any_other_error_goes_to_the_handler_that_was_there() -> None:
     assert said == []
 
 
-def test_a_front_tells_its_operator_and_lets_go_of_the_loop_at_its_end() -> None:
-    async def scenario() -> None:
-        loop = asyncio.get_running_loop()
-        async with serving() as front:
-            loop.call_exception_handler(failed(errno.EMFILE))
-            loop.call_exception_handler(failed(errno.EMFILE))
-            assert len(front.reports) == 1
-        assert loop.get_exception_handler() is None
-
-    run(scenario())
+async def test_a_front_tells_its_operator_and_lets_go_of_the_loop_at_its_end() -> None:
+    loop = asyncio.get_running_loop()
+    before = loop.get_exception_handler()
+    async with serving() as front:
+        assert loop.get_exception_handler() is not before
+        loop.call_exception_handler(failed(errno.EMFILE))
+        loop.call_exception_handler(failed(errno.EMFILE))
+        assert len(front.reports) == 1
+    assert loop.get_exception_handler() is before

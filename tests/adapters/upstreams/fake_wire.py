@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable
 from typing import Any
 
 from mcpguard.adapters.relay.turn import Turn
@@ -23,10 +23,6 @@ META = eras.PREFIX + "subscriptionId"
 
 Message = dict[str, Any]
 Server = Callable[["FakeWire", Message], None]
-
-
-def run(body: Coroutine[Any, Any, None]) -> None:
-    asyncio.run(asyncio.wait_for(body, SECONDS))
 
 
 def permit(method: str = "tools/call", caller: Caller | None = None, **params: Any) -> Permit:

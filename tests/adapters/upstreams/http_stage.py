@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-import functools
-from collections.abc import AsyncIterator, Callable, Coroutine
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from typing import Any
 
@@ -22,27 +21,6 @@ DEADLINE = 20.0
 LIMIT = 64 * 1024
 MODERN = "2026-07-28"
 LEGACY = "2025-11-25"
-
-
-def in_loop(test: Callable[..., Coroutine[Any, Any, None]]) -> Callable[..., None]:
-    """Run an async test in a loop of its own, with a deadline."""
-
-    @functools.wraps(test)
-    def run(*args: Any, **named: Any) -> None:
-        async def bounded() -> None:
-            async with asyncio.timeout(DEADLINE):
-                await test(*args, **named)
-            left = [task for task in asyncio.all_tasks() if "mcpguard" in _file_of(task)]
-            assert not left, f"tasks are left: {left}"
-
-        asyncio.run(bounded())
-
-    return run
-
-
-def _file_of(task: asyncio.Task[Any]) -> str:
-    code = getattr(task.get_coro(), "cr_code", None)
-    return "" if code is None or "/tests/" in code.co_filename else str(code.co_filename)
 
 
 class RecordingEar(WireListener):

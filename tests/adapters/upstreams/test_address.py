@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from typing import Any
 
 import pytest
@@ -12,54 +11,56 @@ from mcpguard.core.errors import CredentialError, UpstreamError
 from mcpguard.core.secret import parse_template
 from tests.adapters.credentials.fake_credentials import FakeCredentials, program
 
-
-def resolve(url: str, headers: dict[str, str] | None = None, **values: str) -> Any:
-    return resolved(url, FakeCredentials(**values), headers)
+pytestmark = pytest.mark.anyio
 
 
-def resolved(url: str, credentials: FakeCredentials, headers: dict[str, str] | None = None) -> Any:
+async def resolve(url: str, headers: dict[str, str] | None = None, **values: str) -> Any:
+    return await resolved(url, FakeCredentials(**values), headers)
+
+
+async def resolved(url: str, credentials: FakeCredentials, headers: dict[str, str] | None = None) -> Any:
     templates = {name: parse_template(text) for name, text in (headers or {}).items()}
-    filled = asyncio.run(Address(parse_template(url), templates, credentials, program()).resolve())
+    filled = await Address(parse_template(url), templates, credentials, program()).resolve()
     return filled.url, filled.headers
 
 
-def test_references_are_filled_in_for_the_host_that_the_url_has() -> None:
+async def test_references_are_filled_in_for_the_host_that_the_url_has() -> None:
     credentials = FakeCredentials(A="a-1", B="b&c=d/e f", HOST="x.example:8443")
     headers = {"Authorization": "Bearer ${env:A}", "X": "plain"}
-    url, filled = resolved("https://${env:HOST}/mcp?key=${env:B}", credentials, headers)
+    url, filled = await resolved("https://${env:HOST}/mcp?key=${env:B}", credentials, headers)
     assert url == "https://x.example:8443/mcp?key=b%26c%3Dd/e%20f"
     assert filled == {"Authorization": "Bearer a-1", "X": "plain"}
     told = [(ref, to.host) for ref, to in credentials.asked]
     assert told == [("env:HOST", ""), ("env:B", "x.example"), ("env:A", "x.example")]
 
 
-def test_what_is_asked_for_after_a_host_that_cannot_be_read_is_for_no_host() -> None:
+async def test_what_is_asked_for_after_a_host_that_cannot_be_read_is_for_no_host() -> None:
     credentials = FakeCredentials(A="a-1")
     with pytest.raises(UpstreamError):
-        resolved("https://[x/${env:A}", credentials)
+        await resolved("https://[x/${env:A}", credentials)
     assert [to.host for _ref, to in credentials.asked] == [""]
 
 
-def test_without_references_nothing_is_asked_for() -> None:
-    assert resolve("http://127.0.0.1:1/mcp", {"X": "y"}) == ("http://127.0.0.1:1/mcp", {"X": "y"})
+async def test_without_references_nothing_is_asked_for() -> None:
+    assert await resolve("http://127.0.0.1:1/mcp", {"X": "y"}) == ("http://127.0.0.1:1/mcp", {"X": "y"})
 
 
 @pytest.mark.parametrize("host", ["evil.example/", "evil.example@x", "a b", "", "evil.example#"])
-def test_a_credential_in_the_place_of_a_host_cannot_be_more_than_a_host(host: str) -> None:
+async def test_a_credential_in_the_place_of_a_host_cannot_be_more_than_a_host(host: str) -> None:
     with pytest.raises(CredentialError, match="env:HOST is no host name"):
-        resolve("https://${env:HOST}.x.example/mcp", HOST=host)
+        await resolve("https://${env:HOST}.x.example/mcp", HOST=host)
 
 
 @pytest.mark.parametrize("value", ["a\nb", "a\r\nX: y", "a\0b", "a\x7f"])
-def test_a_credential_that_no_header_can_carry_is_named(value: str) -> None:
+async def test_a_credential_that_no_header_can_carry_is_named(value: str) -> None:
     with pytest.raises(CredentialError, match="env:A has a character") as raised:
-        resolve("https://x.example/", {"X": "${env:A}"}, A=value)
+        await resolve("https://x.example/", {"X": "${env:A}"}, A=value)
     assert value not in str(raised.value)
 
 
-def test_a_missing_credential_is_named() -> None:
+async def test_a_missing_credential_is_named() -> None:
     with pytest.raises(CredentialError, match="env:A is not among"):
-        resolve("https://x.example/${env:A}")
+        await resolve("https://x.example/${env:A}")
 
 
 @pytest.mark.parametrize(
@@ -74,12 +75,12 @@ def test_a_missing_credential_is_named() -> None:
         "https://x.example/ä",
     ],
 )
-def test_a_url_that_leads_nowhere_is_refused(url: str) -> None:
+async def test_a_url_that_leads_nowhere_is_refused(url: str) -> None:
     with pytest.raises(UpstreamError, match="is not an http:// or https:// URL"):
-        resolve(url, HOST="x.example")
+        await resolve(url, HOST="x.example")
 
 
 @pytest.mark.parametrize("port", ["x", "0", "99999", "${env:PORT}"])
-def test_a_port_out_of_range_is_named(port: str) -> None:
+async def test_a_port_out_of_range_is_named(port: str) -> None:
     with pytest.raises(UpstreamError, match="the port of its URL is not from 1 to 65535"):
-        resolve(f"https://x.example:{port}/", PORT="70000")
+        await resolve(f"https://x.example:{port}/", PORT="70000")

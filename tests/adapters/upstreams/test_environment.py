@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from pathlib import Path
 
 import pytest
@@ -14,38 +13,40 @@ from mcpguard.core.errors import CredentialError
 from mcpguard.core.secret import parse_template
 from tests.adapters.credentials.fake_credentials import FakeCredentials, program
 
+pytestmark = pytest.mark.anyio
 
-def resolve(env: dict[str, str], credentials: FakeCredentials) -> dict[str, str]:
+
+async def resolve(env: dict[str, str], credentials: FakeCredentials) -> dict[str, str]:
     templates = {name: parse_template(text) for name, text in env.items()}
-    return asyncio.run(Environment(templates, Supply(credentials, program())).resolve())
+    return await Environment(templates, Supply(credentials, program())).resolve()
 
 
-def test_an_upstream_gets_the_allow_list_its_own_settings_and_nothing_else(
+async def test_an_upstream_gets_the_allow_list_its_own_settings_and_nothing_else(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "not for you")
     monkeypatch.setenv("PATH", "/bin")
-    env = resolve({"MODE": "plain"}, FakeCredentials())
+    env = await resolve({"MODE": "plain"}, FakeCredentials())
     assert env["MODE"] == "plain"
     assert env["PATH"] == "/bin"
     assert "AWS_SECRET_ACCESS_KEY" not in env
 
 
-def test_a_reference_is_filled_in_for_the_upstream_that_it_is_for() -> None:
+async def test_a_reference_is_filled_in_for_the_upstream_that_it_is_for() -> None:
     credentials = FakeCredentials(A="value-a", B="value-b")
-    env = resolve({"AUTH": "Bearer ${env:A}-${credential:B}!"}, credentials)
+    env = await resolve({"AUTH": "Bearer ${env:A}-${credential:B}!"}, credentials)
     assert env["AUTH"] == "Bearer value-a-value-b!"
     assert credentials.asked == [("env:A", program()), ("credential:B", program())]
 
 
-def test_a_missing_credential_names_its_reference() -> None:
+async def test_a_missing_credential_names_its_reference() -> None:
     with pytest.raises(CredentialError, match="env:C is not among"):
-        resolve({"X": "${env:C}"}, FakeCredentials())
+        await resolve({"X": "${env:C}"}, FakeCredentials())
 
 
-def test_a_zero_byte_is_refused() -> None:
+async def test_a_zero_byte_is_refused() -> None:
     with pytest.raises(CredentialError, match="zero byte"):
-        resolve({"X": "${env:Z}"}, FakeCredentials(Z="a\0b"))
+        await resolve({"X": "${env:Z}"}, FakeCredentials(Z="a\0b"))
 
 
 def test_a_command_with_a_folder_is_looked_up_where_it_will_run(tmp_path: Path) -> None:

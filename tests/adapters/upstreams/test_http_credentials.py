@@ -12,13 +12,18 @@ from mcpguard.adapters.upstreams.wires.sse import SseWire
 from mcpguard.core.secret import parse_template
 from tests.adapters.credentials.fake_credentials import FakeCredentials, program
 from tests.adapters.upstreams.http_script import Heard, Reply, answer_to, scripted
-from tests.adapters.upstreams.http_stage import MODERN, address, hello, in_loop, modern, wired
+from tests.adapters.upstreams.http_stage import MODERN, address, hello, modern, wired
+
+pytestmark = [
+    pytest.mark.anyio,
+    pytest.mark.timeout(20, func_only=True),
+    pytest.mark.usefixtures("no_task_left"),
+]
 
 CANARY = "canary-0123456789"
 
 
 @pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
-@in_loop
 async def test_a_credential_does_not_follow_a_redirect_to_another_origin(status: int) -> None:
     async with scripted(lambda _heard, reply: reply.nothing()) as thief:
 
@@ -41,7 +46,6 @@ async def test_a_credential_does_not_follow_a_redirect_to_another_origin(status:
         assert thief.requests == []
 
 
-@in_loop
 async def test_a_redirect_within_the_origin_is_followed_once() -> None:
     async def script(heard: Heard, reply: Reply) -> None:
         if heard.path == "/end/":
@@ -60,7 +64,6 @@ async def test_a_redirect_within_the_origin_is_followed_once() -> None:
             assert "redirect" in await listener.failure(3)
 
 
-@in_loop
 async def test_a_refusal_of_credentials_names_the_host_and_no_value() -> None:
     async def script(_heard: Heard, reply: Reply) -> None:
         await reply.json({"jsonrpc": "2.0", "id": None, "error": {"code": 1, "message": CANARY}}, 401)
@@ -75,7 +78,6 @@ async def test_a_refusal_of_credentials_names_the_host_and_no_value() -> None:
             assert stage.requests[0].path == f"/mcp?key={CANARY}"
 
 
-@in_loop
 async def test_a_configured_header_cannot_stand_for_a_mirrored_one() -> None:
     async def script(heard: Heard, reply: Reply) -> None:
         await reply.json(answer_to(heard))
@@ -92,7 +94,6 @@ async def test_a_configured_header_cannot_stand_for_a_mirrored_one() -> None:
         assert stage.requests[0].headers["accept-encoding"] == "identity"
 
 
-@in_loop
 async def test_over_sse_each_message_carries_the_credential_that_was_chosen_for_it() -> None:
     async def script(heard: Heard, reply: Reply) -> None:
         if heard.method == "GET":

@@ -7,7 +7,13 @@ import pytest
 from mcpguard.adapters.upstreams.wires.event_stream import EventStream
 from mcpguard.adapters.upstreams.wires.http import StreamableHttpWire
 from tests.adapters.upstreams.http_script import Heard, Reply, answer_to, scripted
-from tests.adapters.upstreams.http_stage import MODERN, address, in_loop, modern, wired
+from tests.adapters.upstreams.http_stage import MODERN, address, modern, wired
+
+pytestmark = [
+    pytest.mark.anyio,
+    pytest.mark.timeout(20, func_only=True),
+    pytest.mark.usefixtures("no_task_left"),
+]
 
 TOO_LONG = "answered with more than 2000 bytes; it was dropped"
 
@@ -17,7 +23,6 @@ TOO_LONG = "answered with more than 2000 bytes; it was dropped"
     [b"", b'{"jsonrpc":"2.0","id":7,"result":{"text":"', b'{"result":{"text":"'],
     ids=["no JSON", "the answer", "an answer with its id at the end"],
 )
-@in_loop
 async def test_an_event_without_an_end_fails_its_request_once_it_is_over_the_limit(begin: bytes) -> None:
     async def script(_heard: Heard, reply: Reply) -> None:
         await reply.events()
@@ -41,7 +46,6 @@ async def test_an_event_without_an_end_fails_its_request_once_it_is_over_the_lim
     ],
     ids=["a notification", "an answer to something else"],
 )
-@in_loop
 async def test_a_long_event_that_is_no_answer_is_dropped_and_the_answer_still_comes(begin: bytes) -> None:
     async def script(heard: Heard, reply: Reply) -> None:
         await reply.events()

@@ -15,10 +15,15 @@ from tests.adapters.upstreams.http_stage import (
     RecordingEar,
     address,
     hello,
-    in_loop,
     modern,
     wired,
 )
+
+pytestmark = [
+    pytest.mark.anyio,
+    pytest.mark.timeout(20, func_only=True),
+    pytest.mark.usefixtures("no_task_left"),
+]
 
 
 async def failure_of(script: Any, limit: int = LIMIT, **more: Any) -> tuple[str, RecordingEar, Any]:
@@ -45,7 +50,6 @@ async def failure_of(script: Any, limit: int = LIMIT, **more: Any) -> tuple[str,
         (302, "answered with a redirect (HTTP 302), which is not followed"),
     ],
 )
-@in_loop
 async def test_a_status_without_an_answer_is_a_clear_failure(status: int, sentence: str) -> None:
     async def script(_heard: Heard, reply: Reply) -> None:
         await reply.nothing(status)
@@ -56,7 +60,6 @@ async def test_a_status_without_an_answer_is_a_clear_failure(status: int, senten
 
 
 @pytest.mark.parametrize("error_id", [7, None, "server-error"])
-@in_loop
 async def test_a_json_rpc_error_with_an_http_error_is_the_answer(error_id: Any) -> None:
     async def script(_heard: Heard, reply: Reply) -> None:
         await reply.json({"jsonrpc": "2.0", "id": error_id, "error": {"code": -32601, "message": "no"}}, 404)
@@ -71,7 +74,6 @@ async def test_a_json_rpc_error_with_an_http_error_is_the_answer(error_id: Any) 
 
 
 @pytest.mark.parametrize("body", [b"[]", b"{", b"7", b'{"jsonrpc":"2.0","error":7}', b"\xff"])
-@in_loop
 async def test_an_http_error_with_another_body_is_told_by_its_status(body: bytes) -> None:
     async def script(_heard: Heard, reply: Reply) -> None:
         await reply.head(400, "application/json", Content_Length=str(len(body)))
@@ -80,7 +82,6 @@ async def test_an_http_error_with_another_body_is_told_by_its_status(body: bytes
     assert (await failure_of(script))[0] == "answered HTTP 400 to tools/list"
 
 
-@in_loop
 async def test_an_answer_of_the_wrong_kind_is_none() -> None:
     async def script(_heard: Heard, reply: Reply) -> None:
         await reply.head(200, "text/html", Content_Length="2")
@@ -89,7 +90,6 @@ async def test_an_answer_of_the_wrong_kind_is_none() -> None:
     assert "neither JSON nor an event stream" in (await failure_of(script))[0]
 
 
-@in_loop
 async def test_an_encoded_answer_is_refused() -> None:
     async def script(_heard: Heard, reply: Reply) -> None:
         await reply.head(200, "application/json", Content_Length="2", Content_Encoding="gzip")
@@ -98,7 +98,6 @@ async def test_an_encoded_answer_is_refused() -> None:
     assert (await failure_of(script))[0] == "answered with an encoding that it was not asked for"
 
 
-@in_loop
 async def test_a_body_that_is_cut_off_is_a_failure() -> None:
     async def script(_heard: Heard, reply: Reply) -> None:
         await reply.head(200, "application/json", Content_Length="500")
@@ -107,7 +106,6 @@ async def test_a_body_that_is_cut_off_is_a_failure() -> None:
     assert (await failure_of(script))[0] == "broke off its answer"
 
 
-@in_loop
 async def test_a_connection_that_is_closed_before_the_answer_is_a_failure() -> None:
     async def script(_heard: Heard, _reply: Reply) -> None:
         return
@@ -115,7 +113,6 @@ async def test_a_connection_that_is_closed_before_the_answer_is_a_failure() -> N
     assert (await failure_of(script))[0] == "closed the connection before it answered"
 
 
-@in_loop
 async def test_what_is_not_http_is_a_failure() -> None:
     async def script(_heard: Heard, reply: Reply) -> None:
         await reply.raw(b"SSH-2.0-x\r\n\r\n")
@@ -123,7 +120,6 @@ async def test_what_is_not_http_is_a_failure() -> None:
     assert (await failure_of(script))[0] == "answered with something that is not HTTP"
 
 
-@in_loop
 async def test_nobody_there_is_a_failure() -> None:
     async with scripted(lambda _heard, reply: reply.nothing()) as stage:
         url = stage.url
@@ -132,7 +128,6 @@ async def test_nobody_there_is_a_failure() -> None:
         assert await listener.failure(1) == "cannot be reached: 127.0.0.1 takes no connection"
 
 
-@in_loop
 async def test_a_json_body_over_the_limit_is_dropped() -> None:
     async def script(heard: Heard, reply: Reply) -> None:
         await reply.json(answer_to(heard, text="x" * 5000))
@@ -142,7 +137,6 @@ async def test_a_json_body_over_the_limit_is_dropped() -> None:
     assert [what[0] for what in listener.heard] == ["failed", "ended"]
 
 
-@in_loop
 async def test_a_huge_event_is_dropped_and_is_the_failure_of_its_request() -> None:
     async def script(heard: Heard, reply: Reply) -> None:
         await reply.events()
@@ -153,7 +147,6 @@ async def test_a_huge_event_is_dropped_and_is_the_failure_of_its_request() -> No
     assert told == "answered with more than 2000 bytes; it was dropped"
 
 
-@in_loop
 async def test_a_huge_event_of_nobody_is_told_and_the_answer_still_comes() -> None:
     async def script(heard: Heard, reply: Reply) -> None:
         await reply.events()
@@ -170,7 +163,6 @@ async def test_a_huge_event_of_nobody_is_told_and_the_answer_still_comes() -> No
         assert [what[0] for what in listener.heard] == ["oversize", "received"]
 
 
-@in_loop
 async def test_a_stream_that_is_cut_in_mid_event_is_a_failure_in_the_modern_era() -> None:
     async def script(_heard: Heard, reply: Reply) -> None:
         await reply.events()
@@ -182,7 +174,6 @@ async def test_a_stream_that_is_cut_in_mid_event_is_a_failure_in_the_modern_era(
     assert [what[0] for what in listener.heard] == ["received", "failed", "ended"]
 
 
-@in_loop
 async def test_an_answer_with_a_wrong_id_is_no_answer() -> None:
     async def in_json(heard: Heard, reply: Reply) -> None:
         await reply.json({**answer_to(heard), "id": 8})
@@ -199,7 +190,6 @@ async def test_an_answer_with_a_wrong_id_is_no_answer() -> None:
     assert listener.heard[0][:2] == ("broken", None)
 
 
-@in_loop
 async def test_a_request_as_an_answer_is_no_answer() -> None:
     async def script(heard: Heard, reply: Reply) -> None:
         await reply.json({"jsonrpc": "2.0", "id": heard.message["id"], "method": "ping"})
@@ -208,7 +198,6 @@ async def test_a_request_as_an_answer_is_no_answer() -> None:
 
 
 @pytest.mark.parametrize("body", ["[]", "nonsense", '{"jsonrpc":"1.0"}', "[" * 100_000])
-@in_loop
 async def test_what_is_no_json_rpc_is_told_and_fails_its_request(body: str) -> None:
     async def script(_heard: Heard, reply: Reply) -> None:
         await reply.head(200, "application/json", Content_Length=str(len(body)))
@@ -219,7 +208,6 @@ async def test_what_is_no_json_rpc_is_told_and_fails_its_request(body: str) -> N
     assert listener.heard[0] == ("broken", None, "not a JSON-RPC message over HTTP", shown)
 
 
-@in_loop
 async def test_only_the_first_answer_counts_and_the_wire_goes_on() -> None:
     async def script(heard: Heard, reply: Reply) -> None:
         await reply.events()
@@ -237,7 +225,6 @@ async def test_only_the_first_answer_counts_and_the_wire_goes_on() -> None:
         assert not [what for what in listener.heard if what[0] == "failed"]
 
 
-@in_loop
 async def test_a_request_that_is_never_answered_ends_with_the_wire() -> None:
     begun = asyncio.Event()
 
@@ -255,7 +242,6 @@ async def test_a_request_that_is_never_answered_ends_with_the_wire() -> None:
         await stage.until(lambda: stage.open == 0)
 
 
-@in_loop
 async def test_a_request_can_be_let_go_before_it_left() -> None:
     async with (
         scripted(lambda _heard, reply: reply.nothing()) as stage,

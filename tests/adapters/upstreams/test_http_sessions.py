@@ -15,14 +15,18 @@ from tests.adapters.upstreams.http_stage import (
     address,
     greet,
     hello,
-    in_loop,
     modern,
     request,
     wired,
 )
 
+pytestmark = [
+    pytest.mark.anyio,
+    pytest.mark.timeout(20, func_only=True),
+    pytest.mark.usefixtures("no_task_left"),
+]
 
-@in_loop
+
 async def test_a_session_goes_from_its_first_request_to_its_delete() -> None:
     async with scripted(Session()) as stage:
         async with wired(StreamableHttpWire, address(stage.url)) as (wire, listener):
@@ -37,7 +41,6 @@ async def test_a_session_goes_from_its_first_request_to_its_delete() -> None:
             assert heard.headers["mcp-protocol-version"] == LEGACY
 
 
-@in_loop
 async def test_a_404_within_a_session_is_its_end_and_the_next_greeting_begins_anew() -> None:
     async def post(_heard: Heard, reply: Reply) -> None:
         await reply.json({"jsonrpc": "2.0", "id": None, "error": {"code": -32600, "message": "gone"}}, 404)
@@ -59,7 +62,6 @@ NO_SESSION = {"code": -32000, "message": "Bad Request: No valid session ID provi
 
 
 @pytest.mark.parametrize("answer_id", [None, "server-error", 3])
-@in_loop
 async def test_a_400_within_a_session_that_is_no_answer_is_its_end_too(answer_id: Any) -> None:
     async def post(_heard: Heard, reply: Reply) -> None:
         await reply.json({"jsonrpc": "2.0", "id": answer_id, "error": NO_SESSION}, 400)
@@ -73,7 +75,6 @@ async def test_a_400_within_a_session_that_is_no_answer_is_its_end_too(answer_id
         assert await listener.fate(2) == ("expired", 2, {"jsonrpc": "2.0", "id": 2, "error": NO_SESSION})
 
 
-@in_loop
 async def test_a_400_without_a_json_rpc_error_is_the_end_of_the_session_too() -> None:
     async def post(_heard: Heard, reply: Reply) -> None:
         await reply.nothing(400)
@@ -87,7 +88,6 @@ async def test_a_400_without_a_json_rpc_error_is_the_end_of_the_session_too() ->
         assert await listener.fate(2) == ("expired", 2, None)
 
 
-@in_loop
 async def test_a_400_that_answers_the_request_is_the_answer() -> None:
     async def post(heard: Heard, reply: Reply) -> None:
         error = {"code": -32602, "message": "no"}
@@ -102,7 +102,6 @@ async def test_a_400_that_answers_the_request_is_the_answer() -> None:
         assert (await listener.answer(2))["error"]["code"] == -32602
 
 
-@in_loop
 async def test_what_was_sent_in_a_session_that_is_left_already_has_expired_as_well() -> None:
     asked = asyncio.Event()
 
@@ -123,7 +122,6 @@ async def test_what_was_sent_in_a_session_that_is_left_already_has_expired_as_we
         assert await listener.fate(2) == ("expired", 2, None)
 
 
-@in_loop
 async def test_a_get_stream_is_opened_again_where_it_ended() -> None:
     async def get(count: int, heard: Heard, reply: Reply) -> None:
         if count == 2:
@@ -148,7 +146,6 @@ async def test_a_get_stream_is_opened_again_where_it_ended() -> None:
         assert said == ["1 None", "3 e-1"]
 
 
-@in_loop
 async def test_a_stream_that_broke_before_the_answer_is_resumed() -> None:
     async def post(_heard: Heard, reply: Reply) -> None:
         await reply.events()
@@ -178,7 +175,6 @@ async def test_a_stream_that_broke_before_the_answer_is_resumed() -> None:
 
 
 @pytest.mark.parametrize("said", [b"id: p-1\ndata:\n\n", b"retry: 1\ndata:\n\n"])
-@in_loop
 async def test_a_stream_that_named_no_time_or_no_event_was_not_closed_on_purpose(said: bytes) -> None:
     async def post(_heard: Heard, reply: Reply) -> None:
         await reply.events()
@@ -195,7 +191,6 @@ async def test_a_stream_that_named_no_time_or_no_event_was_not_closed_on_purpose
 
 
 @pytest.mark.parametrize("status", [405, 503])
-@in_loop
 async def test_a_stream_that_cannot_be_resumed_is_a_failure(status: int) -> None:
     async def post(_heard: Heard, reply: Reply) -> None:
         await reply.events()
@@ -215,7 +210,6 @@ async def test_a_stream_that_cannot_be_resumed_is_a_failure(status: int) -> None
         assert len(tries) == (1 if status == 405 else 5)
 
 
-@in_loop
 async def test_a_get_that_opens_no_event_stream_is_left_alone() -> None:
     async def get(_count: int, _heard: Heard, reply: Reply) -> None:
         await reply.json({})
@@ -229,7 +223,6 @@ async def test_a_get_that_opens_no_event_stream_is_left_alone() -> None:
         assert len([heard for heard in stage.requests if heard.method == "GET"]) == 1
 
 
-@in_loop
 async def test_a_farewell_that_fails_keeps_nobody() -> None:
     async def script(heard: Heard, reply: Reply) -> None:
         if heard.method == "POST":
@@ -242,7 +235,6 @@ async def test_a_farewell_that_fails_keeps_nobody() -> None:
         assert stage.requests[-1].method == "DELETE"
 
 
-@in_loop
 async def test_a_cancellation_leaves_after_its_request_and_before_what_follows() -> None:
     release = asyncio.Event()
 
@@ -266,7 +258,6 @@ async def test_a_cancellation_leaves_after_its_request_and_before_what_follows()
         await listener.answer(2)
 
 
-@in_loop
 async def test_streams_that_break_off_are_opened_again() -> None:
     async def post(_heard: Heard, reply: Reply) -> None:
         await reply.events(Content_Length="999")
@@ -295,7 +286,6 @@ async def test_streams_that_break_off_are_opened_again() -> None:
         assert sorted(said) == ["a", "b", "c"]
 
 
-@in_loop
 async def test_while_held_nothing_is_brought_and_the_server_is_stopped_by_tcp() -> None:
     sent = 0
 

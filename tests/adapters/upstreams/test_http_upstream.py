@@ -18,7 +18,13 @@ from mcpguard.gateway.flight import as_future
 from tests.adapters.upstreams import sdk_stage
 from tests.adapters.upstreams.fake_wire import World, modern_caller, permit, silent
 from tests.adapters.upstreams.http_script import Heard, Reply, Session, scripted
-from tests.adapters.upstreams.http_stage import address, in_loop
+from tests.adapters.upstreams.http_stage import address
+
+pytestmark = [
+    pytest.mark.anyio,
+    pytest.mark.timeout(20, func_only=True),
+    pytest.mark.usefixtures("no_task_left"),
+]
 
 
 @asynccontextmanager
@@ -44,7 +50,6 @@ async def echoed(world: World, modern: bool) -> Any:
 
 @pytest.mark.parametrize("json_response", [True, False])
 @pytest.mark.parametrize("modern", [True, False])
-@in_loop
 async def test_a_server_of_both_eras_is_greeted_in_the_era_of_the_client(
     json_response: bool, modern: bool
 ) -> None:
@@ -57,14 +62,12 @@ async def test_a_server_of_both_eras_is_greeted_in_the_era_of_the_client(
 
 
 @pytest.mark.parametrize("modern", [True, False])
-@in_loop
 async def test_an_old_server_is_found_behind_its_stream(modern: bool) -> None:
     async with sdk_stage.sse() as (url, _oracle), reaching(url, modern=modern) as world:
         assert await echoed(world, modern) == str({"n": 1})
         assert world.upstream.modern is False
 
 
-@in_loop
 async def test_a_session_that_ended_is_opened_again_and_the_call_is_made_once_more() -> None:
     lost = False
 
@@ -84,7 +87,6 @@ async def test_a_session_that_ended_is_opened_again_and_the_call_is_made_once_mo
         assert said.count("tools/call") == 2
 
 
-@in_loop
 async def test_a_modern_call_that_is_cancelled_is_cancelled_there() -> None:
     async with sdk_stage.streamable() as (url, oracle), reaching(url, modern=True) as world:
         wait = world.upstream.request(permit(caller=modern_caller(), name="wait"))
@@ -93,7 +95,6 @@ async def test_a_modern_call_that_is_cancelled_is_cancelled_there() -> None:
         await oracle.cancelled.wait()
 
 
-@in_loop
 async def test_a_host_that_is_not_there_is_one_clear_error() -> None:
     async with scripted(lambda _heard, reply: reply.nothing()) as stage:
         url = stage.url
@@ -102,7 +103,6 @@ async def test_a_host_that_is_not_there_is_one_clear_error() -> None:
             await echoed(world, False)
 
 
-@in_loop
 async def test_many_calls_at_once_each_get_their_answer() -> None:
     async with sdk_stage.streamable() as (url, _oracle), reaching(url, modern=True) as world:
         waits = [

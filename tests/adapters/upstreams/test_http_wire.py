@@ -20,11 +20,16 @@ from tests.adapters.upstreams.http_stage import (
     address,
     greet,
     hello,
-    in_loop,
     modern,
     request,
     wired,
 )
+
+pytestmark = [
+    pytest.mark.anyio,
+    pytest.mark.timeout(20, func_only=True),
+    pytest.mark.usefixtures("no_task_left"),
+]
 
 
 def tool(name: str, schema: dict[str, Any]) -> Listed:
@@ -38,7 +43,6 @@ def text_of(answer: dict[str, Any]) -> str:
 
 @pytest.mark.parametrize("json_response", [True, False])
 @pytest.mark.parametrize("version", ["2025-03-26", "2025-06-18", LEGACY])
-@in_loop
 async def test_a_legacy_session_with_the_sdk_works(json_response: bool, version: str) -> None:
     async with (
         sdk_stage.streamable(json_response=json_response) as (url, oracle),
@@ -54,7 +58,6 @@ async def test_a_legacy_session_with_the_sdk_works(json_response: bool, version:
         assert wire.unsent == 0
 
 
-@in_loop
 async def test_a_message_of_megabytes_is_sent() -> None:
     async with (
         scripted(lambda heard, reply: reply.json(answer_to(heard))) as stage,
@@ -67,7 +70,6 @@ async def test_a_message_of_megabytes_is_sent() -> None:
         assert wire.unsent == 0
 
 
-@in_loop
 async def test_many_calls_go_side_by_side() -> None:
     async with (
         sdk_stage.streamable() as (url, _oracle),
@@ -80,7 +82,6 @@ async def test_many_calls_go_side_by_side() -> None:
             assert text_of(await listener.answer(request_id)) == str({"n": request_id})
 
 
-@in_loop
 async def test_progress_comes_before_the_answer_and_tells_its_request() -> None:
     async with (
         sdk_stage.streamable() as (url, _oracle),
@@ -93,7 +94,6 @@ async def test_progress_comes_before_the_answer_and_tells_its_request() -> None:
         assert [what[1].get("params", {}).get("progress") for what in told] == [0, 1, 2, None]
 
 
-@in_loop
 async def test_a_question_of_a_legacy_upstream_is_answered_by_a_post_of_its_own() -> None:
     async with (
         sdk_stage.streamable() as (url, _oracle),
@@ -110,7 +110,6 @@ async def test_a_question_of_a_legacy_upstream_is_answered_by_a_post_of_its_own(
         assert "blue" in text_of(await listener.answer(2))
 
 
-@in_loop
 async def test_what_belongs_to_no_request_comes_on_the_get_stream() -> None:
     async with (
         sdk_stage.streamable(event_store=sdk_stage.Memory()) as (url, _oracle),
@@ -126,7 +125,6 @@ async def test_what_belongs_to_no_request_comes_on_the_get_stream() -> None:
         assert changed[0][2] is None
 
 
-@in_loop
 async def test_a_legacy_cancellation_reaches_the_call_that_waits() -> None:
     async with (
         sdk_stage.streamable() as (url, oracle),
@@ -140,7 +138,6 @@ async def test_a_legacy_cancellation_reaches_the_call_that_waits() -> None:
         await oracle.cancelled.wait()
 
 
-@in_loop
 async def test_an_answer_on_a_stream_that_the_sdk_closed_early_is_polled_for() -> None:
     store = sdk_stage.Memory()
     async with (
@@ -152,7 +149,6 @@ async def test_an_answer_on_a_stream_that_the_sdk_closed_early_is_polled_for() -
         assert text_of(await listener.answer(2)) == "done"
 
 
-@in_loop
 async def test_a_session_that_the_sdk_does_not_know_is_expired() -> None:
     async with (
         sdk_stage.streamable() as (url, _oracle),
@@ -165,7 +161,6 @@ async def test_a_session_that_the_sdk_does_not_know_is_expired() -> None:
         assert await greet(wire, listener)
 
 
-@in_loop
 async def test_the_modern_era_with_the_sdk_works_and_its_headers_agree() -> None:
     async with (
         sdk_stage.streamable() as (url, oracle),
@@ -187,7 +182,6 @@ async def test_the_modern_era_with_the_sdk_works_and_its_headers_agree() -> None
         assert wire.last_status == 400
 
 
-@in_loop
 async def test_a_modern_progress_comes_on_the_stream_of_its_request() -> None:
     async with (
         sdk_stage.streamable() as (url, _oracle),
@@ -201,7 +195,6 @@ async def test_a_modern_progress_comes_on_the_stream_of_its_request() -> None:
         assert [what[2] for what in listener.heard] == [2, 2, 2, 2]
 
 
-@in_loop
 async def test_letting_go_of_a_modern_request_cancels_it() -> None:
     async with (
         sdk_stage.streamable() as (url, oracle),
@@ -215,7 +208,6 @@ async def test_letting_go_of_a_modern_request_cancels_it() -> None:
         assert listener.heard == []
 
 
-@in_loop
 async def test_closing_ends_whatever_is_open_and_tells_the_end_once() -> None:
     async with (
         sdk_stage.streamable() as (url, oracle),
@@ -231,7 +223,6 @@ async def test_closing_ends_whatever_is_open_and_tells_the_end_once() -> None:
         await oracle.cancelled.wait()
 
 
-@in_loop
 async def test_a_message_before_open_fails_and_closing_is_harmless() -> None:
     turn = Turn(asyncio.get_running_loop())
     listener = RecordingEar(turn)
@@ -245,7 +236,6 @@ async def test_a_message_before_open_fails_and_closing_is_harmless() -> None:
 
 @pytest.mark.parametrize("streamed", [True, False])
 @pytest.mark.parametrize("version", ["2025-03-26", "2025-06-18"])
-@in_loop
 async def test_an_answer_in_a_batch_is_found_in_the_revision_that_has_them(
     streamed: bool, version: str
 ) -> None:

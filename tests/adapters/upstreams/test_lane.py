@@ -25,7 +25,9 @@ from mcpguard.core.secret import CredentialRef, Secret, parse_template
 from mcpguard.gateway.flight import as_future
 from mcpguard.gateway.recipients import Recipient
 from tests.adapters.credentials.fake_credentials import FakeCredentials, program
-from tests.adapters.upstreams.fake_wire import FakeWire, World, legacy, permit, run
+from tests.adapters.upstreams.fake_wire import FakeWire, World, legacy, permit
+
+pytestmark = [pytest.mark.anyio, pytest.mark.timeout(20, func_only=True)]
 
 HELD = legacy()
 
@@ -103,86 +105,76 @@ class Stage:
 
 
 @pytest.mark.parametrize("kind", [FakeCredentials, Known])
-def test_a_process_takes_calls_while_its_credentials_are_in_force(kind: type[FakeCredentials]) -> None:
-    async def body() -> None:
-        stage = Stage(kind(A="value-1"))
-        for number in (1, 2, 3):
-            wait = stage.call()
-            await stage.calls(0, number)
-            stage.answer(0)
-            await as_future(wait)
-        assert (len(stage.wires), stage.given) == (1, [{"T": "value-1"}])
-        await stage.lane.close(True)
-
-    run(body())
+async def test_a_process_takes_calls_while_its_credentials_are_in_force(kind: type[FakeCredentials]) -> None:
+    stage = Stage(kind(A="value-1"))
+    for number in (1, 2, 3):
+        wait = stage.call()
+        await stage.calls(0, number)
+        stage.answer(0)
+        await as_future(wait)
+    assert (len(stage.wires), stage.given) == (1, [{"T": "value-1"}])
+    await stage.lane.close(True)
 
 
 @pytest.mark.parametrize("kind", [FakeCredentials, Known])
-def test_another_value_means_another_process_and_the_old_one_ends_after_its_calls(
+async def test_another_value_means_another_process_and_the_old_one_ends_after_its_calls(
     kind: type[FakeCredentials],
 ) -> None:
-    async def body() -> None:
-        stage = Stage(kind(A="value-1"))
-        old = stage.call()
-        await stage.calls(0)
-        stage.credentials.values["A"] = "value-2"
-        new = [stage.call(), stage.call()]
-        await stage.calls(1, 2)
-        assert stage.wires[0].methods().count("tools/call") == 1
-        assert not stage.wires[0].closed
-        stage.answer(0)
-        await as_future(old)
-        await stage.closed(0)
-        assert not any(wait.done for wait in new)
-        assert [one["T"] for one in stage.given] == ["value-1", "value-2"]
-        assert stage.world.renewals == ["x"]
-        await stage.lane.close(True)
-        for wait in new:
-            with pytest.raises(UpstreamError):
-                await as_future(wait)
-
-    run(body())
+    stage = Stage(kind(A="value-1"))
+    old = stage.call()
+    await stage.calls(0)
+    stage.credentials.values["A"] = "value-2"
+    new = [stage.call(), stage.call()]
+    await stage.calls(1, 2)
+    assert stage.wires[0].methods().count("tools/call") == 1
+    assert not stage.wires[0].closed
+    stage.answer(0)
+    await as_future(old)
+    await stage.closed(0)
+    assert not any(wait.done for wait in new)
+    assert [one["T"] for one in stage.given] == ["value-1", "value-2"]
+    assert stage.world.renewals == ["x"]
+    await stage.lane.close(True)
+    for wait in new:
+        with pytest.raises(UpstreamError):
+            await as_future(wait)
 
 
 @pytest.mark.parametrize("kind", [FakeCredentials, Known])
-def test_a_value_that_is_gone_refuses_the_calls_and_ends_the_process(kind: type[FakeCredentials]) -> None:
-    async def body() -> None:
-        stage = Stage(kind(A="value-1"))
-        first = stage.call()
-        await stage.calls(0)
-        stage.answer(0)
-        await as_future(first)
-        del stage.credentials.values["A"]
-        for wait in [stage.call(), stage.call()]:
-            with pytest.raises(CredentialError, match="file:A"):
-                await as_future(wait)
-        await stage.closed(0)
-        with pytest.raises(UpstreamError, match="not available: file:A"):
-            await as_future(stage.call())
-        await stage.lane.close(True)
-
-    run(body())
-
-
-def test_a_call_that_is_cancelled_while_its_credentials_are_looked_at_is_not_sent() -> None:
-    async def body() -> None:
-        stage = Stage(FakeCredentials(A="value-1"))
-        first = stage.call()
-        await stage.calls(0)
-        second, third = stage.call(), stage.call()
-        second.cancel("cancelled")
-        await stage.calls(0, 2)
-        assert second.value is None
-        first.cancel("cancelled")
-        third.cancel("cancelled")
-        assert stage.wires[0].methods().count("notifications/cancelled") == 2
-        assert stage.wires[0].methods().count("tools/call") == 2
-        await stage.lane.close(True)
-
-    run(body())
+async def test_a_value_that_is_gone_refuses_the_calls_and_ends_the_process(
+    kind: type[FakeCredentials],
+) -> None:
+    stage = Stage(kind(A="value-1"))
+    first = stage.call()
+    await stage.calls(0)
+    stage.answer(0)
+    await as_future(first)
+    del stage.credentials.values["A"]
+    for wait in [stage.call(), stage.call()]:
+        with pytest.raises(CredentialError, match="file:A"):
+            await as_future(wait)
+    await stage.closed(0)
+    with pytest.raises(UpstreamError, match="not available: file:A"):
+        await as_future(stage.call())
+    await stage.lane.close(True)
 
 
-def test_a_call_that_is_cancelled_during_the_look_is_not_sent() -> None:
+async def test_a_call_that_is_cancelled_while_its_credentials_are_looked_at_is_not_sent() -> None:
+    stage = Stage(FakeCredentials(A="value-1"))
+    first = stage.call()
+    await stage.calls(0)
+    second, third = stage.call(), stage.call()
+    second.cancel("cancelled")
+    await stage.calls(0, 2)
+    assert second.value is None
+    first.cancel("cancelled")
+    third.cancel("cancelled")
+    assert stage.wires[0].methods().count("notifications/cancelled") == 2
+    assert stage.wires[0].methods().count("tools/call") == 2
+    await stage.lane.close(True)
+
+
+async def test_a_call_that_is_cancelled_during_the_look_is_not_sent() -> None:
     class Slow(FakeCredentials):
         def __init__(self) -> None:
             super().__init__(A="value-1")
@@ -194,241 +186,201 @@ def test_a_call_that_is_cancelled_during_the_look_is_not_sent() -> None:
                 assert self.go.wait(10)
             return super().get(ref, to)
 
-    async def body() -> None:
-        stage = Stage(credentials := Slow())
-        stage.call()
-        await stage.calls(0)
-        second, _third = stage.call(), stage.call()
-        assert await asyncio.to_thread(credentials.looking.wait, 10)
-        second.cancel("cancelled")
-        credentials.go.set()
-        await stage.calls(0, 2)
-        await stage.world.settled()
-        assert stage.wires[0].methods().count("tools/call") == 2
-        assert stage.wires[0].methods().count("notifications/cancelled") == 0
-        await stage.lane.close(True)
-
-    run(body())
+    stage = Stage(credentials := Slow())
+    stage.call()
+    await stage.calls(0)
+    second, _third = stage.call(), stage.call()
+    assert await asyncio.to_thread(credentials.looking.wait, 10)
+    second.cancel("cancelled")
+    credentials.go.set()
+    await stage.calls(0, 2)
+    await stage.world.settled()
+    assert stage.wires[0].methods().count("tools/call") == 2
+    assert stage.wires[0].methods().count("notifications/cancelled") == 0
+    await stage.lane.close(True)
 
 
-def test_calls_that_come_while_one_look_is_under_way_have_a_look_of_their_own() -> None:
-    async def body() -> None:
-        stage = Stage(FakeCredentials(A="value-1"))
-        stage.call()
-        await stage.calls(0)
-        stage.call()
-        await asyncio.sleep(0)
-        before = len(stage.credentials.asked)
-        stage.call()
-        await stage.calls(0, 3)
-        assert len(stage.credentials.asked) > before
-        await stage.lane.close(True)
-
-    run(body())
+async def test_calls_that_come_while_one_look_is_under_way_have_a_look_of_their_own() -> None:
+    stage = Stage(FakeCredentials(A="value-1"))
+    stage.call()
+    await stage.calls(0)
+    stage.call()
+    await asyncio.sleep(0)
+    before = len(stage.credentials.asked)
+    stage.call()
+    await stage.calls(0, 3)
+    assert len(stage.credentials.asked) > before
+    await stage.lane.close(True)
 
 
-def test_a_process_that_ended_by_itself_is_started_with_what_is_in_force_then() -> None:
-    async def body() -> None:
-        stage = Stage(FakeCredentials(A="value-1"))
-        first = stage.call()
-        await stage.calls(0)
-        stage.credentials.values["A"] = "value-2"
-        stage.wires[0].listener.ended()
-        with pytest.raises(UpstreamError):
-            await as_future(first)
-        await stage.world.until(lambda: stage.lane.instance.health.state == "waiting")
-        await stage.world.settled()
-        second = stage.call()
-        await stage.calls(1)
-        assert stage.given[-1] == {"T": "value-2"}
-        stage.answer(1)
-        await as_future(second)
-        await stage.lane.close(True)
-
-    run(body())
-
-
-def test_a_lane_without_a_call_ends_after_a_while_and_not_while_one_is_open() -> None:
-    async def body() -> None:
-        stage = Stage(FakeCredentials(A="value-1"), idle=0.0)
-        first = stage.call()
-        await stage.calls(0)
-        await stage.world.settled()
-        assert not stage.wires[0].closed
-        stage.answer(0)
+async def test_a_process_that_ended_by_itself_is_started_with_what_is_in_force_then() -> None:
+    stage = Stage(FakeCredentials(A="value-1"))
+    first = stage.call()
+    await stage.calls(0)
+    stage.credentials.values["A"] = "value-2"
+    stage.wires[0].listener.ended()
+    with pytest.raises(UpstreamError):
         await as_future(first)
-        await stage.closed(0)
-        second = stage.call()
-        await stage.calls(1)
-        second.cancel("cancelled")
-        await stage.closed(1)
-        await stage.lane.close(True)
+    await stage.world.until(lambda: stage.lane.instance.health.state == "waiting")
+    await stage.world.settled()
+    second = stage.call()
+    await stage.calls(1)
+    assert stage.given[-1] == {"T": "value-2"}
+    stage.answer(1)
+    await as_future(second)
+    await stage.lane.close(True)
 
-    run(body())
+
+async def test_a_lane_without_a_call_ends_after_a_while_and_not_while_one_is_open() -> None:
+    stage = Stage(FakeCredentials(A="value-1"), idle=0.0)
+    first = stage.call()
+    await stage.calls(0)
+    await stage.world.settled()
+    assert not stage.wires[0].closed
+    stage.answer(0)
+    await as_future(first)
+    await stage.closed(0)
+    second = stage.call()
+    await stage.calls(1)
+    second.cancel("cancelled")
+    await stage.closed(1)
+    await stage.lane.close(True)
 
 
 @pytest.mark.parametrize("ttl", [3_600_000, None])
-def test_a_lane_stays_while_a_task_that_was_begun_in_it_may_run(
+async def test_a_lane_stays_while_a_task_that_was_begun_in_it_may_run(
     ttl: int | None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    async def body() -> None:
-        stage = Stage(FakeCredentials(A="value-1"), idle=0.0)
-        first = stage.call()
-        await stage.calls(0)
-        stage.answer(0, task={"taskId": "t", "status": "working", "ttl": ttl})
-        await as_future(first)
-        await stage.world.settled()
-        assert not stage.wires[0].closed
-        monkeypatch.setattr(lanes, "TASK_SECONDS", 0.02)
-        stage.lane._busy = 0.0
-        second = stage.call()
-        await stage.calls(0, 2)
-        stage.answer(0, resultType="task", taskId="u", status="working", ttlMs=ttl)
-        await as_future(second)
-        await stage.closed(0)
-        await stage.lane.close(True)
-
-    run(body())
+    stage = Stage(FakeCredentials(A="value-1"), idle=0.0)
+    first = stage.call()
+    await stage.calls(0)
+    stage.answer(0, task={"taskId": "t", "status": "working", "ttl": ttl})
+    await as_future(first)
+    await stage.world.settled()
+    assert not stage.wires[0].closed
+    monkeypatch.setattr(lanes, "TASK_SECONDS", 0.02)
+    stage.lane._busy = 0.0
+    second = stage.call()
+    await stage.calls(0, 2)
+    stage.answer(0, resultType="task", taskId="u", status="working", ttlMs=ttl)
+    await as_future(second)
+    await stage.closed(0)
+    await stage.lane.close(True)
 
 
-def test_a_lane_that_somebody_hears_from_stays() -> None:
-    async def body() -> None:
-        stage = Stage(FakeCredentials(A="value-1"), idle=0.0)
-        first = stage.call()
-        await stage.calls(0)
-        stage.lane.instance.past.memory.uris["x:1"] = None
-        stage.answer(0)
-        await as_future(first)
-        await stage.world.settled()
-        assert not stage.wires[0].closed
-        await stage.lane.close(True)
-
-    run(body())
+async def test_a_lane_that_somebody_hears_from_stays() -> None:
+    stage = Stage(FakeCredentials(A="value-1"), idle=0.0)
+    first = stage.call()
+    await stage.calls(0)
+    stage.lane.instance.past.memory.uris["x:1"] = None
+    stage.answer(0)
+    await as_future(first)
+    await stage.world.settled()
+    assert not stage.wires[0].closed
+    await stage.lane.close(True)
 
 
-def test_a_process_ends_with_its_lease_unless_that_was_renewed(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_process_ends_with_its_lease_unless_that_was_renewed(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(lanes, "LEAST_SECONDS", 0.0)
-
-    async def body() -> None:
-        credentials = Known(A="value-1")
-        credentials.left = 0.01
-        looks: list[float | None] = [0.01, 0.01, 0.01]
-        credentials.remaining = lambda _ref, _to: looks.pop(0) if looks else 0.0  # type: ignore[method-assign]
-        stage = Stage(credentials)
-        first = stage.call()
-        await stage.calls(0)
-        stage.answer(0)
-        await as_future(first)
-        await stage.closed(0)
-        assert looks == []
-        assert len(stage.wires) == 1
-        await stage.lane.close(True)
-
-    run(body())
+    credentials = Known(A="value-1")
+    credentials.left = 0.01
+    looks: list[float | None] = [0.01, 0.01, 0.01]
+    credentials.remaining = lambda _ref, _to: looks.pop(0) if looks else 0.0  # type: ignore[method-assign]
+    stage = Stage(credentials)
+    first = stage.call()
+    await stage.calls(0)
+    stage.answer(0)
+    await as_future(first)
+    await stage.closed(0)
+    assert looks == []
+    assert len(stage.wires) == 1
+    await stage.lane.close(True)
 
 
-def test_what_was_subscribed_goes_on_in_the_process_after_a_lease() -> None:
-    async def body() -> None:
-        credentials = Known(A="value-1")
-        stage = Stage(credentials)
-        first = stage.call()
-        await stage.calls(0)
-        stage.lane.instance.past.memory.uris["x:1"] = None
-        stage.answer(0)
-        await as_future(first)
-        stage.lane._replace()
-        await stage.world.until(lambda: "resources/subscribe" in stage.wires[-1].methods())
-        assert len(stage.wires) == 2
-        await stage.lane.close(True)
-
-    run(body())
+async def test_what_was_subscribed_goes_on_in_the_process_after_a_lease() -> None:
+    credentials = Known(A="value-1")
+    stage = Stage(credentials)
+    first = stage.call()
+    await stage.calls(0)
+    stage.lane.instance.past.memory.uris["x:1"] = None
+    stage.answer(0)
+    await as_future(first)
+    stage.lane._replace()
+    await stage.world.until(lambda: "resources/subscribe" in stage.wires[-1].methods())
+    assert len(stage.wires) == 2
+    await stage.lane.close(True)
 
 
-def test_not_more_than_a_few_processes_wait_for_the_end_of_their_calls(
+async def test_not_more_than_a_few_processes_wait_for_the_end_of_their_calls(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    async def body() -> None:
-        monkeypatch.setattr(lanes, "MOST_OLD", 1)
-        stage = Stage(Known(A="value-0"))
-        waits = []
-        for number in range(3):
-            stage.credentials.values["A"] = f"value-{number}"
-            waits.append(stage.call())
-            await stage.calls(number)
-        with pytest.raises(UpstreamError):
-            await as_future(waits[0])
-        await stage.closed(0)
-        assert not waits[1].done
-        await stage.lane.close(True)
-
-    run(body())
+    monkeypatch.setattr(lanes, "MOST_OLD", 1)
+    stage = Stage(Known(A="value-0"))
+    waits = []
+    for number in range(3):
+        stage.credentials.values["A"] = f"value-{number}"
+        waits.append(stage.call())
+        await stage.calls(number)
+    with pytest.raises(UpstreamError):
+        await as_future(waits[0])
+    await stage.closed(0)
+    assert not waits[1].done
+    await stage.lane.close(True)
 
 
 @pytest.mark.parametrize("gently", [True, False])
-def test_a_lane_that_is_closed_ends_old_processes_as_it_was_told(gently: bool) -> None:
-    async def body() -> None:
-        stage = Stage(Known(A="value-1"), idle=100.0)
-        stage.call()
-        await stage.calls(0)
-        stage.credentials.values["A"] = "value-2"
-        stage.call()
-        await stage.calls(1)
-        upstreams = stage.lane.instances
-        await stage.lane.close(gently)
-        assert [one._gently for one in upstreams] == [gently, gently]
-        assert all(wire.closed for wire in stage.wires)
-        assert (stage.lane._ending._tasks, stage.lane._timer) == (set(), None)
-
-    run(body())
+async def test_a_lane_that_is_closed_ends_old_processes_as_it_was_told(gently: bool) -> None:
+    stage = Stage(Known(A="value-1"), idle=100.0)
+    stage.call()
+    await stage.calls(0)
+    stage.credentials.values["A"] = "value-2"
+    stage.call()
+    await stage.calls(1)
+    upstreams = stage.lane.instances
+    await stage.lane.close(gently)
+    assert [one._gently for one in upstreams] == [gently, gently]
+    assert all(wire.closed for wire in stage.wires)
+    assert (stage.lane._ending._tasks, stage.lane._timer) == (set(), None)
 
 
-def test_a_lane_that_is_closed_while_it_looks_sends_nothing() -> None:
-    async def body() -> None:
-        stage = Stage(FakeCredentials(A="value-1"))
-        stage.call()
-        await stage.calls(0)
-        stage.call()
-        await stage.lane.close(True)
-        assert stage.wires[0].methods().count("tools/call") == 1
-
-    run(body())
+async def test_a_lane_that_is_closed_while_it_looks_sends_nothing() -> None:
+    stage = Stage(FakeCredentials(A="value-1"))
+    stage.call()
+    await stage.calls(0)
+    stage.call()
+    await stage.lane.close(True)
+    assert stage.wires[0].methods().count("tools/call") == 1
 
 
 @pytest.mark.parametrize("env", ["plain", "${env:A}"])
-def test_a_server_without_references_that_can_change_is_never_looked_at(env: str) -> None:
-    async def body() -> None:
-        stage = Stage(FakeCredentials(A="value-1"), env=env)
-        stage.call()
-        await stage.calls(0)
-        asked = list(stage.credentials.asked)
-        stage.call()
-        await stage.calls(0, 2)
-        assert stage.credentials.asked == asked
-        assert stage.lane.instance.open == {}
-        await stage.lane.close(True)
-
-    run(body())
+async def test_a_server_without_references_that_can_change_is_never_looked_at(env: str) -> None:
+    stage = Stage(FakeCredentials(A="value-1"), env=env)
+    stage.call()
+    await stage.calls(0)
+    asked = list(stage.credentials.asked)
+    stage.call()
+    await stage.calls(0, 2)
+    assert stage.credentials.asked == asked
+    assert stage.lane.instance.open == {}
+    await stage.lane.close(True)
 
 
-def test_a_defect_while_it_looks_refuses_the_call() -> None:
+async def test_a_defect_while_it_looks_refuses_the_call() -> None:
     class Broken(FakeCredentials):
         def get(self, ref: CredentialRef, to: Recipient) -> Secret:
             if len(self.asked) > 0:
                 raise ValueError("a defect")
             return super().get(ref, to)
 
-    async def body() -> None:
-        stage = Stage(Broken(A="value-1"))
-        stage.call()
-        await stage.calls(0)
-        with pytest.raises(CredentialError, match="could not be looked up: internal error"):
-            await as_future(stage.call())
-        await stage.lane.close(True)
-
-    run(body())
+    stage = Stage(Broken(A="value-1"))
+    stage.call()
+    await stage.calls(0)
+    with pytest.raises(CredentialError, match="could not be looked up: internal error"):
+        await as_future(stage.call())
+    await stage.lane.close(True)
 
 
-def test_a_value_that_is_not_had_in_time_is_not_waited_for() -> None:
+async def test_a_value_that_is_not_had_in_time_is_not_waited_for() -> None:
     class Hanging(FakeCredentials):
         go = threading.Event()
 
@@ -436,11 +388,8 @@ def test_a_value_that_is_not_had_in_time_is_not_waited_for() -> None:
             assert self.go.wait(10)
             return super().get(ref, to)
 
-    async def body() -> None:
-        credentials = Hanging(A="value-1")
-        refs = [CredentialRef("file", "A")]
-        with pytest.raises(CredentialError, match=r"file:A: not had within 0.01 seconds \(`start_timeout"):
-            await Supply(credentials, program(), 0.01).get(refs)
-        credentials.go.set()
-
-    run(body())
+    credentials = Hanging(A="value-1")
+    refs = [CredentialRef("file", "A")]
+    with pytest.raises(CredentialError, match=r"file:A: not had within 0.01 seconds \(`start_timeout"):
+        await Supply(credentials, program(), 0.01).get(refs)
+    credentials.go.set()

@@ -24,7 +24,9 @@ from mcpguard.gateway.flight import Wait, as_future
 from mcpguard.gateway.recipients import Recipient
 from mcpguard.serve.wiring import _beside
 from tests.adapters.credentials.fake_credentials import FakeCredentials, program
-from tests.adapters.upstreams.fake_wire import FakeWire, World, legacy, permit, run
+from tests.adapters.upstreams.fake_wire import FakeWire, World, legacy, permit
+
+pytestmark = [pytest.mark.anyio, pytest.mark.timeout(20, func_only=True)]
 
 URI = "x:1"
 
@@ -72,13 +74,10 @@ class Stage:
 
 
 def staged(test: Any) -> Any:
-    def body() -> None:
-        async def inside() -> None:
-            stage = Stage()
-            await test(stage)
-            await stage.lanes.close(True)
-
-        run(inside())
+    async def body() -> None:
+        stage = Stage()
+        await test(stage)
+        await stage.lanes.close(True)
 
     return body
 
@@ -155,7 +154,7 @@ async def test_an_answer_and_a_cancellation_go_to_the_lane_that_they_are_for(sta
         (["a", "b"], ["a", "b"]),
     ],
 )
-def test_the_end_of_a_subscription_is_told_to_who_has_it(having: list[str], told: list[str]) -> None:
+async def test_the_end_of_a_subscription_is_told_to_who_has_it(having: list[str], told: list[str]) -> None:
     @staged
     async def body(stage: Stage) -> None:
         for credential in ("", *having):
@@ -168,10 +167,10 @@ def test_the_end_of_a_subscription_is_told_to_who_has_it(having: list[str], told
         found = [name for name, wires in stage.of.items() if "resources/unsubscribe" in wires[0].methods()]
         assert found == told
 
-    body()
+    await body()
 
 
-def test_no_lane_is_started_to_end_a_subscription() -> None:
+async def test_no_lane_is_started_to_end_a_subscription() -> None:
     @staged
     async def body(stage: Stage) -> None:
         stage.send()
@@ -188,23 +187,20 @@ def test_no_lane_is_started_to_end_a_subscription() -> None:
         await stage.sent("write", "tools/call")
         assert "resources/subscribe" not in stage.of["write"][1].methods()
 
-    body()
+    await body()
 
 
-def test_a_server_with_a_url_has_one_lane_and_its_requests_carry_the_credential() -> None:
-    async def body() -> None:
-        stage = Stage(remote=True)
-        first = stage.lanes._lanes[""].instance
-        first._terms = structs.replace(first._terms, lane=None)
-        first._connector._terms = first._terms
-        stage.send(credential="write")
-        await stage.sent("", "tools/call")
-        assert stage.of[""][0].credentials[-1] == "write"
-        with pytest.raises(CredentialError, match="it outlives the request"):
-            await as_future(stage.send("resources/subscribe", "write", uri=URI))
-        await stage.lanes.close(True)
-
-    run(body())
+async def test_a_server_with_a_url_has_one_lane_and_its_requests_carry_the_credential() -> None:
+    stage = Stage(remote=True)
+    first = stage.lanes._lanes[""].instance
+    first._terms = structs.replace(first._terms, lane=None)
+    first._connector._terms = first._terms
+    stage.send(credential="write")
+    await stage.sent("", "tools/call")
+    assert stage.of[""][0].credentials[-1] == "write"
+    with pytest.raises(CredentialError, match="it outlives the request"):
+        await as_future(stage.send("resources/subscribe", "write", uri=URI))
+    await stage.lanes.close(True)
 
 
 class Instant(FakeCredentials):
@@ -215,20 +211,17 @@ class Instant(FakeCredentials):
 
 
 @pytest.mark.parametrize("kind", [FakeCredentials, Instant])
-def test_a_placeholder_is_filled_in_before_the_request_is_sent(kind: type[FakeCredentials]) -> None:
-    async def body() -> None:
-        stage = Stage(credentials=kind(a="value-of-a"))
-        stage.lanes.request(with_placeholder())
-        stage.lanes.request(with_placeholder("write"))
-        for credential in ("", "write"):
-            sent = await stage.sent(credential, "tools/call")
-            assert sent["params"]["arguments"] == {"t": "value-of-a"}
-        await stage.lanes.close(True)
-
-    run(body())
+async def test_a_placeholder_is_filled_in_before_the_request_is_sent(kind: type[FakeCredentials]) -> None:
+    stage = Stage(credentials=kind(a="value-of-a"))
+    stage.lanes.request(with_placeholder())
+    stage.lanes.request(with_placeholder("write"))
+    for credential in ("", "write"):
+        sent = await stage.sent(credential, "tools/call")
+        assert sent["params"]["arguments"] == {"t": "value-of-a"}
+    await stage.lanes.close(True)
 
 
-def test_a_placeholder_that_cannot_be_had_sends_nothing_and_one_that_is_cancelled_neither() -> None:
+async def test_a_placeholder_that_cannot_be_had_sends_nothing_and_one_that_is_cancelled_neither() -> None:
     @staged
     async def body(stage: Stage) -> None:
         with pytest.raises(CredentialError, match="credential:b"):
@@ -241,44 +234,38 @@ def test_a_placeholder_that_cannot_be_had_sends_nothing_and_one_that_is_cancelle
         await stage.lanes.close(True)
         assert stage.of == {}
 
-    body()
+    await body()
 
 
-def test_a_process_refuses_a_call_that_is_for_another_credential_or_has_no_value() -> None:
-    async def body() -> None:
-        world = World(legacy())
-        world.terms = structs.replace(world.terms, lane="read")
-        upstream = Instance(world.terms, [world._make])
-        for asked, said in (
-            (
-                structs.replace(permit(name="t"), credential="write"),
-                "this process has not the credential 'write'",
-            ),
-            (with_placeholder("read"), "there is no value for credential:a"),
-        ):
-            with pytest.raises(CredentialError, match=said):
-                await as_future(upstream.request(asked))
-        assert "tools/call" not in world.wire.methods()
-        await upstream.close(True)
-
-    run(body())
+async def test_a_process_refuses_a_call_that_is_for_another_credential_or_has_no_value() -> None:
+    world = World(legacy())
+    world.terms = structs.replace(world.terms, lane="read")
+    upstream = Instance(world.terms, [world._make])
+    for asked, said in (
+        (
+            structs.replace(permit(name="t"), credential="write"),
+            "this process has not the credential 'write'",
+        ),
+        (with_placeholder("read"), "there is no value for credential:a"),
+    ):
+        with pytest.raises(CredentialError, match=said):
+            await as_future(upstream.request(asked))
+    assert "tools/call" not in world.wire.methods()
+    await upstream.close(True)
 
 
-def test_a_defect_while_a_placeholder_is_looked_up_refuses_the_call() -> None:
+async def test_a_defect_while_a_placeholder_is_looked_up_refuses_the_call() -> None:
     class Broken(FakeCredentials):
         def get(self, ref: CredentialRef, to: Recipient) -> Secret:
             raise ValueError("a defect")
 
-    async def body() -> None:
-        stage = Stage(credentials=Broken())
-        with pytest.raises(CredentialError, match="could not be looked up"):
-            await as_future(stage.lanes.request(with_placeholder()))
-        await stage.lanes.close(True)
-
-    run(body())
+    stage = Stage(credentials=Broken())
+    with pytest.raises(CredentialError, match="could not be looked up"):
+        await as_future(stage.lanes.request(with_placeholder()))
+    await stage.lanes.close(True)
 
 
-def test_a_question_says_which_process_asks() -> None:
+async def test_a_question_says_which_process_asks() -> None:
     @staged
     async def body(stage: Stage) -> None:
         for credential in ("", "write"):
@@ -287,4 +274,4 @@ def test_a_question_says_which_process_asks() -> None:
             stage.of[credential][0].say({"id": 7, "method": "roots/list", "params": {}})
         assert [question.credential for question in stage.world.questions] == ["", "write"]
 
-    body()
+    await body()

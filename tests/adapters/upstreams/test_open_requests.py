@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Callable
 from typing import Any
 
@@ -83,11 +82,8 @@ class Table:
 
 
 @pytest.fixture
-def table(monkeypatch: pytest.MonkeyPatch) -> Table:
-    async def made() -> Table:
-        return Table()
-
-    found = asyncio.run(made())
+async def table(anyio_backend: str, monkeypatch: pytest.MonkeyPatch) -> Table:
+    found = Table()
     monkeypatch.setattr(found.open, "_clock", found.clock)
     return found
 

@@ -5,10 +5,18 @@ from __future__ import annotations
 import asyncio
 from typing import Any
 
+import pytest
+
 from mcpguard.adapters.relay.turn import Turn
 from mcpguard.adapters.upstreams.session.patience import FULL_BYTES
 from mcpguard.adapters.upstreams.wires.outbox import Letter, Outbox
-from tests.adapters.upstreams.http_stage import READY, in_loop, request
+from tests.adapters.upstreams.http_stage import READY, request
+
+pytestmark = [
+    pytest.mark.anyio,
+    pytest.mark.timeout(20, func_only=True),
+    pytest.mark.usefixtures("no_task_left"),
+]
 
 
 class Post:
@@ -36,7 +44,6 @@ class Post:
             await self.changed.wait()
 
 
-@in_loop
 async def test_requests_go_side_by_side_and_a_notification_after_they_are_written() -> None:
     post = Post()
     for message in (request(1, "a"), request(2, "b"), READY, request(3, "c")):
@@ -54,7 +61,6 @@ async def test_requests_go_side_by_side_and_a_notification_after_they_are_writte
     assert post.outbox.unsent == 0
 
 
-@in_loop
 async def test_what_waits_can_be_dropped_and_nothing_leaves_after_the_end() -> None:
     post = Post()
     for message in (READY, request(1, "a"), request(2, "b")):
@@ -71,7 +77,6 @@ async def test_what_waits_can_be_dropped_and_nothing_leaves_after_the_end() -> N
     assert post.outbox.unsent == 0
 
 
-@in_loop
 async def test_a_defect_is_told_to_the_loop_and_the_next_message_still_goes() -> None:
     told: list[dict[str, Any]] = []
     heard, done = asyncio.Event(), asyncio.Event()
@@ -95,7 +100,6 @@ async def test_a_defect_is_told_to_the_loop_and_the_next_message_still_goes() ->
     await outbox.close()
 
 
-@in_loop
 async def test_flow_control_looks_once_a_great_deal_is_not_sent() -> None:
     post = Post()
     post.outbox.put(Letter(request(1, "a" * (FULL_BYTES // 2)), None))

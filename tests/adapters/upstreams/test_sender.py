@@ -13,7 +13,12 @@ from mcpguard.core.errors import UpstreamError
 from mcpguard.core.secret import CredentialRef, Secret, parse_template
 from mcpguard.gateway.recipients import Recipient
 from tests.adapters.credentials.fake_credentials import FakeCredentials, program
-from tests.adapters.upstreams.http_stage import in_loop
+
+pytestmark = [
+    pytest.mark.anyio,
+    pytest.mark.timeout(20, func_only=True),
+    pytest.mark.usefixtures("no_task_left"),
+]
 
 
 class Response:
@@ -68,7 +73,6 @@ async def ask(sender: Sender, credential: str = "") -> int:
     return (await sender.request("POST", {"Accept": "yes"}, credential)).status
 
 
-@in_loop
 async def test_headers_of_a_chosen_credential_take_the_place_of_those_of_the_server() -> None:
     outbound, credentials = FakeOutbound(), FakeCredentials(A="one", other="two")
     sending = sender(credentials, outbound)
@@ -99,21 +103,16 @@ async def test_headers_of_a_chosen_credential_take_the_place_of_those_of_the_ser
         ([500], ["one"], 500),
     ],
 )
-def test_what_is_refused_is_sent_once_more_with_another_value(
+async def test_what_is_refused_is_sent_once_more_with_another_value(
     statuses: list[int], sent: list[str], status: int
 ) -> None:
-    @in_loop
-    async def body() -> None:
-        outbound = FakeOutbound(*statuses)
-        sending = sender(Renewing(A="one"), outbound)
-        await sending.open()
-        assert await ask(sending) == status
-        assert [headers["X-Key"] for _url, headers in outbound.sent] == sent
-
-    body()
+    outbound = FakeOutbound(*statuses)
+    sending = sender(Renewing(A="one"), outbound)
+    await sending.open()
+    assert await ask(sending) == status
+    assert [headers["X-Key"] for _url, headers in outbound.sent] == sent
 
 
-@in_loop
 async def test_a_value_that_was_replaced_meanwhile_is_not_refused_itself() -> None:
     class Late(FakeOutbound):
         async def request(self, *all_of_it: Any) -> Any:
@@ -128,7 +127,6 @@ async def test_a_value_that_was_replaced_meanwhile_is_not_refused_itself() -> No
     assert [headers["X-Key"] for _url, headers in outbound.sent] == ["one", "newer"]
 
 
-@in_loop
 async def test_without_another_value_or_without_any_it_is_sent_once() -> None:
     outbound = FakeOutbound(401, 401)
     same = sender(FakeCredentials(A="one"), outbound)
@@ -142,7 +140,6 @@ async def test_without_another_value_or_without_any_it_is_sent_once() -> None:
     assert len(outbound.sent) == 2
 
 
-@in_loop
 async def test_a_new_value_that_cannot_be_had_is_what_is_told() -> None:
     credentials = Renewing(A="one")
     credentials.gone = True
@@ -152,7 +149,6 @@ async def test_a_new_value_that_cannot_be_had_is_what_is_told() -> None:
         await ask(sending)
 
 
-@in_loop
 async def test_another_host_than_at_first_gets_nothing() -> None:
     credentials, outbound = FakeCredentials(A="one", HOST="x.example"), FakeOutbound()
     sending = sender(credentials, outbound, "https://${env:HOST}/mcp")
@@ -164,7 +160,6 @@ async def test_another_host_than_at_first_gets_nothing() -> None:
     assert outbound.sent == []
 
 
-@in_loop
 async def test_before_it_is_open_nothing_is_sent() -> None:
     sending = sender(FakeCredentials(A="one"), Outbound)
     with pytest.raises(UpstreamError, match="is not connected"):

@@ -18,16 +18,20 @@ from tests.adapters.upstreams.http_stage import (
     RecordingEar,
     address,
     hello,
-    in_loop,
     request,
     wired,
 )
+
+pytestmark = [
+    pytest.mark.anyio,
+    pytest.mark.timeout(20, func_only=True),
+    pytest.mark.usefixtures("no_task_left"),
+]
 
 CANARY = "canary-0123456789"
 OLD = "2024-11-05"
 
 
-@in_loop
 async def test_a_session_with_the_sdk_works() -> None:
     async with (
         sdk_stage.sse() as (url, oracle),
@@ -47,7 +51,6 @@ async def test_a_session_with_the_sdk_works() -> None:
         assert wire.last_status == 200
 
 
-@in_loop
 async def test_a_question_and_a_cancellation_go_both_ways() -> None:
     async with (
         sdk_stage.sse() as (url, oracle),
@@ -124,13 +127,11 @@ async def opening_of(script: Any, error: type[Exception] = UpstreamError, **head
         "/pöst",
     ],
 )
-@in_loop
 async def test_an_endpoint_of_another_origin_gets_nothing(endpoint: str) -> None:
     told = await opening_of(Old(f"event: endpoint\ndata: {endpoint}\n\n".encode()))
     assert told == "named an endpoint of another origin, to which nothing is sent"
 
 
-@in_loop
 async def test_an_endpoint_may_be_a_whole_url_of_the_same_origin() -> None:
     async def script(heard: Heard, reply: Reply) -> None:
         await Old(f"event: endpoint\ndata: http://{heard.headers['host']}/x\n\n".encode())(heard, reply)
@@ -152,12 +153,10 @@ async def test_an_endpoint_may_be_a_whole_url_of_the_same_origin() -> None:
         (307, "answered with a redirect (HTTP 307), which is not followed"),
     ],
 )
-@in_loop
 async def test_what_is_no_event_stream_is_refused(status: int, sentence: str) -> None:
     assert await opening_of(lambda _heard, reply: reply.nothing(status)) == sentence
 
 
-@in_loop
 async def test_a_stream_that_ends_before_its_endpoint_is_refused() -> None:
     async def script(_heard: Heard, reply: Reply) -> None:
         await reply.events()
@@ -165,13 +164,11 @@ async def test_a_stream_that_ends_before_its_endpoint_is_refused() -> None:
     assert await opening_of(script) == "ended its stream before it named its endpoint"
 
 
-@in_loop
 async def test_a_missing_credential_opens_nothing() -> None:
     told = await opening_of(Old(NAMED), CredentialError, Authorization="Bearer ${env:MISSING}")
     assert "env:MISSING" in told
 
 
-@in_loop
 async def test_the_end_of_the_stream_is_the_end_of_the_wire_and_told_once() -> None:
     old = Old(NAMED + b'data: {"jsonrpc":"2.0","method":"a"}\n\n')
     async with scripted(old) as stage:
@@ -184,7 +181,6 @@ async def test_the_end_of_the_stream_is_the_end_of_the_wire_and_told_once() -> N
         assert [what[0] for what in listener.heard] == ["received", "ended"]
 
 
-@in_loop
 async def test_a_refused_post_is_the_failure_of_its_request_only() -> None:
     async with (
         scripted(Old(NAMED, 500)) as stage,
@@ -196,7 +192,6 @@ async def test_a_refused_post_is_the_failure_of_its_request_only() -> None:
         assert [heard.path for heard in stage.requests[1:]] == ["/post?session=1"] * 2
 
 
-@in_loop
 async def test_a_json_rpc_error_with_a_refused_post_is_the_answer() -> None:
     body = {"jsonrpc": "2.0", "id": None, "error": {"code": -32602, "message": "no"}}
     async with (
@@ -207,7 +202,6 @@ async def test_a_json_rpc_error_with_a_refused_post_is_the_answer() -> None:
         assert (await listener.answer(2))["error"]["code"] == -32602
 
 
-@in_loop
 async def test_a_broken_and_a_huge_event_are_told_and_the_next_is_heard() -> None:
     huge = b"data: " + b"x" * (LIMIT + 1) + b"\n\n"
     old = Old(
@@ -224,7 +218,6 @@ async def test_a_broken_and_a_huge_event_are_told_and_the_next_is_heard() -> Non
         assert [what[0] for what in listener.heard] == ["broken", "oversize", "received"]
 
 
-@in_loop
 async def test_an_answer_that_cannot_be_decoded_is_told_with_its_id() -> None:
     old = Old(NAMED + b'data: {"jsonrpc":"2.0","id":2,"result":{"a":"\\ud83d"}}\n\n')
     async with (
@@ -234,7 +227,6 @@ async def test_an_answer_that_cannot_be_decoded_is_told_with_its_id() -> None:
         assert (await listener.fate(2))[:2] == ("broken", 2)
 
 
-@in_loop
 async def test_a_message_before_open_fails() -> None:
     turn = Turn(asyncio.get_running_loop())
     listener = RecordingEar(turn)
@@ -244,7 +236,6 @@ async def test_a_message_before_open_fails() -> None:
     await wire.close(True)
 
 
-@in_loop
 async def test_while_held_nothing_is_brought() -> None:
     old = Old(NAMED)
 
@@ -277,7 +268,6 @@ BATCH = b'data: [{"jsonrpc":"2.0","id":2,"result":{}},{"jsonrpc":"2.0","method":
 @pytest.mark.parametrize(("version", "kinds"), [
     ("2025-03-26", ["received", "received", "broken"]), ("2024-11-05", ["broken"]),
 ])  # fmt: skip
-@in_loop
 async def test_a_batch_is_taken_apart_in_its_own_revision(version: str, kinds: list[str]) -> None:
     posted = asyncio.Event()
 

@@ -29,7 +29,9 @@ from mcpguard.core.secret import Template
 from mcpguard.gateway.flight import Wait, as_future
 from mcpguard.gateway.ports import Question
 from tests.adapters.credentials.fake_credentials import FakeCredentials, program
-from tests.adapters.upstreams.fake_wire import modern_caller, permit, run
+from tests.adapters.upstreams.fake_wire import modern_caller, permit
+
+pytestmark = [pytest.mark.anyio, pytest.mark.timeout(20, func_only=True)]
 
 SERVERS = Path(__file__).parents[2] / "servers"
 
@@ -124,16 +126,13 @@ async def failure(wait: Wait[Any]) -> str:
     return str(caught.value)
 
 
-def each(test: Callable[[Real], Coroutine[Any, Any, None]]) -> Callable[[str], None]:
+def each(test: Callable[[Real], Coroutine[Any, Any, None]]) -> Callable[[str], Coroutine[Any, Any, None]]:
     """Run the body of a test over a legacy and a modern server."""
 
     @pytest.mark.parametrize("script", ["puppet.py", "modern.py"])
-    def both(script: str) -> None:
-        async def body() -> None:
-            async with real(script) as at:
-                await test(at)
-
-        run(body())
+    async def both(script: str) -> None:
+        async with real(script) as at:
+            await test(at)
 
     both.__name__ = test.__name__
     return both
@@ -207,132 +206,102 @@ async def test_progress_reaches_its_request_before_the_answer(at: Real) -> None:
 # --- subscriptions of a modern server ------------------------------------------------------------------
 
 
-def test_changes_and_subscriptions_of_a_modern_server_are_heard() -> None:
-    async def body() -> None:
-        async with real("modern.py") as at:
-            await as_future(at.upstream.ready())
-            await at.until(lambda: "streams [2]" in at.reports)
-            await at.text("change")
-            await as_future(at.upstream.request(permit("resources/subscribe", uri="file:///a")))
-            await at.until(lambda: "cancelled 2" in at.reports)
-            await at.text("change", uri="file:///a")
-            await at.text("change", uri="file:///b")
-            assert at.heard == [
-                ("notifications/tools/list_changed", {}),
-                ("notifications/resources/updated", {"uri": "file:///a"}),
-            ]
-
-    run(body())
+async def test_changes_and_subscriptions_of_a_modern_server_are_heard() -> None:
+    async with real("modern.py") as at:
+        await as_future(at.upstream.ready())
+        await at.until(lambda: "streams [2]" in at.reports)
+        await at.text("change")
+        await as_future(at.upstream.request(permit("resources/subscribe", uri="file:///a")))
+        await at.until(lambda: "cancelled 2" in at.reports)
+        await at.text("change", uri="file:///a")
+        await at.text("change", uri="file:///b")
+        assert at.heard == [
+            ("notifications/tools/list_changed", {}),
+            ("notifications/resources/updated", {"uri": "file:///a"}),
+        ]
 
 
-def test_a_legacy_client_meets_a_modern_server() -> None:
-    async def body() -> None:
-        async with real("modern.py", modern=False) as at:
-            assert await at.text("echo", text="hello") == "hello"
-            assert at.upstream.modern
-
-    run(body())
+async def test_a_legacy_client_meets_a_modern_server() -> None:
+    async with real("modern.py", modern=False) as at:
+        assert await at.text("echo", text="hello") == "hello"
+        assert at.upstream.modern
 
 
-def test_a_modern_client_meets_a_legacy_server() -> None:
-    async def body() -> None:
-        async with real("puppet.py", modern=True) as at:
-            assert await at.text("echo", text="hello") == "hello"
-            assert not at.upstream.modern
-
-    run(body())
+async def test_a_modern_client_meets_a_legacy_server() -> None:
+    async with real("puppet.py", modern=True) as at:
+        assert await at.text("echo", text="hello") == "hello"
+        assert not at.upstream.modern
 
 
 # --- what a legacy server asks -------------------------------------------------------------------------
 
 
-def test_a_question_is_asked_answered_and_the_call_goes_on() -> None:
-    async def body() -> None:
-        async with real("puppet.py") as at:
-            asking = "send({'id': 'q', 'method': 'elicitation/create', 'params': {'message': 'who?'}})"
-            await at.text("act", code=asking)
-            await at.until(lambda: at.questions)
-            assert at.questions[0].params == {"message": "who?"}
-            at.upstream.answer(at.questions[0], {"result": {"action": "decline"}})
-            given = json.loads(await at.text("act", code="answer = text(json.dumps(state['answers']))"))
-            assert given == [{"jsonrpc": "2.0", "id": "q", "result": {"action": "decline"}}]
-
-    run(body())
+async def test_a_question_is_asked_answered_and_the_call_goes_on() -> None:
+    async with real("puppet.py") as at:
+        asking = "send({'id': 'q', 'method': 'elicitation/create', 'params': {'message': 'who?'}})"
+        await at.text("act", code=asking)
+        await at.until(lambda: at.questions)
+        assert at.questions[0].params == {"message": "who?"}
+        at.upstream.answer(at.questions[0], {"result": {"action": "decline"}})
+        given = json.loads(await at.text("act", code="answer = text(json.dumps(state['answers']))"))
+        assert given == [{"jsonrpc": "2.0", "id": "q", "result": {"action": "decline"}}]
 
 
-def test_an_open_question_is_withdrawn_when_the_server_ends() -> None:
-    async def body() -> None:
-        async with real("puppet.py") as at:
-            code = "send({'id': 1, 'method': 'roots/list'}); os._exit(0)"
-            await failure(at.upstream.request(permit(name="act", arguments={"code": code})))
-            assert at.withdrawn_ones == at.questions != []
-
-    run(body())
+async def test_an_open_question_is_withdrawn_when_the_server_ends() -> None:
+    async with real("puppet.py") as at:
+        code = "send({'id': 1, 'method': 'roots/list'}); os._exit(0)"
+        await failure(at.upstream.request(permit(name="act", arguments={"code": code})))
+        assert at.withdrawn_ones == at.questions != []
 
 
 # --- what only a process does --------------------------------------------------------------------------
 
 
-def test_junk_and_long_lines_on_its_output_are_reported_and_the_server_serves() -> None:
-    async def body() -> None:
-        junk = "raw(b'Welcome!\\n' + b'x' * 70_000 + b'\\n' + b'y' * 200_000 + b'\\n')"
-        async with real("puppet.py", "--start", junk) as at:
-            assert await at.text("echo", text="x") == "x"
-            assert at.reports == [
-                "not a JSON-RPC message on its standard output, dropped: Welcome!",
-                "not a JSON-RPC message on its standard output, dropped: 70000 bytes",
-                "a message over the limit was dropped",
-            ]
-
-    run(body())
+async def test_junk_and_long_lines_on_its_output_are_reported_and_the_server_serves() -> None:
+    junk = "raw(b'Welcome!\\n' + b'x' * 70_000 + b'\\n' + b'y' * 200_000 + b'\\n')"
+    async with real("puppet.py", "--start", junk) as at:
+        assert await at.text("echo", text="x") == "x"
+        assert at.reports == [
+            "not a JSON-RPC message on its standard output, dropped: Welcome!",
+            "not a JSON-RPC message on its standard output, dropped: 70000 bytes",
+            "a message over the limit was dropped",
+        ]
 
 
 @pytest.mark.parametrize("value", [b"NaN", b"1e999", b'"\\ud83d"', b'"\xff"', b"[" * 50_000])
-def test_an_answer_that_cannot_be_decoded_fails_its_call_at_once(value: bytes) -> None:
-    async def body() -> None:
-        async with real("puppet.py") as at:
-            head = b'{"jsonrpc":"2.0","id":%d,"result":{"content":[],"a":'
-            code = f"raw({head!r} % request_id + {value!r} + b'}}}}\\n'); silent = True"
-            said = await failure(at.upstream.request(permit(name="act", arguments={"code": code})))
-            assert said == "upstream 'x' answered with something that is no JSON-RPC response"
-            assert at.reports[0].startswith("not a JSON-RPC message on its standard output, dropped: {")
-            assert await at.text("echo", text="x") == "x"
-
-    run(body())
+async def test_an_answer_that_cannot_be_decoded_fails_its_call_at_once(value: bytes) -> None:
+    async with real("puppet.py") as at:
+        head = b'{"jsonrpc":"2.0","id":%d,"result":{"content":[],"a":'
+        code = f"raw({head!r} % request_id + {value!r} + b'}}}}\\n'); silent = True"
+        said = await failure(at.upstream.request(permit(name="act", arguments={"code": code})))
+        assert said == "upstream 'x' answered with something that is no JSON-RPC response"
+        assert at.reports[0].startswith("not a JSON-RPC message on its standard output, dropped: {")
+        assert await at.text("echo", text="x") == "x"
 
 
-def test_its_standard_error_is_for_the_operator() -> None:
-    async def body() -> None:
-        async with real("puppet.py", "--start", "say('hello operator')") as at:
-            await as_future(at.upstream.ready())
-            await at.until(lambda: "hello operator" in at.reports)
-
-    run(body())
+async def test_its_standard_error_is_for_the_operator() -> None:
+    async with real("puppet.py", "--start", "say('hello operator')") as at:
+        await as_future(at.upstream.ready())
+        await at.until(lambda: "hello operator" in at.reports)
 
 
-def test_the_indentation_of_its_standard_error_is_kept() -> None:
-    async def body() -> None:
-        start = "os.write(2, b'Traceback:\\n  File x\\r\\n\\n   \\n    raise X  \\n')"
-        async with real("puppet.py", "--start", start) as at:
-            await as_future(at.upstream.ready())
-            await at.until(lambda: len(at.reports) > 2)
-            assert at.reports == ["Traceback:", "  File x", "    raise X"]
-
-    run(body())
+async def test_the_indentation_of_its_standard_error_is_kept() -> None:
+    start = "os.write(2, b'Traceback:\\n  File x\\r\\n\\n   \\n    raise X  \\n')"
+    async with real("puppet.py", "--start", start) as at:
+        await as_future(at.upstream.ready())
+        await at.until(lambda: len(at.reports) > 2)
+        assert at.reports == ["Traceback:", "  File x", "    raise X"]
 
 
 @pytest.mark.parametrize(
     ("number", "how"),
     [(9, "SIGKILL"), (15, "SIGTERM"), (signal.SIGRTMIN + 3, f"signal {signal.SIGRTMIN + 3}")],
 )
-def test_an_end_by_a_signal_is_called_so(number: int, how: str) -> None:
-    async def body() -> None:
-        async with real("puppet.py") as at:
-            code = f"os.kill(os.getpid(), {int(number)}); time.sleep(9)"
-            said = await failure(at.upstream.request(permit(name="act", arguments={"code": code})))
-            assert said == f"upstream 'x' has ended (it was ended by {how})"
-
-    run(body())
+async def test_an_end_by_a_signal_is_called_so(number: int, how: str) -> None:
+    async with real("puppet.py") as at:
+        code = f"os.kill(os.getpid(), {int(number)}); time.sleep(9)"
+        said = await failure(at.upstream.request(permit(name="act", arguments={"code": code})))
+        assert said == f"upstream 'x' has ended (it was ended by {how})"
 
 
 @pytest.mark.parametrize(
@@ -342,60 +311,45 @@ def test_an_end_by_a_signal_is_called_so(number: int, how: str) -> None:
         ({"cwd": "/no/such/folder"}, "cannot be started"),
     ],
 )
-def test_a_process_that_cannot_be_started_is_one_clear_error(more: Any, said: str) -> None:
-    async def body() -> None:
-        async with real("puppet.py", **more) as at:
-            answer = await failure(at.upstream.request(permit(name="echo")))
-            assert "upstream 'x' is not available" in answer
-            assert said in answer
-
-    run(body())
+async def test_a_process_that_cannot_be_started_is_one_clear_error(more: Any, said: str) -> None:
+    async with real("puppet.py", **more) as at:
+        answer = await failure(at.upstream.request(permit(name="echo")))
+        assert "upstream 'x' is not available" in answer
+        assert said in answer
 
 
-def test_a_process_that_closes_its_output_is_ended() -> None:
-    async def body() -> None:
-        async with real("puppet.py") as at:
-            pid = int(await at.text("act", code="answer = text(str(os.getpid()))"))
-            closing = permit(name="act", arguments={"code": "os.close(1); time.sleep(60)"})
-            assert "has ended" in await failure(at.upstream.request(closing))
-            await at.upstream.close(gently=True)
-            with pytest.raises(ProcessLookupError):
-                os.killpg(pid, 0)
-
-    run(body())
+async def test_a_process_that_closes_its_output_is_ended() -> None:
+    async with real("puppet.py") as at:
+        pid = int(await at.text("act", code="answer = text(str(os.getpid()))"))
+        closing = permit(name="act", arguments={"code": "os.close(1); time.sleep(60)"})
+        assert "has ended" in await failure(at.upstream.request(closing))
+        await at.upstream.close(gently=True)
+        with pytest.raises(ProcessLookupError):
+            os.killpg(pid, 0)
 
 
 @pytest.mark.parametrize("gently", [True, False])
-def test_closing_leaves_no_process_even_of_one_that_ignores_it(gently: bool) -> None:
-    async def body() -> None:
-        stubborn = "import signal; signal.signal(15, signal.SIG_IGN); state['stubborn'] = True"
-        async with real("puppet.py", "--start", stubborn) as at:
-            pid = int(await at.text("act", code="answer = text(str(os.getpid()))"))
-            await at.upstream.close(gently)
-            with pytest.raises(ProcessLookupError):
-                os.killpg(pid, 0)
-
-    run(body())
+async def test_closing_leaves_no_process_even_of_one_that_ignores_it(gently: bool) -> None:
+    stubborn = "import signal; signal.signal(15, signal.SIG_IGN); state['stubborn'] = True"
+    async with real("puppet.py", "--start", stubborn) as at:
+        pid = int(await at.text("act", code="answer = text(str(os.getpid()))"))
+        await at.upstream.close(gently)
+        with pytest.raises(ProcessLookupError):
+            os.killpg(pid, 0)
 
 
-def test_its_environment_is_its_own() -> None:
-    async def body() -> None:
-        async with real("puppet.py", env={"MINE": "1"}) as at:
-            names = json.loads(await at.text("act", code="answer = text(json.dumps(sorted(environ)))"))
-            assert "MINE" in names
-            assert not [name for name in names if name.startswith("PYTEST")]
-
-    run(body())
+async def test_its_environment_is_its_own() -> None:
+    async with real("puppet.py", env={"MINE": "1"}) as at:
+        names = json.loads(await at.text("act", code="answer = text(json.dumps(sorted(environ)))"))
+        assert "MINE" in names
+        assert not [name for name in names if name.startswith("PYTEST")]
 
 
-def test_who_is_not_read_is_held() -> None:
-    async def body() -> None:
-        async with real("puppet.py") as at:
-            await as_future(at.upstream.ready())
-            at.upstream.hold(True)
-            wait = at.upstream.request(permit(name="echo", arguments={"text": "x"}))
-            assert not at.upstream.full
-            at.upstream.hold(False)
-            await as_future(wait)
-
-    run(body())
+async def test_who_is_not_read_is_held() -> None:
+    async with real("puppet.py") as at:
+        await as_future(at.upstream.ready())
+        at.upstream.hold(True)
+        wait = at.upstream.request(permit(name="echo", arguments={"text": "x"}))
+        assert not at.upstream.full
+        at.upstream.hold(False)
+        await as_future(wait)
