@@ -204,7 +204,7 @@ def test_where_the_session_cannot_be_had_what_depends_on_it_is_refused_and_the_o
     world.sessions.down = "no disk"
     world.call("read")
     assert refusal(world)[0] == "error"
-    assert "mcpguard cannot tell what this session did before" in refusal(world)[1]
+    assert "mcpguard cannot determine what this session did before" in refusal(world)[1]
     assert world.reports == [": no disk"]
 
 

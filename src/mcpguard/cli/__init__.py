@@ -42,11 +42,11 @@ EXAMPLES = (
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run one command and give its exit code. Nothing leaves as an exception.
+    """Run one command and return its exit code. No exception escapes.
 
-    0 done; 1 the command's own "no" (an altered audit log, a failed check); 2 wrong usage or an error
-    that is explained in one sentence on standard error; 70 a defect of mcpguard; 130 interrupted, but for
-    `run` and `wrap`, which end in order at a signal and give 0; 141 the reader of our output went away.
+    0 success; 1 a negative result (an altered audit log, a failed check); 2 wrong usage, or an error that is
+    explained in one sentence on standard error; 70 a bug in mcpguard; 130 interrupted, except `run` and
+    `wrap`, which shut down in order on a signal and exit with 0; 141 the reader of the output went away.
     """
     words = list(sys.argv[1:] if argv is None else argv)
     try:

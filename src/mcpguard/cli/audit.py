@@ -1,4 +1,4 @@
-"""`mcpguard audit`: is the evidence as it was written, and what does it say."""
+"""`mcpguard audit`: verify that the evidence is as it was written, and print it."""
 
 from __future__ import annotations
 

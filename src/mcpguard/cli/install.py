@@ -1,4 +1,4 @@
-"""`mcpguard install`: mcpguard becomes a server of a client that has no other."""
+"""`mcpguard install`: add mcpguard to a client that has no servers yet."""
 
 from __future__ import annotations
 

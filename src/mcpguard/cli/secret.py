@@ -56,7 +56,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def execute(args: argparse.Namespace) -> int:
-    """Do it; CredentialError says why not. 1 where `check` finds something that cannot be had."""
+    """Do it; CredentialError says why not. 1 where `check` finds something that is unavailable."""
     if args.action == "check":
         return _check(args.config, args.json)
     if args.action in ("login", "logout"):

@@ -1,7 +1,7 @@
-"""`mcpguard test`: run the tests of policies, and say what they do not show.
+"""`mcpguard test`: run the tests of policies, and report what they do not cover.
 
 Law of this file: nothing is started and nothing is connected to; each case runs on every engine that is
-installed, and a file that cannot be run is told before any case runs.
+installed, and a file that cannot be run is reported before any case runs.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""`mcpguard undo`: the files of your clients become again what they were before `mcpguard import`."""
+"""`mcpguard undo`: restore the files of your clients to what they were before `mcpguard import`."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def execute(args: argparse.Namespace) -> int:
     """0 where all is as it was, 1 where what the import wrote was changed and stays. Raises McpGuardError
-    where a file or the keychain cannot be had."""
+    where a file or the keychain is unavailable."""
     from mcpguard.onboarding import disk
     from mcpguard.onboarding.journal import MoveJournal, default_folder
     from mcpguard.onboarding.moves import take_back

@@ -65,7 +65,7 @@ def _bound_problems(document: Document, written: ConfigFile) -> Iterator[Problem
 _TWICE = "this method is declared for another server too, so a request for it could not be routed"
 _BAD_NAME = (
     "a server's name has 1 to 32 of the characters a-z 0-9 _ -, starts with a letter or digit, "
-    "and has neither `__` in it nor `_` at its end: `__` stands before the name of a tool"
+    "and contains no `__` and does not end in `_`: `__` stands before the name of a tool"
 )
 _ARGV = "every process on this machine can read an argv: put the reference in `env`"
 _TYPES = ("stdio", "http", "sse")

@@ -1,6 +1,6 @@
 """Who besides its owner may read or change a file, by its mode and by the folders on the way to it.
 
-Law of this file: nothing is opened. Access control lists are not looked at.
+Law of this file: nothing is opened. Access control lists are not checked.
 """
 
 from __future__ import annotations

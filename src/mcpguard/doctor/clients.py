@@ -69,7 +69,7 @@ def configuration_in_use(at: Surroundings) -> Path | None:
     try:
         known = {} if at.home is None else _known(at, at.home)
     except OSError:
-        return None  # The check of clients tells that.
+        return None  # The check of clients reports that.
     for path, kind in known.items():
         if kind[1].scope == "project":
             continue  # Others write these, and would say what is looked at.

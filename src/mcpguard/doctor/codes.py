@@ -214,7 +214,7 @@ DOCTOR_CODES: dict[str, Code] = {
         "configuration integrity",
     ),
 }
-"""Code -> what is wrong. In this order findings of the same severity are told."""
+"""Code -> what is wrong. Findings of the same severity are reported in this order."""
 
 Checked = Finding | Unchecked
 """What a check gives: findings, and what it could not check."""

@@ -1,6 +1,6 @@
 """Files that others may read or change: configurations, policies, mounted credentials, state.
 
-Law of this file: what several files hang on is told once.
+Law of this file: what several files depend on is reported once.
 """
 
 from __future__ import annotations

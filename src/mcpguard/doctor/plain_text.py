@@ -27,10 +27,10 @@ if TYPE_CHECKING:
     from mcpguard.config.loading import Config
 
 TOLD = 50
-"""How many lines of one file are told."""
+"""How many lines of one file are reported."""
 
 FILES_LIMIT = 100
-"""How many files of one pattern are looked into."""
+"""How many files of one pattern are read."""
 
 HOME = (
     ".bashrc", ".bash_profile", ".bash_login", ".bash_aliases", ".profile", ".zshrc", ".zshenv", ".zprofile",

@@ -1,4 +1,4 @@
-"""Where a short-lived credential can be had in place of a static key: the literal table of what is known.
+"""Where a short-lived credential is available instead of a static key: the literal table of what is known.
 
 To add one: an entry in `SHORT_LIVED`. Hosts are those of MCP servers that are known to log in with OAuth: a
 wrong one costs a note that does not apply.
@@ -57,7 +57,7 @@ SHORT_LIVED: tuple[ShortLived, ...] = (
         variables=("AWS_SECRET_ACCESS_KEY", "AZURE_CLIENT_SECRET", "ARM_CLIENT_SECRET"),
     ),
 )  # fmt: skip
-"""The first that fits is told."""
+"""The first that fits is reported."""
 
 _VAULT = ShortLived(
     "vault", "a credential that Vault or OpenBao issues for the session", variables=("VAULT_ADDR", "BAO_ADDR")

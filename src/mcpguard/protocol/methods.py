@@ -19,16 +19,20 @@ class Treatment(Enum):
     FILTERED = "collected from the upstreams, inspected, filtered by policy"
     OWNED = "collected from the upstreams where this client has tasks, inspected; always allowed, recorded"
     LISTENED = "served by mcpguard itself; each URI in it is decided as `resources/subscribe`, and recorded"
-    RELEASED = "answered by mcpguard itself; the upstream is told of the last one; always allowed, recorded"
+    RELEASED = (
+        "answered by mcpguard itself; the upstream is notified of the last one; always allowed, recorded"
+    )
     PROTOCOL = "sent to each upstream that runs, and to the others when they start; always allowed, recorded"
-    ASKED = "decided by policy, inspected, put to the client; its answer goes to that upstream only, as it is"
+    ASKED = (
+        "decided by policy, inspected, passed to the client; its answer goes to that upstream only, unchanged"
+    )
     CORRELATED = "matched to the request that it belongs to, inspected, passed on"
-    ENDED = "ends the request that it names; the other side is told in mcpguard's own words"
+    ENDED = "ends the request that it names; the other side is notified in mcpguard's own words"
     INSPECTED = "inspected and passed on"
-    RELISTED = "the upstream is listed anew, then told on without its params"
+    RELISTED = "the upstream is listed again, then passed on without its params"
     SUBSCRIBED = "passed on, inspected, where this client subscribed to that URI of that upstream"
     TOLD = "passed on to each legacy upstream that runs, without its params"
-    DROPPED = "known, and not passed on"
+    DROPPED = "recognised, but not passed on"
 
 
 class Era(Enum):
@@ -55,23 +59,23 @@ class Method(Struct, frozen=True):
 
 _ERROR = "JSON-RPC error"
 _HIDDEN = "the entry is not in the list"
-_TOOL = "unknown tool (-32602) where it is not listed, else a result with isError"
+_TOOL = "unknown tool (-32602) if it is not listed, else a result with isError"
 _FACTS = (
-    "as for one that does not exist where it is not listed, else a JSON-RPC error with the facts in `data`"
+    "as for one that does not exist if it is not listed, else a JSON-RPC error with the details in `data`"
 )
-_FACTS_TASK = "JSON-RPC error with the facts in `data`"
+_FACTS_TASK = "JSON-RPC error with the details in `data`"
 _OWN = "a task that this client did not start is not in the list"
-_UNHEARD = "what is refused is not in the acknowledgment; `taskIds` never are"
+_UNHEARD = "what is refused is left out of the acknowledgment; `taskIds` always are"
 _PARAMS = "the whole params"
 _WITHHELD = "what cannot be inspected is withheld, with a record"
 _ALL = "the whole result or error"
 _HELLO = "the whole answer, with the instructions of upstreams"
 _TO_SERVER = "JSON-RPC error to the upstream"
 _EMPTY = "nothing: the answer is empty"
-_STREAM = "what comes on its stream, as its row says"
-_NEW_LIST = "the new list; the params go nowhere"
-_NOWHERE = "nothing: it goes nowhere"
-_NO_PARAMS = "nothing: its params go nowhere"
+_STREAM = "what arrives on its stream, as described in its row"
+_NEW_LIST = "the new list; the params are dropped"
+_NOWHERE = "nothing: it is dropped"
+_NO_PARAMS = "nothing: its params are dropped"
 _NO_ANSWER = "none: a notification has no answer"
 
 LEGACY, MODERN = Era.LEGACY, Era.MODERN

@@ -18,8 +18,8 @@ from mcpguard.core.conditions.hoisting import hoist
 from mcpguard.core.functions import FUNCTIONS, Function, FunctionError, Parameter
 from mcpguard.core.redaction.detectors import KINDS
 
-SQL_KNOWS = "sql() knows as `dialect`: bigquery, duckdb, mysql, postgres, snowflake, sqlite, tsql"
-DETECT_KNOWS = f"detect() knows as `kinds`: {', '.join(sorted(KINDS))}"
+SQL_KNOWS = "sql() accepts as `dialect`: bigquery, duckdb, mysql, postgres, snowflake, sqlite, tsql"
+DETECT_KNOWS = f"detect() accepts as `kinds`: {', '.join(sorted(KINDS))}"
 CALLS: list[tuple[Any, ...]] = []
 
 

@@ -52,7 +52,7 @@ def test_what_nests_too_deeply_is_an_error() -> None:
     deep: Any = 1
     for _ in range(100_000):
         deep = [deep]
-    with pytest.raises(FunctionError, match="nested so deeply"):
+    with pytest.raises(FunctionError, match="nested this deeply"):
         apply(taking("any"), (deep,))
 
 

@@ -1,6 +1,6 @@
 """Why a request is allowed or not: the decision once more, with all that it hung on.
 
-Law of this file: the verdict is `decide`'s own; what is told beside it is computed from the same rules and
+Law of this file: the verdict is `decide`'s own; what is reported besides is computed from the same rules and
 the same request, and changes nothing.
 """
 
@@ -83,7 +83,7 @@ def explain(
 def considered(
     candidates: Candidates, call: Invocation, bound: Bound, deciding: Iterable[str]
 ) -> tuple[Considered, ...]:
-    """The rules that speak of `call`, deny first, with what each came to; `deciding` are the names of those
+    """The rules that apply to `call`, deny first, with what each came to; `deciding` are the names of those
     that made the verdict."""
     return tuple(_considered(rule, call, bound, rule.name in deciding) for rule in _all(candidates).all)
 

@@ -22,37 +22,37 @@ class Operand(Struct, frozen=True, omit_defaults=True):
     """A condition or a part of it under &&, ||, ! and ?:."""
 
     text: str
-    """As it stands in the condition."""
+    """As written in the condition."""
     depth: int
-    """How many operands stand around it."""
+    """How many operands enclose it."""
     value: Literal["true", "false", "error"]
-    """What it came to, taken by itself."""
+    """What it evaluated to on its own."""
     reason: str = ""
     """Why: which members are there, and of which type; never their values."""
 
 
 class Considered(Struct, frozen=True, omit_defaults=True):
-    """A rule that speaks of such a request."""
+    """A rule that applies to such a request."""
 
     rule: str
     """`POLICY/ID`."""
     effect: Effect
     """Of the rule."""
     outcome: Outcome
-    """What its condition came to; `ended`: its policy has expired."""
+    """What its condition evaluated to; `ended`: its policy has expired."""
     decided: bool
-    """Whether the verdict is because of it."""
+    """Whether it determined the verdict."""
     shadow: bool = False
-    """Whether it is in shadow mode: told, and without effect."""
+    """Whether it is in shadow mode: reported, but without effect."""
     operands: tuple[Operand, ...] = ()
-    """Its condition, each operand before what is inside it; none without `when`."""
+    """Its condition, each operand before those inside it; empty without `when`."""
 
 
 class WantedOperand(Struct, frozen=True, omit_defaults=True):
-    """An operand that would have to come to something else."""
+    """An operand that would have to evaluate to something else."""
 
     text: str
-    """As it stands in the condition."""
+    """As written in the condition."""
     must_be: bool
     """What it would have to be."""
     reason: str = ""
@@ -60,23 +60,23 @@ class WantedOperand(Struct, frozen=True, omit_defaults=True):
 
 
 class Change(Struct, frozen=True, omit_defaults=True):
-    """What would have to be otherwise at one rule for the call to be allowed."""
+    """What would have to be different about one rule for the call to be allowed."""
 
     rule: str
     """`POLICY/ID`, empty where a rule is missing."""
     must: Must
     """What the rule would have to do; `agree`: with the others that allow the call."""
     operands: tuple[WantedOperand, ...] = ()
-    """The fewest operands that would have to come to something else."""
+    """The fewest operands that would have to evaluate to something else."""
     note: str = ""
-    """What else there is to say: that no argument can do it, when a limit has room again."""
+    """Further information: that no argument can achieve it, or when a limit has room again."""
 
 
 class Done(Struct, frozen=True, omit_defaults=True):
     """What is done with a call, or with a result, that goes through."""
 
     redact: tuple[str, ...] = ()
-    """Kinds of personal data that are taken out."""
+    """Kinds of personal data that are redacted."""
     labels: tuple[str, ...] = ()
     """Added to the session's labels."""
     facts: tuple[str, ...] = ()
@@ -97,13 +97,13 @@ class Returned(Struct, frozen=True, omit_defaults=True):
     why: str
     """A sentence."""
     rules: tuple[str, ...] = ()
-    """The rules that had a say."""
+    """The rules that contributed to the decision."""
     message: str = ""
-    """What the model is told."""
+    """The message that the model gets."""
     findings: tuple[str, ...] = ()
-    """Kinds of secrets and personal data that were taken out before."""
+    """Kinds of secrets and personal data that had been redacted before."""
     candidates: tuple[Considered, ...] = ()
-    """The rules with `on: result` that speak of it."""
+    """The rules with `on: result` that apply to it."""
     done: Done = Done()
     """What is done with it."""
     shadow: str = ""
@@ -111,22 +111,22 @@ class Returned(Struct, frozen=True, omit_defaults=True):
 
 
 class Explanation(Struct, frozen=True, omit_defaults=True):
-    """Why a request is allowed or not."""
+    """Why a request is allowed or denied."""
 
     effect: Effect
     """The verdict."""
     why: str
-    """Why this verdict and no other, a sentence."""
+    """The reason for this verdict, as a sentence."""
     rules: tuple[str, ...] = ()
     """The rules that decided."""
     cause: str = ""
     """Of a refusal: rule, no-rule, error, approval or limit."""
     message: str = ""
-    """What the model is told."""
+    """The message that the model gets."""
     listed: bool = True
     """Whether lists show what the request is for; what they do not show is refused as if it did not exist."""
     candidates: tuple[Considered, ...] = ()
-    """The rules that speak of such a request: deny, then ask, then allow."""
+    """The rules that apply to such a request: deny, then ask, then allow."""
     done: Done = Done()
     """What is done with the call."""
     changes: tuple[Change, ...] = ()
@@ -138,7 +138,7 @@ class Explanation(Struct, frozen=True, omit_defaults=True):
 
 
 class Recorded(Struct, frozen=True, omit_defaults=True):
-    """A call that is on record; where it says nothing else, as in the record of the decision."""
+    """A recorded call; unless stated otherwise, the fields are those of the decision record."""
 
     id: str
     """Of the invocation."""
@@ -169,6 +169,6 @@ class Recorded(Struct, frozen=True, omit_defaults=True):
     altered: str = ""
     """Where the file with its record was altered, as `mcpguard audit verify` says; empty where it was not."""
     notes: tuple[str, ...] = ()
-    """What is not on record, and how to give it."""
+    """What was not recorded, and how to supply it."""
     explanation: Explanation | None = None
-    """How it is decided now, where the arguments are known."""
+    """How it would be decided now, if the arguments are known."""

@@ -23,12 +23,12 @@ _JOINED = {"and": " && ", "or": " || "}
 
 
 class Clause(Struct, frozen=True, omit_defaults=True):
-    """A rule that has a say, with what is left of its condition once all that is known is left out."""
+    """A rule that matters, with what remains of its condition once everything that is known is left out."""
 
     rule: str
     """`POLICY/ID`."""
     when: str = ""
-    """What is left to be decided by each call, empty for nothing."""
+    """What remains to be decided for each call; empty if nothing does."""
 
 
 class Reach(Struct, frozen=True, omit_defaults=True):
@@ -39,17 +39,17 @@ class Reach(Struct, frozen=True, omit_defaults=True):
     kind: str
     """tool, prompt, resource or template."""
     name: str
-    """The upstream's own name of it, or its URI."""
+    """The upstream's own name for it, or its URI."""
     answer: Literal["yes", "no", "if"]
-    """`yes`: every call is allowed. `no`: none can be, and it is not listed. `if`: see the other keys."""
+    """`yes`: every call is allowed. `no`: no call can be, and it is not listed. `if`: see the other keys."""
     allowed_by: tuple[Clause, ...] = ()
-    """Rules one of which must hold."""
+    """Rules of which at least one must match."""
     unless: tuple[Clause, ...] = ()
-    """Rules that refuse, also where they cannot be evaluated."""
+    """Rules that refuse, also if they cannot be evaluated."""
     approval: tuple[Clause, ...] = ()
-    """Rules that want a person's approval."""
+    """Rules that require a person's approval."""
     limits: tuple[str, ...] = ()
-    """How much rules allow."""
+    """How much the rules allow."""
     conflict: bool = False
     """Whether rules that allow it may set different arguments or credentials; then it is refused."""
 

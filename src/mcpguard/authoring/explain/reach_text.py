@@ -20,7 +20,7 @@ PATTERNS = "rules match tools by pattern: add --snapshot FILE to list them"
 
 
 def servers_of(policies: PolicySet, configured: tuple[str, ...], only: str) -> tuple[str, ...]:
-    """The servers to tell of: the one that is asked for, those of the configuration, else those that rules
+    """The servers to list: the one that is asked for, those of the configuration, else those that rules
     name."""
     if only:
         return (only,)

@@ -1,7 +1,7 @@
 """Why an operand of a condition came to what it did, in a sentence.
 
-Law of this file: of a request it tells which members are there and of which type, and of what our functions
-found the booleans and the kinds of detectors; a value of the request is never in a sentence.
+Law of this file: of a request it reports which members are there and of which type, and of what our
+functions found the booleans and the kinds of detectors; a value of the request is never in a sentence.
 """
 
 from __future__ import annotations

@@ -66,7 +66,7 @@ class Supposed:
 
     def proved(self, decide: Decide) -> bool:
         """Whether arguments that make it so, where such can be told, are allowed by `decide`, but for an
-        approval that is among the changes and for limits, which are told of by themselves."""
+        approval that is among the changes and for limits, which are reported by themselves."""
         if any(change.note for change in self._changes):
             return True
         args = dict(self._invocation.args or {})

@@ -33,8 +33,8 @@ _WITHOUT_TARGET = ACTIONS - {method for methods in _USES.values() for method in 
 
 
 class CallEntry(Struct, frozen=True):
-    """A request. Exactly one of `tool`, `prompt` and `resource` says what for, or `action` alone for those
-    that have none of them (`elicitation/create` and so on)."""
+    """A request. Exactly one of `tool`, `prompt` and `resource` is its target; requests without a target
+    have `action` alone (`elicitation/create` and so on)."""
 
     server: str
     """The name of the server in the configuration."""
@@ -45,11 +45,12 @@ class CallEntry(Struct, frozen=True):
     resource: str | None = None
     """The URI of a resource; with `completion/complete` that of a template."""
     action: str | None = None
-    """The method, where the target does not say it: by default tools/call, prompts/get, resources/read."""
+    """The method, if the target does not imply it; the default is tools/call, prompts/get or
+    resources/read."""
     args: dict[str, Any] = {}
-    """What conditions see as `args`; of a resource its `uri` is among them by itself."""
+    """What conditions see as `args`; for a resource, `uri` is added automatically."""
     annotations: dict[str, Any] = {}
-    """What the server declares of it: `tool.annotations` in conditions."""
+    """What the server declares about it: `tool.annotations` in conditions."""
     title: str = ""
     """As `annotations`."""
     description: str = ""
@@ -64,13 +65,13 @@ class WhoEntry(Struct, frozen=True):
     source: str = "os-user"
     """Who vouches for it."""
     groups: tuple[str, ...] = ()
-    """Those of a verified token."""
+    """As in a verified token."""
     claims: dict[str, Any] = {}
-    """Those of a verified token."""
+    """As in a verified token."""
 
 
 class ClientEntry(Struct, frozen=True):
-    """What the client says of itself: `client.claims` in conditions."""
+    """What the client says about itself: `client.claims` in conditions."""
 
     name: str = ""
     """Its name."""
@@ -84,7 +85,7 @@ class StepEntry(Struct, frozen=True):
     call: CallEntry
     """The request."""
     result: dict[str, Any] | None = None
-    """What came back, raw. Left out: nothing is reviewed."""
+    """What came back, raw. If omitted, nothing is reviewed."""
     times: int = 1
     """How often in a row."""
 
@@ -103,18 +104,19 @@ class SessionEntry(Struct, frozen=True):
 
 
 class Expect(Struct, frozen=True):
-    """What must be so. Only what is named is compared."""
+    """What is expected. Only the keys that are given are compared."""
 
     effect: Outcomes | None = None
-    """`allow`, `ask` or `deny` of the call; `withhold` where its result must not leave."""
+    """`allow`, `ask` or `deny` for the call; `withhold` if its result must not leave."""
     rules: tuple[str, ...] | None = None
-    """All rules that decided, as `POLICY/RULE`, in any order: of the call, and of the result if one comes."""
+    """All rules that decided, as `POLICY/RULE`, in any order: on the call, and on the result if there is
+    one."""
     cause: Literal["rule", "no-rule", "error", "approval", "limit"] | None = None
     """The cause of the refusal."""
     message: str | None = None
-    """A part of what the model is told."""
+    """A part of the message that the model gets."""
     redact: tuple[str, ...] | None = None
-    """All kinds that rules take out, in any order."""
+    """All kinds that rules redact, in any order."""
     labels: tuple[str, ...] | None = None
     """All labels that the call and its result add."""
     facts: tuple[str, ...] | None = None
@@ -124,36 +126,36 @@ class Expect(Struct, frozen=True):
     credential: str | None = None
     """The credential that rules choose."""
     output: dict[str, Any] | None = None
-    """The result as it leaves."""
+    """The result as it is sent to the client."""
     shadow: str | None = None
-    """What rules in shadow mode would have done: `EFFECT RULE …`, empty for nothing else."""
+    """What rules in shadow mode would have done: `EFFECT RULE …`, empty if nothing else."""
 
 
 class Case(Struct, frozen=True):
     """One test."""
 
     name: str
-    """A sentence that says what is so; unique in the file."""
+    """A sentence that says what must be true; unique in the file."""
     call: CallEntry
     """The request that is decided."""
     expect: Outcomes | Expect
-    """What must be so; an effect by itself is short for `{effect: …}`."""
+    """What is expected; an effect by itself is short for `{effect: …}`."""
     principal: WhoEntry = WhoEntry()
     """Who calls."""
     agent: str = ""
     """The label of the agent, from the configuration."""
     client: ClientEntry = ClientEntry()
-    """What the client says of itself."""
+    """What the client says about itself."""
     now: str = "2026-01-01T00:00:00Z"
-    """The time of all of it (RFC 3339)."""
+    """The time of all requests (RFC 3339)."""
     after: tuple[StepEntry, ...] = ()
     """The session so far, as calls in their order."""
     session: SessionEntry | None = None
-    """The session so far, as its state; in place of `after`."""
+    """The session so far, as its state; instead of `after`."""
     result: dict[str, Any] | None = None
     """What the server answers, raw: it is inspected and reviewed. `{error: …}` for an error."""
     findings: tuple[str, ...] = ()
-    """Kinds of secrets that count as found in the result, beside those that are found in it."""
+    """Kinds of secrets that count as found in the result, in addition to those that are found."""
 
     @property
     def expected(self) -> Expect:

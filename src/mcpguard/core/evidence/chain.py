@@ -1,4 +1,4 @@
-"""Evidence: the records that a decision and its outcome leave, and the chain that binds them.
+"""Evidence: the records of a decision and its outcome, and the chain that links them.
 
 **The format**, enough to write a second verifier. A chain is a file of lines that end in one LF (0x0A).
 Each line is one JSON object (RFC 8259, UTF-8, no spaces between tokens):
@@ -16,9 +16,9 @@ Each line is one JSON object (RFC 8259, UTF-8, no spaces between tokens):
 - `opened` may have `previous`: the name and, at that time, the head (the last hash) of another chain in
   the same folder. That chain must still hold a line with this hash.
 
-**What it proves.** An edit, a removal, a swap or an insertion inside a chain does not go unseen. The chain
-has no key: who can write the whole file can write another one, or cut off its end. A head that is kept
-elsewhere (a later chain's `previous`, a ticket, a log collector) shows that too.
+**What it proves.** An edit, a removal, a swap or an insertion inside a chain is detected. The chain has no
+key: whoever can write the whole file can write a different one, or cut off its end. A head that is kept
+elsewhere (a later chain's `previous`, a ticket, a log collector) reveals that too.
 """
 
 from __future__ import annotations
@@ -68,7 +68,7 @@ class Opened(Struct, frozen=True, tag_field="kind", tag="opened", omit_defaults=
     agent: str | None = None
     """What the launcher's configuration calls the agent: a claim, not verified."""
     previous: Anchor | None = None
-    """Filled in by the sink: the newest other chain in its folder."""
+    """The newest other chain in its folder, filled in by the writer."""
 
 
 class Decided(Struct, frozen=True, tag_field="kind", tag="decision", omit_defaults=True):
@@ -96,7 +96,7 @@ class Decided(Struct, frozen=True, tag_field="kind", tag="decision", omit_defaul
     tool_digest: str = ""
     """sha256 (hex) of the tool's descriptor as the upstream sent it."""
     subject: str = ""
-    """What it is about where that is no tool: the name of a prompt, the URI of a resource (its first 256
+    """What it is about if that is not a tool: the name of a prompt, the URI of a resource (its first 256
     characters)."""
     cause: str = ""
     """Why it was refused: rule, no-rule, error, approval, pin, limit, unavailable or unknown."""
@@ -111,9 +111,9 @@ class Decided(Struct, frozen=True, tag_field="kind", tag="decision", omit_defaul
     agent: str | None = None
     """As in `opened`: a claim."""
     labels: tuple[str, ...] = ()
-    """Labels that the session got by it."""
+    """Labels that it added to the session."""
     facts: tuple[str, ...] = ()
-    """Facts that the session got by it."""
+    """Facts that it added to the session."""
     credential: str = ""
     """The credential that a rule chose."""
     shadow: str = ""
@@ -121,11 +121,11 @@ class Decided(Struct, frozen=True, tag_field="kind", tag="decision", omit_defaul
 
 
 class Outcome(Struct, frozen=True, tag_field="kind", tag="outcome", omit_defaults=True):
-    """What came of an allowed call, durable before the reply leaves.
+    """The outcome of an allowed call, durable before the reply leaves.
 
     `status`: ok, tool-error, error, withheld, unavailable, cancelled, disconnected, expired, denied or
     abandoned; "input-required" where the call goes on with the client's answer, "resumed" for the request
-    that brings it, and "asked" for a question that was put to the client. `result` is the
+    that brings it, and "asked" for a question that was sent to the client. `result` is the
     sha256 (hex) of the inspected result. `findings` maps "kind path" to nothing but its count.
     `ms` is the time from the decision to here.
     """
@@ -141,31 +141,31 @@ class Outcome(Struct, frozen=True, tag_field="kind", tag="outcome", omit_default
     result: str = ""
     """sha256 (hex) of the inspected result as compact JSON."""
     findings: dict[str, int] = {}
-    """`KIND PATH` -> how often it was taken out there."""
+    """`KIND PATH` -> how often it was redacted there."""
     rules: tuple[str, ...] = ()
-    """The rules on results that had a say."""
+    """The rules on results that contributed."""
     labels: tuple[str, ...] = ()
-    """Labels that the session got by the result."""
+    """Labels that the result added to the session."""
     facts: tuple[str, ...] = ()
-    """Facts that the session got by the result."""
+    """Facts that the result added to the session."""
     shadow: str = ""
     """As in `decision`, of rules on results."""
 
 
 class Noticed(Struct, frozen=True, tag_field="kind", tag="notice", omit_defaults=True):
-    """Something outside a call that an auditor wants: a finding in a notification, a refused
-    message. `detail` is ours or inspected."""
+    """Something outside a call that an auditor wants to know: a finding in a notification, a refused
+    message. `detail` is mcpguard's own text, or inspected."""
 
     at: datetime
     """When."""
     what: str
     """message-refused, notification-redacted, notification-withheld, policy-reloaded (`detail` has both
-    digests), policy-refused, or credential-taken-back (`detail` is the credential of which a killed process
-    left something)."""
+    digests), policy-refused, or credential-taken-back (`detail` is the credential that a killed process left
+    behind)."""
     server: str = ""
     """The upstream, if it is about one."""
     detail: str = ""
-    """A sentence; ours, or inspected."""
+    """A sentence; mcpguard's own, or inspected."""
     findings: dict[str, int] = {}
     """As in `outcome`."""
 
@@ -176,7 +176,7 @@ class Closed(Struct, frozen=True, tag_field="kind", tag="closed", omit_defaults=
     at: datetime
     """When."""
     reason: str
-    """`client-ended`, the signal that ended it, or `failed` where it could not begin to serve."""
+    """`client-ended`, the signal that ended it, or `failed` if it could not start serving."""
 
 
 Record = Opened | Decided | Outcome | Noticed | Closed

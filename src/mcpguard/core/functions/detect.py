@@ -66,8 +66,9 @@ def _from_base64(run: bytes) -> bytes:
 
 DETECT = Function(
     name="detect",
-    summary="Which detectors of secrets and personal data hit anywhere in a value, names of members and "
-    "numbers included. One layer of percent escapes or base64 is undone. `kinds` restricts the answer.",
+    summary="Which detectors of secrets and personal data match anywhere in a value, including member "
+    "names and numbers. One layer of percent escapes or base64 is undone. `kinds` restricts the "
+    "answer.",
     parameters=(
         Parameter("value", "any"),
         Parameter("kinds", "strings", optional=True, choices=tuple(sorted(KINDS))),

@@ -19,5 +19,5 @@ def of_each(texts: str | list[str], test: Callable[[str], bool]) -> bool:
         return test(texts)
     answers = {test(text) for text in as_list(texts)}
     if len(answers) != 1:
-        raise FunctionError("a list must have texts, and the answer must be the same for each")
+        raise FunctionError("a list must not be empty, and the answer must be the same for each text")
     return answers.pop()

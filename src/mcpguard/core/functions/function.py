@@ -70,7 +70,7 @@ def unfit(function: Function, parameter: Parameter, constant: Json) -> str:
         return f"{function.name}() needs `{parameter.name}` to be a {parameter.kind}"
     given = constant if type(constant) is list else [constant]
     if parameter.choices and not set(given) <= set(parameter.choices):
-        return f"{function.name}() knows as `{parameter.name}`: {', '.join(parameter.choices)}"
+        return f"{function.name}() accepts as `{parameter.name}`: {', '.join(parameter.choices)}"
     return ""
 
 
@@ -86,7 +86,7 @@ def apply(function: Function, arguments: tuple[Json, ...]) -> Json:
     try:
         return function.call(*arguments)
     except RecursionError:
-        raise FunctionError(f"{function.name}() cannot read what is nested so deeply") from None
+        raise FunctionError(f"{function.name}() cannot read anything nested this deeply") from None
 
 
 def check_size(name: str, text: str, limit: int) -> None:

@@ -24,7 +24,7 @@ def glob(text: str, patterns: str | list[str]) -> bool:
     globs = as_list(patterns)
     check_size("glob", "".join(globs), LIMIT)
     if not all(globs):
-        raise FunctionError("glob() takes no empty pattern")
+        raise FunctionError("glob() does not accept an empty pattern")
     return any(_compiled(one).match(text) is not None for one in globs)
 
 
@@ -35,9 +35,9 @@ def _compiled(pattern: str) -> re.Pattern[str]:
 
 GLOB = Function(
     name="glob",
-    summary="Whether the whole of a text matches one of the globs, which are those of a rule's `tools`: `*` "
-    "is any text (also with `/` in it), `?` one character, `[seq]` and `[!seq]` one of some; case counts. "
-    "For files take `pathWithin`, for hosts `hostIn`.",
+    summary="Whether a whole text matches one of the globs, which work as in a rule's `tools`: `*` is any "
+    "text (also with `/` in it), `?` one character, `[seq]` and `[!seq]` one of a set; they are "
+    "case-sensitive. For files use `pathWithin`, for hosts `hostIn`.",
     parameters=(Parameter("text", "string"), Parameter("patterns", "strings")),
     gives="a bool",
     call=glob,

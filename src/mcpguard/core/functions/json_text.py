@@ -69,7 +69,8 @@ def _check_keys(raw: bytes) -> None:
 
 JSON = Function(
     name="json",
-    summary="Reads a JSON text strictly: equal keys, NaN, integers beyond 64 bits, deep nesting and anything "
+    summary="Parses a JSON text strictly: duplicate keys, NaN, integers beyond 64 bits, deep nesting and "
+    "anything "
     "after the value are errors.",
     parameters=(Parameter("text", "string"),),
     gives="the JSON value",

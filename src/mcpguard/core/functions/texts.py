@@ -27,7 +27,7 @@ TEXTS = Function(
     name="texts",
     summary="All texts of some members of a map: `names` are members that are texts, `lists` those that are "
     "lists of texts. A member that is missing is left out; one of another type, such as null, is an error. "
-    "So one condition speaks of all arguments that name files: `pathWithin(texts(args, [...]), ...)`.",
+    "So one condition covers all arguments that name files: `pathWithin(texts(args, [...]), ...)`.",
     parameters=(
         Parameter("value", "any"),
         Parameter("names", "strings"),

@@ -39,7 +39,7 @@ REACHED_BY = {
 NEEDS_APPROVAL = "needs approval, which this version cannot ask for"
 """The message of a Deny by an `ask` rule whose author wrote none."""
 
-NO_SESSION = "mcpguard cannot tell what this session did before, so what depends on it is refused"
+NO_SESSION = "mcpguard cannot determine what this session did before, so what depends on it is refused"
 
 
 def decide(policies: PolicySet, invocation: Invocation, session: Session | None = None) -> Permit | Deny:

@@ -1,4 +1,4 @@
-"""Lint: what is right in a policy and still not what its author means.
+"""Lints: what is valid in a policy but probably not what its author meant.
 
 To add a lint: an entry in a module here, and its name in the tuple at the end of that module.
 """

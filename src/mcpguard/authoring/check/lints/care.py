@@ -1,6 +1,6 @@
 """Lints on what needs a second look of a person: owners, dates, claims and wide actions.
 
-Law of this file: each of these may be meant as it stands, so none is an error.
+Law of this file: each of these may be intended, so none is an error.
 """
 
 from __future__ import annotations

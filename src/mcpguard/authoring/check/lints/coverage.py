@@ -1,6 +1,6 @@
-"""Lints on names: what rules speak of that is not there, and what is there that no rule speaks of.
+"""Lints on names: what rules mention that does not exist, and what exists that no rule mentions.
 
-Law of this file: a glob is told of only where all servers that it could mean are known.
+Law of this file: a glob is reported only where all servers that it could mean are known.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """What a lint is, and what it looks at. The table is `LINTS` in `authoring/check/lints/__init__.py`.
 
-Law of these files: a lint tells of what is in force and right in itself, and changes no verdict; what it
-cannot know (no snapshot, a computed name) it does not tell of.
+Law of these files: a lint reports on what is in force and valid in itself, and changes no verdict; what it
+cannot know (no snapshot, a computed name) it does not report.
 """
 
 from __future__ import annotations
@@ -83,11 +83,11 @@ class Subject:
         return tuple(one for one in known if self.servers is None or one[0] in self.servers)
 
     def tools_of(self, placed: PlacedRule) -> list[tuple[str, str, dict[str, Json]]]:
-        """The tools that the rule speaks of."""
+        """The tools that the rule matches."""
         return [one for one in self.tools if placed.rule.can_match(one[0], one[1], "tools/call")]
 
     def knows(self, placed: PlacedRule) -> bool:
-        """Whether the snapshot has every server that the rule speaks of."""
+        """Whether the snapshot has every server that the rule matches."""
         if self.snapshot is None:
             return False
         named = self.snapshot.servers if self.servers is None else self.servers
@@ -96,7 +96,8 @@ class Subject:
 
 
 def once(found: Iterable[Problem]) -> Iterator[Problem]:
-    """What would be told of many places of a file alike: once, at the first, with how many more there are."""
+    """Findings that would be the same at many places of a file: once, at the first, with how many more there
+    are."""
     files: dict[str, list[Problem]] = {}
     for one in found:
         files.setdefault(one.source, []).append(one)

@@ -1,6 +1,7 @@
 """Lints on limits that no call can reach, or none can keep.
 
-Law of this file: a limit is told of only where the limits of other rules are used up before it in every case.
+Law of this file: a limit is reported only where the limits of other rules are used up before it in every
+case.
 """
 
 from __future__ import annotations

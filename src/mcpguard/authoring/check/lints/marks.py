@@ -46,7 +46,7 @@ def _never_read(subject: Subject) -> Iterator[Problem]:
         for placed in subject.rules:
             for index, name in enumerate(getattr(placed.written, key)):
                 if name not in known:
-                    known.add(name)  # Told once, where it is set first.
+                    known.add(name)  # Reported once, where it is set first.
                     yield placed.problem((key, index), f"no condition reads the {key} `{name}`")
 
 

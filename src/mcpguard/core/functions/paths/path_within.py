@@ -28,7 +28,7 @@ def _within(inner: PurePath, holders: list[PurePath]) -> bool:
         return True
     folded = _folded(inner)
     if any(_holds(_folded(holder), folded) for holder in holders):
-        raise FunctionError("a path differs from a folder in nothing but case")
+        raise FunctionError("a path differs from a folder only in case")
     return False
 
 
@@ -49,10 +49,10 @@ def _folded(path: PurePath) -> tuple[str, ...]:
 PATH_WITHIN = Function(
     name="pathWithin",
     summary="Whether a path is one of the folders or below it, once `.`, `..` and `//` are resolved as text. "
-    "A list of paths is true if all are and false if none is; an empty list, or one of which only some are, "
-    "is an error. "
-    "Both are absolute or both are relative. What a shell, a decoder or another platform could read "
-    "differently is an error. A symbolic link cannot be seen.",
+    "For a list of paths it is true if all are and false if none is; an empty list, or one in which only "
+    "some are, is an error. "
+    "Both must be absolute or both relative. Anything that a shell, a decoder or another platform could "
+    "read differently is an error. Symbolic links are not resolved.",
     parameters=(Parameter("paths", "strings"), Parameter("folders", "strings")),
     gives="a bool",
     call=path_within,

@@ -79,9 +79,9 @@ def read_path(name: str, text: str) -> PurePath:
 def _check_characters(text: str) -> None:
     for one in _BEYOND.findall(text):
         if unicodedata.category(one)[0] in "CZ" or one in _LOOK_ALIKES:
-            raise FunctionError("a path has a character that cannot be seen or looks like another")
+            raise FunctionError("a path has a character that is invisible or looks like another")
     if _UNSEEN.search(text):
-        raise FunctionError("a path has a character that cannot be seen")
+        raise FunctionError("a path has an invisible character")
     if unicodedata.normalize("NFKC", text) != text:
         raise FunctionError("a path has a character that Unicode normalisation replaces")
     if not text.isascii() and len(text.encode()) > LIMIT:
@@ -92,14 +92,14 @@ def _check_shape(text: str) -> None:
     if not text:
         raise FunctionError("a path must not be empty")
     if any(one in text for one in "\\%*?"):
-        raise FunctionError("a path must have no backslash, `%`, `*` or `?` in it")
+        raise FunctionError("a path must not contain a backslash, `%`, `*` or `?`")
     if text.startswith(("//", "-")):
         raise FunctionError("a path must not begin with `//` or `-`")
     if _SCHEME.match(text):
         raise FunctionError("a path must not begin with a drive or the scheme of a URL")
     _, brace, rest = text.partition("{")
     if brace and "," in rest:
-        raise FunctionError("a path must have no braces that a shell would expand")
+        raise FunctionError("a path must not contain braces that a shell would expand")
 
 
 def _check_name(name: str) -> None:
@@ -117,4 +117,4 @@ def _check_name(name: str) -> None:
 
 def _check_magic(steps: list[str], absolute: bool) -> None:
     if absolute and len(steps) <= 2 and _MAGIC.match("/" + "/".join(steps)):
-        raise FunctionError("a path leads to what some process has open, which no text can tell")
+        raise FunctionError("a path leads to the open files of a process, which no text can determine")

@@ -31,35 +31,36 @@ def shell(text: str) -> dict[str, Json]:
     while reading.texts:
         depth, inner = reading.texts.pop()
         if not inner.strip(" \t\n"):
-            raise FunctionError("shell() finds no command")
+            raise FunctionError("shell() found no command")
         read_tree(inner.encode(), reading, depth)
     return reading.result()
 
 
 SHELL = Function(
     name="shell",
-    summary="What a shell would run if it were given `text`, without running it.",
+    summary="What a shell would run if it were given `text`; nothing is run.",
     parameters=(Parameter("text", "string"),),
-    gives="A map. An error where shells could read the text differently, or a program's name is not literal.",
+    gives="A map; an error if shells could read the text differently, or if a program's name is not literal.",
     call=shell,
     prepare=lambda: shell("true"),
     fields={
-        "programs": "Names of all programs that could run, sorted; wrappers (`env`, `sudo`, `xargs`, "
-        "`sh -c`, `find -exec`) and what they run. A program outside the system's folders is here with its "
-        "path too; `find -delete` counts as `rm`.",
+        "programs": "Names of all programs that could run, sorted: wrappers (`env`, `sudo`, `xargs`, `sh "
+        "-c`, `find -exec`) and what they run. A program outside the system's folders is "
+        "listed with its path too; `find -delete` counts as `rm`.",
         "commands": "Each command: `program`, `args` (after quote removal) and `path` (as written).",
         "redirects": "Each redirect: `operator` and `target`; for here-documents the text.",
         "reads": "Files that redirects read.",
         "writes": "Files that redirects, and the -fprint options of find, write.",
         "pipes": "Whether there is a pipe.",
         "substitutions": "Whether there is a command or process substitution.",
-        "expansions": "Whether a variable, a glob, braces, a tilde or arithmetic stands anywhere, so that "
-        "some argument is not what is written.",
+        "expansions": "Whether there is a variable, a glob, braces, a tilde or arithmetic anywhere, so "
+        "that an argument differs from what is written.",
         "background": "Whether something runs in the background.",
         "assignments": "Names of variables that are set.",
         "functions": "Names of functions and aliases that are defined.",
-        "code": "Whether more could run or change than the programs' names say: an interpreter or a shell "
-        "is given code, an option names a program or a file to write, a variable that programs obey is set.",
+        "code": "Whether more could run or change than the programs' names suggest: an interpreter or a "
+        "shell is given code, an option names a program or a file to write, or a variable that "
+        "programs obey is set.",
         "simple": "Whether it is exactly one command with literal arguments, and none of the above.",
     },
     examples=(

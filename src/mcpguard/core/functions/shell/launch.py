@@ -32,7 +32,7 @@ def launch(reading: Reading, words: Sequence[Word], depth: int) -> None:
     while waiting:
         words, count = waiting.pop(), count + 1
         if count > INNER or len(waiting) > INNER:
-            raise FunctionError(f"shell() looks through at most {INNER} commands that run others")
+            raise FunctionError(f"shell() follows at most {INNER} commands that run others")
         if not words:
             continue
         name, args = reading.run(words[0], words[1:]), words[1:]
@@ -62,20 +62,22 @@ def _declare(reading: Reading, args: Sequence[Word]) -> None:
 def _unwrap(reading: Reading, wrapper: Wrapper, args: Sequence[Word], depth: int) -> list[Word]:
     """The inner command of a wrapper; nothing where there is none, or where it is read later."""
     if wrapper.needs and not args:
-        raise FunctionError("shell() cannot tell what runs: a command that runs another has none")
+        raise FunctionError("shell() cannot determine what runs: a command that runs another has none")
     marks: list[str] = []
     rest = _after_options(wrapper, args, marks)
     if any(not word.literal for word in rest[: wrapper.operands]):
-        raise FunctionError("shell() cannot tell which program runs: a word before it is not literal")
+        raise FunctionError("shell() cannot determine which program runs: a word before it is not literal")
     rest = rest[wrapper.operands :]
     while wrapper.assigns and rest and (found := _ASSIGNMENT.match(rest[0].text)):
         if not rest[0].fixed:
-            raise FunctionError("shell() cannot tell which program runs: a word before it is not literal")
+            raise FunctionError(
+                "shell() cannot determine which program runs: a word before it is not literal"
+            )
         reading.assign(found[1])
         rest = rest[1:]
     if wrapper.joined and rest:
         if not all(word.literal for word in rest):
-            raise FunctionError("shell() cannot tell what runs: a text for a shell is not literal")
+            raise FunctionError("shell() cannot determine what runs: a text for a shell is not literal")
         reading.read_later(depth + 1, " ".join(word.text for word in rest))
         return []
     if wrapper.appends and rest:
@@ -89,7 +91,7 @@ def _after_options(wrapper: Wrapper, args: Sequence[Word], marks: list[str]) -> 
     while rest and rest[0].text.startswith("-"):
         option = rest.pop(0)
         if not option.literal:
-            raise FunctionError("shell() cannot tell which program runs: an option is not literal")
+            raise FunctionError("shell() cannot determine which program runs: an option is not literal")
         if option.text == "--":
             break
         takes = _long(wrapper, option.text) if option.text.startswith("--") else None
@@ -105,7 +107,7 @@ def _after_options(wrapper: Wrapper, args: Sequence[Word], marks: list[str]) -> 
 
 def _argument(rest: list[Word]) -> str:
     if not rest or not rest[0].literal:
-        raise FunctionError("shell() cannot tell which program runs: an option is not literal")
+        raise FunctionError("shell() cannot determine which program runs: an option is not literal")
     return rest.pop(0).text
 
 
@@ -154,14 +156,14 @@ def _shell(reading: Reading, args: Sequence[Word], depth: int) -> None:
         reading.code = True
         return
     if not rest or not rest[0].literal:
-        raise FunctionError("shell() cannot tell what runs: a text for a shell is not literal")
+        raise FunctionError("shell() cannot determine what runs: a text for a shell is not literal")
     reading.read_later(depth + 1, rest[0].text)
 
 
 def _find(reading: Reading, args: Sequence[Word]) -> list[list[Word]]:
     """The commands that find runs, or could run if an argument is an action. Its -delete counts as rm."""
     if not all(word.fixed for word in args):
-        raise FunctionError("shell() cannot tell what find runs: an argument is not literal")
+        raise FunctionError("shell() cannot determine what find runs: an argument is not literal")
     if sum(word.text in _FIND_RUNS for word in args) > _ACTIONS:
         raise FunctionError(f"shell() reads at most {_ACTIONS} commands of find")
     found = []
@@ -185,7 +187,7 @@ def _find_command(words: Sequence[Word]) -> list[Word]:
         last = word.text
         command.append(_in_braces(word))
     if not command:
-        raise FunctionError("shell() cannot tell what find runs: there is no command")
+        raise FunctionError("shell() cannot determine what find runs: there is no command")
     return command
 
 

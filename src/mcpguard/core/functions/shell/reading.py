@@ -63,9 +63,9 @@ class Reading:
         """Note a command. Returns the name of its program, in lower case and without the path."""
         path = word.text
         if not word.literal:
-            raise FunctionError("shell() cannot tell which program runs: its name is not literal")
+            raise FunctionError("shell() cannot determine which program runs: its name is not literal")
         if not _PROGRAM.fullmatch(path) or path in RESERVED or path.endswith("/"):
-            raise FunctionError("shell() does not take this for the name of a program")
+            raise FunctionError("shell() does not accept this as the name of a program")
         base = path.rpartition("/")[2]
         self.programs |= {base, base.lower()}
         if "/" in path and not _SYSTEM.fullmatch(path):
@@ -83,7 +83,7 @@ class Reading:
         """Note a redirect to or from a file. Raises FunctionError for a target that is not known."""
         self.see(target)
         if not target.literal or not target.text:
-            raise FunctionError("shell() cannot tell which file a redirect means")
+            raise FunctionError("shell() cannot determine which file a redirect means")
         if _NETWORK.match(target.text):
             raise FunctionError("shell() reads no redirect to the network, or to `!`")
         self.redirects.append({"operator": operator, "target": target.text})

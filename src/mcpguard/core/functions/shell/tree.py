@@ -126,14 +126,14 @@ class _Walk:
 
     def gap(self, start: int, end: int, blank: re.Pattern[bytes]) -> None:
         if not blank.fullmatch(self.source, start, end):
-            raise FunctionError("shell() finds text that is part of no command")
+            raise FunctionError("shell() found text that is not part of a command")
 
     def token(self, node: Any) -> None:
         kind = node.type
         if kind not in _TOKENS:
             raise FunctionError("shell() does not read this kind of statement")
         if self.misplaced(node):
-            raise FunctionError("shell() finds a word that is reserved for some shells only")
+            raise FunctionError("shell() found a word that is reserved in some shells only")
         self.reading.background = self.reading.background or kind == "&"
         self.reading.pipes = self.reading.pipes or kind in ("|", "|&")
 
@@ -157,7 +157,7 @@ class _Walk:
     def word(self, start: int, end: int) -> Word:
         word, after = read_word(self.source, start, self.inner)
         if after != end:
-            raise FunctionError("shell() cannot tell where a word ends")
+            raise FunctionError("shell() cannot determine where a word ends")
         return self.reading.see(word)
 
     def command(self, node: Any, nesting: int) -> None:
@@ -212,7 +212,7 @@ class _Walk:
         self.gap(at, line, _BLANKS)
         end = re.compile(rb"^" + delimiter[2] + rb"$", re.MULTILINE).search(self.source, line + 1)
         if not end or end.span() != (closing.start_byte, closing.end_byte):
-            raise FunctionError("shell() cannot tell where a here-document ends")
+            raise FunctionError("shell() cannot determine where a here-document ends")
         body = self.source[line + 1 : end.start()]
         text = body.decode() if delimiter[1] else self.reading.see(read_body(body)).text
         self.reading.redirects.append({"operator": "<<", "target": text})

@@ -67,7 +67,7 @@ def read_words(source: bytes, start: int, end: int, inner: Mapping[int, int]) ->
             continue
         word, after = read_word(source, start, inner)
         if not start < after <= end:
-            raise FunctionError("shell() finds an operator among words")
+            raise FunctionError("shell() found an operator among words")
         words.append(word)
         start = after
     return words
@@ -112,7 +112,7 @@ class _WordReader:
             act = self.plain.get(byte)
             at = act(at) if act else self.other(at, at == start)
         if self.braces:
-            raise FunctionError("shell() reads no lone brace: zsh takes it for the end of a group")
+            raise FunctionError("shell() reads no lone brace: to zsh it is the end of a group")
         return self.word(), at
 
     def word(self) -> Word:
@@ -172,13 +172,13 @@ class _WordReader:
 
     def escape(self, at: int) -> int:
         if self.source[at + 1 : at + 2] in (b"", b"\n"):
-            raise FunctionError("shell() reads no word that goes on in the next line")
+            raise FunctionError("shell() reads no word that continues on the next line")
         return self.keep(at + 1)
 
     def single(self, at: int) -> int:
         end = self.source.find(b"'", at + 1)
         if end < 0:
-            raise FunctionError("shell() finds a quote that does not end")
+            raise FunctionError("shell() found an unterminated quote")
         return self.keep(at + 1, end - at - 1) + 1
 
     def double(self, at: int) -> int:
@@ -197,7 +197,7 @@ class _WordReader:
                 if byte == ord("!"):
                     self.history(at)
                 at = self.keep(at)
-        raise FunctionError("shell() finds a quote that does not end")
+        raise FunctionError("shell() found an unterminated quote")
 
     def escape_in_double(self, at: int) -> int:
         after = self.source[at + 1 : at + 2]
@@ -212,7 +212,7 @@ class _WordReader:
         return self.keep(at, self.inner[at] - at)
 
     def backtick(self, _at: int) -> int:
-        raise FunctionError("shell() reads no backticks: `$(...)` says the same without doubt")
+        raise FunctionError("shell() reads no backticks: `$(...)` is the unambiguous form")
 
     def dollar(self, at: int, quoted: bool = False) -> int:
         if at in self.inner:

@@ -42,7 +42,7 @@ def called(tokens: list[SqlToken], tree: Tree, exp: Any, dialect: str) -> set[st
     names = {name for name, count in found.items() if count > 0} | qualified
     names |= {shown(node.name, False, dialect) for node in tree.of_kind(exp.Anonymous)}
     if any(name.rpartition(".")[2] in RUNS_TEXT for name in names):
-        raise FunctionError("sql() found a function that runs a text as SQL, which cannot be seen")
+        raise FunctionError("sql() found a function that runs a text as SQL")
     return names
 
 

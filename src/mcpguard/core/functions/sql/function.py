@@ -27,7 +27,7 @@ STEPS = 10
 """Steps of the parser for each token, before it is stopped. Ordinary texts need one or two."""
 
 _UNREADABLE = "sql() cannot parse the text in this dialect"
-_OPAQUE = "sql() found a statement whose effects cannot be seen in its text"
+_OPAQUE = "sql() found a statement whose effects are not visible in its text"
 _CODE = frozenset(
     {"FUNCTION", "PROCEDURE", "TRIGGER", "EVENT", "PACKAGE", "AGGREGATE", "EXTENSION", "LANGUAGE"}
 )
@@ -99,7 +99,7 @@ def _parser(dialect: str) -> DialectParser:
         def _advance(self, times: int = 1) -> None:
             self.steps -= 1
             if self.steps < 0:
-                raise FunctionError("sql() cannot read what is nested so deeply")
+                raise FunctionError("sql() cannot read anything nested this deeply")
             super()._advance(times)
 
     def make(steps: int) -> Any:
@@ -198,7 +198,7 @@ def _check_agreement(text: str, theirs: Any, ours: list[SqlToken], start: int) -
     """Raises FunctionError unless both readers found the same strings and quoted names."""
     quoted = [(one.start, one.end + 1) for one in theirs if _quoted(text[one.start : one.end + 1])]
     if quoted != [(token.start - start, token.end - start) for token in ours]:
-        raise FunctionError("sql() and its parser differ about where a string or a name ends")
+        raise FunctionError("sql() and its parser disagree about where a string or a name ends")
 
 
 def _quoted(piece: str) -> bool:
@@ -232,22 +232,23 @@ def _code(node: Node) -> bool:
 
 SQL = Function(
     name="sql",
-    summary="What a text of SQL does: statements, tables, columns, functions, and whether it only reads.",
+    summary="What a SQL text does: statements, tables, columns, functions, and whether it only reads.",
     parameters=(Parameter("text", "string"), Parameter("dialect", "string", choices=tuple(sorted(LEXIS)))),
     gives="a map; an error for a text that cannot be read with certainty",
     fields={
         "statements": "How many statements there are.",
         "kinds": "Their kinds, and those of statements within them: `select`, `insert`, `drop`, `set`, ...",
-        "writes": "False only where all of it is known to read and do nothing else.",
-        "tables": "All tables, with their schema where that is written: list the allowed, not the denied. "
-        "Tables of MySQL and BigQuery that differ in case alone are one here.",
-        "written": "The tables that are written to.",
+        "writes": "False only if all of it is known to read and do nothing else.",
+        "tables": "All tables, with their schema if it is written: list what is allowed, not what is "
+        "denied. Tables of MySQL and BigQuery that differ only in case are one table here.",
+        "written": "The tables that are written.",
         "columns": "All columns without their table; `*` where a whole row is read.",
-        "functions": "All functions that are called; one with a schema also without it. `t.f` of PostgreSQL, "
+        "functions": "All functions that are called; one with a schema is also listed without it. `t.f` "
+        "of PostgreSQL, "
         "which is `f(t)` where t has no column f, is a column.",
         "filtered": "Whether each UPDATE, DELETE and MERGE has a condition on a column; false for TRUNCATE, "
         "and for an INSERT that replaces or updates what is there by the rows of a query.",
-        "limit": "The most rows that its queries give; -1 where that is not said.",
+        "limit": "The maximum number of rows that its queries return; -1 if that is not stated.",
     },
     call=sql,
     prepare=lambda: _parser("postgres"),

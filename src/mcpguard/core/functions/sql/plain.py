@@ -60,7 +60,7 @@ def _words(tokens: list[SqlToken]) -> str:
 
 def _transaction(tokens: list[SqlToken]) -> Plain:
     if not _TRANSACTION.fullmatch(_words(tokens)):
-        raise FunctionError("sql() cannot tell what this statement of a transaction does")
+        raise FunctionError("sql() cannot determine what this transaction statement does")
     return Plain("transaction", writes=True)
 
 
@@ -84,7 +84,7 @@ def _show(tokens: list[SqlToken], dialect: str) -> Plain:
             return Plain("show", writes=False, tables=frozenset({".".join(names)}))
     elif _SHOW.fullmatch(words) and not _BEFORE_NAMES & set(words.removesuffix(" like string").split()):
         return Plain("show", writes=False)
-    raise FunctionError("sql() cannot tell what this SHOW shows")
+    raise FunctionError("sql() cannot determine what this SHOW shows")
 
 
 def _pragma(tokens: list[SqlToken], dialect: str) -> Plain:

@@ -182,21 +182,21 @@ def _check_order(tokens: list[SqlToken]) -> None:
             expected.append(_CLOSE[_OPEN.index(text)])
             depth = max(depth, len(expected))
         elif text and text in _CLOSE and (not expected or expected.pop() != text):
-            raise FunctionError("sql() found brackets that do not match")
+            raise FunctionError("sql() found unbalanced brackets")
         elif text == ";" and expected:
             raise FunctionError("sql() found a semicolon within brackets")
         _check_pair(last, token)
         signs = signs + 1 if text in _SIGNS or token.text == "not" else 0
         if depth > DEPTH_LIMIT or signs > OPERATOR_LIMIT:
-            raise FunctionError("sql() cannot read what is nested so deeply")
+            raise FunctionError("sql() cannot read anything nested this deeply")
         last = token
     if expected:
-        raise FunctionError("sql() found brackets that do not match")
+        raise FunctionError("sql() found unbalanced brackets")
 
 
 def _check_pair(last: SqlToken, token: SqlToken) -> None:
     if token.kind == "string" and last.kind == "string":
-        raise FunctionError("sql() found two strings side by side, which databases read differently")
+        raise FunctionError("sql() found two adjacent strings, which databases read differently")
     named = last.kind in ("word", "name") or last.text in (")", "]")
     if token.kind == "mark" and token.text == "." and not named:
         raise FunctionError("sql() found a dot without a name before it")

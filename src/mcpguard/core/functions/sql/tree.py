@@ -109,7 +109,7 @@ class Tree:
             return
         parts = [node.args.get(key) for key in ("catalog", "db", "this")]
         if any(part is not None and not isinstance(part, exp.Identifier) for part in parts):
-            raise FunctionError("sql() found a table that is not named by a name")
+            raise FunctionError("sql() found a table that is not given by name")
         alone = parts[0] is None and parts[1] is None
         if alone and self._key(node.this) in scope and not self._is_target(node):
             return
@@ -134,7 +134,7 @@ class Tree:
     def below(self, node: Node) -> set[str]:
         """The real tables in one part of the statement. Raises FunctionError where the parser found none."""
         if not isinstance(node, self._exp.Expression):
-            raise FunctionError("sql() cannot tell what this statement changes")
+            raise FunctionError("sql() cannot determine what this statement changes")
         return {self.read[id(one)] for one in node.find_all(self._exp.Table) if id(one) in self.read}
 
     def written(self) -> set[str]:

@@ -16,7 +16,7 @@ def cidr(text: str, ranges: str | list[str]) -> bool:
     tests = [within(one) for one in as_list(ranges)]
     host = host_of("cidr", text)
     if host.address is None:
-        raise FunctionError("cidr() reads addresses only, and a name is not resolved")
+        raise FunctionError("cidr() reads addresses only; names are not resolved")
     check_plain(host)
     return any(test(host) for test in tests)
 

@@ -29,9 +29,9 @@ def _matches(text: str, tests: list[Test]) -> bool:
 HOST_IN = Function(
     name="hostIn",
     summary="Whether the host of a URL, or a bare `host` or `host:port`, matches one of the patterns: "
-    "`example.com` is that host alone, `*.example.com` all below it, `10.0.0.0/8` or an address matches "
-    "addresses. Ports and schemes are not looked at, names are never resolved. A list of texts is true if "
-    "all match and false if none does; an empty list, or one of which only some match, is an error.",
+    "`example.com` is that host only, `*.example.com` all hosts below it, `10.0.0.0/8` or an address matches "
+    "addresses. Ports and schemes are ignored, names are never resolved. For a list of texts it is true "
+    "if all match and false if none does; an empty list, or one in which only some match, is an error.",
     parameters=(Parameter("texts", "strings"), Parameter("patterns", "strings")),
     gives="a bool",
     call=host_in,
