@@ -241,7 +241,7 @@ def test_no_environment_in_proc_but_the_upstreams_own_holds_the_secret(session, 
 @needs_proc
 def test_a_credential_from_our_environment_is_in_no_environment_but_the_upstreams_own(session):
     server = puppet("--mark", "holder", env={"TOKEN": "${env:OUR_TOKEN}"})
-    guard = session({"h": server}, env={"OUR_TOKEN": SECRET})
+    guard = session({"h": server}, env={"OUR_TOKEN": SECRET}, cold=True)
     assert guard.tools()
     holders = [pid for pid in family() if SECRET.encode() in Path(f"/proc/{pid}/environ").read_bytes()]
     assert ["holder" in family()[pid] for pid in holders] == [True]

@@ -3,19 +3,18 @@
 Law of this file: every process is ended by whoever started it, and each start has a deadline.
 """
 
-import atexit
 import contextlib
 import os
 import re
 import subprocess
 import sys
-import tempfile
-from functools import cache
 from pathlib import Path
 
+from tests.wire import warm
 from tests.wire.session import SERVERS, eventually, write_config
 
 EVERYTHING = str(SERVERS / "everything.py")
+WARM = str(SERVERS / "warm.py")
 ALLOW_ALL = [{"id": "all", "effect": "allow", "action": ["*"]}]
 LISTENING = re.compile(rb"^mcpguard: listening on (http://127\.0\.0\.1:\d+)/mcp$", re.MULTILINE)
 PORT = re.compile(rb"^(\d+)$", re.MULTILINE)
@@ -54,33 +53,13 @@ def upstream(folder, *options, name="upstream"):
         yield f"http://127.0.0.1:{said(running, folder / f'{name}.out', PORT)}"
 
 
-@cache
-def everything_over_stdio():
-    """The command of `everything.py` over standard input and output, but for its options: forked from a process of
-    this run that has imported the SDK, which takes most of a second and is done for each client that connects."""
-    folder = tempfile.TemporaryDirectory()
-    path = f"{folder.name}/warm"
-    running = subprocess.Popen(
-        [sys.executable, EVERYTHING, "--warm", path], stdin=subprocess.PIPE, stdout=subprocess.PIPE
-    )
-
-    def end():
-        running.stdin.close()
-        running.wait(10)
-        running.stdout.close()
-        folder.cleanup()
-
-    atexit.register(end)
-    assert running.stdout.readline() == b"ready\n"
-    return [sys.executable, "-S", str(SERVERS / "warm.py"), path, "--stdio"]
-
-
 @contextlib.contextmanager
 def server_entry(folder, way, *options):
     """A configuration entry of `everything.py`, reached by `stdio`, `http` or `sse`."""
     if way == "stdio":
-        command, *words = everything_over_stdio()
-        yield {"command": command, "args": [*words, *options]}
+        # mcpguard starts one for each client that connects, and the SDK takes most of a second to import.
+        socket = warm.socket_of(EVERYTHING, "--warm")
+        yield {"command": sys.executable, "args": ["-S", WARM, socket, "--stdio", *options]}
     else:
         with upstream(folder, *options) as origin:
             yield {"url": f"{origin}/{'sse' if way == 'sse' else 'mcp'}"}

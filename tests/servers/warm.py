@@ -1,94 +1,133 @@
-"""A server of the tests in a process that has its imports already: importing the SDK takes most of a second.
+"""A program of the tests in a process that has its imports already: those of mcpguard, or of the SDK, cost more
+processor time than most tests.
+
+A process that has imported the program calls `serve`, and forks for each request at its socket; whoever asks hands
+over standard streams, arguments, folder and variables, learns the process id, and at the end how it ended.
 
     python -S warm.py SOCKET ARGUMENT ...
 
-is the command of the server. It hands its standard streams, arguments, folder and variables to the process that
-listens at SOCKET, which forks (`serve`), and ends with the child's exit code. The pipes are those of whoever started
-the command; a command that is killed takes its child along.
+asks with its own streams and ends as the child ends; killed, it takes the child along.
 """
 
 import json
 import os
+import signal
 import socket
 import sys
 
+SIZE = 4
 
-def launch(path: str, arguments: list[str]) -> int:
-    """Run the server behind `path` with our streams; its exit code."""
-    asked = json.dumps([arguments, os.getcwd(), dict(os.environ)]).encode()
-    with socket.socket(socket.AF_UNIX) as link:
-        link.connect(path)
-        socket.send_fds(link, [len(asked).to_bytes(4, "big")], [0, 1, 2])
-        link.sendall(asked)
-        for descriptor in (0, 1, 2):
-            os.close(descriptor)
-        return int.from_bytes(link.recv(1), "big")
+
+def ask(path: str, said: dict, descriptors: tuple[int, int, int]) -> tuple[socket.socket, int]:
+    """Have the process at `path` fork; the connection on which the status of its end comes, and its id. Closing the
+    connection kills it."""
+    request = json.dumps(said).encode()
+    link = socket.socket(socket.AF_UNIX)
+    link.connect(path)
+    socket.send_fds(link, [len(request).to_bytes(SIZE, "big")], descriptors)
+    link.sendall(request)
+    return link, int.from_bytes(link.recv(SIZE, socket.MSG_WAITALL), "big")
 
 
 def serve(path: str, main) -> None:
-    """Fork for each command that connects to `path`, and call `main()` in the child with the command's arguments in
-    `sys.argv`. Ends, with all children, when standard input ends."""
+    """Fork for each request at `path`, and let `main()` run in the child, with the arguments in `sys.argv`. Ends, and
+    ends all children, when standard input ends."""
     import selectors
 
-    children: dict[int, int] = {}  # The descriptor of a command -> its child.
+    children: dict[int, socket.socket] = {}
+    woken, wake = socket.socketpair()
+    wake.setblocking(False)
+    signal.signal(signal.SIGCHLD, lambda *_: None)
+    signal.set_wakeup_fd(wake.fileno())
     with socket.socket(socket.AF_UNIX) as listening, selectors.DefaultSelector() as look:
         listening.bind(path)
         listening.listen(64)
-        look.register(0, selectors.EVENT_READ)
-        look.register(listening, selectors.EVENT_READ)
+        for one in (0, listening, woken):
+            look.register(one, selectors.EVENT_READ)
         print("ready", flush=True)
         while True:
             for key, _ in look.select():
+                if key.fileobj == 0:
+                    for child in children:
+                        os.kill(child, signal.SIGKILL)
+                    return
                 if key.fileobj is listening:
                     link, _address = listening.accept()
-                    asked = _asked(link)
+                    descriptors, said = _asked(link)
                     if (child := os.fork()) == 0:
-                        look.close()
-                        listening.close()
-                        _become(link, *asked, main)
-                    for descriptor in asked[0]:
+                        for one in (look, listening, woken, wake, link, *children.values()):
+                            one.close()
+                        _become(descriptors, said, main)
+                    for descriptor in descriptors:
                         os.close(descriptor)
-                    children[link.fileno()] = child
-                    look.register(link, selectors.EVENT_READ)
-                elif key.fileobj == 0:
-                    for child in children.values():
-                        os.kill(child, 9)
-                    return
-                else:  # The child has said its exit code to the command and ended, or the command is gone.
+                    link.sendall(child.to_bytes(SIZE, "big"))
+                    children[child] = link
+                    look.register(link, selectors.EVENT_READ, child)
+                elif key.fileobj is woken:
+                    woken.recv(4096)
+                    _reap(children, look)
+                elif key.data in children:  # Who asked for it has gone.
+                    os.kill(key.data, signal.SIGKILL)
                     look.unregister(key.fileobj)
-                    child = children.pop(key.fd)
-                    key.fileobj.close()
-                    os.kill(child, 9)
-                    os.waitpid(child, 0)
 
 
-def _asked(link: socket.socket) -> tuple[list[int], list]:
-    """The streams of a command, and its arguments, folder and variables."""
-    head, descriptors, _flags, _address = socket.recv_fds(link, 4, 3)
-    said = b""
-    while len(said) < int.from_bytes(head, "big"):
-        said += link.recv(65536)
-    return descriptors, json.loads(said)
+def _reap(children: dict[int, socket.socket], look) -> None:
+    while children:
+        child, status = os.waitpid(-1, os.WNOHANG)
+        if child == 0:
+            return
+        link = children.pop(child)
+        if link.fileno() in look.get_map():
+            look.unregister(link)
+        try:
+            link.sendall(status.to_bytes(SIZE, "big"))
+        except OSError:
+            pass
+        link.close()
 
 
-def _become(link: socket.socket, descriptors: list[int], said: list, main) -> None:
-    """In the child: take the streams of the command, run, and tell it the exit code."""
+def _asked(link: socket.socket) -> tuple[list[int], dict]:
+    head, descriptors, _flags, _address = socket.recv_fds(link, SIZE, 3)
+    return descriptors, json.loads(link.recv(int.from_bytes(head, "big"), socket.MSG_WAITALL))
+
+
+def _become(descriptors: list[int], said: dict, main) -> None:
     code = 1
     try:
+        signal.set_wakeup_fd(-1)
+        signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+        if said["session"]:
+            os.setsid()
         for ours, theirs in zip((0, 1, 2), descriptors, strict=True):
             os.dup2(theirs, ours)
             os.close(theirs)
-        sys.argv[1:], folder, variables = said
-        os.chdir(folder)
+        sys.argv[1:] = said["arguments"]
+        os.chdir(said["folder"])
         os.environ.clear()
-        os.environ.update(variables)
+        os.environ.update(said["variables"])
         main()
         code = 0
+    except SystemExit as end:
+        code = end.code or 0
+    except BaseException:
+        sys.excepthook(*sys.exc_info())
     finally:
-        sys.stdout.flush()
-        link.send(bytes([code]))
+        for stream in (sys.stdout, sys.stderr):
+            try:
+                stream.flush()
+            except OSError:
+                pass
         os._exit(code)
 
 
 if __name__ == "__main__":
-    os._exit(launch(sys.argv[1], sys.argv[2:]))
+    _ours = {
+        "arguments": sys.argv[2:],
+        "folder": os.getcwd(),
+        "variables": dict(os.environ),
+        "session": False,
+    }
+    _link, _ = ask(sys.argv[1], _ours, (0, 1, 2))
+    for _one in (0, 1, 2):
+        os.close(_one)
+    os._exit(os.waitstatus_to_exitcode(int.from_bytes(_link.recv(SIZE, socket.MSG_WAITALL), "big")) & 0xFF)

@@ -199,9 +199,7 @@ class HttpGuard(Guard):
 
     def __init__(self, folder, servers, rules=None, **more):
         self.connections = []
-        super().__init__(
-            folder, servers, rules, command=lambda base: [*base, "--http", "127.0.0.1:0"], **more
-        )
+        super().__init__(folder, servers, rules, words=("--http", "127.0.0.1:0"), **more)
         try:
             found = eventually(self._address, "an address that it listens on")
         except AssertionError:

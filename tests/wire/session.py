@@ -11,6 +11,8 @@ from pathlib import Path
 
 import yaml
 
+from tests.wire import warm
+
 SERVERS = Path(__file__).parent.parent / "servers"
 DEADLINE = 20.0
 ALLOW_ALL = [{"id": "all", "effect": "allow", "tools": ["*"]}]
@@ -57,7 +59,8 @@ def write_config(folder, servers, rules=None, **more):
 class Guard:
     """`received` is every byte of standard output, `messages` every message in order."""
 
-    def __init__(self, folder, servers, rules=None, env=None, preexec=None, command=None, **more):
+    def __init__(self, folder, servers, rules=None, env=None, preexec=None, words=(), cold=False, **more):
+        """`words` are further options. `cold` starts the command itself; else the process is forked from one that has imported mcpguard."""
         self.folder = folder
         self.config = write_config(folder, servers, rules, **more)
         self.audit_folder = folder / "audit"
@@ -68,17 +71,22 @@ class Guard:
         self._last_id = 0
         self._inbox = {}
         self._stderr = open(folder / "stderr", "ab")  # noqa: SIM115
-        base = [sys.executable, "-m", "mcpguard", "run", "--config", str(self.config)]
-        self.process = subprocess.Popen(
-            command(base) if command else base,
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=self._stderr,
-            env={**os.environ, **(env or {})},
-            bufsize=0,
-            start_new_session=True,
-            preexec_fn=preexec,  # noqa: PLW1509
-        )
+        words = ["run", "--config", str(self.config), *words]
+        variables = {**os.environ, **(env or {})}
+        if cold or preexec:
+            self.process = subprocess.Popen(
+                [sys.executable, "-m", "mcpguard", *words],
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=self._stderr,
+                env=variables,
+                bufsize=0,
+                start_new_session=True,
+                preexec_fn=preexec,  # noqa: PLW1509
+            )
+        else:
+            place = warm.socket_of("-m", "tests.servers.warm_mcpguard")
+            self.process = warm.Warm(place, words, stderr=self._stderr, env=variables)
         self.pid = self.process.pid
         self._in = self.process.stdin.fileno()
         self._out = self.process.stdout.fileno()
