@@ -74,18 +74,18 @@ def test_a_tool_is_not_found_as_a_prompt_of_the_same_name() -> None:
     assert catalogue.find("prompt", "x") is None
 
 
-def test_facts_have_always_the_same_members_of_the_same_types() -> None:
+def test_what_conditions_see_has_always_the_same_members_of_the_same_types() -> None:
     odd = {"name": "x", "title": 3, "description": None, "annotations": "no"}
     catalogue = Catalogue(("a",))
     put(catalogue, "a", "tool", odd)
     found = catalogue.find("tool", "x")
     assert found is not None
-    assert found.facts == {"name": "x", "title": "", "description": "", "annotations": {}}
+    assert found.about == {"name": "x", "title": "", "description": "", "annotations": {}}
     put(catalogue, "a", "resource", {"uri": "x:1", "mimeType": 7})
     unnamed = catalogue.resource("x:1", anything)
     assert unnamed is not None
     empty = {"name": "", "title": "", "description": "", "annotations": {}}
-    assert unnamed.facts == {**empty, "uri": "x:1", "mimeType": ""}
+    assert unnamed.about == {**empty, "uri": "x:1", "mimeType": ""}
 
 
 def test_the_digest_covers_every_member_as_it_was_sent() -> None:
@@ -160,9 +160,9 @@ def test_a_hidden_resource_is_not_reached_through_a_template_of_its_own_server()
     put(catalogue, "a", "resource", resource("file:///x", title="secret"))
     put(catalogue, "a", "template", template("file:///{+path}"), template("file:///y/{name}", title="secret"))
     for uri in ("file:///x", "file:///y/z"):
-        found = catalogue.resource(uri, lambda entry: entry.facts["title"] != "secret")
+        found = catalogue.resource(uri, lambda entry: entry.about["title"] != "secret")
         assert found is not None
-        assert found.facts["title"] == "secret"
+        assert found.about["title"] == "secret"
 
 
 @pytest.mark.parametrize("order", [("a", "b"), ("b", "a")])
@@ -209,7 +209,7 @@ def test_a_listed_uri_comes_before_a_template_that_would_make_it() -> None:
     made = catalogue.resource("file:///other", anything)
     assert made is not None
     assert (made.server, made.kind, made.digest) == ("a", "resource", "")
-    assert (made.facts["uri"], made.facts["title"]) == ("file:///other", "files")
+    assert (made.about["uri"], made.facts["title"]) == ("file:///other", "files")
 
 
 def test_what_nobody_lists_belongs_to_the_only_server_and_with_several_to_none() -> None:
@@ -279,4 +279,4 @@ def test_of_two_entries_with_one_name_the_first_counts() -> None:
     assert said == ["a second prompt named 'p'"]
     found = catalogue.find("prompt", "p")
     assert found is not None
-    assert found.facts["title"] == "1"
+    assert found.about["title"] == "1"

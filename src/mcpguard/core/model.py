@@ -49,9 +49,9 @@ class Listed(Struct, frozen=True):
     """One thing that an upstream offers, as last listed: a tool, a prompt, a resource or a template of
     resources (specification: server/tools, server/prompts, server/resources).
 
-    `kind` is "tool", "prompt", "resource" or "template"; conditions see `facts` under that name, a
+    `kind` is "tool", "prompt", "resource" or "template"; conditions see `about` under that name, a
     template as `resource`. `name` is the upstream's own name or URI, `exposed` the one that clients
-    see. `descriptor` is the inspected object under the exposed name. `facts` has name, title,
+    see. `descriptor` is the inspected object under the exposed name. `about` has name, title,
     description, annotations, and for resources `uri` and `mimeType`. `digest` is the sha256 (hex) of
     the object as the upstream sent it, "" for a resource that it did not list.
     """
@@ -60,7 +60,7 @@ class Listed(Struct, frozen=True):
     name: str
     exposed: str
     descriptor: dict[str, Json]
-    facts: dict[str, Json]
+    about: dict[str, Json]
     digest: str
     kind: str = "tool"
 

@@ -56,7 +56,7 @@ class Listing:
             scope.refuse(request.id, refusals.unavailable(said, invocation.id))
             return
         shown = list(self.catalogue.offered(kind.name, self.visible))
-        size = sum(len(entry.exposed) + len(entry.facts["description"]) for entry in shown)
+        size = sum(len(entry.exposed) + len(entry.about["description"]) for entry in shown)
         page = {kind.key: [entry.descriptor for entry in shown], "ttlMs": self._freshness(kind)}
         result = scope.result_for(request.caller, request.method, page)
         answer, digest = await scope.inspector.seal(result, size)

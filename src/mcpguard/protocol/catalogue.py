@@ -132,7 +132,7 @@ class Catalogue:
                     yield self._entries[server, kind][uri]
         made = [] if len(uri) > MAX_URI else [t for server in left for t in self._nearest(server, uri)]
         for template in sorted(made, key=self._rank):
-            yield _unlisted(template.server, uri, template.facts)
+            yield _unlisted(template.server, uri, template.about)
         if left and not made and not self._prefixed:
             yield _unlisted(left[0], uri, {})
 
@@ -189,20 +189,20 @@ class Catalogue:
         name = clean[kind.id_key]
         exposed = f"{server}{SEPARATOR}{name}" if self._prefixed and kind.id_key == "name" else name
         annotations = clean.get("annotations")
-        facts = {
+        about = {
             "name": _text(clean.get("name")),
             "title": _text(clean.get("title")),
             "description": _text(clean.get("description")),
             "annotations": annotations if type(annotations) is dict else {},
         }
         if kind.id_key != "name":
-            facts |= {"uri": name, "mimeType": _text(clean.get("mimeType"))}
+            about |= {"uri": name, "mimeType": _text(clean.get("mimeType"))}
         return Listed(
             server=server,
             name=name,
             exposed=exposed,
             descriptor={**clean, kind.id_key: exposed},
-            facts=facts,
+            about=about,
             digest=sha256(encode(raw)).hexdigest(),
             kind=kind.name,
         )
@@ -219,9 +219,9 @@ def _choice(candidates: Iterator[Listed], visible: Visible) -> Listed | None:
     return hidden
 
 
-def _unlisted(server: str, uri: str, facts: dict[str, Json]) -> Listed:
+def _unlisted(server: str, uri: str, about: dict[str, Json]) -> Listed:
     empty = {"name": "", "title": "", "description": "", "annotations": {}, "mimeType": ""}
-    return Listed(server, uri, uri, {}, {**empty, **facts, "uri": uri}, "", "resource")
+    return Listed(server, uri, uri, {}, {**empty, **about, "uri": uri}, "", "resource")
 
 
 def _text(value: Json) -> str:

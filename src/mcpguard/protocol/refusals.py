@@ -18,7 +18,7 @@ def denied_result(deny: Deny) -> dict[str, Json]:
     return {
         "content": [{"type": "text", "text": _sentence(deny)}],
         "isError": True,
-        "_meta": {META_KEY: _facts(deny)},
+        "_meta": {META_KEY: _details(deny)},
     }
 
 
@@ -38,13 +38,13 @@ def withheld_result(deny: Deny) -> dict[str, Json]:
     return {
         "content": [{"type": "text", "text": _withheld(deny)}],
         "isError": True,
-        "_meta": {META_KEY: {**_facts(deny), "effect": "withhold"}},
+        "_meta": {META_KEY: {**_details(deny), "effect": "withhold"}},
     }
 
 
 def withheld_error(deny: Deny) -> dict[str, Json]:
     """The error in place of a result that a rule withholds, for methods other than `tools/call`."""
-    return error(REFUSED, _withheld(deny), {**_facts(deny), "effect": "withhold"})
+    return error(REFUSED, _withheld(deny), {**_details(deny), "effect": "withhold"})
 
 
 def _withheld(deny: Deny) -> str:
@@ -57,7 +57,7 @@ def _withheld(deny: Deny) -> str:
     return f"{said} [invocation {deny.invocation.id}]"
 
 
-def _facts(deny: Deny) -> dict[str, Json]:
+def _details(deny: Deny) -> dict[str, Json]:
     return {
         "effect": "deny",
         "cause": deny.cause.value,
@@ -67,8 +67,8 @@ def _facts(deny: Deny) -> dict[str, Json]:
 
 
 def denied_error(deny: Deny) -> dict[str, Json]:
-    """The JSON-RPC error of a refused method other than `tools/call`: the same facts in `data`."""
-    return error(REFUSED, _sentence(deny), _facts(deny))
+    """The JSON-RPC error of a refused method other than `tools/call`: the same details in `data`."""
+    return error(REFUSED, _sentence(deny), _details(deny))
 
 
 _NAMES = {"tool": "tool", "prompt": "prompt", "task": "task", "extension": "method of an extension"}

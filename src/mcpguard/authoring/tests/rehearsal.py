@@ -201,16 +201,16 @@ class _Stage:
 
 
 def _listed(call: CallEntry, method: str, kind: str, name: str) -> Listed:
-    facts: dict[str, Json] = {
+    about: dict[str, Json] = {
         "name": "" if kind == "resource" else name,
         "title": call.title,
         "description": call.description,
         "annotations": call.annotations,
     }
     if kind == "resource":
-        facts |= {"uri": name, "mimeType": ""}
+        about |= {"uri": name, "mimeType": ""}
         kind = "template" if method == "completion/complete" else kind
-    return Listed(call.server, name, name, {}, facts, "", kind)
+    return Listed(call.server, name, name, {}, about, "", kind)
 
 
 def _denied(deny: Deny) -> CaseOutcome:

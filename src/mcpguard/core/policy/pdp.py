@@ -126,7 +126,7 @@ def bind(
     }
     target = invocation.target
     if target is not None:
-        view["resource" if target.kind == "template" else target.kind] = target.facts
+        view["resource" if target.kind == "template" else target.kind] = target.about
     if invocation.args is not None:
         view["args"] = invocation.args
     if session is not None:
