@@ -209,7 +209,7 @@ def test_a_listed_uri_comes_before_a_template_that_would_make_it() -> None:
     made = catalogue.resource("file:///other", anything)
     assert made is not None
     assert (made.server, made.kind, made.digest) == ("a", "resource", "")
-    assert (made.about["uri"], made.facts["title"]) == ("file:///other", "files")
+    assert (made.about["uri"], made.about["title"]) == ("file:///other", "files")
 
 
 def test_what_nobody_lists_belongs_to_the_only_server_and_with_several_to_none() -> None:
