@@ -139,7 +139,7 @@ def test_serving_over_stdio_imports_neither_the_sdk_nor_the_slow_engine_nor_the_
     code = (
         "import sys; import mcpguard.serve.app, mcpguard.cli.run, mcpguard.config.loading; "
         "from mcpguard.config.policies import builtin_read_only; builtin_read_only(); "
-        "print([m for m in ('mcp', 'mcp_types', 'pydantic', 'httpx2', 'anyio', 'celpy', 'keyring', 'platformdirs',"
+        "print([m for m in ('mcp', 'mcp_types', 'httpx2', 'anyio', 'celpy', 'keyring', 'platformdirs',"
         " 'aiohttp', 'uvicorn', 'httptools', 'jwt', 'cryptography') if m in sys.modules])"
     )
     done = subprocess.run(

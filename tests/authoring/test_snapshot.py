@@ -91,15 +91,25 @@ def test_a_schema_may_refer_to_itself() -> None:
 
 
 def test_what_is_written_is_read_and_the_same_for_the_same() -> None:
-    snapshot = Snapshot(1, {"b": Offer(tools=({"name": "x", "a": 1},)), "a": Offer()})
+    snapshot = Snapshot(version=1, servers={"b": Offer(tools=({"name": "x", "a": 1},)), "a": Offer()})
     text = write_snapshot(snapshot)
     assert read_snapshot(text, "s.json") == snapshot
-    other = Snapshot(1, {"a": Offer(), "b": Offer(tools=({"a": 1, "name": "x"},))})
+    other = Snapshot(version=1, servers={"a": Offer(), "b": Offer(tools=({"a": 1, "name": "x"},))})
     assert write_snapshot(other) == text
     assert text.endswith("}\n")
 
 
-@pytest.mark.parametrize("text", ["", "[]", "{", '{"version": 2, "servers": {}}', "[" * 100_000])
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        "[]",
+        "{",
+        '{"version": 2, "servers": {}}',
+        "[" * 100_000,
+        '{"version": 1, "servers": {"a": {"tools": [1]}}}',
+    ],
+)
 def test_what_is_no_snapshot_is_refused_with_its_name(text: str) -> None:
     with pytest.raises(DocumentError) as caught:
         read_snapshot(text, "s.json")
@@ -107,6 +117,6 @@ def test_what_is_no_snapshot_is_refused_with_its_name(text: str) -> None:
 
 
 def test_a_tool_without_a_name_is_none() -> None:
-    assert list(Snapshot(1, {"a": Offer(tools=({}, {"name": 1}, {"name": "x"}))}).tools()) == [
-        ("a", "x", {"name": "x"})
-    ]
+    assert list(
+        Snapshot(version=1, servers={"a": Offer(tools=({}, {"name": 1}, {"name": "x"}))}).tools()
+    ) == [("a", "x", {"name": "x"})]

@@ -70,7 +70,8 @@ def test_a_broken_configuration_is_all_that_can_be_told(folder: Path, capsys: Ca
     assert "error    mcpguard.yaml:4:1: unknown key `surprise`" in said
     assert "\n           surprise: 1\n           ^\n" in said
     assert "missing.yaml" not in said.replace("policies: [missing.yaml]", "")
-    assert said.endswith("2 errors\n")
+    assert "error    mcpguard.yaml:2:10: at least one server is needed [C001]\n" in said
+    assert said.endswith("3 errors\n")
 
 
 def test_a_configuration_that_is_not_there(folder: Path, capsys: Capture) -> None:

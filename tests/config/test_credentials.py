@@ -61,7 +61,13 @@ def test_a_command_has_a_short_form_and_a_long_one(tmp_path: Path) -> None:
         "command: {argv: [gcloud, x], timeout_seconds: 5, ttl_seconds: 60, env: [A, B], "
         "json: {value: a.b, expires: c}}, servers: [git]",
     )
-    assert one.made == CommandEntry(("gcloud", "x"), 5.0, 60.0, ("A", "B"), JsonEntry("a.b", "c"))
+    assert one.made == CommandEntry(
+        argv=("gcloud", "x"),
+        timeout_seconds=5.0,
+        ttl_seconds=60.0,
+        env=("A", "B"),
+        json=JsonEntry(value="a.b", expires="c"),
+    )
     assert one.variables == {"A", "B"}
 
 

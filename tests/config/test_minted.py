@@ -53,9 +53,9 @@ def test_each_kind_comes_back_as_written(tmp_path: Path) -> None:
     ]
     assert made.kind == "vault"
     assert made.made == VaultEntry(
-        "https://vault.example:8200",
-        "secret/github",
-        "token",
+        address="https://vault.example:8200",
+        path="secret/github",
+        field="token",
         version=2,
         namespace="team/a",
         token="${keyring:vault}",
@@ -64,22 +64,30 @@ def test_each_kind_comes_back_as_written(tmp_path: Path) -> None:
     assert made.sources == {CredentialRef("keyring", "vault")}
     made = load(tmp_path, text_of("github_app")).credentials["key"]
     assert made.made == GithubAppEntry(
-        "${file:/run/secrets/app.pem}", {"contents": "read"}, "Iv23", None, 7, None, ("app",)
+        private_key="${file:/run/secrets/app.pem}",
+        permissions={"contents": "read"},
+        client_id="Iv23",
+        app_id=None,
+        installation_id=7,
+        account=None,
+        repositories=("app",),
     )
     made = load(tmp_path, text_of("postgres")).credentials["key"]
-    assert made.made == PostgresEntry("${keyring:pg}", ("GRANT SELECT ON notes TO {role}",))
+    assert made.made == PostgresEntry(admin="${keyring:pg}", grants=("GRANT SELECT ON notes TO {role}",))
 
 
 def test_the_ways_to_log_in_to_vault(tmp_path: Path) -> None:
     auth = "{approle: {role_id: r, secret_id: '${file:/s}', mount: team/approle}}"
     made = load(tmp_path, text_of("vault", token=DROPPED, auth=auth)).credentials["key"].made
-    assert made.auth == VaultAuth(approle=AppRoleEntry("r", "${file:/s}", "team/approle"))
+    assert made.auth == VaultAuth(
+        approle=AppRoleEntry(role_id="r", secret_id="${file:/s}", mount="team/approle")
+    )
     made = (
         load(tmp_path, text_of("vault", token=DROPPED, auth="{kubernetes: {role: r}}"))
         .credentials["key"]
         .made
     )
-    assert made.auth == VaultAuth(kubernetes=KubernetesEntry("r"))
+    assert made.auth == VaultAuth(kubernetes=KubernetesEntry(role="r"))
 
 
 BOTH = "cannot both stand here"

@@ -25,7 +25,13 @@ def test_every_key_comes_back(tmp_path: Path) -> None:
         "client_secret: '${keyring:k}', redirect_port: 8123}, servers: [git]",
     )
     expected = OAuthEntry(
-        "https://a.example/mcp", "https://b.example", ("x", "y"), "c", "${keyring:k}", None, 8123
+        url="https://a.example/mcp",
+        issuer="https://b.example",
+        scopes=("x", "y"),
+        client_id="c",
+        client_secret="${keyring:k}",
+        client_metadata_url=None,
+        redirect_port=8123,
     )
     assert one.made == expected
     assert {str(ref) for ref in one.sources} == {"keyring:k"}
@@ -38,16 +44,21 @@ def test_tokens_of_services_have_an_issuer_or_an_endpoint(tmp_path: Path) -> Non
         "client_auth: client_secret_post}, servers: [git]",
     )
     assert one.made == ClientCredentialsEntry(
-        "c", "https://a.example/t", private_key="${file:/k}", client_auth="client_secret_post"
+        client_id="c",
+        token_url="https://a.example/t",
+        private_key="${file:/k}",
+        client_auth="client_secret_post",
     )
     two = read(
         tmp_path,
         "token_exchange: {subject: '${env:S}', issuer: 'http://127.0.0.1:8/', audience: x}, servers: [git]",
     )
-    assert two.made == TokenExchangeEntry("${env:S}", issuer="http://127.0.0.1:8/", audience="x")
+    assert two.made == TokenExchangeEntry(subject="${env:S}", issuer="http://127.0.0.1:8/", audience="x")
 
 
-SECURE = "must be an https:// URL (http:// on loopback)"
+URL = "must be an https:// URL with a host"
+OPEN = "must not leave this machine over http://"
+NEITHER = "must have neither a user name nor a fragment"
 MACHINE = "client_id: c, client_secret: '${env:A}'"
 
 
@@ -57,18 +68,18 @@ MACHINE = "client_id: c, client_secret: '${env:A}'"
         ("oauth: {}, servers: [git]", "`url` is missing: it can be left out where `servers` has exactly one"),
         ("oauth: {}, servers: [far, other]", "`url` is missing"),
         ("oauth: {}, servers: [made], hosts: [x.example]", "the URL of its server is made of a reference"),
-        ("oauth: {}, servers: [open]", f"the `url` of its server {SECURE}"),
+        ("oauth: {}, servers: [open]", "the `url` of its server: a credential must not leave this machine"),
         ("oauth: {url: 'https://x.example'}, servers: [far]", "`far` is at another host than `url`"),
-        ("oauth: {url: 'http://x.example'}, servers: [git]", SECURE),
-        ("oauth: {url: 'https://a:b@x.example'}, servers: [git]", SECURE),
-        ("oauth: {url: 'https://x.example/#a'}, servers: [git]", SECURE),
-        ("oauth: {url: 'https://['}, servers: [git]", SECURE),
+        ("oauth: {url: 'http://x.example'}, servers: [git]", OPEN),
+        ("oauth: {url: 'https://a:b@x.example'}, servers: [git]", NEITHER),
+        ("oauth: {url: 'https://x.example/#a'}, servers: [git]", NEITHER),
+        ("oauth: {url: 'https://['}, servers: [git]", URL),
         ("oauth: {url: 'https://['}, servers: [far]", "`far` is at another host than `url`"),
-        ("oauth: {url: 'https://x:0/'}, servers: [git]", SECURE),
-        ("oauth: {issuer: x}, servers: [far]", SECURE),
+        ("oauth: {url: 'https://x:0/'}, servers: [git]", URL),
+        ("oauth: {issuer: x}, servers: [far]", URL),
         ("oauth: {scopes: ['a b']}, servers: [far]", "a scope is one word"),
         ("oauth: {client_secret: '${env:A}'}, servers: [far]", "belongs to a `client_id`"),
-        ("oauth: {client_id: c}, servers: [far]", "say in `issuer` which, lest another gets it"),
+        ("oauth: {client_id: c}, servers: [far]", "name it in `issuer`"),
         ("oauth: {client_id: c, client_secret: plain}, servers: [far]", "must be one reference"),
         ("oauth: {client_id: c, client_secret: 'x${env:A}'}, servers: [far]", "must be one reference"),
         ("oauth: {client_id: c, client_secret: '${credential:a}'}, servers: [far]", "must be a reference to"),
@@ -85,7 +96,7 @@ MACHINE = "client_id: c, client_secret: '${env:A}'"
             f"client_credentials: {{{MACHINE}, private_key: '${{env:B}}', issuer: 'https://x'}}, servers: [git]",
             "cannot stand beside `client_secret`",
         ),
-        (f"client_credentials: {{{MACHINE}, token_url: 'ftp://x'}}, servers: [git]", SECURE),
+        (f"client_credentials: {{{MACHINE}, token_url: 'ftp://x'}}, servers: [git]", URL),
         (
             "client_credentials: {client_id: '', client_secret: '${env:A}', issuer: 'https://x'}, servers: [git]",
             "`client_id` is missing",

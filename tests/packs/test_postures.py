@@ -23,7 +23,7 @@ def calls(server: str) -> list[CallEntry]:
 
 def verdict(pack: Pack, call: CallEntry) -> CaseOutcome:
     """What a pack says of a call in a new session."""
-    return rehearse(loaded(pack), Case("a call", call, "allow"), REDACTOR).outcome
+    return rehearse(loaded(pack), Case(name="a call", call=call, expect="allow"), REDACTOR).outcome
 
 
 @cache
@@ -68,7 +68,7 @@ def test_every_refusal_of_a_rule_tells_the_model_what_to_do(pack: Pack) -> None:
 def test_no_call_without_arguments_gets_past_a_rule_by_their_absence(pack: Pack) -> None:
     """Only tools that need no argument may be called without."""
     for name, tool in tools(pack.server).items():
-        if verdict(pack, CallEntry(pack.server, tool=name)).effect == "allow":
+        if verdict(pack, CallEntry(server=pack.server, tool=name)).effect == "allow":
             assert not set(tool["inputSchema"].get("required", ())) & GUARDED.get(pack.server, set()), name
 
 

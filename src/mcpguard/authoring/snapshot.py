@@ -8,11 +8,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from enum import Enum
-from typing import Literal
+from typing import Annotated, Any, Literal
 
 import msgspec
-from msgspec import Struct
+from pydantic import ValidationError
 
+from mcpguard.core.document.written import Items, Written, whole
 from mcpguard.core.errors import DocumentError, Problem
 from mcpguard.core.model import Json
 
@@ -23,20 +24,20 @@ Steps = tuple[str | int | None, ...]
 """Members, indexes, and None for any element or a member that is computed."""
 
 
-class Offer(Struct, frozen=True):
+class Offer(Written, extra="ignore"):
     """What one server offers: the objects of its lists (specification: server/tools, server/prompts,
     server/resources), inspected, each list in the order of its names."""
 
-    tools: tuple[dict[str, Json], ...] = ()
-    prompts: tuple[dict[str, Json], ...] = ()
-    resources: tuple[dict[str, Json], ...] = ()
-    templates: tuple[dict[str, Json], ...] = ()
+    tools: Items[dict[str, Any]] = ()
+    prompts: Items[dict[str, Any]] = ()
+    resources: Items[dict[str, Any]] = ()
+    templates: Items[dict[str, Any]] = ()
 
 
-class Snapshot(Struct, frozen=True):
+class Snapshot(Written, extra="ignore"):
     """Offers by the names that servers have in the configuration (format version 1)."""
 
-    version: Literal[1]
+    version: Annotated[Literal[1], whole("1")]
     servers: dict[str, Offer]
 
     def tools(self) -> Iterator[tuple[str, str, dict[str, Json]]]:
@@ -50,15 +51,22 @@ class Snapshot(Struct, frozen=True):
 def read_snapshot(text: str, source: str) -> Snapshot:
     """The snapshot in `text`, called `source` in messages. Raises DocumentError."""
     try:
-        return msgspec.json.decode(text, type=Snapshot)
+        return Snapshot.model_validate(msgspec.json.decode(text))
     except (msgspec.DecodeError, RecursionError) as error:
-        said = f"not a snapshot made by `mcpguard snapshot`: {error}"
-        raise DocumentError([Problem(source, 0, 0, said)]) from None
+        said = str(error)
+    except ValidationError as error:
+        at = ".".join(str(step) for step in error.errors(include_url=False, include_input=False)[0]["loc"])
+        said = f"`{at}` is missing or has another form" if at else "it is not an object"
+    said = f"not a snapshot made by `mcpguard snapshot`: {said}"
+    raise DocumentError([Problem(source, 0, 0, said)])
 
 
 def write_snapshot(snapshot: Snapshot) -> str:
     """The snapshot as JSON that is the same for the same offers, and that a person can compare by line."""
-    return msgspec.json.format(msgspec.json.encode(snapshot, order="sorted"), indent=1).decode() + "\n"
+    return (
+        msgspec.json.format(msgspec.json.encode(snapshot.model_dump(), order="sorted"), indent=1).decode()
+        + "\n"
+    )
 
 
 class Presence(Enum):

@@ -100,13 +100,14 @@ def survey(config: Config, names: list[str]) -> tuple[Snapshot, dict[str, str]]:
     with TemporaryDirectory(prefix="mcpguard-") as made:
         (Path(made) / "policy.json").write_bytes(msgspec.json.encode(_POLICY))
         anyio.run(ask_all, Path(made))
-    return Snapshot(1, {name: offers[name] for name in entries if name in offers}), failed
+    return Snapshot(version=1, servers={name: offers[name] for name in entries if name in offers}), failed
 
 
 def _entries(config: Config, names: list[str]) -> dict[str, Json]:
     """A configuration for each server alone, all paths absolute; references stay references."""
     from mcpguard.adapters.audit.reader import default_folder
-    from mcpguard.config.file import ENTRY, ConfigFile
+    from mcpguard.config.file import ConfigFile
+    from mcpguard.config.references import ENTRY
 
     written = Document(read_document(config.path, ConfigError), str(config.path), ConfigError).read(
         ConfigFile
@@ -116,7 +117,7 @@ def _entries(config: Config, names: list[str]) -> dict[str, Json]:
         "version": 1,
         "policies": ["policy.json"],
         "agent": written.agent,
-        "limits": written.limits,
+        "limits": written.limits.model_dump(),
         "audit": {
             "path": str(audit.path if audit else default_folder()),
             "durability": audit.durability if audit else "flush",
@@ -125,7 +126,7 @@ def _entries(config: Config, names: list[str]) -> dict[str, Json]:
     found = {}
     for name in names:
         cwd = config.servers[name].cwd
-        entry = {**msgspec.to_builtins(written.servers[name]), "disabled": False}
+        entry = {**written.servers[name].model_dump(), "disabled": False}
         servers = {name: {**entry, "cwd": None if cwd is None else str(cwd)}}
         credentials = {
             ref.name: _bound_to(written.credentials[ref.name], name, entry["url"] is not None)
@@ -139,8 +140,8 @@ def _entries(config: Config, names: list[str]) -> dict[str, Json]:
 def _bound_to(entry: CredentialEntry, server: str, remote: bool) -> Json:
     """The entry for this server alone, as it uses it while no rule has chosen it."""
     hosts = entry.hosts if remote else ()
-    alone = msgspec.structs.replace(entry, servers=(server,), hosts=hosts, env={}, headers={})
-    return msgspec.to_builtins(alone)
+    alone = entry.model_copy(update={"servers": (server,), "hosts": hosts, "env": {}, "headers": {}})
+    return alone.model_dump(by_alias=True)
 
 
 async def _offer(folder: Path, name: str, entry: Json, seconds: float) -> Offer:

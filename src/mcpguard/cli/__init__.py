@@ -48,6 +48,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     explained in one sentence on standard error; 70 a bug in mcpguard; 130 interrupted, except `run` and
     `wrap`, which shut down in order on a signal and exit with 0; 141 the reader of the output went away.
     """
+    # Plugins of pydantic that other packages bring would see every document, and each start would look for
+    # them.
+    os.environ["PYDANTIC_DISABLE_PLUGINS"] = "__all__"
     words = list(sys.argv[1:] if argv is None else argv)
     try:
         code = _dispatch(words)

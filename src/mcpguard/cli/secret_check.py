@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 from msgspec import Struct
 
-from mcpguard.config.file import ENTRY
+from mcpguard.config.references import ENTRY
 from mcpguard.core.errors import McpGuardError
 
 if TYPE_CHECKING:

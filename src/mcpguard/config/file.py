@@ -1,18 +1,29 @@
-"""The schema of `mcpguard.yaml`: what may be written. `config/problems.py` says what is wrong with it."""
+"""The schema of `mcpguard.yaml`: what may be written, and what is wrong with it."""
 
 from __future__ import annotations
 
-from typing import Literal
+import re
+from collections.abc import Iterator
+from typing import Annotated, Literal, get_args
 
-from msgspec import Struct
+from pydantic import Field
 
+from mcpguard.config.bindings import binding_mistakes
 from mcpguard.config.credentials import CredentialEntry
-
-SOURCES = ("env", "file", "keyring")
-"""The sources that a `${SOURCE:NAME}` reference can name."""
-
-ENTRY = "credential"
-"""What stands in their place in a reference to an entry of `credentials`."""
+from mcpguard.config.references import Headers, Variables, header_mistakes, no_reference
+from mcpguard.config.urls import NEEDS_TLS, ServerUrl, UrlName, is_open
+from mcpguard.core.document.written import (
+    Items,
+    Mistake,
+    Must,
+    Written,
+    above,
+    between,
+    filled,
+    matching,
+    whole,
+)
+from mcpguard.protocol.methods import FROM_CLIENT, FROM_UPSTREAM
 
 MESSAGE_BYTES = 16 * 1024 * 1024
 """The default of `limits.message_bytes`."""
@@ -22,136 +33,271 @@ THINK_SECONDS = 600.0
 SESSION_IDLE_SECONDS = 3600.0
 """The default of `session.idle_seconds`."""
 
-ALGORITHMS = frozenset(
-    {"RS256", "RS384", "RS512", "PS256", "PS384", "PS512", "ES256", "ES384", "ES512", "EdDSA"}
-)
+Algorithm = Literal["RS256", "RS384", "RS512", "PS256", "PS384", "PS512", "ES256", "ES384", "ES512", "EdDSA"]
+
+ALGORITHMS: frozenset[str] = frozenset(get_args(Algorithm))
 """Asymmetric signatures only: a shared key would let every holder make tokens."""
-
-LOOPBACK = ("localhost", "127.0.0.1", "::1")
-
 
 Durability = Literal["flush", "fsync"]
 
+_METHOD = re.compile(r"[A-Za-z0-9_.-]{1,64}(?:/[A-Za-z0-9_.-]{1,64}){1,4}")
+_HOST = r"(?:\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9._-]+)(?::[0-9]{1,5})?"
+_TWICE = "this method is declared for another server too, so a request for it could not be routed"
+_OF_A_COMMAND = ("command", "args", "env", "cwd")
 
-class ServerEntry(Struct, frozen=True, forbid_unknown_fields=True):
+
+def _wrong_method(text: str) -> str:
+    known = text in FROM_CLIENT or text in FROM_UPSTREAM
+    right = _METHOD.fullmatch(text) and not known
+    return "" if right else "must be a method of the extension, such as `example/get`"
+
+
+ServerName = Annotated[
+    str,
+    matching(
+        "(?!.*__)[a-z0-9](?:[a-z0-9_-]{0,30}[a-z0-9-])?",
+        "a server's name has 1 to 32 of the characters a-z 0-9 _ -, starts with a letter or digit, "
+        "and contains no `__` and does not end in `_`: `__` stands before the name of a tool",
+    ),
+]
+CredentialName = Annotated[
+    str,
+    matching(
+        "[a-z0-9][a-z0-9_./-]{0,127}",
+        "the name of a credential has 1 to 128 of the characters a-z 0-9 _ . / - and starts with a letter "
+        "or a digit",
+    ),
+]
+Extension = Annotated[
+    str,
+    matching(
+        "[A-Za-z](?:[A-Za-z0-9.-]*[A-Za-z0-9])?/[A-Za-z0-9](?:[A-Za-z0-9._-]*[A-Za-z0-9])?",
+        "the name of an extension has a prefix, such as `com.example/skills`",
+    ),
+]
+Method = Annotated[str, Must(_wrong_method, pattern=f"^(?:{_METHOD.pattern})$")]
+Word = Annotated[str, no_reference("put the reference in `env`")]
+FilePath = Annotated[str, filled("a path must not be empty", minLength=1)]
+
+
+class ServerEntry(Written):
     """One entry of `servers` as written: the keys of a client's `mcpServers`, and some of ours."""
 
-    command: str | None = None
-    """The program to start: a name that is looked for in PATH, or a path. This or `url` is needed."""
-    args: tuple[str, ...] = ()
-    """Its arguments, one word each; no references, since every process can read an argv."""
-    env: dict[str, str] = {}
-    """Variables of the program; a value may hold `${SOURCE:NAME}` references."""
-    cwd: str | None = None
-    """The folder to start it in; a relative one is relative to this file. Default: mcpguard's own."""
-    start_timeout_seconds: float = 60.0
-    """How long start and greeting may take together; above 0, at most 3600."""
-    call_timeout_seconds: float = 600.0
-    """How long one request may take; each progress notification starts it anew, up to six times as long.
-    Above 0, at most 86400."""
-    disabled: bool = False
-    """`true` leaves the server out."""
-    eager: bool = False
-    """`true` starts the server when a client connects, not when it is first needed, and waits for it: then
-    its `instructions` reach the client. If all servers are eager, what they offer is declared exactly."""
-    type: str | None = None
-    """`stdio`; `http` (Streamable HTTP) or `sse` (the deprecated HTTP+SSE) for a `url`. Left out, a `url`
-    is tried as `http` and then as `sse`."""
-    url: str | None = None
-    """The MCP endpoint of a remote server, `http://` or `https://`; may hold references."""
-    headers: dict[str, str] = {}
-    """Headers of each request to `url`; a value may hold references."""
-    extensions: dict[str, tuple[str, ...]] = {}
-    """Extensions of the protocol that may be used with this server: the identifier of each, and its
-    request methods. They are decided as the action `extension`; whatever is not named is refused."""
+    command: Word | None = Field(
+        None,
+        description="The program to start: a name that is looked for in PATH, or a path. This or `url` is "
+        "needed.",
+    )
+    args: Items[Word] = Field(
+        (),
+        description="Its arguments, one word each; no references, since every process can read an argv.",
+    )
+    env: Variables = Field(
+        {},
+        description="Variables of the program; a value may hold `${SOURCE:NAME}` references.",
+    )
+    cwd: str | None = Field(
+        None,
+        description="The folder to start it in; a relative one is relative to this file. Default: mcpguard's "
+        "own.",
+    )
+    start_timeout_seconds: Annotated[float, above(0, 3600, "seconds")] = Field(
+        60.0,
+        description="How long start and greeting may take together.",
+    )
+    call_timeout_seconds: Annotated[float, above(0, 86400, "seconds")] = Field(
+        600.0,
+        description="How long one request may take; each progress notification starts it anew, up to six "
+        "times as long.",
+    )
+    disabled: bool = Field(False, description="`true` leaves the server out.")
+    eager: bool = Field(
+        False,
+        description="`true` starts the server when a client connects, not when it is first needed, and waits "
+        "for it: then its `instructions` reach the client. If all servers are eager, what they "
+        "offer is declared exactly.",
+    )
+    type: Literal["stdio", "http", "sse"] | None = Field(
+        None,
+        description="`stdio`; `http` (Streamable HTTP) or `sse` (the deprecated HTTP+SSE) for a `url`. Left "
+        "out, a `url` is tried as `http` and then as `sse`.",
+    )
+    url: ServerUrl | None = Field(
+        None,
+        description="The MCP endpoint of a remote server, `http://` or `https://`; may hold references.",
+    )
+    headers: Headers = Field(
+        {},
+        description="Headers of each request to `url`; a value may hold references.",
+    )
+    extensions: dict[Extension, Items[Method]] = Field(
+        {},
+        description="Extensions of the protocol that may be used with this server: the identifier of each, "
+        "and its request methods. They are decided as the action `extension`; whatever is not "
+        "named is refused.",
+    )
+
+    def mistakes(self) -> Iterator[Mistake]:
+        """Keys that do not go together."""
+        if self.url is None:
+            if not self.command:
+                yield ("command",), "`command` or `url` is missing"
+            if self.headers:
+                yield ("headers",), "`headers` belongs to a server with a `url`"
+            if self.type in ("http", "sse"):
+                yield ("type",), "a server of this type needs a `url`"
+            return
+        for key in _OF_A_COMMAND:
+            if getattr(self, key):
+                yield (key,), f"`{key}` cannot stand beside `url`: take one of the two out"
+        if self.type == "stdio":
+            yield ("type",), "a server with a `url` is of type http or sse"
+        if is_open(self.url) and any("${" in text for text in (self.url, *self.headers.values())):
+            yield ("url",), NEEDS_TLS
+        yield from header_mistakes(("headers",), self.headers)
 
 
-class AuditEntry(Struct, frozen=True, forbid_unknown_fields=True):
+class AuditEntry(Written):
     """`audit` as written. `flush` survives a killed process, `fsync` a lost machine."""
 
-    path: str
-    """The folder; made if it is missing, mode 0700. A relative one is relative to this file."""
-    durability: Durability = "flush"
-    """`flush` survives a killed process, `fsync` a lost machine."""
+    path: FilePath = Field(
+        description="The folder; made if it is missing, mode 0700. A relative one is relative to this file.",
+    )
+    durability: Durability = Field(
+        "flush",
+        description="`flush` survives a killed process, `fsync` a lost machine.",
+    )
 
 
-class SessionEntry(Struct, frozen=True, forbid_unknown_fields=True):
+class SessionEntry(Written):
     """`session`: what a principal with an agent did so far, for rules with `label`, `fact`, `limit` or
     `session` in their condition. It is kept across connections and processes."""
 
-    idle_seconds: float = SESSION_IDLE_SECONDS
-    """A session ends when it was not used for so long; from 60 to 2592000. Limits go on counting."""
-    path: str | None = None
-    """The folder; made if it is missing, mode 0700. A relative one is relative to this file. Default:
-    `sessions` in the user's state folder. It must be writable by nobody whom the rules are for."""
+    idle_seconds: Annotated[float, between(60, 2_592_000, "seconds")] = Field(
+        SESSION_IDLE_SECONDS,
+        description="A session ends when it was not used for so long. Limits go on counting.",
+    )
+    path: str | None = Field(
+        None,
+        description="The folder; made if it is missing, mode 0700. A relative one is relative to this file. "
+        "Default: `sessions` in the user's state folder. It must be writable by nobody whom the "
+        "rules are for.",
+    )
 
 
-class TokenEntry(Struct, frozen=True, forbid_unknown_fields=True):
+class TokenEntry(Written):
     """`http.token`: the bearer tokens that clients must present (OAuth 2.1 resource server)."""
 
-    issuer: str
-    """The authorization server: tokens must have it as `iss`, and it is named in the metadata."""
-    audience: str
-    """Our own identifier, which tokens must have in `aud` (RFC 8707): the public URL of the endpoint."""
-    jwks_url: str | None = None
-    """Where its keys are. Default: `jwks_uri` of the issuer's metadata (RFC 8414, OpenID Discovery)."""
-    algorithms: tuple[str, ...] = ("RS256", "ES256")
-    """Signature algorithms that are accepted: RS256, RS384, RS512, PS256, PS384, PS512, ES256, ES384, ES512
-    or EdDSA."""
-    scopes: tuple[str, ...] = ()
-    """Scopes that a token must have, all of them."""
-    groups_claim: str = "groups"
-    """The claim with the groups, a list of texts: `principal.groups` in conditions."""
-    claims: tuple[str, ...] = ()
-    """Claims that conditions can read: `principal.claims`. A client whose token has others of these, or other
-    groups, begins anew; so name none that differ from token to token."""
+    issuer: UrlName = Field(
+        description="The authorization server: tokens must have it as `iss`, and it is named in the "
+        "metadata.",
+    )
+    audience: UrlName = Field(
+        description="Our own identifier, which tokens must have in `aud` (RFC 8707): the public URL of the "
+        "endpoint.",
+    )
+    jwks_url: UrlName | None = Field(
+        None,
+        description="Where its keys are. Default: `jwks_uri` of the issuer's metadata (RFC 8414, OpenID "
+        "Discovery).",
+    )
+    algorithms: Annotated[Items[Algorithm], filled("at least one algorithm is needed", minItems=1)] = Field(
+        ("RS256", "ES256"),
+        description="Signature algorithms that are accepted; all are asymmetric.",
+    )
+    scopes: Items[str] = Field((), description="Scopes that a token must have, all of them.")
+    groups_claim: str = Field(
+        "groups",
+        description="The claim with the groups, a list of texts: `principal.groups` in conditions.",
+    )
+    claims: Items[str] = Field(
+        (),
+        description="Claims that conditions can read: `principal.claims`. A client whose token has others of "
+        "these, or other groups, begins anew; so name none that differ from token to token.",
+    )
 
 
-class HttpEntry(Struct, frozen=True, forbid_unknown_fields=True):
+class HttpEntry(Written):
     """`http`: what `mcpguard run --http HOST:PORT` needs to know."""
 
-    allowed_hosts: tuple[str, ...] = ()
-    """Values of `Host` that are served besides loopback and the address that it listens on."""
-    allowed_origins: tuple[str, ...] = ()
-    """Values of `Origin` that are served besides loopback; others are refused."""
-    max_sessions: int = 100
-    """How many clients' sessions may be open at once; each has its own upstreams. With `token`, half of them
-    may be of one principal. As many principals may use revision 2026-07-28 besides. From 1 to 10000."""
-    session_idle_seconds: float = 1800.0
-    """A session that says nothing for so long is closed, but not while a call waits for its client's answer
-    (`limits.think_seconds`). From 1 to 86400."""
-    token: TokenEntry | None = None
-    """Needed to listen on more than loopback."""
+    allowed_hosts: Items[
+        Annotated[str, matching(_HOST, "must be a host, or HOST:PORT, without a scheme or a path")]
+    ] = Field(
+        (),
+        description="Values of `Host` that are served besides loopback and the address that it listens on.",
+    )
+    allowed_origins: Items[
+        Annotated[str, matching(f"https?://{_HOST}", "must be an origin, such as https://app.example")]
+    ] = Field(
+        (),
+        description="Values of `Origin` that are served besides loopback; others are refused.",
+    )
+    max_sessions: Annotated[int, between(1, 10_000)] = Field(
+        100,
+        description="How many clients' sessions may be open at once; each has its own upstreams. With "
+        "`token`, half of them may be of one principal. As many principals may use revision "
+        "2026-07-28 besides.",
+    )
+    session_idle_seconds: Annotated[float, between(1, 86_400, "seconds")] = Field(
+        1800.0,
+        description="A session that says nothing for so long is closed, but not while a call waits for its "
+        "client's answer (`limits.think_seconds`).",
+    )
+    token: TokenEntry | None = Field(None, description="Needed to listen on more than loopback.")
 
 
-class Limits(Struct, frozen=True, forbid_unknown_fields=True):
+class Limits(Written):
     """`limits`: how large a message may be, and how long a question may stay open."""
 
-    message_bytes: int = MESSAGE_BYTES
-    """The largest JSON-RPC message in bytes, either way; from 1024 to 1073741824."""
-    think_seconds: float = THINK_SECONDS
-    """How long a call waits for an answer of the client, who may be a person. Then it is cancelled at the
-    server and recorded as `expired`. Above 0, at most 86400."""
+    message_bytes: Annotated[int, between(1024, 1 << 30, "bytes")] = Field(
+        MESSAGE_BYTES,
+        description="The largest JSON-RPC message in bytes, either way.",
+    )
+    think_seconds: Annotated[float, above(0, 86400, "seconds")] = Field(
+        THINK_SECONDS,
+        description="How long a call waits for an answer of the client, who may be a person. Then it is "
+        "cancelled at the server and recorded as `expired`.",
+    )
 
 
-class ConfigFile(Struct, frozen=True, forbid_unknown_fields=True):
+class ConfigFile(Written):
     """`mcpguard.yaml` as written (format version 1)."""
 
-    version: Literal[1]
-    """The version of this format."""
-    servers: dict[str, ServerEntry]
-    """The upstreams by name; at least one."""
-    credentials: dict[str, CredentialEntry] = {}
-    """Credentials with a name, a source and a binding: who may use them."""
-    agent: str | None = None
-    """A label for what connects. It is recorded as a claim and can be read by conditions."""
-    policies: tuple[str, ...] = ()
-    """Policy files, relative to this file. Without one every call is refused."""
-    audit: AuditEntry | None = None
-    """Default: `flush`, in the `audit` folder of the user's state folder."""
-    limits: Limits = Limits()
-    """Bounds."""
-    session: SessionEntry = SessionEntry()
-    """The memory that rules can have."""
-    http: HttpEntry = HttpEntry()
-    """For `mcpguard run --http HOST:PORT`."""
+    version: Annotated[Literal[1], whole("1")] = Field(description="The version of this format.")
+    servers: Annotated[
+        dict[ServerName, ServerEntry], filled("at least one server is needed", minProperties=1)
+    ] = Field(description="The upstreams by name; at least one.")
+    credentials: dict[CredentialName, CredentialEntry] = Field(
+        {},
+        description="Credentials with a name, a source and a binding: who may use them.",
+    )
+    agent: str | None = Field(
+        None,
+        description="A label for what connects. It is recorded as a claim and can be read by conditions.",
+    )
+    policies: Items[FilePath] = Field(
+        (),
+        description="Policy files, relative to this file. Without one every call is refused.",
+    )
+    audit: AuditEntry | None = Field(
+        None,
+        description="Default: `flush`, in the `audit` folder of the user's state folder.",
+    )
+    limits: Limits = Field(default_factory=Limits, description="Bounds.")
+    session: SessionEntry = Field(default_factory=SessionEntry, description="The memory that rules can have.")
+    http: HttpEntry = Field(default_factory=HttpEntry, description="For `mcpguard run --http HOST:PORT`.")
+
+    def mistakes(self) -> Iterator[Mistake]:
+        """What is wrong between servers, and between them and credentials."""
+        if self.servers and all(entry.disabled for entry in self.servers.values()):
+            yield ("servers",), "every server is disabled: enable at least one"
+        yield from self._ambiguous_methods()
+        yield from binding_mistakes(self)
+
+    def _ambiguous_methods(self) -> Iterator[Mistake]:
+        owner: dict[str, str] = {}
+        for name, entry in self.servers.items():
+            for extension, methods in entry.extensions.items():
+                for index, method in enumerate(methods):
+                    if owner.setdefault(method, name) != name and not entry.disabled:
+                        yield ("servers", name, "extensions", extension, index), _TWICE

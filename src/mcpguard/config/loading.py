@@ -13,13 +13,12 @@ from typing import Any
 
 from msgspec import Struct
 
-from mcpguard.config.bindings import literal_host
 from mcpguard.config.credentials import CommandEntry, kind_of
 from mcpguard.config.file import ConfigFile, Durability, HttpEntry, Limits, ServerEntry
 from mcpguard.config.oauth import OAuthEntry, with_url
 from mcpguard.config.policies import read_document
-from mcpguard.config.problems import problems_of
-from mcpguard.config.references import host_name, references, texts_in
+from mcpguard.config.references import references, texts_in
+from mcpguard.config.urls import host_name, literal_host
 from mcpguard.core.document.reading import Document
 from mcpguard.core.errors import ConfigError, Problem
 from mcpguard.core.secret import CredentialRef, Template, parse_template
@@ -73,7 +72,7 @@ class Credential(Struct, frozen=True, kw_only=True):
     @property
     def sources(self) -> frozenset[CredentialRef]:
         """The references that it is made of."""
-        return frozenset(ref for _place, text in texts_in((), self.made) for ref in references(text))
+        return frozenset(ref for _at, text in texts_in((), self.made) for ref in references(text))
 
     @property
     def variables(self) -> frozenset[str]:
@@ -144,9 +143,6 @@ def load_config(path: Path) -> Config:
         )
     document = Document(read_document(path, ConfigError), str(path), ConfigError, _SECRET_KEYS)
     written = document.read(ConfigFile)
-    problems = list(problems_of(document, written))
-    if problems:
-        document.fail(problems)
     audit = written.audit
     full = path.absolute()
     folder = full.parent

@@ -1,25 +1,22 @@
-"""What can be wrong with texts that may hold references, and with the names that they stand under.
+"""Texts that may hold references, and the names that they stand under.
 
 Law of this file: it reads nothing and changes nothing, and no message quotes a value.
 """
 
 from __future__ import annotations
 
-import re
-from collections.abc import Iterator, Mapping
-from typing import Any
-from urllib.parse import SplitResult, urlsplit
+from collections.abc import Iterable, Iterator
+from typing import Annotated, Any
 
-from msgspec import Struct, structs
+from mcpguard.core.document.written import Mistake, Must, Path, Written, matching
+from mcpguard.core.secret import CredentialRef, parse_template, sole_reference
 
-from mcpguard.config.file import ENTRY, SOURCES
-from mcpguard.core.document.reading import Document
-from mcpguard.core.document.reading import Path as Place
-from mcpguard.core.errors import Problem
-from mcpguard.core.secret import CredentialRef, parse_template
+SOURCES = ("env", "file", "keyring")
+"""The sources that a `${SOURCE:NAME}` reference can name."""
 
-_ENV_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
-_TOKEN = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]{1,128}")
+ENTRY = "credential"
+"""What stands in their place in a reference to an entry of `credentials`."""
+
 OWN_HEADERS = frozenset(
     {
         "accept",
@@ -38,82 +35,95 @@ OWN_HEADERS = frozenset(
 
 
 def references(text: str) -> tuple[CredentialRef, ...]:
-    """The references in a text, none where it is malformed (which `reference_problems` tells)."""
+    """The references in a text, none where it is malformed (which `reference_mistake` tells)."""
     try:
         return parse_template(text).refs
     except ValueError:
         return ()
 
 
-def texts_in(place: Place, value: Any) -> Iterator[tuple[Place, str]]:
+def texts_in(at: Path, value: Any) -> Iterator[tuple[Path, str]]:
     """Every text in a value of a configuration, with its place."""
     if isinstance(value, str):
-        yield place, value
-    elif isinstance(value, Struct):
-        for field in structs.fields(value):
-            yield from texts_in((*place, field.encode_name), getattr(value, field.name))
+        yield at, value
+    inner: Iterable[tuple[str | int, Any]] = ()
+    if isinstance(value, Written):
+        inner = ((key, getattr(value, name)) for key, name in value.names().items())
     elif isinstance(value, dict):
-        for key, one in value.items():
-            yield from texts_in((*place, key), one)
+        inner = value.items()
     elif isinstance(value, tuple):
-        for index, one in enumerate(value):
-            yield from texts_in((*place, index), one)
+        inner = enumerate(value)
+    for step, one in inner:
+        yield from texts_in((*at, step), one)
 
 
-def reference_problems(document: Document, place: Place, value: str) -> Iterator[Problem]:
-    """Whether each `${` in it is a reference to a source that there is."""
+def reference_mistake(text: str) -> str:
+    """Whether each `${` in it is a reference to a source that there is; "" if so."""
     try:
-        refs = parse_template(value).refs
+        refs = parse_template(text).refs
     except ValueError as error:
-        yield document.problem(place, str(error))
-        return
-    for ref in refs:
-        if ref.source not in (*SOURCES, ENTRY):
-            known = ", ".join((*SOURCES, ENTRY))
-            yield document.problem(place, f"unknown source of a reference; known are {known}")
+        return str(error)
+    known = (*SOURCES, ENTRY)
+    if all(ref.source in known for ref in refs):
+        return ""
+    return f"unknown source of a reference; known are {', '.join(known)}"
 
 
-def env_problems(document: Document, at: Place, env: Mapping[str, str]) -> Iterator[Problem]:
-    """Mistakes in the variables at `at`."""
-    for key, value in env.items():
-        place = (*at, key)
-        if not _ENV_NAME.fullmatch(key):
-            yield document.problem(place, "the name of a variable has only the characters A-Z a-z 0-9 _")
-        yield from reference_problems(document, place, value)
-
-
-def header_problems(document: Document, at: Place, headers: Mapping[str, str]) -> Iterator[Problem]:
-    """Mistakes in the headers at `at`."""
+def header_mistakes(at: Path, headers: Iterable[str]) -> Iterator[Mistake]:
+    """Headers that are there twice."""
     seen: set[str] = set()
-    for key, value in headers.items():
-        place = (*at, key)
-        lower = key.lower()
-        if lower in seen:
-            yield document.problem(place, "this header is here twice: its case makes no difference")
-        seen.add(lower)
-        if not _TOKEN.fullmatch(key) or lower in OWN_HEADERS or lower.startswith("mcp-param-"):
-            yield document.problem(place, "not a header that can be set here")
-        if not value.isprintable():
-            yield document.problem(place, "a header value must be one line of printable characters")
-        yield from reference_problems(document, place, value)
+    for name in headers:
+        if name.lower() in seen:
+            yield (*at, name), "this header is here twice: its case makes no difference"
+        seen.add(name.lower())
 
 
-def split(url: str) -> SplitResult | None:
-    """The parts of a URL, None where it has none."""
+def _wrong_reference(text: str) -> str:
     try:
-        return urlsplit(url)
-    except ValueError:
-        return None
+        ref = sole_reference(text)
+    except ValueError as error:
+        return str(error)
+    return "" if ref.source in SOURCES else "must be a reference to the keyring, a file or the environment"
 
 
-def host_name(text: str) -> str:
-    """A host as bindings compare it: lower-case ASCII, A-labels for an internationalised name (RFC 5890).
-    Raises ValueError for what no two readers take for the same host."""
-    # Imported where it is needed: most configurations bind nothing.
-    from mcpguard.core.functions.function import FunctionError
-    from mcpguard.core.functions.web.hosts import read_host
+def _wrong_header(name: str) -> str:
+    lower = name.lower()
+    taken = lower in OWN_HEADERS or lower.startswith("mcp-param-")
+    return "not a header that can be set here" if taken else ""
 
-    try:
-        return read_host(f"[{text}]" if text.count(":") > 1 and text[0] != "[" else text).name
-    except FunctionError as error:
-        raise ValueError(str(error)) from None
+
+def _wrong_header_value(text: str) -> str:
+    if not text.isprintable():
+        return "a header value must be one line of printable characters"
+    return reference_mistake(text)
+
+
+Text = Annotated[str, Must(reference_mistake)]
+"""A text that may hold references."""
+
+Reference = Annotated[str, Must(_wrong_reference, pattern=rf"^\$\{{(?:{'|'.join(SOURCES)}):.+\}}$")]
+"""One reference and nothing else."""
+
+
+def no_reference(instead: str) -> Must:
+    """A word of an argv; `instead` says where a reference can stand."""
+    return Must(
+        lambda word: f"every process on this machine can read an argv: {instead}" if "${" in word else "",
+        offset=lambda word: word.index("${"),
+        **{"not": {"pattern": r"\$\{"}},
+    )
+
+
+Variable = Annotated[
+    str,
+    matching("[A-Za-z_][A-Za-z0-9_]*", "the name of a variable has only the characters A-Z a-z 0-9 _"),
+]
+
+Header = Annotated[
+    str,
+    matching("[!#$%&'*+.^_`|~0-9A-Za-z-]{1,128}", "not a header that can be set here"),
+    Must(_wrong_header),
+]
+
+Variables = dict[Variable, Text]
+Headers = dict[Header, Annotated[str, Must(_wrong_header_value)]]

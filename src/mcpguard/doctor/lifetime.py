@@ -10,7 +10,7 @@ from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
 from mcpguard.authoring.findings import Finding, Unchecked
-from mcpguard.config.file import ENTRY
+from mcpguard.config.references import ENTRY
 from mcpguard.core.errors import CredentialError, PolicyError
 from mcpguard.core.secret import CredentialRef, Secret
 from mcpguard.doctor.codes import Checked, found
@@ -132,8 +132,7 @@ def _logins(subject: Subject, config: Config, served: list[Server]) -> Iterator[
 def _policies(subject: Subject, config: Config) -> Iterator[Checked]:
     from mcpguard.config.policies import read_document
     from mcpguard.core.document.reading import Document
-    from mcpguard.core.policy.problems import end_of
-    from mcpguard.core.policy.written import Policy
+    from mcpguard.core.policy.written import Policy, end_of
 
     for path in config.policies:
         try:

@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Any
 
 from mcpguard.config.file import ConfigFile
-from mcpguard.config.problems import problems_of
 from mcpguard.core.document.reading import Document
 from mcpguard.core.errors import ConfigError, Problem
 from mcpguard.onboarding.formats import yaml_text
@@ -44,12 +43,7 @@ def extended(text: str, source: str, servers: dict[str, dict[str, Any]], policie
 
 def checked(text: str, source: str) -> ConfigFile:
     """`text` as a configuration. Raises ConfigError."""
-    document = Document(text, source, ConfigError, frozenset({"env", "headers", "url"}))
-    written = document.read(ConfigFile)
-    problems = list(problems_of(document, written))
-    if problems:
-        document.fail(problems)
-    return written
+    return Document(text, source, ConfigError, frozenset({"env", "headers", "url"})).read(ConfigFile)
 
 
 def _servers(servers: dict[str, dict[str, Any]], indent: str) -> str:

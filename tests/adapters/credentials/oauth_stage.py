@@ -61,7 +61,7 @@ class Stage:
 
     def mint(self, **entry):
         """A mint as a new process has it; `entry` changes the configuration."""
-        whole = OAuthEntry(**{key: getattr(self.entry, key) for key in self.entry.__struct_fields__} | entry)
+        whole = OAuthEntry(**self.entry.model_dump() | entry)
         return AuthorizationCode(NAME, whole, lambda ref: Secret(SECRETS[ref.name]), self.grants, self.clock)
 
     def kept(self):

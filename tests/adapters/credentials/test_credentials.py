@@ -18,7 +18,7 @@ from mcpguard.adapters.credentials import SOURCES
 from mcpguard.adapters.credentials.environ import Environ
 from mcpguard.adapters.credentials.keychain import Keychain
 from mcpguard.adapters.credentials.mounted import Mounted
-from mcpguard.config import file
+from mcpguard.config import references
 from mcpguard.core.errors import CredentialError
 from mcpguard.core.secret import CredentialRef, parse_template
 from tests.adapters.credentials.credential_contract import CONTRACT, VALUE, Setting
@@ -74,7 +74,7 @@ def test_the_example_of_each_source_is_a_reference_to_it(name: str) -> None:
 
 
 def test_a_configuration_accepts_exactly_the_sources_that_there_are() -> None:
-    assert set(file.SOURCES) == set(SOURCES)
+    assert set(references.SOURCES) == set(SOURCES)
 
 
 def test_importing_the_sources_does_not_import_keyring() -> None:

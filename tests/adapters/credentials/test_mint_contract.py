@@ -53,19 +53,17 @@ def value(folder: Path) -> MintSetting:
 
 def command(folder: Path) -> MintSetting:
     """Over a script that counts its runs."""
-    return _script(folder, 'echo "minted-value-$run"', CommandEntry(()))
+    return _script(folder, 'echo "minted-value-$run"', CommandEntry(argv=("helper",)))
 
 
 def command_in_json(folder: Path) -> MintSetting:
-    wanted = CommandEntry((), json=JsonEntry("token.value", "token.expires_in"))
+    wanted = CommandEntry(argv=("helper",), json=JsonEntry(value="token.value", expires="token.expires_in"))
     return _script(
         folder, 'echo "{\\"token\\": {\\"value\\": \\"minted-$run\\", \\"expires_in\\": 90}}"', wanted
     )
 
 
 def _script(folder: Path, say: str, entry: CommandEntry) -> MintSetting:
-    from msgspec.structs import replace
-
     runs, broken, program = folder / "runs", folder / "broken", folder / "helper"
     program.write_text(
         f"#!/bin/sh\n[ ! -e {broken} ] || {{ echo minted-value-0; exit 4; }}\n"
@@ -74,7 +72,7 @@ def _script(folder: Path, say: str, entry: CommandEntry) -> MintSetting:
     program.chmod(0o700)
     return MintSetting(
         "command",
-        replace(entry, argv=(str(program),)),
+        entry.model_copy(update={"argv": (str(program),)}),
         asked=lambda: len(runs.read_text().splitlines()) if runs.exists() else 0,
         rotate=lambda: None,
         fail=broken.touch,

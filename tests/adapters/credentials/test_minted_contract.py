@@ -38,7 +38,9 @@ def test_a_stored_secret_of_vault_keeps_the_contract(
     path = "secret/data/x" if version == 2 else "secret/x"
     vault.kept[path] = (version, {"token": "first-value"})
     address = stack.enter_context(serving(vault))
-    entry = VaultEntry(address, "secret/x", "token", version=version, token="${file:token}")  # type: ignore[arg-type]
+    entry = VaultEntry(
+        address=address, path="secret/x", field="token", version=version, token="${file:token}"
+    )  # type: ignore[arg-type]
     promise(
         MintSetting(
             "vault",
@@ -60,7 +62,7 @@ def test_a_dynamic_secret_of_vault_keeps_the_contract(
     vault = FakeVault()
     address = stack.enter_context(serving(vault))
     way = (
-        {"auth": VaultAuth(AppRoleEntry(ROLE_ID, "${file:secret_id}"))}
+        {"auth": VaultAuth(approle=AppRoleEntry(role_id=ROLE_ID, secret_id="${file:secret_id}"))}
         if login
         else {"token": "${file:token}"}
     )
@@ -68,7 +70,7 @@ def test_a_dynamic_secret_of_vault_keeps_the_contract(
     promise(
         MintSetting(
             "vault",
-            VaultEntry(address, "database/creds/reader", value=value, **way),  # type: ignore[arg-type]
+            VaultEntry(address=address, path="database/creds/reader", value=value, **way),  # type: ignore[arg-type]
             asked=lambda: sum(asked.method == "GET" for asked in vault.asked),
             rotate=lambda: None,
             fail=lambda: setattr(vault, "sealed", True),
@@ -84,8 +86,8 @@ def test_a_github_app_keeps_the_contract(promise: Promise, stack: ExitStack) -> 
     github = FakeGithub(KEY.public_key())
     url = stack.enter_context(serving(github))
     entry = GithubAppEntry(
-        "${file:key}",
-        {"contents": "read"},
+        private_key="${file:key}",
+        permissions={"contents": "read"},
         client_id=CLIENT_ID,
         installation_id=INSTALLATION,
         repositories=("app",),
@@ -122,7 +124,7 @@ def test_a_role_of_postgresql_keeps_the_contract(promise: Promise, server: Datab
     promise(
         MintSetting(
             "postgres",
-            PostgresEntry("${file:admin}", GRANTS, timeout_seconds=20),
+            PostgresEntry(admin="${file:admin}", grants=GRANTS, timeout_seconds=20),
             asked=lambda: len(setting.roles()),
             rotate=lambda: None,
             fail=lambda: source.values.update(admin=gone),

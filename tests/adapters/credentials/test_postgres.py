@@ -44,7 +44,7 @@ from mcpguard.adapters.credentials.postgres import PostgresMint
 from mcpguard.config.minted import PostgresEntry
 from mcpguard.core.secret import Secret
 url, folder = sys.stdin.readline().split()
-entry = PostgresEntry("${keyring:pg}", ("GRANT SELECT ON notes TO {role}",))
+entry = PostgresEntry(admin="${keyring:pg}", grants=("GRANT SELECT ON notes TO {role}",))
 lease = PostgresMint("pg", entry, lambda ref: Secret(url), Path(folder)).lease()
 print(lease.secret.reveal(), flush=True)
 sys.stdin.readline()
@@ -71,7 +71,7 @@ class Setting:
         self.admin = server.url("minter", ADMIN_PASSWORD)
 
     def mint(self, grants: tuple[str, ...] = GRANTS, **entry: Any) -> PostgresMint:
-        made = PostgresEntry("${keyring:pg}", grants, **{"timeout_seconds": 20, **entry})
+        made = PostgresEntry(admin="${keyring:pg}", grants=grants, **{"timeout_seconds": 20, **entry})
         return PostgresMint("pg", made, self.secret, self.folder)
 
     def secret(self, ref: CredentialRef) -> Secret:
@@ -215,7 +215,7 @@ def test_the_sessions_of_a_role_that_nobody_asks_for_any_more_are_ended_some_tim
         timers.append(HeldTimer(seconds, then))
         return timers[-1]
 
-    entry = PostgresEntry("${keyring:pg}", GRANTS, ttl_seconds=60, timeout_seconds=20)
+    entry = PostgresEntry(admin="${keyring:pg}", grants=GRANTS, ttl_seconds=60, timeout_seconds=20)
     mint = PostgresMint("pg", entry, setting.secret, setting.folder, timer)
     lease = mint.lease()
     assert mint.renew(lease) is not None
@@ -326,7 +326,7 @@ def test_no_password_ever_reaches_the_log_of_the_server(setting: Setting) -> Non
             "InsufficientPrivilege, 42501): the role of `admin` may not do that",
         ),
         ("GRANT SELECT ON secret_table_name TO {role}", "UndefinedTable, 42P01)"),
-        ("GRANT nonsense {role}", "SyntaxError, 42601)"),
+        ("GRANT nonsense nonsense TO {role}", "SyntaxError, 42601)"),
     ],
 )
 def test_a_grant_that_fails_is_named_by_its_number_and_leaves_nothing(
@@ -528,7 +528,7 @@ def test_the_database_of_the_entry_is_the_one_that_is_granted_and_named(setting:
 def test_the_url_says_where_the_server_finds_the_database(
     where: dict[str, str], host: str | None, url: str
 ) -> None:
-    entry = PostgresEntry("${keyring:pg}", GRANTS, host=host)
+    entry = PostgresEntry(admin="${keyring:pg}", grants=GRANTS, host=host)
     assert _url(where, entry, "r", "p") == f"postgresql://{url}"
 
 
@@ -558,7 +558,7 @@ def test_what_the_url_does_not_say_is_not_taken_from_a_variable(
 
 
 def test_nothing_that_holds_a_value_prints_it(setting: Setting) -> None:
-    mint = PostgresMint("pg", PostgresEntry("${keyring:pg}", GRANTS), setting.secret)
+    mint = PostgresMint("pg", PostgresEntry(admin="${keyring:pg}", grants=GRANTS), setting.secret)
     lease = setting.mint().lease()
     shown = repr([mint, lease, lease.end, mint.__dict__])
     assert ADMIN_PASSWORD not in shown

@@ -23,7 +23,7 @@ NAME = "key"
 
 
 def shell(script: str, *words: str, **more: object) -> CommandMint:
-    return CommandMint(NAME, CommandEntry(("sh", "-c", script, "sh", *words), **more))  # type: ignore[arg-type]
+    return CommandMint(NAME, CommandEntry(argv=("sh", "-c", script, "sh", *words), **more))  # type: ignore[arg-type]
 
 
 def value(lease: Lease) -> str:
@@ -66,7 +66,7 @@ def test_it_sees_a_minimal_environment_and_what_is_named(monkeypatch: pytest.Mon
     monkeypatch.setenv("MCPGUARD_TEST_OTHER", CANARY)
     monkeypatch.setenv("MCPGUARD_TEST_TOKEN", "named-value")
     monkeypatch.setenv("GNUPGHOME", "/gnupg")
-    printed = value(CommandMint(NAME, CommandEntry(("env",), env=("MCPGUARD_TEST_TOKEN",))).lease())
+    printed = value(CommandMint(NAME, CommandEntry(argv=("env",), env=("MCPGUARD_TEST_TOKEN",))).lease())
     assert "MCPGUARD_TEST_TOKEN=named-value" in printed
     assert "GNUPGHOME=/gnupg" in printed
     assert CANARY not in printed
@@ -100,7 +100,8 @@ def test_a_program_in_the_working_folder_is_never_run(
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("PATH", f".::{os.environ['PATH']}")
     for word in (program.name, f"./{program.name}"):
-        assert "was not found" in refusal(CommandMint(NAME, (word,)))
+        unchecked = CommandEntry.model_construct(argv=(word,))
+        assert "was not found" in refusal(CommandMint(NAME, unchecked))
     monkeypatch.setenv("HOME", str(tmp_path))
     for word in (str(program), f"~/{program.name}"):
         assert value(CommandMint(NAME, (word,)).lease()) == "value-1234"
@@ -209,7 +210,7 @@ NOW = 1_800_000_000.0
 
 
 def lease(output: str, expires: str | None = "at", ttl: float | None = 5.0) -> Lease:
-    entry = CommandEntry(("x",), ttl_seconds=ttl, json=JsonEntry("a.token", expires))
+    entry = CommandEntry(argv=("x",), ttl_seconds=ttl, json=JsonEntry(value="a.token", expires=expires))
     return read_output(output.encode(), entry, NOW)
 
 

@@ -20,8 +20,8 @@ from tests.adapters.network.test_outbound import self_signed
 from tests.servers.answering import Reply, serving
 from tests.servers.vault import JWT, ROLE_ID, SECRET_ID, TOKEN, FakeVault
 
-APPROLE = VaultAuth(approle=AppRoleEntry(ROLE_ID, "${keyring:secret-id}"))
-KUBERNETES = VaultAuth(kubernetes=KubernetesEntry(ROLE_ID, "${file:/jwt}"))
+APPROLE = VaultAuth(approle=AppRoleEntry(role_id=ROLE_ID, secret_id="${keyring:secret-id}"))
+KUBERNETES = VaultAuth(kubernetes=KubernetesEntry(role=ROLE_ID, jwt="${file:/jwt}"))
 CREDS = "database/creds/reader"
 CANARIES = (TOKEN, SECRET_ID, JWT, "p@ss")
 

@@ -78,7 +78,10 @@ class Issuer:
     def verifier(self, **entry: Any) -> TokenVerifier:
         settings: dict[str, Any] = {"jwks_url": JWKS, **entry}
         return TokenVerifier(
-            TokenEntry(ISSUER, AUDIENCE, **settings), self.fetch, lambda: self.now, self.report
+            TokenEntry(issuer=ISSUER, audience=AUDIENCE).model_copy(update=settings),
+            self.fetch,
+            lambda: self.now,
+            self.report,
         )
 
 

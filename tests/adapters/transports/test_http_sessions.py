@@ -14,7 +14,7 @@ from tests.adapters.transports.front import ENVELOPE, MODERN, answer_handshake, 
 
 pytestmark = [pytest.mark.anyio, pytest.mark.timeout(20, func_only=True)]
 
-TOKEN = TokenEntry("https://issuer.example", "https://guard.example/mcp", scopes=("mcp:use",))
+TOKEN = TokenEntry(issuer="https://issuer.example", audience="https://guard.example/mcp", scopes=("mcp:use",))
 
 
 class FakeVerifier:

@@ -31,15 +31,15 @@ def test_an_effect_by_itself_is_a_short_expectation() -> None:
 @pytest.mark.parametrize(
     ("call", "method", "target"),
     [
-        (CallEntry("s", tool="t"), "tools/call", ("tool", "t")),
-        (CallEntry("s", prompt="p"), "prompts/get", ("prompt", "p")),
-        (CallEntry("s", resource="r:/"), "resources/read", ("resource", "r:/")),
+        (CallEntry(server="s", tool="t"), "tools/call", ("tool", "t")),
+        (CallEntry(server="s", prompt="p"), "prompts/get", ("prompt", "p")),
+        (CallEntry(server="s", resource="r:/"), "resources/read", ("resource", "r:/")),
         (
-            CallEntry("s", resource="r:/", action="resources/subscribe"),
+            CallEntry(server="s", resource="r:/", action="resources/subscribe"),
             "resources/subscribe",
             ("resource", "r:/"),
         ),
-        (CallEntry("s", action="roots/list"), "roots/list", ("", "")),
+        (CallEntry(server="s", action="roots/list"), "roots/list", ("", "")),
     ],
 )
 def test_a_call_has_a_method_and_a_target(call: CallEntry, method: str, target: tuple[str, str]) -> None:
@@ -56,7 +56,7 @@ def test_a_call_has_a_method_and_a_target(call: CallEntry, method: str, target: 
         ("    call: {server: s, tool: t}\n    now: 2026-01-01\n", (6, 10), "write a time as 2026-01-31T12:00:00Z"),
         ("    call: {server: s, tool: t}\n    now: soon\n", (6, 10), "write a time as 2026-01-31T12:00:00Z"),
         ("    call: {server: s, tool: t}\n    after: [{call: {server: s}}]\n", (6, 20), "name what is called"),
-        ("    call: {server: s, tool: t}\n    after: [{call: {server: s, tool: t}, times: 0}]\n", (6, 49), "`times` is 1 to 10000"),
+        ("    call: {server: s, tool: t}\n    after: [{call: {server: s, tool: t}, times: 0}]\n", (6, 49), "must be from 1 to 10000"),
         ("    call: {server: s, tool: t}\n    after: [{call: {server: s, tool: t}}]\n    session: {}\n", (7, 14), "`session` and `after` both set the state of the session: use one of them"),
         ("    call: {server: s, tool: t}\n    result: {}\n    findings: [emial]\n", (7, 16), "unknown kind; the known kinds are "),
         ("    call: {server: s, tool: t}\n    findings: ['credential:x']\n", (6, 15), "findings come from a result: add a `result` to the test"),

@@ -12,7 +12,7 @@ from mcpguard.core.redaction.detectors import OPT_IN
 from mcpguard.core.redaction.redactor import Redactor
 
 REDACTOR = Redactor(b"k" * 32)
-CALL = CallEntry("s", tool="t")
+CALL = CallEntry(server="s", tool="t")
 
 
 def covered(text: str, *cases: Case, source: str = "p.yaml", coverage: Coverage | None = None) -> Coverage:
@@ -28,7 +28,7 @@ def missing(coverage: Coverage) -> list[str]:
 
 
 def call(server: str = "s", result: dict[str, Any] | None = None, **args: Any) -> Case:
-    return Case("a", CallEntry(server, tool="t", args=args), "allow", result=result)
+    return Case(name="a", call=CallEntry(server=server, tool="t", args=args), expect="allow", result=result)
 
 
 def test_a_rule_must_decide_once_and_leave_one_case_alone() -> None:

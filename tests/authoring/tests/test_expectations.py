@@ -77,7 +77,7 @@ def said(
 ) -> list[Reason]:
     text = f"version: 1\npolicy: p\n{head}rules:\n{rules}"
     policies = PolicySet([compile_policy(text, "p.yaml", OPT_IN)])
-    case = Case("a", CallEntry("s", tool="t", args=args), "allow", result=result)
+    case = Case(name="a", call=CallEntry(server="s", tool="t", args=args), expect="allow", result=result)
     return reasons(rehearse(policies, case, Redactor(b"k" * 32)).looks)
 
 

@@ -156,7 +156,7 @@ def test_a_result_that_cannot_be_inspected_is_withheld() -> None:
     deep: Any = {}
     for _ in range(200):
         deep = {"a": deep}
-    given = Case("a", case(CALL).call, "allow", result=deep)
+    given = Case(name="a", call=case(CALL).call, expect="allow", result=deep)
     found = rehearse(policies(ALLOW), given, REDACTOR).outcome
     assert (found.effect, found.cause, found.output) == ("withhold", "error", None)
 
@@ -238,7 +238,9 @@ def test_a_passing_case_stays_passing_when_rules_are_reordered(
     order: tuple[str, ...], chosen: list[str], args: dict[str, Any], result: dict[str, Any] | None
 ) -> None:
     call = case("call: {server: s, tool: t}").call
-    given_case = Case("a", type(call)("s", tool="t", args=args), "allow", result=result)
+    given_case = Case(
+        name="a", call=type(call)(server="s", tool="t", args=args), expect="allow", result=result
+    )
     first = rehearse(policies(*chosen), given_case, REDACTOR).outcome
     expected = Expect(
         effect=first.effect,  # type: ignore[arg-type]

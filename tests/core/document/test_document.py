@@ -4,40 +4,55 @@ from __future__ import annotations
 
 import importlib
 import sys
-from typing import Literal
+from collections.abc import Iterator
+from typing import Annotated, Any, Literal
 
 import pytest
 import yaml
-from msgspec import Struct
+from pydantic import Field, Tag
 
 from mcpguard.core.document import yaml_tree
 from mcpguard.core.document.reading import Document, read
+from mcpguard.core.document.written import (
+    Filled,
+    Items,
+    Mistake,
+    Written,
+    above,
+    between,
+    by_shape,
+    filled,
+    matching,
+    whole,
+)
 from mcpguard.core.errors import ConfigError, DocumentError, PolicyError
 
 
-class Leaf(Struct, frozen=True, forbid_unknown_fields=True):
+class Leaf(Written):
     name: str
     size: int = 1
     weight: float = 1.0
     open: bool = False
     colour: Literal["red", "green"] = "red"
-    alias: str | tuple[str, ...] = ""
+    alias: Annotated[
+        Annotated[str, Tag("text")] | Annotated[Items[str], Tag("a list")], by_shape("text", "a list")
+    ] = ""
     note: str | None = None
     span: float | None = None
 
-    def __post_init__(self) -> None:
+    def mistakes(self) -> Iterator[Mistake]:
         if self.name == "forbidden":
-            raise ValueError("this name is taken")
+            yield ("name",), "this name is taken"
 
 
-class Root(Struct, frozen=True, forbid_unknown_fields=True):
-    version: Literal[1]
-    leaves: tuple[Leaf, ...] = ()
-    table: dict[str, Leaf] = {}
-    words: list[str] = []
+class Root(Written):
+    version: Annotated[Literal[1], whole("1")]
+    leaves: Items[Leaf] = ()
+    table: dict[str, Leaf] = Field({})
+    words: Items[str] = ()
 
 
-def mistakes(text: str, type_: type[Struct] = Root) -> list[str]:
+def mistakes(text: str, type_: type[Written] = Root) -> list[str]:
     with pytest.raises(DocumentError) as caught:
         read(text, "f.yaml", type_)
     return [f"{p.line}:{p.column} {p.message}" for p in caught.value.problems]
@@ -61,11 +76,11 @@ words: ["1", 'true', 0x1, 1_0, "\\u00e9"]
     assert read(text, "f", Root) == Root(
         version=1,
         leaves=(
-            Leaf("a", 3, 2, True, "green", ("x", "y"), None),
-            Leaf("no", weight=1500.0, alias="z", note="yes"),
+            Leaf(name="a", size=3, weight=2, open=True, colour="green", alias=("x", "y"), note=None),
+            Leaf(name="no", weight=1500.0, alias="z", note="yes"),
         ),
-        table={"on": Leaf("off")},
-        words=["1", "true", "0x1", "1_0", "é"],
+        table={"on": Leaf(name="off")},
+        words=("1", "true", "0x1", "1_0", "é"),
     )
 
 
@@ -78,6 +93,8 @@ words: ["1", 'true', 0x1, 1_0, "\\u00e9"]
         ("- 1\n", "1:1 expected a mapping, found a list"),
         ("version: 2\n", "1:10 expected 1"),
         ("version: '1'\n", "1:10 expected 1, found text"),
+        ("version: true\n", "1:10 expected 1, found true or false"),
+        ("version: 1.0\n", "1:10 expected 1, found a number"),
         ("words: []\n", "1:1 `version` is missing"),
         ("version: 1\nversion: 1\n", "2:1 `version` stands twice; first in line 1"),
         ("version: 1\nleafs: []\n", "2:1 unknown key `leafs`; did you mean `leaves`?"),
@@ -96,11 +113,16 @@ words: ["1", 'true', 0x1, 1_0, "\\u00e9"]
         ("version: 1\nleaves: [{name: a, weight: x}]\n", "2:28 expected a number, found text"),
         ("version: 1\nleaves: [{name: a, colour: blue}]\n", "2:28 expected one of red, green"),
         (
+            "version: 1\nleaves: [{name: a, colour: Green}]\n",
+            "2:28 expected one of red, green; did you mean `green`?",
+        ),
+        ("version: 1\nleaves: [{name: a, colour: 1}]\n", "2:28 expected one of red, green, found a number"),
+        (
             "version: 1\nleaves: [{name: a, alias: 1}]\n",
             "2:27 expected text or a list, found a number; put it in quotes",
         ),
         ("version: 1\nleaves: [{name: a, note: []}]\n", "2:26 expected text, found a list"),
-        ("version: 1\nleaves: [{name: forbidden}]\n", "2:10 this name is taken"),
+        ("version: 1\nleaves: [{name: forbidden}]\n", "2:17 this name is taken"),
         ("version: 1\n---\nversion: 1\n", "2:1 only one document may stand in a file"),
         ("version: 1\nwords: &a []\n", "2:8 anchors (`&name`) are not supported"),
         ("version: 1\nwords: [!!str 1]\n", "2:9 tags (`!name`) are not supported"),
@@ -111,6 +133,80 @@ words: ["1", 'true', 0x1, 1_0, "\\u00e9"]
 )
 def test_a_mistake_has_its_place(text: str, expected: str) -> None:
     assert mistakes(text) == [expected]
+
+
+Size = Annotated[int, between(1, 3)]
+Colour = Annotated[Literal["red", "green"], Tag("text")]
+
+
+class Strict(Written):
+    size: Size | None = None
+    wait: Annotated[float, above(0, 5, "seconds")] = 1.0
+    words: Annotated[
+        Items[Annotated[str, matching("[a-z]+", "must be small letters")]], filled("is empty")
+    ] = ("a",)
+    table: dict[Annotated[str, matching("[a-z]+", "must be small letters")], Leaf] = Field({})
+    either: Annotated[Colour | Annotated[Leaf, Tag("a mapping")], by_shape("text", "a mapping")] = "red"
+    any: dict[str, Any] = Field({})
+    json_: Size = Field(1, alias="json")
+
+    def mistakes(self) -> Iterator[Mistake]:
+        if self.words == ("b",):
+            yield ("words", 0), "this word is taken"
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("size: 4\n", ["1:7 must be from 1 to 3"]),
+        ("size: true\n", ["1:7 expected a whole number, found true or false"]),
+        ("wait: 0\n", ["1:7 must be above 0 and at most 5 seconds"]),
+        ("wait: true\n", ["1:7 expected a number, found true or false"]),
+        ("words: []\n", ["1:8 is empty"]),
+        ("words: [a, B]\n", ["1:12 must be small letters"]),
+        ("table: {a: {name: x}, B: {name: x}}\n", ["1:23 must be small letters"]),
+        ("either: blue\n", ["1:9 expected one of red, green"]),
+        ("either: {nam: x}\n", ["1:9 `name` is missing", "1:10 unknown key `nam`; did you mean `name`?"]),
+        ("either: {name: 1}\n", ["1:16 expected text, found a number; put it in quotes"]),
+        ("either: [x]\n", ["1:9 expected text or a mapping, found a list"]),
+        ("either: ~\n", ["1:9 expected text or a mapping, found nothing"]),
+        ("json: 4\n", ["1:7 must be from 1 to 3"]),
+        ("jso: 4\n", ["1:1 unknown key `jso`; did you mean `json`?"]),
+        ("json_: 4\n", ["1:1 unknown key `json_`; did you mean `json`?"]),
+        ("any: [1]\n", ["1:6 expected a mapping, found a list"]),
+    ],
+)
+def test_a_field_says_what_it_takes(text: str, expected: list[str]) -> None:
+    assert mistakes(text, Strict) == expected
+
+
+def test_relations_are_told_beside_values_that_are_wrong_by_themselves() -> None:
+    text = "size: 9\nwords: [b]\ntable: {a: {name: forbidden}}\n"
+    assert [one.split()[0] for one in mistakes(text, Strict)] == ["1:7", "2:9", "3:19"]
+
+
+def test_values_of_any_shape_come_back_as_json_has_them() -> None:
+    text = "any: {a: [1, 1.5, true, ~, {b: x}]}\n"
+    assert read(text, "f", Strict).any == {"a": [1, 1.5, True, None, {"b": "x"}]}
+
+
+class Whole(Filled):
+    when: str | None = None
+    part: Size = 1
+
+
+@pytest.mark.parametrize(
+    ("text", "place"), [("when:\n", "1:1"), ("part: 1\nwhen: ~\n", "2:1"), ("part: null\n", "1:1")]
+)
+def test_a_key_without_a_value_can_be_a_mistake(text: str, place: str) -> None:
+    (found,) = mistakes(text, Whole)
+    assert found.startswith(f"{place} `")
+    assert found.endswith("` has no value: write one, or leave the key out")
+
+
+def test_a_mistake_never_shows_the_value() -> None:
+    text = "size: hunter2\nwords: [Hunter2]\neither: hunter2\nwait: hunter2\nany: hunter2\n"
+    assert "unter2" not in "".join(mistakes(text, Strict))
 
 
 @pytest.mark.parametrize(
@@ -189,7 +285,7 @@ PLACES = [
 ]
 
 
-class When(Struct, frozen=True):
+class When(Written):
     when: str
 
 

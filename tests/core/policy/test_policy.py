@@ -127,7 +127,7 @@ def test_the_actions_are_those_that_the_gateway_decides() -> None:
         ("on: result", "4:5 an `allow` rule on results changes nothing without `redact`, `label` or `fact`"),
         ("on: x", "4:32 expected one of call, result"),
         ("redact: [emial]", "4:37 unknown name; known are email, iban"),
-        ("action: [tools/list]", "4:37 unknown name; known are *, completion/complete, elicitation/create"),
+        ("action: [tools/list]", "4:37 expected one of tools/call, resources/read, "),
         ("action: tools/call", "4:36 expected a list, found text"),
         ("action: []", "4:36 `action` must not be empty: leave it out to match all"),
         ("tools: []", "4:35 `tools` must not be empty: leave it out to match all"),

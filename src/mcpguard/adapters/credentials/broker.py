@@ -14,8 +14,8 @@ from typing import Any
 from mcpguard.adapters.credentials import KEEPS, MINTS, PAUSES, SOURCES, MintKind
 from mcpguard.adapters.credentials.kept import ENDING, Guard, Kept
 from mcpguard.adapters.credentials.value import ValueMint
-from mcpguard.config.file import ENTRY
 from mcpguard.config.loading import Credential, Server
+from mcpguard.config.references import ENTRY
 from mcpguard.core.errors import CredentialError
 from mcpguard.core.model import Principal
 from mcpguard.core.secret import CredentialRef, Secret
@@ -197,7 +197,7 @@ _NOBODY = Principal("", "")
 
 
 def _is_host(host: str, hosts: frozenset[str]) -> bool:
-    from mcpguard.config.references import host_name
+    from mcpguard.config.urls import host_name
 
     try:
         return host_name(host) in hosts

@@ -25,9 +25,9 @@ def read_output(output: bytes, entry: CommandEntry, now: float) -> Lease:
         raise ValueError("printed something that is not UTF-8 text") from None
     if not text.strip():
         raise ValueError("printed nothing")
-    if entry.json is None:
+    if entry.json_ is None:
         return Lease(Secret(text), entry.ttl_seconds)
-    value, seconds = _from_json(output, entry.json, now)
+    value, seconds = _from_json(output, entry.json_, now)
     return Lease(Secret(value), entry.ttl_seconds if seconds is None else seconds)
 
 

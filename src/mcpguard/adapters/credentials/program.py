@@ -58,7 +58,7 @@ TOLD = frozenset(
 
 def command_of(made: CommandEntry | tuple[str, ...]) -> CommandEntry:
     """The long form of what may be written in a short one."""
-    return CommandEntry(made) if isinstance(made, tuple) else made
+    return CommandEntry(argv=made) if isinstance(made, tuple) else made
 
 
 def found(program: str, path: str | None) -> str | None:

@@ -19,8 +19,8 @@ import msgspec
 from mcpguard.adapters.system.file_lock import take_lock
 from mcpguard.core.errors import SessionError
 from mcpguard.core.model import Invocation
-from mcpguard.core.policy.problems import MAX_WINDOW
 from mcpguard.core.policy.session import PARTS, Session, StoredSession
+from mcpguard.core.policy.written import MAX_WINDOW
 
 LOCK_SECONDS = 1.0
 """How long another process may hold a session before the decision is refused."""

@@ -81,14 +81,14 @@ def _program_problems(server: Server, document: Document) -> Iterator[Finding]:
 
 def _plain(config: Config, ref: CredentialRef) -> Iterable[CredentialRef]:
     """What can be read without asking anybody: `ref` itself, or what its entry is made of."""
-    from mcpguard.config.file import ENTRY
+    from mcpguard.config.references import ENTRY
 
     return sorted(config.credentials[ref.name].sources) if ref.source == ENTRY else (ref,)
 
 
 def _is_asked(config: Config, ref: CredentialRef) -> bool:
     """Whether somebody has to be asked for `ref`: a program or a service."""
-    from mcpguard.config.file import ENTRY
+    from mcpguard.config.references import ENTRY
 
     return ref.source == ENTRY and config.credentials[ref.name].kind != "value"
 

@@ -11,7 +11,7 @@ from mcpguard.authoring.explain.reach import Clause, Reach
 from mcpguard.authoring.snapshot import Snapshot
 from mcpguard.core.model import Listed
 from mcpguard.core.policy.compiled import PolicySet
-from mcpguard.core.policy.problems import as_tuple
+from mcpguard.core.policy.written import as_tuple
 from mcpguard.protocol.catalogue import KINDS
 
 _GLOB = re.compile(r"[*?\[]")

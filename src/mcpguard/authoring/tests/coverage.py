@@ -14,8 +14,7 @@ from mcpguard.authoring.tests.rehearsal import Look
 from mcpguard.core.conditions.cel import TRUE
 from mcpguard.core.conditions.parts import Part, parts_of, value_of
 from mcpguard.core.policy.compiled import CompiledPolicy, CompiledRule
-from mcpguard.core.policy.problems import as_tuple
-from mcpguard.core.policy.written import ANY_ACTION
+from mcpguard.core.policy.written import ANY_ACTION, as_tuple
 
 DECIDED = "decided"
 LEFT = "left"

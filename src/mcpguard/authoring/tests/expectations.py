@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import msgspec
-from msgspec import Struct, structs
+from msgspec import Struct
 
 from mcpguard.authoring.tests.cases import Expect
 from mcpguard.authoring.tests.rehearsal import CaseOutcome, Look
@@ -74,7 +74,8 @@ def differences(expected: Expect, outcome: CaseOutcome) -> Iterator[Difference]:
     if outcome.broken:
         yield Difference("after", "calls that are allowed", outcome.broken)
         return
-    for key, wanted in structs.asdict(expected).items():
+    for key in type(expected).model_fields:
+        wanted = getattr(expected, key)
         got = getattr(outcome, key)
         if wanted is not None and not _meets(key, wanted, got):
             yield Difference(key, _shown(key, wanted), _shown(key, got))

@@ -1,4 +1,4 @@
-"""A file that a person wrote -> one frozen Struct, with every mistake at its place.
+"""A file that a person wrote -> one frozen model, with every mistake at its place.
 
 Law of this file: all mistakes are told at once, each with line, column and a caret, and a message
 names keys and choices but never a value: a value may be a credential.
@@ -6,24 +6,36 @@ names keys and choices but never a value: a value may be a credential.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from functools import cache
-from types import NoneType, UnionType
-from typing import Any, Literal, NoReturn, TypeVar, Union, cast, get_args, get_origin
+from collections.abc import Iterable, Iterator, Sequence
+from types import UnionType
+from typing import Annotated, Any, NoReturn, TypeVar, Union, get_args, get_origin
 
-from msgspec import Struct, structs
+from pydantic import ValidationError
+from pydantic_core import ErrorDetails
 
+from mcpguard.core.document.written import CHOICE, LENIENT, MISTAKE, NO_VALUE, SHAPE, Path, Written
 from mcpguard.core.document.yaml_tree import Fault, Node, offset_place, parse_tree
 from mcpguard.core.errors import DocumentError, Problem
 
-T = TypeVar("T", bound=Struct)
-Path = tuple[str | int, ...]
-"""The way to a value: keys of mappings and indexes of lists, from the root."""
+T = TypeVar("T", bound=Written)
 
 EXCERPT_LIMIT = 240
 """A source line above this many characters is not shown."""
 
-_NAMES = {str: "text", int: "a whole number", float: "a number", bool: "true or false", NoneType: "nothing"}
+_NAMES = {
+    "string_type": ("text", "text"),
+    "int_type": ("int", "a whole number"),
+    "float_type": ("float", "a number"),
+    "bool_type": ("bool", "true or false"),
+    "tuple_type": ("list", "a list"),
+    "dict_type": ("map", "a mapping"),
+    "model_type": ("map", "a mapping"),
+}
+"""pydantic's type of an error of type -> the kind of Node that is wanted, and its name."""
+
+_AT_THE_KEY = (NO_VALUE, "extra_forbidden")
+_KEY = "[key]"
+"""What pydantic puts at the end of the place of a key."""
 _FOUND = {
     "map": "a mapping",
     "list": "a list",
@@ -33,7 +45,6 @@ _FOUND = {
     "int": "a number",
     "float": "a number",
 }
-_KINDS = {str: "text", int: "int", float: "float", bool: "bool", NoneType: "null"}
 
 
 class Document:
@@ -64,14 +75,44 @@ class Document:
             self.fail(self._problem(*fault) for fault in faults)
         self._root = root
 
-    def read(self, type_: type[T], nulls: bool = True) -> T:
-        """The document as a `type_`. Unknown keys are mistakes, and without `nulls` keys without a value.
-        Raises the DocumentError of the constructor with all mistakes in it."""
-        filler = _Filler(nulls)
-        value = filler.fill(self._root, type_)
-        if filler.faults:
-            self.fail(self._problem(*fault) for fault in filler.faults)
-        return cast(T, value)
+    def read(self, type_: type[T]) -> T:
+        """The document as a `type_`. Raises the DocumentError of the constructor with all mistakes in it."""
+        value, problems = self.examine(type_)
+        if problems or value is None:
+            self.fail(problems)
+        return value
+
+    def examine(self, type_: type[T]) -> tuple[T | None, list[Problem]]:
+        """The document as a `type_`, and what is wrong with it. There is a value wherever all types are
+        right, so that who reads it can look for more mistakes; it is of use only without any."""
+        data = _plain(self._root)
+        try:
+            value, problems = type_.model_validate(data), []
+        except ValidationError as error:
+            errors = error.errors(include_url=False, include_input=False)
+            problems = [self._error_problem(type_, one) for one in errors]
+            if any(one["type"] != MISTAKE for one in errors):
+                return None, problems
+            value = type_.model_validate(data, context=LENIENT)
+        for at, part in value.parts():
+            problems += [self.problem((*at, *place), said) for place, said in part.mistakes()]
+        return value, problems
+
+    def _error_problem(self, type_: type[Written], error: ErrorDetails) -> Problem:
+        node, types = self._root, list(_members(type_))
+        at = node
+        loc = error["loc"][:-1] if error["type"] == "missing" else error["loc"]
+        for step in loc:
+            types = [
+                one for outer in types for inner in _inside(outer, step) for one in _members(inner)
+            ] or types
+            for key, value in _children(node, step):
+                at, node = key, value
+        at_key = error["type"] in _AT_THE_KEY or _KEY in loc[-1:]
+        sentence = _sentence(error, node, types)
+        if at_key:
+            return self._problem(at.line, at.column, sentence)
+        return self._node_problem(node, sentence, error.get("ctx", {}).get("offset"))
 
     def problem(self, path: Path, message: str, offset: int | None = None) -> Problem:
         """`message` at the value of `path`, or where that is left out at the nearest around it.
@@ -80,18 +121,21 @@ class Document:
         """
         node = self._root
         for step in path:
-            inner = _child(node, step)
+            inner = next(_children(node, step), None)
             if inner is None:
                 break
-            node = inner
-        line, column = node.line, node.column
-        if offset is not None and node.kind == "text":
-            line, column = offset_place(self._text, node, offset)
-        return self._problem(line, column, message)
+            node = inner[1]
+        return self._node_problem(node, message, offset)
 
     def fail(self, problems: Iterable[Problem]) -> NoReturn:
         """Raise the DocumentError of the constructor with `problems`, in the order of the lines."""
         raise self._error(sorted(problems, key=lambda problem: (problem.line, problem.column)))
+
+    def _node_problem(self, node: Node, message: str, offset: int | None) -> Problem:
+        line, column = node.line, node.column
+        if offset is not None and node.kind == "text":
+            line, column = offset_place(self._text, node, offset)
+        return self._problem(line, column, message)
 
     def _problem(self, line: int, column: int, message: str) -> Problem:
         shown = 0 < line <= len(self._lines) and line not in self._hidden and not self._blind
@@ -106,12 +150,12 @@ def read(text: str, source: str, type_: type[T], error: type[DocumentError] = Do
     return Document(text, source, error).read(type_)
 
 
-def _child(node: Node, step: str | int) -> Node | None:
+def _children(node: Node, step: str | int) -> Iterator[tuple[Node, Node]]:
+    """The key and the value at `step` of a mapping, or the item of a list twice; nothing for none."""
     if node.kind == "map":
-        return next((value for key, value in node.value if key.value == step), None)
-    if node.kind == "list" and isinstance(step, int) and step < len(node.value):
-        return cast(Node, node.value[step])
-    return None
+        yield from ((key, value) for key, value in node.value if key.value == step)
+    elif node.kind == "list" and isinstance(step, int) and step < len(node.value):
+        yield node.value[step], node.value[step]
 
 
 def _secret_lines(node: Node | None, keys: frozenset[str]) -> set[int]:
@@ -129,73 +173,79 @@ def _secret_lines(node: Node | None, keys: frozenset[str]) -> set[int]:
     return hidden
 
 
-@cache
-def _fields(type_: type[Struct]) -> dict[str, structs.FieldInfo]:
-    return {field.encode_name: field for field in structs.fields(type_)}
+def _sentence(error: ErrorDetails, node: Node, types: list[Any]) -> str:
+    """What is wrong in the words of our own: pydantic's may quote the value."""
+    kind, context = error["type"], error.get("ctx", {})
+    if kind == MISTAKE:
+        return str(context["said"])
+    if kind == SHAPE:
+        return _expected("", error["msg"], node)
+    if kind == CHOICE:
+        return _chosen(context["expected"], node)
+    if kind in _NAMES:
+        return _expected(*_NAMES[kind], node)
+    return _wrong_key(kind, str(error["loc"][-1]), types)
 
 
-class _Filler:
-    """Fills types from Nodes and collects what does not fit; a value is of use only without faults."""
+def _wrong_key(kind: str, name: str, types: list[Any]) -> str:
+    if kind == "missing":
+        return f"`{name}` is missing"
+    if kind == NO_VALUE:
+        return f"`{name}` has no value: write one, or leave the key out"
+    known = [key for type_ in types if _is_part(type_) for key in type_.names()]
+    return f"unknown key `{name}`{_nearest(name, known) or '; known are ' + ', '.join(known)}"
 
-    def __init__(self, nulls: bool) -> None:
-        self.faults: list[Fault] = []
-        self._nulls = nulls
 
-    def fill(self, node: Node, type_: Any) -> Any:
-        """The value of `node` as a `type_`."""
-        origin = get_origin(type_) or type_
-        if origin in (Union, UnionType):
-            fitting = [one for one in get_args(type_) if _fits(node, one)]
-            return self.fill(node, fitting[0]) if fitting else self._wrong(node, type_)
-        return _plain(node) if type_ is Any else self._one(node, type_, origin)
+def _chosen(expected: str, node: Node) -> str:
+    """A choice is wrong; pydantic names all of them as in `'a', 'b' or 'c'`."""
+    choices = expected.replace(" or ", ", ").replace("'", "").split(", ")
+    name = ("one of " if len(choices) > 1 else "") + ", ".join(choices)
+    if "'" not in expected:
+        return _expected("int", name, node)
+    return _expected("text", name, node) + (_nearest(node.value, choices) if node.kind == "text" else "")
 
-    def _one(self, node: Node, type_: Any, origin: Any) -> Any:
-        if not _fits(node, type_):
-            return self._wrong(node, type_)
-        if node.kind == "list":
-            return origin(self.fill(item, get_args(type_)[0]) for item in node.value)
-        if node.kind == "map":
-            return self._map(node, type_) if origin is dict else self._struct(node, type_)
-        if origin is Literal and node.value not in get_args(type_):
-            return self._wrong(node, type_)
-        return node.value
 
-    def _map(self, node: Node, type_: Any) -> dict[str, Any]:
-        inner = get_args(type_)[1]
-        return {key.value: self.fill(value, inner) for key, value in node.value}
+def _expected(kind: str, name: str, node: Node) -> str:
+    found = "" if kind == node.kind else f", found {_FOUND[node.kind]}"
+    quotes = "; put it in quotes" if "text" in name and node.kind in ("int", "float", "bool") else ""
+    return f"expected {name}{found}{quotes}"
 
-    def _struct(self, node: Node, type_: type[Struct]) -> Any:
-        fields = _fields(type_)
-        values: dict[str, Any] = {}
-        known = len(self.faults)
-        for key, value in node.value:
-            field = fields.get(key.value)
-            if field is None:
-                self._fault(key, f"unknown key `{key.value}`{_nearest(key.value, fields)}")
-            elif value.kind == "null" and not self._nulls:
-                self._fault(key, f"`{key.value}` has no value: write one, or leave the key out")
-            else:
-                values[field.name] = self.fill(value, field.type)
-        for name, field in fields.items():
-            if field.required and field.name not in values:
-                self._fault(node, f"`{name}` is missing")
-        if len(self.faults) > known:
-            return None
-        try:
-            return type_(**values)
-        except ValueError as error:
-            return self._fault(node, str(error))
 
-    def _wrong(self, node: Node, type_: Any) -> None:
-        message = f"expected {_name_of(type_)}"
-        if _kind_of(type_) != node.kind:
-            message += f", found {_FOUND[node.kind]}"
-        if "text" in message and node.kind in ("int", "float", "bool"):
-            message += "; put it in quotes"
-        self._fault(node, message)
+def _nearest(name: str, names: Sequence[str]) -> str:
+    # Imported where a mistake is told: a start without mistakes does not pay for it.
+    from difflib import get_close_matches
 
-    def _fault(self, node: Node, message: str) -> None:
-        self.faults.append(Fault(node.line, node.column, message))
+    near = get_close_matches(name, names, n=1)
+    return f"; did you mean `{near[0]}`?" if near else ""
+
+
+def _inside(type_: Any, step: str | int) -> Iterator[Any]:
+    """The types of what stands at `step` of a value; the tag of a member of a union leads nowhere."""
+    if _is_part(type_):
+        if step in type_.names():
+            yield type_.model_fields[type_.names()[str(step)]].annotation
+        return
+    origin, inner = get_origin(type_), get_args(type_)
+    if origin is tuple and isinstance(step, int):
+        yield inner[0]
+    elif origin is dict:
+        yield inner[1]
+
+
+def _is_part(type_: Any) -> bool:
+    return isinstance(type_, type) and issubclass(type_, Written)
+
+
+def _members(type_: Any) -> Iterator[Any]:
+    """The types that a value of a type may have, without what is annotated."""
+    origin = get_origin(type_)
+    if origin is Annotated:
+        yield from _members(get_args(type_)[0])
+    elif origin in (Union, UnionType):
+        for one in get_args(type_):
+            yield from _members(one)
+    else:
+        yield type_
 
 
 def _plain(node: Node) -> Any:
@@ -203,34 +253,3 @@ def _plain(node: Node) -> Any:
     if node.kind == "map":
         return {key.value: _plain(value) for key, value in node.value}
     return [_plain(item) for item in node.value] if node.kind == "list" else node.value
-
-
-def _fits(node: Node, type_: Any) -> bool:
-    return _kind_of(type_) == node.kind or (type_ is float and node.kind == "int")
-
-
-def _kind_of(type_: Any) -> str:
-    origin = get_origin(type_) or type_
-    if origin is Literal:
-        return _KINDS[type(get_args(type_)[0])]
-    if origin in (list, tuple):
-        return "list"
-    return _KINDS.get(origin, "map")
-
-
-def _name_of(type_: Any) -> str:
-    origin = get_origin(type_) or type_
-    if origin in (Union, UnionType):
-        return " or ".join(_name_of(one) for one in get_args(type_) if one is not NoneType)
-    if origin is Literal:
-        choices = get_args(type_)
-        return ("one of " if len(choices) > 1 else "") + ", ".join(str(one) for one in choices)
-    return _NAMES.get(origin) or ("a list" if origin in (list, tuple) else "a mapping")
-
-
-def _nearest(name: str, names: Iterable[str]) -> str:
-    # Imported where a mistake is told: a start without mistakes does not pay for it.
-    from difflib import get_close_matches
-
-    near = get_close_matches(name, names, n=1)
-    return f"; did you mean `{near[0]}`?" if near else f"; known are {', '.join(names)}"

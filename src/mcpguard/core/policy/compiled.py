@@ -20,8 +20,18 @@ from mcpguard.core.conditions.engines import engine
 from mcpguard.core.conditions.hoisted import MATCHES, HoistedCall
 from mcpguard.core.document.reading import Document
 from mcpguard.core.errors import PolicyError
-from mcpguard.core.policy.problems import as_tuple, condition_problems, end_of, policy_problems, rule_problems
-from mcpguard.core.policy.written import ACTIONS, ANY_ACTION, OBLIGATIONS, Effect, Moment, Policy, Rule
+from mcpguard.core.policy.problems import condition_problems, kind_problems
+from mcpguard.core.policy.written import (
+    ACTIONS,
+    ANY_ACTION,
+    OBLIGATIONS,
+    Effect,
+    Moment,
+    Policy,
+    Rule,
+    as_tuple,
+    end_of,
+)
 
 CACHE_LIMIT = 4096
 """How many (server, tool, action) keys keep their candidates; tool names come from upstreams."""
@@ -164,12 +174,12 @@ def compile_policy(
     is; a policy without conditions does not import one. Raises PolicyError with all mistakes.
     """
     document = Document(text, source, PolicyError)
-    # An allow whose condition was left empty would allow all.
-    policy = document.read(Policy, nulls=False)
-    problems = list(policy_problems(document, policy))
+    policy, problems = document.examine(Policy)
+    if policy is None:
+        document.fail(problems)
     rules: list[CompiledRule] = []
     for index, rule in enumerate(policy.rules):
-        problems += rule_problems(document, ("rules", index), rule, kinds)
+        problems += kind_problems(document, ("rules", index), rule, kinds)
         condition: Condition | None = None
         if rule.when is not None:
             at = ("rules", index, "when")
@@ -202,5 +212,5 @@ def _globs(globs: tuple[str, ...]) -> re.Pattern[str]:
 def _digest(policies: Iterable[Policy]) -> str:
     digest = hashlib.sha256()
     for policy in policies:
-        digest.update(msgspec.json.encode(policy, order="deterministic") + b"\n")
+        digest.update(msgspec.json.encode(policy.model_dump(exclude_defaults=True), order="sorted") + b"\n")
     return digest.hexdigest()

@@ -12,7 +12,7 @@ from datetime import datetime, timedelta
 from msgspec import Struct
 
 from mcpguard.core.model import Charge, Invocation, Json, Permit
-from mcpguard.core.policy.problems import window_of
+from mcpguard.core.policy.written import window_of
 
 PARTS = 60
 """A window is counted in so many parts; the oldest counts until it is wholly over."""

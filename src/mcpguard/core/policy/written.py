@@ -1,13 +1,29 @@
 """A policy as its author writes it (format version 1). `compiled.py` makes rules in force out of it.
 
-Law of this file: it only describes; what a key does is decided in `pdp.py` and `review.py`.
+Law of this file: it only describes; what a key does is decided in `pdp.py` and `review.py`. A key that would
+have no effect is a mistake, since its author believes in it.
 """
 
 from __future__ import annotations
 
-from typing import Any, Literal
+import re
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from typing import Annotated, Any, Literal, get_args
 
-from msgspec import Struct
+from pydantic import Field, Tag
+
+from mcpguard.core.document.written import (
+    Filled,
+    Items,
+    Mistake,
+    Must,
+    by_shape,
+    filled,
+    matching,
+    whole,
+)
+from mcpguard.core.policy.placeholders import problems_in
 
 Effect = Literal["allow", "ask", "deny"]
 Moment = Literal["call", "result"]
@@ -19,110 +35,259 @@ EXTENSION = "extension"
 ANY_ACTION = "*"
 """In a rule: every action."""
 
-ACTIONS = frozenset(
-    {
-        "tools/call",
-        "resources/read",
-        "resources/subscribe",
-        "prompts/get",
-        "completion/complete",
-        "tasks/get",
-        "tasks/result",
-        "tasks/update",
-        "tasks/cancel",
-        "sampling/createMessage",
-        "elicitation/create",
-        "roots/list",
-        EXTENSION,
-    }
-)
+Action = Literal[
+    "tools/call",
+    "resources/read",
+    "resources/subscribe",
+    "prompts/get",
+    "completion/complete",
+    "tasks/get",
+    "tasks/result",
+    "tasks/update",
+    "tasks/cancel",
+    "sampling/createMessage",
+    "elicitation/create",
+    "roots/list",
+    "extension",
+]
+
+ACTIONS: frozenset[str] = frozenset(get_args(Action))
 """What a rule can decide: the DECIDED rows of `protocol/methods.py` (a test compares), by method."""
 
 ASKED = frozenset({"sampling/createMessage", "elicitation/create", "roots/list"})
 """Actions whose answer is the client's, so that no result of an upstream comes back."""
 
+MAX_WINDOW = 31 * 86_400
+"""The longest window of a limit, in seconds."""
 
-class Limit(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
+_PER = re.compile(r"([1-9][0-9]{0,6})([smhd])")
+_SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86_400}
+_UNITS = ("calls", "bytes", "units")
+_ARGUMENT = r"args((?:\.[A-Za-z_][A-Za-z0-9_]*)+)"
+_LETS_NOTHING = "a `deny` rule lets nothing through, so `{key}` has no effect"
+_ON_CALL = "`{key}` belongs to a rule on calls: leave out `on: result`"
+
+
+def window_of(per: str) -> int | None:
+    """The seconds of a window, 0 for the whole session, None for what is none."""
+    if per == "session":
+        return 0
+    found = _PER.fullmatch(per)
+    seconds = int(found[1]) * _SECONDS[found[2]] if found else MAX_WINDOW + 1
+    return seconds if seconds <= MAX_WINDOW else None
+
+
+def end_of(expires: str | None) -> datetime | None:
+    """The first moment after the day `expires`, in UTC; None without one, and for what is no day."""
+    if expires is None or len(expires) != 10:
+        return None
+    try:
+        return datetime.fromisoformat(expires).replace(tzinfo=UTC) + timedelta(days=1)
+    except ValueError:
+        return None
+
+
+def as_tuple(value: str | tuple[str, ...]) -> tuple[str, ...]:
+    """One text is a list of one."""
+    return (value,) if isinstance(value, str) else value
+
+
+# --- what a value must be ------------------------------------------------------------------------
+
+
+Name = Annotated[
+    str,
+    matching(
+        "[A-Za-z0-9][A-Za-z0-9._-]{0,63}",
+        "a name has 1 to 64 of the characters A-Z a-z 0-9 . _ - and starts with a letter or digit",
+    ),
+]
+
+
+def _matching_something(key: str) -> Must:
+    said = f"`{key}` must not be empty: leave it out to match all"
+    return Must(lambda globs: "" if all(as_tuple(globs) or [""]) else said)
+
+
+_A_DAY = Must(lambda day: "" if end_of(day) else "a day is written YYYY-MM-DD", format="date")
+_A_WINDOW = Must(
+    lambda per: (
+        "a window is `session`, or a number with s, m, h or d, at most 31d" if window_of(per) is None else ""
+    ),
+    pattern=f"^(?:session|{_PER.pattern})$",
+)
+_AN_AMOUNT = Must(
+    lambda amount: "" if 0 < amount <= 1 << 53 else "a limit is a whole number above 0",
+    minimum=1,
+    maximum=1 << 53,
+)
+_COST = "a cost is a whole number above 0, or an argument: args.NAME"
+_A_COST = Must(lambda cost: "" if cost > 0 else _COST, minimum=1)
+
+
+# --- the file ------------------------------------------------------------------------------------
+
+
+class Limit(Filled):
     """How much a rule allows in a window of time: exactly one of `calls`, `bytes` and `units`.
 
     It is counted for each principal and agent, whatever connection they use, and never exceeded. A window
     slides, and outlasts the session; it may hold a use back for up to 1/60 of its length more.
     """
 
-    per: str
-    """The window: a number and `s`, `m`, `h` or `d` (at most 31 days), or `session`."""
-    calls: int | None = None
-    """So many calls."""
-    bytes: int | None = None
-    """So many bytes of results. The call that would exceed it is made, and its result is withheld."""
-    units: int | None = None
-    """So many units, each call costing `cost`."""
-    cost: int | str = 1
-    """What a call costs in `units`: a whole number, or an argument that holds one, such as `args.amount`."""
+    per: Annotated[str, _A_WINDOW] = Field(
+        description="The window: a number and `s`, `m`, `h` or `d` (at most 31 days), or `session`.",
+    )
+    calls: Annotated[int, _AN_AMOUNT] | None = Field(None, description="So many calls.")
+    bytes: Annotated[int, _AN_AMOUNT] | None = Field(
+        None,
+        description="So many bytes of results. The call that would exceed it is made, and its result is "
+        "withheld.",
+    )
+    units: Annotated[int, _AN_AMOUNT] | None = Field(
+        None, description="So many units, each call costing `cost`."
+    )
+    cost: Annotated[
+        Annotated[int, _A_COST, Tag("a whole number")]
+        | Annotated[str, matching(_ARGUMENT, _COST), Tag("text")],
+        by_shape("a whole number", "text"),
+    ] = Field(
+        1,
+        description="What a call costs in `units`: a whole number, or an argument that holds one, such as "
+        "`args.amount`.",
+    )
+
+    def mistakes(self) -> Iterator[Mistake]:
+        """More or less than one unit, and a cost without units."""
+        if sum(getattr(self, unit) is not None for unit in _UNITS) != 1:
+            yield (), "a limit has exactly one of `calls`, `bytes` and `units`"
+        if self.cost != 1 and self.units is None:
+            yield ("cost",), "`cost` belongs to a limit of `units`"
 
 
 OBLIGATIONS = ("redact", "label", "fact", "limit", "argument", "credential")
 """The keys of a rule with what it does besides having its effect."""
 
 
-class Rule(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
+class Rule(Filled):
     """One rule as written. `server` and `tools` are globs (`*`, `?`, `[seq]`; case counts), left out
     they match all; `tools` are the upstream's own names; `redact` are kinds of detectors."""
 
-    id: str
-    """Its name, unique in the policy; records and refusals call it `POLICY/ID`."""
-    effect: Effect
-    """Deny overrides ask overrides allow; where no rule holds, the call is refused."""
-    server: str | tuple[str, ...] = "*"
-    """Globs of server names."""
-    tools: tuple[str, ...] | None = None
-    """Globs of tool names, as the upstream itself calls them."""
-    action: tuple[str, ...] = ("tools/call",)
-    """The methods that the rule speaks of; `*` is all of them, `extension` those that a server's
-    configuration declares."""
-    when: str | None = None
-    """A CEL condition, which must be a boolean. Left out: the rule always holds."""
-    on: Moment = "call"
-    """`call`: the request is decided. `result`: what came back is: `deny` withholds it, `allow` lets it
-    through with what the rule adds (`redact`, `label`, `fact`); without any such rule it goes through."""
-    mode: Mode = "enforce"
-    """`shadow`: the rule changes nothing; the evidence says what it would have done."""
-    redact: tuple[str, ...] = ()
-    """Kinds of personal data to take out of whatever leaves because of a call that this rule allows: its
-    result, its progress, log messages and questions meanwhile, its task."""
-    label: tuple[str, ...] = ()
-    """Added to `session.labels` when the rule holds, also when its condition cannot be evaluated: for
-    what later rules deny."""
-    fact: tuple[str, ...] = ()
-    """Added to `session.facts` when the rule holds, and only then: for what later rules allow."""
-    limit: Limit | None = None
-    """How much the rule allows. Beyond it the call is refused."""
-    argument: dict[str, Any] = {}
-    """Arguments that the call is made with, whatever the client gave for them. The call is decided with
-    them in place. A text may hold `{{secret:NAME}}`, which is filled in when the call leaves."""
-    credential: str = ""
-    """The name of the credential to make this call with, an entry of `credentials` in the configuration. Its
-    `env` or `headers` take the place of the server's own; where it cannot be had, the call is refused."""
-    message: str = ""
-    """What the model is told when this rule refuses."""
+    id: Name = Field(description="Its name, unique in the policy; records and refusals call it `POLICY/ID`.")
+    effect: Effect = Field(
+        description="Deny overrides ask overrides allow; where no rule holds, the call is refused.",
+    )
+    server: Annotated[
+        Annotated[str, Tag("text")] | Annotated[Items[str], Tag("a list")],
+        by_shape("text", "a list"),
+        _matching_something("server"),
+    ] = Field("*", description="Globs of server names.")
+    tools: Annotated[Items[str], _matching_something("tools")] | None = Field(
+        None,
+        description="Globs of tool names, as the upstream itself calls them.",
+    )
+    action: Annotated[Items[Literal[Action, "*"]], _matching_something("action")] = Field(
+        ("tools/call",),
+        description="The methods that the rule speaks of; `*` is all of them, `extension` those that a "
+        "server's configuration declares.",
+    )
+    when: str | None = Field(
+        None,
+        description="A CEL condition, which must be a boolean. Left out: the rule always holds.",
+    )
+    on: Moment = Field(
+        "call",
+        description="`call`: the request is decided. `result`: what came back is: `deny` withholds it, "
+        "`allow` lets it through with what the rule adds (`redact`, `label`, `fact`); without any "
+        "such rule it goes through.",
+    )
+    mode: Mode = Field(
+        "enforce",
+        description="`shadow`: the rule changes nothing; the evidence says what it would have done.",
+    )
+    redact: Items[str] = Field(
+        (),
+        description="Kinds of personal data to take out of whatever leaves because of a call that this rule "
+        "allows: its result, its progress, log messages and questions meanwhile, its task.",
+    )
+    label: Items[Name] = Field(
+        (),
+        description="Added to `session.labels` when the rule holds, also when its condition cannot be "
+        "evaluated: for what later rules deny.",
+    )
+    fact: Items[Name] = Field(
+        (),
+        description="Added to `session.facts` when the rule holds, and only then: for what later rules "
+        "allow.",
+    )
+    limit: Limit | None = Field(None, description="How much the rule allows. Beyond it the call is refused.")
+    argument: dict[str, Any] = Field(
+        {},
+        description="Arguments that the call is made with, whatever the client gave for them. The call is "
+        "decided with them in place. A text may hold `{{secret:NAME}}`, which is filled in when "
+        "the call leaves.",
+    )
+    credential: str = Field(
+        "",
+        description="The name of the credential to make this call with, an entry of `credentials` in the "
+        "configuration. Its `env` or `headers` take the place of the server's own; where it "
+        "cannot be had, the call is refused.",
+    )
+    message: str = Field("", description="What the model is told when this rule refuses.")
+
+    def mistakes(self) -> Iterator[Mistake]:
+        """Keys that have no effect beside others, and placeholders that are none."""
+        if self.tools is not None and not {"tools/call", ANY_ACTION} & set(self.action):
+            yield ("tools",), "`tools` can match only the action tools/call"
+        for key in OBLIGATIONS:
+            if getattr(self, key) and self.effect == "deny":
+                yield (key,), _LETS_NOTHING.format(key=key)
+            elif getattr(self, key) and self.on == "result" and key in ("limit", "argument", "credential"):
+                yield (key,), _ON_CALL.format(key=key)
+        if self.credential and set(self.action) <= ASKED:
+            yield ("credential",), "the client answers this, so there is no server to use a credential with"
+        if self.on == "result":
+            yield from self._result_mistakes()
+        elif self.argument and set(self.action) != {"tools/call"}:
+            yield ("argument",), "`argument` goes with the action tools/call alone"
+        for place, said in problems_in(self.argument):
+            yield ("argument", *place), said
+
+    def _result_mistakes(self) -> Iterator[Mistake]:
+        if self.effect == "ask":
+            yield ("effect",), "nobody is asked about a result: it is allowed or denied"
+        if self.effect == "allow" and not (self.redact or self.label or self.fact):
+            yield (), "an `allow` rule on results changes nothing without `redact`, `label` or `fact`"
+        for index, action in enumerate(self.action):
+            if action in ASKED:
+                yield ("action", index), "the client answers this, so there is no result of a server"
 
 
-class Policy(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
+class Policy(Filled):
     """One policy file as written (format version 1)."""
 
-    version: Literal[1]
-    """The version of this format."""
-    policy: str
-    """Its name, unique among the policies of a configuration."""
-    rules: tuple[Rule, ...]
-    """At least one."""
-    owner: str = ""
-    """Who answers for it; for readers."""
-    description: str = ""
-    """What it is for; for readers."""
-    mode: Mode = "enforce"
-    """`shadow`: none of its rules changes anything, as with a rule's `mode`."""
-    expires: str | None = None
-    """The last day on which its `allow` rules allow, limit, set arguments and state facts (`YYYY-MM-DD`,
-    UTC). What they redact and label goes on being redacted and labelled where others allow. The other rules
-    go on."""
+    version: Annotated[Literal[1], whole("1")] = Field(description="The version of this format.")
+    policy: Name = Field(description="Its name, unique among the policies of a configuration.")
+    rules: Annotated[Items[Rule], filled("a policy needs at least one rule", minItems=1)] = Field(
+        description="At least one."
+    )
+    owner: str = Field("", description="Who answers for it; for readers.")
+    description: str = Field("", description="What it is for; for readers.")
+    mode: Mode = Field(
+        "enforce",
+        description="`shadow`: none of its rules changes anything, as with a rule's `mode`.",
+    )
+    expires: Annotated[str, _A_DAY] | None = Field(
+        None,
+        description="The last day on which its `allow` rules allow, limit, set arguments and state facts "
+        "(`YYYY-MM-DD`, UTC). What they redact and label goes on being redacted and labelled "
+        "where others allow. The other rules go on.",
+    )
+
+    def mistakes(self) -> Iterator[Mistake]:
+        """Two rules with one name."""
+        seen: set[str] = set()
+        for index, rule in enumerate(self.rules):
+            if rule.id in seen:
+                yield ("rules", index, "id"), f"rule `{rule.id}` stands twice in this policy"
+            seen.add(rule.id)

@@ -16,7 +16,7 @@ from msgspec import Struct
 
 from mcpguard.adapters.network.hosts import is_plain_url, plain
 from mcpguard.adapters.network.outbound import Exchange, Outbound
-from mcpguard.config.file import LOOPBACK
+from mcpguard.config.urls import LOOPBACK
 from mcpguard.core.errors import CredentialError, UpstreamError
 from mcpguard.core.model import Json
 

@@ -117,7 +117,7 @@ async def register(
     asked = OAuthClientMetadata(
         client_name="mcpguard",
         redirect_uris=[AnyUrl(redirect)],
-        token_endpoint_auth_method=method,  # type: ignore[arg-type]  # one of _SECRETS or none
+        token_endpoint_auth_method=method,  # one of _SECRETS or none
         scope=scope or None,
     )
     headers = {"Content-Type": "application/json"}

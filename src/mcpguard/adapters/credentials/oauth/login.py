@@ -10,6 +10,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from secrets import token_urlsafe
+from typing import Any
 from urllib.parse import urlencode
 
 from msgspec import Struct
@@ -171,9 +172,11 @@ def _code(answer: dict[str, str], server: AuthorizationServer) -> str:
     from mcp.shared.auth import OAuthMetadata
 
     # Constructed, not validated: the issuer is compared as it is written.
-    asked = OAuthMetadata.model_construct(
-        issuer=server.issuer, authorization_response_iss_parameter_supported=server.names_itself
-    )
+    said: Any = {
+        "issuer": server.issuer,
+        "authorization_response_iss_parameter_supported": server.names_itself,
+    }
+    asked = OAuthMetadata.model_construct(**said)
     try:
         validate_authorization_response_iss(answer.get("iss"), asked)
     except OAuthFlowError:

@@ -9,8 +9,7 @@ from collections.abc import Iterator
 
 from mcpguard.authoring.check.lints.entry import Lint, Subject, once
 from mcpguard.core.errors import Problem
-from mcpguard.core.policy.problems import end_of
-from mcpguard.core.policy.written import ANY_ACTION
+from mcpguard.core.policy.written import ANY_ACTION, end_of
 
 
 def _ownerless(subject: Subject) -> Iterator[Problem]:

@@ -16,12 +16,12 @@ from msgspec import Struct
 from mcpguard.authoring.check.lints.conditions import Read, reads_of
 from mcpguard.authoring.findings import Code, Severity
 from mcpguard.authoring.snapshot import Snapshot
-from mcpguard.core.document.reading import Document, Path
+from mcpguard.core.document.reading import Document
+from mcpguard.core.document.written import Path
 from mcpguard.core.errors import Problem
 from mcpguard.core.model import Json
 from mcpguard.core.policy.compiled import CompiledPolicy, CompiledRule
-from mcpguard.core.policy.problems import as_tuple
-from mcpguard.core.policy.written import Rule
+from mcpguard.core.policy.written import Rule, as_tuple
 
 
 class PlacedRule:

@@ -11,8 +11,7 @@ from collections.abc import Iterator
 from mcpguard.authoring.check.lints.entry import Lint, PlacedRule, Subject
 from mcpguard.authoring.check.lints.reach import covers
 from mcpguard.core.errors import Problem
-from mcpguard.core.policy.problems import window_of
-from mcpguard.core.policy.written import Limit
+from mcpguard.core.policy.written import Limit, window_of
 
 UNITS = ("calls", "bytes", "units")
 

@@ -1,0 +1,122 @@
+"""URLs and hosts as a configuration has them.
+
+Law of this file: it reads nothing, and no message quotes a value.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+from urllib.parse import SplitResult, urlsplit
+
+from mcpguard.config.references import reference_mistake
+from mcpguard.core.document.written import Must
+
+LOOPBACK = ("localhost", "127.0.0.1", "::1")
+NEEDS_TLS = "a credential must not leave this machine over http://: use https"
+
+
+def split(url: str) -> SplitResult | None:
+    """The parts of a URL, None where it has none."""
+    try:
+        return urlsplit(url)
+    except ValueError:
+        return None
+
+
+def host_name(text: str) -> str:
+    """A host as bindings compare it: lower-case ASCII, A-labels for an internationalised name (RFC 5890).
+    Raises ValueError for what no two readers take for the same host."""
+    # Imported where it is needed: most configurations bind nothing.
+    from mcpguard.core.functions.function import FunctionError
+    from mcpguard.core.functions.web.hosts import read_host
+
+    try:
+        return read_host(f"[{text}]" if text.count(":") > 1 and text[0] != "[" else text).name
+    except FunctionError as error:
+        raise ValueError(str(error)) from None
+
+
+def literal_host(url: str) -> str | None:
+    """The host of a `url` as bindings compare it; None where it is made of a reference, or none."""
+    parts = split(url)
+    if parts is None or "${" in parts.netloc:
+        return None
+    try:
+        return host_name(parts.hostname or "")
+    except ValueError:
+        return None
+
+
+def is_open(url: str) -> bool:
+    """Whether others can read what is sent to a URL: it leaves the machine without TLS."""
+    parts = split(url)
+    return parts is not None and parts.scheme == "http" and parts.hostname not in LOOPBACK
+
+
+def wrong_url(text: str, to: Literal["anything", "a path", "a host"] = "anything") -> str:
+    """What is wrong with the URL of a service that gets credentials, "" for nothing. `to` is the most that
+    it may name."""
+    parts = split(text)
+    if parts is None or parts.scheme not in ("http", "https") or not _has_host(parts) or not _is_plain(text):
+        return "must be an https:// URL with a host"
+    marked = parts.username is not None or "#" in text
+    if to != "anything" and (marked or parts.query or (parts.path.strip("/") and to == "a host")):
+        return "must be a URL of nothing but a host" + (" and a path" if to == "a path" else "")
+    if marked:
+        return "must have neither a user name nor a fragment"
+    return NEEDS_TLS if is_open(text) else ""
+
+
+def _has_host(parts: SplitResult) -> bool:
+    try:
+        return bool(parts.hostname) and parts.port != 0
+    except ValueError:
+        return False
+
+
+def _is_plain(text: str) -> bool:
+    return text.isascii() and text.isprintable() and " " not in text
+
+
+def _wrong_server(text: str) -> str:
+    parts = split(text)
+    if parts is None or parts.scheme not in ("http", "https") or not parts.hostname:
+        return "must be an http:// or https:// URL with a host"
+    if "${" not in parts.netloc and not _has_host(parts):
+        return "must have a port from 1 to 65535, or none"
+    if parts.username is not None or parts.fragment:
+        return "must have neither a user name nor a fragment: use `headers`"
+    return reference_mistake(text)
+
+
+def _wrong_name(text: str) -> str:
+    parts = split(text)
+    known = parts is not None and parts.scheme in ("http", "https")
+    return "" if known else "must be an http:// or https:// URL"
+
+
+def _wrong_host(text: str) -> str:
+    try:
+        host_name(text)
+    except ValueError:
+        return "must be one host name or address, without a scheme, a port, a path or `*`"
+    return ""
+
+
+ServiceUrl = Annotated[str, Must(wrong_url, format="uri")]
+"""The URL of a service that gets credentials."""
+
+ServiceBase = Annotated[str, Must(lambda text: wrong_url(text, "a path"), format="uri")]
+"""The same, without a query."""
+
+ServiceHost = Annotated[str, Must(lambda text: wrong_url(text, "a host"), format="uri")]
+"""The same, without a path."""
+
+ServerUrl = Annotated[str, Must(_wrong_server, pattern="^https?://")]
+"""The endpoint of an upstream; may hold references."""
+
+UrlName = Annotated[str, Must(_wrong_name, pattern="^https?://")]
+"""A URL that names something."""
+
+Host = Annotated[str, Must(_wrong_host)]
+"""A host that a credential may be told to."""

@@ -1,0 +1,56 @@
+"""The JSON Schema of a file that people write (2020-12), for an editor's completion.
+
+Law of this file: a schema is made from the model that reads the file, so they cannot differ.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from pydantic.json_schema import GenerateJsonSchema, JsonSchemaValue, models_json_schema
+from pydantic_core import core_schema
+
+from mcpguard.core.document.written import Filled, Written
+
+
+class _Plain(GenerateJsonSchema):
+    """Without titles, and with the names of keys checked like any text."""
+
+    def field_title_should_be_set(self, _schema: Any) -> bool:
+        """Never: the key says it."""
+        return False
+
+    def dict_schema(self, schema: core_schema.DictSchema) -> JsonSchemaValue:
+        """As pydantic has it, but that a key of another form is not let through."""
+        made = super().dict_schema(schema)
+        for pattern, values in made.pop("patternProperties", {}).items():
+            made |= {"propertyNames": {"pattern": pattern}, "additionalProperties": values}
+        return made
+
+    def model_schema(self, schema: core_schema.ModelSchema) -> JsonSchemaValue:
+        """With the description on one line, and no null where a key must have a value."""
+        made = super().model_schema(schema)
+        made.pop("title", None)
+        made["description"] = " ".join(made["description"].split())
+        if issubclass(schema["cls"], Filled):
+            made["properties"] = {key: _filled(value) for key, value in made["properties"].items()}
+        return made
+
+
+def _filled(value: dict[str, Any]) -> dict[str, Any]:
+    choices = value.get("anyOf", [])
+    if {"type": "null"} not in choices:
+        return value
+    (wanted,) = (one for one in choices if one != {"type": "null"})
+    return {**wanted, "description": value["description"]}
+
+
+def schema_of(root: type[Written], title: str) -> dict[str, Any]:
+    """The schema of a file: each key with its description, and no key beside those that are read."""
+    _, made = models_json_schema([(root, "validation")], schema_generator=_Plain)
+    return {
+        "$schema": GenerateJsonSchema.schema_dialect,
+        "title": title,
+        "$ref": f"#/$defs/{root.__name__}",
+        "$defs": made["$defs"],
+    }

@@ -1,0 +1,184 @@
+"""What a model of a file that people write is made of, besides pydantic's own types.
+
+Law of this file: a field says once what may stand in it. Its type, its `Must` and its description are the
+check, the JSON Schema and the page of reference.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator
+from typing import Annotated, Any, TypeVar
+
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Discriminator,
+    GetCoreSchemaHandler,
+    Strict,
+    ValidationInfo,
+    field_validator,
+)
+from pydantic.annotated_handlers import GetJsonSchemaHandler
+from pydantic.json_schema import JsonSchemaValue
+from pydantic_core import CoreSchema, PydanticCustomError, core_schema
+
+T = TypeVar("T")
+Path = tuple[str | int, ...]
+"""The way to a value: keys of mappings and indexes of lists, from the root."""
+
+Mistake = tuple[Path, str]
+"""A value, and a sentence that says what is wrong with it. The sentence never quotes the value."""
+
+Items = Annotated[tuple[T, ...], Strict(False)]
+"""A list in the file, a tuple in the model."""
+
+MISTAKE = "mistake"
+"""The type of the errors of a Must: the value has the right type."""
+
+NO_VALUE = "no_value"
+"""The type of the error of a key without a value."""
+
+CHOICE = "literal_error"
+"""pydantic's type of the error of a value that is not a choice; `expected` in its context names them."""
+
+SHAPE = "shape"
+"""The type of the error of a value with none of the shapes that a field takes."""
+
+LENIENT = "lenient"
+"""As the context of a validation: every Must is passed over, so that the relations between values can be
+checked although one of them is wrong."""
+
+
+class Written(BaseModel):
+    """A part of a file that people write."""
+
+    model_config = ConfigDict(
+        frozen=True,
+        extra="forbid",
+        strict=True,
+        hide_input_in_errors=True,
+        defer_build=True,
+    )
+
+    def mistakes(self) -> Iterator[Mistake]:
+        """What is wrong between values of this part, each of which is right by itself. The places are below
+        this part."""
+        yield from ()
+
+    @classmethod
+    def names(cls) -> dict[str, str]:
+        """The keys in the file, each with the name of its attribute."""
+        return {field.alias or name: name for name, field in cls.model_fields.items()}
+
+    def parts(self) -> Iterator[tuple[Path, Written]]:
+        """This part and all inside it, each with its place."""
+        yield (), self
+        for key, name in self.names().items():
+            for at, part in _parts(getattr(self, name)):
+                yield (key, *at), part
+
+
+class Filled(Written):
+    """A part in which a key without a value is a mistake: it must not mean the same as to leave it out."""
+
+    @field_validator("*", mode="before")
+    @classmethod
+    def _has_a_value(cls, value: Any) -> Any:
+        if value is None:
+            raise PydanticCustomError(NO_VALUE, "no value")
+        return value
+
+
+def _parts(value: Any) -> Iterator[tuple[Path, Written]]:
+    if isinstance(value, Written):
+        yield from value.parts()
+        return
+    inner: Any = value.items() if isinstance(value, dict) else ()
+    for step, one in enumerate(value) if isinstance(value, tuple) else inner:
+        for at, part in _parts(one):
+            yield (step, *at), part
+
+
+class Must:
+    """What a value must be, in an annotated type. `wrong` gives a sentence, or "" for a value that is
+    right; `offset` is where in a text the mistake is; `schema` is what JSON Schema can say of it."""
+
+    __slots__ = ("_offset", "_wrong", "schema")
+
+    def __init__(
+        self, wrong: Callable[[Any], str], offset: Callable[[str], int] | None = None, **schema: Any
+    ) -> None:
+        self._wrong = wrong
+        self._offset = offset
+        self.schema = schema
+
+    def __get_pydantic_core_schema__(self, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
+        """The check, after that of the type."""
+        return core_schema.with_info_after_validator_function(self._check, handler(source))
+
+    def __get_pydantic_json_schema__(
+        self, schema: CoreSchema, handler: GetJsonSchemaHandler
+    ) -> JsonSchemaValue:
+        """The schema of the type, narrowed."""
+        return {**handler(schema), **self.schema}
+
+    def _check(self, value: T, info: ValidationInfo) -> T:
+        said = "" if info.context == LENIENT else self._wrong(value)
+        if said:
+            offset = self._offset(str(value)) if self._offset else None
+            raise PydanticCustomError(MISTAKE, "{said}", {"said": said, "offset": offset})
+        return value
+
+
+def matching(pattern: str | re.Pattern[str], said: str) -> Must:
+    """A text that matches wholly."""
+    form = re.compile(pattern)
+    return Must(lambda text: "" if form.fullmatch(text) else said, pattern=f"^(?:{form.pattern})$")
+
+
+def filled(said: str, **schema: Any) -> Must:
+    """A text, list or mapping that is not empty; `schema` says so."""
+    return Must(lambda value: "" if value else said, **schema)
+
+
+def between(least: float, most: float, unit: str = "") -> Must:
+    """A number from `least` to `most`."""
+    said = f"must be from {least} to {most}{unit and ' '}{unit}"
+    return Must(lambda number: "" if least <= number <= most else said, minimum=least, maximum=most)
+
+
+def above(bound: float, most: float, unit: str = "") -> Must:
+    """A number above `bound`, at most `most`."""
+    said = f"must be above {bound} and at most {most}{unit and ' '}{unit}"
+    return Must(lambda number: "" if bound < number <= most else said, exclusiveMinimum=bound, maximum=most)
+
+
+def whole(expected: str) -> BeforeValidator:
+    """Before a Literal of numbers, put in words as `expected`: `true` and 1.0 equal 1 in Python."""
+
+    def check(value: Any) -> Any:
+        if type(value) is not int:
+            raise PydanticCustomError(CHOICE, "{expected}", {"expected": expected})
+        return value
+
+    return BeforeValidator(check)
+
+
+_SHAPES: dict[type, str] = {str: "text", int: "a whole number", list: "a list", tuple: "a list"}
+
+
+def shape_of(value: Any) -> str:
+    """The tag of a value among the members of a union; they are put in words by their tags too."""
+    return _SHAPES.get(type(value), "a mapping" if isinstance(value, dict | BaseModel) else "")
+
+
+def by_shape(*shapes: str) -> Discriminator:
+    """The member of a union that a value is read as is chosen by its shape alone, so that a mistake in it
+    is told once."""
+    return Discriminator(
+        shape_of,
+        custom_error_type=SHAPE,
+        custom_error_message=" or ".join(shapes),
+    )
