@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 
 def binding_mistakes(written: ConfigFile) -> Iterator[Mistake]:
-    """Every mistake in what `credentials` say of servers, and in the references of servers to them."""
+    """Every mistake in the bindings of `credentials` to servers, and in the references of servers to them."""
     for name, entry in written.credentials.items():
         at: Path = ("credentials", name)
         for index, server in enumerate(entry.servers):

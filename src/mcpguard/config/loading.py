@@ -55,7 +55,7 @@ class Server(Struct, frozen=True, kw_only=True):
 
 class Credential(Struct, frozen=True, kw_only=True):
     """An entry of `credentials`. `made` is what `kind` needs to make a value, as written. It may be used by
-    the servers and told to the hosts that are named here and nobody else; no `principals` means everybody's
+    the servers and sent to the hosts that are named here and to no others; no `principals` means everybody's
     calls. `cache_seconds` is None for the default of its kind. `env` and `headers` are where it stands when
     a rule chooses it."""
 

@@ -42,8 +42,8 @@ class Surroundings(Struct, frozen=True):
 class Subject(Struct, frozen=True):
     """What every check gets: the surroundings, and mcpguard's configuration at `path` as far as it is right.
 
-    `config` and `document` are None where there is none or it is wrong; then `problem` says what, or is None.
-    What is found in plain text goes to `redactor`, so that no report can show it.
+    `config` and `document` are None where it is missing or wrong; then `problem` says what is wrong, or is
+    None. What is found in plain text goes to `redactor`, so that no report can show it.
     """
 
     at: Surroundings

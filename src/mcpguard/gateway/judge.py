@@ -1,7 +1,7 @@
 """The two decisions on a request, each with the state of its session: may it be made, may its result leave.
 
 Law of this file: who decides holds the session, and what was decided is kept in it before anybody else can
-decide. Where the session cannot be had or kept, what depends on it is refused; rules in shadow mode refuse
+decide. Where the session cannot be read or stored, what depends on it is refused; rules in shadow mode refuse
 nothing, so what only they want depends on nothing.
 """
 

@@ -92,7 +92,7 @@ class Listing:
             return found
         catalogue, visible = self.catalogue, self.visible
         if kind == "resource" and (found := catalogue.listed_resource(name, visible)) is not None:
-            return found  # A server that is not available keeps nobody from what another one lists.
+            return found  # An unavailable server does not hide what another one lists.
         for each in (KINDS["resource"], KINDS["template"]):
             missing = [s for s in catalogue.servers if not catalogue.listed(s, each.name)]
             if missing:
@@ -154,7 +154,7 @@ class Listing:
     async def _fetch(self, key: _Key, kind: Kind, caller: Caller, wait: Wait[None]) -> None:
         scope, server = self._scope, key[0]
         permit = pdp.permit_protocol(scope.recorder.invocation(kind.method, server, params={}, caller=caller))
-        # A defect leaves this sentence, and nobody who waits for ever.
+        # After a defect nobody waits for ever: this sentence is the answer.
         failure: McpGuardError | None = UpstreamError(f"upstream '{server}' could not be listed")
         try:
             # To list may start the server with its credentials, so there is a record first (law 5).

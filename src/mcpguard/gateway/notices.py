@@ -65,7 +65,7 @@ class Notices:
             self._inspected(server, method, params, related, client)
 
     def renewed(self, server: str) -> None:
-        """List anew what `server` had listed before its new life, and tell of what has changed."""
+        """List again what `server` had listed before it was restarted, and report what has changed."""
         client = self._client()
         if client is not None:
             for method in LISTS:
@@ -134,7 +134,7 @@ class Notices:
         self._pass_on(server, method, params, None if request is None else request.id, redact)
 
     def _relist(self, server: str, method: str, client: Caller) -> None:
-        """List it anew, one after the other: changes that come meanwhile are one more change."""
+        """List it again, one at a time: changes that arrive meanwhile count as one more change."""
         key = (server, method)
         idle = key not in self._relisting
         self._relisting[key] = True

@@ -98,7 +98,7 @@ class Path:
             await self._retried(request, verdict, call, call.state)
 
     def _decided(self, call: Call, invocation: Invocation) -> Permit | Deny | MessageError:
-        """The verdict on a request that may be wrong in itself, or goes on with a call that was suspended.
+        """The verdict on a request that may be wrong in itself, or continues a call that was suspended.
         A Permit for what is wrong leaves no trace; then it is what is wrong."""
         wrong, suspended = self._wrong(call, invocation.server), self._trips.parked.suspended(call)
         if wrong is None and not suspended:
@@ -324,7 +324,7 @@ class Path:
 
 
 def _is_plain(raw: Raw) -> bool:
-    """Whether it is a result in which nobody asks the client anything."""
+    """Whether it is a result that asks the client nothing."""
     result = raw.message.get("result")
     if type(result) is not dict or "inputRequests" in result:
         return False

@@ -84,7 +84,7 @@ class Listener(Protocol):
         ...
 
     def renewed(self, server: str) -> None:
-        """This upstream was greeted anew, so what it listed before may have changed. Called after the
+        """This upstream was initialized again, so what it listed before may have changed. Called after the
         requests that waited for that were sent."""
         ...
 
@@ -121,7 +121,7 @@ class Upstream(Protocol):
 
     @property
     def instructions(self) -> str | None:
-        """What it says of how to use it, uninspected; None for nothing, and until it was greeted."""
+        """Its instructions for use, uninspected; None if it has none, and until it was initialized."""
         ...
 
     @property
@@ -152,7 +152,7 @@ class Upstream(Protocol):
         ...
 
     def prepare(self, permit: Permit) -> None:
-        """Send this request now if the upstream runs, and after each later start; nobody waits for the
+        """Send this request now if the upstream runs, and after each later start; there is no wait for the
         answer. A later one of the same method takes its place. Starts nothing."""
         ...
 
@@ -272,7 +272,7 @@ class Sessions(Protocol):
         """The session of the invocation's principal and agent, held alone until the block ends; then what
         was changed in it is kept, durable against the end of the process. Nobody waits in the block.
 
-        Raises SessionError, also at the end of the block, where it cannot be had or kept."""
+        Raises SessionError, also at the end of the block, where it cannot be read or stored."""
         ...
 
 

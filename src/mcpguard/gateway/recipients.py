@@ -1,6 +1,6 @@
 """Whom a credential is for, and the port through which upstreams get theirs.
 
-Law of this file: nobody asks for a credential without saying for whom.
+Law of this file: no credential is requested without naming its recipient.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ class Credentials(Protocol):
 
     def get(self, ref: CredentialRef, to: Recipient) -> Secret:
         """The value now, which the redactor holds already. Raises CredentialError with a sentence that names
-        `ref`: it is not for `to`, or cannot be had."""
+        `ref`: it is not for `to`, or is unavailable."""
         ...
 
     def known(self, ref: CredentialRef, to: Recipient) -> Secret | None:

@@ -43,7 +43,7 @@ class Request(Struct, eq=False):
     redact: tuple[str, ...] = ()
     """What the rule that allows it wants taken out of whatever leaves because of it."""
     questions: list[Question] = []
-    """What the upstream asked and nobody answered yet."""
+    """What the upstream asked that has no answer yet."""
     lacked: dict[str, dict[str, Json]] = {}
     """The ClientCapabilities that a question needed and the request's client did not declare."""
 

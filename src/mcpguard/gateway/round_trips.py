@@ -96,7 +96,7 @@ class ParkedCalls:
         request: Request | None = None,
         wait: Resumed | None = None,
     ) -> str:
-        """Keep what the retry of `call` goes on with; gives its `requestState`. `asked` are the questions
+        """Keep what the retry of `call` continues with; gives its `requestState`. `asked` are the questions
         to the client, `credential` is what the call was made with; `request` and `wait` are there where its
         flight is suspended."""
         # Of a call that its upstream has answered nothing else is needed: its arguments come with the retry.
@@ -129,7 +129,7 @@ class ParkedCalls:
         return parked
 
     def claim(self, call: Call, state: str) -> Parked:
-        """As `known`, and from now on the retry `call` goes on with it."""
+        """As `known`, and from now on the retry `call` continues it."""
         parked = self.known(call, state)
         if parked.wait is not None:
             # The suspended call goes on once; a modern upstream's state may be used again, as directly.
@@ -137,7 +137,7 @@ class ParkedCalls:
         return parked
 
     def suspended(self, call: Call) -> bool:
-        """Whether `call` is the retry that goes on with a suspended call."""
+        """Whether `call` is the retry that continues a suspended call."""
         parked = None if call.state is None else self._parked.get(call.state)
         return parked is not None and parked.wait is not None and parked.fingerprint == call.fingerprint()
 
@@ -163,7 +163,7 @@ class RoundTrips:
     # --- a legacy upstream asks ------------------------------------------------------------------
 
     def asker(self, question: Question) -> Request | None:
-        """The request that the question is about. On stdio nobody says so: then it is the oldest of that
+        """The request that the question is about. On stdio that is not stated: then it is the oldest of that
         process which waits for its answer, and at worst the question of another request of this client."""
         open_ones = [one for one in self._requests() if one.wait is not None and not one.wait.done]
         if question.related is not None:

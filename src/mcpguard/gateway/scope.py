@@ -49,7 +49,7 @@ class ClientScope(Struct, frozen=True, kw_only=True):
 
     def redact_of(self, server: str, related: Wait[Raw] | None) -> tuple[str, ...]:
         """What is to be taken out of something that `server` says outside of an answer: as the request
-        wants that waits for `related`; where nobody knows which that is (None), as each open one wants."""
+        wants that waits for `related`; where that is not known (None), as each open one wants."""
         about = [
             one
             for one in self.requests.values()

@@ -48,7 +48,7 @@ class Tasks:
         return self._known.get(task_id)
 
     def redact_of(self, task_id: Json) -> tuple[str, ...]:
-        """What is to be taken out of all that tells of this task; nothing for one that is not known."""
+        """What to redact from everything about this task; nothing for an unknown one."""
         task = self._known.get(task_id) if type(task_id) is str else None
         return () if task is None else task.redact
 

@@ -1,4 +1,4 @@
-"""What a client is told first: what may be asked here, and what the servers say of how to use them.
+"""What a client is told first: what may be requested here, and the servers' own instructions for use.
 
 Law of this file: nothing is started for it but the servers that the configuration calls eager, each with a
 record before and after (law 5), and what they say is inspected like everything else (law 6).

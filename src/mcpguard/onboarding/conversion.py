@@ -1,6 +1,6 @@
 """A server of a client -> a server of mcpguard's configuration, and the secrets that it had in the clear.
 
-Law of this file: no secret stays in what comes out. A server for which that cannot be had stays with its
+Law of this file: no secret stays in what comes out. A server for which that is impossible stays with its
 client, with one sentence.
 """
 

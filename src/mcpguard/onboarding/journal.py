@@ -66,7 +66,7 @@ def default_folder() -> Path:
 
 def mark(key: str, value: str) -> str:
     """What tells whether a secret is still the one that was stored, and tells nothing without `key`. Raises
-    ValueError for a key that is none."""
+    ValueError for an invalid key."""
     return hmac.new(base64.b64decode(key, validate=True), value.encode(), "sha256").hexdigest()
 
 

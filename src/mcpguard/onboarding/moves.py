@@ -159,7 +159,7 @@ def take_back(journal: MoveJournal, move: Move, client: str = "", newer: bool = 
     """Put back what `move` changed, of `client` only if it is given; `newer`: a later move is still in force.
 
     In a file that has changed since, the entries take the place of the one of mcpguard, or it stays as it is.
-    Raises McpGuardError where the vault or a file cannot be had. Doing it twice does no harm.
+    Raises McpGuardError where the vault or a file is unavailable. Doing it twice does no harm.
     """
     vault = vault_of(move.vault, Path(move.vault_folder))
     back = TakenBack()

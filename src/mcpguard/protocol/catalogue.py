@@ -108,7 +108,7 @@ class Catalogue:
 
     def resource(self, uri: str, visible: Visible) -> Listed | None:
         """The resource of that URI: one that is listed, else one that a template of a server makes, else,
-        where there is only one server, one that nobody listed. One that is not visible is given only where
+        where there is only one server, one that was not listed. One that is not visible is given only where
         there is no other."""
         return _choice(self._candidates(("resource",), uri), visible)
 

@@ -66,7 +66,7 @@ def is_enveloped(params: Mapping[str, Json]) -> bool:
 
 
 def read_envelope(params: Mapping[str, Json]) -> Caller:
-    """What a modern request says of its client (basic/index, per-request protocol fields).
+    """What a modern request states about its client (basic/index, per-request protocol fields).
 
     Raises MessageError, -32602, where a field is missing or of the wrong type. Whether the version is
     served is `check_version`'s question: on HTTP the headers come first.
@@ -233,7 +233,7 @@ def task_of(result: dict[str, Json]) -> dict[str, Json] | None:
 
 
 def task_seconds(result: dict[str, Json]) -> float:
-    """How long the task that a result tells of is kept; infinite without an end, 0 without a task."""
+    """How long the task that a result reports is kept; infinite without an end, 0 without a task."""
     task = task_of(result)
     if task is None:
         return 0.0

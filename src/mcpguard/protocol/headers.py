@@ -111,7 +111,7 @@ def param_mismatch(
 ) -> str | None:
     """As `mismatch`, for the `Mcp-Param-…` headers of a `tools/call` of a tool with these `annotated` ones.
     A header whose argument is absent or null disagrees too; headers that the schema does not name are
-    nobody's business."""
+    not our concern."""
     for path, token, kind in annotations:
         header = headers.get((PARAM + token).lower())
         value = _value_at(arguments, path)

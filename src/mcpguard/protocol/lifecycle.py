@@ -39,7 +39,7 @@ def negotiate(asked: Json) -> str:
 
 
 def read_initialize(params: dict[str, Json]) -> Caller:
-    """What the client says of itself. Raises MessageError where `capabilities` is no object."""
+    """What the client states about itself. Raises MessageError where `capabilities` is not an object."""
     capabilities = params.get("capabilities", {})
     if type(capabilities) is not dict:
         raise MessageError(INVALID_PARAMS, "`capabilities` of initialize must be an object")

@@ -89,7 +89,7 @@ def _places(uri: str) -> dict[str, int]:
 
 @lru_cache(maxsize=8)
 def _allowed(excluded: str, uri: str) -> int:
-    """The positions whose character is none of `excluded`."""
+    """The positions whose character is not in `excluded`."""
     return int("".join("0" if character in excluded else "1" for character in reversed(uri)) or "0", 2)
 
 

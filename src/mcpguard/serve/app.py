@@ -99,7 +99,7 @@ def serve_http(settings: Settings, host: str, port: int, listening: Callable[[st
     """Serve clients over HTTP until a signal ends it; gives the exit code. `listening(url)` is called once
     clients can come.
 
-    Raises AuditError as `serve`, and OSError where the address cannot be had.
+    Raises AuditError as `serve`, and OSError where the address is not available.
     """
     return _run(settings, lambda shared: HttpFront(shared, host, port, listening))
 

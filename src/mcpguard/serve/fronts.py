@@ -128,7 +128,7 @@ class HttpFront:
         self._server = HttpServer(endpoint, shared.diagnostics.report)
 
     async def open(self, ended: Callable[[], None]) -> None:
-        """See `Front.open`; nobody but a signal ends it."""
+        """See `Front.open`; only a signal ends it."""
         host, port = await self._server.start(*self._address)
         self.where = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
         self._listening(f"http://{self.where}/mcp")

@@ -56,7 +56,7 @@ class Settings(Struct, frozen=True, kw_only=True):
     message_bytes: int
     think_seconds: float = THINK_SECONDS
     policy_files: tuple[Path, ...] = ()
-    """Where the policies came from; they are loaded anew when one changes."""
+    """Where the policies came from; they are reloaded when one changes."""
     policy_look: Look = ()
     """How these looked before they were loaded."""
     session_folder: Path | None = None

@@ -100,7 +100,7 @@ class Broker:
         return None if kept is None else kept.remaining
 
     def left(self) -> dict[CredentialRef, Callable[[], None]]:
-        """The entries of which a killed process left something at their source, each with what takes it back:
+        """The entries for which a killed process left something at the source, each with what takes it back:
         that may block, and raises CredentialError. No source is asked before that."""
         found: dict[CredentialRef, Callable[[], None]] = {}
         for name, entry in self._credentials.items():

@@ -13,7 +13,7 @@ _taken: dict[str, Secret] = {}  # As the environment itself: one of the process.
 
 
 def take(names: Iterable[str]) -> None:
-    """Move variables out of the environment, so that the system shows them to nobody; `Environ` still has
+    """Move variables out of the environment, so that the system does not show them; `Environ` still has
     them. One that is not set or is empty is no credential."""
     for name in names:
         value = take_variable(name)

@@ -41,9 +41,9 @@ class HandleJournal:
     def __init__(
         self, kind: str, place: str, folder: Path | None = None, form: re.Pattern[str] = HANDLE
     ) -> None:
-        """`place` is what the handles are good for: a text that tells one service from another, of which
-        only a digest is kept. `folder` is `default_folder()` if it is None. A handle that has not this
-        `form` is none of ours."""
+        """`place` is what the handles are good for: a text that distinguishes one service from another, of
+        which only a digest is kept. `folder` is `default_folder()` if it is None. A handle that has not this
+        `form` is not one of ours."""
         self._kind = kind
         self._place = sha256(place.encode()).hexdigest()
         self._form = form
@@ -62,7 +62,7 @@ class HandleJournal:
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         lock = os.open(new, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
         try:
-            # Locked before it has its name, so that nobody ever sees it without its owner.
+            # Locked before it has its name, so that it is never seen without its owner.
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
             os.write(lock, msgspec.json.encode(Note(self._kind, self._place, handle)))
             os.replace(new, folder / f"{handle}.json")
@@ -88,7 +88,7 @@ class HandleJournal:
         return False
 
     def inherit(self) -> Iterator[str]:
-        """Each handle that a process which has ended left here. It stays until `forget`, and nobody else
+        """Each handle that a process which has ended left here. It stays until `forget`, and no other process
         is given it meanwhile."""
         for path in self._files():
             with _taken(path) as note:
@@ -116,7 +116,7 @@ class HandleJournal:
 @contextmanager
 def _taken(path: Path) -> Iterator[Note | None]:
     """The note of a file whose owner has ended, locked for the length of the block; None where it lives, or
-    the file is gone or is none of ours."""
+    the file is gone or is not one of ours."""
     try:
         lock = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_NOFOLLOW | os.O_CLOEXEC)
     except OSError:

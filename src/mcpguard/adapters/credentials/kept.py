@@ -1,7 +1,7 @@
 """One credential between its source and those who use it: asked for once, kept for its time, ended at last.
 
-Law of this file: a value is held by the redactor before anybody gets it, and nobody gets one that is older
-than its lease allows; one thread at a time asks the source.
+Law of this file: a value is held by the redactor before it is handed out, and none is handed out that is
+older than its lease allows; one thread at a time asks the source.
 """
 
 from __future__ import annotations
@@ -146,7 +146,7 @@ class Kept:
 
     @property
     def over(self) -> bool:
-        """Whether nothing of it is of use any more, nothing has to be ended, and nobody asks."""
+        """Whether nothing of it is usable any more, nothing has to be ended, and no request waits."""
         asking, given = self._lock.locked(), self._given
         if self._former or asking:
             return False

@@ -127,7 +127,7 @@ def _backend() -> str:
 def _ask(what: str, question: Callable[[], T]) -> T:
     """`question()`, with every way in which a backend fails turned into a sentence.
 
-    The backend's own words are dropped: nobody can promise what a third party's exception quotes.
+    The backend's own words are dropped: a third party's exception may quote anything.
     """
     _find_session_bus()
     from keyring.errors import InitError, KeyringLocked, NoKeyringError

@@ -42,7 +42,7 @@ _WHY = (
 
 
 class _Role(NamedTuple):
-    """A role that was handed out, in `secret`; `timer` ends it if nobody else does."""
+    """A role that was handed out, in `secret`; `timer` ends it if nothing else does."""
 
     secret: Secret
     timer: Timer
@@ -170,7 +170,7 @@ class PostgresMint:
             found.timer.cancel()
 
     def _watch(self, role: str) -> Timer:
-        """End the role's sessions, which outlive its last login, if nobody has asked for it any more."""
+        """End the role's sessions, which outlive its last login, if it was not requested again."""
 
         def late() -> None:
             with suppress(CredentialError):  # What is noted is dropped by the next start at the latest.

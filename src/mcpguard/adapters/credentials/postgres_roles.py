@@ -21,7 +21,7 @@ PREFIX = "mcpguard_"
 NAME = re.compile(PREFIX + "[0-9a-f]{16}")
 
 OLD_SECONDS = 600
-"""A role that ended so long ago, and that nobody here has, is dropped by whoever mints next."""
+"""A role that ended so long ago, and that is not in use here, is dropped by whoever mints next."""
 OLD_AT_ONCE = 20
 """How many such roles are dropped at once."""
 
@@ -167,7 +167,7 @@ def drop(connection: Connection[Any], role: str, owner: str | None) -> None:
     if not _is_known(connection, role):
         return
     who = sql.Identifier(role)
-    # Closed first and for good: whatever fails below, nobody logs in with it again.
+    # Closed first and for good: whatever fails below, it cannot log in again.
     connection.execute(sql.SQL("ALTER ROLE {} NOLOGIN PASSWORD NULL").format(who))
     _join(connection, who)
     connection.execute(_END_SESSIONS, (_PATIENCE_MS, role))

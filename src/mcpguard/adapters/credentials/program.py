@@ -178,7 +178,7 @@ def _end(process: subprocess.Popen[bytes]) -> None:
     except (ProcessLookupError, PermissionError):
         pass
     process.wait()
-    # Orphans of it are our children where we adopt them; nobody else lets go of these.
+    # Orphans of it are our children where we adopt them; nothing else reaps these.
     for _ in range(_REAPS):
         try:
             if os.waitpid(-process.pid, os.WNOHANG) == (0, 0):

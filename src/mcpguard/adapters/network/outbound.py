@@ -40,7 +40,8 @@ class _PrivateAddress(OSError):
 
 
 class CheckedResolver(AbstractResolver):
-    """Looks a name up, and refuses it if one of its addresses is private and nobody named it.
+    """Looks a name up, and refuses it if one of its addresses is private and the configuration does not name
+    it.
 
     aiohttp connects to what this returns and looks nothing up itself, so a name that answers differently
     the next time (DNS rebinding) gains nothing.

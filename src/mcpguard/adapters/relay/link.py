@@ -235,7 +235,7 @@ def own_descriptor(fd: int, write: bool) -> int:
     """A non-blocking descriptor for `fd`, without changing what others share with us.
 
     O_NONBLOCK belongs to the open file, which our parent may share: a pipe or terminal is opened
-    anew where the system allows it (/proc/self/fd). Elsewhere, and for sockets, the flag is set on the
+    again where the system allows it (/proc/self/fd). Elsewhere, and for sockets, the flag is set on the
     shared one. A regular file stays as it is, since it never blocks.
     """
     mode = os.fstat(fd).st_mode

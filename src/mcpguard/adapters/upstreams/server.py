@@ -184,7 +184,7 @@ class ServerUpstream:
 
     @property
     def strained(self) -> bool:
-        """Whether it is full, also where it holds nobody back for that any more."""
+        """Whether it is full, even where it no longer holds the client back."""
         return any(instance.strained for instance in self._instances())
 
     def hold(self, on: bool) -> None:

@@ -30,8 +30,8 @@ class Supply:
         seconds: float = 60.0,
         host: Callable[[], Awaitable[str]] | None = None,
     ) -> None:
-        """A value that is not had within `seconds` is not waited for. `host()` is where a recipient with a
-        `url` is now, asked for each time, and may raise CredentialError and UpstreamError."""
+        """A value that does not arrive within `seconds` is not waited for. `host()` is where a recipient
+        with a `url` is now, asked for each time, and may raise CredentialError and UpstreamError."""
         self._credentials = credentials
         self._to = to
         self._seconds = seconds

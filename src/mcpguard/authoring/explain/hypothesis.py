@@ -97,7 +97,7 @@ def target_of(options: Namespace, server: str, kind: str, name: str) -> Listed:
 
 
 def snapshot_of(options: Namespace) -> Snapshot | None:
-    """The snapshot that the options name. Raises DocumentError for a file that is none."""
+    """The snapshot that the options name. Raises DocumentError for a file that is not a snapshot."""
     if options.snapshot is None:
         return None
     return read_snapshot(read_document(options.snapshot, ConfigError), str(options.snapshot))
@@ -117,7 +117,7 @@ def listed(server: str, kind: str, entries: list[Json]) -> list[Listed]:
 
 
 def session_of(options: Namespace) -> Session:
-    """The session that the options speak of. Raises ConfigError for a file that is none."""
+    """The session that the options describe. Raises ConfigError for a file that is not a session."""
     kept = StoredSession()
     if options.session is not None:
         try:

@@ -136,7 +136,8 @@ def _find(ids: list[str], config: Config | None) -> tuple[dict[str, Any], dict[s
 
 
 def _altered(file: Path, files: list[Path]) -> str:
-    """What is wrong with `file` by itself, and by what the first records of the others say of its end."""
+    """What is wrong with `file` by itself, and by what the first records of the others state about its
+    end."""
     claims = [anchor(next(lines(one), b"")) for one in files]
     heads = [claim.head for claim in claims if claim is not None and claim.file == file.name]
     flaws = verify(lines(file), heads).flaws

@@ -18,7 +18,7 @@ from mcpguard.core.policy.written import ANY_ACTION, as_tuple
 
 DECIDED = "decided"
 LEFT = "left"
-"""The rule had no say in a case: its condition did not hold, or it speaks of other calls."""
+"""The rule had no say in a case: its condition did not hold, or it applies to other calls."""
 
 
 class Goal(Struct, frozen=True):

@@ -48,7 +48,7 @@ _ZERO = re.compile(rb"(?<!\\)(?:\\\\)*\\u0000")
 
 
 class Verdict(Enum):
-    """What a condition says of one request."""
+    """The verdict of a condition on one request."""
 
     TRUE = "true"
     FALSE = "false"
@@ -85,7 +85,7 @@ class Bound:
         self.called: dict[str, Json] = {}
         """By number (`hoisting.number_of`), those that could be computed."""
         self.zero: bool | None = None
-        """Whether U+0000 is in it or in the value of a call; None while nobody asked."""
+        """Whether U+0000 is in it or in the value of a call; None until that is needed."""
         self._tried: set[str] = set()
 
     def compute(self, calls: tuple[HoistedCall, ...]) -> None:

@@ -93,7 +93,7 @@ class PythonEngine:
 
 
 def _literals_to_refuse(text: str) -> Iterator[tuple[int, str]]:
-    """(offset, sentence) of those of which the library drops a line break, or takes letters for bytes."""
+    """(offset, sentence) of literals in which the library drops a line break, or takes letters for bytes."""
     tokens = tokens_of(text)
     for before, token in pairwise(tokens):
         if before.kind == "bytes" and not token.text.isascii():
@@ -195,7 +195,7 @@ class _Evaluator(evaluation.Evaluator):  # type: ignore[misc]
         return no_overload(undecided[0]) if undecided else PICKING[name](list(members), says)
 
     def mapinits(self, tree: Any) -> Any:
-        """A map with an error in it, with a key that is none or twice the same, is an error."""
+        """A map that contains an error, an invalid key or the same key twice is an error."""
         values = self.visit_children(tree)
         keys = values[::2]
         wrong = [key for key in keys if not isinstance(key, KEYS)]

@@ -60,7 +60,7 @@ def _matches(text: Any, pattern: Any) -> Any:
 def _number(value: Any, other: Any) -> int | float:
     if isinstance(value, float):
         return float(value)
-    # Beyond 2^53 an equal double depends on how the int is rounded, so nobody shall rely on it.
+    # Beyond 2^53 an equal double depends on how the int is rounded, so no rule may rely on it.
     if isinstance(other, float) and abs(value) > 1 << 53:
         raise TypeError
     return int(value)
@@ -216,7 +216,7 @@ def one_only(members: list[Any], says: list[Any]) -> Any:
 
 
 def kept(members: list[Any], says: list[Any]) -> Any:
-    """`filter`: the members of which it was said."""
+    """`filter`: the members for which the condition holds."""
     return celtypes.ListType([member for member, said in zip(members, says, strict=True) if said])
 
 

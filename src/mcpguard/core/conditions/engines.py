@@ -69,7 +69,7 @@ class _CppCondition:
             said = self._evaluated(bound)
             if said is not ERROR or not self.calls:
                 return said
-            # The answer depends on calls that nobody has computed yet, or it is an error.
+            # The answer depends on calls that are not computed yet, or it is an error.
             bound.compute(self.calls)
             if bound.has_zero():
                 return self._by_the_other(bound)

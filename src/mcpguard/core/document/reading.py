@@ -51,7 +51,7 @@ class Document:
     """A parsed YAML text. `source` is how messages call it.
 
     `secret_keys` are keys whose source lines are never shown in an excerpt; where the YAML is broken
-    no line is shown, since nobody knows what it belongs to.
+    no line is shown, since what it belongs to is unknown.
     Raises `error` (a DocumentError) where the text is broken or empty.
     """
 

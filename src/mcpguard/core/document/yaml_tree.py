@@ -219,7 +219,7 @@ def offset_place(text: str, node: Node, offset: int) -> tuple[int, int]:
     """Line and column (from 1) in `text` of the character at `offset` in the text of `node`.
 
     Folding and chomping change blanks only, so the k-th character that is not a blank stands in the
-    source as the k-th one too; an offset on a blank gives the next character that is none, and one
+    source as the k-th one too; an offset on a blank gives the next character that is not blank, and one
     past the end gives the place after the last.
     """
     before = sum(1 for char in node.value[:offset] if not char.isspace())

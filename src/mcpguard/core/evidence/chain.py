@@ -124,7 +124,7 @@ class Outcome(Struct, frozen=True, tag_field="kind", tag="outcome", omit_default
     """The outcome of an allowed call, durable before the reply leaves.
 
     `status`: ok, tool-error, error, withheld, unavailable, cancelled, disconnected, expired, denied or
-    abandoned; "input-required" where the call goes on with the client's answer, "resumed" for the request
+    abandoned; "input-required" where the call continues with the client's answer, "resumed" for the request
     that brings it, and "asked" for a question that was sent to the client. `result` is the
     sha256 (hex) of the inspected result. `findings` maps "kind path" to nothing but its count.
     `ms` is the time from the decision to here.

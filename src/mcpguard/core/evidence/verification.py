@@ -128,7 +128,7 @@ def verify(lines: Iterable[bytes], expected: Iterable[str] = ()) -> Report:
     """Check one chain. Lines come with their LF, as a file opened in binary mode gives them.
 
     `expected` are hashes that were saved elsewhere; one that the chain does not contain is a flaw (its end
-    was cut off, or it was written anew). Memory: the open decisions, whatever the length of the chain.
+    was cut off, or it was rewritten). Memory: the open decisions, whatever the length of the chain.
     """
     verifier = _Verifier()
     missing = set(expected)

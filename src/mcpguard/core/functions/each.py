@@ -13,8 +13,8 @@ from mcpguard.core.functions.web.networks import as_list
 
 
 def of_each(texts: str | list[str], test: Callable[[str], bool]) -> bool:
-    """What `test` says of a text, or of every text of a list. Raises FunctionError as `test` does for any of
-    them, for a list without any, for one whose texts have different answers, and as `as_list` does."""
+    """The answer of `test` for a text, or for every text of a list. Raises FunctionError as `test` does for
+    any of them, for a list without any, for one whose texts have different answers, and as `as_list` does."""
     if isinstance(texts, str):
         return test(texts)
     answers = {test(text) for text in as_list(texts)}

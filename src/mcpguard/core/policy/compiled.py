@@ -70,8 +70,8 @@ class CompiledRule:
         self._tools = None if rule.tools is None else _globs(rule.tools)
 
     def can_match(self, server: str, tool: str | None, action: str) -> bool:
-        """Whether the rule speaks of such requests, whatever its condition says. One with `tools`
-        never speaks of a request without a tool."""
+        """Whether the rule applies to such requests, whatever its condition says. One with `tools`
+        never applies to a request without a tool."""
         if action not in self._actions or not self._servers.match(server):
             return False
         return self._tools is None or (tool is not None and self._tools.match(tool) is not None)
@@ -119,7 +119,7 @@ class PolicySet:
     `digest` is the sha256 (hex) of their content: it does not change with the order of the policies,
     comments or layout. `rules` are in the order of their names. `stateful` says whether one reads or changes
     what is known of the session, `depends` whether one in force does, so that nothing is decided without it;
-    `reviewing` says whether one speaks of results. Raises PolicyError where two policies have one name.
+    `reviewing` says whether one applies to results. Raises PolicyError where two policies have one name.
     """
 
     def __init__(self, policies: Iterable[CompiledPolicy] = ()) -> None:

@@ -160,7 +160,7 @@ def holding(rules: tuple[CompiledRule, ...], bound: Bound) -> tuple[list[Compile
 
 
 def at_list_time(rule: CompiledRule, bound: Bound) -> tuple[bool, bool]:
-    """Whether the rule may hold, and whether it must, for arguments that nobody knows yet.
+    """Whether the rule may hold, and whether it must, for arguments that are not known yet.
 
     With `args` and `session` unbound an ERROR of a condition that reads them means "it depends"; CEL
     absorbs that error where the answer does not, so TRUE and FALSE are certain.

@@ -41,7 +41,7 @@ def review(
     findings: tuple[Detection, ...],
     session: Session | None = None,
 ) -> Review:
-    """What the rules say of `result`, inspected already; for an error of the upstream it is
+    """What the rules decide on `result`, inspected already; for an error of the upstream it is
     {"error": …}. `findings` are what was taken out."""
     candidates = candidates_of(policies, invocation, "result")
     if candidates.trial is None and not candidates.all:

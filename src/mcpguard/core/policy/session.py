@@ -80,7 +80,7 @@ class Session:
         return copy
 
     def without(self, invocation: Invocation) -> Session:
-        """The session for deciding anew on a call that was counted: without that count, and without what
+        """The session for deciding again on a call that was counted: without that count, and without what
         limits have used up."""
         kept, key = self.kept, _tool_key(invocation)
         tools = {name: count - (name == key) for name, count in kept.tools.items()}

@@ -1,6 +1,6 @@
 """The values that mcpguard holds, found wherever they appear: in the clear, cut up or encoded.
 
-Law of this file: nobody else in `core/` calls `Secret.reveal()`, and nothing here keeps a value in a form
+Law of this file: nothing else in `core/` calls `Secret.reveal()`, and nothing here keeps a value in a form
 that can be printed. What an encoder leaves in place is what is searched for: a text without its
 punctuation and case (its skeleton) against the skeletons of all encodings of each value, computed once.
 So nothing is ever decoded, and line breaks, spacing, quoting and case do not matter.

@@ -2,7 +2,7 @@
 
 Law of this file: `hold` returns when the value is searched for, and not before. What it takes to prepare that
 is done by whoever holds, so that who inspects never waits for it. The values of long ago and the newest few
-are two sets, and only the small one is made anew for each new value.
+are two sets, and only the small one is rebuilt for each new value.
 """
 
 from __future__ import annotations

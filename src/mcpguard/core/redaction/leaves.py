@@ -115,7 +115,7 @@ class EditedLeaf(str):
 
 
 class Rebuild:
-    """Make a value anew with some leaves changed. `findings` then tells what changed, and where."""
+    """Rebuild a value with some leaves changed. `findings` then says what changed, and where."""
 
     def __init__(self, leaves: Leaves, parts: Iterable[str]) -> None:
         rest = iter(parts)

@@ -1,7 +1,7 @@
 """Which parts of a server's entry are secrets that stand there in the clear.
 
-Law of this file: rather one too many than one too few, since moving a value that is none does no harm; and
-what is found is a place, never a value.
+Law of this file: rather one too many than one too few, since moving a value that is not secret does no harm;
+and what is found is a place, never a value.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ _SECRET = re.compile(
     r"|pat|dsn|cookie|jwt|sig|signature"
 )
 _SURELY = re.compile(r".*(?:secret|password|passwd|passphrase)s?|pwd|pw")
-# What a name says last: `..._KEY_ID` names a key and is none.
+# The last word of a name: `..._KEY_ID` names a key and is not one.
 _NAMED = re.compile(
     "ids?|name|file|path|dir|folder|limit|count|max|min|ttl|timeout|type|ur[li]|host|port|region"
 )

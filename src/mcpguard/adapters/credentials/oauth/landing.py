@@ -84,7 +84,7 @@ class _Server(ThreadingTCPServer):
         return f"127.0.0.1:{self.server_address[1]}"
 
     def handle_error(self, request: Any, client_address: Any) -> None:
-        """A browser that goes away is nobody's business; the standard library would print it."""
+        """A browser that goes away is not an error; the standard library would print it."""
 
 
 class _Handler(BaseHTTPRequestHandler):

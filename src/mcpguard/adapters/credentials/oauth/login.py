@@ -132,7 +132,7 @@ def _scope(entry: OAuthEntry, found: LoginTarget) -> str:
 async def _client(
     entry: OAuthEntry, secret: Secret | None, found: LoginTarget, redirect: str, scope: str
 ) -> OAuthClient:
-    """Who we are there: a client made by hand, a document that the server reads, or one that it makes
+    """Who we are there: a client registered by hand, a document that the server reads, or one that it makes
     for us now. One that it made for an earlier login may be forgotten there, so it is not used again."""
     server = found.server
     if entry.client_id is not None:

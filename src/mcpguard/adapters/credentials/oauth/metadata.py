@@ -40,7 +40,7 @@ _TO_MCP = {
 
 
 class Resource(Struct, frozen=True):
-    """What an MCP server says of who may use it. `identifier` is what tokens are for. Where it names
+    """What an MCP server publishes about who may use it. `identifier` is what tokens are for. Where it names
     no issuer, `guessed` says that it is its own, with or without a slash at the end."""
 
     identifier: str
@@ -69,8 +69,8 @@ class AuthorizationServer(Struct, frozen=True):
 
 
 async def find_resource(url: str, named: frozenset[str]) -> Resource:
-    """What the MCP server at `url` says of itself, asked without a token. One that says nothing is its own
-    authorization server, as in revision 2025-03-26. Raises OAuthProblem."""
+    """What the MCP server at `url` publishes about itself, requested without a token. One that says nothing
+    is its own authorization server, as in revision 2025-03-26. Raises OAuthProblem."""
     from mcp.client.auth.utils import build_protected_resource_metadata_discovery_urls as places
 
     hello = msgspec.json.encode(_HELLO)

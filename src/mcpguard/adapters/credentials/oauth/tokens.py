@@ -40,7 +40,7 @@ class Tokens(Struct, frozen=True, eq=False):
 
 
 class TokenEndpoint(Struct, frozen=True):
-    """Where tokens are had. `audience` is whom a signed assertion is for: the issuer, or this URL."""
+    """Where tokens are issued. `audience` is whom a signed assertion is for: the issuer, or this URL."""
 
     url: str
     named: frozenset[str]

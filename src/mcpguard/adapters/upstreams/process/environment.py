@@ -15,11 +15,11 @@ from mcpguard.core.errors import CredentialError
 from mcpguard.core.secret import Template
 
 _OURS = "env"
-"""The source of what nobody changes in a process that runs: our own environment."""
+"""The source that does not change while a process runs: our own environment."""
 
 
 class Environment:
-    """The environment of one upstream, resolved anew at each start."""
+    """The environment of one upstream, resolved at each start."""
 
     def __init__(self, templates: Mapping[str, Template], supply: Supply) -> None:
         """`supply` gives what the templates refer to."""

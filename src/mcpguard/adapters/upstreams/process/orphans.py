@@ -1,7 +1,7 @@
 """Descendants that left their group and session (daemons): on Linux they become our children and end with us.
 
-Law of this file: it touches only children of ours that live in another session and that nobody here started.
-Elsewhere than on Linux it finds nobody.
+Law of this file: it touches only children of ours that live in another session and that we did not start.
+It finds nothing except on Linux.
 """
 
 from __future__ import annotations

@@ -67,7 +67,7 @@ class Conversation:
 
     @property
     def unanswered(self) -> int:
-        """How many requests have no answer yet; streams of events are none."""
+        """How many requests have no answer yet; streams of events do not count."""
         return len(self._open) if self._listening is None else len(self._open) - self._listening.streams
 
     @property

@@ -199,7 +199,7 @@ def _shown(terms: Terms, name: str) -> str:
 
 def change_of(terms: Terms, greeting: Greeting | None, message: dict[str, Json]) -> Changed | None:
     """What is to be said where the answer of a modern upstream bears another name than its greeting did:
-    over HTTP there is no session that would tell of another server (2026-07-28, basic/index, `_meta`)."""
+    over HTTP no session would reveal another server (2026-07-28, basic/index, `_meta`)."""
     result = message.get("result")
     if greeting is None or not greeting.modern or type(result) is not dict:
         return None

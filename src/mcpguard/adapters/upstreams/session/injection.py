@@ -1,7 +1,7 @@
 """What a request carries when it leaves: its placeholders are filled in here, and nowhere before.
 
 Law of this file: a value is revealed only into the message that goes to the upstream, after the decision is
-on record; a request that a rule chose a credential for is sent by nobody who has another one (law 3).
+on record; a request that a rule chose a credential for is never sent with another one (law 3).
 """
 
 from __future__ import annotations

@@ -47,7 +47,7 @@ class Instance:
         """The one that it is in while it runs: greeted, and its wire not ended yet."""
         self._terms = terms
         self.past = past or no_past(terms)
-        """What another process of the same server goes on with."""
+        """What another process of the same server continues with."""
         self.environment = environment
         self.open: dict[OpenRequest, None] = {}
         """The calls that its lane has sent to it and that are not over, where the lane wants to know."""
@@ -180,7 +180,7 @@ class Instance:
 
     @property
     def strained(self) -> bool:
-        """Whether it is full, also where it has stopped and holds nobody back for that any more."""
+        """Whether it is full, even where it has stopped and no longer holds the client back."""
         return crowded(self._opened, self._unsent)
 
     @property
@@ -271,7 +271,7 @@ class Instance:
         return not (talk.over or self._closing)
 
     def _lapsed(self, call: OpenRequest) -> None:
-        """Its session has expired: greet anew, then send it once more."""
+        """Its session has expired: initialize again, then send it once more."""
         talk = self.conversation
         if talk is not None and call.session == talk.session:
             self.conversation = None

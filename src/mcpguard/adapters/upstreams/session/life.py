@@ -33,7 +33,7 @@ class Terms(Struct, frozen=True, kw_only=True):
     `changed()` is called when the state of the upstream is another one.
     `lane` is the credential that this process was started with, "" for the server's own; None where each
     request says which it is sent with. Nothing is listed from a lane with a credential, so there is nothing
-    to list anew.
+    to list again.
     `start_seconds` bounds start and greeting together, `call_seconds` one request, `message_bytes` one
     message.
     """

@@ -57,7 +57,7 @@ class _Change(Struct, eq=False):
     uri: str
     subscribe: bool
     new: bool = False
-    """Whether nobody else had subscribed to it before, or who had gave it up."""
+    """Whether no other client is subscribed to it."""
 
 
 class Listening:
@@ -113,7 +113,7 @@ class Listening:
             change.wait.fail(UpstreamError(problem))
 
     def leave(self) -> None:
-        """Cancel the stream: nobody listens any more."""
+        """Cancel the stream: no client listens any more."""
         self._cancel_timer()
         self._let_go(None)
         if self._opening is not None:

@@ -28,7 +28,7 @@ from mcpguard.protocol.framing import Oversize
 Progress = Callable[[Json], None]
 
 STRETCH = 6
-"""Progress starts a deadline anew; so many times the deadline is the most that a request may take."""
+"""Progress restarts a deadline; a request may take at most so many times the deadline."""
 
 
 class Holder(Protocol):

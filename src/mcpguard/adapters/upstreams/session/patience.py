@@ -1,7 +1,7 @@
 """How long the client waits for an upstream that takes and answers nothing (laws 5 and 8).
 
 Law of this file: the client is held back while a full upstream moves, so that memory stays small; one that
-has stopped holds nobody back for longer than `STALL_SECONDS`, and then takes a bounded amount more.
+has stopped holds the client back no longer than `STALL_SECONDS`, and then takes a bounded amount more.
 """
 
 from __future__ import annotations

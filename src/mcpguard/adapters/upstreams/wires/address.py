@@ -1,4 +1,4 @@
-"""Where a remote upstream is, and what it is told of us: URL and headers with the credentials filled in.
+"""Where a remote upstream is, and what we send it: URL and headers with the credentials filled in.
 
 Law of this file: a value is revealed only into the URL and the headers of the upstream whose configuration
 names it. The redactor holds it already: whoever gives credentials sees to that (laws 2 and 3).
@@ -44,7 +44,7 @@ class _Waits(Exception):
 
 
 class Address:
-    """The URL and the headers of one upstream, resolved anew for each request."""
+    """The URL and the headers of one upstream, resolved for each request."""
 
     def __init__(
         self,

@@ -62,7 +62,7 @@ class EventStream:
         self.restart()
 
     def restart(self) -> None:
-        """A new connection goes on with the stream: what was cut off is forgotten, `last_id` stays."""
+        """A new connection continues the stream: what was cut off is forgotten, `last_id` stays."""
         self._after_cr = False
         self._at_start = True
         self._line: list[bytes] = []

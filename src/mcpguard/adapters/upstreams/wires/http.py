@@ -134,7 +134,7 @@ class StreamableHttpWire:
                 exchange = await self._sender.request("DELETE", self._headers())
                 exchange.close()
         except (UpstreamError, TimeoutError):
-            pass  # A server need not allow it (session management), and nobody waits for it.
+            pass  # A server need not allow it (session management), and there is no wait for it.
 
     # --- one message ----------------------------------------------------------------------------
 

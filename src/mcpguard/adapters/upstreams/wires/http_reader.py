@@ -171,7 +171,7 @@ def _answers(head: bytes | None, asked: int) -> bool:
 
 
 def _error_in(body: bytes) -> dict[str, Json] | None:
-    """The JSON-RPC error response that the body is, None if it is none."""
+    """The body as a JSON-RPC error response, None if it is not one."""
     try:
         message = msgspec.json.decode(body)
     except (msgspec.DecodeError, UnicodeError, RecursionError):

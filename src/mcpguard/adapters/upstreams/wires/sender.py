@@ -54,7 +54,7 @@ class Sender:
     ) -> Exchange:
         """As `Outbound.request`, with the headers of the address below `headers`, and those of `credential`
         where a rule chose one. `url` is an endpoint of the same origin instead of the address. Raises
-        UpstreamError; a credential that cannot be had is one too."""
+        UpstreamError; an unavailable credential raises it too."""
         try:
             filled = await self._address.resolve(credential)
             self._note(filled, credential)

@@ -36,8 +36,8 @@ class WireListener(Protocol):
 
     def expired(self, request_id: int, said: dict[str, Json] | None = None, size: int = 0) -> None:
         """The upstream no longer knows our session (HTTP 404, specification 2025-11-25, basic/transports,
-        session management): greet anew, and send this request once more. `said`, of `size` bytes, is what
-        it answers if that has been done before and it may mean something else; None for nothing."""
+        session management): initialize again, and send this request once more. `said`, of `size` bytes, is
+        what it answers if that has been done before and it may mean something else; None for nothing."""
         ...
 
     def parted(self, request_id: int) -> None:

@@ -16,7 +16,7 @@ LIMIT = 4096
 """The longest text, in characters."""
 
 _HIDDEN = frozenset(("Zs", "Zl", "Zp", "Cc", "Cf", "Cs", "Co", "Cn"))
-"""Unicode categories of which nothing but a space, a tab and a line feed is read."""
+"""Unicode categories from which only a space, a tab and a line feed are accepted."""
 
 
 def shell(text: str) -> dict[str, Json]:

@@ -27,7 +27,7 @@ _FIND_WRITES = frozenset(("-fprint", "-fprint0", "-fls", "-fprintf"))
 
 
 def launch(reading: Reading, words: Sequence[Word], depth: int) -> None:
-    """Note the command `words`, and those inside it. Raises FunctionError where one cannot be told."""
+    """Note the command `words`, and those inside it. Raises FunctionError where one cannot be determined."""
     waiting, count = [list(words)], 0
     while waiting:
         words, count = waiting.pop(), count + 1

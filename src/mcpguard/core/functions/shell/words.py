@@ -45,7 +45,7 @@ class Word(Struct, frozen=True):
 
 
 def unknown(text: str) -> Word:
-    """Arguments of which nothing is known."""
+    """Arguments that are not known."""
     return Word(text, literal=False, single=False, fixed=False)
 
 
@@ -137,7 +137,7 @@ class _WordReader:
         return at + count
 
     def other(self, at: int, first: bool) -> int:
-        """A character without quotes that is none of `plain`."""
+        """An unquoted character that is not in `plain`."""
         byte = self.source[at]
         if at in self.inner:
             return self.substitution(at)

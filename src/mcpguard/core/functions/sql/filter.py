@@ -1,7 +1,7 @@
 """Whether a statement could change every row of a table: UPDATE, DELETE and MERGE without a condition, and
 INSERT where its rows take the place of those that are there.
 
-Law of this file: a condition counts only if it hangs on a column and is no sentence that always holds. Data
+Law of this file: a condition counts only if it depends on a column and is not always true. Data
 may still make it hold for every row.
 """
 

@@ -2,7 +2,7 @@
 
 Law of this file: one reading or none. Where browsers (WHATWG URL), curl (RFC 3986), the C library and
 Python could take a text for two different hosts, it is refused. Nothing is ever resolved: what a name
-leads to is known to nobody here.
+resolves to is not known here.
 """
 
 from __future__ import annotations

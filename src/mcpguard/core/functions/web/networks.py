@@ -48,7 +48,7 @@ def check_plain(host: Host) -> None:
 
 
 def within(pattern: str) -> Test:
-    """The test of an address or a range such as 10.0.0.0/8. Raises FunctionError if it is none."""
+    """The test of an address or a range such as 10.0.0.0/8. Raises FunctionError for anything else."""
     network = _network(pattern)
     return lambda host: host.address is not None and _holds(network, host.address)
 
