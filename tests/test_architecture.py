@@ -5,7 +5,9 @@ from __future__ import annotations
 import ast
 import subprocess
 import sys
+from collections import Counter
 from collections.abc import Iterator
+from graphlib import TopologicalSorter
 from pathlib import Path
 
 import pytest
@@ -20,6 +22,10 @@ PURE_FORBIDDEN = {
 }  # fmt: skip
 
 
+NAMED_TWICE = {"Node", "Report", "SessionEntry", "Subject"}
+"""Classes that share a name still; nothing is added here."""
+
+
 def relative(path: Path) -> str:
     return path.relative_to(SRC).as_posix()
 
@@ -31,6 +37,21 @@ def calls(path: Path) -> Iterator[tuple[str, int]]:
                 yield node.func.id, node.lineno
             elif isinstance(node.func, ast.Attribute):
                 yield f".{node.func.attr}", node.lineno
+
+
+def imported_by(path: Path) -> Iterator[str]:
+    """Every module, and every name within a module, that it imports anywhere."""
+    for node in ast.walk(ast.parse(path.read_text("utf-8"))):
+        if isinstance(node, ast.Import):
+            yield from (name.name for name in node.names)
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            # A name of a package may be a module of its own, which then is all that is meant.
+            named = [f"{node.module}.{name.name}" for name in node.names]
+            within = [SRC.parent.joinpath(*name.split(".")) for name in named]
+            modules = [one.is_dir() or one.with_suffix(".py").exists() for one in within]
+            yield from (name for name, is_module in zip(named, modules, strict=True) if is_module)
+            if not all(modules):
+                yield node.module
 
 
 def where(call: str) -> set[str]:
@@ -98,6 +119,26 @@ def test_the_pure_layers_import_no_io_no_clock_and_no_sdk(folder: str) -> None:
                 names = [node.module or ""]
             found = {name.split(".")[0] for name in names} & PURE_FORBIDDEN
             assert not found, f"{relative(path)}:{node.lineno} imports {found}"
+
+
+def test_no_modules_import_each_other_in_a_circle_also_where_only_a_type_checker_looks() -> None:
+    known = {".".join(path.relative_to(SRC.parent).with_suffix("").parts): path for path in FILES}
+    modules = {name.removesuffix(".__init__"): path for name, path in known.items()}
+    imports = {
+        module: {name for name in imported_by(path) if name in modules and name != module}
+        for module, path in modules.items()
+    }
+    tuple(TopologicalSorter(imports).static_order())  # Raises CycleError with the circle.
+
+
+def test_no_two_classes_have_the_same_name() -> None:
+    named = Counter(
+        node.name
+        for path in FILES
+        for node in ast.walk(ast.parse(path.read_text("utf-8")))
+        if isinstance(node, ast.ClassDef)
+    )
+    assert {name for name, count in named.items() if count > 1} <= NAMED_TWICE
 
 
 def test_files_and_functions_keep_their_budget() -> None:

@@ -292,7 +292,7 @@ class ConfigFile(Written):
         if self.servers and all(entry.disabled for entry in self.servers.values()):
             yield ("servers",), "every server is disabled: enable at least one"
         yield from self._ambiguous_methods()
-        yield from binding_mistakes(self)
+        yield from binding_mistakes(self.credentials, self.servers)
 
     def _ambiguous_methods(self) -> Iterator[Mistake]:
         owner: dict[str, str] = {}

@@ -12,7 +12,7 @@
     ├── InspectionError    something that cannot be inspected; the whole value is withheld
     ├── MessageError       a JSON-RPC message that is refused before a decision
     ├── BearerError        a token that is not good enough (`adapters/transports/http/bearer.py`)
-    └── HttpRefusal, Gone  an HTTP exchange that is refused, or whose client is gone (`transports/http`)
+    └── HttpRefusal, ClientGone  an HTTP exchange that is refused, or ended by its client (`transports/http`)
 
 No message of these ever holds a secret, an argument or CEL source (law 2).
 """

@@ -21,12 +21,12 @@ from mcpguard.core.errors import (
 from mcpguard.core.model import Deny, Invocation, Json, Listed, Permit
 from mcpguard.core.policy import pdp
 from mcpguard.gateway.flight import Cancelled, Wait
-from mcpguard.gateway.inspection import Results, asks
 from mcpguard.gateway.listing import Listing
 from mcpguard.gateway.notices import Notices
 from mcpguard.gateway.ports import Raw
 from mcpguard.gateway.questions import with_lack
 from mcpguard.gateway.request import Questioned, Request
+from mcpguard.gateway.results import Results, asks
 from mcpguard.gateway.round_trips import MAX_ROUNDS, Parked, Resumed, RoundTrips
 from mcpguard.gateway.scope import ClientScope
 from mcpguard.gateway.subscriptions import Subscriptions

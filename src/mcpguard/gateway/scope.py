@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING
 
 from msgspec import Struct
 
@@ -11,14 +10,12 @@ from mcpguard.core.errors import MessageError
 from mcpguard.core.evidence.chain import Noticed
 from mcpguard.core.model import Caller, Json
 from mcpguard.gateway.flight import Wait
+from mcpguard.gateway.inspection import Inspector
 from mcpguard.gateway.judge import Judge
 from mcpguard.gateway.ports import AuditSink, Client, Clock, Raw, RequestId, Upstream
 from mcpguard.gateway.recorder import Recorder
 from mcpguard.gateway.request import Request
 from mcpguard.protocol import eras, refusals
-
-if TYPE_CHECKING:
-    from mcpguard.gateway.inspection import Inspector
 
 
 class ClientScope(Struct, frozen=True, kw_only=True):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from mcpguard.adapters.transports.http.guard import Guard, accepts, refuse_address, split_address
+from mcpguard.adapters.transports.http.guard import FrontGuard, accepts, refuse_address, split_address
 from mcpguard.adapters.transports.http.request import HttpRefusal
 
 
@@ -33,7 +33,7 @@ def test_an_address_is_split_into_host_and_port() -> None:
     assert split_address("[::1]:8080") == ("::1", 8080)
 
 
-def refused(guard: Guard, **headers: str) -> bool:
+def refused(guard: FrontGuard, **headers: str) -> bool:
     try:
         guard.host(headers)
         guard.origin(headers)
@@ -48,7 +48,7 @@ def refused(guard: Guard, **headers: str) -> bool:
      "Guard.Example:443", "only.example:8443"],
 )  # fmt: skip
 def test_a_host_of_ours_is_served(host: str) -> None:
-    assert not refused(Guard("10.1.2.3", ("guard.example", "only.example:8443"), ()), host=host)
+    assert not refused(FrontGuard("10.1.2.3", ("guard.example", "only.example:8443"), ()), host=host)
 
 
 @pytest.mark.parametrize(
@@ -57,14 +57,14 @@ def test_a_host_of_ours_is_served(host: str) -> None:
      "localhost:80:80", "[::2]", "localhost/", "0.0.0.0", "0.0.0.0:80", "\xe9"],
 )  # fmt: skip
 def test_another_host_is_refused(host: str) -> None:
-    assert refused(Guard("0.0.0.0", ("only.example:8443",), ()), host=host)
+    assert refused(FrontGuard("0.0.0.0", ("only.example:8443",), ()), host=host)
 
 
 @pytest.mark.parametrize(
     "origin", ["http://localhost", "https://127.0.0.1:6274", "http://[::1]:1", "app://x"]
 )
 def test_an_origin_of_ours_is_served(origin: str) -> None:
-    assert not refused(Guard("127.0.0.1", (), ("app://x",)), host="localhost", origin=origin)
+    assert not refused(FrontGuard("127.0.0.1", (), ("app://x",)), host="localhost", origin=origin)
 
 
 @pytest.mark.parametrize(
@@ -73,7 +73,7 @@ def test_an_origin_of_ours_is_served(origin: str) -> None:
      "http://localhost/", "http://localhost:x", "http://[::1", "HTTPS://APP.EXAMPLE", "https://app.example:8443"],
 )  # fmt: skip
 def test_another_origin_is_refused(origin: str) -> None:
-    assert refused(Guard("127.0.0.1", (), ("https://app.example",)), host="localhost", origin=origin)
+    assert refused(FrontGuard("127.0.0.1", (), ("https://app.example",)), host="localhost", origin=origin)
 
 
 @pytest.mark.parametrize(

@@ -12,7 +12,7 @@ from threading import Lock, Thread
 from typing import Any
 
 from mcpguard.adapters.credentials import KEEPS, MINTS, PAUSES, SOURCES, MintKind
-from mcpguard.adapters.credentials.kept import ENDING, Guard, Kept
+from mcpguard.adapters.credentials.kept import ENDING, Kept, SecretGuard
 from mcpguard.adapters.credentials.value import ValueMint
 from mcpguard.config.loading import Credential, Server
 from mcpguard.config.references import ENTRY
@@ -53,7 +53,7 @@ class Broker:
         self,
         credentials: Mapping[str, Credential],
         named: Mapping[str, frozenset[CredentialRef]],
-        guard: Guard,
+        guard: SecretGuard,
         report: Callable[[str, str], None] = lambda _server, _line: None,
         now: Callable[[], float] = elapsed,
         sources: Mapping[str, CredentialSource] | None = None,

@@ -35,7 +35,7 @@ class Given(NamedTuple):
     ends: float | None
 
 
-class Guard(Protocol):
+class SecretGuard(Protocol):
     """What keeps values from getting out (`core.redaction.Redactor`)."""
 
     def hold(self, name: str, secret: Secret) -> None:
@@ -57,7 +57,7 @@ class Kept:
         keep: float,
         pause: float,
         now: Callable[[], float],
-        guard: Guard,
+        guard: SecretGuard,
         issues: bool = True,
         look: float = inf,
     ) -> None:

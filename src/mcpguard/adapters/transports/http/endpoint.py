@@ -19,11 +19,11 @@ from mcpguard.adapters.transports.http.intake import Intake
 from mcpguard.adapters.transports.http.request import (
     ANONYMOUS,
     TEXT,
-    Gone,
+    ClientGone,
     Headers,
     HttpRefusal,
+    HttpRequest,
     Receive,
-    Request,
     Scope,
     Send,
 )
@@ -41,7 +41,7 @@ WELL_KNOWN = "/.well-known/oauth-protected-resource"
 BODY_SECONDS = 30.0
 """How long the body of a request may take."""
 
-Handler = Callable[[Request], Awaitable[None]]
+Handler = Callable[[HttpRequest], Awaitable[None]]
 
 
 class Verifier(Protocol):
@@ -71,7 +71,7 @@ class Endpoint:
         # Without tokens all clients are the same principal.
         quota = most if http.token is None else max(1, most // 2)
         self.worlds = Worlds(door, turn, clock, most, quota, http.session_idle_seconds)
-        self._guard = guard.Guard(bound, http.allowed_hosts, http.allowed_origins)
+        self._guard = guard.FrontGuard(bound, http.allowed_hosts, http.allowed_origins)
         self._verifier = verifier
         self.intake = intake = Intake(message_bytes, body_seconds)
         """The bodies that are being read."""
@@ -112,7 +112,7 @@ class Endpoint:
         """Serve one request (ASGI 3, scope "http")."""
         cors: Headers = ()
         try:
-            request = Request(scope, receive, send)
+            request = HttpRequest(scope, receive, send)
             if request.path == HEALTH:
                 await self._health(request)
                 return
@@ -121,10 +121,10 @@ class Endpoint:
             await self._serve(request)
         except HttpRefusal as refusal:
             await _refuse(send, refusal, cors)
-        except Gone:
+        except ClientGone:
             pass
 
-    async def _serve(self, request: Request) -> None:
+    async def _serve(self, request: HttpRequest) -> None:
         methods = self._routes.get(request.path)
         if request.method == "OPTIONS" and request.cors:
             await request.respond(204, headers=guard.preflight(request.headers))
@@ -159,12 +159,12 @@ class Endpoint:
         challenge = (self._challenge + about).encode("latin-1")
         return HttpRefusal(status, sentence, headers=((b"www-authenticate", challenge),))
 
-    async def _health(self, request: Request) -> None:
+    async def _health(self, request: HttpRequest) -> None:
         if request.method != "GET":
             raise _wrong_method("GET")
         await request.respond(200, b"ok", TEXT)
 
-    async def _well_known(self, request: Request) -> None:
+    async def _well_known(self, request: HttpRequest) -> None:
         about = self._open_routes.get(request.path)
         if about is None:
             raise HttpRefusal(404, "there is nothing here; the MCP endpoint is /mcp", 0)

@@ -16,8 +16,8 @@ from mcpguard.adapters.transports.http.handing import (
     too_busy,
 )
 from mcpguard.adapters.transports.http.intake import Intake
-from mcpguard.adapters.transports.http.request import HttpRefusal, Request
-from mcpguard.adapters.transports.http.sessions import World, Worlds
+from mcpguard.adapters.transports.http.request import HttpRefusal, HttpRequest
+from mcpguard.adapters.transports.http.sessions import HttpWorld, Worlds
 from mcpguard.adapters.transports.http.stream import Outlet
 from mcpguard.core.errors import MessageError
 from mcpguard.gateway.ports import Clock, RequestId
@@ -35,7 +35,7 @@ class Events:
         self._clock = clock
         self._intake = intake
 
-    async def get(self, request: Request) -> None:
+    async def get(self, request: HttpRequest) -> None:
         """Open a session: its first event says where its messages go."""
         guard.check_accept(request.headers, "text/event-stream")
         world = await self._worlds.begin(request.principal, events=True)
@@ -51,7 +51,7 @@ class Events:
             self._worlds.release(world)
             self._worlds.end(world)
 
-    async def post(self, request: Request) -> None:
+    async def post(self, request: HttpRequest) -> None:
         """Take one message for an open session. Raises HttpRefusal where there is no such session."""
         self._world(request)
         guard.check_content_type(request.headers)
@@ -63,12 +63,12 @@ class Events:
             await self._take(request, message)
         await request.respond(202)
 
-    def _world(self, request: Request) -> World:
+    def _world(self, request: HttpRequest) -> HttpWorld:
         # Asked again after each wait: the session ends with its stream at any time.
         key = parse_qs(request.query.decode("latin-1")).get("session_id", [""])[0]
         return self._worlds.find(key, request.principal, events=True)
 
-    async def _take(self, request: Request, message: Message) -> None:
+    async def _take(self, request: HttpRequest, message: Message) -> None:
         world = self._world(request)
         client = world.client
         if not is_request(message):
@@ -89,7 +89,7 @@ class Events:
             finally:
                 self._turn.end()
 
-    async def _refused(self, request: Request, problem: MessageError) -> None:
+    async def _refused(self, request: HttpRequest, problem: MessageError) -> None:
         world = self._world(request)
         if not isinstance(problem, jsonrpc.Batch) or not world.receiver.batches:
             self._refuse(world, problem)
@@ -102,7 +102,7 @@ class Events:
             else:
                 await self._take(request, one)
 
-    def _refuse(self, world: World, problem: MessageError) -> None:
+    def _refuse(self, world: HttpWorld, problem: MessageError) -> None:
         # What is refused comes without limit, so it waits for nobody and nothing of it waits.
         if world.client.full:
             raise _not_taken(problem.request_id)

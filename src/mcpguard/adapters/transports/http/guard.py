@@ -54,7 +54,7 @@ def is_loopback(host: str) -> bool:
         return False
 
 
-class Guard:
+class FrontGuard:
     """The checks of one front, made of its configuration."""
 
     def __init__(self, bound: str, hosts: tuple[str, ...], origins: tuple[str, ...]) -> None:

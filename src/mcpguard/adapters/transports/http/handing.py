@@ -8,7 +8,7 @@ from __future__ import annotations
 from mcpguard.adapters.relay.turn import Turn
 from mcpguard.adapters.transports.http.client import MOST_REQUESTS, HttpClient
 from mcpguard.adapters.transports.http.request import HttpRefusal
-from mcpguard.adapters.transports.http.sessions import World
+from mcpguard.adapters.transports.http.sessions import HttpWorld
 from mcpguard.adapters.transports.http.stream import Outlet
 from mcpguard.core.errors import MessageError
 from mcpguard.core.model import Json
@@ -33,7 +33,7 @@ def too_busy(request_id: RequestId | None) -> HttpRefusal:
     return HttpRefusal(503, said, jsonrpc.REFUSED, ((b"retry-after", b"1"),), request_id)
 
 
-def tell(world: World, turn: Turn, message: Message, headers: dict[str, str]) -> None:
+def tell(world: HttpWorld, turn: Turn, message: Message, headers: dict[str, str]) -> None:
     """Give a notification or an answer to the gateway. A cancellation goes by our number of the request;
     one of a request that is not open is dropped, as the specification has it."""
     client = world.client
@@ -80,7 +80,7 @@ def number(client: HttpClient, outlet: Outlet, batch: list[Taken]) -> list[tuple
     return found
 
 
-def hand_in(world: World, turn: Turn, one: Taken, headers: dict[str, str]) -> None:
+def hand_in(world: HttpWorld, turn: Turn, one: Taken, headers: dict[str, str]) -> None:
     """Give one message of a batch to the gateway."""
     if isinstance(one, dict) and not is_request(one):
         tell(world, turn, one, headers)

@@ -64,7 +64,7 @@ class HttpRefusal(McpGuardError):
         return JSON, jsonrpc.error_line(self._request_id, jsonrpc.encode(self._error))
 
 
-class Request:
+class HttpRequest:
     """One request. `headers` are those for the gateway: names in lower case, no `authorization`.
     `cors` are headers that each answer to it carries."""
 
@@ -116,7 +116,7 @@ class Request:
     async def body(self, intake: Intake) -> bytes:
         """The whole body, which counts in `intake` until `let_go`. Raises HttpRefusal: 413 above
         `intake.message_bytes`, 408 after `intake.seconds`, 503 where all bodies together are too many; and
-        Gone."""
+        ClientGone."""
         length = self.headers.get("content-length", "")
         # llhttp has refused what is no number; nothing is read of a body that says it is too large.
         if length.isdecimal() and int(length) > intake.message_bytes:
@@ -128,7 +128,7 @@ class Request:
                 while more:
                     message = await self.receive()
                     if message["type"] == "http.disconnect":
-                        raise Gone
+                        raise ClientGone
                     body.add(message.get("body", b""))
                     if body.size > intake.message_bytes:
                         raise _too_large(intake.message_bytes)
@@ -147,7 +147,7 @@ class Request:
             self._body = None
 
 
-class Gone(McpGuardError):
+class ClientGone(McpGuardError):
     """The client went away before its request was whole: there is nobody to answer."""
 
 

@@ -36,7 +36,7 @@ class Door(Protocol):
         ...
 
 
-class World:
+class HttpWorld:
     """One client's world. `key` is the session id, "" for a modern one; `events` says that it is a session
     of HTTP+SSE. `uses` counts the requests and streams that are open. One that is `ended` takes nothing."""
 
@@ -83,13 +83,13 @@ class Worlds:
         self._most = most
         self._quota = quota
         self._idle_seconds = idle_seconds
-        self._shared: dict[Principal, World] = {}
-        self._sessions: dict[str, World] = {}
+        self._shared: dict[Principal, HttpWorld] = {}
+        self._sessions: dict[str, HttpWorld] = {}
         self._background = Background("a session could not be ended")
-        self._ending: dict[asyncio.Task[None], World] = {}
+        self._ending: dict[asyncio.Task[None], HttpWorld] = {}
         self._closed = False
 
-    def shared(self, principal: Principal) -> World:
+    def shared(self, principal: Principal) -> HttpWorld:
         """The modern world of `principal`, opened if there is none. Raises HttpRefusal with 503."""
         world = self._shared.get(principal)
         if world is None:
@@ -99,7 +99,7 @@ class Worlds:
             world = self._shared[principal] = self._enter(principal, "", False)
         return world
 
-    async def begin(self, principal: Principal, events: bool = False) -> World:
+    async def begin(self, principal: Principal, events: bool = False) -> HttpWorld:
         """A new legacy world. Where there are too many, the one of this Principal that was quiet longest is
         ended for it. Raises HttpRefusal with 503 where there is none to be spared."""
         while not self._room(principal):
@@ -113,7 +113,7 @@ class Worlds:
         world = self._sessions[key] = self._enter(principal, key, events)
         return world
 
-    def find(self, key: str, principal: Principal, events: bool = False) -> World:
+    def find(self, key: str, principal: Principal, events: bool = False) -> HttpWorld:
         """The legacy world of this session. Raises HttpRefusal with 404 where there is none, or it is
         another principal's, which must look the same."""
         world = self._sessions.get(key)
@@ -121,11 +121,11 @@ class Worlds:
             raise HttpRefusal(404, "no such session; begin a new one with initialize")
         return world
 
-    def use(self, world: World) -> None:
+    def use(self, world: HttpWorld) -> None:
         """A request or a stream of this world opens."""
         world.uses += 1
 
-    def release(self, world: World) -> None:
+    def release(self, world: HttpWorld) -> None:
         """It is over: the idle time counts from the last one."""
         world.uses -= 1
         world.quiet_since = self._clock.seconds()
@@ -135,7 +135,7 @@ class Worlds:
         own = sum(world.principal == principal for world in worlds)
         return not self._closed and len(worlds) < self._most and own < self._quota
 
-    def _spare(self, principal: Principal) -> World | None:
+    def _spare(self, principal: Principal) -> HttpWorld | None:
         since = self._clock.seconds() - SPARED_SECONDS
         quiet = [
             world
@@ -153,17 +153,17 @@ class Worlds:
         )
         return HttpRefusal(503, said, jsonrpc.REFUSED, ((b"retry-after", b"60"),))
 
-    def _enter(self, principal: Principal, key: str, events: bool) -> World:
+    def _enter(self, principal: Principal, key: str, events: bool) -> HttpWorld:
         client = HttpClient(modern=not key, resumable=bool(key) and not events)
-        world = World(client, self._door.enter(client, principal), principal, key, events)
+        world = HttpWorld(client, self._door.enter(client, principal), principal, key, events)
         world.quiet_since = self._clock.seconds()
         self._watch(world, self._idle_seconds)
         return world
 
-    def _watch(self, world: World, seconds: float) -> None:
+    def _watch(self, world: HttpWorld, seconds: float) -> None:
         world.stop_timer = self._clock.later(seconds, lambda: self._look(world))
 
-    def _look(self, world: World) -> None:
+    def _look(self, world: HttpWorld) -> None:
         # One timer a world that looks again, not one a request.
         if world.receiver.thinking:
             world.quiet_since = self._clock.seconds()
@@ -175,7 +175,7 @@ class Worlds:
         else:
             self.end(world)
 
-    def end(self, world: World, gently: bool = True) -> None:
+    def end(self, world: HttpWorld, gently: bool = True) -> None:
         """This world is gone from now on; its upstreams end soon. Nothing happens if it has ended."""
         if world.key:
             known = self._sessions.pop(world.key, None) is world
@@ -188,7 +188,7 @@ class Worlds:
             self._ending[world.leaving] = world
             world.leaving.add_done_callback(self._ending.pop)
 
-    async def _leave(self, world: World, gently: bool) -> None:
+    async def _leave(self, world: HttpWorld, gently: bool) -> None:
         try:
             await self._door.leave(world.receiver, gently)
         finally:

@@ -25,8 +25,8 @@ from mcpguard.adapters.transports.http.handing import (
 )
 from mcpguard.adapters.transports.http.intake import Intake
 from mcpguard.adapters.transports.http.load import Share
-from mcpguard.adapters.transports.http.request import Headers, HttpRefusal, Request
-from mcpguard.adapters.transports.http.sessions import World, Worlds
+from mcpguard.adapters.transports.http.request import Headers, HttpRefusal, HttpRequest
+from mcpguard.adapters.transports.http.sessions import HttpWorld, Worlds
 from mcpguard.adapters.transports.http.stream import Outlet
 from mcpguard.core.errors import MessageError
 from mcpguard.gateway.ports import Clock
@@ -53,7 +53,7 @@ class Streamable:
 
     # --- POST ------------------------------------------------------------------------------------
 
-    async def post(self, request: Request) -> None:
+    async def post(self, request: HttpRequest) -> None:
         """Take one message. Raises HttpRefusal where no world can take it."""
         headers = request.headers
         guard.check_content_type(headers)
@@ -83,7 +83,7 @@ class Streamable:
         else:
             await self._told(request, world, message)
 
-    def _session(self, request: Request) -> World:
+    def _session(self, request: HttpRequest) -> HttpWorld:
         """The legacy world that a request names. Raises HttpRefusal where it names none that there is."""
         version = request.headers.get(VERSION)
         if version is not None and version not in LEGACY_VERSIONS:
@@ -94,7 +94,7 @@ class Streamable:
             raise HttpRefusal(400, _NO_SESSION)
         return self._worlds.find(key, request.principal)
 
-    async def _initialize(self, request: Request, message: Message) -> None:
+    async def _initialize(self, request: HttpRequest, message: Message) -> None:
         world = await self._worlds.begin(request.principal)
         outlet = self._outlet(request, world.client, ((SESSION.encode(), world.key.encode()),))
         await self._exchange(request, world, message, outlet)
@@ -102,7 +102,7 @@ class Streamable:
             # The client never learns the id of this session: nobody can come back to it.
             self._worlds.end(world)
 
-    async def _malformed(self, request: Request, modern: bool, problem: MessageError) -> None:
+    async def _malformed(self, request: HttpRequest, modern: bool, problem: MessageError) -> None:
         """Let the gateway refuse it, which leaves evidence; without a world, refuse it here."""
         if modern:
             world = self._worlds.shared(request.principal)
@@ -117,7 +117,7 @@ class Streamable:
         problem.request_id = number
         await self._answered(request, world, outlet, number, lambda: world.receiver.refuse_message(problem))
 
-    async def _several(self, request: Request, text: jsonrpc.Batch) -> None:
+    async def _several(self, request: HttpRequest, text: jsonrpc.Batch) -> None:
         world = self._session(request)
         if not world.receiver.batches:
             await self._malformed(request, False, text)
@@ -135,7 +135,7 @@ class Streamable:
         finally:
             self._worlds.release(world)
 
-    async def _batch(self, request: Request, world: World, batch: list[Taken]) -> None:
+    async def _batch(self, request: HttpRequest, world: HttpWorld, batch: list[Taken]) -> None:
         """Hand the messages of a batch in, in order, and wait as `_answered` does."""
         client = world.client
         outlet = self._outlet(request, client)
@@ -154,7 +154,7 @@ class Streamable:
                 client.disconnected(one, outlet)
 
     async def _exchange(
-        self, request: Request, world: World, message: Message, outlet: Outlet | None = None
+        self, request: HttpRequest, world: HttpWorld, message: Message, outlet: Outlet | None = None
     ) -> None:
         client = world.client
         if client.room <= 0:
@@ -175,7 +175,7 @@ class Streamable:
         await self._answered(request, world, outlet, number, hand_in)
 
     async def _answered(
-        self, request: Request, world: World, outlet: Outlet, number: int, hand_in: Callable[[], None]
+        self, request: HttpRequest, world: HttpWorld, outlet: Outlet, number: int, hand_in: Callable[[], None]
     ) -> None:
         """Hand a request in, and wait until its answer is out or its client is gone."""
         self._worlds.use(world)
@@ -199,13 +199,13 @@ class Streamable:
                 world.receiver.cancel(number, "disconnected")
                 turn.end()
 
-    async def _told(self, request: Request, world: World, message: Message) -> None:
+    async def _told(self, request: HttpRequest, world: HttpWorld, message: Message) -> None:
         self._worlds.use(world)
         tell(world, self._turn, message, request.headers)
         self._worlds.release(world)
         await request.respond(202)
 
-    def _outlet(self, request: Request, client: HttpClient, granted: Headers = ()) -> Outlet:
+    def _outlet(self, request: HttpRequest, client: HttpClient, granted: Headers = ()) -> Outlet:
         load = client.load
         if client.modern:
             load = Share(load, client.holding, request.connection, self._clock, self._turn.strain)
@@ -213,7 +213,7 @@ class Streamable:
 
     # --- GET and DELETE, legacy only -------------------------------------------------------------
 
-    async def get(self, request: Request) -> None:
+    async def get(self, request: HttpRequest) -> None:
         """Open the standing stream of a session, of which there is one at most; with `Last-Event-ID`, go on
         with the stream of that event, also where its earlier connection is not known to be gone."""
         world = self._standing_world(request)
@@ -235,13 +235,13 @@ class Streamable:
             outlet.drop()
             self._worlds.release(world)
 
-    async def delete(self, request: Request) -> None:
+    async def delete(self, request: HttpRequest) -> None:
         """End a session."""
         world = self._standing_world(request)
         self._worlds.end(world)
         await request.respond(204)
 
-    def _standing_world(self, request: Request) -> World:
+    def _standing_world(self, request: HttpRequest) -> HttpWorld:
         if request.headers.get(VERSION) in eras.MODERN_VERSIONS:
             raise HttpRefusal(
                 405, "in this protocol version the endpoint takes POST only", headers=_ONLY_POST

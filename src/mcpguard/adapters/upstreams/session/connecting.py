@@ -11,7 +11,14 @@ from msgspec import Struct
 
 from mcpguard.adapters.upstreams.session.conversation import Conversation
 from mcpguard.adapters.upstreams.session.envelope import Verbosity
-from mcpguard.adapters.upstreams.session.greeting import DISCOVER, Changed, Gone, Greeting, Identity, greet
+from mcpguard.adapters.upstreams.session.greeting import (
+    DISCOVER,
+    Changed,
+    Greeting,
+    Identity,
+    WireEnded,
+    greet,
+)
 from mcpguard.adapters.upstreams.session.life import Backoff, Memory, Terms, lasting
 from mcpguard.adapters.upstreams.wires.wire import Wire, WireListener
 from mcpguard.core.errors import UpstreamError
@@ -62,7 +69,7 @@ class Connector:
             try:
                 await talk.wire.open()
                 return talk, await self.greet(talk, probe)
-            except Gone as gone:
+            except WireEnded as gone:
                 if not probe or gone.method != DISCOVER:
                     raise
                 # Some legacy servers end at whatever comes before `initialize`.

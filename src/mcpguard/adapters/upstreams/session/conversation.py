@@ -11,7 +11,7 @@ import asyncio
 from collections.abc import Callable
 
 from mcpguard.adapters.upstreams.session.envelope import SET_LEVEL, legacy_params, modern_params
-from mcpguard.adapters.upstreams.session.greeting import Changed, Gone, Greeting, change_of
+from mcpguard.adapters.upstreams.session.greeting import Changed, Greeting, WireEnded, change_of
 from mcpguard.adapters.upstreams.session.injection import params_of
 from mcpguard.adapters.upstreams.session.life import SHOWN, Memory, Terms
 from mcpguard.adapters.upstreams.session.listening import (
@@ -23,7 +23,7 @@ from mcpguard.adapters.upstreams.session.listening import (
 )
 from mcpguard.adapters.upstreams.session.open_requests import OpenRequest, OpenRequests, Trouble
 from mcpguard.adapters.upstreams.session.patience import LISTS, exhausted
-from mcpguard.adapters.upstreams.session.questions import Questions
+from mcpguard.adapters.upstreams.session.questions import OpenQuestions
 from mcpguard.adapters.upstreams.wires.wire import Wire, WireListener
 from mcpguard.core.errors import UpstreamError
 from mcpguard.core.model import Json
@@ -59,7 +59,7 @@ class Conversation:
             terms.name, terms.message_bytes, self._late, terms.changed, terms.turn.strain
         )
         self.wire = make(self)
-        self._questions = Questions(terms.listener, self._open, self.wire.send)
+        self._questions = OpenQuestions(terms.listener, self._open, self.wire.send)
         self._listening: Listening | None = None
         self._asking: tuple[int, str] | None = None
         self._level: str | None = None
@@ -111,7 +111,7 @@ class Conversation:
     async def ask(self, method: str, params: dict[str, Json], seconds: float | None = None) -> Json:
         """See `greeting.Ask`."""
         if self.over:
-            raise Gone(method)
+            raise WireEnded(method)
         call = OpenRequest(method)
         request_id = self._own(call, params)
         self._asking = (request_id, method)
@@ -291,7 +291,7 @@ class Conversation:
             request_id, method = self._asking
             call = self._open.take(request_id)
             if call is not None:
-                call.fail(Gone(method))
+                call.fail(WireEnded(method))
 
     def _asked(self, its_id: RequestId, method: str, params: dict[str, Json], related: int | None) -> None:
         if exhausted(0, self.wire.unsent):

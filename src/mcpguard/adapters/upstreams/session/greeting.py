@@ -38,7 +38,7 @@ class Greeting(Struct, frozen=True):
     certain: bool = True
 
 
-class Gone(UpstreamError):
+class WireEnded(UpstreamError):
     """The wire ended before the answer to `method`."""
 
     def __init__(self, method: str) -> None:
@@ -51,7 +51,7 @@ class Ask(Protocol):
 
     async def __call__(self, method: str, params: dict[str, Json], seconds: float | None = None) -> Json:
         """The whole JSON-RPC response, None after `seconds` of silence. Raises UpstreamError where there
-        will be none, Gone where the wire is over."""
+        will be none, WireEnded where the wire is over."""
         ...
 
 
@@ -91,7 +91,7 @@ class _Opening:
         meta = eras.envelope(self._terms.listener.caller, version, "mcpguard", __version__)
         try:
             answer = await self._ask(DISCOVER, {"_meta": meta}, self._patience)
-        except Gone:
+        except WireEnded:
             raise
         except UpstreamError as failure:
             self._failure = failure
@@ -110,7 +110,7 @@ class _Opening:
         params = initialize_params(listener.caller, listener.version, "mcpguard", __version__)
         try:
             answer = await self._ask("initialize", params)
-        except Gone:
+        except WireEnded:
             raise
         except UpstreamError as failure:
             self._failure = failure

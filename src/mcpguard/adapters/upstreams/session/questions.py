@@ -19,7 +19,7 @@ ASKABLE = frozenset({"sampling/createMessage", "elicitation/create", "roots/list
 """What may be asked of a client (specification 2025-11-25: client/*)."""
 
 
-class Questions:
+class OpenQuestions:
     """The open questions of one wire. While one is open, the request that it belongs to is not late."""
 
     def __init__(

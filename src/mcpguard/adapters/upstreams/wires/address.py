@@ -27,7 +27,7 @@ _NETLOC = re.compile(r"(?:\[[0-9A-Fa-f:.]+\]|[^\[\]@:\\]+)(?::.*)?")
 _HEADER_VALUE = re.compile(r"[^\x00-\x08\x0a-\x1f\x7f]*")
 
 
-class Filled(Struct, frozen=True, eq=False):
+class FilledAddress(Struct, frozen=True, eq=False):
     """An address with the values in place, for one request. `values` are those, by what they are for: a
     reference, and the host that is told it."""
 
@@ -63,7 +63,7 @@ class Address:
         self._credentials = credentials
         self._to = to
 
-    async def resolve(self, credential: str = "") -> Filled:
+    async def resolve(self, credential: str = "") -> FilledAddress:
         """The URL and the headers, for a request that `credential` was chosen for, "" for none. Raises
         CredentialError, which names the reference, and UpstreamError for a URL that has no host.
 
@@ -80,7 +80,7 @@ class Address:
         """The host that the URL has now. Raises as `resolve`."""
         return _host_of((await self.resolve()).url)
 
-    async def renewed(self, before: Filled, credential: str = "") -> Filled | None:
+    async def renewed(self, before: FilledAddress, credential: str = "") -> FilledAddress | None:
         """The upstream did not take what was sent with `before`: the same with other values, None where there
         are none. Raises as `resolve`."""
         if not before.values:
@@ -91,11 +91,11 @@ class Address:
             now = await self.resolve(credential)
         return None if same(now.values, before.values) else now
 
-    def _refused(self, filled: Filled) -> None:
+    def _refused(self, filled: FilledAddress) -> None:
         for (ref, host), secret in filled.values.items():
             self._credentials.refused(ref, structs.replace(self._to, host=host), secret)
 
-    def _resolve(self, credential: str, get: Get) -> Filled:
+    def _resolve(self, credential: str, get: Get) -> FilledAddress:
         values: dict[tuple[CredentialRef, str], Secret] = {}
 
         def value(ref: CredentialRef, host: str) -> str:
@@ -105,7 +105,7 @@ class Address:
         url = self._fill_url(value)
         host = urlsplit(url).hostname or ""
         headers = self._headers[credential].items()
-        return Filled(url, {name: _fill_header(text, host, value) for name, text in headers}, values)
+        return FilledAddress(url, {name: _fill_header(text, host, value) for name, text in headers}, values)
 
     def _known(self, ref: CredentialRef, host: str) -> Secret:
         secret = self._credentials.known(ref, structs.replace(self._to, host=host))

@@ -12,7 +12,7 @@ from urllib.parse import urlsplit
 
 from mcpguard.adapters.network.outbound import Exchange, Outbound
 from mcpguard.adapters.upstreams.supply import same
-from mcpguard.adapters.upstreams.wires.address import Address, Filled, laid_over
+from mcpguard.adapters.upstreams.wires.address import Address, FilledAddress, laid_over
 from mcpguard.core.errors import CredentialError, UpstreamError
 
 REFUSED = (401, 403)
@@ -31,7 +31,7 @@ class Sender:
         self._address = address
         self._connect = connect
         self._outbound: Outbound | None = None
-        self._own: Filled | None = None
+        self._own: FilledAddress | None = None
 
     async def open(self) -> None:
         """Resolve the address; the first request connects. Raises CredentialError or UpstreamError."""
@@ -71,7 +71,7 @@ class Sender:
         self._note(again, credential)
         return await self._send(method, again, headers, body, sent, url)
 
-    def _note(self, filled: Filled | None, credential: str) -> None:
+    def _note(self, filled: FilledAddress | None, credential: str) -> None:
         if not credential:
             before, self._own = self._own, filled
             self.turn += before is not None and (filled is None or not same(filled.values, before.values))
@@ -79,7 +79,7 @@ class Sender:
     async def _send(
         self,
         method: str,
-        filled: Filled,
+        filled: FilledAddress,
         headers: dict[str, str],
         body: bytes | None,
         sent: Callable[[], None] | None,
