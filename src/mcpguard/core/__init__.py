@@ -1,6 +1,6 @@
 """The pure core: decides, redacts and seals. No IO, no clock, no event loop, no MCP.
 
-`policy/` decides, with `conditions/` (CEL) and the `functions/` that they call; `redaction/` inspects what comes
-back; `evidence/` chains records; `document/` reads what people write. `model.py` has the nouns, `secret.py` the
-credentials, `token_end.py` when one says itself that it expires, `errors.py` every exception.
+`policy/` decides, with `conditions/` (CEL) and the `functions/` that they call; `redaction/` inspects what
+comes back; `evidence/` chains records; `document/` reads what people write. `model.py` has the nouns,
+`secret.py` the credentials, `token_end.py` when one says itself that it expires, `errors.py` every exception.
 """
