@@ -122,10 +122,10 @@ def _host(broker: Broker, server: Server, principal: Principal) -> str | None:
 
 
 def _said(entry: Credential | None, kind: str, seconds: float | None) -> str:
-    from mcpguard.adapters.credentials import KEEPS, MINTS
+    from mcpguard.adapters.credentials import MINTS, SOURCES
 
     if entry is None:
-        keep = KEEPS.get(kind, 0.0)
+        keep = SOURCES[kind].keep
     else:
         keep = MINTS[kind].keep if entry.cache_seconds is None else entry.cache_seconds
     if seconds is not None:

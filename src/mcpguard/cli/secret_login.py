@@ -100,7 +100,7 @@ def _secret(entry: OAuthEntry) -> Secret | None:
     if entry.client_secret is None:
         return None
     ref = sole_reference(entry.client_secret)
-    return SOURCES[ref.source]().get(ref)
+    return SOURCES[ref.source].source().get(ref)
 
 
 def _open(url: str) -> None:

@@ -12,7 +12,7 @@ from mcpguard.core.document.written import Mistake, Must, Path, Written, matchin
 from mcpguard.core.secret import CredentialRef, parse_template, sole_reference
 
 SOURCES = ("env", "file", "keyring")
-"""The sources that a `${SOURCE:NAME}` reference can name."""
+"""The sources that a `${SOURCE:NAME}` reference can name. `SOURCES` of `adapters/credentials` reads them."""
 
 ENTRY = "credential"
 """What stands in their place in a reference to an entry of `credentials`."""
@@ -83,7 +83,7 @@ def _wrong_reference(text: str) -> str:
         ref = sole_reference(text)
     except ValueError as error:
         return str(error)
-    return "" if ref.source in SOURCES else "must be a reference to the keyring, a file or the environment"
+    return "" if ref.source in SOURCES else f"must be a reference to one of {', '.join(SOURCES)}"
 
 
 def _wrong_header(name: str) -> str:

@@ -87,7 +87,7 @@ def _held(subject: Subject, ref: CredentialRef, place: tuple[str, str]) -> Itera
 
     line = subject.line(*place)
     try:
-        secret: Secret = SOURCES[ref.source]().get(ref)
+        secret: Secret = SOURCES[ref.source].source().get(ref)
         subject.redactor.hold(str(ref), secret)
     except CredentialError as error:
         # A client may set variables that the shell of who runs the doctor does not have.

@@ -41,7 +41,7 @@ class MintSetting(NamedTuple):
     mend: Callable[[], None]
     issued: Callable[[], int] | None = None
     kinds: Mapping[str, MintKind] = MINTS
-    sources: Mapping[str, CredentialSource] = {name: source() for name, source in SOURCES.items()}
+    sources: Mapping[str, CredentialSource] = {name: kind.source() for name, kind in SOURCES.items()}
     servers: tuple[str, ...] = ("s",)
 
 

@@ -29,7 +29,7 @@ from tests.adapters.credentials.fake_credentials import (
 )
 
 REF = CredentialRef("credential", "key")
-PLAIN = CredentialRef("fake", "plain")
+PLAIN = CredentialRef("file", "plain")
 
 
 class Stage:
@@ -53,7 +53,7 @@ class Stage:
             self,
             lambda _server, line: self.said.append(line),
             self.now,
-            {"fake": self.source},
+            {"file": self.source},
             {"fake": kind(self.make, per_principal, recovers)},
         )
 
@@ -162,7 +162,7 @@ def test_a_plain_reference_is_for_the_servers_that_name_it() -> None:
     stage = Stage()
     assert stage.get(ref=PLAIN) == "plain-value"
     assert "not among what the configuration gives to 'other'" in stage.refusal(program("other"), PLAIN)
-    assert "not among" in stage.refusal(ref=CredentialRef("fake", "another"))
+    assert "not among" in stage.refusal(ref=CredentialRef("file", "another"))
 
 
 def test_a_source_that_there_is_not_is_named() -> None:

@@ -26,26 +26,38 @@ from tests.adapters.credentials.fake_credentials import FakeSource
 from tests.adapters.credentials.fake_keyring import FakeKeyring
 
 
+def in_the_keychain(_folder: Path, _patch: pytest.MonkeyPatch) -> tuple[str, str]:
+    keyring.set_password("mcpguard", "github/read", VALUE)
+    return "github/read", "github/x"
+
+
+def in_the_environment(_folder: Path, patch: pytest.MonkeyPatch) -> tuple[str, str]:
+    patch.setenv("MCPGUARD_TEST", VALUE)
+    patch.delenv("MCPGUARD_TEST_MISSING", raising=False)
+    return "MCPGUARD_TEST", "MCPGUARD_TEST_MISSING"
+
+
+def in_a_file(folder: Path, _patch: pytest.MonkeyPatch) -> tuple[str, str]:
+    return str(secret_file(folder, VALUE.encode())), str(folder / "no")
+
+
+SETTINGS = {"keyring": in_the_keychain, "env": in_the_environment, "file": in_a_file}
+"""For each source, what puts VALUE where it looks: gives that name, and one under which nothing is."""
+
+
 @pytest.fixture(params=[*SOURCES, "fake"])
 def setting(
     request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, backend: FakeKeyring
 ) -> Setting:
-    source = request.param
-    if source == "keyring":
-        backend.set_password("mcpguard", "github/read", VALUE)
-        return Setting(Keychain(), CredentialRef(source, "github/read"), CredentialRef(source, "github/x"))
-    if source == "env":
-        monkeypatch.setenv("MCPGUARD_TEST", VALUE)
-        monkeypatch.delenv("MCPGUARD_TEST_MISSING", raising=False)
-        return Setting(
-            Environ(), CredentialRef(source, "MCPGUARD_TEST"), CredentialRef(source, "MCPGUARD_TEST_MISSING")
-        )
-    if source == "file":
-        path = secret_file(tmp_path, VALUE.encode())
-        return Setting(
-            Mounted(), CredentialRef(source, str(path)), CredentialRef(source, str(tmp_path / "no"))
-        )
-    return Setting(FakeSource(here=VALUE), CredentialRef(source, "here"), CredentialRef(source, "gone"))
+    name: str = request.param
+    if name == "fake":
+        return Setting(FakeSource(here=VALUE), CredentialRef(name, "here"), CredentialRef(name, "gone"))
+    present, missing = SETTINGS[name](tmp_path, monkeypatch)
+    return Setting(SOURCES[name].source(), CredentialRef(name, present), CredentialRef(name, missing))
+
+
+def test_each_source_has_its_setting_here() -> None:
+    assert SETTINGS.keys() == SOURCES.keys()
 
 
 def secret_file(folder: Path, data: bytes, mode: int = 0o600) -> Path:
@@ -69,7 +81,7 @@ def test_every_source_keeps_the_contract(setting: Setting, promise: Callable[[Se
 
 @pytest.mark.parametrize("name", SOURCES)
 def test_the_example_of_each_source_is_a_reference_to_it(name: str) -> None:
-    (ref,) = parse_template(SOURCES[name].example).refs  # type: ignore[attr-defined]
+    (ref,) = parse_template(SOURCES[name].example).refs
     assert ref.source == name
 
 

@@ -1,5 +1,9 @@
-"""Where credentials come from. To add a source of plain values: one module here and one line in `SOURCES`.
-To add one that makes them: one module here, one line in `MINTS`, and its field in `config/credentials.py`."""
+"""Where credentials come from.
+
+To add a source of plain values: a module here, a line in `SOURCES`, and its name in `SOURCES` of
+`config/references.py`, which may not import this package. To add one that makes them: a module here, a
+line in `MINTS`, and its field in `config/credentials.py`.
+"""
 
 from __future__ import annotations
 
@@ -13,21 +17,30 @@ from mcpguard.adapters.credentials.keychain import Keychain
 from mcpguard.adapters.credentials.mounted import Mounted
 from mcpguard.gateway.ports import CredentialSource, Mint
 
-SOURCES: dict[str, type[CredentialSource]] = {
-    "keyring": Keychain,
-    "env": Environ,
-    "file": Mounted,
-}
-"""The SOURCE of a `${SOURCE:NAME}` reference -> its class, which takes no arguments."""
-
 KEYRING_SECONDS = 2.0
 """How long a value of the keychain is kept: a question to a Secret Service takes tens of milliseconds."""
 
-PAUSES = {"keyring": 1.0}
-"""How many seconds a source is left alone after it failed; 0 for those that cost nothing to ask."""
 
-KEEPS = {"keyring": KEYRING_SECONDS}
-"""How many seconds a value of a source is kept; 0 for those that cost nothing to ask."""
+class SourceKind(NamedTuple):
+    """One source of plain values.
+
+    `source` is its class, which takes no arguments. `example` is a reference to it, for the reference page,
+    which also has the first sentence of its module. `keep` is how many seconds a value is kept, `pause` how
+    many the source is left alone after it failed: 0 for one that costs nothing to ask.
+    """
+
+    source: type[CredentialSource]
+    example: str
+    keep: float = 0.0
+    pause: float = 0.0
+
+
+SOURCES: dict[str, SourceKind] = {
+    "keyring": SourceKind(Keychain, "${keyring:github/read}", keep=KEYRING_SECONDS, pause=1.0),
+    "env": SourceKind(Environ, "${env:GITHUB_TOKEN}"),
+    "file": SourceKind(Mounted, "${file:/run/secrets/github-token}"),
+}
+"""The SOURCE of a `${SOURCE:NAME}` reference -> where it is read."""
 
 
 class MintKind(NamedTuple):

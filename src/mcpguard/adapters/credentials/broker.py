@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable, Mapping
 from threading import Lock, Thread
 from typing import Any
 
-from mcpguard.adapters.credentials import KEEPS, MINTS, PAUSES, SOURCES, MintKind
+from mcpguard.adapters.credentials import MINTS, SOURCES, MintKind
 from mcpguard.adapters.credentials.kept import ENDING, Kept, SecretGuard
 from mcpguard.adapters.credentials.value import ValueMint
 from mcpguard.config.loading import Credential, Server
@@ -66,7 +66,7 @@ class Broker:
         self._guard = guard
         self._report = report
         self._now = now
-        self._sources = sources or {name: source() for name, source in SOURCES.items()}
+        self._sources = sources or {name: kind.source() for name, kind in SOURCES.items()}
         self._kinds = kinds
         self._lock = Lock()
         self._kept: dict[tuple[CredentialRef, Principal | None], Kept] = {}
@@ -176,8 +176,8 @@ class Broker:
             if source is None:
                 raise CredentialError(f"there is no credential source '{ref.source}' (in '{ref}')")
             plain = ValueMint(str(ref), f"${{{ref}}}", source.get)
-            keep, pause = KEEPS.get(ref.source, 0.0), PAUSES.get(ref.source, 0.0)
-            return Kept(str(ref), plain, keep, pause, self._now, self._guard, issues=False)
+            written = SOURCES[ref.source]
+            return Kept(str(ref), plain, written.keep, written.pause, self._now, self._guard, issues=False)
         entry = self._credentials[ref.name]
         kind = self._kinds[entry.kind]
         more: tuple[Any, ...] = (principal,) if kind.per_principal else ()

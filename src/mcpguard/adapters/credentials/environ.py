@@ -30,8 +30,6 @@ def variable(name: str) -> str | None:
 class Environ:
     """Implements `ports.CredentialSource`. An empty variable counts as missing."""
 
-    example = "${env:GITHUB_TOKEN}"
-
     def get(self, ref: CredentialRef) -> Secret:
         """The variable's value now; CredentialError where it is unset or empty."""
         value = os.environ.get(ref.name)

@@ -31,8 +31,6 @@ class Keychain:
     or failing.
     """
 
-    example = "${keyring:github/read}"
-
     def get(self, ref: CredentialRef) -> Secret:
         """The value now; CredentialError where there is none."""
         value = self._read(ref.name)

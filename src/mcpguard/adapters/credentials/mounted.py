@@ -19,8 +19,6 @@ class Mounted:
     account can read is not one.
     """
 
-    example = "${file:/run/secrets/github-token}"
-
     def get(self, ref: CredentialRef) -> Secret:
         """The value now; CredentialError where there is none that may be used."""
         path = os.path.expanduser(ref.name)

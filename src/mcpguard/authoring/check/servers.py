@@ -98,7 +98,7 @@ def _trouble(ref: CredentialRef, redactor: Redactor) -> str:
     from mcpguard.adapters.credentials import SOURCES
 
     try:
-        redactor.hold(str(ref), SOURCES[ref.source]().get(ref))
+        redactor.hold(str(ref), SOURCES[ref.source].source().get(ref))
     except CredentialError as error:
         return str(error)
     return ""
