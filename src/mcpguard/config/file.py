@@ -283,9 +283,13 @@ class ConfigFile(Written):
         None,
         description="Default: `flush`, in the `audit` folder of the user's state folder.",
     )
-    limits: Limits = Field(default_factory=Limits, description="Bounds.")
-    session: SessionEntry = Field(default_factory=SessionEntry, description="The memory that rules can have.")
-    http: HttpEntry = Field(default_factory=HttpEntry, description="For `mcpguard run --http HOST:PORT`.")
+    limits: Limits = Field(default_factory=Limits.model_construct, description="Bounds.")
+    session: SessionEntry = Field(
+        default_factory=SessionEntry.model_construct, description="The memory that rules can have."
+    )
+    http: HttpEntry = Field(
+        default_factory=HttpEntry.model_construct, description="For `mcpguard run --http HOST:PORT`."
+    )
 
     def mistakes(self) -> Iterator[Mistake]:
         """What is wrong between servers, and between them and credentials."""

@@ -62,7 +62,7 @@ class Settings(Struct, frozen=True, kw_only=True):
     session_folder: Path | None = None
     """None for the default of the user."""
     session_idle_seconds: float = SESSION_IDLE_SECONDS
-    http: HttpEntry = HttpEntry()
+    http: HttpEntry = HttpEntry.model_construct()
     agent: str | None = None
     advice: str = ""
     config: Path | None = None

@@ -132,10 +132,9 @@ class Must:
         return value
 
 
-def matching(pattern: str | re.Pattern[str], said: str) -> Must:
-    """A text that matches wholly."""
-    form = re.compile(pattern)
-    return Must(lambda text: "" if form.fullmatch(text) else said, pattern=f"^(?:{form.pattern})$")
+def matching(pattern: str, said: str) -> Must:
+    """A text that matches wholly. The pattern is compiled when a text is there: a start pays for no other."""
+    return Must(lambda text: "" if re.fullmatch(pattern, text) else said, pattern=f"^(?:{pattern})$")
 
 
 def filled(said: str, **schema: Any) -> Must:
