@@ -292,7 +292,7 @@ class ConfigFile(Written):
     )
 
     def mistakes(self) -> Iterator[Mistake]:
-        """What is wrong between servers, and between them and credentials."""
+        """Mistakes across servers, and between servers and credentials."""
         if self.servers and all(entry.disabled for entry in self.servers.values()):
             yield ("servers",), "every server is disabled: enable at least one"
         yield from self._ambiguous_methods()

@@ -119,7 +119,7 @@ class VaultAuth(Written):
     kubernetes: KubernetesEntry | None = Field(None, description="With the token of a service account.")
 
     def mistakes(self) -> Iterator[Mistake]:
-        """No way, or two."""
+        """Not exactly one way to log in."""
         yield from _one_of(self, "approle", "kubernetes")
 
 
@@ -161,7 +161,7 @@ class VaultEntry(Written):
     timeout_seconds: Timeout = Field(10.0, description="How long one request may take.")
 
     def mistakes(self) -> Iterator[Mistake]:
-        """Of two keys none, or both."""
+        """Pairs of keys of which not exactly one is given."""
         yield from _one_of(self, "field", "value")
         yield from _one_of(self, "token", "auth")
 
@@ -214,7 +214,7 @@ class GithubAppEntry(Written):
     timeout_seconds: Timeout = Field(10.0, description="How long one request may take.")
 
     def mistakes(self) -> Iterator[Mistake]:
-        """Of two keys none, or both."""
+        """Pairs of keys of which not exactly one is given."""
         yield from _one_of(self, "client_id", "app_id")
         yield from _one_of(self, "installation_id", "account")
         if bool(self.repositories) == self.all_repositories:

@@ -90,7 +90,7 @@ class CallEntry(Written):
     description: str = Field("", description="As `annotations`.")
 
     def mistakes(self) -> Iterator[Mistake]:
-        """No target or two, and a method that does not use it."""
+        """A target that is missing or ambiguous, and a method that does not use it."""
         given = [kind for kind in _USES if getattr(self, kind) is not None]
         if len(given) > 1:
             yield (), f"a call has one target, not {' and '.join(given)}"
@@ -168,7 +168,7 @@ class Expect(Written):
     )
 
     def mistakes(self) -> Iterator[Mistake]:
-        """Nothing that is expected."""
+        """An expectation without any key."""
         if all(getattr(self, key) is None for key in type(self).model_fields):
             yield (), "nothing is expected, so nothing is tested"
 
@@ -217,7 +217,7 @@ class Case(Written):
         return datetime.fromisoformat(self.now)
 
     def mistakes(self) -> Iterator[Mistake]:
-        """Two pasts, and what would need a result without one."""
+        """`session` beside `after`, and expectations about a result that is not given."""
         if self.after and self.session is not None:
             yield ("session",), "`session` and `after` both set the state of the session: use one of them"
         if self.result is not None:
@@ -240,7 +240,7 @@ class PolicyTests(Written):
     )
 
     def mistakes(self) -> Iterator[Mistake]:
-        """Two tests with one name."""
+        """Tests that share a name."""
         seen: set[str] = set()
         for index, case in enumerate(self.tests):
             if case.name in seen:

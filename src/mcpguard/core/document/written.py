@@ -44,11 +44,11 @@ CHOICE = "literal_error"
 """pydantic's type of the error of a value that is not a choice; `expected` in its context names them."""
 
 SHAPE = "shape"
-"""The type of the error of a value with none of the shapes that a field takes."""
+"""The type of the error of a value that has none of the shapes that a field accepts."""
 
 LENIENT = "lenient"
-"""As the context of a validation: every Must is passed over, so that the relations between values can be
-checked although one of them is wrong."""
+"""As the context of a validation: every Must is skipped, so that `mistakes` can be called although a value is
+wrong."""
 
 
 class Written(BaseModel):
@@ -63,8 +63,8 @@ class Written(BaseModel):
     )
 
     def mistakes(self) -> Iterator[Mistake]:
-        """What is wrong between values of this part, each of which is right by itself. The places are below
-        this part."""
+        """Mistakes in how the values of this part go together, each value being valid by itself. The places
+        are relative to this part."""
         yield from ()
 
     @classmethod
@@ -175,7 +175,7 @@ def shape_of(value: Any) -> str:
 
 def by_shape(*shapes: str) -> Discriminator:
     """The member of a union that a value is read as is chosen by its shape alone, so that a mistake in it
-    is told once."""
+    is reported once."""
     return Discriminator(
         shape_of,
         custom_error_type=SHAPE,

@@ -158,7 +158,7 @@ class Limit(Filled):
     )
 
     def mistakes(self) -> Iterator[Mistake]:
-        """More or less than one unit, and a cost without units."""
+        """A number of units other than one, and a cost without units."""
         if sum(getattr(self, unit) is not None for unit in _UNITS) != 1:
             yield (), "a limit has exactly one of `calls`, `bytes` and `units`"
         if self.cost != 1 and self.units is None:
@@ -236,7 +236,7 @@ class Rule(Filled):
     message: str = Field("", description="What the model is told when this rule refuses.")
 
     def mistakes(self) -> Iterator[Mistake]:
-        """Keys that have no effect beside others, and placeholders that are none."""
+        """Keys that have no effect next to others, and malformed placeholders."""
         if self.tools is not None and not {"tools/call", ANY_ACTION} & set(self.action):
             yield ("tools",), "`tools` can match only the action tools/call"
         for key in OBLIGATIONS:
@@ -285,7 +285,7 @@ class Policy(Filled):
     )
 
     def mistakes(self) -> Iterator[Mistake]:
-        """Two rules with one name."""
+        """Rules that share a name."""
         seen: set[str] = set()
         for index, rule in enumerate(self.rules):
             if rule.id in seen:
