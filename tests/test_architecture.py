@@ -169,6 +169,15 @@ def test_public_names_say_what_they_promise() -> None:
     assert silent == []
 
 
+def test_no_class_name_stands_for_two_things() -> None:
+    found: dict[str, list[str]] = {}
+    for path in FILES:
+        for node in ast.walk(ast.parse(path.read_text("utf-8"))):
+            if isinstance(node, ast.ClassDef):
+                found.setdefault(node.name, []).append(relative(path))
+    assert {name: places for name, places in found.items() if len(places) > 1} == {}
+
+
 def test_no_name_says_nothing() -> None:
     for path in FILES:
         assert not {"utils", "util", "helper", "helpers", "manager", "base", "common"} & set(

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from mcpguard.authoring.check.lints import Subject, lint
+from mcpguard.authoring.check.lints import LintSubject, lint
 from mcpguard.authoring.explain.reach import reach
 from mcpguard.authoring.snapshot import read_snapshot
 from mcpguard.core.model import Invocation, Listed, Principal
@@ -54,7 +54,7 @@ def offered() -> str:
 def test_of_all_packs_together_only_what_is_meant_is_told(posture: str) -> None:
     packs = [Pack(server, posture) for server in PACKS]
     policies = [compile_policy(pack.path.read_text("utf-8"), str(pack), OPT_IN) for pack in packs]
-    subject = Subject(
+    subject = LintSubject(
         policies, TODAY, dict.fromkeys(PACKS, True), None, read_snapshot(offered(), "snapshot.json")
     )
     told = [

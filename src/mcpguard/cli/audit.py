@@ -11,7 +11,7 @@ from typing import Any
 from mcpguard.adapters.audit.reader import chain_files, default_folder, lines, verified
 from mcpguard.adapters.system.terminal import plain, style, table
 from mcpguard.core.errors import AuditError
-from mcpguard.core.evidence.verification import Report
+from mcpguard.core.evidence.verification import ChainReport
 
 EXAMPLES = (
     "mcpguard audit verify",
@@ -89,7 +89,7 @@ def _verify(path: Path, args: argparse.Namespace) -> int:
     return 0 if intact else 1
 
 
-def _print_json(reports: dict[str, Report], missing: list[str], intact: bool) -> None:
+def _print_json(reports: dict[str, ChainReport], missing: list[str], intact: bool) -> None:
     from msgspec import to_builtins
     from msgspec.json import encode
 
@@ -99,7 +99,7 @@ def _print_json(reports: dict[str, Report], missing: list[str], intact: bool) ->
     print(encode({"intact": intact, "chains": chains, "missing": missing}).decode())
 
 
-def _print_reports(reports: dict[str, Report], missing: list[str]) -> None:
+def _print_reports(reports: dict[str, ChainReport], missing: list[str]) -> None:
     for name, report in reports.items():
         verdict = style("intact", "green") if report.intact else style("ALTERED", "red")
         print(f"{verdict}  {plain(name)}:{report.head}  {report.records} records")
@@ -111,7 +111,7 @@ def _print_reports(reports: dict[str, Report], missing: list[str]) -> None:
     print(f"chains: {len(reports)}, altered or missing: {altered}")
 
 
-def _notes(report: Report) -> list[str]:
+def _notes(report: ChainReport) -> list[str]:
     notes = [f"line {flaw.line} {flaw.what}" for flaw in report.flaws]
     if report.torn:
         notes.append("note: ends in an incomplete record, which was never acknowledged (a crash)")

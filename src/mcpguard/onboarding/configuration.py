@@ -13,7 +13,7 @@ from mcpguard.core.errors import ConfigError, Problem
 from mcpguard.onboarding.formats import yaml_text
 from mcpguard.onboarding.formats.edit_json import newline
 from mcpguard.onboarding.formats.edit_yaml import scalar
-from mcpguard.onboarding.formats.tree import Broken, Member, Node
+from mcpguard.onboarding.formats.tree import Broken, Member, TreeNode
 
 _HEAD = "# Made by `mcpguard import`; change it as you like. `mcpguard check` reports mistakes.\nversion: 1\n"
 _ONE_LINE = "is written in brackets: write one entry per line, so that `mcpguard import` can add to it"
@@ -60,12 +60,12 @@ def _rows(name: str, entry: dict[str, Any]) -> Iterator[str]:
             yield f"  {key}: {scalar(value)}"
 
 
-def _into(source: str, text: str, root: Node, key: str, rows: str, line: str) -> tuple[int, str]:
+def _into(source: str, text: str, root: TreeNode, key: str, rows: str, line: str) -> tuple[int, str]:
     """Where `rows` (with {} for the indentation) go, and how."""
     member = next((one for one in root.value if one.key == key), None)
     if member is None:
         return len(text), ("" if text.endswith("\n") else line) + f"{key}:{line}" + _lines(rows, "  ", line)
-    node: Node = member.node
+    node: TreeNode = member.node
     if not node.value or text[node.start] in "[{":
         raise ConfigError([Problem(source, *_place(text, member), f"`{key}` {_ONE_LINE}")])
     column = node.start - (text.rfind("\n", 0, node.start) + 1)

@@ -14,7 +14,7 @@ from typing import Any
 from mcpguard.onboarding.discovery.clients import File
 from mcpguard.onboarding.discovery.reading import PARSERS, ClientFile, tables_of
 from mcpguard.onboarding.formats import edit_json, edit_toml, edit_yaml
-from mcpguard.onboarding.formats.tree import Broken, Node, Step, Unreadable
+from mcpguard.onboarding.formats.tree import Broken, Step, TreeNode, Unreadable
 
 NAME = "mcpguard"
 """What the entry is called, unless a server of another kind has that name."""
@@ -42,7 +42,7 @@ def replaced(found: ClientFile, gone: Iterable[tuple[Step, ...]], entry: dict[st
 
 
 def name_for(
-    found: ClientFile, path: tuple[Step, ...], table: Node, steps: list[Step], entry: dict[str, Any]
+    found: ClientFile, path: tuple[Step, ...], table: TreeNode, steps: list[Step], entry: dict[str, Any]
 ) -> str:
     """What the entry of mcpguard is called in the `table` at `path` when `steps` go, "" where it is there."""
     serves = entry["args"][-1]

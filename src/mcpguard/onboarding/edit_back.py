@@ -13,7 +13,7 @@ from mcpguard.onboarding.discovery.reading import PARSERS, ClientFile, tables_of
 from mcpguard.onboarding.edit import Change, applied, checked, free_name, name_for
 from mcpguard.onboarding.formats import edit_json, edit_yaml
 from mcpguard.onboarding.formats.toml_text import statements
-from mcpguard.onboarding.formats.tree import Broken, Node, Step, Unreadable
+from mcpguard.onboarding.formats.tree import Broken, Step, TreeNode, Unreadable
 
 
 class Item(NamedTuple):
@@ -89,13 +89,13 @@ def _moved(
             )
 
 
-def _steps(table: Node) -> list[Step]:
+def _steps(table: TreeNode) -> list[Step]:
     if table.kind == "list":
         return list(range(len(table.value)))
     return [member.key for member in table.value]
 
 
-def _items(text: str, table: Node) -> list[Item]:
+def _items(text: str, table: TreeNode) -> list[Item]:
     if table.kind == "map":
         return [Item(one.key, one.node.plain(), one.start, one.node.end) for one in table.value]
     found = []
@@ -149,7 +149,7 @@ def _drop_empty(want: Any, path: tuple[Step, ...], text: str) -> None:
         del parent[path[-1]]
 
 
-def _changes(was: ClientFile, now: ClientFile, root: Node, table: _Restored) -> list[Change]:
+def _changes(was: ClientFile, now: ClientFile, root: TreeNode, table: _Restored) -> list[Change]:
     try:
         if now.file.format == "toml":
             return _in_toml(was, now, table)
@@ -175,7 +175,7 @@ def _in_toml(was: ClientFile, now: ClientFile, table: _Restored) -> list[Change]
     return [(*first, new), *((start, end, "") for start, end in rest)]
 
 
-def _in_spans(was: ClientFile, now: ClientFile, root: Node, table: _Restored) -> list[Change]:
+def _in_spans(was: ClientFile, now: ClientFile, root: TreeNode, table: _Restored) -> list[Change]:
     text = now.text
     texts = [was.text[one.start : one.end] for one in table.originals]
     node = root.at(table.path)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import UTC, datetime
 
-from mcpguard.authoring.check.lints import Subject, lint
+from mcpguard.authoring.check.lints import LintSubject, lint
 from mcpguard.authoring.check.lints.example import CONFIG, SNAPSHOT
 from mcpguard.authoring.findings import Finding
 from mcpguard.authoring.snapshot import read_snapshot
@@ -23,7 +23,7 @@ def flaws(*texts: str, snapshot: str | None = SNAPSHOT, config: str | None = CON
     entries = None if document is None else document.read(ConfigFile).servers
     servers = None if entries is None else {name: not entry.disabled for name, entry in entries.items()}
     offered = None if snapshot is None else read_snapshot(snapshot, "snapshot.json")
-    return lint(Subject(policies, TODAY, servers, document, offered))
+    return lint(LintSubject(policies, TODAY, servers, document, offered))
 
 
 def rules(*written: str, head: str = "owner: ada") -> str:

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mcpguard.core.evidence.chain import GENESIS, Anchor, Chain, Noticed, Record
-from mcpguard.core.evidence.verification import MAX_FLAWS, Report, anchor, verify
+from mcpguard.core.evidence.verification import MAX_FLAWS, ChainReport, anchor, verify
 from tests.core.evidence.chain_records import NOW, day, decided, opened, outcome, resealed, sealed
 
 
@@ -21,14 +21,14 @@ def flaws(lines: list[bytes]) -> list[tuple[int, str]]:
 
 def test_a_sealed_chain_verifies() -> None:
     lines = sealed(day())
-    assert verify(lines) == Report(
+    assert verify(lines) == ChainReport(
         records=10, head=json.loads(lines[-1])["hash"], closed=True, torn=False, unfinished=(), flaws=()
     )
     assert verify(lines).intact
 
 
 def test_an_empty_chain_has_no_records_and_is_not_closed() -> None:
-    assert verify([]) == Report(0, GENESIS, False, False, (), ())
+    assert verify([]) == ChainReport(0, GENESIS, False, False, (), ())
 
 
 def test_a_chain_without_its_end_is_intact_but_not_closed() -> None:

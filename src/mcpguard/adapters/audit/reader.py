@@ -12,7 +12,7 @@ from mcpguard.core.errors import AuditError
 from mcpguard.core.evidence.chain import MAX_LINE, SEAL, Anchor
 
 if TYPE_CHECKING:
-    from mcpguard.core.evidence.verification import Report
+    from mcpguard.core.evidence.verification import ChainReport
 
 _SEAL = re.compile(rb',"hash":"([0-9a-f]{64})"\}\n')
 
@@ -74,7 +74,7 @@ def newest_head(folder: Path) -> Anchor | None:
 
 def verified(
     path: Path, kept: Mapping[str, Iterable[str]], removed_until: str = ""
-) -> tuple[dict[str, Report], list[str]]:
+) -> tuple[dict[str, ChainReport], list[str]]:
     """Verify the chains at `path` and how they hang together.
 
     `kept` maps names of chains to hashes that were kept elsewhere and must still be there. Gives a report

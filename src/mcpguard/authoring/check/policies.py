@@ -59,11 +59,11 @@ def _load(config: Config, compiled: list[CompiledPolicy]) -> Iterator[Finding]:
 def _lints(
     config: Config, document: Document, compiled: list[CompiledPolicy], snapshot: Snapshot | None
 ) -> Iterator[Finding]:
-    from mcpguard.authoring.check.lints import Subject, lint
+    from mcpguard.authoring.check.lints import LintSubject, lint
 
     served = {name: not server.disabled for name, server in config.servers.items()}
     whole = len(compiled) == len(config.policies)
-    found = lint(Subject(compiled, datetime.now(UTC), served, document, snapshot, whole))
+    found = lint(LintSubject(compiled, datetime.now(UTC), served, document, snapshot, whole))
     yield from (one for one in found if one.file != document.source)
     # A line of the configuration may contain a credential.
     yield from (structs.replace(one, excerpt="") for one in found if one.file == document.source)

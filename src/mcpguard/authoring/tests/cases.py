@@ -130,7 +130,7 @@ class StepEntry(Written):
     times: Annotated[int, between(1, MAX_TIMES)] = Field(1, description="How often in a row.")
 
 
-class SessionEntry(Written):
+class SessionState(Written):
     """The state of the session as such: `session` in conditions."""
 
     labels: Items[str] = Field((), description="Its labels.")
@@ -192,7 +192,7 @@ class Case(Written):
         "2026-01-01T00:00:00Z", description="The time of all requests (RFC 3339)."
     )
     after: Items[StepEntry] = Field((), description="The session so far, as calls in their order.")
-    session: SessionEntry | None = Field(
+    session: SessionState | None = Field(
         None,
         description="The session so far, as its state; instead of `after`.",
     )

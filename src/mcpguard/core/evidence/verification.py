@@ -21,7 +21,7 @@ class Flaw(Struct, frozen=True):
     what: str
 
 
-class Report(Struct, frozen=True):
+class ChainReport(Struct, frozen=True):
     """What `verify` found in one chain.
 
     `records` is the number of whole lines, `head` the hash that the last of them states. `closed` says
@@ -124,7 +124,7 @@ class _Verifier:
             del self.open[line.id]
 
 
-def verify(lines: Iterable[bytes], expected: Iterable[str] = ()) -> Report:
+def verify(lines: Iterable[bytes], expected: Iterable[str] = ()) -> ChainReport:
     """Check one chain. Lines come with their LF, as a file opened in binary mode gives them.
 
     `expected` are hashes that were saved elsewhere; one that the chain does not contain is a flaw (its end
@@ -137,7 +137,7 @@ def verify(lines: Iterable[bytes], expected: Iterable[str] = ()) -> Report:
         missing.discard(verifier.head)
     for head in sorted(missing):
         verifier.flaw(f"ends a chain that no longer holds {head}: its end was cut off or it was rewritten")
-    return Report(
+    return ChainReport(
         records=verifier.records,
         head=verifier.head,
         closed=verifier.closed and not verifier.torn,

@@ -21,7 +21,7 @@ from mcpguard.onboarding.discovery.clients import CLIENTS, FILTERS, File, KnownC
 from mcpguard.onboarding.discovery.entry import Entry
 from mcpguard.onboarding.discovery.plaintext import secrets_of
 from mcpguard.onboarding.formats import jsonc, yaml_text
-from mcpguard.onboarding.formats.tree import ALIAS, Broken, Member, Node, Step, leaves, place
+from mcpguard.onboarding.formats.tree import ALIAS, Broken, Member, Step, TreeNode, leaves, place
 
 SIZE_LIMIT = 32 << 20
 """The largest configuration that is read, in bytes. Clients keep histories beside their servers."""
@@ -30,14 +30,14 @@ SERVERS_LIMIT = {"user": 500, "project": 100}
 """How many servers of a file are looked at. What holds more, somebody made to hold the command up."""
 
 
-def _toml(text: str) -> Node:
+def _toml(text: str) -> TreeNode:
     # tomlkit takes longer to import than all files take to read, and few people have a TOML file.
     from mcpguard.onboarding.formats import toml_text
 
     return toml_text.parse(text)
 
 
-PARSERS: dict[str, Callable[[str], Node]] = {
+PARSERS: dict[str, Callable[[str], TreeNode]] = {
     "jsonc": jsonc.parse,
     "toml": _toml,
     "yaml": yaml_text.parse,
@@ -153,15 +153,15 @@ def _with(found: ClientFile, **changes: Any) -> ClientFile:
     return replace(found, **changes)
 
 
-def tables_of(file: File, root: Node) -> Iterator[tuple[tuple[Step, ...], Node]]:
+def tables_of(file: File, root: TreeNode) -> Iterator[tuple[tuple[Step, ...], TreeNode]]:
     """Each table of servers that is there, with the way to it."""
     for table in file.tables:
         yield from _reach((), root, table)
 
 
 def _reach(
-    done: tuple[Step, ...], node: Node, rest: tuple[str, ...]
-) -> Iterator[tuple[tuple[Step, ...], Node]]:
+    done: tuple[Step, ...], node: TreeNode, rest: tuple[str, ...]
+) -> Iterator[tuple[tuple[Step, ...], TreeNode]]:
     if not rest:
         yield done, node
     elif rest[0] == "*":
@@ -171,7 +171,7 @@ def _reach(
         yield from _reach((*done, rest[0]), inner, rest[1:])
 
 
-def _twice(file: File, root: Node) -> Iterator[Member]:
+def _twice(file: File, root: TreeNode) -> Iterator[Member]:
     """Keys that are there twice, on the ways to servers and among them."""
     for table in file.tables:
         for end in range(len(table) + 1):
@@ -181,9 +181,9 @@ def _twice(file: File, root: Node) -> Iterator[Member]:
                         yield member
 
 
-def _entries(found: ClientFile, root: Node) -> Iterator[Entry]:
+def _entries(found: ClientFile, root: TreeNode) -> Iterator[Entry]:
     for path, table in tables_of(found.file, root):
-        pairs: list[tuple[Step, Node]] = []
+        pairs: list[tuple[Step, TreeNode]] = []
         if found.file.listed and table.kind == "list":
             pairs = list(enumerate(table.value))
         elif not found.file.listed and table.kind == "map":

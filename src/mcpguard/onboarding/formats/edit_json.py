@@ -6,7 +6,7 @@ import json
 import re
 from typing import Any
 
-from mcpguard.onboarding.formats.tree import Broken, Member, Node, Step
+from mcpguard.onboarding.formats.tree import Broken, Member, Step, TreeNode
 
 _BLANK = re.compile(r"(?:[ \t\r\n]+|//[^\n]*|/\*.*?\*/)*", re.DOTALL)
 _LINE_START = re.compile(r"(?:^|\n)([ \t]*)$")
@@ -14,7 +14,7 @@ _LINE_START = re.compile(r"(?:^|\n)([ \t]*)$")
 Change = tuple[int, int, str]
 
 
-def replace(text: str, table: Node, steps: list[Step], name: str, entry: dict[str, Any]) -> list[Change]:
+def replace(text: str, table: TreeNode, steps: list[Step], name: str, entry: dict[str, Any]) -> list[Change]:
     """The first member of `steps` becomes `name` (unless that is ""), the others go."""
     changes: list[Change] = []
     gone = [member for member in table.value if member.key in steps]
@@ -47,7 +47,7 @@ def removal(text: str, start: int, end: int) -> list[Change]:
     return [(start, blank.end() if blank and not blank[1] else end, "")]
 
 
-def insert(text: str, root: Node, path: tuple[str, ...], name: str, entry: dict[str, Any]) -> Change:
+def insert(text: str, root: TreeNode, path: tuple[str, ...], name: str, entry: dict[str, Any]) -> Change:
     """`name: entry` after the last member of the mapping at `path`, which is made if it is missing."""
     depth = 0
     node = root

@@ -9,12 +9,12 @@ from typing import Any
 import yaml
 
 from mcpguard.onboarding.formats.edit_json import Change, newline
-from mcpguard.onboarding.formats.tree import Broken, Node, Step
+from mcpguard.onboarding.formats.tree import Broken, Step, TreeNode
 
 _DASH = re.compile(r"(?:^|\n)([ \t]*)-[ \t]+$")
 
 
-def replace(text: str, table: Node, steps: list[Step], name: str, entry: dict[str, Any]) -> list[Change]:
+def replace(text: str, table: TreeNode, steps: list[Step], name: str, entry: dict[str, Any]) -> list[Change]:
     """The first item of `steps` becomes the entry of mcpguard (unless `name` is ""), the others go."""
     changes: list[Change] = []
     for place, step in enumerate(sorted(map(int, steps))):
@@ -49,7 +49,7 @@ def compose(text: str) -> None:
         raise Broken(0, "not YAML") from None
 
 
-def _item_at(text: str, node: Node, entry: dict[str, Any]) -> str:
+def _item_at(text: str, node: TreeNode, entry: dict[str, Any]) -> str:
     if text[node.start : node.start + 1] == "{":
         return scalar(entry)
     column = node.start - (text.rfind("\n", 0, node.start) + 1)

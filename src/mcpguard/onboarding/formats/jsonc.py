@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import re
 
-from mcpguard.onboarding.formats.tree import DEPTH_LIMIT, Broken, Member, Node
+from mcpguard.onboarding.formats.tree import DEPTH_LIMIT, Broken, Member, TreeNode
 
 _BLANK = re.compile(r"(?:[ \t\r\n]+|//[^\n]*|/\*.*?\*/)*", re.DOTALL)
 _TEXT = re.compile(r'"(?:[^"\\\x00-\x1f]|\\.)*"', re.DOTALL)
@@ -17,7 +17,7 @@ _WORD = re.compile(r"-?(?:0|[1-9][0-9]*)(?:\.[0-9]+)?(?:[eE][-+]?[0-9]+)?|true|f
 _WORDS = {"true": True, "false": False, "null": None}
 
 
-def parse(text: str) -> Node:
+def parse(text: str) -> TreeNode:
     """The tree of `text`. Raises Broken."""
     reader = _JsonReader(text)
     node = reader.value(reader.skip(0), 0)
@@ -38,7 +38,7 @@ class _JsonReader:
             raise Broken(end, "this comment has no end")
         return end
 
-    def value(self, at: int, depth: int) -> Node:
+    def value(self, at: int, depth: int) -> TreeNode:
         """The value that begins at `at`."""
         if depth > DEPTH_LIMIT:
             raise Broken(at, f"nested deeper than {DEPTH_LIMIT} levels")
@@ -49,13 +49,13 @@ class _JsonReader:
             return self._list(at, depth)
         if first == '"':
             value, end = self._string(at)
-            return Node("plain", at, end, value)
+            return TreeNode("plain", at, end, value)
         found = _WORD.match(self._text, at)
         if not found:
             raise Broken(at, "a value is expected here" if first else "the file ends too early")
         word = found[0]
         try:
-            return Node("plain", at, found.end(), _WORDS[word] if word in _WORDS else json.loads(word))
+            return TreeNode("plain", at, found.end(), _WORDS[word] if word in _WORDS else json.loads(word))
         except ValueError:
             raise Broken(at, "this number has too many digits") from None
 
@@ -68,7 +68,7 @@ class _JsonReader:
         except ValueError:
             raise Broken(at, "this text has an escape that JSON does not know") from None
 
-    def _map(self, start: int, depth: int) -> Node:
+    def _map(self, start: int, depth: int) -> TreeNode:
         members: list[Member] = []
         at = self.skip(start + 1)
         while self._text[at : at + 1] != "}":
@@ -79,16 +79,16 @@ class _JsonReader:
             node = self.value(self.skip(colon + 1), depth + 1)
             members.append(Member(key, at, node))
             at = self._next(node.end, "}")
-        return Node("map", start, at + 1, members)
+        return TreeNode("map", start, at + 1, members)
 
-    def _list(self, start: int, depth: int) -> Node:
-        items: list[Node] = []
+    def _list(self, start: int, depth: int) -> TreeNode:
+        items: list[TreeNode] = []
         at = self.skip(start + 1)
         while self._text[at : at + 1] != "]":
             node = self.value(at, depth + 1)
             items.append(node)
             at = self._next(node.end, "]")
-        return Node("list", start, at + 1, items)
+        return TreeNode("list", start, at + 1, items)
 
     def _next(self, end: int, close: str) -> int:
         at = self.skip(end)

@@ -18,7 +18,7 @@ from tomlkit.container import Container
 from tomlkit.exceptions import ParseError, TOMLKitError
 from tomlkit.items import AoT, Item, Key, Table
 
-from mcpguard.onboarding.formats.tree import DEPTH_LIMIT, Broken, Member, Node
+from mcpguard.onboarding.formats.tree import DEPTH_LIMIT, Broken, Member, TreeNode
 
 _PLACE = re.compile(r"at line ([0-9]+), column ([0-9]+)")
 _DEEP = f"nested deeper than {DEPTH_LIMIT} levels"
@@ -96,7 +96,7 @@ def _with_trivia(said: str, item: Item) -> str:
     return f"{trivia.indent}{said}{trivia.comment_ws}{trivia.comment}{trivia.trail}"
 
 
-def parse(text: str) -> Node:
+def parse(text: str) -> TreeNode:
     """The tree of `text`. Raises Broken."""
     try:
         tomllib.loads(text)
@@ -107,7 +107,7 @@ def parse(text: str) -> Node:
         raise Broken(0, "a number has too many digits") from None
     except RecursionError:
         raise Broken(0, "nested too deep") from None
-    root = Node("map", 0, len(text), [])
+    root = TreeNode("map", 0, len(text), [])
     table = root
     for one in statements(text):
         if one.header:
@@ -122,7 +122,7 @@ def _offset(text: str, line: int, column: int) -> int:
     return sum(map(len, text.splitlines(keepends=True)[: line - 1])) + column - 1
 
 
-def _table(root: Node, one: Statement) -> Node:
+def _table(root: TreeNode, one: Statement) -> TreeNode:
     node = root
     for step in one.path[:-1]:
         node = _inner(node, step, one)
@@ -131,25 +131,25 @@ def _table(root: Node, one: Statement) -> Node:
         return _inner(node, last, one)
     found = node.get(last)
     if found is None:
-        found = Node("list", one.start, one.end, [])
+        found = TreeNode("list", one.start, one.end, [])
         node.value.append(Member(last, one.start, found))
-    found.value.append(Node("map", one.start, one.end, []))
-    inner: Node = found.value[-1]
+    found.value.append(TreeNode("map", one.start, one.end, []))
+    inner: TreeNode = found.value[-1]
     return inner
 
 
-def _inner(node: Node, step: str, one: Statement) -> Node:
+def _inner(node: TreeNode, step: str, one: Statement) -> TreeNode:
     found = node.get(step)
     if found is None:
-        found = Node("map", one.start, one.end, [])
+        found = TreeNode("map", one.start, one.end, [])
         node.value.append(Member(step, one.start, found))
     if found.kind == "list":
-        inner: Node = found.value[-1]
+        inner: TreeNode = found.value[-1]
         return inner
     return found
 
 
-def _merge(node: Node, data: dict[str, Any], one: Statement) -> None:
+def _merge(node: TreeNode, data: dict[str, Any], one: Statement) -> None:
     for key, value in data.items():
         found = node.get(key)
         if found is not None and found.kind == "map" and isinstance(value, dict):
@@ -158,10 +158,10 @@ def _merge(node: Node, data: dict[str, Any], one: Statement) -> None:
             node.value.append(Member(key, one.start, _node(value, one)))
 
 
-def _node(value: Any, one: Statement) -> Node:
+def _node(value: Any, one: Statement) -> TreeNode:
     if isinstance(value, dict):
         members = [Member(key, one.start, _node(inner, one)) for key, inner in value.items()]
-        return Node("map", one.start, one.end, members)
+        return TreeNode("map", one.start, one.end, members)
     if isinstance(value, list):
-        return Node("list", one.start, one.end, [_node(inner, one) for inner in value])
-    return Node("plain", one.start, one.end, value)
+        return TreeNode("list", one.start, one.end, [_node(inner, one) for inner in value])
+    return TreeNode("plain", one.start, one.end, value)

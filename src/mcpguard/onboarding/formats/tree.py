@@ -24,7 +24,7 @@ ALIAS = ...
 """The value of a YAML alias, which is not followed."""
 
 
-class Node(Struct):
+class TreeNode(Struct):
     """A value at `text[start:end]`. `value` is a list of Members for a map, of Nodes for a list, else the
     Python value."""
 
@@ -33,19 +33,19 @@ class Node(Struct):
     end: int
     value: Any
 
-    def get(self, step: Step) -> Node | None:
+    def get(self, step: Step) -> TreeNode | None:
         """What stands under a key (the last one, if it is there twice) or an index; None if nothing does."""
         if self.kind == "map":
-            found: list[Node] = [member.node for member in self.value if member.key == step]
+            found: list[TreeNode] = [member.node for member in self.value if member.key == step]
             return found[-1] if found else None
         if self.kind == "list" and isinstance(step, int) and 0 <= step < len(self.value):
-            inner: Node = self.value[step]
+            inner: TreeNode = self.value[step]
             return inner
         return None
 
-    def at(self, path: tuple[Step, ...]) -> Node | None:
+    def at(self, path: tuple[Step, ...]) -> TreeNode | None:
         """What stands at the end of `path`, None if nothing does."""
-        node: Node | None = self
+        node: TreeNode | None = self
         for step in path:
             node = None if node is None else node.get(step)
         return node
@@ -72,7 +72,7 @@ class Member(NamedTuple):
 
     key: str
     start: int
-    node: Node
+    node: TreeNode
 
 
 class Unreadable(McpGuardError):

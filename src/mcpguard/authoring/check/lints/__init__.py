@@ -9,7 +9,7 @@ from mcpguard.authoring.check.lints.arguments import ARGUMENTS
 from mcpguard.authoring.check.lints.care import CARE
 from mcpguard.authoring.check.lints.coverage import COVERAGE
 from mcpguard.authoring.check.lints.engines import ENGINES
-from mcpguard.authoring.check.lints.entry import Lint, Subject
+from mcpguard.authoring.check.lints.entry import Lint, LintSubject
 from mcpguard.authoring.check.lints.limits import LIMITS
 from mcpguard.authoring.check.lints.marks import MARKS
 from mcpguard.authoring.check.lints.reach import REACH
@@ -21,7 +21,7 @@ LINTS: dict[str, Lint] = {
 """By code, in the order of the reference."""
 
 
-def lint(subject: Subject) -> list[Finding]:
+def lint(subject: LintSubject) -> list[Finding]:
     """Everything that the lints find, in the order of places."""
     found = [
         at(one.code, one.about, problem, excerpt=True)
@@ -32,4 +32,4 @@ def lint(subject: Subject) -> list[Finding]:
     return sorted(found, key=lambda one: (one.file, one.line, one.column, one.code))
 
 
-__all__ = ["LINTS", "Lint", "Subject", "lint"]
+__all__ = ["LINTS", "Lint", "LintSubject", "lint"]

@@ -9,16 +9,16 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from mcpguard.authoring.check.lints.conditions import Read
-from mcpguard.authoring.check.lints.entry import Lint, PlacedRule, Subject, once
+from mcpguard.authoring.check.lints.entry import Lint, LintSubject, PlacedRule, once
 from mcpguard.authoring.snapshot import Presence, Steps, presence
 from mcpguard.core.errors import Problem
 
 
-def _on_tools(subject: Subject) -> Iterator[PlacedRule]:
+def _on_tools(subject: LintSubject) -> Iterator[PlacedRule]:
     return (one for one in subject.rules if set(one.written.action) == {"tools/call"})
 
 
-def _refusing(subject: Subject) -> Iterator[PlacedRule]:
+def _refusing(subject: LintSubject) -> Iterator[PlacedRule]:
     """Rules that refuse where their condition fails."""
     return (one for one in _on_tools(subject) if one.written.effect != "allow" and one.written.on == "call")
 
@@ -42,12 +42,12 @@ def _written(steps: Steps) -> str:
     return f"args{''.join(words)}"
 
 
-def _ways(subject: Subject, placed: PlacedRule, steps: Steps) -> list[tuple[str, list[Presence]]]:
+def _ways(subject: LintSubject, placed: PlacedRule, steps: Steps) -> list[tuple[str, list[Presence]]]:
     """By tool that the rule matches, how far its schema leads along `steps`."""
     return [(name, presence(tool.get("inputSchema"), steps)) for _, name, tool in subject.tools_of(placed)]
 
 
-def _optional(subject: Subject) -> Iterator[Problem]:
+def _optional(subject: LintSubject) -> Iterator[Problem]:
     for placed in _refusing(subject):
         probed, told = _probed(placed), set[Steps]()
         for steps, read in _arguments(placed).items():
@@ -67,11 +67,11 @@ def _may_lack(way: Presence, part: Steps, probed: set[Steps]) -> bool:
     return way is Presence.OPTIONAL and part not in probed
 
 
-def _unguarded(subject: Subject) -> Iterator[Problem]:
+def _unguarded(subject: LintSubject) -> Iterator[Problem]:
     return once(_each_unguarded(subject))
 
 
-def _each_unguarded(subject: Subject) -> Iterator[Problem]:
+def _each_unguarded(subject: LintSubject) -> Iterator[Problem]:
     for placed in _refusing(subject):
         if subject.tools_of(placed):
             continue
@@ -86,7 +86,7 @@ def _each_unguarded(subject: Subject) -> Iterator[Problem]:
             yield placed.problem(("when",), f"{said}; {advice}", read.offset)
 
 
-def _missing(subject: Subject) -> Iterator[Problem]:
+def _missing(subject: LintSubject) -> Iterator[Problem]:
     for placed in _on_tools(subject):
         if not subject.knows(placed):
             continue
@@ -103,7 +103,7 @@ def _missing(subject: Subject) -> Iterator[Problem]:
                 yield placed.problem(("when",), said, read.offset)
 
 
-def _cost(subject: Subject) -> Iterator[Problem]:
+def _cost(subject: LintSubject) -> Iterator[Problem]:
     for placed in subject.rules:
         limit = placed.written.limit
         if limit is None or isinstance(limit.cost, int):

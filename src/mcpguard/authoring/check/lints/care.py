@@ -7,12 +7,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from mcpguard.authoring.check.lints.entry import Lint, Subject, once
+from mcpguard.authoring.check.lints.entry import Lint, LintSubject, once
 from mcpguard.core.errors import Problem
 from mcpguard.core.policy.written import ANY_ACTION, end_of
 
 
-def _ownerless(subject: Subject) -> Iterator[Problem]:
+def _ownerless(subject: LintSubject) -> Iterator[Problem]:
     for one in subject.policies:
         if not one.policy.owner.strip():
             yield one.document.problem(
@@ -20,7 +20,7 @@ def _ownerless(subject: Subject) -> Iterator[Problem]:
             )
 
 
-def _expired(subject: Subject) -> Iterator[Problem]:
+def _expired(subject: LintSubject) -> Iterator[Problem]:
     for one in subject.policies:
         end = end_of(one.policy.expires)
         if end is not None and subject.today >= end:
@@ -29,7 +29,7 @@ def _expired(subject: Subject) -> Iterator[Problem]:
             )
 
 
-def _claims(subject: Subject) -> Iterator[Problem]:
+def _claims(subject: LintSubject) -> Iterator[Problem]:
     for placed in subject.rules:
         claim = next((read for read in placed.reads if read.root == "client" and _is_claim(read.steps)), None)
         if claim is not None:
@@ -41,7 +41,7 @@ def _is_claim(steps: tuple[str | int | None, ...]) -> bool:
     return steps[:1] != ("agent",)
 
 
-def _any_action(subject: Subject) -> Iterator[Problem]:
+def _any_action(subject: LintSubject) -> Iterator[Problem]:
     for placed in subject.rules:
         one = placed.written
         if one.effect == "allow" and one.on == "call" and ANY_ACTION in one.action:
@@ -49,7 +49,7 @@ def _any_action(subject: Subject) -> Iterator[Problem]:
             yield placed.problem(("action",), f"{said} extensions: name the intended actions")
 
 
-def _asks(subject: Subject) -> Iterator[Problem]:
+def _asks(subject: LintSubject) -> Iterator[Problem]:
     asking = (one for one in subject.rules if one.written.effect == "ask")
     return once(
         one.problem(("effect",), "approvals are not available yet, so `ask` refuses") for one in asking

@@ -7,14 +7,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from mcpguard.authoring.check.lints.entry import Lint, PlacedRule, Subject, matches
+from mcpguard.authoring.check.lints.entry import Lint, LintSubject, PlacedRule, matches
 from mcpguard.core.errors import Problem
 
 MOST_NAMED = 8
 """So many tools are named in one finding; of the others only how many."""
 
 
-def _tools_unmentioned(subject: Subject) -> Iterator[Problem]:
+def _tools_unmentioned(subject: LintSubject) -> Iterator[Problem]:
     if subject.config is None or not subject.policies:
         return
     for server in subject.servers or ():
@@ -28,11 +28,11 @@ def _tools_unmentioned(subject: Subject) -> Iterator[Problem]:
             yield subject.config.problem(("servers", server), said + names_said)
 
 
-def _mentioned(subject: Subject, server: str, name: str) -> bool:
+def _mentioned(subject: LintSubject, server: str, name: str) -> bool:
     return any(one.rule.can_match(server, name, "tools/call") for one in subject.rules)
 
 
-def _tool_unknown(subject: Subject) -> Iterator[Problem]:
+def _tool_unknown(subject: LintSubject) -> Iterator[Problem]:
     for placed in subject.rules:
         if not subject.knows(placed):
             continue
@@ -44,13 +44,13 @@ def _tool_unknown(subject: Subject) -> Iterator[Problem]:
                 )
 
 
-def _server_unknown(subject: Subject) -> Iterator[Problem]:
+def _server_unknown(subject: LintSubject) -> Iterator[Problem]:
     for placed in subject.rules:
         if subject.servers is not None and not any(matches(name, placed.servers) for name in subject.servers):
             yield placed.problem(("server",), "no server of this configuration matches")
 
 
-def _server_unmentioned(subject: Subject) -> Iterator[Problem]:
+def _server_unmentioned(subject: LintSubject) -> Iterator[Problem]:
     if subject.config is None or not subject.policies:
         return
     for server, served in (subject.servers or {}).items():

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from mcpguard.authoring.check.lints.entry import Lint, Subject
+from mcpguard.authoring.check.lints.entry import Lint, LintSubject
 from mcpguard.core.conditions.cel import ConditionError, Engine, EngineName
 from mcpguard.core.conditions.engines import engine
 from mcpguard.core.errors import Problem
@@ -23,7 +23,7 @@ def _engines() -> Iterator[Engine]:
             pass
 
 
-def _refused(subject: Subject) -> Iterator[Problem]:
+def _refused(subject: LintSubject) -> Iterator[Problem]:
     for placed in subject.rules:
         for one in _engines() if placed.written.when else ():
             try:
@@ -34,7 +34,7 @@ def _refused(subject: Subject) -> Iterator[Problem]:
                 yield placed.problem(("when",), said, offset)
 
 
-def _slow(subject: Subject) -> Iterator[Problem]:
+def _slow(subject: LintSubject) -> Iterator[Problem]:
     for placed in subject.rules:
         condition = placed.rule.condition
         if condition is not None and condition.engine.name != engine().name:

@@ -49,7 +49,7 @@ class PlacedRule:
         return self.policy.document.problem(("rules", self.index, *path), said, offset)
 
 
-class Subject:
+class LintSubject:
     """What is looked at: all policies of a configuration together.
 
     `servers` are the servers of the configuration and whether each is served, None where there is no
@@ -123,7 +123,7 @@ class Lint(Struct, frozen=True):
     code: str
     severity: Severity
     meaning: str
-    find: Callable[[Subject], Iterator[Problem]]
+    find: Callable[[LintSubject], Iterator[Problem]]
     bad: str
     good: str
     whole: bool = False

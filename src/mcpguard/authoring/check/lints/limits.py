@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from mcpguard.authoring.check.lints.entry import Lint, PlacedRule, Subject
+from mcpguard.authoring.check.lints.entry import Lint, LintSubject, PlacedRule
 from mcpguard.authoring.check.lints.reach import covers
 from mcpguard.core.errors import Problem
 from mcpguard.core.policy.written import Limit, window_of
@@ -16,7 +16,7 @@ from mcpguard.core.policy.written import Limit, window_of
 UNITS = ("calls", "bytes", "units")
 
 
-def _idle(subject: Subject) -> Iterator[Problem]:
+def _idle(subject: LintSubject) -> Iterator[Problem]:
     limited = [one for one in subject.rules if one.written.limit is not None and not one.rule.shadow]
     certain = [one for one in limited if one.rule.condition is None and one.rule.until is None]
     for placed in limited:

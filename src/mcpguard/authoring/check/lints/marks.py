@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from difflib import get_close_matches
 
 from mcpguard.authoring.check.lints.conditions import Read
-from mcpguard.authoring.check.lints.entry import Lint, PlacedRule, Subject
+from mcpguard.authoring.check.lints.entry import Lint, LintSubject, PlacedRule
 from mcpguard.core.errors import Problem
 
 _KEYS = {"labels": "label", "facts": "fact"}
@@ -23,11 +23,11 @@ def _marks(placed: PlacedRule) -> Iterator[tuple[str, Read]]:
             yield _KEYS[str(read.steps[0])], read
 
 
-def _set(subject: Subject, key: str) -> set[str]:
+def _set(subject: LintSubject, key: str) -> set[str]:
     return {name for one in subject.rules for name in getattr(one.written, key)}
 
 
-def _never_set(subject: Subject) -> Iterator[Problem]:
+def _never_set(subject: LintSubject) -> Iterator[Problem]:
     for placed in subject.rules:
         for key, read in _marks(placed):
             known = _set(subject, key)
@@ -38,7 +38,7 @@ def _never_set(subject: Subject) -> Iterator[Problem]:
                 yield placed.problem(("when",), said, read.offset)
 
 
-def _never_read(subject: Subject) -> Iterator[Problem]:
+def _never_read(subject: LintSubject) -> Iterator[Problem]:
     for key in ("label", "fact"):
         if any(_reads_any(one, f"{key}s") for one in subject.rules):
             continue
@@ -57,7 +57,7 @@ def _reads_any(placed: PlacedRule, key: str) -> bool:
     )
 
 
-def _loosens(subject: Subject, wanted: str) -> Iterator[tuple[PlacedRule, Read]]:
+def _loosens(subject: LintSubject, wanted: str) -> Iterator[tuple[PlacedRule, Read]]:
     for placed in subject.rules:
         allows = placed.written.effect == "allow"
         for key, read in _marks(placed):
@@ -65,13 +65,13 @@ def _loosens(subject: Subject, wanted: str) -> Iterator[tuple[PlacedRule, Read]]
                 yield placed, read
 
 
-def _by_label(subject: Subject) -> Iterator[Problem]:
+def _by_label(subject: LintSubject) -> Iterator[Problem]:
     for placed, read in _loosens(subject, "label"):
         said = f"the label `{read.member}` permits more, and a label is set even if a condition fails"
         yield placed.problem(("when",), f"{said}: use a fact", read.offset)
 
 
-def _by_fact(subject: Subject) -> Iterator[Problem]:
+def _by_fact(subject: LintSubject) -> Iterator[Problem]:
     for placed, read in _loosens(subject, "fact"):
         said = f"the fact `{read.member}` refuses more, and a fact is missing if a condition fails"
         yield placed.problem(("when",), f"{said}: use a label", read.offset)

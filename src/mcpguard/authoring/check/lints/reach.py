@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from fnmatch import fnmatchcase
 
-from mcpguard.authoring.check.lints.entry import Lint, PlacedRule, Subject
+from mcpguard.authoring.check.lints.entry import Lint, LintSubject, PlacedRule
 from mcpguard.core.conditions.cel import ERROR, NOTHING, TRUE
 from mcpguard.core.errors import Problem
 from mcpguard.core.model import Json
@@ -49,7 +49,7 @@ def _certain(placed: PlacedRule) -> bool:
     return placed.rule.condition is None and not placed.rule.shadow and placed.rule.until is None
 
 
-def _unreachable(subject: Subject) -> Iterator[Problem]:
+def _unreachable(subject: LintSubject) -> Iterator[Problem]:
     denying = [one for one in subject.rules if one.written.effect == "deny" and _certain(one)]
     for placed in subject.rules:
         if placed.written.effect == "deny" or placed.rule.shadow:
@@ -60,7 +60,7 @@ def _unreachable(subject: Subject) -> Iterator[Problem]:
             yield placed.problem(("effect",), said)
 
 
-def _shadowed(subject: Subject) -> Iterator[Problem]:
+def _shadowed(subject: LintSubject) -> Iterator[Problem]:
     wide = [one for one in subject.rules if _certain(one)]
     for placed in subject.rules:
         if placed.rule.shadow or placed.rule.adds or placed.written.message:
@@ -83,7 +83,7 @@ def _place(placed: PlacedRule) -> tuple[str, int]:
     return placed.policy.policy.policy, placed.index
 
 
-def _constant(subject: Subject) -> Iterator[Problem]:
+def _constant(subject: LintSubject) -> Iterator[Problem]:
     for placed in subject.rules:
         condition = placed.rule.condition
         if condition is None or condition.reads:
@@ -94,7 +94,7 @@ def _constant(subject: Subject) -> Iterator[Problem]:
         yield placed.problem(("when",), f"the condition reads nothing, so it is {always}: {advice}")
 
 
-def _unbounded(subject: Subject) -> Iterator[Problem]:
+def _unbounded(subject: LintSubject) -> Iterator[Problem]:
     for placed in subject.rules:
         one = placed.written
         if one.effect != "allow" or one.on != "call" or placed.rule.condition or one.limit or one.argument:
@@ -105,7 +105,7 @@ def _unbounded(subject: Subject) -> Iterator[Problem]:
             yield placed.problem(("tools",), said)
 
 
-def _free(subject: Subject, server: str, name: str, tool: dict[str, Json]) -> bool:
+def _free(subject: LintSubject, server: str, name: str, tool: dict[str, Json]) -> bool:
     hints = tool.get("annotations")
     if type(hints) is dict and hints.get("readOnlyHint") is True:
         return False
