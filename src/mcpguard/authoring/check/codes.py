@@ -1,5 +1,8 @@
 """The codes of `mcpguard check` that are not lints of policies, and how a finding with one is made.
 
+To add one: an entry in `CODES`, a `wrong` or `shown` with it in the module of its subject, and its two scenes
+in `tests/authoring/check/test_codes.py`.
+
 Law of this file: a code keeps its meaning for ever.
 """
 

@@ -1,0 +1,73 @@
+"""For each code of `mcpguard check`: what makes it, and what is near and does not."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import NamedTuple
+
+import pytest
+
+from mcpguard.authoring.check.codes import CODES
+from mcpguard.authoring.check.configuration import checked
+
+TOKEN = "ghp" + "_" + "aZ3kQ9xB7mT2" * 3
+POLICY = "version: 1\npolicy: p\nowner: ada\nrules:\n  - {id: all, effect: allow}\n"
+
+
+class Scene(NamedTuple):
+    """A configuration and its policy. FOLDER in `servers` is the folder that both are in."""
+
+    servers: str = "git: {command: sh}"
+    policies: str = "[policy.yaml]"
+    audit: str = "audit"
+    policy: str = POLICY
+    live: bool = False
+
+    def codes(self, folder: Path) -> set[str]:
+        """What is found in it."""
+        servers = self.servers.replace("FOLDER", str(folder))
+        (folder / "work").mkdir(parents=True)
+        (folder / "policy.yaml").write_text(self.policy)
+        (folder / "mcpguard.yaml").write_text(
+            f"version: 1\nservers: {{{servers}}}\npolicies: {self.policies}\naudit: {{path: {self.audit}}}\n"
+        )
+        report = checked(folder / "mcpguard.yaml", None, "warning", live=self.live)
+        return {one.code for one in report.findings}
+
+
+SCENES = {
+    "C001": (Scene("git: {}"), Scene()),
+    "C002": (Scene(policies="[]"), Scene()),
+    "C003": (
+        Scene("a: {command: sh}, b: {command: sh, disabled: true}"),
+        Scene("a: {command: sh}, b: {command: sh}"),
+    ),
+    "C101": (Scene("git: {command: no-such-command}"), Scene()),
+    "C102": (Scene("git: {command: sh, env: {A: '${env:GONE}'}}"), Scene("git: {command: sh, env: {A: b}}")),
+    "C103": (Scene(f"git: {{command: sh, env: {{A: {TOKEN}}}}}"), Scene("git: {command: sh, env: {A: b}}")),
+    "C104": (Scene("git: {command: sh, cwd: FOLDER}"), Scene("git: {command: sh, cwd: FOLDER/work}")),
+    "C105": (Scene("git: {command: 'false'}", live=True), Scene("git: {command: 'false'}")),
+    "C106": (Scene(policy=POLICY.replace("allow", "allow, credential: key")), Scene()),
+    "C107": (
+        Scene("far: {url: 'https://api.example/mcp?key=${env:HERE}'}"),
+        Scene("far: {url: 'https://api.example/mcp?key=public'}"),
+    ),
+    "C201": (Scene(audit="policy.yaml/audit"), Scene()),
+    "P001": (Scene(policy=POLICY.replace("owner", "ownr")), Scene()),
+}
+"""Code -> the scene in which it is found, and the one in which it is not."""
+
+
+def test_every_code_has_its_scenes() -> None:
+    assert SCENES.keys() == CODES.keys()
+
+
+@pytest.mark.parametrize("code", SCENES)
+def test_a_code_is_found_in_its_scene_and_not_in_the_one_beside_it(
+    code: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HERE", "made-up-value")
+    monkeypatch.delenv("GONE", raising=False)
+    wrong, right = SCENES[code]
+    assert code in wrong.codes(tmp_path / "wrong")
+    assert code not in right.codes(tmp_path / "right")
