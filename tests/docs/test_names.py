@@ -88,6 +88,41 @@ def test_what_a_text_names_is_there(path: Path) -> None:
     assert {word for word in words - said_whole - NOT_OURS if missing(path, word)} == set()
 
 
+def added() -> list[tuple[str, str, str]]:
+    """The rows of the table in CONTRIBUTING that says where what is added."""
+    text = (ROOT / "CONTRIBUTING.md").read_text("utf-8").partition("## Where do I add")[2]
+    rows = [[cell.strip() for cell in line.split("|")[1:-1]] for line in text.splitlines() if line[:1] == "|"]
+    return [(what, entry, more) for what, entry, more in rows[2:]]
+
+
+@pytest.mark.parametrize(("entry", "more"), [row[1:] for row in added()], ids=[row[0] for row in added()])
+def test_what_is_added_to_is_in_a_file_beside_which_it_is_named(entry: str, more: str) -> None:
+    words = re.findall(r"`([^`\s]+)`", f"{entry} {more}")
+    named = [
+        place / word for word in words if "/" in word for place in (SRC, ROOT) if (place / word).exists()
+    ]
+    assert len(named) == sum("/" in word for word in words)
+    files = [file for path in named for file in (path.rglob("*.py") if path.is_dir() else [path])]
+    text = "\n".join(file.read_text("utf-8") for file in files)
+    names = {word for word in words if re.fullmatch(r"\w+(?:\(\))?", word)}
+    assert {name for name in names if not re.search(defining(name), text, re.MULTILINE)} == set()
+
+
+def defining(name: str) -> str:
+    """What is in a module that defines this function, class or constant, or has this field or key."""
+    if name.endswith("()"):
+        return rf"^\s*def {name[:-2]}\("
+    return rf"^class {name}\b|^{name}\b.*=" if name[0].isupper() else rf"\b{name}\b"
+
+
+def test_a_table_has_one_row_in_contributing() -> None:
+    tables = [
+        table for _, entry, _ in added() for table in re.findall(r"`([A-Z_]+)` (?:in|of) `(\S+)`", entry)
+    ]
+    assert len(tables) == len(set(tables)) >= 12
+    assert len({what for what, _, _ in added()}) == len(added())
+
+
 def test_each_law_that_a_text_refers_to_is_stated() -> None:
     laws = re.findall(r"^(\d+)\. \*\*", (ROOT / "docs" / "architecture.md").read_text("utf-8"), re.MULTILINE)
     assert laws == [str(number) for number in range(1, 14)]

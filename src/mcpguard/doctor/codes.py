@@ -1,5 +1,8 @@
 """What `mcpguard doctor` looks for: the literal table of its codes.
 
+To add one: an entry in `DOCTOR_CODES`, a `found` with it in the module of its subject, and its two scenes in
+`tests/doctor/scenes.py`. Codes that begin with the same digit are about one subject.
+
 Law of this file: a code keeps its meaning for ever, and every code has a fix and the zero-trust control that
 it belongs to.
 """

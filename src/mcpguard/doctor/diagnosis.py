@@ -1,4 +1,4 @@
-"""All checks of `mcpguard doctor` on one machine. To add one: a module here, a line in `checks`.
+"""All checks of `mcpguard doctor` on one machine. A new subject is a module here and a line in `checks`.
 
 Law of this file: nothing is changed or started, no value is printed, a check that fails hides no other one.
 """

@@ -14,11 +14,12 @@ import keyring.errors
 import pytest
 from keyring.backends.null import Keyring as NullKeyring
 
-from mcpguard.adapters.credentials import SOURCES
+from mcpguard.adapters.credentials import MINTS, SOURCES
 from mcpguard.adapters.credentials.environ import Environ
 from mcpguard.adapters.credentials.keychain import Keychain
 from mcpguard.adapters.credentials.mounted import Mounted
 from mcpguard.config import references
+from mcpguard.config.credentials import KINDS
 from mcpguard.core.errors import CredentialError
 from mcpguard.core.secret import CredentialRef, parse_template
 from tests.adapters.credentials.credential_contract import CONTRACT, VALUE, Setting
@@ -87,6 +88,10 @@ def test_the_example_of_each_source_is_a_reference_to_it(name: str) -> None:
 
 def test_a_configuration_accepts_exactly_the_sources_that_there_are() -> None:
     assert set(references.SOURCES) == set(SOURCES)
+
+
+def test_each_kind_of_entry_that_a_configuration_accepts_has_its_mint() -> None:
+    assert set(KINDS) == set(MINTS)
 
 
 def test_importing_the_sources_does_not_import_keyring() -> None:

@@ -1,4 +1,8 @@
-"""The functions that conditions may call. To add one: a module here with its `Function`, and a line below."""
+"""The functions that conditions may call.
+
+To add one: a module here, or in the package of its subject, with a `Function`, and a line in `PLACES`. The
+examples of the `Function` are its tests and stand in the reference.
+"""
 
 from __future__ import annotations
 
@@ -8,7 +12,7 @@ from typing import Any
 
 from mcpguard.core.functions.function import Function, FunctionError, Parameter, apply
 
-_PLACES = {
+PLACES = {
     "sql": ("sql.function", "SQL"),
     "shell": ("shell.function", "SHELL"),
     "url": ("web.url", "URL"),
@@ -28,13 +32,13 @@ class _LazyTable(dict[str, Function]):
     """Knows the names at once and imports a function when a policy calls it: most call none or two."""
 
     def __missing__(self, name: str) -> Function:
-        module, constant = _PLACES[name]
+        module, constant = PLACES[name]
         function: Function = getattr(import_module(f"{__name__}.{module}"), constant)
         self[name] = function
         return function
 
     def __contains__(self, name: object) -> bool:
-        return name in _PLACES or super().__contains__(name)
+        return name in PLACES or super().__contains__(name)
 
     def get(self, name: str, default: Any = None) -> Any:
         """As of any dict."""
@@ -44,7 +48,7 @@ class _LazyTable(dict[str, Function]):
 
     def items(self) -> ItemsView[str, Function]:  # type: ignore[override]
         """As of any dict, all of them in the order of the reference."""
-        return {name: self[name] for name in dict.fromkeys((*_PLACES, *self))}.items()
+        return {name: self[name] for name in dict.fromkeys((*PLACES, *self))}.items()
 
     def values(self) -> ValuesView[Function]:  # type: ignore[override]
         """As of any dict, all of them in the order of the reference."""

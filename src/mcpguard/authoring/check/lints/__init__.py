@@ -1,6 +1,7 @@
 """Lints: what is valid in a policy but probably not what its author meant.
 
-To add a lint: an entry in a module here, and its name in the tuple at the end of that module.
+To add a lint: an entry in the module of its subject, with the next free code there, and its name in the tuple
+at the end of that module. A new subject is a module with its tuple, which `LINTS` unpacks.
 """
 
 from __future__ import annotations
