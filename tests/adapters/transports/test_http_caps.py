@@ -7,7 +7,7 @@ import asyncio
 import pytest
 
 from mcpguard.adapters.transports.http.client import MOST_REQUESTS
-from mcpguard.adapters.transports.http.server import SURPLUS
+from mcpguard.adapters.transports.http.connection import SURPLUS
 from tests.adapters.transports.front import Front, Wire, answer_handshake, call, serving
 from tests.adapters.transports.test_http_events import begin
 
@@ -99,7 +99,7 @@ async def test_a_connection_too_many_is_told_so_and_the_others_go_on() -> None:
         first.send("GET", "/healthz", front.headers())
         assert (await first.answer()).status == 200
         second.close()
-        while len(front.server._state.connections) > 1:
+        while len(front.server._connections.open) > 1:
             await asyncio.sleep(0)
         await healthy(front)
         assert front.door.worlds == []
@@ -109,7 +109,7 @@ async def test_further_connections_are_cut() -> None:
     async with serving(most_connections=1) as front:
         served = await healthy(front)
         silent = [await front.connect() for _ in range(SURPLUS)]
-        while len(front.server._state.connections) <= SURPLUS:
+        while len(front.server._connections.open) <= SURPLUS:
             await asyncio.sleep(0)
         cut = await front.connect()
         assert await cut.reader.read() == b""

@@ -303,7 +303,7 @@ async def test_a_large_answer_that_nobody_reads_is_let_go() -> None:
         front.clock.pass_by(STALL_SECONDS)
         front.clock.pass_by(STALL_SECONDS)
         await until(lambda: world.client.drained)
-        await until(lambda: not front.server._state.connections)
+        await until(lambda: not front.server._connections.open)
 
 
 def test_a_beat_is_later_than_a_stall() -> None:

@@ -141,10 +141,10 @@ async def test_the_sdks_client_answers_a_question(kind: str, ask: str) -> None:
 
 def cut_posts(front: Front) -> None:
     """End the connections on which an answer goes out to a POST."""
-    connections: list[Any] = list(front.server._state.connections)
+    connections: list[Any] = list(front.server._connections.open)
     for connection in connections:
-        cycle = connection.cycle
-        if cycle is not None and not cycle.response_complete and cycle.scope["method"] == "POST":
+        served = connection._served
+        if served is not None and not served.complete and served.scope["method"] == "POST":
             connection.transport.abort()
 
 

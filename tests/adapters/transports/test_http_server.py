@@ -7,6 +7,7 @@ import json
 import signal
 import socket
 from contextlib import suppress
+from typing import Any
 
 import pytest
 
@@ -75,7 +76,7 @@ async def test_an_answer_does_not_wait_for_the_one_before_to_be_acknowledged() -
         wire = await front.connect()
         wire.send("GET", "/healthz", front.headers())
         await wire.answer()
-        transports = [connection.transport for connection in front.server._state.connections]
+        transports = [connection.transport for connection in front.server._connections.open]
         sockets = [transport.get_extra_info("socket") for transport in transports]
         assert sockets
         assert all(sock.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY) for sock in sockets)
@@ -258,3 +259,56 @@ async def test_no_answer_has_another_one_in_it() -> None:
         standing.writer.write(b"nonsense\r\n\r\n")
         with suppress(ConnectionError):
             assert await standing.reader.read() == b""
+
+
+@pytest.mark.parametrize("begun", [False, True])
+async def test_a_defect_is_reported_by_its_kind_and_ends_the_connection(
+    begun: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def broken(request: Any) -> None:
+        if begun:
+            await request.send({"type": "http.response.start", "status": 200, "headers": []})
+        raise ZeroDivisionError("a text that may quote anything")
+
+    monkeypatch.setattr(
+        "mcpguard.adapters.transports.http.endpoint.Endpoint._health", lambda _, it: broken(it)
+    )
+    async with serving() as front:
+        wire = await front.connect()
+        wire.writer.write(HEALTH)
+        answer = await wire.head()
+        assert answer.status == (200 if begun else 500)
+        rest = await wire.reader.read()
+        assert rest == (b"" if begun else b"Internal Server Error")
+        assert front.reports == ["internal error (ZeroDivisionError) in the HTTP front"]
+
+
+async def test_a_header_that_would_be_two_is_never_written(monkeypatch: pytest.MonkeyPatch) -> None:
+    async def split(_: Any, request: Any) -> None:
+        await request.respond(200, b"ok", b"text/plain\r\nx-evil: 1")
+
+    monkeypatch.setattr("mcpguard.adapters.transports.http.endpoint.Endpoint._health", split)
+    async with serving() as front:
+        wire = await front.connect()
+        wire.writer.write(HEALTH)
+        answer = await wire.answer()
+        assert answer.status == 500
+        assert "x-evil" not in answer.headers
+        assert front.reports == ["internal error (ValueError) in the HTTP front"]
+
+
+@pytest.mark.parametrize(("version", "kept"), [("1.1", True), ("1.0", False)])
+async def test_a_connection_is_kept_for_another_request_unless_its_client_is_old(
+    version: str, kept: bool
+) -> None:
+    async with serving() as front:
+        wire = await front.connect()
+        wire.writer.write(HEALTH.replace(b"1.1", version.encode()))
+        answer = await wire.answer()
+        assert (answer.status, answer.body) == (200, b"ok")
+        assert (answer.headers.get("connection") == "close") is not kept
+        if kept:
+            wire.writer.write(HEALTH)
+            assert (await wire.answer()).body == b"ok"
+        else:
+            assert await wire.reader.read() == b""
