@@ -113,7 +113,7 @@ REFERENCE = "must be one reference and nothing else"
         ("vault", "token", DROPPED, ONE),
         ("vault", "token", "hvs.literal", REFERENCE),
         ("vault", "token", "Bearer ${keyring:x}", REFERENCE),
-        ("vault", "token", "${credential:other}", "a reference to one of env, file, keyring"),
+        ("vault", "token", "${credential:other}", "must be a reference to one of"),
         ("vault", "auth", "{approle: {role_id: r, secret_id: '${env:S}'}}", BOTH),
         ("vault", "namespace", "a/../b", "must be a path"),
         ("vault", "version", "3", "expected one of 1, 2"),

@@ -119,7 +119,7 @@ class CredentialEntry(Written):
     ] = Field(description="The servers that may use it; at least one.")
     value: Annotated[str, Must(_wrong_value, pattern=r"\$\{")] | None = Field(
         None,
-        description="A text with `${keyring:…}`, `${env:…}` or `${file:…}` in it.",
+        description="A text with references to sources in it, such as `Bearer ${keyring:NAME}`.",
     )
     command: (
         Annotated[
