@@ -302,7 +302,7 @@ def test_a_logout_and_another_login_bite_on_the_next_use(small):
     assert kept.get().reveal() == stage.kept()["access"] != first.reveal()
     stage.grants.forget(NAME)
     stage.clock.at += 2
-    with pytest.raises(CredentialError, match="nobody logged in yet"):
+    with pytest.raises(CredentialError, match="nobody has logged in yet"):
         kept.get()
     assert kept.known is None
 

@@ -88,7 +88,7 @@ class AuthorizationCode:
     def _read(self) -> Grant:
         grant = self._grants.read(self._name)
         if grant is None:
-            raise self._login("nobody logged in yet")
+            raise self._login("nobody has logged in yet")
         entry = self._entry
         same = (
             grant.url == entry.url
