@@ -35,8 +35,7 @@ def test_an_address_is_split_into_host_and_port() -> None:
 
 def refused(guard: FrontGuard, **headers: str) -> bool:
     try:
-        guard.host(headers)
-        guard.origin(headers)
+        guard.admit(headers.get("host", ""), headers.get("origin"))
     except HttpRefusal as refusal:
         return refusal.status == 403
     return False

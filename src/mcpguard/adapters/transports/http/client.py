@@ -14,6 +14,7 @@ from msgspec import Struct
 
 from mcpguard.adapters.transports.http.load import Load
 from mcpguard.adapters.transports.http.replay import KEPT_BYTES, STANDING, Journal, Stream
+from mcpguard.adapters.transports.http.request import HttpRefusal
 from mcpguard.adapters.transports.http.stream import Outlet
 from mcpguard.core.model import Json, Redacted
 from mcpguard.gateway.ports import RequestId
@@ -48,6 +49,12 @@ _NOT_TAKEN = jsonrpc.encode(
 _WAS_CANCELLED = jsonrpc.encode({"code": CANCELLED, "message": "the request was cancelled"})
 
 
+def too_busy(request_id: RequestId | None) -> HttpRefusal:
+    """The refusal of a request where its world has as many as it may have."""
+    said = f"{MOST_REQUESTS} requests of this client are open at once, and no more are served"
+    return HttpRefusal(503, said, jsonrpc.REFUSED, ((b"retry-after", b"1"),), request_id)
+
+
 class _Asked(Struct, eq=False):
     """A request that waits for its answer. `stream` is what its answer goes out on, None for the standing
     stream. `malformed` ones were never a message."""
@@ -70,7 +77,8 @@ class HttpClient:
         self.holding: set[Load] = set()
         """The answers of a modern world that hold it back."""
         self._asked: dict[RequestId, _Asked] = {}
-        self._numbers: dict[RequestId, int] = {}
+        self.numbers: dict[RequestId, int] = {}
+        """The number of each open request of a legacy client, by the client's id."""
         self._last = 0
         self._journal = Journal() if resumable else None
         self.standing = Stream(STANDING, self._journal)
@@ -98,9 +106,12 @@ class HttpClient:
         primed: bool = False,
         beside: int | None = None,
     ) -> int:
-        """A request came: the number that the gateway knows it by. `primed` makes its answer a stream at
-        once, which its client can come back to. `beside` is an open one of the same POST, whose stream it
-        shares."""
+        """A request came, or what is `malformed`: the number that the gateway knows it by. `primed` makes its
+        answer a stream at once, which its client can come back to. `beside` is an open one of the same POST,
+        whose stream it shares. Raises HttpRefusal with 503 where too many are open."""
+        # What is refused on the standing stream is answered at once, so it takes no room.
+        if len(self._asked) >= MOST_REQUESTS and not (malformed and outlet is None):
+            raise too_busy(original)
         self._last += 1
         stream = None if outlet is None else Stream(self._last, self._journal, outlet)
         if beside is not None:
@@ -109,14 +120,14 @@ class HttpClient:
             stream.waiting += 1
         self._asked[self._last] = _Asked(original, stream, malformed)
         if not self.modern and not malformed and original is not None:
-            self._numbers[original] = self._last
+            self.numbers[original] = self._last
         if primed and stream is not None:
             stream.prime()
         return self._last
 
     def number_of(self, original: Json) -> int | None:
         """The number of the open request with this id of a legacy client."""
-        return self._numbers.get(original) if type(original) in (int, str) else None
+        return self.numbers.get(original) if type(original) in (int, str) else None
 
     def disconnected(self, number: int, outlet: Outlet) -> bool:
         """The POST of this request is over: whether that takes back the request. In the modern era it
@@ -152,8 +163,8 @@ class HttpClient:
 
     def _done(self, number: RequestId | None) -> _Asked | None:
         asked = self._asked.pop(number, None) if number is not None else None
-        if asked is not None and asked.original is not None and self._numbers.get(asked.original) == number:
-            del self._numbers[asked.original]
+        if asked is not None and asked.original is not None and self.numbers.get(asked.original) == number:
+            del self.numbers[asked.original]
         return asked
 
     # --- ports.Client ----------------------------------------------------------------------------

@@ -17,7 +17,6 @@ from mcpguard.adapters.transports.http.bearer import BearerError, bearer_of
 from mcpguard.adapters.transports.http.events import MESSAGES, Events
 from mcpguard.adapters.transports.http.intake import Intake
 from mcpguard.adapters.transports.http.request import (
-    ANONYMOUS,
     TEXT,
     ClientGone,
     Headers,
@@ -77,10 +76,12 @@ class Endpoint:
         """The bodies that are being read."""
         streamable = Streamable(self.worlds, turn, clock, intake)
         events = Events(self.worlds, turn, clock, intake)
-        self._routes: dict[str, dict[str, Handler]] = {
-            MCP: {"POST": streamable.post, "GET": streamable.get, "DELETE": streamable.delete},
-            SSE: {"GET": events.get},
-            MESSAGES: {"POST": events.post},
+        self._routes: dict[tuple[str, str], Handler] = {
+            ("POST", MCP): streamable.post,
+            ("GET", MCP): streamable.get,
+            ("DELETE", MCP): streamable.delete,
+            ("GET", SSE): events.get,
+            ("POST", MESSAGES): events.post,
         }
         self._open_routes: dict[str, bytes] = {}
         self._challenge = "Bearer"
@@ -116,33 +117,32 @@ class Endpoint:
             if request.path == HEALTH:
                 await self._health(request)
                 return
-            self._guard.host(request.headers)
-            request.cors = cors = self._guard.origin(request.headers)
-            await self._serve(request)
+            headers = request.headers
+            request.cors = cors = self._guard.admit(headers.get("host", ""), headers.get("origin"))
+            handler = self._routes.get((request.method, request.path))
+            if handler is None:
+                await self._unrouted(request)
+                return
+            if self._verifier is not None:
+                request.principal = await self._identify(self._verifier, request.authorization)
+            try:
+                await handler(request)
+            finally:
+                if request.kept is not None:
+                    request.let_go()
         except HttpRefusal as refusal:
             await _refuse(send, refusal, cors)
         except ClientGone:
             pass
 
-    async def _serve(self, request: HttpRequest) -> None:
-        methods = self._routes.get(request.path)
+    async def _unrouted(self, request: HttpRequest) -> None:
         if request.method == "OPTIONS" and request.cors:
             await request.respond(204, headers=guard.preflight(request.headers))
             return
-        if methods is None:
-            await self._well_known(request)
-            return
-        handler = methods.get(request.method)
-        if handler is None:
+        methods = [method for method, path in self._routes if path == request.path]
+        if methods:
             raise _wrong_method(", ".join(methods))
-        if self._verifier is not None:
-            request.principal = await self._identify(self._verifier, request.authorization)
-        else:
-            request.principal = ANONYMOUS
-        try:
-            await handler(request)
-        finally:
-            request.let_go()
+        await self._well_known(request)
 
     async def _identify(self, verifier: Verifier, authorization: str | None) -> Principal:
         if authorization is None:

@@ -13,10 +13,9 @@ from mcpguard.adapters.transports.http.handing import (
     check_room,
     is_request,
     tell,
-    too_busy,
 )
 from mcpguard.adapters.transports.http.intake import Intake
-from mcpguard.adapters.transports.http.request import HttpRefusal, HttpRequest
+from mcpguard.adapters.transports.http.request import EVERYTHING, HttpRefusal, HttpRequest
 from mcpguard.adapters.transports.http.sessions import HttpWorld, Worlds
 from mcpguard.adapters.transports.http.stream import Outlet
 from mcpguard.core.errors import MessageError
@@ -37,10 +36,10 @@ class Events:
 
     async def get(self, request: HttpRequest) -> None:
         """Open a session: its first event says where its messages go."""
-        guard.check_accept(request.headers, "text/event-stream")
+        guard.check_accept(request.headers.get("accept", EVERYTHING), "text/event-stream")
         world = await self._worlds.begin(request.principal, events=True)
         outlet = Outlet(request.send, self._turn, self._clock, world.client.load, request.cors)
-        self._worlds.use(world)
+        world.uses += 1
         try:
             outlet.write(f"event: endpoint\ndata: {MESSAGES}?session_id={world.key}\n\n".encode())
             world.client.standing.resume(outlet)
@@ -54,7 +53,7 @@ class Events:
     async def post(self, request: HttpRequest) -> None:
         """Take one message for an open session. Raises HttpRefusal where there is no such session."""
         self._world(request)
-        guard.check_content_type(request.headers)
+        guard.check_content_type(request.headers.get("content-type", ""))
         try:
             message = jsonrpc.parse_strict((await request.body(self._intake)).strip())
         except MessageError as problem:
@@ -73,9 +72,7 @@ class Events:
         client = world.client
         if not is_request(message):
             tell(world, self._turn, message, request.headers)
-        elif client.room <= 0:
-            raise too_busy(message["id"])
-        elif client.number_of(message["id"]) is not None:
+        elif message["id"] in client.numbers:
             self._refuse(world, MessageError(jsonrpc.INVALID_REQUEST, IN_USE, message["id"]))
         else:
             original, message["id"] = message["id"], client.expect(message["id"], None)

@@ -62,22 +62,16 @@ class FrontGuard:
         self._hosts = frozenset(host.lower() for host in hosts)
         self._bound = _without_wildcard(bound.lower())
         self._origins = frozenset(origins)
-        self._serves = lru_cache(maxsize=64)(self._is_ours)
-        self._answers = lru_cache(maxsize=64)(self._cors)
+        self.admit = lru_cache(maxsize=64)(self._admit)
+        """`admit(host, origin)`: the headers that a page of this origin needs to read the answer, none where
+        `origin` is None. Raises HttpRefusal with 403 unless `Host` is loopback, the bound address or
+        allowed, and `Origin` is absent, loopback or allowed."""
 
-    def host(self, headers: dict[str, str]) -> None:
-        """Raises HttpRefusal with 403 unless `Host` is loopback, the bound address or allowed."""
-        if not self._serves(headers.get("host", "")):
+    def _admit(self, host: str, origin: str | None) -> Headers:
+        if not self._is_ours(host):
             raise HttpRefusal(403, "this Host is not served; add it to `http.allowed_hosts`")
-
-    def origin(self, headers: dict[str, str]) -> Headers:
-        """The headers that a page of this origin needs to read the answer, none without an `Origin`.
-        Raises HttpRefusal with 403 for one that is neither loopback nor allowed."""
-        origin = headers.get("origin")
-        if origin is None:
-            return ()
-        answer = self._answers(origin)
-        if not answer:
+        answer = () if origin is None else self._cors(origin)
+        if origin is not None and not answer:
             raise HttpRefusal(403, "this Origin is not served; add it to `http.allowed_origins`")
         return answer
 
@@ -110,21 +104,20 @@ def preflight(headers: dict[str, str]) -> Headers:
     )
 
 
-def check_content_type(headers: dict[str, str]) -> None:
+@lru_cache(maxsize=64)
+def check_content_type(kind: str) -> None:
     """Raises HttpRefusal with 415 unless the body is JSON: no page can send that without a preflight."""
-    kind = headers.get("content-type", "")
-    if kind != "application/json" and kind.partition(";")[0].strip().lower() != "application/json":
+    if kind.partition(";")[0].strip().lower() != "application/json":
         raise HttpRefusal(415, "the content type of a message must be application/json")
 
 
-def check_accept(headers: dict[str, str], *needed: str) -> None:
-    """Raises HttpRefusal with 406 unless the client takes every one of the media types `needed`.
-    A missing header takes everything (RFC 9110, section 12.5.1)."""
-    if not accepts(headers.get("accept", "*/*"), needed):
+@lru_cache(maxsize=64)
+def check_accept(accept: str, *needed: str) -> None:
+    """Raises HttpRefusal with 406 unless the client takes every one of the media types `needed`."""
+    if not accepts(accept, needed):
         raise HttpRefusal(406, f"the client must accept {' and '.join(needed)}")
 
 
-@lru_cache(maxsize=64)
 def accepts(accept: str, needed: tuple[str, ...]) -> bool:
     """Whether `accept` names each of `needed`, or a range that holds it, with a weight above 0."""
     taken = set()

@@ -6,13 +6,11 @@ Law of this file: a request is known to the gateway by a number of ours, in plac
 from __future__ import annotations
 
 from mcpguard.adapters.relay.turn import Turn
-from mcpguard.adapters.transports.http.client import MOST_REQUESTS, HttpClient
-from mcpguard.adapters.transports.http.request import HttpRefusal
+from mcpguard.adapters.transports.http.client import HttpClient, too_busy
 from mcpguard.adapters.transports.http.sessions import HttpWorld
 from mcpguard.adapters.transports.http.stream import Outlet
 from mcpguard.core.errors import MessageError
 from mcpguard.core.model import Json
-from mcpguard.gateway.ports import RequestId
 from mcpguard.protocol import jsonrpc
 
 Message = dict[str, Json]
@@ -25,12 +23,6 @@ IN_USE = "this id is in use by an earlier request"
 def is_request(message: Message) -> bool:
     """Whether somebody waits for an answer to it."""
     return "id" in message and "method" in message
-
-
-def too_busy(request_id: RequestId | None) -> HttpRefusal:
-    """The refusal of a request where its world has as many as it may have."""
-    said = f"{MOST_REQUESTS} requests of this client are open at once, and no more are served"
-    return HttpRefusal(503, said, jsonrpc.REFUSED, ((b"retry-after", b"1"),), request_id)
 
 
 def tell(world: HttpWorld, turn: Turn, message: Message, headers: dict[str, str]) -> None:
@@ -68,7 +60,7 @@ def number(client: HttpClient, outlet: Outlet, batch: list[Taken]) -> list[tuple
     first: int | None = None
     for each in batch:
         one, number = each, None
-        if isinstance(one, dict) and is_request(one) and client.number_of(one["id"]) is not None:
+        if isinstance(one, dict) and is_request(one) and one["id"] in client.numbers:
             one = MessageError(jsonrpc.INVALID_REQUEST, IN_USE, one["id"])
         if isinstance(one, MessageError):
             number = client.expect(one.request_id, outlet, malformed=True, beside=first)

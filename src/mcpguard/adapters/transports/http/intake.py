@@ -17,15 +17,16 @@ BODIES = 4
 class Intake:
     """What is being read. `message_bytes` is the most that one body may have, `seconds` how long it may
     take to come and again how long it may wait to be handed in, `most` how many bytes of all bodies are kept;
-    `kept` is how many are now."""
+    `kept` is how many are now, and a whole body of `small` bytes does not count."""
 
-    __slots__ = ("kept", "message_bytes", "most", "seconds")
+    __slots__ = ("kept", "message_bytes", "most", "seconds", "small")
 
     def __init__(self, message_bytes: int, seconds: float) -> None:
         self.message_bytes = message_bytes
         self.seconds = seconds
         self.most = BODIES * message_bytes
         self.kept = 0
+        self.small = min(SMALL_BYTES, message_bytes)
 
 
 class Body(Struct, eq=False):

@@ -7,7 +7,7 @@ at all.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Iterable, MutableMapping
+from collections.abc import Awaitable, Callable, MutableMapping
 from typing import Any
 
 from mcpguard.adapters.transports.http.intake import Body, Intake
@@ -27,6 +27,8 @@ CLOSE: Headers = ((b"connection", b"close"),)
 
 _TOO_MUCH = "the requests that are being received are too large together; send this one again later"
 _LATER: Headers = ((b"retry-after", b"5"),)
+EVERYTHING = "*/*"
+"""What a client takes that does not say what it accepts (RFC 9110, section 12.5.1)."""
 _ONCE = frozenset({"authorization", "content-type", "host", "origin"})
 ANONYMOUS = Principal("anonymous", "http")
 """Who asks where no token is configured; only loopback is served then."""
@@ -69,11 +71,11 @@ class HttpRequest:
     `cors` are headers that each answer to it carries."""
 
     __slots__ = (
-        "_body",
         "authorization",
         "connection",
         "cors",
         "headers",
+        "kept",
         "method",
         "path",
         "principal",
@@ -83,18 +85,31 @@ class HttpRequest:
     )
 
     def __init__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Raises HttpRefusal where a header is given twice that must not be."""
+        """Raises HttpRefusal with 400 where a header that routes is given twice: two parties might each
+        believe another one. For `mcp-*` it is a HeaderMismatch (basic/transports/streamable-http)."""
         self.method: str = scope["method"]
         self.path: str = scope["path"]
         self.query: bytes = scope["query_string"]
         self.connection: Connection = scope["state"]["connection"]
         self.receive = receive
         self.send = send
-        self._body: Body | None = None
+        self.kept: Body | None = None
+        """Its body, if that counts among those that are kept, until `let_go`."""
         self.cors: Headers = ()
         self.principal = ANONYMOUS
-        self.headers = headers_of(scope["headers"])
-        self.authorization = self.headers.pop("authorization", None)
+        headers: dict[str, str] = {}
+        for name_bytes, value_bytes in scope["headers"]:
+            name, value = name_bytes.decode("latin-1"), value_bytes.decode("latin-1").strip(" \t")
+            if name not in headers:
+                headers[name] = value
+            elif name.startswith("mcp-"):
+                raise HttpRefusal(400, "an Mcp-* header is given twice", eras.HEADER_MISMATCH)
+            elif name in _ONCE:
+                raise HttpRefusal(400, "a header that may stand once is given twice")
+            else:
+                headers[name] += ", " + value
+        self.headers = headers
+        self.authorization: str | None = headers.pop("authorization", None)
 
     async def respond(
         self, status: int, body: bytes = b"", kind: bytes = JSON, headers: Headers = ()
@@ -121,18 +136,22 @@ class HttpRequest:
         # llhttp has refused what is no number; nothing is read of a body that says it is too large.
         if length.isdecimal() and int(length) > intake.message_bytes:
             raise _too_large(intake.message_bytes)
-        self._body = body = Body(intake)
-        more = True
         try:
             async with asyncio.timeout(intake.seconds):
-                while more:
+                while True:
                     message = await self.receive()
                     if message["type"] == "http.disconnect":
                         raise ClientGone
-                    body.add(message.get("body", b""))
+                    part: bytes = message.get("body", b"")
+                    more: bool = message.get("more_body", False)
+                    if not more and len(part) <= intake.small and self.kept is None:
+                        return part
+                    body = self.kept = self.kept or Body(intake)
+                    body.add(part)
                     if body.size > intake.message_bytes:
                         raise _too_large(intake.message_bytes)
-                    more = message.get("more_body", False)
+                    if not more:
+                        break
         except TimeoutError:
             raise HttpRefusal(408, "the body of the request did not arrive in time", headers=CLOSE) from None
         # Not before its end: a connection that is closed while its client still sends may lose the answer.
@@ -142,33 +161,13 @@ class HttpRequest:
 
     def let_go(self) -> None:
         """The body was handed in, or is not wanted any more."""
-        if self._body is not None:
-            self._body.close()
-            self._body = None
+        if self.kept is not None:
+            self.kept.close()
+            self.kept = None
 
 
 class ClientGone(McpGuardError):
     """The client went away before its request was whole: there is nobody to answer."""
-
-
-def headers_of(raw: Iterable[tuple[bytes, bytes]]) -> dict[str, str]:
-    """The headers of a request by lower-case name, decoded as latin-1; repeated ones are joined.
-
-    Raises HttpRefusal with 400 where a header that routes is given twice: two parties might each
-    believe another one. For `mcp-*` it is a HeaderMismatch (basic/transports/streamable-http).
-    """
-    headers: dict[str, str] = {}
-    for name_bytes, value_bytes in raw:
-        name, value = name_bytes.decode("latin-1"), value_bytes.decode("latin-1").strip(" \t")
-        if name not in headers:
-            headers[name] = value
-        elif name.startswith("mcp-"):
-            raise HttpRefusal(400, "an Mcp-* header is given twice", eras.HEADER_MISMATCH)
-        elif name in _ONCE:
-            raise HttpRefusal(400, "a header that may stand once is given twice")
-        else:
-            headers[name] += ", " + value
-    return headers
 
 
 def _too_large(most: int) -> HttpRefusal:

@@ -38,7 +38,8 @@ class Door(Protocol):
 
 class HttpWorld:
     """One client's world. `key` is the session id, "" for a modern one; `events` says that it is a session
-    of HTTP+SSE. `uses` counts the requests and streams that are open. One that is `ended` takes nothing."""
+    of HTTP+SSE. `uses` counts the requests and streams that are open; who begins one adds it, and
+    `Worlds.release` takes it off. One that is `ended` takes nothing."""
 
     __slots__ = (
         "client",
@@ -117,16 +118,12 @@ class Worlds:
         """The legacy world of this session. Raises HttpRefusal with 404 where there is none, or it is
         another principal's, which must look the same."""
         world = self._sessions.get(key)
-        if world is None or world.principal != principal or world.events != events:
+        if world is None or (world.principal, world.events) != (principal, events):
             raise HttpRefusal(404, "no such session; begin a new one with initialize")
         return world
 
-    def use(self, world: HttpWorld) -> None:
-        """A request or a stream of this world opens."""
-        world.uses += 1
-
     def release(self, world: HttpWorld) -> None:
-        """It is over: the idle time counts from the last one."""
+        """A use of this world is over: the idle time counts from the last one."""
         world.uses -= 1
         world.quiet_since = self._clock.seconds()
 

@@ -7,9 +7,6 @@ number of ours in place of its id.
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from functools import partial
-
 from mcpguard.adapters.relay.turn import Turn
 from mcpguard.adapters.transports.http import guard
 from mcpguard.adapters.transports.http.client import HttpClient
@@ -21,11 +18,10 @@ from mcpguard.adapters.transports.http.handing import (
     hand_in,
     number,
     tell,
-    too_busy,
 )
 from mcpguard.adapters.transports.http.intake import Intake
 from mcpguard.adapters.transports.http.load import Share
-from mcpguard.adapters.transports.http.request import Headers, HttpRefusal, HttpRequest
+from mcpguard.adapters.transports.http.request import EVERYTHING, Headers, HttpRefusal, HttpRequest
 from mcpguard.adapters.transports.http.sessions import HttpWorld, Worlds
 from mcpguard.adapters.transports.http.stream import Outlet
 from mcpguard.core.errors import MessageError
@@ -56,8 +52,8 @@ class Streamable:
     async def post(self, request: HttpRequest) -> None:
         """Take one message. Raises HttpRefusal where no world can take it."""
         headers = request.headers
-        guard.check_content_type(headers)
-        guard.check_accept(headers, "application/json", "text/event-stream")
+        guard.check_content_type(headers.get("content-type", ""))
+        guard.check_accept(headers.get("accept", EVERYTHING), "application/json", "text/event-stream")
         modern = headers.get(VERSION) in eras.MODERN_VERSIONS
         try:
             # The text is not kept beside the message.
@@ -110,12 +106,7 @@ class Streamable:
             world = self._session(request)
         else:
             raise HttpRefusal(400, str(problem), problem.code, (), problem.request_id, problem.data)
-        if world.client.room <= 0:
-            raise too_busy(problem.request_id)
-        outlet = self._outlet(request, world.client)
-        number = world.client.expect(problem.request_id, outlet, malformed=True)
-        problem.request_id = number
-        await self._answered(request, world, outlet, number, lambda: world.receiver.refuse_message(problem))
+        await self._exchange(request, world, problem)
 
     async def _several(self, request: HttpRequest, text: jsonrpc.Batch) -> None:
         world = self._session(request)
@@ -124,7 +115,7 @@ class Streamable:
             return
         batch = jsonrpc.take_apart(text)
         answered = check_room(world.client, batch)
-        self._worlds.use(world)
+        world.uses += 1
         try:
             if answered:
                 await self._batch(request, world, batch)
@@ -136,7 +127,7 @@ class Streamable:
             self._worlds.release(world)
 
     async def _batch(self, request: HttpRequest, world: HttpWorld, batch: list[Taken]) -> None:
-        """Hand the messages of a batch in, in order, and wait as `_answered` does."""
+        """Hand the messages of a batch in, in order, and wait as `_exchange` does."""
         client = world.client
         outlet = self._outlet(request, client)
         numbered = number(client, outlet, batch)
@@ -154,53 +145,57 @@ class Streamable:
                 client.disconnected(one, outlet)
 
     async def _exchange(
-        self, request: HttpRequest, world: HttpWorld, message: Message, outlet: Outlet | None = None
+        self, request: HttpRequest, world: HttpWorld, message: Taken, outlet: Outlet | None = None
     ) -> None:
-        client = world.client
-        if client.room <= 0:
-            raise too_busy(message["id"])
+        """Hand a request in, or what is wrong with it, and wait until its answer is out or its client is
+        gone."""
+        client, turn, number = world.client, self._turn, 0
+        if isinstance(message, dict) and message["id"] in client.numbers:
+            message = MessageError(jsonrpc.INVALID_REQUEST, IN_USE, message["id"])
         # The answer to `initialize` is what tells the client its session: it cannot come back before.
         primed = outlet is None and client.resumable and request.headers.get(VERSION) in PRIMED
-        if outlet is None:
-            outlet = self._outlet(request, client)
-        if not client.modern and client.number_of(message["id"]) is not None:
-            problem = MessageError(jsonrpc.INVALID_REQUEST, IN_USE)
-            problem.request_id = number = client.expect(message["id"], outlet, malformed=True)
-            await self._answered(
-                request, world, outlet, number, lambda: world.receiver.refuse_message(problem)
-            )
-            return
-        message["id"] = number = client.expect(message["id"], outlet, primed=primed)
-        hand_in = partial(world.receiver.receive, message, request.headers)
-        await self._answered(request, world, outlet, number, hand_in)
-
-    async def _answered(
-        self, request: HttpRequest, world: HttpWorld, outlet: Outlet, number: int, hand_in: Callable[[], None]
-    ) -> None:
-        """Hand a request in, and wait until its answer is out or its client is gone."""
-        self._worlds.use(world)
-        turn = self._turn
+        outlet = outlet or self._outlet(request, client)
+        world.uses += 1
+        turn.begin()
         try:
-            if world.client.held is not None:
-                await world.client.admitted([number], self._intake.seconds)
-            if world.client.awaits(number) and not world.ended:
-                turn.begin()
-                try:
-                    hand_in()
-                finally:
-                    turn.end()
-            request.let_go()
-            await request.over()
+            held = client.held is not None
+            try:
+                if isinstance(message, MessageError):
+                    message.request_id = number = client.expect(message.request_id, outlet, malformed=True)
+                else:
+                    message["id"] = number = client.expect(message["id"], outlet, primed=primed)
+                if held:
+                    pass
+                elif isinstance(message, MessageError):
+                    world.receiver.refuse_message(message)
+                else:
+                    world.receiver.receive(message, request.headers)
+            finally:
+                turn.end()
+            if held:
+                await self._hand_in_later(request, world, number, message)
+            if request.kept is not None:
+                request.let_go()
+            while (await request.receive())["type"] != "http.disconnect":
+                pass
         finally:
             outlet.drop()
             self._worlds.release(world)
-            if world.client.disconnected(number, outlet):
+            if client.disconnected(number, outlet):
                 turn.begin()
                 world.receiver.cancel(number, "disconnected")
                 turn.end()
 
+    async def _hand_in_later(
+        self, request: HttpRequest, world: HttpWorld, number: int, message: Taken
+    ) -> None:
+        """Hand a request in once its client takes again what it is given."""
+        await world.client.admitted([number], self._intake.seconds)
+        if world.client.awaits(number) and not world.ended:
+            hand_in(world, self._turn, message, request.headers)
+
     async def _told(self, request: HttpRequest, world: HttpWorld, message: Message) -> None:
-        self._worlds.use(world)
+        world.uses += 1
         tell(world, self._turn, message, request.headers)
         self._worlds.release(world)
         await request.respond(202)
@@ -217,14 +212,14 @@ class Streamable:
         """Open the standing stream of a session, of which there is one at most; with `Last-Event-ID`, go on
         with the stream of that event, also where its earlier connection is not known to be gone."""
         world = self._standing_world(request)
-        guard.check_accept(request.headers, "text/event-stream")
+        guard.check_accept(request.headers.get("accept", EVERYTHING), "text/event-stream")
         client = world.client
         place = client.place(request.headers.get(LAST_EVENT, ""))
         if place is None and client.stands:
             raise HttpRefusal(409, "this session has an open stream already")
         stream, after = place or (client.standing, None)
         outlet = self._outlet(request, client)
-        self._worlds.use(world)
+        world.uses += 1
         try:
             stream.resume(outlet, after)
             if stream is client.standing and request.headers.get(VERSION) in PRIMED:
