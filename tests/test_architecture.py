@@ -5,7 +5,6 @@ from __future__ import annotations
 import ast
 import subprocess
 import sys
-from collections import Counter
 from collections.abc import Iterator
 from graphlib import TopologicalSorter
 from pathlib import Path
@@ -20,10 +19,6 @@ PURE_FORBIDDEN = {
     "mcp", "anyio", "asyncio", "httpx", "httpx2", "aiohttp", "uvicorn", "starlette", "keyring", "os", "pathlib", "socket",
     "subprocess", "time", "random", "logging",
 }  # fmt: skip
-
-
-NAMED_TWICE = {"Node", "Report", "SessionEntry", "Subject"}
-"""Classes that share a name still; nothing is added here."""
 
 
 def relative(path: Path) -> str:
@@ -129,16 +124,6 @@ def test_no_modules_import_each_other_in_a_circle_also_where_only_a_type_checker
         for module, path in modules.items()
     }
     tuple(TopologicalSorter(imports).static_order())  # Raises CycleError with the circle.
-
-
-def test_no_two_classes_have_the_same_name() -> None:
-    named = Counter(
-        node.name
-        for path in FILES
-        for node in ast.walk(ast.parse(path.read_text("utf-8")))
-        if isinstance(node, ast.ClassDef)
-    )
-    assert {name for name, count in named.items() if count > 1} <= NAMED_TWICE
 
 
 def test_files_and_functions_keep_their_budget() -> None:
