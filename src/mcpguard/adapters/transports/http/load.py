@@ -7,7 +7,9 @@ clients share waits for none of them longer than `STALL_SECONDS`, and keeps a bo
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Protocol
+from typing import ClassVar, Protocol
+
+from msgspec import Struct
 
 from mcpguard.gateway.ports import Clock
 
@@ -33,24 +35,21 @@ class Connection(Protocol):
         ...
 
 
-class Load:
+class Load(Struct, eq=False, kw_only=True):
     """Bytes that wait in one legacy session, of all its answers."""
 
-    __slots__ = ("waiting",)
-
-    piece: int | None = None
+    piece: ClassVar[int | None] = None
     """A message goes to the connection in pieces of so many bytes; None for whole."""
 
-    def __init__(self) -> None:
-        self.waiting = 0
+    waiting: int = 0
 
     @property
     def full(self) -> bool:
         """Whether what feeds it should wait."""
         return self.waiting > FULL_BYTES
 
-    def added(self, size: int) -> bool:
-        """So many bytes more wait: whether it is full now."""
+    def added(self, size: int, last: bool = False) -> bool:
+        """So many bytes more wait, the `last` of their answer or not: whether it is full now."""
         self.waiting += size
         return self.waiting > FULL_BYTES
 
@@ -68,45 +67,39 @@ class Load:
         return size > 0 and self.taken(size)
 
 
-class Share(Load):
+class Share(Load, eq=False):
     """Bytes that wait of one answer, in a world that several clients share.
 
     It holds the world back as long as its client takes enough. Above `BUDGET_BYTES` its connection is cut:
     when more is said and nobody is held back for it, or when nothing moved for `STALL_SECONDS`.
     """
 
-    __slots__ = ("_clock", "_connection", "_ended", "_given", "_holding", "_seen", "_stop", "_wake", "_world")
+    piece: ClassVar[int | None] = FULL_BYTES
 
-    piece = FULL_BYTES
-
-    def __init__(
-        self,
-        world: Load,
-        holding: set[Load],
-        connection: Connection,
-        clock: Clock,
-        wake: Callable[[], None],
-    ) -> None:
-        """`world` has the sum, `holding` those that hold the world back; `wake` lets flow control look
-        again."""
-        self.waiting = 0
-        self._world = world
-        self._holding = holding
-        self._connection = connection
-        self._clock = clock
-        self._wake = wake
-        self._given = 0
-        self._seen = 0
-        self._ended = False
-        self._stop: Callable[[], None] | None = None
+    _world: Load
+    """The sum of all."""
+    _holding: set[Load]
+    """Those that hold the world back."""
+    _connection: Connection
+    _clock: Clock
+    _wake: Callable[[], None]
+    """Lets flow control look again."""
+    _given: int = 0
+    _seen: int = 0
+    _ended: bool = False
+    _stop: Callable[[], None] | None = None
 
     @property
     def full(self) -> bool:
         """See `Load.full`."""
         return self in self._holding
 
-    def added(self, size: int) -> bool:
+    def added(self, size: int, last: bool = False) -> bool:
         """See `Load.added`."""
+        if last:
+            self._ended = True
+            if self in self._holding:
+                self.last()
         if self.waiting > BUDGET_BYTES and self not in self._holding:
             self._connection.cut()
         self.waiting += size
@@ -122,9 +115,7 @@ class Share(Load):
         """See `Load.taken`."""
         self.waiting -= size
         self._world.waiting -= size
-        if self.waiting > FULL_BYTES:
-            return False
-        return self._calm()
+        return self._stop is not None and self.waiting <= FULL_BYTES and self._calm()
 
     def last(self) -> None:
         """See `Load.last`: to hold others back for it would be of no use."""

@@ -9,6 +9,8 @@ from __future__ import annotations
 
 from collections import deque
 
+from msgspec import Struct
+
 from mcpguard.adapters.transports.http.stream import Outlet
 
 KEPT = 256
@@ -17,6 +19,8 @@ KEPT_BYTES = 1024 * 1024
 """And they are no more than this."""
 RETRY_MILLISECONDS = 1000
 """What a client is told to wait before it comes back."""
+_ID = b"%d-%d"
+
 STANDING = 0
 """The number of the standing stream; the others have that of their request."""
 
@@ -51,25 +55,19 @@ class Journal:
         return max((at for of, at, _parts in self._events if of == stream), default=-1)
 
 
-class Stream:
+class Stream(Struct, eq=False):
     """One stream, whatever connection it goes out on, if any. `last` is the number of its newest event, -1
     while the client has no id of it; `waiting` counts the requests that it has yet to answer, and `over` says
-    that all is said."""
+    that all is said. Without a journal its events have no ids and nothing is kept."""
 
-    __slots__ = ("_given", "_journal", "_primed", "last", "number", "outlet", "over", "waiting")
-
-    def __init__(
-        self, number: int, journal: Journal | None, outlet: Outlet | None = None, last: int = -1
-    ) -> None:
-        """Without a journal its events have no ids and nothing is kept."""
-        self.number = number
-        self.outlet = outlet
-        self.last = last
-        self.over = False
-        self.waiting = 0
-        self._journal = journal
-        self._given = -1
-        self._primed = False
+    number: int
+    _journal: Journal | None
+    outlet: Outlet | None = None
+    last: int = -1
+    over: bool = False
+    waiting: int = 0
+    _given: int = -1
+    _primed: bool = False
 
     @property
     def reachable(self) -> bool:
@@ -87,12 +85,14 @@ class Stream:
 
     def event(self, *parts: bytes, kept: Parts | None = None) -> None:
         """Say one message, a line of JSON. Where there is a journal it is kept, or `kept` in its place."""
+        event_id = b""
         if self._journal is not None:
             self.last += 1
             self._journal.keep(self.number, self.last, parts if kept is None else kept)
+            event_id = _ID % (self.number, self.last)
         if self.outlet is not None:
             self._given = self.last
-            self.outlet.event(*parts, event_id=self._id(self.last))
+            self.outlet.event(*parts, event_id=event_id, last=self.over)
 
     def answer(self, status: int, parts: Parts, granted: bool, kept: Parts | None = None) -> None:
         """Answer one request. The last answer ends the stream, and is the whole of it, with `status`, if
@@ -101,8 +101,6 @@ class Stream:
         self.over = self.waiting <= 0
         if self.last >= 0 or not self.over:
             self.event(*parts, kept=kept)
-            if self.over and self.outlet is not None:
-                self.outlet.end()
         elif self.outlet is not None:
             self.outlet.answer(status, parts, granted)
 
@@ -115,7 +113,7 @@ class Stream:
         outlet.open()
         if self._journal is not None:
             for number, parts in self._journal.after(self.number, self._given if after is None else after):
-                outlet.event(*parts, event_id=self._id(number))
+                outlet.event(*parts, event_id=_ID % (self.number, number))
         self._given = self.last
         if self.over:
             outlet.end()
@@ -130,6 +128,3 @@ class Stream:
         """This connection is gone; nothing happens if the stream goes out on another one by now."""
         if self.outlet is outlet:
             self.outlet = None
-
-    def _id(self, number: int) -> bytes:
-        return b"" if self._journal is None else b"%d-%d" % (self.number, number)

@@ -8,6 +8,9 @@ does not take it.
 from __future__ import annotations
 
 from collections import deque
+from collections.abc import Callable
+
+from msgspec import Struct, field
 
 from mcpguard.adapters.relay.turn import Turn
 from mcpguard.adapters.transports.http.load import FULL_BYTES, Load
@@ -27,47 +30,34 @@ _STREAM: Headers = (
 )
 
 
-class Outlet:
+def _nothing() -> None:
+    """No beat to stop."""
+
+
+class Outlet(Struct, eq=False):
     """One HTTP answer. The first thing said decides: `answer` makes it one JSON text, `event` or `open` a
-    stream, which a later `answer` or `end` ends. What is said after the end is dropped."""
+    stream, which a later `answer` or `end` ends. What is said after the end is dropped.
 
-    __slots__ = (
-        "_beat",
-        "_clock",
-        "_flight",
-        "_headers",
-        "_load",
-        "_over",
-        "_queue",
-        "_send",
-        "_start",
-        "_streaming",
-        "_turn",
-        "ended",
-        "granted",
-        "granted_it",
-    )
+    `_headers` go with every answer, `granted` with all but a refusal."""
 
-    def __init__(
-        self, send: Send, turn: Turn, clock: Clock, load: Load, headers: Headers = (), granted: Headers = ()
-    ) -> None:
-        """`headers` go with every answer, `granted` with all but a refusal."""
-        self.ended = False
-        """Whether all is said."""
-        self.granted = granted
-        self.granted_it = False
-        """Whether the client was given what `granted` says."""
-        self._send = send
-        self._turn = turn
-        self._clock = clock
-        self._load = load
-        self._headers = headers
-        self._start: dict[str, object] | None = None
-        self._streaming = False
-        self._over = False
-        self._queue: deque[bytes | memoryview] = deque()
-        self._flight: Flight | None = None
-        self._beat = _nothing
+    _send: Send
+    _turn: Turn
+    _clock: Clock
+    _load: Load
+    _headers: Headers = ()
+    granted: Headers = ()
+    granted_it: bool = False
+    """Whether the client was given what `granted` says."""
+    ended: bool = False
+    """Whether all is said."""
+    done: bool = False
+    """Whether the client has taken all of it."""
+    _start: dict[str, object] | None = None
+    _streaming: bool = False
+    _over: bool = False
+    _queue: deque[bytes | memoryview] = field(default_factory=deque)
+    _flight: Flight | None = None
+    _beat: Callable[[], None] = _nothing
 
     def open(self) -> None:
         """Begin a stream now."""
@@ -82,10 +72,17 @@ class Outlet:
             self._start = {"type": "http.response.start", "status": 200, "headers": headers}
             self._beat = self._clock.later(BEAT_SECONDS, self._beats)
 
-    def event(self, *parts: bytes, event_id: bytes = b"") -> None:
-        """Say one message on the stream; `parts` are one line of JSON with its line end."""
-        head = b"id: %b\n%b" % (event_id, _EVENT) if event_id else _EVENT
-        self.write(head, *parts, b"\n")
+    def event(self, *parts: bytes, event_id: bytes = b"", last: bool = False) -> None:
+        """Say one message on the stream, and with `last` nothing more; `parts` are one line of JSON with its
+        line end."""
+        if self.ended:
+            return
+        if not self._streaming:
+            self._begin()
+        if last:
+            self.ended = True
+            self._beat()
+        self._put((b"id: %b\n%b" % (event_id, _EVENT) if event_id else _EVENT, *parts, b"\n"))
 
     def write(self, *parts: bytes) -> None:
         """Say something on the stream as it stands."""
@@ -99,8 +96,7 @@ class Outlet:
         if self.ended:
             return
         if self._streaming:
-            self.event(*parts)
-            self.end()
+            self.event(*parts, last=True)
             return
         size = sum(map(len, parts))
         headers = [(b"content-type", b"application/json"), (b"content-length", b"%d" % size), *self._headers]
@@ -109,7 +105,6 @@ class Outlet:
             headers += self.granted
         self._start = {"type": "http.response.start", "status": status, "headers": headers}
         self.ended = True
-        self._load.last()
         self._put(parts)
 
     def end(self) -> None:
@@ -134,7 +129,7 @@ class Outlet:
 
     def _put(self, parts: tuple[bytes, ...]) -> None:
         self._queue += parts
-        self._turn.strained |= self._load.added(sum(map(len, parts)))
+        self._turn.strained |= self._load.added(sum(map(len, parts)), self.ended)
         self._turn.touch(self)
 
     def _beats(self) -> None:
@@ -153,12 +148,17 @@ class Outlet:
             await self._send(start)
         queue = self._queue
         while (queue or self.ended) and not self._over:
-            chunk = queue.popleft() if len(queue) == 1 and len(queue[0]) <= FULL_BYTES else self._next()
+            if self._load.waiting > FULL_BYTES:
+                chunk = self._next()
+            else:
+                chunk = queue[0] if len(queue) == 1 else b"".join(queue)
+                queue.clear()
             self._over = self.ended and not queue
             await self._send({"type": "http.response.body", "body": chunk, "more_body": not self._over})
             # It counts until it is taken, and what was paused for it then goes on.
             if self._load.taken(len(chunk)):
                 self._turn.touch()
+        self.done = self._over
 
     def _next(self) -> bytes | memoryview:
         chunk = self._queue.popleft() if self._queue else b""
@@ -175,7 +175,3 @@ class Outlet:
             parts.append(self._queue.popleft())
             size += len(parts[-1])
         return b"".join(parts)
-
-
-def _nothing() -> None:
-    """No beat to stop."""

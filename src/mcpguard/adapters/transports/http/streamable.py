@@ -162,14 +162,12 @@ class Streamable:
             try:
                 if isinstance(message, MessageError):
                     message.request_id = number = client.expect(message.request_id, outlet, malformed=True)
+                    if not held:
+                        world.receiver.refuse_message(message)
                 else:
                     message["id"] = number = client.expect(message["id"], outlet, primed=primed)
-                if held:
-                    pass
-                elif isinstance(message, MessageError):
-                    world.receiver.refuse_message(message)
-                else:
-                    world.receiver.receive(message, request.headers)
+                    if not held:
+                        world.receiver.receive(message, request.headers)
             finally:
                 turn.end()
             if held:
@@ -179,7 +177,8 @@ class Streamable:
             while (await request.receive())["type"] != "http.disconnect":
                 pass
         finally:
-            outlet.drop()
+            if not outlet.done:
+                outlet.drop()
             self._worlds.release(world)
             if client.disconnected(number, outlet):
                 turn.begin()
