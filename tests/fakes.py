@@ -195,7 +195,7 @@ class FakeUpstream:
     def cancel(self, wait: Wait[Raw], reason: str) -> None:
         self._trace.append(f"cancel {reason}")
         self.held = [(held, progress) for held, progress in self.held if held is not wait]
-        wait.fail(UpstreamError("nobody waits for this answer any more"))
+        wait.fail(UpstreamError("this answer is no longer awaited"))
 
 
 def give(wait: Wait[Raw], answer: Any) -> None:

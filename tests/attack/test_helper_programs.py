@@ -63,7 +63,7 @@ def test_a_helper_that_fails_refuses_the_call_with_evidence_until_it_works_again
     failing = helper(tmp_path, "[ -e mended ] || { cat secret; cat secret >&2; exit 7; }\ncat secret")
     guard = session({"p": program(), "other": puppet()}, **bound(failing))
     refused = guard.call("p__act", code="answer = text('x')")
-    assert "credential:key cannot be had" in json.dumps(refused)
+    assert "credential:key is unavailable" in json.dumps(refused)
     assert "ended with status 7" in json.dumps(refused)
     assert guard.text("other__act", code="answer = text('x')") == "x"
     assert guard.records("decision")
@@ -75,7 +75,7 @@ def test_a_helper_that_fails_refuses_the_call_with_evidence_until_it_works_again
 @pytest.mark.parametrize("script", ["yes $(cat secret)", "head -c 100 /dev/zero | tr '\\0' '\\377'", "true"])
 def test_what_is_no_credential_reaches_nobody(session, tmp_path, script):
     guard = session({"p": program(), "other": puppet()}, **bound(helper(tmp_path, script)))
-    assert "credential:key cannot be had" in json.dumps(guard.call("p__act", code=TELL))
+    assert "credential:key is unavailable" in json.dumps(guard.call("p__act", code=TELL))
     assert guard.text("other__act", code="answer = text('x')") == "x"
     assert_clean(guard)
 

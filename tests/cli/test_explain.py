@@ -283,7 +283,7 @@ def test_a_record_in_a_file_that_was_altered_is_told_as_such_first(explain: Expl
     (file,) = (folder / "audit").glob("*.jsonl")
     file.write_bytes(file.read_bytes().replace(b'"os-user:ada"', b'"os-user:bob"', 1))
     said = explain("n-1").splitlines()
-    told = f"do not trust this record: its file was altered: {file.name}, line 2 was altered: its bytes do not give its hash"
+    told = f"do not trust this record: its file was altered: {file.name}, line 2 was altered: its bytes do not match its hash"
     assert said[0] == told
     assert json.loads(explain("n-1", "--json"))["altered"] in told
 

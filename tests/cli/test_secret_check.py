@@ -83,8 +83,8 @@ def test_what_cannot_be_had_or_guarded_fails_the_check_and_hides_nothing_else(
     assert code == 1
     assert len(found) == 7
     assert "run `mcpguard secret set git/read`" in found["keyring:git/read", "git"]["said"]
-    assert "too short to be told from ordinary text" in found["env:CHECK_FAR", "far"]["said"]
-    assert "bound to other hosts" in found["credential:value", "host"]["said"]
+    assert "too short to be distinguished from ordinary text" in found["env:CHECK_FAR", "far"]["said"]
+    assert "not bound to the host" in found["credential:value", "host"]["said"]
     assert found["credential:made", "git"]["ok"]
     assert found["credential:made", "git"]["seconds"] == pytest.approx(600, abs=60)
     assert set(found["env:CHECK_HOST", "host"]) == {"reference", "kind", "server", "ok", "seconds", "said"}

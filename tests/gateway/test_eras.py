@@ -180,7 +180,7 @@ def test_an_initialize_that_cannot_be_read_leaves_the_client_unknown() -> None:
     world.send("initialize", {"capabilities": []}, 1)
     assert last(world)["code"] == -32602
     world.send("tools/list", {}, 2)
-    assert last(world)["message"] == "initialize comes first"
+    assert last(world)["message"] == "initialize must come first"
 
 
 def test_upstreams_are_greeted_for_whom_they_serve() -> None:

@@ -537,7 +537,7 @@ def test_a_method_that_is_not_served_is_refused_and_noted(method: str, code: int
 def test_requests_before_initialize_are_refused() -> None:
     world = World(ALLOW_ALL)
     world.send("tools/list", {}, 1)
-    assert world.client.sent[0]["error"]["message"] == "initialize comes first"
+    assert world.client.sent[0]["error"]["message"] == "initialize must come first"
 
 
 def test_an_id_in_flight_cannot_be_used_again() -> None:

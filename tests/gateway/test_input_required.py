@@ -140,7 +140,7 @@ def test_a_retry_that_policy_denies_goes_nowhere() -> None:
 
 def test_a_question_that_policy_denies_ends_the_call_with_a_reason() -> None:
     world = waiting(asks(), NO_FORMS)
-    assert f"needs {ELICIT} for this call, which is not possible" in last(world)["message"]
+    assert f"requires {ELICIT} for this call, which is not possible" in last(world)["message"]
     assert "Never." in last(world)["message"]
     assert world.trace == ["decision deny", "outcome unavailable", "refuse 1"]
     assert world.clock.alarms == []
@@ -258,7 +258,7 @@ def test_an_upstream_that_asks_for_ever_is_cut_off() -> None:
 def test_a_client_that_refuses_ends_the_call_with_a_reason() -> None:
     world = waiting(asks(), legacy_client=True)
     client_says(world, "mcpguard-1", error={"code": -1, "message": "no"})
-    assert last(world)["message"] == f"the client refused {ELICIT}, which the upstream needs for this call"
+    assert last(world)["message"] == f"the client refused {ELICIT}, which the upstream requires for this call"
 
 
 def test_a_legacy_client_is_not_asked_what_policy_denies() -> None:

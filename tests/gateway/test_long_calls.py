@@ -124,7 +124,7 @@ SINK = (
     "  - {id: leak, effect: deny, action: [elicitation/create], when: \"'private' in session.labels\"}\n"
 )
 PRIVATE = {"action": "accept", "content": {"branch": "what was read"}}
-KEPT_BACK = "the answer to elicitation/create was kept back: Refused by mcpguard (p/leak)"
+KEPT_BACK = "the answer to elicitation/create was withheld: Refused by mcpguard (p/leak)"
 
 
 def read_private(world: World, *, modern_client: bool) -> None:

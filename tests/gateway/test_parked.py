@@ -103,7 +103,7 @@ def test_a_state_expires_and_the_call_with_it() -> None:
     world.turn()
     assert not world.gateway.thinking
     assert world.trace == ["cancel expired", f"answer {ELICIT}", "outcome expired"]
-    assert told(world)[0]["error"]["message"] == "the call is over"
+    assert told(world)[0]["error"]["message"] == "the call has ended"
     retry(world, state)
     assert last(world)["message"] == BAD_STATE
     assert len(world.client.sent) == 1
@@ -189,7 +189,7 @@ def test_a_retry_that_policy_denies_ends_the_parked_call() -> None:
     ended = ["cancel denied", f"answer {ELICIT}"]
     assert world.trace == [*ended, "outcome denied", "decision deny", "reply 2"]
     assert last(world)["isError"] is True
-    assert told(world)[0]["error"]["message"] == "the call is over"
+    assert told(world)[0]["error"]["message"] == "the call has ended"
 
 
 def test_an_upstream_that_dies_meanwhile_is_told_at_the_retry() -> None:
@@ -325,7 +325,7 @@ def test_a_retry_that_is_cancelled_before_its_record_is_durable_ends_the_parked_
     world.gateway.cancel(2, "cancelled")
     world.turn()
     assert "cancel cancelled" in world.trace
-    assert told(world)[0]["error"]["message"] == "the call is over"
+    assert told(world)[0]["error"]["message"] == "the call has ended"
     assert world.client.sent == []
 
 
@@ -335,7 +335,7 @@ def test_a_retry_whose_record_cannot_be_written_ends_the_parked_call() -> None:
     retry(world, state)
     assert "audit log" in last(world)["message"]
     assert "cancel unavailable" in world.trace
-    assert told(world)[0]["error"]["message"] == "the call is over"
+    assert told(world)[0]["error"]["message"] == "the call has ended"
 
 
 def test_a_call_that_cannot_be_parked_for_want_of_a_record_ends_at_its_upstream_too() -> None:
@@ -367,7 +367,7 @@ def test_a_question_gets_its_answer_where_the_upstream_went_on_before_the_record
     world.audit.fail = True
     world.turn()
     assert "audit log" in last(world)["message"]
-    assert told(world)[0]["error"]["message"] == "the call is over"
+    assert told(world)[0]["error"]["message"] == "the call has ended"
     assert "cancel refused" not in world.trace  # Nothing is left to cancel.
 
 
@@ -392,4 +392,4 @@ def test_an_answer_that_asks_and_cannot_be_inspected_is_withheld(monkeypatch: py
     ask(world, ELICIT, FORM)
     assert last(world)["data"]["cause"] == "withheld"
     assert "cancel refused" in world.trace
-    assert told(world)[0]["error"]["message"] == "the call is over"
+    assert told(world)[0]["error"]["message"] == "the call has ended"

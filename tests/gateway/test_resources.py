@@ -111,7 +111,7 @@ def test_an_answer_that_is_no_object_is_one_clear_error_with_an_outcome(answer: 
     del world.upstreams["one"].answers[READ]
     modern(world, READ, {"uri": "file:///a"})
     world.answer(answer)
-    assert last(world)["message"] == "upstream 'one' gave an answer that is no object"
+    assert last(world)["message"] == "upstream 'one' returned a result that is not an object"
     assert world.trace[-2:] == ["outcome unavailable", "refuse 1"]
 
 

@@ -266,7 +266,9 @@ def test_a_server_that_is_another_one_in_a_lane_is_refused(session, tmp_path):
     entry = {"servers": ["gh"], "value": f"${{file:{write}}}", "env": {"TOKEN": "${credential:gh-write}"}}
     guard = session({"gh": puppet("--start", start)}, RULES, credentials={"gh-write": entry})
     seen(guard)
-    assert "is not the server that it was" in guard.call("act", code=ENVIRON, write="yes")["error"]["message"]
+    assert (
+        "is not the same server as before" in guard.call("act", code=ENVIRON, write="yes")["error"]["message"]
+    )
     assert seen(guard)
 
 

@@ -44,7 +44,7 @@ def test_a_changed_policy_decides_the_next_call_on_the_open_connection(session):
 def test_a_bad_policy_never_takes_the_place_of_a_good_one(session):
     guard = session({"p": puppet()})
     rewrite(guard, "version: 1\npolicy: test\nrules: [{id: no, efect: deny}]\n")
-    guard.wait_stderr("the changed policies are not taken, those of before stay")
+    guard.wait_stderr("the changed policies were not loaded, the previous ones stay in force")
     assert b"did you mean `effect`?" in guard.stderr
     assert guard.text("echo", text="x") == "x"
     assert [one["what"] for one in guard.records("notice")] == ["policy-refused"]

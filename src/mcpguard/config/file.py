@@ -107,7 +107,7 @@ class ServerEntry(Written):
     )
     call_timeout_seconds: Annotated[float, above(0, 86400, "seconds")] = Field(
         600.0,
-        description="How long one request may take; each progress notification starts it anew, up to six "
+        description="How long one request may take; each progress notification restarts it, up to six "
         "times as long.",
     )
     disabled: bool = Field(False, description="`true` leaves the server out.")
@@ -213,7 +213,7 @@ class TokenEntry(Written):
     claims: Items[str] = Field(
         (),
         description="Claims that conditions can read: `principal.claims`. A client whose token has others of "
-        "these, or other groups, begins anew; so name none that differ from token to token.",
+        "these, or other groups, starts over; so name none that differ from token to token.",
     )
 
 

@@ -66,7 +66,7 @@ class Listed(Struct, frozen=True):
 
 
 class Caller(Struct, frozen=True):
-    """What a request's client said of itself: claims that shape the protocol and decide nothing (law 7).
+    """What a request's client said about itself: claims that shape the protocol and decide nothing (law 7).
 
     `version` is the protocol revision in force; `modern` says whether it is of the era without a
     handshake (2026-07-28 and later). `capabilities` is the ClientCapabilities object; `log_level` the

@@ -220,7 +220,7 @@ class Gateway:
             said = f"this session was initialized with revision {caller.version}, which knows no envelope"
             raise MessageError(jsonrpc.INVALID_REQUEST, said)
         if (caller is not None) == (method == "initialize") and method != "ping":
-            said = "initialize was done already" if caller is not None else "initialize comes first"
+            said = "initialize was already done" if caller is not None else "initialize must come first"
             raise MessageError(jsonrpc.INVALID_REQUEST, said)
         return caller or Caller()
 

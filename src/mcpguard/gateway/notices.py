@@ -76,7 +76,7 @@ class Notices:
             self._tell_changed(server, method, client)
 
     def policies_changed(self, before: PolicySet) -> None:
-        """Tell of each list that shows other things than under the policies `before`."""
+        """Announce each list that shows other things than under the policies `before`."""
         client = self._client()
         if client is None:
             return

@@ -37,7 +37,7 @@ from mcpguard.protocol.calls import Call
 MOST_ANNOTATED = 1000
 """Tools of which it is remembered which of their parameters are mirrored in headers."""
 
-_OTHER = "this {} was begun with another credential than the one that the policy chooses for this request"
+_OTHER = "this {} was started with another credential than the one that the policy chooses for this request"
 
 
 class Path:

@@ -137,7 +137,7 @@ class Questions:
             return ""
         await scope.audit.write(scope.recorder.decided(verdict))
         said = refusals.denied_error(verdict)["message"]
-        return f"the answer to {method} was kept back: {said}"
+        return f"the answer to {method} was withheld: {said}"
 
     def _remember(self, server: str, params: dict[str, Json]) -> None:
         visit = params.get("elicitationId")

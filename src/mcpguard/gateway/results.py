@@ -81,7 +81,7 @@ class Results:
         for given in _of_task(call.method, value):
             task = self._tasks.find(call.name)
             if task is None:
-                raise InspectionError("its task was forgotten meanwhile")
+                raise InspectionError("its task was dropped in the meantime")
             if found.denied is None:
                 found = _both(found, self._judged(request, task.permit, given, answer))
         return found
@@ -95,13 +95,13 @@ class Results:
         invocation, failed = permit.invocation, "error" in message
         body = message["error"] if failed else message["result"]
         if type(body) is not dict:
-            raise UpstreamError(f"upstream '{invocation.server}' gave an answer that is no object")
+            raise UpstreamError(f"upstream '{invocation.server}' returned a result that is not an object")
         if failed:
             modern = self._scope.upstreams[invocation.server].modern
             return eras.error_for(request.caller, invocation.method, body, modern)
         kind = body.get("resultType")
         if kind not in _RESULT_TYPES and not _declares(request, kind):
-            raise UpstreamError(f"upstream '{invocation.server}' gave a result of an unknown type")
+            raise UpstreamError(f"upstream '{invocation.server}' returned a result of an unknown type")
         if invocation.method == "tools/call" and (kind == "task" or "task" in body):
             self._tasks.remember(permit, body, request.redact)
         if request.caller.modern or not eras.MODERN_ONLY.isdisjoint(body):

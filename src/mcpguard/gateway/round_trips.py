@@ -178,7 +178,7 @@ class RoundTrips:
         """Let the modern client's request that the question is about carry it."""
         request = self.asker(question)
         if request is None or request.method not in eras.MAY_ASK:
-            self._questions.cannot(question, "no request of the client is open that could carry this")
+            self._questions.cannot(question, "no open request of the client can carry this")
         elif self.parked.full:
             self._questions.cannot(question, "too many questions are open")
         else:
@@ -244,7 +244,7 @@ class RoundTrips:
     def drop(self, request: Request) -> None:
         """The request is over: what its upstream asked is not answered any more."""
         for question in list(request.questions):
-            self._answer(request, question, {"error": refusals.error(jsonrpc.REFUSED, "the call is over")})
+            self._answer(request, question, {"error": refusals.error(jsonrpc.REFUSED, "the call has ended")})
 
     # --- a modern upstream asks ------------------------------------------------------------------
 
@@ -316,7 +316,7 @@ class RoundTrips:
             asked = await self._judge(request, permit, method, params)
             body = await self._questions.put(_granted(asked, method), request)
             if "result" not in body:
-                raise UpstreamError(f"the client refused {method}, which the upstream needs for this call")
+                raise UpstreamError(f"the client refused {method}, which the upstream requires for this call")
             responses[key] = body["result"]
         return _answering(permit, result, responses)
 
@@ -352,7 +352,7 @@ def _requests(asked: dict[str, Asked]) -> dict[str, Json]:
 def _granted(asked: Asked | dict[str, Json], method: str) -> Asked:
     if isinstance(asked, dict):
         why = asked["error"]["message"]
-        raise UpstreamError(f"the upstream needs {method} for this call, which is not possible: {why}")
+        raise UpstreamError(f"the upstream requires {method} for this call, which is not possible: {why}")
     return asked
 
 

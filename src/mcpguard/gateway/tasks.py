@@ -62,7 +62,7 @@ class Tasks:
         return known is not None and known.key == key
 
     def remember(self, permit: Permit, result: dict[str, Json], redact: tuple[str, ...]) -> None:
-        """Keep the task that a call's result tells of, if it does.
+        """Keep the task that a call's result announces, if any.
 
         Raises InspectionError where the id is that of another upstream's task: the client could not
         tell them apart (law 8).

@@ -68,6 +68,6 @@ def _reading_only(name: str) -> str:
     rules = text[text.index("version:") :].replace("policy: read-only", f"policy: {name}-read-only")
     rules = rules.replace("    effect: allow\n", f"    effect: allow\n    server: {name}\n")
     return (
-        f"# For `{name}`, until you write a policy for it. A tool says of itself that it only reads: a\n"
+        f"# For `{name}`, until you write a policy for it. A tool declares that it only reads: a\n"
         f"# claim of the server, not a proof.\n{rules}"
     )

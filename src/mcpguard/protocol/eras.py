@@ -226,7 +226,7 @@ _SAMPLING_WITH_TOOLS = frozenset({"tools", "toolChoice"})
 
 
 def task_of(result: dict[str, Json]) -> dict[str, Json] | None:
-    """The task that a result tells of, None for none (2025-11-25: basic/utilities/tasks; 2026-07-28: the
+    """The task that a result announces, None for none (2025-11-25: basic/utilities/tasks; 2026-07-28: the
     extension io.modelcontextprotocol/tasks)."""
     task = result if result.get("resultType") == "task" else result.get("task")
     return task if type(task) is dict else None

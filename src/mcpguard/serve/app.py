@@ -199,7 +199,7 @@ class _Process:
         try:
             take_back()
         except CredentialError as problem:
-            said = f"what a killed mcpguard left could not be taken back: {problem}"
+            said = f"what a killed mcpguard left behind could not be revoked: {problem}"
             with suppress(RuntimeError):  # The loop has ended meanwhile.
                 loop.call_soon_threadsafe(self._shared.diagnostics.report, "", said)
 
@@ -221,16 +221,18 @@ class _Process:
             return
         said = f"{before.digest} -> {policies.digest}: {', '.join(policies.names)}"
         shared.audit.write(Noticed(at=shared.clock.now(), what="policy-reloaded", detail=said))
-        shared.diagnostics.report("", f"changed policies are in force now: {', '.join(policies.names)}")
+        shared.diagnostics.report("", f"changed policies are now in force: {', '.join(policies.names)}")
         for world in self._front.worlds():
             world.gateway.policies_changed(before)
         shared.turn.touch()
 
     def _not_reloaded(self, problems: PolicyError) -> None:
         shared = self._shared
-        said = f"{len(problems.problems)} mistake(s); those of before stay in force"
+        said = f"{len(problems.problems)} mistake(s); the previous policies stay in force"
         shared.audit.write(Noticed(at=shared.clock.now(), what="policy-refused", detail=said))
-        shared.diagnostics.report("", f"the changed policies are not taken, those of before stay: {problems}")
+        shared.diagnostics.report(
+            "", f"the changed policies were not loaded, the previous ones stay in force: {problems}"
+        )
         shared.turn.touch()
 
     async def _open_audit(self) -> None:

@@ -126,7 +126,7 @@ def test_what_killed_processes_left_is_found_without_asking_a_source() -> None:
 
 def test_another_server_gets_nothing_and_the_source_is_not_asked() -> None:
     stage = Stage()
-    assert "bound to other servers than 'other'" in stage.refusal(program("other"))
+    assert "not bound to the server 'other'" in stage.refusal(program("other"))
     assert stage.mint.leases == 0
 
 
@@ -135,7 +135,7 @@ def test_only_the_named_hosts_are_told() -> None:
     for host in ("api.example", "API.Example", "b\u00fccher.example"):
         assert stage.get(Recipient("s", host, ADA))
     for host in ("example", "api.example.evil.test", "x.api.example", "evil.test", "", "a b", "10.1"):
-        assert "bound to other hosts" in stage.refusal(Recipient("s", host, ADA))
+        assert "not bound to the host" in stage.refusal(Recipient("s", host, ADA))
     assert stage.get(program())  # A program has no host.
 
 
@@ -149,7 +149,7 @@ def test_only_the_named_principals_may_use_it() -> None:
         Principal("group:dev", "issuer"),
         Principal("x", "y", ("ada",)),
     ):
-        assert "bound to other principals" in stage.refusal(program(principal=other))
+        assert "not bound to the principal" in stage.refusal(program(principal=other))
 
 
 def test_a_reference_that_no_entry_defines_is_refused_by_name() -> None:
@@ -161,7 +161,9 @@ def test_a_reference_that_no_entry_defines_is_refused_by_name() -> None:
 def test_a_plain_reference_is_for_the_servers_that_name_it() -> None:
     stage = Stage()
     assert stage.get(ref=PLAIN) == "plain-value"
-    assert "not among what the configuration gives to 'other'" in stage.refusal(program("other"), PLAIN)
+    assert "not among the credentials that the configuration gives to 'other'" in stage.refusal(
+        program("other"), PLAIN
+    )
     assert "not among" in stage.refusal(ref=CredentialRef("file", "another"))
 
 
@@ -273,7 +275,7 @@ def test_many_at_once_ask_the_source_once() -> None:
 
 def test_a_source_that_fails_is_left_alone_for_a_moment_and_then_asked_again() -> None:
     stage = Stage()
-    stage.mint.error = CredentialError("credential:key cannot be had: the helper failed")
+    stage.mint.error = CredentialError("credential:key is unavailable: the helper failed")
     said = stage.refusal()
     stage.mint.error = None
     assert stage.refusal() == said
@@ -285,7 +287,7 @@ def test_a_source_that_fails_is_left_alone_for_a_moment_and_then_asked_again() -
 def test_a_lease_that_is_still_good_serves_while_a_new_one_cannot_be_had() -> None:
     stage = Stage(FakeMint(seconds=100))
     stage.get()
-    stage.mint.error = CredentialError("credential:key cannot be had: the helper failed")
+    stage.mint.error = CredentialError("credential:key is unavailable: the helper failed")
     stage.now.at += 80
     assert stage.get() == "minted-value-1"
     stage.now.at += 20
@@ -335,7 +337,7 @@ def test_a_defect_in_the_end_of_a_lease_costs_no_other_its_end() -> None:
     assert (
         stage.said
         == [
-            "a credential could not be ended at its source: credential:key: internal error in mcpguard (OSError)"
+            "a credential could not be revoked at its source: credential:key: internal error in mcpguard (OSError)"
         ]
         * 2
     )
@@ -397,7 +399,7 @@ def test_what_nobody_has_been_given_cannot_be_refused() -> None:
     stage = Stage()
     stage.broker.refused(REF, program())
     stage.broker.refused(PLAIN, program())
-    with pytest.raises(CredentialError, match="other servers"):
+    with pytest.raises(CredentialError, match="not bound to the server"):
         stage.broker.refused(REF, program("other"))
     assert stage.mint.refusals == 0
 
@@ -450,7 +452,7 @@ def test_a_lease_that_cannot_be_ended_is_told_to_the_operator(monkeypatch: pytes
     stage.get()
     stage.broker.close()
     never.set()
-    assert stage.said == ["credential:key could not be ended at its source within 0 seconds"]
+    assert stage.said == ["credential:key could not be revoked at its source within 0 seconds"]
 
 
 def test_a_lease_that_comes_after_the_end_is_ended_at_once() -> None:
@@ -523,7 +525,7 @@ def test_a_source_that_never_answers_does_not_hold_the_end_up_for_long(
         late = pool.submit(stage.refusal)
         assert begun.wait(10)
         stage.broker.close()
-        assert "could not be ended at its source within 0 seconds" in stage.said[0]
+        assert "could not be revoked at its source within 0 seconds" in stage.said[0]
         go.set()
         assert "ending" in late.result(10)
 

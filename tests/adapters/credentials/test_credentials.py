@@ -183,7 +183,7 @@ def test_forgetting_what_is_not_there_is_an_error(backend: FakeKeyring) -> None:
 
 def test_a_backend_that_drops_what_it_gets_is_noticed(backend: FakeKeyring) -> None:
     backend.drops = True
-    with pytest.raises(CredentialError, match=r"was not kept by the keychain \(.*FakeKeyring\)"):
+    with pytest.raises(CredentialError, match=r"was not stored by the keychain \(.*FakeKeyring\)"):
         Keychain().put("a", VALUE)
 
 
@@ -234,7 +234,7 @@ def test_a_backend_that_cannot_be_loaded_is_a_keychain_that_fails(
 
     backend.error = RuntimeError(VALUE)
     monkeypatch.setattr(keyring, "get_keyring", broken)
-    assert "which is configured and cannot be loaded" in refusal(Keychain(), "a")
+    assert "which is configured but cannot be loaded" in refusal(Keychain(), "a")
 
 
 def test_the_null_backend_counts_as_no_keychain(backend: FakeKeyring) -> None:

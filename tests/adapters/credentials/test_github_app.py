@@ -139,7 +139,7 @@ def test_all_repositories_are_asked_for_only_where_the_entry_says_so(setting: Se
 )
 def test_a_token_with_wider_permissions_is_revoked_and_refused(setting: Setting, permissions: object) -> None:
     setting.github.change = {"permissions": permissions}
-    assert "other permissions than were asked for" in setting.refusal()
+    assert "other permissions than requested" in setting.refusal()
     assert setting.github.tokens == []
 
 
@@ -164,7 +164,7 @@ def test_a_token_for_other_repositories_is_revoked_and_refused(
     setting: Setting, change: dict[str, Any]
 ) -> None:
     setting.github.change = change
-    assert "other repositories than were asked for" in setting.refusal()
+    assert "other repositories than requested" in setting.refusal()
     assert setting.github.tokens == []
 
 
@@ -178,7 +178,7 @@ def test_names_of_repositories_do_not_differ_by_case(setting: Setting) -> None:
 )
 def test_a_token_without_a_usable_end_is_revoked_and_refused(setting: Setting, ends: object) -> None:
     setting.github.change = {"expires_at": ends}
-    assert "so it was not taken" in setting.refusal()
+    assert "so it was not used" in setting.refusal()
     assert setting.github.tokens == []
 
 
@@ -201,7 +201,7 @@ def test_a_clock_that_is_wrong_does_not_matter(setting: Setting, skew: float) ->
 
 def test_a_jwt_that_is_not_taken_is_tried_again_only_where_the_clock_may_be_why(setting: Setting) -> None:
     setting.key = pem(OTHER_KEY)
-    assert "does not take the app's JWT" in setting.refusal()
+    assert "does not accept the app's JWT" in setting.refusal()
     assert len(setting.github.asked) == 1
 
 
@@ -209,7 +209,7 @@ def test_without_a_date_the_own_clock_counts(setting: Setting) -> None:
     setting.github.dated = False
     assert setting.mint().lease().seconds is not None
     setting.github.skew = 7200
-    assert "does not take the app's JWT" in setting.refusal()
+    assert "does not accept the app's JWT" in setting.refusal()
     impossible = ServiceAnswer(401, "Mon, 01 Jan 2020 00:00:00 +99999999999999", {})
     assert setting.mint()._difference(impossible) is None
 
@@ -217,16 +217,16 @@ def test_without_a_date_the_own_clock_counts(setting: Setting) -> None:
 @pytest.mark.parametrize("token", [None, "", 5, "ghs_a\nb", "ghs_ä"])
 def test_an_answer_without_a_token_is_refused(setting: Setting, token: object) -> None:
     setting.github.change = {"token": token}
-    assert "gave no token" in setting.refusal()
+    assert "issued no token" in setting.refusal()
 
 
 @pytest.mark.parametrize(
     ("status", "why"),
     [
-        (401, "does not take the app's JWT"),
+        (401, "does not accept the app's JWT"),
         (403, "suspended, or there were too many requests"),
         (404, "no such installation"),
-        (422, "not all of these repositories or permissions"),
+        (422, "does not have all of these repositories or permissions"),
         (500, "answered with HTTP 500"),
         (200, "answered with HTTP 200"),
     ],
@@ -239,8 +239,10 @@ def test_each_refusal_of_github_is_a_sentence_that_quotes_nothing(
 
 
 def test_what_the_installation_does_not_have_is_told(setting: Setting) -> None:
-    assert "not all of these repositories or permissions" in setting.refusal(repositories=("elsewhere",))
-    assert "not all of these repositories or permissions" in setting.refusal(
+    assert "does not have all of these repositories or permissions" in setting.refusal(
+        repositories=("elsewhere",)
+    )
+    assert "does not have all of these repositories or permissions" in setting.refusal(
         permissions={"contents": "admin"}
     )
 
@@ -248,7 +250,7 @@ def test_what_the_installation_does_not_have_is_told(setting: Setting) -> None:
 @pytest.mark.parametrize("body", [b"", b"[]", b"{", b"null", b"\xff"])
 def test_an_answer_that_is_no_json_object_is_refused(setting: Setting, body: bytes) -> None:
     setting.github.override = Reply(201, body)
-    assert "gave no token" in setting.refusal()
+    assert "issued no token" in setting.refusal()
 
 
 def test_a_huge_answer_is_not_read_to_its_end(setting: Setting) -> None:
@@ -296,7 +298,7 @@ def test_taking_back_where_github_is_gone_is_a_sentence() -> None:
     with serving(github) as url:
         lease = Setting(github, url).mint().lease()
     assert lease.end is not None
-    with pytest.raises(CredentialError, match=r"credential:gh: .* takes no connection"):
+    with pytest.raises(CredentialError, match=r"credential:gh: .* does not accept connections"):
         lease.end()
 
 

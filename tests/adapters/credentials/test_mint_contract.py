@@ -25,7 +25,7 @@ def fake(_folder: Path) -> MintSetting:
         "",
         asked=lambda: mint.leases,
         rotate=lambda: None,
-        fail=lambda: set_error(CredentialError("credential:key cannot be had: it was told to fail")),
+        fail=lambda: set_error(CredentialError("credential:key is unavailable: it was told to fail")),
         mend=lambda: set_error(None),
         issued=lambda: mint.leases - len(mint.ended),
         kinds={"fake": kind(lambda *_: mint)},

@@ -31,11 +31,11 @@ def paths(serving):
 @pytest.mark.parametrize(
     ("changed", "why"),
     [
-        ({"issuer": EVIL}, "the metadata is of another issuer"),
-        ({"issuer": None}, "the metadata is of another issuer"),
-        ({"issuer": "ORIGIN/"}, "the metadata is of another issuer"),
-        ({"issuer": "ORIGIN:80"}, "the metadata is of another issuer"),
-        ({"issuer": 1}, "the metadata is of another issuer"),
+        ({"issuer": EVIL}, "the metadata is from another issuer"),
+        ({"issuer": None}, "the metadata is from another issuer"),
+        ({"issuer": "ORIGIN/"}, "the metadata is from another issuer"),
+        ({"issuer": "ORIGIN:80"}, "the metadata is from another issuer"),
+        ({"issuer": 1}, "the metadata is from another issuer"),
         ({"token_endpoint": None}, "names no token endpoint"),
         (
             {"token_endpoint": "http://evil.example/token"},
@@ -52,7 +52,10 @@ def paths(serving):
         ({"authorization_endpoint": None}, "has no authorization endpoint"),
         ({"code_challenge_methods_supported": ["plain"]}, "PKCE with S256"),
         ({"code_challenge_methods_supported": None}, "PKCE with S256"),
-        ({"token_endpoint_auth_methods_supported": ["tls_client_auth"]}, "takes none of none, client_secret"),
+        (
+            {"token_endpoint_auth_methods_supported": ["tls_client_auth"]},
+            "accepts none of none, client_secret",
+        ),
     ],
 )
 def test_metadata_of_an_authorization_server_that_cannot_be_right_is_refused(stage, serving, changed, why):
@@ -69,19 +72,19 @@ def test_metadata_of_an_authorization_server_that_cannot_be_right_is_refused(sta
 @pytest.mark.parametrize(
     ("changed", "why"),
     [
-        ({"resource": EVIL}, "speaks of another resource"),
-        ({"resource": None}, "speaks of another resource"),
-        ({"resource": "http://127.0.0.1:1/mcp"}, "speaks of another resource"),
-        ({"resource": "http://[/"}, "speaks of another resource"),
-        ({"resource": "ORIGIN/mcp?\x1b[2J"}, "speaks of another resource"),
-        ({"resource": "ORIGIN/mc"}, "speaks of another resource"),
-        ({"resource": "ORIGIN/mcp/more"}, "speaks of another resource"),
-        ({"authorization_servers": []}, "names no authorization server"),
-        ({"authorization_servers": [1]}, "names no authorization server"),
+        ({"resource": EVIL}, "is for another resource"),
+        ({"resource": None}, "is for another resource"),
+        ({"resource": "http://127.0.0.1:1/mcp"}, "is for another resource"),
+        ({"resource": "http://[/"}, "is for another resource"),
+        ({"resource": "ORIGIN/mcp?\x1b[2J"}, "is for another resource"),
+        ({"resource": "ORIGIN/mc"}, "is for another resource"),
+        ({"resource": "ORIGIN/mcp/more"}, "is for another resource"),
+        ({"authorization_servers": []}, "lists no authorization server"),
+        ({"authorization_servers": [1]}, "lists no authorization server"),
         ({"authorization_servers": ["http://evil.example"]}, "not at an https:// URL"),
-        ({"authorization_servers": ["https://127.0.0.2"]}, "leads to a private address"),
-        ({"authorization_servers": ["https://169.254.169.254"]}, "leads to a private address"),
-        ({"authorization_servers": ["https://[::ffff:10.0.0.1]"]}, "leads to a private address"),
+        ({"authorization_servers": ["https://127.0.0.2"]}, "resolves to a private address"),
+        ({"authorization_servers": ["https://169.254.169.254"]}, "resolves to a private address"),
+        ({"authorization_servers": ["https://[::ffff:10.0.0.1]"]}, "resolves to a private address"),
         ({"authorization_servers": ["ftp://evil.example"]}, "not at an https:// URL"),
     ],
 )
@@ -104,7 +107,7 @@ def test_a_challenge_that_leads_to_a_private_or_plain_place_is_not_followed(stag
 
 def test_the_configured_issuer_must_be_one_of_the_mcp_servers_own(backend, tmp_path, serving):
     stage = Stage(backend, tmp_path, serving.url, issuer="http://127.0.0.1:9")
-    assert "does not name the configured `issuer`" in stage.refusal()
+    assert "does not list the configured `issuer`" in stage.refusal()
 
 
 def test_the_configured_issuer_is_taken_among_several(backend, tmp_path, serving):
@@ -181,17 +184,17 @@ def test_an_answer_that_is_none_is_refused_and_never_quoted(stage, serving, path
 @pytest.mark.parametrize(
     ("changed", "why"),
     [
-        ({"token_type": "mac"}, "gave no bearer token"),
-        ({"token_type": None}, "gave no bearer token"),
-        ({"token_type": "N_A"}, "gave no bearer token"),
-        ({"access_token": None}, "gave no access token"),
-        ({"access_token": ""}, "gave no access token"),
-        ({"access_token": "short"}, "gave no access token"),
-        ({"access_token": "a b c d e f"}, "gave no access token"),
-        ({"access_token": "x\r\nX-Evil: 1"}, "gave no access token"),
-        ({"access_token": "x" * 16385}, "gave no access token"),
-        ({"refresh_token": "a\nb\nc\nd"}, "gave a refresh token that is none"),
-        ({"refresh_token": 1}, "gave a refresh token that is none"),
+        ({"token_type": "mac"}, "returned no bearer token"),
+        ({"token_type": None}, "returned no bearer token"),
+        ({"token_type": "N_A"}, "returned no bearer token"),
+        ({"access_token": None}, "returned no access token"),
+        ({"access_token": ""}, "returned no access token"),
+        ({"access_token": "short"}, "returned no access token"),
+        ({"access_token": "a b c d e f"}, "returned no access token"),
+        ({"access_token": "x\r\nX-Evil: 1"}, "returned no access token"),
+        ({"access_token": "x" * 16385}, "returned no access token"),
+        ({"refresh_token": "a\nb\nc\nd"}, "returned an invalid refresh token"),
+        ({"refresh_token": 1}, "returned an invalid refresh token"),
         ({"expires_in": -1}, "`expires_in` is not a number above 0"),
         ({"expires_in": 0}, "`expires_in` is not a number above 0"),
         ({"expires_in": "3600"}, "`expires_in` is not a number above 0"),
@@ -213,12 +216,15 @@ def test_a_life_without_measure_is_cut(stage, serving):
 @pytest.mark.parametrize(
     ("body", "why"),
     [
-        ({"client_id": ""}, "gave no client id"),
-        ({"client_id": 7}, "gave no client id"),
-        ({"client_id": "a\nb"}, "gave no client id"),
-        ({"client_id": "a", "client_secret": 7}, "gave no client secret"),
-        ({"client_id": "a", "token_endpoint_auth_method": "client_secret_basic"}, "gave no client secret"),
-        ({"client_id": "a", "token_endpoint_auth_method": "private_key_jwt"}, "was not asked for"),
+        ({"client_id": ""}, "returned no client id"),
+        ({"client_id": 7}, "returned no client id"),
+        ({"client_id": "a\nb"}, "returned no client id"),
+        ({"client_id": "a", "client_secret": 7}, "returned no client secret"),
+        (
+            {"client_id": "a", "token_endpoint_auth_method": "client_secret_basic"},
+            "returned no client secret",
+        ),
+        ({"client_id": "a", "token_endpoint_auth_method": "private_key_jwt"}, "was not requested"),
     ],
 )
 def test_a_registration_that_cannot_be_used_is_refused(stage, serving, body, why):

@@ -239,7 +239,7 @@ def test_a_renewal_goes_to_the_issuer_of_the_login_with_its_resource(small):
 )
 def test_a_login_for_something_else_is_not_used(stage, changed):
     said = unusable(stage.mint(**changed))
-    assert "the login is for another url, issuer, client_id or other scopes" in said
+    assert "the login is for a different url, issuer, client_id or scopes" in said
     assert LOGIN in said
 
 
@@ -262,7 +262,7 @@ def test_a_keychain_that_does_not_keep_the_new_token_is_asked_again_before_the_t
     stage, serving = small
     mint = stage_after(stage, 3500)
     stage.backend.drops = True
-    with pytest.raises(Exception, match="was not kept by the keychain"):
+    with pytest.raises(Exception, match="was not stored by the keychain"):
         mint.lease()
     stage.backend.drops = False
     given = mint.lease()
@@ -274,7 +274,7 @@ def test_what_the_keychain_did_not_keep_never_replaces_another_login(small):
     stage, _ = small
     mint = stage_after(stage, 3500)
     stage.backend.drops = True
-    with pytest.raises(Exception, match="was not kept by the keychain"):
+    with pytest.raises(Exception, match="was not stored by the keychain"):
         mint.lease()
     stage.backend.drops = False
     stage.log_in()
@@ -331,7 +331,7 @@ def test_a_server_that_renews_nothing_is_not_asked_with_each_call_while_the_toke
 def test_a_lock_that_another_process_keeps_is_a_clear_error(stage, monkeypatch):
     monkeypatch.setattr(grants, "LOCK_SECONDS", 0.0)
     with stage.grants.held(NAME):
-        assert "the lock of its login cannot be had" in unusable(stage_after(stage, 3500))
+        assert "the lock of its login is unavailable" in unusable(stage_after(stage, 3500))
 
 
 def test_a_configured_client_secret_is_read_anew_at_each_renewal(backend, tmp_path):

@@ -108,7 +108,7 @@ def test_a_port_that_is_in_use_is_a_clear_error(server, backend, tmp_path):
         taken.bind(("127.0.0.1", 0))
         port = taken.getsockname()[1]
         stage = Stage(backend, tmp_path, server.url, redirect_port=port)
-        assert "set another `redirect_port`" in stage.refusal()
+        assert "set a different `redirect_port`" in stage.refusal()
 
 
 def test_a_locked_keychain_is_told_before_anybody_is_asked_to_log_in(stage):
@@ -133,15 +133,15 @@ def test_a_no_of_the_person_is_said_with_its_code_only(stage, server):
         said = stage.refusal()
     finally:
         server.provider.changed = {}
-    assert said == "the authorization server said no: `access_denied`"
+    assert said == "the authorization server refused: `access_denied`"
 
 
 @pytest.mark.parametrize(
     ("changed", "why"),
     [
         ({"iss": "https://evil.example"}, "not from the authorization server that was asked"),
-        ({"code": None}, "gave no code"),
-        ({"error": "<script>", "code": None}, "the authorization server said no"),
+        ({"code": None}, "returned no code"),
+        ({"error": "<script>", "code": None}, "the authorization server refused"),
     ],
 )
 def test_an_answer_that_is_not_to_this_login_is_not_taken(stage, server, changed, why):
@@ -163,8 +163,7 @@ def test_an_answer_to_another_login_is_not_taken(stage, server, state):
     finally:
         server.provider.changed = {}
     assert said == (
-        "nobody logged in within 0.5 seconds; an answer came that does not belong to this login, so nothing "
-        "was taken from it"
+        "nobody logged in within 0.5 seconds; an answer that does not belong to this login was ignored"
     )
 
 

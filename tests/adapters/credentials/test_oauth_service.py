@@ -135,7 +135,7 @@ def test_a_private_key_signs_a_short_assertion_for_the_issuer(serving, algorithm
 def test_a_key_that_cannot_sign_is_a_clear_error(serving, key):
     entry = ClientCredentialsEntry(client_id="ours", issuer=serving.issuer, private_key="${env:key}")
     said = refusal(entry, key=key)
-    assert "`private_key` is no private key in PEM" in said
+    assert "`private_key` is not a private key in PEM" in said
     assert key not in said
     assert asked(serving) == []
 
@@ -182,7 +182,7 @@ def test_a_no_names_the_entry_and_the_code_and_the_metadata_is_read_again(servin
 
 def test_an_issuer_that_takes_no_secret_is_a_clear_error(serving):
     serving.metadata["token_endpoint_auth_methods_supported"] = ["private_key_jwt"]
-    assert "takes none of client_secret_post, client_secret_basic" in refusal(
+    assert "accepts none of client_secret_post, client_secret_basic" in refusal(
         credentials(issuer=serving.issuer)
     )
 

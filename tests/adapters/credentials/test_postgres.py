@@ -261,8 +261,8 @@ def test_what_a_role_made_is_dropped_with_it_unless_an_owner_is_named(setting: S
     [
         ("postgres", "has a role with attributes as `owner`"),
         ("minter", "has a role with attributes as `owner`"),
-        ("nobody_special", "does not count the role of `admin` as a member of `owner`"),
-        ("gone", "has no role of the name in `owner`"),
+        ("nobody_special", "does not have the role of `admin` as a member of `owner`"),
+        ("gone", "has no role with the name in `owner`"),
     ],
 )
 def test_an_owner_that_must_not_have_what_a_role_made_is_refused_before(
@@ -323,7 +323,7 @@ def test_no_password_ever_reaches_the_log_of_the_server(setting: Setting) -> Non
     [
         (
             "GRANT SELECT ON pg_authid TO {role}",
-            "InsufficientPrivilege, 42501): the role of `admin` may not do that",
+            "InsufficientPrivilege, 42501): the role of `admin` is not permitted to do that",
         ),
         ("GRANT SELECT ON secret_table_name TO {role}", "UndefinedTable, 42P01)"),
         ("GRANT nonsense nonsense TO {role}", "SyntaxError, 42601)"),
@@ -333,7 +333,7 @@ def test_a_grant_that_fails_is_named_by_its_number_and_leaves_nothing(
     setting: Setting, line: str, why: str
 ) -> None:
     said = setting.refusal((*GRANTS, line))
-    assert f"did not take line 3 of `grants` ({why}" in said
+    assert f"did not accept line 3 of `grants` ({why}" in said
     assert "secret_table_name" not in said
     assert (setting.roles(), setting.notes()) == (set(), set())
 
@@ -342,7 +342,7 @@ def test_a_grant_that_the_admin_may_not_pass_on_is_told_though_postgresql_only_w
     setting: Setting,
 ) -> None:
     said = setting.refusal(("GRANT SELECT, INSERT ON notes TO {role}",))
-    assert "for line 1 of `grants`: the role of `admin` has it without GRANT OPTION" in said
+    assert "for line 1 of `grants`: the role of `admin` lacks the GRANT OPTION" in said
     assert (setting.roles(), setting.notes()) == (set(), set())
 
 
@@ -355,12 +355,12 @@ def test_an_admin_without_createrole_is_told(setting: Setting) -> None:
 @pytest.mark.parametrize(
     ("change", "why"),
     [
-        (("minter-of", "wrong"), "does not take the password of `admin`"),
+        (("minter-of", "wrong"), "does not accept the password of `admin`"),
         (("/postgres", "/gone"), "has no such database or role"),
-        (("127.0.0.1", "no.such.host.invalid"), "needs TLS: say `sslmode=verify-full`"),
-        (("/postgres", "/postgres?sslmode=require"), "does not speak TLS, which `sslmode` asks for"),
-        (("postgresql://", "mysql://"), "keyring:pg is not a connection URL of PostgreSQL"),
-        (("/postgres", "/postgres?nonsense=minter-of"), "keyring:pg is not a connection URL of PostgreSQL"),
+        (("127.0.0.1", "no.such.host.invalid"), "needs TLS: set `sslmode=verify-full`"),
+        (("/postgres", "/postgres?sslmode=require"), "does not support TLS, which `sslmode` requires"),
+        (("postgresql://", "mysql://"), "keyring:pg is not a PostgreSQL connection URL"),
+        (("/postgres", "/postgres?nonsense=minter-of"), "keyring:pg is not a PostgreSQL connection URL"),
         (("/postgres", "/postgres?hostaddr=10.0.0.1"), "needs TLS"),
     ],
 )
@@ -379,7 +379,9 @@ def test_a_url_without_a_host_is_refused(setting: Setting) -> None:
 
 def test_a_database_that_does_not_answer_is_told(setting: Setting) -> None:
     setting.admin = f"postgresql://minter:{ADMIN_PASSWORD}@127.0.0.1:1/postgres"
-    assert "PostgreSQL at 127.0.0.1 cannot be connected to: check that it runs" in setting.refusal()
+    assert (
+        "PostgreSQL at 127.0.0.1 does not accept connections: check that it is running" in setting.refusal()
+    )
 
 
 def test_a_lease_whose_database_is_gone_keeps_its_note_for_the_next_start(setting: Setting) -> None:
@@ -387,7 +389,7 @@ def test_a_lease_whose_database_is_gone_keeps_its_note_for_the_next_start(settin
     lease = mint.lease()
     setting.admin = setting.admin.replace(f":{setting.server.port}/", ":1/")
     assert mint.renew(lease) is None
-    with pytest.raises(CredentialError, match="cannot be connected to"):
+    with pytest.raises(CredentialError, match="does not accept connections"):
         ended(lease)
     assert len(setting.notes()) == 1
     setting.admin = setting.server.url("minter", ADMIN_PASSWORD)

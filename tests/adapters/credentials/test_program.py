@@ -34,7 +34,7 @@ def refusal(mint: CommandMint) -> str:
     with pytest.raises(CredentialError) as caught:
         mint.lease()
     said = str(caught.value)
-    assert said.startswith(f"credential:{NAME} cannot be had: '")
+    assert said.startswith(f"credential:{NAME} is unavailable: '")
     assert CANARY not in said
     assert caught.value.__cause__ is None
     assert caught.value.__suppress_context__ or caught.value.__context__ is None
@@ -251,8 +251,8 @@ def test_without_a_key_for_the_end_the_configured_time_holds() -> None:
         (f'{{"a": {{"token": "v"}}, "at": {"9" * 400}}}', "without a time at `at`"),
         ('{"a": {"token": "v"}, "at": 1e300}', "without a time at `at`"),
         ('{"a": {"token": "v"}, "at": "2027-01-15T08:01:00"}', "with its zone"),
-        ('{"a": {"token": "v"}, "at": 0}', "is over already"),
-        ('{"a": {"token": "v"}, "at": 1799999999}', "is over already"),
+        ('{"a": {"token": "v"}, "at": 0}', "has already expired"),
+        ('{"a": {"token": "v"}, "at": 1799999999}', "has already expired"),
     ],
 )
 def test_json_that_says_something_else_is_refused(output: str, why: str) -> None:

@@ -129,12 +129,12 @@ def test_a_lease_that_vault_does_not_renew_any_more_means_a_new_secret(setting: 
 @pytest.mark.parametrize("seconds", [0, -5, "600", True, None, 1.5, 10**12])
 def test_a_lease_without_a_usable_length_is_revoked_and_refused(setting: Setting, seconds: object) -> None:
     setting.vault.lease_seconds = seconds
-    assert "without a usable length" in setting.refusal()
+    assert "without a usable duration" in setting.refusal()
     assert setting.vault.revoked == [f"{CREDS}/1"]
 
 
 def test_a_lease_whose_field_is_missing_is_revoked(setting: Setting) -> None:
-    assert "no text in the field `token`" in setting.refusal(field="token")
+    assert "no string in the field `token`" in setting.refusal(field="token")
     assert setting.vault.revoked == [f"{CREDS}/1"]
 
 
@@ -194,14 +194,14 @@ def test_a_login_with_a_nonsensical_length_is_refused_and_its_token_revoked(
     setting: Setting, seconds: object
 ) -> None:
     setting.vault.token_seconds = seconds
-    assert "without a usable length" in setting.refusal(auth=APPROLE)
+    assert "without a usable duration" in setting.refusal(auth=APPROLE)
     assert setting.vault.tokens == {TOKEN}
 
 
 @pytest.mark.parametrize("auth", [{}, {"client_token": ""}, {"client_token": 5}, []])
 def test_a_login_without_a_token_is_refused(setting: Setting, auth: object) -> None:
     setting.vault.override = Reply(200, {"auth": auth})
-    assert "did not give a token" in setting.refusal(auth=APPROLE)
+    assert "did not issue a token" in setting.refusal(auth=APPROLE)
 
 
 def test_a_wrong_login_is_told_without_what_was_sent(setting: Setting) -> None:
@@ -225,7 +225,7 @@ def test_the_namespace_goes_with_each_request(setting: Setting) -> None:
         (400, "refused the request"),
         (403, "denied permission"),
         (404, "nothing at this path"),
-        (429, "asked too often"),
+        (429, "too many requests"),
         (472, "disaster recovery"),
         (473, "performance standby"),
         (501, "not initialized"),
@@ -251,18 +251,18 @@ def test_a_sealed_vault_is_told(setting: Setting) -> None:
 @pytest.mark.parametrize("body", [b"", b"{", b"[]", b"\xff", b'"x"', b"null", b"[" * 100_000])
 def test_an_answer_that_is_no_json_object_has_no_field(setting: Setting, body: bytes) -> None:
     setting.vault.override = Reply(200, body)
-    assert "no text in the field" in setting.refusal()
+    assert "no string in the field" in setting.refusal()
 
 
 @pytest.mark.parametrize("value", [None, "", 5, ["x"], {"x": "y"}, True])
 def test_a_field_that_is_no_text_is_refused(setting: Setting, value: object) -> None:
     setting.vault.kept["secret/x"] = (1, {"token": value})
-    assert "no text in the field `token`" in setting.refusal(path="secret/x", field="token")
+    assert "no string in the field `token`" in setting.refusal(path="secret/x", field="token")
 
 
 def test_a_store_of_version_2_that_is_read_as_another_is_told(setting: Setting) -> None:
     setting.vault.kept["secret/data/x"] = (2, {"token": "value"})
-    assert "say `version: 2`" in setting.refusal(path="secret/data/x", field="token")
+    assert "set `version: 2`" in setting.refusal(path="secret/data/x", field="token")
 
 
 def test_a_huge_answer_is_not_read_to_its_end(setting: Setting) -> None:
@@ -293,12 +293,12 @@ def test_a_vault_that_is_silent_is_given_up(setting: Setting) -> None:
 def test_a_vault_that_is_not_there_is_told() -> None:
     with serving(FakeVault()) as address:
         pass
-    assert "takes no connection" in Setting(FakeVault(), address).refusal()
+    assert "does not accept connections" in Setting(FakeVault(), address).refusal()
 
 
 def test_a_token_that_no_header_can_carry_is_refused(setting: Setting) -> None:
     setting.values["token"] = f"{TOKEN}\nX-Vault-Namespace: other"
-    assert "no header can carry" in setting.refusal()
+    assert "not allowed in a header" in setting.refusal()
     assert setting.vault.asked == []
 
 

@@ -32,7 +32,7 @@ pytestmark = [
     pytest.mark.usefixtures("no_task_left"),
 ]
 
-PRIVATE = "leads to a private address that the configuration does not name"
+PRIVATE = "resolves to a private address that the configuration does not name"
 HERE = frozenset({"127.0.0.1"})
 
 
@@ -151,7 +151,7 @@ async def test_a_server_that_speaks_no_tls_is_told() -> None:
         server = await asyncio.start_server(_plain_answer, "127.0.0.1", 0)
         port = server.sockets[0].getsockname()[1]
         told = await refusal(f"https://127.0.0.1:{port}/", HERE)
-        assert told == "cannot be reached: the TLS certificate or handshake of 127.0.0.1 is not acceptable"
+        assert told == "cannot be reached: the TLS certificate or handshake of 127.0.0.1 is invalid"
         server.close()
         assert stage.requests == []
 
@@ -168,7 +168,7 @@ async def test_a_certificate_that_nobody_vouches_for_is_refused_even_for_a_named
     context.load_cert_chain(*self_signed(tmp_path))
     server = await asyncio.start_server(_plain_answer, "127.0.0.1", 0, ssl=context)
     told = await refusal(f"https://127.0.0.1:{server.sockets[0].getsockname()[1]}/", HERE)
-    assert told == "cannot be reached: the TLS certificate or handshake of 127.0.0.1 is not acceptable"
+    assert told == "cannot be reached: the TLS certificate or handshake of 127.0.0.1 is invalid"
     server.close()
 
 
@@ -209,7 +209,7 @@ async def test_what_is_no_json_object_is_refused() -> None:
         await reply.head(200, Content_Length="3")
         await reply.raw(b"\xff{}")
 
-    told = " answered with something that is no JSON object"
+    told = " answered with something that is not a JSON object"
     assert await fetched(lambda _heard, reply: reply.json([1])) == told
     assert await fetched(nonsense) == told
 
@@ -225,7 +225,7 @@ async def test_another_status_and_a_broken_body_are_refused() -> None:
         await reply.raw(b"{")
 
     assert await fetched(lambda _heard, reply: reply.nothing(404)) == " answered HTTP 404"
-    assert await fetched(broken) == " broke off its answer"
+    assert await fetched(broken) == " closed the connection before its answer was complete"
 
 
 async def test_a_document_that_never_comes_is_given_up() -> None:

@@ -89,7 +89,7 @@ def test_a_damaged_file_is_never_taken_for_a_new_session(tmp_path: Path, damage:
     labels(sessions, add="a")
     (file,) = tmp_path.glob("*.json")
     file.write_bytes(damage)
-    with pytest.raises(SessionError, match=r"\.json is damaged: remove it to begin the session anew"):
+    with pytest.raises(SessionError, match=r"\.json is damaged: remove it to start the session over"):
         labels(sessions)
 
 
@@ -136,7 +136,7 @@ def test_a_session_for_which_there_is_no_room_stays_as_it_was(tmp_path: Path) ->
 
 def test_a_folder_that_cannot_be_made_is_an_error(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
-    with pytest.raises(SessionError, match="the session's state cannot be had: Not a directory"):
+    with pytest.raises(SessionError, match="the session's state is unavailable: Not a directory"):
         labels(SessionFiles(tmp_path / "file" / "s", 60))
 
 
@@ -149,7 +149,7 @@ def test_a_session_that_another_process_does_not_let_go_is_an_error(
     (lock,) = tmp_path.glob("*.lock")
     with lock.open() as held:
         fcntl.flock(held, fcntl.LOCK_EX)
-        with pytest.raises(SessionError, match="cannot be had"):
+        with pytest.raises(SessionError, match="is unavailable"):
             labels(sessions)
     assert labels(sessions) == []
 
@@ -163,7 +163,7 @@ def test_a_folder_without_locks_is_an_error_and_leaves_nothing_open(
     closed: list[int] = []
     monkeypatch.setattr(fcntl, "flock", no_locks)
     monkeypatch.setattr(session_files.os, "close", lambda file: closed.append(file) or close(file))
-    with pytest.raises(SessionError, match="cannot be had: No locks available"):
+    with pytest.raises(SessionError, match="is unavailable: No locks available"):
         labels(SessionFiles(tmp_path, 60))
     assert len(closed) == 1
 

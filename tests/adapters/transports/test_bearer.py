@@ -136,7 +136,7 @@ async def test_groups_and_the_claims_that_are_named_are_part_of_the_principal() 
 async def test_a_claim_that_is_no_text_is_refused_where_it_would_be_read() -> None:
     given = token(tenant="half \ud800")
     assert await verify(Issuer().verifier(), given) == Principal("ada", ISSUER)
-    assert "is no JSON text" in str(await refused(Issuer().verifier(claims=("tenant",)), given))
+    assert "is not JSON" in str(await refused(Issuer().verifier(claims=("tenant",)), given))
 
 
 async def test_our_audience_may_be_one_of_several() -> None:
@@ -148,16 +148,16 @@ async def test_our_audience_may_be_one_of_several() -> None:
     [
         ({"iss": "https://evil.example"}, "another issuer"),
         ({"iss": ISSUER + "/"}, "another issuer"),
-        ({"iss": None}, "lacks a claim"),
-        ({"aud": "https://other.example"}, "not meant"),
-        ({"aud": AUDIENCE + "/"}, "not meant"),
+        ({"iss": None}, "lacks a required claim"),
+        ({"aud": "https://other.example"}, "another audience"),
+        ({"aud": AUDIENCE + "/"}, "another audience"),
         ({"aud": None}, ""),
         ({"exp": int(time.time()) - 3600}, "expired"),
         ({"exp": int(time.time()) - 40}, "expired"),
-        ({"exp": None}, "lacks a claim"),
+        ({"exp": None}, "lacks a required claim"),
         ({"exp": "soon"}, "not valid"),
         ({"nbf": int(time.time()) + 3600}, "not valid yet"),
-        ({"sub": None}, "lacks a claim"),
+        ({"sub": None}, "lacks a required claim"),
         ({"sub": ""}, "subject"),
         ({"sub": "a\nb"}, "subject"),
         ({"sub": "a" * 257}, "subject"),

@@ -88,7 +88,7 @@ async def test_a_body_too_many_is_refused_and_told_when_to_come_back(path: str) 
         wire = await front.open("POST", place, UNFINISHED + b'"}')
         refused = await wire.answer()
         assert (refused.status, refused.headers["retry-after"]) == (503, "5")
-        assert refused.json["error"]["message"].startswith("the requests that are being received")
+        assert refused.json["error"]["message"].startswith("the requests being received")
         # The connection goes on, and small requests are served.
         message = b'{"jsonrpc":"2.0","id":1,"method":"initialize"}'
         wire.send("POST", "/mcp", [*front.headers(), ("content-length", str(len(message)))], message)

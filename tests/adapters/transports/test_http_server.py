@@ -209,7 +209,7 @@ async def test_a_field_behind_a_body_is_no_header_and_its_request_is_not_served(
         behind = b"%x\r\n%b\r\n0\r\nmcp-protocol-version: %b\r\n\r\n"
         wire.send("POST", "/mcp", chunked(front), behind % (len(body), body, MODERN.encode()) + HEALTH)
         answer = await wire.answer()
-        assert (answer.status, answer.body) == (400, b"Fields behind the body are not taken.")
+        assert (answer.status, answer.body) == (400, b"Trailer fields are not accepted.")
         assert await wire.reader.read() == b""
         assert front.door.worlds == []
 

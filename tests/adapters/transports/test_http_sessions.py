@@ -24,7 +24,7 @@ class FakeVerifier:
         if token == "bad":
             raise BearerError("the token is not valid")
         if token == "poor":
-            raise BearerError("the token lacks a scope that is needed", 403, "insufficient_scope")
+            raise BearerError("the token lacks a required scope", 403, "insufficient_scope")
         return Principal(token, "https://issuer.example")
 
 

@@ -47,7 +47,7 @@ async def test_without_references_nothing_is_asked_for() -> None:
 
 @pytest.mark.parametrize("host", ["evil.example/", "evil.example@x", "a b", "", "evil.example#"])
 async def test_a_credential_in_the_place_of_a_host_cannot_be_more_than_a_host(host: str) -> None:
-    with pytest.raises(CredentialError, match="env:HOST is no host name"):
+    with pytest.raises(CredentialError, match="env:HOST is not a host name"):
         await resolve("https://${env:HOST}.x.example/mcp", HOST=host)
 
 

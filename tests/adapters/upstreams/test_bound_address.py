@@ -70,7 +70,7 @@ async def test_a_host_that_it_is_bound_to_is_told_at_any_port(host: str) -> None
 async def test_any_other_host_is_told_nothing(host: str) -> None:
     with pytest.raises(CredentialError) as caught:
         await headers(host)
-    assert str(caught.value).startswith("credential:key is bound to other hosts")
+    assert str(caught.value).startswith("credential:key is not bound to the host")
     assert "canary" not in str(caught.value)
 
 
@@ -81,9 +81,9 @@ async def test_a_url_that_two_readers_could_take_for_two_hosts_is_refused() -> N
 
 
 async def test_nor_is_one_that_a_credential_in_the_url_would_lead_to() -> None:
-    with pytest.raises(CredentialError, match="bound to other hosts"):
+    with pytest.raises(CredentialError, match="not bound to the host"):
         await headers("evil.example", "https://${env:HOST}/${credential:key}")
-    with pytest.raises(CredentialError, match="bound to other hosts"):
+    with pytest.raises(CredentialError, match="not bound to the host"):
         await headers("x", "https://${credential:key}.example/mcp")
 
 
@@ -113,7 +113,7 @@ async def test_an_argument_is_filled_in_for_a_host_that_it_is_bound_to(host: str
 
 
 async def test_an_argument_is_filled_in_for_no_other_host() -> None:
-    with pytest.raises(CredentialError, match="bound to other hosts"):
+    with pytest.raises(CredentialError, match="not bound to the host"):
         await placed("evil.example")
     with pytest.raises(CredentialError, match="the server that is to have it"):
         await placed("api.example", "https://${env:HOST}:0/mcp")

@@ -214,7 +214,7 @@ async def test_when_no_transport_fits_all_that_was_said_is_told() -> None:
     world = World(refusing(), refusing(), wires=2)
     world.prepare_wire = lambda wire: setattr(wire, "last_status", 404)
     said = await refused(world)
-    assert "no transport fits, so check the path of its `url`: " in said
+    assert "no transport worked, so check the path of its `url`: " in said
     assert said.count("; then it ") == 1
 
 
@@ -231,8 +231,7 @@ async def test_a_server_with_another_name_is_refused_for_good() -> None:
     await world.dead()
     said = await refused(world)
     assert said == (
-        "upstream 'x' is not the server that it was: it called itself 'good' and now 'evil *** '; "
-        "if that is meant, restart mcpguard"
+        "upstream 'x' is not the same server as before: it called itself 'good' and now 'evil *** '; if that is intended, restart mcpguard"
     )
     await world.settled()
     assert await refused(world) == said
@@ -244,7 +243,7 @@ async def test_a_server_with_another_name_is_refused_for_good() -> None:
 async def test_a_server_that_changes_its_era_is_refused() -> None:
     world = await World(legacy(), modern()).ready()
     await world.dead()
-    assert "spoke the legacy era and now speaks the modern one" in await refused(world)
+    assert "used the legacy era and now uses the modern one" in await refused(world)
 
 
 async def test_a_server_of_both_eras_follows_the_client_and_stays_the_same() -> None:

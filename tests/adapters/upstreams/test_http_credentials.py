@@ -39,7 +39,7 @@ async def test_a_credential_does_not_follow_a_redirect_to_another_origin(status:
                     place = thief.url.removesuffix("/mcp")
                     assert told == (
                         f"answered with a redirect (HTTP {status}) to {place}, which is not followed; "
-                        "if that is right, put where it leads into the configuration (`url`)"
+                        "if that is right, configure its target (`url`)"
                     )
             assert stage.requests[0].headers["authorization"] == f"Bearer {CANARY}"
             assert "cookie" not in stage.requests[1].headers
@@ -111,7 +111,7 @@ async def test_over_sse_each_message_carries_the_credential_that_was_chosen_for_
         async with wired(SseWire, where) as (wire, listener):
             wire.send(hello(1))
             wire.send(modern(2, "tools/call"), None, "other")
-            assert "wants a credential" in await listener.failure(2)
+            assert "requires a credential" in await listener.failure(2)
             credentials.values["A"] = "newer"
             wire.send({"jsonrpc": "2.0", "method": "notifications/initialized"})
             wire.send(modern(3, "tools/call"), None, "nobody")

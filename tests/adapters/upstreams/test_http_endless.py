@@ -44,7 +44,7 @@ async def test_an_event_without_an_end_fails_its_request_once_it_is_over_the_lim
         b'{"jsonrpc":"2.0","method":"notifications/message","params":{"data":"',
         b'{"jsonrpc":"2.0","id":4711,"result":{"text":"',
     ],
-    ids=["a notification", "an answer to something else"],
+    ids=["a notification", "a response to another request"],
 )
 async def test_a_long_event_that_is_no_answer_is_dropped_and_the_answer_still_comes(begin: bytes) -> None:
     async def script(heard: Heard, reply: Reply) -> None:

@@ -45,8 +45,8 @@ async def failure_of(script: Any, limit: int = LIMIT, **more: Any) -> tuple[str,
         (405, "answered HTTP 405 to tools/list"),
         (500, "answered HTTP 500 to tools/list"),
         (202, "answered tools/list with neither JSON nor an event stream (HTTP 202)"),
-        (401, "was refused: 127.0.0.1 wants a credential, or another one, in `headers` (HTTP 401)"),
-        (403, "was refused: 127.0.0.1 wants a credential, or another one, in `headers` (HTTP 403)"),
+        (401, "was refused: 127.0.0.1 requires a credential, or a different one, in `headers` (HTTP 401)"),
+        (403, "was refused: 127.0.0.1 requires a credential, or a different one, in `headers` (HTTP 403)"),
         (302, "answered with a redirect (HTTP 302), which is not followed"),
     ],
 )
@@ -95,7 +95,7 @@ async def test_an_encoded_answer_is_refused() -> None:
         await reply.head(200, "application/json", Content_Length="2", Content_Encoding="gzip")
         await reply.raw(b"hi")
 
-    assert (await failure_of(script))[0] == "answered with an encoding that it was not asked for"
+    assert (await failure_of(script))[0] == "answered with an encoding that was not requested"
 
 
 async def test_a_body_that_is_cut_off_is_a_failure() -> None:
@@ -103,7 +103,7 @@ async def test_a_body_that_is_cut_off_is_a_failure() -> None:
         await reply.head(200, "application/json", Content_Length="500")
         await reply.raw(b'{"jsonrpc":')
 
-    assert (await failure_of(script))[0] == "broke off its answer"
+    assert (await failure_of(script))[0] == "closed the connection before its answer was complete"
 
 
 async def test_a_connection_that_is_closed_before_the_answer_is_a_failure() -> None:
@@ -125,7 +125,7 @@ async def test_nobody_there_is_a_failure() -> None:
         url = stage.url
     async with wired(StreamableHttpWire, address(url)) as (wire, listener):
         wire.send(hello(1))
-        assert await listener.failure(1) == "cannot be reached: 127.0.0.1 takes no connection"
+        assert await listener.failure(1) == "cannot be reached: 127.0.0.1 does not accept connections"
 
 
 async def test_a_json_body_over_the_limit_is_dropped() -> None:
@@ -183,7 +183,7 @@ async def test_an_answer_with_a_wrong_id_is_no_answer() -> None:
         await reply.event({**answer_to(heard), "id": 8})
 
     told, listener, _wire = await failure_of(in_json)
-    assert told == "answered tools/list with something that is no answer to it"
+    assert told == "answered tools/list with something that is not a response to it"
     assert listener.heard[0][:2] == ("broken", None)
     told, listener, _wire = await failure_of(in_events)
     assert told == "ended its stream before it answered tools/list"
@@ -194,7 +194,7 @@ async def test_a_request_as_an_answer_is_no_answer() -> None:
     async def script(heard: Heard, reply: Reply) -> None:
         await reply.json({"jsonrpc": "2.0", "id": heard.message["id"], "method": "ping"})
 
-    assert "is no answer to it" in (await failure_of(script))[0]
+    assert "is not a response to it" in (await failure_of(script))[0]
 
 
 @pytest.mark.parametrize("body", ["[]", "nonsense", '{"jsonrpc":"1.0"}', "[" * 100_000])

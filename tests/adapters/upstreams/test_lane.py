@@ -390,6 +390,6 @@ async def test_a_value_that_is_not_had_in_time_is_not_waited_for() -> None:
 
     credentials = Hanging(A="value-1")
     refs = [CredentialRef("file", "A")]
-    with pytest.raises(CredentialError, match=r"file:A: not had within 0.01 seconds \(`start_timeout"):
+    with pytest.raises(CredentialError, match=r"file:A: not available within 0.01 seconds \(`start_timeout"):
         await Supply(credentials, program(), 0.01).get(refs)
     credentials.go.set()

@@ -244,7 +244,7 @@ async def test_a_process_refuses_a_call_that_is_for_another_credential_or_has_no
     for asked, said in (
         (
             structs.replace(permit(name="t"), credential="write"),
-            "this process has not the credential 'write'",
+            "this process does not have the credential 'write'",
         ),
         (with_placeholder("read"), "there is no value for credential:a"),
     ):

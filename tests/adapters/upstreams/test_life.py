@@ -220,7 +220,7 @@ async def test_another_server_behind_a_new_session_is_refused() -> None:
     world = await World(other).ready()
     wait = world.upstream.request(permit(name="t"))
     world.wire.listener.expired(world.wire.last("tools/call")["id"])
-    assert "is not the server that it was" in await failure(wait)
+    assert "is not the same server as before" in await failure(wait)
     assert world.wire.methods().count("tools/call") == 1
 
 
@@ -233,8 +233,7 @@ async def test_an_answer_that_bears_another_name_is_no_answer_and_the_end_of_the
     assert not waits[0].done
     for wait in waits:
         assert await failure(wait) == (
-            "upstream 'x' is not the server that it was: it called itself 'fake' and now '*** other'; "
-            "if that is meant, restart mcpguard"
+            "upstream 'x' is not the same server as before: it called itself 'fake' and now '*** other'; if that is intended, restart mcpguard"
         )
     await world.settled()
     assert (world.upstream.health.state, world.wire.closed) == ("failed", True)

@@ -49,7 +49,7 @@ class FakeOutbound:
 
 
 class Renewing(FakeCredentials):
-    """A refused value is another one afterwards; what is `gone` then cannot be had."""
+    """A refused value is another one afterwards; what is `gone` is unavailable then."""
 
     gone = False
 
@@ -155,7 +155,7 @@ async def test_another_host_than_at_first_gets_nothing() -> None:
     await sending.open()
     for host in ("y.example", "x.example:444"):
         credentials.values["HOST"] = host
-        with pytest.raises(UpstreamError, match="at another origin"):
+        with pytest.raises(UpstreamError, match="at a different origin"):
             await ask(sending)
     assert outbound.sent == []
 

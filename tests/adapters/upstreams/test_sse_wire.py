@@ -129,7 +129,7 @@ async def opening_of(script: Any, error: type[Exception] = UpstreamError, **head
 )
 async def test_an_endpoint_of_another_origin_gets_nothing(endpoint: str) -> None:
     told = await opening_of(Old(f"event: endpoint\ndata: {endpoint}\n\n".encode()))
-    assert told == "named an endpoint of another origin, to which nothing is sent"
+    assert told == "named an endpoint at another origin, to which nothing is sent"
 
 
 async def test_an_endpoint_may_be_a_whole_url_of_the_same_origin() -> None:
@@ -149,7 +149,7 @@ async def test_an_endpoint_may_be_a_whole_url_of_the_same_origin() -> None:
     [
         (404, "opened no event stream (HTTP 404)"),
         (200, "opened no event stream (HTTP 200)"),
-        (401, "was refused: 127.0.0.1 wants a credential, or another one, in `headers` (HTTP 401)"),
+        (401, "was refused: 127.0.0.1 requires a credential, or a different one, in `headers` (HTTP 401)"),
         (307, "answered with a redirect (HTTP 307), which is not followed"),
     ],
 )

@@ -274,7 +274,7 @@ async def test_an_answer_that_cannot_be_decoded_fails_its_call_at_once(value: by
         head = b'{"jsonrpc":"2.0","id":%d,"result":{"content":[],"a":'
         code = f"raw({head!r} % request_id + {value!r} + b'}}}}\\n'); silent = True"
         said = await failure(at.upstream.request(permit(name="act", arguments={"code": code})))
-        assert said == "upstream 'x' answered with something that is no JSON-RPC response"
+        assert said == "upstream 'x' answered with something that is not a JSON-RPC response"
         assert at.reports[0].startswith("not a JSON-RPC message on its standard output, dropped: {")
         assert await at.text("echo", text="x") == "x"
 
@@ -301,7 +301,7 @@ async def test_an_end_by_a_signal_is_called_so(number: int, how: str) -> None:
     async with real("puppet.py") as at:
         code = f"os.kill(os.getpid(), {int(number)}); time.sleep(9)"
         said = await failure(at.upstream.request(permit(name="act", arguments={"code": code})))
-        assert said == f"upstream 'x' has ended (it was ended by {how})"
+        assert said == f"upstream 'x' has ended (it was killed by {how})"
 
 
 @pytest.mark.parametrize(

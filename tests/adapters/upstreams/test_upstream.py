@@ -99,7 +99,7 @@ async def test_an_answer_of_another_shape_is_one_clear_error(answer: Any) -> Non
     wait = world.upstream.request(permit(name="t"))
     call = await world.sent("tools/call")
     world.wire.say({"id": call["id"], **answer})
-    assert "no JSON-RPC response" in await failure(wait)
+    assert "not a JSON-RPC response" in await failure(wait)
 
 
 async def test_what_is_no_message_fails_its_request_and_is_reported_clean_and_short() -> None:
@@ -107,7 +107,7 @@ async def test_what_is_no_message_fails_its_request_and_is_reported_clean_and_sh
     wait = world.upstream.request(permit(name="t"))
     call = await world.sent("tools/call")
     world.wire.listener.broken(call["id"], "not a message", "s3cret " + "x" * 500)
-    assert "no JSON-RPC response" in await failure(wait)
+    assert "not a JSON-RPC response" in await failure(wait)
     assert world.reports[0].startswith("x: not a message: *** xxx")
     assert len(world.reports[0]) < 300
     world.wire.listener.broken(None, "not a message", "")
@@ -138,7 +138,7 @@ async def test_a_full_upstream_takes_no_more_requests_and_then_holds_its_client_
     world.terms.turn.strained = True  # As a wire does that is not sent all of it.
     assert world.upstream.full
     world.wire.unsent = patience.MOST * patience.FULL_BYTES + 1
-    assert "takes no more requests" in await failure(world.upstream.request(permit(name="t")))
+    assert "no more requests are sent" in await failure(world.upstream.request(permit(name="t")))
     world.upstream.hold(True)
     assert world.wire.held
 

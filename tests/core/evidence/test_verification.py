@@ -46,7 +46,7 @@ def test_allowed_decisions_without_an_outcome_are_listed_in_order_and_denied_one
 def test_an_edited_line_is_named() -> None:
     lines = sealed(day())
     lines[3] = lines[3].replace(b"github", b"gitlab")
-    assert flaws(lines) == [(4, "was altered: its bytes do not give its hash")]
+    assert flaws(lines) == [(4, "was altered: its bytes do not match its hash")]
 
 
 def test_an_edit_that_repairs_its_own_hash_shows_in_the_next_line() -> None:

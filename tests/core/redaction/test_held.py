@@ -239,13 +239,13 @@ def test_a_word_that_is_met_in_ordinary_text_is_no_secret_by_itself(value: str, 
 @pytest.mark.parametrize("value", ["", "12345", "pässw"])
 def test_a_value_that_is_too_short_is_refused_by_name(value: str) -> None:
     with pytest.raises(
-        CredentialError, match=r"^env:X: the value is too short to be told from ordinary text"
+        CredentialError, match=r"^env:X: the value is too short to be distinguished from ordinary text"
     ):
         held("env:X", "credential:env:X", Secret(value), b"")
 
 
 def test_a_value_that_is_too_long_is_refused_by_name() -> None:
-    with pytest.raises(CredentialError, match=r"^env:X: the value is too long to be guarded"):
+    with pytest.raises(CredentialError, match=r"^env:X: the value is too long to be redacted"):
         held("env:X", "credential:env:X", Secret("a1" * 8193), b"")
 
 

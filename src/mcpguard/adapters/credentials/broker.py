@@ -125,28 +125,30 @@ class Broker:
         for (ref, _principal), thread in threads.items():
             thread.join(max(0.0, deadline - self._now()))
             if thread.is_alive():
-                self._report("", f"{ref} could not be ended at its source within {CLOSE_SECONDS:g} seconds")
+                self._report("", f"{ref} could not be revoked at its source within {CLOSE_SECONDS:g} seconds")
 
     def _end(self, kept: Kept) -> None:
         for sentence in kept.close():
-            self._report("", f"a credential could not be ended at its source: {sentence}")
+            self._report("", f"a credential could not be revoked at its source: {sentence}")
 
     # --- the binding -----------------------------------------------------------------------------
 
     def _check(self, ref: CredentialRef, to: Recipient) -> None:
         if ref.source != ENTRY:
             if ref not in self._named.get(to.server, ()):
-                raise CredentialError(f"{ref} is not among what the configuration gives to '{to.server}'")
+                raise CredentialError(
+                    f"{ref} is not among the credentials that the configuration gives to '{to.server}'"
+                )
             return
         entry = self._credentials.get(ref.name)
         if entry is None:
             raise CredentialError(f"{ref} is not in `credentials` of the configuration")
         if to.server not in entry.servers:
-            raise CredentialError(f"{ref} is bound to other servers than '{to.server}'")
+            raise CredentialError(f"{ref} is not bound to the server '{to.server}'")
         if to.host is not None and not _is_host(to.host, entry.hosts):
-            raise CredentialError(f"{ref} is bound to other hosts than the one that '{to.server}' is at")
+            raise CredentialError(f"{ref} is not bound to the host of '{to.server}'")
         if not _is_principal(to.principal, entry.principals):
-            raise CredentialError(f"{ref} is bound to other principals than the one of this call")
+            raise CredentialError(f"{ref} is not bound to the principal of this call")
 
     # --- the source ------------------------------------------------------------------------------
 
@@ -164,7 +166,7 @@ class Broker:
         made = self._made(ref, principal)
         with self._lock:
             if self._closed:
-                raise CredentialError(f"{ref} is not to be had: {ENDING}")
+                raise CredentialError(f"{ref} is unavailable: {ENDING}")
             if len(self._kept) >= MANY:
                 for one in [key for key, each in self._kept.items() if each.over]:
                     self._kept.pop(one).forget()

@@ -29,10 +29,10 @@ _LONGEST_SECONDS = 3600
 _IMPLIED = {"metadata": "read"}
 """What GitHub adds to each permission of a repository."""
 _SAID = {
-    401: "does not take the app's JWT: check `client_id` or `app_id`, `private_key` and the clock",
-    403: "refuses: the installation is suspended, or there were too many requests",
+    401: "does not accept the app's JWT: check `client_id` or `app_id`, `private_key` and the clock",
+    403: "refused: the installation is suspended, or there were too many requests",
     404: "knows no such installation of this app: check `installation_id` or `account`",
-    422: "refuses: the installation has not all of these repositories or permissions",
+    422: "refused: the installation does not have all of these repositories or permissions",
 }
 
 
@@ -68,7 +68,7 @@ class GithubAppMint:
             raise self._refusal(answer)
         token = answer.body.get("token")
         if type(token) is not str or not token or not (token.isascii() and token.isprintable()):
-            raise self._error("gave no token")
+            raise self._error("issued no token")
         secret = Secret(token)
         try:
             self._check(answer.body)
@@ -140,20 +140,20 @@ class GithubAppMint:
         status = self._ask("DELETE", "/installation/token", secret.reveal(), None).status
         # 401 and 404: there is no such token any more.
         if status not in (204, 401, 404):
-            raise self._error(f"did not revoke the token (HTTP {status}); it ends by itself within an hour")
+            raise self._error(f"did not revoke the token (HTTP {status}); it expires within an hour")
 
     # --- what is answered ------------------------------------------------------------------------
 
     def _check(self, said: dict[str, Json]) -> None:
         if not _within(said.get("permissions"), self._entry.permissions):
-            raise self._error("gave a token with other permissions than were asked for, so it was not taken")
+            raise self._error("issued a token with other permissions than requested, so it was not used")
         if self._entry.all_repositories:
             return
         found = said.get("repositories")
         listed = found if type(found) is list else []
         names = [one.get("name") if type(one) is dict else None for one in listed]
         if said.get("repository_selection") != "selected" or not _same(names, self._entry.repositories):
-            raise self._error("gave a token for other repositories than were asked for, so it was not taken")
+            raise self._error("issued a token for other repositories than requested, so it was not used")
 
     def _seconds(self, answer: ServiceAnswer) -> float:
         written = answer.body.get("expires_at")
@@ -162,11 +162,11 @@ class GithubAppMint:
         except ValueError:
             ends = None
         if ends is None or ends.tzinfo is None:
-            raise self._error("did not say when the token ends, so it was not taken")
+            raise self._error("did not say when the token expires, so it was not used")
         ahead = self._difference(answer)
         seconds = ends.timestamp() - self._now() - (self._ahead if ahead is None else ahead)
         if seconds <= 0:
-            raise self._error("gave a token that has ended already, so it was not taken")
+            raise self._error("issued a token that has already expired, so it was not used")
         return min(seconds, _LONGEST_SECONDS)
 
     def _difference(self, answer: ServiceAnswer) -> float | None:

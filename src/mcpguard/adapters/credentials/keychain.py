@@ -55,7 +55,7 @@ class Keychain:
 
         _ask(f"keyring:{name}", lambda: keyring.set_password(SERVICE, name, value))
         if self._read(name) != value:
-            raise CredentialError(f"keyring:{name} was not kept by the keychain ({_backend()})")
+            raise CredentialError(f"keyring:{name} was not stored by the keychain ({_backend()})")
         known = self.names()
         if name not in known:
             self._write_names(sorted({*known, name}))
@@ -118,7 +118,7 @@ def _backend() -> str:
     try:
         kind = type(keyring.get_keyring())
     except Exception:
-        return "which is configured and cannot be loaded"
+        return "which is configured but cannot be loaded"
     return f"{kind.__module__}.{kind.__name__}"
 
 
@@ -146,6 +146,6 @@ def _ask(what: str, question: Callable[[], T]) -> T:
         ) from None
     except Exception as error:
         raise CredentialError(
-            f"{what}: the keychain ({_backend()}) failed with {type(error).__name__}: open it with the "
-            "system's own program to see whether it works"
+            f"{what}: the keychain ({_backend()}) failed with {type(error).__name__}: check it with the "
+            "system's own program"
         ) from None

@@ -31,13 +31,13 @@ _GIVEN_ON = ("sslmode", "sslrootcert")
 _NOT_SAID = {"hostaddr": "", "port": "5432", "options": ""}
 """What its library would take from variables (PGHOSTADDR …) where the admin's URL does not say it."""
 _WHY = (
-    ("password authentication failed", "does not take the password of `admin`"),
-    ("no password supplied", "wants a password, and `admin` has none"),
+    ("password authentication failed", "does not accept the password of `admin`"),
+    ("no password supplied", "requires a password, and `admin` has none"),
     ("pg_hba.conf", "does not let `admin` connect from here (pg_hba.conf)"),
-    ("certificate", "has a TLS certificate that is not acceptable: check `sslmode` and `sslrootcert`"),
-    ("does not support SSL", "does not speak TLS, which `sslmode` asks for"),
+    ("certificate", "has an untrusted TLS certificate: check `sslmode` and `sslrootcert`"),
+    ("does not support SSL", "does not support TLS, which `sslmode` requires"),
     ("does not exist", "has no such database or role: check `admin` and `database`"),
-    ("too many", "takes no more connections"),
+    ("too many", "accepts no more connections"),
 )
 
 
@@ -158,7 +158,7 @@ class PostgresMint:
             self._journal.note(role)
         except OSError as problem:
             said = f"its role cannot be noted in {self._journal.folder}: {problem.strerror}"
-            raise self._error(f"{said}; without that nobody would drop it if mcpguard was killed") from None
+            raise self._error(f"{said}; without that, nothing would drop it if mcpguard was killed") from None
 
     def _drop(self, role: str) -> None:
         with self._dropping:
@@ -215,13 +215,15 @@ class PostgresMint:
         try:
             where: dict[str, Any] = {**_NOT_SAID, **conninfo_to_dict(self._secret(ref).reveal())}
         except psycopg.Error:
-            raise self._error(f"{ref} is not a connection URL of PostgreSQL") from None
+            raise self._error(f"{ref} is not a PostgreSQL connection URL") from None
         if not where.get("host"):
             raise self._error(f"{ref} must name the host of the database")
         hosts = str(where["host"]).split(",")
         away = [host for host in hosts if not host.startswith("/") and host not in _LOOPBACK]
         if (away or where.get("hostaddr")) and where.get("sslmode") not in _PROTECTED:
-            said = "to another machine it needs TLS: say `sslmode=verify-full` (or verify-ca, require)"
+            said = (
+                "a connection to another machine needs TLS: set `sslmode=verify-full` (or verify-ca, require)"
+            )
             raise self._error(f"{ref}: {said}")
         if self._entry.database is not None:
             where["dbname"] = self._entry.database
@@ -254,7 +256,10 @@ def _verifier(connection: Connection[Any], role: str, password: str) -> str:
 def _sentence(error: Any) -> str:
     if error.sqlstate is None:
         said = str(error)
-        return next((why for sign, why in _WHY if sign in said), "cannot be connected to: check that it runs")
+        return next(
+            (why for sign, why in _WHY if sign in said),
+            "does not accept connections: check that it is running",
+        )
     return f"refused it ({type(error).__name__}, {error.sqlstate}): see what `admin` may do"
 
 

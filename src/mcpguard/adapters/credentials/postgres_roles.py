@@ -76,7 +76,7 @@ def facts_of(connection: Connection[Any]) -> Facts:
     if found[0] < _OLDEST:
         raise CredentialError("is older than PostgreSQL 14, which is not supported")
     if not found[1] and not found[2]:
-        raise CredentialError("does not let the role of `admin` make roles: it needs CREATEROLE")
+        raise CredentialError("does not let the role of `admin` create roles: it needs CREATEROLE")
     return found
 
 
@@ -85,11 +85,11 @@ def check_owner(connection: Connection[Any], owner: str) -> None:
     function with SECURITY DEFINER does what its owner may do."""
     found = connection.execute(_OWNER, (owner,)).fetchone()
     if found is None:
-        raise CredentialError("has no role of the name in `owner`")
+        raise CredentialError("has no role with the name in `owner`")
     if found[0]:
-        raise CredentialError("has a role with attributes as `owner`: name one that may do nothing special")
+        raise CredentialError("has a role with attributes as `owner`: use one without special attributes")
     if not found[1]:
-        raise CredentialError("does not count the role of `admin` as a member of `owner`: grant it that")
+        raise CredentialError("does not have the role of `admin` as a member of `owner`: grant it membership")
 
 
 def create(
@@ -131,15 +131,15 @@ def _grant(connection: Connection[Any], role: str, number: int, line: str) -> No
         connection.execute((before + sql.Identifier(role).as_string(connection) + after).encode())
     except psycopg.Error as error:
         why = f"{type(error).__name__}, {error.sqlstate}"
-        hint = ": the role of `admin` may not do that" if error.sqlstate == _DENIED else ""
-        raise CredentialError(f"did not take line {number} of `grants` ({why}){hint}") from None
+        hint = ": the role of `admin` is not permitted to do that" if error.sqlstate == _DENIED else ""
+        raise CredentialError(f"did not accept line {number} of `grants` ({why}){hint}") from None
     finally:
         connection.remove_notice_handler(hear)
     # PostgreSQL only warns where the admin may not pass on what it grants.
     if _NOT_GRANTED in told:
         raise CredentialError(
-            f"granted nothing, or not all, for line {number} of `grants`: the role of `admin` has it without "
-            "GRANT OPTION"
+            f"granted nothing, or not everything, for line {number} of `grants`: the role of `admin` "
+            "lacks the GRANT OPTION"
         )
 
 

@@ -46,11 +46,11 @@ def _from_json(output: bytes, wanted: JsonEntry, now: float) -> tuple[str, float
     seconds = _seconds(_at(found, wanted.expires), now)
     if seconds is None:
         raise ValueError(
-            f"printed JSON without a time at `{wanted.expires}` (`json.expires`): that is a number of "
+            f"printed JSON without a time at `{wanted.expires}` (`json.expires`): expected a number of "
             "seconds, or a text such as 2026-01-31T10:00:00Z, with its zone"
         )
     if seconds <= 0:
-        raise ValueError("printed a credential that is over already")
+        raise ValueError("printed a credential that has already expired")
     return value, seconds
 
 

@@ -142,7 +142,7 @@ class CommandMint:
             ended, data = process.poll() is not None, _read(fd)
             output += data or b""
             if len(output) > MOST_BYTES:
-                raise self._problem(f"printed more than {MOST_BYTES // 1024} KiB: that is no credential")
+                raise self._problem(f"printed more than {MOST_BYTES // 1024} KiB: that is not a credential")
             if data == b"" or (ended and data is None):
                 return bytes(output)
             if time.monotonic() > deadline:
@@ -151,13 +151,15 @@ class CommandMint:
                 ready.poll(_LOOK_MS)
 
     def _failed(self, status: int) -> str:
-        ended = f"was ended by signal {-status}" if status < 0 else f"ended with status {status}"
+        ended = f"was killed by signal {-status}" if status < 0 else f"ended with status {status}"
         unset = [name for name in self._entry.env if variable(name) is None]
         hint = f"; not set, and named in `env`: {', '.join(unset)}" if unset else ""
-        return f"{ended}: run it yourself to see why (what it says is not shown, it may be a secret){hint}"
+        return (
+            f"{ended}: run it yourself to see why (its output is not shown, since it may be a secret){hint}"
+        )
 
     def _problem(self, said: str) -> CredentialError:
-        return CredentialError(f"{self._name} cannot be had: '{self._entry.argv[0]}' {said}")
+        return CredentialError(f"{self._name} is unavailable: '{self._entry.argv[0]}' {said}")
 
 
 def _read(fd: int) -> bytes | None:

@@ -48,7 +48,7 @@ def ask(
     Raises CredentialError with a sentence that follows the words "credential:NAME: ".
     """
     if not all(value.isascii() and value.isprintable() for value in headers.values()):
-        raise CredentialError("its token has a character that no header can carry, such as a newline")
+        raise CredentialError("its token has a character that is not allowed in a header, such as a newline")
     try:
         return asyncio.run(_ask(method, url, headers, content, seconds, ca_file))
     except TimeoutError:

@@ -27,10 +27,11 @@ _NAMES = frozenset({"user", "username", "user_name"})
 """Fields that are no secret by themselves: one such as `admin` would be redacted everywhere."""
 _SAID = {
     400: "refused the request: check `path`, `version` and what it logs in with",
-    403: "denied permission: the token is not valid any more, or its policy does not allow this path",
+    403: "denied permission: the token is no longer valid, or its policy does not allow this path",
     404: "has nothing at this path: check `path`, `version` and `namespace`, and whether it was deleted",
-    429: "is asked too often, or is a standby that does not answer: try again later, or name the active one",
-    472: "is a disaster recovery secondary, which answers nothing: name the primary in `address`",
+    429: "gets too many requests, or is a standby that does not answer: try again later, or name the "
+    "active one",
+    472: "is a disaster recovery secondary, which does not answer: name the primary in `address`",
     473: "is a performance standby that does not answer this: name the active one in `address`",
     501: "is not initialized: its operator has to do that",
     503: "is sealed or under maintenance: its operator has to unseal it",
@@ -152,7 +153,7 @@ class VaultMint:
     def _token(self, answer: ServiceAnswer) -> str:
         token = _of(self._said(lambda: answer), "auth").get("client_token")
         if type(token) is not str or not token:
-            raise self._error("did not give a token: check how `auth` logs in")
+            raise self._error("did not issue a token: check how `auth` logs in")
         return token
 
     def _read(self, client: Any) -> dict[str, Json]:
@@ -191,7 +192,7 @@ class VaultMint:
         if self._entry.version == 2:
             data = _of(data, "data")
         elif type(data.get("metadata")) is dict and type(data.get("data")) is dict:
-            raise self._error("has a key-value store of version 2 there: say `version: 2`")
+            raise self._error("has a key-value store of version 2 there: set `version: 2`")
         if self._entry.value is None:
             return Secret(self._field(data, self._entry.field or "")), ()
         found = {name: self._field(data, name) for name in FIELD.findall(self._entry.value)}
@@ -203,12 +204,12 @@ class VaultMint:
     def _field(self, data: dict[str, Json], name: str) -> str:
         value = data.get(name)
         if type(value) is not str or not value:
-            raise self._error(f"has no text in the field `{name}` of this secret: check `field` or `value`")
+            raise self._error(f"has no string in the field `{name}` of this secret: check `field` or `value`")
         return value
 
     def _length(self, seconds: Json) -> int:
         if type(seconds) is not int or not 0 < seconds <= _FOREVER:
-            raise self._error("gave a lease without a usable length, so it was not taken")
+            raise self._error("issued a lease without a usable duration, so it was not used")
         return seconds
 
     def _renewed(self, issued: _Issued) -> int:

@@ -32,7 +32,7 @@ _DRAIN_BYTES = 64 * 1024
 _REDIRECTS = frozenset({301, 302, 303, 307, 308})
 _REPEATED = frozenset({307, 308})
 _BAD_URL = "cannot be reached: its URL is not valid"
-_PRIVATE = "leads to a private address that the configuration does not name"
+_PRIVATE = "resolves to a private address that the configuration does not name"
 
 
 class _PrivateAddress(OSError):
@@ -105,11 +105,11 @@ class Exchange:
         """The next piece of the body, b"" at its end; not reading holds the sender back. Raises
         UpstreamError if it breaks off, or is encoded (we ask for `identity`)."""
         if self._encoded:
-            raise UpstreamError("answered with an encoding that it was not asked for")
+            raise UpstreamError("answered with an encoding that was not requested")
         try:
             return await self._response.content.readany()
         except (aiohttp.ClientError, OSError):
-            raise UpstreamError("broke off its answer") from None
+            raise UpstreamError("closed the connection before its answer was complete") from None
 
     async def body(self, limit: int) -> bytes | None:
         """The whole body, None if it has more than `limit` bytes. Raises as `read`."""
@@ -248,7 +248,7 @@ async def _fetch(outbound: Outbound, url: str, named: frozenset[str], limit: int
     except (msgspec.DecodeError, UnicodeError, RecursionError):
         found = None
     if type(found) is not dict:
-        raise UpstreamError(f"{url} answered with something that is no JSON object")
+        raise UpstreamError(f"{url} answered with something that is not a JSON object")
     return found
 
 
@@ -277,7 +277,7 @@ def _not_followed(url: URL, response: aiohttp.ClientResponse) -> str:
         origin = str(url.join(URL(response.headers["Location"])).origin())[:_SHOWN]
     except (KeyError, ValueError):
         return f"{said}, which is not followed"
-    advice = "if that is right, put where it leads into the configuration (`url`)"
+    advice = "if that is right, configure its target (`url`)"
     return f"{said} to {origin}, which is not followed; {advice}"
 
 
@@ -286,9 +286,9 @@ def _sentence(error: Exception, host: str) -> str:
         private = isinstance(error.os_error, _PrivateAddress)
         return _PRIVATE if private else f"cannot be reached: {host} has no address"
     if isinstance(error, aiohttp.ClientSSLError):
-        return f"cannot be reached: the TLS certificate or handshake of {host} is not acceptable"
+        return f"cannot be reached: the TLS certificate or handshake of {host} is invalid"
     if isinstance(error, aiohttp.ClientConnectorError | TimeoutError):
-        return f"cannot be reached: {host} takes no connection"
+        return f"cannot be reached: {host} does not accept connections"
     if isinstance(error, aiohttp.InvalidURL):
         return _BAD_URL
     if isinstance(error, aiohttp.ClientResponseError):

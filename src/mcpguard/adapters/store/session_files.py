@@ -56,7 +56,7 @@ class SessionFiles:
         try:
             lock = self._lock(name)
         except OSError as problem:
-            raise SessionError(f"the session's state cannot be had: {problem.strerror}") from None
+            raise SessionError(f"the session's state is unavailable: {problem.strerror}") from None
         try:
             session = Session(self._read(name, now))
             yield session
@@ -81,7 +81,7 @@ class SessionFiles:
         except OSError as problem:
             raise SessionError(f"{path} cannot be read: {problem.strerror}") from None
         except (ValueError, RecursionError):
-            raise SessionError(f"{path} is damaged: remove it to begin the session anew") from None
+            raise SessionError(f"{path} is damaged: remove it to start the session over") from None
         return kept if now - kept.seen <= self._idle else kept.ended(now)
 
     def _write(self, name: str, kept: StoredSession) -> None:

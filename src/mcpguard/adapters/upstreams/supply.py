@@ -1,6 +1,6 @@
 """What one upstream gets of the credentials, for the calls of one principal.
 
-Law of this file: a source that may block is asked in a thread, and nothing else is: what is to be had without
+Law of this file: a source that may block is asked in a thread, and nothing else is: what is available without
 waiting costs a call no more than looking it up.
 """
 
@@ -38,7 +38,7 @@ class Supply:
         self._host = host
 
     def known(self, refs: Iterable[CredentialRef]) -> dict[CredentialRef, Secret] | None:
-        """The values, where all of them are to be had without waiting; None where not."""
+        """The values, where all of them are available without waiting; None where not."""
         return self._known(refs, self._to) if self._host is None else None
 
     def _known(self, refs: Iterable[CredentialRef], to: Recipient) -> dict[CredentialRef, Secret] | None:
@@ -71,7 +71,7 @@ class Supply:
             raise CredentialError(f"the server that is to have it {problem}") from None
         except TimeoutError:
             named, within = ", ".join(map(str, refs)), f"{self._seconds:g} seconds"
-            said = f"{named}: not had within {within} (`start_timeout_seconds`)"
+            said = f"{named}: not available within {within} (`start_timeout_seconds`)"
             raise CredentialError(said) from None
         except Exception:
             raise CredentialError("a credential could not be looked up: internal error in mcpguard") from None

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 def chosen(config: Config, compiled: list[CompiledPolicy]) -> Iterator[Finding]:
     """Each rule with a `credential` or a placeholder: whether what it names is there, and for the servers
-    that the rule speaks of."""
+    that the rule matches."""
     from mcpguard.authoring.check.lints.entry import PlacedRule
     from mcpguard.core.policy.placeholders import placeholders_in
 

@@ -51,7 +51,7 @@ def arguments_of(options: Namespace) -> dict[str, Json] | None:
 
 
 def invocation_of(options: Namespace, agent: str | None) -> Invocation:
-    """The request that the options speak of; `agent` is the label of the configuration. Raises ConfigError
+    """The request that the options describe; `agent` is the label of the configuration. Raises ConfigError
     for options that name nothing to decide."""
     kind = next((kind for kind in _METHODS if getattr(options, kind)), "")
     if not options.server or not (kind or options.action):

@@ -49,7 +49,7 @@ def reason_of(text: str, verdict: Verdict, view: Mapping[str, Json]) -> str:
 
 
 def _of_call(call: HoistedCall, view: Mapping[str, Json], excused: bool) -> Iterator[str]:
-    """What may be told of a call. `excused`: that it has no value is explained by what is absent."""
+    """What may be said about a call. `excused`: that it has no value is explained by what is absent."""
     try:
         value = compute(call, view)
     except FunctionError as error:

@@ -1,7 +1,7 @@
 """The logic of a condition: its operands under &&, ||, ! and ?:, each decided by itself for one request.
 
-Law of this file: an operand is decided by the engine that decides the whole condition, so that what is told
-of it is what counted.
+Law of this file: an operand is decided by the engine that decides the whole condition, so that what is
+reported about it is what counted.
 """
 
 from __future__ import annotations

@@ -94,7 +94,7 @@ class _Verifier:
             self.head = raw[-67:-3].decode("ascii", "replace")
             return
         if raw[-SEAL:] != b',"hash":"%b"}\n' % sha256(raw[:-SEAL]).hexdigest().encode():
-            self.flaw("was altered: its bytes do not give its hash")
+            self.flaw("was altered: its bytes do not match its hash")
         self._place(line)
         self._meaning(line)
         self.seq = line.seq

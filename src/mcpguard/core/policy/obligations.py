@@ -21,7 +21,7 @@ class ObligationError(Exception):
 
 
 def charges_of(rules: Iterable[CompiledRule], invocation: Invocation) -> dict[CompiledRule, Charge]:
-    """What the call costs, by rule. Raises ObligationError where a cost is not to be had from `args`."""
+    """What the call costs, by rule. Raises ObligationError where a cost cannot be taken from `args`."""
     return {rule: _charge(rule, invocation) for rule in rules if rule.written.limit is not None}
 
 

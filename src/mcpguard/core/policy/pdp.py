@@ -36,7 +36,7 @@ REACHED_BY = {
 }
 """The method that uses each kind of thing that lists show."""
 
-NEEDS_APPROVAL = "needs approval, which this version cannot ask for"
+NEEDS_APPROVAL = "needs approval, which this version does not support"
 """The message of a Deny by an `ask` rule whose author wrote none."""
 
 NO_SESSION = "mcpguard cannot determine what this session did before, so what depends on it is refused"

@@ -15,9 +15,7 @@ from mcpguard.core.errors import Problem
 from mcpguard.core.policy.written import Rule
 
 _ON_RESULT = "only a rule with `on: result` can read `{name}`"
-_CLAIM = (
-    "an `allow` rule can read `client.agent` only: what a client says of itself must not be what allows it"
-)
+_CLAIM = "an `allow` rule can read `client.agent` only: what a client says about itself must not allow a call"
 
 
 def kind_problems(document: Document, at: Path, rule: Rule, kinds: frozenset[str]) -> Iterator[Problem]:

@@ -188,7 +188,7 @@ class Rule(Filled):
     )
     action: Annotated[Items[Literal[Action, "*"]], _matching_something("action")] = Field(
         ("tools/call",),
-        description="The methods that the rule speaks of; `*` is all of them, `extension` those that a "
+        description="The methods that the rule applies to; `*` is all of them, `extension` those that a "
         "server's configuration declares.",
     )
     when: str | None = Field(
@@ -230,8 +230,8 @@ class Rule(Filled):
     credential: str = Field(
         "",
         description="The name of the credential to make this call with, an entry of `credentials` in the "
-        "configuration. Its `env` or `headers` take the place of the server's own; where it "
-        "cannot be had, the call is refused.",
+        "configuration. Its `env` or `headers` take the place of the server's own; if it is unavailable, "
+        "the call is refused.",
     )
     message: str = Field("", description="What the model is told when this rule refuses.")
 
@@ -271,7 +271,7 @@ class Policy(Filled):
     rules: Annotated[Items[Rule], filled("a policy needs at least one rule", minItems=1)] = Field(
         description="At least one."
     )
-    owner: str = Field("", description="Who answers for it; for readers.")
+    owner: str = Field("", description="Who is responsible for it; for readers only.")
     description: str = Field("", description="What it is for; for readers.")
     mode: Mode = Field(
         "enforce",

@@ -53,10 +53,11 @@ def held(name: str, kind: str, secret: Secret, mark: bytes) -> Held:
     value = secret.reveal()
     if len(value) < SHORTEST:
         raise CredentialError(
-            f"{name}: the value is too short to be told from ordinary text (at least {SHORTEST} characters)"
+            f"{name}: the value is too short to be distinguished from ordinary text (at least {SHORTEST} "
+            "characters)"
         )
     if len(value) > LONGEST:
-        raise CredentialError(f"{name}: the value is too long to be guarded (at most {LONGEST} characters)")
+        raise CredentialError(f"{name}: the value is too long to be redacted (at most {LONGEST} characters)")
     return Held(kind, mark, tuple(needles(value)))
 
 

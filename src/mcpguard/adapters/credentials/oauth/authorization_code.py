@@ -97,7 +97,7 @@ class AuthorizationCode:
             and set(grant.scopes) == set(entry.scopes)
         )
         if not same:
-            raise self._login("the login is for another url, issuer, client_id or other scopes than these")
+            raise self._login("the login is for a different url, issuer, client_id or scopes")
         return grant
 
     def _renewed(self, grant: Grant, own: Secret | None) -> Grant:
@@ -116,7 +116,7 @@ class AuthorizationCode:
                 return grant
             gone = problem.code == "invalid_client" and self._entry.client_id is None
             if gone or problem.code == "invalid_grant":
-                raise self._login("the login is over: it was revoked or not used for too long") from None
+                raise self._login("the login has expired: it was revoked or not used for too long") from None
             raise CredentialError(f"{self._ref}: {problem}") from None
 
     def _ask(self, grant: Grant, own: Secret | None) -> Grant:

@@ -63,7 +63,7 @@ def method_for(methods: tuple[str, ...], *others: str) -> str:
     for method in known:
         if method in methods:
             return method
-    raise OAuthProblem(f"the authorization server takes none of {', '.join(known)} from a client")
+    raise OAuthProblem(f"the authorization server accepts none of {', '.join(known)} from a client")
 
 
 def _assertion(client: str, key: str, key_id: str | None, audience: str) -> str:
@@ -86,7 +86,9 @@ def _assertion(client: str, key: str, key_id: str | None, audience: str) -> str:
         return jwt.encode(claims, loaded, _algorithm(loaded), headers)  # type: ignore[arg-type]
     except (ValueError, TypeError, UnsupportedAlgorithm, jwt.PyJWTError):
         known = "RSA, P-256, P-384, P-521 or Ed25519"
-        raise OAuthProblem(f"`private_key` is no private key in PEM without a password: {known}") from None
+        raise OAuthProblem(
+            f"`private_key` is not a private key in PEM format without a password: {known}"
+        ) from None
 
 
 def _algorithm(key: Any) -> str:
@@ -110,8 +112,8 @@ async def register(
 
     if server.registration_endpoint is None:
         raise OAuthProblem(
-            "the authorization server registers no clients by itself: make one there, with the redirect URI "
-            f"{redirect}, and set `client_id` and `redirect_port`"
+            "the authorization server does not support dynamic registration: register a client there, "
+            f"with the redirect URI {redirect}, and set `client_id` and `redirect_port`"
         )
     method = method_for(server.methods, "none")
     asked = OAuthClientMetadata(
@@ -142,15 +144,17 @@ def _registered(body: dict[str, Any], asked: str) -> OAuthClient:
         said = OAuthClientInformationFull.model_validate({key: body.get(key) for key in _REGISTERED})
     except ValidationError as error:
         lacking = str(error.errors(include_input=False)[0]["loc"][0]).replace("_", " ")
-        raise OAuthProblem(f"the registration endpoint gave no {lacking}") from None
+        raise OAuthProblem(f"the registration endpoint returned no {lacking}") from None
     number, secret = said.client_id, said.client_secret
     method = said.token_endpoint_auth_method or asked
     if not number.isprintable() or len(number) > 2048:
-        raise OAuthProblem("the registration endpoint gave no client id")
+        raise OAuthProblem("the registration endpoint returned no client id")
     if method == "none":
         return OAuthClient(number)
     if method not in _SECRETS:
-        raise OAuthProblem("the registration endpoint gave a way to authenticate that was not asked for")
+        raise OAuthProblem(
+            "the registration endpoint returned an authentication method that was not requested"
+        )
     if type(secret) is not str or not secret:
-        raise OAuthProblem("the registration endpoint gave no client secret")
+        raise OAuthProblem("the registration endpoint returned no client secret")
     return OAuthClient(number, method, Secret(secret))

@@ -96,7 +96,7 @@ class Grants:
         try:
             return _decode(text)
         except ValueError:
-            said = f"what is kept of the login is damaged: run `mcpguard secret login {name}` again"
+            said = f"the stored login is damaged: run `mcpguard secret login {name}` again"
             raise CredentialError(f"credential:{name}: {said}") from None
 
     def ready(self, name: str) -> None:
@@ -117,7 +117,7 @@ class Grants:
         try:
             lock = self._lock(name)
         except OSError as problem:
-            said = f"the lock of its login cannot be had: {problem.strerror}"
+            said = f"the lock of its login is unavailable: {problem.strerror}"
             raise CredentialError(f"credential:{name}: {said}") from None
         try:
             yield

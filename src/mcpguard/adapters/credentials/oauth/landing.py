@@ -37,7 +37,7 @@ class Landing:
         try:
             self._server = _Server(("127.0.0.1", port), _Handler)
         except OSError:
-            said = f"port {port} of 127.0.0.1 is in use: set another `redirect_port`, or none"
+            said = f"port {port} of 127.0.0.1 is in use: set a different `redirect_port`, or remove it"
             raise OAuthProblem(said) from None
         self._server.ours = self._is_ours
         self._server.take = lambda found: self._loop.call_soon_threadsafe(self._take, found)
@@ -50,7 +50,7 @@ class Landing:
             async with asyncio.timeout(seconds):
                 return await self._came
         except TimeoutError:
-            also = "; an answer came that does not belong to this login, so nothing was taken from it"
+            also = "; an answer that does not belong to this login was ignored"
             raise OAuthProblem(
                 f"nobody logged in within {seconds:g} seconds{also if self._strange else ''}"
             ) from None

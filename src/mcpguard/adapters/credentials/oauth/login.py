@@ -110,12 +110,12 @@ async def _discover(entry: OAuthEntry) -> LoginTarget:
     resource = await find_resource(url, named)
     issuer = entry.issuer or resource.issuers[0]
     if issuer not in resource.issuers:
-        raise OAuthProblem("the MCP server does not name the configured `issuer` as one of its own")
+        raise OAuthProblem("the MCP server does not list the configured `issuer`")
     server = await find_server(issuer, named, resource.issuers[1] if resource.guessed else None)
     if server.authorization_endpoint is None:
         raise OAuthProblem("the authorization server has no authorization endpoint")
     if "S256" not in server.challenges:
-        raise OAuthProblem("the authorization server does not say that it takes PKCE with S256")
+        raise OAuthProblem("the authorization server does not declare support for PKCE with S256")
     return LoginTarget(resource, server, named)
 
 
@@ -184,9 +184,9 @@ def _code(answer: dict[str, str], server: AuthorizationServer) -> str:
         raise OAuthProblem(wrong) from None
     if "error" in answer:
         code = answer["error"] if answer["error"] in CODES else ""
-        raise OAuthProblem(f"the authorization server said no{f': `{code}`' if code else ''}", code)
+        raise OAuthProblem(f"the authorization server refused{f': `{code}`' if code else ''}", code)
     if not answer.get("code"):
-        raise OAuthProblem("the authorization server gave no code")
+        raise OAuthProblem("the authorization server returned no code")
     return answer["code"]
 
 

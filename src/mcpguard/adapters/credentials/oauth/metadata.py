@@ -89,10 +89,10 @@ async def find_resource(url: str, named: frozenset[str]) -> Resource:
 def _resource(url: str, body: dict[str, Json], scopes: tuple[str, ...]) -> Resource:
     identifier = body.get("resource")
     if type(identifier) is not str or not _covers(identifier, url):
-        raise OAuthProblem("the metadata of the MCP server speaks of another resource, so it is not believed")
+        raise OAuthProblem("the metadata of the MCP server is for another resource, so it is not trusted")
     issuers = tuple(one for one in _texts(body.get("authorization_servers")))
     if not issuers:
-        raise OAuthProblem("the metadata of the MCP server names no authorization server: set `issuer`")
+        raise OAuthProblem("the metadata of the MCP server lists no authorization server: set `issuer`")
     return Resource(identifier, issuers, scopes or _acceptable(_texts(body.get("scopes_supported"))))
 
 
@@ -124,7 +124,7 @@ def _server(
     said = body.get("issuer")
     if type(said) is not str or said not in issuers:
         raise OAuthProblem(
-            "the metadata is of another issuer than the one that was asked: it is not believed"
+            "the metadata is from another issuer than the one that was asked, so it is not trusted"
         )
     methods = _texts(body.get("token_endpoint_auth_methods_supported"))
     token = _endpoint(body, "token_endpoint", named)

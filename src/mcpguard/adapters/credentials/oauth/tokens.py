@@ -60,16 +60,16 @@ def read_tokens(answer: Answer) -> Tokens:
     if answer.status != 200 or (body is not None and "error" in body):
         raise OAuthProblem(f"{_WHAT} {answer.fault}", answer.code)
     if body is None:
-        raise OAuthProblem(f"{_WHAT} answered with something that is no JSON object")
+        raise OAuthProblem(f"{_WHAT} answered with something that is not a JSON object")
     kind = body.get("token_type")
     if type(kind) is not str or kind.lower() != "bearer":
-        raise OAuthProblem(f"{_WHAT} gave no bearer token")
+        raise OAuthProblem(f"{_WHAT} returned no bearer token")
     access = _token(body.get("access_token"))
     if access is None:
-        raise OAuthProblem(f"{_WHAT} gave no access token of 6 to 16384 printable characters")
+        raise OAuthProblem(f"{_WHAT} returned no access token of 6 to 16384 printable characters")
     refresh = body.get("refresh_token")
     if refresh is not None and _token(refresh) is None:
-        raise OAuthProblem(f"{_WHAT} gave a refresh token that is none")
+        raise OAuthProblem(f"{_WHAT} returned an invalid refresh token")
     scope = body.get("scope")
     return Tokens(access, refresh, _seconds(body.get("expires_in")), scope if type(scope) is str else None)
 
@@ -82,7 +82,7 @@ def _seconds(found: Json) -> float | None:
     if found is None:
         return None
     if type(found) not in (int, float) or not found > 0:
-        raise OAuthProblem(f"{_WHAT} gave a token whose `expires_in` is not a number above 0")
+        raise OAuthProblem(f"{_WHAT} returned a token whose `expires_in` is not a number above 0")
     return float(min(found, LONGEST_SECONDS))
 
 

@@ -4,7 +4,7 @@
 send, `streamable.py` and `events.py` are the two transports, `sessions.py` says whose world a request belongs
 to, `client.py` is `ports.Client`, `handing.py` gives the gateway what came, and `stream.py` is the one way
 out. What is kept is bounded by `load.py` on that way, by `intake.py` on the way in, and by `replay.py` for
-clients that come back; `shortage.py` tells of files.
+clients that come back; `shortage.py` reports a lack of files.
 """
 
 from mcpguard.adapters.transports.http.client import HttpClient

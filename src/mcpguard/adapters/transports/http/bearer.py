@@ -23,7 +23,7 @@ from mcpguard.core.errors import McpGuardError
 from mcpguard.core.model import Json, Principal
 
 FRESH_SECONDS = 3600.0
-"""Keys older than this are fetched anew."""
+"""Keys older than this are fetched again."""
 STALE_SECONDS = 86400.0
 """Keys older than this are used no more, also where no newer ones can be had."""
 PATIENCE_SECONDS = 1.0
@@ -48,10 +48,10 @@ _CURVES = {"ES256": "P-256", "ES384": "P-384", "ES512": "P-521"}
 _WRONG = (
     (jwt.ExpiredSignatureError, "the token has expired"),
     (jwt.ImmatureSignatureError, "the token is not valid yet"),
-    (jwt.InvalidAudienceError, "the token is not meant for this server"),
+    (jwt.InvalidAudienceError, "the token is for another audience"),
     (jwt.InvalidIssuerError, "the token is from another issuer"),
-    (jwt.MissingRequiredClaimError, "the token lacks a claim that is needed (exp, iss, aud, sub)"),
-    (jwt.InvalidSignatureError, "the signature of the token is wrong"),
+    (jwt.MissingRequiredClaimError, "the token lacks a required claim (exp, iss, aud, sub)"),
+    (jwt.InvalidSignatureError, "the signature of the token is invalid"),
 )
 
 
@@ -69,7 +69,7 @@ def bearer_of(authorization: str) -> str:
     """The token in an Authorization header (RFC 6750, section 2.1). Raises BearerError."""
     found = _BEARER.fullmatch(authorization) if len(authorization) <= TOKEN_BYTES else None
     if found is None:
-        raise BearerError("the Authorization header holds no bearer token")
+        raise BearerError("the Authorization header contains no bearer token")
     return found[1]
 
 
@@ -153,7 +153,7 @@ class TokenVerifier:
             msgspec.json.encode(kept)
         except (ValueError, RecursionError):
             # Half of a surrogate pair is no text that a condition could read, or that can be compared.
-            raise BearerError("a claim of the token is no JSON text") from None
+            raise BearerError("a claim of the token is not JSON") from None
         return Principal(subject, self._entry.issuer, self._groups_of(claims), kept)
 
     def _header(self, token: str) -> tuple[str, str | None]:
@@ -167,7 +167,7 @@ class TokenVerifier:
         if type(algorithm) is not str or algorithm not in self._algorithms:
             raise BearerError("the signature algorithm of the token is not accepted")
         if "crit" in header:
-            raise BearerError("the token needs an extension that is not known")
+            raise BearerError("the token requires an unknown extension")
         return algorithm, header.get("kid")
 
     def _groups_of(self, claims: dict[str, Json]) -> tuple[str, ...]:
@@ -178,7 +178,7 @@ class TokenVerifier:
         said = claims.get("scope", claims.get("scp", ""))
         has = said.split() if type(said) is str else said
         if type(has) is not list or not all(scope in has for scope in self._entry.scopes):
-            raise BearerError("the token lacks a scope that is needed", 403, "insufficient_scope")
+            raise BearerError("the token lacks a required scope", 403, "insufficient_scope")
 
     # --- the issuer's keys -----------------------------------------------------------------------
 
@@ -229,7 +229,7 @@ class TokenVerifier:
             seconds = max(0.0, self._tried + seconds - self._seconds())
         await asyncio.wait({fetching}, timeout=seconds)
         if fetching.done():
-            fetching.result()  # A defect is told of where all others are.
+            fetching.result()  # A defect is reported where all others are.
 
     async def _refresh(self) -> None:
         began = self._seconds()

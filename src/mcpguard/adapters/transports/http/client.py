@@ -38,12 +38,12 @@ _STATUS = {
 _EVENT_ID = re.compile(r"([0-9]{1,15})-([0-9]{1,15})")
 _CLOSED = jsonrpc.encode({"code": jsonrpc.REFUSED, "message": "the session was closed"})
 _TOO_LARGE = jsonrpc.encode(
-    {"code": jsonrpc.REFUSED, "message": "the connection broke, and the answer was too large to be kept"}
+    {"code": jsonrpc.REFUSED, "message": "the connection broke, and the answer was too large to keep"}
 )
 _NOT_TAKEN = jsonrpc.encode(
     {
         "code": jsonrpc.REFUSED,
-        "message": "what was answered before is not taken; send this request again later",
+        "message": "earlier answers have not been read; send this request again later",
     }
 )
 _WAS_CANCELLED = jsonrpc.encode({"code": CANCELLED, "message": "the request was cancelled"})
@@ -51,7 +51,7 @@ _WAS_CANCELLED = jsonrpc.encode({"code": CANCELLED, "message": "the request was 
 
 def too_busy(request_id: RequestId | None) -> HttpRefusal:
     """The refusal of a request where its world has as many as it may have."""
-    said = f"{MOST_REQUESTS} requests of this client are open at once, and no more are served"
+    said = f"this client has {MOST_REQUESTS} requests open, which is the limit"
     return HttpRefusal(503, said, jsonrpc.REFUSED, ((b"retry-after", b"1"),), request_id)
 
 

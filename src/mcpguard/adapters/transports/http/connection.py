@@ -159,7 +159,7 @@ class HttpConnection(asyncio.Protocol):
                 self._expects = True
         elif not self._deaf and not self.transport.is_closing():
             # Behind a body it is no header (RFC 9110, section 6.5.1).
-            self._refuse(b"Fields behind the body are not taken.")
+            self._refuse(b"Trailer fields are not accepted.")
 
     def on_headers_complete(self) -> None:
         """Its head is whole: it is served, unless another one is."""

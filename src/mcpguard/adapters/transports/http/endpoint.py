@@ -146,7 +146,7 @@ class Endpoint:
 
     async def _identify(self, verifier: Verifier, authorization: str | None) -> Principal:
         if authorization is None:
-            raise self._unauthorized(401, "a bearer token is needed", "")
+            raise self._unauthorized(401, "a bearer token is required", "")
         try:
             return await verifier.verify(bearer_of(authorization))
         except BearerError as problem:
@@ -167,7 +167,7 @@ class Endpoint:
     async def _well_known(self, request: HttpRequest) -> None:
         about = self._open_routes.get(request.path)
         if about is None:
-            raise HttpRefusal(404, "there is nothing here; the MCP endpoint is /mcp", 0)
+            raise HttpRefusal(404, "not found; the MCP endpoint is /mcp", 0)
         if request.method != "GET":
             raise _wrong_method("GET")
         await request.respond(200, about)

@@ -112,5 +112,5 @@ class Events:
 
 
 def _not_taken(request_id: RequestId | None) -> HttpRefusal:
-    said = "the stream of this session is not taken; send this message again later"
+    said = "the stream of this session is not being read; send this message again later"
     return HttpRefusal(503, said, jsonrpc.REFUSED, ((b"retry-after", b"5"),), request_id)

@@ -25,7 +25,9 @@ def split_address(address: str) -> tuple[str, int]:
     """The host and port of "HOST:PORT" or "[IPv6]:PORT". Raises ValueError with a sentence."""
     found = _ADDRESS.fullmatch(address)
     if found is None or int(found[3]) > 65535:
-        raise ValueError("an address to listen on is HOST:PORT, for example 127.0.0.1:8080 or [::1]:8080")
+        raise ValueError(
+            "the address to listen on must be HOST:PORT, for example 127.0.0.1:8080 or [::1]:8080"
+        )
     return found[1] or found[2], int(found[3])
 
 
@@ -40,7 +42,7 @@ def refuse_address(address: str, token: bool = False) -> str:
         return ""
     return (
         "without `http.token` in the configuration, HTTP is served on loopback only "
-        "(127.0.0.1, [::1] or localhost): anybody who can reach another address could use every tool"
+        "(127.0.0.1, [::1] or localhost): on another address, anybody who can reach it could use every tool"
     )
 
 

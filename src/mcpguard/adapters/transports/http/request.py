@@ -25,7 +25,7 @@ JSON = b"application/json"
 TEXT = b"text/plain; charset=utf-8"
 CLOSE: Headers = ((b"connection", b"close"),)
 
-_TOO_MUCH = "the requests that are being received are too large together; send this one again later"
+_TOO_MUCH = "the requests being received are too large in total; send this one again later"
 _LATER: Headers = ((b"retry-after", b"5"),)
 EVERYTHING = "*/*"
 """What a client takes that does not say what it accepts (RFC 9110, section 12.5.1)."""
@@ -103,9 +103,9 @@ class HttpRequest:
             if name not in headers:
                 headers[name] = value
             elif name.startswith("mcp-"):
-                raise HttpRefusal(400, "an Mcp-* header is given twice", eras.HEADER_MISMATCH)
+                raise HttpRefusal(400, "an Mcp-* header is present twice", eras.HEADER_MISMATCH)
             elif name in _ONCE:
-                raise HttpRefusal(400, "a header that may stand once is given twice")
+                raise HttpRefusal(400, "a header that may be present only once is present twice")
             else:
                 headers[name] += ", " + value
         self.headers = headers

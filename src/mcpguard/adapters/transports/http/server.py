@@ -42,7 +42,7 @@ class HttpServer:
 
     async def start(self, host: str, port: int) -> tuple[str, int]:
         """Listen on this address; gives it with the port that the system chose for 0. Raises OSError
-        where the address cannot be had."""
+        where the address is unavailable."""
         listening = _bound(host, port)
         self._shortage.watch(asyncio.get_running_loop())
         self._listener = await asyncio.get_running_loop().create_server(

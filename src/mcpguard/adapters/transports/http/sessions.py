@@ -119,7 +119,7 @@ class Worlds:
         another principal's, which must look the same."""
         world = self._sessions.get(key)
         if world is None or (world.principal, world.events) != (principal, events):
-            raise HttpRefusal(404, "no such session; begin a new one with initialize")
+            raise HttpRefusal(404, "no such session; start a new one with initialize")
         return world
 
     def release(self, world: HttpWorld) -> None:

@@ -17,8 +17,8 @@ QUIET_SECONDS = 60.0
 
 _ERRORS = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM})
 _SAID = (
-    "new connections cannot be accepted: no more files may be open (or memory is short); those that are open"
-    " go on. Raise the limit of open files (`ulimit -n`), or let fewer clients connect"
+    "new connections cannot be accepted: too many open files (or not enough memory); open connections "
+    "continue. Raise the limit of open files (`ulimit -n`), or let fewer clients connect"
 )
 
 

@@ -34,7 +34,7 @@ SESSION = "mcp-session-id"
 LAST_EVENT = "last-event-id"
 PRIMED = frozenset({"2025-11-25"})
 """Legacy revisions whose clients know an event without data (SEP-1699); it breaks older ones."""
-_NO_SESSION = "the Mcp-Session-Id header is missing; begin a session with initialize"
+_NO_SESSION = "the Mcp-Session-Id header is missing; start a session with initialize"
 _ONLY_POST: Headers = ((b"allow", b"POST"),)
 
 
@@ -67,7 +67,7 @@ class Streamable:
         params = message.get("params", {})
         if modern or ("_meta" in params and eras.is_enveloped(params)):
             if "method" not in message:
-                raise HttpRefusal(400, "in this protocol version a client sends no answers")
+                raise HttpRefusal(400, "in this protocol version clients do not send responses")
             world = self._worlds.shared(request.principal)
         elif SESSION not in headers and message.get("method") == "initialize" and "id" in message:
             await self._initialize(request, message)
@@ -215,7 +215,7 @@ class Streamable:
         client = world.client
         place = client.place(request.headers.get(LAST_EVENT, ""))
         if place is None and client.stands:
-            raise HttpRefusal(409, "this session has an open stream already")
+            raise HttpRefusal(409, "this session already has an open stream")
         stream, after = place or (client.standing, None)
         outlet = self._outlet(request, client)
         world.uses += 1
@@ -238,6 +238,6 @@ class Streamable:
     def _standing_world(self, request: HttpRequest) -> HttpWorld:
         if request.headers.get(VERSION) in eras.MODERN_VERSIONS:
             raise HttpRefusal(
-                405, "in this protocol version the endpoint takes POST only", headers=_ONLY_POST
+                405, "in this protocol version the endpoint accepts POST only", headers=_ONLY_POST
             )
         return self._session(request)

@@ -2,9 +2,10 @@
 
 Each upstream leads its own session and process group, so launchers and their children are ended together.
 If mcpguard itself is killed, a tiny `sh` that holds the other end of a pipe sees its end and kills every
-group that it was told of. A child waits for one line on its standard input before it becomes the configured
-command, and gets that line only after the watchdog knows its group: there is no moment without a guard. A
-process that left its group (a daemon) ends with an orderly end of mcpguard, on Linux (`orphans.py`).
+group that was announced to it. A child waits for one line on its standard input before it becomes the
+configured command, and gets that line only after the watchdog knows its group: there is no moment without a
+guard. A process that left its group (a daemon) ends with an orderly end of mcpguard, on Linux
+(`orphans.py`).
 
 What each system gives: docs/guides/orphans.md.
 """

@@ -35,7 +35,9 @@ class Environment:
         values = await self._supply.get(self.refs)
         own = {name: joined(template, values) for name, template in self._templates.items()}
         if any("\0" in value for value in own.values()):
-            raise CredentialError("a credential holds a zero byte, which no environment can carry")
+            raise CredentialError(
+                "a credential contains a zero byte, which an environment variable cannot contain"
+            )
         self._given = values
         return child_environment(os.environ, own)
 
@@ -46,7 +48,7 @@ class Environment:
         return None if values is None else self._has(values)
 
     async def in_force(self) -> bool:
-        """The same, found out. Raises CredentialError where a value is not to be had any more."""
+        """The same, found out. Raises CredentialError where a value is no longer available."""
         return self._has(await self._supply.get(self.changing))
 
     def _has(self, values: Values) -> bool:

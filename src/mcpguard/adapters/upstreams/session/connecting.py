@@ -103,4 +103,4 @@ def _all(failures: list[str]) -> str:
     """What each transport said, in the order in which they were tried."""
     if len(failures) == 1:
         return failures[0]
-    return f"no transport fits, so check the path of its `url`: {'; then it '.join(failures)}"
+    return f"no transport worked, so check the path of its `url`: {'; then it '.join(failures)}"

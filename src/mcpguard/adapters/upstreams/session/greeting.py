@@ -27,7 +27,7 @@ PROBE_SECONDS = 5.0
 
 
 class Greeting(Struct, frozen=True):
-    """What an upstream said of itself. `server_info` and `capabilities` are as sent, uninspected.
+    """What an upstream said about itself. `server_info` and `capabilities` are as sent, uninspected.
     `certain` is False where only silence spoke against the other era."""
 
     modern: bool
@@ -81,7 +81,7 @@ class _Opening:
             found, _ = await self._discover()
         if found is None:
             raise self._failure or UpstreamError(
-                "it refused initialize and server/discover, or speaks no revision that mcpguard knows"
+                "it refused initialize and server/discover, or supports no revision that mcpguard knows"
             )
         return found
 
@@ -178,7 +178,7 @@ class Identity:
             raise another(self._terms, known, name)
         if greeting.certain and self._eras.setdefault(preferred, greeting.modern) != greeting.modern:
             was, now = ("modern", "legacy") if self._eras[preferred] else ("legacy", "modern")
-            raise _changed(self._terms, f"it spoke the {was} era and now speaks the {now} one")
+            raise _changed(self._terms, f"it used the {was} era and now uses the {now} one")
 
 
 def another(terms: Terms, known: str, name: str) -> Changed:
@@ -188,7 +188,8 @@ def another(terms: Terms, known: str, name: str) -> Changed:
 
 def _changed(terms: Terms, how: str) -> Changed:
     return Changed(
-        f"upstream '{terms.name}' is not the server that it was: {how}; if that is meant, restart mcpguard"
+        f"upstream '{terms.name}' is not the same server as before: {how}; if that is intended, restart "
+        "mcpguard"
     )
 
 

@@ -30,7 +30,7 @@ def params_of(call: OpenRequest, permit: Permit, lane: str | None) -> dict[str, 
 
 def _filled(call: OpenRequest, permit: Permit, lane: str | None) -> dict[str, Json]:
     if lane is not None and permit.credential != lane and call.method not in ANYWHERE:
-        raise CredentialError(f"this process has not the credential '{permit.credential}'")
+        raise CredentialError(f"this process does not have the credential '{permit.credential}'")
     params = permit.invocation.params or {}
     if not permit.placeholders:
         return params

@@ -130,7 +130,7 @@ class Instance:
         """As `request`, of a call that somebody waits for already."""
         problem = "" if self.running else self._unavailable()
         if not problem and self._terms.turn.strained and exhausted(self._opened, self._unsent):
-            problem = f"upstream '{self.name}' does not answer, and takes no more requests"
+            problem = f"upstream '{self.name}' does not answer, so no more requests are sent to it"
         if problem:
             call.fail(UpstreamError(problem))
         else:

@@ -140,7 +140,7 @@ class Listening:
     def let_go(self, call: OpenRequest, _reason: str) -> None:
         """See `open_requests.Holder`; nothing happens if the change is settled."""
         for change in [one for one in (*self._asked, *self._waiting) if one.wait is call]:
-            self._end(change, "was not waited for")
+            self._end(change, "took too long")
 
     def heard(self, stream: Json, method: str, params: dict[str, Json]) -> None:
         """Take a notification that carries the id of a stream."""

@@ -76,7 +76,7 @@ class OpenRequest(Wait[Raw]):
         holder, self.holder = self.holder, None
         if holder is not None:
             holder.let_go(self, reason)
-        self.fail(UpstreamError(f"nobody waits for this answer any more: {reason}"))
+        self.fail(UpstreamError(f"this answer is no longer awaited: {reason}"))
 
 
 class Trouble(Struct, frozen=True):
@@ -156,7 +156,7 @@ class OpenRequests:
 
     def broken(self, request_id: RequestId | None) -> None:
         """Take what has this id and is no response."""
-        self.fail(request_id, "answered with something that is no JSON-RPC response")
+        self.fail(request_id, "answered with something that is not a JSON-RPC response")
 
     def oversize(self, line: Oversize) -> None:
         """Take a message that was too long to be kept."""

@@ -40,7 +40,7 @@ Get = Callable[[CredentialRef, str], Secret]
 
 
 class _Waits(Exception):
-    """A value is not to be had without waiting."""
+    """A value is not available without waiting."""
 
 
 class Address:
@@ -126,7 +126,7 @@ class Address:
             if not inside:
                 value = quote(value, safe="/")
             elif not _HOST.fullmatch(value):
-                raise CredentialError(f"{ref} is no host name, and the URL has it where one must stand")
+                raise CredentialError(f"{ref} is not a host name, but the URL uses it as one")
             url += value + text
         try:
             whole = urlsplit(url)
@@ -149,7 +149,7 @@ def _fill_header(template: Template, host: str, value_of: Callable[[CredentialRe
     for ref, text in zip(template.refs, template.texts[1:], strict=True):
         value = value_of(ref, host)
         if not _HEADER_VALUE.fullmatch(value):
-            raise CredentialError(f"{ref} has a character that no header can carry, such as a newline")
+            raise CredentialError(f"{ref} has a character that is not allowed in a header, such as a newline")
         parts += [value, text]
     return "".join(parts)
 

@@ -100,7 +100,7 @@ class HttpReader:
             return asked is not None and problem.request_id == asked
         answer = "method" not in message
         if answer and asked is not None and message["id"] != asked:
-            self._listener.broken(None, "an answer to something else on the stream of a request", "")
+            self._listener.broken(None, "a response to another request on the stream of a request", "")
             return False
         self._listener.received(message, len(data), asked)
         return answer and asked is not None
@@ -115,7 +115,7 @@ class HttpReader:
             return
         with self._one_turn():
             if not self._message(body, asked):
-                self._listener.failed(asked, f"answered {method} with something that is no answer to it")
+                self._listener.failed(asked, f"answered {method} with something that is not a response to it")
 
     async def refusal(self, exchange: Exchange, asked: int) -> bool:
         """Read the body of an HTTP error. True if it was a JSON-RPC error, which is the answer then,

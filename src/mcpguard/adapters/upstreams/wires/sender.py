@@ -17,7 +17,7 @@ from mcpguard.core.errors import CredentialError, UpstreamError
 
 REFUSED = (401, 403)
 _OURS = "mcp-param-"
-UNWELCOME = "was refused: {host} wants a credential, or another one, in `headers` (HTTP {status})"
+UNWELCOME = "was refused: {host} requires a credential, or a different one, in `headers` (HTTP {status})"
 
 
 class Sender:
@@ -88,7 +88,7 @@ class Sender:
         if self._outbound is None:
             raise UpstreamError("is not connected")
         if origin(filled.url) != origin(self.url):
-            raise UpstreamError("is at another origin than before, by what its `url` refers to")
+            raise UpstreamError("is at a different origin than before, because of a reference in its `url`")
         own = {name: value for name, value in filled.headers.items() if not name.lower().startswith(_OURS)}
         return await self._outbound.request(method, url or filled.url, laid_over(own, headers), body, sent)
 

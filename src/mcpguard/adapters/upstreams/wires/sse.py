@@ -84,7 +84,7 @@ class SseWire:
         if not self._endpoint.done():
             raise UpstreamError("ended its stream before it named its endpoint")
         if origin(self._endpoint.result()) != origin(self._sender.url):
-            raise UpstreamError("named an endpoint of another origin, to which nothing is sent")
+            raise UpstreamError("named an endpoint at another origin, to which nothing is sent")
 
     async def _read(self, exchange: Exchange) -> None:
         try:

@@ -144,6 +144,6 @@ def _how_it_ended(status: int | None) -> str:
     if status >= 0:
         return f" (exit status {status})"
     try:
-        return f" (it was ended by {signal.Signals(-status).name})"
+        return f" (it was killed by {signal.Signals(-status).name})"
     except ValueError:
-        return f" (it was ended by signal {-status})"
+        return f" (it was killed by signal {-status})"

@@ -1,0 +1,63 @@
+"""Plain English: phrases that a native engineer would not write do not come back."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+
+from tests.docs.pages import ROOT
+
+ODD = {
+    r"(?:cannot|could not|not to|nowhere to) be had\b": "is unavailable",
+    r"\bnot had within\b": "timed out, not available within",
+    r"\bis not to be had\b": "is unavailable",
+    r"\bvalue is none\b": "is not one",
+    r"\bfor a (?:file|value) that is none\b": "that is not one",
+    r"\b(?:[Tt]ells?|telling|told) of\b": "reports, mentions, announces",
+    r"\b(?:[Ss]peaks?|spoke|spoken|speaking) of\b": "applies to, matches, mentions",
+    r"\blest\b": "so that ... not",
+    r"\bin place of that\b": "instead",
+    r"\banswers for (?:it|time|\{)": "is responsible for",
+    r"\btakes? notice\b": "notices",
+    r"\b(?:say|says|said) of (?:itself|themselves|himself)\b": "declares, says about itself",
+    r"\bwhose is\b": "whose ... it is",
+    r"\bmay be meant\b|\bmeant so\b": "may be intended",
+    r"\bgo(?:es)? around mcpguard\b": "bypasses",
+    r"\bhelp=\"for programs\"": "print JSON",
+    r"\btypings? mistakes?\b": "typo",
+    r"\bby somebody else meanwhile\b": "in the meantime",
+    r"\bdid not come to (?:its|an) end\b": "did not finish",
+    r"\btake the right to (?:read|write) away\b": "remove the permission",
+    r"\b(?:is|was) asked anew\b|\b(?:[Ll]ist|lists|listed) anew\b": "again",
+    r"\bcannot be told\b(?! apart)": "cannot be determined",
+    r"\ball of it is as it was\b": "unchanged",
+    r"\bone (?:entry|server) a line\b": "one per line",
+}
+"""A phrase -> what to write instead."""
+
+PLACES = ("src", "docs", "policies", "configs", "README.md", "CHANGELOG.md", "CONTRIBUTING.md")
+SUFFIXES = (".py", ".md", ".yaml")
+
+
+def texts() -> dict[str, str]:
+    """Every file with prose in it, each run of white space (and the seam of a split string) as one space."""
+    found = {}
+    for place in PLACES:
+        path = ROOT / place
+        for file in [path] if path.is_file() else sorted(path.rglob("*")):
+            if file.suffix in SUFFIXES:
+                text = re.sub(r'"\s*\n\s*f?"|\s*\n\s*#\s', " ", file.read_text("utf-8"))
+                found[str(file.relative_to(ROOT))] = re.sub(r"\s+", " ", text)
+    return found
+
+
+@pytest.mark.parametrize("phrase", ODD)
+def test_a_phrase_that_no_native_engineer_would_write_is_not_written(phrase: str) -> None:
+    odd = re.compile(phrase)
+    found = [
+        f"{name}: ...{text[max(0, hit.start() - 40) : hit.end() + 30]}... (write: {ODD[phrase]})"
+        for name, text in texts().items()
+        for hit in odd.finditer(text)
+    ]
+    assert not found, "\n".join(found)
