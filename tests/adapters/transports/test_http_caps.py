@@ -36,7 +36,7 @@ async def test_a_session_has_a_bounded_number_of_open_requests() -> None:
             "more",
             -31000,
         )
-        assert refused.json["error"]["message"].startswith("256 requests")
+        assert refused.json["error"]["message"].startswith("this client has 256 requests open")
         assert "retry-after" in refused.headers
         assert len(world.heard) == heard
         assert (await front.post(b"{", mcp_session_id=key)).status == 503
