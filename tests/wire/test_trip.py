@@ -9,8 +9,8 @@ import pytest
 
 TRIP = Path(__file__).parents[2] / "bench" / "trip.py"
 BUDGET = {
-    "stdio legacy": {"calls": 147, "files": 28, "changes": 90, "deepest": 20},
-    "stdio modern": {"calls": 164, "files": 32, "changes": 98, "deepest": 20},
+    "stdio legacy": {"calls": 145, "files": 28, "changes": 90, "deepest": 20},
+    "stdio modern": {"calls": 161, "files": 32, "changes": 98, "deepest": 20},
     "http legacy": {"calls": 202, "files": 37, "changes": 126, "deepest": 22},
     "http modern": {"calls": 209, "files": 42, "changes": 125, "deepest": 22},
 }

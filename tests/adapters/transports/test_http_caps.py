@@ -62,6 +62,9 @@ async def test_so_has_a_session_of_http_sse() -> None:
         refused = await front.ask("POST", path, call("ping", 5))
         assert (refused.status, refused.json["id"], refused.json["error"]["code"]) == (503, 5, -31000)
         assert front.door.worlds[0].heard == []
+        # What is refused at once takes no place, and is still refused with evidence.
+        assert (await front.ask("POST", path, b"{")).status == 202
+        assert len(front.door.worlds[0].refused) == 1
 
 
 async def test_a_call_that_nobody_hears_counts_until_it_is_answered() -> None:
