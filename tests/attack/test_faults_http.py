@@ -366,9 +366,9 @@ def test_too_many_open_files_are_told_once_and_those_that_are_connected_go_on(se
     assert stream.status == 200
     resource.prlimit(guard.pid, resource.RLIMIT_NOFILE, (48, 48))
     surplus = [socket.create_connection(("127.0.0.1", guard.port)) for _ in range(60)]
-    eventually(lambda: b"no more files may be open" in guard.stderr, "what the operator is told")
+    eventually(lambda: b"too many open files" in guard.stderr, "what the operator is told")
     for each in surplus:
         each.close()
     healthy(client)
-    assert guard.stderr.count(b"no more files may be open") == 1
+    assert guard.stderr.count(b"too many open files") == 1
     assert b"internal error" not in guard.stderr
