@@ -47,7 +47,12 @@ def start(tmp_path: Path, surroundings: dict[str, str]) -> Iterator[Start]:
     started: list[subprocess.Popen[str]] = []
 
     def begin(*words: str, first: str = "") -> subprocess.Popen[str]:
-        code = f"import sys; from mcpguard.cli import main; {first}\nsys.exit(main(['demo', *sys.argv[1:]]))"
+        # Where the tests run in the background of a shell, an interrupt is ignored from the start.
+        heard = "import signal; signal.signal(signal.SIGINT, signal.default_int_handler)"
+        code = (
+            f"{heard}; import sys; from mcpguard.cli import main; {first}\n"
+            "sys.exit(main(['demo', *sys.argv[1:]]))"
+        )
         process = subprocess.Popen(
             [sys.executable, "-c", code, *words],
             env=surroundings,

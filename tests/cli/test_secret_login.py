@@ -88,7 +88,9 @@ def test_a_login_that_fails_names_the_entry(tmp_path):
         config = configured(tmp_path, serving.url)
         code, said = run_login(config, keychain(tmp_path / "keys"))
     assert code == 2
-    assert said.startswith("mcpguard: credential:linear: the authorization server does not declare support for PKCE")
+    assert said.startswith(
+        "mcpguard: credential:linear: the authorization server does not declare support for PKCE"
+    )
 
 
 def test_a_name_that_is_no_entry_with_oauth_is_said(server, tmp_path, capsys):
