@@ -24,7 +24,7 @@ class Code(Struct, frozen=True):
     """What all findings with one code have in common.
 
     `meaning` is one sentence. `fix` is what to do where a finding has no fix of its own, and `control` the
-    zero-trust control that the code belongs to; both are "" where there is none.
+    zero-trust control that the code belongs to; both may be empty.
     """
 
     severity: Severity

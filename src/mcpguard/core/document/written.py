@@ -103,7 +103,7 @@ def _parts(value: Any) -> Iterator[tuple[Path, Written]]:
 
 class Must:
     """What a value must be, in an annotated type. `wrong` gives a sentence, or "" for a value that is
-    right; `offset` is where in a text the mistake is; `schema` is what JSON Schema can say of it."""
+    right; `offset` is where in a text the mistake is; `schema` is the part that JSON Schema can express."""
 
     __slots__ = ("_offset", "_wrong", "schema")
 

@@ -69,7 +69,7 @@ _ON_CALL = "`{key}` belongs to a rule on calls: leave out `on: result`"
 
 
 def window_of(per: str) -> int | None:
-    """The seconds of a window, 0 for the whole session, None for what is none."""
+    """The seconds of a window, 0 for the whole session, None for an invalid window."""
     if per == "session":
         return 0
     found = _PER.fullmatch(per)
