@@ -29,9 +29,9 @@ def execute(args: argparse.Namespace) -> int:
 
     found = running()
     if args.json:
-        from mcpguard.cli.outputs import StatusReport
+        from msgspec.json import encode
 
-        print(StatusReport.model_validate({"running": found}).model_dump_json())
+        print(encode({"running": found}).decode())
     elif not found:
         print("no mcpguard is running")
     else:

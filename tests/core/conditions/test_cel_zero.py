@@ -1,13 +1,16 @@
-"""U+0000 ends no text: what stands behind it is decided on, wherever in a request it is."""
+"""U+0000 ends no text and chooses no engine: what reads a value with one in it is an error on the fast engine, and is
+decided exactly on the other."""
 
 from __future__ import annotations
 
 from typing import Any
 
 import pytest
+from celpy import CELEvalError
 from msgspec import structs
 
 from mcpguard.core.conditions.cel import ERROR, FALSE, TRUE, Bound, Verdict
+from mcpguard.core.conditions.cel_strict import STRICT, of_cel
 from mcpguard.core.conditions.engines import engine
 from mcpguard.core.model import Deny, Detection, Listed, Permit, Principal
 from mcpguard.core.policy import pdp
@@ -19,45 +22,100 @@ EVIL = "a\0rm -rf /"
 
 
 @pytest.mark.parametrize(
-    ("text", "args", "expected"),
+    ("text", "args", "exact"),
     [
         ("args.a.contains('rm')", {"a": EVIL}, TRUE),
         ("args.a == 'a'", {"a": EVIL}, FALSE),
         ("args.a == 'a\\u0000b'", {"a": "a\0b"}, TRUE),
         ("size(args.a) == 3", {"a": "a\0b"}, TRUE),
         ("'k' in args", {"k\0x": 1}, FALSE),
-        ("has(args.k)", {"k\0x": 1}, FALSE),
+        ("has(args.k)", {"k": {"\0": 1}}, TRUE),
         ("args.a[0].b.c.endsWith('/')", {"a": [{"b": {"c": EVIL}}]}, TRUE),
-        ("args.n == 1 && args.b == 'x'", {"b": "x", "n": 1, "other": "\0"}, TRUE),
-        # a letter of the text, not the character
-        ("args.a == '\\\\u0000'", {"a": "\\u0000"}, TRUE),
         ("args.a == '\\\\\\u0000'", {"a": "\\\0"}, TRUE),
         # what a function decodes
         ("json(args.a).x.contains('rm')", {"a": '{"x": "a\\u0000rm"}'}, TRUE),
         ("json(args.a).x == 'a'", {"a": '{"x": "a\\u0000rm"}'}, FALSE),
-        ("args.a.matches('^a$')", {"a": EVIL}, FALSE),
         ("args.missing == 1", {"a": EVIL}, ERROR),
         ("bytes(args.missing) == b'a' || args.a[0] == 'a'", {"a": EVIL}, ERROR),
     ],
 )
-def test_a_condition_sees_what_stands_behind_a_zero(text: str, args: Any, expected: Verdict) -> None:
-    assert engine("cpp").compile(text).verdict(Bound({"args": args})) is expected
-    assert engine("python").compile(text).verdict(Bound({"args": args})) is expected
+def test_a_condition_on_a_text_with_a_zero_is_an_error(text: str, args: Any, exact: Verdict) -> None:
+    fast = engine("cpp").compile(text)
+    bounds = Bound({"args": args}), Bound({"args": args}, fast.members)
+    assert [fast.verdict(bound) for bound in bounds] == [ERROR, ERROR]
+    assert engine("python").compile(text).verdict(Bound({"args": args})) is exact
 
 
-def test_a_zero_that_a_function_decoded_holds_for_the_conditions_after_it() -> None:
+@pytest.mark.parametrize(
+    ("text", "args", "expected"),
+    [
+        ("args.n == 1 && args.b == 'x'", {"b": "x", "n": 1, "other": "\0"}, TRUE),
+        ("args['n'] == 1 && !has(args.c)", {"n": 1, "\0": 2}, TRUE),
+        ("has(args.k)", {"k\0x": 1}, FALSE),
+        # the letters of the escape, not the character
+        ("args.a == '\\\\u0000'", {"a": "\\u0000"}, TRUE),
+        # functions see the text as it is
+        ("args.a.matches('^a$')", {"a": EVIL}, FALSE),
+        ("json(args.a).x == 1", {"a": '{"x": 1}', "b": "\0"}, TRUE),
+        ("principal.id == 'ada' && args.missing != 1", {"a": EVIL}, ERROR),
+    ],
+)
+def test_a_zero_in_what_a_condition_does_not_read_changes_nothing(
+    text: str, args: Any, expected: Verdict
+) -> None:
+    fast = engine("cpp").compile(text)
+    view = {"args": args, "principal": {"id": "ada"}}
+    assert fast.verdict(Bound(view, fast.members)) is expected
+
+
+def test_a_name_without_a_zero_is_read_beside_one_with_it() -> None:
+    condition = engine("cpp").compile("principal.id == 'ada' || args.a == 'x'")
+    bound = Bound({"args": {"a": "x\0"}, "principal": {"id": "ada"}})
+    assert condition.verdict(bound) is TRUE
+    assert bound.unreadable == ("args",)
+
+
+def test_a_zero_that_a_function_decoded_leaves_the_call_without_a_value() -> None:
     bound = Bound({"args": {"a": '{"x": "a\\u0000b"}'}})
-    first = engine("cpp").compile("json(args.a).x == 'c' || args.nope == 1")
+    first = engine("cpp").compile("json(args.a).x == 'c' || args.a.startsWith('{')")
     second = engine("cpp").compile("json(args.a).x == 'a'")
-    assert (first.verdict(bound), second.verdict(bound)) == (ERROR, FALSE)
-    assert second.verdict(bound) is FALSE
+    assert (first.verdict(bound), second.verdict(bound)) == (TRUE, ERROR)
 
 
-def test_what_only_the_fast_engine_takes_is_an_error() -> None:
-    text = "args.a == 'x' || args.b.map(one, one > 1, one).size() == 1"
-    condition = engine("cpp").compile(text)
-    assert condition.verdict(Bound({"args": {"a": "y", "b": [1, 2]}})) is TRUE
-    assert condition.verdict(Bound({"args": {"a": "y\0", "b": [1, 2]}})) is ERROR
+@pytest.mark.parametrize("beside", ["\0", "\0\0", "a\0b"])
+def test_a_client_does_not_choose_the_engine(beside: str) -> None:
+    deny = "id: d, effect: deny, when: \"duration(args.until) - duration(args.since) == duration('858s')\""
+    rules = policies("id: a, effect: allow", deny)
+    args = {"until": "900s", "since": "42s"}
+    for more in ({}, {"note": beside}, {"deep": [{beside: [beside]}]}):
+        assert isinstance(pdp.decide(rules, call({**args, **more})), Deny)
+    verdict = pdp.decide(rules, call({**args, "since": f"42s{beside}"}))
+    assert isinstance(verdict, Deny)
+    assert "`args` contains the character U+0000" in verdict.message
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "duration(args.u) - duration(args.s) == duration('858s')",
+        "duration(args.u) - duration(args.s) != duration('1s')",
+        "duration(args.u) - duration(args.s) in [duration('858s')]",
+        "type(duration(args.u) - duration(args.s)) == type(duration('1s'))",
+        "[duration(args.u) - duration(args.s)] == [duration('858s')]",
+        "timestamp(args.t) - timestamp(args.t) == duration('0s')",
+        "timestamp(args.t) - duration(args.s) == timestamp('2026-01-01T23:59:18Z')",
+    ],
+)
+def test_a_computed_time_is_one_of_cel_in_both_engines(text: str) -> None:
+    bound = {"args": {"u": "900s", "s": "42s", "t": "2026-01-02T00:00:00Z"}}
+    assert [engine(name).compile(text).verdict(Bound(bound)) for name in ("cpp", "python")] == [TRUE, TRUE]
+
+
+def test_a_value_of_no_type_of_cel_is_an_error_in_the_python_engine() -> None:
+    for value in (object(), 1j, {1}, range(2)):
+        assert isinstance(of_cel(value), CELEvalError)
+        with pytest.raises(TypeError):
+            STRICT["_==_"](value, value)
 
 
 DENY = "id: d, effect: deny, when: "
@@ -97,7 +155,7 @@ def test_a_resource_with_a_zero_is_not_one_with_its_prefix() -> None:
     assert isinstance(pdp.decide(rules, invocation), Deny)
 
 
-def test_a_result_with_a_zero_is_withheld_for_what_stands_behind_it() -> None:
+def test_a_result_with_a_zero_that_a_rule_reads_is_withheld() -> None:
     withhold = "id: w, effect: deny, on: result, when: \"result.content[0].text.contains('rm')\""
     result = {"content": [{"type": "text", "text": EVIL}], "isError": False}
     found = judged(withhold, result=result, findings=(Detection("x", "/a\0"),))

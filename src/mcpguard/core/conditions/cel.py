@@ -14,7 +14,7 @@ from typing import Any, Literal, Protocol
 from msgspec import json
 
 from mcpguard.core.conditions.hoisted import HoistedCall, compute
-from mcpguard.core.conditions.hoisting import number_of
+from mcpguard.core.conditions.hoisting import Members, number_of
 from mcpguard.core.functions import FunctionError
 from mcpguard.core.model import Json
 
@@ -71,22 +71,38 @@ class ConditionError(Exception):
 
 class Bound:
     """What the conditions of one decision may read: `view` has some of `NAMES`. A name that is left out is
-    an error wherever it matters to the answer.
+    an error wherever it matters to the answer. `members` are what the conditions read of it themselves;
+    without it that is everything.
 
     Each engine keeps its own form of it here, and calls are computed once for all conditions.
     """
 
-    __slots__ = ("_tried", "called", "cpp", "python", "view", "zero")
+    __slots__ = ("_members", "_tried", "called", "cpp", "python", "unreadable", "view")
 
-    def __init__(self, view: Mapping[str, Json]) -> None:
+    def __init__(self, view: Mapping[str, Json], members: Members | None = None) -> None:
         self.view = view
         self.cpp: Any = None
         self.python: Any = None
         self.called: dict[str, Json] = {}
         """By number (`hoisting.number_of`), those that could be computed."""
-        self.zero: bool | None = None
-        """Whether U+0000 is in it or in the value of a call; None until that is needed."""
+        self.unreadable: tuple[str, ...] = ()
+        """The names that `readable` left out."""
+        self._members = members
         self._tried: set[str] = set()
+
+    def readable(self) -> dict[str, Json]:
+        """What an engine may be given that ends every text at U+0000: what the conditions read, without the
+        names in which there is one, so that whatever depends on these is an error."""
+        view = self.view
+        read: dict[str, Json] = {}
+        for name, members in ({} if self._members is None else self._members).items():
+            if name in view:
+                read[name] = _only(view[name], members)
+        found = read if self._members is not None else dict(view)
+        if _has_zero(found):
+            self.unreadable = tuple([name for name, value in found.items() if _has_zero(value)])
+            found = {name: value for name, value in found.items() if name not in self.unreadable}
+        return found
 
     def compute(self, calls: tuple[HoistedCall, ...]) -> None:
         """Add the values of these calls, where they can be computed for this request."""
@@ -96,22 +112,23 @@ class Bound:
                 continue
             self._tried.add(number)
             try:
-                value = self.called[number] = compute(call, self.view)
-                self.cpp = None
+                value = compute(call, self.view)
             except FunctionError:
                 continue
-            # What a function decodes may have it where the request does not.
-            if type(value) is not bool and _has_zero(value):
-                self.zero = True
+            # What a function decodes may have U+0000 where the request does not.
+            if type(value) is bool or not _has_zero(value):
+                self.called[number] = value
+                self.cpp = None
 
-    def has_zero(self) -> bool:
-        """Whether U+0000 is anywhere in it, keys included."""
-        if self.zero is None:
-            self.zero = _has_zero(self.view)
-        return self.zero
+
+def _only(value: Json, members: frozenset[str] | None) -> Json:
+    if members is None or type(value) is not dict:
+        return value
+    return {key: value[key] for key in members if key in value}
 
 
 def _has_zero(value: Any) -> bool:
+    """Whether U+0000 is anywhere in it, keys included."""
     text = _text(value)
     return b"\\u0000" in text and _ZERO.search(text) is not None
 
@@ -121,14 +138,17 @@ NOTHING = Bound({})
 
 
 class Condition(Protocol):
-    """A compiled condition of `engine`. `reads` are the names in it, `calls` what was taken out of it."""
+    """A compiled condition of `engine`. `reads` are the names in it, `calls` what was taken out of it, and
+    `members` what is left for the engine to read."""
 
     engine: Engine
     reads: frozenset[str]
     calls: tuple[HoistedCall, ...]
+    members: Members
 
     def verdict(self, bound: Bound) -> Verdict:
         """The answer for one request. Never raises."""
+        ...
 
 
 class Engine(Protocol):
@@ -138,6 +158,7 @@ class Engine(Protocol):
 
     def compile(self, text: str) -> Condition:
         """Raises ConditionError: broken syntax, an unknown name, a type that is not boolean."""
+        ...
 
 
 NOT_BOOLEAN = "a condition must be true or false: this is something else"

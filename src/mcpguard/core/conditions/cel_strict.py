@@ -1,7 +1,8 @@
-"""CEL's functions and times in the Python engine, where the library guesses or its errors grow without bound.
+"""CEL's functions in the Python engine, where the library guesses or its errors grow without bound.
 
 Law of this file: what CEL has no overload for is an error, as in the C++ engine, and an error is one error,
-however many led to it. A time that the library would guess at, or could only hold rounded, is an error too.
+however many led to it. A value of no type of CEL is an error as soon as a function gives it, since the
+library would compare it by chance.
 """
 
 from __future__ import annotations
@@ -9,100 +10,33 @@ from __future__ import annotations
 import operator
 import re
 from collections.abc import Callable
-from datetime import UTC, timedelta
-from fractions import Fraction
+from datetime import datetime, timedelta
 from typing import Any
 
 from celpy import celtypes, evaluation
 
-_MICROSECONDS: dict[str, int | Fraction] = {
-    "h": 3_600_000_000,
-    "m": 60_000_000,
-    "s": 1_000_000,
-    "ms": 1000,
-    "us": 1,
-    "ns": Fraction(1, 1000),
-}
-_PART = re.compile(r"([0-9]{1,15})(\.[0-9]{1,9})?(h|ms|m|us|s|ns)", re.ASCII)
-_COMPUTED = timedelta(microseconds=(1 << 63) // 1000)
-_LONGEST = 315_576_000_000 * 1_000_000
-_TIME = re.compile(
-    r"[0-9]{4}-[0-9]{2}-[0-9]{2}T([01][0-9]|2[0-3]):[0-5][0-9]:[0-5][0-9](\.[0-9]{1,6})?"
-    r"(Z|[+-]([01][0-9]|2[0-3]):[0-5][0-9])",
-    re.ASCII,
-)
-_ZONE = re.compile(r"UTC|[A-Z][A-Za-z_]+(/[A-Z][A-Za-z_]+)+|[+-](0[0-9]|1[0-4]):[0-5][0-9]", re.ASCII)
-
-
-def timestamp(value: Any) -> Any:
-    """`timestamp()` of a text (RFC 3339, section 5.6) or a time."""
-    if isinstance(value, celtypes.TimestampType):
-        return value
-    if not isinstance(value, str) or not _TIME.fullmatch(value):
-        raise ValueError
-    # In UTC, so that one beyond the years 1 to 9999 is found here.
-    return celtypes.TimestampType(celtypes.TimestampType(value).astimezone(UTC))
-
-
-def duration(value: Any) -> Any:
-    """`duration()` of a text such as "1h30m" or "-1.5s", or of a duration."""
-    if isinstance(value, celtypes.DurationType):
-        return value
-    if not isinstance(value, str):
-        raise ValueError
-    text = value.removeprefix("-")
-    parts = [*_PART.finditer(text)]
-    exact = sum(
-        Fraction(whole + (rest or "")) * _MICROSECONDS[unit] for whole, rest, unit in map(_groups, parts)
-    )
-    if not parts or "".join(part.group() for part in parts) != text or exact.denominator != 1:
-        raise ValueError
-    if exact > _LONGEST:
-        raise ValueError
-    return celtypes.DurationType(timedelta(microseconds=int(exact) * (-1 if text != value else 1)))
-
-
-def too_long(value: Any) -> bool:
-    """Whether it is a computed duration that 64 bits of nanoseconds do not hold."""
-    return isinstance(value, celtypes.DurationType) and abs(value) >= _COMPUTED
-
-
-def _groups(part: re.Match[str]) -> tuple[str, str | None, str]:
-    return part[1], part[2], part[3]
-
-
-def _getter(name: str) -> Any:
-    of_library = evaluation.base_functions[name]
-    of_durations = {"getHours": 3_600_000_000, "getMinutes": 60_000_000, "getSeconds": 1_000_000}
-
-    def got(value: Any, *zone: Any) -> Any:
-        if isinstance(value, celtypes.TimestampType):
-            if zone and not (isinstance(zone[0], str) and _ZONE.fullmatch(zone[0])):
-                raise ValueError
-            return of_library(value, *zone)
-        if zone or name not in of_durations or not isinstance(value, celtypes.DurationType):
-            raise TypeError
-        microseconds = value // timedelta(microseconds=1)
-        whole = abs(microseconds) // of_durations[name]
-        return celtypes.IntType(whole if microseconds >= 0 else -whole)
-
-    return got
-
-
-GETTERS = {
-    name: _getter(name)
-    for name in (
-        *("getFullYear", "getMonth", "getDate", "getDayOfMonth", "getDayOfWeek", "getDayOfYear"),
-        *("getHours", "getMinutes", "getSeconds", "getMilliseconds"),
-    )
-}
-"""What is read from a time, by the names in CEL; hours, minutes and seconds from a duration too."""
-
+from mcpguard.core.conditions.cel_times import GETTERS, duration, timestamp, too_long
 
 _NUMBERS = (celtypes.IntType, celtypes.UintType, celtypes.DoubleType)
 _SCALARS = (celtypes.BoolType, str, bytes, celtypes.TimestampType, celtypes.DurationType)
 KEYS = (str, celtypes.BoolType, celtypes.IntType, celtypes.UintType)
 """What a key of a map may be."""
+_OF_CEL = frozenset(
+    [
+        *(type(None), celtypes.BoolType, *_NUMBERS, celtypes.StringType, celtypes.BytesType),
+        *(celtypes.ListType, celtypes.MapType, celtypes.TimestampType, celtypes.DurationType),
+    ]
+)
+_TYPES = _OF_CEL | {celtypes.TypeType}
+_PLAIN: dict[type, Callable[[Any], Any]] = {
+    str: celtypes.StringType,
+    bytes: celtypes.BytesType,
+    float: celtypes.DoubleType,
+    list: celtypes.ListType,
+    datetime: celtypes.TimestampType,
+    timedelta: celtypes.DurationType,
+}
+"""What the library computes as a plain value of Python."""
 _SCALED = frozenset({"_*_", "_/_", "_%_"})
 _ORDER: dict[str, Callable[[float, float], bool]] = {
     "_<_": operator.lt,
@@ -127,7 +61,14 @@ def _equal(left: Any, right: Any) -> bool:
         return left.keys() == right.keys() and all(_equal(left[key], right[key]) for key in left)
     if any(isinstance(left, kind) and isinstance(right, kind) for kind in _SCALARS):
         return bool(left == right)
+    if not _comparable(left) or not _comparable(right):
+        raise TypeError
     return left is right
+
+
+def _comparable(value: Any) -> bool:
+    """Whether it is a value of CEL, or one of its types."""
+    return value in _TYPES if isinstance(value, type) else type(value) in _OF_CEL
 
 
 def _matches(text: Any, pattern: Any) -> Any:
@@ -193,17 +134,6 @@ def _of_strings(function: Callable[[str, str], bool]) -> Callable[[Any, Any], An
     return checked
 
 
-def _typed(value: Any) -> Any:
-    """What was added or subtracted may be a plain value of Python, which equals nothing."""
-    plain = {
-        str: celtypes.StringType,
-        list: celtypes.ListType,
-        float: celtypes.DoubleType,
-        bytes: celtypes.BytesType,
-    }
-    return plain.get(type(value), lambda same: same)(value)
-
-
 def _alike(name: str) -> Callable[[Any, Any], Any]:
     """The library's operator, which mixes numbers, and for which a bool is one. Only an order is of bools."""
     function, order = evaluation.base_functions[name], _ORDER.get(name)
@@ -220,7 +150,7 @@ def _alike(name: str) -> Callable[[Any, Any], Any]:
             return no_overload(left)
         if name == "_/_" and isinstance(right, celtypes.DoubleType) and float(right) == 0:
             return no_overload(left)  # For the library it is always +infinity.
-        value = _typed(function(left, right))
+        value = of_cel(function(left, right))
         return no_overload(left) if too_long(value) else value
 
     return checked
@@ -234,7 +164,9 @@ def _converted(kind: Any, kinds: tuple[Any, ...], text: str) -> Callable[[Any], 
     def checked(value: Any) -> Any:
         fits = pattern.fullmatch(value) if isinstance(value, str) else isinstance(value, kinds)
         negative = kind is celtypes.UintType and isinstance(value, _NUMBERS) and value < 0
-        return kind(value) if fits and not negative else no_overload(value)
+        # Of the doubles only those strictly between the bounds are whole numbers (cel-spec, int and uint).
+        least = isinstance(value, celtypes.DoubleType) and kind is celtypes.IntType and value <= -(1 << 63)
+        return kind(value) if fits and not negative and not least else no_overload(value)
 
     return checked
 
@@ -259,6 +191,23 @@ def _strict(function: Callable[..., bool]) -> Callable[..., Any]:
             return error
 
     return checked
+
+
+def of_cel(value: Any) -> Any:
+    """`value` as a value of CEL, exactly of one of its types, or an error."""
+    if isinstance(value, evaluation.CELEvalError) or _comparable(value):
+        return value
+    kind = type(value)
+    return _PLAIN[kind](value) if kind in _PLAIN else no_overload(value)
+
+
+def typed(function: Callable[..., Any]) -> Callable[..., Any]:
+    """`function` with its result as a value of CEL, or an error."""
+
+    def called(*arguments: Any) -> Any:
+        return of_cel(function(*arguments))
+
+    return called
 
 
 def no_overload(value: Any) -> Any:
@@ -307,7 +256,8 @@ def kept(members: list[Any], says: list[Any]) -> Any:
 PICKING: dict[str, Callable[[list[Any], list[Any]], Any]] = {"exists_one": one_only, "filter": kept}
 """The macros that need an answer for each member."""
 
-STRICT: dict[str, Callable[..., Any]] = {
+_FUNCTIONS: dict[str, Callable[..., Any]] = {
+    **{name: evaluation.base_functions[name] for name in ("!_", "-_", "type")},
     **{name: _alike(name) for name in (*_ORDER, "_+_", "_-_", "_*_", "_/_", "_%_")},
     **GETTERS,
     "_[_]": _at,
@@ -326,4 +276,6 @@ STRICT: dict[str, Callable[..., Any]] = {
     "strict duration": duration,
     **{f"strict {name}": _converted(*one) for name, one in _CONVERSIONS.items()},
 }
+
+STRICT: dict[str, Callable[..., Any]] = {name: typed(function) for name, function in _FUNCTIONS.items()}
 """In place of the library's functions, by their names in CEL."""

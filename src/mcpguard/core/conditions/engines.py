@@ -1,8 +1,9 @@
 """The engines behind the seam of `cel.py`: `cel-expr-python` (the CEL project's C++ runtime, "cpp") wherever
 it is installed, and `cel-python` ("python", `cel_python.py`).
 
-The second also answers for a request with U+0000 in it: the first sees only what stands before it. Where the
-two differ, one of them says ERROR, and an ERROR only tightens.
+Which of them decides is settled when a policy is loaded, never by a request. The first sees of a text only
+what stands before U+0000, so a name with one in it is an error there. Where the two differ, one of them says
+ERROR, and an ERROR only tightens.
 """
 
 from __future__ import annotations
@@ -50,41 +51,31 @@ def engine(name: EngineName | None = None) -> Engine:
 
 
 class _CppCondition:
-    __slots__ = ("_activation", "_eval", "_exact", "_written", "calls", "engine", "reads")
+    __slots__ = ("_activation", "_eval", "calls", "engine", "members", "reads", "text")
 
-    def __init__(self, owner: _CppEngine, text: str, expression: Any, hoisted: Hoisted) -> None:
+    def __init__(self, owner: _CppEngine, expression: Any, hoisted: Hoisted) -> None:
         self.engine: Engine = owner
         self.reads = hoisted.reads
         self.calls = hoisted.calls
+        self.members = hoisted.members
+        self.text = hoisted.text
         self._activation = owner.activation
         self._eval = expression.eval
-        self._written = text
-        self._exact: Condition | None = None
 
     def verdict(self, bound: Bound) -> Verdict:
         try:
-            # This engine takes every text for ended at U+0000.
-            if bound.zero or (bound.zero is None and bound.has_zero()):
-                return self._by_the_other(bound)
             said = self._evaluated(bound)
             if said is not ERROR or not self.calls:
                 return said
             # The answer depends on calls that are not computed yet, or it is an error.
             bound.compute(self.calls)
-            if bound.has_zero():
-                return self._by_the_other(bound)
             return self._evaluated(bound) if bound.cpp is None else ERROR
         except Exception:
             return ERROR
 
-    def _by_the_other(self, bound: Bound) -> Verdict:
-        if self._exact is None:
-            self._exact = engine("python").compile(self._written)
-        return self._exact.verdict(bound)
-
     def _evaluated(self, bound: Bound) -> Verdict:
         if bound.cpp is None:
-            bound.cpp = self._activation({**bound.view, CALLED: bound.called})
+            bound.cpp = self._activation({**bound.readable(), CALLED: bound.called})
         value = self._eval(bound.cpp).value()
         if value is True:
             return TRUE
@@ -120,7 +111,7 @@ class _CppEngine:
             raise ConditionError(_mistakes(text, str(error))) from None
         if not any(expression.return_type() == one for one in self._boolean):
             raise ConditionError([(0, NOT_BOOLEAN)])
-        return _CppCondition(self, text, expression, hoisted)
+        return _CppCondition(self, expression, hoisted)
 
 
 def _mistakes(text: str, report: str) -> list[tuple[int, str]]:

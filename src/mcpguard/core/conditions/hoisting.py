@@ -13,7 +13,7 @@ condition says so in `left`, and goes to the engine that calls functions itself.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
 from msgspec import Struct
 
@@ -41,16 +41,32 @@ _OPERANDS = frozenset(["name", "string", "number"])
 _WORDS: dict[str, Json] = {"true": True, "false": False, "null": None}
 
 
+Members = Mapping[str, frozenset[str] | None]
+"""Which members of each name are read; None for a name that is read as a whole."""
+
+
 class Hoisted(Struct, frozen=True):
     """A condition without its calls. `calls` are those whose values `CALLED` must hold for it, by number;
-    `reads` are the names that the whole condition reads. `left` says that a call of ours still stands
-    in `text`, which then is unchanged. `mistakes` are (offset in characters, sentence)."""
+    `reads` are the names that the whole condition reads, `members` what `text` itself reads of them. `left`
+    says that a call of ours still stands in `text`, which then is unchanged. `mistakes` are (offset in
+    characters, sentence)."""
 
     text: str
     calls: tuple[HoistedCall, ...]
     reads: frozenset[str]
+    members: Members
     left: bool
     mistakes: tuple[tuple[int, str], ...]
+
+
+def joined(several: Iterable[Members]) -> Members:
+    """What is read by one of `several` or another."""
+    found: dict[str, frozenset[str] | None] = {}
+    for one in several:
+        for name, members in one.items():
+            before = found.get(name, frozenset())
+            found[name] = None if before is None or members is None else before | members
+    return found
 
 
 def hoist(text: str, names: Mapping[str, str]) -> Hoisted:
@@ -70,6 +86,7 @@ class _Hoister:
         tokens = self._tokens
         found: dict[str, HoistedCall] = {}
         parts: list[str] = []
+        members: list[Members] = []
         done, left, at = 0, False, 0
         while tokens[at].kind != "end":
             call, after = self._fact(at) if self._begins(at) else (None, at)
@@ -80,10 +97,19 @@ class _Hoister:
                 done, at = end, after
                 continue
             left = left or (self._is_call(at) and tokens[at].text in FUNCTIONS)
+            if self._begins(at) and tokens[at].text in self._names:
+                members.append(self._member(at))
             at += 1
         rest = "".join(parts) + self._text[done:]
         calls = () if left else tuple(found.values())
-        return Hoisted(self._text if left else rest, calls, self._reads(), left, tuple(self._mistakes))
+        text, read = self._text if left else rest, self._reads()
+        return Hoisted(text, calls, read, joined(members), left, tuple(self._mistakes))
+
+    def _member(self, at: int) -> Members:
+        """What is read of the name at `at`: a member of it, or all of it."""
+        steps, _ = self._steps(at + 1)
+        first = steps[0] if steps else None
+        return {self._tokens[at].text: frozenset([first]) if isinstance(first, str) else None}
 
     def _reads(self) -> frozenset[str]:
         self._mistakes += escape_mistakes(self._tokens)

@@ -131,7 +131,7 @@ def bind(
         view["args"] = invocation.args
     if session is not None:
         view["session"] = session.view()
-    bound = Bound(view)
+    bound = Bound(view, candidates.members)
     bound.compute(candidates.cheap)
     return bound
 
@@ -189,6 +189,12 @@ def first_message(rules: Iterable[CompiledRule]) -> str:
     return next((rule.message for rule in rules if rule.message), "")
 
 
+def unreadable(bound: Bound) -> str:
+    """Why conditions on some names could not be evaluated, a sentence; "" where that is not so."""
+    where = " and ".join(f"`{name}`" for name in bound.unreadable)
+    return where and f"A value in {where} contains the character U+0000, which rules cannot read."
+
+
 def union(kind: str, rules: Iterable[CompiledRule]) -> tuple[str, ...]:
     """All names that the rules have under `redact`, `label` or `fact`, sorted."""
     return tuple(sorted({name for rule in rules for name in getattr(rule.written, kind)}))
@@ -217,7 +223,7 @@ def _once(
     if denied:
         return Deny(invocation, Cause.RULE, names(denied), first_message(denied)), {}
     if failed:
-        return Deny(invocation, Cause.ERROR, names(failed)), {}
+        return Deny(invocation, Cause.ERROR, names(failed), unreadable(bound)), {}
     if candidates.ask:
         asking, failed = holding(candidates.ask, bound)
         if asking or failed:
@@ -228,7 +234,7 @@ def _once(
     allowing = [rule for rule in holds if not over(rule, invocation)]
     failed += [rule for rule in holds if over(rule, invocation)]
     if not allowing:
-        return Deny(invocation, Cause.NO_RULE), {}
+        return Deny(invocation, Cause.NO_RULE, message=unreadable(bound)), {}
     return _allowed(invocation, allowing, failed, session)
 
 

@@ -15,7 +15,16 @@ from msgspec import Struct, structs
 from mcpguard.core.conditions.cel import Bound
 from mcpguard.core.model import Cause, Deny, Detection, Invocation, Json, Permit
 from mcpguard.core.policy.compiled import Candidates, PolicySet
-from mcpguard.core.policy.pdp import bind, candidates_of, first_message, holding, names, over, union
+from mcpguard.core.policy.pdp import (
+    bind,
+    candidates_of,
+    first_message,
+    holding,
+    names,
+    over,
+    union,
+    unreadable,
+)
 from mcpguard.core.policy.session import Session
 
 
@@ -84,7 +93,7 @@ def _judge(candidates: Candidates, invocation: Invocation, bound: Bound) -> Revi
     if denied or failed:
         cause = Cause.RULE if denied else Cause.ERROR
         refusing = denied or failed
-        said = first_message(refusing) if denied else ""
+        said = first_message(refusing) if denied else unreadable(bound)
         return Review(names(refusing), Deny(invocation, cause, names(refusing), said))
     true, failed = holding(candidates.allow, bound)
     return Review(

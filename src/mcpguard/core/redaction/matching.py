@@ -40,6 +40,7 @@ class Matcher(Protocol):
 
         Answers whether a visit ended the scan. What `visit` raises leaves unchanged.
         """
+        ...
 
 
 class HyperscanMatcher:
