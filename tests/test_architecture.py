@@ -170,12 +170,15 @@ def test_no_name_says_nothing() -> None:
         )
 
 
-def test_serving_over_stdio_imports_neither_the_sdk_nor_the_slow_engine_nor_the_keychain() -> None:
+def test_serving_over_stdio_imports_neither_the_sdk_nor_the_slow_engine_nor_the_keychain_nor_outputs() -> (
+    None
+):
     code = (
         "import sys; import mcpguard.serve.app, mcpguard.cli.run, mcpguard.config.loading; "
         "from mcpguard.config.policies import builtin_read_only; builtin_read_only(); "
         "print([m for m in ('mcp', 'mcp_types', 'httpx2', 'anyio', 'celpy', 'keyring', 'platformdirs',"
-        " 'aiohttp', 'uvicorn', 'httptools', 'jwt', 'cryptography') if m in sys.modules])"
+        " 'aiohttp', 'uvicorn', 'httptools', 'jwt', 'cryptography', 'mcpguard.core.document.printed')"
+        " if m in sys.modules])"
     )
     done = subprocess.run(
         [sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=True

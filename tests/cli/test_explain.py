@@ -288,6 +288,19 @@ def test_a_record_in_a_file_that_was_altered_is_told_as_such_first(explain: Expl
     assert json.loads(explain("n-1", "--json"))["altered"] in told
 
 
+@pytest.mark.parametrize("change", [b'"rules":["hush",7]', b'"rules":{"hush":7}', b'"rules":7'])
+def test_a_record_that_was_altered_into_another_form_is_refused_and_not_quoted(
+    explain: Explain, folder: Path, change: bytes
+) -> None:
+    record(folder, decision(None, rules=("p/x",)))
+    (file,) = (folder / "audit").glob("*.jsonl")
+    file.write_bytes(file.read_bytes().replace(b'"rules":["p/x"]', change, 1))
+    said = explain("n-1", code=2)
+    assert "the record of this call has another form" in said
+    assert f"{file.name}, line 2 was altered" in said
+    assert "hush" not in said
+
+
 def test_a_file_whose_end_was_cut_off_is_told_by_the_chain_that_continues_it(
     explain: Explain, folder: Path
 ) -> None:

@@ -14,7 +14,6 @@ from mcpguard.core.document.yaml_tree import Node, parse_tree
 from tests.docs.pages import ROOT, blocks
 
 VALIDATORS = {kind: Draft202012Validator(schema_of(kind)) for kind in KINDS}
-ROLES = {"policy": "policy", "config": "config", "test": "policy-test"}
 
 
 def plain(node: Node) -> Any:
@@ -50,9 +49,10 @@ def test_a_schema_is_one_says_what_each_key_means_and_knows_no_others(kind: str)
     schema = schema_of(kind)
     Draft202012Validator.check_schema(schema)
     for name, part in schema["$defs"].items():
-        assert part["additionalProperties"] is False, name
+        # Later versions may write more into a snapshot.
+        assert part.get("additionalProperties", kind == "snapshot") is (kind == "snapshot") or "items" in part
         assert part["description"], name
-        assert all(value["description"] for value in part["properties"].values()), name
+        assert all(value["description"] for value in part.get("properties", {}).values()), name
 
 
 RULE = "version: 1\npolicy: p\nrules:\n  - {id: a, effect: allow%s}\n"
@@ -80,4 +80,5 @@ def test_what_cannot_be_read_does_not_fit(kind: str, text: str) -> None:
 @pytest.mark.parametrize("kind", KINDS)
 def test_the_command_prints_the_file_in_the_repository(kind: str, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["schema", kind]) == 0
-    assert capsys.readouterr().out == (ROOT / "schemas" / f"{ROLES[kind]}.schema.json").read_text("utf-8")
+    name = "policy-test" if kind == "test" else kind
+    assert capsys.readouterr().out == (ROOT / "schemas" / f"{name}.schema.json").read_text("utf-8")

@@ -12,9 +12,10 @@ from pathlib import Path
 
 import pytest
 
-from mcpguard.authoring.findings import SEVERITIES, Unchecked
-from mcpguard.authoring.rendering import as_paragraphs, doctor_json
+from mcpguard.authoring.findings import SEVERITIES, Report, Unchecked
+from mcpguard.authoring.rendering import as_paragraphs
 from mcpguard.cli import main
+from mcpguard.cli.outputs import DoctorReport
 from mcpguard.doctor import diagnosis
 from mcpguard.doctor.codes import CONTROLS, DOCTOR_CODES
 from mcpguard.doctor.surroundings import Subject
@@ -26,6 +27,10 @@ Patch = pytest.MonkeyPatch
 
 
 pytestmark = pytest.mark.usefixtures("backend")
+
+
+def doctor_json(report: Report) -> str:
+    return DoctorReport.model_validate(report).model_dump_json()
 
 
 @pytest.fixture

@@ -13,9 +13,9 @@ from mcpguard.onboarding.conversion import Converted, convert, corrected
 from mcpguard.onboarding.discovery.clients import CLIENTS
 from mcpguard.onboarding.discovery.entry import Entry
 from mcpguard.onboarding.discovery.plaintext import secrets_of
+from mcpguard.onboarding.discovery.programs import policy_for
 from mcpguard.onboarding.discovery.reading import ClientFile, Places, read_entry
 from mcpguard.onboarding.discovery.references import Stays
-from mcpguard.onboarding.packs import policy_for
 
 V = "s3cr3t-vAlue-0001"
 PLACES = Places(Path("/home/u"), Path("/home/u/.config"), Path("/srv/p"))
@@ -157,8 +157,10 @@ def test_a_server_gets_the_policy_of_its_pack(data: dict[str, Any], said: str, p
 
 
 def test_without_the_packs_reading_is_all(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    monkeypatch.setattr("mcpguard.onboarding.packs._SHIPPED", str(tmp_path))
-    monkeypatch.setattr("mcpguard.onboarding.packs.__file__", str(tmp_path / "a" / "b" / "c" / "d"))
+    monkeypatch.setattr("mcpguard.onboarding.discovery.programs._SHIPPED", str(tmp_path))
+    monkeypatch.setattr(
+        "mcpguard.onboarding.discovery.programs.__file__", str(tmp_path / "a" / "b" / "c" / "d" / "e")
+    )
     assert policy_for("mine", entry_of("cursor", {"command": "mcp-server-git"}))[1].startswith(
         "only tools that declare themselves read-only"
     )

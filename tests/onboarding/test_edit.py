@@ -10,10 +10,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from mcpguard.onboarding.changed import put_back
 from mcpguard.onboarding.discovery.clients import CLIENTS, File
 from mcpguard.onboarding.discovery.reading import PARSERS, ClientFile, existing, parsed
 from mcpguard.onboarding.edit import added, new_text, replaced
-from mcpguard.onboarding.edit_back import put_back
 from mcpguard.onboarding.formats import jsonc
 from mcpguard.onboarding.formats.tree import Unreadable
 from tests.onboarding.corpus import CASES, FORMS, Case, Person, planted

@@ -9,7 +9,7 @@ import pytest
 
 from mcpguard.cli import main
 from mcpguard.config.loading import find_config
-from mcpguard.onboarding.launching import launcher
+from mcpguard.onboarding.installing import launcher
 from tests.docs.pages import ROOT, blocks
 from tests.onboarding.corpus import Person
 

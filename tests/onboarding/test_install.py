@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from mcpguard.cli import main
-from mcpguard.onboarding import launching
+from mcpguard.onboarding import installing
 from mcpguard.onboarding.discovery.clients import CLIENTS
 from mcpguard.onboarding.discovery.reading import existing
 from mcpguard.onboarding.journal import default_folder
@@ -78,9 +78,9 @@ def test_a_client_starts_mcpguard_by_what_is_there(monkeypatch: pytest.MonkeyPat
     python = tmp_path / "python"
     monkeypatch.setattr("sys.executable", str(python))
     monkeypatch.setenv("PATH", str(tmp_path / "bin"))
-    assert launching.launcher(Path("/c"))["args"] == ["-m", "mcpguard", "run", "--config", "/c"]
+    assert installing.launcher(Path("/c"))["args"] == ["-m", "mcpguard", "run", "--config", "/c"]
     for folder in (tmp_path / "bin", tmp_path):
         folder.mkdir(exist_ok=True)
         (folder / "mcpguard").write_text("#!/bin/sh\n")
         (folder / "mcpguard").chmod(0o755)
-        assert launching.launcher(Path("/c"))["command"] == str(folder / "mcpguard")
+        assert installing.launcher(Path("/c"))["command"] == str(folder / "mcpguard")

@@ -11,9 +11,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mcpguard.cli import main
+from mcpguard.onboarding.changed import put_back
 from mcpguard.onboarding.discovery.reading import PARSERS, existing
 from mcpguard.onboarding.edit import replaced
-from mcpguard.onboarding.edit_back import put_back
 from mcpguard.onboarding.formats import jsonc
 from mcpguard.onboarding.formats.tree import Unreadable
 from mcpguard.onboarding.journal import default_folder

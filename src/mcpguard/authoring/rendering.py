@@ -1,4 +1,4 @@
-"""How findings are printed: lines or paragraphs for a person, JSON, or SARIF.
+"""How findings are printed: lines or paragraphs for a person, or SARIF. `cli/outputs.py` has the JSON.
 
 Law of this file: all forms say the same; only SARIF leaves out what is in order.
 """
@@ -10,15 +10,13 @@ from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
+from msgspec import json
+
 from mcpguard import __version__
 from mcpguard.adapters.system.terminal import plain, style
 from mcpguard.authoring.findings import SEVERITIES, Finding, Report
 
 SARIF_SCHEMA = "https://json.schemastore.org/sarif-2.1.0.json"
-
-CHECK_KEYS = ("level", "code", "where", "file", "line", "column", "message")
-DOCTOR_KEYS = ("code", "severity", "control", "where", "file", "line", "message", "what", "fix")
-"""What `--json` of the two commands gives of a finding: programs depend on it."""
 
 _COLOURS = {"ok": "green", "note": "dim", "warning": "yellow", "error": "red"}
 
@@ -68,23 +66,6 @@ def _counts(findings: Iterable[Finding]) -> list[str]:
     return [f"{count} {severity}{'s' * (count != 1)}" for severity, count in counts.items() if count]
 
 
-def check_json(report: Report) -> str:
-    """`ok`, and `findings` with what is in order too."""
-    return _encoded({"ok": report.ok, "findings": [_object(one, CHECK_KEYS) for one in report.findings]})
-
-
-def doctor_json(report: Report) -> str:
-    """`ok`, `findings`, `unseen` (what could not be checked) and `ignored`."""
-    findings = [_object(one, DOCTOR_KEYS) for one in report.findings]
-    unseen = [{"what": one.what, "why": one.why} for one in report.unchecked]
-    return _encoded({"ok": report.ok, "findings": findings, "unseen": unseen, "ignored": report.ignored})
-
-
-def _object(one: Finding, keys: Sequence[str]) -> dict[str, Any]:
-    called = {"level": "severity", "what": "meaning"}
-    return {key: getattr(one, called.get(key, key)) for key in keys}
-
-
 def as_sarif(report: Report) -> str:
     """SARIF 2.1.0 (OASIS): one run, with a rule for each code that was found."""
     found = [one for one in report.findings if one.code]
@@ -95,7 +76,7 @@ def as_sarif(report: Report) -> str:
         "columnKind": "unicodeCodePoints",
         "results": list(map(_result, found)),
     }
-    return _encoded({"$schema": SARIF_SCHEMA, "version": "2.1.0", "runs": [run]})
+    return json.encode({"$schema": SARIF_SCHEMA, "version": "2.1.0", "runs": [run]}).decode()
 
 
 def _rule(one: Finding) -> dict[str, Any]:
@@ -126,9 +107,3 @@ def _uri(file: str) -> str:
     return (
         quote(path.relative_to(Path.cwd()).as_posix()) if path.is_relative_to(Path.cwd()) else path.as_uri()
     )
-
-
-def _encoded(value: dict[str, Any]) -> str:
-    from msgspec.json import encode
-
-    return encode(value).decode()

@@ -11,7 +11,7 @@ from enum import Enum
 from typing import Annotated, Any, Literal
 
 import msgspec
-from pydantic import ValidationError
+from pydantic import Field, ValidationError
 
 from mcpguard.core.document.written import Items, Written, whole
 from mcpguard.core.errors import DocumentError, Problem
@@ -28,17 +28,17 @@ class Offer(Written, extra="ignore"):
     """What one server offers: the objects of its lists (specification: server/tools, server/prompts,
     server/resources), inspected, each list in the order of its names."""
 
-    tools: Items[dict[str, Any]] = ()
-    prompts: Items[dict[str, Any]] = ()
-    resources: Items[dict[str, Any]] = ()
-    templates: Items[dict[str, Any]] = ()
+    tools: Items[dict[str, Any]] = Field((), description="Of `tools/list`.")
+    prompts: Items[dict[str, Any]] = Field((), description="Of `prompts/list`.")
+    resources: Items[dict[str, Any]] = Field((), description="Of `resources/list`.")
+    templates: Items[dict[str, Any]] = Field((), description="Of `resources/templates/list`.")
 
 
 class Snapshot(Written, extra="ignore"):
     """Offers by the names that servers have in the configuration (format version 1)."""
 
-    version: Annotated[Literal[1], whole("1")]
-    servers: dict[str, Offer]
+    version: Annotated[Literal[1], whole("1")] = Field(description="The version of this format.")
+    servers: dict[str, Offer] = Field(description="Server -> what it offers.")
 
     def tools(self) -> Iterator[tuple[str, str, dict[str, Json]]]:
         """(server, name, tool) of every tool that has a name."""

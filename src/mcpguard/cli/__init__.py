@@ -24,7 +24,7 @@ VERBS = {
     "test": "run the tests of policies, on both engines, with coverage",
     "explain": "explain a decision, or list what a principal can reach",
     "snapshot": "save what the configured servers offer, for `check`",
-    "schema": "print the JSON Schema of a policy, a configuration or a test",
+    "schema": "print the JSON Schema of a file that you write, or of an output",
     "demo": "watch calls allowed and denied and a secret redacted, in a minute",
     "secret": "credentials in the keychain: set, list, rm, check, login, logout",
     "status": "show what is running and the state of its tool servers",

@@ -90,13 +90,13 @@ def _verify(path: Path, args: argparse.Namespace) -> int:
 
 
 def _print_json(reports: dict[str, ChainReport], missing: list[str], intact: bool) -> None:
-    from msgspec import to_builtins
-    from msgspec.json import encode
+    from msgspec.structs import asdict
 
-    chains = [
-        {"file": name, "intact": report.intact, **to_builtins(report)} for name, report in reports.items()
-    ]
-    print(encode({"intact": intact, "chains": chains, "missing": missing}).decode())
+    from mcpguard.cli.outputs import AuditReport
+
+    chains = [{"file": name, "intact": one.intact, **asdict(one)} for name, one in reports.items()]
+    found = AuditReport.model_validate({"intact": intact, "chains": chains, "missing": missing})
+    print(found.model_dump_json())
 
 
 def _print_reports(reports: dict[str, ChainReport], missing: list[str]) -> None:

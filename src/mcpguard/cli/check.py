@@ -38,15 +38,16 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def execute(args: argparse.Namespace) -> int:
     """0 where `mcpguard run` would serve everything (warnings allowed), 1 where it would not. Raises
     DocumentError where the file of `--snapshot` is not a snapshot."""
-    from mcpguard.authoring import rendering
     from mcpguard.authoring.check.configuration import checked
+    from mcpguard.authoring.rendering import as_lines, as_sarif
+    from mcpguard.cli.outputs import CheckReport
     from mcpguard.config.loading import find_config
 
     snapshot = None if args.snapshot is None else Path(args.snapshot)
     path = find_config(args.config, os.environ)
     report = checked(path, snapshot, "warning" if args.strict else "error", live=args.live)
     if args.json:
-        print(rendering.check_json(report))
+        print(CheckReport.model_validate(report).model_dump_json())
     else:
-        print(rendering.as_sarif(report) if args.sarif else rendering.as_lines(report.findings))
+        print(as_sarif(report) if args.sarif else as_lines(report.findings))
     return 0 if report.ok else 1

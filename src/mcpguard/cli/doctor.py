@@ -49,12 +49,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def execute(args: argparse.Namespace) -> int:
     """0 where nothing was found, 1 where something was, 2 where nothing was and something could not be
     checked. Raises ConfigError where a configuration was named that is missing."""
-    from mcpguard.authoring.rendering import as_paragraphs, doctor_json
+    from mcpguard.authoring.rendering import as_paragraphs
+    from mcpguard.cli.outputs import DoctorReport
     from mcpguard.doctor.diagnosis import diagnose
     from mcpguard.doctor.surroundings import here
 
     report = diagnose(here(args.project or Path.cwd()), args.config, args.ignore, args.fail_on)
-    print(doctor_json(report) if args.json else as_paragraphs(report))
+    print(DoctorReport.model_validate(report).model_dump_json() if args.json else as_paragraphs(report))
     if not report.ok:
         return 1
     return 2 if report.unchecked else 0

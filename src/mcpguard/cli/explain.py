@@ -10,10 +10,12 @@ import argparse
 import os
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from mcpguard.authoring.explain.explanation import Explanation, Recorded
     from mcpguard.config.loading import Config
+    from mcpguard.core.document.printed import Sparse
     from mcpguard.core.model import Json
     from mcpguard.core.policy.compiled import PolicySet
     from mcpguard.core.redaction.redactor import Redactor
@@ -122,8 +124,11 @@ def _time(text: str) -> datetime:
 def execute(args: argparse.Namespace) -> int:
     """0 where it could be explained, whatever the verdict is."""
     from mcpguard.authoring.explain.hypothesis import explained, invocation_of, session_of
+    from mcpguard.authoring.explain.recorded import explain_record
+    from mcpguard.authoring.explain.text import lines_of
     from mcpguard.core.redaction.redactor import Redactor
 
+    found: Explanation | Recorded
     redactor = Redactor(os.urandom(32))
     files = [Path(name) for name in args.what if _is_policy(name)]
     ids = [name for name in args.what if not _is_policy(name)]
@@ -132,13 +137,12 @@ def execute(args: argparse.Namespace) -> int:
     agent = config.agent if config else None
     if args.reach:
         _reach(args, policies, config, agent, redactor)
-    elif ids:
-        from mcpguard.authoring.explain.recorded import explain_record
-
-        _print(explain_record(ids, args, policies, config, redactor), args.json, redactor)
+        return 0
+    if ids:
+        found = explain_record(ids, args, policies, config, redactor)
     else:
         found = explained(policies, invocation_of(args, agent), session_of(args), args.result, redactor)
-        _print(found, args.json, redactor)
+    _print(found, lines_of(found), args.json, redactor)
     return 0
 
 
@@ -167,7 +171,7 @@ def _reach(
     redactor: Redactor,
 ) -> None:
     from mcpguard.authoring.explain.hypothesis import principal_of, snapshot_of
-    from mcpguard.authoring.explain.reach import reach
+    from mcpguard.authoring.explain.reach import Reaches, reach
     from mcpguard.authoring.explain.reach_text import offered, reach_lines, servers_of
     from mcpguard.core.model import Invocation
 
@@ -175,29 +179,16 @@ def _reach(
     asking = Invocation("explain", "", principal_of(args), args.now or datetime.now(UTC), args.agent or agent)
     snapshot = snapshot_of(args)
     found = [reach(policies, asking, target) for target in offered(policies, servers, snapshot)]
-    if args.json:
-        _print_json({"reach": found}, redactor)
-    else:
-        _print_lines(reach_lines(found, policies, snapshot is not None), redactor)
+    lines = reach_lines(found, policies, snapshot is not None)
+    _print(Reaches(reach=tuple(found)), lines, args.json, redactor)
 
 
-def _print(found: Any, as_json: bool, redactor: Redactor) -> None:
-    from mcpguard.authoring.explain.text import lines_of
-
-    if as_json:
-        _print_json(found, redactor)
-    else:
-        _print_lines(lines_of(found), redactor)
-
-
-def _print_json(value: Any, redactor: Redactor) -> None:
-    from msgspec.json import decode, encode
-
-    print(redactor.inspect(decode(encode(value))).payload.decode())
-
-
-def _print_lines(lines: list[str], redactor: Redactor) -> None:
+def _print(found: Sparse, lines: list[str], as_json: bool, redactor: Redactor) -> None:
     from mcpguard.adapters.system.terminal import plain
 
-    for line in lines:
-        print(plain(redactor.inspect_text(line)))
+    if as_json:
+        said = found.model_dump(mode="json", exclude_defaults=True)
+        print(redactor.inspect(said).payload.decode())
+    else:
+        for line in lines:
+            print(plain(redactor.inspect_text(line)))

@@ -82,7 +82,7 @@ def _import(args: argparse.Namespace, journal: Any) -> int:
     from mcpguard.config.loading import find_config
     from mcpguard.onboarding.discovery.clients import CLIENTS
     from mcpguard.onboarding.discovery.reading import existing, here
-    from mcpguard.onboarding.launching import launcher
+    from mcpguard.onboarding.installing import launcher
     from mcpguard.onboarding.masking import shown
     from mcpguard.onboarding.moves import carry_out, writings
     from mcpguard.onboarding.plan import make_plan, tolerant

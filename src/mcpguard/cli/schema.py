@@ -1,22 +1,57 @@
-"""`mcpguard schema`: the JSON Schema of a file that people write, for an editor's completion."""
+"""`mcpguard schema`: the JSON Schema of a file that people write, or of what a verb prints with `--json`."""
 
 from __future__ import annotations
 
 import argparse
-from typing import Any
+from typing import Any, Literal
 
 EXAMPLES = (
     "mcpguard schema policy",
     "mcpguard schema config",
     "mcpguard schema test",
+    "mcpguard schema check-output                        (what `mcpguard check --json` prints)",
 )
 
-KINDS = ("policy", "config", "test")
+FILES = ("policy", "config", "test")
+
+MODELS = {
+    "policy": ("mcpguard.core.policy.written:Policy",),
+    "config": ("mcpguard.config.file:ConfigFile",),
+    "test": ("mcpguard.authoring.tests.cases:PolicyTests",),
+    "snapshot": ("mcpguard.authoring.snapshot:Snapshot",),
+    "check-output": ("mcpguard.cli.outputs:CheckReport",),
+    "doctor-output": ("mcpguard.cli.outputs:DoctorReport",),
+    "test-output": ("mcpguard.authoring.tests.running:SuiteReport",),
+    "explain-output": (
+        "mcpguard.authoring.explain.explanation:Explanation",
+        "mcpguard.authoring.explain.explanation:Recorded",
+        "mcpguard.authoring.explain.reach:Reaches",
+    ),
+    "secret-list-output": ("mcpguard.cli.outputs:SecretNames",),
+    "secret-check-output": ("mcpguard.cli.secret_check:TestedList",),
+    "status-output": ("mcpguard.cli.outputs:StatusReport",),
+    "audit-output": ("mcpguard.cli.outputs:AuditReport",),
+}
+"""FILES, which people write, and what verbs print as JSON -> the models of which it is one."""
+
+RECORD = "audit-record"
+"""The kind of a line of evidence, which `mcpguard audit show --json` prints."""
+
+KINDS = (*MODELS, RECORD)
+
+_LINK = {
+    "seq": {"type": "integer", "description": "Its number in the chain, from 1."},
+    "prev": {"type": "string", "description": "The `hash` of the line before."},
+    "hash": {"type": "string", "description": "sha256 (hex) of the line up to here."},
+}
+"""What sealing adds to each record (`core/evidence/chain.py`)."""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The options of this verb."""
-    parser.add_argument("kind", choices=KINDS, help="a policy, a configuration or a policy test")
+    written, outputs = ", ".join(FILES), ", ".join(kind for kind in KINDS if kind not in FILES)
+    said = f"a file that you write: {written}; or an output: {outputs}"
+    parser.add_argument("kind", metavar="KIND", choices=KINDS, help=said)
 
 
 def execute(args: argparse.Namespace) -> int:
@@ -34,16 +69,33 @@ def schema_text(kind: str) -> str:
 
 def schema_of(kind: str) -> dict[str, Any]:
     """The schema of one of KINDS."""
-    from mcpguard.authoring.tests.cases import PolicyTests
-    from mcpguard.config.file import ConfigFile
-    from mcpguard.core.document import json_schema
-    from mcpguard.core.document.written import Written
-    from mcpguard.core.policy.written import Policy
+    from pkgutil import resolve_name
+
+    from mcpguard.core.document.json_schema import schema_of
     from mcpguard.core.redaction.detectors import OPT_IN
 
-    roots: dict[str, type[Written]] = {"policy": Policy, "config": ConfigFile, "test": PolicyTests}
-    made = json_schema.schema_of(roots[kind], f"mcpguard {kind}")
+    if kind == RECORD:
+        return _record_schema()
+    mode: Literal["validation", "serialization"] = "validation" if kind in FILES else "serialization"
+    made = schema_of(f"mcpguard {kind}", *map(resolve_name, MODELS[kind]), mode=mode)
     if kind == "policy":
         # Which detectors there are is not known to the language of policies.
         made["$defs"]["Rule"]["properties"]["redact"]["items"] = {"enum": sorted(OPT_IN)}
     return made
+
+
+def _record_schema() -> dict[str, Any]:
+    from msgspec import json
+    from pydantic.json_schema import GenerateJsonSchema
+
+    from mcpguard.core.evidence.chain import Record
+
+    made = json.schema(Record)
+    for part in made["$defs"].values():
+        part["description"] = " ".join(part["description"].split())
+        part["additionalProperties"] = False
+        if "kind" in part["properties"]:
+            part["properties"]["kind"]["description"] = "Which record it is."
+            part["properties"] |= _LINK
+            part["required"] += _LINK
+    return {"$schema": GenerateJsonSchema.schema_dialect, "title": f"mcpguard {RECORD}", **made}

@@ -103,9 +103,9 @@ def _told_to_end() -> Iterator[None]:
 
 def _list(names: list[str], as_json: bool) -> None:
     if as_json:
-        import json
+        from mcpguard.cli.outputs import SecretNames
 
-        print(json.dumps(names))
+        print(SecretNames(tuple(names)).model_dump_json())
     else:
         print("\n".join(names) or "nothing is stored yet: `mcpguard secret set NAME`")
 

@@ -11,9 +11,10 @@ import os
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING
 
-from msgspec import Struct
+from pydantic import Field, RootModel
 
 from mcpguard.config.references import ENTRY
+from mcpguard.core.document.printed import Printed
 from mcpguard.core.errors import McpGuardError
 
 if TYPE_CHECKING:
@@ -23,16 +24,21 @@ if TYPE_CHECKING:
     from mcpguard.core.secret import CredentialRef
 
 
-class Tested(Struct, frozen=True):
-    """One reference for one server. `kind` is its source, or the kind of its entry; `seconds` is how long the
-    value may be used, None where that is not said; `said` is a sentence."""
+class Tested(Printed):
+    """One reference for one server."""
 
-    reference: str
-    kind: str
-    server: str
-    ok: bool
-    seconds: float | None
-    said: str
+    reference: str = Field(description="`SOURCE:NAME`.")
+    kind: str = Field(description="Its source, or the kind of its entry in `credentials`.")
+    server: str = Field(description="The server that uses it.")
+    ok: bool = Field(description="Whether it has a value.")
+    seconds: float | None = Field(
+        description="How many seconds its value may be used for; null where the source does not say."
+    )
+    said: str = Field(description="How long the value lasts and who may receive it, or what failed.")
+
+
+class TestedList(RootModel[tuple[Tested, ...]]):
+    """What `mcpguard secret check --json` prints."""
 
 
 def check(config: Config) -> list[Tested]:
@@ -57,9 +63,7 @@ def check(config: Config) -> list[Tested]:
 def report(found: list[Tested], as_json: bool) -> str:
     """One line each, or a JSON list."""
     if as_json:
-        from msgspec import json
-
-        return json.format(json.encode(found), indent=2).decode()
+        return TestedList(tuple(found)).model_dump_json(indent=2)
     from mcpguard.adapters.system.terminal import plain, style
 
     lines = [
@@ -92,9 +96,11 @@ def _tested(
         to = Recipient(server.name, _host(broker, server, principal), principal)
         broker.get(ref, to)
     except McpGuardError as problem:
-        return Tested(str(ref), kind, server.name, False, None, clean(str(problem)))
-    seconds = broker.remaining(ref, to)
-    return Tested(str(ref), kind, server.name, True, seconds, clean(_said(entry, kind, seconds)))
+        ok, seconds, said = False, None, str(problem)
+    else:
+        seconds = broker.remaining(ref, to)
+        ok, said = True, _said(entry, kind, seconds)
+    return Tested(reference=str(ref), kind=kind, server=server.name, ok=ok, seconds=seconds, said=clean(said))
 
 
 def _principal(entry: Credential | None) -> Principal:

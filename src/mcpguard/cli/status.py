@@ -29,9 +29,9 @@ def execute(args: argparse.Namespace) -> int:
 
     found = running()
     if args.json:
-        from msgspec.json import encode
+        from mcpguard.cli.outputs import StatusReport
 
-        print(encode({"running": found}).decode())
+        print(StatusReport.model_validate({"running": found}).model_dump_json())
     elif not found:
         print("no mcpguard is running")
     else:

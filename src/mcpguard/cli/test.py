@@ -72,17 +72,17 @@ def execute(args: argparse.Namespace) -> int:
     if coverage is not None:
         untested = _untested(args, loaded, shelf)
         coverage.add(untested, ())
-    reports = [FileReport(str(one.path), tuple(run(one, redactor, coverage))) for one in loaded]
+    reports = [FileReport(file=str(one.path), cases=tuple(run(one, redactor, coverage))) for one in loaded]
     goals = coverage.goals() if coverage is not None else None
-    low = goals is not None and args.fail_under is not None and percent(goals) < args.fail_under
+    suite = test_report.suite_of(reports, goals, args.fail_under, untested)
     if args.junit:
         test_report.write_junit(Path(args.junit), reports)
     if args.json:
-        test_report.print_json(reports, goals, args.fail_under, untested)
+        print(suite.model_dump_json())
     else:
+        low = goals is not None and args.fail_under is not None and percent(goals) < args.fail_under
         test_report.print_lines(reports, goals if args.coverage or low else None, args.fail_under, untested)
-    passed = all(case.judgement.passed for report in reports for case in report.cases)
-    return 0 if passed and not low else 1
+    return 0 if suite.ok else 1
 
 
 def _percentage(text: str) -> float:

@@ -22,17 +22,14 @@ class BoundServer(Protocol):
     @property
     def url(self) -> str | None:
         """Where it is; None for one with a `command`."""
-        ...
 
     @property
     def env(self) -> Mapping[str, str]:
         """The variables of its process."""
-        ...
 
     @property
     def headers(self) -> Mapping[str, str]:
         """The headers of each request to it."""
-        ...
 
 
 Credentials = Mapping[str, CredentialEntry]

@@ -95,7 +95,6 @@ class Gateway:
         return self._looked if self._caller is None else self._caller.modern
 
     def asked(self, question: Question) -> None:
-        """See `ports.Listener.asked`."""
         caller = self._caller
         if caller is not None and not caller.modern:
             self._questions.relay(question, caller, self._trips.asker(question))
@@ -103,7 +102,6 @@ class Gateway:
             self._trips.interrupt(question)
 
     def withdrawn(self, question: Question) -> None:
-        """See `ports.Listener.withdrawn`."""
         self._questions.withdraw(question)
         self._trips.withdraw(question)
 
@@ -141,17 +139,14 @@ class Gateway:
                 upstream.tell(method, {})
 
     def refuse_message(self, problem: MessageError) -> None:
-        """See `ports.Receiver.refuse_message`."""
         self._scope.refuse_message(problem)
 
     def cancel(self, request_id: RequestId, reason: str) -> None:
-        """See `ports.Receiver.cancel`."""
         request = self._scope.requests.get(request_id)
         if request is not None:
             request.cancel(reason)
 
     def abandon(self, reason: str) -> None:
-        """See `ports.Receiver.abandon`."""
         self._questions.abandon(reason)
         self._trips.parked.abandon(reason)
         for request in list(self._scope.requests.values()):
@@ -169,7 +164,6 @@ class Gateway:
 
     @property
     def thinking(self) -> bool:
-        """See `ports.Receiver.thinking`."""
         return self._questions.open or self._trips.parked.any
 
     # --- in turn or not --------------------------------------------------------------------------

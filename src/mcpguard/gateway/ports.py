@@ -65,41 +65,33 @@ class Listener(Protocol):
     @property
     def modern(self) -> bool:
         """Whether the client is of the modern era, so that upstreams are greeted in it first."""
-        ...
 
     @property
     def version(self) -> str:
         """The legacy revision to greet upstreams with."""
-        ...
 
     @property
     def caller(self) -> Caller:
         """What is declared on the client's behalf outside of its requests."""
-        ...
 
     def notified(
         self, server: str, method: str, params: dict[str, Json], related: Wait[Raw] | None = None
     ) -> None:
         """Take a notification that is no progress; `related` as in `Question`."""
-        ...
 
     def renewed(self, server: str) -> None:
         """This upstream was initialized again, so what it listed before may have changed. Called after the
         requests that waited for that were sent."""
-        ...
 
     def parted(self, related: Wait[Raw] | None) -> None:
         """The upstream closed the connection of this request on purpose, and is asked for the rest later
         (basic/transports of 2025-11-25, polling)."""
-        ...
 
     def asked(self, question: Question) -> None:
         """Take a question. It is answered later, once, with `Upstream.answer`."""
-        ...
 
     def withdrawn(self, question: Question) -> None:
         """The upstream no longer wants the answer, or it is gone."""
-        ...
 
 
 class Upstream(Protocol):
@@ -117,22 +109,18 @@ class Upstream(Protocol):
     @property
     def capabilities(self) -> Mapping[str, Json] | None:
         """The ServerCapabilities that it declared; None until it was greeted."""
-        ...
 
     @property
     def instructions(self) -> str | None:
         """Its instructions for use, uninspected; None if it has none, and until it was initialized."""
-        ...
 
     @property
     def modern(self) -> bool:
         """Whether it was greeted in the modern era (revision 2026-07-28 and later)."""
-        ...
 
     def ready(self) -> Wait[None]:
         """Start and greet it if that is needed; over when it runs. Fails as `request` does. A caller
         has a Permit for what it does next: starting resolves credentials."""
-        ...
 
     def request(self, permit: Permit, progress: Callable[[Json], None] | None = None) -> Wait[Raw]:
         """Send `permit.invocation.params` as a request of `permit.invocation.method`.
@@ -141,25 +129,20 @@ class Upstream(Protocol):
         `notifications/progress` that belongs to this request, before the answer. Fails with
         UpstreamError or CredentialError, both with a sentence that may be shown.
         """
-        ...
 
     def answer(self, question: Question, body: dict[str, Json]) -> None:
         """Answer its question: `body` is {"result": …} or {"error": …}. Nothing happens if it is gone."""
-        ...
 
     def tell(self, method: str, params: dict[str, Json]) -> None:
         """Send a notification to a legacy upstream that runs; to others nothing."""
-        ...
 
     def prepare(self, permit: Permit) -> None:
         """Send this request now if the upstream runs, and after each later start; there is no wait for the
         answer. A later one of the same method takes its place. Starts nothing."""
-        ...
 
     def cancel(self, wait: Wait[Raw], reason: str) -> None:
         """Tell the upstream that the answer to `wait` is no longer wanted (notifications/cancelled). `wait`
         then fails; nobody should be waiting for it."""
-        ...
 
 
 class Client(Protocol):
@@ -167,34 +150,27 @@ class Client(Protocol):
 
     def reply(self, request_id: RequestId, result: Redacted) -> None:
         """Answer with a result."""
-        ...
 
     def refuse(self, request_id: RequestId | None, error: Redacted) -> None:
         """Answer with a JSON-RPC error object (`code`, `message`, `data`)."""
-        ...
 
     def notify(self, method: str, params: Redacted, related: RequestId | None = None) -> None:
         """Send a notification; one that belongs to an open request goes the way of its answer."""
-        ...
 
     def ask(
         self, question_id: RequestId, method: str, params: Redacted, related: RequestId | None = None
     ) -> None:
         """Send a request to a legacy client; its answer comes to `Receiver.receive`."""
-        ...
 
     def part(self, request_id: RequestId) -> None:
         """Close the connection that the answer to this request goes out on, if its client can come back."""
-        ...
 
     @property
     def full(self) -> bool:
         """Whether it takes less than it is given, so that its upstreams should not be read for now."""
-        ...
 
     def shown(self, request_id: RequestId) -> RequestId:
         """The id of an open request as the client itself wrote it."""
-        ...
 
 
 class Receiver(Protocol):
@@ -204,34 +180,27 @@ class Receiver(Protocol):
     def receive(self, message: dict[str, Json], headers: Mapping[str, str] | None = None) -> None:
         """Take one well-formed message. `headers` are those of its HTTP request, names in lower case,
         None where there are none; what they say must agree with the body."""
-        ...
 
     def refuse_message(self, problem: MessageError) -> None:
         """Answer a message that is refused before a decision, and leave a note of it."""
-        ...
 
     def cancel(self, request_id: RequestId, reason: str) -> None:
         """Nobody waits for this answer any more: the client cancelled it or is gone."""
-        ...
 
     def abandon(self, reason: str) -> None:
         """End every request in flight: each leaves an outcome, none gets an answer."""
-        ...
 
     @property
     def batches(self) -> bool:
         """Whether the revision of the session has batches (2025-03-26, basic/index, batching)."""
-        ...
 
     @property
     def idle(self) -> bool:
         """Whether no request waits for an answer."""
-        ...
 
     @property
     def thinking(self) -> bool:
         """Whether a call waits for an answer of the client, who may be a person: for a bounded time."""
-        ...
 
 
 class CredentialSource(Protocol):
@@ -239,11 +208,9 @@ class CredentialSource(Protocol):
 
     def get(self, ref: CredentialRef) -> Secret:
         """The value now. Raises CredentialError with a sentence that names `ref` and what to do."""
-        ...
 
     def has(self, ref: CredentialRef) -> bool:
         """Whether `get` would find one, without handing out the value."""
-        ...
 
 
 class Mint(Protocol):
@@ -253,16 +220,13 @@ class Mint(Protocol):
     def lease(self) -> Lease:
         """A value that may be used from now on. Raises CredentialError with a sentence that names the entry
         and what to do, and that quotes nothing of what the program or the service said."""
-        ...
 
     def renew(self, lease: Lease) -> Lease | None:
         """The same value for longer, before it ends; None where there must be a new one."""
-        ...
 
     def refused(self) -> None:
         """An upstream did not take the last value (HTTP 401 or 403): `lease` shall not give it again where
         the source could make another."""
-        ...
 
 
 class Sessions(Protocol):
@@ -273,7 +237,6 @@ class Sessions(Protocol):
         was changed in it is kept, durable against the end of the process. Nobody waits in the block.
 
         Raises SessionError, also at the end of the block, where it cannot be read or stored."""
-        ...
 
 
 class AuditSink(Protocol):
@@ -281,11 +244,9 @@ class AuditSink(Protocol):
 
     def write(self, record: Record) -> Wait[None]:
         """Append `record`. The wait is over when it is durable, and fails with AuditError."""
-        ...
 
     def settled(self) -> Wait[None]:
         """A wait that is over when all that was written so far is durable (or failed)."""
-        ...
 
 
 class Clock(Protocol):
@@ -293,15 +254,12 @@ class Clock(Protocol):
 
     def now(self) -> datetime:
         """The wall clock, in UTC."""
-        ...
 
     def seconds(self) -> float:
         """A monotonic clock, in seconds."""
-        ...
 
     def later(self, seconds: float, then: Callable[[], None]) -> Callable[[], None]:
         """Call `then` in so many seconds; gives what cancels that."""
-        ...
 
 
 State = Literal["idle", "starting", "running", "failing", "waiting", "failed", "closed"]

@@ -29,20 +29,16 @@ class Credentials(Protocol):
     def get(self, ref: CredentialRef, to: Recipient) -> Secret:
         """The value now, which the redactor holds already. Raises CredentialError with a sentence that names
         `ref`: it is not for `to`, or is unavailable."""
-        ...
 
     def known(self, ref: CredentialRef, to: Recipient) -> Secret | None:
         """What `get` would give, where that needs nothing but a look; None where it may take time, or may
         fail."""
-        ...
 
     def refused(self, ref: CredentialRef, to: Recipient, secret: Secret | None = None) -> None:
         """`to` did not take `secret` (HTTP 401 or 403), None for the one that was given last: the next one
         shall be new. Nothing happens where it is not the last one any more, so many calls may say so at
         once; nor a second time within seconds, since a new one does not help. Raises as `get`."""
-        ...
 
     def remaining(self, ref: CredentialRef, to: Recipient) -> float | None:
         """Seconds until the value that was given last ends at its source, 0 where it has; None where it does
         not end by itself, or none was given."""
-        ...

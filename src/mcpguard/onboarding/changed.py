@@ -1,18 +1,24 @@
 """What somebody has changed after the import. A client's file: is mcpguard in it, and what is it without. A
 secret: is it another one.
 
-Law of this file: what cannot be read is taken for one that starts mcpguard, and stays.
+Law of this file: what cannot be read is taken for one that starts mcpguard, and stays; and what makes place
+for entries that are put back is exactly what the import wrote.
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+from copy import deepcopy
 from pathlib import Path
+from typing import Any, NamedTuple
 
 from mcpguard.onboarding import disk
 from mcpguard.onboarding.discovery.clients import CLIENTS
-from mcpguard.onboarding.discovery.reading import BOM, ClientFile, parsed
-from mcpguard.onboarding.edit_back import put_back
-from mcpguard.onboarding.formats.tree import Unreadable
+from mcpguard.onboarding.discovery.reading import BOM, PARSERS, ClientFile, parsed, tables_of
+from mcpguard.onboarding.edit import applied, checked, free_name, name_for
+from mcpguard.onboarding.formats import jsonc, tree, yaml_text
+from mcpguard.onboarding.formats.toml_text import statements
+from mcpguard.onboarding.formats.tree import Broken, Change, TreeNode, Unreadable
 from mcpguard.onboarding.journal import Move, Step, mark
 from mcpguard.onboarding.vault import REMOVED, Vault
 
@@ -65,3 +71,188 @@ def is_another(move: Move, vault: Vault, name: str) -> bool:
         return mark(vault.get(move.key) or "", value) != stored
     except ValueError:
         return True  # The key is the last to go, so what is still there was left on purpose.
+
+
+Way = tuple[tree.Step, ...]
+"""Where something is in a document."""
+
+
+class Item(NamedTuple):
+    """A server in its table: its name (None: it has none), what it says, and where it stands."""
+
+    name: str | None
+    plain: Any
+    start: int
+    end: int
+
+
+class _Restored(NamedTuple):
+    """What is to happen at `path`: `ours` (None: there is none) makes place for `originals` of `was`."""
+
+    path: Way
+    ours: Item | None
+    originals: list[Item]
+
+
+def put_back(
+    was: ClientFile, now: ClientFile, gone: Iterable[Way], entry: dict[str, Any]
+) -> tuple[str, list[str]]:
+    """The text of `now` with the entries of `was` at `gone` in place of `entry`, which was written for them;
+    and the tables that have no entry of mcpguard any more. Where the entries stand there already, nothing
+    changes.
+
+    Raises Unreadable where the entry was changed, where a name is taken, and where it cannot be done without
+    touching more.
+    """
+    ways = list(gone)
+    root = PARSERS[now.file.format](now.text)
+    want = deepcopy(root.plain())
+    changes: list[Change] = []
+    lost: list[str] = []
+    for path, name, originals in _moved(was, ways, entry):
+        node = root.at(path)
+        items = [] if node is None else _items(now.text, node)
+        if originals and _stand(items, originals):
+            continue
+        ours = _ours(now, path, items, name, entry)
+        if ours is None and (name or not items):
+            lost.append(".".join(map(str, path)))
+            continue
+        taken = {one.name for one in items if one is not ours and one.name}
+        taken &= {one.name for one in originals}
+        if taken:
+            raise Unreadable(f"{now.path}: now has another server named {taken.pop()}")
+        changes += _changes(was, now, root, _Restored(path, ours, originals))
+        _expect(want, path, ours, originals)
+        if not originals and now.file.format == "toml":
+            _drop_empty(want, path, now.text)
+    return checked(now, applied(now.text, changes), want), lost
+
+
+def _moved(was: ClientFile, gone: list[Way], entry: dict[str, Any]) -> Iterable[tuple[Way, str, list[Item]]]:
+    """For each table the name that the entry of mcpguard got there ("": it was there), and what moved."""
+    if not gone:
+        path: Way = was.file.tables[0]
+        node = PARSERS[was.file.format](was.text).at(path) if was.text.strip() else None
+        names = [] if node is None else [str(one.name) for one in _items(was.text, node)]
+        yield path, free_name(names, []), []
+        return
+    for path, table in tables_of(was.file, PARSERS[was.file.format](was.text)):
+        steps = [way[-1] for way in gone if way[:-1] == path]
+        if steps:
+            every = list(zip(_steps(table), _items(was.text, table), strict=True))
+            yield (
+                path,
+                name_for(was, path, table, steps, entry),
+                [one for step, one in every if step in steps],
+            )
+
+
+def _steps(table: TreeNode) -> list[tree.Step]:
+    if table.kind == "list":
+        return list(range(len(table.value)))
+    return [member.key for member in table.value]
+
+
+def _items(text: str, table: TreeNode) -> list[Item]:
+    if table.kind == "map":
+        return [Item(one.key, one.node.plain(), one.start, one.node.end) for one in table.value]
+    found = []
+    for node in table.value if table.kind == "list" else ():
+        plain = node.plain()
+        name = plain.get("name") if isinstance(plain, dict) else None
+        found.append(
+            Item(None if name is None else str(name), plain, node.start, len(text[: node.end].rstrip()))
+        )
+    return found
+
+
+def _stand(items: list[Item], originals: list[Item]) -> bool:
+    return all(
+        any((one.name, one.plain) == (other.name, other.plain) for other in items) for one in originals
+    )
+
+
+def _ours(now: ClientFile, path: Way, items: list[Item], name: str, entry: dict[str, Any]) -> Item | None:
+    named = [one for one in items if one.name == name]
+    want = {"name": name, **entry} if now.file.listed else entry
+    if len(named) > 1 or any(one.plain != want for one in named):
+        raise Unreadable(f"{now.path}: its entry {name} was changed after the import")
+    if name and not named and any(one.guarded and one.where[:-1] == path for one in now.entries):
+        raise Unreadable(f"{now.path}: its mcpguard entry was renamed after the import")
+    return named[0] if named else None
+
+
+def _expect(want: Any, path: Way, ours: Item | None, originals: list[Item]) -> None:
+    table = want
+    for step in path:
+        table = table[step]
+    if isinstance(table, list):
+        at = len(table) if ours is None else table.index(ours.plain)
+        table[at : at + 1] = [one.plain for one in originals]
+        return
+    if ours is not None:
+        del table[ours.name]
+    table.update({one.name: one.plain for one in originals})
+
+
+def _drop_empty(want: Any, path: Way, text: str) -> None:
+    """In TOML a table is gone with the last one in it, unless it has a header of its own."""
+    ways = [one.path for one in statements(text)]
+    parent = want
+    for step in path[:-1]:
+        parent = parent[step]
+    if not parent[path[-1]] and path not in ways:
+        del parent[path[-1]]
+
+
+def _changes(was: ClientFile, now: ClientFile, root: TreeNode, table: _Restored) -> list[Change]:
+    try:
+        if now.file.format == "toml":
+            return _in_toml(was, now, table)
+        return _in_spans(was, now, root, table)
+    except Broken as broken:
+        raise Unreadable(f"{now.path}: {broken}") from None
+
+
+def _in_toml(was: ClientFile, now: ClientFile, table: _Restored) -> list[Change]:
+    def mine(text: str, names: set[str]) -> list[tuple[int, int]]:
+        ways = {(*map(str, table.path), name) for name in names}
+        long = len(table.path) + 1
+        return [(one.start, one.end) for one in statements(text) if one.path[:long] in ways]
+
+    line = jsonc.newline(now.text)
+    spans = mine(was.text, {str(one.name) for one in table.originals})
+    texts = [was.text[start:end] for start, end in spans]
+    new = "".join(text if text.endswith("\n") else text + line for text in texts)
+    if table.ours is None:
+        end = len(now.text)
+        return [(end, end, new if now.text.endswith("\n") else line + new)]
+    first, *rest = mine(now.text, {str(table.ours.name)})
+    return [(*first, new), *((start, end, "") for start, end in rest)]
+
+
+def _in_spans(was: ClientFile, now: ClientFile, root: TreeNode, table: _Restored) -> list[Change]:
+    text = now.text
+    texts = [was.text[one.start : one.end] for one in table.originals]
+    node = root.at(table.path)
+    if node is None:
+        raise Broken(0, "the servers are gone")
+    if table.ours is not None and not texts:
+        steps = [
+            step for step, one in zip(_steps(node), _items(text, node), strict=True) if one == table.ours
+        ]
+        edit = yaml_text.replace if now.file.format == "yaml" else jsonc.replace
+        return edit(text, node, steps, "", {})
+    here = table.ours or _items(text, node)[-1]
+    before = text[text.rfind("\n", 0, here.start) + 1 : here.start]
+    line = jsonc.newline(text)
+    if now.file.format == "yaml":
+        if before.strip() != "-":
+            raise Broken(here.start, "a list in brackets cannot be edited: write one server per line")
+        between = line + before
+    else:
+        between = "," + (line + before if not before.strip() else " ")
+    if table.ours is None:
+        return [(here.end, here.end, "".join(between + one for one in texts))]
+    return [(here.start, here.end, between.join(texts))]

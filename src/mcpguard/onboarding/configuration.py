@@ -11,9 +11,9 @@ from mcpguard.config.file import ConfigFile
 from mcpguard.core.document.reading import Document
 from mcpguard.core.errors import ConfigError, Problem
 from mcpguard.onboarding.formats import yaml_text
-from mcpguard.onboarding.formats.edit_json import newline
-from mcpguard.onboarding.formats.edit_yaml import scalar
+from mcpguard.onboarding.formats.jsonc import newline
 from mcpguard.onboarding.formats.tree import Broken, Member, TreeNode
+from mcpguard.onboarding.formats.yaml_text import scalar
 
 _HEAD = "# Made by `mcpguard import`; change it as you like. `mcpguard check` reports mistakes.\nversion: 1\n"
 _ONE_LINE = "is written in brackets: write one entry per line, so that `mcpguard import` can add to it"

@@ -13,14 +13,11 @@ from typing import Any
 
 from mcpguard.onboarding.discovery.clients import File
 from mcpguard.onboarding.discovery.reading import PARSERS, ClientFile, tables_of
-from mcpguard.onboarding.formats import edit_json, edit_toml, edit_yaml
-from mcpguard.onboarding.formats.tree import Broken, Step, TreeNode, Unreadable
+from mcpguard.onboarding.formats import jsonc, toml_text, yaml_text
+from mcpguard.onboarding.formats.tree import Broken, Change, Step, TreeNode, Unreadable
 
 NAME = "mcpguard"
 """What the entry is called, unless a server of another kind has that name."""
-
-Change = tuple[int, int, str]
-"""`text[start:end]` becomes the text."""
 
 
 def replaced(found: ClientFile, gone: Iterable[tuple[Step, ...]], entry: dict[str, Any]) -> str:
@@ -68,9 +65,9 @@ def added(found: ClientFile, entry: dict[str, Any]) -> str:
         name = free_name(list(inner), [])
         inner[name] = entry
         if found.file.format == "toml":
-            changes = [edit_toml.append(text, path, name, entry)]
+            changes = [toml_text.append(text, path, name, entry)]
         else:
-            changes = [edit_json.insert(text, root, path, name, entry)]
+            changes = [jsonc.insert(text, root, path, name, entry)]
     except (AttributeError, TypeError, Broken):
         raise Unreadable(
             f"{found.path}: {'.'.join(path)} is not a mapping, so nothing can be added"
@@ -82,9 +79,9 @@ def new_text(file: File, entry: dict[str, Any]) -> str:
     """The text of a file that has nothing but the entry of mcpguard."""
     path = file.tables[0]
     if file.format == "toml":
-        return edit_toml.block("", (*path, NAME), entry)
+        return toml_text.block("", (*path, NAME), entry)
     if file.format == "yaml":
-        lines = edit_yaml.item("  ", {"name": NAME, **entry})
+        lines = yaml_text.item("  ", {"name": NAME, **entry})
         return f"name: {NAME}\nversion: 0.0.1\nschema: v1\nmcpServers:\n  - {lines}\n"
     whole: Any = {NAME: entry}
     for step in reversed(path):
@@ -113,14 +110,14 @@ def _changes(
 ) -> list[Change]:
     try:
         if found.file.format == "toml":
-            return edit_toml.replace(found.text, tuple(map(str, path)), [*map(str, steps)], name, entry)
+            return toml_text.replace(found.text, tuple(map(str, path)), [*map(str, steps)], name, entry)
         root = PARSERS[found.file.format](found.text)
         table = root.at(path)
         if table is None:
             raise Broken(0, "the servers are gone")
         if found.file.format == "yaml":
-            return edit_yaml.replace(found.text, table, steps, name, entry)
-        return edit_json.replace(found.text, table, steps, name, entry)
+            return yaml_text.replace(found.text, table, steps, name, entry)
+        return jsonc.replace(found.text, table, steps, name, entry)
     except Broken as broken:
         raise Unreadable(f"{found.path}: {broken}") from None
 
@@ -150,7 +147,7 @@ def checked(found: ClientFile, text: str, want: Any) -> str:
     try:
         root = PARSERS[found.file.format](text)
         if found.file.format == "yaml":
-            edit_yaml.compose(text)
+            yaml_text.compose(text)
         if root.plain() == want:
             return text
     except Broken:

@@ -1,18 +1,35 @@
-"""mcpguard added to a client that has no server, or only others."""
+"""mcpguard added to a client that has no server, or only others; by absolute paths, since a desktop has
+another PATH than a terminal."""
 
 from __future__ import annotations
 
 import os
+import shutil
+import sys
 from pathlib import Path
+from typing import Any
 
 from mcpguard.onboarding.discovery.clients import CLIENTS, File, KnownClient
 from mcpguard.onboarding.discovery.reading import ClientFile, Places, paths_of, read
 from mcpguard.onboarding.disk import MoveError
 from mcpguard.onboarding.edit import added, new_text
 from mcpguard.onboarding.journal import MoveJournal
-from mcpguard.onboarding.launching import launcher
 from mcpguard.onboarding.moves import carry_out, client_writing
 from mcpguard.onboarding.vault import Vault
+
+
+def launcher(config: Path) -> dict[str, Any]:
+    """`command` and `args` of the entry that serves `config`."""
+    command, before = _program()
+    return {"command": command, "args": [*before, "run", "--config", str(config)]}
+
+
+def _program() -> tuple[str, list[str]]:
+    beside = os.path.join(os.path.dirname(os.path.abspath(sys.executable)), "mcpguard")
+    found = beside if os.access(beside, os.X_OK) else shutil.which("mcpguard")
+    if found:
+        return os.path.abspath(found), []
+    return os.path.abspath(sys.executable), ["-m", "mcpguard"]
 
 
 def install(name: str, config: Path, places: Places, journal: MoveJournal, vault: Vault, folder: Path) -> str:

@@ -13,11 +13,12 @@ from typing import Any
 from msgspec import Struct
 
 from mcpguard.core.errors import ConfigError, CredentialError
-from mcpguard.onboarding import configuration, disk, packs
+from mcpguard.onboarding import configuration, disk
 from mcpguard.onboarding.conversion import convert, corrected
 from mcpguard.onboarding.discovery.arguments import Text
 from mcpguard.onboarding.discovery.clients import KnownClient
 from mcpguard.onboarding.discovery.entry import Entry, Place
+from mcpguard.onboarding.discovery.programs import policy_for
 from mcpguard.onboarding.discovery.reading import ClientFile, Places
 from mcpguard.onboarding.discovery.references import Stays
 from mcpguard.onboarding.edit import replaced
@@ -213,7 +214,7 @@ class _Maker:
         return name
 
     def _add_policy(self, server: PlannedServer, entry: Entry) -> None:
-        text, server.policy = packs.policy_for(server.name, entry)
+        text, server.policy = policy_for(server.name, entry)
         folder, number = self._plan.config.parent / "policies", 1
         path = folder / f"{server.name}.yaml"
         while path.exists() and path.read_bytes() != text.encode():

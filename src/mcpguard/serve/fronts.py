@@ -35,32 +35,26 @@ class Front(Protocol):
 
     async def open(self, ended: Callable[[], None]) -> None:
         """Serve from now on; `ended()` is called when the client has gone for good. Raises OSError."""
-        ...
 
     @property
     def drained(self) -> bool:
         """Whether no answer is in flight and all of them were handed to the system."""
-        ...
 
     def worlds(self) -> list[World]:
         """Those that are open."""
-        ...
 
     def balance(self) -> bool:
         """Stop and resume reading; whether to look again after the next turn."""
-        ...
 
     async def end(self, gently: bool) -> None:
         """End all worlds, with what they started."""
-        ...
 
     def close(self) -> None:
         """Let go of the descriptors; what was to be said has been said."""
-        ...
 
 
 class StdioFront:
-    """One client, whose process started ours."""
+    """One client, whose process started ours; implements `Front`."""
 
     where = "stdio"
 
@@ -69,35 +63,29 @@ class StdioFront:
         self._world = World(shared, self._client, operating_system_user())
 
     async def open(self, ended: Callable[[], None]) -> None:
-        """See `Front.open`."""
         gateway = self._world.gateway
         self._client.connect(gateway, ended)
 
     @property
     def drained(self) -> bool:
-        """See `Front.drained`."""
         return self._world.gateway.idle and self._client.drained
 
     def worlds(self) -> list[World]:
-        """See `Front.worlds`."""
         return [self._world]
 
     def balance(self) -> bool:
-        """See `Front.balance`."""
         self._client.hold(self._world.full)
         return self._world.balance()
 
     async def end(self, gently: bool) -> None:
-        """See `Front.end`."""
         await self._world.close(gently)
 
     def close(self) -> None:
-        """See `Front.close`."""
         self._client.close()
 
 
 class HttpFront:
-    """Any number of clients, who come and go; implements the `Door` of the HTTP transport."""
+    """Any number of clients, who come and go; implements `Front`, and the `Door` of the HTTP transport."""
 
     def __init__(self, shared: Shared, host: str, port: int, listening: Callable[[str], None]) -> None:
         """`listening(url)` is called once clients can come; port 0 picks a free port."""
@@ -134,13 +122,11 @@ class HttpFront:
         self._listening(f"http://{self.where}/mcp")
 
     def enter(self, client: HttpClient, principal: Principal) -> Receiver:
-        """See `Door.enter`."""
         world = World(self._shared, client, principal)
         self._worlds[world.gateway] = world, client
         return world.gateway
 
     async def leave(self, receiver: Receiver, gently: bool) -> None:
-        """See `Door.leave`."""
         world, _client = self._worlds.pop(receiver)
         await world.close(gently)
         self._shared.upstream_changed()
@@ -148,11 +134,9 @@ class HttpFront:
 
     @property
     def drained(self) -> bool:
-        """See `Front.drained`."""
         return all(world.gateway.idle for world in self.worlds())
 
     def worlds(self) -> list[World]:
-        """See `Front.worlds`."""
         return [world for world, _client in self._worlds.values()]
 
     def balance(self) -> bool:
@@ -179,7 +163,6 @@ class HttpFront:
         return strained
 
     async def end(self, gently: bool) -> None:
-        """See `Front.end`."""
         await self._server.close(gently)
 
     def close(self) -> None:

@@ -20,7 +20,9 @@ def changes(
 
 
 def test_without_an_allow_rule_one_must_be_written() -> None:
-    assert changes("effect: deny, when: 'false'") == (Change("", "be written", (), NOT_WRITTEN),)
+    assert changes("effect: deny, when: 'false'") == (
+        Change(rule="", must="be written", operands=(), note=NOT_WRITTEN),
+    )
 
 
 def test_of_the_allow_rules_it_is_the_one_with_the_fewest_operands_that_are_not_so() -> None:
@@ -31,7 +33,11 @@ def test_of_the_allow_rules_it_is_the_one_with_the_fewest_operands_that_are_not_
         args={"a": 2, "b": 1},
     )
     assert found == (
-        Change("p/r0", "hold", (WantedOperand("args.a == 1", True, "`args.a` is a whole number"),)),
+        Change(
+            rule="p/r0",
+            must="hold",
+            operands=(WantedOperand(text="args.a == 1", must_be=True, reason="`args.a` is a whole number"),),
+        ),
     )
 
 
@@ -46,7 +52,9 @@ def test_a_rule_that_arguments_can_make_hold_comes_before_one_that_they_cannot()
 
 def test_an_ended_rule_says_when() -> None:
     found = changes("effect: allow", head="expires: 2026-01-01")
-    assert found == (Change("p/r0", "hold", (), "it expired 2026-01-02, with its policy"),)
+    assert found == (
+        Change(rule="p/r0", must="hold", operands=(), note="it expired 2026-01-02, with its policy"),
+    )
 
 
 @pytest.mark.parametrize("engine", ["cpp", "python"])
@@ -59,11 +67,11 @@ def test_a_deny_says_which_operands_would_have_to_differ(engine: EngineName) -> 
     ).changes
     assert found == (
         Change(
-            "p/r1",
-            "not hold",
-            (
-                WantedOperand("args.force", False, "there is no `args.force`"),
-                WantedOperand('args.branch == "main"', False),
+            rule="p/r1",
+            must="not hold",
+            operands=(
+                WantedOperand(text="args.force", must_be=False, reason="there is no `args.force`"),
+                WantedOperand(text='args.branch == "main"', must_be=False),
             ),
         ),
     )
@@ -130,7 +138,7 @@ SECOND = int(NOW.timestamp())
 def test_a_limit_says_when_it_has_room_again(limit: str, key: str, parts: list[Any], note: str) -> None:
     kept = StoredSession(spent={f"p/r0 {key}": parts})
     found = changes(f"effect: allow, limit: {{{limit}}}", "effect: allow", args={"n": 4}, kept=kept)
-    assert found == (Change("p/r0", "have room", (), note),)
+    assert found == (Change(rule="p/r0", must="have room", operands=(), note=note),)
 
 
 A1, A2 = "args.a == 1", "args.a == 2"

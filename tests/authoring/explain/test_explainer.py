@@ -7,7 +7,6 @@ from typing import Any
 import hypothesis.strategies as st
 import pytest
 from hypothesis import given, settings
-from msgspec.json import encode
 
 from mcpguard.authoring.explain.explainer import Result, explain
 from mcpguard.authoring.explain.explanation import Considered, Done, Operand
@@ -51,12 +50,12 @@ def test_the_rules_stand_in_the_order_of_their_effects_with_what_each_came_to(en
 def test_each_operand_is_told_with_its_value_and_its_reason() -> None:
     found = explained(policies("effect: allow, when: 'has(args.a) && (args.b || !args.c)'"), {"c": "x"})
     assert found.candidates[0].operands == (
-        Operand("has(args.a) && (args.b || !args.c)", 0, "false"),
-        Operand("has(args.a)", 1, "false", "there is no `args.a`"),
-        Operand("(args.b || !args.c)", 1, "error"),
-        Operand("args.b", 2, "error", "there is no `args.b`"),
-        Operand("!args.c", 2, "error"),
-        Operand("args.c", 3, "error", "`args.c` is a string"),
+        Operand(text="has(args.a) && (args.b || !args.c)", depth=0, value="false"),
+        Operand(text="has(args.a)", depth=1, value="false", reason="there is no `args.a`"),
+        Operand(text="(args.b || !args.c)", depth=1, value="error"),
+        Operand(text="args.b", depth=2, value="error", reason="there is no `args.b`"),
+        Operand(text="!args.c", depth=2, value="error"),
+        Operand(text="args.c", depth=3, value="error", reason="`args.c` is a string"),
     )
 
 
@@ -117,18 +116,18 @@ def test_what_is_done_with_an_allowed_call_is_told_by_names_alone() -> None:
         StoredSession(spent={"p/r1 bytes session": [(0, 4)]}),
     )
     assert found.done == Done(
-        ("email",),
-        ("private",),
-        ("seen",),
-        ("limit",),
-        "c",
-        (
+        redact=("email",),
+        labels=("private",),
+        facts=("seen",),
+        arguments=("limit",),
+        credential="c",
+        limits=(
             "calls: 1; 0 of 3 in 1h were used before",
             "bytes: those of the result; 4 of 10 in this session were used before",
         ),
     )
-    assert b"71" not in encode(found)
-    assert b"72" not in encode(found)
+    assert "71" not in found.model_dump_json()
+    assert "72" not in found.model_dump_json()
 
 
 def test_where_rules_set_arguments_what_is_sent_is_explained() -> None:
@@ -184,9 +183,9 @@ def test_a_result_is_explained_as_the_next_decision_of_the_same_session(denied: 
         assert told.why == "a deny that holds overrides every ask and every allow"
     else:
         assert (told.effect, told.shadow) == ("allow", "deny (rule) p/r2")
-        assert told.done == Done(("iban",), ("mail",), ("f",))
+        assert told.done == Done(redact=("iban",), labels=("mail",), facts=("f",))
     assert kept == StoredSession()
-    assert b"hush" not in encode(found)
+    assert "hush" not in found.model_dump_json()
 
 
 def test_a_refused_call_has_no_result() -> None:
@@ -251,7 +250,7 @@ def test_it_is_the_verdict_of_decide_and_shows_nothing_of_the_arguments(
     assert told.shadow == verdict.shadow
     if isinstance(verdict, Deny):
         assert (told.cause, told.message) == (verdict.cause.value, verdict.message)
-    written = encode(told).decode()
+    written = told.model_dump_json()
     for value in ("zq7", "7711", "77.1"):
         assert value not in written
     assert kept == StoredSession(labels=labels)

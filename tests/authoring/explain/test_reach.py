@@ -61,21 +61,21 @@ def test_the_conditions_stand_without_what_is_known_already() -> None:
         "effect: ask, when: '(args.b ? args.c : args.d) && server == \"s\"'",
     )
     assert told == Reach(
-        "s",
-        "tool",
-        "t",
-        "if",
-        (Clause("p/r0", "args.a == 1"), Clause("p/r2", "args.b || args.c")),
-        (Clause("p/r3", '"private" in session.labels'),),
-        (Clause("p/r4", "(args.b ? args.c : args.d)"),),
-        ("9 bytes a session (p/r2)",),
+        server="s",
+        kind="tool",
+        name="t",
+        answer="if",
+        allowed_by=(Clause(rule="p/r0", when="args.a == 1"), Clause(rule="p/r2", when="args.b || args.c")),
+        unless=(Clause(rule="p/r3", when='"private" in session.labels'),),
+        approval=(Clause(rule="p/r4", when="(args.b ? args.c : args.d)"),),
+        limits=("9 bytes a session (p/r2)",),
     )
 
 
 def test_an_allow_that_always_holds_stands_for_all_others() -> None:
     told = found("effect: allow, when: args.a", "effect: allow", "effect: deny, when: args.b")
-    assert told.allowed_by == (Clause("p/r1"),)
-    assert told.unless == (Clause("p/r2", "args.b"),)
+    assert told.allowed_by == (Clause(rule="p/r1"),)
+    assert told.unless == (Clause(rule="p/r2", when="args.b"),)
 
 
 def test_a_conflict_is_told() -> None:

@@ -13,8 +13,10 @@ from mcpguard.core.policy.compiled import PolicySet, compile_policy
 from mcpguard.core.redaction.detectors import OPT_IN
 from mcpguard.core.redaction.redactor import Redactor
 
-ALLOWED = CaseOutcome("allow", ("p/a", "p/b"), redact=("email",), arguments={"n": 1}, output={"x": True})
-DENIED = CaseOutcome("deny", ("p/d",), "rule", "Use a branch.")
+ALLOWED = CaseOutcome(
+    effect="allow", rules=("p/a", "p/b"), redact=("email",), arguments={"n": 1}, output={"x": True}
+)
+DENIED = CaseOutcome(effect="deny", rules=("p/d",), cause="rule", message="Use a branch.")
 
 
 @pytest.mark.parametrize(
@@ -39,13 +41,13 @@ def test_only_what_is_named_is_compared(expected: Expect, outcome: CaseOutcome, 
 
 def test_a_difference_shows_both_sides_in_one_order() -> None:
     assert list(differences(Expect(rules=("p/z", "p/c")), ALLOWED)) == [
-        Difference("rules", ["p/c", "p/z"], ["p/a", "p/b"])
+        Difference(key="rules", expected=["p/c", "p/z"], got=["p/a", "p/b"])
     ]
 
 
-FAILED = CaseOutcome("deny", (), "error")
-ASKED = CaseOutcome("ask", (), "approval")
-WITHHELD = CaseOutcome("withhold", ("p/w",), "rule")
+FAILED = CaseOutcome(effect="deny", rules=(), cause="error")
+ASKED = CaseOutcome(effect="ask", rules=(), cause="approval")
+WITHHELD = CaseOutcome(effect="withhold", rules=("p/w",), cause="rule")
 
 
 @pytest.mark.parametrize(
@@ -55,14 +57,14 @@ WITHHELD = CaseOutcome("withhold", ("p/w",), "rule")
         (Expect(effect="allow"), ALLOWED, ALLOWED, Judgement()),
         (Expect(effect="allow"), ALLOWED, FAILED, Judgement((), "the Python engine refuses: deny (error)")),
         (Expect(effect="allow"), ALLOWED, WITHHELD, Judgement((), "the Python engine refuses: withhold (rule)")),
-        (Expect(effect="allow"), ALLOWED, CaseOutcome("deny", broken="call 1"), Judgement((), "the Python engine refuses: call 1")),
+        (Expect(effect="allow"), ALLOWED, CaseOutcome(effect="deny", broken="call 1"), Judgement((), "the Python engine refuses: call 1")),
         (Expect(cause="rule"), DENIED, FAILED, Judgement((), "the Python engine refuses: deny (error)")),
         (Expect(effect="deny"), DENIED, FAILED, Judgement()),
-        (Expect(effect="deny"), DENIED, ALLOWED, Judgement((Difference("engines", "deny", "allow by the Python engine"), Difference("effect", "deny", "allow")))),
-        (Expect(message=""), DENIED, ALLOWED, Judgement((Difference("engines", "deny", "allow by the Python engine"),))),
-        (Expect(message=""), DENIED, ASKED, Judgement((Difference("engines", "deny", "ask (approval) by the Python engine"),))),
-        (Expect(redact=("email",)), ALLOWED, CaseOutcome("allow"), Judgement((Difference("engines", "allow", "allow by the Python engine"), Difference("redact", ["email"], [])))),
-        (Expect(effect="deny"), ALLOWED, DENIED, Judgement((Difference("effect", "deny", "allow"),))),
+        (Expect(effect="deny"), DENIED, ALLOWED, Judgement((Difference(key="engines", expected="deny", got="allow by the Python engine"), Difference(key="effect", expected="deny", got="allow")))),
+        (Expect(message=""), DENIED, ALLOWED, Judgement((Difference(key="engines", expected="deny", got="allow by the Python engine"),))),
+        (Expect(message=""), DENIED, ASKED, Judgement((Difference(key="engines", expected="deny", got="ask (approval) by the Python engine"),))),
+        (Expect(redact=("email",)), ALLOWED, CaseOutcome(effect="allow"), Judgement((Difference(key="engines", expected="allow", got="allow by the Python engine"), Difference(key="redact", expected=["email"], got=[])))),
+        (Expect(effect="deny"), ALLOWED, DENIED, Judgement((Difference(key="effect", expected="deny", got="allow"),))),
     ],
 )  # fmt: skip
 def test_the_engines_may_differ_by_a_refusal_alone(
@@ -110,13 +112,15 @@ def test_all_candidates_of_the_call_and_of_its_result_are_told_shadow_rules_too(
         "  - {id: r, effect: deny, on: result, when: 'result.y'}\n"
     )
     assert said(rules, {"x": False}, {"y": False}) == [
-        Reason("p/d", "deny", "not-held", ("args.x is false",)),
-        Reason("p/s", "deny", "held"),
-        Reason("p/a", "allow", "held"),
-        Reason("p/r", "deny", "not-held", ("result.y is false",)),
+        Reason(rule="p/d", effect="deny", state="not-held", because=("args.x is false",)),
+        Reason(rule="p/s", effect="deny", state="held"),
+        Reason(rule="p/a", effect="allow", state="held"),
+        Reason(rule="p/r", effect="deny", state="not-held", because=("result.y is false",)),
     ]
 
 
 def test_an_expired_rule_says_so() -> None:
     found = said("  - {id: a, effect: allow}\n", {}, head="expires: 2025-12-31\n")
-    assert found == [Reason("p/a", "allow", "not-held", ("its policy has expired",))]
+    assert found == [
+        Reason(rule="p/a", effect="allow", state="not-held", because=("its policy has expired",))
+    ]

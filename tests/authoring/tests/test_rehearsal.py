@@ -45,8 +45,8 @@ ALLOW = "id: yes, effect: allow"
 def test_a_permitted_call_tells_what_is_sent_and_added() -> None:
     rule = "id: r, effect: allow, redact: [email], label: [seen], fact: [done], argument: {limit: 10}"
     assert became(CALL, rule) == CaseOutcome(
-        "allow",
-        ("p/r",),
+        effect="allow",
+        rules=("p/r",),
         redact=("email",),
         labels=("seen",),
         facts=("done",),

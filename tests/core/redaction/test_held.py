@@ -14,10 +14,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mcpguard.core.errors import CredentialError, InspectionError
-from mcpguard.core.redaction.disguise import needles
+from mcpguard.core.redaction.disguise import locate, needles, skeleton
 from mcpguard.core.redaction.held import HeldSet, held, mark_of
 from mcpguard.core.redaction.matching import PAD, Span
-from mcpguard.core.redaction.skeleton import locate, skeleton
 from mcpguard.core.secret import Secret
 
 TOKEN = "Zq3-_hV7/kP+9xW" + "b5nT2mR8cL4"

@@ -9,9 +9,8 @@ from threading import Event, Lock, Thread
 import pytest
 
 from mcpguard.core.errors import CredentialError
-from mcpguard.core.redaction import holding
-from mcpguard.core.redaction.held import Held, HeldSet
-from mcpguard.core.redaction.holding import Holding
+from mcpguard.core.redaction import held
+from mcpguard.core.redaction.held import Held, HeldSet, Holding
 from mcpguard.core.redaction.redactor import Redactor
 from mcpguard.core.secret import Secret
 
@@ -24,8 +23,8 @@ def value(number: int) -> str:
 
 @pytest.fixture(autouse=True)
 def few(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(holding, "RECENT", 3)
-    monkeypatch.setattr(holding, "FORMER", 4)
+    monkeypatch.setattr(held, "RECENT", 3)
+    monkeypatch.setattr(held, "FORMER", 4)
 
 
 def guarded(made: Redactor, number: int) -> bool:
@@ -119,7 +118,7 @@ def test_only_the_newest_few_are_prepared_anew_until_all_become_one_set(
             prepared.append(self.size)
             super().prepare()
 
-    monkeypatch.setattr(holding, "HeldSet", Counted)
+    monkeypatch.setattr(held, "HeldSet", Counted)
     made = Holding()
     for number in (0, 0, 1, 2, 2, 3, 4, 5, 0):
         made.hold((NAME, value(number).encode()), "credential:key", Secret(value(number)))
@@ -177,7 +176,7 @@ def test_a_forgotten_value_is_not_searched_for_until_it_is_prepared_again(
 ) -> None:
     made, gate = Holding(), Gate()
     keys = [(NAME, value(number).encode()) for number in range(3)]
-    monkeypatch.setattr(holding, "FORMER", 0)
+    monkeypatch.setattr(held, "FORMER", 0)
     monkeypatch.setattr(made, "_preparing", gate)
     steps: list[Callable[[], None]] = []
     seen: list[bool] = []

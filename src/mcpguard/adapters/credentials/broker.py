@@ -73,12 +73,10 @@ class Broker:
         self._closed = False
 
     def get(self, ref: CredentialRef, to: Recipient) -> Secret:
-        """See `recipients.Credentials.get`."""
         self._check(ref, to)
         return self._keeper(ref, to.principal).get()
 
     def known(self, ref: CredentialRef, to: Recipient) -> Secret | None:
-        """See `recipients.Credentials.known`."""
         kept = self._kept.get(self._key(ref, to.principal))
         if kept is None:
             return None
@@ -90,12 +88,10 @@ class Broker:
         return kept.last if ref.source == "env" else kept.known
 
     def refused(self, ref: CredentialRef, to: Recipient, secret: Secret | None = None) -> None:
-        """See `recipients.Credentials.refused`."""
         self._check(ref, to)
         self._keeper(ref, to.principal).refused(secret)
 
     def remaining(self, ref: CredentialRef, to: Recipient) -> float | None:
-        """See `recipients.Credentials.remaining`."""
         kept = self._kept.get(self._key(ref, to.principal))
         return None if kept is None else kept.remaining
 

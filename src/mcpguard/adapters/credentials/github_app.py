@@ -80,7 +80,6 @@ class GithubAppMint:
         return Lease(secret, seconds, lambda: self._revoke(secret))
 
     def renew(self, _lease: Lease) -> Lease | None:
-        """See `ports.Mint`."""
         return None
 
     def refused(self) -> None:

@@ -40,11 +40,9 @@ class SecretGuard(Protocol):
 
     def hold(self, name: str, secret: Secret) -> None:
         """Guard it from now on; CredentialError for one that cannot be."""
-        ...
 
     def release(self, name: str, secret: Secret) -> None:
         """It is in use no more. `hold` takes that back."""
-        ...
 
 
 class Kept:

@@ -82,7 +82,6 @@ class CommandMint:
         self._entry = command_of(made)
 
     def lease(self) -> Lease:
-        """See `ports.Mint.lease`."""
         entry, environment = self._entry, self._environment()
         path = found(entry.argv[0], environment.get("PATH"))
         if path is None:

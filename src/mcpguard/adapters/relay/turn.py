@@ -17,11 +17,9 @@ class Ledger(Protocol):
     @property
     def pending(self) -> bool:
         """Whether `commit` would do something now."""
-        ...
 
     def commit(self) -> None:
         """Make it durable, now or soon; resumes who waits for that."""
-        ...
 
 
 class Flushable(Protocol):
@@ -29,7 +27,6 @@ class Flushable(Protocol):
 
     def flush(self) -> None:
         """Send what can be sent without blocking."""
-        ...
 
 
 class Turn:

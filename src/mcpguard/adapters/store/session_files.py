@@ -50,7 +50,6 @@ class SessionFiles:
 
     @contextmanager
     def open(self, invocation: Invocation) -> Iterator[Session]:
-        """See `ports.Sessions.open`."""
         now = invocation.now.timestamp()
         name = _name_of(invocation)
         try:

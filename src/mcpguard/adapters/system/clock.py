@@ -19,5 +19,4 @@ class SystemClock:
     """See `ports.Clock.seconds`."""
 
     def later(self, seconds: float, then: Callable[[], None]) -> Callable[[], None]:
-        """See `ports.Clock.later`."""
         return asyncio.get_running_loop().call_later(seconds, then).cancel

@@ -52,11 +52,9 @@ class StdioClient:
         self._send = self._link.send
 
     def reply(self, request_id: RequestId, result: Redacted) -> None:
-        """See `ports.Client.reply`."""
         self._send(*jsonrpc.result_line(request_id, result.payload))
 
     def refuse(self, request_id: RequestId | None, error: Redacted) -> None:
-        """See `ports.Client.refuse`."""
         self._send(jsonrpc.error_line(request_id, error.payload))
 
     def notify(self, method: str, params: Redacted, related: RequestId | None = None) -> None:
@@ -66,14 +64,12 @@ class StdioClient:
     def ask(
         self, question_id: RequestId, method: str, params: Redacted, related: RequestId | None = None
     ) -> None:
-        """See `ports.Client.ask`."""
         self._send(jsonrpc.question_line(question_id, method, params.payload))
 
     def part(self, request_id: RequestId) -> None:
         """See `ports.Client.part`: there is one connection, which stays."""
 
     def shown(self, request_id: RequestId) -> RequestId:
-        """See `ports.Client.shown`."""
         return request_id
 
     @property

@@ -50,12 +50,10 @@ class ServerUpstream:
 
     @property
     def instructions(self) -> str | None:
-        """See `ports.Upstream.instructions`."""
         return self._greeted.instructions
 
     @property
     def modern(self) -> bool:
-        """See `ports.Upstream.modern`."""
         return self._greeted.modern
 
     @property
@@ -74,11 +72,9 @@ class ServerUpstream:
     # --- ports.Upstream --------------------------------------------------------------------------
 
     def ready(self) -> Wait[None]:
-        """See `ports.Upstream.ready`."""
         return self._first.instance.ready()
 
     def request(self, permit: Permit, progress: Progress | None = None) -> Wait[Raw]:
-        """See `ports.Upstream.request`."""
         call, first = OpenRequest(permit.invocation.method, permit, progress), self._first
         running = first.instance.conversation if first.endless else None
         if permit.placeholders:
@@ -92,7 +88,6 @@ class ServerUpstream:
         return call
 
     def cancel(self, wait: Wait[Raw], reason: str) -> None:
-        """See `ports.Upstream.cancel`."""
         if isinstance(wait, OpenRequest):
             wait.cancel(reason)
 
@@ -102,7 +97,6 @@ class ServerUpstream:
             instance.answer(question, body)
 
     def tell(self, method: str, params: dict[str, Json]) -> None:
-        """See `ports.Upstream.tell`."""
         for instance in self._instances():
             instance.tell(method, params)
 

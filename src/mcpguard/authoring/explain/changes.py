@@ -44,10 +44,10 @@ class Changes:
             return tuple(self._room([rule for rule in self._candidates.allow if rule.name in verdict.rules]))
         refusing = {rule.name for rule in self._candidates.deny + self._candidates.ask}
         if verdict.cause is Cause.ERROR and not refusing & set(verdict.rules):
-            return tuple(Change(rule, "agree") for rule in verdict.rules)
+            return tuple(Change(rule=rule, must="agree") for rule in verdict.rules)
         stopping = tuple(self._stopping())
         if not self._candidates.allow:
-            return (*stopping, Change("", "be written", (), NOT_WRITTEN))
+            return (*stopping, Change(rule="", must="be written", note=NOT_WRITTEN))
         for way in self._ways():
             changes = stopping + way
             supposed = Supposed(changes, self._invocation, self._session)
@@ -61,10 +61,10 @@ class Changes:
             if verdict_of(rule, self._bound) is FALSE:
                 continue
             if rule.effect == "ask":
-                yield Change(rule.name, "be approved")
+                yield Change(rule=rule.name, must="be approved")
             else:
                 note = NO_ARGUMENT if self._fixed(rule, FALSE) else ""
-                yield Change(rule.name, "not hold", self._needs(rule, False), note)
+                yield Change(rule=rule.name, must="not hold", operands=self._needs(rule, False), note=note)
 
     def _ways(self) -> Iterator[tuple[Change, ...]]:
         """What makes an allow hold, the smallest first; nothing where one does."""
@@ -79,7 +79,7 @@ class Changes:
         note = NO_ARGUMENT if self._fixed(rule, TRUE) else ""
         if over(rule, self._invocation):
             note = f"it expired {day_of(rule.until)}, with its policy"
-        return Change(rule.name, "hold", self._needs(rule, True), note)
+        return Change(rule=rule.name, must="hold", operands=self._needs(rule, True), note=note)
 
     def _needs(self, rule: CompiledRule, value: bool) -> tuple[WantedOperand, ...]:
         """The operands of the rule's condition that must change; none where it has no condition."""
@@ -89,7 +89,11 @@ class Changes:
         tree = tree_of(rule.written.when)
         verdicts = {node.text: decided.verdict(node) for _, node in tree.walk()}
         return tuple(
-            WantedOperand(one.text, one.value, reason_of(one.text, verdicts[one.text], self._bound.view))
+            WantedOperand(
+                text=one.text,
+                must_be=one.value,
+                reason=reason_of(one.text, verdicts[one.text], self._bound.view),
+            )
             for one in decided.needs(tree, value)
         )
 
@@ -114,7 +118,7 @@ class Changes:
                 note = "a new session has room"
             if charge.amount > charge.most:
                 note = "it never has room for this much at once"
-            yield Change(rule.name, "have room", (), note)
+            yield Change(rule=rule.name, must="have room", note=note)
 
 
 def verdict_of(rule: CompiledRule, bound: Bound) -> Verdict:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from msgspec import Struct, structs
+from msgspec import Struct
 
 from mcpguard.authoring.explain.changes import Changes, verdict_of
 from mcpguard.authoring.explain.explanation import Considered, Done, Explanation, Operand, Outcome, Returned
@@ -68,16 +68,15 @@ def explain(
     )
     if isinstance(verdict, Permit):
         given = None if result is None else _returned(policies, verdict, session.after(verdict), result)
-        return structs.replace(told, done=_done(verdict, candidates, session), result=given)
-    return structs.replace(
-        told,
-        effect="ask" if verdict.cause is Cause.APPROVAL else "deny",
-        cause=verdict.cause.value,
-        message=verdict.message,
-        changes=Changes(candidates, call, bound, session, lambda other: decide(policies, other, session)).of(
-            verdict
-        ),
-    )
+        return told.model_copy(update={"done": _done(verdict, candidates, session), "result": given})
+    changes = Changes(candidates, call, bound, session, lambda other: decide(policies, other, session))
+    refusal = {
+        "effect": "ask" if verdict.cause is Cause.APPROVAL else "deny",
+        "cause": verdict.cause.value,
+        "message": verdict.message,
+        "changes": changes.of(verdict),
+    }
+    return told.model_copy(update=refusal)
 
 
 def considered(
@@ -96,12 +95,12 @@ def _all(candidates: Candidates) -> Candidates:
 def _considered(rule: CompiledRule, call: Invocation, bound: Bound, deciding: bool) -> Considered:
     verdict = verdict_of(rule, bound)
     return Considered(
-        rule.name,
-        rule.effect,
-        "ended" if over(rule, call) else _OUTCOMES[verdict],
-        deciding and not rule.shadow,
-        rule.shadow,
-        tuple(_operands(rule, bound)),
+        rule=rule.name,
+        effect=rule.effect,
+        outcome="ended" if over(rule, call) else _OUTCOMES[verdict],
+        decided=deciding and not rule.shadow,
+        shadow=rule.shadow,
+        operands=tuple(_operands(rule, bound)),
     )
 
 
@@ -112,7 +111,7 @@ def _operands(rule: CompiledRule, bound: Bound) -> Iterable[Operand]:
     for depth, node in tree_of(rule.written.when).walk():
         verdict = decided.verdict(node)
         reason = reason_of(node.text, verdict, bound.view) if node.logic == "atom" else ""
-        yield Operand(node.text, depth, verdict.value, reason)
+        yield Operand(text=node.text, depth=depth, value=verdict.value, reason=reason)
 
 
 def _why(verdict: Permit | Deny, candidates: Candidates) -> str:
@@ -137,12 +136,12 @@ def _done(permit: Permit, candidates: Candidates, session: Session) -> Done:
     allow = [rule for rule in candidates.allow if rule.name in permit.rules]
     costs = {rule.name: rule.written.limit.cost for rule in allow if rule.written.limit is not None}
     return Done(
-        permit.redact,
-        permit.labels,
-        permit.facts,
-        tuple(sorted(arguments_of(allow))),
-        permit.credential,
-        tuple(_limit(charge, costs, session, permit.invocation) for charge in permit.charges),
+        redact=permit.redact,
+        labels=permit.labels,
+        facts=permit.facts,
+        arguments=tuple(sorted(arguments_of(allow))),
+        credential=permit.credential,
+        limits=tuple(_limit(charge, costs, session, permit.invocation) for charge in permit.charges),
     )
 
 
@@ -163,12 +162,12 @@ def _returned(policies: PolicySet, permit: Permit, session: Session, result: Res
     bound = bind(_all(candidates), call, session, result=result.value, findings=kinds)
     denied = found.denied
     return Returned(
-        "allow" if denied is None else "withhold",
-        "no deny on results holds" if denied is None else _WHY[denied.cause],
-        found.rules,
-        "" if denied is None else denied.message,
-        tuple(kinds),
-        considered(candidates, call, bound, found.rules),
-        Done(found.redact, found.labels, found.facts),
-        found.shadow,
+        effect="allow" if denied is None else "withhold",
+        why="no deny on results holds" if denied is None else _WHY[denied.cause],
+        rules=found.rules,
+        message="" if denied is None else denied.message,
+        findings=tuple(kinds),
+        candidates=considered(candidates, call, bound, found.rules),
+        done=Done(redact=found.redact, labels=found.labels, facts=found.facts),
+        shadow=found.shadow,
     )

@@ -9,10 +9,12 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Literal
 
-from msgspec import Struct, structs
+from msgspec import structs
+from pydantic import Field
 
 from mcpguard.core.conditions.cel import FALSE, TRUE, Bound
 from mcpguard.core.conditions.tree import DecidedTree, LogicNode, tree_of
+from mcpguard.core.document.printed import Sparse
 from mcpguard.core.model import Invocation, Listed
 from mcpguard.core.policy.compiled import Candidates, CompiledRule, PolicySet
 from mcpguard.core.policy.obligations import ObligationError, arguments_of, credential_of
@@ -22,36 +24,38 @@ from mcpguard.core.policy.written import Limit
 _JOINED = {"and": " && ", "or": " || "}
 
 
-class Clause(Struct, frozen=True, omit_defaults=True):
+class Clause(Sparse):
     """A rule that matters, with what remains of its condition once everything that is known is left out."""
 
-    rule: str
-    """`POLICY/ID`."""
-    when: str = ""
-    """What remains to be decided for each call; empty if nothing does."""
+    rule: str = Field(description="`POLICY/ID`.")
+    when: str = Field("", description="What remains to be decided for each call; empty if nothing does.")
 
 
-class Reach(Struct, frozen=True, omit_defaults=True):
+class Reach(Sparse):
     """What one principal can do with one thing."""
 
-    server: str
-    """The upstream."""
-    kind: str
-    """tool, prompt, resource or template."""
-    name: str
-    """The upstream's own name for it, or its URI."""
-    answer: Literal["yes", "no", "if"]
-    """`yes`: every call is allowed. `no`: no call can be, and it is not listed. `if`: see the other keys."""
-    allowed_by: tuple[Clause, ...] = ()
-    """Rules of which at least one must match."""
-    unless: tuple[Clause, ...] = ()
-    """Rules that refuse, also if they cannot be evaluated."""
-    approval: tuple[Clause, ...] = ()
-    """Rules that require a person's approval."""
-    limits: tuple[str, ...] = ()
-    """How much the rules allow."""
-    conflict: bool = False
-    """Whether rules that allow it may set different arguments or credentials; then it is refused."""
+    server: str = Field(description="The upstream.")
+    kind: str = Field(description="tool, prompt, resource or template.")
+    name: str = Field(description="The upstream's own name for it, or its URI.")
+    answer: Literal["yes", "no", "if"] = Field(
+        description="`yes`: every call is allowed. `no`: no call can be, and it is not listed. `if`: see "
+        "the other keys.",
+    )
+    allowed_by: tuple[Clause, ...] = Field((), description="Rules of which at least one must match.")
+    unless: tuple[Clause, ...] = Field((), description="Rules that refuse, also if they cannot be evaluated.")
+    approval: tuple[Clause, ...] = Field((), description="Rules that require a person's approval.")
+    limits: tuple[str, ...] = Field((), description="How much the rules allow.")
+    conflict: bool = Field(
+        False,
+        description="Whether rules that allow it may set different arguments or credentials; then it is "
+        "refused.",
+    )
+
+
+class Reaches(Sparse):
+    """What `mcpguard explain --reach --json` prints."""
+
+    reach: tuple[Reach, ...] = Field(description="One for each thing that the servers offer.")
 
 
 def reach(policies: PolicySet, asking: Invocation, target: Listed) -> Reach:
@@ -60,28 +64,29 @@ def reach(policies: PolicySet, asking: Invocation, target: Listed) -> Reach:
     call = structs.replace(
         asking, server=target.server, target=target, method=REACHED_BY[target.kind], args=None
     )
-    about = Reach(target.server, target.kind, target.name, "no")
     if not visible(policies, call):
-        return about
+        return Reach(server=target.server, kind=target.kind, name=target.name, answer="no")
     candidates = candidates_of(policies, call)
-    return _reach(about, candidates, call, bind(candidates, call))
+    return _reach(target, candidates, call, bind(candidates, call))
 
 
-def _reach(about: Reach, candidates: Candidates, call: Invocation, bound: Bound) -> Reach:
+def _reach(target: Listed, candidates: Candidates, call: Invocation, bound: Bound) -> Reach:
     offering = [rule for rule in candidates.allow if not over(rule, call)]
     allow, deny, ask = (_may_hold(rules, bound) for rules in (offering, candidates.deny, candidates.ask))
     certain = [rule for rule in allow if at_list_time(rule, bound)[1]]
-    found = structs.replace(
-        about,
-        answer="if",
+    limits = tuple(_limit(rule.name, rule.written.limit) for rule in allow if rule.written.limit)
+    conflict = _conflict(allow, certain)
+    return Reach(
+        server=target.server,
+        kind=target.kind,
+        name=target.name,
+        answer="yes" if certain and not (deny or ask or limits or conflict) else "if",
         allowed_by=tuple(_clause(rule, bound) for rule in certain or allow),
         unless=tuple(_clause(rule, bound) for rule in deny),
         approval=tuple(_clause(rule, bound) for rule in ask),
-        limits=tuple(_limit(rule.name, rule.written.limit) for rule in allow if rule.written.limit),
-        conflict=_conflict(allow, certain),
+        limits=limits,
+        conflict=conflict,
     )
-    always = certain and not (found.unless or found.approval or found.limits or found.conflict)
-    return structs.replace(found, answer="yes") if always else found
 
 
 def _may_hold(rules: Iterable[CompiledRule], bound: Bound) -> list[CompiledRule]:
@@ -105,8 +110,9 @@ def _limit(name: str, limit: Limit) -> str:
 
 def _clause(rule: CompiledRule, bound: Bound) -> Clause:
     if rule.condition is None or rule.written.when is None or at_list_time(rule, bound)[1]:
-        return Clause(rule.name)
-    return Clause(rule.name, left_of(tree_of(rule.written.when), DecidedTree(rule.condition.engine, bound)))
+        return Clause(rule=rule.name)
+    decided = DecidedTree(rule.condition.engine, bound)
+    return Clause(rule=rule.name, when=left_of(tree_of(rule.written.when), decided))
 
 
 def left_of(node: LogicNode, decided: DecidedTree) -> str:

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import msgspec
-from msgspec import structs
+from pydantic import ValidationError
 
 from mcpguard.adapters.audit.reader import chain_files, default_folder, lines
 from mcpguard.authoring.explain.explanation import Recorded
@@ -55,21 +55,29 @@ def explain_record(
     """What is on record of the call, explained under the present policies where its arguments are known.
     Raises AuditError where there is no such call, or other arguments are given."""
     decision, outcome, altered = _find(ids, config)
-    found = Recorded(
-        **{name: decision[name] for name in Recorded.__struct_fields__ if name in decision},
-        outcome=outcome.get("status", ""),
-        altered=altered,
-        same_policies=decision.get("policy_digest") == policies.digest,
+    found = _recorded(
+        {name: decision[name] for name in Recorded.model_fields if name in decision}
+        | {"outcome": outcome.get("status", ""), "altered": altered}
+        | {"same_policies": decision.get("policy_digest") == policies.digest}
     )
     args = arguments_of(options)
     if args is None and decision.get("args") == _EMPTY:
         args = {}
     kind = "tool" if found.tool else _KINDS.get(found.method, "")
     if not found.server or not (kind or found.method in ASKED):
-        return structs.replace(found, notes=(NO_TARGET,))
+        return found.model_copy(update={"notes": (NO_TARGET,)})
     if args is None:
-        return structs.replace(found, notes=(NOT_GIVEN,))
+        return found.model_copy(update={"notes": (NOT_GIVEN,)})
     return _explained(found, decision, args, kind, options, policies, redactor)
+
+
+def _recorded(values: dict[str, Any]) -> Recorded:
+    """Raises AuditError for what no writer of records would have written."""
+    try:
+        return Recorded(**values)
+    except ValidationError:
+        said = f": {values['altered']}" if values["altered"] else ""
+        raise AuditError(f"the record of this call has another form than mcpguard writes{said}") from None
 
 
 def _explained(
@@ -81,7 +89,6 @@ def _explained(
     policies: PolicySet,
     redactor: Redactor,
 ) -> Recorded:
-
     invocation = _invocation(found, args, kind, options)
     session = session_of(options)
     # What is on record is what was sent, and rules may have set arguments.
@@ -92,11 +99,10 @@ def _explained(
     notes = [NO_STATE]
     if told.effect != found.effect and not (told.effect == "ask" and found.effect == "deny"):
         notes.append("the decision would be different now")
-    return structs.replace(found, notes=tuple(notes), explanation=told)
+    return found.model_copy(update={"notes": tuple(notes), "explanation": told})
 
 
 def _invocation(found: Recorded, args: dict[str, Json], kind: str, options: Namespace) -> Invocation:
-
     source, _, who = found.principal.partition(":")
     if source in ("http", "https") and who != "anonymous":
         source, _, who = found.principal.rpartition(":")

@@ -8,11 +8,12 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 
-from msgspec import Struct
+from pydantic import Field
 
 from mcpguard.authoring.tests.rehearsal import Look
 from mcpguard.core.conditions.cel import TRUE
 from mcpguard.core.conditions.parts import Part, parts_of, value_of
+from mcpguard.core.document.printed import Printed
 from mcpguard.core.policy.compiled import CompiledPolicy, CompiledRule
 from mcpguard.core.policy.written import ANY_ACTION, as_tuple
 
@@ -21,14 +22,13 @@ LEFT = "left"
 """The rule had no say in a case: its condition did not hold, or it applies to other calls."""
 
 
-class Goal(Struct, frozen=True):
-    """One thing that tests should show. `source`, `line` and `column` (from 1) are its place; `missing` says
-    what no case showed, "" where one did."""
+class Goal(Printed):
+    """One thing that tests should show."""
 
-    source: str
-    line: int
-    column: int
-    missing: str
+    source: str = Field(description="The file of the policy.")
+    line: int = Field(description="The line, from 1.")
+    column: int = Field(description="The column, from 1.")
+    missing: str = Field(description="What no case showed; empty where one did.")
 
 
 class Coverage:
@@ -80,7 +80,7 @@ class Coverage:
         def goal(path: tuple[str | int, ...], key: object, missing: str, offset: int | None = None) -> Goal:
             place = policy.document.problem(path, "", offset)
             seen = (source, name, key) in self._seen
-            return Goal(source, place.line, place.column, "" if seen else missing)
+            return Goal(source=source, line=place.line, column=place.column, missing="" if seen else missing)
 
         at = ("rules", index)
         yield goal((*at, "id"), DECIDED, f"rule {name} never decided")

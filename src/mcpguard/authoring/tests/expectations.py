@@ -7,16 +7,20 @@ said; any other difference fails the case.
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Literal
 
 import msgspec
 from msgspec import Struct
+from pydantic import Field
 
 from mcpguard.authoring.tests.cases import Expect
 from mcpguard.authoring.tests.rehearsal import CaseOutcome, Look
 from mcpguard.core.conditions.cel import ERROR, FALSE, TRUE, Bound, Verdict
 from mcpguard.core.conditions.parts import Part, parts_of, value_of
+from mcpguard.core.document.printed import Printed
 from mcpguard.core.model import Json
 from mcpguard.core.policy.compiled import CompiledRule
+from mcpguard.core.policy.written import Effect
 
 _ORDER = ("allow", "withhold", "ask", "deny")
 """Effects, each tighter than the one before."""
@@ -25,12 +29,12 @@ _SETS = frozenset(["rules", "redact", "labels", "facts"])
 _ordered = msgspec.json.Encoder(order="deterministic").encode
 
 
-class Difference(Struct, frozen=True):
-    """A key of `expect` that came out otherwise; both sides as JSON."""
+class Difference(Printed):
+    """A key of `expect` that came out otherwise."""
 
-    key: str
-    expected: Json
-    got: Json
+    key: str = Field(description="The key, or what else was not as it had to be.")
+    expected: Json = Field(description="What was expected.")
+    got: Json = Field(description="What came instead.")
 
 
 class Judgement(Struct, frozen=True):
@@ -45,14 +49,15 @@ class Judgement(Struct, frozen=True):
         return not self.differences
 
 
-class Reason(Struct, frozen=True):
-    """Why a candidate had a say or not. `state`: held, not-held or failed. `because` are the smallest parts
-    of its condition that made it so, empty where it held."""
+class Reason(Printed):
+    """Why a candidate had a say or not."""
 
-    rule: str
-    effect: str
-    state: str
-    because: tuple[str, ...] = ()
+    rule: str = Field(description="`POLICY/ID`.")
+    effect: Effect = Field(description="Of the rule.")
+    state: Literal["held", "not-held", "failed"] = Field(description="What its condition evaluated to.")
+    because: tuple[str, ...] = Field(
+        (), description="The smallest parts of its condition that made it so, empty where it held."
+    )
 
 
 def judge(expected: Expect, first: CaseOutcome, second: CaseOutcome | None) -> Judgement:
@@ -66,19 +71,20 @@ def judge(expected: Expect, first: CaseOutcome, second: CaseOutcome | None) -> J
     said = f"{second.effect} ({second.cause})" if second.cause else second.effect
     if second.refused and _ORDER.index(second.effect) >= _ORDER.index(first.effect):
         return Judgement((), f"the Python engine refuses: {second.broken or said}")
-    return Judgement((Difference("engines", first.effect, f"{said} by the Python engine"), *others))
+    clash = Difference(key="engines", expected=first.effect, got=f"{said} by the Python engine")
+    return Judgement((clash, *others))
 
 
 def differences(expected: Expect, outcome: CaseOutcome) -> Iterator[Difference]:
     """Each key of `expected` that `outcome` does not meet."""
     if outcome.broken:
-        yield Difference("after", "calls that are allowed", outcome.broken)
+        yield Difference(key="after", expected="calls that are allowed", got=outcome.broken)
         return
     for key in type(expected).model_fields:
         wanted = getattr(expected, key)
         got = getattr(outcome, key)
         if wanted is not None and not _meets(key, wanted, got):
-            yield Difference(key, _shown(key, wanted), _shown(key, got))
+            yield Difference(key=key, expected=_shown(key, wanted), got=_shown(key, got))
 
 
 def reasons(looks: tuple[Look, ...]) -> list[Reason]:
@@ -104,14 +110,19 @@ def _shown(key: str, value: Json) -> Json:
 
 def _reason(rule: CompiledRule, look: Look) -> Reason:
     if rule.until is not None and look.now >= rule.until:
-        return Reason(rule.name, rule.effect, "not-held", ("its policy has expired",))
+        because = ("its policy has expired",)
+        return Reason(rule=rule.name, effect=rule.effect, state="not-held", because=because)
     verdict = TRUE if rule.condition is None else rule.condition.verdict(look.bound)
     if verdict is TRUE:
-        return Reason(rule.name, rule.effect, "held")
-    state, value = ("not-held", False) if verdict is FALSE else ("failed", ERROR)
+        return Reason(rule=rule.name, effect=rule.effect, state="held")
     said = "is false" if verdict is FALSE else "cannot be evaluated"
-    guilty = _guilty(parts_of(rule.written.when or ""), value, look.bound)
-    return Reason(rule.name, rule.effect, state, tuple(f"{part.text} {said}" for part in guilty))
+    guilty = _guilty(parts_of(rule.written.when or ""), False if verdict is FALSE else ERROR, look.bound)
+    return Reason(
+        rule=rule.name,
+        effect=rule.effect,
+        state="not-held" if verdict is FALSE else "failed",
+        because=tuple(f"{part.text} {said}" for part in guilty),
+    )
 
 
 def _guilty(parts: tuple[Part, ...], value: bool | Verdict, bound: Bound) -> list[Part]:

@@ -9,11 +9,14 @@ from __future__ import annotations
 
 from copy import deepcopy
 from datetime import datetime
+from typing import Literal
 
-from msgspec import Struct, structs
+from msgspec import Struct
+from pydantic import Field
 
 from mcpguard.authoring.tests.cases import CallEntry, Case, StepEntry, method_of, target_of
 from mcpguard.core.conditions.cel import Bound
+from mcpguard.core.document.printed import Printed
 from mcpguard.core.errors import InspectionError
 from mcpguard.core.model import (
     Caller,
@@ -35,22 +38,23 @@ from mcpguard.core.policy.written import Moment
 from mcpguard.core.redaction.redactor import Redactor
 
 
-class CaseOutcome(Struct, frozen=True):
-    """What became of a case, in the words of `policy_tests.Expect`. `broken` says why the session so far
-    could not come about, "" where it did; the rest then says nothing."""
+class CaseOutcome(Printed):
+    """What became of a case, in the words of its `expect`."""
 
-    effect: str
-    rules: tuple[str, ...] = ()
-    cause: str = ""
-    message: str = ""
-    redact: tuple[str, ...] = ()
-    labels: tuple[str, ...] = ()
-    facts: tuple[str, ...] = ()
-    arguments: dict[str, Json] | None = None
-    credential: str = ""
-    output: Json = None
-    shadow: str = ""
-    broken: str = ""
+    effect: Literal["allow", "withhold", "ask", "deny"] = Field(description="What is done.")
+    rules: tuple[str, ...] = Field((), description="The rules that decided, as `POLICY/ID`.")
+    cause: str = Field("", description="Of a refusal: rule, no-rule, error, approval or limit.")
+    message: str = Field("", description="The message that the model gets.")
+    redact: tuple[str, ...] = Field((), description="Kinds of personal data that are redacted.")
+    labels: tuple[str, ...] = Field((), description="Added to the session's labels.")
+    facts: tuple[str, ...] = Field((), description="Added to the session's facts.")
+    arguments: dict[str, Json] | None = Field(None, description="The arguments of the call that is made.")
+    credential: str = Field("", description="The name of the credential that a rule chose.")
+    output: Json = Field(None, description="The result as it leaves.")
+    shadow: str = Field("", description="What rules in shadow mode would have done otherwise.")
+    broken: str = Field(
+        "", description="Why a call of `after` was refused; the other keys then have no meaning."
+    )
 
     @property
     def refused(self) -> bool:
@@ -82,7 +86,8 @@ def rehearse(policies: PolicySet, case: Case, redactor: Redactor) -> Rehearsed:
     for number, step in enumerate(case.after, 1):
         broken = stage.before(step)
         if broken:
-            return Rehearsed(CaseOutcome("deny", broken=f"call {number} of `after` was refused: {broken}"))
+            said = f"call {number} of `after` was refused: {broken}"
+            return Rehearsed(CaseOutcome(effect="deny", broken=said))
     return stage.play()
 
 
@@ -132,23 +137,12 @@ class _Stage:
         if said.denied is not None or left is None:
             cause = Cause.ERROR if said.denied is None else said.denied.cause
             message = "" if said.denied is None else said.denied.message
-            return structs.replace(
-                outcome,
-                effect="withhold",
-                rules=said.rules,
-                cause=cause.value,
-                message=message,
-                shadow=shadow,
-            )
-        return structs.replace(
-            outcome,
-            rules=_joined(permit.rules, said.rules),
-            redact=_joined(permit.redact, said.redact),
-            labels=_joined(permit.labels, said.labels),
-            facts=_joined(permit.facts, said.facts),
-            output=left.value,
-            shadow=shadow,
-        )
+            change = {"effect": "withhold", "rules": said.rules, "cause": cause.value, "message": message}
+        else:
+            kinds = ("rules", "redact", "labels", "facts")
+            change = {key: tuple(sorted({*getattr(permit, key), *getattr(said, key)})) for key in kinds}
+            change["output"] = left.value
+        return outcome.model_copy(update={**change, "shadow": shadow})
 
     def _review(
         self, permit: Permit, raw: dict[str, Json], more: tuple[str, ...]
@@ -214,14 +208,19 @@ def _listed(call: CallEntry, method: str, kind: str, name: str) -> Listed:
 
 
 def _denied(deny: Deny) -> CaseOutcome:
-    effect = "ask" if deny.cause is Cause.APPROVAL else "deny"
-    return CaseOutcome(effect, deny.rules, deny.cause.value, deny.message, shadow=deny.shadow)
+    return CaseOutcome(
+        effect="ask" if deny.cause is Cause.APPROVAL else "deny",
+        rules=deny.rules,
+        cause=deny.cause.value,
+        message=deny.message,
+        shadow=deny.shadow,
+    )
 
 
 def _permitted(permit: Permit) -> CaseOutcome:
     return CaseOutcome(
-        "allow",
-        permit.rules,
+        effect="allow",
+        rules=permit.rules,
         redact=permit.redact,
         labels=permit.labels,
         facts=permit.facts,
@@ -229,7 +228,3 @@ def _permitted(permit: Permit) -> CaseOutcome:
         credential=permit.credential,
         shadow=permit.shadow,
     )
-
-
-def _joined(one: tuple[str, ...], two: tuple[str, ...]) -> tuple[str, ...]:
-    return tuple(sorted({*one, *two}))

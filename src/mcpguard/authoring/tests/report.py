@@ -8,17 +8,17 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from msgspec import json, to_builtins
+from msgspec import json
 
 from mcpguard.adapters.system.terminal import plain, style
 from mcpguard.authoring.tests.coverage import Goal, percent
+from mcpguard.authoring.tests.running import CaseReport, CoverageReport, FileReport, SuiteReport
 from mcpguard.core.errors import PolicyError, Problem
 
 if TYPE_CHECKING:
     from mcpguard.authoring.tests.expectations import Reason
-    from mcpguard.authoring.tests.running import CaseReport, FileReport
     from mcpguard.core.model import Json
     from mcpguard.core.policy.compiled import CompiledPolicy
 
@@ -34,11 +34,10 @@ def print_lines(
     """One line a file, then what a person has to do something about. `goals` are those of coverage, None
     where nobody wants to see them; `untested` are policies that no test uses."""
     for report in reports:
-        failed = [case for case in report.cases if not case.judgement.passed]
         count = f"{len(report.cases)} case{'s' * (len(report.cases) != 1)}"
-        said = f"{len(failed)} of {count} failed" if failed else count
-        level = style("FAIL", "red") if failed else style("ok  ", "green")
-        print(f"{level}  {_short(report.path)}  {said}")
+        said = f"{report.failed} of {count} failed" if report.failed else count
+        level = style("FAIL", "red") if report.failed else style("ok  ", "green")
+        print(f"{level}  {_short(report.file)}  {said}")
         for case in report.cases:
             for line in _case_lines(case, style):
                 print(f"      {line}")
@@ -48,13 +47,13 @@ def print_lines(
 
 
 def _case_lines(case: CaseReport, paint: Callable[[str, str], str]) -> Iterator[str]:
-    if case.judgement.warning:
+    if case.warning:
         yield f"{paint('warning', 'yellow')}  {_short(case.where)}: {plain(case.name)}"
-        yield f"         {plain(case.judgement.warning)}"
-    if case.judgement.passed:
+        yield f"         {plain(case.warning)}"
+    if case.passed:
         return
     yield f"{paint('failed', 'red')}  {_short(case.where)}: {plain(case.name)}"
-    for one in case.judgement.differences:
+    for one in case.differences:
         yield f"  {one.key}"
         yield f"    expected  {_value(one.expected)}"
         yield f"    got       {_value(one.got)}"
@@ -90,51 +89,31 @@ def _print_coverage(goals: list[Goal], threshold: float | None, untested: list[C
 
 def _print_sum(reports: list[FileReport]) -> None:
     cases = [case for report in reports for case in report.cases]
-    failed = sum(not case.judgement.passed for case in cases)
-    warned = sum(bool(case.judgement.warning) for case in cases)
+    failed = sum(report.failed for report in reports)
+    warned = sum(bool(case.warning) for case in cases)
     said = [f"{len(cases)} case{'s' * (len(cases) != 1)}", f"{failed} failed" if failed else "all passed"]
     said += [f"{warned} warning{'s' * (warned != 1)}"] if warned else []
     print(style(", ".join(said), "red" if failed else "green"))
 
 
-def print_json(
+def suite_of(
     reports: list[FileReport],
     goals: list[Goal] | None,
     threshold: float | None,
     untested: list[CompiledPolicy],
-) -> None:
-    """One object: `ok`, `files` with their `cases`, and `coverage` where it was asked for."""
-    cases = [case for report in reports for case in report.cases]
-    ok = all(case.judgement.passed for case in cases)
-    answer: dict[str, Any] = {"ok": ok, "files": [_file(report) for report in reports]}
-    if goals is not None:
-        missing = [to_builtins(goal) for goal in goals if goal.missing]
-        reached = round(percent(goals), 2)
-        answer["ok"] = ok and (threshold is None or percent(goals) >= threshold)
-        names = [policy.document.source for policy in untested]
-        answer["coverage"] = {
-            "percent": reached,
-            "goals": len(goals),
-            "missing": missing,
-            "untested": names,
-        }
-    print(json.encode(answer).decode())
-
-
-def _file(report: FileReport) -> dict[str, Json]:
-    cases = [
-        {
-            "name": case.name,
-            "where": case.where,
-            "passed": case.judgement.passed,
-            "warning": case.judgement.warning,
-            "differences": to_builtins(case.judgement.differences),
-            "outcome": to_builtins(case.outcome),
-            "reasons": to_builtins(case.reasons),
-        }
-        for case in report.cases
-    ]
-    return {"file": report.path, "cases": cases}
+) -> SuiteReport:
+    """All of it. `goals` are those of coverage, None where it was not measured; `threshold` is in percent."""
+    passed = not any(report.failed for report in reports)
+    if goals is None:
+        return SuiteReport(ok=passed, files=tuple(reports))
+    coverage = CoverageReport(
+        percent=round(percent(goals), 2),
+        goals=len(goals),
+        missing=tuple(goal for goal in goals if goal.missing),
+        untested=tuple(policy.document.source for policy in untested),
+    )
+    enough = threshold is None or percent(goals) >= threshold
+    return SuiteReport(ok=passed and enough, files=tuple(reports), coverage=coverage)
 
 
 def write_junit(path: Path, reports: list[FileReport]) -> None:
@@ -143,16 +122,20 @@ def write_junit(path: Path, reports: list[FileReport]) -> None:
 
     root = Xml.Element("testsuites")
     for report in reports:
-        failures = sum(not case.judgement.passed for case in report.cases)
         seconds = f"{sum(case.seconds for case in report.cases):.4f}"
-        counts = {"tests": str(len(report.cases)), "failures": str(failures), "errors": "0", "time": seconds}
-        suite = Xml.SubElement(root, "testsuite", {"name": plain(report.path), **counts})
+        counts = {
+            "tests": str(len(report.cases)),
+            "failures": str(report.failed),
+            "errors": "0",
+            "time": seconds,
+        }
+        suite = Xml.SubElement(root, "testsuite", {"name": plain(report.file), **counts})
         for case in report.cases:
-            names = {"classname": plain(report.path), "name": plain(case.name), "time": f"{case.seconds:.4f}"}
+            names = {"classname": plain(report.file), "name": plain(case.name), "time": f"{case.seconds:.4f}"}
             element = Xml.SubElement(suite, "testcase", names)
             lines = "\n".join(_case_lines(case, lambda text, _: text))
-            if not case.judgement.passed:
-                keys = ", ".join(one.key for one in case.judgement.differences)
+            if not case.passed:
+                keys = ", ".join(one.key for one in case.differences)
                 Xml.SubElement(element, "failure", {"message": f"not as expected: {keys}"}).text = lines
             elif lines:
                 Xml.SubElement(element, "system-out").text = lines

@@ -12,14 +12,16 @@ from pathlib import Path
 from time import perf_counter
 
 from msgspec import Struct
+from pydantic import Field
 
 from mcpguard.authoring.tests.cases import Case, PolicyTests, read_tests
-from mcpguard.authoring.tests.coverage import Coverage
-from mcpguard.authoring.tests.expectations import Judgement, Reason, judge, reasons
+from mcpguard.authoring.tests.coverage import Coverage, Goal
+from mcpguard.authoring.tests.expectations import Difference, Reason, judge, reasons
 from mcpguard.authoring.tests.rehearsal import CaseOutcome, rehearse
 from mcpguard.config.policies import read_document
 from mcpguard.core.conditions import engines
 from mcpguard.core.conditions.cel import Engine
+from mcpguard.core.document.printed import Printed
 from mcpguard.core.document.reading import Document
 from mcpguard.core.errors import PolicyError, Problem
 from mcpguard.core.policy.compiled import CompiledPolicy, PolicySet, compile_policy
@@ -27,22 +29,54 @@ from mcpguard.core.redaction.detectors import OPT_IN
 from mcpguard.core.redaction.redactor import Redactor
 
 
-class CaseReport(Struct, frozen=True):
-    """A case that was run. `where` is FILE:LINE:COLUMN."""
+class CaseReport(Printed):
+    """A case that was run."""
 
-    name: str
-    where: str
-    seconds: float
-    outcome: CaseOutcome
-    judgement: Judgement
-    reasons: tuple[Reason, ...]
+    name: str = Field(description="Of the case.")
+    where: str = Field(description="`FILE:LINE:COLUMN`.")
+    seconds: float = Field(exclude=True)
+    passed: bool = Field(description="Whether everything is as expected.")
+    warning: str = Field(
+        description="How the Python engine refuses it, where only that one does; else empty."
+    )
+    differences: tuple[Difference, ...] = Field(description="What is not as expected.")
+    outcome: CaseOutcome = Field(description="What became of it.")
+    reasons: tuple[Reason, ...] = Field(
+        description="Where it failed, why each rule that applies did what it did."
+    )
 
 
-class FileReport(Struct, frozen=True):
+class FileReport(Printed):
     """A file that was run."""
 
-    path: str
-    cases: tuple[CaseReport, ...]
+    file: str = Field(description="Its path.")
+    cases: tuple[CaseReport, ...] = Field(description="Its cases, in order.")
+
+    @property
+    def failed(self) -> int:
+        """How many cases did not pass."""
+        return sum(not case.passed for case in self.cases)
+
+
+class CoverageReport(Printed):
+    """What the tests have shown of the rules."""
+
+    percent: float = Field(description="How many of the goals were reached, in percent.")
+    goals: int = Field(description="How many goals there are: two for each rule and for each branch.")
+    missing: tuple[Goal, ...] = Field(description="The goals that were not reached.")
+    untested: tuple[str, ...] = Field(description="The files of policies that no test uses.")
+
+
+class SuiteReport(Printed):
+    """What `mcpguard test --json` prints."""
+
+    ok: bool = Field(description="Whether the exit code is 0: all cases passed, with enough coverage.")
+    files: tuple[FileReport, ...] = Field(description="The files that were run.")
+    coverage: CoverageReport | None = Field(
+        None,
+        exclude_if=lambda found: found is None,
+        description="Only with `--coverage` or `--fail-under`: how much the tests have shown.",
+    )
 
 
 class Loaded(Struct, frozen=True):
@@ -132,5 +166,13 @@ def _run_case(
     if coverage is not None:
         coverage.add(loaded.compiled, first.looks)
     judgement = judge(case.expected, first.outcome, others[0].outcome if others else None)
-    why = () if judgement.passed else tuple(reasons(first.looks))
-    return CaseReport(case.name, where, perf_counter() - started, first.outcome, judgement, why)
+    return CaseReport(
+        name=case.name,
+        where=where,
+        seconds=perf_counter() - started,
+        passed=judgement.passed,
+        warning=judgement.warning,
+        differences=judgement.differences,
+        outcome=first.outcome,
+        reasons=() if judgement.passed else tuple(reasons(first.looks)),
+    )

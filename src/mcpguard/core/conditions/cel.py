@@ -148,7 +148,6 @@ class Condition(Protocol):
 
     def verdict(self, bound: Bound) -> Verdict:
         """The answer for one request. Never raises."""
-        ...
 
 
 class Engine(Protocol):
@@ -158,7 +157,6 @@ class Engine(Protocol):
 
     def compile(self, text: str) -> Condition:
         """Raises ConditionError: broken syntax, an unknown name, a type that is not boolean."""
-        ...
 
 
 NOT_BOOLEAN = "a condition must be true or false: this is something else"

@@ -1,16 +1,17 @@
-"""The JSON Schema of a file that people write (2020-12), for an editor's completion.
+"""The JSON Schema (2020-12) of a file that people write, for an editor's completion, and of an output.
 
-Law of this file: a schema is made from the model that reads the file, so they cannot differ.
+Law of this file: a schema is made from the model that reads or prints it, so they cannot differ.
 """
 
 from __future__ import annotations
 
 from typing import Any
 
-from pydantic.json_schema import GenerateJsonSchema, JsonSchemaValue, models_json_schema
+from pydantic import BaseModel
+from pydantic.json_schema import GenerateJsonSchema, JsonSchemaMode, JsonSchemaValue, models_json_schema
 from pydantic_core import core_schema
 
-from mcpguard.core.document.written import Filled, Written
+from mcpguard.core.document.written import Filled
 
 
 class _Plain(GenerateJsonSchema):
@@ -45,12 +46,14 @@ def _filled(value: dict[str, Any]) -> dict[str, Any]:
     return {**wanted, "description": value["description"]}
 
 
-def schema_of(root: type[Written], title: str) -> dict[str, Any]:
-    """The schema of a file: each key with its description, and no key beside those that are read."""
-    _, made = models_json_schema([(root, "validation")], schema_generator=_Plain)
+def schema_of(title: str, *roots: type[BaseModel], mode: JsonSchemaMode = "validation") -> dict[str, Any]:
+    """The schema of a file, or of an output if `mode` is "serialization": each key with its description,
+    and no key beside those that the models have. With several `roots` it is that of any one of them."""
+    _, made = models_json_schema([(root, mode) for root in roots], schema_generator=_Plain)
+    refs = [{"$ref": f"#/$defs/{root.__name__}"} for root in roots]
     return {
         "$schema": GenerateJsonSchema.schema_dialect,
         "title": title,
-        "$ref": f"#/$defs/{root.__name__}",
+        **(refs[0] if len(refs) == 1 else {"anyOf": refs}),
         "$defs": made["$defs"],
     }

@@ -25,8 +25,9 @@ from __future__ import annotations
 
 from datetime import datetime
 from hashlib import sha256
+from typing import Annotated
 
-from msgspec import Struct
+from msgspec import Meta, Struct
 from msgspec.json import Encoder
 
 from mcpguard.core.errors import AuditError
@@ -44,31 +45,26 @@ SEAL = len(',"hash":""}\n') + 64
 class Anchor(Struct, frozen=True):
     """The head of another chain: `file` is a name in the same folder, `head` its last hash."""
 
-    file: str
-    """A name in the same folder."""
-    head: str
-    """Its last hash at that time."""
+    file: Annotated[str, Meta(description="A name in the same folder.")]
+    head: Annotated[str, Meta(description="Its last hash at that time.")]
 
 
 class Opened(Struct, frozen=True, tag_field="kind", tag="opened", omit_defaults=True):
     """The first record of a chain: which process, under which policies."""
 
-    at: datetime
-    """When."""
-    version: str
-    """The version of mcpguard."""
-    pid: int
-    """The process."""
-    principal: str
-    """`SOURCE:ID` of who started the process: `os-user:NAME`."""
-    policies: tuple[str, ...]
-    """Names of the policies in force."""
-    policy_digest: str
-    """sha256 (hex) of their content."""
-    agent: str | None = None
-    """What the launcher's configuration calls the agent: a claim, not verified."""
-    previous: Anchor | None = None
-    """The newest other chain in its folder, filled in by the writer."""
+    at: Annotated[datetime, Meta(description="When.")]
+    version: Annotated[str, Meta(description="The version of mcpguard.")]
+    pid: Annotated[int, Meta(description="The process.")]
+    principal: Annotated[str, Meta(description="`SOURCE:ID` of who started the process: `os-user:NAME`.")]
+    policies: Annotated[tuple[str, ...], Meta(description="Names of the policies in force.")]
+    policy_digest: Annotated[str, Meta(description="sha256 (hex) of their content.")]
+    agent: Annotated[
+        str | None,
+        Meta(description="What the launcher's configuration calls the agent: a claim, not verified."),
+    ] = None
+    previous: Annotated[
+        Anchor | None, Meta(description="The newest other chain in its folder, filled in by the writer.")
+    ] = None
 
 
 class Decided(Struct, frozen=True, tag_field="kind", tag="decision", omit_defaults=True):
@@ -78,46 +74,49 @@ class Decided(Struct, frozen=True, tag_field="kind", tag="decision", omit_defaul
     `credentials` are the names of the references that the upstream holds, never values.
     """
 
-    at: datetime
-    """When."""
-    id: str
-    """Of the invocation; refusals quote it."""
-    principal: str
-    """`SOURCE:ID` of who asked: as in `opened` on stdio; over HTTP `ISSUER:SUBJECT` of the token, or
-    `http:anonymous`."""
-    method: str
-    """The MCP method."""
-    effect: str
-    """`allow` or `deny`."""
-    server: str = ""
-    """The upstream."""
-    tool: str = ""
-    """The upstream's own name of the tool."""
-    tool_digest: str = ""
-    """sha256 (hex) of the tool's descriptor as the upstream sent it."""
-    subject: str = ""
-    """What it is about if that is not a tool: the name of a prompt, the URI of a resource (its first 256
-    characters)."""
-    cause: str = ""
-    """Why it was refused: rule, no-rule, error, approval, pin, limit, unavailable or unknown."""
-    rules: tuple[str, ...] = ()
-    """The rules that decided, as `POLICY/ID`."""
-    policy_digest: str = ""
-    """As in `opened`."""
-    args: str = ""
-    """sha256 (hex) of the arguments as compact JSON."""
-    credentials: tuple[str, ...] = ()
-    """Names of the references that the upstream holds."""
-    agent: str | None = None
-    """As in `opened`: a claim."""
-    labels: tuple[str, ...] = ()
-    """Labels that it added to the session."""
-    facts: tuple[str, ...] = ()
-    """Facts that it added to the session."""
-    credential: str = ""
-    """The credential that a rule chose."""
-    shadow: str = ""
-    """What rules in shadow mode would have decided otherwise: `EFFECT RULE ...`."""
+    at: Annotated[datetime, Meta(description="When.")]
+    id: Annotated[str, Meta(description="Of the invocation; refusals quote it.")]
+    principal: Annotated[
+        str,
+        Meta(
+            description="`SOURCE:ID` of who asked: as in `opened` on stdio; over HTTP `ISSUER:SUBJECT` of "
+            "the token, or `http:anonymous`."
+        ),
+    ]
+    method: Annotated[str, Meta(description="The MCP method.")]
+    effect: Annotated[str, Meta(description="`allow` or `deny`.")]
+    server: Annotated[str, Meta(description="The upstream.")] = ""
+    tool: Annotated[str, Meta(description="The upstream's own name of the tool.")] = ""
+    tool_digest: Annotated[
+        str, Meta(description="sha256 (hex) of the tool's descriptor as the upstream sent it.")
+    ] = ""
+    subject: Annotated[
+        str,
+        Meta(
+            description="What it is about if that is not a tool: the name of a prompt, the URI of a resource "
+            "(its first 256 characters)."
+        ),
+    ] = ""
+    cause: Annotated[
+        str,
+        Meta(
+            description="Why it was refused: rule, no-rule, error, approval, pin, limit, unavailable or "
+            "unknown."
+        ),
+    ] = ""
+    rules: Annotated[tuple[str, ...], Meta(description="The rules that decided, as `POLICY/ID`.")] = ()
+    policy_digest: Annotated[str, Meta(description="As in `opened`.")] = ""
+    args: Annotated[str, Meta(description="sha256 (hex) of the arguments as compact JSON.")] = ""
+    credentials: Annotated[
+        tuple[str, ...], Meta(description="Names of the references that the upstream holds.")
+    ] = ()
+    agent: Annotated[str | None, Meta(description="As in `opened`: a claim.")] = None
+    labels: Annotated[tuple[str, ...], Meta(description="Labels that it added to the session.")] = ()
+    facts: Annotated[tuple[str, ...], Meta(description="Facts that it added to the session.")] = ()
+    credential: Annotated[str, Meta(description="The credential that a rule chose.")] = ""
+    shadow: Annotated[
+        str, Meta(description="What rules in shadow mode would have decided otherwise: `EFFECT RULE ...`.")
+    ] = ""
 
 
 class Outcome(Struct, frozen=True, tag_field="kind", tag="outcome", omit_defaults=True):
@@ -130,53 +129,48 @@ class Outcome(Struct, frozen=True, tag_field="kind", tag="outcome", omit_default
     `ms` is the time from the decision to here.
     """
 
-    at: datetime
-    """When."""
-    id: str
-    """Of the invocation."""
-    status: str
-    """As listed above."""
-    ms: float
-    """Milliseconds from the decision to here."""
-    result: str = ""
-    """sha256 (hex) of the inspected result as compact JSON."""
-    findings: dict[str, int] = {}
-    """`KIND PATH` -> how often it was redacted there."""
-    rules: tuple[str, ...] = ()
-    """The rules on results that contributed."""
-    labels: tuple[str, ...] = ()
-    """Labels that the result added to the session."""
-    facts: tuple[str, ...] = ()
-    """Facts that the result added to the session."""
-    shadow: str = ""
-    """As in `decision`, of rules on results."""
+    at: Annotated[datetime, Meta(description="When.")]
+    id: Annotated[str, Meta(description="Of the invocation.")]
+    status: Annotated[str, Meta(description="As listed above.")]
+    ms: Annotated[float, Meta(description="Milliseconds from the decision to here.")]
+    result: Annotated[str, Meta(description="sha256 (hex) of the inspected result as compact JSON.")] = ""
+    findings: Annotated[
+        dict[str, int], Meta(description="`KIND PATH` -> how often it was redacted there.")
+    ] = {}
+    rules: Annotated[tuple[str, ...], Meta(description="The rules on results that contributed.")] = ()
+    labels: Annotated[tuple[str, ...], Meta(description="Labels that the result added to the session.")] = ()
+    facts: Annotated[tuple[str, ...], Meta(description="Facts that the result added to the session.")] = ()
+    shadow: Annotated[str, Meta(description="As in `decision`, of rules on results.")] = ""
 
 
 class Noticed(Struct, frozen=True, tag_field="kind", tag="notice", omit_defaults=True):
     """Something outside a call that an auditor wants to know: a finding in a notification, a refused
     message. `detail` is mcpguard's own text, or inspected."""
 
-    at: datetime
-    """When."""
-    what: str
-    """message-refused, notification-redacted, notification-withheld, policy-reloaded (`detail` has both
-    digests), policy-refused, or credential-taken-back (`detail` is the credential that a killed process left
-    behind)."""
-    server: str = ""
-    """The upstream, if it is about one."""
-    detail: str = ""
-    """A sentence; mcpguard's own, or inspected."""
-    findings: dict[str, int] = {}
-    """As in `outcome`."""
+    at: Annotated[datetime, Meta(description="When.")]
+    what: Annotated[
+        str,
+        Meta(
+            description="message-refused, notification-redacted, notification-withheld, policy-reloaded "
+            "(`detail` has both digests), policy-refused, or credential-taken-back (`detail` is the "
+            "credential that a killed process left behind)."
+        ),
+    ]
+    server: Annotated[str, Meta(description="The upstream, if it is about one.")] = ""
+    detail: Annotated[str, Meta(description="A sentence; mcpguard's own, or inspected.")] = ""
+    findings: Annotated[dict[str, int], Meta(description="As in `outcome`.")] = {}
 
 
 class Closed(Struct, frozen=True, tag_field="kind", tag="closed", omit_defaults=True):
     """The last record of a chain whose process ended in order."""
 
-    at: datetime
-    """When."""
-    reason: str
-    """`client-ended`, the signal that ended it, or `failed` if it could not start serving."""
+    at: Annotated[datetime, Meta(description="When.")]
+    reason: Annotated[
+        str,
+        Meta(
+            description="`client-ended`, the signal that ended it, or `failed` if it could not start serving."
+        ),
+    ]
 
 
 Record = Opened | Decided | Outcome | Noticed | Closed

@@ -1,14 +1,15 @@
 """Policies: the YAML that an author writes, compiled to an index of rules.
 
-Law of this file: what cannot be served is refused at load with its place, never skipped; a rule that
-is in force has been compiled, and only rules that can match a request are evaluated for it.
+Law of this file: what cannot be served is refused at load with its place, never skipped, and so are a name
+that does not exist and a condition that reads what must not decide. A rule that is in force has been
+compiled, and only rules that can match a request are evaluated for it.
 """
 
 from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from fnmatch import translate
 from itertools import pairwise
 
@@ -16,12 +17,13 @@ import msgspec
 from msgspec import Struct
 
 from mcpguard.core.conditions.cel import Condition, ConditionError, Engine
+from mcpguard.core.conditions.cel_text import tokens_of
 from mcpguard.core.conditions.engines import engine
 from mcpguard.core.conditions.hoisted import MATCHES, HoistedCall
 from mcpguard.core.conditions.hoisting import Members, joined
 from mcpguard.core.document.reading import Document
-from mcpguard.core.errors import PolicyError
-from mcpguard.core.policy.problems import condition_problems, kind_problems
+from mcpguard.core.document.written import Path
+from mcpguard.core.errors import PolicyError, Problem
 from mcpguard.core.policy.written import (
     ACTIONS,
     ANY_ACTION,
@@ -33,6 +35,31 @@ from mcpguard.core.policy.written import (
     as_tuple,
     end_of,
 )
+
+_ON_RESULT = "only a rule with `on: result` can read `{name}`"
+_CLAIM = "an `allow` rule can read `client.agent` only: what a client says about itself must not allow a call"
+
+
+def kind_problems(document: Document, at: Path, rule: Rule, kinds: frozenset[str]) -> Iterator[Problem]:
+    """The names in `redact` that are not among `kinds`."""
+    for index, name in enumerate(rule.redact):
+        if name not in kinds:
+            known = ", ".join(sorted(kinds))
+            yield document.problem((*at, "redact", index), f"unknown name; known are {known}")
+
+
+def condition_problems(document: Document, at: Path, rule: Rule, reads: frozenset[str]) -> Iterator[Problem]:
+    """What a condition may not read in this rule; `reads` are the names in it."""
+    text = rule.when or ""
+    tokens = tokens_of(text)
+    for index, token in enumerate(tokens):
+        if token.text in ("result", "findings") and token.text in reads and rule.on == "call":
+            yield document.problem(at, _ON_RESULT.format(name=token.text), token.start)
+        elif token.text == "client" and token.text in reads and rule.effect == "allow":
+            selected = "".join(one.text for one in tokens[index + 1 : index + 3])
+            if selected not in (".agent", '["agent"', "['agent'"):
+                yield document.problem(at, _CLAIM, token.start)
+
 
 CACHE_LIMIT = 4096
 """How many (server, tool, action) keys keep their candidates; tool names come from upstreams."""

@@ -40,7 +40,6 @@ class Matcher(Protocol):
 
         Answers whether a visit ended the scan. What `visit` raises leaves unchanged.
         """
-        ...
 
 
 class HyperscanMatcher:

@@ -17,8 +17,7 @@ import msgspec
 from mcpguard.core.errors import InspectionError
 from mcpguard.core.model import Detection, Json, Redacted
 from mcpguard.core.redaction.detectors import KINDS, OPT_IN
-from mcpguard.core.redaction.held import mark_of
-from mcpguard.core.redaction.holding import Holding
+from mcpguard.core.redaction.held import Holding, mark_of
 from mcpguard.core.redaction.leaves import EditedLeaf, Layout, Leaves, Rebuild, padded
 from mcpguard.core.redaction.matching import HIT_CAP, Span
 from mcpguard.core.redaction.scanning import MEMBERS, OPT_IN_DETECTORS, confirm, members, tokens

@@ -1,4 +1,4 @@
-"""JSON with comments and trailing commas -> a tree with spans.
+"""JSON with comments and trailing commas -> a tree with spans; and edits of its members.
 
 The grammar is that of RFC 8259, with `//` and `/* */` comments and a comma before `}` or `]`, as editors
 take it. Clients differ in what they accept; a file that is read here and edited keeps its own habits.
@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import json
 import re
+from typing import Any
 
-from mcpguard.onboarding.formats.tree import DEPTH_LIMIT, Broken, Member, TreeNode
+from mcpguard.onboarding.formats.tree import DEPTH_LIMIT, Broken, Change, Member, Step, TreeNode
 
 _BLANK = re.compile(r"(?:[ \t\r\n]+|//[^\n]*|/\*.*?\*/)*", re.DOTALL)
 _TEXT = re.compile(r'"(?:[^"\\\x00-\x1f]|\\.)*"', re.DOTALL)
@@ -97,3 +98,105 @@ class _JsonReader:
         if self._text[at : at + 1] != close:
             raise Broken(at, f"`,` or `{close}` is expected here")
         return at
+
+
+_LINE_START = re.compile(r"(?:^|\n)([ \t]*)$")
+
+
+def replace(text: str, table: TreeNode, steps: list[Step], name: str, entry: dict[str, Any]) -> list[Change]:
+    """The first member of `steps` becomes `name` (unless that is ""), the others go."""
+    changes: list[Change] = []
+    gone = [member for member in table.value if member.key in steps]
+    first = gone[0] if name else None
+    if first is not None:
+        changes.append((first.start, first.node.end, _member(text, first, name, entry)))
+    for member in gone:
+        if member is not first:
+            changes += removal(text, member.start, member.node.end)
+    last = table.value[-1]
+    kept = [member for member in table.value if member not in gone or member is first]
+    if kept and last is not kept[-1] and _comma(text, last.node.end) is None:
+        comma = _comma(text, kept[-1].node.end)
+        if comma is not None:
+            changes.append((comma, comma + 1, ""))
+    return changes
+
+
+def removal(text: str, start: int, end: int) -> list[Change]:
+    """The value at `start` to `end` and its comma go, with the lines that they leave empty; comments stay."""
+    comma = _comma(text, end)
+    before = _LINE_START.search(text, 0, start)
+    begin = before.start(1) if before else start
+    if comma is not None and text[end:comma].strip():
+        return [(start, end, ""), (comma, comma + 1, "")]
+    end = end if comma is None else comma + 1
+    blank = re.compile(r"[ \t]*(\r?\n)?").match(text, end)
+    if blank and before and blank[1]:
+        return [(begin, blank.end(), "")]
+    return [(start, blank.end() if blank and not blank[1] else end, "")]
+
+
+def insert(text: str, root: TreeNode, path: tuple[str, ...], name: str, entry: dict[str, Any]) -> Change:
+    """`name: entry` after the last member of the mapping at `path`, which is made if it is missing."""
+    depth = 0
+    node = root
+    while depth < len(path) and (inner := node.get(path[depth])) is not None:
+        node, depth = inner, depth + 1
+    key, value = name, entry
+    if depth < len(path):
+        key, value = path[depth], {name: entry}
+        for step in reversed(path[depth + 1 :]):
+            value = {step: value}
+    if node.kind != "map":
+        raise Broken(node.start, "not a mapping")
+    line = newline(text)
+    if not node.value:
+        outer = _indent(text, node.start)
+        inner_text = _dumped(key, value, outer + "  ", "  ", line)
+        return node.start, node.end, f"{{{line}{outer}  {inner_text}{line}{outer}}}"
+    last: Member = node.value[-1]
+    indent = _indent(text, last.start)
+    fresh = _LINE_START.search(text, 0, last.start) is not None
+    body = _dumped(key, value, indent, unit(text), line) if fresh else _flat(key, value)
+    lead = f"{line}{indent}" if fresh else " "
+    comma = _comma(text, last.node.end)
+    if comma is None:
+        return last.node.end, last.node.end, f",{lead}{body}"
+    return comma + 1, comma + 1, f"{lead}{body},"
+
+
+def newline(text: str) -> str:
+    """How lines of `text` end."""
+    return "\r\n" if "\r\n" in text else "\n"
+
+
+def unit(text: str) -> str:
+    """What one level of indentation is in `text`."""
+    found = re.search(r"[\[{][ \t]*(?://[^\n]*)?\r?\n([ \t]+)\S", text)
+    return found[1] if found else "  "
+
+
+def _member(text: str, member: Member, name: str, entry: dict[str, Any]) -> str:
+    if "\n" not in text[member.start : member.node.end]:
+        return _flat(name, entry)
+    return _dumped(name, entry, _indent(text, member.start), unit(text), newline(text))
+
+
+def _flat(name: str, value: Any) -> str:
+    return f"{json.dumps(name, ensure_ascii=False)}: {json.dumps(value, ensure_ascii=False)}"
+
+
+def _dumped(name: str, value: Any, indent: str, step: str, line: str) -> str:
+    dumped = json.dumps(value, indent=step, ensure_ascii=False)
+    return f"{json.dumps(name, ensure_ascii=False)}: {dumped}".replace("\n", line + indent)
+
+
+def _indent(text: str, at: int) -> str:
+    found = re.match(r"[ \t]*", text[text.rfind("\n", 0, at) + 1 : at])
+    return found[0] if found else ""
+
+
+def _comma(text: str, end: int) -> int | None:
+    found = _BLANK.match(text, end)
+    at = found.end() if found else end
+    return at if text[at : at + 1] == "," else None

@@ -1,4 +1,4 @@
-"""TOML as a tree, and as its statements.
+"""TOML as a tree, and as its statements; and edits of whole statements.
 
 `tomlkit` says how each statement is written, `tomllib` what it means: it names the places of mistakes, and a
 line of a text ends with `\\n` for it, as for the clients. tomlkit has no offsets, and a table that it removes
@@ -18,7 +18,8 @@ from tomlkit.container import Container
 from tomlkit.exceptions import ParseError, TOMLKitError
 from tomlkit.items import AoT, Item, Key, Table
 
-from mcpguard.onboarding.formats.tree import DEPTH_LIMIT, Broken, Member, TreeNode
+from mcpguard.onboarding.formats.jsonc import newline
+from mcpguard.onboarding.formats.tree import DEPTH_LIMIT, Broken, Change, Member, TreeNode
 
 _PLACE = re.compile(r"at line ([0-9]+), column ([0-9]+)")
 _DEEP = f"nested deeper than {DEPTH_LIMIT} levels"
@@ -165,3 +166,51 @@ def _node(value: Any, one: Statement) -> TreeNode:
     if isinstance(value, list):
         return TreeNode("list", one.start, one.end, [_node(inner, one) for inner in value])
     return TreeNode("plain", one.start, one.end, value)
+
+
+def replace(
+    text: str, path: tuple[str, ...], names: list[str], name: str, entry: dict[str, Any]
+) -> list[Change]:
+    """The first statement of the tables `names` below `path` becomes the entry of mcpguard (unless `name` is
+    ""), the others go; comments between statements stay."""
+    every = statements(text)
+    mine = [one for one in every if any(one.path[: len(path) + 1] == (*path, other) for other in names)]
+    seen = {one.path[len(path)] for one in mine}
+    if seen != set(names):
+        raise Broken(0, "servers that are written in one line cannot be edited: give each a table of its own")
+    changes: list[Change] = []
+    for one in mine:
+        fresh = one is mine[0] and bool(name)
+        changes.append((one.start, one.end, _new(text, every, one, path, name, entry) if fresh else ""))
+    return changes
+
+
+def append(text: str, path: tuple[str, ...], name: str, entry: dict[str, Any]) -> Change:
+    """A table for `name` at the end."""
+    line = newline(text)
+    lead = "" if text.endswith("\n") else line
+    return len(text), len(text), lead + line + block("", (*path, name), entry, line)
+
+
+def block(indent: str, path: tuple[str, ...], entry: dict[str, Any], line: str = "\n") -> str:
+    """A table with its header."""
+    rows = [f"[{_dotted(path)}]", *tomlkit.dumps(entry).splitlines()]
+    return "".join(f"{indent}{row}{line}" for row in rows)
+
+
+def _new(
+    text: str, every: list[Statement], one: Statement, path: tuple[str, ...], name: str, entry: dict[str, Any]
+) -> str:
+    indent = re.match(r"[ \t]*", text[one.start : one.end])
+    lead = indent[0] if indent else ""
+    line = newline(text)
+    if one.header:
+        return block(lead, (*path, name), entry, line)
+    before = [other for other in every if other.header and other.start < one.start]
+    table = before[-1].path if before else ()
+    inner = ", ".join(f"{key} = {tomlkit.item(value).as_string()}" for key, value in entry.items())
+    return f"{lead}{_dotted((*path, name)[len(table) :])} = {{ {inner} }}{line}"
+
+
+def _dotted(path: tuple[str, ...]) -> str:
+    return tomlkit.key(path).as_string()

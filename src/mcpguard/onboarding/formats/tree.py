@@ -19,6 +19,8 @@ DEPTH_LIMIT = 64
 Step = str | int
 """A key of a mapping or an index of a list."""
 
+Change = tuple[int, int, str]
+"""`text[start:end]` becomes the text."""
 
 ALIAS = ...
 """The value of a YAML alias, which is not followed."""

@@ -33,7 +33,7 @@ from mcpguard.protocol.framing import Oversize
 
 
 class Conversation:
-    """Implements `wire.WireListener`."""
+    """Implements `wire.WireListener`, `greeting.Ask`, `listening.Speaker` and `open_requests.Holder`."""
 
     def __init__(
         self,
@@ -109,7 +109,6 @@ class Conversation:
         self.wire.send(message, invocation.target, permit.credential)
 
     async def ask(self, method: str, params: dict[str, Json], seconds: float | None = None) -> Json:
-        """See `greeting.Ask`."""
         if self.over:
             raise WireEnded(method)
         call = OpenRequest(method)
@@ -150,7 +149,6 @@ class Conversation:
         self._questions.answer(question, body)
 
     def let_go(self, call: OpenRequest, reason: str) -> None:
-        """See `open_requests.Holder`."""
         if self._open.find(call.number) is call:
             self._retract(call.number, reason, call.credential)
             self._open.take(call.number)
@@ -210,18 +208,15 @@ class Conversation:
         return True
 
     def listen(self, params: dict[str, Json]) -> OpenRequest:
-        """See `listening.Speaker`."""
         call = OpenRequest("subscriptions/listen")
         self._own(call, params)
         return call
 
     def unlisten(self, stream: int) -> None:
-        """See `listening.Speaker`."""
         if self._open.take(stream) is not None:
             self._retract(stream, "it was replaced")
 
     def tell_on(self, method: str, params: dict[str, Json]) -> None:
-        """See `listening.Speaker`."""
         self._terms.listener.notified(self._terms.name, method, params)
 
     # --- what it says ----------------------------------------------------------------------------
@@ -251,23 +246,19 @@ class Conversation:
             self._notified(method, params, related)
 
     def broken(self, request_id: RequestId | None, sentence: str, shown: str) -> None:
-        """See `wire.WireListener`."""
         self._open.broken(request_id)
         # Inspected before it is cut: half a secret is not found.
         clean = self._terms.clean(shown)[:SHOWN] if shown else ""
         self._terms.report(self._terms.name, f"{sentence}: {clean}" if clean else sentence)
 
     def oversize(self, line: Oversize) -> None:
-        """See `wire.WireListener`."""
         self._terms.report(self._terms.name, "a message over the limit was dropped")
         self._open.oversize(line)
 
     def failed(self, request_id: int, sentence: str, lost: bool = False) -> None:
-        """See `wire.WireListener`."""
         self._open.fail(request_id, sentence, lost)
 
     def expired(self, request_id: int, said: dict[str, Json] | None = None, size: int = 0) -> None:
-        """See `wire.WireListener`."""
         call = self._open.take(request_id)
         if call is None:
             return
@@ -280,11 +271,9 @@ class Conversation:
             self._lapsed(call)
 
     def parted(self, request_id: int) -> None:
-        """See `wire.WireListener`."""
         self._terms.listener.parted(self._open.find(request_id))
 
     def ended(self) -> None:
-        """See `wire.WireListener`."""
         self.over = True
         self.stirred.set()
         if self._asking is not None:

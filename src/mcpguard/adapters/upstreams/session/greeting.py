@@ -52,7 +52,6 @@ class Ask(Protocol):
     async def __call__(self, method: str, params: dict[str, Json], seconds: float | None = None) -> Json:
         """The whole JSON-RPC response, None after `seconds` of silence. Raises UpstreamError where there
         will be none, WireEnded where the wire is over."""
-        ...
 
 
 async def greet(ask: Ask, terms: Terms, modern_first: bool) -> Greeting:

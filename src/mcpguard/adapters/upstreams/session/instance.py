@@ -74,7 +74,6 @@ class Instance:
 
     @property
     def modern(self) -> bool:
-        """See `ports.Upstream.modern`."""
         return self.past.greeting is not None and self.past.greeting.modern
 
     @property
@@ -110,7 +109,6 @@ class Instance:
     # --- ports.Upstream --------------------------------------------------------------------------
 
     def ready(self) -> Wait[None]:
-        """See `ports.Upstream.ready`."""
         wait: Wait[None] = Wait()
         if self.running:
             wait.set(None)
@@ -121,7 +119,6 @@ class Instance:
         return wait
 
     def request(self, permit: Permit, progress: Progress | None = None) -> OpenRequest:
-        """See `ports.Upstream.request`."""
         call = OpenRequest(permit.invocation.method, permit, progress)
         self.take(call)
         return call
@@ -137,18 +134,15 @@ class Instance:
             self._send(call)
 
     def prepare(self, permit: Permit) -> None:
-        """See `ports.Upstream.prepare`."""
         self.past.memory.prepared[permit.invocation.method] = permit
         if self.running:
             self._prepare(permit)
 
     def answer(self, question: Question, body: dict[str, Json]) -> None:
-        """See `ports.Upstream.answer`."""
         if self._talk is not None:
             self._talk.answer(question, body)
 
     def tell(self, method: str, params: dict[str, Json]) -> None:
-        """See `ports.Upstream.tell`."""
         if self.conversation is not None and not self.modern:
             self.conversation.notify(method, params)
 

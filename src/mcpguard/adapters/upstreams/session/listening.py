@@ -41,15 +41,12 @@ class Speaker(Protocol):
 
     def listen(self, params: dict[str, Json]) -> OpenRequest:
         """Send `subscriptions/listen`; gives the request, whose answer ends it."""
-        ...
 
     def unlisten(self, stream: int) -> None:
         """Cancel a stream; its wait is never over."""
-        ...
 
     def tell_on(self, method: str, params: dict[str, Json]) -> None:
         """Hand on a notification, now without the id of its stream."""
-        ...
 
 
 class _Change(Struct, eq=False):

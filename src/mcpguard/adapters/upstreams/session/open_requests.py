@@ -36,7 +36,6 @@ class Holder(Protocol):
 
     def let_go(self, call: OpenRequest, reason: str) -> None:
         """Nobody waits for its answer any more; an upstream that was asked already is told."""
-        ...
 
 
 class OpenRequest(Wait[Raw]):

@@ -62,7 +62,6 @@ class StdioWire:
 
     @property
     def unsent(self) -> int:
-        """See `wire.Wire.unsent`."""
         return 0 if self._link is None else self._link.unsent
 
     async def open(self) -> None:
@@ -75,12 +74,10 @@ class StdioWire:
         self._link = Link(self._turn, child.stdout, child.stdin, limit, self._received, self._listener.ended)
 
     def send(self, message: dict[str, Json], target: Listed | None = None, credential: str = "") -> None:
-        """See `wire.Wire.send`."""
         if self._link is not None:
             self._link.send(jsonrpc.encode(message) + b"\n")
 
     def greeted(self, version: str, modern: bool) -> None:
-        """See `wire.Wire.greeted`."""
         self._batches = version in jsonrpc.BATCHED
 
     def forget(self, request_id: int) -> bool:
@@ -88,7 +85,6 @@ class StdioWire:
         return False
 
     def hold(self, on: bool) -> None:
-        """See `wire.Wire.hold`."""
         if self._link is not None:
             self._link.hold(on)
 

@@ -18,35 +18,28 @@ class WireListener(Protocol):
     def received(self, message: dict[str, Json], size: int, related: int | None = None) -> None:
         """A message in JSON-RPC shape of `size` bytes. `related` is the id of our request on whose
         response stream it came, None where the wire does not tell."""
-        ...
 
     def broken(self, request_id: int | str | None, sentence: str, shown: str) -> None:
         """Something that is no JSON-RPC message; `request_id` where it could be read. `sentence` says
         what it is, `shown` is its uninspected beginning for the operator, "" for none."""
-        ...
 
     def oversize(self, line: Oversize) -> None:
         """A message over the limit, dropped."""
-        ...
 
     def failed(self, request_id: int, sentence: str, lost: bool = False) -> None:
         """This request will have no answer; the wire itself goes on. `sentence` follows the words
         "upstream 'NAME' ". `lost`: its HTTP exchange failed, so that the next one may fail as well."""
-        ...
 
     def expired(self, request_id: int, said: dict[str, Json] | None = None, size: int = 0) -> None:
         """The upstream no longer knows our session (HTTP 404, specification 2025-11-25, basic/transports,
         session management): initialize again, and send this request once more. `said`, of `size` bytes, is
         what it answers if that has been done before and it may mean something else; None for nothing."""
-        ...
 
     def parted(self, request_id: int) -> None:
         """The upstream closed the connection of this request on purpose: its stream goes on later."""
-        ...
 
     def ended(self) -> None:
         """The wire is over: the process has ended, the stream is closed. Told once."""
-        ...
 
 
 class Wire(Protocol):
@@ -55,41 +48,32 @@ class Wire(Protocol):
     @property
     def last_status(self) -> int | None:
         """The HTTP status of the last answer to a request, 0 for none yet; None for a wire without HTTP."""
-        ...
 
     @property
     def unsent(self) -> int:
         """Bytes that were given and not yet taken by the other side."""
-        ...
 
     async def open(self) -> None:
         """Connect, or start the process. Raises UpstreamError or CredentialError with a sentence for the
         operator and the client, or OSError."""
-        ...
 
     def send(self, message: dict[str, Json], target: Listed | None = None, credential: str = "") -> None:
         """Send one whole JSON-RPC message; leaves at the end of the turn. `target` is what a request
         is for, so that HTTP can mirror parameters in headers (2026-07-28, streamable-http); `credential` is
         what a rule chose to send it with, "" for the server's own. A process has one all its life."""
-        ...
 
     def greeted(self, version: str, modern: bool) -> None:
         """The protocol revision is known from now on. A legacy HTTP wire opens its GET stream."""
-        ...
 
     def forget(self, request_id: int) -> bool:
         """Nobody waits for this request. True where letting go of its stream is itself the cancellation
         (modern HTTP); False where the brain must send `notifications/cancelled`."""
-        ...
 
     def hold(self, on: bool) -> None:
         """Read nothing more, or read again."""
-        ...
 
     async def last_words(self) -> str:
         """What the operator should know of the end, "" for nothing: exit status, last line of stderr."""
-        ...
 
     async def close(self, gently: bool) -> None:
         """End it: afterwards no process and no connection of it is alive."""
-        ...

@@ -1,0 +1,131 @@
+"""The shapes of what verbs print with `--json`, where what they print is not a model already.
+
+Law of this file: programs rely on each key. None is renamed or removed without a line in CHANGELOG.md.
+"""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pydantic import Field, RootModel
+
+from mcpguard.authoring.findings import Severity
+from mcpguard.core.document.printed import Printed
+from mcpguard.gateway.ports import State
+
+
+class CheckFinding(Printed):
+    """One finding of `mcpguard check`."""
+
+    level: Severity | Literal["ok"] = Field(
+        validation_alias="severity", description="How severe it is; `ok` says that something is in order."
+    )
+    code: str = Field(description="Its code, which never changes its meaning; empty for `ok`.")
+    where: str = Field(description="`FILE:LINE:COLUMN`, `FILE:LINE` or `FILE`.")
+    file: str = Field(description="The file.")
+    line: int = Field(description="The line, from 1; 0 for the whole file.")
+    column: int = Field(description="The column, from 1; 0 for the whole line.")
+    message: str = Field(description="What was found, in one sentence.")
+
+
+class CheckReport(Printed):
+    """What `mcpguard check --json` prints."""
+
+    ok: bool = Field(description="Whether the exit code is 0.")
+    findings: tuple[CheckFinding, ...] = Field(description="What was found, and what is in order.")
+
+
+class DoctorFinding(Printed):
+    """One finding of `mcpguard doctor`."""
+
+    code: str = Field(description="Its code, which never changes its meaning.")
+    severity: Severity = Field(description="How severe it is.")
+    control: str = Field(description="The zero-trust control that it belongs to.")
+    where: str = Field(description="`FILE:LINE:COLUMN`, `FILE:LINE` or `FILE`.")
+    file: str = Field(description="The file.")
+    line: int = Field(description="The line, from 1; 0 for the whole file.")
+    message: str = Field(description="What was found, in one sentence.")
+    what: str = Field(validation_alias="meaning", description="What the code means.")
+    fix: str = Field(description="What to do about it: a command where there is one.")
+
+
+class DoctorUnseen(Printed):
+    """Something that `mcpguard doctor` could not check."""
+
+    what: str = Field(description="What could not be checked.")
+    why: str = Field(description="Why not, in one sentence.")
+
+
+class DoctorReport(Printed):
+    """What `mcpguard doctor --json` prints."""
+
+    ok: bool = Field(description="Whether nothing of the severity of `--fail-on`, or worse, was found.")
+    findings: tuple[DoctorFinding, ...] = Field(description="What was found, worst first.")
+    unseen: tuple[DoctorUnseen, ...] = Field(
+        validation_alias="unchecked", description="What could not be checked."
+    )
+    ignored: int = Field(description="How many findings `--ignore` left out.")
+
+
+class UpstreamStatus(Printed):
+    """How an upstream is."""
+
+    name: str = Field(description="Its name in the configuration.")
+    state: State = Field(description="What it is doing.")
+    since: float = Field(description="When that began, in seconds since 1970.")
+    era: str = Field(description="`legacy` or `modern`; empty before the first greeting.")
+    version: str = Field(description="The revision of the protocol; empty before the first greeting.")
+    restarts: int = Field(description="How often it was started after the first time.")
+    open: int = Field(description="How many requests have no answer yet.")
+    problem: str = Field(description="The last problem; empty where there was none.")
+
+
+class ProcessStatus(Printed):
+    """One running mcpguard."""
+
+    pid: int = Field(description="The process.")
+    started: float = Field(description="When it was started, in seconds since 1970.")
+    birth: str = Field(description="What the system calls the start of the process; empty if unknown.")
+    config: str = Field(description="The path of its configuration.")
+    transport: str = Field(description="`stdio`, or the address that it listens on.")
+    upstreams: tuple[UpstreamStatus, ...] = Field(description="Its tool servers.")
+
+
+class StatusReport(Printed):
+    """What `mcpguard status --json` prints."""
+
+    running: tuple[ProcessStatus, ...] = Field(description="What is running, oldest first.")
+
+
+class ChainFlaw(Printed):
+    """Something that no writer of evidence does."""
+
+    line: int = Field(description="The line, from 1.")
+    what: str = Field(description="The rest of a sentence that begins with the line.")
+
+
+class VerifiedChain(Printed):
+    """What was found in one chain of evidence."""
+
+    file: str = Field(description="The name of its file.")
+    intact: bool = Field(description="Whether it has no flaw.")
+    records: int = Field(description="How many complete lines it has.")
+    head: str = Field(description="The hash that the last of them states.")
+    closed: bool = Field(description="Whether it was ended in order; if not, a missing end goes unnoticed.")
+    torn: bool = Field(description="Whether it ends in an incomplete record (a crash).")
+    unfinished: tuple[str, ...] = Field(description="The ids of allowed calls without an outcome, in order.")
+    flaws: tuple[ChainFlaw, ...] = Field(description="Its first flaws, at most 100.")
+
+
+class AuditReport(Printed):
+    """What `mcpguard audit verify --json` prints."""
+
+    intact: bool = Field(description="Whether the exit code is 0: no chain has a flaw, and none is missing.")
+    chains: tuple[VerifiedChain, ...] = Field(description="The chains, by the names of their files.")
+    missing: tuple[str, ...] = Field(
+        description="Files that another chain continues or `--expect` names, and that are not there."
+    )
+
+
+class SecretNames(RootModel[tuple[str, ...]]):
+    """What `mcpguard secret list --json` prints: the names of the stored values."""

@@ -1,0 +1,144 @@
+"""What each verb prints with `--json` fits the JSON Schema that `mcpguard schema` gives for it."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from jsonschema import Draft202012Validator
+
+from mcpguard.adapters.credentials.keychain import Keychain
+from mcpguard.adapters.telemetry import status_file
+from mcpguard.adapters.telemetry.status_file import Status, birth_of
+from mcpguard.cli import main
+from mcpguard.cli.schema import FILES, KINDS, schema_of
+from mcpguard.gateway.ports import Health
+from mcpguard.protocol.jsonrpc import encode
+from tests.adapters.audit.audit_records import DECIDED, OUTCOME
+from tests.cli.test_audit import chain
+from tests.wire.session import SERVERS
+
+Capture = pytest.CaptureFixture[str]
+Printed = Callable[..., list[Any]]
+
+pytestmark = pytest.mark.usefixtures("backend")
+
+POLICY = """\
+version: 1
+policy: p
+rules:
+  - {id: read, effect: allow, server: one, tools: [echo], when: 'args.n == 1 || args.m == 1', redact: [email]}
+  - {id: no, effect: deny, tools: [echo], when: 'has(args.no)', message: Never.}
+  - {id: late, effect: deny, on: result, tools: [echo], when: '"email" in findings'}
+"""
+TESTS = """\
+version: 1
+policies: [p.yaml]
+tests:
+  - {name: good, call: {server: one, tool: echo, args: {n: 1}}, result: {a: b}, expect: allow}
+  - {name: bad, call: {server: one, tool: echo, args: {n: 1, no: 1}}, expect: allow}
+  - {name: broken, after: [{call: {server: one, tool: x}}], call: {server: one, tool: echo}, expect: deny}
+"""
+
+
+@pytest.fixture
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.setenv("MCPGUARD_CONFIG", str(tmp_path / "mcpguard.yaml"))
+    Keychain().put("one/key", "value-1234")
+    (tmp_path / "p.yaml").write_text(POLICY)
+    (tmp_path / "p_test.yaml").write_text(TESTS)
+    server = {"command": sys.executable, "args": [str(SERVERS / "echo.py")]}
+    env = {"A": "${keyring:one/key}", "B": "${env:NOT_SET_ANYWHERE}"}
+    servers = {"one": server, "two": {"command": "no-such-server", "env": env}}
+    config = {"version": 1, "servers": servers, "policies": ["p.yaml"], "audit": {"path": "audit"}}
+    (tmp_path / "mcpguard.yaml").write_text(json.dumps(config))
+    return tmp_path
+
+
+@pytest.fixture
+def printed(folder: Path, capsys: Capture) -> Printed:
+    """`printed(kind, *words)`: the documents that the command printed, all of which fit the schema."""
+
+    def run(kind: str, *words: str) -> list[Any]:
+        capsys.readouterr()
+        assert main([*words]) in (0, 1, 2)
+        said = capsys.readouterr().out
+        found = [json.loads(one) for one in (said.splitlines() if kind == "audit-record" else [said])]
+        validator = Draft202012Validator(schema_of(kind))
+        assert [error.message for one in found for error in validator.iter_errors(one)] == []
+        return found
+
+    return run
+
+
+def test_findings(printed: Printed) -> None:
+    assert {one["level"] for one in printed("check-output", "check", "--json")[0]["findings"]} > {"ok"}
+    assert printed("doctor-output", "doctor", "--json")[0]["findings"]
+
+
+def test_tests_of_policies(printed: Printed) -> None:
+    assert "coverage" not in printed("test-output", "test", "p_test.yaml", "--json")[0]
+    (found,) = printed("test-output", "test", "p_test.yaml", "--json", "--coverage")
+    assert found["coverage"]["missing"]
+    assert [case["passed"] for case in found["files"][0]["cases"]] == [True, False, False]
+    assert "seconds" not in found["files"][0]["cases"][0]
+
+
+def test_explanations(printed: Printed, folder: Path) -> None:
+    (folder / "r.json").write_text('{"content": "jane@example.com"}')
+    call = ("explain", "--json", "--server", "one", "--tool", "echo")
+    (allowed,) = printed("explain-output", *call, "--args", '{"n": 1}', "--result", "r.json")
+    assert allowed["result"]["effect"] == "withhold"
+    (refused,) = printed("explain-output", *call, "--args", '{"no": 1}')
+    assert refused["changes"]
+    (reached,) = printed("explain-output", "explain", "--json", "--reach")
+    assert [one["name"] for one in reached["reach"]] == ["echo", "echo"]
+    chain(folder / "audit", DECIDED, OUTCOME)
+    assert printed("explain-output", "explain", "--json", DECIDED.id)[0]["id"] == DECIDED.id
+
+
+def test_an_explanation_omits_exactly_what_has_its_default(printed: Printed) -> None:
+    call = ("explain", "--json", "--server", "one", "--tool", "echo", "--args", '{"n": 1}')
+    (found,) = printed("explain-output", *call)
+    assert list(found) == ["effect", "why", "rules", "candidates", "done"]
+    assert found["done"] == {"redact": ["email"]}
+    assert list(found["candidates"][0]) == ["rule", "effect", "outcome", "decided", "operands"]
+
+
+def test_evidence(printed: Printed, folder: Path) -> None:
+    path = chain(folder / "audit", DECIDED, OUTCOME)
+    assert len(printed("audit-record", "audit", "show", "audit", "--json")) == 4
+    assert printed("audit-output", "audit", "verify", "audit", "--json")[0]["intact"]
+    path.write_bytes(path.read_bytes().replace(b"github", b"gitlab"))
+    assert printed("audit-output", "audit", "verify", "audit", "--json")[0]["chains"][0]["flaws"]
+
+
+def test_credentials(printed: Printed) -> None:
+    assert printed("secret-list-output", "secret", "list", "--json") == [["one/key"]]
+    (found,) = printed("secret-check-output", "secret", "check", "--json")
+    assert [one["ok"] for one in found] == [False, True]
+
+
+def test_status(printed: Printed, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(status_file, "default_folder", lambda: tmp_path / "status")
+    (tmp_path / "status").mkdir()
+    pid = os.getpid()
+    one = Status(pid, 1.0, birth_of(pid), "/c", "stdio", (Health("one", "waiting", 2.0, problem="gone"),))
+    (tmp_path / "status" / f"{pid}.json").write_bytes(encode(one))
+    assert printed("status-output", "status", "--json")[0]["running"][0]["upstreams"][0]["problem"] == "gone"
+
+
+def test_a_snapshot(printed: Printed) -> None:
+    assert printed("snapshot", "snapshot", "one")[0]["servers"]["one"]["tools"]
+
+
+def test_every_output_is_printed_by_one_of_these() -> None:
+    here = Path(__file__).read_text("utf-8")
+    assert [kind for kind in KINDS if kind not in FILES and f'printed("{kind}"' not in here] == []
