@@ -223,10 +223,12 @@ class Mint(Protocol):
 
     def renew(self, lease: Lease) -> Lease | None:
         """The same value for longer, before it ends; None where there must be a new one."""
+        return None
 
     def refused(self) -> None:
         """An upstream did not take the last value (HTTP 401 or 403): `lease` shall not give it again where
-        the source could make another."""
+        the source could make another. Nothing to do where each lease is new."""
+        return
 
 
 class Sessions(Protocol):

@@ -15,7 +15,7 @@ from typing import Any, Literal
 import msgspec
 from msgspec import Struct
 
-from mcpguard.adapters.system.folders import state_folder
+from mcpguard.adapters.system.files import state_folder
 from mcpguard.onboarding import disk
 from mcpguard.onboarding.disk import MoveError
 from mcpguard.onboarding.vault import Kind

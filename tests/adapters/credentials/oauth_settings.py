@@ -1,9 +1,9 @@
 """The kinds of OAuth for the contract of mints, over an authorization server on loopback."""
 
 import json
+from asyncio import run
 from contextlib import ExitStack
 
-from mcpguard.adapters.credentials.oauth.asking import run
 from mcpguard.adapters.credentials.oauth.authorization_code import AuthorizationCode
 from mcpguard.adapters.credentials.oauth.grants import Grants
 from mcpguard.adapters.credentials.oauth.login import login

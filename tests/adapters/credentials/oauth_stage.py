@@ -1,10 +1,10 @@
 """A login and what it left, for tests of `oauth`."""
 
 import time
+from asyncio import run
 
 import pytest
 
-from mcpguard.adapters.credentials.oauth.asking import run
 from mcpguard.adapters.credentials.oauth.authorization_code import AuthorizationCode
 from mcpguard.adapters.credentials.oauth.grants import Grants
 from mcpguard.adapters.credentials.oauth.login import login

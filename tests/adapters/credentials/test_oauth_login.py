@@ -2,6 +2,7 @@
 
 import socket
 import threading
+from asyncio import run
 from urllib.error import HTTPError
 from urllib.parse import parse_qs, urlsplit
 from urllib.request import Request, urlopen
@@ -14,9 +15,8 @@ from mcp.client.auth.utils import (
 )
 from mcp.shared.auth import OAuthClientInformationFull
 
-from mcpguard.adapters.credentials.oauth.asking import run
 from mcpguard.adapters.credentials.oauth.login import logout
-from mcpguard.adapters.network.issuers import metadata_urls
+from mcpguard.adapters.network.hosts import metadata_urls
 from mcpguard.core.errors import CredentialError
 from mcpguard.core.secret import Secret
 from tests.adapters.credentials.oauth_stage import NAME, SECRETS, Stage

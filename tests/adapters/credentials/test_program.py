@@ -12,8 +12,7 @@ from pathlib import Path
 import pytest
 
 from mcpguard.adapters.credentials.environ import take
-from mcpguard.adapters.credentials.printed import read_output
-from mcpguard.adapters.credentials.program import CommandMint
+from mcpguard.adapters.credentials.program import CommandMint, read_output
 from mcpguard.config.credentials import CommandEntry, JsonEntry
 from mcpguard.core.errors import CredentialError
 from mcpguard.core.secret import Lease
@@ -173,7 +172,7 @@ def test_it_does_not_outlive_mcpguard(tmp_path: Path) -> None:
 
 def test_nothing_of_it_is_left_as_a_zombie_where_we_adopt_orphans() -> None:
     code = (
-        "import os; from mcpguard.adapters.upstreams.process.orphans import adopt; adopt(); "
+        "import os; from mcpguard.adapters.upstreams.process.child import adopt; adopt(); "
         "from mcpguard.adapters.credentials.program import CommandMint; "
         "CommandMint('x', ('sh', '-c', 'sleep 600 & echo value-1234')).lease(); os.waitpid(-1, os.WNOHANG)"
     )

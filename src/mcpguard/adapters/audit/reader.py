@@ -8,6 +8,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from mcpguard.adapters.system.files import state_folder
 from mcpguard.core.errors import AuditError
 from mcpguard.core.evidence.chain import MAX_LINE, SEAL, Anchor
 
@@ -19,9 +20,7 @@ _SEAL = re.compile(rb',"hash":"([0-9a-f]{64})"\}\n')
 
 def default_folder() -> Path:
     """Where the evidence goes if the configuration does not say: `audit` in the user's state folder."""
-    from platformdirs import user_state_path
-
-    return user_state_path("mcpguard", appauthor=False) / "audit"
+    return state_folder("audit")
 
 
 def chain_files(path: Path) -> list[Path]:

@@ -72,7 +72,7 @@ class MintKind(NamedTuple):
 
 
 MINTS: dict[str, MintKind] = {
-    "value": MintKind("value", "ValueMint", keep=0.0, pause=0.0, issues=False),
+    "value": MintKind("broker", "ValueMint", keep=0.0, pause=0.0, issues=False),
     "command": MintKind("program", "CommandMint", issues=False),
     "vault": MintKind("vault", "VaultMint"),
     "github_app": MintKind("github_app", "GithubAppMint"),

@@ -13,13 +13,12 @@ from typing import Any
 
 from mcpguard.adapters.credentials import MINTS, SOURCES, MintKind
 from mcpguard.adapters.credentials.kept import ENDING, Kept, SecretGuard
-from mcpguard.adapters.credentials.value import ValueMint
 from mcpguard.config.loading import Credential, Server
 from mcpguard.config.references import ENTRY
 from mcpguard.core.errors import CredentialError
 from mcpguard.core.model import Principal
-from mcpguard.core.secret import CredentialRef, Secret
-from mcpguard.gateway.ports import CredentialSource
+from mcpguard.core.secret import CredentialRef, Lease, Secret, filled, parse_template
+from mcpguard.gateway.ports import CredentialSource, Mint
 from mcpguard.gateway.recipients import Recipient
 
 __all__ = ["Broker", "Recipient", "named_by"]
@@ -209,3 +208,16 @@ def _is_principal(principal: Principal, allowed: tuple[str, ...]) -> bool:
     # An id cannot stand for a group that is called as it.
     named = not principal.id.startswith("group:") and principal.id in allowed
     return named or any(f"group:{group}" in allowed for group in principal.groups)
+
+
+class ValueMint(Mint):
+    """Implements `ports.Mint`: nothing is made, the sources are read again each time."""
+
+    def __init__(self, _name: str, made: str, secret: Callable[[CredentialRef], Secret]) -> None:
+        """`made` is a text with references; `secret` resolves one."""
+        self._template = parse_template(made)
+        self._secret = secret
+
+    def lease(self) -> Lease:
+        """See `ports.Mint.lease`; the sources do not say how long."""
+        return Lease(filled(self._template, [self._secret(ref) for ref in self._template.refs]))

@@ -18,6 +18,7 @@ from mcpguard.config.minted import LEVELS, GithubAppEntry
 from mcpguard.core.errors import CredentialError
 from mcpguard.core.model import Json
 from mcpguard.core.secret import CredentialRef, Lease, Secret, sole_reference
+from mcpguard.gateway.ports import Mint
 
 _VERSION = "2022-11-28"
 _EARLIER_SECONDS = 60
@@ -36,7 +37,7 @@ _SAID = {
 }
 
 
-class GithubAppMint:
+class GithubAppMint(Mint):
     """Implements `ports.Mint`. A token cannot be renewed; each `lease` is another one."""
 
     def __init__(
@@ -78,12 +79,6 @@ class GithubAppMint:
                 self._revoke(secret)
             raise
         return Lease(secret, seconds, lambda: self._revoke(secret))
-
-    def renew(self, _lease: Lease) -> Lease | None:
-        return None
-
-    def refused(self) -> None:
-        """Nothing is kept here: the next `lease` is a new token."""
 
     # --- what is asked ---------------------------------------------------------------------------
 

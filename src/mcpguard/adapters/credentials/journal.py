@@ -17,6 +17,8 @@ from pathlib import Path
 import msgspec
 from msgspec import Struct
 
+from mcpguard.adapters.system.files import state_folder
+
 HANDLE = re.compile("[A-Za-z0-9_]+")
 
 
@@ -30,9 +32,7 @@ class Note(Struct, frozen=True):
 
 def default_folder() -> Path:
     """`minted` in the user's state folder."""
-    from platformdirs import user_state_path
-
-    return user_state_path("mcpguard", appauthor=False) / "minted"
+    return state_folder("minted")
 
 
 class HandleJournal:

@@ -20,6 +20,7 @@ from mcpguard.adapters.credentials.journal import HandleJournal
 from mcpguard.config.minted import PostgresEntry
 from mcpguard.core.errors import CredentialError
 from mcpguard.core.secret import CredentialRef, Lease, Secret, sole_reference
+from mcpguard.gateway.ports import Mint
 
 if TYPE_CHECKING:
     from psycopg import Connection
@@ -48,7 +49,7 @@ class _Role(NamedTuple):
     timer: Timer
 
 
-class PostgresMint:
+class PostgresMint(Mint):
     """Implements `ports.Mint`: the value is a connection URL with the role and its password."""
 
     def __init__(
@@ -112,9 +113,6 @@ class PostgresMint:
         watched.timer.cancel()
         self._roles[role] = _Role(lease.secret, self._watch(role))
         return Lease(lease.secret, self._entry.ttl_seconds - (monotonic() - began), lease.end, lease.parts)
-
-    def refused(self) -> None:
-        """Nothing is kept here: each `lease` is a role of its own."""
 
     def left(self) -> bool:
         """Whether a process that was killed left a role; asks nothing of the database."""

@@ -2,7 +2,7 @@
 
 Law of this file: nothing that the program says is shown or logged, its standard error is thrown away, and
 its process group is never alive longer than its timeout or than mcpguard: what left that, as the agent of
-gpg does, is let be. No shell reads its words.
+gpg does, is let be. No shell reads its words, and what was printed is in no message.
 """
 
 from __future__ import annotations
@@ -14,12 +14,82 @@ import signal
 import subprocess
 import time
 from collections.abc import Callable
+from datetime import datetime
+from typing import Any
 
 from mcpguard.adapters.credentials.environ import variable
-from mcpguard.adapters.credentials.printed import read_output
-from mcpguard.config.credentials import CommandEntry
+from mcpguard.config.credentials import CommandEntry, JsonEntry
 from mcpguard.core.errors import CredentialError
 from mcpguard.core.secret import CredentialRef, Lease, Secret
+from mcpguard.gateway.ports import Mint
+
+_MOST = 10**15
+EPOCH = 1_000_000_000
+"""A number above it is a time (seconds since 1970), below it a length of time in seconds."""
+
+
+def read_output(output: bytes, entry: CommandEntry, now: float) -> Lease:
+    """The lease in what was printed at `now` (seconds since 1970). Raises ValueError with the end of a
+    sentence whose beginning is the program."""
+    try:
+        text = output.decode().removesuffix("\n")
+    except UnicodeDecodeError:
+        raise ValueError("printed something that is not UTF-8 text") from None
+    if not text.strip():
+        raise ValueError("printed nothing")
+    if entry.json_ is None:
+        return Lease(Secret(text), entry.ttl_seconds)
+    value, seconds = _from_json(output, entry.json_, now)
+    return Lease(Secret(value), entry.ttl_seconds if seconds is None else seconds)
+
+
+def _from_json(output: bytes, wanted: JsonEntry, now: float) -> tuple[str, float | None]:
+    from msgspec import DecodeError, json
+
+    try:
+        found = json.decode(output)
+    except (DecodeError, RecursionError):
+        raise ValueError("printed something that is not JSON (`json`)") from None
+    value = _at(found, wanted.value)
+    if type(value) is not str or not value:
+        raise ValueError(f"printed JSON without a text at `{wanted.value}` (`json.value`)")
+    if wanted.expires is None:
+        return value, None
+    seconds = _seconds(_at(found, wanted.expires), now)
+    if seconds is None:
+        raise ValueError(
+            f"printed JSON without a time at `{wanted.expires}` (`json.expires`): expected a number of "
+            "seconds, or a text such as 2026-01-31T10:00:00Z, with its zone"
+        )
+    if seconds <= 0:
+        raise ValueError("printed a credential that has already expired")
+    return value, seconds
+
+
+def _at(value: Any, keys: str) -> Any:
+    for key in keys.split("."):
+        value = value.get(key) if type(value) is dict else None
+    return value
+
+
+def _seconds(value: Any, now: float) -> float | None:
+    """Seconds from now."""
+    if type(value) is str:
+        try:
+            value = float(value) if value.strip().isdecimal() else _moment(value)
+        except ValueError:
+            return None
+    if type(value) not in (int, float) or not -_MOST < value < _MOST:
+        return None
+    return float(value) - now if value > EPOCH else float(value)
+
+
+def _moment(text: str) -> float:
+    moment = datetime.fromisoformat(text)
+    if moment.tzinfo is None:
+        raise ValueError("no zone")
+    return moment.timestamp()
+
 
 MOST_BYTES = 64 * 1024
 """A program that prints more is killed: that is no credential."""
@@ -30,7 +100,7 @@ _LOOK_MS = 50
 _REAPS = 50
 
 # The other end of its standard input is ours, so the first read ends when we do. A group of its own, and not
-# a session: children in other sessions count as left behind (`upstreams/process/orphans.py`).
+# a session: children in other sessions count as left behind (`upstreams/process/child.py`).
 _GUARD = """
 exec 3<&0 </dev/null
 { read -r nothing <&3; kill -KILL -$$; } >/dev/null 2>&1 &
@@ -68,7 +138,7 @@ def found(program: str, path: str | None) -> str | None:
     return place if place is not None and os.path.isabs(place) else None
 
 
-class CommandMint:
+class CommandMint(Mint):
     """Implements `ports.Mint`: each lease runs the program once."""
 
     def __init__(
@@ -91,13 +161,6 @@ class CommandMint:
             return read_output(output, entry, time.time())
         except ValueError as error:
             raise self._problem(str(error)) from None
-
-    def renew(self, lease: Lease) -> Lease | None:
-        """See `ports.Mint.renew`: it is run again."""
-        return None
-
-    def refused(self) -> None:
-        """See `ports.Mint.refused`: each lease is new, as far as the program makes new ones."""
 
     def _environment(self) -> dict[str, str]:
         named = {name: variable(name) for name in (*TOLD, *self._entry.env)}

@@ -18,6 +18,7 @@ from mcpguard.config.minted import FIELD, VaultEntry
 from mcpguard.core.errors import CredentialError
 from mcpguard.core.model import Json
 from mcpguard.core.secret import CredentialRef, Lease, Secret, sole_reference
+from mcpguard.gateway.ports import Mint
 
 _URL = re.compile(r"[a-zA-Z][a-zA-Z0-9+.-]*://")
 _WORTH_RENEWING = 3
@@ -50,7 +51,7 @@ class _Issued:
         self.ended = False
 
 
-class VaultMint:
+class VaultMint(Mint):
     """Implements `ports.Mint`. A token of `auth` is for one lease; one of `token` stays the caller's."""
 
     def __init__(self, name: str, entry: VaultEntry, secret: Callable[[CredentialRef], Secret]) -> None:
@@ -97,9 +98,6 @@ class VaultMint:
         if min(lengths) * _WORTH_RENEWING < issued.first:
             return None
         return Lease(lease.secret, min(lengths), lease.end, lease.parts)
-
-    def refused(self) -> None:
-        """Nothing is kept here: the next `lease` asks Vault again."""
 
     # --- asking ----------------------------------------------------------------------------------
 

@@ -1,4 +1,5 @@
-"""Hosts and addresses: which are of the public internet.
+"""Hosts and addresses: which are of the public internet; and where an OAuth issuer publishes its metadata,
+for tokens that we check, and for tokens that we ask for.
 
 Law of this file: what cannot be read counts as private.
 """
@@ -6,6 +7,7 @@ Law of this file: what cannot be read counts as private.
 from __future__ import annotations
 
 from ipaddress import IPv4Address, IPv6Address, IPv6Network, ip_address
+from urllib.parse import urlsplit
 
 _GLOBAL = IPv6Network("2000::/3")
 _NAT64 = IPv6Network("64:ff9b::/96")
@@ -52,3 +54,16 @@ def is_address(host: str) -> bool:
     except ValueError:
         return False
     return True
+
+
+def metadata_urls(issuer: str) -> tuple[str, ...]:
+    """Where an issuer's metadata may be, in order: RFC 8414 section 3.1, then OpenID Discovery as that
+    RFC places it, then as OpenID itself does."""
+    url = urlsplit(issuer)
+    origin, path = f"{url.scheme}://{url.netloc}", url.path.rstrip("/")
+    places = (
+        f"{origin}/.well-known/oauth-authorization-server{path}",
+        f"{origin}/.well-known/openid-configuration{path}",
+        f"{origin}{path}/.well-known/openid-configuration",
+    )
+    return tuple(dict.fromkeys(places))

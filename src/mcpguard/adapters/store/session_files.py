@@ -16,7 +16,7 @@ from pathlib import Path
 
 import msgspec
 
-from mcpguard.adapters.system.file_lock import take_lock
+from mcpguard.adapters.system.files import state_folder, take_lock
 from mcpguard.core.errors import SessionError
 from mcpguard.core.model import Invocation
 from mcpguard.core.policy.session import PARTS, Session, StoredSession
@@ -34,9 +34,7 @@ _decode = msgspec.json.Decoder(StoredSession).decode
 
 def default_folder() -> Path:
     """Where sessions are kept if the configuration does not say: `sessions` in the user's state folder."""
-    from platformdirs import user_state_path
-
-    return user_state_path("mcpguard", appauthor=False) / "sessions"
+    return state_folder("sessions")
 
 
 class SessionFiles:

@@ -15,7 +15,7 @@ from pathlib import Path
 import msgspec
 from msgspec import Struct
 
-from mcpguard.adapters.system.folders import state_folder
+from mcpguard.adapters.system.files import state_folder
 from mcpguard.gateway.ports import Health
 
 REFRESH_SECONDS = 5.0

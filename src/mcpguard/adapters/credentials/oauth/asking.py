@@ -7,8 +7,7 @@ answer has at most 1 MiB and comes in time; and of what it says a sentence holds
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Coroutine, Mapping
-from typing import Any, TypeVar
+from collections.abc import Mapping
 from urllib.parse import urlencode, urlsplit
 
 import msgspec
@@ -34,8 +33,6 @@ CODES = frozenset(
     }
 )  # fmt: skip
 """The values of `error` that are known: RFC 6749 (4.1.2.1, 5.2), 7009, 7591, 8707, and OpenID Connect."""
-
-T = TypeVar("T")
 
 
 class OAuthProblem(CredentialError):
@@ -71,11 +68,6 @@ class Answer(Struct, frozen=True):
         return f"answered HTTP {self.status}" + (f", `{self.code}`" if self.code else "")
 
 
-def run(work: Coroutine[Any, Any, T]) -> T:
-    """Do `work` to its end in this thread, which runs no event loop."""
-    return asyncio.run(work)
-
-
 def named_hosts(*urls: str | None) -> frozenset[str]:
     """The hosts of URLs that a configuration holds: these may have private addresses."""
     return frozenset(plain(urlsplit(url).hostname or "") for url in urls if url)
@@ -93,11 +85,6 @@ def usable(url: Json, named: frozenset[str]) -> bool:
     if not host or parts.username is not None or "#" in url:
         return False
     return parts.scheme == "https" or (parts.scheme == "http" and host in LOOPBACK and host in named)
-
-
-async def get(url: str, named: frozenset[str], what: str) -> Answer:
-    """Fetch metadata. Raises OAuthProblem, where `what` is the subject of the sentence."""
-    return await ask("GET", url, named, what, {})
 
 
 async def post(

@@ -6,24 +6,26 @@ client that the configuration names and for no others.
 
 from __future__ import annotations
 
+import asyncio
 import time
 from collections.abc import Callable
 from hashlib import sha256
 
 from msgspec.structs import replace
 
-from mcpguard.adapters.credentials.oauth.asking import OAuthProblem, run
+from mcpguard.adapters.credentials.oauth.asking import OAuthProblem
 from mcpguard.adapters.credentials.oauth.grants import Grant, Grants
 from mcpguard.adapters.credentials.oauth.tokens import request_tokens
 from mcpguard.config.oauth import OAuthEntry
 from mcpguard.core.errors import CredentialError, WithdrawnError
 from mcpguard.core.secret import CredentialRef, Lease, Secret, sole_reference
+from mcpguard.gateway.ports import Mint
 
 AGAIN_SECONDS = 10.0
 """How long a token that could not be renewed, and is not over yet, is given before that is tried again."""
 
 
-class AuthorizationCode:
+class AuthorizationCode(Mint):
     """Implements `ports.Mint`."""
 
     def __init__(
@@ -61,10 +63,6 @@ class AuthorizationCode:
         seconds = None if grant.ends_at is None else max(0.0, grant.ends_at - self._now())
         held = [text for text in (grant.refresh, grant.client_secret) if text is not None]
         return Lease(self._last, seconds, parts=tuple(map(Secret, held)))
-
-    def renew(self, lease: Lease) -> Lease | None:
-        """None: a longer life is a new token."""
-        return None
 
     def refused(self) -> None:
         """The token that was given last is renewed before the next is given, unless another process did."""
@@ -130,7 +128,7 @@ class AuthorizationCode:
         }
         began = self._now()
         try:
-            tokens = run(request_tokens(grant.endpoint, client, form))
+            tokens = asyncio.run(request_tokens(grant.endpoint, client, form))
         except OAuthProblem as problem:
             if problem.code == "invalid_grant":
                 # So that a dead token is not shown to the server again with each call.

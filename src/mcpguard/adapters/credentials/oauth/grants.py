@@ -20,8 +20,7 @@ from mcpguard.adapters.credentials.keychain import Keychain
 from mcpguard.adapters.credentials.oauth.asking import named_hosts
 from mcpguard.adapters.credentials.oauth.clients import OAuthClient
 from mcpguard.adapters.credentials.oauth.tokens import TokenEndpoint, Tokens
-from mcpguard.adapters.system.file_lock import take_lock
-from mcpguard.adapters.system.folders import state_folder
+from mcpguard.adapters.system.files import state_folder, take_lock
 from mcpguard.core.errors import CredentialError
 from mcpguard.core.secret import Secret
 
@@ -125,14 +124,10 @@ class Grants:
             os.close(lock)
 
     def _lock(self, name: str) -> int:
-        folder = self._folder or _locks()
+        folder = self._folder or state_folder("locks")
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         return take_lock(folder / f"oauth-{sha256(name.encode()).hexdigest()[:32]}.lock", LOCK_SECONDS, 0.02)
 
 
 def _entry(name: str) -> str:
     return f"oauth/{name}"
-
-
-def _locks() -> Path:
-    return state_folder("locks")

@@ -14,9 +14,8 @@ from urllib.parse import urlsplit
 import msgspec
 from msgspec import Struct
 
-from mcpguard.adapters.credentials.oauth.asking import OAuthProblem, ask, get, usable
-from mcpguard.adapters.network.hosts import is_plain_url
-from mcpguard.adapters.network.issuers import metadata_urls
+from mcpguard.adapters.credentials.oauth.asking import OAuthProblem, ask, usable
+from mcpguard.adapters.network.hosts import is_plain_url, metadata_urls
 from mcpguard.core.model import Json
 
 _PARAMETER = re.compile(r'(?:^|[\s,])(resource_metadata|scope)\s*=\s*(?:"([^"\\]*)"|([^\s,"]+))')
@@ -78,7 +77,7 @@ async def find_resource(url: str, named: frozenset[str]) -> Resource:
     said = {found[1]: found[2] or found[3] or "" for found in _PARAMETER.finditer(answer.challenge)}
     scopes = tuple(said.get("scope", "").split())
     for place in places(said.get("resource_metadata"), url):
-        found = await get(place, named, "the metadata of the MCP server")
+        found = await ask("GET", place, named, "the metadata of the MCP server", {})
         if found.status == 200 and found.body is not None:
             return _resource(url, found.body, _acceptable(scopes))
     parts = urlsplit(url)
@@ -112,7 +111,7 @@ async def find_server(issuer: str, named: frozenset[str], also: str | None = Non
     if not usable(issuer, named):
         raise OAuthProblem("the authorization server is not at an https:// URL")
     for place in metadata_urls(issuer):
-        found = await get(place, named, "the metadata of the authorization server")
+        found = await ask("GET", place, named, "the metadata of the authorization server", {})
         if found.status == 200 and found.body is not None:
             return _server((issuer, also), found.body, named)
     raise OAuthProblem("the authorization server publishes no metadata (RFC 8414), so it cannot be used")

@@ -6,16 +6,18 @@ names. A client's own token is never passed on or exchanged (MCP, Security Best 
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable
 from functools import partial
 
-from mcpguard.adapters.credentials.oauth.asking import OAuthProblem, named_hosts, run
+from mcpguard.adapters.credentials.oauth.asking import OAuthProblem, named_hosts
 from mcpguard.adapters.credentials.oauth.clients import OAuthClient, method_for
 from mcpguard.adapters.credentials.oauth.metadata import find_server
 from mcpguard.adapters.credentials.oauth.tokens import TokenEndpoint, request_tokens, revoke
 from mcpguard.config.oauth import ClientCredentialsEntry, TokenExchangeEntry
 from mcpguard.core.errors import CredentialError
 from mcpguard.core.secret import CredentialRef, Lease, Secret, sole_reference
+from mcpguard.gateway.ports import Mint
 
 _EXCHANGE = "urn:ietf:params:oauth:grant-type:token-exchange"
 _KIND = "urn:ietf:params:oauth:token-type:"
@@ -24,7 +26,7 @@ _KIND = "urn:ietf:params:oauth:token-type:"
 Entry = ClientCredentialsEntry | TokenExchangeEntry
 
 
-class ServiceToken:
+class ServiceToken(Mint):
     """Implements `ports.Mint`: a token for mcpguard itself, or the configured subject token exchanged for one
     with less power or for another audience."""
 
@@ -42,7 +44,7 @@ class ServiceToken:
                 self._found = _find(self._entry.token_url, self._entry.issuer)
             endpoint, methods = self._found
             client = _client(self._entry, methods, self._secret)
-            tokens = run(request_tokens(endpoint, client, _form(self._entry, self._secret)))
+            tokens = asyncio.run(request_tokens(endpoint, client, _form(self._entry, self._secret)))
         except OAuthProblem as problem:
             self._found = None  # Metadata that no longer holds is asked for again.
             raise CredentialError(f"{self._ref}: {problem}") from None
@@ -51,13 +53,6 @@ class ServiceToken:
         )
         parts = () if tokens.refresh is None else (Secret(tokens.refresh),)
         return Lease(Secret(tokens.access), tokens.seconds, end, parts)
-
-    def renew(self, lease: Lease) -> Lease | None:
-        """None: each token is a new one."""
-        return None
-
-    def refused(self) -> None:
-        """Nothing is kept here: `lease` asks for a new one each time."""
 
 
 def _client(entry: Entry, methods: tuple[str, ...], secret: Callable[[CredentialRef], Secret]) -> OAuthClient:
@@ -88,7 +83,7 @@ def _find(token_url: str | None, issuer: str | None) -> tuple[TokenEndpoint, tup
     named = named_hosts(token_url, issuer)
     if token_url is not None:
         return TokenEndpoint(token_url, named, issuer or token_url), ("client_secret_basic",)
-    server = run(find_server(issuer or "", named))
+    server = asyncio.run(find_server(issuer or "", named))
     return TokenEndpoint(
         server.token_endpoint, named, server.issuer, server.revocation_endpoint
     ), server.methods
@@ -96,6 +91,6 @@ def _find(token_url: str | None, issuer: str | None) -> tuple[TokenEndpoint, tup
 
 def _end(ref: str, endpoint: TokenEndpoint, client: OAuthClient, token: str) -> None:
     try:
-        run(revoke(endpoint, client, token, "access_token"))
+        asyncio.run(revoke(endpoint, client, token, "access_token"))
     except OAuthProblem as problem:
         raise CredentialError(f"{ref}: the token could not be revoked: {problem}") from None

@@ -16,7 +16,7 @@ from urllib.parse import urlsplit
 import jwt
 import msgspec
 
-from mcpguard.adapters.network.issuers import metadata_urls
+from mcpguard.adapters.network.hosts import metadata_urls
 from mcpguard.adapters.relay.background import Background
 from mcpguard.config.file import ALGORITHMS, TokenEntry
 from mcpguard.core.errors import McpGuardError

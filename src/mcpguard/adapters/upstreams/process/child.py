@@ -5,7 +5,7 @@ If mcpguard itself is killed, a tiny `sh` that holds the other end of a pipe see
 group that was announced to it. A child waits for one line on its standard input before it becomes the
 configured command, and gets that line only after the watchdog knows its group: there is no moment without a
 guard. A process that left its group (a daemon) ends with an orderly end of mcpguard, on Linux
-(`orphans.py`).
+(`adopt`). Of those only children of ours are touched that live in another session and that we did not start.
 
 What each system gives: docs/guides/orphans.md.
 """
@@ -17,12 +17,13 @@ import os
 import shutil
 import signal
 import subprocess
-from collections.abc import Mapping, Sequence
+import sys
+import time
+from collections.abc import Container, Mapping, Sequence
 from typing import IO
 
 from msgspec import Struct
 
-from mcpguard.adapters.upstreams.process import orphans
 from mcpguard.core.errors import UpstreamError
 
 GRACE_SECONDS = 0.5
@@ -143,7 +144,7 @@ class Nursery:
         if not self._started:
             return
         asyncio.get_running_loop().remove_signal_handler(signal.SIGCHLD)
-        orphans.kill(self._known())
+        _kill_left(self._known())
         watchdog, self._watchdog = self._watchdog, None
         if watchdog is not None and watchdog.stdin is not None:
             watchdog.stdin.close()
@@ -156,13 +157,13 @@ class Nursery:
     def _begin(self) -> None:
         if not self._started:
             self._started = True
-            orphans.adopt()
+            adopt()
             asyncio.get_running_loop().add_signal_handler(signal.SIGCHLD, self._child_ended)
 
     def _child_ended(self) -> None:
         if self._watchdog is not None:
             self._watch()
-        orphans.reap(self._known())
+        _reap(self._known())
 
     def _known(self) -> set[int]:
         return {*self._children, *([self._watchdog.pid] if self._watchdog is not None else ())}
@@ -234,3 +235,73 @@ async def exit_status(child: Child) -> int | None:
             return status
         await asyncio.sleep(0.01)
     return None
+
+
+_PR_SET_CHILD_SUBREAPER = 36
+_KILL_SECONDS = 0.5
+
+
+def adopt() -> bool:
+    """From now on a descendant whose parent ends is our child (prctl(2)); False where that cannot be."""
+    if sys.platform != "linux":
+        return False
+    import ctypes
+
+    try:
+        return bool(ctypes.CDLL(None).prctl(_PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0) == 0)
+    except (OSError, AttributeError):
+        return False
+
+
+def _reap(known: Container[int]) -> None:
+    """Let go of those that have ended. `known` are the children that somebody here waits for."""
+    for pid in _orphans(known):
+        _wait(pid)
+
+
+def _kill_left(known: Container[int]) -> None:
+    """SIGKILL all of them, and whoever becomes our child by that. Blocks for a moment at most."""
+    deadline = time.monotonic() + _KILL_SECONDS
+    while (found := _orphans(known)) and time.monotonic() < deadline:
+        for pid in found:
+            _kill(pid)
+        if not any([_wait(pid) for pid in found]):
+            time.sleep(0.005)
+
+
+def _orphans(known: Container[int]) -> list[int]:
+    # /proc/self/task/*/children would be quicker, and not every kernel has it.
+    own, session = os.getpid(), os.getsid(0)
+    numbers = [int(name) for name in _listed("/proc") if name.isdigit()]
+    return [pid for pid in numbers if pid not in known and _is_orphan(pid, own, session)]
+
+
+def _listed(folder: str) -> list[str]:
+    try:
+        return os.listdir(folder)
+    except OSError:
+        return []
+
+
+def _is_orphan(pid: int, own: int, session: int) -> bool:
+    """Whether `pid` is a child of `own` outside of `session` (proc(5), stat: fields 4 and 6)."""
+    try:
+        with open(f"/proc/{pid}/stat", "rb") as file:
+            facts = file.read().rpartition(b")")[2].split()
+    except OSError:
+        return False
+    return int(facts[1]) == own and int(facts[3]) != session
+
+
+def _kill(pid: int) -> None:
+    try:
+        os.kill(pid, signal.SIGKILL)
+    except (ProcessLookupError, PermissionError):
+        pass
+
+
+def _wait(pid: int) -> bool:
+    try:
+        return os.waitpid(pid, os.WNOHANG)[0] == pid
+    except ChildProcessError:
+        return True

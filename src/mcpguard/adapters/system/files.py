@@ -1,4 +1,5 @@
-"""A lock that processes share, as an open file: whoever ends without letting go has let go (flock(2))."""
+"""What outlives a process: where it is kept if the configuration does not say, and a lock that processes
+share, as an open file: whoever ends without letting go has let go (flock(2))."""
 
 from __future__ import annotations
 
@@ -6,6 +7,14 @@ import fcntl
 import os
 import time
 from pathlib import Path
+
+
+def state_folder(part: str) -> Path:
+    """The folder named `part` in the user's state folder (XDG_STATE_HOME on Linux)."""
+    # Imported where it is needed: most starts name their folders.
+    from platformdirs import user_state_path
+
+    return user_state_path("mcpguard", appauthor=False) / part
 
 
 def take_lock(path: Path, patience: float, pause: float) -> int:
