@@ -12,7 +12,7 @@ from mcpguard.core.model import Caller
 from mcpguard.gateway.flight import Wait
 from mcpguard.gateway.inspection import INLINE_BYTES, Sealed
 from mcpguard.gateway.ports import Raw
-from mcpguard.gateway.request import Request
+from mcpguard.gateway.scope import Request
 from tests.fakes import GONE, SECRET, World, give, text, tool
 
 ALLOW_READ = '  - {id: read, effect: allow, tools: ["read"]}\n'

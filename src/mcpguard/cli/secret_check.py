@@ -87,7 +87,7 @@ def _chosen(config: Config, server: Server) -> Iterator[CredentialRef]:
 def _tested(
     broker: Broker, config: Config, ref: CredentialRef, server: Server, clean: Callable[[str], str]
 ) -> Tested:
-    from mcpguard.gateway.recipients import Recipient
+    from mcpguard.gateway.ports import Recipient
 
     entry = config.credentials.get(ref.name) if ref.source == ENTRY else None
     kind = ref.source if entry is None else entry.kind
@@ -119,7 +119,7 @@ def _principal(entry: Credential | None) -> Principal:
 def _host(broker: Broker, server: Server, principal: Principal) -> str | None:
     """The host that the server is at, None for a program."""
     from mcpguard.adapters.upstreams.wires.address import Address, authority
-    from mcpguard.gateway.recipients import Recipient
+    from mcpguard.gateway.ports import Recipient
 
     if server.url is None:
         return None

@@ -9,8 +9,7 @@ from mcpguard.core.model import Caller, Json, Listed, Permit, Redacted
 from mcpguard.core.policy import pdp
 from mcpguard.core.policy.compiled import PolicySet
 from mcpguard.gateway.flight import Cancelled, Flight, Wait
-from mcpguard.gateway.request import Request
-from mcpguard.gateway.scope import ClientScope
+from mcpguard.gateway.scope import ClientScope, Request
 from mcpguard.protocol import jsonrpc, refusals
 from mcpguard.protocol.catalogue import KINDS, Catalogue, Kind
 

@@ -15,8 +15,7 @@ from mcpguard.gateway.listing import Listing
 from mcpguard.gateway.ports import Raw, RequestId
 from mcpguard.gateway.questions import Questions
 from mcpguard.gateway.recorder import finding_counts
-from mcpguard.gateway.request import Request
-from mcpguard.gateway.scope import ClientScope
+from mcpguard.gateway.scope import ClientScope, Request
 from mcpguard.gateway.subscriptions import LISTS, Subscriptions
 from mcpguard.gateway.tasks import Tasks
 from mcpguard.protocol import eras

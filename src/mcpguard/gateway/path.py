@@ -25,10 +25,9 @@ from mcpguard.gateway.listing import Listing
 from mcpguard.gateway.notices import Notices
 from mcpguard.gateway.ports import Raw
 from mcpguard.gateway.questions import with_lack
-from mcpguard.gateway.request import Questioned, Request
 from mcpguard.gateway.results import Results, asks
 from mcpguard.gateway.round_trips import MAX_ROUNDS, Parked, Resumed, RoundTrips
-from mcpguard.gateway.scope import ClientScope
+from mcpguard.gateway.scope import ClientScope, Questioned, Request
 from mcpguard.gateway.subscriptions import Subscriptions
 from mcpguard.gateway.tasks import Tasks
 from mcpguard.protocol import calls, eras, headers, refusals

@@ -1,6 +1,7 @@
 """What the gateway asks of the world: the Protocols that adapters implement.
 
-Law of this file: a port takes and gives only core values and a `Wait`. Each has one contract suite in
+Law of this file: a port takes and gives only core values and a `Wait`; no credential is requested without
+naming its recipient. Each has one contract suite in
 `tests/`, which the fake and the real adapter both pass.
 """
 
@@ -15,7 +16,7 @@ from msgspec import Struct
 
 from mcpguard.core.errors import MessageError
 from mcpguard.core.evidence.chain import Record
-from mcpguard.core.model import Caller, Invocation, Json, Permit, Redacted
+from mcpguard.core.model import Caller, Invocation, Json, Permit, Principal, Redacted
 from mcpguard.core.policy.session import Session
 from mcpguard.core.secret import CredentialRef, Lease, Secret
 from mcpguard.gateway.flight import Wait
@@ -283,3 +284,34 @@ class Health(Struct, frozen=True):
     restarts: int = 0
     open: int = 0
     problem: str = ""
+
+
+class Recipient(Struct, frozen=True):
+    """Whom a credential is for: an upstream by its name, the host that it is at (None for a program), and
+    who is responsible for the call."""
+
+    server: str
+    host: str | None
+    principal: Principal
+
+
+class Credentials(Protocol):
+    """What gives upstreams their credentials. All of it may block and is called in threads; `known` and
+    `remaining` never do."""
+
+    def get(self, ref: CredentialRef, to: Recipient) -> Secret:
+        """The value now, which the redactor holds already. Raises CredentialError with a sentence that names
+        `ref`: it is not for `to`, or is unavailable."""
+
+    def known(self, ref: CredentialRef, to: Recipient) -> Secret | None:
+        """What `get` would give, where that needs nothing but a look; None where it may take time, or may
+        fail."""
+
+    def refused(self, ref: CredentialRef, to: Recipient, secret: Secret | None = None) -> None:
+        """`to` did not take `secret` (HTTP 401 or 403), None for the one that was given last: the next one
+        shall be new. Nothing happens where it is not the last one any more, so many calls may say so at
+        once; nor a second time within seconds, since a new one does not help. Raises as `get`."""
+
+    def remaining(self, ref: CredentialRef, to: Recipient) -> float | None:
+        """Seconds until the value that was given last ends at its source, 0 where it has; None where it does
+        not end by itself, or none was given."""

@@ -25,8 +25,7 @@ from mcpguard.core.errors import InspectionError, McpGuardError, UpstreamError
 from mcpguard.core.model import Caller, Deny, Invocation, Json, Permit, Redacted
 from mcpguard.gateway.flight import Cancelled, Flight, Wait
 from mcpguard.gateway.ports import Question, Raw, RequestId
-from mcpguard.gateway.request import Request
-from mcpguard.gateway.scope import ClientScope
+from mcpguard.gateway.scope import ClientScope, Request
 from mcpguard.protocol import eras, jsonrpc, refusals
 
 MAX_VISITS = 1000

@@ -16,8 +16,7 @@ from mcpguard.core.model import Json, Permit, Redacted
 from mcpguard.core.policy.review import UNTOUCHED, Review
 from mcpguard.gateway.inspection import INLINE_BYTES
 from mcpguard.gateway.ports import Raw
-from mcpguard.gateway.request import Request
-from mcpguard.gateway.scope import ClientScope
+from mcpguard.gateway.scope import ClientScope, Request
 from mcpguard.gateway.tasks import Tasks
 from mcpguard.protocol import eras, refusals
 from mcpguard.protocol.calls import Call

@@ -19,8 +19,7 @@ from mcpguard.core.policy import pdp
 from mcpguard.gateway.flight import Wait
 from mcpguard.gateway.ports import Clock, Question, Raw
 from mcpguard.gateway.questions import Asked, Questions, note_lack
-from mcpguard.gateway.request import Questioned, Request
-from mcpguard.gateway.scope import ClientScope
+from mcpguard.gateway.scope import ClientScope, Questioned, Request
 from mcpguard.protocol import eras, jsonrpc, refusals
 from mcpguard.protocol.calls import Call
 

@@ -16,8 +16,7 @@ from mcpguard.gateway.flight import Cancelled, Flight, Wait
 from mcpguard.gateway.inspection import EMPTY
 from mcpguard.gateway.listing import Listing
 from mcpguard.gateway.ports import RequestId
-from mcpguard.gateway.request import Request
-from mcpguard.gateway.scope import ClientScope
+from mcpguard.gateway.scope import ClientScope, Request
 from mcpguard.protocol import eras, jsonrpc
 from mcpguard.protocol.calls import read_call
 

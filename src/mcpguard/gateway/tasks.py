@@ -9,8 +9,7 @@ from mcpguard.core.errors import CredentialError, InspectionError, MessageError,
 from mcpguard.core.model import Json, Permit
 from mcpguard.core.policy import pdp
 from mcpguard.gateway.flight import Cancelled
-from mcpguard.gateway.request import Request
-from mcpguard.gateway.scope import ClientScope
+from mcpguard.gateway.scope import ClientScope, Request
 from mcpguard.protocol import eras, jsonrpc, refusals
 
 MAX_TASKS = 10_000

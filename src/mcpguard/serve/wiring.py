@@ -23,7 +23,7 @@ from mcpguard.adapters.upstreams.supply import Supply, not_chosen
 from mcpguard.adapters.upstreams.wires.stdio import Launch, StdioWire
 from mcpguard.config.loading import Credential, Server
 from mcpguard.core.secret import Template
-from mcpguard.gateway.recipients import Credentials, Recipient
+from mcpguard.gateway.ports import Credentials, Recipient
 
 if TYPE_CHECKING:
     from mcpguard.adapters.upstreams.session.connecting import MakeWire

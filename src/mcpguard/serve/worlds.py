@@ -34,8 +34,7 @@ from mcpguard.core.redaction.redactor import Redactor
 from mcpguard.gateway.gateway import Gateway
 from mcpguard.gateway.inspection import Inspector, Sealed
 from mcpguard.gateway.judge import InForce, Judge
-from mcpguard.gateway.ports import Client
-from mcpguard.gateway.recipients import Recipient
+from mcpguard.gateway.ports import Client, Recipient
 from mcpguard.gateway.recorder import Recorder
 from mcpguard.gateway.scope import ClientScope
 from mcpguard.serve.policy_watch import Look

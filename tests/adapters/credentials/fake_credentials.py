@@ -8,7 +8,7 @@ from mcpguard.adapters.credentials import MintKind
 from mcpguard.core.errors import CredentialError
 from mcpguard.core.model import Principal
 from mcpguard.core.secret import CredentialRef, Lease, Secret
-from mcpguard.gateway.recipients import Recipient
+from mcpguard.gateway.ports import Recipient
 
 ADA = Principal("ada", "os-user")
 
@@ -19,7 +19,7 @@ def program(server: str = "s", principal: Principal = ADA) -> Recipient:
 
 
 class FakeCredentials:
-    """Implements `recipients.Credentials` without a binding. `values` may be changed at any time; `asked` are the
+    """Implements `ports.Credentials` without a binding. `values` may be changed at any time; `asked` are the
     references that were asked for, and for whom."""
 
     def __init__(self, **values: str) -> None:

@@ -22,7 +22,7 @@ from mcpguard.config.loading import Credential
 from mcpguard.core.errors import CredentialError
 from mcpguard.core.model import Principal
 from mcpguard.core.secret import CredentialRef
-from mcpguard.gateway.recipients import Recipient
+from mcpguard.gateway.ports import Recipient
 from tests.adapters.credentials.credential_contract import CONTRACT, VALUE, Setting
 from tests.adapters.credentials.fake_credentials import FakeGuard, Hand
 

@@ -1,4 +1,4 @@
-"""What the broker promises of every kind of entry of `credentials` (`ports.Mint` under `recipients.Credentials`).
+"""What the broker promises of every kind of entry of `credentials` (`ports.Mint` under `ports.Credentials`).
 
 To hang a kind into it: a function that gives a `MintSetting`, and its name in `SETTINGS` of
 `test_mint_contract.py`.
@@ -18,8 +18,7 @@ from mcpguard.config.loading import Credential
 from mcpguard.core.errors import CredentialError
 from mcpguard.core.model import Principal
 from mcpguard.core.secret import CredentialRef, Secret
-from mcpguard.gateway.ports import CredentialSource
-from mcpguard.gateway.recipients import Recipient
+from mcpguard.gateway.ports import CredentialSource, Recipient
 from tests.adapters.credentials.fake_credentials import FakeGuard, Hand
 
 REF = CredentialRef("credential", "key")

@@ -17,7 +17,7 @@ from mcpguard.config.loading import Credential, Server
 from mcpguard.core.errors import CredentialError
 from mcpguard.core.model import Principal
 from mcpguard.core.secret import CredentialRef, Lease, Secret, parse_template
-from mcpguard.gateway.recipients import Recipient
+from mcpguard.gateway.ports import Recipient
 from tests.adapters.credentials.fake_credentials import (
     ADA,
     FakeGuard,

@@ -23,7 +23,7 @@ from mcpguard.adapters.upstreams.wires.wire import WireListener
 from mcpguard.core.errors import CredentialError, UpstreamError
 from mcpguard.core.secret import CredentialRef, Secret, parse_template
 from mcpguard.gateway.flight import as_future
-from mcpguard.gateway.recipients import Recipient
+from mcpguard.gateway.ports import Recipient
 from tests.adapters.credentials.fake_credentials import FakeCredentials, program
 from tests.adapters.upstreams.fake_wire import FakeWire, World, legacy, permit
 

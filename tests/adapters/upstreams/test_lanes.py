@@ -21,7 +21,7 @@ from mcpguard.core.model import Permit
 from mcpguard.core.policy.placeholders import placeholders_in
 from mcpguard.core.secret import CredentialRef, Secret
 from mcpguard.gateway.flight import Wait, as_future
-from mcpguard.gateway.recipients import Recipient
+from mcpguard.gateway.ports import Recipient
 from mcpguard.serve.wiring import _beside
 from tests.adapters.credentials.fake_credentials import FakeCredentials, program
 from tests.adapters.upstreams.fake_wire import FakeWire, World, legacy, permit

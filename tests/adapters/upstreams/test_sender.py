@@ -11,7 +11,7 @@ from mcpguard.adapters.upstreams.wires.address import Address, laid_over
 from mcpguard.adapters.upstreams.wires.sender import Sender
 from mcpguard.core.errors import UpstreamError
 from mcpguard.core.secret import CredentialRef, Secret, parse_template
-from mcpguard.gateway.recipients import Recipient
+from mcpguard.gateway.ports import Recipient
 from tests.adapters.credentials.fake_credentials import FakeCredentials, program
 
 pytestmark = [

@@ -18,8 +18,7 @@ from mcpguard.config.references import ENTRY
 from mcpguard.core.errors import CredentialError
 from mcpguard.core.model import Principal
 from mcpguard.core.secret import CredentialRef, Lease, Secret, filled, parse_template
-from mcpguard.gateway.ports import CredentialSource, Mint
-from mcpguard.gateway.recipients import Recipient
+from mcpguard.gateway.ports import CredentialSource, Mint, Recipient
 
 __all__ = ["Broker", "Recipient", "named_by"]
 
@@ -46,7 +45,7 @@ def named_by(
 
 
 class Broker:
-    """Implements `recipients.Credentials`. One per process."""
+    """Implements `ports.Credentials`. One per process."""
 
     def __init__(
         self,

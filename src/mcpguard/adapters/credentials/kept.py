@@ -121,7 +121,7 @@ class Kept:
 
     @property
     def remaining(self) -> float | None:
-        """See `recipients.Credentials.remaining`."""
+        """See `ports.Credentials.remaining`."""
         given = self._given
         if given is None:
             return None

@@ -14,7 +14,7 @@ from msgspec import structs
 
 from mcpguard.core.errors import CredentialError, UpstreamError
 from mcpguard.core.secret import CredentialRef, Secret, Template
-from mcpguard.gateway.recipients import Credentials, Recipient
+from mcpguard.gateway.ports import Credentials, Recipient
 
 Values = Mapping[CredentialRef, Secret]
 K = TypeVar("K")

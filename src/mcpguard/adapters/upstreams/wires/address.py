@@ -18,7 +18,7 @@ from mcpguard.adapters.network.hosts import is_plain_url
 from mcpguard.adapters.upstreams.supply import not_chosen, same
 from mcpguard.core.errors import CredentialError, UpstreamError
 from mcpguard.core.secret import CredentialRef, Secret, Template
-from mcpguard.gateway.recipients import Credentials, Recipient
+from mcpguard.gateway.ports import Credentials, Recipient
 
 _IN_AUTHORITY = re.compile(r"https?://[^/?#]*", re.IGNORECASE)
 _HOST = re.compile(r"[A-Za-z0-9.:\[\]_-]+")
