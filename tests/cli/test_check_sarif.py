@@ -11,7 +11,7 @@ from urllib.parse import unquote
 import pytest
 
 from mcpguard.authoring.check.lints import LINTS
-from mcpguard.authoring.check.lints.example import CONFIG, SNAPSHOT
+from mcpguard.authoring.check.lints.entry import CONFIG, SNAPSHOT
 from mcpguard.cli import main
 
 LEVELS = {"none", "note", "warning", "error"}

@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import UTC, datetime
 
 from mcpguard.authoring.check.lints import LintSubject, lint
-from mcpguard.authoring.check.lints.example import CONFIG, SNAPSHOT
+from mcpguard.authoring.check.lints.entry import CONFIG, SNAPSHOT
 from mcpguard.authoring.findings import Finding
 from mcpguard.authoring.snapshot import read_snapshot
 from mcpguard.config.file import ConfigFile

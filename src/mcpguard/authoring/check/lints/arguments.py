@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from mcpguard.authoring.check.lints.conditions import Read
-from mcpguard.authoring.check.lints.entry import Lint, LintSubject, PlacedRule, once
+from mcpguard.authoring.check.lints.entry import Lint, LintSubject, PlacedRule, example, once
 from mcpguard.authoring.snapshot import Presence, Steps, presence
 from mcpguard.core.errors import Problem
 
@@ -121,20 +121,10 @@ OPTIONAL = Lint(
     "A `deny` or `ask` reads an argument that the tool's schema does not require, without `has()`: it "
     "refuses every call that leaves it out. Needs a snapshot.",
     _optional,
-    """\
-version: 1
-policy: example
-owner: ada
-rules:
-  - {id: append-only, effect: deny, server: files, tools: [write], when: "!args.append"}
-""",
-    """\
-version: 1
-policy: example
-owner: ada
-rules:
-  - {id: append-only, effect: deny, server: files, tools: [write], when: "!has(args.append) || !args.append"}
-""",
+    example('{id: append, effect: deny, server: files, tools: [write], when: "!args.append"}'),
+    example(
+        '{id: append, effect: deny, server: files, tools: [write], when: "!has(args.append) || !args.append"}'
+    ),
 )
 
 UNGUARDED = Lint(
@@ -143,20 +133,10 @@ UNGUARDED = Lint(
     "A `deny` or `ask` reads an argument without `has()`, and no schema says whether calls always have it. A "
     "call without it is refused. Reported once per file; with a snapshot, P201 reports those that matter.",
     _unguarded,
-    """\
-version: 1
-policy: example
-owner: ada
-rules:
-  - {id: no-force, effect: deny, server: files, tools: [push], when: args.force}
-""",
-    """\
-version: 1
-policy: example
-owner: ada
-rules:
-  - {id: no-force, effect: deny, server: files, tools: [push], when: has(args.force) && args.force}
-""",
+    example("{id: no-force, effect: deny, server: files, tools: [push], when: args.force}"),
+    example(
+        "{id: no-force, effect: deny, server: files, tools: [push], when: has(args.force) && args.force}"
+    ),
 )
 
 MISSING = Lint(
@@ -165,20 +145,10 @@ MISSING = Lint(
     "A condition reads an argument that is in the schema of no tool that the rule matches: a typo, or an "
     "old name. Needs a snapshot.",
     _missing,
-    """\
-version: 1
-policy: example
-owner: ada
-rules:
-  - {id: read, effect: allow, server: files, tools: [read], when: args.pathname.startsWith("/srv/")}
-""",
-    """\
-version: 1
-policy: example
-owner: ada
-rules:
-  - {id: read, effect: allow, server: files, tools: [read], when: args.path.startsWith("/srv/")}
-""",
+    example(
+        '{id: read, effect: allow, server: files, tools: [read], when: args.pathname.startsWith("/srv/")}'
+    ),
+    example('{id: read, effect: allow, server: files, tools: [read], when: args.path.startsWith("/srv/")}'),
 )
 
 COST = Lint(
@@ -187,28 +157,8 @@ COST = Lint(
     "The `cost` of a limit is an argument that a tool's schema does not require or does not have: a call "
     "without it is refused. Needs a snapshot.",
     _cost,
-    """\
-version: 1
-policy: example
-owner: ada
-rules:
-  - id: send
-    effect: allow
-    server: mail
-    tools: [send]
-    limit: {units: 1000, per: 1h, cost: args.size}
-""",
-    """\
-version: 1
-policy: example
-owner: ada
-rules:
-  - id: send
-    effect: allow
-    server: mail
-    tools: [send]
-    limit: {calls: 10, per: 1h}
-""",
+    example("{id: send, effect: allow, server: mail, limit: {units: 1000, per: 1h, cost: args.size}}"),
+    example("{id: send, effect: allow, server: mail, limit: {calls: 10, per: 1h}}"),
 )
 
 ARGUMENTS = (OPTIONAL, UNGUARDED, MISSING, COST)

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from mcpguard.authoring.check.lints.entry import Lint, LintSubject, once
+from mcpguard.authoring.check.lints.entry import Lint, LintSubject, example, once
 from mcpguard.core.errors import Problem
 from mcpguard.core.policy.written import ANY_ACTION, end_of
 
@@ -31,14 +31,10 @@ def _expired(subject: LintSubject) -> Iterator[Problem]:
 
 def _claims(subject: LintSubject) -> Iterator[Problem]:
     for placed in subject.rules:
-        claim = next((read for read in placed.reads if read.root == "client" and _is_claim(read.steps)), None)
-        if claim is not None:
+        claims = [one for one in placed.reads if one.root == "client" and one.steps[:1] != ("agent",)]
+        if claims:
             said = "`client.claims` is what the client says about itself: any client can claim anything"
-            yield placed.problem(("when",), said, claim.offset)
-
-
-def _is_claim(steps: tuple[str | int | None, ...]) -> bool:
-    return steps[:1] != ("agent",)
+            yield placed.problem(("when",), said, claims[0].offset)
 
 
 def _any_action(subject: LintSubject) -> Iterator[Problem]:
@@ -56,13 +52,7 @@ def _asks(subject: LintSubject) -> Iterator[Problem]:
     )
 
 
-_OWNED = """\
-version: 1
-policy: example
-owner: ada
-rules:
-  - {id: read, effect: allow, server: files, tools: [read]}
-"""
+_OWNED = example("{id: read, effect: allow, server: files, tools: [read]}")
 
 OWNERLESS = Lint(
     "P501",
@@ -88,20 +78,8 @@ CLAIMS = Lint(
     "A condition reads what a client says about itself. That cannot allow anything, but a client can "
     "avoid a `deny` by claiming something else.",
     _claims,
-    """\
-version: 1
-policy: example
-owner: ada
-rules:
-  - {id: not-for-it, effect: deny, server: files, when: client.claims.name == "old-desktop"}
-""",
-    """\
-version: 1
-policy: example
-owner: ada
-rules:
-  - {id: not-for-it, effect: deny, server: files, when: client.agent == "desk"}
-""",
+    example('{id: not-for-it, effect: deny, server: files, when: client.claims.name == "old-desktop"}'),
+    example('{id: not-for-it, effect: deny, server: files, when: client.agent == "desk"}'),
 )
 
 ANY = Lint(
@@ -109,20 +87,8 @@ ANY = Lint(
     "warning",
     "An `allow` with the action `*` also allows what servers ask of the client, tasks, and extensions.",
     _any_action,
-    """\
-version: 1
-policy: example
-owner: ada
-rules:
-  - {id: all, effect: allow, server: files, action: ["*"]}
-""",
-    """\
-version: 1
-policy: example
-owner: ada
-rules:
-  - {id: all, effect: allow, server: files, action: [tools/call, resources/read]}
-""",
+    example('{id: all, effect: allow, server: files, action: ["*"]}'),
+    example("{id: all, effect: allow, server: files, action: [tools/call, resources/read]}"),
 )
 
 ASKS = Lint(

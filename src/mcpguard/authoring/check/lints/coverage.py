@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from mcpguard.authoring.check.lints.entry import Lint, LintSubject, PlacedRule, matches
+from mcpguard.authoring.check.lints.entry import Lint, LintSubject, example, matches
 from mcpguard.core.errors import Problem
 
 MOST_NAMED = 8
@@ -54,23 +54,14 @@ def _server_unmentioned(subject: LintSubject) -> Iterator[Problem]:
     if subject.config is None or not subject.policies:
         return
     for server, served in (subject.servers or {}).items():
-        if served and not any(_speaks_of(one, server) for one in subject.rules):
+        if served and not any(matches(server, one.servers) for one in subject.rules):
             said = f"no rule mentions {server}, so every call to it is refused"
             yield subject.config.problem(("servers", server), said)
 
 
-def _speaks_of(placed: PlacedRule, server: str) -> bool:
-    return matches(server, placed.servers)
-
-
-_READ = """\
-version: 1
-policy: example
-owner: ada
-rules:
-  - {id: read, effect: allow, server: files, tools: [read]}
-  - {id: mail, effect: allow, server: mail}
-"""
+_READ = example(
+    "{id: read, effect: allow, server: files, tools: [read]}", "{id: mail, effect: allow, server: mail}"
+)
 
 TOOLS_UNMENTIONED = Lint(
     "P401",
@@ -79,15 +70,11 @@ TOOLS_UNMENTIONED = Lint(
     "snapshot.",
     _tools_unmentioned,
     _READ,
-    """\
-version: 1
-policy: example
-owner: ada
-rules:
-  - {id: read, effect: allow, server: files, tools: [read]}
-  - {id: no-writes, effect: deny, server: files, tools: [write]}
-  - {id: mail, effect: allow, server: mail}
-""",
+    example(
+        "{id: read, effect: allow, server: files, tools: [read]}",
+        "{id: no-writes, effect: deny, server: files, tools: [write]}",
+        "{id: mail, effect: allow, server: mail}",
+    ),
     whole=True,
 )
 
@@ -96,13 +83,7 @@ TOOL_UNKNOWN = Lint(
     "warning",
     "A glob in `tools` matches no tool of the servers that the rule names. Needs a snapshot.",
     _tool_unknown,
-    """\
-version: 1
-policy: example
-owner: ada
-rules:
-  - {id: read, effect: allow, server: files, tools: [read, "get_*"]}
-""",
+    example('{id: read, effect: allow, server: files, tools: [read, "get_*"]}'),
     _READ,
 )
 
@@ -111,13 +92,7 @@ SERVER_UNKNOWN = Lint(
     "warning",
     "A rule matches no server of the configuration.",
     _server_unknown,
-    """\
-version: 1
-policy: example
-owner: ada
-rules:
-  - {id: read, effect: allow, server: flies}
-""",
+    example("{id: read, effect: allow, server: flies}"),
     _READ,
 )
 
@@ -126,13 +101,7 @@ SERVER_UNMENTIONED = Lint(
     "warning",
     "A server that no rule mentions: every call to it is refused.",
     _server_unmentioned,
-    """\
-version: 1
-policy: example
-owner: ada
-rules:
-  - {id: read, effect: allow, server: files}
-""",
+    example("{id: read, effect: allow, server: files}"),
     _READ,
     whole=True,
 )

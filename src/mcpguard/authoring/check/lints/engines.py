@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from mcpguard.authoring.check.lints.entry import Lint, LintSubject
+from mcpguard.authoring.check.lints.entry import Lint, LintSubject, example
 from mcpguard.core.conditions.cel import ConditionError, Engine, EngineName
 from mcpguard.core.conditions.engines import engine
 from mcpguard.core.errors import Problem
@@ -50,20 +50,8 @@ REFUSED = Lint(
     "warning",
     "A condition that only one of the two engines accepts: elsewhere the policy is refused.",
     _refused,
-    """\
-version: 1
-policy: example
-owner: ada
-rules:
-  - {id: few, effect: allow, server: files, when: "args.lines.map(x, x > 1, x).size() < 3"}
-""",
-    """\
-version: 1
-policy: example
-owner: ada
-rules:
-  - {id: few, effect: allow, server: files, when: "args.lines.filter(x, x > 1).size() < 3"}
-""",
+    example('{id: few, effect: allow, server: files, when: "args.lines.map(x, x > 1, x).size() < 3"}'),
+    example('{id: few, effect: allow, server: files, when: "args.lines.filter(x, x > 1).size() < 3"}'),
 )
 
 SLOW = Lint(
@@ -72,20 +60,10 @@ SLOW = Lint(
     "A condition that the fast engine cannot evaluate, since it calls one of our functions on a computed "
     "value or on the variable of a loop: it takes many times as long.",
     _slow,
-    """\
-version: 1
-policy: example
-owner: ada
-rules:
-  - {id: within, effect: allow, server: files, when: 'args.paths.all(one, pathWithin(one, "/srv"))'}
-""",
-    """\
-version: 1
-policy: example
-owner: ada
-rules:
-  - {id: within, effect: allow, server: files, when: 'pathWithin(args.paths, "/srv")'}
-""",
+    example(
+        """{id: within, effect: allow, server: files, when: 'args.paths.all(one, pathWithin(one, "/srv"))'}"""
+    ),
+    example("""{id: within, effect: allow, server: files, when: 'pathWithin(args.paths, "/srv")'}"""),
 )
 
 ENGINES = (REFUSED, SLOW)

@@ -1,4 +1,5 @@
-"""What a lint is, and what it looks at. The table is `LINTS` in `authoring/check/lints/__init__.py`.
+"""What a lint is, what it looks at, and what its examples are linted with. The table is `LINTS` in
+`authoring/check/lints/__init__.py`.
 
 Law of these files: a lint reports on what is in force and valid in itself, and changes no verdict; what it
 cannot know (no snapshot, a computed name) it does not report.
@@ -115,7 +116,7 @@ class Lint(Struct, frozen=True):
     """One lint: its code, how grave what it finds is, and in one sentence what that is.
 
     `find` gives what it finds. `bad` is a policy in which it finds something and `good` one like it in which
-    it does not, both YAML; they are linted with the configuration and the snapshot of `example.py`. Both
+    it does not, both YAML; they are linted with CONFIG and SNAPSHOT. Both
     are tests, and both stand in the reference. `whole` says that it reports what is missing, so it is only
     asked where all policies are there.
     """
@@ -132,3 +133,38 @@ class Lint(Struct, frozen=True):
     def about(self) -> Code:
         """What all its findings have in common."""
         return Code(self.severity, self.meaning)
+
+
+def example(*rules: str) -> str:
+    """A policy with these rules, each in YAML on one line."""
+    return "version: 1\npolicy: example\nowner: ada\nrules:\n" + "".join(f"  - {one}\n" for one in rules)
+
+
+CONFIG = """\
+version: 1
+servers:
+  files: {command: files-server}
+  mail: {command: mail-server}
+policies: [example.yaml]
+"""
+
+SNAPSHOT = """\
+{
+ "version": 1,
+ "servers": {
+  "files": {"tools": [
+   {"name": "read", "annotations": {"readOnlyHint": true},
+    "inputSchema": {"type": "object", "required": ["path"],
+     "properties": {"path": {"type": "string"}, "lines": {"type": "integer"}}}},
+   {"name": "write",
+    "inputSchema": {"type": "object", "required": ["path", "text"],
+     "properties": {"path": {"type": "string"}, "text": {"type": "string"}, "append": {"type": "boolean"}}}}
+  ]},
+  "mail": {"tools": [
+   {"name": "send",
+    "inputSchema": {"type": "object", "required": ["to"],
+     "properties": {"to": {"type": "string"}, "size": {"type": "integer"}}}}
+  ]}
+ }
+}
+"""

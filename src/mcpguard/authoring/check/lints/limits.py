@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from mcpguard.authoring.check.lints.entry import Lint, LintSubject, PlacedRule
+from mcpguard.authoring.check.lints.entry import Lint, LintSubject, PlacedRule, example
 from mcpguard.authoring.check.lints.reach import covers
 from mcpguard.core.errors import Problem
 from mcpguard.core.policy.written import Limit, window_of
@@ -61,24 +61,16 @@ IDLE_LIMIT = Lint(
     "A limit is never reached, since another rule without a condition limits all that the rule matches to no "
     "more; or no call fits into it, since one costs more than it allows.",
     _idle,
-    """\
-version: 1
-policy: example
-owner: ada
-rules:
-  - {id: read, effect: allow, server: files, tools: [read], limit: {calls: 100, per: 1m}}
-  - {id: all-of-files, effect: allow, server: files, limit: {calls: 50, per: 1h}}
-  - {id: send, effect: allow, server: mail, limit: {units: 5, cost: 10, per: session}}
-""",
-    """\
-version: 1
-policy: example
-owner: ada
-rules:
-  - {id: read, effect: allow, server: files, tools: [read], limit: {calls: 20, per: 1m}}
-  - {id: all-of-files, effect: allow, server: files, limit: {calls: 50, per: 1h}}
-  - {id: send, effect: allow, server: mail, limit: {units: 50, cost: 10, per: session}}
-""",
+    example(
+        "{id: read, effect: allow, server: files, tools: [read], limit: {calls: 100, per: 1m}}",
+        "{id: all-of-files, effect: allow, server: files, limit: {calls: 50, per: 1h}}",
+        "{id: send, effect: allow, server: mail, limit: {units: 5, cost: 10, per: session}}",
+    ),
+    example(
+        "{id: read, effect: allow, server: files, tools: [read], limit: {calls: 20, per: 1m}}",
+        "{id: all-of-files, effect: allow, server: files, limit: {calls: 50, per: 1h}}",
+        "{id: send, effect: allow, server: mail, limit: {units: 50, cost: 10, per: session}}",
+    ),
 )
 
 LIMITS = (IDLE_LIMIT,)

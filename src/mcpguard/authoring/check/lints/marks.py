@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from difflib import get_close_matches
 
 from mcpguard.authoring.check.lints.conditions import Read
-from mcpguard.authoring.check.lints.entry import Lint, LintSubject, PlacedRule
+from mcpguard.authoring.check.lints.entry import Lint, LintSubject, PlacedRule, example
 from mcpguard.core.errors import Problem
 
 _KEYS = {"labels": "label", "facts": "fact"}
@@ -82,22 +82,14 @@ NEVER_SET = Lint(
     "warning",
     "A condition looks for a label or fact that no rule sets: usually a typo.",
     _never_set,
-    """\
-version: 1
-policy: example
-owner: ada
-rules:
-  - {id: read, effect: allow, server: files, tools: [read], label: [private]}
-  - {id: no-leak, effect: deny, server: mail, when: '"privat" in session.labels'}
-""",
-    """\
-version: 1
-policy: example
-owner: ada
-rules:
-  - {id: read, effect: allow, server: files, tools: [read], label: [private]}
-  - {id: no-leak, effect: deny, server: mail, when: '"private" in session.labels'}
-""",
+    example(
+        "{id: read, effect: allow, server: files, tools: [read], label: [private]}",
+        """{id: no-leak, effect: deny, server: mail, when: '"privat" in session.labels'}""",
+    ),
+    example(
+        "{id: read, effect: allow, server: files, tools: [read], label: [private]}",
+        """{id: no-leak, effect: deny, server: mail, when: '"private" in session.labels'}""",
+    ),
     whole=True,
 )
 
@@ -106,13 +98,7 @@ NEVER_READ = Lint(
     "note",
     "A rule sets a label or fact that no condition looks for.",
     _never_read,
-    """\
-version: 1
-policy: example
-owner: ada
-rules:
-  - {id: read, effect: allow, server: files, tools: [read], label: [private]}
-""",
+    example("{id: read, effect: allow, server: files, tools: [read], label: [private]}"),
     NEVER_SET.good,
     whole=True,
 )
@@ -123,22 +109,14 @@ BY_LABEL = Lint(
     "A label permits something. A label is set even if the condition of its rule fails, so it is safe "
     "only for refusing; to allow, use a fact.",
     _by_label,
-    """\
-version: 1
-policy: example
-owner: ada
-rules:
-  - {id: read, effect: allow, server: files, tools: [read], label: [has-read]}
-  - {id: send, effect: allow, server: mail, when: '"has-read" in session.labels'}
-""",
-    """\
-version: 1
-policy: example
-owner: ada
-rules:
-  - {id: read, effect: allow, server: files, tools: [read], fact: [has-read]}
-  - {id: send, effect: allow, server: mail, when: '"has-read" in session.facts'}
-""",
+    example(
+        "{id: read, effect: allow, server: files, tools: [read], label: [has-read]}",
+        """{id: send, effect: allow, server: mail, when: '"has-read" in session.labels'}""",
+    ),
+    example(
+        "{id: read, effect: allow, server: files, tools: [read], fact: [has-read]}",
+        """{id: send, effect: allow, server: mail, when: '"has-read" in session.facts'}""",
+    ),
 )
 
 BY_FACT = Lint(
@@ -147,14 +125,10 @@ BY_FACT = Lint(
     "A fact refuses something, or its absence allows something. A fact is missing if the condition of its "
     "rule fails, so it is safe only for allowing; to refuse, use a label.",
     _by_fact,
-    """\
-version: 1
-policy: example
-owner: ada
-rules:
-  - {id: read, effect: allow, server: files, tools: [read], fact: [private]}
-  - {id: no-leak, effect: deny, server: mail, when: '"private" in session.facts'}
-""",
+    example(
+        "{id: read, effect: allow, server: files, tools: [read], fact: [private]}",
+        """{id: no-leak, effect: deny, server: mail, when: '"private" in session.facts'}""",
+    ),
     NEVER_SET.good,
 )
 

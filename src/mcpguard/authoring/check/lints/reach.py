@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from fnmatch import fnmatchcase
 
-from mcpguard.authoring.check.lints.entry import Lint, LintSubject, PlacedRule
+from mcpguard.authoring.check.lints.entry import Lint, LintSubject, PlacedRule, example
 from mcpguard.core.conditions.cel import ERROR, NOTHING, TRUE
 from mcpguard.core.errors import Problem
 from mcpguard.core.model import Json
@@ -121,22 +121,14 @@ UNREACHABLE = Lint(
     "warning",
     "An `allow` or `ask` rule never decides, since a `deny` without a condition denies all that it matches.",
     _unreachable,
-    """\
-version: 1
-policy: example
-owner: ada
-rules:
-  - {id: read, effect: allow, server: files, tools: [read]}
-  - {id: nothing, effect: deny, server: files, tools: ["*"]}
-""",
-    """\
-version: 1
-policy: example
-owner: ada
-rules:
-  - {id: read, effect: allow, server: files, tools: [read]}
-  - {id: no-keys, effect: deny, server: files, tools: ["*"], when: args.path.endsWith(".pem")}
-""",
+    example(
+        "{id: read, effect: allow, server: files, tools: [read]}",
+        '{id: nothing, effect: deny, server: files, tools: ["*"]}',
+    ),
+    example(
+        "{id: read, effect: allow, server: files, tools: [read]}",
+        '{id: no-keys, effect: deny, server: files, tools: ["*"], when: args.path.endsWith(".pem")}',
+    ),
 )
 
 SHADOWED = Lint(
@@ -145,22 +137,14 @@ SHADOWED = Lint(
     "A rule changes nothing, since another one has the same effect on all that it matches, without a "
     "condition. A rule that adds something (`redact`, `limit`, a `message` ...) is never reported.",
     _shadowed,
-    """\
-version: 1
-policy: example
-owner: ada
-rules:
-  - {id: read, effect: allow, server: files, tools: [read], when: args.path.startsWith("/srv/")}
-  - {id: all-of-files, effect: allow, server: files}
-""",
-    """\
-version: 1
-policy: example
-owner: ada
-rules:
-  - {id: read, effect: allow, server: files, tools: [read], when: args.path.startsWith("/srv/")}
-  - {id: mail, effect: allow, server: mail}
-""",
+    example(
+        '{id: read, effect: allow, server: files, tools: [read], when: args.path.startsWith("/srv/")}',
+        "{id: all-of-files, effect: allow, server: files}",
+    ),
+    example(
+        '{id: read, effect: allow, server: files, tools: [read], when: args.path.startsWith("/srv/")}',
+        "{id: mail, effect: allow, server: mail}",
+    ),
 )
 
 CONSTANT = Lint(
@@ -168,20 +152,8 @@ CONSTANT = Lint(
     "warning",
     "A condition reads nothing of the call, so it is always the same.",
     _constant,
-    """\
-version: 1
-policy: example
-owner: ada
-rules:
-  - {id: off-for-now, effect: allow, server: files, when: "1 == 2"}
-""",
-    """\
-version: 1
-policy: example
-owner: ada
-rules:
-  - {id: off-for-now, effect: allow, server: files, mode: shadow}
-""",
+    example('{id: off-for-now, effect: allow, server: files, when: "1 == 2"}'),
+    example("{id: off-for-now, effect: allow, server: files, mode: shadow}"),
 )
 
 UNBOUNDED = Lint(
@@ -191,20 +163,8 @@ UNBOUNDED = Lint(
     "or `deny` bounds that. If that is intended, the note documents what an agent is trusted with. Needs a "
     "snapshot.",
     _unbounded,
-    """\
-version: 1
-policy: example
-owner: ada
-rules:
-  - {id: write, effect: allow, server: files, tools: [write]}
-""",
-    """\
-version: 1
-policy: example
-owner: ada
-rules:
-  - {id: write, effect: allow, server: files, tools: [write], when: args.path.startsWith("/srv/")}
-""",
+    example("{id: write, effect: allow, server: files, tools: [write]}"),
+    example('{id: write, effect: allow, server: files, tools: [write], when: args.path.startsWith("/srv/")}'),
     whole=True,
 )
 
