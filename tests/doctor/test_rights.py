@@ -11,7 +11,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from mcpguard.doctor.access import is_shared, readers, writers
+from mcpguard.doctor.permissions import is_shared, readers, writers
 from tests.doctor.machine import PHRASE, Machine, machine
 
 ME = frozenset({0, os.geteuid()})
@@ -86,7 +86,7 @@ def test_a_folder_that_is_closed_closes_what_is_in_it(made: Machine) -> None:
 
 
 def test_a_group_that_can_read_or_write_is_told(made: Machine, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("mcpguard.doctor.access.is_shared", lambda _: True)
+    monkeypatch.setattr("mcpguard.doctor.permissions.is_shared", lambda _: True)
     path = made.write("a/b.yaml", "", 0o660)
     assert readers(path) == "its group"
     assert list(writers(path, ME)) == [(path, "its group")]
@@ -95,7 +95,7 @@ def test_a_group_that_can_read_or_write_is_told(made: Machine, monkeypatch: pyte
 def test_a_mounted_credential_that_a_group_can_read_is_told(
     made: Machine, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("mcpguard.doctor.access.is_shared", lambda _: True)
+    monkeypatch.setattr("mcpguard.doctor.permissions.is_shared", lambda _: True)
     path = made.write("run/token", PHRASE, 0o640)
     made.configured(f"git: {{command: sudo, env: {{A: '${{file:{path}}}'}}}}")
     assert [(one.code, one.file, one.fix) for one in made.diagnosed().findings] == [

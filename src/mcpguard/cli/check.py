@@ -6,6 +6,8 @@ import argparse
 import os
 from pathlib import Path
 
+from mcpguard.cli.parser import add_config
+
 EXAMPLES = (
     "mcpguard check",
     "mcpguard check --config mcpguard.yaml --json",
@@ -15,11 +17,7 @@ EXAMPLES = (
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The options of this verb."""
-    parser.add_argument(
-        "--config",
-        metavar="FILE",
-        help="the configuration (default: $MCPGUARD_CONFIG, else mcpguard.yaml in your configuration folder)",
-    )
+    add_config(parser)
     offers = parser.add_mutually_exclusive_group()
     offers.add_argument(
         "--snapshot",

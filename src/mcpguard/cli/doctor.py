@@ -6,6 +6,7 @@ import argparse
 from pathlib import Path
 
 from mcpguard.authoring.findings import SEVERITIES
+from mcpguard.cli.parser import add_config
 from mcpguard.doctor.codes import DOCTOR_CODES
 
 EXAMPLES = (
@@ -17,12 +18,7 @@ EXAMPLES = (
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The options of this verb."""
-    parser.add_argument(
-        "--config",
-        metavar="FILE",
-        help="the configuration (default: $MCPGUARD_CONFIG, else mcpguard.yaml in your configuration folder, "
-        "else the one that a client starts mcpguard with)",
-    )
+    add_config(parser, ", else the one that a client starts mcpguard with")
     parser.add_argument(
         "--project",
         metavar="FOLDER",

@@ -8,9 +8,12 @@ from __future__ import annotations
 
 import argparse
 import os
+from collections.abc import Iterable
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
+
+from mcpguard.cli.parser import add_config, configured
 
 if TYPE_CHECKING:
     from mcpguard.authoring.explain.explanation import Explanation, Recorded
@@ -37,11 +40,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="policy files to use instead of the configuration's, or the id of a recorded call, as quoted "
         "in a refusal",
     )
-    parser.add_argument(
-        "--config",
-        metavar="FILE",
-        help="the configuration (default: $MCPGUARD_CONFIG, else mcpguard.yaml in your configuration folder)",
-    )
+    add_config(parser)
     _add_request(parser)
     parser.add_argument(
         "--result", metavar="FILE", type=Path, help="a result of the call, as JSON, to explain as well"
@@ -132,7 +131,7 @@ def execute(args: argparse.Namespace) -> int:
     redactor = Redactor(os.urandom(32))
     files = [Path(name) for name in args.what if _is_policy(name)]
     ids = [name for name in args.what if not _is_policy(name)]
-    config = None if files and not ids else _config(args.config)
+    config = None if files and not ids else configured(args.config)
     policies = _policies(files or (config.policies if config else ()))
     agent = config.agent if config else None
     if args.reach:
@@ -150,12 +149,6 @@ def _is_policy(name: str) -> bool:
     return name.endswith((".yaml", ".yml")) or Path(name).is_file()
 
 
-def _config(option: str | None) -> Config:
-    from mcpguard.config.loading import find_config, load_config
-
-    return load_config(find_config(option, os.environ))
-
-
 def _policies(files: list[Path] | tuple[Path, ...]) -> PolicySet:
     from mcpguard.config.policies import load_policies
     from mcpguard.core.redaction.redactor import OPT_IN
@@ -171,8 +164,8 @@ def _reach(
     redactor: Redactor,
 ) -> None:
     from mcpguard.authoring.explain.hypothesis import principal_of, snapshot_of
-    from mcpguard.authoring.explain.reach import Reaches, reach
-    from mcpguard.authoring.explain.reach_text import offered, reach_lines, servers_of
+    from mcpguard.authoring.explain.reach import Reaches, offered, reach, servers_of
+    from mcpguard.authoring.explain.text import reach_lines
     from mcpguard.core.model import Invocation
 
     servers = servers_of(policies, tuple(config.servers) if config else (), args.server)
@@ -183,7 +176,7 @@ def _reach(
     _print(Reaches(reach=tuple(found)), lines, args.json, redactor)
 
 
-def _print(found: Sparse, lines: list[str], as_json: bool, redactor: Redactor) -> None:
+def _print(found: Sparse, lines: Iterable[str], as_json: bool, redactor: Redactor) -> None:
     from mcpguard.adapters.system.terminal import plain
 
     if as_json:

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from mcpguard.adapters.system.terminal import plain, style
+from mcpguard.cli.parser import add_config
 
 if TYPE_CHECKING:
     from mcpguard.onboarding.discovery.reading import ClientFile
@@ -58,9 +59,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
             metavar="SERVER.env.NAME",
             help=f"this value {what} (also SERVER.headers.NAME, SERVER.args.0, SERVER.url)",
         )
-    parser.add_argument(
-        "--config", metavar="FILE", help="mcpguard's configuration (default: the one that `run` uses)"
-    )
+    add_config(parser)
 
 
 def execute(args: argparse.Namespace) -> int:

@@ -7,6 +7,7 @@ import os
 from pathlib import Path
 
 from mcpguard.adapters.system.terminal import plain
+from mcpguard.cli.parser import add_config, configured
 
 EXAMPLES = ("mcpguard install claude-desktop", "mcpguard install cursor --config mcpguard.yaml")
 
@@ -16,9 +17,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     from mcpguard.onboarding.discovery.clients import CLIENTS
 
     parser.add_argument("client", choices=[one.name for one in CLIENTS], metavar="CLIENT", help="its name")
-    parser.add_argument(
-        "--config", metavar="FILE", help="the configuration to serve (default: the one that `run` uses)"
-    )
+    add_config(parser)
     parser.add_argument(
         "--to",
         choices=("keyring", "file"),
@@ -30,7 +29,6 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def execute(args: argparse.Namespace) -> int:
     """0 where the client has mcpguard now, or had it. Raises ConfigError where the configuration cannot be
     served, and McpGuardError where a step cannot be taken."""
-    from mcpguard.config.loading import find_config, load_config
     from mcpguard.onboarding import disk
     from mcpguard.onboarding.discovery.reading import here
     from mcpguard.onboarding.installing import install
@@ -38,7 +36,7 @@ def execute(args: argparse.Namespace) -> int:
     from mcpguard.onboarding.moves import recover
     from mcpguard.onboarding.vault import vault_of
 
-    config = load_config(find_config(args.config, os.environ)).path
+    config = configured(args.config).path
     folder = config.parent / "secrets"
     journal = MoveJournal(default_folder())
     with disk.locked(journal.lock):

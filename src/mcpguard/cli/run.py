@@ -7,6 +7,8 @@ import os
 import sys
 from typing import TYPE_CHECKING
 
+from mcpguard.cli.parser import add_config, configured
+
 if TYPE_CHECKING:
     from mcpguard.serve.worlds import Settings
 
@@ -18,11 +20,7 @@ EXAMPLES = (
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The options of this verb."""
-    parser.add_argument(
-        "--config",
-        metavar="FILE",
-        help="the configuration (default: $MCPGUARD_CONFIG, else mcpguard.yaml in your configuration folder)",
-    )
+    add_config(parser)
     parser.add_argument(
         "--http",
         metavar="HOST:PORT",
@@ -34,10 +32,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def execute(args: argparse.Namespace) -> int:
     """Serve until the client ends, or a signal does. Raises ConfigError, PolicyError or AuditError before
     it serves."""
-    from mcpguard.config.loading import find_config, load_config
     from mcpguard.serve.app import serve, settings_from
 
-    settings = settings_from(load_config(find_config(args.config, os.environ)))
+    settings = settings_from(configured(args.config))
     if args.http is not None:
         os._exit(_serve_http(settings, args.http))
     # A keychain that waits for a person must not keep a process that has served alive, so no interpreter

@@ -8,11 +8,15 @@ import signal
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import TYPE_CHECKING
 
 from mcpguard.adapters.credentials.keychain import Keychain
-from mcpguard.cli import secret_login
+from mcpguard.cli.parser import add_config, configured
 from mcpguard.core.errors import CredentialError
-from mcpguard.core.secret import CredentialRef, parse_template
+from mcpguard.core.secret import CredentialRef, Secret, parse_template, sole_reference
+
+if TYPE_CHECKING:
+    from mcpguard.config.oauth import OAuthEntry
 
 EXAMPLES = (
     "mcpguard secret set github/read                     (asks, without showing what you type)",
@@ -20,8 +24,13 @@ EXAMPLES = (
     "mcpguard secret list",
     "mcpguard secret rm github/read",
     "mcpguard secret check --config mcpguard.yaml",
-    *secret_login.EXAMPLES,
+    "mcpguard secret login linear                        (opens a page in the browser)",
+    "mcpguard secret login linear --no-browser",
+    "mcpguard secret logout linear",
 )
+
+LOGIN_SECONDS = 300.0
+"""How long a login waits for the person by default."""
 
 _MAX_SIZE = 64 * 1024
 
@@ -46,13 +55,19 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     check = actions.add_parser(
         "check", help="request each credential of a configuration as its servers would; prints no value"
     )
-    check.add_argument(
-        "--config",
-        metavar="FILE",
-        help="the configuration (default: $MCPGUARD_CONFIG, else mcpguard.yaml in your configuration folder)",
-    )
+    add_config(check)
     check.add_argument("--json", action="store_true", help="print a JSON list")
-    secret_login.add_arguments(actions)
+    into = actions.add_parser("login", help="log in for an `oauth` entry of `credentials`")
+    out = actions.add_parser("logout", help="revoke the login and delete it")
+    for each in (into, out):
+        each.add_argument("name", help="the name of the entry")
+        add_config(each)
+    into.add_argument(
+        "--no-browser", action="store_true", help="print the page's address instead of opening a browser"
+    )
+    into.add_argument(
+        "--timeout", type=float, default=LOGIN_SECONDS, metavar="SECONDS", help="how long to wait"
+    )
 
 
 def execute(args: argparse.Namespace) -> int:
@@ -60,7 +75,7 @@ def execute(args: argparse.Namespace) -> int:
     if args.action == "check":
         return _check(args.config, args.json)
     if args.action in ("login", "logout"):
-        return secret_login.execute(args)
+        return _log(args)
     keychain = Keychain()
     if args.action == "list":
         _list(keychain.names(), args.json)
@@ -78,10 +93,9 @@ def execute(args: argparse.Namespace) -> int:
 
 def _check(config: str | None, as_json: bool) -> int:
     from mcpguard.cli.secret_check import check, report
-    from mcpguard.config.loading import find_config, load_config
 
     with _told_to_end():
-        found = check(load_config(find_config(config, os.environ)))
+        found = check(configured(config))
     print(report(found, as_json))
     return 0 if all(one.ok for one in found) else 1
 
@@ -148,3 +162,83 @@ def _acceptable(value: str) -> str:
     if len(value) > LONGEST:
         raise CredentialError(f"the value has more than {LONGEST} characters, so it could not be redacted")
     return value
+
+
+# --- logins --------------------------------------------------------------------------------------
+
+
+def _log(args: argparse.Namespace) -> int:
+    """In or out."""
+    from mcpguard.adapters.credentials.oauth.asking import OAuthProblem
+
+    try:
+        if args.action == "logout":
+            _out(args.name, args.config)
+        else:
+            _in(args)
+    except OAuthProblem as problem:
+        raise CredentialError(f"credential:{args.name}: {problem}") from None
+    return 0
+
+
+def _in(args: argparse.Namespace) -> None:
+    import asyncio
+
+    from mcpguard.adapters.credentials.oauth.grants import Grants
+    from mcpguard.adapters.credentials.oauth.login import login
+    from mcpguard.config.loading import find_config
+
+    if not 0 < args.timeout <= 86400:
+        raise CredentialError("--timeout must be above 0 and at most 86400 seconds")
+    entry = _entry(args.name, args.config)
+    if entry is None:
+        raise CredentialError(
+            f"credential:{args.name} is no entry with `oauth` in `credentials` of the configuration, "
+            f"{find_config(args.config, os.environ)}: name another one with --config"
+        )
+
+    def show(url: str) -> None:
+        print(f"log in on this page, within {args.timeout:g} seconds:\n\n  {url}\n", flush=True)
+        if not args.no_browser:
+            _open(url)
+
+    work = login(args.name, entry, _secret(entry), show, Grants(), args.timeout)
+    grant = asyncio.run(work)
+    print(f"logged in: credential:{args.name} has a token from {grant.issuer} for {grant.resource}")
+
+
+def _out(name: str, config: str | None) -> None:
+    import asyncio
+
+    from mcpguard.adapters.credentials.oauth.grants import Grants
+    from mcpguard.adapters.credentials.oauth.login import logout
+
+    entry = _entry(name, config)
+    problem = asyncio.run(logout(name, None if entry is None else _secret(entry), Grants()))
+    print(f"logged out: credential:{name}")
+    if problem:
+        print(f"the token could not be revoked ({problem}): revoke it in your account there")
+
+
+def _entry(name: str, config: str | None) -> OAuthEntry | None:
+    from mcpguard.config.oauth import OAuthEntry
+
+    found = configured(config).credentials.get(name)
+    return found.made if found is not None and isinstance(found.made, OAuthEntry) else None
+
+
+def _secret(entry: OAuthEntry) -> Secret | None:
+    from mcpguard.adapters.credentials import SOURCES
+
+    if entry.client_secret is None:
+        return None
+    ref = sole_reference(entry.client_secret)
+    return SOURCES[ref.source].source().get(ref)
+
+
+def _open(url: str) -> None:
+    """Some browsers run in the terminal, and would keep us from listening."""
+    import webbrowser
+    from threading import Thread
+
+    Thread(target=webbrowser.open, args=(url,), daemon=True).start()

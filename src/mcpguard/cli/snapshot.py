@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import argparse
-import os
 import sys
 from pathlib import Path
+
+from mcpguard.cli.parser import add_config, configured
 
 EXAMPLES = (
     "mcpguard snapshot --out snapshot.json",
@@ -15,11 +16,7 @@ EXAMPLES = (
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The options of this verb."""
-    parser.add_argument(
-        "--config",
-        metavar="FILE",
-        help="the configuration (default: $MCPGUARD_CONFIG, else mcpguard.yaml in your configuration folder)",
-    )
+    add_config(parser)
     parser.add_argument("--out", metavar="FILE", help="write to FILE instead of standard output")
     parser.add_argument(
         "servers", nargs="*", metavar="SERVER", help="only these servers (default: all that are not disabled)"
@@ -31,9 +28,8 @@ def execute(args: argparse.Namespace) -> int:
     from mcpguard.adapters.system.terminal import plain
     from mcpguard.authoring.snapshot import write_snapshot
     from mcpguard.authoring.survey import survey
-    from mcpguard.config.loading import find_config, load_config
 
-    config = load_config(find_config(args.config, os.environ))
+    config = configured(args.config)
     names = args.servers or [name for name, server in config.servers.items() if not server.disabled]
     unknown = [name for name in names if name not in config.servers]
     if unknown:

@@ -12,6 +12,7 @@ import re
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from mcpguard.cli.parser import add_config
 from mcpguard.core.errors import PolicyError, Problem
 
 if TYPE_CHECKING:
@@ -37,11 +38,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help=f"files, or folders that contain {PATTERN} files (default: the folders of the configuration's "
         "policies, else ./policies)",
     )
-    parser.add_argument(
-        "--config",
-        metavar="FILE",
-        help="the configuration (default: $MCPGUARD_CONFIG, else mcpguard.yaml in your configuration folder)",
-    )
+    add_config(parser)
     parser.add_argument(
         "--coverage",
         action="store_true",

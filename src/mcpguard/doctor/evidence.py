@@ -7,7 +7,7 @@ from pathlib import Path
 from shlex import quote
 from shutil import disk_usage
 
-from mcpguard.authoring.check.audit_folder import nearest, trouble
+from mcpguard.authoring.check.configuration import nearest, trouble
 from mcpguard.authoring.findings import Unchecked
 from mcpguard.core.errors import AuditError
 from mcpguard.doctor.codes import Checked, found

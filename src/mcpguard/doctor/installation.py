@@ -7,9 +7,8 @@ from collections.abc import Iterator
 from itertools import islice
 from pathlib import Path
 
-from mcpguard.doctor.access import writer
 from mcpguard.doctor.codes import Checked, found
-from mcpguard.doctor.permissions import open_to_writers, trusted_in
+from mcpguard.doctor.permissions import open_to_writers, trusted_in, writer
 from mcpguard.doctor.surroundings import Subject
 
 _TOLD = 5

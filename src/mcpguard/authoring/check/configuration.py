@@ -77,9 +77,32 @@ def _asked(config: Config, document: Document) -> tuple[Snapshot, list[Finding]]
 
 def _evidence(config: Config) -> Finding:
     from mcpguard.adapters.audit.reader import default_folder
-    from mcpguard.authoring.check.audit_folder import trouble
 
     folder = config.audit.path if config.audit else default_folder()
     if reason := trouble(folder):
         return wrong("C201", str(folder), f"the audit folder cannot be used: {reason}")
     return fine(str(folder), "evidence can be written")
+
+
+def nearest(folder: Path) -> Path:
+    """`folder`, or the nearest one above it that exists: `run` makes the rest."""
+    return next(one for one in (folder, *folder.parents) if one.exists())
+
+
+def trouble(folder: Path) -> str:
+    """Why no evidence can be written to `folder`, "" where it can. Tried and not asked, since a mode says
+    little of a full or a read-only disk; leaves nothing behind."""
+    from tempfile import TemporaryFile
+
+    from mcpguard.adapters.audit.reader import newest_head
+
+    try:
+        # A full disk makes files, and takes nothing into them.
+        with TemporaryFile(dir=nearest(folder)) as file:
+            file.write(bytes(4096))
+            file.flush()
+        if folder.exists():
+            newest_head(folder)
+    except OSError as error:
+        return error.strerror or "it cannot be written"
+    return ""

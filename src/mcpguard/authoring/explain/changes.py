@@ -1,24 +1,37 @@
 """The smallest change that would have allowed a call, rule by rule.
 
 Law of this file: it says what decides, not how to get around it: of arguments only what an operand of the
-author's condition would have to come to; and nothing that was not tried (`authoring/explain/ways.py`).
+author's condition would have to come to; and what cannot be shown to lead to a call that is allowed is not
+suggested.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 from datetime import datetime
+
+from msgspec import structs
 
 from mcpguard.authoring.explain.explanation import Change, WantedOperand
 from mcpguard.authoring.explain.reasons import reason_of
-from mcpguard.authoring.explain.ways import Decide, Supposed
 from mcpguard.core.conditions.cel import ERROR, FALSE, TRUE, Bound, Verdict
-from mcpguard.core.conditions.tree import DecidedTree, tree_of
-from mcpguard.core.model import Cause, Deny, Invocation
+from mcpguard.core.conditions.cel_text import CelToken, tokens_of
+from mcpguard.core.conditions.hoisting import constant_of
+from mcpguard.core.conditions.tree import DecidedTree, LogicNode, tree_of
+from mcpguard.core.model import Cause, Deny, Invocation, Json, Permit
 from mcpguard.core.policy.compiled import Candidates, CompiledRule
-from mcpguard.core.policy.obligations import charges_of
-from mcpguard.core.policy.pdp import over
+from mcpguard.core.policy.obligations import (
+    ObligationError,
+    are_set,
+    arguments_of,
+    charges_of,
+    credential_of,
+    with_arguments,
+)
+from mcpguard.core.policy.pdp import bind, over
 from mcpguard.core.policy.session import Session
+
+Decide = Callable[[Invocation], Permit | Deny]
 
 NO_ARGUMENT = "no argument can change it"
 NOT_WRITTEN = "no allow rule applies to such a request"
@@ -110,14 +123,14 @@ class Changes:
         for rule, charge in charges_of(allowing, call).items():
             if session.room(charge, call.now):
                 continue
-            free = session.free_at(charge, call.now)
-            note = "waiting does not make room for this call"
-            if free:
-                note = f"it has room again at {free.isoformat()}"
-            if not charge.seconds:
-                note = "a new session has room"
             if charge.amount > charge.most:
                 note = "it never has room for this much at once"
+            elif not charge.seconds:
+                note = "a new session has room"
+            else:
+                free = session.free_at(charge, call.now)
+                said = f"it has room again at {free.isoformat()}" if free else ""
+                note = said or "waiting does not make room for this call"
             yield Change(rule=rule.name, must="have room", note=note)
 
 
@@ -129,3 +142,140 @@ def verdict_of(rule: CompiledRule, bound: Bound) -> Verdict:
 def day_of(moment: datetime | None) -> str:
     """The day, for a sentence."""
     return "" if moment is None else moment.date().isoformat()
+
+
+# --- whether it would have done it ----------------------------------------------------------------
+
+
+class Supposed:
+    """The decision on one request as if `changes` were so: each operand in them has the value that it must
+    have, wherever it stands, and a rule in them without operands does what it must."""
+
+    def __init__(self, changes: Iterable[Change], invocation: Invocation, session: Session) -> None:
+        self._changes = tuple(changes)
+        self._invocation = invocation
+        self._session = session
+        wanted = [operand for change in self._changes for operand in change.operands]
+        self._atoms = {_words(operand.text): operand.must_be for operand in wanted}
+        self._agree = all(self._atoms[_words(operand.text)] == operand.must_be for operand in wanted)
+        self._rules = {change.rule: change.must for change in self._changes if not change.operands}
+        self._may = {change.rule for change in self._changes if change.must == "hold"}
+        self._asked = {change.rule for change in self._changes if change.must == "be approved"}
+
+    def allowing(self, candidates: Candidates, bound: Bound) -> list[CompiledRule]:
+        """The rules that would allow it; none where something would still refuse it, or where their wishes
+        cannot be obeyed."""
+        holding = self._holding(candidates, bound)
+        try:
+            arguments = arguments_of(holding)
+            credential_of(holding)
+            charges_of(holding, self._invocation)
+        except ObligationError:
+            return []
+        if not arguments:
+            return holding
+        changed = with_arguments(self._invocation, arguments)
+        holding = self._holding(candidates, bind(candidates, changed, self._session))
+        try:
+            return holding if are_set(changed, arguments_of(holding)) else []
+        except ObligationError:
+            return []
+
+    def proved(self, decide: Decide) -> bool:
+        """Whether arguments that make it so, where such can be told, are allowed by `decide`, but for an
+        approval that is among the changes and for limits, which are reported by themselves."""
+        if any(change.note for change in self._changes):
+            return True
+        args = dict(self._invocation.args or {})
+        for text, value in self._atoms.items():
+            if not _made_so(text, value, args):
+                return True
+        verdict = decide(with_arguments(structs.replace(self._invocation, args={}), args))
+        if isinstance(verdict, Permit) or verdict.cause is Cause.LIMIT:
+            return True
+        return verdict.cause is Cause.APPROVAL and set(verdict.rules) <= self._asked
+
+    def _holding(self, candidates: Candidates, bound: Bound) -> list[CompiledRule]:
+        stopping = [rule for rule in candidates.deny + candidates.ask if rule.name not in self._asked]
+        if not self._agree or any(self._value(rule, bound) is not FALSE for rule in stopping):
+            return []
+        return [
+            rule
+            for rule in candidates.allow
+            if self._value(rule, bound) is TRUE
+            and (rule.name in self._may or not over(rule, self._invocation))
+        ]
+
+    def _value(self, rule: CompiledRule, bound: Bound) -> Verdict:
+        must = self._rules.get(rule.name)
+        if must is not None:
+            return FALSE if must == "not hold" else TRUE
+        if rule.condition is None or rule.written.when is None:
+            return TRUE
+        return self._of(tree_of(rule.written.when), DecidedTree(rule.condition.engine, bound))
+
+    def _of(self, node: LogicNode, decided: DecidedTree) -> Verdict:
+        supposed = self._atoms.get(_words(node.text))
+        if supposed is not None:
+            return TRUE if supposed else FALSE
+        inner = [self._of(one, decided) for one in node.nodes]
+        if node.logic == "atom":
+            return decided.verdict(node)
+        if node.logic == "not":
+            return {TRUE: FALSE, FALSE: TRUE, ERROR: ERROR}[inner[0]]
+        if node.logic == "choice":
+            return ERROR if inner[0] is ERROR else inner[1 if inner[0] is TRUE else 2]
+        decisive = FALSE if node.logic == "and" else TRUE
+        return decisive if decisive in inner else ERROR if ERROR in inner else inner[0]
+
+
+def _words(text: str) -> str:
+    """The same for each layout of one text, and with or without parentheses around it."""
+    words = [token.text for token in tokens_of(text) if token.kind != "end"]
+    return " ".join(words)
+
+
+def _made_so(text: str, value: bool, args: dict[str, Json]) -> bool:
+    """Change `args` so that an operand is `value`. False where its words do not tell how."""
+    tokens = [token for token in tokens_of(text) if token.kind != "end"]
+    words = [token.text for token in tokens]
+    if words[:2] == ["has", "("] and words[-1] == ")":
+        return _there(_steps(tokens[2:-1]), value, args)
+    for at, word in enumerate(words):
+        if word in ("=", "!") and words[at + 1 : at + 2] == ["="]:
+            sides = tokens[:at], tokens[at + 2 :]
+            steps = _steps(sides[0]) or _steps(sides[1])
+            constant = [one for side in sides if len(side) == 1 and (one := constant_of(side[0]))]
+            fits = (word == "=") == value and len(constant) == 1
+            return fits and _put(steps, constant[0].value, args)
+        if word == "in" and words[at + 1 : at + 2] == ["["]:
+            first = constant_of(tokens[at + 2])
+            return value and first is not None and _put(_steps(tokens[:at]), first.value, args)
+    return _put(_steps(tokens), value, args)
+
+
+def _steps(tokens: list[CelToken]) -> tuple[str, ...]:
+    """The members that `args.a.b` selects; none where it is not that."""
+    dots, names = tokens[1::2], tokens[2::2]
+    right = tokens[:1] and tokens[0].text == "args" and len(dots) == len(names)
+    if not right or any(one.text != "." for one in dots) or any(one.kind != "name" for one in names):
+        return ()
+    return tuple(one.text for one in names)
+
+
+def _put(steps: tuple[str, ...], value: Json, args: dict[str, Json]) -> bool:
+    for step in steps[:-1]:
+        inner = args.get(step)
+        args[step] = dict(inner) if isinstance(inner, dict) else {}
+        args = args[step]
+    if steps:
+        args[steps[-1]] = value
+    return bool(steps)
+
+
+def _there(steps: tuple[str, ...], wanted: bool, args: dict[str, Json]) -> bool:
+    """A member that is to be there could have any value, so only one that is not can be made so."""
+    if len(steps) != 1 or wanted:
+        return False
+    args.pop(steps[0], None)
+    return True

@@ -6,12 +6,15 @@ is allowed, whatever its arguments and the session are.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import re
+from collections.abc import Iterable, Iterator
 from typing import Literal
 
 from msgspec import structs
 from pydantic import Field
 
+from mcpguard.authoring.explain.hypothesis import in_snapshot, listed
+from mcpguard.authoring.snapshot import Snapshot
 from mcpguard.core.conditions.cel import FALSE, TRUE, Bound
 from mcpguard.core.conditions.tree import DecidedTree, LogicNode, tree_of
 from mcpguard.core.document.printed import Sparse
@@ -19,9 +22,12 @@ from mcpguard.core.model import Invocation, Listed
 from mcpguard.core.policy.compiled import Candidates, CompiledRule, PolicySet
 from mcpguard.core.policy.obligations import ObligationError, arguments_of, credential_of
 from mcpguard.core.policy.pdp import REACHED_BY, at_list_time, bind, candidates_of, over, visible
-from mcpguard.core.policy.written import Limit
+from mcpguard.core.policy.written import Limit, as_tuple
+from mcpguard.protocol.catalogue import KINDS
 
 _JOINED = {"and": " && ", "or": " || "}
+
+IS_GLOB = re.compile(r"[*?\[]").search
 
 
 class Clause(Sparse):
@@ -56,6 +62,32 @@ class Reaches(Sparse):
     """What `mcpguard explain --reach --json` prints."""
 
     reach: tuple[Reach, ...] = Field(description="One for each thing that the servers offer.")
+
+
+def servers_of(policies: PolicySet, configured: tuple[str, ...], only: str) -> tuple[str, ...]:
+    """The servers to list: the one that is asked for, those of the configuration, else those that rules
+    name."""
+    if only:
+        return (only,)
+    named = {name for rule in policies.rules for name in as_tuple(rule.written.server)}
+    return configured or tuple(sorted(name for name in named if not IS_GLOB(name)))
+
+
+def offered(policies: PolicySet, servers: tuple[str, ...], snapshot: Snapshot | None) -> Iterator[Listed]:
+    """All that the servers list: by the snapshot, else the tools that rules name literally."""
+    if snapshot is not None:
+        for server in servers or snapshot.servers:
+            for kind in KINDS:
+                yield from in_snapshot(snapshot, server, kind)
+        return
+    for server in servers:
+        names = {
+            name
+            for rule in policies.rules
+            for name in rule.written.tools or ()
+            if not IS_GLOB(name) and rule.can_match(server, name, "tools/call")
+        }
+        yield from listed(server, "tool", [{"name": name} for name in sorted(names)])
 
 
 def reach(policies: PolicySet, asking: Invocation, target: Listed) -> Reach:

@@ -1,7 +1,8 @@
-"""An explanation as lines for a person."""
+"""An explanation, and what a principal can reach, as lines for a person."""
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Iterator
 
 from mcpguard.authoring.explain.explanation import (
@@ -13,11 +14,16 @@ from mcpguard.authoring.explain.explanation import (
     Recorded,
     Returned,
 )
+from mcpguard.authoring.explain.reach import IS_GLOB, Clause, Reach
+from mcpguard.core.policy.compiled import PolicySet
+
+UNLESS = "`unless` includes conditions that cannot be evaluated; what rules on results withhold is not listed"
+PATTERNS = "rules match tools by pattern: add --snapshot FILE to list them"
 
 
-def lines_of(found: Explanation | Recorded) -> list[str]:
+def lines_of(found: Explanation | Recorded) -> Iterator[str]:
     """The lines, without colours: whoever prints them inspects them first."""
-    return list(_recorded(found) if isinstance(found, Recorded) else _explanation(found))
+    return _recorded(found) if isinstance(found, Recorded) else _explanation(found)
 
 
 def _explanation(found: Explanation) -> Iterator[str]:
@@ -109,3 +115,38 @@ def _recorded(found: Recorded) -> Iterator[str]:
     if found.explanation is not None:
         yield ""
         yield from _explanation(found.explanation)
+
+
+def reach_lines(found: list[Reach], policies: PolicySet, complete: bool) -> Iterator[str]:
+    """The lines for a person; `complete` says that all tools are known."""
+    for server in dict.fromkeys(one.server for one in found):
+        here = [one for one in found if one.server == server]
+        count = Counter(one.answer for one in here)
+        yield f"{server}: {count['yes']} yes, {count['if']} if, {count['no']} no"
+        for one in here:
+            what = one.name if one.kind == "tool" else f"{one.kind} {one.name}"
+            yield f"  {one.answer:<3}  {what}"
+            yield from _terms(one) if one.answer != "no" else ()
+    if any(one.unless for one in found):
+        yield UNLESS
+    if not found:
+        yield "there is nothing to list: no rule names a server and a tool"
+    by_pattern = any(IS_GLOB(name) for rule in policies.rules for name in rule.written.tools or ("*",))
+    if by_pattern and not complete:
+        yield PATTERNS
+
+
+def _terms(one: Reach) -> Iterator[str]:
+    if one.answer == "if":
+        yield from _clauses("if", one.allowed_by)
+    yield from _clauses("unless", one.unless)
+    yield from _clauses("approval", one.approval)
+    yield from [f"       limit  {limit}" for limit in one.limits]
+    if one.conflict:
+        yield "       rules that allow it may set different arguments or credentials; then it is refused"
+
+
+def _clauses(word: str, clauses: Iterable[Clause]) -> Iterator[str]:
+    for one in clauses:
+        when = _one_line(one.when) or "always"
+        yield f"       {word}  {when}  ({one.rule})"
