@@ -4,8 +4,6 @@ Law of this file: a reference that its entry would refuse at every call is a mis
 later.
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterator, Mapping
 from typing import Protocol
 

@@ -5,8 +5,6 @@ To add a kind: a field of `CredentialEntry` with the name of the kind, its name 
 other.
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 from typing import Annotated
 

@@ -1,7 +1,5 @@
 """The schema of `mcpguard.yaml`: what may be written, and what is wrong with it."""
 
-from __future__ import annotations
-
 import re
 from collections.abc import Iterator
 from typing import Annotated, Literal, get_args

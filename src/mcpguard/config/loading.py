@@ -4,8 +4,6 @@ Law of this file: a configuration is wholly right or refused with every mistake 
 message shows a line of `env`, `headers` or `credentials`, which may hold a literal credential.
 """
 
-from __future__ import annotations
-
 import os
 from collections.abc import Mapping
 from pathlib import Path

@@ -3,8 +3,6 @@
 Law of this file: it reads nothing; every mistake is told at its place, and none shows a value.
 """
 
-from __future__ import annotations
-
 import re
 from collections.abc import Iterator
 from typing import Annotated, Literal

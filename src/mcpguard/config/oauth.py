@@ -1,8 +1,6 @@
 """`oauth`, `client_credentials` and `token_exchange` of an entry of `credentials`: what may be written, and
 what can be wrong with it."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Annotated, Literal
 from urllib.parse import urlsplit

@@ -4,8 +4,6 @@ Law of this file: all files are read and all their mistakes told before anything
 that cannot be read is never left out.
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterable
 from pathlib import Path
 

@@ -3,8 +3,6 @@
 Law of this file: it reads nothing and changes nothing, and no message quotes a value.
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterable, Iterator
 from typing import Annotated, Any
 

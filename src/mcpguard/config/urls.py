@@ -3,8 +3,6 @@
 Law of this file: it reads nothing, and no message quotes a value.
 """
 
-from __future__ import annotations
-
 from typing import Annotated, Literal
 from urllib.parse import SplitResult, urlsplit
 

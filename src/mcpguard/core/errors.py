@@ -17,8 +17,6 @@
 No message of these ever holds a secret, an argument or CEL source (law 2).
 """
 
-from __future__ import annotations
-
 
 class McpGuardError(Exception):
     """The one root: `except McpGuardError` is all that a command needs."""

@@ -4,8 +4,6 @@ Law of this file: a `Permit` is constructed in `core/policy/pdp.py` only and a `
 `core/redaction/redactor.py` only (an architecture test says so), so holding one proves that the step ran.
 """
 
-from __future__ import annotations
-
 from datetime import datetime
 from enum import Enum
 from typing import Any

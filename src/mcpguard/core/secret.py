@@ -5,8 +5,6 @@ sends a value to the service that it is for, or looks for it in what comes back,
 `tests/test_architecture.py` lists these places.
 """
 
-from __future__ import annotations
-
 import re
 from collections.abc import Callable, Sequence
 from typing import NoReturn

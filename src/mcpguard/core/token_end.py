@@ -3,8 +3,6 @@
 Law of this file: the value is read and not kept; all that leaves is a time.
 """
 
-from __future__ import annotations
-
 from base64 import urlsafe_b64decode
 from typing import Any
 

@@ -1,7 +1,5 @@
 """The evidence of the demo's session, read and proved with mcpguard's own commands."""
 
-from __future__ import annotations
-
 import json
 import re
 import shutil

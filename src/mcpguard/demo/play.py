@@ -4,8 +4,6 @@ Law of this file: what is shown is what came back; each claim is checked against
 not hold fails the demo.
 """
 
-from __future__ import annotations
-
 import base64
 import signal
 import sys

@@ -4,8 +4,6 @@ Law of this file: everything that is made lies in that folder, which goes when t
 ends; the user's git configuration plays no part.
 """
 
-from __future__ import annotations
-
 import os
 import secrets
 import shutil

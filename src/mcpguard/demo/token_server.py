@@ -4,8 +4,6 @@ Plain newline-delimited JSON-RPC without an SDK, so that it starts in millisecon
 right token in `SHOP_TOKEN`, of which it knows no more than the SHA-256 (`SHOP_TOKEN_SHA256`).
 """
 
-from __future__ import annotations
-
 import base64
 import hashlib
 import json

@@ -7,8 +7,6 @@ way is a refusal. Nothing is started for a greeting but the servers that the con
 with a record before and after (law 5), and what they say is inspected like everything else (law 6).
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable, Coroutine, Mapping
 from functools import partial
 from typing import Any

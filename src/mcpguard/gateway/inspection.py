@@ -3,8 +3,6 @@
 Law of this file: what cannot be inspected does not leave.
 """
 
-from __future__ import annotations
-
 from collections.abc import Awaitable, Callable
 from functools import partial
 from hashlib import sha256

@@ -5,8 +5,6 @@ decide. Where the session cannot be read or stored, what depends on it is refuse
 nothing, so what only they want depends on nothing.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from datetime import datetime
 

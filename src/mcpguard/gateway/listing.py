@@ -1,7 +1,5 @@
 """Keeps the catalogue as fresh as the upstreams' own lists, and answers a client's lists from it."""
 
-from __future__ import annotations
-
 from contextlib import suppress
 
 from mcpguard.core.errors import McpGuardError, MessageError, UpstreamError

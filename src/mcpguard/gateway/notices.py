@@ -1,8 +1,6 @@
 """What an upstream says outside of an answer: inspected, recorded where something was removed, passed on to
 who wants to hear it."""
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from contextlib import suppress
 

@@ -6,8 +6,6 @@ Law of this file: each step returns, or the request is refused; there is no othe
 is durable before the step after it runs (law 5): `await audit.write(...)` is that barrier.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable, Mapping
 
 from mcpguard.core.errors import (

@@ -5,8 +5,6 @@ naming its recipient. Each has one contract suite in
 `tests/`, which the fake and the real adapter both pass.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager
 from datetime import datetime

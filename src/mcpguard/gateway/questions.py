@@ -17,8 +17,6 @@ So the upstream may ask what the request's client did not declare. It is told so
 call needed that capability, and the client is told which (2026-07-28: basic/index, `_meta`).
 """
 
-from __future__ import annotations
-
 from msgspec import Struct
 
 from mcpguard.core.errors import InspectionError, McpGuardError, UpstreamError

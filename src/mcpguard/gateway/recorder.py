@@ -1,7 +1,5 @@
 """Makes invocations and the records that they leave: who, what, when, which rules, and digests."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Iterable, Mapping
 from hashlib import sha256
 

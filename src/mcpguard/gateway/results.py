@@ -5,8 +5,6 @@ Law of this file: rules see what was inspected, and what they add (redaction, la
 done before the answer is handed out.
 """
 
-from __future__ import annotations
-
 from hashlib import sha256
 
 from msgspec import Struct

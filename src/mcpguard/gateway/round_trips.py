@@ -6,8 +6,6 @@ A `requestState` that a client sees is a random key to what is kept here. It say
 leads only to the same request of the same client, and expires. What is kept is bounded.
 """
 
-from __future__ import annotations
-
 import secrets
 from collections.abc import Callable
 

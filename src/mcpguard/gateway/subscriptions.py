@@ -5,8 +5,6 @@ Law of this file: a client hears of a resource only what policy let it subscribe
 upstream that the resource belongs to.
 """
 
-from __future__ import annotations
-
 from msgspec import Struct
 
 from mcpguard.core.errors import McpGuardError, MessageError, UpstreamError

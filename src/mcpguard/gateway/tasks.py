@@ -1,8 +1,6 @@
 """Whose task is which: a task id leads only to the upstream that made it, for the client that started it
 (specification 2025-11-25: basic/utilities/tasks; 2026-07-28: extension io.modelcontextprotocol/tasks)."""
 
-from __future__ import annotations
-
 from msgspec import Struct
 
 from mcpguard.core.errors import CredentialError, InspectionError, MessageError, UpstreamError

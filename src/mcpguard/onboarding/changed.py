@@ -5,8 +5,6 @@ Law of this file: what cannot be read is taken for one that starts mcpguard, and
 for entries that are put back is exactly what the import wrote.
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterable
 from copy import deepcopy
 from pathlib import Path

@@ -1,7 +1,5 @@
 """mcpguard's own configuration with more servers and policies in it; what a person wrote there stays."""
 
-from __future__ import annotations
-
 import json
 from collections.abc import Iterator
 from pathlib import Path

@@ -4,8 +4,6 @@ Law of this file: no secret stays in what comes out. A server for which that is 
 client, with one sentence.
 """
 
-from __future__ import annotations
-
 import base64
 import os
 import re

@@ -3,8 +3,6 @@
 Law of this file: nobody sees half a file; a file that has changed since it was read is never overwritten.
 """
 
-from __future__ import annotations
-
 import fcntl
 import hashlib
 import os

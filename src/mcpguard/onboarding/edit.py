@@ -4,8 +4,6 @@ Law of this file: outside of the replaced entries every character stays, and wha
 was meant: it is read again and compared, and a difference refuses the edit.
 """
 
-from __future__ import annotations
-
 import json
 from collections.abc import Iterable
 from copy import deepcopy

@@ -1,8 +1,6 @@
 """mcpguard added to a client that has no server, or only others; by absolute paths, since a desktop has
 another PATH than a terminal."""
 
-from __future__ import annotations
-
 import os
 import shutil
 import sys

@@ -4,8 +4,6 @@ Law of this file: no secret is in it in the clear. What files were before is sea
 the secrets are.
 """
 
-from __future__ import annotations
-
 import base64
 import hmac
 import os

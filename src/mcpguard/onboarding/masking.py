@@ -3,8 +3,6 @@
 Law of this file: a secret is replaced where it stands, and the whole text goes through the redactor besides.
 """
 
-from __future__ import annotations
-
 import json
 import os
 import re

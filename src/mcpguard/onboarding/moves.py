@@ -4,8 +4,6 @@ Law of this file: whatever ends it, at whatever step, nothing is lost: what is k
 before it is done, and where each file stands is seen from what it is, not from what was planned.
 """
 
-from __future__ import annotations
-
 import hashlib
 import os
 from pathlib import Path

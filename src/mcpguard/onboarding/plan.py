@@ -3,8 +3,6 @@
 Law of this file: it looks, and touches nothing.
 """
 
-from __future__ import annotations
-
 import re
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path

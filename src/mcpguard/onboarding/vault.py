@@ -3,8 +3,6 @@
 Law of this file: a value is read back only to be compared, or to open what was sealed with it.
 """
 
-from __future__ import annotations
-
 import hashlib
 import os
 import re

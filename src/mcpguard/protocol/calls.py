@@ -4,8 +4,6 @@ Law of this file: a member that the policy does not see is refused, not carried 
 only the progress token and the trace context travel; the rest is an unchecked claim.
 """
 
-from __future__ import annotations
-
 from hashlib import sha256
 
 import msgspec

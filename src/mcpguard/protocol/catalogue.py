@@ -5,8 +5,6 @@ can move, hide or replace a tool of A (law 8). A URI belongs to the upstream tha
 listing it. What a client may not see takes nothing away from what it may see.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable, Collection, Iterable, Iterator
 from hashlib import sha256
 

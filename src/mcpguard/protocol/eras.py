@@ -7,8 +7,6 @@ Law of this file: every function is pure and total over well-formed JSON-RPC; wh
 a MessageError with the code that the specification gives it, never a guess.
 """
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from math import inf
 

@@ -3,8 +3,6 @@
 Law of this file: sans IO, linear in the bytes fed, and never more than `limit` bytes kept.
 """
 
-from __future__ import annotations
-
 from msgspec import Struct
 
 HEAD = 512

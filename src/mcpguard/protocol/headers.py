@@ -4,8 +4,6 @@ Law of this file: one rule makes a header and checks it, so that what we derive 
 differ. No sentence that leaves here holds a value of a header, a name or an argument.
 """
 
-from __future__ import annotations
-
 import base64
 import binascii
 import re

@@ -5,8 +5,6 @@ surrogates, bad UTF-8, over-deep nesting, batches and odd ids never get past `pa
 ever cut, and each message in it is read like any other.
 """
 
-from __future__ import annotations
-
 import re
 
 import msgspec

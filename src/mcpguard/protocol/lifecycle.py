@@ -1,8 +1,6 @@
 """How the two sides learn what the other is: the legacy handshake (specification revisions 2024-11-05 to
 2025-11-25, basic/lifecycle) and discovery (2026-07-28, server/discover)."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping, Sequence
 
 from mcpguard.core.errors import MessageError

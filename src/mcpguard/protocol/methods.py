@@ -4,8 +4,6 @@ Law of this file: a method without a row is refused (a notification without one 
 relayed. A new method is one row here plus its handler in `gateway/gateway.py`.
 """
 
-from __future__ import annotations
-
 from enum import Enum
 
 from msgspec import Struct

@@ -4,8 +4,6 @@ Law of this file: a refusal says which rule, the author's message and the invoca
 source, an argument or a secret, and never more than `tools/list` already shows.
 """
 
-from __future__ import annotations
-
 from mcpguard.core.model import Cause, Deny, Json
 from mcpguard.protocol.eras import LEGACY_NOT_FOUND
 from mcpguard.protocol.jsonrpc import INVALID_PARAMS, REFUSED

@@ -4,8 +4,6 @@ Law of this file: templates come from upstreams, so the time is bounded by the t
 (law 8): no backtracking. A set of positions in the URI is the bits of one integer.
 """
 
-from __future__ import annotations
-
 import re
 from functools import lru_cache
 

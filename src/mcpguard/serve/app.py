@@ -1,7 +1,5 @@
 """The composition root: settings in, a serving process out."""
 
-from __future__ import annotations
-
 import asyncio
 import logging
 import os

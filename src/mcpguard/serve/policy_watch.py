@@ -4,8 +4,6 @@ Law of this file: what cannot be loaded never takes the place of what is in forc
 written is not read: it must look the same at two looks in a row. Whatever happens, it looks again.
 """
 
-from __future__ import annotations
-
 import os
 from collections.abc import Callable, Sequence
 from pathlib import Path

@@ -4,8 +4,6 @@ Law of this file: two clients share no upstream, no catalogue and no cache, so n
 or sees reaches the other (law 8).
 """
 
-from __future__ import annotations
-
 import asyncio
 import os
 from collections.abc import Awaitable, Callable

@@ -5,8 +5,6 @@ To add a source of plain values: a module here, a line in `SOURCES`, and its nam
 line in `MINTS`, and its field in `config/credentials.py`.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from importlib import import_module
 from math import inf

@@ -4,8 +4,6 @@ Law of this file: nothing is asked of a source for somebody whom a credential is
 holds a value.
 """
 
-from __future__ import annotations
-
 import time
 from collections.abc import Callable, Iterable, Mapping
 from threading import Lock, Thread

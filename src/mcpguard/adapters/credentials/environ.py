@@ -1,7 +1,5 @@
 """`${env:NAME}`: from mcpguard's own environment, which no child process inherits."""
 
-from __future__ import annotations
-
 import os
 from collections.abc import Iterable
 

@@ -4,8 +4,6 @@ Law of this file: a token that can do more than was asked for is revoked and not
 answer is quoted. GitHub's REST API: "Create an installation access token for an app".
 """
 
-from __future__ import annotations
-
 import time
 from collections.abc import Callable, Iterable
 from contextlib import suppress

@@ -4,8 +4,6 @@ Law of this file: a process holds the lock of each of its files as long as it li
 can take a lock may take back. No file holds a secret.
 """
 
-from __future__ import annotations
-
 import fcntl
 import os
 import re

@@ -4,8 +4,6 @@ Law of this file: a value is held by the redactor before it is handed out, and n
 older than its lease allows; one thread at a time asks the source.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from math import inf
 from threading import Lock

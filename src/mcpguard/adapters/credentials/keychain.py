@@ -4,8 +4,6 @@ macOS Keychain, Secret Service (GNOME Keyring, KWallet), or what the user's keyr
 `keyring` takes 0.1 s to import and asks D-Bus, so it is imported at the first use and not before.
 """
 
-from __future__ import annotations
-
 import os
 from collections.abc import Callable
 from typing import TypeVar

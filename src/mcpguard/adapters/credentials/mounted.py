@@ -1,7 +1,5 @@
 """`${file:/run/secrets/token}`: a file that an orchestrator or an operator put there."""
 
-from __future__ import annotations
-
 import os
 import stat
 

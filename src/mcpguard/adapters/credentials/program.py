@@ -5,8 +5,6 @@ its process group is never alive longer than its timeout or than mcpguard: what 
 gpg does, is let be. No shell reads its words, and what was printed is in no message.
 """
 
-from __future__ import annotations
-
 import os
 import select
 import shutil

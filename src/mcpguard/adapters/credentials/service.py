@@ -4,8 +4,6 @@ Law of this file: what is sent goes to that origin only, over https or to this m
 quoted, however it looks: it may hold a credential.
 """
 
-from __future__ import annotations
-
 import asyncio
 import ssl
 from collections.abc import Mapping

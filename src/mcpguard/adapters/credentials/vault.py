@@ -4,8 +4,6 @@ Law of this file: what was issued and is not handed out is revoked at once, and 
 quoted: Vault's errors may repeat what they were asked with.
 """
 
-from __future__ import annotations
-
 import os
 import re
 from collections.abc import Callable

@@ -4,8 +4,6 @@ for tokens that we check, and for tokens that we ask for.
 Law of this file: what cannot be read counts as private.
 """
 
-from __future__ import annotations
-
 from ipaddress import IPv4Address, IPv6Address, IPv6Network, ip_address
 from urllib.parse import urlsplit
 

@@ -5,8 +5,6 @@ verified; no redirect leaves the origin, no proxy and no cookie is used. So a he
 (law 3). Each sentence of an UpstreamError follows the words "upstream 'NAME' " and holds no header value.
 """
 
-from __future__ import annotations
-
 import asyncio
 import socket
 import ssl

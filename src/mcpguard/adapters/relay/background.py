@@ -4,8 +4,6 @@ Law of this file: nothing else begins a task but a connection of the HTTP front 
 task group: what owns a task here outlives the function that begins it, and one defect must not end others.
 """
 
-from __future__ import annotations
-
 import asyncio
 from collections.abc import Coroutine
 from typing import Any

@@ -4,8 +4,6 @@ Law of this file: it never blocks, never spins, and keeps at most one read plus 
 input. What is written waits for the end of the turn (`turn.py`).
 """
 
-from __future__ import annotations
-
 import asyncio
 import fcntl
 import os

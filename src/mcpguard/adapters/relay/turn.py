@@ -4,8 +4,6 @@ Law of this file: nothing is flushed while a record waits for its commit (law 5)
 looks, while something is strained, so that a side that does not take its output stops what feeds it.
 """
 
-from __future__ import annotations
-
 import asyncio
 from collections.abc import Callable
 from typing import Protocol

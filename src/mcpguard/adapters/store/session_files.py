@@ -5,8 +5,6 @@ Law of this file: who decides holds the lock of the session's file, and what is 
 file that cannot be read is never taken for a new session.
 """
 
-from __future__ import annotations
-
 import os
 import time
 from collections.abc import Iterator

@@ -4,8 +4,6 @@ By default each such block is a mapping of its own, and most of the time of a bi
 `bench/relay.py` shows the difference at 1 MB. Other C libraries are left as they are.
 """
 
-from __future__ import annotations
-
 import asyncio
 import ctypes
 

@@ -1,8 +1,6 @@
 """What outlives a process: where it is kept if the configuration does not say, and a lock that processes
 share, as an open file: whoever ends without letting go has let go (flock(2))."""
 
-from __future__ import annotations
-
 import fcntl
 import os
 import time

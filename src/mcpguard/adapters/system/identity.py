@@ -1,7 +1,5 @@
 """Who is on the other side (PIP). On stdio the operating system says so: the user that started us."""
 
-from __future__ import annotations
-
 import os
 
 from mcpguard.core.model import Principal

@@ -3,8 +3,6 @@
 Law of this file: colour only for a person, that is on a terminal without NO_COLOR and not TERM=dumb.
 """
 
-from __future__ import annotations
-
 import os
 import sys
 from collections.abc import Sequence

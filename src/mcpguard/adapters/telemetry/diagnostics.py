@@ -4,8 +4,6 @@ Law of this file: every line has been inspected before it is written (law 2), an
 costs lines, not time.
 """
 
-from __future__ import annotations
-
 import logging
 import os
 import select

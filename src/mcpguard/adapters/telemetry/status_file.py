@@ -4,8 +4,6 @@ Law of this file: it holds no argument, no result and no credential; what an ups
 before it came here. Status is a convenience: where it cannot be written, serving goes on.
 """
 
-from __future__ import annotations
-
 import asyncio
 import os
 import time

@@ -4,8 +4,6 @@ Law of this file: nothing is written but a `Redacted` (laws 2 and 6), and a line
 one way never reaches the gateway (law 4).
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable
 
 from mcpguard.adapters.relay.link import Link, own_descriptor

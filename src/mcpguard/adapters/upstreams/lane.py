@@ -4,8 +4,6 @@ Law of this file: a call is sent to a process only while the credentials that th
 that are in force; a process whose are not takes nothing more, and ends when its calls are over (law 3).
 """
 
-from __future__ import annotations
-
 import asyncio
 from collections.abc import Callable
 

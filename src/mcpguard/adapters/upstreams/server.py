@@ -4,8 +4,6 @@ Law of this file: a request goes where its credential is and nowhere else, and w
 questions, cancellation, a subscription) stays there. Lists come from the lane of the server's own.
 """
 
-from __future__ import annotations
-
 import asyncio
 from collections.abc import Callable, Mapping
 

@@ -4,8 +4,6 @@ Law of this file: a source that may block is asked in a thread, and nothing else
 waiting costs a call no more than looking it up.
 """
 
-from __future__ import annotations
-
 import asyncio
 from collections.abc import Awaitable, Callable, Iterable, Mapping
 from typing import TypeVar

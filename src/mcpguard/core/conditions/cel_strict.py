@@ -6,8 +6,6 @@ library would compare it by chance, and so is a time that the library would gues
 rounded.
 """
 
-from __future__ import annotations
-
 import operator
 import re
 from collections.abc import Callable

@@ -3,8 +3,6 @@
 Law of this file: it never fails. What is no word of CEL is an "other", and the engine says what is wrong.
 """
 
-from __future__ import annotations
-
 import re
 
 from msgspec import Struct

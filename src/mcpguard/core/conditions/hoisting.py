@@ -11,8 +11,6 @@ and a call that cannot be taken out (its argument is computed, or a variable of 
 condition says so in `left`, and goes to the engine that calls functions itself.
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterable, Mapping
 
 from msgspec import Struct

@@ -6,8 +6,6 @@ Law of this file: a part means by itself what it means in its place. So what rea
 left out, and so is the argument of `has()`, which is no value.
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 from functools import lru_cache
 from typing import Any, Literal, cast

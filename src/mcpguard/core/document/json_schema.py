@@ -3,8 +3,6 @@
 Law of this file: a schema is made from the model that reads or prints it, so they cannot differ.
 """
 
-from __future__ import annotations
-
 from typing import Any
 
 from pydantic import BaseModel

@@ -4,8 +4,6 @@ Law of this file: the model is the shape that programs rely on, its JSON Schema 
 error never quotes a value.
 """
 
-from __future__ import annotations
-
 from pydantic import BaseModel, ConfigDict
 
 

@@ -4,8 +4,6 @@ Law of this file: all mistakes are told at once, each with line, column and a ca
 names keys and choices but never a value: a value may be a credential.
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterable, Iterator, Sequence
 from types import UnionType
 from typing import Annotated, Any, NoReturn, TypeVar, Union, get_args, get_origin

@@ -6,8 +6,6 @@ tags, further documents, keys that are not text and deep nesting are faults. A f
 (`foreign`) may have aliases, anchors that differ, tags and any keys: they are its own matter.
 """
 
-from __future__ import annotations
-
 import re
 from collections.abc import Iterator
 from itertools import islice

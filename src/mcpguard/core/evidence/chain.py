@@ -21,8 +21,6 @@ key: whoever can write the whole file can write a different one, or cut off its 
 elsewhere (a later chain's `previous`, a ticket, a log collector) reveals that too.
 """
 
-from __future__ import annotations
-
 from datetime import datetime
 from hashlib import sha256
 from typing import Annotated

@@ -1,7 +1,5 @@
 """The proof of a chain. Knows its format (`core/evidence/chain.py`) and nothing of how one is written."""
 
-from __future__ import annotations
-
 from collections.abc import Iterable
 from hashlib import sha256
 

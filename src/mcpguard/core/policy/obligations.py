@@ -3,8 +3,6 @@
 Law of this file: two rules that want different things are an error, never a choice.
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterable
 
 from msgspec import json, structs

@@ -5,8 +5,6 @@ or a server says are text and stay text: a placeholder is known by its place, an
 rule's own text stands.
 """
 
-from __future__ import annotations
-
 import re
 from collections.abc import Callable, Iterator, Mapping
 

@@ -4,8 +4,6 @@ Law of this file: it only describes; what a key does is decided in `pdp.py` and 
 have no effect is a mistake, since its author believes in it.
 """
 
-from __future__ import annotations
-
 import re
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta

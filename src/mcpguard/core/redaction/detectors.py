@@ -5,8 +5,6 @@ Forms of tokens are those of the vendors' documentation; lengths are lower bound
 tokens. The examples are made up, and written so that no scanner takes this file for a leak.
 """
 
-from __future__ import annotations
-
 import re
 from collections.abc import Callable
 from functools import cache

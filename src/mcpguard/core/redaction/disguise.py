@@ -8,8 +8,6 @@ Law of this file: a form is listed here or it is not promised. Base64 and base32
 alignment: what is searched for is the core that does not depend on what stands before and after.
 """
 
-from __future__ import annotations
-
 import re
 from base64 import b32encode, b64decode, b64encode
 from collections.abc import Callable, Iterator, Sequence

@@ -10,8 +10,6 @@ by whoever holds, so that who inspects never waits for it. The values of long ag
 sets, and only the small one is rebuilt for each new value.
 """
 
-from __future__ import annotations
-
 import hashlib
 import hmac
 from collections.abc import Iterable, Sequence

@@ -5,8 +5,6 @@ of the member that holds them, so that the texts of several content blocks stand
 else the blocks have in them; then come the numbers, then the distinct names.
 """
 
-from __future__ import annotations
-
 from bisect import bisect_right
 from collections import defaultdict
 from collections.abc import Container, Iterable, Iterator, Mapping

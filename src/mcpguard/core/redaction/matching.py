@@ -5,8 +5,6 @@ both. What is scanned always has `PAD` behind it, which is never looked at: Vect
 to one vector past the end of its input (VectorCamp/vectorscan pull request 381).
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple, Protocol
 

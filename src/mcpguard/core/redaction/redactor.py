@@ -4,8 +4,6 @@ Law of this file: a `Redacted` is constructed here and nowhere else. Whatever ca
 end is withheld whole (InspectionError). Inspecting an inspected value finds nothing.
 """
 
-from __future__ import annotations
-
 import hashlib
 import hmac
 import re

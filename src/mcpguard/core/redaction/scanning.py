@@ -3,8 +3,6 @@
 Law of this file: a scan tells what it found to its end or raises InspectionError.
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 from functools import cache
 

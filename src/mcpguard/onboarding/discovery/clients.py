@@ -3,8 +3,6 @@
 `docs/guides/import.md` says for each path whether its vendor's documentation was read for it.
 """
 
-from __future__ import annotations
-
 from typing import Literal
 
 from msgspec import Struct

@@ -1,7 +1,5 @@
 """A server as a client has it, and the secrets among its values."""
 
-from __future__ import annotations
-
 import os
 
 from msgspec import Struct

@@ -4,8 +4,6 @@ Law of this file: rather one too many than one too few, since moving a value tha
 and what is found is a place, never a value.
 """
 
-from __future__ import annotations
-
 import re
 from collections import Counter
 from collections.abc import Iterator

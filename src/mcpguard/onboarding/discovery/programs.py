@@ -5,8 +5,6 @@ too, as its own documentation says; "" stands for an argument without an option.
 from which it takes the password where the address of a database, as an argument, has none.
 """
 
-from __future__ import annotations
-
 import json
 import os
 import re

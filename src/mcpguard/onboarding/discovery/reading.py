@@ -4,8 +4,6 @@ Law of this file: a file that cannot be read is one sentence with its place, and
 holds a value.
 """
 
-from __future__ import annotations
-
 import hashlib
 import json
 import os

@@ -4,8 +4,6 @@ Law of this file: nothing becomes a reference of mcpguard that was none of the c
 equivalent, the server stays as it is.
 """
 
-from __future__ import annotations
-
 import re
 from pathlib import Path
 

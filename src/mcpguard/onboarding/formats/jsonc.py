@@ -4,8 +4,6 @@ The grammar is that of RFC 8259, with `//` and `/* */` comments and a comma befo
 take it. Clients differ in what they accept; a file that is read here and edited keeps its own habits.
 """
 
-from __future__ import annotations
-
 import json
 import re
 from typing import Any

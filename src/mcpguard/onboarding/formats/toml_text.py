@@ -6,8 +6,6 @@ takes along the comments above the next one, so edits are made in the text, by s
 A value's span is the whole of its statement: `key = value`, lines and all.
 """
 
-from __future__ import annotations
-
 import re
 import tomllib
 from collections.abc import Iterator

@@ -1,8 +1,6 @@
 """YAML of other programs -> a tree with spans, by the one reader of YAML (`core/document/yaml_tree.py`);
 and edits of the items of a list."""
 
-from __future__ import annotations
-
 import json
 import re
 from typing import Any

@@ -4,8 +4,6 @@ Law of this file: https, or http to a loopback host that the configuration names
 answer has at most 1 MiB and comes in time; and of what it says a sentence holds a known `error` code at most.
 """
 
-from __future__ import annotations
-
 import asyncio
 from collections.abc import Mapping
 from urllib.parse import urlencode, urlsplit

@@ -4,8 +4,6 @@ Law of this file: it never asks a person. What a login left is used for the MCP 
 client that the configuration names and for no others.
 """
 
-from __future__ import annotations
-
 import asyncio
 import time
 from collections.abc import Callable

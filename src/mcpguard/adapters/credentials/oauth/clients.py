@@ -3,8 +3,6 @@
 RFC 6749, section 2.3 (secrets); RFC 7523, section 2.2 (a signed assertion); RFC 7591 (registration).
 """
 
-from __future__ import annotations
-
 import time
 from base64 import b64encode
 from secrets import token_urlsafe

@@ -7,8 +7,6 @@ one page on 127.0.0.1 (RFC 8252, section 7.3), which answers one path of one hos
 that `state`, since any web page can send a browser here with another one, and says nothing of it.
 """
 
-from __future__ import annotations
-
 import asyncio
 import hmac
 import time

@@ -6,8 +6,6 @@ joins them (basic/authorization, Authorization Server Discovery).
 Law of this file: metadata is believed only where its `issuer` or `resource` is the one that was asked for.
 """
 
-from __future__ import annotations
-
 import re
 from urllib.parse import urlsplit
 

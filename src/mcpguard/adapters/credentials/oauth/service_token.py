@@ -4,8 +4,6 @@ RFC 6749, section 4.4; RFC 8693. Law of this file: what is exchanged is the subj
 names. A client's own token is never passed on or exchanged (MCP, Security Best Practices, Token Passthrough).
 """
 
-from __future__ import annotations
-
 import asyncio
 from collections.abc import Callable
 from functools import partial

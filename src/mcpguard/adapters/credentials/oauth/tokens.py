@@ -3,8 +3,6 @@
 Law of this file: a token that is no bearer token, or says something impossible of its life, is refused.
 """
 
-from __future__ import annotations
-
 import re
 
 from msgspec import Struct

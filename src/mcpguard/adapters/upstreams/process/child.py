@@ -10,8 +10,6 @@ guard. A process that left its group (a daemon) ends with an orderly end of mcpg
 What each system gives: docs/guides/orphans.md.
 """
 
-from __future__ import annotations
-
 import asyncio
 import os
 import shutil

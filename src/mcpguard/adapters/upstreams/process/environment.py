@@ -4,8 +4,6 @@ Law of this file: a value is revealed only into the environment of the upstream 
 it. The redactor holds it already: whoever gives credentials sees to that (laws 2 and 3).
 """
 
-from __future__ import annotations
-
 import os
 from collections.abc import Mapping
 

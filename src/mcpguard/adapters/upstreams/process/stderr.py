@@ -1,7 +1,5 @@
 """An upstream's standard error, as lines for the operator. Bounded: what is too much is dropped."""
 
-from __future__ import annotations
-
 import asyncio
 import os
 from collections.abc import Callable

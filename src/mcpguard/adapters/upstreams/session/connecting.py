@@ -3,8 +3,6 @@
 Law of this file: every wire that was tried and not kept is closed before the next one is.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable, Sequence
 
 from msgspec import Struct

@@ -5,8 +5,6 @@ greeting, the stream of events, the level of logs). What the upstream says is ha
 inspects it.
 """
 
-from __future__ import annotations
-
 import asyncio
 from collections.abc import Callable
 

@@ -3,8 +3,6 @@
 Law of this file: what the client wrote under a key of the envelope never travels; ours does, or none.
 """
 
-from __future__ import annotations
-
 from mcpguard import __version__
 from mcpguard.core.model import Caller, Json
 from mcpguard.protocol import eras

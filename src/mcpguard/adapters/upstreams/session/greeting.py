@@ -7,8 +7,6 @@ Sources: specification 2026-07-28, basic/transports/stdio and streamable-http (b
 server/discover; 2025-11-25, basic/lifecycle.
 """
 
-from __future__ import annotations
-
 from typing import Protocol
 
 from msgspec import Struct

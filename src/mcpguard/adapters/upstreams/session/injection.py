@@ -4,8 +4,6 @@ Law of this file: a value is revealed only into the message that goes to the ups
 on record; a request that a rule chose a credential for is never sent with another one (law 3).
 """
 
-from __future__ import annotations
-
 from mcpguard.adapters.upstreams.session.envelope import SET_LEVEL
 from mcpguard.adapters.upstreams.session.listening import UNSUBSCRIBE
 from mcpguard.adapters.upstreams.session.open_requests import OpenRequest

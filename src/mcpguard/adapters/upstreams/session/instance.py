@@ -5,8 +5,6 @@ Nothing starts by itself: a life begins with a request that policy has permitted
 left alone for a while.
 """
 
-from __future__ import annotations
-
 import asyncio
 import time
 from collections.abc import Mapping, Sequence

@@ -3,8 +3,6 @@
 Law of this file: nothing here acts; it says what may be done and what is.
 """
 
-from __future__ import annotations
-
 import os
 from collections.abc import Callable
 

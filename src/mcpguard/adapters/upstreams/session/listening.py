@@ -7,8 +7,6 @@ belong to no stream of ours are ignored.
 Source: specification 2026-07-28, basic/patterns/subscriptions.
 """
 
-from __future__ import annotations
-
 import asyncio
 from typing import Protocol
 

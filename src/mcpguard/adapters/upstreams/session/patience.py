@@ -4,8 +4,6 @@ Law of this file: the client is held back while a full upstream moves, so that m
 has stopped holds the client back no longer than `STALL_SECONDS`, and then takes a bounded amount more.
 """
 
-from __future__ import annotations
-
 import asyncio
 from collections.abc import Callable
 

@@ -3,8 +3,6 @@
 Law of this file: each is answered once or withdrawn once, and an upstream cannot have many open.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable
 
 from mcpguard.adapters.upstreams.session.open_requests import OpenRequests

@@ -4,8 +4,6 @@ Law of this file: a value is revealed only into the URL and the headers of the u
 names it. The redactor holds it already: whoever gives credentials sees to that (laws 2 and 3).
 """
 
-from __future__ import annotations
-
 import asyncio
 import re
 from collections.abc import Callable, Mapping

@@ -3,8 +3,6 @@
 Law of this file: sans IO, linear in the bytes fed, and never more than `limit` bytes of an event kept.
 """
 
-from __future__ import annotations
-
 import re
 
 from msgspec import Struct

@@ -5,8 +5,6 @@ Law of this file: headers are made from the message that is sent, never copied; 
 credential go to the configured origin only.
 """
 
-from __future__ import annotations
-
 import asyncio
 import re
 from collections.abc import Callable

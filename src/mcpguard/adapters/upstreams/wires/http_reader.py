@@ -4,8 +4,6 @@ Law of this file: each call of the listener is within one turn of work; what is 
 long, or answers something else than what was asked never counts as the answer.
 """
 
-from __future__ import annotations
-
 import asyncio
 import re
 from collections.abc import Callable, Iterator

@@ -5,8 +5,6 @@ after every earlier request is written and before anything later is begun, as fa
 them. One that hangs holds the others up for `ORDER_SECONDS` only.
 """
 
-from __future__ import annotations
-
 import asyncio
 from collections import deque
 from collections.abc import Callable, Coroutine

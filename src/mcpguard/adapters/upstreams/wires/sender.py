@@ -5,8 +5,6 @@ resolved first, and is sent a second time only if the upstream refused it unread
 is another value since.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from urllib.parse import urlsplit
 

@@ -5,8 +5,6 @@ Law of this file: the endpoint is of the configured origin, or nothing is sent (
 its stream is.
 """
 
-from __future__ import annotations
-
 import asyncio
 from collections.abc import Callable
 from functools import partial

@@ -3,8 +3,6 @@
 Source: specification 2026-07-28, basic/transports/stdio.
 """
 
-from __future__ import annotations
-
 import signal
 from collections.abc import Callable
 

@@ -4,8 +4,6 @@ Law of this file: a wire knows bytes, processes and HTTP; it knows no ids, no er
 brain above it (`session/instance.py`) is the same for all wires.
 """
 
-from __future__ import annotations
-
 from typing import Protocol
 
 from mcpguard.core.model import Json, Listed
