@@ -11,8 +11,8 @@ TRIP = Path(__file__).parents[2] / "bench" / "trip.py"
 BUDGET = {
     "stdio legacy": {"calls": 145, "files": 28, "changes": 90, "deepest": 20},
     "stdio modern": {"calls": 161, "files": 32, "changes": 98, "deepest": 20},
-    "http legacy": {"calls": 202, "files": 37, "changes": 126, "deepest": 22},
-    "http modern": {"calls": 209, "files": 42, "changes": 125, "deepest": 22},
+    "http legacy": {"calls": 178, "files": 36, "changes": 108, "deepest": 22},
+    "http modern": {"calls": 189, "files": 41, "changes": 113, "deepest": 22},
 }
 """At most so much, by the front and the era of the client. What needs more takes it from something else."""
 

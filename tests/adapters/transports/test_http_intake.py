@@ -6,7 +6,7 @@ import asyncio
 
 import pytest
 
-from mcpguard.adapters.transports.http.intake import BODIES, SMALL_BYTES, Body, Intake
+from mcpguard.adapters.transports.http.request import BODIES, SMALL_BYTES, Body, Intake
 from tests.adapters.transports.front import Front, Wire, answer_handshake, call, serving
 from tests.adapters.transports.test_http_events import begin
 

@@ -3,14 +3,22 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, MutableMapping
+from collections.abc import Callable
 from typing import Any
 
 import pytest
 
 from mcpguard.adapters.relay.turn import Turn
-from mcpguard.adapters.transports.http.load import BUDGET_BYTES, FULL_BYTES, STALL_SECONDS, Load, Share
-from mcpguard.adapters.transports.http.stream import BEAT_SECONDS, Outlet
+from mcpguard.adapters.transports.http.request import HttpRequest
+from mcpguard.adapters.transports.http.stream import (
+    BEAT_SECONDS,
+    BUDGET_BYTES,
+    FULL_BYTES,
+    STALL_SECONDS,
+    Load,
+    Outlet,
+    Share,
+)
 from tests.adapters.transports.front import ENVELOPE, MODERN, Front, HeldClock, Wire, call, serving
 
 pytestmark = [pytest.mark.anyio, pytest.mark.timeout(20, func_only=True)]
@@ -169,16 +177,35 @@ def test_a_client_that_is_gone_holds_nobody_back_and_leaves_nothing() -> None:
 class Gate:
     """A connection that takes the next piece when the test opens it."""
 
-    def __init__(self) -> None:
-        self.open = asyncio.Event()
-        self.taken: list[bytes] = []
-        self.arrived = asyncio.Event()
+    unsent = 0
 
-    async def send(self, message: MutableMapping[str, Any]) -> None:
-        if message["type"] == "http.response.body":
-            await self.open.wait()
-            self.taken.append(bytes(message["body"]))
-        self.arrived.set()
+    def __init__(self) -> None:
+        self.takes = False
+        self.resumes: Callable[[], None] | None = None
+        self.taken: list[bytes] = []
+
+    def open(self) -> None:
+        """Take again, until the next piece."""
+        self.takes = True
+        resumes, self.resumes = self.resumes, None
+        if resumes is not None:
+            resumes()
+
+    def put(self, data: bytes) -> None:
+        self.takes = False
+        self.taken.append(data)
+
+    def cut(self) -> None:
+        raise AssertionError("nobody cuts it")
+
+    def read_on(self) -> None:
+        raise AssertionError("no body is read")
+
+    def answered(self, keep_alive: bool) -> None:
+        """It has its answer."""
+
+    def fail(self, request: HttpRequest, defect: BaseException) -> None:
+        raise defect
 
 
 def outlet_on(gate: Gate, load: Load) -> tuple[Outlet, list[bool]]:
@@ -191,7 +218,9 @@ def outlet_on(gate: Gate, load: Load) -> tuple[Outlet, list[bool]]:
         return load.full
 
     turn.balance = balance
-    return Outlet(gate.send, turn, HeldClock(), load), looks
+    # To an old client, which gets what is said as it is.
+    request = HttpRequest(gate, "POST", "/mcp", b"", {}, None, keep_alive=False, chunks=False, expects=False)
+    return Outlet(request, turn, HeldClock(), load), looks
 
 
 async def until(happened: Callable[[], Any]) -> None:
@@ -201,14 +230,17 @@ async def until(happened: Callable[[], Any]) -> None:
 
 async def test_what_is_paused_goes_on_though_it_became_full_while_a_piece_was_on_its_way() -> None:
     gate, load = Gate(), Load()
+    gate.open()
     outlet, looks = outlet_on(gate, load)
     outlet.event(b"a" * (FULL_BYTES - 1000))
-    await gate.arrived.wait()
+    await until(lambda: gate.taken)
+    outlet.event(b"b" * (FULL_BYTES - 1000))
+    await until(lambda: load.waiting)
     assert not looks
-    outlet.event(b"b" * 2000)
+    outlet.event(b"c" * 2000)
     await until(lambda: looks and looks[-1])
-    gate.open.set()
-    await until(lambda: not load.waiting)
+    while load.waiting:
+        gate.open()
     await until(lambda: not looks[-1])
 
 
@@ -219,22 +251,55 @@ async def test_what_is_paused_for_a_client_that_is_gone_goes_on() -> None:
         outlet.event(EVENT)
     await until(lambda: looks and looks[-1])
     outlet.drop()
-    gate.open.set()
+    gate.open()
     await until(lambda: not looks[-1])
     assert load.waiting == 0
 
 
 async def test_in_a_shared_world_a_large_message_goes_out_in_pieces_and_whole() -> None:
     gate, it = Gate(), Shared()
-    gate.open.set()
     outlet, _looks = outlet_on(gate, it.share)
     said = bytes(range(256)) * 5000
     outlet.event(b"small\n")
     outlet.event(said)
     outlet.end()
-    await until(lambda: not it.world.waiting)
-    assert max(map(len, gate.taken)) <= FULL_BYTES
-    assert b"".join(gate.taken) == b"event: message\ndata: small\n\nevent: message\ndata: %b\n" % said
+    await until(lambda: it.world.waiting)
+    while it.world.waiting:
+        gate.open()
+    head, *_ = gate.taken[0].partition(b"\r\n\r\n")
+    assert max(map(len, gate.taken)) <= FULL_BYTES + len(head) + 4
+    body = b"".join(gate.taken)[len(head) + 4 :]
+    assert body == b"event: message\ndata: small\n\nevent: message\ndata: %b\n" % said
+
+
+async def test_nothing_leaves_before_its_evidence_though_its_client_takes_again_in_between() -> None:
+    gate, load = Gate(), Load()
+    gate.open()
+    outlet, _looks = outlet_on(gate, load)
+    turn = outlet._turn
+    turn.ledger = ledger = Ledger(gate)
+    outlet.event(EVENT)
+    await until(lambda: gate.taken)
+    outlet.event(EVENT)
+    await until(lambda: load.waiting)
+    ledger.pending = True
+    outlet.event(b"behind its evidence")
+    gate.open()
+    assert ledger.sent_before == [1]
+    assert b"behind" in gate.taken[-1]
+
+
+class Ledger:
+    """Evidence that waits, and how many pieces had left when it became durable."""
+
+    def __init__(self, gate: Gate) -> None:
+        self.pending = False
+        self.sent_before: list[int] = []
+        self._gate = gate
+
+    def commit(self) -> None:
+        self.pending = False
+        self.sent_before.append(len(self._gate.taken))
 
 
 # --- over a socket ---------------------------------------------------------------------------------

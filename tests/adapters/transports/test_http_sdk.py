@@ -143,8 +143,8 @@ def cut_posts(front: Front) -> None:
     """End the connections on which an answer goes out to a POST."""
     connections: list[Any] = list(front.server._connections.open)
     for connection in connections:
-        served = connection._served
-        if served is not None and not served.complete and served.scope["method"] == "POST":
+        request = connection.request
+        if request is not None and not request.complete and request.method == "POST":
             connection.transport.abort()
 
 

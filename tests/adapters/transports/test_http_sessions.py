@@ -95,7 +95,7 @@ async def test_the_metadata_of_the_resource_needs_no_token() -> None:
                 "scopes_supported": ["mcp:use"],
             }
         wrong = await front.ask("DELETE", "/.well-known/oauth-protected-resource")
-        assert (wrong.status, wrong.headers["allow"]) == (405, "GET")
+        assert (wrong.status, wrong.headers["allow"]) == (405, "GET, HEAD")
 
 
 async def test_delete_ends_a_session_at_once_and_its_open_requests_are_answered() -> None:

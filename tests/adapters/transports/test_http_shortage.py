@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from mcpguard.adapters.transports.http.shortage import QUIET_SECONDS, Shortage
+from mcpguard.adapters.transports.http.server import QUIET_SECONDS, Shortage
 from tests.adapters.transports.front import serving
 
 pytestmark = [pytest.mark.anyio, pytest.mark.timeout(20, func_only=True)]

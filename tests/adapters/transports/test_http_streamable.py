@@ -457,7 +457,7 @@ async def test_a_client_that_goes_away_within_its_body_leaves_nothing() -> None:
 @pytest.mark.parametrize(
     ("method", "path", "allow"),
     [("PUT", "/mcp", "POST, GET, DELETE"), ("POST", "/sse", "GET"), ("GET", "/messages", "POST"),
-     ("POST", "/healthz", "GET"), ("OPTIONS", "/mcp", "POST, GET, DELETE")],
+     ("POST", "/healthz", "GET, HEAD"), ("OPTIONS", "/mcp", "POST, GET, DELETE")],
 )  # fmt: skip
 async def test_an_http_method_that_is_not_served_is_told_which_are(
     method: str, path: str, allow: str

@@ -1,10 +1,9 @@
 """The HTTP front for clients: Streamable HTTP of both eras, and the deprecated HTTP+SSE.
 
-`server.py` listens, `connection.py` speaks HTTP/1.1, `endpoint.py` routes, `guard.py` checks what anybody may
-send, `streamable.py` and `events.py` are the two transports, `sessions.py` says whose world a request belongs
-to, `client.py` is `ports.Client`, `handing.py` gives the gateway what came, and `stream.py` is the one way
-out. What is kept is bounded by `load.py` on that way, by `intake.py` on the way in, and by `replay.py` for
-clients that come back; `shortage.py` reports a lack of files.
+`server.py` listens, `connection.py` reads HTTP/1.1, `request.py` is one request with its body and its answer,
+`endpoint.py` routes, `guard.py` checks what anybody may send, `streamable.py` and `events.py` are the two
+transports, `sessions.py` says whose world a request belongs to, `client.py` is `ports.Client`, `handing.py`
+gives the gateway what came, `stream.py` is the one way out, and `replay.py` serves clients that come back.
 """
 
 from mcpguard.adapters.transports.http.client import HttpClient

@@ -12,10 +12,9 @@ from collections.abc import Sequence
 
 from msgspec import Struct
 
-from mcpguard.adapters.transports.http.load import Load
-from mcpguard.adapters.transports.http.replay import KEPT_BYTES, STANDING, Journal, Stream
+from mcpguard.adapters.transports.http.replay import STANDING, Journal, Stream
 from mcpguard.adapters.transports.http.request import HttpRefusal
-from mcpguard.adapters.transports.http.stream import Outlet
+from mcpguard.adapters.transports.http.stream import Load, Outlet
 from mcpguard.core.model import Json, Redacted
 from mcpguard.gateway.ports import RequestId
 from mcpguard.protocol import eras, jsonrpc
@@ -37,9 +36,6 @@ _STATUS = {
 }
 _EVENT_ID = re.compile(r"([0-9]{1,15})-([0-9]{1,15})")
 _CLOSED = jsonrpc.encode({"code": jsonrpc.REFUSED, "message": "the session was closed"})
-_TOO_LARGE = jsonrpc.encode(
-    {"code": jsonrpc.REFUSED, "message": "the connection broke, and the answer was too large to keep"}
-)
 _NOT_TAKEN = jsonrpc.encode(
     {
         "code": jsonrpc.REFUSED,
@@ -153,7 +149,7 @@ class HttpClient:
     def _end(self, asked: _Asked, error: bytes) -> None:
         stream = asked.stream
         if stream is not None and (stream.outlet is not None or stream.waiting > 1):
-            stream.answer(200, (jsonrpc.error_line(asked.original, error),), False)
+            stream.answer(asked.original, 200, (jsonrpc.error_line(asked.original, error),))
 
     def _end_all(self, numbers: Sequence[RequestId], error: bytes) -> None:
         for number in numbers:
@@ -173,15 +169,24 @@ class HttpClient:
         """See `ports.Client.reply`."""
         asked = self._done(request_id)
         if asked is not None and asked.original is not None:
-            self._answer(asked, 200, jsonrpc.result_line(asked.original, result.payload), True)
+            parts = jsonrpc.result_line(asked.original, result.payload)
+            if asked.stream is None:
+                self.standing.event(*parts)
+            else:
+                asked.stream.answer(asked.original, 200, parts, granted=True)
 
     def refuse(self, request_id: RequestId | None, error: Redacted) -> None:
         """See `ports.Client.refuse`."""
         asked = self._done(request_id)
-        if asked is not None:
-            # A legacy error is an answer like any other; only what was no message is one of HTTP.
-            status = _STATUS.get(error.value["code"], 200) if self.modern or asked.malformed else 200
-            self._answer(asked, status, (jsonrpc.error_line(asked.original, error.payload),), False)
+        if asked is None:
+            return
+        line = jsonrpc.error_line(asked.original, error.payload)
+        if asked.stream is None:
+            self.standing.event(line)
+            return
+        # A legacy error is an answer like any other; only what was no message is one of HTTP.
+        status = _STATUS.get(error.value["code"], 200) if self.modern or asked.malformed else 200
+        asked.stream.answer(asked.original, status, (line,))
 
     def notify(self, method: str, params: Redacted, related: RequestId | None = None) -> None:
         """See `ports.Client.notify`."""
@@ -273,15 +278,6 @@ class HttpClient:
         self._end_all(list(self._asked), _CLOSED)
         if self.standing.outlet is not None:
             self.standing.outlet.end()
-
-    def _answer(self, asked: _Asked, status: int, parts: tuple[bytes, ...], granted: bool) -> None:
-        if asked.stream is None:
-            self.standing.event(*parts)
-            return
-        # A client that comes back for an answer which is not kept must not wait for ever.
-        fits = sum(map(len, parts)) <= KEPT_BYTES
-        kept = parts if fits else (jsonrpc.error_line(asked.original, _TOO_LARGE),)
-        asked.stream.answer(status, parts, granted, kept)
 
     def _say(self, line: bytes, related: RequestId | None) -> None:
         asked = self._asked.get(related) if related is not None else None

@@ -1,47 +1,57 @@
-"""One connection of a client: HTTP/1.1 as httptools parses it, and an ASGI exchange for each request.
+"""One connection of a client: HTTP/1.1 as httptools parses it.
 
 Law of this file: one request is served at a time, and what a connection may send besides bodies is bounded in
-bytes and in time; what cannot be read to its end is not served, and no answer has another one in it.
+bytes and in time; what cannot be read in exactly one way, or not to its end, is not served.
 """
 
 from __future__ import annotations
 
 import asyncio
 import re
-import time
-from collections.abc import Callable, Coroutine, MutableMapping
-from email.utils import formatdate
-from http import HTTPStatus
+from collections.abc import Callable, Coroutine
+from contextlib import suppress
 from typing import Any
 from urllib.parse import unquote
 
 import httptools
 
-from mcpguard.adapters.transports.http.request import Receive, Scope, Send
-
-Application = Callable[[Scope, Receive, Send], Coroutine[Any, Any, None]]
+from mcpguard.adapters.transports.http.request import TEXT, HttpRefusal, HttpRequest, plain_answer
+from mcpguard.protocol import eras
 
 HEAD_BYTES = 64 * 1024
 """The most that the line and headers of one request may have, give or take one read."""
+FIELDS = 128
+"""The most headers that one request may have."""
 BODY_BYTES = 64 * 1024
 """Above so many bytes of a body that nobody has taken yet, nothing more is read."""
 KEEP_ALIVE_SECONDS = 75
-"""How long a connection may stay open between two requests."""
+"""How long a connection may stay open between two requests, or while its client takes none of an answer."""
+LINGER_SECONDS = 2.0
+"""How long what a client still sends is read and dropped once its connection has had its last answer."""
+LINGER_BYTES = 1024 * 1024
+"""And at most so much of it."""
+STALLED_SECONDS = 2.0
+"""A client that takes nothing of its answer for so long counts as stalled."""
 SURPLUS = 16
 """So many connections above the bound are told so; further ones are cut."""
 
-_CONTROL = re.compile(b"[\x00-\x08\x0a-\x1f\x7f]")
-_STATUS = {status.value: b"HTTP/1.1 %d %s\r\n" % (status, status.phrase.encode()) for status in HTTPStatus}
-_BODYLESS = (204, 304)
-_TEXT = b"content-type: text/plain; charset=utf-8\r\n"
+_VERSIONS = ("1.1", "1.0")
+_PLAIN = re.compile(r"/[a-z0-9_/-]*")
+_ONCE = frozenset({"authorization", "content-type", "host", "origin"})
+_UPGRADING = frozenset({"upgrade", "http2-settings"})
 
 
 class Connections:
     """What the connections of a front share. `report(sentence)` tells the operator of a defect, without any
-    text of its exception."""
+    text of its exception. Answers of at most `unread` bytes are kept for clients that have stalled."""
 
     def __init__(
-        self, endpoint: Application, report: Callable[[str], None], head_seconds: float, most: int
+        self,
+        endpoint: Callable[[HttpRequest], Coroutine[Any, Any, None]],
+        report: Callable[[str], None],
+        head_seconds: float,
+        most: int,
+        unread: int,
     ) -> None:
         self.endpoint = endpoint
         self.head_seconds = head_seconds
@@ -49,44 +59,47 @@ class Connections:
         self.open: set[HttpConnection] = set()
         self.tasks: set[asyncio.Task[None]] = set()
         self.report = report
-        self._second, self._date = 0, b""
+        self.unread = unread
+        self.stalled: set[HttpConnection] = set()
 
-    def date(self) -> bytes:
-        """The header that every answer has (RFC 9110, section 6.6.1), written anew once a second."""
-        now = int(time.time())
-        if now != self._second:
-            self._second, self._date = now, b"date: %b\r\n" % formatdate(now, usegmt=True).encode()
-        return self._date
+    def defect(self, error: BaseException | None) -> None:
+        """Report what we did not expect."""
+        self.report(f"internal error ({type(error).__name__}) in the HTTP front")
+
+    def relieve(self) -> None:
+        """Cut stalled clients while too much is kept for them: who has most unread goes first."""
+        while self.stalled and sum(one.unsent for one in self.stalled) > self.unread:
+            largest = max(self.stalled, key=lambda one: one.unsent)
+            self.stalled.discard(largest)
+            largest.cut()
 
 
 class HttpConnection(asyncio.Protocol):
-    """A connection, which is `load.Connection` as well. A request that comes while another is served is not
-    queued: its client has to send it again, and the connection ends with the answer (RFC 9112, section
+    """A connection, which is `request.Connection` as well. A request that comes while another is served is
+    not queued: its client has to send it again, and the connection ends with the answer (RFC 9112, section
     9.3.2). So it goes on being read, and mcpguard hears that the client is gone."""
 
     transport: asyncio.Transport
 
     def __init__(self, shared: Connections) -> None:
         self.shared = shared
-        self._parser = httptools.HttpRequestParser(self)
-        # What comes after a request that closes the connection must not cost it its answer.
-        self._parser.set_dangerous_leniencies(lenient_data_after_close=True)
+        self._parser = _parser(self)
         self._loop = asyncio.get_running_loop()
-        self._served: ServedRequest | None = None
+        self.request: HttpRequest | None = None
+        """The one that is served, or was served last."""
         self._url = b""
-        self._headers: list[tuple[bytes, bytes]] = []
-        self._expects = False
-        self._surplus = self._deaf = False
-        self.paused = False
-        """Nothing is read until somebody has taken what was."""
+        self._fields = 0
+        self._headers: dict[str, str] = {}
+        self._surplus = self._deaf = self._parting = self._upgrading = False
+        self._paused = False
         # Bytes since the last ones of a body, or since the end of a head or of a request.
         self._unclaimed = 0
         self._in_head = True
         self._late: asyncio.TimerHandle | None = None
         self._idle: asyncio.TimerHandle | None = None
-        self.writable = asyncio.Event()
-        """Set while the client takes what it is sent."""
-        self.writable.set()
+        self._stall: asyncio.TimerHandle | None = None
+        self.takes = True
+        self.resumes: Callable[[], None] | None = None
 
     # --- the transport -----------------------------------------------------------------------------
 
@@ -94,6 +107,8 @@ class HttpConnection(asyncio.Protocol):
         """See `asyncio.Protocol`."""
         assert isinstance(transport, asyncio.Transport)  # noqa: S101
         self.transport = transport
+        self.put = transport.write
+        """See `request.Connection.put`."""
         connections = self.shared.open
         connections.add(self)
         self._late = self._loop.call_later(self.shared.head_seconds, self._head_is_late)
@@ -103,42 +118,53 @@ class HttpConnection(asyncio.Protocol):
 
     def data_received(self, data: bytes) -> None:
         """See `asyncio.Protocol`."""
+        self._unclaimed += len(data)
+        if self._deaf:
+            if self._parting and self._unclaimed > LINGER_BYTES:
+                self.transport.abort()
+            return
         if self._surplus:
             # Not before it has asked: what it sends after we have closed would cost it the answer.
-            self.transport.write(_full(self.shared.most))
-            self.transport.close()
-            return
-        if self._deaf:
+            said = b"mcpguard serves %d connections at once, and all are in use" % self.shared.most
+            self._part_with(503, said, more=b"retry-after: 5\r\n")
             return
         if self._idle is not None:
             self._idle.cancel()
             self._idle = None
-        self._unclaimed += len(data)
+        problem: Exception | None = None
         try:
             self._parser.feed_data(data)
-        except httptools.HttpParserUpgrade:
-            pass  # It is answered as what it is without that.
-        except httptools.HttpParserError:
-            self._refuse(b"Invalid HTTP request received.")
-        if self._unclaimed > HEAD_BYTES and not self.transport.is_closing():
-            self._refuse(b"The head or the end of the request is too large.")
-        if self._late is None and (self._served is None or self._served.complete):
+        except (httptools.HttpParserError, httptools.HttpParserUpgrade) as raised:
+            problem = raised
+        if problem is not None:
+            self._misread(data, problem)
+        if self._unclaimed > HEAD_BYTES and not self._parting:
+            self._refuse(431, b"The head or the end of the request is too large.")
+        request = self.request
+        if self._late is None and not self._parting and (request is None or request.complete):
             # Also for what is left of a request that was answered before it had all come.
             self._late = self._loop.call_later(self.shared.head_seconds, self._head_is_late)
 
     def pause_writing(self) -> None:
         """See `asyncio.Protocol`."""
-        self.writable.clear()
+        self.takes = False
+        self._stall = self._loop.call_later(STALLED_SECONDS, self._look, self.unsent)
 
     def resume_writing(self) -> None:
         """See `asyncio.Protocol`."""
-        self.writable.set()
+        self.takes = True
+        self.shared.stalled.discard(self)
+        if self._stall is not None:
+            self._stall.cancel()
+            self._stall = None
+        resumes, self.resumes = self.resumes, None
+        if resumes is not None:
+            resumes()
 
     def connection_lost(self, exc: Exception | None) -> None:
         """See `asyncio.Protocol`."""
         self.shared.open.discard(self)
-        if self._served is not None:
-            self._served.lose()
+        self._lose()
         self.resume_writing()
         for timer in (self._late, self._idle):
             if timer is not None:
@@ -149,231 +175,256 @@ class HttpConnection(asyncio.Protocol):
     def on_url(self, url: bytes) -> None:
         """A part of its target."""
         self._url += url
+        if self.request is not None and not self.request.complete:
+            self.request.keep_alive = False
+            self._deaf = True
 
-    def on_header(self, name: bytes, value: bytes) -> None:
-        """A header of it, or a field behind its body."""
-        if self._in_head:
-            name = name.lower()
-            self._headers.append((name, value))
-            if name == b"expect" and value.lower() == b"100-continue":
-                self._expects = True
-        elif not self._deaf and not self.transport.is_closing():
+    def on_header(self, name_bytes: bytes, value_bytes: bytes) -> None:
+        """A header of it, or a field behind its body. Raises HttpRefusal with 400 where a header that routes
+        is given twice: two parties might each believe another one. For `mcp-*` it is a HeaderMismatch
+        (basic/transports/streamable-http)."""
+        if self._deaf:
+            return
+        if not self._in_head:
             # Behind a body it is no header (RFC 9110, section 6.5.1).
-            self._refuse(b"Trailer fields are not accepted.")
+            raise HttpRefusal(400, "Trailer fields are not accepted.", 0)
+        self._fields += 1
+        if self._fields > FIELDS:
+            raise HttpRefusal(431, "The request has too many header fields.", 0)
+        name, value = name_bytes.decode("latin-1").lower(), value_bytes.decode("latin-1").strip(" \t")
+        if name not in self._headers:
+            self._headers[name] = value
+        elif name.startswith("mcp-"):
+            raise HttpRefusal(400, "an Mcp-* header is present twice", eras.HEADER_MISMATCH)
+        elif name in _ONCE:
+            raise HttpRefusal(400, "a header that may be present only once is present twice")
+        else:
+            self._headers[name] += ", " + value
 
     def on_headers_complete(self) -> None:
-        """Its head is whole: it is served, unless another one is."""
+        """Its head is whole: it is served, unless another one is. Raises HttpRefusal where it is not."""
         self._in_head = False
         self._unclaimed = 0
         if self._late is not None:
             self._late.cancel()
             self._late = None
-        if self._served is not None and not self._served.complete:
-            self._served.keep_alive = False
-            self._deaf = True
+        if self._deaf:
             return
-        target = httptools.parse_url(self._url)
-        path = target.path.decode("ascii")
-        scope = {
-            "type": "http",
-            "method": self._parser.get_method().decode("ascii"),
-            "path": unquote(path) if "%" in path else path,
-            "query_string": target.query or b"",
-            "headers": self._headers,
-            "state": {"connection": self},
-        }
-        keep_alive = self._parser.get_http_version() == "1.1" and self._parser.should_keep_alive()
-        self._served = served = ServedRequest(self, scope, keep_alive, self._expects)
-        self._url, self._headers, self._expects = b"", [], False
+        parser, headers = self._parser, self._headers
+        if parser.should_upgrade():
+            self._check_upgrade()
+            return
+        version, (path, query) = parser.get_http_version(), (self._url.decode("latin-1"), b"")
+        if _PLAIN.fullmatch(path) is None:
+            path, query = self._target()
+        if "transfer-encoding" in headers or "host" not in headers or version not in _VERSIONS:
+            _check_framing(version, headers)
+        modern = version == "1.1"
+        self.request = request = HttpRequest(
+            self,
+            parser.get_method().decode("ascii"),
+            path,
+            query,
+            headers,
+            headers.pop("authorization", None),
+            keep_alive=modern and parser.should_keep_alive(),
+            chunks=modern,
+            expects=modern and headers.get("expect", "").lower() == "100-continue",
+        )
+        self._url, self._headers, self._fields = b"", {}, 0
         # Not by `Background`: it would be one more file on the road of each call.
-        task = self._loop.create_task(self.shared.endpoint(scope, served.receive, served.send))
+        task = self._loop.create_task(self.shared.endpoint(request))
         self.shared.tasks.add(task)
-        task.add_done_callback(served.ended)
+        task.add_done_callback(self.shared.tasks.discard)
+        task.add_done_callback(request.handled)
 
     def on_body(self, body: bytes) -> None:
         """A piece of its body."""
         self._unclaimed = 0
-        served = self._served
-        if not self._deaf and served is not None and not served.complete:
-            served.feed(body)
+        request = self.request
+        if not self._deaf and request is not None and not (request.complete or request.unwanted):
+            request.arrived += body
+            if len(request.arrived) > BODY_BYTES and not self._paused:
+                self._paused = True
+                self.transport.pause_reading()
+            request.stirred.set()
 
     def on_message_complete(self) -> None:
         """It has come to its end."""
         self._in_head = True
         self._unclaimed = 0
-        served = self._served
-        if not self._deaf and served is not None and not served.complete:
-            served.more = False
-            served.stirred.set()
+        if not self._deaf and not self._upgrading and self.request is not None:
+            self.request.whole = True
+            self.request.stirred.set()
 
-    # --- for its exchange, and for who holds connections -------------------------------------------
+    def _check_upgrade(self) -> None:
+        if self._parser.get_method() == b"CONNECT":
+            raise HttpRefusal(501, "mcpguard is not a forward proxy.", 0)
+        self._upgrading = True
+
+    def _target(self) -> tuple[str, bytes]:
+        """The path and query that are asked for. The authority of a whole URL takes the place of Host (RFC
+        9112, section 3.2.2), so that what is checked is what was asked for."""
+        url = httptools.parse_url(self._url)
+        if b"#" in self._url:
+            raise HttpRefusal(400, "The target of a request may not have a fragment.", 0)
+        if url.schema:
+            if url.schema.lower() not in (b"http", b"https") or url.userinfo:
+                raise HttpRefusal(400, "The target of the request is not a URL of this server.", 0)
+            host = url.host.decode("ascii")
+            host = f"[{host}]" if ":" in host else host
+            self._headers["host"] = host if url.port is None else f"{host}:{url.port}"
+        path = (url.path or b"/").decode("ascii")
+        return unquote(path) if "%" in path else path, url.query or b""
+
+    def _misread(self, data: bytes, problem: Exception) -> None:
+        """The parser has stopped."""
+        cause = problem.__context__ if isinstance(problem, httptools.HttpParserCallbackError) else problem
+        if isinstance(cause, httptools.HttpParserUpgrade):
+            self._read_without_upgrade(data[cause.args[0] :])
+        elif isinstance(cause, HttpRefusal):
+            kind, body = cause.body
+            self._refuse(cause.status, body, kind)
+        elif isinstance(cause, httptools.HttpParserError):
+            self._refuse(400, b"Invalid HTTP request received.")
+        else:
+            self.shared.defect(cause)
+            self._refuse(500, b"Internal Server Error")
+
+    def _read_without_upgrade(self, rest: bytes) -> None:
+        """Go on as if the client had asked for no other protocol, which it may be told by the answer (RFC
+        9110, section 7.8). The parser took the body for that protocol: it reads the head again, without the
+        request for it."""
+        parser = self._parser
+        line = b"%b %b HTTP/%b" % (parser.get_method(), self._url, parser.get_http_version().encode())
+        kept = [
+            f"{name}: {value}".encode("latin-1")
+            for name, value in self._headers.items()
+            if name not in _UPGRADING
+        ]
+        self._parser, self._upgrading, self._in_head = _parser(self), False, True
+        self._url, self._headers, self._fields = b"", {}, 0
+        self.data_received(b"\r\n".join((line, *kept, b"", rest)))
+
+    # --- for its request, and for who holds connections --------------------------------------------
 
     @property
     def unsent(self) -> int:
-        """See `load.Connection.unsent`."""
+        """See `request.Connection.unsent`."""
         return self.transport.get_write_buffer_size()
 
     def cut(self) -> None:
-        """See `load.Connection.cut`."""
+        """See `request.Connection.cut`."""
         self.transport.abort()
+
+    def fail(self, request: HttpRequest, defect: BaseException) -> None:
+        """See `request.Connection.fail`."""
+        self.shared.defect(defect)
+        if not (request.complete or request.lost):
+            if not request.started:
+                self.transport.write(plain_answer(500, b"Internal Server Error"))
+            request.complete = True
+            self.part()
+            request.end()
+
+    async def settled(self) -> None:
+        """Wait until what is being served has its answer, or its client is gone."""
+        if self.request is not None:
+            await self.request.settled()
 
     def finish(self) -> None:
         """Close it once what is being served has its answer."""
-        if self._served is not None and self._serving:
-            self._served.keep_alive = False
+        if self.request is not None and not self.request.complete:
+            self.request.keep_alive = False
+        elif not self._parting:
+            self.transport.close()
+
+    def read_on(self) -> None:
+        """See `request.Connection.read_on`."""
+        if self._paused:
+            self._paused = False
+            self.transport.resume_reading()
+
+    def answered(self, keep_alive: bool) -> None:
+        """See `request.Connection.answered`."""
+        if not keep_alive:
+            self.part()
+        elif not self.transport.is_closing():
+            if self._paused:
+                self.read_on()
+            unsent = self.transport.get_write_buffer_size()
+            self._idle = self._loop.call_later(KEEP_ALIVE_SECONDS, self._is_quiet, unsent)
+
+    def part(self) -> None:
+        """Say that nothing more comes, and close in a moment: at once, what the client still sends would
+        cost it the answer (RFC 9112, section 9.6)."""
+        self._deaf = self._parting = True
+        self._unclaimed = 0
+        if not self.transport.is_closing():
+            self.read_on()
+            with suppress(OSError):  # The client may be gone; `connection_lost` follows.
+                self.transport.write_eof()
+            seconds = KEEP_ALIVE_SECONDS if self.unsent else LINGER_SECONDS
+            self._idle = self._loop.call_later(seconds, self._is_quiet, self.unsent)
+
+    def _is_quiet(self, before: int) -> None:
+        """Close it, or wait on while the client takes an answer of which so many bytes were unsent."""
+        left = self.unsent
+        if left and left < before:
+            self._idle = self._loop.call_later(KEEP_ALIVE_SECONDS, self._is_quiet, left)
+        elif left:
+            self.transport.abort()
         else:
             self.transport.close()
 
-    def read_on(self, on: bool) -> None:
-        """Read no more of a body, or read again."""
-        self.paused = not on
-        (self.transport.resume_reading if on else self.transport.pause_reading)()
+    def _look(self, before: int) -> None:
+        """See whether the client has taken any of its answer since so many bytes of it were unsent."""
+        if self.unsent < before:
+            self.shared.stalled.discard(self)
+        else:
+            self.shared.stalled.add(self)
+        self._stall = self._loop.call_later(STALLED_SECONDS, self._look, self.unsent)
+        self.shared.relieve()
 
-    def answered(self, keep_alive: bool) -> None:
-        """The answer has been written."""
-        if not keep_alive:
-            self.transport.close()
-        if not self.transport.is_closing():
-            if self.paused:
-                self.read_on(True)
-            self._idle = self._loop.call_later(KEEP_ALIVE_SECONDS, self.transport.close)
+    def _lose(self) -> None:
+        request = self.request
+        if request is not None and not request.complete:
+            request.lost = True
+            request.end()
 
-    @property
-    def _serving(self) -> bool:
-        return self._served is not None and not self._served.complete
-
-    def _refuse(self, said: bytes) -> None:
-        served, serving = self._served, self._serving
-        if served is not None:
-            served.lose()
-        if served is not None and served.started and (serving or not self._in_head):
+    def _refuse(self, status: int, said: bytes, kind: bytes = TEXT) -> None:
+        """Answer what cannot be read on, unless another answer has begun."""
+        request = self.request
+        serving = request is not None and not request.complete
+        self._lose()
+        if request is not None and request.started and (serving or not self._in_head):
+            self._deaf = self._parting = True
             self.transport.abort()
-            return
-        about = b"%bcontent-length: %d\r\nconnection: close\r\n\r\n" % (_TEXT, len(said))
-        self.transport.write(_STATUS[400] + self.shared.date() + about + said)
-        self.transport.close()
+        else:
+            self._part_with(status, said, kind)
+
+    def _part_with(self, status: int, said: bytes, kind: bytes = TEXT, more: bytes = b"") -> None:
+        self.transport.write(plain_answer(status, said, kind, more))
+        self.part()
 
     def _head_is_late(self) -> None:
         self._late = None
         self.transport.close()
 
 
-class ServedRequest:
-    """A request and its answer (ASGI 3, `http`)."""
-
-    def __init__(
-        self, connection: HttpConnection, scope: dict[str, Any], keep_alive: bool, expects: bool
-    ) -> None:
-        self.scope = scope
-        self.keep_alive = keep_alive
-        self.started = self.complete = False
-        self._connection = connection
-        self._bodyless = scope["method"] == "HEAD"
-        self._expects = expects
-        self._body = bytearray()
-        self.more = True
-        """Whether the body has not come to its end."""
-        self._lost = False
-        self.stirred = asyncio.Event()
-        """Set where there is something to receive."""
-        self._head = b""
-        self._left: int | None = None  # Bytes of the answer to come; None: it is cut into chunks.
-
-    def feed(self, body: bytes) -> None:
-        """A piece of the body."""
-        self._body += body
-        if len(self._body) > BODY_BYTES and not self._connection.paused:
-            self._connection.read_on(False)
-        self.stirred.set()
-
-    def lose(self) -> None:
-        """The client is gone, or is not understood any more."""
-        self._lost = self._lost or not self.complete
-        self.stirred.set()
-
-    async def receive(self) -> MutableMapping[str, Any]:
-        """See ASGI, Receive event."""
-        transport = self._connection.transport
-        if self._expects and not transport.is_closing():
-            transport.write(b"HTTP/1.1 100 Continue\r\n\r\n")
-            self._expects = False
-        if not self._lost and not self.complete:
-            if self._connection.paused:
-                self._connection.read_on(True)
-            await self.stirred.wait()
-            self.stirred.clear()
-        if self._lost or self.complete:
-            return {"type": "http.disconnect"}
-        body, self._body = bytes(self._body), bytearray()
-        return {"type": "http.request", "body": body, "more_body": self.more}
-
-    async def send(self, message: MutableMapping[str, Any]) -> None:
-        """See ASGI, Response start and body events. Raises ValueError for a header that would be two."""
-        await self._connection.writable.wait()
-        if self._lost:
-            return
-        if message["type"] == "http.response.start":
-            self._start(message["status"], message.get("headers", ()))
-            return
-        body, more = message.get("body", b""), message.get("more_body", False)
-        if self._bodyless:
-            data, self._left = b"", 0
-        elif self._left is not None:
-            self._left -= len(body)
-            data = body
-        else:
-            data = b"".join((b"%x\r\n" % len(body), body, b"\r\n")) if body else b""
-            data = data if more else data + b"0\r\n\r\n"
-        head, self._head = self._head, b""
-        # In one piece, where there are two.
-        self._connection.transport.write(b"".join((head, data)) if head else data)
-        if not more:
-            self.complete = True
-            self.stirred.set()
-            self._connection.answered(self.keep_alive and not self._left)
-
-    def ended(self, task: asyncio.Task[None]) -> None:
-        """Whoever serves it has ended: an answer that is not whole ends with its connection."""
-        shared = self._connection.shared
-        shared.tasks.discard(task)
-        if not task.cancelled() and (defect := task.exception()) is not None:
-            shared.report(f"internal error ({type(defect).__name__}) in the HTTP front")
-        if self.complete or self._lost:
-            return
-        transport = self._connection.transport
-        if not self.started:
-            said = b"Internal Server Error"
-            about = b"%bcontent-length: %d\r\nconnection: close\r\n\r\n" % (_TEXT, len(said))
-            transport.write(_STATUS[500] + shared.date() + about + said)
-        self.complete = True
-        transport.close()
-
-    def _start(self, status: int, headers: Any) -> None:
-        parts = [_STATUS[status], self._connection.shared.date()]
-        for name, value in headers:
-            if _CONTROL.search(value):
-                raise ValueError("a header has a control character")
-            if name == b"content-length":
-                self._left = int(value)
-            elif name == b"connection" and value == b"close":
-                self.keep_alive = False
-                continue
-            parts += (name, b": ", value, b"\r\n")
-        if not self.keep_alive:
-            parts.append(b"connection: close\r\n")
-        self._bodyless = self._bodyless or status in _BODYLESS
-        if self._left is None and not self._bodyless:
-            parts.append(b"transfer-encoding: chunked\r\n")
-        parts.append(b"\r\n")
-        self.started, self._expects = True, False
-        head = b"".join(parts)
-        if self._left is None:
-            self._connection.transport.write(head)
-        else:
-            self._head = head  # Its body follows at once.
+def _parser(connection: HttpConnection) -> httptools.HttpRequestParser:
+    parser = httptools.HttpRequestParser(connection)
+    # What comes after a request that closes the connection must not cost it its answer.
+    parser.set_dangerous_leniencies(lenient_data_after_close=True)
+    return parser
 
 
-def _full(most: int) -> bytes:
-    said = b"mcpguard serves %d connections at once, and all are in use" % most
-    about = b"retry-after: 5\r\nconnection: close\r\ncontent-length: %d\r\n\r\n" % len(said)
-    return _STATUS[503] + _TEXT + about + said
+def _check_framing(version: str, headers: dict[str, str]) -> None:
+    """Raises HttpRefusal: 505 for another version of HTTP, 400 for HTTP/1.1 without Host (RFC 9112, section
+    3.2), 501 for a body in a coding that is not read (section 6.1)."""
+    if version not in _VERSIONS:
+        raise HttpRefusal(505, "Only HTTP/1.1 and HTTP/1.0 are served.", 0)
+    if version == "1.1" and "host" not in headers:
+        raise HttpRefusal(400, "The Host header is missing.", 0)
+    if headers.get("transfer-encoding", "chunked").lower() != "chunked":
+        raise HttpRefusal(501, "The only transfer coding that is accepted is chunked.", 0)

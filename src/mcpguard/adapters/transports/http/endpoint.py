@@ -1,4 +1,4 @@
-"""The ASGI application of our HTTP front: who asks, what for, and whether they may at all.
+"""What our HTTP front serves: who asks, what for, and whether they may at all.
 
 Law of this file: nothing is served before Host and Origin were checked, and nothing of MCP before the
 client's token was verified where one is configured. An inbound `Authorization` goes no further than here
@@ -15,16 +15,12 @@ from mcpguard.adapters.relay.turn import Turn
 from mcpguard.adapters.transports.http import guard
 from mcpguard.adapters.transports.http.bearer import BearerError, bearer_of
 from mcpguard.adapters.transports.http.events import MESSAGES, Events
-from mcpguard.adapters.transports.http.intake import Intake
 from mcpguard.adapters.transports.http.request import (
     TEXT,
     ClientGone,
-    Headers,
     HttpRefusal,
     HttpRequest,
-    Receive,
-    Scope,
-    Send,
+    Intake,
 )
 from mcpguard.adapters.transports.http.sessions import Door, Worlds
 from mcpguard.adapters.transports.http.streamable import Streamable
@@ -37,6 +33,7 @@ MCP = "/mcp"
 SSE = "/sse"
 HEALTH = "/healthz"
 WELL_KNOWN = "/.well-known/oauth-protected-resource"
+_READING = ("GET", "HEAD")
 BODY_SECONDS = 30.0
 """How long the body of a request may take."""
 
@@ -52,7 +49,7 @@ class Verifier(Protocol):
 
 
 class Endpoint:
-    """The application. `close` ends what it opened."""
+    """All paths of the front. `close` ends what it opened."""
 
     def __init__(
         self,
@@ -109,40 +106,38 @@ class Endpoint:
         """End every world: requests in flight leave an outcome, streams end, upstreams end."""
         await self.worlds.close(gently)
 
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Serve one request (ASGI 3, scope "http")."""
-        cors: Headers = ()
+    async def __call__(self, request: HttpRequest) -> None:
+        """Serve one request; its answer may come later."""
         try:
-            request = HttpRequest(scope, receive, send)
             if request.path == HEALTH:
-                await self._health(request)
+                self._health(request)
                 return
             headers = request.headers
-            request.cors = cors = self._guard.admit(headers.get("host", ""), headers.get("origin"))
+            request.cors = self._guard.admit(headers.get("host", ""), headers.get("origin"))
             handler = self._routes.get((request.method, request.path))
             if handler is None:
-                await self._unrouted(request)
+                self._unrouted(request)
                 return
             if self._verifier is not None:
                 request.principal = await self._identify(self._verifier, request.authorization)
-            try:
-                await handler(request)
-            finally:
-                if request.kept is not None:
-                    request.let_go()
+            await handler(request)
         except HttpRefusal as refusal:
-            await _refuse(send, refusal, cors)
+            kind, body = refusal.body
+            request.respond(refusal.status, body, kind, refusal.headers)
         except ClientGone:
             pass
+        finally:
+            if request.kept is not None:
+                request.let_go()
 
-    async def _unrouted(self, request: HttpRequest) -> None:
+    def _unrouted(self, request: HttpRequest) -> None:
         if request.method == "OPTIONS" and request.cors:
-            await request.respond(204, headers=guard.preflight(request.headers))
+            request.respond(204, headers=guard.preflight(request.headers))
             return
         methods = [method for method, path in self._routes if path == request.path]
         if methods:
             raise _wrong_method(", ".join(methods))
-        await self._well_known(request)
+        self._well_known(request)
 
     async def _identify(self, verifier: Verifier, authorization: str | None) -> Principal:
         if authorization is None:
@@ -159,26 +154,19 @@ class Endpoint:
         challenge = (self._challenge + about).encode("latin-1")
         return HttpRefusal(status, sentence, headers=((b"www-authenticate", challenge),))
 
-    async def _health(self, request: HttpRequest) -> None:
-        if request.method != "GET":
-            raise _wrong_method("GET")
-        await request.respond(200, b"ok", TEXT)
+    def _health(self, request: HttpRequest) -> None:
+        if request.method not in _READING:
+            raise _wrong_method("GET, HEAD")
+        request.respond(200, b"ok", TEXT)
 
-    async def _well_known(self, request: HttpRequest) -> None:
+    def _well_known(self, request: HttpRequest) -> None:
         about = self._open_routes.get(request.path)
         if about is None:
             raise HttpRefusal(404, "not found; the MCP endpoint is /mcp", 0)
-        if request.method != "GET":
-            raise _wrong_method("GET")
-        await request.respond(200, about)
+        if request.method not in _READING:
+            raise _wrong_method("GET, HEAD")
+        request.respond(200, about)
 
 
 def _wrong_method(allowed: str) -> HttpRefusal:
     return HttpRefusal(405, "this method is not served here", headers=((b"allow", allowed.encode()),))
-
-
-async def _refuse(send: Send, refusal: HttpRefusal, cors: Headers) -> None:
-    kind, body = refusal.body
-    headers = [(b"content-type", kind), (b"content-length", b"%d" % len(body)), *refusal.headers, *cors]
-    await send({"type": "http.response.start", "status": refusal.status, "headers": headers})
-    await send({"type": "http.response.body", "body": body})

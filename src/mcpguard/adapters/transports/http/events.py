@@ -14,8 +14,7 @@ from mcpguard.adapters.transports.http.handing import (
     is_request,
     tell,
 )
-from mcpguard.adapters.transports.http.intake import Intake
-from mcpguard.adapters.transports.http.request import EVERYTHING, HttpRefusal, HttpRequest
+from mcpguard.adapters.transports.http.request import EVERYTHING, HttpRefusal, HttpRequest, Intake
 from mcpguard.adapters.transports.http.sessions import HttpWorld, Worlds
 from mcpguard.adapters.transports.http.stream import Outlet
 from mcpguard.core.errors import MessageError
@@ -38,7 +37,7 @@ class Events:
         """Open a session: its first event says where its messages go."""
         guard.check_accept(request.headers.get("accept", EVERYTHING), "text/event-stream")
         world = await self._worlds.begin(request.principal, events=True)
-        outlet = Outlet(request.send, self._turn, self._clock, world.client.load, request.cors)
+        outlet = Outlet(request, self._turn, self._clock, world.client.load)
         world.uses += 1
         try:
             outlet.write(f"event: endpoint\ndata: {MESSAGES}?session_id={world.key}\n\n".encode())
@@ -60,7 +59,7 @@ class Events:
             await self._refused(request, problem)
         else:
             await self._take(request, message)
-        await request.respond(202)
+        request.respond(202)
 
     def _world(self, request: HttpRequest) -> HttpWorld:
         # Asked again after each wait: the session ends with its stream at any time.

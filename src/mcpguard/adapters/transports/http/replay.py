@@ -12,6 +12,8 @@ from collections import deque
 from msgspec import Struct
 
 from mcpguard.adapters.transports.http.stream import Outlet
+from mcpguard.gateway.ports import RequestId
+from mcpguard.protocol import jsonrpc
 
 KEPT = 256
 """So many events of one session are kept, of all its streams together; the oldest go first."""
@@ -20,6 +22,9 @@ KEPT_BYTES = 1024 * 1024
 RETRY_MILLISECONDS = 1000
 """What a client is told to wait before it comes back."""
 _ID = b"%d-%d"
+_TOO_LARGE = jsonrpc.encode(
+    {"code": jsonrpc.REFUSED, "message": "the connection broke, and the answer was too large to keep"}
+)
 
 STANDING = 0
 """The number of the standing stream; the others have that of their request."""
@@ -94,13 +99,15 @@ class Stream(Struct, eq=False):
             self._given = self.last
             self.outlet.event(*parts, event_id=event_id, last=self.over)
 
-    def answer(self, status: int, parts: Parts, granted: bool, kept: Parts | None = None) -> None:
-        """Answer one request. The last answer ends the stream, and is the whole of it, with `status`, if
-        nothing was said before; `kept` is as in `event`."""
+    def answer(self, original: RequestId | None, status: int, parts: Parts, granted: bool = False) -> None:
+        """Answer the request with the id `original`. The last answer ends the stream, and is the whole of it,
+        with `status`, if nothing was said before."""
         self.waiting -= 1
         self.over = self.waiting <= 0
         if self.last >= 0 or not self.over:
-            self.event(*parts, kept=kept)
+            # A client that comes back for an answer which is not kept must not wait for ever.
+            fits = self._journal is None or sum(map(len, parts)) <= KEPT_BYTES
+            self.event(*parts, kept=None if fits else (jsonrpc.error_line(original, _TOO_LARGE),))
         elif self.outlet is not None:
             self.outlet.answer(status, parts, granted)
 

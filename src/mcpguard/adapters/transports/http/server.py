@@ -1,17 +1,21 @@
 """Listens for clients over HTTP, in the loop that runs already.
 
-Law of this file: it installs no signal handler, prints nothing, and says no exception text (law 2).
+Law of this file: it installs no signal handler, prints nothing, and says no exception text (law 2). Where no
+more files may be open, asyncio tries again each second and reports each attempt, many times: the operator is
+told once, in a sentence that says what to do.
 """
 
 from __future__ import annotations
 
 import asyncio
+import errno
 import socket
 from collections.abc import Callable
+from contextlib import suppress
+from typing import Any
 
 from mcpguard.adapters.transports.http.connection import Connections, HttpConnection
 from mcpguard.adapters.transports.http.endpoint import Endpoint
-from mcpguard.adapters.transports.http.shortage import Shortage
 
 HEAD_SECONDS = 30.0
 """How long the head of a request may take, a new connection may stay silent, and the rest may take of a
@@ -21,6 +25,15 @@ GRACE_SECONDS = 2.0
 
 MOST_CONNECTIONS = 1000
 """So many connections are served at once."""
+
+QUIET_SECONDS = 60.0
+"""So long nothing more is said of it."""
+
+_ERRORS = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM})
+_SAID = (
+    "new connections cannot be accepted: too many open files (or not enough memory); open connections "
+    "continue. Raise the limit of open files (`ulimit -n`), or let fewer clients connect"
+)
 
 
 class HttpServer:
@@ -36,7 +49,9 @@ class HttpServer:
         """`report("", sentence)` tells the operator of a defect, without any text of its exception. `most`
         connections are served at once."""
         self._endpoint = endpoint
-        self._connections = Connections(endpoint, lambda said: report("", said), head_seconds, most)
+        # As much as is kept of bodies that come in.
+        unread = endpoint.intake.most
+        self._connections = Connections(endpoint, lambda said: report("", said), head_seconds, most, unread)
         self._shortage = Shortage(report)
         self._listener: asyncio.Server | None = None
 
@@ -58,11 +73,48 @@ class HttpServer:
         await self._endpoint.close(gently)
         for connection in list(self._connections.open):
             connection.finish()
-        if self._connections.tasks:
-            await asyncio.wait(set(self._connections.tasks), timeout=GRACE_SECONDS)
+        with suppress(TimeoutError):
+            async with asyncio.timeout(GRACE_SECONDS):
+                for connection in list(self._connections.open):
+                    await connection.settled()
         for connection in list(self._connections.open):
             connection.cut()
         self._shortage.close()
+
+
+class Shortage:
+    """Stands before the exception handler of a loop, from `watch` to `close`."""
+
+    def __init__(self, report: Callable[[str, str], None]) -> None:
+        """`report("", sentence)` tells the operator."""
+        self._report = report
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._before: Callable[[asyncio.AbstractEventLoop, dict[str, Any]], object] | None = None
+        self._quiet_until = 0.0
+
+    def watch(self, loop: asyncio.AbstractEventLoop) -> None:
+        """Look at what this loop reports, from now on."""
+        self._loop = loop
+        self._before = loop.get_exception_handler()
+        loop.set_exception_handler(self._take)
+
+    def close(self) -> None:
+        """Let the earlier handler stand alone again."""
+        if self._loop is not None:
+            self._loop.set_exception_handler(self._before)
+            self._loop = None
+
+    def _take(self, loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
+        error = context.get("exception")
+        # Only a failed `accept` has a listening socket beside its error.
+        if isinstance(error, OSError) and error.errno in _ERRORS and "socket" in context:
+            if loop.time() >= self._quiet_until:
+                self._quiet_until = loop.time() + QUIET_SECONDS
+                self._report("", _SAID)
+        elif self._before is not None:
+            self._before(loop, context)
+        else:
+            loop.default_exception_handler(context)
 
 
 def _bound(host: str, port: int) -> socket.socket:

@@ -7,6 +7,8 @@ number of ours in place of its id.
 
 from __future__ import annotations
 
+from msgspec import Struct
+
 from mcpguard.adapters.relay.turn import Turn
 from mcpguard.adapters.transports.http import guard
 from mcpguard.adapters.transports.http.client import HttpClient
@@ -19,11 +21,9 @@ from mcpguard.adapters.transports.http.handing import (
     number,
     tell,
 )
-from mcpguard.adapters.transports.http.intake import Intake
-from mcpguard.adapters.transports.http.load import Share
-from mcpguard.adapters.transports.http.request import EVERYTHING, Headers, HttpRefusal, HttpRequest
+from mcpguard.adapters.transports.http.request import EVERYTHING, Headers, HttpRefusal, HttpRequest, Intake
 from mcpguard.adapters.transports.http.sessions import HttpWorld, Worlds
-from mcpguard.adapters.transports.http.stream import Outlet
+from mcpguard.adapters.transports.http.stream import Outlet, Share
 from mcpguard.core.errors import MessageError
 from mcpguard.gateway.ports import Clock
 from mcpguard.protocol import eras, jsonrpc
@@ -36,6 +36,27 @@ PRIMED = frozenset({"2025-11-25"})
 """Legacy revisions whose clients know an event without data (SEP-1699); it breaks older ones."""
 _NO_SESSION = "the Mcp-Session-Id header is missing; start a session with initialize"
 _ONLY_POST: Headers = ((b"allow", b"POST"),)
+
+
+class _Exchange(Struct, eq=False):
+    """A request that was handed in, until its answer is out or its client is gone."""
+
+    _worlds: Worlds
+    _turn: Turn
+    _world: HttpWorld
+    _outlet: Outlet
+    _number: int
+
+    def over(self) -> None:
+        """See `HttpRequest.then`."""
+        self._worlds.release(self._world)
+        if self._outlet.done:
+            return
+        self._outlet.drop()
+        if self._world.client.disconnected(self._number, self._outlet):
+            self._turn.begin()
+            self._world.receiver.cancel(self._number, "disconnected")
+            self._turn.end()
 
 
 class Streamable:
@@ -77,7 +98,7 @@ class Streamable:
         if "id" in message and "method" in message:
             await self._exchange(request, world, message)
         else:
-            await self._told(request, world, message)
+            self._told(request, world, message)
 
     def _session(self, request: HttpRequest) -> HttpWorld:
         """The legacy world that a request names. Raises HttpRefusal where it names none that there is."""
@@ -94,6 +115,7 @@ class Streamable:
         world = await self._worlds.begin(request.principal)
         outlet = self._outlet(request, world.client, ((SESSION.encode(), world.key.encode()),))
         await self._exchange(request, world, message, outlet)
+        await request.over()
         if not outlet.granted_it:
             # The client never learns the id of this session: nobody can come back to it.
             self._worlds.end(world)
@@ -122,7 +144,7 @@ class Streamable:
             else:
                 for one in batch:
                     hand_in(world, self._turn, one, request.headers)
-                await request.respond(202)
+                request.respond(202)
         finally:
             self._worlds.release(world)
 
@@ -147,43 +169,37 @@ class Streamable:
     async def _exchange(
         self, request: HttpRequest, world: HttpWorld, message: Taken, outlet: Outlet | None = None
     ) -> None:
-        """Hand a request in, or what is wrong with it, and wait until its answer is out or its client is
-        gone."""
-        client, turn, number = world.client, self._turn, 0
+        """Hand a request in, or what is wrong with it. Its answer goes out when it is there."""
+        client, turn = world.client, self._turn
         if isinstance(message, dict) and message["id"] in client.numbers:
             message = MessageError(jsonrpc.INVALID_REQUEST, IN_USE, message["id"])
         # The answer to `initialize` is what tells the client its session: it cannot come back before.
         primed = outlet is None and client.resumable and request.headers.get(VERSION) in PRIMED
         outlet = outlet or self._outlet(request, client)
-        world.uses += 1
+        held = client.held is not None
         turn.begin()
         try:
-            held = client.held is not None
-            try:
-                if isinstance(message, MessageError):
-                    message.request_id = number = client.expect(message.request_id, outlet, malformed=True)
-                    if not held:
-                        world.receiver.refuse_message(message)
-                else:
-                    message["id"] = number = client.expect(message["id"], outlet, primed=primed)
-                    if not held:
-                        world.receiver.receive(message, request.headers)
-            finally:
-                turn.end()
+            if isinstance(message, MessageError):
+                message.request_id = number = client.expect(message.request_id, outlet, malformed=True)
+            else:
+                message["id"] = number = client.expect(message["id"], outlet, primed=primed)
+            world.uses += 1
+            request.then = _Exchange(self._worlds, turn, world, outlet, number).over
             if held:
-                await self._hand_in_later(request, world, number, message)
-            if request.kept is not None:
-                request.let_go()
-            while (await request.receive())["type"] != "http.disconnect":
                 pass
+            elif isinstance(message, MessageError):
+                world.receiver.refuse_message(message)
+            else:
+                world.receiver.receive(message, request.headers)
         finally:
-            if not outlet.done:
-                outlet.drop()
-            self._worlds.release(world)
-            if client.disconnected(number, outlet):
-                turn.begin()
-                world.receiver.cancel(number, "disconnected")
-                turn.end()
+            turn.end()
+        if held:
+            await self._hand_in_later(request, world, number, message)
+        if request.kept is not None:
+            request.let_go()
+        request.unwanted = True
+        if request.lost:
+            request.end()
 
     async def _hand_in_later(
         self, request: HttpRequest, world: HttpWorld, number: int, message: Taken
@@ -193,17 +209,17 @@ class Streamable:
         if world.client.awaits(number) and not world.ended:
             hand_in(world, self._turn, message, request.headers)
 
-    async def _told(self, request: HttpRequest, world: HttpWorld, message: Message) -> None:
+    def _told(self, request: HttpRequest, world: HttpWorld, message: Message) -> None:
         world.uses += 1
         tell(world, self._turn, message, request.headers)
         self._worlds.release(world)
-        await request.respond(202)
+        request.respond(202)
 
     def _outlet(self, request: HttpRequest, client: HttpClient, granted: Headers = ()) -> Outlet:
         load = client.load
         if client.modern:
             load = Share(load, client.holding, request.connection, self._clock, self._turn.strain)
-        return Outlet(request.send, self._turn, self._clock, load, request.cors, granted)
+        return Outlet(request, self._turn, self._clock, load, granted)
 
     # --- GET and DELETE, legacy only -------------------------------------------------------------
 
@@ -233,7 +249,7 @@ class Streamable:
         """End a session."""
         world = self._standing_world(request)
         self._worlds.end(world)
-        await request.respond(204)
+        request.respond(204)
 
     def _standing_world(self, request: HttpRequest) -> HttpWorld:
         if request.headers.get(VERSION) in eras.MODERN_VERSIONS:
