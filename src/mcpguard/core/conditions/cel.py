@@ -97,9 +97,16 @@ class Bound:
         read: dict[str, Json] = {}
         for name, members in ({} if self._members is None else self._members).items():
             if name in view:
-                read[name] = _only(view[name], members)
+                value = view[name]
+                if members is not None and type(value) is dict:
+                    whole, value = value, {}
+                    # Not by a function, here and below: this is on the road of each call.
+                    for key in members:
+                        if key in whole:
+                            value[key] = whole[key]
+                read[name] = value
         found = read if self._members is not None else dict(view)
-        if _has_zero(found):
+        if b"\\u0000" in _text(found) and _has_zero(found):
             self.unreadable = tuple([name for name, value in found.items() if _has_zero(value)])
             found = {name: value for name, value in found.items() if name not in self.unreadable}
         return found
@@ -119,12 +126,6 @@ class Bound:
             if type(value) is bool or not _has_zero(value):
                 self.called[number] = value
                 self.cpp = None
-
-
-def _only(value: Json, members: frozenset[str] | None) -> Json:
-    if members is None or type(value) is not dict:
-        return value
-    return {key: value[key] for key in members if key in value}
 
 
 def _has_zero(value: Any) -> bool:
