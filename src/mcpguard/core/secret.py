@@ -46,6 +46,13 @@ class Secret:
         raise TypeError("a Secret cannot be pickled or copied")
 
 
+class Unprinted(Struct, frozen=True):
+    """A record whose fields may hold secrets, so that no log and no traceback shows them."""
+
+    def __repr__(self) -> str:
+        return f"<{type(self).__name__}>"
+
+
 class Lease(Struct, frozen=True, eq=False):
     """A credential that a source gave for a time.
 

@@ -10,7 +10,7 @@ from mcpguard.core.document.reading import Document
 from mcpguard.core.errors import ConfigError, Problem
 from mcpguard.onboarding.formats import yaml_text
 from mcpguard.onboarding.formats.jsonc import newline
-from mcpguard.onboarding.formats.tree import Broken, Member, TreeNode
+from mcpguard.onboarding.formats.tree import Broken, TreeNode, place
 from mcpguard.onboarding.formats.yaml_text import scalar
 
 _HEAD = "# Made by `mcpguard import`; change it as you like. `mcpguard check` reports mistakes.\nversion: 1\n"
@@ -65,7 +65,7 @@ def _into(source: str, text: str, root: TreeNode, key: str, rows: str, line: str
         return len(text), ("" if text.endswith("\n") else line) + f"{key}:{line}" + _lines(rows, "  ", line)
     node: TreeNode = member.node
     if not node.value or text[node.start] in "[{":
-        raise ConfigError([Problem(source, *_place(text, member), f"`{key}` {_ONE_LINE}")])
+        raise ConfigError([Problem(source, *place(text, member.start), f"`{key}` {_ONE_LINE}")])
     column = node.start - (text.rfind("\n", 0, node.start) + 1)
     end = text.find("\n", len(text[: node.end].rstrip()))
     lead = ""
@@ -78,11 +78,6 @@ def _into(source: str, text: str, root: TreeNode, key: str, rows: str, line: str
 
 def _lines(rows: str, indent: str, line: str) -> str:
     return "".join(f"{row.replace('{}', indent, 1)}{line}" for row in rows.split("\n") if row)
-
-
-def _place(text: str, member: Member) -> tuple[int, int]:
-    before = text[: member.start]
-    return before.count("\n") + 1, member.start - before.rfind("\n")
 
 
 def read(path: Path) -> str:

@@ -13,10 +13,9 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import unquote, urlsplit
 
-from msgspec import Struct
-
 from mcpguard.config.references import OWN_HEADERS
 from mcpguard.core.redaction.held import LONGEST, SHORTEST
+from mcpguard.core.secret import Unprinted
 from mcpguard.onboarding.discovery.arguments import Text, environment_of, text_of
 from mcpguard.onboarding.discovery.entry import Entry, Place, Plaintext
 from mcpguard.onboarding.discovery.plaintext import secrets_of
@@ -27,15 +26,12 @@ _SYSTEM = ("/usr/local/bin", "/usr/bin", "/bin")
 _TYPES = {"streamablehttp": "http", "streamable-http": "http", "http": "http", "sse": "sse"}
 
 
-class Converted(Struct, frozen=True, kw_only=True):
+class Converted(Unprinted, frozen=True, kw_only=True):
     """`settings` is an entry of `servers` with a Text in place of each text that may hold secrets: in `env`,
     `headers` and `url`. `notes` are sentences for the person."""
 
     settings: dict[str, Any]
     notes: tuple[str, ...] = ()
-
-    def __repr__(self) -> str:
-        return "<Converted>"
 
 
 def corrected(entry: Entry, yes: set[Place], no: set[Place]) -> Entry:

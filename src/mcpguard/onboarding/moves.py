@@ -13,6 +13,7 @@ from typing import Any
 from msgspec import Struct
 
 from mcpguard.core.errors import McpGuardError
+from mcpguard.core.secret import Unprinted
 from mcpguard.onboarding import disk
 from mcpguard.onboarding.changed import encoded, is_another, uses_us, without_us
 from mcpguard.onboarding.discovery.reading import BOM, ClientFile
@@ -24,14 +25,11 @@ from mcpguard.onboarding.plan import Plan
 from mcpguard.onboarding.vault import Vault, vault_of
 
 
-class Writing(Struct, frozen=True):
+class Writing(Unprinted, frozen=True):
     """A step and the bytes that its file is to have."""
 
     step: Step
     data: bytes
-
-    def __repr__(self) -> str:
-        return f"<Writing {self.step.path}>"
 
 
 def writings(plan: Plan) -> list[Writing]:

@@ -11,6 +11,7 @@ from typing import Any
 from msgspec import Struct
 
 from mcpguard.core.errors import ConfigError, CredentialError
+from mcpguard.core.secret import Unprinted
 from mcpguard.onboarding import configuration, disk
 from mcpguard.onboarding.conversion import convert, corrected
 from mcpguard.onboarding.discovery.arguments import Text
@@ -37,16 +38,13 @@ class PlannedServer(Struct, kw_only=True):
     policy: str = ""
 
 
-class EditedFile(Struct, frozen=True):
+class EditedFile(Unprinted, frozen=True):
     """A client's file and the text that it is to have: `entry` is in place of the entries at `gone`."""
 
     found: ClientFile
     text: str
     gone: list[tuple[Step, ...]]
     entry: dict[str, Any]
-
-    def __repr__(self) -> str:
-        return f"<Edited {self.found.path}>"
 
 
 class Plan(Struct, kw_only=True):

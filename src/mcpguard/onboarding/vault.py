@@ -3,14 +3,19 @@
 Law of this file: a value is read back only to be compared, or to open what was sealed with it.
 """
 
+from __future__ import annotations
+
 import hashlib
 import os
 import re
 from pathlib import Path
-from typing import Literal, Protocol
+from typing import TYPE_CHECKING, Literal, Protocol
 
 from mcpguard.core.errors import CredentialError
 from mcpguard.onboarding import disk
+
+if TYPE_CHECKING:
+    from mcpguard.adapters.credentials.keychain import Keychain
 
 Kind = Literal["keyring", "file"]
 
@@ -40,9 +45,15 @@ class Vault(Protocol):
 
 
 class Keyring:
-    """The system's keychain: what `${keyring:NAME}` refers to."""
+    """A `Vault` in the system's keychain: what `${keyring:NAME}` refers to."""
 
     kind: Kind = "keyring"
+
+    @property
+    def _keychain(self) -> Keychain:
+        from mcpguard.adapters.credentials.keychain import Keychain
+
+        return Keychain()
 
     def reference(self, name: str) -> str:
         """`${keyring:NAME}`."""
@@ -50,29 +61,19 @@ class Keyring:
 
     def ready(self) -> None:
         """Asks the keychain for its list of names."""
-        from mcpguard.adapters.credentials.keychain import Keychain
-
-        Keychain().names()
+        self._keychain.names()
 
     def get(self, name: str) -> str | None:
-        """The value, None if there is none."""
-        from mcpguard.adapters.credentials.keychain import Keychain
-
-        keychain = Keychain()
+        keychain = self._keychain
         keychain.names()  # A locked keychain is told, and not taken for an empty one.
         return keychain.find(name)
 
     def put(self, name: str, value: str) -> None:
         """Keep a value; it is read back."""
-        from mcpguard.adapters.credentials.keychain import Keychain
-
-        Keychain().put(name, value)
+        self._keychain.put(name, value)
 
     def remove(self, name: str) -> None:
-        """Forget a value."""
-        from mcpguard.adapters.credentials.keychain import Keychain
-
-        keychain = Keychain()
+        keychain = self._keychain
         if self.get(name) is None and name in keychain.names():
             keychain.put(name, REMOVED)  # A removal that was cut short has left the name in the list.
         if self.get(name) is not None:
@@ -80,7 +81,8 @@ class Keyring:
 
 
 class Files:
-    """Files of mode 0600 in a folder of mode 0700: weaker, since every program of this user can read them."""
+    """A `Vault` of files of mode 0600 in a folder of mode 0700: weaker, since every program of this user can
+    read them."""
 
     kind: Kind = "file"
 
@@ -105,7 +107,6 @@ class Files:
             raise CredentialError(f"{self._folder} is open to others: `chmod 700 {self._folder}`")
 
     def get(self, name: str) -> str | None:
-        """The value, None if there is none."""
         try:
             return self._path(name).read_text("utf-8").removesuffix("\n")
         except FileNotFoundError:
@@ -114,12 +115,10 @@ class Files:
             raise CredentialError(f"{self._path(name)} cannot be read: {error.strerror}") from None
 
     def put(self, name: str, value: str) -> None:
-        """Keep a value."""
         disk.make_folder(self._folder)
         disk.write(self._path(name), f"{value}\n".encode())
 
     def remove(self, name: str) -> None:
-        """Forget a value."""
         disk.sweep(self._path(name))
         disk.remove(self._path(name))
         for folder in (self._folder, self._folder.parent):

@@ -10,11 +10,12 @@ from threading import Lock, Thread
 from typing import Any
 
 from mcpguard.adapters.credentials import MINTS, SOURCES, MintKind
-from mcpguard.adapters.credentials.kept import ENDING, Kept, SecretGuard
+from mcpguard.adapters.credentials.kept import ENDING, Kept
 from mcpguard.config.loading import Credential, Server
 from mcpguard.config.references import ENTRY
 from mcpguard.core.errors import CredentialError
 from mcpguard.core.model import Principal
+from mcpguard.core.redaction.redactor import Redactor
 from mcpguard.core.secret import CredentialRef, Lease, Secret, filled, parse_template
 from mcpguard.gateway.ports import CredentialSource, Mint, Recipient
 
@@ -49,7 +50,7 @@ class Broker:
         self,
         credentials: Mapping[str, Credential],
         named: Mapping[str, frozenset[CredentialRef]],
-        guard: SecretGuard,
+        guard: Redactor,
         report: Callable[[str, str], None] = lambda _server, _line: None,
         now: Callable[[], float] = elapsed,
         sources: Mapping[str, CredentialSource] | None = None,

@@ -7,9 +7,10 @@ older than its lease allows; one thread at a time asks the source.
 from collections.abc import Callable
 from math import inf
 from threading import Lock
-from typing import NamedTuple, Protocol
+from typing import NamedTuple
 
 from mcpguard.core.errors import CredentialError, WithdrawnError
+from mcpguard.core.redaction.redactor import Redactor
 from mcpguard.core.secret import Lease, Secret
 from mcpguard.gateway.ports import Mint
 
@@ -33,16 +34,6 @@ class Given(NamedTuple):
     ends: float | None
 
 
-class SecretGuard(Protocol):
-    """What keeps values from getting out (`core.redaction.Redactor`)."""
-
-    def hold(self, name: str, secret: Secret) -> None:
-        """Guard it from now on; CredentialError for one that cannot be."""
-
-    def release(self, name: str, secret: Secret) -> None:
-        """It is in use no more. `hold` takes that back."""
-
-
 class Kept:
     """One credential. Any number of threads may use it."""
 
@@ -53,7 +44,7 @@ class Kept:
         keep: float,
         pause: float,
         now: Callable[[], float],
-        guard: SecretGuard,
+        guard: Redactor,
         issues: bool = True,
         look: float = inf,
     ) -> None:

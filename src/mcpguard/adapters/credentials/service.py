@@ -10,25 +10,22 @@ from collections.abc import Mapping
 from urllib.parse import urlsplit
 
 import msgspec
-from msgspec import Struct
 
 from mcpguard.core.errors import CredentialError, UpstreamError
 from mcpguard.core.model import Json
+from mcpguard.core.secret import Unprinted
 
 MAX_BYTES = 1 << 20
 """The largest answer that is read."""
 
 
-class ServiceAnswer(Struct, frozen=True):
+class ServiceAnswer(Unprinted, frozen=True):
     """What a service said: the HTTP status, its clock (the `Date` header, None if there is none) and the
     JSON object of the body, {} where it is not one."""
 
     status: int
     date: str | None
     body: dict[str, Json]
-
-    def __repr__(self) -> str:
-        return f"<Answer {self.status}>"
 
 
 def ask(

@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterator, Sequence
 from itertools import pairwise
 from urllib.parse import unquote
 
-from msgspec import Struct
+from mcpguard.core.secret import Unprinted
 
 _LETTERS = b"abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789\xff"
 _DROP = bytes(byte for byte in range(256) if byte not in _LETTERS)
@@ -77,7 +77,7 @@ _BASIC = re.compile(r"(?:basic\s+)?([A-Za-z0-9+/]+={0,2})", re.IGNORECASE)
 _PASSWORD_LEAST = 6
 
 
-class Needle(Struct, frozen=True):
+class Needle(Unprinted, frozen=True):
     """One form. `loose`: to be searched for in skeletons; else in the text itself.
 
     A match is widened over up to `before` and `after` bytes of `edge`.
@@ -88,9 +88,6 @@ class Needle(Struct, frozen=True):
     edge: bytes
     before: int
     after: int
-
-    def __repr__(self) -> str:
-        return "<Needle>"
 
     def widen(self, text: bytes, start: int, end: int) -> tuple[int, int]:
         """The span of the whole form, never cutting a UTF-8 character."""

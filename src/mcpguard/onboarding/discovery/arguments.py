@@ -7,8 +7,7 @@ import re
 from collections.abc import Callable
 from urllib.parse import unquote
 
-from msgspec import Struct
-
+from mcpguard.core.secret import Unprinted
 from mcpguard.onboarding.discovery.entry import Entry, Place
 from mcpguard.onboarding.discovery.programs import Program, known
 from mcpguard.onboarding.discovery.references import Stays
@@ -18,13 +17,10 @@ _OPTION = re.compile(r"(--?[A-Za-z][\w.-]*)=(.*)", re.DOTALL)
 _SHELLS = ("docker", "podman", "nerdctl")
 
 
-class Text(Struct, frozen=True):
+class Text(Unprinted, frozen=True):
     """A text in parts: (text, whether it is a secret)."""
 
     parts: tuple[tuple[str, bool], ...]
-
-    def __repr__(self) -> str:
-        return "<Text>"
 
     @classmethod
     def plain(cls, text: str) -> Text:

@@ -15,6 +15,7 @@ from typing import Any
 
 from msgspec import Struct
 
+from mcpguard.core.secret import Unprinted
 from mcpguard.onboarding.discovery.clients import CLIENTS, FILTERS, File, KnownClient
 from mcpguard.onboarding.discovery.entry import Entry
 from mcpguard.onboarding.discovery.plaintext import secrets_of
@@ -53,7 +54,7 @@ class Places(Struct, frozen=True):
     project: Path | None
 
 
-class ClientFile(Struct, frozen=True, kw_only=True):
+class ClientFile(Unprinted, frozen=True, kw_only=True):
     """A client's file that is there. `path` is as the client names it, `target` where a link leads; `text` is
     without a byte order mark; `digest` is the SHA-256 of its bytes in hex. `problem` is a sentence, "" for
     none; with one there are no entries."""
@@ -67,9 +68,6 @@ class ClientFile(Struct, frozen=True, kw_only=True):
     digest: str = ""
     entries: tuple[Entry, ...] = ()
     problem: str = ""
-
-    def __repr__(self) -> str:
-        return f"<Found {self.path}>"
 
 
 def here(environ: Mapping[str, str], project: Path | None) -> Places:

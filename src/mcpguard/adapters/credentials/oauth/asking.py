@@ -9,13 +9,13 @@ from collections.abc import Mapping
 from urllib.parse import urlencode, urlsplit
 
 import msgspec
-from msgspec import Struct
 
 from mcpguard.adapters.network.hosts import is_plain_url, plain
 from mcpguard.adapters.network.outbound import Exchange, Outbound
 from mcpguard.config.urls import LOOPBACK
 from mcpguard.core.errors import CredentialError, UpstreamError
 from mcpguard.core.model import Json
+from mcpguard.core.secret import Unprinted
 
 SECONDS = 15.0
 """How long one request may take."""
@@ -41,16 +41,13 @@ class OAuthProblem(CredentialError):
         self.code = code
 
 
-class Answer(Struct, frozen=True):
+class Answer(Unprinted, frozen=True):
     """`body` is the JSON object of an answer of that media type, None for anything else. `challenge` is
     `WWW-Authenticate`, "" without one."""
 
     status: int
     challenge: str = ""
     body: dict[str, Json] | None = None
-
-    def __repr__(self) -> str:
-        return f"<Answer {self.status}>"
 
     @property
     def code(self) -> str:

@@ -14,7 +14,6 @@ from pathlib import Path
 from typing import Literal
 
 import msgspec
-from msgspec import Struct
 
 from mcpguard.adapters.credentials.keychain import Keychain
 from mcpguard.adapters.credentials.oauth.asking import named_hosts
@@ -22,13 +21,13 @@ from mcpguard.adapters.credentials.oauth.clients import OAuthClient
 from mcpguard.adapters.credentials.oauth.tokens import TokenEndpoint, Tokens
 from mcpguard.adapters.system.files import state_folder, take_lock
 from mcpguard.core.errors import CredentialError
-from mcpguard.core.secret import Secret
+from mcpguard.core.secret import Secret, Unprinted
 
 LOCK_SECONDS = 60.0
 """How long another process may ask for new tokens before we give up."""
 
 
-class Grant(Struct, frozen=True, eq=False, kw_only=True):
+class Grant(Unprinted, frozen=True, eq=False, kw_only=True):
     """`url` is the MCP server that the login was for. Times are in seconds since 1970: the access token is
     renewed from `renew_at` on and is over at `ends_at`; None where the server did not say. `client_secret` is
     that of a client that was registered for this login."""
@@ -48,9 +47,6 @@ class Grant(Struct, frozen=True, eq=False, kw_only=True):
     refresh: str | None = None
     renew_at: float | None = None
     ends_at: float | None = None
-
-    def __repr__(self) -> str:
-        return "<Grant>"
 
     def with_tokens(self, tokens: Tokens, now: float) -> Grant:
         """The same grant with tokens that were asked for at `now`; without a new refresh token the old one

@@ -10,6 +10,7 @@ from msgspec import Struct
 from mcpguard.adapters.credentials.oauth.asking import Answer, OAuthProblem, post
 from mcpguard.adapters.credentials.oauth.clients import OAuthClient
 from mcpguard.core.model import Json
+from mcpguard.core.secret import Unprinted
 
 MARGIN_SECONDS = 120.0
 """From so long before its end a token is renewed when it is asked for, or in the last two fifths of its life
@@ -20,16 +21,13 @@ _TOKEN = re.compile(r"[\x21-\x7e]{6,16384}")
 _WHAT = "the token endpoint"
 
 
-class Tokens(Struct, frozen=True, eq=False):
+class Tokens(Unprinted, frozen=True, eq=False):
     """`seconds` is the life of `access` from now, None where it was not said."""
 
     access: str
     refresh: str | None = None
     seconds: float | None = None
     scope: str | None = None
-
-    def __repr__(self) -> str:
-        return "<Tokens>"
 
     @property
     def renew_seconds(self) -> float | None:
