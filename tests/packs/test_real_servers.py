@@ -89,19 +89,21 @@ def test_postgres_reads_its_tables_and_no_address_of_a_person(behind, npm):
         def query(sql):
             return session.call("query", sql=sql)
 
-        said = session.text("query", sql="SELECT id, name, email FROM customers")
+        said = session.text("query", sql="SELECT id, name, email FROM customers LIMIT 9")
         assert "Jane" in said
         assert "jane@example.com" not in said
         assert refused(
-            query("SELECT name FROM customers UNION SELECT amount::text FROM hr.salaries"), "tables"
+            query("SELECT name FROM customers UNION SELECT amount::text FROM hr.salaries LIMIT 9"), "tables"
         )
-        assert refused(query("SELECT name, password_hash FROM customers"), "secret-columns")
+        assert refused(query("SELECT name, password_hash FROM customers LIMIT 9"), "secret-columns")
         assert refused(query("COMMIT; DROP TABLE customers"), "reads-only")
         assert refused(query("SELECT id FROM orders; COMMIT; DELETE FROM customers"), "reads-only")
-        assert query("SELECT public.total()")["result"]["isError"]
+        assert query("SELECT public.total() LIMIT 1")["result"]["isError"]
+        for sql in ("SELECT ('/etc/passwd'::text).pg_read_file", "SELECT (0::oid).lo_create"):
+            assert refused(query(f"{sql} LIMIT 1"), "tables")
         assert query("COPY customers TO PROGRAM 'cat'")["result"]["isError"]
         assert query("SELECT query_to_xml('SELECT * FROM hr.salaries', true, true, '')")["result"]["isError"]
-        told = query("SELECT email::int FROM customers")["error"]["message"]
+        told = query("SELECT email::int FROM customers LIMIT 9")["error"]["message"]
         assert "invalid input" in told
         assert "jane@example.com" not in told
         listed = [resource["uri"] for resource in session.ask("resources/list")["result"]["resources"]]

@@ -128,6 +128,9 @@ def test_postgres_shows_its_catalogue_and_no_other_schema(behind, npm):
             for sql in ("SELECT amount FROM hr.salaries", "SELECT rolpassword FROM pg_authid"):
                 assert refused(session.call("query", sql=sql), "tables")
             assert refused(session.call("query", sql="DELETE FROM customers RETURNING name"), "reads-only")
+            joined = "SELECT c.name, o.total FROM customers c LEFT JOIN orders o ON o.id = c.id"
+            assert "Jane" in session.text("query", sql=joined)
+            assert refused(session.call("query", sql="SELECT c.record_send FROM customers c"), "tables")
             assert refused(session.call("query", sql="SHOW hba_file"), "settings")
             assert session.call("query", sql="SELECT public.total()")["result"]["isError"]
             assert b"31337" not in session.received

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import json
 import re
 import sqlite3
 from pathlib import Path
@@ -13,6 +14,7 @@ from mcpguard.core.conditions.cel import TRUE, Bound
 from mcpguard.core.conditions.engines import engine
 from mcpguard.core.functions.function import FunctionError, apply
 from mcpguard.core.functions.sql.function import SQL, sql
+from mcpguard.core.functions.sql.rows import UNLIMITED
 from mcpguard.core.functions.sql.text import LEXIS, TEXT_LIMIT, TOKEN_LIMIT, read
 
 CORPUS = yaml.safe_load((Path(__file__).parent / "corpus" / "sql.yaml").read_text())
@@ -25,7 +27,7 @@ def name(case: dict[str, str]) -> str:
 
 
 def passes(case: dict[str, str]) -> bool:
-    call = f'sql(args.q, "{case["dialect"]}").'
+    call = f'sql(args.q, "{case["dialect"]}", {json.dumps(CORPUS["columns"])}).'
     guard = re.sub(r"\bs\.", call, CORPUS["guards"][case["guard"]])
     return engine().compile(guard).verdict(Bound({"args": {"q": case["sql"]}})) is TRUE
 
@@ -61,19 +63,20 @@ def test_all_fields_are_always_there():
 
 
 ANSWERS = [
-    ("postgres", "SELECT 1; SELECT 2 LIMIT 5", "limit", -1),
+    ("postgres", "SELECT a FROM t; SELECT 2 LIMIT 5", "limit", UNLIMITED),
+    ("postgres", "SELECT 1; SELECT 2 LIMIT 5", "limit", 5),
     ("postgres", "SELECT 1 LIMIT 3; SELECT 2 LIMIT 5", "limit", 5),
     ("postgres", "(SELECT 1 LIMIT 3)", "limit", 3),
-    ("postgres", "SELECT 1 LIMIT 3 + 1", "limit", -1),
-    ("postgres", "SELECT 1 LIMIT ALL", "limit", -1),
+    ("postgres", "SELECT 1 LIMIT 3 + 1", "limit", UNLIMITED),
+    ("postgres", "SELECT 1 LIMIT ALL", "limit", UNLIMITED),
     ("postgres", "SELECT 1 FETCH FIRST 5 ROWS ONLY", "limit", 5),
-    ("postgres", "SELECT 1 FETCH FIRST 5 ROWS WITH TIES", "limit", -1),
-    ("postgres", "SELECT 1 FETCH FIRST ROW ONLY", "limit", -1),
-    ("tsql", "SELECT TOP 5 PERCENT a FROM t", "limit", -1),
+    ("postgres", "SELECT 1 FETCH FIRST 5 ROWS WITH TIES", "limit", UNLIMITED),
+    ("postgres", "SELECT 1 FETCH FIRST ROW ONLY", "limit", UNLIMITED),
+    ("tsql", "SELECT TOP 5 PERCENT a FROM t", "limit", UNLIMITED),
     ("tsql", "SELECT TOP 5 a FROM t", "limit", 5),
     ("mysql", "SELECT a FROM t LIMIT 5, 10", "limit", 10),
-    ("sqlite", "SELECT a FROM t LIMIT -1", "limit", -1),
-    ("postgres", "SET a = 1", "limit", -1),
+    ("sqlite", "SELECT a FROM t LIMIT -1", "limit", UNLIMITED),
+    ("postgres", "SET a = 1", "limit", 0),
     ("postgres", "INSERT INTO t VALUES (1)", "columns", ["*"]),
     ("postgres", "CREATE TABLE t (a int, b text)", "columns", ["a", "b"]),
     ("postgres", "CREATE TABLE t AS SELECT a FROM u", "written", ["t"]),
@@ -81,7 +84,7 @@ ANSWERS = [
     ("postgres", "CREATE INDEX i ON t (a)", "written", ["t"]),
     ("postgres", "SELECT a INTO t FROM u", "written", ["t"]),
     ("postgres", "MERGE INTO t USING u ON t.a = u.a WHEN MATCHED THEN DELETE", "written", ["t"]),
-    ("postgres", "MERGE INTO t USING u ON t.a = u.a WHEN MATCHED THEN UPDATE SET b = 1", "filtered", True),
+    ("postgres", "MERGE INTO t USING u ON t.a = u.a WHEN MATCHED THEN UPDATE SET b = 1", "filtered", False),
     ("postgres", "MERGE INTO t USING u ON true WHEN MATCHED THEN DELETE", "filtered", False),
     ("tsql", "WITH c AS (SELECT a FROM t) UPDATE c SET a = 1 WHERE a = 2", "written", ["c", "t"]),
     (
@@ -93,7 +96,7 @@ ANSWERS = [
     ("postgres", "DELETE FROM t USING u WHERE t.a = u.a", "written", ["t"]),
     ("postgres", "DELETE FROM t WHERE a = 1 AND true", "filtered", True),
     ("postgres", "DELETE FROM t WHERE NOT (1 = 2 AND a = 1)", "filtered", False),
-    ("postgres", "DELETE FROM t WHERE NOT (a = 1)", "filtered", True),
+    ("postgres", "DELETE FROM t WHERE NOT (a = 1)", "filtered", False),
     ("postgres", "DELETE FROM t WHERE t.a = A", "filtered", False),
     ("postgres", "DELETE FROM t WHERE lower(a) = LOWER(A)", "filtered", False),
     ("postgres", "(SELECT a FROM t) ORDER BY b", "columns", ["a", "b"]),
@@ -112,7 +115,7 @@ ANSWERS = [
     ("snowflake", "INSERT OVERWRITE INTO t SELECT a FROM u", "filtered", False),
     ("sqlite", "INSERT INTO t SELECT a FROM u", "filtered", True),
     ("postgres", "SELECT a AS b FROM t ORDER BY b", "columns", ["a"]),
-    ("postgres", "SELECT a AS b FROM t ORDER BY t.b", "columns", ["a", "b"]),
+    ("postgres", "SELECT a AS b FROM t ORDER BY t.b", "columns", ["*", "a", "b"]),
     ("postgres", "SELECT a FROM t ORDER BY b", "columns", ["a", "b"]),
     ("postgres", "SELECT rank() OVER (ORDER BY b) FROM t", "columns", ["b"]),
     ("bigquery", "SELECT u.address.city.name FROM users AS u", "columns", ["address", "city", "name"]),
@@ -125,7 +128,7 @@ ANSWERS = [
     ("postgres", "WITH RECURSIVE r AS (SELECT a FROM t) SELECT a FROM r", "tables", ["t"]),
     ("postgres", "SELECT current_user, now()", "functions", ["current_user", "now"]),
     ("postgres", "SELECT a.b.count(c) FROM t", "functions", ["a.b.count", "count"]),
-    ("postgres", "SELECT t.current_user FROM t", "functions", []),
+    ("postgres", "SELECT t.current_user FROM t", "functions", ["current_user"]),
     ("postgres", "SELECT pg_catalog.lower(a) FROM t", "writes", False),
     ("postgres", "SELECT private.lower(a) FROM t", "writes", True),
     ("postgres", "SELECT a FROM f(1) AS t(a)", "functions", ["f"]),
@@ -161,6 +164,283 @@ ANSWERS = [
 ]
 
 
+# What an examination found: each was read as harmless, and was not.
+CALLS_AFTER_A_DOT = [
+    ("SELECT ('/etc/passwd'::text).pg_read_file", "pg_read_file"),
+    ("SELECT ('.'::text).pg_ls_dir", "pg_ls_dir"),
+    ("SELECT (0::oid).lo_create", "lo_create"),
+    ("SELECT (1).lo_unlink", "lo_unlink"),
+    ("SELECT (1::bigint).pg_try_advisory_lock", "pg_try_advisory_lock"),
+    ("SELECT (now()).wipe", "wipe"),
+    ("SELECT x.pg_read_file FROM unnest(ARRAY['/etc/passwd']) AS x", "pg_read_file"),
+    ("SELECT x.pg_read_file FROM unnest(ARRAY['/etc/passwd']) AS x(path)", "pg_read_file"),
+    ("SELECT unnest.pg_read_file FROM unnest(ARRAY['/etc/passwd'])", "pg_read_file"),
+    ("SELECT x.wipe FROM (VALUES (1)) AS x(id)", "wipe"),
+    ("SELECT x.wipe FROM (SELECT id FROM users) AS x", "wipe"),
+    ("WITH x AS (SELECT id FROM users) SELECT x.wipe FROM x", "wipe"),
+    ("SELECT ($1).pg_read_file", "pg_read_file"),
+    ("SELECT (SELECT 1).wipe", "wipe"),
+    ("SELECT (ARRAY['/etc/passwd'])[1].pg_read_file", "pg_read_file"),
+    ("SELECT files[1].pg_read_file FROM users", "pg_read_file"),
+    ("SELECT (address).city.wipe FROM users", "wipe"),
+    ('SELECT ("path")."pg_read_file" FROM users', "pg_read_file"),
+    ("SELECT id FROM users u ORDER BY u . /* x */ wipe", "wipe"),
+    ("SELECT u.record_send FROM users u", "record_send"),
+    ("SELECT u.hstore FROM users u", "hstore"),
+    ("SELECT u.num_nulls FROM users u", "num_nulls"),
+    ("SELECT users.wipe FROM users", "wipe"),
+    ("SELECT public.users.wipe FROM public.users", "wipe"),
+    ("SELECT u.id FROM users u WHERE EXISTS (SELECT u.id FROM secrets u)", "id"),
+    ("INSERT INTO notes(id) VALUES (1) ON CONFLICT (id) DO UPDATE SET a = excluded.wipe", "wipe"),
+    ("INSERT INTO u.wipe (id) SELECT u.wipe FROM users u", "wipe"),
+    ("SELECT (u).id FROM users u", "id"),
+    ("SELECT s.wipe FROM (SELECT *) s", "wipe"),
+    ("SELECT s.wipe FROM (SELECT count(*) FROM users) s", "wipe"),
+    ("WITH t AS (DELETE FROM notes WHERE id = 1 RETURNING *) SELECT t.wipe FROM t", "wipe"),
+    ("WITH t AS (SELECT 1 AS a), u AS (SELECT t.wipe FROM t) SELECT u.wipe FROM u", "wipe"),
+    ("SELECT j.wipe FROM (users CROSS JOIN orders) AS j", "wipe"),
+]
+
+
+@pytest.mark.parametrize(("text", "name"), CALLS_AFTER_A_DOT)
+def test_a_name_after_a_dot_that_is_no_written_column_is_a_call_with_the_whole_row(text, name):
+    found = sql(text, "postgres", ["users.id", "users.name", "notes.a"])
+    assert name in found["functions"]
+    assert "*" in found["columns"]
+    assert found["writes"] or name in ("hstore", "num_nulls")
+
+
+WRITTEN_COLUMNS = [
+    "SELECT u.id, u.name FROM users u",
+    "SELECT users.id FROM public.users",
+    "SELECT public.users.id FROM public.users",
+    "SELECT o.total FROM users u JOIN shop.orders AS o ON o.id = u.id",
+    "SELECT x.p FROM unnest(ARRAY['a']) AS x(p)",
+    "SELECT x.a, x.b FROM f() AS x(a int, b text)",
+    "SELECT x.a FROM ROWS FROM (f(1), g(2)) AS x(a, b)",
+    "SELECT v.a FROM (VALUES (1, 2)) AS v(a, b)",
+    "SELECT s.n, s.name FROM (SELECT count(id) AS n, name FROM users GROUP BY 2) s",
+    "SELECT s.id FROM (SELECT u.id FROM users u UNION SELECT id FROM orders) s",
+    "SELECT s.a FROM ((SELECT id AS a FROM users)) s",
+    "SELECT s.n FROM (SELECT * FROM (SELECT 1 AS n) i CROSS JOIN (SELECT 2 AS m) k) s",
+    "WITH t(n) AS (SELECT 1) SELECT t.n FROM t",
+    "WITH t AS (SELECT id AS n FROM users) SELECT x.n FROM t AS x",
+    "WITH RECURSIVE t AS (SELECT 1 AS n UNION ALL SELECT t.n + 1 FROM t) SELECT t.n FROM t",
+    "WITH t AS (UPDATE notes SET a = 1 RETURNING id AS gone) SELECT t.gone FROM t",
+    "INSERT INTO notes(id, a) VALUES (1, 2) ON CONFLICT (id) DO UPDATE SET a = excluded.a",
+    "SELECT e.key, e.value FROM users, jsonb_each(data) AS e",
+    "SELECT e.value FROM users CROSS JOIN LATERAL jsonb_array_elements(data) AS e",
+    "SELECT n.value FROM (SELECT id FROM users) u, LATERAL (SELECT u.id AS value) n",
+]
+
+
+@pytest.mark.parametrize("text", WRITTEN_COLUMNS)
+def test_a_column_that_is_written_down_is_a_column(text):
+    found = sql(text, "postgres", ["users.id", "users.name", "shop.orders.id", "orders.total", "notes.a"])
+    assert not {"id", "name", "total", "n", "a", "key", "value", "gone"} & set(found["functions"])
+    assert "*" not in found["columns"] or "*" in text
+
+
+UNKNOWN_CODE = [
+    ("SELECT 'x'::mood", "mood"),
+    ("SELECT 'x'::public.mood", "public.mood"),
+    ("SELECT CAST('x' AS mood)", "mood"),
+    ("SELECT CAST('x' AS string)", "string"),
+    ("SELECT string 'x'", "string"),
+    ("SELECT 'x'::\"Mood\"", '"Mood"'),
+    ("SELECT 'pg_authid'::regclass", "regclass"),
+    ("SELECT x.a FROM json_to_record(j) AS x(a mood)", "mood"),
+    ("SELECT a ~+ b FROM t", "~+"),
+    ("SELECT a =% b FROM t", "=%"),
+    ("SELECT a OPERATOR(evil.+) b FROM t", "operator"),
+    ("SELECT first(a) FROM t", "first"),
+    ("SELECT last(a) FROM t", "last"),
+    ("SELECT filter(a, b) FROM t", "filter"),
+    ("SELECT currval('s')", "currval"),
+    ("SELECT current_setting('data_directory')", "current_setting"),
+    ("SELECT pg_get_viewdef(1)", "pg_get_viewdef"),
+    ("SELECT pg_relation_size('secrets')", "pg_relation_size"),
+    ("SELECT pg_stat_reset()", "pg_stat_reset"),
+    ("SELECT setseed(1)", "setseed"),
+    ("SELECT txid_current()", "txid_current"),
+    ("SELECT lo_get(1)", "lo_get"),
+    ("SELECT pg_notify('a', 'b')", "pg_notify"),
+    ("SELECT a FROM t TABLESAMPLE mine(1)", "mine"),
+]
+
+
+@pytest.mark.parametrize(("text", "name"), UNKNOWN_CODE)
+def test_what_is_not_known_to_have_no_effect_is_called_and_writes(text, name):
+    found = facts(text)
+    assert name in found["functions"]
+    assert found["writes"]
+    assert not found["pure"]
+
+
+def test_what_postgresql_runs_by_itself_is_no_call():
+    text = (
+        "SELECT a=-1, b*-2, c<>-3, d->'x'->>'y', e::numeric(10,2)[], f::double precision, date '2024-01-01',"
+        " timestamp with time zone '2024-01-01', a COLLATE \"C\", $$it's$$, $q$a $$ b$q$, '1'::\"char\","
+        " now() AT TIME ZONE 'UTC', interval '1' day, extract(year FROM a), make_interval(days => 1) FROM t"
+    )
+    found = facts(text)
+    assert found["functions"] == ["extract", "make_interval", "now"]
+    assert found["columns"] == ["a", "b", "c", "d", "e", "f"]
+    assert not found["writes"]
+
+
+ALL_ROWS = [
+    "id IN (id)",
+    "id BETWEEN id AND id",
+    "id BETWEEN -1e18 AND 1e18",
+    "iif(id = 1, 1, 1)",
+    "id = 1 IS NOT 2",
+    "id = 1 NOTNULL",
+    "id = 1 IN (0, 1)",
+    "id IN (1) IN (0, 1)",
+    "id = 1 BETWEEN 0 AND 1",
+    "id = id",
+    "id = +id",
+    "id >= 0",
+    "id <> -1",
+    "id IS NOT NULL",
+    "id = 1 OR id <> 1",
+    "id = 1 OR true",
+    "NOT (id = -1)",
+    "NOT id = -1",
+    "id = (SELECT id)",
+    "id IN (SELECT id FROM notes)",
+    "id = coalesce(id, 1)",
+    "name LIKE '%'",
+    "coalesce(id, 1) = id",
+    "'x' = 'x'",
+    "\"x\" = 'x'",
+    "\"x\" IN ('x')",
+    "1 = 1 AND id = id",
+    "CASE WHEN id = 1 THEN 1 ELSE 1 END",
+    "EXISTS (SELECT 1 FROM notes WHERE id = 1)",
+    "current_date = current_date",
+    "(id, 1) = (id, 1)",
+]
+
+
+@pytest.mark.parametrize("condition", ALL_ROWS)
+def test_a_condition_that_may_hold_for_every_row_is_no_filter(condition):
+    assert not facts(f"UPDATE notes SET a = 1 WHERE {condition}", "sqlite")["filtered"]
+
+
+NO_FILTERS = [
+    ("postgres", "DELETE FROM t WHERE user = 'postgres'"),
+    ("postgres", "DELETE FROM t WHERE current_role = 'postgres'"),
+    ("postgres", "DELETE FROM t WHERE t.num_nulls = 0"),
+    ("postgres", "UPDATE t SET a = 1 FROM u WHERE u.id = 7"),
+    ("postgres", "UPDATE t SET a = 1 FROM u WHERE id = 7"),
+    ("postgres", "DELETE FROM t USING u WHERE u.id = 7"),
+    ("postgres", "DELETE FROM t WHERE t = 'x'"),
+    ("postgres", "MERGE INTO t USING u ON t.id = 7 WHEN NOT MATCHED BY SOURCE THEN DELETE"),
+    ("postgres", "DROP TABLE t"),
+    ("postgres", "ALTER TABLE t DROP COLUMN a"),
+    ("mysql", "DELETE FROM t WHERE name = 0"),
+    ("mysql", "DELETE FROM t WHERE name = -0.0"),
+    ("mysql", "DELETE FROM t WHERE name IN (0, 'x')"),
+    ("mysql", "DELETE FROM t WHERE name = false"),
+    ("mysql", "DELETE FROM t WHERE y XOR id = 1 AND id = 2"),
+    ("mysql", "DELETE FROM t WHERE y || id = 1 AND id = 2"),
+    ("mysql", "UPDATE t JOIN u ON t.id = u.id SET u.a = 1 WHERE t.id = 7"),
+    ("tsql", "UPDATE t SET a = 1 FROM t JOIN u ON t.a = u.a WHERE t.id = 7"),
+    ("sqlite", "PRAGMA writable_schema = 1"),
+    ("sqlite", "INSERT OR REPLACE INTO t(id) SELECT id FROM t"),
+]
+
+
+@pytest.mark.parametrize(("dialect", "text"), NO_FILTERS)
+def test_a_change_whose_rows_are_not_named_is_not_filtered(dialect, text):
+    assert not facts(text, dialect)["filtered"]
+
+
+FILTERS = [
+    ("postgres", "DELETE FROM t WHERE 7 = id"),
+    ("postgres", "DELETE FROM t WHERE id = -7 AND a > b"),
+    ("postgres", "DELETE FROM t WHERE id = $1"),
+    ("postgres", "DELETE FROM t WHERE id = '6f9619ff-8b86-d011-b42d-00c04fc964ff'::uuid"),
+    ("postgres", "DELETE FROM t WHERE name = $$x$$"),
+    ("postgres", "DELETE FROM t AS n USING u WHERE n.id IN (1, 2) AND u.id = n.a"),
+    ("postgres", "DELETE FROM t WHERE done = true AND (id = 1 OR id = 2)"),
+    ("sqlite", "DELETE FROM t WHERE t.id = 1"),
+    ("sqlite", 'DELETE FROM t WHERE "id" = 1'),
+    ("sqlite", "DELETE FROM t WHERE id = ?"),
+    ("mysql", "DELETE FROM t WHERE `id` = 7"),
+    ("mysql", "DELETE FROM t WHERE name = 'x'"),
+    ("mysql", "DELETE FROM t WHERE done = true"),
+    ("tsql", "UPDATE t SET a = 1 WHERE name = N'x'"),
+]
+
+
+@pytest.mark.parametrize(("dialect", "text"), FILTERS)
+def test_a_change_of_named_rows_is_filtered(dialect, text):
+    assert sql(text, dialect, ["t.id"])["filtered"]
+
+
+HIDDEN_COLUMNS = [
+    ("sqlite", "SELECT id FROM users JOIN orders USING ('password')"),
+    ("sqlite", 'SELECT id FROM users JOIN orders USING ("password")'),
+    ("sqlite", "SELECT id FROM users JOIN orders USING ([password])"),
+    ("mysql", "SELECT id FROM users JOIN orders USING (`password`)"),
+    ("postgres", 'SELECT id FROM users JOIN orders USING ("password")'),
+    ("sqlite", "SELECT u.'password' FROM users u"),
+    ("sqlite", "UPDATE users SET 'password' = 1"),
+    ("sqlite", "INSERT INTO users('password') VALUES (1)"),
+    ("postgres", "SELECT date_trunc(password, now()) FROM users"),
+    ("postgres", 'SELECT date_trunc("password", now()) FROM users'),
+]
+
+
+@pytest.mark.parametrize(("dialect", "text"), HIDDEN_COLUMNS)
+def test_a_column_is_seen_however_it_is_written(dialect, text):
+    assert "password" in facts(text, dialect)["columns"]
+
+
+WHOLE_ROWS = [
+    "SELECT j FROM (users CROSS JOIN orders) AS j",
+    "SELECT j.c FROM (users CROSS JOIN orders) AS j(a, b, c)",
+    "SELECT id FROM users NATURAL JOIN orders",
+    "SELECT (u).* FROM users u",
+    "COPY users TO STDOUT",
+]
+
+
+@pytest.mark.parametrize("text", WHOLE_ROWS)
+def test_a_whole_row_is_seen_however_it_is_written(text):
+    assert "*" in facts(text)["columns"]
+
+
+LIMITS = [
+    ("postgres", "SELECT a FROM t", UNLIMITED),
+    ("postgres", "SELECT a FROM t LIMIT 5000-1", UNLIMITED),
+    ("postgres", "SELECT a FROM t LIMIT $1", UNLIMITED),
+    ("postgres", "SELECT a FROM t LIMIT (5)", UNLIMITED),
+    ("postgres", "(SELECT a FROM t LIMIT 5) UNION ALL SELECT a FROM t", UNLIMITED),
+    ("postgres", "DELETE FROM t WHERE id = 1 RETURNING a", UNLIMITED),
+    ("postgres", "DELETE FROM t WHERE id = 1", 0),
+    ("postgres", "COPY t TO STDOUT", UNLIMITED),
+    ("postgres", "EXPLAIN SELECT a FROM t", 0),
+    ("postgres", "EXPLAIN ANALYZE SELECT a FROM t", UNLIMITED),
+    ("postgres", "SELECT count(*), sum(a) / 2 AS half, coalesce(max(a), 0) FROM t", 1),
+    ("postgres", "SELECT count(*) FROM t GROUP BY a", UNLIMITED),
+    ("postgres", "SELECT count(*) OVER () FROM t", UNLIMITED),
+    ("postgres", "SELECT count(*), generate_series(1, 9) FROM t", UNLIMITED),
+    ("postgres", "SELECT count(*), unnest(array_agg(a)) FROM t", UNLIMITED),
+    ("postgres", "SELECT 1 AS one", 1),
+    ("postgres", "VALUES (1), (2)", 2),
+    ("duckdb", "SELECT a FROM t LIMIT 10 PERCENT", UNLIMITED),
+]
+
+
+@pytest.mark.parametrize(("dialect", "text", "rows"), LIMITS)
+def test_the_limit_is_a_bound_that_holds_for_certain(dialect, text, rows):
+    assert facts(text, dialect)["limit"] == rows
+
+
 @pytest.mark.parametrize(("dialect", "text", "field", "expected"), ANSWERS)
 def test_the_answer_is_exact(dialect, text, field, expected):
     assert facts(text, dialect)[field] == expected
@@ -181,6 +461,8 @@ REFUSED = [
     ("postgres", "SELECT '" + "x" * TEXT_LIMIT + "'", "characters"),
     ("postgres", "SELECT 'a' 'b'", "adjacent strings"),
     ("postgres", "SELECT 1 + .b", "without a name"),
+    ("postgres", "SELECT $1.pg_read_file", "without a name"),
+    ("sqlite", "SELECT 'users'.'password' FROM users", "without a name"),
     ("postgres", 'SELECT U&"a" FROM t', "Unicode escapes"),
     ("postgres", "SELECT ''; SELECT '\x07'", "control characters"),
     ("postgres", "SELECT 1\r", "carriage return"),

@@ -11,16 +11,18 @@ from collections import Counter
 from typing import Any
 
 from mcpguard.core.functions.function import FunctionError
+from mcpguard.core.functions.sql.pure import PURE
 from mcpguard.core.functions.sql.text import SqlToken
 from mcpguard.core.functions.sql.tree import Node, Tree, name_of, shown
 from mcpguard.core.functions.sql.words import (
     ALARM_PAIRS,
     ALARMS,
+    CALLED_UNLESS_AFTER,
     MAY_BE_CALLED,
     NOT_CALLED,
-    PURE,
     READ_NODES,
     RUNS_TEXT,
+    RUNS_TEXT_POSTGRES,
     TYPES,
     WITHOUT_BRACKETS,
 )
@@ -28,22 +30,26 @@ from mcpguard.core.functions.sql.words import (
 
 def called(tokens: list[SqlToken], tree: Tree, exp: Any, dialect: str) -> set[str]:
     """The shown names of all functions; one with a schema is there with it and without it."""
-    found: Counter[str] = Counter()
-    qualified: set[str] = set()
+    found: Counter[tuple[str, ...]] = Counter()
     for place, token in enumerate(tokens):
-        if not _is_call(tokens, place):
-            continue
-        name = shown(token.text, token.kind == "name", dialect)
-        found[name] += 1
-        parts = _schema(tokens, place, dialect)
-        if parts:
-            qualified.add(".".join([*parts, name]))
+        if _is_call(tokens, place):
+            found[(*_schema(tokens, place, dialect), shown(token.text, token.kind == "name", dialect))] += 1
     found.subtract(_not_calls(tree, exp, dialect))
-    names = {name for name, count in found.items() if count > 0} | qualified
-    names |= {shown(node.name, False, dialect) for node in tree.of_kind(exp.Anonymous)}
-    if any(name.rpartition(".")[2] in RUNS_TEXT for name in names):
+    names = [name for name, count in found.items() if count > 0]
+    anonymous = {shown(node.name, False, dialect) for node in tree.of_kind(exp.Anonymous)}
+    return {name[-1] for name in names} | {".".join(name) for name in names} | anonymous
+
+
+def refuse_text_as_sql(functions: set[str], dialect: str) -> None:
+    """Raises FunctionError for a function whose tables stand in a text."""
+    runs = RUNS_TEXT_POSTGRES if dialect == "postgres" else RUNS_TEXT
+    if any(name.rpartition(".")[2] in runs for name in functions):
         raise FunctionError("sql() found a function that runs a text as SQL")
-    return names
+
+
+def pure(functions: set[str], dialect: str) -> bool:
+    """Whether all functions are known to have no effect."""
+    return all(name.removeprefix("pg_catalog.") in PURE[dialect] for name in functions)
 
 
 def _is_call(tokens: list[SqlToken], place: int) -> bool:
@@ -56,6 +62,8 @@ def _is_call(tokens: list[SqlToken], place: int) -> bool:
         return True
     if after != "(" or tokens[place + 1].kind != "mark":
         return False
+    if token.kind == "word" and token.text in CALLED_UNLESS_AFTER:
+        return place == 0 or tokens[place - 1].text not in CALLED_UNLESS_AFTER[token.text]
     return token.kind == "name" or after_dot or token.text not in NOT_CALLED | TYPES
 
 
@@ -67,27 +75,24 @@ def _schema(tokens: list[SqlToken], place: int, dialect: str) -> list[str]:
     return parts
 
 
-def _not_calls(tree: Tree, exp: Any, dialect: str) -> Counter[str]:
+def _not_calls(tree: Tree, exp: Any, dialect: str) -> Counter[tuple[str, ...]]:
     """Names before a bracket that holds a list of columns: of a WITH, an alias, a table."""
-    lists = [node for node in tree.of_kind(exp.TableAlias) if node.args.get("columns")]
+    lists = [node.this for node in tree.of_kind(exp.TableAlias) if node.args.get("columns")]
     lists += [node.this for node in tree.of_kind(exp.Schema) if isinstance(node.this, exp.Table)]
     lists += [node.args["table"] for node in tree.of_kind(exp.Index) if node.args.get("table")]
-    return Counter(name_of(node.this, dialect) for node in lists if isinstance(node.this, exp.Identifier))
+    named = ([one] if isinstance(one, exp.Identifier) else one.parts for one in lists if one is not None)
+    return Counter(tuple(name_of(part, dialect) for part in parts) for parts in named)
 
 
 def plain_read(tokens: list[SqlToken], tree: Tree, functions: set[str], exp: Any, dialect: str) -> bool:
     """Whether the statement is a query without any effect that could be known of."""
     if not isinstance(tree.root, exp.Query | exp.Values):
         return False
-    if not all(_harmless(name) for name in functions) or _alarms(tokens):
+    if not pure(functions, dialect) or _alarms(tokens):
         return False
     if dialect == "duckdb" and any('"' in name for name in tree.tables()):
         return False  # a quoted name may be a file that DuckDB reads
     return all(_reads(node, exp) for node in tree.nodes)
-
-
-def _harmless(name: str) -> bool:
-    return name.removeprefix("pg_catalog.") in PURE
 
 
 def _reads(node: Node, exp: Any) -> bool:

@@ -15,9 +15,13 @@ from typing import Any
 from msgspec import Struct
 
 from mcpguard.core.functions.function import Function, FunctionError, Parameter
-from mcpguard.core.functions.sql.calls import called, plain_read
+from mcpguard.core.functions.sql.calls import called, plain_read, pure, refuse_text_as_sql
+from mcpguard.core.functions.sql.fields import Relations, fields
 from mcpguard.core.functions.sql.filter import filtered
+from mcpguard.core.functions.sql.implicit import implicit
+from mcpguard.core.functions.sql.lost import lost
 from mcpguard.core.functions.sql.plain import plain
+from mcpguard.core.functions.sql.rows import most_rows
 from mcpguard.core.functions.sql.text import LEXIS, Source, SqlToken, read, statements
 from mcpguard.core.functions.sql.tree import Node, Tree
 from mcpguard.core.functions.sql.words import SQL_SERVER_STATEMENTS
@@ -41,10 +45,10 @@ class Facts(Struct):
     written: set[str]
     columns: set[str]
     functions: set[str]
+    pure: bool = True
     writes: bool = False
     filtered: bool = True
-    limit: int | None = 0
-    queries: int = 0
+    limit: int = 0
 
 
 class DialectParser(Struct, frozen=True):
@@ -111,7 +115,7 @@ def _parser(dialect: str) -> DialectParser:
     return DialectParser(exp, one.tokenize, make, kinds)
 
 
-def sql(text: str, dialect: str) -> Json:
+def sql(text: str, dialect: str, columns: Json = None) -> Json:
     """See SQL. Raises FunctionError for a text that is not certain, or another dialect."""
     if dialect not in LEXIS:
         raise FunctionError(f"sql() reads these dialects: {', '.join(sorted(LEXIS))}")
@@ -120,8 +124,9 @@ def sql(text: str, dialect: str) -> Json:
     if not parts:
         raise FunctionError("sql() found no statement")
     facts = Facts(set(), set(), set(), set(), set())
+    written = frozenset(map(str, columns)) if isinstance(columns, list) else frozenset()
     for tokens in parts:
-        _statement(source, tokens, dialect, facts)
+        _statement(source, tokens, dialect, written, facts)
     return {
         "statements": len(parts),
         "kinds": _listed(facts.kinds),
@@ -130,8 +135,9 @@ def sql(text: str, dialect: str) -> Json:
         "written": _listed(facts.written),
         "columns": _listed(facts.columns),
         "functions": _listed(facts.functions),
+        "pure": facts.pure,
         "filtered": facts.filtered,
-        "limit": facts.limit if facts.queries and facts.limit is not None else -1,
+        "limit": facts.limit,
     }
 
 
@@ -139,34 +145,42 @@ def _listed(names: set[str]) -> Json:
     return list(sorted(names))
 
 
-def _statement(source: Source, tokens: list[SqlToken], dialect: str, facts: Facts) -> None:
-    tokens, analyzed = _explained(tokens, facts)
+def _statement(
+    source: Source, tokens: list[SqlToken], dialect: str, written: frozenset[str], facts: Facts
+) -> None:
+    tokens, explained, analyzed = _explained(tokens, facts)
     simple = plain(tokens, dialect)
     if simple is not None:
         facts.kinds.add(simple.kind)
         facts.writes |= simple.writes
         facts.tables |= simple.tables
+        facts.filtered &= simple.kind != "pragma" or not simple.writes
         return
     tree = _tree(source, tokens, dialect)
     exp = _parser(dialect).exp
-    functions = called(tokens, tree, exp, dialect)
-    facts.functions |= functions
     facts.kinds |= _kinds(tree, dialect)
+    relations = Relations(tree, exp, written)
+    functions, more = called(tokens, tree, exp, dialect), lost(tokens, tree, exp, dialect)
+    if dialect == "postgres":
+        dotted = fields(tokens, tree, exp, relations)
+        functions |= dotted.calls | implicit(tokens, tree, exp)
+        more |= {"*"} if dotted.whole else set()
+    refuse_text_as_sql(functions, dialect)
+    facts.functions |= functions
     facts.tables |= tree.tables()
     facts.written |= tree.written()
-    facts.columns |= tree.columns()
-    facts.filtered &= filtered(tree, exp)
+    facts.columns |= tree.columns() | more
+    facts.pure &= pure(functions, dialect)
+    facts.filtered &= filtered(tree, exp, dialect, relations.column)
     facts.writes |= analyzed or not plain_read(tokens, tree, functions, exp, dialect)
-    if isinstance(tree.root, exp.Query | exp.Values):
-        facts.queries += 1
-        limit = tree.limit()
-        facts.limit = None if limit is None or facts.limit is None else max(limit, facts.limit)
+    facts.limit = max(facts.limit, 0 if explained and not analyzed else most_rows(tree, exp))
 
 
-def _explained(tokens: list[SqlToken], facts: Facts) -> tuple[list[SqlToken], bool]:
-    """Without `EXPLAIN [ANALYZE] [VERBOSE] [QUERY PLAN] [(options)]`, and whether that runs the statement."""
+def _explained(tokens: list[SqlToken], facts: Facts) -> tuple[list[SqlToken], bool, bool]:
+    """Without `EXPLAIN [ANALYZE] [VERBOSE] [QUERY PLAN] [(options)]`, whether it was there, and whether it
+    runs the statement."""
     if tokens[0].kind != "word" or tokens[0].text != "explain":
-        return tokens, False
+        return tokens, False, False
     facts.kinds.add("explain")
     place = 1
     if len(tokens) > 1 and tokens[1].text == "(":
@@ -176,7 +190,7 @@ def _explained(tokens: list[SqlToken], facts: Facts) -> tuple[list[SqlToken], bo
     head = {token.text for token in tokens[1:place]}
     if place == len(tokens):
         raise FunctionError(_UNREADABLE)
-    return tokens[place:], bool(head & {"analyze", "analyse"})
+    return tokens[place:], True, bool(head & {"analyze", "analyse"})
 
 
 def _tree(source: Source, tokens: list[SqlToken], dialect: str) -> Tree:
@@ -202,7 +216,7 @@ def _check_agreement(text: str, theirs: Any, ours: list[SqlToken], start: int) -
 
 
 def _quoted(piece: str) -> bool:
-    return any(quote in piece for quote in "'\"`") or (len(piece) > 1 and piece[0] == "[")
+    return any(quote in piece for quote in "'\"`") or (len(piece) > 1 and piece[0] in "[$")
 
 
 def _kinds(tree: Tree, dialect: str) -> set[str]:
@@ -233,7 +247,11 @@ def _code(node: Node) -> bool:
 SQL = Function(
     name="sql",
     summary="What a SQL text does: statements, tables, columns, functions, and whether it only reads.",
-    parameters=(Parameter("text", "string"), Parameter("dialect", "string", choices=tuple(sorted(LEXIS)))),
+    parameters=(
+        Parameter("text", "string"),
+        Parameter("dialect", "string", choices=tuple(sorted(LEXIS))),
+        Parameter("columns", "list", optional=True),
+    ),
     gives="a map; an error for a text that cannot be read with certainty",
     fields={
         "statements": "How many statements there are.",
@@ -242,13 +260,21 @@ SQL = Function(
         "tables": "All tables, with their schema if it is written: list what is allowed, not what is "
         "denied. Tables of MySQL and BigQuery that differ only in case are one table here.",
         "written": "The tables that are written.",
-        "columns": "All columns without their table; `*` where a whole row is read.",
-        "functions": "All functions that are called; one with a schema is also listed without it. `t.f` "
-        "of PostgreSQL, "
-        "which is `f(t)` where t has no column f, is a column.",
-        "filtered": "Whether each UPDATE, DELETE and MERGE has a condition on a column; false for TRUNCATE, "
-        "and for an INSERT that replaces or updates what is there by the rows of a query.",
-        "limit": "The maximum number of rows that its queries return; -1 if that is not stated.",
+        "columns": "All columns without their table; `*` where a whole row is read, or may be. In PostgreSQL "
+        "`t.c` calls the function `c` with the whole row if t has no column c. So it is a column only if the "
+        'third argument lists it for that table (`["users.name", "orders.id"]`), or if t is a subquery, a '
+        "WITH or an alias whose columns the statement names; else it is one of `functions`, and `*`.",
+        "functions": "All functions that are called; one with a schema is also listed without it. In "
+        "PostgreSQL also each `f` of `x.f` that is not known to be a column (see `columns`), and those types "
+        "of casts and those operators that are not known.",
+        "pure": "Whether all of `functions` are known to have no effect.",
+        "filtered": "Whether each UPDATE and DELETE has a condition that no row passes without having a "
+        "column of the table equal to a constant, or to one of a list of constants: `id = 7`, "
+        "`id IN (7, 8) AND ...`. False for anything else, such as a range or a subquery, for MERGE, "
+        "TRUNCATE, DROP and ALTER, and for an INSERT that replaces or updates what is there by the rows of a "
+        "query.",
+        "limit": "The most rows that one of its queries can return (EXPLAIN, SHOW and PRAGMA do not count); "
+        "9007199254740992 if that is not certain, so that `limit <= 1000` and `limit > 1000` are both safe.",
     },
     call=sql,
     prepare=lambda: _parser("postgres"),
@@ -259,8 +285,13 @@ SQL = Function(
         'sql("WITH gone AS (DELETE FROM a.users RETURNING *) SELECT 1", "postgres").tables == ["a.users"]',
         'sql("SELECT u.name, count(*) FROM users u GROUP BY 1", "sqlite").columns == ["name"]',
         'sql("SELECT pg_read_file(\'/etc/passwd\')", "postgres").functions == ["pg_read_file"]',
+        'sql("SELECT (\'/etc/passwd\'::text).pg_read_file", "postgres").functions == ["pg_read_file"]',
+        'sql("SELECT u.name FROM users u", "postgres").columns == ["*", "name"]',
+        'sql("SELECT u.name FROM users u", "postgres", ["users.name"]).columns == ["name"]',
         '!sql("DELETE FROM users WHERE 1 = 1", "mysql").filtered',
+        'sql("DELETE FROM users WHERE id = 7 AND name <> \'x\'", "mysql").filtered',
         'sql("SELECT * FROM users LIMIT 10", "duckdb").limit == 10',
+        'sql("SELECT * FROM users", "duckdb").limit > 1000',
         'sql("DELETE FROM notes WHERE id = 7", "sqlite").written == ["notes"]',
     ),
     errors=(

@@ -13,7 +13,6 @@ from typing import Any
 
 from mcpguard.core.functions.function import FunctionError
 from mcpguard.core.functions.sql.text import ascii_lower
-from mcpguard.core.functions.sql.words import ROW_FUNCTIONS
 
 Node = Any
 """A node of the parser's tree; the parser is imported at first use only."""
@@ -176,21 +175,27 @@ class Tree:
             fields = names if isinstance(node.this, exp.Star) else names[:-1]
             found |= {name for name in fields if name not in sources}
             if not isinstance(node.this, exp.Star):
-                found |= {"*"} if names[-1] in rows or self._of_row(names) else set()
+                found |= {"*"} if names[-1] in rows else set()
                 found |= set() if self._output(node) else {names[-1]}
-        for node in self.of_kind(exp.Dot):
-            found |= {
-                name_of(part, self._dialect) for part in [node.expression] if isinstance(part, exp.Identifier)
-            }
-        for node in self.of_kind((exp.Schema, exp.Join)):
-            parts = node.expressions if isinstance(node, exp.Schema) else node.args.get("using") or []
-            found |= {name_of(part, self._dialect) for part in parts if isinstance(part, exp.Identifier)}
+        named = (exp.Identifier, exp.Literal)  # SQLite takes a string for a name
+        found |= {name_of(part, self._dialect) for part in self._parts() if isinstance(part, named)}
         found |= {name_of(node.this, self._dialect) for node in self.of_kind(exp.ColumnDef)}
-        return found | ({"*"} if any(self._whole(node) for node in self.nodes) else set())
+        listed = exp.Query | exp.Values | exp.Insert | exp.Update | exp.Delete | exp.Merge | exp.Create
+        unread = exp.Drop | exp.TruncateTable | exp.Attach | exp.Detach | exp.Use | exp.Grant | exp.Revoke
+        whole = not isinstance(self.root, listed | unread) or any(self._whole(node) for node in self.nodes)
+        return found | ({"*"} if whole else set())
 
-    def _of_row(self, names: list[str]) -> bool:
-        """PostgreSQL 8.16.5: `t.f` is `f(t)` where t has no column f."""
-        return self._dialect == "postgres" and len(names) > 1 and names[-1] in ROW_FUNCTIONS
+    def _parts(self) -> Iterator[Node]:
+        """What names a column without being one in the tree."""
+        exp = self._exp
+        yield from (node.expression for node in self.of_kind(exp.Dot))
+        for node in self.of_kind((exp.Schema, exp.Join, exp.Update)):
+            if isinstance(node, exp.Schema):
+                yield from node.expressions
+            elif isinstance(node, exp.Join):
+                yield from node.args.get("using") or []
+            else:
+                yield from (one.this for one in node.expressions)
 
     def _output(self, node: Node) -> bool:
         """Whether `ORDER BY name` names an output of the same query, which SQL looks for first."""
@@ -205,10 +210,16 @@ class Tree:
 
     def _row_names(self) -> set[str]:
         exp = self._exp
-        tables = [node for node in self.of_kind(exp.Table) if id(node) in self.read]
+        tables = [node for node in self.of_kind((exp.Table, exp.Subquery)) if self._opaque(node)]
         aliases = [node.args["alias"].this for node in tables if node.args.get("alias")]
-        names = [part for part in [*aliases, *(node.this for node in tables)] if part is not None]
-        return {name_of(part, self._dialect) for part in names}
+        names = [*aliases, *(node.this for node in tables)]
+        return {name_of(part, self._dialect) for part in names if isinstance(part, exp.Identifier)}
+
+    def _opaque(self, node: Node) -> bool:
+        """Whether columns of real tables are in it that the statement does not name: a table, or a join."""
+        return id(node) in self.read or (
+            isinstance(node, self._exp.Subquery) and isinstance(node.this, self._exp.Table)
+        )
 
     def _source_names(self) -> set[str]:
         """What may stand before the dot of a column without being a column: tables, aliases, schemas."""
@@ -228,30 +239,13 @@ class Tree:
         if isinstance(node, exp.Join):
             return bool(node.args.get("method"))
         if isinstance(node, exp.TableAlias):
-            return bool(node.args.get("columns")) and isinstance(node.parent, exp.Table)
+            return bool(node.args.get("columns")) and self._opaque(node.parent)
         if isinstance(node, exp.Insert):
             return not isinstance(node.this, exp.Schema)
         return isinstance(node, exp.Pivot)
-
-    def limit(self) -> int | None:
-        """The most rows that the statement gives; None where it does not say."""
-        query = self.root
-        while isinstance(query, self._exp.Subquery) and query.args.get("limit") is None:
-            query = query.this
-        limit = query.args.get("limit")
-        if limit is None or (limit.args.get("limit_options") and _loose(limit.args["limit_options"])):
-            return None
-        count = limit.args.get("count") or limit.args.get("expression")
-        if count is None or not count.is_int or not isinstance(count, self._exp.Literal):
-            return None
-        return min(int(count.name), 2**53)
 
 
 def _of_values(select: Node, exp: Any) -> bool:
     """The parser writes a bare VALUES as `SELECT * FROM (VALUES ...)`."""
     source = select.args.get("from_")
     return source is not None and isinstance(source.this, exp.Values) and not select.args.get("joins")
-
-
-def _loose(options: Node) -> bool:
-    return bool(options.args.get("percent") or options.args.get("with_ties"))

@@ -1,0 +1,199 @@
+"""Which `a.b` of PostgreSQL is a column, and which may be the call of a function.
+
+PostgreSQL reads `x.f` as `f(x)` where x has no column f, whether x is a row or a single value, and `(x).f`,
+`x[1].f` and `$1.f` likewise.
+Law of this file: a name after a dot is a column only where the columns of what stands before the dot are
+written down: in the statement (an alias with names, a WITH or a subquery that names what it gives), or by the
+author of the policy for a table. Every other one is a call of that name, which reads the whole row.
+Source: PostgreSQL 4.2.4, 8.16.5 and 38.5.3.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator
+from typing import Any
+
+from msgspec import Struct
+
+from mcpguard.core.functions.sql.text import SqlToken
+from mcpguard.core.functions.sql.tree import Node, Tree, name_of, shown
+
+Names = frozenset[str]
+Chain = tuple[str, ...]
+
+_PAIRS: Names = frozenset({"key", "value"})
+_GIVES: dict[str, Names] = {
+    "json_each": _PAIRS,
+    "json_each_text": _PAIRS,
+    "jsonb_each": _PAIRS,
+    "jsonb_each_text": _PAIRS,
+    "json_array_elements": frozenset({"value"}),
+    "json_array_elements_text": frozenset({"value"}),
+    "jsonb_array_elements": frozenset({"value"}),
+    "jsonb_array_elements_text": frozenset({"value"}),
+}
+"""The columns of functions in FROM. Source: PostgreSQL 9.16."""
+
+
+class Dotted(Struct):
+    """The dots of a statement: `chains` are names with dots between them, `called` those of them before a
+    bracket, `fields` the names behind a bracket or a parameter; `star` says whether there is a `.*`."""
+
+    chains: Counter[Chain]
+    called: Counter[Chain]
+    fields: set[str]
+    star: bool = False
+
+
+class Fields(Struct, frozen=True):
+    """`calls` are the names after a dot that no written list has; `whole` says that a row is read by them."""
+
+    calls: frozenset[str]
+    whole: bool
+
+
+def fields(tokens: list[SqlToken], tree: Tree, exp: Any, relations: Relations) -> Fields:
+    """See this file."""
+    dotted = _dotted(tokens)
+    tables = Counter(_parts(table, exp) for table in tree.of_kind(exp.Table))
+    calls = set(dotted.fields)
+    for chain, count in dotted.chains.items():
+        named = max(0, tables[chain] - dotted.called[chain])  # as a table, and not before a list of columns
+        if count > named and not relations.column(chain):
+            calls.add(chain[-1])
+    return Fields(frozenset(calls), whole=bool(calls) or dotted.star)
+
+
+def _parts(table: Node, exp: Any) -> Chain:
+    return tuple(name_of(part, "postgres") for part in table.parts if isinstance(part, exp.Identifier))
+
+
+def _is_dot(tokens: list[SqlToken], place: int) -> bool:
+    return place < len(tokens) and tokens[place].kind == "mark" and tokens[place].text == "."
+
+
+def _dotted(tokens: list[SqlToken]) -> Dotted:
+    found = Dotted(Counter(), Counter(), set())
+    place = 1
+    while place < len(tokens):
+        if not _is_dot(tokens, place):
+            place += 1
+            continue
+        first = tokens[place - 1]
+        names: list[str] = []
+        while _is_dot(tokens, place):
+            after = tokens[place + 1 : place + 2]
+            found.star |= bool(after) and after[0].text == "*" and after[0].kind == "mark"
+            names += [_name(one) for one in after if one.kind in ("word", "name")]
+            place += 2
+        if first.kind not in ("word", "name"):
+            found.fields.update(names)
+            continue
+        bracket = place < len(tokens) and tokens[place].kind == "mark" and tokens[place].text == "("
+        if tokens[place - 1].kind != "mark":
+            (found.called if bracket else found.chains)[(_name(first), *names)] += 1
+    return found
+
+
+def _name(token: SqlToken) -> str:
+    return shown(token.text, token.kind == "name", "postgres")
+
+
+class Relations:
+    """What stands in the FROMs of a statement, with the columns of it that are written down: here, or in
+    `written` by the author of the policy, as `table.column`."""
+
+    def __init__(self, tree: Tree, exp: Any, written: Names) -> None:
+        self._tree = tree
+        self._exp = exp
+        self._written = written
+        self._open: set[int] = set()
+        self._common: dict[str, list[Node]] = {}
+        for cte in tree.of_kind(exp.CTE):
+            self._common.setdefault(name_of(cte.args["alias"].this, "postgres"), []).append(cte)
+        self._found: dict[Chain, list[Names]] = {}
+        for node in tree.of_kind((exp.Table, exp.Subquery, exp.Lateral, exp.Unnest, exp.Values)):
+            for names in self._names(node):
+                self._found.setdefault(names, []).append(self._columns(node))
+
+    def column(self, chain: Chain) -> bool:
+        """Whether everything that can stand before the last dot has a written column of the last name."""
+        found = self._found.get(chain[:-1], [])
+        return bool(found) and all(chain[-1] in one for one in found)
+
+    def _names(self, node: Node) -> list[Chain]:
+        alias = node.args.get("alias")
+        if alias is not None and alias.this is not None:
+            names: list[Chain] = [(name_of(alias.this, "postgres"),)]
+        elif isinstance(node, self._exp.Table):
+            whole = _parts(node, self._exp)
+            names = list(dict.fromkeys([whole[-1:], whole]))
+        else:
+            names = []
+        inserted = isinstance(node.parent, self._exp.Insert | self._exp.Schema)
+        return [*names, ("excluded",)] if inserted and node.arg_key == "this" else names
+
+    def _columns(self, node: Node) -> Names:
+        alias = node.args.get("alias")
+        if alias is not None and alias.args.get("columns"):
+            return self._listed(alias.args["columns"])
+        if isinstance(node, self._exp.Table):
+            return self._of_table(node)
+        if isinstance(node, self._exp.Lateral) and isinstance(node.this, self._exp.Anonymous):
+            return _GIVES.get(node.this.name.lower(), frozenset())
+        return self._gives(node.this)
+
+    def _of_table(self, node: Node) -> Names:
+        table = self._tree.read.get(id(node))
+        if table is not None:
+            last = table.rpartition(".")[2]
+            return frozenset(
+                one.removeprefix(head)
+                for head in (f"{table}.", f"{last}.")
+                for one in self._written
+                if one.startswith(head)
+            )
+        if isinstance(node.this, self._exp.Anonymous):
+            return _GIVES.get(node.this.name.lower(), frozenset())
+        named = self._common.get(name_of(node.this, "postgres"), []) if node.this is not None else []
+        all_of = [self._of_common(cte) for cte in named]
+        return frozenset.intersection(*all_of) if all_of else frozenset()
+
+    def _of_common(self, cte: Node) -> Names:
+        columns = cte.args["alias"].args.get("columns")
+        if columns:
+            return self._listed(columns)
+        return self._gives(cte.this)
+
+    def _gives(self, query: Node) -> Names:
+        """The names of what a query gives, as far as it writes them."""
+        exp = self._exp
+        if id(query) in self._open or not isinstance(query, exp.Expression):
+            return frozenset()  # a WITH RECURSIVE of itself
+        self._open.add(id(query))
+        try:
+            if isinstance(query, exp.SetOperation | exp.Subquery):
+                return self._gives(query.this)
+            returned = query.args.get("returning")
+            outputs = (
+                query.expressions if isinstance(query, exp.Select) else returned and returned.expressions
+            )
+            return frozenset(name for one in outputs or () for name in self._output(one, query))
+        finally:
+            self._open.discard(id(query))
+
+    def _output(self, one: Node, query: Node) -> Iterator[str]:
+        exp = self._exp
+        if isinstance(one, exp.Alias):
+            yield name_of(one.args["alias"], "postgres")
+        elif isinstance(one, exp.Column) and not isinstance(one.this, exp.Star):
+            yield name_of(one.this, "postgres")
+        elif isinstance(one, exp.Star):
+            sources = [query.args.get("from_"), *(query.args.get("joins") or ())]
+            columns = [self._columns(source.this) for source in sources if source is not None]
+            yield from frozenset[str]().union(*columns)
+
+    def _listed(self, columns: list[Node]) -> Names:
+        names = [one.this if isinstance(one, self._exp.ColumnDef) else one for one in columns]
+        return frozenset(name_of(name, "postgres") for name in names)
