@@ -4,8 +4,6 @@ Law of this file: every finding has a code that keeps its meaning, and none ever
 credential.
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterable
 from typing import Literal
 

@@ -3,8 +3,6 @@
 Law of this file: all forms say the same; only SARIF leaves out what is in order.
 """
 
-from __future__ import annotations
-
 import os
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path

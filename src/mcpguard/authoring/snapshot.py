@@ -4,8 +4,6 @@ Law of this file: what upstreams said is data of any shape; a schema that cannot
 never fails.
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 from enum import Enum
 from typing import Annotated, Any, Literal

@@ -4,8 +4,6 @@ Each verb is a module of this package with `EXAMPLES`, `add_arguments(parser)` a
 only the chosen one is imported, since a client waits for `mcpguard run` to start.
 """
 
-from __future__ import annotations
-
 import os
 import sys
 from collections.abc import Sequence

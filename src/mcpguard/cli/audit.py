@@ -1,7 +1,5 @@
 """`mcpguard audit`: verify that the evidence is as it was written, and print it."""
 
-from __future__ import annotations
-
 import argparse
 import os
 from collections import defaultdict, deque

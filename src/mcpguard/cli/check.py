@@ -1,7 +1,5 @@
 """`mcpguard check`: everything that is wrong with a configuration, reported before a client finds out."""
 
-from __future__ import annotations
-
 import argparse
 import os
 from pathlib import Path

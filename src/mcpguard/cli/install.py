@@ -1,7 +1,5 @@
 """`mcpguard install`: add mcpguard to a client that has no servers yet."""
 
-from __future__ import annotations
-
 import argparse
 import os
 from pathlib import Path

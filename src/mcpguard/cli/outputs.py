@@ -3,8 +3,6 @@
 Law of this file: programs rely on each key. None is renamed or removed without a line in CHANGELOG.md.
 """
 
-from __future__ import annotations
-
 from typing import Literal
 
 from pydantic import Field, RootModel

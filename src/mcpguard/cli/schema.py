@@ -1,7 +1,5 @@
 """`mcpguard schema`: the JSON Schema of a file that people write, or of what a verb prints with `--json`."""
 
-from __future__ import annotations
-
 import argparse
 from typing import Any, Literal
 

@@ -1,7 +1,5 @@
 """`mcpguard snapshot`: what the configured servers offer, as a file for `mcpguard check --snapshot`."""
 
-from __future__ import annotations
-
 import argparse
 import sys
 from pathlib import Path

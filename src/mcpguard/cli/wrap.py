@@ -1,7 +1,5 @@
 """`mcpguard wrap`: guard one server with no configuration file."""
 
-from __future__ import annotations
-
 import argparse
 import os
 

@@ -7,8 +7,6 @@ Law of this file: a code keeps its meaning for ever, and every code has a fix an
 it belongs to.
 """
 
-from __future__ import annotations
-
 import os
 from pathlib import Path
 

@@ -3,8 +3,6 @@
 Law of this file: names and bounds decide what is looked at, and no history leads out of its own folder.
 """
 
-from __future__ import annotations
-
 import os
 from collections.abc import Collection, Iterator
 from itertools import islice

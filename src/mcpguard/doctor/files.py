@@ -3,8 +3,6 @@
 Law of this file: nothing here waits, follows a loop or reads more than it says.
 """
 
-from __future__ import annotations
-
 import os
 import stat
 from pathlib import Path

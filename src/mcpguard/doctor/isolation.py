@@ -4,8 +4,6 @@ mcpguard's own process is closed to others (`adapters/system/hardening.py`); a p
 since a new program is dumpable again (prctl(2), PR_SET_DUMPABLE; execve(2)).
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 from pathlib import Path
 

@@ -1,7 +1,5 @@
 """The keychain that mcpguard would use: whether there is one, and whether it keeps closed what it gets."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 
 from mcpguard.doctor.codes import Checked, found

@@ -3,8 +3,6 @@
 Law of this file: what several files depend on is reported once.
 """
 
-from __future__ import annotations
-
 import os
 import stat
 from collections.abc import Iterable, Iterator

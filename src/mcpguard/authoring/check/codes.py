@@ -6,8 +6,6 @@ in `tests/authoring/check/test_codes.py`.
 Law of this file: a code keeps its meaning for ever.
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 
 from mcpguard.authoring.findings import Code, Finding, at

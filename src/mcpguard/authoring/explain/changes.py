@@ -5,8 +5,6 @@ author's condition would have to come to; and what cannot be shown to lead to a 
 suggested.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable, Iterable, Iterator
 from datetime import datetime
 

@@ -4,8 +4,6 @@ Law of this file: the verdict is `decide`'s own; what is reported besides is com
 the same request, and changes nothing.
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterable
 
 from msgspec import Struct

@@ -4,8 +4,6 @@ Law of this file: nothing in it is a value of an argument or of a result. Condit
 messages are the author's text, for the operator.
 """
 
-from __future__ import annotations
-
 from typing import Literal
 
 from pydantic import Field

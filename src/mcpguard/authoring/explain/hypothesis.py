@@ -3,8 +3,6 @@
 Law of this file: no message quotes an argument or a claim; both may hold a credential.
 """
 
-from __future__ import annotations
-
 import sys
 from argparse import ArgumentTypeError, Namespace
 from datetime import UTC, datetime

@@ -4,8 +4,6 @@ Law of this file: `no` is said exactly where no list shows it (`pdp.visible`), a
 is allowed, whatever its arguments and the session are.
 """
 
-from __future__ import annotations
-
 import re
 from collections.abc import Iterable, Iterator
 from typing import Literal

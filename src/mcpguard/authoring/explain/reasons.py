@@ -4,8 +4,6 @@ Law of this file: of a request it reports which members are there and of which t
 functions found the booleans and the kinds of detectors; a value of the request is never in a sentence.
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterator, Mapping
 
 from msgspec import Struct

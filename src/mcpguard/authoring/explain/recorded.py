@@ -4,8 +4,6 @@ Law of this file: arguments are on record by their digest only, so they are expl
 brings those with that digest.
 """
 
-from __future__ import annotations
-
 from argparse import Namespace
 from collections.abc import Iterator
 from datetime import datetime

@@ -1,7 +1,5 @@
 """An explanation, and what a principal can reach, as lines for a person."""
 
-from __future__ import annotations
-
 from collections import Counter
 from collections.abc import Iterable, Iterator
 

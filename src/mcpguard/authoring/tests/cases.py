@@ -4,8 +4,6 @@ Law of this file: a case that could pass without proving anything (a key that no
 not exist, no expectation at all) is a mistake at its place.
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 from datetime import datetime
 from typing import Annotated, Any, Literal

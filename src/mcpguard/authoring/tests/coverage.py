@@ -4,8 +4,6 @@ Law of this file: a branch counts as seen only for a request that its rule was a
 value that it has by itself; an error is neither true nor false.
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterable, Iterator
 
 from pydantic import Field

@@ -4,8 +4,6 @@ Law of this file: two engines may differ in one way only: one of them refuses wh
 said; any other difference fails the case.
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 from typing import Literal
 

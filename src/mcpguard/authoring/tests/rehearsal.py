@@ -5,8 +5,6 @@ Law of this file: it decides nothing itself. The verdict is that of `core/policy
 gateway asks them.
 """
 
-from __future__ import annotations
-
 from copy import deepcopy
 from datetime import datetime
 from typing import Literal

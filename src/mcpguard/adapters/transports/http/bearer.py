@@ -4,8 +4,6 @@ Law of this file: the token chooses nothing but the key among the issuer's own. 
 which issuer and which audience are right stands in our configuration, and no sentence holds a token.
 """
 
-from __future__ import annotations
-
 import asyncio
 import re
 import time

@@ -4,8 +4,6 @@ Law of this file: nothing is said but a `Redacted` or a fixed text of ours (laws
 goes out once, on one stream.
 """
 
-from __future__ import annotations
-
 import asyncio
 import re
 from collections.abc import Sequence

@@ -4,8 +4,6 @@ Law of this file: one request is served at a time, and what a connection may sen
 bytes and in time; what cannot be read in exactly one way, or not to its end, is not served.
 """
 
-from __future__ import annotations
-
 import asyncio
 import re
 from collections.abc import Callable, Coroutine

@@ -5,8 +5,6 @@ client's token was verified where one is configured. An inbound `Authorization` 
 (laws 2 and 3).
 """
 
-from __future__ import annotations
-
 from collections.abc import Awaitable, Callable
 from typing import Protocol
 from urllib.parse import urlsplit

@@ -1,8 +1,6 @@
 """HTTP+SSE, the deprecated transport of revision 2024-11-05 (basic/transports): messages come by POST, and
 everything goes out on one stream, with which the session ends."""
 
-from __future__ import annotations
-
 from urllib.parse import parse_qs
 
 from mcpguard.adapters.relay.turn import Turn

@@ -4,8 +4,6 @@ Law of this file: no IO, no state; what is not known to be right is refused. A b
 another site (DNS rebinding) is stopped by Host and Origin (basic/transports, security warning).
 """
 
-from __future__ import annotations
-
 import re
 from functools import lru_cache
 from ipaddress import ip_address

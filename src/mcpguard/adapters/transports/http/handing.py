@@ -3,8 +3,6 @@
 Law of this file: a request is known to the gateway by a number of ours, in place of its id.
 """
 
-from __future__ import annotations
-
 from mcpguard.adapters.relay.turn import Turn
 from mcpguard.adapters.transports.http.client import HttpClient, too_busy
 from mcpguard.adapters.transports.http.sessions import HttpWorld

@@ -5,8 +5,6 @@ Law of this file: an event goes out again only on the stream that it was said on
 bounded for each session.
 """
 
-from __future__ import annotations
-
 from collections import deque
 
 from msgspec import Struct

@@ -5,8 +5,6 @@ more files may be open, asyncio tries again each second and reports each attempt
 told once, in a sentence that says what to do.
 """
 
-from __future__ import annotations
-
 import asyncio
 import errno
 import socket

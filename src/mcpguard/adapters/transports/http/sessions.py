@@ -5,8 +5,6 @@ per session. Law of this file: a session id is no proof of who asks; it opens a 
 began it and to nobody else.
 """
 
-from __future__ import annotations
-
 import asyncio
 import secrets
 from typing import Protocol

@@ -5,8 +5,6 @@ Law of this file: a message reaches a gateway only after it was read in exactly 
 number of ours in place of its id.
 """
 
-from __future__ import annotations
-
 from msgspec import Struct
 
 from mcpguard.adapters.relay.turn import Turn

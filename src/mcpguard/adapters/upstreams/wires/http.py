@@ -74,7 +74,6 @@ class StreamableHttpWire:
 
     @property
     def unsent(self) -> int:
-        """Bytes of messages whose body has not left yet."""
         return self._outbox.unsent
 
     async def open(self) -> None:
@@ -107,7 +106,6 @@ class StreamableHttpWire:
         return False
 
     def hold(self, on: bool) -> None:
-        """Bring nothing more, or again."""
         self._reader.hold(on)
 
     async def last_words(self) -> str:

@@ -54,7 +54,6 @@ class SseWire:
 
     @property
     def unsent(self) -> int:
-        """Bytes of messages whose body has not left yet."""
         return self._outbox.unsent
 
     async def open(self) -> None:
@@ -133,7 +132,6 @@ class SseWire:
                 exchange.close()
 
     def greeted(self, version: str, modern: bool) -> None:
-        """Later messages carry the revision."""
         self._version = version
         self._reader.batches = version in jsonrpc.BATCHED
 
@@ -143,7 +141,6 @@ class SseWire:
         return False
 
     def hold(self, on: bool) -> None:
-        """Bring nothing more, or again."""
         self._reader.hold(on)
 
     async def last_words(self) -> str:

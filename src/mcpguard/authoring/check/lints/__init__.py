@@ -4,8 +4,6 @@ To add a lint: an entry in the module of its subject, with the next free code th
 at the end of that module. A new subject is a module with its tuple, which `LINTS` unpacks.
 """
 
-from __future__ import annotations
-
 from mcpguard.authoring.check.lints.arguments import ARGUMENTS
 from mcpguard.authoring.check.lints.care import CARE
 from mcpguard.authoring.check.lints.coverage import COVERAGE

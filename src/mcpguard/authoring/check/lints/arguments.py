@@ -4,8 +4,6 @@ Law of this file: only rules on `tools/call` alone are looked at, since elsewher
 one tool whose schema says nothing of an argument is enough to say nothing.
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 
 from mcpguard.authoring.check.lints.conditions import Read

@@ -3,8 +3,6 @@
 Law of this file: each of these may be intended, so none is an error.
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 
 from mcpguard.authoring.check.lints.entry import Lint, LintSubject, example, once

@@ -3,8 +3,6 @@
 Law of this file: a glob is reported only where all servers that it could mean are known.
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 
 from mcpguard.authoring.check.lints.entry import Lint, LintSubject, example, matches

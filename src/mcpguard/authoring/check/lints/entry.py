@@ -5,8 +5,6 @@ Law of these files: a lint reports on what is in force and valid in itself, and 
 cannot know (no snapshot, a computed name) it does not report.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable, Iterable, Iterator
 from datetime import datetime
 from fnmatch import fnmatchcase

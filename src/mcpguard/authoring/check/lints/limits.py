@@ -4,8 +4,6 @@ Law of this file: a limit is reported only where the limits of other rules are u
 case.
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 
 from mcpguard.authoring.check.lints.entry import Lint, LintSubject, PlacedRule, example

@@ -4,8 +4,6 @@ Law of this file: a label is set also where the condition of its rule fails, a f
 what is sure to tighten is to deny by the first and to allow by the second.
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 from difflib import get_close_matches
 

@@ -4,8 +4,6 @@ Law of this file: a rule covers another only where every request that the other 
 far as globs alone can tell.
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 from fnmatch import fnmatchcase
 
