@@ -20,9 +20,10 @@ from mcpguard.core.conditions.hoisting import MACROS
 from mcpguard.core.model import Json
 
 Role = Literal["whole", "operand", "test", "side", "value"]
+Logic = Literal["and", "or", "not", "choice", "atom"]
 
 _OPERATORS = ("relation_", "addition_", "multiplication_")
-_CHAINS = frozenset(["conditionalor", "conditionaland"])
+_CHAINS: dict[str, Logic] = {"conditionalor": "or", "conditionaland": "and"}
 _NAMES = frozenset(["ident", "literal"])
 _SELECTIONS = frozenset(["member_dot", "member_index"])
 
@@ -32,6 +33,7 @@ class Part(Struct, frozen=True):
 
     `role`: the `whole` condition; an `operand` of && or ||; the `test` and each `side` of ?: (where what they
     give is the answer); any other `value`, such as an argument of a function or a side of a comparison.
+    `logic` is how the parts directly inside make its value; an `atom` is no matter of theirs alone.
     """
 
     role: Role
@@ -39,6 +41,7 @@ class Part(Struct, frozen=True):
     start: int
     end: int
     depth: int
+    logic: Logic
 
     @property
     def branch(self) -> bool:
@@ -78,7 +81,7 @@ class _Finder:
         node = _inner(outer)
         if role != "value" or node.data not in _NAMES:
             start, end = _span(outer)
-            self.parts.append(Part(role, self._text[start:end], start, end, depth))
+            self.parts.append(Part(role, self._text[start:end], start, end, depth, _logic(node, boolean)))
             depth += 1
         for child, inner_role, inner_boolean in _children(node, boolean):
             self.read(child, inner_role, inner_boolean, depth)
@@ -100,6 +103,14 @@ def _span(tree: Any) -> tuple[int, int]:
     while hasattr(last, "children") and last.meta.end_pos is None:
         last = last.children[-1]
     return getattr(first, "meta", first).start_pos, getattr(last, "meta", last).end_pos
+
+
+def _logic(node: Any, boolean: bool) -> Logic:
+    if node.data == "expr":
+        return "choice" if boolean else "atom"
+    if node.data == "unary":
+        return "not" if node.children[0].data == "unary_not" else "atom"
+    return _CHAINS.get(node.data, "atom")
 
 
 def _children(node: Any, boolean: bool) -> Iterator[tuple[Any, Role, bool]]:

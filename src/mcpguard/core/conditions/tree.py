@@ -7,15 +7,11 @@ reported about it is what counted.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Literal
 
 from msgspec import Struct
 
 from mcpguard.core.conditions.cel import FALSE, TRUE, Bound, ConditionError, Engine, Verdict
-from mcpguard.core.conditions.cel_text import tokens_of
-from mcpguard.core.conditions.parts import Part, parts_of
-
-Logic = Literal["and", "or", "not", "choice", "atom"]
+from mcpguard.core.conditions.parts import Logic, Part, parts_of
 
 
 class LogicNode(Struct, frozen=True):
@@ -85,17 +81,9 @@ def tree_of(text: str) -> LogicNode:
 
 def _node(parts: tuple[Part, ...], at: int) -> LogicNode:
     part = parts[at]
-    inner = list(_inside(parts, at))
-    roles = [parts[one].role for one in inner]
-    logic: Logic = "atom"
-    if "operand" in roles:
-        logic = "and" if _between(part, parts[inner[0]], parts[inner[1]]) == "&" else "or"
-    elif roles == ["test", "side", "side"]:
-        logic = "choice"
-    elif len(inner) == 1 and _negated(part, parts[inner[0]]):
-        logic = "not"
-    nodes = () if logic == "atom" else tuple(_node(parts, one) for one in inner)
-    return LogicNode(part.text, logic, nodes)
+    nodes = () if part.logic == "atom" else tuple(_node(parts, one) for one in _inside(parts, at))
+    # What `!` stands before may be a constant, which is no part.
+    return LogicNode(part.text, part.logic if nodes else "atom", nodes)
 
 
 def _inside(parts: tuple[Part, ...], at: int) -> Iterator[int]:
@@ -106,19 +94,3 @@ def _inside(parts: tuple[Part, ...], at: int) -> Iterator[int]:
             return
         if parts[index].depth == depth + 1:
             yield index
-
-
-def _between(part: Part, left: Part, right: Part) -> str:
-    """The operator's character between two operands."""
-    text = part.text[left.end - part.start : right.start - part.start]
-    return next(token.text for token in tokens_of(text) if token.text in ("&", "|"))
-
-
-def _negated(part: Part, inner: Part) -> bool:
-    """Whether `part` is `!` and `inner` and no more, but for parentheses around both."""
-    tokens = [token for token in tokens_of(part.text) if token.kind != "end"]
-    around = next(index for index, token in enumerate(tokens) if token.text != "(")
-    start, end = inner.start - part.start, inner.end - part.start
-    before = [token.text for token in tokens if token.start < start]
-    after = [token.text for token in tokens if token.start >= end]
-    return before == [*"(" * around, "!"] and after == [*")" * around]
