@@ -1,24 +1,30 @@
 """All checks of `mcpguard check` on one configuration.
 
 Law of this file: without `live` nothing is started, nothing is left behind and no value is printed; a broken
-configuration file hides the rest, everything else is reported together.
+configuration file hides the rest, and a policy that does not load what only all of them together can show;
+everything else is reported together.
 """
 
 from __future__ import annotations
 
 import os
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from msgspec import structs
+
 from mcpguard.authoring.check.codes import problems, wrong
+from mcpguard.authoring.check.credentials import chosen
 from mcpguard.authoring.findings import Finding, Report, Severity, fine, inspected, passes
-from mcpguard.core.errors import ConfigError, DocumentError
+from mcpguard.core.errors import ConfigError, DocumentError, PolicyError
 
 if TYPE_CHECKING:
     from mcpguard.authoring.snapshot import Snapshot
     from mcpguard.config.loading import Config
     from mcpguard.core.document.reading import Document
+    from mcpguard.core.policy.compiled import CompiledPolicy
     from mcpguard.core.redaction.redactor import Redactor
 
 
@@ -46,7 +52,6 @@ def _read(path: Path) -> Snapshot:
 
 
 def _findings(path: Path, redactor: Redactor, snapshot: Snapshot | None, live: bool) -> Iterator[Finding]:
-    from mcpguard.authoring.check.policies import policies
     from mcpguard.authoring.check.servers import servers
     from mcpguard.config.loading import load_config
     from mcpguard.config.policies import read_document
@@ -62,7 +67,7 @@ def _findings(path: Path, redactor: Redactor, snapshot: Snapshot | None, live: b
     if live:
         snapshot, lost = _asked(config, document)
         yield from lost
-    yield from policies(config, document, snapshot)
+    yield from _policies(config, document, snapshot)
     yield from servers(config, document, redactor)
     yield _evidence(config)
 
@@ -73,6 +78,52 @@ def _asked(config: Config, document: Document) -> tuple[Snapshot, list[Finding]]
     snapshot, failed = survey(config, [one for one, server in config.servers.items() if not server.disabled])
     places = [document.problem(("servers", name), said) for name, said in failed.items()]
     return snapshot, [wrong("C105", place) for place in places]
+
+
+def _policies(config: Config, document: Document, snapshot: Snapshot | None) -> Iterator[Finding]:
+    """Each policy file, and what is found in those that are right in themselves."""
+    from mcpguard.core.policy.compiled import PolicySet
+
+    compiled: list[CompiledPolicy] = []
+    yield from _load(config, compiled)
+    try:
+        PolicySet(compiled)
+    except PolicyError as error:
+        yield from problems("P001", error)
+    if not config.policies:
+        place = document.problem(("policies",), "there are no `policies`, so every call is refused")
+        yield wrong("C002", place)
+    yield from chosen(config, compiled)
+    yield from _lints(config, document, compiled, snapshot)
+
+
+def _load(config: Config, compiled: list[CompiledPolicy]) -> Iterator[Finding]:
+    from mcpguard.config.policies import read_document
+    from mcpguard.core.policy.compiled import compile_policy
+    from mcpguard.core.redaction.redactor import OPT_IN
+
+    for path in config.policies:
+        try:
+            one = compile_policy(read_document(path, PolicyError), str(path), OPT_IN)
+        except PolicyError as error:
+            yield from problems("P001", error)
+            continue
+        compiled.append(one)
+        count = len(one.rules)
+        yield fine(str(path), f"policy {one.policy.policy}: {count} rule{'s' * (count != 1)}")
+
+
+def _lints(
+    config: Config, document: Document, compiled: list[CompiledPolicy], snapshot: Snapshot | None
+) -> Iterator[Finding]:
+    from mcpguard.authoring.check.lints import LintSubject, lint
+
+    served = {name: not server.disabled for name, server in config.servers.items()}
+    whole = len(compiled) == len(config.policies)
+    found = lint(LintSubject(compiled, datetime.now(UTC), served, document, snapshot, whole))
+    yield from (one for one in found if one.file != document.source)
+    # A line of the configuration may contain a credential.
+    yield from (structs.replace(one, excerpt="") for one in found if one.file == document.source)
 
 
 def _evidence(config: Config) -> Finding:
