@@ -294,7 +294,9 @@ def audit_remark(folder: Path) -> tuple[str, str]:
 def test_the_default_audit_folder_is_the_users_state_folder(
     folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: Capture
 ) -> None:
-    monkeypatch.setattr("mcpguard.adapters.audit.reader.default_folder", lambda: folder / "state" / "audit")
+    monkeypatch.setattr(
+        "mcpguard.authoring.check.configuration.default_folder", lambda: folder / "state" / "audit"
+    )
     (folder / "mcpguard.yaml").write_text(f"version: 1\nservers: {{git: {SERVER}}}\npolicies: [p.yaml]\n")
     assert main(["check", "--config", "mcpguard.yaml"]) == 0
     assert "ok       state/audit: evidence can be written\n" in capsys.readouterr().out
@@ -307,7 +309,7 @@ def test_evidence_that_cannot_be_continued_is_an_error(
     def unreadable(_: Path) -> None:
         raise PermissionError(13, "Permission denied")
 
-    monkeypatch.setattr("mcpguard.adapters.audit.reader.newest_head", unreadable)
+    monkeypatch.setattr("mcpguard.authoring.check.configuration.newest_head", unreadable)
     (folder / "audit").mkdir()
     assert remarks(f"{{git: {SERVER}}}") == (
         1,

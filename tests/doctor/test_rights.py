@@ -150,7 +150,7 @@ def test_a_kernel_without_these_settings_is_none(made: Machine) -> None:
 def test_evidence_that_is_gone_is_told(made: Machine, monkeypatch: pytest.MonkeyPatch) -> None:
     made.configured()
     made.write("state/audit/20260101T000000Z-1-00000000.jsonl", "")
-    monkeypatch.setattr("mcpguard.adapters.audit.reader.verified", lambda *_, **__: ({}, ["b.jsonl"]))
+    monkeypatch.setattr("mcpguard.doctor.evidence.verified", lambda *_, **__: ({}, ["b.jsonl"]))
     assert [one.message for one in made.diagnosed().findings] == [
         "it is missing, although another chain continues it"
     ]

@@ -9,19 +9,21 @@ from __future__ import annotations
 import asyncio
 import os
 from collections.abc import Callable, Iterator
-from typing import TYPE_CHECKING
 
 from pydantic import Field, RootModel
 
+from mcpguard.adapters.credentials.broker import Broker, named_by
+from mcpguard.adapters.system.identity import operating_system_user
+from mcpguard.adapters.system.terminal import plain, style
+from mcpguard.adapters.upstreams.wires.address import Address, authority
+from mcpguard.config.loading import Config, Credential, Server
 from mcpguard.config.references import ENTRY
 from mcpguard.core.document.printed import Printed
 from mcpguard.core.errors import McpGuardError
-
-if TYPE_CHECKING:
-    from mcpguard.adapters.credentials.broker import Broker
-    from mcpguard.config.loading import Config, Credential, Server
-    from mcpguard.core.model import Principal
-    from mcpguard.core.secret import CredentialRef
+from mcpguard.core.model import Principal
+from mcpguard.core.redaction.redactor import Redactor
+from mcpguard.core.secret import CredentialRef
+from mcpguard.gateway.ports import Recipient
 
 
 class Tested(Printed):
@@ -44,8 +46,6 @@ class TestedList(RootModel[tuple[Tested, ...]]):
 def check(config: Config) -> list[Tested]:
     """Every reference of every server that is not disabled, and every entry of `credentials` for each of its
     servers. Asks each source, which may ask a person."""
-    from mcpguard.adapters.credentials.broker import Broker, named_by
-    from mcpguard.core.redaction.redactor import Redactor
 
     redactor = Redactor(os.urandom(32))
     servers = [server for server in config.servers.values() if not server.disabled]
@@ -64,7 +64,6 @@ def report(found: list[Tested], as_json: bool) -> str:
     """One line each, or a JSON list."""
     if as_json:
         return TestedList(tuple(found)).model_dump_json(indent=2)
-    from mcpguard.adapters.system.terminal import plain, style
 
     lines = [
         f"{style('ok    ', 'green') if one.ok else style('failed', 'red')}  "
@@ -76,7 +75,6 @@ def report(found: list[Tested], as_json: bool) -> str:
 
 def _chosen(config: Config, server: Server) -> Iterator[CredentialRef]:
     """The entries that a rule can choose for `server`, and what stands beside them."""
-    from mcpguard.core.secret import CredentialRef
 
     for name, entry in config.credentials.items():
         if server.name in entry.servers:
@@ -87,7 +85,6 @@ def _chosen(config: Config, server: Server) -> Iterator[CredentialRef]:
 def _tested(
     broker: Broker, config: Config, ref: CredentialRef, server: Server, clean: Callable[[str], str]
 ) -> Tested:
-    from mcpguard.gateway.ports import Recipient
 
     entry = config.credentials.get(ref.name) if ref.source == ENTRY else None
     kind = ref.source if entry is None else entry.kind
@@ -105,8 +102,6 @@ def _tested(
 
 def _principal(entry: Credential | None) -> Principal:
     """Somebody whose calls may use it: this user, or who stands for one of those that it is bound to."""
-    from mcpguard.adapters.system.identity import operating_system_user
-    from mcpguard.core.model import Principal
 
     user = operating_system_user()
     if entry is None or not entry.principals or user.id in entry.principals:
@@ -118,8 +113,6 @@ def _principal(entry: Credential | None) -> Principal:
 
 def _host(broker: Broker, server: Server, principal: Principal) -> str | None:
     """The host that the server is at, None for a program."""
-    from mcpguard.adapters.upstreams.wires.address import Address, authority
-    from mcpguard.gateway.ports import Recipient
 
     if server.url is None:
         return None

@@ -9,9 +9,9 @@ import os
 from collections.abc import Iterator
 from itertools import pairwise
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from mcpguard.authoring.findings import Finding, Unchecked
+from mcpguard.config.loading import Server
 from mcpguard.core.errors import InspectionError
 from mcpguard.doctor.codes import Checked, found
 from mcpguard.doctor.copies import beside, in_history
@@ -20,13 +20,8 @@ from mcpguard.doctor.permissions import open_to_readers, open_to_writers
 from mcpguard.doctor.plain_text import in_plain_text, secrets_in
 from mcpguard.doctor.surroundings import Subject, Surroundings
 from mcpguard.onboarding.discovery import reading
-from mcpguard.onboarding.discovery.clients import CLIENTS
+from mcpguard.onboarding.discovery.clients import CLIENTS, File, KnownClient
 from mcpguard.onboarding.discovery.entry import Entry
-
-if TYPE_CHECKING:
-    from mcpguard.config.loading import Server
-    from mcpguard.onboarding.discovery.clients import File, KnownClient
-
 
 _GONE = "delete it there, and replace it at its issuer"
 

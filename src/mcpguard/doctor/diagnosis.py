@@ -7,13 +7,23 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Collection, Iterable, Iterator
-from typing import TYPE_CHECKING
 
 from mcpguard.authoring.findings import SEVERITIES, Finding, Report, Severity, Unchecked, inspected, passes
+from mcpguard.config.loading import find_config
+from mcpguard.core.redaction.redactor import Redactor
+from mcpguard.doctor import (
+    clients,
+    evidence,
+    installation,
+    isolation,
+    keychain,
+    lifetime,
+    permissions,
+    plain_text,
+)
+from mcpguard.doctor.clients import configuration_in_use
 from mcpguard.doctor.codes import DOCTOR_CODES, Checked
-
-if TYPE_CHECKING:
-    from mcpguard.doctor.surroundings import Subject, Surroundings
+from mcpguard.doctor.surroundings import Subject, Surroundings, examined
 
 Check = Callable[["Subject"], Iterable[Checked]]
 
@@ -26,10 +36,6 @@ def diagnose(
     """What all checks find on the machine `at`, worst first, without the codes of `ignore`; it is not `ok`
     from the severity `fail_on` on. Raises ConfigError where `config` or the environment names a configuration
     that is missing."""
-    from mcpguard.config.loading import find_config
-    from mcpguard.core.redaction.redactor import Redactor
-    from mcpguard.doctor.clients import configuration_in_use
-    from mcpguard.doctor.surroundings import examined
 
     redactor = Redactor(os.urandom(32))
     named = bool(config or at.environ.get("MCPGUARD_CONFIG"))
@@ -58,16 +64,6 @@ def _in_order(findings: Iterable[Finding]) -> list[Finding]:
 
 def checks() -> dict[str, Check]:
     """What is checked -> what checks it. A check gives its findings, and what it could not check."""
-    from mcpguard.doctor import (
-        clients,
-        evidence,
-        installation,
-        isolation,
-        keychain,
-        lifetime,
-        permissions,
-        plain_text,
-    )
 
     return {
         "the clients": clients.check,

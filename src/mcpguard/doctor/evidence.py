@@ -7,9 +7,11 @@ from pathlib import Path
 from shlex import quote
 from shutil import disk_usage
 
+from mcpguard.adapters.audit.reader import chain_files, lines, verified
 from mcpguard.authoring.check.configuration import nearest, trouble
 from mcpguard.authoring.findings import Unchecked
 from mcpguard.core.errors import AuditError
+from mcpguard.core.evidence.verification import verify
 from mcpguard.doctor.codes import Checked, found
 from mcpguard.doctor.surroundings import Subject
 
@@ -33,8 +35,6 @@ def check(subject: Subject) -> Iterator[Checked]:
 
 
 def _chains(folder: Path) -> Iterator[Checked]:
-    from mcpguard.adapters.audit.reader import chain_files, lines, verified
-    from mcpguard.core.evidence.verification import verify
 
     try:
         files = chain_files(folder) if any(folder.glob("*.jsonl")) else []

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from itertools import islice
 from pathlib import Path
 
+from mcpguard.adapters.telemetry.status_file import running
 from mcpguard.doctor.codes import Checked, found
 from mcpguard.doctor.permissions import open_to_writers, trusted_in, writer
 from mcpguard.doctor.surroundings import Subject
@@ -35,7 +36,6 @@ def _suspect(program: Path, trusted: frozenset[int]) -> Iterator[Path]:
 
 
 def _running(subject: Subject) -> Iterator[Checked]:
-    from mcpguard.adapters.telemetry.status_file import running
 
     for status in running(subject.at.state / "status"):
         try:

@@ -7,18 +7,19 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
-from typing import TYPE_CHECKING
 
 from mcpguard.authoring.findings import Finding, Unchecked
+from mcpguard.config.loading import Config, Server
+from mcpguard.config.policies import read_document
 from mcpguard.config.references import ENTRY
+from mcpguard.core.document.reading import Document
 from mcpguard.core.errors import CredentialError, PolicyError
+from mcpguard.core.policy.written import Policy, end_of
 from mcpguard.core.secret import CredentialRef, Secret
+from mcpguard.core.token_end import ends_at
 from mcpguard.doctor.codes import Checked, found
 from mcpguard.doctor.short_lived import source_for
 from mcpguard.doctor.surroundings import Subject
-
-if TYPE_CHECKING:
-    from mcpguard.config.loading import Config, Server
 
 SOON = timedelta(days=7)
 """What ends within that ends soon."""
@@ -83,7 +84,6 @@ def _plain(config: Config, served: list[Server]) -> dict[CredentialRef, tuple[st
 
 def _held(subject: Subject, ref: CredentialRef, place: tuple[str, str]) -> Iterator[Finding]:
     from mcpguard.adapters.credentials import SOURCES
-    from mcpguard.core.token_end import ends_at
 
     line = subject.line(*place)
     try:
@@ -130,9 +130,6 @@ def _logins(subject: Subject, config: Config, served: list[Server]) -> Iterator[
 
 
 def _policies(subject: Subject, config: Config) -> Iterator[Checked]:
-    from mcpguard.config.policies import read_document
-    from mcpguard.core.document.reading import Document
-    from mcpguard.core.policy.written import Policy, end_of
 
     for path in config.policies:
         try:

@@ -10,9 +10,9 @@ from bisect import bisect_right
 from collections.abc import Iterator
 from itertools import accumulate
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from mcpguard.authoring.findings import Finding, Unchecked
+from mcpguard.config.loading import Config
 from mcpguard.core.errors import CredentialError, InspectionError
 from mcpguard.core.redaction.redactor import Redactor
 from mcpguard.core.secret import Secret, Template
@@ -22,9 +22,6 @@ from mcpguard.doctor.permissions import open_to_readers
 from mcpguard.doctor.surroundings import Subject, Surroundings
 from mcpguard.onboarding.discovery.entry import Entry, Plaintext
 from mcpguard.onboarding.discovery.plaintext import names_a_secret, secrets_of
-
-if TYPE_CHECKING:
-    from mcpguard.config.loading import Config
 
 TOLD = 50
 """How many lines of one file are reported."""

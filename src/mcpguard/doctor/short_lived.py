@@ -7,13 +7,11 @@ wrong one costs a note that does not apply.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from msgspec import Struct
 
-if TYPE_CHECKING:
-    from mcpguard.config.loading import Server
+from mcpguard.config.loading import Server
 
 
 class ShortLived(Struct, frozen=True):

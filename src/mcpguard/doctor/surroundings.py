@@ -10,16 +10,15 @@ import sys
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from msgspec import Struct
 
+from mcpguard.adapters.audit.reader import default_folder
+from mcpguard.config.loading import Config, load_config
+from mcpguard.config.policies import read_document
 from mcpguard.core.document.reading import Document
 from mcpguard.core.errors import ConfigError
 from mcpguard.core.redaction.redactor import Redactor
-
-if TYPE_CHECKING:
-    from mcpguard.config.loading import Config
 
 
 class Surroundings(Struct, frozen=True):
@@ -72,7 +71,6 @@ class Subject(Struct, frozen=True):
 
 def here(project: Path) -> Surroundings:
     """This machine and this user."""
-    from mcpguard.adapters.audit.reader import default_folder
 
     home = _home()
     return Surroundings(
@@ -105,8 +103,6 @@ def _settings(home: Path | None, environ: Mapping[str, str]) -> Path | None:
 def examined(at: Surroundings, path: Path, redactor: Redactor, *, named: bool) -> Subject:
     """The subject for the configuration at `path`. Raises ConfigError where it was `named` and is not
     there."""
-    from mcpguard.config.loading import load_config
-    from mcpguard.config.policies import read_document
 
     path = path.absolute()
     if not named and not os.path.lexists(path):

@@ -11,21 +11,22 @@ import os
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from msgspec import structs
 
+from mcpguard.adapters.audit.reader import default_folder, newest_head
 from mcpguard.authoring.check.codes import problems, wrong
 from mcpguard.authoring.check.credentials import chosen
+from mcpguard.authoring.check.lints import LintSubject, lint
+from mcpguard.authoring.check.servers import servers
 from mcpguard.authoring.findings import Finding, Report, Severity, fine, inspected, passes
+from mcpguard.authoring.snapshot import Snapshot, read_snapshot
+from mcpguard.config.loading import Config, load_config
+from mcpguard.config.policies import read_document
+from mcpguard.core.document.reading import Document
 from mcpguard.core.errors import ConfigError, DocumentError, PolicyError
-
-if TYPE_CHECKING:
-    from mcpguard.authoring.snapshot import Snapshot
-    from mcpguard.config.loading import Config
-    from mcpguard.core.document.reading import Document
-    from mcpguard.core.policy.compiled import CompiledPolicy
-    from mcpguard.core.redaction.redactor import Redactor
+from mcpguard.core.policy.compiled import CompiledPolicy, PolicySet, compile_policy
+from mcpguard.core.redaction.redactor import OPT_IN, Redactor
 
 
 def checked(path: Path, snapshot: Path | None, fail_on: Severity, *, live: bool) -> Report:
@@ -34,7 +35,6 @@ def checked(path: Path, snapshot: Path | None, fail_on: Severity, *, live: bool)
     `snapshot` is a file with what its servers offer; with `live` they are asked, which starts them. Raises
     DocumentError where `snapshot` cannot be read or is not a snapshot.
     """
-    from mcpguard.core.redaction.redactor import Redactor
 
     redactor = Redactor(os.urandom(32))
     offers = None if snapshot is None else _read(snapshot)
@@ -45,17 +45,11 @@ def checked(path: Path, snapshot: Path | None, fail_on: Severity, *, live: bool)
 
 
 def _read(path: Path) -> Snapshot:
-    from mcpguard.authoring.snapshot import read_snapshot
-    from mcpguard.config.policies import read_document
 
     return read_snapshot(read_document(path, DocumentError), str(path))
 
 
 def _findings(path: Path, redactor: Redactor, snapshot: Snapshot | None, live: bool) -> Iterator[Finding]:
-    from mcpguard.authoring.check.servers import servers
-    from mcpguard.config.loading import load_config
-    from mcpguard.config.policies import read_document
-    from mcpguard.core.document.reading import Document
 
     try:
         config = load_config(path)
@@ -82,7 +76,6 @@ def _asked(config: Config, document: Document) -> tuple[Snapshot, list[Finding]]
 
 def _policies(config: Config, document: Document, snapshot: Snapshot | None) -> Iterator[Finding]:
     """Each policy file, and what is found in those that are right in themselves."""
-    from mcpguard.core.policy.compiled import PolicySet
 
     compiled: list[CompiledPolicy] = []
     yield from _load(config, compiled)
@@ -98,9 +91,6 @@ def _policies(config: Config, document: Document, snapshot: Snapshot | None) -> 
 
 
 def _load(config: Config, compiled: list[CompiledPolicy]) -> Iterator[Finding]:
-    from mcpguard.config.policies import read_document
-    from mcpguard.core.policy.compiled import compile_policy
-    from mcpguard.core.redaction.redactor import OPT_IN
 
     for path in config.policies:
         try:
@@ -116,7 +106,6 @@ def _load(config: Config, compiled: list[CompiledPolicy]) -> Iterator[Finding]:
 def _lints(
     config: Config, document: Document, compiled: list[CompiledPolicy], snapshot: Snapshot | None
 ) -> Iterator[Finding]:
-    from mcpguard.authoring.check.lints import LintSubject, lint
 
     served = {name: not server.disabled for name, server in config.servers.items()}
     whole = len(compiled) == len(config.policies)
@@ -127,7 +116,6 @@ def _lints(
 
 
 def _evidence(config: Config) -> Finding:
-    from mcpguard.adapters.audit.reader import default_folder
 
     folder = config.audit.path if config.audit else default_folder()
     if reason := trouble(folder):
@@ -144,8 +132,6 @@ def trouble(folder: Path) -> str:
     """Why no evidence can be written to `folder`, "" where it can. Tried and not asked, since a mode says
     little of a full or a read-only disk; leaves nothing behind."""
     from tempfile import TemporaryFile
-
-    from mcpguard.adapters.audit.reader import newest_head
 
     try:
         # A full disk makes files, and takes nothing into them.

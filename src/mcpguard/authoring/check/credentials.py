@@ -8,24 +8,21 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator
 from fnmatch import fnmatchcase
-from typing import TYPE_CHECKING
 
 from mcpguard.authoring.check.codes import shown, wrong
+from mcpguard.authoring.check.lints.entry import PlacedRule
 from mcpguard.authoring.findings import Finding
-
-if TYPE_CHECKING:
-    from mcpguard.authoring.check.lints.entry import PlacedRule
-    from mcpguard.config.loading import Config, Credential, Server
-    from mcpguard.core.document.reading import Document
-    from mcpguard.core.policy.compiled import CompiledPolicy
-    from mcpguard.core.redaction.redactor import Redactor
+from mcpguard.config.loading import Config, Credential, Server
+from mcpguard.config.references import texts_in
+from mcpguard.core.document.reading import Document
+from mcpguard.core.policy.compiled import CompiledPolicy
+from mcpguard.core.policy.placeholders import placeholders_in
+from mcpguard.core.redaction.redactor import Redactor
 
 
 def chosen(config: Config, compiled: list[CompiledPolicy]) -> Iterator[Finding]:
     """Each rule with a `credential` or a placeholder: whether what it names is there, and for the servers
     that the rule matches."""
-    from mcpguard.authoring.check.lints.entry import PlacedRule
-    from mcpguard.core.policy.placeholders import placeholders_in
 
     for policy in compiled:
         for index, rule in enumerate(policy.rules):
@@ -87,7 +84,6 @@ def programs(entry: Credential, document: Document) -> Iterator[Finding]:
 
 def plain_in(entry: Credential, document: Document, redactor: Redactor) -> Iterator[Finding]:
     """What looks like a credential itself in what makes one, such as a word of a command."""
-    from mcpguard.config.references import texts_in
 
     for path, text in texts_in((entry.kind,), entry.made):
         kinds = sorted({finding.kind for finding in redactor.inspect(text).findings})

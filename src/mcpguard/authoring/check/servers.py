@@ -8,18 +8,17 @@ from __future__ import annotations
 import os
 from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING
 
+from mcpguard.adapters.upstreams.process.child import child_environment, executable, not_startable
 from mcpguard.authoring.check.codes import wrong
 from mcpguard.authoring.check.credentials import in_urls, plain_in, programs
 from mcpguard.authoring.findings import Finding, fine
+from mcpguard.config.loading import Config, Server
+from mcpguard.config.references import ENTRY
+from mcpguard.core.document.reading import Document
 from mcpguard.core.errors import CredentialError
-
-if TYPE_CHECKING:
-    from mcpguard.config.loading import Config, Server
-    from mcpguard.core.document.reading import Document
-    from mcpguard.core.redaction.redactor import Redactor
-    from mcpguard.core.secret import CredentialRef, Template
+from mcpguard.core.redaction.redactor import Redactor
+from mcpguard.core.secret import CredentialRef, Template
 
 
 def servers(config: Config, document: Document, redactor: Redactor) -> Iterator[Finding]:
@@ -66,7 +65,6 @@ def _templates(server: Server) -> Iterator[tuple[tuple[str, ...], Template]]:
 
 
 def _program_problems(server: Server, document: Document) -> Iterator[Finding]:
-    from mcpguard.adapters.upstreams.process.child import child_environment, executable, not_startable
 
     literal = {key: value.texts[0] for key, value in server.env.items() if not value.refs}
     path = child_environment(os.environ, literal).get("PATH")
@@ -81,14 +79,12 @@ def _program_problems(server: Server, document: Document) -> Iterator[Finding]:
 
 def _plain(config: Config, ref: CredentialRef) -> Iterable[CredentialRef]:
     """What can be read without asking anybody: `ref` itself, or what its entry is made of."""
-    from mcpguard.config.references import ENTRY
 
     return sorted(config.credentials[ref.name].sources) if ref.source == ENTRY else (ref,)
 
 
 def _is_asked(config: Config, ref: CredentialRef) -> bool:
     """Whether somebody has to be asked for `ref`: a program or a service."""
-    from mcpguard.config.references import ENTRY
 
     return ref.source == ENTRY and config.credentials[ref.name].kind != "value"
 
