@@ -4,8 +4,6 @@ Law of this file: no value and nothing of one is printed, not even its length; w
 check is ended again.
 """
 
-from __future__ import annotations
-
 import asyncio
 import os
 from collections.abc import Callable, Iterator

@@ -3,8 +3,6 @@
 The files are read by `onboarding/discovery/reading.py`, as `mcpguard import` reads them.
 """
 
-from __future__ import annotations
-
 import os
 from collections.abc import Iterator
 from itertools import pairwise

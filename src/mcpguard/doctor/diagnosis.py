@@ -3,8 +3,6 @@
 Law of this file: nothing is changed or started, no value is printed, a check that fails hides no other one.
 """
 
-from __future__ import annotations
-
 import os
 from collections.abc import Callable, Collection, Iterable, Iterator
 
@@ -25,7 +23,7 @@ from mcpguard.doctor.clients import configuration_in_use
 from mcpguard.doctor.codes import DOCTOR_CODES, Checked
 from mcpguard.doctor.surroundings import Subject, Surroundings, examined
 
-Check = Callable[["Subject"], Iterable[Checked]]
+Check = Callable[[Subject], Iterable[Checked]]
 
 _ORDER = list(DOCTOR_CODES)
 

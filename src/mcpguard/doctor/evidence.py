@@ -1,7 +1,5 @@
 """Evidence: whether it can be written, has room, and is what was written."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 from pathlib import Path
 from shlex import quote

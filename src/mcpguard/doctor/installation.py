@@ -1,7 +1,5 @@
 """mcpguard itself: who can change its program, whether its configuration is right, and what runs still."""
 
-from __future__ import annotations
-
 import os
 from collections.abc import Iterator
 from itertools import islice

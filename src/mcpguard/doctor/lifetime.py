@@ -3,8 +3,6 @@
 Law of this file: a value is asked for its end and for nothing else.
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 

@@ -3,8 +3,6 @@
 Law of this file: a value is held by the redactor before anything is said of where it stands.
 """
 
-from __future__ import annotations
-
 import re
 from bisect import bisect_right
 from collections.abc import Iterator

@@ -4,8 +4,6 @@ To add one: an entry in `SHORT_LIVED`. Hosts are those of MCP servers that are k
 wrong one costs a note that does not apply.
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterator, Mapping
 from urllib.parse import urlsplit
 

@@ -3,8 +3,6 @@
 Law of this file: a check takes all of it from here, so that it can be shown a made-up machine.
 """
 
-from __future__ import annotations
-
 import os
 import sys
 from collections.abc import Mapping

@@ -5,8 +5,6 @@ configuration file hides the rest, and a policy that does not load what only all
 everything else is reported together.
 """
 
-from __future__ import annotations
-
 import os
 from collections.abc import Iterator
 from datetime import UTC, datetime

@@ -3,8 +3,6 @@
 Law of this file: nothing is asked of a source.
 """
 
-from __future__ import annotations
-
 import os
 from collections.abc import Iterator
 from fnmatch import fnmatchcase

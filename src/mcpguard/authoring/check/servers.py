@@ -3,8 +3,6 @@
 Law of this file: nothing is started and no value is printed.
 """
 
-from __future__ import annotations
-
 import os
 from collections.abc import Iterable, Iterator
 from pathlib import Path

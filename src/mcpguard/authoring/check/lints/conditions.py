@@ -4,8 +4,6 @@ Law of this file: what it cannot follow (a computed member, a comparison) it lea
 finding that is made of it is never a guess.
 """
 
-from __future__ import annotations
-
 import sys
 from functools import cache
 from typing import Any

@@ -3,8 +3,6 @@
 Law of this file: an engine that is not installed is left out, and nothing is evaluated.
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 
 from mcpguard.authoring.check.lints.entry import Lint, LintSubject, example
