@@ -206,22 +206,31 @@ class Outlet(Struct, eq=False):
     def _begin(self) -> None:
         self._streaming = self.granted_it = True
         self._start = 200, [*_STREAM, *self._request.cors, *self.granted]
-        self._beat = _nothing if self.ended else self._clock.later(BEAT_SECONDS, self._beats)
+        self._beat = self._clock.later(BEAT_SECONDS, self._beats)
 
     def event(self, *parts: bytes, event_id: bytes = b"", last: bool = False) -> None:
         """Say one message on the stream, and with `last` nothing more; `parts` are one line of JSON with its
         line end."""
+        if not self.ended:
+            self.write(b"id: %b\n%b" % (event_id, _EVENT) if event_id else _EVENT, *parts, b"\n")
+            if last:
+                self.ended = True
+                self._beat()
+                if self._waits:
+                    self._load.last()
+
+    def write(self, *parts: bytes) -> None:
+        """Say something on the stream as it stands."""
         if self.ended:
             return
-        if last:
-            self.ended = True
-            self._beat()
-        self._put((b"id: %b\n%b" % (event_id, _EVENT) if event_id else _EVENT, *parts, b"\n"))
-
-    def write(self, text: bytes) -> None:
-        """Say something on the stream as it stands."""
-        if not self.ended:
-            self._put((text,))
+        if not self._streaming:
+            self._begin()
+        self._queue += parts
+        size = sum(map(len, parts))
+        self._size += size
+        if self._waits:
+            self._turn.strained |= self._load.added(size)
+        self._turn.touch(self)
 
     def answer(self, status: int, parts: tuple[bytes, ...], granted: bool) -> None:
         """Say the last message, which is a line of JSON. `status` counts if it is the only one."""
@@ -261,20 +270,10 @@ class Outlet(Struct, eq=False):
         if self._load.gone(size):
             self._turn.touch()
 
-    def _put(self, parts: tuple[bytes, ...]) -> None:
-        if not self._streaming:
-            self._begin()
-        self._queue += parts
-        size = sum(map(len, parts))
-        self._size += size
-        if self._waits:
-            self._turn.strained |= self._load.added(size, self.ended)
-        self._turn.touch(self)
-
     def _beats(self) -> None:
         self._beat = self._clock.later(BEAT_SECONDS, self._beats)
         if not self._queue:
-            self._put((_BEAT,))
+            self.write(_BEAT)
 
     def flush(self) -> None:
         """Hand over what the client takes; the rest counts until it is taken."""

@@ -9,7 +9,6 @@ from msgspec import Struct
 
 from mcpguard.adapters.relay.turn import Turn
 from mcpguard.adapters.transports.http import guard
-from mcpguard.adapters.transports.http.client import HttpClient
 from mcpguard.adapters.transports.http.handing import (
     IN_USE,
     Message,
@@ -111,7 +110,8 @@ class Streamable:
 
     async def _initialize(self, request: HttpRequest, message: Message) -> None:
         world = await self._worlds.begin(request.principal)
-        outlet = self._outlet(request, world.client, ((SESSION.encode(), world.key.encode()),))
+        granted = ((SESSION.encode(), world.key.encode()),)
+        outlet = Outlet(request, self._turn, self._clock, world.client.load, granted)
         await self._exchange(request, world, message, outlet)
         await request.over()
         if not outlet.granted_it:
@@ -149,7 +149,7 @@ class Streamable:
     async def _batch(self, request: HttpRequest, world: HttpWorld, batch: list[Taken]) -> None:
         """Hand the messages of a batch in, in order, and wait as `_exchange` does."""
         client = world.client
-        outlet = self._outlet(request, client)
+        outlet = Outlet(request, self._turn, self._clock, client.load)
         numbered = number(client, outlet, batch)
         numbers = [one for one, _ in numbered if one is not None]
         try:
@@ -173,7 +173,11 @@ class Streamable:
             message = MessageError(jsonrpc.INVALID_REQUEST, IN_USE, message["id"])
         # The answer to `initialize` is what tells the client its session: it cannot come back before.
         primed = outlet is None and client.resumable and request.headers.get(VERSION) in PRIMED
-        outlet = outlet or self._outlet(request, client)
+        if outlet is None:
+            load = client.load
+            if client.modern:
+                load = Share(load, client.holding, request.connection, self._clock, turn.strain)
+            outlet = Outlet(request, turn, self._clock, load)
         held = client.held is not None
         turn.begin()
         try:
@@ -213,12 +217,6 @@ class Streamable:
         self._worlds.release(world)
         request.respond(202)
 
-    def _outlet(self, request: HttpRequest, client: HttpClient, granted: Headers = ()) -> Outlet:
-        load = client.load
-        if client.modern:
-            load = Share(load, client.holding, request.connection, self._clock, self._turn.strain)
-        return Outlet(request, self._turn, self._clock, load, granted)
-
     # --- GET and DELETE, legacy only -------------------------------------------------------------
 
     async def get(self, request: HttpRequest) -> None:
@@ -231,7 +229,7 @@ class Streamable:
         if place is None and client.stands:
             raise HttpRefusal(409, "this session already has an open stream")
         stream, after = place or (client.standing, None)
-        outlet = self._outlet(request, client)
+        outlet = Outlet(request, self._turn, self._clock, client.load)
         world.uses += 1
         try:
             stream.resume(outlet, after)
