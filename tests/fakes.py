@@ -21,7 +21,7 @@ from mcpguard.core.secret import Secret
 from mcpguard.gateway.flight import Wait
 from mcpguard.gateway.gateway import Gateway
 from mcpguard.gateway.inspection import Inspector, Sealed
-from mcpguard.gateway.judge import InForce, Judge
+from mcpguard.gateway.judge import Judge
 from mcpguard.gateway.ports import Question, Raw, Sessions
 from mcpguard.gateway.recorder import Recorder
 from mcpguard.gateway.scope import ClientScope
@@ -272,11 +272,12 @@ class World:
         self.redactor = Redactor(b"k" * 32)
         self.redactor.hold("env:CANARY", Secret(SECRET))
         policies = PolicySet([compile_policy(f"version: 1\npolicy: p\nrules:\n{rules}", "p.yaml", KINDS)])
-        self.in_force, self.sessions = InForce(policies), MemorySessions()
+        self.sessions = MemorySessions()
 
         def report(server: str, text: str) -> None:
             self.reports.append(f"{server}: {text}")
 
+        self.judge = Judge(policies, sessions or self.sessions, report)
         offload: Callable[[Callable[[], Sealed]], Awaitable[Sealed]] = inline
         self.inspector = Inspector(self.redactor, offload)
         self.clock = clock = FixedClock()
@@ -284,13 +285,13 @@ class World:
             clock=clock,
             principal=Principal("ada", "os-user"),
             agent="desk",
-            in_force=self.in_force,
+            judge=self.judge,
             credentials={(name, ""): ("env:CANARY",) for name in listed},
             nonce="n",
             inspect_text=self.inspector.text,
         )
         self.scope = ClientScope(
-            judge=Judge(self.in_force, sessions or self.sessions, report),
+            judge=self.judge,
             inspector=self.inspector,
             audit=self.audit,
             recorder=recorder,

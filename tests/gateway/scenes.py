@@ -69,9 +69,9 @@ def quiet(world: World) -> World:
 
 def put_in_force(world: World, rules: str) -> None:
     """Other policies than before: `rules` of the policy `p`."""
-    before = world.in_force.policies
+    before = world.judge.policies
     text_ = f"version: 1\npolicy: p\nrules:\n{rules}"
-    world.in_force.policies = PolicySet([compile_policy(text_, "p.yaml", KINDS)])
+    world.judge.policies = PolicySet([compile_policy(text_, "p.yaml", KINDS)])
     world.gateway.policies_changed(before)
     world.turn()
 

@@ -18,31 +18,18 @@ from mcpguard.core.policy.review import UNTOUCHED, Review, review, settle
 from mcpguard.gateway.ports import Sessions
 
 
-class InForce:
-    """The policies that decide now: a reload puts others in their place, all at once."""
-
-    __slots__ = ("policies",)
-
-    def __init__(self, policies: PolicySet) -> None:
-        self.policies = policies
-
-
 class Judge:
     """Decides for the clients of one process, under the policies that are in force at that moment."""
 
-    def __init__(self, in_force: InForce, sessions: Sessions, report: Callable[[str, str], None]) -> None:
-        self.in_force = in_force
+    def __init__(self, policies: PolicySet, sessions: Sessions, report: Callable[[str, str], None]) -> None:
+        self.policies = policies
+        """Those in force: a reload puts others in their place, all at once."""
         self._sessions = sessions
         self._report = report
 
-    @property
-    def policies(self) -> PolicySet:
-        """Those in force."""
-        return self.in_force.policies
-
     def decide(self, invocation: Invocation) -> Permit | Deny:
         """Whether it may be made. A Permit is counted, and has used up what it costs."""
-        policies = self.in_force.policies
+        policies = self.policies
         if not policies.stateful:
             return pdp.decide(policies, invocation)
         try:

@@ -77,7 +77,7 @@ class Path:
         invocation = scope.recorder.invocation(
             request.method, server, target, call.args, params, request.caller
         )
-        request.policies = scope.judge.in_force.policies
+        request.policies = scope.judge.policies
         verdict: Permit | Deny | MessageError
         if call.state is None and call.method != "resources/subscribe":
             verdict = scope.judge.decide(invocation)

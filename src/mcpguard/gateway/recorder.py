@@ -6,7 +6,7 @@ from hashlib import sha256
 from mcpguard.core.evidence.chain import Decided, Noticed, Outcome
 from mcpguard.core.model import Caller, Deny, Detection, Invocation, Json, Listed, Permit, Principal
 from mcpguard.core.policy.review import UNTOUCHED, Review
-from mcpguard.gateway.judge import InForce
+from mcpguard.gateway.judge import Judge
 from mcpguard.gateway.ports import Clock
 from mcpguard.protocol.calls import Call
 from mcpguard.protocol.jsonrpc import encode
@@ -23,7 +23,7 @@ class Recorder:
         clock: Clock,
         principal: Principal,
         agent: str | None,
-        in_force: InForce,
+        judge: Judge,
         credentials: Mapping[tuple[str, str], tuple[str, ...]],
         nonce: str,
         inspect_text: Callable[[str], str],
@@ -36,7 +36,7 @@ class Recorder:
         self._principal = principal
         self._principal_text = f"{principal.source}:{principal.id}"
         self._agent = agent
-        self._in_force = in_force
+        self._judge = judge
         self._credentials = credentials
         self._nonce = nonce
         self._inspect_text = inspect_text
@@ -89,7 +89,7 @@ class Recorder:
             subject="" if target is None or is_tool else self._subject(target),
             cause="" if isinstance(verdict, Permit) else verdict.cause.value,
             rules=verdict.rules,
-            policy_digest=self._in_force.policies.digest,
+            policy_digest=self._judge.policies.digest,
             args="" if invocation.args is None else sha256(encode(invocation.args)).hexdigest(),
             credentials=credentials,
             agent=self._agent,
@@ -116,7 +116,7 @@ class Recorder:
             tool=name if call.kind == "tool" else "",
             subject="" if call.kind == "tool" else name,
             cause=cause,
-            policy_digest=self._in_force.policies.digest,
+            policy_digest=self._judge.policies.digest,
             args=sha256(encode(call.args)).hexdigest(),
             agent=self._agent,
         )

@@ -214,7 +214,7 @@ class _Process:
 
     def _reloaded(self, policies: PolicySet) -> None:
         shared = self._shared
-        before, shared.in_force.policies = shared.in_force.policies, policies
+        before, shared.judge.policies = shared.judge.policies, policies
         if before.digest == policies.digest:
             return
         said = f"{before.digest} -> {policies.digest}: {', '.join(policies.names)}"

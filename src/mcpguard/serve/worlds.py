@@ -31,7 +31,7 @@ from mcpguard.core.policy.compiled import PolicySet
 from mcpguard.core.redaction.redactor import Redactor
 from mcpguard.gateway.gateway import Gateway
 from mcpguard.gateway.inspection import Inspector, Sealed
-from mcpguard.gateway.judge import InForce, Judge
+from mcpguard.gateway.judge import Judge
 from mcpguard.gateway.ports import Client, Recipient
 from mcpguard.gateway.recorder import Recorder
 from mcpguard.gateway.scope import ClientScope
@@ -77,9 +77,8 @@ class Shared:
         self.nursery = Nursery()
         self.audit = AuditFile(settings.audit_folder, settings.durability, self.turn.touch)
         self.turn.ledger = self.audit
-        self.in_force = InForce(settings.policies)
         sessions = SessionFiles(settings.session_folder or default_folder(), settings.session_idle_seconds)
-        self.judge = Judge(self.in_force, sessions, self.diagnostics.report)
+        self.judge = Judge(settings.policies, sessions, self.diagnostics.report)
         named = named_by(settings.servers, settings.credentials)
         self.credentials = Broker(settings.credentials, named, self.redactor, report=self.diagnostics.report)
         self.watcher: Callable[[], None] | None = None
@@ -120,7 +119,7 @@ class World:
             clock=shared.clock,
             principal=self._principal,
             agent=settings.agent,
-            in_force=shared.in_force,
+            judge=shared.judge,
             credentials=references_of(settings.servers, settings.credentials),
             nonce=os.urandom(4).hex(),
             inspect_text=self._inspector.text,
