@@ -7,7 +7,7 @@ argument values, so they are dropped. Two engines stand behind this seam (`engin
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from enum import Enum
 from typing import Any, Literal, Protocol
 
@@ -90,22 +90,16 @@ class Bound:
         self._members = members
         self._tried: set[str] = set()
 
-    def readable(self) -> dict[str, Json]:
+    def readable(self) -> Mapping[str, Json]:
         """What an engine may be given that ends every text at U+0000: what the conditions read, without the
         names in which there is one, so that whatever depends on these is an error."""
-        view = self.view
-        read: dict[str, Json] = {}
-        for name, members in ({} if self._members is None else self._members).items():
-            if name in view:
-                value = view[name]
-                if members is not None and type(value) is dict:
-                    whole, value = value, {}
-                    # Not by a function, here and below: this is on the road of each call.
-                    for key in members:
-                        if key in whole:
-                            value[key] = whole[key]
-                read[name] = value
-        found = read if self._members is not None else dict(view)
+        found = self.view
+        if self._members is not None:
+            found = {name: value for name, value in found.items() if name in self._members}
+            for name, value in found.items():
+                some = self._members[name]
+                if some is not None and type(value) is dict:
+                    found[name] = {key: value[key] for key in some if key in value}
         if b"\\u0000" in _text(found) and _has_zero(found):
             self.unreadable = tuple([name for name, value in found.items() if _has_zero(value)])
             found = {name: value for name, value in found.items() if name not in self.unreadable}
@@ -139,10 +133,11 @@ NOTHING = Bound({})
 
 
 class Condition(Protocol):
-    """A compiled condition of `engine`. `reads` are the names in it, `calls` what was taken out of it, and
-    `members` what is left for the engine to read."""
+    """A compiled condition of `engine`. `text` is what it evaluates: `reads` are the names in
+    it, `calls` what was taken out of it, and `members` what is left for the engine to read."""
 
     engine: Engine
+    text: str
     reads: frozenset[str]
     calls: tuple[HoistedCall, ...]
     members: Members
@@ -158,6 +153,11 @@ class Engine(Protocol):
 
     def compile(self, text: str) -> Condition:
         """Raises ConditionError: broken syntax, an unknown name, a type that is not boolean."""
+
+    def either(self, conditions: Sequence[Condition]) -> Condition | None:
+        """One that is FALSE only where each of these is, all of this engine; what else it says means nothing.
+        None where there is none to be made of them."""
+        ...
 
 
 NOT_BOOLEAN = "a condition must be true or false: this is something else"

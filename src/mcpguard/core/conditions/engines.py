@@ -9,6 +9,7 @@ ERROR, and an ERROR only tightens.
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from functools import cache
 from typing import Any
 
@@ -55,31 +56,27 @@ class _CppCondition:
 
     def __init__(self, owner: _CppEngine, expression: Any, hoisted: Hoisted) -> None:
         self.engine: Engine = owner
+        self.text = hoisted.text
         self.reads = hoisted.reads
         self.calls = hoisted.calls
         self.members = hoisted.members
-        self.text = hoisted.text
         self._activation = owner.activation
         self._eval = expression.eval
 
     def verdict(self, bound: Bound) -> Verdict:
         try:
-            said = self._evaluated(bound)
-            if said is not ERROR or not self.calls:
-                return said
-            # The answer depends on calls that are not computed yet, or it is an error.
-            bound.compute(self.calls)
-            return self._evaluated(bound) if bound.cpp is None else ERROR
+            while True:
+                if bound.cpp is None:
+                    bound.cpp = self._activation({**bound.readable(), CALLED: bound.called})
+                value = self._eval(bound.cpp).value()
+                if value is True or value is False:
+                    return TRUE if value else FALSE
+                # The answer depends on calls that are not computed yet, or it is an error.
+                bound.compute(self.calls)
+                if bound.cpp is not None:
+                    return ERROR
         except Exception:
             return ERROR
-
-    def _evaluated(self, bound: Bound) -> Verdict:
-        if bound.cpp is None:
-            bound.cpp = self._activation({**bound.readable(), CALLED: bound.called})
-        value = self._eval(bound.cpp).value()
-        if value is True:
-            return TRUE
-        return FALSE if value is False else ERROR
 
 
 class _CppEngine:
@@ -112,6 +109,17 @@ class _CppEngine:
         if not any(expression.return_type() == one for one in self._boolean):
             raise ConditionError([(0, NOT_BOOLEAN)])
         return _CppCondition(self, expression, hoisted)
+
+    def either(self, conditions: Sequence[Condition]) -> Condition | None:
+        """See `Engine.either`."""
+        # A condition may end in a comment.
+        text = " || ".join([f"({one.text}\n)" for one in conditions])
+        try:
+            expression = self._env.compile(text)
+        except RuntimeError:  # Together they are longer or deeper than the engine takes.
+            return None
+        reads = frozenset().union(*[one.reads for one in conditions])
+        return _CppCondition(self, expression, Hoisted(text, (), reads, {}, False, ()))
 
 
 def _mistakes(text: str, report: str) -> list[tuple[int, str]]:

@@ -9,14 +9,14 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from fnmatch import translate
 from itertools import pairwise
 
 import msgspec
 from msgspec import Struct
 
-from mcpguard.core.conditions.cel import Condition, ConditionError, Engine
+from mcpguard.core.conditions.cel import Bound, Condition, ConditionError, Engine
 from mcpguard.core.conditions.cel_text import tokens_of
 from mcpguard.core.conditions.engines import engine
 from mcpguard.core.conditions.hoisted import MATCHES, HoistedCall
@@ -24,6 +24,7 @@ from mcpguard.core.conditions.hoisting import Members, joined
 from mcpguard.core.document.reading import Document
 from mcpguard.core.document.written import Path
 from mcpguard.core.errors import PolicyError, Problem
+from mcpguard.core.policy.folding import Folded
 from mcpguard.core.policy.written import (
     ACTIONS,
     ANY_ACTION,
@@ -136,6 +137,14 @@ class Candidates(Struct, frozen=True):
     """Calls that cost less than to find out whether they are needed: constant patterns."""
     members: Members | None = None
     """What the conditions read, those in shadow mode included; None for everything."""
+    folded: Mapping[Effect, Folded[CompiledRule]] = {}
+    """The effects with so many rules that their conditions are evaluated as one."""
+
+    def open(self, effect: Effect, bound: Bound) -> Sequence[CompiledRule]:
+        """The rules of that effect without those that are known to have a false condition."""
+        fold = self.folded.get(effect)
+        rules: tuple[CompiledRule, ...] = getattr(self, effect)
+        return rules if fold is None else fold.open(bound)
 
     @property
     def all(self) -> tuple[CompiledRule, ...]:
@@ -164,6 +173,7 @@ class PolicySet:
         self.depends = any(rule.stateful for rule in self.rules if not rule.shadow)
         self.reviewing = any(rule.written.on == "result" for rule in self.rules)
         self._candidates: dict[_Key, Candidates] = {}
+        self._folded: dict[tuple[CompiledRule, ...], Folded[CompiledRule]] = {}
 
     def candidates(self, server: str, tool: str | None, action: str, on: Moment = "call") -> Candidates:
         """The rules to evaluate for a request, or for what came back; `tool` is the upstream's own name."""
@@ -172,6 +182,7 @@ class PolicySet:
         if found is None:
             if len(self._candidates) >= CACHE_LIMIT:
                 self._candidates.clear()
+                self._folded.clear()
             found = self._candidates[key] = self._find(*key)
         return found
 
@@ -180,20 +191,23 @@ class PolicySet:
             rule for rule in self.rules if rule.written.on == on and rule.can_match(server, tool, action)
         ]
         in_force = [rule for rule in matching if not rule.shadow]
-        return _sorted(in_force, None if len(in_force) == len(matching) else _sorted(matching))
+        return self._sorted(in_force, None if len(in_force) == len(matching) else self._sorted(matching))
+
+    def _sorted(self, rules: list[CompiledRule], trial: Candidates | None = None) -> Candidates:
+        deny, ask, allow = (
+            tuple([rule for rule in rules if rule.effect == effect]) for effect in ("deny", "ask", "allow")
+        )
+        # What stands for the same rules is the same, whatever request they can match.
+        by_effect: dict[Effect, tuple[CompiledRule, ...]] = {"deny": deny, "ask": ask, "allow": allow}
+        folds = {effect: self._folded.setdefault(some, Folded(some)) for effect, some in by_effect.items()}
+        folded = {effect: fold for effect, fold in folds.items() if fold}
+        conditions = [rule.condition for rule in rules if rule.condition is not None]
+        cheap = {call.key: call for one in conditions for call in one.calls if call.name == MATCHES}
+        members = joined([*(one.members for one in conditions), (trial and trial.members) or {}])
+        return Candidates(bool(conditions), deny, ask, allow, trial, tuple(cheap.values()), members, folded)
 
 
 _Key = tuple[str, str | None, str, Moment]
-
-
-def _sorted(rules: list[CompiledRule], trial: Candidates | None = None) -> Candidates:
-    deny, ask, allow = (
-        tuple(rule for rule in rules if rule.effect == effect) for effect in ("deny", "ask", "allow")
-    )
-    conditions = [rule.condition for rule in rules if rule.condition is not None]
-    cheap = {call.key: call for one in conditions for call in one.calls if call.name == MATCHES}
-    members = joined([*(one.members for one in conditions), (trial and trial.members) or {}])
-    return Candidates(bool(conditions), deny, ask, allow, trial, tuple(cheap.values()), members)
 
 
 def compile_policy(

@@ -26,7 +26,7 @@ from mcpguard.core.policy.obligations import (
 )
 from mcpguard.core.policy.placeholders import placeholders_in
 from mcpguard.core.policy.session import Session
-from mcpguard.core.policy.written import ACTIONS, EXTENSION, Moment
+from mcpguard.core.policy.written import ACTIONS, EXTENSION, Effect, Moment
 
 REACHED_BY = {
     "tool": "tools/call",
@@ -74,10 +74,10 @@ def visible(policies: PolicySet, invocation: Invocation) -> bool:
     )
     candidates = candidates_of(policies, call)
     bound = bind(candidates, call)
-    if any(must for _, must in (at_list_time(rule, bound) for rule in candidates.deny)):
+    if any(must for _, must in (at_list_time(rule, bound) for rule in candidates.open("deny", bound))):
         return False
-    offering = [rule for rule in candidates.ask + candidates.allow if not over(rule, call)]
-    return any(may for may, _ in (at_list_time(rule, bound) for rule in offering))
+    offering = (*candidates.open("ask", bound), *candidates.open("allow", bound))
+    return any(may for may, _ in (at_list_time(rule, bound) for rule in offering if not over(rule, call)))
 
 
 def permit_protocol(invocation: Invocation, credential: str = "") -> Permit:
@@ -132,7 +132,8 @@ def bind(
     if session is not None:
         view["session"] = session.view()
     bound = Bound(view, candidates.members)
-    bound.compute(candidates.cheap)
+    if candidates.cheap:
+        bound.compute(candidates.cheap)
     return bound
 
 
@@ -146,8 +147,11 @@ def _client(agent: str, name: str, release: str) -> dict[str, Json]:
     return {"agent": agent, "claims": {"name": name, "version": release}}
 
 
-def holding(rules: tuple[CompiledRule, ...], bound: Bound) -> tuple[list[CompiledRule], list[CompiledRule]]:
-    """The rules whose conditions are true, and those whose conditions failed."""
+def holding(
+    candidates: Candidates, effect: Effect, bound: Bound
+) -> tuple[list[CompiledRule], list[CompiledRule]]:
+    """The candidates of one effect whose conditions are true, and those whose conditions failed."""
+    rules = candidates.open(effect, bound) if candidates.folded else getattr(candidates, effect)
     true: list[CompiledRule] = []
     failed: list[CompiledRule] = []
     for rule in rules:
@@ -219,18 +223,18 @@ def _once(
     candidates: Candidates, invocation: Invocation, session: Session | None
 ) -> tuple[Permit | Deny, dict[str, Json]]:
     bound = bind(candidates, invocation, session)
-    denied, failed = holding(candidates.deny, bound)
+    denied, failed = holding(candidates, "deny", bound)
     if denied:
         return Deny(invocation, Cause.RULE, names(denied), first_message(denied)), {}
     if failed:
         return Deny(invocation, Cause.ERROR, names(failed), unreadable(bound)), {}
     if candidates.ask:
-        asking, failed = holding(candidates.ask, bound)
+        asking, failed = holding(candidates, "ask", bound)
         if asking or failed:
             asking = sorted(asking + failed, key=lambda rule: rule.name)
             said = first_message(asking) or NEEDS_APPROVAL
             return Deny(invocation, Cause.APPROVAL, names(asking), said), {}
-    holds, failed = holding(candidates.allow, bound)
+    holds, failed = holding(candidates, "allow", bound)
     allowing = [rule for rule in holds if not over(rule, invocation)]
     failed += [rule for rule in holds if over(rule, invocation)]
     if not allowing:

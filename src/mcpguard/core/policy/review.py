@@ -89,13 +89,13 @@ def settle(
 
 
 def _judge(candidates: Candidates, invocation: Invocation, bound: Bound) -> Review:
-    denied, failed = holding(candidates.deny, bound)
+    denied, failed = holding(candidates, "deny", bound)
     if denied or failed:
         cause = Cause.RULE if denied else Cause.ERROR
         refusing = denied or failed
         said = first_message(refusing) if denied else unreadable(bound)
         return Review(names(refusing), Deny(invocation, cause, names(refusing), said))
-    true, failed = holding(candidates.allow, bound)
+    true, failed = holding(candidates, "allow", bound)
     return Review(
         names(true + failed),
         None,
