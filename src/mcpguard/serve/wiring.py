@@ -16,7 +16,6 @@ from mcpguard.adapters.upstreams.process.child import Nursery
 from mcpguard.adapters.upstreams.process.environment import Environment
 from mcpguard.adapters.upstreams.server import ServerUpstream
 from mcpguard.adapters.upstreams.session.connecting import Past
-from mcpguard.adapters.upstreams.session.envelope import Verbosity
 from mcpguard.adapters.upstreams.session.instance import Instance
 from mcpguard.adapters.upstreams.session.life import Backoff, Memory, Terms
 from mcpguard.adapters.upstreams.supply import Supply, not_chosen
@@ -155,7 +154,7 @@ def references_of(
 
 def _beside(first: Past) -> Past:
     """That of a lane beside the first one: the same server, and the same requests that all are told."""
-    memory = Memory(first.memory.prepared, {}, Verbosity())
+    memory = Memory(first.memory.prepared, {})
     return Past(identity=first.identity, memory=memory, backoff=Backoff())
 
 

@@ -8,7 +8,6 @@ from collections.abc import Callable, Sequence
 from msgspec import Struct
 
 from mcpguard.adapters.upstreams.session.conversation import Conversation
-from mcpguard.adapters.upstreams.session.envelope import Verbosity
 from mcpguard.adapters.upstreams.session.greeting import (
     DISCOVER,
     Changed,
@@ -39,8 +38,7 @@ class Past(Struct, kw_only=True):
 
 def no_past(terms: Terms, backoff: Backoff | None = None) -> Past:
     """That of the first upstream."""
-    memory = Memory({}, {}, Verbosity())
-    return Past(identity=Identity(terms), memory=memory, backoff=backoff or Backoff())
+    return Past(identity=Identity(terms), memory=Memory({}, {}), backoff=backoff or Backoff())
 
 
 class Connector:

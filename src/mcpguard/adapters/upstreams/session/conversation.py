@@ -188,11 +188,11 @@ class Conversation:
     # --- levels and subscriptions ----------------------------------------------------------------
 
     def _raise_level(self, greeting: Greeting, level: str) -> None:
-        verbosity = self._memory.verbosity
-        verbosity.want(level)
-        if verbosity.wanted != self._level and "logging" in greeting.capabilities:
-            self._level = verbosity.wanted
-            self._own(OpenRequest(SET_LEVEL, seconds=self._terms.start_seconds), {"level": verbosity.wanted})
+        memory = self._memory
+        memory.want(level)
+        if memory.wanted != self._level and "logging" in greeting.capabilities:
+            self._level = memory.wanted
+            self._own(OpenRequest(SET_LEVEL, seconds=self._terms.start_seconds), {"level": memory.wanted})
 
     def _subscribes(self, call: OpenRequest, params: dict[str, Json]) -> bool:
         """Whether nothing more is to be sent for this call."""

@@ -1,4 +1,4 @@
-"""How a request is said in the upstream's era: the `_meta` around its params, and the level of its logs.
+"""How a request is said in the upstream's era: the `_meta` around its params.
 
 Law of this file: what the client wrote under a key of the envelope never travels; ours does, or none.
 """
@@ -55,16 +55,3 @@ def _without_envelope(meta: Json) -> dict[str, Json]:
     if type(meta) is not dict:
         return {}
     return {key: value for key, value in meta.items() if key not in _ENVELOPE}
-
-
-class Verbosity:
-    """The most verbose level that any request of a modern client has wanted so far."""
-
-    def __init__(self) -> None:
-        self.wanted: str | None = None
-
-    def want(self, level: str) -> None:
-        """Take the level of one request; an unknown one changes nothing."""
-        levels = eras.LEVELS
-        if level in levels and (self.wanted is None or levels.index(level) < levels.index(self.wanted)):
-            self.wanted = level

@@ -9,10 +9,11 @@ from collections.abc import Callable
 from msgspec import Struct
 
 from mcpguard.adapters.relay.turn import Turn
-from mcpguard.adapters.upstreams.session.envelope import SET_LEVEL, Verbosity
+from mcpguard.adapters.upstreams.session.envelope import SET_LEVEL
 from mcpguard.core.errors import InspectionError
 from mcpguard.core.model import Permit
 from mcpguard.gateway.ports import Listener
+from mcpguard.protocol import eras
 
 FIRST_SECONDS = 0.5
 """How long after its first failure an upstream is left alone."""
@@ -50,11 +51,11 @@ class Terms(Struct, frozen=True, kw_only=True):
 
 class Memory(Struct):
     """What outlives a conversation: the requests of `prepare` by method, the resources that are subscribed,
-    and how verbose its logs should be."""
+    and the most verbose level of logs that any request of a modern client has wanted so far."""
 
     prepared: dict[str, Permit]
     uris: dict[str, None]
-    verbosity: Verbosity
+    wanted: str | None = None
 
     @property
     def level(self) -> str | None:
@@ -62,6 +63,12 @@ class Memory(Struct):
         permit = self.prepared.get(SET_LEVEL)
         level = (permit.invocation.params or {}).get("level") if permit is not None else None
         return level if type(level) is str else None
+
+    def want(self, level: str) -> None:
+        """Take the level of one request; an unknown one changes nothing."""
+        levels = eras.LEVELS
+        if level in levels and (self.wanted is None or levels.index(level) < levels.index(self.wanted)):
+            self.wanted = level
 
 
 def lasting(seconds: float) -> str:
