@@ -3,24 +3,19 @@
 Law of this file: a failure says what was expected, what came instead, and why each rule did what it did.
 """
 
-from __future__ import annotations
-
 import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from msgspec import json
 
 from mcpguard.adapters.system.terminal import plain, style
 from mcpguard.authoring.tests.coverage import Goal, percent
+from mcpguard.authoring.tests.expectations import Reason
 from mcpguard.authoring.tests.running import CaseReport, CoverageReport, FileReport, SuiteReport
 from mcpguard.core.errors import PolicyError, Problem
-
-if TYPE_CHECKING:
-    from mcpguard.authoring.tests.expectations import Reason
-    from mcpguard.core.model import Json
-    from mcpguard.core.policy.compiled import CompiledPolicy
+from mcpguard.core.model import Json
+from mcpguard.core.policy.compiled import CompiledPolicy
 
 _STATES = {"held": "held", "not-held": "did not hold", "failed": "failed"}
 
