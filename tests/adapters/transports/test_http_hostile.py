@@ -199,6 +199,15 @@ async def test_a_client_that_was_not_asked_for_its_body_has_to_connect_anew(fron
     assert await rest(wire) == b""
 
 
+async def test_a_body_that_turns_out_unreadable_is_not_asked_for(front: Front) -> None:
+    wire = await front.connect()
+    wire.writer.write(in_chunks(b"no size\r\n", CHUNKED + b"expect: 100-continue\r\n"))
+    answer = await wire.answer()
+    assert (answer.status, answer.headers["connection"]) == (400, "close")
+    assert await rest(wire) == b""
+    assert front.reports == []
+
+
 async def test_a_head_is_answered_without_a_body(front: Front) -> None:
     wire = await front.connect()
     wire.writer.write(HEALTH.replace(b"GET", b"HEAD"))

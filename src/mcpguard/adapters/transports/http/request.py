@@ -218,7 +218,7 @@ class HttpRequest(Struct, eq=False):
             raise HttpRefusal(408, "the body of the request did not arrive in time", headers=CLOSE) from None
 
     async def _long_body(self, intake: Intake) -> bytes:
-        if self.expects:
+        if self.expects and not self.lost:
             self.expects = False
             self.connection.put(b"HTTP/1.1 100 Continue\r\n\r\n")
         body = self.kept = Body(intake)
