@@ -41,7 +41,8 @@ P505 shell leaves-or-deletes
 P505 sqlite delete""",
     "open-with-guards": """P201 github by-number-alone
 P505 github private-met-strangers
-P505 memory strangers-remembered""",
+P505 memory strangers-remembered
+P505 shell tests-after-both""",
 }
 
 

@@ -48,7 +48,7 @@ def test_git_commits_what_is_no_secret(behind, tmp_path, posture):
     git(ours, "config", "user.email", "agent@example.invalid")
     for name in ("new.txt", ".env"):
         (tmp_path / "ours" / name).write_text("canary")
-    session = behind(Pack("git", posture), GIT, {"/srv/repos": str(tmp_path)})
+    session = behind(Pack("git", posture), GIT, {"/srv/repos": ours})
     offered(session, "git")
     assert worked(session.call("git_create_branch", repo_path=ours, branch_name="agent/work"))
     if posture == "careful":

@@ -197,7 +197,7 @@ def test_what_a_wrapper_runs_is_known_or_refused(text: str) -> None:
         "git --paginate log", "git frotz", "git log -O x", "git push -O", "sort $x", "sort --outp=x y", "rg --pre x y",
         "wget x", "echo 'a[$(rm)]'", "echo '[`rm`'", "git merge -s x y", "git pull -qs x", "git tag -s x",
         "date 010100002030", "date -u 0101", "diff -l a b", "diff --pag a b", "file -z x", "shuf -o x y", "ip netns exec x y",
-        "genv sudo x", "chronic x", "diff3 --diff-program=x a b c",
+        "genv sudo x", "chronic x", "git -C x", "diff3 --diff-program=x a b c",
     ],
 )  # fmt: skip
 def test_given_code_is_told(text: str) -> None:
@@ -209,7 +209,7 @@ def test_given_code_is_told(text: str) -> None:
     [
         "python --version", "sh -c ls", "printf '%s\\n' \"$x\"", "printf %d 1", "exit 1", "exit $?", "test -f x",
         "test \"$x\" = y", "test $? -eq 0", "uniq -c a", "uniq -c -- -a", "uniq -c -", "awk -F , -v x=1 '{print $1}' y", "awk 1 x", "sed -e 3q x",
-        "git", "git -C x", "git -P log --", "git push -u x", "git --version", "sort -u x", "sort --unique x", "rg x y",
+        "git", "git -P log --", "git push -u x", "git --version", "sort -u x", "sort --unique x", "rg x y",
         "x=1", "LANG=C ls", "x=", "x= ls", "git log -s", "git commit -s -m x", "date", "date +%s", "date -u -d 2026-01-01 +%s",
         "diff -r a b", "file x",
     ],
@@ -252,7 +252,7 @@ def test_names_that_are_set_or_defined_are_told() -> None:
         "a.b() { ls; }", "ls <&x", "cat <<EOF\na\\b\nEOF", "cat <<EOF\n`a`\nEOF", "cat <<EOF\nx", "cat $(cat <<E\nx\nE\n)",
         "x=(a)", "x=#", "ls <x>y", "[ a\nb ]", "[ ]; [ a ] b", "[ a;b ]", "ls } fi", "{ ls }", "((ls); rm)", "echo $((ls); rm)", "{ls; }",
         "echo \"\\!x\"", "echo \"$'\"", "echo $/", "echo $x[1]", "ls\u0378", "", " \n", "cat <<E <<F\nE\nF",
-        "cat <\\\nx", "x=1\\\n2", "ls; # x", "echo a|\\\ncat", "cat <<\\E\nx\nE",
+        "cat <\\\nx", "{ ls; } > x -l", "x=1\\\n2", "ls; # x", "echo a|\\\ncat", "cat <<\\E\nx\nE",
     ],
 )  # fmt: skip
 def test_what_shells_could_read_differently_is_refused(text: str) -> None:

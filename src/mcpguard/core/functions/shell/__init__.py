@@ -1,4 +1,5 @@
 """What `shell()` reads out of a command line. `function.py` is the function of conditions.
 
-`tree.py` walks what tree-sitter parsed; `launch.py` and `code.py` say what a program does with its arguments.
+`tree.py` walks what tree-sitter parsed, `words.py` reads each word, and `launch.py` finds the programs that
+run. `table.py` says what each does with its arguments; `arguments.py` reads them. `reading.py` has the facts.
 """

@@ -10,20 +10,28 @@ import re
 from collections.abc import Sequence
 
 from mcpguard.core.functions.function import FunctionError
-from mcpguard.core.functions.shell.code import gives_code
-from mcpguard.core.functions.shell.names import DECLARING, SHELLS
+from mcpguard.core.functions.shell.arguments import read_arguments
+from mcpguard.core.functions.shell.find import read_find
+from mcpguard.core.functions.shell.git import read_git
+from mcpguard.core.functions.shell.names import DECLARING, SHELLS, names
+from mcpguard.core.functions.shell.notation import Usage
+from mcpguard.core.functions.shell.own import OWN
 from mcpguard.core.functions.shell.reading import Reading
+from mcpguard.core.functions.shell.table import known
 from mcpguard.core.functions.shell.words import UNKNOWN, Word, unknown
 from mcpguard.core.functions.shell.wrappers import SHELL_OPTIONS, WRAPPERS, Wrapper
 
 INNER = 16
 """How many commands one command may run by its arguments."""
 
-_ACTIONS = 8
 _ASSIGNMENT = re.compile(r"([A-Za-z_][A-Za-z0-9_]*)=", re.ASCII)
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*", re.ASCII)
-_FIND_RUNS = frozenset(("-exec", "-execdir", "-ok", "-okdir"))
-_FIND_WRITES = frozenset(("-fprint", "-fprint0", "-fls", "-fprintf"))
+_VERSIONS = {
+    "--version": names("python pypy perl ruby node lua php java julia tar vim nvim emacs ffmpeg sqlite3 gpg"),
+    "-V": names("python pypy ssh"),
+    "-v": names("node perl ruby lua php"),
+}
+"""Options that make these only print their version, without reading anything of the folder."""
 
 
 def launch(reading: Reading, words: Sequence[Word], depth: int) -> None:
@@ -35,19 +43,50 @@ def launch(reading: Reading, words: Sequence[Word], depth: int) -> None:
             raise FunctionError(f"shell() follows at most {INNER} commands that run others")
         if not words:
             continue
-        name, args = reading.run(words[0], words[1:]), words[1:]
-        reading.code = reading.code or gives_code(name, args)
+        args = words[1:]
+        base, called = reading.run(words[0], args)
+        name = base.lower()
+        _effects(reading, called, known(called), args)
         wrapper = WRAPPERS.get(name)
         if wrapper:
             waiting.append(_unwrap(reading, wrapper, args, depth))
         elif name in SHELLS:
             _shell(reading, args, depth)
         elif name in ("find", "gfind"):
-            waiting += _find(reading, args)
+            waiting += read_find(reading, args)
+        elif name == "git":
+            read_git(reading, args)
         elif name == "alias":
             reading.functions |= {one.text.partition("=")[0] for one in args}
         elif name in DECLARING:
             _declare(reading, args)
+
+
+def _effects(reading: Reading, name: str, program: Usage | None, args: Sequence[Word]) -> None:
+    """Note what the table of programs says about one, `None` for one that is not in it."""
+    if program is None:
+        reading.unknown.add(name)
+        reading.code = True
+        return
+    if "obeys" in program.traits:
+        reading.obey(name)
+    elif _asks_version(name, args):
+        return
+    if "sends" in program.traits:
+        reading.sends.add(name)
+    if "changes" in program.traits:
+        reading.changes.add(name)
+    if "code" in program.traits:
+        reading.code = True
+    if "inner" not in program.traits:
+        texts = read_arguments(reading, name, program, args)
+        if "own" in program.traits:
+            OWN[name](reading, args, texts.words)
+
+
+def _asks_version(name: str, args: Sequence[Word]) -> bool:
+    asked = _VERSIONS.get(args[0].text, frozenset()) if len(args) == 1 else frozenset()
+    return name.rpartition("/")[2].rstrip("0123456789.") in asked
 
 
 def _declare(reading: Reading, args: Sequence[Word]) -> None:
@@ -64,7 +103,7 @@ def _unwrap(reading: Reading, wrapper: Wrapper, args: Sequence[Word], depth: int
     if wrapper.needs and not args:
         raise FunctionError("shell() cannot determine what runs: a command that runs another has none")
     marks: list[str] = []
-    rest = _after_options(wrapper, args, marks)
+    rest = _after_options(reading, wrapper, args, marks)
     if any(not word.literal for word in rest[: wrapper.operands]):
         raise FunctionError("shell() cannot determine which program runs: a word before it is not literal")
     rest = rest[wrapper.operands :]
@@ -80,12 +119,13 @@ def _unwrap(reading: Reading, wrapper: Wrapper, args: Sequence[Word], depth: int
             raise FunctionError("shell() cannot determine what runs: a text for a shell is not literal")
         reading.read_later(depth + 1, " ".join(word.text for word in rest))
         return []
+    reading.indirect = reading.indirect or wrapper.appends
     if wrapper.appends and rest:
         return [*_marked(rest, marks), UNKNOWN]
     return list(rest)
 
 
-def _after_options(wrapper: Wrapper, args: Sequence[Word], marks: list[str]) -> list[Word]:
+def _after_options(reading: Reading, wrapper: Wrapper, args: Sequence[Word], marks: list[str]) -> list[Word]:
     """What follows the options. Appends to `marks` what is replaced. Raises FunctionError."""
     rest = list(args)
     while rest and rest[0].text.startswith("-"):
@@ -102,6 +142,8 @@ def _after_options(wrapper: Wrapper, args: Sequence[Word], marks: list[str]) -> 
             value = _argument(rest)
         if letter and letter in wrapper.marks:
             marks.append(value)
+        if (letter or option.text[2:].partition("=")[0]) in wrapper.moves:
+            reading.places.lose()
     return rest
 
 
@@ -158,38 +200,3 @@ def _shell(reading: Reading, args: Sequence[Word], depth: int) -> None:
     if not rest or not rest[0].literal:
         raise FunctionError("shell() cannot determine what runs: a text for a shell is not literal")
     reading.read_later(depth + 1, rest[0].text)
-
-
-def _find(reading: Reading, args: Sequence[Word]) -> list[list[Word]]:
-    """The commands that find runs, or could run if an argument is an action. Its -delete counts as rm."""
-    if not all(word.fixed for word in args):
-        raise FunctionError("shell() cannot determine what find runs: an argument is not literal")
-    if sum(word.text in _FIND_RUNS for word in args) > _ACTIONS:
-        raise FunctionError(f"shell() reads at most {_ACTIONS} commands of find")
-    found = []
-    for at, test in enumerate(args, 1):
-        if test.text in _FIND_RUNS:
-            found.append(_find_command(args[at:]))
-        elif test.text == "-delete":
-            found.append([Word("rm"), UNKNOWN])
-        elif test.text in _FIND_WRITES:
-            reading.redirect(">", args[at] if at < len(args) else UNKNOWN)
-    return found
-
-
-def _find_command(words: Sequence[Word]) -> list[Word]:
-    """What stands before `;`, or before the `+` that follows a `{}`; find puts paths for each `{}`."""
-    command: list[Word] = []
-    last = ""
-    for word in words:
-        if word.text == ";" or (word.text == "+" and last == "{}"):
-            break
-        last = word.text
-        command.append(_in_braces(word))
-    if not command:
-        raise FunctionError("shell() cannot determine what find runs: there is no command")
-    return command
-
-
-def _in_braces(word: Word) -> Word:
-    return unknown(word.text) if "{}" in word.text else word

@@ -10,6 +10,7 @@ import re
 from collections.abc import Sequence
 
 from mcpguard.core.functions.function import FunctionError
+from mcpguard.core.functions.shell.folders import Folders
 from mcpguard.core.functions.shell.names import RESERVED, ZSH_VARIABLES
 from mcpguard.core.functions.shell.words import Word
 from mcpguard.core.model import Json
@@ -26,23 +27,31 @@ TEXTS_LIMIT = 4096
 _PROGRAM = re.compile(r"\[|[A-Za-z0-9_./:][A-Za-z0-9_./+:,@-]*", re.ASCII)
 _SYSTEM = re.compile(r"/(?:usr/|usr/local/|opt/homebrew/)?s?bin/[^/]+", re.ASCII)
 _PLAIN_NAME = re.compile(r"[a-z_][a-z0-9_]*|LANG|LC_[A-Z]+|TZ|TERM|COLUMNS|LINES|NO_COLOR|CI|DEBUG|VERBOSE")
+_GLOB = re.compile(r"[*?\[]")
 _NETWORK = re.compile(r"/+dev/+(?:tcp|udp)(?:/|$)|!", re.ASCII | re.IGNORECASE)
 
 
 class Reading:
-    """The facts so far, and `texts`: (depth, text) of command lines that are still to be read."""
+    """The facts so far, and `texts`: (depth, text) of command lines that are still to be read.
+    `repeats`: what is read now may run several times, or at another time."""
 
-    def __init__(self, text: str) -> None:
+    def __init__(self, text: str, folder: str = "") -> None:
         self.texts: list[tuple[int, str]] = [(0, text)]
         self.given = self.given_characters = 0
+        self.places = Folders(folder)
         self.programs: set[str] = set()
+        self.unknown: set[str] = set()
+        self.obeys: set[str] = set()
+        self.sends: set[str] = set()
+        self.changes: set[str] = set()
         self.commands: list[Json] = []
         self.redirects: list[Json] = []
         self.reads: set[str] = set()
         self.writes: set[str] = set()
         self.assignments: set[str] = set()
         self.functions: set[str] = set()
-        self.pipes = self.substitutions = self.expansions = self.background = self.code = False
+        self.pipes = self.substitutions = self.background = self.code = self.indirect = False
+        self.patterns = self.expansions = self.repeats = False
 
     def read_later(self, depth: int, text: str) -> None:
         """Raises FunctionError for commands in commands that are too deep, or too many."""
@@ -54,13 +63,15 @@ class Reading:
 
     def see(self, word: Word) -> Word:
         """Note what a word alone tells. A subscript with a command in it runs where numbers are read."""
-        self.expansions = self.expansions or not word.literal
+        self.patterns = self.patterns or word.pattern
+        self.expansions = self.expansions or not (word.literal or word.pattern)
         subscript = word.text.partition("[")[2]
         self.code = self.code or "$(" in subscript or "`" in subscript
         return word
 
-    def run(self, word: Word, args: Sequence[Word]) -> str:
-        """Note a command. Returns the name of its program, in lower case and without the path."""
+    def run(self, word: Word, args: Sequence[Word]) -> tuple[str, str]:
+        """Note a command. Returns the name of its program without the path, and the name by which it can be
+        known: the same, or the path if that leads out of the system's folders."""
         path = word.text
         if not word.literal:
             raise FunctionError("shell() cannot determine which program runs: its name is not literal")
@@ -68,10 +79,17 @@ class Reading:
             raise FunctionError("shell() does not accept this as the name of a program")
         base = path.rpartition("/")[2]
         self.programs |= {base, base.lower()}
-        if "/" in path and not _SYSTEM.fullmatch(path):
+        elsewhere = "/" in path and not _SYSTEM.fullmatch(path)
+        if elsewhere:
             self.programs.add(path)
         self.commands.append({"program": base, "args": [one.text for one in args], "path": path})
-        return base.lower()
+        return base, path if elsewhere else base
+
+    def obey(self, name: str) -> None:
+        """Note a program that obeys files of the folder that it runs in. In another folder than the first,
+        whose files a guard does not know, that counts as code."""
+        self.obeys.add(name)
+        self.code = self.code or not self.places.at_start
 
     def assign(self, name: str) -> None:
         """Note a variable. Which ones make a program run something is not known: few count as harmless."""
@@ -88,26 +106,57 @@ class Reading:
             raise FunctionError("shell() reads no redirect to the network, or to `!`")
         self.redirects.append({"operator": operator, "target": target.text})
         if "<" in operator:
-            self.reads.add(target.text)
+            self.read(target)
         if ">" in operator:
-            self.writes.add(target.text)
+            self.write(target)
+
+    def read(self, word: Word) -> None:
+        """Note a file that is read, if it is none that only stands for what a program gets anyway."""
+        self._file(self.reads, word)
+
+    def write(self, word: Word) -> None:
+        """Note a file that is written."""
+        self._file(self.writes, word)
+
+    def _file(self, files: set[str], word: Word) -> None:
+        name = _glob_folder(word.text) if word.pattern else word.text
+        if name not in ("", "-", "/dev/null"):
+            files |= self.places.files(name)
+        self.indirect = self.indirect or not (word.literal or word.pattern)
 
     def result(self) -> dict[str, Json]:
         """The map that shell() gives."""
-        quiet = not (self.pipes or self.substitutions or self.expansions or self.background or self.code)
-        bare = not (self.redirects or self.assignments or self.functions)
+        self.indirect = self.indirect or self.places.unknown
+        self.code = self.code or (self.places.unknown and bool(self.obeys))
+        odd = self.substitutions or self.expansions or self.background or self.code or self.indirect
+        acts = self.unknown or self.changes or self.sends or self.writes or self.assignments or self.functions
         return {
             "programs": sorted(self.programs),
+            "unknown": sorted(self.unknown),
             "commands": self.commands,
             "redirects": self.redirects,
             "reads": sorted(self.reads),
             "writes": sorted(self.writes),
+            "outside": sorted(one for one in self.reads | self.writes if not self.places.holds(one)),
+            "indirect": self.indirect,
+            "folders": sorted(self.places.entered),
+            "obeys": sorted(self.obeys),
+            "sends": sorted(self.sends),
+            "changes": sorted(self.changes),
             "pipes": self.pipes,
             "substitutions": self.substitutions,
-            "expansions": self.expansions,
+            "expansions": self.expansions or self.patterns,
             "background": self.background,
             "assignments": sorted(self.assignments),
             "functions": sorted(self.functions),
             "code": self.code,
-            "simple": quiet and bare and len(self.commands) == 1,
+            "simple": not (odd or acts) and bool(self.commands),
         }
+
+
+def _glob_folder(text: str) -> str:
+    """The folder that a glob looks in; the glob itself if it could lead out of that."""
+    found = _GLOB.search(text)
+    if not found or ".." in text[found.start() :].split("/"):
+        return text
+    return text[: found.start()].rpartition("/")[0] or ("/" if text.startswith("/") else ".")

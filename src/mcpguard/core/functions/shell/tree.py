@@ -10,6 +10,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from functools import cache
+from itertools import pairwise
 from typing import Any
 
 from mcpguard.core.functions.function import FunctionError
@@ -41,6 +42,13 @@ _NESTED = names(
     "program list pipeline subshell compound_statement negated_command if_statement elif_clause else_clause "
     "while_statement do_group command_substitution process_substitution variable_assignments"
 )
+_SAME_FOLDER = (None, "&&", "(", "$(", "{")
+"""Tokens behind which a command runs in the folder that those before it left."""
+
+_LEAVING = ("command", "list", "redirected_statement")
+"""Statements that can change the folder for those behind them and say by success that they did."""
+
+_LAST = ("list", "pipeline", "negated_command")
 _REDIRECTS = ("file_redirect", "herestring_redirect", "heredoc_redirect")
 _SUBSTITUTIONS = ("command_substitution", "process_substitution")
 
@@ -63,6 +71,7 @@ def read_tree(source: bytes, reading: Reading, depth: int) -> None:
     if root.has_error:
         raise FunctionError("shell() cannot parse this text")
     substitutions = [node for node in _all_nodes(root) if node.type in _SUBSTITUTIONS]
+    reading.repeats = reading.repeats or depth > 0
     walk = _Walk(source, reading, depth, {one.start_byte: one.end_byte for one in substitutions})
     walk.children(root, 0, len(source), 0)
     for node in substitutions:
@@ -84,10 +93,10 @@ class _Walk:
         self.depth = depth
         self.inner = inner
         self.here_documents = True
+        self.behind: dict[int, list[Any]] = {}
         self.acts = {
             "command": self.command,
             "redirected_statement": self.redirected,
-            "file_redirect": self.file_redirect,
             "herestring_redirect": self.here_string,
             "heredoc_redirect": self.here_document,
             "variable_assignment": self.assignment,
@@ -102,11 +111,16 @@ class _Walk:
         """Statements and tokens with blanks and new lines between. Raises FunctionError."""
         if nesting > NESTING:
             raise FunctionError(f"shell() reads statements in statements to a depth of {NESTING}")
+        before = None
         for child in node.children:
             self.gap(start, child.start_byte, _LINES)
             self.has_command(child)
+            if child.is_named and before not in _SAME_FOLDER:
+                self.reading.places.anywhere()
             self.part(child, nesting)
-            start = child.end_byte
+            if child.is_named and child.type not in _LEAVING:
+                self.reading.places.anywhere()
+            start, before = child.end_byte, child.type
         self.gap(start, end, _LINES)
 
     def has_command(self, node: Any) -> None:
@@ -118,6 +132,7 @@ class _Walk:
         if not node.is_named:
             self.token(node)
         elif node.type in _NESTED:
+            self.reading.repeats = self.reading.repeats or node.type == "while_statement"
             self.children(node, node.start_byte, node.end_byte, nesting + 1)
         elif node.type in self.acts:
             self.acts[node.type](node, nesting + 1)
@@ -164,41 +179,69 @@ class _Walk:
         words, at = [], node.start_byte
         for child in node.children:
             self.gap(at, child.start_byte, _BLANKS)
-            if child.type in self.acts:
+            if child.type == "file_redirect":
+                words += self.file_redirect(child)
+            elif child.type in self.acts:
                 self.part(child, nesting)
             else:
                 words.append(self.word(child.start_byte, child.end_byte))
             at = child.end_byte
+        for redirect in self.behind.pop(node.start_byte, ()):
+            words += self.redirect(redirect, nesting)
         launch(self.reading, words, self.depth)
 
     def redirected(self, node: Any, nesting: int) -> None:
-        self.has_command(node.children[0])
-        at = node.start_byte
-        for child in node.children:
+        """A statement and redirects behind it, which are of its last command."""
+        body, *redirects = node.children
+        self.has_command(body)
+        at = body.end_byte
+        for child in redirects:
             self.gap(at, child.start_byte, _BLANKS)
-            self.part(child, nesting)
             at = child.end_byte
+        last = body
+        while last.type in _LAST:
+            last = last.children[-1]
+        if last.type == "command":
+            self.behind[last.start_byte] = redirects
+        self.part(body, nesting)
+        if last != body or last.type != "command":
+            self.reading.places.anywhere()
+        if last.type != "command" and any([self.redirect(child, nesting) for child in redirects]):
+            raise FunctionError("shell() found words behind a redirect that are not part of a command")
 
-    def file_redirect(self, node: Any, _nesting: int) -> None:
+    def redirect(self, node: Any, nesting: int) -> list[Word]:
+        """Note a redirect. Returns the words behind it, which are arguments of its command."""
+        if node.type == "file_redirect":
+            return self.file_redirect(node)
+        self.part(node, nesting)
+        return []
+
+    def file_redirect(self, node: Any) -> list[Word]:
         found = _REDIRECT.match(self.source, node.start_byte)
-        if not found:
+        destinations = node.children_by_field_name("destination")
+        spans = [(one.start_byte, one.end_byte) for one in destinations]
+        if not found or (spans and spans[0][0] != found.end()):
             raise FunctionError("shell() does not know this redirect")
-        target = self.word(found.end(), node.end_byte)
-        operator = found[1].decode()
+        spans = spans or [(found.end(), node.end_byte)]
+        target, *others = [self.word(*span) for span in spans]
+        for (_, end), (start, _) in pairwise(spans):
+            self.gap(end, start, _BLANKS)
+        operator, end = found[1].decode(), spans[0][1]
         copies = operator in ("<&", ">&") and target.literal and _DESCRIPTOR.fullmatch(target.text)
         if copies:
             self.reading.redirects.append({"operator": operator, "target": target.text})
-        elif operator == "<&" or (operator == "<" and self.source[node.end_byte : node.end_byte + 1] == b">"):
+        elif operator == "<&" or (operator == "<" and self.source[end : end + 1] == b">"):
             raise FunctionError("shell() does not know this redirect")
         else:
             self.reading.redirect(operator, target)
+        return others
 
     def here_string(self, node: Any, _nesting: int) -> None:
         text = self.word(node.children[-1].start_byte, node.end_byte).text
         self.gap(node.children[0].end_byte, node.children[-1].start_byte, _BLANKS)
         self.reading.redirects.append({"operator": "<<<", "target": text})
 
-    def here_document(self, node: Any, nesting: int) -> None:
+    def here_document(self, node: Any, _nesting: int) -> None:
         operator, opening, *others, _body, closing = node.children
         delimiter = _DELIMITER.fullmatch(self.source, opening.start_byte, opening.end_byte)
         line = self.source.find(b"\n", opening.end_byte)
@@ -207,7 +250,8 @@ class _Walk:
         at = opening.end_byte
         for child in others:
             self.gap(at, child.start_byte, _BLANKS)
-            self.file_redirect(child, nesting)
+            if child.type != "file_redirect" or self.file_redirect(child):
+                raise FunctionError("shell() does not read this form of here-document")
             at = child.end_byte
         self.gap(at, line, _BLANKS)
         end = re.compile(rb"^" + delimiter[2] + rb"$", re.MULTILINE).search(self.source, line + 1)
@@ -246,6 +290,7 @@ class _Walk:
         if not found:
             raise FunctionError("shell() reads only plain names of functions")
         self.reading.functions.add(found[0].decode())
+        self.reading.repeats = True
         at = node.start_byte
         for child in node.children:
             self.gap(at, child.start_byte, _LINES)
@@ -254,6 +299,7 @@ class _Walk:
             at = child.end_byte
 
     def loop(self, node: Any, nesting: int) -> None:
+        self.reading.repeats = True
         at = node.start_byte
         for child in node.children:
             self.gap(at, child.start_byte, _LINES if child.type in ("do_group", ";") else _BLANKS)

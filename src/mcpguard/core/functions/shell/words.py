@@ -36,12 +36,14 @@ _BLANK_ELSEWHERE = b"\x85\xa0"
 class Word(Struct, frozen=True):
     """A word. `text` is what a program gets, except that what a shell would expand stands as written; then
     `literal` is false. `single`: it is one argument, not none or several. `fixed`: each argument's first
-    character is known, and if it is not literal no dash."""
+    character is known, and if it is not literal no dash. `pattern`: all that a shell would expand are globs.
+    """
 
     text: str
     literal: bool = True
     single: bool = True
     fixed: bool = True
+    pattern: bool = False
 
 
 def unknown(text: str) -> Word:
@@ -91,7 +93,7 @@ class _WordReader:
         self.out = bytearray()
         self.prefix: bytes | None = None
         self.splits = False
-        self.single_argument = True
+        self.single_argument = self.only_globs = True
         self.braces = 0
         self.brace: int | None = None
         self.listed = False
@@ -122,14 +124,17 @@ class _WordReader:
         if self.prefix is None:
             return Word(text)
         fixed = not self.splits and bool(self.prefix) and self.prefix[0] not in b"-(!"
-        return Word(text, literal=False, single=self.single_argument, fixed=fixed)
+        return Word(text, literal=False, single=self.single_argument, fixed=fixed, pattern=self.only_globs)
 
-    def expands(self, *, at: int | None = None, splits: bool = False, many: bool = False) -> None:
+    def expands(
+        self, *, at: int | None = None, splits: bool = False, many: bool = False, glob: bool = False
+    ) -> None:
         """From here on, or from `at`, the text is not what a program gets."""
         before = bytes(self.out[:at])
         if self.prefix is None or len(before) < len(self.prefix):
             self.prefix = before
         self.splits = self.splits or splits
+        self.only_globs = self.only_globs and glob
         self.single_argument = self.single_argument and not many
 
     def keep(self, at: int, count: int = 1) -> int:
@@ -155,7 +160,7 @@ class _WordReader:
         byte = self.source[at]
         equals = first and byte == ord("=") and self.source[at + 1 : at + 2].strip(ENDS)
         if byte in b"*?[" or equals:
-            self.expands(many=True)
+            self.expands(many=True, glob=not equals)
         elif byte == ord("~") and (first or self.source[at - 1] in b":="):
             self.expands()
             self.prefix = self.prefix or b"~"

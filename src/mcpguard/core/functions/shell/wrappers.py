@@ -16,7 +16,8 @@ class Wrapper(Struct, frozen=True):
     with an equals sign. `assigns`: NAME=value may stand before the command. `joined`: the rest is a text for
     a shell. `appends`: arguments that are not here will follow. `needs`: it may
     not stand alone (with a redirect, zsh runs cat then). `quiet`: short options with which nothing
-    runs. `marks`: short options whose argument is replaced in the command.
+    runs. `marks`: short options whose argument is replaced in the command. `moves`: options that change the
+    folder in which it runs.
     """
 
     short: str = ""
@@ -28,14 +29,16 @@ class Wrapper(Struct, frozen=True):
     needs: bool = False
     quiet: str = ""
     marks: str = ""
+    moves: tuple[str, ...] = ()
 
 
 WRAPPERS: dict[str, Wrapper] = {
-    "env": Wrapper("iu:C:", ("ignore-environment", "unset=", "chdir="), assigns=True),
+    "env": Wrapper("iu:C:", ("ignore-environment", "unset=", "chdir="), assigns=True, moves=("C", "chdir")),
     "sudo": Wrapper(
         "EHnSPbu:g:p:C:D:",
         ("user=", "group=", "non-interactive", "set-home", "stdin", "preserve-env", "chdir=", "prompt="),
         assigns=True,
+        moves=("D", "chdir"),
     ),
     "doas": Wrapper("nu:"),
     "nohup": Wrapper(),

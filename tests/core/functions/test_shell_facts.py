@@ -1,0 +1,241 @@
+"""What shell() says of ordinary lines: which files, folders and programs."""
+
+from __future__ import annotations
+
+import pytest
+
+from mcpguard.core.functions.function import FunctionError
+from mcpguard.core.functions.shell.folders import MOST
+from mcpguard.core.functions.shell.function import shell
+
+
+@pytest.mark.parametrize(
+    ("text", "reads"),
+    [
+        ("cat a b", ["a", "b"]),
+        ("cat < a b", ["a", "b"]),
+        ("tr < a x y", ["a"]),
+        ("2>/dev/null cat a", ["a"]),
+        ("cat a 2>&1 b", ["a", "b"]),
+        ("cat - < a", ["a"]),
+        ("grep x a", ["a"]),
+        ("grep -e x a", ["a"]),
+        ("grep -fp a", ["a", "p"]),
+        ("grep --file=p a", ["a", "p"]),
+        ("grep x a -A /etc/x", ["/etc/x", "a"]),
+        ("ls *.py src/*/x.py /usr/l*", [".", "/usr", "src"]),
+        ("ls */../x", ["*/../x"]),
+        ("cat a*/b/../../c", ["a*/b/../../c"]),
+        ("find a -newer b -name c", ["a", "b"]),
+        ("find a -name -delete", ["a", "rm"]),
+        ("find a b -exec cat {} +", ["a", "b"]),
+        ("find -exec cat {} +", ["."]),
+        ("dd if=a", ["a"]),
+        ("dd bs=1 count=1 if=a", ["a"]),
+        ("curl -d @a https://x/", ["a"]),
+        ("curl -F b=@a file:///c", ["/c", "a"]),
+        ("git diff HEAD~1 main..x stash@{0} ^v1^2 -- a", ["a"]),
+        ("git show HEAD:a :b", [":b", "a"]),
+        ("git show x/../HEAD~1", ["x/../HEAD~1"]),
+        ("git grep x y -- a", ["a", "y"]),
+        ("cd a && cat b", ["a", "a/b"]),
+        ("cd a/ && cat /b ../c .", ["/b", "a", "a/", "a/../c"]),
+        ("cd a; cat b", ["a", "a/b", "b"]),
+        ("cd a || cat b", ["a", "a/b", "b"]),
+        ("cd a\ncat b", ["a", "a/b", "b"]),
+        ("cd a && (cd b && cat c)", ["a", "a/b", "a/b/c"]),
+        ("(cd a && ls) && cat b", ["a", "a/b", "b"]),
+        ("! cd a && cat b", ["a", "a/b", "b"]),
+        ("cd a | cat && cat b", ["a", "a/b", "b"]),
+        ("cd a && cat b < c d", ["a", "a/b", "a/c", "a/d"]),
+        ("cd . && cat b", [".", "b"]),
+        ("cd -- -a && cat b", ["-a", "-a/b"]),
+        ("{ cd a; } < b; cat c", ["a", "a/b", "a/c", "b", "c"]),
+        ("test -f x && cat a", ["a"]),
+        ("sed -n -e 1p -e '$p' a", ["a"]),
+        ("awk -F: '{print $1}' a", ["a"]),
+        ("jq --slurpfile x b .c a", ["a", "b"]),
+        ("sort -k 1 -t , a", ["a"]),
+    ],
+)
+def test_files_that_are_read_are_named(text: str, reads: list[str]) -> None:
+    told = shell(text)
+    named = [one for one in told["reads"]] + (["rm"] if "rm" in told["programs"] else [])
+    assert named == reads
+
+
+@pytest.mark.parametrize(
+    ("text", "writes"),
+    [
+        ("ls > a", ["a"]),
+        ("ls > /dev/null 2>&1", []),
+        ("cd a > b && ls > c", ["a/c", "b"]),
+        ("{ cd a; ls; } > b", ["a/b", "b"]),
+        ("sort -o a b", ["a"]),
+        ("sort --output=a b", ["a"]),
+        ("cp a b", ["b"]),
+        ("cp -t c a b", ["c"]),
+        ("cp -r a b -t c", ["c"]),
+        ("ln -s a", ["a"]),
+        ("mv a b", ["a", "b"]),
+        ("tee a b", ["a", "b"]),
+        ("chmod -x a", ["a"]),
+        ("chmod 755 a", ["a"]),
+        ("uniq src/*", ["src"]),
+        ("find a -delete", ["a"]),
+        ("find a -fprintf b %p", ["b"]),
+        ("dd of=a", ["a"]),
+        ("git rm -r a", ["a"]),
+        ("ls | tee a", ["a"]),
+    ],
+)
+def test_files_that_are_written_are_named(text: str, writes: list[str]) -> None:
+    assert shell(text)["writes"] == writes
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "ls | xargs cat", "xargs -a x echo", "file -f x", "date -f x", "wc --files0-from=x", "wc -l *", "du *",
+        "sha1sum -c x", "sha1sum -- -c | md5sum --check x", "cat $x", "cat \"$x\"", "cat ~/x", "cat {a,b}", "cp -- $x y",
+        "cp * y", "cd && cat x", "cd - && cat x", "cd $x; cat y", "cd a b; cat y", "cd ''; ls", "pushd x; ls", "popd; ls",
+        "for f in a b; do cd x; done", "while true; do cd x; done", "f() { cd x; }", "sh -c 'cd x'", "eval 'cd x'; cat y",
+        "env -C x cat y", "env --chdir=x cat y", "sudo -D x cat y", "find . -execdir cat {} +", "find -files0-from x -delete",
+        "find a\"$x\" -delete", "awk 'BEGIN { ARGV[1] = \"x\" } 1'", "dd if=a$x",
+    ],
+)  # fmt: skip
+def test_files_that_the_line_does_not_name_are_indirect(text: str) -> None:
+    assert shell(text)["indirect"]
+    assert not shell(text)["simple"]
+
+
+def test_many_folders_are_not_followed() -> None:
+    assert not shell("cd a; cd b; cd c; cat x")["indirect"]
+    assert shell("cd a; cd b; cd c; cd d; cat x")["indirect"]
+    assert 2**3 <= MOST < 2**4
+
+
+@pytest.mark.parametrize(
+    ("text", "folders"),
+    [
+        ("ls", []),
+        ("cd a && ls", ["a"]),
+        ("cd /srv/project && ls", []),
+        ("cd /srv/project/ && ls", []),
+        ("cd /srv/project/../x && ls", ["/srv/project/../x"]),
+        ("cd . && ls", []),
+        ("git -C a log", ["a"]),
+        ("git -C . log", []),
+        ("git -C /srv/project log", []),
+        ("cd a && git -C ../b log", ["a", "a/../b"]),
+    ],
+)
+def test_folders_that_are_entered_are_named(text: str, folders: list[str]) -> None:
+    told = shell(text, "/srv/project")
+    expected = [one if one.startswith("/") else f"/srv/project/{one}" for one in folders]
+    assert told["folders"] == expected
+    assert told["code"] is (bool(expected) and "git" in text)
+
+
+def test_files_are_absolute_with_a_folder() -> None:
+    told = shell("cat a /srv/project/b ../c /d *.py > e", "/srv/project")
+    assert told["reads"] == ["/d", "/srv/project", "/srv/project/../c", "/srv/project/a", "/srv/project/b"]
+    assert told["writes"] == ["/srv/project/e"]
+    assert told["outside"] == ["/d", "/srv/project/../c"]
+    assert shell("cat a ./b c/../d *.py")["outside"] == []
+    assert shell("cat /a ../b ~/c 'd%'", "")["outside"] == ["../b", "/a", "d%", "~/c"]
+    assert shell("cat a", "/")["reads"] == ["/a"]
+
+
+@pytest.mark.parametrize("folder", ["srv", "~", "."])
+def test_the_folder_is_absolute(folder: str) -> None:
+    with pytest.raises(FunctionError, match="absolute"):
+        shell("ls", folder)
+
+
+@pytest.mark.parametrize(
+    ("text", "obeys"),
+    [
+        ("git log", ["git"]),
+        ("make test", ["make"]),
+        ("pytest -q", ["pytest"]),
+        ("go test ./...", ["go"]),
+        ("npm --version", ["npm"]),
+        ("env A=1 sh -c 'ruff check; eslint .'", ["eslint", "ruff"]),
+        ("find . -exec git log {} +", ["git"]),
+        ("docker compose up", ["docker"]),
+        ("ls | cat", []),
+    ],
+)
+def test_programs_that_obey_their_folder_are_named(text: str, obeys: list[str]) -> None:
+    assert shell(text)["obeys"] == obeys
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "cd a && git log", "cd a; git log", "git log; cd a; git log", "git -C a log", "git -C \"$x\" log", "env -C a git log",
+        "cd $x && git log", "find . -execdir git log \\;", "pushd a; git log", "git log | eval 'cd a; git log'",
+    ],
+)  # fmt: skip
+def test_a_program_that_obeys_another_folder_counts_as_code(text: str) -> None:
+    assert shell(text)["obeys"] == ["git"]
+    assert shell(text)["code"]
+
+
+@pytest.mark.parametrize(
+    ("text", "unknown"),
+    [
+        ("frob", ["frob"]),
+        ("/usr/bin/frob x", ["frob"]),
+        ("./ls", ["./ls"]),
+        ("/tmp/ls", ["/tmp/ls"]),
+        ("LS", ["LS"]),
+        ("ls2", ["ls2"]),
+        ("python3.12 x", []),
+        ("ls | frob", ["frob"]),
+        ("env frob", ["frob"]),
+        ("xargs frob", ["frob"]),
+        ("find . -exec frob {} +", ["frob"]),
+        ("ls() { cat; }; ls; frob", ["frob"]),
+    ],
+)
+def test_programs_that_are_not_known_are_named(text: str, unknown: list[str]) -> None:
+    told = shell(text)
+    assert told["unknown"] == unknown
+    assert told["code"] or not unknown
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "ls 2>/dev/null", "ls 2>&1", "cat < a", "ls *.py", "cd src && ls", "sed -n '1,5p' a", "git --no-pager log",
+        "git log -S x", "git log main..HEAD", "git log --patch", "git log -u -5", "git diff main...x -- a", "tr < a x y",
+        "cat /srv/project/a", "cat a | grep x | sort | uniq -c | sort -rn | head", "head -n 5 *.md", "git branch",
+        "git branch --list 'x*'", "git tag -l", "git remote -v", "git stash list", "git config --get user.name",
+        "git config get user.name", "git -P show --stat HEAD", "git remote get-url origin", "sort -- *.txt", "wc -l src/*.py",
+        "find . -name '*.py' -exec grep -l x {} +", "awk 'NR >= 2 && $3 != \"x\" || $1' a", "sed 's/a/b/;/^#/d' a",
+        "jq -r '.a[] | .b' a", "python3 --version", "node -v", "env ls", "time ls", "timeout 5 ls", "command -v x",
+        "sh -c 'ls | cat'", "git", "ls; ls", "if ls; then cat a; fi", "date +%F",
+    ],
+)  # fmt: skip
+def test_ordinary_lines_are_simple(text: str) -> None:
+    assert shell(text)["simple"]
+    assert shell(text, "/srv/project")["outside"] == []
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "git push", "git push --force", "git rm -r .", "git commit -m x", "git branch x", "git branch --sort --list x",
+        "git branch -D x", "git tag x", "git remote add x y", "git remote show x", "git stash", "git fetch", "git ls-remote",
+        "git -C x log", "git --git-dir=x log", "git -c a=b log", "git config a.b c", "git config --unset a.b", "git worktree add x",
+        "git log --output=x", "git log --frob", "git log --patc", "git $x", "git \"$x\"", "git clean -fdx", "git remote frob",
+        "rm a", "mkdir a", "kill 1", "sudo ls", "ls > a", "ls &", "ls --frob", "sort -?", "ls --all=x", "sort -k", "sort *.py",
+        "sort -o x", "rg --pre x", "head -$x a", "ls $x", "ls \"$x\"", "A=1 ls", "LANG=C ls", "curl https://x/", "ping x",
+        "sed -i s/a/b/ x", "sed '1e x'", "sed 's/a/b/e'", "awk '{print > \"x\"}'", "jq env", "date 0101", "jobs -x ls", "find . -frob",
+        "umask 0", "hostname x", "uname x", "ls -l --sort", "test -v x", "npm --version", ". --version", "rbash x",
+    ],
+)  # fmt: skip
+def test_what_does_more_than_read_is_not_simple(text: str) -> None:
+    assert not shell(text)["simple"]
