@@ -11,7 +11,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from datetime import datetime
-from functools import reduce
+from functools import lru_cache, reduce
 from itertools import pairwise
 from typing import Any
 
@@ -133,7 +133,7 @@ class PythonEngine:
         if mistakes:
             raise ConditionError(mistakes)
         try:
-            tree = self._environment.compile(text)
+            tree = self.parsed(text)
             reader = _SyntaxWalker(text)
             reader.read(tree, frozenset())
         except celpy.CELParseError as error:
@@ -147,6 +147,12 @@ class PythonEngine:
 
     def either(self, conditions: Sequence[Condition]) -> None:
         """See `Engine.either`: it would evaluate no faster."""
+
+    @lru_cache(256)  # noqa: B019  (there is one engine a process, and it is kept)
+    def parsed(self, text: str) -> Any:
+        """The syntax tree of `text`, as the library makes it (lark): shared, and not to be changed. Raises
+        CELParseError, and RecursionError for what is nested too deeply."""
+        return self._environment.compile(text)
 
 
 def _literals_to_refuse(text: str) -> Iterator[tuple[int, str]]:
@@ -163,7 +169,7 @@ def _literals_to_refuse(text: str) -> Iterator[tuple[int, str]]:
 
 
 class PythonCondition:
-    """A `Condition` of this engine; `tree` is its syntax tree, as the library makes it (lark)."""
+    """A `Condition` of this engine; `tree` is its syntax tree, see `PythonEngine.parsed`."""
 
     __slots__ = ("_activation", "_short", "calls", "engine", "members", "reads", "text", "tree")
 
@@ -206,8 +212,9 @@ class PythonCondition:
 
 
 def _shortened(tree: Any, literal: Callable[[Any], Any]) -> Any:
-    """The same tree without the nodes that only pass on the value of their one child, its literals read. The
-    grammar has a level for each precedence, and the library would walk them all at each evaluation."""
+    """The same tree without the nodes that only pass on the value of their one child, its literals read, and
+    with our functions for those in NAMED. The grammar has a level for each precedence, and the library would
+    walk them all at each evaluation."""
     while len(tree.children) == 1 and _passes_on(tree):
         tree = tree.children[0]
     if tree.data == "literal":
@@ -215,6 +222,8 @@ def _shortened(tree: Any, literal: Callable[[Any], Any]) -> Any:
     children = [
         _shortened(child, literal) if hasattr(child, "children") else child for child in tree.children
     ]
+    if tree.data == "ident_arg" and children[0].value in NAMED:
+        children[0] = children[0].update(value=f"strict {children[0].value}")
     return type(tree)(tree.data, children, tree.meta)
 
 
@@ -294,8 +303,6 @@ class _SyntaxWalker:
             self._name(tree.children[0], loop_names if tree.data == "ident" else frozenset())
         elif tree.data == "ident_arg":
             self._call(tree.children[0], tree.children[1:], True)
-            if tree.children[0].value in NAMED:
-                tree.children[0] = tree.children[0].update(value=f"strict {tree.children[0].value}")
         elif tree.data in ("member_object", "dot_ident_arg"):
             self._mistake(tree.meta, "protocol buffer messages are not supported")
         elif tree.data == "member_dot_arg" and tree.children[1].value in _MACROS:

@@ -4,9 +4,8 @@ Law of this file: what it cannot follow (a computed member, a comparison) it lea
 finding that is made of it is never a guess.
 """
 
-import sys
 from functools import cache
-from typing import Any
+from typing import TYPE_CHECKING, Any, cast
 
 from msgspec import Struct
 
@@ -15,6 +14,9 @@ from mcpguard.core.conditions.cel import NAMES, offset_of
 from mcpguard.core.conditions.cel_text import string_value
 from mcpguard.core.conditions.engines import engine
 from mcpguard.core.conditions.hoisting import MACROS
+
+if TYPE_CHECKING:
+    from mcpguard.core.conditions.cel_python import PythonEngine
 
 _FLOWS = frozenset(["exists", "all"])
 """Macros that are true where their condition is true of elements."""
@@ -43,18 +45,14 @@ _Loops = dict[str, tuple[str, Steps] | None]
 @cache
 def reads_of(text: str) -> tuple[Read, ...]:
     """What the condition `text` reads, in its order; nothing of what the Python engine cannot parse."""
-    engine("python")  # It makes the library quiet.
-    import celpy
+    python = cast("PythonEngine", engine("python"))
+    from celpy import CELParseError
 
-    limit = sys.getrecursionlimit()
     try:
-        tree = celpy.Environment().compile(text)
         reader = _ConditionReader(text)
-        reader.read(tree, {}, True)
-    except (celpy.CELParseError, RecursionError):
+        reader.read(python.parsed(text), {}, True)
+    except (CELParseError, RecursionError):
         return ()
-    finally:
-        sys.setrecursionlimit(limit)
     return tuple(sorted(dict.fromkeys(reader.found), key=lambda read: read.offset))
 
 

@@ -22,10 +22,14 @@ def _engines() -> Iterator[Engine]:
 
 
 def _refused(subject: LintSubject) -> Iterator[Problem]:
+    engines = tuple(_engines())
     for placed in subject.rules:
-        for one in _engines() if placed.written.when else ():
+        text, condition = placed.written.when, placed.rule.condition
+        if text is None or condition is None:
+            continue
+        for one in (one for one in engines if one.name != condition.engine.name):
             try:
-                one.compile(placed.written.when or "")
+                one.compile(text)
             except ConditionError as error:
                 offset, sentence = error.mistakes[0]
                 said = f'where only the engine "{one.name}" is installed, this policy is refused: {sentence}'
