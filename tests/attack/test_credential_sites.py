@@ -5,8 +5,6 @@ client that asks for it.
 """
 
 import json
-import subprocess
-import sys
 
 import pytest
 
@@ -15,6 +13,7 @@ from tests.servers.forms import forms
 from tests.servers.web import text
 from tests.wire.session import puppet
 from tests.wire.test_lanes import secret
+from tests.wire.warm import command
 
 SITES = {
     "lane": "laneT0kenWithoutMarks9f8E7d6C5b4A3z2Y1",
@@ -93,9 +92,7 @@ def test_a_program_cannot_tell_what_is_in_its_lane_or_in_its_arguments(session, 
         {"name": "program__act", "arguments": {"code": code}, "_meta": {"progressToken": "p"}},
     )
     assert guard.tools()
-    status = subprocess.run(
-        [sys.executable, "-m", "mcpguard", "status", "--json"], capture_output=True, timeout=20, check=False
-    )
+    status = command("status", "--json")
     assert b"[REDACTED:credential:" in bytes(guard.received) + guard.stderr
     assert_all_clean(guard, status.stdout + status.stderr)
     assert guard.end() == 0
@@ -146,9 +143,7 @@ def test_nothing_that_a_policy_author_sees_shows_a_value(session, tmp_path, site
     call = guard.records("decision")[-1]["id"]
     for words in (["explain", call], ["check"], ["audit", "show"], ["secret", "check"]):
         where = ["--config", str(guard.config)] if words[0] != "audit" else [str(guard.audit_folder)]
-        done = subprocess.run(
-            [sys.executable, "-m", "mcpguard", *words, *where], capture_output=True, timeout=30, check=False
-        )
+        done = command(*words, *where)
         assert done.stdout + done.stderr
         for value in SITES.values():
             assert leaks(done.stdout + done.stderr, value) == set()

@@ -6,11 +6,9 @@ the forms; `test_leaks` has all of them in each place.
 """
 
 import json
-import os
 import queue
 import shutil
 import signal
-import subprocess
 import sys
 from contextlib import ExitStack
 from hashlib import sha256
@@ -32,6 +30,7 @@ from tests.servers.telltale import CAPABILITIES, WAYS, answers, texts
 from tests.servers.web import DEADLINE
 from tests.wire.session import SERVERS, write_config
 from tests.wire.test_lanes import secret
+from tests.wire.warm import command
 
 pytestmark = needs_proc
 
@@ -198,13 +197,7 @@ class Hunt:
 
     def command(self, *words):
         """All that a command says."""
-        done = subprocess.run(
-            [sys.executable, "-m", "mcpguard", *words],
-            env={**os.environ, **self.environment},
-            capture_output=True,
-            timeout=DEADLINE * 2,
-            check=False,
-        )
+        done = command(*words, environment=self.environment)
         assert done.stdout + done.stderr, words
         return done.stdout + done.stderr
 

@@ -1,9 +1,6 @@
 """Threat: what a login and its tokens are made of comes out somewhere (laws 2 and 3)."""
 
 import json
-import os
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
@@ -13,7 +10,8 @@ from tests.attack.processes import needs_proc
 from tests.attack.test_leaks import assert_clean, leaks
 from tests.servers.forms import forms
 from tests.servers.hosted import as_json, hosted
-from tests.wire.session import DEADLINE, write_config
+from tests.wire.session import write_config
+from tests.wire.warm import command
 
 MARK = "Zk9f8E7d6C5b4A3z2Y1x0Wq"
 CLIENT = "c1ientS3cret-p0o9I8u7Y6t5R4e3W2q1"
@@ -69,15 +67,8 @@ class Place:
 
     def command(self, *words):
         """All that a command says."""
-        done = subprocess.run(
-            [sys.executable, "-m", "mcpguard", *words, "--config", str(self.config)],
-            env={**os.environ, **self.environment},
-            capture_output=True,
-            text=True,
-            timeout=DEADLINE * 2,
-            check=False,
-        )
-        return done.stdout + done.stderr
+        done = command(*words, "--config", str(self.config), environment=self.environment)
+        return (done.stdout + done.stderr).decode()
 
     def written(self):
         """All that is on the disk besides the keychain."""

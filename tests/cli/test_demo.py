@@ -8,6 +8,7 @@ import re
 import signal
 import subprocess
 import sys
+import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -18,11 +19,12 @@ from mcpguard.cli.demo import Teller
 from mcpguard.demo.evidence import Tally
 from mcpguard.demo.play import Mark
 from scripts import recording
+from tests.wire import warm
 
 pytest.importorskip("mcp_server_git")
 
 Capture = pytest.CaptureFixture[str]
-Start = Callable[..., "subprocess.Popen[str]"]
+Start = Callable[..., "Playing"]
 SECRET = re.compile("ghp" + r"_[A-Za-z0-9]{36}|shop-[A-Za-z0-9_-]{32}")
 ALLOW_ALL = "version: 1\npolicy: demo\nrules:\n  - {id: all, effect: allow}\n"
 
@@ -41,33 +43,54 @@ def surroundings(tmp_path: Path) -> dict[str, str]:
     }
 
 
-@pytest.fixture
-def start(tmp_path: Path, surroundings: dict[str, str]) -> Iterator[Start]:
-    """Starts a demo in these surroundings, with its output in a pipe."""
-    started: list[subprocess.Popen[str]] = []
+class Playing:
+    """A demo in a process of its own, with its output in a pipe."""
 
-    def begin(*words: str, first: str = "") -> subprocess.Popen[str]:
+    def __init__(self, first: str, words: tuple[str, ...], folder: Path, environment: dict[str, str]) -> None:
         # Where the tests run in the background of a shell, an interrupt is ignored from the start.
         heard = "import signal; signal.signal(signal.SIGINT, signal.default_int_handler)"
         code = (
             f"{heard}; import sys; from mcpguard.cli import main; {first}\n"
             "sys.exit(main(['demo', *sys.argv[1:]]))"
         )
-        process = subprocess.Popen(
-            [sys.executable, "-c", code, *words],
-            env=surroundings,
-            cwd=tmp_path / "work",
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            text=True,
+        self._complained = tempfile.TemporaryFile("w+")  # noqa: SIM115
+        self.process = warm.Warm(
+            warm.socket_of_mcpguard(*warm.SDK),
+            ["-c", code, *words],
+            stderr=self._complained,
+            env=environment,
+            cwd=folder,
         )
-        started.append(process)
-        return process
+        self.process.stdin.close()
+        self.stdout = io.TextIOWrapper(self.process.stdout)
+
+    def result(self) -> tuple[int, str, str]:
+        """The exit code, the rest of its output, and what it wrote to standard error."""
+        out = "" if self.stdout.closed else self.stdout.read()
+        code = self.process.wait(60)
+        self._complained.seek(0)
+        return code, out, self._complained.read()
+
+    def end(self) -> None:
+        """Whatever became of it."""
+        self.process.kill()
+        self.process.wait(60)
+        self.stdout.close()
+        self._complained.close()
+
+
+@pytest.fixture
+def start(tmp_path: Path, surroundings: dict[str, str]) -> Iterator[Start]:
+    """Starts a demo in these surroundings."""
+    started: list[Playing] = []
+
+    def begin(*words: str, first: str = "") -> Playing:
+        started.append(Playing(first, words, tmp_path / "work", surroundings))
+        return started[-1]
 
     yield begin
-    for process in started:
-        process.kill()
-        process.communicate()
+    for one in started:
+        one.end()
 
 
 def left(folder: Path) -> list[str]:
@@ -78,8 +101,8 @@ def left(folder: Path) -> list[str]:
 
 
 def test_it_shows_each_step_and_leaves_nothing(start: Start, tmp_path: Path) -> None:
-    out, err = (process := start()).communicate(timeout=60)
-    assert (process.returncode, err) == (0, "")
+    code, out, err = start().result()
+    assert (code, err) == (0, "")
     titles = re.findall(r"^\d\. (.*)$", out, re.MULTILINE)
     assert titles == [
         "The client sees only the tools that the policy can allow",
@@ -130,29 +153,27 @@ def test_the_picture_in_the_documentation_is_what_it_prints_on_a_terminal(
 def test_whoever_ends_it_early_it_cleans_up(
     start: Start, tmp_path: Path, number: signal.Signals, line: str
 ) -> None:
-    process = start(first="sys.stdout.reconfigure(line_buffering=True)")
-    assert process.stdout
-    assert any(said.startswith(line) for said in process.stdout)
-    process.send_signal(number)
-    _, err = process.communicate(timeout=30)
-    assert (process.returncode, err) == (130, "")
+    playing = start(first="sys.stdout.reconfigure(line_buffering=True)")
+    assert any(said.startswith(line) for said in playing.stdout)
+    playing.process.send_signal(number)
+    code, _, err = playing.result()
+    assert (code, err) == (130, "")
     assert left(tmp_path) == []
 
 
 def test_while_it_plays_its_processes_are_there_to_be_found(start: Start, tmp_path: Path) -> None:
-    process = start(first="sys.stdout.reconfigure(line_buffering=True)")
-    assert process.stdout
-    assert any(said.startswith("1. The") for said in process.stdout)
+    playing = start(first="sys.stdout.reconfigure(line_buffering=True)")
+    assert any(said.startswith("1. The") for said in playing.stdout)
     alive = "\n".join(left(tmp_path))
     assert "-m mcpguard run" in alive
     assert "-m mcp_server_git" in alive
-    process.send_signal(signal.SIGINT)
-    assert process.wait(timeout=30) == 130
+    playing.process.send_signal(signal.SIGINT)
+    assert playing.result()[0] == 130
 
 
 def test_kept_it_says_where_and_still_holds_no_token(start: Start, tmp_path: Path) -> None:
-    out, _ = (process := start("--keep")).communicate(timeout=60)
-    assert process.returncode == 0
+    code, out, _ = start("--keep").result()
+    assert code == 0
     found = re.search(r"^kept in (.*)$", out, re.MULTILINE)
     assert found
     kept = Path(found[1])
@@ -166,8 +187,8 @@ def test_kept_it_says_where_and_still_holds_no_token(start: Start, tmp_path: Pat
 
 def test_a_claim_that_does_not_hold_fails_the_demo(start: Start, tmp_path: Path) -> None:
     first = f"import mcpguard.demo.stage as stage; stage.POLICY = {ALLOW_ALL!r}"
-    out, _ = (process := start(first=first)).communicate(timeout=60)
-    assert process.returncode == 1
+    code, out, _ = start(first=first).result()
+    assert code == 1
     assert "   NO 0 are hidden:" in out
     assert "4 of 13 checks failed:\n" in out
     assert "calls allowed" not in out
@@ -177,8 +198,8 @@ def test_a_claim_that_does_not_hold_fails_the_demo(start: Start, tmp_path: Path)
 def test_a_session_that_breaks_shows_what_mcpguard_said(start: Start, tmp_path: Path) -> None:
     policy = ALLOW_ALL.replace("effect: allow", "effect: alow")
     first = f"import mcpguard.demo.stage as stage; stage.POLICY = {policy!r}"
-    out, _ = (process := start(first=first)).communicate(timeout=60)
-    assert process.returncode == 1
+    code, out, _ = start(first=first).result()
+    assert code == 1
     assert "NO the session broke:" in out
     assert "policy.yaml:4:23: expected one of allow, ask, deny" in " ".join(out.replace("│", "").split())
     assert left(tmp_path) == []
@@ -187,27 +208,25 @@ def test_a_session_that_breaks_shows_what_mcpguard_said(start: Start, tmp_path: 
 def test_a_folder_that_cannot_be_made_is_one_sentence(start: Start, tmp_path: Path) -> None:
     (tmp_path / "temporary").rmdir()
     first = f"import tempfile; tempfile.tempdir = {str(tmp_path / 'temporary')!r}"
-    _, err = (process := start(first=first)).communicate(timeout=60)
-    assert process.returncode == 2
+    code, _, err = start(first=first).result()
+    assert code == 2
     assert err.startswith("mcpguard: the demo's folder could not be made or removed: ")
 
 
 def test_a_git_that_fails_is_quoted(start: Start, tmp_path: Path) -> None:
     first = "import mcpguard.demo.stage as stage; stage.Stage.repository = stage.Path('/dev/null/no')"
-    _, err = (process := start(first=first)).communicate(timeout=60)
-    assert process.returncode == 2
+    code, _, err = start(first=first).result()
+    assert code == 2
     assert err.startswith("mcpguard: the demo's folder could not be made or removed: fatal: ")
     assert err.count("\n") == 1
     assert left(tmp_path) == []
 
 
 def test_a_reader_that_goes_away_ends_it_cleanly(start: Start, tmp_path: Path) -> None:
-    process = start()
-    assert process.stdout
-    process.stdout.close()
-    assert process.wait(timeout=60) == 141
-    assert process.stderr
-    assert process.stderr.read() == ""
+    playing = start()
+    playing.stdout.close()
+    code, _, err = playing.result()
+    assert (code, err) == (141, "")
     assert left(tmp_path) == []
 
 

@@ -1,15 +1,12 @@
 """`mcpguard secret login` and `logout`: what a person sees."""
 
-import os
-import subprocess
-import sys
-
 import pytest
 
 from mcpguard.cli import main
 from tests.adapters.credentials.oauth_command import keychain, run_login
 from tests.servers.authority import authority
 from tests.servers.hosted import hosted
+from tests.wire import warm
 from tests.wire.session import write_config
 
 
@@ -30,15 +27,8 @@ def configured(folder, url, credentials=None):
 
 
 def command(config, environment, *words):
-    done = subprocess.run(
-        [sys.executable, "-m", "mcpguard", "secret", *words, "--config", str(config)],
-        env={**os.environ, **environment},
-        capture_output=True,
-        text=True,
-        timeout=60,
-        check=False,
-    )
-    return done.returncode, done.stdout + done.stderr
+    done = warm.command("secret", *words, "--config", str(config), environment=environment)
+    return done.returncode, (done.stdout + done.stderr).decode()
 
 
 def test_a_login_prints_the_page_and_ends_with_whose_token_it_has(server, tmp_path):

@@ -23,6 +23,12 @@ pytestmark = pytest.mark.timeout(300)  # Some hundred imports, on a machine that
 SECRETS = [secret for case in MOVED for secret in planted(case)]
 
 
+@pytest.fixture(autouse=True)
+def no_disk(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What ends here is a process, not the machine: some hundred imports need not wait for the disk."""
+    monkeypatch.setattr(os, "fsync", lambda _descriptor: None)
+
+
 class Killed(BaseException):
     """The process ends here: nothing of mcpguard catches this."""
 

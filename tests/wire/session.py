@@ -85,7 +85,7 @@ class Guard:
                 preexec_fn=preexec,  # noqa: PLW1509
             )
         else:
-            place = warm.socket_of("-m", "tests.servers.warm_mcpguard")
+            place = warm.socket_of_mcpguard()
             self.process = warm.Warm(place, words, stderr=self._stderr, env=variables)
         self.pid = self.process.pid
         self._in = self.process.stdin.fileno()

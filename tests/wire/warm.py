@@ -34,23 +34,49 @@ def socket_of(*command):
     return path
 
 
-class Warm:
-    """A running child with pipes at its standard input and output, as `Popen(..., bufsize=0)` has them."""
+SDK = ("mcp.client.stdio", "mcp.client.auth.utils", "mcpguard.adapters.credentials.oauth.login")
+"""What the commands import that speak MCP, or log in, with the SDK."""
 
-    def __init__(self, path, arguments, *, stderr, env, cwd=None):
+
+def socket_of_mcpguard(*modules):
+    """The socket of a process that has imported what `mcpguard run` imports, and `modules`."""
+    return socket_of("-m", "tests.servers.warm_mcpguard", *modules)
+
+
+def command(*words, environment=None, timeout=60):
+    """`mcpguard` with these words, as `subprocess.run(..., capture_output=True)`."""
+    with tempfile.TemporaryFile() as said, tempfile.TemporaryFile() as complained:
+        variables = {**os.environ, **(environment or {})}
+        running = Warm(socket_of_mcpguard(), list(words), stdout=said, stderr=complained, env=variables)
+        running.stdin.close()
+        try:
+            code = running.wait(timeout)
+        finally:
+            running.kill()
+        for one in (said, complained):
+            one.seek(0)
+        return subprocess.CompletedProcess(["mcpguard", *words], code, said.read(), complained.read())
+
+
+class Warm:
+    """A running child with a pipe at its standard input, as `Popen(..., bufsize=0)` has it, and one at its standard
+    output unless that is given."""
+
+    def __init__(self, path, arguments, *, stdout=None, stderr, env, cwd=None):
         theirs_in, ours_in = os.pipe()
-        ours_out, theirs_out = os.pipe()
+        ours_out, theirs_out = (None, os.dup(stdout.fileno())) if stdout else os.pipe()
+        theirs_err = theirs_out if stderr is subprocess.STDOUT else stderr.fileno()
         said = {
             "arguments": arguments,
             "folder": str(cwd or os.getcwd()),
             "variables": env,
             "session": True,
         }
-        self._link, self.pid = warm.ask(path, said, (theirs_in, theirs_out, stderr.fileno()))
+        self._link, self.pid = warm.ask(path, said, (theirs_in, theirs_out, theirs_err))
         os.close(theirs_in)
         os.close(theirs_out)
         self.stdin = os.fdopen(ours_in, "wb", 0)
-        self.stdout = os.fdopen(ours_out, "rb", 0)
+        self.stdout = None if ours_out is None else os.fdopen(ours_out, "rb", 0)
         self.returncode = None
 
     def poll(self):

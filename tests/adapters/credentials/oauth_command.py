@@ -6,6 +6,7 @@ import sys
 from pathlib import Path
 
 from tests.servers.authority import DEADLINE, browse
+from tests.wire import warm
 
 ROOT = Path(__file__).parents[3]
 
@@ -22,18 +23,25 @@ def keychain(folder):
 
 def run_login(config, environment, name="linear", *, look=browse, words=("--no-browser",), during=None):
     """(code, all that it said) of a login; `look(url)` is called with the address that it prints, and
-    `during(pid)` before that."""
-    command = [sys.executable, "-m", "mcpguard", "secret", "login", name, "--config", str(config), *words]
-    process = subprocess.Popen(
-        command,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-        env={**os.environ, **environment},
-    )
+    `during(pid)` before that, of a process whose arguments and environment are its own."""
+    words = ["secret", "login", name, "--config", str(config), *words]
+    variables = {**os.environ, **environment}
+    if during is None:
+        process = warm.Warm(
+            warm.socket_of_mcpguard(*warm.SDK), words, stderr=subprocess.STDOUT, env=variables
+        )
+    else:
+        process = subprocess.Popen(
+            [sys.executable, "-m", "mcpguard", *words],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            env=variables,
+        )
+    process.stdin.close()
     said = ""
     try:
-        for line in process.stdout:
+        for line in map(bytes.decode, process.stdout):
             said += line
             if line.startswith("  http"):
                 if during is not None:
@@ -42,5 +50,5 @@ def run_login(config, environment, name="linear", *, look=browse, words=("--no-b
         return process.wait(DEADLINE), said
     finally:
         process.kill()
-        process.wait()
+        process.wait(DEADLINE)
         process.stdout.close()
