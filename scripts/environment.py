@@ -68,6 +68,7 @@ def _install() -> None:
     _run([sys.executable, "-m", "venv", "--clear", str(VENV)], "on Debian: apt-get install python3-venv")
     say("installing the project and its tools (about half a minute)")
     pip = [str(BIN / "python"), "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
+    pip += ["--no-compile"]  # Of most packages only a part is imported; that is compiled then.
     _run([*pip, "--constraint", str(CONSTRAINTS), "--editable", f"{ROOT}[dev]"], "see pip's words above")
     STAMP.write_text(_sources())
 

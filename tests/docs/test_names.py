@@ -46,8 +46,13 @@ def defined() -> frozenset[str]:
     return frozenset(names) | NOT_OURS | set(dir(builtins))
 
 
-def prose(path: Path) -> Iterator[str]:
+@cache
+def prose(path: Path) -> tuple[str, ...]:
     """The sentences of a file: docstrings and comments of code, a page without its blocks."""
+    return tuple(_prose(path))
+
+
+def _prose(path: Path) -> Iterator[str]:
     text = path.read_text("utf-8")
     if path.suffix == ".md":
         yield re.sub(r"```.*?```", "", text, flags=re.DOTALL)

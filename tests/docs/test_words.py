@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from functools import cache
 
 import pytest
 
@@ -40,6 +41,7 @@ PLACES = ("src", "docs", "policies", "configs", "README.md", "CHANGELOG.md", "CO
 SUFFIXES = (".py", ".md", ".yaml")
 
 
+@cache
 def texts() -> dict[str, str]:
     """Every file with prose in it, each run of white space (and the seam of a split string) as one space."""
     found = {}
