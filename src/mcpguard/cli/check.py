@@ -1,6 +1,7 @@
 """`mcpguard check`: everything that is wrong with a configuration, reported before a client finds out."""
 
 import argparse
+import gc
 import os
 from pathlib import Path
 
@@ -41,7 +42,11 @@ def execute(args: argparse.Namespace) -> int:
 
     snapshot = None if args.snapshot is None else Path(args.snapshot)
     path = find_config(args.config, os.environ)
-    report = checked(path, snapshot, "warning" if args.strict else "error", live=args.live)
+    gc.disable()  # Nearly all that is made stays until the end, which is soon: collecting only takes time.
+    try:
+        report = checked(path, snapshot, "warning" if args.strict else "error", live=args.live)
+    finally:
+        gc.enable()
     if args.json:
         print(CheckReport.model_validate(report).model_dump_json())
     else:
