@@ -141,6 +141,11 @@ def test_a_limit_says_when_it_has_room_again(limit: str, key: str, parts: list[A
     assert found == (Change(rule="p/r0", must="have room", operands=(), note=note),)
 
 
+def test_a_limit_that_has_room_is_not_mentioned() -> None:
+    found = changes("effect: allow, when: args.c, limit: {calls: 1, per: session}")
+    assert [(one.rule, one.must) for one in found] == [("p/r0", "hold")]
+
+
 A1, A2 = "args.a == 1", "args.a == 2"
 
 

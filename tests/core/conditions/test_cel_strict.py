@@ -85,6 +85,10 @@ def test_the_python_engine_refuses_what_the_other_refuses(text: str, args: dict[
     assert engine("python").compile(text).verdict(bound) is ERROR
 
 
+def test_a_division_by_zero_is_an_error_in_python_which_takes_it_for_infinity() -> None:
+    assert engine("python").compile("args.real / 0.0 < 0.0").verdict(Bound({"args": {"real": -1.5}})) is ERROR
+
+
 @pytest.mark.parametrize(
     ("text", "args"),
     [

@@ -113,6 +113,14 @@ def test_a_limit_is_free_at_the_first_moment_that_has_room(
     assert free == now or not session.room(charge, free - timedelta(microseconds=3))
 
 
+def test_a_limit_is_free_when_all_that_stands_in_the_way_is_over() -> None:
+    session = Session()
+    for minutes in (0, 30):
+        session.charge(HOURLY, START + timedelta(minutes=minutes))
+    free = session.free_at(structs.replace(HOURLY, amount=3), START + timedelta(minutes=40))
+    assert free == START + timedelta(minutes=91, microseconds=1)
+
+
 def test_a_limit_of_a_session_is_never_free_again() -> None:
     charge = Charge("k", "calls", 1, 1, 0, "session")
     session = Session()
