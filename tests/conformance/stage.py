@@ -71,14 +71,14 @@ def configured(folder, entry, rules=None):
 
 
 def over_stdio(config):
-    """The command of mcpguard over standard input and output."""
-    return [sys.executable, "-m", "mcpguard", "run", "--config", str(config)]
+    """A command that is mcpguard over standard input and output, forked from a process that has its imports already."""
+    return [sys.executable, "-S", WARM, warm.socket_of_mcpguard(), "run", "--config", str(config)]
 
 
 @contextlib.contextmanager
 def guard(folder, config):
     """mcpguard over HTTP; gives its origin."""
-    command = [*over_stdio(config), "--http", "127.0.0.1:0"]
+    command = [sys.executable, "-m", "mcpguard", "run", "--config", str(config), "--http", "127.0.0.1:0"]
     with process(command, folder, "mcpguard") as running:
         yield said(running, folder / "mcpguard.err", LISTENING)
 
