@@ -75,17 +75,38 @@ def test_a_tool_is_not_found_as_a_prompt_of_the_same_name() -> None:
 
 
 def test_what_conditions_see_has_always_the_same_members_of_the_same_types() -> None:
-    odd = {"name": "x", "title": 3, "description": None, "annotations": "no"}
+    odd = {"name": "x", "title": 3, "description": None, "annotations": "no", "outputSchema": []}
     catalogue = Catalogue(("a",))
     put(catalogue, "a", "tool", odd)
     found = catalogue.find("tool", "x")
     assert found is not None
-    assert found.about == {"name": "x", "title": "", "description": "", "annotations": {}}
+    texts = {"name": "x", "title": "", "description": "", "annotations": {}}
+    assert found.about == {**texts, "inputSchema": {}, "outputSchema": {}}
     put(catalogue, "a", "resource", {"uri": "x:1", "mimeType": 7})
     unnamed = catalogue.resource("x:1", anything)
     assert unnamed is not None
     empty = {"name": "", "title": "", "description": "", "annotations": {}}
     assert unnamed.about == {**empty, "uri": "x:1", "mimeType": ""}
+
+
+def test_conditions_see_the_whole_inspected_descriptor() -> None:
+    catalogue = Catalogue(("a", "b"))
+    schema = {"type": "object", "properties": {"q": {"type": "string", "description": "[removed]"}}}
+    whole = {
+        "name": "x",
+        "inputSchema": schema,
+        "icons": [],
+        "execution": {"a": 1},
+        "_meta": {"b": 2},
+        "odd": 3,
+    }
+    put(catalogue, "a", "tool", whole)
+    put(catalogue, "a", "prompt", {"name": "p", "arguments": [{"name": "q"}]})
+    tool, prompt = catalogue.find("tool", "a__x"), catalogue.find("prompt", "a__p")
+    assert tool is not None
+    assert prompt is not None
+    assert tool.about == {**whole, "title": "", "description": "", "annotations": {}, "outputSchema": {}}
+    assert prompt.about["arguments"] == [{"name": "q"}]
 
 
 def test_the_digest_covers_every_member_as_it_was_sent() -> None:

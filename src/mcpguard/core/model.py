@@ -49,9 +49,9 @@ class Listed(Struct, frozen=True):
 
     `kind` is "tool", "prompt", "resource" or "template"; conditions see `about` under that name, a
     template as `resource`. `name` is the upstream's own name or URI, `exposed` the one that clients
-    see. `descriptor` is the inspected object under the exposed name. `about` has name, title,
-    description, annotations, and for resources `uri` and `mimeType`. `digest` is the sha256 (hex) of
-    the object as the upstream sent it, "" for a resource that it did not list.
+    see. `descriptor` is the inspected object under the exposed name, and `about` the same under
+    its own name, with what conditions may count on (`protocol.catalogue.about_of`). `digest` is the
+    sha256 (hex) of the object as the upstream sent it, "" for a resource that it did not list.
     """
 
     server: str

@@ -45,6 +45,15 @@ KINDS: dict[str, Kind] = {
 }
 
 
+_COMMON: dict[str, Json] = {"name": "", "title": "", "description": "", "annotations": {}}
+_ALWAYS: dict[str, dict[str, Json]] = {
+    "tool": {**_COMMON, "inputSchema": {}, "outputSchema": {}},
+    "prompt": {**_COMMON, "arguments": []},
+    "resource": {**_COMMON, "uri": "", "mimeType": ""},
+    "template": {**_COMMON, "uri": "", "mimeType": ""},
+}
+
+
 class Catalogue:
     """The entries of all servers, in the order of the configuration and then of each upstream's list."""
 
@@ -186,21 +195,12 @@ class Catalogue:
     def _entry(self, server: str, kind: Kind, raw: dict[str, Json], clean: dict[str, Json]) -> Listed:
         name = clean[kind.id_key]
         exposed = f"{server}{SEPARATOR}{name}" if self._prefixed and kind.id_key == "name" else name
-        annotations = clean.get("annotations")
-        about = {
-            "name": _text(clean.get("name")),
-            "title": _text(clean.get("title")),
-            "description": _text(clean.get("description")),
-            "annotations": annotations if type(annotations) is dict else {},
-        }
-        if kind.id_key != "name":
-            about |= {"uri": name, "mimeType": _text(clean.get("mimeType"))}
         return Listed(
             server=server,
             name=name,
             exposed=exposed,
             descriptor={**clean, kind.id_key: exposed},
-            about=about,
+            about=about_of(kind.name, clean if kind.id_key == "name" else {**clean, "uri": name}),
             digest=sha256(encode(raw)).hexdigest(),
             kind=kind.name,
         )
@@ -218,12 +218,17 @@ def _choice(candidates: Iterator[Listed], visible: Visible) -> Listed | None:
 
 
 def _unlisted(server: str, uri: str, about: dict[str, Json]) -> Listed:
-    empty = {"name": "", "title": "", "description": "", "annotations": {}, "mimeType": ""}
-    return Listed(server, uri, uri, {}, {**empty, **about, "uri": uri}, "", "resource")
+    return Listed(server, uri, uri, {}, about_of("resource", {**about, "uri": uri}), "", "resource")
 
 
-def _text(value: Json) -> str:
-    return value if type(value) is str else ""
+def about_of(kind: str, descriptor: dict[str, Json]) -> dict[str, Json]:
+    """What conditions see of a thing of that kind: all of its inspected descriptor. What they may count on is
+    there and of its type, empty where the descriptor has nothing that fits."""
+    about = dict(descriptor)
+    for key, empty in _ALWAYS[kind].items():
+        if type(about.get(key)) is not type(empty):
+            about[key] = empty
+    return about
 
 
 def _unusable(kind: Kind, raw: Json, clean: Json) -> str | None:

@@ -7,8 +7,9 @@ from typing import Any
 import pytest
 
 from mcpguard.authoring.explain.reasons import reason_of
-from mcpguard.core.conditions.cel import NAMES, Bound
+from mcpguard.core.conditions.cel import Bound
 from mcpguard.core.conditions.engines import engine
+from mcpguard.core.conditions.names import NAMES
 from tests.authoring.explain.explaining import NOW
 
 ARGS: dict[str, Any] = {

@@ -107,7 +107,7 @@ ERROR_FOR = [
     ("args.x / 0 == 1", {"x": 1}),
     ("args.x + 1 > 0", {"x": 2**63 - 1}),
     ("args.x ? true : false", {"x": 1}),
-    ("principal.name == 'x'", {}),
+    ("principal.claims.name == 'x'", {}),
 ]
 
 
@@ -125,7 +125,7 @@ VALUES: list[Any] = [
 ]
 TEXTS = """
 has(args.v.x) | !has(args.v.x) | has(args.v) | args.v.all(x, has(x.x)) | has(args.nope.x)
-has(principal.nope)
+has(principal.claims.nope)
 args.v == 1 | args.v != 1 | args.v == 1.0 | 1 == args.v | true == args.v | args.v == 1u | args.v == -1
 args.v > 0 | args.v >= 0.5 | args.v < 1 | args.v <= 'b' | 'a' < args.v | args.v >= 9223372036854775807
 args.v == 9223372036854775807.0 | args.v == 4611686018427387904.0 | args.v == 9007199254740992.0
@@ -270,7 +270,7 @@ def test_nesting_that_is_too_deep_is_refused(name: EngineName) -> None:
         ("args.x == 1", {"args"}),
         ("'x' in args", {"args"}),
         ("server == 'args'", {"server"}),
-        ("[1].all(x, args.x == x) || tool.args", {"args", "tool"}),
+        ("[1].all(x, args.x == x) || tool.icons", {"args", "tool"}),
         ("args.x.matches('tool') && has(session.calls)", {"args", "session"}),
         ("true", set()),
     ],

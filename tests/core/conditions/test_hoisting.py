@@ -10,11 +10,12 @@ import hypothesis.strategies as st
 import pytest
 from hypothesis import given, settings
 
-from mcpguard.core.conditions.cel import ERROR, FALSE, NAMES, TRUE, Bound, ConditionError, Verdict
+from mcpguard.core.conditions.cel import ERROR, FALSE, TRUE, Bound, ConditionError, Verdict
 from mcpguard.core.conditions.cel_python import PythonEngine
 from mcpguard.core.conditions.engines import engine
 from mcpguard.core.conditions.hoisted import Constant, HoistedCall, ValuePath
 from mcpguard.core.conditions.hoisting import hoist
+from mcpguard.core.conditions.names import NAMES
 from mcpguard.core.functions import FUNCTIONS, Function, FunctionError, Parameter
 from mcpguard.core.redaction.detectors import KINDS
 

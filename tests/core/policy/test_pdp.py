@@ -165,19 +165,19 @@ def test_a_protocol_method_is_permitted_by_no_rule() -> None:
     [
         ([], False),
         ([R("allow", F)], False),
-        ([R("allow", "tool.nope")], False),
+        ([R("allow", "tool.execution")], False),
         ([YES], True),
         ([R("allow", A)], True),
         ([R("allow", "args.x == 1 && false")], False),
         ([R("allow", "args.x == 1 && tool.name == 'other'")], False),
         ([YES, R("deny", T)], False),
-        ([YES, R("deny", "tool.nope")], False),
+        ([YES, R("deny", "tool.execution")], False),
         ([YES, R("deny", A)], True),
         ([YES, R("deny", "args.x == 1 || true")], False),
         ([YES, R("deny", "!has(args.x)")], True),
         ([R("ask")], True),
         ([R("ask", A)], True),
-        ([R("ask", "tool.nope")], True),
+        ([R("ask", "tool.execution")], True),
         ([R("ask", F)], False),
         ([YES, R("ask")], True),
         ([R("ask"), R("deny")], False),
@@ -258,7 +258,12 @@ def test_a_permit_is_used_again_with_the_same_right_and_other_params() -> None:
 
 CONDITIONS = [
     *("", T, F, E, "args.a", "args.a == 1", "!has(args.a)", "has(args.a) && args.a", "args.a || args.b"),
-    *("args.a && args.b", "tool.annotations.readOnlyHint", "has(tool.annotations.readOnlyHint)", "tool.nope"),
+    *(
+        "args.a && args.b",
+        "tool.annotations.readOnlyHint",
+        "has(tool.annotations.readOnlyHint)",
+        "tool.execution",
+    ),
     *("args.a == 'x' || true", "args.a == 'x' && false", "args.a ? args.b : true", "size(args) > 1"),
 ]
 rules_of = st.lists(

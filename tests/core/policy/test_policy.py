@@ -264,7 +264,10 @@ def test_a_policy_without_conditions_needs_no_engine(monkeypatch: pytest.MonkeyP
             "effect: allow, when: client.claims.name == 'x'",
             "4:34 an `allow` rule can read `client.agent` only",
         ),
-        ("effect: allow, when: \"'name' in client\"", "4:45 an `allow` rule can read `client.agent` only"),
+        (
+            "effect: allow, when: \"'name' in client.claims\"",
+            "4:45 an `allow` rule can read `client.agent` only",
+        ),
     ],
 )
 def test_a_key_that_would_have_no_effect_or_no_sense_has_its_place(rule: str, expected: str) -> None:

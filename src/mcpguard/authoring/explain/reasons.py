@@ -8,10 +8,11 @@ from collections.abc import Iterator, Mapping
 
 from msgspec import Struct
 
-from mcpguard.core.conditions.cel import NAMES, TRUE, Verdict
+from mcpguard.core.conditions.cel import TRUE, Verdict
 from mcpguard.core.conditions.cel_text import CelToken, string_value, tokens_of
 from mcpguard.core.conditions.hoisted import HoistedCall, compute
 from mcpguard.core.conditions.hoisting import hoist
+from mcpguard.core.conditions.names import NAMES
 from mcpguard.core.functions import FUNCTIONS, FunctionError
 from mcpguard.core.functions.detect import DETECT
 from mcpguard.core.model import Json

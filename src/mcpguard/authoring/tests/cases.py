@@ -84,6 +84,8 @@ class CallEntry(Written):
         {},
         description="What the server declares about it: `tool.annotations` in conditions.",
     )
+    inputSchema: dict[str, Any] = Field({}, description="As `annotations`.")
+    outputSchema: dict[str, Any] = Field({}, description="As `annotations`.")
     title: str = Field("", description="As `annotations`.")
     description: str = Field("", description="As `annotations`.")
 

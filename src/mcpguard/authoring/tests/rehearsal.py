@@ -34,6 +34,7 @@ from mcpguard.core.policy.review import Review, review, settle
 from mcpguard.core.policy.session import Session, StoredSession
 from mcpguard.core.policy.written import Moment
 from mcpguard.core.redaction.redactor import Redactor
+from mcpguard.protocol.catalogue import about_of
 
 
 class CaseOutcome(Printed):
@@ -193,16 +194,18 @@ class _Stage:
 
 
 def _listed(call: CallEntry, method: str, kind: str, name: str) -> Listed:
-    about: dict[str, Json] = {
+    descriptor: dict[str, Json] = {
         "name": "" if kind == "resource" else name,
         "title": call.title,
         "description": call.description,
         "annotations": call.annotations,
     }
+    if kind == "tool":
+        descriptor |= {"inputSchema": call.inputSchema, "outputSchema": call.outputSchema}
     if kind == "resource":
-        about |= {"uri": name, "mimeType": ""}
+        descriptor["uri"] = name
         kind = "template" if method == "completion/complete" else kind
-    return Listed(call.server, name, name, {}, about, "", kind)
+    return Listed(call.server, name, name, {}, about_of(kind, descriptor), "", kind)
 
 
 def _denied(deny: Deny) -> CaseOutcome:

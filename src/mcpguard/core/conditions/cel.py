@@ -20,25 +20,6 @@ from mcpguard.core.model import Json
 
 EngineName = Literal["cpp", "python"]
 
-NAMES: dict[str, str] = {
-    "action": "string",
-    "server": "string",
-    "tool": "map",
-    "args": "map",
-    "prompt": "map",
-    "resource": "map",
-    "principal": "map",
-    "client": "map",
-    "session": "map",
-    "now": "timestamp",
-    "result": "map",
-    "findings": "list",
-}
-"""What a condition may name, and its type: maps and lists hold JSON values."""
-
-LATER = frozenset({"args", "session"})
-"""The names that are unknown while a list is made."""
-
 TEXT_LIMIT = 4096
 """The longest condition, in characters."""
 

@@ -21,8 +21,6 @@ from celpy import celtypes, evaluation
 from mcpguard.core.conditions.cel import (
     ERROR,
     FALSE,
-    LATER,
-    NAMES,
     TRUE,
     Bound,
     Condition,
@@ -37,6 +35,7 @@ from mcpguard.core.conditions.cel_strict import JOINED, KEYS, NAMED, PICKING, ST
 from mcpguard.core.conditions.cel_text import tokens_of
 from mcpguard.core.conditions.hoisted import HoistedCall
 from mcpguard.core.conditions.hoisting import Members, hoist
+from mcpguard.core.conditions.names import LATER, NAMES
 from mcpguard.core.functions import FUNCTIONS, Function, FunctionError, apply
 from mcpguard.core.model import Json
 

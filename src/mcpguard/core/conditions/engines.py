@@ -16,7 +16,6 @@ from typing import Any
 from mcpguard.core.conditions.cel import (
     ERROR,
     FALSE,
-    NAMES,
     NOT_BOOLEAN,
     TRUE,
     Bound,
@@ -29,6 +28,7 @@ from mcpguard.core.conditions.cel import (
     offset_of,
 )
 from mcpguard.core.conditions.hoisting import CALLED, Hoisted, hoist
+from mcpguard.core.conditions.names import NAMES
 
 _MISTAKE = re.compile(r"ERROR: <input>:(\d+):(\d+): (.*)")
 _NOISE = re.compile(r" \(in container ''\)| expecting \{.*")

@@ -26,6 +26,7 @@ from mcpguard.core.conditions.hoisted import (
     compiled,
     key_of,
 )
+from mcpguard.core.conditions.names import MEMBERS, unknown_member
 from mcpguard.core.functions import FUNCTIONS, Function
 from mcpguard.core.functions.function import unfit
 from mcpguard.core.model import Json
@@ -117,6 +118,7 @@ class _Hoister:
                 self._check_name(at)
             if self._begins(at) and token.text in self._names:
                 found.add(token.text)
+                self._check_members(at)
         return frozenset(found)
 
     def _fact(self, at: int) -> tuple[HoistedCall | None, int]:
@@ -155,6 +157,23 @@ class _Hoister:
             if variable.text in self._names:
                 said = f"`{variable.text}` cannot be the name of a loop's variable"
                 self._mistakes.append((variable.start, said))
+
+    def _check_members(self, at: int) -> None:
+        """What is selected from the name at `at`, and a constant that is looked for in it."""
+        tokens = self._tokens
+        steps, after = self._steps(at + 1)
+        path = (tokens[at].text, *[step for step in steps if isinstance(step, str)])
+        if len(path) <= len(steps):
+            return  # An index is no member; what it leads to may have any.
+        place = tokens[at]
+        if path in MEMBERS and tokens[after].text == "[":
+            said = f"select a member of `{'.'.join(path)}` by its name"
+            self._mistakes.append((tokens[after].start, said))
+        elif path in MEMBERS and at > 1 and tokens[at - 1].text == "in" and tokens[at - 2].kind == "string":
+            path, place = (*path, string_value(tokens[at - 2].text)), tokens[at - 2]
+        problem = unknown_member(path)
+        if problem is not None:
+            self._mistakes.append((place.start, problem))
 
     def _is_global(self, at: int) -> bool:
         """Whether a dot stands before the name that selects from nothing."""

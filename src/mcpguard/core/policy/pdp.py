@@ -13,7 +13,8 @@ from functools import lru_cache
 
 from msgspec import structs
 
-from mcpguard.core.conditions.cel import ERROR, LATER, NOTHING, TRUE, Bound
+from mcpguard.core.conditions.cel import ERROR, NOTHING, TRUE, Bound
+from mcpguard.core.conditions.names import LATER
 from mcpguard.core.model import Cause, Charge, Deny, Invocation, Json, Permit, Principal
 from mcpguard.core.policy.compiled import Candidates, CompiledRule, PolicySet
 from mcpguard.core.policy.obligations import (

@@ -10,10 +10,11 @@ from typing import TYPE_CHECKING, Any, cast
 from msgspec import Struct
 
 from mcpguard.authoring.snapshot import Steps
-from mcpguard.core.conditions.cel import NAMES, offset_of
+from mcpguard.core.conditions.cel import offset_of
 from mcpguard.core.conditions.cel_text import string_value
 from mcpguard.core.conditions.engines import engine
 from mcpguard.core.conditions.hoisting import MACROS
+from mcpguard.core.conditions.names import NAMES
 
 if TYPE_CHECKING:
     from mcpguard.core.conditions.cel_python import PythonEngine

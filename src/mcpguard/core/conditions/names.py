@@ -1,0 +1,54 @@
+"""What a condition may name, and which members these names have.
+
+Law of this file: a name whose members are listed has no others. A rule that reads one that does not exist
+would be in force and never hold, so it is refused when it is loaded.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from difflib import get_close_matches
+
+NAMES: dict[str, str] = {
+    "action": "string",
+    "server": "string",
+    "tool": "map",
+    "args": "map",
+    "prompt": "map",
+    "resource": "map",
+    "principal": "map",
+    "client": "map",
+    "session": "map",
+    "now": "timestamp",
+    "result": "map",
+    "findings": "list",
+}
+"""What a condition may name, and its type: maps and lists hold JSON values."""
+
+LATER = frozenset({"args", "session"})
+"""The names that are unknown while a list is made."""
+
+_LISTED = ("name", "title", "description", "annotations", "icons", "_meta")
+
+MEMBERS: Mapping[tuple[str, ...], tuple[str, ...]] = {
+    ("tool",): (*_LISTED, "inputSchema", "outputSchema", "execution"),
+    ("prompt",): (*_LISTED, "arguments"),
+    ("resource",): (*_LISTED, "uri", "uriTemplate", "mimeType", "size"),
+    ("principal",): ("id", "source", "groups", "claims"),
+    ("client",): ("agent", "claims"),
+    ("client", "claims"): ("name", "version"),
+    ("session",): ("calls", "tools", "labels", "facts"),
+}
+"""All members of what these paths lead to. What is not here has whatever members a server, a token or a call
+gives it."""
+
+
+def unknown_member(path: tuple[str, ...]) -> str | None:
+    """Why no value can be at `path`, a name and the members that are selected from it, or None."""
+    for end in range(1, len(path)):
+        members = MEMBERS.get(path[:end])
+        if members is not None and path[end] not in members:
+            near = get_close_matches(path[end], members, n=1)
+            hint = f"did you mean `{near[0]}`?" if near else f"it has {', '.join(members)}"
+            return f"`{'.'.join(path[:end])}` has no `{path[end]}`; {hint}"
+    return None
