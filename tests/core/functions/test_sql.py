@@ -281,7 +281,7 @@ def test_what_postgresql_runs_by_itself_is_no_call():
     text = (
         "SELECT a=-1, b*-2, c<>-3, d->'x'->>'y', e::numeric(10,2)[], f::double precision, date '2024-01-01',"
         " timestamp with time zone '2024-01-01', a COLLATE \"C\", $$it's$$, $q$a $$ b$q$, '1'::\"char\","
-        " now() AT TIME ZONE 'UTC', interval '1' day, extract(year FROM a), make_interval(days => 1) FROM t"
+        " now() AT TIME ZONE 'UTC', a <> ALL(ARRAY[1]), interval '1' day, extract(year FROM a), make_interval(days => 1) FROM t"
     )
     found = facts(text)
     assert found["functions"] == ["extract", "make_interval", "now"]
@@ -337,6 +337,8 @@ NO_FILTERS = [
     ("postgres", "UPDATE t SET a = 1 FROM u WHERE id = 7"),
     ("postgres", "DELETE FROM t USING u WHERE u.id = 7"),
     ("postgres", "DELETE FROM t WHERE t = 'x'"),
+    ("postgres", "DELETE FROM t WHERE xmax = 0"),
+    ("postgres", 'DELETE FROM t WHERE "tableoid" = 16400'),
     ("postgres", "MERGE INTO t USING u ON t.id = 7 WHEN NOT MATCHED BY SOURCE THEN DELETE"),
     ("postgres", "DROP TABLE t"),
     ("postgres", "ALTER TABLE t DROP COLUMN a"),

@@ -27,6 +27,9 @@ from mcpguard.core.functions.sql.words import (
     WITHOUT_BRACKETS,
 )
 
+_QUANTIFIERS = frozenset({"all", "any", "some"})
+"""Reserved words, which the parser takes for functions before an array."""
+
 
 def called(tokens: list[SqlToken], tree: Tree, exp: Any, dialect: str) -> set[str]:
     """The shown names of all functions; one with a schema is there with it and without it."""
@@ -36,7 +39,7 @@ def called(tokens: list[SqlToken], tree: Tree, exp: Any, dialect: str) -> set[st
             found[(*_schema(tokens, place, dialect), shown(token.text, token.kind == "name", dialect))] += 1
     found.subtract(_not_calls(tree, exp, dialect))
     names = [name for name, count in found.items() if count > 0]
-    anonymous = {shown(node.name, False, dialect) for node in tree.of_kind(exp.Anonymous)}
+    anonymous = {shown(node.name, False, dialect) for node in tree.of_kind(exp.Anonymous)} - _QUANTIFIERS
     return {name[-1] for name in names} | {".".join(name) for name in names} | anonymous
 
 

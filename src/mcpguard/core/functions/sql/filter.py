@@ -14,6 +14,9 @@ from typing import Any
 from mcpguard.core.functions.sql.tree import Node, Tree, name_of
 from mcpguard.core.functions.sql.words import NOT_COLUMNS
 
+_SYSTEM = frozenset({"cmax", "cmin", "tableoid", "xmax", "xmin"})
+"""Columns of PostgreSQL that may be alike in all rows of a table."""
+
 IsColumn = Callable[[tuple[str, ...]], bool]
 
 
@@ -93,7 +96,8 @@ class _Condition:
             return all(isinstance(value, exp.Literal) and not value.is_string for value in values)
         names = tuple(name_of(part, self._dialect) for part in node.parts)
         if len(names) == 1:
-            return self._alone and (quoted or names[0] not in NOT_COLUMNS) and names[0] not in self._names
+            column = names[0] not in self._names | _SYSTEM and (quoted or names[0] not in NOT_COLUMNS)
+            return self._alone and column
         if not self._alone and self._dialect in ("mysql", "tsql"):
             return False  # a change of a join is one of any of its tables
         return len(names) == 2 and names[0] in self._names and self._is_column(names)
