@@ -98,7 +98,7 @@ def test_files_that_are_written_are_named(text: str, writes: list[str]) -> None:
     [
         "ls | xargs cat", "xargs -a x echo", "file -f x", "date -f x", "wc --files0-from=x", "wc -l *", "du *",
         "sha1sum -c x", "sha1sum -- -c | md5sum --check x", "cat $x", "cat \"$x\"", "cat ~/x", "cat {a,b}", "cp -- $x y",
-        "cp * y", "cd && cat x", "cd - && cat x", "cd $x; cat y", "cd a b; cat y", "cd ''; ls", "pushd x; ls", "popd; ls",
+        "cp * y", "cd && cat x", "cd - && cat x", "cd +1; cat x", "cd -1; cat x", "cd $x; cat y", "cd a b; cat y", "cd ''; ls", "pushd x; ls", "popd; ls",
         "for f in a b; do cd x; done", "while true; do cd x; done", "f() { cd x; }", "sh -c 'cd x'", "eval 'cd x'; cat y",
         "env -C x cat y", "env --chdir=x cat y", "sudo -D x cat y", "find . -execdir cat {} +", "find -files0-from x -delete",
         "find a\"$x\" -delete", "awk 'BEGIN { ARGV[1] = \"x\" } 1'", "dd if=a$x",
@@ -216,7 +216,7 @@ def test_programs_that_are_not_known_are_named(text: str, unknown: list[str]) ->
         "git config get user.name", "git -P show --stat HEAD", "git remote get-url origin", "sort -- *.txt", "wc -l src/*.py",
         "find . -name '*.py' -exec grep -l x {} +", "awk 'NR >= 2 && $3 != \"x\" || $1' a", "sed 's/a/b/;/^#/d' a",
         "jq -r '.a[] | .b' a", "python3 --version", "node -v", "env ls", "time ls", "timeout 5 ls", "command -v x",
-        "sh -c 'ls | cat'", "git", "ls; ls", "if ls; then cat a; fi", "date +%F",
+        "sh -c 'ls | cat'", "git", "git reflog", "git reflog HEAD", "grep --version", "ls --help | head", "ls; ls", "if ls; then cat a; fi", "date +%F",
     ],
 )  # fmt: skip
 def test_ordinary_lines_are_simple(text: str) -> None:
@@ -233,7 +233,7 @@ def test_ordinary_lines_are_simple(text: str) -> None:
         "git log --output=x", "git log --frob", "git log --patc", "git $x", "git \"$x\"", "git clean -fdx", "git remote frob",
         "rm a", "mkdir a", "kill 1", "sudo ls", "ls > a", "ls &", "ls --frob", "sort -?", "ls --all=x", "sort -k", "sort *.py",
         "sort -o x", "rg --pre x", "head -$x a", "ls $x", "ls \"$x\"", "A=1 ls", "LANG=C ls", "curl https://x/", "ping x",
-        "sed -i s/a/b/ x", "sed '1e x'", "sed 's/a/b/e'", "awk '{print > \"x\"}'", "jq env", "date 0101", "jobs -x ls", "find . -frob",
+        "sed -i s/a/b/ x", "sed '1e x'", "sed 's/a/b/e'", "awk '{print > \"x\"}'", "awk 1 /inet/tcp/0/x/80", "git reflog expire", "getent hosts x", "jq env", "date 0101", "jobs -x ls", "find . -frob",
         "umask 0", "hostname x", "uname x", "ls -l --sort", "test -v x", "npm --version", ". --version", "rbash x",
     ],
 )  # fmt: skip

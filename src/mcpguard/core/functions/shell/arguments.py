@@ -15,6 +15,8 @@ from mcpguard.core.functions.shell.notation import Usage
 from mcpguard.core.functions.shell.reading import Reading
 from mcpguard.core.functions.shell.words import Word
 
+_HELP = ("--help", "--version")
+_ELSEWHERE = re.compile(r"^[/~]|\.\.")
 _REVISION = re.compile(r"\^?\w[\w/.-]*(?:[~^]\d*|@\{[^{}/]*\})+", re.ASCII)
 _RANGE = re.compile(r"[\w/.@{}^~-]*[\w}^~]\.\.\.?[\w/@{}^~-]*", re.ASCII)
 
@@ -89,7 +91,7 @@ class _Arguments:
         name, equals, value = text.partition("=")
         role = self.program.long.get(name)
         if role is None:
-            self.reading.code = True
+            self.reading.code = self.reading.code or not (self.program.complete and text in _HELP)
         elif equals:
             self.reading.code = self.reading.code or role[:1] not in tuple(":?<>@!")
             self.option(role, Word(value))
@@ -126,7 +128,7 @@ class _Arguments:
         word = self.rest.pop(0)
         if not word.single:
             self.unknown()
-        if self.operands:
+        if self.operands and _ELSEWHERE.search(word.text):
             # Where options end at the first operand, this word is one, too.
             self.reading.read(word)
         return word
@@ -152,7 +154,9 @@ class _Arguments:
                 mine = "W"
             if not certain:
                 mine = roles[min(at, len(roles) - 1) :] if roles else ""
-            self.operand(mine.replace("g", "r") if at >= self.ended else mine, word, at == last)
+            if self.name == "git":
+                mine = mine.replace("g", "r") if at >= self.ended else mine
+            self.operand(mine, _pathspec(word) if self.name == "git" else word, at == last)
 
     def operand(self, roles: str, word: Word, last: bool) -> None:
         for role in roles or "x":
@@ -177,3 +181,9 @@ class _Arguments:
     def write(self, word: Word) -> None:
         self.reading.write(word)
         self.reading.code = self.reading.code or "changes" not in self.program.traits
+
+
+def _pathspec(word: Word) -> Word:
+    """A word of git, which expands globs itself."""
+    globs = word.literal and any(char in word.text for char in "*?[")
+    return Word(word.text, literal=False, pattern=True) if globs else word

@@ -24,6 +24,7 @@ class Folders:
         self.seen = {self.start}
         self.entered: set[str] = set()
         self.unknown = False
+        self.divided = False
 
     @property
     def at_start(self) -> bool:
@@ -47,6 +48,8 @@ class Folders:
         self.here = {self.start if folder in (".", self.start) else folder for folder in found}
         self.seen |= self.here
         self.entered |= self.here - {self.start}
+        if self.divided:
+            self.anywhere()
         self.unknown = self.unknown or len(self.seen) > MOST
 
     def elsewhere(self, name: str) -> bool:
@@ -58,6 +61,11 @@ class Folders:
     def lose(self) -> None:
         """A command of the line changes the folder, nobody knows to which."""
         self.unknown = True
+
+    def divide(self) -> None:
+        """From here on, and in what stands before, `cd` may have changed the folder only of what it is in."""
+        self.divided = True
+        self.anywhere()
 
     def anywhere(self) -> None:
         """What follows does not depend on whether the folder was changed."""

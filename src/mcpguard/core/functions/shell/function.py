@@ -45,7 +45,7 @@ SHELL = Function(
     "literal. With `folder`, the absolute path in which the text runs, `reads`, `writes` and "
     "`folders` are absolute, too.",
     call=shell,
-    prepare=lambda: shell("true"),
+    prepare=lambda: shell("git log"),
     fields={
         "programs": "Names of all programs that could run, sorted: wrappers (`env`, `sudo`, `xargs`, "
         "`sh -c`, `find -exec`) and what they run. A program outside the system's folders "

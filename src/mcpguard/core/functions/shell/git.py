@@ -45,7 +45,7 @@ log,whatchanged g {_COMMITS} {_DIFFS}
 show g {_COMMITS} {_DIFFS}
 diff g -012 --cached --staged --no-index --base --ours --theirs {_DIFFS}
 diff-tree,diff-index,diff-files g -rtmc --cached --stdin& --no-commit-id --root {_DIFFS}
-shortlog g -nsecw? --numbered --summary --email --committer --group= {_COMMITS}
+shortlog g {_COMMITS} -nsecw? --numbered --summary --email --committer --group=
 rev-list g {_COMMITS} --disk-usage? --max-age= --min-age=
 status g -sbu?vzM? --short --branch --show-stash --porcelain? --long --verbose --untracked-files? --ignored?
     --ignore-submodules? --column? --no-column --ahead-behind --no-ahead-behind --renames --no-renames
@@ -143,7 +143,7 @@ init changes w -qb: --quiet --bare --initial-branch= --object-format= --shared?
 _READING_FORMS = {
     "remote": ("", "get-url"),
     "stash": ("list", "show"),
-    "reflog": ("", "show", "exists", "list"),
+    "reflog": ("", "show", "exists", "list", "HEAD"),
     "worktree": ("list",),
     "notes": ("", "list", "show"),
     "submodule": ("", "status", "summary"),
@@ -154,7 +154,6 @@ _READING_FORMS = {
 _CHANGING_FORMS = {
     "remote": ("add", "remove", "rm", "rename", "set-url", "set-head", "set-branches"),
     "stash": ("", "push", "save", "pop", "apply", "drop", "clear", "store", "create", "branch"),
-    "reflog": ("expire", "delete", "HEAD", "main", "master"),
 }
 """And where it changes something; `git remote update`, `show` and `prune` use the network as well."""
 

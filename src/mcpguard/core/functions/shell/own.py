@@ -17,6 +17,7 @@ from mcpguard.core.functions.shell.words import Word
 _NUMERIC = names("-eq -ne -lt -le -gt -ge")
 _NUMBER = re.compile(r"-?\d+|\"?\$[?#]\"?", re.ASCII)
 _TEXT_FORMAT = re.compile(r"(?:[^%]|%%|%-?\d*s)*", re.ASCII | re.DOTALL)
+_STACK = re.compile(r"(?:[+-]\d*)?", re.ASCII)
 _SENT_FILE = re.compile(r"(?:[^@<=]*=)?[@<](.+)", re.DOTALL)
 _LOCAL_URL = re.compile(r"file:(?://[^/]*)?(.*)", re.IGNORECASE | re.DOTALL)
 
@@ -27,7 +28,9 @@ def _code(reading: Reading, given: bool) -> None:
     reading.code = reading.code or given
 
 
-def _awk(reading: Reading, _args: Texts, texts: Texts) -> None:
+def _awk(reading: Reading, args: Texts, texts: Texts) -> None:
+    """A program that only edits text; to gawk a file below /inet is a connection."""
+    _code(reading, any("/inet" in word.text for word in args))
     _code(reading, not texts or not (texts[0].literal and plain_awk(texts[0].text)))
     reading.indirect = reading.indirect or any(awk_chooses_files(word.text) for word in texts)
 
@@ -66,8 +69,9 @@ def _printf(reading: Reading, args: Texts, _texts: Texts) -> None:
 
 
 def _cd(reading: Reading, _args: Texts, texts: Texts) -> None:
-    """What stands behind it runs in another folder."""
-    if len(texts) == 1 and texts[0].literal and texts[0].text not in ("", "-") and not reading.repeats:
+    """What stands behind it runs in another folder. To zsh `+1` and two words are none that they name."""
+    plain = len(texts) == 1 and texts[0].literal and not _STACK.fullmatch(texts[0].text)
+    if plain and not reading.repeats:
         reading.read(texts[0])
         reading.places.enter(texts[0].text)
     else:

@@ -32,9 +32,7 @@ _SED_END = re.compile(r"[ \t]*(?:[;\n}]|$)")
 
 _AWK = re.compile(r"(?<!\|)\|(?!\|)|\|\|\||>(?!=)|@|system|getline|\\\n", re.ASCII)
 _AWK_FILES = re.compile(r"ARG[VC]|BEGINFILE|ENDFILE", re.ASCII)
-_JQ = re.compile(
-    r"\b(?:import|include|env|ENV|input_filename|get_search_list|modulemeta|debug|stderr|halt)\b|@sh"
-)
+_JQ = re.compile(r"\b(?:import|include|env|ENV|modulemeta)\b")
 
 
 def plain_sed(script: str) -> bool:

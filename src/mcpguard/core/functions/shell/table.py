@@ -132,7 +132,7 @@ hexdump,hd * r -bcCde:f<n:os:vx --canonical --length= --skip=
 xxd * rw -abc:Ceg:Eil:n:o:pPrR:s:u
 strings * r -ade:fn:ost:wU:# --all --bytes= --radix= --encoding= --print-file-name
 nm,size r -aABCDdfgnoprStuV --demangle --dynamic --extern-only --size-sort
-readelf * r -aAcCDdehIlnrsSuVWw? --all --file-header --sections --symbols --wide
+readelf r -aAcCDdehIlnrsSuVW --all --file-header --sections --symbols --wide
 zcat,gzcat,bzcat,xzcat,zstdcat,lz4cat r -fqv
 zipinfo r -12aCChlmMstTvz
 jq,gojq,jaq own tr -acCehjMnrRsSb --raw-output --compact-output --null-input --slurp --raw-input
@@ -157,7 +157,8 @@ id,gid * t -aAGgnpPruz --group --groups --name --real --user --zero
 who,w * r -abdfhHilmopqrsTtuw --all --count --heading
 last,lastb,lastlog * t -adFiwxn:u:# --hostlastx --time-format=
 printenv * t -0 --null
-getconf,getent * t -as:
+getconf t -a
+getent sends t -s:
 locale * t -amckv --all-locales --charmaps --verbose --keyword-name --category-name
 top t -bcHSin:p:u:U:d:o:w?#
 pgrep,pidof * t -acdflnoPsuvwxg:G:t:i --full --list-name --list-full --newest --oldest --exact --count

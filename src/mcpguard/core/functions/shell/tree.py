@@ -233,8 +233,16 @@ class _Walk:
         elif operator == "<&" or (operator == "<" and self.source[end : end + 1] == b">"):
             raise FunctionError("shell() does not know this redirect")
         else:
+            self.divided(operator, others)
             self.reading.redirect(operator, target)
         return others
+
+    def divided(self, operator: str, others: list[Word]) -> None:
+        """`&>` and `>&` are no redirects to dash: it takes `a &> b c` for `a &` and for `>b c`."""
+        if "&" in operator:
+            self.reading.places.divide()
+            if others:
+                raise FunctionError("shell() reads no words behind this redirect: to dash they are a command")
 
     def here_string(self, node: Any, _nesting: int) -> None:
         text = self.word(node.children[-1].start_byte, node.end_byte).text

@@ -1,0 +1,128 @@
+"""shell() against real shells: what it calls harmless is harmless there, and nothing happens that it does not say.
+
+A longer run: MCPGUARD_SHELL_LINES=20000 MCPGUARD_SHELL_SEED=1 and this file.
+"""
+
+from __future__ import annotations
+
+import os
+import posixpath
+from collections.abc import Iterator
+from fnmatch import fnmatchcase
+from itertools import islice
+from typing import Any
+
+import pytest
+
+from mcpguard.core.functions.function import FunctionError
+from mcpguard.core.functions.shell.function import shell
+from tests.core.functions.shell_lines import lines
+from tests.core.functions.shells import REAL, Call, Done, Stage, present
+
+COUNT = int(os.environ.get("MCPGUARD_SHELL_LINES", "250"))
+SEED = int(os.environ.get("MCPGUARD_SHELL_SEED", "11"))
+SHELLS = present()
+NO_HARM_BY_OPTIONS = ("ls", "cat", "grep", "head")
+"""Stand-ins of which no option runs, writes or reads what a glob could bring in."""
+
+
+def accepted() -> Iterator[tuple[str, dict[str, Any]]]:
+    """Generated lines that shell() reads, with what it says of them."""
+    for line in lines(SEED):
+        try:
+            yield line, shell(line)
+        except FunctionError:
+            continue
+
+
+def contradictions(told: dict[str, Any], done: Done) -> list[str]:
+    """What a shell did although shell() does not say so. Where it says `code`, anything may happen."""
+    if told["code"]:
+        return []
+    found = [f"{call.program} ran" for call in done.calls if call.program not in told["programs"]]
+    written = {posixpath.normpath(name) for name in told["writes"]}
+    if not told["indirect"]:
+        found += [f"{name} was changed" for name in done.changed - written]
+        folders = {posixpath.normpath(name) for name in told["folders"]} | {"."}
+        found += [f"{call.program} ran in {call.folder}" for call in done.calls if call.folder not in folders]
+    if told["simple"]:
+        found += [f"{name} was changed by a simple line" for name in done.changed]
+        found += [
+            f"another call of {call.program}: {call}" for call in done.calls if not expected(told, call)
+        ]
+    return found
+
+
+def expected(told: dict[str, Any], call: Call) -> bool:
+    """Whether a command that shell() names has these arguments, and its input is a file that it names."""
+    files = {posixpath.normpath(name) for name in told["reads"]}
+    contents = {
+        "of a": "a.txt",
+        "of b": "b.py",
+        "of c": "c.py",
+        "of d": "sub/d.txt",
+        "of x": "-x",
+        "of hid": ".hid",
+    }
+    if call.input in contents and contents[call.input] not in files:
+        return False
+    if {"find", "xargs"} & set(told["programs"]):
+        return True
+    return any(same(call, one["args"]) for one in told["commands"] if one["program"] == call.program)
+
+
+def same(call: Call, args: list[str]) -> bool:
+    """Whether a call has the arguments `args`, of which some may be globs for those that it has."""
+    if list(call.args) == args:
+        return True
+    left = list(args)
+    added = [one for one in call.args if one not in left or left.remove(one)]
+    harmless = call.program in NO_HARM_BY_OPTIONS or "--" in args
+    return bool(left) and all(
+        any(fnmatchcase(one, pattern) for pattern in left) and (harmless or not one.startswith("-"))
+        for one in added
+    )
+
+
+@pytest.fixture(scope="module")
+def stage(tmp_path_factory: pytest.TempPathFactory) -> Stage:
+    return Stage(tmp_path_factory.mktemp("shells"))
+
+
+@pytest.mark.skipif(
+    "CI" not in os.environ and len(SHELLS) < 3, reason="bash, dash or busybox is not installed"
+)
+@pytest.mark.timeout(90 + COUNT // 5)
+def test_no_shell_does_what_is_not_said(stage: Stage) -> None:
+    assert {"bash", "dash", "busybox"} <= set(SHELLS)
+    ran, simple = 0, 0
+    for line, told in islice(accepted(), COUNT):
+        simple += told["simple"]
+        for name in SHELLS:
+            done = stage.run(name, line)
+            ran += bool(done.calls)
+            assert contradictions(told, done) == [], (name, line, told)
+    assert simple > COUNT // 10
+    assert ran > COUNT
+
+
+@pytest.mark.parametrize("name", SHELLS)
+def test_the_stage_sees_what_a_line_does(stage: Stage, name: str) -> None:
+    done = stage.run(name, "cd sub && cat < d.txt 'a b' *; ls > ../new.txt")
+    root = str(stage.root)
+    assert done.calls[0] == Call("cat", "sub", "of d", ("a b", "d.txt"))
+    assert done.changed == {"new.txt"}
+    assert contradictions(shell("ls"), done) != []
+    assert root not in done.calls[0].folder
+
+
+@pytest.mark.parametrize("text", ["ls\0rm", "ls\r\nrm", "ls\u00a0rm", "ls \u2028 rm", "ls\u3000rm"])
+def test_no_character_that_shells_see_differently_is_read(text: str) -> None:
+    with pytest.raises(FunctionError):
+        shell(text)
+
+
+def test_the_programs_that_are_looked_through_are_known() -> None:
+    assert not any(
+        shell(f"{name} ls")["unknown"] for name in REAL if name not in ("find", "sh", "bash", "timeout")
+    )
