@@ -193,6 +193,11 @@ SCENES: dict[str, tuple[Scene, Scene]] = {
     "D502": (client(PLAIN, mode=0o644), client(GUARDED, mode=0o644)),
     "D503": (open_to("state/audit", 0o755), open_to("state/audit", 0o711)),
     "D504": (working("home"), working("project")),
+    "D505": (
+        config("git: {command: npx, args: [server], cwd: client}"),
+        config("git: {command: npx, args: [server]}"),
+    ),
+    "D506": (config("git: {command: git-server, cwd: client}"), config("git: {command: git-server, cwd: /}")),
     "D601": (open_to("state/sessions", 0o773), open_to("state/sessions", 0o700)),
     "D602": (evidence('{"kind":"opened"}\n'), evidence("")),
     "D603": (no_folder, config()),
@@ -216,7 +221,8 @@ def everything_wrong(machine: Machine, patch: pytest.MonkeyPatch) -> None:
     held = f"env: {{GITHUB_TOKEN: '${{file:{mounted}}}', B: {TOKEN}, {refs}}}"
     patch.setenv("MY_TOKEN", jwt(1))
     patch.setenv("SOON", jwt(time.time() + 9))
-    machine.configured(f"git: {{command: git-server, args: ['{machine.home}'], {held}}}")
+    near = "npm: {command: npx, args: [x], cwd: client}\n  far: {command: other-server, cwd: client}"
+    machine.configured(f"git: {{command: git-server, args: ['{machine.home}'], {held}}}\n  {near}")
     machine.write(machine.path.with_name("p.yaml"), f"expires: 2020-01-01\n{POLICY}")
     later(machine.path)
     entries = {"git": ITSELF | {"args": [str(machine.home)]}, "b": ITSELF, "c": PLAIN}

@@ -106,6 +106,61 @@ def test_a_server_of_a_project_works_in_its_folder() -> None:
     assert (settings["args"], settings["cwd"]) == (["/srv/p/a"], "/srv/p/sub")
 
 
+def test_what_a_project_names_by_relative_paths_is_named_by_full_ones(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("tool", "data/x.py", "server.py"):
+        path = tmp_path / name
+        path.parent.mkdir(exist_ok=True)
+        path.write_text("#!/bin/sh\n")
+        path.chmod(0o755)
+    monkeypatch.setattr("tests.onboarding.test_conversion.PLACES", Places(tmp_path, tmp_path, tmp_path))
+    words = ["server.py", ".", "--root=./data", "./gone", "data", "gone.py", "../x", "-m"]
+    made = converted("cursor", {"command": "./tool", "args": words}, "project")
+    root = str(tmp_path)
+    assert made.settings["command"] == f"{root}/tool"
+    assert made.settings["args"] == [
+        f"{root}/server.py", root, f"--root={root}/data", "./gone", "data", "gone.py", "../x", "-m"
+    ]  # fmt: skip
+    assert "cwd" not in made.settings
+    assert made.notes[0].startswith(
+        "'./gone' and 'gone.py' and '../x' depend on the folder that the server starts in"
+    )
+
+
+@pytest.mark.parametrize(
+    ("command", "args", "there", "stays"),
+    [
+        ("python3", ["-m", "shop.server"], "shop/server.py", True),
+        ("python3", ["-m", "shop"], "shop/__main__.py", True),
+        ("python3", ["-m", "shop"], "other/__main__.py", False),
+        ("npx", ["-y", "@acme/mcp@1.2"], "node_modules/@acme/mcp/package.json", True),
+        ("npx", ["-y", "acme-mcp"], "node_modules/.bin/acme-mcp", True),
+        ("npx", ["-y", "acme-mcp"], "node_modules/other/package.json", False),
+    ],
+)
+def test_a_server_that_its_project_has_installed_starts_there_and_that_is_said(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, command: str, args: list[str], there: str, stays: bool
+) -> None:
+    for name in (there, command):
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_text("#!/bin/sh\n")
+        (tmp_path / name).chmod(0o755)
+    monkeypatch.setattr("tests.onboarding.test_conversion.PLACES", Places(tmp_path, tmp_path, tmp_path))
+    made = converted("cursor", {"command": f"./{command}", "args": args}, "project")
+    assert made.settings.get("cwd") == (str(tmp_path) if stays else None)
+    assert made.settings["args"] == args
+    assert any("so it starts there" in note for note in made.notes) is stays
+
+
+def test_a_server_of_the_user_with_relative_paths_is_told_what_to_write() -> None:
+    for words, lost in ((["."], "'.'"), (["server.py"], "'server.py'")):
+        (note,) = converted("cursor", {"command": "sh", "args": words}).notes
+        assert note.startswith(f"{lost} depends on the folder that the server starts in")
+        assert note.endswith("in the configuration of mcpguard")
+    assert converted("cursor", {"command": "sh", "args": ["."], "cwd": "/srv"}).notes == ()
+
+
 def test_a_program_outside_of_the_systems_folders_finds_what_it_starts(tmp_path: Path) -> None:
     program = tmp_path / "npx"
     program.write_text("#!/bin/sh\n")

@@ -78,7 +78,7 @@ def test_a_client_starts_mcpguard_by_what_is_there(monkeypatch: pytest.MonkeyPat
     python = tmp_path / "python"
     monkeypatch.setattr("sys.executable", str(python))
     monkeypatch.setenv("PATH", str(tmp_path / "bin"))
-    assert installing.launcher(Path("/c"))["args"] == ["-m", "mcpguard", "run", "--config", "/c"]
+    assert installing.launcher(Path("/c"))["args"] == ["-P", "-m", "mcpguard", "run", "--config", "/c"]
     for folder in (tmp_path / "bin", tmp_path):
         folder.mkdir(exist_ok=True)
         (folder / "mcpguard").write_text("#!/bin/sh\n")

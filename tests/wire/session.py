@@ -59,8 +59,10 @@ def write_config(folder, servers, rules=None, **more):
 class Guard:
     """`received` is every byte of standard output, `messages` every message in order."""
 
-    def __init__(self, folder, servers, rules=None, env=None, preexec=None, words=(), cold=False, **more):
-        """`words` are further options. `cold` starts the command itself; else the process is forked from one that has imported mcpguard."""
+    def __init__(
+        self, folder, servers, rules=None, env=None, preexec=None, words=(), cold=False, cwd=None, **more
+    ):
+        """`words` are further options; it runs in `cwd`. `cold` starts the command itself; else the process is forked from one that has imported mcpguard."""
         self.folder = folder
         self.config = write_config(folder, servers, rules, **more)
         self.audit_folder = folder / "audit"
@@ -82,11 +84,12 @@ class Guard:
                 env=variables,
                 bufsize=0,
                 start_new_session=True,
+                cwd=cwd,
                 preexec_fn=preexec,  # noqa: PLW1509
             )
         else:
             place = warm.socket_of_mcpguard()
-            self.process = warm.Warm(place, words, stderr=self._stderr, env=variables)
+            self.process = warm.Warm(place, words, stderr=self._stderr, env=variables, cwd=cwd)
         self.pid = self.process.pid
         self._in = self.process.stdin.fileno()
         self._out = self.process.stdout.fileno()

@@ -1,8 +1,10 @@
 """Upstreams that cannot start, or end: one clear error, and the others serve."""
 
+import os
 import resource
 import sys
 import time
+from pathlib import Path
 
 import pytest
 
@@ -116,6 +118,74 @@ def start_or_none(session, servers, preexec):
 def test_the_working_folder_of_a_server_is_the_configured_one(session, tmp_path):
     guard = session({"p": puppet(cwd=str(tmp_path))})
     assert guard.text("act", code="answer = text(os.getcwd())") == str(tmp_path)
+
+
+def test_a_server_without_one_starts_in_an_empty_folder_of_its_own(session, tmp_path):
+    state = tmp_path / "state"
+    guard = session({"p": puppet(), "q": puppet()}, env={"XDG_STATE_HOME": str(state)}, cwd=tmp_path)
+    seen = {
+        name: guard.text(
+            f"{name}__act",
+            code="answer = text(f'{os.getcwd()} {os.listdir()} {oct(os.stat(\".\").st_mode)}')",
+        ).split()
+        for name in "pq"
+    }
+    for name, (folder, files, mode) in seen.items():
+        assert Path(folder).parent == state / "mcpguard" / "servers" / name
+        assert (files, mode) == ("[]", "0o40700")
+    assert guard.end() == 0
+    assert [list((state / "mcpguard" / "servers" / name).iterdir()) for name in "pq"] == [[], []]
+
+
+def test_what_a_server_leaves_there_is_not_there_at_its_next_start_and_the_operator_knows_where_it_is(
+    session, tmp_path
+):
+    env = {"XDG_STATE_HOME": str(tmp_path / "state")}
+    first = session({"p": puppet()}, env=env)
+    first.text("act", code="open('kept', 'w').close(); answer = text('')")
+    folder = first.text("act", code="answer = text(os.getcwd())")
+    assert first.end() == 0
+    assert f"it left files in the folder that it started in, {folder}".encode() in first.stderr
+    assert os.listdir(folder) == ["kept"]
+    second = session({"p": puppet()}, env=env)
+    assert second.text("act", code="answer = text(repr(os.listdir()))") == "[]"
+
+
+def test_a_server_starts_in_the_folder_of_the_client_where_the_configuration_says_so(session, tmp_path):
+    guard = session({"p": puppet(cwd="client")}, cwd=tmp_path)
+    assert guard.text("act", code="answer = text(os.getcwd())") == str(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("entry", "said"),
+    [
+        ({"command": "./server"}, "the command './server' depends on the folder"),
+        ({"command": sys.executable, "args": ["server.py"]}, "'server.py' depends on the folder"),
+        (
+            {"command": sys.executable, "args": ["-m", "project_server"]},
+            "'project_server' depends on the folder",
+        ),
+        (
+            {"command": sys.executable, "args": ["-c", "raise SystemExit('gone')", "."]},
+            "'.' depends on the folder",
+        ),
+    ],
+)
+def test_a_server_that_is_lost_without_its_folder_says_what_to_write(session, tmp_path, entry, said):
+    (tmp_path / "server.py").write_text("")
+    (tmp_path / "project_server").mkdir()
+    guard = session({"p": entry}, cwd=tmp_path)
+    message = guard.ask("tools/list")["error"]["message"]
+    assert said in message
+    assert "give the full path, or name a folder with `cwd`" in message
+
+
+def test_a_folder_of_mcpguards_that_others_can_write_starts_nothing(session, tmp_path):
+    folder = tmp_path / "state" / "mcpguard" / "servers" / "p"
+    folder.mkdir(parents=True)
+    folder.chmod(0o777)
+    guard = session({"p": puppet()}, env={"XDG_STATE_HOME": str(tmp_path / "state")})
+    assert f"{folder} is a link or can be changed by others" in guard.ask("tools/list")["error"]["message"]
 
 
 def test_arguments_with_anything_in_them_arrive_as_written(session):

@@ -125,9 +125,11 @@ def _entries(config: Config, names: list[str]) -> dict[str, Json]:
     }
     found = {}
     for name in names:
-        cwd = config.servers[name].cwd
+        server = config.servers[name]
         entry = {**written.servers[name].model_dump(), "disabled": False}
-        servers = {name: {**entry, "cwd": None if cwd is None else str(cwd)}}
+        if server.cwd is not None:
+            entry["cwd"] = str(server.cwd)
+        servers = {name: entry}
         credentials = {
             ref.name: _bound_to(written.credentials[ref.name], name, entry["url"] is not None)
             for ref in config.servers[name].credentials
@@ -154,7 +156,8 @@ async def _offer(folder: Path, name: str, entry: Json, seconds: float) -> Offer:
     path = folder / f"{name}.json"
     path.touch(0o600)
     path.write_bytes(msgspec.json.encode(entry))
-    words = ["-m", "mcpguard", "run", "--config", str(path)]
+    # -P: a project's own `mcpguard` must not run in its place.
+    words = ["-P", "-m", "mcpguard", "run", "--config", str(path)]
     run = StdioServerParameters(command=sys.executable, args=words, env=dict(os.environ))
     failure: BaseException
     try:

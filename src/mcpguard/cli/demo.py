@@ -48,7 +48,10 @@ _NEXT = (
         "mcpguard import --dry-run",
         "shows how your clients' servers would move behind mcpguard; changes nothing",
     ),
-    ("mcpguard wrap -- uvx mcp-server-git --repository .", "in place of a server's command in your client"),
+    (
+        "mcpguard wrap -- uvx mcp-server-git --repository ~/src/project",
+        "in place of a server's command in your client",
+    ),
     (
         "mcpguard check --config mcpguard.yaml",
         "checks a policy of your own; `mcpguard demo --keep` leaves one",

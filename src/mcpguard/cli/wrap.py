@@ -4,7 +4,7 @@ import argparse
 import os
 
 EXAMPLES = (
-    "mcpguard wrap -- uvx mcp-server-git --repository .",
+    "mcpguard wrap -- uvx mcp-server-git --repository ~/src/project",
     "mcpguard wrap --env GITHUB_PERSONAL_ACCESS_TOKEN -- npx -y @modelcontextprotocol/server-github",
 )
 
@@ -19,7 +19,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="an environment variable to pass to the server; its value is treated as a credential and "
         "redacted from whatever comes back",
     )
-    parser.usage = "mcpguard wrap [-h] [--env NAME] -- COMMAND [ARGUMENT ...]"
+    parser.add_argument(
+        "--cwd",
+        metavar="FOLDER",
+        help="the folder to start the server in; `client` is the one that this is started in. Default: an "
+        "empty folder, where nobody can have put something in the place of what `npx` or `python -m` starts",
+    )
+    parser.usage = "mcpguard wrap [-h] [--env NAME] [--cwd FOLDER] -- COMMAND [ARGUMENT ...]"
     parser.add_argument("command", nargs="+", metavar="COMMAND", help="the server and its arguments")
 
 
@@ -28,4 +34,4 @@ def execute(args: argparse.Namespace) -> int:
     from mcpguard.serve.app import serve, settings_for_wrap
 
     command, *rest = args.command
-    os._exit(serve(settings_for_wrap(command, tuple(rest), tuple(args.env))))
+    os._exit(serve(settings_for_wrap(command, tuple(rest), tuple(args.env), args.cwd)))

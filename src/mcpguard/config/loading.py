@@ -21,18 +21,23 @@ from mcpguard.core.document.reading import Document
 from mcpguard.core.errors import ConfigError, Problem
 from mcpguard.core.secret import CredentialRef, Template, parse_template
 
+CLIENT_FOLDER = "client"
+"""As a `cwd`, the folder that the client started mcpguard in."""
+
 _SECRET_KEYS = frozenset({"credentials", "env", "headers", "url"})
 
 
 class Server(Struct, frozen=True, kw_only=True):
-    """An upstream to start (`command`) or to connect to (`url`). `cwd` is absolute, or None for the
-    folder that mcpguard runs in. `type` is None where it must be found out."""
+    """An upstream to start (`command`) or to connect to (`url`). `cwd` is absolute, or None: then it starts
+    in the folder that mcpguard runs in where it is `in_client_folder`, else in an empty one of its own.
+    `type` is None where it must be found out."""
 
     name: str
     command: str = ""
     args: tuple[str, ...] = ()
     env: dict[str, Template] = {}
     cwd: Path | None = None
+    in_client_folder: bool = False
     start_timeout_seconds: float = 60.0
     call_timeout_seconds: float = 600.0
     disabled: bool = False
@@ -188,7 +193,8 @@ def _server(name: str, entry: ServerEntry, folder: Path) -> Server:
         command=entry.command or "",
         args=entry.args,
         env={key: parse_template(value) for key, value in entry.env.items()},
-        cwd=None if entry.cwd is None else _absolute(folder, entry.cwd),
+        cwd=None if entry.cwd is None or entry.cwd == CLIENT_FOLDER else _absolute(folder, entry.cwd),
+        in_client_folder=entry.cwd == CLIENT_FOLDER,
         start_timeout_seconds=entry.start_timeout_seconds,
         call_timeout_seconds=entry.call_timeout_seconds,
         disabled=entry.disabled,

@@ -96,7 +96,7 @@ async def _session(stage: Stage, tell: Narrator, log: TextIO) -> int:
 def _guarded(stage: Stage) -> StdioServerParameters:
     """`mcpguard run`, through `tee`, which keeps every byte sent to the client. The token is
     in no file, and nobody else gets it."""
-    run = [sys.executable, "-m", "mcpguard", "run", "--config", str(stage.config)]
+    run = [sys.executable, "-P", "-m", "mcpguard", "run", "--config", str(stage.config)]
     environment = {**stage.environment(), "DEMO_TOKEN": stage.token}
     return StdioServerParameters(
         command="/bin/sh", args=["-c", '"$@" | tee "$0"', str(stage.received), *run], env=environment
@@ -105,7 +105,7 @@ def _guarded(stage: Stage) -> StdioServerParameters:
 
 def _direct(stage: Stage, *words: str) -> StdioServerParameters:
     environment = {**stage.environment(), "SHOP_TOKEN_SHA256": stage.fingerprint}
-    return StdioServerParameters(command=sys.executable, args=["-m", *words], env=environment)
+    return StdioServerParameters(command=sys.executable, args=["-P", "-m", *words], env=environment)
 
 
 class _Session:

@@ -171,6 +171,20 @@ DOCTOR_CODES: dict[str, Code] = {
         "move them out of the folder, or give the server a narrower one",
         "configuration integrity",
     ),
+    "D505": Code(
+        "error",
+        "What a server runs is looked up, or is, in a folder that an agent can write: the agent could put a "
+        "program of its own in the place of that one, which then has the server's credentials.",
+        "where a launcher such as `npx` or `python -m` starts it, leave `cwd` out of the configuration; "
+        "install a program that lies in such a folder somewhere else, and give its full path",
+        "isolation",
+    ),
+    "D506": Code(
+        "warning",
+        "A server starts in a folder that an agent can write.",
+        "leave `cwd` out of the configuration, and give full paths",
+        "isolation",
+    ),
     "D601": Code(
         "error",
         "The audit folder or the session folder, or a folder on the path to it, can be changed by others.",

@@ -9,7 +9,7 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from shlex import quote
 
-from mcpguard.authoring.check.servers import folders, is_in
+from mcpguard.authoring.check.starting import exposed, folders, is_in
 from mcpguard.authoring.findings import Finding
 from mcpguard.config.loading import Config
 from mcpguard.doctor.codes import Checked, found
@@ -17,7 +17,7 @@ from mcpguard.doctor.surroundings import Subject, Surroundings
 
 
 def check(subject: Subject) -> Iterator[Checked]:
-    """D501 for mcpguard's own files, D502 for mounted credentials, D503, D504 and D601."""
+    """D501 for mcpguard's own files, D502 for mounted credentials, D503, D504, D505, D506 and D601."""
     config = subject.config
     state = [subject.sessions, subject.audit]
     mounted = [] if config is None else _mounted(config)
@@ -30,7 +30,8 @@ def check(subject: Subject) -> Iterator[Checked]:
             yield found("D503", folder, f"{who} can read it", fix=f"chmod go-rx {quote(str(folder))}")
     yield from open_to_writers("D601", state, subject.at)
     if config is not None:
-        yield from _own_rules(config, [subject.path, *policies, *state])
+        yield from _own_rules(config, [subject.path, *policies, *state, subject.at.state / "servers"])
+        yield from _starting(subject, config)
 
 
 def _mounted(config: Config) -> list[Path]:
@@ -79,6 +80,16 @@ def _own_rules(config: Config, guarded: list[Path]) -> Iterator[Finding]:
             inside = [one.name for one in guarded if is_in(one, folder)]
             if inside and not server.disabled:
                 yield found("D504", folder, f"the server {name} works here, where {', '.join(inside)} is")
+
+
+def _starting(subject: Subject, config: Config) -> Iterator[Finding]:
+    """What agents can put something else in the place of."""
+    for name, server in config.servers.items():
+        if server.disabled or server.url is not None:
+            continue
+        for one in exposed(config, server):
+            line = subject.line("servers", name, *one.way)
+            yield found("D505" if one.runs else "D506", subject.path, one.said(name), line)
 
 
 # --- one file: nothing is opened, and access control lists are not checked -------------------------

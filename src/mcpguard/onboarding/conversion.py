@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import unquote, urlsplit
 
+from mcpguard.adapters.upstreams.process.own_folder import not_from_here, relative_arguments
 from mcpguard.config.references import OWN_HEADERS
 from mcpguard.core.redaction.held import LONGEST, SHORTEST
 from mcpguard.core.secret import Unprinted
@@ -87,7 +88,13 @@ def _local(entry: Entry, say: Any, places: Places, project: Path | None, environ
     if any(one.place == ("command",) for one in entry.secrets):
         raise Stays("has a secret in its command, which every process on this machine can read")
     cwd = _folder(say(entry.cwd), places, project) if entry.cwd else None
-    program = _program(command, cwd, places, environ)
+    program = _program(command, cwd or project, places, environ)
+    if cwd is None and project is not None:
+        # There its client started it.
+        if _runs_from(project, os.path.basename(program), args):
+            cwd = project
+        else:
+            args = _full(args, project)
     texts = {name: text.said(say) for name, text in env.items()}
     folder = os.path.dirname(program)
     if folder not in _SYSTEM and "PATH" not in texts:
@@ -101,6 +108,29 @@ def _local(entry: Entry, say: Any, places: Places, project: Path | None, environ
     if cwd is not None:
         settings["cwd"] = str(cwd)
     return settings
+
+
+def _runs_from(project: Path, name: str, words: list[str]) -> bool:
+    """Whether the project has what `python -m` or a launcher of packages would run."""
+    if name.startswith("python") and "-m" in words[:-1]:
+        module = project.joinpath(*words[words.index("-m") + 1].split("."))
+        return module.is_dir() or module.with_suffix(".py").is_file()
+    if name in ("npx", "bunx", "pnpx", "npm", "pnpm", "yarn", "bun"):
+        installed = [
+            one for word in words if (one := re.sub(r"(?<=.)@[^@/]*$", "", word)) and one[0] not in "-/."
+        ]
+        folder = project / "node_modules"
+        return any((folder / one).is_dir() or (folder / ".bin" / one).exists() for one in installed)
+    return False
+
+
+def _full(words: list[str], project: Path) -> list[str]:
+    """`words` with the relative paths among them as they are in the project."""
+    full = list(words)
+    for index, path in relative_arguments(words):
+        if (project / path).exists():
+            full[index] = words[index].removesuffix(path) + os.path.normpath(project / path)
+    return full
 
 
 def _folder(cwd: str, places: Places, project: Path | None) -> Path:
@@ -178,6 +208,11 @@ def _notes(entry: Entry, settings: dict[str, Any]) -> list[str]:
         notes.append(f"had {', '.join(entry.filters)}, which is not imported: express it in the policy")
     if entry.unread:
         notes.append(f"had {', '.join(entry.unread)}, which mcpguard does not know and ignores")
+    if not entry.cwd and (folder := settings.get("cwd")):
+        notes.append(f"runs what {folder} has, so it starts there: whoever writes there decides what it runs")
+    elif not entry.url and not entry.cwd:
+        lost = [f"'{settings['args'][index]}'" for index, _ in relative_arguments(settings.get("args", []))]
+        notes += [f"{not_from_here(lost)} in the configuration of mcpguard"] if lost else []
     names = sorted(
         {name for text in _texts(settings) for name in re.findall(r"\$\{env:(\w+)\}", text.shown())}
     )

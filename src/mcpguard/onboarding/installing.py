@@ -27,7 +27,8 @@ def _program() -> tuple[str, list[str]]:
     found = beside if os.access(beside, os.X_OK) else shutil.which("mcpguard")
     if found:
         return os.path.abspath(found), []
-    return os.path.abspath(sys.executable), ["-m", "mcpguard"]
+    # -P: in a project that has a `mcpguard` of its own, that one must not run.
+    return os.path.abspath(sys.executable), ["-P", "-m", "mcpguard"]
 
 
 def install(name: str, config: Path, places: Places, journal: MoveJournal, vault: Vault, folder: Path) -> str:

@@ -8,6 +8,7 @@ import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
+from pathlib import Path
 from typing import Any
 
 from mcpguard import __version__
@@ -19,7 +20,8 @@ from mcpguard.adapters.relay.background import Background
 from mcpguard.adapters.system.identity import operating_system_user
 from mcpguard.adapters.telemetry.status_file import StatusFile
 from mcpguard.adapters.upstreams.process.child import PASSED_ON
-from mcpguard.config.loading import Config, Server
+from mcpguard.adapters.upstreams.process.own_folder import default_root, sweep
+from mcpguard.config.loading import CLIENT_FOLDER, Config, Server
 from mcpguard.config.policies import builtin_read_only, load_policies
 from mcpguard.core.errors import AuditError, CredentialError, PolicyError
 from mcpguard.core.evidence.chain import Closed, Noticed, Opened
@@ -65,8 +67,11 @@ def settings_from(config: Config) -> Settings:
     )
 
 
-def settings_for_wrap(command: str, args: tuple[str, ...], env: tuple[str, ...]) -> Settings:
-    """One server, no configuration: read-only tools, and `env` names variables that it may have."""
+def settings_for_wrap(
+    command: str, args: tuple[str, ...], env: tuple[str, ...], cwd: str | None = None
+) -> Settings:
+    """One server, no configuration: read-only tools, and `env` names variables that it may have. `cwd` is as
+    in a configuration, a relative one relative to the folder that this runs in."""
     from mcpguard.config.file import MESSAGE_BYTES
 
     server = Server(
@@ -74,6 +79,8 @@ def settings_for_wrap(command: str, args: tuple[str, ...], env: tuple[str, ...])
         command=command,
         args=args,
         env={name: Template(("", ""), (CredentialRef("env", name),)) for name in env},
+        cwd=None if cwd is None or cwd == CLIENT_FOLDER else Path(cwd).expanduser().absolute(),
+        in_client_folder=cwd == CLIENT_FOLDER,
     )
     return Settings(
         servers=(server,),
@@ -180,7 +187,8 @@ class _Process:
         return status
 
     async def _recover(self) -> None:
-        """Take back what a killed mcpguard left at a source, beside serving and with evidence first."""
+        """Remove and take back what earlier ones left, beside serving; at a source with evidence first."""
+        threading.Thread(target=sweep, args=(default_root(),), daemon=True).start()
         shared, loop = self._shared, asyncio.get_running_loop()
         for ref, take_back in shared.credentials.left().items():
             noted = Noticed(at=shared.clock.now(), what="credential-taken-back", detail=str(ref))

@@ -14,6 +14,7 @@ from msgspec import Struct, structs
 from mcpguard.adapters.upstreams.lane import IDLE_SECONDS, Lane
 from mcpguard.adapters.upstreams.process.child import Nursery
 from mcpguard.adapters.upstreams.process.environment import Environment
+from mcpguard.adapters.upstreams.process.own_folder import OwnFolder, default_root
 from mcpguard.adapters.upstreams.server import ServerUpstream
 from mcpguard.adapters.upstreams.session.connecting import Past
 from mcpguard.adapters.upstreams.session.instance import Instance
@@ -100,7 +101,7 @@ class Wiring(Struct, frozen=True, kw_only=True):
         launch = Launch(
             command=server.command,
             args=server.args,
-            cwd=str(server.cwd) if server.cwd else None,
+            cwd=self._folder(),
             environment=environment,
             message_bytes=terms.message_bytes,
         )
@@ -109,6 +110,12 @@ class Wiring(Struct, frozen=True, kw_only=True):
             terms.report(server.name, line)
 
         return lambda listener: StdioWire(listener, launch, terms.turn, self.nursery, report, terms.clean)
+
+    def _folder(self) -> str | OwnFolder:
+        server = self.server
+        if server.cwd is not None:
+            return str(server.cwd)
+        return "." if server.in_client_folder else OwnFolder(default_root(), server.name)
 
     # --- a server with a `url` -------------------------------------------------------------------
 

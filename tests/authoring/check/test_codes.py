@@ -52,6 +52,18 @@ SCENES = {
         Scene("far: {url: 'https://api.example/mcp?key=${env:HERE}'}"),
         Scene("far: {url: 'https://api.example/mcp?key=public'}"),
     ),
+    "C108": (
+        Scene("git: {command: sh, cwd: FOLDER/work}, fs: {command: sh, args: [FOLDER/work]}"),
+        Scene("git: {command: sh, cwd: FOLDER}, fs: {command: sh, args: [FOLDER/work]}"),
+    ),
+    "C109": (
+        Scene("git: {command: sh, args: [FOLDER/work/x.sh]}, fs: {command: sh, args: [FOLDER/work]}"),
+        Scene("git: {command: sh, args: [FOLDER/x.sh]}, fs: {command: sh, args: [FOLDER/work]}"),
+    ),
+    "C110": (
+        Scene("git: {command: sh, args: [x.sh]}"),
+        Scene("git: {command: sh, args: [x.sh], cwd: FOLDER}"),
+    ),
     "C201": (Scene(audit="policy.yaml/audit"), Scene()),
     "P001": (Scene(policy=POLICY.replace("owner", "ownr")), Scene()),
 }

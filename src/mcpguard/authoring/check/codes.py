@@ -41,6 +41,23 @@ CODES: dict[str, Code] = {
         "warning",
         "A credential in the query of a `url`: servers and proxies write URLs into their logs.",
     ),
+    "C108": Code(
+        "warning",
+        "A server starts in a folder that an agent can write: its `cwd` is `client`, or is inside a folder "
+        "that a server is given as an argument. Leave `cwd` out, and give full paths.",
+    ),
+    "C109": Code(
+        "warning",
+        "What a server runs is looked up, or is, in a folder that an agent can write: the agent could put a "
+        "program of its own in the place of that one, which then has the server's credentials. Leave `cwd` "
+        "out where `npx`, `uvx`, `python -m` or the like start the server; install a program that lies in "
+        "such a folder somewhere else.",
+    ),
+    "C110": Code(
+        "warning",
+        "A relative path among the arguments of a server without `cwd`: it starts in an empty folder of "
+        "mcpguard's. Give the full path.",
+    ),
     "C201": Code("error", "The audit folder cannot be used, so nothing would be served."),
     "P001": Code(
         "error",

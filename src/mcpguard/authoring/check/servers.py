@@ -5,11 +5,12 @@ Law of this file: nothing is started and no value is printed.
 
 import os
 from collections.abc import Iterable, Iterator
-from pathlib import Path
 
 from mcpguard.adapters.upstreams.process.child import child_environment, executable, not_startable
+from mcpguard.adapters.upstreams.process.own_folder import default_root, not_from_here, relative_command
 from mcpguard.authoring.check.codes import wrong
 from mcpguard.authoring.check.credentials import in_urls, plain_in, programs
+from mcpguard.authoring.check.starting import folders, is_in, starting
 from mcpguard.authoring.findings import Finding, fine
 from mcpguard.config.loading import Config, Server
 from mcpguard.config.references import ENTRY
@@ -36,6 +37,7 @@ def servers(config: Config, document: Document, redactor: Redactor) -> Iterator[
                 message = f"{name} {said}{', with ' + needs if needs else ''}{later}"
                 yield fine(document.problem(at, ""), message)
             yield from _own_rules(config, server, document)
+            yield from starting(config, server, document)
         yield from in_urls(server, document)
         yield from _plain_credentials(server, document, redactor)
     for entry in config.credentials.values():
@@ -67,7 +69,10 @@ def _program_problems(server: Server, document: Document) -> Iterator[Finding]:
     literal = {key: value.texts[0] for key, value in server.env.items() if not value.refs}
     path = child_environment(os.environ, literal).get("PATH")
     cwd = None if server.cwd is None else str(server.cwd)
-    if executable(server.command, path, cwd) is None:
+    if cwd is None and not server.in_client_folder and relative_command(server.command):
+        message = not_from_here([f"the command '{server.command}'"])
+        yield wrong("C101", document.problem(("servers", server.name, "command"), message))
+    elif executable(server.command, path, cwd) is None:
         message = not_startable(server.command, path, cwd)
         yield wrong("C101", document.problem(("servers", server.name, "command"), message))
     if server.cwd is not None and not server.cwd.is_dir():
@@ -102,7 +107,7 @@ def _own_rules(config: Config, server: Server, document: Document) -> Iterator[F
     """What says what the server may do, in folders that it works in."""
     from mcpguard.adapters.store.session_files import default_folder
 
-    guarded = (config.path, *config.policies, config.session_folder or default_folder())
+    guarded = (config.path, *config.policies, config.session_folder or default_folder(), default_root())
     for path, folder in folders(server):
         inside = [one.name for one in guarded if is_in(one, folder)]
         if inside:
@@ -110,27 +115,6 @@ def _own_rules(config: Config, server: Server, document: Document) -> Iterator[F
             place = document.problem(("servers", server.name, *path), f"{said} could change its own rules")
             yield wrong("C104", place)
             return
-
-
-def is_in(path: Path, folder: Path) -> bool:
-    """Whether who may write in `folder` can put something else at `path`."""
-    # A link in the folder can be made to lead elsewhere, wherever it leads now.
-    return any(
-        one.is_relative_to(folder)
-        for one in (path.resolve(), path.parent.resolve() / path.name, path.absolute())
-    )
-
-
-def folders(server: Server) -> Iterator[tuple[tuple[str | int, ...], Path]]:
-    """The folders that a server works in, each with its way in the server's entry: its `cwd`, and those among
-    its arguments."""
-    if server.cwd is not None:
-        yield ("cwd",), server.cwd.resolve()
-    for index, argument in enumerate(server.args):
-        for text in {argument, argument.partition("=")[2]}:
-            folder = os.path.join(server.cwd or "", text)
-            if text and os.path.isdir(folder):
-                yield ("args", index), Path(folder).resolve()
 
 
 def _plain_credentials(server: Server, document: Document, redactor: Redactor) -> Iterator[Finding]:

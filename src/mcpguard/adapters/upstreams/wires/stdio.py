@@ -3,6 +3,7 @@
 Source: specification 2026-07-28, basic/transports/stdio.
 """
 
+import os
 import signal
 from collections.abc import Callable
 
@@ -12,9 +13,15 @@ from mcpguard.adapters.relay.link import Link
 from mcpguard.adapters.relay.turn import Turn
 from mcpguard.adapters.upstreams.process.child import Child, Nursery, exit_status
 from mcpguard.adapters.upstreams.process.environment import Environment
+from mcpguard.adapters.upstreams.process.own_folder import (
+    OwnFolder,
+    not_from_here,
+    relative_arguments,
+    relative_command,
+)
 from mcpguard.adapters.upstreams.process.stderr import LINE_BYTES, StderrLines
 from mcpguard.adapters.upstreams.wires.wire import WireListener
-from mcpguard.core.errors import MessageError
+from mcpguard.core.errors import MessageError, UpstreamError
 from mcpguard.core.model import Json, Listed
 from mcpguard.protocol import jsonrpc
 from mcpguard.protocol.framing import Oversize
@@ -25,7 +32,7 @@ class Launch(Struct, frozen=True):
 
     command: str
     args: tuple[str, ...]
-    cwd: str | None
+    cwd: str | OwnFolder
     environment: Environment
     message_bytes: int
 
@@ -56,6 +63,7 @@ class StdioWire:
         self._link: Link | None = None
         self._child: Child | None = None
         self._stderr: StderrLines | None = None
+        self._folder: str | None = None
         self._batches = False
 
     @property
@@ -66,7 +74,7 @@ class StdioWire:
         """Start the process with its credentials. Raises UpstreamError, CredentialError or OSError."""
         launch = self._launch
         env = await launch.environment.resolve()
-        child = self._child = self._nursery.start(launch.command, launch.args, env, launch.cwd)
+        child = self._child = self._nursery.start(launch.command, launch.args, env, self._start_folder())
         self._stderr = StderrLines(child.stderr, self._clean, self._report)
         limit = launch.message_bytes
         self._link = Link(self._turn, child.stdout, child.stdin, limit, self._received, self._listener.ended)
@@ -92,7 +100,8 @@ class StdioWire:
             return ""
         ended = _how_it_ended(await exit_status(self._child))
         last = self._stderr.last if self._stderr is not None else ""
-        return f"{ended}; it last said: {last}" if last else ended
+        said = f"{ended}; it last said: {last}" if last else ended
+        return f"{said}; {hint}" if (hint := self._hint()) else said
 
     async def close(self, gently: bool) -> None:
         """End the whole process group; see `Nursery.end`."""
@@ -102,6 +111,32 @@ class StdioWire:
             await self._nursery.end(self._child, gently)
         if self._stderr is not None:
             self._stderr.close()
+        if isinstance(self._launch.cwd, OwnFolder) and self._folder is not None:
+            if said := self._launch.cwd.leave(self._folder):
+                self._report(said)
+            self._folder = None
+
+    def _start_folder(self) -> str:
+        launch = self._launch
+        if not isinstance(launch.cwd, OwnFolder):
+            return launch.cwd
+        if relative_command(launch.command):
+            raise UpstreamError(not_from_here([f"the command '{launch.command}'"]))
+        self._folder = launch.cwd.make()
+        return self._folder
+
+    def _hint(self) -> str:
+        """Why it may have ended: paths that lead nowhere from an empty folder."""
+        launch = self._launch
+        if not isinstance(launch.cwd, OwnFolder):
+            return ""
+        formal = {index for index, _path in relative_arguments(launch.args)}
+        words = [
+            f"'{self._clean(word)}'"
+            for index, word in enumerate(launch.args)
+            if index in formal or (not os.path.isabs(word) and os.path.lexists(word))
+        ]
+        return not_from_here(words) if words else ""
 
     def _received(self, line: bytes | Oversize) -> None:
         if isinstance(line, Oversize):
