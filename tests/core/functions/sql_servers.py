@@ -117,7 +117,7 @@ class Postgres:
             name for (name,) in self._ask(f"SELECT oprname FROM pg_operator WHERE oid < {FIRST_OF_THE_USER}")
         }
         tables = self._ask(
-            "SELECT a.attrelid, CASE n.nspname WHEN 'public' THEN '' ELSE n.nspname || '.' END || c.relname,"
+            "SELECT a.attrelid, CASE WHEN n.nspname IN ('public', 'pg_catalog') THEN '' ELSE n.nspname || '.' END || c.relname,"
             " array_agg(a.attname::text ORDER BY attnum) FROM pg_attribute a JOIN pg_class c ON c.oid = a.attrelid"
             " JOIN pg_namespace n ON n.oid = c.relnamespace WHERE attnum > 0 AND relkind IN ('r', 'v') GROUP BY 1, 2"
         )

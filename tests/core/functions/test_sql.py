@@ -16,6 +16,7 @@ from mcpguard.core.functions.function import FunctionError, apply
 from mcpguard.core.functions.sql.function import SQL, sql
 from mcpguard.core.functions.sql.rows import UNLIMITED
 from mcpguard.core.functions.sql.text import LEXIS, TEXT_LIMIT, TOKEN_LIMIT, read
+from tests.core.functions.sql_statements import WRITTEN
 
 CORPUS = yaml.safe_load((Path(__file__).parent / "corpus" / "sql.yaml").read_text())
 FIELDS = ("tables", "written", "columns", "functions", "kinds")
@@ -162,6 +163,22 @@ ANSWERS = [
     ("postgres", "SELECT count(*) FROM t", "columns", []),
     ("postgres", "SELECT sum(x) FROM (SELECT * FROM t) y", "columns", ["*", "x"]),
 ]
+
+
+ORDINARY = (Path(__file__).parent / "corpus" / "sql-ordinary.sql").read_text().splitlines()[1:]
+CATALOGUE = [
+    "information_schema.table_constraints.constraint_name",
+    "information_schema.table_constraints.table_name",
+    "information_schema.key_column_usage.constraint_name",
+    "information_schema.key_column_usage.column_name",
+]
+
+
+@pytest.mark.parametrize("text", ORDINARY)
+def test_an_ordinary_question_is_harmless(text):
+    found = sql(text, "postgres", [*WRITTEN, *CATALOGUE])
+    assert not found["writes"]
+    assert "*" not in found["columns"] or "SELECT *" in text
 
 
 # What an examination found: each was read as harmless, and was not.
@@ -394,6 +411,8 @@ HIDDEN_COLUMNS = [
     ("sqlite", "INSERT INTO users('password') VALUES (1)"),
     ("postgres", "SELECT date_trunc(password, now()) FROM users"),
     ("postgres", 'SELECT date_trunc("password", now()) FROM users'),
+    ("postgres", "SELECT jsonb_array_elements(password->'a') FROM users"),
+    ("postgres", "SELECT key FROM users, jsonb_each(password->'a')"),
 ]
 
 
@@ -407,6 +426,8 @@ WHOLE_ROWS = [
     "SELECT j.c FROM (users CROSS JOIN orders) AS j(a, b, c)",
     "SELECT id FROM users NATURAL JOIN orders",
     "SELECT (u).* FROM users u",
+    "SELECT f(u -> 'a') FROM users u",
+    "SELECT date_trunc(u, now()) FROM users u",
     "COPY users TO STDOUT",
 ]
 

@@ -161,6 +161,7 @@ def _statement(
     facts.kinds |= _kinds(tree, dialect)
     relations = Relations(tree, exp, written)
     functions, more = called(tokens, tree, exp, dialect), lost(tokens, tree, exp, dialect)
+    more |= {"*"} if more & tree.row_names() else set()
     if dialect == "postgres":
         dotted = fields(tokens, tree, exp, relations)
         functions |= dotted.calls | implicit(tokens, tree, exp)

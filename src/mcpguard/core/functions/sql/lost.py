@@ -1,8 +1,9 @@
 """The names of a text that the parser's tree does not hold, such as the column in
-`date_trunc(password, now())`, which the parser takes for a unit of time.
+`date_trunc(password, now())`, which the parser takes for a unit of time, or holds in an unknown role, such as
+`f(data->'a')`, which it takes for a lambda.
 
 Law of this file: each quoted name, and in PostgreSQL and SQLite each word that is no syntax in its place, is
-an identifier of the tree, or is reported as a column.
+an identifier of the tree with a role that is known, or is reported as a column.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ from typing import Any
 from mcpguard.core.functions.sql.pure import POSTGRES_TYPES
 from mcpguard.core.functions.sql.text import SqlToken
 from mcpguard.core.functions.sql.tree import Tree, name_of, shown
-from mcpguard.core.functions.sql.words import SYNTAX, UNITS, WITHOUT_BRACKETS
+from mcpguard.core.functions.sql.words import NAMED_NODES, SYNTAX, UNITS, WITHOUT_BRACKETS
 
 _NOTHING = SqlToken("mark", "", -1, -1)
 
@@ -31,8 +32,17 @@ def lost(tokens: list[SqlToken], tree: Tree, exp: Any, dialect: str) -> set[str]
             words and token.kind == "word" and not _is_syntax(tokens, place, after, defined)
         ):
             found[shown(token.text, token.kind == "name", dialect)] += 1
-    found.subtract(name_of(node, dialect) for node in tree.of_kind(exp.Identifier))
-    return {name for name, count in found.items() if count > 0}
+    names = tree.of_kind(exp.Identifier)
+    found.subtract(name_of(node, dialect) for node in names)
+    odd = {name_of(node, dialect) for node in names if not _has_role(node, exp)}
+    return {name for name, count in found.items() if count > 0} | odd
+
+
+def _has_role(name: Any, exp: Any) -> bool:
+    """Whether an identifier is the name of something other than a column, or of a column that is reported."""
+    if isinstance(name.parent, exp.Dot):
+        return name.arg_key == "expression" or isinstance(name.parent.expression, exp.Func | exp.Identifier)
+    return type(name.parent).__name__ in NAMED_NODES
 
 
 def _is_syntax(tokens: list[SqlToken], place: int, after: SqlToken, defined: frozenset[str]) -> bool:

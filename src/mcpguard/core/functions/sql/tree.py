@@ -168,7 +168,7 @@ class Tree:
     def columns(self) -> set[str]:
         """The columns, without their tables; "*" stands for all of one table."""
         exp = self._exp
-        rows, sources = self._row_names(), self._source_names()
+        rows, sources = self.row_names(), self._source_names()
         found: set[str] = set()
         for node in self.of_kind(exp.Column):
             names = [name_of(part, self._dialect) for part in node.parts if not isinstance(part, exp.Star)]
@@ -208,7 +208,8 @@ class Tree:
             isinstance(one, exp.Alias) and one.args["alias"] == node.this for one in select.expressions
         )
 
-    def _row_names(self) -> set[str]:
+    def row_names(self) -> set[str]:
+        """The names of tables and joins, which stand for a whole row where a column could stand."""
         exp = self._exp
         tables = [node for node in self.of_kind((exp.Table, exp.Subquery)) if self._opaque(node)]
         aliases = [node.args["alias"].this for node in tables if node.args.get("alias")]

@@ -170,3 +170,11 @@ READ_NODES = _words(
     """
 )
 """Classes of nodes, by name, that a plain read may have besides operators and functions."""
+
+NAMED_NODES = _words(
+    """
+    Alias Aliases Anonymous Attach Collate Column ColumnDef Copy Create DataType Drop Grant GrantPrincipal
+    Index Join Schema Table TableAlias Unnest Use Window
+    """
+)
+"""Classes of nodes, by name, whose identifiers name something else, or a column that is reported anyway."""
