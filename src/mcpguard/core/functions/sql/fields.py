@@ -11,7 +11,7 @@ Source: PostgreSQL 4.2.4, 8.16.5 and 38.5.3.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 from msgspec import Struct
@@ -53,14 +53,14 @@ class Fields(Struct, frozen=True):
     whole: bool
 
 
-def fields(tokens: list[SqlToken], tree: Tree, exp: Any, relations: Relations) -> Fields:
-    """See this file."""
+def fields(tokens: list[SqlToken], tree: Tree, exp: Any, is_column: Callable[[Chain], bool]) -> Fields:
+    """See this file; `is_column` is that of the statement's `Relations`."""
     dotted = _dotted(tokens)
     tables = Counter(_parts(table, exp) for table in tree.of_kind(exp.Table))
     calls = set(dotted.fields)
     for chain, count in dotted.chains.items():
         named = max(0, tables[chain] - dotted.called[chain])  # as a table, and not before a list of columns
-        if count > named and not relations.column(chain):
+        if count > named and not is_column(chain):
             calls.add(chain[-1])
     return Fields(frozenset(calls), whole=bool(calls) or dotted.star)
 
@@ -108,7 +108,7 @@ class Relations:
         self._tree = tree
         self._exp = exp
         self._written = written
-        self._open: set[int] = set()
+        self._given: dict[int, Names] = {}
         self._common: dict[str, list[Node]] = {}
         for cte in tree.of_kind(exp.CTE):
             self._common.setdefault(name_of(cte.args["alias"].this, "postgres"), []).append(cte)
@@ -167,21 +167,21 @@ class Relations:
         return self._gives(cte.this)
 
     def _gives(self, query: Node) -> Names:
-        """The names of what a query gives, as far as it writes them."""
+        """The names of what a query gives, as far as it writes them; each query is asked once."""
+        if not isinstance(query, self._exp.Expression):
+            return frozenset()
+        if id(query) not in self._given:
+            self._given[id(query)] = frozenset()  # what a WITH RECURSIVE gives to itself
+            self._given[id(query)] = self._named(query)
+        return self._given[id(query)]
+
+    def _named(self, query: Node) -> Names:
         exp = self._exp
-        if id(query) in self._open or not isinstance(query, exp.Expression):
-            return frozenset()  # a WITH RECURSIVE of itself
-        self._open.add(id(query))
-        try:
-            if isinstance(query, exp.SetOperation | exp.Subquery):
-                return self._gives(query.this)
-            returned = query.args.get("returning")
-            outputs = (
-                query.expressions if isinstance(query, exp.Select) else returned and returned.expressions
-            )
-            return frozenset(name for one in outputs or () for name in self._output(one, query))
-        finally:
-            self._open.discard(id(query))
+        if isinstance(query, exp.SetOperation | exp.Subquery):
+            return self._gives(query.this)
+        returned = query.args.get("returning")
+        outputs = query.expressions if isinstance(query, exp.Select) else returned and returned.expressions
+        return frozenset(name for one in outputs or () for name in self._output(one, query))
 
     def _output(self, one: Node, query: Node) -> Iterator[str]:
         exp = self._exp

@@ -17,7 +17,7 @@ from msgspec import Struct
 from mcpguard.core.functions.function import Function, FunctionError, Parameter
 from mcpguard.core.functions.sql.calls import called, plain_read, pure, refuse_text_as_sql
 from mcpguard.core.functions.sql.fields import Relations, fields
-from mcpguard.core.functions.sql.filter import filtered
+from mcpguard.core.functions.sql.filter import IsColumn, filtered
 from mcpguard.core.functions.sql.implicit import implicit
 from mcpguard.core.functions.sql.lost import lost
 from mcpguard.core.functions.sql.plain import plain
@@ -159,11 +159,12 @@ def _statement(
     tree = _tree(source, tokens, dialect)
     exp = _parser(dialect).exp
     facts.kinds |= _kinds(tree, dialect)
-    relations = Relations(tree, exp, written)
     functions, more = called(tokens, tree, exp, dialect), lost(tokens, tree, exp, dialect)
     more |= {"*"} if more & tree.row_names() else set()
+    is_column: IsColumn = _always
     if dialect == "postgres":
-        dotted = fields(tokens, tree, exp, relations)
+        is_column = Relations(tree, exp, written).column
+        dotted = fields(tokens, tree, exp, is_column)
         functions |= dotted.calls | implicit(tokens, tree, exp)
         more |= {"*"} if dotted.whole else set()
     refuse_text_as_sql(functions, dialect)
@@ -172,9 +173,14 @@ def _statement(
     facts.written |= tree.written()
     facts.columns |= tree.columns() | more
     facts.pure &= pure(functions, dialect)
-    facts.filtered &= filtered(tree, exp, dialect, relations.column)
+    facts.filtered &= filtered(tree, exp, dialect, is_column)
     facts.writes |= analyzed or not plain_read(tokens, tree, functions, exp, dialect)
     facts.limit = max(facts.limit, 0 if explained and not analyzed else most_rows(tree, exp))
+
+
+def _always(_chain: tuple[str, ...]) -> bool:
+    """In other databases `t.c` is a column, or a mistake."""
+    return True
 
 
 def _explained(tokens: list[SqlToken], facts: Facts) -> tuple[list[SqlToken], bool, bool]:

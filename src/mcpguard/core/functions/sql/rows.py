@@ -27,6 +27,7 @@ _OF_IT = (
     "Coalesce",
     "Literal",
     "DataType",
+    "DataTypeParam",
 )
 
 
