@@ -215,7 +215,7 @@ def test_programs_that_are_not_known_are_named(text: str, unknown: list[str]) ->
         "git branch --list 'x*'", "git tag -l", "git remote -v", "git stash list", "git config --get user.name",
         "git config get user.name", "git -P show --stat HEAD", "git remote get-url origin", "sort -- *.txt", "wc -l src/*.py",
         "find . -name '*.py' -exec grep -l x {} +", "awk 'NR >= 2 && $3 != \"x\" || $1' a", "sed 's/a/b/;/^#/d' a",
-        "jq -r '.a[] | .b' a", "python3 --version", "node -v", "env ls", "time ls", "timeout 5 ls", "command -v x",
+        "jq -r '.a[] | .b' a", "jq '.[] | select(.env == 1)' a", "awk '$3 > 10 {print $1}' a", "sed -e :a -e '$!N;ba' a", "python3 --version", "node -v", "env ls", "time ls", "timeout 5 ls", "command -v x",
         "sh -c 'ls | cat'", "git", "git reflog", "git reflog HEAD", "grep --version", "ls --help | head", "ls; ls", "if ls; then cat a; fi", "date +%F",
     ],
 )  # fmt: skip
@@ -233,7 +233,7 @@ def test_ordinary_lines_are_simple(text: str) -> None:
         "git log --output=x", "git log --frob", "git log --patc", "git $x", "git \"$x\"", "git clean -fdx", "git remote frob",
         "rm a", "mkdir a", "kill 1", "sudo ls", "ls > a", "ls &", "ls --frob", "sort -?", "ls --all=x", "sort -k", "sort *.py",
         "sort -o x", "rg --pre x", "head -$x a", "ls $x", "ls \"$x\"", "A=1 ls", "LANG=C ls", "curl https://x/", "ping x",
-        "sed -i s/a/b/ x", "sed '1e x'", "sed 's/a/b/e'", "awk '{print > \"x\"}'", "awk 1 /inet/tcp/0/x/80", "git reflog expire", "getent hosts x", "jq env", "date 0101", "jobs -x ls", "find . -frob",
+        "sed -i s/a/b/ x", "sed '1e x'", "sed 's/a/b/e'", "awk '{print > \"x\"}'", "awk '$1 > 2 {print > \"x\"}'", "awk '{printf \"a\" >> \"x\"}'", "jq '.a | env'", "jq '$ENV.A'", "sed ':a;w x'", "sed 'ba;e x'", "awk 1 /inet/tcp/0/x/80", "git reflog expire", "getent hosts x", "jq env", "date 0101", "jobs -x ls", "find . -frob", "file -p x", "cp -b a b", "gzip a", "rg x | ag -U y --pager=z",
         "umask 0", "hostname x", "uname x", "ls -l --sort", "test -v x", "npm --version", ". --version", "rbash x",
     ],
 )  # fmt: skip

@@ -55,7 +55,9 @@ SHELL = Function(
         "redirects": "Each redirect: `operator` and `target`; for here-documents the text.",
         "reads": "Files that redirects read, and that arguments of known programs make them read, as "
         "they are called from where the text begins to run: after `cd src` the file "
-        "`a` is `src/a`. A glob counts as the folder that it looks in.",
+        "`a` is `src/a`. A glob counts as the folder that it looks in. What a program such as "
+        "`ls` or `grep -r` reads without being given a file, which is the folder that it runs in, "
+        "is not named.",
         "writes": "Files that redirects, and known programs by their arguments, write, delete or "
         "change; not `/dev/null`.",
         "outside": "Those of `reads` and `writes` that are not certainly below `folder`, or below the folder "

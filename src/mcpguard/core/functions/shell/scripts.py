@@ -22,7 +22,7 @@ def _sed_command() -> re.Pattern[str]:
         f"[sy]{one}{(_BODY + one + _REPLACEMENT).replace('DELIMITER', one)}{one}[0-9gpIiM]*"
         for one in (re.escape(char) for char in "/,|#:@!%")
     ]
-    commands = "|".join(("[=dDgGhHnNpPxz{}]", r"[qQl]\d*", *substitutions))
+    commands = "|".join(("[=dDgGhHnNpPxz{}]", r"[qQl]\d*", r":\w+|[bt]\w*", *substitutions))
     return re.compile(rf"(?:{address}(?:,(?:{address}|[+~]\d+))?[ \t]*!?[ \t]*)?(?:{commands})", re.ASCII)
 
 
@@ -30,9 +30,10 @@ _SED_COMMAND = _sed_command()
 _SED_BETWEEN = re.compile(r"[ \t\n;]*")
 _SED_END = re.compile(r"[ \t]*(?:[;\n}]|$)")
 
-_AWK = re.compile(r"(?<!\|)\|(?!\|)|\|\|\||>(?!=)|@|system|getline|\\\n", re.ASCII)
+_AWK = re.compile(r"(?<!\|)\|(?!\|)|\|\|\||@|system|getline|\\\n", re.ASCII)
+_AWK_PRINTS = re.compile(r"print.*>(?!=)", re.ASCII | re.DOTALL)
 _AWK_FILES = re.compile(r"ARG[VC]|BEGINFILE|ENDFILE", re.ASCII)
-_JQ = re.compile(r"\b(?:import|include|env|ENV|modulemeta)\b")
+_JQ = re.compile(r"(?<!\.)\b(?:import|include|env|ENV|modulemeta)\b")
 
 
 def plain_sed(script: str) -> bool:
@@ -52,8 +53,8 @@ def _skip(script: str, at: int) -> int:
 
 
 def plain_awk(program: str) -> bool:
-    """Whether a program of awk neither starts another nor writes a file."""
-    return not _AWK.search(program)
+    """Whether a program of awk starts no other and writes no file. Before `print` a `>` only compares."""
+    return not _AWK.search(program) and not _AWK_PRINTS.search(program)
 
 
 def awk_chooses_files(program: str) -> bool:

@@ -71,9 +71,9 @@ eza,exa * r -1abdDfFgGhHilLmnrRSs:tTuUxL:I: --all --long --tree --level= --git -
     --color= --oneline --reverse --group --recurse --only-dirs --only-files --ignore-glob= --git-ignore
     --no-permissions
 stat,gstat * r -c:fFLlnqrstxz --dereference --file-system --cached= --format= --printf= --terse
-file * r -0bdEhikLnNprsSve:F:P:m<f@C!z!Z! --brief --mime --mime-type --mime-encoding --apple --extension
+file * r -0bdEhikLnNp^rsSve:F:P:m@f@C!z!Z! --brief --mime --mime-type --mime-encoding --apple --extension
     --exclude= --separator= --keep-going --dereference --no-dereference --no-buffer --no-pad
-    --preserve-date --print0 --raw --special-files --magic-file=< --files-from=@ --compile! --uncompress!
+    --preserve-date --print0 --raw --special-files --magic-file=@ --files-from=@ --compile! --uncompress!
     --uncompress-noreport!
 du,gdu * r -0aAbcDghHklLmnPrsSxB:d:t:I:X< --null --all --apparent-size --block-size= --bytes --total
     --dereference-args --max-depth= --human-readable --inodes --si --dereference --no-dereference
@@ -110,7 +110,7 @@ rg * tr -aA:bB:cC:e:~E:f<~Fg:hHiIj:lLm:M:nNoPpqr:sSt:T:uUvVwx.z!0d: --after-cont
     --regexp=~ --replace= --sort= --sortr= --stats --text --threads= --trim --type= --type-not=
     --type-list --type-add= --unrestricted --vimgrep --with-filename --no-filename --word-regexp --pre=!
     --pre-glob= --hostname-bin=! --search-zip!
-ag * tr -A:B:C:acfGhHilLmnoQrsStuUvwz! --nocolor --color --hidden --literal --ignore= --ignore-dir=
+ag * obeys tr -A:B:C:acfGhHilLmnoQrsStuUvwz! --nocolor --color --hidden --literal --ignore= --ignore-dir=
     --count --files-with-matches --ignore-case --smart-case --word-regexp --nogroup --nobreak --noheading
     --nopager --pager=! --search-zip! --path-to-ignore=<
 diff,gdiff * r -abBcdeEiNnpqrstTuvwyZC:D:F:I:L:S:U:W:x:X<l!# --normal --brief --report-identical-files
@@ -163,7 +163,7 @@ locale * t -amckv --all-locales --charmaps --verbose --keyword-name --category-n
 top t -bcHSin:p:u:U:d:o:w?#
 pgrep,pidof * t -acdflnoPsuvwxg:G:t:i --full --list-name --list-full --newest --oldest --exact --count
     --euid= --ignore-case
-lsof r -aci?lnOPp:tu:RUwd: -g?
+lsof r -aci?lnOPp:s?tu:RUwd:g?
 vmstat,iostat,mpstat * t -adhkmnNpstwxyz -P: -S:
 lscpu,lsblk,lsusb,lspci,lsmod,lsns,lsipc * r -abfJlmnOpPrstvxe?o: --json --list --all --output= --fs
     --bytes
@@ -187,15 +187,15 @@ rm,grm * changes w -dfiIPrRvWx --force --interactive? --one-file-system --no-pre
 rmdir,unlink * changes w -pv --parents --verbose --ignore-fail-on-non-empty
 mkdir,gmkdir * changes w -pvm:Z --parents --verbose --mode= --context?
 touch,gtouch * changes w -acfhmd:t:r< --date= --reference=< --no-create --no-dereference --time=
-cp,gcp * changes rW -abcdfHiklLnNpPrRsTuvxXZS:t> --archive --attributes-only --backup? --copy-contents
+cp,gcp * changes rW -acdfHiklLnNpPrRsTuvxXZt> --archive --attributes-only --copy-contents
     --force --interactive --link --dereference --no-clobber --no-dereference --preserve? --no-preserve=
     --parents --recursive --reflink? --remove-destination --sparse= --strip-trailing-slashes
-    --symbolic-link --suffix= --target-directory=> --no-target-directory --update? --verbose
+    --symbolic-link --target-directory=> --no-target-directory --update? --verbose
     --one-file-system
-mv,gmv * changes w -bfhinTuvZS:t> --backup? --force --interactive --no-clobber --suffix=
+mv,gmv * changes w -fhinTuvZt> --force --interactive --no-clobber
     --strip-trailing-slashes --target-directory=> --no-target-directory --update? --verbose
-ln,gln * changes rW -bdfFhiLnPrsTvwS:t> --backup? --directory --force --interactive --logical
-    --no-dereference --physical --relative --symbolic --suffix= --target-directory=>
+ln,gln * changes rW -dfFhiLnPrsTvwt> --directory --force --interactive --logical
+    --no-dereference --physical --relative --symbolic --target-directory=>
     --no-target-directory --verbose
 tee,gtee * changes w -aip --append --ignore-interrupts --output-error?
 truncate * changes w -cos:r< --no-create --io-blocks --reference=< --size=
@@ -205,9 +205,6 @@ chmod,chown,chgrp,gchmod,gchown * changes tw -cfhHLnPRvr~w~x~X~s~t~u~g~o~ --chan
     --verbose --recursive --reference=<~ --from= --dereference --no-dereference --preserve-root
     --no-preserve-root
 dd * changes own T
-gzip,gunzip,bzip2,bunzip2,xz,unxz,zstd,unzstd,compress,uncompress * changes w -cdfhkLlnNqrtvzT:S:#e
-    --keep --decompress --force --stdout --list --test --recursive --verbose --best --fast --threads=
-    --suffix=
 kill,pkill,killall,skill,renice,ulimit,stty,sync,wall,write,disown,fg,bg,suspend,logout,reset * changes T
 shutdown,reboot,halt,poweroff,mount,umount,swapon,swapoff,mkfs,fdisk,parted,modprobe,insmod,rmmod,sysctl,
     iptables,nft,useradd,usermod,userdel,groupadd,passwd,chpasswd,visudo,chsh,hostnamectl,timedatectl,
@@ -282,7 +279,8 @@ parallel,script,scriptreplay,flock,strace,ltrace,ptrace,perf,valgrind,chroot,uns
     runuser,pkexec,gosu,su-exec,run0,systemd-run,start-stop-daemon,daemonize,at,batch,crontab,cron,
     anacron,screen,tmux,dtach,abduco,zellij,fswatch,watchexec,inotifywait,incrond,lxc,lxc-execute,incus,
     machinectl,firejail,bwrap,proot,fakeroot,fakechroot,sg,newgrp,setpriv,capsh,prlimit,chrt,taskset,
-    numactl,setarch,linux32,linux64,i386,x86_64,uname26,rlwrap,rlfe,tar,gtar,bsdtar,cpio,zip,unzip,7z,
+    numactl,setarch,linux32,linux64,i386,x86_64,uname26,rlwrap,rlfe,
+    gzip,gunzip,bzip2,bunzip2,xz,unxz,zstd,unzstd,compress,uncompress,tar,gtar,bsdtar,cpio,zip,unzip,7z,
     7za,7zr,rar,unrar,pax,zipnote,zgrep,zegrep,zfgrep,zdiff,zless,zmore,less,more,most,pg,man,info,pinfo,
     run-parts,dpkg,dpkg-reconfigure,rpm,rpmquery,rpmbuild,apt,apt-get,aptitude,apk,pacman,yum,dnf,zypper,
     emerge,snap,flatpak,brew,port,logrotate,split,csplit,install,launchctl,open,xdg-open,dbus-send,gdbus,
