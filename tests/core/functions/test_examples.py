@@ -6,7 +6,7 @@ from __future__ import annotations
 import pytest
 
 from mcpguard.core.conditions import engines
-from mcpguard.core.conditions.cel import ERROR, TRUE, Bound, EngineName, Verdict
+from mcpguard.core.conditions.cel import ERROR, TRUE, Bound, ConditionError, EngineName, Verdict
 from mcpguard.core.functions import FUNCTIONS, Function
 
 HOLDING = [text for function in FUNCTIONS.values() for text in function.examples]
@@ -26,7 +26,11 @@ def test_an_example_holds(name: EngineName, text: str) -> None:
 @pytest.mark.parametrize("name", ["cpp", "python"])
 @pytest.mark.parametrize("text", FAILING)
 def test_an_example_of_an_error_is_one(name: EngineName, text: str) -> None:
-    assert verdict(name, text) is ERROR
+    try:
+        condition = engines.engine(name).compile(text)
+    except ConditionError:  # a constant that can never be used, which is known when a policy is loaded
+        return
+    assert condition.verdict(Bound({})) is ERROR
 
 
 @pytest.mark.parametrize("function", FUNCTIONS.values(), ids=lambda one: one.name)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from ipaddress import IPv4Address
 from typing import Any
 from urllib.parse import quote, urlsplit
@@ -11,6 +12,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from yarl import URL
 
+from mcpguard.core.conditions.cel import ConditionError
+from mcpguard.core.conditions.engines import engine
 from mcpguard.core.functions import FUNCTIONS, FunctionError, apply
 from mcpguard.core.functions.web.networks import MOST
 from mcpguard.core.functions.web.urls import LIMIT
@@ -211,16 +214,16 @@ def test_other_readers_see_the_same_host(text: str) -> None:
         seen = says("url", url)
         if seen is not None:
             other, third = urlsplit(url), URL(url)
-            assert third.raw_host in (seen["host"], f"::ffff:{seen['host']}") or seen["ip"]
+            assert str(third.raw_host).removesuffix(".") == seen["host"] or seen["ip"]
             assert seen["port"] == (other.port or seen["port"])
             if url.isascii() and not seen["ip"]:
-                assert other.hostname == seen["host"]
+                assert str(other.hostname).removesuffix(".") == seen["host"]
                 assert other.scheme == seen["scheme"]
 
 
 DISGUISES = [
     lambda url: url.swapcase(),
-    lambda url: url.replace(".com", ".com."),
+    lambda url: url.replace(".com", ".com.."),
     lambda url: url.replace("://", "://x@"),
     lambda url: url.replace("://", ":/"),
     lambda url: url.replace("/", "\\"),
@@ -237,7 +240,7 @@ DISGUISES = [
 @settings(max_examples=100)
 @given(
     st.sampled_from(["evil.com", "example.com", "cdn.example.com", "api.example.com.evil.com", "11.0.0.1"]),
-    st.sampled_from(["http://{}", "https://{}/", "https://{}/x?y#z", "wss://{}:8080/"]),
+    st.sampled_from(["http://{}", "https://{}/", "https://{}/x?y#z", "https://{}:8080/"]),
     st.lists(st.sampled_from(DISGUISES), max_size=3),
 )
 def test_no_disguise_puts_a_host_into_the_list(host: str, form: str, disguises: list[Any]) -> None:
@@ -291,3 +294,76 @@ def test_an_escape_that_means_nothing_changes_nothing(path: str, at: int) -> Non
     )
     escaped += plain[24 + at : 25 + at] if plain[24 + at : 25 + at] == "/" else ""
     assert says("url", escaped + plain[25 + at :]) == says("url", plain)
+
+
+@pytest.mark.parametrize(
+    ("schemes", "reads"),
+    [
+        (None, ["http", "https"]),
+        ("https", ["https"]),
+        (["wss", "git+ssh", "x-1"], ["wss", "git+ssh", "x-1"]),
+        ([], []),
+    ],
+)
+def test_the_schemes_that_are_read_are_those_that_a_condition_names(schemes: Any, reads: list[str]) -> None:
+    more = [] if schemes is None else [schemes]
+    for scheme in ("http", "https", "HTTPS", "wss", "ftp", "git+ssh", "x-1", "evil.com"):
+        text = f"{scheme}://1.2.3.4/x"
+        read = scheme.lower() in reads
+        assert (says("url", text, *more) is not None) is read
+        assert says("hostIn", text, "1.2.3.4", *more) is (read or None)
+        assert says("cidr", text, "1.2.3.4/32", *more) is (read or None)
+        assert says("isPrivateHost", text, *more) is (False if read else None)
+
+
+@pytest.mark.parametrize(
+    "scheme", ["evil.com", "HTTP", "https://", "", "1http", "file", "javascript", "a" * 33]
+)
+def test_a_scheme_that_can_never_be_read_is_an_error(scheme: str) -> None:
+    for schemes in (scheme, ["https", scheme]):
+        assert says("url", "https://example.com/", schemes) is None
+        with pytest.raises(ConditionError, match=r"url\(\) cannot use"):
+            engine().compile(f"url(args.url, {json.dumps(schemes)}).ip")
+
+
+def test_a_query_names_no_other_host() -> None:
+    for scheme, reads in (
+        ("http", True),
+        ("wss", True),
+        ("ftp", True),
+        ("postgresql", False),
+        ("redis", False),
+    ):
+        assert (says("url", f"{scheme}://example.com/a?host=evil.com", [scheme]) is not None) is reads
+        assert says("url", f"{scheme}://example.com/a", [scheme])["host"] == "example.com"
+
+
+@pytest.mark.parametrize(
+    ("condition", "why"),
+    [
+        ('hostIn(args.url, "https://example.com")', "https://example.com"),
+        ('hostIn(args.url, ["example.com", "*"])', "`\\*`"),
+        ('cidr(args.ip, "10.0.0.1/8")', "bits"),
+        ('cidr(args.ip, ["10.0.0.0/8", "example.com"])', "example.com"),
+    ],
+)
+def test_a_pattern_that_can_never_match_is_known_when_a_policy_is_loaded(condition: str, why: str) -> None:
+    with pytest.raises(ConditionError, match=why):
+        engine().compile(condition)
+
+
+def test_a_name_may_end_with_the_dot_of_the_root() -> None:
+    assert says("url", "http://Example.COM.:8080/")["host"] == "example.com"
+    assert says("hostIn", "example.com.", "example.com") is True
+    assert says("hostIn", "http://a.example.com./", "*.example.com") is True
+    for text in ("http://localhost./", "metadata.google.internal.", "http://127.0.0.1.nip.io./"):
+        assert says("isPrivateHost", text) is True
+    for text in ("http://1.2.3.4./", "http://[::1]./", "http://a../", "http://./", "example.com.."):
+        assert says("isPrivateHost", text) is None
+
+
+def test_what_follows_the_host_is_read_as_people_write_it() -> None:
+    url = says("url", 'https://example.com/{a}|^"<>`/é?q=100%&r={"a|b"}%20\\d+%zz#50%')
+    assert url["path"] == "/%7Ba%7D%7C%5E%22%3C%3E%60/%C3%A9"
+    assert url["query"] == "q=100%25&r=%7B%22a%7Cb%22%7D%20%5Cd+%25zz"
+    assert url["fragment"] == "50%25"

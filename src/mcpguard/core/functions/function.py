@@ -7,6 +7,7 @@ bounded time and without IO; what it cannot read to its end it refuses, since a 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from typing import Any
 
 from msgspec import Struct
 
@@ -23,12 +24,14 @@ class FunctionError(Exception):
 class Parameter(Struct, frozen=True):
     """One parameter. `kind` is "string", "list" (of strings), "strings" (a string or a list of them) or
     "any" (any JSON value); whoever passes another kind gets a FunctionError. With `choices` a constant in a
-    policy must be one of them."""
+    policy must be one of them. `check` raises FunctionError for a text that can never be used, so that a
+    policy with such a constant is not loaded."""
 
     name: str
     kind: str
     optional: bool = False
     choices: tuple[str, ...] = ()
+    check: Callable[[Any], object] = bool
 
 
 class Function(Struct, frozen=True):
@@ -38,8 +41,8 @@ class Function(Struct, frozen=True):
     Markdown; `gives` says what comes back. Where that is a map, `fields` has a sentence for each of its
     members, all of which are always there. `call` does the work; it takes the arguments in order, each of
     its parameter's kind, and raises FunctionError. `examples` are conditions that hold and `errors`
-    conditions that cannot be evaluated: both are tests, and both stand in the reference. `prepare` brings
-    what costs time once; it is called when a policy is loaded, so that no call of a client waits for it.
+    conditions that cannot be loaded or evaluated: both are tests, and both stand in the reference. `prepare`
+    brings what costs time once; it is called when a policy is loaded, so that no call of a client waits.
     """
 
     name: str
@@ -71,6 +74,11 @@ def unfit(function: Function, parameter: Parameter, constant: Json) -> str:
     given = constant if type(constant) is list else [constant]
     if parameter.choices and not set(given) <= set(parameter.choices):
         return f"{function.name}() accepts as `{parameter.name}`: {', '.join(parameter.choices)}"
+    for one in given:
+        try:
+            parameter.check(one)
+        except FunctionError as error:
+            return f"{function.name}() cannot use `{one}` as `{parameter.name}`: {error}"
     return ""
 
 

@@ -7,14 +7,15 @@ from __future__ import annotations
 
 from mcpguard.core.functions.function import Function, FunctionError, Parameter
 from mcpguard.core.functions.web.networks import as_list, check_plain, within
-from mcpguard.core.functions.web.urls import host_of
+from mcpguard.core.functions.web.urls import SCHEMES, host_of
 
 
-def cidr(text: str, ranges: str | list[str]) -> bool:
+def cidr(text: str, ranges: str | list[str], schemes: str | list[str] | None = None) -> bool:
     """Whether the address in `text` is in one of `ranges`. Raises FunctionError for a name, for a text or a
-    range that cannot be read, even one that would not matter, and for addresses as `check_plain` does."""
+    range that cannot be read, even one that would not matter, for addresses as `check_plain` does, and for
+    `schemes` as `read_url` does."""
     tests = [within(one) for one in as_list(ranges)]
-    host = host_of("cidr", text)
+    host = host_of("cidr", text, schemes)
     if host.address is None:
         raise FunctionError("cidr() reads addresses only; names are not resolved")
     check_plain(host)
@@ -24,8 +25,8 @@ def cidr(text: str, ranges: str | list[str]) -> bool:
 CIDR = Function(
     name="cidr",
     summary="Whether an IP address is in one of the ranges (RFC 4632). The text is an address, or a URL or "
-    "`host:port` whose host is one; a name is an error.",
-    parameters=(Parameter("text", "string"), Parameter("ranges", "strings")),
+    "`host:port` whose host is one; a name is an error. `schemes`: see `url`.",
+    parameters=(Parameter("text", "string"), Parameter("ranges", "strings", check=within), SCHEMES),
     gives="a bool",
     call=cidr,
     examples=(

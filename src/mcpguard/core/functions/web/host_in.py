@@ -8,20 +8,22 @@ from __future__ import annotations
 
 from mcpguard.core.functions.each import of_each
 from mcpguard.core.functions.function import Function, Parameter
+from mcpguard.core.functions.web.hosts import Host
 from mcpguard.core.functions.web.networks import Test, as_list, check_plain, host_test
-from mcpguard.core.functions.web.urls import host_of
+from mcpguard.core.functions.web.urls import SCHEMES, host_of
 
 
-def host_in(texts: str | list[str], patterns: str | list[str]) -> bool:
+def host_in(
+    texts: str | list[str], patterns: str | list[str], schemes: str | list[str] | None = None
+) -> bool:
     """Whether the host in a text, or in each of a list, matches one of `patterns`. Raises FunctionError for a
     text or a pattern that cannot be read, even one that would not matter, for addresses as `check_plain`
-    does, and for a list as `of_each` does."""
+    does, for a list as `of_each` does, and for `schemes` as `read_url` does."""
     tests = [host_test(pattern) for pattern in as_list(patterns)]
-    return of_each(texts, lambda text: _matches(text, tests))
+    return of_each(texts, lambda text: _matches(host_of("hostIn", text, schemes), tests))
 
 
-def _matches(text: str, tests: list[Test]) -> bool:
-    host = host_of("hostIn", text)
+def _matches(host: Host, tests: list[Test]) -> bool:
     check_plain(host)
     return any(test(host) for test in tests)
 
@@ -30,9 +32,10 @@ HOST_IN = Function(
     name="hostIn",
     summary="Whether the host of a URL, or a bare `host` or `host:port`, matches one of the patterns: "
     "`example.com` is that host only, `*.example.com` all hosts below it, `10.0.0.0/8` or an address matches "
-    "addresses. Ports and schemes are ignored, names are never resolved. For a list of texts it is true "
-    "if all match and false if none does; an empty list, or one in which only some match, is an error.",
-    parameters=(Parameter("texts", "strings"), Parameter("patterns", "strings")),
+    "addresses. Ports are ignored, names are never resolved. For a list of texts it is true "
+    "if all match and false if none does; an empty list, or one in which only some match, is an error. "
+    "`schemes`: see `url`.",
+    parameters=(Parameter("texts", "strings"), Parameter("patterns", "strings", check=host_test), SCHEMES),
     gives="a bool",
     call=host_in,
     examples=(
@@ -45,11 +48,14 @@ HOST_IN = Function(
         'hostIn("http://[::ffff:10.1.2.3]/", "10.0.0.0/8")',
         '!hostIn("https://example.com/", "10.0.0.0/8")',
         'hostIn(["https://api.example.com/", "cdn.example.com:443"], ["api.example.com", "cdn.example.com"])',
+        'hostIn("https://api.example.com./a{b}|c?q=100%", "api.example.com")',
+        'hostIn("wss://api.example.com/socket", "api.example.com", ["wss", "https"])',
     ),
     errors=(
         'hostIn("https://api.example.com@evil.example/", "api.example.com")',
         'hostIn("https://evil.example@api.example.com/", "api.example.com")',
-        'hostIn("https://api.example.com./", "api.example.com")',
+        'hostIn("evil.example://api.example.com/", "api.example.com")',
+        'hostIn("ftp://api.example.com/", "api.example.com")',
         'hostIn("https://api.example.com/", "api.*.com")',
         'hostIn("http://10.1.2.3/", "10.1.2.3/8")',
         'hostIn("api.example.com/v1", "api.example.com")',

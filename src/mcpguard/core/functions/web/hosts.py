@@ -58,7 +58,8 @@ def read_host(text: str) -> Host:
 
 
 def read_host_and_port(text: str) -> tuple[Host, int]:
-    """`host`, `host:port` or an IPv6 address without brackets; port 0 where there is none.
+    """`host`, `host:port` or an IPv6 address without brackets; port 0 where there is none. A dot at the end
+    of a name, which marks it as complete (RFC 1034, section 3.1), is left out.
 
     Raises FunctionError as `read_host` does, and for a port that is empty, 0, above 65535 or does not
     begin with 1 to 9.
@@ -67,7 +68,9 @@ def read_host_and_port(text: str) -> tuple[Host, int]:
         return _address6(text), 0
     head, bracket, rest = text.rpartition("]")
     name, colon, port = rest.partition(":")
-    host = read_host(head + bracket + name)
+    host = read_host(head + bracket + name.removesuffix("."))
+    if name.endswith(".") and host.address is not None:
+        raise FunctionError("an address must have no dot at its end")
     if not colon:
         return host, 0
     if not _PORT.fullmatch(port) or int(port) > 65535:

@@ -12,7 +12,7 @@ from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network
 
 from mcpguard.core.functions.function import Function, Parameter
 from mcpguard.core.functions.web.networks import carries_ipv4
-from mcpguard.core.functions.web.urls import host_of
+from mcpguard.core.functions.web.urls import SCHEMES, host_of
 
 _SPECIAL4 = tuple(
     IPv4Network(text)
@@ -97,10 +97,10 @@ REBINDING = frozenset(
 _EMBEDDED = re.compile(r"(?<![0-9])(?=([0-9]{1,3})[.-]([0-9]{1,3})[.-]([0-9]{1,3})[.-]([0-9]{1,3})(?![0-9]))")
 
 
-def is_private_host(text: str) -> bool:
+def is_private_host(text: str, schemes: str | list[str] | None = None) -> bool:
     """Whether the host in `text` is not plainly of the public internet. Raises FunctionError for a text
-    that cannot be read as one host."""
-    host = host_of("isPrivateHost", text)
+    that cannot be read as one host, and for `schemes` as `read_url` does."""
+    host = host_of("isPrivateHost", text, schemes)
     if host.address is not None:
         return not is_global(host.address)
     return _is_local_name(host.name)
@@ -136,8 +136,9 @@ IS_PRIVATE_HOST = Function(
     summary="Whether the host of a URL, or a bare `host` or `host:port`, is not of the public internet: an "
     "address that is not global unicast (loopback, private, link-local and cloud metadata, shared, "
     "multicast, reserved, or IPv6 that carries an IPv4 address), a name without a dot, one that only "
-    "local networks have, or one known to lead to such an address. Names are never resolved.",
-    parameters=(Parameter("text", "string"),),
+    "local networks have, or one known to lead to such an address. Names are never resolved. "
+    "`schemes`: see `url`.",
+    parameters=(Parameter("text", "string"), SCHEMES),
     gives="a bool",
     call=is_private_host,
     examples=(
@@ -148,11 +149,13 @@ IS_PRIVATE_HOST = Function(
         'isPrivateHost("http://127.0.0.1.nip.io/") && isPrivateHost("10-0-0-1.evil.example.com")',
         '!isPrivateHost("https://example.com/") && !isPrivateHost("8.8.8.8:53")',
         '!isPrivateHost("http://[2606:4700::6810:84e5]/")',
+        '!isPrivateHost("ssh://example.com/x", ["ssh"])',
     ),
     errors=(
         'isPrivateHost("http://127.1/")',
         'isPrivateHost("http://2130706433/")',
         'isPrivateHost("http://example.com@127.0.0.1/")',
+        'isPrivateHost("metadata.google.internal://example.com/")',
         'isPrivateHost("")',
     ),
 )
