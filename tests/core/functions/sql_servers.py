@@ -112,6 +112,12 @@ class Postgres:
         harmless = ", ".join(f"'{name}'" for name in VOLATILE_ONLY_IN_WHAT_THEY_GIVE)
         suspect = f"oid >= {FIRST_OF_THE_USER} OR proacl IS NOT NULL OR provolatile = 'v' AND proname NOT IN ({harmless})"
         self.names.update(self._ask(f"SELECT oid, proname FROM pg_proc WHERE {suspect}"))
+        self.types = dict(
+            self._ask(
+                "SELECT oid, ltrim(typname, '_') FROM pg_type"
+                f" WHERE oid >= {FIRST_OF_THE_USER} AND typtype NOT IN ('c', 'p') AND typname <> '_users'"
+            )
+        )
         self.suspects = {name for number, name in self.names.items() if number < FIRST_OF_THE_USER}
         self.operators = {
             name for (name,) in self._ask(f"SELECT oprname FROM pg_operator WHERE oid < {FIRST_OF_THE_USER}")
@@ -155,10 +161,8 @@ class Postgres:
         locked = ":rowMarks (" in flat or ":hasModifyingCTE true" in flat
         truth = Truth(set(), set(), calls, locked or not re.search(r":commandType 1\b", flat))
         truth.changes |= bool(re.search(r":commandType [2345]\b", flat))
-        types = {int(one) for one in re.findall(r":(?:consttype|resulttype) (\d+)", flat)}
-        truth.calls |= {
-            f"type {one}" for one in types if one >= FIRST_OF_THE_USER and one not in self._row_types()
-        }
+        types = {int(one) for one in _TYPES.findall(re.sub(r":fieldnum \d+ :resulttype", "", flat))}
+        truth.calls |= {self.types[one] for one in types if one in self.types}
         for number, columns in re.findall(r":relid (\d+)(?:(?!:relid ).)*?:selectedCols \(b([ \d]*)\)", flat):
             if int(number) in self._columns:
                 table, names = self._columns[int(number)]
@@ -166,11 +170,6 @@ class Postgres:
                 wanted = [int(one) - 7 for one in columns.split()]
                 truth.reads |= {(table, names[one - 1] if one > 0 else WHOLE) for one in wanted if one >= 0}
         return truth
-
-    def _row_types(self) -> set[int]:
-        if not hasattr(self, "_rows"):
-            self._rows = {one for (one,) in self._ask("SELECT reltype FROM pg_class WHERE reltype > 0")}
-        return self._rows
 
     def effects(self, text: str) -> Effects | None:
         """None for what fails."""
@@ -200,6 +199,11 @@ class Postgres:
         self._connection.close()
 
 
+_TYPES = re.compile(
+    r":(?:resulttype (?=\d)|consttype (?=\d+ :consttypmod \S+ :constcollid \d+ :constlen \S+ :constbyval \w+"
+    r" :constisnull false))(\d+)"
+)
+"""The types that a value is turned into; a NULL is not turned."""
 _STATE = """
     SELECT pg_current_xact_id_if_assigned() IS NULL, (SELECT count(*) FROM pg_largeobject_metadata),
     (SELECT count(*) FROM pg_locks WHERE pid = pg_backend_pid() AND (locktype = 'advisory' OR locktype = 'relation'

@@ -367,6 +367,7 @@ NO_FILTERS = [
     ("postgres", "ALTER TABLE t DROP COLUMN a"),
     ("mysql", "DELETE FROM t WHERE name = 0"),
     ("mysql", "DELETE FROM t WHERE name = -0.0"),
+    ("mysql", "DELETE FROM t WHERE name = 1e-400"),
     ("mysql", "DELETE FROM t WHERE name IN (0, 'x')"),
     ("mysql", "DELETE FROM t WHERE name = false"),
     ("mysql", "DELETE FROM t WHERE y XOR id = 1 AND id = 2"),
@@ -397,6 +398,7 @@ FILTERS = [
     ("mysql", "DELETE FROM t WHERE `id` = 7"),
     ("mysql", "DELETE FROM t WHERE name = 'x'"),
     ("mysql", "DELETE FROM t WHERE done = true"),
+    ("mysql", "DELETE FROM t WHERE price = 0.05 OR price = 10.0"),
     ("tsql", "UPDATE t SET a = 1 WHERE name = N'x'"),
 ]
 
@@ -412,6 +414,7 @@ HIDDEN_COLUMNS = [
     ("sqlite", "SELECT id FROM users JOIN orders USING ([password])"),
     ("mysql", "SELECT id FROM users JOIN orders USING (`password`)"),
     ("postgres", 'SELECT id FROM users JOIN orders USING ("password")'),
+    ("mysql", "SELECT VALUES(password) FROM users"),
     ("sqlite", "SELECT u.'password' FROM users u"),
     ("sqlite", "UPDATE users SET 'password' = 1"),
     ("sqlite", "INSERT INTO users('password') VALUES (1)"),

@@ -8,6 +8,7 @@ a negation, a function, a column of another table) may hold for every row, so it
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from typing import Any
 
@@ -16,6 +17,8 @@ from mcpguard.core.functions.sql.words import NOT_COLUMNS
 
 _SYSTEM = frozenset({"cmax", "cmin", "tableoid", "xmax", "xmin"})
 """Columns of PostgreSQL that may be alike in all rows of a table."""
+
+_NOT_ZERO = re.compile(r"[0-9]*\.?[0-9]*[1-9][0-9]*\.?[0-9]*")
 
 IsColumn = Callable[[tuple[str, ...]], bool]
 
@@ -108,9 +111,7 @@ class _Condition:
             return isinstance(node.this, exp.Literal) and self._constant(node.this)
         if isinstance(node, exp.Literal):
             # MySQL takes each text without digits for the number 0.
-            return (
-                self._dialect != "mysql" or node.is_string or any(digit in node.name for digit in "123456789")
-            )
+            return self._dialect != "mysql" or node.is_string or bool(_NOT_ZERO.fullmatch(node.name))
         if isinstance(node, exp.Boolean):
             return self._dialect != "mysql" or bool(node.this)
         if type(node) is exp.Cast:

@@ -113,16 +113,17 @@ _MYSQL = _names(
     json_objectagg json_overlaps json_pretty json_quote json_remove json_replace json_search json_set
     json_storage_size json_table json_type json_unquote json_valid json_value lag last_day last_value
     lcase lead least left length like ln localtime localtimestamp locate log log10 log2 lower lpad ltrim
-    make_set makedate maketime match max md5 microsecond mid min minute mod month monthname now nth_value
-    ntile nullif oct octet_length ord percent_rank period_add period_diff pi position pow power quarter
-    quote radians rand rank regexp_instr regexp_like regexp_replace regexp_substr repeat replace reverse
-    right round row row_number rpad rtrim schema sec_to_time second session_user sha sha1 sha2 sign sin
-    soundex space sqrt st_area st_asgeojson st_astext st_contains st_distance st_distance_sphere
-    st_geomfromtext st_intersects st_srid st_within st_x st_y std stddev stddev_pop stddev_samp
-    str_to_date strcmp subdate substr substring substring_index subtime sum sysdate system_user tan time
-    time_format time_to_sec timediff timestamp timestampadd timestampdiff to_base64 to_days to_seconds
-    trim truncate ucase unhex unix_timestamp upper user utc_date utc_time utc_timestamp uuid uuid_to_bin
-    var_pop var_samp variance version week weekday weekofyear weight_string year yearweek
+    make_set makedate maketime match max md5 microsecond mid min minute mod month monthname now
+    nth_value ntile nullif oct octet_length ord percent_rank period_add period_diff pi position pow
+    power quarter quote radians rand rank regexp_instr regexp_like regexp_replace regexp_substr repeat
+    replace reverse right round row row_number rpad rtrim schema sec_to_time second session_user sha
+    sha1 sha2 sign sin soundex space sqrt st_area st_asgeojson st_astext st_contains st_distance
+    st_distance_sphere st_geomfromtext st_intersects st_srid st_within st_x st_y std stddev stddev_pop
+    stddev_samp str_to_date strcmp subdate substr substring substring_index subtime sum sysdate
+    system_user tan time time_format time_to_sec timediff timestamp timestampadd timestampdiff to_base64
+    to_days to_seconds trim truncate ucase unhex unix_timestamp upper user utc_date utc_time
+    utc_timestamp uuid uuid_to_bin values var_pop var_samp variance version week weekday weekofyear
+    weight_string year yearweek
     """
 )
 

@@ -59,6 +59,19 @@ SYNTAX = _words(
 )
 """Words that are syntax wherever the parser's tree does not have them as a name."""
 
+MYSQL_SYNTAX = SYNTAX | _words(
+    """
+    against big_result binary boolean char character charset cross date datetime day_hour
+    day_microsecond day_minute day_second decimal distinctrow div double dual duplicate exists expansion
+    float force high_priority hour_microsecond hour_minute hour_second hours int integer json language
+    low_priority minute_microsecond minute_second mod mode offset option query quick rename rlike rollup
+    schema second_microsecond separator share signed sounds sql_big_result sql_buffer_result sql_cache
+    sql_calc_found_rows sql_no_cache sql_small_result straight_join unknown unsigned use utf8 utf8mb4
+    view xor year_month zerofill
+    """
+)
+"""The same of MySQL."""
+
 UNITS = _words(
     """
     century day days decade dow doy epoch hour hours isodow isoyear julian microsecond microseconds millennium
@@ -171,10 +184,11 @@ READ_NODES = _words(
 )
 """Classes of nodes, by name, that a plain read may have besides operators and functions."""
 
-NAMED_NODES = _words(
+ROLES = _words(
     """
-    Alias Aliases Anonymous Attach Collate Column ColumnDef Copy Create DataType Drop Grant GrantPrincipal
-    Index Join Schema Table TableAlias Unnest Use Window
+    Alias.alias Aliases.expressions Anonymous.this Collate.expression Column.catalog Column.db Column.table
+    Column.this ColumnDef.this DataType.kind Index.this Join.using Schema.expressions Table.catalog Table.db
+    Table.this TableAlias.columns TableAlias.this Unnest.offset Window.alias Window.this
     """
 )
-"""Classes of nodes, by name, whose identifiers name something else, or a column that is reported anyway."""
+"""Places of identifiers, by class and argument, that name something else or a column that is reported."""
