@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -22,6 +23,9 @@ TOKEN = "ghp" + "_" + "aZ3kQ9xB7mT2" * 3
 
 PHRASE = "correct-horse-battery-31"
 """A made-up value that only its name betrays."""
+
+OURS = str(Path(sys.executable).with_name("mcpguard"))
+"""The program of the mcpguard that runs these tests."""
 
 SERVER = "git: {command: git-server}"
 POLICY = "version: 1\npolicy: p\nowner: me\nrules:\n  - {id: all, effect: allow}\n"

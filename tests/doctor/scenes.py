@@ -16,7 +16,7 @@ import msgspec
 import pytest
 
 from mcpguard.adapters.telemetry import status_file
-from tests.doctor.machine import PHRASE, POLICY, TOKEN, Machine, later
+from tests.doctor.machine import OURS, PHRASE, POLICY, TOKEN, Machine, later
 
 Scene = Callable[[Machine, pytest.MonkeyPatch], None]
 HELD = "git: {command: git-server, env: {GIT_TOKEN: '${env:GIT_TOKEN}'}}"
@@ -165,8 +165,8 @@ def policy(days: int) -> Scene:
     return make
 
 
-PLAIN = {"command": "mcpguard", "env": {"GIT_TOKEN": TOKEN}}
-GUARDED = {"command": "/opt/bin/mcpguard", "args": ["run"]}
+PLAIN = {"command": OURS, "env": {"GIT_TOKEN": TOKEN}}
+GUARDED = {"command": OURS, "args": ["run"]}
 ITSELF: dict[str, object] = {"command": "/usr/bin/git-server"}
 SCENES: dict[str, tuple[Scene, Scene]] = {
     "D101": (client(PLAIN), client({**PLAIN, "env": {"GIT_TOKEN": "${env:GIT_TOKEN}"}})),
@@ -175,6 +175,10 @@ SCENES: dict[str, tuple[Scene, Scene]] = {
     "D104": (client(PLAIN, CURSOR + ".bak"), client(PLAIN, "home/.cursor/other.bak")),
     "D201": (client(ITSELF), client({**ITSELF, "disabled": True})),
     "D202": (both(config(), client(ITSELF)), both(config(), client({**ITSELF, "args": ["elsewhere"]}))),
+    "D203": (
+        client({"command": "npx", "args": ["-y", "mcpguard"]}),
+        client({"command": OURS, "args": ["run"]}),
+    ),
     "D301": (config(GITHUB), config(GITHUB.replace("github", "weather"))),
     "D302": (token(-1), token(1)),
     "D303": (token(1), token(30)),
@@ -225,7 +229,12 @@ def everything_wrong(machine: Machine, patch: pytest.MonkeyPatch) -> None:
     machine.configured(f"git: {{command: git-server, args: ['{machine.home}'], {held}}}\n  {near}")
     machine.write(machine.path.with_name("p.yaml"), f"expires: 2020-01-01\n{POLICY}")
     later(machine.path)
-    entries = {"git": ITSELF | {"args": [str(machine.home)]}, "b": ITSELF, "c": PLAIN}
+    entries = {
+        "git": ITSELF | {"args": [str(machine.home)]},
+        "b": ITSELF,
+        "c": PLAIN,
+        "d": {"command": "uvx", "args": ["mcpguard"]},
+    }
     machine.write(CURSOR, json.dumps({"mcpServers": entries}), 0o666)
     for name in ("audit", "sessions"):
         (machine.state / name).chmod(0o777)

@@ -19,7 +19,7 @@ from mcpguard.cli.outputs import DoctorReport
 from mcpguard.doctor import diagnosis
 from mcpguard.doctor.codes import CONTROLS, DOCTOR_CODES
 from mcpguard.doctor.surroundings import Subject
-from tests.doctor.machine import PHRASE, TOKEN, Machine, machine
+from tests.doctor.machine import OURS, PHRASE, TOKEN, Machine, machine
 from tests.doctor.scenes import APART, CURSOR, SCENES, everything_wrong
 
 Capture = pytest.CaptureFixture[str]
@@ -78,7 +78,7 @@ def test_every_code_belongs_to_a_control_and_has_a_fix() -> None:
 
 def test_a_clean_home_gives_nothing(made: Machine) -> None:
     made.configured()
-    made.write(CURSOR, json.dumps({"mcpServers": {"guarded": {"command": "mcpguard", "args": ["run"]}}}))
+    made.write(CURSOR, json.dumps({"mcpServers": {"guarded": {"command": OURS, "args": ["run"]}}}))
     made.write("home/.bashrc", "export PATH=$HOME/bin:$PATH EDITOR=vi\nexport SSH_AUTH_SOCK=/run/ssh\n")
     report = made.diagnosed()
     assert (report.findings, report.unchecked, report.ok) == ((), (), True)
@@ -193,7 +193,7 @@ def test_the_configuration_that_a_client_names_is_looked_at(real: Machine, capsy
     path = real.write("elsewhere/mine.yaml", "version: 2\n")
     entries = {
         "x": {"command": "x", "args": ["--config", "/nowhere"], "disabled": True},
-        "guarded": {"command": "mcpguard", "args": ["run", "--config", str(path)]},
+        "guarded": {"command": OURS, "args": ["run", "--config", str(path)]},
     }
     loop = real.home / ".claude.json"
     loop.symlink_to(loop)
@@ -212,7 +212,7 @@ def test_a_file_of_the_project_does_not_say_which_configuration_is_looked_at(
     real: Machine, monkeypatch: Patch
 ) -> None:
     path = real.write("elsewhere/mine.yaml", "version: 2\n")
-    entry = {"command": "mcpguard", "args": ["run", "--config", str(path)]}
+    entry = {"command": OURS, "args": ["run", "--config", str(path)]}
     real.write("elsewhere/.mcp.json", json.dumps({"mcpServers": {"guarded": entry}}))
     monkeypatch.chdir(path.parent)
     assert main(["doctor"]) == 0

@@ -12,7 +12,7 @@ import pytest
 from mcpguard.core.redaction import scanning
 from mcpguard.doctor import copies, evidence, files, plain_text
 from mcpguard.onboarding.discovery import reading
-from tests.doctor.machine import PHRASE, TOKEN, Machine, machine
+from tests.doctor.machine import OURS, PHRASE, TOKEN, Machine, machine
 from tests.doctor.scenes import CURSOR
 
 ENTRY = {"command": "git-server", "env": {"GIT_TOKEN": TOKEN}}
@@ -156,7 +156,7 @@ def test_an_old_copy_of_a_clients_file_is_looked_into(name: str, made: Machine) 
 
 
 def test_a_token_in_no_servers_settings_is_found_too(made: Machine) -> None:
-    text = json.dumps({"mcpServers": {"guarded": {"command": "mcpguard", "args": ["run"]}}})
+    text = json.dumps({"mcpServers": {"guarded": {"command": OURS, "args": ["run"]}}})
     made.write(CURSOR, f"// {TOKEN}\n{text}")
     [told] = made.diagnosed().findings
     assert (told.code, told.line) == ("D101", 1)
@@ -267,7 +267,7 @@ def test_only_so_many_lines_of_a_file_are_told(made: Machine) -> None:
 
 
 def test_a_value_that_is_too_long_to_be_held_is_told_all_the_same(made: Machine) -> None:
-    entry = {"command": "mcpguard", "env": {"A_TOKEN": "x" * 20_000, "B_TOKEN": "short"}}
+    entry = {"command": OURS, "env": {"A_TOKEN": "x" * 20_000, "B_TOKEN": "short"}}
     made.write(CURSOR, json.dumps({"mcpServers": {"a": entry}}))
     assert [one.message[-11:] for one in made.diagnosed().findings] == ["env.A_TOKEN", "env.B_TOKEN"]
 

@@ -80,6 +80,8 @@ def test_what_a_server_becomes(client: str, data: dict[str, Any], settings: dict
         ("claude-code", {"command": "sh", "env": {"K": "${K:-default}"}}, "has no equivalent"),
         ("claude-desktop", {"command": "sh", "env": {"K": "${keyring:other/secret}"}}, "has no equivalent"),
         ("continue", {"command": "sh", "env": {"K": "${{ secrets.K }}"}}, "refers to a secret that only its client can resolve"),
+        ("cursor", {"command": "/bin/sh", "args": ["/tmp/evil/mcpguard"]}, "looks like mcpguard, but what it starts"),
+        ("cursor", {"command": "npx", "args": ["-y", "mcpguard"]}, "looks like mcpguard, but what it starts"),
         ("cursor", {"command": "not-to-be-found"}, "starts `not-to-be-found`, which is not in PATH"),
         ("cursor", {"command": "./server"}, "starts a program by a path that depends"),
         ("cursor", {"command": "sh", "cwd": "here"}, "works in a folder that depends"),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -82,7 +83,8 @@ def test_a_server_that_is_called_mcpguard_already_keeps_its_name() -> None:
 
 
 def test_where_mcpguard_stands_already_entries_only_go() -> None:
-    ours = '{"command": "/o/mcpguard", "args": ["run", "--config", "/c/ü.yaml"]}'
+    program = json.dumps(str(Path(sys.executable).with_name("mcpguard")))
+    ours = f'{{"command": {program}, "args": ["run", "--config", "/c/ü.yaml"]}}'
     before = f'{{"mcpServers": {{"mcpguard": {ours}, "b": {{"command": "y"}}}}}}'
     text = replaced(of(before), [("mcpServers", "b")], ENTRY)
     assert json.loads(text) == {"mcpServers": {"mcpguard": json.loads(ours)}}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import json
 import os
 import sys
 from pathlib import Path
@@ -491,7 +492,8 @@ def test_files_of_a_project_do_not_move_in_unseen(person: Person, capsys: Captur
 def test_an_entry_of_mcpguard_for_another_configuration_does_not_stand_for_this_one(person: Person) -> None:
     path = person.path(GITHUB)
     path.parent.mkdir(parents=True)
-    other = '"mcpguard": {"command": "/o/mcpguard", "args": ["run", "--config", "/other.yaml"]}'
+    program = json.dumps(str(Path(sys.executable).with_name("mcpguard")))
+    other = f'"mcpguard": {{"command": {program}, "args": ["run", "--config", "/other.yaml"]}}'
     path.write_text(f'{{"mcpServers": {{{other}, "a": {{"command": "node"}}}}}}')
     assert main(["import", "--yes"]) == 0
     assert other in path.read_text()

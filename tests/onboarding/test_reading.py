@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from pathlib import Path
 
 import pytest
@@ -166,7 +167,9 @@ def test_an_entry_that_cannot_be_guarded_says_why(person: Person) -> None:
     path = person.has(CASES[0])
     path.write_text(
         '{"mcpServers": {"a": 1, "b": {}, "c": {"command": "x", "envFile": ".env"}, "d": {"command": "x", "args": "y"},'
-        ' "e": {"command": "/opt/mcpguard", "args": ["run"]}, "f": {"command": "x", "env": {"A": null, "B": true}}}}'
+        ' "e": {"command": "OURS", "args": ["run"]}, "f": {"command": "x", "env": {"A": null, "B": true}}}}'.replace(
+            "OURS", str(Path(sys.executable).with_name("mcpguard"))
+        )
     )
     (found,) = existing(person.places)
     assert [entry.problem for entry in found.entries] == [

@@ -25,7 +25,7 @@ _GONE = "delete it there, and replace it at its issuer"
 
 
 def check(subject: Subject) -> Iterator[Checked]:
-    """D101, D104, D201 and D202; D501 and D502 for these files."""
+    """D101, D104, D201 to D203; D501 and D502 for these files."""
     if subject.at.home is None:
         yield Unchecked("the clients of this user", "there is no home folder: set HOME")
         return
@@ -119,6 +119,11 @@ def _elsewhere(subject: Subject, path: Path, text: str) -> Iterator[Checked]:
 
 def _bypass(subject: Subject, client: KnownClient, path: Path, entry: Entry) -> Finding:
     fix = f"mcpguard import --client {client.name}"
+    if entry.claims:
+        said = f"{client.title} starts something as {entry.name} that is not an installed mcpguard"
+        return found(
+            "D203", path, said, entry.line, f"delete this entry, and run `mcpguard install {client.name}`"
+        )
     servers = () if subject.config is None else subject.config.servers.values()
     for server in servers:
         if _is_same(server, entry):

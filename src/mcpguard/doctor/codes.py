@@ -70,6 +70,14 @@ DOCTOR_CODES: dict[str, Code] = {
         "remove the server from the client's own list, or run `mcpguard import`",
         "mediation",
     ),
+    "D203": Code(
+        "warning",
+        "An entry of a client looks like mcpguard, but its program is not that of an installed one (found "
+        "in PATH, a virtual environment, pipx or uv), or variables have it run other code: what it starts "
+        "is unknown.",
+        "delete this entry, and run `mcpguard install`",
+        "mediation",
+    ),
     "D301": Code(
         "warning",
         "A static key, although a source of short-lived credentials exists.",

@@ -36,7 +36,7 @@ def uses_us(step: Step) -> bool:
     found = _found(step, data)
     if found is None or found.problem:
         return b"mcpguard" in data
-    return any(one.guarded for one in found.entries)
+    return any(one.claims for one in found.entries)
 
 
 def without_us(step: Step, was: bytes, now: bytes) -> tuple[bytes, list[str]]:
@@ -176,7 +176,7 @@ def _ours(now: ClientFile, path: Way, items: list[Item], name: str, entry: dict[
     want = {"name": name, **entry} if now.file.listed else entry
     if len(named) > 1 or any(one.plain != want for one in named):
         raise Unreadable(f"{now.path}: its entry {name} was changed after the import")
-    if name and not named and any(one.guarded and one.where[:-1] == path for one in now.entries):
+    if name and not named and any(one.claims and one.where[:-1] == path for one in now.entries):
         raise Unreadable(f"{now.path}: its mcpguard entry was renamed after the import")
     return named[0] if named else None
 

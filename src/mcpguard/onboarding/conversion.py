@@ -62,6 +62,11 @@ def convert(found: ClientFile, entry: Entry, places: Places, environ: Mapping[st
     """`entry` of the file `found`. Raises Stays."""
     if entry.problem:
         raise Stays(entry.problem)
+    if entry.claims:
+        raise Stays(
+            "looks like mcpguard, but what it starts is not an installed one: delete it, or replace it by "
+            "`mcpguard install`"
+        )
     direct = remote(entry)
     if direct is not entry:
         from msgspec.structs import replace

@@ -1,9 +1,8 @@
 """A server as a client has it, and the secrets among its values."""
 
-import os
-
 from msgspec import Struct
 
+from mcpguard.onboarding.discovery.ourselves import claims_mcpguard, starts_mcpguard
 from mcpguard.onboarding.formats.tree import Step
 
 Place = tuple[Step, ...]
@@ -49,6 +48,10 @@ class Entry(Struct, frozen=True, kw_only=True):
 
     @property
     def guarded(self) -> bool:
-        """Whether this is mcpguard itself."""
-        words = [self.command, *self.args[:2]]
-        return any(os.path.basename(word) in ("mcpguard", "mcpguard-gateway") for word in words)
+        """Whether it starts mcpguard, as far as its program is an installed one. Reads files."""
+        return starts_mcpguard(self.command, self.args, self.env)
+
+    @property
+    def claims(self) -> bool:
+        """Whether it looks as if it started mcpguard, whatever it starts."""
+        return claims_mcpguard(self.command, self.args)

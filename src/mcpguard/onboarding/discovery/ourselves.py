@@ -1,0 +1,108 @@
+"""Whether an entry of a client starts mcpguard: known by what is started, never by its name.
+
+Law of this file: what is not positively an installed mcpguard is none. An installation is a distribution
+whose record lists the script, with its digest; whoever can write as this user can make one up.
+"""
+
+import os
+import re
+import shutil
+import sys
+from base64 import urlsafe_b64encode
+from collections.abc import Iterator, Mapping, Sequence
+from hashlib import sha256
+from pathlib import Path
+
+NAMES = ("mcpguard", "mcpguard-gateway")
+
+_DISTRIBUTION = "mcpguard_gateway-*.dist-info/RECORD"
+_AS_ANOTHER = ("sudo", "doas")
+_STEERING = frozenset(
+    [
+        "PYTHONPATH",
+        "PYTHONHOME",
+        "PYTHONUSERBASE",
+        "PYTHONPLATLIBDIR",
+        "PYTHONEXECUTABLE",
+        "LD_PRELOAD",
+        "LD_LIBRARY_PATH",
+        "LD_AUDIT",
+        "DYLD_INSERT_LIBRARIES",
+        "DYLD_LIBRARY_PATH",
+        "DYLD_FRAMEWORK_PATH",
+    ]
+)
+"""Variables that have another code run in the program that is named."""
+
+_STARTERS = re.compile(
+    r"(?:python|pypy)[0-9.]*|sh|bash|dash|zsh|ksh|fish|env|sudo|doas|nice|nohup|node|deno|bun|npx|bunx|pnpx|npm|"
+    r"pnpm|yarn|uvx|uv|pipx|docker|podman|cmd|cmd\.exe"
+)
+
+
+def starts_mcpguard(command: str, args: Sequence[str], env: Mapping[str, str]) -> bool:
+    """Whether these words start an installed mcpguard. Reads files."""
+    words = _without_user([command, *args])
+    if not words or _STEERING & env.keys():
+        return False
+    program = shutil.which(words[0], path=env.get("PATH") or os.environ.get("PATH"))
+    if program is None or not os.path.isabs(program):
+        return False
+    if os.path.basename(program).startswith("python"):
+        return _as_module(words[1:]) and _has_mcpguard(Path(program))
+    real = Path(os.path.realpath(program))
+    return real.name in NAMES and any(_lists(record, real) for record in _records(real))
+
+
+def claims_mcpguard(command: str, args: Sequence[str]) -> bool:
+    """Whether these words look as if they started mcpguard."""
+    if os.path.basename(command) in NAMES:
+        return True
+    starts = _STARTERS.fullmatch(os.path.basename(command))
+    return bool(starts) and any(os.path.basename(re.sub(r"[=@].*$", "", word)) in NAMES for word in args[:3])
+
+
+def _without_user(words: list[str]) -> list[str]:
+    """The words after `sudo -n -u USER`, which start the same program."""
+    if os.path.basename(words[0]) not in _AS_ANOTHER:
+        return words
+    rest = words[1:]
+    while rest and rest[0].startswith("-"):
+        if rest[0] not in ("-n", "-u", "-H"):
+            return []
+        rest = rest[2:] if rest[0] == "-u" else rest[1:]
+    return rest
+
+
+def _as_module(args: Sequence[str]) -> bool:
+    """Whether Python runs the module, and not one of the same name in the folder where it is started."""
+    end = next((index for index, word in enumerate(args) if word == "-m"), len(args))
+    flags = set(args[:end])
+    module = list(args[end + 1 : end + 2]) == ["mcpguard"]
+    return module and bool(flags & {"-P", "-I"}) and flags <= {"-P", "-I", "-E", "-s", "-B", "-u"}
+
+
+def _has_mcpguard(python: Path) -> bool:
+    # Not where a link leads: that of a virtual environment leads out of it.
+    ours = os.path.abspath(python) == os.path.abspath(sys.executable)
+    return ours or any(True for _ in _records(python))
+
+
+def _records(program: Path) -> Iterator[Path]:
+    """The records of the distributions beside the folder of `program`."""
+    for packages in ("site-packages", "dist-packages"):
+        yield from program.parent.parent.glob(f"lib*/python3*/{packages}/{_DISTRIBUTION}")
+
+
+def _lists(record: Path, script: Path) -> bool:
+    """Whether the record of a distribution has this script as it is (binary distribution format, RECORD)."""
+    try:
+        digest = urlsafe_b64encode(sha256(script.read_bytes()).digest()).rstrip(b"=").decode()
+        lines = record.read_text("utf-8").splitlines()
+    except (OSError, ValueError):
+        return False
+    for line in lines:
+        path, _, rest = line.partition(",")
+        if os.path.basename(path) == script.name and rest.startswith(f"sha256={digest},"):
+            return os.path.realpath(record.parent.parent / path) == str(script)
+    return False
