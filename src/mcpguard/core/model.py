@@ -101,6 +101,7 @@ class Cause(Enum):
 
     RULE = "rule"
     NO_RULE = "no-rule"
+    ARGUMENTS = "arguments"
     ERROR = "error"
     APPROVAL = "approval"
     PIN = "pin"

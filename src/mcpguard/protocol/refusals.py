@@ -24,6 +24,8 @@ def _sentence(deny: Deny) -> str:
     rules = ", ".join(deny.rules)
     if deny.cause is Cause.NO_RULE:
         reason = f": {deny.message or 'no rule allows this call. The owner of the policy can add one.'}"
+    elif deny.cause is Cause.ARGUMENTS:
+        reason = f": {deny.message}"
     elif deny.cause is Cause.ERROR:
         reason = f" ({rules}): the rule could not be evaluated for this call, so it refuses. {deny.message}"
     else:

@@ -51,6 +51,8 @@ class Changes:
 
     def of(self, verdict: Deny) -> tuple[Change, ...]:
         """All changes that are needed together, while nothing else changes; none where none are known."""
+        if verdict.cause is Cause.ARGUMENTS:
+            return ()
         if verdict.cause is Cause.LIMIT:
             return tuple(self._room([rule for rule in self._candidates.allow if rule.name in verdict.rules]))
         refusing = {rule.name for rule in self._candidates.deny + self._candidates.ask}

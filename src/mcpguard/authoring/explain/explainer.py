@@ -29,6 +29,7 @@ _WHY = {
     Cause.RULE: "a deny that holds overrides every ask and every allow",
     Cause.APPROVAL: "an ask that holds, or cannot be evaluated, overrides every allow: a person must approve",
     Cause.NO_RULE: "no allow rule holds, and what no rule allows is refused",
+    Cause.ARGUMENTS: "arguments that do not fit the schema of the tool are refused before a rule is asked",
     Cause.LIMIT: "rules allow it, but one of their limits is reached",
     Cause.ERROR: "a deny that cannot be evaluated refuses, since an error only tightens",
 }

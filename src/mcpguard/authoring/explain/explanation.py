@@ -97,7 +97,7 @@ class Explanation(Sparse):
     effect: Effect = Field(description="The verdict.")
     why: str = Field(description="The reason for this verdict, as a sentence.")
     rules: tuple[str, ...] = Field((), description="The rules that decided.")
-    cause: str = Field("", description="Of a refusal: rule, no-rule, error, approval or limit.")
+    cause: str = Field("", description="Of a refusal: rule, no-rule, arguments, error, approval or limit.")
     message: str = Field("", description="The message that the model gets.")
     listed: bool = Field(
         True,

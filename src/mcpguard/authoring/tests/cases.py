@@ -151,7 +151,7 @@ class Expect(Written):
         description="All rules that decided, as `POLICY/RULE`, in any order: on the call, and on the result "
         "if there is one.",
     )
-    cause: Literal["rule", "no-rule", "error", "approval", "limit"] | None = Field(
+    cause: Literal["rule", "no-rule", "arguments", "error", "approval", "limit"] | None = Field(
         None,
         description="The cause of the refusal.",
     )

@@ -42,7 +42,7 @@ class CaseOutcome(Printed):
 
     effect: Literal["allow", "withhold", "ask", "deny"] = Field(description="What is done.")
     rules: tuple[str, ...] = Field((), description="The rules that decided, as `POLICY/ID`.")
-    cause: str = Field("", description="Of a refusal: rule, no-rule, error, approval or limit.")
+    cause: str = Field("", description="Of a refusal: rule, no-rule, arguments, error, approval or limit.")
     message: str = Field("", description="The message that the model gets.")
     redact: tuple[str, ...] = Field((), description="Kinds of personal data that are redacted.")
     labels: tuple[str, ...] = Field((), description="Added to the session's labels.")

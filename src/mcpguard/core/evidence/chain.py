@@ -98,8 +98,8 @@ class Decided(Struct, frozen=True, tag_field="kind", tag="decision", omit_defaul
     cause: Annotated[
         str,
         Meta(
-            description="Why it was refused: rule, no-rule, error, approval, pin, limit, unavailable or "
-            "unknown."
+            description="Why it was refused: rule, no-rule, arguments, error, approval, pin, limit, "
+            "unavailable or unknown."
         ),
     ] = ""
     rules: Annotated[tuple[str, ...], Meta(description="The rules that decided, as `POLICY/ID`.")] = ()

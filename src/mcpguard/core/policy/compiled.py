@@ -137,6 +137,8 @@ class Candidates(Struct, frozen=True):
     """Calls that cost less than to find out whether they are needed: constant patterns."""
     members: Members | None = None
     """What the conditions read, those in shadow mode included; None for everything."""
+    setting: bool = False
+    """Whether one of the rules sets arguments."""
     folded: Mapping[Effect, Folded[CompiledRule]] = {}
     """The effects with so many rules that their conditions are evaluated as one."""
 
@@ -197,6 +199,7 @@ class PolicySet:
         deny, ask, allow = (
             tuple([rule for rule in rules if rule.effect == effect]) for effect in ("deny", "ask", "allow")
         )
+        setting = any(rule.written.argument for rule in allow)
         # What stands for the same rules is the same, whatever request they can match.
         by_effect: dict[Effect, tuple[CompiledRule, ...]] = {"deny": deny, "ask": ask, "allow": allow}
         folds = {effect: self._folded.setdefault(some, Folded(some)) for effect, some in by_effect.items()}
@@ -204,7 +207,9 @@ class PolicySet:
         conditions = [rule.condition for rule in rules if rule.condition is not None]
         cheap = {call.key: call for one in conditions for call in one.calls if call.name == MATCHES}
         members = joined([*(one.members for one in conditions), (trial and trial.members) or {}])
-        return Candidates(bool(conditions), deny, ask, allow, trial, tuple(cheap.values()), members, folded)
+        return Candidates(
+            bool(conditions), deny, ask, allow, trial, tuple(cheap.values()), members, setting, folded
+        )
 
 
 _Key = tuple[str, str | None, str, Moment]

@@ -16,6 +16,7 @@ from msgspec import structs
 from mcpguard.core.conditions.cel import ERROR, NOTHING, TRUE, Bound
 from mcpguard.core.conditions.names import LATER
 from mcpguard.core.model import Cause, Charge, Deny, Invocation, Json, Permit, Principal
+from mcpguard.core.policy.arguments import misfit
 from mcpguard.core.policy.compiled import Candidates, CompiledRule, PolicySet
 from mcpguard.core.policy.obligations import (
     ObligationError,
@@ -51,11 +52,24 @@ def decide(policies: PolicySet, invocation: Invocation, session: Session | None 
     needed where the policies are `stateful`; without it what depends on it is refused.
     """
     candidates = candidates_of(policies, invocation)
+    unfit = None if invocation.args is None else _unfit(invocation, not candidates.setting)
+    if unfit is not None:
+        return unfit
     verdict = _settled(candidates, invocation, session)
     if candidates.trial is None:
         return verdict
     shadow = _differs(verdict, _settled(candidates.trial, invocation, session))
     return structs.replace(verdict, shadow=shadow) if shadow else verdict
+
+
+def _unfit(invocation: Invocation, whole: bool = True) -> Deny | None:
+    """The refusal of arguments that do not fit the tool's schema; unless `whole`, some may be missing."""
+    target = invocation.target
+    if target is None or target.kind != "tool":
+        return None
+    schema, arguments = target.about.get("inputSchema"), invocation.args or {}
+    said = misfit(schema, target.digest, arguments, whole)
+    return Deny(invocation, Cause.ARGUMENTS, message=said) if said else None
 
 
 def no_session(invocation: Invocation) -> Deny:
@@ -216,6 +230,9 @@ def _settled(candidates: Candidates, invocation: Invocation, session: Session | 
         return verdict
     if not are_set(changed, again_set):
         return Deny(invocation, Cause.ERROR, verdict.rules)
+    unfit = _unfit(verdict.invocation)
+    if unfit is not None:
+        return unfit
     # Also those of a rule that holds no more, since the argument is there now: what it set is sent.
     return structs.replace(verdict, placeholders=placeholders_in({**arguments, **again_set}))
 

@@ -1,0 +1,371 @@
+"""Whether the arguments of a call fit the `inputSchema` of its tool (JSON Schema 2020-12, and what of older
+drafts reads the same).
+
+Rules compare arguments by type, and many a server takes "true" for true: what does not fit is refused before
+a rule is asked. Read are `type`, `enum`, `const`, `properties`, `patternProperties`, `additionalProperties`,
+`required`, `items`, `prefixItems`, the bounds of numbers, texts, lists and objects, `pattern`, `allOf`,
+`anyOf`, `oneOf` (as `anyOf`) and `$ref` within the schema.
+
+Law of this file: only what certainly does not fit is refused. What a schema says with other keywords, or in a
+form that no draft has, is for the server to check. No message holds a value, or a name that the schema does
+not have. However a schema is made, a check ends after `STEPS`.
+"""
+
+import json
+from collections.abc import Callable
+from typing import Any
+from urllib.parse import unquote
+
+from mcpguard.core.model import Json
+
+STEPS = 100_000
+"""How often a part of arguments is compared with a part of a schema, at most."""
+
+MOST = 3
+"""How many mistakes a message names."""
+
+LONGEST = 300
+"""Characters that are shown of each."""
+
+CACHE_LIMIT = 2_000
+
+_TYPES: dict[str, tuple[type, ...]] = {
+    "string": (str,),
+    "number": (int, float),
+    "integer": (int, float),
+    "boolean": (bool,),
+    "array": (list,),
+    "object": (dict,),
+    "null": (type(None),),
+}
+_BOUNDS: tuple[tuple[str, type, Callable[[Any, Any], bool], str], ...] = (
+    ("minimum", float, lambda value, bound: value >= bound, "must be at least {}"),
+    ("maximum", float, lambda value, bound: value <= bound, "must be at most {}"),
+    ("exclusiveMinimum", float, lambda value, bound: value > bound, "must be more than {}"),
+    ("exclusiveMaximum", float, lambda value, bound: value < bound, "must be less than {}"),
+    ("minLength", str, lambda value, bound: len(value) >= bound, "must have at least {} characters"),
+    ("maxLength", str, lambda value, bound: len(value) <= bound, "must have at most {} characters"),
+    ("minItems", list, lambda value, bound: len(value) >= bound, "must have at least {} items"),
+    ("maxItems", list, lambda value, bound: len(value) <= bound, "must have at most {} items"),
+    ("minProperties", dict, lambda value, bound: len(value) >= bound, "must have at least {} members"),
+    ("maxProperties", dict, lambda value, bound: len(value) <= bound, "must have at most {} members"),
+)
+
+
+class _Run:
+    """One check: the steps that are left, and the mistakes so far as (path, sentence)."""
+
+    __slots__ = ("found", "steps")
+
+    def __init__(self, steps: int) -> None:
+        self.steps = steps
+        self.found: list[tuple[str, str]] = []
+
+
+class _TooMuch(Exception):
+    """`STEPS` are used up."""
+
+
+_Check = Callable[[Json, str, _Run], None]
+_MemberCheck = Callable[[str, Json, str, _Run], None]
+_known: dict[str, tuple[Json, _Check]] = {}
+_MISSING = "is missing"
+
+
+def misfit(schema: Json, digest: str, arguments: dict[str, Json], whole: bool = True) -> str:
+    """Why `arguments` do not fit `schema`, a sentence for the model, or "". `digest` identifies the tool as
+    it was listed. Without `whole`, arguments may be missing."""
+    if type(schema) is not dict or not schema:
+        return ""
+    known = _known.get(digest)
+    if known is None or (known[0] is not schema and known[0] != schema):
+        if len(_known) >= CACHE_LIMIT:
+            _known.clear()
+        known = _known[digest] = schema, _Compiler(schema).check_of(schema)
+    run = _Run(STEPS)
+    try:
+        known[1](arguments, "", run)
+    except (_TooMuch, RecursionError):
+        return "The arguments are too large, or the schema of the tool too complex, to compare them."
+    if not run.found:
+        return ""
+    found = [f"{path} {said}" for path, said in run.found if whole or said != _MISSING or "." in path]
+    if not found:
+        return ""
+    first = "; ".join([one[:LONGEST] for one in found[:MOST]])
+    more = f"; and {len(found) - MOST} more" if len(found) > MOST else ""
+    return f"The arguments do not fit the schema of the tool: {first}{more}."
+
+
+class _Compiler:
+    """Makes the check of a schema; `root` is what its references lead into."""
+
+    def __init__(self, root: dict[str, Json]) -> None:
+        self._root = root
+        self._by_reference: dict[str, _Check] = {}
+        draft = root.get("$schema")
+        # In these drafts what stands beside a reference is ignored.
+        self._alone = type(draft) is str and any(f"draft-0{n}" in draft for n in (4, 6, 7))
+
+    def check_of(self, schema: Json) -> _Check:
+        """The check of a part of the schema, which is anything at all."""
+        if schema is False:
+            return lambda value, at, run: run.found.append((_named(at), "is not allowed"))
+        if type(schema) is not dict:
+            return _anything
+        reference = schema.get("$ref")
+        if type(reference) is str and self._alone:
+            return self._referred(reference)
+        checks = [self._referred(reference)] if type(reference) is str else []
+        for part in (_type_of, _choice_of, _bounds_of, _pattern_of):
+            checks += part(schema)
+        checks += [*self._object_of(schema), *self._list_of(schema), *self._several_of(schema)]
+        return _all_of(checks)
+
+    def _referred(self, reference: str) -> _Check:
+        """The check of what `reference` leads to, made when it is first needed: it may lead to itself."""
+
+        def check(value: Json, at: str, run: _Run) -> None:
+            run.steps -= 1
+            if run.steps < 0:
+                raise _TooMuch
+            made = self._by_reference.get(reference)
+            if made is None:
+                made = self._by_reference[reference] = self.check_of(self._at(reference))
+            made(value, at, run)
+
+        return check
+
+    def _at(self, reference: str) -> Json:
+        """What a JSON pointer in a fragment (RFC 6901, section 6) leads to; True, which anything fits, for
+        another reference and where it leads nowhere."""
+        if reference != "#" and not reference.startswith("#/"):
+            return True
+        found: Json = self._root
+        for step in unquote(reference).split("/")[1:]:
+            name = step.replace("~1", "/").replace("~0", "~")
+            if type(found) is dict and name in found:
+                found = found[name]
+            elif type(found) is list and name.isdecimal() and int(name) < len(found):
+                found = found[int(name)]
+            else:
+                return True
+        return found
+
+    def _object_of(self, schema: dict[str, Json]) -> list[_Check]:
+        known = {name: self.check_of(part) for name, part in _dict(schema, "properties").items()}
+        names = schema.get("required")
+        required = [name for name in names if type(name) is str] if type(names) is list else []
+        rest = self._rest_of(schema, known)
+        if not (known or required) and rest is None:
+            return []
+
+        def check(value: Json, at: str, run: _Run) -> None:
+            if type(value) is not dict:
+                return
+            run.steps -= len(value)
+            if run.steps < 0:
+                raise _TooMuch
+            for name in required:
+                if name not in value:
+                    run.found.append((_named(f"{at}.{name}"), _MISSING))
+            for name, member in value.items():
+                if name in known:
+                    known[name](member, f"{at}.{name}", run)
+                if rest is not None:
+                    rest(name, member, at, run)
+
+        return [check]
+
+    def _rest_of(self, schema: dict[str, Json], known: dict[str, _Check]) -> _MemberCheck | None:
+        """The check of members by their names' patterns, and of those that are not known otherwise."""
+        found = _dict(schema, "patternProperties").items()
+        patterns = [(pattern, self.check_of(part)) for text, part in found if (pattern := _pattern(text))]
+        other = schema.get("additionalProperties", True)
+        if len(patterns) < len(found):
+            other = True  # A pattern that is not of RE2 may match anything.
+        if not patterns and other is True:
+            return None
+        each = self.check_of(other)
+        said = f"has a member that is not in the schema, which has {', '.join(known) or 'none'}"
+
+        def check(name: str, member: Json, at: str, run: _Run) -> None:
+            matching = [part for pattern, part in patterns if pattern.search(name)]
+            for part in matching:
+                part(member, f"{at}.*", run)
+            if matching or name in known:
+                return
+            if other is False:
+                run.found.append((_named(at), said))
+            else:
+                each(member, f"{at}.*", run)
+
+        return check
+
+    def _list_of(self, schema: dict[str, Json]) -> list[_Check]:
+        items, first = schema.get("items"), schema.get("prefixItems")
+        if type(items) is list:  # Drafts before 2020-12.
+            items, first = True, items
+        heads = [self.check_of(part) for part in first] if type(first) is list else []
+        each = self.check_of(items) if items is not None else _anything
+        if not heads and each is _anything:
+            return []
+
+        def check(value: Json, at: str, run: _Run) -> None:
+            if type(value) is list:
+                run.steps -= len(value)
+                if run.steps < 0:
+                    raise _TooMuch
+                for index, item in enumerate(value):
+                    (heads[index] if index < len(heads) else each)(item, f"{at}[{index}]", run)
+
+        return [check]
+
+    def _several_of(self, schema: dict[str, Json]) -> list[_Check]:
+        every = schema.get("allOf")
+        checks = [self.check_of(part) for part in every] if type(every) is list else []
+        for key in ("anyOf", "oneOf"):
+            parts = schema.get(key)
+            if type(parts) is list and parts:
+                checks.append(_one_of([self.check_of(part) for part in parts]))
+        return checks
+
+
+def _anything(value: Json, at: str, run: _Run) -> None:
+    """Any value fits."""
+
+
+def _all_of(checks: list[_Check]) -> _Check:
+    if len(checks) < 2:
+        return checks[0] if checks else _anything
+
+    def check(value: Json, at: str, run: _Run) -> None:
+        for one in checks:
+            one(value, at, run)
+
+    return check
+
+
+def _one_of(checks: list[_Check]) -> _Check:
+    def check(value: Json, at: str, run: _Run) -> None:
+        least: list[tuple[str, str]] | None = None
+        for one in checks:
+            inner = _Run(run.steps - 1)
+            one(value, at, inner)
+            run.steps = inner.steps
+            if run.steps < 0:
+                raise _TooMuch
+            if not inner.found:
+                return
+            if least is None or len(inner.found) < len(least):
+                least = inner.found
+        # With several alternatives that are all wrong, the nearest is of no more use than that none fits.
+        run.found += least if len(checks) == 1 and least else [(_named(at), "fits none of the alternatives")]
+
+    return check
+
+
+def _type_of(schema: dict[str, Json]) -> list[_Check]:
+    named = schema.get("type")
+    names = [named] if type(named) is str else named
+    if type(names) is not list or not names or not all(type(n) is str and n in _TYPES for n in names):
+        return []
+    if schema.get("nullable") is True:  # OpenAPI
+        names = [*names, "null"]
+    kinds = frozenset(kind for name in names for kind in _TYPES[name])
+    whole = "integer" in names and "number" not in names
+    said = f"must be of type {' or '.join(names)}"
+
+    def check(value: Json, at: str, run: _Run) -> None:
+        if type(value) not in kinds or (whole and type(value) is float and not value.is_integer()):
+            run.found.append((_named(at), said))
+
+    return [check]
+
+
+def _choice_of(schema: dict[str, Json]) -> list[_Check]:
+    choices = schema.get("enum")
+    if "const" in schema:
+        choices = [schema["const"]]
+    if type(choices) is not list:
+        return []
+    same = {_canonical(one) for one in choices}
+    texts = [one for one in choices if type(one) is str]
+    shown = len(texts) == len(choices) <= 20
+    said = f"must be one of {', '.join(texts)}" if shown else "must be one of the values in the schema"
+
+    def check(value: Json, at: str, run: _Run) -> None:
+        if _canonical(value) not in same:
+            run.found.append((_named(at), said))
+
+    return [check]
+
+
+def _bounds_of(schema: dict[str, Json]) -> list[_Check]:
+    checks: list[_Check] = []
+    for key, kind, fits, words in _BOUNDS:
+        bound = schema.get(key)
+        # In draft 4 these two are booleans beside the other two, which then are a little wider than meant.
+        if type(bound) in (int, float):
+            checks.append(_bound(kind, bound, fits, words.format(bound)))
+    return checks
+
+
+def _bound(kind: type, bound: Json, fits: Callable[[Any, Any], bool], said: str) -> _Check:
+    kinds = (int, float) if kind is float else (kind,)
+
+    def check(value: Json, at: str, run: _Run) -> None:
+        if type(value) in kinds and not fits(value, bound):
+            run.found.append((_named(at), said))
+
+    return check
+
+
+def _pattern_of(schema: dict[str, Json]) -> list[_Check]:
+    text = schema.get("pattern")
+    pattern = _pattern(text) if type(text) is str else None
+    if pattern is None:
+        return []
+
+    def check(value: Json, at: str, run: _Run) -> None:
+        if type(value) is str and pattern.search(value) is None:
+            run.found.append((_named(at), f"must match {text}"))
+
+    return [check]
+
+
+def _pattern(text: str) -> Any:
+    """A pattern of a schema, ready for `search`; None for one that is not of RE2."""
+    import re2  # A start without patterns does not pay for it.
+
+    options = re2.Options()
+    options.log_errors = False
+    options.max_mem = 1 << 20
+    try:
+        return re2.compile(text, options)
+    except re2.error:
+        return None
+
+
+def _canonical(value: Json) -> str:
+    """The same for what JSON Schema has for equal: 1 and 1.0, but not 1 and true."""
+    return json.dumps(_whole(value), sort_keys=True)
+
+
+def _whole(value: Json) -> Json:
+    if type(value) is float and value.is_integer():
+        return int(value)
+    if type(value) is list:
+        return [_whole(one) for one in value]
+    if type(value) is dict:
+        return {key: _whole(one) for key, one in value.items()}
+    return value
+
+
+def _dict(schema: dict[str, Json], key: str) -> dict[str, Json]:
+    found = schema.get(key)
+    return found if type(found) is dict else {}
+
+
+def _named(at: str) -> str:
+    return f"`{at.removeprefix('.')}`" if at else "the call"
