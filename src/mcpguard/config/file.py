@@ -175,7 +175,8 @@ class SessionEntry(Written):
 
     idle_seconds: Annotated[float, between(60, 2_592_000, "seconds")] = Field(
         SESSION_IDLE_SECONDS,
-        description="A session ends when it was not used for so long. Limits go on counting.",
+        description="A session ends when it was not used for so long and no connection that used it is open, "
+        "since the model may still hold what a label stands for. Limits go on counting.",
     )
     path: str | None = Field(
         None,

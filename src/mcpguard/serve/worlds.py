@@ -77,8 +77,9 @@ class Shared:
         self.nursery = Nursery()
         self.audit = AuditFile(settings.audit_folder, settings.durability, self.turn.touch)
         self.turn.ledger = self.audit
-        sessions = SessionFiles(settings.session_folder or default_folder(), settings.session_idle_seconds)
-        self.judge = Judge(settings.policies, sessions, self.diagnostics.report)
+        folder = settings.session_folder or default_folder()
+        self.sessions = SessionFiles(folder, settings.session_idle_seconds)
+        self.judge = Judge(settings.policies, self.sessions, self.diagnostics.report)
         named = named_by(settings.servers, settings.credentials)
         self.credentials = Broker(settings.credentials, named, self.redactor, report=self.diagnostics.report)
         self.watcher: Callable[[], None] | None = None
@@ -106,6 +107,7 @@ class World:
         self._shared = shared
         self._client = client
         self._principal = principal
+        shared.sessions.enter(principal, settings.agent)
         self._inspector = Inspector(shared.redactor, shared.scan)
         self.upstreams: dict[str, ServerUpstream] = {}
         # Before its upstreams, which call it directly.
@@ -189,3 +191,4 @@ class World:
         self.gateway.abandon("abandoned")
         self._shared.turn.end()
         await asyncio.gather(*(upstream.close(gently) for upstream in self.upstreams.values()))
+        self._shared.sessions.leave(self._principal, self._shared.settings.agent)

@@ -56,6 +56,88 @@ def test_each_principal_with_each_agent_has_a_session(tmp_path: Path) -> None:
     assert labels(sessions, grouped) == ["a"]
 
 
+def test_no_clock_ends_a_session_while_a_connection_that_used_it_lives(tmp_path: Path) -> None:
+    sessions = SessionFiles(tmp_path, 60)
+    sessions.enter(ADA.principal, ADA.agent)
+    assert labels(sessions, add="private") == ["private"]
+    assert labels(sessions, later(61)) == ["private"]
+    # A clock that is set far ahead, and another process.
+    assert labels(SessionFiles(tmp_path, 60), later(1_000_000)) == ["private"]
+    sessions.leave(ADA.principal, ADA.agent)
+    assert labels(SessionFiles(tmp_path, 60), later(1_000_061)) == []
+
+
+def test_a_session_lives_as_long_as_the_last_of_its_connections(tmp_path: Path) -> None:
+    sessions = SessionFiles(tmp_path, 60)
+    for _ in range(2):
+        sessions.enter(ADA.principal, ADA.agent)
+    labels(sessions, add="private")
+    sessions.leave(ADA.principal, ADA.agent)
+    assert labels(sessions, later(61)) == ["private"]
+    sessions.leave(ADA.principal, ADA.agent)
+    assert labels(sessions, later(122)) == []
+
+
+def test_a_connection_that_never_used_a_session_keeps_none(tmp_path: Path) -> None:
+    labels(SessionFiles(tmp_path, 60), add="old")
+    sessions = SessionFiles(tmp_path, 60)
+    sessions.enter(ADA.principal, ADA.agent)
+    assert labels(sessions, later(61)) == []
+    other = Principal("eve", "os-user")
+    sessions.enter(other, None)
+    sessions.leave(other, None)
+
+
+def test_a_connection_ends_with_its_process_however_that_ends(tmp_path: Path) -> None:
+    code = (
+        "import os, sys\nfrom pathlib import Path\n"
+        "from tests.adapters.store.test_session_files import ADA, SessionFiles, labels\n"
+        "sessions = SessionFiles(Path(sys.argv[1]), 60)\nsessions.enter(ADA.principal, ADA.agent)\n"
+        "labels(sessions, add='private')\nprint('used', flush=True)\nsys.stdin.read()\n"
+    )
+    root = Path(__file__).parents[3]
+    command = [sys.executable, "-c", code, str(tmp_path)]
+    with subprocess.Popen(command, cwd=root, stdin=-1, stdout=-1) as other:
+        assert other.stdout is not None
+        assert other.stdout.readline() == b"used\n"
+        assert labels(SessionFiles(tmp_path, 60), later(61)) == ["private"]
+        other.kill()
+        other.wait(timeout=20)
+    assert labels(SessionFiles(tmp_path, 60), later(122)) == []
+
+
+def test_a_session_whose_use_is_not_known_goes_on(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    labels(SessionFiles(tmp_path, 60), add="private")
+    sessions = SessionFiles(tmp_path, 60)
+    open_file = os.open
+
+    def refused(path: object, *rest: int) -> int:
+        if str(path).endswith(".used"):
+            raise OSError(errno.EMFILE, "Too many open files")
+        return open_file(str(path), *rest)
+
+    monkeypatch.setattr(os, "open", refused)
+    assert labels(sessions, later(61)) == ["private"]
+    sessions.enter(ADA.principal, ADA.agent)
+    with pytest.raises(SessionError, match="Too many open files"):
+        labels(sessions, later(62))
+
+
+def test_a_connection_holds_its_session_at_the_next_decision_where_another_process_looks(
+    tmp_path: Path,
+) -> None:
+    sessions = SessionFiles(tmp_path, 60)
+    sessions.enter(ADA.principal, ADA.agent)
+    labels(SessionFiles(tmp_path, 60), later(-3600))
+    labels(SessionFiles(tmp_path, 60), later(-1))
+    (used,) = tmp_path.glob("*.used")
+    with used.open("rb") as looking:
+        fcntl.flock(looking, fcntl.LOCK_EX)
+        labels(sessions, add="private")
+    assert labels(sessions) == ["private"]
+    assert labels(SessionFiles(tmp_path, 60), later(61)) == ["private"]
+
+
 def test_a_session_ends_when_it_is_not_used_for_its_idle_time(tmp_path: Path) -> None:
     sessions = SessionFiles(tmp_path, 60)
     labels(sessions, add="a")
