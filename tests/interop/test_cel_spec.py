@@ -4,10 +4,12 @@ are and with their literals moved into the arguments of a call."""
 from __future__ import annotations
 
 import json
+import os
 import re
 import subprocess
 from collections import Counter
 from collections.abc import Iterator
+from random import Random
 from typing import Any
 
 import pytest
@@ -49,6 +51,7 @@ LITERAL = re.compile(
 )
 
 
+ALL = "MCPGUARD_CEL_ALL" in os.environ
 LENIENT = "/map_value_repeat_key_heterogeneous"
 """Where the C++ engine takes what the specification refuses: a map in the text of a policy with one number as two
 keys, of two types."""
@@ -100,9 +103,12 @@ def _case(name: str, test: dict[str, Any]) -> Iterator[Case]:
 
 
 def _moved(case: Case) -> Iterator[Case]:
-    """The same with each literal by itself, and with all of them, in `args`."""
+    """The same with all literals in `args`, and with one of them: each, where `ALL` says so."""
     places = [found for found in LITERAL.finditer(case.text) if found.lastgroup not in ("skip", "escaped")]
-    for chosen in [[one] for one in places] + ([places] if len(places) > 1 else []):
+    singly = [[one] for one in places] if len(places) > 1 else []
+    if singly and not ALL:
+        singly = [Random(case.name).choice(singly)]
+    for chosen in [places, *singly] if places else []:
         args: dict[str, Any] = {}
         text, done = "", 0
         for place in chosen:
@@ -165,7 +171,7 @@ def test_the_engines_agree_on_literals_that_arrive_as_arguments(moved: list[tupl
         assert slow in (fast, ERROR), (fast, slow, case)
         assert {fast, case.expected} != {TRUE, FALSE}, (fast, case)
         decided += slow is not ERROR
-    assert decided > 1000, decided
+    assert decided > 600, decided
 
 
 def test_a_zero_beside_them_only_turns_verdicts_into_errors(moved: list[tuple[Case, Pair]]) -> None:

@@ -84,4 +84,7 @@ def test_a_condition_of_a_pack_is_never_looser_in_python(pack: Pack, data: st.Da
             "result": {"content": [{"type": "text", "text": args.get("path", "x")}], "isError": False},
             "findings": [],
         }
-        assert slow.verdict(Bound(view)) in (fast.verdict(Bound(view)), ERROR), text
+        bound = Bound(view)
+        one, two = fast.verdict(bound), slow.verdict(Bound(view))
+        # A value with U+0000 in it is an error for the fast engine alone, and no request chooses the other.
+        assert two in (one, ERROR) or (one is ERROR and bound.unreadable), text
