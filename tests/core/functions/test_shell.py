@@ -252,7 +252,7 @@ def test_names_that_are_set_or_defined_are_told() -> None:
         "a.b() { ls; }", "ls <&x", "cat <<EOF\na\\b\nEOF", "cat <<EOF\n`a`\nEOF", "cat <<EOF\nx", "cat $(cat <<E\nx\nE\n)",
         "x=(a)", "x=#", "ls <x>y", "[ a\nb ]", "[ ]; [ a ] b", "[ a;b ]", "ls } fi", "{ ls }", "((ls); rm)", "echo $((ls); rm)", "{ls; }",
         "echo \"\\!x\"", "echo \"$'\"", "echo $/", "echo $x[1]", "ls\u0378", "", " \n", "cat <<E <<F\nE\nF",
-        "cat <\\\nx", "{ ls; } > x -l", "x=1\\\n2", "ls; # x", "echo a|\\\ncat", "cat <<\\E\nx\nE",
+        "cat <\\\nx", "{ ls; } > x -l", "ls &> x rm y", "ls >& x rm y", "ls &>> x rm y", "x=1\\\n2", "ls; # x", "echo a|\\\ncat", "cat <<\\E\nx\nE",
     ],
 )  # fmt: skip
 def test_what_shells_could_read_differently_is_refused(text: str) -> None:

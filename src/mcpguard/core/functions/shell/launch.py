@@ -142,6 +142,7 @@ def _after_options(reading: Reading, wrapper: Wrapper, args: Sequence[Word], mar
             value = _argument(rest)
         if letter and letter in wrapper.marks:
             marks.append(value)
+        reading.code = reading.code or (bool(letter) and letter in wrapper.renames)
         if (letter or option.text[2:].partition("=")[0]) in wrapper.moves:
             reading.places.lose()
     return rest

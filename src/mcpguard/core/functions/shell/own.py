@@ -18,6 +18,7 @@ _NUMERIC = names("-eq -ne -lt -le -gt -ge")
 _NUMBER = re.compile(r"-?\d+|\"?\$[?#]\"?", re.ASCII)
 _TEXT_FORMAT = re.compile(r"(?:[^%]|%%|%-?\d*s)*", re.ASCII | re.DOTALL)
 _STACK = re.compile(r"(?:[+-]\d*)?", re.ASCII)
+_ELSEWHERE = re.compile(r"^[/~]|(?:^|/)\.\.(?:/|$)")
 _SENT_FILE = re.compile(r"(?:[^@<=]*=)?[@<](.+)", re.DOTALL)
 _LOCAL_URL = re.compile(r"file:(?://[^/]*)?(.*)", re.IGNORECASE | re.DOTALL)
 
@@ -51,6 +52,9 @@ def _date(reading: Reading, _args: Texts, texts: Texts) -> None:
 
 def _test(reading: Reading, args: Texts, _texts: Texts) -> None:
     """-v evaluates a subscript; zsh evaluates what it compares as numbers."""
+    for word in args:
+        if _ELSEWHERE.search(word.text):
+            reading.read(word)
     numeric = any(word.text in _NUMERIC for word in args)
     odd = any(not word.literal and not _NUMBER.fullmatch(word.text) for word in args)
     _code(reading, any(not word.single or word.text == "-v" for word in args) or (numeric and odd))

@@ -17,7 +17,8 @@ class Wrapper(Struct, frozen=True):
     a shell. `appends`: arguments that are not here will follow. `needs`: it may
     not stand alone (with a redirect, zsh runs cat then). `quiet`: short options with which nothing
     runs. `marks`: short options whose argument is replaced in the command. `moves`: options that change the
-    folder in which it runs.
+    folder in which it runs. `renames`: short options that give it another name, by which a program that is
+    many in one, such as BusyBox, chooses what it does.
     """
 
     short: str = ""
@@ -30,6 +31,7 @@ class Wrapper(Struct, frozen=True):
     quiet: str = ""
     marks: str = ""
     moves: tuple[str, ...] = ()
+    renames: str = ""
 
 
 WRAPPERS: dict[str, Wrapper] = {
@@ -51,7 +53,7 @@ WRAPPERS: dict[str, Wrapper] = {
     "time": Wrapper("p", assigns=True, needs=True),
     "stdbuf": Wrapper("i:o:e:", ("input=", "output=", "error=")),
     "setsid": Wrapper("cfw", ("ctty", "fork", "wait")),
-    "exec": Wrapper("cla:"),
+    "exec": Wrapper("cla:", renames="a"),
     "command": Wrapper("pvV", needs=True, quiet="vV"),
     "builtin": Wrapper(needs=True),
     "noglob": Wrapper(needs=True),
