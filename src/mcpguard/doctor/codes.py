@@ -75,7 +75,7 @@ DOCTOR_CODES: dict[str, Code] = {
         "An entry of a client looks like mcpguard, but its program is not that of an installed one (found "
         "in PATH, a virtual environment, pipx or uv), or variables have it run other code: what it starts "
         "is unknown.",
-        "delete this entry, and run `mcpguard install`",
+        "delete this entry, and run `mcpguard install claude-desktop`, or with the name of your client",
         "mediation",
     ),
     "D301": Code(
