@@ -8,7 +8,8 @@ from typing import Any
 import pytest
 
 from mcpguard.core.errors import CredentialError
-from mcpguard.gateway.ports import Question
+from mcpguard.core.secret import Lease, Secret
+from mcpguard.gateway.ports import Mint, Question
 from tests.fakes import World, text, tool
 from tests.gateway.parking import ELICIT, retry
 from tests.gateway.scenes import (
@@ -164,3 +165,14 @@ def test_the_question_of_one_process_is_put_to_the_request_that_runs_in_it() -> 
         world.turn()
         sent = world.client.sent[-1]
         assert (sent["id"], sent["result"]["resultType"]) == (request_id, "input_required")
+
+
+def test_a_source_that_issues_anew_each_time_renews_nothing_and_forgets_nothing() -> None:
+    class Anew(Mint):
+        def lease(self) -> Lease:
+            return Lease(Secret("v"), None)
+
+    mint = Anew()
+    lease = mint.lease()
+    mint.refused()
+    assert mint.renew(lease) is None

@@ -47,6 +47,30 @@ def test_what_is_sent_upstream_is_what_was_decided_and_nothing_else() -> None:
     assert permit.invocation.params == sent
 
 
+def test_arguments_that_do_not_fit_the_schema_go_nowhere_and_the_model_reads_what_does() -> None:
+    forced = {**tool("push"), "inputSchema": {"properties": {"force": {"type": "boolean"}}}}
+    world = World(ALLOW_ALL + NO_FORCE, {"one": [forced]}).listed()
+    world.call("push", force="true")
+    assert world.trace == ["decision deny", "reply 1"]
+    result = world.client.sent[0]["result"]
+    assert result["content"][0]["text"] == (
+        "Refused by mcpguard: The arguments do not fit the schema of the tool: `force` must be of type boolean."
+        " [invocation n-4]"
+    )
+    assert (result["isError"], result["_meta"]["mcpguard/decision"]["cause"]) == (True, "arguments")
+    world.call("push", 2, force=False)
+    assert world.trace[-1] == "reply 2"
+
+
+def test_a_hidden_tool_does_not_say_what_fits_its_schema() -> None:
+    forced = {**tool("push"), "inputSchema": {"properties": {"force": {"type": "boolean"}}}}
+    world = World(ALLOW_READ, {"one": [forced]}).listed()
+    world.call("push", force="true")
+    world.call("nothing", 2, force="true")
+    hidden, unknown = (message["error"] for message in world.client.sent)
+    assert hidden["message"].replace("push", "nothing") == unknown["message"]
+
+
 def test_a_denied_call_touches_no_upstream_and_says_which_rule_and_why() -> None:
     world = World(ALLOW_ALL + NO_FORCE).listed()
     world.call("push", force=True)

@@ -8,10 +8,11 @@ from typing import Any
 import pytest
 
 from mcpguard.core.errors import UpstreamError
+from mcpguard.core.policy import pdp
 from mcpguard.gateway import listing
 from mcpguard.gateway.flight import Wait
 from tests.fakes import GONE, SECRET, World, give, tool
-from tests.gateway.scenes import ALLOW_ALL, deep, last, legacy, modern, offers, quiet, two
+from tests.gateway.scenes import ALLOW_ALL, deep, last, legacy, modern, offers, put_in_force, quiet, two
 
 pytestmark = pytest.mark.anyio
 
@@ -383,3 +384,60 @@ def test_nobody_is_told_of_a_new_life_before_the_client_has_said_hello() -> None
     world.gateway.renewed("one")
     world.turn()
     assert world.trace == []
+
+
+TIMELESS = '  - {id: all, effect: allow, when: tool.name != "hidden"}\n'
+
+
+def counted(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """The names of the tools whose visibility is decided from now on."""
+    decided: list[str] = []
+    decide = pdp.visible
+
+    def visible(policies: Any, invocation: Any) -> bool:
+        decided.append(invocation.target.name)
+        return decide(policies, invocation)
+
+    monkeypatch.setattr(pdp, "visible", visible)
+    return decided
+
+
+def shown(world: World) -> list[str]:
+    world.send("tools/list", {}, 1)
+    return [one["name"] for one in last(world)["tools"]]
+
+
+def test_what_a_client_may_see_is_decided_once_for_as_long_as_nothing_changes(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    world = legacy(World(TIMELESS, {"one": [tool("a"), tool("hidden")]}))
+    decided = counted(monkeypatch)
+    assert [shown(world), shown(world)] == [["a"], ["a"]]
+    assert decided == ["a", "hidden"]
+    world.upstreams["one"].tools = [{**tool("a"), "title": "new"}, tool("hidden"), tool("b")]
+    assert shown(world) == ["a", "b"]
+    assert decided == ["a", "hidden", "a", "b"]
+    put_in_force(world, TIMELESS.replace("hidden", "a"))
+    assert shown(world) == ["hidden", "b"]
+
+
+@pytest.mark.parametrize(
+    "rules",
+    [
+        TIMELESS.replace('tool.name != "hidden"', 'now > timestamp("2020-01-01T00:00:00Z")'),
+        f"{TIMELESS}expires: 2099-01-01\n",
+    ],
+)
+def test_what_depends_on_time_is_decided_each_time(rules: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    world = legacy(World(rules, {"one": [tool("a")]}))
+    decided = counted(monkeypatch)
+    assert [shown(world), shown(world)] == [["a"], ["a"]]
+    assert decided == ["a", "a"]
+
+
+def test_only_so_much_is_remembered_of_what_a_client_may_see(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(listing, "MOST_VISIBLE", 1)
+    world = legacy(World(TIMELESS, {"one": [tool("a"), tool("b")]}))
+    decided = counted(monkeypatch)
+    assert [shown(world), shown(world)] == [["a", "b"], ["a", "b"]]
+    assert decided == ["a", "b", "a", "b"]

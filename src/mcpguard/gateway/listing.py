@@ -15,6 +15,8 @@ MAX_ENTRIES = 10_000
 MAX_TEMPLATES = 256
 """Each may be tried with a URI, so they are fewer."""
 MAX_PAGES = 1_000
+MOST_VISIBLE = 20_000
+"""Of so many entries it is remembered whether a client may see them."""
 MAX_ERROR = 300
 """Characters that are shown of the error with which an upstream answers a list."""
 
@@ -30,6 +32,9 @@ class Listing:
         self._scope = scope
         self._running: dict[_Key, Wait[None]] = {}
         self._ttl: dict[_Key, int] = {}
+        self._under: PolicySet | None = None
+        self._visible: dict[int, tuple[Listed, bool]] = {}
+        """By the identity of an entry, which is held so that it stays its own, under `_under`."""
 
     # --- what a client asks for ------------------------------------------------------------------
 
@@ -62,8 +67,17 @@ class Listing:
 
     def visible(self, entry: Listed) -> bool:
         """Whether this client may see the entry."""
-        scope = self._scope
-        return pdp.visible(scope.judge.policies, scope.recorder.invocation("", entry.server, entry))
+        scope, policies = self._scope, self._scope.judge.policies
+        if self._under is not policies or len(self._visible) >= MOST_VISIBLE:
+            self._under, self._visible = policies, {}
+        known = self._visible.get(id(entry))
+        if known is not None:
+            return known[1]
+        invocation = scope.recorder.invocation("", entry.server, entry)
+        answer = pdp.visible(policies, invocation)
+        if pdp.lasting(policies, invocation):
+            self._visible[id(entry)] = entry, answer
+        return answer
 
     def differs(self, server: str, kind: Kind, before: PolicySet) -> bool:
         """Whether the policies `before` would show this client something else of what `server` lists."""

@@ -163,12 +163,16 @@ class Catalogue:
         too many expressions, or a tool whose `x-mcp-header` annotations are invalid
         (basic/transports/streamable-http).
         """
+        before = self._entries.get((server, kind.name), {})
         entries: dict[str, Listed] = {}
         refused: list[str] = []
         for raw, clean in zip(sent, inspected, strict=True):
             problem = _unusable(kind, raw, clean)
             if problem is None:
-                entry = self._entry(server, kind, raw, clean)
+                made = self._entry(server, kind, raw, clean)
+                # What is as it was keeps its identity, by which it is known what was decided about it.
+                known = before.get(made.exposed)
+                entry = known if known == made else made
                 if entry.exposed not in entries:
                     entries[entry.exposed] = entry
                     continue

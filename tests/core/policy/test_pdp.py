@@ -436,3 +436,12 @@ def test_principals_are_the_same_with_the_same_claims_and_types_only() -> None:
     for claims in ({"a": True, "b": [True]}, {"a": 1.0, "b": [True]}, {"a": 1, "b": [1]}, {}):
         assert ada != Principal("ada", "idp", ("ops",), claims)
     assert ada != Principal("ada", "idp", (), ada.claims)
+
+
+def test_a_constant_pattern_is_matched_before_conditions_are_evaluated() -> None:
+    rules = policies(YES, R("deny", "args.x.matches('^rm')"))
+    assert isinstance(pdp.decide(rules, call({"x": "ls"})), Permit)
+    assert isinstance(pdp.decide(rules, call({"x": "rm -r"})), Deny)
+    failed = pdp.decide(rules, call({"x": 1}))
+    assert isinstance(failed, Deny)
+    assert failed.cause is Cause.ERROR

@@ -137,6 +137,8 @@ class Candidates(Struct, frozen=True):
     """Calls that cost less than to find out whether they are needed: constant patterns."""
     members: Members | None = None
     """What the conditions read, those in shadow mode included; None for everything."""
+    lasting: bool = False
+    """Whether time changes nothing: no condition reads `now`, and no rule ends."""
     setting: bool = False
     """Whether one of the rules sets arguments."""
     folded: Mapping[Effect, Folded[CompiledRule]] = {}
@@ -207,9 +209,9 @@ class PolicySet:
         conditions = [rule.condition for rule in rules if rule.condition is not None]
         cheap = {call.key: call for one in conditions for call in one.calls if call.name == MATCHES}
         members = joined([*(one.members for one in conditions), (trial and trial.members) or {}])
-        return Candidates(
-            bool(conditions), deny, ask, allow, trial, tuple(cheap.values()), members, setting, folded
-        )
+        lasting = not any("now" in one.reads for one in conditions) and not any(rule.until for rule in rules)
+        calls = tuple(cheap.values())
+        return Candidates(bool(conditions), deny, ask, allow, trial, calls, members, lasting, setting, folded)
 
 
 _Key = tuple[str, str | None, str, Moment]

@@ -83,16 +83,23 @@ def visible(policies: PolicySet, invocation: Invocation) -> bool:
     False only where no arguments and no session can lead to anything but a refusal by a deny or by no
     rule. A tool that needs approval stays: calling it tells what is missing.
     """
-    target = invocation.target
-    call = structs.replace(
-        invocation, method=REACHED_BY["tool" if target is None else target.kind], args=None
-    )
+    call = _reaching(invocation)
     candidates = candidates_of(policies, call)
     bound = bind(candidates, call)
     if any(must for _, must in (at_list_time(rule, bound) for rule in candidates.open("deny", bound))):
         return False
     offering = (*candidates.open("ask", bound), *candidates.open("allow", bound))
     return any(may for may, _ in (at_list_time(rule, bound) for rule in offering if not over(rule, call)))
+
+
+def lasting(policies: PolicySet, invocation: Invocation) -> bool:
+    """Whether `visible` says the same at any time."""
+    return candidates_of(policies, _reaching(invocation)).lasting
+
+
+def _reaching(invocation: Invocation) -> Invocation:
+    kind = "tool" if invocation.target is None else invocation.target.kind
+    return structs.replace(invocation, method=REACHED_BY[kind], args=None)
 
 
 def permit_protocol(invocation: Invocation, credential: str = "") -> Permit:
