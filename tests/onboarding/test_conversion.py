@@ -194,7 +194,8 @@ def test_a_place_that_is_not_there_is_no_secret() -> None:
 @pytest.mark.parametrize(
     ("data", "said", "part"),
     [
-        ({"command": "npx", "args": ["-y", "@modelcontextprotocol/server-filesystem@2026.1", "/a", "/b c"]}, "the pack filesystem, careful", '["/a", "/b c"]'),
+        ({"command": "npx", "args": ["-y", "@modelcontextprotocol/server-filesystem@2026.1", "/a", "/b c"]}, "the pack filesystem, careful", '["/a", "/b c"], "/a")'),
+        ({"command": "mcp-server-filesystem", "args": ["x", "/a$b"]}, "the pack filesystem, careful: fill in", '["/srv/data"], "/srv/data")'),
         ({"command": "uvx", "args": ["mcp-server-git", "--repository", "/r"]}, "the pack git, careful", '["/r"]'),
         ({"command": "uvx", "args": ["mcp-server-git"]}, "the pack git, careful: fill in", '["/srv/repos"]'),
         ({"command": "docker", "args": ["run", "ghcr.io/github/github-mcp-server:v1"]}, "the pack github, careful: fill in", "server: mine\n"),
@@ -206,7 +207,11 @@ def test_a_place_that_is_not_there_is_no_secret() -> None:
         ({"url": "https://[broken"}, "only tools that declare themselves read-only", "readOnlyHint"),
     ],
 )  # fmt: skip
-def test_a_server_gets_the_policy_of_its_pack(data: dict[str, Any], said: str, part: str) -> None:
+def test_a_server_gets_the_policy_of_its_pack(
+    data: dict[str, Any], said: str, part: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # The packs of the checkout: those of the environment are from the day on which it was made.
+    monkeypatch.setattr("mcpguard.onboarding.discovery.programs._SHIPPED", "nowhere")
     text, what = policy_for("mine", entry_of("cursor", data))
     assert what.startswith(said)
     assert part in text

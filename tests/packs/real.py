@@ -20,6 +20,8 @@ SHOP = """
     CREATE FUNCTION public.total() RETURNS int LANGUAGE sql AS 'SELECT max(amount) FROM hr.salaries';
 """
 """What a PostgreSQL of the tests holds."""
+FOLDERS = '["/srv/data"], "/srv/data"'
+"""Where the filesystem packs name their folders, and the one in which relative paths start."""
 
 
 def repository(folder):

@@ -6,7 +6,7 @@ import pytest
 
 from tests.database import PASSWORD, database, installed
 from tests.packs.packs import Pack
-from tests.packs.real import GIT, SHOP, hidden, offered, pypi, refused, repository, tables
+from tests.packs.real import FOLDERS, GIT, SHOP, hidden, offered, pypi, refused, repository, tables
 from tests.packs.web import PAGE, site
 
 
@@ -18,7 +18,7 @@ def test_filesystem_reads_below_its_folder_only(behind, npm, tmp_path):
     (folder / ".env").write_text("A=canary")
     (tmp_path / "outside.txt").write_text("canary")
     server = npm("mcp-server-filesystem", str(tmp_path))
-    session = behind(Pack("filesystem", "read-only"), server, {"/srv/data": str(folder)})
+    session = behind(Pack("filesystem", "read-only"), server, {FOLDERS: f'["{folder}"], "{folder}"'})
     assert "write_file" not in offered(session, "filesystem")
     assert session.text("read_text_file", path=str(folder / "note.txt")) == "hello"
     assert refused(session.call("read_text_file", path=f"{folder}/../outside.txt"), "folders")
@@ -28,6 +28,29 @@ def test_filesystem_reads_below_its_folder_only(behind, npm, tmp_path):
     assert hidden(session.call("write_file", path=str(folder / "new.txt"), content="x"))
     assert b"canary" not in session.received
     assert not (folder / "new.txt").exists()
+
+
+@pytest.mark.node
+def test_filesystem_reads_what_ordinary_projects_have(behind, npm, tmp_path):
+    names = [
+        "100%.txt",
+        "src/[id]/page.tsx",
+        "C#/notes #1.md",
+        "{{name}}/R&D (1).txt",
+        ".env.example",
+        "é @1+1",
+    ]
+    for name in names:
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_text(f"this is {name}")
+    server = npm("mcp-server-filesystem", str(tmp_path))
+    session = behind(Pack("filesystem", "read-only"), server, {FOLDERS: f'["{tmp_path}"], "{tmp_path}"'})
+    for name in names:
+        for path in (name, f"./{name}", str(tmp_path / name)):
+            assert session.text("read_text_file", path=path) == f"this is {name}"
+    assert "100%.txt" in session.text("list_directory", path=".")
+    for path in (f"../{tmp_path.name}x/a", "~/a", "$HOME/a", f"{tmp_path}/..${{EMPTY}}/a"):
+        assert refused(session.call("read_text_file", path=path), "folders")
 
 
 def test_git_reads_its_repository_and_takes_no_options(behind, tmp_path):

@@ -8,7 +8,7 @@ import pytest
 
 from tests.database import database, installed
 from tests.packs.packs import Pack
-from tests.packs.real import GIT, SHOP, git, offered, pypi, refused, repository, tables, worked
+from tests.packs.real import FOLDERS, GIT, SHOP, git, offered, pypi, refused, repository, tables, worked
 from tests.packs.web import PAGE, site
 
 WIDER = ["careful", "open-with-guards"]
@@ -22,7 +22,7 @@ def test_filesystem_writes_below_its_folder_but_nothing_that_runs_by_itself(behi
     folder.mkdir()
     (folder / "key.txt").write_text("-----BEGIN PRIVATE KEY-----\nMIIcanary\n-----END PRIVATE KEY-----\n")
     server = npm("mcp-server-filesystem", str(tmp_path))
-    session = behind(Pack("filesystem", posture), server, {"/srv/data": str(folder)})
+    session = behind(Pack("filesystem", posture), server, {FOLDERS: f'["{folder}"], "{folder}"'})
     offered(session, "filesystem")
     assert worked(session.call("write_file", path=f"{folder}/new.txt", content="hello"))
     assert (folder / "new.txt").read_text() == "hello"

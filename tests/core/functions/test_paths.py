@@ -9,6 +9,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from mcpguard.core.conditions.cel import ConditionError
+from mcpguard.core.conditions.engines import engine
 from mcpguard.core.functions.paths.reading import LIMIT, LONGEST
 from tests.core.functions.test_urls import message, says
 
@@ -139,3 +141,81 @@ def test_no_disguise_takes_a_path_out_of_a_folder(path: str, disguises: list[Any
     for disguise in disguises:
         path = disguise(path)
     assert says("pathWithin", path, "/srv/data") is not False
+
+
+@pytest.mark.parametrize(
+    ("path", "folders", "base", "answer"),
+    [
+        ("a/b", "/srv/data", "/srv/data", True),
+        (".", "/srv/data", "/srv/data/", True),
+        ("data/a", ["/etc", "/srv/data"], "/srv", True),
+        ("../data/a", "/srv/data", "/srv/x", True),
+        ("../a", "/srv/data", "/srv/data", False),
+        ("../../../../etc/passwd", "/srv/data", "/srv/data", False),
+        ("/etc/passwd", "/srv/data", "/srv/data", False),
+        ("/srv/data/a", "data", "/srv", True),
+        ("a", ".", "/srv", True),
+        (["a", "/srv/data/b"], "/srv/data", "/srv/data", True),
+        (["a", "../b"], "/srv/data", "/srv/data", None),
+        ("../proc/self/root", "/", "/srv", None),
+        ("a", "/srv/data", "data", None),
+        ("a", "/srv/data", "/srv/x/../data", None),
+        ("a", "/srv/data", "~", None),
+        ("a", "/srv/data", None, None),
+        ("~/a", "/srv/data", "/srv/data", None),
+    ],
+)
+def test_a_relative_path_starts_in_the_folder_that_is_stated(
+    path: Any, folders: Any, base: Any, answer: bool | None
+) -> None:
+    assert says("pathWithin", path, folders, *([] if base is None else [base])) is answer
+
+
+def test_a_refusal_says_how_relative_paths_are_compared() -> None:
+    assert "third argument" in message("pathWithin", "a", "/srv")
+    assert "write out the folder" in message("pathWithin", "~/a", "/srv")
+
+
+@pytest.mark.parametrize(
+    ("condition", "why"),
+    [
+        ('pathWithin(args.path, "~/x")', "`~` is not expanded: write out the folder"),
+        ('pathWithin(args.path, ["/srv", "~root"])', "`~root`"),
+        ('pathWithin(args.path, "$HOME/x")', "`\\$HOME/x`"),
+        ('pathWithin(args.path, "/srv/../x")', "without `..`"),
+        ('pathWithin(args.path, "/srv/*")', "`\\*`"),
+        ('pathWithin(args.path, "")', "empty"),
+        ('pathWithin(args.path, "/srv", "data")', "must be absolute"),
+        ('pathWithin(args.path, "/srv", "~")', "must be absolute"),
+    ],
+)
+def test_a_folder_that_holds_nothing_is_known_when_a_policy_is_loaded(condition: str, why: str) -> None:
+    with pytest.raises(ConditionError, match=why):
+        engine().compile(condition)
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        *(
+            "/srv/[d]ata/x",
+            "/srv/(data)/x",
+            "/srv/{data}",
+            "/srv/data#x",
+            "/srv/data;x/y",
+            "/srv/DATA",
+            "/srv/data x",
+        ),
+        *("/srv/data,x", "/srv/da[t]a", "/srv/[x]", "/[a]/[b]/c"),
+    ],
+)
+def test_what_could_be_in_a_folder_is_neither_in_it_nor_out_of_it(path: str) -> None:
+    """For a rule that refuses what is in a folder, `false` would let the call pass."""
+    assert says("pathWithin", path, "/srv/data") is None
+    assert says("pathWithin", path, "/srv/other/folder") in (False, None)
+
+
+@pytest.mark.parametrize("path", ["/srv/[x]/y", "/srv/x#data/y", "/srv/(x)", "/srv/data2", "/srv"])
+def test_brackets_matter_only_where_the_answer_depends_on_them(path: str) -> None:
+    assert says("pathWithin", path, "/etc") is False
+    assert says("pathWithin", path, "/srv") is True

@@ -15,6 +15,7 @@ from urllib.parse import urlsplit
 
 from msgspec import Struct
 
+from mcpguard.core.functions.function import FunctionError
 from mcpguard.onboarding.discovery.entry import Entry
 
 
@@ -77,6 +78,8 @@ def known(entry: Entry) -> Program | None:
 _SHIPPED = "share/mcpguard/policies"
 # Where a pack says what may be used -> what an entry says of it.
 _FOLDERS = ('["/srv/data"]', '["/srv/repos"]')
+# Where the filesystem pack says in which of them relative paths start: as the server does, in the first.
+_BASE = ', "/srv/data")'
 
 
 def policy_for(name: str, entry: Entry) -> tuple[str, str]:
@@ -95,6 +98,8 @@ def policy_for(name: str, entry: Entry) -> tuple[str, str]:
     folders = _folders(pack, entry)
     for example in _FOLDERS if folders else ():
         text = text.replace(example, json.dumps(folders, ensure_ascii=False))
+    if folders:
+        text = text.replace(_BASE, f", {json.dumps(folders[0], ensure_ascii=False)})")
     needs = "# SET THIS" in text and pack not in ("memory", "fetch", "time") and not folders
     return text, said + (": fill in what is marked SET THIS" if needs else "")
 
@@ -103,7 +108,7 @@ def _folders(pack: str, entry: Entry) -> list[str]:
     """The folders that `entry` gives to its server, where its policy asks for them."""
     words = list(entry.args)
     if pack == "filesystem":
-        found = [word for word in words[1:] if os.path.isabs(word)]
+        found = [word for word in words[1:] if os.path.isabs(word) and _readable(word)]
     elif pack == "git":
         pairs = pairwise(words)
         named = [value for option, value in pairs if option in ("--repository", "-r")]
@@ -111,6 +116,17 @@ def _folders(pack: str, entry: Entry) -> list[str]:
     else:
         return []
     return [one for one in found if one.isprintable() and not set(one) & set("'\"\\")]
+
+
+def _readable(folder: str) -> bool:
+    """Whether a policy can name the folder: it would not be loaded otherwise."""
+    # Most clients have no server of files.
+    from mcpguard.core.functions.paths.path_within import path_within
+
+    try:
+        return path_within(folder, folder)
+    except FunctionError:
+        return False
 
 
 def _shipped(policy: str) -> str | None:

@@ -1,8 +1,9 @@
 """Paths as conditions read them: a text -> its normal form.
 
-Law of this file: a path is read as the kernel of a POSIX system would read it, and only if nothing on the
-way there (a shell, a glob, a decoder, Unicode normalisation, another platform) could make another of it.
-Symbolic links cannot be seen here.
+Law of this file: a path is read as the kernel of a POSIX system would read it, and only if it consists of
+what no program on the way there (a shell, a library that expands variables, a decoder, another platform)
+turns into a path elsewhere. Where other readings remain, `PathName` knows them. Symbolic links cannot be seen
+here.
 """
 
 from __future__ import annotations
@@ -20,6 +21,12 @@ LIMIT = 4096
 LONGEST = 255
 """Bytes of a name (NAME_MAX of Linux)."""
 
+# What no program replaces, wherever it stands in a name; letters and digits besides.
+_PLAIN = re.compile(r"[A-Za-z0-9 ._+,@=&:;#()\[\]{}/-]*", re.ASCII)
+# `backup~`. Elsewhere a tilde is a home folder: at the start of a name, and in shells behind `:` and `=`.
+_BACKUP = re.compile(r"(?<=[A-Za-z0-9_])~(?=/|\Z)")
+# `100%.txt`. Before anything else it can be an escape, a variable (`%TEMP%`) or a format (`%d`).
+_PERCENT = re.compile(r"%(?=[ .,)\]]|/|\Z)")
 # What looks like a dot, a slash or a backslash, or turns into one under some code page.
 _LOOK_ALIKES = frozenset(
     "\u00a5\u0589\u05c3\u06d4\u0701\u0702\u1735\u2024\u2027\u2044\u20a9\u2215\u2216\u2219\u22c5\u2571\u2572\u29f5\u29f8"
@@ -29,11 +36,15 @@ _LOOK_ALIKES = frozenset(
 _UNSEEN = re.compile(
     "[\u034f\u115f\u1160\u17b4\u17b5\u180b-\u180f\u3164\ufe00-\ufe0f\uffa0\U000e0000-\U000e0fff]"
 )
-_BEYOND = re.compile(r"[^\x20-\x7e]")
-_SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*:")
-# What a glob or the braces of a shell could turn into two dots.
-_TWO_ATOMS = re.compile(r"(?:\.|\[[!^]?\]?(?:\[[:.=][^]]*[:.=]\]|[^]])*\]){2}")
-_DOTTED = re.compile(r"\{.*\.\.|[@+!]\([^()]*\.[^()]*\)")
+_BEYOND = re.compile(r"[^\x00-\x7f]")
+# What a glob or the braces of a shell could turn into two dots: `[.][.]`, `.{.}`, `{..,x}`, `+(.)`.
+_GROUPS = re.compile(r"[@+]?\(|[){}]")
+_TWO_ATOMS = re.compile(r"(?:\.|\[\]?(?:\[[:.=][^]]*[:.=]\]|[^]])*\]){2}|[\[\].]+")
+_DOTTED = re.compile(r"\{.*(?:\.\.|,)|[@+]\([^)]*[.\[]")
+_PAIR = re.compile(r"\{[^{}]*\}|\([^()]*\)")
+_PATTERN = re.compile(r"[\[({]")
+_CUT = re.compile(r"[ #;,:&]")
+_UNPAIRED = re.compile(r"[{}()]")
 # Names of the kernel that lead to whatever a process has open, and devices of bash.
 _MAGIC = re.compile(
     r"/(?:proc/(?:self|thread-self|[0-9]+)|dev/(?:fd|stdin|stdout|stderr|tcp|udp)|\.vol|\.file|\.nofollow"
@@ -42,20 +53,53 @@ _MAGIC = re.compile(
 )
 
 
+class PathName(Struct, frozen=True):
+    """One name of a path.
+
+    `pattern`: a program that expands globs or braces could take it for any other name, as in `[s]ecret`.
+    """
+
+    name: str
+
+    @property
+    def pattern(self) -> bool:
+        return _PATTERN.search(self.name) is not None
+
+    @property
+    def plain(self) -> bool:
+        """Whether all programs read it as it stands: it is no pattern, and nothing in it is cut off by those
+        that take a path for part of a URL, of a list or of a command line."""
+        return not self.pattern and _CUT.search(self.name) is None
+
+    def could_be(self, other: str) -> bool:
+        """Whether some program, or a file system that ignores case, could take it for the name `other`."""
+        if self.pattern:
+            return True
+        folded = other.casefold()
+        return folded in (self.name.casefold(), _CUT.split(self.name, maxsplit=1)[0].casefold())
+
+
 class PurePath(Struct, frozen=True):
     """A path in normal form. `steps` are its names, without `.`, `..` and empty ones."""
 
     absolute: bool
-    steps: tuple[str, ...]
+    steps: tuple[PathName, ...]
 
 
-def read_path(name: str, text: str) -> PurePath:
-    """Read one path for the function called `name`; `.`, `..` and `//` are resolved as text.
+HERE = PurePath(False, ())
+"""The folder in which relative paths start, where nobody says which it is."""
 
-    Raises FunctionError for what is empty or too long; for `~`, escapes with `%`, backslashes, globs that
-    could match `..`, URLs, drives and shares; for characters that cannot be seen, that look like others or
-    that Unicode normalisation changes; for names that begin with a space or end with a space or a dot; for
-    what leads through /proc/self, /dev/fd and the like; for a relative path that leaves where it starts.
+
+def read_path(name: str, text: str, base: PurePath = HERE) -> PurePath:
+    """Read one path for the function called `name`; `.`, `..` and `//` are resolved as text, and a relative
+    path begins in `base`.
+
+    Raises FunctionError for what is empty or too long; for characters that are not in the lists above, such
+    as those of variables, quotes, escapes and URLs; for globs and braces that could make `..`; for
+    characters that cannot be seen, that look like others or that Unicode normalisation changes; for names
+    that begin with a space, or end with a space, a dot or another mark that separates paths; for `..` behind
+    a name that is not plain; for what leads through /proc/self, /dev/fd and the like; for a relative path
+    that leaves a `base` that is not known.
     """
     check_size(name, text, LIMIT)
     _check_characters(text)
@@ -63,17 +107,22 @@ def read_path(name: str, text: str) -> PurePath:
     names = text.split("/")
     for one in names:
         _check_name(one)
-    absolute = text.startswith("/")
-    steps: list[str] = []
+    start = PurePath(True, ()) if text.startswith("/") else base
+    steps = list(start.steps)
     for one in names:
         if one == "..":
-            if not steps and not absolute:
-                raise FunctionError("a relative path must not leave the folder that it starts in")
-            del steps[-1:]
+            _leave(steps, start.absolute)
         elif one not in ("", "."):
-            steps.append(one)
-            _check_magic(steps, absolute)
-    return PurePath(absolute, tuple(steps))
+            steps.append(PathName(one))
+            _check_magic(steps, start.absolute)
+    return PurePath(start.absolute, tuple(steps))
+
+
+def _leave(steps: list[PathName], absolute: bool) -> None:
+    if not steps and not absolute:
+        raise FunctionError("a relative path must not leave the folder that it starts in")
+    if steps and not steps.pop().plain:
+        raise FunctionError("a path must not go back by `..` from a name with a space or one of `#;,:&[({`")
 
 
 def _check_characters(text: str) -> None:
@@ -91,15 +140,20 @@ def _check_characters(text: str) -> None:
 def _check_shape(text: str) -> None:
     if not text:
         raise FunctionError("a path must not be empty")
-    if any(one in text for one in "\\%*?"):
-        raise FunctionError("a path must not contain a backslash, `%`, `*` or `?`")
-    if text.startswith(("//", "-")):
-        raise FunctionError("a path must not begin with `//` or `-`")
-    if _SCHEME.match(text):
-        raise FunctionError("a path must not begin with a drive or the scheme of a URL")
-    _, brace, rest = text.partition("{")
-    if brace and "," in rest:
-        raise FunctionError("a path must not contain braces that a shell would expand")
+    if text.startswith("~"):
+        raise FunctionError("`~` is not expanded: write out the folder that it stands for, from its `/` on")
+    known = _BEYOND.sub("", _BACKUP.sub("", _PERCENT.sub("", text)))
+    if not _PLAIN.fullmatch(known):
+        raise FunctionError(
+            "a path has a character that some programs replace, such as `$`, `*`, `~`, `!`, a quote, a "
+            "backslash or an escape with `%`"
+        )
+    if text.count("%") > 1:
+        raise FunctionError("a path must not contain two `%`, since a variable could stand between them")
+    if text.startswith(("//", "-", "=", ":", ";", ",", "&")):
+        raise FunctionError("a path must not begin with `//` or one of `-=:;,&`")
+    if not text.startswith("/") and ":" in text.partition("/")[0]:
+        raise FunctionError("a relative path with `:` in its first name could be a drive, a host or a URL")
 
 
 def _check_name(name: str) -> None:
@@ -107,14 +161,17 @@ def _check_name(name: str) -> None:
         return
     if len(name.encode()) > LONGEST:
         raise FunctionError(f"a name in a path has at most {LONGEST} bytes")
-    if name.startswith(("~", " ")) or name.endswith((" ", ".")):
+    if name.startswith(" ") or name.endswith((" ", ".", ",", ";", ":", "&")):
         raise FunctionError(
-            "a name in a path must not begin with `~` or a space, nor end with a space or dot"
+            "a name in a path must not begin with a space, nor end with a space or one of `.,;:&`"
         )
-    if name.partition(";")[0] in (".", "..") or _TWO_ATOMS.fullmatch(name) or _DOTTED.search(name):
-        raise FunctionError("a name in a path could be taken for `..`")
+    if _UNPAIRED.search(_PAIR.sub("", _PAIR.sub("", name))):
+        raise FunctionError("a name in a path must not begin braces or parentheses that it does not end")
+    bare = _GROUPS.sub("", name)
+    if _CUT.split(name, maxsplit=1)[0] in (".", "..") or _TWO_ATOMS.fullmatch(bare) or _DOTTED.search(name):
+        raise FunctionError("a name in a path could be taken for `..`, or is a list in braces")
 
 
-def _check_magic(steps: list[str], absolute: bool) -> None:
-    if absolute and len(steps) <= 2 and _MAGIC.match("/" + "/".join(steps)):
+def _check_magic(steps: list[PathName], absolute: bool) -> None:
+    if absolute and len(steps) <= 2 and _MAGIC.match("/" + "/".join(one.name for one in steps)):
         raise FunctionError("a path leads to the open files of a process, which no text can determine")
