@@ -59,7 +59,7 @@ def test_arguments_that_do_not_fit_the_schema_go_nowhere_and_the_model_reads_wha
     )
     assert (result["isError"], result["_meta"]["mcpguard/decision"]["cause"]) == (True, "arguments")
     world.call("push", 2, force=False)
-    assert world.trace[-1] == "reply 2"
+    assert world.trace[-1] == "request push"
 
 
 def test_a_hidden_tool_does_not_say_what_fits_its_schema() -> None:
