@@ -14,6 +14,7 @@ from mcpguard.core.conditions import engines
 from mcpguard.core.errors import ConfigError, PolicyError
 from mcpguard.core.model import Cause, Deny, Invocation, Listed, Permit, Principal
 from mcpguard.core.policy import pdp
+from mcpguard.protocol.catalogue import about_of
 
 KINDS = frozenset({"email"})
 
@@ -112,7 +113,7 @@ def test_an_error_without_words_of_the_system_is_told_all_the_same(
 def test_the_policy_of_wrap_allows_and_shows_what_says_that_it_only_reads(
     annotations: dict[str, Any], allowed: bool
 ) -> None:
-    facts = {"name": "t", "title": "", "description": "", "annotations": annotations}
+    facts = about_of("tool", {"name": "t", "annotations": annotations})
     invocation = Invocation(
         "i",
         "tools/call",
@@ -128,6 +129,77 @@ def test_the_policy_of_wrap_allows_and_shows_what_says_that_it_only_reads(
     if allowed:
         assert isinstance(verdict, Permit)
         assert verdict.rules == ("read-only/declared-read-only",)
+        assert verdict.labels == ()
     else:
         assert isinstance(verdict, Deny)
         assert verdict.cause is Cause.NO_RULE
+
+
+def asked(method: str, kind: str, about: dict[str, Any], args: dict[str, Any] | None) -> Invocation:
+    target = Listed("s", "t", "t", {}, about, "", kind)
+    now = datetime(2026, 1, 1, tzinfo=UTC)
+    return Invocation("i", method, Principal("1", "os-user"), now, server="s", target=target, args=args)
+
+
+READS = {"readOnlyHint": True}
+
+
+@pytest.mark.parametrize(
+    ("annotations", "first", "allowed"),
+    [
+        (READS, READS, True),
+        (READS, {}, False),
+        (READS, {"readOnlyHint": False}, False),
+        (READS, {"readOnlyHint": "true"}, False),
+        ({"readOnlyHint": False}, READS, False),
+        ({}, READS, False),
+    ],
+)
+def test_what_a_tool_claims_later_widens_nothing_and_what_it_takes_back_is_gone(
+    annotations: dict[str, Any], first: dict[str, Any], allowed: bool
+) -> None:
+    about = {**about_of("tool", {"name": "t", "annotations": annotations}), "firstAnnotations": first}
+    call = asked("tools/call", "tool", about, {})
+    assert isinstance(pdp.decide(builtin_read_only(), call), Permit) is allowed
+    assert pdp.visible(builtin_read_only(), call) is allowed
+
+
+def test_a_tool_of_a_closed_world_and_a_listed_resource_label_the_session() -> None:
+    hints = {"readOnlyHint": True, "openWorldHint": False}
+    for method, kind, about in (
+        ("tools/call", "tool", about_of("tool", {"name": "t", "annotations": hints})),
+        ("resources/read", "resource", about_of("resource", {"uri": "file:///a"})),
+    ):
+        verdict = pdp.decide(builtin_read_only(), asked(method, kind, about, {}))
+        assert isinstance(verdict, Permit)
+        assert verdict.labels == ("private",)
+
+
+@pytest.mark.parametrize("method", ["resources/read", "resources/subscribe"])
+def test_resources_that_the_server_did_not_list_are_refused_and_templates_are_hidden(method: str) -> None:
+    uri = {"uri": "internal://credentials", "listed": True}
+    for kind, about in (
+        ("resource", about_of("resource", uri, listed=False)),
+        ("template", about_of("template", {**uri, "uriTemplate": "internal://{name}"})),
+    ):
+        call = asked(method, kind, about, {"uri": "internal://credentials"})
+        assert isinstance(pdp.decide(builtin_read_only(), call), Deny)
+        assert not pdp.visible(builtin_read_only(), call)
+
+
+@pytest.mark.parametrize(
+    ("method", "kind"),
+    [("tools/call", "tool"), ("prompts/get", "prompt"), ("completion/complete", "prompt"), ("resources/read", "resource")],
+)  # fmt: skip
+def test_nothing_leaves_with_a_secret_in_it(method: str, kind: str) -> None:
+    policies = builtin_read_only()
+    about = about_of(kind, {"name": "t", "uri": "u", "annotations": READS})
+    key = "AKIA" + "Q3X7" * 4
+    for value in (key, [{"deep": f"see {key}"}], {key: 1}):
+        verdict = pdp.decide(policies, asked(method, kind, about, {"query": value}))
+        assert isinstance(verdict, Deny)
+        assert verdict.rules == ("read-only/no-secrets-out",)
+        assert "looks like a secret" in verdict.message
+        assert key not in verdict.message
+    for value in ("jane@example.com", "AKIA", "how do I rotate an access key"):
+        assert isinstance(pdp.decide(policies, asked(method, kind, about, {"query": value})), Permit)

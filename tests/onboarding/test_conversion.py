@@ -218,6 +218,11 @@ def test_a_server_gets_the_policy_of_its_pack(
     assert "server: " not in text.replace("server: mine\n", "")
 
 
+def test_the_policy_of_an_unknown_server_is_about_that_server_alone() -> None:
+    text = policy_for("mine", entry_of("cursor", {"command": "other"}))[0]
+    assert text.count("    effect: ") == text.count("    server: mine\n") > 1
+
+
 def test_without_the_packs_reading_is_all(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setattr("mcpguard.onboarding.discovery.programs._SHIPPED", str(tmp_path))
     monkeypatch.setattr(

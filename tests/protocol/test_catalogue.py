@@ -81,12 +81,12 @@ def test_what_conditions_see_has_always_the_same_members_of_the_same_types() -> 
     found = catalogue.find("tool", "x")
     assert found is not None
     texts = {"name": "x", "title": "", "description": "", "annotations": {}}
-    assert found.about == {**texts, "inputSchema": {}, "outputSchema": {}}
+    assert found.about == {**texts, "inputSchema": {}, "outputSchema": {}, "firstAnnotations": {}}
     put(catalogue, "a", "resource", {"uri": "x:1", "mimeType": 7})
     unnamed = catalogue.resource("x:1", anything)
     assert unnamed is not None
     empty = {"name": "", "title": "", "description": "", "annotations": {}}
-    assert unnamed.about == {**empty, "uri": "x:1", "mimeType": ""}
+    assert unnamed.about == {**empty, "uri": "x:1", "mimeType": "", "listed": True}
 
 
 def test_conditions_see_the_whole_inspected_descriptor() -> None:
@@ -105,8 +105,42 @@ def test_conditions_see_the_whole_inspected_descriptor() -> None:
     tool, prompt = catalogue.find("tool", "a__x"), catalogue.find("prompt", "a__p")
     assert tool is not None
     assert prompt is not None
-    assert tool.about == {**whole, "title": "", "description": "", "annotations": {}, "outputSchema": {}}
+    rest = {"title": "", "description": "", "annotations": {}, "outputSchema": {}, "firstAnnotations": {}}
+    assert tool.about == {**whole, **rest}
     assert prompt.about["arguments"] == [{"name": "q"}]
+
+
+def test_a_tool_keeps_the_annotations_of_the_first_list_whatever_comes_later() -> None:
+    catalogue = Catalogue(("a", "b"))
+    reads = {"readOnlyHint": True}
+    put(catalogue, "a", "tool", {**tool("x"), "annotations": reads, "firstAnnotations": {"z": 1}}, tool("y"))
+    changed = [{**tool(name), "annotations": {**reads, "n": 1}, "firstAnnotations": reads} for name in "xyz"]
+    put(catalogue, "b", "tool", *changed)
+    for _ in range(2):
+        put(catalogue, "a", "tool", *changed)
+        first = {name: catalogue.find("tool", name) for name in ("a__x", "a__y", "a__z", "b__y")}
+        assert {name: one and one.about["firstAnnotations"] for name, one in first.items()} == {
+            "a__x": reads,
+            "a__y": {},
+            "a__z": {},
+            "b__y": {**reads, "n": 1},
+        }
+        put(catalogue, "a", "tool")
+
+
+def test_what_a_template_makes_and_what_nobody_lists_is_not_listed() -> None:
+    catalogue = Catalogue(("a",))
+    put(catalogue, "a", "template", {"uriTemplate": "n:{x}", "name": "t", "listed": True})
+    put(catalogue, "a", "resource", {"uri": "n:1", "listed": False})
+    seen = {uri: catalogue.resource(uri, anything) for uri in ("n:1", "n:2", "o:3")}
+    assert {uri: one and one.about["listed"] for uri, one in seen.items()} == {
+        "n:1": True,
+        "n:2": False,
+        "o:3": False,
+    }
+    template = catalogue.template("n:{x}", anything)
+    assert template is not None
+    assert template.about["listed"] is False
 
 
 def test_the_digest_covers_every_member_as_it_was_sent() -> None:

@@ -18,6 +18,9 @@ SEPARATOR = "__"
 MAX_NAME = 256
 MAX_URI = 4096
 
+FIRST = "firstAnnotations"
+"""What conditions call the annotations of a tool as its server first listed it on this connection."""
+
 Visible = Callable[[Listed], bool]
 """Whether policy lets a client see an entry."""
 
@@ -65,6 +68,8 @@ class Catalogue:
         """The servers that list each URI now, by kind, in the order in which they began to."""
         self._templates: dict[str, list[Listed]] = {}
         """Those of each server, the most specific first."""
+        self._first: dict[str, dict[str, Json]] = {}
+        """The annotations of the tools that each server listed first: what it claims later widens nothing."""
 
     def server_of(self, exposed: str) -> str | None:
         """The server that the name `exposed` would belong to, listed or not; None if there is none."""
@@ -180,8 +185,16 @@ class Catalogue:
             refused.append(problem)
         if kind.id_key != "name":
             self._claim(server, kind.name, entries)
+        if kind.name == "tool":
+            self._compare(server, entries)
         self._entries[server, kind.name] = entries
         return refused
+
+    def _compare(self, server: str, entries: dict[str, Listed]) -> None:
+        if server not in self._first:
+            self._first[server] = {name: entry.about["annotations"] for name, entry in entries.items()}
+        for name, entry in entries.items():
+            entry.about[FIRST] = self._first[server].get(name, {})
 
     def _claim(self, server: str, kind: str, entries: dict[str, Listed]) -> None:
         before = self._entries.get((server, kind), {})
@@ -221,17 +234,24 @@ def _choice(candidates: Iterator[Listed], visible: Visible) -> Listed | None:
     return hidden
 
 
-def _unlisted(server: str, uri: str, about: dict[str, Json]) -> Listed:
-    return Listed(server, uri, uri, {}, about_of("resource", {**about, "uri": uri}), "", "resource")
+def _unlisted(server: str, uri: str, descriptor: dict[str, Json]) -> Listed:
+    about = about_of("resource", {**descriptor, "uri": uri}, listed=False)
+    return Listed(server, uri, uri, {}, about, "", "resource")
 
 
-def about_of(kind: str, descriptor: dict[str, Json]) -> dict[str, Json]:
+def about_of(kind: str, descriptor: dict[str, Json], *, listed: bool = True) -> dict[str, Json]:
     """What conditions see of a thing of that kind: all of its inspected descriptor. What they may count on is
-    there and of its type, empty where the descriptor has nothing that fits."""
+    there and of its type, empty where the descriptor has nothing that fits. Beside it stand, whatever the
+    descriptor says of them, `firstAnnotations` of a tool, its own until the catalogue knows others, and for a
+    resource whether its server listed it: what a template makes is not listed."""
     about = dict(descriptor)
     for key, empty in _ALWAYS[kind].items():
         if type(about.get(key)) is not type(empty):
             about[key] = empty
+    if kind == "tool":
+        about[FIRST] = about["annotations"]
+    elif kind != "prompt":
+        about["listed"] = listed and kind == "resource"
     return about
 
 

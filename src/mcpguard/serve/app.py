@@ -41,8 +41,8 @@ WAITING = 256
 default of a small machine is six, and six that hang would hold up the credentials of every other server."""
 
 WRAP_ADVICE = (
-    "mcpguard wrap offers only tools that the server marks as read-only; "
-    "for more, write a policy and use `mcpguard run`"
+    "mcpguard wrap offers only tools that the server marked as read-only when it was first listed: restart "
+    "it after a change of the server; for more, write a policy and use `mcpguard run`"
 )
 
 

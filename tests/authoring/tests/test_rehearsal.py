@@ -71,7 +71,7 @@ def test_a_refused_call_tells_why(rules: list[str], effect: str, cause: str, mes
 @pytest.mark.parametrize(
     ("call", "when"),
     [
-        ("{server: s, tool: t, title: T, description: D, annotations: {readOnlyHint: true}}", 'tool == {"name": "t", "title": "T", "description": "D", "annotations": {"readOnlyHint": true}, "inputSchema": {}, "outputSchema": {}}'),
+        ("{server: s, tool: t, title: T, description: D, annotations: {readOnlyHint: true}}", 'tool == {"name": "t", "title": "T", "description": "D", "annotations": {"readOnlyHint": true}, "firstAnnotations": {"readOnlyHint": true}, "inputSchema": {}, "outputSchema": {}}'),
         ("{server: s, tool: t, inputSchema: {properties: {q: {description: now}}}, outputSchema: {type: object}}", 'tool.inputSchema.properties.q.description == "now" && tool.outputSchema.type == "object"'),
         ("{server: s, prompt: q, args: {a: b}}", 'prompt.name == "q" && args.a == "b" && action == "prompts/get"'),
         ("{server: s, resource: 'f:/x'}", 'resource.uri == "f:/x" && args == {"uri": "f:/x"} && resource.name == "" && resource.mimeType == ""'),

@@ -31,9 +31,9 @@ LATER = frozenset({"args", "session"})
 _LISTED = ("name", "title", "description", "annotations", "icons", "_meta")
 
 MEMBERS: Mapping[tuple[str, ...], tuple[str, ...]] = {
-    ("tool",): (*_LISTED, "inputSchema", "outputSchema", "execution"),
+    ("tool",): (*_LISTED, "inputSchema", "outputSchema", "execution", "firstAnnotations"),
     ("prompt",): (*_LISTED, "arguments"),
-    ("resource",): (*_LISTED, "uri", "uriTemplate", "mimeType", "size"),
+    ("resource",): (*_LISTED, "uri", "uriTemplate", "mimeType", "size", "listed"),
     ("principal",): ("id", "source", "groups", "claims"),
     ("client",): ("agent", "claims"),
     ("client", "claims"): ("name", "version"),

@@ -14,7 +14,7 @@ from mcpguard.core.errors import InspectionError
 from mcpguard.core.functions.function import Function, FunctionError, Parameter
 from mcpguard.core.functions.web.networks import as_list
 from mcpguard.core.model import Json
-from mcpguard.core.redaction.detectors import KINDS
+from mcpguard.core.redaction.detectors import GROUPS, KINDS
 from mcpguard.core.redaction.leaves import Leaves, padded
 from mcpguard.core.redaction.matching import PAD
 from mcpguard.core.redaction.scanning import kinds_in, kinds_of_members
@@ -27,12 +27,13 @@ _STANDARD = bytes.maketrans(b"-_", b"+/")
 
 
 def detect(value: Json, kinds: str | list[str] | None = None) -> list[Json]:
-    """The kinds that hit, sorted, each once: all of KINDS, or those of `kinds` alone.
+    """The kinds that hit, sorted, each once: all of KINDS, or those of `kinds` alone, kinds and GROUPS.
 
     Raises FunctionError for an unknown kind, for a value of more than LIMIT bytes of text or nested deeper
     than 128 levels, and for a flood of hits.
     """
-    wanted = KINDS if kinds is None else frozenset(as_list(kinds))
+    named = ["all"] if kinds is None else as_list(kinds)
+    wanted = frozenset[str]().union(*(GROUPS.get(name, {name}) for name in named))
     if not wanted <= KINDS:
         raise FunctionError("detect() knows no such kind")
     try:
@@ -68,10 +69,10 @@ DETECT = Function(
     name="detect",
     summary="Which detectors of secrets and personal data match anywhere in a value, including member "
     "names and numbers. One layer of percent escapes or base64 is undone. `kinds` restricts the "
-    "answer.",
+    "answer; `secret`, `personal` and `all` stand for several.",
     parameters=(
         Parameter("value", "any"),
-        Parameter("kinds", "strings", optional=True, choices=tuple(sorted(KINDS))),
+        Parameter("kinds", "strings", optional=True, choices=tuple(sorted({*KINDS, *GROUPS}))),
     ),
     gives="a list of kinds, sorted",
     call=detect,
@@ -79,6 +80,7 @@ DETECT = Function(
         'detect("write to jane@example.com") == ["email"]',
         'detect({"a": ["IBAN DE89 3704 0044 0532 0130 00"], "jane@example.com": 1}) == ["email", "iban"]',
         'detect("jane@example.com", ["iban", "payment-card"]) == []',
+        'detect("jane@example.com", "personal") == ["email"] && detect("jane@example.com", "secret") == []',
         'size(detect("postgres://app:pa55-w0rd@db:5432/x", "url-password")) == 1',
         '"email" in detect("jane%40example.com") && "email" in detect("amFuZUBleGFtcGxlLmNvbQ==")',
         'detect("nothing to see") == [] && detect(7) == []',

@@ -306,4 +306,7 @@ OPT_IN: frozenset[str] = frozenset(detector.kind for detector in PERSONAL)
 """Kinds that a rule may ask for with `redact:`."""
 
 KINDS: frozenset[str] = OPT_IN | {detector.kind for detector in DETECTORS}
+
+GROUPS: dict[str, frozenset[str]] = {"secret": KINDS - OPT_IN, "personal": OPT_IN, "all": KINDS}
+"""Names for several kinds, for conditions."""
 """All kinds."""

@@ -145,7 +145,8 @@ def _reading_only(name: str) -> str:
 
     text = resources.files("mcpguard.config").joinpath("read_only.yaml").read_text("utf-8")
     rules = text[text.index("version:") :].replace("policy: read-only", f"policy: {name}-read-only")
-    rules = rules.replace("    effect: allow\n", f"    effect: allow\n    server: {name}\n")
+    for effect in ("allow", "deny"):
+        rules = rules.replace(f"    effect: {effect}\n", f"    effect: {effect}\n    server: {name}\n")
     return (
         f"# For `{name}`, until you write a policy for it. A tool declares that it only reads: a\n"
         f"# claim of the server, not a proof.\n{rules}"
