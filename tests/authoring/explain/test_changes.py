@@ -7,10 +7,11 @@ from typing import Any
 import pytest
 
 from mcpguard.authoring.explain.changes import NO_ARGUMENT, NOT_WRITTEN
+from mcpguard.authoring.explain.explainer import explain
 from mcpguard.authoring.explain.explanation import Change, WantedOperand
 from mcpguard.core.conditions.cel import EngineName
-from mcpguard.core.policy.session import StoredSession
-from tests.authoring.explain.explaining import NOW, explained, policies
+from mcpguard.core.policy.session import Session, StoredSession
+from tests.authoring.explain.explaining import NOW, call, explained, policies, tool
 
 
 def changes(
@@ -245,3 +246,13 @@ def test_a_limit_that_has_room_is_not_told() -> None:
         kept=kept,
     )
     assert [(one.rule, one.must) for one in found] == [("p/r0", "have room")]
+
+
+def test_arguments_that_do_not_fit_the_schema_are_no_rules_to_change() -> None:
+    typed = tool()
+    typed.about["inputSchema"] = {"properties": {"a": {"type": "string"}}}
+    found = explain(
+        policies("effect: allow", "effect: deny, when: args.a == 1"), call({"a": 1}, typed), Session()
+    )
+    assert (found.effect, found.cause, found.rules, found.changes) == ("deny", "arguments", (), ())
+    assert found.message == "The arguments do not fit the schema of the tool: `a` must be of type string."
