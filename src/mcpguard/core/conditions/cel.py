@@ -137,7 +137,7 @@ class Engine(Protocol):
 
     def either(self, conditions: Sequence[Condition]) -> Condition | None:
         """One that is FALSE only where each of these is, all of this engine; what else it says means nothing.
-        None where there is none to be made of them."""
+        None where they cannot be joined."""
         ...
 
 

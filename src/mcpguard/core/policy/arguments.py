@@ -16,10 +16,18 @@ from collections.abc import Callable
 from typing import Any
 from urllib.parse import unquote
 
+from msgspec.json import encode
+
 from mcpguard.core.model import Json
 
 STEPS = 100_000
 """How often a part of arguments is compared with a part of a schema, at most."""
+
+LARGEST = 128 * 1024
+PATTERNS = 100
+LONGEST_PATTERN = 1_000
+"""Bytes of a schema that is read, and its patterns, by number and by characters: it is made ready while every
+other client waits. What is beyond them is for the server."""
 
 MOST = 3
 """How many mistakes a message names."""
@@ -81,7 +89,7 @@ def misfit(schema: Json, digest: str, arguments: dict[str, Json], whole: bool = 
     if known is None or (known[0] is not schema and known[0] != schema):
         if len(_known) >= CACHE_LIMIT:
             _known.clear()
-        known = _known[digest] = schema, _Compiler(schema).check_of(schema)
+        known = _known[digest] = schema, _check_of(schema)
     run = _Run(STEPS)
     try:
         known[1](arguments, "", run)
@@ -97,12 +105,17 @@ def misfit(schema: Json, digest: str, arguments: dict[str, Json], whole: bool = 
     return f"The arguments do not fit the schema of the tool: {first}{more}."
 
 
+def _check_of(schema: dict[str, Json]) -> _Check:
+    return _anything if len(encode(schema)) > LARGEST else _Compiler(schema).check_of(schema)
+
+
 class _Compiler:
     """Makes the check of a schema; `root` is what its references lead into."""
 
     def __init__(self, root: dict[str, Json]) -> None:
         self._root = root
         self._by_reference: dict[str, _Check] = {}
+        self._patterns = PATTERNS
         draft = root.get("$schema")
         # In these drafts what stands beside a reference is ignored.
         self._alone = type(draft) is str and any(f"draft-0{n}" in draft for n in (4, 6, 7))
@@ -117,7 +130,7 @@ class _Compiler:
         if type(reference) is str and self._alone:
             return self._referred(reference)
         checks = [self._referred(reference)] if type(reference) is str else []
-        for part in (_type_of, _choice_of, _bounds_of, _pattern_of):
+        for part in (_type_of, _choice_of, _bounds_of, self._pattern_of):
             checks += part(schema)
         checks += [*self._object_of(schema), *self._list_of(schema), *self._several_of(schema)]
         return _all_of(checks)
@@ -152,6 +165,33 @@ class _Compiler:
                 return True
         return found
 
+    def _pattern_of(self, schema: dict[str, Json]) -> list[_Check]:
+        text = schema.get("pattern")
+        pattern = self._pattern(text) if type(text) is str else None
+        if pattern is None:
+            return []
+
+        def check(value: Json, at: str, run: _Run) -> None:
+            if type(value) is str and pattern.search(value) is None:
+                run.found.append((_named(at), f"must match {text}"))
+
+        return [check]
+
+    def _pattern(self, text: str) -> Any:
+        """A pattern of the schema, ready for `search`; None for one too many, and one that is not of RE2."""
+        import re2  # A start without patterns does not pay for it.
+
+        self._patterns -= 1
+        if self._patterns < 0 or len(text) > LONGEST_PATTERN:
+            return None
+        options = re2.Options()
+        options.log_errors = False
+        options.max_mem = 1 << 20
+        try:
+            return re2.compile(text, options)
+        except re2.error:
+            return None
+
     def _object_of(self, schema: dict[str, Json]) -> list[_Check]:
         known = {name: self.check_of(part) for name, part in _dict(schema, "properties").items()}
         names = schema.get("required")
@@ -180,7 +220,9 @@ class _Compiler:
     def _rest_of(self, schema: dict[str, Json], known: dict[str, _Check]) -> _MemberCheck | None:
         """The check of members by their names' patterns, and of those that are not known otherwise."""
         found = _dict(schema, "patternProperties").items()
-        patterns = [(pattern, self.check_of(part)) for text, part in found if (pattern := _pattern(text))]
+        patterns = [
+            (pattern, self.check_of(part)) for text, part in found if (pattern := self._pattern(text))
+        ]
         other = schema.get("additionalProperties", True)
         if len(patterns) < len(found):
             other = True  # A pattern that is not of RE2 may match anything.
@@ -319,32 +361,6 @@ def _bound(kind: type, bound: Json, fits: Callable[[Any, Any], bool], said: str)
             run.found.append((_named(at), said))
 
     return check
-
-
-def _pattern_of(schema: dict[str, Json]) -> list[_Check]:
-    text = schema.get("pattern")
-    pattern = _pattern(text) if type(text) is str else None
-    if pattern is None:
-        return []
-
-    def check(value: Json, at: str, run: _Run) -> None:
-        if type(value) is str and pattern.search(value) is None:
-            run.found.append((_named(at), f"must match {text}"))
-
-    return [check]
-
-
-def _pattern(text: str) -> Any:
-    """A pattern of a schema, ready for `search`; None for one that is not of RE2."""
-    import re2  # A start without patterns does not pay for it.
-
-    options = re2.Options()
-    options.log_errors = False
-    options.max_mem = 1 << 20
-    try:
-        return re2.compile(text, options)
-    except re2.error:
-        return None
 
 
 def _canonical(value: Json) -> str:

@@ -1,7 +1,7 @@
 """Whether an entry of a client starts mcpguard: known by what is started, never by its name.
 
-Law of this file: what is not positively an installed mcpguard is none. An installation is a distribution
-whose record lists the script, with its digest; whoever can write as this user can make one up.
+Law of this file: only what is positively an installed mcpguard counts as one. An installation is a
+distribution whose record lists the script, with its digest; whoever can write as this user can make one up.
 """
 
 import os

@@ -111,7 +111,7 @@ class Reading:
             self.write(target)
 
     def read(self, word: Word) -> None:
-        """Note a file that is read, if it is none that only stands for what a program gets anyway."""
+        """Note a file that is read, unless it only stands for what a program gets anyway."""
         self._file(self.reads, word)
 
     def write(self, word: Word) -> None:
