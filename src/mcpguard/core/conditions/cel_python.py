@@ -18,6 +18,7 @@ from typing import Any
 import celpy
 from celpy import celtypes, evaluation
 
+from mcpguard.core.conditions.advice import advised
 from mcpguard.core.conditions.cel import (
     ERROR,
     FALSE,
@@ -137,11 +138,11 @@ class PythonEngine:
             reader.read(tree, frozenset())
         except celpy.CELParseError as error:
             at = offset_of(text, error.line, error.column) if (error.line or 0) > 0 else len(text)
-            raise ConditionError([(at, "Syntax error")]) from None
+            raise ConditionError(advised(text, [(at, "Syntax error")])) from None
         except RecursionError:
             raise ConditionError([(0, "nested too deeply")]) from None
         if reader.mistakes:
-            raise ConditionError(reader.mistakes)
+            raise ConditionError(advised(text, reader.mistakes))
         return PythonCondition(self, text, tree, self._activation, hoisted.reads)
 
     def either(self, conditions: Sequence[Condition]) -> None:

@@ -13,6 +13,7 @@ from collections.abc import Sequence
 from functools import cache
 from typing import Any
 
+from mcpguard.core.conditions.advice import advised
 from mcpguard.core.conditions.cel import (
     ERROR,
     FALSE,
@@ -105,7 +106,7 @@ class _CppEngine:
         try:
             expression = self._env.compile(hoisted.text)
         except RuntimeError as error:
-            raise ConditionError(_mistakes(text, str(error))) from None
+            raise ConditionError(advised(text, _mistakes(text, str(error)))) from None
         if not any(expression.return_type() == one for one in self._boolean):
             raise ConditionError([(0, NOT_BOOLEAN)])
         return _CppCondition(self, expression, hoisted)

@@ -62,15 +62,17 @@ def compute(call: HoistedCall, view: Mapping[str, Json]) -> Json:
 
 @cache
 def compiled(pattern: str) -> Any:
-    """A constant pattern of a policy, ready for `search`. Raises ValueError for what is no RE2 pattern."""
+    """A constant pattern of a policy, ready for `search`. Raises ValueError with RE2's reason
+    for what is no pattern."""
     import re2  # A start without patterns does not pay for it.
 
     options = re2.Options()
     options.log_errors = False
     try:
         return re2.compile(pattern, options)
-    except re2.error:
-        raise ValueError("no pattern") from None
+    except re2.error as error:
+        reason = error.args[0] if error.args else b""
+        raise ValueError(reason.decode(errors="replace") if type(reason) is bytes else str(reason)) from None
 
 
 def key_of(head: str, steps: Steps) -> str:

@@ -190,9 +190,9 @@ class _Hoister:
             return
         try:
             compiled(pattern.value)
-        except ValueError:
+        except ValueError as reason:
             start = self._tokens[after - 2].start
-            self._mistakes.append((start, "this is no regular expression (RE2)"))
+            self._mistakes.append((start, f"this is no regular expression (RE2): {reason}"))
 
     # --- terms: each gives the term and the index behind it, or None where it is something else ------
 
