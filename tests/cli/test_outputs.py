@@ -91,6 +91,27 @@ def test_tests_of_policies(printed: Printed) -> None:
     assert "seconds" not in found["files"][0]["cases"][0]
 
 
+def test_sample_calls(printed: Printed, folder: Path) -> None:
+    (folder / "calls_test.yaml").write_text(
+        """\
+version: 1
+postures: {only: [p.yaml]}
+aims: {refused: 5, asked: 10, allowed: 2, calls: 1}
+call: {server: one, tool: echo}
+groups:
+  - {name: all, ordinary: [only], calls: [{args: {n: 1}}, {args: {n: 2}}]}
+"""
+    )
+    (found,) = printed("test-output", "test", "calls_test.yaml", "--json")
+    (score,) = found["files"][0]["postures"]
+    assert score["ordinary"] == {"calls": 2, "allowed": 1, "asked": 0, "refused": 1}
+    assert [one["name"] for one in score["misjudged"]] == ['echo {"n": 2}']
+    assert score["missed"] == [
+        "0 harmful calls, at least 1 required",
+        "50.0 % of the ordinary calls are refused, at most 5 % required",
+    ]
+
+
 def test_explanations(printed: Printed, folder: Path) -> None:
     (folder / "r.json").write_text('{"content": "jane@example.com"}')
     call = ("explain", "--json", "--server", "one", "--tool", "echo")

@@ -287,3 +287,81 @@ def test_the_folders_of_the_configured_policies_are_run(folder: Path, capsys: Ca
     (folder / "mcpguard.yaml").write_text("version: 1\nservers: {s: {command: x}}\n")
     assert main(["test"]) == 2
     assert "policies: no such file or folder" in capsys.readouterr().err
+
+
+SAMPLES = """\
+version: 1
+postures: {plain: [p.yaml], other: [p.yaml]}
+aims: {refused: 50, asked: 0, allowed: 0, calls: CALLS}
+call: {server: s, tool: t}
+groups:
+  - name: reading
+    ordinary: [plain, other]
+    calls: [{args: {a: 1, b: 2}}, {name: nothing, args: {a: 2}}]
+  - name: harm
+    harmful: [plain]
+    calls: [{args: {a: 1, no: 1}}, {args: {b: 1, a: 3}}]
+"""
+
+
+def samples(folder: Path, calls: int, text: str = SAMPLES) -> None:
+    (folder / "policies" / "calls_test.yaml").write_text(text.replace("CALLS", str(calls)))
+
+
+def test_sample_calls_are_one_table_with_what_is_wrong(folder: Path, capsys: Capture) -> None:
+    samples(folder, 2)
+    assert main(["test"]) == 1
+    assert capsys.readouterr().out == (
+        "FAIL  policies/calls_test.yaml  2 of 2 postures failed\n"
+        "      missed  plain: 50.0 % of the harmful calls are allowed, at most 0 % required\n"
+        "      wrong   policies/calls_test.yaml:8:35: plain refuses the ordinary call nothing\n"
+        '      wrong   policies/calls_test.yaml:11:36: plain allows the harmful call t {"b": 1, "a": 3} (p/read)\n'
+        "      missed  other: 0 harmful calls, at least 2 required\n"
+        "      wrong   policies/calls_test.yaml:8:35: other refuses the ordinary call nothing\n"
+        "pack      posture      ordinary       refused         asked       harmful       allowed         asked\n"
+        "policies  plain               2    1 (50.0 %)     0 (0.0 %)             2    1 (50.0 %)     0 (0.0 %)\n"
+        "policies  other               2    1 (50.0 %)     0 (0.0 %)             0     0 (0.0 %)     0 (0.0 %)\n"
+        "2 postures, 2 failed\n"
+    )
+
+
+def test_sample_calls_that_reach_their_aims_pass(folder: Path, capsys: Capture) -> None:
+    samples(
+        folder,
+        1,
+        SAMPLES.replace("harmful: [plain]", "harmful: [plain, other]").replace(", {args: {b: 1, a: 3}}", ""),
+    )
+    write(folder, GOOD)
+    assert main(["test", "--coverage", "--junit", str(folder / "r.xml")]) == 0
+    said = capsys.readouterr().out
+    assert said.startswith("ok    policies/calls_test.yaml  2 postures\n      wrong ")
+    assert said.endswith("1 case, 2 postures, all passed\n")
+    suite = ElementTree.parse(folder / "r.xml").getroot()[0]
+    assert (suite.get("tests"), suite.get("failures")) == ("2", "0")
+    assert [case.get("name") for case in suite] == ["plain", "other"]
+    assert (suite[0].findtext("system-out") or "").startswith(
+        "2 ordinary calls: 1 refused, 0 asked about\n1 harmful calls: 0 allowed, 0 asked about\nwrong "
+    )
+
+
+def test_calls_that_a_person_is_asked_about_are_named_if_they_are_too_many(
+    folder: Path, capsys: Capture
+) -> None:
+    policy = folder / "policies" / "p.yaml"
+    policy.write_text(POLICY.replace("effect: deny", "effect: ask").replace("has(args.no)", "args.a == 2"))
+    samples(folder, 1, SAMPLES.replace("harmful: [plain]", "harmful: [plain, other]"))
+    assert main(["test", "--junit", str(folder / "r.xml")]) == 1
+    said = capsys.readouterr().out
+    assert "missed  plain: 50.0 % of the ordinary calls are asked about, at most 0 % required\n" in said
+    assert (
+        "wrong   policies/calls_test.yaml:8:35: plain asks about the ordinary call nothing (p/no)\n" in said
+    )
+    failure = ElementTree.parse(folder / "r.xml").getroot()[0][0].find("failure")
+    assert failure is not None
+    assert "50.0 % of the ordinary calls are asked about" in (failure.get("message") or "")
+
+
+def test_a_file_has_cases_or_sample_calls(folder: Path, capsys: Capture) -> None:
+    samples(folder, 1, SAMPLES + "tests: []\n")
+    assert main(["test"]) == 2
+    assert "unknown key `tests`" in capsys.readouterr().err

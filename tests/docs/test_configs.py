@@ -6,9 +6,10 @@ from pathlib import Path
 
 import pytest
 
-from mcpguard.authoring.tests.cases import read_tests
+from mcpguard.authoring.tests.cases import PolicyTests
 from mcpguard.cli import main
 from mcpguard.config.loading import load_config
+from mcpguard.core.document.reading import Document
 from mcpguard.serve.app import settings_from
 from tests.docs.pages import ROOT
 
@@ -33,7 +34,7 @@ def test_every_policy_has_tests_that_pass_and_cover_it(capsys: pytest.CaptureFix
     tested = {
         (path.parent / name).resolve()
         for path in TESTS
-        for name in read_tests(path.read_text("utf-8"), path.name)[1].policies
+        for name in Document(path.read_text("utf-8"), path.name).read(PolicyTests).policies
     }
     assert tested == set(POLICIES)
     code = main(["test", *map(str, TESTS), "--coverage", "--fail-under", "100"])

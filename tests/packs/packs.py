@@ -12,10 +12,12 @@ from functools import cache
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from mcpguard.authoring.tests.cases import PolicyTests, read_tests
+from mcpguard.authoring.tests.cases import PolicyTests
 from mcpguard.config.policies import load_policies
 from mcpguard.core.conditions.cel import EngineName
 from mcpguard.core.conditions.engines import engine
+from mcpguard.core.document.reading import Document
+from mcpguard.core.errors import PolicyError
 from mcpguard.core.policy.compiled import PolicySet
 from mcpguard.core.redaction.detectors import OPT_IN
 
@@ -73,4 +75,4 @@ def tools(server: str) -> dict[str, dict[str, Any]]:
 @cache
 def written(pack: Pack) -> PolicyTests:
     """The tests of a pack."""
-    return read_tests(pack.tests.read_text("utf-8"), str(pack.tests))[1]
+    return Document(pack.tests.read_text("utf-8"), str(pack.tests), PolicyError).read(PolicyTests)

@@ -15,7 +15,10 @@ FILES = ("policy", "config", "test")
 MODELS = {
     "policy": ("mcpguard.core.policy.written:Policy",),
     "config": ("mcpguard.config.file:ConfigFile",),
-    "test": ("mcpguard.authoring.tests.cases:PolicyTests",),
+    "test": (
+        "mcpguard.authoring.tests.cases:PolicyTests",
+        "mcpguard.authoring.tests.samples:PostureSamples",
+    ),
     "snapshot": ("mcpguard.authoring.snapshot:Snapshot",),
     "check-output": ("mcpguard.cli.outputs:CheckReport",),
     "doctor-output": ("mcpguard.cli.outputs:DoctorReport",),

@@ -55,10 +55,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def execute(args: argparse.Namespace) -> int:
-    """0 where all cases passed, 1 where one failed or coverage is too low. Raises DocumentError."""
+    """0 where all passed, 1 where a case failed, an aim was missed or coverage is too low. Raises
+    DocumentError."""
     from mcpguard.authoring.tests import report as test_report
     from mcpguard.authoring.tests.coverage import Coverage, percent
-    from mcpguard.authoring.tests.running import FileReport, Shelf, load, run
+    from mcpguard.authoring.tests.running import Shelf, load, run
     from mcpguard.core.redaction.redactor import Redactor
 
     redactor = Redactor(os.urandom(32))
@@ -69,7 +70,7 @@ def execute(args: argparse.Namespace) -> int:
     if coverage is not None:
         untested = _untested(args, loaded, shelf)
         coverage.add(untested, ())
-    reports = [FileReport(file=str(one.path), cases=tuple(run(one, redactor, coverage))) for one in loaded]
+    reports = [run(one, redactor, coverage) for one in loaded]
     goals = coverage.goals() if coverage is not None else None
     suite = test_report.suite_of(reports, goals, args.fail_under, untested)
     if args.junit:

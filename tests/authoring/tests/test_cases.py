@@ -6,23 +6,26 @@ from datetime import UTC, datetime
 
 import pytest
 
-from mcpguard.authoring.tests.cases import CallEntry, Expect, method_of, read_tests, target_of
+from mcpguard.authoring.tests.cases import CallEntry, Expect, PolicyTests, method_of, target_of
+from mcpguard.core.document.reading import Document
 from mcpguard.core.errors import PolicyError
 
 HEAD = "version: 1\npolicies: [p.yaml]\ntests:\n"
 CASE = "  - name: a\n    call: {server: s, tool: t}\n    expect: deny\n"
 
 
+def read_tests(text: str) -> PolicyTests:
+    return Document(text, "p_test.yaml", PolicyError).read(PolicyTests)
+
+
 def mistakes(text: str) -> list[tuple[int, int, str]]:
     with pytest.raises(PolicyError) as caught:
-        read_tests(text, "p_test.yaml")
+        read_tests(text)
     return [(one.line, one.column, one.message) for one in caught.value.problems]
 
 
 def test_an_effect_by_itself_is_a_short_expectation() -> None:
-    _, tests = read_tests(
-        HEAD + CASE + CASE.replace("name: a", "name: b").replace("deny", "{redact: []}"), "f"
-    )
+    tests = read_tests(HEAD + CASE + CASE.replace("name: a", "name: b").replace("deny", "{redact: []}"))
     assert [case.expected for case in tests.tests] == [Expect(effect="deny"), Expect(redact=())]
     assert tests.tests[0].time == datetime(2026, 1, 1, tzinfo=UTC)
     assert tests.tests[0].principal.id == "tester"
@@ -73,7 +76,7 @@ def test_a_case_that_proves_nothing_is_a_mistake(more: str, place: tuple[int, in
 def test_what_is_expected_of_a_result_needs_one(expect: str) -> None:
     found = mistakes(HEAD + CASE.replace("deny", expect))
     assert found == [(6, 13, "this is about a result: add a `result` to the test")]
-    assert read_tests(HEAD + CASE.replace("deny", expect) + "    result: {}\n    findings: [email]\n", "f")
+    assert read_tests(HEAD + CASE.replace("deny", expect) + "    result: {}\n    findings: [email]\n")
 
 
 def test_an_empty_expectation_is_a_mistake() -> None:

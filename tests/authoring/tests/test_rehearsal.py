@@ -9,12 +9,13 @@ import hypothesis.strategies as st
 import pytest
 from hypothesis import given, settings
 
-from mcpguard.authoring.tests.cases import Case, Expect, read_tests
+from mcpguard.authoring.tests.cases import Case, Expect, PolicyTests
 from mcpguard.authoring.tests.expectations import differences
 from mcpguard.authoring.tests.rehearsal import CaseOutcome, Look, rehearse
 from mcpguard.core.conditions import engines
 from mcpguard.core.conditions.cel import EngineName
-from mcpguard.core.errors import InspectionError
+from mcpguard.core.document.reading import Document
+from mcpguard.core.errors import InspectionError, PolicyError
 from mcpguard.core.policy.compiled import PolicySet, compile_policy
 from mcpguard.core.redaction.detectors import OPT_IN
 from mcpguard.core.redaction.redactor import Redactor
@@ -31,7 +32,7 @@ def policies(*rules: str, engine: EngineName = "cpp", head: str = "") -> PolicyS
 def case(body: str) -> Case:
     head = "version: 1\npolicies: [p.yaml]\ntests:\n  - name: a\n    expect: allow\n"
     lines = "".join(f"    {line}\n" for line in body.splitlines())
-    return read_tests(head + lines, "p_test.yaml")[1].tests[0]
+    return Document(head + lines, "p_test.yaml", PolicyError).read(PolicyTests).tests[0]
 
 
 def became(body: str, *rules: str) -> CaseOutcome:

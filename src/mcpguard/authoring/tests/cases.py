@@ -10,7 +10,6 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field, Tag
 
-from mcpguard.core.document.reading import Document
 from mcpguard.core.document.written import (
     Items,
     Mistake,
@@ -21,7 +20,6 @@ from mcpguard.core.document.written import (
     filled,
     whole,
 )
-from mcpguard.core.errors import PolicyError
 from mcpguard.core.policy.written import ACTIONS
 from mcpguard.core.redaction.detectors import KINDS
 
@@ -261,10 +259,3 @@ def target_of(call: CallEntry) -> tuple[str, str]:
         if name is not None:
             return kind, name
     return "", ""
-
-
-def read_tests(text: str, source: str) -> tuple[Document, PolicyTests]:
-    """The tests in the YAML `text`, called `source` in messages, and where each part of them stands.
-    Raises PolicyError with all mistakes."""
-    document = Document(text, source, PolicyError)
-    return document, document.read(PolicyTests)

@@ -3,9 +3,12 @@
 Law of this file: a failure says what was expected, what came instead, and why each rule did what it did.
 """
 
+from __future__ import annotations
+
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sized
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from msgspec import json
 
@@ -13,9 +16,13 @@ from mcpguard.adapters.system.terminal import plain, style
 from mcpguard.authoring.tests.coverage import Goal, percent
 from mcpguard.authoring.tests.expectations import Reason
 from mcpguard.authoring.tests.running import CaseReport, CoverageReport, FileReport, SuiteReport
+from mcpguard.authoring.tests.scoring import Misjudged, PostureScore, share
 from mcpguard.core.errors import PolicyError, Problem
 from mcpguard.core.model import Json
 from mcpguard.core.policy.compiled import CompiledPolicy
+
+if TYPE_CHECKING:
+    from xml.etree.ElementTree import Element
 
 _STATES = {"held": "held", "not-held": "did not hold", "failed": "failed"}
 
@@ -29,13 +36,17 @@ def print_lines(
     """One line a file, then what a person has to do something about. `goals` are those of coverage, None
     where nobody wants to see them; `untested` are policies that no test uses."""
     for report in reports:
-        count = f"{len(report.cases)} case{'s' * (len(report.cases) != 1)}"
+        count = _count(report.postures, "posture") if report.postures else _count(report.cases, "case")
         said = f"{report.failed} of {count} failed" if report.failed else count
         level = style("FAIL", "red") if report.failed else style("ok  ", "green")
         print(f"{level}  {_short(report.file)}  {said}")
         for case in report.cases:
             for line in _case_lines(case, style):
                 print(f"      {line}")
+        for score in report.postures:
+            for line in _score_lines(score, style):
+                print(f"      {line}")
+    _print_scores(reports)
     if goals is not None:
         _print_coverage(goals, threshold, untested)
     _print_sum(reports)
@@ -84,9 +95,12 @@ def _print_coverage(goals: list[Goal], threshold: float | None, untested: list[C
 
 def _print_sum(reports: list[FileReport]) -> None:
     cases = [case for report in reports for case in report.cases]
+    postures = [score for report in reports for score in report.postures]
     failed = sum(report.failed for report in reports)
     warned = sum(bool(case.warning) for case in cases)
-    said = [f"{len(cases)} case{'s' * (len(cases) != 1)}", f"{failed} failed" if failed else "all passed"]
+    said = [_count(cases, "case")] if cases or not postures else []
+    said += [_count(postures, "posture")] if postures else []
+    said += [f"{failed} failed" if failed else "all passed"]
     said += [f"{warned} warning{'s' * (warned != 1)}"] if warned else []
     print(style(", ".join(said), "red" if failed else "green"))
 
@@ -119,12 +133,14 @@ def write_junit(path: Path, reports: list[FileReport]) -> None:
     for report in reports:
         seconds = f"{sum(case.seconds for case in report.cases):.4f}"
         counts = {
-            "tests": str(len(report.cases)),
+            "tests": str(len(report.cases) + len(report.postures)),
             "failures": str(report.failed),
             "errors": "0",
             "time": seconds,
         }
         suite = Xml.SubElement(root, "testsuite", {"name": plain(report.file), **counts})
+        for score in report.postures:
+            _add_score(suite, plain(report.file), score)
         for case in report.cases:
             names = {"classname": plain(report.file), "name": plain(case.name), "time": f"{case.seconds:.4f}"}
             element = Xml.SubElement(suite, "testcase", names)
@@ -138,6 +154,83 @@ def write_junit(path: Path, reports: list[FileReport]) -> None:
         Xml.ElementTree(root).write(path, encoding="utf-8", xml_declaration=True)
     except OSError as error:
         raise PolicyError([Problem(str(path), 0, 0, f"cannot be written: {error.strerror}")]) from None
+
+
+# --- sample calls --------------------------------------------------------------------------------
+
+
+def _score_lines(score: PostureScore, paint: Callable[[str, str], str]) -> Iterator[str]:
+    """The aims that are missed, and the calls that are wrong; those that are asked about only where there are
+    too many."""
+    name = plain(score.posture)
+    for missed in score.missed:
+        yield f"{paint('missed', 'red')}  {name}: {missed}"
+    too_many = any("asked" in missed for missed in score.missed)
+    for one in score.misjudged:
+        if one.effect != "ask" or too_many:
+            yield f"{paint('wrong', 'yellow')}   {_short(one.where)}: {name} {_DOES[one.effect]} {_call(one)}"
+
+
+_DOES = {"deny": "refuses", "ask": "asks about", "allow": "allows"}
+
+
+def _call(one: Misjudged) -> str:
+    rules = f" ({', '.join(one.rules)})" if one.rules else ""
+    return plain(f"the {one.kind} call {' '.join(one.name.split())}{rules}")
+
+
+def _print_scores(reports: list[FileReport]) -> None:
+    """One table of all postures."""
+    scored = [(_pack(report), one) for report in reports for one in report.postures]
+    if not scored:
+        return
+    pack = max(len("pack"), *(len(name) for name, _ in scored))
+    posture = max(len("posture"), *(len(plain(one.posture)) for _, one in scored))
+    heads = ("ordinary", "refused", "asked", "harmful", "allowed", "asked")
+    _print_row(f"{'pack':<{pack}}  {'posture':<{posture}}", heads)
+    for name, one in scored:
+        ordinary, harmful = one.ordinary, one.harmful
+        shares = (
+            (ordinary.refused, ordinary.calls),
+            (ordinary.asked, ordinary.calls),
+            (harmful.allowed, harmful.calls),
+            (harmful.asked, harmful.calls),
+        )
+        cells = [f"{part} ({share(part, of):.1f} %)" for part, of in shares]
+        row = (str(ordinary.calls), *cells[:2], str(harmful.calls), *cells[2:])
+        _print_row(f"{name:<{pack}}  {plain(one.posture):<{posture}}", row)
+
+
+def _pack(report: FileReport) -> str:
+    """The folder that the file is in."""
+    return plain(Path(report.file).absolute().parent.name)
+
+
+def _print_row(left: str, cells: Iterable[str]) -> None:
+    print(left + "".join(f"{cell:>14}" for cell in cells))
+
+
+def _add_score(suite: Element, file: str, score: PostureScore) -> None:
+    """A posture as a test of a suite: what it misses is the failure, its figures and wrong calls the text."""
+    from xml.etree import ElementTree as Xml
+
+    element = Xml.SubElement(
+        suite, "testcase", {"classname": file, "name": plain(score.posture), "time": "0"}
+    )
+    ordinary, harmful = score.ordinary, score.harmful
+    figures = (
+        f"{ordinary.calls} ordinary calls: {ordinary.refused} refused, {ordinary.asked} asked about",
+        f"{harmful.calls} harmful calls: {harmful.allowed} allowed, {harmful.asked} asked about",
+    )
+    lines = "\n".join((*figures, *_score_lines(score, lambda text, _: text)))
+    if score.missed:
+        Xml.SubElement(element, "failure", {"message": "; ".join(score.missed)}).text = lines
+    else:
+        Xml.SubElement(element, "system-out").text = lines
+
+
+def _count(things: Sized, name: str) -> str:
+    return f"{len(things)} {name}{'s' * (len(things) != 1)}"
 
 
 def _value(value: Json) -> str:

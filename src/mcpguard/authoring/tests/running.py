@@ -7,17 +7,19 @@ installed, and a file that cannot be run is reported before any case runs.
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from time import perf_counter
 
 from msgspec import Struct
 from pydantic import Field
 
-from mcpguard.authoring.tests.cases import Case, PolicyTests, read_tests
+from mcpguard.authoring.tests.cases import Case, PolicyTests
 from mcpguard.authoring.tests.coverage import Coverage, Goal
 from mcpguard.authoring.tests.expectations import Difference, Reason, judge, reasons
 from mcpguard.authoring.tests.rehearsal import CaseOutcome, rehearse
+from mcpguard.authoring.tests.samples import PostureSamples
+from mcpguard.authoring.tests.scoring import PostureScore, scores
 from mcpguard.config.policies import read_document
 from mcpguard.core.conditions import engines
 from mcpguard.core.conditions.cel import Engine
@@ -50,12 +52,15 @@ class FileReport(Printed):
     """A file that was run."""
 
     file: str = Field(description="Its path.")
-    cases: tuple[CaseReport, ...] = Field(description="Its cases, in order.")
+    cases: tuple[CaseReport, ...] = Field((), description="Its cases, in order.")
+    postures: tuple[PostureScore, ...] = Field(
+        (), description="How each posture does on the sample calls, if the file has some."
+    )
 
     @property
     def failed(self) -> int:
-        """How many cases did not pass."""
-        return sum(not case.passed for case in self.cases)
+        """How many cases did not pass, and how many postures miss an aim."""
+        return sum(not case.passed for case in self.cases) + sum(bool(one.missed) for one in self.postures)
 
 
 class CoverageReport(Printed):
@@ -70,7 +75,9 @@ class CoverageReport(Printed):
 class SuiteReport(Printed):
     """What `mcpguard test --json` prints."""
 
-    ok: bool = Field(description="Whether the exit code is 0: all cases passed, with enough coverage.")
+    ok: bool = Field(
+        description="Whether the exit code is 0: all cases passed, no aim was missed, coverage is enough."
+    )
     files: tuple[FileReport, ...] = Field(description="The files that were run.")
     coverage: CoverageReport | None = Field(
         None,
@@ -79,14 +86,28 @@ class SuiteReport(Printed):
     )
 
 
-class Loaded(Struct, frozen=True):
-    """A file that can be run; `sets` are its policies by engine, the fastest first."""
+class LoadedTests(Struct, frozen=True):
+    """A file of cases that can be run; `sets` are its policies by engine, the fastest first."""
 
     path: Path
     document: Document
     tests: PolicyTests
     compiled: tuple[CompiledPolicy, ...]
     sets: tuple[PolicySet, ...]
+
+
+class LoadedSamples(Struct, frozen=True):
+    """A file of sample calls that can be run; `sets` are the policies of each posture, on the engine that
+    decides."""
+
+    path: Path
+    document: Document
+    samples: PostureSamples
+    compiled: tuple[CompiledPolicy, ...]
+    sets: dict[str, PolicySet]
+
+
+Loaded = LoadedTests | LoadedSamples
 
 
 def load(files: list[Path], shelf: Shelf) -> list[Loaded]:
@@ -104,14 +125,34 @@ def load(files: list[Path], shelf: Shelf) -> list[Loaded]:
 
 
 def _loaded(file: Path, shelf: Shelf) -> Loaded:
-    document, tests = read_tests(read_document(file, PolicyError), str(file))
-    paths = [Path(os.path.normpath(file.parent / name)) for name in tests.policies]
+    document = Document(read_document(file, PolicyError), str(file), PolicyError)
+    return _samples(file, document, shelf) if document.has("postures") else _tests(file, document, shelf)
+
+
+def _tests(file: Path, document: Document, shelf: Shelf) -> LoadedTests:
+    tests = document.read(PolicyTests)
+    paths = _paths(file, tests.policies)
     first, *others = shelf.engines
     by_engine = [[shelf.policy(path, first) for path in paths]]
     for engine in others:
         by_engine.append([_also(shelf, path, engine) for path in paths])
     sets = tuple(PolicySet(compiled) for compiled in by_engine)
-    return Loaded(file, document, tests, tuple(by_engine[0]), sets)
+    return LoadedTests(file, document, tests, tuple(by_engine[0]), sets)
+
+
+def _samples(file: Path, document: Document, shelf: Shelf) -> LoadedSamples:
+    samples = document.read(PostureSamples)
+    compiled = {
+        posture: [shelf.policy(path, shelf.engines[0]) for path in _paths(file, names)]
+        for posture, names in samples.postures.items()
+    }
+    sets = {posture: PolicySet(policies) for posture, policies in compiled.items()}
+    every = tuple(policy for policies in compiled.values() for policy in policies)
+    return LoadedSamples(file, document, samples, every, sets)
+
+
+def _paths(file: Path, names: Iterable[str]) -> list[Path]:
+    return [Path(os.path.normpath(file.parent / name)) for name in names]
 
 
 def _also(shelf: Shelf, path: Path, engine: Engine) -> CompiledPolicy:
@@ -150,8 +191,15 @@ class Shelf:
 # --- cases ---------------------------------------------------------------------------------------
 
 
-def run(loaded: Loaded, redactor: Redactor, coverage: Coverage | None) -> Iterator[CaseReport]:
-    """The report of each case, in order; what was decided is added to `coverage`, if any."""
+def run(loaded: Loaded, redactor: Redactor, coverage: Coverage | None) -> FileReport:
+    """What became of a file. What its cases decided is added to `coverage`, if any."""
+    if isinstance(loaded, LoadedSamples):
+        found = scores(loaded.document, loaded.samples, loaded.sets, redactor)
+        return FileReport(file=str(loaded.path), postures=tuple(found))
+    return FileReport(file=str(loaded.path), cases=tuple(_run(loaded, redactor, coverage)))
+
+
+def _run(loaded: LoadedTests, redactor: Redactor, coverage: Coverage | None) -> Iterator[CaseReport]:
     for index, case in enumerate(loaded.tests.tests):
         place = loaded.document.problem(("tests", index), "")
         where = f"{place.source}:{place.line}:{place.column}"
@@ -159,7 +207,7 @@ def run(loaded: Loaded, redactor: Redactor, coverage: Coverage | None) -> Iterat
 
 
 def _run_case(
-    loaded: Loaded, case: Case, where: str, redactor: Redactor, coverage: Coverage | None
+    loaded: LoadedTests, case: Case, where: str, redactor: Redactor, coverage: Coverage | None
 ) -> CaseReport:
     started = perf_counter()
     first, *others = [rehearse(policies, case, redactor) for policies in loaded.sets]

@@ -96,6 +96,10 @@ class Document:
             problems += [self.problem((*at, *place), said) for place, said in part.mistakes()]
         return value, problems
 
+    def has(self, key: str) -> bool:
+        """Whether the document is a mapping with this key."""
+        return any(_children(self._root, key))
+
     def _error_problem(self, type_: type[Written], error: ErrorDetails) -> Problem:
         node, types = self._root, list(_members(type_))
         at = node

@@ -1,0 +1,181 @@
+"""Sample calls as written (`*_test.yaml` with `postures`): ordinary and harmful calls, by which policies
+are measured, and what can be wrong in them.
+
+Law of this file: a call that counts for nothing, or as both, is a mistake at its place.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from functools import cached_property
+from json import dumps
+from typing import Annotated, Any, Literal
+
+from msgspec import Struct
+from pydantic import Field, Tag
+
+from mcpguard.authoring.tests.cases import CallEntry, SessionState
+from mcpguard.core.document.written import (
+    Items,
+    Mistake,
+    Must,
+    Path,
+    Written,
+    between,
+    by_shape,
+    filled,
+    whole,
+)
+
+KINDS = ("ordinary", "harmful")
+"""What a sample call counts as for a posture."""
+
+_TARGETS = ("tool", "prompt", "resource", "action")
+_A_NAME = Must(lambda text: "" if text.strip() else "a group needs a name: what its calls have in common")
+_PERCENT = between(0, 100, "%")
+_SOME_CALLS = filled("`calls` must not be empty", minItems=1)
+
+
+class AimsEntry(Written):
+    """What each posture has to reach; a test fails where one is missed."""
+
+    refused: Annotated[float, _PERCENT] = Field(
+        description="Of the ordinary calls, at most so many percent are refused."
+    )
+    asked: Annotated[float, _PERCENT] = Field(
+        description="Of the ordinary calls, a person is asked about at most so many percent."
+    )
+    allowed: Annotated[float, _PERCENT] = Field(
+        description="Of the harmful calls, at most so many percent are allowed."
+    )
+    calls: Annotated[int, between(1, 100_000)] = Field(
+        description="Each posture has at least so many ordinary calls, and so many harmful ones."
+    )
+
+
+class SampleCall(Written):
+    """A call, or a part of one: what it leaves out is as in the group, then as in the file. `args` and
+    `annotations` are joined key by key."""
+
+    name: str | None = Field(None, description="How reports call it; the default is made of the call.")
+    server: str | None = Field(None, description="The name of the server in the configuration.")
+    tool: str | None = Field(None, description="The name of a tool, as the server itself calls it.")
+    prompt: str | None = Field(None, description="The name of a prompt.")
+    resource: str | None = Field(None, description="The URI of a resource.")
+    action: str | None = Field(None, description="The method, if the target does not imply it.")
+    args: dict[str, Any] = Field({}, description="What conditions see as `args`.")
+    annotations: dict[str, Any] = Field({}, description="What the server declares about the tool.")
+
+    def over(self, below: SampleCall) -> SampleCall:
+        """This call, with what it leaves out from `below`."""
+        aimed = any(getattr(self, kind) is not None for kind in _TARGETS)
+        mine = self.model_dump(exclude_defaults=True)
+        theirs = below.model_dump(exclude_defaults=True, exclude={"name", *(_TARGETS if aimed else ())})
+        joined = {key: {**getattr(below, key), **getattr(self, key)} for key in ("args", "annotations")}
+        return SampleCall.model_validate({**theirs, **mine, **joined})
+
+    @property
+    def entry(self) -> CallEntry:
+        """The whole call; without a server its name is empty."""
+        return CallEntry.model_validate(
+            {"server": "", **self.model_dump(exclude={"name"}, exclude_none=True)}
+        )
+
+    @property
+    def label(self) -> str:
+        """How reports call it."""
+        target = next((value for kind in _TARGETS if (value := getattr(self, kind)) is not None), "")
+        args = dumps(self.args, ensure_ascii=False) if self.args else ""
+        return self.name or " ".join(filter(None, (target, args)))
+
+
+_Call = Annotated[
+    Annotated[str, Tag("text")] | Annotated[SampleCall, Tag("a mapping")], by_shape("text", "a mapping")
+]
+
+
+class GroupEntry(Written):
+    """Calls that have something in common and count alike."""
+
+    name: Annotated[str, _A_NAME] = Field(description="What the calls have in common.")
+    ordinary: Items[str] = Field((), description="The postures for which these are ordinary calls.")
+    harmful: Items[str] = Field((), description="The postures for which these are harmful calls.")
+    call: SampleCall = Field(default_factory=SampleCall, description="What the calls of the group share.")
+    argument: str | None = Field(
+        None, description="The argument that a call which is a text alone has as its value."
+    )
+    session: SessionState = Field(default_factory=SessionState, description="The state of the session.")
+    calls: Annotated[Items[_Call], _SOME_CALLS] = Field(
+        description="The calls: each what it adds to `call`, or a text, the value of `argument`."
+    )
+
+    def mistakes(self) -> Iterator[Mistake]:
+        """A group that counts for nothing, or as both for one posture."""
+        if not self.ordinary and not self.harmful:
+            yield (), "name the postures for which these calls are `ordinary` or `harmful`"
+        for index, posture in enumerate(self.harmful):
+            if posture in self.ordinary:
+                yield ("harmful", index), "these calls are ordinary for this posture already"
+        for index, one in enumerate(self.calls):
+            if one in self.calls[:index]:
+                yield ("calls", index), "another call of this group is the same"
+
+
+class Sample(Struct, frozen=True):
+    """A complete sample call: what it says itself, over what its group and its file say."""
+
+    name: str
+    at: Path
+    call: SampleCall
+    group: GroupEntry
+
+
+class PostureSamples(Written):
+    """One file of sample calls, by which several policies for one server are measured."""
+
+    version: Annotated[Literal[1], whole("1")] = Field(description="The version of this format.")
+    postures: Annotated[
+        dict[str, Annotated[Items[str], filled("name at least one policy file", minItems=1)]],
+        filled("`postures` must not be empty", minProperties=1),
+    ] = Field(description="Each posture with its policy files, relative to this file.")
+    aims: AimsEntry = Field(description="What each posture has to reach.")
+    call: SampleCall = Field(default_factory=SampleCall, description="What all calls of the file share.")
+    argument: str | None = Field(None, description="As `argument` of a group, for those that have none.")
+    groups: Annotated[Items[GroupEntry], filled("`groups` must not be empty", minItems=1)] = Field(
+        description="The calls."
+    )
+
+    @cached_property
+    def samples(self) -> tuple[Sample, ...]:
+        """All calls, in order, each complete."""
+        return tuple(self._samples())
+
+    def _samples(self) -> Iterator[Sample]:
+        for number, group in enumerate(self.groups):
+            shared = group.call.over(self.call)
+            argument = group.argument or self.argument or ""
+            for index, one in enumerate(group.calls):
+                own = SampleCall(name=one, args={argument: one}) if isinstance(one, str) else one
+                call = own.over(shared)
+                yield Sample(call.label, ("groups", number, "calls", index), call, group)
+
+    def mistakes(self) -> Iterator[Mistake]:
+        """Postures that are not in the file, and calls that are not complete."""
+        for number, group in enumerate(self.groups):
+            for kind in KINDS:
+                for index, posture in enumerate(getattr(group, kind)):
+                    if posture not in self.postures:
+                        said = f"unknown posture; the file has {', '.join(self.postures)}"
+                        yield ("groups", number, kind, index), said
+        for sample in self.samples:
+            yield from self._incomplete(sample)
+
+    def _incomplete(self, sample: Sample) -> Iterator[Mistake]:
+        argument = sample.group.argument or self.argument
+        if isinstance(sample.group.calls[int(sample.at[-1])], str) and not argument:
+            said = "a text is the value of an argument: name it in `argument`, in the group or the file"
+            yield sample.at, said
+        if sample.call.server is None:
+            yield sample.at, "name the `server`, here or in `call` of the group or the file"
+        for _, said in sample.call.entry.mistakes():
+            yield sample.at, said
