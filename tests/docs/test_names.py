@@ -18,8 +18,8 @@ from tests.docs.pages import ROOT
 SRC = ROOT / "src" / "mcpguard"
 PLACES = (SRC, ROOT, ROOT / "tests", SRC / "adapters", SRC / "core", SRC / "adapters" / "upstreams")
 """What a path may be relative to, beside the folder of the file that names it."""
-NOT_OURS = {"Authorization", "Date", "secrets/"}
-"""Header fields of HTTP in the form of a class, and a folder of the user's."""
+NOT_OURS = {"Authorization", "Date", "secrets/", "sitecustomize.py", "usercustomize.py"}
+"""Header fields of HTTP in the form of a class, a folder of the user's, and files of Python."""
 CLASS = re.compile(r"[A-Z][a-z]+(?:[A-Z][a-z0-9]+)*")
 KEYS = {"client", "entry", "http", "limits", "postgres", "session"}
 """Keys of files that people write, which modules are called like: `http.token` is a key."""

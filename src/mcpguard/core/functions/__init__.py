@@ -20,6 +20,8 @@ PLACES = {
     "isPrivateHost": ("web.private_host", "IS_PRIVATE_HOST"),
     "cidr": ("web.cidr", "CIDR"),
     "pathWithin": ("paths.path_within", "PATH_WITHIN"),
+    "secretName": ("paths.secret_names", "SECRET_NAME"),
+    "obeyedFile": ("paths.obeyed_files", "OBEYED_FILE"),
     "texts": ("texts", "TEXTS"),
     "glob": ("glob", "GLOB"),
     "detect": ("detect", "DETECT"),

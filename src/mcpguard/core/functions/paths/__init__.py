@@ -1,1 +1,1 @@
-"""Paths of files: `pathWithin`, which reads with `reading.py`."""
+"""Paths of files: `reading.py` is for `pathWithin`, `naming.py` for `secretName` and `obeyedFile`."""

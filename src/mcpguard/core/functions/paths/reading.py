@@ -33,7 +33,7 @@ _LOOK_ALIKES = frozenset(
     "\u29f9\u2cf9\u2e4a\u2e31\u3002\ua60e\ua4f8\U00010a50\U0001d16d"
 )
 # What is drawn as nothing (Default_Ignorable_Code_Point of Unicode), where its category does not tell.
-_UNSEEN = re.compile(
+UNSEEN = re.compile(
     "[\u034f\u115f\u1160\u17b4\u17b5\u180b-\u180f\u3164\ufe00-\ufe0f\uffa0\U000e0000-\U000e0fff]"
 )
 _BEYOND = re.compile(r"[^\x00-\x7f]")
@@ -129,7 +129,7 @@ def _check_characters(text: str) -> None:
     for one in _BEYOND.findall(text):
         if unicodedata.category(one)[0] in "CZ" or one in _LOOK_ALIKES:
             raise FunctionError("a path has a character that is invisible or looks like another")
-    if _UNSEEN.search(text):
+    if UNSEEN.search(text):
         raise FunctionError("a path has an invisible character")
     if unicodedata.normalize("NFKC", text) != text:
         raise FunctionError("a path has a character that Unicode normalisation replaces")

@@ -1,0 +1,253 @@
+"""What the names in a path say: kinds of files, each known by globs, and a reader that finds them.
+
+Law of this file: a path is searched in every reading that some file system or program may give it, and one
+that finds a kind is enough. A glob or a variable means "no" only where nothing in its place could be of a
+kind; otherwise there is no answer. A list of names can never be complete, so "no" is "not known".
+"""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from collections.abc import Iterable, Iterator
+from functools import lru_cache
+from typing import Any
+from urllib.parse import unquote
+
+import re2
+from msgspec import Struct
+
+from mcpguard.core.functions.function import FunctionError, check_size
+from mcpguard.core.functions.paths.reading import LIMIT, LONGEST, UNSEEN
+
+GLOBS = 64
+"""The most characters of a name that is a glob, names of a path that are, and paths that braces stand for."""
+
+_ESCAPE = re.compile(r"%[0-9A-Fa-f]{2}")
+# What copies, editors and archives append.
+_TAIL = re.compile(
+    r"(?:[._ -](?:bak|backup|old|orig|original|saved?|copy|prev|previous|tmp|temp|sw[a-p]|rej|gz|bz2|xz|zst"
+    r"|zip|tar|tgz)|[._ -]?[0-9]+|[._ -]?\([^()]*\)|[~#+])\Z"
+)
+_TAILS = 8
+# What editors put before the name of a copy, such as `.#a` and `#a#`.
+_HEAD = re.compile(r"\A[.#~$]+(?=.)")
+# Where a stream of NTFS, a part of a URL or a list begins.
+_CUT = re.compile(r"(?!\A)[:#;,?& ].*", re.DOTALL)
+_VARIABLE = re.compile(r"\$\{[^}]*\}|\$\(.*\)|`[^`]*`|\$\w+|\$(?=.)|%\w+%", re.DOTALL)
+_BRACES = re.compile(r"\{([^{}]*(?:,|\.\.)[^{}]*)\}")
+_ATOM = re.compile(r"([@+!*?]\([^()]*\)|\*)|(\[\]?(?:\[[:.=][^]]*[:.=]\]|[^]])*\]|\?)|.", re.DOTALL)
+_TEXT, _ONE = "\0text", "\0one"
+
+
+class FileKind(Struct, frozen=True):
+    """One kind of files.
+
+    `what` names it and `why` says what makes it special, both for the reference. `names` are globs, separated
+    by blanks: `*` is any text in a name, `?` one character (such as a blank), `a/b` a name in a folder. They
+    are in lower case and NFKC, and mean a file, or a folder with all that is in it. `but` are globs of what
+    is not meant. `hits` and `misses` are paths, from which tests and the reference are made.
+    """
+
+    what: str
+    why: str
+    names: str
+    hits: tuple[str, ...]
+    misses: tuple[str, ...]
+    but: str = ""
+
+
+class Naming:
+    """Finds `kinds` in paths, for the function called `name`.
+
+    A file whose name ends in one of `plain`, such as `.py`, and begins with no dot, is found by names without
+    `*` alone.
+    """
+
+    def __init__(self, name: str, kinds: Iterable[FileKind], plain: tuple[str, ...] = ()) -> None:
+        self._name = name
+        self._plain = plain
+        kinds = tuple(kinds)
+        globs = [glob for kind in kinds for glob in kind.names.split()]
+        exact = [glob for glob in globs if "*" not in glob]
+        self._any, self._exact = _automaton(globs), _automaton(exact)
+        self._kinds = [(_union(kind.names.split()), _union(kind.but.split())) for kind in kinds]
+        self._globs, self._exact_globs = _split(globs), _split(exact)
+
+    def finds(self, path: str) -> bool:
+        """Whether a name in `path` is of one of the kinds. Raises FunctionError for a path that is empty or
+        longer than a path can be, and where it depends on a glob, braces or a variable."""
+        check_size(self._name, path, LIMIT)
+        if not path:
+            raise FunctionError("a path must not be empty")
+        readings = list(_readings(path))
+        if any(self._in(text) for reading in readings for text in _forms(_names(reading))):
+            return True
+        for reading in readings:
+            for text in _expanded(_VARIABLE.sub("*", reading)):
+                self._check(_names(text))
+        return False
+
+    def _in(self, text: str) -> bool:
+        if not self._any.search(text):
+            return False
+        while self._is_plain(text.rpartition("/")[2]):
+            if self._exact.search(text):
+                return True
+            text = text.rpartition("/")[0]
+        return any(names.search(but.sub("/", text)) for names, but in self._kinds)
+
+    def _is_plain(self, name: str) -> bool:
+        return bool(self._plain) and name.endswith(self._plain) and not name.startswith(".")
+
+    def _check(self, names: list[str]) -> None:
+        tokens = [_tokens(name) for name in names]
+        globs = [one for one in tokens if _TEXT in one or _ONE in one]
+        if len(globs) > GLOBS or any(len(one) > GLOBS for one in globs):
+            raise FunctionError(f"{self._name}() reads globs of at most {GLOBS} characters")
+        if not globs:
+            could = any(self._in(text) for text in _forms(names))
+        elif self._is_plain(names[-1]):
+            could = any(_meets(steps, tokens[-len(steps) :]) for steps in self._exact_globs)
+        else:
+            could = any(_meets(steps, tokens[at:]) for steps in self._globs for at in range(len(tokens)))
+        if could:
+            raise FunctionError("the answer depends on what a glob, braces or a variable stand for")
+
+
+class _Glob:
+    """One step of a glob of ours, as an automaton that reads another glob: a set of states is an integer."""
+
+    def __init__(self, text: str) -> None:
+        self._after: dict[str, int] = {}
+        self._loops = 0
+        self._length = 0
+        self._open = 0
+        for char in text:
+            if char == "*":
+                self._loops |= 1 << self._length
+                continue
+            bit = 1 << self._length
+            if char == "?":
+                self._open |= bit
+            else:
+                self._after[char] = self._after.get(char, 0) | bit
+            self._length += 1
+
+    def meets(self, tokens: list[str]) -> bool:
+        """Whether some name is meant by both."""
+        whole = (1 << self._length + 1) - 1
+        states = 1
+        for token in tokens:
+            if token is _TEXT:
+                states = whole & -(states & -states)
+            else:
+                taken = whole if token is _ONE else self._after.get(token, 0) | self._open
+                states = ((states & taken) << 1 | states & self._loops) & whole
+            if not states:
+                return False
+        return bool(states >> self._length)
+
+
+def _split(globs: Iterable[str]) -> list[tuple[_Glob, ...]]:
+    return [tuple(_Glob(step) for step in glob.split("/")) for glob in globs]
+
+
+def _meets(steps: tuple[_Glob, ...], names: list[list[str]]) -> bool:
+    return len(names) >= len(steps) and all(
+        step.meets(tokens) for step, tokens in zip(steps, names, strict=False)
+    )
+
+
+def _automaton(globs: Iterable[str]) -> Any:
+    """Finds any of hundreds of globs as whole names of a path, in linear time."""
+    return re2.compile(f"(?:^|/)(?:{_each(globs)})(?:/|$)")
+
+
+def _each(globs: Iterable[str]) -> str:
+    return "|".join(re.escape(glob).replace(r"\*", "[^/]*").replace(r"\?", "[^/]") for glob in globs)
+
+
+def _union(globs: Iterable[str]) -> re.Pattern[str]:
+    """Finds any of `globs` as whole names of a path; nothing, where there are none."""
+    return re.compile(f"(?:^|/)(?:{_each(globs) or '(?!)'})(?=/|$)")
+
+
+def _readings(path: str) -> Iterator[str]:
+    """`path` as it stands, and decoded where it has escapes; with `/` alone, and without what file systems
+    ignore."""
+    for _ in range(3):
+        yield _folded(path)
+        if not _ESCAPE.search(path):
+            return
+        path = unquote(path, errors="replace")
+    raise FunctionError("a path must not have escapes within escapes")
+
+
+def _folded(path: str) -> str:
+    if not path.isascii():
+        seen = "".join(one for one in UNSEEN.sub("", path) if unicodedata.category(one) != "Cf")
+        path = unicodedata.normalize("NFKC", seen).encode(errors="replace").decode()
+    return path.replace("\\", "/").casefold()
+
+
+def _names(path: str) -> list[str]:
+    names = [name if name.strip(". ") == "" else name.strip(" ").rstrip(". ") for name in path.split("/")]
+    if any(len(name.encode()) > LONGEST for name in names):
+        raise FunctionError(f"a name in a path has at most {LONGEST} bytes")
+    return [name for name in names if name.strip(" ") not in ("", ".")]
+
+
+def _forms(names: list[str]) -> Iterable[str]:
+    """The path as it stands and with `..` resolved, with its names whole and without what copies add."""
+    walks = [names] if ".." not in names else [[name for name in names if name != ".."], _resolved(names)]
+    return dict.fromkeys(
+        "/".join(form) for steps in walks for form in zip(*map(_variants, steps), strict=True)
+    )
+
+
+def _resolved(names: list[str]) -> list[str]:
+    steps: list[str] = []
+    for name in names:
+        if name != "..":
+            steps.append(name)
+        elif steps:
+            steps.pop()
+    return steps
+
+
+@lru_cache(maxsize=4096)
+def _variants(name: str) -> tuple[str, ...]:
+    """A name as it stands, without what copies add to its end, without a stream, and without their mark
+    before it."""
+    bare = _bare(name)
+    return name, bare, _bare(_CUT.sub("", name)), _HEAD.sub("", bare)
+
+
+def _bare(name: str) -> str:
+    for _ in range(_TAILS):
+        shorter = _TAIL.sub("", name)
+        if shorter in (name, ""):
+            break
+        name = shorter
+    return name
+
+
+def _expanded(text: str) -> Iterator[str]:
+    """The paths that the braces of a shell stand for."""
+    waiting, made = [text], 0
+    while waiting:
+        one = waiting.pop()
+        braces = _BRACES.search(one)
+        if braces is None:
+            yield one
+            continue
+        inner = braces[1].split(",") if "," in braces[1] else ["*"]
+        made += len(inner)
+        if made > GLOBS:
+            raise FunctionError(f"braces in a path stand for more than {GLOBS} paths")
+        waiting += [one[: braces.start()] + part + one[braces.end() :] for part in inner]
+
+
+def _tokens(name: str) -> list[str]:
+    return [_TEXT if atom[1] else _ONE if atom[2] else atom[0] for atom in _ATOM.finditer(name)]

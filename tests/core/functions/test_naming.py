@@ -1,0 +1,138 @@
+"""Names of files say what they say in every reading of a path."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from mcpguard.core.functions.function import FunctionError
+from mcpguard.core.functions.paths.naming import GLOBS, FileKind, Naming
+from mcpguard.core.functions.paths.obeyed_files import OBEYED, OBEYED_KINDS
+from mcpguard.core.functions.paths.secret_names import PLAIN, SECRET_KINDS, SECRETS
+
+TABLES = ((SECRETS, SECRET_KINDS), (OBEYED, OBEYED_KINDS))
+HITS = [(table, path) for table, kinds in TABLES for kind in kinds for path in kind.hits]
+MISSES = [(table, path) for table, kinds in TABLES for kind in kinds for path in kind.misses]
+
+
+def says(table: Naming, path: str) -> bool | None:
+    """The answer, None for none."""
+    try:
+        return table.finds(path)
+    except FunctionError:
+        return None
+
+
+def of(path: object) -> str:
+    return path if isinstance(path, str) else ""
+
+
+@pytest.mark.parametrize(("table", "path"), HITS, ids=of)
+def test_a_kind_is_found_in_each_of_its_examples(table: Naming, path: str) -> None:
+    assert says(table, path) is True
+    assert says(table, f"/srv/x/{path}/.") is True
+    assert says(table, path.upper()) is True
+
+
+@pytest.mark.parametrize(("table", "path"), MISSES, ids=of)
+def test_what_only_looks_alike_is_not_found(table: Naming, path: str) -> None:
+    assert says(table, path) is False
+
+
+@pytest.mark.parametrize("kind", [*SECRET_KINDS, *OBEYED_KINDS], ids=lambda kind: kind.what)
+def test_a_kind_says_why_and_has_names_that_can_be_found(kind: FileKind) -> None:
+    assert kind.why
+    assert len(kind.hits) >= 2
+    assert len(kind.misses) >= 2
+    globs = [*kind.names.split(), *kind.but.split()]
+    assert globs == [glob.lower().strip("/") for glob in globs]
+    assert len(set(globs)) == len(globs)
+    alone = Naming("x", [FileKind(kind.what, kind.why, kind.names, (), (), kind.but)])
+    assert all(says(alone, path) for path in kind.hits)
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        ".env",
+        "./.ENV",
+        "a/.env/",
+        "a\\.env",
+        ".env. ",
+        ".env::$DATA",
+        ".env:x",
+        "%2eenv",
+        "%252eenv",
+        ".e\u200bnv",
+        "\uff0eenv",
+        ".env.bak",
+        ".env~",
+        "#.env#",
+        ".#prod.env",
+        ".prod.env.swp",
+        "prod.env (copy)",
+        "prod.env.2026-11-27",
+        "server.pem;x",
+        "server.pem?raw",
+        "etc/x/../shadow",
+        "etc/../shadow",
+        "/etc//./shadow",
+        ".env.example/.env",
+        "${HOME}/.env",
+        "a.py/.env",
+    ],
+)
+def test_a_way_of_writing_hides_nothing(path: str) -> None:
+    assert says(SECRETS, path) is True
+
+
+@pytest.mark.parametrize(
+    "path",
+    ["*", ".e*", ".e?v", "[.]env", ".en[!x]", "{a,.env}", "{b,{d,.ssh}}/x", ".{d..f}nv", "*.pem", "@(.env)", "+(x)",
+     "$X", "${X}/y", "`x`", "$(x)", "%X%", "s*.json", "**/x", "wp-config.[p]hp", "*.php"],
+)  # fmt: skip
+def test_a_pattern_that_could_be_such_a_name_has_no_answer(path: str) -> None:
+    assert says(SECRETS, path) is not False
+
+
+@pytest.mark.parametrize(
+    "path",
+    ["*.py", "src/**/*.ts", "src/[id]/page.tsx", "[...slug].tsx", "test_*.go", "{a,b}.md", "{{name}}/b.c", "$id.tsx",
+     "100%.txt", "a$", "file[1].csv", "R&D (1)/notes.txt", "C#/a #1.md", "build-?.log", "[", "{a", "(a)/page.css",
+     "routes/$id.edit.ts"],
+)  # fmt: skip
+def test_an_ordinary_pattern_is_read(path: str) -> None:
+    assert says(SECRETS, path) is False
+
+
+def test_a_path_has_bounds() -> None:
+    assert says(SECRETS, "") is None
+    assert says(SECRETS, "a" * 4097) is None
+    assert says(SECRETS, "é" * 128) is None
+    assert says(SECRETS, "a" * 255) is False
+    assert says(SECRETS, "a\0") is None
+    assert says(SECRETS, "?" + "a" * GLOBS) is None
+    assert says(SECRETS, "q?/" * (GLOBS + 1)) is None
+    assert says(SECRETS, "{a,b}" * 7) is None
+    assert says(SECRETS, "..") is False
+    assert says(SECRETS, "%2525252541") is None
+    assert says(SECRETS, "server.pem" + "~" * 7) is True
+    assert says(SECRETS, "a" + "~" * 20) is False
+
+
+def test_without_plain_endings_every_name_counts() -> None:
+    every = Naming("x", [FileKind("", "", "*secret*", (), ())])
+    assert says(every, "secret.py") is True
+    assert says(every, "*.py") is None
+    assert says(every, "a") is False
+    assert ".py" in PLAIN
+
+
+@given(
+    st.text(alphabet="ab.*?[]{},$/%2e()@ \\", max_size=12), st.sampled_from(["a", "b", ".", "ab", "", "a/b"])
+)
+def test_no_text_in_place_of_a_star_turns_no_into_yes(text: str, other: str) -> None:
+    table = Naming("x", [FileKind("", "", "a.b* *ab b/a a?", (), ())])
+    if says(table, text) is False:
+        assert says(table, text.replace("*", other)) is not True or "*" not in text
