@@ -14,7 +14,7 @@ from typing import Any
 
 from msgspec import Struct
 
-from mcpguard.core.functions.function import Function, FunctionError, Parameter
+from mcpguard.core.functions.function import Function, FunctionError, Parameter, of_kind
 from mcpguard.core.functions.sql.calls import called, plain_read, pure, refuse_text_as_sql
 from mcpguard.core.functions.sql.fields import Relations, fields
 from mcpguard.core.functions.sql.filter import IsColumn, filtered
@@ -124,7 +124,7 @@ def sql(text: str, dialect: str, columns: Json = None) -> Json:
     if not parts:
         raise FunctionError("sql() found no statement")
     facts = Facts(set(), set(), set(), set(), set())
-    written = frozenset(map(str, columns)) if isinstance(columns, list) else frozenset()
+    written = _written(columns)
     for tokens in parts:
         _statement(source, tokens, dialect, written, facts)
     return {
@@ -139,6 +139,17 @@ def sql(text: str, dialect: str, columns: Json = None) -> Json:
         "filtered": facts.filtered,
         "limit": facts.limit,
     }
+
+
+def _written(columns: Json) -> frozenset[str]:
+    """The third argument as `table.column`."""
+    lists = columns.items() if isinstance(columns, dict) else [("", columns or [])]
+    found = set()
+    for table, names in lists:
+        if not isinstance(names, list) or not of_kind("list", names):
+            raise FunctionError("sql() needs `columns` to be a list of texts, or a map of such lists")
+        found |= {f"{table}.{name}" if table else str(name) for name in names}
+    return frozenset(found)
 
 
 def _listed(names: set[str]) -> Json:
@@ -257,7 +268,7 @@ SQL = Function(
     parameters=(
         Parameter("text", "string"),
         Parameter("dialect", "string", choices=tuple(sorted(LEXIS))),
-        Parameter("columns", "list", optional=True),
+        Parameter("columns", "any", optional=True),
     ),
     gives="a map; an error for a text that cannot be read with certainty",
     fields={
@@ -269,8 +280,9 @@ SQL = Function(
         "written": "The tables that are written.",
         "columns": "All columns without their table; `*` where a whole row is read, or may be. In PostgreSQL "
         "`t.c` calls the function `c` with the whole row if t has no column c. So it is a column only if the "
-        'third argument lists it for that table (`["users.name", "orders.id"]`), or if t is a subquery, a '
-        "WITH or an alias whose columns the statement names; else it is one of `functions`, and `*`.",
+        'third argument lists it for that table (`["users.name", "orders.id"]` or `{"users": ["name"]}`), '
+        "or if t is a subquery, a WITH or an alias whose columns the statement names; else it is one of "
+        "`functions`, and `*`.",
         "functions": "All functions that are called; one with a schema is also listed without it. In "
         "PostgreSQL also each `f` of `x.f` that is not known to be a column (see `columns`), and those types "
         "of casts and those operators that are not known.",
@@ -295,6 +307,7 @@ SQL = Function(
         'sql("SELECT (\'/etc/passwd\'::text).pg_read_file", "postgres").functions == ["pg_read_file"]',
         'sql("SELECT u.name FROM users u", "postgres").columns == ["*", "name"]',
         'sql("SELECT u.name FROM users u", "postgres", ["users.name"]).columns == ["name"]',
+        'sql("SELECT u.name FROM users u", "postgres", {"users": ["id", "name"]}).columns == ["name"]',
         '!sql("DELETE FROM users WHERE 1 = 1", "mysql").filtered',
         'sql("DELETE FROM users WHERE id = 7 AND name <> \'x\'", "mysql").filtered',
         'sql("SELECT * FROM users LIMIT 10", "duckdb").limit == 10',
@@ -306,5 +319,7 @@ SQL = Function(
         'sql("SELECT \'a\\\\\' OR 1 = 1 --\'", "postgres").writes',
         'sql("CALL cleanup()", "postgres").writes',
         'sql("SELECT \'a\' IN users", "sqlite").tables == []',
+        'sql("SELECT 1", "postgres", {"users": "name"}).writes',
+        'sql("SELECT 1", "postgres", ["users.name", 1]).writes',
     ),
 )
