@@ -219,6 +219,7 @@ def test_the_environment_of_an_upstream_has_the_allowed_names_and_its_own_and_no
         "TZ",
         "TMPDIR",
     }
+    allowed |= {"GIT_CONFIG_COUNT", "GIT_CONFIG_KEY_0", "GIT_CONFIG_VALUE_0"}
     # The shell that waits for the watchdog adds PWD and, with some shells, two more.
     assert set(environ) - allowed - {"PWD", "OLDPWD", "SHLVL", "_"} == {"OWN"}
     assert environ["OWN"] == "mine"

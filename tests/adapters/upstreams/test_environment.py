@@ -16,6 +16,9 @@ from tests.adapters.credentials.fake_credentials import FakeCredentials, program
 pytestmark = pytest.mark.anyio
 
 
+NAME = "safe.bareRepository"
+
+
 async def resolve(env: dict[str, str], credentials: FakeCredentials) -> dict[str, str]:
     templates = {name: parse_template(text) for name, text in env.items()}
     return await Environment(templates, Supply(credentials, program())).resolve()
@@ -30,6 +33,25 @@ async def test_an_upstream_gets_the_allow_list_its_own_settings_and_nothing_else
     assert env["MODE"] == "plain"
     assert env["PATH"] == "/bin"
     assert "AWS_SECRET_ACCESS_KEY" not in env
+
+
+@pytest.mark.parametrize(
+    ("own", "added"),
+    [
+        ({}, {"GIT_CONFIG_COUNT": "1", "GIT_CONFIG_KEY_0": NAME, "GIT_CONFIG_VALUE_0": "explicit"}),
+        (
+            {"GIT_CONFIG_COUNT": "1", "GIT_CONFIG_KEY_0": "user.name", "GIT_CONFIG_VALUE_0": "ada"},
+            {"GIT_CONFIG_COUNT": "2", "GIT_CONFIG_KEY_1": NAME, "GIT_CONFIG_VALUE_1": "explicit"},
+        ),
+        ({"GIT_CONFIG_COUNT": "1", "GIT_CONFIG_KEY_0": NAME.upper(), "GIT_CONFIG_VALUE_0": "all"}, {}),
+        ({"GIT_CONFIG_COUNT": "many"}, {}),
+    ],
+)
+async def test_git_takes_a_folder_for_a_bare_repository_only_where_it_is_told_to(
+    own: dict[str, str], added: dict[str, str]
+) -> None:
+    env = await resolve(own, FakeCredentials())
+    assert {name: value for name, value in env.items() if name.startswith("GIT_")} == {**own, **added}
 
 
 async def test_a_reference_is_filled_in_for_the_upstream_that_it_is_for() -> None:
