@@ -13,7 +13,7 @@ import pytest
 from msgspec import structs
 
 from mcpguard.cli import main
-from mcpguard.config.policies import load_policies
+from mcpguard.config.policies import PolicyFile, load_policies
 from mcpguard.core.evidence.chain import Decided, Outcome, Record
 from mcpguard.core.redaction.detectors import OPT_IN
 from mcpguard.protocol.jsonrpc import encode
@@ -240,7 +240,7 @@ def test_a_secret_in_a_condition_is_taken_out(explain: Explain, folder: Path) ->
 
 
 def decision(args: dict[str, Any] | None, **more: Any) -> Decided:
-    digest = load_policies([Path("p.yaml")], OPT_IN).digest
+    digest = load_policies([PolicyFile(Path("p.yaml"))], OPT_IN).digest
     found = Decided(
         NOW, "n-1", "os-user:ada", "tools/call", "deny", "git", "push", cause="no-rule", policy_digest=digest
     )

@@ -60,7 +60,7 @@ def test_a_configuration_comes_back_with_absolute_paths_and_parsed_references(
     assert config.path == tmp_path / "mcpguard.yaml"
     assert config.agent == "claude"
     assert (config.session_folder, config.session_idle_seconds) == (tmp_path / "sessions", 900)
-    assert config.policies == (
+    assert config.policy_paths == (
         tmp_path / "policies/github.yaml",
         Path("/etc/mcpguard/all.yaml"),
         Path("/home/ada/own.yaml"),
@@ -87,7 +87,7 @@ def test_a_configuration_comes_back_with_absolute_paths_and_parsed_references(
 
 def test_the_least_configuration_has_a_server_and_no_policies(tmp_path: Path) -> None:
     config = load(tmp_path, server("command: x"))
-    assert (config.policies, config.audit, config.agent) == ((), None, None)
+    assert (config.policy_paths, config.audit, config.agent) == ((), None, None)
     assert config.limits.message_bytes == 16 * 1024 * 1024
     assert config.limits.think_seconds == 600
 
@@ -98,7 +98,7 @@ def test_relative_paths_start_at_the_file_wherever_the_process_runs(
     (tmp_path / "conf").mkdir()
     (tmp_path / "conf/c.yaml").write_text(server("command: x") + "policies: [p.yaml]\n")
     monkeypatch.chdir(tmp_path)
-    assert load_config(Path("conf/c.yaml")).policies == (tmp_path / "conf/p.yaml",)
+    assert load_config(Path("conf/c.yaml")).policy_paths == (tmp_path / "conf/p.yaml",)
 
 
 @pytest.mark.parametrize(

@@ -9,7 +9,8 @@ from typing import Any
 import pytest
 
 from mcpguard.config import policies as policy_files
-from mcpguard.config.policies import builtin_read_only, load_policies, read_document
+from mcpguard.config.loading import load_config
+from mcpguard.config.policies import PolicyFile, builtin_read_only, load_policies, read_document
 from mcpguard.core.conditions import engines
 from mcpguard.core.errors import ConfigError, PolicyError
 from mcpguard.core.model import Cause, Deny, Invocation, Listed, Permit, Principal
@@ -32,10 +33,13 @@ def write(folder: Path, name: str, text: str | bytes) -> Path:
 def test_files_become_one_set_whatever_their_order(tmp_path: Path) -> None:
     a = write(tmp_path, "a.yaml", policy("a", "redact: [email], when: args.x == 1"))
     b = write(tmp_path, "b.yaml", "\ufeff" + policy("b"))
-    policies = load_policies([a, b], KINDS)
+    policies = load_policies([PolicyFile(a), PolicyFile(b)], KINDS)
     assert policies.names == ("a", "b")
-    assert policies.digest == load_policies([b, a], KINDS).digest
-    assert policies.digest == load_policies([a, b], KINDS, engines.engine("python")).digest
+    assert policies.digest == load_policies([PolicyFile(b), PolicyFile(a)], KINDS).digest
+    assert (
+        policies.digest
+        == load_policies([PolicyFile(a), PolicyFile(b)], KINDS, engines.engine("python")).digest
+    )
 
 
 def test_no_files_are_a_set_that_allows_nothing() -> None:
@@ -50,7 +54,7 @@ def test_the_mistakes_of_all_files_are_told_at_once(tmp_path: Path) -> None:
         write(tmp_path, "b.yaml", "version: 1\n"),
     ]
     with pytest.raises(PolicyError) as caught:
-        load_policies(paths, KINDS)
+        load_policies(map(PolicyFile, paths), KINDS)
     assert [f"{Path(p.source).name}:{p.line} {p.message}" for p in caught.value.problems] == [
         "a.yaml:4 undeclared reference to 'foo'",
         "missing.yaml:0 cannot be read: No such file or directory",
@@ -62,7 +66,7 @@ def test_the_mistakes_of_all_files_are_told_at_once(tmp_path: Path) -> None:
 def test_two_files_with_one_policy_name_are_refused(tmp_path: Path) -> None:
     paths = [write(tmp_path, name, policy("a")) for name in ("1.yaml", "2.yaml")]
     with pytest.raises(PolicyError, match=r"2\.yaml:2:9: `a` is the name of .*1\.yaml too"):
-        load_policies(paths, KINDS)
+        load_policies(map(PolicyFile, paths), KINDS)
 
 
 def test_a_file_that_cannot_be_read_says_why(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -203,3 +207,17 @@ def test_nothing_leaves_with_a_secret_in_it(method: str, kind: str) -> None:
         assert key not in verdict.message
     for value in ("jane@example.com", "AKIA", "how do I rotate an access key"):
         assert isinstance(pdp.decide(policies, asked(method, kind, about, {"query": value})), Permit)
+
+
+def test_a_configuration_sets_params_and_each_file_has_its_own(tmp_path: Path) -> None:
+    text = (
+        "version: 1\npolicy: {}\nparams: {{names: {{type: strings}}}}\n"
+        "rules: [{{id: r, effect: allow, when: args.name in params.names}}]\n"
+    )
+    write(tmp_path, "a.yaml", text.format("a"))
+    write(tmp_path, "b.yaml", text.format("b"))
+    config = (
+        "version: 1\nservers: {s: {command: x}}\npolicies: [{file: a.yaml, params: {names: [x]}}, b.yaml]\n"
+    )
+    policies = load_policies(load_config(write(tmp_path, "c.yaml", config)).policies, KINDS)
+    assert [rule.when for rule in policies.rules] == ['args.name in ["x"]', "args.name in params.names"]

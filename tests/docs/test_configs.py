@@ -9,6 +9,7 @@ import pytest
 from mcpguard.authoring.tests.cases import PolicyTests
 from mcpguard.cli import main
 from mcpguard.config.loading import load_config
+from mcpguard.config.policies import policy_files
 from mcpguard.core.document.reading import Document
 from mcpguard.serve.app import settings_from
 from tests.docs.pages import ROOT
@@ -26,15 +27,17 @@ def test_a_configuration_loads_with_its_policies(path: Path) -> None:
 
 
 def test_every_policy_is_used_by_a_configuration() -> None:
-    used = {policy.resolve() for path in CONFIGS for policy in load_config(path).policies}
+    used = {policy.resolve() for path in CONFIGS for policy in load_config(path).policy_paths}
     assert used == set(POLICIES)
 
 
 def test_every_policy_has_tests_that_pass_and_cover_it(capsys: pytest.CaptureFixture[str]) -> None:
     tested = {
-        (path.parent / name).resolve()
+        file.path.resolve()
         for path in TESTS
-        for name in Document(path.read_text("utf-8"), path.name).read(PolicyTests).policies
+        for file in policy_files(
+            path.parent, Document(path.read_text("utf-8"), path.name).read(PolicyTests).policies
+        )
     }
     assert tested == set(POLICIES)
     code = main(["test", *map(str, TESTS), "--coverage", "--fail-under", "100"])

@@ -212,14 +212,14 @@ def test_a_server_gets_the_policy_of_its_pack(
 ) -> None:
     # The packs of the checkout: those of the environment are from the day on which it was made.
     monkeypatch.setattr("mcpguard.onboarding.discovery.programs._SHIPPED", "nowhere")
-    text, what = policy_for("mine", entry_of("cursor", data))
-    assert what.startswith(said)
-    assert part in text
-    assert "server: " not in text.replace("server: mine\n", "")
+    chosen = policy_for("mine", entry_of("cursor", data))
+    assert chosen.said.startswith(said)
+    assert part in chosen.text
+    assert "server: " not in chosen.text.replace("server: mine\n", "")
 
 
 def test_the_policy_of_an_unknown_server_is_about_that_server_alone() -> None:
-    text = policy_for("mine", entry_of("cursor", {"command": "other"}))[0]
+    text = policy_for("mine", entry_of("cursor", {"command": "other"})).text
     assert text.count("    effect: ") == text.count("    server: mine\n") > 1
 
 
@@ -228,6 +228,6 @@ def test_without_the_packs_reading_is_all(monkeypatch: pytest.MonkeyPatch, tmp_p
     monkeypatch.setattr(
         "mcpguard.onboarding.discovery.programs.__file__", str(tmp_path / "a" / "b" / "c" / "d" / "e")
     )
-    assert policy_for("mine", entry_of("cursor", {"command": "mcp-server-git"}))[1].startswith(
+    assert policy_for("mine", entry_of("cursor", {"command": "mcp-server-git"})).said.startswith(
         "only tools that declare themselves read-only"
     )

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from mcpguard.authoring.tests.cases import PolicyTests
-from mcpguard.config.policies import load_policies
+from mcpguard.config.policies import PolicyFile, load_policies
 from mcpguard.core.conditions.cel import EngineName
 from mcpguard.core.conditions.engines import engine
 from mcpguard.core.document.reading import Document
@@ -58,7 +58,7 @@ ALL = [Pack(server, posture) for server in PACKS for posture in POSTURES]
 @cache
 def loaded(pack: Pack, name: EngineName = "cpp") -> PolicySet:
     """The pack in force, on one engine."""
-    return load_policies([pack.path], OPT_IN, engine(name))
+    return load_policies([PolicyFile(pack.path)], OPT_IN, engine(name))
 
 
 @cache

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from mcpguard.config.policies import load_policies
+from mcpguard.config.policies import PolicyFile, load_policies
 from mcpguard.core.policy.compiled import PolicySet
 from mcpguard.core.redaction.redactor import OPT_IN
 from mcpguard.serve.policy_watch import PolicyWatch, look_at
@@ -39,7 +39,7 @@ class Watched:
         )
 
     def load(self) -> PolicySet:
-        policies = load_policies([self.path], OPT_IN)
+        policies = load_policies([PolicyFile(self.path)], OPT_IN)
         self.loading()
         return policies
 

@@ -132,7 +132,7 @@ def execute(args: argparse.Namespace) -> int:
     files = [Path(name) for name in args.what if _is_policy(name)]
     ids = [name for name in args.what if not _is_policy(name)]
     config = None if files and not ids else configured(args.config)
-    policies = _policies(files or (config.policies if config else ()))
+    policies = _policies(files, config)
     agent = config.agent if config else None
     if args.reach:
         _reach(args, policies, config, agent, redactor)
@@ -149,10 +149,11 @@ def _is_policy(name: str) -> bool:
     return name.endswith((".yaml", ".yml")) or Path(name).is_file()
 
 
-def _policies(files: list[Path] | tuple[Path, ...]) -> PolicySet:
-    from mcpguard.config.policies import load_policies
+def _policies(paths: list[Path], config: Config | None) -> PolicySet:
+    from mcpguard.config.policies import PolicyFile, load_policies
     from mcpguard.core.redaction.redactor import OPT_IN
 
+    files = [PolicyFile(path) for path in paths] or (config.policies if config else ())
     return load_policies(files, OPT_IN)
 
 

@@ -196,6 +196,9 @@ def _after(plan: Plan) -> None:
     if plan.policies:
         folder = plain(str(next(iter(plan.policies)).parent))
         print(f"The policies are in {folder}: replace what is marked SET THIS there with your own names.")
+    for path, names in plan.unset.items():
+        said = f"set {', '.join(names)} of policies/{path.name} under `policies`"
+        print(f"In {plain(str(plan.config))} {said}: until then, whatever depends on it is refused.")
     print("`mcpguard check` checks the configuration; `mcpguard undo` reverts everything.")
     if plan.secrets:
         print("The secrets were stored in files: rotate those that others may have seen.")

@@ -17,6 +17,7 @@ from mcpguard.core.errors import PolicyError, Problem
 
 if TYPE_CHECKING:
     from mcpguard.authoring.tests.running import Loaded, Shelf
+    from mcpguard.config.policies import PolicyFile
     from mcpguard.core.policy.compiled import CompiledPolicy
 
 EXAMPLES = (
@@ -112,10 +113,10 @@ def _files(args: argparse.Namespace) -> list[Path]:
 
 
 def _folders(option: str | None) -> list[Path]:
-    return list(dict.fromkeys(path.parent for path in _configured(option))) or [Path("policies")]
+    return list(dict.fromkeys(one.path.parent for one in _configured(option))) or [Path("policies")]
 
 
-def _configured(option: str | None) -> tuple[Path, ...]:
+def _configured(option: str | None) -> tuple[PolicyFile, ...]:
     """The policies of the configuration, none where there is no configuration."""
     from mcpguard.config.loading import find_config, load_config
 
@@ -126,12 +127,15 @@ def _configured(option: str | None) -> tuple[Path, ...]:
 def _untested(args: argparse.Namespace, loaded: list[Loaded], shelf: Shelf) -> list[CompiledPolicy]:
     """The policies that are in force or stand in a folder that is tested, and that no test uses. Raises
     PolicyError with the mistakes in them."""
+    from mcpguard.config.policies import PolicyFile
+
     folders = [Path(path) for path in args.paths] or [Path("policies")]
     files = () if args.paths else _configured(args.config)
     if not files:
-        files = tuple(file for one in folders for file in sorted(one.rglob("*.y*ml")) if _is_policy(file))
+        paths = [path for one in folders for path in sorted(one.rglob("*.y*ml")) if _is_policy(path)]
+        files = tuple(PolicyFile(path) for path in paths)
     used = {Path(one.document.source).resolve() for each in loaded for one in each.compiled}
-    found = {file.resolve(): file for file in files if file.resolve() not in used}
+    found = {file.path.resolve(): file for file in files if file.path.resolve() not in used}
     return [shelf.policy(file, shelf.engines[0]) for file in found.values()]
 
 

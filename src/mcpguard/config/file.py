@@ -8,6 +8,7 @@ from pydantic import Field
 
 from mcpguard.config.bindings import binding_mistakes
 from mcpguard.config.credentials import CredentialEntry
+from mcpguard.config.policies import FilePath, PolicyRef
 from mcpguard.config.references import Headers, Variables, header_mistakes, no_reference
 from mcpguard.config.urls import NEEDS_TLS, ServerUrl, UrlName, is_open
 from mcpguard.core.document.written import (
@@ -75,7 +76,6 @@ Extension = Annotated[
 ]
 Method = Annotated[str, Must(_wrong_method, pattern=f"^(?:{_METHOD.pattern})$")]
 Word = Annotated[str, no_reference("put the reference in `env`")]
-FilePath = Annotated[str, filled("a path must not be empty", minLength=1)]
 
 
 class ServerEntry(Written):
@@ -276,9 +276,10 @@ class ConfigFile(Written):
         None,
         description="A label for what connects. It is recorded as a claim and can be read by conditions.",
     )
-    policies: Items[FilePath] = Field(
+    policies: Items[PolicyRef] = Field(
         (),
-        description="Policy files, relative to this file. Without one every call is refused.",
+        description="Policy files, relative to this file; `{file: …, params: {…}}` where a policy has "
+        "params. Without one every call is refused.",
     )
     audit: AuditEntry | None = Field(
         None,

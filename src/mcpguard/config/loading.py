@@ -14,7 +14,7 @@ from msgspec import Struct
 from mcpguard.config.credentials import CommandEntry, kind_of
 from mcpguard.config.file import ConfigFile, Durability, HttpEntry, Limits, ServerEntry
 from mcpguard.config.oauth import OAuthEntry, with_url
-from mcpguard.config.policies import read_document
+from mcpguard.config.policies import PolicyFile, policy_files, read_document
 from mcpguard.config.references import references, texts_in
 from mcpguard.config.urls import host_name, literal_host
 from mcpguard.core.document.reading import Document
@@ -106,12 +106,17 @@ class Config(Struct, frozen=True):
     servers: dict[str, Server]
     credentials: dict[str, Credential]
     agent: str | None
-    policies: tuple[Path, ...]
+    policies: tuple[PolicyFile, ...]
     audit: Audit | None
     limits: Limits
     http: HttpEntry
     session_folder: Path | None
     session_idle_seconds: float
+
+    @property
+    def policy_paths(self) -> tuple[Path, ...]:
+        """Where the policies are."""
+        return tuple(file.path for file in self.policies)
 
 
 def find_config(option: str | None, environ: Mapping[str, str]) -> Path:
@@ -154,7 +159,7 @@ def load_config(path: Path) -> Config:
         servers={name: _server(name, entry, folder) for name, entry in written.servers.items()},
         credentials={name: _credential(name, written) for name in written.credentials},
         agent=written.agent,
-        policies=tuple(_absolute(folder, policy) for policy in written.policies),
+        policies=policy_files(folder, written.policies),
         audit=None if audit is None else Audit(_absolute(folder, audit.path), audit.durability),
         limits=written.limits,
         http=written.http,

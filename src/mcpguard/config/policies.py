@@ -6,26 +6,65 @@ that cannot be read is never left out.
 
 from collections.abc import Iterable
 from pathlib import Path
+from typing import Annotated, Any
+
+from msgspec import Struct
+from pydantic import Field, Tag
 
 from mcpguard.core.conditions.cel import Engine
+from mcpguard.core.document.written import Filled, by_shape, filled
 from mcpguard.core.errors import DocumentError, PolicyError, Problem
+from mcpguard.core.model import Json
 from mcpguard.core.policy.compiled import CompiledPolicy, PolicySet, compile_policy
 
 SIZE_LIMIT = 1 << 20
 """The largest file that a person wrote, in bytes."""
 
 
-def load_policies(paths: Iterable[Path], kinds: frozenset[str], cel: Engine | None = None) -> PolicySet:
-    """The policies in the files at `paths`; `kinds` are the names that `redact` may hold.
+FilePath = Annotated[str, filled("a path must not be empty", minLength=1)]
+
+
+class PolicyEntry(Filled):
+    """A policy file with values for the params that the policy declares."""
+
+    file: FilePath = Field(description="The policy file.")
+    params: dict[str, Any] = Field({}, description="Values by the names under `params` in the policy.")
+
+
+PolicyRef = Annotated[
+    Annotated[FilePath, Tag("text")] | Annotated[PolicyEntry, Tag("a mapping")],
+    by_shape("text", "a mapping"),
+]
+
+
+class PolicyFile(Struct, frozen=True):
+    """A policy file and the values of the policy's params."""
+
+    path: Path
+    params: dict[str, Json] = {}
+
+    def load(self, kinds: frozenset[str], cel: Engine | None = None) -> CompiledPolicy:
+        """The policy; see `compile_policy`. Raises PolicyError with all mistakes."""
+        text = read_document(self.path, PolicyError)
+        return compile_policy(text, str(self.path), kinds, cel, self.params)
+
+
+def policy_files(folder: Path, written: Iterable[str | PolicyEntry]) -> tuple[PolicyFile, ...]:
+    """What a file in `folder` names under `policies`."""
+    entries = [PolicyEntry(file=one) if isinstance(one, str) else one for one in written]
+    return tuple(PolicyFile(folder / Path(one.file).expanduser(), one.params) for one in entries)
+
+
+def load_policies(files: Iterable[PolicyFile], kinds: frozenset[str], cel: Engine | None = None) -> PolicySet:
+    """The policies in `files`; `kinds` are the names that `redact` may hold.
 
     Raises PolicyError with the mistakes of all files.
     """
     compiled: list[CompiledPolicy] = []
     problems: list[Problem] = []
-    for path in paths:
+    for file in files:
         try:
-            text = read_document(path, PolicyError)
-            compiled.append(compile_policy(text, str(path), kinds, cel))
+            compiled.append(file.load(kinds, cel))
         except PolicyError as error:
             problems += error.problems
     if problems:

@@ -129,7 +129,7 @@ def _logins(subject: Subject, config: Config, served: list[Server]) -> Iterator[
 
 def _policies(subject: Subject, config: Config) -> Iterator[Checked]:
 
-    for path in config.policies:
+    for path in config.policy_paths:
         try:
             document = Document(read_document(path, PolicyError), str(path), PolicyError)
             policy = document.read(Policy)

@@ -21,7 +21,7 @@ def check(subject: Subject) -> Iterator[Checked]:
     config = subject.config
     state = [subject.sessions, subject.audit]
     mounted = [] if config is None else _mounted(config)
-    policies = () if config is None else config.policies
+    policies = () if config is None else config.policy_paths
     yield from open_to_writers("D501", [subject.path, *policies, *mounted], subject.at)
     for path in mounted:
         yield from open_to_readers(path)

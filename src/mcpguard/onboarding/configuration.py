@@ -17,21 +17,25 @@ _HEAD = "# Made by `mcpguard import`; change it as you like. `mcpguard check` re
 _ONE_LINE = "is written in brackets: write one entry per line, so that `mcpguard import` can add to it"
 
 
-def extended(text: str, source: str, servers: dict[str, dict[str, Any]], policies: list[str]) -> str:
-    """`text` (empty: a new file) with `servers` and `policies` added. Raises ConfigError, with `source` as
-    the name of the file, where it or what would come out is not a configuration."""
+def extended(
+    text: str, source: str, servers: dict[str, dict[str, Any]], policies: dict[str, dict[str, list[str]]]
+) -> str:
+    """`text` (empty: a new file) with `servers`, and the files `policies` with their params, added. Raises
+    ConfigError, with `source` as the name of the file, where it or what would come out is not a
+    configuration."""
     if not text.strip():
         text = f"{_HEAD}servers:\n{_servers(servers, '  ')}"
-        text += "policies:\n" + "".join(f"  - {scalar(one)}\n" for one in policies)
+        text += "policies:\n" + "".join(f"  {row}\n" for row in _policies(policies))
         checked(text, source)
         return text
     before = checked(text, source)
     root = yaml_text.parse(text)
     line = newline(text)
     changes = [_into(source, text, root, "servers", _servers(servers, "{}"), line)]
-    fresh = [one for one in policies if one not in before.policies]
+    there = {one if isinstance(one, str) else one.file for one in before.policies}
+    fresh = {one: params for one, params in policies.items() if one not in there}
     if fresh:
-        rows = "".join(f"{{}}- {scalar(one)}\n" for one in fresh)
+        rows = "".join(f"{{}}{row}\n" for row in _policies(fresh))
         changes.append(_into(source, text, root, "policies", rows, line))
     for at, new in sorted(changes, reverse=True):
         text = text[:at] + new + text[at:]
@@ -46,6 +50,18 @@ def checked(text: str, source: str) -> ConfigFile:
 
 def _servers(servers: dict[str, dict[str, Any]], indent: str) -> str:
     return "".join(f"{indent}{row}\n" for name, entry in servers.items() for row in _rows(name, entry))
+
+
+def _policies(policies: dict[str, dict[str, list[str]]]) -> Iterator[str]:
+    for file, params in policies.items():
+        if not params:
+            yield f"- {scalar(file)}"
+            continue
+        yield f"- file: {scalar(file)}"
+        yield "  params:"
+        for name, values in params.items():
+            yield f"    {name}:"
+            yield from (f"      - {scalar(value)}" for value in values)
 
 
 def _rows(name: str, entry: dict[str, Any]) -> Iterator[str]:

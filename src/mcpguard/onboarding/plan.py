@@ -49,7 +49,8 @@ class EditedFile(Unprinted, frozen=True):
 
 class Plan(Struct, kw_only=True):
     """All of it. `left` are entries that stay, with the reason; `broken` are sentences on files that cannot
-    be used. `secrets` are those to store, by name; `policies` the new texts of files."""
+    be used. `secrets` are those to store, by name; `policies` the new texts of files, `unset` the
+    params of each that are left to set."""
 
     config: Path
     config_before: str = ""
@@ -59,6 +60,7 @@ class Plan(Struct, kw_only=True):
     broken: list[str] = []
     secrets: dict[str, str] = {}
     policies: dict[Path, str] = {}
+    unset: dict[Path, tuple[str, ...]] = {}
     clients: list[EditedFile] = []
 
     def __repr__(self) -> str:
@@ -114,6 +116,7 @@ class _Maker:
         self._stored, self._reference = stored, reference
         self._known = configuration.entries(plan.config_before)
         self._chosen: dict[str, str] = {}
+        self._params: dict[Path, dict[str, list[str]]] = {}
 
     def take(self, found: ClientFile) -> None:
         """The entries of one file."""
@@ -165,7 +168,7 @@ class _Maker:
         if not fresh and not configuration.same(self._known[name], settings):
             return False
         try:
-            probe = configuration.extended("", "server", {name: {**settings, "disabled": False}}, ["p.yaml"])
+            probe = configuration.extended("", "server", {name: {**settings, "disabled": False}}, {"p": {}})
         except ConfigError as error:
             raise Stays(
                 f"cannot be expressed in mcpguard's configuration: {error.problems[0].message}"
@@ -210,13 +213,17 @@ class _Maker:
         return name
 
     def _add_policy(self, server: PlannedServer, entry: Entry) -> None:
-        text, server.policy = policy_for(server.name, entry)
+        chosen = policy_for(server.name, entry)
+        server.policy = chosen.said
         folder, number = self._plan.config.parent / "policies", 1
         path = folder / f"{server.name}.yaml"
-        while path.exists() and path.read_bytes() != text.encode():
+        while path.exists() and path.read_bytes() != chosen.text.encode():
             number += 1
             path = folder / f"{server.name}-{number}.yaml"
-        self._plan.policies[path] = text
+        self._plan.policies[path] = chosen.text
+        self._params[path] = chosen.params
+        if chosen.unset:
+            self._plan.unset[path] = chosen.unset
 
     def write(self) -> None:
         """The texts of the configuration and of the clients' files."""
@@ -224,7 +231,7 @@ class _Maker:
         fresh = {one.name: one.settings for one in plan.servers if one.fresh}
         plan.config_after = plan.config_before
         if fresh:
-            policies = [f"policies/{path.name}" for path in plan.policies]
+            policies = {f"policies/{path.name}": self._params[path] for path in plan.policies}
             plan.config_after = configuration.extended(plan.config_before, str(plan.config), fresh, policies)
         plan.policies = {path: text for path, text in plan.policies.items() if not path.exists()}
         files: dict[Path, tuple[ClientFile, list[Entry]]] = {}

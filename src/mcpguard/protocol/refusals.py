@@ -50,7 +50,7 @@ def withheld_error(deny: Deny) -> dict[str, Json]:
 def _withheld(deny: Deny) -> str:
     by = f" ({', '.join(deny.rules)})" if deny.rules else ""
     if deny.cause is Cause.ERROR:
-        reason = deny.message or "the rule could not be evaluated for it."
+        reason = f"the rule could not be evaluated for it. {deny.message}".rstrip()
     else:
         reason = deny.message or "this result is not allowed."
     said = f"The call was made, and its result withheld by mcpguard{by}: {reason}"

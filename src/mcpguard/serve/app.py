@@ -48,7 +48,7 @@ WRAP_ADVICE = (
 
 def settings_from(config: Config) -> Settings:
     """The settings of a loaded configuration. Raises PolicyError."""
-    look = look_at(config.policies)
+    look = look_at(config.policy_paths)
     return Settings(
         servers=tuple(server for server in config.servers.values() if not server.disabled),
         credentials=config.credentials,
@@ -210,11 +210,11 @@ class _Process:
                 loop.call_soon_threadsafe(self._shared.diagnostics.report, "", said)
 
     def _watch_policies(self) -> PolicyWatch:
-        shared, paths = self._shared, self._shared.settings.policy_files
+        shared, files = self._shared, self._shared.settings.policy_files
         return PolicyWatch(
-            paths,
+            tuple(file.path for file in files),
             shared.settings.policy_look,
-            lambda: load_policies(paths, OPT_IN),
+            lambda: load_policies(files, OPT_IN),
             shared.clock,
             self._reloaded,
             self._not_reloaded,

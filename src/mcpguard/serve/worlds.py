@@ -26,6 +26,7 @@ from mcpguard.adapters.upstreams.server import ServerUpstream
 from mcpguard.adapters.upstreams.session.life import Terms
 from mcpguard.config.file import SESSION_IDLE_SECONDS, THINK_SECONDS, HttpEntry
 from mcpguard.config.loading import Credential, Server
+from mcpguard.config.policies import PolicyFile
 from mcpguard.core.model import Principal
 from mcpguard.core.policy.compiled import PolicySet
 from mcpguard.core.redaction.redactor import Redactor
@@ -52,7 +53,7 @@ class Settings(Struct, frozen=True, kw_only=True):
     durability: Durability
     message_bytes: int
     think_seconds: float = THINK_SECONDS
-    policy_files: tuple[Path, ...] = ()
+    policy_files: tuple[PolicyFile, ...] = ()
     """Where the policies came from; they are reloaded when one changes."""
     policy_look: Look = ()
     """How these looked before they were loaded."""

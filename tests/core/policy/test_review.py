@@ -43,7 +43,7 @@ def test_an_allow_adds_what_it_says() -> None:
 def test_an_erroring_deny_withholds(result: Any) -> None:
     found = judged(BIG, result=result)
     assert found.denied is not None
-    assert (found.denied.cause, found.denied.message) == (Cause.ERROR, "")
+    assert (found.denied.cause, found.denied.message) == (Cause.ERROR, "Its message: Too much.")
 
 
 def test_an_erroring_allow_redacts_and_labels_and_states_no_fact() -> None:

@@ -23,7 +23,7 @@ from mcpguard.config.loading import Config, load_config
 from mcpguard.config.policies import read_document
 from mcpguard.core.document.reading import Document
 from mcpguard.core.errors import ConfigError, DocumentError, PolicyError
-from mcpguard.core.policy.compiled import CompiledPolicy, PolicySet, compile_policy
+from mcpguard.core.policy.compiled import CompiledPolicy, PolicySet
 from mcpguard.core.redaction.redactor import OPT_IN, Redactor
 
 
@@ -90,15 +90,15 @@ def _policies(config: Config, document: Document, snapshot: Snapshot | None) -> 
 
 def _load(config: Config, compiled: list[CompiledPolicy]) -> Iterator[Finding]:
 
-    for path in config.policies:
+    for file in config.policies:
         try:
-            one = compile_policy(read_document(path, PolicyError), str(path), OPT_IN)
+            one = file.load(OPT_IN)
         except PolicyError as error:
             yield from problems("P001", error)
             continue
         compiled.append(one)
         count = len(one.rules)
-        yield fine(str(path), f"policy {one.policy.policy}: {count} rule{'s' * (count != 1)}")
+        yield fine(str(file.path), f"policy {one.policy.policy}: {count} rule{'s' * (count != 1)}")
 
 
 def _lints(

@@ -107,7 +107,7 @@ def _own_rules(config: Config, server: Server, document: Document) -> Iterator[F
     """What says what the server may do, in folders that it works in."""
     from mcpguard.adapters.store.session_files import default_folder
 
-    guarded = (config.path, *config.policies, config.session_folder or default_folder(), default_root())
+    guarded = (config.path, *config.policy_paths, config.session_folder or default_folder(), default_root())
     for path, folder in folders(server):
         inside = [one.name for one in guarded if is_in(one, folder)]
         if inside:

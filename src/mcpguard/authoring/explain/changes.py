@@ -96,10 +96,10 @@ class Changes:
 
     def _needs(self, rule: CompiledRule, value: bool) -> tuple[WantedOperand, ...]:
         """The operands of the rule's condition that must change; none where it has no condition."""
-        if rule.condition is None or rule.written.when is None:
+        if rule.condition is None or rule.when is None:
             return ()
         decided = DecidedTree(rule.condition.engine, self._bound)
-        tree = tree_of(rule.written.when)
+        tree = tree_of(rule.when)
         verdicts = {node.text: decided.verdict(node) for _, node in tree.walk()}
         return tuple(
             WantedOperand(
@@ -210,9 +210,9 @@ class Supposed:
         must = self._rules.get(rule.name)
         if must is not None:
             return FALSE if must == "not hold" else TRUE
-        if rule.condition is None or rule.written.when is None:
+        if rule.condition is None or rule.when is None:
             return TRUE
-        return self._of(tree_of(rule.written.when), DecidedTree(rule.condition.engine, bound))
+        return self._of(tree_of(rule.when), DecidedTree(rule.condition.engine, bound))
 
     def _of(self, node: LogicNode, decided: DecidedTree) -> Verdict:
         supposed = self._atoms.get(_words(node.text))

@@ -104,10 +104,10 @@ def _considered(rule: CompiledRule, call: Invocation, bound: Bound, deciding: bo
 
 
 def _operands(rule: CompiledRule, bound: Bound) -> Iterable[Operand]:
-    if rule.condition is None or rule.written.when is None:
+    if rule.condition is None or rule.when is None:
         return
     decided = DecidedTree(rule.condition.engine, bound)
-    for depth, node in tree_of(rule.written.when).walk():
+    for depth, node in tree_of(rule.when).walk():
         verdict = decided.verdict(node)
         reason = reason_of(node.text, verdict, bound.view) if node.logic == "atom" else ""
         yield Operand(text=node.text, depth=depth, value=verdict.value, reason=reason)

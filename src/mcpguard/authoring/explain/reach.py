@@ -139,10 +139,10 @@ def _limit(name: str, limit: Limit) -> str:
 
 
 def _clause(rule: CompiledRule, bound: Bound) -> Clause:
-    if rule.condition is None or rule.written.when is None or at_list_time(rule, bound)[1]:
+    if rule.condition is None or rule.when is None or at_list_time(rule, bound)[1]:
         return Clause(rule=rule.name)
     decided = DecidedTree(rule.condition.engine, bound)
-    return Clause(rule=rule.name, when=left_of(tree_of(rule.written.when), decided))
+    return Clause(rule=rule.name, when=left_of(tree_of(rule.when), decided))
 
 
 def left_of(node: LogicNode, decided: DecidedTree) -> str:

@@ -10,6 +10,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field, Tag
 
+from mcpguard.config.policies import PolicyRef
 from mcpguard.core.document.written import (
     Items,
     Mistake,
@@ -230,8 +231,9 @@ class PolicyTests(Written):
     """One file of tests."""
 
     version: Annotated[Literal[1], whole("1")] = Field(description="The version of this format.")
-    policies: Annotated[Items[str], filled("`policies` must not be empty", minItems=1)] = Field(
-        description="The policy files that are in force, relative to this file."
+    policies: Annotated[Items[PolicyRef], filled("`policies` must not be empty", minItems=1)] = Field(
+        description="The policy files that are in force, relative to this file; `{file: …, params: {…}}` "
+        "where a policy has params."
     )
     tests: Annotated[Items[Case], filled("`tests` must not be empty", minItems=1)] = Field(
         description="At least one."

@@ -10,7 +10,7 @@ from pydantic import Field
 
 from mcpguard.authoring.tests.rehearsal import Look
 from mcpguard.core.conditions.cel import TRUE
-from mcpguard.core.conditions.parts import Part, parts_of, value_of
+from mcpguard.core.conditions.parts import parts_of, value_of
 from mcpguard.core.document.printed import Printed
 from mcpguard.core.policy.compiled import CompiledPolicy, CompiledRule
 from mcpguard.core.policy.written import ANY_ACTION, as_tuple
@@ -67,10 +67,10 @@ class Coverage:
             return
         if rule.condition.verdict(look.bound) is not TRUE:
             self._seen.add((source, rule.name, LEFT))
-        for part in _branches(rule):
-            value = value_of(part.text, look.bound)
+        for start, end, text in _branches(rule):
+            value = value_of(text, look.bound)
             if isinstance(value, bool):
-                self._seen.add((source, rule.name, (part.start, part.end, value)))
+                self._seen.add((source, rule.name, (start, end, value)))
 
     def _goals(self, policy: CompiledPolicy, index: int, rule: CompiledRule) -> Iterator[Goal]:
         source, name = policy.document.source, rule.name
@@ -88,10 +88,10 @@ class Coverage:
             )
         elif not _speaks_of_all(rule):
             yield goal((*at, "id"), LEFT, f"rule {name} applied to the call in every case")
-        for part in _branches(rule):
+        for start, end, _ in _branches(rule):
             for value in (True, False):
-                missing = f"never {str(value).lower()}: {part.text}"
-                yield goal((*at, "when"), (part.start, part.end, value), missing, part.start)
+                missing = f"never {str(value).lower()}: {(rule.written.when or '')[start:end]}"
+                yield goal((*at, "when"), (start, end, value), missing, start)
 
 
 def percent(goals: list[Goal]) -> float:
@@ -100,10 +100,13 @@ def percent(goals: list[Goal]) -> float:
     return 100.0 * reached / len(goals) if goals else 100.0
 
 
-def _branches(rule: CompiledRule) -> list[Part]:
-    """Without the whole condition, which the rule itself stands for."""
-    parts = parts_of(rule.written.when) if rule.written.when is not None else ()
-    return [part for part in parts if part.branch and part.role != "whole"]
+def _branches(rule: CompiledRule) -> Iterator[tuple[int, int, str]]:
+    """Where each is in the condition as written, and what is evaluated of it; without the whole condition,
+    which the rule itself stands for."""
+    if rule.placed is not None:
+        for part in parts_of(rule.placed.text):
+            if part.branch and part.role != "whole":
+                yield rule.placed.origin(part.start), rule.placed.origin(part.end), part.text
 
 
 def _speaks_of_all(rule: CompiledRule) -> bool:

@@ -114,7 +114,7 @@ def _reason(rule: CompiledRule, look: Look) -> Reason:
     if verdict is TRUE:
         return Reason(rule=rule.name, effect=rule.effect, state="held")
     said = "is false" if verdict is FALSE else "cannot be evaluated"
-    guilty = _guilty(parts_of(rule.written.when or ""), False if verdict is FALSE else ERROR, look.bound)
+    guilty = _guilty(parts_of(rule.when or ""), False if verdict is FALSE else ERROR, look.bound)
     return Reason(
         rule=rule.name,
         effect=rule.effect,

@@ -11,7 +11,7 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from time import perf_counter
 
-from msgspec import Struct
+from msgspec import Struct, json
 from pydantic import Field
 
 from mcpguard.authoring.tests.cases import Case, PolicyTests
@@ -20,13 +20,13 @@ from mcpguard.authoring.tests.expectations import Difference, Reason, judge, rea
 from mcpguard.authoring.tests.rehearsal import CaseOutcome, rehearse
 from mcpguard.authoring.tests.samples import PostureSamples
 from mcpguard.authoring.tests.scoring import PostureScore, scores
-from mcpguard.config.policies import read_document
+from mcpguard.config.policies import PolicyEntry, PolicyFile, policy_files, read_document
 from mcpguard.core.conditions import engines
 from mcpguard.core.conditions.cel import Engine
 from mcpguard.core.document.printed import Printed
 from mcpguard.core.document.reading import Document
 from mcpguard.core.errors import PolicyError, Problem
-from mcpguard.core.policy.compiled import CompiledPolicy, PolicySet, compile_policy
+from mcpguard.core.policy.compiled import CompiledPolicy, PolicySet
 from mcpguard.core.redaction.detectors import OPT_IN
 from mcpguard.core.redaction.redactor import Redactor
 
@@ -131,11 +131,11 @@ def _loaded(file: Path, shelf: Shelf) -> Loaded:
 
 def _tests(file: Path, document: Document, shelf: Shelf) -> LoadedTests:
     tests = document.read(PolicyTests)
-    paths = _paths(file, tests.policies)
+    files = _files(file, tests.policies)
     first, *others = shelf.engines
-    by_engine = [[shelf.policy(path, first) for path in paths]]
+    by_engine = [[shelf.policy(one, first) for one in files]]
     for engine in others:
-        by_engine.append([_also(shelf, path, engine) for path in paths])
+        by_engine.append([_also(shelf, one, engine) for one in files])
     sets = tuple(PolicySet(compiled) for compiled in by_engine)
     return LoadedTests(file, document, tests, tuple(by_engine[0]), sets)
 
@@ -143,7 +143,7 @@ def _tests(file: Path, document: Document, shelf: Shelf) -> LoadedTests:
 def _samples(file: Path, document: Document, shelf: Shelf) -> LoadedSamples:
     samples = document.read(PostureSamples)
     compiled = {
-        posture: [shelf.policy(path, shelf.engines[0]) for path in _paths(file, names)]
+        posture: [shelf.policy(one, shelf.engines[0]) for one in _files(file, names)]
         for posture, names in samples.postures.items()
     }
     sets = {posture: PolicySet(policies) for posture, policies in compiled.items()}
@@ -151,14 +151,15 @@ def _samples(file: Path, document: Document, shelf: Shelf) -> LoadedSamples:
     return LoadedSamples(file, document, samples, every, sets)
 
 
-def _paths(file: Path, names: Iterable[str]) -> list[Path]:
-    return [Path(os.path.normpath(file.parent / name)) for name in names]
+def _files(file: Path, policies: Iterable[str | PolicyEntry]) -> list[PolicyFile]:
+    found = policy_files(file.parent, policies)
+    return [PolicyFile(Path(os.path.normpath(one.path)), one.params) for one in found]
 
 
-def _also(shelf: Shelf, path: Path, engine: Engine) -> CompiledPolicy:
+def _also(shelf: Shelf, file: PolicyFile, engine: Engine) -> CompiledPolicy:
     """The policy for a second engine. What the first took and this one does not is a mistake of its own."""
     try:
-        return shelf.policy(path, engine)
+        return shelf.policy(file, engine)
     except PolicyError as error:
         said = (
             "only one engine accepts this condition, so the policy does not load where only the other is "
@@ -178,13 +179,13 @@ class Shelf:
     def __init__(self) -> None:
         fastest, python = engines.engine(), engines.engine("python")
         self.engines: tuple[Engine, ...] = (fastest,) if fastest.name == python.name else (fastest, python)
-        self._known: dict[tuple[Path, str], CompiledPolicy] = {}
+        self._known: dict[tuple[Path, bytes, str], CompiledPolicy] = {}
 
-    def policy(self, path: Path, engine: Engine) -> CompiledPolicy:
+    def policy(self, file: PolicyFile, engine: Engine) -> CompiledPolicy:
         """Raises PolicyError with all mistakes in it."""
-        key = (path, engine.name)
+        key = (file.path, json.encode(file.params), engine.name)
         if key not in self._known:
-            self._known[key] = compile_policy(read_document(path, PolicyError), str(path), OPT_IN, engine)
+            self._known[key] = file.load(OPT_IN, engine)
         return self._known[key]
 
 

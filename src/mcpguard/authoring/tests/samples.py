@@ -15,6 +15,7 @@ from msgspec import Struct
 from pydantic import Field, Tag
 
 from mcpguard.authoring.tests.cases import CallEntry, SessionState
+from mcpguard.config.policies import PolicyRef
 from mcpguard.core.document.written import (
     Items,
     Mistake,
@@ -135,9 +136,12 @@ class PostureSamples(Written):
 
     version: Annotated[Literal[1], whole("1")] = Field(description="The version of this format.")
     postures: Annotated[
-        dict[str, Annotated[Items[str], filled("name at least one policy file", minItems=1)]],
+        dict[str, Annotated[Items[PolicyRef], filled("name at least one policy file", minItems=1)]],
         filled("`postures` must not be empty", minProperties=1),
-    ] = Field(description="Each posture with its policy files, relative to this file.")
+    ] = Field(
+        description="Each posture with its policy files, relative to this file; as "
+        "`policies` in the configuration."
+    )
     aims: AimsEntry = Field(description="What each posture has to reach.")
     call: SampleCall = Field(default_factory=SampleCall, description="What all calls of the file share.")
     argument: str | None = Field(None, description="As `argument` of a group, for those that have none.")

@@ -20,7 +20,7 @@ from mcpguard.core.model import Json
 
 EngineName = Literal["cpp", "python"]
 
-TEXT_LIMIT = 4096
+TEXT_LIMIT = 16_384
 """The longest condition, in characters."""
 
 _text = json.Encoder().encode

@@ -21,8 +21,8 @@ Steps = tuple[str | int, ...]
 
 
 class Constant(Struct, frozen=True):
-    """A literal: a string, an integer, a boolean, null or a list of these. `key` is the same for each way
-    to write it."""
+    """A literal: a string, an integer, a boolean, null, or a list or map of these. `key` is the same for
+    each way to write it."""
 
     value: Any
     key: str

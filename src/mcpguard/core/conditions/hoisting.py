@@ -200,6 +200,8 @@ class _Hoister:
         token = self._tokens[at]
         if token.text == "[":
             return self._list(at + 1)
+        if token.text == "{":
+            return self._map(at + 1)
         if self._is_call(at):
             return self._call(at)
         if token.kind == "name" and token.text in self._names:
@@ -243,6 +245,25 @@ class _Hoister:
             elif self._tokens[at].text != "]":
                 return None, at
         return Constant(values, f"[{','.join(keys)}]"), at + 1
+
+    def _map(self, at: int) -> tuple[Term | None, int]:
+        values: dict[str, Json] = {}
+        keys: list[str] = []
+        while self._tokens[at].text != "}":
+            name, colon = constant_of(self._tokens[at]), self._tokens[at + 1]
+            term, after = self._term(at + 2) if colon.text == ":" else (None, at)
+            if name is None or type(name.value) is not str or not isinstance(term, Constant):
+                return None, at
+            if name.value in values:
+                return None, at
+            values[name.value] = term.value
+            keys.append(f"{name.key}:{term.key}")
+            at = after
+            if self._tokens[at].text == ",":
+                at += 1
+            elif self._tokens[at].text != "}":
+                return None, at
+        return Constant(values, f"{{{','.join(keys)}}}"), at + 1
 
     def _call(self, at: int) -> tuple[Term | None, int]:
         name = self._tokens[at].text

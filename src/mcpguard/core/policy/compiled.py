@@ -24,7 +24,9 @@ from mcpguard.core.conditions.hoisting import Members, joined
 from mcpguard.core.document.reading import Document
 from mcpguard.core.document.written import Path
 from mcpguard.core.errors import PolicyError, Problem
+from mcpguard.core.model import Json
 from mcpguard.core.policy.folding import Folded
+from mcpguard.core.policy.params import Placed, placed, with_values
 from mcpguard.core.policy.written import (
     ACTIONS,
     ANY_ACTION,
@@ -69,7 +71,8 @@ CACHE_LIMIT = 4096
 class CompiledRule:
     """A rule in force. `name` is "policy/rule"; `condition` is None where the rule has no `when`; `until`
     is when an `allow` ends, `shadow` whether it changes nothing, `adds` whether it does more than to have its
-    effect; `written` is the rule as written."""
+    effect; `written` is the rule as written, `placed` its condition with the values of params in place,
+    `unset` the params in it that have no value."""
 
     __slots__ = (
         "_actions",
@@ -80,12 +83,16 @@ class CompiledRule:
         "effect",
         "message",
         "name",
+        "placed",
         "shadow",
+        "unset",
         "until",
         "written",
     )
 
-    def __init__(self, policy: Policy, rule: Rule, condition: Condition | None) -> None:
+    def __init__(
+        self, policy: Policy, rule: Rule, condition: Condition | None, placed: Placed | None = None
+    ) -> None:
         self.name = f"{policy.policy}/{rule.id}"
         self.effect: Effect = rule.effect
         self.condition = condition
@@ -94,6 +101,8 @@ class CompiledRule:
         self.until = end_of(policy.expires) if rule.effect == "allow" else None
         self.adds = any(getattr(rule, key) for key in OBLIGATIONS)
         self.written = rule
+        self.placed = placed
+        self.unset = () if placed is None else tuple(sorted(placed.unset))
         self._actions = ACTIONS if ANY_ACTION in rule.action else frozenset(rule.action)
         self._servers = _globs(as_tuple(rule.server))
         self._tools = None if rule.tools is None else _globs(rule.tools)
@@ -104,6 +113,11 @@ class CompiledRule:
         if action not in self._actions or not self._servers.match(server):
             return False
         return self._tools is None or (tool is not None and self._tools.match(tool) is not None)
+
+    @property
+    def when(self) -> str | None:
+        """The condition that is evaluated: as written, with the values of params in place."""
+        return None if self.placed is None else self.placed.text
 
     @property
     def stateful(self) -> bool:
@@ -218,33 +232,51 @@ _Key = tuple[str, str | None, str, Moment]
 
 
 def compile_policy(
-    text: str, source: str, kinds: frozenset[str], cel: Engine | None = None
+    text: str,
+    source: str,
+    kinds: frozenset[str],
+    cel: Engine | None = None,
+    values: Mapping[str, Json] | None = None,
 ) -> CompiledPolicy:
     """The policy in the YAML `text`, called `source` in messages.
 
-    `kinds` are the names that `redact` may hold. `cel` is the engine, by default the fastest there
-    is; a policy without conditions does not import one. Raises PolicyError with all mistakes.
+    `kinds` are the names that `redact` may hold, `values` those of its params by name. `cel` is the engine,
+    by default the fastest there is; a policy without conditions does not import one. Raises PolicyError with
+    all mistakes.
     """
     document = Document(text, source, PolicyError)
     policy, problems = document.examine(Policy)
     if policy is None:
         document.fail(problems)
+    params, mistakes = with_values(policy.params, values or {})
+    problems += [document.problem(("params",), said) for said in mistakes]
+    policy = policy.model_copy(update={"params": params})
     rules: list[CompiledRule] = []
+    unread = dict.fromkeys(params)
     for index, rule in enumerate(policy.rules):
         problems += kind_problems(document, ("rules", index), rule, kinds)
         condition: Condition | None = None
-        if rule.when is not None:
+        when = None if rule.when is None else placed(rule.when, params)
+        if when is not None:
+            unread = {name: None for name in unread if name not in when.reads}
             at = ("rules", index, "when")
+            problems += [document.problem(at, sentence, offset) for offset, sentence in when.mistakes]
             try:
-                condition = (cel or engine()).compile(rule.when)
+                condition = (cel or engine()).compile(when.text)
                 problems += condition_problems(document, at, rule, condition.reads)
             except ConditionError as error:
-                problems += [document.problem(at, sentence, offset) for offset, sentence in error.mistakes]
+                problems += _at_origin(document, at, when, error)
         if not problems:
-            rules.append(CompiledRule(policy, rule, condition))
+            rules.append(CompiledRule(policy, rule, condition, when))
+    problems += [document.problem(("params", name), "no condition reads this param") for name in unread]
     if problems:
         document.fail(problems)
     return CompiledPolicy(policy, tuple(rules), document)
+
+
+def _at_origin(document: Document, at: Path, when: Placed, error: ConditionError) -> Iterator[Problem]:
+    for offset, sentence in error.mistakes:
+        yield document.problem(at, sentence, when.origin(offset))
 
 
 def _check_unique(ordered: list[CompiledPolicy]) -> None:

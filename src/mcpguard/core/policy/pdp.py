@@ -8,7 +8,7 @@ and nowhere else. The verdict is a function of the three alone: it reads no cloc
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from functools import lru_cache
 
 from msgspec import structs
@@ -215,8 +215,19 @@ def first_message(rules: Iterable[CompiledRule]) -> str:
     return next((rule.message for rule in rules if rule.message), "")
 
 
-def unreadable(bound: Bound) -> str:
-    """Why conditions on some names could not be evaluated, a sentence; "" where that is not so."""
+def why_failed(rules: Sequence[CompiledRule], bound: Bound) -> str:
+    """Why the conditions of `rules` could not be evaluated, else what the first of their authors says; ""
+    without either."""
+    message = first_message(rules)
+    return known_reason(rules, bound) or (message and f"Its message: {message}")
+
+
+def known_reason(rules: Iterable[CompiledRule], bound: Bound) -> str:
+    """Why the conditions of `rules` could not be evaluated, a sentence; "" where it depends on each."""
+    unset = sorted({name for rule in rules for name in rule.unset})
+    if unset:
+        said = ", ".join(f"`params.{name}`" for name in unset)
+        return f"{said} has no value: whoever runs mcpguard has to set it in the configuration."
     where = " and ".join(f"`{name}`" for name in bound.unreadable)
     return where and f"A value in {where} contains the character U+0000, which rules cannot read."
 
@@ -252,7 +263,8 @@ def _once(
     if denied:
         return Deny(invocation, Cause.RULE, names(denied), first_message(denied)), {}
     if failed:
-        return Deny(invocation, Cause.ERROR, names(failed), unreadable(bound)), {}
+        said = why_failed(failed, bound)
+        return Deny(invocation, Cause.ERROR, names(failed), said), {}
     if candidates.ask:
         asking, failed = holding(candidates, "ask", bound)
         if asking or failed:
@@ -263,7 +275,7 @@ def _once(
     allowing = [rule for rule in holds if not over(rule, invocation)]
     failed += [rule for rule in holds if over(rule, invocation)]
     if not allowing:
-        return Deny(invocation, Cause.NO_RULE, message=unreadable(bound)), {}
+        return Deny(invocation, Cause.NO_RULE, message=known_reason(failed, bound)), {}
     return _allowed(invocation, allowing, failed, session)
 
 

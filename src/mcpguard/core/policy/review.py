@@ -23,7 +23,7 @@ from mcpguard.core.policy.pdp import (
     names,
     over,
     union,
-    unreadable,
+    why_failed,
 )
 from mcpguard.core.policy.session import Session
 
@@ -93,7 +93,7 @@ def _judge(candidates: Candidates, invocation: Invocation, bound: Bound) -> Revi
     if denied or failed:
         cause = Cause.RULE if denied else Cause.ERROR
         refusing = denied or failed
-        said = first_message(refusing) if denied else unreadable(bound)
+        said = first_message(refusing) if denied else why_failed(refusing, bound)
         return Review(names(refusing), Deny(invocation, cause, names(refusing), said))
     true, failed = holding(candidates, "allow", bound)
     return Review(

@@ -21,6 +21,7 @@ from mcpguard.core.document.written import (
     matching,
     whole,
 )
+from mcpguard.core.policy.params import RESERVED, Param
 from mcpguard.core.policy.placeholders import problems_in
 
 Effect = Literal["allow", "ask", "deny"]
@@ -98,6 +99,16 @@ Name = Annotated[
     matching(
         "[A-Za-z0-9][A-Za-z0-9._-]{0,63}",
         "a name has 1 to 64 of the characters A-Z a-z 0-9 . _ - and starts with a letter or digit",
+    ),
+]
+
+
+ParamName = Annotated[
+    str,
+    matching(
+        f"(?!(?:{'|'.join(RESERVED)})$)[A-Za-z_][A-Za-z0-9_]{{0,63}}",
+        "the name of a param has 1 to 64 of the characters A-Z a-z 0-9 _, does not start with a digit and is "
+        "not a reserved word of CEL",
     ),
 ]
 
@@ -268,6 +279,10 @@ class Policy(Filled):
     policy: Name = Field(description="Its name, unique among the policies of a configuration.")
     rules: Annotated[Items[Rule], filled("a policy needs at least one rule", minItems=1)] = Field(
         description="At least one."
+    )
+    params: dict[ParamName, Param] = Field(
+        {},
+        description="Values that conditions read as `params.NAME`, and that whoever uses the policy sets.",
     )
     owner: str = Field("", description="Who is responsible for it; for readers only.")
     description: str = Field("", description="What it is for; for readers.")

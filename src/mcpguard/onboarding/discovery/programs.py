@@ -15,7 +15,9 @@ from urllib.parse import urlsplit
 
 from msgspec import Struct
 
+from mcpguard.core.document.reading import read
 from mcpguard.core.functions.function import FunctionError
+from mcpguard.core.policy.written import Policy
 from mcpguard.onboarding.discovery.entry import Entry
 
 
@@ -82,14 +84,23 @@ _FOLDERS = ('["/srv/data"]', '["/srv/repos"]')
 _BASE = ', "/srv/data")'
 
 
-def policy_for(name: str, entry: Entry) -> tuple[str, str]:
-    """The text of a policy for the server `name`, and a sentence on what it is."""
+class ChosenPolicy(Struct, frozen=True):
+    """The policy of a server: its text, the values of its params that its entry names, those that are left to
+    set, and a sentence on what it is."""
+
+    text: str
+    said: str
+    params: dict[str, list[str]] = {}
+    unset: tuple[str, ...] = ()
+
+
+def policy_for(name: str, entry: Entry) -> ChosenPolicy:
+    """The policy for the server `name`."""
     program = known(entry)
     text = _shipped(program.policy) if program and program.policy else None
     if program is None or text is None:
-        return _reading_only(
-            name
-        ), "only tools that declare themselves read-only: write a policy to allow more"
+        said = "only tools that declare themselves read-only: write a policy to allow more"
+        return ChosenPolicy(_reading_only(name), said)
     pack = program.policy.partition("/")[0].removesuffix(".yaml")
     text = text.replace(f"server: {pack}\n", f"server: {name}\n")
     posture = program.policy.partition("/")[2].removesuffix(".yaml")
@@ -100,8 +111,12 @@ def policy_for(name: str, entry: Entry) -> tuple[str, str]:
         text = text.replace(example, json.dumps(folders, ensure_ascii=False))
     if folders:
         text = text.replace(_BASE, f", {json.dumps(folders[0], ensure_ascii=False)})")
+    declared = read(text, program.policy, Policy).params
+    params = {one: folders for one in declared if folders and one in ("folders", "repositories")}
+    unset = tuple(one for one, param in declared.items() if not param.is_set and one not in params)
     needs = "# SET THIS" in text and pack not in ("memory", "fetch", "time") and not folders
-    return text, said + (": fill in what is marked SET THIS" if needs else "")
+    said += f": set {', '.join(unset)}" if unset else ": fill in what is marked SET THIS" if needs else ""
+    return ChosenPolicy(text, said, params, unset)
 
 
 def _folders(pack: str, entry: Entry) -> list[str]:

@@ -50,6 +50,17 @@ def _asks(subject: LintSubject) -> Iterator[Problem]:
     )
 
 
+def _unset(subject: LintSubject) -> Iterator[Problem]:
+    for one in subject.policies:
+        for name, param in one.policy.params.items():
+            if param.is_set:
+                continue
+            what = f" ({param.description.rstrip('.')})" if param.description else ""
+            said = f"`{name}`{what} has no value, so whatever depends on it is refused: set it in the"
+            entry = f"{{file: …, params: {{{name}: …}}}}"
+            yield one.document.problem(("params", name), f"{said} configuration, `policies: [{entry}]`")
+
+
 _OWNED = example("{id: read, effect: allow, server: files, tools: [read]}")
 
 OWNERLESS = Lint(
@@ -98,4 +109,15 @@ ASKS = Lint(
     _OWNED,
 )
 
-CARE = (OWNERLESS, EXPIRED, CLAIMS, ANY, ASKS)
+_FOLDERS = example("{id: in, effect: deny, server: files, when: '!pathWithin(args.path, params.folders)'}")
+
+UNSET = Lint(
+    "P506",
+    "warning",
+    "A param without a value: whatever depends on it is refused until the configuration sets it.",
+    _unset,
+    _FOLDERS.replace("owner: ada\n", "owner: ada\nparams: {folders: {type: strings}}\n"),
+    _FOLDERS.replace("owner: ada\n", "owner: ada\nparams: {folders: {type: strings, default: [/srv]}}\n"),
+)
+
+CARE = (OWNERLESS, EXPIRED, CLAIMS, ANY, ASKS, UNSET)

@@ -24,16 +24,16 @@ def _engines() -> Iterator[Engine]:
 def _refused(subject: LintSubject) -> Iterator[Problem]:
     engines = tuple(_engines())
     for placed in subject.rules:
-        text, condition = placed.written.when, placed.rule.condition
-        if text is None or condition is None:
+        when, condition = placed.rule.placed, placed.rule.condition
+        if when is None or condition is None:
             continue
         for one in (one for one in engines if one.name != condition.engine.name):
             try:
-                one.compile(text)
+                one.compile(when.text)
             except ConditionError as error:
                 offset, sentence = error.mistakes[0]
                 said = f'where only the engine "{one.name}" is installed, this policy is refused: {sentence}'
-                yield placed.problem(("when",), said, offset)
+                yield placed.problem(("when",), said, when.origin(offset))
 
 
 def _slow(subject: LintSubject) -> Iterator[Problem]:

@@ -1,0 +1,169 @@
+"""Values that a policy leaves to whoever uses it: `params.NAME` in a condition stands for one of them.
+
+    !pathWithin(args.path, params.folders)   ->   !pathWithin(args.path, ["/srv/data"])
+
+Law of this file: a value takes its place as a constant before a condition is compiled, so that engines and
+functions see what they would see if its author had written it there. One that nobody has set keeps its name,
+for which no engine knows a value: whatever depends on it is an error.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator, Mapping
+from difflib import get_close_matches
+from typing import Any, Literal
+
+from msgspec import Struct
+from pydantic import Field
+
+from mcpguard.core.conditions.cel_text import CelToken, tokens_of
+from mcpguard.core.document.written import Filled, Mistake
+from mcpguard.core.model import Json
+
+PARAMS = "params"
+
+RESERVED = (
+    *("as", "break", "const", "continue", "else", "false", "for", "function", "if", "import", "in", "let"),
+    *("loop", "package", "namespace", "null", "return", "true", "var", "void", "while"),
+)
+"""Words that cannot be selected in an expression (cel-spec, syntax)."""
+
+ParamType = Literal["string", "strings", "integer", "boolean", "map"]
+
+
+def _is_text(value: Any) -> bool:
+    return type(value) is str and "\0" not in value
+
+
+def _is_list(value: Any) -> bool:
+    return type(value) is list and all(map(_is_text, value))
+
+
+def _is_map(value: Any) -> bool:
+    return type(value) is dict and all(map(_is_text, value)) and all(map(_is_list, value.values()))
+
+
+_FITS: Mapping[ParamType, tuple[str, Callable[[Any], bool]]] = {
+    "string": ("a text", _is_text),
+    "strings": ("a list of texts", _is_list),
+    "integer": ("a whole number below 2^53", lambda value: type(value) is int and abs(value) < 1 << 53),
+    "boolean": ("true or false", lambda value: type(value) is bool),
+    "map": ("a mapping of names to lists of texts", _is_map),
+}
+
+
+class Param(Filled):
+    """A value that conditions read as `params.NAME`, and that whoever uses the policy sets in the
+    configuration. Without a value, whatever depends on it is refused."""
+
+    type: ParamType = Field(
+        description="`string`, `strings` (a list of texts), `integer`, `boolean`, or `map` (names with lists "
+        "of texts).",
+    )
+    description: str = Field("", description="What it is; shown by `mcpguard check` where it has no value.")
+    default: Any = Field(None, description="Its value if the configuration does not set it.")
+
+    @property
+    def is_set(self) -> bool:
+        """Whether it has a value."""
+        return self.default is not None
+
+    def misfit(self, value: Json) -> str:
+        """Why `value` cannot be its value, "" where it can."""
+        expected, fits = _FITS[self.type]
+        return "" if fits(value) else f"expected {expected}"
+
+    def mistakes(self) -> Iterator[Mistake]:
+        """A default of another type."""
+        if self.is_set and (said := self.misfit(self.default)):
+            yield ("default",), said
+
+
+def with_values(
+    declared: Mapping[str, Param], values: Mapping[str, Json]
+) -> tuple[dict[str, Param], list[str]]:
+    """The params with `values` as their defaults, and what is wrong with the values."""
+    found, mistakes = dict(declared), []
+    for name, value in values.items():
+        param = declared.get(name)
+        if param is None:
+            near = get_close_matches(name, declared, n=1)
+            hint = f"did you mean `{near[0]}`?" if near else f"it has {', '.join(declared) or 'none'}"
+            mistakes.append(f"the configuration sets `{name}`, which this policy has no param for; {hint}")
+        elif said := param.misfit(value):
+            mistakes.append(f"the configuration sets `{name}` to something else: {said}")
+        else:
+            found[name] = param.model_copy(update={"default": value})
+    return found, mistakes
+
+
+class Placed(Struct, frozen=True):
+    """A condition with values in place. `mistakes` are (offset in characters, sentence) in the text as
+    written; `reads` are the params in it, `unset` those without a value; `moves` are (start, end, start as
+    written, end as written) of each value, in their order."""
+
+    text: str
+    mistakes: tuple[tuple[int, str], ...] = ()
+    reads: frozenset[str] = frozenset()
+    unset: frozenset[str] = frozenset()
+    moves: tuple[tuple[int, int, int, int], ...] = ()
+
+    def origin(self, offset: int) -> int:
+        """Where in the text as written is what stands at `offset` of `text`."""
+        found = offset
+        for start, end, written, after in self.moves:
+            if offset >= end:
+                found = after + offset - end
+            elif offset >= start:
+                return written
+        return found
+
+
+def placed(text: str, params: Mapping[str, Param]) -> Placed:
+    """The condition `text` with the value of each of `params` that is set in the place of its name. One item
+    of a list is selected by a constant: `params.folders[0]`."""
+    tokens = tokens_of(text)
+    parts: list[str] = []
+    mistakes: list[tuple[int, str]] = []
+    moves: list[tuple[int, int, int, int]] = []
+    reads: set[str] = set()
+    done = length = 0
+    for at, token in enumerate(tokens):
+        if token.text != PARAMS or token.kind != "name" or (at and tokens[at - 1].text == "."):
+            continue
+        name = tokens[at + 2].text if tokens[at + 1].text == "." else ""
+        if name not in params:
+            mistakes.append((token.start, _unknown(name, params)))
+            continue
+        reads.add(name)
+        value, last = _selected(params[name].default, tokens, at + 2)
+        if value is not None:
+            end = last.start + len(last.text)
+            parts += [text[done : token.start], _literal(value)]
+            length += token.start - done
+            moves.append((length, length + len(parts[-1]), token.start, end))
+            length, done = length + len(parts[-1]), end
+    unset = frozenset(name for name in reads if not params[name].is_set)
+    return Placed("".join(parts) + text[done:], tuple(mistakes), frozenset(reads), unset, tuple(moves))
+
+
+def _unknown(name: str, params: Mapping[str, Param]) -> str:
+    near = get_close_matches(name, params, n=1)
+    if near:
+        return f"`params` of this policy has no `{name}`; did you mean `{near[0]}`?"
+    return "write `params.NAME`, with a NAME that this policy declares under `params`"
+
+
+def _selected(value: Json, tokens: list[CelToken], at: int) -> tuple[Json, CelToken]:
+    """The value, or its item if a constant index follows, and the last word of it. None without one."""
+    opened, index, closed = tokens[at + 1 : at + 4]
+    if type(value) is list and opened.text == "[" and index.kind == "number" and closed.text == "]":
+        number = int(index.text, 0)
+        return (value[number] if number < len(value) else None), closed
+    return value, tokens[at]
+
+
+def _literal(value: Json) -> str:
+    """A constant of CEL (cel-spec, lexis): JSON is one but for what JSON escapes as a pair of surrogates."""
+    return json.dumps(value, ensure_ascii=False).replace("\x7f", "\\u007f")
