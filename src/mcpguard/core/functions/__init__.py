@@ -22,6 +22,7 @@ PLACES = {
     "pathWithin": ("paths.path_within", "PATH_WITHIN"),
     "secretName": ("paths.secret_names", "SECRET_NAME"),
     "obeyedFile": ("paths.obeyed_files", "OBEYED_FILE"),
+    "diffFiles": ("paths.diff_files", "DIFF_FILES"),
     "texts": ("texts", "TEXTS"),
     "glob": ("glob", "GLOB"),
     "detect": ("detect", "DETECT"),

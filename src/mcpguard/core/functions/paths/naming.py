@@ -32,8 +32,8 @@ _TAIL = re.compile(
 _TAILS = 8
 # What editors put before the name of a copy, such as `.#a` and `#a#`.
 _HEAD = re.compile(r"\A[.#~$]+(?=.)")
-# Where a stream of NTFS, a part of a URL or a list begins.
-_CUT = re.compile(r"(?!\A)[:#;,?& ].*", re.DOTALL)
+# Where a part of a URL, a list or a remark begins.
+_CUT = re.compile(r"(?!\A)[#;,?& ].*", re.DOTALL)
 _VARIABLE = re.compile(r"\$\{[^}]*\}|\$\(.*\)|`[^`]*`|\$\w+|\$(?=.)|%\w+%", re.DOTALL)
 _BRACES = re.compile(r"\{([^{}]*(?:,|\.\.)[^{}]*)\}")
 _ATOM = re.compile(r"([@+!*?]\([^()]*\)|\*)|(\[\]?(?:\[[:.=][^]]*[:.=]\]|[^]])*\]|\?)|.", re.DOTALL)
@@ -80,7 +80,7 @@ class Naming:
         check_size(self._name, path, LIMIT)
         if not path:
             raise FunctionError("a path must not be empty")
-        readings = list(_readings(path))
+        readings = [one for text in _readings(path) for one in dict.fromkeys((text, text.replace(":", "/")))]
         if any(self._in(text) for reading in readings for text in _forms(_names(reading))):
             return True
         for reading in readings:

@@ -1,0 +1,98 @@
+"""`diffFiles(value)`: the names of all files that the diffs in a value show.
+
+Law of this file: a line that can be a header of a diff is read as one, so there may be a name too many, and
+never one too few. Source: the manual of git-diff, "Generating patch text with -p".
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+
+from mcpguard.core.functions.function import Function, FunctionError, Parameter
+from mcpguard.core.functions.web.networks import MOST
+from mcpguard.core.model import Json
+
+LIMIT = 4_000_000
+"""Characters of all texts in a value."""
+
+_HEADER = re.compile(
+    r"^(?:(diff --git )|--- |\+\+\+ |diff --(?:cc|combined) |(?:rename|copy) (?:from|to) )(.+)", re.MULTILINE
+)
+_QUOTED = re.compile(r'"((?:[^"\\]|\\.)*)"')
+_ESCAPE = re.compile(r"\\([0-7]{3}|.)")
+_MEANS = {"n": 10, "t": 9, "r": 13, "a": 7, "b": 8, "f": 12, "v": 11}
+
+
+def diff_files(value: Json) -> list[Json]:
+    """The names, sorted, each once, without the prefixes of git. Raises FunctionError for a value
+    of more than LIMIT characters, and for more than MOST names."""
+    found: set[str] = set()
+    left = LIMIT
+    for text in _texts(value):
+        left -= len(text)
+        if left < 0:
+            raise FunctionError(f"diffFiles() reads at most {LIMIT:,} characters")
+        for header in _HEADER.finditer(text):
+            found.update(_names(header[2], bool(header[1])))
+        if len(found) > MOST:
+            raise FunctionError(f"diffFiles() gives at most {MOST} names")
+    return sorted(found - {"", "/dev/null"})
+
+
+def _texts(value: Json) -> Iterator[str]:
+    waiting = [value]
+    while waiting:
+        one = waiting.pop()
+        if isinstance(one, str):
+            yield one
+        elif isinstance(one, list):
+            waiting += one
+        elif isinstance(one, dict):
+            waiting += one.values()
+
+
+def _names(header: str, two: bool) -> list[str]:
+    """Those of one header. Where `two` stand side by side, they are the same; of a file with two names both
+    have headers of their own."""
+    text = header.rstrip("\r").partition("\t")[0]
+    quoted = [_plain(_unquoted(inner)) for inner in _QUOTED.findall(text)]
+    middle = len(text) // 2
+    if two and _plain(text[:middle]) == _plain(text[middle + 1 :]):
+        return [_plain(text[:middle])]
+    return quoted or [_plain(text)]
+
+
+def _plain(name: str) -> str:
+    return re.sub(r"^[a-z]/", "", name)
+
+
+def _unquoted(text: str) -> str:
+    """A name as git quotes it: `\\303\\251` is a byte each."""
+    whole = _ESCAPE.sub(lambda found: chr(_byte(found[1])), text.encode(errors="replace").decode("latin-1"))
+    return whole.encode("latin-1").decode(errors="replace")
+
+
+def _byte(code: str) -> int:
+    return int(code, 8) & 255 if len(code) == 3 else _MEANS.get(code, ord(code))
+
+
+DIFF_FILES = Function(
+    name="diffFiles",
+    summary="The names of all files that diffs in a value show, such as in the result of `git show`: of "
+    "every text in it, without the letter that git puts before them. It is for rules with `on: result`: "
+    "`secretName(diffFiles(result))` withholds the diff of a file with secrets. A file that is shown "
+    "without a header has no name.",
+    parameters=(Parameter("value", "any"),),
+    gives="A list of strings, sorted; an error for more than 4,000,000 characters.",
+    call=diff_files,
+    examples=(
+        'diffFiles("diff --git a/s/a.py b/s/a.py\\n--- a/s/a.py\\n+++ b/s/a.py\\n@@") == ["s/a.py"]',
+        'diffFiles({"content": [{"text": "--- /dev/null\\n+++ b/.env\\n"}]}) == [".env"]',
+        'diffFiles("rename from .env\\nrename to notes.txt") == [".env", "notes.txt"]',
+        'diffFiles("+++ \\"b/\\\\303\\\\251 1.key\\"") == ["\u00e9 1.key"]',
+        'diffFiles("no diff at all") == [] && diffFiles(7) == []',
+    ),
+    errors=("size(diffFiles()) > 0",),
+)
+"""The entry of the table."""

@@ -1,0 +1,86 @@
+"""Every file that a diff shows has its name found, as real git prints it."""
+
+from __future__ import annotations
+
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from mcpguard.core.functions.function import FunctionError
+from mcpguard.core.functions.paths.diff_files import LIMIT, diff_files
+from mcpguard.core.functions.web.networks import MOST
+
+NAMES = [
+    "a.py",
+    "b c/d e.txt",
+    "naïve.md",
+    'quo"te',
+    "tab\there",
+    "back\\slash",
+    "a b/b a",
+    "bin",
+    "x and b/y",
+]
+
+
+@pytest.fixture
+def repository(tmp_path: Path) -> Path:
+    git(tmp_path, "init", "-q")
+    return tmp_path
+
+
+def git(folder: Path, *words: str) -> str:
+    who = ("-c", "user.name=Tester", "-c", "user.email=tester@example.invalid", "-c", "diff.renames=true")
+    done = subprocess.run(["git", *who, *words], cwd=folder, check=True, timeout=20, capture_output=True)
+    return done.stdout.decode()
+
+
+def commit(folder: Path) -> None:
+    git(folder, "add", "-A")
+    git(folder, "commit", "-q", "-m", "x")
+
+
+def test_all_names_of_a_real_diff_are_found(repository: Path) -> None:
+    for name in NAMES:
+        (repository / name).parent.mkdir(parents=True, exist_ok=True)
+        (repository / name).write_bytes(b"\0" if name == "bin" else b"1\n" * 20)
+    commit(repository)
+    assert set(NAMES) <= set(diff_files(git(repository, "show")))
+    for name in NAMES:
+        (repository / name).write_bytes(b"\0\1" if name == "bin" else b"1\n" * 19)
+    assert set(NAMES) <= set(diff_files(git(repository, "diff")))
+    git(repository, "checkout", "-q", ".")
+    git(repository, "mv", "a.py", "moved.py")
+    git(repository, "rm", "-q", "bin")
+    assert {"a.py", "moved.py", "bin"} <= set(diff_files(git(repository, "diff", "--cached")))
+
+
+def test_the_mode_of_a_file_has_its_name_too(repository: Path) -> None:
+    (repository / "run me").write_text("x")
+    commit(repository)
+    (repository / "run me").chmod(0o755)
+    assert "run me" in diff_files(git(repository, "diff"))
+
+
+@pytest.mark.parametrize(
+    ("text", "names"),
+    [
+        ("--- a/x\r\n+++ b/x\r\n", ["x"]),
+        ("--- x\t2026-11-27 08:00:00\n+++ y", ["x", "y"]),
+        ("diff --cc a/deep/b.py", ["deep/b.py"]),
+        ("copy from a\ncopy to b", ["a", "b"]),
+        ("    --- a/x", []),
+        ("@@ -1 +1 @@\n-1\n+1", []),
+        ('+++ "b/\\n\\q"', ["\nq"]),
+    ],
+)
+def test_a_header_is_read(text: str, names: list[str]) -> None:
+    assert diff_files([{"a": text, "b": [text, None, 1.5]}]) == names
+
+
+def test_a_value_has_bounds() -> None:
+    with pytest.raises(FunctionError):
+        diff_files(["a" * LIMIT, "b"])
+    with pytest.raises(FunctionError):
+        diff_files("".join(f"+++ b/{number}\n" for number in range(MOST + 1)))
