@@ -15,6 +15,7 @@ from mcpguard.core.errors import AuditError, SessionError, UpstreamError
 from mcpguard.core.evidence.chain import Record
 from mcpguard.core.model import Invocation, Permit, Principal, Redacted
 from mcpguard.core.policy.compiled import PolicySet
+from mcpguard.core.policy.egress import Egress
 from mcpguard.core.policy.session import Session, StoredSession
 from mcpguard.core.redaction.redactor import KINDS, Redactor
 from mcpguard.core.secret import Secret
@@ -277,7 +278,9 @@ class World:
         def report(server: str, text: str) -> None:
             self.reports.append(f"{server}: {text}")
 
-        self.judge = Judge(policies, sessions or self.sessions, report)
+        bound = {name: frozenset({"env:CANARY", f"env:{name}"}) for name in listed}
+        self.egress = Egress(self.redactor, bound)
+        self.judge = Judge(policies, sessions or self.sessions, report, self.egress)
         offload: Callable[[Callable[[], Sealed]], Awaitable[Sealed]] = inline
         self.inspector = Inspector(self.redactor, offload)
         self.clock = clock = FixedClock()

@@ -106,6 +106,7 @@ class Cause(Enum):
     APPROVAL = "approval"
     PIN = "pin"
     LIMIT = "limit"
+    CREDENTIAL = "credential"
 
 
 class Charge(Struct, frozen=True):
@@ -151,6 +152,8 @@ class Deny(Struct, frozen=True):
     message: str = ""
     shadow: str = ""
     """As in a Permit."""
+    credentials: tuple[str, ...] = ()
+    """The names of the held values for the sake of which it was refused: for evidence, not for the client."""
 
 
 class Detection(Struct, frozen=True):

@@ -14,6 +14,7 @@ from mcpguard.core.errors import SessionError
 from mcpguard.core.model import Deny, Detection, Invocation, Json, Permit
 from mcpguard.core.policy import pdp
 from mcpguard.core.policy.compiled import PolicySet
+from mcpguard.core.policy.egress import Egress
 from mcpguard.core.policy.review import UNTOUCHED, Review, review, settle
 from mcpguard.gateway.ports import Sessions
 
@@ -21,20 +22,27 @@ from mcpguard.gateway.ports import Sessions
 class Judge:
     """Decides for the clients of one process, under the policies that are in force at that moment."""
 
-    def __init__(self, policies: PolicySet, sessions: Sessions, report: Callable[[str, str], None]) -> None:
+    def __init__(
+        self,
+        policies: PolicySet,
+        sessions: Sessions,
+        report: Callable[[str, str], None],
+        egress: Egress,
+    ) -> None:
         self.policies = policies
         """Those in force: a reload puts others in their place, all at once."""
         self._sessions = sessions
+        self._egress = egress
         self._report = report
 
     def decide(self, invocation: Invocation) -> Permit | Deny:
         """Whether it may be made. A Permit is counted, and has used up what it costs."""
         policies = self.policies
         if not policies.stateful:
-            return pdp.decide(policies, invocation)
+            return pdp.decide(policies, invocation, None, self._egress)
         try:
             with self._sessions.open(invocation) as session:
-                verdict = pdp.decide(policies, invocation, session)
+                verdict = pdp.decide(policies, invocation, session, self._egress)
                 if isinstance(verdict, Permit):
                     session.admit(verdict)
                 return verdict
@@ -47,12 +55,12 @@ class Judge:
         its form, a Permit leaves no trace."""
         policies = self.policies
         if not policies.stateful:
-            return pdp.decide(policies, invocation)
+            return pdp.decide(policies, invocation, None, self._egress)
         try:
             with self._sessions.open(invocation) as session:
                 if not resumed:
-                    return pdp.decide(policies, invocation, session)
-                verdict = pdp.decide(policies, invocation, session.without(invocation))
+                    return pdp.decide(policies, invocation, session, self._egress)
+                verdict = pdp.decide(policies, invocation, session.without(invocation), self._egress)
                 if isinstance(verdict, Permit):
                     session.add(verdict.labels, ())
                     # Evidence says what the session got by it.
@@ -61,10 +69,16 @@ class Judge:
         except SessionError as problem:
             return self._without(policies, invocation, problem)
 
+    def keeps_back(self, invocation: Invocation, answer: Json) -> Deny | None:
+        """The refusal of `answer`, which is to go to the server that asked; None where it may."""
+        return self._egress.refused(invocation, answer)
+
     def _without(self, policies: PolicySet, invocation: Invocation, problem: SessionError) -> Permit | Deny:
         self._report("", str(problem))
         # Where only rules in shadow mode want a session, the lack of one must change nothing.
-        return pdp.no_session(invocation) if policies.depends else pdp.decide(policies, invocation)
+        if policies.depends:
+            return pdp.no_session(invocation)
+        return pdp.decide(policies, invocation, None, self._egress)
 
     def review(
         self,
@@ -77,20 +91,20 @@ class Judge:
     ) -> Review:
         """What is to be done with the inspected `result` of `permit`, `size` bytes, which came `now`, under
         `policies`, those of the decision. What it adds to the session is there before the result leaves."""
-        invocation = permit.invocation
+        invocation, holds = permit.invocation, self._egress.holds
         kept = bool(permit.labels) or (
             bool(permit.charges) and any(charge.unit == "bytes" for charge in permit.charges)
         )
         if not (policies.reviewing or kept):
             return UNTOUCHED
         if not (policies.stateful or kept):
-            return review(policies, invocation, result, findings)
+            return review(policies, invocation, result, findings, None, holds)
         try:
             with self._sessions.open(invocation) as session:
-                found = review(policies, invocation, result, findings, session)
+                found = review(policies, invocation, result, findings, session, holds)
                 return settle(policies, permit, found, session, size, now)
         except SessionError as problem:
             self._report("", str(problem))
             if policies.depends or kept:
                 return Review((), pdp.no_session(invocation))
-            return review(policies, invocation, result, findings)
+            return review(policies, invocation, result, findings, None, holds)

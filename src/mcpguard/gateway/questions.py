@@ -124,13 +124,16 @@ class Questions:
         await scope.audit.write(scope.recorder.outcome(invocation, "asked", started, digest, sealed.findings))
         return Asked(invocation, sealed)
 
-    async def kept_back(self, asked: Asked) -> str:
-        """Why an answer may not go to who asked any more, "" where it may."""
+    async def kept_back(self, asked: Asked, answer: Json) -> str:
+        """Why this answer may not go to who asked, "" where it may: policy would refuse the question now, or
+        there is a credential in it that is not for that server."""
         scope, before = self._scope, asked.invocation
         method, server = before.method, before.server
         invocation = scope.recorder.invocation(method, server, args=before.args, caller=before.caller)
-        verdict = scope.judge.decide_again(invocation)
+        verdict: Permit | Deny | None = scope.judge.decide_again(invocation)
         if isinstance(verdict, Permit):
+            verdict = scope.judge.keeps_back(invocation, answer)
+        if verdict is None:
             return ""
         await scope.audit.write(scope.recorder.decided(verdict))
         said = refusals.denied_error(verdict)["message"]
@@ -151,7 +154,7 @@ class Questions:
         """Ask a legacy client; gives {"result": …} or {"error": …} as it answered. Raises UpstreamError where
         it does not, or where its answer is kept back."""
         answer = await self._answer_of(asked.invocation.method, asked.params, request)
-        why = await self.kept_back(asked)
+        why = await self.kept_back(asked, answer)
         if why:
             raise UpstreamError(why)
         return answer

@@ -71,7 +71,9 @@ class Recorder:
         invocation = verdict.invocation
         permit = verdict if isinstance(verdict, Permit) else None
         credentials: tuple[str, ...] = ()
-        if permit is not None:
+        if isinstance(verdict, Deny):
+            credentials = verdict.credentials
+        elif permit is not None:
             credentials = self._credentials.get((invocation.server, permit.credential), ())
             if permit.placeholders:
                 credentials = _with_placeholders(credentials, permit)

@@ -218,7 +218,7 @@ class RoundTrips:
             for key in shown:
                 # What is no result is asked for again, like what is missing.
                 if type(responses.get(key)) is dict:
-                    why = await self._questions.kept_back(shown[key])
+                    why = await self._questions.kept_back(shown[key], responses[key])
                     refused = {"error": refusals.error(jsonrpc.REFUSED, f"mcpguard: {why}")}
                     self._answer(request, keys[key], refused if why else {"result": responses[key]})
 
@@ -287,8 +287,9 @@ class RoundTrips:
         if call.responses is not None:
             more["inputResponses"] = given = {}
             for key, asked in parked.asked.items():
-                if key in call.responses and not await self._questions.kept_back(asked):
-                    given[key] = call.responses[key]
+                answer = call.responses.get(key)
+                if key in call.responses and not await self._questions.kept_back(asked, answer):
+                    given[key] = answer
         if parked.state is not None:
             more["requestState"] = parked.state
         return more
@@ -328,8 +329,11 @@ class RoundTrips:
             or not {key for key, *_ in asked} <= call.responses.keys()
         ):
             return None
-        for _key, method, params in asked:
-            _granted(await self._judge(request, permit, method, params), method)
+        for key, method, params in asked:
+            granted = _granted(await self._judge(request, permit, method, params), method)
+            why = await self._questions.kept_back(granted, call.responses[key])
+            if why:
+                raise UpstreamError(why)
         return _answering(permit, result, {key: call.responses[key] for key, *_ in asked})
 
 

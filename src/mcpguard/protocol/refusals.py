@@ -24,7 +24,7 @@ def _sentence(deny: Deny) -> str:
     rules = ", ".join(deny.rules)
     if deny.cause is Cause.NO_RULE:
         reason = f": {deny.message or 'no rule allows this call. The owner of the policy can add one.'}"
-    elif deny.cause is Cause.ARGUMENTS:
+    elif deny.cause in (Cause.ARGUMENTS, Cause.CREDENTIAL):
         reason = f": {deny.message}"
     elif deny.cause is Cause.ERROR:
         reason = f" ({rules}): the rule could not be evaluated for this call, so it refuses. {deny.message}"

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from msgspec import Struct, structs
 
+from mcpguard.adapters.credentials.broker import named_by
 from mcpguard.adapters.upstreams.lane import IDLE_SECONDS, Lane
 from mcpguard.adapters.upstreams.process.child import Nursery
 from mcpguard.adapters.upstreams.process.environment import Environment
@@ -22,7 +23,8 @@ from mcpguard.adapters.upstreams.session.life import Backoff, Memory, Terms
 from mcpguard.adapters.upstreams.supply import Supply, not_chosen
 from mcpguard.adapters.upstreams.wires.stdio import Launch, StdioWire
 from mcpguard.config.loading import Credential, Server
-from mcpguard.core.secret import Template
+from mcpguard.config.references import ENTRY
+from mcpguard.core.secret import CredentialRef, Template
 from mcpguard.gateway.ports import Credentials, Recipient
 
 if TYPE_CHECKING:
@@ -157,6 +159,19 @@ def references_of(
                 chosen = structs.replace(server, env=env, headers=headers)
                 found[server.name, name] = tuple(str(ref) for ref in chosen.credentials)
     return found
+
+
+def bound_of(servers: Iterable[Server], entries: Mapping[str, Credential]) -> dict[str, frozenset[str]]:
+    """The names under which values are held that each server may have: those of its own references, and for
+    an entry that is for it the entry's, those beside it and those that stand in its value. What an entry only
+    asks its source with is for that source."""
+    named = named_by(servers, entries)
+    found = {server: {str(ref) for ref in refs} for server, refs in named.items()}
+    for name, entry in entries.items():
+        parts = entry.sources if entry.kind == "value" else ()
+        for server in entry.servers & found.keys():
+            found[server] |= {str(CredentialRef(ENTRY, name)), *map(str, parts)}
+    return {server: frozenset(names) for server, names in found.items()}
 
 
 def _beside(first: Past) -> Past:

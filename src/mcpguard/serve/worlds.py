@@ -29,6 +29,7 @@ from mcpguard.config.loading import Credential, Server
 from mcpguard.config.policies import PolicyFile
 from mcpguard.core.model import Principal
 from mcpguard.core.policy.compiled import PolicySet
+from mcpguard.core.policy.egress import Egress
 from mcpguard.core.redaction.redactor import Redactor
 from mcpguard.gateway.gateway import Gateway
 from mcpguard.gateway.inspection import Inspector, Sealed
@@ -37,7 +38,7 @@ from mcpguard.gateway.ports import Client, Recipient
 from mcpguard.gateway.recorder import Recorder
 from mcpguard.gateway.scope import ClientScope
 from mcpguard.serve.policy_watch import Look
-from mcpguard.serve.wiring import Wiring, references_of
+from mcpguard.serve.wiring import Wiring, bound_of, references_of
 
 SCANNERS = 2
 """Threads that inspect what is too big to do it between two messages."""
@@ -80,7 +81,9 @@ class Shared:
         self.turn.ledger = self.audit
         folder = settings.session_folder or default_folder()
         self.sessions = SessionFiles(folder, settings.session_idle_seconds)
-        self.judge = Judge(settings.policies, self.sessions, self.diagnostics.report)
+        bound = bound_of(settings.servers, settings.credentials)
+        egress = Egress(self.redactor, bound)
+        self.judge = Judge(settings.policies, self.sessions, self.diagnostics.report, egress)
         named = named_by(settings.servers, settings.credentials)
         self.credentials = Broker(settings.credentials, named, self.redactor, report=self.diagnostics.report)
         self.watcher: Callable[[], None] | None = None

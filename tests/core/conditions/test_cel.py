@@ -16,6 +16,8 @@ from hypothesis import given, settings
 
 from mcpguard.core.conditions import cel, engines
 from mcpguard.core.conditions.cel import ERROR, FALSE, TRUE, Bound, ConditionError, EngineName, Verdict
+from mcpguard.core.redaction.redactor import Redactor
+from mcpguard.core.secret import Secret
 
 NOW = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
 VIEW: dict[str, Any] = {
@@ -479,3 +481,29 @@ leaked = growth(step, 2_000)
 assert leaked > 10_000_000, leaked
 """
     subprocess.run([sys.executable, "-c", GROWTH + code], check=True, env={**os.environ})
+
+
+HELD = "tok-9f3Kq7Zx1Lm5Wb8e"
+
+
+@pytest.mark.parametrize("name", ENGINES)
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ('detect(args.a, "held") == ["held"]', TRUE),
+        ('"held" in detect(args, "secret") && "held" in detect(args)', TRUE),
+        ('detect(args.b, "held") == [] && detect(args.a, "personal") == []', TRUE),
+        ('[args.a].exists(one, detect(one, "held") != [])', TRUE),
+        ('[args.b].all(one, detect(one) == ["email"])', TRUE),
+        ('[args.b].exists(one, "held" in detect(one))', FALSE),
+    ],
+)
+def test_held_values_are_found_by_what_the_decision_brings(
+    name: EngineName, text: str, expected: Verdict
+) -> None:
+    redactor = Redactor(b"key")
+    redactor.hold("env:A", Secret(HELD))
+    view = {"args": {"a": f"use {HELD}", "b": "jane@example.com"}}
+    condition = engines.engine(name).compile(text)
+    assert condition.verdict(Bound(view, holds=redactor.holds)) is expected
+    assert engines.engine(name).compile('detect(args, "held") == []').verdict(Bound(view)) is TRUE

@@ -17,10 +17,10 @@ from mcpguard.core.conditions.hoisted import Constant, HoistedCall, ValuePath
 from mcpguard.core.conditions.hoisting import hoist
 from mcpguard.core.conditions.names import NAMES
 from mcpguard.core.functions import FUNCTIONS, Function, FunctionError, Parameter
-from mcpguard.core.redaction.detectors import GROUPS, KINDS
+from mcpguard.core.redaction.detectors import GROUPS
 
 SQL_KNOWS = "sql() accepts as `dialect`: bigquery, duckdb, mysql, postgres, snowflake, sqlite, tsql"
-DETECT_KNOWS = f"detect() accepts as `kinds`: {', '.join(sorted({*KINDS, *GROUPS}))}"
+DETECT_KNOWS = f"detect() accepts as `kinds`: {', '.join(sorted({*GROUPS['all'], *GROUPS}))}"
 CALLS: list[tuple[Any, ...]] = []
 
 

@@ -15,7 +15,7 @@ from msgspec import json
 
 from mcpguard.core.conditions.hoisted import HoistedCall, compute
 from mcpguard.core.conditions.hoisting import Members, number_of
-from mcpguard.core.functions import FunctionError
+from mcpguard.core.functions import FunctionError, Holds, nothing_held
 from mcpguard.core.model import Json
 
 EngineName = Literal["cpp", "python"]
@@ -58,10 +58,14 @@ class Bound:
     Each engine keeps its own form of it here, and calls are computed once for all conditions.
     """
 
-    __slots__ = ("_members", "_tried", "called", "cpp", "python", "unreadable", "view")
+    __slots__ = ("_members", "_tried", "called", "cpp", "holds", "python", "unreadable", "view")
 
-    def __init__(self, view: Mapping[str, Json], members: Members | None = None) -> None:
+    def __init__(
+        self, view: Mapping[str, Json], members: Members | None = None, holds: Holds = nothing_held
+    ) -> None:
         self.view = view
+        self.holds = holds
+        """Whether a held value is in a text."""
         self.cpp: Any = None
         self.python: Any = None
         self.called: dict[str, Json] = {}
@@ -94,7 +98,7 @@ class Bound:
                 continue
             self._tried.add(number)
             try:
-                value = compute(call, self.view)
+                value = compute(call, self.view, self.holds)
             except FunctionError:
                 continue
             # What a function decodes may have U+0000 where the request does not.

@@ -37,7 +37,7 @@ from mcpguard.core.conditions.cel_text import tokens_of
 from mcpguard.core.conditions.hoisted import HoistedCall
 from mcpguard.core.conditions.hoisting import Members, hoist
 from mcpguard.core.conditions.names import LATER, NAMES
-from mcpguard.core.functions import FUNCTIONS, Function, FunctionError, apply
+from mcpguard.core.functions import FUNCTIONS, Function, FunctionError, Holds, apply, nothing_held
 from mcpguard.core.model import Json
 
 
@@ -123,8 +123,8 @@ class PythonEngine:
         self._environment = celpy.Environment()
         sys.setrecursionlimit(limit)
         celpy.logging.getLogger("celpy").setLevel(1000)
-        ours = {name: _native(function) for name, function in FUNCTIONS.items()}
-        self._activation = evaluation.Activation(functions={**STRICT, **ours})
+        self._activation = _activation(nothing_held)
+        self._searching = tuple(name for name, function in FUNCTIONS.items() if function.searches)
 
     def compile(self, text: str) -> PythonCondition:
         check_length(text)
@@ -143,7 +143,8 @@ class PythonEngine:
             raise ConditionError([(0, "nested too deeply")]) from None
         if reader.mistakes:
             raise ConditionError(advised(text, reader.mistakes))
-        return PythonCondition(self, text, tree, self._activation, hoisted.reads)
+        searches = any(name in text for name in self._searching)
+        return PythonCondition(self, text, tree, self._activation, hoisted.reads, searches)
 
     def either(self, conditions: Sequence[Condition]) -> None:
         """See `Engine.either`: it would evaluate no faster."""
@@ -171,14 +172,23 @@ def _literals_to_refuse(text: str) -> Iterator[tuple[int, str]]:
 class PythonCondition:
     """A `Condition` of this engine; `tree` is its syntax tree, see `PythonEngine.parsed`."""
 
-    __slots__ = ("_activation", "_short", "calls", "engine", "members", "reads", "text", "tree")
+    __slots__ = ("_activation", "_searches", "_short", "calls", "engine", "members", "reads", "text", "tree")
 
-    def __init__(self, owner: Engine, text: str, tree: Any, activation: Any, reads: frozenset[str]) -> None:
+    def __init__(
+        self,
+        owner: Engine,
+        text: str,
+        tree: Any,
+        activation: Any,
+        reads: frozenset[str],
+        searches: bool = False,
+    ) -> None:
         self.engine = owner
         self.text = text
         self.tree = tree
         self._short = _shortened(tree, _Evaluator(tree, activation).literal)
         self._activation = activation
+        self._searches = searches
         self.reads = reads
         self.calls: tuple[HoistedCall, ...] = ()
         self.members: Members = {}  # It binds the view itself, whole.
@@ -206,7 +216,8 @@ class PythonCondition:
         try:
             if bound.python is None:
                 bound.python = {name: bound_value(value) for name, value in bound.view.items()}
-            return _Evaluator(self._short, self._activation).evaluate(bound.python)
+            activation = _activation(bound.holds) if self._searches else self._activation
+            return _Evaluator(self._short, activation).evaluate(bound.python)
         except Exception:
             return ERROR
 
@@ -339,12 +350,18 @@ class _SyntaxWalker:
         self.mistakes.append((offset_of(self._text, place.line, place.column), sentence))
 
 
-def _native(function: Function) -> Callable[..., Any]:
+def _activation(holds: Holds) -> Any:
+    """What conditions may call; our functions look for held values with `holds`."""
+    ours = {name: _native(function, holds) for name, function in FUNCTIONS.items()}
+    return evaluation.Activation(functions={**STRICT, **ours})
+
+
+def _native(function: Function, holds: Holds) -> Callable[..., Any]:
     """One of our functions as the library calls it."""
 
     def called(*arguments: Any) -> Any:
         try:
-            return to_cel(apply(function, tuple(map(from_cel, arguments))))
+            return to_cel(apply(function, tuple(map(from_cel, arguments)), holds))
         except (FunctionError, ValueError):
             return evaluation.CELEvalError("no value")
 

@@ -11,7 +11,7 @@ from typing import Any
 
 from msgspec import Struct
 
-from mcpguard.core.functions import FUNCTIONS, FunctionError, apply
+from mcpguard.core.functions import FUNCTIONS, FunctionError, Holds, apply, nothing_held
 from mcpguard.core.model import Json
 
 MATCHES = "matches"
@@ -48,16 +48,16 @@ class HoistedCall(Struct, frozen=True):
 Term = Constant | ValuePath | HoistedCall
 
 
-def compute(call: HoistedCall, view: Mapping[str, Json]) -> Json:
+def compute(call: HoistedCall, view: Mapping[str, Json], holds: Holds = nothing_held) -> Json:
     """The value of a call for a request whose names have the values in `view`. Raises FunctionError, also
     where a path leads nowhere."""
-    arguments = tuple([_value(one, view) for one in call.arguments])
+    arguments = tuple([_value(one, view, holds) for one in call.arguments])
     if call.name == MATCHES:
         if type(arguments[0]) is not str:
             raise FunctionError("matches() needs a string")
         # In bytes, since the library counts the characters before what it finds in a str.
         return compiled(arguments[1]).search(arguments[0].encode()) is not None
-    return _walk(apply(FUNCTIONS[call.name], arguments), call.steps)
+    return _walk(apply(FUNCTIONS[call.name], arguments, holds), call.steps)
 
 
 @cache
@@ -80,11 +80,11 @@ def key_of(head: str, steps: Steps) -> str:
     return head + "".join([f"[{step!r}]" for step in steps])
 
 
-def _value(term: Term, view: Mapping[str, Json]) -> Json:
+def _value(term: Term, view: Mapping[str, Json], holds: Holds) -> Json:
     if isinstance(term, Constant):
         return term.value
     if isinstance(term, HoistedCall):
-        return compute(term, view)
+        return compute(term, view, holds)
     if term.root not in view:
         raise FunctionError(f"`{term.root}` is not known yet")
     return _walk(view[term.root], term.steps)

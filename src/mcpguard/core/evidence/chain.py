@@ -99,14 +99,18 @@ class Decided(Struct, frozen=True, tag_field="kind", tag="decision", omit_defaul
         str,
         Meta(
             description="Why it was refused: rule, no-rule, arguments, error, approval, pin, limit, "
-            "unavailable or unknown."
+            "credential, unavailable or unknown."
         ),
     ] = ""
     rules: Annotated[tuple[str, ...], Meta(description="The rules that decided, as `POLICY/ID`.")] = ()
     policy_digest: Annotated[str, Meta(description="As in `opened`.")] = ""
     args: Annotated[str, Meta(description="sha256 (hex) of the arguments as compact JSON.")] = ""
     credentials: Annotated[
-        tuple[str, ...], Meta(description="Names of the references that the upstream holds.")
+        tuple[str, ...],
+        Meta(
+            description="Names of the references that the upstream holds; with the cause `credential`, of "
+            "those that the client sent and that are not for this upstream."
+        ),
     ] = ()
     agent: Annotated[str | None, Meta(description="As in `opened`: a claim.")] = None
     labels: Annotated[tuple[str, ...], Meta(description="Labels that it added to the session.")] = ()

@@ -10,7 +10,14 @@ from collections.abc import ItemsView, ValuesView
 from importlib import import_module
 from typing import Any
 
-from mcpguard.core.functions.function import Function, FunctionError, Parameter, apply
+from mcpguard.core.functions.function import (
+    Function,
+    FunctionError,
+    Holds,
+    Parameter,
+    apply,
+    nothing_held,
+)
 
 PLACES = {
     "sql": ("sql.function", "SQL"),
@@ -61,4 +68,4 @@ class _LazyTable(dict[str, Function]):
 FUNCTIONS: dict[str, Function] = _LazyTable()
 """By name, in the order of the reference."""
 
-__all__ = ["FUNCTIONS", "Function", "FunctionError", "Parameter", "apply"]
+__all__ = ["FUNCTIONS", "Function", "FunctionError", "Holds", "Parameter", "apply", "nothing_held"]

@@ -11,10 +11,10 @@ from binascii import Error, a2b_base64
 from urllib.parse import unquote_to_bytes
 
 from mcpguard.core.errors import InspectionError
-from mcpguard.core.functions.function import Function, FunctionError, Parameter
+from mcpguard.core.functions.function import Function, FunctionError, Holds, Parameter, nothing_held
 from mcpguard.core.functions.web.networks import as_list
 from mcpguard.core.model import Json
-from mcpguard.core.redaction.detectors import GROUPS, KINDS
+from mcpguard.core.redaction.detectors import GROUPS, HELD
 from mcpguard.core.redaction.leaves import Leaves, padded
 from mcpguard.core.redaction.matching import PAD
 from mcpguard.core.redaction.scanning import kinds_in, kinds_of_members
@@ -26,15 +26,15 @@ _BASE64 = re.compile(rb"[A-Za-z0-9+/_-]{16,}")
 _STANDARD = bytes.maketrans(b"-_", b"+/")
 
 
-def detect(value: Json, kinds: str | list[str] | None = None) -> list[Json]:
-    """The kinds that hit, sorted, each once: all of KINDS, or those of `kinds` alone, kinds and GROUPS.
+def detect(value: Json, kinds: str | list[str] | None = None, holds: Holds = nothing_held) -> list[Json]:
+    """The kinds that hit, sorted, each once: all of them, or those of `kinds` alone, kinds and GROUPS.
 
     Raises FunctionError for an unknown kind, for a value of more than LIMIT bytes of text or nested deeper
     than 128 levels, and for a flood of hits.
     """
     named = ["all"] if kinds is None else as_list(kinds)
     wanted = frozenset[str]().union(*(GROUPS.get(name, {name}) for name in named))
-    if not wanted <= KINDS:
+    if not wanted <= GROUPS["all"]:
         raise FunctionError("detect() knows no such kind")
     try:
         leaves = Leaves(value)
@@ -42,6 +42,8 @@ def detect(value: Json, kinds: str | list[str] | None = None) -> list[Json]:
         if len(text) > LIMIT:
             raise FunctionError(f"detect() reads at most {LIMIT:,} bytes")
         found = kinds_in(text, wanted) | kinds_of_members(leaves)
+        if HELD in wanted and holds(text):
+            found.add(HELD)
         for plain in _decoded(text[: -len(PAD)]):
             found |= kinds_in(plain + PAD, wanted)
     except InspectionError:
@@ -69,13 +71,14 @@ DETECT = Function(
     name="detect",
     summary="Which detectors of secrets and personal data match anywhere in a value, including member "
     "names and numbers. One layer of percent escapes or base64 is undone. `kinds` restricts the "
-    "answer; `secret`, `personal` and `all` stand for several.",
+    "answer; `secret`, `personal` and `all` stand for several. `held` are the values that mcpguard holds.",
     parameters=(
         Parameter("value", "any"),
-        Parameter("kinds", "strings", optional=True, choices=tuple(sorted({*KINDS, *GROUPS}))),
+        Parameter("kinds", "strings", optional=True, choices=tuple(sorted({*GROUPS["all"], *GROUPS}))),
     ),
     gives="a list of kinds, sorted",
     call=detect,
+    searches=True,
     examples=(
         'detect("write to jane@example.com") == ["email"]',
         'detect({"a": ["IBAN DE89 3704 0044 0532 0130 00"], "jane@example.com": 1}) == ["email", "iban"]',

@@ -13,6 +13,14 @@ from msgspec import Struct
 
 from mcpguard.core.model import Json
 
+Holds = Callable[[bytes], bool]
+"""Whether a value that mcpguard holds is in a text that ends in PAD (`core/redaction/matching.py`)."""
+
+
+def nothing_held(_padded: bytes) -> bool:
+    """The `Holds` of whoever holds nothing."""
+    return False
+
 
 class FunctionError(Exception):
     """An argument that cannot be read. The condition that called becomes an ERROR, which only tightens.
@@ -43,6 +51,7 @@ class Function(Struct, frozen=True):
     its parameter's kind, and raises FunctionError. `examples` are conditions that hold and `errors`
     conditions that cannot be loaded or evaluated: both are tests, and both stand in the reference. `prepare`
     brings what costs time once; it is called when a policy is loaded, so that no call of a client waits.
+    With `searches` it is also given, as `holds`, what looks for held values.
     """
 
     name: str
@@ -54,6 +63,7 @@ class Function(Struct, frozen=True):
     errors: tuple[str, ...] = ()
     fields: Mapping[str, str] = {}
     prepare: Callable[[], object] | None = None
+    searches: bool = False
 
 
 def of_kind(kind: str, value: Json) -> bool:
@@ -82,7 +92,7 @@ def unfit(function: Function, parameter: Parameter, constant: Json) -> str:
     return ""
 
 
-def apply(function: Function, arguments: tuple[Json, ...]) -> Json:
+def apply(function: Function, arguments: tuple[Json, ...], holds: Holds = nothing_held) -> Json:
     """What `function` gives for `arguments`. Raises FunctionError, also for too few, too many or those of
     the wrong kind, and for input so deeply nested that it cannot be walked."""
     required = sum(not parameter.optional for parameter in function.parameters)
@@ -92,7 +102,7 @@ def apply(function: Function, arguments: tuple[Json, ...]) -> Json:
         if not of_kind(parameter.kind, value):
             raise FunctionError(f"{function.name}() needs `{parameter.name}` to be a {parameter.kind}")
     try:
-        return function.call(*arguments)
+        return function.call(*arguments, holds=holds) if function.searches else function.call(*arguments)
     except RecursionError:
         raise FunctionError(f"{function.name}() cannot read anything nested this deeply") from None
 

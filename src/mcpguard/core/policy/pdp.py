@@ -3,7 +3,8 @@
 Law of this file: closed by default. Deny overrides ask overrides allow, nothing matching denies, and
 an error only tightens: an erroring deny denies, an erroring ask asks, an erroring allow does not
 allow (and what it would redact or label is), nor does one that has ended. A `Permit` is constructed here
-and nowhere else. The verdict is a function of the three alone: it reads no clock and changes nothing.
+and nowhere else. The verdict is a function of these and of the held values alone: it reads no clock and
+changes nothing.
 """
 
 from __future__ import annotations
@@ -15,9 +16,11 @@ from msgspec import structs
 
 from mcpguard.core.conditions.cel import ERROR, NOTHING, TRUE, Bound
 from mcpguard.core.conditions.names import LATER
+from mcpguard.core.functions import Holds, nothing_held
 from mcpguard.core.model import Cause, Charge, Deny, Invocation, Json, Permit, Principal
 from mcpguard.core.policy.arguments import misfit
 from mcpguard.core.policy.compiled import Candidates, CompiledRule, PolicySet
+from mcpguard.core.policy.egress import Egress
 from mcpguard.core.policy.obligations import (
     ObligationError,
     are_set,
@@ -44,22 +47,42 @@ NEEDS_APPROVAL = "needs approval, which this version does not support"
 NO_SESSION = "mcpguard cannot determine what this session did before, so what depends on it is refused"
 
 
-def decide(policies: PolicySet, invocation: Invocation, session: Session | None = None) -> Permit | Deny:
+def decide(
+    policies: PolicySet,
+    invocation: Invocation,
+    session: Session | None = None,
+    egress: Egress | None = None,
+) -> Permit | Deny:
     """Whether `invocation` may go on. `rules` of the answer are the rules that decided, by name; with
     several that refuse, `message` is that of the first which has one.
 
     The invocation of a Permit is the one to send: with the arguments that its rules set. `session` is
-    needed where the policies are `stateful`; without it what depends on it is refused.
+    needed where the policies are `stateful`; without it what depends on it is refused. `egress` knows the
+    held values; without it none is held.
     """
+    astray = _astray(egress, invocation)
+    if astray is not None:
+        return astray
     candidates = candidates_of(policies, invocation)
     unfit = None if invocation.args is None else _unfit(invocation, not candidates.setting)
     if unfit is not None:
         return unfit
-    verdict = _settled(candidates, invocation, session)
+    holds = nothing_held if egress is None else egress.holds
+    verdict = _settled(candidates, invocation, session, holds)
+    if verdict.invocation is not invocation and isinstance(verdict, Permit):
+        verdict = _astray(egress, verdict.invocation) or verdict
     if candidates.trial is None:
         return verdict
-    shadow = _differs(verdict, _settled(candidates.trial, invocation, session))
+    shadow = _differs(verdict, _settled(candidates.trial, invocation, session, holds))
     return structs.replace(verdict, shadow=shadow) if shadow else verdict
+
+
+def _astray(egress: Egress | None, invocation: Invocation) -> Deny | None:
+    """The refusal of what would carry a credential where it is not bound; a question of a server sends
+    nothing there."""
+    if egress is None or invocation.params is None:
+        return None
+    return egress.refused(invocation, invocation.params)
 
 
 def _unfit(invocation: Invocation, whole: bool = True) -> Deny | None:
@@ -131,7 +154,11 @@ def candidates_of(policies: PolicySet, invocation: Invocation, on: Moment = "cal
 
 
 def bind(
-    candidates: Candidates, invocation: Invocation, session: Session | None = None, **more: Json
+    candidates: Candidates,
+    invocation: Invocation,
+    session: Session | None = None,
+    holds: Holds = nothing_held,
+    **more: Json,
 ) -> Bound:
     """What the conditions of `candidates` may read; `more` are further names."""
     trial = candidates.trial
@@ -153,7 +180,7 @@ def bind(
         view["args"] = invocation.args
     if session is not None:
         view["session"] = session.view()
-    bound = Bound(view, candidates.members)
+    bound = Bound(view, candidates.members, holds)
     if candidates.cheap:
         bound.compute(candidates.cheap)
     return bound
@@ -237,13 +264,15 @@ def union(kind: str, rules: Iterable[CompiledRule]) -> tuple[str, ...]:
     return tuple(sorted({name for rule in rules for name in getattr(rule.written, kind)}))
 
 
-def _settled(candidates: Candidates, invocation: Invocation, session: Session | None) -> Permit | Deny:
+def _settled(
+    candidates: Candidates, invocation: Invocation, session: Session | None, holds: Holds
+) -> Permit | Deny:
     """The verdict on the arguments that are sent: where rules set some, it is decided again with them."""
-    verdict, arguments = _once(candidates, invocation, session)
+    verdict, arguments = _once(candidates, invocation, session, holds)
     if isinstance(verdict, Deny) or not arguments:
         return verdict
     changed = with_arguments(invocation, arguments)
-    verdict, again_set = _once(candidates, changed, session)
+    verdict, again_set = _once(candidates, changed, session, holds)
     if isinstance(verdict, Deny):
         return verdict
     if not are_set(changed, again_set):
@@ -256,9 +285,9 @@ def _settled(candidates: Candidates, invocation: Invocation, session: Session | 
 
 
 def _once(
-    candidates: Candidates, invocation: Invocation, session: Session | None
+    candidates: Candidates, invocation: Invocation, session: Session | None, holds: Holds
 ) -> tuple[Permit | Deny, dict[str, Json]]:
-    bound = bind(candidates, invocation, session)
+    bound = bind(candidates, invocation, session, holds)
     denied, failed = holding(candidates, "deny", bound)
     if denied:
         return Deny(invocation, Cause.RULE, names(denied), first_message(denied)), {}
@@ -271,9 +300,9 @@ def _once(
             asking = sorted(asking + failed, key=lambda rule: rule.name)
             said = first_message(asking) or NEEDS_APPROVAL
             return Deny(invocation, Cause.APPROVAL, names(asking), said), {}
-    holds, failed = holding(candidates, "allow", bound)
-    allowing = [rule for rule in holds if not over(rule, invocation)]
-    failed += [rule for rule in holds if over(rule, invocation)]
+    true, failed = holding(candidates, "allow", bound)
+    allowing = [rule for rule in true if not over(rule, invocation)]
+    failed += [rule for rule in true if over(rule, invocation)]
     if not allowing:
         return Deny(invocation, Cause.NO_RULE, message=known_reason(failed, bound)), {}
     return _allowed(invocation, allowing, failed, session)

@@ -13,6 +13,7 @@ from datetime import datetime
 from msgspec import Struct, structs
 
 from mcpguard.core.conditions.cel import Bound
+from mcpguard.core.functions import Holds, nothing_held
 from mcpguard.core.model import Cause, Deny, Detection, Invocation, Json, Permit
 from mcpguard.core.policy.compiled import Candidates, PolicySet
 from mcpguard.core.policy.pdp import (
@@ -49,6 +50,7 @@ def review(
     result: Json,
     findings: tuple[Detection, ...],
     session: Session | None = None,
+    holds: Holds = nothing_held,
 ) -> Review:
     """What the rules decide on `result`, inspected already; for an error of the upstream it is
     {"error": …}. `findings` are what was taken out."""
@@ -56,7 +58,7 @@ def review(
     if candidates.trial is None and not candidates.all:
         return UNTOUCHED
     kinds = sorted({finding.kind for finding in findings})
-    bound = bind(candidates, invocation, session, result=result, findings=kinds)
+    bound = bind(candidates, invocation, session, holds, result=result, findings=kinds)
     found = _judge(candidates, invocation, bound)
     if candidates.trial is None:
         return found

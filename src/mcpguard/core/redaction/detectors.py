@@ -306,7 +306,14 @@ OPT_IN: frozenset[str] = frozenset(detector.kind for detector in PERSONAL)
 """Kinds that a rule may ask for with `redact:`."""
 
 KINDS: frozenset[str] = OPT_IN | {detector.kind for detector in DETECTORS}
+"""All kinds that are formats."""
 
-GROUPS: dict[str, frozenset[str]] = {"secret": KINDS - OPT_IN, "personal": OPT_IN, "all": KINDS}
+HELD = "held"
+"""What conditions call the values that mcpguard holds, whichever they are."""
+
+GROUPS: dict[str, frozenset[str]] = {
+    "secret": KINDS - OPT_IN | {HELD},
+    "personal": OPT_IN,
+    "all": KINDS | {HELD},
+}
 """Names for several kinds, for conditions."""
-"""All kinds."""

@@ -70,16 +70,20 @@ def _stop(_index: int, _start: int, _end: int, _flags: int, _padded: bytes) -> b
 class HeldSet:
     """An immutable set of held values; any number of threads may search with it."""
 
-    __slots__ = ("_exact", "_exact_matcher", "_loose", "_loose_matcher")
+    __slots__ = ("_exact", "_exact_matcher", "_loose", "_loose_matcher", "_shared")
 
     def __init__(self, values: Iterable[Held]) -> None:
         loose: dict[bytes, tuple[Held, Needle]] = {}
         exact: dict[bytes, tuple[Held, Needle]] = {}
+        shared: dict[bytes, list[Held]] = {}
         for value in values:
             for needle in value.needles:
-                (loose if needle.loose else exact).setdefault(needle.pattern, (value, needle))
+                first, _ = (loose if needle.loose else exact).setdefault(needle.pattern, (value, needle))
+                if first is not value:
+                    shared.setdefault(needle.pattern, []).append(value)
         self._loose = list(loose.values())
         self._exact = list(exact.values())
+        self._shared = shared
         self._loose_matcher: Matcher | None = None
         self._exact_matcher: Matcher | None = None
 
@@ -113,6 +117,19 @@ class HeldSet:
             hits += _hits(self._exact_matcher or self._compile_exact(), padded, self._exact)
         spans = [Span(*needle.widen(padded, s, e), value.kind, value.mark) for s, e, value, needle in hits]
         return _joined(padded, sorted(spans))
+
+    def marks(self, padded: bytes) -> dict[bytes, set[bytes]]:
+        """By each form that is in `padded`, the marks of all values that have it."""
+        found: dict[bytes, set[bytes]] = {}
+        hits: list[tuple[int, int, Held, Needle]] = []
+        if self._loose:
+            hits += _hits(self._loose_matcher or self._compile(), skeleton(padded), self._loose)
+        if self._exact:
+            hits += _hits(self._exact_matcher or self._compile_exact(), padded, self._exact)
+        for _start, _end, value, needle in hits:
+            others = self._shared.get(needle.pattern, ())
+            found[needle.pattern] = {value.mark, *[other.mark for other in others]}
+        return found
 
     def _compile(self) -> Matcher:
         self._loose_matcher = compile_literals([n.pattern for _, n in self._loose])
@@ -176,6 +193,7 @@ class Holding:
         self._settled: dict[Key, Held] = {}
         self._sets = (HeldSet(()), HeldSet(()))
         self._searched: frozenset[Key] = frozenset()
+        self._names: frozenset[str] = frozenset()
 
     def has(self, key: Key) -> bool:
         """Whether it is searched for; if it was let go of, it is in use again."""
@@ -213,6 +231,24 @@ class Holding:
                 return True
         return False
 
+    def beyond(self, names: frozenset[str]) -> bool:
+        """Whether any value is held under another name than these."""
+        return not self._names <= names
+
+    def strays(self, padded: bytes, names: frozenset[str]) -> set[str]:
+        """The names of the held values of which a form is in `padded`, without the forms of a value that has
+        one of `names` too. Raises InspectionError for a flood of hits."""
+        found: dict[bytes, set[bytes]] = {}
+        for one in self._sets:
+            for form, marks in one.marks(padded).items():
+                found.setdefault(form, set()).update(marks)
+        if not found:
+            return set()
+        with self._lock:
+            keys = list(self._values)
+        named = [{name for name, mark in keys if mark in marks} for marks in found.values()]
+        return set().union(*[each for each in named if each.isdisjoint(names)])
+
     def spans(self, padded: bytes) -> list[Span]:
         """Every stretch of `padded` that is a form of a held value, in order."""
         settled, recent = (one.spans(padded) for one in self._sets)
@@ -232,3 +268,4 @@ class Holding:
         self._settled = searching
         with self._lock:
             self._searched = frozenset(values.keys() & self._values.keys())
+            self._names = frozenset(name for name, _ in self._searched)

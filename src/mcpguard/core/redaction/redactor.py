@@ -71,6 +71,18 @@ class Redactor:
         """This value is in use no more. It stays guarded, among a bounded number of such."""
         self._held.release((name, mark_of(secret, self._key)))
 
+    def holds(self, padded: bytes) -> bool:
+        """Whether a held value is in `padded`, which ends in PAD, in any form."""
+        return self._held.found(padded)
+
+    def strays(self, value: Json, names: frozenset[str]) -> tuple[str, ...]:
+        """The names of the held values in `value`, without those that are held under one of `names` too.
+        Costs nothing where no other is held. Raises InspectionError as `inspect` does."""
+        if not self._held.beyond(names):
+            return ()
+        text = padded(Leaves(value).parts())
+        return tuple(sorted(self._held.strays(text, names))) if self._held.found(text) else ()
+
     def inspect(self, value: Json, also: tuple[str, ...] = ()) -> Redacted:
         """`value` without secrets, in the same shape; the very same object if there are none.
 

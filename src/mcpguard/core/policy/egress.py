@@ -1,0 +1,41 @@
+"""Which of the values that mcpguard holds may go to which server.
+
+Law of this file: a credential goes to a server that it is bound to and to no other, whatever a policy says
+(law 3). A model has no reason to send one: where it does, it was told a value that it should never have had.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+
+from mcpguard.core.errors import InspectionError
+from mcpguard.core.model import Cause, Deny, Invocation, Json
+from mcpguard.core.redaction.redactor import Redactor
+
+ASTRAY = (
+    "this contains a credential that is not for this server, so nothing was sent. Leave it out: mcpguard "
+    "adds each server's own credentials. If it is no credential, the owner of the configuration can write "
+    "it there in plain text."
+)
+"""The message of a refusal. It says neither which value nor which credential."""
+UNREADABLE = "this cannot be searched for credentials to the end, so nothing was sent. Send less at once."
+
+_NONE: frozenset[str] = frozenset()
+
+
+class Egress:
+    """What may leave for each server. `holds` says whether any held value is in a text that ends in PAD."""
+
+    def __init__(self, redactor: Redactor, bound: Mapping[str, frozenset[str]]) -> None:
+        """`bound` are the names of the held values that a server may have; none where it is not there."""
+        self.holds: Callable[[bytes], bool] = redactor.holds
+        self._redactor = redactor
+        self._bound = bound
+
+    def refused(self, invocation: Invocation, value: Json) -> Deny | None:
+        """The refusal of `value`, which is to go to the server of `invocation`; None where it may."""
+        try:
+            names = self._redactor.strays(value, self._bound.get(invocation.server, _NONE))
+        except InspectionError:
+            return Deny(invocation, Cause.CREDENTIAL, message=UNREADABLE)
+        return Deny(invocation, Cause.CREDENTIAL, message=ASTRAY, credentials=names) if names else None

@@ -1,0 +1,226 @@
+"""A credential that is held for one server goes to no other, whatever the policy says (law 3)."""
+
+from __future__ import annotations
+
+from base64 import b64encode
+from typing import Any
+
+import pytest
+
+from mcpguard.core.secret import Secret
+from mcpguard.gateway.ports import Question
+from tests.fakes import World, text, tool
+from tests.gateway.parking import told
+from tests.gateway.scenes import (
+    ACCEPTED,
+    ALL_CAPABILITIES,
+    ALLOW_ALL,
+    FORM,
+    ask,
+    call,
+    last,
+    legacy,
+    modern,
+    offers,
+    quiet,
+)
+
+OTHERS = "tok-9f3Kq7Zx1Lm5Wb8e"
+OWN = "key-2b7Yt4Rv6Np0Sc3d"
+ELICIT = "elicitation/create"
+STRAY: dict[str, Any] = {"action": "accept", "content": {"branch": OTHERS}}
+
+
+def holding(rules: str = ALLOW_ALL) -> World:
+    """Server `one` and another one, each with a credential."""
+    world = World(rules, {"one": [tool("read"), tool("write")], "two": [tool("read")]})
+    world.redactor.hold("env:two", Secret(OTHERS))
+    world.redactor.hold("env:one", Secret(OWN))
+    offers(
+        world, "one", prompts=[{"name": "greet"}], resourceTemplates=[{"uriTemplate": "x:{id}", "name": "x"}]
+    )
+    return world
+
+
+def refused(world: World) -> Any:
+    """What the record of the last decision says, once it is sure that nothing was sent."""
+    sent = [one.invocation.method for one in world.upstreams["one"].requests]
+    assert all(method.endswith("/list") for method in sent), sent
+    assert OTHERS not in repr((world.client.sent, world.audit.records, world.reports))
+    return world.audit.records[-1]
+
+
+def calling(world: World, **arguments: Any) -> World:
+    quiet(legacy(world)).send("tools/list", {}, 0)
+    world.send("tools/call", {"name": "one__read", "arguments": arguments}, 1)
+    return world
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        {"query": f"use {OTHERS} please"},
+        {"query": b64encode(f"user:{OTHERS}".encode()).decode()},
+        {"query": OTHERS.encode().hex()},
+        {"query": OTHERS[::-1]},
+        {OTHERS: 1},
+        {"a": [{"b": [OTHERS]}]},
+        {"a": OTHERS[:9], "b": OTHERS[9:]},
+        {"a": list(OTHERS)},
+    ],
+)
+def test_the_credential_of_another_server_in_arguments_is_refused_in_every_form(arguments: Any) -> None:
+    world = calling(holding(), **arguments)
+    result = last(world)
+    assert result["isError"]
+    said = result["content"][0]["text"]
+    assert "contains a credential that is not for this server, so nothing was sent" in said
+    assert "two" not in said
+    record = refused(world)
+    assert (record.effect, record.cause, record.credentials) == ("deny", "credential", ("env:two",))
+
+
+def test_what_a_server_may_have_goes_to_it() -> None:
+    world = calling(holding(), query=f"use {OWN}")
+    assert world.upstreams["one"].requests[-1].invocation.args == {"query": f"use {OWN}"}
+    world.answer(text("done"))
+    assert last(world)["content"] == text("done")["content"]
+
+
+def test_a_value_that_two_servers_have_goes_to_both() -> None:
+    world = holding()
+    world.redactor.hold("env:one", Secret(OTHERS))
+    calling(world, query=OTHERS)
+    assert world.audit.records[-1].effect == "allow"
+
+
+def test_a_longer_value_of_its_own_with_the_credential_of_another_in_it_is_not_sent() -> None:
+    world = holding()
+    world.redactor.hold("env:one", Secret(f"{OTHERS}-and-more"))
+    assert refused(calling(world, query=f"{OTHERS}-and-more")).credentials == ("env:two",)
+
+
+def test_a_refusal_of_a_rule_comes_after_it_so_that_evidence_says_what_was_tried() -> None:
+    world = calling(holding("  - {id: no, effect: deny}\n" + ALLOW_ALL), query=OTHERS)
+    assert refused(world).cause == "credential"
+
+
+def test_of_a_hidden_tool_it_says_nothing() -> None:
+    world = calling(holding('  - {id: w, effect: allow, tools: ["write"]}\n'), query=OTHERS)
+    assert last(world)["message"].startswith("Unknown tool: one__read")
+    assert refused(world).cause == "credential"
+
+
+def test_an_argument_that_a_rule_sets_is_searched_too() -> None:
+    rules = f"  - {{id: a, effect: allow, argument: {{token: {OTHERS}}}}}\n"
+    assert refused(calling(holding(rules), query="x")).cause == "credential"
+
+
+@pytest.mark.parametrize(
+    ("method", "params"),
+    [
+        ("prompts/get", {"name": "one__greet", "arguments": {"who": OTHERS}}),
+        ("resources/read", {"uri": f"x:{OTHERS}"}),
+        ("resources/subscribe", {"uri": f"x:{OTHERS}"}),
+        ("completion/complete", {"ref": {"type": "ref/prompt", "name": "one__greet"}, "argument": {"value": OTHERS}}),
+        ("skills/list", {"kind": OTHERS}),
+        ("skills/list", {"_meta": {"baggage": f"k={OTHERS}"}}),
+    ],
+)  # fmt: skip
+def test_no_method_carries_it(method: str, params: Any) -> None:
+    world = legacy(holding())
+    world.send(method, params, 1)
+    assert last(world)["data"]["cause"] == "credential"
+    assert refused(world).credentials == ("env:two",)
+
+
+def test_a_modern_subscription_does_not_carry_it() -> None:
+    world = holding()
+    modern(world, "subscriptions/listen", {"notifications": {"resourceSubscriptions": [f"x:{OTHERS}"]}})
+    assert "credential" in [getattr(record, "cause", "") for record in world.audit.records]
+    assert not [
+        one for one in world.upstreams["one"].requests if one.invocation.method == "resources/subscribe"
+    ]
+
+
+def test_what_cannot_be_searched_to_the_end_is_not_sent(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("mcpguard.core.redaction.held.HIT_CAP", 10)
+    world = calling(holding(), query=f"{OWN} " * 20)
+    assert "cannot be searched for credentials" in last(world)["content"][0]["text"]
+    assert refused(world).credentials == ()
+
+
+# --- answers to what a server asks -----------------------------------------------------------------
+
+
+def test_a_question_may_hold_it_since_that_is_redacted_on_its_way_to_the_client() -> None:
+    world = legacy(holding(), ALL_CAPABILITIES)
+    ask(world, ELICIT, {**FORM, "message": f"Is it {OTHERS}?"})
+    assert world.client.sent[-1]["params"]["message"] == "Is it [REDACTED:credential:env:two#1]?"
+
+
+def test_the_answer_of_a_legacy_client_to_a_legacy_server_does_not_carry_it() -> None:
+    world = legacy(holding(), ALL_CAPABILITIES)
+    ask(world, ELICIT, FORM)
+    world.gateway.receive({"jsonrpc": "2.0", "id": "mcpguard-1", "result": STRAY})
+    world.turn()
+    (answered,) = world.upstreams["one"].answered
+    assert "not for this server" in answered[1]["error"]["message"]
+    assert OTHERS not in repr(answered)
+    assert refused(world).credentials == ("env:two",)
+
+
+def test_the_error_of_a_legacy_client_does_not_carry_it() -> None:
+    world = legacy(holding(), ALL_CAPABILITIES)
+    ask(world, ELICIT, FORM)
+    world.gateway.receive({"jsonrpc": "2.0", "id": "mcpguard-1", "error": {"code": 1, "message": OTHERS}})
+    world.turn()
+    assert OTHERS not in repr(world.upstreams["one"].answered)
+
+
+def with_a_call(answer: Any = None, **more: Any) -> World:
+    """A modern client has called a tool of `one`; with an `answer` that server is a modern one too."""
+    world = holding()
+    world.upstreams["one"].modern = answer is not None
+    modern(world, "tools/list")
+    quiet(world)
+    call(world, "one__read", 1, **more)
+    if answer is not None:
+        world.answer(answer)
+    return world
+
+
+ASKING: dict[str, Any] = {
+    "resultType": "input_required",
+    "requestState": "theirs",
+    "inputRequests": {"branch": {"method": ELICIT, "params": FORM}},
+}
+
+
+def sent_to_one(world: World) -> Any:
+    return [one.invocation.params for one in world.upstreams["one"].requests]
+
+
+def test_the_answer_of_a_modern_client_to_a_legacy_server_does_not_carry_it() -> None:
+    world = with_a_call()
+    world.gateway.asked(Question("one", 1, ELICIT, FORM, None))
+    world.turn()
+    state = last(world)["requestState"]
+    call(world, "one__read", 2, requestState=state, inputResponses={"question-1": STRAY})
+    assert "not for this server" in told(world)[0]["error"]["message"]
+    assert OTHERS not in repr(told(world))
+
+
+def test_the_answer_of_a_modern_client_to_a_modern_server_does_not_carry_it() -> None:
+    world = with_a_call(ASKING)
+    more = {"requestState": last(world)["requestState"]}
+    call(world, "one__read", 2, inputResponses={"branch": STRAY}, **more)
+    assert sent_to_one(world)[-1]["inputResponses"] == {}
+    call(world, "one__read", 3, inputResponses={"branch": ACCEPTED}, **more)
+    assert sent_to_one(world)[-1]["inputResponses"] == {"branch": ACCEPTED}
+
+
+def test_an_answer_that_comes_before_the_question_does_not_carry_it() -> None:
+    world = with_a_call(ASKING, inputResponses={"branch": STRAY})
+    assert "not for this server" in last(world)["message"]
+    assert OTHERS not in repr(sent_to_one(world))
