@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from mcpguard.core.secret import Secret
+from mcpguard.gateway.inspection import INLINE_BYTES
 from mcpguard.gateway.ports import Question
 from tests.fakes import World, text, tool
 from tests.gateway.parking import told
@@ -148,6 +149,17 @@ def test_what_cannot_be_searched_to_the_end_is_not_sent(monkeypatch: pytest.Monk
     world = calling(holding(), query=f"{OWN} " * 20)
     assert "cannot be searched for credentials" in last(world)["content"][0]["text"]
     assert refused(world).credentials == ()
+
+
+def test_what_is_big_is_searched_in_a_thread_and_once() -> None:
+    world = calling(holding(), query="x" * INLINE_BYTES + OTHERS)
+    assert last(world)["content"][0]["text"].count("a credential that is not for this server") == 1
+    assert refused(world).credentials == ("env:two",)
+    seen: list[Any] = []
+    world.redactor.strays = lambda *given: seen.append(given) or ()  # type: ignore[method-assign, func-returns-value]
+    world.send("tools/call", {"name": "one__read", "arguments": {"query": "x" * INLINE_BYTES}}, 2)
+    assert len(seen) == 1
+    assert world.audit.records[-1].effect == "allow"
 
 
 # --- answers to what a server asks -----------------------------------------------------------------

@@ -94,6 +94,8 @@ class Invocation(Struct, frozen=True):
     params: dict[str, Json] | None = None
     """The canonical params that go upstream; for `tools/call`, `args` is its `arguments`."""
     caller: Caller = Caller()
+    searched: bool = False
+    """Whether `params` were searched already for credentials that are not for `server`."""
 
 
 class Cause(Enum):

@@ -6,9 +6,10 @@ Law of this file: what cannot be inspected does not leave.
 from collections.abc import Awaitable, Callable
 from functools import partial
 from hashlib import sha256
+from typing import Any
 
 from mcpguard.core.errors import InspectionError
-from mcpguard.core.model import Json, Redacted
+from mcpguard.core.model import Deny, Json, Redacted
 from mcpguard.core.redaction.redactor import Redactor, authored
 from mcpguard.protocol import refusals
 from mcpguard.protocol.jsonrpc import REFUSED
@@ -20,7 +21,8 @@ EMPTY = authored({})
 """The empty result, and the params of a notification that has none."""
 
 Sealed = tuple[Redacted, str]
-Offload = Callable[[Callable[[], Sealed]], Awaitable[Sealed]]
+Offload = Callable[[Callable[[], Any]], Awaitable[Any]]
+"""Does the work in a thread."""
 
 
 class Inspector:
@@ -38,14 +40,24 @@ class Inspector:
             return self.seal_now(value, also)
         self.waiting += size
         try:
-            return await self._offload(partial(self.seal_now, value, also))
+            sealed: Sealed = await self._offload(partial(self.seal_now, value, also))
         finally:
             self.waiting -= size
+        return sealed
 
     def seal_now(self, value: Json, also: tuple[str, ...] = ()) -> Sealed:
         """As `seal`, in this thread."""
         redacted = self.redactor.inspect(value, also)
         return redacted, sha256(redacted.payload).hexdigest()
+
+    async def search(self, look: Callable[[], Deny | None], size: int) -> Deny | None:
+        """What `look` says of something of `size` bytes that is too big to look at here."""
+        self.waiting += size
+        try:
+            found: Deny | None = await self._offload(look)
+        finally:
+            self.waiting -= size
+        return found
 
     def ours(self, value: Json) -> Redacted:
         """What we wrote around a name or a sentence that came from elsewhere; never raises."""

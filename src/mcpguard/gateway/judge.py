@@ -32,17 +32,17 @@ class Judge:
         self.policies = policies
         """Those in force: a reload puts others in their place, all at once."""
         self._sessions = sessions
-        self._egress = egress
+        self.egress = egress
         self._report = report
 
     def decide(self, invocation: Invocation) -> Permit | Deny:
         """Whether it may be made. A Permit is counted, and has used up what it costs."""
         policies = self.policies
         if not policies.stateful:
-            return pdp.decide(policies, invocation, None, self._egress)
+            return pdp.decide(policies, invocation, None, self.egress)
         try:
             with self._sessions.open(invocation) as session:
-                verdict = pdp.decide(policies, invocation, session, self._egress)
+                verdict = pdp.decide(policies, invocation, session, self.egress)
                 if isinstance(verdict, Permit):
                     session.admit(verdict)
                 return verdict
@@ -55,12 +55,12 @@ class Judge:
         its form, a Permit leaves no trace."""
         policies = self.policies
         if not policies.stateful:
-            return pdp.decide(policies, invocation, None, self._egress)
+            return pdp.decide(policies, invocation, None, self.egress)
         try:
             with self._sessions.open(invocation) as session:
                 if not resumed:
-                    return pdp.decide(policies, invocation, session, self._egress)
-                verdict = pdp.decide(policies, invocation, session.without(invocation), self._egress)
+                    return pdp.decide(policies, invocation, session, self.egress)
+                verdict = pdp.decide(policies, invocation, session.without(invocation), self.egress)
                 if isinstance(verdict, Permit):
                     session.add(verdict.labels, ())
                     # Evidence says what the session got by it.
@@ -69,16 +69,16 @@ class Judge:
         except SessionError as problem:
             return self._without(policies, invocation, problem)
 
-    def keeps_back(self, invocation: Invocation, answer: Json) -> Deny | None:
-        """The refusal of `answer`, which is to go to the server that asked; None where it may."""
-        return self._egress.refused(invocation, answer)
+    def keeps_back(self, invocation: Invocation, value: Json) -> Deny | None:
+        """The refusal of `value`, which is to go to the server of `invocation`; None where it may."""
+        return self.egress.refused(invocation, value)
 
     def _without(self, policies: PolicySet, invocation: Invocation, problem: SessionError) -> Permit | Deny:
         self._report("", str(problem))
         # Where only rules in shadow mode want a session, the lack of one must change nothing.
         if policies.depends:
             return pdp.no_session(invocation)
-        return pdp.decide(policies, invocation, None, self._egress)
+        return pdp.decide(policies, invocation, None, self.egress)
 
     def review(
         self,
@@ -91,7 +91,7 @@ class Judge:
     ) -> Review:
         """What is to be done with the inspected `result` of `permit`, `size` bytes, which came `now`, under
         `policies`, those of the decision. What it adds to the session is there before the result leaves."""
-        invocation, holds = permit.invocation, self._egress.holds
+        invocation, holds = permit.invocation, self.egress.holds
         kept = bool(permit.labels) or (
             bool(permit.charges) and any(charge.unit == "bytes" for charge in permit.charges)
         )

@@ -7,6 +7,9 @@ is durable before the step after it runs (law 5): `await audit.write(...)` is th
 """
 
 from collections.abc import Callable, Mapping
+from functools import partial
+
+from msgspec import structs
 
 from mcpguard.core.errors import (
     AuditError,
@@ -19,6 +22,7 @@ from mcpguard.core.errors import (
 from mcpguard.core.model import Deny, Invocation, Json, Listed, Permit
 from mcpguard.core.policy import pdp
 from mcpguard.gateway.flight import Cancelled, Wait
+from mcpguard.gateway.inspection import INLINE_BYTES
 from mcpguard.gateway.listing import Listing
 from mcpguard.gateway.notices import Notices
 from mcpguard.gateway.ports import Raw
@@ -30,6 +34,7 @@ from mcpguard.gateway.subscriptions import Subscriptions
 from mcpguard.gateway.tasks import Tasks
 from mcpguard.protocol import calls, eras, headers, refusals
 from mcpguard.protocol.calls import Call
+from mcpguard.protocol.jsonrpc import encode
 
 MOST_ANNOTATED = 1000
 """Tools of which it is remembered which of their parameters are mirrored in headers."""
@@ -77,9 +82,15 @@ class Path:
         invocation = scope.recorder.invocation(
             request.method, server, target, call.args, params, request.caller
         )
+        astray = None
+        if server not in scope.judge.egress.free and (size := len(encode(params))) > INLINE_BYTES:
+            astray = await scope.inspector.search(partial(scope.judge.keeps_back, invocation, params), size)
+            invocation = structs.replace(invocation, searched=True)
         request.policies = scope.judge.policies
         verdict: Permit | Deny | MessageError
-        if call.state is None and call.method != "resources/subscribe":
+        if astray is not None:
+            verdict = astray
+        elif call.state is None and call.method != "resources/subscribe":
             verdict = scope.judge.decide(invocation)
         else:
             verdict = self._decided(call, invocation)

@@ -62,7 +62,7 @@ def test_values_of_long_ago_and_the_newest_are_searched_together(monkeypatch: py
 
 
 def test_where_no_other_value_is_held_nothing_is_searched(monkeypatch: pytest.MonkeyPatch) -> None:
-    guard = egress(("one", URL), web={"one", "two"})
+    guard = egress(("one", URL), web={"one", "two"}, db=set())
 
     def gathered(*_: object) -> None:
         raise AssertionError("the value was looked at")

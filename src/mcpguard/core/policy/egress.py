@@ -20,22 +20,32 @@ ASTRAY = (
 """The message of a refusal. It says neither which value nor which credential."""
 UNREADABLE = "this cannot be searched for credentials to the end, so nothing was sent. Send less at once."
 
-_NONE: frozenset[str] = frozenset()
-
 
 class Egress:
-    """What may leave for each server. `holds` says whether any held value is in a text that ends in PAD."""
+    """What may leave for each server. `holds` says whether any held value is in a text that ends in PAD;
+    `free` are the servers that may have all that is held: what goes to these is not searched."""
 
     def __init__(self, redactor: Redactor, bound: Mapping[str, frozenset[str]]) -> None:
-        """`bound` are the names of the held values that a server may have; none where it is not there."""
+        """`bound` are the names of the held values that each server may have; another one may have none."""
         self.holds: Callable[[bytes], bool] = redactor.holds
+        self.free = frozenset(bound)
         self._redactor = redactor
         self._bound = bound
+        redactor.tell(self._held)
+
+    def _held(self, name: str) -> None:
+        """A value is held under this name. Any thread may hold; a server that is not free stays so."""
+        self.free &= {server for server, names in self._bound.items() if name in names}
 
     def refused(self, invocation: Invocation, value: Json) -> Deny | None:
         """The refusal of `value`, which is to go to the server of `invocation`; None where it may."""
+        if invocation.server in self.free:
+            return None
         try:
             names = self._redactor.strays(value, self._bound.get(invocation.server, _NONE))
         except InspectionError:
             return Deny(invocation, Cause.CREDENTIAL, message=UNREADABLE)
         return Deny(invocation, Cause.CREDENTIAL, message=ASTRAY, credentials=names) if names else None
+
+
+_NONE: frozenset[str] = frozenset()

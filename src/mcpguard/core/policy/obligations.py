@@ -44,7 +44,8 @@ def credential_of(rules: Iterable[CompiledRule]) -> str:
 def with_arguments(invocation: Invocation, arguments: dict[str, Json]) -> Invocation:
     """The `tools/call` with these arguments in place of its own."""
     args = {**(invocation.args or {}), **arguments}
-    return structs.replace(invocation, args=args, params={**(invocation.params or {}), "arguments": args})
+    params = {**(invocation.params or {}), "arguments": args}
+    return structs.replace(invocation, args=args, params=params, searched=False)
 
 
 def are_set(invocation: Invocation, arguments: dict[str, Json]) -> bool:

@@ -60,16 +60,17 @@ def decide(
     needed where the policies are `stateful`; without it what depends on it is refused. `egress` knows the
     held values; without it none is held.
     """
-    astray = _astray(egress, invocation)
-    if astray is not None:
-        return astray
+    if egress is not None and invocation.server not in egress.free:
+        astray = _astray(egress, invocation)
+        if astray is not None:
+            return astray
     candidates = candidates_of(policies, invocation)
     unfit = None if invocation.args is None else _unfit(invocation, not candidates.setting)
     if unfit is not None:
         return unfit
     holds = nothing_held if egress is None else egress.holds
     verdict = _settled(candidates, invocation, session, holds)
-    if verdict.invocation is not invocation and isinstance(verdict, Permit):
+    if egress is not None and verdict.invocation is not invocation and isinstance(verdict, Permit):
         verdict = _astray(egress, verdict.invocation) or verdict
     if candidates.trial is None:
         return verdict
@@ -77,10 +78,10 @@ def decide(
     return structs.replace(verdict, shadow=shadow) if shadow else verdict
 
 
-def _astray(egress: Egress | None, invocation: Invocation) -> Deny | None:
+def _astray(egress: Egress, invocation: Invocation) -> Deny | None:
     """The refusal of what would carry a credential where it is not bound; a question of a server sends
     nothing there."""
-    if egress is None or invocation.params is None:
+    if invocation.params is None or invocation.searched:
         return None
     return egress.refused(invocation, invocation.params)
 

@@ -193,7 +193,6 @@ class Holding:
         self._settled: dict[Key, Held] = {}
         self._sets = (HeldSet(()), HeldSet(()))
         self._searched: frozenset[Key] = frozenset()
-        self._names: frozenset[str] = frozenset()
 
     def has(self, key: Key) -> bool:
         """Whether it is searched for; if it was let go of, it is in use again."""
@@ -231,10 +230,6 @@ class Holding:
                 return True
         return False
 
-    def beyond(self, names: frozenset[str]) -> bool:
-        """Whether any value is held under another name than these."""
-        return not self._names <= names
-
     def strays(self, padded: bytes, names: frozenset[str]) -> set[str]:
         """The names of the held values of which a form is in `padded`, without the forms of a value that has
         one of `names` too. Raises InspectionError for a flood of hits."""
@@ -268,4 +263,3 @@ class Holding:
         self._settled = searching
         with self._lock:
             self._searched = frozenset(values.keys() & self._values.keys())
-            self._names = frozenset(name for name, _ in self._searched)

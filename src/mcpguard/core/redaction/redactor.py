@@ -7,7 +7,7 @@ end is withheld whole (InspectionError). Inspecting an inspected value finds not
 import hashlib
 import hmac
 import re
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from threading import Lock
 
 import msgspec
@@ -51,6 +51,8 @@ class Redactor:
         self._lock = Lock()
         self._kinds: frozenset[str] = KINDS
         self._held = Holding()
+        self._names: set[str] = set()
+        self._hearing: list[Callable[[str], None]] = []
 
     def hold(self, name: str, secret: Secret) -> None:
         """From now on, guard this value too; `name` is shown where it was removed. Takes milliseconds for a
@@ -66,6 +68,18 @@ class Redactor:
         with self._lock:
             self._kinds |= {kind}
         self._held.hold(key, kind, secret)
+        with self._lock:
+            self._names.add(name)
+            for hear in self._hearing:
+                hear(name)
+
+    def tell(self, hear: Callable[[str], None]) -> None:
+        """Call `hear` with each name that a value was held under or will be, before `hold` returns; one call
+        at a time."""
+        with self._lock:
+            self._hearing.append(hear)
+            for name in self._names:
+                hear(name)
 
     def release(self, name: str, secret: Secret) -> None:
         """This value is in use no more. It stays guarded, among a bounded number of such."""
@@ -77,9 +91,7 @@ class Redactor:
 
     def strays(self, value: Json, names: frozenset[str]) -> tuple[str, ...]:
         """The names of the held values in `value`, without those that are held under one of `names` too.
-        Costs nothing where no other is held. Raises InspectionError as `inspect` does."""
-        if not self._held.beyond(names):
-            return ()
+        Raises InspectionError as `inspect` does."""
         text = padded(Leaves(value).parts())
         return tuple(sorted(self._held.strays(text, names))) if self._held.found(text) else ()
 
