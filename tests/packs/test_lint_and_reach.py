@@ -38,7 +38,8 @@ P505 git may-be-a-folder
 P505 github private-met-strangers
 P505 memory forget
 P505 shell leaves-or-deletes
-P505 sqlite delete""",
+P505 sqlite delete
+P701 git may-be-a-folder""",
     "open-with-guards": """P201 github by-number-alone
 P505 github private-met-strangers
 P505 memory strangers-remembered

@@ -160,7 +160,7 @@ def test_an_optional_argument_is_told_once_where_nothing_guards_it(when: str, to
 def test_the_optional_argument_is_named_with_what_to_write() -> None:
     assert found("P201", deny("args.append"))[0] == (
         "5:65 rule d: write can be called without `args.append`, and then the condition fails, so the call is "
-        "refused: guard it with has(args.append) && ..."
+        "refused: write `!has(args.append) || …` if that is intended, `has(args.append) && …` if not"
     )
 
 
@@ -182,11 +182,11 @@ def test_only_what_refuses_is_told_of_optional_arguments() -> None:
 
 def test_without_a_schema_a_guard_anywhere_is_enough() -> None:
     assert found("P202", deny("args.a.b || args.a.c"), snapshot=None) == [
-        "5:65 rule d: a call without `args.a` is refused, since the condition fails; compare it with the "
-        "schema: `mcpguard snapshot`, or guard it with has()"
+        "5:65 rule d: a call without `args.a` is refused, since the condition fails, which is safe; "
+        "`mcpguard snapshot` lets check see whether there are such calls"
     ]
     assert found("P202", deny("args.a || args.b || args.c"), snapshot=None)[0].endswith(
-        "guard it with has() (and 2 more in this file)"
+        "there are such calls (and 2 more in this file)"
     )
     assert not found("P202", deny('["a"].exists(name, name in args && args[name] == 1)'), snapshot=None)
     assert not found("P202", deny("has(args.a) && args.a.b"), snapshot=None)

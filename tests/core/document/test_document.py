@@ -124,8 +124,14 @@ words: ["1", 'true', 0x1, 1_0, "\\u00e9"]
         ("version: 1\nleaves: [{name: a, note: []}]\n", "2:26 expected text, found a list"),
         ("version: 1\nleaves: [{name: forbidden}]\n", "2:17 this name is taken"),
         ("version: 1\n---\nversion: 1\n", "2:1 only one document may stand in a file"),
-        ("version: 1\nwords: &a []\n", "2:8 anchors (`&name`) are not supported"),
-        ("version: 1\nwords: [!!str 1]\n", "2:9 tags (`!name`) are not supported"),
+        (
+            "version: 1\nwords: &a []\n",
+            "2:8 anchors (`&name`) are not supported: quote a text that begins with `&`",
+        ),
+        (
+            "version: 1\nwords: [!!str 1]\n",
+            "2:9 tags (`!name`) are not supported: quote a text that begins with `!`",
+        ),
         ("version: 1\nwords: [\x07]\n", "2:9 this character is not allowed in YAML"),
         ('version: 1\nwords: ["\\0"]\n', "2:9 NUL and halves of surrogate pairs are not allowed"),
         ("version: 1\nwords: ['\ud800']\n", "2:10 this character is not allowed in YAML"),
@@ -218,6 +224,34 @@ def test_broken_yaml_is_one_mistake_with_a_place(text: str) -> None:
     assert not mistake.startswith("0:")
 
 
+@pytest.mark.parametrize(
+    ("text", "place", "advice"),
+    [
+        ("message: a: b", "1:11", "quote the whole value, or write it on the next line after `key: >-`"),
+        ('- when: "a" in args.x', "1:13", "quote the whole value"),
+        ("when: [1, 2].exists(x, x > 1)", "1:13", "quote the whole value"),
+        ("when: @x", "1:7", "quote this value: it cannot begin with `@`"),
+        ("\twhen: x", "1:1", "indent with spaces"),
+        ("a: b\n\tc: d", "2:1", "indent with spaces"),
+        ('when: "\\d"', "1:8", "in double quotes a backslash begins an escape: use single quotes"),
+        ('when: "abc', "1:11", "a quote is not closed"),
+        ("a: [1, 2", "2:1", "a bracket is not closed, or a comma is missing"),
+        ("a: 1\n b: 2", "2:3", "check the indentation of this line"),
+        ("a:\n  - b\n - c", "3:2", "check the indentation of this line"),
+        ("- a\nb: c", "2:1", "check the indentation of this line"),
+        ("when: > 5", "1:9", "the text begins on the line after `>` or `|`"),
+        ("x: - a", "1:4", "write the list on the next lines, or in brackets"),
+        ("when: !args.x", "1:7", "quote a text that begins with `!`"),
+        ("when: *x", "1:7", "write the value out, or quote this text"),
+        ("when: &x y", "1:7", "quote a text that begins with `&`"),
+    ],
+)
+def test_broken_yaml_says_what_to_write(text: str, place: str, advice: str) -> None:
+    (mistake, *_) = mistakes(text)
+    assert mistake.startswith(f"{place} ")
+    assert advice in mistake
+
+
 def test_all_mistakes_are_told_in_the_order_of_the_lines() -> None:
     text = "words: [1]\nversion: 3\nleaves:\n  - size: x\n    nam: a\n"
     assert [one.split()[0] for one in mistakes(text)] == ["1:9", "2:10", "4:5", "4:11", "5:5"]
@@ -226,7 +260,7 @@ def test_all_mistakes_are_told_in_the_order_of_the_lines() -> None:
 def test_aliases_are_refused_so_that_nothing_can_be_multiplied() -> None:
     bomb = "a: &a [x]\nb: &b [*a, *a]\nc: [*b, *b]\nd: &d [*d]\n"
     found = mistakes(bomb)
-    assert "2:8 aliases (`*name`) are not supported: write the value out" in found
+    assert "2:8 aliases (`*name`) are not supported: write the value out, or quote this text" in found
     assert len(found) == 8
 
 

@@ -78,7 +78,9 @@ def parse_tree(text: str, foreign: bool = False) -> tuple[Node | None, list[Faul
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
         line, column = (mark.line + 1, mark.column + 1) if mark else (0, 0)
-        return None, [Fault(line, column, f"not YAML: {error.problem or error.context}")]
+        said = error.problem or error.context or ""
+        advice = _advice(said, text, line, column)
+        return None, [Fault(line, column, f"not YAML: {said}{advice and '; '}{advice}")]
     except ValueError:
         # The loader in Python lets chr() fail; the one in C tells the place.
         return None, [Fault(0, 0, "not YAML: an escape names no character")]
@@ -139,13 +141,13 @@ class _Builder:
 
     def _check(self, event: Any, node: Node) -> None:
         if node.kind == "alias":
-            self._fault(event, "aliases (`*name`) are not supported: write the value out")
+            self._fault(event, "aliases (`*name`) are not supported: write the value out, or quote this text")
         elif event.anchor:
-            self._fault(event, "anchors (`&name`) are not supported")
+            self._fault(event, "anchors (`&name`) are not supported: quote a text that begins with `&`")
         if node.kind == "text" and _NOT_TEXT.search(node.value):
             self._fault(event, "NUL and halves of surrogate pairs are not allowed")
         if getattr(event, "tag", None):
-            self._fault(event, "tags (`!name`) are not supported")
+            self._fault(event, "tags (`!name`) are not supported: quote a text that begins with `!`")
 
     def _check_keys(self, node: Node) -> None:
         seen: dict[str, int] = {}
@@ -181,6 +183,33 @@ class _Foreign(_Builder):
 
     def _check_keys(self, node: Node) -> None:
         """Its reader says what they mean."""
+
+
+_QUOTE = "quote the whole value, or write it on the next line after `key: >-`"
+_ADVICE = {
+    "found unknown escape": "in double quotes a backslash begins an escape: use single quotes",
+    "found unexpected end of stream": "a quote is not closed",
+    "did not find expected ','": "a bracket is not closed, or a comma is missing",
+    "did not find expected comment": "the text begins on the line after `>` or `|`",
+    "did not find expected '-'": "check the indentation of this line",
+    "block sequence entries": "write the list on the next lines, or in brackets",
+    "found a tab": "indent with spaces",
+}
+"""What to do, by the beginning of what libyaml says."""
+_VALUE = re.compile(r"[\s-]*[\w.-]+:\s+\S")
+"""A line that has a key and the beginning of its value."""
+
+
+def _advice(said: str, text: str, line: int, column: int) -> str:
+    """What to write where the YAML is broken, "" where that is not plain."""
+    found = next((advice for start, advice in _ADVICE.items() if said.startswith(start)), "")
+    source = [*text.splitlines(), ""][max(line - 1, 0)]
+    if said.startswith("found character that cannot start"):
+        char = source[column - 1 : column]
+        return "indent with spaces" if char == "\t" else f"quote this value: it cannot begin with `{char}`"
+    if said.startswith(("mapping values", "did not find expected key")):
+        return _QUOTE if _VALUE.match(source[: column - 1]) else "check the indentation of this line"
+    return found
 
 
 def _start(event: Any) -> tuple[int, int]:

@@ -57,7 +57,9 @@ def _optional(subject: LintSubject) -> Iterator[Problem]:
                 if lacking and part not in told:
                     told.add(part)
                     said = f"{name} can be called without `{_written(part)}`, and then the condition fails"
-                    advice = f"so the call is refused: guard it with has({_written(part)}) && ..."
+                    way = f"has({_written(part)})"
+                    advice = "so the call is refused: write"
+                    advice += f" `!{way} || …` if that is intended, `{way} && …` if not"
                     yield placed.problem(("when",), f"{said}, {advice}", read.offset)
 
 
@@ -79,9 +81,9 @@ def _each_unguarded(subject: LintSubject) -> Iterator[Problem]:
             if first in told or first == (None,) or any(steps[: len(one)] == one for one in probed):
                 continue
             told.add(first)
-            said = f"a call without `{_written(first)}` is refused, since the condition fails"
-            advice = "compare it with the schema: `mcpguard snapshot`, or guard it with has()"
-            yield placed.problem(("when",), f"{said}; {advice}", read.offset)
+            said = f"a call without `{_written(first)}` is refused, since the condition fails, which is safe;"
+            advice = "`mcpguard snapshot` lets check see whether there are such calls"
+            yield placed.problem(("when",), f"{said} {advice}", read.offset)
 
 
 def _missing(subject: LintSubject) -> Iterator[Problem]:
@@ -117,7 +119,8 @@ OPTIONAL = Lint(
     "P201",
     "warning",
     "A `deny` or `ask` reads an argument that the tool's schema does not require, without `has()`: it "
-    "refuses every call that leaves it out. Needs a snapshot.",
+    "refuses every call that leaves it out. `!has(args.x) || …` says that this is intended, and "
+    "`has(args.x) && …` lets such calls pass. Needs a snapshot.",
     _optional,
     example('{id: append, effect: deny, server: files, tools: [write], when: "!args.append"}'),
     example(
@@ -129,11 +132,12 @@ UNGUARDED = Lint(
     "P202",
     "note",
     "A `deny` or `ask` reads an argument without `has()`, and no schema says whether calls always have it. A "
-    "call without it is refused. Reported once per file; with a snapshot, P201 reports those that matter.",
+    "call without it is refused, which is safe: `has(args.x) && …` would let it pass. Reported once per "
+    "file; with a snapshot, P201 reports those that matter.",
     _unguarded,
     example("{id: no-force, effect: deny, server: files, tools: [push], when: args.force}"),
     example(
-        "{id: no-force, effect: deny, server: files, tools: [push], when: has(args.force) && args.force}"
+        '{id: no-force, effect: deny, server: files, tools: [push], when: "!has(args.force) || args.force"}'
     ),
 )
 

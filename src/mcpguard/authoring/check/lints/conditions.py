@@ -4,6 +4,7 @@ Law of this file: what it cannot follow (a computed member, a comparison) it lea
 finding that is made of it is never a guess.
 """
 
+from collections.abc import Iterator
 from functools import cache
 from typing import TYPE_CHECKING, Any, cast
 
@@ -39,13 +40,41 @@ class Read(Struct, frozen=True):
     holds: bool | None = None
 
 
+class Comparison(Struct, frozen=True):
+    """An argument that a condition compares with something: `how` is `==`, `!=`, `in` or a method such as
+    `startsWith`, `against` the constant texts and words that it is compared with, as far as there are.
+    `holds` and `offset` as of a Read; of `!=` it is what the equality would make of the condition."""
+
+    steps: Steps
+    how: str
+    against: tuple[str | bool, ...]
+    offset: int
+    holds: bool | None
+
+    @property
+    def argument(self) -> str:
+        """The name of the argument, or of the member of it."""
+        return next((step for step in reversed(self.steps) if type(step) is str), "")
+
+
 _Way = tuple[str, Steps, Any]
+_EQUAL = {"relation_eq": "==", "relation_ne": "!=", "relation_in": "in"}
+_METHODS = frozenset(["startsWith", "endsWith", "contains", "matches"])
 _Loops = dict[str, tuple[str, Steps] | None]
 
 
-@cache
 def reads_of(text: str) -> tuple[Read, ...]:
     """What the condition `text` reads, in its order; nothing of what the Python engine cannot parse."""
+    return _found(text)[0]
+
+
+def comparisons_of(text: str) -> tuple[Comparison, ...]:
+    """What it compares arguments with, in its order."""
+    return _found(text)[1]
+
+
+@cache
+def _found(text: str) -> tuple[tuple[Read, ...], tuple[Comparison, ...]]:
     python = cast("PythonEngine", engine("python"))
     from celpy import CELParseError
 
@@ -53,19 +82,22 @@ def reads_of(text: str) -> tuple[Read, ...]:
         reader = _ConditionReader(text)
         reader.read(python.parsed(text), {}, True)
     except (CELParseError, RecursionError):
-        return ()
-    return tuple(sorted(dict.fromkeys(reader.found), key=lambda read: read.offset))
+        return (), ()
+    reads = sorted(dict.fromkeys(reader.found), key=lambda read: read.offset)
+    return tuple(reads), tuple(sorted(reader.compared, key=lambda one: one.offset))
 
 
 class _ConditionReader:
     def __init__(self, text: str) -> None:
         self.found: list[Read] = []
+        self.compared: list[Comparison] = []
         self._text = text
 
     def read(self, tree: Any, loops: _Loops, holds: bool | None) -> None:
         """Read `tree`; `loops` are the variables around it, by what they run through."""
         if not hasattr(tree, "children"):
             return
+        self._compare(tree, loops, holds)
         way = _way(tree, loops)
         if way is not None:
             self._add(way, holds=holds)
@@ -80,6 +112,25 @@ class _ConditionReader:
             self.read(tree.children[1], loops, None if holds is None else not holds)
         else:
             self._inside(tree, loops, holds)
+
+    def _compare(self, tree: Any, loops: _Loops, holds: bool | None) -> None:
+        if tree.data == "relation" and len(tree.children) == 2:
+            how, sides = _EQUAL.get(tree.children[0].data, ""), [*tree.children[0].children, tree.children[1]]
+        elif tree.data == "member_dot_arg" and tree.children[1].value in _METHODS:
+            how, sides = str(tree.children[1].value), [tree.children[0], *tree.children[2:]]
+        else:
+            return
+        ways = [_way(side, loops) for side in sides]
+        # A method compares what stands before it; `x.startsWith(args.path)` is about `x`.
+        asked = ways if how in _EQUAL.values() else ways[:1]
+        found = next((way for way in asked if way is not None and way[0] == "args" and way[1]), None)
+        if how and found is not None:
+            _, steps, token = found
+            others = [side for side, way in zip(sides, ways, strict=True) if way is not found]
+            against = [word for side in others for word in _words(side)]
+            holds = not holds if how == "!=" and holds is not None else holds
+            place = offset_of(self._text, token.line, token.column)
+            self.compared.append(Comparison(steps, how, tuple(against), place, holds))
 
     def _inside(self, tree: Any, loops: _Loops, holds: bool | None) -> None:
         keeps = tree.data in ("conditionalor", "conditionaland")
@@ -149,6 +200,16 @@ def _literal(tree: Any) -> str | int | None:
     if word[-1] in "\"'" and word[0] not in "bB":
         return string_value(word)
     return int(word) if word.isdigit() else None
+
+
+def _words(tree: Any) -> Iterator[str | bool]:
+    """The constant texts, `true` and `false` in `tree`."""
+    for literal in tree.find_data("literal") if hasattr(tree, "find_data") else ():
+        word = str(literal.children[0].value)
+        if word in ("true", "false"):
+            yield word == "true"
+        elif word[-1] in "\"'" and word[0] not in "bB":
+            yield string_value(word)
 
 
 def _way(tree: Any, loops: _Loops) -> _Way | None:

@@ -69,7 +69,7 @@ TOOLS_UNMENTIONED = Lint(
     _tools_unmentioned,
     _READ,
     example(
-        "{id: read, effect: allow, server: files, tools: [read]}",
+        "{id: read, effect: allow, server: files, tools: [read, compare]}",
         "{id: no-writes, effect: deny, server: files, tools: [write]}",
         "{id: mail, effect: allow, server: mail}",
     ),

@@ -12,7 +12,7 @@ from functools import cached_property
 
 from msgspec import Struct
 
-from mcpguard.authoring.check.lints.conditions import Read, reads_of
+from mcpguard.authoring.check.lints.conditions import Comparison, Read, comparisons_of, reads_of
 from mcpguard.authoring.findings import Code, Severity
 from mcpguard.authoring.snapshot import Snapshot
 from mcpguard.core.document.reading import Document
@@ -36,6 +36,11 @@ class PlacedRule:
     def reads(self) -> tuple[Read, ...]:
         """What its condition reads."""
         return () if self.written.when is None else reads_of(self.written.when)
+
+    @cached_property
+    def comparisons(self) -> tuple[Comparison, ...]:
+        """What its condition compares arguments with."""
+        return () if self.written.when is None else comparisons_of(self.written.when)
 
     @property
     def servers(self) -> tuple[str, ...]:
@@ -156,7 +161,10 @@ SNAPSHOT = """\
      "properties": {"path": {"type": "string"}, "lines": {"type": "integer"}}}},
    {"name": "write",
     "inputSchema": {"type": "object", "required": ["path", "text"],
-     "properties": {"path": {"type": "string"}, "text": {"type": "string"}, "append": {"type": "boolean"}}}}
+     "properties": {"path": {"type": "string"}, "text": {"type": "string"}, "append": {"type": "boolean"}}}},
+   {"name": "compare", "annotations": {"readOnlyHint": true},
+    "inputSchema": {"type": "object", "required": ["file", "other_file"],
+     "properties": {"file": {"type": "string"}, "other_file": {"type": "string"}}}}
   ]},
   "mail": {"tools": [
    {"name": "send",
