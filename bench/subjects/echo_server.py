@@ -1,5 +1,5 @@
 """The upstream of the benchmarks: the least that an MCP server can do in either era, so that the proxies are
-what counts."""
+what counts. An argument is a number of further tools."""
 
 import sys
 
@@ -16,7 +16,7 @@ TOOLS = [
         },
         "annotations": {"readOnlyHint": True},
     }
-    for name in ("echo", "big")
+    for name in ("echo", "big", *(f"tool_{number}" for number in range(int(*sys.argv[1:] or "0"))))
 ]
 
 

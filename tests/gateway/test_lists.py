@@ -8,7 +8,11 @@ from typing import Any
 import pytest
 
 from mcpguard.core.errors import UpstreamError
+from mcpguard.core.evidence.chain import Outcome
+from mcpguard.core.model import Redacted
 from mcpguard.core.policy import pdp
+from mcpguard.core.redaction.redactor import Redactor
+from mcpguard.core.secret import Secret
 from mcpguard.gateway import listing
 from mcpguard.gateway.flight import Wait
 from tests.fakes import GONE, SECRET, World, give, tool
@@ -441,3 +445,60 @@ def test_only_so_much_is_remembered_of_what_a_client_may_see(monkeypatch: pytest
     decided = counted(monkeypatch)
     assert [shown(world), shown(world)] == [["a", "b"], ["a", "b"]]
     assert decided == ["a", "b", "a", "b"]
+
+
+def inspections(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """The keys of the lists that are inspected from now on."""
+    found: list[str] = []
+    inspect = Redactor.inspect
+
+    def counting(self: Redactor, value: Any, also: tuple[str, ...] = ()) -> Redacted:
+        found.extend(key for key in value if key.endswith("s") and key != "ttlMs")
+        return inspect(self, value, also)
+
+    monkeypatch.setattr(Redactor, "inspect", counting)
+    return found
+
+
+@each_kind
+def test_a_list_is_inspected_once_for_as_long_as_nothing_changes(
+    method: str, key: str, id_key: str, entry: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    world = World(ALLOW_ALL, {"one": []})
+    lists(world, "one", key, [entry])
+    inspected = inspections(monkeypatch)
+    for _ in range(3):
+        modern(world, method)
+        assert [one[id_key] for one in last(world)[key]] == [entry[id_key]]
+    assert inspected == [key, key]
+    lists(world, "one", key, [{**entry, "title": "new"}])
+    modern(world, method)
+    assert last(world)[key][0]["title"] == "new"
+    assert inspected == [key] * 4
+
+
+def test_a_value_that_comes_to_be_held_is_gone_from_a_list_that_did_not_change() -> None:
+    later = "held-later-4711-xyz"
+    world = legacy(World(ALLOW_ALL, {"one": [{**tool("a"), "description": f"use {later}"}]}))
+    assert shown(world) == ["a"]
+    assert later in str(last(world))
+    world.redactor.hold("later", Secret(later))
+    assert shown(world) == ["a"]
+    assert later not in str(last(world))
+
+
+def test_a_list_with_another_freshness_says_so() -> None:
+    world = World(ALLOW_ALL, {"one": [tool("a")]})
+    for ttl in (1000, 2000):
+        world.upstreams["one"].answers["tools/list"] = {"tools": [tool("a")], "ttlMs": ttl}
+        modern(world, "tools/list")
+        assert last(world)["ttlMs"] == ttl
+
+
+def test_each_list_leaves_its_own_evidence_though_it_is_inspected_once() -> None:
+    world = legacy(World(ALLOW_ALL, {"one": [tool("a")]}))
+    for _ in range(2):
+        shown(world)
+    outcomes = [one for one in world.audit.records if isinstance(one, Outcome)][-4:]
+    assert len({one.id for one in outcomes}) == 4
+    assert [one.result for one in outcomes[:2]] == [one.result for one in outcomes[2:]]

@@ -6,10 +6,10 @@ Law of this file: what cannot be inspected does not leave.
 from collections.abc import Awaitable, Callable
 from functools import partial
 from hashlib import sha256
-from typing import Any
+from typing import Any, TypeVar
 
 from mcpguard.core.errors import InspectionError
-from mcpguard.core.model import Deny, Json, Redacted
+from mcpguard.core.model import Json, Redacted
 from mcpguard.core.redaction.redactor import Redactor, authored
 from mcpguard.protocol import refusals
 from mcpguard.protocol.jsonrpc import REFUSED
@@ -20,6 +20,7 @@ INLINE_BYTES = 64 * 1024
 EMPTY = authored({})
 """The empty result, and the params of a notification that has none."""
 
+T = TypeVar("T")
 Sealed = tuple[Redacted, str]
 Offload = Callable[[Callable[[], Any]], Awaitable[Any]]
 """Does the work in a thread."""
@@ -38,26 +39,23 @@ class Inspector:
         """The inspected value and the sha256 (hex) of its payload; `size` is in bytes on the wire."""
         if size <= INLINE_BYTES:
             return self.seal_now(value, also)
-        self.waiting += size
-        try:
-            sealed: Sealed = await self._offload(partial(self.seal_now, value, also))
-        finally:
-            self.waiting -= size
-        return sealed
+        return await self.apart(partial(self.seal_now, value, also), size)
 
     def seal_now(self, value: Json, also: tuple[str, ...] = ()) -> Sealed:
         """As `seal`, in this thread."""
         redacted = self.redactor.inspect(value, also)
         return redacted, sha256(redacted.payload).hexdigest()
 
-    async def search(self, look: Callable[[], Deny | None], size: int) -> Deny | None:
-        """What `look` says of something of `size` bytes that is too big to look at here."""
+    async def apart(self, work: Callable[[], T], size: int) -> T:
+        """What `work` makes of something of `size` bytes, in a thread where that is much."""
+        if size <= INLINE_BYTES:
+            return work()
         self.waiting += size
         try:
-            found: Deny | None = await self._offload(look)
+            made: T = await self._offload(work)
         finally:
             self.waiting -= size
-        return found
+        return made
 
     def ours(self, value: Json) -> Redacted:
         """What we wrote around a name or a sentence that came from elsewhere; never raises."""

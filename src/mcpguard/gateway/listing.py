@@ -1,12 +1,16 @@
 """Keeps the catalogue as fresh as the upstreams' own lists, and answers a client's lists from it."""
 
 from contextlib import suppress
+from hashlib import sha256
+
+from msgspec import Struct
 
 from mcpguard.core.errors import McpGuardError, MessageError, UpstreamError
-from mcpguard.core.model import Caller, Json, Listed, Permit, Redacted
+from mcpguard.core.model import Caller, Detection, Json, Listed, Permit, Redacted
 from mcpguard.core.policy import pdp
 from mcpguard.core.policy.compiled import PolicySet
 from mcpguard.gateway.flight import Cancelled, Flight, Wait
+from mcpguard.gateway.inspection import Sealed
 from mcpguard.gateway.scope import ClientScope, Request
 from mcpguard.protocol import jsonrpc, refusals
 from mcpguard.protocol.catalogue import KINDS, Catalogue, Kind
@@ -19,6 +23,26 @@ MOST_VISIBLE = 20_000
 """Of so many entries it is remembered whether a client may see them."""
 MAX_ERROR = 300
 """Characters that are shown of the error with which an upstream answers a list."""
+
+
+class _Fetched(Struct, frozen=True):
+    """A list of an upstream that is in the catalogue: the sha256 of it as it was sent, the redactor's `turns`
+    before it was inspected, and what the record of the fetch says of it."""
+
+    sent: str
+    turn: int
+    digest: str
+    findings: tuple[Detection, ...]
+
+
+class _Answered(Struct, frozen=True):
+    """A list as a client got it: what is in it, and the redactor's `turns` before it was inspected."""
+
+    shown: list[Listed]
+    freshness: int
+    turn: int
+    sealed: Sealed
+
 
 _BY_METHOD = {kind.method: kind for kind in KINDS.values()}
 _Key = tuple[str, str]
@@ -33,6 +57,8 @@ class Listing:
         self._running: dict[_Key, Wait[None]] = {}
         self._ttl: dict[_Key, int] = {}
         self._under: PolicySet | None = None
+        self._fetched: dict[_Key, _Fetched] = {}
+        self._answered: dict[tuple[str, bool], _Answered] = {}
         self._visible: dict[int, tuple[Listed, bool]] = {}
         """By the identity of an entry, which is held so that it stays its own, under `_under`."""
 
@@ -57,13 +83,22 @@ class Listing:
             await scope.audit.write(scope.recorder.outcome(invocation, "unavailable", started))
             scope.refuse(request.id, refusals.unavailable(said, invocation.id))
             return
-        shown = list(self.catalogue.offered(kind.name, self.visible))
-        size = sum(len(entry.exposed) + len(entry.about["description"]) for entry in shown)
-        page = {kind.key: [entry.descriptor for entry in shown], "ttlMs": self._freshness(kind)}
-        result = scope.result_for(request.caller, request.method, page)
-        answer, digest = await scope.inspector.seal(result, size)
+        answer, digest = await self._answer(kind, request.caller)
         await scope.audit.write(scope.recorder.outcome(invocation, "ok", started, digest, answer.findings))
         scope.client.reply(request.id, answer)
+
+    async def _answer(self, kind: Kind, caller: Caller) -> Sealed:
+        """The list of a kind as this client gets it; inspected once, while nothing changes."""
+        scope, turn = self._scope, self._scope.inspector.redactor.turns
+        shown, freshness = list(self.catalogue.offered(kind.name, self.visible)), self._freshness(kind)
+        known = self._answered.get((kind.name, caller.modern))
+        if known is not None and (known.turn, known.freshness, known.shown) == (turn, freshness, shown):
+            return known.sealed
+        size = sum(len(entry.exposed) + len(entry.about["description"]) for entry in shown)
+        page = {kind.key: [entry.descriptor for entry in shown], "ttlMs": freshness}
+        sealed = await scope.inspector.seal(scope.result_for(caller, kind.method, page), size)
+        self._answered[kind.name, caller.modern] = _Answered(shown, freshness, turn, sealed)
+        return sealed
 
     def visible(self, entry: Listed) -> bool:
         """Whether this client may see the entry."""
@@ -170,15 +205,13 @@ class Listing:
         try:
             # To list may start the server with its credentials, so there is a record first (law 5).
             await scope.audit.write(scope.recorder.decided(permit))
-            sent, clean = await self._inspected(permit, kind)
+            sent, clean, fetched = await self._inspected(permit, kind)
             await self._in_turn(server, kind)
-            for sentence in self.catalogue.replace(server, kind, sent, clean.value[kind.key]):
-                scope.report(server, f"left out of the list: {sentence}")
+            if clean is not None:
+                self._take(server, kind, sent, clean)
+                self._fetched[key] = fetched
             for uri, holder in self.catalogue.contested(server, kind.name, self.visible):
                 scope.report(server, f"left out of the list: {uri!r}, which '{holder}' listed first")
-            if clean.findings:
-                said = f"{len(clean.findings)} value(s) removed from its {kind.name} descriptions"
-                scope.report(server, said)
             failure = None
         except McpGuardError as problem:
             failure = problem
@@ -188,6 +221,13 @@ class Listing:
                 wait.set(None)
             else:
                 wait.fail(failure)
+
+    def _take(self, server: str, kind: Kind, sent: list[Json], clean: Redacted) -> None:
+        for sentence in self.catalogue.replace(server, kind, sent, clean.value[kind.key]):
+            self._scope.report(server, f"left out of the list: {sentence}")
+        if clean.findings:
+            said = f"{len(clean.findings)} value(s) removed from its {kind.name} descriptions"
+            self._scope.report(server, said)
 
     async def _in_turn(self, server: str, kind: Kind) -> None:
         """Let those go first that stand before `server` in the configuration and are listed for the first
@@ -201,19 +241,26 @@ class Listing:
                 with suppress(McpGuardError):
                     await running
 
-    async def _inspected(self, permit: Permit, kind: Kind) -> tuple[list[Json], Redacted]:
-        scope = self._scope
+    async def _inspected(self, permit: Permit, kind: Kind) -> tuple[list[Json], Redacted | None, _Fetched]:
+        """The list as it was sent, and inspected; None where it is in the catalogue already."""
+        scope, inspector = self._scope, self._scope.inspector
         started = scope.recorder.seconds()
+        clean: Redacted | None = None
         try:
             sent, size = await self._pages(permit, kind)
-            # As deep as it will stand in our own list, so that what passes here passes there.
-            clean, digest = await scope.inspector.seal({kind.key: sent}, size)
+            turn = inspector.redactor.turns
+            mark = await inspector.apart(lambda: sha256(jsonrpc.encode(sent)).hexdigest(), size)
+            fetched = self._fetched.get((permit.invocation.server, kind.name))
+            if fetched is None or (fetched.sent, fetched.turn) != (mark, turn):
+                # As deep as it will stand in our own list, so that what passes here passes there.
+                clean, digest = await inspector.seal({kind.key: sent}, size)
+                fetched = _Fetched(mark, turn, digest, clean.findings)
         except McpGuardError:
             await scope.audit.write(scope.recorder.outcome(permit.invocation, "unavailable", started))
             raise
-        outcome = scope.recorder.outcome(permit.invocation, "ok", started, digest, clean.findings)
-        await scope.audit.write(outcome)
-        return sent, clean
+        noted = scope.recorder.outcome(permit.invocation, "ok", started, fetched.digest, fetched.findings)
+        await scope.audit.write(noted)
+        return sent, clean, fetched
 
     async def _pages(self, permit: Permit, kind: Kind) -> tuple[list[Json], int]:
         server = permit.invocation.server

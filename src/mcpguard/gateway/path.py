@@ -84,7 +84,7 @@ class Path:
         )
         astray = None
         if server not in scope.judge.egress.free and (size := len(encode(params))) > INLINE_BYTES:
-            astray = await scope.inspector.search(partial(scope.judge.keeps_back, invocation, params), size)
+            astray = await scope.inspector.apart(partial(scope.judge.keeps_back, invocation, params), size)
             invocation = structs.replace(invocation, searched=True)
         request.policies = scope.judge.policies
         verdict: Permit | Deny | MessageError

@@ -47,6 +47,8 @@ class Redactor:
     """
 
     def __init__(self, key: bytes) -> None:
+        self.turns = 0
+        """How often another value came to be held: what was inspected in an earlier turn may contain it."""
         self._key = key
         self._lock = Lock()
         self._kinds: frozenset[str] = KINDS
@@ -69,6 +71,7 @@ class Redactor:
             self._kinds |= {kind}
         self._held.hold(key, kind, secret)
         with self._lock:
+            self.turns += 1
             self._names.add(name)
             for hear in self._hearing:
                 hear(name)
