@@ -88,6 +88,10 @@ def both(text: str, **args: Any) -> Verdict:
         ("count(args.q).text.matches('a')", ["matches(count(args['q'])['text'],'a')"]),
         ("same([1, 'a', false,]) != null", ["same([1,'a',false])"]),
         ("same({'a': ['b'], \"c\": {},}) != null", ["same({'a':['b'],'c':{}})"]),
+        ("size(args.a.b) > 1 && args['a'].b.size() > 2", ["size(args['a']['b'])"]),
+        ("size(server) > 1 && args.size() > 1 && size('a') > 0 && 'a'.size() > size(args.a + 'b')", []),
+        ("count(args.a.size()).known", ["count(size(args['a']))"]),
+        ("size(count(args.a).text) > 1", ["count(args['a'])"]),
         ("args.x == 'count(args.q)' // count(args.q)", []),
         ("args.count > 1 && args.same == 2", []),
         ("args.u.matches(args.p) && 'a'.matches('b')", []),
@@ -106,7 +110,8 @@ def test_a_call_of_paths_and_constants_is_hoisted(text: str, calls: list[str]) -
     [
         "args.all(x, count(x).known)",
         "count(args.a + 'b').known",
-        "count(args.a.size()).known",
+        "count(size(args)).known",
+        "count(args.a.size(1)).known",
         "same([args.a]) == 1",
         "same([1 2]) == 1",
         "same(b'x') == 1",
@@ -202,6 +207,14 @@ def test_a_mistake_behind_a_call_keeps_its_place() -> None:
         ("[1].all(i, same(args.x) == args.x)", {"x": {"k": [1, 2.5, None, True, "s"]}}, TRUE),
         ("[1].all(i, same(now) == 1)", {}, ERROR),
         ("same(tool) == 1", {}, ERROR),
+        ("size(args.a) == 2 && args.a.size() == 2", {"a": "é😀"}, TRUE),
+        ("size(args.a) == 2 && args.b.size() == 1", {"a": [1, 2], "b": {"k": 1}}, TRUE),
+        ("size(args.a) == 1", {"a": 1}, ERROR),
+        ("size(args.a) == 1", {"a": None}, ERROR),
+        ("size(args.a) == 1 || true", {}, TRUE),
+        ("args.l.all(x, size(x.y) == 1 && x.y.size() == 1)", {"l": [{"y": "a"}]}, TRUE),
+        ("args.l.filter(x, x > 1).size() == 1", {"l": [1, 2]}, TRUE),
+        ("type(size(args.a)) == int && size(args.a) + 1 == 2", {"a": "a"}, TRUE),
         ("args.u.matches('^a+$')", {"u": "aaa"}, TRUE),
         ("args.u.matches('^a+$')", {"u": "b"}, FALSE),
         ("args.u.matches('^a+$')", {"u": 1}, ERROR),
@@ -244,7 +257,7 @@ def test_a_defect_of_a_function_is_an_error_of_the_condition(monkeypatch: pytest
 
 PARTS = st.lists(
     st.sampled_from(
-        ["count", "same", "args", "server", ".", "(", ")", "[", "]", ",", "'a'", '"b"', "1", " ", "\n", "matches",
+        ["count", "same", "args", "server", ".", "(", ")", "[", "]", ",", "'a'", '"b"', "1", " ", "\n", "matches", "size",
          "all", "x", "in", "&&", "!", "//", "r'", "'''", "\\", "b'", "_f", "{", "}", ":", "0x", "-", "é"]
     ),
     max_size=30,

@@ -17,6 +17,10 @@ from mcpguard.core.model import Json
 MATCHES = "matches"
 """CEL's own function, which is hoisted where its pattern is a constant (RE2 syntax; cel-spec, matches)."""
 
+SIZE = "size"
+"""CEL's own function, which is hoisted where it is given a member of the request: the engine would convert
+all of it, such as a list of 10,000 objects, in order to count it."""
+
 Steps = tuple[str | int, ...]
 
 
@@ -37,12 +41,18 @@ class ValuePath(Struct, frozen=True):
 
 
 class HoistedCall(Struct, frozen=True):
-    """A call of one of our functions, or of `matches` with a constant pattern, and `steps` into that."""
+    """A call of one of our functions, of `size` with a member, or of `matches` with a constant pattern, and
+    `steps` into that."""
 
     name: str
     arguments: tuple[Constant | ValuePath | HoistedCall, ...]
     steps: Steps
     key: str
+
+    @property
+    def cheap(self) -> bool:
+        """Whether to compute it costs less than to find out whether it is needed."""
+        return self.name in (MATCHES, SIZE) and not isinstance(self.arguments[0], HoistedCall)
 
 
 Term = Constant | ValuePath | HoistedCall
@@ -57,6 +67,10 @@ def compute(call: HoistedCall, view: Mapping[str, Json], holds: Holds = nothing_
             raise FunctionError("matches() needs a string")
         # In bytes, since the library counts the characters before what it finds in a str.
         return compiled(arguments[1]).search(arguments[0].encode()) is not None
+    if call.name == SIZE:
+        if type(arguments[0]) not in (str, list, dict):
+            raise FunctionError("size() needs a string, a list or a map")
+        return len(arguments[0])
     return _walk(apply(FUNCTIONS[call.name], arguments, holds), call.steps)
 
 

@@ -18,6 +18,7 @@ from msgspec import Struct
 from mcpguard.core.conditions.cel_text import CelToken, escape_mistakes, string_value, tokens_of
 from mcpguard.core.conditions.hoisted import (
     MATCHES,
+    SIZE,
     Constant,
     HoistedCall,
     Steps,
@@ -268,11 +269,13 @@ class _Hoister:
     def _call(self, at: int) -> tuple[Term | None, int]:
         name = self._tokens[at].text
         function = FUNCTIONS.get(name)
-        if function is None and name != MATCHES:
+        if function is None and name not in (MATCHES, SIZE):
             return None, at
         arguments, after = self._arguments(at + 2)
         if arguments is None:
             return None, at
+        if name == SIZE:
+            return self._size(arguments, at, after)
         if function is None:
             return self._pattern(arguments, at, after)
         self._check(function, arguments, at)
@@ -310,13 +313,24 @@ class _Hoister:
 
     def _matched(self, receiver: ValuePath | HoistedCall, at: int) -> tuple[Term | None, int]:
         tokens = self._tokens
-        if tokens[at].text != "." or tokens[at + 1].text != MATCHES or tokens[at + 2].text != "(":
+        method = tokens[at + 1].text if tokens[at].text == "." and tokens[at + 2].text == "(" else ""
+        if method not in (MATCHES, SIZE):
             return receiver, at
         arguments, after = self._arguments(at + 3)
+        if method == SIZE:
+            sized, after = self._size((receiver,) if arguments == () else (), at, after)
+            return (receiver, at) if sized is None else (sized, after)
         if arguments is None or len(arguments) != 1:
             return receiver, at
         term, after = self._pattern((receiver, *arguments), at + 1, after)
         return (receiver, at) if term is None else (term, after)
+
+    def _size(self, arguments: tuple[Term, ...], start: int, after: int) -> tuple[Term | None, int]:
+        """Of a member: what a call gives is there already, and the engine checks the types of names."""
+        value = arguments[0] if len(arguments) == 1 else None
+        if isinstance(value, ValuePath) and value.steps:
+            return HoistedCall(SIZE, arguments, (), f"size({value.key})"), after
+        return None, start
 
     def _pattern(self, arguments: tuple[Term, ...], start: int, after: int) -> tuple[Term | None, int]:
         if (

@@ -19,7 +19,7 @@ from msgspec import Struct
 from mcpguard.core.conditions.cel import Bound, Condition, ConditionError, Engine
 from mcpguard.core.conditions.cel_text import tokens_of
 from mcpguard.core.conditions.engines import engine
-from mcpguard.core.conditions.hoisted import MATCHES, HoistedCall
+from mcpguard.core.conditions.hoisted import HoistedCall
 from mcpguard.core.conditions.hoisting import Members, joined
 from mcpguard.core.document.reading import Document
 from mcpguard.core.document.written import Path
@@ -148,7 +148,7 @@ class Candidates(Struct, frozen=True):
     allow: tuple[CompiledRule, ...]
     trial: Candidates | None = None
     cheap: tuple[HoistedCall, ...] = ()
-    """Calls that cost less than to find out whether they are needed: constant patterns."""
+    """Calls that are computed before it is known whether they are needed."""
     members: Members | None = None
     """What the conditions read, those in shadow mode included; None for everything."""
     lasting: bool = False
@@ -221,7 +221,7 @@ class PolicySet:
         folds = {effect: self._folded.setdefault(some, Folded(some)) for effect, some in by_effect.items()}
         folded = {effect: fold for effect, fold in folds.items() if fold}
         conditions = [rule.condition for rule in rules if rule.condition is not None]
-        cheap = {call.key: call for one in conditions for call in one.calls if call.name == MATCHES}
+        cheap = {call.key: call for one in conditions for call in one.calls if call.cheap}
         members = joined([*(one.members for one in conditions), (trial and trial.members) or {}])
         lasting = not any("now" in one.reads for one in conditions) and not any(rule.until for rule in rules)
         calls = tuple(cheap.values())

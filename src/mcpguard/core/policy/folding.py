@@ -12,7 +12,6 @@ from collections.abc import Sequence
 from typing import Generic, Protocol, TypeVar
 
 from mcpguard.core.conditions.cel import FALSE, Bound, Condition
-from mcpguard.core.conditions.hoisted import MATCHES
 
 WORTH = 8
 """As many conditions are worth folding."""
@@ -82,7 +81,7 @@ def _foldable(condition: Condition | None) -> bool:
     return (
         condition is not None
         and condition.engine.name == "cpp"
-        and all(call.name == MATCHES for call in condition.calls)
+        and all(call.cheap for call in condition.calls)
     )
 
 
