@@ -192,29 +192,31 @@ def test_a_place_that_is_not_there_is_no_secret() -> None:
 
 
 @pytest.mark.parametrize(
-    ("data", "said", "part"),
+    ("data", "said", "params"),
     [
-        ({"command": "npx", "args": ["-y", "@modelcontextprotocol/server-filesystem@2026.1", "/a", "/b c"]}, "the pack filesystem, careful", '["/a", "/b c"], "/a")'),
-        ({"command": "mcp-server-filesystem", "args": ["x", "/a$b"]}, "the pack filesystem, careful: fill in", '["/srv/data"], "/srv/data")'),
-        ({"command": "uvx", "args": ["mcp-server-git", "--repository", "/r"]}, "the pack git, careful", '["/r"]'),
-        ({"command": "uvx", "args": ["mcp-server-git"]}, "the pack git, careful: fill in", '["/srv/repos"]'),
-        ({"command": "docker", "args": ["run", "ghcr.io/github/github-mcp-server:v1"]}, "the pack github, careful: fill in", "server: mine\n"),
-        ({"url": "https://api.githubcopilot.com/mcp/"}, "the pack github, careful: fill in", "policy: mine-careful\n"),
-        ({"command": "mcp-server-sqlite"}, "the pack sqlite, careful: fill in", "server: mine\n"),
-        ({"command": "npx", "args": ["@modelcontextprotocol/server-memory"]}, "the pack memory, careful", "server: mine\n"),
-        ({"command": "uvx", "args": ["mcp-server-time"]}, "the policy time", "server: mine\n"),
-        ({"command": "other"}, "only tools that declare themselves read-only", "server: mine\n"),
-        ({"url": "https://[broken"}, "only tools that declare themselves read-only", "readOnlyHint"),
+        ({"command": "npx", "args": ["-y", "@modelcontextprotocol/server-filesystem@2026.1", "/a", "/b c"]}, "the pack filesystem, careful", {"folders": ["/a", "/b c"]}),
+        ({"command": "mcp-server-filesystem", "args": ["x", "/a$b"]}, "the pack filesystem, careful: set folders", {}),
+        ({"command": "uvx", "args": ["mcp-server-git", "--repository", "/r"]}, "the pack git, careful", {"repositories": ["/r"]}),
+        ({"command": "uvx", "args": ["mcp-server-git"]}, "the pack git, careful: set repositories", {}),
+        ({"command": "docker", "args": ["run", "ghcr.io/github/github-mcp-server:v1"]}, "the pack github, careful: fill in", {}),
+        ({"url": "https://api.githubcopilot.com/mcp/"}, "the pack github, careful: fill in", {}),
+        ({"command": "mcp-server-sqlite"}, "the pack sqlite, careful: fill in", {}),
+        ({"command": "npx", "args": ["@modelcontextprotocol/server-memory"]}, "the pack memory, careful", {}),
+        ({"command": "uvx", "args": ["mcp-server-time"]}, "the policy time", {}),
+        ({"command": "other"}, "only tools that declare themselves read-only", {}),
+        ({"url": "https://[broken"}, "only tools that declare themselves read-only", {}),
     ],
 )  # fmt: skip
 def test_a_server_gets_the_policy_of_its_pack(
-    data: dict[str, Any], said: str, part: str, monkeypatch: pytest.MonkeyPatch
+    data: dict[str, Any], said: str, params: dict[str, list[str]], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     # The packs of the checkout: those of the environment are from the day on which it was made.
     monkeypatch.setattr("mcpguard.onboarding.discovery.programs._SHIPPED", "nowhere")
     chosen = policy_for("mine", entry_of("cursor", data))
     assert chosen.said.startswith(said)
-    assert part in chosen.text
+    assert chosen.params == params
+    assert "server: mine\n" in chosen.text
+    assert "\npolicy: mine" in chosen.text
     assert "server: " not in chosen.text.replace("server: mine\n", "")
 
 

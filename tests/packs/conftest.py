@@ -1,4 +1,4 @@
-"""A pack of `policies/` in front of a real server, with only what an author has to set put in its place."""
+"""A pack of `policies/` in front of a real server, with its params set."""
 
 from __future__ import annotations
 
@@ -6,22 +6,25 @@ import pytest
 
 from scripts import node
 from tests.conformance import stage
+from tests.packs.packs import file
 from tests.wire.session import Guard
 
 
 @pytest.fixture
 def behind(tmp_path):
-    """`behind(pack, entry, {old: new})` gives a client's session with the pack in force in front of a server."""
+    """`behind(pack, entry, {param: value})` gives a client's session with the pack in force in front of a server; a param that
+    is not given has the value of the tests of the pack."""
     guards = []
 
     def begin(pack, entry, values):
-        text = pack.path.read_text("utf-8")
-        for old, new in values.items():
-            assert text.count(old) == 1, f"`{old}` must stand in one place"
-            text = text.replace(old, new)
-        (tmp_path / "pack.yaml").write_text(text)
+        used = file(pack)
+        path, params = used.path, {**used.params, **values}
+        for old in [name for name in params if not name.isidentifier()]:  # a pack that has no params yet
+            path = tmp_path / "pack.yaml"
+            path.write_text(used.path.read_text("utf-8").replace(old, params.pop(old)))
         own = {"path": f"sessions{len(guards)}"}
-        guards.append(Guard(tmp_path, {pack.server: entry}, policies=["pack.yaml"], session=own))
+        policies = [{"file": str(path), "params": params} if params else str(path)]
+        guards.append(Guard(tmp_path, {pack.server: entry}, policies=policies, session=own))
         guards[-1].hello()
         return guards[-1]
 

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from mcpguard.authoring.tests.cases import PolicyTests
-from mcpguard.config.policies import PolicyFile, load_policies
+from mcpguard.config.policies import PolicyFile, load_policies, policy_files
 from mcpguard.core.conditions.cel import EngineName
 from mcpguard.core.conditions.engines import engine
 from mcpguard.core.document.reading import Document
@@ -56,9 +56,16 @@ ALL = [Pack(server, posture) for server in PACKS for posture in POSTURES]
 
 
 @cache
+def file(pack: Pack) -> PolicyFile:
+    """A pack with the params that its tests set."""
+    (one,) = policy_files(pack.tests.parent, written(pack).policies)
+    return one
+
+
+@cache
 def loaded(pack: Pack, name: EngineName = "cpp") -> PolicySet:
     """The pack in force, on one engine."""
-    return load_policies([PolicyFile(pack.path)], OPT_IN, engine(name))
+    return load_policies([file(pack)], OPT_IN, engine(name))
 
 
 @cache

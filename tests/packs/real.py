@@ -20,22 +20,22 @@ SHOP = """
     CREATE FUNCTION public.total() RETURNS int LANGUAGE sql AS 'SELECT max(amount) FROM hr.salaries';
 """
 """What a PostgreSQL of the tests holds."""
-FOLDERS = '["/srv/data"], "/srv/data"'
-"""Where the filesystem packs name their folders, and the one in which relative paths start."""
 
 
 def repository(folder):
     """A git repository with one commit, which says whose it is; gives its path as text."""
     folder.mkdir()
     (folder / "file.txt").write_text(f"content of {folder.name}\n")
-    who = ["-c", "user.name=Tester", "-c", "user.email=tester@example.invalid"]
-    for command in (
-        ["init", "-q"],
-        ["add", "."],
-        [*who, "commit", "-q", "-m", f"the first of {folder.name}"],
-    ):
-        git(folder, *command)
+    git(folder, "init", "-q")
+    commit(folder, f"the first of {folder.name}")
     return str(folder)
+
+
+def commit(folder, message="another"):
+    """Commit all that is in a repository."""
+    git(folder, "add", ".")
+    who = ["-c", "user.name=Tester", "-c", "user.email=tester@example.invalid"]
+    git(folder, *who, "commit", "-q", "-m", message)
 
 
 def git(folder, *words):

@@ -14,7 +14,7 @@ from hypothesis import given, settings
 from mcpguard.core.conditions import engines
 from mcpguard.core.conditions.cel import ERROR, Bound, Condition
 from mcpguard.core.conditions.cel_text import tokens_of
-from tests.packs.packs import ALL, FOLDER, Pack
+from tests.packs.packs import ALL, Pack, loaded
 
 CORPORA = Path(__file__).parent.parent / "core" / "functions" / "corpus"
 PLAIN = [
@@ -48,8 +48,7 @@ def attacks() -> list[str]:
 @functools.cache
 def conditions(pack: Pack) -> list[tuple[str, Condition, Condition]]:
     """Each condition with what both engines made of it."""
-    rules = yaml.safe_load((FOLDER / pack.server / f"{pack.posture}.yaml").read_text("utf-8"))["rules"]
-    texts = [rule["when"] for rule in rules if "when" in rule]
+    texts = [rule.placed.text for rule in loaded(pack).rules if rule.placed is not None]
     fast, slow = engines.engine("cpp"), engines.engine("python")
     return [(text, fast.compile(text), slow.compile(text)) for text in texts]
 

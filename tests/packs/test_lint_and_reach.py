@@ -14,7 +14,7 @@ from mcpguard.authoring.snapshot import read_snapshot
 from mcpguard.core.model import Invocation, Listed, Principal
 from mcpguard.core.policy.compiled import compile_policy
 from mcpguard.core.redaction.detectors import OPT_IN
-from tests.packs.packs import ALL, PACKS, POSTURES, Pack, loaded, tools
+from tests.packs.packs import ALL, PACKS, POSTURES, Pack, file, loaded, tools
 
 TODAY = datetime(2026, 1, 1, tzinfo=UTC)
 REACH: dict[str, dict[str, list[str]]] = json.loads((Path(__file__).parent / "reach.json").read_text("utf-8"))
@@ -33,14 +33,17 @@ servers of GitHub calls an argument `q`."""
 MEANT = {
     "read-only": "P201 postgres rows\nP302 fetch fetch\nP302 filesystem read",
     "careful": """P201 github by-number-alone
-P505 filesystem move
-P505 git may-be-a-folder
+P505 fetch hosts
+P505 filesystem obeyed-files
+P505 git obeyed-files
 P505 github private-met-strangers
-P505 memory forget
+P505 memory personal-data
 P505 shell leaves-or-deletes
-P505 sqlite delete
-P701 git may-be-a-folder""",
+P505 sqlite delete""",
     "open-with-guards": """P201 github by-number-alone
+P505 fetch hosts
+P505 filesystem obeyed-files
+P505 git obeyed-files
 P505 github private-met-strangers
 P505 memory strangers-remembered
 P505 shell tests-after-both""",
@@ -55,7 +58,10 @@ def offered() -> str:
 @pytest.mark.parametrize("posture", POSTURES)
 def test_of_all_packs_together_only_what_is_meant_is_told(posture: str) -> None:
     packs = [Pack(server, posture) for server in PACKS]
-    policies = [compile_policy(pack.path.read_text("utf-8"), str(pack), OPT_IN) for pack in packs]
+    policies = [
+        compile_policy(pack.path.read_text("utf-8"), str(pack), OPT_IN, None, file(pack).params)
+        for pack in packs
+    ]
     subject = LintSubject(
         policies, TODAY, dict.fromkeys(PACKS, True), None, read_snapshot(offered(), "snapshot.json")
     )

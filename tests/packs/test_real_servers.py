@@ -6,7 +6,7 @@ import pytest
 
 from tests.database import PASSWORD, database, installed
 from tests.packs.packs import Pack
-from tests.packs.real import FOLDERS, GIT, SHOP, hidden, offered, pypi, refused, repository, tables
+from tests.packs.real import GIT, SHOP, commit, git, hidden, offered, pypi, refused, repository, tables
 from tests.packs.web import PAGE, site
 
 
@@ -18,7 +18,7 @@ def test_filesystem_reads_below_its_folder_only(behind, npm, tmp_path):
     (folder / ".env").write_text("A=canary")
     (tmp_path / "outside.txt").write_text("canary")
     server = npm("mcp-server-filesystem", str(tmp_path))
-    session = behind(Pack("filesystem", "read-only"), server, {FOLDERS: f'["{folder}"], "{folder}"'})
+    session = behind(Pack("filesystem", "read-only"), server, {"folders": [str(folder)]})
     assert "write_file" not in offered(session, "filesystem")
     assert session.text("read_text_file", path=str(folder / "note.txt")) == "hello"
     assert refused(session.call("read_text_file", path=f"{folder}/../outside.txt"), "folders")
@@ -44,7 +44,7 @@ def test_filesystem_reads_what_ordinary_projects_have(behind, npm, tmp_path):
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / name).write_text(f"this is {name}")
     server = npm("mcp-server-filesystem", str(tmp_path))
-    session = behind(Pack("filesystem", "read-only"), server, {FOLDERS: f'["{tmp_path}"], "{tmp_path}"'})
+    session = behind(Pack("filesystem", "read-only"), server, {"folders": [str(tmp_path)]})
     for name in names:
         for path in (name, f"./{name}", str(tmp_path / name)):
             assert session.text("read_text_file", path=path) == f"this is {name}"
@@ -55,7 +55,7 @@ def test_filesystem_reads_what_ordinary_projects_have(behind, npm, tmp_path):
 
 def test_git_reads_its_repository_and_takes_no_options(behind, tmp_path):
     ours, theirs = repository(tmp_path / "ours"), repository(tmp_path / "theirs")
-    session = behind(Pack("git", "read-only"), GIT, {"/srv/repos": ours})
+    session = behind(Pack("git", "read-only"), GIT, {"repositories": [ours]})
     assert "git_commit" not in offered(session, "git")
     assert "the first of ours" in session.text("git_log", repo_path=ours)
     assert "content of ours" in session.text("git_show", repo_path=ours, revision="HEAD")
@@ -64,6 +64,22 @@ def test_git_reads_its_repository_and_takes_no_options(behind, tmp_path):
     assert refused(session.call("git_diff", repo_path=ours, target=f"--output={written}"), "no-options")
     assert not written.exists()
     assert b"theirs" not in session.received
+
+
+def test_git_shows_no_secrets_file_of_a_commit(behind, tmp_path):
+    ours = repository(tmp_path / "ours")
+    (tmp_path / "ours" / ".env").write_text("A=canary\n")
+    commit(ours)
+    session = behind(Pack("git", "read-only"), GIT, {"repositories": [ours]})
+    blob = git(ours, "rev-parse", "HEAD:.env").strip()
+    assert refused(session.call("git_show", repo_path=ours, revision="HEAD:.env"), "secret-files")
+    assert refused(session.call("git_show", repo_path=ours, revision="HEAD"), "secret-files-in-diffs")
+    assert refused(session.call("git_diff", repo_path=ours, target="HEAD~1"), "secret-files-in-diffs")
+    assert refused(session.call("git_show", repo_path=ours, revision=blob), "files-by-their-names")
+    assert "content of ours" in session.text("git_show", repo_path=ours, revision="HEAD~1")
+    assert "content of ours" in session.text("git_show", repo_path=ours, revision="HEAD:file.txt")
+    assert ".env" in session.text("git_show", repo_path=ours, revision="HEAD^{tree}")
+    assert b"canary" not in session.received
 
 
 @pytest.mark.node

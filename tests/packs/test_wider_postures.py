@@ -8,7 +8,7 @@ import pytest
 
 from tests.database import database, installed
 from tests.packs.packs import Pack
-from tests.packs.real import FOLDERS, GIT, SHOP, git, offered, pypi, refused, repository, tables, worked
+from tests.packs.real import GIT, SHOP, git, offered, pypi, refused, repository, tables, worked
 from tests.packs.web import PAGE, site
 
 WIDER = ["careful", "open-with-guards"]
@@ -22,14 +22,14 @@ def test_filesystem_writes_below_its_folder_but_nothing_that_runs_by_itself(behi
     folder.mkdir()
     (folder / "key.txt").write_text("-----BEGIN PRIVATE KEY-----\nMIIcanary\n-----END PRIVATE KEY-----\n")
     server = npm("mcp-server-filesystem", str(tmp_path))
-    session = behind(Pack("filesystem", posture), server, {FOLDERS: f'["{folder}"], "{folder}"'})
+    session = behind(Pack("filesystem", posture), server, {"folders": [str(folder)]})
     offered(session, "filesystem")
     assert worked(session.call("write_file", path=f"{folder}/new.txt", content="hello"))
     assert (folder / "new.txt").read_text() == "hello"
     edits = [{"oldText": "hello", "newText": "hi"}]
     assert worked(session.call("edit_file", path=f"{folder}/new.txt", edits=edits))
     assert refused(session.call("write_file", path=f"{tmp_path}/out.txt", content="x"), "folders")
-    assert refused(session.call("write_file", path=f"{folder}/.envrc", content="x"), "runs-by-itself")
+    assert refused(session.call("write_file", path=f"{folder}/.bashrc", content="x"), "obeyed-files")
     assert refused(session.call("write_file", path=f"{folder}/t.txt", content=TOKEN), "no-secrets-written")
     assert refused(session.call("read_text_file", path=f"{folder}/key.txt"), "private-keys")
     moved = session.call("move_file", source=f"{folder}/new.txt", destination=f"{folder}/old.txt")
@@ -48,7 +48,7 @@ def test_git_commits_what_is_no_secret(behind, tmp_path, posture):
     git(ours, "config", "user.email", "agent@example.invalid")
     for name in ("new.txt", ".env"):
         (tmp_path / "ours" / name).write_text("canary")
-    session = behind(Pack("git", posture), GIT, {"/srv/repos": ours})
+    session = behind(Pack("git", posture), GIT, {"repositories": [ours]})
     offered(session, "git")
     assert worked(session.call("git_create_branch", repo_path=ours, branch_name="agent/work"))
     if posture == "careful":

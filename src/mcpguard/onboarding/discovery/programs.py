@@ -5,7 +5,6 @@ too, as its own documentation says; "" stands for an argument without an option.
 from which it takes the password where the address of a database, as an argument, has none.
 """
 
-import json
 import os
 import re
 import sysconfig
@@ -78,10 +77,6 @@ def known(entry: Entry) -> Program | None:
 
 
 _SHIPPED = "share/mcpguard/policies"
-# Where a pack says what may be used -> what an entry says of it.
-_FOLDERS = ('["/srv/data"]', '["/srv/repos"]')
-# Where the filesystem pack says in which of them relative paths start: as the server does, in the first.
-_BASE = ', "/srv/data")'
 
 
 class ChosenPolicy(Struct, frozen=True):
@@ -107,14 +102,10 @@ def policy_for(name: str, entry: Entry) -> ChosenPolicy:
     text = text.replace(f"\npolicy: {pack}", f"\npolicy: {name}", 1)
     said = f"the pack {pack}, {posture}" if posture else f"the policy {pack}"
     folders = _folders(pack, entry)
-    for example in _FOLDERS if folders else ():
-        text = text.replace(example, json.dumps(folders, ensure_ascii=False))
-    if folders:
-        text = text.replace(_BASE, f", {json.dumps(folders[0], ensure_ascii=False)})")
     declared = read(text, program.policy, Policy).params
     params = {one: folders for one in declared if folders and one in ("folders", "repositories")}
     unset = tuple(one for one, param in declared.items() if not param.is_set and one not in params)
-    needs = "# SET THIS" in text and pack not in ("memory", "fetch", "time") and not folders
+    needs = "# SET THIS" in text and pack != "time"
     said += f": set {', '.join(unset)}" if unset else ": fill in what is marked SET THIS" if needs else ""
     return ChosenPolicy(text, said, params, unset)
 

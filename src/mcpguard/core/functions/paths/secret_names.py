@@ -17,6 +17,8 @@ SECRET_KINDS = (
         "passwords and tokens of an application, read when it starts",
         """
         .env* *.env *.env.local _env env.local env.production env.prod .dev.vars .envrc* local.settings.json
+        appsettings.production*.json application-prod*.yml
+        application-prod*.yaml application-prod*.properties
         """,
         hits=(
             ".env", "deploy/.env.local", ".ENV.production", "prod.env", ".envrc", ".env~", "a/.env#1",
