@@ -41,7 +41,7 @@ version: 1
 policy: {id}
 owner: bench
 rules:
-  - {{id: few, effect: allow, when: {when}}}
+  - {{id: few, effect: allow, when: '{when}'}}
 """
 ARGS = {"owner": "a", "path": "src/main.py", "branch": "feature/x"}
 

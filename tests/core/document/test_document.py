@@ -235,7 +235,7 @@ def test_broken_yaml_is_one_mistake_with_a_place(text: str) -> None:
         ("a: b\n\tc: d", "2:1", "indent with spaces"),
         ('when: "\\d"', "1:8", "in double quotes a backslash begins an escape: use single quotes"),
         ('when: "abc', "1:11", "a quote is not closed"),
-        ("a: [1, 2", "2:1", "a bracket is not closed, or a comma is missing"),
+        ("a: [1, 2", "2:1", "a bracket is not closed, a comma is missing, or a value needs quotes"),
         ("a: 1\n b: 2", "2:3", "check the indentation of this line"),
         ("a:\n  - b\n - c", "3:2", "check the indentation of this line"),
         ("- a\nb: c", "2:1", "check the indentation of this line"),

@@ -50,6 +50,9 @@ POSTGRES_SCHEMA = """
     CREATE OPERATOR @- (LEFTARG = int, RIGHTARG = int, FUNCTION = plus);
     CREATE OPERATOR hr.+ (LEFTARG = int, RIGHTARG = int, FUNCTION = plus);
     CREATE DOMAIN spy AS text CHECK (wiped());
+    CREATE ROLE reader;
+    GRANT USAGE ON SCHEMA public, hr TO reader;
+    REVOKE EXECUTE ON ALL FUNCTIONS IN SCHEMA public, hr FROM PUBLIC;
 """
 """Tables, and code of every kind that has an effect."""
 SQLITE_SCHEMA = """
@@ -58,6 +61,7 @@ SQLITE_SCHEMA = """
     CREATE TABLE notes (id UNIQUE, a, b, n);
     CREATE TABLE secrets (id, v);
 """
+_TABLES = ("users", "orders", "notes", "secrets", "hr.salaries")
 WHOLE = "*"
 FIRST_OF_THE_USER = 16384
 """The number of the first object that is not PostgreSQL's own."""
@@ -181,6 +185,31 @@ class Postgres:
         finally:
             self._connection.execute(b"ROLLBACK")
             self._connection.execute(b"SET client_min_messages = log")
+
+    def lacks(self, text: str, tables: set[str], columns: set[str]) -> bool:
+        """Whether a role that may read these columns of these tables, and do nothing else, may not run it."""
+        self._connection.execute(b"SET client_min_messages = error")
+        try:
+            self._connection.execute(b"BEGIN")
+            for table, names in self._columns.values():
+                granted = [f'"{one}"' for one in names if one in columns or WHOLE in columns]
+                if table in tables and table in _TABLES:
+                    # Whoever counts rows needs a column of them, and no particular one.
+                    self._connection.execute(f"ALTER TABLE {table} ADD any_column int".encode())
+                    granted.append("any_column")
+                    self._connection.execute(
+                        f"GRANT SELECT ({', '.join(granted)}) ON {table} TO reader".encode()
+                    )
+            self._connection.execute(b"SET LOCAL ROLE reader")
+            self._connection.execute(text.encode())
+        except psycopg.errors.InsufficientPrivilege:
+            return True
+        except (psycopg.Error, UnicodeError):
+            return False  # It fails for another reason.
+        finally:
+            self._connection.execute(b"ROLLBACK")
+            self._connection.execute(b"SET client_min_messages = log")
+        return False
 
     def _undone(self, text: str) -> Effects:
         self._connection.execute(b"BEGIN")

@@ -72,6 +72,10 @@ def _bad(server, dialect: str, seed: int, count: int) -> tuple[list[str], int, i
         said = _unsaid(found, truth)
         if not said and (found["filtered"] or not found["writes"]):
             said = _wrong(found, server, text)
+        if isinstance(server, Postgres) and not said and found["pure"] and not found["writes"]:
+            tables, columns = _names(found, "tables"), _names(found, "columns")
+            tables |= {one.removeprefix("public.") for one in tables}
+            said = ["needs a privilege that is not said"] * server.lacks(text, tables, columns)
         if said:
             bad.append(f"{text}\n    {'; '.join(said)}")
     return bad, accepted, read

@@ -189,7 +189,7 @@ _QUOTE = "quote the whole value, or write it on the next line after `key: >-`"
 _ADVICE = {
     "found unknown escape": "in double quotes a backslash begins an escape: use single quotes",
     "found unexpected end of stream": "a quote is not closed",
-    "did not find expected ','": "a bracket is not closed, or a comma is missing",
+    "did not find expected ','": "a bracket is not closed, a comma is missing, or a value needs quotes",
     "did not find expected comment": "the text begins on the line after `>` or `|`",
     "did not find expected '-'": "check the indentation of this line",
     "block sequence entries": "write the list on the next lines, or in brackets",
