@@ -169,8 +169,9 @@ def _each(globs: Iterable[str]) -> str:
 
 
 def _union(globs: Iterable[str]) -> re.Pattern[str]:
-    """Finds any of `globs` as whole names of a path; nothing, where there are none."""
-    return re.compile(f"(?:^|/)(?:{_each(globs) or '(?!)'})(?=/|$)")
+    """Finds any of `globs` as whole names of a path, the longest first; nothing, where there are none."""
+    longest = sorted(globs, key=lambda glob: -glob.count("/"))
+    return re.compile(f"(?:^|/)(?:{_each(longest) or '(?!)'})(?=/|$)")
 
 
 def _readings(path: str) -> Iterator[str]:

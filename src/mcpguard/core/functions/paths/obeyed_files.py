@@ -52,7 +52,7 @@ OBEYED_KINDS = (
         appspec.yml cloudbuild.yaml cloudbuild.yml codemagic.yaml bitrise.yml .tekton .concourse .argo
         .prow.yaml wercker.yml .zuul.yaml .zuul.d netlify.toml vercel.json render.yaml fly.toml railway.json
         railway.toml amplify.yml .platform.app.yaml .readthedocs.yml .readthedocs.yaml renovate.json*
-        .renovaterc* codeowners
+        .renovaterc* codeowners codefresh.yml wrangler.toml heroku.yml .mergify.yml
         """,
         hits=(
             ".github/workflows/ci.yml", ".gitlab-ci.yml", ".circleci/config.yml", "Jenkinsfile",
@@ -64,7 +64,7 @@ OBEYED_KINDS = (
             "src/jenkins.py",
         ),
         but="""
-        .github/pull_request_template* .github/issue_template .github/funding.yml .github/funding.yaml
+        .github/pull_request_template* .github/issue_template* .github/funding.yml .github/funding.yaml
         .github/readme.md .github/contributing.md .github/code_of_conduct.md .github/security.md
         """,
     ),
@@ -94,7 +94,7 @@ OBEYED_KINDS = (
         devcontainer.json .gitpod.yml .gitpod.dockerfile .replit replit.nix .stackblitzrc .codesandbox
         .sandboxrc .idx devfile.yaml .devfile.yaml .vimrc .gvimrc .exrc .nvimrc .nvim.lua .vim _vimrc
         .ideavimrc .emacs .emacs.d .dir-locals.el .dir-locals-2.el .sublime-project *.sublime-project
-        .nanorc .gdbinit .lldbinit .radare2rc .kateconfig .run
+        .nanorc .gdbinit .lldbinit .radare2rc .kateconfig .run .config/nvim
         """,
         hits=(
             ".vscode/tasks.json", ".idea/workspace.xml", ".devcontainer/devcontainer.json",

@@ -39,6 +39,8 @@ SECRET_KINDS = (
         *.key *.pem *.p12 *.pfx *.pkcs12 *.p8 *.pk8 *.ppk *.jks *.jceks *.bcfks *.keystore *.keytab *.priv
         *.privkey privkey* *privatekey* *private-key* *private_key* *id_rsa* *id_dsa* *id_ecdsa*
         *id_ed25519* *_rsa *_ed25519 *_ecdsa ssh_host_*_key *.ovpn *.agekey secring.* *.asc.key *.snk
+        *.private deploy_key deploykey deploy-key *_deploy_key *-key.json *_key.json rootkey.csv
+        *accesskeys*.csv
         """,
         hits=(
             "tls/server.key", "server.pem.bak", "my_id_rsa~", "id_ed25519", "release.keystore",
@@ -49,7 +51,8 @@ SECRET_KINDS = (
             "server.crt",
         ),
         but="""
-        *.pub fullchain* chain.pem cacert.pem ca-bundle* ca-certificates* *private*key*.md
+        *.pub fullchain* chain.pem cacert.pem ca-bundle* ca-certificates* *private*key*.md *public*.pem
+        *public*.key cert.pem ca.pem *-ca.pem
         """,
     ),
     FileKind(
@@ -71,7 +74,7 @@ SECRET_KINDS = (
         .config/heroku .config/netlify .databrickscfg .snowsql application_default_credentials.json
         *service-account*.json *service_account*.json *serviceaccount*.json *firebase-adminsdk*.json
         gcp-key*.json .edgerc etc/kubernetes etc/rancher .linode-cli .config/linode-cli .config/.wrangler
-        .config/op .op
+        .config/op .op .passwd-s3fs kube.config
         """,
         hits=(
             "~/.aws/credentials", "service-account-prod.json", "kubeconfig-dev", ".kube/config",
@@ -92,7 +95,8 @@ SECRET_KINDS = (
         .twilio-cli .stripe .config/stripe .jupyter/*.json .kaggle huggingface/token
         .cache/huggingface/token .authinfo* .smbcredentials .ftpconfig sftp-config.json .vscode/sftp.json
         .remote-sync.json filezilla.xml recentservers.xml sitemanager.xml winscp.ini .msmtprc .fetchmailrc
-        .claude.json claude_desktop_config.json .claude/.credentials.json .codex/auth.json
+        .claude.json claude_desktop_config.json .claude/.credentials.json .codex/auth.json .slackrc .netlify
+        .config/github-copilot .continue/config.* kaggle.json
         """,
         hits=(
             "/home/ada/.npmrc", ".docker/config.json", ".netrc", ".vault-token", ".git-credentials",
@@ -107,22 +111,28 @@ SECRET_KINDS = (
         credentials.* credential.* *-credentials.* *_credentials.* .credentials* *secret*.json *secret*.yaml
         *secret*.yml *secret*.toml *secret*.txt *secret*.env *secret*.properties *secret*.ini *secret*.cfg
         *secret*.conf *secret*.xml *secret*.csv *secret*.xlsx .secret .secrets *.secret *.secrets
-        secrets.enc *password*.txt *password*.csv *password*.json *password*.yaml *password*.yml
-        *password*.xlsx *password*.docx *passwd*.txt .password* *.password *passphrase* *.token .token
-        token.txt token.json *_token *api_key* *apikey* *api-key* credentials.xml hudson.util.secret
-        master.key vault.yml vault.yaml run/secrets run/credentials pgpass.conf
+        secrets.enc *passwd*.txt .password* *.password *passphrase* *.token .token token.txt token.json
+        *_token *api_key* *apikey* *api-key* credentials.xml hudson.util.secret master.key vault.yml
+        vault.yaml run/secrets run/credentials pgpass.conf *_credentials *-credentials *creds.json
+        *creds.txt *-token .*token *-token.txt *_token.txt secrets/*.yaml secrets/*.yml secrets/*.json
+        secrets/*.txt *passwords.txt *password.txt *passwords.csv *password.csv *passwords.json
+        *password.json *passwords.yaml *passwords.yml *passwords.xlsx *passwords.docx *_passwd *.passwd
+        recovery-codes* recovery_codes* backup-codes* backup_codes* *seed-phrase* *seed_phrase* mnemonic*
+        totp.txt 2fa*.txt
         """,
         hits=(
             "credentials.json", "config/secrets.yml", "client_secret_1.json", "k8s/db-secret.yaml",
-            "passwords.txt", "/run/secrets/db", "token.json", "api_key.txt", ".credentials",
+            "passwords.txt", "/run/secrets/db", "token.json", "api_key.txt", ".github-token", ".credentials",
             "aws-credentials.csv",
         ),
         misses=(
             "src/secret.py", "secrets.md", "src/credentials/index.ts", "password_reset.html",
-            "tokens.json", "secrets.example.yaml", "src/api_key_test.go", "tokenizer.json",
+            "tokens.json", "secrets.example.yaml", "charts/templates/secret.yaml",
+            "src/api_key_test.go", "tokenizer.json",
         ),
         but="""
-        *example* *sample* *template* *.schema.json *schema*.json
+        *example* *sample* *template* *.schema.json *schema*.json templates/*secret*.yaml
+        templates/*secret*.yml
         """,
     ),
     FileKind(
@@ -142,7 +152,7 @@ SECRET_KINDS = (
         "what somebody typed, passwords too",
         """
         .*_history .*history .zhistory .histfile .history .lesshst .viminfo* fish_history
-        consolehost_history.txt rediscli_history
+        consolehost_history.txt rediscli_history bash_history zsh_history mysql_history psql_history
         """,
         hits=(
             "/root/.bash_history", ".zsh_history", ".psql_history", ".python_history",
@@ -155,8 +165,9 @@ SECRET_KINDS = (
         "logins, or the hashes of passwords",
         """
         .pgpass .pg_service.conf .my.cnf .mylogin.cnf .dbshell .mongorc.js .htpasswd* .htdigest* htpasswd
-        wp-config.php localsettings.php settings.local.php config/database.yml dbconfig.xml tnsnames.ora
-        sqlnet.ora
+        wp-config.php localsettings.php settings.local.php dbconfig.xml tnsnames.ora sqlnet.ora database.yml
+        configuration.php config.inc.php parameters.yml db.properties
+        jdbc.properties hibernate.cfg.xml
         """,
         hits=(".pgpass", ".my.cnf", "www/.htpasswd", "wp-config.php", "config/database.yml"),
         misses=("schema.sql", "my.cnf.md", "wp-config-sample.php"),
@@ -171,7 +182,8 @@ SECRET_KINDS = (
         application?support/firefox .password-store *.kdbx *.kdb *.1pif *.1pux *.opvault *.agilekeychain
         bitwarden*.json .config/bitwarden* library/keychains *.keychain *.keychain-db .local/share/keyrings
         *.keyring kwalletd *.kwl microsoft/credentials microsoft/protect microsoft/vault wallet.dat .bitcoin
-        .electrum ethereum/keystore utc--* solana/id.json .config/signal tdata
+        .electrum ethereum/keystore utc--* solana/id.json .config/signal tdata local?state lastpass*.csv
+        dashlane*.csv 1password*.csv keychain.db .config/slack .config/discord wallet.json
         """,
         hits=(
             "Library/Keychains/login.keychain-db", "x/key4.db", "passwords.kdbx", "Default/Login Data",
