@@ -22,7 +22,8 @@ OBEYED_KINDS = (
         """
         .git .gitconfig .config/git .gitmodules .gitattributes .git-templates .husky .githooks lefthook.*
         .lefthook.* .lefthook .pre-commit-config.yaml .pre-commit-config.yml .pre-commit-hooks.yaml
-        .overcommit.yml .lintstagedrc* lint-staged.config.* .hg .hgrc .jj .svn
+        .overcommit.yml .lintstagedrc* lint-staged.config.*
+        .commitlintrc* commitlint.config.* .hg .hgrc .jj .svn
         """,
         hits=(
             ".git/hooks/post-checkout", ".gitconfig", ".husky/pre-commit", ".pre-commit-config.yaml",
