@@ -20,10 +20,9 @@ OBEYED_KINDS = (
         "what git runs and obeys",
         "hooks run at a commit or a checkout; settings and attributes name programs to run",
         """
-        .git .gitconfig .config/git .gitmodules .gitattributes .git-templates .husky .githooks lefthook.*
-        .lefthook.* .lefthook .pre-commit-config.yaml .pre-commit-config.yml .pre-commit-hooks.yaml
-        .overcommit.yml .lintstagedrc* lint-staged.config.*
-        .commitlintrc* commitlint.config.* .hg .hgrc .jj .svn
+        .git .gitconfig .config/git .gitmodules .gitattributes .git-templates .husky .githooks
+        .pre-commit-config.yaml .pre-commit-config.yml .pre-commit-hooks.yaml .overcommit.yml .lintstagedrc*
+        lint-staged.config.* .commitlintrc* commitlint.config.* .hg .hgrc .jj .svn lefthook* .lefthook*
         """,
         hits=(
             ".git/hooks/post-checkout", ".gitconfig", ".husky/pre-commit", ".pre-commit-config.yaml",
@@ -114,6 +113,7 @@ OBEYED_KINDS = (
         .config/mise .tool-versions .rtx.toml etc/profile etc/profile.d etc/bash.bashrc etc/bashrc etc/zsh
         etc/environment .pam_environment .xprofile .xinitrc .xsession .xsessionrc .dircolors .lesskey
         .lessfilter .alacritty.toml .kitty.conf .config/kitty .wezterm.lua .config/wezterm .hushlogin
+        .direnvrc
         """,
         hits=(
             "/home/ada/.bashrc", ".zshenv", ".envrc", "etc/profile.d/x.sh", ".config/fish/config.fish",

@@ -39,8 +39,8 @@ SECRET_KINDS = (
         *.key *.pem *.p12 *.pfx *.pkcs12 *.p8 *.pk8 *.ppk *.jks *.jceks *.bcfks *.keystore *.keytab *.priv
         *.privkey privkey* *privatekey* *private-key* *private_key* *id_rsa* *id_dsa* *id_ecdsa*
         *id_ed25519* *_rsa *_ed25519 *_ecdsa ssh_host_*_key *.ovpn *.agekey secring.* *.asc.key *.snk
-        *.private deploy_key deploykey deploy-key *_deploy_key *-key.json *_key.json rootkey.csv
-        *accesskeys*.csv
+        *.private deploy_key deploykey deploy-key *_deploy_key *-key.json *_key.json rootkey.csv *accesskey*
+        *access_key* *access-key*
         """,
         hits=(
             "tls/server.key", "server.pem.bak", "my_id_rsa~", "id_ed25519", "release.keystore",
@@ -118,7 +118,7 @@ SECRET_KINDS = (
         secrets/*.txt *passwords.txt *password.txt *passwords.csv *password.csv *passwords.json
         *password.json *passwords.yaml *passwords.yml *passwords.xlsx *passwords.docx *_passwd *.passwd
         recovery-codes* recovery_codes* backup-codes* backup_codes* *seed-phrase* *seed_phrase* mnemonic*
-        totp.txt 2fa*.txt
+        totp.txt 2fa*.txt *_token.json *-token.json
         """,
         hits=(
             "credentials.json", "config/secrets.yml", "client_secret_1.json", "k8s/db-secret.yaml",
@@ -132,7 +132,7 @@ SECRET_KINDS = (
         ),
         but="""
         *example* *sample* *template* *.schema.json *schema*.json templates/*secret*.yaml
-        templates/*secret*.yml
+        templates/*secret*.yml i18n/* i18n/*/* locales/* locales/*/* lang/* lang/*/*
         """,
     ),
     FileKind(
