@@ -1,29 +1,20 @@
 """`detect(value, kinds)`: which detectors find something in a value. A seam over `redaction/scanning.py`.
 
-Law of this file: what cannot be scanned to its end is an error, never "nothing found". One layer of percent
-escapes or of base64 is undone, no more: this is a net, and who wants to hide a secret can.
+Law of this file: what cannot be scanned to its end is an error, never "nothing found"; and what redaction
+removes is found, since one reading serves both. This is a net: who wants to hide a secret can.
 """
 
 from __future__ import annotations
-
-import re
-from binascii import Error, a2b_base64
-from urllib.parse import unquote_to_bytes
 
 from mcpguard.core.errors import InspectionError
 from mcpguard.core.functions.function import Function, FunctionError, Holds, Parameter, nothing_held
 from mcpguard.core.functions.web.networks import as_list
 from mcpguard.core.model import Json
-from mcpguard.core.redaction.detectors import GROUPS, HELD
-from mcpguard.core.redaction.leaves import Leaves, padded
-from mcpguard.core.redaction.matching import PAD
-from mcpguard.core.redaction.scanning import kinds_in, kinds_of_members
+from mcpguard.core.redaction.detectors import GROUPS
+from mcpguard.core.redaction.scanning import kinds_in
 
 LIMIT = 65_536
 """Bytes of all texts in a value."""
-
-_BASE64 = re.compile(rb"[A-Za-z0-9+/_-]{16,}")
-_STANDARD = bytes.maketrans(b"-_", b"+/")
 
 
 def detect(value: Json, kinds: str | list[str] | None = None, holds: Holds = nothing_held) -> list[Json]:
@@ -37,40 +28,18 @@ def detect(value: Json, kinds: str | list[str] | None = None, holds: Holds = not
     if not wanted <= GROUPS["all"]:
         raise FunctionError("detect() knows no such kind")
     try:
-        leaves = Leaves(value)
-        text = padded(leaves.parts())
-        if len(text) > LIMIT:
-            raise FunctionError(f"detect() reads at most {LIMIT:,} bytes")
-        found = kinds_in(text, wanted) | kinds_of_members(leaves)
-        if HELD in wanted and holds(text):
-            found.add(HELD)
-        for plain in _decoded(text[: -len(PAD)]):
-            found |= kinds_in(plain + PAD, wanted)
+        return sorted(kinds_in(value, wanted, holds, LIMIT))
     except InspectionError:
         raise FunctionError("detect() cannot scan the value to its end") from None
-    return sorted(found & wanted)
-
-
-def _decoded(text: bytes) -> list[bytes]:
-    plain = [unquote_to_bytes(text)] if b"%" in text else []
-    runs = [decoded for run in _BASE64.findall(text) if (decoded := _from_base64(run))]
-    return [*plain, b"\x1f".join(runs)] if runs else plain
-
-
-def _from_base64(run: bytes) -> bytes:
-    """What a run of base64 (RFC 4648, sections 4 and 5) says if that is text, else nothing."""
-    try:
-        decoded = a2b_base64(run.translate(_STANDARD) + b"=" * (-len(run) % 4))
-        decoded.decode()
-    except (Error, UnicodeDecodeError):
-        return b""
-    return decoded
+    except ValueError:
+        raise FunctionError(f"detect() reads at most {LIMIT:,} bytes") from None
 
 
 DETECT = Function(
     name="detect",
     summary="Which detectors of secrets and personal data match anywhere in a value, including member "
-    "names and numbers. One layer of percent escapes or base64 is undone. `kinds` restricts the "
+    "names and numbers, also behind the [disguises](detectors.md#disguises) that redaction sees "
+    "through, and cut up over several arguments. `kinds` restricts the "
     "answer; `secret`, `personal` and `all` stand for several. `held` are the values that mcpguard holds.",
     parameters=(
         Parameter("value", "any"),

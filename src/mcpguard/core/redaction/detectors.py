@@ -24,7 +24,8 @@ class Detector(Struct, frozen=True):
     its group 1, if there is one, is what is removed. It never runs over a control character other than
     white space, nor over 0xFF, and its work is bounded by what it can remove. `accept` checks further
     and answers how many bytes of the match count, 0 for none. `members` are names of JSON members
-    whose whole value is removed if `pattern` matches "name=value". `hits` and `misses` are made-up
+    whose whole value is removed if `pattern` matches "name=value". Without `joins` it is not put
+    together from several texts, since these would be one by chance. `hits` and `misses` are made-up
     examples that the tests run.
     """
 
@@ -36,6 +37,12 @@ class Detector(Struct, frozen=True):
     trigger: str = ""
     accept: Callable[[bytes], int] | None = None
     members: tuple[str, ...] = ()
+    joins: bool = True
+
+    @property
+    def stops(self) -> bool:
+        """Whether it counts only where something does not go on behind it."""
+        return self.pattern.rfind("(?!") > len(self.pattern) - 24
 
     def match(self, text: bytes, start: int) -> tuple[int, int] | None:
         """The span to remove if a match starts at `start`."""
@@ -237,6 +244,7 @@ DETECTORS: tuple[Detector, ...] = (
         pattern=r"""://[^\x00-\x20"'<>\\/?#@:\xff]{1,256}:([^\x00-\x20"'<>\\/?#\xff]{1,2048})@""",
         starts=("://",),
         trigger="@",
+        joins=False,
         hits=("postgres://app:" + "pa55-w0rd@db:5432/x", "https://user:" + "tok3n@example.com/path"),
         misses=("https://example.com:8080/a@b", "https://user@example.com", "http://a/b:c@d", "x:y@z"),
     ),

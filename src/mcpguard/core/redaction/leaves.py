@@ -9,6 +9,8 @@ from bisect import bisect_right
 from collections import defaultdict
 from collections.abc import Container, Iterable, Iterator, Mapping
 
+from msgspec import Struct
+
 from mcpguard.core.errors import InspectionError
 from mcpguard.core.model import Detection, Json
 from mcpguard.core.redaction.matching import PAD
@@ -42,6 +44,20 @@ class Leaves:
         parts += self.columns
         return parts
 
+    def orders(self) -> "tuple[Order, ...]":
+        """The orders in which the leaves may say something together: as `parts` has them, and where a name
+        has one of DIGITS, so that it may be a piece of a value, each name before what it names."""
+        if DIGITS.isdisjoint("".join(self.columns)):
+            return _AS_THEY_ARE
+        named: list[int] = []
+        strings = sum(map(len, self.columns.values()))
+        numbers = range(strings, strings + len(self.numbers))
+        at = 0
+        for name, column in enumerate(self.columns.values(), numbers.stop):
+            named += [name, *range(at, at + len(column))]
+            at += len(column)
+        return Order(None), Order([*named, *numbers])
+
     def is_number(self, index: int) -> bool:
         """Whether the part of this index is a number."""
         return 0 <= index - sum(map(len, self.columns.values())) < len(self.numbers)
@@ -54,6 +70,24 @@ class Leaves:
                 if name in names:
                     yield name, at, text
                 at += len(text.encode("utf-8", "surrogatepass")) + 1
+
+
+class Order(Struct, frozen=True):
+    """An order of leaves, as indices of `Leaves.parts`; None for that of `parts`."""
+
+    indices: list[int] | None
+
+    def arranged(self, parts: list[str]) -> list[str]:
+        """The parts in this order."""
+        return parts if self.indices is None else [parts[index] for index in self.indices]
+
+    def part(self, place: int) -> int:
+        """The index in `parts` of what is at `place` in this order."""
+        return place if self.indices is None else self.indices[place]
+
+
+_AS_THEY_ARE = (Order(None),)
+DIGITS = frozenset("0123456789")
 
 
 def padded(parts: list[str]) -> bytes:

@@ -8,6 +8,7 @@ import hashlib
 import hmac
 import re
 from collections.abc import Callable, Iterable
+from functools import partial
 from threading import Lock
 
 import msgspec
@@ -16,10 +17,19 @@ from mcpguard.core.errors import InspectionError
 from mcpguard.core.model import Detection, Json, Redacted
 from mcpguard.core.redaction.detectors import KINDS, OPT_IN
 from mcpguard.core.redaction.held import Holding, mark_of
-from mcpguard.core.redaction.leaves import EditedLeaf, Layout, Leaves, Rebuild, padded
-from mcpguard.core.redaction.matching import HIT_CAP, Span
-from mcpguard.core.redaction.scanning import MEMBERS, OPT_IN_DETECTORS, confirm, members, tokens
-from mcpguard.core.redaction.scanning import triggers as _triggers
+from mcpguard.core.redaction.leaves import DIGITS, SEPARATOR, EditedLeaf, Layout, Leaves, Rebuild, padded
+from mcpguard.core.redaction.matching import PAD, Span
+from mcpguard.core.redaction.scanning import (
+    MEMBERS,
+    OPT_IN_DETECTORS,
+    Hit,
+    confirm,
+    found_behind,
+    hits,
+    members,
+    triggers,
+)
+from mcpguard.core.redaction.views import ALPHABET, LONG, ORDINARY, WHITE, beginnings, marks, stop, views
 from mcpguard.core.secret import Secret
 
 __all__ = ["KINDS", "OPT_IN", "Redactor", "authored"]
@@ -95,8 +105,14 @@ class Redactor:
     def strays(self, value: Json, names: frozenset[str]) -> tuple[str, ...]:
         """The names of the held values in `value`, without those that are held under one of `names` too.
         Raises InspectionError as `inspect` does."""
-        text = padded(Leaves(value).parts())
-        return tuple(sorted(self._held.strays(text, names))) if self._held.found(text) else ()
+        leaves = Leaves(value)
+        parts = leaves.parts()
+        strays: set[str] = set()
+        for order in leaves.orders():
+            for view in views(padded(order.arranged(parts))):
+                if self._held.found(view.text):
+                    strays |= self._held.strays(view.text, names)
+        return tuple(sorted(strays))
 
     def inspect(self, value: Json, also: tuple[str, ...] = ()) -> Redacted:
         """`value` without secrets, in the same shape; the very same object if there are none.
@@ -109,8 +125,14 @@ class Redactor:
         """
         try:
             leaves = Leaves(value)
-            text = padded(leaves.parts())
-            if self._found(text, also) or not leaves.columns.keys().isdisjoint(MEMBERS):
+            parts = leaves.parts()
+            # As `padded` does, on the road of every answer.
+            text = SEPARATOR.join(parts).encode("utf-8", "surrogatepass") + PAD
+            if (
+                self._found(text, also)
+                or not leaves.columns.keys().isdisjoint(MEMBERS)
+                or (not DIGITS.isdisjoint("".join(leaves.columns)) and self._found_in(leaves, parts, also))
+            ):
                 return self._clean(value, leaves, also)
             return Redacted(value, _encode(value))
         except InspectionError:
@@ -125,12 +147,30 @@ class Redactor:
         except InspectionError:
             return WITHHELD
 
+    def _found_in(self, leaves: Leaves, parts: list[str], also: tuple[str, ...]) -> bool:
+        orders = leaves.orders()[1:]
+        return any(self._found(padded(order.arranged(parts)), also) for order in orders)
+
     def _found(self, text: bytes, also: tuple[str, ...] = ()) -> bool:
-        return (
-            _triggers().search(text, confirm)
+        """Whether anything is in `text`. All of it stands here, since nearly every answer holds nothing."""
+        flat = text.replace(b"\x1f", b"")
+        if (
+            triggers().search(flat, partial(confirm, [text]))
             or self._held.found(text)
-            or (bool(also) and any(OPT_IN_DETECTORS[kind].every(text) for kind in also))
-        )
+            or (also and any(OPT_IN_DETECTORS[kind].every(text) for kind in also))
+        ):
+            return True
+        if (text.translate(None, ORDINARY) and marks().search(text, stop)) or (
+            flat.translate(ALPHABET).find(LONG) >= 0
+            and (
+                also
+                or beginnings()[0].search(
+                    text.replace(b"\\n", b"").replace(b"\\r", b"").translate(None, WHITE), stop
+                )
+            )
+        ):
+            return found_behind(text, self._held.found, also)
+        return False
 
     def _clean(self, value: Json, leaves: Leaves, also: tuple[str, ...]) -> Redacted:
         """Remove until nothing is found: what was beside a removed text may be a hit without it."""
@@ -138,10 +178,10 @@ class Redactor:
         numbers = _Numbers(self._taken(padded(leaves.parts())))
         for _ in range(_ROUNDS):
             parts = leaves.parts()
-            spans = self._spans(leaves, parts, also)
-            if not spans:
+            cuts = self._cuts(leaves, parts, also)
+            if not cuts:
                 return Redacted(value, _encode(value), tuple(map(self._sealed, findings)))
-            rebuild = Rebuild(leaves, _edited(leaves, parts, spans, numbers))
+            rebuild = Rebuild(leaves, _edited(leaves, parts, cuts, numbers))
             value = rebuild.value(value)
             findings.update(dict.fromkeys(rebuild.findings))
             leaves = Leaves(value)
@@ -150,20 +190,29 @@ class Redactor:
     def _sealed(self, finding: Detection) -> Detection:
         return Detection(finding.kind, "") if self._found(padded([finding.path])) else finding
 
-    def _spans(self, leaves: Leaves, parts: list[str], also: tuple[str, ...]) -> list[Span]:
-        """What is to be removed, in order and without overlaps."""
-        text = re.sub(_PLACEHOLDER, self._mask, padded(parts))
-        hits = tokens(text)
-        for kind in also:
-            hits += [(*span, kind) for span in OPT_IN_DETECTORS[kind].every(text)]
-        if len(hits) > HIT_CAP:
-            raise InspectionError(f"more than {HIT_CAP} hits")
-        hits += members(leaves)
+    def _cuts(self, leaves: Leaves, parts: list[str], also: tuple[str, ...]) -> dict[int, list[Span]]:
+        """What is to be removed from each part, by its index: in order and without overlaps."""
+        cuts: dict[int, list[Span]] = {}
+        for order in leaves.orders():
+            arranged = order.arranged(parts)
+            text = re.sub(_PLACEHOLDER, self._mask, padded(arranged))
+            spans = self._spans(text, also, members(leaves) if order.indices is None else ())
+            layout = Layout(arranged)
+            for span in spans:
+                for place, start, end in layout.touched(span.start, span.end):
+                    cuts.setdefault(order.part(place), []).append(span._replace(start=start, end=end))
+        return {index: _merged(sorted(spans)) for index, spans in cuts.items()}
+
+    def _spans(self, text: bytes, also: tuple[str, ...], more: Iterable[Hit]) -> list[Span]:
         spans = [
             Span(start, end, kind, hmac.digest(self._key, text[start:end], hashlib.sha256))
-            for start, end, kind in set(hits)
+            for start, end, kind in {*hits(text, also), *more}
         ]
-        return _merged(sorted(self._held.spans(text) + spans))
+        for view in views(text):
+            for span in self._held.spans(view.text):
+                start, end = view.place(span.start, span.end)
+                spans.append(span._replace(start=start, end=end))
+        return _merged(sorted(spans))
 
     def _mask(self, placeholder: re.Match[bytes]) -> bytes:
         """Our own placeholders are no text: nothing is found in them or across them."""
@@ -194,28 +243,25 @@ class _Numbers:
         return f"[REDACTED:{span.kind}#{number}]"
 
 
-def _edited(leaves: Leaves, parts: list[str], spans: list[Span], numbers: _Numbers) -> list[str]:
+def _edited(leaves: Leaves, parts: list[str], cuts: dict[int, list[Span]], numbers: _Numbers) -> list[str]:
     edited = list(parts)
-    cuts: dict[int, list[tuple[int, int, Span]]] = {}
-    layout = Layout(parts)
-    for span in spans:
-        for index, start, end in layout.touched(span.start, span.end):
-            cuts.setdefault(index, []).append((start, end, span))
-    for index, places in cuts.items():
-        whole = [(0, len(parts[index]), places[0][2])] if leaves.is_number(index) else places
+    # In the order in which the texts stand, so that numbers ascend.
+    for index, spans in sorted(cuts.items()):
+        number = leaves.is_number(index)
+        whole = [spans[0]._replace(start=0, end=len(parts[index]))] if number else spans
         edited[index] = _cut(parts[index].encode("utf-8", "surrogatepass"), whole, numbers)
     return edited
 
 
-def _cut(text: bytes, places: list[tuple[int, int, Span]], numbers: _Numbers) -> EditedLeaf:
+def _cut(text: bytes, spans: list[Span], numbers: _Numbers) -> EditedLeaf:
     kept: list[bytes] = []
     at = 0
-    for start, end, span in places:
-        kept += text[at:start], numbers.label(span).encode()
-        at = end
+    for span in spans:
+        kept += text[at : span.start], numbers.label(span).encode()
+        at = span.end
     kept.append(text[at:])
     new = EditedLeaf(b"".join(kept).decode("utf-8", "surrogatepass"))
-    new.kinds = tuple(dict.fromkeys(span.kind for _, _, span in places))
+    new.kinds = tuple(dict.fromkeys(span.kind for span in spans))
     return new
 
 

@@ -1,15 +1,26 @@
-"""Where the formats of detectors are in a text: the one scan of redaction and of conditions.
+"""What is in a text: the one reading of redaction and of conditions.
 
-Law of this file: a scan tells what it found to its end or raises InspectionError.
+Law of this file: a scan tells what it found to its end or raises InspectionError. Whether something is found
+and what the `hits` are is looked for in the same: the text itself, what is cut up over its leaves, and its
+`views`.
 """
 
-from collections.abc import Iterator
+from bisect import bisect_right
+from collections.abc import Callable, Iterator
 from functools import cache
+from itertools import islice
+from typing import Any
 
 from mcpguard.core.errors import InspectionError
-from mcpguard.core.redaction.detectors import DETECTORS, PERSONAL
-from mcpguard.core.redaction.leaves import Leaves
+from mcpguard.core.model import Json
+from mcpguard.core.redaction.detectors import DETECTORS, HELD, PERSONAL, Detector, compiled
+from mcpguard.core.redaction.leaves import Leaves, padded
 from mcpguard.core.redaction.matching import HIT_CAP, PAD, Matcher, compile_literals
+from mcpguard.core.redaction.views import (
+    Flat,
+    View,
+    views,
+)
 
 OPT_IN_DETECTORS = {detector.kind: detector for detector in PERSONAL}
 """The detectors of personal data, by kind."""
@@ -20,6 +31,13 @@ MEMBERS = {name: detector for detector in DETECTORS for name in detector.members
 _REACH = 2048
 _STARTS = [(start.encode(), detector) for detector in DETECTORS for start in detector.starts]
 _TRIGGERS = [detector.trigger.encode() or start for start, detector in _STARTS]
+_LEAVES = 64
+_PIECE = 4096
+_BEHIND = 8
+_FAR = 40_000
+
+Hit = tuple[int, int, str]
+"""Start, end and kind."""
 
 
 @cache
@@ -28,38 +46,97 @@ def triggers() -> Matcher:
     return compile_literals(_TRIGGERS)
 
 
-def confirm(index: int, _from: int, end: int, _flags: int, text: bytes) -> bool:
-    """A Visit of `triggers`: whether the format that a trigger belongs to is there too."""
-    start = _start(index, end, text)
-    return start >= 0 and _STARTS[index][1].match(text, start) is not None
+def found_behind(text: bytes, holds: Callable[[bytes], bool], also: tuple[str, ...] = ()) -> bool:
+    """Whether a view of `text` has a format of a token, a held value, or personal data of the kinds `also`.
+    Raises InspectionError where `hits` does."""
+    for view in islice(views(text, bool(also)), 1, None):
+        if holds(view.text) or any(OPT_IN_DETECTORS[kind].every(view.text) for kind in also):
+            return True
+        if any(True for _ in _tokens(view)):
+            return True
+    return False
 
 
-def tokens(text: bytes) -> list[tuple[int, int, str]]:
-    """The token formats in `text`, which ends in PAD: start, end and kind, in no order, overlaps too.
+def hits(text: bytes, also: tuple[str, ...] = ()) -> list[Hit]:
+    """The formats of tokens in `text`, which ends in PAD, and the personal data of the kinds `also`: in no
+    order, overlaps too. Raises InspectionError for more than HIT_CAP."""
+    made: list[Hit] = []
+    for view in views(text, bool(also)):
+        for start, end, kind in _tokens(view):
+            made.append((*view.place(start, end), kind))
+        for kind in also:
+            made += [(*view.place(*span), kind) for span in OPT_IN_DETECTORS[kind].every(view.text)]
+        if len(made) > HIT_CAP:
+            raise InspectionError(f"more than {HIT_CAP} hits")
+    return made
 
-    Raises InspectionError for more than HIT_CAP.
-    """
-    tried: set[tuple[int, int]] = set()
-    hits: list[tuple[int, int, str]] = []
 
-    def visit(index: int, _from: int, end: int, _flags: int, _text: bytes) -> None:
+def tokens(text: bytes) -> list[Hit]:
+    """The formats of tokens that stand in `text` itself, which ends in PAD and is one leaf."""
+    return list(_tokens(View(text)))
+
+
+def confirm(kept: list[Any], index: int, _from: int, end: int, _flags: int, flat: bytes) -> bool:
+    """A Visit of `triggers`, with the text that `flat` is made of: whether the format is there too."""
+    start = _start(index, end, flat)
+    if start < 0:
+        return False
+    if len(kept) == 1:  # Made at the first trigger: most texts have none.
+        kept += View(kept[0]).flat, [0]
+    return _match(kept[1], _STARTS[index][1], start, kept[2]) is not None
+
+
+def _tokens(view: View) -> Iterator[Hit]:
+    flat = view.flat
+    seen: set[tuple[int, int]] = set()
+
+    def visit(index: int, _from: int, end: int, _flags: int, text: bytes) -> None:
         start = _start(index, end, text)
-        if start < 0 or (index, start) in tried:
-            return
-        tried.add((index, start))
-        detector = _STARTS[index][1]
-        span = detector.match(text, start)
-        if span:
-            if len(hits) == HIT_CAP:
+        if start >= 0:
+            if len(seen) == HIT_CAP:
                 raise InspectionError(f"more than {HIT_CAP} hits")
-            hits.append((*span, detector.kind))
+            seen.add((start, index))
 
-    triggers().search(text, visit)
-    return hits
+    triggers().search(flat.text, visit)
+    tried = [0]
+    for start, index in sorted(seen):
+        detector = _STARTS[index][1]
+        span = _match(flat, detector, start, tried)
+        if span:
+            yield (*span, detector.kind)
 
 
-def members(leaves: Leaves) -> Iterator[tuple[int, int, str]]:
-    """Values whose member's name says what they are, such as AWS's SecretAccessKey: start, end and kind."""
+def _match(flat: Flat, detector: Detector, start: int, tried: list[int]) -> tuple[int, int] | None:
+    """The span of a format that begins at `start` in `flat`, in the text that this is made of."""
+    span = detector.match(flat.source, flat.at(start))
+    if span or not detector.joins or not flat.bounds:
+        return span
+    return _across(flat, detector, start, tried)
+
+
+def _across(flat: Flat, detector: Detector, start: int, tried: list[int]) -> tuple[int, int] | None:
+    """The same for one that is cut up over leaves. What must not go on behind it is looked for as if each of
+    the next leaves were the last one."""
+    bounds, text = flat.bounds, flat.text
+    leaf = bisect_right(bounds, start)
+    if leaf == len(bounds) or bounds[leaf] - start > _PIECE:
+        return None
+    begin = max(bounds[leaf - 1] if leaf else 0, start - _BEHIND)
+    piece = text[begin : min(len(text) - len(PAD), start + _FAR)]
+    ends = [end - begin for end in bounds[leaf + 1 : leaf + _LEAVES]] if detector.stops else []
+    for end in (len(piece), *ends):
+        tried[0] += 1
+        if tried[0] > HIT_CAP:
+            raise InspectionError(f"more than {HIT_CAP} hits")
+        found = compiled(detector.pattern).match(piece, start - begin, end)
+        if found and found.end() + begin > bounds[leaf]:
+            first, last = found.span(found.re.groups)
+            return flat.at(first + begin), flat.at(last + begin - 1, 1)
+    return None
+
+
+def members(leaves: Leaves) -> Iterator[Hit]:
+    """Values whose member's name says what they are, such as AWS's SecretAccessKey."""
     for name, at, value in leaves.placed(MEMBERS):
         named = f"{name}={value}".encode("utf-8", "surrogatepass")
         span = MEMBERS[name].match(named + PAD, 0)
@@ -68,19 +145,20 @@ def members(leaves: Leaves) -> Iterator[tuple[int, int, str]]:
             yield span[0] + shift, span[1] + shift, MEMBERS[name].kind
 
 
-def kinds_in(text: bytes, wanted: frozenset[str]) -> set[str]:
-    """The kinds of formats in `text`, which ends in PAD: all those of tokens, of personal data the `wanted`.
-
-    Raises InspectionError as `tokens` does.
-    """
-    found = {kind for _, _, kind in tokens(text)}
-    found |= {kind for kind in wanted & OPT_IN_DETECTORS.keys() if OPT_IN_DETECTORS[kind].every(text)}
-    return found
-
-
-def kinds_of_members(leaves: Leaves) -> set[str]:
-    """The kinds that `members` finds."""
-    return {kind for _, _, kind in members(leaves)}
+def kinds_in(value: Json, wanted: frozenset[str], holds: Callable[[bytes], bool], most: int) -> set[str]:
+    """Those of the `wanted` kinds, "held" too, that redaction would remove from `value`. Raises
+    InspectionError as `hits` does, and ValueError for more than `most` bytes of text."""
+    leaves = Leaves(value)
+    also = tuple(wanted & OPT_IN_DETECTORS.keys())
+    kinds = {kind for _, _, kind in members(leaves)}
+    for order in leaves.orders():
+        text = padded(order.arranged(leaves.parts()))
+        if len(text) > most:
+            raise ValueError
+        kinds |= {kind for _, _, kind in hits(text, also)}
+        if HELD in wanted and any(holds(view.text) for view in views(text)):
+            kinds.add(HELD)
+    return kinds & wanted
 
 
 def _start(index: int, end: int, text: bytes) -> int:

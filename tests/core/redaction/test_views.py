@@ -1,0 +1,225 @@
+"""Disguises: what one hides from redaction it hides from conditions, and these are hidden from neither."""
+
+from __future__ import annotations
+
+import json
+from base64 import b64encode, urlsafe_b64encode
+from collections.abc import Callable
+from contextlib import suppress
+from random import Random
+from textwrap import wrap
+from typing import Any
+
+import pytest
+
+from mcpguard.core.errors import InspectionError
+from mcpguard.core.functions.detect import detect
+from mcpguard.core.redaction import views as disguises
+from mcpguard.core.redaction.detectors import DETECTORS, PERSONAL, Detector
+from mcpguard.core.redaction.leaves import padded
+from mcpguard.core.redaction.redactor import Redactor
+from mcpguard.core.redaction.views import PAD, views
+from mcpguard.core.secret import Secret
+
+HELD = "tok-9f3Kq7Zx1Lm5Wb8e"
+
+
+def base64(text: str) -> str:
+    return b64encode(text.encode()).decode()
+
+
+def between(mark: str) -> Callable[[str], str]:
+    return mark.join
+
+
+def each(shape: str) -> Callable[[str], str]:
+    return lambda text: "".join(shape.format(ord(char)) for char in text)
+
+
+TEXTS: dict[str, Callable[[str], str]] = {
+    "as it is": lambda text: text,
+    "base64": base64,
+    "base64 behind one byte": lambda text: base64(f".{text}"),
+    "base64 behind two bytes": lambda text: base64(f"{{ {text}"),
+    "base64 in a file": lambda text: base64(f"# settings\nkey: value\n{text}\nmore: of it\n" * 3),
+    "base64 for URLs": lambda text: urlsafe_b64encode(f"?{text} >>>".encode()).decode().rstrip("="),
+    "base64 in lines": lambda text: "\n".join(wrap(base64(f"some more of {text} and so on"), 20)),
+    "base64 in lines of JSON": lambda text: "\\n".join(wrap(base64(f"some more of {text} and so on"), 60)),
+    "base64 behind a path": lambda text: f"https://example.com/a/b/{base64(text)}",
+    "base64 of base64": lambda text: base64(f"see {base64(f'it is {text}')}"),
+    "hex": lambda text: text.encode().hex(),
+    "HEX": lambda text: text.encode().hex().upper(),
+    "hex in lines": lambda text: "\n".join(wrap(f"more {text}".encode().hex(), 32)),
+    "hex behind a digit": lambda text: f"0{text.encode().hex()}",
+    "escapes of URLs": each("%{:02x}"),
+    "escapes of URLs, twice": each("%25{:02X}"),
+    "escapes of JSON": each("\\u{:04x}"),
+    "escapes of JSON in JSON": each("\\\\u{:04x}"),
+    "escapes of bytes": each("\\x{:02x}"),
+    "entities": each("&#{:d};"),
+    "entities in hex": each("&#x{:X};"),
+    "base64 in escapes": lambda text: each("%{:02x}")(base64(text)),
+    "spaces that are not seen": between("\u200b"),
+    "joiners": between("\u2060"),
+    "soft hyphens": between("\u00ad"),
+    "directions": between("\u202a"),
+    "a byte order mark": between("\ufeff"),
+    "variation selectors": between("\ufe0f"),
+    "letters that are not seen": between("\u3164"),
+    "controls": between("\x08"),
+    "tags": lambda text: "".join(chr(0xE0000 + ord(char)) if ord(char) >= 32 else char for char in text),
+    "full width": lambda text: "".join(
+        chr(ord(char) + 0xFEE0) if "!" <= char <= "~" else char for char in text
+    ),
+    "colours": between("\x1b[01;31m\x1b[K"),
+    "colours with one byte": between("\x9b0m"),
+    "links of a terminal": between("\x1b]8;;https://example.com\x1b\\"),
+    "colours in JSON": between("\\u001b[0m"),
+}
+VALUES: dict[str, Callable[[str], Any]] = {
+    "two arguments": lambda text: {"a": text[:9], "b": text[9:]},
+    "three arguments": lambda text: {"a": text[:6], "b": text[6:11], "c": text[11:]},
+    "with another one behind": lambda text: {"a": text[:9], "b": text[9:], "c": "and more"},
+    "a list": lambda text: ["see", text[:9], text[9:]],
+    "a list of letters": list,
+    "rows": lambda text: [{"id": "x", "part": text[:9]}, {"id": "y", "part": text[9:]}],
+    "blocks": lambda text: [{"type": "text", "text": text[:9]}, {"type": "text", "text": text[9:]}],
+    "two names": lambda text: {text[:9]: True, text[9:]: None},
+    "a name": lambda text: {"env": {text: 1}},
+    "cut up in base64": lambda text: [base64(f"it is {text}")[:21], base64(f"it is {text}")[21:]],
+}
+SECRETS = [(one, text) for one in DETECTORS for text in one.hits]
+
+
+def removed(value: Any, *also: str) -> set[str]:
+    """What redaction takes out; of what is left nothing is found."""
+    made = Redactor(b"key")
+    made.hold("env:A", Secret(HELD))
+    found = made.inspect(value, also)
+    assert detect(found.value, "secret", made.holds) == []
+    assert made.inspect(found.value, also).value is found.value
+    return {finding.kind for finding in found.findings}
+
+
+@pytest.mark.parametrize("disguise", TEXTS)
+def test_a_disguise_hides_a_token_neither_from_redaction_nor_from_conditions(disguise: str) -> None:
+    for detector, text in SECRETS:
+        hidden = {"query": f"see {TEXTS[disguise](text)} ."}
+        assert detector.kind in detect(hidden, "secret"), (detector.kind, hidden)
+        assert detector.kind in removed(hidden), (detector.kind, hidden)
+
+
+@pytest.mark.parametrize("disguise", VALUES)
+def test_a_token_that_is_cut_up_is_found_by_both(disguise: str) -> None:
+    for detector, text in SECRETS:
+        if detector.joins or disguise == "a name":
+            hidden = VALUES[disguise](text)
+            assert detector.kind in detect(hidden, "secret"), (detector.kind, hidden)
+            assert detector.kind in removed(hidden), (detector.kind, hidden)
+
+
+@pytest.mark.parametrize("disguise", [*TEXTS, *VALUES])
+def test_a_held_value_is_found_by_both_in_every_disguise(disguise: str) -> None:
+    made = Redactor(b"key")
+    made.hold("env:A", Secret(HELD))
+    hidden = TEXTS[disguise](HELD) if disguise in TEXTS else VALUES[disguise](HELD)
+    assert detect([hidden], "held", made.holds) == ["held"]
+    assert removed([hidden]) >= {"credential:env:A"}
+    assert made.strays([hidden], frozenset()) == ("env:A",)
+
+
+def test_a_name_and_its_value_may_be_two_pieces() -> None:
+    token = "ghp_" + "aB3kQ9xZ7mT2" * 3
+    for value in ({token[:16]: token[16:]}, {"x": {HELD[:9]: [HELD[9:]], "y": 1.5}}):
+        kinds = {"github-token"} if token[:16] in value else {"credential:env:A"}
+        assert removed(value) == kinds
+    assert detect({token[:16]: token[16:]}) == ["github-token"]
+    assert detect({"abcdef1": "x", "list": [1, 2]}) == []
+
+
+@pytest.mark.parametrize("detector", PERSONAL, ids=lambda one: one.kind)
+@pytest.mark.parametrize("disguise", ["as it is", "base64", "base64 in a file", "escapes of URLs", "joiners"])
+def test_personal_data_that_a_rule_asks_for_too(disguise: str, detector: Detector) -> None:
+    for text in detector.hits:
+        hidden = {"query": f"see {TEXTS[disguise](f'{text}, and more')} ."}
+        assert detector.kind in detect(hidden, "personal")
+        assert detector.kind in removed(hidden, detector.kind)
+
+
+def test_what_stands_around_a_disguise_stays() -> None:
+    token = "ghp_" + "aB3kQ9xZ7mT2" * 3
+    mark = "[REDACTED:github-token#1]"
+    for before, after in (("a %41 ", " b%20c"), ("\u200bx ", " \u200b"), ("é &amp; ", " €")):
+        for disguise in (
+            "as it is",
+            "escapes of URLs",
+            "spaces that are not seen",
+            "entities",
+            "tags",
+            "hex",
+        ):
+            text = f"{before}{TEXTS[disguise](token)}{after}"
+            assert Redactor(b"key").inspect(text).value == f"{before}{mark}{after}", disguise
+    inside = base64(f"0123456789ab{token} at the end")
+    assert Redactor(b"key").inspect(inside).value == f"{inside[:16]}{mark}{inside[-14:]}"
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        {"proxy": "http://proxy:3128", "user": "jane@localhost"},
+        ["ghp_", "abc"],
+        ["see eyJhIjoxfQ", "then"] * 500,
+        {"cursor": base64('{"id":42,"after":"2026-01-01T00:00:00Z"}')},
+        {"page": "a%20b&amp;c \\u00e9 &#8364; caf\u00e9 \u4e2d\u6587 100% \\d+ \\n"},
+        {"sha": "0a1b2c3d" * 8, "path": "/src/mcpguard/core/functions/detect"},
+        {"text": "\x1b[31mred\x1b[0m"},
+    ],
+)
+def test_ordinary_values_are_left_alone(value: Any) -> None:
+    assert Redactor(b"key").inspect(value).value is value
+    assert detect(value, "secret") == []
+
+
+def test_each_place_of_a_view_is_where_that_comes_from() -> None:
+    chance = Random(5)
+    for _ in range(300):
+        pieces = [chance.choice(list(TEXTS.values())[20:])("abcd") + " " for _ in range(3)]
+        plain, text = "abcd abcd abcd ", "".join(pieces)
+        last = [view for view in views(padded([text]))][1:2]
+        for view in last or [next(views(padded([text])))]:
+            got = view.text[: -len(PAD)].decode("utf-8", "replace")
+            at = got.find("abcd ", 2)
+            if got == plain and at > 0:
+                start, end = view.place(at, at + 4)
+                assert text.encode()[start:end].decode() in (pieces[1][:-1], pieces[1][:-1].strip())
+
+
+@pytest.mark.parametrize(
+    "text", ["&#1114112;", "\\ud83d", "\U000e0001x", "\x1bA", "\x1b(B", "%ff", "&#x110000;"]
+)
+def test_what_stands_for_no_letter_is_nothing(text: str) -> None:
+    assert Redactor(b"key").inspect(text).value == text
+
+
+def test_a_flood_of_beginnings_is_withheld(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(disguises, "HIT_CAP", 10)
+    with pytest.raises(InspectionError, match="hits"):
+        Redactor(b"key").inspect(base64("ghp_ " * 40))
+
+
+@pytest.mark.no_cover
+@pytest.mark.parametrize(
+    "unit",
+    ["Z2hw", "ZXlK", "6768705f", "%25", "\\u0061", "&#x41;", "\u200b", "\x1b[0m", "Z2hwXw==\n", "%", "\\", "Z2hw Z2hw-"],
+)  # fmt: skip
+def test_a_hostile_text_of_half_a_megabyte_is_read_to_its_end(unit: str) -> None:
+    text = (unit * (500_000 // len(unit.encode()) + 1))[:500_000]
+    for value in ({"text": text}, [text[at : at + 50] for at in range(0, len(text), 50)]):
+        with suppress(InspectionError):  # A flood of hits.
+            Redactor(b"key").inspect(value)
+
+
+def test_json_that_stands_in_a_text_is_read() -> None:
+    token = "ghp_" + "aB3kQ9xZ7mT2" * 3
+    assert "github-token" in removed({"text": json.dumps({"a": json.dumps({"b": f"\u00e9{token}"})})})
