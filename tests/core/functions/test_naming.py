@@ -72,6 +72,8 @@ def test_a_kind_says_why_and_has_names_that_can_be_found(kind: FileKind) -> None
         ".#prod.env",
         ".prod.env.swp",
         "prod.env (copy)",
+        '"/srv/server.pem"',
+        "'.npmrc'",
         "HEAD~2:.npmrc",
         "host:/home/ada/.netrc",
         ":0:auth.json",

@@ -30,10 +30,13 @@ _TAIL = re.compile(
     r"|zip|tar|tgz)|[._ -]?[0-9]+|[._ -]?\([^()]*\)|[~#+])\Z"
 )
 _TAILS = 8
+# Some programs take the quotes around a path away.
+_AROUND = " \"'`"
 # What editors put before the name of a copy, such as `.#a` and `#a#`.
 _HEAD = re.compile(r"\A[.#~$]+(?=.)")
 # Where a part of a URL, a list or a remark begins.
 _CUT = re.compile(r"(?!\A)[#;,?& ].*", re.DOTALL)
+_MARKED = re.compile(r"[*?\[({$`%]")
 _VARIABLE = re.compile(r"\$\{[^}]*\}|\$\(.*\)|`[^`]*`|\$\w+|\$(?=.)|%\w+%", re.DOTALL)
 _BRACES = re.compile(r"\{([^{}]*(?:,|\.\.)[^{}]*)\}")
 _ATOM = re.compile(r"([@+!*?]\([^()]*\)|\*)|(\[\]?(?:\[[:.=][^]]*[:.=]\]|[^]])*\]|\?)|.", re.DOTALL)
@@ -83,7 +86,7 @@ class Naming:
         readings = [one for text in _readings(path) for one in dict.fromkeys((text, text.replace(":", "/")))]
         if any(self._in(text) for reading in readings for text in _forms(_names(reading))):
             return True
-        for reading in readings:
+        for reading in filter(_MARKED.search, readings):
             for text in _expanded(_VARIABLE.sub("*", reading)):
                 self._check(_names(text))
         return False
@@ -193,7 +196,7 @@ def _folded(path: str) -> str:
 
 
 def _names(path: str) -> list[str]:
-    names = [name if name.strip(". ") == "" else name.strip(" ").rstrip(". ") for name in path.split("/")]
+    names = [name if name.strip(". ") == "" else name.strip(_AROUND).rstrip(". ") for name in path.split("/")]
     if any(len(name.encode()) > LONGEST for name in names):
         raise FunctionError(f"a name in a path has at most {LONGEST} bytes")
     return [name for name in names if name.strip(" ") not in ("", ".")]
