@@ -5,10 +5,10 @@ Each keeps its port's contract: the suites in `tests/gateway/test_contracts.py` 
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Awaitable, Callable
+from copy import deepcopy
 from datetime import UTC, datetime, timedelta
-from typing import Any
+from typing import Any, TypeVar
 
 from mcpguard.config.policies import compile_policy
 from mcpguard.core.errors import AuditError, SessionError, UpstreamError
@@ -23,12 +23,13 @@ from mcpguard.gateway.flight import Wait
 from mcpguard.gateway.gateway import Gateway
 from mcpguard.gateway.inspection import Inspector, Sealed
 from mcpguard.gateway.judge import Judge
-from mcpguard.gateway.ports import Question, Raw, Sessions
+from mcpguard.gateway.ports import Question, Raw, Store
 from mcpguard.gateway.recorder import Recorder
 from mcpguard.gateway.scope import ClientScope
 
 START = datetime(2026, 8, 1, 9, 0, tzinfo=UTC)
 SECRET = "canary-9f2b71c0de"
+T = TypeVar("T")
 
 
 class FixedClock:
@@ -106,19 +107,45 @@ def _name_of(record: Any) -> str:
     return f"{kind} {detail}".strip()
 
 
-class MemorySessions:
-    """Sessions that end with the test; `down` says why none can be had."""
+class MemoryStore:
+    """State that ends with the test; `down` says why it is unavailable. The next `busy` changes come to their
+    end when a test calls `proceed`, and the next `conflicts` are made twice, with `quicker` in between."""
 
     def __init__(self) -> None:
         self.down = ""
+        self.busy = self.conflicts = 0
+        self.quicker: Callable[[Session], None] = lambda _session: None
         self.kept: dict[tuple[str, str, str | None], StoredSession] = {}
+        self._waiting: list[Callable[[], None]] = []
 
-    @contextmanager
-    def open(self, invocation: Invocation) -> Iterator[Session]:
+    def change(self, invocation: Invocation, change: Callable[[Session], T]) -> Wait[T]:
+        wait: Wait[T] = Wait()
+        if self.busy:
+            self.busy -= 1
+            self._waiting.append(lambda: self._now(wait, invocation, change))
+        else:
+            self._now(wait, invocation, change)
+        return wait
+
+    def proceed(self) -> None:
+        waiting, self._waiting = self._waiting, []
+        for now in waiting:
+            now()
+
+    def _now(self, wait: Wait[T], invocation: Invocation, change: Callable[[Session], T]) -> None:
         if self.down:
-            raise SessionError(self.down)
+            wait.fail(SessionError(self.down))
+            return
         key = invocation.principal.source, invocation.principal.id, invocation.agent
-        yield Session(self.kept.setdefault(key, StoredSession()))
+        kept = self.kept.setdefault(key, StoredSession())
+        if self.conflicts:
+            self.conflicts -= 1
+            change(Session(deepcopy(kept)))
+            self.quicker(Session(kept))
+        session = Session(deepcopy(kept))
+        value = change(session)
+        self.kept[key] = session.kept
+        wait.set(value)
 
 
 EMPTY_LISTS: dict[str, dict[str, Any]] = {
@@ -262,7 +289,7 @@ class World:
         tools: dict[str, list[Any]] | None = None,
         advice: str = "",
         eager: tuple[str, ...] = (),
-        sessions: Sessions | None = None,
+        store: Store | None = None,
     ) -> None:
         self.trace: list[str] = []
         self.reports: list[str] = []
@@ -273,14 +300,14 @@ class World:
         self.redactor = Redactor(b"k" * 32)
         self.redactor.hold("env:CANARY", Secret(SECRET))
         policies = PolicySet([compile_policy(f"version: 1\npolicy: p\nrules:\n{rules}", "p.yaml", KINDS)])
-        self.sessions = MemorySessions()
+        self.store = MemoryStore()
 
         def report(server: str, text: str) -> None:
             self.reports.append(f"{server}: {text}")
 
         bound = {name: frozenset({"env:CANARY", f"env:{name}"}) for name in listed}
         self.egress = Egress(self.redactor, bound)
-        self.judge = Judge(policies, sessions or self.sessions, report, self.egress)
+        self.judge = Judge(policies, store or self.store, report, self.egress)
         offload: Callable[[Callable[[], Sealed]], Awaitable[Sealed]] = inline
         self.inspector = Inspector(self.redactor, offload)
         self.clock = clock = FixedClock()

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from mcpguard.adapters.store.session_files import SessionFiles
-from tests.fakes import World, give, text
+from mcpguard.adapters.store.sqlite import SqliteStore, Uptime
+from tests.fakes import FixedClock, World, give, text
 from tests.gateway.parking import ELICIT, parked, retry, told
 from tests.gateway.scenes import (
     ACCEPTED,
@@ -38,7 +38,14 @@ LONG = 3600
 
 def idling(rules: str, folder: Path) -> World:
     """Its sessions end after a minute."""
-    return World(rules, sessions=SessionFiles(folder, IDLE)).listed()
+    return on_disk(rules, folder).listed()
+
+
+def on_disk(rules: str, folder: Path) -> World:
+    worlds: list[World] = []
+    up = lambda: Uptime("one", worlds[0].clock.now().timestamp())  # noqa: E731
+    worlds.append(World(rules, store=SqliteStore(folder, IDLE, FixedClock(), up)))
+    return worlds[0]
 
 
 def pushed(world: World) -> bool:
@@ -65,7 +72,7 @@ def test_a_label_of_a_call_is_there_when_its_result_comes_after_the_session_ende
 
 
 def test_the_result_of_a_task_brings_the_label_of_its_call_again(tmp_path: Path) -> None:
-    world = legacy(World(ON_CALL, sessions=SessionFiles(tmp_path, IDLE)))
+    world = legacy(on_disk(ON_CALL, tmp_path))
     world.upstreams["one"].answers["read"] = {"task": {"taskId": "t1", "status": "working"}}
     world.send("tools/call", {"name": "read", "arguments": {}, "task": {}}, 1)
     world.clock.wind(LONG)
@@ -110,7 +117,7 @@ def test_a_call_that_goes_on_under_other_policies_is_labelled_and_reviewed_as_th
     retry(world, state)
     world.answer(text("private"))
     assert "its result withheld by mcpguard (p/no)" in str(last(world))
-    (kept,) = world.sessions.kept.values()
+    (kept,) = world.store.kept.values()
     assert (kept.labels, kept.facts, kept.calls) == (["private"], [], 0)
     decision = next(one for one in world.audit.records if getattr(one, "rules", ()) == ("p/use",))
     assert (decision.labels, decision.facts) == (("private",), ())

@@ -103,7 +103,7 @@ def test_what_is_withheld_leaves_no_label() -> None:
     assert refusal(world)[1].startswith(
         "The call was made, and its result withheld by mcpguard (p/no): this result is"
     )
-    assert next(iter(world.sessions.kept.values())).labels == []
+    assert next(iter(world.store.kept.values())).labels == []
 
 
 def test_a_result_that_a_rule_denies_is_withheld_whole_with_the_reason() -> None:
@@ -201,7 +201,7 @@ def test_a_result_above_a_limit_of_bytes_is_refused_with_the_message_of_that_lim
 
 def test_where_the_session_cannot_be_had_what_depends_on_it_is_refused_and_the_operator_hears_it() -> None:
     world = World(LIMITED).listed()
-    world.sessions.down = "no disk"
+    world.store.down = "no disk"
     world.call("read")
     assert refusal(world)[0] == "error"
     assert "mcpguard cannot determine what this session did before" in refusal(world)[1]
@@ -211,7 +211,7 @@ def test_where_the_session_cannot_be_had_what_depends_on_it_is_refused_and_the_o
 def test_where_the_session_cannot_be_had_for_a_result_it_is_withheld() -> None:
     world = World(TRIFECTA).listed()
     world.call("read")
-    world.sessions.down = "no disk"
+    world.store.down = "no disk"
     world.answer(text("private"))
     assert refusal(world)[0] == "error"
     assert "private" not in str(world.client.sent)
@@ -236,7 +236,7 @@ def test_a_suspended_call_that_may_not_go_on_without_a_session_is_over() -> None
     call(world, "read")
     ask(world, ELICIT, FORM)
     state = last(world)["requestState"]
-    world.sessions.down = "no disk"
+    world.store.down = "no disk"
     retry(world, state)
     assert refusal(world)[0] == "error"
     assert "cancel denied" in world.trace
@@ -259,7 +259,7 @@ def test_a_request_that_is_refused_for_its_form_uses_up_nothing_and_states_no_fa
     modern(world, "tools/list")
     call(world, "read", requestState="made up")
     assert last(world)["code"] == -32602
-    assert [kept for kept in world.sessions.kept.values() if kept != StoredSession()] == []
+    assert [kept for kept in world.store.kept.values() if kept != StoredSession()] == []
     call(world, "read", 2)
     assert len(world.upstreams["one"].held) == 1
     call(world, "read", 3, requestState="made up")
@@ -364,7 +364,7 @@ def test_a_session_that_only_rules_in_shadow_mode_want_refuses_nothing() -> None
         + shadow
     )
     modern(world, "tools/list")
-    world.sessions.down = "no disk"
+    world.store.down = "no disk"
     call(world, "read")
     ask(world, ELICIT, FORM)
     retry(world, last(world)["requestState"])

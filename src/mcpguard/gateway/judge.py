@@ -1,7 +1,7 @@
 """The two decisions on a request, each with the state of its session: may it be made, may its result leave.
 
-Law of this file: who decides holds the session, and what was decided is kept in it before anybody else can
-decide. Where the session cannot be read or stored, what depends on it is refused; rules in shadow mode refuse
+Law of this file: a decision and what it changes in the session are one step, whoever else decides meanwhile.
+Where the session cannot be read or stored, what depends on it is refused; rules in shadow mode refuse
 nothing, so what only they want depends on nothing.
 """
 
@@ -16,7 +16,8 @@ from mcpguard.core.policy import pdp
 from mcpguard.core.policy.compiled import PolicySet
 from mcpguard.core.policy.egress import Egress
 from mcpguard.core.policy.review import UNTOUCHED, Review, review, settle
-from mcpguard.gateway.ports import Sessions
+from mcpguard.core.policy.session import Session
+from mcpguard.gateway.ports import Store
 
 
 class Judge:
@@ -25,62 +26,67 @@ class Judge:
     def __init__(
         self,
         policies: PolicySet,
-        sessions: Sessions,
+        store: Store,
         report: Callable[[str, str], None],
         egress: Egress,
     ) -> None:
         self.policies = policies
         """Those in force: a reload puts others in their place, all at once."""
-        self._sessions = sessions
+        self._store = store
         self.egress = egress
         self._report = report
 
-    def decide(self, invocation: Invocation) -> Permit | Deny:
+    async def decide(self, invocation: Invocation) -> Permit | Deny:
         """Whether it may be made. A Permit is counted, and has used up what it costs."""
         policies = self.policies
         if not policies.stateful:
             return pdp.decide(policies, invocation, None, self.egress)
-        try:
-            with self._sessions.open(invocation) as session:
-                verdict = pdp.decide(policies, invocation, session, self.egress)
-                if isinstance(verdict, Permit):
-                    session.admit(verdict)
-                return verdict
-        except SessionError as problem:
-            return self._without(policies, invocation, problem)
 
-    def decide_again(self, invocation: Invocation, resumed: bool = True) -> Permit | Deny:
+        def change(session: Session) -> Permit | Deny:
+            verdict = pdp.decide(policies, invocation, session, self.egress)
+            if isinstance(verdict, Permit):
+                session.admit(verdict)
+            return verdict
+
+        return await self._changed(policies, invocation, change)
+
+    async def decide_again(self, invocation: Invocation, resumed: bool = True) -> Permit | Deny:
         """Whether a call that was suspended may go on. It is no further call, so it costs nothing and states
         nothing; what the policies of now would label is labelled. Where it is not `resumed` but refused for
         its form, a Permit leaves no trace."""
         policies = self.policies
         if not policies.stateful:
             return pdp.decide(policies, invocation, None, self.egress)
+
+        def change(session: Session) -> Permit | Deny:
+            if not resumed:
+                return pdp.decide(policies, invocation, session, self.egress)
+            verdict = pdp.decide(policies, invocation, session.without(invocation), self.egress)
+            if isinstance(verdict, Permit):
+                session.add(verdict.labels, ())
+                # Evidence says what the session got by it.
+                return structs.replace(verdict, facts=())
+            return verdict
+
+        return await self._changed(policies, invocation, change)
+
+    async def _changed(
+        self, policies: PolicySet, invocation: Invocation, change: Callable[[Session], Permit | Deny]
+    ) -> Permit | Deny:
         try:
-            with self._sessions.open(invocation) as session:
-                if not resumed:
-                    return pdp.decide(policies, invocation, session, self.egress)
-                verdict = pdp.decide(policies, invocation, session.without(invocation), self.egress)
-                if isinstance(verdict, Permit):
-                    session.add(verdict.labels, ())
-                    # Evidence says what the session got by it.
-                    return structs.replace(verdict, facts=())
-                return verdict
+            return await self._store.change(invocation, change)
         except SessionError as problem:
-            return self._without(policies, invocation, problem)
-
-    def keeps_back(self, invocation: Invocation, value: Json) -> Deny | None:
-        """The refusal of `value`, which is to go to the server of `invocation`; None where it may."""
-        return self.egress.refused(invocation, value)
-
-    def _without(self, policies: PolicySet, invocation: Invocation, problem: SessionError) -> Permit | Deny:
-        self._report("", str(problem))
+            self._report("", str(problem))
         # Where only rules in shadow mode want a session, the lack of one must change nothing.
         if policies.depends:
             return pdp.no_session(invocation)
         return pdp.decide(policies, invocation, None, self.egress)
 
-    def review(
+    def keeps_back(self, invocation: Invocation, value: Json) -> Deny | None:
+        """The refusal of `value`, which is to go to the server of `invocation`; None where it may."""
+        return self.egress.refused(invocation, value)
+
+    async def review(
         self,
         policies: PolicySet,
         permit: Permit,
@@ -99,10 +105,13 @@ class Judge:
             return UNTOUCHED
         if not (policies.stateful or kept):
             return review(policies, invocation, result, findings, None, holds)
+
+        def change(session: Session) -> Review:
+            found = review(policies, invocation, result, findings, session, holds)
+            return settle(policies, permit, found, session, size, now)
+
         try:
-            with self._sessions.open(invocation) as session:
-                found = review(policies, invocation, result, findings, session, holds)
-                return settle(policies, permit, found, session, size, now)
+            return await self._store.change(invocation, change)
         except SessionError as problem:
             self._report("", str(problem))
             if policies.depends or kept:

@@ -91,9 +91,9 @@ class Path:
         if astray is not None:
             verdict = astray
         elif call.state is None and call.method != "resources/subscribe":
-            verdict = scope.judge.decide(invocation)
+            verdict = await scope.judge.decide(invocation)
         else:
-            verdict = self._decided(call, invocation)
+            verdict = await self._decided(call, invocation)
         if isinstance(verdict, Deny):
             self._trips.parked.refuse(call)
             await self._denied(request, call, verdict)
@@ -105,13 +105,13 @@ class Path:
         else:
             await self._retried(request, verdict, call, call.state)
 
-    def _decided(self, call: Call, invocation: Invocation) -> Permit | Deny | MessageError:
+    async def _decided(self, call: Call, invocation: Invocation) -> Permit | Deny | MessageError:
         """The verdict on a request that may be wrong in itself, or continues a call that was suspended.
         A Permit for what is wrong leaves no trace; then it is what is wrong."""
         wrong, suspended = self._wrong(call, invocation.server), self._trips.parked.suspended(call)
         if wrong is None and not suspended:
-            return self._scope.judge.decide(invocation)
-        verdict = self._scope.judge.decide_again(invocation, suspended)
+            return await self._scope.judge.decide(invocation)
+        verdict = await self._scope.judge.decide_again(invocation, suspended)
         return verdict if wrong is None or isinstance(verdict, Deny) else wrong
 
     def _wrong(self, call: Call, server: str) -> MessageError | None:

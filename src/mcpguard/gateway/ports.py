@@ -6,9 +6,8 @@ naming its recipient. Each has one contract suite in
 """
 
 from collections.abc import Callable, Mapping
-from contextlib import AbstractContextManager
 from datetime import datetime
-from typing import Literal, Protocol
+from typing import Literal, Protocol, TypeVar
 
 from msgspec import Struct
 
@@ -20,6 +19,7 @@ from mcpguard.core.secret import CredentialRef, Lease, Secret
 from mcpguard.gateway.flight import Wait
 
 RequestId = int | str
+T = TypeVar("T")
 
 
 class Raw(Struct, frozen=True):
@@ -230,14 +230,15 @@ class Mint(Protocol):
         return
 
 
-class Sessions(Protocol):
-    """What each principal with each agent did so far."""
+class Store(Protocol):
+    """State that outlives a message, and that all processes share."""
 
-    def open(self, invocation: Invocation) -> AbstractContextManager[Session]:
-        """The session of the invocation's principal and agent, held alone until the block ends; then what
-        was changed in it is kept, durable against the end of the process. Nobody waits in the block.
+    def change(self, invocation: Invocation, change: Callable[[Session], T]) -> Wait[T]:
+        """Call `change` with the session of the invocation's principal and agent; over with what it gave
+        once what it changed is stored, durable against the end of the process. Where another process was
+        quicker it is called again, with that one's session, so it does nothing else.
 
-        Raises SessionError, also at the end of the block, where it cannot be read or stored."""
+        Fails with SessionError where the session cannot be read or stored."""
 
 
 class AuditSink(Protocol):

@@ -110,7 +110,7 @@ class Questions:
             said = f"mcpguard: the client did not declare {eras.lacking(caller.capabilities, method, params)}"
             return {"error": refusals.error(jsonrpc.METHOD_NOT_FOUND, said)}
         invocation = scope.recorder.invocation(method, server, args=params, caller=caller)
-        verdict = scope.judge.decide(invocation)
+        verdict = await scope.judge.decide(invocation)
         await scope.audit.write(scope.recorder.decided(verdict))
         if isinstance(verdict, Deny):
             return {"error": refusals.denied_error(verdict)}
@@ -130,7 +130,7 @@ class Questions:
         scope, before = self._scope, asked.invocation
         method, server = before.method, before.server
         invocation = scope.recorder.invocation(method, server, args=before.args, caller=before.caller)
-        verdict: Permit | Deny | None = scope.judge.decide_again(invocation)
+        verdict: Permit | Deny | None = await scope.judge.decide_again(invocation)
         if isinstance(verdict, Permit):
             verdict = scope.judge.keeps_back(invocation, answer)
         if verdict is None:

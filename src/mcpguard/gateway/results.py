@@ -53,7 +53,7 @@ class Results:
         if asks(raw):
             return Ready(answer, digest, "input-required", False)
         failed = "error" in raw.message
-        review = self._review(request, permit, call, answer, failed)
+        review = await self._review(request, permit, call, answer, failed)
         if review.denied is not None:
             return self._withheld(request, call, digest, review)
         if not set(review.redact) <= set(request.redact):
@@ -69,9 +69,11 @@ class Results:
             return Ready(scope.inspector.ours(result), digest, "withheld", False, review)
         return Ready(scope.inspector.ours(refusals.withheld_error(deny)), digest, "withheld", True, review)
 
-    def _review(self, request: Request, permit: Permit, call: Call, answer: Redacted, failed: bool) -> Review:
+    async def _review(
+        self, request: Request, permit: Permit, call: Call, answer: Redacted, failed: bool
+    ) -> Review:
         value = {"error": answer.value} if failed else answer.value
-        found = self._judged(request, permit, value, answer)
+        found = await self._judged(request, permit, value, answer)
         if call.kind != "task":
             return found
         # What a task gives is the result of the call that began it.
@@ -80,13 +82,13 @@ class Results:
             if task is None:
                 raise InspectionError("its task was dropped in the meantime")
             if found.denied is None:
-                found = _both(found, self._judged(request, task.permit, given, answer))
+                found = _both(found, await self._judged(request, task.permit, given, answer))
         return found
 
-    def _judged(self, request: Request, permit: Permit, value: Json, answer: Redacted) -> Review:
+    async def _judged(self, request: Request, permit: Permit, value: Json, answer: Redacted) -> Review:
         scope, size = self._scope, len(answer.payload)
         now = scope.recorder.now()
-        return scope.judge.review(request.policies, permit, value, answer.findings, size, now)
+        return await scope.judge.review(request.policies, permit, value, answer.findings, size, now)
 
     def _translated(self, request: Request, permit: Permit, message: dict[str, Json]) -> Json:
         invocation, failed = permit.invocation, "error" in message

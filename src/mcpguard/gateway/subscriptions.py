@@ -141,7 +141,7 @@ class Subscriptions:
         invocation = scope.recorder.invocation(
             "resources/subscribe", entry.server, entry, params, params, request.caller
         )
-        verdict = scope.judge.decide(invocation)
+        verdict = await scope.judge.decide(invocation)
         started = scope.recorder.seconds()
         await scope.audit.write(scope.recorder.decided(verdict))
         if isinstance(verdict, Deny):

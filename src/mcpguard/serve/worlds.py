@@ -17,7 +17,7 @@ from mcpguard.adapters.audit.writer import AuditFile, Durability
 from mcpguard.adapters.credentials.broker import Broker, named_by
 from mcpguard.adapters.relay.link import FULL_BYTES
 from mcpguard.adapters.relay.turn import Turn
-from mcpguard.adapters.store.session_files import SessionFiles, default_folder
+from mcpguard.adapters.store.sqlite import SqliteStore, default_folder
 from mcpguard.adapters.system.allocator import Allocator
 from mcpguard.adapters.system.clock import SystemClock
 from mcpguard.adapters.telemetry.diagnostics import Diagnostics
@@ -80,10 +80,10 @@ class Shared:
         self.audit = AuditFile(settings.audit_folder, settings.durability, self.turn.touch)
         self.turn.ledger = self.audit
         folder = settings.session_folder or default_folder()
-        self.sessions = SessionFiles(folder, settings.session_idle_seconds)
+        self.store = SqliteStore(folder, settings.session_idle_seconds, self.clock)
         bound = bound_of(settings.servers, settings.credentials)
         egress = Egress(self.redactor, bound)
-        self.judge = Judge(settings.policies, self.sessions, self.diagnostics.report, egress)
+        self.judge = Judge(settings.policies, self.store, self.diagnostics.report, egress)
         named = named_by(settings.servers, settings.credentials)
         self.credentials = Broker(settings.credentials, named, self.redactor, report=self.diagnostics.report)
         self.watcher: Callable[[], None] | None = None
@@ -111,7 +111,7 @@ class World:
         self._shared = shared
         self._client = client
         self._principal = principal
-        shared.sessions.enter(principal, settings.agent)
+        shared.store.enter(principal, settings.agent)
         self._inspector = Inspector(shared.redactor, shared.scan)
         self.upstreams: dict[str, ServerUpstream] = {}
         # Before its upstreams, which call it directly.
@@ -195,4 +195,4 @@ class World:
         self.gateway.abandon("abandoned")
         self._shared.turn.end()
         await asyncio.gather(*(upstream.close(gently) for upstream in self.upstreams.values()))
-        self._shared.sessions.leave(self._principal, self._shared.settings.agent)
+        self._shared.store.leave(self._principal, self._shared.settings.agent)

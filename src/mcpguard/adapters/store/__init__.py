@@ -1,1 +1,1 @@
-"""State that outlives a message: `session_files.py` keeps what a principal did so far."""
+"""State that outlives a message: `sqlite.py` keeps what a principal did so far in one file."""

@@ -105,7 +105,7 @@ def _trouble(ref: CredentialRef, redactor: Redactor) -> str:
 
 def _own_rules(config: Config, server: Server, document: Document) -> Iterator[Finding]:
     """What says what the server may do, in folders that it works in."""
-    from mcpguard.adapters.store.session_files import default_folder
+    from mcpguard.adapters.store.sqlite import default_folder
 
     guarded = (config.path, *config.policy_paths, config.session_folder or default_folder(), default_root())
     for path, folder in folders(server):

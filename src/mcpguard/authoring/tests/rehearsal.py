@@ -101,7 +101,7 @@ class _Stage:
         self._session = Session(
             None
             if given is None
-            else StoredSession(0.0, given.calls, dict(given.tools), [*given.labels], [*given.facts])
+            else StoredSession(given.calls, dict(given.tools), [*given.labels], [*given.facts])
         )
         self._looks: list[Look] = []
 

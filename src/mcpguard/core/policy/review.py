@@ -86,7 +86,6 @@ def settle(
         session.charge(charge, now)
     # While the call was open its session may have ended, and with it the labels of the call.
     session.add(permit.labels + found.labels, found.facts)
-    session.kept.seen = max(session.kept.seen, now.timestamp())
     return found
 
 

@@ -19,11 +19,9 @@ PARTS = 60
 
 
 class StoredSession(Struct):
-    """A session as it is stored. `seen` is the time of its last use, in seconds since 1970 (UTC). `tools`
-    counts calls by "server/tool". `spent` has for each limit the parts of its window in use: [part, amount],
-    the oldest first."""
+    """A session as it is stored. `tools` counts calls by "server/tool". `spent` has for each limit the parts
+    of its window in use: [part, amount], the oldest first."""
 
-    seen: float = 0.0
     calls: int = 0
     tools: dict[str, int] = {}
     labels: list[str] = []
@@ -68,7 +66,6 @@ class Session:
         kept = self.kept
         copy = Session(
             StoredSession(
-                kept.seen,
                 kept.calls,
                 dict(kept.tools),
                 list(kept.labels),
@@ -85,7 +82,7 @@ class Session:
         kept, key = self.kept, _tool_key(invocation)
         tools = {name: count - (name == key) for name, count in kept.tools.items()}
         counted = {name: count for name, count in tools.items() if count > 0}
-        return Session(StoredSession(kept.seen, max(0, kept.calls - 1), counted, kept.labels, kept.facts))
+        return Session(StoredSession(max(0, kept.calls - 1), counted, kept.labels, kept.facts))
 
     def free_at(self, charge: Charge, now: datetime) -> datetime | None:
         """When `charge` fits, if nothing else is charged until then: `now` where it does, None where time

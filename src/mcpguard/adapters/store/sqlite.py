@@ -1,0 +1,395 @@
+"""State that outlives a message, in one SQLite file of the state folder: what each principal with each agent
+has done. A new process, and another one at the same time, go on with the same session.
+
+Law of this file: a change is one statement that works only on the version it was made of, so who is stopped
+or killed in the middle has changed nothing and holds nobody up. Nothing waits: where the file is busy the
+change is made again later. What is not stored is not decided, and what cannot be read is never taken for a
+new session.
+"""
+
+import fcntl
+import os
+import time
+from collections import Counter
+from collections.abc import Callable
+from contextlib import ExitStack, suppress
+from functools import cache, partial
+from hashlib import sha256
+from pathlib import Path
+from threading import Thread
+from typing import TYPE_CHECKING, TypeVar, cast
+
+import msgspec
+from msgspec import Struct
+
+from mcpguard.adapters.system.files import state_folder
+from mcpguard.core.errors import SessionError
+from mcpguard.core.model import Invocation, Principal
+from mcpguard.core.policy.session import PARTS, Session, StoredSession
+from mcpguard.core.policy.written import MAX_WINDOW
+from mcpguard.gateway.flight import Wait
+from mcpguard.gateway.ports import Clock
+
+if TYPE_CHECKING:
+    import sqlite3
+
+FILE = "state.sqlite"
+FORM = 1
+"""The version of the tables, as the file's `user_version`."""
+BUSY_SECONDS = 1.0
+"""How long a change may find the file busy before it is refused."""
+PAUSE = 0.002
+TRIES = 32
+"""How often a change is made again at once, since another process was quicker."""
+CHECKPOINT = 500
+"""After so many changes a thread moves what they wrote from the log to the file: it waits for the disk."""
+KEPT_SECONDS = MAX_WINDOW + MAX_WINDOW // PARTS
+"""How long a session that ended stays at most: a limit may still count what it holds."""
+
+_LOCKED = os.O_RDWR | os.O_CREAT | os.O_CLOEXEC
+_TABLES = """
+    CREATE TABLE IF NOT EXISTS sessions (
+        name TEXT PRIMARY KEY, principal TEXT NOT NULL, agent TEXT, version INTEGER NOT NULL,
+        used REAL NOT NULL, boot TEXT NOT NULL, up REAL NOT NULL, state BLOB NOT NULL
+    ) WITHOUT ROWID
+"""
+_READ = "SELECT version, used, boot, up, state FROM sessions WHERE name = ?"
+_NEW = "INSERT INTO sessions VALUES (?, ?, ?, 1, ?, ?, ?, ?) ON CONFLICT DO NOTHING"
+_CHANGE = (
+    "UPDATE sessions SET version = version + 1, used = ?, boot = ?, up = ?, state = ?"
+    " WHERE name = ? AND version = ?"
+)
+_encode = msgspec.json.Encoder().encode
+
+T = TypeVar("T")
+
+
+def default_folder() -> Path:
+    """Where state is kept if the configuration does not say: `sessions` in the user's state folder."""
+    return state_folder("sessions")
+
+
+class Uptime(Struct, frozen=True):
+    """A time that nobody sets: seconds since the machine started, of that start."""
+
+    boot: str
+    seconds: float
+
+
+def uptime() -> Uptime:
+    """Now."""
+    clock = getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC)
+    return Uptime(_boot(), time.clock_gettime(clock))
+
+
+@cache
+def _boot() -> str:
+    try:
+        return Path("/proc/sys/kernel/random/boot_id").read_text("ascii").strip()
+    except OSError:  # Not Linux: then the second in which it started says which start it was.
+        return str(round(time.time() - time.monotonic(), -1))
+
+
+class _Row(Struct):
+    """A session as it is in the file; version 0 is none."""
+
+    version: int
+    used: float
+    up: Uptime
+    state: bytes
+
+
+class _Kept(Struct, forbid_unknown_fields=True, kw_only=True):
+    """The state of a session as it is read: whatever lacks a part of it, or has more, is none."""
+
+    calls: int
+    tools: dict[str, int]
+    labels: list[str]
+    facts: list[str]
+    spent: dict[str, list[tuple[int, int]]]
+
+    def session(self) -> StoredSession:
+        """The same for those who decide."""
+        return StoredSession(self.calls, self.tools, self.labels, self.facts, self.spent)
+
+
+class _Earlier(_Kept):
+    """A session in a file of its own, as earlier versions kept it; `seen` is when it was used last."""
+
+    seen: float
+
+
+_decode = msgspec.json.Decoder(_Kept).decode
+_decode_earlier = msgspec.json.Decoder(_Earlier).decode
+
+
+class SqliteStore:
+    """Implements `ports.Store`. The folder is made, mode 0700, when it is first needed."""
+
+    def __init__(
+        self, folder: Path, idle_seconds: float, clock: Clock, now: Callable[[], Uptime] = uptime
+    ) -> None:
+        """A session ends when it was not used for `idle_seconds` and no connection that used it is left."""
+        self._folder = folder
+        self._path = folder / FILE
+        self._idle = idle_seconds
+        self._clock = clock
+        self._now = now
+        self._database: sqlite3.Connection | None = None
+        self._inode = 0
+        self._rows: dict[str, _Row] = {}
+        self._fresh: set[str] = set()
+        """Whose rows are as in the file, while its `data_version` is `_seen`: nobody else changed it."""
+        self._seen = -1
+        self._changes = 0
+        self._connections: Counter[str] = Counter()
+        """How many there are of ours, by the name of their session."""
+        self._held: dict[str, int] = {}
+        """The descriptors that keep the sessions which these used from ending."""
+
+    def enter(self, principal: Principal, agent: str | None) -> None:
+        """A client connects: while it stays, the clock does not end a session that it used."""
+        self._connections[name_of(principal, agent)] += 1
+
+    def leave(self, principal: Principal, agent: str | None) -> None:
+        """It is gone."""
+        name = name_of(principal, agent)
+        self._connections[name] -= 1
+        if not self._connections[name]:
+            del self._connections[name]
+            if name in self._held:
+                os.close(self._held.pop(name))
+
+    def change(self, invocation: Invocation, change: Callable[[Session], T]) -> Wait[T]:
+        """See `ports.Store.change`."""
+        wait: Wait[T] = Wait()
+        self._try(wait, invocation, change, self._clock.seconds() + BUSY_SECONDS)
+        return wait
+
+    def _try(
+        self, wait: Wait[T], invocation: Invocation, change: Callable[[Session], T], ends: float
+    ) -> None:
+        ended = False
+        try:
+            done, value = self._attempt(invocation, change)
+            ended = True
+        except SessionError as problem:
+            wait.fail(problem)
+            return
+        finally:
+            if not ended:  # After a defect nobody waits for ever.
+                wait.fail(SessionError("the session could not be changed"))
+        if done:
+            wait.set(cast("T", value))
+        elif self._clock.seconds() > ends:
+            wait.fail(SessionError("the session's state is unavailable: others are changing it"))
+        else:
+            self._clock.later(PAUSE, partial(self._try, wait, invocation, change, ends))
+
+    def _attempt(self, invocation: Invocation, change: Callable[[Session], T]) -> tuple[bool, T | None]:
+        """Whether it is stored, and what it gave; not where others use the file or were quicker each time."""
+        import sqlite3  # A start without state does not pay for it.
+
+        try:
+            for _ in range(TRIES):
+                done, value = self._once(invocation, change)
+                if done:
+                    return True, value
+        except sqlite3.Error as problem:
+            if not _is_busy(problem):
+                self.close()
+                raise SessionError(f"{self._path} cannot be used: {problem}") from None
+        except OSError as problem:
+            raise SessionError(f"the session's state is unavailable: {problem.strerror}") from None
+        return False, None
+
+    def _once(self, invocation: Invocation, change: Callable[[Session], T]) -> tuple[bool, T]:
+        """Whether the change is stored, and what it gave."""
+        database = self._open()
+        name = name_of(invocation.principal, invocation.agent)
+        row = self._row(database, name)
+        session = Session(self._session(row, name, invocation.now.timestamp()))
+        self._hold(name)
+        value = change(session)
+        state, now = _encode(session.kept), self._now()
+        used = max(invocation.now.timestamp(), row.used)
+        if row.version and state == row.state and _passed(row, now, used) < self._idle / 60:
+            return True, value
+        place = (used, now.boot, now.seconds, state)
+        if row.version:
+            done = database.execute(_CHANGE, (*place, name, row.version)).rowcount
+        else:
+            who = invocation.principal
+            done = database.execute(_NEW, (name, f"{who.source}:{who.id}", invocation.agent, *place)).rowcount
+        if not done:
+            self._fresh.discard(name)
+            return False, value
+        self._rows[name] = _Row(row.version + 1, used, now, state)
+        self._fresh.add(name)
+        if not row.version:
+            self._earlier(name).unlink(missing_ok=True)
+        self._note_change()
+        return True, value
+
+    # --- the file --------------------------------------------------------------------------------
+
+    def _open(self) -> "sqlite3.Connection":
+        """The database, made or opened anew where the file is another one or gone."""
+        database = self._database
+        if database is not None:
+            with suppress(FileNotFoundError):
+                if os.stat(self._path).st_ino == self._inode:
+                    return database
+            self.close()
+        import sqlite3
+
+        self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        # SQLite gives its further files the mode of this one.
+        file = os.open(self._path, _LOCKED, 0o600)
+        self._inode = os.fstat(file).st_ino
+        os.close(file)
+        with ExitStack() as opened:
+            database = sqlite3.connect(self._path, timeout=0, isolation_level=None, check_same_thread=False)
+            opened.callback(database.close)
+            self._prepare(database)
+            opened.pop_all()
+        self._database = database
+        return database
+
+    def _prepare(self, database: "sqlite3.Connection") -> None:
+        ((form,),) = database.execute("PRAGMA user_version").fetchall()
+        if form > FORM:
+            raise SessionError(f"{self._path} was made by a later version of mcpguard, which has to be used")
+        database.execute("PRAGMA journal_mode = WAL")
+        # Durable against the end of a process; the thread of the checkpoints waits for the disk.
+        database.execute("PRAGMA synchronous = NORMAL")
+        database.execute("PRAGMA wal_autocheckpoint = 0")
+        if form == 0:
+            database.execute(_TABLES)
+            database.execute(f"PRAGMA user_version = {FORM}")
+        self._sweep(database)
+
+    def close(self) -> None:
+        """Let go of the file; the next change opens it again."""
+        database, self._database = self._database, None
+        if database is not None:
+            database.close()
+        # What connections of ours used is known still; the rest is read again.
+        self._rows = {name: row for name, row in self._rows.items() if name in self._held}
+        self._fresh.clear()
+        self._seen = -1
+
+    def _note_change(self) -> None:
+        self._changes += 1
+        if self._changes % CHECKPOINT == 0:
+            Thread(target=_checkpoint, args=(self._path,), daemon=True).start()
+
+    def _sweep(self, database: "sqlite3.Connection") -> None:
+        oldest = time.time() - max(self._idle, KEPT_SECONDS)
+        for (name,) in database.execute("SELECT name FROM sessions WHERE used < ?", (oldest,)).fetchall():
+            if not self._in_use(name):
+                database.execute("DELETE FROM sessions WHERE name = ? AND used < ?", (name, oldest))
+
+    # --- a session -------------------------------------------------------------------------------
+
+    def _row(self, database: "sqlite3.Connection", name: str) -> _Row:
+        ((seen,),) = database.execute("PRAGMA data_version").fetchall()
+        if seen != self._seen:
+            self._seen = seen
+            self._fresh.clear()
+        if name in self._fresh:
+            return self._rows[name]
+        found = database.execute(_READ, (name,)).fetchone()
+        if found is None:
+            return self._without_row(name)
+        version, used, boot, up, state = found
+        row = self._rows[name] = _Row(version, used, Uptime(boot, up), state)
+        self._fresh.add(name)
+        return row
+
+    def _without_row(self, name: str) -> _Row:
+        """What goes into the file: the session that is in use though its file was taken away, one that an
+        earlier version kept, or a new one."""
+        known = self._rows.get(name)
+        if known is not None and name in self._held:
+            return _Row(0, known.used, known.up, known.state)
+        return self._from_file(name) or _Row(0, 0.0, self._now(), _encode(StoredSession()))
+
+    def _earlier(self, name: str) -> Path:
+        return self._folder / f"{name}.json"
+
+    def _from_file(self, name: str) -> _Row | None:
+        path = self._earlier(name)
+        try:
+            kept = _decode_earlier(path.read_bytes())
+        except FileNotFoundError:
+            return None
+        except (ValueError, RecursionError):
+            raise SessionError(f"{path} is damaged: remove it to start the session over") from None
+        return _Row(0, kept.seen, Uptime("", 0.0), _encode(kept.session()))
+
+    def _session(self, row: _Row, name: str, now: float) -> StoredSession:
+        try:
+            kept = _decode(row.state).session()
+        except (ValueError, RecursionError):
+            said = "holds a session that cannot be read: `mcpguard session end` starts it over"
+            raise SessionError(f"{self._path} {said}") from None
+        if _passed(row, self._now(), now) <= self._idle or self._in_use(name):
+            return kept
+        return kept.ended(now)
+
+    def _hold(self, name: str) -> None:
+        """Keep the session from ending while the connection lives; with the process that ends too."""
+        if name in self._held or name not in self._connections:
+            return
+        held = os.open(self._folder / f"{name}.used", _LOCKED, 0o600)
+        try:
+            fcntl.flock(held, fcntl.LOCK_SH | fcntl.LOCK_NB)
+        except OSError:  # Another process looks whether it is in use; the next decision tries again.
+            os.close(held)
+            return
+        self._held[name] = held
+
+    def _in_use(self, name: str) -> bool:
+        """Whether a connection that used the session is left, here or in another process. The model may
+        still hold what its labels stand for."""
+        if name in self._held:
+            return True
+        try:
+            held = os.open(self._folder / f"{name}.used", _LOCKED, 0o600)
+        except OSError:
+            return True  # Not known, so it goes on.
+        try:
+            fcntl.flock(held, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            return True
+        finally:
+            os.close(held)
+        return False
+
+
+def _passed(row: _Row, now: Uptime, wall: float) -> float:
+    """Seconds since the session was used; by the clock that is set only where the machine started since."""
+    return now.seconds - row.up.seconds if now.boot == row.up.boot else wall - row.used
+
+
+def _is_busy(problem: "sqlite3.Error") -> bool:
+    code = getattr(problem, "sqlite_errorcode", 0) & 0xFF
+    return code in (5, 6)  # SQLITE_BUSY and SQLITE_LOCKED, however extended.
+
+
+def _checkpoint(path: Path) -> None:
+    import sqlite3
+
+    with suppress(sqlite3.Error):
+        database = sqlite3.connect(path, timeout=0, isolation_level=None)
+        try:
+            database.execute("PRAGMA wal_checkpoint(PASSIVE)")
+        finally:
+            database.close()
+
+
+def name_of(principal: Principal, agent: str | None) -> str:
+    """What a session is called in the file."""
+    key = msgspec.json.encode([principal.source, principal.id, agent])
+    return sha256(key).hexdigest()[:32]

@@ -1,0 +1,476 @@
+"""Sessions in a file: kept across processes, ended by nothing but their end, and never taken for new."""
+
+from __future__ import annotations
+
+import errno
+import fcntl
+import json
+import os
+import signal
+import sqlite3
+import subprocess
+import sys
+import time
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import pytest
+from msgspec import structs
+
+from mcpguard.adapters.store import sqlite
+from mcpguard.adapters.store.sqlite import FILE, SqliteStore, Uptime, default_folder, name_of, uptime
+from mcpguard.core.errors import SessionError
+from mcpguard.core.model import Principal
+from mcpguard.core.policy.session import Session
+from tests.adapters.store.test_store import ADA, DAILY, given_by, labels, later
+from tests.fakes import FixedClock
+
+ROOT = Path(__file__).parents[3]
+NAME = name_of(ADA.principal, ADA.agent)
+
+
+class Machine:
+    """A clock that nobody sets, which a test winds."""
+
+    def __init__(self) -> None:
+        self.time = Uptime("one", 1000.0)
+
+    def wind(self, seconds: float) -> None:
+        self.time = Uptime(self.time.boot, self.time.seconds + seconds)
+
+    def store(self, folder: Path) -> SqliteStore:
+        """Another process."""
+        return SqliteStore(folder, 60, FixedClock(), lambda: self.time)
+
+
+@pytest.fixture
+def machine() -> Machine:
+    return Machine()
+
+
+def rows(folder: Path) -> list[Any]:
+    with sqlite3.connect(folder / FILE) as database:
+        return database.execute("SELECT * FROM sessions").fetchall()
+
+
+def test_only_the_user_can_read_what_is_kept(tmp_path: Path, machine: Machine) -> None:
+    labels(machine.store(tmp_path / "s"), add="a")
+    assert (tmp_path / "s").stat().st_mode & 0o777 == 0o700
+    assert {path.stat().st_mode & 0o777 for path in (tmp_path / "s").iterdir()} == {0o600}
+
+
+def test_a_session_ends_when_it_is_not_used_for_its_idle_time(tmp_path: Path, machine: Machine) -> None:
+    store = machine.store(tmp_path)
+    labels(store, add="a")
+    for seconds in (60, 59, 60):
+        machine.wind(seconds)
+        assert labels(store) == ["a"]
+    machine.wind(61)
+    assert labels(store) == []
+
+
+def test_a_clock_that_is_set_ends_no_session(tmp_path: Path, machine: Machine) -> None:
+    store = machine.store(tmp_path)
+    labels(store, add="a")
+    assert labels(store, later(1_000_000)) == ["a"]
+    assert labels(store, later(-1_000_000)) == ["a"]
+    machine.wind(61)
+    assert labels(store, later(-2_000_000)) == []
+
+
+def test_after_a_start_of_the_machine_the_clock_says_how_long_it_was(tmp_path: Path) -> None:
+    for seconds, kept in ((60, ["a"]), (-100, ["a"]), (61, [])):
+        machine, folder = Machine(), tmp_path / str(seconds)
+        labels(machine.store(folder), add="a")
+        machine.time = Uptime("two", 1.0)
+        assert labels(machine.store(folder), later(seconds)) == kept
+
+
+def test_a_window_of_a_limit_outlasts_the_session(tmp_path: Path, machine: Machine) -> None:
+    store = machine.store(tmp_path)
+
+    def use(session: Session) -> None:
+        for _ in range(10):
+            session.charge(DAILY, ADA.now)
+
+    given_by(store.change(ADA, use))
+    machine.wind(3600)
+    after = later(3600)
+    assert given_by(store.change(after, lambda session: session.room(DAILY, after.now))) is False
+
+
+# --- connections ---------------------------------------------------------------------------------
+
+
+def test_no_clock_ends_a_session_while_a_connection_that_used_it_lives(
+    tmp_path: Path, machine: Machine
+) -> None:
+    store = machine.store(tmp_path)
+    store.enter(ADA.principal, ADA.agent)
+    labels(store, add="private")
+    machine.wind(1_000_000)
+    assert labels(store) == ["private"]
+    machine.wind(1_000_000)
+    assert labels(machine.store(tmp_path)) == ["private"]
+    store.leave(ADA.principal, ADA.agent)
+    machine.wind(61)
+    assert labels(machine.store(tmp_path)) == []
+
+
+def test_a_session_lives_as_long_as_the_last_of_its_connections(tmp_path: Path, machine: Machine) -> None:
+    store = machine.store(tmp_path)
+    for _ in range(2):
+        store.enter(ADA.principal, ADA.agent)
+    labels(store, add="private")
+    store.leave(ADA.principal, ADA.agent)
+    machine.wind(61)
+    assert labels(store) == ["private"]
+    store.leave(ADA.principal, ADA.agent)
+    machine.wind(61)
+    assert labels(store) == []
+
+
+def test_a_connection_that_never_used_a_session_keeps_none(tmp_path: Path, machine: Machine) -> None:
+    labels(machine.store(tmp_path), add="old")
+    store = machine.store(tmp_path)
+    store.enter(ADA.principal, ADA.agent)
+    machine.wind(61)
+    assert labels(store) == []
+    other = Principal("eve", "os-user")
+    store.enter(other, None)
+    store.leave(other, None)
+
+
+USE = """
+import sys
+from pathlib import Path
+from mcpguard.adapters.store.sqlite import SqliteStore
+from tests.adapters.store.test_store import ADA, labels
+from tests.fakes import FixedClock
+store = SqliteStore(Path(sys.argv[1]), 60, FixedClock())
+store.enter(ADA.principal, ADA.agent)
+labels(store, add="private")
+print("used", flush=True)
+sys.stdin.read()
+"""
+
+
+def test_a_connection_ends_with_its_process_however_that_ends(tmp_path: Path) -> None:
+    machine = Machine()
+    with subprocess.Popen([sys.executable, "-c", USE, str(tmp_path)], cwd=ROOT, stdin=-1, stdout=-1) as other:
+        assert other.stdout is not None
+        assert other.stdout.readline() == b"used\n"
+        assert labels(machine.store(tmp_path), later(1_000_000)) == ["private"]
+        other.kill()
+        other.wait(timeout=20)
+    machine.wind(61)
+    assert labels(machine.store(tmp_path)) == []
+
+
+def test_a_stopped_process_holds_nobody_up(tmp_path: Path, machine: Machine) -> None:
+    with subprocess.Popen([sys.executable, "-c", USE, str(tmp_path)], cwd=ROOT, stdin=-1, stdout=-1) as other:
+        assert other.stdout is not None
+        assert other.stdout.readline() == b"used\n"
+        other.send_signal(signal.SIGSTOP)
+        assert labels(machine.store(tmp_path), add="mine") == ["private", "mine"]
+        other.kill()
+        other.wait(timeout=20)
+
+
+def test_a_session_whose_use_is_not_known_goes_on(
+    tmp_path: Path, machine: Machine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store = machine.store(tmp_path)
+    labels(store, add="private")
+    open_file = os.open
+
+    def refused(path: object, *rest: int) -> int:
+        if str(path).endswith(".used"):
+            raise OSError(errno.EMFILE, "Too many open files")
+        return open_file(str(path), *rest)
+
+    monkeypatch.setattr(os, "open", refused)
+    machine.wind(61)
+    assert labels(store) == ["private"]
+    store.enter(ADA.principal, ADA.agent)
+    with pytest.raises(SessionError, match="Too many open files"):
+        labels(store)
+
+
+def test_a_connection_holds_its_session_at_the_next_decision_where_another_process_looks(
+    tmp_path: Path, machine: Machine
+) -> None:
+    store = machine.store(tmp_path)
+    store.enter(ADA.principal, ADA.agent)
+    labels(machine.store(tmp_path))
+    with (tmp_path / f"{NAME}.used").open("wb") as looking:
+        fcntl.flock(looking, fcntl.LOCK_EX)
+        labels(store, add="private")
+    assert labels(store) == ["private"]
+    machine.wind(61)
+    assert labels(machine.store(tmp_path)) == ["private"]
+
+
+# --- the file ------------------------------------------------------------------------------------
+
+
+def test_a_folder_that_is_taken_away_is_made_again_and_a_session_in_use_goes_on(
+    tmp_path: Path, machine: Machine
+) -> None:
+    folder = tmp_path / "s"
+    store = machine.store(folder)
+    store.enter(ADA.principal, ADA.agent)
+    labels(store, add="private")
+    other = structs.replace(ADA, agent="other")
+    labels(store, other, add="x")
+    folder.rename(tmp_path / "gone")
+    assert labels(store) == ["private"]
+    assert labels(store, other) == []
+    assert labels(machine.store(folder)) == ["private"]
+
+
+def test_another_file_in_its_place_is_the_one_that_counts(tmp_path: Path, machine: Machine) -> None:
+    store, other = machine.store(tmp_path / "a"), machine.store(tmp_path / "b")
+    labels(store, add="a")
+    labels(other, add="b")
+    other.close()
+    for part in ("", "-wal", "-shm"):
+        (tmp_path / "a" / f"{FILE}{part}").unlink(missing_ok=True)
+    (tmp_path / "b" / FILE).rename(tmp_path / "a" / FILE)
+    assert labels(store) == ["b"]
+
+
+@pytest.mark.parametrize("damage", [b"x" * 5000, b"SQLite format 3\0" + b"\xff" * 5000])
+def test_a_damaged_file_is_never_taken_for_an_empty_one(
+    tmp_path: Path, machine: Machine, damage: bytes
+) -> None:
+    (tmp_path / FILE).write_bytes(damage)
+    with pytest.raises(SessionError, match=r"state\.sqlite cannot be used: "):
+        labels(machine.store(tmp_path))
+    assert (tmp_path / FILE).read_bytes() == damage
+
+
+@pytest.mark.parametrize("state", ["{}", "", "null", '{"calls": 1}', '{"labels": "x"}', "[" * 10_000])
+def test_a_session_that_cannot_be_read_is_never_taken_for_a_new_one(
+    tmp_path: Path, machine: Machine, state: str
+) -> None:
+    store = machine.store(tmp_path)
+    labels(store, add="a")
+    with sqlite3.connect(tmp_path / FILE) as database:
+        database.execute("UPDATE sessions SET state = ?, version = version + 1", (state.encode(),))
+    with pytest.raises(SessionError, match="holds a session that cannot be read"):
+        labels(store)
+
+
+def test_a_file_of_a_later_version_is_refused(tmp_path: Path, machine: Machine) -> None:
+    labels(machine.store(tmp_path), add="a")
+    with sqlite3.connect(tmp_path / FILE) as database:
+        database.execute("PRAGMA user_version = 2")
+    with pytest.raises(SessionError, match="was made by a later version of mcpguard"):
+        labels(machine.store(tmp_path))
+
+
+def test_a_folder_that_cannot_be_made_is_an_error(tmp_path: Path, machine: Machine) -> None:
+    (tmp_path / "file").write_text("")
+    with pytest.raises(SessionError, match="the session's state is unavailable: Not a directory"):
+        labels(machine.store(tmp_path / "file" / "s"))
+
+
+FULL = """
+import resource, signal, sys
+from pathlib import Path
+from mcpguard.core.errors import SessionError
+from mcpguard.adapters.store.sqlite import SqliteStore
+from tests.adapters.store.test_store import labels
+from tests.fakes import FixedClock
+store = SqliteStore(Path(sys.argv[1]), 60, FixedClock())
+labels(store)
+signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+resource.setrlimit(resource.RLIMIT_FSIZE, (9000, 9000))
+try:
+    labels(store, add="b" * 100_000)
+except SessionError as problem:
+    print(problem)
+"""
+
+
+def test_a_session_for_which_there_is_no_room_stays_as_it_was(tmp_path: Path) -> None:
+    command = [sys.executable, "-c", FULL, str(tmp_path)]
+    told = subprocess.run(command, cwd=ROOT, check=False, capture_output=True, text=True, timeout=60)
+    assert "state.sqlite cannot be used: " in told.stdout, told
+    assert labels(Machine().store(tmp_path)) == []
+
+
+def test_a_file_that_is_busy_is_tried_again_and_refused_after_a_while(
+    tmp_path: Path, machine: Machine
+) -> None:
+    clock = FixedClock()
+    clock.slow = True
+    store = SqliteStore(tmp_path, 60, clock, lambda: machine.time)
+    labels(store, add="a")
+    with sqlite3.connect(tmp_path / FILE, isolation_level=None) as other:
+        other.execute("BEGIN IMMEDIATE")
+        waits = [store.change(ADA, partial(Session.add, labels=(add,), facts=())) for add in ("b", "c")]
+        assert not any(wait.done for wait in waits)
+        other.execute("COMMIT")
+        clock.ring()
+        assert all(wait.done for wait in waits)
+        other.execute("BEGIN IMMEDIATE")
+        last = store.change(ADA, lambda session: session.add(("d",), ()))
+        while not last.done:
+            clock.ring()
+        other.execute("COMMIT")
+    with pytest.raises(SessionError, match="others are changing it"):
+        given_by(last)
+    assert len(labels(store)) == 3
+
+
+def test_after_a_defect_in_a_later_try_nobody_waits_for_ever(tmp_path: Path, machine: Machine) -> None:
+    clock = FixedClock()
+    clock.slow = True
+    store = SqliteStore(tmp_path, 60, clock, lambda: machine.time)
+    labels(store)
+
+    with sqlite3.connect(tmp_path / FILE, isolation_level=None) as other:
+        other.execute("BEGIN IMMEDIATE")
+        calls: list[int] = []
+
+        def broken_later(session: Session) -> None:
+            calls.append(1)
+            if len(calls) > 1:
+                raise ZeroDivisionError
+            session.add(("a",), ())
+
+        wait = store.change(ADA, broken_later)
+        other.execute("COMMIT")
+    with pytest.raises(ZeroDivisionError):
+        clock.ring()
+    with pytest.raises(SessionError, match="could not be changed"):
+        given_by(wait)
+
+
+def test_what_many_changes_wrote_is_moved_to_the_file(
+    tmp_path: Path, machine: Machine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    threads: list[Any] = []
+
+    class Noted(sqlite.Thread):
+        def start(self) -> None:
+            threads.append(self)
+            super().start()
+
+    monkeypatch.setattr(sqlite, "Thread", Noted)
+    monkeypatch.setattr(sqlite, "CHECKPOINT", 10)
+    store = machine.store(tmp_path)
+    for number in range(10):
+        labels(store, add=str(number))
+    for thread in threads:
+        thread.join(20)
+    assert (tmp_path / FILE).stat().st_size > 4096
+    assert len(threads) == 1
+
+
+def test_sessions_that_ended_long_ago_are_removed(tmp_path: Path, machine: Machine) -> None:
+    labels(machine.store(tmp_path), add="a")
+    used = structs.replace(ADA, agent="used")
+    holding = machine.store(tmp_path)
+    holding.enter(used.principal, used.agent)
+    labels(holding, used, add="b")
+    long_ago = time.time() - sqlite.KEPT_SECONDS - 1
+    with sqlite3.connect(tmp_path / FILE) as database:
+        database.execute("UPDATE sessions SET used = ?", (long_ago,))
+    assert labels(machine.store(tmp_path)) == []
+    assert labels(machine.store(tmp_path), used) == ["b"]
+
+
+# --- what earlier versions kept ------------------------------------------------------------------
+
+EARLIER = {
+    "seen": ADA.now.timestamp(),
+    "calls": 3,
+    "tools": {"s/t": 3},
+    "labels": ["a"],
+    "facts": [],
+    "spent": {},
+}
+
+
+def test_a_session_in_a_file_of_its_own_is_moved_once(tmp_path: Path, machine: Machine) -> None:
+    old = tmp_path / f"{NAME}.json"
+    old.write_text(json.dumps(EARLIER))
+    store = machine.store(tmp_path)
+    assert labels(store) == ["a"]
+    assert not old.exists()
+    assert given_by(store.change(ADA, lambda session: session.kept.calls)) == 3
+    old.write_text(json.dumps({**EARLIER, "labels": ["b"]}))
+    assert labels(machine.store(tmp_path)) == ["a"]
+
+
+def test_one_that_ended_long_ago_is_moved_as_ended(tmp_path: Path, machine: Machine) -> None:
+    (tmp_path / f"{NAME}.json").write_text(json.dumps(EARLIER))
+    assert labels(machine.store(tmp_path), later(61)) == []
+
+
+@pytest.mark.parametrize("damage", ["{", "", "{}", "null", '{"labels": []}', '{"x":' + "[" * 100_000])
+def test_a_damaged_one_is_never_taken_for_a_new_session(
+    tmp_path: Path, machine: Machine, damage: str
+) -> None:
+    (tmp_path / f"{NAME}.json").write_text(damage)
+    with pytest.raises(SessionError, match=r"\.json is damaged: remove it to start the session over"):
+        labels(machine.store(tmp_path))
+
+
+# --- processes -----------------------------------------------------------------------------------
+
+COUNT = """
+import asyncio, sys
+from pathlib import Path
+from mcpguard.adapters.store.sqlite import SqliteStore
+from mcpguard.adapters.system.clock import SystemClock
+from mcpguard.gateway.flight import as_future
+from tests.adapters.store.test_store import ADA
+store = SqliteStore(Path(sys.argv[1]), 60, SystemClock())
+def more(session):
+    session.kept.calls += 1
+async def main():
+    for _ in range(300):
+        await as_future(store.change(ADA, more))
+asyncio.run(main())
+"""
+
+
+def test_processes_at_once_lose_no_call(tmp_path: Path) -> None:
+    running = [subprocess.Popen([sys.executable, "-c", COUNT, str(tmp_path)], cwd=ROOT) for _ in range(3)]
+    assert [process.wait(60) for process in running] == [0, 0, 0]
+    store = Machine().store(tmp_path)
+    assert given_by(store.change(ADA, lambda session: session.kept.calls)) == 900
+
+
+def test_a_process_that_is_killed_leaves_whole_sessions(tmp_path: Path) -> None:
+    for pause in (0.3, 0.31, 0.35):
+        with subprocess.Popen([sys.executable, "-c", COUNT, str(tmp_path)], cwd=ROOT) as one:
+            with pytest.raises(subprocess.TimeoutExpired):
+                one.wait(pause)
+            one.kill()
+    store = Machine().store(tmp_path)
+    assert given_by(store.change(ADA, lambda session: session.kept.calls)) >= 0
+
+
+def test_the_real_clock_counts_from_the_start_of_the_machine(monkeypatch: pytest.MonkeyPatch) -> None:
+    one, two = uptime(), uptime()
+    assert one.boot == two.boot
+    assert two.seconds >= one.seconds > 0
+
+    def missing(*_: object, **__: object) -> str:
+        raise FileNotFoundError
+
+    monkeypatch.setattr(Path, "read_text", missing)
+    sqlite._boot.cache_clear()
+    assert uptime().boot
+    sqlite._boot.cache_clear()
+
+
+def test_the_default_folder_is_the_users(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path))
+    assert default_folder().name == "sessions"
