@@ -63,6 +63,12 @@ def test_each_branch_must_be_true_once_and_false_once_at_its_place() -> None:
     assert round(percent(found.goals())) == 80
 
 
+def test_a_branch_that_was_seen_both_ways_stays_seen() -> None:
+    rule = "  - {id: r, effect: allow, server: s, when: args.a && args.b}\n"
+    cases = [call(a=a, b=b) for a, b in [(True, True), (True, False), (False, True), (False, 1)]]
+    assert missing(covered(rule, *cases)) == []
+
+
 def test_an_error_is_neither_true_nor_false() -> None:
     rule = "  - {id: r, effect: allow, when: has(args.a) && args.a}\n"
     assert missing(covered(rule, call(), call(a=True))) == ["4:49 never false: args.a"]

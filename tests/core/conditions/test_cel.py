@@ -14,8 +14,9 @@ import pytest
 from cel_expr_python import cel as cpp_cel
 from hypothesis import given, settings
 
-from mcpguard.core.conditions import cel, engines
+from mcpguard.core.conditions import cel, cel_python, engines
 from mcpguard.core.conditions.cel import ERROR, FALSE, TRUE, Bound, ConditionError, EngineName, Verdict
+from mcpguard.core.functions import Function, Holds, apply
 from mcpguard.core.redaction.redactor import Redactor
 from mcpguard.core.secret import Secret
 
@@ -279,6 +280,31 @@ def test_nesting_that_is_too_deep_is_refused(name: EngineName) -> None:
 )
 def test_a_condition_tells_what_it_reads(name: EngineName, text: str, expected: set[str]) -> None:
     assert engines.engine(name).compile(text).reads == expected
+
+
+def test_the_python_engine_computes_a_function_once_a_decision(monkeypatch: pytest.MonkeyPatch) -> None:
+    computed: list[tuple[Any, ...]] = []
+
+    def counting(function: Function, arguments: tuple[Any, ...], holds: Holds) -> Any:
+        computed.append((function.name, *arguments))
+        return apply(function, arguments, holds)
+
+    monkeypatch.setattr(cel_python, "apply", counting)
+    asked = "shell(args.c).simple && !shell(args.c).code && [1, 2].all(n, !shell(args.c).code)"
+    condition = engines.engine("python").compile(
+        f"{asked} && url(args.u, ['https']).host == url(args.u, ['https']).host"
+    )
+    bound = Bound({**VIEW, "args": {"c": "ls", "u": "https://a.example/"}})
+    assert condition.verdict(bound) is condition.verdict(bound) is TRUE
+    assert sorted(computed) == [("shell", "ls"), ("url", "https://a.example/", ["https"])]
+    condition.verdict(Bound(bound.view))
+    assert len(computed) == 4  # Another decision computes it again.
+
+
+def test_what_a_function_refuses_stays_an_error_however_often_it_is_asked() -> None:
+    text = "(shell(args.c).simple || shell(args.c).code) || args.c == 'ls \"'"
+    assert verdict("python", text, {"c": 'ls "'}) is TRUE
+    assert verdict("python", "shell(args.c).simple || shell(args.c).code", {"c": 'ls "'}) is ERROR
 
 
 # --- what never leaves, and what never breaks -----------------------------------------------------

@@ -65,12 +65,16 @@ class Coverage:
             return
         if rule.condition is None:
             return
-        if rule.condition.verdict(look.bound) is not TRUE:
-            self._seen.add((source, rule.name, LEFT))
+        left = (source, rule.name, LEFT)
+        if left not in self._seen and rule.condition.verdict(look.bound) is not TRUE:
+            self._seen.add(left)
         for start, end, text in _branches(rule):
+            shown = {value: (source, rule.name, (start, end, value)) for value in (True, False)}
+            if self._seen.issuperset(shown.values()):
+                continue
             value = value_of(text, look.bound)
             if isinstance(value, bool):
-                self._seen.add((source, rule.name, (start, end, value)))
+                self._seen.add(shown[value])
 
     def _goals(self, policy: CompiledPolicy, index: int, rule: CompiledRule) -> Iterator[Goal]:
         source, name = policy.document.source, rule.name

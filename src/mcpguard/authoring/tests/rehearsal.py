@@ -107,8 +107,9 @@ class _Stage:
 
     def before(self, step: StepEntry) -> str:
         """Make a call of the session so far; why it was refused, "" where it was not."""
+        invocation = self._invocation(step.call)
         for _ in range(step.times):
-            verdict = decide(self._policies, self._invocation(step.call), self._session)
+            verdict = decide(self._policies, invocation, self._session)
             if isinstance(verdict, Deny):
                 return " ".join([verdict.cause.value, *verdict.rules])
             self._session.admit(verdict)

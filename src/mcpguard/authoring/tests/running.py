@@ -18,6 +18,7 @@ from mcpguard.authoring.tests.cases import Case, PolicyTests
 from mcpguard.authoring.tests.coverage import Coverage, Goal
 from mcpguard.authoring.tests.expectations import Difference, Reason, judge, reasons
 from mcpguard.authoring.tests.rehearsal import CaseOutcome, rehearse
+from mcpguard.authoring.tests.remembering import RememberingEngine
 from mcpguard.authoring.tests.samples import PostureSamples
 from mcpguard.authoring.tests.scoring import PostureScore, scores
 from mcpguard.config.policies import PolicyEntry, PolicyFile, policy_files, read_document
@@ -177,8 +178,8 @@ class Shelf:
     """Policies that were compiled already: several files of tests may use one."""
 
     def __init__(self) -> None:
-        fastest, python = engines.engine(), engines.engine("python")
-        self.engines: tuple[Engine, ...] = (fastest,) if fastest.name == python.name else (fastest, python)
+        fastest, python = engines.engine(), RememberingEngine(engines.engine("python"))
+        self.engines: tuple[Engine, ...] = (python,) if fastest.name == python.name else (fastest, python)
         self._known: dict[tuple[Path, bytes, str], CompiledPolicy] = {}
 
     def policy(self, file: PolicyFile, engine: Engine) -> CompiledPolicy:

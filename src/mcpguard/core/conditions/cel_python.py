@@ -40,6 +40,10 @@ from mcpguard.core.conditions.names import LATER, NAMES
 from mcpguard.core.functions import FUNCTIONS, Function, FunctionError, Holds, apply, nothing_held
 from mcpguard.core.model import Json
 
+# The library casts to these unions at every step of an evaluation; hashing them takes a sixth of its time.
+celtypes.Value = celtypes.CELType = object
+evaluation.Result = evaluation.Result_Function = evaluation.CELFunction = object
+
 
 def bound_value(value: Json | datetime) -> Any:
     """What one name of conditions stands for. A number out of range, however deep in it, makes all of it an
@@ -108,6 +112,7 @@ _LEVELS = frozenset(
         "paren_expr",
     ]
 )
+_NO_VALUE = object()
 _OF_CEL = frozenset(evaluation.base_functions) - {"list", "map", "null_type"} | {"dyn", "has"}
 
 
@@ -123,8 +128,6 @@ class PythonEngine:
         self._environment = celpy.Environment()
         sys.setrecursionlimit(limit)
         celpy.logging.getLogger("celpy").setLevel(1000)
-        self._activation = _activation(nothing_held)
-        self._searching = tuple(name for name, function in FUNCTIONS.items() if function.searches)
 
     def compile(self, text: str) -> PythonCondition:
         check_length(text)
@@ -143,8 +146,7 @@ class PythonEngine:
             raise ConditionError([(0, "nested too deeply")]) from None
         if reader.mistakes:
             raise ConditionError(advised(text, reader.mistakes))
-        searches = any(name in text for name in self._searching)
-        return PythonCondition(self, text, tree, self._activation, hoisted.reads, searches)
+        return PythonCondition(self, text, tree, hoisted.reads)
 
     def either(self, conditions: Sequence[Condition]) -> None:
         """See `Engine.either`: it would evaluate no faster."""
@@ -172,23 +174,13 @@ def _literals_to_refuse(text: str) -> Iterator[tuple[int, str]]:
 class PythonCondition:
     """A `Condition` of this engine; `tree` is its syntax tree, see `PythonEngine.parsed`."""
 
-    __slots__ = ("_activation", "_searches", "_short", "calls", "engine", "members", "reads", "text", "tree")
+    __slots__ = ("_short", "calls", "engine", "members", "reads", "text", "tree")
 
-    def __init__(
-        self,
-        owner: Engine,
-        text: str,
-        tree: Any,
-        activation: Any,
-        reads: frozenset[str],
-        searches: bool = False,
-    ) -> None:
+    def __init__(self, owner: Engine, text: str, tree: Any, reads: frozenset[str]) -> None:
         self.engine = owner
         self.text = text
         self.tree = tree
-        self._short = _shortened(tree, _Evaluator(tree, activation).literal)
-        self._activation = activation
-        self._searches = searches
+        self._short = _shortened(tree, _Evaluator(tree, _activation(nothing_held)).literal)
         self.reads = reads
         self.calls: tuple[HoistedCall, ...] = ()
         self.members: Members = {}  # It binds the view itself, whole.
@@ -215,9 +207,10 @@ class PythonCondition:
             return ERROR
         try:
             if bound.python is None:
-                bound.python = {name: bound_value(value) for name, value in bound.view.items()}
-            activation = _activation(bound.holds) if self._searches else self._activation
-            return _Evaluator(self._short, activation).evaluate(bound.python)
+                values = {name: bound_value(value) for name, value in bound.view.items()}
+                bound.python = values, _activation(bound.holds)
+            values, activation = bound.python
+            return _Evaluator(self._short, activation).evaluate(values)
         except Exception:
             return ERROR
 
@@ -351,18 +344,42 @@ class _SyntaxWalker:
 
 
 def _activation(holds: Holds) -> Any:
-    """What conditions may call; our functions look for held values with `holds`."""
-    ours = {name: _native(function, holds) for name, function in FUNCTIONS.items()}
+    """What the conditions of one decision may call; our functions look for held values with `holds`."""
+    given: dict[tuple[Any, ...], Any] = {}
+    ours = {name: _native(function, holds, given) for name, function in FUNCTIONS.items()}
     return evaluation.Activation(functions={**STRICT, **ours})
 
 
-def _native(function: Function, holds: Holds) -> Callable[..., Any]:
-    """One of our functions as the library calls it."""
+def _native(function: Function, holds: Holds, given: dict[tuple[Any, ...], Any]) -> Callable[..., Any]:
+    """One of our functions as the library calls it. What it gives for texts is kept in `given`: the rules of
+    a policy, and the loops in them, ask several times about the same command or statement."""
 
-    def called(*arguments: Any) -> Any:
+    def computed(arguments: tuple[Any, ...]) -> Any:
         try:
             return to_cel(apply(function, tuple(map(from_cel, arguments)), holds))
         except (FunctionError, ValueError):
-            return evaluation.CELEvalError("no value")
+            return _NO_VALUE
+
+    def called(*arguments: Any) -> Any:
+        texts = _texts(arguments)
+        key = (function.name, texts)
+        value = given[key] if key in given else computed(arguments)
+        if texts is not None:
+            given[key] = value
+        return evaluation.CELEvalError("no value") if value is _NO_VALUE else value
 
     return called
+
+
+def _texts(arguments: tuple[Any, ...]) -> tuple[Any, ...] | None:
+    """The arguments as a key, if they are texts and lists of texts: of other values some are equal that are
+    not the same, such as 1 and true."""
+    key: list[Any] = []
+    for one in arguments:
+        if isinstance(one, str):
+            key.append(str(one))
+        elif isinstance(one, list) and all(isinstance(inner, str) for inner in one):
+            key.append(tuple(map(str, one)))
+        else:
+            return None
+    return tuple(key)
