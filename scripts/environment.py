@@ -38,7 +38,10 @@ def ready() -> dict[str, str]:
     if not _fresh():
         _install()
     path = os.pathsep.join([str(BIN), os.environ.get("PATH", os.defpath)])
-    return {**os.environ, "PATH": path, "VIRTUAL_ENV": str(VENV)}
+    variables = {**os.environ, "PATH": path, "VIRTUAL_ENV": str(VENV)}
+    # Containers set it; each of the thousand processes of the tests would compile what it imports.
+    variables.pop("PYTHONDONTWRITEBYTECODE", None)
+    return variables
 
 
 def _sources() -> str:

@@ -30,8 +30,9 @@ take a good part of their time."""
 def pytest_collection_modifyitems(items):
     """Leave out of the counting the other folders, and what Hypothesis makes: that may reach a branch in one run and
     miss it in the next, and runs a hundred times."""
+    counted = {path: any(map(path.is_relative_to, COUNTED)) for path in {item.path for item in items}}
     for item in items:
-        if not any(map(item.path.is_relative_to, COUNTED)) or is_hypothesis_test(item.function):
+        if not counted[item.path] or is_hypothesis_test(item.function):
             item.add_marker("no_cover")
 
 

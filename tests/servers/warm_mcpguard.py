@@ -2,14 +2,41 @@
 imports these modules too, then forks for each request. Its arguments are those of mcpguard, or `-c CODE ...` as Python
 takes them."""
 
+import gc
 import sys
+import tempfile
 from importlib import import_module
+from pathlib import Path
 
-import mcpguard.cli.run
-import mcpguard.config.loading
-import mcpguard.serve.app  # noqa: F401
+import mcpguard.cli.run  # noqa: F401
 from mcpguard.cli import main
+from mcpguard.config.loading import load_config
+from mcpguard.core.redaction.redactor import Redactor
+from mcpguard.serve.app import settings_from
 from tests.servers import warm
+
+CONFIG = """
+version: 1
+servers: {a: {command: "true"}}
+policies: [policy.yaml]
+"""
+POLICY = """
+version: 1
+policy: warm
+rules: [{id: all, effect: allow, when: "args.a == 'a'"}]
+"""
+
+
+def once():
+    """What every process does at its start and none differently: models, engine and patterns are made here."""
+    with tempfile.TemporaryDirectory() as folder:
+        for name, text in (("mcpguard.yaml", CONFIG), ("policy.yaml", POLICY)):
+            Path(folder, name).write_text(text)
+        settings_from(load_config(Path(folder, "mcpguard.yaml")))
+    tempfile.tempdir = None  # Each looks for its own TMPDIR.
+    Redactor(bytes(32)).inspect({"a": "b"})
+    gc.collect()
+    gc.freeze()
 
 
 def begin():
@@ -24,4 +51,5 @@ def begin():
 if __name__ == "__main__":
     for name in sys.argv[1:-1]:
         import_module(name)
+    once()
     warm.serve(sys.argv[-1], begin)
