@@ -19,7 +19,7 @@ from mcpguard.onboarding.formats.tree import Unreadable
 from mcpguard.onboarding.journal import default_folder
 from tests.adapters.credentials.fake_keyring import FakeKeyring
 from tests.onboarding.corpus import CASES, FORMS, Case, Person, tree
-from tests.onboarding.test_crash import MOVED, Killed, files, killed_at, start_anew
+from tests.onboarding.test_crash import MOVED, Killed, files, killed_at, left_by, start_anew
 from tests.onboarding.test_edit import ENTRY, VALUES, documents, of
 
 Capture = pytest.CaptureFixture[str]
@@ -227,22 +227,16 @@ def test_what_install_added_goes_out_of_a_file_that_was_changed(case: Case, pers
 def test_an_undo_of_changed_files_that_ends_at_any_step_is_finished_by_the_next(
     person: Person, backend: FakeKeyring
 ) -> None:
-    for number in range(1000):
-        start_anew(person, backend)
-        paths = [person.path(case) for case in MOVED]
-        want = [
-            PARSERS[form](changed(path.read_bytes()).decode()).plain()
-            for form, path in zip(("jsonc", "toml"), paths, strict=True)
-        ]
-        assert main(["import", "--yes"]) == 0
-        for path in paths:
-            path.write_bytes(changed(path.read_bytes()))
-        with killed_at(number, backend):
-            try:
-                code = main(["undo"])
-                break
-            except Killed:
-                pass
+    start_anew(person, backend)
+    paths = [person.path(case) for case in MOVED]
+    want = [
+        PARSERS[form](changed(path.read_bytes()).decode()).plain()
+        for form, path in zip(("jsonc", "toml"), paths, strict=True)
+    ]
+    assert main(["import", "--yes"]) == 0
+    for path in paths:
+        path.write_bytes(changed(path.read_bytes()))
+    for number in left_by(["undo"], person, backend):
         assert main(["undo"]) == 0, number
         got = [
             PARSERS[form](path.read_text()).plain()
@@ -251,4 +245,4 @@ def test_an_undo_of_changed_files_that_ends_at_any_step_is_finished_by_the_next(
         assert got == want, number
         assert set(files(person)) == set(paths)
         assert [key for key in backend.entries if key[0] == "mcpguard"] == []
-    assert (code, number > 20) == (0, True)
+    assert number > 20
