@@ -6,6 +6,7 @@ import ast
 import subprocess
 import sys
 from collections.abc import Iterator
+from functools import cache
 from graphlib import TopologicalSorter
 from pathlib import Path
 
@@ -25,8 +26,14 @@ def relative(path: Path) -> str:
     return path.relative_to(SRC).as_posix()
 
 
+@cache
+def nodes(path: Path) -> tuple[ast.AST, ...]:
+    """Of the syntax tree of a file: the tree, then what is in it."""
+    return tuple(ast.walk(ast.parse(path.read_text("utf-8"))))
+
+
 def calls(path: Path) -> Iterator[tuple[str, int]]:
-    for node in ast.walk(ast.parse(path.read_text("utf-8"))):
+    for node in nodes(path):
         if isinstance(node, ast.Call):
             if isinstance(node.func, ast.Name):
                 yield node.func.id, node.lineno
@@ -36,7 +43,7 @@ def calls(path: Path) -> Iterator[tuple[str, int]]:
 
 def imported_by(path: Path) -> Iterator[str]:
     """Every module, and every name within a module, that it imports anywhere."""
-    for node in ast.walk(ast.parse(path.read_text("utf-8"))):
+    for node in nodes(path):
         if isinstance(node, ast.Import):
             yield from (name.name for name in node.names)
         elif isinstance(node, ast.ImportFrom) and node.module:
@@ -79,7 +86,7 @@ def test_what_a_defect_raises_is_caught_at_the_named_places_only() -> None:
     broad = {
         relative(path)
         for path in FILES
-        for node in ast.walk(ast.parse(path.read_text("utf-8")))
+        for node in nodes(path)
         if isinstance(node, ast.ExceptHandler)
         and (
             node.type is None
@@ -106,7 +113,7 @@ def test_what_a_defect_raises_is_caught_at_the_named_places_only() -> None:
 @pytest.mark.parametrize("folder", ["core", "protocol"])
 def test_the_pure_layers_import_no_io_no_clock_and_no_sdk(folder: str) -> None:
     for path in sorted((SRC / folder).rglob("*.py")):
-        for node in ast.walk(ast.parse(path.read_text("utf-8"))):
+        for node in nodes(path):
             names = []
             if isinstance(node, ast.Import):
                 names = [alias.name for alias in node.names]
@@ -129,10 +136,10 @@ def test_no_modules_import_each_other_in_a_circle_also_where_only_a_type_checker
 def test_files_and_functions_keep_their_budget() -> None:
     too_long = []
     for path in FILES:
-        text = path.read_text("utf-8")
-        if len(text.splitlines()) > FILE_LINES:
-            too_long.append(f"{relative(path)}: {len(text.splitlines())} lines")
-        for node in ast.walk(ast.parse(text)):
+        lines = len(path.read_text("utf-8").splitlines())
+        if lines > FILE_LINES:
+            too_long.append(f"{relative(path)}: {lines} lines")
+        for node in nodes(path):
             if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
                 body = node.body[1:] if ast.get_docstring(node) else node.body
                 length = (body[-1].end_lineno or 0) - body[0].lineno + 1 if body else 0
@@ -144,7 +151,8 @@ def test_files_and_functions_keep_their_budget() -> None:
 def test_public_names_say_what_they_promise() -> None:
     silent = []
     for path in FILES:
-        tree = ast.parse(path.read_text("utf-8"))
+        tree = nodes(path)[0]
+        assert isinstance(tree, ast.Module)
         if not ast.get_docstring(tree):
             silent.append(relative(path))
         for node in tree.body:
@@ -157,7 +165,7 @@ def test_public_names_say_what_they_promise() -> None:
 def test_no_class_name_stands_for_two_things() -> None:
     found: dict[str, list[str]] = {}
     for path in FILES:
-        for node in ast.walk(ast.parse(path.read_text("utf-8"))):
+        for node in nodes(path):
             if isinstance(node, ast.ClassDef):
                 found.setdefault(node.name, []).append(relative(path))
     assert {name: places for name, places in found.items() if len(places) > 1} == {}
@@ -189,8 +197,8 @@ def test_serving_over_stdio_imports_neither_the_sdk_nor_the_slow_engine_nor_the_
 def test_a_task_is_begun_by_an_owner_that_ends_it_and_reports_its_defect() -> None:
     bare = {
         path.relative_to(SRC).as_posix()
-        for path in SRC.rglob("*.py")
-        for node in ast.walk(ast.parse(path.read_text()))
+        for path in FILES
+        for node in nodes(path)
         if isinstance(node, ast.Attribute | ast.Name)
         and (node.attr if isinstance(node, ast.Attribute) else node.id) in ("create_task", "ensure_future")
     }
@@ -201,7 +209,8 @@ def test_a_test_that_waits_runs_in_the_loop_of_the_plugin() -> None:
     runs = [
         path.name
         for path in Path(__file__).parent.rglob("test_*.py")
-        for node in ast.walk(ast.parse(path.read_text()))
+        if "asyncio" in (text := path.read_text("utf-8"))
+        for node in ast.walk(ast.parse(text))
         if isinstance(node, ast.Attribute) and ast.unparse(node) in ("asyncio.run", "asyncio.Runner")
     ]
     assert runs == []
