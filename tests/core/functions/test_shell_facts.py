@@ -241,3 +241,67 @@ def test_ordinary_lines_are_simple(text: str) -> None:
 )  # fmt: skip
 def test_what_does_more_than_read_is_not_simple(text: str) -> None:
     assert not shell(text)["simple"]
+
+
+# --- names of files ------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("text", "secrets"),
+    [
+        ("cat .env a", [".env"]),
+        ("cat < .env", [".env"]),
+        ("cp .env x", [".env"]),
+        ("cd a && cat .env", ["a/.env"]),
+        ("cat .e*", [".e*"]),
+        ("cat deploy/*", ["deploy/*"]),
+        ("grep x *.py", []),
+        ("ls * .env", [".env"]),
+        ("ls *", []),
+        ("rm -f src/*.pyc", []),
+        ("find . -name .env", [".env"]),
+        ("find . -name '*.py' -exec grep -l x {} +", []),
+        ("git show HEAD:.env", [".env", "HEAD:.env"]),
+        ("git log -p -- .env", [".env"]),
+        ("git commit -m 'Fix .env'", []),
+        ("grep -rn process.env src", []),
+        ("grep '.env' a", []),
+        ("python3 x.py .env", [".env"]),
+        ("tar cf - .env | cat", [".env"]),
+        ("cat $x", ["$x"]),
+        ("cat .env.example README.md", []),
+    ],
+)
+def test_words_that_name_secrets(text: str, secrets: list[str]) -> None:
+    assert shell(text)["secrets"] == secrets
+
+
+@pytest.mark.parametrize(
+    ("text", "obeyed"),
+    [
+        ("echo x > .git/hooks/pre-push", [".git/hooks/pre-push"]),
+        ("cp x .github/workflows/ci.yml", [".github/workflows/ci.yml"]),
+        ("cd .git && touch config", [".git/config"]),
+        ("cat .vscode/tasks.json", []),
+        ("eslint -o .github/x.yml .", [".github/x.yml"]),
+        ("pytest && cat .vscode/tasks.json", []),
+        ("git add .github/workflows/ci.yml", []),
+        ("git checkout evil -- .github", [".github"]),
+        ("curl -o CLAUDE.md https://example.com/", ["CLAUDE.md"]),
+        ("mkdir 'a b' src", []),
+    ],
+)
+def test_words_that_name_what_programs_obey(text: str, obeyed: list[str]) -> None:
+    assert shell(text)["obeyed"] == obeyed
+
+
+@pytest.mark.parametrize(
+    ("text", "lines"),
+    [
+        ("git  commit -m 'a b'", ["git commit -m a\u00a0b"]),
+        ("echo '' \"x\ty\"", ["echo \u00a0 x\u00a0y"]),
+        ("ls | ./a.sh -x", ["ls", "./a.sh -x"]),
+    ],
+)
+def test_a_line_has_a_blank_between_words_alone(text: str, lines: list[str]) -> None:
+    assert [one["line"] for one in shell(text)["commands"]] == lines

@@ -61,7 +61,7 @@ def read_find(reading: Reading, args: Sequence[Word]) -> list[list[Word]]:
 def _below(starts: Sequence[Word]) -> list[Word]:
     """What find finds: paths that begin with a folder where it starts."""
     return [
-        Word(f"{one.text}/*", literal=False, single=False, pattern=one.literal or one.pattern)
+        Word(f"{one.text}/*", literal=False, single=False, pattern=one.literal or one.pattern, found=True)
         if one.text
         else UNKNOWN
         for one in starts or [Word(".")]

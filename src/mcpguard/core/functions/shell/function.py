@@ -51,7 +51,9 @@ SHELL = Function(
         "`sh -c`, `find -exec`) and what they run. A program outside the system's folders "
         "is listed with its path too; `find -delete` counts as `rm`.",
         "unknown": "Those of them that shell() does not know, and so could run anything.",
-        "commands": "Each command: `program`, `args` (after quote removal) and `path` (as written).",
+        "commands": "Each command: `program`, `args` (after quote removal), `path` (as written) and `line`: "
+        "path and arguments, separated by blanks. A blank within an argument is U+00A0 there, and so is an "
+        "empty one, so `[^ ]+` is one argument: `line.matches('^git commit( -a| -m [^ ]+)+$')`.",
         "redirects": "Each redirect: `operator` and `target`; for here-documents the text.",
         "reads": "Files that redirects read, and that arguments of known programs make them read, as "
         "they are called from where the text begins to run: after `cd src` the file "
@@ -65,6 +67,11 @@ SHELL = Function(
         "indirect": "Whether there are more files than `reads` and `writes` name: their names come from "
         "a file (`file -f`, `wc --files0-from`), from a pipe (`xargs`) or out of a "
         "variable.",
+        "secrets": "Words that name a file with secrets, or could by a glob or a variable, as secretName() "
+        "says: of `reads` and `writes`, of globs but for those of programs that only list (`ls`), and of the "
+        "arguments of git and find, or of all programs where `code` is true. Not what `grep -r` finds.",
+        "obeyed": "Words that name a file which programs run or obey by themselves, as obeyedFile() says: of "
+        "`writes`, and of the arguments of `changes`, or of all programs where `code` is true.",
         "folders": "Folders other than the first one that something runs in, after `cd` or by `git -C`.",
         "obeys": "Programs that obey files of the folder that they run in, such as its "
         "configuration, hooks or build files: git, make, test runners, linters, package "
@@ -92,12 +99,18 @@ SHELL = Function(
         'shell("git log -3 | grep fix").programs == ["git", "grep"]',
         'shell("sudo -u root env A=1 \\"r\\"m -rf x").programs == ["env", "rm", "sudo"]',
         'shell("sh -c \\"ls; rm x\\"").programs == ["ls", "rm", "sh"]',
-        'shell("ls \'a b\' c").commands == [{"program": "ls", "args": ["a b", "c"], "path": "ls"}]',
+        'shell("ls \'a b\' c").commands == [{"program": "ls", "args": ["a b", "c"], "path": "ls", '
+        '"line": "ls a\\u00a0b c"}]',
+        'shell("git commit -m \'Fix it\'").commands[0].line.matches("^git commit -m [^ ]+$")',
+        '!shell("git commit -m x -n").commands[0].line.matches("^git commit( -a| -m [^ ]+)+$")',
         'shell("ls > out.txt").writes == ["out.txt"] && shell("sort -o out.txt a").writes == ["out.txt"]',
         'shell("cd src && grep -n x *.py 2>/dev/null | head -5").simple && !shell("ls $HOME").simple',
         'shell("cd src && cat a.py < b").reads == ["src", "src/a.py", "src/b"]',
         'shell("cat a.py", "/srv/project").reads == ["/srv/project/a.py"]',
         'shell("cat /srv/project/a ../b", "/srv/project").outside == ["/srv/project/../b"]',
+        'shell("cat src/a.py .env").secrets == [".env"] && shell("git show HEAD:.env").secrets != []',
+        'shell("cat deploy/*").secrets != [] && shell("ls deploy/*").secrets == []',
+        'shell("cp x .git/hooks/pre-push").obeyed != [] && shell("cat .vscode/tasks.json").obeyed == []',
         'shell("git log -5").obeys == ["git"] && !shell("git push --force").simple',
         'shell("git -C sub status").code && shell("git -C sub status").folders == ["sub"]',
         'shell("frobnicate x").unknown == ["frobnicate"] && shell("frobnicate x").code',

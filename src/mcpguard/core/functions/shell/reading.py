@@ -11,6 +11,7 @@ from collections.abc import Sequence
 
 from mcpguard.core.functions.function import FunctionError
 from mcpguard.core.functions.shell.folders import Folders
+from mcpguard.core.functions.shell.named import Command, obeyed, secrets
 from mcpguard.core.functions.shell.names import RESERVED, ZSH_VARIABLES
 from mcpguard.core.functions.shell.words import Word
 from mcpguard.core.model import Json
@@ -24,6 +25,10 @@ TEXTS = 32
 TEXTS_LIMIT = 4096
 """The longest that those may be together, in characters."""
 
+NO_BREAK = "\u00a0"
+"""What stands in a `line` for a blank within a word, and for an empty word. shell() reads no text with it."""
+
+_UNBROKEN = str.maketrans(dict.fromkeys(" \t\n", NO_BREAK))
 _PROGRAM = re.compile(r"\[|[A-Za-z0-9_./:][A-Za-z0-9_./+:,@-]*", re.ASCII)
 _SYSTEM = re.compile(r"/(?:usr/|usr/local/|opt/homebrew/)?s?bin/[^/]+", re.ASCII)
 _PLAIN_NAME = re.compile(r"[a-z_][a-z0-9_]*|LANG|LC_[A-Z]+|TZ|TERM|COLUMNS|LINES|NO_COLOR|CI|DEBUG|VERBOSE")
@@ -45,6 +50,7 @@ class Reading:
         self.sends: set[str] = set()
         self.changes: set[str] = set()
         self.commands: list[Json] = []
+        self.ran: list[Command] = []
         self.redirects: list[Json] = []
         self.reads: set[str] = set()
         self.writes: set[str] = set()
@@ -82,7 +88,10 @@ class Reading:
         elsewhere = "/" in path and not _SYSTEM.fullmatch(path)
         if elsewhere:
             self.programs.add(path)
-        self.commands.append({"program": base, "args": [one.text for one in args], "path": path})
+        words = [one.text for one in args]
+        line = " ".join(one.translate(_UNBROKEN) or NO_BREAK for one in (path, *words))
+        self.commands.append({"program": base, "args": words, "path": path, "line": line})
+        self.ran.append((base, tuple(args)))
         return base, path if elsewhere else base
 
     def obey(self, name: str) -> None:
@@ -130,6 +139,7 @@ class Reading:
         self.code = self.code or (self.places.unknown and bool(self.obeys))
         odd = self.substitutions or self.expansions or self.background or self.code or self.indirect
         acts = self.unknown or self.changes or self.sends or self.writes or self.assignments or self.functions
+        changing = frozenset(name for name, _ in self.ran) if self.code else frozenset(self.changes)
         return {
             "programs": sorted(self.programs),
             "unknown": sorted(self.unknown),
@@ -139,6 +149,8 @@ class Reading:
             "writes": sorted(self.writes),
             "outside": sorted(one for one in self.reads | self.writes if not self.places.holds(one)),
             "indirect": self.indirect,
+            "secrets": secrets(self.reads | self.writes, self.ran, self.code),
+            "obeyed": obeyed(self.writes, self.ran, changing),
             "folders": sorted(self.places.entered),
             "obeys": sorted(self.obeys),
             "sends": sorted(self.sends),

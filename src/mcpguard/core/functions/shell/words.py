@@ -37,6 +37,7 @@ class Word(Struct, frozen=True):
     """A word. `text` is what a program gets, except that what a shell would expand stands as written; then
     `literal` is false. `single`: it is one argument, not none or several. `fixed`: each argument's first
     character is known, and if it is not literal no dash. `pattern`: all that a shell would expand are globs.
+    `found`: it stands for the files that find finds.
     """
 
     text: str
@@ -44,6 +45,7 @@ class Word(Struct, frozen=True):
     single: bool = True
     fixed: bool = True
     pattern: bool = False
+    found: bool = False
 
 
 def unknown(text: str) -> Word:
