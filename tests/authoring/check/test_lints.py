@@ -174,6 +174,27 @@ def test_a_part_of_an_element_is_named_as_it_is_read() -> None:
     assert "without `args.list[...].a`" in said[0]
 
 
+@pytest.mark.parametrize(
+    ("other", "told"),
+    [
+        ("effect: deny, server: files, tools: [write], when: '!has(args.append) || args.append'", False),
+        ("effect: deny, server: files, when: '!has(args.append)'", False),
+        ("effect: deny, server: files, tools: [read], when: '!has(args.append)'", True),
+        ("effect: ask, server: files, tools: [write], when: '!has(args.append)'", True),
+        ("effect: deny, server: files, tools: [write], when: '!has(args.append) && true'", True),
+        (
+            "effect: deny, server: files, tools: [write], when: '!has(args.append) || false ? true : false'",
+            True,
+        ),
+    ],
+)
+def test_an_argument_that_another_deny_demands_is_not_told_of(other: str, told: bool) -> None:
+    text = rules(
+        "id: d, effect: deny, server: files, tools: [write], when: '!args.append'", f"id: e, {other}"
+    )
+    assert bool([one for one in found("P201", text) if "rule d" in one]) is told
+
+
 def test_only_what_refuses_is_told_of_optional_arguments() -> None:
     assert not found("P201", deny("args.append").replace("deny", "allow"))
     assert not found("P201", deny("args.append").replace("when", "on: result, when"))

@@ -4,6 +4,7 @@ Law of this file: only rules on `tools/call` alone are looked at, since elsewher
 one tool whose schema says nothing of an argument is enough to say nothing.
 """
 
+import re
 from collections.abc import Iterator
 
 from mcpguard.authoring.check.lints.conditions import Read
@@ -47,7 +48,7 @@ def _ways(subject: LintSubject, placed: PlacedRule, steps: Steps) -> list[tuple[
 
 def _optional(subject: LintSubject) -> Iterator[Problem]:
     for placed in _refusing(subject):
-        probed, told = _probed(placed), set[Steps]()
+        probed, told = _probed(placed) | _demanded(subject, placed), set[Steps]()
         for steps, read in _arguments(placed).items():
             for name, ways in _ways(subject, placed, steps):
                 lacking = next(
@@ -61,6 +62,24 @@ def _optional(subject: LintSubject) -> Iterator[Problem]:
                     advice = "so the call is refused: write"
                     advice += f" `!{way} || …` if that is intended, `{way} && …` if not"
                     yield placed.problem(("when",), f"{said}, {advice}", read.offset)
+
+
+def _demanded(subject: LintSubject, placed: PlacedRule) -> set[Steps]:
+    """Arguments without which another `deny` refuses all calls of the tools that the rule matches."""
+    tools = _names(subject, placed)
+    found = set[Steps]()
+    for one in _refusing(subject):
+        demand = _DEMAND.match(one.written.when or "")
+        if demand and one.written.effect == "deny" and tools <= _names(subject, one):
+            found.add((demand[1],))
+    return found
+
+
+def _names(subject: LintSubject, placed: PlacedRule) -> set[tuple[str, str]]:
+    return {(server, name) for server, name, _ in subject.tools_of(placed)}
+
+
+_DEMAND = re.compile(r"!has\(args\.(\w+)\) *(?:\|\||$)(?!.*\?)", re.DOTALL)
 
 
 def _may_lack(way: Presence, part: Steps, probed: set[Steps]) -> bool:
@@ -120,7 +139,8 @@ OPTIONAL = Lint(
     "warning",
     "A `deny` or `ask` reads an argument that the tool's schema does not require, without `has()`: it "
     "refuses every call that leaves it out. `!has(args.x) || …` says that this is intended, and "
-    "`has(args.x) && …` lets such calls pass. Needs a snapshot.",
+    "`has(args.x) && …` lets such calls pass. Said of one `deny`, `!has(args.x) || …` counts for the other "
+    "rules on the same tools. Needs a snapshot.",
     _optional,
     example('{id: append, effect: deny, server: files, tools: [write], when: "!args.append"}'),
     example(
