@@ -22,31 +22,30 @@ REACH: dict[str, dict[str, list[str]]] = json.loads((Path(__file__).parent / "re
 
 ALWAYS = """
 P104 sqlite look
-P201 postgres reads-only
-P201 postgres secret-columns
-P201 postgres settings
-P201 postgres tables
 P203 github one-repository
 """
-"""`list_tables` says nothing of itself; a query without a text is refused, as it should be; and one of the two
-servers of GitHub calls an argument `q`."""
+"""`list_tables` says nothing of itself, and one of the two servers of GitHub calls an argument `q`."""
 MEANT = {
-    "read-only": "P201 postgres rows\nP302 fetch fetch\nP302 filesystem read",
+    "read-only": "P302 fetch fetch\nP302 filesystem read",
     "careful": """P201 github by-number-alone
 P505 fetch hosts
 P505 filesystem obeyed-files
 P505 git obeyed-files
-P505 github private-met-strangers
+P505 github runs-by-itself
+P602 github pushed-files
+P602 github runs-by-itself
 P505 memory personal-data
-P505 shell leaves-or-deletes
+P505 shell runs-by-itself
 P505 sqlite delete""",
     "open-with-guards": """P201 github by-number-alone
 P505 fetch hosts
 P505 filesystem obeyed-files
 P505 git obeyed-files
-P505 github private-met-strangers
+P505 github runs-by-itself
+P602 github pushed-files
+P602 github runs-by-itself
 P505 memory strangers-remembered
-P505 shell tests-after-both""",
+P505 shell runs-by-itself""",
 }
 
 

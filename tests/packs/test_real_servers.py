@@ -139,7 +139,7 @@ def test_postgres_reads_its_tables_and_no_address_of_a_person(behind, npm):
         assert refused(query("SELECT id FROM orders; COMMIT; DELETE FROM customers"), "reads-only")
         assert query("SELECT public.total() LIMIT 1")["result"]["isError"]
         for sql in ("SELECT ('/etc/passwd'::text).pg_read_file", "SELECT (0::oid).lo_create"):
-            assert refused(query(f"{sql} LIMIT 1"), "tables")
+            assert refused(query(f"{sql} LIMIT 1"), "reads-only")
         assert query("COPY customers TO PROGRAM 'cat'")["result"]["isError"]
         assert query("SELECT query_to_xml('SELECT * FROM hr.salaries', true, true, '')")["result"]["isError"]
         told = query("SELECT email::int FROM customers LIMIT 9")["error"]["message"]
@@ -207,15 +207,15 @@ def test_shell_runs_what_reads_and_nothing_behind_it(behind, npm, tmp_path):
     folder.mkdir()
     (folder / "note.txt").write_text("hello\nworld\n")
     (folder / ".env").write_text("A=canary")
-    session = behind(Pack("shell", "read-only"), npm("mcp-server-commands"), {"/srv/project": str(folder)})
+    session = behind(Pack("shell", "read-only"), npm("mcp-server-commands"), {"folders": [str(folder)]})
     assert offered(session, "shell") == {"run_command"}
 
     def run(command):
         return session.call("run_command", command=command, workdir=str(folder))
 
     assert "world" in run("cat note.txt | tail -n 1")["result"]["content"][0]["text"]
-    assert refused(run("ls | xargs rm"), "programs")
-    assert refused(run("find . -name 'n*' -delete"), "programs")
+    assert refused(run("ls | xargs rm"), "only-reads")
+    assert refused(run("find . -name 'n*' -delete"), "only-reads")
     assert refused(run("cat .env"), "secret-files")
     assert refused(run("git log --output=written"), "only-reads")
     assert "error" in session.ask("prompts/get", {"name": "run_command", "arguments": {"command": "touch x"}})

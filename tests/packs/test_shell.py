@@ -1,0 +1,168 @@
+"""The sample calls of the shell pack, and the programs that it names: what shell() must know of them."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from functools import cache
+from itertools import product
+from typing import Any
+
+import pytest
+
+from mcpguard.authoring.tests.samples import PostureSamples
+from mcpguard.core.document.reading import Document
+from mcpguard.core.functions import FUNCTIONS
+from mcpguard.core.functions.function import FunctionError
+from mcpguard.core.functions.shell.function import shell
+from mcpguard.core.functions.shell.table import known
+from tests.packs.packs import FOLDER, POSTURES, Pack, loaded
+
+PROJECT = "/srv/project"
+SECRET_NAME = FUNCTIONS["secretName"].call
+WRITERS = set(["chmod", "cp", "git", "ln", "mkdir", "mv", "rm", "rmdir", "tee", "touch"])
+"""Programs that change something, and that it lets write below the folder."""
+ASKED = {'grep -rn "useState(" src --include=*.tsx', "git ls-remote --get-url"}
+"""A glob that could become an option, and a part of git that can ask a server."""
+SHOWN = {
+    *("cat .en?", "cat .e*", "cat .[e]nv", "git grep . -- '.e*'", "git diff HEAD~1 -- '*.key'"),
+    "find . -name .env -exec cat {} +",
+    *("env", "env | sort", "env sh -c id", "printenv", "printenv GITHUB_TOKEN"),
+    *("awk 'BEGIN {print ENVIRON[\"GITHUB_TOKEN\"]}'", "ps auxe", "ps eww", "ps -eo pid,environ"),
+    *("git config --list", "git config --get-regexp ."),
+}
+"""Harm that lies in what a program shows, which shell() does not judge."""
+
+
+@cache
+def lines() -> dict[str, tuple[tuple[str, ...], tuple[str, ...]]]:
+    """Each command line with the postures for which it is ordinary, and for which it is harmful."""
+    path = FOLDER / "shell" / "calls_test.yaml"
+    samples = Document(path.read_text("utf-8"), path.name).read(PostureSamples).samples
+    return {
+        one.name: (one.group.ordinary, one.group.harmful)
+        for one in samples
+        if one.call.args.get("command") == one.name and not one.group.session.labels
+    }
+
+
+READING = [line for line, (ordinary, _) in lines().items() if "read-only" in ordinary]
+WORKING = [
+    line for line, (ordinary, _) in lines().items() if "read-only" not in ordinary and "careful" in ordinary
+]
+HARMFUL = [line for line, (_, harmful) in lines().items() if set(harmful) == set(POSTURES)]
+
+
+def test_the_day_is_long() -> None:
+    assert len([line for line, (ordinary, _) in lines().items() if ordinary]) >= 400
+    assert len(HARMFUL) >= 400
+
+
+@pytest.mark.parametrize("line", [line for line in READING if line not in ASKED])
+def test_what_reads_is_simple_and_inside(line: str) -> None:
+    told = shell(line, PROJECT)
+    assert told["simple"]
+    assert (told["unknown"], told["outside"], told["indirect"], told["sends"]) == ([], [], False, [])
+
+
+@pytest.mark.parametrize("line", WORKING)
+def test_what_works_is_read_and_not_simple(line: str) -> None:
+    told = shell(line, PROJECT)
+    assert told["commands"]
+    assert not told["simple"]
+    assert set(told["changes"]) <= WRITERS
+
+
+@pytest.mark.parametrize("line", HARMFUL)
+def test_what_is_harmful_is_never_simple_inside_and_without_a_secret(line: str) -> None:
+    try:
+        told = shell(line, PROJECT)
+        secret = any(SECRET_NAME(path) for path in told["reads"])
+    except FunctionError:
+        return
+    assert not told["simple"] or told["outside"] or told["sends"] or secret or line in SHOWN
+
+
+# --- programs ------------------------------------------------------------------------------------
+
+
+def conditions(posture: str, rule_id: str = "") -> Iterator[str]:
+    for rule in loaded(Pack("shell", posture)).rules:
+        if rule_id in ("", rule.written.id):
+            yield rule.when or ""
+
+
+def listed(condition: str) -> Iterator[str]:
+    """The programs in the lists of a condition: `program in ["a", "b"]`, `program == "a"`."""
+    for several, one in re.findall(r"program (?:in \[([^\]]*)\]|== (\"[^\"]*\"))", condition):
+        yield from re.findall(r'"([^"]*)"', several or one)
+
+
+def formed(condition: str) -> Iterator[str]:
+    """The programs with which the forms of commands begin: `^(cat|head) ...`."""
+    for form in re.findall(r'"\^([^"]*)"', condition):
+        for words in beginnings(re._parser.parse(form.replace("\\\\", "\\"))):  # type: ignore[attr-defined]
+            yield words.split(" ")[0]
+
+
+def beginnings(parsed: Any) -> set[str]:
+    """What matches a pattern, up to the first blank; "?" stands for what a class of characters matches."""
+    found = {""}
+    for kind, inner in parsed:
+        open_ended = {one for one in found if " " not in one and "?" not in one}
+        if not open_ended:
+            break
+        found = (found - open_ended) | {a + b for a, b in product(open_ended, choices(str(kind), inner))}
+    return found
+
+
+def choices(kind: str, inner: Any) -> set[str]:
+    if kind == "LITERAL":
+        return {chr(inner)}
+    if kind == "BRANCH":
+        return {one for branch in inner[1] for one in beginnings(branch)}
+    if kind == "SUBPATTERN":
+        return beginnings(inner[3])
+    if kind == "MAX_REPEAT":
+        least, _, repeated = inner
+        return beginnings(repeated) | ({""} if least == 0 else set())
+    return (
+        {"."}
+        if kind == "IN" and [str(one[0]) for one in inner] == ["LITERAL"]
+        else {"?"}
+        if kind == "IN"
+        else {""}
+    )
+
+
+@pytest.mark.parametrize("posture", POSTURES)
+def test_every_program_that_a_pack_names_is_known(posture: str) -> None:
+    named = {name for one in conditions(posture) for name in listed(one)}
+    named |= {name for one in conditions(posture, "everyday") for name in formed(one)}
+    assert len(named) >= (4 if posture == "read-only" else 20)
+    assert {name for name in named if "?" not in name and known(name) is None} == set()
+
+
+def test_the_forms_of_commands_name_programs() -> None:
+    named = {name for one in conditions("careful", "everyday") for name in formed(one)}
+    assert named >= {
+        "cat",
+        "git",
+        "pytest",
+        "python",
+        "python3",
+        "npx",
+        "uv",
+        "npm",
+        "make",
+        "cargo",
+        "go",
+        "sed",
+    }
+
+
+def test_only_the_shell_pack_names_programs() -> None:
+    others = [
+        path for path in FOLDER.rglob("*.yaml") if path.parent.name != "shell" and "_test" not in path.name
+    ]
+    assert not any("shell(" in path.read_text("utf-8") for path in others)
