@@ -18,13 +18,9 @@ def behind(tmp_path):
 
     def begin(pack, entry, values):
         used = file(pack)
-        path, params = used.path, {**used.params, **values}
-        for old in [name for name in params if not name.isidentifier()]:  # a pack that has no params yet
-            path = tmp_path / "pack.yaml"
-            path.write_text(used.path.read_text("utf-8").replace(old, params.pop(old)))
+        policy = {"file": str(used.path), "params": {**used.params, **values}}
         own = {"path": f"sessions{len(guards)}"}
-        policies = [{"file": str(path), "params": params} if params else str(path)]
-        guards.append(Guard(tmp_path, {pack.server: entry}, policies=policies, session=own))
+        guards.append(Guard(tmp_path, {pack.server: entry}, policies=[policy], session=own))
         guards[-1].hello()
         return guards[-1]
 

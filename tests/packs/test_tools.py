@@ -27,7 +27,7 @@ def test_every_folder_of_policies_is_a_pack_of_three_postures() -> None:
     assert sorted(path.name for path in FOLDER.iterdir() if path.is_dir()) == sorted(PACKS)
     wanted = {f"{posture}{end}.yaml" for posture in POSTURES for end in ("", "_test")}
     for server in PACKS:
-        assert {path.name for path in (FOLDER / server).iterdir()} - {"calls_test.yaml"} == wanted
+        assert {path.name for path in (FOLDER / server).iterdir()} == {*wanted, "calls_test.yaml"}
 
 
 @every_pack
@@ -72,7 +72,6 @@ def test_what_an_author_has_to_set_is_a_param_that_says_what_it_is(pack: Pack) -
     declared = file(pack).load(OPT_IN).policy.params
     assert all(param.description for param in declared.values())
     assert set(file(pack).params) == {name for name in declared if name not in DEFAULTS}
-    assert "SET THIS" not in pack.path.read_text("utf-8") or not declared
 
 
 @every_pack

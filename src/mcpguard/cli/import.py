@@ -195,7 +195,7 @@ def _after(plan: Plan) -> None:
     print(f"done: restart {', '.join(sorted({one.found.client.title for one in plan.clients}))}.")
     if plan.policies:
         folder = plain(str(next(iter(plan.policies)).parent))
-        print(f"The policies are in {folder}: replace what is marked SET THIS there with your own names.")
+        print(f"The policies are in {folder}; changes in them take effect at once.")
     for path, names in plan.unset.items():
         said = f"set {', '.join(names)} of policies/{path.name} under `policies`"
         print(f"In {plain(str(plan.config))} {said}: until then, whatever depends on it is refused.")

@@ -105,8 +105,7 @@ def policy_for(name: str, entry: Entry) -> ChosenPolicy:
     declared = read(text, program.policy, Policy).params
     params = {one: folders for one in declared if folders and one in ("folders", "repositories")}
     unset = tuple(one for one, param in declared.items() if not param.is_set and one not in params)
-    needs = "# SET THIS" in text and pack != "time"
-    said += f": set {', '.join(unset)}" if unset else ": fill in what is marked SET THIS" if needs else ""
+    said += f": set {', '.join(unset)}" if unset else ""
     return ChosenPolicy(text, said, params, unset)
 
 
