@@ -6,6 +6,7 @@ import json
 import os
 import sys
 from collections.abc import Callable
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -13,10 +14,15 @@ import pytest
 from jsonschema import Draft202012Validator
 
 from mcpguard.adapters.credentials.keychain import Keychain
+from mcpguard.adapters.store.sqlite import SqliteStore, default_folder
+from mcpguard.adapters.system.clock import SystemClock
+from mcpguard.adapters.system.identity import operating_system_user
 from mcpguard.adapters.telemetry import status_file
 from mcpguard.adapters.telemetry.status_file import Status, birth_of
 from mcpguard.cli import main
 from mcpguard.cli.schema import FILES, KINDS, schema_of
+from mcpguard.core.model import Invocation
+from mcpguard.core.policy import pdp
 from mcpguard.gateway.ports import Health
 from mcpguard.protocol.jsonrpc import encode
 from tests.adapters.audit.audit_records import DECIDED, OUTCOME
@@ -154,6 +160,18 @@ def test_status(printed: Printed, tmp_path: Path, monkeypatch: pytest.MonkeyPatc
     one = Status(pid, 1.0, birth_of(pid), "/c", "stdio", (Health("one", "waiting", 2.0, problem="gone"),))
     (tmp_path / "status" / f"{pid}.json").write_bytes(encode(one))
     assert printed("status-output", "status", "--json")[0]["running"][0]["upstreams"][0]["problem"] == "gone"
+
+
+def test_sessions(printed: Printed, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path))
+    store = SqliteStore(default_folder(), 3600, SystemClock())
+    call = Invocation("i-1", "tools/call", operating_system_user(), datetime.now(UTC), None, "one")
+    permit = pdp.permit_protocol(call)
+    store.change(call, lambda session: session.add(("private",), (), permit))
+    (found,) = printed("session-list-output", "session", "list", "--json")
+    assert [one["state"]["labels"] for one in found["sessions"]] == [["private"]]
+    (shown,) = printed("session-show-output", "session", "show", "--json")
+    assert shown["state"]["causes"]["private"]["call"] == "i-1"
 
 
 def test_a_snapshot(printed: Printed) -> None:

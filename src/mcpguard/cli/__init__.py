@@ -25,6 +25,7 @@ VERBS = {
     "schema": "print the JSON Schema of a file that you write, or of an output",
     "demo": "watch calls allowed and denied and a secret redacted, in a minute",
     "secret": "credentials in the keychain: set, list, rm, check, login, logout",
+    "session": "what each agent has done so far: list, show, clear a label, end",
     "status": "show what is running and the state of its tool servers",
     "audit": "verify or print the evidence: verify, show",
 }

@@ -8,19 +8,23 @@ from __future__ import annotations
 
 import argparse
 import os
+import sys
 from collections.abc import Iterable
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from mcpguard.adapters.system.terminal import plain
 from mcpguard.cli.parser import add_config, configured
+from mcpguard.core.errors import ConfigError, Problem, SessionError
 
 if TYPE_CHECKING:
     from mcpguard.authoring.explain.explanation import Explanation, Recorded
     from mcpguard.config.loading import Config
     from mcpguard.core.document.printed import Sparse
-    from mcpguard.core.model import Json
+    from mcpguard.core.model import Invocation, Json
     from mcpguard.core.policy.compiled import PolicySet
+    from mcpguard.core.policy.session import StoredSession
     from mcpguard.core.redaction.redactor import Redactor
 
 EXAMPLES = (
@@ -140,9 +144,44 @@ def execute(args: argparse.Namespace) -> int:
     if ids:
         found = explain_record(ids, args, policies, config, redactor)
     else:
-        found = explained(policies, invocation_of(args, agent), session_of(args), args.result, redactor)
+        _check_server(config, args.server)
+        asked = invocation_of(args, agent)
+        live = None if config is None or args.session is not None else _live(config, asked)
+        found = explained(policies, asked, session_of(args, live), args.result, redactor)
     _print(found, lines_of(found), args.json, redactor)
     return 0
+
+
+def _check_server(config: Config | None, server: str) -> None:
+    """Raises ConfigError for a server that is not in the configuration: rules for all servers would seem to
+    decide about it."""
+    if config is None or not server or server in config.servers:
+        return
+    from difflib import get_close_matches
+
+    near = get_close_matches(server, config.servers, n=1)
+    hint = f"did you mean `{near[0]}`?" if near else f"it has {', '.join(config.servers)}"
+    raise ConfigError([Problem(str(config.path), 0, 0, f"there is no server `{server}`; {hint}")])
+
+
+def _live(config: Config, asked: Invocation) -> StoredSession | None:
+    """The session that this call would be decided in now, None for a new one. Says which it is."""
+    from mcpguard.adapters.store.sqlite import SqliteStore, default_folder, name_of
+    from mcpguard.adapters.system.clock import SystemClock
+
+    folder = config.session_folder or default_folder()
+    if not folder.exists():
+        return None
+    store = SqliteStore(folder, config.session_idle_seconds, SystemClock())
+    name = name_of(asked.principal, asked.agent)
+    found = next((one for one in store.known() if one.name == name), None)
+    if found is None:
+        return None
+    if found.state is None:
+        raise SessionError("the session cannot be read, so what depends on it is refused")
+    said = ", ".join(found.state.labels) or "none"
+    print(f"note: in the session as it is now; its labels: {plain(said)}", file=sys.stderr)
+    return found.state
 
 
 def _is_policy(name: str) -> bool:

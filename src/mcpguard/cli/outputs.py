@@ -95,6 +95,45 @@ class StatusReport(Printed):
     running: tuple[ProcessStatus, ...] = Field(description="What is running, oldest first.")
 
 
+class LabelCauseShown(Printed):
+    """Why a session has a label."""
+
+    call: str = Field(description="The id of the call that brought it, as in the evidence.")
+    at: float = Field(description="When that was made, in seconds since 1970.")
+    what: str = Field(description="What it was for: `SERVER/NAME`, or the method.")
+    rules: tuple[str, ...] = Field(description="The rules that say so.")
+
+
+class SessionContent(Printed):
+    """What a session has done so far."""
+
+    calls: int = Field(description="How many calls were made.")
+    tools: dict[str, int] = Field(description="How many of them by `SERVER/TOOL`.")
+    labels: tuple[str, ...] = Field(description="Its labels.")
+    facts: tuple[str, ...] = Field(description="Its facts.")
+    spent: dict[str, tuple[tuple[int, int], ...]] = Field(
+        description="By limit, what it has used up: `[part of the window, amount]`."
+    )
+    causes: dict[str, LabelCauseShown] = Field(description="By label, what brought it, where that is known.")
+
+
+class SessionShown(Printed):
+    """A session, as `mcpguard session show --json` prints it."""
+
+    name: str = Field(description="What it is called.")
+    principal: str = Field(description="`SOURCE:ID` of whose it is.")
+    agent: str | None = Field(description="The agent's label in the configuration, if it has one.")
+    used: float = Field(description="When it was used last, in seconds since 1970.")
+    open: bool = Field(description="Whether a connection that used it is left.")
+    state: SessionContent | None = Field(description="What it has done; null where that cannot be read.")
+
+
+class SessionList(Printed):
+    """What `mcpguard session list --json` prints."""
+
+    sessions: tuple[SessionShown, ...] = Field(description="Those that have not ended, used last first.")
+
+
 class ChainFlaw(Printed):
     """Something that no writer of evidence does."""
 

@@ -30,6 +30,8 @@ MODELS = {
     ),
     "secret-list-output": ("mcpguard.cli.outputs:SecretNames",),
     "secret-check-output": ("mcpguard.cli.secret_check:TestedList",),
+    "session-list-output": ("mcpguard.cli.outputs:SessionList",),
+    "session-show-output": ("mcpguard.cli.outputs:SessionShown",),
     "status-output": ("mcpguard.cli.outputs:StatusReport",),
     "audit-output": ("mcpguard.cli.outputs:AuditReport",),
 }

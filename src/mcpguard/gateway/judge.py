@@ -63,7 +63,7 @@ class Judge:
                 return pdp.decide(policies, invocation, session, self.egress)
             verdict = pdp.decide(policies, invocation, session.without(invocation), self.egress)
             if isinstance(verdict, Permit):
-                session.add(verdict.labels, ())
+                session.add(verdict.labels, (), verdict)
                 # Evidence says what the session got by it.
                 return structs.replace(verdict, facts=())
             return verdict

@@ -130,7 +130,7 @@ def test_a_limit_of_a_session_is_never_free_again() -> None:
 
 
 def test_of_a_session_that_ended_only_windows_that_are_not_over_are_left() -> None:
-    session = Session(StoredSession(1.0, 3, {"s/t": 3}, ["l"], ["f"]))
+    session = Session(StoredSession(3, {"s/t": 3}, ["l"], ["f"]))
     hourly, minutely = HOURLY, structs.replace(HOURLY, key="p/m calls 1m", seconds=60)
     of_session = structs.replace(HOURLY, key="p/s calls session", seconds=0)
     for charge in (hourly, minutely, of_session):

@@ -19,7 +19,7 @@ from msgspec.structs import replace
 
 from mcpguard.adapters.audit.reader import newest_head
 from mcpguard.core.errors import AuditError
-from mcpguard.core.evidence.chain import Chain, Closed, Opened, Record
+from mcpguard.core.evidence.chain import Chain, Closed, Noticed, Opened, Record
 from mcpguard.gateway.flight import Wait
 
 if TYPE_CHECKING:
@@ -234,6 +234,15 @@ class AuditFile:
                 self._failed = failure
         batch.fail(failure)
         later.fail(failure)
+
+
+def note(folder: Path, durability: Durability, opened: Opened, noticed: Noticed) -> None:
+    """Leave evidence of what a person does outside of a serving process, as a chain of its own. Raises
+    AuditError where it could not be stored."""
+    audit = AuditFile(folder, durability)
+    audit.write(opened)
+    audit.write(noticed)
+    audit.close(Closed(noticed.at, "done"))
 
 
 _DURABLE: Wait[None] = Wait()

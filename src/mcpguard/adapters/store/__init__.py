@@ -1,1 +1,2 @@
-"""State that outlives a message: `sqlite.py` keeps what a principal did so far in one file."""
+"""State that outlives a message: `sqlite.py` keeps what a principal did so far, `open_sessions.py` knows what
+is in use."""

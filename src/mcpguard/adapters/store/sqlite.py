@@ -7,25 +7,24 @@ change is made again later. What is not stored is not decided, and what cannot b
 new session.
 """
 
-import fcntl
 import os
 import time
-from collections import Counter
 from collections.abc import Callable
 from contextlib import ExitStack, suppress
 from functools import cache, partial
 from hashlib import sha256
 from pathlib import Path
 from threading import Thread
-from typing import TYPE_CHECKING, TypeVar, cast
+from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 import msgspec
 from msgspec import Struct
 
+from mcpguard.adapters.store.open_sessions import LOCKED, OpenSessions
 from mcpguard.adapters.system.files import state_folder
 from mcpguard.core.errors import SessionError
 from mcpguard.core.model import Invocation, Principal
-from mcpguard.core.policy.session import PARTS, Session, StoredSession
+from mcpguard.core.policy.session import PARTS, LabelCause, Session, StoredSession
 from mcpguard.core.policy.written import MAX_WINDOW
 from mcpguard.gateway.flight import Wait
 from mcpguard.gateway.ports import Clock
@@ -46,7 +45,6 @@ CHECKPOINT = 500
 KEPT_SECONDS = MAX_WINDOW + MAX_WINDOW // PARTS
 """How long a session that ended stays at most: a limit may still count what it holds."""
 
-_LOCKED = os.O_RDWR | os.O_CREAT | os.O_CLOEXEC
 _TABLES = """
     CREATE TABLE IF NOT EXISTS sessions (
         name TEXT PRIMARY KEY, principal TEXT NOT NULL, agent TEXT, version INTEGER NOT NULL,
@@ -54,6 +52,7 @@ _TABLES = """
     ) WITHOUT ROWID
 """
 _READ = "SELECT version, used, boot, up, state FROM sessions WHERE name = ?"
+_EVERY = "SELECT name, principal, agent, version, used, boot, up, state FROM sessions ORDER BY used DESC"
 _NEW = "INSERT INTO sessions VALUES (?, ?, ?, 1, ?, ?, ?, ?) ON CONFLICT DO NOTHING"
 _CHANGE = (
     "UPDATE sessions SET version = version + 1, used = ?, boot = ?, up = ?, state = ?"
@@ -107,10 +106,11 @@ class _Kept(Struct, forbid_unknown_fields=True, kw_only=True):
     labels: list[str]
     facts: list[str]
     spent: dict[str, list[tuple[int, int]]]
+    causes: dict[str, LabelCause] = {}
 
     def session(self) -> StoredSession:
         """The same for those who decide."""
-        return StoredSession(self.calls, self.tools, self.labels, self.facts, self.spent)
+        return StoredSession(self.calls, self.tools, self.labels, self.facts, self.spent, self.causes)
 
 
 class _Earlier(_Kept):
@@ -121,6 +121,19 @@ class _Earlier(_Kept):
 
 _decode = msgspec.json.Decoder(_Kept).decode
 _decode_earlier = msgspec.json.Decoder(_Earlier).decode
+
+
+class KnownSession(Struct, frozen=True):
+    """A session as a person sees it. `name` is what it is called in the file, `principal` is
+    "source:id", `used` when it was used last (seconds since 1970, UTC), `open` whether a connection that used
+    it is left. `state` is None where it cannot be read."""
+
+    name: str
+    principal: str
+    agent: str | None
+    used: float
+    open: bool
+    state: StoredSession | None
 
 
 class SqliteStore:
@@ -142,29 +155,74 @@ class SqliteStore:
         """Whose rows are as in the file, while its `data_version` is `_seen`: nobody else changed it."""
         self._seen = -1
         self._changes = 0
-        self._connections: Counter[str] = Counter()
-        """How many there are of ours, by the name of their session."""
-        self._held: dict[str, int] = {}
-        """The descriptors that keep the sessions which these used from ending."""
+        self._open_sessions = OpenSessions(folder)
 
     def enter(self, principal: Principal, agent: str | None) -> None:
         """A client connects: while it stays, the clock does not end a session that it used."""
-        self._connections[name_of(principal, agent)] += 1
+        self._open_sessions.enter(name_of(principal, agent))
 
     def leave(self, principal: Principal, agent: str | None) -> None:
         """It is gone."""
-        name = name_of(principal, agent)
-        self._connections[name] -= 1
-        if not self._connections[name]:
-            del self._connections[name]
-            if name in self._held:
-                os.close(self._held.pop(name))
+        self._open_sessions.leave(name_of(principal, agent))
 
     def change(self, invocation: Invocation, change: Callable[[Session], T]) -> Wait[T]:
         """See `ports.Store.change`."""
         wait: Wait[T] = Wait()
         self._try(wait, invocation, change, self._clock.seconds() + BUSY_SECONDS)
         return wait
+
+    # --- for a person ----------------------------------------------------------------------------
+
+    def known(self) -> list[KnownSession]:
+        """All sessions that have not ended, used last first. Raises SessionError."""
+        return self._patient(lambda: [one for one in map(self._known, self._all()) if one is not None])
+
+    def edit(self, name: str, change: Callable[[StoredSession], StoredSession]) -> bool:
+        """Put what `change` makes of it in the place of a session; one that cannot be read is changed as an
+        empty one. Whether there is one of that name. Raises SessionError."""
+        return self._patient(lambda: self._edited(name, change))
+
+    def _patient(self, look: Callable[[], T]) -> T:
+        import sqlite3
+
+        ends = time.monotonic() + BUSY_SECONDS
+        while True:
+            try:
+                return look()
+            except sqlite3.Error as problem:
+                if not _is_busy(problem) or time.monotonic() > ends:
+                    raise SessionError(f"{self._path} cannot be used: {problem}") from None
+            except OSError as problem:
+                raise SessionError(f"{self._path} cannot be used: {problem.strerror}") from None
+            time.sleep(PAUSE)
+
+    def _all(self) -> "list[tuple[Any, ...]]":
+        return self._open().execute(_EVERY).fetchall()
+
+    def _known(self, found: tuple[Any, ...]) -> KnownSession | None:
+        name, principal, agent, version, used, boot, up, state = found
+        row = _Row(version, used, Uptime(boot, up), state)
+        in_use = self._open_sessions.in_use(name)
+        if not in_use and _passed(row, self._now(), time.time()) > self._idle:
+            return None
+        kept: StoredSession | None = None
+        with suppress(ValueError, RecursionError):
+            kept = _decode(state).session()
+        return KnownSession(name, principal, agent, used, in_use, kept)
+
+    def _edited(self, name: str, change: Callable[[StoredSession], StoredSession]) -> bool:
+        database = self._open()
+        while True:
+            found = database.execute(_READ, (name,)).fetchone()
+            if found is None:
+                return False
+            version, used, boot, up, state = found
+            kept = StoredSession()
+            with suppress(ValueError, RecursionError):
+                kept = _decode(state).session()
+            place = (used, boot, up, _encode(change(kept)))
+            if database.execute(_CHANGE, (*place, name, version)).rowcount:
+                return True
 
     def _try(
         self, wait: Wait[T], invocation: Invocation, change: Callable[[Session], T], ends: float
@@ -209,7 +267,7 @@ class SqliteStore:
         name = name_of(invocation.principal, invocation.agent)
         row = self._row(database, name)
         session = Session(self._session(row, name, invocation.now.timestamp()))
-        self._hold(name)
+        self._open_sessions.use(name)
         value = change(session)
         state, now = _encode(session.kept), self._now()
         used = max(invocation.now.timestamp(), row.used)
@@ -245,7 +303,7 @@ class SqliteStore:
 
         self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         # SQLite gives its further files the mode of this one.
-        file = os.open(self._path, _LOCKED, 0o600)
+        file = os.open(self._path, LOCKED, 0o600)
         self._inode = os.fstat(file).st_ino
         os.close(file)
         with ExitStack() as opened:
@@ -275,7 +333,7 @@ class SqliteStore:
         if database is not None:
             database.close()
         # What connections of ours used is known still; the rest is read again.
-        self._rows = {name: row for name, row in self._rows.items() if name in self._held}
+        self._rows = {name: row for name, row in self._rows.items() if self._open_sessions.holds(name)}
         self._fresh.clear()
         self._seen = -1
 
@@ -287,7 +345,7 @@ class SqliteStore:
     def _sweep(self, database: "sqlite3.Connection") -> None:
         oldest = time.time() - max(self._idle, KEPT_SECONDS)
         for (name,) in database.execute("SELECT name FROM sessions WHERE used < ?", (oldest,)).fetchall():
-            if not self._in_use(name):
+            if not self._open_sessions.in_use(name):
                 database.execute("DELETE FROM sessions WHERE name = ? AND used < ?", (name, oldest))
 
     # --- a session -------------------------------------------------------------------------------
@@ -311,7 +369,7 @@ class SqliteStore:
         """What goes into the file: the session that is in use though its file was taken away, one that an
         earlier version kept, or a new one."""
         known = self._rows.get(name)
-        if known is not None and name in self._held:
+        if known is not None and self._open_sessions.holds(name):
             return _Row(0, known.used, known.up, known.state)
         return self._from_file(name) or _Row(0, 0.0, self._now(), _encode(StoredSession()))
 
@@ -334,38 +392,9 @@ class SqliteStore:
         except (ValueError, RecursionError):
             said = "holds a session that cannot be read: `mcpguard session end` starts it over"
             raise SessionError(f"{self._path} {said}") from None
-        if _passed(row, self._now(), now) <= self._idle or self._in_use(name):
+        if _passed(row, self._now(), now) <= self._idle or self._open_sessions.in_use(name):
             return kept
         return kept.ended(now)
-
-    def _hold(self, name: str) -> None:
-        """Keep the session from ending while the connection lives; with the process that ends too."""
-        if name in self._held or name not in self._connections:
-            return
-        held = os.open(self._folder / f"{name}.used", _LOCKED, 0o600)
-        try:
-            fcntl.flock(held, fcntl.LOCK_SH | fcntl.LOCK_NB)
-        except OSError:  # Another process looks whether it is in use; the next decision tries again.
-            os.close(held)
-            return
-        self._held[name] = held
-
-    def _in_use(self, name: str) -> bool:
-        """Whether a connection that used the session is left, here or in another process. The model may
-        still hold what its labels stand for."""
-        if name in self._held:
-            return True
-        try:
-            held = os.open(self._folder / f"{name}.used", _LOCKED, 0o600)
-        except OSError:
-            return True  # Not known, so it goes on.
-        try:
-            fcntl.flock(held, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError:
-            return True
-        finally:
-            os.close(held)
-        return False
 
 
 def _passed(row: _Row, now: Uptime, wall: float) -> float:

@@ -114,9 +114,10 @@ def listed(server: str, kind: str, entries: list[Json]) -> list[Listed]:
     return list(catalogue.offered(kind, lambda _: True))
 
 
-def session_of(options: Namespace) -> Session:
-    """The session that the options describe. Raises ConfigError for a file that is not a session."""
-    kept = StoredSession()
+def session_of(options: Namespace, live: StoredSession | None = None) -> Session:
+    """The session that the options describe, which begins as the `live` one. Raises ConfigError for a file
+    that is not a session."""
+    kept = live or StoredSession()
     if options.session is not None:
         try:
             kept = msgspec.json.decode(read_document(options.session, ConfigError), type=StoredSession)

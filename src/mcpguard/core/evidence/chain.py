@@ -154,8 +154,8 @@ class Noticed(Struct, frozen=True, tag_field="kind", tag="notice", omit_defaults
         str,
         Meta(
             description="message-refused, notification-redacted, notification-withheld, policy-reloaded "
-            "(`detail` has both digests), policy-refused, or credential-taken-back (`detail` is the "
-            "credential that a killed process left behind)."
+            "(`detail` has both digests), policy-refused, credential-taken-back (`detail` is the credential "
+            "that a killed process left behind), label-cleared or session-ended (by a person)."
         ),
     ]
     server: Annotated[str, Meta(description="The upstream, if it is about one.")] = ""
@@ -170,7 +170,8 @@ class Closed(Struct, frozen=True, tag_field="kind", tag="closed", omit_defaults=
     reason: Annotated[
         str,
         Meta(
-            description="`client-ended`, the signal that ended it, or `failed` if it could not start serving."
+            description="`client-ended`, the signal that ended it, `failed` if it could not start serving, "
+            "or `done` if it served nobody."
         ),
     ]
 

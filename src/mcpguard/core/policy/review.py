@@ -85,7 +85,7 @@ def settle(
     for charge in charges:
         session.charge(charge, now)
     # While the call was open its session may have ended, and with it the labels of the call.
-    session.add(permit.labels + found.labels, found.facts)
+    session.add(permit.labels + found.labels, found.facts, permit, found.rules)
     return found
 
 

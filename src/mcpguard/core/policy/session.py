@@ -18,15 +18,26 @@ PARTS = 60
 """A window is counted in so many parts; the oldest counts until it is wholly over."""
 
 
+class LabelCause(Struct, frozen=True):
+    """Why a session has a label: the call that brought it, when that was made (seconds since 1970, UTC), what
+    it was for and the rules that say so."""
+
+    call: str
+    at: float
+    what: str
+    rules: tuple[str, ...]
+
+
 class StoredSession(Struct):
     """A session as it is stored. `tools` counts calls by "server/tool". `spent` has for each limit the parts
-    of its window in use: [part, amount], the oldest first."""
+    of its window in use: [part, amount], the oldest first. `causes` are by label, as far as known."""
 
     calls: int = 0
     tools: dict[str, int] = {}
     labels: list[str] = []
     facts: list[str] = []
     spent: dict[str, list[tuple[int, int]]] = {}
+    causes: dict[str, LabelCause] = {}
 
     def ended(self, now: float) -> StoredSession:
         """What is left where the session ended before `now`: the windows that are not over."""
@@ -71,6 +82,7 @@ class Session:
                 list(kept.labels),
                 list(kept.facts),
                 {key: list(parts) for key, parts in kept.spent.items()},
+                dict(kept.causes),
             )
         )
         copy.admit(permit)
@@ -106,10 +118,21 @@ class Session:
             kept.tools[key] = kept.tools.get(key, 0) + 1
         for charge in permit.charges:
             self.charge(charge, invocation.now)
-        self.add(permit.labels, permit.facts)
+        self.add(permit.labels, permit.facts, permit)
 
-    def add(self, labels: tuple[str, ...], facts: tuple[str, ...]) -> None:
-        """Remember these labels and facts."""
+    def add(
+        self,
+        labels: tuple[str, ...],
+        facts: tuple[str, ...],
+        permit: Permit | None = None,
+        rules: tuple[str, ...] = (),
+    ) -> None:
+        """Remember these labels and facts; `permit` is for the call that brings them, `rules` are those on
+        its result."""
+        if permit is not None:
+            for label in labels:
+                if label not in self.kept.labels:
+                    self.kept.causes[label] = _cause(permit, rules)
         for known, new in ((self.kept.labels, labels), (self.kept.facts, facts)):
             known += [one for one in new if one not in known]
 
@@ -129,6 +152,12 @@ class Session:
             return list(parts)
         first = (now.timestamp() - charge.seconds) * PARTS / charge.seconds
         return [(part, amount) for part, amount in parts if part + 1 > first]
+
+
+def _cause(permit: Permit, rules: tuple[str, ...]) -> LabelCause:
+    call, target = permit.invocation, permit.invocation.target
+    what = f"{call.server}/{target.name}" if target is not None else call.method
+    return LabelCause(call.id, call.now.timestamp(), what[:300], tuple(sorted({*permit.rules, *rules})))
 
 
 def _part(charge: Charge, now: datetime) -> int:

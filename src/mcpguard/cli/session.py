@@ -1,0 +1,196 @@
+"""`mcpguard session`: what each principal with each agent did so far; a person clears a label or ends it."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING
+
+from mcpguard.adapters.system.terminal import plain, style, table
+from mcpguard.cli.parser import add_config, configured
+from mcpguard.core.errors import SessionError
+
+if TYPE_CHECKING:
+    from mcpguard.adapters.store.sqlite import KnownSession, SqliteStore
+    from mcpguard.config.loading import Config
+    from mcpguard.core.policy.session import StoredSession
+
+EXAMPLES = (
+    "mcpguard session list",
+    "mcpguard session show 4f1c09aa",
+    "mcpguard session clear private",
+    "mcpguard session end 4f1c09aa",
+)
+
+SHOWN = 8
+"""So many characters of a session's name are shown; fewer are enough where they are clear."""
+_HEAD = ("SESSION", "PRINCIPAL", "AGENT", "CALLS", "LABELS", "FACTS", "LAST USED", "CONNECTED")
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """The options of this verb."""
+    verbs = parser.add_subparsers(dest="what", required=True, metavar="list|show|clear|end")
+    listing = verbs.add_parser("list", help="all sessions, used last first")
+    showing = verbs.add_parser("show", help="one session: its labels and what caused each, limits, calls")
+    clearing = verbs.add_parser("clear", help="take a label off a session")
+    clearing.add_argument("label", metavar="LABEL", help="the label")
+    ending = verbs.add_parser("end", help="start a session over; limits go on counting")
+    for one in (showing, clearing, ending):
+        one.add_argument(
+            "session",
+            metavar="SESSION",
+            nargs="?",
+            default="",
+            help="as listed, if there are several",
+        )
+    for one in (listing, showing):
+        one.add_argument("--json", action="store_true", help="print JSON")
+    for one in (listing, showing, clearing, ending):
+        add_config(one)
+
+
+def execute(args: argparse.Namespace) -> int:
+    """0; 2 where there is no such session, label or state, or where a change is not made from a terminal."""
+    config = configured(args.config)
+    store = _store(config)
+    if args.what == "list":
+        _print_list(store.known(), args.json)
+    elif args.what == "show":
+        _print_one(_chosen(store.known(), args.session), args.json)
+    else:
+        _from_a_terminal(args.what)
+        session = _chosen(store.known(), args.session)
+        if args.what == "clear":
+            _clear(config, store, session, args.label)
+        else:
+            _end(config, store, session)
+    return 0
+
+
+def _store(config: Config) -> SqliteStore:
+    from mcpguard.adapters.store.sqlite import SqliteStore, default_folder
+    from mcpguard.adapters.system.clock import SystemClock
+
+    folder = config.session_folder or default_folder()
+    return SqliteStore(folder, config.session_idle_seconds, SystemClock())
+
+
+def _chosen(known: list[KnownSession], name: str) -> KnownSession:
+    found = [one for one in known if one.name.startswith(name)]
+    if len(found) == 1:
+        return found[0]
+    if not found:
+        raise SessionError(f"there is no session {name!r}" if name else "there is no session")
+    names = ", ".join(one.name[:SHOWN] for one in found)
+    raise SessionError(f"say which session: {names} (`mcpguard session list`)")
+
+
+def _from_a_terminal(what: str) -> None:
+    if not sys.stdin.isatty():
+        raise SessionError(f"`mcpguard session {what}` is for a person, so it needs a terminal")
+
+
+# --- changes -------------------------------------------------------------------------------------
+
+
+def _clear(config: Config, store: SqliteStore, session: KnownSession, label: str) -> None:
+    if session.state is None or label not in session.state.labels:
+        raise SessionError(f"session {session.name[:SHOWN]} has no label {label!r}")
+    _note(config, "label-cleared", f"{label} of {_who(session)}")
+
+    def without(kept: StoredSession) -> StoredSession:
+        kept.labels = [one for one in kept.labels if one != label]
+        kept.causes.pop(label, None)
+        return kept
+
+    store.edit(session.name, without)
+    print(f"{style('cleared', 'green')} {plain(label)} of session {session.name[:SHOWN]}")
+
+
+def _end(config: Config, store: SqliteStore, session: KnownSession) -> None:
+    _note(config, "session-ended", _who(session))
+    now = datetime.now(UTC).timestamp()
+    store.edit(session.name, lambda kept: kept.ended(now))
+    print(f"{style('ended', 'green')} session {session.name[:SHOWN]}: it starts over with the next call")
+
+
+def _who(session: KnownSession) -> str:
+    agent = f" with {session.agent}" if session.agent else ""
+    return f"session {session.name} of {session.principal}{agent}"
+
+
+def _note(config: Config, what: str, detail: str) -> None:
+    """Leave evidence of what is about to change. Raises AuditError, and then nothing changes."""
+    from mcpguard import __version__
+    from mcpguard.adapters.audit.reader import default_folder
+    from mcpguard.adapters.audit.writer import note
+    from mcpguard.adapters.system.identity import operating_system_user
+    from mcpguard.core.evidence.chain import Noticed, Opened
+
+    now, who = datetime.now(UTC), operating_system_user()
+    folder = config.audit.path if config.audit else default_folder()
+    durability = config.audit.durability if config.audit else "flush"
+    opened = Opened(now, __version__, os.getpid(), f"{who.source}:{who.id}", (), "")
+    note(folder, durability, opened, Noticed(now, what, detail=detail))
+
+
+# --- what is shown -------------------------------------------------------------------------------
+
+
+def _print_list(known: list[KnownSession], as_json: bool) -> None:
+    if as_json:
+        from mcpguard.cli.outputs import SessionList
+
+        print(SessionList.model_validate({"sessions": known}).model_dump_json())
+    elif not known:
+        print("no session has done anything yet")
+    else:
+        print(table([_HEAD, *map(_row, known)]))
+
+
+def _row(one: KnownSession) -> tuple[str, ...]:
+    kept = one.state
+    counted = ("?", "cannot be read", "") if kept is None else (str(kept.calls), *_names(kept))
+    return (
+        one.name[:SHOWN],
+        one.principal,
+        one.agent or "",
+        *counted,
+        _when(one.used),
+        "yes" if one.open else "no",
+    )
+
+
+def _names(kept: StoredSession) -> tuple[str, str]:
+    return ", ".join(kept.labels), ", ".join(kept.facts)
+
+
+def _print_one(one: KnownSession, as_json: bool) -> None:
+    if as_json:
+        from mcpguard.cli.outputs import SessionShown
+
+        print(SessionShown.model_validate(one).model_dump_json())
+        return
+    print(f"{style(_who(one), 'bold')}, last used {_when(one.used)}")
+    kept = one.state
+    if kept is None:
+        print("It cannot be read, so what depends on it is refused: `mcpguard session end` starts it over.")
+        return
+    for label in kept.labels:
+        cause = kept.causes.get(label)
+        why = "" if cause is None else f"  by {cause.what} at {_when(cause.at)}, call {cause.call}"
+        rules = "" if cause is None else f" ({', '.join(cause.rules)})"
+        print(f"label {style(plain(label), 'yellow')}{plain(why + rules)}")
+    for fact in kept.facts:
+        print(f"fact  {plain(fact)}")
+    for key, parts in kept.spent.items():
+        print(f"limit {plain(key)}: {sum(amount for _, amount in parts)} used")
+    print(f"{kept.calls} calls" + (":" if kept.tools else ""))
+    for tool, count in sorted(kept.tools.items(), key=lambda item: -item[1]):
+        print(f"  {count:>6}  {plain(tool)}")
+
+
+def _when(seconds: float) -> str:
+    return datetime.fromtimestamp(seconds).astimezone().isoformat(" ", "seconds")[:19]
