@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from mcpguard.authoring.tests.cases import PolicyTests
+from mcpguard.authoring.tests.samples import PostureSamples
 from mcpguard.config.policies import PolicyFile, load_policies, policy_files
 from mcpguard.core.conditions.cel import EngineName
 from mcpguard.core.conditions.engines import engine
@@ -83,3 +84,10 @@ def tools(server: str) -> dict[str, dict[str, Any]]:
 def written(pack: Pack) -> PolicyTests:
     """The tests of a pack."""
     return Document(pack.tests.read_text("utf-8"), str(pack.tests), PolicyError).read(PolicyTests)
+
+
+@cache
+def samples(server: str) -> PostureSamples:
+    """The sample calls of a pack."""
+    path = FOLDER / server / "calls_test.yaml"
+    return Document(path.read_text("utf-8"), str(path), PolicyError).read(PostureSamples)

@@ -6,9 +6,14 @@ from pathlib import Path
 
 import pytest
 
+from mcpguard.authoring.tests.cases import Case
+from mcpguard.authoring.tests.rehearsal import rehearse
 from mcpguard.cli import main
 from mcpguard.core.conditions.cel import EngineName
-from tests.packs.packs import ALL, ENGINES, FOLDER, PACKS, Pack, loaded, written
+from mcpguard.core.redaction.redactor import Redactor
+from tests.packs.packs import ALL, ENGINES, FOLDER, PACKS, POSTURES, Pack, loaded, samples, written
+
+REDACTOR = Redactor(b"the key of these tests, 32 bytes")
 
 
 @pytest.mark.parametrize("pack", ALL, ids=str)
@@ -29,6 +34,24 @@ def test_a_pack_decides_as_its_tests_say_and_they_cover_it(
 def test_labels_of_one_pack_cut_the_ways_out_of_another(capsys: pytest.CaptureFixture[str]) -> None:
     code = main(["test", str(Path(__file__).parent / "together_test.yaml")])
     assert code == 0, capsys.readouterr().out
+
+
+@pytest.mark.parametrize("server", PACKS)
+def test_a_pack_is_measured_by_enough_calls_and_no_lower_aims(server: str) -> None:
+    written = samples(server)
+    assert tuple(written.postures) == POSTURES
+    aims = written.aims
+    assert (aims.refused <= 5, aims.asked <= 10, aims.allowed <= 2, aims.calls >= 25) == (True,) * 4
+
+
+@pytest.mark.timeout(300)  # The slow engine.
+@pytest.mark.parametrize("pack", ALL, ids=str)
+def test_what_one_engine_refuses_or_asks_about_the_other_does_not_allow(pack: Pack) -> None:
+    for one in samples(pack.server).samples[::7]:
+        call, session = one.call.entry, one.group.session
+        case = Case(name="a call", call=call, expect="allow", session=session)
+        said = {name: rehearse(loaded(pack, name), case, REDACTOR).outcome.effect for name in ENGINES}
+        assert len(set(said.values())) == 1, (one.name, said)
 
 
 @pytest.mark.parametrize("pack", ALL, ids=str)

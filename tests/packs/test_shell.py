@@ -9,16 +9,19 @@ from itertools import product
 from typing import Any
 
 import pytest
+import yaml
 
-from mcpguard.authoring.tests.samples import PostureSamples
-from mcpguard.core.document.reading import Document
+from mcpguard.authoring.tests.cases import Case
+from mcpguard.authoring.tests.rehearsal import rehearse
 from mcpguard.core.functions import FUNCTIONS
 from mcpguard.core.functions.function import FunctionError
 from mcpguard.core.functions.shell.function import shell
 from mcpguard.core.functions.shell.table import known
-from tests.packs.packs import FOLDER, POSTURES, Pack, loaded
+from mcpguard.core.redaction.redactor import Redactor
+from tests.packs.packs import FOLDER, POSTURES, ROOT, Pack, loaded, samples
 
 PROJECT = "/srv/project"
+REDACTOR = Redactor(b"the key of these tests, 32 bytes")
 SECRET_NAME = FUNCTIONS["secretName"].call
 WRITERS = set(["chmod", "cp", "git", "ln", "mkdir", "mv", "rm", "rmdir", "tee", "touch"])
 """Programs that change something, and that it lets write below the folder."""
@@ -37,11 +40,9 @@ SHOWN = {
 @cache
 def lines() -> dict[str, tuple[tuple[str, ...], tuple[str, ...]]]:
     """Each command line with the postures for which it is ordinary, and for which it is harmful."""
-    path = FOLDER / "shell" / "calls_test.yaml"
-    samples = Document(path.read_text("utf-8"), path.name).read(PostureSamples).samples
     return {
         one.name: (one.group.ordinary, one.group.harmful)
-        for one in samples
+        for one in samples("shell").samples
         if one.call.args.get("command") == one.name and not one.group.session.labels
     }
 
@@ -81,6 +82,36 @@ def test_what_is_harmful_is_never_simple_inside_and_without_a_secret(line: str) 
     except FunctionError:
         return
     assert not told["simple"] or told["outside"] or told["sends"] or secret or line in SHOWN
+
+
+CORPUS = yaml.safe_load((ROOT / "tests/core/functions/corpus/programs.yaml").read_text("utf-8"))
+BUILDS = {"gradle build"}
+SCRIPTS = {
+    *("bash x.sh", "bash evil", "time sh x", "node x.js", "./ls"),
+    *("cargo run", "npm run x", "pnpm run x", "yarn run x"),
+}
+REPOSITORY = {"git fetch", "git pull", "git push", "git push origin main"}
+
+
+@pytest.mark.parametrize(
+    ("posture", "meant"),
+    [
+        ("read-only", set()),
+        ("careful", BUILDS | {"git fetch"}),
+        ("open-with-guards", BUILDS | SCRIPTS | REPOSITORY),
+    ],
+)
+def test_of_what_runs_or_sends_only_builds_and_scripts_of_the_project_are_allowed(
+    posture: str, meant: set[str]
+) -> None:
+    session = {"facts": ["tests-passed"]}
+    allowed = set()
+    for line in (*CORPUS["run"], *CORPUS["send"]):
+        call = {"server": "shell", "tool": "run_command", "args": {"command": line, "workdir": PROJECT}}
+        case = Case.model_validate({"name": "a call", "call": call, "expect": "allow", "session": session})
+        if rehearse(loaded(Pack("shell", posture)), case, REDACTOR).outcome.effect == "allow":
+            allowed.add(line)
+    assert allowed == meant
 
 
 # --- programs ------------------------------------------------------------------------------------
