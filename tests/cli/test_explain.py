@@ -278,6 +278,18 @@ def test_with_its_arguments_a_recorded_call_is_explained(explain: Explain, folde
     assert found["explanation"]["cause"] == "no-rule"
 
 
+def test_a_recorded_call_is_explained_in_the_session_as_it_was(explain: Explain, folder: Path) -> None:
+    (folder / "p.yaml").write_text(
+        "version: 1\npolicy: p\nrules:\n  - {id: all, effect: allow}\n"
+        "  - {id: leak, effect: deny, when: '\"private\" in session.labels'}\n"
+    )
+    had = {"session_labels": ("private",), "session_facts": ("ok",)}
+    record(folder, decision({"remote": "x"}, cause="rule", rules=("p/leak",), **had))
+    said = explain("n-1", "--args", '{"remote": "x"}')
+    assert "deny (rule)" in said
+    assert "would be different now" not in said
+
+
 def test_a_record_in_a_file_that_was_altered_is_told_as_such_first(explain: Explain, folder: Path) -> None:
     record(folder, decision(None, rules=("p/x",)))
     (file,) = (folder / "audit").glob("*.jsonl")

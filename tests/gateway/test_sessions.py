@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from mcpguard.core.evidence.chain import Decided
 from mcpguard.core.policy.session import StoredSession
 from tests.fakes import World, text, tool
 from tests.gateway.parking import ELICIT, retry
@@ -104,6 +105,26 @@ def test_what_is_withheld_leaves_no_label() -> None:
         "The call was made, and its result withheld by mcpguard (p/no): this result is"
     )
     assert next(iter(world.store.kept.values())).labels == []
+
+
+def test_evidence_says_what_the_session_had_before_each_decision() -> None:
+    rules = (
+        "  - {id: read, effect: allow, tools: [read], label: [private], fact: [seen]}\n"
+        "  - {id: leak, effect: deny, tools: [push], when: \"'private' in session.labels\"}\n"
+    )
+    world = World(rules).listed()
+    world.upstreams["one"].answers["read"] = text("x")
+    for name in ("read", "read", "push"):
+        world.call(name)
+    decided = [one for one in world.audit.records if isinstance(one, Decided) and one.tool]
+    assert [(one.effect, one.session_labels, one.session_facts, one.labels) for one in decided] == [
+        ("allow", (), (), ("private",)),
+        ("allow", ("private",), ("seen",), ("private",)),
+        ("deny", ("private",), ("seen",), ()),
+    ]
+    (kept,) = world.store.kept.values()
+    assert kept.causes["private"].call == decided[0].id
+    assert kept.causes["private"].rules == ("p/read",)
 
 
 def test_a_result_that_a_rule_denies_is_withheld_whole_with_the_reason() -> None:

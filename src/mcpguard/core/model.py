@@ -132,7 +132,8 @@ class Permit(Struct, frozen=True):
     """The right to make one call. `rules` are "policy/rule" ids; `redact` names extra detectors; `charges`,
     `labels` and `facts` are what the session is to remember; `credential` names the one to use, "" for
     those of the server. `shadow` says what rules in shadow mode would have done otherwise, "" for nothing.
-    `placeholders` are the texts of rules in the arguments in which a credential is named."""
+    `placeholders` are the texts of rules in the arguments in which a credential is named. `session_labels`
+    and `session_facts` are what the session had before, for evidence."""
 
     invocation: Invocation
     rules: tuple[str, ...]
@@ -143,6 +144,8 @@ class Permit(Struct, frozen=True):
     credential: str = ""
     shadow: str = ""
     placeholders: tuple[Placeholder, ...] = ()
+    session_labels: tuple[str, ...] = ()
+    session_facts: tuple[str, ...] = ()
 
 
 class Deny(Struct, frozen=True):
@@ -156,6 +159,8 @@ class Deny(Struct, frozen=True):
     """As in a Permit."""
     credentials: tuple[str, ...] = ()
     """The names of the held values for the sake of which it was refused: for evidence, not for the client."""
+    session_labels: tuple[str, ...] = ()
+    session_facts: tuple[str, ...] = ()
 
 
 class Detection(Struct, frozen=True):

@@ -43,7 +43,7 @@ class Judge:
             return pdp.decide(policies, invocation, None, self.egress)
 
         def change(session: Session) -> Permit | Deny:
-            verdict = pdp.decide(policies, invocation, session, self.egress)
+            verdict = _of(session, pdp.decide(policies, invocation, session, self.egress))
             if isinstance(verdict, Permit):
                 session.admit(verdict)
             return verdict
@@ -61,7 +61,7 @@ class Judge:
         def change(session: Session) -> Permit | Deny:
             if not resumed:
                 return pdp.decide(policies, invocation, session, self.egress)
-            verdict = pdp.decide(policies, invocation, session.without(invocation), self.egress)
+            verdict = _of(session, pdp.decide(policies, invocation, session.without(invocation), self.egress))
             if isinstance(verdict, Permit):
                 session.add(verdict.labels, (), verdict)
                 # Evidence says what the session got by it.
@@ -117,3 +117,11 @@ class Judge:
             if policies.depends or kept:
                 return Review((), pdp.no_session(invocation))
             return review(policies, invocation, result, findings, None, holds)
+
+
+def _of(session: Session, verdict: Permit | Deny) -> Permit | Deny:
+    """The verdict with what the session had before it."""
+    kept = session.kept
+    if not (kept.labels or kept.facts):
+        return verdict
+    return structs.replace(verdict, session_labels=tuple(kept.labels), session_facts=tuple(kept.facts))

@@ -97,6 +97,8 @@ class Recorder:
             agent=self._agent,
             labels=() if permit is None else permit.labels,
             facts=() if permit is None else permit.facts,
+            session_labels=verdict.session_labels,
+            session_facts=verdict.session_facts,
             credential="" if permit is None else permit.credential,
             shadow=verdict.shadow,
         )

@@ -23,6 +23,7 @@ from mcpguard.core.evidence.verification import anchor, verify
 from mcpguard.core.model import Invocation, Json
 from mcpguard.core.policy.compiled import PolicySet
 from mcpguard.core.policy.pdp import decide
+from mcpguard.core.policy.session import StoredSession
 from mcpguard.core.policy.written import ASKED
 from mcpguard.core.redaction.redactor import Redactor
 from mcpguard.protocol.jsonrpc import encode
@@ -38,8 +39,8 @@ NOT_THESE = (
     "keys matters)"
 )
 NO_STATE = (
-    "the tool's annotations, groups, claims and the session were not recorded; pass them with --snapshot "
-    "or --annotations, --group, --claims, --label and --fact"
+    "the tool's annotations, groups and claims, and counts of the session, were not recorded; pass them with "
+    "--snapshot or --annotations, --group, --claims and --session"
 )
 NO_TARGET = (
     "the evidence does not contain everything that rules may read about such a request, so it is "
@@ -88,7 +89,7 @@ def _explained(
     redactor: Redactor,
 ) -> Recorded:
     invocation = _invocation(found, args, kind, options)
-    session = session_of(options)
+    session = session_of(options, None if options.session is not None else _session(decision))
     # What is on record is what was sent, and rules may have set arguments.
     sent = decide(policies, invocation, session).invocation.args
     if decision.get("args") not in (_digest(args), _digest(sent)):
@@ -98,6 +99,12 @@ def _explained(
     if told.effect != found.effect and not (told.effect == "ask" and found.effect == "deny"):
         notes.append("the decision would be different now")
     return found.model_copy(update={"notes": tuple(notes), "explanation": told})
+
+
+def _session(decision: dict[str, Any]) -> StoredSession:
+    """The session as it was, as far as it was recorded."""
+    labels, facts = decision.get("session_labels", []), decision.get("session_facts", [])
+    return StoredSession(labels=list(labels), facts=list(facts))
 
 
 def _invocation(found: Recorded, args: dict[str, Json], kind: str, options: Namespace) -> Invocation:

@@ -115,6 +115,12 @@ class Decided(Struct, frozen=True, tag_field="kind", tag="decision", omit_defaul
     agent: Annotated[str | None, Meta(description="As in `opened`: a claim.")] = None
     labels: Annotated[tuple[str, ...], Meta(description="Labels that it added to the session.")] = ()
     facts: Annotated[tuple[str, ...], Meta(description="Facts that it added to the session.")] = ()
+    session_labels: Annotated[
+        tuple[str, ...], Meta(description="Labels that the session had before, if a rule could read them.")
+    ] = ()
+    session_facts: Annotated[
+        tuple[str, ...], Meta(description="Facts that the session had before, as `session_labels`.")
+    ] = ()
     credential: Annotated[str, Meta(description="The credential that a rule chose.")] = ""
     shadow: Annotated[
         str, Meta(description="What rules in shadow mode would have decided otherwise: `EFFECT RULE ...`.")
