@@ -200,7 +200,7 @@ def test_a_place_that_is_not_there_is_no_secret() -> None:
         ({"command": "uvx", "args": ["mcp-server-git"]}, "the pack git, careful: set repositories", {}),
         ({"command": "docker", "args": ["run", "ghcr.io/github/github-mcp-server:v1"]}, "the pack github, careful: set owners", {}),
         ({"url": "https://api.githubcopilot.com/mcp/"}, "the pack github, careful: set owners", {}),
-        ({"command": "mcp-server-sqlite"}, "the pack sqlite, careful: set tables, whole", {}),
+        ({"command": "mcp-server-sqlite"}, "the pack sqlite, careful: set tables", {}),
         ({"command": "npx", "args": ["@modelcontextprotocol/server-memory"]}, "the pack memory, careful", {}),
         ({"command": "uvx", "args": ["mcp-server-time"]}, "the policy time", {}),
         ({"command": "other"}, "only tools that declare themselves read-only", {}),

@@ -6,10 +6,12 @@ from pathlib import Path
 
 import pytest
 
-from mcpguard.authoring.tests.cases import Case
+from mcpguard.authoring.tests.cases import CallEntry, Case
 from mcpguard.authoring.tests.rehearsal import rehearse
 from mcpguard.cli import main
+from mcpguard.config.policies import PolicyFile, load_policies
 from mcpguard.core.conditions.cel import EngineName
+from mcpguard.core.redaction.detectors import OPT_IN
 from mcpguard.core.redaction.redactor import Redactor
 from tests.packs.packs import ALL, ENGINES, FOLDER, PACKS, POSTURES, Pack, loaded, samples, written
 
@@ -52,6 +54,18 @@ def test_what_one_engine_refuses_or_asks_about_the_other_does_not_allow(pack: Pa
         case = Case(name="a call", call=call, expect="allow", session=session)
         said = {name: rehearse(loaded(pack, name), case, REDACTOR).outcome.effect for name in ENGINES}
         assert len(set(said.values())) == 1, (one.name, said)
+
+
+@pytest.mark.parametrize("posture", ["read-only", "careful"])
+def test_postgres_needs_its_tables_alone_for_statements_on_one(posture: str) -> None:
+    used = PolicyFile(Pack("postgres", posture).path, {"tables": ["orders"]})
+    policies = load_policies([used], OPT_IN)
+    said = {}
+    for sql in ("SELECT id FROM orders", "SELECT o.id FROM orders o", "SELECT * FROM orders"):
+        call = CallEntry(server="postgres", tool="query", args={"sql": sql})
+        said[sql] = rehearse(policies, Case(name="a call", call=call, expect="allow"), REDACTOR).outcome
+    assert [one.effect for one in said.values()] == ["allow", "deny", "deny"]
+    assert "`columns`" in said["SELECT o.id FROM orders o"].message
 
 
 @pytest.mark.parametrize("pack", ALL, ids=str)
