@@ -199,6 +199,86 @@ def test_arguments_with_too_many_members_are_refused() -> None:
     )
 
 
+@pytest.mark.parametrize(
+    ("schema", "given"),
+    [
+        (properties(a={"anyOf": [{"enum": [[n]]} for n in range(5000)]}), {"a": ["y" * 100] * 5000}),
+        (
+            {
+                **properties(a={"anyOf": [{"allOf": [{"$ref": "#/$defs/p"}, False]}] * 2000}),
+                "$defs": {"p": {"pattern": "^(x|y)*$"}},
+            },
+            {"a": "x" * 500_000},
+        ),
+        (properties(a={"items": {"allOf": [{"type": "integer"}] * 3000}}), {"a": [1] * 20_000}),
+        (
+            properties(a={"patternProperties": {f"z{n}$": True for n in range(100)}}),
+            {"a": {f"m{n}": 1 for n in range(50_000)}},
+        ),
+        (properties(a={"items": {"required": [f"n{n}" for n in range(5000)]}}), {"a": [{}] * 3000}),
+        (
+            {
+                **properties(a={"items": {"$ref": "#/$defs/x"}}),
+                "$defs": {"x": {"allOf": [{"minimum": 0, "maximum": 9, "type": "number"}] * 2500}},
+            },
+            {"a": [5] * 30_000},
+        ),
+    ],
+)
+def test_what_costs_much_for_each_value_counts_as_much(schema: Any, given: Any) -> None:
+    assert "too complex" in said(schema, given)
+
+
+def test_choices_of_another_kind_than_a_large_value_cost_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    schema = properties(a={"enum": [1, "x", None]})
+    assert said(schema, {"a": 1}) == ""
+    monkeypatch.setattr(arguments, "_canonical", None)
+    assert said(schema, {"a": ["y"] * 1000}).endswith("one of the values in the schema.")
+    assert said(schema, {"a": "y" * 1000}).endswith("one of the values in the schema.")
+
+
+@pytest.mark.parametrize(
+    ("schema", "given"),
+    [
+        # JSON Schema 2020-12, section 8.2.1: `$id` begins a schema of its own.
+        (
+            {
+                **properties(
+                    a={"$id": "https://e.example/x", "$defs": {"y": {"type": "string"}}, "$ref": "#/$defs/y"}
+                ),
+                "$defs": {"y": {"type": "integer"}},
+            },
+            {"a": "x"},
+        ),
+        ({**properties(a={"$ref": "#/$defs/y"}), "$defs": [], "x": [{"$id": "y"}]}, {"a": 1}),
+        (properties(a={"$ref": "#/oneOf/01"}, oneOf=[]), {"a": 1}),
+        # What RE2 has for something else than ECMA-262.
+        (properties(a={"pattern": r"^\Ax$"}), {"a": "Ax"}),
+        (properties(a={"pattern": "^[[:alpha:]]$"}), {"a": ":]"}),
+        (properties(a={"pattern": "(?i)^X$"}), {"a": "x"}),
+        (properties(a={"pattern": r"^\s$"}), {"a": "\u00a0"}),
+        (properties(a={"pattern": r"^\s$"}), {"a": "\v"}),
+        # OpenAPI 3.0, where generators leave null out of the choices.
+        (properties(a={"type": "string", "nullable": True, "enum": ["x"]}), {"a": None}),
+        (properties(a={"const": {"b": [1.0]}}), {"a": {"b": [1]}}),
+        (properties(a={"enum": []}, b={}), {"b": 1}),
+    ],
+)
+def test_what_a_server_may_read_otherwise_is_for_the_server(schema: Any, given: Any) -> None:
+    assert said(schema, given) == ""
+
+
+def test_spaces_of_ascii_are_read() -> None:
+    assert said(properties(a={"pattern": r"^\S+$"}), {"a": "x y"}) != ""
+    assert said(properties(a={"pattern": r"^\s$"}), {"a": "\t"}) == ""
+
+
+def test_a_schema_of_two_levels_of_references_is_read_in_objects_and_lists() -> None:
+    schema = {"$defs": {"x": [{"type": "null"}, {"type": "string"}]}, **properties(a={"$ref": "#/$defs/x/1"})}
+    assert said(schema, {"a": 1}) == "`a` must be of type string."
+    assert said({**schema, **properties(a={"$ref": "#/$defs/x/2"})}, {"a": 1}) == ""
+
+
 def test_a_schema_is_read_once_for_as_long_as_a_tool_keeps_it() -> None:
     first, second = properties(a={"type": "null"}), properties(a={"type": "string"})
     assert said(first, {"a": 1}, "one") == "`a` must be of type null."

@@ -12,6 +12,7 @@ not have. However a schema is made, a check ends after `STEPS`.
 """
 
 import json
+import re
 from collections.abc import Callable
 from typing import Any
 from urllib.parse import unquote
@@ -20,8 +21,10 @@ from msgspec.json import encode
 
 from mcpguard.core.model import Json
 
-STEPS = 100_000
-"""How often a part of arguments is compared with a part of a schema, at most."""
+STEPS = 200_000
+"""How much is compared, at most: a step is a member, an item or a reference, some checks of a value, half
+a pattern, or a STRIDE of characters that are read."""
+STRIDE = 100
 
 LARGEST = 128 * 1024
 PATTERNS = 100
@@ -36,6 +39,12 @@ LONGEST = 300
 """Characters that are shown of each."""
 
 CACHE_LIMIT = 2_000
+
+_OF_RE2 = re.compile(r"\\[AzZCQEa]|\\[pP][^{]|\(\?[^:]|\[\[?:")
+"""What RE2 reads otherwise than ECMA-262 does."""
+_SPACES = re.compile(r"\\[sS]")
+_OTHER_SPACES = re.compile(r"[^\t\n\f\r -~]")
+"""Where texts have these, what white space is differs."""
 
 _TYPES: dict[str, tuple[type, ...]] = {
     "string": (str,),
@@ -68,6 +77,12 @@ class _Run:
     def __init__(self, steps: int) -> None:
         self.steps = steps
         self.found: list[tuple[str, str]] = []
+
+    def spend(self, steps: int) -> None:
+        """Raises _TooMuch where so many are not left."""
+        self.steps -= steps
+        if self.steps < 0:
+            raise _TooMuch
 
 
 class _TooMuch(Exception):
@@ -116,6 +131,7 @@ class _Compiler:
         self._root = root
         self._by_reference: dict[str, _Check] = {}
         self._patterns = PATTERNS
+        self._moved = any(_has_id(part) for part in root.values())
         draft = root.get("$schema")
         # In these drafts what stands beside a reference is ignored.
         self._alone = type(draft) is str and any(f"draft-0{n}" in draft for n in (4, 6, 7))
@@ -139,9 +155,7 @@ class _Compiler:
         """The check of what `reference` leads to, made when it is first needed: it may lead to itself."""
 
         def check(value: Json, at: str, run: _Run) -> None:
-            run.steps -= 1
-            if run.steps < 0:
-                raise _TooMuch
+            run.spend(1)
             made = self._by_reference.get(reference)
             if made is None:
                 made = self._by_reference[reference] = self.check_of(self._at(reference))
@@ -152,14 +166,14 @@ class _Compiler:
     def _at(self, reference: str) -> Json:
         """What a JSON pointer in a fragment (RFC 6901, section 6) leads to; True, which anything fits, for
         another reference and where it leads nowhere."""
-        if reference != "#" and not reference.startswith("#/"):
+        if self._moved or (reference != "#" and not reference.startswith("#/")):
             return True
         found: Json = self._root
         for step in unquote(reference).split("/")[1:]:
             name = step.replace("~1", "/").replace("~0", "~")
             if type(found) is dict and name in found:
                 found = found[name]
-            elif type(found) is list and name.isdecimal() and int(name) < len(found):
+            elif type(found) is list and name in map(str, range(len(found))):
                 found = found[int(name)]
             else:
                 return True
@@ -171,8 +185,13 @@ class _Compiler:
         if pattern is None:
             return []
 
+        spaces = _SPACES.search(str(text)) is not None
+
         def check(value: Json, at: str, run: _Run) -> None:
-            if type(value) is str and pattern.search(value) is None:
+            if type(value) is not str or (spaces and _OTHER_SPACES.search(value)):
+                return
+            run.spend(2 + len(value) // STRIDE)
+            if pattern.search(value) is None:
                 run.found.append((_named(at), f"must match {text}"))
 
         return [check]
@@ -182,7 +201,7 @@ class _Compiler:
         import re2  # A start without patterns does not pay for it.
 
         self._patterns -= 1
-        if self._patterns < 0 or len(text) > LONGEST_PATTERN:
+        if self._patterns < 0 or len(text) > LONGEST_PATTERN or _OF_RE2.search(text):
             return None
         options = re2.Options()
         options.log_errors = False
@@ -203,9 +222,7 @@ class _Compiler:
         def check(value: Json, at: str, run: _Run) -> None:
             if type(value) is not dict:
                 return
-            run.steps -= len(value)
-            if run.steps < 0:
-                raise _TooMuch
+            run.spend(len(value) + len(required) // 2)
             for name in required:
                 if name not in value:
                     run.found.append((_named(f"{at}.{name}"), _MISSING))
@@ -232,6 +249,7 @@ class _Compiler:
         said = f"has a member that is not in the schema, which has {', '.join(known) or 'none'}"
 
         def check(name: str, member: Json, at: str, run: _Run) -> None:
+            run.spend(len(patterns) * (2 + len(name) // STRIDE))
             matching = [part for pattern, part in patterns if pattern.search(name)]
             for part in matching:
                 part(member, f"{at}.*", run)
@@ -255,9 +273,7 @@ class _Compiler:
 
         def check(value: Json, at: str, run: _Run) -> None:
             if type(value) is list:
-                run.steps -= len(value)
-                if run.steps < 0:
-                    raise _TooMuch
+                run.spend(len(value))
                 for index, item in enumerate(value):
                     (heads[index] if index < len(heads) else each)(item, f"{at}[{index}]", run)
 
@@ -282,6 +298,7 @@ def _all_of(checks: list[_Check]) -> _Check:
         return checks[0] if checks else _anything
 
     def check(value: Json, at: str, run: _Run) -> None:
+        run.spend((len(checks) + 3) // 4)
         for one in checks:
             one(value, at, run)
 
@@ -295,8 +312,7 @@ def _one_of(checks: list[_Check]) -> _Check:
             inner = _Run(run.steps - 1)
             one(value, at, inner)
             run.steps = inner.steps
-            if run.steps < 0:
-                raise _TooMuch
+            run.spend(0)
             if not inner.found:
                 return
             if least is None or len(inner.found) < len(least):
@@ -331,13 +347,25 @@ def _choice_of(schema: dict[str, Json]) -> list[_Check]:
         choices = [schema["const"]]
     if type(choices) is not list:
         return []
-    same = {_canonical(one) for one in choices}
-    texts = [one for one in choices if type(one) is str]
-    shown = len(texts) == len(choices) <= 20
-    said = f"must be one of {', '.join(texts)}" if shown else "must be one of the values in the schema"
+    if schema.get("nullable") is True:
+        choices = [*choices, None]
+    texts = frozenset([one for one in choices if type(one) is str])
+    others = [one for one in choices if type(one) is not str]
+    same, kinds = {_canonical(one) for one in others}, {type(one) for one in others}
+    names = [one for one in choices if type(one) is str]
+    shown = not kinds and len(names) <= 20
+    said = f"must be one of {', '.join(names)}" if shown else "must be one of the values in the schema"
 
     def check(value: Json, at: str, run: _Run) -> None:
-        if _canonical(value) not in same:
+        if type(value) is str:
+            fits = value in texts
+        elif type(value) in (dict, list) and type(value) not in kinds:
+            fits = False
+        else:
+            made = _canonical(value)
+            run.spend(len(made) // STRIDE)
+            fits = made in same
+        if not fits:
             run.found.append((_named(at), said))
 
     return [check]
@@ -376,6 +404,15 @@ def _whole(value: Json) -> Json:
     if type(value) is dict:
         return {key: _whole(one) for key, one in value.items()}
     return value
+
+
+def _has_id(part: Json) -> bool:
+    """Whether a part of a schema is a schema of its own, into which its references lead."""
+    if type(part) is list:
+        return any(map(_has_id, part))
+    if type(part) is not dict:
+        return False
+    return type(part.get("$id")) is str or any(map(_has_id, part.values()))
 
 
 def _dict(schema: dict[str, Json], key: str) -> dict[str, Json]:
