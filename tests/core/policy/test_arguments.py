@@ -256,6 +256,7 @@ def test_choices_of_another_kind_than_a_large_value_cost_nothing(monkeypatch: py
         (properties(a={"pattern": r"^\Ax$"}), {"a": "Ax"}),
         (properties(a={"pattern": "^[[:alpha:]]$"}), {"a": ":]"}),
         (properties(a={"pattern": "(?i)^X$"}), {"a": "x"}),
+        (properties(a={"pattern": r"^(x)\1$"}), {"a": "y"}),
         (properties(a={"pattern": r"^\s$"}), {"a": "\u00a0"}),
         (properties(a={"pattern": r"^\s$"}), {"a": "\v"}),
         # OpenAPI 3.0, where generators leave null out of the choices.

@@ -14,8 +14,10 @@ import pytest
 
 from mcpguard.core.errors import InspectionError
 from mcpguard.core.functions.detect import detect
+from mcpguard.core.redaction import scanning
 from mcpguard.core.redaction import views as disguises
 from mcpguard.core.redaction.detectors import DETECTORS, PERSONAL, Detector
+from mcpguard.core.redaction.held import Holding
 from mcpguard.core.redaction.leaves import padded
 from mcpguard.core.redaction.redactor import Redactor
 from mcpguard.core.redaction.views import PAD, views
@@ -60,6 +62,7 @@ TEXTS: dict[str, Callable[[str], str]] = {
     "entities in hex": each("&#x{:X};"),
     "base64 in escapes": lambda text: each("%{:02x}")(base64(text)),
     "spaces that are not seen": between("\u200b"),
+    "spaces that are not seen, escaped": between("%E2%80%8b"),
     "joiners": between("\u2060"),
     "soft hyphens": between("\u00ad"),
     "directions": between("\u202a"),
@@ -200,6 +203,33 @@ def test_each_place_of_a_view_is_where_that_comes_from() -> None:
 )
 def test_what_stands_for_no_letter_is_nothing(text: str) -> None:
     assert Redactor(b"key").inspect(text).value == text
+
+
+def test_more_disguises_over_one_another_are_not_seen_through() -> None:
+    text = "ghp_" + "aB3kQ9xZ7mT2" * 3
+    for _ in range(4):
+        text = text.replace("%", "%25").replace("_", "%5f")
+        assert removed(text) == {"github-token"}
+    for _ in range(20):
+        text = text.replace("%", "%25")
+    assert removed(text) == set()
+
+
+def test_a_token_in_one_text_is_found_there() -> None:
+    token = "ghp_" + "aB3kQ9xZ7mT2" * 3
+    assert scanning.tokens(f"see {token}".encode() + PAD) == [(4, 4 + len(token), "github-token")]
+
+
+def test_what_is_not_held_goes_anywhere() -> None:
+    made = Holding()
+    made.hold(("env:A", b"mark"), "credential:env:A", Secret(HELD))
+    assert made.strays(b"nothing" + PAD, frozenset()) == set()
+
+
+def test_a_flood_of_pieces_is_withheld(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(scanning, "HIT_CAP", 60)
+    with pytest.raises(InspectionError, match="hits"):
+        Redactor(b"key").inspect(["AKIAQ3X7"] * 50)
 
 
 def test_a_flood_of_beginnings_is_withheld(monkeypatch: pytest.MonkeyPatch) -> None:
