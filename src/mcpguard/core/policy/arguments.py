@@ -79,7 +79,7 @@ class _Run:
         self.found: list[tuple[str, str]] = []
 
     def spend(self, steps: int) -> None:
-        """Raises _TooMuch where so many are not left."""
+        """Raises _TooMuch where so many are not left; on the road of every call that stands in its place."""
         self.steps -= steps
         if self.steps < 0:
             raise _TooMuch
@@ -222,7 +222,9 @@ class _Compiler:
         def check(value: Json, at: str, run: _Run) -> None:
             if type(value) is not dict:
                 return
-            run.spend(len(value) + len(required) // 2)
+            run.steps -= len(value) + len(required) // 2
+            if run.steps < 0:
+                raise _TooMuch
             for name in required:
                 if name not in value:
                     run.found.append((_named(f"{at}.{name}"), _MISSING))
@@ -298,7 +300,9 @@ def _all_of(checks: list[_Check]) -> _Check:
         return checks[0] if checks else _anything
 
     def check(value: Json, at: str, run: _Run) -> None:
-        run.spend((len(checks) + 3) // 4)
+        run.steps -= (len(checks) + 3) // 4
+        if run.steps < 0:
+            raise _TooMuch
         for one in checks:
             one(value, at, run)
 
