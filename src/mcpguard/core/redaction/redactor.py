@@ -9,6 +9,7 @@ import hmac
 import re
 from collections.abc import Callable, Iterable
 from functools import partial
+from itertools import islice
 from threading import Lock
 
 import msgspec
@@ -29,7 +30,17 @@ from mcpguard.core.redaction.scanning import (
     members,
     triggers,
 )
-from mcpguard.core.redaction.views import ALPHABET, LONG, ORDINARY, WHITE, beginnings, marks, stop, views
+from mcpguard.core.redaction.views import (
+    ALPHABET,
+    LONG,
+    ORDINARY,
+    WHITE,
+    beginnings,
+    marks,
+    may_hide,
+    stop,
+    views,
+)
 from mcpguard.core.secret import Secret
 
 __all__ = ["KINDS", "OPT_IN", "Redactor", "authored"]
@@ -109,8 +120,11 @@ class Redactor:
         parts = leaves.parts()
         strays: set[str] = set()
         for order in leaves.orders():
-            for view in views(padded(order.arranged(parts))):
-                if self._held.found(view.text):
+            text = padded(order.arranged(parts))
+            if self._held.found(text):
+                strays |= self._held.strays(text, names)
+            if may_hide(text):
+                for view in islice(views(text), 1, None):
                     strays |= self._held.strays(view.text, names)
         return tuple(sorted(strays))
 
@@ -161,7 +175,7 @@ class Redactor:
         ):
             return True
         if (text.translate(None, ORDINARY) and marks().search(text, stop)) or (
-            flat.translate(ALPHABET).find(LONG) >= 0
+            text.translate(ALPHABET).find(LONG) >= 0
             and (
                 also
                 or beginnings()[0].search(

@@ -26,7 +26,8 @@ ORDINARY = bytes({*range(0x20, 0x7F), *b"\t\n\r\x1f\xff"} - {*b"%&\\"})
 """Bytes that are in no disguise of the first kind."""
 ALPHABET = bytes(97 if (chr(byte).isalnum() and byte < 128) or byte in b"+/_-" else 32 for byte in range(256))
 LONG = b"a" * 16
-"""`text.translate(ALPHABET)` has this in it where something in `text` may be base64 or hexadecimal."""
+"""`text.translate(ALPHABET)` has this in it where something in `text` may be base64 or hexadecimal, a
+piece of it at least: without separators the names of members would be such a piece in every answer."""
 
 SEPARATOR = b"\x1f"
 WHITE = b" \t\n\r\x0b\x0c\x1f"
@@ -152,6 +153,16 @@ def views(text: bytes, every_run: bool = False) -> Iterator[View]:
     """`text`, which ends in PAD, and all views of it. With `every_run` all base64 is decoded that gives text,
     for what has no literal that it begins with. Raises InspectionError for a flood of beginnings."""
     yield from _below(View(text), DEPTH, every_run)
+
+
+def may_hide(text: bytes) -> bool:
+    """Whether `text` has views of what is looked for; nearly every text has none."""
+    if text.translate(None, ORDINARY) and marks().search(text, stop):
+        return True
+    if text.translate(ALPHABET).find(LONG) < 0:
+        return False
+    bare = text.replace(b"\\n", b"").replace(b"\\r", b"").translate(None, WHITE)
+    return beginnings()[0].search(bare, stop)
 
 
 def _below(view: View, depth: int, every_run: bool) -> Iterator[View]:
@@ -339,7 +350,7 @@ def _cores(data: bytes) -> Iterator[tuple[bytes, int]]:
 
 
 def _decoded(seen: View, every_run: bool) -> Iterator[View | None]:
-    if seen.flat.text.translate(ALPHABET).find(LONG) < 0:
+    if seen.text.translate(ALPHABET).find(LONG) < 0:
         return
     bare = Bare(seen)
     yield _of_runs(bare, list(_runs(bare.text)))
