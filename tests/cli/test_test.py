@@ -361,6 +361,17 @@ def test_calls_that_a_person_is_asked_about_are_named_if_they_are_too_many(
     assert "50.0 % of the ordinary calls are asked about" in (failure.get("message") or "")
 
 
+def test_calls_that_a_person_is_asked_about_are_not_named_otherwise(folder: Path, capsys: Capture) -> None:
+    policy = folder / "policies" / "p.yaml"
+    policy.write_text(POLICY.replace("effect: deny", "effect: ask").replace("has(args.no)", "args.a == 2"))
+    text = SAMPLES.replace("harmful: [plain]", "harmful: [plain, other]").replace("asked: 0", "asked: 50")
+    samples(folder, 1, text.replace("allowed: 0", "allowed: 100"))
+    assert main(["test"]) == 0
+    said = capsys.readouterr().out
+    assert "asks about" not in said
+    assert said.count("1 (50.0 %)") >= 2
+
+
 def test_a_file_has_cases_or_sample_calls(folder: Path, capsys: Capture) -> None:
     samples(folder, 1, SAMPLES + "tests: []\n")
     assert main(["test"]) == 2
