@@ -10,6 +10,8 @@ from copy import deepcopy
 from datetime import UTC, datetime, timedelta
 from typing import Any, TypeVar
 
+from msgspec import structs
+
 from mcpguard.config.policies import compile_policy
 from mcpguard.core.errors import AuditError, SessionError, UpstreamError
 from mcpguard.core.evidence.chain import Record
@@ -17,6 +19,7 @@ from mcpguard.core.model import Invocation, Permit, Principal, Redacted
 from mcpguard.core.policy.compiled import PolicySet
 from mcpguard.core.policy.egress import Egress
 from mcpguard.core.policy.session import Session, StoredSession
+from mcpguard.core.policy.tickets import Ticket
 from mcpguard.core.redaction.redactor import KINDS, Redactor
 from mcpguard.core.secret import Secret
 from mcpguard.gateway.flight import Wait
@@ -25,7 +28,7 @@ from mcpguard.gateway.inspection import Inspector, Sealed
 from mcpguard.gateway.judge import Judge
 from mcpguard.gateway.ports import Question, Raw, Store
 from mcpguard.gateway.recorder import Recorder
-from mcpguard.gateway.scope import ClientScope
+from mcpguard.gateway.scope import ApprovalTerms, ClientScope
 
 START = datetime(2026, 8, 1, 9, 0, tzinfo=UTC)
 SECRET = "canary-9f2b71c0de"
@@ -116,6 +119,7 @@ class MemoryStore:
         self.busy = self.conflicts = 0
         self.quicker: Callable[[Session], None] = lambda _session: None
         self.kept: dict[tuple[str, str, str | None], StoredSession] = {}
+        self.tickets: dict[str, Ticket] = {}
         self._waiting: list[Callable[[], None]] = []
 
     def change(self, invocation: Invocation, change: Callable[[Session], T]) -> Wait[T]:
@@ -125,6 +129,30 @@ class MemoryStore:
             self._waiting.append(lambda: self._now(wait, invocation, change))
         else:
             self._now(wait, invocation, change)
+        return wait
+
+    def ask(self, ticket: Ticket) -> Wait[Ticket]:
+        now = ticket.created
+        same = [one for one in self.tickets.values() if one.fingerprint == ticket.fingerprint]
+        alive = [one for one in same if one.state != "used" and one.expires > now]
+        return self._given(alive[0] if alive else self.tickets.setdefault(ticket.id, ticket))
+
+    def ticket(self, ticket_id: str) -> Wait[Ticket | None]:
+        return self._given(self.tickets.get(ticket_id))
+
+    def use(self, ticket_id: str, by: float) -> Wait[bool]:
+        ticket = self.tickets[ticket_id]
+        usable = ticket.state == "approved" and ticket.expires > by
+        if usable:
+            self.tickets[ticket_id] = structs.replace(ticket, state="used")
+        return self._given(usable)
+
+    def _given(self, value: T) -> Wait[T]:
+        wait: Wait[T] = Wait()
+        if self.down:
+            wait.fail(SessionError(self.down))
+        else:
+            wait.set(value)
         return wait
 
     def proceed(self) -> None:
@@ -290,7 +318,9 @@ class World:
         advice: str = "",
         eager: tuple[str, ...] = (),
         store: Store | None = None,
+        approvals: ApprovalTerms | None = None,
     ) -> None:
+        """With `approvals` there is somebody to ask."""
         self.trace: list[str] = []
         self.reports: list[str] = []
         self.audit = MemoryAudit(self.trace)
@@ -332,6 +362,8 @@ class World:
             identity=("mcpguard", "0"),
             report=report,
             think_seconds=600.0,
+            store=None if approvals is None else store or self.store,
+            approvals=approvals or ApprovalTerms(),
             advice=advice,
             extensions={"skills/list": "one"},
             extension_ids=("com.example/skills",),

@@ -154,11 +154,13 @@ def test_a_server_without_a_rule_and_a_rule_without_a_server_are_warnings(
     assert len(lines) == 3
 
 
-def test_a_rule_that_asks_is_a_warning_until_somebody_can_be_asked(folder: Path, remarks: Remarks) -> None:
-    (folder / "p.yaml").write_text("version: 1\npolicy: p\nrules:\n  - {id: all, effect: ask}\n")
+def test_a_rule_that_asks_about_what_nobody_is_asked_is_a_warning(folder: Path, remarks: Remarks) -> None:
+    rules = "{id: tools, effect: ask}, {id: all, effect: ask, action: [roots/list]}"
+    (folder / "p.yaml").write_text(f"version: 1\npolicy: p\nrules: [{rules}]\n")
     code, lines = remarks(f"{{git: {SERVER}}}")
     assert code == 0
-    assert lines[0] == "warning  p.yaml:4:23: rule all: approvals are not available yet, so `ask` refuses"
+    assert lines[0].startswith("warning  p.yaml:3:")
+    assert "rule all: nobody is asked about roots/list" in lines[0]
 
 
 def test_a_broken_constant_pattern_is_an_error_at_the_pattern(folder: Path, remarks: Remarks) -> None:

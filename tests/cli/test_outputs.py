@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 from jsonschema import Draft202012Validator
+from msgspec import structs
 
 from mcpguard.adapters.credentials.keychain import Keychain
 from mcpguard.adapters.store.sqlite import SqliteStore, default_folder
@@ -26,6 +27,7 @@ from mcpguard.core.policy import pdp
 from mcpguard.gateway.ports import Health
 from mcpguard.protocol.jsonrpc import encode
 from tests.adapters.audit.audit_records import DECIDED, OUTCOME
+from tests.adapters.store.test_store import TICKET
 from tests.cli.test_audit import chain
 from tests.wire.session import SERVERS
 
@@ -172,6 +174,14 @@ def test_sessions(printed: Printed, tmp_path: Path, monkeypatch: pytest.MonkeyPa
     assert [one["state"]["labels"] for one in found["sessions"]] == [["private"]]
     (shown,) = printed("session-show-output", "session", "show", "--json")
     assert shown["state"]["causes"]["private"]["call"] == "i-1"
+
+
+def test_calls_that_wait(printed: Printed, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path))
+    store, now = SqliteStore(default_folder(), 3600, SystemClock()), datetime.now(UTC).timestamp()
+    store.ask(structs.replace(TICKET, created=now, expires=now + 60))
+    (found,) = printed("approvals-output", "approvals", "--json")
+    assert [one["id"] for one in found["waiting"]] == ["t1"]
 
 
 def test_a_snapshot(printed: Printed) -> None:

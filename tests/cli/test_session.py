@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import sqlite3
-import sys
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -14,7 +13,7 @@ from msgspec import structs
 from mcpguard.adapters.store.sqlite import FILE, SqliteStore, name_of
 from mcpguard.adapters.system.clock import SystemClock
 from mcpguard.adapters.system.identity import operating_system_user
-from mcpguard.cli import main
+from mcpguard.cli import main, session
 from mcpguard.core.model import Charge, Invocation, Listed
 from mcpguard.core.policy import pdp
 from mcpguard.core.policy.session import Session
@@ -53,7 +52,7 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 @pytest.fixture
 def terminal(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(sys.stdin, "isatty", lambda: True, raising=False)
+    monkeypatch.setattr(session, "at_terminal", lambda: True)
 
 
 def store(home: Path) -> SqliteStore:

@@ -102,7 +102,7 @@ def test_an_ask_rule_refuses_and_says_that_it_needs_approval() -> None:
     world = World('  - {id: a, effect: ask, tools: ["push"]}\n').listed()
     world.call("push")
     assert world.trace == ["decision deny", "reply 1"]
-    assert "needs approval" in world.client.sent[0]["result"]["content"][0]["text"]
+    assert "a person has to approve this call" in world.client.sent[0]["result"]["content"][0]["text"]
 
 
 def test_a_tool_that_is_hidden_answers_exactly_like_one_that_is_missing() -> None:

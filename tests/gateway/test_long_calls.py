@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from mcpguard.adapters.store.sqlite import SqliteStore, Uptime
+from mcpguard.adapters.store.sqlite import SqliteStore
+from mcpguard.adapters.system.clock import Uptime
 from tests.fakes import FixedClock, World, give, text
 from tests.gateway.parking import ELICIT, parked, retry, told
 from tests.gateway.scenes import (

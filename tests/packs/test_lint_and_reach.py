@@ -28,24 +28,11 @@ P203 github one-repository
 MEANT = {
     "read-only": "P302 fetch fetch\nP302 filesystem read",
     "careful": """P201 github by-number-alone
-P505 fetch hosts
-P505 filesystem obeyed-files
-P505 git obeyed-files
-P505 github runs-by-itself
 P602 github pushed-files
-P602 github runs-by-itself
-P505 memory personal-data
-P505 shell runs-by-itself
-P505 sqlite delete""",
+P602 github runs-by-itself""",
     "open-with-guards": """P201 github by-number-alone
-P505 fetch hosts
-P505 filesystem obeyed-files
-P505 git obeyed-files
-P505 github runs-by-itself
 P602 github pushed-files
-P602 github runs-by-itself
-P505 memory strangers-remembered
-P505 shell runs-by-itself""",
+P602 github runs-by-itself""",
 }
 
 

@@ -49,6 +49,7 @@ def write_config(folder, servers, rules=None, **more):
         "servers": servers,
         "policies": ["policy.yaml"],
         "audit": {"path": "audit"},
+        "approvals": {"wait_seconds": 0},
         **more,
     }
     path = folder / "mcpguard.yaml"

@@ -13,7 +13,7 @@ from mcpguard.core.errors import McpGuardError
 
 VERBS = {
     "run": "guard the configured tool servers and serve them to an MCP client",
-    "wrap": "guard one server without a configuration file (read-only tools only)",
+    "wrap": "guard one server without a configuration (read-only tools only)",
     "import": "move your clients' servers behind mcpguard, secrets to the keychain",
     "undo": "undo what `import` and `install` changed",
     "install": "add mcpguard to a client that has no servers yet",
@@ -25,6 +25,9 @@ VERBS = {
     "schema": "print the JSON Schema of a file that you write, or of an output",
     "demo": "watch calls allowed and denied and a secret redacted, in a minute",
     "secret": "credentials in the keychain: set, list, rm, check, login, logout",
+    "approvals": "list the calls that wait for a person's approval",
+    "approve": "approve a call that waits",
+    "deny": "refuse a call that waits",
     "session": "what each agent has done so far: list, show, clear a label, end",
     "status": "show what is running and the state of its tool servers",
     "audit": "verify or print the evidence: verify, show",

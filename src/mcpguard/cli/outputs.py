@@ -134,6 +134,29 @@ class SessionList(Printed):
     sessions: tuple[SessionShown, ...] = Field(description="Those that have not ended, used last first.")
 
 
+class WaitingTicket(Printed):
+    """A call that waits for a person."""
+
+    id: str = Field(description="The number of its ticket.")
+    created: float = Field(description="When it was made, in seconds since 1970.")
+    expires: float = Field(description="Until when it can be answered, in seconds since 1970.")
+    principal: str = Field(description="`SOURCE:ID` of who makes the call.")
+    agent: str | None = Field(description="The agent's label in the configuration, if it has one.")
+    server: str = Field(description="The upstream.")
+    method: str = Field(description="The method, such as `tools/call`.")
+    target: str = Field(description="The tool, prompt or resource.")
+    args: str = Field(description="sha256 (hex) of the arguments as compact JSON.")
+    rules: tuple[str, ...] = Field(description="The rules that ask.")
+    message: str = Field(description="What their author says.")
+    shown: str = Field(description="The inspected arguments as JSON, at most 65,536 characters of them.")
+
+
+class WaitingTickets(Printed):
+    """What `mcpguard approvals --json` prints."""
+
+    waiting: tuple[WaitingTicket, ...] = Field(description="The oldest first.")
+
+
 class ChainFlaw(Printed):
     """Something that no writer of evidence does."""
 

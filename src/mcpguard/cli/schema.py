@@ -30,6 +30,7 @@ MODELS = {
     ),
     "secret-list-output": ("mcpguard.cli.outputs:SecretNames",),
     "secret-check-output": ("mcpguard.cli.secret_check:TestedList",),
+    "approvals-output": ("mcpguard.cli.outputs:WaitingTickets",),
     "session-list-output": ("mcpguard.cli.outputs:SessionList",),
     "session-show-output": ("mcpguard.cli.outputs:SessionShown",),
     "status-output": ("mcpguard.cli.outputs:StatusReport",),

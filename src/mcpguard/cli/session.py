@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import argparse
 import os
-import sys
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
-from mcpguard.adapters.system.terminal import plain, style, table
+from mcpguard.adapters.system.terminal import at_terminal, plain, style, table
 from mcpguard.cli.parser import add_config, configured
 from mcpguard.core.errors import SessionError
 
@@ -54,7 +53,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def execute(args: argparse.Namespace) -> int:
     """0; 2 where there is no such session, label or state, or where a change is not made from a terminal."""
     config = configured(args.config)
-    store = _store(config)
+    store = store_of(config)
     if args.what == "list":
         _print_list(store.known(), args.json)
     elif args.what == "show":
@@ -69,7 +68,8 @@ def execute(args: argparse.Namespace) -> int:
     return 0
 
 
-def _store(config: Config) -> SqliteStore:
+def store_of(config: Config) -> SqliteStore:
+    """What the processes that serve this configuration share."""
     from mcpguard.adapters.store.sqlite import SqliteStore, default_folder
     from mcpguard.adapters.system.clock import SystemClock
 
@@ -88,7 +88,7 @@ def _chosen(known: list[KnownSession], name: str) -> KnownSession:
 
 
 def _from_a_terminal(what: str) -> None:
-    if not sys.stdin.isatty():
+    if not at_terminal():
         raise SessionError(f"`mcpguard session {what}` is for a person, so it needs a terminal")
 
 
@@ -98,7 +98,7 @@ def _from_a_terminal(what: str) -> None:
 def _clear(config: Config, store: SqliteStore, session: KnownSession, label: str) -> None:
     if session.state is None or label not in session.state.labels:
         raise SessionError(f"session {session.name[:SHOWN]} has no label {label!r}")
-    _note(config, "label-cleared", f"{label} of {_who(session)}")
+    note_of(config, "label-cleared", f"{label} of {_who(session)}")
 
     def without(kept: StoredSession) -> StoredSession:
         kept.labels = [one for one in kept.labels if one != label]
@@ -110,7 +110,7 @@ def _clear(config: Config, store: SqliteStore, session: KnownSession, label: str
 
 
 def _end(config: Config, store: SqliteStore, session: KnownSession) -> None:
-    _note(config, "session-ended", _who(session))
+    note_of(config, "session-ended", _who(session))
     now = datetime.now(UTC).timestamp()
     store.edit(session.name, lambda kept: kept.ended(now))
     print(f"{style('ended', 'green')} session {session.name[:SHOWN]}: it starts over with the next call")
@@ -121,7 +121,7 @@ def _who(session: KnownSession) -> str:
     return f"session {session.name} of {session.principal}{agent}"
 
 
-def _note(config: Config, what: str, detail: str) -> None:
+def note_of(config: Config, what: str, detail: str) -> None:
     """Leave evidence of what is about to change. Raises AuditError, and then nothing changes."""
     from mcpguard import __version__
     from mcpguard.adapters.audit.reader import default_folder

@@ -31,6 +31,10 @@ THINK_SECONDS = 600.0
 """The default of `limits.think_seconds`."""
 SESSION_IDLE_SECONDS = 3600.0
 """The default of `session.idle_seconds`."""
+APPROVAL_WAIT_SECONDS = 30.0
+"""The default of `approvals.wait_seconds`."""
+APPROVAL_TICKET_SECONDS = 900.0
+"""The default of `approvals.ticket_seconds`."""
 
 Algorithm = Literal["RS256", "RS384", "RS512", "PS256", "PS384", "PS512", "ES256", "ES384", "ES512", "EdDSA"]
 
@@ -186,6 +190,20 @@ class SessionEntry(Written):
     )
 
 
+class ApprovalsEntry(Written):
+    """`approvals`: calls that rules with `effect: ask` leave to a person."""
+
+    wait_seconds: Annotated[float, between(0, 600, "seconds")] = Field(
+        APPROVAL_WAIT_SECONDS,
+        description="How long such a call waits for the person. After that it is refused with the number of "
+        "its ticket, and the same call made again counts as the one that was asked about.",
+    )
+    ticket_seconds: Annotated[float, between(60, 86_400, "seconds")] = Field(
+        APPROVAL_TICKET_SECONDS,
+        description="How long a ticket can be answered, and its approval be used.",
+    )
+
+
 class TokenEntry(Written):
     """`http.token`: the bearer tokens that clients must present (OAuth 2.1 resource server)."""
 
@@ -288,6 +306,9 @@ class ConfigFile(Written):
     limits: Limits = Field(default_factory=Limits.model_construct, description="Bounds.")
     session: SessionEntry = Field(
         default_factory=SessionEntry.model_construct, description="The memory that rules can have."
+    )
+    approvals: ApprovalsEntry = Field(
+        default_factory=ApprovalsEntry.model_construct, description="Calls that a person has to approve."
     )
     http: HttpEntry = Field(
         default_factory=HttpEntry.model_construct, description="For `mcpguard run --http HOST:PORT`."

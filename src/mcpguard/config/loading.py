@@ -12,7 +12,7 @@ from typing import Any
 from msgspec import Struct
 
 from mcpguard.config.credentials import CommandEntry, kind_of
-from mcpguard.config.file import ConfigFile, Durability, HttpEntry, Limits, ServerEntry
+from mcpguard.config.file import ApprovalsEntry, ConfigFile, Durability, HttpEntry, Limits, ServerEntry
 from mcpguard.config.oauth import OAuthEntry, with_url
 from mcpguard.config.policies import PolicyFile, policy_files, read_document
 from mcpguard.config.references import references, texts_in
@@ -112,6 +112,7 @@ class Config(Struct, frozen=True):
     http: HttpEntry
     session_folder: Path | None
     session_idle_seconds: float
+    approvals: ApprovalsEntry
 
     @property
     def policy_paths(self) -> tuple[Path, ...]:
@@ -165,6 +166,7 @@ def load_config(path: Path) -> Config:
         http=written.http,
         session_folder=None if written.session.path is None else _absolute(folder, written.session.path),
         session_idle_seconds=written.session.idle_seconds,
+        approvals=written.approvals,
     )
 
 

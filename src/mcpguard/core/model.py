@@ -146,6 +146,8 @@ class Permit(Struct, frozen=True):
     placeholders: tuple[Placeholder, ...] = ()
     session_labels: tuple[str, ...] = ()
     session_facts: tuple[str, ...] = ()
+    approval: str = ""
+    """The ticket by which a person approved it and who that was; "" where nobody was asked."""
 
 
 class Deny(Struct, frozen=True):

@@ -36,14 +36,15 @@ class Judge:
         self.egress = egress
         self._report = report
 
-    async def decide(self, invocation: Invocation) -> Permit | Deny:
-        """Whether it may be made. A Permit is counted, and has used up what it costs."""
+    async def decide(self, invocation: Invocation, approved: frozenset[str] = frozenset()) -> Permit | Deny:
+        """Whether it may be made. A Permit is counted, and has used up what it costs. `approved` are the
+        rules that ask, for which a person has approved it."""
         policies = self.policies
         if not policies.stateful:
-            return pdp.decide(policies, invocation, None, self.egress)
+            return pdp.decide(policies, invocation, None, self.egress, approved)
 
         def change(session: Session) -> Permit | Deny:
-            verdict = _of(session, pdp.decide(policies, invocation, session, self.egress))
+            verdict = _of(session, pdp.decide(policies, invocation, session, self.egress, approved))
             if isinstance(verdict, Permit):
                 session.admit(verdict)
             return verdict

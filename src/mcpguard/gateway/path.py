@@ -19,8 +19,9 @@ from mcpguard.core.errors import (
     MessageError,
     UpstreamError,
 )
-from mcpguard.core.model import Deny, Invocation, Json, Listed, Permit
+from mcpguard.core.model import Cause, Deny, Invocation, Json, Listed, Permit
 from mcpguard.core.policy import pdp
+from mcpguard.gateway.approvals import Approvals
 from mcpguard.gateway.flight import Cancelled, Wait
 from mcpguard.gateway.inspection import INLINE_BYTES
 from mcpguard.gateway.listing import Listing
@@ -60,6 +61,7 @@ class Path:
         self._trips = trips
         self._tasks = tasks
         self._results = Results(scope, tasks)
+        self._approvals = Approvals(scope, listing.catalogue)
         self._subscriptions = subscriptions
         self._annotated: dict[str, tuple[Listed, list[headers.Annotation]]] = {}
 
@@ -91,7 +93,7 @@ class Path:
         if astray is not None:
             verdict = astray
         elif call.state is None and call.method != "resources/subscribe":
-            verdict = await scope.judge.decide(invocation)
+            verdict = await self._judged(request, invocation)
         else:
             verdict = await self._decided(call, invocation)
         if isinstance(verdict, Deny):
@@ -104,6 +106,12 @@ class Path:
             await self._perform(request, verdict if task is None else pdp.within(verdict, task.permit), call)
         else:
             await self._retried(request, verdict, call, call.state)
+
+    async def _judged(self, request: Request, invocation: Invocation) -> Permit | Deny:
+        verdict = await self._scope.judge.decide(invocation)
+        if isinstance(verdict, Deny) and verdict.cause is Cause.APPROVAL:
+            return await self._approvals.answer(request, verdict)
+        return verdict
 
     async def _decided(self, call: Call, invocation: Invocation) -> Permit | Deny | MessageError:
         """The verdict on a request that may be wrong in itself, or continues a call that was suspended.

@@ -15,6 +15,7 @@ from mcpguard.core.errors import MessageError
 from mcpguard.core.evidence.chain import Record
 from mcpguard.core.model import Caller, Invocation, Json, Permit, Principal, Redacted
 from mcpguard.core.policy.session import Session
+from mcpguard.core.policy.tickets import Ticket
 from mcpguard.core.secret import CredentialRef, Lease, Secret
 from mcpguard.gateway.flight import Wait
 
@@ -239,6 +240,17 @@ class Store(Protocol):
         quicker it is called again, with that one's session, so it does nothing else.
 
         Fails with SessionError where the session cannot be read or stored."""
+
+    def ask(self, ticket: Ticket) -> Wait[Ticket]:
+        """Store the ticket, and give it; or give the one with its fingerprint that is there already, has not
+        expired and was not used. Fails with SessionError, also where too many wait."""
+
+    def ticket(self, ticket_id: str) -> Wait[Ticket | None]:
+        """How it is now; None for one that has expired. Fails with SessionError."""
+
+    def use(self, ticket_id: str, by: float) -> Wait[bool]:
+        """Use an approved ticket that has not expired `by` that time, in seconds since 1970; true once.
+        Fails with SessionError."""
 
 
 class AuditSink(Protocol):

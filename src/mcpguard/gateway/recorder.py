@@ -99,6 +99,7 @@ class Recorder:
             facts=() if permit is None else permit.facts,
             session_labels=verdict.session_labels,
             session_facts=verdict.session_facts,
+            approval="" if permit is None else permit.approval,
             credential="" if permit is None else permit.credential,
             shadow=verdict.shadow,
         )

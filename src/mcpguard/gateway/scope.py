@@ -14,12 +14,19 @@ from mcpguard.core.policy.compiled import PolicySet
 from mcpguard.gateway.flight import Flight, Wait
 from mcpguard.gateway.inspection import Inspector
 from mcpguard.gateway.judge import Judge
-from mcpguard.gateway.ports import AuditSink, Client, Clock, Question, Raw, RequestId, Upstream
+from mcpguard.gateway.ports import AuditSink, Client, Clock, Question, Raw, RequestId, Store, Upstream
 from mcpguard.gateway.recorder import Recorder
 from mcpguard.protocol import eras, refusals
 
 NONE = PolicySet()
 """The policies of a request that needs no decision."""
+
+
+class ApprovalTerms(Struct, frozen=True):
+    """How long a call waits for a person, and how long what the person says counts, in seconds."""
+
+    wait_seconds: float = 0.0
+    ticket_seconds: float = 900.0
 
 
 class Questioned(Exception):
@@ -88,6 +95,9 @@ class ClientScope(Struct, frozen=True, kw_only=True):
     identity: tuple[str, str]
     report: Callable[[str, str], None]
     think_seconds: float
+    store: Store | None = None
+    """Where tickets are; without it whatever needs an approval is refused."""
+    approvals: ApprovalTerms = ApprovalTerms()
     advice: str = ""
     extensions: Mapping[str, str] = {}
     extension_ids: tuple[str, ...] = ()

@@ -29,6 +29,7 @@ from mcpguard.core.policy.compiled import PolicySet
 from mcpguard.core.redaction.redactor import OPT_IN
 from mcpguard.core.secret import CredentialRef, Template
 from mcpguard.gateway.flight import as_future
+from mcpguard.gateway.scope import ApprovalTerms
 from mcpguard.serve.fronts import Front, HttpFront, StdioFront
 from mcpguard.serve.policy_watch import PolicyWatch, look_at
 from mcpguard.serve.worlds import Settings, Shared
@@ -62,6 +63,7 @@ def settings_from(config: Config) -> Settings:
         http=config.http,
         session_folder=config.session_folder,
         session_idle_seconds=config.session_idle_seconds,
+        approvals=ApprovalTerms(config.approvals.wait_seconds, config.approvals.ticket_seconds),
         agent=config.agent,
         config=config.path,
     )

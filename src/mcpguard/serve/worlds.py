@@ -24,7 +24,13 @@ from mcpguard.adapters.telemetry.diagnostics import Diagnostics
 from mcpguard.adapters.upstreams.process.child import Nursery
 from mcpguard.adapters.upstreams.server import ServerUpstream
 from mcpguard.adapters.upstreams.session.life import Terms
-from mcpguard.config.file import SESSION_IDLE_SECONDS, THINK_SECONDS, HttpEntry
+from mcpguard.config.file import (
+    APPROVAL_TICKET_SECONDS,
+    APPROVAL_WAIT_SECONDS,
+    SESSION_IDLE_SECONDS,
+    THINK_SECONDS,
+    HttpEntry,
+)
 from mcpguard.config.loading import Credential, Server
 from mcpguard.config.policies import PolicyFile
 from mcpguard.core.model import Principal
@@ -36,7 +42,7 @@ from mcpguard.gateway.inspection import Inspector, Sealed
 from mcpguard.gateway.judge import Judge
 from mcpguard.gateway.ports import Client, Recipient
 from mcpguard.gateway.recorder import Recorder
-from mcpguard.gateway.scope import ClientScope
+from mcpguard.gateway.scope import ApprovalTerms, ClientScope
 from mcpguard.serve.policy_watch import Look
 from mcpguard.serve.wiring import Wiring, bound_of, references_of
 
@@ -61,6 +67,7 @@ class Settings(Struct, frozen=True, kw_only=True):
     session_folder: Path | None = None
     """None for the default of the user."""
     session_idle_seconds: float = SESSION_IDLE_SECONDS
+    approvals: ApprovalTerms = ApprovalTerms(APPROVAL_WAIT_SECONDS, APPROVAL_TICKET_SECONDS)
     http: HttpEntry = HttpEntry.model_construct()
     agent: str | None = None
     advice: str = ""
@@ -143,6 +150,8 @@ class World:
             identity=("mcpguard", __version__),
             report=shared.diagnostics.report,
             think_seconds=settings.think_seconds,
+            store=shared.store,
+            approvals=settings.approvals,
             advice=settings.advice,
             extensions={method: server for server, _name, methods in extensions for method in methods},
             eager=tuple(server.name for server in settings.servers if server.eager),

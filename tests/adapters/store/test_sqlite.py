@@ -19,7 +19,9 @@ import pytest
 from msgspec import structs
 
 from mcpguard.adapters.store import sqlite
-from mcpguard.adapters.store.sqlite import FILE, SqliteStore, Uptime, default_folder, name_of, uptime
+from mcpguard.adapters.store.sqlite import FILE, SqliteStore, default_folder, name_of
+from mcpguard.adapters.system import clock as system_clock
+from mcpguard.adapters.system.clock import Uptime, uptime
 from mcpguard.core.errors import SessionError
 from mcpguard.core.model import Principal
 from mcpguard.core.policy.session import Session
@@ -266,7 +268,7 @@ def test_a_session_that_cannot_be_read_is_never_taken_for_a_new_one(
 def test_a_file_of_a_later_version_is_refused(tmp_path: Path, machine: Machine) -> None:
     labels(machine.store(tmp_path), add="a")
     with sqlite3.connect(tmp_path / FILE) as database:
-        database.execute("PRAGMA user_version = 2")
+        database.execute("PRAGMA user_version = 3")
     with pytest.raises(SessionError, match="was made by a later version of mcpguard"):
         labels(machine.store(tmp_path))
 
@@ -466,9 +468,9 @@ def test_the_real_clock_counts_from_the_start_of_the_machine(monkeypatch: pytest
         raise FileNotFoundError
 
     monkeypatch.setattr(Path, "read_text", missing)
-    sqlite._boot.cache_clear()
+    system_clock._boot.cache_clear()
     assert uptime().boot
-    sqlite._boot.cache_clear()
+    system_clock._boot.cache_clear()
 
 
 def test_the_default_folder_is_the_users(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

@@ -12,10 +12,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from msgspec import structs
 
-from mcpguard.adapters.store.sqlite import SqliteStore, Uptime
+from mcpguard.adapters.store.sqlite import SqliteStore
+from mcpguard.adapters.system.clock import Uptime
 from mcpguard.core.errors import SessionError
 from mcpguard.core.model import Charge, Invocation, Principal
 from mcpguard.core.policy.session import Session
+from mcpguard.core.policy.tickets import Ticket
 from mcpguard.gateway.flight import Wait
 from mcpguard.gateway.ports import Store
 from tests.fakes import FixedClock, MemoryStore
@@ -154,3 +156,31 @@ def test_a_fake_that_is_down_or_slow_keeps_the_contract() -> None:
     memory.down = "no disk"
     with pytest.raises(SessionError, match="no disk"):
         labels(memory)
+
+
+# --- tickets ---------------------------------------------------------------------------------------
+
+TICKET = Ticket(
+    "t1", 100.0, 200.0, "os-user:ada", "desk", "s", "tools/call", "push", "a", "d", "p", ("p/r",), "", "{}"
+)
+
+
+def test_the_same_call_has_one_ticket_while_it_can_be_answered(make: Make) -> None:
+    store = make()
+    assert given_by(store.ask(TICKET)) == TICKET
+    again = structs.replace(TICKET, id="t2", created=199.0, expires=299.0)
+    assert given_by(make().ask(again)).id == "t1"
+    assert given_by(store.ask(structs.replace(again, created=200.0))).id == "t2"
+    for number, other in enumerate([{"args": "b"}, {"definition": "e"}, {"policies": "q"}, {"agent": None}]):
+        assert given_by(store.ask(structs.replace(TICKET, id=f"o{number}", **other))).id == f"o{number}"
+
+
+def test_a_ticket_that_is_not_there_is_none(make: Make) -> None:
+    assert given_by(make().ticket("t1")) is None
+    given_by(make().ask(TICKET))
+    assert given_by(make().ticket("t1")) == TICKET
+
+
+def test_a_ticket_that_waits_cannot_be_used(make: Make) -> None:
+    given_by(make().ask(TICKET))
+    assert not given_by(make().use("t1", 150.0))

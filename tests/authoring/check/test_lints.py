@@ -279,10 +279,11 @@ def test_a_label_that_nobody_reads_is_told_once() -> None:
     assert found("P302", text) == ["5:36 rule s: no condition reads the label `a`"]
 
 
-def test_that_nobody_can_be_asked_is_told_once() -> None:
-    text = rules("id: s, effect: ask", "id: t, effect: ask, tools: [x]")
+def test_an_ask_about_what_nobody_is_asked_is_told() -> None:
+    text = rules("id: s, effect: ask", "id: t, effect: ask, action: [roots/list, tools/call]")
     assert found("P505", text) == [
-        "5:21 rule s: approvals are not available yet, so `ask` refuses (and 1 more in this file)"
+        "6:34 rule t: nobody is asked about roots/list, so this rule refuses it: write `deny`, or name other "
+        "actions"
     ]
 
 

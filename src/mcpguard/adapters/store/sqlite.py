@@ -11,7 +11,7 @@ import os
 import time
 from collections.abc import Callable
 from contextlib import ExitStack, suppress
-from functools import cache, partial
+from functools import partial
 from hashlib import sha256
 from pathlib import Path
 from threading import Thread
@@ -20,11 +20,14 @@ from typing import TYPE_CHECKING, Any, TypeVar, cast
 import msgspec
 from msgspec import Struct
 
+from mcpguard.adapters.store import tickets
 from mcpguard.adapters.store.open_sessions import LOCKED, OpenSessions
+from mcpguard.adapters.system.clock import Uptime, uptime
 from mcpguard.adapters.system.files import state_folder
 from mcpguard.core.errors import SessionError
 from mcpguard.core.model import Invocation, Principal
 from mcpguard.core.policy.session import PARTS, LabelCause, Session, StoredSession
+from mcpguard.core.policy.tickets import Ticket, TicketState
 from mcpguard.core.policy.written import MAX_WINDOW
 from mcpguard.gateway.flight import Wait
 from mcpguard.gateway.ports import Clock
@@ -33,7 +36,7 @@ if TYPE_CHECKING:
     import sqlite3
 
 FILE = "state.sqlite"
-FORM = 1
+FORM = 2
 """The version of the tables, as the file's `user_version`."""
 BUSY_SECONDS = 1.0
 """How long a change may find the file busy before it is refused."""
@@ -66,27 +69,6 @@ T = TypeVar("T")
 def default_folder() -> Path:
     """Where state is kept if the configuration does not say: `sessions` in the user's state folder."""
     return state_folder("sessions")
-
-
-class Uptime(Struct, frozen=True):
-    """A time that nobody sets: seconds since the machine started, of that start."""
-
-    boot: str
-    seconds: float
-
-
-def uptime() -> Uptime:
-    """Now."""
-    clock = getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC)
-    return Uptime(_boot(), time.clock_gettime(clock))
-
-
-@cache
-def _boot() -> str:
-    try:
-        return Path("/proc/sys/kernel/random/boot_id").read_text("ascii").strip()
-    except OSError:  # Not Linux: then the second in which it started says which start it was.
-        return str(round(time.time() - time.monotonic(), -1))
 
 
 class _Row(Struct):
@@ -167,9 +149,19 @@ class SqliteStore:
 
     def change(self, invocation: Invocation, change: Callable[[Session], T]) -> Wait[T]:
         """See `ports.Store.change`."""
-        wait: Wait[T] = Wait()
-        self._try(wait, invocation, change, self._clock.seconds() + BUSY_SECONDS)
-        return wait
+        return self._begun(lambda: self._once(invocation, change))
+
+    def ask(self, ticket: Ticket) -> Wait[Ticket]:
+        """See `ports.Store.ask`."""
+        return self._begun(lambda: (True, tickets.ask(self._open(), ticket)))
+
+    def ticket(self, ticket_id: str) -> Wait[Ticket | None]:
+        """See `ports.Store.ticket`."""
+        return self._begun(lambda: (True, tickets.one(self._open(), ticket_id)))
+
+    def use(self, ticket_id: str, by: float) -> Wait[bool]:
+        """See `ports.Store.use`."""
+        return self._begun(lambda: (True, tickets.used(self._open(), ticket_id, by)))
 
     # --- for a person ----------------------------------------------------------------------------
 
@@ -181,6 +173,19 @@ class SqliteStore:
         """Put what `change` makes of it in the place of a session; one that cannot be read is changed as an
         empty one. Whether there is one of that name. Raises SessionError."""
         return self._patient(lambda: self._edited(name, change))
+
+    def waiting(self) -> list[Ticket]:
+        """The tickets that nobody has answered, the oldest first. Raises SessionError."""
+        return self._patient(lambda: tickets.waiting(self._open(), time.time()))
+
+    def known_ticket(self, ticket_id: str) -> Ticket | None:
+        """The ticket of that id. Raises SessionError."""
+        return self._patient(lambda: tickets.one(self._open(), ticket_id))
+
+    def answer(self, ticket_id: str, state: TicketState, by: str, reason: str) -> bool:
+        """Answer a ticket; false where it is not waiting any more. Raises SessionError."""
+        now = time.time()
+        return self._patient(lambda: tickets.answered(self._open(), ticket_id, state, by, reason, now))
 
     def _patient(self, look: Callable[[], T]) -> T:
         import sqlite3
@@ -224,12 +229,17 @@ class SqliteStore:
             if database.execute(_CHANGE, (*place, name, version)).rowcount:
                 return True
 
-    def _try(
-        self, wait: Wait[T], invocation: Invocation, change: Callable[[Session], T], ends: float
-    ) -> None:
+    # --- in the loop -----------------------------------------------------------------------------
+
+    def _begun(self, work: Callable[[], tuple[bool, T]]) -> Wait[T]:
+        wait: Wait[T] = Wait()
+        self._try(wait, work, self._clock.seconds() + BUSY_SECONDS)
+        return wait
+
+    def _try(self, wait: Wait[T], work: Callable[[], tuple[bool, T]], ends: float) -> None:
         ended = False
         try:
-            done, value = self._attempt(invocation, change)
+            done, value = self._attempt(work)
             ended = True
         except SessionError as problem:
             wait.fail(problem)
@@ -242,15 +252,15 @@ class SqliteStore:
         elif self._clock.seconds() > ends:
             wait.fail(SessionError("the session's state is unavailable: others are changing it"))
         else:
-            self._clock.later(PAUSE, partial(self._try, wait, invocation, change, ends))
+            self._clock.later(PAUSE, partial(self._try, wait, work, ends))
 
-    def _attempt(self, invocation: Invocation, change: Callable[[Session], T]) -> tuple[bool, T | None]:
+    def _attempt(self, work: Callable[[], tuple[bool, T]]) -> tuple[bool, T | None]:
         """Whether it is stored, and what it gave; not where others use the file or were quicker each time."""
         import sqlite3  # A start without state does not pay for it.
 
         try:
             for _ in range(TRIES):
-                done, value = self._once(invocation, change)
+                done, value = work()
                 if done:
                     return True, value
         except sqlite3.Error as problem:
@@ -322,8 +332,9 @@ class SqliteStore:
         # Durable against the end of a process; the thread of the checkpoints waits for the disk.
         database.execute("PRAGMA synchronous = NORMAL")
         database.execute("PRAGMA wal_autocheckpoint = 0")
-        if form == 0:
+        if form < FORM:
             database.execute(_TABLES)
+            database.execute(tickets.TABLE)
             database.execute(f"PRAGMA user_version = {FORM}")
         self._sweep(database)
 

@@ -27,6 +27,11 @@ def style(text: str, name: str, stream: TextIO | None = None) -> str:
     return f"\x1b[{_CODES[name]}m{text}\x1b[0m"
 
 
+def at_terminal() -> bool:
+    """Whether a person is likely to be there: what is typed and what is printed are on a terminal."""
+    return sys.stdin.isatty() and sys.stdout.isatty()
+
+
 def plain(text: str) -> str:
     """`text` in which everything that could steer a terminal or hide (controls, bidi marks) is escaped."""
     return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)

@@ -121,6 +121,9 @@ class Decided(Struct, frozen=True, tag_field="kind", tag="decision", omit_defaul
     session_facts: Annotated[
         tuple[str, ...], Meta(description="Facts that the session had before, as `session_labels`.")
     ] = ()
+    approval: Annotated[
+        str, Meta(description="`TICKET by WHO`: the ticket by which a person approved the call.")
+    ] = ""
     credential: Annotated[str, Meta(description="The credential that a rule chose.")] = ""
     shadow: Annotated[
         str, Meta(description="What rules in shadow mode would have decided otherwise: `EFFECT RULE ...`.")
@@ -161,7 +164,8 @@ class Noticed(Struct, frozen=True, tag_field="kind", tag="notice", omit_defaults
         Meta(
             description="message-refused, notification-redacted, notification-withheld, policy-reloaded "
             "(`detail` has both digests), policy-refused, credential-taken-back (`detail` is the credential "
-            "that a killed process left behind), label-cleared or session-ended (by a person)."
+            "that a killed process left behind), label-cleared or session-ended (by a person), "
+            "approval-asked, approval-given or approval-refused (`detail` has the ticket and who)."
         ),
     ]
     server: Annotated[str, Meta(description="The upstream, if it is about one.")] = ""

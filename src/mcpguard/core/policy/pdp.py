@@ -41,7 +41,7 @@ REACHED_BY = {
 }
 """The method that uses each kind of thing that lists show."""
 
-NEEDS_APPROVAL = "needs approval, which this version does not support"
+NEEDS_APPROVAL = "a person has to approve this call."
 """The message of a Deny by an `ask` rule whose author wrote none."""
 
 NO_SESSION = "mcpguard cannot determine what this session did before, so what depends on it is refused"
@@ -52,13 +52,15 @@ def decide(
     invocation: Invocation,
     session: Session | None = None,
     egress: Egress | None = None,
+    approved: frozenset[str] = frozenset(),
 ) -> Permit | Deny:
     """Whether `invocation` may go on. `rules` of the answer are the rules that decided, by name; with
     several that refuse, `message` is that of the first which has one.
 
     The invocation of a Permit is the one to send: with the arguments that its rules set. `session` is
     needed where the policies are `stateful`; without it what depends on it is refused. `egress` knows the
-    held values; without it none is held.
+    held values; without it none is held. `approved` are the `ask` rules, by name, for which a person has
+    approved this call: they allow it.
     """
     if egress is not None and invocation.server not in egress.free:
         astray = _astray(egress, invocation)
@@ -69,12 +71,12 @@ def decide(
     if unfit is not None:
         return unfit
     holds = nothing_held if egress is None else egress.holds
-    verdict = _settled(candidates, invocation, session, holds)
+    verdict = _settled(candidates, invocation, session, holds, approved)
     if egress is not None and verdict.invocation is not invocation and isinstance(verdict, Permit):
         verdict = _astray(egress, verdict.invocation) or verdict
     if candidates.trial is None:
         return verdict
-    shadow = _differs(verdict, _settled(candidates.trial, invocation, session, holds))
+    shadow = _differs(verdict, _settled(candidates.trial, invocation, session, holds, approved))
     return structs.replace(verdict, shadow=shadow) if shadow else verdict
 
 
@@ -266,14 +268,18 @@ def union(kind: str, rules: Iterable[CompiledRule]) -> tuple[str, ...]:
 
 
 def _settled(
-    candidates: Candidates, invocation: Invocation, session: Session | None, holds: Holds
+    candidates: Candidates,
+    invocation: Invocation,
+    session: Session | None,
+    holds: Holds,
+    approved: frozenset[str],
 ) -> Permit | Deny:
     """The verdict on the arguments that are sent: where rules set some, it is decided again with them."""
-    verdict, arguments = _once(candidates, invocation, session, holds)
+    verdict, arguments = _once(candidates, invocation, session, holds, approved)
     if isinstance(verdict, Deny) or not arguments:
         return verdict
     changed = with_arguments(invocation, arguments)
-    verdict, again_set = _once(candidates, changed, session, holds)
+    verdict, again_set = _once(candidates, changed, session, holds, approved)
     if isinstance(verdict, Deny):
         return verdict
     if not are_set(changed, again_set):
@@ -286,7 +292,11 @@ def _settled(
 
 
 def _once(
-    candidates: Candidates, invocation: Invocation, session: Session | None, holds: Holds
+    candidates: Candidates,
+    invocation: Invocation,
+    session: Session | None,
+    holds: Holds,
+    approved: frozenset[str],
 ) -> tuple[Permit | Deny, dict[str, Json]]:
     bound = bind(candidates, invocation, session, holds)
     denied, failed = holding(candidates, "deny", bound)
@@ -295,14 +305,15 @@ def _once(
     if failed:
         said = why_failed(failed, bound)
         return Deny(invocation, Cause.ERROR, names(failed), said), {}
+    asking: list[CompiledRule] = []
     if candidates.ask:
         asking, failed = holding(candidates, "ask", bound)
-        if asking or failed:
-            asking = sorted(asking + failed, key=lambda rule: rule.name)
+        asking = sorted(asking + failed, key=lambda rule: rule.name)
+        if any([rule.name not in approved for rule in asking]):
             said = first_message(asking) or NEEDS_APPROVAL
             return Deny(invocation, Cause.APPROVAL, names(asking), said), {}
     true, failed = holding(candidates, "allow", bound)
-    allowing = [rule for rule in true if not over(rule, invocation)]
+    allowing = [*asking, *[rule for rule in true if not over(rule, invocation)]]
     failed += [rule for rule in true if over(rule, invocation)]
     if not allowing:
         return Deny(invocation, Cause.NO_RULE, message=known_reason(failed, bound)), {}

@@ -5,9 +5,11 @@ Law of this file: each of these may be intended, so none is an error.
 
 from collections.abc import Iterator
 
-from mcpguard.authoring.check.lints.entry import Lint, LintSubject, example, once
+from mcpguard.authoring.check.lints.entry import Lint, LintSubject, example
 from mcpguard.core.errors import Problem
-from mcpguard.core.policy.written import ANY_ACTION, end_of
+from mcpguard.core.policy.written import ANY_ACTION, ASKED, end_of
+
+_UNASKED = ASKED | {"resources/subscribe"}
 
 
 def _ownerless(subject: LintSubject) -> Iterator[Problem]:
@@ -44,10 +46,11 @@ def _any_action(subject: LintSubject) -> Iterator[Problem]:
 
 
 def _asks(subject: LintSubject) -> Iterator[Problem]:
-    asking = (one for one in subject.rules if one.written.effect == "ask")
-    return once(
-        one.problem(("effect",), "approvals are not available yet, so `ask` refuses") for one in asking
-    )
+    for placed in subject.rules:
+        refused = sorted(_UNASKED & set(placed.written.action))
+        if placed.written.effect == "ask" and refused:
+            said = f"nobody is asked about {', '.join(refused)}, so this rule refuses it: write `deny`"
+            yield placed.problem(("action",), f"{said}, or name other actions")
 
 
 def _unset(subject: LintSubject) -> Iterator[Problem]:
@@ -103,10 +106,11 @@ ANY = Lint(
 ASKS = Lint(
     "P505",
     "warning",
-    "An `ask` rule: this version has no approvals, so it refuses.",
+    "An `ask` rule on what a server asks of the client, or on a subscription: nobody is asked about these, "
+    "so it refuses them.",
     _asks,
-    _OWNED.replace("effect: allow", "effect: ask"),
-    _OWNED,
+    example("{id: form, effect: ask, server: files, action: [elicitation/create]}"),
+    example("{id: read, effect: ask, server: files, action: [resources/read]}"),
 )
 
 _FOLDERS = example("{id: in, effect: deny, server: files, when: '!pathWithin(args.path, params.folders)'}")

@@ -1,0 +1,287 @@
+"""Calls that a person approves: what was shown is what goes on, once; everything else is refused."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from msgspec import structs
+
+from mcpguard.core.evidence.chain import Decided, Noticed
+from mcpguard.core.policy.tickets import Ticket, TicketState
+from mcpguard.gateway.scope import ApprovalTerms
+from tests.fakes import SECRET, World, text, tool
+from tests.gateway.scenes import last, legacy, modern, put_in_force
+
+ASK = (
+    "  - {id: all, effect: allow, tools: [read]}\n"
+    "  - {id: push, effect: ask, tools: [push], message: Pushing is seen by others.}\n"
+)
+NOW, WAITING = ApprovalTerms(0.0, 900.0), ApprovalTerms(30.0, 900.0)
+ARGS = {"name": "push", "arguments": {"to": "main"}}
+
+
+def asking(terms: ApprovalTerms = NOW, rules: str = ASK, era: str = "legacy") -> World:
+    world = World(rules, approvals=terms)
+    world.upstreams["one"].answers["push"] = text("pushed")
+    return legacy(world) if era == "legacy" else world
+
+
+def push(world: World, era: str = "legacy", args: Any = ARGS) -> Any:
+    if era == "modern":
+        modern(world, "tools/call", args)
+    else:
+        world.send("tools/call", args, 7)
+    return last(world) if world.client.sent else None
+
+
+def said(answer: Any) -> str:
+    assert answer["isError"]
+    return str(answer["content"][0]["text"])
+
+
+def ticket(world: World) -> Ticket:
+    (one,) = world.store.tickets.values()
+    return one
+
+
+def answer(world: World, state: TicketState, **more: Any) -> None:
+    one = ticket(world)
+    world.store.tickets[one.id] = structs.replace(one, state=state, by="os-user:ada", **more)
+
+
+def sent(world: World) -> list[str]:
+    return [
+        one.invocation.params["name"]
+        for one in world.upstreams["one"].requests
+        if one.invocation.method == "tools/call"
+    ]
+
+
+@pytest.mark.parametrize("era", ["legacy", "modern"])
+def test_a_call_is_refused_with_its_ticket_and_the_same_call_goes_on_once_approved(era: str) -> None:
+    world = asking(era=era)
+    refused = said(push(world, era))
+    one = ticket(world)
+    assert "Pushing is seen by others. A person was asked and has not answered yet" in refused
+    assert one.id in refused
+    assert "mcpguard approve" not in refused
+    assert sent(world) == []
+    answer(world, "approved")
+    world.client.sent.clear()
+    assert push(world, era)["content"] == text("pushed")["content"]
+    assert sent(world) == ["push"]
+    assert ticket(world).state == "used"
+    decided = [one for one in world.audit.records if isinstance(one, Decided) and one.tool == "push"]
+    assert [(one.effect, one.cause, one.approval) for one in decided] == [
+        ("deny", "approval", ""),
+        ("allow", "", f"{one.id} by os-user:ada"),
+    ]
+
+
+def test_an_approval_counts_for_one_call() -> None:
+    world = asking()
+    push(world)
+    answer(world, "approved")
+    push(world)
+    assert "A person was asked" in said(push(world))
+    assert sent(world) == ["push"]
+    assert len(world.store.tickets) == 2
+
+
+def test_evidence_says_who_was_asked_before_anybody_can_answer() -> None:
+    world = asking()
+    push(world)
+    (asked,) = [
+        one for one in world.audit.records if isinstance(one, Noticed) and one.what == "approval-asked"
+    ]
+    assert ticket(world).id in asked.detail
+    assert f"one: tools/call push needs an approval: `mcpguard approve {ticket(world).id}`" in world.reports
+
+
+def test_a_call_that_waits_goes_on_when_a_person_approves() -> None:
+    world = asking(WAITING)
+    world.clock.slow = True
+    assert push(world) is None
+    answer(world, "approved")
+    world.clock.ring()
+    world.turn()
+    assert last(world)["content"] == text("pushed")["content"]
+
+
+def test_a_call_that_waits_is_refused_when_a_person_denies() -> None:
+    world = asking(WAITING)
+    world.clock.slow = True
+    push(world)
+    answer(world, "denied", reason="Use staging.")
+    world.clock.ring()
+    world.turn()
+    assert "A person refused this call: Use staging." in said(last(world))
+    world.client.sent.clear()
+    assert "A person refused this call: Use staging." in said(push(world))
+    assert sent(world) == []
+
+
+def test_a_refusal_without_a_reason_says_so() -> None:
+    world = asking()
+    push(world)
+    answer(world, "denied")
+    assert "A person refused this call. [" in said(push(world))
+
+
+def test_the_time_to_wait_ends_and_the_ticket_stays() -> None:
+    world = asking(WAITING)
+    assert "Make the same call again later" in said(push(world))
+    assert ticket(world).state == "waiting"
+
+
+def test_a_client_that_gave_a_token_hears_that_it_waits() -> None:
+    world = asking(WAITING)
+    push(world, args={**ARGS, "_meta": {"progressToken": "t"}})
+    told = [one["params"] for one in world.client.sent if one.get("method") == "notifications/progress"]
+    assert told[0]["message"] == f"waiting for a person's approval (ticket {ticket(world).id})"
+    assert [one["progress"] for one in told] == sorted({one["progress"] for one in told})
+    assert all(one["progress"] < 1 for one in told)
+    assert len(told) == 6
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"arguments": {"to": "other"}},
+        {"arguments": {"to": "main", "force": True}},
+        {"arguments": {}},
+    ],
+)
+def test_other_arguments_are_another_call(change: Any) -> None:
+    world = asking()
+    push(world)
+    answer(world, "approved")
+    assert "A person was asked" in said(push(world, args={**ARGS, **change}))
+    assert sent(world) == []
+
+
+def test_another_policy_voids_what_was_approved() -> None:
+    world = asking()
+    push(world)
+    answer(world, "approved")
+    put_in_force(world, ASK.replace("seen by others", "seen by all"))
+    assert "A person was asked" in said(push(world))
+    assert sent(world) == []
+
+
+def test_a_policy_that_changes_while_a_call_waits_voids_it() -> None:
+    world = asking(WAITING)
+    world.clock.slow = True
+    push(world)
+    answer(world, "approved")
+    put_in_force(world, ASK.replace("seen by others", "seen by all"))
+    world.clock.ring()
+    world.turn()
+    assert "What was approved has changed meanwhile" in said(last(world))
+    assert sent(world) == []
+
+
+def test_a_tool_that_is_listed_differently_voids_what_was_approved() -> None:
+    world = asking(WAITING)
+    world.clock.slow = True
+    push(world)
+    world.upstreams["one"].tools = [tool("read"), {**tool("push"), "description": "does something else"}]
+    world.gateway.notified("one", "notifications/tools/list_changed", {})
+    world.clock.ring()
+    world.turn()
+    answer(world, "approved")
+    world.clock.ring()
+    world.turn()
+    assert "What was approved has changed meanwhile" in said(last(world))
+    assert sent(world) == []
+
+
+def test_an_approval_that_has_expired_or_is_used_counts_for_nothing() -> None:
+    world = asking()
+    push(world)
+    answer(world, "approved", expires=0.0)
+    assert "A person was asked" in said(push(world))
+    world = asking(WAITING)
+    world.clock.slow = True
+    push(world)
+    answer(world, "approved", expires=0.0)
+    world.clock.ring()
+    world.turn()
+    assert "has changed meanwhile" in said(last(world))
+    assert sent(world) == []
+
+
+def test_a_deny_is_not_asked_about_and_stays_one_after_the_approval() -> None:
+    rules = ASK + "  - {id: no, effect: deny, tools: [push], when: \"'private' in session.labels\"}\n"
+    world = asking(rules=rules.replace("tools: [read]}", "tools: [read], label: [private]}"))
+    push(world)
+    answer(world, "approved")
+    world.upstreams["one"].answers["read"] = text("x")
+    world.call("read")
+    assert "(p/no)" in said(push(world))
+    assert sent(world) == ["read"]
+    assert ticket(world).state == "approved"
+
+
+def test_a_rule_that_begins_to_ask_is_asked_about_too() -> None:
+    more = "  - {id: also, effect: ask, tools: [push], when: session.calls > 0}\n"
+    world = asking(rules=ASK + more)
+    push(world)
+    answer(world, "approved")
+    world.upstreams["one"].answers["read"] = text("x")
+    world.call("read")
+    assert "(p/also, p/push)" in said(push(world))
+    assert sent(world) == ["read"]
+
+
+def test_what_a_rule_that_asks_adds_is_added_once_approved() -> None:
+    world = asking(rules=ASK.replace("message:", "label: [pushed], message:"))
+    push(world)
+    assert [kept.labels for kept in world.store.kept.values()] == [[]]
+    answer(world, "approved")
+    push(world)
+    assert [kept.labels for kept in world.store.kept.values()] == [["pushed"]]
+
+
+def test_the_person_is_shown_the_arguments_without_secrets() -> None:
+    world = asking(rules=ASK)
+    world.send("tools/call", {"name": "push", "arguments": {"to": "main", "note": "AKIAIOSFODNN7EXAMPLQ"}}, 7)
+    assert '"to":"main"' in ticket(world).shown
+    assert "AKIA" not in ticket(world).shown
+    assert SECRET not in str(world.store.tickets)
+
+
+def test_a_store_that_is_down_refuses_and_says_so() -> None:
+    world = asking()
+    world.store.down = "no disk"
+    assert "A person could not be asked." in said(push(world))
+    assert any("a person could not be asked: no disk" in one for one in world.reports)
+
+
+def test_a_call_that_is_cancelled_while_it_waits_is_not_made() -> None:
+    world = asking(WAITING)
+    world.clock.slow = True
+    push(world)
+    world.send("notifications/cancelled", {"requestId": 7})
+    answer(world, "approved")
+    world.clock.ring()
+    world.turn()
+    assert sent(world) == []
+    assert ticket(world).state == "approved"
+
+
+def test_other_methods_are_asked_about_as_well() -> None:
+    rules = "  - {id: see, effect: ask, action: [resources/read], message: Look first.}\n"
+    world = World(rules, approvals=NOW)
+    world.upstreams["one"].answers["resources/read"] = {"contents": []}
+    modern(world, "resources/read", {"uri": "file:///a"})
+    assert "A person was asked" in str(last(world))
+    answer(world, "approved")
+    modern(world, "resources/read", {"uri": "file:///a"})
+    assert last(world)["contents"] == []
+
+
+def test_without_anybody_to_ask_it_is_refused_as_before() -> None:
+    world = legacy(World(ASK))
+    assert "A person" not in said(push(world))

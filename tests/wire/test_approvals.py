@@ -1,0 +1,114 @@
+"""Approvals over the wire: a person at a terminal answers another process, and the call goes on there."""
+
+import json
+import os
+import pty
+import select
+import subprocess
+import sys
+import time
+
+import pytest
+
+from tests.wire.http_session import HttpGuard
+from tests.wire.session import DEADLINE, puppet
+from tests.wire.warm import command
+
+RULES = [{"id": "push", "effect": "ask", "tools": ["echo"], "message": "Others see it."}]
+WAIT = {"wait_seconds": 60}
+
+
+def ticket(config):
+    """The one call that waits."""
+    end = time.monotonic() + DEADLINE
+    while True:
+        found = command("approvals", "--json", "--config", str(config))
+        waiting = json.loads(found.stdout)["waiting"]
+        if waiting:
+            (one,) = waiting
+            return one["id"]
+        assert time.monotonic() < end, "no call waits"
+
+
+def at_terminal(*words):
+    """What a person sees who starts a command at a terminal and says yes."""
+    controller, terminal = pty.openpty()
+    with subprocess.Popen(
+        [sys.executable, "-m", "mcpguard", *words], stdin=terminal, stdout=terminal, stderr=terminal
+    ) as process:
+        os.close(terminal)
+        os.write(controller, b"y\n")
+        seen = b""
+        while True:
+            ready, _, _ = select.select([controller], [], [], DEADLINE)
+            assert ready, seen
+            try:
+                more = os.read(controller, 65536)
+            except OSError:  # The other side is closed.
+                break
+            if not more:
+                break
+            seen += more
+        assert process.wait(DEADLINE) == 0, seen
+    os.close(controller)
+    return seen
+
+
+def approved(folder):
+    files = (folder / "audit").glob("*.jsonl")
+    records = [json.loads(line) for file in files for line in file.read_text().splitlines()]
+    return [one["approval"] for one in records if one["kind"] == "decision" and one.get("approval")]
+
+
+def test_a_call_waits_for_a_person_at_a_terminal(start, tmp_path):
+    guard = start({"p": puppet()}, RULES, approvals=WAIT, session={"path": str(tmp_path / "s")})
+    guard.hello()
+    call = guard.request(
+        "tools/call", {"name": "echo", "arguments": {"text": "x"}, "_meta": {"progressToken": 1}}
+    )
+    found = ticket(guard.config)
+    guard.wait_message(lambda one: one.get("method") == "notifications/progress")
+    seen = at_terminal("approve", found, "--config", str(guard.config))
+    assert b"Others see it." in seen
+    assert guard.answer(call)["result"]["content"][0]["text"] == "x"
+    assert guard.end() == 0
+    (by,) = approved(guard.folder)
+    assert by.startswith(f"{found} by os-user:")
+    assert command("audit", "verify", str(guard.audit_folder)).returncode == 0
+
+
+def test_an_approval_outlives_the_process_that_asked(start, tmp_path):
+    config = {"session": {"path": str(tmp_path / "s")}}
+    guard = start({"p": puppet()}, RULES, **config)
+    guard.hello()
+    assert "A person was asked" in str(guard.call("echo", text="x"))
+    found = ticket(guard.config)
+    guard.signal(9)
+    guard.wait()
+    at_terminal("approve", found, "--config", str(guard.config))
+    again = start({"p": puppet()}, RULES, **config)
+    again.hello()
+    assert again.text("echo", text="x") == "x"
+    assert "A person was asked" in str(again.call("echo", text="x"))
+
+
+def test_what_a_person_denies_is_refused_with_the_reason(start, tmp_path):
+    guard = start({"p": puppet()}, RULES, approvals=WAIT, session={"path": str(tmp_path / "s")})
+    guard.hello()
+    call = guard.request("tools/call", {"name": "echo", "arguments": {"text": "x"}})
+    at_terminal("deny", ticket(guard.config), "--reason", "Not today.", "--config", str(guard.config))
+    assert "A person refused this call: Not today." in str(guard.answer(call))
+
+
+@pytest.mark.parametrize("era", ["modern", "legacy"])
+def test_a_call_over_http_waits_for_a_person(tmp_path, era):
+    more = {"approvals": WAIT, "session": {"path": str(tmp_path / "s")}}
+    guard = HttpGuard(tmp_path, {"p": puppet()}, RULES, **more)
+    try:
+        client = getattr(guard, era)()
+        call = client.open_call("echo", text="x")
+        at_terminal("approve", ticket(guard.config), "--config", str(guard.config))
+        assert call.answer()["result"]["content"][0]["text"] == "x"
+    finally:
+        guard.dispose()
+    assert len(approved(tmp_path)) == 1
