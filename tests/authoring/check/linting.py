@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 from datetime import UTC, datetime
+from typing import Any
 
 from mcpguard.authoring.check.lints import LintSubject, lint
 from mcpguard.authoring.check.lints.entry import CONFIG, SNAPSHOT
@@ -34,3 +36,32 @@ def rules(*written: str, head: str = "owner: ada") -> str:
 def found(code: str, *texts: str, **more: str | None) -> list[str]:
     """LINE:COLUMN MESSAGE of what the lint `code` finds."""
     return [f"{one.line}:{one.column} {one.message}" for one in flaws(*texts, **more) if one.code == code]
+
+
+def codes(
+    when: str,
+    effect: str = "allow",
+    more: str = "",
+    beside: str = "",
+    snapshot: str = "",
+    tools: str = "read",
+) -> list[str]:
+    """The codes P7.. of what is found in a rule with this condition."""
+    head = "version: 1\npolicy: p\nowner: o\n"
+    if "params.root" in when or "params.suffix" in when:
+        name = "root" if "params.root" in when else "suffix"
+        head += f"params: {{{name}: {{type: string, default: a}}}}\n"
+    where = "action: [resources/read]" if "resource." in when else f"tools: [{tools}]"
+    rule = (
+        f"  - id: r\n    effect: {effect}\n    server: files\n    {where}\n{more}    when: |\n      {when}\n"
+    )
+    policy = compile_policy(f"{head}rules:\n{rule}{beside}", "p.yaml", frozenset())
+    offered = read_snapshot(snapshot, "s.json") if snapshot else None
+    told = lint(LintSubject([policy], TODAY, {"files": True}, None, offered))
+    return [one.code for one in told if one.code.startswith("P7")]
+
+
+def offering(properties: dict[str, Any]) -> str:
+    """A snapshot of a server with one tool that has these arguments."""
+    tool = {"name": "read", "inputSchema": {"type": "object", "properties": properties}}
+    return json.dumps({"version": 1, "servers": {"files": {"tools": [tool]}}})

@@ -1,31 +1,10 @@
 """What looks right in a condition and is passed by another spelling is reported, and what is right is not."""
 
-import json
-from datetime import UTC, datetime
 from typing import Any
 
 import pytest
 
-from mcpguard.authoring.check.lints import LintSubject, lint
-from mcpguard.authoring.snapshot import read_snapshot
-from mcpguard.core.policy.compiled import compile_policy
-
-NOW = datetime(2026, 1, 2, tzinfo=UTC)
-
-
-def codes(
-    when: str, effect: str = "allow", more: str = "", beside: str = "", snapshot: str = ""
-) -> list[str]:
-    rule = f"  - id: r\n    effect: {effect}\n    server: files\n    tools: [read]\n{more}    when: |\n      {when}\n"
-    policy = compile_policy(f"version: 1\npolicy: p\nowner: o\nrules:\n{rule}{beside}", "p.yaml", frozenset())
-    offered = read_snapshot(snapshot, "s.json") if snapshot else None
-    found = lint(LintSubject([policy], NOW, {"files": True}, None, offered))
-    return [one.code for one in found if one.code.startswith("P7")]
-
-
-def _snapshot(properties: dict[str, Any]) -> str:
-    tool = {"name": "read", "inputSchema": {"type": "object", "properties": properties}}
-    return json.dumps({"version": 1, "servers": {"files": {"tools": [tool]}}})
+from tests.authoring.check.linting import codes, offering
 
 
 @pytest.mark.parametrize(
@@ -39,6 +18,31 @@ def _snapshot(properties: dict[str, Any]) -> str:
         "has(args.command) && args.command.startsWith('git ')",
         "args.sql.matches(args.pattern)",
         "args.cwd.startsWith('/srv')",
+        "string(args.path).startsWith('/srv/')",
+        "args['path'].startsWith('/srv/')",
+        "args.src.startsWith(params.root)",
+        "args.target.startsWith('/srv/')",
+        "args.place.startsWith('~/notes')",
+        "args.path.matches('^/srv/.*$')",
+        "args.path.matches('^/srv/[a-z./]+$')",
+        "args.path.matches('^/srv/[^*]+$')",
+        "args.endpoint.startsWith('https://api.example')",
+        "args.url.matches('^https://.*[.]example[.]com/.*$')",
+        "args.url.matches('^https://docs.example.com/.*$')",
+        "args.url.matches('^https://[^/]+[.]example[.]com/x$')",
+        "args.url.matches('^.*[.]example[.]com$')",
+        "resource.uri.startsWith('file:///srv/')",
+        "args.host.endsWith('.example.com')",
+        "args.command.matches('^git .*$')",
+        "args.command.matches('^ls [^|]+$')",
+        "!args.command.contains('rm')",
+        "!args.command.matches('rm')",
+        "args.query.startsWith('SELECT')",
+        "args.sqlQuery.matches('(?i)^select')",
+        "args.to.endsWith('@example.com')",
+        "args.recipients.all(one, one.endsWith('@example.com'))",
+        "url(args.link).host.endsWith('example.com')",
+        "url(args.link).host.contains('example')",
     ],
 )
 def test_a_text_comparison_of_what_programs_read_otherwise_is_reported(when: str) -> None:
@@ -51,6 +55,20 @@ def test_a_text_comparison_of_what_programs_read_otherwise_is_reported(when: str
         "pathWithin(args.path, '/srv')",
         "args.path == '/srv/a'",
         "args.command.matches('^(make|npm) test$')",
+        "args.path.matches('^/srv/[a-z]+$') && args.path.endsWith('.md')",
+        "args.path.matches('^/srv/[^.]*$')",
+        "args.path.matches('(?i)^/srv/[a-z]+$')",
+        "args.url.matches('^https://docs[.]example[.]com/.*$')",
+        "args.url.matches('^(https?)://[a-z-]+[.]example[.]com/.*$')",
+        "args.command.matches('^ls [^;&|<>$`]*$')",
+        "args.query.startsWith('how to')",
+        "args.profile.startsWith('x')",
+        "args.text.startsWith('/help')",
+        "args.to.endsWith('Smith')",
+        "url(args.link).host.endsWith('.example.com')",
+        "url(args.link).host.endsWith(params.suffix)",
+        "url(args.link).host == 'example.com'",
+        "url(args.link).host.size() > 3",
         "args.title.startsWith('x') && tool.name.contains('path')",
         "args.pathology.contains('x')",
         "principal.claims.url.startsWith('x')",
@@ -74,6 +92,16 @@ def test_what_is_not_known_to_be_read_otherwise_is_not_reported(when: str) -> No
         ("args.path.startsWith('/etc/') || !pathWithin(args.path, '/srv')", []),
         ("args.paths.exists(p, p.endsWith('.pem')) || secretName(texts(args, ['paths']))", []),
         ("args.paths.exists(p, p.endsWith('.pem'))", ["P701"]),
+        ("args.command.contains('rm -rf')", ["P701"]),
+        ("args.command.matches('rm')", ["P701"]),
+        ("args.command.contains('sudo') || shell(args.command).code", []),
+        ("args.query.contains('DROP')", ["P701"]),
+        ("args.url.contains('169.254.169.254')", ["P701"]),
+        ("args.url.contains('169.254.169.254') || isPrivateHost(args.url)", []),
+        ("args.note.contains('DROP')", []),
+        ("args.to.contains('@evil.example')", []),
+        ("!url(args.link).host.endsWith('example.com')", ["P701"]),
+        ("url(args.link).host.contains('evil')", []),
     ],
 )
 def test_a_deny_is_reported_where_another_spelling_is_not_refused(when: str, expected: list[str]) -> None:
@@ -101,6 +129,15 @@ def test_a_rule_on_results_is_not_reported() -> None:
         ("deny", "args.branch == ''", []),
         ("deny", "args.title == 'main' || args.database == 'x'", []),
         ("deny", "args.mode in args.branch", []),
+        ("allow", "args.branch_name != 'main'", ["P704"]),
+        ("allow", "args.targetBranch != 'main'", ["P704"]),
+        ("deny", "args.branch.matches('^main$')", ["P704"]),
+        ("deny", "args.branch.startsWith('release')", ["P704"]),
+        ("allow", "!args.branch.startsWith('release')", ["P704"]),
+        ("allow", "args.branch.startsWith('agent/')", []),
+        ("deny", "args.branch.matches('^(refs/heads/)?main$')", []),
+        ("deny", "args.branch.endsWith('main')", []),
+        ("deny", "resource.uri == 'file:///etc/passwd'", ["P704"]),
     ],
 )
 def test_the_exclusion_of_one_spelling_is_reported(effect: str, when: str, expected: list[str]) -> None:
@@ -127,58 +164,35 @@ def test_the_exclusion_of_true_alone_is_reported(effect: str, when: str, expecte
     ("kind", "expected"), [({"type": "boolean"}, []), ({"type": "string"}, ["P705"]), (True, ["P705"])]
 )
 def test_a_flag_that_a_schema_declares_is_not_reported(kind: Any, expected: list[str]) -> None:
-    snapshot = _snapshot({"force": kind})
+    snapshot = offering({"force": kind})
     assert codes("has(args.force) && args.force == true", "deny", snapshot=snapshot) == expected
 
 
 @pytest.mark.parametrize(
     ("when", "expected"),
     [
-        ("shell(args.text).commands[0].program == 'ls' && shell(args.text).simple", ["P702"]),
-        ("sql(args.text, 'postgres').kinds[1] == 'select' && !sql(args.text, 'postgres').writes", ["P702"]),
-        ("shell(args.text).programs.exists(p, p == 'ls') && shell(args.text).unknown == []", ["P702"]),
-        ("shell(args.text).commands.all(c, c.program == 'ls') && shell(args.text).simple", []),
-        ("shell(args.text).programs.all(p, p == 'ls')", ["P706"]),
-        ("shell(args.text).commands.all(c, c.program == 'ls')", ["P706"]),
-        ("shell(args.text).substitutions", []),
-        ("sql(args.text, 'postgres').kinds == ['select']", ["P707"]),
-        ("sql(args.text, 'postgres').tables == ['a']", []),
         ("glob(args.path, '/srv/*')", ["P708"]),
         ("glob(texts(args, ['files'])[0], '/srv/*')", ["P708"]),
-        ("glob(args.title, 'a*')", []),
+        ("glob(args.url, 'https://*.example.com/*')", ["P708"]),
+        ("glob(args.command, 'git *')", ["P708"]),
+        ("glob(args.title, 'a/path')", []),
         ("glob(args.path, '/srv/*') && pathWithin(args.path, '/srv')", []),
-        ("args.commands[0] == 'a' || args['commands'] == []", []),
+        ("glob(args.url, 'https://*/*') && hostIn(args.url, ['example.com'])", []),
     ],
 )
-def test_a_reading_that_is_used_by_half_is_reported(when: str, expected: list[str]) -> None:
+def test_a_glob_of_what_programs_read_otherwise_is_reported(when: str, expected: list[str]) -> None:
     assert codes(when) == expected
 
 
-def test_what_a_deny_beside_it_refuses_is_not_reported() -> None:
-    beside = "  - {id: d, effect: deny, server: files, when: '!shell(args.text).simple'}\n"
-    assert codes("shell(args.text).programs.all(p, p == 'ls')", beside=beside) == []
-    elsewhere = beside.replace("server: files", "server: mail")
-    assert codes("shell(args.text).programs.all(p, p == 'ls')", beside=elsewhere) == ["P706"]
-
-
-TWO = _snapshot({"source": {}, "destination": {}, "note": {}})
-
-
 @pytest.mark.parametrize(
-    ("when", "expected"),
+    ("name", "expected"),
     [
-        ("pathWithin(args.source, '/srv')", ["P709"]),
-        ("pathWithin(args.source, '/srv') && pathWithin(args.destination, '/srv')", []),
-        ("pathWithin(texts(args, ['source', 'destination']), '/srv')", []),
-        ("pathWithin(texts(args, ['source']), '/srv')", ["P709"]),
-        ("size(args) < 3", []),
-        ("args.note != ''", []),
+        ("files__read_*", ["P703"]),
+        ("mcp__files__read", ["P703"]),
+        ("gone__read", []),
+        ("files__", []),
+        ("read_files", []),
     ],
 )
-def test_a_path_that_no_rule_looks_at_is_reported(when: str, expected: list[str]) -> None:
-    assert codes(when, snapshot=TWO) == expected
-
-
-def test_a_path_that_another_rule_looks_at_is_not_reported() -> None:
-    beside = "  - {id: d, effect: deny, server: '*', when: '!pathWithin(args.destination, \"/srv\")'}\n"
-    assert codes("pathWithin(args.source, '/srv')", beside=beside, snapshot=TWO) == []
+def test_the_name_of_a_server_in_the_name_of_a_tool_is_reported(name: str, expected: list[str]) -> None:
+    assert codes("args.id == 1", tools=name) == expected

@@ -12,11 +12,16 @@ from mcpguard.authoring.check.lints.entry import Lint, LintSubject
 from mcpguard.authoring.check.lints.limits import LIMITS
 from mcpguard.authoring.check.lints.marks import MARKS
 from mcpguard.authoring.check.lints.reach import REACH
+from mcpguard.authoring.check.lints.readings import READINGS
 from mcpguard.authoring.check.lints.shapes import SHAPES
 from mcpguard.authoring.findings import Finding, at
 
 LINTS: dict[str, Lint] = {
-    one.code: one for one in (*REACH, *LIMITS, *ARGUMENTS, *MARKS, *COVERAGE, *CARE, *ENGINES, *SHAPES)
+    one.code: one
+    for one in sorted(
+        (*REACH, *LIMITS, *ARGUMENTS, *MARKS, *COVERAGE, *CARE, *ENGINES, *SHAPES, *READINGS),
+        key=lambda one: one.code,
+    )
 }
 """By code, in the order of the reference."""
 

@@ -41,9 +41,10 @@ class Read(Struct, frozen=True):
 
 
 class Comparison(Struct, frozen=True):
-    """An argument that a condition compares with something: `how` is `==`, `!=`, `in` or a method such as
-    `startsWith`, `against` the constant texts and words that it is compared with, as far as there are.
-    `holds` and `offset` as of a Read; of `!=` it is what the equality would make of the condition."""
+    """An argument, or the address of a resource, that a condition compares with something: `how` is `==`,
+    `!=`, `in` or a method such as `startsWith`, `against` the constant texts and words that it is compared
+    with, as far as there are. `holds` and `offset` as of a Read; of `!=` it is what the equality would make
+    of the condition."""
 
     steps: Steps
     how: str
@@ -120,10 +121,10 @@ class _ConditionReader:
             how, sides = str(tree.children[1].value), [tree.children[0], *tree.children[2:]]
         else:
             return
-        ways = [_way(side, loops) for side in sides]
+        ways = [_way(_text(side), loops) for side in sides]
         # A method compares what stands before it; `x.startsWith(args.path)` is about `x`.
         asked = ways if how in _EQUAL.values() else ways[:1]
-        found = next((way for way in asked if way is not None and way[0] == "args" and way[1]), None)
+        found = next((way for way in asked if way is not None and _is_argument(way)), None)
         if how and found is not None:
             _, steps, token = found
             others = [side for side, way in zip(sides, ways, strict=True) if way is not found]
@@ -189,6 +190,16 @@ def _bare(tree: Any) -> Any:
     while hasattr(tree, "children") and len(tree.children) == 1 and tree.data not in ("ident", "literal"):
         tree = tree.children[0]
     return tree
+
+
+def _text(tree: Any) -> Any:
+    """What `tree` makes a text of by `string(…)`, else `tree`."""
+    tree = _bare(tree)
+    return tree.children[1] if _is(tree, "ident_arg") and tree.children[0].value == "string" else tree
+
+
+def _is_argument(way: _Way) -> bool:
+    return (way[0] == "args" and bool(way[1])) or way[:2] == ("resource", ("uri",))
 
 
 def _literal(tree: Any) -> str | int | None:

@@ -1,5 +1,5 @@
-"""Lints on conditions that look right and are passed by another spelling or another way: a path, a URL, a
-command or SQL that is compared as text, one of several commands or paths, a list of programs alone.
+"""Lints on conditions that compare a path, a URL, a command, SQL, a branch or a flag as text, so that another
+spelling passes them, and on names of tools as clients see them.
 
 Law of this file: it goes by the words of a condition and by the names of arguments, so it may be wrong about
 either, and none of these is an error.
@@ -8,138 +8,102 @@ either, and none of these is an error.
 import re
 from collections.abc import Iterator
 
-from msgspec import Struct
-
 from mcpguard.authoring.check.lints.conditions import Comparison
 from mcpguard.authoring.check.lints.entry import Lint, LintSubject, PlacedRule, example
-from mcpguard.core.conditions.cel_text import tokens_of
-from mcpguard.core.conditions.hoisted import Constant, HoistedCall, Term, ValuePath
-from mcpguard.core.conditions.hoisting import hoist
-from mcpguard.core.conditions.names import NAMES
+from mcpguard.authoring.check.lints.kinds import (
+    KINDS,
+    MAIL,
+    PATH,
+    REFS,
+    ArgumentKind,
+    calls_of,
+    deciding,
+    is_read,
+    kind_of,
+    names_in,
+    properties,
+)
+from mcpguard.core.conditions.cel_text import string_value, tokens_of
+from mcpguard.core.conditions.hoisted import HoistedCall
 from mcpguard.core.errors import Problem
 from mcpguard.core.model import Json
 
-
-class _Kind(Struct, frozen=True):
-    """What an argument seems to be by its name, and what reads it as programs do."""
-
-    names: re.Pattern[str]
-    what: str
-    better: str
-    readers: frozenset[str]
-
-
-def _kind(names: str, what: str, better: str, *readers: str) -> _Kind:
-    return _Kind(re.compile(f"(?i)(?:{names})$"), what, better, frozenset(readers))
-
-
-_PATH = _kind(
-    "paths?|files?|filename|dir|directory|folder|cwd|source|destination|repo_path|root",
-    "a path",
-    "pathWithin()",
-    *("pathWithin", "secretName", "obeyedFile"),
-)
-_KINDS = (
-    _PATH,
-    _kind("uris?|urls?|href|link", "a URL", "hostIn() or url()", "hostIn", "url", "isPrivateHost"),
-    _kind("command|cmd|script", "a command", "shell()", "shell"),
-    _kind("sql|statement", "SQL", "sql()", "sql"),
-)
-_REFS = _kind("(?:^|_)(?:branch|ref|base|head|revision)", "a branch", "")
-_WHOLE = re.compile(r"\^.*\$", re.DOTALL)
-_LISTS = frozenset(["commands", "statements", "programs", "kinds"])
+_WHOLE = re.compile(r"(?:\(\?i\))?\^.*\$", re.DOTALL)
 _METHODS = frozenset(["startsWith", "endsWith", "contains", "matches"])
 
 
-def _deciding(subject: LintSubject) -> Iterator[PlacedRule]:
-    """Rules on calls with a condition."""
-    return (one for one in subject.rules if one.written.on == "call" and one.written.when)
-
-
-def _calls(placed: PlacedRule) -> Iterator[HoistedCall]:
-    """The calls of functions in its condition, those in arguments of others too."""
-    waiting: list[Term] = [*hoist(placed.written.when or "", NAMES).calls]
-    while waiting:
-        one = waiting.pop()
-        if isinstance(one, HoistedCall):
-            yield one
-            waiting += one.arguments
-
-
-def _beside(subject: LintSubject, placed: PlacedRule) -> Iterator[PlacedRule]:
-    """The rule, and those that refuse what it may let through: what stands in these counts for it too."""
-    yield placed
-    for one in subject.rules:
-        same = one.servers == placed.servers or "*" in one.servers
-        if one is not placed and one.written.effect == "deny" and one.written.on == "call" and same:
-            yield one
-
-
-def _is_read(subject: LintSubject, placed: PlacedRule, argument: str, readers: frozenset[str]) -> bool:
-    """Whether one of `readers` is given the argument, here or in what refuses beside it."""
-    return any(
-        call.name in readers and argument in _names(call)
-        for one in _beside(subject, placed)
-        for call in _calls(one)
-    )
-
-
-def _names(call: HoistedCall) -> set[str]:
-    """The arguments of the tool that a call is about, and the constant texts in it."""
-    found: set[str] = set()
-    for one in call.arguments:
-        if isinstance(one, ValuePath) and one.root == "args":
-            found |= {step for step in one.steps if isinstance(step, str)}
-        elif isinstance(one, HoistedCall):
-            found |= _names(one)
-        elif isinstance(one, Constant):
-            found |= _texts_in(one.value)
-    return found
-
-
-def _texts_in(value: Json) -> set[str]:
-    if isinstance(value, str):
-        return {value}
-    return {text for one in value for text in _texts_in(one)} if isinstance(value, list) else set()
-
-
 def _texts(subject: LintSubject) -> Iterator[Problem]:
-    for placed in _deciding(subject):
+    for placed in deciding(subject):
+        whole = {one.steps for one in placed.comparisons if _lets_whole(placed, one)}
         for one in placed.comparisons:
-            kind = next((kind for kind in _KINDS if kind.names.search(one.argument)), None)
-            if kind is None or one.how not in _METHODS or _is_narrow(placed, one):
+            kind = kind_of(one)
+            if kind is None or one.how not in _METHODS or one.steps in whole:
+                continue
+            if _refuses_all(placed, kind, one):
                 continue
             refusing = placed.written.effect != "allow"
-            if refusing and _is_read(subject, placed, one.argument, kind.readers):
+            if refusing and is_read(subject, placed, one.argument, kind.readers):
                 continue
             way = "another spelling of it is not refused" if refusing else "another spelling of it passes"
             said = f"`{one.argument}` seems to be {kind.what}, and {one.how}() compares it as text, so {way}"
             yield placed.problem(("when",), f"{said}; use {kind.better}", one.offset)
+        yield from _hosts(placed)
 
 
-def _is_narrow(placed: PlacedRule, one: Comparison) -> bool:
-    """Whether it lets only whole texts through, or refuses wherever something occurs."""
-    pattern = next((text for text in one.against if isinstance(text, str)), None)
-    lets = one.holds is (placed.written.effect == "allow")
-    if placed.written.effect != "allow" and not lets and one.how == "contains":
-        return True
-    if one.how != "matches" or pattern is None:
+def _lets_whole(placed: PlacedRule, one: Comparison) -> bool:
+    """Whether it lets only whole texts through, and knows each part of them."""
+    kind, pattern = kind_of(one), _pattern(one)
+    if kind is None or pattern is None or one.holds is not (placed.written.effect == "allow"):
         return False
-    return bool(_WHOLE.fullmatch(pattern)) if lets else not pattern.startswith("^") or "|" in pattern
+    return bool(_WHOLE.fullmatch(pattern)) and not kind.open.search(pattern)
+
+
+def _refuses_all(placed: PlacedRule, kind: ArgumentKind, one: Comparison) -> bool:
+    """Whether it refuses a path or an address wherever something occurs in it."""
+    if kind not in (PATH, MAIL) or one.holds is (placed.written.effect == "allow"):
+        return False
+    pattern = _pattern(one)
+    if pattern is None:
+        return placed.written.effect != "allow" and one.how == "contains"
+    return not pattern.startswith("^") or "|" in pattern
+
+
+def _pattern(one: Comparison) -> str | None:
+    """The constant pattern that it matches."""
+    texts = (text for text in one.against if isinstance(text, str))
+    return next(texts, None) if one.how == "matches" else None
+
+
+def _hosts(placed: PlacedRule) -> Iterator[Problem]:
+    tokens = tokens_of(placed.written.when or "")
+    for at in range(len(tokens) - 6):
+        words = [token.text for token in tokens[at : at + 5]]
+        text = tokens[at + 5]
+        if words[:3] != [")", ".", "host"] or words[3] != "." or text.text != "(":
+            continue
+        value = string_value(tokens[at + 6].text) if tokens[at + 6].kind == "string" else ""
+        if words[4] == "endsWith" and value and not value.startswith("."):
+            said = f"`not{value}` ends with `{value}` too"
+        elif words[4] in ("startsWith", "contains") and placed.written.effect == "allow":
+            said = f"{words[4]}() holds for hosts of anybody"
+        else:
+            continue
+        yield placed.problem(("when",), f"{said}; use hostIn()", tokens[at + 4].start)
 
 
 def _equals(subject: LintSubject) -> Iterator[Problem]:
-    for placed in _deciding(subject):
+    for placed in deciding(subject):
         for one in placed.comparisons:
-            kind = next((kind for kind in (*_KINDS, _REFS) if kind.names.search(one.argument)), None)
+            kind = REFS if REFS.names.fullmatch(one.argument) else kind_of(one)
             texts = [text for text in one.against if isinstance(text, str) and text]
             excludes = one.holds is (placed.written.effect != "allow")
-            if kind is None or one.how not in ("==", "!=", "in") or not texts or not excludes:
+            if kind is None or not _is_spelling(kind, one) or not texts or not excludes:
                 continue
-            if _is_read(subject, placed, one.argument, kind.readers):
+            if is_read(subject, placed, one.argument, kind.readers):
                 continue
-            if kind is _REFS:
-                said = f"this excludes `{texts[0]}` and not `refs/heads/{texts[0]}`, which can be the same"
+            if kind is REFS:
+                name = texts[0].strip("^$")
+                said = f"this excludes `{name}` and not `refs/heads/{name}`, which can be the same"
                 advice = "name what is allowed instead"
             else:
                 said = f"this excludes one spelling of {kind.what}, and others mean the same"
@@ -147,8 +111,17 @@ def _equals(subject: LintSubject) -> Iterator[Problem]:
             yield placed.problem(("when",), f"{said}; {advice}", one.offset)
 
 
+def _is_spelling(kind: ArgumentKind, one: Comparison) -> bool:
+    """Whether it compares the beginning of one spelling, or all of it."""
+    if one.how in ("==", "!=", "in"):
+        return True
+    pattern = _pattern(one)
+    begins = one.how == "startsWith" or (pattern is not None and pattern.startswith("^"))
+    return kind is REFS and begins and "refs/" not in (pattern or "")
+
+
 def _flags(subject: LintSubject) -> Iterator[Problem]:
-    for placed in _deciding(subject):
+    for placed in deciding(subject):
         for one in placed.comparisons:
             excludes = one.holds is (placed.written.effect != "allow")
             if one.how not in ("==", "!=") or one.against != (True,) or not excludes:
@@ -170,115 +143,42 @@ def _is_typed(subject: LintSubject, placed: PlacedRule, argument: str) -> bool:
 
 
 def _property(tool: dict[str, Json], argument: str) -> dict[str, Json]:
-    found = _properties(tool).get(argument)
+    found = properties(tool).get(argument)
     return found if isinstance(found, dict) else {}
-
-
-def _properties(tool: dict[str, Json]) -> dict[str, Json]:
-    schema = tool.get("inputSchema")
-    found = schema.get("properties") if isinstance(schema, dict) else None
-    return found if isinstance(found, dict) else {}
-
-
-def _firsts(subject: LintSubject) -> Iterator[Problem]:
-    for placed in _deciding(subject):
-        tokens = tokens_of(placed.written.when or "")
-        for at, token in enumerate(tokens[:-3] if placed.written.effect == "allow" else ()):
-            if token.text not in _LISTS or at < 2 or (tokens[at - 2].text, tokens[at - 1].text) != (")", "."):
-                continue
-            if tokens[at + 1].text == "[" and tokens[at + 2].kind == "number":
-                said = f"this looks at one of the {token.text}, and the others may be anything: use"
-                yield placed.problem(("when",), f"{said} `{token.text}.all(…)`", token.start)
-            elif tokens[at + 1].text == "." and tokens[at + 2].text == "exists":
-                said = f"one of the {token.text} is enough for this, and the others may be anything: use"
-                yield placed.problem(("when",), f"{said} `{token.text}.all(…)`", token.start)
-
-
-def _fields(placed: PlacedRule, function: str) -> dict[str, int]:
-    """The members of what `function` gives that the condition selects, and where it does first."""
-    tokens = tokens_of(placed.written.when or "")
-    found: dict[str, int] = {}
-    for at, token in enumerate(tokens[:-1]):
-        if token.text == "." and tokens[at + 1].kind == "name":
-            found.setdefault(tokens[at + 1].text, tokens[at + 1].start)
-    return found if any(call.name == function for call in _calls(placed)) else {}
-
-
-def _alone(
-    subject: LintSubject, function: str, fields: frozenset[str], needed: frozenset[str]
-) -> Iterator[tuple[PlacedRule, str, int]]:
-    """Rules that go by some of `fields` of what `function` gives, where none goes by those `needed` too: the
-    rule, the field and where it stands."""
-    for placed in _deciding(subject):
-        found = _fields(placed, function)
-        used = sorted((offset, name) for name, offset in found.items() if name in fields)
-        if used and not any(_fields(one, function).keys() & needed for one in _beside(subject, placed)):
-            yield placed, used[0][1], used[0][0]
-
-
-def _programs(subject: LintSubject) -> Iterator[Problem]:
-    fields, needed = frozenset(["programs", "commands"]), frozenset(["code", "simple", "unknown"])
-    for placed, field, offset in _alone(subject, "shell", fields, needed):
-        said = f"`{field}` names programs, and options of many run another program or write a file"
-        yield placed.problem(("when",), f"{said}: go by `simple` or `code` of shell() too", offset)
-
-
-def _statements(subject: LintSubject) -> Iterator[Problem]:
-    fields, needed = frozenset(["kinds"]), frozenset(["writes", "pure", "functions"])
-    for placed, _, offset in _alone(subject, "sql", fields, needed):
-        said = "a statement of a kind that reads, such as `select`, can call functions that write"
-        yield placed.problem(("when",), f"{said}: go by `writes` of sql() too", offset)
 
 
 def _globs(subject: LintSubject) -> Iterator[Problem]:
-    for placed in _deciding(subject):
-        for call in _calls(placed):
-            names = sorted(name for name in _names(call) if _PATH.names.search(name))
-            if (
-                call.name != "glob"
-                or not names
-                or _is_read(subject, placed, names[0], frozenset(["pathWithin"]))
-            ):
+    for placed in deciding(subject):
+        for call in calls_of(placed):
+            of = _in_glob(call)
+            if of is None:
                 continue
-            offset = (placed.written.when or "").index("glob")
-            said = f"glob() compares `{names[0]}` as text, so `a/../../etc` can match: use pathWithin() too"
-            yield placed.problem(("when",), said, offset)
+            name, kind = of
+            readers = frozenset(["pathWithin"]) if kind is PATH else kind.readers
+            if not is_read(subject, placed, name, readers):
+                better = "pathWithin()" if kind is PATH else kind.better
+                what = "`a/../../etc`" if kind is PATH else f"another spelling of {kind.what}"
+                said = f"glob() compares `{name}` as text, so {what} can match: use {better} too"
+                yield placed.problem(("when",), said, (placed.written.when or "").index("glob"))
 
 
-def _halves(subject: LintSubject) -> Iterator[Problem]:
-    for server, name, tool in subject.tools:
-        paths = [one for one in _properties(tool) if _PATH.names.search(one)]
-        rules = [one for one in _deciding(subject) if one.rule.can_match(server, name, "tools/call")]
-        read = {argument: one for one in reversed(rules) for argument in _path_arguments(one)}
-        missed = [one for one in paths if one not in read]
-        if "*" not in read and missed and len(missed) < len(paths):
-            placed = next(read[one] for one in paths if one in read)
-            said = f"the path `{missed[0]}` of {name} is looked at by no rule, only"
-            others = ", ".join(f"`{one}`" for one in paths if one in read)
-            yield placed.problem(("when",), f'{said} {others}: use texts(args, ["{paths[0]}", …])')
-
-
-def _path_arguments(placed: PlacedRule) -> set[str]:
-    """The arguments that a condition reads, "*" for all of them."""
-    found = {read.steps[0] if read.steps else "*" for read in placed.reads if read.root == "args"}
-    whole = {name for call in _calls(placed) for name in _names(call)} if "*" in found else set()
-    return whole or {step for step in found if isinstance(step, str)}
+def _in_glob(call: HoistedCall) -> tuple[str, ArgumentKind] | None:
+    """The argument that a glob() is about, and what it seems to be."""
+    first = HoistedCall(call.name, call.arguments[:1], (), "")
+    found = [(name, kind) for name in sorted(names_in(first)) for kind in KINDS if kind.names.search(name)]
+    return found[0] if call.name == "glob" and found else None
 
 
 def _prefixes(subject: LintSubject) -> Iterator[Problem]:
     for placed in subject.rules:
         for glob in placed.written.tools or ():
-            server, separator, name = glob.partition("__")
-            if separator and subject.servers is not None and server in subject.servers:
-                said = (
-                    f"`{glob}` has the name of the server in it: rules see the upstream's own names, so write"
-                )
-                yield placed.problem(("tools",), f"{said} `server: {server}` and `{name}`")
+            server, _, name = glob.removeprefix("mcp__").partition("__")
+            if name and subject.servers is not None and server in subject.servers:
+                said = f"`{glob}` has the name of the server in it: rules see the upstream's own names, so"
+                yield placed.problem(("tools",), f"{said} write `server: {server}` and `{name}`")
 
 
-_LIST = "{id: list, effect: allow, server: files, tools: [write], when: "
 _READ = "{id: read, effect: allow, server: files, tools: [read], when: "
-_BOTH = "{id: compare, effect: allow, server: files, tools: [compare], when: "
 _DENY = "{id: no, effect: deny, server: files, tools: [write], when: "
 
 TEXTS = Lint(
@@ -290,17 +190,6 @@ TEXTS = Lint(
     _texts,
     example(f'{_READ}args.path.startsWith("/srv/")}}'),
     example(f"{_READ}'pathWithin(args.path, \"/srv\")'}}"),
-)
-
-FIRSTS = Lint(
-    "P702",
-    "warning",
-    "An `allow` looks at one of several commands, programs or statements, and the others may be anything.",
-    _firsts,
-    example(f"{_LIST}'shell(args.text).commands[0].program == \"ls\" && !shell(args.text).code'}}"),
-    example(
-        f"{_LIST}'shell(args.text).commands.all(one, one.program == \"ls\") && !shell(args.text).code'}}"
-    ),
 )
 
 PREFIXES = Lint(
@@ -333,25 +222,6 @@ FLAGS = Lint(
     example(f"{_DENY}has(args.append) && args.append == true}}"),
 )
 
-PROGRAMS = Lint(
-    "P706",
-    "warning",
-    "Rules go by the names of programs, and not by `code` or `simple`: `git -c`, `tar --to-command` and a "
-    "program that shell() does not know can run anything.",
-    _programs,
-    example(f"{_LIST}'shell(args.text).programs.all(one, one in [\"git\"])'}}"),
-    example(f"{_LIST}'shell(args.text).programs.all(one, one in [\"git\"]) && !shell(args.text).code'}}"),
-)
-
-STATEMENTS = Lint(
-    "P707",
-    "warning",
-    "Rules go by the kinds of statements, and not by `writes`: `SELECT setval(…)` is a `select`.",
-    _statements,
-    example(f'{_LIST}\'sql(args.text, "postgres").kinds == ["select"]\'}}'),
-    example(f"{_LIST}'!sql(args.text, \"postgres\").writes'}}"),
-)
-
 GLOBS = Lint(
     "P708",
     "warning",
@@ -361,13 +231,4 @@ GLOBS = Lint(
     example(f'{_READ}\'glob(args.path, "/srv/*/*.md") && pathWithin(args.path, "/srv")\'}}'),
 )
 
-HALVES = Lint(
-    "P709",
-    "warning",
-    "Rules look at one of several paths of a tool, and the others may be anything. Needs a snapshot.",
-    _halves,
-    example(f"{_BOTH}'pathWithin(args.file, \"/srv\")'}}"),
-    example(f'{_BOTH}\'pathWithin(texts(args, ["file", "other_file"]), "/srv")\'}}'),
-)
-
-SHAPES = (TEXTS, FIRSTS, PREFIXES, EQUALS, FLAGS, PROGRAMS, STATEMENTS, GLOBS, HALVES)
+SHAPES = (TEXTS, PREFIXES, EQUALS, FLAGS, GLOBS)

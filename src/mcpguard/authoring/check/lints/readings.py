@@ -1,0 +1,276 @@
+"""Lints on conditions that use what a function reads by half: one of several commands, statements or paths,
+programs without `code`, columns without `*`.
+
+Law of this file: it goes by the words of a condition and by the names of arguments, so it may be wrong about
+either, and none of these is an error.
+"""
+
+from collections.abc import Iterator
+
+from mcpguard.authoring.check.lints.entry import Lint, LintSubject, PlacedRule, example
+from mcpguard.authoring.check.lints.kinds import (
+    PATH,
+    URL,
+    beside,
+    calls_of,
+    deciding,
+    names_in,
+    properties,
+)
+from mcpguard.core.conditions.cel_text import CelToken, string_value, tokens_of
+from mcpguard.core.errors import Problem
+
+_LISTS = {
+    "shell": frozenset(["commands", "programs"]),
+    "sql": frozenset(["columns", "kinds", "tables"]),
+}
+_DONE = frozenset(
+    ["background", "changes", "expansions", "pipes", "redirects", "sends", "substitutions", "writes"]
+)
+"""Fields of shell() that name one thing which a line does not do."""
+
+
+class _Member:
+    """A list that a condition reads: what stands before the expression and after it. `name` is how messages
+    call it, `function` what gave it."""
+
+    def __init__(self, tokens: list[CelToken], begin: int, at: int, function: str) -> None:
+        self.tokens = tokens
+        self.begin = begin
+        self.at = at
+        self.function = function
+        self.name = tokens[at].text
+
+    @property
+    def negated(self) -> bool:
+        """Whether a `!` stands before it."""
+        return self.tokens[self.begin - 1].text == "!"
+
+    @property
+    def sought(self) -> str:
+        """The constant that is looked for `in` it, "" for none; of `!("x" in …)` it is none."""
+        tokens, begin = self.tokens, self.begin
+        if begin < 2 or tokens[begin - 1].text != "in" or tokens[begin - 2].kind != "string":
+            return ""
+        return string_value(tokens[begin - 2].text)
+
+    @property
+    def sought_not(self) -> bool:
+        """Whether it is `!("x" in …)`."""
+        return [token.text for token in self.tokens[max(self.begin - 4, 0) : self.begin - 2]] == ["!", "("]
+
+    def followed(self, *words: str) -> bool:
+        """Whether these words stand after it."""
+        return tuple(token.text for token in self.tokens[self.at + 1 : self.at + 1 + len(words)]) == words
+
+
+def _members(placed: PlacedRule) -> Iterator[_Member]:
+    """The lists that its condition selects from what shell() and sql() give, and from `args`."""
+    tokens = tokens_of(placed.written.when or "")
+    for at, token in enumerate(tokens):
+        if at < 2 or tokens[at - 1].text != ".":
+            continue
+        begin = _open(tokens, at - 2)
+        function = tokens[begin].text
+        is_argument = function == "args" and begin == at - 2 and token.kind == "name"
+        if is_argument or (token.text in _LISTS.get(function, ()) and tokens[at - 2].text == ")"):
+            yield _Member(tokens, begin, at, function)
+
+
+def _open(tokens: list[CelToken], at: int) -> int:
+    """Where the call that ends at `at` begins: at the name of its function."""
+    depth = 0
+    while at > 0:
+        depth += {")": 1, "(": -1}.get(tokens[at].text, 0)
+        if depth <= 0:
+            break
+        at -= 1
+    return at - 1 if tokens[at].text == "(" else at
+
+
+def _firsts(subject: LintSubject) -> Iterator[Problem]:
+    for placed in deciding(subject):
+        for one in _members(placed) if placed.written.effect == "allow" else ():
+            of_args = one.function == "args"
+            if one.name == "columns" or (of_args and not _are_several(one.name)):
+                continue
+            better = f"`{one.name}.all(…)`"
+            if of_args:
+                better = f"`pathWithin(args.{one.name}, …)` or `args.{one.name}.all(…)`, which are for all"
+            if one.followed("[") and one.tokens[one.at + 2].kind == "number":
+                said = f"this looks at one of the {one.name}"
+            elif (one.followed(".", "exists") and not one.negated) or _is_sought(one):
+                said = f"one of the {one.name} is enough for this"
+            else:
+                continue
+            place = one.tokens[one.at].start
+            yield placed.problem(("when",), f"{said}, and the others may be anything: use {better}", place)
+
+
+def _are_several(name: str) -> bool:
+    return name.endswith("s") and any(kind.names.search(name) for kind in (PATH, URL))
+
+
+def _is_sought(one: _Member) -> bool:
+    free = not one.followed(".") and not one.followed("[")
+    return one.function != "args" and bool(one.sought) and not one.sought_not and free
+
+
+def _columns(subject: LintSubject) -> Iterator[Problem]:
+    for placed in deciding(subject):
+        for one in _members(placed):
+            if one.name == "columns" and one.function == "sql" and _excludes(one):
+                if any(_names_star(other) for other in beside(subject, placed)):
+                    continue
+                said = '`SELECT *`, or a table as a value, reads this column too: refuse `"*" in columns`'
+                yield placed.problem(("when",), f"{said} of sql() as well", one.tokens[one.at].start)
+                break
+
+
+def _excludes(one: _Member) -> bool:
+    """Whether it names columns that must not be read, not those that may be."""
+    if one.followed(".", "all", "("):
+        tokens = one.tokens[one.at + 4 : one.at + 8]
+        variable, _, again, how = (token.text for token in tokens)
+        return not (again == variable and how in ("in", "="))
+    return bool(one.sought) or one.followed(".", "exists")
+
+
+def _names_star(placed: PlacedRule) -> bool:
+    tokens = tokens_of(placed.written.when or "")
+    return any(one.kind == "string" and string_value(one.text) == "*" for one in tokens)
+
+
+def _fields(placed: PlacedRule, function: str) -> dict[str, int]:
+    """The members of what `function` gives that the condition selects, and where it does first."""
+    tokens = tokens_of(placed.written.when or "")
+    found: dict[str, int] = {}
+    for at, token in enumerate(tokens[:-1]):
+        if token.text == "." and tokens[at + 1].kind == "name":
+            found.setdefault(tokens[at + 1].text, tokens[at + 1].start)
+    return found if any(call.name == function for call in calls_of(placed)) else {}
+
+
+def _alone(
+    subject: LintSubject, function: str, fields: frozenset[str], needed: frozenset[str]
+) -> Iterator[tuple[PlacedRule, str, int]]:
+    """Rules that go by some of `fields` of what `function` gives, where none goes by those `needed` too: the
+    rule, the field and where it stands."""
+    for placed in deciding(subject):
+        found = _fields(placed, function)
+        used = sorted((offset, name) for name, offset in found.items() if name in fields)
+        if used and not any(_fields(one, function).keys() & needed for one in beside(subject, placed)):
+            yield placed, used[0][1], used[0][0]
+
+
+def _allowing(found: Iterator[tuple[PlacedRule, str, int]]) -> Iterator[tuple[PlacedRule, str, int]]:
+    return (one for one in found if one[0].written.effect == "allow")
+
+
+def _programs(subject: LintSubject) -> Iterator[Problem]:
+    fields, needed = frozenset(["programs", "commands"]), frozenset(["code", "simple", "unknown"])
+    for placed, field, offset in _alone(subject, "shell", fields, needed):
+        said = f"`{field}` names programs, and options of many run another program or write a file"
+        yield placed.problem(("when",), f"{said}: go by `simple` or `code` of shell() too", offset)
+    for placed, field, offset in _allowing(_alone(subject, "shell", _DONE, needed | fields)):
+        said = f"`{field}` says nothing of what else the programs do"
+        yield placed.problem(("when",), f"{said}: go by `simple` of shell() too", offset)
+    needed = fields | {"simple", "changes"}
+    for placed, field, offset in _allowing(_alone(subject, "shell", frozenset(["code", "unknown"]), needed)):
+        said = f"`{field}` says only that names tell what happens, so `rm -r x` passes"
+        yield placed.problem(("when",), f"{said}: go by `simple` or `programs` of shell() too", offset)
+    needed = fields | {"outside", "reads", "secrets"}
+    for placed, _, offset in _allowing(_alone(subject, "shell", frozenset(["simple"]), needed)):
+        said = "what is `simple` may read any file, such as `cat ~/.ssh/id_rsa`"
+        yield placed.problem(("when",), f"{said}: go by `outside` of shell() too", offset)
+
+
+def _statements(subject: LintSubject) -> Iterator[Problem]:
+    needed = frozenset(["writes", "pure", "functions"])
+    for placed, _, offset in _alone(subject, "sql", frozenset(["kinds"]), needed):
+        said = "a statement of a kind that reads, such as `select`, can call functions that write"
+        yield placed.problem(("when",), f"{said}: go by `writes` of sql() too", offset)
+    fields = frozenset(["tables", "columns", "limit", "statements"])
+    for placed, field, offset in _allowing(_alone(subject, "sql", fields, needed | {"kinds"})):
+        said = f"`{field}` says nothing of what a statement changes, or of functions that it calls"
+        yield placed.problem(("when",), f"{said}: go by `writes` or `pure` of sql() too", offset)
+
+
+def _halves(subject: LintSubject) -> Iterator[Problem]:
+    for server, name, tool in subject.tools:
+        rules = [one for one in deciding(subject) if one.rule.can_match(server, name, "tools/call")]
+        read = {argument: one for one in reversed(rules) for argument in _arguments(one)}
+        for kind in (PATH, URL) if "*" not in read else ():
+            named = [one for one in properties(tool) if kind.names.search(one)]
+            missed = [one for one in named if one not in read]
+            if missed and len(missed) < len(named):
+                placed = next(read[one] for one in named if one in read)
+                others = ", ".join(f"`{one}`" for one in named if one in read)
+                said = f"`{missed[0]}` of {name} seems to be {kind.what} and is looked at by no rule, only"
+                yield placed.problem(("when",), f'{said} {others}: use texts(args, ["{named[0]}", …])')
+
+
+def _arguments(placed: PlacedRule) -> set[str]:
+    """The arguments that a condition reads, "*" for all of them."""
+    found = {read.steps[0] if read.steps else "*" for read in placed.reads if read.root == "args"}
+    whole = {name for call in calls_of(placed) for name in names_in(call)} if "*" in found else set()
+    return whole or {step for step in found if isinstance(step, str)}
+
+
+_LIST = "{id: list, effect: allow, server: files, tools: [write], when: "
+_BOTH = "{id: compare, effect: allow, server: files, tools: [compare], when: "
+_QUERY = "{id: query, effect: allow, server: files, tools: [write], when: "
+
+FIRSTS = Lint(
+    "P702",
+    "warning",
+    "An `allow` looks at one of several commands, programs or statements, and the others may be anything.",
+    _firsts,
+    example(f"{_LIST}'shell(args.text).commands[0].program == \"ls\" && !shell(args.text).code'}}"),
+    example(
+        f"{_LIST}'shell(args.text).commands.all(one, one.program == \"ls\") && !shell(args.text).code'}}"
+    ),
+)
+
+PROGRAMS = Lint(
+    "P706",
+    "warning",
+    "Rules go by the names of programs, and not by `code` or `simple`: `git -c`, `tar --to-command` and a "
+    "program that shell() does not know can run anything.",
+    _programs,
+    example(f"{_LIST}'shell(args.text).programs.all(one, one in [\"git\"])'}}"),
+    example(f"{_LIST}'shell(args.text).programs.all(one, one in [\"git\"]) && !shell(args.text).code'}}"),
+)
+
+STATEMENTS = Lint(
+    "P707",
+    "warning",
+    "Rules go by the kinds of statements, and not by `writes`: `SELECT setval(…)` is a `select`.",
+    _statements,
+    example(f'{_LIST}\'sql(args.text, "postgres").kinds == ["select"]\'}}'),
+    example(f"{_LIST}'!sql(args.text, \"postgres\").writes'}}"),
+)
+
+HALVES = Lint(
+    "P709",
+    "warning",
+    "Rules look at one of several paths of a tool, and the others may be anything. Needs a snapshot.",
+    _halves,
+    example(f"{_BOTH}'pathWithin(args.file, \"/srv\")'}}"),
+    example(f'{_BOTH}\'pathWithin(texts(args, ["file", "other_file"]), "/srv")\'}}'),
+)
+
+COLUMNS = Lint(
+    "P710",
+    "warning",
+    "Rules exclude a column, and not `*`: `SELECT *`, or a table as a value, reads it as well.",
+    _columns,
+    example(
+        f'{_QUERY}\'!sql(args.text, "sqlite").writes && !("password" in sql(args.text, "sqlite").columns)\'}}'
+    ),
+    example(
+        f'{_QUERY}\'!sql(args.text, "sqlite").writes && sql(args.text, "sqlite").columns.all(c, c == "a")\'}}'
+    ),
+)
+
+READINGS = (FIRSTS, PROGRAMS, STATEMENTS, HALVES, COLUMNS)

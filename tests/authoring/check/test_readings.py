@@ -1,0 +1,108 @@
+"""What a function reads is used whole: a rule that goes by half of it is reported, and one that does not is not."""
+
+import pytest
+
+from tests.authoring.check.linting import codes, offering
+
+
+@pytest.mark.parametrize(
+    ("when", "expected"),
+    [
+        ("shell(args.text).commands[0].program == 'ls' && shell(args.text).simple", ["P702"]),
+        ("sql(args.text, 'postgres').kinds[1] == 'select' && !sql(args.text, 'postgres').writes", ["P702"]),
+        ("shell(args.text).programs.exists(p, p == 'ls') && shell(args.text).unknown == []", ["P702"]),
+        ("shell(args.text).commands.all(c, c.program == 'ls') && shell(args.text).simple", []),
+        ("shell(args.text).programs.all(p, p == 'ls')", ["P706"]),
+        ("shell(args.text).commands.all(c, c.program == 'ls')", ["P706"]),
+        ("!shell(args.text).substitutions", ["P706"]),
+        ("shell(args.text).writes == [] && shell(args.text).programs == ['ls']", ["P706"]),
+        ("!shell(args.text).pipes && shell(args.text).simple && shell(args.text).outside == []", []),
+        ("!shell(args.text).code", ["P706"]),
+        ("shell(args.text).unknown == [] && shell(args.text).changes == []", []),
+        ("shell(args.text).simple", ["P706"]),
+        ("shell(args.text).simple && shell(args.text).secrets == []", []),
+        ("'ls' in shell(args.text).programs && shell(args.text).simple", ["P702"]),
+        ("!('rm' in shell(args.text).programs) && !shell(args.text).code", []),
+        ("('ls' in shell(args.text).programs) && shell(args.text).simple", ["P702"]),
+        ("args.name in shell(args.text).programs && !shell(args.text).code", []),
+        ("'ls' in shell(args.text).commands[0].args && shell(args.text).simple", ["P702"]),
+        ("'ls' in shell(args.text).commands.map(c, c.program) && shell(args.text).simple", []),
+        ("!shell(args.text).programs.exists(p, p == 'rm') && !shell(args.text).code", []),
+        ("sql(args.text, 'sqlite').tables.exists(t, t == 'a') && !sql(args.text, 'sqlite').writes", ["P702"]),
+        ("'a' in sql(args.text, 'sqlite').tables && !sql(args.text, 'sqlite').writes", ["P702"]),
+        ("pathWithin(args.paths[0], '/srv')", ["P702"]),
+        ("args.urls.exists(u, hostIn(u, ['example.com']))", ["P702"]),
+        ("!args.paths.exists(p, secretName(p))", []),
+        ("args.paths.all(p, pathWithin(p, '/srv'))", []),
+        ("args.names[0] == 'a'", []),
+        ("sql(args.text, 'postgres').kinds == ['select']", ["P707"]),
+        ("sql(args.text, 'postgres').tables == ['a']", ["P707"]),
+        ("sql(args.text, 'postgres').limit <= 10", ["P707"]),
+        ("sql(args.text, 'postgres').tables == ['a'] && sql(args.text, 'postgres').pure", []),
+        ("!sql(args.text, 'postgres').writes", []),
+        ("args.commands[0] == 'a' || args['commands'] == []", []),
+    ],
+)
+def test_a_reading_that_is_used_by_half_is_reported(when: str, expected: list[str]) -> None:
+    assert codes(when) == expected
+
+
+def test_what_a_deny_beside_it_refuses_is_not_reported() -> None:
+    beside = "  - {id: d, effect: deny, server: files, when: '!shell(args.text).simple'}\n"
+    assert codes("shell(args.text).programs.all(p, p == 'ls')", beside=beside) == []
+    elsewhere = beside.replace("server: files", "server: mail")
+    assert codes("shell(args.text).programs.all(p, p == 'ls')", beside=elsewhere) == ["P706"]
+
+
+READ = "!sql(args.text, 'sqlite').writes && "
+
+
+@pytest.mark.parametrize(
+    ("effect", "when", "expected"),
+    [
+        ("allow", f"{READ}!('password' in sql(args.text, 'sqlite').columns)", ["P710"]),
+        ("allow", f"{READ}sql(args.text, 'sqlite').columns.all(c, c != 'password')", ["P710"]),
+        ("allow", f"{READ}sql(args.text, 'sqlite').columns.all(c, !(c in ['password']))", ["P710"]),
+        ("allow", f"{READ}sql(args.text, 'sqlite').columns.all(c, c in ['id'])", []),
+        ("allow", f"{READ}sql(args.text, 'sqlite').columns.all(c, !(c in ['*', 'password']))", []),
+        ("deny", "'password' in sql(args.text, 'sqlite').columns", ["P710"]),
+        ("deny", "sql(args.text, 'sqlite').columns.exists(c, c.matches('passw'))", ["P710"]),
+        ("deny", "!sql(args.text, 'sqlite').columns.all(c, c in ['id'])", []),
+        ("deny", "args.name in sql(args.text, 'sqlite').columns", []),
+        ("deny", "'secrets' in sql(args.text, 'sqlite').tables", []),
+        ("deny", "shell(args.text).writes != [] || args.columns == ['a']", []),
+    ],
+)
+def test_a_column_that_is_excluded_without_the_whole_row_is_reported(
+    effect: str, when: str, expected: list[str]
+) -> None:
+    assert codes(when, effect) == expected
+
+
+def test_a_whole_row_that_another_rule_refuses_is_not_reported() -> None:
+    beside = '  - {id: d, effect: deny, server: files, when: \'"*" in sql(args.text, "sqlite").columns\'}\n'
+    assert codes("'password' in sql(args.text, 'sqlite').columns", "deny", beside=beside) == []
+
+
+TWO = offering({"source": {}, "destination": {}, "url": {}, "callback_url": {}, "note": {}})
+
+
+@pytest.mark.parametrize(
+    ("when", "expected"),
+    [
+        ("pathWithin(args.source, '/srv')", ["P709"]),
+        ("pathWithin(args.source, '/srv') && pathWithin(args.destination, '/srv')", []),
+        ("pathWithin(texts(args, ['source', 'destination']), '/srv')", []),
+        ("pathWithin(texts(args, ['source']), '/srv')", ["P709"]),
+        ("size(args) < 3", []),
+        ("args.note != ''", []),
+        ("hostIn(args.url, ['example.com']) && size(args.source) < 9 && args.destination == 'a'", ["P709"]),
+    ],
+)
+def test_a_path_that_no_rule_looks_at_is_reported(when: str, expected: list[str]) -> None:
+    assert codes(when, snapshot=TWO) == expected
+
+
+def test_a_path_that_another_rule_looks_at_is_not_reported() -> None:
+    beside = "  - {id: d, effect: deny, server: '*', when: '!pathWithin(args.destination, \"/srv\")'}\n"
+    assert codes("pathWithin(args.source, '/srv')", beside=beside, snapshot=TWO) == []
