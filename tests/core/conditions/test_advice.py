@@ -25,6 +25,34 @@ def said(text: str, name: str) -> str:
         ("args.a == 1 and args.b == 2", "write `&&` for `and`"),
         ("args.a == 1 or args.b == 2", "write `||` for `or`"),
         ("not args.a", "write `!` for `not`"),
+        ("args.a AND args.b", "write `&&` for `and`"),
+        ("args.a & args.b", "write `&&` for `&`"),
+        ("args.a | args.b", "write `||` for `|`"),
+        ("args.a === 1", "write `==` to compare"),
+        ("args.a !== 1", "write `!=` to compare"),
+        ("args.a <> 'a = b'", "write `!=` to compare"),
+        ("args.a =~ 'x'", 'write `.matches("…")` to compare with a pattern'),
+        ("args.a like 'x'", 'write `.matches("…")` to compare with a pattern'),
+        ("args.a.all(x => x)", "write `.all(x, …)`, with a comma"),
+        ("args.a is null", "write `==` to compare"),
+        ("'x' not in args.a", "write `!(x in list)` for `x not in list`"),
+        ("not(args.a)", "did you mean `!`?"),
+        ("args.a in ('x', 'y')", "write a list in brackets, as in `x in [1, 2]`"),
+        ("args.a == `x`", "put a text between `'` or `\"`"),
+        ("args.a == \u201cx\u201d", "put a text between `'` or `\"`"),
+        ("${args.a}", "write a name alone, as in `args.x`"),
+        ("args.a == 1; args.b", "join conditions by `&&` or `||`"),
+        ("args.a if args.b", "write `condition ? one : other`"),
+        ("len(args.a) > 1", "did you mean `size`?"),
+        ("args.a.includes('x')", "did you mean `contains`?"),
+        ("args.a == None", "did you mean `null`?"),
+        ("args.a.lower() == 'x'", '`matches("(?i)…")` ignores case'),
+        ("args.a.split('/') == ['x']", '`matches("^…")` compares a part of a text'),
+        ("arguments.a == 1", "did you mean `args`?"),
+        ("exists(args.a)", "write `args.list.exists(x, …)`"),
+        ("now() == now", "`now` is a value and no function"),
+        ("args.my-name == 'x'", 'write `args["my-name"]`'),
+        ("args.a.the-last-one == 'x'", 'write `args.a["the-last-one"]`'),
         ("args.a == 'it's'", "a text is not closed, or has a quote in it that needs a backslash"),
     ],
 )
@@ -46,3 +74,33 @@ def test_a_mistake_says_what_to_write(name: str, text: str, hint: str) -> None:
 )
 def test_nothing_is_guessed_where_nothing_is_near(name: str, text: str) -> None:
     assert "; " not in said(text, name)
+
+
+@pytest.mark.parametrize("name", ["cpp", "python"])
+@pytest.mark.parametrize(
+    ("pattern", "reason"),
+    [
+        ("(", "missing ): ("),
+        ("[a", "missing ]: [a"),
+        ("a**", "bad repetition operator: **"),
+        ("*a", "no argument for repetition operator: *"),
+        ("[z-a]", "invalid character class range: z-a"),
+        ("(?=a)", "RE2 has no lookahead, no lookbehind and no references back"),
+        ("(?<!a)b", "RE2 has no lookahead, no lookbehind and no references back"),
+        ("(a)\\\\1", "RE2 has no lookahead, no lookbehind and no references back"),
+    ],
+)
+def test_a_broken_pattern_has_the_reason(name: str, pattern: str, reason: str) -> None:
+    assert said(f"args.a.matches('{pattern}')", name).endswith(reason)
+
+
+@pytest.mark.parametrize(
+    ("text", "hint"),
+    [
+        ("has(args)", 'write `has(args.x)`, or `"x" in args`'),
+        ("startsWith(args.a, 'x')", 'write `args.x.startsWith("…")`'),
+        ("size(args.a, 1) == 1", "write `size(args.x)`"),
+    ],
+)
+def test_a_name_that_is_used_in_another_way_has_its_form(text: str, hint: str) -> None:
+    assert said(text, "cpp").endswith(f"; {hint}")

@@ -161,7 +161,8 @@ def test_the_parts_of_a_fact_are_paths_constants_and_calls() -> None:
         (
             "args.all(x, x.matches('(?=a)'))",
             22,
-            "this is no regular expression (RE2): invalid perl operator: (?=",
+            "this is no regular expression (RE2): invalid perl operator: (?=; "
+            "RE2 has no lookahead, no lookbehind and no references back",
         ),
         ("args.all(server, true)", 9, "`server` cannot be the name of a loop's variable"),
         ("_f['0'] == 1", 0, "undeclared reference to '_f'"),

@@ -244,6 +244,15 @@ def test_broken_yaml_is_one_mistake_with_a_place(text: str) -> None:
         ("when: !args.x", "1:7", "quote a text that begins with `!`"),
         ("when: *x", "1:7", "write the value out, or quote this text"),
         ("when: &x y", "1:7", "quote a text that begins with `&`"),
+        ("when: !has(args.x) || args.x", "1:21", "quote this value: it cannot begin with `!`"),
+        ("{when: !args.x}", "1:15", "quote this value: it cannot begin with `!`"),
+        ("tools: [*]", "1:10", "quote this value: it cannot begin with `*`"),
+        ("tools: *", "1:9", "quote this value: it cannot begin with `*`"),
+        ("a: ? b", "1:4", "quote this value: it cannot begin with `?`"),
+        ("a:\n  when: args.x\n && args.y", "3:3", "what goes on in the next line is indented deeper"),
+        ("when: args.x &&\nargs.y", "3:1", "what goes on in the next line is indented deeper than its key"),
+        ("version:1\npolicy: p", "2:7", "put a blank after the colon in line 1"),
+        ("when: > 5", "1:9", "the text begins on the line after"),
     ],
 )
 def test_broken_yaml_says_what_to_write(text: str, place: str, advice: str) -> None:

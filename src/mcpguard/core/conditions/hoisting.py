@@ -11,6 +11,7 @@ and a call that cannot be taken out (its argument is computed, or a variable of 
 condition says so in `left`, and goes to the engine that calls functions itself.
 """
 
+import re
 from collections.abc import Iterable, Mapping
 
 from msgspec import Struct
@@ -37,6 +38,8 @@ CALLED = "_f"
 
 MACROS = frozenset(["all", "exists", "exists_one", "filter", "map"])
 
+_BEYOND = re.compile(r"perl operator: \(\?[=!<P]|escape sequence: \\[1-9]")
+"""Reasons of RE2 for what other engines have."""
 _OPERANDS = frozenset(["name", "string", "number"])
 _WORDS: dict[str, Json] = {"true": True, "false": False, "null": None}
 
@@ -193,7 +196,10 @@ class _Hoister:
             compiled(pattern.value)
         except ValueError as reason:
             start = self._tokens[after - 2].start
-            self._mistakes.append((start, f"this is no regular expression (RE2): {reason}"))
+            said = f"this is no regular expression (RE2): {reason}"
+            if _BEYOND.search(str(reason)):
+                said += "; RE2 has no lookahead, no lookbehind and no references back"
+            self._mistakes.append((start, said))
 
     # --- terms: each gives the term and the index behind it, or None where it is something else ------
 

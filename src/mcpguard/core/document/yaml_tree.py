@@ -185,6 +185,7 @@ class _Foreign(_Builder):
         """Its reader says what they mean."""
 
 
+_DEEPER = "what goes on in the next line is indented deeper than its key"
 _QUOTE = "quote the whole value, or write it on the next line after `key: >-`"
 _ADVICE = {
     "found unknown escape": "in double quotes a backslash begins an escape: use single quotes",
@@ -194,21 +195,38 @@ _ADVICE = {
     "did not find expected '-'": "check the indentation of this line",
     "block sequence entries": "write the list on the next lines, or in brackets",
     "found a tab": "indent with spaces",
+    "could not find expected ':'": _DEEPER,
 }
 """What to do, by the beginning of what libyaml says."""
 _VALUE = re.compile(r"[\s-]*[\w.-]+:\s+\S")
 """A line that has a key and the beginning of its value."""
+_JOINED = re.compile(r"[\s-]*[\w.-]+:[^\s:]\S*\s*$")
+"""A line whose key has no blank after its colon."""
+_SIGN = re.compile(r"(?:[:,{-]\s+|\[\s*|\A\s*)([!&*?])")
+"""A sign of YAML with which a value begins."""
+_SIGNED = (
+    *(f"did not find expected {what}" for what in ("comment", "whitespace", "alphabetic")),
+    "mapping keys are not allowed",
+)
 
 
 def _advice(said: str, text: str, line: int, column: int) -> str:
     """What to write where the YAML is broken, "" where that is not plain."""
+    lines = [*text.splitlines(), ""]
+    source = lines[max(line - 1, 0)]
     found = next((advice for start, advice in _ADVICE.items() if said.startswith(start)), "")
-    source = [*text.splitlines(), ""][max(line - 1, 0)]
     if said.startswith("found character that cannot start"):
         char = source[column - 1 : column]
         return "indent with spaces" if char == "\t" else f"quote this value: it cannot begin with `{char}`"
+    if source.lstrip().startswith(("&&", "||")):
+        return _DEEPER
+    if said.startswith(_SIGNED) and (signs := _SIGN.findall(source[: column + 1])):
+        return f"quote this value: it cannot begin with `{signs[-1]}`"
     if said.startswith(("mapping values", "did not find expected key")):
-        return _QUOTE if _VALUE.match(source[: column - 1]) else "check the indentation of this line"
+        joined = _JOINED.match(lines[max(line - 2, 0)]) and f"put a blank after the colon in line {line - 1}"
+        return (
+            _QUOTE if _VALUE.match(source[: column - 1]) else joined or "check the indentation of this line"
+        )
     return found
 
 
