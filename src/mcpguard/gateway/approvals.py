@@ -7,10 +7,11 @@ shown; what cannot be asked is refused. The client hears what to do, and nothing
 import os
 from hashlib import sha256
 
+import msgspec
 from msgspec import structs
 
 from mcpguard.core.errors import InspectionError, SessionError
-from mcpguard.core.model import Deny, Permit
+from mcpguard.core.model import Cause, Deny, Invocation, Permit
 from mcpguard.core.policy.tickets import Ticket
 from mcpguard.gateway.ports import Store
 from mcpguard.gateway.scope import ClientScope, Request
@@ -22,13 +23,23 @@ LOOK_SECONDS = 0.25
 PROGRESS_SECONDS = 5.0
 """How often its client hears that it waits."""
 SHOWN = 65_536
-"""So many characters of the arguments are shown to the person."""
+"""Nobody is asked about arguments of more characters: what a person does not see is not approved."""
+
+_ordered = msgspec.json.Encoder(order="deterministic").encode
+"""The order of keys says nothing: a model may write the same call in another."""
 
 _LATER = (
     "A person was asked and has not answered yet (ticket {}). Make the same call again later, with the same "
     "arguments: an approval counts for it."
 )
 _CHANGED = "What was approved has changed meanwhile, so a person has to be asked again: make the call again."
+_OVER = (
+    "The approval was used by the same call, or it has expired: make the call again to have a person asked "
+    "again."
+)
+_SPENT = "The approval is used up."
+_LONG = "The arguments are longer than a person can be shown, so nobody was asked."
+_KEPT = "Whether a person has answered cannot be known now (ticket {}). Make the same call again later."
 
 
 class Approvals:
@@ -38,44 +49,109 @@ class Approvals:
         self._scope = scope
         self._catalogue = catalogue
 
-    async def answer(self, request: Request, deny: Deny) -> Permit | Deny:
-        """What comes of a call that rules ask about: the Permit that a person gave, or a refusal that says
-        how things are."""
+    async def answer(self, request: Request, invocation: Invocation, deny: Deny) -> Permit | Deny:
+        """What comes of the call `invocation`, about which `deny` says that rules ask: the Permit that a
+        person gave, or a refusal that says how things are."""
         store = self._scope.store
         if store is None:
             return deny
+        would, rules = await self._foreseen(invocation, deny)
+        if isinstance(would, Deny):  # Nobody is asked about what cannot go on.
+            return would
+        said = "A person could not be asked."
         try:
-            ticket = await self._waited(store, request, await self._asked(store, deny))
-            refusal = self._refusal(deny, ticket)
-            if refusal or not await store.use(ticket.id, self._scope.recorder.now().timestamp()):
-                return _said(deny, refusal or _CHANGED)
+            ticket = await self._asked(store, would, rules, deny.message)
+            if ticket is None:
+                return _said(deny, _LONG)
+            said = _KEPT.format(ticket.id)
+            ticket = await self._waited(store, request, ticket)
+            verdict = await self._settled(store, invocation, deny, ticket)
         except (SessionError, InspectionError) as problem:
             self._scope.report(deny.invocation.server, f"a person could not be asked: {problem}")
-            return _said(deny, "A person could not be asked.")
-        verdict = await self._scope.judge.decide(deny.invocation, frozenset(deny.rules))
+            return _said(deny, said)
         if isinstance(verdict, Permit):
-            return structs.replace(verdict, approval=f"{ticket.id} by {ticket.by}")
+            request.ticket = ticket
         return verdict
 
-    def _refusal(self, deny: Deny, ticket: Ticket) -> str:
-        """Why the call may not be made by this ticket, "" where it may."""
-        if ticket.state == "denied":
-            return f"A person refused this call{f': {ticket.reason}' if ticket.reason else '.'}"
-        if ticket.state != "approved":
-            return _LATER.format(ticket.id)
-        target = deny.invocation.target
+    async def again(
+        self, request: Request, invocation: Invocation, ticket: Ticket, suspended: bool
+    ) -> Permit | Deny:
+        """What comes of a request that continues an approved call: the approval counts to the end of the
+        call, as long as all is what the person was shown."""
+        judge, approved = self._scope.judge, frozenset(ticket.rules)
+        if suspended:
+            verdict = await judge.decide_again(invocation, approved=approved)
+        else:
+            verdict = await judge.decide(invocation, approved)
+        if isinstance(verdict, Deny):
+            return verdict
+        if not self._same(verdict, ticket):
+            return Deny(invocation, Cause.APPROVAL, ticket.rules, f"{ticket.message} {_CHANGED}")
+        request.ticket = ticket
+        return _by(verdict, ticket)
+
+    async def _settled(
+        self, store: Store, invocation: Invocation, deny: Deny, ticket: Ticket
+    ) -> Permit | Deny:
+        """What comes of the call by its ticket, decided as of now."""
+        invocation = structs.replace(invocation, now=self._scope.recorder.now())
+        refusal = await self._refused(invocation, deny, ticket)
+        if refusal is not None:
+            return refusal
+        if not await store.use(ticket.id, invocation.now.timestamp()):
+            return _said(deny, _OVER)
+        verdict = await self._scope.judge.decide(invocation, frozenset(ticket.rules))
+        if isinstance(verdict, Deny):
+            return _said(verdict, _SPENT)
+        if not self._same(verdict, ticket):  # Others were decided, or policies came, in between.
+            return _said(deny, f"{_CHANGED} {_SPENT}")
+        return _by(verdict, ticket)
+
+    async def _refused(self, invocation: Invocation, deny: Deny, ticket: Ticket) -> Deny | None:
+        """The refusal of a call that cannot go on by the ticket. It leaves an approval to the same call made
+        again, such as when a limit has room."""
+        refusal = _refusal(ticket)
+        if refusal:
+            return _said(deny, refusal)
+        would = await self._scope.judge.decide(invocation, frozenset(ticket.rules), foresee=True)
+        if isinstance(would, Deny) and would.cause is not Cause.APPROVAL:
+            return would
+        if isinstance(would, Deny) or not self._same(would, ticket):
+            return _said(deny, _CHANGED)
+        return None
+
+    async def _foreseen(self, invocation: Invocation, deny: Deny) -> tuple[Permit | Deny, tuple[str, ...]]:
+        """The verdict if a person approved, which leaves no trace, and the rules that ask: also those that do
+        so for arguments which others set. A Permit has the arguments that would be sent."""
+        rules = frozenset(deny.rules)
+        while True:
+            verdict = await self._scope.judge.decide(invocation, rules, foresee=True)
+            if isinstance(verdict, Permit) or verdict.cause is not Cause.APPROVAL:
+                return verdict, tuple(sorted(rules))
+            rules |= frozenset(verdict.rules)
+
+    def _same(self, permit: Permit, ticket: Ticket) -> bool:
+        """Whether what would be sent now is what the person was shown."""
+        target = permit.invocation.target
         listed = target
         if target is not None and target.kind in ("tool", "prompt"):
             listed = self._catalogue.find(target.kind, target.exposed)
-        same = self._ticket(deny, "").fingerprint == ticket.fingerprint
-        return "" if same and listed == target else _CHANGED
+        mine = self._ticket(permit.invocation, ticket.rules)
+        return mine.fingerprint == ticket.fingerprint and listed == target
 
-    async def _asked(self, store: Store, deny: Deny) -> Ticket:
-        """The ticket of this call: a new one, with evidence, or one that is there."""
-        scope, call = self._scope, deny.invocation
+    async def _asked(
+        self, store: Store, would: Permit, rules: tuple[str, ...], message: str
+    ) -> Ticket | None:
+        """The ticket of this call: a new one, with evidence, or one that is there; None where a person could
+        not see the whole call."""
+        scope, call = self._scope, would.invocation
         args = call.args or {}
-        shown, _ = await scope.inspector.seal(args, len(encode(args)))
-        mine = self._ticket(deny, shown.payload.decode()[:SHOWN])
+        size = len(encode(args))
+        shown, _ = await scope.inspector.seal(args, size)
+        text = shown.payload.decode()
+        if len(text) > SHOWN:
+            return None
+        mine = self._ticket(call, rules, text, message)
         ticket = await store.ask(mine)
         if ticket.id == mine.id:
             what = f"ticket {ticket.id} for the call {call.id} of {ticket.principal}"
@@ -84,9 +160,12 @@ class Approvals:
             scope.report(call.server, said)
         return ticket
 
-    def _ticket(self, deny: Deny, shown: str) -> Ticket:
-        scope, call = self._scope, deny.invocation
-        now, target = scope.recorder.now().timestamp(), call.target
+    def _ticket(self, call: Invocation, rules: tuple[str, ...], shown: str = "", message: str = "") -> Ticket:
+        scope, target, name = self._scope, call.target, ""
+        now = scope.recorder.now().timestamp()
+        if target is not None:
+            # What its server did not list is the client's own text; as it is, it is among the arguments.
+            name = target.name if target.digest else scope.inspector.text(target.name)
         return Ticket(
             id=os.urandom(6).hex(),
             created=now,
@@ -95,25 +174,31 @@ class Approvals:
             agent=call.agent,
             server=call.server,
             method=call.method,
-            target="" if target is None else target.name,
-            args=sha256(encode(call.args)).hexdigest(),
+            target=name,
+            args=sha256(_ordered(call.args)).hexdigest(),
             definition="" if target is None else target.digest,
             policies=scope.judge.policies.digest,
-            rules=deny.rules,
-            message=deny.message,
+            rules=rules,
+            message=message,
             shown=shown,
         )
 
     async def _waited(self, store: Store, request: Request, ticket: Ticket) -> Ticket:
-        """The ticket once a person has answered, or as it is when the time to wait is over."""
+        """The ticket once a person has answered, or as it is when the time to wait is over. Raises
+        SessionError where it is gone, as with its file."""
         scope, waited, told = self._scope, 0.0, 0
-        while ticket.state == "waiting" and waited < scope.approvals.wait_seconds:
+        left = ticket.expires - scope.recorder.now().timestamp()
+        patience = min(scope.approvals.wait_seconds, left)
+        while ticket.state == "waiting" and waited < patience:
             if request.progress_token is not None and waited >= told * PROGRESS_SECONDS:
                 told += 1
                 self._keep_patient(request, ticket, told)
             await scope.pause(LOOK_SECONDS)
             waited += LOOK_SECONDS
-            ticket = await store.ticket(ticket.id) or ticket
+            found = await store.ticket(ticket.id)
+            if found is None:
+                raise SessionError(f"the ticket {ticket.id} is gone")
+            ticket = found
         return ticket
 
     def _keep_patient(self, request: Request, ticket: Ticket, told: int) -> None:
@@ -124,6 +209,19 @@ class Approvals:
             "message": f"waiting for a person's approval (ticket {ticket.id})",
         }
         self._scope.client.notify("notifications/progress", self._scope.inspector.ours(params), request.id)
+
+
+def _refusal(ticket: Ticket) -> str:
+    """Why a call may not be made by the ticket, "" where it may."""
+    if ticket.state == "denied":
+        return f"A person refused this call{f': {ticket.reason}' if ticket.reason else '.'}"
+    if ticket.state == "used":
+        return _OVER
+    return "" if ticket.state == "approved" else _LATER.format(ticket.id)
+
+
+def _by(permit: Permit, ticket: Ticket) -> Permit:
+    return structs.replace(permit, approval=f"{ticket.id} by {ticket.by}")
 
 
 def _said(deny: Deny, how: str) -> Deny:

@@ -36,33 +36,38 @@ class Judge:
         self.egress = egress
         self._report = report
 
-    async def decide(self, invocation: Invocation, approved: frozenset[str] = frozenset()) -> Permit | Deny:
-        """Whether it may be made. A Permit is counted, and has used up what it costs. `approved` are the
-        rules that ask, for which a person has approved it."""
+    async def decide(
+        self, invocation: Invocation, approved: frozenset[str] = frozenset(), foresee: bool = False
+    ) -> Permit | Deny:
+        """Whether it may be made. A Permit is counted, and has used up what it costs; one that is only to
+        `foresee` leaves no trace. `approved` are the rules that ask, for which a person has approved it."""
         policies = self.policies
         if not policies.stateful:
             return pdp.decide(policies, invocation, None, self.egress, approved)
 
         def change(session: Session) -> Permit | Deny:
             verdict = _of(session, pdp.decide(policies, invocation, session, self.egress, approved))
-            if isinstance(verdict, Permit):
+            if isinstance(verdict, Permit) and not foresee:
                 session.admit(verdict)
             return verdict
 
         return await self._changed(policies, invocation, change)
 
-    async def decide_again(self, invocation: Invocation, resumed: bool = True) -> Permit | Deny:
+    async def decide_again(
+        self, invocation: Invocation, resumed: bool = True, approved: frozenset[str] = frozenset()
+    ) -> Permit | Deny:
         """Whether a call that was suspended may go on. It is no further call, so it costs nothing and states
         nothing; what the policies of now would label is labelled. Where it is not `resumed` but refused for
-        its form, a Permit leaves no trace."""
+        its form, a Permit leaves no trace. `approved` as for `decide`."""
         policies = self.policies
         if not policies.stateful:
-            return pdp.decide(policies, invocation, None, self.egress)
+            return pdp.decide(policies, invocation, None, self.egress, approved)
 
         def change(session: Session) -> Permit | Deny:
             if not resumed:
                 return pdp.decide(policies, invocation, session, self.egress)
-            verdict = _of(session, pdp.decide(policies, invocation, session.without(invocation), self.egress))
+            before = session.without(invocation)
+            verdict = _of(session, pdp.decide(policies, invocation, before, self.egress, approved))
             if isinstance(verdict, Permit):
                 session.add(verdict.labels, (), verdict)
                 # Evidence says what the session got by it.

@@ -95,7 +95,7 @@ class Path:
         elif call.state is None and call.method != "resources/subscribe":
             verdict = await self._judged(request, invocation)
         else:
-            verdict = await self._decided(call, invocation)
+            verdict = await self._decided(request, call, invocation)
         if isinstance(verdict, Deny):
             self._trips.parked.refuse(call)
             await self._denied(request, call, verdict)
@@ -110,13 +110,17 @@ class Path:
     async def _judged(self, request: Request, invocation: Invocation) -> Permit | Deny:
         verdict = await self._scope.judge.decide(invocation)
         if isinstance(verdict, Deny) and verdict.cause is Cause.APPROVAL:
-            return await self._approvals.answer(request, verdict)
+            return await self._approvals.answer(request, invocation, verdict)
         return verdict
 
-    async def _decided(self, call: Call, invocation: Invocation) -> Permit | Deny | MessageError:
+    async def _decided(
+        self, request: Request, call: Call, invocation: Invocation
+    ) -> Permit | Deny | MessageError:
         """The verdict on a request that may be wrong in itself, or continues a call that was suspended.
         A Permit for what is wrong leaves no trace; then it is what is wrong."""
         wrong, suspended = self._wrong(call, invocation.server), self._trips.parked.suspended(call)
+        if wrong is None and (ticket := self._trips.parked.ticket(call)) is not None:
+            return await self._approvals.again(request, invocation, ticket, suspended)
         if wrong is None and not suspended:
             return await self._scope.judge.decide(invocation)
         verdict = await self._scope.judge.decide_again(invocation, suspended)

@@ -14,6 +14,7 @@ from msgspec import Struct
 from mcpguard.core.errors import MessageError, UpstreamError
 from mcpguard.core.model import Json, Permit
 from mcpguard.core.policy import pdp
+from mcpguard.core.policy.tickets import Ticket
 from mcpguard.gateway.flight import Wait
 from mcpguard.gateway.ports import Clock, Question, Raw
 from mcpguard.gateway.questions import Asked, Questions, note_lack
@@ -41,15 +42,16 @@ Resumed = Wait[tuple[Request, dict[str, Json]]]
 
 class Parked(Struct, eq=False):
     """What a `requestState` of ours leads to. `credential` is the one that the call was made with, "" for
-    none that a rule chose. `state` is the modern upstream's own; for a legacy upstream `wait` resumes the
-    flight of `request` with the retry and its responses. `asked` is what the client was shown; `size` is in
-    bytes. `forget` stops the clock."""
+    none that a rule chose, and `ticket` that by which a person approved it. `state` is the modern upstream's
+    own; for a legacy upstream `wait` resumes the flight of `request` with the retry and its responses.
+    `asked` is what the client was shown; `size` is in bytes. `forget` stops the clock."""
 
     fingerprint: bytes
     asked: dict[str, Asked]
     size: int
     forget: Callable[[], None]
     credential: str
+    ticket: Ticket | None
     state: str | None = None
     request: Request | None = None
     wait: Resumed | None = None
@@ -90,12 +92,13 @@ class ParkedCalls:
         asked: dict[str, Asked],
         state: str | None,
         credential: str,
+        ticket: Ticket | None,
         request: Request | None = None,
         wait: Resumed | None = None,
     ) -> str:
         """Keep what the retry of `call` continues with; gives its `requestState`. `asked` are the questions
-        to the client, `credential` is what the call was made with; `request` and `wait` are there where its
-        flight is suspended."""
+        to the client, `credential` and `ticket` are what the call was made with; `request` and `wait` are
+        there where its flight is suspended."""
         # Of a call that its upstream has answered nothing else is needed: its arguments come with the retry.
         shown = [one.shown for one in asked.values()]
         kept = [state, list(asked), shown] if request is None else [request.params, list(asked), shown]
@@ -104,7 +107,9 @@ class ParkedCalls:
             self._expire(next(iter(self._parked)), "expired")
         token = secrets.token_urlsafe(32)
         stop = self._clock.later(self._seconds, lambda: self._expire(token, "expired"))
-        self._parked[token] = Parked(call.fingerprint(), asked, size, stop, credential, state, request, wait)
+        self._parked[token] = Parked(
+            call.fingerprint(), asked, size, stop, credential, ticket, state, request, wait
+        )
         self._bytes += size
         return token
 
@@ -128,8 +133,9 @@ class ParkedCalls:
     def claim(self, call: Call, state: str) -> Parked:
         """As `known`, and from now on the retry `call` continues it."""
         parked = self.known(call, state)
-        if parked.wait is not None:
-            # The suspended call goes on once; a modern upstream's state may be used again, as directly.
+        if parked.wait is not None or parked.ticket is not None:
+            # What is suspended or approved goes on once; else a modern upstream's state may be used again, as
+            # directly.
             self._taken(state)
         return parked
 
@@ -137,6 +143,11 @@ class ParkedCalls:
         """Whether `call` is the retry that continues a suspended call."""
         parked = None if call.state is None else self._parked.get(call.state)
         return parked is not None and parked.wait is not None and parked.fingerprint == call.fingerprint()
+
+    def ticket(self, call: Call) -> Ticket | None:
+        """By which a person approved what the retry `call` continues."""
+        parked = None if call.state is None else self._parked.get(call.state)
+        return None if parked is None or parked.fingerprint != call.fingerprint() else parked.ticket
 
     def refuse(self, call: Call) -> None:
         """Policy denies the retry `call`: what only it could have resumed is over."""
@@ -209,7 +220,7 @@ class RoundTrips:
             if not shown:
                 continue
             wait = Resumed()
-            token = self.parked.keep(call, shown, None, permit.credential, request, wait)
+            token = self.parked.keep(call, shown, None, permit.credential, request.ticket, request, wait)
             await self._reply(request, permit, _requests(shown), token, started)
             self._scope.requests.pop(request.id, None)
             retry, responses = await wait
@@ -251,7 +262,8 @@ class RoundTrips:
         result = raw.message["result"]
         shown = await self._asked(request, permit, result)
         state = result.get("requestState")
-        token = self.parked.keep(call, shown, state if type(state) is str else None, permit.credential)
+        known = state if type(state) is str else None
+        token = self.parked.keep(call, shown, known, permit.credential, request.ticket)
         # Nothing else of it goes on: no rule on results sees what asks.
         body: dict[str, Json] = {"resultType": eras.INPUT_REQUIRED, "requestState": token}
         if "inputRequests" in result:

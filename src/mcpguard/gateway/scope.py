@@ -11,6 +11,7 @@ from mcpguard.core.errors import MessageError
 from mcpguard.core.evidence.chain import Noticed
 from mcpguard.core.model import Caller, Json
 from mcpguard.core.policy.compiled import PolicySet
+from mcpguard.core.policy.tickets import Ticket
 from mcpguard.gateway.flight import Flight, Wait
 from mcpguard.gateway.inspection import Inspector
 from mcpguard.gateway.judge import Judge
@@ -54,6 +55,8 @@ class Request(Struct, eq=False):
     listening: bool = False
     """Whether the flight waits for that and for nothing else, so that it can be interrupted."""
     progress_token: RequestId | None = None
+    ticket: Ticket | None = None
+    """By which a person approved it."""
     redact: tuple[str, ...] = ()
     """What the rule that allows it wants taken out of whatever leaves because of it."""
     questions: list[Question] = []
