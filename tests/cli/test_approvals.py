@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import time
 from pathlib import Path
 from typing import Any
@@ -121,16 +122,66 @@ def test_of_two_who_answer_at_once_one_is_told(
     monkeypatch.setattr("builtins.input", lambda _: "y" if found.answer("t1", "denied", "a", "") else "")
     assert main(["approve", "t1"]) == 2
     assert "was answered by somebody else" in capsys.readouterr().err
+    assert sorted(what for what, _ in notices(home)) == ["approval-given", "approval-void"]
     assert known(home).state == "denied"
 
 
-def test_arguments_that_are_too_long_are_shown_as_far_as_they_go(
+def shown(folder: Path, capsys: Capture, says: list[str], **more: Any) -> list[str]:
+    """The lines that a person sees of a call."""
+    now = time.time()
+    given_by(store(folder).ask(structs.replace(TICKET, created=now, expires=now + 60, **more)))
+    says.append("n")
+    assert main(["approve", "t1"]) == 1
+    return capsys.readouterr().out.split("\n")
+
+
+def test_arguments_that_are_no_json_are_shown_as_they_are(
     home: Path, capsys: Capture, says: list[str]
 ) -> None:
-    now = time.time()
-    given_by(store(home).ask(structs.replace(TICKET, created=now, expires=now + 60, shown='{"text":"aaa')))
-    says.append("n")
-    main(["approve", "t1"])
-    said = capsys.readouterr().out
-    assert '{"text":"aaa' in said
-    assert "more than can be shown" in said
+    assert '  {"text":"aaa' in shown(home, capsys, says, shown='{"text":"aaa')
+
+
+def test_arguments_of_very_many_levels_are_not_blown_up(home: Path, capsys: Capture, says: list[str]) -> None:
+    deep = "[" * 900 + ",".join(["1"] * 1000) + "]" * 900
+    lines = shown(home, capsys, says, shown=deep)
+    assert sum(map(len, lines)) < 2 * len(deep)
+    assert "".join(line[2:] for line in lines).count("1") >= 1000
+
+
+@pytest.mark.parametrize("end", ["\u2028", "\x85", "\u2029", "\x0b", "\x1c", "\r"])
+def test_no_text_in_an_argument_begins_a_line(home: Path, capsys: Capture, says: list[str], end: str) -> None:
+    text = f'a{end}  "force": false'
+    lines = shown(home, capsys, says, shown=json.dumps({"text": text}))
+    assert not [line for line in lines if line.strip().startswith('"force"')]
+
+
+def test_a_line_that_is_too_long_for_the_terminal_is_folded_with_a_mark(
+    home: Path, capsys: Capture, says: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COLUMNS", "40")
+    text = "a" + " " * 60 + '"force": false' + "\u5bbd" * 30
+    lines = shown(home, capsys, says, shown=json.dumps({"text": text}, ensure_ascii=False))
+    (first,) = [at for at, line in enumerate(lines) if '"text"' in line]
+    folded = lines[first : lines.index("  }")]
+    assert [line[:2] for line in folded] == ["  ", *["> "] * (len(folded) - 1)]
+    assert json.dumps(text, ensure_ascii=False) in "".join(line[2:] for line in folded)
+    assert all(len(line) + line.count("\u5bbd") <= 40 for line in lines)
+
+
+def test_names_of_servers_cannot_steer_the_terminal(home: Path, capsys: Capture, says: list[str]) -> None:
+    lines = shown(home, capsys, says, target="push\x1b[2J\u202e\u3164", shown="{}")
+    assert lines[0] == r"tools/call s/push\x1b[2J\u202e\u3164"
+    assert "\x1b[2J" not in "".join([*lines, *says])
+
+
+def test_the_end_of_the_input_is_no_answer(
+    home: Path, capsys: Capture, says: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def ended(_prompt: str) -> str:
+        raise EOFError
+
+    ask(home)
+    monkeypatch.setattr("builtins.input", ended)
+    assert main(["approve", "t1"]) == 1
+    assert known(home).state == "waiting"
+    assert notices(home) == []

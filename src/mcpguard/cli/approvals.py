@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import argparse
 import json
+import shutil
 import time
+import unicodedata
 from typing import TYPE_CHECKING
 
 from mcpguard.adapters.system.terminal import at_terminal, plain, style, table
@@ -12,10 +14,18 @@ from mcpguard.cli.parser import add_config, configured
 from mcpguard.core.errors import SessionError
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from mcpguard.config.loading import Config
     from mcpguard.core.policy.tickets import Ticket, TicketState
 
 EXAMPLES = ("mcpguard approvals", "mcpguard approvals --json")
+
+MOST_READABLE = 262_144
+"""So many characters the arguments may take that are shown a member a line."""
+MIN_ROOM = 20
+_MORE = "> "
+"""Before what continues a line."""
 
 _HEAD = ("TICKET", "WAITS", "PRINCIPAL", "AGENT", "CALL", "RULE")
 
@@ -66,7 +76,7 @@ def answer(args: argparse.Namespace, state: TicketState, reason: str = "") -> in
         raise SessionError(f"no call waits by the ticket {args.ticket!r} (`mcpguard approvals`)")
     _show(ticket)
     verb = "approve" if state == "approved" else "deny"
-    if input(f"{verb} this call? [y/N] ").strip().lower() not in ("y", "yes"):
+    if not _confirmed(f"{verb} {plain(_call(ticket))}? [y/N] "):
         print("not answered")
         return 1
     who = operating_system_user()
@@ -74,23 +84,47 @@ def answer(args: argparse.Namespace, state: TicketState, reason: str = "") -> in
     what = "approval-given" if state == "approved" else "approval-refused"
     note_of(config, what, f"ticket {ticket.id} of {ticket.principal} by {by}")
     if not store.answer(ticket.id, state, by, reason):
+        note_of(config, "approval-void", f"ticket {ticket.id}: somebody else was quicker than {by}")
         raise SessionError(f"the ticket {ticket.id} was answered by somebody else, or has expired")
     print(style("approved: the call goes on" if state == "approved" else "denied", "green"))
     return 0
 
 
+def _confirmed(question: str) -> bool:
+    try:
+        return input(question).strip().lower() in ("y", "yes")
+    except EOFError:
+        print()
+        return False
+
+
 def _show(ticket: Ticket) -> None:
     agent = f" with {ticket.agent}" if ticket.agent else ""
-    print(style(_call(ticket), "bold"))
+    print(style(plain(_call(ticket)), "bold"))
     print(f"  by {plain(ticket.principal + agent)}; asked by {plain(', '.join(ticket.rules))}")
     print(f"  {style(plain(ticket.message), 'yellow')}")
-    for line in _readable(ticket.shown).splitlines():
-        print(f"  {plain(line)}")
+    for line in _readable(ticket.shown).split("\n"):
+        print("\n".join(_folded(plain(line))))
 
 
 def _readable(shown: str) -> str:
-    """The arguments, a member a line; as they are where they were too long to be shown whole."""
+    """The arguments, a member a line; as they are where that would be far more text."""
     try:
-        return json.dumps(json.loads(shown), indent=2, ensure_ascii=False)
-    except ValueError:
-        return f"{shown}\n… (more than can be shown)"
+        lines = json.dumps(json.loads(shown), indent=2, ensure_ascii=False)
+    except (ValueError, RecursionError):
+        return shown
+    return lines if len(lines) <= MOST_READABLE else shown
+
+
+def _folded(line: str) -> Iterator[str]:
+    """The line in pieces that fit the terminal, so that none looks like a line of its own: all but the first
+    are marked."""
+    room = max(MIN_ROOM, shutil.get_terminal_size().columns - len(_MORE))
+    start, used, mark = 0, 0, " " * len(_MORE)
+    for at, character in enumerate(line):
+        wide = 2 if unicodedata.east_asian_width(character) in "WF" else 1
+        if used + wide > room:
+            yield mark + line[start:at]
+            start, used, mark = at, 0, _MORE
+        used += wide
+    yield mark + line[start:]
