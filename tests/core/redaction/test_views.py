@@ -253,3 +253,31 @@ def test_a_hostile_text_of_half_a_megabyte_is_read_to_its_end(unit: str) -> None
 def test_json_that_stands_in_a_text_is_read() -> None:
     token = "ghp_" + "aB3kQ9xZ7mT2" * 3
     assert "github-token" in removed({"text": json.dumps({"a": json.dumps({"b": f"\u00e9{token}"})})})
+
+
+def test_names_in_a_row_are_no_token() -> None:
+    words = [
+        "echo",
+        "secret_length",
+        "leak",
+        "slow",
+        "progress",
+        "big",
+        "crash",
+        "junk",
+        "change",
+        "log",
+        "sample",
+        "closer",
+        "further",
+    ]
+    tools = [{"name": word, "description": f"The tool {word}"} for word in words]
+    redactor = Redactor(b"k" * 32)
+    assert redactor.inspect({"tools": tools}).findings == ()
+    assert redactor.inspect(words).findings == ()
+    assert (
+        redactor.inspect(
+            {"a": "The secret_length", "b": "leakslowprogressbigcrashjunkchangelogsamplecloser"}
+        ).findings
+        == ()
+    )
