@@ -135,7 +135,7 @@ def test_without_plain_endings_every_name_counts() -> None:
 
 
 @given(
-    st.text(alphabet="ab.*?[]{},$/%2e()@ \\", max_size=12), st.sampled_from(["a", "b", ".", "ab", "", "a/b"])
+    st.text(alphabet="ab.*?[]{},$/%2e()@ \\", max_size=12), st.sampled_from(["a", "b", ".", "ab", "", "2e"])
 )
 def test_no_text_in_place_of_a_star_turns_no_into_yes(text: str, other: str) -> None:
     table = Naming("x", [FileKind("", "", "a.b* *ab b/a a?", (), ())])

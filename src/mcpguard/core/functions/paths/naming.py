@@ -38,6 +38,8 @@ _HEAD = re.compile(r"\A[.#~$]+(?=.)")
 _CUT = re.compile(r"(?!\A)[#;,?& ].*", re.DOTALL)
 _MARKED = re.compile(r"[*?\[({$`%]")
 _VARIABLE = re.compile(r"\$\{[^}]*\}|\$\(.*\)|`[^`]*`|\$\w+|\$(?=.)|%\w+%", re.DOTALL)
+# What stands for it could make an escape of it, such as `%*e` with a 2.
+_HALF_ESCAPE = re.compile(r"%[0-9A-Fa-f]?[*?\[({$`]")
 _BRACES = re.compile(r"\{([^{}]*(?:,|\.\.)[^{}]*)\}")
 _ATOM = re.compile(r"([@+!*?]\([^()]*\)|\*)|(\[\]?(?:\[[:.=][^]]*[:.=]\]|[^]])*\]|\?)|.", re.DOTALL)
 _TEXT, _ONE = "\0text", "\0one"
@@ -87,8 +89,11 @@ class Naming:
         if any(self._in(text) for reading in readings for text in _forms(_names(reading))):
             return True
         for reading in filter(_MARKED.search, readings):
+            if _HALF_ESCAPE.search(reading):
+                raise FunctionError("a path must not have a glob or a variable within an escape")
             for text in _expanded(_VARIABLE.sub("*", reading)):
-                self._check(_names(text))
+                for names in dict.fromkeys(zip(*map(_variants, _names(text)), strict=True)):
+                    self._check(list(names))
         return False
 
     def _in(self, text: str) -> bool:
