@@ -137,8 +137,8 @@ class MemoryStore:
         alive = [one for one in same if one.state != "used" and one.expires > now]
         return self._given(alive[0] if alive else self.tickets.setdefault(ticket.id, ticket))
 
-    def ticket(self, ticket_id: str) -> Wait[Ticket | None]:
-        return self._given(self.tickets.get(ticket_id))
+    def ticket(self, asked: Ticket) -> Wait[Ticket | None]:
+        return self._given(self.tickets.get(asked.id))
 
     def use(self, ticket_id: str, by: float) -> Wait[bool]:
         ticket = self.tickets[ticket_id]

@@ -148,11 +148,11 @@ def test_arguments_of_very_many_levels_are_not_blown_up(home: Path, capsys: Capt
     assert "".join(line[2:] for line in lines).count("1") >= 1000
 
 
-@pytest.mark.parametrize("end", ["\u2028", "\x85", "\u2029", "\x0b", "\x1c", "\r"])
+@pytest.mark.parametrize("end", ["\u2028", "\u2029", "\x85"])
 def test_no_text_in_an_argument_begins_a_line(home: Path, capsys: Capture, says: list[str], end: str) -> None:
-    text = f'a{end}  "force": false'
+    text = f"a{end}  force: no"
     lines = shown(home, capsys, says, shown=json.dumps({"text": text}))
-    assert not [line for line in lines if line.strip().startswith('"force"')]
+    assert not [line for line in lines if line.strip().startswith("force")]
 
 
 def test_a_line_that_is_too_long_for_the_terminal_is_folded_with_a_mark(

@@ -195,7 +195,7 @@ class Approvals:
                 self._keep_patient(request, ticket, told)
             await scope.pause(LOOK_SECONDS)
             waited += LOOK_SECONDS
-            found = await store.ticket(ticket.id)
+            found = await store.ticket(ticket)
             if found is None:
                 raise SessionError(f"the ticket {ticket.id} is gone")
             ticket = found

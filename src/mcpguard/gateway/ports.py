@@ -245,8 +245,8 @@ class Store(Protocol):
         """Store the ticket, and give it; or give the one with its fingerprint that is there already, has not
         expired and was not used. Fails with SessionError, also where too many wait."""
 
-    def ticket(self, ticket_id: str) -> Wait[Ticket | None]:
-        """How it is now; None for one that has expired. Fails with SessionError."""
+    def ticket(self, asked: Ticket) -> Wait[Ticket | None]:
+        """The same with what it was answered by now; None for one that is gone. Fails with SessionError."""
 
     def use(self, ticket_id: str, by: float) -> Wait[bool]:
         """Use an approved ticket that has not expired `by` that time, in seconds since 1970; true once.

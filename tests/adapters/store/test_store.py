@@ -176,9 +176,9 @@ def test_the_same_call_has_one_ticket_while_it_can_be_answered(make: Make) -> No
 
 
 def test_a_ticket_that_is_not_there_is_none(make: Make) -> None:
-    assert given_by(make().ticket("t1")) is None
+    assert given_by(make().ticket(TICKET)) is None
     given_by(make().ask(TICKET))
-    assert given_by(make().ticket("t1")) == TICKET
+    assert given_by(make().ticket(TICKET)) == TICKET
 
 
 def test_a_ticket_that_waits_cannot_be_used(make: Make) -> None:

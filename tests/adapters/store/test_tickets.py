@@ -6,13 +6,15 @@ import sqlite3
 import subprocess
 import sys
 import time
+from functools import partial
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 from msgspec import structs
 
-from mcpguard.adapters.store import tickets
+from mcpguard.adapters.store import sqlite, tickets
 from mcpguard.adapters.store.sqlite import FILE, SqliteStore
 from mcpguard.core.errors import SessionError
 from mcpguard.core.policy.tickets import Ticket
@@ -112,6 +114,69 @@ def test_a_ticket_that_cannot_be_read_is_an_error(tmp_path: Path) -> None:
         database.execute("UPDATE tickets SET question = ?", (b"{}",))
     with pytest.raises(SessionError, match="a ticket cannot be read"):
         mine.waiting()
+
+
+@pytest.mark.parametrize(
+    "forged",
+    [
+        "state = 'approved '",
+        "state = x'617070726f766564'",
+        "by_whom = x'00', state = 'approved'",
+        "reason = 1.5e0 || x'ff'",
+    ],
+)
+def test_a_row_that_somebody_edited_is_no_approval(tmp_path: Path, forged: str) -> None:
+    mine = store(tmp_path)
+    asked = given_by(mine.ask(fresh()))
+    with sqlite3.connect(tmp_path / FILE) as database:
+        database.execute(f"UPDATE tickets SET {forged}")
+    with pytest.raises(SessionError):
+        given_by(mine.ticket(asked))
+    with pytest.raises(SessionError):
+        given_by(mine.ask(fresh(id="t2")))
+
+
+def test_an_edited_question_is_not_what_a_waiting_call_goes_on_with(tmp_path: Path) -> None:
+    mine = store(tmp_path)
+    asked = given_by(mine.ask(fresh()))
+    with sqlite3.connect(tmp_path / FILE) as database:
+        database.execute("UPDATE tickets SET question = x'7b7d', state = 'denied', reason = 'No.'")
+    found = given_by(mine.ticket(asked))
+    assert found == structs.replace(asked, state="denied", reason="No.")
+
+
+def test_what_tickets_wrote_is_moved_to_the_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    moved: list[Path] = []
+    monkeypatch.setattr(sqlite, "CHECKPOINT", 5)
+    monkeypatch.setattr(
+        sqlite, "Thread", lambda target, args, daemon: SimpleNamespace(start=partial(target, *args))
+    )
+    monkeypatch.setattr(sqlite, "_checkpoint", moved.append)
+    mine = store(tmp_path)
+    for number in range(5):
+        given_by(mine.ask(fresh(id=f"t{number}", args=str(number))))
+        mine.answer(f"t{number}", "approved", "a", "")
+        given_by(mine.use(f"t{number}", time.time()))
+    assert moved == [tmp_path / FILE] * 2
+
+
+def test_those_who_find_the_file_busy_look_less_and_less_often(tmp_path: Path) -> None:
+    clock = FixedClock()
+    clock.slow = True
+    mine = SqliteStore(tmp_path, 60, clock)
+    given_by(mine.ask(fresh()))
+    pauses: list[float] = []
+    with sqlite3.connect(tmp_path / FILE, isolation_level=None) as other:
+        other.execute("BEGIN IMMEDIATE")
+        used = mine.use("t1", time.time())
+        for _ in range(8):
+            pauses.append(clock.alarms[0][0])
+            clock.ring()
+        other.execute("COMMIT")
+        clock.ring()
+    assert used.done
+    assert pauses == sorted(pauses)
+    assert pauses[-1] == sqlite.MOST_PAUSE
 
 
 def test_a_file_of_the_version_before_gets_the_table(tmp_path: Path) -> None:

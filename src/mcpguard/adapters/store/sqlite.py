@@ -41,6 +41,8 @@ FORM = 2
 BUSY_SECONDS = 1.0
 """How long a change may find the file busy before it is refused."""
 PAUSE = 0.002
+MOST_PAUSE = 0.05
+"""Between two tries at a busy file: each pause is twice as long as the one before, up to this."""
 TRIES = 32
 """How often a change is made again at once, since another process was quicker."""
 CHECKPOINT = 500
@@ -153,15 +155,15 @@ class SqliteStore:
 
     def ask(self, ticket: Ticket) -> Wait[Ticket]:
         """See `ports.Store.ask`."""
-        return self._begun(lambda: (True, tickets.ask(self._open(), ticket)))
+        return self._begun(lambda: self._noted(tickets.ask(self._open(), ticket)))
 
-    def ticket(self, ticket_id: str) -> Wait[Ticket | None]:
+    def ticket(self, asked: Ticket) -> Wait[Ticket | None]:
         """See `ports.Store.ticket`."""
-        return self._begun(lambda: (True, tickets.one(self._open(), ticket_id)))
+        return self._begun(lambda: (True, tickets.now(self._open(), asked)))
 
     def use(self, ticket_id: str, by: float) -> Wait[bool]:
         """See `ports.Store.use`."""
-        return self._begun(lambda: (True, tickets.used(self._open(), ticket_id, by)))
+        return self._begun(lambda: self._noted(tickets.used(self._open(), ticket_id, by)))
 
     # --- for a person ----------------------------------------------------------------------------
 
@@ -233,10 +235,10 @@ class SqliteStore:
 
     def _begun(self, work: Callable[[], tuple[bool, T]]) -> Wait[T]:
         wait: Wait[T] = Wait()
-        self._try(wait, work, self._clock.seconds() + BUSY_SECONDS)
+        self._try(wait, work, self._clock.seconds() + BUSY_SECONDS, PAUSE)
         return wait
 
-    def _try(self, wait: Wait[T], work: Callable[[], tuple[bool, T]], ends: float) -> None:
+    def _try(self, wait: Wait[T], work: Callable[[], tuple[bool, T]], ends: float, pause: float) -> None:
         ended = False
         try:
             done, value = self._attempt(work)
@@ -252,7 +254,9 @@ class SqliteStore:
         elif self._clock.seconds() > ends:
             wait.fail(SessionError("the session's state is unavailable: others are changing it"))
         else:
-            self._clock.later(PAUSE, partial(self._try, wait, work, ends))
+            # Many may wait at once, so they do not all look all the time.
+            again = partial(self._try, wait, work, ends, min(2 * pause, MOST_PAUSE))
+            self._clock.later(pause, again)
 
     def _attempt(self, work: Callable[[], tuple[bool, T]]) -> tuple[bool, T | None]:
         """Whether it is stored, and what it gave; not where others use the file or were quicker each time."""
@@ -334,7 +338,7 @@ class SqliteStore:
         database.execute("PRAGMA wal_autocheckpoint = 0")
         if form < FORM:
             database.execute(_TABLES)
-            database.execute(tickets.TABLE)
+            database.executescript(tickets.TABLES)
             database.execute(f"PRAGMA user_version = {FORM}")
         self._sweep(database)
 
@@ -347,6 +351,10 @@ class SqliteStore:
         self._rows = {name: row for name, row in self._rows.items() if self._open_sessions.holds(name)}
         self._fresh.clear()
         self._seen = -1
+
+    def _noted(self, value: T) -> tuple[bool, T]:
+        self._note_change()
+        return True, value
 
     def _note_change(self) -> None:
         self._changes += 1

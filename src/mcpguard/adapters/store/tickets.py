@@ -6,7 +6,7 @@ each by one statement that works only on the state before; so it is answered onc
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, get_args
 
 import msgspec
 from msgspec import structs
@@ -20,16 +20,24 @@ if TYPE_CHECKING:
 MOST_WAITING = 100
 """So many tickets of one principal may wait: an agent must not bury one call among others."""
 
-TABLE = """
+_UNREADABLE = "a ticket cannot be read"
+
+TABLES = """
     CREATE TABLE IF NOT EXISTS tickets (
         id TEXT PRIMARY KEY, fingerprint TEXT NOT NULL, principal TEXT NOT NULL, state TEXT NOT NULL,
         expires REAL NOT NULL, by_whom TEXT NOT NULL, reason TEXT NOT NULL, question BLOB NOT NULL
-    ) WITHOUT ROWID
+    );
+    CREATE INDEX IF NOT EXISTS tickets_same ON tickets (fingerprint);
+    CREATE INDEX IF NOT EXISTS tickets_waiting ON tickets (principal, state, expires);
+    CREATE INDEX IF NOT EXISTS tickets_expired ON tickets (expires);
 """
+"""With row ids, unlike sessions, and indexes: else a look reads the questions of all that it passes, which may
+be long."""
 _SAME = (
     "SELECT state, by_whom, reason, question FROM tickets"
     " WHERE fingerprint = ? AND state <> 'used' AND expires > ?"
 )
+_NOW = "SELECT state, by_whom, reason FROM tickets WHERE id = ?"
 _ONE = "SELECT state, by_whom, reason, question FROM tickets WHERE id = ?"
 _WAITING = "SELECT state, by_whom, reason, question FROM tickets WHERE state = 'waiting' AND expires > ?"
 _COUNT = "SELECT count(*) FROM tickets WHERE principal = ? AND state = 'waiting' AND expires > ?"
@@ -37,6 +45,7 @@ _ANSWER = (
     "UPDATE tickets SET state = ?, by_whom = ?, reason = ? WHERE id = ? AND state = 'waiting' AND expires > ?"
 )
 _USE = "UPDATE tickets SET state = 'used' WHERE id = ? AND state = 'approved' AND expires > ?"
+_STATES = get_args(TicketState)
 _encode = msgspec.json.Encoder().encode
 _decode = msgspec.json.Decoder(Ticket).decode
 
@@ -73,6 +82,12 @@ def _add(database: sqlite3.Connection, ticket: Ticket) -> None:
     database.execute("INSERT INTO tickets VALUES (?, ?, ?, ?, ?, ?, ?, ?)", row)
 
 
+def now(database: sqlite3.Connection, asked: Ticket) -> Ticket | None:
+    """See `ports.Store.ticket`. The question, which may be long, is not read again."""
+    found = database.execute(_NOW, (asked.id,)).fetchone()
+    return None if found is None else _with(asked, *found)
+
+
 def one(database: sqlite3.Connection, ticket_id: str) -> Ticket | None:
     """The ticket of that id."""
     found = database.execute(_ONE, (ticket_id,)).fetchone()
@@ -97,9 +112,16 @@ def used(database: sqlite3.Connection, ticket_id: str, now: float) -> bool:
     return database.execute(_USE, (ticket_id, now)).rowcount == 1
 
 
-def _ticket(row: tuple[TicketState, str, str, bytes]) -> Ticket:
+def _ticket(row: tuple[Any, Any, Any, bytes]) -> Ticket:
     state, by, reason, question = row
     try:
-        return structs.replace(_decode(question), state=state, by=by, reason=reason)
+        asked = _decode(question)
     except (ValueError, RecursionError):
-        raise SessionError("a ticket cannot be read") from None
+        raise SessionError(_UNREADABLE) from None
+    return _with(asked, state, by, reason)
+
+
+def _with(asked: Ticket, state: Any, by: Any, reason: Any) -> Ticket:
+    if state not in _STATES or type(by) is not str or type(reason) is not str:
+        raise SessionError(_UNREADABLE)
+    return structs.replace(asked, state=state, by=by, reason=reason)
