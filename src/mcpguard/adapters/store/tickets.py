@@ -31,8 +31,8 @@ TABLES = """
     CREATE INDEX IF NOT EXISTS tickets_waiting ON tickets (principal, state, expires);
     CREATE INDEX IF NOT EXISTS tickets_expired ON tickets (expires);
 """
-"""With row ids, unlike sessions, and indexes: else a look reads the questions of all that it passes, which may
-be long."""
+"""With row ids, unlike sessions, and indexes: else a look reads the questions of all that it passes, however
+long."""
 _SAME = (
     "SELECT state, by_whom, reason, question FROM tickets"
     " WHERE fingerprint = ? AND state <> 'used' AND expires > ?"
