@@ -75,10 +75,16 @@ def test_what_is_called_like_mcpguard_is_not_taken_for_it(words: tuple[str, ...]
         {"PYTHONHOME": "/tmp/evil"},
         {"LD_PRELOAD": "/tmp/evil.so"},
         {"DYLD_INSERT_LIBRARIES": "/tmp/evil.dylib"},
+        {"PYTHONPYCACHEPREFIX": "/tmp/evil"},
+        {"PYTHONINSPECT": "1", "PYTHONSTARTUP": "/tmp/evil.py"},
+        {"PythonPath": "/tmp/evil"},
+        {"GCONV_PATH": "/tmp/evil"},
+        {"__PYVENV_LAUNCHER__": "/tmp/evil/python"},
     ],
+    ids=",".join,
 )
 def test_variables_that_have_mcpguard_run_other_code_make_it_none(env: dict[str, str]) -> None:
-    assert entry(str(OURS), "run").guarded
+    assert entry(str(OURS), "run", PYTHONUTF8="1", LDAP_HOST="x", API_KEY="x").guarded
     assert not entry(str(OURS), "run", **env).guarded
 
 

@@ -17,22 +17,15 @@ NAMES = ("mcpguard", "mcpguard-gateway")
 
 _DISTRIBUTION = "mcpguard_gateway-*.dist-info/RECORD"
 _AS_ANOTHER = ("sudo", "doas")
-_STEERING = frozenset(
+_STEERING = re.compile(r"(?i)(?:PYTHON|LD_|DYLD_|__PYVENV_|GCONV_PATH$)")
+"""Variables of the interpreter and the loader, most of which can have other code run in the program that is
+named: a folder of modules, of compiled ones, or of libraries."""
+_HARMLESS = frozenset(
     [
-        "PYTHONPATH",
-        "PYTHONHOME",
-        "PYTHONUSERBASE",
-        "PYTHONPLATLIBDIR",
-        "PYTHONEXECUTABLE",
-        "LD_PRELOAD",
-        "LD_LIBRARY_PATH",
-        "LD_AUDIT",
-        "DYLD_INSERT_LIBRARIES",
-        "DYLD_LIBRARY_PATH",
-        "DYLD_FRAMEWORK_PATH",
+        *("PYTHONUNBUFFERED", "PYTHONUTF8", "PYTHONIOENCODING", "PYTHONDONTWRITEBYTECODE", "PYTHONHASHSEED"),
+        *("PYTHONNOUSERSITE", "PYTHONSAFEPATH", "PYTHONFAULTHANDLER", "PYTHONDEVMODE", "PYTHONCOERCECLOCALE"),
     ]
 )
-"""Variables that have another code run in the program that is named."""
 
 _STARTERS = re.compile(
     r"(?:python|pypy)[0-9.]*|sh|bash|dash|zsh|ksh|fish|env|sudo|doas|nice|nohup|node|deno|bun|npx|bunx|pnpx|npm|"
@@ -43,7 +36,7 @@ _STARTERS = re.compile(
 def starts_mcpguard(command: str, args: Sequence[str], env: Mapping[str, str]) -> bool:
     """Whether these words start an installed mcpguard. Reads files."""
     words = _without_user([command, *args])
-    if not words or _STEERING & env.keys():
+    if not words or any(_STEERING.match(name) and name not in _HARMLESS for name in env):
         return False
     program = shutil.which(words[0], path=env.get("PATH") or os.environ.get("PATH"))
     if program is None or not os.path.isabs(program):
