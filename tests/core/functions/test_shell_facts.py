@@ -111,6 +111,24 @@ def test_files_that_the_line_does_not_name_are_indirect(text: str) -> None:
     assert not shell(text)["simple"]
 
 
+@pytest.mark.parametrize(
+    "text",
+    [
+        "strings @held.txt",
+        "nm @x",
+        "readelf -a @x",
+        "size @x",
+        "strings -n @x a",
+        "strings -- @x",
+        "strings *",
+    ],
+)
+def test_a_file_of_arguments_counts_as_code(text: str) -> None:
+    assert shell(text)["code"]
+    assert not shell(text)["simple"]
+    assert shell("strings -n 8 a lib/*.so | head; nm a; readelf -a ./@x; size a")["simple"]
+
+
 def test_many_folders_are_not_followed() -> None:
     assert not shell("cd a; cd b; cd c; cat x")["indirect"]
     assert shell("cd a; cd b; cd c; cd d; cat x")["indirect"]

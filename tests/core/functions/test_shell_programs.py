@@ -53,7 +53,7 @@ def test_every_program_that_needs_a_look_of_its_own_has_one() -> None:
 @pytest.mark.parametrize("table", [programs, subcommands])
 def test_the_table_has_no_word_that_means_nothing(table) -> None:
     for name, program in table().items():
-        assert set(program.roles) <= set("trwWgxT"), name
+        assert set(program.roles) <= set("tarwWgxT"), name
         assert program.traits <= TRAITS, name
         assert all(len(letter) == 1 for letter in program.short), name
 

@@ -48,6 +48,8 @@ class _Arguments:
 
     def read(self) -> Texts:
         ended = False
+        if "a" in self.program.roles and any(not one.fixed or one.text.startswith("@") for one in self.rest):
+            self.reading.code = True
         while self.rest:
             word = self.rest.pop(0)
             if ended or (word.fixed and (word.text == "-" or not word.text.startswith("-"))):
@@ -164,7 +166,7 @@ class _Arguments:
                 self.texts.append(word)
             elif role == "g":
                 self.revision(word)
-            elif role in "rW":
+            elif role in "raW":
                 self.reading.read(word)
             if role == "w" or (role == "W" and last and not self.elsewhere):
                 self.write(word)

@@ -24,8 +24,9 @@ class Usage(Struct, frozen=True):
     """How to read the arguments of a program.
 
     `roles`: what the operands are, one letter each, the last for all that follow: `t` text, `r` a file that
-    is read, `w` one that is written, `W` (as last letter) written if it is the last operand, `g` a revision
-    or a path of git, `x` not harmless, `T` nothing is an option, and all is text.
+    is read, `a` the same, where any argument with `@` before it stands for those in that file, `w` one that
+    is written, `W` (as last letter) written if it is the last operand, `g` a revision or a path of git, `x`
+    not harmless, `T` nothing is an option, and all is text.
 
     `short` and `long`: options and what each does: nothing (a flag), `:` takes a text, `?` may have one
     joined to it, `<` takes a file to read, `>` a file to write, `@` a file with names of files, `&` makes

@@ -130,9 +130,9 @@ od * r -A:abcdefhiIj:lLN:oOsS:t:vw?xX --address-radix= --skip-bytes= --read-byte
     --output-duplicates --width?
 hexdump,hd * r -bcCde:f<n:os:vx --canonical --length= --skip=
 xxd * rw -abc:Ceg:Eil:n:o:pPrR:s:u
-strings * r -ade:fn:ost:wU:# --all --bytes= --radix= --encoding= --print-file-name
-nm,size r -aABCDdfgnoprStuV --demangle --dynamic --extern-only --size-sort
-readelf r -aAcCDdehIlnrsSuVW --all --file-header --sections --symbols --wide
+strings * a -ade:fn:ost:wU:# --all --bytes= --radix= --encoding= --print-file-name
+nm,size a -aABCDdfgnoprStuV --demangle --dynamic --extern-only --size-sort
+readelf a -aAcCDdehIlnrsSuVW --all --file-header --sections --symbols --wide
 zcat,gzcat,bzcat,xzcat,zstdcat,lz4cat r -fqv
 zipinfo r -12aCChlmMstTvz
 jq,gojq,jaq own tr -acCehjMnrRsSb --raw-output --compact-output --null-input --slurp --raw-input
