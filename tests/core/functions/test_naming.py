@@ -134,6 +134,14 @@ def test_without_plain_endings_every_name_counts() -> None:
     assert ".py" in PLAIN
 
 
+def test_what_copies_add_to_a_glob_is_no_part_of_the_name() -> None:
+    table = Naming("x", [FileKind("", "", "*ab", (), ())])
+    assert says(table, "2ab2") is True
+    assert says(table, "2*2") is None
+    assert says(table, "2*.bak~") is None
+    assert says(table, "2*c") is False
+
+
 @given(
     st.text(alphabet="ab.*?[]{},$/%2e()@ \\", max_size=12), st.sampled_from(["a", "b", ".", "ab", "", "2e"])
 )

@@ -45,14 +45,14 @@ OBEYED_KINDS = (
         "definitions of continuous integration and deployment",
         "a push makes somebody else's machine run them, often with its secrets",
         """
-        .github .gitea .forgejo .gitlab-ci*.yml .gitlab-ci*.yaml .gitlab .circleci .travis.yml jenkinsfile*
-        *.jenkinsfile .jenkins azure-pipelines*.yml azure-pipelines*.yaml .azure-pipelines .azuredevops
-        bitbucket-pipelines.yml .buildkite .drone.yml .drone.star .woodpecker* .appveyor.yml appveyor.yml
-        .cirrus.yml .cirrus.star .semaphore .teamcity .builds .build.yml buildspec.yml buildspec.yaml
-        appspec.yml cloudbuild.yaml cloudbuild.yml codemagic.yaml bitrise.yml .tekton .concourse .argo
-        .prow.yaml wercker.yml .zuul.yaml .zuul.d netlify.toml vercel.json render.yaml fly.toml railway.json
-        railway.toml amplify.yml .platform.app.yaml .readthedocs.yml .readthedocs.yaml renovate.json*
-        .renovaterc* codeowners codefresh.yml wrangler.toml heroku.yml .mergify.yml
+        .github .gitea .forgejo .gitlab-ci*.yml .gitlab-ci*.yaml .gitlab .circleci circle.yml .travis.yml
+        jenkinsfile* *.jenkinsfile .jenkins azure-pipelines*.yml azure-pipelines*.yaml .azure-pipelines
+        .azuredevops bitbucket-pipelines.yml .buildkite .drone.yml .drone.star .woodpecker* .appveyor.yml
+        appveyor.yml .cirrus.yml .cirrus.star .semaphore .teamcity .builds .build.yml buildspec.yml
+        buildspec.yaml appspec.yml cloudbuild.yaml cloudbuild.yml codemagic.yaml bitrise.yml .tekton
+        .concourse .argo .prow.yaml wercker.yml .zuul.yaml .zuul.d netlify.toml vercel.json render.yaml
+        fly.toml railway.json railway.toml amplify.yml .platform.app.yaml .readthedocs.yml .readthedocs.yaml
+        renovate.json* .renovaterc* codeowners codefresh.yml wrangler.toml heroku.yml .mergify.yml
         """,
         hits=(
             ".github/workflows/ci.yml", ".gitlab-ci.yml", ".circleci/config.yml", "Jenkinsfile",
@@ -94,7 +94,8 @@ OBEYED_KINDS = (
         devcontainer.json .gitpod.yml .gitpod.dockerfile .replit replit.nix .stackblitzrc .codesandbox
         .sandboxrc .idx devfile.yaml .devfile.yaml .vimrc .gvimrc .exrc .nvimrc .nvim.lua .vim _vimrc
         .ideavimrc .emacs .emacs.d .dir-locals.el .dir-locals-2.el .sublime-project *.sublime-project
-        .nanorc .gdbinit .lldbinit .radare2rc .kateconfig .run .config/nvim
+        .nanorc .gdbinit .lldbinit .radare2rc .kateconfig .run .config/nvim .config/gdb .helix .config/helix
+        .spacemacs
         """,
         hits=(
             ".vscode/tasks.json", ".idea/workspace.xml", ".devcontainer/devcontainer.json",
@@ -109,11 +110,11 @@ OBEYED_KINDS = (
         .bashrc* .bash_profile* .bash_login .bash_logout .bash_aliases .bash_completion .bashrc.d .profile
         .profile.d .zshrc* .zshenv .zprofile .zlogin .zlogout .zsh .oh-my-zsh .kshrc .mkshrc .cshrc .tcshrc
         .login .logout .config/fish config.fish .xonshrc .elvish .nushell .config/nushell profile.ps1
-        *_profile.ps1 .inputrc .tmux.conf .screenrc .envrc .autoenv .env.fish mise.toml .mise.toml .mise
-        .config/mise .tool-versions .rtx.toml etc/profile etc/profile.d etc/bash.bashrc etc/bashrc etc/zsh
-        etc/environment .pam_environment .xprofile .xinitrc .xsession .xsessionrc .dircolors .lesskey
-        .lessfilter .alacritty.toml .kitty.conf .config/kitty .wezterm.lua .config/wezterm .hushlogin
-        .direnvrc
+        *_profile.ps1 .inputrc .tmux.conf .config/tmux .screenrc .shadowenv.d .envrc .autoenv .env.fish
+        mise.toml .mise.toml .mise .config/mise .tool-versions .rtx.toml etc/profile etc/profile.d
+        etc/bash.bashrc etc/bashrc etc/zsh etc/environment .pam_environment .xprofile .xinitrc .xsession
+        .xsessionrc .dircolors .lesskey .lessfilter .alacritty.toml .kitty.conf .config/kitty .wezterm.lua
+        .config/wezterm .hushlogin .direnvrc
         """,
         hits=(
             "/home/ada/.bashrc", ".zshenv", ".envrc", "etc/profile.d/x.sh", ".config/fish/config.fish",
@@ -125,7 +126,7 @@ OBEYED_KINDS = (
         "what starts by itself",
         "the machine, the desktop or a scheduler runs it, and a login key lets somebody in",
         """
-        crontab crontabs cron.d cron.daily cron.hourly cron.weekly cron.monthly anacrontab spool/at
+        crontab crontabs cron.d cron.daily cron.hourly cron.weekly cron.monthly anacrontab spool/at spool/cron
         *.service *.timer systemd/user systemd/system .config/systemd .config/autostart etc/init.d rc.local
         etc/rc.d etc/inittab launchagents launchdaemons startupitems start?menu/programs/startup
         authorized_keys* .ssh .rhosts .shosts hosts.equiv .forward .procmailrc .qmail* etc/sudoers*
@@ -152,7 +153,8 @@ OBEYED_KINDS = (
         .bundle .irbrc .pryrc .gemrc .bazelrc nuget.config directory.build.props directory.build.targets
         .curlrc .wgetrc .ripgreprc .docker/config.json .kube/config .aws/config .ansible.cfg ansible.cfg
         .my.cnf .psqlrc .sqliterc .mongorc.js .latexmkrc latexmkrc .noderc .terraformrc terraform.rc .gnupg
-        .local/bin .rprofile .renviron .octaverc .guile .ghci .sbtopts .jvmopts .mailcap
+        .ackrc .julia/config .sbclrc .clisprc* .lein init.gradle .buckconfig .watchmanconfig .htaccess
+        .user.ini .local/bin .rprofile .renviron .octaverc .guile .ghci .sbtopts .jvmopts .mailcap
         """,
         hits=(
             ".npmrc", ".yarnrc.yml", "venv/lib/site-packages/sitecustomize.py", "x.pth",

@@ -74,11 +74,13 @@ SECRET_KINDS = (
         .config/heroku .config/netlify .databrickscfg .snowsql application_default_credentials.json
         *service-account*.json *service_account*.json *serviceaccount*.json *firebase-adminsdk*.json
         gcp-key*.json .edgerc etc/kubernetes etc/rancher .linode-cli .config/linode-cli .config/.wrangler
-        .config/op .op .passwd-s3fs kube.config
+        .config/op .op .passwd-s3fs kube.config *kubeconfig.yaml *kubeconfig.yml k3s.yaml .snowflake
+        .config/flyctl .railway .config/ngrok .ngrok2 ngrok.yml .cloudflared .config/cloudflared .wrangler
+        .cf/config.json .okta .saml2aws .config/helm/registry
         """,
         hits=(
             "~/.aws/credentials", "service-account-prod.json", "kubeconfig-dev", ".kube/config",
-            ".config/gcloud/x.db",
+            ".config/gcloud/x.db", ".snowflake/config.toml", "prod-kubeconfig.yaml", ".cloudflared/cert.pem",
         ),
         misses=("docs/aws.md", "src/azure/client.py", "k8s/deployment.yaml", "service-account.md"),
     ),
@@ -96,11 +98,17 @@ SECRET_KINDS = (
         .cache/huggingface/token .authinfo* .smbcredentials .ftpconfig sftp-config.json .vscode/sftp.json
         .remote-sync.json filezilla.xml recentservers.xml sitemanager.xml winscp.ini .msmtprc .fetchmailrc
         .claude.json claude_desktop_config.json .claude/.credentials.json .codex/auth.json .slackrc .netlify
-        .config/github-copilot .continue/config.* kaggle.json
+        .config/github-copilot .continue/config.* kaggle.json .curlrc .wgetrc .lftprc .condarc pip.conf
+        .config/pip .config/pypoetry .config/nix/nix.conf .subversion/auth .cvspass .hgrc .sbt/credentials
+        .sbt/.credentials .bintray .jira.d .gitlab-runner .config/tea .erlang.cookie .vnc/passwd .remmina
+        .mbsyncrc .offlineimaprc .mutt/passwords .purple .odbc.ini .renviron .xauthority .rhosts
+        docker-config.json .auth/*.json storagestate.json key.properties keystore.properties
+        signing.properties .restic?password restic?password .config/borg
         """,
         hits=(
             "/home/ada/.npmrc", ".docker/config.json", ".netrc", ".vault-token", ".git-credentials",
-            "auth.json", ".terraform.d/credentials.tfrc.json", ".config/gh/hosts.yml",
+            "auth.json", ".terraform.d/credentials.tfrc.json", ".config/gh/hosts.yml", ".Renviron",
+            ".curlrc", "playwright/.auth/user.json", "android/key.properties", ".erlang.cookie",
         ),
         misses=(".docker/Dockerfile", "docs/npmrc.md", "package.json", ".mcp.json", "src/auth.ts"),
     ),
