@@ -19,7 +19,7 @@ from mcpguard.core.functions.shell.function import shell
 from tests.core.functions.shell_lines import lines
 from tests.core.functions.shells import REAL, Call, Done, Stage, present
 
-COUNT = int(os.environ.get("MCPGUARD_SHELL_LINES", "250"))
+COUNT = int(os.environ.get("MCPGUARD_SHELL_LINES", "120"))
 SEED = int(os.environ.get("MCPGUARD_SHELL_SEED", "11"))
 SHELLS = present()
 NO_HARM_BY_OPTIONS = ("ls", "cat", "grep", "head")
