@@ -89,42 +89,36 @@ class Path:
             astray = await scope.inspector.apart(partial(scope.judge.keeps_back, invocation, params), size)
             invocation = structs.replace(invocation, searched=True)
         request.policies = scope.judge.policies
-        verdict: Permit | Deny | MessageError
+        verdict: Permit | Deny
         if astray is not None:
             verdict = astray
         elif call.state is None and call.method != "resources/subscribe":
-            verdict = await self._judged(request, invocation)
+            verdict = await scope.judge.decide(invocation)
+            if isinstance(verdict, Deny) and verdict.cause is Cause.APPROVAL:
+                verdict = await self._approvals.answer(request, invocation, verdict)
         else:
             verdict = await self._decided(request, call, invocation)
         if isinstance(verdict, Deny):
             self._trips.parked.refuse(call)
             await self._denied(request, call, verdict)
-        elif isinstance(verdict, MessageError):
-            raise verdict
         elif call.state is None:
             task = self._tasks.find(call.name) if call.kind == "task" else None
             await self._perform(request, verdict if task is None else pdp.within(verdict, task.permit), call)
         else:
             await self._retried(request, verdict, call, call.state)
 
-    async def _judged(self, request: Request, invocation: Invocation) -> Permit | Deny:
-        verdict = await self._scope.judge.decide(invocation)
-        if isinstance(verdict, Deny) and verdict.cause is Cause.APPROVAL:
-            return await self._approvals.answer(request, invocation, verdict)
-        return verdict
-
-    async def _decided(
-        self, request: Request, call: Call, invocation: Invocation
-    ) -> Permit | Deny | MessageError:
+    async def _decided(self, request: Request, call: Call, invocation: Invocation) -> Permit | Deny:
         """The verdict on a request that may be wrong in itself, or continues a call that was suspended.
-        A Permit for what is wrong leaves no trace; then it is what is wrong."""
+        Raises MessageError for a Permit for what is wrong, which leaves no trace."""
         wrong, suspended = self._wrong(call, invocation.server), self._trips.parked.suspended(call)
         if wrong is None and (ticket := self._trips.parked.ticket(call)) is not None:
             return await self._approvals.again(request, invocation, ticket, suspended)
         if wrong is None and not suspended:
             return await self._scope.judge.decide(invocation)
         verdict = await self._scope.judge.decide_again(invocation, suspended)
-        return verdict if wrong is None or isinstance(verdict, Deny) else wrong
+        if wrong is not None and not isinstance(verdict, Deny):
+            raise wrong
+        return verdict
 
     def _wrong(self, call: Call, server: str) -> MessageError | None:
         """What is wrong with the request itself. It is said after the decision only: of a target that the
