@@ -59,9 +59,11 @@ class Changes:
         if verdict.cause is Cause.ERROR and not refusing & set(verdict.rules):
             return tuple(Change(rule=rule, must="agree") for rule in verdict.rules)
         stopping = tuple(self._stopping())
-        if not self._candidates.allow:
+        asked = any(change.must == "be approved" for change in stopping)
+        if not self._candidates.allow and not asked:
             return (*stopping, Change(rule="", must="be written", note=NOT_WRITTEN))
-        for way in self._ways():
+        # A rule that asks allows the call once that is approved.
+        for way in ((), *self._ways()) if asked else self._ways():
             changes = stopping + way
             supposed = Supposed(changes, self._invocation, self._session)
             allowing = supposed.allowing(self._candidates, self._bound)
@@ -199,7 +201,8 @@ class Supposed:
         stopping = [rule for rule in candidates.deny + candidates.ask if rule.name not in self._asked]
         if not self._agree or any(self._value(rule, bound) is not FALSE for rule in stopping):
             return []
-        return [
+        approved = [rule for rule in candidates.ask if rule.name in self._asked]
+        return approved + [
             rule
             for rule in candidates.allow
             if self._value(rule, bound) is TRUE
