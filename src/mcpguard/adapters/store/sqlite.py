@@ -74,7 +74,7 @@ def default_folder() -> Path:
 
 
 class _Row(Struct):
-    """A session as it is in the file; version 0 is none."""
+    """A session as it is in the file; one that is not there has version 0."""
 
     version: int
     used: float
@@ -83,7 +83,7 @@ class _Row(Struct):
 
 
 class _Kept(Struct, forbid_unknown_fields=True, kw_only=True):
-    """The state of a session as it is read: whatever lacks a part of it, or has more, is none."""
+    """The state of a session as it is read: whatever lacks a part of it, or has more, is refused."""
 
     calls: int
     tools: dict[str, int]
