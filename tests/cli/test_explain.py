@@ -354,6 +354,19 @@ def test_arguments_that_rules_set_are_those_on_record(explain: Explain, folder: 
     assert "  sets the arguments: limit\n" in explain("n-1", "--args", '{"a": 1}')
 
 
+def test_a_call_that_a_person_approved_is_told_as_such(explain: Explain, folder: Path) -> None:
+    (folder / "p.yaml").write_text(
+        "version: 1\npolicy: p\nrules: [{id: r, effect: ask, argument: {limit: 9}, message: Look.}]\n"
+    )
+    given = {"effect": "allow", "cause": "", "rules": ("p/r",), "approval": "4f1c by os-user:ada"}
+    record(folder, decision({"a": 1, "limit": 9}, **given))
+    said = explain("n-1", "--args", '{"a": 1}')
+    assert "  approval: 4f1c by os-user:ada\n" in said
+    assert "ask (approval): " in said
+    assert "would be different now" not in said
+    assert "must be written" not in said
+
+
 def test_it_says_where_policies_and_verdict_are_others_now(explain: Explain, folder: Path) -> None:
     record(folder, decision({}, tool="log", policy_digest="d" * 64))
     said = explain("n-1")

@@ -3,13 +3,15 @@ is asked in vain."""
 
 from __future__ import annotations
 
+from hashlib import sha256
 from typing import Any
 
 import pytest
 from msgspec import structs
 
-from mcpguard.core.evidence.chain import Decided
+from mcpguard.core.evidence.chain import Decided, Noticed
 from mcpguard.gateway.scope import ApprovalTerms
+from mcpguard.protocol.jsonrpc import encode
 from tests.fakes import SECRET, World, text
 from tests.gateway.parking import BAD_STATE
 from tests.gateway.scenes import ACCEPTED, ALL_CAPABILITIES, FORM, ask, call, last, modern, put_in_force
@@ -260,6 +262,18 @@ def test_a_secret_in_the_name_of_a_resource_is_neither_shown_nor_kept() -> None:
     assert "A person was asked" in str(last(world))
     modern(world, "resources/read", uri)
     assert last(world)["contents"] == []
+
+
+def test_evidence_says_which_call_a_person_was_asked_about_though_it_is_never_decided() -> None:
+    world = asking(WAITING)
+    world.clock.slow = True
+    push(world)
+    world.send("notifications/cancelled", {"requestId": 7})
+    (asked,) = [
+        one for one in world.audit.records if isinstance(one, Noticed) and one.what == "approval-asked"
+    ]
+    assert f"ticket {ticket(world).id} for the call n-2 of os-user:ada: tools/call push, " in asked.detail
+    assert sha256(encode({"to": "main"})).hexdigest() in asked.detail
 
 
 # --- a call that goes on in several requests ------------------------------------------------------

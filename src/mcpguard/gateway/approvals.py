@@ -154,7 +154,11 @@ class Approvals:
         mine = self._ticket(call, rules, text, message)
         ticket = await store.ask(mine)
         if ticket.id == mine.id:
-            what = f"ticket {ticket.id} for the call {call.id} of {ticket.principal}"
+            # The call has no record of its own until it is decided, and it may be cancelled before.
+            what = (
+                f"ticket {mine.id} for the call {call.id} of {mine.principal}: {mine.method} {mine.target}, "
+                f"sha256 of the arguments {sha256(encode(args)).hexdigest()}"
+            )
             await scope.audit.write(scope.recorder.noticed("approval-asked", call.server, what))
             said = f"{mine.method} {mine.target} needs an approval: `mcpguard approve {ticket.id}`"
             scope.report(call.server, said)

@@ -132,6 +132,7 @@ class Recorded(Sparse):
     agent: str | None = Field(None, description="The agent.")
     cause: str = Field("", description="Why it was refused.")
     rules: tuple[str, ...] = Field((), description="The rules that decided then.")
+    approval: str = Field("", description="The ticket by which a person approved it, and who that was.")
     outcome: str = Field("", description="The status of its outcome, empty where there is none.")
     altered: str = Field(
         "",

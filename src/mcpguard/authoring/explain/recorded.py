@@ -91,12 +91,14 @@ def _explained(
     invocation = _invocation(found, args, kind, options)
     session = session_of(options, None if options.session is not None else _session(decision))
     # What is on record is what was sent, and rules may have set arguments.
-    sent = decide(policies, invocation, session).invocation.args
+    approved = frozenset(found.rules if found.approval else ())
+    sent = decide(policies, invocation, session, approved=approved).invocation.args
     if decision.get("args") not in (_digest(args), _digest(sent)):
         raise AuditError(NOT_THESE)
     told = explained(policies, invocation, session, options.result, redactor)
     notes = [NO_STATE]
-    if told.effect != found.effect and not (told.effect == "ask" and found.effect == "deny"):
+    asked = found.effect == "deny" or found.approval
+    if told.effect != found.effect and not (told.effect == "ask" and asked):
         notes.append("the decision would be different now")
     return found.model_copy(update={"notes": tuple(notes), "explanation": told})
 

@@ -106,6 +106,7 @@ def _recorded(found: Recorded) -> Iterator[str]:
     yield f"recorded: {found.effect}{cause}  {found.method} {what}".rstrip()
     yield f"  at {found.at} by {found.principal}{f' with {found.agent}' if found.agent else ''}"
     yield from _named("rules", found.rules)
+    yield from _named("approval", (found.approval,))
     yield from _named("outcome", (found.outcome,))
     yield f"  policies: {'the current ones' if found.same_policies else 'not the current ones'}"
     for note in found.notes:
