@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sqlite3
 import time
 from pathlib import Path
 from typing import Any
@@ -124,6 +125,25 @@ def test_of_two_who_answer_at_once_one_is_told(
     assert "was answered by somebody else" in capsys.readouterr().err
     assert sorted(what for what, _ in notices(home)) == ["approval-given", "approval-void"]
     assert known(home).state == "denied"
+
+
+def test_an_answer_that_could_not_be_stored_is_void_in_evidence(
+    home: Path, capsys: Capture, says: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ask(home)
+    (file,) = home.rglob("state.sqlite")
+    with sqlite3.connect(file, isolation_level=None) as other:
+
+        def locked(_prompt: str) -> str:
+            other.execute("BEGIN IMMEDIATE")
+            return "y"
+
+        monkeypatch.setattr("builtins.input", locked)
+        assert main(["approve", "t1"]) == 2
+        other.execute("ROLLBACK")
+    assert "database is locked" in capsys.readouterr().err
+    assert known(home).state == "waiting"
+    assert sorted(what for what, _ in notices(home)) == ["approval-given", "approval-void"]
 
 
 def shown(folder: Path, capsys: Capture, says: list[str], **more: Any) -> list[str]:

@@ -83,9 +83,12 @@ def answer(args: argparse.Namespace, state: TicketState, reason: str = "") -> in
     by = f"{who.source}:{who.id}"
     what = "approval-given" if state == "approved" else "approval-refused"
     note_of(config, what, f"ticket {ticket.id} of {ticket.principal} by {by}")
-    if not store.answer(ticket.id, state, by, reason):
-        note_of(config, "approval-void", f"ticket {ticket.id}: somebody else was quicker than {by}")
-        raise SessionError(f"the ticket {ticket.id} was answered by somebody else, or has expired")
+    try:
+        if not store.answer(ticket.id, state, by, reason):
+            raise SessionError(f"the ticket {ticket.id} was answered by somebody else, or has expired")
+    except SessionError as problem:
+        note_of(config, "approval-void", f"ticket {ticket.id} by {by}: {problem}")
+        raise
     print(style("approved: the call goes on" if state == "approved" else "denied", "green"))
     return 0
 

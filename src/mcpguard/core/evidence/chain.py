@@ -166,7 +166,7 @@ class Noticed(Struct, frozen=True, tag_field="kind", tag="notice", omit_defaults
             "(`detail` has both digests), policy-refused, credential-taken-back (`detail` is the credential "
             "that a killed process left behind), label-cleared or session-ended (by a person), "
             "approval-asked, approval-given or approval-refused (`detail` has the ticket and who), "
-            "approval-void (of two who answered at once, this was the second)."
+            "approval-void (the answer could not be stored: somebody else was quicker, say)."
         ),
     ]
     server: Annotated[str, Meta(description="The upstream, if it is about one.")] = ""
