@@ -10,12 +10,25 @@ import pytest
 from msgspec import structs
 
 from mcpguard.core.evidence.chain import Decided, Noticed
+from mcpguard.core.policy.compiled import PolicySet, compile_policy
+from mcpguard.core.redaction.redactor import KINDS
+from mcpguard.gateway.approvals import MOST_WAITING
 from mcpguard.gateway.scope import ApprovalTerms
 from mcpguard.protocol.jsonrpc import encode
 from tests.fakes import SECRET, World, text
 from tests.gateway.parking import BAD_STATE
-from tests.gateway.scenes import ACCEPTED, ALL_CAPABILITIES, FORM, ask, call, last, modern, put_in_force
-from tests.gateway.test_approvals import ASK, NOW, WAITING, answer, asking, push, said, sent, ticket
+from tests.gateway.scenes import (
+    ACCEPTED,
+    ALL_CAPABILITIES,
+    FORM,
+    ask,
+    call,
+    last,
+    legacy,
+    modern,
+    put_in_force,
+)
+from tests.gateway.test_approvals import ARGS, ASK, NOW, WAITING, answer, asking, push, said, sent, ticket
 from tests.gateway.test_input_required import asks
 
 
@@ -262,6 +275,59 @@ def test_a_secret_in_the_name_of_a_resource_is_neither_shown_nor_kept() -> None:
     assert "A person was asked" in str(last(world))
     modern(world, "resources/read", uri)
     assert last(world)["contents"] == []
+
+
+def test_many_calls_by_one_ticket_do_not_all_wait() -> None:
+    world = asking(WAITING)
+    world.clock.slow = True
+    for number in range(MOST_WAITING + 1):
+        world.send("tools/call", ARGS, 100 + number)
+    assert len(world.client.sent) == 1
+    assert "has not answered yet" in said(last(world))
+    answer(world, "denied")
+    world.clock.ring()
+    world.turn()
+    assert len(world.client.sent) == MOST_WAITING + 1
+    world.client.sent.clear()
+    put_in_force(world, ASK.replace("seen by others", "seen by all"))
+    push(world)
+    assert world.client.sent == []
+
+
+@pytest.mark.parametrize("changed", [False, True])
+def test_a_prompt_is_asked_about_as_it_was_listed(changed: bool) -> None:
+    world = asking(WAITING, rules="  - {id: see, effect: ask, action: [prompts/get]}\n")
+    one: dict[str, Any] = {"name": "greet", "description": "x"}
+    world.upstreams["one"].answers["prompts/list"] = {"prompts": [one]}
+    world.upstreams["one"].answers["prompts/get"] = {"messages": []}
+    world.send("prompts/list", {}, 5)
+    world.client.sent.clear()
+    world.clock.slow = True
+    world.send("prompts/get", {"name": "greet", "arguments": {"a": "b"}}, 7)
+    if changed:
+        world.upstreams["one"].answers["prompts/list"] = {"prompts": [{**one, "description": "y"}]}
+    world.gateway.notified("one", "notifications/prompts/list_changed", {})
+    world.send("prompts/list", {}, 6)
+    world.client.sent.clear()
+    answer(world, "approved")
+    world.clock.ring()
+    world.turn()
+    assert ("has changed meanwhile" in str(world.client.sent)) is changed
+    assert ticket(world).state == ("approved" if changed else "used")
+
+
+def test_an_ask_in_shadow_mode_asks_nobody() -> None:
+    world = World("  - {id: all, effect: allow}\n", approvals=NOW)
+    trial = "version: 1\npolicy: q\nmode: shadow\nrules: [{id: ask, effect: ask}]\n"
+    rules = "version: 1\npolicy: p\nrules: [{id: all, effect: allow}]\n"
+    both = [compile_policy(rules, "p.yaml", KINDS), compile_policy(trial, "q.yaml", KINDS)]
+    world.judge.policies = PolicySet(both)
+    legacy(world)
+    world.upstreams["one"].answers["push"] = text("pushed")
+    assert push(world)["content"] == text("pushed")["content"]
+    assert not world.store.tickets
+    shadows = [one.shadow for one in world.audit.records if isinstance(one, Decided) and one.tool == "push"]
+    assert shadows == ["deny (approval) q/ask"]
 
 
 def test_evidence_says_which_call_a_person_was_asked_about_though_it_is_never_decided() -> None:
