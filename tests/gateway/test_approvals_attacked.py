@@ -316,6 +316,18 @@ def test_a_prompt_is_asked_about_as_it_was_listed(changed: bool) -> None:
     assert ticket(world).state == ("approved" if changed else "used")
 
 
+def test_a_method_of_an_extension_is_asked_about_with_all_that_it_carries() -> None:
+    world = World("  - {id: see, effect: ask, action: [extension]}\n", approvals=NOW)
+    world.upstreams["one"].answers["skills/list"] = {"skills": []}
+    modern(world, "skills/list", {"a": 1})
+    assert (ticket(world).target, ticket(world).shown) == ("", '{"a":1}')
+    answer(world, "approved")
+    modern(world, "skills/list", {"a": 2})
+    assert "A person was asked" in str(last(world))
+    modern(world, "skills/list", {"a": 1})
+    assert last(world)["skills"] == []
+
+
 def test_an_ask_in_shadow_mode_asks_nobody() -> None:
     world = World("  - {id: all, effect: allow}\n", approvals=NOW)
     trial = "version: 1\npolicy: q\nmode: shadow\nrules: [{id: ask, effect: ask}]\n"
