@@ -9,6 +9,7 @@ import pytest
 
 from mcpguard.core.errors import CredentialError, InspectionError, UpstreamError
 from mcpguard.core.model import Caller
+from mcpguard.core.redaction.redactor import AT_ONCE
 from mcpguard.gateway.flight import Wait
 from mcpguard.gateway.inspection import INLINE_BYTES, Sealed
 from mcpguard.gateway.ports import Raw
@@ -648,6 +649,25 @@ async def test_a_big_value_is_inspected_elsewhere() -> None:
     redacted, digest = await world.inspector.seal({"a": "x"}, 1_000_000)
     assert redacted.value == {"a": "x"}
     assert len(digest) == 64
+
+
+@pytest.mark.anyio
+async def test_a_value_is_inspected_elsewhere_where_much_may_be_to_remove() -> None:
+    world = World(ALLOW_ALL)
+    elsewhere: list[int] = []
+
+    async def offload(work: Callable[[], Sealed]) -> Sealed:
+        elsewhere.append(world.inspector.waiting)
+        return work()
+
+    world.inspector._offload = offload
+    words = "word " * (AT_ONCE // 4)
+    for value, times in (([words], 0), ([SECRET], 0), ([words, SECRET], 1)):
+        redacted, _digest = await world.inspector.seal(value, 10)
+        assert (SECRET in str(value)) == bool(redacted.findings)
+        assert len(elsewhere) == times
+    assert await world.inspector.apart(lambda: 7, INLINE_BYTES) == 7
+    assert len(elsewhere) == 1
 
 
 @pytest.mark.parametrize("size", [INLINE_BYTES, INLINE_BYTES + 1])

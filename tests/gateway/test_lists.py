@@ -452,9 +452,9 @@ def inspections(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     found: list[str] = []
     inspect = Redactor.inspect
 
-    def counting(self: Redactor, value: Any, also: tuple[str, ...] = ()) -> Redacted:
+    def counting(self: Redactor, value: Any, *rest: Any) -> Redacted:
         found.extend(key for key in value if key.endswith("s") and key != "ttlMs")
-        return inspect(self, value, also)
+        return inspect(self, value, *rest)
 
     monkeypatch.setattr(Redactor, "inspect", counting)
     return found

@@ -10,12 +10,13 @@ from typing import Any, TypeVar
 
 from mcpguard.core.errors import InspectionError
 from mcpguard.core.model import Json, Redacted
-from mcpguard.core.redaction.redactor import Redactor, authored
+from mcpguard.core.redaction.redactor import AT_ONCE, Redactor, TooMuchAtOnce, authored
 from mcpguard.protocol import refusals
 from mcpguard.protocol.jsonrpc import REFUSED
 
 INLINE_BYTES = 64 * 1024
-"""Above this a hop to a thread (50-80 microseconds) costs less than the scan holds up the others."""
+"""Above this a hop to a thread (50-80 microseconds) costs less than the scan holds up the others. Where there
+may be something to remove the same holds from AT_ONCE on."""
 
 EMPTY = authored({})
 """The empty result, and the params of a notification that has none."""
@@ -38,8 +39,12 @@ class Inspector:
     async def seal(self, value: Json, size: int, also: tuple[str, ...] = ()) -> Sealed:
         """The inspected value and the sha256 (hex) of its payload; `size` is in bytes on the wire."""
         if size <= INLINE_BYTES:
-            return self.seal_now(value, also)
-        return await self.apart(partial(self.seal_now, value, also), size)
+            try:
+                redacted = self.redactor.inspect(value, also, AT_ONCE)
+                return redacted, sha256(redacted.payload).hexdigest()
+            except TooMuchAtOnce:
+                pass
+        return await self.elsewhere(partial(self.seal_now, value, also), size)
 
     def seal_now(self, value: Json, also: tuple[str, ...] = ()) -> Sealed:
         """As `seal`, in this thread."""
@@ -50,6 +55,10 @@ class Inspector:
         """What `work` makes of something of `size` bytes, in a thread where that is much."""
         if size <= INLINE_BYTES:
             return work()
+        return await self.elsewhere(work, size)
+
+    async def elsewhere(self, work: Callable[[], T], size: int) -> T:
+        """The same for what takes long, however small it is."""
         self.waiting += size
         try:
             made: T = await self._offload(work)

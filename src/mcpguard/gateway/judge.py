@@ -7,6 +7,7 @@ nothing, so what only they want depends on nothing.
 
 from collections.abc import Callable
 from datetime import datetime
+from sys import maxsize
 
 from msgspec import structs
 
@@ -88,9 +89,10 @@ class Judge:
             return pdp.no_session(invocation)
         return pdp.decide(policies, invocation, None, self.egress)
 
-    def keeps_back(self, invocation: Invocation, value: Json) -> Deny | None:
-        """The refusal of `value`, which is to go to the server of `invocation`; None where it may."""
-        return self.egress.refused(invocation, value)
+    def keeps_back(self, invocation: Invocation, value: Json, most: int = maxsize) -> Deny | None:
+        """The refusal of `value`, which is to go to the server of `invocation`; None where it may. Raises
+        TooMuchAtOnce as `Redactor.strays` does."""
+        return self.egress.refused(invocation, value, most)
 
     async def review(
         self,

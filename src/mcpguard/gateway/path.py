@@ -21,9 +21,9 @@ from mcpguard.core.errors import (
 )
 from mcpguard.core.model import Cause, Deny, Invocation, Json, Listed, Permit
 from mcpguard.core.policy import pdp
+from mcpguard.core.redaction.redactor import AT_ONCE, TooMuchAtOnce
 from mcpguard.gateway.approvals import Approvals
 from mcpguard.gateway.flight import Cancelled, Wait
-from mcpguard.gateway.inspection import INLINE_BYTES
 from mcpguard.gateway.listing import Listing
 from mcpguard.gateway.notices import Notices
 from mcpguard.gateway.ports import Raw
@@ -85,9 +85,8 @@ class Path:
             request.method, server, target, call.args, params, request.caller
         )
         astray = None
-        if server not in scope.judge.egress.free and (size := len(encode(params))) > INLINE_BYTES:
-            astray = await scope.inspector.apart(partial(scope.judge.keeps_back, invocation, params), size)
-            invocation = structs.replace(invocation, searched=True)
+        if server not in scope.judge.egress.free:
+            astray, invocation = await self._searched(invocation, params)
         request.policies = scope.judge.policies
         verdict: Permit | Deny
         if astray is not None:
@@ -106,6 +105,20 @@ class Path:
             await self._perform(request, verdict if task is None else pdp.within(verdict, task.permit), call)
         else:
             await self._retried(request, verdict, call, call.state)
+
+    async def _searched(
+        self, invocation: Invocation, params: dict[str, Json]
+    ) -> tuple[Deny | None, Invocation]:
+        """The refusal of params that take long to search and carry a credential astray. Those that do not
+        take long are refused by the decision, as long as nothing says that they were searched."""
+        keeps_back, inspector = self._scope.judge.keeps_back, self._scope.inspector
+        try:
+            if keeps_back(invocation, params, AT_ONCE) is not None:
+                return None, invocation
+            astray = None
+        except TooMuchAtOnce:
+            astray = await inspector.elsewhere(partial(keeps_back, invocation, params), len(encode(params)))
+        return astray, structs.replace(invocation, searched=True)
 
     async def _decided(self, request: Request, call: Call, invocation: Invocation) -> Permit | Deny:
         """The verdict on a request that may be wrong in itself, or continues a call that was suspended.

@@ -5,14 +5,11 @@ Law of this file: rules see what was inspected, and what they add (redaction, la
 done before the answer is handed out.
 """
 
-from hashlib import sha256
-
 from msgspec import Struct
 
 from mcpguard.core.errors import InspectionError, UpstreamError
 from mcpguard.core.model import Json, Permit, Redacted
 from mcpguard.core.policy.review import UNTOUCHED, Review
-from mcpguard.gateway.inspection import INLINE_BYTES
 from mcpguard.gateway.ports import Raw
 from mcpguard.gateway.scope import ClientScope, Request
 from mcpguard.gateway.tasks import Tasks
@@ -44,12 +41,7 @@ class Results:
         """Raises UpstreamError for what is no answer, InspectionError for what cannot be inspected."""
         inspector = self._scope.inspector
         body = self._translated(request, permit, raw.message)
-        if raw.size <= INLINE_BYTES:
-            # As `seal` does, on the road of nearly every call.
-            answer = inspector.redactor.inspect(body, request.redact)
-            digest = sha256(answer.payload).hexdigest()
-        else:
-            answer, digest = await inspector.seal(body, raw.size, request.redact)
+        answer, digest = await inspector.seal(body, raw.size, request.redact)
         if asks(raw):
             return Ready(answer, digest, "input-required", False)
         failed = "error" in raw.message

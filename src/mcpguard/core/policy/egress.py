@@ -7,6 +7,7 @@ Law of this file: a credential goes to a server that it is bound to and to no ot
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from sys import maxsize
 
 from mcpguard.core.errors import InspectionError
 from mcpguard.core.model import Cause, Deny, Invocation, Json
@@ -37,12 +38,13 @@ class Egress:
         """A value is held under this name. Any thread may hold; a server that is not free stays so."""
         self.free &= {server for server, names in self._bound.items() if name in names}
 
-    def refused(self, invocation: Invocation, value: Json) -> Deny | None:
-        """The refusal of `value`, which is to go to the server of `invocation`; None where it may."""
+    def refused(self, invocation: Invocation, value: Json, most: int = maxsize) -> Deny | None:
+        """The refusal of `value`, which is to go to the server of `invocation`; None where it may. Raises
+        TooMuchAtOnce as `Redactor.strays` does."""
         if invocation.server in self.free:
             return None
         try:
-            names = self._redactor.strays(value, self._bound.get(invocation.server, _NONE))
+            names = self._redactor.strays(value, self._bound.get(invocation.server, _NONE), most)
         except InspectionError:
             return Deny(invocation, Cause.CREDENTIAL, message=UNREADABLE)
         return Deny(invocation, Cause.CREDENTIAL, message=ASTRAY, credentials=names) if names else None

@@ -87,6 +87,9 @@ class HeldSet:
         self._loose_matcher: Matcher | None = None
         self._exact_matcher: Matcher | None = None
 
+    def __bool__(self) -> bool:
+        return bool(self._loose or self._exact)
+
     def prepare(self) -> None:
         """Compile what is searched with, so that no search has to."""
         if self._loose:
@@ -192,6 +195,8 @@ class Holding:
         self._former: dict[Key, None] = {}
         self._settled: dict[Key, Held] = {}
         self._sets = (HeldSet(()), HeldSet(()))
+        self.busy: tuple[HeldSet, ...] = ()
+        """What has to be searched for."""
         self._searched: frozenset[Key] = frozenset()
 
     def has(self, key: Key) -> bool:
@@ -225,7 +230,7 @@ class Holding:
 
     def found(self, padded: bytes) -> bool:
         """Whether any held value is in `padded` (which ends in PAD) in any form."""
-        for one in self._sets:  # noqa: SIM110 - a generator costs each inspection as much as the search
+        for one in self.busy:  # noqa: SIM110 - a generator costs each inspection as much as the search
             if one.found(padded):
                 return True
         return False
@@ -260,6 +265,7 @@ class Holding:
         newest = HeldSet(recent.values())
         newest.prepare()
         self._sets = settled, newest
+        self.busy = tuple(one for one in self._sets if one)
         self._settled = searching
         with self._lock:
             self._searched = frozenset(values.keys() & self._values.keys())

@@ -5,6 +5,7 @@ of the member that holds them, so that the texts of several content blocks stand
 else the blocks have in them; then come the numbers, then the distinct names.
 """
 
+import re
 from bisect import bisect_right
 from collections import defaultdict
 from collections.abc import Container, Iterable, Iterator, Mapping
@@ -46,8 +47,8 @@ class Leaves:
 
     def orders(self) -> "tuple[Order, ...]":
         """The orders in which the leaves may say something together: as `parts` has them, and where a name
-        has one of DIGITS, so that it may be a piece of a value, each name before what it names."""
-        if DIGITS.isdisjoint("".join(self.columns)):
+        has a digit, so that it may be a piece of a value, each name before what it names."""
+        if not has_digit(self.columns):
             return _AS_THEY_ARE
         named: list[int] = []
         strings = sum(map(len, self.columns.values()))
@@ -87,7 +88,13 @@ class Order(Struct, frozen=True):
 
 
 _AS_THEY_ARE = (Order(None),)
-DIGITS = frozenset("0123456789")
+_DIGIT = re.compile("[0-9]")
+
+
+def has_digit(names: Iterable[str]) -> bool:
+    """Whether one of the names has a digit of ASCII in it."""
+    joined = "".join(names)
+    return not joined.isalpha() and _DIGIT.search(joined) is not None
 
 
 def padded(parts: list[str]) -> bytes:

@@ -14,6 +14,8 @@ PAD = b"\xff" * 64
 HIT_CAP = 50_000
 """More hits than this in one value are a flood, and the value is not inspected further."""
 
+_BODY = slice(-len(PAD))
+
 Visit = Callable[[int, int, int, int, bytes], object]
 """`visit(index of the literal, 0, end, 0, padded)`; a true answer ends the scan. Must not scan itself."""
 
@@ -72,7 +74,7 @@ class HyperscanMatcher:
         except IndexError:
             scratch = self._scratch(self._database)
         try:
-            self._scan(memoryview(padded)[:-64], visit, 0, padded, scratch)
+            self._scan(memoryview(padded)[_BODY], visit, 0, padded, scratch)
         except self._terminated:
             return True
         finally:

@@ -10,6 +10,7 @@ import re
 from collections.abc import Callable, Iterable
 from functools import partial
 from itertools import islice
+from sys import maxsize
 from threading import Lock
 
 import msgspec
@@ -18,36 +19,46 @@ from mcpguard.core.errors import InspectionError
 from mcpguard.core.model import Detection, Json, Redacted
 from mcpguard.core.redaction.detectors import KINDS, OPT_IN
 from mcpguard.core.redaction.held import Holding, mark_of
-from mcpguard.core.redaction.leaves import DIGITS, SEPARATOR, EditedLeaf, Layout, Leaves, Rebuild, padded
+from mcpguard.core.redaction.leaves import (
+    SEPARATOR,
+    EditedLeaf,
+    Layout,
+    Leaves,
+    Rebuild,
+    has_digit,
+    padded,
+)
 from mcpguard.core.redaction.matching import PAD, Span
 from mcpguard.core.redaction.scanning import (
     MEMBERS,
     OPT_IN_DETECTORS,
     Hit,
+    TooMuchAtOnce,
     confirm,
+    first,
     found_behind,
     hits,
+    look,
     members,
     triggers,
+    watch,
 )
-from mcpguard.core.redaction.views import (
-    ALPHABET,
-    LONG,
-    ORDINARY,
-    WHITE,
-    beginnings,
-    marks,
-    may_hide,
-    stop,
-    views,
-)
+from mcpguard.core.redaction.views import ALPHABET, LONG, in_lines, may_hide, views
 from mcpguard.core.secret import Secret
 
-__all__ = ["KINDS", "OPT_IN", "Redactor", "authored"]
+__all__ = ["AT_ONCE", "KINDS", "OPT_IN", "Redactor", "TooMuchAtOnce", "authored"]
+
+AT_ONCE = 8 * 1024
+"""Bytes of text in which whatever there may be is found and removed within some 25 ms."""
 
 WITHHELD = "[WITHHELD: could not be inspected]"
 """What `inspect_text` gives for a text that cannot be inspected."""
 
+_MUCH = 8
+_VISITS = 2000
+_NAMES = 2000
+_LONGEST_NAME = 64
+_LF, _CR, _BACKSLASH = b"\n\r\\"  # A search for a number costs a tenth of that for a byte.
 _ROUNDS = 8
 _NUMBERED = 10_000
 _NAME = frozenset("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_.:/-")
@@ -74,6 +85,7 @@ class Redactor:
         self._lock = Lock()
         self._kinds: frozenset[str] = KINDS
         self._held = Holding()
+        self._plain: set[str] = set()
         self._names: set[str] = set()
         self._hearing: list[Callable[[str], None]] = []
 
@@ -113,43 +125,53 @@ class Redactor:
         """Whether a held value is in `padded`, which ends in PAD, in any form."""
         return self._held.found(padded)
 
-    def strays(self, value: Json, names: frozenset[str]) -> tuple[str, ...]:
+    def strays(self, value: Json, names: frozenset[str], most: int = maxsize) -> tuple[str, ...]:
         """The names of the held values in `value`, without those that are held under one of `names` too.
-        Raises InspectionError as `inspect` does."""
+        Raises InspectionError and TooMuchAtOnce as `inspect` does, the latter also for `_MUCH` times as much
+        text in which nothing is."""
         leaves = Leaves(value)
         parts = leaves.parts()
         strays: set[str] = set()
         for order in leaves.orders():
             text = padded(order.arranged(parts))
-            if self._held.found(text):
+            if len(text) > most * _MUCH:
+                raise TooMuchAtOnce
+            found, hidden = self._held.found(text), may_hide(text)
+            if (found or hidden) and len(text) > most:
+                raise TooMuchAtOnce
+            if found:
                 strays |= self._held.strays(text, names)
-            if may_hide(text):
+            if hidden:
                 for view in islice(views(text), 1, None):
                     strays |= self._held.strays(view.text, names)
         return tuple(sorted(strays))
 
-    def inspect(self, value: Json, also: tuple[str, ...] = ()) -> Redacted:
+    def inspect(self, value: Json, also: tuple[str, ...] = (), most: int = maxsize) -> Redacted:
         """`value` without secrets, in the same shape; the very same object if there are none.
 
         Strings, numbers and the names of members are inspected for held values in any form, for the
         formats of `DETECTORS`, and for those of `PERSONAL` that `also` names. What is removed leaves
         `[REDACTED:<kind>#<n>]`; within this `value` equal texts have equal n, which says nothing of other
         values. Raises InspectionError if the value cannot be inspected to its end: nested deeper than 128
-        levels, too many hits, an unknown kind in `also`, a failure of the engine.
+        levels, too many hits, an unknown kind in `also`, a failure of the engine. Raises TooMuchAtOnce where
+        there may be something in more than `most` bytes of text: to look through them takes long.
         """
         try:
             leaves = Leaves(value)
             parts = leaves.parts()
             # As `padded` does, on the road of every answer.
             text = SEPARATOR.join(parts).encode("utf-8", "surrogatepass") + PAD
-            if (
-                self._found(text, also)
-                or not leaves.columns.keys().isdisjoint(MEMBERS)
-                or (not DIGITS.isdisjoint("".join(leaves.columns)) and self._found_in(leaves, parts, also))
+            if self._found(text, also, most) or (
+                not (leaves.columns.keys() <= self._plain or self._are_plain(leaves.columns))
+                and (
+                    not MEMBERS.keys().isdisjoint(leaves.columns) or self._found_in(leaves, parts, also, most)
+                )
             ):
+                if len(text) > most:
+                    raise TooMuchAtOnce
                 return self._clean(value, leaves, also)
             return Redacted(value, _encode(value))
-        except InspectionError:
+        except (InspectionError, TooMuchAtOnce):
             raise
         except Exception:
             raise InspectionError("a value could not be inspected") from None
@@ -161,30 +183,49 @@ class Redactor:
         except InspectionError:
             return WITHHELD
 
-    def _found_in(self, leaves: Leaves, parts: list[str], also: tuple[str, ...]) -> bool:
-        orders = leaves.orders()[1:]
-        return any(self._found(padded(order.arranged(parts)), also) for order in orders)
+    def _are_plain(self, names: Iterable[str]) -> bool:
+        """Whether none of the names says anything of what it names; those are remembered."""
+        new = [name for name in names if name not in self._plain]
+        if has_digit(new) or not MEMBERS.keys().isdisjoint(new):
+            return False
+        if len(self._plain) < _NAMES:
+            self._plain.update(name for name in new[:_NAMES] if len(name) <= _LONGEST_NAME)
+        return True
 
-    def _found(self, text: bytes, also: tuple[str, ...] = ()) -> bool:
-        """Whether anything is in `text`. All of it stands here, since nearly every answer holds nothing."""
+    def _found_in(self, leaves: Leaves, parts: list[str], also: tuple[str, ...], most: int) -> bool:
+        orders = leaves.orders()[1:]
+        return any(self._found(padded(order.arranged(parts)), also, most) for order in orders)
+
+    def _found(self, text: bytes, also: tuple[str, ...] = (), most: int = maxsize) -> bool:
+        """Whether anything is in `text`. Nearly every answer holds nothing, nor a sign that a closer look is
+        worth it."""
         flat = text.replace(b"\x1f", b"")
+        matcher, alone = first()
         if (
-            triggers().search(flat, partial(confirm, [text]))
+            matcher.search(flat, look if len(flat) <= AT_ONCE else partial(watch, [_VISITS]))
+            or ((_LF in flat or _CR in flat or _BACKSLASH in flat) and in_lines(flat))
+            or also
+            or alone
+        ):
+            return self._found_closer(text, flat, also, most)
+        for one in self._held.busy:  # noqa: SIM110 - a generator costs each inspection as much as the search
+            if one.found(text):
+                return True
+        return False
+
+    def _found_closer(self, text: bytes, flat: bytes, also: tuple[str, ...], most: int) -> bool:
+        visits = _VISITS if len(text) > most else maxsize
+        if (
+            triggers().search(flat, partial(confirm, [visits, text]))
             or self._held.found(text)
-            or (also and any(OPT_IN_DETECTORS[kind].every(text) for kind in also))
+            or any(OPT_IN_DETECTORS[kind].every(text) for kind in also)
         ):
             return True
-        if (text.translate(None, ORDINARY) and marks().search(text, stop)) or (
-            text.translate(ALPHABET).find(LONG) >= 0
-            and (
-                also
-                or beginnings()[0].search(
-                    text.replace(b"\\n", b"").replace(b"\\r", b"").translate(None, WHITE), stop
-                )
-            )
-        ):
-            return found_behind(text, self._held.found, also)
-        return False
+        if not (may_hide(text) or (also and text.translate(ALPHABET).find(LONG) >= 0)):
+            return False
+        if len(text) > most:
+            raise TooMuchAtOnce
+        return found_behind(text, self._held.found, also)
 
     def _clean(self, value: Json, leaves: Leaves, also: tuple[str, ...]) -> Redacted:
         """Remove until nothing is found: what was beside a removed text may be a hit without it."""
@@ -218,11 +259,12 @@ class Redactor:
         return {index: _merged(sorted(spans)) for index, spans in cuts.items()}
 
     def _spans(self, text: bytes, also: tuple[str, ...], more: Iterable[Hit]) -> list[Span]:
+        seen = list(views(text, bool(also)))
         spans = [
             Span(start, end, kind, hmac.digest(self._key, text[start:end], hashlib.sha256))
-            for start, end, kind in {*hits(text, also), *more}
+            for start, end, kind in {*hits(seen, also), *more}
         ]
-        for view in views(text):
+        for view in seen:
             for span in self._held.spans(view.text):
                 start, end = view.place(span.start, span.end)
                 spans.append(span._replace(start=start, end=end))

@@ -16,12 +16,8 @@ from mcpguard.core.errors import InspectionError
 from mcpguard.core.model import Json
 from mcpguard.core.redaction.detectors import DETECTORS, HELD, PERSONAL, Detector, compiled
 from mcpguard.core.redaction.leaves import Leaves, padded
-from mcpguard.core.redaction.matching import HIT_CAP, PAD, Matcher, compile_literals
-from mcpguard.core.redaction.views import (
-    Flat,
-    View,
-    views,
-)
+from mcpguard.core.redaction.matching import HIT_CAP, PAD, HyperscanMatcher, Matcher, compile_literals
+from mcpguard.core.redaction.views import Flat, View, in_run, may_hide, signs, views
 
 OPT_IN_DETECTORS = {detector.kind: detector for detector in PERSONAL}
 """The detectors of personal data, by kind."""
@@ -32,6 +28,7 @@ MEMBERS = {name: detector for detector in DETECTORS for name in detector.members
 _REACH = 2048
 _STARTS = [(start.encode(), detector) for detector in DETECTORS for start in detector.starts]
 _TRIGGERS = [detector.trigger.encode() or start for start, detector in _STARTS]
+_AT = _TRIGGERS.index(b"@")
 _LEAVES = 64
 _PIECE = 4096
 _BEHIND = 8
@@ -39,6 +36,11 @@ _FAR = 40_000
 _UNLIKE_WORDS = re.compile(rb"[0-9+/=]")
 _SOME = 2
 """40 random letters and digits have fewer digits in one of 200 cases; words one after another have none."""
+
+
+class TooMuchAtOnce(Exception):
+    """It would take long, and the caller wants to know before."""
+
 
 Hit = tuple[int, int, str]
 """Start, end and kind."""
@@ -48,6 +50,38 @@ Hit = tuple[int, int, str]
 def triggers() -> Matcher:
     """The compiled literals of all token formats."""
     return compile_literals(_TRIGGERS)
+
+
+@cache
+def first() -> tuple[Matcher, bool]:
+    """What each inspection begins with: the literals of all token formats and the signs of all disguises in
+    one search, which takes no longer than one for the first alone. Without Hyperscan that would take as long
+    as there are literals: then these are `triggers` alone, and the answer says that signs are not in it."""
+    marks, beginnings = signs()
+    try:
+        return HyperscanMatcher([*_TRIGGERS, *beginnings, *marks]), False
+    except ImportError:
+        return triggers(), True
+
+
+def look(index: int, begin: int, end: int, flags: int, flat: bytes) -> bool:
+    """A Visit of `first`: whether to look closer. A lone "@" is in so many texts that it is worth a look at
+    what stands before it, and so are a few letters that may be base64."""
+    if index == _AT:
+        start = _start(index, end, flat)
+        return start >= 0 and _STARTS[index][1].match(flat, start) is not None
+    return not len(_TRIGGERS) <= index < _marks_begin() or in_run(index, begin, end, flags, flat)
+
+
+@cache
+def _marks_begin() -> int:
+    return len(_TRIGGERS) + len(signs()[1])
+
+
+def watch(left: list[int], index: int, begin: int, end: int, flags: int, flat: bytes) -> bool:
+    """The same, and true for a flood too: `left` is how many visits are none."""
+    left[0] -= 1
+    return left[0] < 0 or look(index, begin, end, flags, flat)
 
 
 def found_behind(text: bytes, holds: Callable[[bytes], bool], also: tuple[str, ...] = ()) -> bool:
@@ -61,11 +95,11 @@ def found_behind(text: bytes, holds: Callable[[bytes], bool], also: tuple[str, .
     return False
 
 
-def hits(text: bytes, also: tuple[str, ...] = ()) -> list[Hit]:
-    """The formats of tokens in `text`, which ends in PAD, and the personal data of the kinds `also`: in no
-    order, overlaps too. Raises InspectionError for more than HIT_CAP."""
+def hits(seen: list[View], also: tuple[str, ...] = ()) -> list[Hit]:
+    """The formats of tokens in a text, of which `seen` are all views, and the personal data of the kinds
+    `also`: in no order, overlaps too. Raises InspectionError for more than HIT_CAP."""
     made: list[Hit] = []
-    for view in views(text, bool(also)):
+    for view in seen:
         for start, end, kind in _tokens(view):
             made.append((*view.place(start, end), kind))
         for kind in also:
@@ -81,13 +115,17 @@ def tokens(text: bytes) -> list[Hit]:
 
 
 def confirm(kept: list[Any], index: int, _from: int, end: int, _flags: int, flat: bytes) -> bool:
-    """A Visit of `triggers`, with the text that `flat` is made of: whether the format is there too."""
+    """A Visit of `triggers`: whether the format is there too. `kept` begins with how many visits are no
+    flood, and the text that `flat` is made of. Raises TooMuchAtOnce for a flood."""
+    kept[0] -= 1
+    if kept[0] < 0:
+        raise TooMuchAtOnce
     start = _start(index, end, flat)
     if start < 0:
         return False
-    if len(kept) == 1:  # Made at the first trigger: most texts have none.
-        kept += View(kept[0]).flat, [0]
-    return _match(kept[1], _STARTS[index][1], start, kept[2]) is not None
+    if len(kept) == 2:  # Made at the first trigger: most texts have none.
+        kept += View(kept[1]).flat, [0]
+    return _match(kept[2], _STARTS[index][1], start, kept[3]) is not None
 
 
 def _tokens(view: View) -> Iterator[Hit]:
@@ -161,8 +199,9 @@ def kinds_in(value: Json, wanted: frozenset[str], holds: Callable[[bytes], bool]
         text = padded(order.arranged(leaves.parts()))
         if len(text) > most:
             raise ValueError
-        kinds |= {kind for _, _, kind in hits(text, also)}
-        if HELD in wanted and any(holds(view.text) for view in views(text)):
+        seen = list(views(text, bool(also))) if also or may_hide(text) else [View(text)]
+        kinds |= {kind for _, _, kind in hits(seen, also)}
+        if HELD in wanted and any(holds(view.text) for view in seen):
             kinds.add(HELD)
     return kinds & wanted
 

@@ -29,6 +29,9 @@ LONG = b"a" * 16
 """`text.translate(ALPHABET)` has this in it where something in `text` may be base64 or hexadecimal, a
 piece of it at least: without separators the names of members would be such a piece in every answer."""
 
+_LINES = bytes(10 if byte in b"\n\r\\" else ALPHABET[byte] for byte in range(256))
+_SIGN = 6
+
 SEPARATOR = b"\x1f"
 WHITE = b" \t\n\r\x0b\x0c\x1f"
 _KEPT = re.compile(rb"(?:[^\s\x1f\\]|\\(?![nr]))+")
@@ -36,22 +39,27 @@ _ROUNDS = 4
 
 # What comes to a letter of ASCII, or to nothing: the rest of such escapes says nothing that is looked for.
 _UNSEEN = (
-    rb"\xc2(?:[\x80-\x9f]|\xad)|\xcd\x8f|\xd8\x9c|\xe1(?:\xa0[\x8b-\x8f]|\x85[\x9f\xa0])"
-    rb"|\xe2(?:\x80[\x8b-\x8f\xaa-\xae]|\x81[\xa0-\xaf])|\xe3\x85\xa4|\xef(?:\xbb\xbf|\xb8[\x80-\x8f]|\xbe\xa0)"
-    rb"|\xf3\xa0[\x84-\x87][\x80-\xbf]"
+    rb"(?<=\xc2)(?:[\x80-\x9f]|\xad)|(?<=\xcd)\x8f|(?<=\xd8)\x9c"
+    rb"|(?<=\xe1)(?:\xa0[\x8b-\x8f]|\x85[\x9f\xa0])"
+    rb"|(?<=\xe2)(?:\x80[\x8b-\x8f\xaa-\xae]|\x81[\xa0-\xaf])|(?<=\xe3)\x85\xa4"
+    rb"|(?<=\xef)(?:\xbb\xbf|\xb8[\x80-\x8f]|\xbe\xa0)"
+    rb"|(?<=\xf3)\xa0[\x84-\x87][\x80-\xbf]"
 )
+# The first byte stands alone, so that what cannot begin one is passed over a byte at a time.
 _DISGUISE = re.compile(
-    rb"%(?P<url>[0-7][0-9A-Fa-f])|(?P<urls>(?:%[89A-Fa-f][0-9A-Fa-f]){2,4})"
-    rb"|\\{1,8}(?:u(?P<utf16>00[0-7][0-9A-Fa-f]|00[aA][dD]|20[0-9A-Fa-f]{2}|[fF][eE][fF]{2})"
+    rb"[%\\&\x00-\x08\x0b\x0c\x0e-\x1e\x7f\xc2\xcd\xd8\xe1-\xe3\xef\xf3](?:"
+    rb"(?<=%)(?:(?P<url>[0-7][0-9A-Fa-f])|(?P<urls>[89A-Fa-f][0-9A-Fa-f](?:%[89A-Fa-f][0-9A-Fa-f]){1,3}))"
+    rb"|(?<=\\)\\{0,7}(?:u(?P<utf16>00[0-7][0-9A-Fa-f]|00[aA][dD]|20[0-9A-Fa-f]{2}|[fF][eE][fF]{2})"
     rb"|x(?P<hex>[0-7][0-9A-Fa-f])|/)"
-    rb"|&(?:#(?:[xX](?P<xml>[0-9A-Fa-f]{1,6})|(?P<decimal>[0-9]{1,7}))|(?P<name>amp|lt|gt|quot|apos));"
+    rb"|(?<=&)(?:#(?:[xX](?P<xml>[0-9A-Fa-f]{1,6})|(?P<decimal>[0-9]{1,7}))|(?P<name>amp|lt|gt|quot|apos));"
     # Colours and other sequences of a terminal (ECMA-48), controls, and marks that are not seen.
-    rb"|(?:\x1b\[|\xc2\x9b)[0-?]{0,64}[ -/]{0,8}[@-~]|\x1b\][^\x07\x1b\x1f]{0,512}(?:\x07|\x1b\\)"
-    rb"|\x1b(?:[ -/]{1,2}[0-~]|[@-Z\\^_])?|[\x00-\x08\x0b\x0c\x0e-\x1e\x7f]|"
+    rb"|(?:(?<=\x1b)\[|(?<=\xc2)\x9b)[0-?]{0,64}[ -/]{0,8}[@-~]"
+    rb"|(?<=\x1b)\][^\x07\x1b\x1f]{0,512}(?:\x07|\x1b\\)"
+    rb"|(?<=\x1b)(?:[ -/]{1,2}[0-~]|[@-Z\\^_])?|(?<=[\x00-\x08\x0b\x0c\x0e-\x1e\x7f])|"
     + _UNSEEN
     +
     # Letters of tags (U+E0020 to U+E007E) and full width (U+FF01 to U+FF5E).
-    rb"|\xf3\xa0(?P<tag>[\x80\x81][\x80-\xbf])|\xef(?P<wide>\xbc[\x81-\xbf]|\xbd[\x80-\x9e])"
+    rb"|(?<=\xf3)\xa0(?P<tag>[\x80\x81][\x80-\xbf])|(?<=\xef)(?P<wide>\xbc[\x81-\xbf]|\xbd[\x80-\x9e]))"
 )
 _NAMED = {b"amp": b"&", b"lt": b"<", b"gt": b">", b"quot": b'"', b"apos": b"'"}
 
@@ -137,7 +145,7 @@ class Bare(View):
     __slots__ = ("_source",)
 
     def __init__(self, outer: View) -> None:
-        super().__init__(outer.text.replace(b"\\n", b"").replace(b"\\r", b"").translate(None, WHITE), outer)
+        super().__init__(_bare(outer.text), outer)
         self._source = outer.text
 
     def at(self, place: int, more: int = 0) -> int:
@@ -156,13 +164,23 @@ def views(text: bytes, every_run: bool = False) -> Iterator[View]:
 
 
 def may_hide(text: bytes) -> bool:
-    """Whether `text` has views of what is looked for; nearly every text has none."""
+    """Whether `text` may have views of what is looked for: where one of `signs` is, or `in_lines` says so."""
     if text.translate(None, ORDINARY) and marks().search(text, stop):
         return True
-    if text.translate(ALPHABET).find(LONG) < 0:
+    flat = text.replace(SEPARATOR, b"")
+    return beginnings().search(flat, in_run) or in_lines(flat)
+
+
+def in_lines(flat: bytes) -> bool:
+    """Whether the beginning of a format is in `flat` as base64 or hexadecimal that is cut up in lines."""
+    ends = flat.translate(_LINES)
+    if ends.find(LONG + b"\n") < 0 and ends.find(b"\n" + LONG) < 0:
         return False
-    bare = text.replace(b"\\n", b"").replace(b"\\r", b"").translate(None, WHITE)
-    return beginnings()[0].search(bare, stop)
+    return beginnings().search(_bare(flat), stop)
+
+
+def _bare(text: bytes) -> bytes:
+    return text.replace(b"\\n", b"").replace(b"\\r", b"").translate(None, WHITE)
 
 
 def _below(view: View, depth: int, every_run: bool) -> Iterator[View]:
@@ -196,34 +214,29 @@ def stop(_index: int, _from: int, _end: int, _flags: int, _text: bytes) -> bool:
 
 @cache
 def marks() -> Matcher:
-    """What is met only where such a disguise is. A search for `_DISGUISE` itself takes ten times as long."""
+    """The compiled `mark_literals`."""
+    return compile_literals(mark_literals())
+
+
+def mark_literals() -> list[bytes]:
+    """What is met only where such a disguise is."""
     letters = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/_-.:=@~"
     unseen = (0xAD, 0x34F, 0x61C, 0x115F, 0x1160, *range(0x180B, 0x1810), *range(0x200B, 0x2010), 0x3164)
     unseen += (*range(0x202A, 0x202F), *range(0x2060, 0x2070), *range(0xFE00, 0xFE10), 0xFEFF, 0xFFA0)
     found = {bytes([code]) for code in {*range(32), 0x7F} - {*b"\t\n\r\x1f"}}
     found |= {chr(code).encode() for code in (*range(0x80, 0xA0), *unseen)} | {b"\xf3\xa0"}
     found |= {chr(code + 0xFEE0).encode() for code in letters}
-    texts = {f"%{code:02x}" for code in (*letters, *range(9), 0x1B, 0x25)} | {
-        "%e2%80",
-        "%e2%81",
-        "%ef%bb",
-        "%c2%ad",
-    }
-    texts |= {f"\\u00{high}" for high in range(2, 8)} | {
-        "\\u00ad",
-        "\\u001b",
-        "\\u200",
-        "\\u202",
-        "\\u206",
-        "\\ufeff",
-    }
-    texts |= {f"\\x{high}" for high in range(2, 8)} | {"\\x1b", "\\/", "&#0", "&#x0", "&amp;#", "&amp;amp"}
+    texts = {f"%{code:02x}" for code in (*letters, *range(9), 0x1B, 0x25)}
+    texts |= {"%e2%80", "%e2%81", "%ef%bb", "%c2%ad"}
+    texts |= {f"\\u00{high}" for high in range(2, 8)} | {f"\\x{high}" for high in range(2, 8)}
+    texts |= {"\\u00ad", "\\u001b", "\\u200", "\\u202", "\\u206", "\\ufeff", "\\x1b", "\\/"}
+    texts |= {"&#0", "&#x0", "&amp;#", "&amp;amp"}
     texts |= {shape.format(code) for code in letters for shape in ("&#{};", "&#x{:x};")}
     # A space alone says little, but between digits, or in the first line of a key.
     texts |= {"BEGIN%20", *[f"{digit}%20" for digit in range(10)]}
     both = {one for text in texts for one in (text, text.upper(), text.replace("&#x", "&#X"))}
     mixed = {one[:-1] + one[-1:].upper() for one in both if one.startswith(("%", "&#x"))}
-    return compile_literals(sorted(found | {one.encode() for one in both | mixed}))
+    return sorted(found | {one.encode() for one in both | mixed})
 
 
 class Undisguised(View):
@@ -327,7 +340,13 @@ def _base64(chars: bytes) -> bytes:
 
 
 @cache
-def beginnings() -> tuple[Matcher, list[tuple[bytes, str, int]]]:
+def beginnings() -> Matcher:
+    """The compiled literals of `_table`."""
+    return compile_literals([literal for literal, *_ in _table()])
+
+
+@cache
+def _table() -> list[tuple[bytes, str, int]]:
     """The literals that begin a format, as each way writes them, at each alignment, and base64 twice over;
     for each its way, and how many characters of its first group stand before it."""
     table: dict[bytes, tuple[str, int]] = {}
@@ -336,7 +355,18 @@ def beginnings() -> tuple[Matcher, list[tuple[bytes, str, int]]]:
         for once, first in _cores(start):
             table[once] = ("base64", first)
             table |= {twice: ("base64", outer) for twice, outer in _cores(once)}
-    return compile_literals(list(table)), [(literal, *how) for literal, how in table.items()]
+    return [(literal, *how) for literal, how in table.items()]
+
+
+def signs() -> tuple[list[bytes], list[bytes]]:
+    """The marks, and how `beginnings` begin. In each text that has a view is one of the first, or one of the
+    others with `in_run`, unless a line ends within it."""
+    return mark_literals(), sorted({literal[:_SIGN] for literal, *_ in _table()})
+
+
+def in_run(_index: int, _from: int, end: int, _flags: int, flat: bytes) -> bool:
+    """A Visit of `beginnings`: whether it stands where there may be base64, and not in a word."""
+    return flat[max(0, end - len(LONG)) : end + len(LONG)].translate(ALPHABET).find(LONG) >= 0
 
 
 def _cores(data: bytes) -> Iterator[tuple[bytes, int]]:
@@ -383,7 +413,7 @@ def _is_text(plain: bytes) -> bool:
 
 def _runs(text: bytes) -> Iterator[_Stretch]:
     """Those in which a format may begin, each at the alignment at which it does."""
-    matcher, table = beginnings()
+    table = _table()
     hits: list[tuple[int, int]] = []
 
     def visit(index: int, _from: int, end: int, _flags: int, _text: bytes) -> None:
@@ -391,7 +421,7 @@ def _runs(text: bytes) -> Iterator[_Stretch]:
             raise InspectionError(f"more than {HIT_CAP} hits")
         hits.append((end - len(table[index][0]), index))
 
-    matcher.search(text, visit)
+    beginnings().search(text, visit)
     open_runs: list[_Stretch] = []
     for at, index in sorted(hits):
         _, way, first = table[index]
