@@ -101,6 +101,7 @@ def test_an_upstream_that_ends_while_a_call_waits_serves_it_when_it_is_back(aski
     call = guard.request("tools/call", {"name": "echo", "arguments": {"text": "x"}})
     all_wait(tmp_path, 1)
     assert "error" in guard.call("act", code="os._exit(3)")
+    eventually(lambda: "result" in guard.call("act", code="answer = text('up')"), "the upstream")
     at_terminal("approve", ticket(guard.config), "--config", str(guard.config))
     assert guard.answer(call)["result"]["content"][0]["text"] == "x"
 
