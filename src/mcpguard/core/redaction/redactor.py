@@ -102,6 +102,7 @@ class Redactor:
         kind = _HELD + "".join(char if char in _NAME else "_" for char in name[:128])
         with self._lock:
             self._kinds |= {kind}
+        first()  # Compiled here and not when the first message waits for it.
         self._held.hold(key, kind, secret)
         with self._lock:
             self.turns += 1
