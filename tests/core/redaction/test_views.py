@@ -281,3 +281,14 @@ def test_names_in_a_row_are_no_token() -> None:
         ).findings
         == ()
     )
+
+
+def test_what_gives_an_error_its_form_stays_though_a_secret_is_cut_up_around_it() -> None:
+    redactor = Redactor(b"k" * 32)
+    redactor.hold("x", Secret("ab12cd34messageef56gh78"))
+    error = {"code": -32000, "data": ["ab12cd34", "message", "ef56gh78"], "message": "m"}
+    clean = redactor.inspect(error)
+    assert clean.value["code"] == -32000
+    assert clean.value["data"][1] == "message"
+    assert clean.value["data"][0] != "ab12cd34"
+    assert clean.value["data"][2] != "ef56gh78"

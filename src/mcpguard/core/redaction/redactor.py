@@ -60,6 +60,14 @@ _NAMES = 2000
 _LONGEST_NAME = 64
 _LF, _CR, _BACKSLASH = b"\n\r\\"  # A search for a number costs a tenth of that for a byte.
 _ROUNDS = 8
+_FORM = frozenset(
+    [
+        *("code", "message", "data", "type", "text", "content", "contents", "messages", "role", "uri"),
+        *("title", "description", "mimeType", "isError", "result", "resultType", "structuredContent", "task"),
+        *("inputSchema", "properties", "completion", "values", "_meta", "name"),
+    ]
+)
+"""Names without which a result or an error is another thing (specification: schema)."""
 _NUMBERED = 10_000
 _NAME = frozenset("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_.:/-")
 _PLACEHOLDER = rb"\[REDACTED:([A-Za-z0-9_.:/-]+)#([0-9]{1,5})\]"
@@ -255,8 +263,11 @@ class Redactor:
             spans = self._spans(text, also, members(leaves) if order.indices is None else ())
             layout = Layout(arranged)
             for span in spans:
-                for place, start, end in layout.touched(span.start, span.end):
-                    cuts.setdefault(order.part(place), []).append(span._replace(start=start, end=end))
+                touched = list(layout.touched(span.start, span.end))
+                for place, start, end in touched:
+                    # A name that gives a value its form is no part of a secret that is cut up around it.
+                    if len(touched) == 1 or arranged[place] not in _FORM:
+                        cuts.setdefault(order.part(place), []).append(span._replace(start=start, end=end))
         return {index: _merged(sorted(spans)) for index, spans in cuts.items()}
 
     def _spans(self, text: bytes, also: tuple[str, ...], more: Iterable[Hit]) -> list[Span]:
