@@ -1,13 +1,17 @@
 """Fixtures that several folders share: the real `mcpguard run`, and a keychain in memory."""
 
+import os
 from pathlib import Path
 
 import keyring
 import pytest
-from hypothesis import is_hypothesis_test
+from hypothesis import is_hypothesis_test, settings
 
 from tests.adapters.credentials.fake_keyring import FakeKeyring
 from tests.wire.session import Guard
+
+settings.register_profile("suite", max_examples=int(os.environ.get("MCPGUARD_EXAMPLES", "50")))
+settings.load_profile("suite")
 
 TESTS = Path(__file__).parent
 COUNTED = tuple(

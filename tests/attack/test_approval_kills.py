@@ -15,7 +15,7 @@ import pytest
 
 from tests.wire.session import DEADLINE, Guard, eventually, puppet
 
-ROUNDS = int(os.environ.get("MCPGUARD_KILLS", "40"))
+ROUNDS = int(os.environ.get("MCPGUARD_KILLS", "12"))
 SEED = int(os.environ.get("MCPGUARD_KILL_SEED", "11"))
 ROOT = Path(__file__).parents[2]
 RULES = [{"id": "act", "effect": "ask", "tools": ["act"]}]

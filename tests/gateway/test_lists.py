@@ -502,3 +502,9 @@ def test_each_list_leaves_its_own_evidence_though_it_is_inspected_once() -> None
     outcomes = [one for one in world.audit.records if isinstance(one, Outcome)][-4:]
     assert len({one.id for one in outcomes}) == 4
     assert [one.result for one in outcomes[:2]] == [one.result for one in outcomes[2:]]
+
+
+def test_a_big_list_is_inspected_once_too() -> None:
+    big = [{**tool(f"t{number}"), "description": "x" * 2000} for number in range(40)]
+    world = legacy(World(ALLOW_ALL, {"one": big}))
+    assert len(shown(world)) == len(shown(world)) == 40

@@ -361,10 +361,10 @@ def test_what_the_owner_changed_of_mcpguard_stays_with_its_secrets(
     text = config().read_text().replace("version: 1", "version: 1\nagent: mine")
     config().write_text(text)
     policy = config().parent / "policies" / "github.yaml"
-    policy.write_text(policy.read_text().replace('"acme"', '"mine"'))
+    policy.write_text(policy.read_text() + "# mine\n")
     assert main(["undo"]) == 0
     assert config().read_text() == text
-    assert '"mine"' in policy.read_text()
+    assert policy.read_text().endswith("# mine\n")
     assert backend.entries["mcpguard", "github/GITHUB_PERSONAL_ACCESS_TOKEN"] == planted(GITHUB)[0]
     assert not [key for key in backend.entries if "import" in key[1]]
 

@@ -70,13 +70,12 @@ class Recorder:
         """The record of a verdict."""
         invocation = verdict.invocation
         permit = verdict if isinstance(verdict, Permit) else None
-        credentials: tuple[str, ...] = ()
         if isinstance(verdict, Deny):
             credentials = verdict.credentials
-        elif permit is not None:
-            credentials = self._credentials.get((invocation.server, permit.credential), ())
-            if permit.placeholders:
-                credentials = _with_placeholders(credentials, permit)
+        else:
+            credentials = self._credentials.get((invocation.server, verdict.credential), ())
+            if verdict.placeholders:
+                credentials = _with_placeholders(credentials, verdict)
         target = invocation.target
         is_tool = target is not None and target.kind == "tool"
         return Decided(

@@ -149,3 +149,7 @@ def test_no_text_in_place_of_a_star_turns_no_into_yes(text: str, other: str) -> 
     table = Naming("x", [FileKind("", "", "a.b* *ab b/a a?", (), ())])
     if says(table, text) is False:
         assert says(table, text.replace("*", other)) is not True or "*" not in text
+
+
+def test_a_glob_within_an_escape_has_no_answer() -> None:
+    assert says(Naming("x", [FileKind("", "", "a.b", (), ())]), "a%*e") is None
