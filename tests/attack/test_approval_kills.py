@@ -107,7 +107,7 @@ def test_whoever_is_killed_no_effect_lacks_an_approval_and_none_counts_twice(tmp
         guard = Guard(tmp_path, {"p": puppet()}, RULES, **more)
         try:
             guard.hello()
-            assert "done" in str(guard.call("act", code=code(effects, "last")))
+            assert "done" in str(guard.call("act", seconds=60, code=code(effects, "last")))
         finally:
             guard.dispose()
     finally:

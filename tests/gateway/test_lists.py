@@ -15,6 +15,7 @@ from mcpguard.core.redaction.redactor import Redactor
 from mcpguard.core.secret import Secret
 from mcpguard.gateway import listing
 from mcpguard.gateway.flight import Wait
+from mcpguard.gateway.inspection import INLINE_BYTES
 from tests.fakes import GONE, SECRET, World, give, tool
 from tests.gateway.scenes import ALLOW_ALL, deep, last, legacy, modern, offers, put_in_force, quiet, two
 
@@ -508,3 +509,9 @@ def test_a_big_list_is_inspected_once_too() -> None:
     big = [{**tool(f"t{number}"), "description": "x" * 2000} for number in range(40)]
     world = legacy(World(ALLOW_ALL, {"one": big}))
     assert len(shown(world)) == len(shown(world)) == 40
+
+
+async def test_what_is_done_with_much_is_done_elsewhere() -> None:
+    inspector = World(ALLOW_ALL).inspector
+    assert await inspector.apart(lambda: "done", INLINE_BYTES + 1) == "done"
+    assert inspector.waiting == 0
