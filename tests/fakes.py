@@ -144,7 +144,7 @@ class MemoryStore:
         ticket = self.tickets[ticket_id]
         usable = ticket.state == "approved" and ticket.expires > by
         if usable:
-            self.tickets[ticket_id] = structs.replace(ticket, state="used")
+            self.tickets[ticket_id] = structs.replace(ticket, state="used", uses=ticket.uses + 1)
         return self._given(usable)
 
     def _given(self, value: T) -> Wait[T]:

@@ -24,7 +24,7 @@ ANSWERS = """
 import builtins, sys, time
 from mcpguard.cli import approvals, main
 from mcpguard.cli.parser import configured
-from mcpguard.cli.session import store_of
+from mcpguard.serve.interventions import store_of
 approvals.at_terminal = lambda: True
 builtins.input = lambda _prompt: "y"
 while True:

@@ -10,6 +10,7 @@ from tests.wire.session import eventually, puppet
 from tests.wire.test_approvals import RULES, approved, at_terminal, ticket
 from tests.wire.warm import command
 
+APPROVED = b'{"verdict":"approved","by":"test","via":"terminal"}'
 ACT = [{"id": "act", "effect": "ask", "tools": ["act"]}, {"id": "rest", "effect": "allow"}]
 
 
@@ -59,7 +60,7 @@ def test_a_hundred_calls_wait_and_hold_up_no_other(asking, tmp_path):
     assert guard.text("echo", text="x") == "x"
     assert "could not be asked" in str(guard.answer(begun(guard, "one more")))
     with sqlite3.connect(tmp_path / "s" / "state.sqlite") as database:
-        database.execute("UPDATE tickets SET state = 'approved', by_whom = 'test'")
+        database.execute("UPDATE tickets SET state = 'approved', answer = ?", (APPROVED,))
     assert all("done" in str(guard.answer(one)) for one in waiting)
     assert len(set(approved(guard.folder))) == 100
 
@@ -87,7 +88,7 @@ def test_a_store_that_another_process_holds_refuses_and_keeps_the_ticket(asking,
     found = ticket(guard.config)
     database = sqlite3.connect(tmp_path / "s" / "state.sqlite", isolation_level=None)
     database.execute("BEGIN IMMEDIATE")
-    database.execute("UPDATE tickets SET state = 'approved', by_whom = 'test' WHERE id = ?", (found,))
+    database.execute("UPDATE tickets SET state = 'approved', answer = ? WHERE id = ?", (APPROVED, found))
     assert "could not be asked" in str(guard.answer(begun(guard, 3)))
     assert guard.text("echo", text="x") == "x"
     database.execute("COMMIT")

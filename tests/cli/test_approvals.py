@@ -13,8 +13,9 @@ from msgspec import structs
 
 from mcpguard.adapters.store.sqlite import SqliteStore
 from mcpguard.cli import approvals, main
-from mcpguard.core.policy.tickets import Ticket
+from mcpguard.core.policy.tickets import Ticket, TicketAnswer
 from tests.adapters.store.test_store import TICKET, given_by
+from tests.adapters.store.test_store import said as answered
 from tests.cli.test_session import home, notices, store
 
 Capture = pytest.CaptureFixture[str]
@@ -43,6 +44,12 @@ def says(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     return typed
 
 
+def given(folder: Path) -> TicketAnswer:
+    answer = known(folder).answer
+    assert answer is not None
+    return answer
+
+
 def known(folder: Path) -> Ticket:
     found = store(folder).known_ticket("t1")
     assert found is not None
@@ -68,7 +75,8 @@ def test_a_person_sees_the_call_and_approves_it(home: Path, capsys: Capture, say
     assert "Pushing is seen." in said
     assert r"a\u202eb \u001b[31m" in said
     assert "approved: the call goes on" in said
-    assert (known(home).state, known(home).by.partition(":")[0]) == ("approved", "os-user")
+    assert given(home).by.partition(":")[0] == "os-user"
+    assert (known(home).state, given(home).via) == ("approved", "terminal")
     ((what, detail),) = notices(home)
     assert what == "approval-given"
     assert detail.startswith("ticket t1 of os-user:ada by os-user:")
@@ -78,7 +86,7 @@ def test_a_person_refuses_a_call_with_a_reason(home: Path, says: list[str]) -> N
     ask(home)
     says.append("yes")
     assert main(["deny", "t1", "--reason", "Use staging."]) == 0
-    assert (known(home).state, known(home).reason) == ("denied", "Use staging.")
+    assert (known(home).state, given(home).reason) == ("denied", "Use staging.")
     assert [what for what, _ in notices(home)] == ["approval-refused"]
 
 
@@ -111,7 +119,7 @@ def test_what_does_not_wait_any_more_cannot_be_answered(home: Path, capsys: Capt
     says.append("y")
     assert main(["approve", "t1"]) == 2
     assert "no call waits by the ticket 't1'" in capsys.readouterr().err
-    ask(home).answer("t1", "denied", "a", "")
+    ask(home).answer("t1", answered("denied", "a"))
     assert main(["approve", "t1"]) == 2
     assert known(home).state == "denied"
 
@@ -120,7 +128,9 @@ def test_of_two_who_answer_at_once_one_is_told(
     home: Path, capsys: Capture, says: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     found = ask(home)
-    monkeypatch.setattr("builtins.input", lambda _: "y" if found.answer("t1", "denied", "a", "") else "")
+    monkeypatch.setattr(
+        "builtins.input", lambda _: "y" if found.answer("t1", answered("denied", "a")) else ""
+    )
     assert main(["approve", "t1"]) == 2
     assert "was answered by somebody else" in capsys.readouterr().err
     assert sorted(what for what, _ in notices(home)) == ["approval-given", "approval-void"]

@@ -10,13 +10,13 @@ from pathlib import Path
 import pytest
 from msgspec import structs
 
-from mcpguard.adapters.store.sqlite import FILE, SqliteStore, name_of
+from mcpguard.adapters.store.sqlite import FILE, SqliteStore
 from mcpguard.adapters.system.clock import SystemClock
 from mcpguard.adapters.system.identity import operating_system_user
 from mcpguard.cli import main, session
 from mcpguard.core.model import Charge, Invocation, Listed
 from mcpguard.core.policy import pdp
-from mcpguard.core.policy.session import Session
+from mcpguard.core.policy.session import Session, name_of
 from tests.adapters.store.test_store import labels
 
 Capture = pytest.CaptureFixture[str]

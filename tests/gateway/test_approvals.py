@@ -8,7 +8,7 @@ import pytest
 from msgspec import structs
 
 from mcpguard.core.evidence.chain import Decided, Noticed
-from mcpguard.core.policy.tickets import Ticket, TicketState
+from mcpguard.core.policy.tickets import Ticket, TicketAnswer, Verdict
 from mcpguard.gateway.scope import ApprovalTerms
 from tests.fakes import SECRET, World, text, tool
 from tests.gateway.scenes import last, legacy, modern, put_in_force
@@ -45,9 +45,14 @@ def ticket(world: World) -> Ticket:
     return one
 
 
-def answer(world: World, state: TicketState, **more: Any) -> None:
+def answer(world: World, verdict: Verdict, **more: Any) -> None:
+    said = TicketAnswer(verdict, "os-user:ada", "terminal", **more)
+    replaced(world, state=verdict, answer=said)
+
+
+def replaced(world: World, **fields: Any) -> None:
     one = ticket(world)
-    world.store.tickets[one.id] = structs.replace(one, state=state, by="os-user:ada", **more)
+    world.store.tickets[one.id] = structs.replace(one, **fields)
 
 
 def sent(world: World) -> list[str]:
@@ -75,7 +80,7 @@ def test_a_call_is_refused_with_its_ticket_and_the_same_call_goes_on_once_approv
     decided = [one for one in world.audit.records if isinstance(one, Decided) and one.tool == "push"]
     assert [(one.effect, one.cause, one.approval) for one in decided] == [
         ("deny", "approval", ""),
-        ("allow", "", f"{one.id} by os-user:ada"),
+        ("allow", "", f"{one.id} by os-user:ada (terminal)"),
     ]
 
 
@@ -200,12 +205,14 @@ def test_a_tool_that_is_listed_differently_voids_what_was_approved() -> None:
 def test_an_approval_that_has_expired_or_is_used_counts_for_nothing() -> None:
     world = asking()
     push(world)
-    answer(world, "approved", expires=0.0)
+    answer(world, "approved")
+    replaced(world, expires=0.0)
     assert "A person was asked" in said(push(world))
     world = asking(WAITING)
     world.clock.slow = True
     push(world)
-    answer(world, "approved", expires=0.0)
+    answer(world, "approved")
+    replaced(world, expires=0.0)
     world.clock.ring()
     world.turn()
     assert "or it has expired" in said(last(world))

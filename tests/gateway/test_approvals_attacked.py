@@ -11,6 +11,7 @@ from msgspec import structs
 
 from mcpguard.core.evidence.chain import Decided, Noticed
 from mcpguard.core.policy.compiled import PolicySet, compile_policy
+from mcpguard.core.policy.tickets import TicketAnswer
 from mcpguard.core.redaction.redactor import KINDS
 from mcpguard.gateway.approvals import MOST_WAITING
 from mcpguard.gateway.scope import ApprovalTerms
@@ -107,7 +108,9 @@ def test_an_approval_outlives_a_limit_that_became_full_while_the_call_waited() -
     world.send("tools/call", {"name": "push", "arguments": {"to": "other"}}, 8)
     first, second = world.store.tickets.values()
     for one in (first, second):
-        world.store.tickets[one.id] = structs.replace(one, state="approved", by="os-user:ada")
+        world.store.tickets[one.id] = structs.replace(
+            one, state="approved", answer=TicketAnswer("approved", "os-user:ada", "terminal")
+        )
     world.clock.ring()
     world.turn()
     assert sent(world) == ["push"]

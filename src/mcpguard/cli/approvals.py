@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from mcpguard.config.loading import Config
-    from mcpguard.core.policy.tickets import Ticket, TicketState
+    from mcpguard.core.policy.tickets import Ticket, Verdict
 
 EXAMPLES = ("mcpguard approvals", "mcpguard approvals --json")
 
@@ -38,7 +38,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def execute(args: argparse.Namespace) -> int:
     """0."""
-    from mcpguard.cli.session import store_of
+    from mcpguard.serve.interventions import store_of
 
     waiting = store_of(configured(args.config)).waiting()
     if args.json:
@@ -54,42 +54,30 @@ def execute(args: argparse.Namespace) -> int:
 
 def _row(one: Ticket) -> tuple[str, ...]:
     waits = f"{max(0, time.time() - one.created):.0f} s"
-    return one.id, waits, one.principal, one.agent or "", _call(one), ", ".join(one.rules)
+    return one.id, waits, one.principal, one.agent or "", one.summary, ", ".join(one.rules)
 
 
-def _call(one: Ticket) -> str:
-    return f"{one.method} {one.server}/{one.target}"
-
-
-def answer(args: argparse.Namespace, state: TicketState, reason: str = "") -> int:
+def answer(args: argparse.Namespace, verdict: Verdict, reason: str = "") -> int:
     """Show the call to the person at the terminal and answer its ticket. Raises SessionError where there is
     no terminal or no such ticket, AuditError where no evidence can be left; then nothing is answered."""
-    from mcpguard.adapters.system.identity import operating_system_user
-    from mcpguard.cli.session import note_of, store_of
+    from mcpguard.adapters.system.identity import groups_of_user, operating_system_user
+    from mcpguard.core.policy.tickets import TicketAnswer
+    from mcpguard.serve.interventions import give, store_of, waiting_ticket
 
     if not at_terminal():
         raise SessionError("an approval is for a person, so it needs a terminal")
     config: Config = configured(args.config)
     store = store_of(config)
-    ticket = store.known_ticket(args.ticket)
-    if ticket is None or ticket.state != "waiting" or ticket.expires <= time.time():
-        raise SessionError(f"no call waits by the ticket {args.ticket!r} (`mcpguard approvals`)")
+    ticket = waiting_ticket(store, args.ticket)
     _show(ticket)
-    verb = "approve" if state == "approved" else "deny"
-    if not _confirmed(f"{verb} {plain(_call(ticket))}? [y/N] "):
+    verb = "approve" if verdict == "approved" else "deny"
+    if not _confirmed(f"{verb} {plain(ticket.summary)}? [y/N] "):
         print("not answered")
         return 1
     who = operating_system_user()
     by = f"{who.source}:{who.id}"
-    what = "approval-given" if state == "approved" else "approval-refused"
-    note_of(config, what, f"ticket {ticket.id} of {ticket.principal} by {by}")
-    try:
-        if not store.answer(ticket.id, state, by, reason):
-            raise SessionError(f"the ticket {ticket.id} was answered by somebody else, or has expired")
-    except SessionError as problem:
-        note_of(config, "approval-void", f"ticket {ticket.id} by {by}: {problem}")
-        raise
-    print(style("approved: the call goes on" if state == "approved" else "denied", "green"))
+    give(config, store, ticket, TicketAnswer(verdict, by, "terminal", groups_of_user(), reason))
+    print(style("approved: the call goes on" if verdict == "approved" else "denied", "green"))
     return 0
 
 
@@ -103,7 +91,7 @@ def _confirmed(question: str) -> bool:
 
 def _show(ticket: Ticket) -> None:
     agent = f" with {ticket.agent}" if ticket.agent else ""
-    print(style(plain(_call(ticket)), "bold"))
+    print(style(plain(ticket.summary), "bold"))
     print(f"  by {plain(ticket.principal + agent)}; asked by {plain(', '.join(ticket.rules))}")
     print(f"  {style(plain(ticket.message), 'yellow')}")
     for line in _readable(ticket.shown).split("\n"):

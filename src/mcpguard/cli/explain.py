@@ -166,8 +166,9 @@ def _check_server(config: Config | None, server: str) -> None:
 
 def _live(config: Config, asked: Invocation) -> StoredSession | None:
     """The session that this call would be decided in now, None for a new one. Says which it is."""
-    from mcpguard.adapters.store.sqlite import SqliteStore, default_folder, name_of
+    from mcpguard.adapters.store.sqlite import SqliteStore, default_folder
     from mcpguard.adapters.system.clock import SystemClock
+    from mcpguard.core.policy.session import name_of
 
     folder = config.session_folder or default_folder()
     if not folder.exists():

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import argparse
-import os
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import TYPE_CHECKING
 
 from mcpguard.adapters.system.terminal import at_terminal, plain, style, table
@@ -12,8 +11,7 @@ from mcpguard.cli.parser import add_config, configured
 from mcpguard.core.errors import SessionError
 
 if TYPE_CHECKING:
-    from mcpguard.adapters.store.sqlite import KnownSession, SqliteStore
-    from mcpguard.config.loading import Config
+    from mcpguard.adapters.store.sqlite import KnownSession
     from mcpguard.core.policy.session import StoredSession
 
 EXAMPLES = (
@@ -52,6 +50,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def execute(args: argparse.Namespace) -> int:
     """0; 2 where there is no such session, label or state, or where a change is not made from a terminal."""
+    from mcpguard.serve.interventions import clear_label, end_session, store_of
+
     config = configured(args.config)
     store = store_of(config)
     if args.what == "list":
@@ -61,20 +61,14 @@ def execute(args: argparse.Namespace) -> int:
     else:
         _from_a_terminal(args.what)
         session = _chosen(store.known(), args.session)
+        short = f"session {session.name[:SHOWN]}"
         if args.what == "clear":
-            _clear(config, store, session, args.label)
+            clear_label(config, store, session, args.label)
+            print(f"{style('cleared', 'green')} {plain(args.label)} of {short}")
         else:
-            _end(config, store, session)
+            end_session(config, store, session)
+            print(f"{style('ended', 'green')} {short}: it starts over with the next call")
     return 0
-
-
-def store_of(config: Config) -> SqliteStore:
-    """What the processes that serve this configuration share."""
-    from mcpguard.adapters.store.sqlite import SqliteStore, default_folder
-    from mcpguard.adapters.system.clock import SystemClock
-
-    folder = config.session_folder or default_folder()
-    return SqliteStore(folder, config.session_idle_seconds, SystemClock())
 
 
 def _chosen(known: list[KnownSession], name: str) -> KnownSession:
@@ -90,50 +84,6 @@ def _chosen(known: list[KnownSession], name: str) -> KnownSession:
 def _from_a_terminal(what: str) -> None:
     if not at_terminal():
         raise SessionError(f"`mcpguard session {what}` is for a person, so it needs a terminal")
-
-
-# --- changes -------------------------------------------------------------------------------------
-
-
-def _clear(config: Config, store: SqliteStore, session: KnownSession, label: str) -> None:
-    if session.state is None or label not in session.state.labels:
-        raise SessionError(f"session {session.name[:SHOWN]} has no label {label!r}")
-    note_of(config, "label-cleared", f"{label} of {_who(session)}")
-
-    def without(kept: StoredSession) -> StoredSession:
-        kept.labels = [one for one in kept.labels if one != label]
-        kept.causes.pop(label, None)
-        return kept
-
-    store.edit(session.name, without)
-    print(f"{style('cleared', 'green')} {plain(label)} of session {session.name[:SHOWN]}")
-
-
-def _end(config: Config, store: SqliteStore, session: KnownSession) -> None:
-    note_of(config, "session-ended", _who(session))
-    now = datetime.now(UTC).timestamp()
-    store.edit(session.name, lambda kept: kept.ended(now))
-    print(f"{style('ended', 'green')} session {session.name[:SHOWN]}: it starts over with the next call")
-
-
-def _who(session: KnownSession) -> str:
-    agent = f" with {session.agent}" if session.agent else ""
-    return f"session {session.name} of {session.principal}{agent}"
-
-
-def note_of(config: Config, what: str, detail: str) -> None:
-    """Leave evidence of what is about to change. Raises AuditError, and then nothing changes."""
-    from mcpguard import __version__
-    from mcpguard.adapters.audit.reader import default_folder
-    from mcpguard.adapters.audit.writer import note
-    from mcpguard.adapters.system.identity import operating_system_user
-    from mcpguard.core.evidence.chain import Noticed, Opened
-
-    now, who = datetime.now(UTC), operating_system_user()
-    folder = config.audit.path if config.audit else default_folder()
-    durability = config.audit.durability if config.audit else "flush"
-    opened = Opened(now, __version__, os.getpid(), f"{who.source}:{who.id}", (), "")
-    note(folder, durability, opened, Noticed(now, what, detail=detail))
 
 
 # --- what is shown -------------------------------------------------------------------------------
@@ -173,7 +123,9 @@ def _print_one(one: KnownSession, as_json: bool) -> None:
 
         print(SessionShown.model_validate(one).model_dump_json())
         return
-    print(f"{style(_who(one), 'bold')}, last used {_when(one.used)}")
+    from mcpguard.serve.interventions import described
+
+    print(f"{style(described(one), 'bold')}, last used {_when(one.used)}")
     kept = one.state
     if kept is None:
         print("It cannot be read, so what depends on it is refused: `mcpguard session end` starts it over.")

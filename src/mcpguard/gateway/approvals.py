@@ -11,8 +11,9 @@ import msgspec
 from msgspec import structs
 
 from mcpguard.core.errors import InspectionError, SessionError
-from mcpguard.core.model import Cause, Deny, Invocation, Permit
-from mcpguard.core.policy.tickets import Ticket
+from mcpguard.core.model import Cause, Deny, Invocation, Json, Permit
+from mcpguard.core.policy.session import name_of
+from mcpguard.core.policy.tickets import Ticket, objection
 from mcpguard.gateway.ports import Store
 from mcpguard.gateway.scope import ClientScope, Request
 from mcpguard.protocol.catalogue import Catalogue
@@ -41,6 +42,8 @@ _OVER = (
 )
 _SPENT = "The approval is used up."
 _LONG = "The arguments are longer than a person can be shown, so nobody was asked."
+_NO_CHANNEL = "The rules that ask agree on no channel by which a person could answer, so nobody was asked."
+_VOID = "The approval does not count: {}."
 _KEPT = "Whether a person has answered cannot be known now (ticket {}). Make the same call again later."
 
 
@@ -61,6 +64,8 @@ class Approvals:
         would, rules = await self._foreseen(invocation, deny)
         if isinstance(would, Deny):  # Nobody is asked about what cannot go on.
             return would
+        if not self._scope.judge.policies.terms(rules).via:
+            return _said(deny, _NO_CHANNEL)
         said = "A person could not be asked."
         try:
             ticket = await self._asked(store, would, rules, deny.message)
@@ -170,24 +175,29 @@ class Approvals:
     def _ticket(self, call: Invocation, rules: tuple[str, ...], shown: str = "", message: str = "") -> Ticket:
         scope, target, name = self._scope, call.target, ""
         now = scope.recorder.now().timestamp()
+        terms = scope.judge.policies.terms(rules)
+        args = call.args or {}
         if target is not None:
             # What its server did not list is the client's own text; as it is, it is among the arguments.
             name = target.name if target.digest else scope.inspector.text(target.name)
         return Ticket(
             id=os.urandom(6).hex(),
             created=now,
-            expires=now + scope.approvals.ticket_seconds,
+            expires=now + (terms.seconds or scope.approvals.ticket_seconds),
             principal=f"{call.principal.source}:{call.principal.id}",
             agent=call.agent,
+            session=name_of(call.principal, call.agent),
             server=call.server,
             method=call.method,
             target=name,
-            args=sha256(_ordered(call.args)).hexdigest(),
+            args=_digest(call.args),
+            parts={name: _digest(value) for name, value in args.items()},
             definition="" if target is None else target.digest,
             policies=scope.judge.policies.digest,
             rules=rules,
             message=message,
             shown=shown,
+            terms=terms,
         )
 
     async def _waited(self, store: Store, request: Request, ticket: Ticket) -> Ticket:
@@ -230,15 +240,25 @@ class Approvals:
 
 def _refusal(ticket: Ticket) -> str:
     """Why a call may not be made by the ticket, "" where it may."""
+    answer = ticket.answer
+    if answer is None:
+        return _LATER.format(ticket.id)
     if ticket.state == "denied":
-        return f"A person refused this call{f': {ticket.reason}' if ticket.reason else '.'}"
+        return f"A person refused this call{f': {answer.reason}' if answer.reason else '.'}"
     if ticket.state == "used":
         return _OVER
-    return "" if ticket.state == "approved" else _LATER.format(ticket.id)
+    against = objection(ticket, answer)
+    return _VOID.format(against) if against else ""
 
 
 def _by(permit: Permit, ticket: Ticket) -> Permit:
-    return structs.replace(permit, approval=f"{ticket.id} by {ticket.by}")
+    answer = ticket.answer
+    by = "" if answer is None else f" by {answer.by} ({answer.via})"
+    return structs.replace(permit, approval=f"{ticket.id}{by}")
+
+
+def _digest(value: Json) -> str:
+    return sha256(_ordered(value)).hexdigest()
 
 
 def _said(deny: Deny, how: str) -> Deny:

@@ -19,12 +19,12 @@ import pytest
 from msgspec import structs
 
 from mcpguard.adapters.store import sqlite
-from mcpguard.adapters.store.sqlite import FILE, SqliteStore, default_folder, name_of
+from mcpguard.adapters.store.sqlite import FILE, SqliteStore, default_folder
 from mcpguard.adapters.system import clock as system_clock
 from mcpguard.adapters.system.clock import Uptime, uptime
 from mcpguard.core.errors import SessionError
 from mcpguard.core.model import Principal
-from mcpguard.core.policy.session import Session
+from mcpguard.core.policy.session import Session, name_of
 from tests.adapters.store.test_store import ADA, DAILY, given_by, labels, later
 from tests.fakes import FixedClock
 
@@ -268,7 +268,7 @@ def test_a_session_that_cannot_be_read_is_never_taken_for_a_new_one(
 def test_a_file_of_a_later_version_is_refused(tmp_path: Path, machine: Machine) -> None:
     labels(machine.store(tmp_path), add="a")
     with sqlite3.connect(tmp_path / FILE) as database:
-        database.execute("PRAGMA user_version = 3")
+        database.execute("PRAGMA user_version = 4")
     with pytest.raises(SessionError, match="was made by a later version of mcpguard"):
         labels(machine.store(tmp_path))
 

@@ -17,7 +17,7 @@ from mcpguard.adapters.system.clock import Uptime
 from mcpguard.core.errors import SessionError
 from mcpguard.core.model import Charge, Invocation, Principal
 from mcpguard.core.policy.session import Session
-from mcpguard.core.policy.tickets import Ticket
+from mcpguard.core.policy.tickets import Ticket, TicketAnswer, Verdict
 from mcpguard.gateway.flight import Wait
 from mcpguard.gateway.ports import Store
 from tests.fakes import FixedClock, MemoryStore
@@ -161,8 +161,27 @@ def test_a_fake_that_is_down_or_slow_keeps_the_contract() -> None:
 # --- tickets ---------------------------------------------------------------------------------------
 
 TICKET = Ticket(
-    "t1", 100.0, 200.0, "os-user:ada", "desk", "s", "tools/call", "push", "a", "d", "p", ("p/r",), "", "{}"
+    id="t1",
+    created=100.0,
+    expires=200.0,
+    principal="os-user:ada",
+    agent="desk",
+    session="1",
+    server="s",
+    method="tools/call",
+    target="push",
+    args="a",
+    parts={},
+    definition="d",
+    policies="p",
+    rules=("p/r",),
+    message="",
+    shown="{}",
 )
+
+
+def said(verdict: Verdict, by: str, reason: str = "") -> TicketAnswer:
+    return TicketAnswer(verdict, by, "terminal", reason=reason)
 
 
 def test_the_same_call_has_one_ticket_while_it_can_be_answered(make: Make) -> None:
@@ -171,7 +190,7 @@ def test_the_same_call_has_one_ticket_while_it_can_be_answered(make: Make) -> No
     again = structs.replace(TICKET, id="t2", created=199.0, expires=299.0)
     assert given_by(make().ask(again)).id == "t1"
     assert given_by(store.ask(structs.replace(again, created=200.0))).id == "t2"
-    for number, other in enumerate([{"args": "b"}, {"definition": "e"}, {"policies": "q"}, {"agent": None}]):
+    for number, other in enumerate([{"args": "b"}, {"definition": "e"}, {"policies": "q"}, {"session": "2"}]):
         assert given_by(store.ask(structs.replace(TICKET, id=f"o{number}", **other))).id == f"o{number}"
 
 

@@ -18,7 +18,7 @@ from mcpguard.adapters.store import sqlite, tickets
 from mcpguard.adapters.store.sqlite import FILE, SqliteStore
 from mcpguard.core.errors import SessionError
 from mcpguard.core.policy.tickets import Ticket
-from tests.adapters.store.test_store import TICKET, given_by
+from tests.adapters.store.test_store import TICKET, given_by, said
 from tests.fakes import FixedClock
 
 ROOT = Path(__file__).parents[3]
@@ -37,17 +37,17 @@ def test_a_ticket_is_answered_once(tmp_path: Path) -> None:
     one, other = store(tmp_path), store(tmp_path)
     given_by(one.ask(fresh()))
     assert [ticket.id for ticket in other.waiting()] == ["t1"]
-    assert other.answer("t1", "approved", "os-user:ada", "")
-    assert not one.answer("t1", "denied", "os-user:eve", "No.")
+    assert other.answer("t1", said("approved", "os-user:ada"))
+    assert not one.answer("t1", said("denied", "os-user:eve", "No."))
     found = other.known_ticket("t1")
     assert found is not None
-    assert (found.state, found.by, found.reason) == ("approved", "os-user:ada", "")
+    assert (found.state, found.answer) == ("approved", said("approved", "os-user:ada"))
     assert other.waiting() == []
 
 
 def test_an_approval_is_used_once(tmp_path: Path) -> None:
     given_by(store(tmp_path).ask(fresh()))
-    store(tmp_path).answer("t1", "approved", "a", "")
+    store(tmp_path).answer("t1", said("approved", "a"))
     assert [given_by(store(tmp_path).use("t1", time.time())) for _ in range(3)] == [True, False, False]
 
 
@@ -70,7 +70,7 @@ def test_of_processes_at_once_one_uses_each_approval(tmp_path: Path) -> None:
     mine = store(tmp_path)
     for number in range(100):
         given_by(mine.ask(fresh(id=f"t{number}", args=str(number), principal=str(number))))
-        mine.answer(f"t{number}", "approved", "a", "")
+        mine.answer(f"t{number}", said("approved", "a"))
     command = [sys.executable, "-c", USE, str(tmp_path)]
     running = [subprocess.Popen(command, cwd=ROOT, stdout=-1, text=True) for _ in range(3)]
     used = [line for process in running for line in process.communicate(timeout=60)[0].split()]
@@ -79,7 +79,7 @@ def test_of_processes_at_once_one_uses_each_approval(tmp_path: Path) -> None:
 
 def test_one_that_was_denied_cannot_be_used(tmp_path: Path) -> None:
     given_by(store(tmp_path).ask(fresh()))
-    store(tmp_path).answer("t1", "denied", "a", "No.")
+    store(tmp_path).answer("t1", said("denied", "a", "No."))
     assert not given_by(store(tmp_path).use("t1", time.time()))
 
 
@@ -87,9 +87,9 @@ def test_what_has_expired_is_neither_answered_nor_used_and_goes(tmp_path: Path) 
     mine = store(tmp_path)
     given_by(mine.ask(TICKET))
     assert mine.waiting() == []
-    assert not mine.answer("t1", "approved", "a", "")
+    assert not mine.answer("t1", said("approved", "a"))
     given_by(mine.ask(fresh(id="t2")))
-    mine.answer("t2", "approved", "a", "")
+    mine.answer("t2", said("approved", "a"))
     assert not given_by(mine.use("t2", time.time() + 61))
     assert mine.known_ticket("t1") is None
 
@@ -121,8 +121,12 @@ def test_a_ticket_that_cannot_be_read_is_an_error(tmp_path: Path) -> None:
     [
         "state = 'approved '",
         "state = x'617070726f766564'",
-        "by_whom = x'00', state = 'approved'",
-        "reason = 1.5e0 || x'ff'",
+        "state = 'approved'",
+        "state = 'approved', answer = x'ff'",
+        "state = 'approved', answer = 1",
+        """state = 'approved', answer = '{"verdict":"denied","by":"a","via":"terminal"}'""",
+        """answer = '{"verdict":"approved","by":"a","via":"terminal"}'""",
+        "uses = 'x'",
     ],
 )
 def test_a_row_that_somebody_edited_is_no_approval(tmp_path: Path, forged: str) -> None:
@@ -140,9 +144,12 @@ def test_an_edited_question_is_not_what_a_waiting_call_goes_on_with(tmp_path: Pa
     mine = store(tmp_path)
     asked = given_by(mine.ask(fresh()))
     with sqlite3.connect(tmp_path / FILE) as database:
-        database.execute("UPDATE tickets SET question = x'7b7d', state = 'denied', reason = 'No.'")
+        database.execute(
+            "UPDATE tickets SET question = x'7b7d', state = 'denied',"
+            """ answer = '{"verdict":"denied","by":"a","via":"terminal","reason":"No."}'"""
+        )
     found = given_by(mine.ticket(asked))
-    assert found == structs.replace(asked, state="denied", reason="No.")
+    assert found == structs.replace(asked, state="denied", answer=said("denied", "a", "No."))
 
 
 def test_what_tickets_wrote_is_moved_to_the_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -155,7 +162,7 @@ def test_what_tickets_wrote_is_moved_to_the_file(tmp_path: Path, monkeypatch: py
     mine = store(tmp_path)
     for number in range(5):
         given_by(mine.ask(fresh(id=f"t{number}", args=str(number))))
-        mine.answer(f"t{number}", "approved", "a", "")
+        mine.answer(f"t{number}", said("approved", "a"))
         given_by(mine.use(f"t{number}", time.time()))
     assert moved == [tmp_path / FILE] * 2
 

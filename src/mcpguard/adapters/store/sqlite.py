@@ -12,7 +12,6 @@ import time
 from collections.abc import Callable
 from contextlib import ExitStack, suppress
 from functools import partial
-from hashlib import sha256
 from pathlib import Path
 from threading import Thread
 from typing import TYPE_CHECKING, Any, TypeVar, cast
@@ -26,8 +25,8 @@ from mcpguard.adapters.system.clock import Uptime, uptime
 from mcpguard.adapters.system.files import state_folder
 from mcpguard.core.errors import SessionError
 from mcpguard.core.model import Invocation, Principal
-from mcpguard.core.policy.session import PARTS, LabelCause, Session, StoredSession
-from mcpguard.core.policy.tickets import Ticket, TicketState
+from mcpguard.core.policy.session import PARTS, LabelCause, Session, StoredSession, name_of
+from mcpguard.core.policy.tickets import Ticket, TicketAnswer
 from mcpguard.core.policy.written import MAX_WINDOW
 from mcpguard.gateway.flight import Wait
 from mcpguard.gateway.ports import Clock
@@ -36,7 +35,7 @@ if TYPE_CHECKING:
     import sqlite3
 
 FILE = "state.sqlite"
-FORM = 2
+FORM = 3
 """The version of the tables, as the file's `user_version`."""
 BUSY_SECONDS = 1.0
 """How long a change may find the file busy before it is refused."""
@@ -184,10 +183,10 @@ class SqliteStore:
         """The ticket of that id. Raises SessionError."""
         return self._patient(lambda: tickets.one(self._open(), ticket_id))
 
-    def answer(self, ticket_id: str, state: TicketState, by: str, reason: str) -> bool:
+    def answer(self, ticket_id: str, answer: TicketAnswer) -> bool:
         """Answer a ticket; false where it is not waiting any more. Raises SessionError."""
         now = time.time()
-        return self._patient(lambda: tickets.answered(self._open(), ticket_id, state, by, reason, now))
+        return self._patient(lambda: tickets.answered(self._open(), ticket_id, answer, now))
 
     def _patient(self, look: Callable[[], T]) -> T:
         import sqlite3
@@ -435,9 +434,3 @@ def _checkpoint(path: Path) -> None:
             database.execute("PRAGMA wal_checkpoint(PASSIVE)")
         finally:
             database.close()
-
-
-def name_of(principal: Principal, agent: str | None) -> str:
-    """What a session is called in the file."""
-    key = msgspec.json.encode([principal.source, principal.id, agent])
-    return sha256(key).hexdigest()[:32]

@@ -12,7 +12,7 @@ import msgspec
 from msgspec import structs
 
 from mcpguard.core.errors import SessionError
-from mcpguard.core.policy.tickets import Ticket, TicketState
+from mcpguard.core.policy.tickets import Ticket, TicketAnswer, TicketState
 
 if TYPE_CHECKING:
     import sqlite3
@@ -23,31 +23,34 @@ MOST_WAITING = 100
 _UNREADABLE = "a ticket cannot be read"
 
 TABLES = """
+    DROP TABLE IF EXISTS tickets;
     CREATE TABLE IF NOT EXISTS tickets (
-        id TEXT PRIMARY KEY, fingerprint TEXT NOT NULL, principal TEXT NOT NULL, state TEXT NOT NULL,
-        expires REAL NOT NULL, by_whom TEXT NOT NULL, reason TEXT NOT NULL, question BLOB NOT NULL
+        id TEXT PRIMARY KEY, fingerprint TEXT NOT NULL, kin TEXT NOT NULL, principal TEXT NOT NULL,
+        state TEXT NOT NULL, expires REAL NOT NULL, uses INTEGER NOT NULL, answer BLOB, question BLOB NOT NULL
     );
     CREATE INDEX IF NOT EXISTS tickets_same ON tickets (fingerprint);
+    CREATE INDEX IF NOT EXISTS tickets_kin ON tickets (kin, state, expires);
     CREATE INDEX IF NOT EXISTS tickets_waiting ON tickets (principal, state, expires);
     CREATE INDEX IF NOT EXISTS tickets_expired ON tickets (expires);
 """
 """With row ids, unlike sessions, and indexes: else a look reads the questions of all that it passes, however
-long."""
+long. Tickets of an earlier form are dropped: whoever waits is asked about again."""
 _SAME = (
-    "SELECT state, by_whom, reason, question FROM tickets"
+    "SELECT state, uses, answer, question FROM tickets"
     " WHERE fingerprint = ? AND state <> 'used' AND expires > ?"
 )
-_NOW = "SELECT state, by_whom, reason FROM tickets WHERE id = ?"
-_ONE = "SELECT state, by_whom, reason, question FROM tickets WHERE id = ?"
-_WAITING = "SELECT state, by_whom, reason, question FROM tickets WHERE state = 'waiting' AND expires > ?"
+_NOW = "SELECT state, uses, answer FROM tickets WHERE id = ?"
+_ONE = "SELECT state, uses, answer, question FROM tickets WHERE id = ?"
+_WAITING = "SELECT state, uses, answer, question FROM tickets WHERE state = 'waiting' AND expires > ?"
 _COUNT = "SELECT count(*) FROM tickets WHERE principal = ? AND state = 'waiting' AND expires > ?"
-_ANSWER = (
-    "UPDATE tickets SET state = ?, by_whom = ?, reason = ? WHERE id = ? AND state = 'waiting' AND expires > ?"
+_ANSWER = "UPDATE tickets SET state = ?, answer = ? WHERE id = ? AND state = 'waiting' AND expires > ?"
+_USE = (
+    "UPDATE tickets SET state = 'used', uses = uses + 1 WHERE id = ? AND state = 'approved' AND expires > ?"
 )
-_USE = "UPDATE tickets SET state = 'used' WHERE id = ? AND state = 'approved' AND expires > ?"
 _STATES = get_args(TicketState)
 _encode = msgspec.json.Encoder().encode
 _decode = msgspec.json.Decoder(Ticket).decode
+_decode_answer = msgspec.json.Decoder(TicketAnswer).decode
 
 
 def ask(database: sqlite3.Connection, ticket: Ticket) -> Ticket:
@@ -72,14 +75,15 @@ def _add(database: sqlite3.Connection, ticket: Ticket) -> None:
     row = (
         ticket.id,
         ticket.fingerprint,
+        ticket.kin,
         ticket.principal,
         "waiting",
         ticket.expires,
-        "",
-        "",
+        0,
+        None,
         _encode(ticket),
     )
-    database.execute("INSERT INTO tickets VALUES (?, ?, ?, ?, ?, ?, ?, ?)", row)
+    database.execute("INSERT INTO tickets VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)", row)
 
 
 def now(database: sqlite3.Connection, asked: Ticket) -> Ticket | None:
@@ -100,11 +104,10 @@ def waiting(database: sqlite3.Connection, now: float) -> list[Ticket]:
     return sorted(found, key=lambda ticket: ticket.created)
 
 
-def answered(
-    database: sqlite3.Connection, ticket_id: str, state: TicketState, by: str, reason: str, now: float
-) -> bool:
+def answered(database: sqlite3.Connection, ticket_id: str, answer: TicketAnswer, now: float) -> bool:
     """Answer a ticket; false where it is not waiting any more."""
-    return database.execute(_ANSWER, (state, by, reason, ticket_id, now)).rowcount == 1
+    place = (answer.verdict, _encode(answer), ticket_id, now)
+    return database.execute(_ANSWER, place).rowcount == 1
 
 
 def used(database: sqlite3.Connection, ticket_id: str, now: float) -> bool:
@@ -113,15 +116,21 @@ def used(database: sqlite3.Connection, ticket_id: str, now: float) -> bool:
 
 
 def _ticket(row: tuple[Any, Any, Any, bytes]) -> Ticket:
-    state, by, reason, question = row
+    state, uses, answer, question = row
     try:
         asked = _decode(question)
     except (ValueError, RecursionError):
         raise SessionError(_UNREADABLE) from None
-    return _with(asked, state, by, reason)
+    return _with(asked, state, uses, answer)
 
 
-def _with(asked: Ticket, state: Any, by: Any, reason: Any) -> Ticket:
-    if state not in _STATES or type(by) is not str or type(reason) is not str:
+def _with(asked: Ticket, state: Any, uses: Any, answer: Any) -> Ticket:
+    if state not in _STATES or type(uses) is not int:
         raise SessionError(_UNREADABLE)
-    return structs.replace(asked, state=state, by=by, reason=reason)
+    try:
+        said = None if answer is None else _decode_answer(answer)
+    except (ValueError, TypeError, RecursionError):
+        raise SessionError(_UNREADABLE) from None
+    if state != ("waiting" if said is None else "used" if uses else said.verdict):
+        raise SessionError(_UNREADABLE)
+    return structs.replace(asked, state=state, uses=uses, answer=said)

@@ -27,6 +27,7 @@ from mcpguard.core.errors import PolicyError, Problem
 from mcpguard.core.model import Json
 from mcpguard.core.policy.folding import Folded
 from mcpguard.core.policy.params import Placed, placed, with_values
+from mcpguard.core.policy.tickets import AnswerTerms, terms_of
 from mcpguard.core.policy.written import (
     ACTIONS,
     ANY_ACTION,
@@ -203,6 +204,11 @@ class PolicySet:
                 self._folded.clear()
             found = self._candidates[key] = self._find(*key)
         return found
+
+    def terms(self, names: Iterable[str]) -> AnswerTerms:
+        """What these rules, which ask, want of an answer."""
+        wanted = frozenset(names)
+        return terms_of(rule.written.ask for rule in self.rules if rule.name in wanted)
 
     def _find(self, server: str, tool: str | None, action: str, on: Moment) -> Candidates:
         matching = [

@@ -8,10 +8,12 @@ session alone, so a limit is exact however many calls are made at once.
 from __future__ import annotations
 
 from datetime import datetime, timedelta
+from hashlib import sha256
 
+import msgspec
 from msgspec import Struct
 
-from mcpguard.core.model import Charge, Invocation, Json, Permit
+from mcpguard.core.model import Charge, Invocation, Json, Permit, Principal
 from mcpguard.core.policy.written import window_of
 
 PARTS = 60
@@ -43,6 +45,12 @@ class StoredSession(Struct):
         """What is left where the session ended before `now`: the windows that are not over."""
         spent = {key: parts for key, parts in self.spent.items() if _lasts(key, parts, now)}
         return StoredSession(spent=spent)
+
+
+def name_of(principal: Principal, agent: str | None) -> str:
+    """What the session of `principal` with `agent` is called where sessions are stored."""
+    key = msgspec.json.encode([principal.source, principal.id, agent])
+    return sha256(key).hexdigest()[:32]
 
 
 def _lasts(key: str, parts: list[tuple[int, int]], now: float) -> bool:

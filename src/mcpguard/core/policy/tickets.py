@@ -1,49 +1,158 @@
 """A ticket: the question to a person whether one call may be made, and the answer.
 
 Law of this file: a ticket approves what its fingerprint is made of, and nothing else: who asks with which
-agent, for what as it was listed, with which arguments, under which policies and by which rules.
+agent, for what as it was listed, with which arguments, under which policies and by which rules. An answer
+counts only as the rules that ask want it.
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from hashlib import sha256
 from typing import Literal
 
 import msgspec
-from msgspec import Struct
+from msgspec import Struct, structs
+
+from mcpguard.core.policy.written import AskEntry, Channel, window_of
 
 TicketState = Literal["waiting", "approved", "denied", "used"]
+Verdict = Literal["approved", "denied"]
+Lasting = Literal["once", "session", "time"]
+
+UNPROVEN = "its rule asks for a passkey, and this approval has none"
+
+
+class AnswerTerms(Struct, frozen=True):
+    """What the rules that ask want of an answer, all together. `seconds` is how long the ticket can be
+    answered, 0 for the configuration's; `via` the channels; of each list in `approvers` one must have
+    approved; `show` are the arguments that stand first."""
+
+    seconds: int = 0
+    via: tuple[Channel, ...] = ("console", "terminal")
+    passkey: bool = False
+    approvers: tuple[tuple[str, ...], ...] = ()
+    show: tuple[str, ...] = ()
+
+
+class TicketAnswer(Struct, frozen=True):
+    """What a person said. `by` is who it was ("SOURCE:ID"), with `groups`, through `via`. `lasts` says how
+    long it counts: for one call, for the session, or until `until` (seconds since 1970, UTC); the arguments
+    in `free` may then have other values. `assertion` is the WebAuthn assertion by which a passkey approved,
+    as JSON, "" for none."""
+
+    verdict: Verdict
+    by: str
+    via: Channel
+    groups: tuple[str, ...] = ()
+    reason: str = ""
+    lasts: Lasting = "once"
+    until: float = 0.0
+    free: tuple[str, ...] = ()
+    assertion: str = ""
 
 
 class Ticket(Struct, frozen=True):
-    """One question. `created` and `expires` are seconds since 1970 (UTC). `args` is the sha256 (hex) of the
-    arguments, `definition` that of what the server listed, `policies` the digest of the policies; `rules`
-    ask. `message` is what their author says, `shown` the inspected arguments as JSON, for the person. `by` is
-    who answered, with `reason`."""
+    """One question. `created` and `expires` are seconds since 1970 (UTC). `session` is the name of the
+    principal's session with that agent. `args` is the sha256 (hex) of the arguments, and `parts` that of each
+    by its name, `definition` that of what the server listed, `policies` the digest of the policies; `rules`
+    ask. `message` is what their author says, `shown` the inspected arguments as JSON, for the person."""
 
     id: str
     created: float
     expires: float
     principal: str
     agent: str | None
+    session: str
     server: str
     method: str
     target: str
     args: str
+    parts: dict[str, str]
     definition: str
     policies: str
     rules: tuple[str, ...]
     message: str
     shown: str
+    terms: AnswerTerms = AnswerTerms()
     state: TicketState = "waiting"
-    by: str = ""
-    reason: str = ""
+    answer: TicketAnswer | None = None
+    uses: int = 0
 
     @property
     def fingerprint(self) -> str:
         """The sha256 (hex) of what the answer is about."""
+        return _digest((self.kin, self.args))
+
+    @property
+    def kin(self) -> str:
+        """The same but for the arguments."""
         parts = (
-            *(self.principal, self.agent, self.server, self.method, self.target),
-            *(self.args, self.definition, self.policies, self.rules),
+            *(self.session, self.server, self.method, self.target),
+            *(self.definition, self.policies, self.rules),
         )
-        return sha256(msgspec.json.encode(parts)).hexdigest()
+        return _digest(parts)
+
+    @property
+    def summary(self) -> str:
+        """What is called, as its client named it."""
+        return f"{self.method} {self.server}/{self.target}"
+
+
+def terms_of(asks: Iterable[AskEntry | None]) -> AnswerTerms:
+    """What the `ask` of several rules want together; without any channel left nobody can answer."""
+    terms = AnswerTerms()
+    via: frozenset[Channel] | None = None
+    for ask in asks:
+        one = ask or AskEntry()
+        channels = frozenset(one.channels)
+        via = channels if via is None else via & channels
+        seconds = window_of(one.timeout) or 0 if one.timeout else 0
+        terms = AnswerTerms(
+            seconds=min(filter(None, (terms.seconds, seconds)), default=0),
+            passkey=terms.passkey or one.proof == "passkey",
+            approvers=terms.approvers + ((one.approvers,) if one.approvers else ()),
+            show=tuple(dict.fromkeys(terms.show + one.show)),
+        )
+    return structs.replace(terms, via=tuple(sorted(via or ())))
+
+
+def objection(ticket: Ticket, answer: TicketAnswer) -> str:
+    """Why `answer` does not count, the rest of a sentence after a colon; "" where it does. Whether its
+    assertion is right is for others to say."""
+    terms = ticket.terms
+    if answer.via not in terms.via:
+        channels = " or ".join(terms.via) or "nothing"
+        return f"its rule allows an answer by {channels}, not by {answer.via}"
+    if answer.verdict == "denied":
+        return ""
+    if terms.approvers and _last(answer.by) == _last(ticket.principal):
+        return f"{answer.by} made the call, and its rule asks for somebody else"
+    identities = {answer.by, *(f"group:{name}" for name in answer.groups)}
+    for approvers in terms.approvers:
+        if identities.isdisjoint(approvers):
+            return f"{answer.by} is not among its approvers, {', '.join(approvers)}"
+    return UNPROVEN if terms.passkey and not answer.assertion else ""
+
+
+def challenge_of(ticket: Ticket, answer: TicketAnswer) -> bytes:
+    """What a passkey signs (32 bytes): this answer to this ticket and to no other."""
+    parts = (
+        ticket.id,
+        ticket.fingerprint,
+        answer.verdict,
+        answer.by,
+        answer.lasts,
+        answer.until,
+        answer.free,
+    )
+    return sha256(b"mcpguard approval\n" + msgspec.json.encode(parts)).digest()
+
+
+def _last(identity: str) -> str:
+    # One person may be known to two sources by one name: rather refuse than let them approve for themselves.
+    return identity.rpartition(":")[2].casefold()
+
+
+def _digest(parts: object) -> str:
+    return sha256(msgspec.json.encode(parts)).hexdigest()

@@ -27,6 +27,8 @@ from mcpguard.core.policy.placeholders import problems_in
 Effect = Literal["allow", "ask", "deny"]
 Moment = Literal["call", "result"]
 Mode = Literal["enforce", "shadow"]
+Channel = Literal["console", "terminal", "client"]
+"""By which a person answers: the local page, a command at a terminal, or the client that made the call."""
 
 EXTENSION = "extension"
 """The action of each method of an extension that a server's configuration declares."""
@@ -58,6 +60,8 @@ ASKED = frozenset({"sampling/createMessage", "elicitation/create", "roots/list"}
 
 MAX_WINDOW = 31 * 86_400
 """The longest window of a limit, in seconds."""
+MAX_TIMEOUT = 86_400
+"""The longest time that a person has to answer, in seconds."""
 
 _PER = re.compile(r"([1-9][0-9]{0,6})([smhd])")
 _SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86_400}
@@ -119,6 +123,12 @@ def _matching_something(key: str) -> Must:
 
 
 _A_DAY = Must(lambda day: "" if end_of(day) else "a day is written YYYY-MM-DD", format="date")
+_A_TIMEOUT = Must(
+    lambda time: (
+        "" if 0 < (window_of(time) or 0) <= MAX_TIMEOUT else "a time is a number with s, m or h, at most 24h"
+    ),
+    pattern=f"^{_PER.pattern}$",
+)
 _A_WINDOW = Must(
     lambda per: (
         "a window is `session`, or a number with s, m, h or d, at most 31d" if window_of(per) is None else ""
@@ -172,6 +182,60 @@ class Limit(Filled):
             yield (), "a limit has exactly one of `calls`, `bytes` and `units`"
         if self.cost != 1 and self.units is None:
             yield ("cost",), "`cost` belongs to a limit of `units`"
+
+
+Approver = Annotated[
+    str,
+    matching(
+        r"(?:group:.+|(?!group:)[^\s:]+:.*\S)",
+        "an approver is written SOURCE:ID, such as os-user:ada, or group:NAME",
+    ),
+]
+
+
+class AskEntry(Filled):
+    """How a call is approved that an `ask` rule leaves to a person. Where several rules ask, all of them
+    count: the shortest time, the channels that each of them allows, an approver of each."""
+
+    timeout: Annotated[str, _A_TIMEOUT] | None = Field(
+        None,
+        description="How long the person has to answer, and the approval can be used: a number with `s`, `m` "
+        "or `h`. Default: `approvals.ticket_seconds` of the configuration.",
+    )
+    via: Annotated[
+        Annotated[Channel, Tag("text")] | Annotated[Items[Channel], Tag("a list")],
+        by_shape("text", "a list"),
+        Must(lambda via: "" if via else "name at least one channel"),
+    ] = Field(
+        ("console", "terminal"),
+        description="The channels that may answer: `console`, `terminal`, and `client`: the client asks its "
+        "user (elicitation), and may answer in the user's place.",
+    )
+    proof: Literal["passkey"] | None = Field(
+        None,
+        description="`passkey`: each approval needs the passkey of an approver (WebAuthn with user "
+        "verification, on the console).",
+    )
+    approvers: Items[Approver] = Field(
+        (),
+        description="Who may approve: principals (`SOURCE:ID`) and groups (`group:NAME`), never who made the "
+        "call. Default: whoever uses one of the channels.",
+    )
+    show: Items[str] = Field(
+        (), description="Names of arguments that stand first, and that notices carry. All are shown anyway."
+    )
+
+    @property
+    def channels(self) -> tuple[Channel, ...]:
+        """`via` as a list."""
+        return (self.via,) if isinstance(self.via, str) else self.via
+
+    def mistakes(self) -> Iterator[Mistake]:
+        """What cannot be met."""
+        if self.proof and self.channels != ("console",):
+            yield ("proof",), "a passkey is asked for on the console: write `via: console` as well"
+        if self.approvers and "client" in self.channels:
+            yield ("approvers",), "a client answers for who made the call, who cannot be the approver"
 
 
 OBLIGATIONS = ("redact", "label", "fact", "limit", "argument", "credential")
@@ -242,6 +306,7 @@ class Rule(Filled):
         "configuration. Its `env` or `headers` take the place of the server's own; if it is unavailable, "
         "the call is refused.",
     )
+    ask: AskEntry | None = Field(None, description="How a person answers. For `effect: ask`.")
     message: str = Field("", description="What the model is told when this rule refuses.")
 
     def mistakes(self) -> Iterator[Mistake]:
@@ -253,6 +318,8 @@ class Rule(Filled):
                 yield (key,), _LETS_NOTHING.format(key=key)
             elif getattr(self, key) and self.on == "result" and key in ("limit", "argument", "credential"):
                 yield (key,), _ON_CALL.format(key=key)
+        if self.ask is not None and self.effect != "ask":
+            yield ("ask",), "`ask` belongs to a rule with `effect: ask`"
         if self.credential and set(self.action) <= ASKED:
             yield ("credential",), "the client answers this, so there is no server to use a credential with"
         if self.on == "result":

@@ -1,0 +1,95 @@
+"""What a person changes, from outside, in the state that serving processes share: answers to tickets, labels
+and sessions.
+
+Law of this file: evidence first. A change that cannot be recorded is not made; one that was recorded and
+could not be made leaves a record of that.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING
+
+from mcpguard import __version__
+from mcpguard.adapters.store.sqlite import KnownSession, SqliteStore
+from mcpguard.adapters.store.sqlite import default_folder as store_folder
+from mcpguard.adapters.system.clock import SystemClock
+from mcpguard.core.errors import SessionError
+from mcpguard.core.policy.tickets import Ticket, TicketAnswer, objection
+
+if TYPE_CHECKING:
+    from mcpguard.config.loading import Config
+    from mcpguard.core.policy.session import StoredSession
+
+
+def store_of(config: Config) -> SqliteStore:
+    """What the processes that serve this configuration share."""
+    return SqliteStore(config.session_folder or store_folder(), config.session_idle_seconds, SystemClock())
+
+
+def waiting_ticket(store: SqliteStore, ticket_id: str) -> Ticket:
+    """The ticket of that id. Raises SessionError where no call waits by it."""
+    ticket = store.known_ticket(ticket_id)
+    if ticket is None or ticket.state != "waiting" or ticket.expires <= time.time():
+        raise SessionError(f"no call waits by the ticket {ticket_id!r} (`mcpguard approvals`)")
+    return ticket
+
+
+def give(config: Config, store: SqliteStore, ticket: Ticket, answer: TicketAnswer) -> None:
+    """Answer `ticket`. Raises SessionError where the answer would not count, where it cannot be stored, and
+    where somebody else was quicker; AuditError where no evidence can be left. Then nothing is answered."""
+    against = objection(ticket, answer)
+    if against:
+        raise SessionError(f"the ticket {ticket.id} cannot be answered: {against}")
+    what = "approval-given" if answer.verdict == "approved" else "approval-refused"
+    note_of(config, what, f"ticket {ticket.id} of {ticket.principal} by {answer.by} ({answer.via})")
+    try:
+        if not store.answer(ticket.id, answer):
+            raise SessionError(f"the ticket {ticket.id} was answered by somebody else, or has expired")
+    except SessionError as problem:
+        note_of(config, "approval-void", f"ticket {ticket.id} by {answer.by}: {problem}")
+        raise
+
+
+def clear_label(config: Config, store: SqliteStore, session: KnownSession, label: str) -> None:
+    """Take a label off a session. Raises SessionError where it has none of that name or cannot be changed,
+    AuditError where no evidence can be left."""
+    if session.state is None or label not in session.state.labels:
+        raise SessionError(f"the session has no label {label!r}")
+    note_of(config, "label-cleared", f"{label} of {described(session)}")
+
+    def without(kept: StoredSession) -> StoredSession:
+        kept.labels = [one for one in kept.labels if one != label]
+        kept.causes.pop(label, None)
+        return kept
+
+    store.edit(session.name, without)
+
+
+def end_session(config: Config, store: SqliteStore, session: KnownSession) -> None:
+    """Have a session start over with the next call; limits go on counting. Raises as `clear_label`."""
+    note_of(config, "session-ended", described(session))
+    now = datetime.now(UTC).timestamp()
+    store.edit(session.name, lambda kept: kept.ended(now))
+
+
+def described(session: KnownSession) -> str:
+    """The session in evidence."""
+    agent = f" with {session.agent}" if session.agent else ""
+    return f"session {session.name} of {session.principal}{agent}"
+
+
+def note_of(config: Config, what: str, detail: str) -> None:
+    """Leave evidence of what is about to change. Raises AuditError, and then nothing changes."""
+    from mcpguard.adapters.audit.reader import default_folder
+    from mcpguard.adapters.audit.writer import note
+    from mcpguard.adapters.system.identity import operating_system_user
+    from mcpguard.core.evidence.chain import Noticed, Opened
+
+    now, who = datetime.now(UTC), operating_system_user()
+    folder = config.audit.path if config.audit else default_folder()
+    durability = config.audit.durability if config.audit else "flush"
+    opened = Opened(now, __version__, os.getpid(), f"{who.source}:{who.id}", (), "")
+    note(folder, durability, opened, Noticed(now, what, detail=detail))
