@@ -292,3 +292,66 @@ def test_other_methods_are_asked_about_as_well() -> None:
 def test_without_anybody_to_ask_it_is_refused_as_before() -> None:
     world = legacy(World(ASK))
     assert "A person" not in said(push(world))
+
+
+# --- how the rules want it approved --------------------------------------------------------------
+
+
+PROVEN = (
+    "  - {id: all, effect: allow, tools: [read]}\n"
+    "  - {id: push, effect: ask, tools: [push], ask: {via: console, proof: passkey}}\n"
+)
+
+
+def proven(against: str) -> ApprovalTerms:
+    async def unproven(_ticket: Ticket, _answer: TicketAnswer) -> str:
+        return against
+
+    return ApprovalTerms(0.0, 900.0, unproven)
+
+
+@pytest.mark.parametrize("era", ["legacy", "modern"])
+def test_an_approval_with_a_passkey_counts_once_it_is_proven(era: str) -> None:
+    world = asking(proven(""), PROVEN, era)
+    push(world, era)
+    replaced(world, state="approved", answer=TicketAnswer("approved", "a:b", "console", assertion="{}"))
+    world.client.sent.clear()
+    assert push(world, era)["content"] == text("pushed")["content"]
+    (one,) = [one for one in world.audit.records if isinstance(one, Decided) and one.approval]
+    assert one.approval == f"{ticket(world).id} by a:b (console, passkey)"
+
+
+@pytest.mark.parametrize(
+    ("terms", "answer", "why"),
+    [
+        (proven("the passkey did not sign this approval"), {"assertion": "{}"}, "did not sign this approval"),
+        (NOW, {"assertion": "{}"}, "passkeys cannot be checked here"),
+        (proven(""), {}, "asks for a passkey, and this approval has none"),
+        (proven(""), {"assertion": "{}", "via": "terminal"}, "by console, not by terminal"),
+        (proven(""), {"assertion": "{}", "via": "client"}, "by console, not by client"),
+    ],
+)
+def test_an_approval_that_is_not_as_the_rule_wants_it_does_not_count(
+    terms: ApprovalTerms, answer: dict[str, str], why: str
+) -> None:
+    world = asking(terms, PROVEN)
+    push(world)
+    replaced(world, state="approved", answer=TicketAnswer("approved", "a:b", **{"via": "console", **answer}))
+    assert f"The approval does not count: its rule {why}" in said(push(world)) or why in said(last(world))
+    assert sent(world) == []
+
+
+def test_rules_that_agree_on_no_channel_have_nobody_asked() -> None:
+    rules = (
+        "  - {id: one, effect: ask, tools: [push], ask: {via: console}}\n"
+        "  - {id: two, effect: ask, tools: [push], ask: {via: terminal}}\n"
+    )
+    world = asking(rules=rules)
+    assert "agree on no channel by which a person could answer" in said(push(world))
+    assert world.store.tickets == {}
+
+
+def test_the_shortest_time_of_the_rules_is_how_long_a_ticket_lives() -> None:
+    world = asking(rules=ASK.replace("tools: [push]", "tools: [push], ask: {timeout: 90s}"))
+    push(world)
+    assert ticket(world).expires - ticket(world).created == 90

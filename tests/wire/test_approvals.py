@@ -9,7 +9,14 @@ import sys
 import time
 
 import pytest
+from msgspec import structs
 
+from mcpguard.config.loading import load_config
+from mcpguard.core.errors import SessionError
+from mcpguard.core.policy.tickets import TicketAnswer
+from mcpguard.serve.interventions import give, passkeys_of, store_of, waiting_ticket
+from tests.adapters.approvals.authenticator import Authenticator, text
+from tests.adapters.approvals.test_passkeys import enrol
 from tests.wire.http_session import HttpGuard
 from tests.wire.session import DEADLINE, puppet
 from tests.wire.warm import command
@@ -112,3 +119,37 @@ def test_a_call_over_http_waits_for_a_person(tmp_path, era):
     finally:
         guard.dispose()
     assert len(approved(tmp_path)) == 1
+
+
+def test_a_rule_that_asks_for_a_passkey_takes_nothing_else(start, tmp_path):
+    device, other = Authenticator(), Authenticator()
+    passkey = enrol(device)
+    entry = {"person": passkey.person, "groups": ["operators"], "id": passkey.id, "key": passkey.key}
+    rules = [{**RULES[0], "ask": {"via": "console", "proof": "passkey", "approvers": ["group:operators"]}}]
+    guard = start(
+        {"p": puppet()},
+        rules,
+        approvals={"passkeys": [entry], "wait_seconds": 0},
+        session={"path": str(tmp_path / "s")},
+    )
+    guard.hello()
+    guard.call("echo", text="x")
+    config = load_config(guard.config)
+    store, known = store_of(config), passkeys_of(config)
+    waiting = waiting_ticket(store, ticket(guard.config))
+    yes = TicketAnswer("approved", passkey.person, "console", passkey.groups)
+    forged = structs.replace(yes, assertion=other.get(known.request(waiting, yes)))
+    for one in (yes, structs.replace(yes, via="terminal"), forged):
+        with pytest.raises(SessionError, match="cannot be answered"):
+            give(config, store, waiting, one)
+    # An agent that can write the file can put it there: the process that serves sees through it.
+    planted = forged.assertion.replace(text(other.id), passkey.id)
+    assert store.answer(waiting.id, structs.replace(forged, assertion=planted))
+    assert "The approval does not count: the passkey did not sign" in str(guard.call("echo", text="x"))
+    guard.call("echo", text="y")
+    waiting = waiting_ticket(store, ticket(guard.config))
+    give(config, store, waiting, structs.replace(yes, assertion=device.get(known.request(waiting, yes))))
+    answer = guard.call("echo", text="y")
+    assert answer["result"]["content"][0]["text"] == "y"
+    assert guard.end() == 0
+    assert approved(guard.folder) == [f"{waiting.id} by {passkey.person} (console, passkey)"]

@@ -71,6 +71,9 @@ CredentialName = Annotated[
         "or a digit",
     ),
 ]
+Base64Url = Annotated[
+    str, matching("[A-Za-z0-9_-]{8,4096}", "expected base64url without padding, as the console shows it")
+]
 Extension = Annotated[
     str,
     matching(
@@ -190,6 +193,20 @@ class SessionEntry(Written):
     )
 
 
+class PasskeyEntry(Written):
+    """An entry of `approvals.passkeys`: the passkey of a person who may approve, as the console shows it."""
+
+    person: Annotated[
+        str,
+        matching(
+            r"(?!group:)[^\s:]+:.*\S", "a person is written SOURCE:ID as in `approvers`, such as os-user:ada"
+        ),
+    ] = Field(description="Who has it, `SOURCE:ID`; rules name the person under `approvers`.")
+    groups: Items[str] = Field((), description="Their groups; `approvers` of rules name one `group:NAME`.")
+    id: Base64Url = Field(description="The id of the credential, as base64url.")
+    key: Base64Url = Field(description="Its public key (COSE), as base64url.")
+
+
 class ApprovalsEntry(Written):
     """`approvals`: calls that rules with `effect: ask` leave to a person."""
 
@@ -202,6 +219,17 @@ class ApprovalsEntry(Written):
         APPROVAL_TICKET_SECONDS,
         description="How long a ticket can be answered, and its approval be used.",
     )
+    passkeys: Items[PasskeyEntry] = Field(
+        (), description="Passkeys of those who may approve where a rule wants `proof: passkey`."
+    )
+
+    def mistakes(self) -> Iterator[Mistake]:
+        """One passkey for two people."""
+        seen: set[str] = set()
+        for index, one in enumerate(self.passkeys):
+            if one.id in seen:
+                yield ("passkeys", index, "id"), "this passkey is in the list already"
+            seen.add(one.id)
 
 
 class TokenEntry(Written):

@@ -118,7 +118,7 @@ class Approvals:
     async def _refused(self, invocation: Invocation, deny: Deny, ticket: Ticket) -> Deny | None:
         """The refusal of a call that cannot go on by the ticket. It leaves an approval to the same call made
         again, such as when a limit has room."""
-        refusal = _refusal(ticket)
+        refusal = _refusal(ticket) or await self._unproven(ticket)
         if refusal:
             return _said(deny, refusal)
         would = await self._scope.judge.decide(invocation, frozenset(ticket.rules), foresee=True)
@@ -127,6 +127,15 @@ class Approvals:
         if isinstance(would, Deny) or not self._same(would, ticket):
             return _said(deny, _CHANGED)
         return None
+
+    async def _unproven(self, ticket: Ticket) -> str:
+        """Why the proof of an approval does not hold; "" where it does, or where none was given: then
+        `objection` says whether one is needed."""
+        answer, check = ticket.answer, self._scope.approvals.unproven
+        if answer is None or not answer.assertion:
+            return ""
+        against = "passkeys cannot be checked here" if check is None else await check(ticket, answer)
+        return _VOID.format(against) if against else ""
 
     async def _foreseen(self, invocation: Invocation, deny: Deny) -> tuple[Permit | Deny, tuple[str, ...]]:
         """The verdict if a person approved, which leaves no trace, and the rules that ask: also those that do
@@ -168,7 +177,8 @@ class Approvals:
                 f"sha256 of the arguments {sha256(encode(args)).hexdigest()}"
             )
             await scope.audit.write(scope.recorder.noticed("approval-asked", call.server, what))
-            said = f"{mine.method} {mine.target} needs an approval: `mcpguard approve {ticket.id}`"
+            how = f"approve {ticket.id}" if "terminal" in mine.terms.via else "console"
+            said = f"{mine.method} {mine.target} needs an approval: `mcpguard {how}`"
             scope.report(call.server, said)
         return ticket
 
@@ -253,7 +263,9 @@ def _refusal(ticket: Ticket) -> str:
 
 def _by(permit: Permit, ticket: Ticket) -> Permit:
     answer = ticket.answer
-    by = "" if answer is None else f" by {answer.by} ({answer.via})"
+    by = ""
+    if answer is not None:
+        by = f" by {answer.by} ({answer.via}{', passkey' if answer.assertion else ''})"
     return structs.replace(permit, approval=f"{ticket.id}{by}")
 
 

@@ -3,7 +3,7 @@ each under which id, and what its upstream asks meanwhile."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 
 from msgspec import Struct
 
@@ -11,7 +11,7 @@ from mcpguard.core.errors import MessageError
 from mcpguard.core.evidence.chain import Noticed
 from mcpguard.core.model import Caller, Json
 from mcpguard.core.policy.compiled import PolicySet
-from mcpguard.core.policy.tickets import Ticket
+from mcpguard.core.policy.tickets import Ticket, TicketAnswer
 from mcpguard.gateway.flight import Flight, Wait
 from mcpguard.gateway.inspection import Inspector
 from mcpguard.gateway.judge import Judge
@@ -28,6 +28,8 @@ class ApprovalTerms(Struct, frozen=True):
 
     wait_seconds: float = 0.0
     ticket_seconds: float = 900.0
+    unproven: Callable[[Ticket, TicketAnswer], Awaitable[str]] | None = None
+    """Why the assertion of an answer does not prove it, the rest of a sentence, "" where it does."""
 
 
 class Questioned(Exception):

@@ -5,7 +5,7 @@ import logging
 import os
 import signal
 import threading
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from pathlib import Path
@@ -26,11 +26,13 @@ from mcpguard.config.policies import builtin_read_only, load_policies
 from mcpguard.core.errors import AuditError, CredentialError, PolicyError
 from mcpguard.core.evidence.chain import Closed, Noticed, Opened
 from mcpguard.core.policy.compiled import PolicySet
+from mcpguard.core.policy.tickets import Ticket, TicketAnswer
 from mcpguard.core.redaction.redactor import OPT_IN
 from mcpguard.core.secret import CredentialRef, Template
 from mcpguard.gateway.flight import as_future
 from mcpguard.gateway.scope import ApprovalTerms
 from mcpguard.serve.fronts import Front, HttpFront, StdioFront
+from mcpguard.serve.interventions import passkeys_of
 from mcpguard.serve.policy_watch import PolicyWatch, look_at
 from mcpguard.serve.worlds import Settings, Shared
 
@@ -63,10 +65,19 @@ def settings_from(config: Config) -> Settings:
         http=config.http,
         session_folder=config.session_folder,
         session_idle_seconds=config.session_idle_seconds,
-        approvals=ApprovalTerms(config.approvals.wait_seconds, config.approvals.ticket_seconds),
+        approvals=_approval_terms(config),
         agent=config.agent,
         config=config.path,
     )
+
+
+def _approval_terms(config: Config) -> ApprovalTerms:
+    passkeys = passkeys_of(config)
+
+    def unproven(ticket: Ticket, answer: TicketAnswer) -> Awaitable[str]:
+        return asyncio.to_thread(passkeys.objection, ticket, answer)
+
+    return ApprovalTerms(config.approvals.wait_seconds, config.approvals.ticket_seconds, unproven)
 
 
 def settings_for_wrap(

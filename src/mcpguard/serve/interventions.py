@@ -13,6 +13,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from mcpguard import __version__
+from mcpguard.adapters.approvals.passkeys import Passkey, Passkeys
 from mcpguard.adapters.store.sqlite import KnownSession, SqliteStore
 from mcpguard.adapters.store.sqlite import default_folder as store_folder
 from mcpguard.adapters.system.clock import SystemClock
@@ -29,6 +30,11 @@ def store_of(config: Config) -> SqliteStore:
     return SqliteStore(config.session_folder or store_folder(), config.session_idle_seconds, SystemClock())
 
 
+def passkeys_of(config: Config) -> Passkeys:
+    """Those that the configuration names."""
+    return Passkeys(Passkey(one.person, one.groups, one.id, one.key) for one in config.approvals.passkeys)
+
+
 def waiting_ticket(store: SqliteStore, ticket_id: str) -> Ticket:
     """The ticket of that id. Raises SessionError where no call waits by it."""
     ticket = store.known_ticket(ticket_id)
@@ -41,10 +47,13 @@ def give(config: Config, store: SqliteStore, ticket: Ticket, answer: TicketAnswe
     """Answer `ticket`. Raises SessionError where the answer would not count, where it cannot be stored, and
     where somebody else was quicker; AuditError where no evidence can be left. Then nothing is answered."""
     against = objection(ticket, answer)
+    if answer.assertion and not against:
+        against = passkeys_of(config).objection(ticket, answer)
     if against:
         raise SessionError(f"the ticket {ticket.id} cannot be answered: {against}")
     what = "approval-given" if answer.verdict == "approved" else "approval-refused"
-    note_of(config, what, f"ticket {ticket.id} of {ticket.principal} by {answer.by} ({answer.via})")
+    proof = f"; the assertion of the passkey: {answer.assertion}" if answer.assertion else ""
+    note_of(config, what, f"ticket {ticket.id} of {ticket.principal} by {answer.by} ({answer.via}){proof}")
     try:
         if not store.answer(ticket.id, answer):
             raise SessionError(f"the ticket {ticket.id} was answered by somebody else, or has expired")

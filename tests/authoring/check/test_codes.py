@@ -14,12 +14,16 @@ TOKEN = "ghp" + "_" + "aZ3kQ9xB7mT2" * 3
 POLICY = "version: 1\npolicy: p\nowner: ada\nrules:\n  - {id: all, effect: allow}\n"
 
 
+PROVEN = POLICY.replace("allow", "ask, ask: {via: console, proof: passkey}")
+
+
 class Scene(NamedTuple):
     """A configuration and its policy. FOLDER in `servers` is the folder that both are in."""
 
     servers: str = "git: {command: sh}"
     policies: str = "[policy.yaml]"
     audit: str = "audit"
+    more: str = ""
     policy: str = POLICY
     live: bool = False
 
@@ -29,7 +33,7 @@ class Scene(NamedTuple):
         (folder / "work").mkdir(parents=True)
         (folder / "policy.yaml").write_text(self.policy)
         (folder / "mcpguard.yaml").write_text(
-            f"version: 1\nservers: {{{servers}}}\npolicies: {self.policies}\naudit: {{path: {self.audit}}}\n"
+            f"version: 1\nservers: {{{servers}}}\npolicies: {self.policies}\naudit: {{path: {self.audit}}}\n{self.more}"
         )
         report = checked(folder / "mcpguard.yaml", None, "warning", live=self.live)
         return {one.code for one in report.findings}
@@ -47,6 +51,10 @@ SCENES = {
     "C103": (Scene(f"git: {{command: sh, env: {{A: {TOKEN}}}}}"), Scene("git: {command: sh, env: {A: b}}")),
     "C104": (Scene("git: {command: sh, cwd: FOLDER}"), Scene("git: {command: sh, cwd: FOLDER/work}")),
     "C105": (Scene("git: {command: 'false'}", live=True), Scene("git: {command: 'false'}")),
+    "C111": (
+        Scene(policy=PROVEN),
+        Scene(policy=PROVEN, more="approvals: {passkeys: [{person: 'a:b', id: aaaaaaaa, key: aaaaaaaa}]}\n"),
+    ),
     "C106": (Scene(policy=POLICY.replace("allow", "allow, credential: key")), Scene()),
     "C107": (
         Scene("far: {url: 'https://api.example/mcp?key=${env:HERE}'}"),

@@ -86,7 +86,7 @@ def test_a_passkey_signs_one_answer_to_one_ticket() -> None:
         challenge_of(structs.replace(TICKET, id="t2"), ADA),
         challenge_of(structs.replace(TICKET, args="b"), ADA),
         *(challenge_of(TICKET, structs.replace(ADA, **more)) for more in (
-            {"verdict": "denied"}, {"by": "x"}, {"lasts": "time"}, {"until": 1.0}, {"free": ("a",)},
+            {"verdict": "denied"}, {"lasts": "time"}, {"until": 1.0}, {"free": ("a",)},
         )),
     ]  # fmt: skip
     assert len({challenge_of(TICKET, ADA), *others}) == 1 + len(others)

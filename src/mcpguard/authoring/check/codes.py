@@ -58,6 +58,11 @@ CODES: dict[str, Code] = {
         "A relative path among the arguments of a server without `cwd`: it starts in an empty folder of "
         "mcpguard's. Give the full path.",
     ),
+    "C111": Code(
+        "warning",
+        "A rule asks for a passkey that nobody can give: `approvals.passkeys` has none, or none of an "
+        "approver of the rule, or the package `webauthn` is missing. Its calls are refused.",
+    ),
     "C201": Code("error", "The audit folder cannot be used, so nothing would be served."),
     "P001": Code(
         "error",

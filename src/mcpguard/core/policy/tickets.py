@@ -136,16 +136,9 @@ def objection(ticket: Ticket, answer: TicketAnswer) -> str:
 
 
 def challenge_of(ticket: Ticket, answer: TicketAnswer) -> bytes:
-    """What a passkey signs (32 bytes): this answer to this ticket and to no other."""
-    parts = (
-        ticket.id,
-        ticket.fingerprint,
-        answer.verdict,
-        answer.by,
-        answer.lasts,
-        answer.until,
-        answer.free,
-    )
+    """What a passkey signs (32 bytes): this answer to this ticket and to no other. Whose passkey it is says
+    who answered."""
+    parts = (ticket.id, ticket.fingerprint, answer.verdict, answer.lasts, answer.until, answer.free)
     return sha256(b"mcpguard approval\n" + msgspec.json.encode(parts)).digest()
 
 
