@@ -75,7 +75,7 @@ def round_trip(home: Path, *words: str) -> None:
     (line,) = [line for line in text.splitlines() if '"mcpguard"' in line]
     entry = json.loads(f"{{{line.partition('{')[2].strip().rstrip(',').removesuffix('}')}}}")["mcpguard"]
     assert os.path.isabs(entry["command"])
-    (policy,) = Path(entry["args"][-1]).parent.glob("policies/echo.yaml")
+    (policy,) = Path(entry["args"][entry["args"].index("--config") + 1]).parent.glob("policies/echo.yaml")
     policy.write_text(POLICY)
     tools, length, leaked = anyio.run(asked, entry)
     assert "secret_length" in tools

@@ -30,7 +30,7 @@ def test_a_client_without_a_file_gets_one_and_loses_it_again(name: str, person: 
     assert main(["install", name, "--config", str(config)]) == 0
     (found,) = existing(person.places)
     assert (found.client.name, [entry.guarded for entry in found.entries]) == (name, [True])
-    assert found.entries[0].args[-2:] == ("--config", str(config))
+    assert found.entries[0].args[-4:] == ("--config", str(config), "--agent", name)
     assert main(["undo"]) == 0
     assert {
         path: data for path, data in tree(*person).items() if default_folder() not in path.parents

@@ -93,3 +93,19 @@ def test_what_one_server_gave_closes_the_way_out_through_another(session, tmp_pa
     assert cause(refused) == "rule"
     assert "Not now." in refused["result"]["content"][0]["text"]
     assert guard.text("files__echo", text="y") == "y"
+
+
+def test_what_one_client_has_read_stops_no_other(start, tmp_path):
+    rules = [
+        {"id": "seen", "effect": "allow", "label": ["private"], "when": "!('private' in session.labels)"},
+    ]
+    shared = {"session": {"path": str(tmp_path / "sessions")}, "agent": "of-the-file"}
+    agents = [("--agent", "desk"), ("--agent", "editor"), ()]
+    for words in agents:
+        guard = start({"p": puppet()}, rules, words=words, **shared)
+        guard.hello()
+        assert guard.text("echo", text="x") == "x"
+        assert cause(guard.call("echo", text="y")) == "no-rule"
+        assert guard.end() == 0
+        opened = guard.records("opened")[-1]
+        assert opened["agent"] == (words[1] if words else "of-the-file")

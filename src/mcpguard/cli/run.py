@@ -22,6 +22,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The options of this verb."""
     add_config(parser)
     parser.add_argument(
+        "--agent",
+        metavar="NAME",
+        help="the label of what connects, instead of `agent` in the configuration; each agent has sessions "
+        "of its own",
+    )
+    parser.add_argument(
         "--http",
         metavar="HOST:PORT",
         help="serve any number of clients over HTTP (Streamable HTTP at /mcp, HTTP+SSE at /sse) instead of "
@@ -32,9 +38,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def execute(args: argparse.Namespace) -> int:
     """Serve until the client ends, or a signal does. Raises ConfigError, PolicyError or AuditError before
     it serves."""
+    from msgspec import structs
+
     from mcpguard.serve.app import serve, settings_from
 
     settings = settings_from(configured(args.config))
+    if args.agent is not None:
+        settings = structs.replace(settings, agent=args.agent)
     if args.http is not None:
         os._exit(_serve_http(settings, args.http))
     # A keychain that waits for a person must not keep a process that has served alive, so no interpreter

@@ -36,7 +36,7 @@ def install(name: str, config: Path, places: Places, journal: MoveJournal, vault
     lock is held. Raises McpGuardError; then all is as it was."""
     client = next(one for one in CLIENTS if one.name == name)
     file, path = _where(client, places)
-    entry = {**client.added, **launcher(config)}
+    entry = client.entry(launcher(config))
     if not path.exists():
         found = ClientFile(client=client, file=file, path=path, target=Path(os.path.realpath(path)))
         todo = client_writing(found, new_text(file, entry), [], entry, new=True)

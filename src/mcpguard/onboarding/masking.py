@@ -49,7 +49,7 @@ def _clients(plan: Plan, launcher: dict[str, Any]) -> Iterator[str]:
             for where, entry in server.origins:
                 if where.path == found.path:
                     yield f"-   {_line(entry.name, masked(entry))}"
-        yield f"+   {_line('mcpguard', launcher)}"
+        yield f"+   {_line('mcpguard', found.client.entry(launcher))}"
 
 
 def _configuration(plan: Plan) -> Iterator[str]:

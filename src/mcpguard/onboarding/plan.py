@@ -140,7 +140,7 @@ class _Maker:
         return not self._wishes.servers or entry.name in self._wishes.servers
 
     def _entry(self, found: ClientFile) -> dict[str, Any]:
-        return {**found.client.added, **self._wishes.launcher}
+        return found.client.entry(self._wishes.launcher)
 
     def _settle(self, found: ClientFile, entry: Entry) -> None:
         yes = {place for name, place in self._wishes.secret if name == entry.name}

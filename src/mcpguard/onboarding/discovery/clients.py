@@ -3,7 +3,7 @@
 `docs/guides/import.md` says for each path whether its vendor's documentation was read for it.
 """
 
-from typing import Literal
+from typing import Any, Literal
 
 from msgspec import Struct
 
@@ -46,6 +46,11 @@ class KnownClient(Struct, frozen=True):
     passes: str = ""
     style: Literal["", "braced", "plain", "shell"] = ""
     added: dict[str, str] = {}
+
+    def entry(self, launcher: dict[str, Any]) -> dict[str, Any]:
+        """The entry of mcpguard in a file of this client, made of `launcher`, its `command` and `args`. Each
+        client is an agent of its own, so that what one has read does not stop the others."""
+        return {**self.added, **launcher, "args": [*launcher["args"], "--agent", self.name]}
 
     @property
     def known(self) -> set[str]:
