@@ -320,8 +320,8 @@ class ConfigFile(Written):
     )
     agent: str | None = Field(
         None,
-        description="A label for what connects, unless `mcpguard run --agent NAME` gives one. It is recorded as a "
-        "claim and can be read by conditions; each agent has sessions of its own.",
+        description="A label for what connects, unless `mcpguard run --agent NAME` gives one. It is recorded "
+        "as a claim and can be read by conditions; each agent has sessions of its own.",
     )
     policies: Items[PolicyRef] = Field(
         (),
