@@ -19,7 +19,7 @@ from mcpguard.core.model import Invocation, Permit, Principal, Redacted
 from mcpguard.core.policy.compiled import PolicySet
 from mcpguard.core.policy.egress import Egress
 from mcpguard.core.policy.session import Session, StoredSession
-from mcpguard.core.policy.tickets import Ticket
+from mcpguard.core.policy.tickets import Ticket, TicketAnswer, TicketState, covers
 from mcpguard.core.redaction.redactor import KINDS, Redactor
 from mcpguard.core.secret import Secret
 from mcpguard.gateway.flight import Wait
@@ -132,20 +132,59 @@ class MemoryStore:
         return wait
 
     def ask(self, ticket: Ticket) -> Wait[Ticket]:
-        now = ticket.created
-        same = [one for one in self.tickets.values() if one.fingerprint == ticket.fingerprint]
-        alive = [one for one in same if one.state != "used" and one.expires > now]
-        return self._given(alive[0] if alive else self.tickets.setdefault(ticket.id, ticket))
+        alive = [
+            one
+            for one in self.tickets.values()
+            if one.state not in ("used", "ended") and one.ends > ticket.created and self._counts(one)
+        ]
+        same = [one for one in alive if one.fingerprint == ticket.fingerprint]
+        denied = [one for one in same if one.state == "denied"]
+        found = (denied or self._covering(ticket, ticket.created) or same)[:1]
+        return self._given(found[0] if found else self.tickets.setdefault(ticket.id, ticket))
 
     def ticket(self, asked: Ticket) -> Wait[Ticket | None]:
-        return self._given(self.tickets.get(asked.id))
+        found = [self.tickets[asked.id]] if asked.id in self.tickets else []
+        return self._given(next(iter(found or self._covering(asked, asked.created)), None))
 
-    def use(self, ticket_id: str, by: float) -> Wait[bool]:
+    def use(self, ticket_id: str, by: float) -> Wait[int]:
         ticket = self.tickets[ticket_id]
-        usable = ticket.state == "approved" and ticket.expires > by
-        if usable:
-            self.tickets[ticket_id] = structs.replace(ticket, state="used", uses=ticket.uses + 1)
-        return self._given(usable)
+        if ticket.state != "approved" or ticket.ends <= by or not self._counts(ticket):
+            return self._given(0)
+        state: TicketState = "used" if ticket.lasts == "once" else "approved"
+        self.tickets[ticket_id] = structs.replace(ticket, state=state, uses=ticket.uses + 1)
+        return self._given(ticket.uses + 1)
+
+    def answer(self, ticket_id: str, answer: TicketAnswer) -> bool:
+        ticket = self.tickets[ticket_id]
+        if ticket.state != "waiting":
+            return False
+        mine = self.tickets[ticket_id] = structs.replace(ticket, state=answer.verdict, answer=answer)
+        if answer.lasts == "session":
+            self._session(mine).approvals.append(ticket_id)
+        if answer.lasts != "once":
+            waiting = [one for one in self.tickets.values() if one.state == "waiting"]
+            for one in waiting:
+                if covers(mine, one):
+                    del self.tickets[one.id]
+        return True
+
+    def end(self, ticket_id: str) -> bool:
+        ticket = self.tickets[ticket_id]
+        if ticket.state != "approved":
+            return False
+        self.tickets[ticket_id] = structs.replace(ticket, state="ended")
+        return True
+
+    def _covering(self, call: Ticket, now: float) -> list[Ticket]:
+        lasting = [one for one in self.tickets.values() if one.state == "approved" and one.lasts != "once"]
+        return [one for one in lasting if covers(one, call) and one.ends > now and self._counts(one)]
+
+    def _counts(self, ticket: Ticket) -> bool:
+        return ticket.lasts != "session" or ticket.id in self._session(ticket).approvals
+
+    def _session(self, ticket: Ticket) -> StoredSession:
+        source, _, name = ticket.principal.partition(":")
+        return self.kept.setdefault((source, name, ticket.agent), StoredSession())
 
     def _given(self, value: T) -> Wait[T]:
         wait: Wait[T] = Wait()

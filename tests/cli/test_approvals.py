@@ -13,7 +13,9 @@ from msgspec import structs
 
 from mcpguard.adapters.store.sqlite import SqliteStore
 from mcpguard.cli import approvals, main
-from mcpguard.core.policy.tickets import Ticket, TicketAnswer
+from mcpguard.cli.parser import configured
+from mcpguard.core.policy.tickets import AnswerTerms, Ticket, TicketAnswer
+from mcpguard.serve.interventions import end_session
 from tests.adapters.store.test_store import TICKET, given_by
 from tests.adapters.store.test_store import said as answered
 from tests.cli.test_session import home, notices, store
@@ -215,3 +217,125 @@ def test_the_end_of_the_input_is_no_answer(
     assert main(["approve", "t1"]) == 1
     assert known(home).state == "waiting"
     assert notices(home) == []
+
+
+# --- approvals that last ---------------------------------------------------------------------------
+
+PARTS = {"text": "a", "list": "b"}
+
+
+def test_an_approval_for_the_session_says_all_that_it_allows(
+    home: Path, capsys: Capture, says: list[str]
+) -> None:
+    ask(home, parts=PARTS)
+    says.append("y")
+    assert main(["approve", "t1", "--for-session", "--any", "text", "--any", "text"]) == 0
+    asked = says[1]
+    assert "This allows every call of tools/call s/push by os-user:ada with desk" in asked
+    assert "until the session ends, and until " in asked
+    assert "with any value of: text\n" in asked
+    assert "with these as shown: list\n" in asked
+    assert (given(home).lasts, given(home).free) == ("session", ("text",))
+    assert 86_000 < given(home).until - time.time() <= 86_400
+    ((_, detail),) = notices(home)
+    assert ", for the session, until " in detail
+    assert detail.endswith(', with any value of "text"')
+    assert given_by(store(home).use("t1", time.time())) == 1
+
+
+def test_an_approval_for_minutes_says_so(home: Path, says: list[str]) -> None:
+    ask(home, parts=PARTS)
+    says.append("y")
+    assert main(["approve", "t1", "--minutes", "30"]) == 0
+    assert "with every argument as shown" in says[1]
+    assert given(home).lasts == "time"
+    assert 1700 < given(home).until - time.time() <= 1800
+
+
+@pytest.mark.parametrize(
+    ("words", "why"),
+    [
+        (["--any", "text"], "only an approval that lasts can leave arguments open"),
+        (
+            ["--for-session", "--any", "t\u0435xt"],
+            "has no argument 't\\u0435xt'; its arguments are: list, text",
+        ),
+        (["--minutes", "0"], "a whole number from 1 to 480"),
+        (["--minutes", "481"], "a whole number from 1 to 480"),
+        (["--minutes", "\u0663"], "a whole number from 1 to 480"),
+        (["--minutes", "5", "--for-session"], "not allowed with argument"),
+    ],
+)
+def test_what_cannot_be_approved_is_not_asked(
+    home: Path, capsys: Capture, says: list[str], words: list[str], why: str
+) -> None:
+    ask(home, parts=PARTS)
+    says.append("y")
+    assert main(["approve", "t1", *words]) == 2
+    assert why in capsys.readouterr().err
+    assert len(says) == 1
+    assert known(home).state == "waiting"
+
+
+def test_a_time_out_of_the_rule_bounds_the_approval(home: Path, capsys: Capture, says: list[str]) -> None:
+    ask(home, terms=AnswerTerms(seconds=600))
+    says.append("y")
+    assert main(["approve", "t1", "--minutes", "11"]) == 2
+    assert "it can last 10 minutes at most" in capsys.readouterr().err
+    assert main(["approve", "t1", "--for-session"]) == 0
+    assert given(home).until - time.time() <= 600
+
+
+def test_approvals_in_force_are_listed_and_a_person_ends_one(
+    home: Path, capsys: Capture, says: list[str]
+) -> None:
+    ask(home, parts=PARTS)
+    says.append("y")
+    main(["approve", "t1", "--for-session", "--any", "text"])
+    given_by(store(home).use("t1", time.time()))
+    capsys.readouterr()
+    main(["approvals"])
+    listed = capsys.readouterr().out
+    assert "no call waits for an approval" in listed
+    assert "ANY VALUE OF" in listed
+    assert "or the session's end" in listed
+    main(["approvals", "--json"])
+    (found,) = json.loads(capsys.readouterr().out)["in_force"]
+    assert (found["ticket"], found["uses"], found["free"], found["lasts"]) == ("t1", 1, ["text"], "session")
+    assert main(["approvals", "end", "t1"]) == 0
+    assert "the next call is asked about" in capsys.readouterr().out
+    detail = dict(notices(home))["approval-ended"]
+    assert detail.startswith("ticket t1 of os-user:ada by os-user:")
+    assert detail.endswith(", used 1 times")
+    assert given_by(store(home).use("t1", time.time())) == 0
+    assert main(["approvals", "end", "t1"]) == 2
+    assert main(["approvals", "end"]) == 2
+
+
+def test_a_single_approval_can_be_taken_back_too(home: Path, capsys: Capture, says: list[str]) -> None:
+    ask(home)
+    says.append("y")
+    main(["approve", "t1"])
+    main(["approvals"])
+    assert "once" in capsys.readouterr().out
+    assert main(["approvals", "end", "t1"]) == 0
+    assert known(home).state == "ended"
+
+
+def test_an_approval_is_not_ended_without_a_terminal(home: Path, capsys: Capture) -> None:
+    assert main(["approvals", "end", "t1"]) == 2
+    assert "is for a person, so it needs a terminal" in capsys.readouterr().err
+
+
+def test_an_approval_goes_with_its_session(home: Path, capsys: Capture, says: list[str]) -> None:
+    ask(home)
+    says.append("y")
+    main(["approve", "t1", "--for-session"])
+    (session,) = store(home).known()
+    assert session.state is not None
+    assert session.state.approvals == ["t1"]
+    end_session(configured(None), store(home), session)
+    assert store(home).approved() == []
+    with sqlite3.connect(home / "sessions" / "state.sqlite") as database:
+        database.execute("UPDATE sessions SET state = x'00'")
+    assert store(home).approved() == []

@@ -153,3 +153,60 @@ def test_a_rule_that_asks_for_a_passkey_takes_nothing_else(start, tmp_path):
     assert answer["result"]["content"][0]["text"] == "y"
     assert guard.end() == 0
     assert approved(guard.folder) == [f"{waiting.id} by {passkey.person} (console, passkey)"]
+
+
+def approved_for_session(start, tmp_path, words):
+    """A server that runs, and the ticket that a person approved."""
+    guard = start({"p": puppet()}, RULES, session={"path": str(tmp_path / "s")})
+    guard.hello()
+    assert "A person was asked" in str(guard.call("echo", text="x"))
+    found = ticket(guard.config)
+    at_terminal("approve", found, *words, "--config", str(guard.config))
+    return guard, found
+
+
+@pytest.mark.parametrize("words", [["--for-session"], ["--minutes", "9"]])
+def test_an_approval_that_lasts_outlives_the_process_and_is_counted(start, tmp_path, words):
+    guard, found = approved_for_session(start, tmp_path, [*words, "--any", "text"])
+    assert guard.text("echo", text="y") == "y"
+    guard.signal(9)
+    guard.wait()
+    again = start({"p": puppet()}, RULES, session={"path": str(tmp_path / "s")})
+    again.hello()
+    assert again.text("echo", text="z") == "z"
+    assert again.end() == 0
+    used = approved(guard.folder) + approved(again.folder)
+    assert [one.partition(", ")[2] for one in used] == ["use 1", "use 2"]
+    assert all(one.startswith(f"{found} by os-user:") for one in used)
+
+
+def test_an_approval_ends_with_the_session_that_a_person_ends(start, tmp_path):
+    guard, found = approved_for_session(start, tmp_path, ["--for-session"])
+    assert guard.text("echo", text="x") == "x"
+    at_terminal("session", "end", "--config", str(guard.config))
+    assert "A person was asked" in str(guard.call("echo", text="x"))
+    assert ticket(guard.config) != found
+
+
+def test_an_approval_that_a_person_ends_counts_no_more(start, tmp_path):
+    guard, found = approved_for_session(start, tmp_path, ["--minutes", "9"])
+    assert guard.text("echo", text="x") == "x"
+    at_terminal("approvals", "end", found, "--config", str(guard.config))
+    assert "A person was asked" in str(guard.call("echo", text="x"))
+
+
+@pytest.mark.parametrize("era", ["modern", "legacy"])
+def test_an_approval_that_lasts_counts_over_http(tmp_path, era):
+    more = {"approvals": WAIT, "session": {"path": str(tmp_path / "s")}}
+    guard = HttpGuard(tmp_path, {"p": puppet()}, RULES, **more)
+    try:
+        client = getattr(guard, era)()
+        call = client.open_call("echo", text="x")
+        words = ["--for-session", "--any", "text", "--config", str(guard.config)]
+        at_terminal("approve", ticket(guard.config), *words)
+        assert call.answer()["result"]["content"][0]["text"] == "x"
+        for other in ("y", "z"):
+            assert client.open_call("echo", text=other).answer()["result"]["content"][0]["text"] == other
+    finally:
+        guard.dispose()
+    assert [one.partition(", ")[2] for one in approved(tmp_path)] == ["use 1", "use 2", "use 3"]

@@ -1,4 +1,5 @@
-"""`mcpguard approvals`: the calls that wait for a person; `approve` and `deny` answer them."""
+"""`mcpguard approvals`: the calls that wait for a person, and the approvals in force; a person ends one.
+`approve` and `deny` answer what waits."""
 
 from __future__ import annotations
 
@@ -7,6 +8,7 @@ import json
 import shutil
 import time
 import unicodedata
+from datetime import datetime
 from typing import TYPE_CHECKING
 
 from mcpguard.adapters.system.terminal import at_terminal, plain, style, table
@@ -14,12 +16,16 @@ from mcpguard.cli.parser import add_config, configured
 from mcpguard.core.errors import SessionError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterable, Iterator
 
+    from mcpguard.adapters.store.sqlite import SqliteStore
     from mcpguard.config.loading import Config
-    from mcpguard.core.policy.tickets import Ticket, Verdict
+    from mcpguard.core.policy.tickets import Ticket, TicketAnswer
 
-EXAMPLES = ("mcpguard approvals", "mcpguard approvals --json")
+    Said = Callable[[Ticket, str, tuple[str, ...]], TicketAnswer]
+    """The answer to a ticket, by whom ("SOURCE:ID") with which groups."""
+
+EXAMPLES = ("mcpguard approvals", "mcpguard approvals --json", "mcpguard approvals end 4f1c09aa7d31")
 
 MOST_READABLE = 262_144
 """So many characters the arguments may take that are shown a member a line."""
@@ -28,27 +34,56 @@ _MORE = "> "
 """Before what continues a line."""
 
 _HEAD = ("TICKET", "WAITS", "PRINCIPAL", "AGENT", "CALL", "RULE")
+_IN_FORCE = ("APPROVED", "UNTIL", "USES", "PRINCIPAL", "AGENT", "CALL", "ANY VALUE OF", "BY")
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The options of this verb."""
+    parser.add_argument(
+        "what",
+        metavar="end",
+        nargs="?",
+        choices=["end"],
+        help="end an approval: the next call needs another",
+    )
+    parser.add_argument("ticket", metavar="TICKET", nargs="?", help="the approval to end")
     parser.add_argument("--json", action="store_true", help="print JSON")
     add_config(parser)
 
 
 def execute(args: argparse.Namespace) -> int:
-    """0."""
+    """0; 2 where there is no such approval, or where it is not ended from a terminal."""
     from mcpguard.serve.interventions import store_of
 
-    waiting = store_of(configured(args.config)).waiting()
+    config = configured(args.config)
+    store = store_of(config)
+    if args.what:
+        return _end(config, store, args.ticket)
+    waiting, in_force = store.waiting(), store.approved()
     if args.json:
         from mcpguard.cli.outputs import WaitingTickets
 
-        print(WaitingTickets.model_validate({"waiting": waiting}).model_dump_json())
-    elif not waiting:
-        print("no call waits for an approval")
-    else:
-        print(table([_HEAD, *map(_row, waiting)]))
+        shown = {"waiting": waiting, "in_force": list(map(_described, in_force))}
+        print(WaitingTickets.model_validate(shown).model_dump_json())
+        return 0
+    print(table([_HEAD, *map(_row, waiting)]) if waiting else "no call waits for an approval")
+    if in_force:
+        print()
+        print(table([_IN_FORCE, *map(_in_force, in_force)]))
+    return 0
+
+
+def _end(config: Config, store: SqliteStore, ticket_id: str | None) -> int:
+    from mcpguard.adapters.system.identity import operating_system_user
+    from mcpguard.serve.interventions import end_approval
+
+    if ticket_id is None:
+        raise SessionError("say which approval to end (`mcpguard approvals`)")
+    if not at_terminal():
+        raise SessionError("`mcpguard approvals end` is for a person, so it needs a terminal")
+    who = operating_system_user()
+    end_approval(config, store, ticket_id, f"{who.source}:{who.id}")
+    print(f"{style('ended', 'green')} {plain(ticket_id)}: the next call is asked about")
     return 0
 
 
@@ -57,28 +92,72 @@ def _row(one: Ticket) -> tuple[str, ...]:
     return one.id, waits, one.principal, one.agent or "", one.summary, ", ".join(one.rules)
 
 
-def answer(args: argparse.Namespace, verdict: Verdict, reason: str = "") -> int:
-    """Show the call to the person at the terminal and answer its ticket. Raises SessionError where there is
-    no terminal or no such ticket, AuditError where no evidence can be left; then nothing is answered."""
+def _in_force(one: Ticket) -> tuple[str, ...]:
+    until = _time(one.ends) + (" or the session's end" if one.lasts == "session" else "")
+    by = "" if one.answer is None else f"{one.answer.by} ({one.answer.via})"
+    free = "" if one.answer is None else _listed(one.answer.free)
+    uses = "once" if one.lasts == "once" else str(one.uses)
+    return one.id, until, uses, one.principal, one.agent or "", one.summary, free, by
+
+
+def _described(one: Ticket) -> dict[str, object]:
+    """For `ApprovalInForce`."""
+    named = {name: getattr(one, name) for name in ("principal", "agent", "server", "method", "target")}
+    more = {name: getattr(one, name) for name in ("rules", "lasts", "ends", "uses", "shown")}
+    said = {name: getattr(one.answer, name) for name in ("by", "via", "free")}
+    return {"ticket": one.id, **named, **more, **said}
+
+
+def _time(seconds: float) -> str:
+    return datetime.fromtimestamp(seconds).astimezone().isoformat(" ", "seconds")[:19]
+
+
+def _listed(names: Iterable[str]) -> str:
+    # A letter that looks like another one is seen to be none.
+    return ", ".join(name if name.isascii() else ascii(name) for name in names)
+
+
+def answer(args: argparse.Namespace, said: Said) -> int:
+    """Show the call to the person at the terminal and answer its ticket as `said`. Raises SessionError where
+    there is no terminal, no such ticket, or the answer would not count, AuditError where no evidence can be
+    left; then nothing is answered."""
     from mcpguard.adapters.system.identity import groups_of_user, operating_system_user
-    from mcpguard.core.policy.tickets import TicketAnswer
-    from mcpguard.serve.interventions import give, store_of, waiting_ticket
+    from mcpguard.serve.interventions import give, must_count, store_of, waiting_ticket
 
     if not at_terminal():
         raise SessionError("an approval is for a person, so it needs a terminal")
     config: Config = configured(args.config)
     store = store_of(config)
     ticket = waiting_ticket(store, args.ticket)
+    who = operating_system_user()
+    given = said(ticket, f"{who.source}:{who.id}", groups_of_user())
+    must_count(config, ticket, given)
     _show(ticket)
-    verb = "approve" if verdict == "approved" else "deny"
-    if not _confirmed(f"{verb} {plain(ticket.summary)}? [y/N] "):
+    if not _confirmed(_question(ticket, given)):
         print("not answered")
         return 1
-    who = operating_system_user()
-    by = f"{who.source}:{who.id}"
-    give(config, store, ticket, TicketAnswer(verdict, by, "terminal", groups_of_user(), reason))
-    print(style("approved: the call goes on" if verdict == "approved" else "denied", "green"))
+    give(config, store, ticket, given)
+    print(style("approved: the call goes on" if given.verdict == "approved" else "denied", "green"))
     return 0
+
+
+def _question(ticket: Ticket, given: TicketAnswer) -> str:
+    """What the person is asked; it says all that the answer would allow."""
+    if given.lasts == "once":
+        return f"{'approve' if given.verdict == 'approved' else 'deny'} {plain(ticket.summary)}? [y/N] "
+    who = ticket.principal + (f" with {ticket.agent}" if ticket.agent else "")
+    until = f"until {_time(given.until)}"
+    fixed = [name for name in ticket.parts if name not in given.free]
+    lines = [
+        f"This allows every call of {ticket.summary} by {who}",
+        f"  {until}" if given.lasts == "time" else f"  until the session ends, and {until} at the latest",
+        f"  with any value of: {_listed(given.free)}" if given.free else "",
+        f"  with these as shown: {_listed(fixed)}" if given.free and fixed else "",
+        "  with every argument as shown" if not given.free else "",
+        "unless the policies or what the server lists change.",
+    ]
+    said = [one for line in lines if line for one in _folded(plain(line))]
+    return "\n".join([*said, "approve? [y/N] "])
 
 
 def _confirmed(question: str) -> bool:

@@ -1,9 +1,16 @@
 """`mcpguard deny`: refuse a call that waits for a person."""
 
+from __future__ import annotations
+
 import argparse
+from typing import TYPE_CHECKING
 
 from mcpguard.cli.approvals import answer
 from mcpguard.cli.parser import add_config
+from mcpguard.core.policy.tickets import TicketAnswer
+
+if TYPE_CHECKING:
+    from mcpguard.core.policy.tickets import Ticket
 
 EXAMPLES = ('mcpguard deny 4f1c09aa7d31 --reason "Use the staging database."',)
 
@@ -17,4 +24,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def execute(args: argparse.Namespace) -> int:
     """0 where it is refused, 1 where the person does not say so, 2 where there is nothing to refuse."""
-    return answer(args, "denied", args.reason)
+
+    def said(_ticket: Ticket, by: str, groups: tuple[str, ...]) -> TicketAnswer:
+        return TicketAnswer("denied", by, "terminal", groups, args.reason)
+
+    return answer(args, said)

@@ -115,6 +115,7 @@ class SessionContent(Printed):
         description="By limit, what it has used up: `[part of the window, amount]`."
     )
     causes: dict[str, LabelCauseShown] = Field(description="By label, what brought it, where that is known.")
+    approvals: tuple[str, ...] = Field(description="The tickets that were approved for the session.")
 
 
 class SessionShown(Printed):
@@ -151,10 +152,30 @@ class WaitingTicket(Printed):
     shown: str = Field(description="The inspected arguments as JSON, at most 65,536 characters of them.")
 
 
+class ApprovalInForce(Printed):
+    """An approval that calls can use."""
+
+    ticket: str = Field(description="The number of its ticket.")
+    principal: str = Field(description="`SOURCE:ID` of whose calls it is for.")
+    agent: str | None = Field(description="The agent's label in the configuration, if it has one.")
+    server: str = Field(description="The upstream.")
+    method: str = Field(description="The method, such as `tools/call`.")
+    target: str = Field(description="The tool, prompt or resource.")
+    rules: tuple[str, ...] = Field(description="The rules that ask.")
+    by: str = Field(description="`SOURCE:ID` of who approved.")
+    via: str = Field(description="The channel: `terminal`, `console` or `client`.")
+    lasts: str = Field(description="`once`, `session` or `time`.")
+    ends: float = Field(description="When it ends at the latest, in seconds since 1970.")
+    free: tuple[str, ...] = Field(description="The arguments that may have any value.")
+    uses: int = Field(description="How many calls used it.")
+    shown: str = Field(description="The inspected arguments of the call that was approved, as JSON.")
+
+
 class WaitingTickets(Printed):
     """What `mcpguard approvals --json` prints."""
 
-    waiting: tuple[WaitingTicket, ...] = Field(description="The oldest first.")
+    waiting: tuple[WaitingTicket, ...] = Field(description="The calls that wait, the oldest first.")
+    in_force: tuple[ApprovalInForce, ...] = Field(description="The approvals that can be used.")
 
 
 class ChainFlaw(Printed):

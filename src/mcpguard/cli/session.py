@@ -137,6 +137,8 @@ def _print_one(one: KnownSession, as_json: bool) -> None:
         print(f"label {style(plain(label), 'yellow')}{plain(why + rules)}")
     for fact in kept.facts:
         print(f"fact  {plain(fact)}")
+    for ticket in kept.approvals:
+        print(f"approval {plain(ticket)} (`mcpguard approvals`)")
     for key, parts in kept.spent.items():
         print(f"limit {plain(key)}: {sum(amount for _, amount in parts)} used")
     print(f"{kept.calls} calls" + (":" if kept.tools else ""))

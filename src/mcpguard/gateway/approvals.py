@@ -13,7 +13,7 @@ from msgspec import structs
 from mcpguard.core.errors import InspectionError, SessionError
 from mcpguard.core.model import Cause, Deny, Invocation, Json, Permit
 from mcpguard.core.policy.session import name_of
-from mcpguard.core.policy.tickets import Ticket, objection
+from mcpguard.core.policy.tickets import Ticket, covers, narrowed, objection
 from mcpguard.gateway.ports import Store
 from mcpguard.gateway.scope import ClientScope, Request
 from mcpguard.protocol.catalogue import Catalogue
@@ -37,9 +37,10 @@ _LATER = (
 )
 _CHANGED = "What was approved has changed meanwhile, so a person has to be asked again: make the call again."
 _OVER = (
-    "The approval was used by the same call, or it has expired: make the call again to have a person asked "
-    "again."
+    "The approval was used by the same call, or it has expired or was ended: make the call again to have a "
+    "person asked again."
 )
+_ENDED = "A person ended the approval: make the call again to have a person asked again."
 _SPENT = "The approval is used up."
 _LONG = "The arguments are longer than a person can be shown, so nobody was asked."
 _NO_CHANNEL = "The rules that ask agree on no channel by which a person could answer, so nobody was asked."
@@ -73,13 +74,10 @@ class Approvals:
                 return _said(deny, _LONG)
             said = _KEPT.format(ticket.id)
             ticket = await self._waited(store, request, ticket)
-            verdict = await self._settled(store, invocation, deny, ticket)
+            return await self._settled(store, request, invocation, deny, ticket)
         except (SessionError, InspectionError) as problem:
             self._scope.report(deny.invocation.server, f"a person could not be asked: {problem}")
             return _said(deny, said)
-        if isinstance(verdict, Permit):
-            request.ticket = ticket
-        return verdict
 
     async def again(
         self, request: Request, invocation: Invocation, ticket: Ticket, suspended: bool
@@ -99,21 +97,24 @@ class Approvals:
         return _by(verdict, ticket)
 
     async def _settled(
-        self, store: Store, invocation: Invocation, deny: Deny, ticket: Ticket
+        self, store: Store, request: Request, invocation: Invocation, deny: Deny, ticket: Ticket
     ) -> Permit | Deny:
         """What comes of the call by its ticket, decided as of now."""
         invocation = structs.replace(invocation, now=self._scope.recorder.now())
         refusal = await self._refused(invocation, deny, ticket)
         if refusal is not None:
             return refusal
-        if not await store.use(ticket.id, invocation.now.timestamp()):
+        uses = await store.use(ticket.id, invocation.now.timestamp())
+        if not uses:
             return _said(deny, _OVER)
+        spent = f" {_SPENT}" if ticket.lasts == "once" else ""
         verdict = await self._scope.judge.decide(invocation, frozenset(ticket.rules))
         if isinstance(verdict, Deny):
-            return _said(verdict, _SPENT)
+            return structs.replace(verdict, message=verdict.message + spent)
         if not self._same(verdict, ticket):  # Others were decided, or policies came, in between.
-            return _said(deny, f"{_CHANGED} {_SPENT}")
-        return _by(verdict, ticket)
+            return _said(deny, _CHANGED + spent)
+        request.ticket = narrowed(ticket, self._ticket(verdict.invocation, ticket.rules), uses)
+        return _by(verdict, request.ticket)
 
     async def _refused(self, invocation: Invocation, deny: Deny, ticket: Ticket) -> Deny | None:
         """The refusal of a call that cannot go on by the ticket. It leaves an approval to the same call made
@@ -153,8 +154,7 @@ class Approvals:
         listed = target
         if target is not None and target.kind in ("tool", "prompt"):
             listed = self._catalogue.find(target.kind, target.exposed)
-        mine = self._ticket(permit.invocation, ticket.rules)
-        return mine.fingerprint == ticket.fingerprint and listed == target
+        return covers(ticket, self._ticket(permit.invocation, ticket.rules)) and listed == target
 
     async def _asked(
         self, store: Store, would: Permit, rules: tuple[str, ...], message: str
@@ -255,18 +255,18 @@ def _refusal(ticket: Ticket) -> str:
         return _LATER.format(ticket.id)
     if ticket.state == "denied":
         return f"A person refused this call{f': {answer.reason}' if answer.reason else '.'}"
-    if ticket.state == "used":
-        return _OVER
+    if ticket.state in ("used", "ended"):
+        return _OVER if ticket.state == "used" else _ENDED
     against = objection(ticket, answer)
     return _VOID.format(against) if against else ""
 
 
 def _by(permit: Permit, ticket: Ticket) -> Permit:
     answer = ticket.answer
-    by = ""
+    by, use = "", "" if ticket.lasts == "once" else f", use {ticket.uses}"
     if answer is not None:
         by = f" by {answer.by} ({answer.via}{', passkey' if answer.assertion else ''})"
-    return structs.replace(permit, approval=f"{ticket.id}{by}")
+    return structs.replace(permit, approval=f"{ticket.id}{by}{use}")
 
 
 def _digest(value: Json) -> str:

@@ -242,15 +242,19 @@ class Store(Protocol):
         Fails with SessionError where the session cannot be read or stored."""
 
     def ask(self, ticket: Ticket) -> Wait[Ticket]:
-        """Store the ticket, and give it; or give the one with its fingerprint that is there already, has not
-        expired and was not used. Fails with SessionError, also where too many wait."""
+        """Store the ticket, and give it; or give one that is there already, has not expired, was not used and
+        is not ended: with its fingerprint, or approved for longer and about this call as well
+        (`tickets.covers`). What was denied stays denied. Fails with SessionError, also where too many
+        wait."""
 
     def ticket(self, asked: Ticket) -> Wait[Ticket | None]:
-        """The same with what it was answered by now; None for one that is gone. Fails with SessionError."""
+        """The same with what it was answered by now; where it is gone, one that was approved for longer and
+        is about the same call, None without one. Fails with SessionError."""
 
-    def use(self, ticket_id: str, by: float) -> Wait[bool]:
-        """Use an approved ticket that has not expired `by` that time, in seconds since 1970; true once.
-        Fails with SessionError."""
+    def use(self, ticket_id: str, by: float) -> Wait[int]:
+        """Use an approved ticket that has not expired `by` that time, in seconds since 1970, whose session
+        lasts if it was approved for that. Over with 1 for the first use, and for each further one of an
+        approval that lasts with one more; with 0 where it cannot be used. Fails with SessionError."""
 
 
 class AuditSink(Protocol):

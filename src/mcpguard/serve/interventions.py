@@ -7,6 +7,7 @@ could not be made leaves a record of that.
 
 from __future__ import annotations
 
+import json
 import os
 import time
 from datetime import UTC, datetime
@@ -18,7 +19,7 @@ from mcpguard.adapters.store.sqlite import KnownSession, SqliteStore
 from mcpguard.adapters.store.sqlite import default_folder as store_folder
 from mcpguard.adapters.system.clock import SystemClock
 from mcpguard.core.errors import SessionError
-from mcpguard.core.policy.tickets import Ticket, TicketAnswer, objection
+from mcpguard.core.policy.tickets import Ticket, TicketAnswer, latest_end, objection
 
 if TYPE_CHECKING:
     from mcpguard.config.loading import Config
@@ -43,23 +44,54 @@ def waiting_ticket(store: SqliteStore, ticket_id: str) -> Ticket:
     return ticket
 
 
+def must_count(config: Config, ticket: Ticket, answer: TicketAnswer) -> None:
+    """Raise SessionError where the answer would not count."""
+    against, now = objection(ticket, answer), time.time()
+    latest = latest_end(ticket, answer.lasts, now)
+    if answer.assertion and not against:
+        against = passkeys_of(config).objection(ticket, answer)
+    if not against and answer.lasts != "once" and not now < answer.until <= latest:
+        against = f"it can last {(latest - now) / 60:.0f} minutes at most"
+    if against:
+        raise SessionError(f"the ticket {ticket.id} cannot be answered: {against}")
+
+
 def give(config: Config, store: SqliteStore, ticket: Ticket, answer: TicketAnswer) -> None:
     """Answer `ticket`. Raises SessionError where the answer would not count, where it cannot be stored, and
     where somebody else was quicker; AuditError where no evidence can be left. Then nothing is answered."""
-    against = objection(ticket, answer)
-    if answer.assertion and not against:
-        against = passkeys_of(config).objection(ticket, answer)
-    if against:
-        raise SessionError(f"the ticket {ticket.id} cannot be answered: {against}")
+    must_count(config, ticket, answer)
     what = "approval-given" if answer.verdict == "approved" else "approval-refused"
     proof = f"; the assertion of the passkey: {answer.assertion}" if answer.assertion else ""
-    note_of(config, what, f"ticket {ticket.id} of {ticket.principal} by {answer.by} ({answer.via}){proof}")
+    by = f"by {answer.by} ({answer.via}){length_of(answer)}{proof}"
+    note_of(config, what, f"ticket {ticket.id} of {ticket.principal} {by}")
     try:
         if not store.answer(ticket.id, answer):
             raise SessionError(f"the ticket {ticket.id} was answered by somebody else, or has expired")
     except SessionError as problem:
         note_of(config, "approval-void", f"ticket {ticket.id} by {answer.by}: {problem}")
         raise
+
+
+def length_of(answer: TicketAnswer) -> str:
+    """How long the answer counts and for what, as the end of a sentence; "" for one call."""
+    if answer.lasts == "once":
+        return ""
+    until = datetime.fromtimestamp(answer.until, UTC).isoformat(" ", "seconds")
+    end = f"until {until}" if answer.lasts == "time" else f"for the session, until {until} at the latest"
+    free = ", ".join(map(json.dumps, answer.free))
+    return f", {end}" + (f", with any value of {free}" if free else "")
+
+
+def end_approval(config: Config, store: SqliteStore, ticket_id: str, by: str) -> None:
+    """End the approval `ticket_id`, for `by` ("SOURCE:ID"): the next call is asked about again. Raises
+    SessionError where there is none of that number or it cannot be stored, AuditError where no evidence can
+    be left."""
+    found = [one for one in store.approved() if one.id == ticket_id]
+    if not found:
+        raise SessionError(f"no approval has the ticket {ticket_id!r} (`mcpguard approvals`)")
+    used = f"used {found[0].uses} times"
+    note_of(config, "approval-ended", f"ticket {ticket_id} of {found[0].principal} by {by}, {used}")
+    store.end(ticket_id)
 
 
 def clear_label(config: Config, store: SqliteStore, session: KnownSession, label: str) -> None:

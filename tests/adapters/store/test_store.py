@@ -16,8 +16,8 @@ from mcpguard.adapters.store.sqlite import SqliteStore
 from mcpguard.adapters.system.clock import Uptime
 from mcpguard.core.errors import SessionError
 from mcpguard.core.model import Charge, Invocation, Principal
-from mcpguard.core.policy.session import Session
-from mcpguard.core.policy.tickets import Ticket, TicketAnswer, Verdict
+from mcpguard.core.policy.session import Session, name_of
+from mcpguard.core.policy.tickets import Lasting, Ticket, TicketAnswer, Verdict
 from mcpguard.gateway.flight import Wait
 from mcpguard.gateway.ports import Store
 from tests.fakes import FixedClock, MemoryStore
@@ -203,3 +203,90 @@ def test_a_ticket_that_is_not_there_is_none(make: Make) -> None:
 def test_a_ticket_that_waits_cannot_be_used(make: Make) -> None:
     given_by(make().ask(TICKET))
     assert not given_by(make().use("t1", 150.0))
+
+
+# --- approvals that last ---------------------------------------------------------------------------
+
+CALL = structs.replace(TICKET, session=name_of(ADA.principal, ADA.agent), parts={"branch": "b", "force": "f"})
+
+
+def lasting(lasts: Lasting, *free: str) -> TicketAnswer:
+    return structs.replace(
+        said("approved", "os-user:ada"), lasts=lasts, until=NOW.timestamp() + 500, free=free
+    )
+
+
+def asked(seconds: float = 0.0, **more: Any) -> Ticket:
+    now = NOW.timestamp() + seconds
+    return structs.replace(CALL, created=now, expires=now + 3000, **more)
+
+
+def approved(store: Any, answer: TicketAnswer, **more: Any) -> None:
+    given_by(store.ask(asked(**more)))
+    assert store.answer("t1", answer)
+
+
+OTHER = {"id": "t2", "args": "b2", "parts": {"branch": "b2", "force": "f"}}
+
+
+def test_an_approval_for_a_time_is_used_again_until_that_is_over(make: Make) -> None:
+    approved(make(), lasting("time"))
+    until = NOW.timestamp() + 500
+    assert [given_by(make().use("t1", until - 1 + number / 9)) for number in range(3)] == [1, 2, 3]
+    assert given_by(make().ask(asked(499, id="t2"))).id == "t1"
+    assert given_by(make().use("t1", until)) == 0
+    assert given_by(make().ask(asked(500, id="t2"))).id == "t2"
+
+
+def test_it_is_found_for_what_differs_in_a_free_argument_only(make: Make) -> None:
+    approved(make(), lasting("time", "branch"))
+    assert given_by(make().ask(asked(**OTHER))).id == "t1"
+    forced = structs.replace(asked(**OTHER), id="t3", args="f2", parts={"branch": "b2", "force": "f2"})
+    assert given_by(make().ask(forced)).id == "t3"
+    assert given_by(make().ask(asked(id="t4", policies="q"))).id == "t4"
+
+
+def test_calls_that_wait_already_go_on_by_it(make: Make) -> None:
+    store: Any = make()
+    waiting = given_by(store.ask(asked(**OTHER)))
+    left = given_by(store.ask(structs.replace(waiting, id="t3", definition="e")))
+    approved(store, lasting("time", "branch"))
+    found = given_by(store.ticket(waiting))
+    assert (found.id, found.state) == ("t1", "approved")
+    assert given_by(store.ticket(left)).state == "waiting"
+    assert given_by(store.ticket(asked(id="gone", args="x", parts={}))) is None
+
+
+def test_one_call_that_was_denied_stays_denied(make: Make) -> None:
+    store: Any = make()
+    given_by(store.ask(asked(**OTHER)))
+    store.answer("t2", said("denied", "os-user:ada", "No."))
+    approved(store, lasting("time", "branch"))
+    assert given_by(store.ask(asked(**{**OTHER, "id": "t3"}))).id == "t2"
+
+
+def test_an_approval_for_the_session_ends_with_it(make: Make) -> None:
+    store: Any = make()
+    approved(store, lasting("session", "branch"))
+    assert given_by(store.use("t1", NOW.timestamp())) == 1
+    assert given_by(make().ask(asked(**OTHER))).id == "t1"
+    assert given_by(make().use("t1", NOW.timestamp())) == 2
+
+    def end(session: Session) -> None:
+        session.kept = session.kept.ended(NOW.timestamp())
+
+    given_by(make().change(ADA, end))
+    assert given_by(make().use("t1", NOW.timestamp())) == 0
+    assert given_by(make().ask(asked(**OTHER))).id == "t2"
+    assert given_by(make().ask(asked(id="t3"))).id == "t3"
+
+
+@pytest.mark.parametrize("answer", [lasting("time"), lasting("session"), said("approved", "os-user:ada")])
+def test_an_approval_that_a_person_ended_counts_no_more(make: Make, answer: TicketAnswer) -> None:
+    store: Any = make()
+    approved(store, answer)
+    assert store.end("t1")
+    assert not store.end("t1")
+    assert given_by(make().use("t1", NOW.timestamp())) == 0
+    assert given_by(store.ticket(asked())).state == "ended"
+    assert given_by(store.ask(asked(id="t2"))).id == "t2"

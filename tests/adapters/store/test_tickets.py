@@ -16,8 +16,9 @@ from msgspec import structs
 
 from mcpguard.adapters.store import sqlite, tickets
 from mcpguard.adapters.store.sqlite import FILE, SqliteStore
+from mcpguard.adapters.system.clock import Uptime
 from mcpguard.core.errors import SessionError
-from mcpguard.core.policy.tickets import Ticket
+from mcpguard.core.policy.tickets import Lasting, Ticket, TicketAnswer
 from tests.adapters.store.test_store import TICKET, given_by, said
 from tests.fakes import FixedClock
 
@@ -191,3 +192,75 @@ def test_a_file_of_the_version_before_gets_the_table(tmp_path: Path) -> None:
     with sqlite3.connect(tmp_path / FILE) as database:
         database.executescript("DROP TABLE tickets; PRAGMA user_version = 1;")
     assert store(tmp_path).waiting() == []
+
+
+# --- approvals that last ---------------------------------------------------------------------------
+
+
+def lasting(lasts: Lasting, *free: str) -> TicketAnswer:
+    until = time.time() + 3600
+    return structs.replace(said("approved", "os-user:ada"), lasts=lasts, until=until, free=free)
+
+
+USE_OFTEN = """
+import asyncio, sys, time
+from pathlib import Path
+from mcpguard.adapters.store.sqlite import SqliteStore
+from mcpguard.adapters.system.clock import SystemClock
+from mcpguard.gateway.flight import as_future
+async def main():
+    store = SqliteStore(Path(sys.argv[1]), 60, SystemClock())
+    for _ in range(50):
+        print(await as_future(store.use("t1", time.time())))
+asyncio.run(main())
+"""
+
+
+@pytest.mark.parametrize("lasts", ["session", "time"])
+def test_processes_that_use_one_approval_at_once_count_each_use(tmp_path: Path, lasts: Lasting) -> None:
+    given_by(store(tmp_path).ask(fresh()))
+    assert store(tmp_path).answer("t1", lasting(lasts))
+    command = [sys.executable, "-c", USE_OFTEN, str(tmp_path)]
+    running = [subprocess.Popen(command, cwd=ROOT, stdout=-1, text=True) for _ in range(2)]
+    uses = [int(line) for process in running for line in process.communicate(timeout=60)[0].split()]
+    assert sorted(uses) == list(range(1, 101))
+
+
+def test_a_session_that_idled_ends_what_was_approved_for_it(tmp_path: Path) -> None:
+    up = [Uptime("one", 1.0)]
+    mine = SqliteStore(tmp_path, 60, FixedClock(), lambda: up[0])
+    given_by(mine.ask(fresh()))
+    mine.answer("t1", lasting("session"))
+    for seconds in (50.0, 100.0, 150.0):  # Each use keeps it from idling.
+        up[0] = Uptime("one", seconds)
+        assert given_by(mine.use("t1", time.time()))
+    assert [one.id for one in mine.approved()] == ["t1"]
+    up[0] = Uptime("one", 211.0)
+    assert mine.approved() == []
+    assert given_by(mine.use("t1", time.time())) == 0
+    up[0] = Uptime("one", 212.0)
+    assert given_by(mine.use("t1", time.time())) == 0
+    assert given_by(mine.ask(fresh(id="t2"))).id == "t2"
+
+
+def test_what_was_approved_for_a_time_does_not_end_with_the_ticket(tmp_path: Path) -> None:
+    mine = store(tmp_path)
+    given_by(mine.ask(fresh()))
+    mine.answer("t1", lasting("time"))
+    assert given_by(mine.use("t1", time.time() + 3599)) == 1
+    given_by(mine.ask(fresh(id="t2", args="other")))
+    assert given_by(mine.use("t1", time.time() + 3601)) == 0
+
+
+def test_no_answer_is_half_given(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    mine = store(tmp_path)
+    given_by(mine.ask(fresh()))
+
+    def fails(*_: object) -> None:
+        raise SessionError("the disk is full")
+
+    monkeypatch.setattr(mine, "_approve_in", fails)
+    with pytest.raises(SessionError, match="the disk is full"):
+        mine.answer("t1", lasting("session"))
+    assert [one.id for one in store(tmp_path).waiting()] == ["t1"]
+    assert store(tmp_path).known() == []

@@ -8,7 +8,17 @@ import pytest
 from msgspec import structs
 
 from mcpguard.core.policy.compiled import PolicySet, compile_policy
-from mcpguard.core.policy.tickets import AnswerTerms, TicketAnswer, challenge_of, objection
+from mcpguard.core.policy.tickets import (
+    AnswerTerms,
+    Lasting,
+    Ticket,
+    TicketAnswer,
+    challenge_of,
+    covers,
+    latest_end,
+    narrowed,
+    objection,
+)
 from tests.adapters.store.test_store import TICKET
 
 ADA = TicketAnswer("approved", "os-user:ada", "terminal")
@@ -91,3 +101,104 @@ def test_a_passkey_signs_one_answer_to_one_ticket() -> None:
     ]  # fmt: skip
     assert len({challenge_of(TICKET, ADA), *others}) == 1 + len(others)
     assert challenge_of(TICKET, structs.replace(ADA, assertion="x")) == challenge_of(TICKET, ADA)
+
+
+# --- approvals that last ---------------------------------------------------------------------------
+
+CALL = structs.replace(TICKET, args="all", parts={"branch": "b1", "force": "f1"})
+
+
+def lasting(*free: str, lasts: Lasting = "time", **more: Any) -> TicketAnswer:
+    return structs.replace(ADA, lasts=lasts, until=500.0, free=free, **more)
+
+
+def approved(*free: str, **more: Any) -> Ticket:
+    return structs.replace(CALL, state="approved", answer=lasting(*free, **more))
+
+
+def other(**parts: str) -> Ticket:
+    return structs.replace(CALL, id="t2", args=str(parts), parts=parts)
+
+
+def test_an_approval_is_about_the_same_call() -> None:
+    for ticket in (CALL, approved(), approved("branch")):
+        assert covers(ticket, structs.replace(CALL, id="t2"))
+        assert not covers(ticket, structs.replace(CALL, session="2"))
+
+
+def test_where_it_lasts_arguments_that_are_free_may_have_other_values() -> None:
+    assert covers(approved("branch"), other(branch="b2", force="f1"))
+    assert covers(approved("branch", "force"), other(branch="b2", force="f2"))
+    assert not covers(approved("branch"), other(branch="b2", force="f2"))
+    assert not covers(approved(), other(branch="b2", force="f1"))
+
+
+@pytest.mark.parametrize(
+    "call",
+    [
+        other(force="f1"),
+        other(branch="b1", force="f1", more="m"),
+        other(branch="b1", force="f1", **{"br\u0430nch": "x"}),
+        other(**{"br\u0430nch": "b1", "force": "f1"}),
+        *(
+            structs.replace(other(branch="b2", force="f1"), **{name: "x"})
+            for name in ("server", "method", "target", "definition", "policies", "session")
+        ),
+        structs.replace(other(branch="b2", force="f1"), rules=("p/r", "p/s")),
+    ],
+)
+def test_whatever_else_differs_is_another_call(call: Ticket) -> None:
+    assert not covers(approved("branch"), call)
+
+
+def test_what_was_approved_once_leaves_no_argument_open() -> None:
+    forged = structs.replace(CALL, state="approved", answer=structs.replace(ADA, free=("branch",)))
+    assert not covers(forged, other(branch="b2", force="f1"))
+
+
+@pytest.mark.parametrize(
+    ("answer", "said"),
+    [
+        (lasting("branch"), ""),
+        (lasting(lasts="session"), ""),
+        (structs.replace(ADA, free=("branch",)), "only an approval that lasts can leave arguments open"),
+        (lasting(verdict="denied"), "only an approval can last"),
+        (lasting("branch", "Branch"), "the call has no argument Branch; its arguments are: branch, force"),
+        (lasting("br\u0430nch"), "the call has no argument 'br\\u0430nch'; its arguments are: branch, force"),
+    ],
+)
+def test_an_answer_that_allows_too_much_does_not_count(answer: TicketAnswer, said: str) -> None:
+    assert objection(CALL, answer) == said
+
+
+def test_what_has_no_arguments_has_none_to_leave_open() -> None:
+    assert objection(TICKET, lasting("x")) == "the call has no argument x; its arguments are: none"
+
+
+def test_a_client_approves_no_more_than_the_call() -> None:
+    asked = structs.replace(CALL, terms=AnswerTerms(via=("client",)))
+    assert objection(asked, structs.replace(ADA, via="client")) == ""
+    said = "a client can approve one call, and not those that follow"
+    assert objection(asked, lasting(via="client")) == said
+
+
+def test_an_approval_lasts_no_longer_than_it_may() -> None:
+    assert latest_end(CALL, "once", 100.0) == CALL.expires
+    assert latest_end(CALL, "time", 100.0) == 100.0 + 8 * 3600
+    assert latest_end(CALL, "session", 100.0) == 100.0 + 24 * 3600
+    bounded = structs.replace(CALL, terms=AnswerTerms(seconds=300))
+    assert latest_end(bounded, "time", 100.0) == latest_end(bounded, "session", 100.0) == 400.0
+
+
+def test_an_approval_ends_when_it_says() -> None:
+    assert (CALL.lasts, CALL.ends) == ("once", 200.0)
+    assert structs.replace(CALL, answer=ADA).ends == 200.0
+    assert (approved().lasts, approved().ends) == ("time", 500.0)
+
+
+def test_a_call_goes_on_with_its_own_arguments_only() -> None:
+    used = narrowed(approved("branch"), other(branch="b2", force="f1"), 3)
+    assert used.uses == 3
+    assert covers(used, other(branch="b2", force="f1"))
+    assert not covers(used, other(branch="b3", force="f1"))
+    assert narrowed(CALL, CALL, 1).answer is None

@@ -16,16 +16,16 @@ from pathlib import Path
 from threading import Thread
 from typing import TYPE_CHECKING, Any, TypeVar, cast
 
-import msgspec
 from msgspec import Struct
 
 from mcpguard.adapters.store import tickets
 from mcpguard.adapters.store.open_sessions import LOCKED, OpenSessions
+from mcpguard.adapters.store.rows import SessionRow, decode, decode_earlier, encode
 from mcpguard.adapters.system.clock import Uptime, uptime
 from mcpguard.adapters.system.files import state_folder
 from mcpguard.core.errors import SessionError
 from mcpguard.core.model import Invocation, Principal
-from mcpguard.core.policy.session import PARTS, LabelCause, Session, StoredSession, name_of
+from mcpguard.core.policy.session import PARTS, Session, StoredSession, name_of
 from mcpguard.core.policy.tickets import Ticket, TicketAnswer
 from mcpguard.core.policy.written import MAX_WINDOW
 from mcpguard.gateway.flight import Wait
@@ -62,7 +62,6 @@ _CHANGE = (
     "UPDATE sessions SET version = version + 1, used = ?, boot = ?, up = ?, state = ?"
     " WHERE name = ? AND version = ?"
 )
-_encode = msgspec.json.Encoder().encode
 
 T = TypeVar("T")
 
@@ -70,40 +69,6 @@ T = TypeVar("T")
 def default_folder() -> Path:
     """Where state is kept if the configuration does not say: `sessions` in the user's state folder."""
     return state_folder("sessions")
-
-
-class _Row(Struct):
-    """A session as it is in the file; one that is not there has version 0."""
-
-    version: int
-    used: float
-    up: Uptime
-    state: bytes
-
-
-class _Kept(Struct, forbid_unknown_fields=True, kw_only=True):
-    """The state of a session as it is read: whatever lacks a part of it, or has more, is refused."""
-
-    calls: int
-    tools: dict[str, int]
-    labels: list[str]
-    facts: list[str]
-    spent: dict[str, list[tuple[int, int]]]
-    causes: dict[str, LabelCause] = {}
-
-    def session(self) -> StoredSession:
-        """The same for those who decide."""
-        return StoredSession(self.calls, self.tools, self.labels, self.facts, self.spent, self.causes)
-
-
-class _Earlier(_Kept):
-    """A session in a file of its own, as earlier versions kept it; `seen` is when it was used last."""
-
-    seen: float
-
-
-_decode = msgspec.json.Decoder(_Kept).decode
-_decode_earlier = msgspec.json.Decoder(_Earlier).decode
 
 
 class KnownSession(Struct, frozen=True):
@@ -133,7 +98,7 @@ class SqliteStore:
         self._now = now
         self._database: sqlite3.Connection | None = None
         self._inode = 0
-        self._rows: dict[str, _Row] = {}
+        self._rows: dict[str, SessionRow] = {}
         self._fresh: set[str] = set()
         """Whose rows are as in the file, while its `data_version` is `_seen`: nobody else changed it."""
         self._seen = -1
@@ -154,15 +119,15 @@ class SqliteStore:
 
     def ask(self, ticket: Ticket) -> Wait[Ticket]:
         """See `ports.Store.ask`."""
-        return self._begun(lambda: self._noted(tickets.ask(self._open(), ticket)))
+        return self._begun(lambda: self._noted(tickets.ask(self._open(), ticket, self._counts)))
 
     def ticket(self, asked: Ticket) -> Wait[Ticket | None]:
         """See `ports.Store.ticket`."""
-        return self._begun(lambda: (True, tickets.now(self._open(), asked)))
+        return self._begun(lambda: (True, tickets.now(self._open(), asked, self._counts)))
 
-    def use(self, ticket_id: str, by: float) -> Wait[bool]:
+    def use(self, ticket_id: str, by: float) -> Wait[int]:
         """See `ports.Store.use`."""
-        return self._begun(lambda: self._noted(tickets.used(self._open(), ticket_id, by)))
+        return self._begun(lambda: self._noted(tickets.used(self._open(), ticket_id, by, self._used_in)))
 
     # --- for a person ----------------------------------------------------------------------------
 
@@ -186,7 +151,16 @@ class SqliteStore:
     def answer(self, ticket_id: str, answer: TicketAnswer) -> bool:
         """Answer a ticket; false where it is not waiting any more. Raises SessionError."""
         now = time.time()
-        return self._patient(lambda: tickets.answered(self._open(), ticket_id, answer, now))
+        place = ticket_id, answer, now, self._approve_in
+        return self._patient(lambda: tickets.answered(self._open(), *place))
+
+    def approved(self) -> list[Ticket]:
+        """The approvals that can be used, the oldest first. Raises SessionError."""
+        return self._patient(lambda: tickets.approved(self._open(), time.time(), self._counts))
+
+    def end(self, ticket_id: str) -> bool:
+        """End an approval; false where it cannot be used any more. Raises SessionError."""
+        return self._patient(lambda: tickets.ended(self._open(), ticket_id, time.time()))
 
     def _patient(self, look: Callable[[], T]) -> T:
         import sqlite3
@@ -207,13 +181,13 @@ class SqliteStore:
 
     def _known(self, found: tuple[Any, ...]) -> KnownSession | None:
         name, principal, agent, version, used, boot, up, state = found
-        row = _Row(version, used, Uptime(boot, up), state)
+        row = SessionRow(version, used, Uptime(boot, up), state)
         in_use = self._open_sessions.in_use(name)
         if not in_use and _passed(row, self._now(), time.time()) > self._idle:
             return None
         kept: StoredSession | None = None
         with suppress(ValueError, RecursionError):
-            kept = _decode(state).session()
+            kept = decode(state).session()
         return KnownSession(name, principal, agent, used, in_use, kept)
 
     def _edited(self, name: str, change: Callable[[StoredSession], StoredSession]) -> bool:
@@ -225,8 +199,8 @@ class SqliteStore:
             version, used, boot, up, state = found
             kept = StoredSession()
             with suppress(ValueError, RecursionError):
-                kept = _decode(state).session()
-            place = (used, boot, up, _encode(change(kept)))
+                kept = decode(state).session()
+            place = (used, boot, up, encode(change(kept)))
             if database.execute(_CHANGE, (*place, name, version)).rowcount:
                 return True
 
@@ -276,31 +250,59 @@ class SqliteStore:
 
     def _once(self, invocation: Invocation, change: Callable[[Session], T]) -> tuple[bool, T]:
         """Whether the change is stored, and what it gave."""
+        who = invocation.principal
+        name, at = name_of(who, invocation.agent), invocation.now.timestamp()
+        return self._changed(name, f"{who.source}:{who.id}", invocation.agent, at, change)
+
+    def _changed(
+        self, name: str, principal: str, agent: str | None, at: float, change: Callable[[Session], T]
+    ) -> tuple[bool, T]:
         database = self._open()
-        name = name_of(invocation.principal, invocation.agent)
         row = self._row(database, name)
-        session = Session(self._session(row, name, invocation.now.timestamp()))
+        session = Session(self._session(row, name, at))
         self._open_sessions.use(name)
         value = change(session)
-        state, now = _encode(session.kept), self._now()
-        used = max(invocation.now.timestamp(), row.used)
+        state, now = encode(session.kept), self._now()
+        used = max(at, row.used)
         if row.version and state == row.state and _passed(row, now, used) < self._idle / 60:
             return True, value
         place = (used, now.boot, now.seconds, state)
         if row.version:
             done = database.execute(_CHANGE, (*place, name, row.version)).rowcount
         else:
-            who = invocation.principal
-            done = database.execute(_NEW, (name, f"{who.source}:{who.id}", invocation.agent, *place)).rowcount
+            done = database.execute(_NEW, (name, principal, agent, *place)).rowcount
         if not done:
             self._fresh.discard(name)
             return False, value
-        self._rows[name] = _Row(row.version + 1, used, now, state)
+        self._rows[name] = SessionRow(row.version + 1, used, now, state)
         self._fresh.add(name)
         if not row.version:
             self._earlier(name).unlink(missing_ok=True)
         self._note_change()
         return True, value
+
+    # --- approvals for as long as a session lasts ------------------------------------------------
+
+    def _counts(self, ticket: Ticket, now: float) -> bool:
+        """Whether the session that `ticket` was approved for still lasts; true for what has not to."""
+        if ticket.lasts != "session":
+            return True
+        row = self._row(self._open(), ticket.session)
+        with suppress(SessionError):
+            return ticket.id in self._session(row, ticket.session, now).approvals
+        return False
+
+    def _used_in(self, ticket: Ticket, now: float) -> bool:
+        """The same, for a call that is made: it keeps the session from idling."""
+        if ticket.lasts != "session":
+            return True
+        place = ticket.session, ticket.principal, ticket.agent, now
+        done, counts = self._changed(*place, lambda session: ticket.id in session.kept.approvals)
+        return done and counts
+
+    def _approve_in(self, ticket: Ticket, now: float) -> None:
+        place = ticket.session, ticket.principal, ticket.agent, now
+        self._changed(*place, lambda session: session.kept.approvals.append(ticket.id))
 
     # --- the file --------------------------------------------------------------------------------
 
@@ -368,7 +370,7 @@ class SqliteStore:
 
     # --- a session -------------------------------------------------------------------------------
 
-    def _row(self, database: "sqlite3.Connection", name: str) -> _Row:
+    def _row(self, database: "sqlite3.Connection", name: str) -> SessionRow:
         ((seen,),) = database.execute("PRAGMA data_version").fetchall()
         if seen != self._seen:
             self._seen = seen
@@ -379,34 +381,34 @@ class SqliteStore:
         if found is None:
             return self._without_row(name)
         version, used, boot, up, state = found
-        row = self._rows[name] = _Row(version, used, Uptime(boot, up), state)
+        row = self._rows[name] = SessionRow(version, used, Uptime(boot, up), state)
         self._fresh.add(name)
         return row
 
-    def _without_row(self, name: str) -> _Row:
+    def _without_row(self, name: str) -> SessionRow:
         """What goes into the file: the session that is in use though its file was taken away, one that an
         earlier version kept, or a new one."""
         known = self._rows.get(name)
         if known is not None and self._open_sessions.holds(name):
-            return _Row(0, known.used, known.up, known.state)
-        return self._from_file(name) or _Row(0, 0.0, self._now(), _encode(StoredSession()))
+            return SessionRow(0, known.used, known.up, known.state)
+        return self._from_file(name) or SessionRow(0, 0.0, self._now(), encode(StoredSession()))
 
     def _earlier(self, name: str) -> Path:
         return self._folder / f"{name}.json"
 
-    def _from_file(self, name: str) -> _Row | None:
+    def _from_file(self, name: str) -> SessionRow | None:
         path = self._earlier(name)
         try:
-            kept = _decode_earlier(path.read_bytes())
+            kept = decode_earlier(path.read_bytes())
         except FileNotFoundError:
             return None
         except (ValueError, RecursionError):
             raise SessionError(f"{path} is damaged: remove it to start the session over") from None
-        return _Row(0, kept.seen, Uptime("", 0.0), _encode(kept.session()))
+        return SessionRow(0, kept.seen, Uptime("", 0.0), encode(kept.session()))
 
-    def _session(self, row: _Row, name: str, now: float) -> StoredSession:
+    def _session(self, row: SessionRow, name: str, now: float) -> StoredSession:
         try:
-            kept = _decode(row.state).session()
+            kept = decode(row.state).session()
         except (ValueError, RecursionError):
             said = "holds a session that cannot be read: `mcpguard session end` starts it over"
             raise SessionError(f"{self._path} {said}") from None
@@ -415,7 +417,7 @@ class SqliteStore:
         return kept.ended(now)
 
 
-def _passed(row: _Row, now: Uptime, wall: float) -> float:
+def _passed(row: SessionRow, now: Uptime, wall: float) -> float:
     """Seconds since the session was used; by the clock that is set only where the machine started since."""
     return now.seconds - row.up.seconds if now.boot == row.up.boot else wall - row.used
 

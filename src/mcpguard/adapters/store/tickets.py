@@ -1,18 +1,21 @@
 """The table of tickets in the SQLite file.
 
-Law of this file: a ticket goes on from `waiting` to `approved` or `denied`, and from `approved` to `used`,
-each by one statement that works only on the state before; so it is answered once and used once, by whomever.
+Law of this file: a ticket goes on from `waiting` to `approved` or `denied`, and from `approved` to `used` or
+`ended`, each by one statement that works only on the state before; so it is answered once, and used once, by
+whomever. One that was approved for longer stays `approved`, and each use is counted.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, get_args
 
 import msgspec
 from msgspec import structs
 
 from mcpguard.core.errors import SessionError
-from mcpguard.core.policy.tickets import Ticket, TicketAnswer, TicketState
+from mcpguard.core.policy.tickets import Ticket, TicketAnswer, TicketState, covers
 
 if TYPE_CHECKING:
     import sqlite3
@@ -37,34 +40,57 @@ TABLES = """
 long. Tickets of an earlier form are dropped: whoever waits is asked about again."""
 _SAME = (
     "SELECT state, uses, answer, question FROM tickets"
-    " WHERE fingerprint = ? AND state <> 'used' AND expires > ?"
+    " WHERE fingerprint = ? AND state NOT IN ('used', 'ended') AND expires > ?"
 )
+_KIN = "SELECT state, uses, answer, question FROM tickets WHERE kin = ? AND state = ? AND expires > ?"
 _NOW = "SELECT state, uses, answer FROM tickets WHERE id = ?"
 _ONE = "SELECT state, uses, answer, question FROM tickets WHERE id = ?"
-_WAITING = "SELECT state, uses, answer, question FROM tickets WHERE state = 'waiting' AND expires > ?"
+_ALL = "SELECT state, uses, answer, question FROM tickets WHERE state = ? AND expires > ?"
 _COUNT = "SELECT count(*) FROM tickets WHERE principal = ? AND state = 'waiting' AND expires > ?"
-_ANSWER = "UPDATE tickets SET state = ?, answer = ? WHERE id = ? AND state = 'waiting' AND expires > ?"
-_USE = (
-    "UPDATE tickets SET state = 'used', uses = uses + 1 WHERE id = ? AND state = 'approved' AND expires > ?"
+_ANSWER = (
+    "UPDATE tickets SET state = ?, answer = ?, expires = ifnull(?, expires)"
+    " WHERE id = ? AND state = 'waiting' AND expires > ?"
 )
+_USE = "UPDATE tickets SET state = ?, uses = uses + 1 WHERE id = ? AND state = 'approved' AND expires > ?"
+_END = "UPDATE tickets SET state = 'ended' WHERE id = ? AND state = 'approved' AND expires > ?"
+_REMOVE = "DELETE FROM tickets WHERE id = ?"
 _STATES = get_args(TicketState)
 _encode = msgspec.json.Encoder().encode
 _decode = msgspec.json.Decoder(Ticket).decode
 _decode_answer = msgspec.json.Decoder(TicketAnswer).decode
 
+Counts = Callable[[Ticket, float], bool]
+"""Whether the session that a ticket was approved for still lasts at a time; true for what has not to."""
 
-def ask(database: sqlite3.Connection, ticket: Ticket) -> Ticket:
-    """See `ports.Store.ask`. Tickets that have expired are removed."""
+
+@contextmanager
+def _alone(database: sqlite3.Connection) -> Iterator[None]:
+    """Several statements as one."""
     database.execute("BEGIN IMMEDIATE")
     try:
-        found = database.execute(_SAME, (ticket.fingerprint, ticket.created)).fetchone()
-        if found is None:
-            _add(database, ticket)
+        yield
         database.execute("COMMIT")
     finally:
         if database.in_transaction:
             database.execute("ROLLBACK")
-    return ticket if found is None else _ticket(found)
+
+
+def ask(database: sqlite3.Connection, ticket: Ticket, counts: Counts) -> Ticket:
+    """See `ports.Store.ask`. Tickets that have expired are removed."""
+    with _alone(database):
+        rows = database.execute(_SAME, (ticket.fingerprint, ticket.created)).fetchall()
+        same = [one for one in map(_ticket, rows) if counts(one, ticket.created)]
+        denied = [one for one in same if one.state == "denied"]
+        found = (denied or _covering(database, ticket, ticket.created, counts) or same)[:1]
+        if not found:
+            _add(database, ticket)
+    return found[0] if found else ticket
+
+
+def _covering(database: sqlite3.Connection, call: Ticket, now: float, counts: Counts) -> list[Ticket]:
+    """The approvals that last and are about `call` as well."""
+    found = [_ticket(row) for row in database.execute(_KIN, (call.kin, "approved", now)).fetchall()]
+    return [one for one in found if one.lasts != "once" and covers(one, call) and counts(one, now)]
 
 
 def _add(database: sqlite3.Connection, ticket: Ticket) -> None:
@@ -86,10 +112,12 @@ def _add(database: sqlite3.Connection, ticket: Ticket) -> None:
     database.execute("INSERT INTO tickets VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)", row)
 
 
-def now(database: sqlite3.Connection, asked: Ticket) -> Ticket | None:
+def now(database: sqlite3.Connection, asked: Ticket, counts: Counts) -> Ticket | None:
     """See `ports.Store.ticket`. The question, which may be long, is not read again."""
     found = database.execute(_NOW, (asked.id,)).fetchone()
-    return None if found is None else _with(asked, *found)
+    if found is not None:
+        return _with(asked, *found)
+    return next(iter(_covering(database, asked, asked.created, counts)), None)
 
 
 def one(database: sqlite3.Connection, ticket_id: str) -> Ticket | None:
@@ -100,19 +128,57 @@ def one(database: sqlite3.Connection, ticket_id: str) -> Ticket | None:
 
 def waiting(database: sqlite3.Connection, now: float) -> list[Ticket]:
     """Those that nobody has answered, the oldest first."""
-    found = [_ticket(row) for row in database.execute(_WAITING, (now,)).fetchall()]
+    return _in_state(database, "waiting", now)
+
+
+def approved(database: sqlite3.Connection, now: float, counts: Counts) -> list[Ticket]:
+    """Those that can be used, the oldest first."""
+    return [one for one in _in_state(database, "approved", now) if counts(one, now)]
+
+
+def _in_state(database: sqlite3.Connection, state: TicketState, now: float) -> list[Ticket]:
+    found = [_ticket(row) for row in database.execute(_ALL, (state, now)).fetchall()]
     return sorted(found, key=lambda ticket: ticket.created)
 
 
-def answered(database: sqlite3.Connection, ticket_id: str, answer: TicketAnswer, now: float) -> bool:
-    """Answer a ticket; false where it is not waiting any more."""
-    place = (answer.verdict, _encode(answer), ticket_id, now)
-    return database.execute(_ANSWER, place).rowcount == 1
+def answered(
+    database: sqlite3.Connection,
+    ticket_id: str,
+    answer: TicketAnswer,
+    now: float,
+    remember: Callable[[Ticket, float], None],
+) -> bool:
+    """Answer a ticket; false where it is not waiting any more. `remember` has the session know a ticket that
+    is approved for it. Others that wait are removed where the answer is about them as well."""
+    until = None if answer.lasts == "once" else answer.until
+    with _alone(database):
+        place = (answer.verdict, _encode(answer), until, ticket_id, now)
+        if database.execute(_ANSWER, place).rowcount != 1:
+            return False
+        mine = None if until is None else one(database, ticket_id)
+        if mine is not None:
+            if answer.lasts == "session":
+                remember(mine, now)
+            for row in database.execute(_KIN, (mine.kin, "waiting", now)).fetchall():
+                other = _ticket(row)
+                if covers(mine, other):
+                    database.execute(_REMOVE, (other.id,))
+    return True
 
 
-def used(database: sqlite3.Connection, ticket_id: str, now: float) -> bool:
+def used(database: sqlite3.Connection, ticket_id: str, now: float, counts: Counts) -> int:
     """See `ports.Store.use`."""
-    return database.execute(_USE, (ticket_id, now)).rowcount == 1
+    with _alone(database):
+        ticket = one(database, ticket_id)
+        if ticket is None or not counts(ticket, now):
+            return 0
+        state = "used" if ticket.lasts == "once" else "approved"
+        return ticket.uses + 1 if database.execute(_USE, (state, ticket_id, now)).rowcount == 1 else 0
+
+
+def ended(database: sqlite3.Connection, ticket_id: str, now: float) -> bool:
+    """End an approval; false where it cannot be used any more."""
+    return database.execute(_END, (ticket_id, now)).rowcount == 1
 
 
 def _ticket(row: tuple[Any, Any, Any, bytes]) -> Ticket:
@@ -131,6 +197,15 @@ def _with(asked: Ticket, state: Any, uses: Any, answer: Any) -> Ticket:
         said = None if answer is None else _decode_answer(answer)
     except (ValueError, TypeError, RecursionError):
         raise SessionError(_UNREADABLE) from None
-    if state != ("waiting" if said is None else "used" if uses else said.verdict):
+    if state not in _states_of(said, uses):
         raise SessionError(_UNREADABLE)
     return structs.replace(asked, state=state, uses=uses, answer=said)
+
+
+def _states_of(said: TicketAnswer | None, uses: int) -> tuple[TicketState, ...]:
+    """What a ticket with that answer can be."""
+    if said is None:
+        return ("waiting",)
+    if said.verdict == "denied":
+        return ("denied",)
+    return ("used",) if uses and said.lasts == "once" else ("approved", "ended")

@@ -32,7 +32,8 @@ class LabelCause(Struct, frozen=True):
 
 class StoredSession(Struct):
     """A session as it is stored. `tools` counts calls by "server/tool". `spent` has for each limit the parts
-    of its window in use: [part, amount], the oldest first. `causes` are by label, as far as known."""
+    of its window in use: [part, amount], the oldest first. `causes` are by label, as far as known.
+    `approvals` are the tickets, by id, that were approved for as long as the session lasts."""
 
     calls: int = 0
     tools: dict[str, int] = {}
@@ -40,6 +41,7 @@ class StoredSession(Struct):
     facts: list[str] = []
     spent: dict[str, list[tuple[int, int]]] = {}
     causes: dict[str, LabelCause] = {}
+    approvals: list[str] = []
 
     def ended(self, now: float) -> StoredSession:
         """What is left where the session ended before `now`: the windows that are not over."""
@@ -91,6 +93,7 @@ class Session:
                 list(kept.facts),
                 {key: list(parts) for key, parts in kept.spent.items()},
                 dict(kept.causes),
+                list(kept.approvals),
             )
         )
         copy.admit(permit)

@@ -16,9 +16,12 @@ from msgspec import Struct, structs
 
 from mcpguard.core.policy.written import AskEntry, Channel, window_of
 
-TicketState = Literal["waiting", "approved", "denied", "used"]
+TicketState = Literal["waiting", "approved", "denied", "used", "ended"]
 Verdict = Literal["approved", "denied"]
 Lasting = Literal["once", "session", "time"]
+
+MOST_SECONDS = {"session": 24 * 3600, "time": 8 * 3600}
+"""How long an approval lasts at most."""
 
 UNPROVEN = "its rule asks for a passkey, and this approval has none"
 
@@ -37,9 +40,9 @@ class AnswerTerms(Struct, frozen=True):
 
 class TicketAnswer(Struct, frozen=True):
     """What a person said. `by` is who it was ("SOURCE:ID"), with `groups`, through `via`. `lasts` says how
-    long it counts: for one call, for the session, or until `until` (seconds since 1970, UTC); the arguments
-    in `free` may then have other values. `assertion` is the WebAuthn assertion by which a passkey approved,
-    as JSON, "" for none."""
+    long it counts: for one call, for the session, or for a time; both end at `until` at the latest (seconds
+    since 1970, UTC), and the arguments in `free` may then have other values. `assertion` is the WebAuthn
+    assertion by which a passkey approved, as JSON, "" for none."""
 
     verdict: Verdict
     by: str
@@ -94,6 +97,16 @@ class Ticket(Struct, frozen=True):
         return _digest(parts)
 
     @property
+    def lasts(self) -> Lasting:
+        """For how long it was approved."""
+        return "once" if self.answer is None else self.answer.lasts
+
+    @property
+    def ends(self) -> float:
+        """When it can no longer be answered or used, in seconds since 1970."""
+        return self.expires if self.answer is None or self.lasts == "once" else self.answer.until
+
+    @property
     def summary(self) -> str:
         """What is called, as its client named it."""
         return f"{self.method} {self.server}/{self.target}"
@@ -117,6 +130,31 @@ def terms_of(asks: Iterable[AskEntry | None]) -> AnswerTerms:
     return structs.replace(terms, via=tuple(sorted(via or ())))
 
 
+def covers(approval: Ticket, call: Ticket) -> bool:
+    """Whether the answer to `approval` is about `call` as well: that is the same call, or, where the answer
+    lasts, one that differs only in the values of the arguments that are free."""
+    if approval.fingerprint == call.fingerprint:
+        return True
+    free = approval.answer.free if approval.answer is not None and approval.lasts != "once" else ()
+    if not free or approval.kin != call.kin or approval.parts.keys() != call.parts.keys():
+        return False
+    return all(call.parts[name] == part for name, part in approval.parts.items() if name not in free)
+
+
+def narrowed(approval: Ticket, call: Ticket, uses: int) -> Ticket:
+    """The approval as `call` has used it: for whatever that call does next no argument is free."""
+    answer = None if approval.answer is None else structs.replace(approval.answer, free=())
+    return structs.replace(approval, args=call.args, parts=call.parts, answer=answer, uses=uses)
+
+
+def latest_end(ticket: Ticket, lasts: Lasting, now: float) -> float:
+    """When an approval that is given `now` ends at the latest; a `timeout` of its rules bounds it too."""
+    if lasts == "once":
+        return ticket.expires
+    most = MOST_SECONDS[lasts]
+    return now + (min(most, ticket.terms.seconds) if ticket.terms.seconds else most)
+
+
 def objection(ticket: Ticket, answer: TicketAnswer) -> str:
     """Why `answer` does not count, the rest of a sentence after a colon; "" where it does. Whether its
     assertion is right is for others to say."""
@@ -124,8 +162,9 @@ def objection(ticket: Ticket, answer: TicketAnswer) -> str:
     if answer.via not in terms.via:
         channels = " or ".join(terms.via) or "nothing"
         return f"its rule allows an answer by {channels}, not by {answer.via}"
-    if answer.verdict == "denied":
-        return ""
+    too_much = _too_much(ticket, answer)
+    if too_much or answer.verdict == "denied":
+        return too_much
     if terms.approvers and _last(answer.by) == _last(ticket.principal):
         return f"{answer.by} made the call, and its rule asks for somebody else"
     identities = {answer.by, *(f"group:{name}" for name in answer.groups)}
@@ -140,6 +179,25 @@ def challenge_of(ticket: Ticket, answer: TicketAnswer) -> bytes:
     who answered."""
     parts = (ticket.id, ticket.fingerprint, answer.verdict, answer.lasts, answer.until, answer.free)
     return sha256(b"mcpguard approval\n" + msgspec.json.encode(parts)).digest()
+
+
+def _too_much(ticket: Ticket, answer: TicketAnswer) -> str:
+    if answer.lasts == "once":
+        return "only an approval that lasts can leave arguments open" if answer.free else ""
+    if answer.verdict == "denied":
+        return "only an approval can last"
+    if answer.via == "client":
+        return "a client can approve one call, and not those that follow"
+    for name in answer.free:
+        if name not in ticket.parts:
+            has = ", ".join(map(_readable, sorted(ticket.parts))) or "none"
+            return f"the call has no argument {_readable(name)}; its arguments are: {has}"
+    return ""
+
+
+def _readable(name: str) -> str:
+    # A letter that looks like another one is seen to be none.
+    return name if name.isascii() and name.isprintable() else ascii(name)
 
 
 def _last(identity: str) -> str:
