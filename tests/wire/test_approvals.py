@@ -17,7 +17,6 @@ from mcpguard.core.policy.tickets import TicketAnswer
 from mcpguard.serve.interventions import give, passkeys_of, store_of, waiting_ticket
 from tests.adapters.approvals.authenticator import Authenticator, text
 from tests.adapters.approvals.test_passkeys import enrol
-from tests.wire.http_session import HttpGuard
 from tests.wire.session import DEADLINE, puppet
 from tests.wire.warm import command
 
@@ -105,20 +104,6 @@ def test_what_a_person_denies_is_refused_with_the_reason(start, tmp_path):
     call = guard.request("tools/call", {"name": "echo", "arguments": {"text": "x"}})
     at_terminal("deny", ticket(guard.config), "--reason", "Not today.", "--config", str(guard.config))
     assert "A person refused this call: Not today." in str(guard.answer(call))
-
-
-@pytest.mark.parametrize("era", ["modern", "legacy"])
-def test_a_call_over_http_waits_for_a_person(tmp_path, era):
-    more = {"approvals": WAIT, "session": {"path": str(tmp_path / "s")}}
-    guard = HttpGuard(tmp_path, {"p": puppet()}, RULES, **more)
-    try:
-        client = getattr(guard, era)()
-        call = client.open_call("echo", text="x")
-        at_terminal("approve", ticket(guard.config), "--config", str(guard.config))
-        assert call.answer()["result"]["content"][0]["text"] == "x"
-    finally:
-        guard.dispose()
-    assert len(approved(tmp_path)) == 1
 
 
 def test_a_rule_that_asks_for_a_passkey_takes_nothing_else(start, tmp_path):
