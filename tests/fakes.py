@@ -146,6 +146,11 @@ class MemoryStore:
         found = [self.tickets[asked.id]] if asked.id in self.tickets else []
         return self._given(next(iter(found or self._covering(asked, asked.created)), None))
 
+    def answered(self, ticket_id: str, answer: TicketAnswer, by: float) -> Wait[bool]:
+        ticket = self.tickets.get(ticket_id)
+        waiting = ticket is not None and ticket.state == "waiting" and ticket.expires > by
+        return self._given(waiting and not self.down and self.answer(ticket_id, answer))
+
     def use(self, ticket_id: str, by: float) -> Wait[int]:
         ticket = self.tickets[ticket_id]
         if ticket.state != "approved" or ticket.ends <= by or not self._counts(ticket):

@@ -17,6 +17,7 @@ from mcpguard.core.policy.tickets import TicketAnswer
 from mcpguard.serve.interventions import give, passkeys_of, store_of, waiting_ticket
 from tests.adapters.approvals.authenticator import Authenticator, text
 from tests.adapters.approvals.test_passkeys import enrol
+from tests.wire.http_session import HttpGuard
 from tests.wire.session import DEADLINE, puppet
 from tests.wire.warm import command
 

@@ -14,8 +14,10 @@ from mcpguard.core.errors import InspectionError, SessionError
 from mcpguard.core.model import Cause, Deny, Invocation, Json, Permit
 from mcpguard.core.policy.session import name_of
 from mcpguard.core.policy.tickets import Ticket, covers, narrowed, objection
+from mcpguard.gateway.elicited import READABLE, ClientChannel, Dialog, Elicited
 from mcpguard.gateway.ports import Store
 from mcpguard.gateway.scope import ClientScope, Request
+from mcpguard.protocol.calls import Call
 from mcpguard.protocol.catalogue import Catalogue
 from mcpguard.protocol.jsonrpc import encode
 
@@ -35,6 +37,10 @@ _LATER = (
     "A person was asked and has not answered yet (ticket {}). Make the same call again later, with the same "
     "arguments: an approval counts for it."
 )
+_UNSAID = (
+    "The user was asked and has not answered (ticket {}). Make the same call again to have them asked again."
+)
+_DECLINED = "The user of the client refused this call."
 _CHANGED = "What was approved has changed meanwhile, so a person has to be asked again: make the call again."
 _OVER = (
     "The approval was used by the same call, or it has expired or was ended: make the call again to have a "
@@ -48,36 +54,61 @@ _VOID = "The approval does not count: {}."
 _KEPT = "Whether a person has answered cannot be known now (ticket {}). Make the same call again later."
 
 
+class _Refused(Exception):
+    """The call is not made; the sentence says why."""
+
+
 class Approvals:
     """Asks for the calls of one client."""
 
-    def __init__(self, scope: ClientScope, catalogue: Catalogue) -> None:
+    def __init__(self, scope: ClientScope, catalogue: Catalogue, channel: ClientChannel) -> None:
+        """`channel` asks the client itself, where the rules allow it."""
         self._scope = scope
         self._catalogue = catalogue
+        self._channel = channel
         self._waiting = 0
 
-    async def answer(self, request: Request, invocation: Invocation, deny: Deny) -> Permit | Deny:
+    async def answer(
+        self, request: Request, call: Call, invocation: Invocation, deny: Deny, said: Elicited | None = None
+    ) -> Permit | Deny | None:
         """What comes of the call `invocation`, about which `deny` says that rules ask: the Permit that a
-        person gave, or a refusal that says how things are."""
+        person gave, or a refusal that says how things are; None where the client itself was asked, in an
+        answer to `call`. `said` is what it answered, where this is its retry."""
         store = self._scope.store
         if store is None:
             return deny
         would, rules = await self._foreseen(invocation, deny)
         if isinstance(would, Deny):  # Nobody is asked about what cannot go on.
             return would
-        if not self._scope.judge.policies.terms(rules).via:
-            return _said(deny, _NO_CHANNEL)
-        said = "A person could not be asked."
+        why = "A person could not be asked."
         try:
-            ticket = await self._asked(store, would, rules, deny.message)
-            if ticket is None:
-                return _said(deny, _LONG)
-            said = _KEPT.format(ticket.id)
-            ticket = await self._waited(store, request, ticket)
-            return await self._settled(store, request, invocation, deny, ticket)
+            ticket = await self._asked(store, request, would, rules, deny.message)
+            why = _KEPT.format(ticket.id)
+            heard = await self._heard(store, request, call, ticket, said)
+            if heard is not None:
+                ticket = await self._waited(store, request, heard)
+                return await self._settled(store, request, invocation, deny, ticket)
+        except _Refused as refused:
+            return _said(deny, str(refused))
         except (SessionError, InspectionError) as problem:
             self._scope.report(deny.invocation.server, f"a person could not be asked: {problem}")
-            return _said(deny, said)
+            return _said(deny, why)
+        return None
+
+    async def _heard(
+        self, store: Store, request: Request, call: Call, ticket: Ticket, said: Elicited | None
+    ) -> Ticket | None:
+        """The ticket after what a modern client `said` when it was asked about it; None where it is asked
+        now, and the request is answered by that."""
+        if said is None or said.ticket.id != ticket.id or said.missing:
+            if not request.caller.modern or not self._channel.possible(request, ticket):
+                return ticket
+            await self._channel.ask_first(request, call, ticket)
+            return None
+        if ticket.state == "waiting":
+            await self._channel.take(store, ticket, said.response)
+            ticket = await self._now(store, ticket)
+        return _wanted(ticket, said.denies)
 
     async def again(
         self, request: Request, invocation: Invocation, ticket: Ticket, suspended: bool
@@ -157,17 +188,20 @@ class Approvals:
         return covers(ticket, self._ticket(permit.invocation, ticket.rules)) and listed == target
 
     async def _asked(
-        self, store: Store, would: Permit, rules: tuple[str, ...], message: str
-    ) -> Ticket | None:
-        """The ticket of this call: a new one, with evidence, or one that is there; None where a person could
-        not see the whole call."""
+        self, store: Store, request: Request, would: Permit, rules: tuple[str, ...], message: str
+    ) -> Ticket:
+        """The ticket of this call: a new one, with evidence, or one that is there."""
         scope, call = self._scope, would.invocation
+        terms = scope.judge.policies.terms(rules)
+        unable = self._channel.unable(request, terms) if terms.via else _NO_CHANNEL
+        if unable:
+            raise _Refused(unable)
         args = call.args or {}
         size = len(encode(args))
         shown, _ = await scope.inspector.seal(args, size)
         text = shown.payload.decode()
-        if len(text) > SHOWN:
-            return None
+        if len(text) > (READABLE if terms.via == ("client",) else SHOWN):
+            raise _Refused(_LONG)
         mine = self._ticket(call, rules, text, message)
         ticket = await store.ask(mine)
         if ticket.id == mine.id:
@@ -177,8 +211,7 @@ class Approvals:
                 f"sha256 of the arguments {sha256(encode(args)).hexdigest()}"
             )
             await scope.audit.write(scope.recorder.noticed("approval-asked", call.server, what))
-            how = f"approve {ticket.id}" if "terminal" in mine.terms.via else "console"
-            said = f"{mine.method} {mine.target} needs an approval: `mcpguard {how}`"
+            said = f"{mine.method} {mine.target} needs an approval: {_where(mine)}"
             scope.report(call.server, said)
         return ticket
 
@@ -210,32 +243,42 @@ class Approvals:
             terms=terms,
         )
 
+    async def _now(self, store: Store, ticket: Ticket) -> Ticket:
+        """The ticket as it is by now. Raises SessionError where it is gone, as with its file."""
+        found = await store.ticket(ticket)
+        if found is None:
+            raise SessionError(f"the ticket {ticket.id} is gone")
+        return found
+
     async def _waited(self, store: Store, request: Request, ticket: Ticket) -> Ticket:
         """The ticket once a person has answered, or as it is when the time to wait is over. Raises
-        SessionError where it is gone, as with its file."""
-        scope = self._scope
-        left = ticket.expires - scope.recorder.now().timestamp()
-        patience = min(scope.approvals.wait_seconds, left)
+        SessionError."""
         if self._waiting >= MOST_WAITING:  # They may all make the same call, by one ticket.
-            patience = 0.0
+            return ticket
+        dialog = Dialog()
         self._waiting += 1
         try:
-            return await self._watched(store, request, ticket, patience)
+            if not request.caller.modern and self._channel.possible(request, ticket):
+                dialog = await self._channel.ask_beside(store, request, ticket)
+            return _wanted(await self._watched(store, request, ticket, dialog), dialog.denied)
         finally:
+            dialog.withdraw(request)
             self._waiting -= 1
 
-    async def _watched(self, store: Store, request: Request, ticket: Ticket, patience: float) -> Ticket:
+    async def _watched(self, store: Store, request: Request, ticket: Ticket, dialog: Dialog) -> Ticket:
         scope, waited, told = self._scope, 0.0, 0
-        while ticket.state == "waiting" and waited < patience:
+        left = ticket.expires - scope.recorder.now().timestamp()
+        # Where only the client's user can answer, there is nothing to wait for once they were asked.
+        alone = ticket.terms.via == ("client",)
+        patience = min(left, 0.0 if alone else scope.approvals.wait_seconds)
+        longest = max(patience, min(left, scope.think_seconds))
+        while ticket.state == "waiting" and waited < (longest if dialog.open else patience):
             if request.progress_token is not None and waited >= told * PROGRESS_SECONDS:
                 told += 1
                 self._keep_patient(request, ticket, told)
             await scope.pause(LOOK_SECONDS)
             waited += LOOK_SECONDS
-            found = await store.ticket(ticket)
-            if found is None:
-                raise SessionError(f"the ticket {ticket.id} is gone")
-            ticket = found
+            ticket = await self._now(store, ticket)
         return ticket
 
     def _keep_patient(self, request: Request, ticket: Ticket, told: int) -> None:
@@ -252,13 +295,27 @@ def _refusal(ticket: Ticket) -> str:
     """Why a call may not be made by the ticket, "" where it may."""
     answer = ticket.answer
     if answer is None:
-        return _LATER.format(ticket.id)
+        return (_UNSAID if ticket.terms.via == ("client",) else _LATER).format(ticket.id)
     if ticket.state == "denied":
         return f"A person refused this call{f': {answer.reason}' if answer.reason else '.'}"
     if ticket.state in ("used", "ended"):
         return _OVER if ticket.state == "used" else _ENDED
     against = objection(ticket, answer)
     return _VOID.format(against) if against else ""
+
+
+def _where(ticket: Ticket) -> str:
+    """Where a person answers the ticket."""
+    if "terminal" in ticket.terms.via:
+        return f"`mcpguard approve {ticket.id}`"
+    return "`mcpguard console`" if "console" in ticket.terms.via else "its client asks"
+
+
+def _wanted(ticket: Ticket, declined: bool) -> Ticket:
+    # Somebody else was quicker, and yet the client's user does not want this call.
+    if declined and ticket.state != "denied":
+        raise _Refused(_DECLINED)
+    return ticket
 
 
 def _by(permit: Permit, ticket: Ticket) -> Permit:

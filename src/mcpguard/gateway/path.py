@@ -23,6 +23,7 @@ from mcpguard.core.model import Cause, Deny, Invocation, Json, Listed, Permit
 from mcpguard.core.policy import pdp
 from mcpguard.core.redaction.redactor import AT_ONCE, TooMuchAtOnce
 from mcpguard.gateway.approvals import Approvals
+from mcpguard.gateway.elicited import ClientChannel
 from mcpguard.gateway.flight import Cancelled, Wait
 from mcpguard.gateway.listing import Listing
 from mcpguard.gateway.notices import Notices
@@ -40,6 +41,7 @@ from mcpguard.protocol.jsonrpc import encode
 MOST_ANNOTATED = 1000
 """Tools of which it is remembered which of their parameters are mirrored in headers."""
 
+_ANEW = "Nobody was asked, since {}: make the call again without it."
 _OTHER = "this {} was started with another credential than the one that the policy chooses for this request"
 
 
@@ -61,7 +63,8 @@ class Path:
         self._trips = trips
         self._tasks = tasks
         self._results = Results(scope, tasks)
-        self._approvals = Approvals(scope, listing.catalogue)
+        self._client = ClientChannel(scope, trips.questions, trips.parked)
+        self._approvals = Approvals(scope, listing.catalogue, self._client)
         self._subscriptions = subscriptions
         self._annotated: dict[str, tuple[Listed, list[headers.Annotation]]] = {}
 
@@ -69,6 +72,7 @@ class Path:
         """Answer one request. Raises MessageError where it cannot be read, AuditError."""
         scope = self._scope
         call = calls.read_call(request.method, request.params, request.caller.modern)
+        call, said = (call, None) if call.state is None else self._client.retried(call)
         request.progress_token = call.progress_token
         target = self._listing.catalogue.find("tool", call.name) if call.kind == "tool" else None
         if target is not None:
@@ -88,21 +92,22 @@ class Path:
         if server not in scope.judge.egress.free:
             astray, invocation = await self._searched(invocation, params)
         request.policies = scope.judge.policies
-        verdict: Permit | Deny
+        verdict: Permit | Deny | None
         if astray is not None:
             verdict = astray
         elif call.state is None and call.method != "resources/subscribe":
             verdict = await scope.judge.decide(invocation)
             if isinstance(verdict, Deny) and verdict.cause is Cause.APPROVAL:
-                verdict = await self._approvals.answer(request, invocation, verdict)
+                verdict = await self._approvals.answer(request, call, invocation, verdict, said)
         else:
             verdict = await self._decided(request, call, invocation)
-        if isinstance(verdict, Deny):
+        if not isinstance(verdict, Permit):
             self._trips.parked.refuse(call)
             await self._denied(request, call, verdict)
         elif call.state is None:
-            task = self._tasks.find(call.name) if call.kind == "task" else None
-            await self._perform(request, verdict if task is None else pdp.within(verdict, task.permit), call)
+            await self._perform(
+                request, self._within(verdict, call) if call.kind == "task" else verdict, call
+            )
         else:
             await self._retried(request, verdict, call, call.state)
 
@@ -129,8 +134,12 @@ class Path:
         if wrong is None and not suspended:
             return await self._scope.judge.decide(invocation)
         verdict = await self._scope.judge.decide_again(invocation, suspended)
-        if wrong is not None and not isinstance(verdict, Deny):
+        if wrong is None:
+            return verdict
+        if isinstance(verdict, Permit):
             raise wrong
+        if verdict.cause is Cause.APPROVAL and call.state is not None:
+            return structs.replace(verdict, message=f"{verdict.message} {_ANEW.format(wrong)}")
         return verdict
 
     def _wrong(self, call: Call, server: str) -> MessageError | None:
@@ -176,6 +185,11 @@ class Path:
             parked.give_up(str(why) if isinstance(why, Cancelled) else "unavailable")
             raise
         wait.set((request, call.responses or {}))
+
+    def _within(self, permit: Permit, call: Call) -> Permit:
+        """The Permit for a request about a task, which goes no further than that which started it."""
+        task = self._tasks.find(call.name)
+        return permit if task is None else pdp.within(permit, task.permit)
 
     # --- route -----------------------------------------------------------------------------------
 
@@ -232,7 +246,9 @@ class Path:
         await scope.audit.write(record)
         scope.refuse(request.id, refusals.unknown(call.kind, call.name, request.caller.modern, scope.advice))
 
-    async def _denied(self, request: Request, call: Call, deny: Deny) -> None:
+    async def _denied(self, request: Request, call: Call, deny: Deny | None) -> None:
+        if deny is None:  # The client was asked first.
+            return
         scope, target = self._scope, deny.invocation.target
         record = scope.recorder.decided(deny)
         if target is not None and not pdp.visible(scope.judge.policies, deny.invocation):

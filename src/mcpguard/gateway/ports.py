@@ -15,7 +15,7 @@ from mcpguard.core.errors import MessageError
 from mcpguard.core.evidence.chain import Record
 from mcpguard.core.model import Caller, Invocation, Json, Permit, Principal, Redacted
 from mcpguard.core.policy.session import Session
-from mcpguard.core.policy.tickets import Ticket
+from mcpguard.core.policy.tickets import Ticket, TicketAnswer
 from mcpguard.core.secret import CredentialRef, Lease, Secret
 from mcpguard.gateway.flight import Wait
 
@@ -250,6 +250,10 @@ class Store(Protocol):
     def ticket(self, asked: Ticket) -> Wait[Ticket | None]:
         """The same with what it was answered by now; where it is gone, one that was approved for longer and
         is about the same call, None without one. Fails with SessionError."""
+
+    def answered(self, ticket_id: str, answer: TicketAnswer, by: float) -> Wait[bool]:
+        """Store the answer to a ticket that waits and has not expired `by` that time, in seconds since 1970;
+        true once. Fails with SessionError."""
 
     def use(self, ticket_id: str, by: float) -> Wait[int]:
         """Use an approved ticket that has not expired `by` that time, in seconds since 1970, whose session

@@ -153,13 +153,15 @@ class Questions:
     async def put(self, asked: Asked, request: Request | None) -> dict[str, Json]:
         """Ask a legacy client; gives {"result": …} or {"error": …} as it answered. Raises UpstreamError where
         it does not, or where its answer is kept back."""
-        answer = await self._answer_of(asked.invocation.method, asked.params, request)
+        answer = await self.answer_of(asked.invocation.method, asked.params, request)
         why = await self.kept_back(asked, answer)
         if why:
             raise UpstreamError(why)
         return answer
 
-    async def _answer_of(self, method: str, params: Redacted, request: Request | None) -> dict[str, Json]:
+    async def answer_of(self, method: str, params: Redacted, request: Request | None) -> dict[str, Json]:
+        """What a legacy client answers, {"result": …} or {"error": …}. Raises UpstreamError where it does not
+        in time; then, and where the flight is cancelled, the question is withdrawn."""
         self._count += 1
         question_id = f"mcpguard-{self._count}"
         wait: Wait[dict[str, Json]] = Wait()

@@ -55,6 +55,8 @@ class Parked(Struct, eq=False):
     state: str | None = None
     request: Request | None = None
     wait: Resumed | None = None
+    approval: Ticket | None = None
+    """About which the client itself was asked, so that nothing was sent yet."""
 
     def give_up(self, reason: str) -> None:
         """End a suspended call: the retry that could resume it was refused or never came."""
@@ -113,6 +115,19 @@ class ParkedCalls:
         self._bytes += size
         return token
 
+    def keep_approval(self, call: Call, ticket: Ticket) -> str:
+        """Keep that the client was asked about `ticket` before `call` is made; gives its `requestState`."""
+        token = self.keep(call, {}, None, "", None)
+        self._parked[token].approval = ticket
+        return token
+
+    def claim_approval(self, call: Call) -> Ticket | None:
+        """About which the client was asked before the call was made that `call` makes again; once."""
+        parked = None if call.state is None else self._parked.get(call.state)
+        if call.state is None or parked is None or parked.fingerprint != call.fingerprint():
+            return None
+        return None if parked.approval is None else self._taken(call.state).approval
+
     def _taken(self, token: str) -> Parked:
         parked = self._parked.pop(token)
         self._bytes -= parked.size
@@ -165,7 +180,7 @@ class RoundTrips:
 
     def __init__(self, scope: ClientScope, questions: Questions) -> None:
         self._scope = scope
-        self._questions = questions
+        self.questions = questions
         self.parked = ParkedCalls(scope.clock, scope.think_seconds)
 
     # --- a legacy upstream asks ------------------------------------------------------------------
@@ -186,9 +201,9 @@ class RoundTrips:
         """Let the modern client's request that the question is about carry it."""
         request = self.asker(question)
         if request is None or request.method not in eras.MAY_ASK:
-            self._questions.cannot(question, "no open request of the client can carry this")
+            self.questions.cannot(question, "no open request of the client can carry this")
         elif self.parked.full:
-            self._questions.cannot(question, "too many questions are open")
+            self.questions.cannot(question, "too many questions are open")
         else:
             request.questions.append(question)
             if request.listening and request.flight is not None:
@@ -209,7 +224,7 @@ class RoundTrips:
             shown: dict[str, Asked] = {}
             for key, question in keys.items():
                 redact = request.redact + self._scope.redact_of(question.server, question.related)
-                asked = await self._questions.judge(
+                asked = await self.questions.judge(
                     question.server, question.method, question.params, request.caller, redact
                 )
                 if isinstance(asked, dict):
@@ -229,7 +244,7 @@ class RoundTrips:
             for key in shown:
                 # What is no result is asked for again, like what is missing.
                 if type(responses.get(key)) is dict:
-                    why = await self._questions.kept_back(shown[key], responses[key])
+                    why = await self.questions.kept_back(shown[key], responses[key])
                     refused = {"error": refusals.error(jsonrpc.REFUSED, f"mcpguard: {why}")}
                     self._answer(request, keys[key], refused if why else {"result": responses[key]})
 
@@ -247,7 +262,7 @@ class RoundTrips:
     def _answer(self, request: Request, question: Question, body: dict[str, Json]) -> None:
         if question in request.questions:
             request.questions.remove(question)
-            self._questions.answer(question, body)
+            self.questions.answer(question, body)
 
     def drop(self, request: Request) -> None:
         """The request is over: what its upstream asked is not answered any more."""
@@ -300,7 +315,7 @@ class RoundTrips:
             more["inputResponses"] = given = {}
             for key, asked in parked.asked.items():
                 answer = call.responses.get(key)
-                if key in call.responses and not await self._questions.kept_back(asked, answer):
+                if key in call.responses and not await self.questions.kept_back(asked, answer):
                     given[key] = answer
         if parked.state is not None:
             more["requestState"] = parked.state
@@ -316,7 +331,7 @@ class RoundTrips:
         self, request: Request, permit: Permit, method: str, params: Json
     ) -> Asked | dict[str, Json]:
         server, caller = permit.invocation.server, request.caller
-        return await self._questions.judge(server, method, params, caller, request.redact)
+        return await self.questions.judge(server, method, params, caller, request.redact)
 
     async def collect(self, request: Request, permit: Permit, raw: Raw) -> Permit:
         """Ask a legacy client what a modern upstream wants to know; gives the permit to call again."""
@@ -324,7 +339,7 @@ class RoundTrips:
         responses = {}
         for key, method, params in _input_requests(result):
             asked = await self._judge(request, permit, method, params)
-            body = await self._questions.put(_granted(asked, method), request)
+            body = await self.questions.put(_granted(asked, method), request)
             if "result" not in body:
                 raise UpstreamError(f"the client refused {method}, which the upstream requires for this call")
             responses[key] = body["result"]
@@ -343,7 +358,7 @@ class RoundTrips:
             return None
         for key, method, params in asked:
             granted = _granted(await self._judge(request, permit, method, params), method)
-            why = await self._questions.kept_back(granted, call.responses[key])
+            why = await self.questions.kept_back(granted, call.responses[key])
             if why:
                 raise UpstreamError(why)
         return _answering(permit, result, {key: call.responses[key] for key, *_ in asked})

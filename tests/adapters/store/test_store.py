@@ -200,6 +200,16 @@ def test_a_ticket_that_is_not_there_is_none(make: Make) -> None:
     assert given_by(make().ticket(TICKET)) == TICKET
 
 
+def test_a_ticket_that_waits_is_answered_once(make: Make) -> None:
+    yes, no = (TicketAnswer(verdict, "u:ada", "client") for verdict in ("approved", "denied"))
+    given_by(make().ask(TICKET))
+    assert not given_by(make().answered("t1", yes, TICKET.expires))
+    assert given_by(make().answered("t1", yes, 150.0))
+    assert not given_by(make().answered("t1", no, 150.0))
+    assert given_by(make().ticket(TICKET)) == structs.replace(TICKET, state="approved", answer=yes)
+    assert given_by(make().use("t1", 150.0))
+
+
 def test_a_ticket_that_waits_cannot_be_used(make: Make) -> None:
     given_by(make().ask(TICKET))
     assert not given_by(make().use("t1", 150.0))

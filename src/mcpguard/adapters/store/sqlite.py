@@ -125,6 +125,11 @@ class SqliteStore:
         """See `ports.Store.ticket`."""
         return self._begun(lambda: (True, tickets.now(self._open(), asked, self._counts)))
 
+    def answered(self, ticket_id: str, answer: TicketAnswer, by: float) -> Wait[bool]:
+        """See `ports.Store.answered`."""
+        place = ticket_id, answer, by, self._approve_in
+        return self._begun(lambda: self._noted(tickets.answered(self._open(), *place)))
+
     def use(self, ticket_id: str, by: float) -> Wait[int]:
         """See `ports.Store.use`."""
         return self._begun(lambda: self._noted(tickets.used(self._open(), ticket_id, by, self._used_in)))

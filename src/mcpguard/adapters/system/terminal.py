@@ -4,16 +4,11 @@ Law of this file: colour only for a person, that is on a terminal without NO_COL
 """
 
 import os
-import re
 import sys
 from collections.abc import Sequence
 from typing import TextIO
 
-_UNSEEN = re.compile(
-    "[\\u034f\\u115f\\u1160\\u17b4\\u17b5\\u180b-\\u180f\\u2800\\u3164\\ufe00-\\ufe0f\\uffa0\\U000e0100-\\U000e01ef]"
-)
-"""Default_Ignorable_Code_Point (Unicode 15, DerivedCoreProperties) that `isprintable` takes, and the blank of
-Braille."""
+from mcpguard.core.legible import plain as plain
 
 _CODES = {
     "bold": "1",
@@ -37,18 +32,6 @@ def style(text: str, name: str, stream: TextIO | None = None) -> str:
 def at_terminal() -> bool:
     """Whether a person is likely to be there: what is typed and what is printed are on a terminal."""
     return sys.stdin.isatty() and sys.stdout.isatty()
-
-
-def plain(text: str) -> str:
-    """`text` in which everything that could steer a terminal or hide (controls, bidi marks, what is printable
-    and yet not seen) is escaped."""
-    if text.isascii() and text.isprintable():
-        return text
-    return "".join(_escaped(c) if not c.isprintable() or _UNSEEN.match(c) else c for c in text)
-
-
-def _escaped(character: str) -> str:
-    return character.encode("unicode_escape").decode()
 
 
 def table(rows: Sequence[Sequence[str]]) -> str:
