@@ -212,3 +212,29 @@ def test_a_call_whose_server_asks_first_goes_on_with_its_own_arguments_only() ->
     world.answer(text("done"))
     assert last(world)["content"] == text("done")["content"]
     assert ticket(world).uses == 1
+
+
+def test_what_a_rule_approves_in_advance_asks_nobody_and_is_in_evidence() -> None:
+    rules = (
+        ASK + "  - {id: mine, effect: allow, tools: [push], approves: [p/push], when: args.branch == 'b'}\n"
+    )
+    world = asking(rules=rules)
+    assert went_on(call(world, branch="b"))
+    assert world.store.tickets == {}
+    assert not went_on(call(world, branch="c"))
+    decided = [one for one in world.audit.records if isinstance(one, Decided) and one.tool == "push"]
+    assert [(one.effect, one.rules) for one in decided] == [
+        ("allow", ("p/push", "p/mine")),
+        ("deny", ("p/push",)),
+    ]
+
+
+def test_a_person_is_asked_for_what_is_left_and_a_call_goes_on_by_both() -> None:
+    rules = (
+        ASK
+        + "  - {id: more, effect: ask, tools: [push]}\n"
+        + "  - {id: mine, effect: allow, tools: [push], approves: [p/push]}\n"
+    )
+    world = approved(rules=rules)
+    assert ticket(world).rules == ("p/more",)
+    assert went_on(call(world, **BRANCH))

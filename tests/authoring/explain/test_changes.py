@@ -255,3 +255,26 @@ def test_arguments_that_do_not_fit_the_schema_are_no_rules_to_change() -> None:
     )
     assert (found.effect, found.cause, found.rules, found.changes) == ("deny", "arguments", (), ())
     assert found.message == "The arguments do not fit the schema of the tool: `a` must be of type string."
+
+
+AHEAD = ("effect: ask", "effect: allow, approves: [p/r0], when: args.a == 1")
+
+
+def test_what_is_approved_in_advance_says_so() -> None:
+    found = explained(policies(*AHEAD), {"a": 1})
+    assert found.effect == "allow"
+    assert found.why == "no deny holds, and what p/r0 would ask is approved in advance by p/r1"
+
+
+def test_what_is_not_has_to_be_approved() -> None:
+    assert changes(*AHEAD, args={"a": 2}) == (Change(rule="p/r0", must="be approved"),)
+
+
+def test_a_deny_is_all_that_stops_what_is_approved_in_advance() -> None:
+    found = changes(*AHEAD, "effect: deny, when: args.b", args={"a": 1, "b": True})
+    assert [(one.rule, one.must) for one in found] == [("p/r2", "not hold")]
+
+
+def test_of_two_that_ask_only_the_one_that_nobody_approved_is_named() -> None:
+    found = changes(*AHEAD, "effect: ask", args={"a": 1})
+    assert found == (Change(rule="p/r2", must="be approved"),)

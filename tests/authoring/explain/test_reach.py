@@ -37,6 +37,9 @@ def found(*rules: str, engine: EngineName = "cpp", head: str = "") -> Reach:
         (["effect: allow", "effect: deny, when: args.a, mode: shadow"], "yes"),
         (["effect: allow", "effect: ask"], "if"),
         (["effect: ask"], "if"),
+        (["effect: ask", "effect: allow, approves: [p/r0]"], "yes"),
+        (["effect: ask", "effect: allow, approves: [p/r0], when: args.a"], "if"),
+        (["effect: ask", "effect: ask", "effect: allow, approves: [p/r0]"], "if"),
         (["effect: allow, limit: {calls: 1, per: 1h}"], "if"),
         (["effect: allow, argument: {a: 1}"], "yes"),
         (["effect: allow, argument: {a: 1}", "effect: allow, argument: {a: 2}"], "if"),
@@ -181,3 +184,8 @@ def assert_same(told: Reach, one: Any, invocation: Any, session: Session, name: 
         if clause.when:
             left, whole = engine(name).compile(clause.when).verdict(bound), condition.verdict(bound)
             assert left is whole or (name == "python" and ERROR in (left, whole))
+
+
+def test_what_may_be_approved_in_advance_says_by_which_rule() -> None:
+    told = found("effect: ask", "effect: ask", "effect: allow, approves: [p/r0], when: args.a")
+    assert told.approval == (Clause(rule="p/r0", approved_by=("p/r2",)), Clause(rule="p/r1"))

@@ -170,7 +170,8 @@ def used(database: sqlite3.Connection, ticket_id: str, now: float, counts: Count
     """See `ports.Store.use`."""
     with _alone(database):
         ticket = one(database, ticket_id)
-        if ticket is None or not counts(ticket, now):
+        # A row may say another end than the answer.
+        if ticket is None or ticket.ends <= now or not counts(ticket, now):
             return 0
         state = "used" if ticket.lasts == "once" else "approved"
         return ticket.uses + 1 if database.execute(_USE, (state, ticket_id, now)).rowcount == 1 else 0

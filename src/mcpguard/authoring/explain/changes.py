@@ -26,7 +26,7 @@ from mcpguard.core.policy.obligations import (
     credential_of,
     with_arguments,
 )
-from mcpguard.core.policy.pdp import bind, over
+from mcpguard.core.policy.pdp import approved_ahead, bind, over
 from mcpguard.core.policy.session import Session
 
 Decide = Callable[[Invocation], Permit | Deny]
@@ -72,8 +72,9 @@ class Changes:
         return ()
 
     def _stopping(self) -> Iterator[Change]:
+        ahead = approved_ahead(self._candidates, self._invocation, self._bound)
         for rule in self._candidates.deny + self._candidates.ask:
-            if verdict_of(rule, self._bound) is FALSE:
+            if rule.name in ahead or verdict_of(rule, self._bound) is FALSE:
                 continue
             if rule.effect == "ask":
                 yield Change(rule=rule.name, must="be approved")
@@ -198,16 +199,17 @@ class Supposed:
         return verdict.cause is Cause.APPROVAL and set(verdict.rules) <= self._asked
 
     def _holding(self, candidates: Candidates, bound: Bound) -> list[CompiledRule]:
-        stopping = [rule for rule in candidates.deny + candidates.ask if rule.name not in self._asked]
-        if not self._agree or any(self._value(rule, bound) is not FALSE for rule in stopping):
-            return []
-        approved = [rule for rule in candidates.ask if rule.name in self._asked]
-        return approved + [
+        allowing = [
             rule
             for rule in candidates.allow
             if self._value(rule, bound) is TRUE
             and (rule.name in self._may or not over(rule, self._invocation))
         ]
+        answered = self._asked.union(*(rule.approves for rule in allowing))
+        stopping = [rule for rule in candidates.deny + candidates.ask if rule.name not in answered]
+        if not self._agree or any(self._value(rule, bound) is not FALSE for rule in stopping):
+            return []
+        return [rule for rule in candidates.ask if rule.name in self._asked] + allowing
 
     def _value(self, rule: CompiledRule, bound: Bound) -> Verdict:
         must = self._rules.get(rule.name)

@@ -116,7 +116,12 @@ def _operands(rule: CompiledRule, bound: Bound) -> Iterable[Operand]:
 
 def _why(verdict: Permit | Deny, candidates: Candidates) -> str:
     if isinstance(verdict, Permit):
-        return "no deny and no ask holds, and an allow does"
+        asking = [rule.name for rule in candidates.ask if rule.name in verdict.rules]
+        if not asking:
+            return "no deny and no ask holds, and an allow does"
+        by = [rule.name for rule in candidates.allow if rule.approves.intersection(asking)]
+        answers = " and ".join(name for name in by if name in verdict.rules)
+        return f"no deny holds, and what {' and '.join(asking)} would ask is approved in advance by {answers}"
     allow = [rule for rule in candidates.allow if rule.name in verdict.rules]
     if verdict.cause is not Cause.ERROR or not allow:
         return _WHY[verdict.cause]

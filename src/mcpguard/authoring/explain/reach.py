@@ -33,6 +33,9 @@ class Clause(Sparse):
 
     rule: str = Field(description="`POLICY/ID`.")
     when: str = Field("", description="What remains to be decided for each call; empty if nothing does.")
+    approved_by: tuple[str, ...] = Field(
+        (), description="Rules that approve in advance where they hold, so that nobody is asked."
+    )
 
 
 class Reach(Sparse):
@@ -104,6 +107,7 @@ def _reach(target: Listed, candidates: Candidates, call: Invocation, bound: Boun
     offering = [rule for rule in candidates.allow if not over(rule, call)]
     allow, deny, ask = (_may_hold(rules, bound) for rules in (offering, candidates.deny, candidates.ask))
     certain = [rule for rule in allow if at_list_time(rule, bound)[1]]
+    ask = [rule for rule in ask if not any(rule.name in one.approves for one in certain)]
     limits = tuple(_limit(rule.name, rule.written.limit) for rule in allow if rule.written.limit)
     conflict = _conflict(allow, certain)
     return Reach(
@@ -113,7 +117,7 @@ def _reach(target: Listed, candidates: Candidates, call: Invocation, bound: Boun
         answer="yes" if certain and not (deny or ask or limits or conflict) else "if",
         allowed_by=tuple(_clause(rule, bound) for rule in certain or allow),
         unless=tuple(_clause(rule, bound) for rule in deny),
-        approval=tuple(_clause(rule, bound) for rule in ask),
+        approval=tuple(_approval(rule, bound, allow) for rule in ask),
         limits=limits,
         conflict=conflict,
     )
@@ -136,6 +140,11 @@ def _limit(name: str, limit: Limit) -> str:
     unit = next(unit for unit in ("calls", "bytes", "units") if getattr(limit, unit) is not None)
     per = "a session" if limit.per == "session" else f"in {limit.per}"
     return f"{getattr(limit, unit)} {unit} {per} ({name})"
+
+
+def _approval(rule: CompiledRule, bound: Bound, allow: list[CompiledRule]) -> Clause:
+    ahead = tuple(one.name for one in allow if rule.name in one.approves)
+    return _clause(rule, bound).model_copy(update={"approved_by": ahead})
 
 
 def _clause(rule: CompiledRule, bound: Bound) -> Clause:

@@ -148,4 +148,5 @@ def _terms(one: Reach) -> Iterator[str]:
 def _clauses(word: str, clauses: Iterable[Clause]) -> Iterator[str]:
     for one in clauses:
         when = _one_line(one.when) or "always"
-        yield f"       {word}  {when}  ({one.rule})"
+        ahead = f", unless {' or '.join(one.approved_by)} approves" if one.approved_by else ""
+        yield f"       {word}  {when}  ({one.rule}{ahead})"

@@ -10,6 +10,7 @@ from __future__ import annotations
 import hashlib
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from difflib import get_close_matches
 from fnmatch import translate
 from itertools import pairwise
 
@@ -32,6 +33,7 @@ from mcpguard.core.policy.written import (
     ACTIONS,
     ANY_ACTION,
     OBLIGATIONS,
+    AskEntry,
     Effect,
     Moment,
     Policy,
@@ -72,14 +74,15 @@ CACHE_LIMIT = 4096
 class CompiledRule:
     """A rule in force. `name` is "policy/rule"; `condition` is None where the rule has no `when`; `until`
     is when an `allow` ends, `shadow` whether it changes nothing, `adds` whether it does more than to have its
-    effect; `written` is the rule as written, `placed` its condition with the values of params in place,
-    `unset` the params in it that have no value."""
+    effect, `approves` which rules it answers in advance; `written` is the rule as written, `placed` its
+    condition with the values of params in place, `unset` the params in it that have no value."""
 
     __slots__ = (
         "_actions",
         "_servers",
         "_tools",
         "adds",
+        "approves",
         "condition",
         "effect",
         "message",
@@ -101,6 +104,7 @@ class CompiledRule:
         self.shadow = "shadow" in (policy.mode, rule.mode)
         self.until = end_of(policy.expires) if rule.effect == "allow" else None
         self.adds = any(getattr(rule, key) for key in OBLIGATIONS)
+        self.approves = frozenset(rule.approves)
         self.written = rule
         self.placed = placed
         self.unset = () if placed is None else tuple(sorted(placed.unset))
@@ -158,6 +162,8 @@ class Candidates(Struct, frozen=True):
     """Whether one of the rules sets arguments."""
     folded: Mapping[Effect, Folded[CompiledRule]] = {}
     """The effects with so many rules that their conditions are evaluated as one."""
+    approving: bool = False
+    """Whether one of the rules answers others in advance."""
 
     def open(self, effect: Effect, bound: Bound) -> Sequence[CompiledRule]:
         """The rules of that effect without those that are known to have a false condition."""
@@ -177,12 +183,14 @@ class PolicySet:
     `digest` is the sha256 (hex) of their content: it does not change with the order of the policies,
     comments or layout. `rules` are in the order of their names. `stateful` says whether one reads or changes
     what is known of the session, `depends` whether one in force does, so that nothing is decided without it;
-    `reviewing` says whether one applies to results. Raises PolicyError where two policies have one name.
+    `reviewing` says whether one applies to results. Raises PolicyError where two policies have one name, and
+    where a rule approves in advance what none of them asks, or what nobody may approve so.
     """
 
     def __init__(self, policies: Iterable[CompiledPolicy] = ()) -> None:
         ordered = sorted(policies, key=lambda one: one.policy.policy)
         _check_unique(ordered)
+        _check_approvals(ordered)
         self.names = tuple(one.policy.policy for one in ordered)
         self.digest = _digest(one.policy for one in ordered)
         self.rules = tuple(
@@ -231,7 +239,9 @@ class PolicySet:
         members = joined([*(one.members for one in conditions), (trial and trial.members) or {}])
         lasting = not any("now" in one.reads for one in conditions) and not any(rule.until for rule in rules)
         calls = tuple(cheap.values())
-        return Candidates(bool(conditions), deny, ask, allow, trial, calls, members, lasting, setting, folded)
+        approving = bool(ask) and any(rule.approves for rule in allow)
+        found = deny, ask, allow, trial
+        return Candidates(bool(conditions), *found, calls, members, lasting, setting, folded, approving)
 
 
 _Key = tuple[str, str | None, str, Moment]
@@ -293,6 +303,37 @@ def _check_unique(ordered: list[CompiledPolicy]) -> None:
     ]
     if problems:
         raise PolicyError(problems)
+
+
+def _check_approvals(ordered: list[CompiledPolicy]) -> None:
+    asking = {
+        f"{one.policy.policy}/{rule.id}": rule.ask or AskEntry()
+        for one in ordered
+        for rule in one.policy.rules
+        if rule.effect == "ask"
+    }
+    problems: list[Problem] = []
+    for one in ordered:
+        for index, rule in enumerate(one.policy.rules):
+            for place, name in enumerate(rule.approves):
+                said = _why_not(name, asking)
+                if said:
+                    problems.append(one.document.problem(("rules", index, "approves", place), said))
+    if problems:
+        raise PolicyError(problems)
+
+
+def _why_not(name: str, asking: Mapping[str, AskEntry]) -> str:
+    """Why nothing may approve the rule `name` in advance; "" where it may be."""
+    ask = asking.get(name)
+    if ask is None:
+        near = get_close_matches(name, asking, n=1)
+        hint = f"did you mean `{near[0]}`?" if near else f"these are: {', '.join(sorted(asking)) or 'none'}"
+        return f"`{name}` is no rule with `effect: ask` of the policies in force; {hint}"
+    if (ask.proof or ask.approvers) and not ask.standing:
+        wants = "a passkey" if ask.proof else "approvers"
+        return f"`{name}` wants {wants} for each call; its author can allow this: `ask: {{standing: true}}`"
+    return ""
 
 
 def _globs(globs: tuple[str, ...]) -> re.Pattern[str]:

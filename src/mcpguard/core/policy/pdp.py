@@ -2,9 +2,9 @@
 
 Law of this file: closed by default. Deny overrides ask overrides allow, nothing matching denies, and
 an error only tightens: an erroring deny denies, an erroring ask asks, an erroring allow does not
-allow (and what it would redact or label is), nor does one that has ended. A `Permit` is constructed here
-and nowhere else. The verdict is a function of these and of the held values alone: it reads no clock and
-changes nothing.
+allow (and what it would redact or label is), nor does one that has ended; neither approves in advance. A
+`Permit` is constructed here and nowhere else. The verdict is a function of these and of the held values
+alone: it reads no clock and changes nothing.
 """
 
 from __future__ import annotations
@@ -235,6 +235,14 @@ def over(rule: CompiledRule, invocation: Invocation) -> bool:
     return rule.until is not None and invocation.now >= rule.until
 
 
+def approved_ahead(candidates: Candidates, invocation: Invocation, bound: Bound) -> frozenset[str]:
+    """The `ask` rules, by name, that `allow` rules which hold answer in advance."""
+    if not candidates.approving:
+        return frozenset()
+    true, _ = holding(candidates, "allow", bound)
+    return frozenset().union(*[rule.approves for rule in true if not over(rule, invocation)])
+
+
 def names(rules: Iterable[CompiledRule]) -> tuple[str, ...]:
     """What records call the rules."""
     return tuple([rule.name for rule in rules])
@@ -309,9 +317,11 @@ def _once(
     if candidates.ask:
         asking, failed = holding(candidates, "ask", bound)
         asking = sorted(asking + failed, key=lambda rule: rule.name)
-        if any([rule.name not in approved for rule in asking]):
-            said = first_message(asking) or NEEDS_APPROVAL
-            return Deny(invocation, Cause.APPROVAL, names(asking), said), {}
+        ahead = approved_ahead(candidates, invocation, bound) if asking else frozenset()
+        left = [rule for rule in asking if rule.name not in ahead]
+        if any([rule.name not in approved for rule in left]):
+            said = first_message(left) or NEEDS_APPROVAL
+            return Deny(invocation, Cause.APPROVAL, names(left), said), {}
     true, failed = holding(candidates, "allow", bound)
     allowing = [*asking, *[rule for rule in true if not over(rule, invocation)]]
     failed += [rule for rule in true if over(rule, invocation)]

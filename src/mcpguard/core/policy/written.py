@@ -193,6 +193,12 @@ Approver = Annotated[
 ]
 
 
+RuleName = Annotated[
+    str,
+    matching("[A-Za-z0-9][A-Za-z0-9._-]{0,63}/[A-Za-z0-9][A-Za-z0-9._-]{0,63}", "a rule is named POLICY/ID"),
+]
+
+
 class AskEntry(Filled):
     """How a call is approved that an `ask` rule leaves to a person. Where several rules ask, all of them
     count: the shortest time, the channels that each of them allows, an approver of each."""
@@ -225,6 +231,12 @@ class AskEntry(Filled):
         (), description="Names of arguments that stand first, and that notices carry. All are shown anyway."
     )
 
+    standing: bool = Field(
+        False,
+        description="Whether rules with `approves` may approve in advance, although `proof` or `approvers` "
+        "want more than that.",
+    )
+
     @property
     def channels(self) -> tuple[Channel, ...]:
         """`via` as a list."""
@@ -234,6 +246,8 @@ class AskEntry(Filled):
         """What cannot be met."""
         if self.proof and self.channels != ("console",):
             yield ("proof",), "a passkey is asked for on the console: write `via: console` as well"
+        if self.standing and not (self.proof or self.approvers):
+            yield ("standing",), "it has neither `proof` nor `approvers`, so any rule may approve in advance"
         if self.approvers and "client" in self.channels:
             yield ("approvers",), "a client answers for who made the call, who cannot be the approver"
 
@@ -307,19 +321,19 @@ class Rule(Filled):
         "the call is refused.",
     )
     ask: AskEntry | None = Field(None, description="How a person answers. For `effect: ask`.")
+    approves: Items[RuleName] = Field(
+        (),
+        description="Rules with `effect: ask` (`POLICY/ID`) that this rule answers in advance: where it "
+        "holds, nobody is asked because of them. For `effect: allow`. A deny refuses all the same, and where "
+        "the condition cannot be evaluated, or the policy has ended, a person is asked.",
+    )
     message: str = Field("", description="What the model is told when this rule refuses.")
 
     def mistakes(self) -> Iterator[Mistake]:
         """Keys that have no effect next to others, and malformed placeholders."""
         if self.tools is not None and not {"tools/call", ANY_ACTION} & set(self.action):
             yield ("tools",), "`tools` can match only the action tools/call"
-        for key in OBLIGATIONS:
-            if getattr(self, key) and self.effect == "deny":
-                yield (key,), _LETS_NOTHING.format(key=key)
-            elif getattr(self, key) and self.on == "result" and key in ("limit", "argument", "credential"):
-                yield (key,), _ON_CALL.format(key=key)
-        if self.ask is not None and self.effect != "ask":
-            yield ("ask",), "`ask` belongs to a rule with `effect: ask`"
+        yield from self._misplaced()
         if self.credential and set(self.action) <= ASKED:
             yield ("credential",), "the client answers this, so there is no server to use a credential with"
         if self.on == "result":
@@ -328,6 +342,17 @@ class Rule(Filled):
             yield ("argument",), "`argument` goes with the action tools/call alone"
         for place, said in problems_in(self.argument):
             yield ("argument", *place), said
+
+    def _misplaced(self) -> Iterator[Mistake]:
+        for key in OBLIGATIONS:
+            if getattr(self, key) and self.effect == "deny":
+                yield (key,), _LETS_NOTHING.format(key=key)
+            elif getattr(self, key) and self.on == "result" and key in ("limit", "argument", "credential"):
+                yield (key,), _ON_CALL.format(key=key)
+        if self.ask is not None and self.effect != "ask":
+            yield ("ask",), "`ask` belongs to a rule with `effect: ask`"
+        if self.approves and (self.effect != "allow" or self.on != "call"):
+            yield ("approves",), "`approves` belongs to a rule on calls with `effect: allow`"
 
     def _result_mistakes(self) -> Iterator[Mistake]:
         if self.effect == "ask":

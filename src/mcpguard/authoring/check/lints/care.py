@@ -5,7 +5,7 @@ Law of this file: each of these may be intended, so none is an error.
 
 from collections.abc import Iterator
 
-from mcpguard.authoring.check.lints.entry import Lint, LintSubject, example
+from mcpguard.authoring.check.lints.entry import Lint, LintSubject, example, reads_only
 from mcpguard.core.errors import Problem
 from mcpguard.core.policy.written import ANY_ACTION, ASKED, end_of
 
@@ -51,6 +51,18 @@ def _asks(subject: LintSubject) -> Iterator[Problem]:
         if placed.written.effect == "ask" and refused:
             said = f"nobody is asked about {', '.join(refused)}, so this rule refuses it: write `deny`"
             yield placed.problem(("action",), f"{said}, or name other actions")
+
+
+def _standing(subject: LintSubject) -> Iterator[Problem]:
+    for placed in subject.rules:
+        one = placed.written
+        if not one.approves or one.when is not None:
+            continue
+        harmless = subject.knows(placed) and all(reads_only(tool) for _, _, tool in subject.tools_of(placed))
+        if "tools/call" not in one.action or not harmless:
+            said = "without a condition it approves every call in advance, so nobody is asked because of"
+            which = f"{said} {', '.join(one.approves)}: say in `when` which calls"
+            yield placed.problem(("approves",), which)
 
 
 def _unset(subject: LintSubject) -> Iterator[Problem]:
@@ -124,4 +136,20 @@ UNSET = Lint(
     _FOLDERS.replace("owner: ada\n", "owner: ada\nparams: {folders: {type: strings, default: [/srv]}}\n"),
 )
 
-CARE = (OWNERLESS, EXPIRED, CLAIMS, ANY, ASKS, UNSET)
+_PUSHING = "{id: push, effect: ask, server: files, tools: [write]}"
+
+STANDING = Lint(
+    "P507",
+    "warning",
+    "A rule that approves in advance (`approves`) has no condition, and its tools may change things: nobody "
+    "is asked about them.",
+    _standing,
+    example(_PUSHING, "{id: always, effect: allow, server: files, tools: [write], approves: [example/push]}"),
+    example(
+        _PUSHING,
+        "{id: notes, effect: allow, server: files, tools: [write], approves: [example/push], "
+        "when: 'pathWithin(args.path, [\"/srv/notes\"])'}",
+    ),
+)
+
+CARE = (OWNERLESS, EXPIRED, CLAIMS, ANY, ASKS, UNSET, STANDING)

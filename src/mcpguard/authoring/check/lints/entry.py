@@ -115,6 +115,12 @@ def matches(name: str, globs: Iterable[str]) -> bool:
     return any(fnmatchcase(name, glob) for glob in globs)
 
 
+def reads_only(tool: dict[str, Json]) -> bool:
+    """Whether its server says that the tool changes nothing."""
+    hints = tool.get("annotations")
+    return type(hints) is dict and hints.get("readOnlyHint") is True
+
+
 class Lint(Struct, frozen=True):
     """One lint: its code, how grave what it finds is, and in one sentence what that is.
 

@@ -7,7 +7,7 @@ far as globs alone can tell.
 from collections.abc import Iterator
 from fnmatch import fnmatchcase
 
-from mcpguard.authoring.check.lints.entry import Lint, LintSubject, PlacedRule, example
+from mcpguard.authoring.check.lints.entry import Lint, LintSubject, PlacedRule, example, reads_only
 from mcpguard.core.conditions.cel import ERROR, NOTHING, TRUE
 from mcpguard.core.errors import Problem
 from mcpguard.core.model import Json
@@ -104,8 +104,7 @@ def _unbounded(subject: LintSubject) -> Iterator[Problem]:
 
 
 def _free(subject: LintSubject, server: str, name: str, tool: dict[str, Json]) -> bool:
-    hints = tool.get("annotations")
-    if type(hints) is dict and hints.get("readOnlyHint") is True:
+    if reads_only(tool):
         return False
     return not any(
         one.rule.can_match(server, name, "tools/call")
