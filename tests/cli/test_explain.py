@@ -84,6 +84,7 @@ def test_a_refusal_is_told_with_its_rules_their_operands_and_what_would_allow_it
         "deny (rule): a deny that holds overrides every ask and every allow\n"
         "  by: p/no-force\n"
         "  told: No force.\n"
+        "  provided that the server lists this tool, and the arguments fit its schema (--snapshot FILE)\n"
         "\n"
         "rules that apply to it, deny before ask before allow:\n"
         "  deny   p/no-force: held  <- decided\n"
@@ -108,6 +109,7 @@ def test_a_call_that_is_allowed_is_told_with_what_is_done(explain: Explain) -> N
     assert said == (
         "allow: no deny and no ask holds, and an allow does\n"
         "  by: p/read\n"
+        "  provided that the server lists this tool, and the arguments fit its schema (--snapshot FILE)\n"
         "  redacts: email\n"
         "\n"
         "rules that apply to it, deny before ask before allow:\n"
@@ -342,7 +344,7 @@ def test_other_arguments_than_those_on_record_are_refused(explain: Explain, fold
 
 
 def test_a_call_without_arguments_needs_none(explain: Explain, folder: Path) -> None:
-    record(folder, decision({}, tool="log", effect="allow", cause=""))
+    record(folder, decision({}, tool="log", effect="allow", cause="", rules=("p/read",)))
     assert "  by: p/read\n" in explain("n-1")
 
 
@@ -362,7 +364,8 @@ def test_a_call_that_a_person_approved_is_told_as_such(explain: Explain, folder:
     record(folder, decision({"a": 1, "limit": 9}, **given))
     said = explain("n-1", "--args", '{"a": 1}')
     assert "  approval: 4f1c by os-user:ada\n" in said
-    assert "ask (approval): " in said
+    assert "allow: " in said
+    assert "  ask    p/r: held (it has no condition)  <- decided\n" in said
     assert "would be different now" not in said
     assert "must be written" not in said
 
@@ -398,7 +401,9 @@ def test_the_principal_on_record_is_who_asks(explain: Explain, folder: Path) -> 
         'version: 1\npolicy: p\nrules: [{id: r, effect: allow, when: \'principal.id == "ada" && principal.source =='
         ' "https://issuer.example"\'}]\n'
     )
-    record(folder, decision({}, principal="https://issuer.example:ada", effect="allow", cause=""))
+    record(
+        folder, decision({}, principal="https://issuer.example:ada", effect="allow", cause="", rules=("p/r",))
+    )
     assert "  by: p/r\n" in explain("n-1")
 
 
@@ -412,6 +417,163 @@ def test_a_call_that_is_not_on_record_is_an_error(explain: Explain, folder: Path
     (folder / "audit" / "a.jsonl").write_text('{"id":"n-9"\n{"id":"n-99"}\n')
     assert "no record of such a call" in explain("n-9", code=2)
     assert "explain one recorded call at a time" in explain("n-1", "n-2", code=2)
+
+
+RECORDED = """\
+version: 1
+policy: p
+rules:
+  - {id: all, effect: allow, argument: {b: 1}}
+  - {id: other, effect: allow, when: session.calls > 4, argument: {b: 2}}
+  - {id: few, effect: allow, limit: {calls: 1, per: 1h}}
+  - {id: big, effect: allow, when: has(args.cost), limit: {units: 5, per: session, cost: args.cost}}
+  - {id: asks, effect: ask, when: session.calls > 7}
+  - {id: errs, effect: deny, when: "session.tools['git/push'] > 7", message: Try later.}
+"""
+
+
+@pytest.mark.parametrize(
+    ("cause", "rules", "message"),
+    [
+        ("limit", ("p/few",), "the limit of 1 calls in 1h is reached"),
+        ("limit", ("p/gone",), ""),
+        ("approval", ("p/asks",), "a person has to approve this call."),
+        ("error", ("p/errs",), "Its message: Try later."),
+        ("error", ("p/all", "p/other"), ""),
+        (
+            "error",
+            (),
+            "mcpguard cannot determine what this session did before, so what depends on it is refused",
+        ),
+        ("credential", (), "this contains a credential that is not for this server, so nothing was sent."),
+        ("rule", ("p/errs",), "Try later."),
+    ],
+)
+def test_the_record_is_right_about_what_was_decided(
+    explain: Explain, folder: Path, cause: str, rules: tuple[str, ...], message: str
+) -> None:
+    (folder / "p.yaml").write_text(RECORDED)
+    record(folder, decision({"a": 1}, cause=cause, rules=rules))
+    found = json.loads(explain("n-1", "--args", '{"a": 1}', "--json"))["explanation"]
+    assert found["cause"] == cause
+    assert found["effect"] == ("ask" if cause == "approval" else "deny")
+    assert tuple(found.get("rules", ())) == rules
+    assert found.get("message", "").startswith(message)
+    assert "changes" not in found
+
+
+def test_a_record_of_arguments_that_other_rules_set_now_is_explained(explain: Explain, folder: Path) -> None:
+    (folder / "p.yaml").write_text(RECORDED)
+    allowed = {"effect": "allow", "cause": "", "rules": ("p/few", "p/other")}
+    record(folder, decision({"a": 1, "b": 2}, **allowed))
+    found = json.loads(explain("n-1", "--args", '{"a": 1}', "--json"))["explanation"]
+    assert (found["effect"], found["rules"]) == ("allow", ["p/few", "p/other"])
+    assert [one["rule"] for one in found["candidates"] if one["decided"]] == ["p/few", "p/other"]
+
+
+def test_what_was_hidden_then_is_told_as_that(explain: Explain, folder: Path) -> None:
+    (folder / "p.yaml").write_text(
+        "version: 1\npolicy: p\nrules:\n"
+        "  - {id: a, effect: deny, when: session.calls > 1}\n  - {id: b, effect: allow, tools: [x]}\n"
+    )
+    record(folder, decision({"a": 1}, cause="rule", rules=("p/a",)))
+    found = json.loads(explain("n-1", "--args", '{"a": 1}', "--json"))["explanation"]
+    assert (found["cause"], found["listed"]) == ("rule", False)
+    assert found["message"] == "Unknown tool: git__push"
+
+
+def test_a_record_of_an_altered_file_does_not_overrule_what_is_decided_now(
+    explain: Explain, folder: Path
+) -> None:
+    record(folder, decision({"remote": "x"}, effect="allow", cause="", rules=("p/push",)))
+    (file,) = (folder / "audit").glob("*.jsonl")
+    file.write_bytes(file.read_bytes().replace(b'"os-user:ada"', b'"os-user:bob"', 1))
+    said = explain("n-1", "--args", '{"remote": "x"}')
+    assert "note: what follows is how it would be decided now, whatever the record says" in said
+    assert "deny (no-rule)" in said
+
+
+def test_what_other_policies_decided_may_not_be_known(explain: Explain, folder: Path) -> None:
+    (folder / "p.yaml").write_text(RECORDED)
+    record(folder, decision({"a": 1}, policy_digest="d" * 64))
+    said = explain("n-1", "--args", '{"a": 1}')
+    assert "unknown: it depends on what is not known here\n" in said
+    assert "  not known: what the session had counted (--session FILE)\n" in said
+    assert "would be different now" not in said
+
+
+@pytest.mark.parametrize(
+    ("more", "why", "told"),
+    [
+        ({"cause": "unknown", "tool": "x"}, "no server lists anything of that name", "Unknown tool: x"),
+        ({"cause": "unavailable", "tool": "x"}, "could not be asked what it offers", None),
+        (
+            {"cause": "unknown", "tool": "", "subject": "f:x", "method": "resources/read"},
+            "no server lists",
+            "Resource not found",
+        ),
+        (
+            {"cause": "unknown", "tool": "", "subject": "x", "method": "prompts/get"},
+            "no server lists",
+            "Unknown prompt: x",
+        ),
+    ],
+)
+def test_what_came_to_no_server_is_explained_as_that(
+    explain: Explain, folder: Path, more: dict[str, Any], why: str, told: str | None
+) -> None:
+    record(folder, decision({"a": 1}, server="", **more))
+    found = json.loads(explain("n-1", "--json"))["explanation"]
+    assert (found["effect"], found["cause"]) == ("deny", more["cause"])
+    assert why in found["why"]
+    assert found.get("message") == told
+
+
+@pytest.mark.parametrize("alone", [True, False])
+def test_a_resource_that_is_not_listed_is_one_of_the_only_server(
+    explain: Explain, folder: Path, alone: bool
+) -> None:
+    if alone:
+        file = folder / "mcpguard.yaml"
+        file.write_text(file.read_text().replace(", web: {command: web-mcp}", ""))
+    (folder / "p.yaml").write_text(
+        "version: 1\npolicy: p\nrules:\n"
+        "  - {id: r, effect: allow, action: [resources/read], when: '!resource.listed'}\n"
+    )
+    offer = {"resources": [{"uri": "f:a", "name": "a"}], "templates": [{"uriTemplate": "t:{x}", "name": "x"}]}
+    (folder / "snapshot.json").write_text(json.dumps({"version": 1, "servers": {"git": offer}}))
+    words = ["--server", "git", "--snapshot", "snapshot.json", "--resource"]
+    assert explain(*words, "f:a").startswith("deny (no-rule):")
+    assert explain(*words, "t:1").startswith("allow:")
+    assert explain(*words, "f:b").startswith("allow:" if alone else "deny (unknown):")
+
+
+def test_groups_and_claims_of_somebody_elsewhere_are_not_known(explain: Explain, folder: Path) -> None:
+    (folder / "p.yaml").write_text(
+        "version: 1\npolicy: p\nrules:\n"
+        "  - {id: r, effect: allow, when: '\"ops\" in principal.groups || principal.claims.a == 1'}\n"
+    )
+    words = [*call("push"), "--source", "https://issuer.example"]
+    assert "not known: the groups and claims of the principal (--group, --claims)" in explain(*words)
+    assert explain(*words, "--group", "ops").startswith("allow:")
+    assert explain(*words, "--group", "dev").startswith("unknown:")
+    assert explain(*words, "--group", "dev", "--claims", "{}").startswith("deny (no-rule):")
+
+
+def test_a_rule_that_is_not_known_takes_nothing_from_a_verdict_that_is(
+    explain: Explain, folder: Path
+) -> None:
+    (folder / "p.yaml").write_text(
+        "version: 1\npolicy: p\nrules:\n"
+        "  - {id: a, effect: deny, when: args.no, message: No.}\n"
+        "  - {id: b, effect: allow, when: tool.annotations.readOnlyHint}\n"
+        "  - {id: c, effect: ask, when: args.ask}\n"
+        "  - {id: d, effect: deny, when: has(tool.annotations.bad)}\n"
+    )
+    refused = json.loads(explain(*call("push", no=True), "--json"))
+    assert (refused["effect"], refused["rules"]) == ("deny", ["p/a"])
+    assert "changes" not in refused
+    assert json.loads(explain(*call("push", no=False, ask=True), "--json"))["effect"] == "unknown"
 
 
 # --- what can be reached -----------------------------------------------------------------------------
@@ -492,5 +654,7 @@ def test_a_snapshot_says_what_a_tool_says_of_itself(explain: Explain, folder: Pa
     (folder / "snapshot.json").write_text(json.dumps({"version": 1, "servers": {"git": {"tools": tools}}}))
     words = ["q.yaml", "--server", "git", "--snapshot", "snapshot.json", "--tool"]
     assert explain(*words, "t").startswith("allow:")
-    assert explain(*words, "u").startswith("deny (no-rule):")
+    absent = explain(*words, "u")
+    assert absent.startswith("deny (unknown): by the snapshot the server has nothing of that name\n")
+    assert "told: Unknown tool: u\n" in absent
     assert explain(*words, "t", "--annotations", '{"readOnlyHint": false}').startswith("deny (no-rule):")

@@ -136,7 +136,7 @@ def test_explanations(printed: Printed, folder: Path) -> None:
 def test_an_explanation_omits_exactly_what_has_its_default(printed: Printed) -> None:
     call = ("explain", "--json", "--server", "one", "--tool", "echo", "--args", '{"n": 1}')
     (found,) = printed("explain-output", *call)
-    assert list(found) == ["effect", "why", "rules", "candidates", "done"]
+    assert list(found) == ["effect", "why", "rules", "assumed", "candidates", "done"]
     assert found["done"] == {"redact": ["email"]}
     assert list(found["candidates"][0]) == ["rule", "effect", "outcome", "decided", "operands"]
 

@@ -11,6 +11,7 @@ import os
 import sys
 from collections.abc import Iterable
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -19,12 +20,14 @@ from mcpguard.cli.parser import add_config, configured
 from mcpguard.core.errors import ConfigError, Problem, SessionError
 
 if TYPE_CHECKING:
+    from mcpguard.adapters.store.sqlite import SqliteStore
     from mcpguard.authoring.explain.explanation import Explanation, Recorded
     from mcpguard.config.loading import Config
     from mcpguard.core.document.printed import Sparse
     from mcpguard.core.model import Invocation, Json
     from mcpguard.core.policy.compiled import PolicySet
-    from mcpguard.core.policy.session import StoredSession
+    from mcpguard.core.policy.session import Session, StoredSession
+    from mcpguard.core.policy.tickets import Ticket
     from mcpguard.core.redaction.redactor import Redactor
 
 EXAMPLES = (
@@ -126,7 +129,6 @@ def _time(text: str) -> datetime:
 
 def execute(args: argparse.Namespace) -> int:
     """0 where it could be explained, whatever the verdict is."""
-    from mcpguard.authoring.explain.hypothesis import explained, invocation_of, session_of
     from mcpguard.authoring.explain.recorded import explain_record
     from mcpguard.authoring.explain.text import lines_of
     from mcpguard.core.redaction.redactor import Redactor
@@ -145,11 +147,34 @@ def execute(args: argparse.Namespace) -> int:
         found = explain_record(ids, args, policies, config, redactor)
     else:
         _check_server(config, args.server)
-        asked = invocation_of(args, agent)
-        live = None if config is None or args.session is not None else _live(config, asked)
-        found = explained(policies, asked, session_of(args, live), args.result, redactor)
+        found = _explained(args, policies, config, redactor)
     _print(found, lines_of(found), args.json, redactor)
     return 0
+
+
+def _explained(
+    args: argparse.Namespace, policies: PolicySet, config: Config | None, redactor: Redactor
+) -> Explanation:
+    """A call as it would be decided now."""
+    from mcpguard.authoring.explain.explainer import Known
+    from mcpguard.authoring.explain.hypothesis import absent, asked_by, explained, session_of, unknown_of
+
+    alone = config is None or len(config.servers) == 1
+    asked = asked_by(args, config.agent if config else None, alone)
+    if asked.target is not None and asked.target.absent:
+        return absent(asked)
+    unknown = unknown_of(args, asked, config, counted=True)
+    session: Session | None
+    known = Known(unknown)
+    if config is None or args.session is not None:
+        session = session_of(args)
+    else:
+        store = _store(config)
+        live, readable = _live(store, asked.invocation)
+        session = session_of(args, live) if readable else None
+        listed = asked.target is None or asked.target.known
+        known = Known(unknown, partial(_ticket, store, policies, listed))
+    return explained(policies, asked.invocation, session, args.result, redactor, known)
 
 
 def _check_server(config: Config | None, server: str) -> None:
@@ -164,25 +189,67 @@ def _check_server(config: Config | None, server: str) -> None:
     raise ConfigError([Problem(str(config.path), 0, 0, f"there is no server `{server}`; {hint}")])
 
 
-def _live(config: Config, asked: Invocation) -> StoredSession | None:
-    """The session that this call would be decided in now, None for a new one. Says which it is."""
-    from mcpguard.adapters.store.sqlite import SqliteStore, default_folder
-    from mcpguard.adapters.system.clock import SystemClock
+def _store(config: Config) -> SqliteStore | None:
+    """The state that a call would be decided in now; None where nothing was ever stored."""
+    from mcpguard.adapters.store.sqlite import default_folder
+    from mcpguard.serve.interventions import store_of
+
+    # To look into a folder that is not there would make it.
+    return store_of(config) if (config.session_folder or default_folder()).exists() else None
+
+
+def _live(store: SqliteStore | None, asked: Invocation) -> tuple[StoredSession | None, bool]:
+    """The session that this call would be decided in now, None for a new one, and whether it can be read.
+    Says which it is."""
     from mcpguard.core.policy.session import name_of
 
-    folder = config.session_folder or default_folder()
-    if not folder.exists():
-        return None
-    store = SqliteStore(folder, config.session_idle_seconds, SystemClock())
     name = name_of(asked.principal, asked.agent)
-    found = next((one for one in store.known() if one.name == name), None)
+    try:
+        known = [] if store is None else store.known()
+    except SessionError as problem:
+        print(f"note: {plain(str(problem))}", file=sys.stderr)
+        return None, False
+    found = next((one for one in known if one.name == name), None)
     if found is None:
-        return None
+        return None, True
     if found.state is None:
-        raise SessionError("the session cannot be read, so what depends on it is refused")
+        print("note: the session cannot be read: `mcpguard session end` starts it over", file=sys.stderr)
+        return None, False
     said = ", ".join(found.state.labels) or "none"
     print(f"note: in the session as it is now; its labels: {plain(said)}", file=sys.stderr)
-    return found.state
+    return found.state, True
+
+
+def _ticket(
+    store: SqliteStore | None, policies: PolicySet, listed: bool, call: Invocation, rules: tuple[str, ...]
+) -> Ticket | None:
+    """The ticket by which these rules asked a person about exactly this call. Unless it is `listed` as the
+    server lists it, that is taken to be as it was."""
+    from mcpguard.core.policy.session import name_of
+    from mcpguard.core.policy.tickets import Ticket, arguments_digest
+
+    if store is None:
+        return None
+    who, target, at = call.principal, call.target, call.now.timestamp()
+    mine = Ticket(
+        id="",
+        created=at,
+        expires=at,
+        principal=f"{who.source}:{who.id}",
+        agent=call.agent,
+        session=name_of(who, call.agent),
+        server=call.server,
+        method=call.method,
+        target="" if target is None else target.name,
+        args=arguments_digest(call.args),
+        parts={name: arguments_digest(value) for name, value in (call.args or {}).items()},
+        definition="" if target is None else target.digest,
+        policies=policies.digest,
+        rules=rules,
+        message="",
+        shown="",
+    )
+    return store.standing(mine, listed)
 
 
 def _is_policy(name: str) -> bool:

@@ -7,13 +7,12 @@ shown; what cannot be asked is refused. The client hears what to do, and nothing
 import os
 from hashlib import sha256
 
-import msgspec
 from msgspec import structs
 
 from mcpguard.core.errors import InspectionError, SessionError
-from mcpguard.core.model import Cause, Deny, Invocation, Json, Permit
+from mcpguard.core.model import Cause, Deny, Invocation, Permit
 from mcpguard.core.policy.session import name_of
-from mcpguard.core.policy.tickets import Ticket, covers, narrowed, objection
+from mcpguard.core.policy.tickets import Ticket, arguments_digest, covers, narrowed, objection
 from mcpguard.gateway.elicited import READABLE, ClientChannel, Dialog, Elicited
 from mcpguard.gateway.ports import Store
 from mcpguard.gateway.scope import ClientScope, Request
@@ -29,9 +28,6 @@ MOST_WAITING = 100
 """So many calls of one client wait; others are told at once to come back later."""
 SHOWN = 65_536
 """Nobody is asked about arguments of more characters: what a person does not see is not approved."""
-
-_ordered = msgspec.json.Encoder(order="deterministic").encode
-"""The order of keys says nothing: a model may write the same call in another."""
 
 _LATER = (
     "A person was asked and has not answered yet (ticket {}). Make the same call again later, with the same "
@@ -49,7 +45,7 @@ _OVER = (
 _ENDED = "A person ended the approval: make the call again to have a person asked again."
 _SPENT = "The approval is used up."
 _LONG = "The arguments are longer than a person can be shown, so nobody was asked."
-_NO_CHANNEL = "The rules that ask agree on no channel by which a person could answer, so nobody was asked."
+NO_CHANNEL = "The rules that ask agree on no channel by which a person could answer, so nobody was asked."
 _VOID = "The approval does not count: {}."
 _KEPT = "Whether a person has answered cannot be known now (ticket {}). Make the same call again later."
 
@@ -150,7 +146,7 @@ class Approvals:
     async def _refused(self, invocation: Invocation, deny: Deny, ticket: Ticket) -> Deny | None:
         """The refusal of a call that cannot go on by the ticket. It leaves an approval to the same call made
         again, such as when a limit has room."""
-        refusal = _refusal(ticket) or await self._unproven(ticket)
+        refusal = refusal_by(ticket) or await self._unproven(ticket)
         if refusal:
             return _said(deny, refusal)
         would = await self._scope.judge.decide(invocation, frozenset(ticket.rules), foresee=True)
@@ -193,7 +189,7 @@ class Approvals:
         """The ticket of this call: a new one, with evidence, or one that is there."""
         scope, call = self._scope, would.invocation
         terms = scope.judge.policies.terms(rules)
-        unable = self._channel.unable(request, terms) if terms.via else _NO_CHANNEL
+        unable = self._channel.unable(request, terms) if terms.via else NO_CHANNEL
         if unable:
             raise _Refused(unable)
         args = call.args or {}
@@ -233,8 +229,8 @@ class Approvals:
             server=call.server,
             method=call.method,
             target=name,
-            args=_digest(call.args),
-            parts={name: _digest(value) for name, value in args.items()},
+            args=arguments_digest(call.args),
+            parts={name: arguments_digest(value) for name, value in args.items()},
             definition="" if target is None else target.digest,
             policies=scope.judge.policies.digest,
             rules=rules,
@@ -291,8 +287,8 @@ class Approvals:
         self._scope.client.notify("notifications/progress", self._scope.inspector.ours(params), request.id)
 
 
-def _refusal(ticket: Ticket) -> str:
-    """Why a call may not be made by the ticket, "" where it may."""
+def refusal_by(ticket: Ticket) -> str:
+    """Why a call may not be made by the ticket as it is, "" where it may."""
     answer = ticket.answer
     if answer is None:
         return (_UNSAID if ticket.terms.via == ("client",) else _LATER).format(ticket.id)
@@ -324,10 +320,6 @@ def _by(permit: Permit, ticket: Ticket) -> Permit:
     if answer is not None:
         by = f" by {answer.by} ({answer.via}{', passkey' if answer.assertion else ''})"
     return structs.replace(permit, approval=f"{ticket.id}{by}{use}")
-
-
-def _digest(value: Json) -> str:
-    return sha256(_ordered(value)).hexdigest()
 
 
 def _said(deny: Deny, how: str) -> Deny:

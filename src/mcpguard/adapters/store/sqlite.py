@@ -149,6 +149,12 @@ class SqliteStore:
         """The tickets that nobody has answered, the oldest first. Raises SessionError."""
         return self._patient(lambda: tickets.waiting(self._open(), time.time()))
 
+    def standing(self, ticket: Ticket, listed: bool) -> Ticket | None:
+        """The ticket by which a person was asked about the call of `ticket`, None for none. Unless it is
+        `listed` as its definition says, that is taken to be as it was. Raises SessionError."""
+        look = tickets.standing if listed else tickets.standing_as_listed
+        return self._patient(lambda: look(self._open(), ticket, self._counts))
+
     def known_ticket(self, ticket_id: str) -> Ticket | None:
         """The ticket of that id. Raises SessionError."""
         return self._patient(lambda: tickets.one(self._open(), ticket_id))

@@ -46,6 +46,7 @@ _KIN = "SELECT state, uses, answer, question FROM tickets WHERE kin = ? AND stat
 _NOW = "SELECT state, uses, answer FROM tickets WHERE id = ?"
 _ONE = "SELECT state, uses, answer, question FROM tickets WHERE id = ?"
 _ALL = "SELECT state, uses, answer, question FROM tickets WHERE state = ? AND expires > ?"
+_OF = "SELECT state, uses, answer, question FROM tickets WHERE principal = ? AND expires > ?"
 _COUNT = "SELECT count(*) FROM tickets WHERE principal = ? AND state = 'waiting' AND expires > ?"
 _ANSWER = (
     "UPDATE tickets SET state = ?, answer = ?, expires = ifnull(?, expires)"
@@ -78,13 +79,28 @@ def _alone(database: sqlite3.Connection) -> Iterator[None]:
 def ask(database: sqlite3.Connection, ticket: Ticket, counts: Counts) -> Ticket:
     """See `ports.Store.ask`. Tickets that have expired are removed."""
     with _alone(database):
-        rows = database.execute(_SAME, (ticket.fingerprint, ticket.created)).fetchall()
-        same = [one for one in map(_ticket, rows) if counts(one, ticket.created)]
-        denied = [one for one in same if one.state == "denied"]
-        found = (denied or _covering(database, ticket, ticket.created, counts) or same)[:1]
-        if not found:
+        found = standing(database, ticket, counts)
+        if found is None:
             _add(database, ticket)
-    return found[0] if found else ticket
+    return found or ticket
+
+
+def standing(database: sqlite3.Connection, ticket: Ticket, counts: Counts) -> Ticket | None:
+    """The ticket by which a person was asked about the call of `ticket`, or the approval that lasts and is
+    about it as well."""
+    rows = database.execute(_SAME, (ticket.fingerprint, ticket.created)).fetchall()
+    same = [one for one in map(_ticket, rows) if counts(one, ticket.created)]
+    denied = [one for one in same if one.state == "denied"]
+    return next(iter(denied or _covering(database, ticket, ticket.created, counts) or same), None)
+
+
+def standing_as_listed(database: sqlite3.Connection, ticket: Ticket, counts: Counts) -> Ticket | None:
+    """The same where it is not known how the server lists what the call is for: as it did before."""
+    rows = map(_ticket, database.execute(_OF, (ticket.principal, ticket.created)).fetchall())
+    mine = ticket.server, ticket.method, ticket.target
+    known = {one.definition for one in rows if (one.server, one.method, one.target) == mine}
+    asked = [structs.replace(ticket, definition=one) for one in sorted(known)]
+    return next(filter(None, [standing(database, one, counts) for one in asked]), None)
 
 
 def _covering(database: sqlite3.Connection, call: Ticket, now: float, counts: Counts) -> list[Ticket]:

@@ -4,28 +4,33 @@ Law of this file: the verdict is `decide`'s own; what is reported besides is com
 the same request, and changes nothing.
 """
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 
 from msgspec import Struct
 
-from mcpguard.authoring.explain.changes import Changes, verdict_of
+from mcpguard.authoring.explain.changes import Changes
 from mcpguard.authoring.explain.explanation import Considered, Done, Explanation, Operand, Outcome, Returned
 from mcpguard.authoring.explain.reasons import reason_of
+from mcpguard.authoring.explain.unknown import SUPPLY, WHOLE, Unknown, leaves_open, shown
 from mcpguard.core.conditions.cel import ERROR, FALSE, TRUE, Bound, Verdict
 from mcpguard.core.conditions.tree import DecidedTree, tree_of
-from mcpguard.core.model import Cause, Charge, Deny, Detection, Invocation, Json, Permit
+from mcpguard.core.model import Cause, Charge, Deny, Detection, Invocation, Json, Listed, Permit
 from mcpguard.core.policy.compiled import Candidates, CompiledRule, PolicySet
 from mcpguard.core.policy.obligations import ObligationError, arguments_of, charges_of, credential_of
-from mcpguard.core.policy.pdp import bind, candidates_of, decide, over, visible
+from mcpguard.core.policy.pdp import bind, candidates_of, decide, no_session, over
 from mcpguard.core.policy.review import review
 from mcpguard.core.policy.session import Session
+from mcpguard.core.policy.tickets import Ticket
+from mcpguard.gateway.approvals import NO_CHANNEL, refusal_by
+from mcpguard.protocol import refusals
 
 _OUTCOMES: dict[Verdict, Outcome] = {
     TRUE: "held",
     FALSE: "did not hold",
     ERROR: "could not be evaluated",
 }
-_WHY = {
+ALLOWED = "no deny and no ask holds, and an allow does"
+WHY = {
     Cause.RULE: "a deny that holds overrides every ask and every allow",
     Cause.APPROVAL: "an ask that holds, or cannot be evaluated, overrides every allow: a person must approve",
     Cause.NO_RULE: "no allow rule holds, and what no rule allows is refused",
@@ -34,6 +39,9 @@ _WHY = {
     Cause.LIMIT: "rules allow it, but one of their limits is reached",
     Cause.ERROR: "a deny that cannot be evaluated refuses, since an error only tightens",
 }
+_NOT_APPROVED = "an ask that holds overrides every allow, and nobody's approval counts for it"
+SHOWN = "lists show it: else it is refused as if it did not exist"
+_DEPENDS = "it depends on what is not known here"
 _CONFLICTS = (
     (charges_of, "its cost is not a whole number above 0"),
     (lambda rules, _: arguments_of(rules), "they set the same argument to different values"),
@@ -48,12 +56,72 @@ class Result(Struct, frozen=True):
     findings: tuple[Detection, ...] = ()
 
 
+class Known(Struct, frozen=True):
+    """What is known beside the request. `ticket` finds the one by which these rules asked a person about a
+    call; `approved` are rules for which a person has approved it."""
+
+    unknown: Unknown = WHOLE
+    ticket: Callable[[Invocation, tuple[str, ...]], Ticket | None] = lambda _call, _rules: None
+    approved: frozenset[str] = frozenset()
+
+
+ALL = Known()
+
+
 def explain(
-    policies: PolicySet, invocation: Invocation, session: Session, result: Result | None = None
+    policies: PolicySet,
+    invocation: Invocation,
+    session: Session | None,
+    result: Result | None = None,
+    known: Known = ALL,
 ) -> Explanation:
     """Explain the verdict on `invocation`, and the one on `result`, which is that of this call. `session` is
-    left as it is."""
-    verdict = decide(policies, invocation, session)
+    left as it is; None is one that cannot be read."""
+    if session is None and policies.depends:
+        return _told(policies, no_session(invocation), Session(), WHOLE)
+    verdict = decide(policies, invocation, session, approved=known.approved)
+    if isinstance(verdict, Deny) and verdict.cause is Cause.APPROVAL:
+        return _asked(policies, verdict, session or Session(), known)
+    told = _told(policies, verdict, session or Session(), known.unknown)
+    if result is None or isinstance(verdict, Deny):
+        return told
+    given = _returned(policies, verdict, (session or Session()).after(verdict), result)
+    return told.model_copy(update={"result": given})
+
+
+def _asked(policies: PolicySet, verdict: Deny, session: Session, known: Known) -> Explanation:
+    """A call that a person must approve: how its ticket stands, or why nobody is asked."""
+    rules: frozenset[str] = frozenset()
+    would: Permit | Deny = verdict
+    # Rules may also ask about the arguments that others set.
+    while isinstance(would, Deny) and would.cause is Cause.APPROVAL:
+        rules |= frozenset(would.rules)
+        would = decide(policies, verdict.invocation, session, approved=known.approved | rules)
+    if isinstance(would, Deny):
+        return _told(policies, would, session, known.unknown)
+    ticket = known.ticket(would.invocation, tuple(sorted(rules)))
+    refusal = NO_CHANNEL if ticket is None and not policies.terms(rules).via else ""
+    if ticket is not None:
+        refusal = refusal_by(ticket)
+    approved = ticket is not None and not refusal
+    told = _told(policies, would if approved else verdict, session, known.unknown)
+    if told.effect == "unknown":
+        return told
+    more: dict[str, object] = {} if ticket is None else {"approval": _standing(ticket)}
+    if not approved and refusal and (ticket is None or ticket.answer is not None):
+        said = f"{verdict.message} {refusal}"
+        more |= {"effect": "deny", "why": _NOT_APPROVED, "message": said, "changes": ()}
+    return told.model_copy(update=more)
+
+
+def _standing(ticket: Ticket) -> str:
+    answer = ticket.answer
+    if answer is None:
+        return f"{ticket.id}, which nobody has answered"
+    return f"{ticket.id}, {answer.verdict} by {answer.by} ({answer.via})"
+
+
+def _told(policies: PolicySet, verdict: Permit | Deny, session: Session, unknown: Unknown) -> Explanation:
     # Where rules set arguments, what counts is the call that is sent.
     call = verdict.invocation
     candidates = candidates_of(policies, call)
@@ -62,29 +130,60 @@ def explain(
         effect="allow",
         why=_why(verdict, candidates),
         rules=verdict.rules,
-        listed=call.target is None or visible(policies, call),
-        candidates=considered(candidates, call, bound, verdict.rules),
+        assumed=unknown.assumed,
+        candidates=considered(candidates, call, bound, verdict.rules, unknown),
         shadow=verdict.shadow,
     )
-    if isinstance(verdict, Permit):
-        given = None if result is None else _returned(policies, verdict, session.after(verdict), result)
-        return told.model_copy(update={"done": _done(verdict, candidates, session), "result": given})
-    changes = Changes(candidates, call, bound, session, lambda other: decide(policies, other, session))
-    refusal = {
+    vague = any(one.outcome == "not known" for one in told.candidates)
+    unsure = leaves_open(unknown, candidates, bound, verdict)
+    if isinstance(verdict, Permit) and not unsure:
+        return told.model_copy(update={"done": _done(verdict, candidates, session)})
+    listing = {} if call.target is None else _hidden(shown(unknown, policies, call), call.target, unknown)
+    if unsure:
+        return told.model_copy(update=_open(unsure, unknown) | listing)
+    assert isinstance(verdict, Deny)  # noqa: S101 - the other verdict was returned
+    refusal: dict[str, object] = {
         "effect": "ask" if verdict.cause is Cause.APPROVAL else "deny",
         "cause": verdict.cause.value,
         "message": verdict.message,
-        "changes": changes.of(verdict),
     }
-    return told.model_copy(update=refusal)
+    if not vague:
+        changes = Changes(candidates, call, bound, session, lambda other: decide(policies, other, session))
+        refusal["changes"] = changes.of(verdict)
+    return told.model_copy(update=refusal | listing)
+
+
+def _open(unsure: Iterable[CompiledRule], unknown: Unknown) -> dict[str, object]:
+    names = sorted({name for rule in unsure for name in unknown.read_by(rule.when)})
+    said = tuple(SUPPLY[name] for name in names)
+    return {"effect": "unknown", "why": _DEPENDS, "rules": (), "shadow": "", "unknown": said}
+
+
+def _hidden(listed: bool | None, target: Listed, unknown: Unknown) -> dict[str, object]:
+    """What the refusal of something is that lists do not show, or may not."""
+    if listed is None:
+        return {"message": "", "assumed": (*unknown.assumed, SHOWN)}
+    return {} if listed else {"listed": False, "message": no_such(target.kind, target.exposed)}
+
+
+def no_such(kind: str, exposed: str) -> str:
+    """What the model is told where something is not there, or is hidden from it."""
+    said: str = refusals.unknown(kind, exposed, False, "")["message"]
+    return said
 
 
 def considered(
-    candidates: Candidates, call: Invocation, bound: Bound, deciding: Iterable[str]
+    candidates: Candidates,
+    call: Invocation,
+    bound: Bound,
+    deciding: Iterable[str],
+    unknown: Unknown = WHOLE,
 ) -> tuple[Considered, ...]:
     """The rules that apply to `call`, deny first, with what each came to; `deciding` are the names of those
     that made the verdict."""
-    return tuple(_considered(rule, call, bound, rule.name in deciding) for rule in _all(candidates).all)
+    return tuple(
+        _considered(rule, call, bound, rule.name in deciding, unknown) for rule in _all(candidates).all
+    )
 
 
 def _all(candidates: Candidates) -> Candidates:
@@ -92,24 +191,30 @@ def _all(candidates: Candidates) -> Candidates:
     return candidates.trial or candidates
 
 
-def _considered(rule: CompiledRule, call: Invocation, bound: Bound, deciding: bool) -> Considered:
-    verdict = verdict_of(rule, bound)
+def _considered(
+    rule: CompiledRule, call: Invocation, bound: Bound, deciding: bool, unknown: Unknown
+) -> Considered:
+    verdict = unknown.verdict(rule, bound)
+    outcome = "not known" if verdict is None else _OUTCOMES[verdict]
     return Considered(
         rule=rule.name,
         effect=rule.effect,
-        outcome="ended" if over(rule, call) else _OUTCOMES[verdict],
-        decided=deciding and not rule.shadow,
+        outcome="ended" if over(rule, call) else outcome,
+        decided=deciding and not rule.shadow and verdict is not None,
         shadow=rule.shadow,
-        operands=tuple(_operands(rule, bound)),
+        operands=tuple(_operands(rule, bound, unknown)),
     )
 
 
-def _operands(rule: CompiledRule, bound: Bound) -> Iterable[Operand]:
+def _operands(rule: CompiledRule, bound: Bound, unknown: Unknown) -> Iterable[Operand]:
     if rule.condition is None or rule.when is None:
         return
-    decided = DecidedTree(rule.condition.engine, bound)
+    decided = DecidedTree(rule.condition.engine, unknown.seen_by(rule.when, bound))
     for depth, node in tree_of(rule.when).walk():
         verdict = decided.verdict(node)
+        if verdict is ERROR and unknown.read_by(node.text):
+            yield Operand(text=node.text, depth=depth, value="unknown")
+            continue
         reason = reason_of(node.text, verdict, bound.view) if node.logic == "atom" else ""
         yield Operand(text=node.text, depth=depth, value=verdict.value, reason=reason)
 
@@ -117,15 +222,26 @@ def _operands(rule: CompiledRule, bound: Bound) -> Iterable[Operand]:
 def _why(verdict: Permit | Deny, candidates: Candidates) -> str:
     if isinstance(verdict, Permit):
         asking = [rule.name for rule in candidates.ask if rule.name in verdict.rules]
-        if not asking:
-            return "no deny and no ask holds, and an allow does"
-        by = [rule.name for rule in candidates.allow if rule.approves.intersection(asking)]
-        answers = " and ".join(name for name in by if name in verdict.rules)
-        return f"no deny holds, and what {' and '.join(asking)} would ask is approved in advance by {answers}"
-    allow = [rule for rule in candidates.allow if rule.name in verdict.rules]
+        return _why_allowed(asking, verdict, candidates)
+    allow = _allowing(candidates, verdict)
     if verdict.cause is not Cause.ERROR or not allow:
-        return _WHY[verdict.cause]
+        return WHY[verdict.cause]
     return f"the rules that allow it cannot be applied: {_conflict(allow, verdict.invocation)}"
+
+
+def _why_allowed(asking: list[str], permit: Permit, candidates: Candidates) -> str:
+    if not asking:
+        return ALLOWED
+    by = [rule.name for rule in candidates.allow if rule.approves.intersection(asking)]
+    answers = " and ".join(name for name in by if name in permit.rules)
+    if not answers:
+        return f"no deny holds, and a person has approved what {' and '.join(asking)} would ask"
+    return f"no deny holds, and what {' and '.join(asking)} would ask is approved in advance by {answers}"
+
+
+def _allowing(candidates: Candidates, verdict: Permit | Deny) -> list[CompiledRule]:
+    """The rules that allow it, among them those that ask and were approved."""
+    return [rule for rule in candidates.ask + candidates.allow if rule.name in verdict.rules]
 
 
 def _conflict(allow: list[CompiledRule], call: Invocation) -> str:
@@ -138,7 +254,7 @@ def _conflict(allow: list[CompiledRule], call: Invocation) -> str:
 
 
 def _done(permit: Permit, candidates: Candidates, session: Session) -> Done:
-    allow = [rule for rule in candidates.allow if rule.name in permit.rules]
+    allow = _allowing(candidates, permit)
     costs = {rule.name: rule.written.limit.cost for rule in allow if rule.written.limit is not None}
     return Done(
         redact=permit.redact,
@@ -168,7 +284,7 @@ def _returned(policies: PolicySet, permit: Permit, session: Session, result: Res
     denied = found.denied
     return Returned(
         effect="allow" if denied is None else "withhold",
-        why="no deny on results holds" if denied is None else _WHY[denied.cause],
+        why="no deny on results holds" if denied is None else WHY[denied.cause],
         rules=found.rules,
         message="" if denied is None else denied.message,
         findings=tuple(kinds),

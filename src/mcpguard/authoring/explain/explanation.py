@@ -11,7 +11,8 @@ from pydantic import Field
 from mcpguard.core.document.printed import Sparse
 from mcpguard.core.policy.written import Effect
 
-Outcome = Literal["held", "did not hold", "could not be evaluated", "ended"]
+Outcome = Literal["held", "did not hold", "could not be evaluated", "ended", "not known"]
+Told = Literal["allow", "ask", "deny", "unknown"]
 Must = Literal["hold", "not hold", "have room", "be approved", "agree", "be written"]
 
 
@@ -20,7 +21,9 @@ class Operand(Sparse):
 
     text: str = Field(description="As written in the condition.")
     depth: int = Field(description="How many operands enclose it.")
-    value: Literal["true", "false", "error"] = Field(description="What it evaluated to on its own.")
+    value: Literal["true", "false", "error", "unknown"] = Field(
+        description="What it evaluated to on its own; `unknown`: it reads what is not known."
+    )
     reason: str = Field(
         "", description="Why: which members are there, and of which type; never their values."
     )
@@ -31,7 +34,10 @@ class Considered(Sparse):
 
     rule: str = Field(description="`POLICY/ID`.")
     effect: Effect = Field(description="Of the rule.")
-    outcome: Outcome = Field(description="What its condition evaluated to; `ended`: its policy has expired.")
+    outcome: Outcome = Field(
+        description="What its condition evaluated to; `ended`: its policy has expired; `not known`: that "
+        "depends on what is listed under `unknown`."
+    )
     decided: bool = Field(description="Whether it determined the verdict.")
     shadow: bool = Field(False, description="Whether it is in shadow mode: reported, but without effect.")
     operands: tuple[Operand, ...] = Field(
@@ -94,11 +100,22 @@ class Returned(Sparse):
 class Explanation(Sparse):
     """Why a request is allowed or denied."""
 
-    effect: Effect = Field(description="The verdict.")
+    effect: Told = Field(
+        description="The verdict; `unknown` where it depends on what is listed under `unknown`."
+    )
     why: str = Field(description="The reason for this verdict, as a sentence.")
     rules: tuple[str, ...] = Field((), description="The rules that decided.")
-    cause: str = Field("", description="Of a refusal: rule, no-rule, arguments, error, approval or limit.")
+    cause: str = Field(
+        "",
+        description="Of a refusal: rule, no-rule, arguments, error, approval, limit or credential; `unknown` "
+        "where there is nothing of that name.",
+    )
     message: str = Field("", description="The message that the model gets.")
+    approval: str = Field("", description="The ticket of this very call, and how it was answered.")
+    unknown: tuple[str, ...] = Field((), description="What decides and is not known, and how to supply it.")
+    assumed: tuple[str, ...] = Field(
+        (), description="What the verdict takes for granted; where it is not so, the call is refused."
+    )
     listed: bool = Field(
         True,
         description="Whether lists show what the request is for; what they do not show is refused as if "

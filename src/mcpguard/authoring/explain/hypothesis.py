@@ -5,16 +5,20 @@ Law of this file: no message quotes an argument or a claim; both may hold a cred
 
 import sys
 from argparse import ArgumentTypeError, Namespace
+from collections.abc import Iterable, Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import msgspec
+from msgspec import Struct
 
 from mcpguard.adapters.system.identity import operating_system_user
-from mcpguard.authoring.explain.explainer import Result, explain
+from mcpguard.authoring.explain.explainer import Known, Result, explain, no_such
 from mcpguard.authoring.explain.explanation import Explanation
+from mcpguard.authoring.explain.unknown import Unknown
 from mcpguard.authoring.snapshot import Offer, Snapshot, read_snapshot
+from mcpguard.config.loading import Config
 from mcpguard.config.policies import read_document
 from mcpguard.core.errors import ConfigError, Problem
 from mcpguard.core.model import Invocation, Json, Listed, Permit, Principal
@@ -25,6 +29,13 @@ from mcpguard.core.redaction.redactor import Redactor
 from mcpguard.protocol.catalogue import KINDS, Catalogue
 
 _METHODS = {"tool": "tools/call", "prompt": "prompts/get", "resource": "resources/read"}
+OS_USER = "os-user"
+"""The source of who is known by the operating system: without groups and claims."""
+
+_FITS = "{}, and the arguments fit its schema (--snapshot FILE)"
+_LISTS = "{} (--snapshot FILE)"
+_NOTHING_HELD = "nothing in it is a credential that mcpguard holds: those are not read here"
+_ABSENT = "by the snapshot the server has nothing of that name"
 
 
 def an_object(text: str) -> dict[str, Json]:
@@ -48,50 +59,83 @@ def arguments_of(options: Namespace) -> dict[str, Json] | None:
         raise ConfigError([Problem(name, 0, 0, str(error))]) from None
 
 
-def invocation_of(options: Namespace, agent: str | None) -> Invocation:
-    """The request that the options describe; `agent` is the label of the configuration. Raises ConfigError
-    for options that name nothing to decide."""
+class Target(Struct, frozen=True):
+    """What a request is for. `known` says whether it is as its server lists it; `absent` that the server does
+    not have it."""
+
+    listed: Listed
+    known: bool = False
+    absent: bool = False
+
+
+class Supposition(Struct, frozen=True):
+    """A request to explain, and what it is for."""
+
+    invocation: Invocation
+    target: Target | None
+
+
+def asked_by(options: Namespace, agent: str | None, alone: bool) -> Supposition:
+    """The request that the options describe; `agent` is the label of the configuration, whose only server it
+    is `alone`. Raises ConfigError for options that name nothing to decide."""
     kind = next((kind for kind in _METHODS if getattr(options, kind)), "")
     if not options.server or not (kind or options.action):
         raise _problem("name the request: --server NAME with --tool NAME, --prompt, --resource or --action")
     args = arguments_of(options) or {}
-    return Invocation(
+    target = target_of(options, options.server, kind, getattr(options, kind), alone) if kind else None
+    invocation = Invocation(
         id="explain",
         method=options.action or _METHODS[kind],
         principal=principal_of(options),
         now=options.now or datetime.now(UTC),
         agent=options.agent or agent,
         server=options.server,
-        target=target_of(options, options.server, kind, getattr(options, kind)) if kind else None,
+        target=None if target is None else target.listed,
         args=args,
         params={"arguments": args},
     )
+    return Supposition(invocation, target)
 
 
 def principal_of(options: Namespace) -> Principal:
     """Who asks: who started us, where the options do not say."""
     return Principal(
         options.principal or operating_system_user().id,
-        options.source or "os-user",
+        options.source or OS_USER,
         tuple(options.group or ()),
         options.claims or {},
     )
 
 
-def target_of(options: Namespace, server: str, kind: str, name: str) -> Listed:
+def target_of(options: Namespace, server: str, kind: str, name: str, alone: bool) -> Target:
     """The thing of that name as `server` lists it: by the snapshot of the options if it is there, with the
     annotations that they give. Raises ConfigError for a name that no server can list."""
-    entry: dict[str, Json] = {KINDS[kind].id_key: name}
     snapshot = snapshot_of(options)
-    if snapshot is not None:
-        known = (one.descriptor for one in in_snapshot(snapshot, server, kind) if one.name == name)
-        entry = next(known, entry)
+    offer = None if snapshot is None else snapshot.servers.get(server)
+    found: Listed | None = None
+    entry: dict[str, Json] = {KINDS[kind].id_key: name}
+    if offer is not None:
+        entries = list(getattr(offer, f"{kind}s"))
+        found = _named(_catalogued(server, kind, entries, offer.templates, alone), kind, name)
+        entry = next((one for one in entries if one.get(KINDS[kind].id_key) == name), entry)
     if options.annotations is not None:
         entry = {**entry, "annotations": options.annotations}
-    found = listed(server, kind, [entry])
-    if not found:
+    elif found is not None:
+        return Target(found, known=True)
+    made = next(_catalogued(server, kind, [entry], (), alone).offered(kind, _all), None)
+    if made is None:
         raise _problem(f"no server can list a {kind} of that name: it is too long or not printable")
-    return found[0]
+    return Target(made, known=found is not None, absent=offer is not None and found is None)
+
+
+def _named(catalogue: Catalogue, kind: str, name: str) -> Listed | None:
+    if kind == "resource":
+        return catalogue.resource(name, _all)
+    return next((one for one in catalogue.offered(kind, _all) if one.name == name), None)
+
+
+def _all(_entry: Listed) -> bool:
+    return True
 
 
 def snapshot_of(options: Namespace) -> Snapshot | None:
@@ -109,9 +153,46 @@ def in_snapshot(snapshot: Snapshot, server: str, kind: str) -> list[Listed]:
 
 def listed(server: str, kind: str, entries: list[Json]) -> list[Listed]:
     """What `server` offers when it lists these `entries`, those left out that could not be offered."""
-    catalogue = Catalogue((server,))
+    return list(_catalogued(server, kind, entries, (), True).offered(kind, _all))
+
+
+def _catalogued(
+    server: str, kind: str, entries: list[Json], templates: Iterable[Json], alone: bool
+) -> Catalogue:
+    # With another server names are prefixed, and a URI that no server lists belongs to none.
+    catalogue = Catalogue((server,) if alone else (server, ""))
     catalogue.replace(server, KINDS[kind], entries, entries)
-    return list(catalogue.offered(kind, lambda _: True))
+    if kind == "resource":
+        made = list(templates)
+        catalogue.replace(server, KINDS["template"], made, made)
+    return catalogue
+
+
+def unknown_of(options: Namespace, asked: Supposition, config: Config | None, counted: bool) -> Unknown:
+    """What the options and the configuration do not say about a request; `counted` says whether the session
+    is wholly known."""
+    who, target = asked.invocation.principal, asked.target
+    known = {"client": frozenset({"agent"})}
+    if who.source != OS_USER:
+        given = {"groups": options.group, "claims": options.claims}
+        known["principal"] = frozenset(
+            {"id", "source", *(name for name, one in given.items() if one is not None)}
+        )
+    if not counted:
+        known["session"] = frozenset({"labels", "facts"})
+    if target is not None and not target.known:
+        more = () if options.annotations is None else ("annotations", "firstAnnotations")
+        known[target.listed.kind] = frozenset({KINDS[target.listed.kind].id_key, *more})
+    return Unknown(known, assumed=tuple(_assumed(asked, config)))
+
+
+def _assumed(asked: Supposition, config: Config | None) -> Iterator[str]:
+    target = asked.target
+    if target is not None and not target.known:
+        listed_ = f"the server lists this {target.listed.kind}"
+        yield _FITS.format(listed_) if target.listed.kind == "tool" else _LISTS.format(listed_)
+    if config is not None and (config.credentials or any(one.credentials for one in config.servers.values())):
+        yield _NOTHING_HELD
 
 
 def session_of(options: Namespace, live: StoredSession | None = None) -> Session:
@@ -134,22 +215,39 @@ def _problem(said: str) -> ConfigError:
 
 
 def explained(
-    policies: PolicySet, invocation: Invocation, session: Session, result: Path | None, redactor: Redactor
+    policies: PolicySet,
+    invocation: Invocation,
+    session: Session | None,
+    result: Path | None,
+    redactor: Redactor,
+    known: Known,
 ) -> Explanation:
     """The explanation of a call, and of its result where there is a file with one."""
-    given = None if result is None else _result(policies, invocation, session, result, redactor)
-    return explain(policies, invocation, session, given)
+    given = None if result is None else _result(policies, invocation, session, result, redactor, known)
+    return explain(policies, invocation, session, given, known)
+
+
+def absent(asked: Supposition) -> Explanation:
+    """The explanation of a request for what the snapshot of its server does not have."""
+    target = asked.invocation.target
+    message = "" if target is None else no_such(target.kind, target.exposed)
+    return Explanation(effect="deny", cause="unknown", why=_ABSENT, message=message, listed=False)
 
 
 def _result(
-    policies: PolicySet, invocation: Invocation, session: Session, file: Path, redactor: Redactor
+    policies: PolicySet,
+    invocation: Invocation,
+    session: Session | None,
+    file: Path,
+    redactor: Redactor,
+    known: Known,
 ) -> Result | None:
     """The result in `file`, inspected as the gateway would for this call; None where it is refused."""
     try:
         value = msgspec.json.decode(read_document(file, ConfigError), type=dict[str, Any])
     except (msgspec.DecodeError, msgspec.ValidationError, RecursionError):
         raise ConfigError([Problem(str(file), 0, 0, "a result is a JSON object")]) from None
-    verdict = decide(policies, invocation, session)
+    verdict = decide(policies, invocation, session, approved=known.approved)
     if not isinstance(verdict, Permit):
         return None
     clean = redactor.inspect(value, verdict.redact)

@@ -28,7 +28,7 @@ _TYPES = {
 }
 
 
-class _Reading(Struct, frozen=True):
+class MemberRead(Struct, frozen=True):
     """A member of the request that a condition reads: `text` as written, `steps` from the name `root`."""
 
     text: str
@@ -39,7 +39,7 @@ class _Reading(Struct, frozen=True):
 def reason_of(text: str, verdict: Verdict, view: Mapping[str, Json]) -> str:
     """Why the operand `text` is `verdict` for a request whose names have the values in `view`; "" where there
     is nothing to tell."""
-    readings = list(_readings(text))
+    readings = list(members_read(text))
     absent = [said for one in readings if (said := _absent(one, view))]
     found = [said for call in hoist(text, NAMES).calls for said in _of_call(call, view, bool(absent))]
     if not absent and verdict is not TRUE:
@@ -63,7 +63,7 @@ def _of_call(call: HoistedCall, view: Mapping[str, Json], excused: bool) -> Iter
         yield from [f"{call.name}() gives {', '.join(said)}"] if said else []
 
 
-def _absent(reading: _Reading, view: Mapping[str, Json]) -> str:
+def _absent(reading: MemberRead, view: Mapping[str, Json]) -> str:
     """What is not there of the way to a member, "" where all of it is."""
     value: Json = view
     way = ""
@@ -80,7 +80,7 @@ def _absent(reading: _Reading, view: Mapping[str, Json]) -> str:
     return ""
 
 
-def _type_at(reading: _Reading, view: Mapping[str, Json]) -> str:
+def _type_at(reading: MemberRead, view: Mapping[str, Json]) -> str:
     value = view[reading.root]
     for step in reading.steps:
         value = value[step]
@@ -91,7 +91,7 @@ def _name(value: Json) -> str:
     return _TYPES.get(type(value), "a time")
 
 
-def _readings(text: str) -> Iterator[_Reading]:
+def members_read(text: str) -> Iterator[MemberRead]:
     """The members that `text` reads; an index that is no constant ends the way."""
     tokens = tokens_of(text)
     for at, token in enumerate(tokens):
@@ -99,7 +99,7 @@ def _readings(text: str) -> Iterator[_Reading]:
         if begins:
             steps, after = _steps(tokens, at + 1)
             last = tokens[after - 1]
-            yield _Reading(text[token.start : last.start + len(last.text)], token.text, steps)
+            yield MemberRead(text[token.start : last.start + len(last.text)], token.text, steps)
 
 
 def _steps(tokens: list[CelToken], at: int) -> tuple[tuple[str | int, ...], int]:

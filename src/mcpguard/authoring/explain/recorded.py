@@ -15,14 +15,36 @@ import msgspec
 from pydantic import ValidationError
 
 from mcpguard.adapters.audit.reader import chain_files, default_folder, lines
-from mcpguard.authoring.explain.explanation import Recorded
-from mcpguard.authoring.explain.hypothesis import arguments_of, explained, principal_of, session_of, target_of
+from mcpguard.authoring.explain.explainer import ALLOWED, SHOWN, WHY, Known, no_such
+from mcpguard.authoring.explain.explanation import Considered, Done, Explanation, Recorded
+from mcpguard.authoring.explain.hypothesis import (
+    Supposition,
+    Target,
+    arguments_of,
+    explained,
+    principal_of,
+    session_of,
+    target_of,
+    unknown_of,
+)
 from mcpguard.config.loading import Config
 from mcpguard.core.errors import AuditError
 from mcpguard.core.evidence.verification import anchor, verify
-from mcpguard.core.model import Invocation, Json
-from mcpguard.core.policy.compiled import PolicySet
-from mcpguard.core.policy.pdp import decide
+from mcpguard.core.model import Cause, Invocation, Json
+from mcpguard.core.policy.compiled import CompiledRule, PolicySet
+from mcpguard.core.policy.egress import ASTRAY
+from mcpguard.core.policy.obligations import ObligationError, charges_of, with_arguments
+from mcpguard.core.policy.obligations import arguments_of as arguments_of_rules
+from mcpguard.core.policy.pdp import (
+    NEEDS_APPROVAL,
+    NO_SESSION,
+    bind,
+    candidates_of,
+    decide,
+    first_message,
+    reached,
+    why_failed,
+)
 from mcpguard.core.policy.session import StoredSession
 from mcpguard.core.policy.written import ASKED
 from mcpguard.core.redaction.redactor import Redactor
@@ -31,6 +53,12 @@ from mcpguard.protocol.jsonrpc import encode
 _EMPTY = sha256(b"{}").hexdigest()
 _KINDS = {"prompts/get": "prompt", "resources/read": "resource", "resources/subscribe": "resource"}
 
+_UNROUTED = {
+    "unknown": "no server lists anything of that name",
+    "unavailable": "the server that it would be for could not be asked what it offers",
+}
+"""Causes of what came to no server."""
+
 NOT_GIVEN = (
     "only the sha256 of its arguments was recorded; pass them with --args-file FILE for an explanation"
 )
@@ -38,6 +66,7 @@ NOT_THESE = (
     "these are not the arguments of that call: their sha256 differs from the recorded one (the order of "
     "keys matters)"
 )
+ALTERED = "what follows is how it would be decided now, whatever the record says"
 NO_STATE = (
     "the tool's annotations, groups and claims, and counts of the session, were not recorded; pass them with "
     "--snapshot or --annotations, --group, --claims and --session"
@@ -59,15 +88,27 @@ def explain_record(
         | {"outcome": outcome.get("status", ""), "altered": altered}
         | {"same_policies": decision.get("policy_digest") == policies.digest}
     )
+    kind = "tool" if found.tool else _KINDS.get(found.method, "")
+    if found.cause in _UNROUTED:
+        return found.model_copy(update={"explanation": _unrouted(found, kind)})
     args = arguments_of(options)
     if args is None and decision.get("args") == _EMPTY:
         args = {}
-    kind = "tool" if found.tool else _KINDS.get(found.method, "")
     if not found.server or not (kind or found.method in ASKED):
         return found.model_copy(update={"notes": (NO_TARGET,)})
     if args is None:
         return found.model_copy(update={"notes": (NOT_GIVEN,)})
-    return _explained(found, decision, args, kind, options, policies, redactor)
+    asked = _asked(found, decision, args, kind, options, config)
+    return _explained(found, decision, asked, options, policies, config, redactor)
+
+
+def _unrouted(found: Recorded, kind: str) -> Explanation:
+    """The explanation of a request that came to no server."""
+    name = found.tool or found.subject
+    message = "" if found.cause == "unavailable" else no_such(kind or "resource", name)
+    return Explanation(
+        effect="deny", cause=found.cause, why=_UNROUTED[found.cause], message=message, listed=False
+    )
 
 
 def _recorded(values: dict[str, Any]) -> Recorded:
@@ -82,25 +123,102 @@ def _recorded(values: dict[str, Any]) -> Recorded:
 def _explained(
     found: Recorded,
     decision: dict[str, Any],
-    args: dict[str, Json],
-    kind: str,
+    asked: Supposition,
     options: Namespace,
     policies: PolicySet,
+    config: Config | None,
     redactor: Redactor,
 ) -> Recorded:
-    invocation = _invocation(found, args, kind, options)
-    session = session_of(options, None if options.session is not None else _session(decision))
-    # What is on record is what was sent, and rules may have set arguments.
+    invocation = asked.invocation
+    counted = options.session is not None
+    session = session_of(options, None if counted else _session(decision))
     approved = frozenset(found.rules if found.approval else ())
-    sent = decide(policies, invocation, session, approved=approved).invocation.args
-    if decision.get("args") not in (_digest(args), _digest(sent)):
+    # What is on record is what was sent, and rules may have set arguments.
+    sent = decide(policies, invocation, session, approved=approved).invocation
+    digests = {_digest(one.args) for one in (invocation, sent, _with_set(policies, found, invocation))}
+    if decision.get("args") not in digests:
         raise AuditError(NOT_THESE)
-    told = explained(policies, invocation, session, options.result, redactor)
+    known = Known(unknown_of(options, asked, config, counted), approved=approved)
+    told = explained(policies, invocation, session, options.result, redactor, known)
     notes = [NO_STATE]
-    asked = found.effect == "deny" or found.approval
-    if told.effect != found.effect and not (told.effect == "ask" and asked):
+    if found.altered:
+        notes.append(ALTERED)
+    elif found.same_policies and not _agrees(told, found):
+        told = as_recorded(told, found, policies, invocation)
+    elif found.same_policies:
+        told = told.model_copy(update={"assumed": tuple(one for one in told.assumed if one == SHOWN)})
+    elif not _agrees(told, found) and told.effect != "unknown":
         notes.append("the decision would be different now")
     return found.model_copy(update={"notes": tuple(notes), "explanation": told})
+
+
+def _agrees(told: Explanation, found: Recorded) -> bool:
+    effect = "deny" if told.effect == "ask" else told.effect
+    return (effect, told.cause, told.rules) == (found.effect, found.cause, found.rules)
+
+
+def as_recorded(
+    told: Explanation, found: Recorded, policies: PolicySet, invocation: Invocation
+) -> Explanation:
+    """The explanation where the same policies say something else now, since not all that decided is on
+    record: of what was decided the record is right."""
+    allowed = found.effect == "allow"
+    candidates = tuple(one.model_copy(update=_on_record(one, found)) for one in told.candidates)
+    return told.model_copy(
+        update={
+            "effect": "ask" if found.cause == Cause.APPROVAL.value else found.effect,
+            "cause": found.cause,
+            "rules": found.rules,
+            "why": ALLOWED if allowed else WHY[Cause(found.cause)],
+            "message": "" if allowed else _message(found, policies, invocation, told),
+            "candidates": candidates,
+            "done": told.done if allowed else Done(),
+            "changes": (),
+            "unknown": (),
+            "assumed": tuple(one for one in told.assumed if one == SHOWN),
+        }
+    )
+
+
+def _on_record(one: Considered, found: Recorded) -> dict[str, object]:
+    decided = one.rule in found.rules and not one.shadow
+    held = decided and one.outcome in ("not known", "did not hold") and found.cause != Cause.ERROR.value
+    return {"decided": decided, "outcome": "held" if held else one.outcome}
+
+
+def _message(found: Recorded, policies: PolicySet, call: Invocation, told: Explanation) -> str:
+    """What the model was told, as far as it follows from the rules on record."""
+    cause, rules = Cause(found.cause), [rule for rule in policies.rules if rule.name in found.rules]
+    said = first_message(rules)
+    if not told.listed or SHOWN in told.assumed:
+        said = told.message
+    elif cause is Cause.CREDENTIAL:
+        said = ASTRAY
+    elif cause is Cause.ERROR:
+        said = _error(rules, policies, call)
+    elif cause is Cause.LIMIT and not said:
+        said = next(map(reached, charges_of(rules[:1], call).values()), "")
+    elif cause is Cause.APPROVAL and not said:
+        said = NEEDS_APPROVAL
+    return said
+
+
+def _error(rules: list[CompiledRule], policies: PolicySet, call: Invocation) -> str:
+    if not rules:
+        return NO_SESSION
+    # What allows a call and cannot be applied says nothing.
+    if rules[0].effect != "deny":
+        return ""
+    return why_failed(rules, bind(candidates_of(policies, call), call))
+
+
+def _with_set(policies: PolicySet, found: Recorded, call: Invocation) -> Invocation:
+    """The call with the arguments that the rules on record set."""
+    try:
+        arguments = arguments_of_rules([rule for rule in policies.rules if rule.name in found.rules])
+    except ObligationError:
+        return call
+    return with_arguments(call, arguments) if arguments else call
 
 
 def _session(decision: dict[str, Any]) -> StoredSession:
@@ -109,23 +227,36 @@ def _session(decision: dict[str, Any]) -> StoredSession:
     return StoredSession(labels=list(labels), facts=list(facts))
 
 
-def _invocation(found: Recorded, args: dict[str, Json], kind: str, options: Namespace) -> Invocation:
+def _asked(
+    found: Recorded,
+    decision: dict[str, Any],
+    args: dict[str, Json],
+    kind: str,
+    options: Namespace,
+    config: Config | None,
+) -> Supposition:
     source, _, who = found.principal.partition(":")
     if source in ("http", "https") and who != "anonymous":
         source, _, who = found.principal.rpartition(":")
     options.principal, options.source = options.principal or who, options.source or source
-    name = found.tool or found.subject
-    return Invocation(
+    name, alone = found.tool or found.subject, config is None or len(config.servers) == 1
+    target = target_of(options, found.server, kind, name, alone) if kind else None
+    if target is not None and target.known:
+        # The snapshot may be of another time.
+        same = target.listed.digest == decision.get("tool_digest", target.listed.digest)
+        target = Target(target.listed, known=same)
+    invocation = Invocation(
         id=found.id,
         method=found.method,
         principal=principal_of(options),
         now=options.now or datetime.fromisoformat(found.at),
         agent=options.agent or found.agent,
         server=found.server,
-        target=target_of(options, found.server, kind, name) if kind else None,
+        target=None if target is None else target.listed,
         args=args,
         params={"arguments": args},
     )
+    return Supposition(invocation, target)
 
 
 def _digest(args: Json) -> str:

@@ -29,8 +29,13 @@ def _explanation(found: Explanation) -> Iterator[str]:
     yield f"{found.effect}{cause}: {found.why}"
     yield from _named("by", found.rules)
     yield from _named("told", (found.message,))
+    yield from _named("approval", (found.approval,))
     if not found.listed:
         yield "  not listed: it is refused as if it did not exist"
+    for said in found.unknown:
+        yield f"  not known: {said}"
+    for said in found.assumed:
+        yield f"  provided that {said}"
     yield from _done(found.done)
     yield from _candidates(found.candidates, "rules that apply to it, deny before ask before allow")
     yield from _changes(found.changes)

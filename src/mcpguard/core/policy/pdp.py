@@ -109,7 +109,7 @@ def visible(policies: PolicySet, invocation: Invocation) -> bool:
     False only where no arguments and no session can lead to anything but a refusal by a deny or by no
     rule. A tool that needs approval stays: calling it tells what is missing.
     """
-    call = _reaching(invocation)
+    call = reaching_of(invocation)
     candidates = candidates_of(policies, call)
     bound = bind(candidates, call)
     if any(must for _, must in (at_list_time(rule, bound) for rule in candidates.open("deny", bound))):
@@ -120,10 +120,11 @@ def visible(policies: PolicySet, invocation: Invocation) -> bool:
 
 def lasting(policies: PolicySet, invocation: Invocation) -> bool:
     """Whether `visible` says the same at any time."""
-    return candidates_of(policies, _reaching(invocation)).lasting
+    return candidates_of(policies, reaching_of(invocation)).lasting
 
 
-def _reaching(invocation: Invocation) -> Invocation:
+def reaching_of(invocation: Invocation) -> Invocation:
+    """The request that uses the target of `invocation`, without arguments: what a list is filtered for."""
     kind = "tool" if invocation.target is None else invocation.target.kind
     return structs.replace(invocation, method=REACHED_BY[kind], args=None)
 
@@ -369,10 +370,13 @@ def _full(
     full = [rule for rule, charge in charges.items() if not session.room(charge, invocation.now)]
     if not full:
         return None
-    charge = charges[full[0]]
-    limit = f"the limit of {charge.most} {charge.unit} in {charge.window} is reached"
-    said = first_message(full) or limit
+    said = first_message(full) or reached(charges[full[0]])
     return Deny(invocation, Cause.LIMIT, names(full), said)
+
+
+def reached(charge: Charge) -> str:
+    """The message of a Deny by a limit whose author wrote none."""
+    return f"the limit of {charge.most} {charge.unit} in {charge.window} is reached"
 
 
 def _differs(verdict: Permit | Deny, trial: Permit | Deny) -> str:

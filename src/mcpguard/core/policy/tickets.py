@@ -14,11 +14,14 @@ from typing import Literal
 import msgspec
 from msgspec import Struct, structs
 
+from mcpguard.core.model import Json
 from mcpguard.core.policy.written import AskEntry, Channel, window_of
 
 TicketState = Literal["waiting", "approved", "denied", "used", "ended"]
 Verdict = Literal["approved", "denied"]
 Lasting = Literal["once", "session", "time"]
+
+_ordered = msgspec.json.Encoder(order="deterministic").encode
 
 MOST_SECONDS = {"session": 24 * 3600, "time": 8 * 3600}
 """How long an approval lasts at most."""
@@ -110,6 +113,12 @@ class Ticket(Struct, frozen=True):
     def summary(self) -> str:
         """What is called, as its client named it."""
         return f"{self.method} {self.server}/{self.target}"
+
+
+def arguments_digest(value: Json) -> str:
+    """The sha256 (hex) of arguments, or of one. The order of keys says nothing: a model may write the same
+    call in another."""
+    return sha256(_ordered(value)).hexdigest()
 
 
 def terms_of(asks: Iterable[AskEntry | None]) -> AnswerTerms:

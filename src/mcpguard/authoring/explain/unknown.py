@@ -1,0 +1,130 @@
+"""What is not known about a request, and which rules hang on it.
+
+Law of this file: a rule that reads what is not known holds or does not hold only where it would whatever the
+unknown value is, so that nothing is reported that is the opposite of what the gateway does.
+"""
+
+from collections.abc import Iterator, Mapping
+
+from msgspec import Struct
+
+from mcpguard.authoring.explain.reasons import members_read
+from mcpguard.core.conditions.cel import ERROR, TRUE, Bound, Verdict
+from mcpguard.core.conditions.names import LATER
+from mcpguard.core.model import Cause, Deny, Invocation, Json, Permit
+from mcpguard.core.policy.compiled import Candidates, CompiledRule, PolicySet
+from mcpguard.core.policy.pdp import at_list_time, bind, candidates_of, over, reaching_of
+
+SUPPLY = {
+    "tool": "what the server lists about this tool (--snapshot FILE or --annotations)",
+    "prompt": "what the server lists about this prompt (--snapshot FILE)",
+    "resource": "what the server lists about this resource (--snapshot FILE)",
+    "session": "what the session had counted (--session FILE)",
+    "principal": "the groups and claims of the principal (--group, --claims)",
+    "client": "what the client says about itself",
+}
+"""What a name stands for that is not wholly known, and where it can be supplied."""
+
+
+class Unknown(Struct, frozen=True):
+    """`known` has the members that are known of each name that is not wholly known. `limits` says that what
+    limits have used up is not known; `assumed` are sentences: what the verdict takes for granted."""
+
+    known: Mapping[str, frozenset[str]] = {}
+    limits: bool = False
+    assumed: tuple[str, ...] = ()
+
+    def read_by(self, text: str | None) -> frozenset[str]:
+        """The names of which the condition `text` reads what is not known."""
+        return frozenset(name for name, member in self._read(text) if member not in self.known[name])
+
+    def _read(self, text: str | None) -> Iterator[tuple[str, str | int | None]]:
+        for one in () if text is None else members_read(text):
+            if one.root in self.known:
+                yield one.root, one.steps[0] if one.steps else None
+
+    def seen_by(self, text: str | None, bound: Bound) -> Bound:
+        """What is known of `bound` for the condition `text`."""
+        names = self.read_by(text)
+        if not names:
+            return bound
+        # `has` would take what is not known for what is not there, and so may whoever reads the whole.
+        whole = {name for name, member in self._read(text) if member is None}
+        lost = names if "has" in (text or "") else names & whole
+        view = {
+            name: self._part(name, value, names) for name, value in bound.view.items() if name not in lost
+        }
+        return Bound(view, None, bound.holds)
+
+    def _part(self, name: str, value: Json, names: frozenset[str]) -> Json:
+        if name not in names:
+            return value
+        return {key: inner for key, inner in value.items() if key in self.known[name]}
+
+    def verdict(self, rule: CompiledRule, bound: Bound) -> Verdict | None:
+        """What the rule's condition comes to; None where that is not known."""
+        if rule.condition is None:
+            return TRUE
+        seen = self.seen_by(rule.when, bound)
+        found = rule.condition.verdict(seen)
+        return None if found is ERROR and seen is not bound else found
+
+
+WHOLE = Unknown()
+"""Nothing is unknown."""
+
+
+def leaves_open(
+    unknown: Unknown, candidates: Candidates, bound: Bound, verdict: Permit | Deny
+) -> tuple[CompiledRule, ...]:
+    """The rules in force of which it is not known whether they hold, as far as `verdict` may hang on them;
+    none where the effect is the same in any case."""
+    if isinstance(verdict, Deny) and verdict.cause in (Cause.ARGUMENTS, Cause.CREDENTIAL):
+        return ()
+    known = {rule: unknown.verdict(rule, bound) for rule in candidates.all}
+    deny, ask, allow = candidates.deny, candidates.ask, candidates.allow
+    sure = {rule for rule, found in known.items() if _decides(rule, found, verdict.invocation)}
+    if sure.intersection(deny):
+        return ()
+    unsure = [rule for rule in allow if known[rule] is None]
+    stopping = [rule for rule in deny + ask if known[rule] is None]
+    allowing = [rule for rule in allow if rule in sure]
+    asked = [rule for rule in ask if rule in sure and not _approved_by(allowing, rule)]
+    if asked and isinstance(verdict, Deny):
+        # Where nothing else asks, a rule that may approve in advance decides.
+        ahead = all(_approved_by(unsure, rule) for rule in asked)
+        return tuple(stopping + unsure if ahead else [rule for rule in stopping if rule.effect == "deny"])
+    if allowing or sure.intersection(ask):
+        # An allow that may hold beside one that does adds what it limits or sets.
+        unsure = [rule for rule in unsure if rule.adds]
+    return tuple(stopping + unsure)
+
+
+def _approved_by(allow: list[CompiledRule], rule: CompiledRule) -> bool:
+    return any(rule.name in one.approves for one in allow)
+
+
+def _decides(rule: CompiledRule, found: Verdict | None, call: Invocation) -> bool:
+    if rule.effect == "allow":
+        return found is TRUE and not over(rule, call)
+    return found is TRUE or found is ERROR
+
+
+def shown(unknown: Unknown, policies: PolicySet, call: Invocation) -> bool | None:
+    """Whether lists show what `call` is for, as `pdp.visible`; None where that is not known."""
+    reaching = reaching_of(call)
+    candidates = candidates_of(policies, reaching)
+    bound = bind(candidates, reaching)
+
+    def at_list(rule: CompiledRule) -> tuple[bool, bool, bool]:
+        # What was done before never decides what lists show.
+        if unknown.read_by(rule.when) - LATER and unknown.verdict(rule, bound) is None:
+            return True, False, True
+        return *at_list_time(rule, bound), False
+
+    hiding = [at_list(rule) for rule in candidates.deny]
+    offering = [at_list(rule) for rule in (*candidates.ask, *candidates.allow) if not over(rule, reaching)]
+    if any(must for _, must, _ in hiding) or not any(may for may, _, _ in offering):
+        return False
+    unsure = any(vague for *_, vague in hiding) or all(vague for may, _, vague in offering if may)
+    return None if unsure else True
