@@ -190,11 +190,37 @@ def test_no_message_shows_a_literal_credential(tmp_path: Path) -> None:
         server("command: x, env: {T: 'hunter2}"),
         server("command: x, bogus: 1, env: {T: hunter2}"),
         "version: 1\nservers:\n  s:\n    command: x\n    env:\n      T: |\n        hunter2\n      A-B: x\n",
+        server("command: x") + "approvals: {notify: ['slack://hunter2/x']}\n",
+        server("command: x") + "approvals: {notify: [{to: 'slack://${env:A}:hunter2/x'}]}\n",
     ]
     for text in texts:
         with pytest.raises(ConfigError) as caught:
             load(tmp_path, text)
         assert "hunter2" not in str(caught.value)
+
+
+def test_who_is_alerted(tmp_path: Path) -> None:
+    notify = "[desktop, '${keyring:chat}', {to: '${env:CHAT}', arguments: shown}]"
+    config = load(tmp_path, server("command: x") + f"approvals: {{notify: {notify}}}\n")
+    assert [(one.to, one.arguments) for one in config.approvals.targets] == [
+        ("desktop", "none"),
+        ("${keyring:chat}", "none"),
+        ("${env:CHAT}", "shown"),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("to", "why"),
+    [
+        ("slack://a/b/c", "expected `desktop` or one reference to a URL of apprise"),
+        ("'slack://${env:A}'", "expected `desktop` or one reference to a URL of apprise"),
+        ("'${credential:chat}'", "a URL of apprise is a reference to one of env, file, keyring"),
+    ],
+)
+def test_a_url_of_apprise_does_not_stand_in_the_configuration(tmp_path: Path, to: str, why: str) -> None:
+    for entry in (to, f"{{to: {to}}}"):
+        (found,) = mistakes(tmp_path, server("command: x") + f"approvals: {{notify: [{entry}]}}\n")
+        assert why in found
 
 
 def test_all_mistakes_are_told_at_once(tmp_path: Path) -> None:

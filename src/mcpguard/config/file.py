@@ -4,12 +4,12 @@ import re
 from collections.abc import Iterator
 from typing import Annotated, Literal, get_args
 
-from pydantic import Field
+from pydantic import Field, Tag
 
 from mcpguard.config.bindings import binding_mistakes
 from mcpguard.config.credentials import CredentialEntry
 from mcpguard.config.policies import FilePath, PolicyRef
-from mcpguard.config.references import Headers, Variables, header_mistakes, no_reference
+from mcpguard.config.references import SOURCES, Headers, Variables, header_mistakes, no_reference
 from mcpguard.config.urls import NEEDS_TLS, ServerUrl, UrlName, is_open
 from mcpguard.core.document.written import (
     Items,
@@ -18,10 +18,12 @@ from mcpguard.core.document.written import (
     Written,
     above,
     between,
+    by_shape,
     filled,
     matching,
     whole,
 )
+from mcpguard.core.secret import sole_reference
 from mcpguard.protocol.methods import FROM_CLIENT, FROM_UPSTREAM
 
 MESSAGE_BYTES = 16 * 1024 * 1024
@@ -35,6 +37,8 @@ APPROVAL_WAIT_SECONDS = 30.0
 """The default of `approvals.wait_seconds`."""
 APPROVAL_TICKET_SECONDS = 900.0
 """The default of `approvals.ticket_seconds`."""
+DESKTOP = "desktop"
+"""As an entry of `approvals.notify`, the desktop of the user that mcpguard runs as."""
 
 Algorithm = Literal["RS256", "RS384", "RS512", "PS256", "PS384", "PS512", "ES256", "ES384", "ES512", "EdDSA"]
 
@@ -207,6 +211,39 @@ class PasskeyEntry(Written):
     key: Base64Url = Field(description="Its public key (COSE), as base64url.")
 
 
+def _wrong_target(text: str) -> str:
+    if text == DESKTOP:
+        return ""
+    try:
+        ref = sole_reference(text)
+    except ValueError:
+        return (
+            "expected `desktop` or one reference to a URL of apprise, such as ${keyring:chat}: such a URL "
+            "holds a token, so it stands in a keychain, a file or a variable"
+        )
+    known = ", ".join(SOURCES)
+    return "" if ref.source in SOURCES else f"a URL of apprise is a reference to one of {known}"
+
+
+NotifyTarget = Annotated[
+    str, Must(_wrong_target, pattern=rf"^(?:{DESKTOP}|\$\{{(?:{'|'.join(SOURCES)}):.+\}})$")
+]
+
+
+class NotifyEntry(Written):
+    """An entry of `approvals.notify` with more than its target."""
+
+    to: NotifyTarget = Field(
+        description="`desktop` (notify-send on Linux, osascript on macOS), or a reference to a URL of "
+        "[apprise](https://appriseit.com), such as `${keyring:chat}`.",
+    )
+    arguments: Literal["none", "shown"] = Field(
+        "none",
+        description="`shown`: an alert carries those arguments that the rules name under `ask.show`, "
+        "inspected and shortened. `none`: it carries none.",
+    )
+
+
 class ApprovalsEntry(Written):
     """`approvals`: calls that rules with `effect: ask` leave to a person."""
 
@@ -222,6 +259,22 @@ class ApprovalsEntry(Written):
     passkeys: Items[PasskeyEntry] = Field(
         (), description="Passkeys of those who may approve where a rule wants `proof: passkey`."
     )
+
+    notify: Items[
+        Annotated[
+            Annotated[NotifyTarget, Tag("text")] | Annotated[NotifyEntry, Tag("a mapping")],
+            by_shape("text", "a mapping"),
+        ]
+    ] = Field(
+        (),
+        description="Who hears that a call waits, once for each ticket: `desktop`, or a reference to a URL "
+        "of apprise. Nobody can answer by an alert.",
+    )
+
+    @property
+    def targets(self) -> tuple[NotifyEntry, ...]:
+        """`notify` in its long form."""
+        return tuple(NotifyEntry(to=one) if isinstance(one, str) else one for one in self.notify)
 
     def mistakes(self) -> Iterator[Mistake]:
         """One passkey for two people."""

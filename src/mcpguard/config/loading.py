@@ -1,7 +1,7 @@
 """`mcpguard.yaml`: where the file is found, and what it becomes. `config/file.py` is its schema.
 
 Law of this file: a configuration is wholly right or refused with every mistake at its place, and no
-message shows a line of `env`, `headers` or `credentials`, which may hold a literal credential.
+message shows a line of `env`, `headers`, `notify` or `credentials`, which may hold a literal credential.
 """
 
 import os
@@ -24,7 +24,7 @@ from mcpguard.core.secret import CredentialRef, Template, parse_template
 CLIENT_FOLDER = "client"
 """As a `cwd`, the folder that the client started mcpguard in."""
 
-_SECRET_KEYS = frozenset({"credentials", "env", "headers", "url"})
+_SECRET_KEYS = frozenset({"credentials", "env", "headers", "notify", "url"})
 
 
 class Server(Struct, frozen=True, kw_only=True):

@@ -209,6 +209,7 @@ class Approvals:
             await scope.audit.write(scope.recorder.noticed("approval-asked", call.server, what))
             said = f"{mine.method} {mine.target} needs an approval: {_where(mine)}"
             scope.report(call.server, said)
+            scope.alert(ticket)
         return ticket
 
     def _ticket(self, call: Invocation, rules: tuple[str, ...], shown: str = "", message: str = "") -> Ticket:

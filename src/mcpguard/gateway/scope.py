@@ -103,6 +103,8 @@ class ClientScope(Struct, frozen=True, kw_only=True):
     store: Store | None = None
     """Where tickets are; without it whatever needs an approval is refused."""
     approvals: ApprovalTerms = ApprovalTerms()
+    alert: Callable[[Ticket], None] = lambda _ticket: None
+    """Tells somebody that a call waits by a new ticket; it waits for nothing."""
     advice: str = ""
     extensions: Mapping[str, str] = {}
     extension_ids: tuple[str, ...] = ()

@@ -31,6 +31,7 @@ from mcpguard.core.redaction.redactor import OPT_IN
 from mcpguard.core.secret import CredentialRef, Template
 from mcpguard.gateway.flight import as_future
 from mcpguard.gateway.scope import ApprovalTerms
+from mcpguard.serve.alerting import notified_by
 from mcpguard.serve.fronts import Front, HttpFront, StdioFront
 from mcpguard.serve.interventions import passkeys_of
 from mcpguard.serve.policy_watch import PolicyWatch, look_at
@@ -66,6 +67,7 @@ def settings_from(config: Config) -> Settings:
         session_folder=config.session_folder,
         session_idle_seconds=config.session_idle_seconds,
         approvals=_approval_terms(config),
+        notify=config.approvals.targets,
         agent=config.agent,
         config=config.path,
     )
@@ -133,7 +135,7 @@ def _run(settings: Settings, make_front: Callable[[Shared], Front]) -> int:
 
 def _variables(settings: Settings) -> set[str]:
     """The variables that hold credentials and that no program needs to run."""
-    given = named_by(settings.servers, settings.credentials).values()
+    given = (named_by(settings.servers, settings.credentials) | notified_by(settings.notify)).values()
     plain = {ref.name for refs in given for ref in refs if ref.source == "env"}
     made = (entry.variables for entry in settings.credentials.values())
     return plain.union(*made) - {*PASSED_ON, *TOLD}

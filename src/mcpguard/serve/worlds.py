@@ -30,6 +30,7 @@ from mcpguard.config.file import (
     SESSION_IDLE_SECONDS,
     THINK_SECONDS,
     HttpEntry,
+    NotifyEntry,
 )
 from mcpguard.config.loading import Credential, Server
 from mcpguard.config.policies import PolicyFile
@@ -43,6 +44,7 @@ from mcpguard.gateway.judge import Judge
 from mcpguard.gateway.ports import Client, Recipient
 from mcpguard.gateway.recorder import Recorder
 from mcpguard.gateway.scope import ApprovalTerms, ClientScope
+from mcpguard.serve.alerting import alerts, notified_by
 from mcpguard.serve.policy_watch import Look
 from mcpguard.serve.wiring import Wiring, bound_of, references_of
 
@@ -68,6 +70,8 @@ class Settings(Struct, frozen=True, kw_only=True):
     """None for the default of the user."""
     session_idle_seconds: float = SESSION_IDLE_SECONDS
     approvals: ApprovalTerms = ApprovalTerms(APPROVAL_WAIT_SECONDS, APPROVAL_TICKET_SECONDS)
+    notify: tuple[NotifyEntry, ...] = ()
+    """Who hears that a call waits for an approval."""
     http: HttpEntry = HttpEntry.model_construct()
     agent: str | None = None
     advice: str = ""
@@ -91,8 +95,10 @@ class Shared:
         bound = bound_of(settings.servers, settings.credentials)
         egress = Egress(self.redactor, bound)
         self.judge = Judge(settings.policies, self.store, self.diagnostics.report, egress)
-        named = named_by(settings.servers, settings.credentials)
-        self.credentials = Broker(settings.credentials, named, self.redactor, report=self.diagnostics.report)
+        report = self.diagnostics.report
+        named = named_by(settings.servers, settings.credentials) | notified_by(settings.notify)
+        self.credentials = Broker(settings.credentials, named, self.redactor, report=report)
+        self.alert = alerts(settings.notify, self.credentials, self.redactor, report, loop)
         self.watcher: Callable[[], None] | None = None
         """Called when an upstream of any world has another state."""
         self._allocator = Allocator()
@@ -152,6 +158,7 @@ class World:
             think_seconds=settings.think_seconds,
             store=shared.store,
             approvals=settings.approvals,
+            alert=shared.alert,
             advice=settings.advice,
             extensions={method: server for server, _name, methods in extensions for method in methods},
             eager=tuple(server.name for server in settings.servers if server.eager),

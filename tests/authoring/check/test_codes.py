@@ -55,6 +55,14 @@ SCENES = {
         Scene(policy=PROVEN),
         Scene(policy=PROVEN, more="approvals: {passkeys: [{person: 'a:b', id: aaaaaaaa, key: aaaaaaaa}]}\n"),
     ),
+    "C112": (
+        Scene(more="approvals: {notify: ['${env:GONE}']}\n"),
+        Scene(more="approvals: {notify: ['${env:HERE}']}\n"),
+    ),
+    "C113": (
+        Scene(policy=POLICY.replace("allow", "ask, ask: {approvers: ['os-user:nobody-else']}")),
+        Scene(policy=POLICY.replace("allow", "ask, ask: {approvers: ['os-user:nobody-else', 'group:ops']}")),
+    ),
     "C106": (Scene(policy=POLICY.replace("allow", "allow, credential: key")), Scene()),
     "C107": (
         Scene("far: {url: 'https://api.example/mcp?key=${env:HERE}'}"),
@@ -76,6 +84,30 @@ SCENES = {
     "P001": (Scene(policy=POLICY.replace("owner", "ownr")), Scene()),
 }
 """Code -> the scene in which it is found, and the one in which it is not."""
+
+
+@pytest.mark.parametrize("more", ["[desktop]", "['${env:HERE}']"])
+def test_an_alert_that_needs_what_is_missing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, more: str
+) -> None:
+    monkeypatch.setenv("HERE", "json://127.0.0.1")
+    monkeypatch.setenv("PATH", str(tmp_path))
+    monkeypatch.setattr("mcpguard.authoring.check.approvals.find_spec", lambda _name: None)
+    assert "C112" in Scene(more=f"approvals: {{notify: {more}}}\n").codes(tmp_path / "one")
+
+
+def test_an_alert_to_a_desktop_that_is_there(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("notify-send", "osascript"):
+        (tmp_path / name).touch(0o700)
+    monkeypatch.setenv("PATH", str(tmp_path))
+    assert "C112" not in Scene(more="approvals: {notify: [desktop]}\n").codes(tmp_path / "one")
+
+
+def test_approvers_of_whom_one_has_a_passkey_can_approve(tmp_path: Path) -> None:
+    passkeys = "approvals: {passkeys: [{person: 'os-user:grace', id: aaaaaaaa, key: aaaaaaaa}]}\n"
+    for who, found in (("grace", False), ("eve", True)):
+        policy = POLICY.replace("allow", f"ask, ask: {{approvers: ['os-user:{who}']}}")
+        assert ("C113" in Scene(policy=policy, more=passkeys).codes(tmp_path / who)) == found
 
 
 def test_every_code_has_its_scenes() -> None:

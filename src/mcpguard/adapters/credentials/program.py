@@ -7,8 +7,6 @@ gpg does, is let be. No shell reads its words, and what was printed is in no mes
 
 import os
 import select
-import shutil
-import signal
 import subprocess
 import time
 from collections.abc import Callable
@@ -16,6 +14,7 @@ from datetime import datetime
 from typing import Any
 
 from mcpguard.adapters.credentials.environ import variable
+from mcpguard.adapters.system.guarded import end, found, start
 from mcpguard.config.credentials import CommandEntry, JsonEntry
 from mcpguard.core.errors import CredentialError
 from mcpguard.core.secret import CredentialRef, Lease, Secret
@@ -95,20 +94,6 @@ MOST_BYTES = 64 * 1024
 _LOOK_MS = 50
 """How often it is looked whether a program has ended whose children keep its output open."""
 
-_REAPS = 50
-
-# The other end of its standard input is ours, so the first read ends when we do. A group of its own, and not
-# a session: children in other sessions count as left behind (`upstreams/process/child.py`).
-_GUARD = """
-exec 3<&0 </dev/null
-{ read -r nothing <&3; kill -KILL -$$; } >/dev/null 2>&1 &
-"$@" 3<&-
-status=$?
-kill -KILL $!
-wait $!
-exit $status
-"""
-
 TOLD = frozenset(
     {
         "PATH", "HOME", "USER", "LOGNAME", "SHELL", "TERM", "LANG", "LC_ALL", "LC_CTYPE", "TZ", "TMPDIR",
@@ -127,13 +112,6 @@ TOLD = frozenset(
 def command_of(made: CommandEntry | tuple[str, ...]) -> CommandEntry:
     """The long form of what may be written in a short one."""
     return CommandEntry(argv=made) if isinstance(made, tuple) else made
-
-
-def found(program: str, path: str | None) -> str | None:
-    """The full path of a program, None where there is none. Never one in the working folder: whoever may
-    write there could give us another."""
-    place = shutil.which(os.path.expanduser(program), path=path or os.defpath)
-    return place if place is not None and os.path.isabs(place) else None
 
 
 class CommandMint(Mint):
@@ -167,16 +145,7 @@ class CommandMint(Mint):
     def _run(self, words: list[str], environment: dict[str, str]) -> bytes:
         deadline = time.monotonic() + self._entry.timeout_seconds
         try:
-            process = subprocess.Popen(
-                ["/bin/sh", "-c", _GUARD, "mcpguard-credential", *words],
-                stdin=subprocess.PIPE,
-                stdout=subprocess.PIPE,
-                stderr=subprocess.DEVNULL,
-                env=environment,
-                cwd="/",
-                process_group=0,
-                bufsize=0,
-            )
+            process = start(words, environment, "mcpguard-credential", subprocess.PIPE)
         except OSError as problem:
             raise self._problem(f"cannot be started: {problem.strerror}") from None
         try:
@@ -186,7 +155,7 @@ class CommandMint(Mint):
             seconds = self._entry.timeout_seconds
             raise self._problem(f"took longer than {seconds:g} seconds (`timeout_seconds`)") from None
         finally:
-            _end(process)
+            end(process)
         if status:
             raise self._problem(self._failed(status))
         return output
@@ -228,22 +197,3 @@ def _read(fd: int) -> bytes | None:
         return os.read(fd, MOST_BYTES)
     except BlockingIOError:
         return None
-
-
-def _end(process: subprocess.Popen[bytes]) -> None:
-    """Kill what is left of its group, and let go of it."""
-    for pipe in (process.stdin, process.stdout):
-        if pipe is not None:
-            pipe.close()
-    try:
-        os.killpg(process.pid, signal.SIGKILL)
-    except (ProcessLookupError, PermissionError):
-        pass
-    process.wait()
-    # Orphans of it are our children where we adopt them; nothing else reaps these.
-    for _ in range(_REAPS):
-        try:
-            if os.waitpid(-process.pid, os.WNOHANG) == (0, 0):
-                time.sleep(0.01)
-        except ChildProcessError:
-            return

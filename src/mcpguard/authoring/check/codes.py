@@ -63,6 +63,16 @@ CODES: dict[str, Code] = {
         "A rule asks for a passkey that nobody can give: `approvals.passkeys` has none, or none of an "
         "approver of the rule, or the package `webauthn` is missing. Its calls are refused.",
     ),
+    "C112": Code(
+        "warning",
+        "An alert of `approvals.notify` cannot be sent: its program or the package `apprise` is missing, or "
+        "its reference has no value. Calls that wait are seen in `mcpguard approvals` and the console only.",
+    ),
+    "C113": Code(
+        "warning",
+        "Nobody among the `approvers` of a rule could answer: the user that serves is none of them, and none "
+        "has a passkey in the configuration.",
+    ),
     "C201": Code("error", "The audit folder cannot be used, so nothing would be served."),
     "P001": Code(
         "error",

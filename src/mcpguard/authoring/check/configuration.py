@@ -8,12 +8,12 @@ everything else is reported together.
 import os
 from collections.abc import Iterator
 from datetime import UTC, datetime
-from importlib.util import find_spec
 from pathlib import Path
 
 from msgspec import structs
 
 from mcpguard.adapters.audit.reader import default_folder, newest_head
+from mcpguard.authoring.check.approvals import approvals
 from mcpguard.authoring.check.codes import problems, wrong
 from mcpguard.authoring.check.credentials import chosen
 from mcpguard.authoring.check.lints import LintSubject, lint
@@ -86,32 +86,8 @@ def _policies(config: Config, document: Document, snapshot: Snapshot | None) -> 
         place = document.problem(("policies",), "there are no `policies`, so every call is refused")
         yield wrong("C002", place)
     yield from chosen(config, compiled)
-    yield from _unprovable(config, compiled)
+    yield from approvals(config, document, compiled)
     yield from _lints(config, document, compiled, snapshot)
-
-
-def _unprovable(config: Config, compiled: list[CompiledPolicy]) -> Iterator[Finding]:
-    """C111."""
-    for one in compiled:
-        for index, rule in enumerate(one.policy.rules):
-            if rule.ask is None or rule.ask.proof is None:
-                continue
-            said = "the package `webauthn` is missing: install `mcpguard-gateway[passkeys]`"
-            if find_spec("webauthn") is not None:
-                said = _holders(config, rule.ask.approvers)
-            if said:
-                yield wrong("C111", one.document.problem(("rules", index, "ask", "proof"), said))
-
-
-def _holders(config: Config, approvers: tuple[str, ...]) -> str:
-    """Why none of the passkeys can approve; "" where one can."""
-    passkeys = config.approvals.passkeys
-    if not passkeys:
-        return "`approvals.passkeys` of the configuration is empty: `mcpguard console` adds a passkey"
-    known = [{one.person, *(f"group:{group}" for group in one.groups)} for one in passkeys]
-    if approvers and all(one.isdisjoint(approvers) for one in known):
-        return f"no passkey of the configuration is that of {' or '.join(approvers)}"
-    return ""
 
 
 def _load(config: Config, compiled: list[CompiledPolicy]) -> Iterator[Finding]:

@@ -72,7 +72,8 @@ def in_urls(server: Server, document: Document) -> Iterator[Finding]:
 
 def programs(entry: Credential, document: Document) -> Iterator[Finding]:
     """The program of a `command` that is not there."""
-    from mcpguard.adapters.credentials.program import command_of, found
+    from mcpguard.adapters.credentials.program import command_of
+    from mcpguard.adapters.system.guarded import found
 
     command = command_of(entry.made) if entry.kind == "command" else None
     if command is not None and found(command.argv[0], os.environ.get("PATH")) is None:

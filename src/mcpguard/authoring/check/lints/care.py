@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from mcpguard.authoring.check.lints.entry import Lint, LintSubject, example, reads_only
 from mcpguard.core.errors import Problem
 from mcpguard.core.policy.written import ANY_ACTION, ASKED, end_of
+from mcpguard.protocol.eras import MAY_ASK
 
 _UNASKED = ASKED | {"resources/subscribe"}
 
@@ -51,6 +52,15 @@ def _asks(subject: LintSubject) -> Iterator[Problem]:
         if placed.written.effect == "ask" and refused:
             said = f"nobody is asked about {', '.join(refused)}, so this rule refuses it: write `deny`"
             yield placed.problem(("action",), f"{said}, or name other actions")
+
+
+def _formless(subject: LintSubject) -> Iterator[Problem]:
+    for placed in subject.rules:
+        ask = placed.written.ask
+        beyond = sorted(set(placed.written.action) - MAY_ASK - _UNASKED - {ANY_ACTION})
+        if ask is not None and ask.channels == ("client",) and beyond:
+            said = f"a client of revision 2026-07-28 cannot be asked about {', '.join(beyond)}, so such calls"
+            yield placed.problem(("ask", "via"), f"{said} are refused: name another channel as well")
 
 
 def _standing(subject: LintSubject) -> Iterator[Problem]:
@@ -152,4 +162,14 @@ STANDING = Lint(
     ),
 )
 
-CARE = (OWNERLESS, EXPIRED, CLAIMS, ANY, ASKS, UNSET, STANDING)
+FORMLESS = Lint(
+    "P508",
+    "warning",
+    "A rule has calls approved through the client only (`ask.via`) about which a client of revision "
+    "2026-07-28 cannot be asked: all but `tools/call`, `prompts/get` and `resources/read`.",
+    _formless,
+    example("{id: t, effect: ask, server: files, action: [tasks/cancel], ask: {via: client}}"),
+    example("{id: t, effect: ask, server: files, action: [tasks/cancel], ask: {via: [client, terminal]}}"),
+)
+
+CARE = (OWNERLESS, EXPIRED, CLAIMS, ANY, ASKS, UNSET, STANDING, FORMLESS)

@@ -1,0 +1,242 @@
+"""Alerts: somebody hears that a call waits for an approval, on the desktop or by whatever apprise reaches.
+
+Law of this file: an alert says that a call waits, and nothing in it answers. It holds nothing up: each target
+has a thread, and a program with a deadline does the sending. What an agent or a server wrote stands in it on
+one line, short, and without what a notifier takes for more than text.
+"""
+
+import json
+import os
+import re
+import subprocess
+import sys
+from collections.abc import Callable, Iterable, Iterator
+from html import escape
+from pathlib import Path
+from threading import Lock, Thread
+from time import sleep
+
+from msgspec import Struct
+
+from mcpguard.adapters.approvals import apprise_child
+from mcpguard.adapters.system.guarded import end, found, start
+from mcpguard.core.errors import CredentialError, InspectionError
+from mcpguard.core.legible import plain
+from mcpguard.core.policy.tickets import Ticket
+from mcpguard.core.secret import Secret
+
+MOST_WAITING = 20
+"""So many tickets are kept for one alert; of more only the number is known."""
+SECONDS = 30.0
+"""How long the sending of one alert may take."""
+PAUSE_SECONDS = 10.0
+"""Between two alerts: what comes meanwhile is summed up in one."""
+
+_MOST_FIELD = 200
+_MOST_MESSAGE = 400
+_MOST_SHOWN = 5
+_MOST_URL = 8_192
+_MARKUP = re.compile(r"[^\w .,:;/+=?\"'{}()\[\]-]")
+_OSASCRIPT = (
+    "-e", "on run argv",
+    "-e", "display notification (item 2 of argv) with title (item 1 of argv)",
+    "-e", "end run",
+)  # fmt: skip
+_TOLD = (
+    "PATH", "HOME", "LANG", "LC_ALL", "TZ", "TMPDIR", "XDG_RUNTIME_DIR", "DBUS_SESSION_BUS_ADDRESS",
+    "DISPLAY", "WAYLAND_DISPLAY", "XAUTHORITY", "HTTP_PROXY", "http_proxy", "HTTPS_PROXY", "https_proxy",
+    "NO_PROXY", "no_proxy", "SSL_CERT_FILE", "SSL_CERT_DIR",
+)  # fmt: skip
+"""Variables that a program gets which sends an alert."""
+
+
+class AlertTarget(Struct, frozen=True):
+    """Where alerts go. `name` is what the configuration writes; `url` gives the URL of apprise and may
+    block, None for the desktop. With `arguments` an alert has those that the rules of its ticket show."""
+
+    name: str
+    url: Callable[[], Secret] | None = None
+    arguments: bool = False
+
+
+class Alerts:
+    """Tells all targets. `report(line)` takes a line for the operator, from any thread."""
+
+    def __init__(
+        self,
+        targets: Iterable[AlertTarget],
+        inspect: Callable[[str], str],
+        report: Callable[[str], None],
+        pause: float = PAUSE_SECONDS,
+        seconds: float = SECONDS,
+    ) -> None:
+        """`inspect` takes out what must not be seen."""
+        self._outboxes = [_Outbox(one, inspect, report, pause, seconds) for one in targets]
+
+    def send(self, ticket: Ticket) -> None:
+        """Tell that a call waits by this ticket; nothing where nobody who hears it could answer."""
+        if set(ticket.terms.via) != {"client"}:
+            for one in self._outboxes:
+                one.put(ticket)
+
+
+class _Outbox:
+    """What is to be sent to one target, one alert at a time."""
+
+    def __init__(
+        self,
+        target: AlertTarget,
+        inspect: Callable[[str], str],
+        report: Callable[[str], None],
+        pause: float,
+        seconds: float,
+    ) -> None:
+        self._target = target
+        self._inspect = inspect
+        self._report = report
+        self._pause = pause
+        self._seconds = seconds
+        self._lock = Lock()
+        self._waiting: list[Ticket] = []
+        self._beyond = 0
+        self._sending = False
+        self._lost = 0
+
+    def put(self, ticket: Ticket) -> None:
+        with self._lock:
+            if len(self._waiting) < MOST_WAITING:
+                self._waiting.append(ticket)
+            else:
+                self._beyond += 1
+            idle, self._sending = not self._sending, True
+        if idle:
+            Thread(target=self._run, name="mcpguard-alert", daemon=True).start()
+
+    def _run(self) -> None:
+        while True:
+            with self._lock:
+                waiting, beyond = self._waiting, self._beyond
+                self._waiting, self._beyond = [], 0
+                self._sending = bool(waiting)
+            if not waiting:
+                return
+            self._settle(self._sent(waiting[0], len(waiting) - 1 + beyond))
+            sleep(self._pause)
+
+    def _settle(self, problem: str) -> None:
+        """Say that alerts fail, once, and how many were lost when they arrive again."""
+        name, lost = self._target.name, self._lost
+        self._lost = lost + 1 if problem else 0
+        if problem and not lost:
+            self._report(f"alerts to {name} fail, and this is said once: {problem}")
+        elif lost and not problem:
+            self._report(f"alerts to {name} arrive again; {lost} were lost")
+
+    def _sent(self, ticket: Ticket, more: int) -> str:
+        """Why the alert was not sent, "" where it was."""
+        try:
+            title, body = _text(ticket, more, self._target.arguments, self._inspect)
+            if self._target.url is None:
+                return _on_desktop(title, body, self._seconds)
+            return _by_apprise(self._target.url().reveal(), title, body, self._seconds)
+        except (CredentialError, InspectionError) as problem:
+            return str(problem)
+        except OSError as problem:
+            return f"the program that sends them cannot be started: {problem.strerror}"
+        except subprocess.TimeoutExpired:
+            return f"to send one took longer than {self._seconds:g} seconds"
+
+
+def _text(ticket: Ticket, more: int, arguments: bool, inspect: Callable[[str], str]) -> tuple[str, str]:
+    """The title and the body."""
+
+    def tame(text: str, most: int = _MOST_FIELD) -> str:
+        line = _line(inspect(text)).replace("://", ":/ /")
+        return _cut(_MARKUP.sub("?", line), most)
+
+    agent = f" with {tame(ticket.agent)}" if ticket.agent else ""
+    lines = [
+        tame(ticket.summary),
+        f"by {tame(ticket.principal)}{agent}",
+        f"asked by {tame(', '.join(ticket.rules))}: {_cut(_line(inspect(ticket.message)), _MOST_MESSAGE)}",
+    ]
+    if arguments:
+        lines += [f"{tame(name)}: {tame(value)}" for name, value in _shown(ticket)]
+    commands = []
+    if "terminal" in ticket.terms.via:
+        commands.append(f"mcpguard approve {ticket.id}")
+    if "console" in ticket.terms.via:
+        commands.append(f"mcpguard console (ticket {ticket.id})")
+    lines.append(" or ".join(commands))
+    if more:
+        lines.append(f"{more} more {'call waits' if more == 1 else 'calls wait'}: mcpguard approvals")
+    return "mcpguard: a call waits for your approval", inspect("\n".join(lines))
+
+
+def _shown(ticket: Ticket) -> Iterator[tuple[str, str]]:
+    args = json.loads(ticket.shown)
+    for name in ticket.terms.show[:_MOST_SHOWN]:
+        if name in args:
+            yield name, json.dumps(args[name], ensure_ascii=False)
+
+
+def _line(text: str) -> str:
+    return " ".join(plain(" ".join(text.split())).split())
+
+
+def _cut(text: str, most: int) -> str:
+    return text if len(text) <= most else text[: most - 3] + "..."
+
+
+# --- ways to send ---------------------------------------------------------------------------------
+
+
+def _on_desktop(title: str, body: str, seconds: float) -> str:
+    environment, mac = _environment(), sys.platform == "darwin"
+    program = "osascript" if mac else "notify-send"
+    path = found(program, environment.get("PATH"))
+    if path is None:
+        return f"`{program}` was not found; on Linux it belongs to libnotify"
+    # The bodies of notify-send are markup (Desktop Notifications Specification, 1.2).
+    words = (*_OSASCRIPT, title, body) if mac else ("--app-name=mcpguard", "--", title, escape(body, False))
+    status = _status([path, *words], environment, seconds)
+    return f"`{program}` ended with status {status}" if status else ""
+
+
+def _by_apprise(url: str, title: str, body: str, seconds: float) -> str:
+    if len(url) > _MOST_URL:
+        return f"its URL is longer than {_MOST_URL} characters"
+    # By a pipe: an argv or an environment can be read by other programs. It holds more than all of this.
+    reading, writing = os.pipe()
+    try:
+        with open(writing, "wb") as pipe:
+            pipe.write(json.dumps([url, title, body]).encode())
+        child = str(Path(apprise_child.__file__))
+        status = _status([sys.executable, "-I", child, str(reading)], _environment(), seconds, (reading,))
+    finally:
+        os.close(reading)
+    known = {
+        apprise_child.SENT: "",
+        apprise_child.MISSING: "the package `apprise` is missing: install `mcpguard-gateway[notify]`",
+        apprise_child.UNKNOWN: "it is not a URL that apprise knows",
+    }
+    return known.get(status, "the service did not take it")
+
+
+def _status(
+    words: list[str], environment: dict[str, str], seconds: float, passed: tuple[int, ...] = ()
+) -> int:
+    process = start(words, environment, "mcpguard-alert", subprocess.DEVNULL, passed)
+    try:
+        return process.wait(seconds)
+    finally:
+        end(process)
+
+
+def _environment() -> dict[str, str]:
+    environment = {name: os.environ[name] for name in _TOLD if name in os.environ}
+    # A client may start us without it, and the bus of the desktop is found by it (XDG Base Directory).
+    place = f"/run/user/{os.getuid()}"
+    if "XDG_RUNTIME_DIR" not in environment and os.path.isdir(place):
+        environment["XDG_RUNTIME_DIR"] = place
+    return environment

@@ -1,0 +1,69 @@
+"""Programs that do not outlive us: each is the head of a process group of its own, with a guard in it.
+
+Law of this file: when mcpguard ends, however it ends, the guard kills the group; what left that, as the
+agent of gpg does, is let be. No shell reads a program's words.
+"""
+
+import os
+import shutil
+import signal
+import subprocess
+import time
+
+_REAPS = 50
+
+# The other end of its standard input is ours, so the first read ends when we do. A group of its own, and not
+# a session: children in other sessions count as left behind (`upstreams/process/child.py`).
+_GUARD = """
+exec 3<&0 </dev/null
+{ read -r nothing <&3; kill -KILL -$$; } >/dev/null 2>&1 &
+"$@" 3<&-
+status=$?
+kill -KILL $!
+wait $!
+exit $status
+"""
+
+
+def found(program: str, path: str | None) -> str | None:
+    """The full path of a program, None where there is none. Never one in the working folder: whoever may
+    write there could give us another."""
+    place = shutil.which(os.path.expanduser(program), path=path or os.defpath)
+    return place if place is not None and os.path.isabs(place) else None
+
+
+def start(
+    words: list[str], environment: dict[str, str], name: str, stdout: int, passed: tuple[int, ...] = ()
+) -> subprocess.Popen[bytes]:
+    """Start a program; `name` is what the guard is called in a list of processes, `passed` are descriptors
+    that it gets as well. Its standard error goes nowhere. Raises OSError."""
+    return subprocess.Popen(
+        ["/bin/sh", "-c", _GUARD, name, *words],
+        stdin=subprocess.PIPE,
+        stdout=stdout,
+        stderr=subprocess.DEVNULL,
+        env=environment,
+        cwd="/",
+        process_group=0,
+        bufsize=0,
+        pass_fds=passed,
+    )
+
+
+def end(process: subprocess.Popen[bytes]) -> None:
+    """Kill what is left of its group, and let go of it."""
+    for pipe in (process.stdin, process.stdout):
+        if pipe is not None:
+            pipe.close()
+    try:
+        os.killpg(process.pid, signal.SIGKILL)
+    except (ProcessLookupError, PermissionError):
+        pass
+    process.wait()
+    # Orphans of it are our children where we adopt them; nothing else reaps these.
+    for _ in range(_REAPS):
+        try:
+            if os.waitpid(-process.pid, os.WNOHANG) == (0, 0):
+                time.sleep(0.01)
+        except ChildProcessError:
+            return

@@ -1,0 +1,55 @@
+"""Alerts about calls that wait, out of their configuration (`approvals.notify`).
+
+Law of this file: the URL of a target goes to that target and to no server; it is read when an alert is sent.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Iterable
+from contextlib import suppress
+from functools import partial
+from typing import TYPE_CHECKING
+
+from mcpguard.config.file import DESKTOP, NotifyEntry
+from mcpguard.core.model import Principal
+from mcpguard.core.redaction.redactor import Redactor
+from mcpguard.core.secret import CredentialRef, sole_reference
+from mcpguard.gateway.ports import Credentials, Recipient
+
+if TYPE_CHECKING:
+    from mcpguard.core.policy.tickets import Ticket
+
+WHOM = "approvals.notify"
+"""For whom the URLs are: no server is called so."""
+
+
+def notified_by(entries: Iterable[NotifyEntry]) -> dict[str, frozenset[CredentialRef]]:
+    """The references that alerts may have, as `broker.named_by` gives those of servers."""
+    return {WHOM: frozenset(sole_reference(one.to) for one in entries if one.to != DESKTOP)}
+
+
+def alerts(
+    entries: tuple[NotifyEntry, ...],
+    credentials: Credentials,
+    redactor: Redactor,
+    report: Callable[[str, str], None],
+    loop: asyncio.AbstractEventLoop,
+) -> Callable[[Ticket], None]:
+    """What tells all targets about a ticket; `report("", line)` takes a line for the operator, in the
+    loop."""
+    if not entries:
+        return lambda _ticket: None
+    from mcpguard.adapters.approvals.alerts import Alerts, AlertTarget
+
+    to = Recipient(WHOM, None, Principal("", ""))
+
+    def target(entry: NotifyEntry) -> AlertTarget:
+        url = None if entry.to == DESKTOP else partial(credentials.get, sole_reference(entry.to), to)
+        return AlertTarget(entry.to, url, entry.arguments == "shown")
+
+    def say(line: str) -> None:
+        with suppress(RuntimeError):  # The loop has ended meanwhile.
+            loop.call_soon_threadsafe(report, "", line)
+
+    return Alerts(map(target, entries), redactor.inspect_text, say).send
