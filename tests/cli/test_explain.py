@@ -471,6 +471,18 @@ def test_a_record_of_arguments_that_other_rules_set_now_is_explained(explain: Ex
     assert [one["rule"] for one in found["candidates"] if one["decided"]] == ["p/few", "p/other"]
 
 
+def test_a_deny_that_fails_refuses_whatever_another_one_does(explain: Explain, folder: Path) -> None:
+    (folder / "p.yaml").write_text(
+        "version: 1\npolicy: p\nrules:\n"
+        "  - {id: a, effect: deny, when: args.gone}\n"
+        "  - {id: b, effect: deny, when: tool.annotations.readOnlyHint}\n"
+        "  - {id: c, effect: allow}\n"
+    )
+    said = explain(*call("push"))
+    assert said.startswith("deny: a deny refuses it; by which rules depends on what is not known here\n")
+    assert "  not known: what the server lists about this tool" in said
+
+
 def test_what_was_hidden_then_is_told_as_that(explain: Explain, folder: Path) -> None:
     (folder / "p.yaml").write_text(
         "version: 1\npolicy: p\nrules:\n"

@@ -256,6 +256,10 @@ def check(found: Any, record: Decided, said: str, *, listed: bool, now: bool) ->
         assert found["unknown"]
         assert not listed or found["unknown"] == ["what the client says about itself"]
         return
+    if now and found["effect"] == "deny" and "unknown" in found:
+        assert not listed
+        assert record.effect == "deny"
+        return
     if now and record.cause == "credential":
         assert any("credential" in one for one in found["assumed"])
         return

@@ -41,6 +41,10 @@ WHY = {
 }
 _NOT_APPROVED = "an ask that holds overrides every allow, and nobody's approval counts for it"
 SHOWN = "lists show it: else it is refused as if it did not exist"
+_A_DENY: dict[str, object] = {
+    "effect": "deny",
+    "why": "a deny refuses it; by which rules depends on what is not known here",
+}
 _DEPENDS = "it depends on what is not known here"
 _CONFLICTS = (
     (charges_of, "its cost is not a whole number above 0"),
@@ -126,12 +130,13 @@ def _told(policies: PolicySet, verdict: Permit | Deny, session: Session, unknown
     call = verdict.invocation
     candidates = candidates_of(policies, call)
     bound = bind(_all(candidates), call, session)
+    found = considered(candidates, call, bound, verdict.rules, unknown)
     told = Explanation(
         effect="allow",
         why=_why(verdict, candidates),
-        rules=verdict.rules,
+        rules=_sure(verdict.rules, found),
         assumed=unknown.assumed,
-        candidates=considered(candidates, call, bound, verdict.rules, unknown),
+        candidates=found,
         shadow=verdict.shadow,
     )
     vague = any(one.outcome == "not known" for one in told.candidates)
@@ -140,7 +145,8 @@ def _told(policies: PolicySet, verdict: Permit | Deny, session: Session, unknown
         return told.model_copy(update={"done": _done(verdict, candidates, session)})
     listing = {} if call.target is None else _hidden(shown(unknown, policies, call), call.target, unknown)
     if unsure:
-        return told.model_copy(update=_open(unsure, unknown) | listing)
+        refused = _fails(told) and all(rule.effect == "deny" for rule in unsure)
+        return told.model_copy(update=_open(unsure, unknown) | listing | (_A_DENY if refused else {}))
     assert isinstance(verdict, Deny)  # noqa: S101 - the other verdict was returned
     refusal: dict[str, object] = {
         "effect": "ask" if verdict.cause is Cause.APPROVAL else "deny",
@@ -151,6 +157,20 @@ def _told(policies: PolicySet, verdict: Permit | Deny, session: Session, unknown
         changes = Changes(candidates, call, bound, session, lambda other: decide(policies, other, session))
         refusal["changes"] = changes.of(verdict)
     return told.model_copy(update=refusal | listing)
+
+
+def _sure(rules: tuple[str, ...], found: tuple[Considered, ...]) -> tuple[str, ...]:
+    """Those of which it is known whether they hold."""
+    vague = {one.rule for one in found if one.outcome == "not known"}
+    return tuple(rule for rule in rules if rule not in vague)
+
+
+def _fails(told: Explanation) -> bool:
+    """Whether a deny that cannot be evaluated refuses it in any case."""
+    return any(
+        one.effect == "deny" and not one.shadow and one.outcome == "could not be evaluated"
+        for one in told.candidates
+    )
 
 
 def _open(unsure: Iterable[CompiledRule], unknown: Unknown) -> dict[str, object]:

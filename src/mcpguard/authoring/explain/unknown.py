@@ -85,7 +85,9 @@ def leaves_open(
     deny, ask, allow = candidates.deny, candidates.ask, candidates.allow
     sure = {rule for rule, found in known.items() if _decides(rule, found, verdict.invocation)}
     if sure.intersection(deny):
-        return ()
+        # One that holds refuses, whatever another that cannot be evaluated does.
+        true = any(known[rule] is TRUE for rule in deny)
+        return () if true else tuple(rule for rule in deny if known[rule] is None)
     unsure = [rule for rule in allow if known[rule] is None]
     stopping = [rule for rule in deny + ask if known[rule] is None]
     allowing = [rule for rule in allow if rule in sure]
