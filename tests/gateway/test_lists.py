@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from hashlib import sha256
 from typing import Any
 
 import pytest
@@ -16,7 +17,9 @@ from mcpguard.core.secret import Secret
 from mcpguard.gateway import listing
 from mcpguard.gateway.flight import Wait
 from mcpguard.gateway.inspection import INLINE_BYTES
-from tests.fakes import GONE, SECRET, World, give, tool
+from mcpguard.gateway.scope import ApprovalTerms
+from mcpguard.protocol.jsonrpc import encode
+from tests.fakes import GONE, SECRET, World, give, text, tool
 from tests.gateway.scenes import ALLOW_ALL, deep, last, legacy, modern, offers, put_in_force, quiet, two
 
 pytestmark = pytest.mark.anyio
@@ -515,3 +518,60 @@ async def test_what_is_done_with_much_is_done_elsewhere() -> None:
     inspector = World(ALLOW_ALL).inspector
     assert await inspector.apart(lambda: "done", INLINE_BYTES + 1) == "done"
     assert inspector.waiting == 0
+
+
+SAID = "A person is asked to approve each call."
+ASKED = (
+    "  - {id: push, effect: ask, tools: [push]}\n"
+    "  - {id: big, effect: ask, tools: [write], when: args.size > 9}\n"
+    "  - {id: some, effect: allow, tools: [read, write]}\n"
+    "  - {id: late, effect: ask, tools: [late], when: args.size > 9}\n"
+    "  - {id: both, effect: ask, tools: [both]}\n"
+    "  - {id: of-both, effect: allow, tools: [both, ahead]}\n"
+    "  - {id: ahead, effect: ask, tools: [ahead]}\n"
+    "  - {id: in-advance, effect: allow, tools: [ahead], when: args.size < 3, approves: [p/ahead]}\n"
+    "  - {id: trial, effect: ask, mode: shadow, tools: [read]}\n"
+)
+
+
+@pytest.mark.parametrize("era", ["legacy", "modern"])
+def test_a_tool_whose_calls_all_need_an_approval_says_so(era: str) -> None:
+    tools = [*map(tool, ("read", "write", "push", "late", "both", "ahead")), {"name": "push2"}]
+    world = World(ASKED.replace("[push]", "[push, push2]"), {"one": tools})
+    if era == "legacy":
+        legacy(world).send("tools/list", {}, 1)
+    else:
+        modern(world, "tools/list", {}, 1)
+    said = {one["name"]: one["description"] for one in last(world)["tools"]}
+    assert said == {
+        "read": "does read",
+        "write": "does write",
+        "push": f"does push\n\n{SAID}",
+        "late": f"does late\n\n{SAID}",
+        "both": f"does both\n\n{SAID}",
+        "ahead": "does ahead",
+        "push2": SAID,
+    }
+
+
+def test_what_rules_and_approvals_know_of_such_a_tool_is_what_its_server_listed() -> None:
+    rules = "  - {id: r, effect: ask, tools: [push], when: tool.description == 'does push'}\n"
+    world = legacy(World(rules, approvals=ApprovalTerms(0.0, 900.0)))
+    world.upstreams["one"].answers["push"] = text("pushed")
+    world.send("tools/list", {}, 1)
+    (entry,) = last(world)["tools"]
+    assert entry["description"] == f"does push\n\n{SAID}"
+    world.call("push", 2)
+    (ticket,) = world.store.tickets.values()
+    assert ticket.definition == sha256(encode(tool("push"))).hexdigest()
+    assert ticket.rules == ("p/r",)
+
+
+def test_policies_that_ask_from_now_on_change_the_list() -> None:
+    world = legacy(World(ALLOW_ALL, {"one": [tool("push")]}))
+    world.send("tools/list", {}, 1)
+    quiet(world)
+    put_in_force(world, f"{ALLOW_ALL}  - {{id: ask, effect: ask}}\n")
+    assert [one.get("method") for one in world.client.sent] == ["notifications/tools/list_changed"]
+    world.send("tools/list", {}, 2)
+    assert last(world)["tools"][0]["description"] == f"does push\n\n{SAID}"

@@ -6,7 +6,7 @@ from hashlib import sha256
 from msgspec import Struct
 
 from mcpguard.core.errors import McpGuardError, MessageError, UpstreamError
-from mcpguard.core.model import Caller, Detection, Json, Listed, Permit, Redacted
+from mcpguard.core.model import Caller, Detection, Invocation, Json, Listed, Permit, Redacted
 from mcpguard.core.policy import pdp
 from mcpguard.core.policy.compiled import PolicySet
 from mcpguard.gateway.flight import Cancelled, Flight, Wait
@@ -21,6 +21,8 @@ MAX_TEMPLATES = 256
 MAX_PAGES = 1_000
 MOST_VISIBLE = 20_000
 """Of so many entries it is remembered whether a client may see them."""
+ASKED = "A person is asked to approve each call."
+"""Ends the description of a tool that nothing but approvals let through."""
 MAX_ERROR = 300
 """Characters that are shown of the error with which an upstream answers a list."""
 
@@ -36,12 +38,20 @@ class _Fetched(Struct, frozen=True):
 
 
 class _Answered(Struct, frozen=True):
-    """A list as a client got it: what is in it, and the redactor's `turns` before it was inspected."""
+    """A list as a client got it: what is in it, each with whether a person is asked about every call, and the
+    redactor's `turns` before it was inspected."""
 
-    shown: list[Listed]
+    shown: list[tuple[Listed, bool]]
     freshness: int
     turn: int
     sealed: Sealed
+
+
+class _Shown(Struct, frozen=True):
+    """How policies let a client see an entry: whether at all, and whether a person is asked of each call."""
+
+    visible: bool
+    asked: bool = False
 
 
 _BY_METHOD = {kind.method: kind for kind in KINDS.values()}
@@ -59,7 +69,7 @@ class Listing:
         self._under: PolicySet | None = None
         self._fetched: dict[_Key, _Fetched] = {}
         self._answered: dict[tuple[str, bool], _Answered] = {}
-        self._visible: dict[int, tuple[Listed, bool]] = {}
+        self._shown: dict[int, tuple[Listed, _Shown]] = {}
         """By the identity of an entry, which is held so that it stays its own, under `_under`."""
 
     # --- what a client asks for ------------------------------------------------------------------
@@ -90,35 +100,46 @@ class Listing:
     async def _answer(self, kind: Kind, caller: Caller) -> Sealed:
         """The list of a kind as this client gets it; inspected once, while nothing changes."""
         scope, turn = self._scope, self._scope.inspector.redactor.turns
-        shown, freshness = list(self.catalogue.offered(kind.name, self.visible)), self._freshness(kind)
+        freshness = self._freshness(kind)
+        asked: dict[int, bool] = {}
+
+        def visible(entry: Listed) -> bool:
+            found = self._of(entry)
+            asked[id(entry)] = found.asked
+            return found.visible
+
+        shown = [(entry, asked[id(entry)]) for entry in self.catalogue.offered(kind.name, visible)]
         known = self._answered.get((kind.name, caller.modern))
         if known is not None and (known.turn, known.freshness, known.shown) == (turn, freshness, shown):
             return known.sealed
-        size = sum(len(entry.exposed) + len(entry.about["description"]) for entry in shown)
-        page = {kind.key: [entry.descriptor for entry in shown], "ttlMs": freshness}
+        size = sum(len(entry.exposed) + len(entry.about["description"]) for entry, _ in shown)
+        page = {kind.key: [_described(entry, is_asked) for entry, is_asked in shown], "ttlMs": freshness}
         sealed = await scope.inspector.seal(scope.result_for(caller, kind.method, page), size)
         self._answered[kind.name, caller.modern] = _Answered(shown, freshness, turn, sealed)
         return sealed
 
     def visible(self, entry: Listed) -> bool:
         """Whether this client may see the entry."""
+        return self._of(entry).visible
+
+    def _of(self, entry: Listed) -> _Shown:
         scope, policies = self._scope, self._scope.judge.policies
-        if self._under is not policies or len(self._visible) >= MOST_VISIBLE:
-            self._under, self._visible = policies, {}
-        known = self._visible.get(id(entry))
+        if self._under is not policies or len(self._shown) >= MOST_VISIBLE:
+            self._under, self._shown = policies, {}
+        known = self._shown.get(id(entry))
         if known is not None:
             return known[1]
         invocation = scope.recorder.invocation("", entry.server, entry)
-        answer = pdp.visible(policies, invocation)
+        answer = _shown(policies, invocation)
         if pdp.lasting(policies, invocation):
-            self._visible[id(entry)] = entry, answer
+            self._shown[id(entry)] = entry, answer
         return answer
 
     def differs(self, server: str, kind: Kind, before: PolicySet) -> bool:
         """Whether the policies `before` would show this client something else of what `server` lists."""
         scope = self._scope
         return any(
-            pdp.visible(before, scope.recorder.invocation("", server, entry)) != self.visible(entry)
+            _shown(before, scope.recorder.invocation("", server, entry)) != self._of(entry)
             for entry in self.catalogue.entries(server, kind)
         )
 
@@ -296,6 +317,22 @@ class Listing:
         said = self._scope.inspector.text(error["message"])[:MAX_ERROR]
         shown = "".join(mark if mark.isprintable() else " " for mark in said)
         return f"upstream '{server}' answered {kind.method} with error {error['code']}: {shown}"
+
+
+def _shown(policies: PolicySet, invocation: Invocation) -> _Shown:
+    if not pdp.visible(policies, invocation):
+        return _Shown(visible=False)
+    target = invocation.target
+    is_tool = target is not None and target.kind == "tool"
+    return _Shown(visible=True, asked=is_tool and pdp.always_asked(policies, invocation))
+
+
+def _described(entry: Listed, asked: bool) -> dict[str, Json]:
+    """What a client gets of an entry. Conditions and pins know it as its server lists it."""
+    if not asked:
+        return entry.descriptor
+    said = entry.about["description"].rstrip()
+    return {**entry.descriptor, "description": f"{said}\n\n{ASKED}" if said else ASKED}
 
 
 def _read_page(server: str, kind: Kind, result: Json) -> dict[str, Json]:

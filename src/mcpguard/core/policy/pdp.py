@@ -118,8 +118,25 @@ def visible(policies: PolicySet, invocation: Invocation) -> bool:
     return any(may for may, _ in (at_list_time(rule, bound) for rule in offering if not over(rule, call)))
 
 
+def always_asked(policies: PolicySet, invocation: Invocation) -> bool:
+    """Whether a person is asked about each call of the target of `invocation` that is not refused, whatever
+    its arguments and its session are, whose method and `args` do not matter."""
+    call = reaching_of(invocation)
+    candidates = candidates_of(policies, call)
+    if not candidates.ask:
+        return False
+    bound = bind(candidates, call)
+    allow = [rule for rule in candidates.open("allow", bound) if not over(rule, call)]
+    allowing = [rule for rule in allow if at_list_time(rule, bound)[0]]
+    ahead = frozenset[str]().union(*[rule.approves for rule in allowing])
+    asking = [(rule, *at_list_time(rule, bound)) for rule in candidates.open("ask", bound)]
+    if any(must and rule.name not in ahead for rule, _, must in asking):
+        return True
+    return not allowing and any(may for _, may, _ in asking)
+
+
 def lasting(policies: PolicySet, invocation: Invocation) -> bool:
-    """Whether `visible` says the same at any time."""
+    """Whether `visible` and `always_asked` say the same at any time."""
     return candidates_of(policies, reaching_of(invocation)).lasting
 
 
