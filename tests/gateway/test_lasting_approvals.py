@@ -11,10 +11,10 @@ from mcpguard.core.evidence.chain import Decided
 from mcpguard.core.model import Json
 from mcpguard.core.policy.session import StoredSession
 from mcpguard.core.policy.tickets import Lasting, TicketAnswer
-from tests.fakes import START, World, text
+from tests.fakes import START, World, text, tool
 from tests.gateway.scenes import ACCEPTED, last, modern
 from tests.gateway.scenes import call as modern_call
-from tests.gateway.test_approvals import ASK, NOW, asking, push, put_in_force, said, sent, ticket
+from tests.gateway.test_approvals import ASK, NOW, WAITING, asking, push, put_in_force, said, sent, ticket
 from tests.gateway.test_approvals import answer as answered
 from tests.gateway.test_approvals_attacked import READ, asks
 
@@ -238,3 +238,38 @@ def test_a_person_is_asked_for_what_is_left_and_a_call_goes_on_by_both() -> None
     world = approved(rules=rules)
     assert ticket(world).rules == ("p/more",)
     assert went_on(call(world, **BRANCH))
+
+
+MINE = ASK + "  - {id: mine, effect: allow, tools: [push], approves: [p/push]}\n"
+
+
+@pytest.mark.parametrize("state", ["waiting", "approved", "denied"])
+def test_a_call_that_waits_goes_on_by_a_rule_that_comes_meanwhile(state: str) -> None:
+    world = asking(WAITING)
+    world.clock.slow = True
+    assert push(world) is None
+    put_in_force(world, MINE)
+    if state != "waiting":
+        answered(world, "approved" if state == "approved" else "denied")
+    for _ in range(200):
+        world.clock.ring()
+    world.turn()
+    if state == "denied":
+        assert "A person refused this call" in said(last(world))
+    else:
+        assert went_on(last(world))
+    assert ticket(world).uses == 0
+
+
+def test_what_is_listed_otherwise_does_not_go_on_by_a_rule_that_comes_meanwhile() -> None:
+    world = asking(WAITING).listed()
+    world.clock.slow = True
+    push(world)
+    put_in_force(world, MINE)
+    world.upstreams["one"].tools = [{**tool("push"), "description": "does harm"}]
+    world.send("tools/list", {}, 8)
+    answered(world, "approved")
+    for _ in range(200):
+        world.clock.ring()
+    world.turn()
+    assert sent(world) == []

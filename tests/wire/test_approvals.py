@@ -196,3 +196,20 @@ def test_an_approval_that_lasts_counts_over_http(tmp_path, era):
     finally:
         guard.dispose()
     assert [one.partition(", ")[2] for one in approved(tmp_path)] == ["use 1", "use 2", "use 3"]
+
+
+def test_what_is_approved_for_good_is_in_force_without_a_restart(start, tmp_path):
+    own = {"policy": "my-approvals.yaml", "wait_seconds": 0}
+    more = {"approvals": own, "session": {"path": str(tmp_path / "s")}}
+    guard = start({"p": puppet()}, RULES, **more)
+    guard.hello()
+    assert "A person was asked" in str(guard.call("echo", text="x"))
+    seen = at_terminal("approve", ticket(guard.config), "--always", "--config", str(guard.config))
+    assert b"+      && args.text == " in seen
+    assert guard.text("echo", text="x") == "x"
+    end = time.monotonic() + DEADLINE
+    while "A person was asked" in str(guard.call("echo", text="x")):
+        assert time.monotonic() < end, "the policy is not reloaded"
+    assert "A person was asked" in str(guard.call("echo", text="y"))
+    assert guard.end() == 0
+    assert len(approved(guard.folder)) <= 1

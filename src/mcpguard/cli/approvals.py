@@ -117,10 +117,11 @@ def _listed(names: Iterable[str]) -> str:
     return ", ".join(name if name.isascii() else ascii(name) for name in names)
 
 
-def answer(args: argparse.Namespace, said: Said) -> int:
-    """Show the call to the person at the terminal and answer its ticket as `said`. Raises SessionError where
-    there is no terminal, no such ticket, or the answer would not count, AuditError where no evidence can be
-    left; then nothing is answered."""
+def answer(args: argparse.Namespace, said: Said, always: tuple[str, ...] | None = None) -> int:
+    """Show the call to the person at the terminal and answer its ticket as `said`; with `always` a rule is
+    written that approves it for good, with any value of these arguments. Raises SessionError where there is
+    no terminal, no such ticket, or the answer would not count, AuditError where no evidence can be left, and
+    as `authoring.suggest.standing.apply`; then nothing is answered."""
     from mcpguard.adapters.system.identity import groups_of_user, operating_system_user
     from mcpguard.serve.interventions import give, must_count, store_of, waiting_ticket
 
@@ -133,12 +134,27 @@ def answer(args: argparse.Namespace, said: Said) -> int:
     given = said(ticket, f"{who.source}:{who.id}", groups_of_user())
     must_count(config, ticket, given)
     _show(ticket)
-    if not _confirmed(_question(ticket, given)):
+    question = _question(ticket, given) if always is None else _standing(config, ticket, always)
+    if not _confirmed(question):
         print("not answered")
         return 1
+    if always is not None:
+        from mcpguard.authoring.suggest.standing import apply
+
+        made = apply(config, ticket, always, given.by)
+        print(f"{style('written', 'green')} {made.rule} to {plain(str(config.own_policy))}")
     give(config, store, ticket, given)
     print(style("approved: the call goes on" if given.verdict == "approved" else "denied", "green"))
     return 0
+
+
+def _standing(config: Config, ticket: Ticket, free: tuple[str, ...]) -> str:
+    from mcpguard.authoring.suggest.standing import own_policy, proposal
+
+    lines = proposal(own_policy(config), ticket, free).diff.splitlines()
+    colours = {"+": "green", "-": "red"}
+    shown = [style(plain(line), colours[line[0]]) if line[:1] in colours else plain(line) for line in lines]
+    return "\n".join([*shown, f"write this and approve {plain(ticket.summary)}? [y/N] "])
 
 
 def _question(ticket: Ticket, given: TicketAnswer) -> str:

@@ -17,6 +17,7 @@ EXAMPLES = (
     "mcpguard approve 4f1c09aa7d31",
     "mcpguard approve 4f1c09aa7d31 --for-session",
     "mcpguard approve 4f1c09aa7d31 --minutes 30 --any branch",
+    "mcpguard approve 4f1c09aa7d31 --always --any title",
 )
 
 
@@ -34,12 +35,17 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         default=0,
         help="approve the same call for N minutes, at most 480",
     )
+    length.add_argument(
+        "--always",
+        action="store_true",
+        help="approve the same call for good: shows the rule and its tests, and writes them to your policy",
+    )
     parser.add_argument(
         "--any",
         metavar="ARGUMENT",
         action="append",
         default=[],
-        help="let this argument have any value, with --for-session or --minutes; can be repeated",
+        help="let this argument have any value, with --for-session, --minutes or --always; can be repeated",
     )
     add_config(parser)
 
@@ -53,14 +59,16 @@ def _minutes(text: str) -> int:
 def execute(args: argparse.Namespace) -> int:
     """0 where it goes on, 1 where the person does not say so, 2 where there is nothing to approve."""
 
+    free = tuple(dict.fromkeys(args.any))
+
     def said(ticket: Ticket, by: str, groups: tuple[str, ...]) -> TicketAnswer:
         lasts, until, now = _length(args), 0.0, time.time()
         if lasts != "once":
             until = now + 60 * args.minutes if args.minutes else latest_end(ticket, lasts, now)
-        free = tuple(dict.fromkeys(args.any))
-        return TicketAnswer("approved", by, "terminal", groups, lasts=lasts, until=until, free=free)
+        open_to = () if args.always else free
+        return TicketAnswer("approved", by, "terminal", groups, lasts=lasts, until=until, free=open_to)
 
-    return answer(args, said)
+    return answer(args, said, free if args.always else None)
 
 
 def _length(args: argparse.Namespace) -> Lasting:

@@ -256,6 +256,12 @@ class ApprovalsEntry(Written):
         APPROVAL_TICKET_SECONDS,
         description="How long a ticket can be answered, and its approval be used.",
     )
+    policy: FilePath | None = Field(
+        None,
+        description="A policy file of your own, relative to this file, to which `mcpguard approve TICKET "
+        "--always` writes rules; made when it is first needed. It is in force like those of `policies`, and "
+        "need not be listed there.",
+    )
     passkeys: Items[PasskeyEntry] = Field(
         (), description="Passkeys of those who may approve where a rule wants `proof: passkey`."
     )

@@ -14,7 +14,7 @@ from msgspec import Struct
 from mcpguard.config.credentials import CommandEntry, kind_of
 from mcpguard.config.file import ApprovalsEntry, ConfigFile, Durability, HttpEntry, Limits, ServerEntry
 from mcpguard.config.oauth import OAuthEntry, with_url
-from mcpguard.config.policies import PolicyFile, policy_files, read_document
+from mcpguard.config.policies import PolicyFile, policy_files, read_document, with_own
 from mcpguard.config.references import references, texts_in
 from mcpguard.config.urls import host_name, literal_host
 from mcpguard.core.document.reading import Document
@@ -113,6 +113,8 @@ class Config(Struct, frozen=True):
     session_folder: Path | None
     session_idle_seconds: float
     approvals: ApprovalsEntry
+    own_policy: Path | None = None
+    """Where what a person approves for good is written; it is one of `policies`, and may be missing."""
 
     @property
     def policy_paths(self) -> tuple[Path, ...]:
@@ -155,12 +157,14 @@ def load_config(path: Path) -> Config:
     audit = written.audit
     full = path.absolute()
     folder = full.parent
+    own = None if written.approvals.policy is None else _absolute(folder, written.approvals.policy)
     return Config(
         path=full,
         servers={name: _server(name, entry, folder) for name, entry in written.servers.items()},
         credentials={name: _credential(name, written) for name in written.credentials},
         agent=written.agent,
-        policies=policy_files(folder, written.policies),
+        policies=with_own(policy_files(folder, written.policies), own),
+        own_policy=own,
         audit=None if audit is None else Audit(_absolute(folder, audit.path), audit.durability),
         limits=written.limits,
         http=written.http,

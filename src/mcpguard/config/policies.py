@@ -4,6 +4,7 @@ Law of this file: all files are read and all their mistakes told before anything
 that cannot be read is never left out.
 """
 
+import os
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Annotated, Any
@@ -38,10 +39,11 @@ PolicyRef = Annotated[
 
 
 class PolicyFile(Struct, frozen=True):
-    """A policy file and the values of the policy's params."""
+    """A policy file and the values of the policy's params. One that is `written_later` need not be there."""
 
     path: Path
     params: dict[str, Json] = {}
+    written_later: bool = False
 
     def load(self, kinds: frozenset[str], cel: Engine | None = None) -> CompiledPolicy:
         """The policy; see `compile_policy`. Raises PolicyError with all mistakes."""
@@ -55,6 +57,20 @@ def policy_files(folder: Path, written: Iterable[str | PolicyEntry]) -> tuple[Po
     return tuple(PolicyFile(folder / Path(one.file).expanduser(), one.params) for one in entries)
 
 
+def with_own(files: tuple[PolicyFile, ...], own: Path | None) -> tuple[PolicyFile, ...]:
+    """`files` and the person's own one, which may be among them."""
+    if own is None:
+        return files
+    others = [file for file in files if file.path != own]
+    params = next((file.params for file in files if file.path == own), {})
+    return (*others, PolicyFile(own, params, written_later=True))
+
+
+def present(files: Iterable[PolicyFile]) -> list[PolicyFile]:
+    """`files` without those that are written later and are not there yet."""
+    return [file for file in files if not file.written_later or os.path.lexists(file.path)]
+
+
 def load_policies(files: Iterable[PolicyFile], kinds: frozenset[str], cel: Engine | None = None) -> PolicySet:
     """The policies in `files`; `kinds` are the names that `redact` may hold.
 
@@ -62,7 +78,7 @@ def load_policies(files: Iterable[PolicyFile], kinds: frozenset[str], cel: Engin
     """
     compiled: list[CompiledPolicy] = []
     problems: list[Problem] = []
-    for file in files:
+    for file in present(files):
         try:
             compiled.append(file.load(kinds, cel))
         except PolicyError as error:

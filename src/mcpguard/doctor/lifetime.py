@@ -8,7 +8,7 @@ from datetime import UTC, datetime, timedelta
 
 from mcpguard.authoring.findings import Finding, Unchecked
 from mcpguard.config.loading import Config, Server
-from mcpguard.config.policies import read_document
+from mcpguard.config.policies import present, read_document
 from mcpguard.config.references import ENTRY
 from mcpguard.core.document.reading import Document
 from mcpguard.core.errors import CredentialError, PolicyError
@@ -129,7 +129,7 @@ def _logins(subject: Subject, config: Config, served: list[Server]) -> Iterator[
 
 def _policies(subject: Subject, config: Config) -> Iterator[Checked]:
 
-    for path in config.policy_paths:
+    for path in [file.path for file in present(config.policies)]:
         try:
             document = Document(read_document(path, PolicyError), str(path), PolicyError)
             policy = document.read(Policy)

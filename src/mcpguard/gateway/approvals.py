@@ -128,6 +128,12 @@ class Approvals:
     ) -> Permit | Deny:
         """What comes of the call by its ticket, decided as of now."""
         invocation = structs.replace(invocation, now=self._scope.recorder.now())
+        other = self._scope.judge.policies
+        if ticket.policies != other.digest and ticket.state != "denied" and self._listed(invocation):
+            verdict = await self._scope.judge.decide(invocation)
+            if isinstance(verdict, Permit):  # A rule allows it now, such as one that approves in advance.
+                request.policies = other
+                return verdict
         refusal = await self._refused(invocation, deny, ticket)
         if refusal is not None:
             return refusal
@@ -177,11 +183,15 @@ class Approvals:
 
     def _same(self, permit: Permit, ticket: Ticket) -> bool:
         """Whether what would be sent now is what the person was shown."""
-        target = permit.invocation.target
-        listed = target
-        if target is not None and target.kind in ("tool", "prompt"):
-            listed = self._catalogue.find(target.kind, target.exposed)
-        return covers(ticket, self._ticket(permit.invocation, ticket.rules)) and listed == target
+        call = permit.invocation
+        return covers(ticket, self._ticket(call, ticket.rules)) and self._listed(call)
+
+    def _listed(self, call: Invocation) -> bool:
+        """Whether what is called is listed as it was when the call came."""
+        target = call.target
+        if target is None or target.kind not in ("tool", "prompt"):
+            return True
+        return self._catalogue.find(target.kind, target.exposed) == target
 
     async def _asked(
         self, store: Store, request: Request, would: Permit, rules: tuple[str, ...], message: str

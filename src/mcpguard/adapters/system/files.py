@@ -31,3 +31,30 @@ def take_lock(path: Path, patience: float, pause: float) -> int:
                 os.close(file)
                 raise
             time.sleep(pause)
+
+
+def write_whole(path: Path, data: bytes, mode: int = 0o600) -> None:
+    """Put `data` at `path` at once: nobody sees half of it, and it is stored when this returns. A link is
+    followed; a file that is there keeps its mode, a new one gets `mode`. Raises OSError."""
+    path = path.resolve()
+    aside = path.with_name(f".{path.name}.{os.getpid()}.new")
+    try:
+        kept = path.stat().st_mode & 0o7777
+    except FileNotFoundError:
+        kept = mode
+    file = os.open(aside, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
+    try:
+        with open(file, "wb") as new:
+            os.fchmod(file, kept)
+            new.write(data)
+            new.flush()
+            os.fsync(file)
+        os.replace(aside, path)
+    except OSError:
+        aside.unlink(missing_ok=True)
+        raise
+    folder = os.open(path.parent, os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        os.fsync(folder)
+    finally:
+        os.close(folder)

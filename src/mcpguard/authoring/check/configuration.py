@@ -21,7 +21,7 @@ from mcpguard.authoring.check.servers import servers
 from mcpguard.authoring.findings import Finding, Report, Severity, fine, inspected, passes
 from mcpguard.authoring.snapshot import Snapshot, read_snapshot
 from mcpguard.config.loading import Config, load_config
-from mcpguard.config.policies import read_document
+from mcpguard.config.policies import present, read_document
 from mcpguard.core.document.reading import Document
 from mcpguard.core.errors import ConfigError, DocumentError, PolicyError
 from mcpguard.core.policy.compiled import CompiledPolicy, PolicySet
@@ -92,7 +92,7 @@ def _policies(config: Config, document: Document, snapshot: Snapshot | None) -> 
 
 def _load(config: Config, compiled: list[CompiledPolicy]) -> Iterator[Finding]:
 
-    for file in config.policies:
+    for file in present(config.policies):
         try:
             one = file.load(OPT_IN)
         except PolicyError as error:
@@ -108,7 +108,7 @@ def _lints(
 ) -> Iterator[Finding]:
 
     served = {name: not server.disabled for name, server in config.servers.items()}
-    whole = len(compiled) == len(config.policies)
+    whole = len(compiled) == len(present(config.policies))
     found = lint(LintSubject(compiled, datetime.now(UTC), served, document, snapshot, whole))
     yield from (one for one in found if one.file != document.source)
     # A line of the configuration may contain a credential.

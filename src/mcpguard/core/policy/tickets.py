@@ -21,10 +21,11 @@ TicketState = Literal["waiting", "approved", "denied", "used", "ended"]
 Verdict = Literal["approved", "denied"]
 Lasting = Literal["once", "session", "time"]
 
-_ordered = msgspec.json.Encoder(order="deterministic").encode
 
 MOST_SECONDS = {"session": 24 * 3600, "time": 8 * 3600}
 """How long an approval lasts at most."""
+
+_ordered = msgspec.json.Encoder(order="deterministic").encode
 
 UNPROVEN = "its rule asks for a passkey, and this approval has none"
 
@@ -199,9 +200,14 @@ def _too_much(ticket: Ticket, answer: TicketAnswer) -> str:
         return "a client can approve one call, and not those that follow"
     for name in answer.free:
         if name not in ticket.parts:
-            has = ", ".join(map(_readable, sorted(ticket.parts))) or "none"
-            return f"the call has no argument {_readable(name)}; its arguments are: {has}"
+            return no_argument(ticket, name)
     return ""
+
+
+def no_argument(ticket: Ticket, name: str) -> str:
+    """The sentence for a name that is none of an argument of the call."""
+    has = ", ".join(map(_readable, sorted(ticket.parts))) or "none"
+    return f"the call has no argument {_readable(name)}; its arguments are: {has}"
 
 
 def _readable(name: str) -> str:
