@@ -127,6 +127,19 @@ def test_a_call_that_waits_is_refused_when_a_person_denies() -> None:
     assert sent(world) == []
 
 
+@pytest.mark.parametrize("method", ["tools/call", "resources/read"])
+def test_a_secret_that_a_person_typed_into_a_reason_does_not_leave(method: str) -> None:
+    rules = "  - {id: all, effect: ask, action: [tools/call, resources/read]}\n"
+    world = asking(rules=rules)
+    params = ARGS if method == "tools/call" else {"uri": "file:///a"}
+    world.send(method, params, 7)
+    answer(world, "denied", reason=f"It is {SECRET}, AKIAIOSFODNN7EXAMPLQ.")
+    world.send(method, params, 8)
+    assert "A person refused this call: It is " in str(world.client.sent[-1])
+    assert SECRET not in str(world.client.sent)
+    assert "AKIA" not in str(world.client.sent)
+
+
 def test_a_refusal_without_a_reason_says_so() -> None:
     world = asking()
     push(world)

@@ -79,6 +79,13 @@ def test_what_is_expected_of_a_result_needs_one(expect: str) -> None:
     assert read_tests(HEAD + CASE.replace("deny", expect) + "    result: {}\n    findings: [email]\n")
 
 
+def test_a_time_to_approve_is_one_or_empty() -> None:
+    (found,) = mistakes(HEAD + CASE.replace("deny", "{timeout: soon}"))
+    assert found[2] == "a time is a number with s, m or h, or empty"
+    assert read_tests(HEAD + CASE.replace("deny", "{timeout: ''}"))
+    assert read_tests(HEAD + CASE.replace("deny", "{timeout: 2h}"))
+
+
 def test_an_empty_expectation_is_a_mistake() -> None:
     assert mistakes(HEAD + CASE.replace("deny", "{}")) == [
         (6, 13, "nothing is expected, so nothing is tested")

@@ -45,6 +45,22 @@ def test_a_difference_shows_both_sides_in_one_order() -> None:
     ]
 
 
+@pytest.mark.parametrize(
+    ("expected", "met"),
+    [
+        (Expect(via=("terminal", "client"), timeout="2h"), True),
+        (Expect(timeout="120m"), True),
+        (Expect(via=("client",)), False),
+        (Expect(timeout=""), False),
+        (Expect(timeout="1h"), False),
+    ],
+)
+def test_how_a_call_is_asked_about_is_compared(expected: Expect, met: bool) -> None:
+    asked = CaseOutcome(effect="ask", via=("client", "terminal"), timeout="7200s")
+    assert (not list(differences(expected, asked))) == met
+    assert not list(differences(Expect(timeout=""), CaseOutcome(effect="ask")))
+
+
 FAILED = CaseOutcome(effect="deny", rules=(), cause="error")
 ASKED = CaseOutcome(effect="ask", rules=(), cause="approval")
 WITHHELD = CaseOutcome(effect="withhold", rules=("p/w",), cause="rule")

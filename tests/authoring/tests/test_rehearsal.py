@@ -69,6 +69,14 @@ def test_a_refused_call_tells_why(rules: list[str], effect: str, cause: str, mes
     assert (found.effect, found.cause, found.message, found.refused) == (effect, cause, message, True)
 
 
+def test_a_call_that_is_asked_about_tells_by_which_channels_and_for_how_long() -> None:
+    two = "id: a, effect: ask, ask: {timeout: 2h, via: [client, terminal]}"
+    found = became(CALL, two, "id: b, effect: ask")
+    assert (found.effect, found.via, found.timeout) == ("ask", ("terminal",), "7200s")
+    assert became(CALL, "id: b, effect: ask").timeout == ""
+    assert became(CALL, "id: b, effect: deny").via == ()
+
+
 @pytest.mark.parametrize(
     ("call", "when"),
     [

@@ -21,7 +21,7 @@ from mcpguard.core.document.written import (
     filled,
     whole,
 )
-from mcpguard.core.policy.written import ACTIONS
+from mcpguard.core.policy.written import ACTIONS, Channel, window_of
 from mcpguard.core.redaction.detectors import KINDS
 
 Outcomes = Literal["allow", "ask", "deny", "withhold"]
@@ -102,6 +102,10 @@ class CallEntry(Written):
                 yield ("action",), f"the action {beside} is {', '.join(methods)}"
 
 
+def _wrong_time(text: str) -> str:
+    return "" if not text or window_of(text) else "a time is a number with s, m or h, or empty"
+
+
 class WhoEntry(Written):
     """Who calls: `principal` in conditions."""
 
@@ -153,6 +157,14 @@ class Expect(Written):
     cause: Literal["rule", "no-rule", "arguments", "error", "approval", "limit"] | None = Field(
         None,
         description="The cause of the refusal.",
+    )
+    via: Items[Channel] | None = Field(
+        None, description="All channels by which a call that is asked about can be approved, in any order."
+    )
+    timeout: Annotated[str, Must(_wrong_time)] | None = Field(
+        None,
+        description="How long such a call can be approved, as in `ask.timeout`; empty for the default of the "
+        "configuration.",
     )
     message: str | None = Field(None, description="A part of the message that the model gets.")
     redact: Items[str] | None = Field(None, description="All kinds that rules redact, in any order.")

@@ -18,12 +18,12 @@ from mcpguard.core.conditions.parts import Part, parts_of, value_of
 from mcpguard.core.document.printed import Printed
 from mcpguard.core.model import Json
 from mcpguard.core.policy.compiled import CompiledRule
-from mcpguard.core.policy.written import Effect
+from mcpguard.core.policy.written import Effect, window_of
 
 _ORDER = ("allow", "withhold", "ask", "deny")
 """Effects, each tighter than the one before."""
 
-_SETS = frozenset(["rules", "redact", "labels", "facts"])
+_SETS = frozenset(["rules", "redact", "labels", "facts", "via"])
 _ordered = msgspec.json.Encoder(order="deterministic").encode
 
 
@@ -99,6 +99,8 @@ def _meets(key: str, wanted: Json, got: Json) -> bool:
         return set(wanted) == set(got)
     if key == "message":
         return wanted in got
+    if key == "timeout":
+        return window_of(wanted or "0s") == window_of(got or "0s")
     return _ordered(wanted) == _ordered(got)
 
 

@@ -32,6 +32,7 @@ from mcpguard.core.policy.compiled import Candidates, PolicySet
 from mcpguard.core.policy.pdp import bind, candidates_of, decide
 from mcpguard.core.policy.review import Review, review, settle
 from mcpguard.core.policy.session import Session, StoredSession
+from mcpguard.core.policy.tickets import AnswerTerms
 from mcpguard.core.policy.written import Moment
 from mcpguard.core.redaction.redactor import Redactor
 from mcpguard.protocol.catalogue import about_of
@@ -43,6 +44,8 @@ class CaseOutcome(Printed):
     effect: Literal["allow", "withhold", "ask", "deny"] = Field(description="What is done.")
     rules: tuple[str, ...] = Field((), description="The rules that decided, as `POLICY/ID`.")
     cause: str = Field("", description="Of a refusal: rule, no-rule, arguments, error, approval or limit.")
+    via: tuple[str, ...] = Field((), description="The channels by which it can be approved.")
+    timeout: str = Field("", description="How long it can be approved, empty for the default.")
     message: str = Field("", description="The message that the model gets.")
     redact: tuple[str, ...] = Field((), description="Kinds of personal data that are redacted.")
     labels: tuple[str, ...] = Field((), description="Added to the session's labels.")
@@ -124,7 +127,7 @@ class _Stage:
         verdict = decide(self._policies, self._invocation(self._case.call), self._session)
         self._look("call", verdict.invocation, before, (*verdict.rules, *verdict.shadow.split()))
         if isinstance(verdict, Deny):
-            return Rehearsed(_denied(verdict), tuple(self._looks))
+            return Rehearsed(_denied(self._policies, verdict), tuple(self._looks))
         self._session.admit(verdict)
         outcome = _permitted(verdict)
         if self._case.result is not None:
@@ -209,11 +212,15 @@ def _listed(call: CallEntry, method: str, kind: str, name: str) -> Listed:
     return Listed(call.server, name, name, {}, about_of(kind, descriptor), "", kind)
 
 
-def _denied(deny: Deny) -> CaseOutcome:
+def _denied(policies: PolicySet, deny: Deny) -> CaseOutcome:
+    asked = deny.cause is Cause.APPROVAL
+    terms = policies.terms(deny.rules) if asked else AnswerTerms(via=())
     return CaseOutcome(
-        effect="ask" if deny.cause is Cause.APPROVAL else "deny",
+        effect="ask" if asked else "deny",
         rules=deny.rules,
         cause=deny.cause.value,
+        via=terms.via,
+        timeout=f"{terms.seconds}s" if terms.seconds else "",
         message=deny.message,
         shadow=deny.shadow,
     )
