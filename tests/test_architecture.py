@@ -187,7 +187,8 @@ def test_serving_over_stdio_imports_neither_the_sdk_nor_the_slow_engine_nor_the_
         "import sys; import mcpguard.serve.app, mcpguard.cli.run, mcpguard.config.loading; "
         "from mcpguard.config.policies import builtin_read_only; builtin_read_only(); "
         "print([m for m in ('mcp', 'mcp_types', 'httpx2', 'anyio', 'celpy', 'keyring', 'platformdirs',"
-        " 'aiohttp', 'uvicorn', 'httptools', 'jwt', 'cryptography', 'mcpguard.core.document.printed')"
+        " 'aiohttp', 'uvicorn', 'httptools', 'jwt', 'cryptography', 'mcpguard.core.document.printed',"
+        " 'starlette', 'jinja2', 'markupsafe', 'pygments', 'mcpguard.console')"
         " if m in sys.modules])"
     )
     done = subprocess.run(

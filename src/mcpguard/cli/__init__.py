@@ -28,6 +28,7 @@ VERBS = {
     "approvals": "list the calls that wait for a person's approval",
     "approve": "approve a call that waits",
     "deny": "refuse a call that waits",
+    "console": "open the local page: see what waits, decide, undo",
     "session": "what each agent has done so far: list, show, clear a label, end",
     "status": "show what is running and the state of its tool servers",
     "audit": "verify or print the evidence: verify, show",

@@ -273,13 +273,13 @@ def _find(ids: list[str], config: Config | None) -> tuple[dict[str, Any], dict[s
     for file in reversed(files):
         records = {record["kind"]: record for record in _records(lines(file), ids[0])}
         if "decision" in records:
-            return records["decision"], records.get("outcome", {}), _altered(file, files)
-    altered = next(filter(None, (_altered(file, files) for file in files)), "")
+            return records["decision"], records.get("outcome", {}), altered_at(file, files)
+    altered = next(filter(None, (altered_at(file, files) for file in files)), "")
     lost = f", but it may have been removed: {altered}" if altered else ""
     raise AuditError(f"no record of such a call in {folder}{lost}")
 
 
-def _altered(file: Path, files: list[Path]) -> str:
+def altered_at(file: Path, files: list[Path]) -> str:
     """What is wrong with `file` by itself, and by what the first records of the others state about its
     end."""
     claims = [anchor(next(lines(one), b"")) for one in files]

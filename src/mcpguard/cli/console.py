@@ -1,0 +1,58 @@
+"""`mcpguard console`: the local page where a person sees, decides and undoes."""
+
+from __future__ import annotations
+
+import argparse
+
+from mcpguard.adapters.system.terminal import at_terminal, style
+from mcpguard.cli.parser import add_config, configured
+from mcpguard.core.errors import SessionError
+
+EXAMPLES = ("mcpguard console", "mcpguard console --port 8300 --no-browser")
+
+MISSING = (
+    "the console needs {}, which is not installed: pip install 'mcpguard-gateway[console]' "
+    "(`mcpguard approvals` works without it)"
+)
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """The options of this verb."""
+    parser.add_argument(
+        "--port",
+        type=_port,
+        default=0,
+        metavar="N",
+        help="listen on this port of loopback (default: a free one)",
+    )
+    parser.add_argument(
+        "--no-browser", action="store_true", help="print the link, and do not open it in a browser"
+    )
+    add_config(parser)
+
+
+def _port(text: str) -> int:
+    if not text.isdecimal() or not 0 <= int(text) <= 65_535:
+        raise argparse.ArgumentTypeError("a port is a number from 1 to 65535, or 0 for a free one")
+    return int(text)
+
+
+def execute(args: argparse.Namespace) -> int:
+    """0 when a person ends it. Raises SessionError where there is no terminal, where a library is missing,
+    and where the port is taken."""
+    if not at_terminal():
+        raise SessionError("the console is for a person, so it needs a terminal")
+    config = configured(args.config)
+    try:
+        from mcpguard.console.server import serve_console
+    except ModuleNotFoundError as missing:
+        if (missing.name or "").startswith("mcpguard"):
+            raise
+        raise SessionError(MISSING.format(missing.name)) from None
+    print(f"console of {config.path}: Enter prints a new link, Ctrl-C ends it")
+    serve_console(config, args.port, not args.no_browser, _print_link)
+    return 0
+
+
+def _print_link(link: str) -> None:
+    print(f"open {style(link, 'bold')} (works once, within two minutes)", flush=True)

@@ -1,0 +1,6 @@
+"""The local page where a person sees, decides and undoes: a process of its own beside those that serve.
+
+Law of this package: it reads what serving processes leave (the store, the evidence, the status files) and
+they carry nothing for it. Nothing is served to who did not come by a link of this process, and whatever
+others wrote is shown as text that cannot hide, reorder or run.
+"""

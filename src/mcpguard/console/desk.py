@@ -1,0 +1,39 @@
+"""What all pages look at: the configuration, the store, the evidence, the policies, and who is there."""
+
+from __future__ import annotations
+
+import secrets
+import time
+from threading import Lock
+from typing import TYPE_CHECKING
+
+from mcpguard.adapters.audit.reader import default_folder
+from mcpguard.adapters.system.identity import groups_of_user, operating_system_user
+from mcpguard.console.evidence import Evidence
+from mcpguard.console.login import Visits
+from mcpguard.console.rulebook import Rulebook
+from mcpguard.console.watch import Watch
+from mcpguard.serve.interventions import store_of
+
+if TYPE_CHECKING:
+    from mcpguard.config.loading import Config
+
+
+class Desk:
+    """One console. `root` is the folder of all pages in the address."""
+
+    def __init__(self, config: Config) -> None:
+        self.config = config
+        self.store = store_of(config)
+        self.lock = Lock()
+        """Held by who reads the evidence, or changes what is kept of it."""
+        self.evidence = Evidence(config.audit.path if config.audit else default_folder())
+        self.rulebook = Rulebook(config)
+        self.watch = Watch(self.store, self.evidence, self.lock)
+        self.visits = Visits(time.monotonic)
+        # A cookie is sent to every port of a host. In a folder that nobody knows it goes to no other program.
+        self.root = f"/{secrets.token_urlsafe(16)}"
+        user = operating_system_user()
+        self.person = f"{user.source}:{user.id}"
+        """Who answers."""
+        self.groups = groups_of_user()

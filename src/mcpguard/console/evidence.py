@@ -1,0 +1,214 @@
+"""The newest evidence of all processes, kept in order while they write it.
+
+Law of this file: it only reads, and what it holds is bounded. A record that cannot be read is counted, so
+that the page can say so; it is never taken for one that is not there.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from bisect import bisect_right, insort
+from collections.abc import Iterator
+from contextlib import suppress
+from datetime import datetime
+from pathlib import Path
+
+import msgspec
+from msgspec import Struct
+
+from mcpguard.core.evidence.chain import MAX_LINE, Closed, Decided, Noticed, Opened, Outcome, Record
+
+MOST_CALLS = 5_000
+"""Calls, and as many notices, that are known."""
+FIRST_BYTES = 4 << 20
+"""What is read of a file that is there at the start, from its end."""
+ALL_FIRST_BYTES = 32 << 20
+"""And of all of them."""
+MOST_AT_ONCE = 8 << 20
+"""What is read of a file in one turn."""
+
+_SEAL = re.compile(rb'"seq":(\d{1,15}),"prev":"[0-9a-f]{64}","hash":"([0-9a-f]{64})"\}$')
+_decode = msgspec.json.Decoder(Record).decode
+
+
+class Place(Struct, frozen=True):
+    """Where a record stands: the name of its file, its number in it, and its hash."""
+
+    file: str
+    number: int
+    hash: str
+
+
+class SeenCall(Struct):
+    """A decision and what came of it. `at` puts it in order."""
+
+    decision: Decided
+    place: Place
+    outcome: Outcome | None = None
+    outcome_place: Place | None = None
+    version: int = 0
+    """Another where something was added, so that a page knows that it shows less."""
+
+    @property
+    def at(self) -> datetime:
+        """When it was decided."""
+        return self.decision.at
+
+
+class SeenNotice(Struct, frozen=True):
+    """A notice of a process or a person."""
+
+    notice: Noticed
+    place: Place
+
+    @property
+    def at(self) -> datetime:
+        """When it was written."""
+        return self.notice.at
+
+
+class _File(Struct):
+    """A chain that is read: up to `offset`, the last line as far as it is there in `rest`."""
+
+    offset: int = 0
+    rest: bytes = b""
+    over: bool = False
+    reads: bool = True
+
+
+class Evidence:
+    """The evidence in a folder, or as much of it as is kept."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.calls: list[SeenCall] = []
+        """In the order of time."""
+        self.notices: list[SeenNotice] = []
+        self.unreadable = 0
+        self.revision = 0
+        """Another whenever something was read."""
+        self.partly = False
+        """Whether there is more than is kept."""
+        self._by_id: dict[str, SeenCall] = {}
+        self._files: dict[str, _File] = {}
+
+    def call(self, call_id: str) -> SeenCall | None:
+        """The call of that id, if it is among those that are kept."""
+        return self._by_id.get(call_id)
+
+    def poll(self) -> bool:
+        """Read what is new; whether there was something."""
+        try:
+            names = sorted(name for name in os.listdir(self.folder) if name.endswith(".jsonl"))
+        except OSError:
+            names = []
+        new = [name for name in names if name not in self._files]
+        if new:
+            self._begin(new)
+        found = False
+        for name in [name for name, file in self._files.items() if not file.over]:
+            found = self._read(name) or found
+        self.revision += found
+        return found
+
+    # --- files -----------------------------------------------------------------------------------
+
+    def _begin(self, names: list[str]) -> None:
+        """Take up files: the newest first, each from its end, until that is enough."""
+        left = ALL_FIRST_BYTES
+        for name in reversed(names):
+            size = 0
+            with suppress(OSError):
+                size = (self.folder / name).stat().st_size
+            skipped = max(0, size - min(FIRST_BYTES, left))
+            left -= size - skipped
+            self._files[name] = _File(offset=skipped, rest=b"\0" if skipped else b"", over=left <= 0)
+            self.partly = self.partly or skipped > 0 or left <= 0
+
+    def _read(self, name: str) -> bool:
+        file = self._files[name]
+        try:
+            with open(self.folder / name, "rb", opener=_without_waiting) as opened:
+                opened.seek(file.offset)
+                data = opened.read(MOST_AT_ONCE)
+        except OSError:
+            if file.reads:
+                self.unreadable += 1
+            file.reads = False
+            return False
+        file.offset += len(data)
+        *lines, file.rest = (file.rest + data).split(b"\n")
+        if len(file.rest) > MAX_LINE:
+            self.unreadable += 1
+            file.rest, file.over = b"", True
+        for line in lines:
+            self._take(name, file, line)
+        return bool(lines)
+
+    # --- records ---------------------------------------------------------------------------------
+
+    def _take(self, name: str, file: _File, line: bytes) -> None:
+        if line.startswith(b"\0"):  # The end of a line whose beginning was left out.
+            return
+        record, place = parsed(name, line)
+        if record is None or place is None:
+            self.unreadable += 1
+        elif isinstance(record, Decided):
+            self._add(SeenCall(record, place))
+        elif isinstance(record, Outcome):
+            call = self._by_id.get(record.id)
+            if call is not None:
+                call.outcome, call.outcome_place, call.version = record, place, call.version + 1
+        elif isinstance(record, Noticed):
+            insort(self.notices, SeenNotice(record, place), key=_when)
+            del self.notices[:-MOST_CALLS]
+        elif isinstance(record, Closed):
+            file.over = True
+
+    def _add(self, call: SeenCall) -> None:
+        insort(self.calls, call, key=_when)
+        self._by_id[call.decision.id] = call
+        if len(self.calls) > MOST_CALLS:
+            gone = self.calls.pop(0)
+            self.partly = True
+            if self._by_id.get(gone.decision.id) is gone:
+                del self._by_id[gone.decision.id]
+
+    # --- questions -------------------------------------------------------------------------------
+
+    def before(self, at: datetime, principal: str, agent: str | None, most: int) -> list[SeenCall]:
+        """The last calls of a principal with an agent before that time, the newest first."""
+        found: list[SeenCall] = []
+        for call in reversed(self.calls[: bisect_right(self.calls, at, key=_when)]):
+            one = call.decision
+            if (one.principal, one.agent) == (principal, agent) and one.server and call.at < at:
+                found.append(call)
+                if len(found) == most:
+                    break
+        return found
+
+    def newest(self) -> Iterator[SeenCall]:
+        """All that are kept, the newest first."""
+        return reversed(self.calls)
+
+
+def parsed(name: str, line: bytes) -> tuple[Record | None, Place | None]:
+    """What a line of the file `name` says, and where it stands; (None, None) for what no writer writes."""
+    seal = _SEAL.search(line)
+    if seal is None:
+        return None, None
+    try:
+        record: Opened | Decided | Outcome | Noticed | Closed = _decode(line)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        return None, None
+    return record, Place(name, int(seal[1]), seal[2].decode())
+
+
+def _without_waiting(path: str, flags: int) -> int:
+    # A planted FIFO must not hang a reader.
+    return os.open(path, flags | os.O_NONBLOCK)
+
+
+def _when(one: SeenCall | SeenNotice) -> datetime:
+    return one.at

@@ -1,0 +1,131 @@
+"""Templates -> pages, and the few words in which they say times and numbers.
+
+Law of this file: every value in a page is escaped by the template engine; what others wrote goes through
+`texts.marked`, which is the filter `shown`.
+"""
+
+from __future__ import annotations
+
+import time
+from datetime import UTC, datetime
+from functools import cache
+from hashlib import sha256
+from importlib import resources
+from typing import TYPE_CHECKING, Any
+
+from jinja2 import Environment, PackageLoader, StrictUndefined
+from markupsafe import Markup
+from starlette.responses import HTMLResponse, Response
+
+from mcpguard import __version__
+from mcpguard.adapters.system.terminal import plain
+from mcpguard.console.texts import marked
+
+if TYPE_CHECKING:
+    from starlette.requests import Request
+
+    from mcpguard.console.desk import Desk
+
+STATIC = {
+    "console.css": "text/css; charset=utf-8",
+    "console.js": "text/javascript; charset=utf-8",
+    "icon.svg": "image/svg+xml",
+}
+_UNITS = ((86_400, "d"), (3_600, "h"), (60, "min"), (1, "s"))
+
+
+def page(desk: Desk, request: Request, name: str, view: str, status: int = 200, **values: Any) -> Response:
+    """The page `name`; only its living part where a script asks for that (`part=live`)."""
+    visit = request.scope.get("visit")
+    counts = request.scope.get("counts", "")
+    text = (
+        _templates()
+        .get_template(name)
+        .render(
+            layout="part.html" if request.query_params.get("part") == "live" else "layout.html",
+            view=view,
+            root="" if visit is None else desk.root,  # Known to nobody who has no visit.
+            csrf="" if visit is None else visit.csrf,
+            config=desk.config,
+            waiting=desk.watch.waiting,
+            counts=counts,
+            unreadable=desk.evidence.unreadable,
+            audit=desk.evidence.folder,
+            person=desk.person,
+            version=__version__,
+            asset=asset_mark(),
+            now=time.time(),
+            **values,
+        )
+    )
+    return HTMLResponse(text, status)
+
+
+def message(desk: Desk, request: Request, title: str, said: str, status: int, **values: Any) -> Response:
+    """A page that says one thing."""
+    return page(desk, request, "message.html", "message", status, title=title, said=said, **values)
+
+
+def asset(name: str) -> bytes:
+    """The file of that name in `static`."""
+    return resources.files("mcpguard.console").joinpath("static", name).read_bytes()
+
+
+@cache
+def asset_mark() -> str:
+    """Another for other files, so that no old one goes with a new page."""
+    return sha256(b"".join(map(asset, STATIC))).hexdigest()[:12]
+
+
+@cache
+def _templates() -> Environment:
+    found = Environment(
+        loader=PackageLoader("mcpguard.console", "templates"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    found.filters |= {
+        "shown": marked,
+        "plain": plain,
+        "clock": clock,
+        "span": span,
+        "count": count,
+        "short": short,
+    }
+    return found
+
+
+def clock(at: datetime | float, seconds: bool = True) -> Markup:
+    """A time of the day, here; with the day where that is another one."""
+    moment = (datetime.fromtimestamp(at, UTC) if isinstance(at, float | int) else at).astimezone()
+    today = datetime.now(UTC).astimezone().date() == moment.date()
+    form = ("" if today else "%-d %b ") + ("%H:%M:%S" if seconds else "%H:%M")
+    return Markup('<time datetime="{}" title="{}">{}</time>').format(
+        moment.isoformat(), moment.strftime("%Y-%m-%d %H:%M:%S %Z"), moment.strftime(form)
+    )
+
+
+def span(seconds: float) -> str:
+    """A length of time, in its two largest units."""
+    left = max(0, int(seconds))
+    words: list[str] = []
+    for size, unit in _UNITS:
+        if left >= size or (unit == "s" and not words):
+            words.append(f"{left // size} {unit}")
+            left %= size
+        elif words:
+            break
+    return " ".join(words[:2])
+
+
+def count(number: int, one: str, many: str = "") -> str:
+    """So many of something."""
+    return f"{number:,} {one if number == 1 else many or one + 's'}"
+
+
+def short(text: str, most: int = 12) -> Markup:
+    """The beginning of an id or a digest, with the whole as its title."""
+    more = "…" if len(text) > most else ""
+    return Markup('<span title="{}">{}{}</span>').format(plain(text), marked(text[:most]), more)

@@ -1,0 +1,127 @@
+"""What was decided, the newest first, with a filter."""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING
+from urllib.parse import urlencode
+
+from msgspec import Struct
+from starlette.responses import Response
+
+from mcpguard.adapters.system.terminal import plain
+from mcpguard.console.pages import page
+
+if TYPE_CHECKING:
+    from starlette.requests import Request
+
+    from mcpguard.console.desk import Desk
+    from mcpguard.console.evidence import SeenCall
+
+SINCE = {"": 0, "15m": 900, "1h": 3_600, "1d": 86_400, "7d": 604_800}
+EFFECTS = ("", "allowed", "approved", "asked", "denied", "withheld")
+STEP, MOST = 150, 1_200
+
+
+class DecisionFilter(Struct, frozen=True):
+    """What is looked for; "" for anything."""
+
+    text: str = ""
+    server: str = ""
+    effect: str = ""
+    principal: str = ""
+    since: str = ""
+    most: int = STEP
+
+    @property
+    def query(self) -> str:
+        """The same as the query of an address."""
+        given = {
+            name: getattr(self, key)
+            for name, key in (
+                ("q", "text"),
+                *((key, key) for key in ("server", "effect", "principal", "since")),
+            )
+        }
+        return urlencode({name: value for name, value in given.items() if value})
+
+    def fits(self, call: SeenCall, now: float) -> bool:
+        """Whether a call is among them."""
+        one = call.decision
+        if self.since and call.at.timestamp() < now - SINCE[self.since]:
+            return False
+        if (self.server and one.server != self.server) or (
+            self.principal and one.principal != self.principal
+        ):
+            return False
+        if self.effect and self.effect != effect_of(call):
+            return False
+        return not self.text or all(word in _text(call) for word in self.text.casefold().split())
+
+
+def filter_of(request: Request) -> DecisionFilter:
+    """The filter in the query of an address; what is not known there is left out."""
+    asked = request.query_params
+    since, effect, most = asked.get("since", ""), asked.get("effect", ""), asked.get("most", "")
+    return DecisionFilter(
+        text=asked.get("q", "")[:200].strip(),
+        server=asked.get("server", "")[:200],
+        effect=effect if effect in EFFECTS else "",
+        principal=asked.get("principal", "")[:500],
+        since=since if since in SINCE else "",
+        most=min(MOST, int(most)) if most.isdecimal() and len(most) < 5 else STEP,
+    )
+
+
+def decisions(desk: Desk, request: Request) -> Response:
+    """Those that fit the filter."""
+    wanted, now = filter_of(request), time.time()
+    with desk.lock:
+        desk.evidence.poll()
+        known = list(desk.evidence.newest())
+        found: list[SeenCall] = []
+        more = False
+        for call in known:
+            if wanted.fits(call, now):
+                if len(found) == wanted.most:
+                    more = True
+                    break
+                found.append(call)
+    return page(
+        desk,
+        request,
+        "decisions.html",
+        "decisions",
+        calls=found,
+        more=more and wanted.most < MOST,
+        step=min(MOST, wanted.most * 2),
+        wanted=wanted,
+        servers=_choices({call.decision.server for call in known if call.decision.server}),
+        principals=_choices({call.decision.principal for call in known}),
+        partly=desk.evidence.partly,
+        effect_of=effect_of,
+    )
+
+
+def _choices(names: set[str]) -> list[tuple[str, str]]:
+    """What may be chosen, each with how it is shown."""
+    return [(name, plain(name)) for name in sorted(names)]
+
+
+def effect_of(call: SeenCall) -> str:
+    """In one word what became of a call."""
+    one = call.decision
+    if one.effect == "deny":
+        return "asked" if one.cause == "approval" else "denied"
+    if call.outcome is not None and call.outcome.status == "withheld":
+        return "withheld"
+    return "approved" if one.approval else "allowed"
+
+
+def _text(call: SeenCall) -> str:
+    one, outcome = call.decision, call.outcome
+    parts = [one.id, one.principal, one.agent or "", one.method, one.server, one.tool, one.subject, one.cause]
+    parts += [*one.rules, *one.credentials, one.approval, effect_of(call)]
+    if outcome is not None:
+        parts += [outcome.status, *outcome.findings]
+    return " ".join(parts).casefold()

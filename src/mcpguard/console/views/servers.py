@@ -1,0 +1,133 @@
+"""The configured servers: how they are, what was used of them, and what each principal can reach."""
+
+from __future__ import annotations
+
+from collections import Counter
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from msgspec import Struct
+from starlette.responses import Response
+
+from mcpguard.adapters.telemetry.status_file import running
+from mcpguard.authoring.explain.hypothesis import listed
+from mcpguard.authoring.explain.reach import Reach, offered, reach
+from mcpguard.config.urls import literal_host
+from mcpguard.console.pages import page
+from mcpguard.console.views.decisions import effect_of
+from mcpguard.core.model import Invocation, Principal
+
+if TYPE_CHECKING:
+    from starlette.requests import Request
+
+    from mcpguard.adapters.telemetry.status_file import Status
+    from mcpguard.config.loading import Server
+    from mcpguard.console.desk import Desk
+    from mcpguard.gateway.ports import Health
+
+MOST_THINGS = 200
+"""Tools, prompts and resources of a server on the page."""
+TROUBLE = ("failing", "waiting", "failed")
+
+
+class SeenThing(Struct, frozen=True):
+    """A tool, a prompt or a resource: how often it was asked for, what became of that, and whether it can be
+    reached, None where there are no policies to tell by."""
+
+    kind: str
+    name: str
+    asked: Counter[str]
+    reach: Reach | None
+
+
+class ServerCard(Struct, frozen=True):
+    """A server. `how` says what it is; `healths` are those in running processes, with their process."""
+
+    server: Server
+    how: str
+    healths: list[tuple[Status, Health]]
+    things: list[SeenThing]
+    more: int
+
+
+def servers(desk: Desk, request: Request) -> Response:
+    """All of the configuration, for one principal."""
+    desk.rulebook.refresh()
+    with desk.lock:
+        desk.evidence.poll()
+        counts, principals = _counted(desk)
+    asked = request.query_params.get("principal", "")
+    known = sorted({desk.person, *principals})
+    principal = asked if asked in known else desk.person
+    mine = [one for one in running() if _same(one.config, desk.config.path)]
+    return page(
+        desk,
+        request,
+        "servers.html",
+        "servers",
+        cards=[_card(desk, one, mine, counts, principal) for one in desk.config.servers.values()],
+        principals=known,
+        principal=principal,
+        processes=mine,
+        problem=desk.rulebook.problem,
+        trouble=TROUBLE,
+    )
+
+
+Counts = dict[tuple[str, str, str], Counter[str]]
+
+
+def _counted(desk: Desk) -> tuple[Counts, set[str]]:
+    """How often each thing of each server was asked for, by what became of it, and by whom."""
+    counts: Counts = {}
+    principals: set[str] = set()
+    for call in desk.evidence.calls:
+        one = call.decision
+        principals.add(one.principal)
+        name = one.tool or one.subject
+        if one.server and name and one.cause != "unknown":
+            kind = "tool" if one.tool else "prompt" if one.method.startswith("prompts/") else "resource"
+            counts.setdefault((one.server, kind, name), Counter())[effect_of(call)] += 1
+    return counts, principals
+
+
+def _card(desk: Desk, server: Server, mine: list[Status], counts: Counts, principal: str) -> ServerCard:
+    healths = [(status, one) for status in mine for one in status.upstreams if one.name == server.name]
+    seen = {(kind, name): count for (of, kind, name), count in counts.items() if of == server.name}
+    policies = desk.rulebook.policies
+    named: set[tuple[str, str]] = set()
+    if policies is not None:
+        named = {(one.kind, one.name) for one in offered(policies, (server.name,), None)}
+    names = sorted({*seen, *named}, key=lambda one: (one[0] != "tool", one[0], one[1]))
+    things = [
+        SeenThing(
+            kind, name, seen.get((kind, name), Counter()), _reach(desk, server.name, kind, name, principal)
+        )
+        for kind, name in names[:MOST_THINGS]
+    ]
+    return ServerCard(server, _how(server), healths, things, max(0, len(names) - MOST_THINGS))
+
+
+def _reach(desk: Desk, server: str, kind: str, name: str, who: str) -> Reach | None:
+    """What `who` can do with it, as far as that can be told without asking the server what it says of it."""
+    entry = {"uri": name, "name": name} if kind == "resource" else {"name": name}
+    found = listed(server, kind, [entry])
+    if desk.rulebook.policies is None or not found:
+        return None
+    source, _, identity = who.partition(":") if who.startswith("os-user:") else who.rpartition(":")
+    principal = Principal(identity, source)
+    asking = Invocation("console", "", principal, datetime.now(UTC), desk.config.agent)
+    return reach(desk.rulebook.policies, asking, found[0])
+
+
+def _how(server: Server) -> str:
+    """What it is, without anything that could be a credential."""
+    if server.url is None:
+        return Path(server.command).name
+    host = literal_host("${}".join(server.url.texts))
+    return host or "a remote server"
+
+
+def _same(config: str, path: Path) -> bool:
+    return bool(config) and Path(config).resolve() == path.resolve()

@@ -1,0 +1,110 @@
+"""What each principal with each agent has done so far, and what it is kept from."""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING
+
+from msgspec import Struct
+from starlette.responses import Response
+
+from mcpguard.console.pages import page
+from mcpguard.core.errors import SessionError
+from mcpguard.core.policy.session import PARTS
+from mcpguard.core.policy.written import window_of
+
+if TYPE_CHECKING:
+    from starlette.requests import Request
+
+    from mcpguard.adapters.store.sqlite import KnownSession
+    from mcpguard.console.desk import Desk
+
+MOST_TOOLS = 8
+MOST_SESSIONS = 60
+
+
+class UsedLimit(Struct, frozen=True):
+    """A limit: its rule, how much of it is used in its window, and of how much where the rule is known."""
+
+    rule: str
+    unit: str
+    window: str
+    used: int
+    most: int | None
+
+
+class SessionCard(Struct, frozen=True):
+    """A session. `tools` are the most used of its tools with the number of calls, and `others` counts the
+    calls of the rest."""
+
+    session: KnownSession
+    limits: list[UsedLimit]
+    tools: list[tuple[str, int]]
+    others: int
+    refused: tuple[str, ...]
+    """Rules that read labels, by whose words they are; empty where policies cannot be read."""
+
+
+def sessions(desk: Desk, request: Request) -> Response:
+    """All that have not ended."""
+    problem = ""
+    known: list[KnownSession] = []
+    try:
+        known = desk.store.known()
+    except SessionError as failure:
+        problem = str(failure)
+    desk.rulebook.refresh()
+    said = request.query_params.get("said")
+    return page(
+        desk,
+        request,
+        "sessions.html",
+        "sessions",
+        cards=[_card(desk, one) for one in known[:MOST_SESSIONS]],
+        more=len(known) - MOST_SESSIONS,
+        problem=problem,
+        said=said if said in SAID else "",
+    )
+
+
+SAID = {
+    "cleared": "The label is cleared.",
+    "ended": "The session is ended: it starts over with its next call.",
+}
+"""What the page may be asked to say first."""
+
+
+def _card(desk: Desk, one: KnownSession) -> SessionCard:
+    kept = one.state
+    if kept is None:
+        return SessionCard(one, [], [], 0, ())
+    tools = sorted(kept.tools.items(), key=lambda item: (-item[1], item[0]))
+    now = time.time()
+    limits = [_limit(desk, key, parts, now) for key, parts in kept.spent.items()]
+    return SessionCard(
+        one,
+        [limit for limit in limits if limit.used],
+        tools[:MOST_TOOLS],
+        sum(count for _, count in tools[MOST_TOOLS:]),
+        _readers(desk) if kept.labels else (),
+    )
+
+
+def _limit(desk: Desk, key: str, parts: list[tuple[int, int]], now: float) -> UsedLimit:
+    """The key of a limit is its rule, its unit and its window (`core/policy/obligations.py`)."""
+    words = key.split(" ")
+    rule, unit, window = words[0], words[1] if len(words) > 2 else "", words[-1]
+    seconds = window_of(window) or 0
+    first = (now - seconds) * PARTS / seconds if seconds else 0.0
+    used = sum(amount for part, amount in parts if not seconds or part + 1 > first)
+    policies = desk.rulebook.policies
+    found = next((one for one in policies.rules if one.name == rule), None) if policies else None
+    limit = found.written.limit if found else None
+    return UsedLimit(rule, unit, window, used, getattr(limit, unit, None) if limit else None)
+
+
+def _readers(desk: Desk) -> tuple[str, ...]:
+    policies = desk.rulebook.policies
+    if policies is None:
+        return ()
+    return tuple(rule.name for rule in policies.rules if "session.labels" in (rule.when or ""))

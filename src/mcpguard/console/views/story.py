@@ -1,0 +1,128 @@
+"""One call from the question to what came of it, with the evidence of each step."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+from msgspec import Struct
+from starlette.responses import Response
+
+from mcpguard.adapters.audit.reader import chain_files, lines
+from mcpguard.authoring.explain.recorded import altered_at
+from mcpguard.console.answers import AnswerStep, answer_steps
+from mcpguard.console.arguments import ShownArguments, shown_arguments
+from mcpguard.console.evidence import Place, SeenCall, parsed
+from mcpguard.console.pages import message, page
+from mcpguard.console.views.decisions import effect_of
+from mcpguard.core.errors import AuditError, SessionError
+from mcpguard.core.evidence.chain import Decided, Outcome
+
+if TYPE_CHECKING:
+    from starlette.requests import Request
+
+    from mcpguard.console.desk import Desk
+    from mcpguard.core.policy.tickets import Ticket
+
+MOST_BYTES = 64 << 20
+"""Of a chain that is verified for a page."""
+
+
+class ChainState(Struct, frozen=True):
+    """Whether the chain with the record is as it was written: `flaw` says where not, "" for nowhere; `known`
+    is false where it was not looked at."""
+
+    file: str
+    flaw: str
+    known: bool
+
+
+def story(desk: Desk, request: Request) -> Response:
+    """What is on record of the call of this id."""
+    call_id = request.path_params["call"]
+    with desk.lock:
+        desk.evidence.poll()
+        call = desk.evidence.call(call_id)
+        notices = list(desk.evidence.notices)
+    if call is None:
+        call = _searched(desk, call_id)
+    if call is None:
+        return message(desk, request, "No such call", f"There is no record of a call {call_id}.", 404)
+    steps = _steps(answer_steps(notices), call)
+    ticket = _ticket(desk, {one.ticket for one in steps})
+    return page(
+        desk,
+        request,
+        "story.html",
+        "story",
+        call=call,
+        effect_word=effect_of(call),
+        steps=steps,
+        ticket=ticket,
+        shown_arguments=_arguments(ticket, call.decision),
+        rules=desk.rulebook.rules(call.decision.rules),
+        result_rules=desk.rulebook.rules(call.outcome.rules) if call.outcome else [],
+        same_policies=desk.rulebook.digest == call.decision.policy_digest,
+        chain=_chain(desk, call.place),
+    )
+
+
+def _steps(steps: list[AnswerStep], call: SeenCall) -> list[AnswerStep]:
+    """Those of the ticket by which the call was asked about, or went on."""
+    tickets = {call.decision.approval.partition(" ")[0]}
+    tickets |= {one.ticket for one in steps if one.call == call.decision.id}
+    return [one for one in steps if one.ticket in tickets - {""}]
+
+
+def _ticket(desk: Desk, numbers: set[str]) -> Ticket | None:
+    """The ticket, as long as it is kept."""
+    for number in sorted(numbers):
+        try:
+            found = desk.store.known_ticket(number)
+        except SessionError:
+            return None
+        if found is not None:
+            return found
+    return None
+
+
+def _arguments(ticket: Ticket | None, call: Decided) -> ShownArguments | None:
+    if ticket is None or (ticket.server, ticket.target) != (call.server, call.tool or call.subject):
+        return None
+    return shown_arguments(ticket.shown, ticket.terms.show)
+
+
+def _searched(desk: Desk, call_id: str) -> SeenCall | None:
+    """The call in what is not kept, the newest file first."""
+    call = None
+    try:
+        for file in reversed(chain_files(desk.evidence.folder)):
+            for record, place in _records(file.name, lines(file), call_id):
+                if isinstance(record, Decided):
+                    call = SeenCall(record, place)
+                elif call is not None:
+                    call.outcome, call.outcome_place = record, place
+            if call is not None:
+                return call
+    except AuditError:
+        pass
+    return None
+
+
+def _records(name: str, chain: Iterator[bytes], call_id: str) -> Iterator[tuple[Decided | Outcome, Place]]:
+    wanted = call_id.encode(errors="replace")
+    for line in chain:
+        if wanted in line:
+            record, place = parsed(name, line.rstrip(b"\n"))
+            if isinstance(record, Decided | Outcome) and place is not None and record.id == call_id:
+                yield record, place
+
+
+def _chain(desk: Desk, place: Place) -> ChainState:
+    file = desk.evidence.folder / place.file
+    try:
+        if file.stat().st_size > MOST_BYTES:
+            return ChainState(place.file, "", False)
+        return ChainState(place.file, altered_at(file, chain_files(desk.evidence.folder)), True)
+    except (OSError, AuditError) as problem:
+        return ChainState(place.file, f"it cannot be read: {problem}", True)

@@ -1,0 +1,128 @@
+"""The calls that wait for a person, and one of them in full."""
+
+from __future__ import annotations
+
+import time
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING
+
+from msgspec import Struct
+from starlette.responses import PlainTextResponse, Response
+
+from mcpguard.console.answers import AnswerStep, answer_steps
+from mcpguard.console.arguments import ShownArguments, shown_arguments, whole
+from mcpguard.console.pages import message, page
+from mcpguard.console.views.decisions import effect_of
+from mcpguard.core.errors import SessionError
+from mcpguard.core.policy.tickets import UNPROVEN, Ticket, TicketAnswer, objection
+
+if TYPE_CHECKING:
+    from starlette.requests import Request
+
+    from mcpguard.adapters.store.sqlite import KnownSession
+    from mcpguard.console.desk import Desk
+    from mcpguard.console.evidence import SeenCall
+    from mcpguard.console.rulebook import SeenRule
+
+MOST_BEFORE = 8
+"""Calls that the session made before."""
+MOST_ANSWERED = 6
+
+
+class TicketPage(Struct, frozen=True):
+    """A ticket with what a person should know of it. `state` is that of the ticket, or `expired`; `against`
+    says why an approval would not count, "" where it would. `changed` says that the policies are others
+    now."""
+
+    ticket: Ticket
+    state: str
+    arguments: ShownArguments
+    rules: list[SeenRule]
+    before: list[SeenCall]
+    session: KnownSession | None
+    changed: bool
+    against: str
+    passkey: bool
+
+
+def waiting(desk: Desk, request: Request) -> Response:
+    """The first that waits, beside the others; or that none does."""
+    return _page(desk, request, None)
+
+
+def ticket(desk: Desk, request: Request) -> Response:
+    """One of them, also when it was answered."""
+    try:
+        found = desk.store.known_ticket(request.path_params["ticket"])
+    except SessionError as problem:
+        return _page(desk, request, None, str(problem))
+    if found is None:
+        said = "There is no such ticket any more: it was answered and used, or it expired."
+        return message(desk, request, "The ticket is gone", said, 404)
+    return _page(desk, request, found)
+
+
+def arguments(desk: Desk, request: Request) -> Response:
+    """The arguments of a ticket as plain text, all of them."""
+    found = desk.store.known_ticket(request.path_params["ticket"])
+    if found is None:
+        return PlainTextResponse("There is no such ticket any more.\n", 404)
+    return PlainTextResponse(whole(found.shown))
+
+
+def _page(desk: Desk, request: Request, chosen: Ticket | None, problem: str = "") -> Response:
+    queue: list[Ticket] = []
+    try:
+        queue = desk.store.waiting()
+        sessions = desk.store.known()
+    except SessionError as failure:
+        problem, sessions = str(failure), []
+    desk.watch.waiting = len(queue)
+    one = chosen or (queue[0] if queue else None)
+    with desk.lock:
+        shown = None if one is None else _shown(desk, one, sessions)
+        answered = _answered(desk)
+        recent = [] if queue else [call for _, call in zip(range(6), desk.evidence.newest(), strict=False)]
+    return page(
+        desk,
+        request,
+        "waiting.html",
+        "waiting",
+        queue=queue,
+        shown=shown,
+        answered=answered,
+        recent=recent,
+        alone=chosen is not None,
+        effect_of=effect_of,
+        problem=problem,
+        said=request.query_params.get("said", "") if request.query_params.get("said") in SAID else "",
+    )
+
+
+SAID = {
+    "approved": "Approved: the call goes on.",
+    "denied": "Denied: the agent was told.",
+}
+"""What a page may be asked to say first."""
+
+
+def _shown(desk: Desk, one: Ticket, sessions: list[KnownSession]) -> TicketPage:
+    against = objection(one, TicketAnswer("approved", desk.person, "console", desk.groups))
+    asked = datetime.fromtimestamp(one.created, UTC)
+    rules = desk.rulebook.rules(one.rules)
+    return TicketPage(
+        ticket=one,
+        state="expired" if one.state == "waiting" and one.expires <= time.time() else one.state,
+        arguments=shown_arguments(one.shown, one.terms.show),
+        rules=rules,
+        before=desk.evidence.before(asked, one.principal, one.agent, MOST_BEFORE),
+        session=next((known for known in sessions if known.name == one.session), None),
+        changed=bool(one.policies) and desk.rulebook.digest not in ("", one.policies),
+        against="" if against == UNPROVEN else against,
+        passkey=against == UNPROVEN,
+    )
+
+
+def _answered(desk: Desk) -> list[AnswerStep]:
+    found = [one for one in answer_steps(desk.evidence.notices) if one.what != "approval-asked"]
+    return found[-MOST_ANSWERED:][::-1]

@@ -1,0 +1,109 @@
+"""Notices that something has changed, for all who look: one poller, whatever the number of pages.
+
+Law of this file: nothing is polled while nobody looks; who looks is told that something changed, not what.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from threading import Lock
+from typing import TYPE_CHECKING, Literal
+
+import anyio
+import anyio.to_thread
+
+from mcpguard.adapters.telemetry.status_file import running
+from mcpguard.core.errors import SessionError
+
+if TYPE_CHECKING:
+    from mcpguard.adapters.store.sqlite import SqliteStore
+    from mcpguard.console.evidence import Evidence
+
+POLL_SECONDS = 0.3
+MOST_LOOKING = 24
+"""Streams of events at a time."""
+
+Subject = Literal["tickets", "evidence", "sessions", "servers"]
+
+
+class Watch:
+    """Looks at the store, the evidence and the status files."""
+
+    def __init__(self, store: SqliteStore, evidence: Evidence, lock: Lock) -> None:
+        """`lock` is held while the evidence changes."""
+        self._store = store
+        self._evidence = evidence
+        self._lock = lock
+        self._last: dict[Subject, object] = {}
+        self.counts: dict[str, int] = {"tickets": 0, "evidence": 0, "sessions": 0, "servers": 0}
+        self.waiting = 0
+        self._changed = anyio.Event()
+        self.looking = 0
+        self.closed = False
+        self._one = anyio.Lock()
+        self._looked = 0.0
+
+    async def run(self) -> None:
+        """Poll while somebody looks, until cancelled."""
+        while True:
+            await anyio.sleep(POLL_SECONDS)
+            if self.looking:
+                await self.look()
+
+    async def look(self) -> None:
+        """Look now, unless that was done just now."""
+        async with self._one:
+            if time.monotonic() - self._looked < POLL_SECONDS / 2:
+                return
+            changed = await anyio.to_thread.run_sync(self._look)
+            self._looked = time.monotonic()
+        if changed:
+            self._changed.set()
+            self._changed = anyio.Event()
+
+    @property
+    def said(self) -> str:
+        """What there was when it was looked at last: a number for each subject, and how many calls wait."""
+        return " ".join(f"{name}={count}" for name, count in {**self.counts, "waiting": self.waiting}.items())
+
+    async def wait(self) -> None:
+        """Until something changes."""
+        await self._changed.wait()
+
+    def close(self) -> None:
+        """Let go of all who look."""
+        self.closed = True
+        self._changed.set()
+
+    def _look(self) -> bool:
+        with self._lock:
+            self._evidence.poll()
+        looks: dict[Subject, Callable[[], object]] = {
+            "tickets": self._waiting,
+            "evidence": lambda: self._evidence.revision,
+            "sessions": self._sessions,
+            "servers": running,
+        }
+        changed = False
+        for subject, look in looks.items():
+            now = look()
+            if now != self._last.get(subject):
+                self._last[subject] = now
+                self.counts[subject] += 1
+                changed = True
+        return changed
+
+    def _waiting(self) -> object:
+        try:
+            ids = [one.id for one in self._store.waiting()]
+        except SessionError as problem:
+            return str(problem)
+        self.waiting = len(ids)
+        return ids
+
+    def _sessions(self) -> object:
+        try:
+            return [(one.name, one.open, one.state) for one in self._store.known()]
+        except SessionError as problem:
+            return str(problem)
