@@ -16,7 +16,7 @@ import pytest
 from mcpguard.adapters.telemetry import status_file
 from mcpguard.adapters.telemetry.status_file import Status, StatusFile, birth_of, running
 from mcpguard.cli import main
-from mcpguard.gateway.ports import Health
+from mcpguard.gateway.ports import Health, LostAlerts
 
 pytestmark = [pytest.mark.anyio, pytest.mark.timeout(20, func_only=True)]
 
@@ -98,6 +98,22 @@ def test_an_upstream_in_trouble_is_one(folder: Path, capsys: Capture, state: str
     said = json.loads(capsys.readouterr().out)["running"][0]
     assert said["pid"] == os.getpid()
     assert [upstream["state"] for upstream in said["upstreams"]] == ["running", state]
+
+
+def test_alerts_that_are_lost_are_in_the_table(folder: Path, capsys: Capture) -> None:
+    from msgspec.json import encode
+
+    lost = LostAlerts("${keyring:chat}", 1_790_000_000.0, 3, "the service did not take it")
+    folder.mkdir(exist_ok=True)
+    pid = os.getpid()
+    status = Status(pid, 1.0, birth_of(pid), "/c", "stdio", (), (lost,))
+    (folder / f"{pid}.json").write_bytes(encode(status))
+    assert main(["status"]) == 0
+    (row,) = [line for line in capsys.readouterr().out.splitlines() if "chat" in line]
+    assert row.endswith("the service did not take it (3 lost)")
+    assert main(["status", "--json"]) == 0
+    (said,) = json.loads(capsys.readouterr().out)["running"]
+    assert said["alerts"][0]["lost"] == 3
 
 
 def test_what_an_upstream_said_steers_no_terminal(folder: Path, capsys: Capture) -> None:

@@ -9,6 +9,7 @@ import pytest
 
 from tests.adapters.approvals.test_alerts import FAKE, receiver
 from tests.wire.session import eventually, puppet
+from tests.wire.warm import command
 
 __all__ = ["receiver"]
 
@@ -111,5 +112,11 @@ def test_a_missing_program_is_one_line(start, tmp_path):
     for number in range(3):
         guard.call("echo", text=str(number))
     guard.wait_stderr("was not found")
+
+    def lost():
+        running = json.loads(command("status", "--json").stdout)["running"]
+        return [alert for one in running if one["pid"] == guard.pid for alert in one["alerts"]]
+
+    assert eventually(lost, "lost alerts in the status")[0]["to"] == "desktop"
     assert guard.end() == 0
     assert guard.stderr.count(b"alerts to desktop fail, and this is said once") == 1

@@ -78,6 +78,15 @@ class UpstreamStatus(Printed):
     problem: str = Field(description="The last problem; empty where there was none.")
 
 
+class LostAlertsShown(Printed):
+    """Alerts to one target that cannot be sent."""
+
+    to: str = Field(description="The target, as in `approvals.notify`.")
+    since: float = Field(description="When the first was lost, in seconds since 1970.")
+    lost: int = Field(description="How many were lost.")
+    problem: str = Field(description="Why the first was.")
+
+
 class ProcessStatus(Printed):
     """One running mcpguard."""
 
@@ -87,6 +96,7 @@ class ProcessStatus(Printed):
     config: str = Field(description="The path of its configuration.")
     transport: str = Field(description="`stdio`, or the address that it listens on.")
     upstreams: tuple[UpstreamStatus, ...] = Field(description="Its tool servers.")
+    alerts: tuple[LostAlertsShown, ...] = Field(description="Alerts about waiting calls that cannot be sent.")
 
 
 class StatusReport(Printed):

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from mcpguard.adapters.telemetry.status_file import Status
-    from mcpguard.gateway.ports import Health
+    from mcpguard.gateway.ports import Health, LostAlerts
 
 EXAMPLES = ("mcpguard status", "mcpguard status --json")
 
@@ -42,7 +42,13 @@ def execute(args: argparse.Namespace) -> int:
 
 def _rows(status: Status) -> list[tuple[str, ...]]:
     own = (str(status.pid), "mcpguard", status.transport, _when(status.started), "", "", "", status.config)
-    return [own, *(_row(status, health) for health in status.upstreams)]
+    lost = [_lost(status, one) for one in status.alerts]
+    return [own, *(_row(status, health) for health in status.upstreams), *lost]
+
+
+def _lost(status: Status, one: LostAlerts) -> tuple[str, ...]:
+    said = f"{one.problem} ({one.lost} lost)"
+    return str(status.pid), f"alerts to {one.to}", "failing", _when(one.since), "", "", "", said
 
 
 def _row(status: Status, health: Health) -> tuple[str, ...]:

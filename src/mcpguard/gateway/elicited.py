@@ -140,7 +140,7 @@ class ClientChannel:
         """Answer the request with the question. Raises InspectionError, AuditError."""
         scope = self._scope
         asked: dict[str, Json] = {KEY: {"method": _ELICIT, "params": _params(ticket)}}
-        await self._noted("approval-elicited", ticket)
+        await self._elicited(ticket)
         state = self._parked.keep_approval(call, ticket)
         body: dict[str, Json] = {
             "resultType": eras.INPUT_REQUIRED,
@@ -174,7 +174,7 @@ class ClientChannel:
         self, store: Store, request: Request, ticket: Ticket, params: Redacted, dialog: Dialog
     ) -> None:
         try:
-            await self._noted("approval-elicited", ticket)
+            await self._elicited(ticket)
             body = await self._questions.answer_of(_ELICIT, params, request)
             response = body.get("result")
             dialog.heard, dialog.denied = True, read(response)[0] == "denied"
@@ -207,6 +207,10 @@ class ClientChannel:
             raise
         if not stored:
             await self._noted("approval-void", ticket, ": somebody else answered, or it has expired")
+
+    async def _elicited(self, ticket: Ticket) -> None:
+        scope, detail = self._scope, f"ticket {ticket.id} of {ticket.principal}"
+        await scope.audit.write(scope.recorder.noticed("approval-elicited", ticket.server, detail))
 
     async def _noted(self, what: str, ticket: Ticket, more: str = "") -> None:
         scope = self._scope

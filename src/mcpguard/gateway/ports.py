@@ -305,6 +305,16 @@ class Health(Struct, frozen=True):
     problem: str = ""
 
 
+class LostAlerts(Struct, frozen=True):
+    """Alerts that cannot be sent. `to` is what the configuration writes, `since` when the first was lost, in
+    seconds since 1970, `lost` how many were; `problem` is that of the first."""
+
+    to: str
+    since: float
+    lost: int
+    problem: str
+
+
 class Recipient(Struct, frozen=True):
     """Whom a credential is for: an upstream by its name, the host that it is at (None for a program), and
     who is responsible for the call."""

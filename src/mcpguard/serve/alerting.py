@@ -9,19 +9,25 @@ import asyncio
 from collections.abc import Callable, Iterable
 from contextlib import suppress
 from functools import partial
-from typing import TYPE_CHECKING
+
+from msgspec import Struct
 
 from mcpguard.config.file import DESKTOP, NotifyEntry
 from mcpguard.core.model import Principal
+from mcpguard.core.policy.tickets import Ticket
 from mcpguard.core.redaction.redactor import Redactor
 from mcpguard.core.secret import CredentialRef, sole_reference
-from mcpguard.gateway.ports import Credentials, Recipient
-
-if TYPE_CHECKING:
-    from mcpguard.core.policy.tickets import Ticket
+from mcpguard.gateway.ports import Credentials, LostAlerts, Recipient
 
 WHOM = "approvals.notify"
 """For whom the URLs are: no server is called so."""
+
+
+class Alerting(Struct, frozen=True):
+    """`send` tells all targets about a ticket, `failing()` gives those that take no alert now."""
+
+    send: Callable[[Ticket], None] = lambda _ticket: None
+    failing: Callable[[], tuple[LostAlerts, ...]] = lambda: ()
 
 
 def notified_by(entries: Iterable[NotifyEntry]) -> dict[str, frozenset[CredentialRef]]:
@@ -35,11 +41,10 @@ def alerts(
     redactor: Redactor,
     report: Callable[[str, str], None],
     loop: asyncio.AbstractEventLoop,
-) -> Callable[[Ticket], None]:
-    """What tells all targets about a ticket; `report("", line)` takes a line for the operator, in the
-    loop."""
+) -> Alerting:
+    """What tells all targets; `report("", line)` takes a line for the operator, in the loop."""
     if not entries:
-        return lambda _ticket: None
+        return Alerting()
     from mcpguard.adapters.approvals.alerts import Alerts, AlertTarget
 
     to = Recipient(WHOM, None, Principal("", ""))
@@ -52,4 +57,5 @@ def alerts(
         with suppress(RuntimeError):  # The loop has ended meanwhile.
             loop.call_soon_threadsafe(report, "", line)
 
-    return Alerts(map(target, entries), redactor.inspect_text, say).send
+    made = Alerts(map(target, entries), redactor.inspect_text, say)
+    return Alerting(made.send, lambda: made.failing)

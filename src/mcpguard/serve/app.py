@@ -196,6 +196,7 @@ class _Process:
                 for health in one.healths
             ),
             shared.diagnostics.report,
+            alerts=shared.alerts.failing,
         )
         shared.watcher = status.changed
         status.start()

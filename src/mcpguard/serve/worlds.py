@@ -98,7 +98,7 @@ class Shared:
         report = self.diagnostics.report
         named = named_by(settings.servers, settings.credentials) | notified_by(settings.notify)
         self.credentials = Broker(settings.credentials, named, self.redactor, report=report)
-        self.alert = alerts(settings.notify, self.credentials, self.redactor, report, loop)
+        self.alerts = alerts(settings.notify, self.credentials, self.redactor, report, loop)
         self.watcher: Callable[[], None] | None = None
         """Called when an upstream of any world has another state."""
         self._allocator = Allocator()
@@ -158,7 +158,7 @@ class World:
             think_seconds=settings.think_seconds,
             store=shared.store,
             approvals=settings.approvals,
-            alert=shared.alert,
+            alert=shared.alerts.send,
             advice=settings.advice,
             extensions={method: server for server, _name, methods in extensions for method in methods},
             eager=tuple(server.name for server in settings.servers if server.eager),

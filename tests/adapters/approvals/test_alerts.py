@@ -198,15 +198,20 @@ def test_a_flood_is_summed_up(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, m
 def test_a_program_that_is_missing_is_reported_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PATH", str(tmp_path))
     told, reports = alerts(AlertTarget("desktop"))
+    assert told.failing == ()
     told.send(TICKET)
     until(lambda: reports)
+    (lost,) = told.failing
+    assert (lost.to, lost.lost) == ("desktop", 1)
     told.send(TICKET)
+    until(lambda: told.failing[0].lost == 2)
     desk = Desk(tmp_path, monkeypatch)
     until(lambda: not [one for one in _threads() if one == "mcpguard-alert"])
     told.send(TICKET)
     until(lambda: len(reports) > 1)
     assert "was not found" in reports[0]
-    assert reports[1].startswith("alerts to desktop arrive again; ")
+    assert reports[1] == "alerts to desktop arrive again; 2 were lost"
+    assert told.failing == ()
     assert len(reports) == 2
     assert desk.said
 

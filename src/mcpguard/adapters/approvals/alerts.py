@@ -14,9 +14,9 @@ from collections.abc import Callable, Iterable, Iterator
 from html import escape
 from pathlib import Path
 from threading import Lock, Thread
-from time import sleep
+from time import sleep, time
 
-from msgspec import Struct
+from msgspec import Struct, structs
 
 from mcpguard.adapters.approvals import apprise_child
 from mcpguard.adapters.system.guarded import end, found, start
@@ -24,6 +24,7 @@ from mcpguard.core.errors import CredentialError, InspectionError
 from mcpguard.core.legible import plain
 from mcpguard.core.policy.tickets import Ticket
 from mcpguard.core.secret import Secret
+from mcpguard.gateway.ports import LostAlerts
 
 MOST_WAITING = 20
 """So many tickets are kept for one alert; of more only the number is known."""
@@ -79,6 +80,11 @@ class Alerts:
             for one in self._outboxes:
                 one.put(ticket)
 
+    @property
+    def failing(self) -> tuple[LostAlerts, ...]:
+        """The targets that take none now."""
+        return tuple(filter(None, [one.failing for one in self._outboxes]))
+
 
 class _Outbox:
     """What is to be sent to one target, one alert at a time."""
@@ -100,7 +106,7 @@ class _Outbox:
         self._waiting: list[Ticket] = []
         self._beyond = 0
         self._sending = False
-        self._lost = 0
+        self.failing: LostAlerts | None = None
 
     def put(self, ticket: Ticket) -> None:
         with self._lock:
@@ -125,12 +131,15 @@ class _Outbox:
 
     def _settle(self, problem: str) -> None:
         """Say that alerts fail, once, and how many were lost when they arrive again."""
-        name, lost = self._target.name, self._lost
-        self._lost = lost + 1 if problem else 0
-        if problem and not lost:
+        name, before = self._target.name, self.failing
+        if problem and before is None:
+            self.failing = LostAlerts(name, time(), 1, problem)
             self._report(f"alerts to {name} fail, and this is said once: {problem}")
-        elif lost and not problem:
-            self._report(f"alerts to {name} arrive again; {lost} were lost")
+        elif before is not None and problem:
+            self.failing = structs.replace(before, lost=before.lost + 1)
+        elif before is not None:
+            self.failing = None
+            self._report(f"alerts to {name} arrive again; {before.lost} were lost")
 
     def _sent(self, ticket: Ticket, more: int) -> str:
         """Why the alert was not sent, "" where it was."""

@@ -14,7 +14,7 @@ import msgspec
 from msgspec import Struct
 
 from mcpguard.adapters.system.files import state_folder
-from mcpguard.gateway.ports import Health
+from mcpguard.gateway.ports import Health, LostAlerts
 
 REFRESH_SECONDS = 5.0
 """How old the counts in the file may be; a change of state is written at once."""
@@ -34,6 +34,8 @@ class Status(Struct, frozen=True):
     config: str
     transport: str
     upstreams: tuple[Health, ...]
+    alerts: tuple[LostAlerts, ...] = ()
+    """Those that cannot be sent."""
 
 
 def default_folder() -> Path:
@@ -51,11 +53,13 @@ class StatusFile:
         healths: Callable[[], tuple[Health, ...]],
         report: Callable[[str, str], None],
         folder: Path | None = None,
+        alerts: Callable[[], tuple[LostAlerts, ...]] = lambda: (),
     ) -> None:
-        """`healths()` gives the upstreams as they are now; `report("", line)` takes a line for the
-        operator; `folder` is `default_folder()` if it is None."""
+        """`healths()` gives the upstreams as they are now, `alerts()` which alerts fail; `report("", line)`
+        takes a line for the operator; `folder` is `default_folder()` if it is None."""
         self._status = Status(os.getpid(), time.time(), birth_of(os.getpid()), config, transport, ())
         self._healths = healths
+        self._alerts = alerts
         self._report = report
         self._folder = folder
         self._path: Path | None = None
@@ -96,7 +100,7 @@ class StatusFile:
         upstreams = tuple(
             msgspec.structs.replace(health, problem=health.problem[:PROBLEM]) for health in self._healths()
         )
-        status = msgspec.structs.replace(self._status, upstreams=upstreams)
+        status = msgspec.structs.replace(self._status, upstreams=upstreams, alerts=self._alerts())
         if status == self._written:
             return
         if self._path is None:
