@@ -11,7 +11,7 @@ from mcpguard.core.errors import SessionError
 from mcpguard.core.evidence.chain import Decided, Noticed
 from mcpguard.core.policy.tickets import AnswerTerms, Ticket, TicketAnswer, Verdict
 from mcpguard.gateway.approvals import MOST_WAITING
-from mcpguard.gateway.elicited import READABLE, ClientChannel
+from mcpguard.gateway.elicited import MOST_REASON, READABLE, ClientChannel
 from mcpguard.gateway.flight import Flight, Wait
 from mcpguard.gateway.round_trips import MAX_PARKED
 from mcpguard.gateway.scope import ApprovalTerms
@@ -148,7 +148,7 @@ def test_the_question_shows_the_call_and_nothing_in_it_hides_or_steers(era: str)
 
 
 @both
-@pytest.mark.parametrize(("response", "why"), [(NO, ": Use\\nstaging."), (DECLINE, ".")])
+@pytest.mark.parametrize(("response", "why"), [(NO, ": Use staging."), (DECLINE, ".")])
 def test_what_the_client_denies_is_refused(era: str, response: Any, why: str) -> None:
     world = asking(era)
     push(world, era)
@@ -498,6 +498,26 @@ def test_an_answer_to_a_ticket_that_has_expired_has_the_client_asked_anew() -> N
     retry(world, state, {"approval": YES})
     assert last(world)["resultType"] == "input_required"
     assert pushes(world) == 0
+
+
+def test_a_late_decline_is_heeded_though_its_ticket_has_expired() -> None:
+    world = asking("modern")
+    push(world, "modern")
+    state = last(world)["requestState"]
+    one = ticket(world)
+    world.store.tickets[one.id] = structs.replace(one, expires=0.0)
+    retry(world, state, {"approval": DECLINE})
+    assert "The user of the client refused this call." in str(last(world))
+
+
+@both
+def test_a_reason_is_cut_before_anything_is_made_of_it(era: str) -> None:
+    world = asking(era)
+    push(world, era)
+    say(world, {"action": "accept", "content": {"decision": "deny", "reason": "\u202e" * 1_000_000}})
+    answer = ticket(world).answer
+    assert answer is not None
+    assert len(answer.reason) <= 10 * MOST_REASON
 
 
 def test_a_policy_that_denies_meanwhile_refuses_the_retry() -> None:

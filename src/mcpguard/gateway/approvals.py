@@ -96,7 +96,10 @@ class Approvals:
     ) -> Ticket | None:
         """The ticket after what a modern client `said` when it was asked about it; None where it is asked
         now, and the request is answered by that."""
-        if said is None or said.ticket.id != ticket.id or said.missing:
+        if said is not None and said.ticket.id != ticket.id:  # That one has expired, or was used.
+            _wanted(ticket, said.denies)
+            said = None
+        if said is None or said.missing:
             if not request.caller.modern or not self._channel.possible(request, ticket):
                 return ticket
             await self._channel.ask_first(request, call, ticket)
@@ -326,10 +329,9 @@ def _wanted(ticket: Ticket, declined: bool) -> Ticket:
 
 
 def _by(permit: Permit, ticket: Ticket) -> Permit:
-    answer = ticket.answer
-    by, use = "", "" if ticket.lasts == "once" else f", use {ticket.uses}"
-    if answer is not None:
-        by = f" by {answer.by} ({answer.via}{', passkey' if answer.assertion else ''})"
+    answer, use = ticket.answer, "" if ticket.lasts == "once" else f", use {ticket.uses}"
+    proof = ", passkey" if answer is not None and answer.assertion else ""
+    by = "" if answer is None else f" by {answer.by} ({answer.via}{proof})"
     return structs.replace(permit, approval=f"{ticket.id}{by}{use}")
 
 

@@ -231,8 +231,8 @@ def read(response: Json) -> tuple[Said | None, str]:
     if content.get("decision") == "approve":
         return "approved", ""
     reason = content.get("reason")
-    said: Said | None = "denied" if content.get("decision") == "deny" else None
-    return said, " ".join(plain(reason).split())[:MOST_REASON] if type(reason) is str else ""
+    line = " ".join(reason[:MOST_REASON].split()) if type(reason) is str else ""
+    return ("denied" if content.get("decision") == "deny" else None), plain(line)
 
 
 def _params(ticket: Ticket) -> dict[str, Json]:

@@ -261,6 +261,24 @@ def test_a_program_that_cannot_be_started_is_reported(
     assert "cannot be started: too many" in until(lambda: reports)[0]
 
 
+def test_without_a_thread_the_call_goes_on_and_the_next_ticket_tries_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    desk = Desk(tmp_path, monkeypatch)
+    told, reports = alerts(AlertTarget("desktop"))
+    with monkeypatch.context() as without:
+        without.setattr(Thread, "start", _no_threads)
+        told.send(TICKET)
+    assert "no thread can be started" in reports[0]
+    told.send(TICKET)
+    (words,) = desk.wait(1)
+    assert body(words).endswith("1 more call waits: mcpguard approvals")
+
+
+def _no_threads(_thread: Thread) -> None:
+    raise RuntimeError("can't start new thread")
+
+
 def _no_processes(*_given: Any) -> Any:
     raise OSError(11, "too many")
 

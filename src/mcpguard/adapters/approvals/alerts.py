@@ -116,7 +116,11 @@ class _Outbox:
                 self._beyond += 1
             idle, self._sending = not self._sending, True
         if idle:
-            Thread(target=self._run, name="mcpguard-alert", daemon=True).start()
+            try:
+                Thread(target=self._run, name="mcpguard-alert", daemon=True).start()
+            except RuntimeError:  # There are too many; the next ticket tries again.
+                self._sending = False
+                self._settle("no thread can be started")
 
     def _run(self) -> None:
         while True:
