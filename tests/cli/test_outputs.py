@@ -24,10 +24,12 @@ from mcpguard.cli import main
 from mcpguard.cli.schema import FILES, KINDS, schema_of
 from mcpguard.core.model import Invocation
 from mcpguard.core.policy import pdp
+from mcpguard.core.policy.tickets import TicketAnswer
 from mcpguard.gateway.ports import Health
 from mcpguard.protocol.jsonrpc import encode
 from tests.adapters.audit.audit_records import DECIDED, OUTCOME
 from tests.adapters.store.test_store import TICKET
+from tests.authoring.suggest.test_records import decided, record
 from tests.cli.test_audit import chain
 from tests.wire.session import SERVERS
 
@@ -182,6 +184,19 @@ def test_calls_that_wait(printed: Printed, tmp_path: Path, monkeypatch: pytest.M
     store.ask(structs.replace(TICKET, created=now, expires=now + 60))
     (found,) = printed("approvals-output", "approvals", "--json")
     assert [one["id"] for one in found["waiting"]] == ["t1"]
+    store.answer("t1", TicketAnswer("approved", "os-user:ada", "terminal"))
+    (found,) = printed("approvals-output", "approvals", "--json")
+    assert [one["ticket"] for one in found["in_force"]] == ["t1"]
+
+
+def test_suggestions(printed: Printed, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "mcpguard.yaml").write_text(
+        "version: 1\nservers: {one: {command: x}}\naudit: {path: audit}\nsession: {path: s}\n"
+    )
+    monkeypatch.setenv("MCPGUARD_CONFIG", str(tmp_path / "mcpguard.yaml"))
+    record(tmp_path, decided(tool="read"))
+    (found,) = printed("suggest-output", "suggest", "--json")
+    assert [one["tool"] for one in found["suggestions"]] == ["read"]
 
 
 def test_a_snapshot(printed: Printed) -> None:

@@ -29,6 +29,7 @@ VERBS = {
     "approve": "approve a call that waits",
     "deny": "refuse a call that waits",
     "console": "open the local page: see what waits, decide, undo",
+    "suggest": "suggest rules from what was refused, or approved by a person",
     "session": "what each agent has done so far: list, show, clear a label, end",
     "status": "show what is running and the state of its tool servers",
     "audit": "verify or print the evidence: verify, show",

@@ -8,10 +8,9 @@ from typing import TYPE_CHECKING
 
 from mcpguard.cli.approvals import answer
 from mcpguard.cli.parser import add_config
-from mcpguard.core.policy.tickets import TicketAnswer, latest_end
 
 if TYPE_CHECKING:
-    from mcpguard.core.policy.tickets import Lasting, Ticket
+    from mcpguard.core.policy.tickets import Lasting, Ticket, TicketAnswer
 
 EXAMPLES = (
     "mcpguard approve 4f1c09aa7d31",
@@ -58,6 +57,8 @@ def _minutes(text: str) -> int:
 
 def execute(args: argparse.Namespace) -> int:
     """0 where it goes on, 1 where the person does not say so, 2 where there is nothing to approve."""
+
+    from mcpguard.core.policy.tickets import TicketAnswer, latest_end
 
     free = tuple(dict.fromkeys(args.any))
 

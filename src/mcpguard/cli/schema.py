@@ -31,6 +31,7 @@ MODELS = {
     "secret-list-output": ("mcpguard.cli.outputs:SecretNames",),
     "secret-check-output": ("mcpguard.cli.secret_check:TestedList",),
     "approvals-output": ("mcpguard.cli.outputs:WaitingTickets",),
+    "suggest-output": ("mcpguard.authoring.suggest.records:Suggestions",),
     "session-list-output": ("mcpguard.cli.outputs:SessionList",),
     "session-show-output": ("mcpguard.cli.outputs:SessionShown",),
     "status-output": ("mcpguard.cli.outputs:StatusReport",),

@@ -11,7 +11,6 @@ from typing import Any
 import pytest
 from msgspec import structs
 
-from mcpguard.authoring.suggest import standing
 from mcpguard.authoring.suggest.appending import with_item
 from mcpguard.authoring.suggest.rules import SuggestError, constant
 from mcpguard.authoring.suggest.standing import apply, own_policy, proposal
@@ -100,7 +99,7 @@ def applied(home: Path, ticket: Ticket, *free: str) -> str:
 def test_the_rule_and_its_tests_are_shown_before_they_are_written(home: Path) -> None:
     made = proposal(own_policy(load_config(home / "mcpguard.yaml")), asked(), ("branch",))
     assert made.policy_text == (
-        "# What was approved for good by `mcpguard approve --always`.\n"
+        "# What was approved for good (`mcpguard approve --always`, `mcpguard suggest`).\n"
         "version: 1\n"
         "policy: my-approvals\n"
         "rules:\n"
@@ -308,9 +307,7 @@ def test_evidence_comes_first_and_names_what_is_written(home: Path, monkeypatch:
     applied(home, asked())
     ((what, detail),) = notices(home)
     assert what == "approval-standing"
-    assert (
-        "rule my-approvals/push-4f1c09aa7d31 by os-user:ada for ticket 4f1c09aa7d31 of os-user:ada" in detail
-    )
+    assert "push-4f1c09aa7d31 in my-approvals by os-user:ada for ticket 4f1c09aa7d31 of os-user:ada" in detail
 
     def full(*_: object) -> None:
         raise OSError(28, "No space left on device")
@@ -413,6 +410,5 @@ def test_a_file_of_tests_of_another_layout_is_left_alone(home: Path) -> None:
 
 
 def test_what_only_another_agent_is_asked_about_has_a_test_all_the_same(home: Path) -> None:
-    assert standing.PATIENCE > 0
     made = proposal(own_policy(load_config(home / "mcpguard.yaml")), asked({"n": 1}), ("n",))
     assert "but with one more argument, is asked about" in made.tests_text

@@ -70,11 +70,15 @@ def rule_id(ticket: Ticket) -> str:
     return f"{name}-{ticket.id}"
 
 
+def glob_of(name: str) -> str:
+    """The glob that matches this name alone."""
+    return _GLOB.sub(r"[\g<0>]", name)
+
+
 def rule_text(ticket: Ticket, shown: dict[str, Json], free: tuple[str, ...]) -> list[str]:
     """The lines of the rule, without indentation."""
     lines = [f"- id: {rule_id(ticket)}", "  effect: allow", f"  server: {constant(ticket.server)}"]
-    tool = constant(_GLOB.sub(r"[\g<0>]", ticket.target))
-    lines.append(f"  tools: [{tool}]")
+    lines.append(f"  tools: [{constant(glob_of(ticket.target))}]")
     lines.append(f"  approves: [{', '.join(ticket.rules)}]")
     first, *more = _clauses(ticket, shown, free)
     lines += ["  when: |", f"    {first}", *(f"    && {clause}" for clause in more)]

@@ -122,7 +122,11 @@ class Decided(Struct, frozen=True, tag_field="kind", tag="decision", omit_defaul
         tuple[str, ...], Meta(description="Facts that the session had before, as `session_labels`.")
     ] = ()
     approval: Annotated[
-        str, Meta(description="`TICKET by WHO`: the ticket by which a person approved the call.")
+        str,
+        Meta(
+            description="`TICKET by WHO`: the ticket by which a person approved the call; `, use N` follows "
+            "where it was approved for longer."
+        ),
     ] = ""
     credential: Annotated[str, Meta(description="The credential that a rule chose.")] = ""
     shadow: Annotated[
@@ -166,7 +170,9 @@ class Noticed(Struct, frozen=True, tag_field="kind", tag="notice", omit_defaults
             "(`detail` has both digests), policy-refused, credential-taken-back (`detail` is the credential "
             "that a killed process left behind), label-cleared or session-ended (by a person), "
             "approval-asked, approval-given or approval-refused (`detail` has the ticket and who), "
-            "approval-void (the answer could not be stored: somebody else was quicker, say)."
+            "approval-void (the answer could not be stored: somebody else was quicker, say), "
+            "approval-ended (by a person), approval-standing or rules-suggested (rules that a person had "
+            "written; `detail` has their file's sha256)."
         ),
     ]
     server: Annotated[str, Meta(description="The upstream, if it is about one.")] = ""

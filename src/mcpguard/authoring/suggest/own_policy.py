@@ -1,0 +1,240 @@
+"""The policy file of a person's own, and what is added to it: drafts of rules, each with its tests.
+
+    own policy + drafts -> Proposal (shown as a diff) -> the person says yes -> both files, evidence
+
+Law of this file: nothing is written that does not load with the other policies or changes what stands there;
+and nothing without evidence before.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from difflib import unified_diff
+from hashlib import sha256
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from msgspec import Struct
+
+from mcpguard.authoring.suggest.appending import with_item
+from mcpguard.authoring.suggest.rules import SuggestError, constant
+from mcpguard.authoring.tests.cases import PolicyTests
+from mcpguard.authoring.tests.rehearsal import rehearse
+from mcpguard.config.policies import present, read_document
+from mcpguard.core.document.reading import Document
+from mcpguard.core.errors import PolicyError
+from mcpguard.core.model import Json
+from mcpguard.core.policy.compiled import CompiledPolicy, PolicySet, compile_policy
+from mcpguard.core.policy.tickets import arguments_digest
+from mcpguard.core.policy.written import Policy
+from mcpguard.core.redaction.detectors import OPT_IN
+from mcpguard.core.redaction.redactor import Redactor
+
+if TYPE_CHECKING:
+    from mcpguard.config.loading import Config
+
+DEFAULT = "my-approvals.yaml"
+PATIENCE, PAUSE = 5.0, 0.02
+"""How long whoever writes waits for another who does, in seconds."""
+
+_HEAD = "# What was approved for good (`mcpguard approve --always`, `mcpguard suggest`)."
+_UNSET = "there is no policy file of your own to write to: add `approvals: {{policy: {}}}` to {}"
+_BY_HAND = "{} is not laid out so that a rule can be added at its end; add it yourself:\n\n{}"
+_NO_TEST = "{} is not laid out so that a test can be added at its end"
+
+
+class Draft(Struct, frozen=True):
+    """A rule and its tests, each as lines without indentation; `id` is the rule's, `approves` the rules that
+    it answers in advance."""
+
+    id: str
+    rule: list[str]
+    cases: list[list[str]]
+    approves: tuple[str, ...] = ()
+
+
+class OwnPolicy(Struct, frozen=True):
+    """The person's own policy file and its tests, as they are now ("" where there is none), beside the
+    `others` that are in force. `files` are these as a file of tests names them, by the policy's name, and
+    `entries` the same with their params, as YAML."""
+
+    path: Path
+    text: str
+    tests: Path
+    tests_text: str
+    others: tuple[CompiledPolicy, ...]
+    files: dict[str, str]
+    entries: dict[str, str]
+
+    @property
+    def name(self) -> str:
+        """What the policy is called."""
+        stem = re.sub(r"[^A-Za-z0-9._-]+", "-", self.path.stem).lstrip("-._")[:64]
+        return stem or "my-approvals"
+
+
+class Proposal(Struct, frozen=True):
+    """What would be written: the whole text of both files, and what changes in them as a unified diff; `rule`
+    are the ids of the rules."""
+
+    rule: str
+    policy_text: str
+    tests_text: str
+    diff: str
+
+
+def own_policy(config: Config) -> OwnPolicy:
+    """The one that `approvals.policy` names. Raises SuggestError where it names none, PolicyError where a
+    policy does not load."""
+    if config.own_policy is None:
+        raise SuggestError(_UNSET.format(DEFAULT, config.path))
+    return policy_at(config, config.own_policy)
+
+
+def policy_at(config: Config, path: Path) -> OwnPolicy:
+    """The one at `path`. Raises PolicyError where a policy does not load."""
+    tests = path.with_name(f"{path.stem}_test{path.suffix or '.yaml'}")
+    others: list[CompiledPolicy] = []
+    files: dict[str, str] = {}
+    entries: dict[str, str] = {}
+    for file in present(config.policies):
+        if file.path == path:
+            continue
+        compiled = file.load(OPT_IN)
+        others.append(compiled)
+        name, where = compiled.policy.policy, os.path.relpath(file.path, tests.parent)
+        files[name] = where
+        entries[name] = constant({"file": where, "params": file.params} if file.params else where)
+    return OwnPolicy(path, _text(path), tests, _text(tests), tuple(others), files, entries)
+
+
+def _text(path: Path) -> str:
+    return read_document(path, PolicyError) if os.path.lexists(path) else ""
+
+
+# --- what would be written -------------------------------------------------------------------------
+
+
+def drafted(own: OwnPolicy, drafts: list[Draft]) -> Proposal:
+    """The drafts in the files. Raises SuggestError where they cannot be added, PolicyError where they do not
+    load."""
+    policy_text, _ = with_rules(own, [draft.rule for draft in drafts])
+    tests_text = _with_cases(own, drafts)
+    ids = ", ".join(draft.id for draft in drafts)
+    return Proposal(ids, policy_text, tests_text, _diff(own, policy_text, tests_text))
+
+
+def with_rules(own: OwnPolicy, rules: list[list[str]]) -> tuple[str, PolicySet]:
+    """The text with these rules at its end, and the policies as they would be. Raises SuggestError where
+    something else would change, PolicyError where it does not load."""
+    text: str | None = own.text or f"{_HEAD}\nversion: 1\npolicy: {own.name}\nrules:\n"
+    for rule in rules:
+        text = None if text is None else with_item(text, "rules", rule)
+    by_hand = _BY_HAND.format(own.path, "\n".join(line for rule in rules for line in rule))
+    if text is None:
+        raise SuggestError(by_hand)
+    compiled = compile_policy(text, str(own.path), OPT_IN)
+    if own.text:
+        before = Document(own.text, str(own.path), PolicyError).read(Policy)
+        kept = compiled.policy.rules[: -len(rules)]
+        if compiled.policy.model_copy(update={"rules": kept}) != before:
+            raise SuggestError(by_hand)
+    return text, PolicySet([*own.others, compiled])
+
+
+def outcome(policies: PolicySet, case: list[str], args: dict[str, Json]) -> str:
+    """What becomes of the call of a test, which has the arguments `args`. Raises SuggestError where the test
+    does not have them."""
+    text = "\n".join(["version: 1", "policies: [x]", "tests:", *(f"  {line}" for line in case)])
+    (one,) = Document(text, "the new test", PolicyError).read(PolicyTests).tests
+    if arguments_digest(one.call.args) != arguments_digest(args):
+        raise SuggestError("a test cannot hold these arguments: write the rule yourself")
+    return rehearse(policies, one, Redactor(os.urandom(32))).outcome.effect
+
+
+def _with_cases(own: OwnPolicy, drafts: list[Draft]) -> str:
+    before = _tests(own, own.tests_text) if own.tests_text else None
+    text: str | None = own.tests_text or _new_tests(own)
+    if before is not None:
+        listed = {one if isinstance(one, str) else one.file for one in before.policies}
+        needed = {name.partition("/")[0] for draft in drafts for name in draft.approves}
+        # Policies that came since the file was made.
+        for name in sorted(needed & own.entries.keys()):
+            if text is not None and own.files[name] not in listed:
+                text = with_item(text, "policies", [f"- {own.entries[name]}"])
+    cases = [case for draft in drafts for case in draft.cases]
+    for case in cases:
+        text = None if text is None else with_item(text, "tests", case)
+    if text is not None:
+        tests = _tests(own, text)
+        known = () if before is None else before.tests
+        if tests.tests[: len(known)] == known and len(tests.tests) == len(known) + len(cases):
+            return text
+    raise SuggestError(_NO_TEST.format(own.tests))
+
+
+def _new_tests(own: OwnPolicy) -> str:
+    entries = [f"  - {entry}" for entry in (*own.entries.values(), constant(own.path.name))]
+    return "\n".join(
+        ["# Tests of what was approved for good.", "version: 1", "policies:", *entries, "tests:", ""]
+    )
+
+
+def _tests(own: OwnPolicy, text: str) -> PolicyTests:
+    return Document(text, str(own.tests), PolicyError).read(PolicyTests)
+
+
+def _diff(own: OwnPolicy, policy_text: str, tests_text: str) -> str:
+    pairs = [(own.path.name, own.text, policy_text), (own.tests.name, own.tests_text, tests_text)]
+    found: list[str] = []
+    for name, before, after in pairs:
+        old, new = before.splitlines(keepends=True), after.splitlines(keepends=True)
+        found += unified_diff(old, new, name if before else "/dev/null", name)
+    return "".join(line if line.endswith("\n") else f"{line}\n" for line in found)
+
+
+# --- writing it ------------------------------------------------------------------------------------
+
+
+def write(config: Config, what: str, who: str, make: Callable[[OwnPolicy], Proposal]) -> Proposal:
+    """Write what `make` proposes for the files as they are now, so what others wrote in the meantime stays.
+    `what` is the kind of the record and `who` says for what and by whom. Raises SuggestError and PolicyError,
+    AuditError where no evidence can be left; then nothing is written."""
+    from mcpguard.adapters.system.files import write_whole
+    from mcpguard.serve.interventions import note_of
+
+    with _alone(config):
+        own = own_policy(config)
+        made = make(own)
+        digest = sha256(made.policy_text.encode()).hexdigest()
+        rules = f"{made.rule} in {own.name} {who}"
+        note_of(config, what, f"{rules}; sha256 of {own.path.name}: {digest}")
+        try:
+            # The tests first: a rule that no test knows is what nobody looks at again.
+            write_whole(own.tests, made.tests_text.encode())
+            write_whole(own.path, made.policy_text.encode())
+        except OSError as problem:
+            note_of(config, "approval-void", f"{rules}: {problem.strerror}")
+            raise SuggestError(f"{own.path} cannot be written: {problem.strerror}") from None
+    return made
+
+
+@contextmanager
+def _alone(config: Config) -> Iterator[None]:
+    from mcpguard.adapters.store.sqlite import default_folder
+    from mcpguard.adapters.system.files import take_lock
+
+    folder = config.session_folder or default_folder()
+    try:
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        held = take_lock(folder / "own-policy.lock", PATIENCE, PAUSE)
+    except OSError as problem:
+        said = f"another is writing to your policy file, or it cannot be: {problem.strerror}"
+        raise SuggestError(said) from None
+    try:
+        yield
+    finally:
+        os.close(held)

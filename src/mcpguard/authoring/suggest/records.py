@@ -1,0 +1,272 @@
+"""What the evidence suggests: rules for calls that none allows, and for those that persons approved.
+
+    records -> groups -> drafts -> Proposal
+
+Law of this file: it never widens by itself. A call that a deny refused, a limit, a pin or a credential, is
+never suggested; what the records do not have, the arguments, is closed until a person fills it in.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterable, Iterator
+from datetime import datetime
+from hashlib import sha256
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal
+
+import msgspec
+from msgspec import Struct, structs
+from pydantic import Field
+
+from mcpguard.adapters.audit.reader import chain_files, default_folder, lines
+from mcpguard.authoring.suggest.own_policy import (
+    DEFAULT,
+    Draft,
+    OwnPolicy,
+    Proposal,
+    drafted,
+    outcome,
+    policy_at,
+    with_rules,
+)
+from mcpguard.authoring.suggest.rules import SuggestError, constant, glob_of
+from mcpguard.authoring.suggest.standing import draft_of
+from mcpguard.core.document.printed import Printed
+from mcpguard.core.errors import PolicyError, SessionError
+from mcpguard.core.evidence.chain import Decided
+from mcpguard.core.evidence.verification import verify
+from mcpguard.core.policy.tickets import Ticket
+
+if TYPE_CHECKING:
+    from mcpguard.config.loading import Config
+
+MOST_EXAMPLES = 3
+
+_SLUG = re.compile(r"[^A-Za-z0-9._-]+")
+_decode = msgspec.json.Decoder(Decided).decode
+
+Known = Callable[[str], Ticket | None]
+"""The ticket of an id, None for one that is gone."""
+
+
+class Suggestion(Printed):
+    """Calls of one agent to one tool that were refused for want of a rule, or that persons approved."""
+
+    why: Literal["no-rule", "approved"] = Field(description="What became of the calls.")
+    principal: str = Field(description="`SOURCE:ID` of who made them.")
+    agent: str | None = Field(description="The agent's label in the configuration, if it has one.")
+    server: str = Field(description="The upstream.")
+    tool: str = Field(description="The upstream's own name of the tool.")
+    asked_by: tuple[str, ...] = Field(description="The rules that asked, for `approved`.")
+    count: int = Field(description="How many calls there were.")
+    examples: tuple[str, ...] = Field(description="The invocation ids of the last of them, at most three.")
+    rules: tuple[str, ...] = Field(description="The ids of the rules that are suggested.")
+    closed: bool = Field(
+        description="Whether the rule allows nothing until a person fills in which arguments are meant."
+    )
+    note: str = Field(description="Why no rule is suggested; else empty.")
+
+
+class Suggestions(Printed):
+    """What `mcpguard suggest --json` prints."""
+
+    since: datetime = Field(description="From when on records count.")
+    suggestions: tuple[Suggestion, ...] = Field(description="The most frequent first.")
+    altered: tuple[str, ...] = Field(description="Files of evidence that were altered, so they do not count.")
+    diff: str = Field(description="What would be written, as a unified diff; empty for nothing.")
+
+
+class _Key(Struct, frozen=True):
+    why: Literal["no-rule", "approved"]
+    principal: str
+    agent: str | None
+    server: str
+    tool: str
+    asked_by: tuple[str, ...] = ()
+
+
+class Group(Struct):
+    """The calls that are alike: their ids, oldest first, and the tickets by which they were approved."""
+
+    key: _Key
+    calls: list[str] = []
+    tickets: dict[str, None] = {}
+
+
+def groups_since(
+    config: Config, since: datetime, server: str | None = None
+) -> tuple[list[Group], tuple[str, ...]]:
+    """The groups, the most frequent first, and the files that were altered. Raises AuditError where there is
+    no evidence."""
+    groups: dict[_Key, Group] = {}
+    altered: list[str] = []
+    for file in chain_files(config.audit.path if config.audit else default_folder()):
+        if file.stat().st_mtime < since.timestamp():
+            continue
+        if verify(lines(file), ()).flaws:
+            altered.append(file.name)
+            continue
+        for record in _decisions(file):
+            key = _key_of(record)
+            if key is not None and record.at >= since and server in (None, record.server):
+                group = groups.setdefault(key, Group(key))
+                group.calls.append(record.id)
+                if record.approval:
+                    group.tickets[record.approval.partition(" ")[0]] = None
+    return sorted(groups.values(), key=lambda one: -len(one.calls)), tuple(altered)
+
+
+def _decisions(file: Path) -> Iterator[Decided]:
+    for line in lines(file):
+        if b'"kind":"decision"' not in line:
+            continue
+        try:
+            yield _decode(line)
+        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+            continue
+
+
+def _key_of(record: Decided) -> _Key | None:
+    """None for what suggests nothing."""
+    if record.method != "tools/call" or not record.tool:
+        return None
+    place = record.principal, record.agent, record.server, record.tool
+    if record.effect == "deny" and record.cause == "no-rule":
+        return _Key("no-rule", *place)
+    if record.effect == "allow" and record.approval:
+        return _Key("approved", *place, record.rules)
+    return None
+
+
+def suggested(
+    config: Config, since: datetime, server: str | None, known: Known
+) -> tuple[Suggestions, Proposal | None]:
+    """What the records since then suggest, for all servers or for one, and what would be written. Raises
+    AuditError where there is no evidence, PolicyError where the present policies do not load."""
+    own = policy_at(config, config.own_policy or config.path.parent / DEFAULT)
+    groups, altered = groups_since(config, since, server)
+    asking = frozenset(rule.name for one in own.others for rule in one.rules if rule.effect == "ask")
+    drafts: dict[str, Draft] = {}
+    found: list[Suggestion] = []
+    for group in groups:
+        # An allowed call names all the rules that had a say.
+        group.key = structs.replace(
+            group.key, asked_by=tuple(one for one in group.key.asked_by if one in asking)
+        )
+        mine, note, closed = _drafts(own, group, since, known)
+        drafts.update((draft.id, draft) for draft in mine)
+        found.append(_suggestion(group, mine, note, closed))
+    proposal = drafted(own, list(drafts.values())) if drafts else None
+    diff = "" if proposal is None else proposal.diff
+    return Suggestions(since=since, suggestions=tuple(found), altered=altered, diff=diff), proposal
+
+
+def _suggestion(group: Group, drafts: list[Draft], note: str, closed: bool) -> Suggestion:
+    key = group.key
+    return Suggestion(
+        why=key.why,
+        principal=key.principal,
+        agent=key.agent,
+        server=key.server,
+        tool=key.tool,
+        asked_by=key.asked_by,
+        count=len(group.calls),
+        examples=tuple(group.calls[-MOST_EXAMPLES:]),
+        rules=tuple(draft.id for draft in drafts),
+        closed=closed,
+        note=note,
+    )
+
+
+def _drafts(own: OwnPolicy, group: Group, since: datetime, known: Known) -> tuple[list[Draft], str, bool]:
+    """The rules for a group, why there are none, and whether they are closed."""
+    exact = list(_of_tickets(own, group, known))
+    if exact:
+        return exact, "", False
+    if group.key.why == "approved" and not group.key.asked_by:
+        return [], "the rules that asked are not among the policies any more", True
+    draft = _closed(group, since)
+    if draft.id in own.text:
+        return [], f"the rule {draft.id} is in {own.path.name} already", True
+    try:
+        _, policies = with_rules(own, [draft.rule])
+        case = _closed_case(group, draft.id)
+        effect = outcome(policies, [*case, "  expect: deny"], {})
+    except (PolicyError, SuggestError) as problem:
+        return [], str(problem).partition("\n")[0], True
+    if effect == "allow":
+        return [], "a rule allows such calls by now", True
+    return [Draft(draft.id, draft.rule, [[*case, f"  expect: {effect}"]], draft.approves)], "", True
+
+
+def _of_tickets(own: OwnPolicy, group: Group, known: Known) -> Iterator[Draft]:
+    """A rule for each call that was approved, as far as its ticket still says what that was."""
+    seen: set[str] = set()
+    for name in group.tickets:
+        try:
+            ticket = known(name)
+            if ticket is None or ticket.args in seen or not _is_of(ticket, group.key):
+                continue
+            seen.add(ticket.args)
+            draft = draft_of(own, ticket)
+        except (SessionError, PolicyError, SuggestError):
+            continue
+        if draft.id not in own.text:
+            yield draft
+
+
+def _is_of(ticket: Ticket, key: _Key) -> bool:
+    place = ticket.principal, ticket.agent, ticket.server, ticket.target
+    return place == (key.principal, key.agent, key.server, key.tool)
+
+
+def _closed(group: Group, since: datetime) -> Draft:
+    """A rule that allows nothing until a person fills in which arguments."""
+    key, count = group.key, len(group.calls)
+    name = sha256(msgspec.json.encode(key)).hexdigest()[:8]
+    rule = f"{_SLUG.sub('-', key.tool).strip('-._')[:40] or 'call'}-{name}"
+    became = "refused since no rule allows them" if key.why == "no-rule" else "approved by a person"
+    calls = f"{count} calls were" if count > 1 else "1 call was"
+    approves = [f"  approves: [{', '.join(key.asked_by)}]"] if key.asked_by else []
+    lines_of = [
+        f"# Since {since.date().isoformat()} {calls} {became}; the last: {group.calls[-1]}.",
+        "# Records have no arguments. In the place of `false`, say which ones are meant.",
+        f"- id: {rule}",
+        "  effect: allow",
+        f"  server: {constant(key.server)}",
+        f"  tools: [{constant(glob_of(key.tool))}]",
+        *approves,
+        "  when: |",
+        f'    principal.source + ":" + principal.id == {constant(key.principal)}',
+        f"    && client.agent == {constant(key.agent or '')}",
+        "    && false",
+    ]
+    return Draft(rule, lines_of, [], key.asked_by)
+
+
+def _closed_case(group: Group, rule: str) -> list[str]:
+    key = group.key
+    source, _, who = key.principal.rpartition(":")
+    return [
+        f"- name: {constant(f'{rule} allows nothing until its condition is filled in')}",
+        f"  principal: {{source: {constant(source)}, id: {constant(who)}}}",
+        f"  agent: {constant(key.agent or '')}",
+        f"  call: {{server: {constant(key.server)}, tool: {constant(key.tool)}}}",
+    ]
+
+
+def named(suggestions: Iterable[Suggestion]) -> list[tuple[str, ...]]:
+    """A row for each, for a table."""
+    return [
+        (
+            str(one.count),
+            "approved" if one.why == "approved" else "no rule",
+            f"{one.server}/{one.tool}",
+            one.principal,
+            one.agent or "",
+            ", ".join(one.rules) if one.rules else one.note,
+            ", ".join(one.examples),
+        )
+        for one in suggestions
+    ]

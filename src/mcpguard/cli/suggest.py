@@ -1,0 +1,109 @@
+"""`mcpguard suggest`: rules for what was refused for want of one or approved by persons, as a diff."""
+
+from __future__ import annotations
+
+import argparse
+import re
+import sys
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING
+
+from mcpguard.adapters.system.terminal import at_terminal, plain, style, table
+from mcpguard.cli.parser import add_config, configured
+from mcpguard.core.errors import SessionError
+
+if TYPE_CHECKING:
+    from mcpguard.authoring.suggest.records import Suggestions
+
+EXAMPLES = (
+    "mcpguard suggest",
+    "mcpguard suggest --since 24h --server git",
+    "mcpguard suggest --write",
+)
+
+_SINCE = re.compile(r"([1-9][0-9]{0,3})([hd])")
+_HEAD = ("CALLS", "WHY", "TOOL", "PRINCIPAL", "AGENT", "RULE", "LAST CALLS")
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """The options of this verb."""
+    parser.add_argument(
+        "--since",
+        metavar="TIME",
+        type=_since,
+        default=timedelta(days=7),
+        help="how far back: a number with h or d (default: 7d)",
+    )
+    parser.add_argument("--server", metavar="NAME", help="calls to this server only")
+    parser.add_argument("--write", action="store_true", help="write it to your own policy, after you say yes")
+    parser.add_argument("--json", action="store_true", help="print JSON")
+    add_config(parser)
+
+
+def _since(text: str) -> timedelta:
+    found = _SINCE.fullmatch(text)
+    if found is None:
+        raise argparse.ArgumentTypeError("a number with h or d, such as 7d")
+    return timedelta(hours=int(found[1]) * (24 if found[2] == "d" else 1))
+
+
+def execute(args: argparse.Namespace) -> int:
+    """0; 1 where the person does not say yes; 2 where there is nothing to look at, or nothing to write to."""
+    from mcpguard.authoring.suggest.own_policy import OwnPolicy, Proposal, own_policy, write
+    from mcpguard.authoring.suggest.records import suggested
+    from mcpguard.authoring.suggest.rules import SuggestError
+    from mcpguard.serve.interventions import store_of
+
+    config = configured(args.config)
+    if args.write:
+        if not at_terminal():
+            raise SessionError("`mcpguard suggest --write` is for a person, so it needs a terminal")
+        own_policy(config)
+    since, store = datetime.now(UTC) - args.since, store_of(config)
+    found, proposal = suggested(config, since, args.server, store.known_ticket)
+    if args.json:
+        print(found.model_dump_json())
+        return 0
+    _print(found)
+    if proposal is None or not args.write:
+        return 0
+    if not _confirmed():
+        print("nothing was written")
+        return 1
+
+    def again(_own: OwnPolicy) -> Proposal:
+        _, now = suggested(config, since, args.server, store.known_ticket)
+        if now is None or now.rule != proposal.rule:
+            raise SuggestError("the suggestions have changed meanwhile: look at them again")
+        return now
+
+    from mcpguard.adapters.system.identity import operating_system_user
+
+    who = operating_system_user()
+    made = write(config, "rules-suggested", f"by {who.source}:{who.id}", again)
+    print(f"{style('written', 'green')} {made.rule} to {plain(str(config.own_policy))}")
+    return 0
+
+
+def _print(found: Suggestions) -> None:
+    from mcpguard.authoring.suggest.records import named
+
+    for name in found.altered:
+        print(f"mcpguard: {plain(name)} was altered, so it does not count", file=sys.stderr)
+    if not found.suggestions:
+        print("no call was refused for want of a rule, and none was approved by a person")
+        return
+    print(table([_HEAD, *named(found.suggestions)]))
+    if found.diff:
+        print()
+    colours = {"+": "green", "-": "red"}
+    for line in found.diff.splitlines():
+        print(style(plain(line), colours[line[0]]) if line[:1] in colours else plain(line))
+
+
+def _confirmed() -> bool:
+    try:
+        return input("write this? [y/N] ").strip().lower() in ("y", "yes")
+    except EOFError:
+        print()
+        return False
