@@ -87,11 +87,11 @@ def test_a_refusal_is_told_with_its_rules_their_operands_and_what_would_allow_it
         "  provided that the server lists this tool, and the arguments fit its schema (--snapshot FILE)\n"
         "\n"
         "rules that apply to it, deny before ask before allow:\n"
-        "  deny   p/no-force: held  <- decided\n"
+        "  deny   p/no-force: held  <- decided  (p.yaml:4)\n"
         "         true   has(args.force) && args.force\n"
         "         true     has(args.force)\n"
         "         true     args.force\n"
-        "  allow  p/push: did not hold\n"
+        "  allow  p/push: did not hold  (p.yaml:9)\n"
         '         false  principal.id == "ada" && args.remote == "origin"\n'
         '         true     principal.id == "ada"\n'
         '         false    args.remote == "origin"   (`args.remote` is a string)\n'
@@ -113,14 +113,14 @@ def test_a_call_that_is_allowed_is_told_with_what_is_done(explain: Explain) -> N
         "  redacts: email\n"
         "\n"
         "rules that apply to it, deny before ask before allow:\n"
-        "  deny   p/trial: held (it has no condition)  (shadow: no effect)\n"
-        "  allow  p/read: held (it has no condition)  <- decided\n"
+        "  deny   p/trial: held (it has no condition)  (shadow: no effect)  (p.yaml:22)\n"
+        "  allow  p/read: held (it has no condition)  <- decided  (p.yaml:16)\n"
         "  rules in shadow mode would have made it: deny (rule) p/trial\n"
         "\n"
         "the result: allow: no deny on results holds\n"
         "\n"
         "rules on results that apply to it:\n"
-        "  deny   p/no-mail: did not hold\n"
+        "  deny   p/no-mail: did not hold  (p.yaml:21)\n"
         '         false  "email" in findings   (`findings` is a list)\n'
     )
 
@@ -365,7 +365,7 @@ def test_a_call_that_a_person_approved_is_told_as_such(explain: Explain, folder:
     said = explain("n-1", "--args", '{"a": 1}')
     assert "  approval: 4f1c by os-user:ada\n" in said
     assert "allow: " in said
-    assert "  ask    p/r: held (it has no condition)  <- decided\n" in said
+    assert "  ask    p/r: held (it has no condition)  <- decided  (p.yaml:3)\n" in said
     assert "would be different now" not in said
     assert "must be written" not in said
 

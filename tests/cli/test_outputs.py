@@ -140,7 +140,7 @@ def test_an_explanation_omits_exactly_what_has_its_default(printed: Printed) -> 
     (found,) = printed("explain-output", *call)
     assert list(found) == ["effect", "why", "rules", "assumed", "candidates", "done"]
     assert found["done"] == {"redact": ["email"]}
-    assert list(found["candidates"][0]) == ["rule", "effect", "outcome", "decided", "operands"]
+    assert list(found["candidates"][0]) == ["rule", "place", "effect", "outcome", "decided", "operands"]
 
 
 def test_evidence(printed: Printed, folder: Path) -> None:

@@ -226,7 +226,7 @@ def test_where_the_session_cannot_be_had_what_depends_on_it_is_refused_and_the_o
     world.call("read")
     assert refusal(world)[0] == "error"
     assert "mcpguard cannot determine what this session did before" in refusal(world)[1]
-    assert world.reports == [": no disk"]
+    assert world.reports == [": no disk", "one: refused tools/call read (error): `mcpguard explain n-6`"]
 
 
 def test_where_the_session_cannot_be_had_for_a_result_it_is_withheld() -> None:

@@ -133,7 +133,15 @@ def _show(path: Path, count: int, as_json: bool) -> None:
         for line in last:
             print(line.decode(errors="replace").rstrip("\n"))
     elif last:
-        print(table([_row(line) for line in last]))
+        rows = [_row(line) for line in last]
+        print(table(rows))
+        refused = [row[-1] for row in rows if row[1:3] == ("decision", "deny")]
+        if refused:
+            print(
+                style(
+                    f"why, and by which line of which policy: `mcpguard explain {plain(refused[-1])}`", "dim"
+                )
+            )
 
 
 def _row(line: bytes) -> tuple[str, ...]:

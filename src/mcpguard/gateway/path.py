@@ -251,6 +251,7 @@ class Path:
             return
         scope, target = self._scope, deny.invocation.target
         record = scope.recorder.decided(deny)
+        scope.report_refusal(deny)
         if target is not None and not pdp.visible(scope.judge.policies, deny.invocation):
             await self._unknown(request, call, record)
             return

@@ -9,7 +9,7 @@ from msgspec import Struct
 
 from mcpguard.core.errors import MessageError
 from mcpguard.core.evidence.chain import Noticed
-from mcpguard.core.model import Caller, Json
+from mcpguard.core.model import Caller, Deny, Json
 from mcpguard.core.policy.compiled import PolicySet
 from mcpguard.core.policy.tickets import Ticket, TicketAnswer
 from mcpguard.gateway.flight import Flight, Wait
@@ -130,6 +130,16 @@ class ClientScope(Struct, frozen=True, kw_only=True):
             await wait
         finally:
             stop()
+
+    def report_refusal(self, deny: Deny, what: str = "refused") -> None:
+        """Say to the operator what was refused, by which rules, where these stand, and what shows more."""
+        call, target = deny.invocation, deny.invocation.target
+        # What its server did not list is the client's own text.
+        name = f" {target.name}" if target is not None and target.digest else ""
+        places = self.judge.policies.places
+        rules = [f"{rule} ({places[rule]})" if places.get(rule) else rule for rule in deny.rules]
+        by = f"by {', '.join(rules)}" if rules else f"({deny.cause.value})"
+        self.report(call.server, f"{what} {call.method}{name} {by}: `mcpguard explain {call.id}`")
 
     def refuse(self, request_id: RequestId | None, error: dict[str, Json]) -> None:
         """Answer with an error object of ours."""

@@ -20,16 +20,25 @@ def denied_result(deny: Deny) -> dict[str, Json]:
     }
 
 
+_NO_RULE = "no rule allows this call. The owner of the policy can add one. {}"
+
+
+def _more(deny: Deny) -> str:
+    """What helps where no author says what would pass: a person can be told, and the model can say so."""
+    return f"A person can see why with `mcpguard explain {deny.invocation.id}`."
+
+
 def _sentence(deny: Deny) -> str:
     rules = ", ".join(deny.rules)
     if deny.cause is Cause.NO_RULE:
-        reason = f": {deny.message or 'no rule allows this call. The owner of the policy can add one.'}"
+        reason = f": {deny.message or _NO_RULE.format(_more(deny))}"
     elif deny.cause in (Cause.ARGUMENTS, Cause.CREDENTIAL):
         reason = f": {deny.message}"
     elif deny.cause is Cause.ERROR:
-        reason = f" ({rules}): the rule could not be evaluated for this call, so it refuses. {deny.message}"
+        said = deny.message or _more(deny)
+        reason = f" ({rules}): the rule could not be evaluated for this call, so it refuses. {said}"
     else:
-        reason = f" ({rules}): {deny.message or 'this call is not allowed.'}"
+        reason = f" ({rules}): {deny.message or f'this call is not allowed. {_more(deny)}'}"
     return f"Refused by mcpguard{reason.rstrip()} [invocation {deny.invocation.id}]"
 
 
@@ -52,7 +61,7 @@ def _withheld(deny: Deny) -> str:
     if deny.cause is Cause.ERROR:
         reason = f"the rule could not be evaluated for it. {deny.message}".rstrip()
     else:
-        reason = deny.message or "this result is not allowed."
+        reason = deny.message or f"this result is not allowed. {_more(deny)}"
     said = f"The call was made, and its result withheld by mcpguard{by}: {reason}"
     return f"{said} [invocation {deny.invocation.id}]"
 

@@ -65,10 +65,19 @@ def test_without_a_session_what_depends_on_it_is_refused() -> None:
 @pytest.mark.parametrize(
     ("rule", "said"),
     [
-        ("limit: {per: 1h, calls: 2}", "the limit of 2 calls in 1h is reached"),
+        (
+            "limit: {per: 1h, calls: 2}",
+            "the limit of 2 calls in 1h is reached. There is room again at 2026-01-02T01:01:00+00:00",
+        ),
         ("limit: {per: session, calls: 2}", "the limit of 2 calls in this session is reached"),
-        ("limit: {per: 1h, units: 9, cost: 4}", "the limit of 9 units in 1h is reached"),
-        ("limit: {per: 1h, units: 2, cost: args.n}", "the limit of 2 units in 1h is reached"),
+        (
+            "limit: {per: 1h, units: 9, cost: 4}",
+            "the limit of 9 units in 1h is reached. There is room again at 2026-01-02T01:01:00+00:00",
+        ),
+        (
+            "limit: {per: 1h, units: 2, cost: args.n}",
+            "the limit of 2 units in 1h is reached. There is room again at 2026-01-02T01:01:00+00:00",
+        ),
         ("limit: {per: 1h, calls: 2}, message: Slow down.", "Slow down."),
     ],
 )
@@ -94,6 +103,7 @@ def test_a_cost_that_is_no_whole_number_is_an_error(args: Any) -> None:
     )
     assert isinstance(verdict, Deny)
     assert verdict.cause is Cause.ERROR
+    assert verdict.message == "A limit counts `args.n`, which has to be a whole number above 0."
 
 
 def test_arguments_that_a_rule_sets_are_decided_and_sent() -> None:

@@ -218,6 +218,7 @@ def _considered(
     outcome = "not known" if verdict is None else _OUTCOMES[verdict]
     return Considered(
         rule=rule.name,
+        place=rule.place,
         effect=rule.effect,
         outcome="ended" if over(rule, call) else outcome,
         decided=deciding and not rule.shadow and verdict is not None,

@@ -33,6 +33,7 @@ class Considered(Sparse):
     """A rule that applies to such a request."""
 
     rule: str = Field(description="`POLICY/ID`.")
+    place: str = Field("", description="Where it stands: FILE:LINE.")
     effect: Effect = Field(description="Of the rule.")
     outcome: Outcome = Field(
         description="What its condition evaluated to; `ended`: its policy has expired; `not known`: that "
@@ -149,6 +150,7 @@ class Recorded(Sparse):
     agent: str | None = Field(None, description="The agent.")
     cause: str = Field("", description="Why it was refused.")
     rules: tuple[str, ...] = Field((), description="The rules that decided then.")
+    places: tuple[str, ...] = Field((), description="Where these stand now: FILE:LINE of each that is there.")
     approval: str = Field("", description="The ticket by which a person approved it, and who that was.")
     outcome: str = Field("", description="The status of its outcome, empty where there is none.")
     altered: str = Field(

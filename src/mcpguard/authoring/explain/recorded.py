@@ -88,6 +88,8 @@ def explain_record(
         | {"outcome": outcome.get("status", ""), "altered": altered}
         | {"same_policies": decision.get("policy_digest") == policies.digest}
     )
+    places = tuple(place for place in map(policies.places.get, found.rules) if place)
+    found = found.model_copy(update={"places": places})
     kind = "tool" if found.tool else _KINDS.get(found.method, "")
     if found.cause in _UNROUTED:
         return found.model_copy(update={"explanation": _unrouted(found, kind)})

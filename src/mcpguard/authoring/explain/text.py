@@ -2,6 +2,7 @@
 
 from collections import Counter
 from collections.abc import Iterable, Iterator
+from pathlib import Path
 
 from mcpguard.authoring.explain.explanation import (
     Change,
@@ -76,7 +77,8 @@ def _candidates(candidates: tuple[Considered, ...], head: str) -> Iterator[str]:
     for one in candidates:
         marks = "  <- decided" if one.decided else "  (shadow: no effect)" if one.shadow else ""
         outcome = one.outcome if one.operands or one.outcome != "held" else "held (it has no condition)"
-        yield f"  {one.effect:<5}  {one.rule}: {outcome}{marks}"
+        place = f"  ({_near(one.place)})" if one.place else ""
+        yield f"  {one.effect:<5}  {one.rule}: {outcome}{marks}{place}"
         for operand in one.operands:
             yield _operand(operand)
 
@@ -99,6 +101,13 @@ def _changes(changes: tuple[Change, ...]) -> Iterator[str]:
             yield f"    {str(one.must_be).lower():<5}  {_one_line(one.text)}{reason}"
 
 
+def _near(place: str) -> str:
+    """FILE:LINE, from the working folder where it is in there."""
+    file, _, line = place.rpartition(":")
+    here = Path.cwd()
+    return f"{Path(file).relative_to(here)}:{line}" if Path(file).is_relative_to(here) else place
+
+
 def _one_line(text: str) -> str:
     return " ".join(text.split())
 
@@ -111,6 +120,7 @@ def _recorded(found: Recorded) -> Iterator[str]:
     yield f"recorded: {found.effect}{cause}  {found.method} {what}".rstrip()
     yield f"  at {found.at} by {found.principal}{f' with {found.agent}' if found.agent else ''}"
     yield from _named("rules", found.rules)
+    yield from _named("written in", map(_near, found.places))
     yield from _named("approval", (found.approval,))
     yield from _named("outcome", (found.outcome,))
     yield f"  policies: {'the current ones' if found.same_policies else 'not the current ones'}"

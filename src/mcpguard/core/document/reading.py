@@ -129,6 +129,11 @@ class Document:
             node = inner[1]
         return self._node_problem(node, message, offset)
 
+    def place(self, path: Path) -> str:
+        """Where `path` begins, FILE:LINE."""
+        found = self.problem(path, "")
+        return f"{found.source}:{found.line}"
+
     def fail(self, problems: Iterable[Problem]) -> NoReturn:
         """Raise the DocumentError of the constructor with `problems`, in the order of the lines."""
         raise self._error(sorted(problems, key=lambda problem: (problem.line, problem.column)))

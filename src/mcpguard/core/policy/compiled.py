@@ -75,7 +75,8 @@ class CompiledRule:
     """A rule in force. `name` is "policy/rule"; `condition` is None where the rule has no `when`; `until`
     is when an `allow` ends, `shadow` whether it changes nothing, `adds` whether it does more than to have its
     effect, `approves` which rules it answers in advance; `written` is the rule as written, `placed` its
-    condition with the values of params in place, `unset` the params in it that have no value."""
+    condition with the values of params in place, `unset` the params in it that have no value. `place` is
+    where it stands, FILE:LINE."""
 
     __slots__ = (
         "_actions",
@@ -87,6 +88,7 @@ class CompiledRule:
         "effect",
         "message",
         "name",
+        "place",
         "placed",
         "shadow",
         "unset",
@@ -95,7 +97,12 @@ class CompiledRule:
     )
 
     def __init__(
-        self, policy: Policy, rule: Rule, condition: Condition | None, placed: Placed | None = None
+        self,
+        policy: Policy,
+        rule: Rule,
+        condition: Condition | None,
+        placed: Placed | None = None,
+        place: str = "",
     ) -> None:
         self.name = f"{policy.policy}/{rule.id}"
         self.effect: Effect = rule.effect
@@ -107,6 +114,7 @@ class CompiledRule:
         self.approves = frozenset(rule.approves)
         self.written = rule
         self.placed = placed
+        self.place = place
         self.unset = () if placed is None else tuple(sorted(placed.unset))
         self._actions = ACTIONS if ANY_ACTION in rule.action else frozenset(rule.action)
         self._servers = _globs(as_tuple(rule.server))
@@ -196,6 +204,8 @@ class PolicySet:
         self.rules = tuple(
             sorted((rule for one in ordered for rule in one.rules), key=lambda rule: rule.name)
         )
+        self.places = {rule.name: rule.place for rule in self.rules}
+        """Where each rule stands, FILE:LINE, by name: for persons, since a machine is no model's business."""
         self.stateful = any(rule.stateful for rule in self.rules)
         self.depends = any(rule.stateful for rule in self.rules if not rule.shadow)
         self.reviewing = any(rule.written.on == "result" for rule in self.rules)
@@ -283,7 +293,7 @@ def compile_policy(
             except ConditionError as error:
                 problems += _at_origin(document, at, when, error)
         if not problems:
-            rules.append(CompiledRule(policy, rule, condition, when))
+            rules.append(CompiledRule(policy, rule, condition, when, document.place(("rules", index))))
     problems += [document.problem(("params", name), "no condition reads this param") for name in unread]
     if problems:
         document.fail(problems)

@@ -14,8 +14,13 @@ from mcpguard.core.policy.written import window_of
 _text = json.Encoder(order="deterministic").encode
 
 
+DIFFER = "The rules that allow it {}; the owner of the policy has to change them."
+"""The message of a Deny where rules want different things."""
+
+
 class ObligationError(Exception):
-    """What the rules want cannot be done: they differ, or a cost is no whole number. Never leaves `core/`."""
+    """What the rules want cannot be done: they differ, or a cost is no whole number. Its text is a sentence
+    for the model; it never leaves `core/` as an exception."""
 
 
 def charges_of(rules: Iterable[CompiledRule], invocation: Invocation) -> dict[CompiledRule, Charge]:
@@ -29,7 +34,7 @@ def arguments_of(rules: Iterable[CompiledRule]) -> dict[str, Json]:
     for rule in rules:
         for name, value in rule.written.argument.items():
             if not _same(found.setdefault(name, value), value):
-                raise ObligationError
+                raise ObligationError(DIFFER.format(f"set the argument `{name}` to different values"))
     return found
 
 
@@ -37,7 +42,7 @@ def credential_of(rules: Iterable[CompiledRule]) -> str:
     """The credential that the rules choose, "" for none. Raises ObligationError where they differ."""
     chosen = {rule.written.credential for rule in rules if rule.written.credential}
     if len(chosen) > 1:
-        raise ObligationError
+        raise ObligationError(DIFFER.format("choose different credentials"))
     return next(iter(chosen), "")
 
 
@@ -75,7 +80,8 @@ def _cost(cost: int | str, invocation: Invocation) -> int:
         for name in cost.split(".")[1:]:
             value = value.get(name) if type(value) is dict else None
     if type(value) is not int or not 0 < value <= 1 << 53:
-        raise ObligationError
+        name = cost if isinstance(cost, str) else "its cost"
+        raise ObligationError(f"A limit counts `{name}`, which has to be a whole number above 0.")
     return value
 
 

@@ -22,6 +22,7 @@ from mcpguard.core.policy.arguments import misfit
 from mcpguard.core.policy.compiled import Candidates, CompiledRule, PolicySet
 from mcpguard.core.policy.egress import Egress
 from mcpguard.core.policy.obligations import (
+    DIFFER,
     ObligationError,
     are_set,
     arguments_of,
@@ -43,6 +44,11 @@ REACHED_BY = {
 
 NEEDS_APPROVAL = "a person has to approve this call."
 """The message of a Deny by an `ask` rule whose author wrote none."""
+
+_NOT_SO = "no rule allows this call as it is."
+_OTHERS = "set other arguments because of those that they set"
+MOST_MESSAGES = 3
+"""So many authors say what would pass."""
 
 NO_SESSION = "mcpguard cannot determine what this session did before, so what depends on it is refused"
 
@@ -278,6 +284,12 @@ def why_failed(rules: Sequence[CompiledRule], bound: Bound) -> str:
     return known_reason(rules, bound) or (message and f"Its message: {message}")
 
 
+def what_passes(allow: Iterable[CompiledRule], invocation: Invocation) -> str:
+    """What the authors of the rules that would allow such a call say, where none of them holds."""
+    said = dict.fromkeys(rule.message for rule in allow if rule.message and not over(rule, invocation))
+    return f"{_NOT_SO} {' '.join(list(said)[:MOST_MESSAGES])}" if said else ""
+
+
 def known_reason(rules: Iterable[CompiledRule], bound: Bound) -> str:
     """Why the conditions of `rules` could not be evaluated, a sentence; "" where it depends on each."""
     unset = sorted({name for rule in rules for name in rule.unset})
@@ -309,7 +321,7 @@ def _settled(
     if isinstance(verdict, Deny):
         return verdict
     if not are_set(changed, again_set):
-        return Deny(invocation, Cause.ERROR, verdict.rules)
+        return Deny(invocation, Cause.ERROR, verdict.rules, DIFFER.format(_OTHERS))
     unfit = _unfit(verdict.invocation)
     if unfit is not None:
         return unfit
@@ -344,7 +356,8 @@ def _once(
     allowing = [*asking, *[rule for rule in true if not over(rule, invocation)]]
     failed += [rule for rule in true if over(rule, invocation)]
     if not allowing:
-        return Deny(invocation, Cause.NO_RULE, message=known_reason(failed, bound)), {}
+        said = known_reason(failed, bound) or what_passes(candidates.allow, invocation)
+        return Deny(invocation, Cause.NO_RULE, message=said), {}
     return _allowed(invocation, allowing, failed, session)
 
 
@@ -360,8 +373,8 @@ def _allowed(
         charges = charges_of(allowing, invocation)
         arguments = arguments_of(allowing)
         credential = credential_of(allowing)
-    except ObligationError:
-        return Deny(invocation, Cause.ERROR, names(allowing)), {}
+    except ObligationError as problem:
+        return Deny(invocation, Cause.ERROR, names(allowing), str(problem)), {}
     full = _full(charges, invocation, session)
     if full is not None:
         return full, {}
@@ -388,6 +401,9 @@ def _full(
     if not full:
         return None
     said = first_message(full) or reached(charges[full[0]])
+    free = [session.free_at(charges[rule], invocation.now) for rule in full]
+    if not first_message(full) and None not in free:
+        said += f". There is room again at {max(filter(None, free)).isoformat(timespec='seconds')}"
     return Deny(invocation, Cause.LIMIT, names(full), said)
 
 

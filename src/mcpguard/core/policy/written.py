@@ -327,7 +327,11 @@ class Rule(Filled):
         "holds, nobody is asked because of them. For `effect: allow`. A deny refuses all the same, and where "
         "the condition cannot be evaluated, or the policy has ended, a person is asked.",
     )
-    message: str = Field("", description="What the model is told when this rule refuses.")
+    message: str = Field(
+        "",
+        description="What the model is told when this rule refuses, or, for `allow`, when no rule allows a "
+        "call that this one would under other circumstances: say what would pass.",
+    )
 
     def mistakes(self) -> Iterator[Mistake]:
         """Keys that have no effect next to others, and malformed placeholders."""
