@@ -462,6 +462,14 @@ def test_the_record_is_right_about_what_was_decided(
     assert "changes" not in found
 
 
+def test_arguments_that_no_rules_together_would_set_are_not_those_on_record(
+    explain: Explain, folder: Path
+) -> None:
+    (folder / "p.yaml").write_text(RECORDED)
+    record(folder, decision({"a": 1, "b": 3}))
+    assert "these are not the arguments of that call" in explain("n-1", "--args", '{"a": 1}', code=2)
+
+
 def test_a_record_of_arguments_that_other_rules_set_now_is_explained(explain: Explain, folder: Path) -> None:
     (folder / "p.yaml").write_text(RECORDED)
     allowed = {"effect": "allow", "cause": "", "rules": ("p/few", "p/other")}

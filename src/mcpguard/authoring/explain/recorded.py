@@ -6,8 +6,10 @@ brings those with that digest.
 
 from argparse import Namespace
 from collections.abc import Iterator
+from contextlib import suppress
 from datetime import datetime
 from hashlib import sha256
+from itertools import combinations
 from pathlib import Path
 from typing import Any
 
@@ -40,7 +42,6 @@ from mcpguard.core.policy.pdp import (
     NO_SESSION,
     bind,
     candidates_of,
-    decide,
     first_message,
     reached,
     why_failed,
@@ -58,6 +59,9 @@ _UNROUTED = {
     "unavailable": "the server that it would be for could not be asked what it offers",
 }
 """Causes of what came to no server."""
+
+MOST_SETTING = 8
+"""So many rules are tried that may have set arguments."""
 
 NOT_GIVEN = (
     "only the sha256 of its arguments was recorded; pass them with --args-file FILE for an explanation"
@@ -135,10 +139,7 @@ def _explained(
     counted = options.session is not None
     session = session_of(options, None if counted else _session(decision))
     approved = frozenset(found.rules if found.approval else ())
-    # What is on record is what was sent, and rules may have set arguments.
-    sent = decide(policies, invocation, session, approved=approved).invocation
-    digests = {_digest(one.args) for one in (invocation, sent, _with_set(policies, found, invocation))}
-    if decision.get("args") not in digests:
+    if not any(_digest(args) == decision.get("args") for args in _as_sent(policies, invocation)):
         raise AuditError(NOT_THESE)
     known = Known(unknown_of(options, asked, config, counted), approved=approved)
     told = explained(policies, invocation, session, options.result, redactor, known)
@@ -214,13 +215,14 @@ def _error(rules: list[CompiledRule], policies: PolicySet, call: Invocation) -> 
     return why_failed(rules, bind(candidates_of(policies, call), call))
 
 
-def _with_set(policies: PolicySet, found: Recorded, call: Invocation) -> Invocation:
-    """The call with the arguments that the rules on record set."""
-    try:
-        arguments = arguments_of_rules([rule for rule in policies.rules if rule.name in found.rules])
-    except ObligationError:
-        return call
-    return with_arguments(call, arguments) if arguments else call
+def _as_sent(policies: PolicySet, call: Invocation) -> Iterator[Json]:
+    """The arguments that may be on record of the call: rules may have set some."""
+    yield call.args
+    setting = [rule for rule in candidates_of(policies, call).all if rule.written.argument][:MOST_SETTING]
+    for count in range(1, len(setting) + 1):
+        for some in combinations(setting, count):
+            with suppress(ObligationError):
+                yield with_arguments(call, arguments_of_rules(some)).args
 
 
 def _session(decision: dict[str, Any]) -> StoredSession:
