@@ -594,6 +594,11 @@ def test_a_rule_that_is_not_known_takes_nothing_from_a_verdict_that_is(
     assert (refused["effect"], refused["rules"]) == ("deny", ["p/a"])
     assert "changes" not in refused
     assert json.loads(explain(*call("push", no=False, ask=True), "--json"))["effect"] == "unknown"
+    file = folder / "p.yaml"
+    file.write_text(file.read_text().replace("id: d, effect: deny", "id: d, effect: ask"))
+    asked = json.loads(explain(*call("push", no=False, ask=True), "--json"))
+    assert (asked["effect"], asked["rules"]) == ("ask", ["p/c"])
+    assert asked["assumed"][-1] == "nobody has answered about this very call by other rules"
 
 
 # --- what can be reached -----------------------------------------------------------------------------

@@ -260,6 +260,9 @@ def check(found: Any, record: Decided, said: str, *, listed: bool, now: bool) ->
         assert not listed
         assert record.effect == "deny"
         return
+    if now and found["effect"] == "ask" and any("answered" in one for one in found.get("assumed", ())):
+        assert not listed
+        return
     if now and record.cause == "credential":
         assert any("credential" in one for one in found["assumed"])
         return

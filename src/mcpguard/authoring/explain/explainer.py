@@ -40,6 +40,7 @@ WHY = {
     Cause.ERROR: "a deny that cannot be evaluated refuses, since an error only tightens",
 }
 _NOT_APPROVED = "an ask that holds overrides every allow, and nobody's approval counts for it"
+UNANSWERED = "nobody has answered about this very call by other rules"
 SHOWN = "lists show it: else it is refused as if it did not exist"
 _A_DENY: dict[str, object] = {
     "effect": "deny",
@@ -112,6 +113,9 @@ def _asked(policies: PolicySet, verdict: Deny, session: Session, known: Known) -
     if told.effect == "unknown":
         return told
     more: dict[str, object] = {} if ticket is None else {"approval": _standing(ticket)}
+    if any(one.outcome == "not known" and one.effect == "ask" for one in told.candidates):
+        # A ticket is of all the rules that ask, so it is not known which one would be this call's.
+        more |= {"assumed": (*told.assumed, UNANSWERED)}
     if not approved and refusal and (ticket is None or ticket.answer is not None):
         said = f"{verdict.message} {refusal}"
         more |= {"effect": "deny", "why": _NOT_APPROVED, "message": said, "changes": ()}
