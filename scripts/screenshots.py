@@ -26,20 +26,21 @@ import uvicorn
 from msgspec import structs
 
 from mcpguard.adapters.audit.writer import AuditFile
-from mcpguard.adapters.system.identity import operating_system_user
 from mcpguard.config.loading import load_config
 from mcpguard.console.app import console_app
 from mcpguard.console.desk import Desk
 from mcpguard.console.server import listening
 from mcpguard.core.evidence.chain import Decided, Noticed, Opened, Outcome
-from mcpguard.core.model import Charge, Invocation, Listed
+from mcpguard.core.model import Charge, Invocation, Listed, Principal
 from mcpguard.core.policy import pdp
 from mcpguard.core.policy.session import Session, name_of
-from mcpguard.core.policy.tickets import Ticket
+from mcpguard.core.policy.tickets import Ticket, TicketAnswer
 from mcpguard.serve.interventions import store_of
 
 if TYPE_CHECKING:
     from playwright.sync_api import Page
+
+    from mcpguard.adapters.store.sqlite import SqliteStore
 
 ROOT = Path(__file__).resolve().parent.parent
 PICTURES = ROOT / "docs" / "images"
@@ -100,7 +101,7 @@ rules:
     message: Commands are run by a person's word.
 """
 
-ME = operating_system_user()
+ME = Principal("ada", "os-user")
 AGENT = "claude-code"
 SQL = """\
 -- duplicates of the import of Monday
@@ -272,8 +273,26 @@ def stage(home: Path) -> Path:
             shown=text,
         )
         store.ask(one)
+    other = Invocation(
+        "51d2", "tools/call", ME, now, "cursor", "files", Listed("files", "read_file", "", {}, {}, "")
+    )
+    store.change(other, lambda session: session.admit(pdp.permit_protocol(other)))
+    lasting(store, one)
     store.close()
     return home / "mcpguard.yaml"
+
+
+def lasting(store: SqliteStore, like: Ticket) -> None:
+    """An approval for the session that was used some times."""
+    now = like.created
+    ticket = structs.replace(like, id="c4d1", server="github", target="add_issue_comment", args="1")
+    store.ask(ticket)
+    answer = TicketAnswer(
+        "approved", like.principal, "console", lasts="session", until=now + 28_800, free=("body",)
+    )
+    store.answer(ticket.id, answer)
+    for _ in range(3):
+        store.use(ticket.id, now)
 
 
 def sha(text: str) -> str:
@@ -285,6 +304,7 @@ def sha(text: str) -> str:
 def serving(config: Path) -> Iterator[tuple[Desk, int]]:
     """The console of a configuration, in a thread."""
     desk = Desk(load_config(config))
+    desk.person = f"{ME.source}:{ME.id}"
     sockets = listening(0)
     port = sockets[0].getsockname()[1]
     server = uvicorn.Server(
@@ -319,9 +339,7 @@ def shots(config: Path) -> None:
             views = {
                 "console": f"/tickets/{query}",
                 "console-diff": f"/tickets/{edit}",
-                "console-decisions": "/decisions",
                 "console-sessions": "/sessions",
-                "console-servers": "/servers",
                 "console-story": "/calls/7c1e90b2-10",
             }
             for name, path in views.items():
@@ -339,6 +357,7 @@ def shots(config: Path) -> None:
 def taken(page: Page, name: str) -> None:
     """Take a picture, with as many colours as it needs where `pngquant` is there."""
     path = PICTURES / f"{name}.png"
+    page.locator("[data-held]").first.wait_for(state="detached")
     page.screenshot(path=str(path), animations="disabled")
     if shutil.which("pngquant"):
         subprocess.run(
@@ -349,9 +368,9 @@ def taken(page: Page, name: str) -> None:
 def main() -> int:
     """Stage, serve, and take them."""
     with tempfile.TemporaryDirectory() as folder:
-        os.environ["XDG_STATE_HOME"] = folder
-        home = Path(folder) / "work"
-        home.mkdir()
+        os.environ |= {"XDG_STATE_HOME": folder, "HOME": folder}
+        home = Path(folder) / ".config" / "mcpguard"
+        home.mkdir(parents=True)
         shots(stage(home))
     for path in sorted(PICTURES.glob("console*.png")):
         print(f"{path.relative_to(ROOT)}: {path.stat().st_size:,} bytes")

@@ -46,9 +46,9 @@ DECIDED = Decided(
 )
 
 
-def written(folder: Path) -> Path:
-    """A configuration and its policy in the folder."""
-    (folder / "mcpguard.yaml").write_text(CONFIG)
+def written(folder: Path, more: str = "") -> Path:
+    """A configuration, which ends in `more`, and its policy in the folder."""
+    (folder / "mcpguard.yaml").write_text(CONFIG + more)
     (folder / "p.yaml").write_text(POLICY)
     return folder / "mcpguard.yaml"
 
@@ -56,9 +56,10 @@ def written(folder: Path) -> Path:
 class Browser:
     """Logs in, follows forms, and remembers cookies. `desk` is the console that it looks at."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, more: str = "") -> None:
+        """`more` is the end of the configuration."""
         self.folder = folder
-        self.desk = Desk(load_config(written(folder)))
+        self.desk = Desk(load_config(written(folder, more)))
         self.client = TestClient(
             console_app(self.desk, PORT),
             base_url=HERE,

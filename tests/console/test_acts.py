@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import re
 import sqlite3
 import time
+from pathlib import Path
+from typing import Any
 
 import pytest
 
-from mcpguard.core.policy.tickets import TicketAnswer
+from mcpguard.core.policy.session import name_of
+from mcpguard.core.policy.tickets import TicketAnswer, arguments_digest
 from tests.console.desk import Browser
-from tests.console.test_pages import used
+from tests.console.test_pages import ME, used
 
 
 def test_an_approval_is_stored_with_evidence(browser: Browser) -> None:
@@ -23,6 +27,96 @@ def test_an_approval_is_stored_with_evidence(browser: Browser) -> None:
     assert ticket.answer.lasts == "once"
     assert browser.notices() == ["approval-given"]
     assert "Approved: the call goes on." in browser.see("/?said=approved")
+
+
+@pytest.mark.parametrize(
+    ("lasts", "kind", "seconds"),
+    [("10m", "time", 600), ("8h", "time", 28_800), ("session", "session", 86_400)],
+)
+def test_an_approval_counts_as_long_and_for_what_the_person_chose(
+    browser: Browser, lasts: str, kind: str, seconds: int
+) -> None:
+    browser.asks({"force": True, "branch": "x"}, parts={"force": "1", "branch": "2"}, id="ab12")
+    page = browser.see()
+    assert page.count('name="free"') == 2
+    answer = browser.post(f"{browser.root}/tickets/ab12/approve", lasts=lasts, free=["branch"])
+    assert answer.status_code == 303
+    (ticket,) = browser.desk.store.approved()
+    assert ticket.answer is not None
+    assert (ticket.answer.lasts, ticket.answer.free) == (kind, ("branch",))
+    assert 0 <= time.time() + seconds - ticket.answer.until < 60
+    said = browser.see("/sessions")
+    assert "Approvals in force" in said
+    answer = browser.post(f"{browser.root}/approvals/ab12/end")
+    assert answer.headers["location"] == f"{browser.root}/sessions?said=withdrawn"
+    assert browser.desk.store.approved() == []
+    assert sorted(browser.notices()) == ["approval-ended", "approval-given"]
+    assert "ended" in browser.see()
+
+
+def test_only_arguments_of_the_call_can_be_left_open(browser: Browser) -> None:
+    browser.asks(parts={"force": "1"})
+    answer = browser.post(f"{browser.root}/tickets/t1/approve", lasts="session", free=["other"])
+    assert answer.status_code == 409
+    assert "no argument" in answer.text
+    assert browser.notices() == []
+
+
+def test_an_approval_for_one_call_leaves_nothing_open(browser: Browser) -> None:
+    browser.asks(parts={"force": "1"})
+    browser.post(f"{browser.root}/tickets/t1/approve", lasts="once", free=["force"])
+    (ticket,) = browser.desk.store.approved()
+    assert ticket.answer is not None
+    assert (ticket.answer.lasts, ticket.answer.free) == ("once", ())
+
+
+def test_an_approval_that_is_not_there_cannot_be_ended(browser: Browser) -> None:
+    answer = browser.post(f"{browser.root}/approvals/none/end")
+    assert answer.status_code == 409
+    assert browser.notices() == []
+
+
+def for_good(folder: Path) -> Browser:
+    """A browser of a person who has a policy file of their own, and a call that waits."""
+    browser = Browser(folder, "approvals: {policy: mine.yaml}\n")
+    browser.desk.rulebook.refresh()
+    args = {"force": True, "branch": "x"}
+    about = {"session": name_of(ME, "desk"), "policies": browser.desk.rulebook.digest}
+    browser.login().asks(args, parts=parts_of(args), **about)
+    return browser
+
+
+def parts_of(args: dict[str, Any]) -> dict[str, str]:
+    return {name: arguments_digest(value) for name, value in args.items()}
+
+
+def test_what_is_approved_for_good_is_shown_first_and_written_as_shown(tmp_path: Path) -> None:
+    browser = for_good(tmp_path)
+    shown = browser.post(f"{browser.root}/tickets/t1/approve", lasts="always", free=["branch"])
+    assert shown.status_code == 200, shown.text
+    assert "any value of" in shown.text
+    assert "approves:" in shown.text
+    assert not (tmp_path / "mine.yaml").exists()
+    assert browser.notices() == []
+    seen = re.search(r'name="seen" value="([0-9a-f]{64})"', shown.text)
+    assert seen
+    other = browser.post(f"{browser.root}/tickets/t1/always", seen=seen[1])
+    assert other.status_code == 200  # Other arguments are open than were shown: it is shown again.
+    assert not (tmp_path / "mine.yaml").exists()
+    done = browser.post(f"{browser.root}/tickets/t1/always", seen=seen[1], free=["branch"])
+    assert done.headers["location"] == f"{browser.root}/?said=standing"
+    assert "approves: [p/push]" in (tmp_path / "mine.yaml").read_text()
+    assert "The rule is written" in browser.see("/?said=standing")
+    assert sorted(browser.notices()) == ["approval-given", "approval-standing"]
+    browser.desk.store.close()
+
+
+def test_without_a_file_of_ones_own_nothing_is_approved_for_good(browser: Browser) -> None:
+    browser.asks(parts={"force": "1"})
+    answer = browser.post(f"{browser.root}/tickets/t1/approve", lasts="always")
+    assert answer.status_code == 409
+    assert "there is no policy file of your own" in answer.text
+    assert browser.notices() == []
 
 
 def test_a_refusal_keeps_the_reason_in_one_line(browser: Browser) -> None:

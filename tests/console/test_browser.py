@@ -12,7 +12,7 @@ import pytest
 from playwright.sync_api import Browser, Page, expect, sync_playwright
 
 from tests.console.chromium import Terminal, chromium, logged_in, window
-from tests.wire.session import Guard, puppet
+from tests.wire.session import Guard, eventually, puppet
 
 pytestmark = pytest.mark.browser
 
@@ -40,7 +40,11 @@ def browser() -> Iterator[Browser]:
 @pytest.fixture(scope="module")
 def guard(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Guard]:
     folder = tmp_path_factory.mktemp("guard")
-    more = {"approvals": {"wait_seconds": 60}, "session": {"path": str(folder / "state")}, "agent": "desk"}
+    more = {
+        "approvals": {"wait_seconds": 60, "policy": "mine.yaml"},
+        "session": {"path": str(folder / "state")},
+        "agent": "desk",
+    }
     one = Guard(folder, {"p": puppet()}, RULES, **more)
     one.hello()
     yield one
@@ -105,7 +109,7 @@ def test_a_call_that_waits_appears_and_is_approved_by_a_click(guard: Guard, page
     expect(page).to_have_title("(1) p/echo · mcpguard".replace("p/echo", "Waiting"))
     expect(page.locator(".value").first).to_have_text("hello <b>there</b> \\u202e")
     quiet(page)
-    page.get_by_role("button", name="Approve once").click()
+    page.get_by_role("button", name="Approve").click()
     expect(page.locator(".said")).to_have_text("Approved: the call goes on.")
     assert "hello" in text(guard, number)
     expect(page.locator("h1")).to_have_text("Nothing waits for you")
@@ -137,6 +141,44 @@ def test_approving_by_keys_takes_two(guard: Guard, page: Page) -> None:
     page.keyboard.press("Enter")
     expect(page.locator(".said")).to_have_text("Approved: the call goes on.")
     assert "keys" in text(guard, number)
+
+
+def test_an_approval_for_the_session_is_given_and_ended(guard: Guard, page: Page) -> None:
+    number = calls(guard, "echo", text="lasting", to="a")
+    expect(page.locator("h1")).to_have_text("p/echo")
+    quiet(page)
+    expect(page.locator(".any").first).to_be_hidden()
+    page.get_by_label("How long").select_option("session")
+    page.locator('[name=free][value="to"]').check()
+    page.get_by_role("button", name="Approve").click()
+    expect(page.locator(".said")).to_have_text("Approved: the call goes on.")
+    assert "lasting" in text(guard, number)
+    assert guard.text("echo", text="lasting", to="b") == "lasting"
+    page.keyboard.press("3")
+    expect(page.locator(".approvals")).to_contain_text("used 2 times")
+    page.get_by_text("End…", exact=True).click()
+    page.get_by_role("button", name="End the approval").click()
+    expect(page.locator(".said")).to_contain_text("The approval is ended")
+    expect(page.locator(".approvals")).to_have_count(0)
+
+
+def test_what_would_be_approved_for_good_is_shown_as_a_diff(guard: Guard, page: Page) -> None:
+    number = calls(guard, "echo", text="for good")
+    expect(page.locator("h1")).to_have_text("p/echo")
+    quiet(page)
+    page.get_by_label("How long").select_option("always")
+    page.get_by_role("button", name="Approve").click()
+    expect(page.locator("h1")).to_have_text("Approve p/echo for good")
+    expect(page.locator(".line.plus").first).to_contain_text("approved for good")
+    assert not (guard.folder / "mine.yaml").exists()
+    quiet(page)
+    page.keyboard.press("a")
+    page.keyboard.press("Enter")
+    expect(page.locator(".said")).to_contain_text("The rule is written")
+    assert text(guard, number) == "for good"
+    assert "approves: [test/echo]" in (guard.folder / "mine.yaml").read_text()
+    eventually(lambda: b"policies" in guard.stderr, "the rule is in force")
+    assert guard.text("echo", text="for good") == "for good"
 
 
 def test_a_button_that_has_just_come_does_nothing(guard: Guard, page: Page) -> None:
@@ -198,7 +240,7 @@ def test_a_person_approves_without_scripts(guard: Guard, browser: Browser, termi
         page.goto(terminal.another_link())
         page.get_by_role("button", name="Open the console").click()
         expect(page.locator("h1")).to_have_text("p/echo")
-        page.get_by_role("button", name="Approve once").click()
+        page.get_by_role("button", name="Approve").click()
         expect(page.locator(".said")).to_have_text("Approved: the call goes on.")
         assert "plain" in text(guard, number)
         page.get_by_role("link", name="Decisions", exact=True).click()

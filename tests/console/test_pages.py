@@ -76,7 +76,7 @@ def test_a_call_is_shown_with_why_it_is_asked(browser: Browser) -> None:
         assert part in said
     assert "1 call waits" in said
     assert "branch" in said
-    assert "Approve once" in said
+    assert "Approve a" in said
 
 
 def test_the_oldest_comes_first_and_each_has_an_address(browser: Browser) -> None:

@@ -1,55 +1,148 @@
-"""What a person does on the page: answers a ticket, clears a label, ends a session.
+"""What a person does on the page: answers a ticket, ends an approval, clears a label, ends a session.
 
 Law of this file: each is a form of our own page, by who is logged in; what it changes is changed by
-`serve/interventions.py`, with evidence first.
+`serve/interventions.py` and `authoring/suggest`, with evidence first. A rule is written only as it was shown.
 """
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
+from hashlib import sha256
+from hmac import compare_digest
 from typing import TYPE_CHECKING
 
 from starlette.responses import RedirectResponse, Response
 
-from mcpguard.console.pages import message
-from mcpguard.core.errors import AuditError, SessionError
-from mcpguard.core.policy.tickets import TicketAnswer
-from mcpguard.serve.interventions import clear_label, end_session, give, waiting_ticket
+from mcpguard.authoring.suggest.standing import apply, own_policy, proposal
+from mcpguard.console.diffs import patch_lines
+from mcpguard.console.pages import message, page
+from mcpguard.core.errors import McpGuardError, SessionError
+from mcpguard.core.policy.tickets import TicketAnswer, latest_end
+from mcpguard.serve.interventions import (
+    clear_label,
+    end_approval,
+    end_session,
+    give,
+    must_count,
+    waiting_ticket,
+)
 
 if TYPE_CHECKING:
     from starlette.requests import Request
 
     from mcpguard.adapters.store.sqlite import KnownSession
+    from mcpguard.authoring.suggest.own_policy import Proposal
     from mcpguard.console.desk import Desk
+    from mcpguard.core.policy.tickets import Ticket
 
 Form = dict[str, list[str]]
 
+SECONDS = {"10m": 600.0, "1h": 3_600.0, "8h": 28_800.0}
+"""By what a form calls it, how long an approval counts."""
 MOST_REASON = 500
 
 
 def approve(desk: Desk, request: Request, form: Form) -> Response:
-    """The call goes on."""
-    return _answered(desk, request, TicketAnswer("approved", desk.person, "console", desk.groups))
+    """The call goes on; or the rule is shown that would approve it for good."""
+
+    def work() -> Response:
+        ticket = waiting_ticket(desk.store, request.path_params["ticket"])
+        given = answer_of(desk, ticket, form)
+        if first(form, "lasts") == "always":
+            return _shown(desk, request, ticket, free_of(form))
+        give(desk.config, desk.store, ticket, given)
+        return _to(desk, "/", "approved")
+
+    return _tried(desk, request, "Nothing was answered", work)
+
+
+def answer_of(desk: Desk, ticket: Ticket, form: Form) -> TicketAnswer:
+    """The approval that a form says."""
+    said, now = first(form, "lasts"), time.time()
+    if said == "session":
+        until = latest_end(ticket, "session", now)
+        return TicketAnswer(
+            "approved", desk.person, "console", desk.groups, lasts="session", until=until, free=free_of(form)
+        )
+    if said in SECONDS:
+        until = min(now + SECONDS[said], latest_end(ticket, "time", now))
+        return TicketAnswer(
+            "approved", desk.person, "console", desk.groups, lasts="time", until=until, free=free_of(form)
+        )
+    return TicketAnswer("approved", desk.person, "console", desk.groups)
+
+
+def free_of(form: Form) -> tuple[str, ...]:
+    """The arguments that may have any value."""
+    return tuple(dict.fromkeys(form.get("free", ())))
+
+
+def always(desk: Desk, request: Request, form: Form) -> Response:
+    """The rule that was shown is written, and the call goes on."""
+
+    def work() -> Response:
+        ticket = waiting_ticket(desk.store, request.path_params["ticket"])
+        given = TicketAnswer("approved", desk.person, "console", desk.groups)
+        must_count(desk.config, ticket, given)
+        made = proposal(own_policy(desk.config), ticket, free_of(form))
+        if not compare_digest(first(form, "seen").encode(), digest_of(made).encode()):
+            return _shown(desk, request, ticket, free_of(form))
+        apply(desk.config, ticket, free_of(form), desk.person)
+        give(desk.config, desk.store, ticket, given)
+        return _to(desk, "/", "standing")
+
+    return _tried(desk, request, "No rule was written", work)
+
+
+def _shown(desk: Desk, request: Request, ticket: Ticket, free: tuple[str, ...]) -> Response:
+    """The page with the rule and its tests, as a diff."""
+    must_count(desk.config, ticket, TicketAnswer("approved", desk.person, "console", desk.groups))
+    made = proposal(own_policy(desk.config), ticket, free)
+    return page(
+        desk,
+        request,
+        "always.html",
+        "always",
+        ticket=ticket,
+        free=free,
+        lines=patch_lines(made.diff.removesuffix("\n")),
+        seen=digest_of(made),
+        path=desk.config.own_policy,
+    )
+
+
+def digest_of(made: Proposal) -> str:
+    """The sha256 (hex) of what is shown of a rule."""
+    return sha256(made.diff.encode()).hexdigest()
 
 
 def deny(desk: Desk, request: Request, form: Form) -> Response:
-    """It does not."""
-    reason = " ".join(_first(form, "reason").split())[:MOST_REASON]
-    return _answered(desk, request, TicketAnswer("denied", desk.person, "console", desk.groups, reason))
+    """The call does not go on."""
 
-
-def _answered(desk: Desk, request: Request, answer: TicketAnswer) -> Response:
-    try:
+    def work() -> Response:
+        reason = " ".join(first(form, "reason").split())[:MOST_REASON]
         ticket = waiting_ticket(desk.store, request.path_params["ticket"])
+        answer = TicketAnswer("denied", desk.person, "console", desk.groups, reason)
         give(desk.config, desk.store, ticket, answer)
-    except (SessionError, AuditError) as problem:
-        return message(desk, request, "Nothing was answered", str(problem), 409)
-    return RedirectResponse(f"{desk.root}/?said={answer.verdict}", 303)
+        return _to(desk, "/", "denied")
+
+    return _tried(desk, request, "Nothing was answered", work)
+
+
+def withdraw(desk: Desk, request: Request, form: Form) -> Response:
+    """An approval that lasts is ended."""
+
+    def work() -> Response:
+        end_approval(desk.config, desk.store, request.path_params["ticket"], f"{desk.person} (console)")
+        return _to(desk, "/sessions", "withdrawn")
+
+    return _tried(desk, request, "Nothing was ended", work)
 
 
 def clear(desk: Desk, request: Request, form: Form) -> Response:
     """A label is taken off a session."""
-    label = _first(form, "label")
+    label = first(form, "label")
     return _changed(desk, request, lambda one: clear_label(desk.config, desk.store, one, label), "cleared")
 
 
@@ -59,16 +152,28 @@ def end(desk: Desk, request: Request, form: Form) -> Response:
 
 
 def _changed(desk: Desk, request: Request, change: Callable[[KnownSession], None], said: str) -> Response:
-    name = request.path_params["session"]
-    try:
+    def work() -> Response:
+        name = request.path_params["session"]
         found = next((one for one in desk.store.known() if one.name == name), None)
         if found is None:
             raise SessionError("there is no such session any more")
         change(found)
-    except (SessionError, AuditError) as problem:
-        return message(desk, request, "Nothing was changed", str(problem), 409)
-    return RedirectResponse(f"{desk.root}/sessions?said={said}", 303)
+        return _to(desk, "/sessions", said)
+
+    return _tried(desk, request, "Nothing was changed", work)
 
 
-def _first(form: Form, name: str) -> str:
+def _tried(desk: Desk, request: Request, title: str, work: Callable[[], Response]) -> Response:
+    try:
+        return work()
+    except McpGuardError as problem:
+        return message(desk, request, title, str(problem), 409)
+
+
+def _to(desk: Desk, path: str, said: str) -> Response:
+    return RedirectResponse(f"{desk.root}{path}?said={said}", 303)
+
+
+def first(form: Form, name: str) -> str:
+    """The first value of a field, "" for none."""
     return form.get(name, [""])[0]

@@ -20,6 +20,7 @@ EFFECTS = {
     "approval-given": "approved",
     "approval-refused": "denied",
     "approval-void": "withheld",
+    "approval-ended": "withheld",
 }
 """By what a notice says, the effect whose sign stands with it."""
 

@@ -51,6 +51,8 @@ def console_app(desk: Desk, port: int) -> ASGIApp:
         Route("/tickets/{ticket}/arguments.txt", _view(desk, waiting.arguments)),
         Route("/tickets/{ticket}/approve", _act(desk, acts.approve), methods=["POST"]),
         Route("/tickets/{ticket}/deny", _act(desk, acts.deny), methods=["POST"]),
+        Route("/tickets/{ticket}/always", _act(desk, acts.always), methods=["POST"]),
+        Route("/approvals/{ticket}/end", _act(desk, acts.withdraw), methods=["POST"]),
         Route("/decisions", _view(desk, decisions.decisions)),
         Route("/sessions", _view(desk, sessions.sessions)),
         Route("/sessions/{session}/clear", _act(desk, acts.clear), methods=["POST"]),

@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from typing import Any, Literal
 
 from markupsafe import Markup, escape
-from msgspec import Struct
+from msgspec import Struct, structs
 
 from mcpguard.adapters.system.terminal import plain
 from mcpguard.console.diffs import DiffLine, compared, is_patch, pair_in, patch_lines
@@ -53,7 +53,8 @@ class ShownLine(Struct, frozen=True):
 
 class ShownValue(Struct, frozen=True):
     """An argument, or a part of one. `name` is None for what stands in a list; `text` is what is seen, `rest`
-    is folded after it, and `cut` characters are not on the page. `language` names what it is read as."""
+    is folded after it, and `cut` characters are not on the page. `language` names what it is read as. `keys`
+    are the names of the arguments that it shows."""
 
     name: Markup | None
     kind: Kind
@@ -64,6 +65,7 @@ class ShownValue(Struct, frozen=True):
     language: str = ""
     members: tuple[ShownValue, ...] = ()
     lines: tuple[ShownLine, ...] = ()
+    keys: tuple[str, ...] = ()
 
 
 class ShownArguments(Struct, frozen=True):
@@ -116,13 +118,13 @@ class _Reading:
         pair = pair_in(value)
         if pair is not None:
             old, new = pair
-            yield self._edit(f"{old} → {new}", compared(value[old], value[new]))
+            yield self._edit(f"{old} → {new}", compared(value[old], value[new]), pair)
         others = [(name, one) for name, one in value.items() if pair is None or name not in pair]
         for number, (name, one) in enumerate(others):
             if number >= MOST_MEMBERS or self.pieces <= 0:
                 yield self._left_out(others[number:])
                 return
-            yield self.value(name, one, depth)
+            yield structs.replace(self.value(name, one, depth), keys=(name,))
 
     def value(self, name: str | None, value: Any, depth: int) -> ShownValue:
         self.pieces -= 1
@@ -160,7 +162,7 @@ class _Reading:
 
     def _text(self, name: str, called: Markup | None, text: str) -> ShownValue:
         if is_patch(name, text):
-            return self._edit(name, patch_lines(text))
+            return self._edit(name, patch_lines(text), (name,))
         if _SHELL_NAMES.match(name):
             return self._code(called, text, "shell")
         if _SQL_NAMES.search(name) and _SQL.match(text):
@@ -192,18 +194,18 @@ class _Reading:
             language=language or "",
         )
 
-    def _edit(self, name: str, lines: list[DiffLine]) -> ShownValue:
+    def _edit(self, name: str, lines: list[DiffLine], keys: tuple[str, ...]) -> ShownValue:
         shown: list[ShownLine] = []
         for number, line in enumerate(lines):
             if self.left <= 0:
                 cut = sum(len(one.text) + sum(map(len, one.folded)) for one in lines[number:])
                 self.cut += cut
-                return ShownValue(marked(name), "diff", lines=tuple(shown), cut=cut)
+                return ShownValue(marked(name), "diff", lines=tuple(shown), cut=cut, keys=keys)
             self.left -= OF_A_LINE * (1 + len(line.folded))
             folded = tuple(self._spent(one, MOST_OF_A_TEXT) for one in line.folded)
             self.folded += sum(map(len, line.folded))
             shown.append(ShownLine(line.sign, self._spent(line.text, MOST_OF_A_TEXT), folded))
-        return ShownValue(marked(name), "diff", lines=tuple(shown))
+        return ShownValue(marked(name), "diff", lines=tuple(shown), keys=keys)
 
     def _spent(self, text: str, most: int) -> Markup:
         """`text` as far as there is room for it."""

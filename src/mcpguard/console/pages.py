@@ -11,6 +11,7 @@ from datetime import UTC, datetime
 from functools import cache
 from hashlib import sha256
 from importlib import resources
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
@@ -93,6 +94,7 @@ def _templates() -> Environment:
         "span": span,
         "count": count,
         "short": short,
+        "near": near,
     }
     return found
 
@@ -123,6 +125,12 @@ def span(seconds: float) -> str:
 def count(number: int, one: str, many: str = "") -> str:
     """So many of something."""
     return f"{number:,} {one if number == 1 else many or one + 's'}"
+
+
+def near(path: Path) -> str:
+    """A path, with `~` for the home of who started the console."""
+    home = Path.home()
+    return f"~/{path.relative_to(home)}" if path.is_relative_to(home) else str(path)
 
 
 def short(text: str, most: int = 12) -> Markup:

@@ -97,10 +97,11 @@ class Watch:
     def _waiting(self) -> object:
         try:
             ids = [one.id for one in self._store.waiting()]
+            approved = [(one.id, one.uses) for one in self._store.approved()]
         except SessionError as problem:
             return str(problem)
         self.waiting = len(ids)
-        return ids
+        return ids, approved
 
     def _sessions(self) -> object:
         try:

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
     from mcpguard.adapters.store.sqlite import KnownSession
     from mcpguard.console.desk import Desk
+    from mcpguard.core.policy.tickets import Ticket
 
 MOST_TOOLS = 8
 MOST_SESSIONS = 60
@@ -49,12 +50,14 @@ def sessions(desk: Desk, request: Request) -> Response:
     """All that have not ended."""
     problem = ""
     known: list[KnownSession] = []
+    approvals: list[Ticket] = []
     try:
         known = desk.store.known()
+        approvals = desk.store.approved()
     except SessionError as failure:
         problem = str(failure)
     desk.rulebook.refresh()
-    said = request.query_params.get("said")
+    said = request.query_params.get("said", "")
     return page(
         desk,
         request,
@@ -63,13 +66,15 @@ def sessions(desk: Desk, request: Request) -> Response:
         cards=[_card(desk, one) for one in known[:MOST_SESSIONS]],
         more=len(known) - MOST_SESSIONS,
         problem=problem,
-        said=said if said in SAID else "",
+        said=SAID.get(said, ""),
+        approvals=approvals[:MOST_SESSIONS],
     )
 
 
 SAID = {
     "cleared": "The label is cleared.",
     "ended": "The session is ended: it starts over with its next call.",
+    "withdrawn": "The approval is ended: the next such call is asked about again.",
 }
 """What the page may be asked to say first."""
 

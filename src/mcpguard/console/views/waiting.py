@@ -80,9 +80,11 @@ def _page(desk: Desk, request: Request, chosen: Ticket | None, problem: str = ""
     desk.watch.waiting = len(queue)
     one = chosen or (queue[0] if queue else None)
     with desk.lock:
+        desk.evidence.poll()
         shown = None if one is None else _shown(desk, one, sessions)
         answered = _answered(desk)
         recent = [] if queue else [call for _, call in zip(range(6), desk.evidence.newest(), strict=False)]
+    said = request.query_params.get("said", "")
     return page(
         desk,
         request,
@@ -94,14 +96,26 @@ def _page(desk: Desk, request: Request, chosen: Ticket | None, problem: str = ""
         recent=recent,
         alone=chosen is not None,
         effect_of=effect_of,
+        lasts=LASTS,
         problem=problem,
-        said=request.query_params.get("said", "") if request.query_params.get("said") in SAID else "",
+        said=SAID.get(said, ""),
+        denied=said == "denied",
     )
 
 
+LASTS = (
+    ("once", "once"),
+    ("10m", "for 10 minutes"),
+    ("1h", "for an hour"),
+    ("8h", "for 8 hours"),
+    ("session", "for this session"),
+    ("always", "always…"),
+)
+"""How long an approval counts: what the form says, and what a person reads."""
 SAID = {
     "approved": "Approved: the call goes on.",
     "denied": "Denied: the agent was told.",
+    "standing": "The rule is written and in force, and the call goes on.",
 }
 """What a page may be asked to say first."""
 
