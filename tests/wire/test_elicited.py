@@ -1,11 +1,12 @@
 """The channel `client` over the wire: the caller's own client is asked, over every transport and in both eras."""
 
 import contextlib
+import shutil
 
 import pytest
 
 from tests.wire.http_session import HttpGuard
-from tests.wire.session import Guard, eventually, puppet
+from tests.wire.session import Guard, eventually, puppet, verify
 from tests.wire.test_approvals import approved, at_terminal, ticket
 from tests.wire.voices import VOICES
 
@@ -137,3 +138,22 @@ def test_a_question_that_nobody_answers_is_withdrawn(start, tmp_path):
     guard.hello(capabilities={"elicitation": {}})
     assert "The user was asked and has not answered" in str(guard.call("echo", text="x"))
     eventually(lambda: guard.notifications("notifications/cancelled"), "a withdrawn question")
+
+
+def test_the_process_ends_in_order_though_a_question_is_open(voice):
+    asked(voice, begun(voice))
+    voice.guard.signal(15)
+    assert voice.guard.wait() == 0
+    assert verify(voice.guard.audit_folder)[0] == 0
+
+
+def test_a_state_file_that_is_gone_refuses_what_the_client_approves(voice, tmp_path):
+    call = begun(voice)
+    question = asked(voice, call)
+    shutil.rmtree(tmp_path / "s")
+    answer = voice.answer(said(voice, question, YES) or call)
+    if voice.modern:  # The ticket is gone, so its answer is for none: the client is asked anew.
+        assert answer["result"]["resultType"] == "input_required"
+    else:
+        assert "Whether a person has answered cannot be known now" in str(answer)
+    assert approved(voice.guard.folder) == []
