@@ -228,7 +228,7 @@ class AskEntry(Filled):
         "call. Default: whoever uses one of the channels.",
     )
     show: Items[str] = Field(
-        (), description="Names of arguments that stand first, and that notices carry. All are shown anyway."
+        (), description="Names of arguments that stand first, and that alerts carry. All are shown anyway."
     )
 
     standing: bool = Field(
