@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -11,6 +12,7 @@ from typing import Any
 import pytest
 from msgspec import structs
 
+from mcpguard.adapters.system.files import take_lock
 from mcpguard.authoring.suggest.appending import with_item
 from mcpguard.authoring.suggest.rules import SuggestError, constant
 from mcpguard.authoring.suggest.standing import apply, own_policy, proposal
@@ -412,3 +414,48 @@ def test_a_file_of_tests_of_another_layout_is_left_alone(home: Path) -> None:
 def test_what_only_another_agent_is_asked_about_has_a_test_all_the_same(home: Path) -> None:
     made = proposal(own_policy(load_config(home / "mcpguard.yaml")), asked({"n": 1}), ("n",))
     assert "but with one more argument, is asked about" in made.tests_text
+
+
+def test_a_file_that_would_be_too_large_to_read_is_not_written(
+    home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("mcpguard.authoring.suggest.own_policy.SIZE_LIMIT", 300)
+    with pytest.raises(SuggestError, match="would become larger than 300 bytes"):
+        applied(home, asked())
+    assert not (home / "my-approvals.yaml").exists()
+
+
+def test_a_value_that_only_others_are_asked_about_is_told_apart_by_what_is(home: Path) -> None:
+    (home / "work.yaml").write_text(WORK.replace("message: Others see it.", "when: args.branch == 'b'"))
+    text = proposal(own_policy(load_config(home / "mcpguard.yaml")), asked()).tests_text
+    assert "but with another force, is asked about" in text
+
+
+def test_where_nothing_else_is_asked_about_there_is_one_test(home: Path) -> None:
+    (home / "work.yaml").write_text(
+        WORK.replace("message: Others see it.", 'when: \'args == {"branch": "b"} && client.agent == "desk"\'')
+    )
+    text = proposal(own_policy(load_config(home / "mcpguard.yaml")), asked({"branch": "b"})).tests_text
+    assert text.count("- name:") == 1
+
+
+def test_who_waits_too_long_for_another_writer_hears_it(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("mcpguard.authoring.suggest.own_policy.PATIENCE", 0.0)
+    (home / "sessions").mkdir()
+    held = take_lock(home / "sessions" / "own-policy.lock", 0, 0.01)
+    try:
+        with pytest.raises(SuggestError, match="another is writing to your policy file"):
+            applied(home, asked())
+    finally:
+        os.close(held)
+    assert not (home / "my-approvals.yaml").exists()
+
+
+@pytest.mark.parametrize("beside", ["{id: all, effect: allow}", "{id: all, effect: allow, tools: [push]}"])
+def test_check_does_not_take_it_for_idle_beside_a_wide_allow(
+    home: Path, capsys: pytest.CaptureFixture[str], beside: str
+) -> None:
+    (home / "work.yaml").write_text(WORK + f"  - {beside}\n")
+    applied(home, asked())
+    main(["check", "--config", str(home / "mcpguard.yaml")])
+    assert "it changes nothing" not in capsys.readouterr().out

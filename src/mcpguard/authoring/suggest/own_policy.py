@@ -23,7 +23,7 @@ from mcpguard.authoring.suggest.appending import with_item
 from mcpguard.authoring.suggest.rules import SuggestError, constant
 from mcpguard.authoring.tests.cases import PolicyTests
 from mcpguard.authoring.tests.rehearsal import rehearse
-from mcpguard.config.policies import present, read_document
+from mcpguard.config.policies import SIZE_LIMIT, present, read_document
 from mcpguard.core.document.reading import Document
 from mcpguard.core.errors import PolicyError
 from mcpguard.core.model import Json
@@ -123,6 +123,9 @@ def drafted(own: OwnPolicy, drafts: list[Draft]) -> Proposal:
     load."""
     policy_text, _ = with_rules(own, [draft.rule for draft in drafts])
     tests_text = _with_cases(own, drafts)
+    for path, text in ((own.path, policy_text), (own.tests, tests_text)):
+        if len(text.encode()) > SIZE_LIMIT:
+            raise SuggestError(f"{path} would become larger than {SIZE_LIMIT} bytes, and could not be read")
     ids = ", ".join(draft.id for draft in drafts)
     return Proposal(ids, policy_text, tests_text, _diff(own, policy_text, tests_text))
 

@@ -72,8 +72,11 @@ def _shadowed(subject: LintSubject) -> Iterator[Problem]:
 def _makes_idle(wide: PlacedRule, narrow: PlacedRule) -> bool:
     if wide is narrow or wide.written.effect != narrow.written.effect or not covers(wide, narrow):
         return False
+    if not narrow.rule.approves <= wide.rule.approves:
+        return False
     # Of two rules that are the same, the second is one too many.
     same = _certain(narrow) and covers(narrow, wide) and not wide.rule.adds and not wide.written.message
+    same = same and wide.rule.approves <= narrow.rule.approves
     return not same or _place(wide) < _place(narrow)
 
 
