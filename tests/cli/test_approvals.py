@@ -14,7 +14,9 @@ from msgspec import structs
 from mcpguard.adapters.store.sqlite import SqliteStore
 from mcpguard.cli import approvals, main
 from mcpguard.cli.parser import configured
+from mcpguard.config.policies import load_policies
 from mcpguard.core.policy.tickets import AnswerTerms, Ticket, TicketAnswer
+from mcpguard.core.redaction.detectors import OPT_IN
 from mcpguard.serve.interventions import end_session
 from tests.adapters.store.test_store import TICKET, given_by
 from tests.adapters.store.test_store import said as answered
@@ -231,10 +233,10 @@ def test_an_approval_for_the_session_says_all_that_it_allows(
     says.append("y")
     assert main(["approve", "t1", "--for-session", "--any", "text", "--any", "text"]) == 0
     asked = says[1]
-    assert "This allows every call of tools/call s/push by os-user:ada with desk" in asked
+    assert "This allows tools/call s/push as often as os-user:ada with desk calls it," in asked
     assert "until the session ends, and until " in asked
     assert "with any value of: text\n" in asked
-    assert "with these as shown: list\n" in asked
+    assert "with the values shown of: list\n" in asked
     assert (given(home).lasts, given(home).free) == ("session", ("text",))
     assert 86_000 < given(home).until - time.time() <= 86_400
     ((_, detail),) = notices(home)
@@ -298,7 +300,10 @@ def test_approvals_in_force_are_listed_and_a_person_ends_one(
     listed = capsys.readouterr().out
     assert "no call waits for an approval" in listed
     assert "ANY VALUE OF" in listed
-    assert "or the session's end" in listed
+    assert "void: the policies have changed" in listed
+    (home / "p.yaml").write_text("no policy")
+    main(["approvals"])
+    assert "void: the policies have changed" in capsys.readouterr().out
     main(["approvals", "--json"])
     (found,) = json.loads(capsys.readouterr().out)["in_force"]
     assert (found["ticket"], found["uses"], found["free"], found["lasts"]) == ("t1", 1, ["text"], "session")
@@ -339,3 +344,15 @@ def test_an_approval_goes_with_its_session(home: Path, capsys: Capture, says: li
     with sqlite3.connect(home / "sessions" / "state.sqlite") as database:
         database.execute("UPDATE sessions SET state = x'00'")
     assert store(home).approved() == []
+
+
+def test_an_approval_under_the_present_policies_says_until_when(
+    home: Path, capsys: Capture, says: list[str]
+) -> None:
+    policies = load_policies(configured(None).policies, OPT_IN)
+    ask(home, policies=policies.digest)
+    says.append("y")
+    main(["approve", "t1", "--for-session"])
+    capsys.readouterr()
+    main(["approvals"])
+    assert "or the session's end" in capsys.readouterr().out

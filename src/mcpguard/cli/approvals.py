@@ -68,8 +68,9 @@ def execute(args: argparse.Namespace) -> int:
         return 0
     print(table([_HEAD, *map(_row, waiting)]) if waiting else "no call waits for an approval")
     if in_force:
+        current = _digest(config)
         print()
-        print(table([_IN_FORCE, *map(_in_force, in_force)]))
+        print(table([_IN_FORCE, *(_in_force(one, current) for one in in_force)]))
     return 0
 
 
@@ -92,8 +93,22 @@ def _row(one: Ticket) -> tuple[str, ...]:
     return one.id, waits, one.principal, one.agent or "", one.summary, ", ".join(one.rules)
 
 
-def _in_force(one: Ticket) -> tuple[str, ...]:
+def _digest(config: Config) -> str:
+    """That of the policies as they are written now; "" where they do not load."""
+    from mcpguard.config.policies import load_policies
+    from mcpguard.core.errors import PolicyError
+    from mcpguard.core.redaction.detectors import OPT_IN
+
+    try:
+        return load_policies(config.policies, OPT_IN).digest
+    except PolicyError:
+        return ""
+
+
+def _in_force(one: Ticket, policies: str) -> tuple[str, ...]:
     until = _time(one.ends) + (" or the session's end" if one.lasts == "session" else "")
+    if one.policies != policies:
+        until = "void: the policies have changed"
     by = "" if one.answer is None else f"{one.answer.by} ({one.answer.via})"
     free = "" if one.answer is None else _listed(one.answer.free)
     uses = "once" if one.lasts == "once" else str(one.uses)
@@ -165,10 +180,10 @@ def _question(ticket: Ticket, given: TicketAnswer) -> str:
     until = f"until {_time(given.until)}"
     fixed = [name for name in ticket.parts if name not in given.free]
     lines = [
-        f"This allows every call of {ticket.summary} by {who}",
-        f"  {until}" if given.lasts == "time" else f"  until the session ends, and {until} at the latest",
+        f"This allows {ticket.summary} as often as {who} calls it,",
+        f"  {until}" if given.lasts == "time" else f"  until the session ends, and {until} at the latest,",
         f"  with any value of: {_listed(given.free)}" if given.free else "",
-        f"  with these as shown: {_listed(fixed)}" if given.free and fixed else "",
+        f"  with the values shown of: {_listed(fixed)}" if given.free and fixed else "",
         "  with every argument as shown" if not given.free else "",
         "unless the policies or what the server lists change.",
     ]

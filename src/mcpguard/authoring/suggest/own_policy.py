@@ -58,13 +58,14 @@ class Draft(Struct, frozen=True):
 
 class OwnPolicy(Struct, frozen=True):
     """The person's own policy file and its tests, as they are now ("" where there is none), beside the
-    `others` that are in force. `files` are these as a file of tests names them, by the policy's name, and
-    `entries` the same with their params, as YAML."""
+    `others` that are in force; `owner` is who it would belong to. `files` are the others as a file of tests
+    names them, by the policy's name, and `entries` the same with their params, as YAML."""
 
     path: Path
     text: str
     tests: Path
     tests_text: str
+    owner: str
     others: tuple[CompiledPolicy, ...]
     files: dict[str, str]
     entries: dict[str, str]
@@ -97,6 +98,8 @@ def own_policy(config: Config) -> OwnPolicy:
 def policy_at(config: Config, path: Path) -> OwnPolicy:
     """The one at `path`. Raises PolicyError where a policy does not load."""
     tests = path.with_name(f"{path.stem}_test{path.suffix or '.yaml'}")
+    from mcpguard.adapters.system.identity import operating_system_user
+
     others: list[CompiledPolicy] = []
     files: dict[str, str] = {}
     entries: dict[str, str] = {}
@@ -108,7 +111,8 @@ def policy_at(config: Config, path: Path) -> OwnPolicy:
         name, where = compiled.policy.policy, os.path.relpath(file.path, tests.parent)
         files[name] = where
         entries[name] = constant({"file": where, "params": file.params} if file.params else where)
-    return OwnPolicy(path, _text(path), tests, _text(tests), tuple(others), files, entries)
+    owner = operating_system_user().id
+    return OwnPolicy(path, _text(path), tests, _text(tests), owner, tuple(others), files, entries)
 
 
 def _text(path: Path) -> str:
@@ -133,7 +137,8 @@ def drafted(own: OwnPolicy, drafts: list[Draft]) -> Proposal:
 def with_rules(own: OwnPolicy, rules: list[list[str]]) -> tuple[str, PolicySet]:
     """The text with these rules at its end, and the policies as they would be. Raises SuggestError where
     something else would change, PolicyError where it does not load."""
-    text: str | None = own.text or f"{_HEAD}\nversion: 1\npolicy: {own.name}\nrules:\n"
+    head = [_HEAD, "version: 1", f"policy: {own.name}", f"owner: {constant(own.owner)}", "rules:", ""]
+    text: str | None = own.text or "\n".join(head)
     for rule in rules:
         text = None if text is None else with_item(text, "rules", rule)
     by_hand = _BY_HAND.format(own.path, "\n".join(line for rule in rules for line in rule))

@@ -230,7 +230,7 @@ def _closed(group: Group, since: datetime) -> Draft:
     calls = f"{count} calls were" if count > 1 else "1 call was"
     approves = [f"  approves: [{', '.join(key.asked_by)}]"] if key.asked_by else []
     lines_of = [
-        f"# Since {since.date().isoformat()} {calls} {became}; the last: {group.calls[-1]}.",
+        f"# Since {since.date().isoformat()}, {calls} {became}; the last: {group.calls[-1]}.",
         "# Records have no arguments. In the place of `false`, say which ones are meant.",
         f"- id: {rule}",
         "  effect: allow",
