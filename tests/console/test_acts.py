@@ -95,6 +95,7 @@ def test_what_is_approved_for_good_is_shown_first_and_written_as_shown(tmp_path:
     shown = browser.post(f"{browser.root}/tickets/t1/approve", lasts="always", free=["branch"])
     assert shown.status_code == 200, shown.text
     assert "any value of" in shown.text
+    assert browser.desk.rulebook.problem == ""
     assert "approves:" in shown.text
     assert not (tmp_path / "mine.yaml").exists()
     assert browser.notices() == []
@@ -115,7 +116,7 @@ def test_without_a_file_of_ones_own_nothing_is_approved_for_good(browser: Browse
     browser.asks(parts={"force": "1"})
     answer = browser.post(f"{browser.root}/tickets/t1/approve", lasts="always")
     assert answer.status_code == 409
-    assert "there is no policy file of your own" in answer.text
+    assert "There is no policy file of your own" in answer.text
     assert browser.notices() == []
 
 
@@ -134,7 +135,7 @@ def test_who_comes_second_is_told_and_changes_nothing(browser: Browser) -> None:
     browser.post(f"{browser.root}/tickets/t1/deny", reason="")
     answer = browser.post(f"{browser.root}/tickets/t1/approve")
     assert answer.status_code == 409
-    assert "no call waits by the ticket" in answer.text
+    assert "No call waits by the ticket" in answer.text
     ticket = browser.desk.store.known_ticket("t1")
     assert ticket is not None
     assert ticket.state == "denied"

@@ -13,6 +13,7 @@ from hashlib import sha256
 from importlib import resources
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+from urllib.parse import quote
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
@@ -64,7 +65,9 @@ def page(desk: Desk, request: Request, name: str, view: str, status: int = 200, 
 
 def message(desk: Desk, request: Request, title: str, said: str, status: int, **values: Any) -> Response:
     """A page that says one thing."""
-    return page(desk, request, "message.html", "message", status, title=title, said=said, **values)
+    ticket = request.path_params.get("ticket", "")
+    back = f"/tickets/{quote(ticket)}" if ticket and status == 409 else ""
+    return page(desk, request, "message.html", "message", status, title=title, said=said, back=back, **values)
 
 
 def asset(name: str) -> bytes:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from msgspec import Struct
 
+from mcpguard.config.policies import present
 from mcpguard.core.errors import PolicyError
 from mcpguard.core.policy.compiled import PolicySet
 from mcpguard.core.redaction.redactor import OPT_IN
@@ -56,7 +57,7 @@ class Rulebook:
             return
         self._stamp, self._rules, self.problem = stamp, {}, ""
         try:
-            compiled = [file.load(OPT_IN) for file in self._config.policies]
+            compiled = [file.load(OPT_IN) for file in present(self._config.policies)]
             self.policies = PolicySet(compiled)
         except PolicyError as problem:
             self.policies, self.problem = None, str(problem)

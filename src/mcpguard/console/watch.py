@@ -46,10 +46,14 @@ class Watch:
 
     async def run(self) -> None:
         """Poll while somebody looks, until cancelled."""
+        took = 0.0
         while True:
-            await anyio.sleep(POLL_SECONDS)
+            # However much there is to read, most of the time is left to the pages.
+            await anyio.sleep(max(POLL_SECONDS, 4 * took))
             if self.looking:
+                began = time.monotonic()
                 await self.look()
+                took = time.monotonic() - began
 
     async def look(self) -> None:
         """Look now, unless that was done just now."""

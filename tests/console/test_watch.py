@@ -1,0 +1,83 @@
+"""What changes is told to who looks, by one poller that rests while nobody does."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+
+import anyio
+import pytest
+from msgspec import structs
+
+from mcpguard.console import watch
+from mcpguard.console.app import _changes
+from tests.console.desk import DECIDED, Browser
+
+pytestmark = pytest.mark.anyio
+
+
+def test_too_many_streams_are_refused(browser: Browser) -> None:
+    browser.desk.watch.looking = watch.MOST_LOOKING
+    answer = browser.get(f"{browser.root}/events")
+    assert answer.status_code == 503
+    assert "Too many pages" in answer.text
+
+
+async def test_each_subject_has_a_number_that_changes_with_it(
+    browser: Browser, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(watch, "POLL_SECONDS", 0.0)
+    seen = browser.desk.watch
+    await seen.look()
+    before = dict(seen.counts)
+    await seen.look()
+    assert seen.counts == before
+    browser.asks()
+    browser.records(structs.replace(DECIDED, id="c-9"))
+    await seen.look()
+    assert seen.counts == {**before, "tickets": before["tickets"] + 1, "evidence": before["evidence"] + 1}
+    assert seen.waiting == 1
+    assert seen.said.endswith(" waiting=1")
+
+
+class Looking:
+    """A page that looks, as far as `_changes` asks."""
+
+    def __init__(self, browser: Browser) -> None:
+        self.cookies = {"mcpguard-console": browser.client.cookies["mcpguard-console"]}
+        self.query_params: dict[str, str] = {}
+        self.url = type("Url", (), {"path": "/events"})()
+        self.scope: dict[str, object] = {}
+
+
+async def test_a_stream_tells_of_changes_and_ends_with_the_visit(
+    browser: Browser, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(watch, "POLL_SECONDS", 0.01)
+    desk = browser.desk
+    stream: AsyncIterator[bytes] = _changes(desk, Looking(browser))  # type: ignore[arg-type]
+    with anyio.fail_after(20):
+        async with anyio.create_task_group() as group:
+            group.start_soon(desk.watch.run)
+            assert await anext(stream) == b"retry: 1500\n\n"
+            assert b"waiting=0" in await anext(stream)
+            assert desk.watch.looking == 1
+            browser.asks()
+            assert b"waiting=1" in await anext(stream)
+            browser.post(f"{browser.root}/logout")
+            browser.asks(id="t2", args="b")
+            assert [one async for one in stream] == []
+            assert desk.watch.looking == 0
+            group.cancel_scope.cancel()
+
+
+async def test_a_stream_says_that_it_lives_and_ends_with_the_console(
+    browser: Browser, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("mcpguard.console.app.KEEP_ALIVE_SECONDS", 0.01)
+    stream: AsyncIterator[bytes] = _changes(browser.desk, Looking(browser))  # type: ignore[arg-type]
+    with anyio.fail_after(20):
+        for _ in range(2):
+            await anext(stream)
+        assert await anext(stream) == b": still here\n\n"
+        browser.desk.watch.close()
+        assert [one async for one in stream] == []
