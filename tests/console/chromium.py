@@ -99,7 +99,7 @@ def window(browser: Browser, **more: Any) -> Iterator[Page]:
     yield page
     outside = [url for url in asked if not url.startswith("http://localhost:")]
     context.close()
-    assert said == []
+    assert said == [], said
     assert outside == []
 
 
@@ -112,3 +112,32 @@ def logged_in(page: Page, terminal: Terminal, path: str = "") -> str:
     if path:
         page.goto(found[1] + path)
     return found[1]
+
+
+class VirtualAuthenticator:
+    """A device with passkeys, which a person confirms or not (Chrome DevTools Protocol, WebAuthn)."""
+
+    def __init__(self, page: Page) -> None:
+        self._session = page.context.new_cdp_session(page)
+        self._session.send("WebAuthn.enable")
+        about = {
+            "protocol": "ctap2",
+            "transport": "internal",
+            "hasResidentKey": True,
+            "hasUserVerification": True,
+            "isUserVerified": True,
+            "automaticPresenceSimulation": True,
+        }
+        self._id = self._session.send("WebAuthn.addVirtualAuthenticator", {"options": about})[
+            "authenticatorId"
+        ]
+
+    def confirms(self, yes: bool) -> None:
+        """Whether the person shows who they are from now on."""
+        about = {"authenticatorId": self._id, "isUserVerified": yes}
+        self._session.send("WebAuthn.setUserVerified", about)
+
+
+def authenticator(page: Page) -> VirtualAuthenticator:
+    """One for this window."""
+    return VirtualAuthenticator(page)

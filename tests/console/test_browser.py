@@ -5,13 +5,15 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 from playwright.sync_api import Browser, Page, expect, sync_playwright
 
-from tests.console.chromium import Terminal, chromium, logged_in, window
+from tests.console.chromium import Terminal, authenticator, chromium, logged_in, window
 from tests.wire.session import Guard, eventually, puppet
 
 pytestmark = pytest.mark.browser
@@ -374,3 +376,64 @@ def test_when_the_console_ends_the_page_says_so(guard: Guard, browser: Browser) 
     assert time.monotonic() - began < 10
     expect(page.locator("#state")).to_have_attribute("data-state", "lost")
     context.close()
+
+
+PROVEN = [{"id": "echo", "effect": "ask", "tools": ["echo"], "message": "Others hear it.",
+           "ask": {"via": "console", "proof": "passkey", "approvers": ["group:operators"]}}]  # fmt: skip
+
+
+@contextmanager
+def proving(folder: Path, **approvals: Any) -> Iterator[tuple[Guard, Terminal]]:
+    """mcpguard and a console, with a rule that asks for a passkey."""
+    more = {"approvals": {"wait_seconds": 60, **approvals}, "session": {"path": str(folder / "state")}}
+    guard = Guard(folder, {"p": puppet()}, PROVEN, **more)
+    terminal = Terminal(guard.config)
+    try:
+        guard.hello()
+        terminal.link()
+        yield guard, terminal
+        assert terminal.end() == 0
+    finally:
+        guard.dispose()
+
+
+def test_a_passkey_is_made_and_approves_what_nothing_else_can(browser: Browser, tmp_path: Path) -> None:
+    with window(browser) as page:
+        device = authenticator(page)
+        with proving(tmp_path) as (_, terminal):
+            logged_in(page, terminal, "/passkeys")
+            page.get_by_label("Person").fill("grace")
+            page.get_by_role("button", name="Make a passkey").click()
+            expect(page.locator("[data-problem]")).to_have_text(
+                "A person is written SOURCE:ID, such as os-user:ada."
+            )
+            page.get_by_label("Person").fill("os-user:grace")
+            page.get_by_label("Groups").fill("operators, night")
+            page.get_by_role("button", name="Make a passkey").click()
+            entry = yaml.safe_load(page.locator("#entry").inner_text())["approvals"]
+            page.goto("about:blank")
+        with proving(tmp_path, **entry) as (guard, terminal):
+            logged_in(page, terminal)
+            number = calls(guard, "echo", text="signed")
+            button = page.get_by_role("button", name="Approve with a passkey")
+            expect(button).to_be_visible()
+            device.confirms(False)
+            quiet(page)
+            button.click()
+            expect(page.locator("[data-problem]")).to_have_text("The passkey was not confirmed.")
+            device.confirms(True)
+            button.click()
+            expect(page.locator(".said")).to_have_text("Approved: the call goes on.")
+            assert text(guard, number) == "signed"
+            (approval,) = [one["approval"] for one in guard.records("decision") if one.get("approval")]
+            assert approval.endswith("by os-user:grace (console, passkey)")
+            number = calls(guard, "echo", text="for longer")
+            expect(page.locator("h1")).to_have_text("p/echo")
+            page.get_by_label("How long the approval counts").select_option("10m")
+            page.locator('input[name="free"]').check()
+            quiet(page)
+            page.get_by_role("button", name="Approve with a passkey").click()
+            expect(page.locator(".said")).to_have_text("Approved: the call goes on.")
+            assert text(guard, number) == "for longer"
+            assert text(guard, calls(guard, "echo", text="anything")) == "anything"
+            page.goto("about:blank")

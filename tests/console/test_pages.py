@@ -120,7 +120,7 @@ def test_what_cannot_be_approved_here_says_why(browser: Browser) -> None:
 
 def test_what_needs_a_passkey_cannot_be_approved_by_a_click(browser: Browser) -> None:
     browser.asks(terms=AnswerTerms(via=("console",), passkey=True))
-    assert re.search(r'id="approve-button"[^>]* disabled', browser.see())
+    assert 'id="approve-button"' not in browser.see()
     answer = browser.post(f"{browser.root}/tickets/t1/approve")
     assert answer.status_code == 409
     assert "passkey" in answer.text
@@ -234,7 +234,7 @@ def test_nothing_in_a_session_becomes_anything_but_text(browser: Browser, kind: 
 
 def harmless(page: str) -> None:
     """Only our own elements with our own attributes, no character that hides or reorders, no other address."""
-    assert page.count("<script") == 1
+    assert page.count("<script") == page.count('<script src="/static/') == 2
     assert not re.search(r"<(?:img|iframe|object|embed|base|link(?! rel=\"(?:stylesheet|icon)\"))", page)
     tags = re.findall(r"<[a-z][^<>]*>", page)
     assert not [

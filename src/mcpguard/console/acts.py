@@ -12,6 +12,7 @@ from hashlib import sha256
 from hmac import compare_digest
 from typing import TYPE_CHECKING
 
+from msgspec import structs
 from starlette.responses import RedirectResponse, Response
 
 from mcpguard.authoring.suggest.standing import apply, own_policy, proposal
@@ -25,6 +26,7 @@ from mcpguard.serve.interventions import (
     end_session,
     give,
     must_count,
+    passkeys_of,
     waiting_ticket,
 )
 
@@ -34,7 +36,7 @@ if TYPE_CHECKING:
     from mcpguard.adapters.store.sqlite import KnownSession
     from mcpguard.authoring.suggest.own_policy import Proposal
     from mcpguard.console.desk import Desk
-    from mcpguard.core.policy.tickets import Ticket
+    from mcpguard.core.policy.tickets import Lasting, Ticket
 
 Form = dict[str, list[str]]
 
@@ -58,19 +60,33 @@ def approve(desk: Desk, request: Request, form: Form) -> Response:
 
 
 def answer_of(desk: Desk, ticket: Ticket, form: Form) -> TicketAnswer:
-    """The approval that a form says."""
-    said, now = first(form, "lasts"), time.time()
-    if said == "session":
-        until = latest_end(ticket, "session", now)
-        return TicketAnswer(
-            "approved", desk.person, "console", desk.groups, lasts="session", until=until, free=free_of(form)
-        )
-    if said in SECONDS:
-        until = min(now + SECONDS[said], latest_end(ticket, "time", now))
-        return TicketAnswer(
-            "approved", desk.person, "console", desk.groups, lasts="time", until=until, free=free_of(form)
-        )
-    return TicketAnswer("approved", desk.person, "console", desk.groups)
+    """The approval that a form says, by whose passkey signed it, else by who is logged in. Raises
+    SessionError for a passkey that is unknown."""
+    said, assertion = first(form, "lasts"), first(form, "assertion")
+    by, groups = desk.person, desk.groups
+    if assertion:
+        holder = passkeys_of(desk.config).holder(assertion)
+        by, groups = holder.person, holder.groups
+    lasts: Lasting = "session" if said == "session" else "time" if said in SECONDS else "once"
+    given = TicketAnswer("approved", by, "console", groups, assertion=assertion)
+    if lasts == "once":
+        return given
+    until = _signed_until(form) if assertion else _until(ticket, lasts, said)
+    return structs.replace(given, lasts=lasts, until=until, free=free_of(form))
+
+
+def _until(ticket: Ticket, lasts: Lasting, said: str) -> float:
+    now = time.time()
+    latest = latest_end(ticket, lasts, now)
+    return latest if lasts == "session" else min(now + SECONDS[said], latest)
+
+
+def _signed_until(form: Form) -> float:
+    """The time that the passkey signed: what was asked for is a moment ago."""
+    try:
+        return float(first(form, "until"))
+    except ValueError:
+        raise SessionError("the form lacks the time that the passkey signed") from None
 
 
 def free_of(form: Form) -> tuple[str, ...]:

@@ -19,7 +19,7 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import PlainTextResponse, RedirectResponse, Response, StreamingResponse
 from starlette.routing import Mount, Route
 
-from mcpguard.console import acts
+from mcpguard.console import acts, passkeys
 from mcpguard.console.fence import Fence
 from mcpguard.console.pages import STATIC, asset, message
 from mcpguard.console.views import decisions, servers, sessions, story, waiting
@@ -53,6 +53,10 @@ def console_app(desk: Desk, port: int) -> ASGIApp:
         Route("/tickets/{ticket}/deny", _act(desk, acts.deny), methods=["POST"]),
         Route("/tickets/{ticket}/always", _act(desk, acts.always), methods=["POST"]),
         Route("/approvals/{ticket}/end", _act(desk, acts.withdraw), methods=["POST"]),
+        Route("/tickets/{ticket}/challenge", _act(desk, passkeys.challenge), methods=["POST"]),
+        Route("/passkeys", _view(desk, passkeys.passkeys)),
+        Route("/passkeys/new", _act(desk, passkeys.begin), methods=["POST"]),
+        Route("/passkeys/made", _act(desk, passkeys.finish), methods=["POST"]),
         Route("/decisions", _view(desk, decisions.decisions)),
         Route("/sessions", _view(desk, sessions.sessions)),
         Route("/sessions/{session}/clear", _act(desk, acts.clear), methods=["POST"]),

@@ -33,6 +33,8 @@ class Desk:
         self.visits = Visits(time.monotonic)
         # A cookie is sent to every port of a host. In a folder that nobody knows it goes to no other program.
         self.root = f"/{secrets.token_urlsafe(16)}"
+        self.enrolling: dict[str, tuple[str, tuple[str, ...], bytes]] = {}
+        """By visit, the passkey that it is making: whose, in which groups, and the challenge."""
         user = operating_system_user()
         self.person = f"{user.source}:{user.id}"
         """Who answers."""

@@ -14,7 +14,7 @@ from mcpguard.console.arguments import ShownArguments, shown_arguments, whole
 from mcpguard.console.pages import message, page
 from mcpguard.console.views.decisions import effect_of
 from mcpguard.core.errors import SessionError
-from mcpguard.core.policy.tickets import UNPROVEN, Ticket, TicketAnswer, objection
+from mcpguard.core.policy.tickets import Ticket, TicketAnswer, objection
 
 if TYPE_CHECKING:
     from starlette.requests import Request
@@ -121,7 +121,7 @@ SAID = {
 
 
 def _shown(desk: Desk, one: Ticket, sessions: list[KnownSession]) -> TicketPage:
-    against = objection(one, TicketAnswer("approved", desk.person, "console", desk.groups))
+    against = _against(desk, one)
     asked = datetime.fromtimestamp(one.created, UTC)
     rules = desk.rulebook.rules(one.rules)
     return TicketPage(
@@ -132,9 +132,23 @@ def _shown(desk: Desk, one: Ticket, sessions: list[KnownSession]) -> TicketPage:
         before=desk.evidence.before(asked, one.principal, one.agent, MOST_BEFORE),
         session=next((known for known in sessions if known.name == one.session), None),
         changed=bool(one.policies) and desk.rulebook.digest not in ("", one.policies),
-        against="" if against == UNPROVEN else against,
-        passkey=against == UNPROVEN,
+        against=against,
+        passkey=one.terms.passkey,
     )
+
+
+def _against(desk: Desk, one: Ticket) -> str:
+    """Why nobody here can approve it, the rest of a sentence; "" where somebody can."""
+    if not one.terms.passkey:
+        return objection(one, TicketAnswer("approved", desk.person, "console", desk.groups))
+    known = desk.config.approvals.passkeys
+    found = [
+        objection(one, TicketAnswer("approved", key.person, "console", key.groups, assertion="{}"))
+        for key in known
+    ]
+    if not found:
+        return "its rule asks for a passkey, and the configuration has none"
+    return "" if "" in found else found[0]
 
 
 def _answered(desk: Desk) -> list[AnswerStep]:

@@ -1,0 +1,127 @@
+"""Passkeys on the page: an entry to write into the configuration, and approvals that a passkey signed."""
+
+from __future__ import annotations
+
+import html
+import json
+import re
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from mcpguard.core.policy.tickets import AnswerTerms
+from tests.adapters.approvals.authenticator import Authenticator
+from tests.console.desk import HERE, Browser
+
+TERMS = AnswerTerms(via=("console",), passkey=True, approvers=(("group:operators",),))
+
+
+@pytest.fixture
+def device() -> Authenticator:
+    return Authenticator(HERE)
+
+
+def new(browser: Browser, **fields: str) -> dict[str, Any]:
+    found: dict[str, Any] = browser.post(f"{browser.root}/passkeys/new", **fields).json()
+    return found
+
+
+def made(browser: Browser, device: Authenticator, person: str = "os-user:grace") -> dict[str, Any]:
+    """The entry of a new passkey."""
+    options = new(browser, person=person, groups="operators, night")["options"]
+    answer = browser.post(f"{browser.root}/passkeys/made", made=device.create(options))
+    assert answer.status_code == 200, answer.text
+    entry = re.search(r'<pre class="code" id="entry"[^>]*>(.*?)</pre>', answer.text, re.DOTALL)
+    assert entry
+    found: dict[str, Any] = yaml.safe_load(html.unescape(entry[1]))
+    return found
+
+
+@pytest.fixture
+def known(browser: Browser, device: Authenticator, tmp_path: Path) -> Browser:
+    """A console whose configuration has the passkey of `device`."""
+    entry = made(browser, device)
+    (tmp_path / "two").mkdir()
+    other = Browser(tmp_path / "two", yaml.safe_dump(entry))
+    return other.login()
+
+
+def test_a_new_passkey_is_an_entry_that_the_configuration_takes(known: Browser) -> None:
+    (one,) = known.desk.config.approvals.passkeys
+    assert (one.person, one.groups) == ("os-user:grace", ("operators", "night"))
+    page = known.see("/passkeys")
+    assert "os-user:grace" in page
+    assert one.key not in page
+
+
+def test_a_passkey_is_of_a_person_and_groups_that_can_be_written(browser: Browser) -> None:
+    for person in ("", "grace", "group:operators", "a: b", 'a:"b"', "a:b]", "a:b\n  x: 1"):
+        assert "SOURCE:ID" in new(browser, person=person)["problem"]
+    for groups in ("a b", "[x]", "a,b: c", "é"):
+        assert "A group has" in new(browser, person="a:b", groups=groups)["problem"]
+
+
+def test_what_was_not_begun_here_makes_no_passkey(browser: Browser, device: Authenticator) -> None:
+    place = f"{browser.root}/passkeys/made"
+    options = new(browser, person="a:b")["options"]
+    assert browser.post(place, made="{}").status_code == 409
+    assert "begin with the form" in browser.post(place, made=device.create(options)).text
+
+
+def test_a_call_is_approved_by_whose_passkey_signed_it(known: Browser, device: Authenticator) -> None:
+    ticket = known.asks(terms=TERMS)
+    place = f"{known.root}/tickets/{ticket.id}"
+    assert "Approve with a passkey" in known.see(f"/tickets/{ticket.id}")
+    asked = known.post(f"{place}/challenge").json()
+    answer = known.post(f"{place}/approve", assertion=device.get(asked["options"]), until=asked["until"])
+    assert answer.status_code == 303, answer.text
+    found = known.desk.store.known_ticket(ticket.id)
+    assert found is not None
+    assert found.answer is not None
+    assert (found.answer.by, found.answer.groups) == ("os-user:grace", ("operators", "night"))
+    (note,) = [one for one in details(known) if "assertion" in one]
+    assert json.loads(note.partition("passkey: ")[2])["type"] == "public-key"
+
+
+def details(browser: Browser) -> list[str]:
+    files = sorted((browser.folder / "audit").glob("*.jsonl"))
+    found = [json.loads(line) for file in files for line in file.read_bytes().splitlines()]
+    return [one.get("detail", "") for one in found]
+
+
+def test_without_the_signature_of_a_known_passkey_nothing_is_approved(
+    known: Browser, device: Authenticator
+) -> None:
+    ticket = known.asks(terms=TERMS)
+    place = f"{known.root}/tickets/{ticket.id}"
+    asked = known.post(f"{place}/challenge").json()["options"]
+    stranger = Authenticator(HERE)
+    refused = [
+        known.post(f"{place}/approve"),
+        known.post(f"{place}/approve", assertion="{}"),
+        known.post(f"{place}/approve", assertion=stranger.get(asked)),
+        known.post(f"{place}/approve", assertion=device.get({"challenge": "AAAA"})),
+    ]
+    assert [one.status_code for one in refused] == [409] * 4
+    found = known.desk.store.known_ticket(ticket.id)
+    assert found is not None
+    assert found.state == "waiting"
+    assert known.notices() == []
+
+
+def test_a_challenge_for_no_ticket_says_so(known: Browser) -> None:
+    assert "no call waits" in known.post(f"{known.root}/tickets/gone/challenge").json()["problem"]
+
+
+def test_where_nobody_has_a_passkey_the_page_says_so(browser: Browser) -> None:
+    ticket = browser.asks(terms=TERMS)
+    page = browser.see(f"/tickets/{ticket.id}")
+    assert "its rule asks for a passkey, and the configuration has none" in page
+    assert "Approve with" not in page
+
+
+def test_a_passkey_of_nobody_who_may_approve_is_said(known: Browser) -> None:
+    ticket = known.asks(terms=AnswerTerms(via=("console",), passkey=True, approvers=(("group:others",),)))
+    assert "os-user:grace is not among its approvers" in known.see(f"/tickets/{ticket.id}")
