@@ -1,11 +1,9 @@
 """`kill -9` of the process that serves and of the one that answers, at random moments: no effect without an
-approval in evidence, and no approval used twice. MCPGUARD_KILLS says how many rounds."""
+approval in evidence, and no approval used twice. MCPGUARD_KILLS says how many of them die."""
 
 import json
 import os
 import random
-import subprocess
-import sys
 from collections import Counter
 from hashlib import sha256
 from pathlib import Path
@@ -13,11 +11,15 @@ from threading import Timer
 
 import pytest
 
-from tests.wire.session import DEADLINE, Guard, eventually, puppet
+from tests.wire import warm
+from tests.wire.session import DEADLINE, Guard, eventually, puppet, write_config
 
-ROUNDS = int(os.environ.get("MCPGUARD_KILLS", "12"))
+KILLS = int(os.environ.get("MCPGUARD_KILLS", "200"))
 SEED = int(os.environ.get("MCPGUARD_KILL_SEED", "11"))
-ROOT = Path(__file__).parents[2]
+AT_ONCE = 2
+"""So many processes serve at the same time, with one state and one chain of approvals."""
+WINDOW = 0.4
+"""Seconds within which they are killed: a call is asked about, approved and made in a good half of that."""
 RULES = [{"id": "act", "effect": "ask", "tools": ["act"]}]
 
 ANSWERS = """
@@ -37,20 +39,26 @@ while True:
 class Person:
     """A process that approves whatever waits, and is started anew whenever it was killed."""
 
-    def __init__(self, config):
-        self._command = [sys.executable, "-c", ANSWERS, str(config)]
+    def __init__(self, config, said):
+        self._config = config
+        self._said = said
         self._running = self._started()
 
     def _started(self):
-        return subprocess.Popen(self._command, cwd=ROOT, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        place = warm.socket_of_mcpguard("mcpguard.cli.approvals", "mcpguard.serve.interventions")
+        words = ["-c", ANSWERS, str(self._config)]
+        with open(self._said, "ab") as said:
+            return warm.Warm(place, words, stdout=said, stderr=said, env=dict(os.environ))
 
     def killed(self):
         self.end()
         self._running = self._started()
 
     def end(self):
+        assert self._running.poll() is None, Path(self._said).read_text()[-2000:]
         self._running.kill()
         self._running.wait(DEADLINE)
+        self._running.stdin.close()
 
 
 def code(effects, number):
@@ -77,49 +85,59 @@ def verdicts(folder):
     return given, allowed
 
 
-@pytest.mark.timeout(90 + 3 * ROUNDS)
+def begun(guard, numbers, effects):
+    """The calls with these numbers are made, and wait for a person."""
+    guard.hello()
+    for one in numbers:
+        guard.request("tools/call", {"name": "act", "arguments": {"code": code(effects, one)}})
+
+
+@pytest.mark.timeout(90 + KILLS)
 def test_whoever_is_killed_no_effect_lacks_an_approval_and_none_counts_twice(tmp_path):
-    chance, effects = random.Random(SEED), tmp_path / "effects"
+    chance, effects, said = random.Random(SEED), tmp_path / "effects", tmp_path / "person"
     more = {"approvals": {"wait_seconds": 60}, "session": {"path": str(tmp_path / "s")}}
-    person, number, open_calls = None, 0, []
+    config = write_config(tmp_path, {"p": puppet()}, RULES, **more)
+    person, number, left, kills = Person(config, said), 0, [], 0
     try:
-        for turn in range(ROUNDS):
-            guard = Guard(tmp_path, {"p": puppet()}, RULES, **more)
+        while kills < KILLS:
+            guards = []
             try:
-                person = person or Person(guard.config)
-                guard.hello()
-                again = chance.sample(open_calls, min(2, len(open_calls)))
-                open_calls = [number + 1, number + 2, number + 3, *again]
+                # Some are the calls that were open when the process before was killed, and of both at once.
+                again = chance.sample(left, min(2, len(left)))
+                left = [number + 1, number + 2, number + 3, *again]
                 number += 3
-                for one in open_calls:
-                    guard.request("tools/call", {"name": "act", "arguments": {"code": code(effects, one)}})
-                moments = [Timer(chance.random() * 0.7, guard.signal, (9,))]
-                if turn % 3 == 0:
-                    moments.append(Timer(chance.random() * 0.7, person.killed))
+                for _ in range(AT_ONCE):
+                    guards.append(Guard(tmp_path, {"p": puppet()}, RULES, **more))
+                    begun(guards[-1], chance.sample(left, min(3, len(left))), effects)
+                moments = [Timer(chance.random() * WINDOW, guard.signal, (9,)) for guard in guards]
+                if chance.random() < 0.3:
+                    moments.append(Timer(chance.random() * WINDOW, person.killed))
+                kills += len(moments)
                 for moment in moments:
                     moment.start()
                 for moment in moments:
                     moment.join(DEADLINE)
-                guard.wait()
+                for guard in guards:
+                    guard.wait()
             finally:
-                guard.dispose()
-        # Those who are left go on, so that the calls which were killed in between do not stay for ever.
+                for guard in guards:
+                    guard.dispose()
+        # Whoever is left goes on, so that calls which were killed in between do not stay for ever.
         guard = Guard(tmp_path, {"p": puppet()}, RULES, **more)
         try:
             guard.hello()
-            assert "done" in str(guard.call("act", seconds=60, code=code(effects, "last")))
+            assert "done" in str(guard.call("act", code=code(effects, "last")))
         finally:
             guard.dispose()
     finally:
-        if person is not None:
-            person.end()
+        person.end()
     eventually(lambda: "last" in effects.read_text(), "the last effect")
     given, allowed = verdicts(tmp_path)
     used = [ticket for tickets in allowed.values() for ticket in tickets]
     assert len(used) == len(set(used))
     assert set(used) <= given
     happened = Counter(effects.read_text().split())
-    assert len(happened) > 1
+    assert len(happened) > KILLS / 10
     for one, times in happened.items():
         args = json.dumps({"code": code(effects, one)}, separators=(",", ":")).encode()
         assert times <= len(allowed.get(sha256(args).hexdigest(), [])), one

@@ -43,7 +43,7 @@ def write_config(folder, servers, rules=None, **more):
     """A configuration and its policy in `folder`; gives the path. `rules` None allows everything."""
     rules = ALLOW_ALL if rules is None else rules
     policy = {"version": 1, "policy": "test", "owner": "tests", "rules": rules}
-    (folder / "policy.yaml").write_text(yaml.safe_dump(policy, sort_keys=False))
+    replace(folder / "policy.yaml", yaml.safe_dump(policy, sort_keys=False))
     config = {
         "version": 1,
         "servers": servers,
@@ -53,8 +53,15 @@ def write_config(folder, servers, rules=None, **more):
         **more,
     }
     path = folder / "mcpguard.yaml"
-    path.write_text(yaml.safe_dump(config, sort_keys=False))
+    replace(path, yaml.safe_dump(config, sort_keys=False))
     return path
+
+
+def replace(path, text):
+    """Write a file so that whoever reads it at that moment has the old or the new one, and never half of it."""
+    fresh = path.with_name(f"{path.name}.new")
+    fresh.write_text(text)
+    fresh.replace(path)
 
 
 class Guard:
