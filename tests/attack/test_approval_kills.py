@@ -4,6 +4,7 @@ approval in evidence, and no approval used twice. MCPGUARD_KILLS says how many o
 import json
 import os
 import random
+import time
 from collections import Counter
 from hashlib import sha256
 from pathlib import Path
@@ -11,6 +12,9 @@ from threading import Timer
 
 import pytest
 
+from mcpguard.config.loading import load_config
+from mcpguard.core.policy.tickets import TicketAnswer, latest_end
+from mcpguard.serve.interventions import give, store_of
 from tests.wire import warm
 from tests.wire.session import DEADLINE, Guard, eventually, puppet, write_config
 
@@ -141,3 +145,53 @@ def test_whoever_is_killed_no_effect_lacks_an_approval_and_none_counts_twice(tmp
     for one, times in happened.items():
         args = json.dumps({"code": code(effects, one)}, separators=(",", ":")).encode()
         assert times <= len(allowed.get(sha256(args).hexdigest(), [])), one
+
+
+def approve_for_session(config):
+    """Somebody approves whatever waits, with any code, for as long as the session lasts."""
+    config = load_config(config)
+    store = store_of(config)
+    (waiting,) = store.waiting()
+    until = latest_end(waiting, "session", time.time())
+    said = TicketAnswer("approved", "os-user:ada", "terminal", lasts="session", until=until, free=("code",))
+    give(config, store, waiting, said)
+
+
+@pytest.mark.timeout(90 + KILLS)
+def test_of_an_approval_that_lasts_each_use_is_one_call_whoever_is_killed(tmp_path):
+    chance, effects = random.Random(SEED), tmp_path / "effects"
+    more = {"approvals": {"wait_seconds": 0}, "session": {"path": str(tmp_path / "s")}}
+    folders = [tmp_path / "one", tmp_path / "two"]
+    for folder in folders:
+        folder.mkdir()
+    number = 0
+    for turn in range(max(2, KILLS // 40)):
+        guards = [Guard(folder, {"p": puppet()}, RULES, **more) for folder in folders]
+        try:
+            for guard in guards:
+                guard.hello()
+            if turn == 0:
+                assert "A person was asked" in str(guards[0].call("act", code=code(effects, "first")))
+                approve_for_session(guards[0].config)
+            for guard in guards:
+                for _ in range(4):
+                    number += 1
+                    guard.request("tools/call", {"name": "act", "arguments": {"code": code(effects, number)}})
+            moments = [Timer(chance.random() * 0.5, guard.signal, (9,)) for guard in guards]
+            for moment in moments:
+                moment.start()
+            for moment in moments:
+                moment.join(DEADLINE)
+            for guard in guards:
+                guard.wait()
+        finally:
+            for guard in guards:
+                guard.dispose()
+    decisions = [one for folder in folders for one in records(folder) if one["kind"] == "decision"]
+    used = [one["approval"].rpartition(" ")[2] for one in decisions if one.get("approval")]
+    assert used
+    assert len(used) == len(set(used))
+    allowed = Counter(one["args"] for one in decisions if one.get("approval"))
+    for one, times in Counter(effects.read_text().split() if effects.exists() else []).items():
+        args = json.dumps({"code": code(effects, one)}, separators=(",", ":")).encode()
+        assert times <= allowed[sha256(args).hexdigest()], one
