@@ -35,8 +35,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="how far back: a number with h or d (default: 7d)",
     )
     parser.add_argument("--server", metavar="NAME", help="calls to this server only")
-    parser.add_argument("--write", action="store_true", help="write it to your own policy, after you say yes")
-    parser.add_argument("--json", action="store_true", help="print JSON")
+    what = parser.add_mutually_exclusive_group()
+    what.add_argument("--write", action="store_true", help="write it to your own policy, after you say yes")
+    what.add_argument("--json", action="store_true", help="print JSON")
     add_config(parser)
 
 
