@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 from threading import Thread
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -166,6 +167,21 @@ def test_the_message_of_the_author_is_no_markup_either(
     wanted = "a &lt; b &amp; c d" if sys.platform != "darwin" else "a < b & c d"
     assert f"asked by p/push: {wanted}" in body(words)
     assert "ddd..." in body(words)
+
+
+def test_on_macos_the_text_is_an_argument_of_the_script_and_no_part_of_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("mcpguard.adapters.approvals.alerts.sys", SimpleNamespace(platform="darwin"))
+    desk = Desk(tmp_path, monkeypatch)
+    if not (tmp_path / "osascript").exists():
+        (tmp_path / "notify-send").rename(tmp_path / "osascript")
+    told, _ = alerts(AlertTarget("desktop"))
+    told.send(structs.replace(TICKET, message='" & (do shell script "x") & "'))
+    (words,) = desk.wait(1)
+    assert words[:2] == ["-e", "on run argv"]
+    assert "do shell script" not in str(words[:-1])
+    assert 'asked by p/push: " & (do shell script "x") & "' in body(words)
 
 
 def test_what_the_redactor_holds_leaves_in_no_field(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
