@@ -300,3 +300,58 @@ def test_an_approval_that_a_person_ended_counts_no_more(make: Make, answer: Tick
     assert given_by(make().use("t1", NOW.timestamp())) == 0
     assert given_by(store.ticket(asked())).state == "ended"
     assert given_by(store.ask(asked(id="t2"))).id == "t2"
+
+
+STEPS = st.tuples(
+    st.integers(0, 2),
+    st.sampled_from(["ask", "once", "session", "time", "deny", "use", "end", "session ends", "look"]),
+    st.integers(0, 1),
+    st.integers(0, 1),
+)
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.lists(STEPS, max_size=30))
+def test_processes_in_any_order_agree_with_the_fake_about_approvals(
+    tmp_path_factory: pytest.TempPathFactory, steps: list[tuple[int, str, int, int]]
+) -> None:
+    folder = tmp_path_factory.mktemp("s")
+    stores: list[Any] = [SqliteStore(folder, 60, FixedClock(), lambda: Uptime("one", 1.0)) for _ in range(3)]
+    model: Any = MemoryStore()
+    asked_about: list[Ticket] = []
+
+    def end(session: Session) -> None:
+        session.kept = session.kept.ended(NOW.timestamp())
+
+    for number, (process, what, branch, which) in enumerate(steps):
+        call = asked(
+            id=f"t{number}", args=f"{branch}{which}", parts={"branch": str(branch), "force": str(which)}
+        )
+        one = asked_about[-1 - which] if len(asked_about) > which else None
+        seen = []
+        for store in (stores[process], model):
+            if what == "ask":
+                seen.append(given_by(store.ask(call)).id)
+            elif what == "session ends":
+                seen.append(given_by(store.change(ADA, end)))
+            elif one is None or one.id not in model.tickets:
+                continue
+            elif what == "look":
+                found = given_by(store.ticket(one))
+                seen.append((found.id, found.state, found.uses))
+            elif what == "use":
+                seen.append(given_by(store.use(one.id, NOW.timestamp())))
+            elif what == "end":
+                seen.append(store.end(one.id))
+            elif what == "deny":
+                seen.append(store.answer(one.id, said("denied", "os-user:ada")))
+            elif what == "once":
+                seen.append(store.answer(one.id, said("approved", "os-user:ada")))
+            else:
+                lasts: Lasting = "session" if what == "session" else "time"
+                seen.append(store.answer(one.id, lasting(lasts, *["branch"][:branch])))
+        assert not seen or seen[0] == seen[1], (what, seen)
+        if what == "ask" and seen[0] == call.id:
+            asked_about.append(call)
+    for store in stores:
+        store.close()
