@@ -1,13 +1,15 @@
 #!/usr/bin/env python3
-"""Draw `docs/images/demo.svg`: the real output of `mcpguard demo` in a terminal, with its real colours.
+"""Draw `docs/images/demo.svg`, the real output of `mcpguard demo` in a terminal with its real colours, and
+`docs/images/approval.svg`, a call of an agent that a person approves.
 
-`.venv-dev/bin/python scripts/recording.py` plays the demo and writes the picture. A test plays it too, and
-fails if the picture is not what this script draws from that output.
+`.venv-dev/bin/python scripts/recording.py` plays both and writes the pictures. Tests play them too, and fail
+if a picture is not what this script draws from that output.
 """
 
 from __future__ import annotations
 
 import fcntl
+import json
 import os
 import pty
 import re
@@ -15,13 +17,16 @@ import struct
 import subprocess
 import sys
 import termios
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from html import escape
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
+
+from mcpguard.demo.stage import Stage, stage
 
 ROOT = Path(__file__).resolve().parent.parent
 PICTURE = ROOT / "docs" / "images" / "demo.svg"
+APPROVAL = ROOT / "docs" / "images" / "approval.svg"
 COLUMNS = 88
 
 _SETTLED = (
@@ -31,12 +36,20 @@ _SETTLED = (
     (r"\b[0-9a-f]{8}(?=…)", "9c41d6e2"),  # the beginning of a digest
     (r"(?<=\[invocation )[0-9a-f]{8}-\d+", "3f9a61c2-19"),
     (r"\(\d+ KB\)", "(8 KB)"),
+    (r"\b[0-9a-f]{12}\b", "4f1c09aa7d31"),  # a ticket
+    (r"\b\d+ s +(?=os-user:)", "2 s    "),
+    (r"PRINCIPAL +(?=AGENT)", "PRINCIPAL    "),
+    (r"os-user:[^\s;]+ +(?=editor  )", "os-user:ada  "),
+    (r"os-user:[^\s;]+", "os-user:ada"),
 )
 """What differs from one session to the next, and what the picture has in its place."""
 
 
-def recorded(command: list[str], environment: dict[str, str], columns: int, folder: Path = ROOT) -> str:
-    """What `command` prints on a terminal of that many columns, escape sequences included.
+def recorded(
+    command: list[str], environment: dict[str, str], columns: int, folder: Path = ROOT, typed: str = ""
+) -> str:
+    """What `command` prints on a terminal of that many columns, escape sequences included. `typed` is what a
+    person answers where it asks.
 
     SystemExit with that text if the command fails.
     """
@@ -46,7 +59,7 @@ def recorded(command: list[str], environment: dict[str, str], columns: int, fold
         command,
         cwd=folder,
         env={**environment, "TERM": "xterm-256color", "PYTHONUTF8": "1"},
-        stdin=subprocess.DEVNULL,
+        stdin=its_side if typed else subprocess.DEVNULL,
         stdout=its_side,
         stderr=its_side,
     )
@@ -55,6 +68,9 @@ def recorded(command: list[str], environment: dict[str, str], columns: int, fold
     try:
         while part := os.read(terminal, 65536):
             parts.append(part)
+            if typed and b"".join(parts).endswith(b"[y/N] "):
+                os.write(terminal, typed.encode())
+                typed = ""
     except OSError:  # Linux reports the end so.
         pass
     finally:
@@ -106,31 +122,52 @@ text{fill:#c9d1d9;white-space:pre}
 
 
 def svg(text: str) -> str:
-    """The picture: a terminal that shows `text` page after page, and begins again.
-
-    It stands still for readers who ask for less motion. Its own dark ground suits light and dark pages.
-    """
+    """The picture of the demo: a terminal that shows `text` page after page, and begins again."""
     pages = _pages(settled(text).rstrip("\n").split("\n"))
-    width, height = COLUMNS * _CELL[0] + 2 * _MARGIN, _BAR + _ROWS * _CELL[1] + _MARGIN
+    lines = [
+        _drawn(number * _ROWS + row, line)
+        for number, page in enumerate(pages)
+        for row, line in enumerate(page)
+        if line
+    ]
+    body = ['<g class="s">', *lines, "</g>"]
+    return _framed(
+        "mcpguard demo", "A session of mcpguard demo in a terminal", _ROWS, _motion(len(pages)), body
+    )
+
+
+def approval_svg(text: str) -> str:
+    """The picture of an approval: a terminal in which the parts of `text`, which form feeds separate, appear
+    one after the other."""
+    row, body = 0, []
+    parts = settled(text).rstrip("\n").split("\f")
+    for number, part in enumerate(parts):
+        lines = part.rstrip("\n").split("\n")
+        drawn = [_drawn(row + index, line) for index, line in enumerate(lines) if line]
+        body += [f'<g class="p p{number}">', *drawn, "</g>"]
+        row += len(lines)
+    label = "An agent's call waits until a person approves it at a terminal"
+    return _framed("an approval", label, row, _appearing(len(parts)), body)
+
+
+def _framed(title: str, label: str, rows: int, motion: str, body: list[str]) -> str:
+    """A terminal. It stands still for readers who ask for less motion. Its own dark ground suits light and
+    dark pages."""
+    width, height = COLUMNS * _CELL[0] + 2 * _MARGIN, _BAR + rows * _CELL[1] + _MARGIN
     parts = [
         f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width:g} {height:g}" role="img" '
-        'aria-label="A session of mcpguard demo in a terminal">',
-        f"<style>\n{_STYLE}{_motion(len(pages))}</style>",
+        f'aria-label="{label}">',
+        f"<style>\n{_STYLE}{motion}</style>",
         f'<rect x=".5" y=".5" width="{width - 1:g}" height="{height - 1:g}" rx="9"'
         ' fill="#0d1117" stroke="#30363d"/>',
         *(
             f'<circle cx="{20 + 20 * index}" cy="17" r="5.5" fill="{ink}"/>'
             for index, ink in enumerate(("#ff7b72", "#e3b341", "#56d364"))
         ),
-        f'<text class="d" x="{width / 2:g}" y="22" text-anchor="middle">mcpguard demo</text>',
-        f'<svg y="{_BAR:g}" width="{width:g}" height="{_ROWS * _CELL[1]:g}"><g class="s">',
-        *(
-            _drawn(number * _ROWS + row, line)
-            for number, page in enumerate(pages)
-            for row, line in enumerate(page)
-            if line
-        ),
-        "</g></svg>\n</svg>\n",
+        f'<text class="d" x="{width / 2:g}" y="22" text-anchor="middle">{title}</text>',
+        f'<svg y="{_BAR:g}" width="{width:g}" height="{rows * _CELL[1]:g}">' + body[0],
+        *body[1:-1],
+        f"{body[-1]}</svg>\n</svg>\n",
     ]
     return "\n".join(parts)
 
@@ -171,13 +208,116 @@ def _motion(pages: int) -> str:
     )
 
 
+def _appearing(parts: int) -> str:
+    """Keyframes: a part more every three seconds, and all of them for six at the end."""
+    whole = 3 * parts + 6
+    frames = [
+        f"@keyframes p{number}{{0%,{300 * number / whole:.4g}%{{opacity:0}}"
+        f"{300 * number / whole + 1:.4g}%,100%{{opacity:1}}}}\n.p{number}{{animation-name:p{number}}}"
+        for number in range(1, parts)
+    ]
+    return (
+        f".p{{animation:{whole}s infinite}}\n"
+        + "\n".join(frames)
+        + "\n@media (prefers-reduced-motion:reduce){.p{animation:none}}\n"
+    )
+
+
+# --- an approval ----------------------------------------------------------------------------------
+
+_RULES = """\
+version: 1
+policy: team
+rules:
+  - id: branch
+    effect: ask
+    server: git
+    tools: [git_create_branch]
+    message: Others see the branch.
+"""
+_CALL = {"repo_path": ".", "branch_name": "agent/fix-typo"}
+
+
+def approved(environment: dict[str, str]) -> str:
+    """What happens when an agent makes a call that a person must approve: the agent's side, and the person's
+    commands as they print. Form feeds separate the parts."""
+    with stage() as made:
+        (made.folder / "team.yaml").write_text(_RULES, "utf-8")
+        git = {
+            "command": sys.executable,
+            "args": ["-m", "mcp_server_git", "--repository", str(made.repository)],
+            "cwd": str(made.repository),
+            "env": made.environment(),
+        }
+        config = {"version": 1, "agent": "editor", "servers": {"git": git}, "policies": ["team.yaml"]}
+        config |= {"audit": {"path": "audit"}, "session": {"path": "sessions"}}
+        made.config.write_text(json.dumps(config), "utf-8")
+        return "\f\n".join(_approved(made, {**environment, "MCPGUARD_CONFIG": str(made.config)}))
+
+
+def _approved(made: Stage, environment: dict[str, str]) -> Iterator[str]:
+    serving = subprocess.Popen(
+        [sys.executable, "-m", "mcpguard", "run"],
+        env=environment,
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+    )
+    agent = _Agent(serving)
+    try:
+        agent.send("initialize", {"protocolVersion": "2025-11-25", "capabilities": {}}, 1)
+        agent.heard(lambda said: said.get("id") == 1)
+        call = {"name": "git_create_branch", "arguments": _CALL, "_meta": {"progressToken": 1}}
+        agent.send("tools/call", call, 2)
+        waits = agent.heard(lambda said: said.get("method") == "notifications/progress")["params"]["message"]
+        (ticket,) = re.findall(r"[0-9a-f]{12}", waits)
+        yield f"\x1b[36magent\x1b[0m  git_create_branch {json.dumps(_CALL)}\n       \x1b[2m{waits}\x1b[0m\n"
+        for words in (["approvals"], ["approve", ticket]):
+            said = recorded([sys.executable, "-m", "mcpguard", *words], environment, COLUMNS, typed="y\n")
+            yield f"\x1b[1m$ mcpguard {' '.join(words)}\x1b[0m\n{said}"
+        done = agent.heard(lambda said: said.get("id") == 2)["result"]["content"][0]["text"]
+        yield f"\x1b[36magent\x1b[0m  {done}\n"
+        if _CALL["branch_name"] not in made.branches():
+            raise SystemExit("the branch was not made")
+    finally:
+        assert serving.stdin is not None
+        serving.stdin.close()
+        serving.wait(20)
+        assert serving.stdout is not None
+        serving.stdout.close()
+
+
+class _Agent:
+    """A client of `serving`."""
+
+    def __init__(self, serving: subprocess.Popen[bytes]) -> None:
+        self._serving = serving
+
+    def send(self, method: str, params: dict[str, Any], request_id: int) -> None:
+        """Make a request."""
+        message = {"jsonrpc": "2.0", "id": request_id, "method": method, "params": params}
+        assert self._serving.stdin is not None
+        self._serving.stdin.write(json.dumps(message).encode() + b"\n")
+        self._serving.stdin.flush()
+
+    def heard(self, wanted: Callable[[dict[str, Any]], bool]) -> dict[str, Any]:
+        """The next message that is `wanted`; SystemExit where mcpguard ends before."""
+        assert self._serving.stdout is not None
+        for line in self._serving.stdout:
+            said: dict[str, Any] = json.loads(line)
+            if wanted(said):
+                return said
+        raise SystemExit("mcpguard has ended")
+
+
 def main() -> int:
     """Play and draw."""
     environment = {name: value for name, value in os.environ.items() if name not in ("COLUMNS", "NO_COLOR")}
-    picture = svg(recorded([sys.executable, "-m", "mcpguard", "demo"], environment, COLUMNS))
-    PICTURE.parent.mkdir(exist_ok=True)
-    PICTURE.write_text(picture, "utf-8")
-    print(f"{PICTURE.relative_to(ROOT)}: {len(picture.encode()):,} bytes")
+    demo = recorded([sys.executable, "-m", "mcpguard", "demo"], environment, COLUMNS)
+    for file, picture in ((PICTURE, svg(demo)), (APPROVAL, approval_svg(approved(environment)))):
+        file.parent.mkdir(exist_ok=True)
+        file.write_text(picture, "utf-8")
+        print(f"{file.relative_to(ROOT)}: {len(picture.encode()):,} bytes")
     return 0
 
 

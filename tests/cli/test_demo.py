@@ -139,6 +139,14 @@ def test_the_picture_in_the_documentation_is_what_it_prints_on_a_terminal(
     assert left(tmp_path) == []
 
 
+def test_the_picture_of_an_approval_is_what_happens(surroundings: dict[str, str], tmp_path: Path) -> None:
+    text = recording.approved(surroundings)
+    drawn = recording.approval_svg(text)
+    assert drawn == recording.APPROVAL.read_text("utf-8"), "draw it again: scripts/recording.py"
+    assert "Created branch 'agent/fix-typo'" in text
+    assert left(tmp_path) == []
+
+
 @pytest.mark.parametrize(
     ("number", "line"),
     [
