@@ -172,7 +172,7 @@ def shown(folder: Path, capsys: Capture, says: list[str], **more: Any) -> list[s
 def test_arguments_that_are_no_json_are_shown_as_they_are(
     home: Path, capsys: Capture, says: list[str]
 ) -> None:
-    assert '  {"text":"aaa' in shown(home, capsys, says, shown='{"text":"aaa')
+    assert '│ {"text":"aaa' in shown(home, capsys, says, shown='{"text":"aaa')
 
 
 def test_arguments_of_very_many_levels_are_not_blown_up(home: Path, capsys: Capture, says: list[str]) -> None:
@@ -195,10 +195,12 @@ def test_a_line_that_is_too_long_for_the_terminal_is_folded_with_a_mark(
     monkeypatch.setenv("COLUMNS", "40")
     text = "a" + " " * 60 + '"force": false' + "\u5bbd" * 30
     lines = shown(home, capsys, says, shown=json.dumps({"text": text}, ensure_ascii=False))
-    (first,) = [at for at, line in enumerate(lines) if '"text"' in line]
-    folded = lines[first : lines.index("  }")]
-    assert [line[:2] for line in folded] == ["  ", *["> "] * (len(folded) - 1)]
-    assert json.dumps(text, ensure_ascii=False) in "".join(line[2:] for line in folded)
+    (first,) = [at for at, line in enumerate(lines) if line.startswith("text:")]
+    folded = lines[first : lines.index("not answered")]
+    assert [line[:2] for line in folded] == ["te", *["> "] * (len(folded) - 1)]
+    assert f"text: {json.dumps(text, ensure_ascii=False)}" == "".join(
+        [folded[0], *(line[2:] for line in folded[1:])]
+    )
     assert all(len(line) + line.count("\u5bbd") <= 40 for line in lines)
 
 

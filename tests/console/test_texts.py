@@ -9,7 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mcpguard.console.highlighting import MOST, highlighted
+from mcpguard.console.highlighting import highlighted
+from mcpguard.console.languages import MOST
 from mcpguard.console.texts import marked
 
 LANGUAGES = ("sql", "shell", "json")

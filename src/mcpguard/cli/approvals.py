@@ -4,10 +4,7 @@
 from __future__ import annotations
 
 import argparse
-import json
-import shutil
 import time
-import unicodedata
 from datetime import datetime
 from typing import TYPE_CHECKING
 
@@ -16,7 +13,7 @@ from mcpguard.cli.parser import add_config, configured
 from mcpguard.core.errors import SessionError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator
+    from collections.abc import Callable, Iterable
 
     from mcpguard.adapters.store.sqlite import SqliteStore
     from mcpguard.config.loading import Config
@@ -26,12 +23,6 @@ if TYPE_CHECKING:
     """The answer to a ticket, by whom ("SOURCE:ID") with which groups."""
 
 EXAMPLES = ("mcpguard approvals", "mcpguard approvals --json", "mcpguard approvals end 4f1c09aa7d31")
-
-MOST_READABLE = 262_144
-"""So many characters the arguments may take that are shown a member a line."""
-MIN_ROOM = 20
-_MORE = "> "
-"""Before what continues a line."""
 
 _HEAD = ("TICKET", "WAITS", "PRINCIPAL", "AGENT", "CALL", "RULE")
 _IN_FORCE = ("APPROVED", "UNTIL", "USES", "PRINCIPAL", "AGENT", "CALL", "ANY VALUE OF", "BY")
@@ -148,7 +139,7 @@ def answer(args: argparse.Namespace, said: Said, always: tuple[str, ...] | None 
     who = operating_system_user()
     given = said(ticket, f"{who.source}:{who.id}", groups_of_user())
     must_count(config, ticket, given)
-    _show(ticket)
+    _show(config, store, ticket)
     question = _question(ticket, given) if always is None else _standing(config, ticket, always)
     if not _confirmed(question):
         print("not answered")
@@ -174,6 +165,8 @@ def _standing(config: Config, ticket: Ticket, free: tuple[str, ...]) -> str:
 
 def _question(ticket: Ticket, given: TicketAnswer) -> str:
     """What the person is asked; it says all that the answer would allow."""
+    from mcpguard.console.terminal import folded_text
+
     if given.lasts == "once":
         return f"{'approve' if given.verdict == 'approved' else 'deny'} {plain(ticket.summary)}? [y/N] "
     who = ticket.principal + (f" with {ticket.agent}" if ticket.agent else "")
@@ -187,7 +180,7 @@ def _question(ticket: Ticket, given: TicketAnswer) -> str:
         "  with every argument as shown" if not given.free else "",
         "unless the policies or what the server lists change.",
     ]
-    said = [one for line in lines if line for one in _folded(plain(line))]
+    said = [one for line in lines if line for one in folded_text(plain(line))]
     return "\n".join([*said, "approve? [y/N] "])
 
 
@@ -199,33 +192,10 @@ def _confirmed(question: str) -> bool:
         return False
 
 
-def _show(ticket: Ticket) -> None:
-    agent = f" with {ticket.agent}" if ticket.agent else ""
-    print(style(plain(ticket.summary), "bold"))
-    print(f"  by {plain(ticket.principal + agent)}; asked by {plain(', '.join(ticket.rules))}")
-    print(f"  {style(plain(ticket.message), 'yellow')}")
-    for line in _readable(ticket.shown).split("\n"):
-        print("\n".join(_folded(plain(line))))
+def _show(config: Config, store: SqliteStore, ticket: Ticket) -> None:
+    from mcpguard.console.rulebook import Rulebook
+    from mcpguard.console.terminal import show
 
-
-def _readable(shown: str) -> str:
-    """The arguments, a member a line; as they are where that would be far more text."""
-    try:
-        lines = json.dumps(json.loads(shown), indent=2, ensure_ascii=False)
-    except (ValueError, RecursionError):
-        return shown
-    return lines if len(lines) <= MOST_READABLE else shown
-
-
-def _folded(line: str) -> Iterator[str]:
-    """The line in pieces that fit the terminal, so that none looks like a line of its own: all but the first
-    are marked."""
-    room = max(MIN_ROOM, shutil.get_terminal_size().columns - len(_MORE))
-    start, used, mark = 0, 0, " " * len(_MORE)
-    for at, character in enumerate(line):
-        wide = 2 if unicodedata.east_asian_width(character) in "WF" else 1
-        if used + wide > room:
-            yield mark + line[start:at]
-            start, used, mark = at, 0, _MORE
-        used += wide
-    yield mark + line[start:]
+    states = [one.state for one in store.known() if one.name == ticket.session]
+    labels = [label for state in states if state is not None for label in state.labels]
+    show(ticket, Rulebook(config).rules(ticket.rules), labels)

@@ -16,8 +16,9 @@ from msgspec import Struct, structs
 
 from mcpguard.adapters.system.terminal import plain
 from mcpguard.console.diffs import DiffLine, compared, is_patch, pair_in, patch_lines
-from mcpguard.console.highlighting import Language, highlighted
-from mcpguard.console.texts import PLACEHOLDER, marked
+from mcpguard.console.highlighting import highlighted
+from mcpguard.console.languages import PLACEHOLDER, Language, language_of
+from mcpguard.console.texts import marked
 
 FOLD_LINES, FOLD_CHARACTERS = 24, 1_600
 """What is seen of a text before the rest is folded."""
@@ -29,13 +30,6 @@ OF_A_LINE = 24
 """What a line costs besides its characters."""
 MOST_MEMBERS, MOST_PIECES, DEEPEST = 60, 400, 6
 
-_SQL = re.compile(
-    r"\s*(?:--[^\n]*\n\s*)*(?:select|insert|update|delete|with|create|alter|drop|grant|revoke|truncate|explain|merge|copy|call"
-    r"|begin|set|vacuum)\b",
-    re.IGNORECASE,
-)
-_SQL_NAMES = re.compile(r"(?i)(?:^|_)(?:sql|query|statement|ddl)$")
-_SHELL_NAMES = re.compile(r"(?i)^(?:command|cmd|script|shell|bash|commandline|command_line|run)$")
 _BLOCK_NAMES = re.compile(
     r"(?i)(?:text|content|contents|body|message|description|prompt|code|data|html|markdown)$"
 )
@@ -163,12 +157,9 @@ class _Reading:
     def _text(self, name: str, called: Markup | None, text: str) -> ShownValue:
         if is_patch(name, text):
             return self._edit(name, patch_lines(text), (name,))
-        if _SHELL_NAMES.match(name):
-            return self._code(called, text, "shell")
-        if _SQL_NAMES.search(name) and _SQL.match(text):
-            return self._code(called, text, "sql")
-        if text[:1] in ("{", "[") and len(text) > 1 and _is_json(text):
-            return self._code(called, text, "json")
+        language = language_of(name, text)
+        if language is not None:
+            return self._code(called, text, language)
         block = "\n" in text or len(text) > 160 or (_BLOCK_NAMES.search(name) and len(text) > 72)
         return self._folded(called, "block" if block else "text", text)
 
@@ -236,14 +227,6 @@ def _head(text: str) -> int:
 
 def _colour(text: str, language: Language | None) -> Markup:
     return highlighted(text, language) if language else marked(text)
-
-
-def _is_json(text: str) -> bool:
-    try:
-        json.loads(text)
-    except (ValueError, RecursionError):
-        return False
-    return True
 
 
 def _compact(value: Any) -> str:

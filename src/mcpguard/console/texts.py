@@ -15,9 +15,7 @@ from itertools import groupby
 from markupsafe import Markup, escape
 
 from mcpguard.adapters.system.terminal import plain
-
-PLACEHOLDER = re.compile(r"\[REDACTED:([A-Za-z0-9_.:/-]+)#([0-9]{1,5})\]")
-"""What redaction puts in the place of what it takes out."""
+from mcpguard.console.languages import PLACEHOLDER
 
 _WORD = re.compile(r"\w+")
 _LATIN = re.compile(r"[A-Za-z]")
