@@ -11,13 +11,14 @@ alignment: what is searched for is the core that does not depend on what stands 
 import re
 from base64 import b32encode, b64decode, b64encode
 from collections.abc import Callable, Iterator, Sequence
-from itertools import pairwise
+from itertools import compress, pairwise
 from urllib.parse import unquote
 
 from mcpguard.core.secret import Unprinted
 
 _LETTERS = b"abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789\xff"
 _DROP = bytes(byte for byte in range(256) if byte not in _LETTERS)
+_IS_LETTER = bytes(byte in _LETTERS for byte in range(256))
 _BLOCK = 1024
 
 SKELETON = (bytes(range(256)).lower(), _DROP)
@@ -43,7 +44,7 @@ def locate(text: bytes, wanted: Sequence[int]) -> dict[int, int]:
         block = text[start : start + _BLOCK]
         after = before + len(block.translate(None, _DROP))
         if wanted[done] < after:
-            places = [start + i for i, byte in enumerate(block) if byte in _LETTERS]
+            places = list(compress(range(start, start + len(block)), block.translate(_IS_LETTER)))
             while done < len(wanted) and wanted[done] < after:
                 found[wanted[done]] = places[wanted[done] - before]
                 done += 1

@@ -164,7 +164,7 @@ def _joined(padded: bytes, spans: list[Span]) -> list[Span]:
     for span in spans:
         last = joined[-1] if joined else None
         if last and last.mark == span.mark and _no_text(padded[last.end : span.start]):
-            joined[-1] = last._replace(end=max(last.end, span.end))
+            joined[-1] = Span(last.start, max(last.end, span.end), last.kind, last.mark)
         else:
             joined.append(span)
     return joined

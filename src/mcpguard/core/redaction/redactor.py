@@ -240,9 +240,9 @@ class Redactor:
         """Remove until nothing is found: what was beside a removed text may be a hit without it."""
         findings: dict[Detection, None] = {}
         numbers = _Numbers(self._taken(padded(leaves.parts())))
-        for _ in range(_ROUNDS):
+        for turn in range(_ROUNDS):
             parts = leaves.parts()
-            cuts = self._cuts(leaves, parts, also)
+            cuts = self._cuts(leaves, parts, also, again=turn > 0)
             if not cuts:
                 return Redacted(value, _encode(value), tuple(map(self._sealed, findings)))
             rebuild = Rebuild(leaves, _edited(leaves, parts, cuts, numbers))
@@ -254,20 +254,26 @@ class Redactor:
     def _sealed(self, finding: Detection) -> Detection:
         return Detection(finding.kind, "") if self._found(padded([finding.path])) else finding
 
-    def _cuts(self, leaves: Leaves, parts: list[str], also: tuple[str, ...]) -> dict[int, list[Span]]:
-        """What is to be removed from each part, by its index: in order and without overlaps."""
+    def _cuts(
+        self, leaves: Leaves, parts: list[str], also: tuple[str, ...], again: bool
+    ) -> dict[int, list[Span]]:
+        """What is to be removed from each part, by its index: in order and without overlaps. `again`: most
+        likely nothing, so that is looked at first."""
         cuts: dict[int, list[Span]] = {}
         for order in leaves.orders():
             arranged = order.arranged(parts)
             text = re.sub(_PLACEHOLDER, self._mask, padded(arranged))
-            spans = self._spans(text, also, members(leaves) if order.indices is None else ())
+            more = [*members(leaves)] if order.indices is None else []
+            if again and not more and not self._found(text, also):
+                continue
             layout = Layout(arranged)
-            for span in spans:
+            for span in self._spans(text, also, more):
                 touched = list(layout.touched(span.start, span.end))
                 for place, start, end in touched:
                     # A name that gives a value its form is no part of a secret that is cut up around it.
                     if len(touched) == 1 or arranged[place] not in _FORM:
-                        cuts.setdefault(order.part(place), []).append(span._replace(start=start, end=end))
+                        cut = Span(start, end, span.kind, span.mark)
+                        cuts.setdefault(order.part(place), []).append(cut)
         return {index: _merged(sorted(spans)) for index, spans in cuts.items()}
 
     def _spans(self, text: bytes, also: tuple[str, ...], more: Iterable[Hit]) -> list[Span]:
@@ -279,7 +285,7 @@ class Redactor:
         for view in seen:
             for span in self._held.spans(view.text):
                 start, end = view.place(span.start, span.end)
-                spans.append(span._replace(start=start, end=end))
+                spans.append(Span(start, end, span.kind, span.mark))
         return _merged(sorted(spans))
 
     def _mask(self, placeholder: re.Match[bytes]) -> bytes:
@@ -340,7 +346,7 @@ def _merged(spans: Iterable[Span]) -> list[Span]:
         if merged and span.start < merged[-1].end:
             last = merged[-1]
             winner = max(last, span, key=lambda each: (each.kind.startswith(_HELD), each.end - each.start))
-            merged[-1] = winner._replace(start=last.start, end=max(last.end, span.end))
+            merged[-1] = Span(last.start, max(last.end, span.end), winner.kind, winner.mark)
         else:
             merged.append(span)
     return merged

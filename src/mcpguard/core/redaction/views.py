@@ -34,7 +34,7 @@ _SIGN = 6
 
 SEPARATOR = b"\x1f"
 WHITE = b" \t\n\r\x0b\x0c\x1f"
-_KEPT = re.compile(rb"(?:[^\s\x1f\\]|\\(?![nr]))+")
+_KEPT = re.compile(rb"(?:[^\s\x1f\\]++|\\(?![nr]))++")
 _ROUNDS = 4
 
 # What comes to a letter of ASCII, or to nothing: the rest of such escapes says nothing that is looked for.
