@@ -11,6 +11,7 @@ alignment: what is searched for is the core that does not depend on what stands 
 import re
 from base64 import b32encode, b64decode, b64encode
 from collections.abc import Callable, Iterator, Sequence
+from functools import cache
 from itertools import compress, pairwise
 from urllib.parse import unquote
 
@@ -197,8 +198,14 @@ def _texts(value: str) -> Iterator[str]:
 
 
 def _percent(value: str, safe: str) -> str:
-    plain = {byte for byte in range(128) if chr(byte).isalnum() or chr(byte) in safe}
-    return "".join(chr(byte) if byte in plain else f"%{byte:02X}" for byte in _utf8(value))
+    return "".join(map(_quoted(safe).__getitem__, _utf8(value)))
+
+
+@cache
+def _quoted(safe: str) -> list[str]:
+    """Each byte as a URL has it, where the characters `safe` stand for themselves."""
+    plain = {ord(char) for char in safe} | {byte for byte in range(128) if chr(byte).isalnum()}
+    return [chr(byte) if byte in plain else f"%{byte:02X}" for byte in range(256)]
 
 
 def _utf16(value: str, unit: str) -> str:
