@@ -53,15 +53,23 @@ def conditions(pack: Pack) -> list[tuple[str, Condition, Condition]]:
     return [(text, fast.compile(text), slow.compile(text)) for text in texts]
 
 
-def arguments_of(text: str) -> list[str]:
-    tokens = tokens_of(text)
-    return sorted({two.text for one, two in zip(tokens, tokens[2:], strict=False) if one.text == "args"})
+# Making a strategy takes longer than drawing from it.
+LABELS = st.lists(st.sampled_from(["private", "untrusted", "tests-passed", "reviewed"]), max_size=3)
 
 
+@functools.cache
 def values() -> st.SearchStrategy[Any]:
     texts = st.sampled_from([*PLAIN, *attacks()])
     odd = st.sampled_from([None, True, 0, -1, 1 << 60, 1.5, {}, [], {"a": 1}])
     return texts | odd | st.lists(texts, max_size=3)
+
+
+@functools.cache
+def arguments(text: str) -> st.SearchStrategy[dict[str, Any]]:
+    """Values for those that a condition names."""
+    tokens = tokens_of(text)
+    names = sorted({two.text for one, two in zip(tokens, tokens[2:], strict=False) if one.text == "args"})
+    return st.fixed_dictionaries({}, optional={name: values() for name in names})
 
 
 @pytest.mark.parametrize("pack", ALL, ids=str)
@@ -69,10 +77,7 @@ def values() -> st.SearchStrategy[Any]:
 @given(data=st.data())
 def test_a_condition_of_a_pack_is_never_looser_in_python(pack: Pack, data: st.DataObject) -> None:
     for text, fast, slow in conditions(pack):
-        args = data.draw(st.fixed_dictionaries({}, optional={name: values() for name in arguments_of(text)}))
-        kept = data.draw(
-            st.lists(st.sampled_from(["private", "untrusted", "tests-passed", "reviewed"]), max_size=3)
-        )
+        args, kept = data.draw(arguments(text)), data.draw(LABELS)
         view = {
             "args": args,
             "action": "tools/call",

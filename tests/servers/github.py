@@ -6,6 +6,7 @@ from __future__ import annotations
 import time
 from datetime import UTC, datetime
 from email.utils import format_datetime
+from functools import cache
 from typing import Any
 
 import jwt
@@ -19,9 +20,10 @@ ORGANISATION, USER = "acme", "ada"
 MAX_JWT_SECONDS = 600
 
 
-def private_key(size: int = 2048) -> rsa.RSAPrivateKey:
-    """A new key of an app."""
-    return rsa.generate_private_key(65537, size)
+@cache
+def private_key(_owner: str = "the app") -> rsa.RSAPrivateKey:
+    """The key of an owner, made once in a process: that takes long."""
+    return rsa.generate_private_key(65537, 2048)
 
 
 def pem(key: Any) -> str:

@@ -5,6 +5,7 @@ takes them."""
 import gc
 import sys
 import tempfile
+from base64 import b64encode
 from importlib import import_module
 from pathlib import Path
 
@@ -34,7 +35,7 @@ def once():
             Path(folder, name).write_text(text)
         settings_from(load_config(Path(folder, "mcpguard.yaml")))
     tempfile.tempdir = None  # Each looks for its own TMPDIR.
-    Redactor(bytes(32)).inspect({"a": "b"})
+    Redactor(bytes(32)).inspect({"a": ["%41", b64encode(b"ghp_" + b"a1" * 18).decode()]})
     gc.collect()
     gc.freeze()
 

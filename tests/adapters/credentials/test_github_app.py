@@ -25,15 +25,12 @@ from tests.servers.github import (
     private_key,
 )
 
-KEY = private_key()
-OTHER_KEY = private_key()
-
 
 class Setting:
     def __init__(self, github: FakeGithub, url: str) -> None:
         self.github = github
         self.url = url
-        self.key = pem(KEY)
+        self.key = pem(private_key())
 
     def mint(self, **entry: Any) -> GithubAppMint:
         if "app_id" not in entry:
@@ -66,7 +63,7 @@ class Setting:
 
 @pytest.fixture
 def setting() -> Iterator[Setting]:
-    github = FakeGithub(KEY.public_key())
+    github = FakeGithub(private_key().public_key())
     with serving(github) as url:
         yield Setting(github, url)
 
@@ -200,7 +197,7 @@ def test_a_clock_that_is_wrong_does_not_matter(setting: Setting, skew: float) ->
 
 
 def test_a_jwt_that_is_not_taken_is_tried_again_only_where_the_clock_may_be_why(setting: Setting) -> None:
-    setting.key = pem(OTHER_KEY)
+    setting.key = pem(private_key("another"))
     assert "does not accept the app's JWT" in setting.refusal()
     assert len(setting.github.asked) == 1
 
@@ -259,7 +256,7 @@ def test_a_huge_answer_is_not_read_to_its_end(setting: Setting) -> None:
 
 
 def test_no_redirect_is_followed_to_another_origin(setting: Setting) -> None:
-    elsewhere = FakeGithub(KEY.public_key())
+    elsewhere = FakeGithub(private_key().public_key())
     with serving(elsewhere) as other:
         setting.github.override = Reply(307, b"", {"Location": f"{other}/app"})
         assert "redirect" in setting.refusal()
@@ -294,7 +291,7 @@ def test_taking_back_fails_with_a_sentence(setting: Setting) -> None:
 
 
 def test_taking_back_where_github_is_gone_is_a_sentence() -> None:
-    github = FakeGithub(KEY.public_key())
+    github = FakeGithub(private_key().public_key())
     with serving(github) as url:
         lease = Setting(github, url).mint().lease()
     assert lease.end is not None

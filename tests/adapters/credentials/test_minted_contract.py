@@ -18,7 +18,6 @@ from tests.servers.answering import Reply, serving
 from tests.servers.github import CLIENT_ID, INSTALLATION, FakeGithub, pem, private_key
 from tests.servers.vault import ROLE_ID, SECRET_ID, TOKEN, FakeVault
 
-KEY = private_key()
 Promise = Callable[[MintSetting], None]
 EACH = pytest.mark.parametrize("promise", CONTRACT, ids=lambda promise: promise.__name__)
 
@@ -83,7 +82,7 @@ def test_a_dynamic_secret_of_vault_keeps_the_contract(
 
 @EACH
 def test_a_github_app_keeps_the_contract(promise: Promise, stack: ExitStack) -> None:
-    github = FakeGithub(KEY.public_key())
+    github = FakeGithub(private_key().public_key())
     url = stack.enter_context(serving(github))
     entry = GithubAppEntry(
         private_key="${file:key}",
@@ -102,7 +101,7 @@ def test_a_github_app_keeps_the_contract(promise: Promise, stack: ExitStack) -> 
             fail=lambda: setattr(github, "override", Reply(503, {"token": "ghs_canary"})),
             mend=lambda: setattr(github, "override", None),
             issued=lambda: len(github.tokens),
-            sources={"file": FakeSource(key=pem(KEY))},
+            sources={"file": FakeSource(key=pem(private_key()))},
         )
     )
 
