@@ -190,7 +190,7 @@ def documents(draw: st.DrawFn) -> tuple[str, list[str], list[str]]:
     return f"{gap()}{written(whole)}{gap()}", names, gone
 
 
-@settings(max_examples=300, deadline=None)
+@settings(deadline=None)
 @given(documents())
 def test_any_document_keeps_every_byte_outside_of_the_entries(
     drawn: tuple[str, list[str], list[str]],

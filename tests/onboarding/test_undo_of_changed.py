@@ -64,7 +64,7 @@ def test_entries_go_back_into_a_file_that_was_changed(
     assert tree(*person) == after
 
 
-@settings(max_examples=200, deadline=None)
+@settings(deadline=None)
 @given(documents(), VALUES, st.sampled_from(["", " ", "\n", "// }{\n", '/* " */']), st.booleans())
 def test_whatever_else_was_changed_stays_byte_for_byte(
     drawn: tuple[str, list[str], list[str]], value: Any, gap: str, more: bool

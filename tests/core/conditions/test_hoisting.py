@@ -265,7 +265,7 @@ PARTS = st.lists(
 )  # fmt: skip
 
 
-@settings(max_examples=300, deadline=None)
+@settings(deadline=None)
 @given(PARTS)
 def test_any_text_is_read_without_a_crash_and_keeps_its_lines(parts: list[str]) -> None:
     text = "".join(parts)

@@ -296,7 +296,7 @@ PIECES = st.sampled_from([
 ])  # fmt: skip
 
 
-@settings(max_examples=120, deadline=None)
+@settings(deadline=None)
 @given(st.lists(PIECES, max_size=14), st.sampled_from(["", " "]))
 def test_any_text_is_answered_or_refused(pieces: list[str], between: str) -> None:
     try:
@@ -306,7 +306,7 @@ def test_any_text_is_answered_or_refused(pieces: list[str], between: str) -> Non
     assert set(told) == set(SHELL.fields)
 
 
-@settings(max_examples=100, deadline=None)
+@settings(deadline=None)
 @given(st.text(max_size=60))
 def test_any_characters_are_answered_or_refused(text: str) -> None:
     try:
@@ -333,7 +333,7 @@ def requoted(text: str, place: int, way: int) -> str:
     return " ".join(words)
 
 
-@settings(max_examples=120, deadline=None)
+@settings(deadline=None)
 @given(st.sampled_from(CASES), st.integers(0, 8), st.integers(0, 5))
 def test_another_spelling_of_an_attack_passes_no_guard_that_it_did_not(
     text: str, place: int, way: int

@@ -564,7 +564,7 @@ WORDS = _pieces(
 )
 
 
-@settings(max_examples=200, deadline=None)
+@settings(deadline=None)
 @given(st.one_of(st.text(max_size=40), st.lists(WORDS, max_size=25).map(" ".join)), DIALECTS)
 def test_any_text_has_an_answer_or_a_refusal(text, dialect):
     try:
@@ -578,7 +578,7 @@ CASES = st.sampled_from(CORPUS["attacks"] + CORPUS["benign"])
 GAPS = st.sampled_from([" ", "\n", "\t", " /* x */ ", "\r\n", " -- x\n", " /* ' */ ", " -- \"'\n", "/**/"])
 
 
-@settings(max_examples=200, deadline=None)
+@settings(deadline=None)
 @given(CASES, GAPS, st.randoms(use_true_random=False))
 def test_case_space_and_comments_never_loosen_an_answer(case, gap, random):
     text, dialect = case["sql"], case["dialect"]
@@ -613,7 +613,7 @@ def _disguised(text, dialect, gap, random):
 NAMES = ("users", "orders", "id", "name", "password", "user_id", "total")
 
 
-@settings(max_examples=100, deadline=None)
+@settings(deadline=None)
 @given(CASES, st.sampled_from(["postgres", "sqlite", "duckdb"]))
 def test_quotes_around_a_name_never_loosen_an_answer(case, dialect):
     text = case["sql"]
@@ -691,7 +691,7 @@ def _agrees(text):
     return True
 
 
-@settings(max_examples=200, deadline=None)
+@settings(deadline=None)
 @given(ORDERED)
 def test_sqlite_itself_touches_nothing_that_was_not_told(text):
     _agrees(text)

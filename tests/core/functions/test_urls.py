@@ -8,7 +8,7 @@ from typing import Any
 from urllib.parse import quote, urlsplit
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from yarl import URL
 
@@ -197,7 +197,6 @@ TEXTS = st.one_of(
 )
 
 
-@settings(max_examples=200)
 @given(TEXTS, TEXTS)
 def test_no_text_makes_anything_but_an_answer_or_a_refusal(text: str, pattern: str) -> None:
     for name in ("url", "isPrivateHost"):
@@ -207,7 +206,6 @@ def test_no_text_makes_anything_but_an_answer_or_a_refusal(text: str, pattern: s
         says(name, text, pattern)
 
 
-@settings(max_examples=200)
 @given(TEXTS)
 def test_other_readers_see_the_same_host(text: str) -> None:
     for url in (text, "http://" + text, "https://api.example.com" + text):
@@ -237,7 +235,6 @@ DISGUISES = [
 ]
 
 
-@settings(max_examples=100)
 @given(
     st.sampled_from(["evil.com", "example.com", "cdn.example.com", "api.example.com.evil.com", "11.0.0.1"]),
     st.sampled_from(["http://{}", "https://{}/", "https://{}/x?y#z", "https://{}:8080/"]),
@@ -274,7 +271,6 @@ SPELLINGS = [
 ]
 
 
-@settings(max_examples=200)
 @given(
     st.sampled_from([0x7F000000, 0x0A000000, 0xC0A80000, 0xAC100000, 0xA9FE0000, 0x64400000, 0xE0000000]),
     st.integers(0, 0xFFFF),
@@ -285,7 +281,6 @@ def test_no_spelling_makes_a_private_address_public(network: int, low: int, spel
     assert says("isPrivateHost", form.format(spelling(IPv4Address(network | low)))) is not False
 
 
-@settings(max_examples=100)
 @given(st.text("abc/AB.é~-", max_size=10), st.integers(0, 10))
 def test_an_escape_that_means_nothing_changes_nothing(path: str, at: int) -> None:
     plain = "https://api.example.com/" + path

@@ -9,7 +9,7 @@ from typing import Any
 from urllib.parse import quote
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from mcpguard.core.functions import detect, glob, json_text
@@ -32,7 +32,6 @@ JSON = st.recursive(
 )
 
 
-@settings(max_examples=200)
 @given(st.text("ab/*?[!]-.", max_size=12), st.text("ab/*?[!]-.", min_size=1, max_size=8))
 def test_a_glob_means_what_it_means_in_a_rule(text: str, pattern: str) -> None:
     assert says("glob", text, pattern) is fnmatchcase(text, pattern)
@@ -50,7 +49,6 @@ def test_the_work_of_a_glob_is_bounded() -> None:
     assert says("glob", "a" * glob.LIMIT, "*a" * 2000 + "b") is False
 
 
-@settings(max_examples=200)
 @given(JSON, st.sampled_from([None, 1]))
 def test_a_json_text_gives_its_value(value: Any, indent: int | None) -> None:
     assert says("json", json.dumps(value, indent=indent)) == value
@@ -95,7 +93,6 @@ def test_the_depth_of_a_message_is_read() -> None:
     assert says("json", "[" * 65 + "1" + "]" * 65) is None
 
 
-@settings(max_examples=200)
 @given(st.text(max_size=30) | st.text('[]{}":,1a \\', max_size=20))
 def test_no_text_makes_json_do_anything_but_answer_or_refuse(text: str) -> None:
     says("json", text)
@@ -164,7 +161,6 @@ def test_what_only_looks_encoded_is_left_alone() -> None:
     assert says("detect", base64.b64encode(bytes(range(256)) * 9).decode()) == []
 
 
-@settings(max_examples=100)
 @given(JSON | st.text(max_size=50))
 def test_any_value_has_an_answer(value: Any) -> None:
     assert set(says("detect", value)) <= KINDS

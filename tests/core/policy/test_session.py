@@ -61,7 +61,7 @@ def test_bytes_have_room_while_one_is_left() -> None:
     assert not session.room(charge, START)
 
 
-@settings(max_examples=200, deadline=None)
+@settings(deadline=None)
 @given(st.lists(st.integers(0, 5_000), min_size=1, max_size=60), st.sampled_from([1, 7, 60, 3600]))
 def test_law_no_window_ever_holds_more_than_the_limit(gaps: list[int], seconds: int) -> None:
     charge = structs.replace(HOURLY, seconds=seconds)
