@@ -6,8 +6,10 @@ import json
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
-from typing import Any
+from threading import Thread
+from typing import Any, ClassVar
 
 import pytest
 import yaml
@@ -86,6 +88,15 @@ def root(page: Page) -> str:
     return "/".join(page.url.split("/")[:4])
 
 
+def view(page: Page, key: str) -> None:
+    """Change the view by its key."""
+    expect(page.locator("#state-word")).to_have_text("live")
+    page.keyboard.press(key)
+    name = {"2": "decisions", "3": "sessions", "4": "servers"}[key]
+    page.wait_for_url(f"**/{name}")
+    expect(page.locator("#state-word")).to_have_text("live")
+
+
 def quiet(page: Page) -> None:
     """Wait until buttons that have just come count."""
     expect(page.locator("#state-word")).to_have_text("live")
@@ -156,7 +167,7 @@ def test_an_approval_for_the_session_is_given_and_ended(guard: Guard, page: Page
     expect(page.locator(".said")).to_have_text("Approved: the call goes on.")
     assert "lasting" in text(guard, number)
     assert guard.text("echo", text="lasting", to="b") == "lasting"
-    page.keyboard.press("3")
+    view(page, "3")
     expect(page.locator(".approvals")).to_contain_text("used 2 times")
     page.get_by_text("End…", exact=True).click()
     page.get_by_role("button", name="End the approval").click()
@@ -250,7 +261,7 @@ def test_a_person_approves_without_scripts(guard: Guard, browser: Browser, termi
 
 
 def test_decisions_come_live_and_are_filtered(guard: Guard, page: Page) -> None:
-    page.keyboard.press("2")
+    view(page, "2")
     expect(page.locator("#state-word")).to_have_text("live")
     before = page.locator("tbody tr").count()
     guard.call("forbidden")
@@ -270,7 +281,7 @@ def test_decisions_come_live_and_are_filtered(guard: Guard, page: Page) -> None:
 
 def test_a_story_is_opened_by_keys(guard: Guard, page: Page) -> None:
     guard.call("seen", a=1)
-    page.keyboard.press("2")
+    view(page, "2")
     expect(page.locator("tbody tr").first).to_contain_text("seen")
     page.keyboard.press("j")
     page.keyboard.press("Enter")
@@ -281,7 +292,7 @@ def test_a_story_is_opened_by_keys(guard: Guard, page: Page) -> None:
 
 def test_a_label_is_cleared_and_the_session_ended(guard: Guard, page: Page) -> None:
     guard.call("seen")
-    page.keyboard.press("3")
+    view(page, "3")
     expect(page.locator(".label")).to_have_text("private")
     page.get_by_text("Clear…").click()
     page.get_by_role("button", name="Clear private").click()
@@ -307,7 +318,7 @@ def records(guard: Guard) -> list[dict[str, Any]]:
 
 
 def test_servers_say_how_they_are(guard: Guard, page: Page) -> None:
-    page.keyboard.press("4")
+    view(page, "4")
     expect(page.locator(".card h2")).to_contain_text("p")
     expect(page.locator(".health")).to_contain_text("in process")
 
@@ -355,6 +366,56 @@ def test_keys_are_explained_and_focus_is_seen(page: Page) -> None:
     expect(page.get_by_role("dialog")).to_have_count(0)
     page.get_by_role("button", name="Keys").click()
     page.get_by_role("button", name="Close").click()
+
+
+class Elsewhere(BaseHTTPRequestHandler):
+    """A page of another port of this host, which knows the address of a ticket."""
+
+    ticket = ""
+    cookies: ClassVar[list[str | None]] = []
+
+    def do_GET(self) -> None:
+        type(self).cookies.append(self.headers["cookie"])
+        page = f"""<iframe src="{self.ticket}"></iframe>
+            <form method="post" action="{self.ticket}/approve" target="in"><input name="csrf" value="x"></form>
+            <iframe name="in"></iframe><script>
+            fetch("{self.ticket}/approve", {{method: "POST", mode: "no-cors", credentials: "include", body: "csrf=x"}});
+            new EventSource("{self.ticket.split("/tickets")[0]}/events", {{withCredentials: true}});
+            document.forms[0].submit();</script>"""
+        self.send_response(200)
+        self.send_header("content-type", "text/html")
+        self.end_headers()
+        self.wfile.write(page.encode())
+
+    def log_message(self, *_: Any) -> None:
+        """Nothing."""
+
+
+def test_a_page_on_another_port_can_neither_see_nor_approve(guard: Guard, page: Page) -> None:
+    number = calls(guard, "echo", text="elsewhere on this host")
+    expect(page.locator("h1")).to_have_text("p/echo")
+    ticket = page.locator("[data-ticket]").get_attribute("data-ticket")
+    Elsewhere.ticket = f"{root(page)}/tickets/{ticket}"
+    server = HTTPServer(("127.0.0.1", 0), Elsewhere)
+    thread = Thread(target=server.serve_forever)
+    thread.start()
+    other = page.context.new_page()  # With the cookies of the person who is logged in.
+    answers: list[tuple[str, int]] = []
+    other.on("response", lambda one: answers.append((one.request.method, one.status)))
+    other.goto(f"http://localhost:{server.server_port}/")
+    other.wait_for_load_state("networkidle")
+    server.shutdown()
+    thread.join()
+    server.server_close()
+    other.close()
+    assert [one for one in answers if one[0] == "POST" and one[1] != 403] == []
+    assert [status for method, status in answers if method == "POST"]
+    assert set(Elsewhere.cookies) == {None}
+    expect(page.locator("#approve")).to_have_count(1)
+    quiet(page)
+    page.locator("#deny-button").click()
+    expect(page.locator(".said")).to_have_text("Denied: the agent was told.")
+    assert "A person refused" in text(guard, number)
 
 
 def test_who_logs_out_sees_nothing_more(page: Page) -> None:

@@ -7,6 +7,7 @@ import os
 import re
 import time
 from datetime import UTC, datetime, timedelta
+from hashlib import sha256
 from pathlib import Path
 
 import msgspec
@@ -428,6 +429,21 @@ def test_a_story_goes_from_the_question_to_the_outcome(browser: Browser) -> None
     assert "The chain of its evidence is as it was written" in said
     assert "What the person was shown" in said
     assert "not the current ones" in said
+
+
+def test_a_call_whose_arguments_are_known_is_explained_rule_by_rule(browser: Browser) -> None:
+    browser.records(structs.replace(DECIDED, args=sha256(b"{}").hexdigest()))
+    said = text_of(browser.see("/calls/c-1"))
+    assert "Rule by rule, as it would be decided nowallow: no deny" in said
+    assert "allow p/read: held (it has no condition)" in said
+    browser.asks({"force": True}, id="ab12")
+    args = sha256(b'{"force":true}').hexdigest()
+    browser.records(
+        structs.replace(DECIDED, id="c-2", tool="push", approval="ab12 by os-user:bob (console)", args=args)
+    )
+    assert "args.force == true" in text_of(browser.see("/calls/c-2"))
+    browser.records(structs.replace(DECIDED, id="c-3", args="11" * 32))
+    assert "mcpguard explain c-3 --args-file FILE" in text_of(browser.see("/calls/c-3"))
 
 
 def test_an_altered_chain_is_not_trusted(browser: Browser) -> None:

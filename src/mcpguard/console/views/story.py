@@ -2,28 +2,40 @@
 
 from __future__ import annotations
 
+import json
+import os
+from argparse import Namespace
 from collections.abc import Iterator
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from msgspec import Struct
 from starlette.responses import Response
 
 from mcpguard.adapters.audit.reader import chain_files, lines
-from mcpguard.authoring.explain.recorded import altered_at
+from mcpguard.authoring.explain.recorded import altered_at, explain_record
+from mcpguard.authoring.explain.text import lines_of
 from mcpguard.console.answers import AnswerStep, answer_steps
 from mcpguard.console.arguments import ShownArguments, shown_arguments
 from mcpguard.console.evidence import Place, SeenCall, parsed
 from mcpguard.console.pages import message, page
 from mcpguard.console.views.decisions import effect_of
-from mcpguard.core.errors import AuditError, SessionError
+from mcpguard.core.errors import AuditError, McpGuardError, SessionError
 from mcpguard.core.evidence.chain import Decided, Outcome
+from mcpguard.core.redaction.redactor import Redactor
 
 if TYPE_CHECKING:
     from starlette.requests import Request
 
     from mcpguard.console.desk import Desk
+    from mcpguard.core.model import Json
     from mcpguard.core.policy.tickets import Ticket
 
+NOT_KNOWN = (
+    *("args_file", "annotations", "snapshot", "group", "claims", "principal", "source", "agent", "now"),
+    *("session", "result"),
+)
+"""What nobody says of a call whose story is told."""
 MOST_BYTES = 64 << 20
 """Of a chain that is verified for a page."""
 
@@ -49,7 +61,8 @@ def story(desk: Desk, request: Request) -> Response:
     if call is None:
         return message(desk, request, "No such call", f"There is no record of a call {call_id}.", 404)
     steps = _steps(answer_steps(notices), call)
-    ticket = _ticket(desk, {one.ticket for one in steps})
+    ticket = _ticket(desk, {one.ticket for one in steps} | {call.decision.approval.partition(" ")[0]})
+    chain = _chain(desk, call.place)
     return page(
         desk,
         request,
@@ -63,7 +76,8 @@ def story(desk: Desk, request: Request) -> Response:
         rules=desk.rulebook.rules(call.decision.rules),
         result_rules=desk.rulebook.rules(call.outcome.rules) if call.outcome else [],
         same_policies=desk.rulebook.digest == call.decision.policy_digest,
-        chain=_chain(desk, call.place),
+        chain=chain,
+        why=_why(desk, call.decision, ticket) if chain.known else [],
     )
 
 
@@ -76,7 +90,7 @@ def _steps(steps: list[AnswerStep], call: SeenCall) -> list[AnswerStep]:
 
 def _ticket(desk: Desk, numbers: set[str]) -> Ticket | None:
     """The ticket, as long as it is kept."""
-    for number in sorted(numbers):
+    for number in sorted(numbers - {""}):
         try:
             found = desk.store.known_ticket(number)
         except SessionError:
@@ -90,6 +104,25 @@ def _arguments(ticket: Ticket | None, call: Decided) -> ShownArguments | None:
     if ticket is None or (ticket.server, ticket.target) != (call.server, call.tool or call.subject):
         return None
     return shown_arguments(ticket.shown, ticket.terms.show)
+
+
+def _why(desk: Desk, call: Decided, ticket: Ticket | None) -> list[str]:
+    """How the call would be decided now, rule by rule; nothing where its arguments are not known."""
+    args: Json = None
+    if ticket is not None:
+        with suppress(ValueError, RecursionError):
+            args = json.loads(ticket.shown)
+    nothing: dict[str, None] = dict.fromkeys(NOT_KNOWN)
+    options = Namespace(**nothing, args=args if isinstance(args, dict) else None, label=[], fact=[])
+    policies = desk.rulebook.policies
+    if policies is None:
+        return []
+    redactor = Redactor(os.urandom(32))
+    try:
+        found = explain_record([call.id], options, policies, desk.config, redactor).explanation
+    except McpGuardError:  # Such as: what was shown was redacted, so these are not the arguments.
+        return []
+    return [] if found is None else [redactor.inspect_text(line) for line in lines_of(found)]
 
 
 def _searched(desk: Desk, call_id: str) -> SeenCall | None:
