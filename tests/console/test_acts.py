@@ -41,6 +41,7 @@ def test_an_approval_counts_as_long_and_for_what_the_person_chose(
     assert page.count('name="free"') == 2
     answer = browser.post(f"{browser.root}/tickets/ab12/approve", lasts=lasts, free=["branch"])
     assert answer.status_code == 303
+    assert "used 0 times so far" in browser.see("/tickets/ab12")
     (ticket,) = browser.desk.store.approved()
     assert ticket.answer is not None
     assert (ticket.answer.lasts, ticket.answer.free) == (kind, ("branch",))
@@ -52,6 +53,7 @@ def test_an_approval_counts_as_long_and_for_what_the_person_chose(
     assert browser.desk.store.approved() == []
     assert sorted(browser.notices()) == ["approval-ended", "approval-given"]
     assert "ended" in browser.see()
+    assert 'effect-withheld">' in browser.see("/tickets/ab12")
 
 
 def test_only_arguments_of_the_call_can_be_left_open(browser: Browser) -> None:

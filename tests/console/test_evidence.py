@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from contextlib import suppress
 from datetime import timedelta
 from pathlib import Path
 
@@ -12,6 +13,7 @@ from msgspec import structs
 from mcpguard.adapters.audit.writer import AuditFile
 from mcpguard.console import evidence
 from mcpguard.console.evidence import Evidence
+from mcpguard.core.errors import AuditError
 from mcpguard.core.evidence.chain import Closed, Decided, Noticed, Outcome, Record
 from tests.console.desk import DECIDED, NOW, OPENED
 
@@ -88,6 +90,19 @@ def test_what_nobody_writes_is_counted_and_left_out(tmp_path: Path) -> None:
     assert found.unreadable == 6
     found.poll()
     assert found.unreadable == 6
+
+
+def test_a_chain_that_was_removed_after_its_time_is_no_trouble(tmp_path: Path) -> None:
+    audit = chain(tmp_path, decided(1))
+    found = Evidence(tmp_path)
+    found.poll()
+    (path,) = tmp_path.glob("*.jsonl")
+    path.unlink()
+    assert not found.poll()
+    assert found.unreadable == 0
+    assert ids(found) == ["c-1"]
+    with suppress(AuditError):
+        audit.close(Closed(NOW, "done"))
 
 
 def test_a_folder_that_is_not_there_has_no_evidence(tmp_path: Path) -> None:

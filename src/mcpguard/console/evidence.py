@@ -132,6 +132,9 @@ class Evidence:
             with open(self.folder / name, "rb", opener=_without_waiting) as opened:
                 opened.seek(file.offset)
                 data = opened.read(MOST_AT_ONCE)
+        except FileNotFoundError:  # Removed on purpose, such as after its time; `audit verify` says if not.
+            file.over = True
+            return False
         except OSError:
             if file.reads:
                 self.unreadable += 1

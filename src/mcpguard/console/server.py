@@ -43,6 +43,8 @@ def serve_console(config: Config, port: int, browse: bool, say: Callable[[str], 
     settings = uvicorn.Config(
         console_app(desk, place),
         log_config=None,
+        log_level="critical",
+        proxy_headers=False,
         access_log=False,
         server_header=False,
         ws="none",
