@@ -159,6 +159,15 @@ def test_show_prints_the_last_records_across_chains(folder: Path, capsys: Captur
     assert "email /a" in said[5]
 
 
+def test_show_says_what_explains_the_last_refusal(folder: Path, capsys: Capture) -> None:
+    chain(folder, structs.replace(DECIDED, effect="deny", cause="rule", rules=("p/d",)))
+    assert main(["audit", "show", str(folder)]) == 0
+    said = capsys.readouterr().out.splitlines()
+    assert said[-1] == "why, and by which line of which policy: `mcpguard explain n-1`"
+    assert main(["audit", "show", str(folder), "-n", "1"]) == 0
+    assert "explain" not in capsys.readouterr().out
+
+
 def test_show_says_which_credential_a_rule_chose(folder: Path, capsys: Capture) -> None:
     chain(folder, structs.replace(DECIDED, credential="github-write"), OUTCOME)
     assert main(["audit", "show", str(folder), "-n", "3"]) == 0

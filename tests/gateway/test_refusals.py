@@ -6,7 +6,7 @@ import pytest
 
 from mcpguard.gateway.scope import ApprovalTerms
 from tests.fakes import World, text
-from tests.gateway.scenes import last, modern, offers
+from tests.gateway.scenes import FORM, FORMS, ask, last, legacy, modern, offers
 
 
 def refused(world: World, name: str = "push", **args: object) -> str:
@@ -92,6 +92,14 @@ def test_a_tool_of_a_hidden_name_and_an_unlisted_resource_are_reported_without_t
     offers(world, "one", resources=[])
     modern(world, "resources/read", {"uri": "file:///canary"})
     assert world.reports == ["one: refused resources/read (no-rule): `mcpguard explain n-4`"]
+
+
+def test_a_question_of_a_server_that_is_refused_is_reported() -> None:
+    world = legacy(
+        World("  - {id: d, effect: deny, action: [elicitation/create], when: args.x == 1}\n"), FORMS
+    )
+    ask(world, "elicitation/create", FORM)
+    assert world.reports == ["one: refused elicitation/create by p/d (p.yaml:4): `mcpguard explain n-1`"]
 
 
 def test_a_result_that_is_withheld_is_reported_with_its_rule() -> None:

@@ -113,6 +113,7 @@ class Questions:
         verdict = await scope.judge.decide(invocation)
         await scope.audit.write(scope.recorder.decided(verdict))
         if isinstance(verdict, Deny):
+            scope.report_refusal(verdict)
             return {"error": refusals.denied_error(verdict)}
         started = scope.recorder.seconds()
         try:
@@ -136,6 +137,7 @@ class Questions:
         if verdict is None:
             return ""
         await scope.audit.write(scope.recorder.decided(verdict))
+        scope.report_refusal(verdict, "withheld the answer to")
         said = refusals.denied_error(verdict)["message"]
         return f"the answer to {method} was withheld: {said}"
 

@@ -145,6 +145,7 @@ class Subscriptions:
         started = scope.recorder.seconds()
         await scope.audit.write(scope.recorder.decided(verdict))
         if isinstance(verdict, Deny):
+            scope.report_refusal(verdict)
             return False
         # What one credential may hear of is not told to whom another one is for.
         known = self._chosen.get((entry.server, uri), verdict.credential)
