@@ -1,10 +1,16 @@
 """Fixtures that several folders share: the real `mcpguard run`, and a keychain in memory."""
 
+import contextlib
+import gc
+import importlib
+import inspect
 import os
+import pkgutil
 from pathlib import Path
 
 import keyring
 import pytest
+from coverage import Coverage
 from hypothesis import is_hypothesis_test, settings
 
 from tests.adapters.credentials.fake_keyring import FakeKeyring
@@ -13,31 +19,78 @@ from tests.wire.session import Guard
 settings.register_profile("suite", max_examples=int(os.environ.get("MCPGUARD_EXAMPLES", "50")))
 settings.load_profile("suite")
 
-TESTS = Path(__file__).parent
 COUNTED = tuple(
-    TESTS / part
-    for part in [
-        "adapters/transports",
-        "adapters/upstreams",
-        "authoring",
-        "cli",
-        "config",
-        "core",
-        "gateway",
-        "protocol",
-    ]
+    f"{Path(__file__).parent}/{part}/" for part in ("authoring", "cli", "core", "gateway", "protocol")
 )
 """Folders whose tests cover every branch of what `scripts/check` lists. The others prove other things, and counting would
 take a good part of their time."""
 
+PACKAGES = ("core", "protocol", "gateway", "config", "authoring")
+"""Packages that are imported, and prepared, while branches are counted."""
 
-def pytest_collection_modifyitems(items):
-    """Leave out of the counting the other folders, and what Hypothesis makes: that may reach a branch in one run and
-    miss it in the next, and runs a hundred times."""
-    counted = {path: any(map(path.is_relative_to, COUNTED)) for path in {item.path for item in items}}
-    for item in items:
-        if not counted[item.path] or is_hypothesis_test(item.function):
-            item.add_marker("no_cover")
+COVERAGE = pytest.StashKey[Coverage | None]()
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_collection(session):
+    """Neither collect garbage nor count branches while test modules are imported: what they define stays to the end, and
+    tracing pytest takes longer than most tests."""
+    gc.disable()
+    session.config.stash[COVERAGE] = coverage = Coverage.current()
+    if coverage is not None:
+        for package in PACKAGES:
+            begin(f"mcpguard.{package}")
+        coverage.stop()
+    result = yield
+    gc.freeze()
+    gc.enable()
+    return result
+
+
+def begin(name):
+    """Import a package with all that is in it, and fill the caches of functions without arguments. Otherwise the first
+    test that needs them fills them, and that may be one that does not count."""
+    module = importlib.import_module(name)
+    for one in vars(module).values():
+        if hasattr(one, "cache_info") and not inspect.signature(one).parameters:
+            one()
+    for inner in pkgutil.iter_modules(getattr(module, "__path__", ())):
+        begin(f"{name}.{inner.name}")
+
+
+@pytest.hookimpl(wrapper=True, tryfirst=True)
+def pytest_fixture_setup(request):
+    """Count what a fixture does."""
+    with counting(request.node):
+        return (yield)
+
+
+@pytest.hookimpl(wrapper=True, tryfirst=True)
+def pytest_pyfunc_call(pyfuncitem):
+    """Count what a test does."""
+    with counting(pyfuncitem):
+        return (yield)
+
+
+@contextlib.contextmanager
+def counting(node):
+    """Count branches, unless it is done already or the test does not count."""
+    coverage = node.config.stash[COVERAGE]
+    if coverage is None or Coverage.current() is coverage or not is_counted(node):
+        yield
+    else:
+        with coverage.collect():
+            yield
+
+
+def is_counted(node):
+    """Whether a test, or the module of a fixture, counts. What Hypothesis makes does not: that may reach a branch in one
+    run and miss it in the next, and runs a hundred times."""
+    return (
+        str(node.path).startswith(COUNTED)
+        and not (isinstance(node, pytest.Function) and is_hypothesis_test(node.function))
+        and node.get_closest_marker("uncounted") is None
+    )
 
 
 @pytest.fixture(scope="session")

@@ -11,7 +11,7 @@ from typing import Any
 import msgspec
 import pytest
 
-from mcpguard.core.secret import CredentialRef, Secret, filled, parse_template
+from mcpguard.core.secret import CredentialRef, Secret, filled, parse_template, sole_reference
 
 VALUE = "s3cr3t-value"
 
@@ -72,3 +72,10 @@ def test_a_text_that_is_filled_is_a_secret_itself() -> None:
     assert filled(parse_template("plain"), []).reveal() == "plain"
     with pytest.raises(ValueError, match="zip"):
         filled(template, [Secret("ada")])
+
+
+def test_a_text_may_have_to_be_one_reference() -> None:
+    assert sole_reference("${env:TOKEN}") == CredentialRef("env", "TOKEN")
+    for text in ("Bearer ${env:TOKEN}", "${env:A}${env:B}", "plain"):
+        with pytest.raises(ValueError, match="must be one reference"):
+            sole_reference(text)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from math import inf
 from typing import Any
 
 import pytest
@@ -159,3 +160,17 @@ def test_a_client_is_asked_only_what_it_said_it_can_answer(
 
 def test_what_is_cacheable_or_may_ask_is_in_the_table_of_methods() -> None:
     assert FROM_CLIENT.keys() >= eras.CACHEABLE | eras.MAY_ASK
+
+
+@pytest.mark.parametrize(
+    ("result", "seconds"),
+    [
+        ({"task": {"taskId": "1", "ttl": 1500}}, 1.5),
+        ({"resultType": "task", "taskId": "1", "ttlMs": 500}, 0.5),
+        ({"task": {"taskId": "1", "ttl": None}}, inf),
+        ({"content": []}, 0),
+        ({"task": "1"}, 0),
+    ],
+)
+def test_a_task_is_kept_as_long_as_its_result_says(result: Any, seconds: float) -> None:
+    assert eras.task_seconds(result) == seconds

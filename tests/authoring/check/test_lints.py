@@ -287,6 +287,13 @@ def test_an_ask_about_what_nobody_is_asked_is_told() -> None:
     ]
 
 
+def test_reading_may_be_approved_in_advance_without_a_condition() -> None:
+    ask = "id: q, effect: ask, server: files, tools: [read, write]"
+    for tool, told in (("read", False), ("write", True)):
+        always = f"id: a, effect: allow, server: files, tools: [{tool}], approves: [example/q]"
+        assert bool(found("P507", rules(ask, always))) is told
+
+
 def test_a_fact_that_nobody_reads_is_told_at_its_place() -> None:
     assert found("P302", rules("id: s, effect: allow, fact: [a, b]"))[1] == (
         "5:38 rule s: no condition reads the fact `b`"

@@ -14,7 +14,7 @@ from tests.core.conditions.asked import NOW, Conditions
 SHARES, EACH = 8, 250
 
 
-@pytest.mark.no_cover
+@pytest.mark.uncounted
 @pytest.mark.parametrize("share", range(SHARES))
 def test_a_condition_made_by_chance_is_never_looser_in_python(share: int) -> None:
     fast, slow = engine("cpp"), engine("python")

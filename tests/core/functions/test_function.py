@@ -65,6 +65,7 @@ def test_a_text_that_is_too_long_or_has_a_nul_is_an_error(text: str) -> None:
 
 def test_each_function_stands_in_the_table_under_its_name() -> None:
     assert all(function.name == name for name, function in FUNCTIONS.items())
+    assert [*type(FUNCTIONS)().values()] == [*FUNCTIONS.values()]
 
 
 LOADED = """

@@ -240,6 +240,7 @@ LIBRARIES = {
 """What libraries and programs make of a path, each by its own rule."""
 
 
+@pytest.mark.uncounted
 @pytest.mark.parametrize("program", LIBRARIES)
 def test_a_library_finds_the_place_that_a_condition_saw(
     program: str, place: Place, monkeypatch: pytest.MonkeyPatch

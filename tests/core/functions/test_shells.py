@@ -89,6 +89,7 @@ def stage(tmp_path_factory: pytest.TempPathFactory) -> Stage:
     return Stage(tmp_path_factory.mktemp("shells"))
 
 
+@pytest.mark.uncounted
 @pytest.mark.skipif(
     "CI" not in os.environ and len(SHELLS) < 3, reason="bash, dash or busybox is not installed"
 )

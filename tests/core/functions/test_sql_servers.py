@@ -91,6 +91,7 @@ def postgres():
         server.close()
 
 
+@pytest.mark.uncounted
 def test_postgresql_does_nothing_that_was_not_said(postgres):
     bad, accepted, read = _bad(postgres, "postgres", SEED, COUNT)
     assert not bad, "\n".join(bad)
@@ -103,6 +104,7 @@ def test_what_is_called_pure_is_neither_volatile_nor_reserved_in_postgresql(post
     assert POSTGRES_OPERATORS - {"!=", "=>"} - EXTENSIONS <= postgres.operators
 
 
+@pytest.mark.uncounted
 def test_sqlite_does_nothing_that_was_not_said():
     with sqlite() as server:
         bad, accepted, read = _bad(server, "sqlite", SEED, COUNT)

@@ -49,6 +49,7 @@ def agreed(text: str, host: str) -> bool:
     return listed in (None, inside) and (private in (None, True) or says("isPrivateHost", dialled) is False)
 
 
+@pytest.mark.uncounted
 @pytest.mark.parametrize("client", CLIENTS)
 def test_a_library_connects_to_the_host_that_a_condition_saw(client: str) -> None:
     texts = TEXTS + EXAMINED

@@ -358,6 +358,16 @@ class Schemas:
         )[kind]
 
 
+@pytest.mark.parametrize(
+    "schema",
+    [{"properties": {"b": {"type": "string"}}}, {"items": {"type": "string"}}],
+    ids=["object", "list"],
+)
+def test_what_a_schema_says_of_one_kind_says_nothing_of_another(schema: Any) -> None:
+    assert said(properties(a=schema), {"a": 1}) == ""
+
+
+@pytest.mark.uncounted
 def test_what_is_refused_is_what_the_library_refuses() -> None:
     refused = passed = 0
     for seed in range(1500):

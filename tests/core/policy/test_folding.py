@@ -93,6 +93,7 @@ def test_conditions_that_are_too_long_together_stay_apart() -> None:
     assert names(rules.open(Bound({"args": {"name": "y", "n": -1}}))) == names(rules.rules)
 
 
+@pytest.mark.uncounted
 @pytest.mark.parametrize("share", range(4))
 def test_conditions_made_by_chance_are_left_out_only_where_each_of_them_is_false(share: int) -> None:
     left_out = 0

@@ -108,6 +108,7 @@ def without(value: str, text: str) -> str:
     return data.decode()
 
 
+@pytest.mark.uncounted
 @pytest.mark.parametrize("encoding", ENCODINGS)
 @pytest.mark.parametrize("value", [TOKEN, PHRASE, SHORT, DIGITS, "......", "пароль-секрет"])
 def test_a_value_is_removed_in_every_form(value: str, encoding: str) -> None:
@@ -150,6 +151,7 @@ def test_ordinary_text_is_left_alone(text: str) -> None:
     assert spans(TOKEN, text) == []
 
 
+@pytest.mark.uncounted
 @pytest.mark.parametrize("cut", range(1, len(TOKEN)))
 @pytest.mark.parametrize("between", ["\x1f", "\n", " - ", "\u200b", "</"])
 def test_a_value_that_is_cut_is_found(cut: int, between: str) -> None:
@@ -248,6 +250,7 @@ def test_a_value_that_is_too_long_is_refused_by_name() -> None:
         held("env:X", "credential:env:X", Secret("a1" * 8193), b"")
 
 
+@pytest.mark.uncounted
 def test_a_value_of_the_greatest_length_can_be_held() -> None:
     value = "".join(f"{i:x}" for i in range(5000))[:16_384]
     assert held_set(value).spans(b"x" + value.encode() + PAD) == [
