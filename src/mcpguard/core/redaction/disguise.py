@@ -11,7 +11,6 @@ alignment: what is searched for is the core that does not depend on what stands 
 import re
 from base64 import b32encode, b64decode, b64encode
 from collections.abc import Callable, Iterator, Sequence
-from functools import cache
 from itertools import compress, pairwise
 from urllib.parse import unquote
 
@@ -67,6 +66,14 @@ _JSON = str.maketrans(
 )
 _FORMATS = ("%02x", "x%02x", "0x%02x", "%d", "%03d", "%o", "%03o")
 _SAFE = ("", "/", "-_.~", "/-_.~", "-_.!~*'()", "-_.!~*'();/?:@&=+$,#")
+_QUOTED = {
+    safe: [
+        chr(byte) if byte < 128 and (chr(byte).isalnum() or chr(byte) in safe) else f"%{byte:02X}"
+        for byte in range(256)
+    ]
+    for safe in _SAFE
+}
+"""Each byte as a URL has it, where these characters stand for themselves."""
 
 
 _PASSWORD = re.compile(
@@ -198,14 +205,7 @@ def _texts(value: str) -> Iterator[str]:
 
 
 def _percent(value: str, safe: str) -> str:
-    return "".join(map(_quoted(safe).__getitem__, _utf8(value)))
-
-
-@cache
-def _quoted(safe: str) -> list[str]:
-    """Each byte as a URL has it, where the characters `safe` stand for themselves."""
-    plain = {ord(char) for char in safe} | {byte for byte in range(128) if chr(byte).isalnum()}
-    return [chr(byte) if byte in plain else f"%{byte:02X}" for byte in range(256)]
+    return "".join(map(_QUOTED[safe].__getitem__, _utf8(value)))
 
 
 def _utf16(value: str, unit: str) -> str:
