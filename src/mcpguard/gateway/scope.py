@@ -132,8 +132,8 @@ class ClientScope(Struct, frozen=True, kw_only=True):
             stop()
 
     def report_refusal(self, deny: Deny, what: str = "refused") -> None:
-        """Say to the operator what was refused, by which rules, where these stand, and what shows more. `what`
-        stands before the name of the method."""
+        """Say to the operator what was refused, by which rules, where these stand, and what shows
+        more; `what` stands before the name of the method."""
         call, target = deny.invocation, deny.invocation.target
         # What its server did not list is the client's own text.
         name = f" {target.name}" if target is not None and target.digest else ""
