@@ -11,9 +11,10 @@ from msgspec import structs
 
 from mcpguard.core.evidence.chain import Decided, Noticed
 from mcpguard.core.policy.compiled import PolicySet, compile_policy
-from mcpguard.core.policy.tickets import TicketAnswer
+from mcpguard.core.policy.tickets import AnswerTerms, Ticket, TicketAnswer
 from mcpguard.core.redaction.redactor import KINDS
 from mcpguard.gateway.approvals import MOST_WAITING
+from mcpguard.gateway.flight import Wait
 from mcpguard.gateway.scope import ApprovalTerms
 from mcpguard.protocol.jsonrpc import encode
 from tests.fakes import SECRET, World, text
@@ -29,7 +30,20 @@ from tests.gateway.scenes import (
     modern,
     put_in_force,
 )
-from tests.gateway.test_approvals import ARGS, ASK, NOW, WAITING, answer, asking, push, said, sent, ticket
+from tests.gateway.test_approvals import (
+    ARGS,
+    ASK,
+    NOW,
+    PROVEN,
+    WAITING,
+    answer,
+    asking,
+    push,
+    replaced,
+    said,
+    sent,
+    ticket,
+)
 from tests.gateway.test_input_required import asks
 
 
@@ -102,7 +116,7 @@ def test_nobody_is_asked_about_what_a_limit_refuses_anyway() -> None:
 
 def test_an_approval_outlives_a_limit_that_became_full_while_the_call_waited() -> None:
     rules = "  - {id: few, effect: ask, tools: [push], limit: {calls: 1, per: 1h}}\n"
-    world = asking(WAITING, rules=rules)
+    world = asking(ApprovalTerms(30.0, 7200.0), rules=rules)
     world.clock.slow = True
     push(world)
     world.send("tools/call", {"name": "push", "arguments": {"to": "other"}}, 8)
@@ -116,8 +130,6 @@ def test_an_approval_outlives_a_limit_that_became_full_while_the_call_waited() -
     assert sent(world) == ["push"]
     assert {one.state for one in world.store.tickets.values()} == {"used", "approved"}
     world.clock.wind(3700)
-    left = next(one for one in world.store.tickets.values() if one.state == "approved")
-    world.store.tickets[left.id] = structs.replace(left, expires=left.expires + 9000)
     world.send("tools/call", {"name": "push", "arguments": {"to": "other"}}, 9)
     assert sent(world) == ["push", "push"]
 
@@ -422,3 +434,68 @@ def test_another_call_does_not_go_on_by_the_state_of_an_approved_one() -> None:
     params = {"name": "read", "arguments": {"a": 2}, "requestState": state}
     modern(world, "tools/call", params, 3, capabilities=ALL_CAPABILITIES)
     assert "(p/see)" in said(last(world))
+
+
+# --- what is read is not believed ----------------------------------------------------------------
+
+
+def read_as(world: World, monkeypatch: pytest.MonkeyPatch, **forged: Any) -> None:
+    """The store gives the ticket of the next call so, approved, whatever the call is."""
+    answer = TicketAnswer("approved", "os-user:ada", "console", lasts=forged.pop("lasts", "once"), until=1.0)
+    one = structs.replace(ticket(world), **{"state": "approved", "answer": answer, **forged})
+    given: Wait[Ticket] = Wait()
+    given.set(one)
+    monkeypatch.setattr(world.store, "ask", lambda _mine: given)
+
+
+def test_that_a_rule_wants_a_passkey_is_not_read(monkeypatch: pytest.MonkeyPatch) -> None:
+    world = asking(rules=PROVEN)
+    push(world)
+    read_as(world, monkeypatch, terms=AnswerTerms())
+    assert "asks for a passkey" in said(push(world))
+    assert sent(world) == []
+
+
+@pytest.mark.parametrize("forged", [{"rules": ("p/more", "p/push")}, {"session": "x"}, {"args": "x"}])
+def test_a_ticket_that_is_about_another_call_counts_for_nothing(
+    monkeypatch: pytest.MonkeyPatch, forged: dict[str, Any]
+) -> None:
+    world = asking()
+    push(world)
+    read_as(world, monkeypatch, **forged)
+    assert "has changed meanwhile" in said(push(world))
+    assert sent(world) == []
+
+
+@pytest.mark.parametrize("forged", [{"lasts": "time"}, {"expires": 1.0}])
+def test_an_approval_that_has_ended_counts_for_nothing(
+    monkeypatch: pytest.MonkeyPatch, forged: dict[str, Any]
+) -> None:
+    world = asking()
+    push(world)
+    read_as(world, monkeypatch, **forged)
+    assert "has expired or was ended" in said(push(world))
+    assert sent(world) == []
+
+
+def test_an_approval_of_one_call_is_used_once_whatever_the_store_says_later() -> None:
+    world = asking(ApprovalTerms(0.0, 900.0))
+    push(world)
+    answer(world, "approved")
+    push(world)
+    replaced(world, state="approved", uses=0)
+    assert "was used by the same call" in said(push(world))
+    assert sent(world) == ["push"]
+
+
+def test_what_was_used_is_known_until_it_has_expired() -> None:
+    terms = ApprovalTerms(0.0, 900.0)
+    world = asking(terms)
+    for _ in range(3):
+        push(world)
+        answer(world, "approved")
+        push(world)
+        assert len(terms.used) == 1
+        world.clock.wind(1000)
+        world.store.tickets.clear()
+    assert sent(world) == ["push"] * 3

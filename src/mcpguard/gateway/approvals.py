@@ -12,7 +12,7 @@ from msgspec import structs
 from mcpguard.core.errors import InspectionError, SessionError
 from mcpguard.core.model import Cause, Deny, Invocation, Permit
 from mcpguard.core.policy.session import name_of
-from mcpguard.core.policy.tickets import Ticket, arguments_digest, covers, narrowed, objection
+from mcpguard.core.policy.tickets import Ticket, arguments_digest, as_asked, covers, narrowed, objection
 from mcpguard.gateway.elicited import READABLE, ClientChannel, Dialog, Elicited
 from mcpguard.gateway.ports import Store
 from mcpguard.gateway.scope import ClientScope, Request
@@ -141,7 +141,7 @@ class Approvals:
         if refusal is not None:
             return refusal
         uses = await store.use(ticket.id, invocation.now.timestamp())
-        if not uses:
+        if not uses or self._used_before(ticket, invocation.now.timestamp()):
             return _said(deny, _OVER)
         spent = f" {_SPENT}" if ticket.lasts == "once" else ""
         verdict = await self._scope.judge.decide(invocation, frozenset(ticket.rules))
@@ -156,6 +156,8 @@ class Approvals:
         """The refusal of a call that cannot go on by the ticket. It leaves an approval to the same call made
         again, such as when a limit has room."""
         refusal = refusal_by(ticket) or await self._unproven(ticket)
+        if ticket.ends <= invocation.now.timestamp():
+            refusal = refusal or _OVER
         if refusal:
             return _said(deny, refusal)
         would = await self._scope.judge.decide(invocation, frozenset(ticket.rules), foresee=True)
@@ -173,6 +175,19 @@ class Approvals:
             return ""
         against = "passkeys cannot be checked here" if check is None else await check(ticket, answer)
         return _VOID.format(against) if against else ""
+
+    def _used_before(self, ticket: Ticket, now: float) -> bool:
+        """Whether an approval of one call was used by this process, whatever the file says since; from now
+        on it was."""
+        used = self._scope.approvals.used
+        if ticket.lasts != "once":
+            return False
+        if ticket.id in used:
+            return True
+        for one in [one for one, expires in used.items() if expires <= now]:
+            del used[one]
+        used[ticket.id] = ticket.expires
+        return False
 
     async def _foreseen(self, invocation: Invocation, deny: Deny) -> tuple[Permit | Deny, tuple[str, ...]]:
         """The verdict if a person approved, which leaves no trace, and the rules that ask: also those that do
@@ -223,7 +238,15 @@ class Approvals:
             said = f"{mine.method} {mine.target} needs an approval: {_where(mine)}"
             scope.report(call.server, said)
             scope.alert(ticket)
-        return ticket
+            return ticket
+        return self._trusted(ticket, mine)
+
+    def _trusted(self, known: Ticket, call: Ticket) -> Ticket:
+        """A ticket that was read, with nothing of it believed that is known here."""
+        trusted = as_asked(known, call, self._scope.recorder.now().timestamp())
+        if trusted is None:
+            raise _Refused(_CHANGED)
+        return trusted
 
     def _ticket(self, call: Invocation, rules: tuple[str, ...], shown: str = "", message: str = "") -> Ticket:
         scope, target, name = self._scope, call.target, ""
@@ -258,7 +281,7 @@ class Approvals:
         found = await store.ticket(ticket)
         if found is None:
             raise SessionError(f"the ticket {ticket.id} is gone")
-        return found
+        return found if found.id == ticket.id else self._trusted(found, ticket)
 
     async def _waited(self, store: Store, request: Request, ticket: Ticket) -> Ticket:
         """The ticket once a person has answered, or as it is when the time to wait is over. Raises

@@ -30,6 +30,8 @@ class ApprovalTerms(Struct, frozen=True):
     ticket_seconds: float = 900.0
     unproven: Callable[[Ticket, TicketAnswer], Awaitable[str]] | None = None
     """Why the assertion of an answer does not prove it, the rest of a sentence, "" where it does."""
+    used: dict[str, float] = {}
+    """When tickets for one call expire that this process has used."""
 
 
 class Questioned(Exception):

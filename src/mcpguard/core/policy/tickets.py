@@ -7,6 +7,7 @@ counts only as the rules that ask want it.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 from hashlib import sha256
 from typing import Literal
@@ -25,7 +26,11 @@ Lasting = Literal["once", "session", "time"]
 MOST_SECONDS = {"session": 24 * 3600, "time": 8 * 3600}
 """How long an approval lasts at most."""
 
+_NUMBER = re.compile(r"(?<=\[REDACTED:)([A-Za-z0-9_.:/-]+)#[0-9]{1,5}(?=\])")
 _ordered = msgspec.json.Encoder(order="deterministic").encode
+
+ROUNDING = 1.0
+"""By how many seconds the end of a ticket may differ from what its beginning says."""
 
 UNPROVEN = "its rule asks for a passkey, and this approval has none"
 
@@ -185,10 +190,48 @@ def objection(ticket: Ticket, answer: TicketAnswer) -> str:
 
 
 def challenge_of(ticket: Ticket, answer: TicketAnswer) -> bytes:
-    """What a passkey signs (32 bytes): this answer to this ticket and to no other. Whose passkey it is says
-    who answered."""
-    parts = (ticket.id, ticket.fingerprint, answer.verdict, answer.lasts, answer.until, answer.free)
-    return sha256(b"mcpguard approval\n" + msgspec.json.encode(parts)).digest()
+    """What a passkey signs (32 bytes): this answer to this ticket with all that a person was shown of it, and
+    to no other. Whose passkey it is says who answered."""
+    asked = structs.replace(ticket, state="waiting", answer=None, uses=0)
+    parts = (asked, answer.verdict, answer.lasts, answer.until, answer.free)
+    return sha256(b"mcpguard approval\n" + _ordered(parts)).digest()
+
+
+def as_asked(known: Ticket, call: Ticket, now: float) -> Ticket | None:
+    """`known`, a ticket that was read, with what `call`, the question as it would be put `now`, says: who
+    calls what, and what the rules want of an answer. What is left of `known` is what an answer is to, so a
+    passkey that signed another question has not signed this one. None where it is not about `call`."""
+    if not covers(known, call):
+        return None
+    latest = min(known.created, now) + call.expires - call.created
+    ours = structs.replace(
+        call,
+        id=known.id,
+        created=known.created,
+        expires=known.expires if known.expires <= latest + ROUNDING else latest,
+        state=known.state,
+        answer=known.answer,
+        uses=known.uses,
+    )
+    if known.fingerprint == call.fingerprint or not _shown_alike(known, call):
+        return ours
+    return structs.replace(ours, args=known.args, parts=known.parts, shown=known.shown)
+
+
+def _shown_alike(approval: Ticket, call: Ticket) -> bool:
+    """Whether a person saw of the arguments that are not free what they would see of those of `call`."""
+    free = approval.answer.free if approval.answer is not None else ()
+    fixed: list[bytes] = []
+    for text in (approval.shown, call.shown):
+        try:
+            # The number of a redaction depends on those before it.
+            shown = msgspec.json.decode(_NUMBER.sub(r"\1", text))
+        except (ValueError, RecursionError):
+            return False
+        if type(shown) is not dict:
+            return False
+        fixed.append(_ordered({name: value for name, value in shown.items() if name not in free}))
+    return fixed[0] == fixed[1]
 
 
 def _too_much(ticket: Ticket, answer: TicketAnswer) -> str:
@@ -198,6 +241,8 @@ def _too_much(ticket: Ticket, answer: TicketAnswer) -> str:
         return "only an approval can last"
     if answer.via == "client":
         return "a client can approve one call, and not those that follow"
+    if answer.until > latest_end(ticket, answer.lasts, ticket.expires):
+        return "it lasts longer than an approval may"
     for name in answer.free:
         if name not in ticket.parts:
             return no_argument(ticket, name)
