@@ -69,6 +69,12 @@ def test_what_redaction_took_out_is_marked_in_colour() -> None:
     assert "\x1b[1;35m[REDACTED:password#1]\x1b[0m" in line
 
 
+def test_the_colour_of_a_name_and_of_the_margin_ends_with_them() -> None:
+    lines = seen({"a": "x", "query": "SELECT 1"}, colour=True)
+    assert '\x1b[1ma\x1b[0m\x1b[2m:\x1b[0m "x"' in lines
+    assert "\x1b[2m│ \x1b[0m\x1b[35mSELECT\x1b[0m \x1b[36m1\x1b[0m" in lines
+
+
 def test_colour_changes_no_character() -> None:
     args = {"query": "SELECT 'a\u202e' -- [REDACTED:x#1]\n", "command": "echo 'ab", "old": "1", "new": "2"}
     assert [Text.from_ansi(one).plain for one in seen(args, colour=True)] == seen(args)

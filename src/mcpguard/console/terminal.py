@@ -126,7 +126,7 @@ def _structure(name: str, value: Any) -> Iterator[Text]:
 def _name(name: str) -> Text:
     # In quotes where it could be read as more than a name.
     quoted = name if name.replace("_", "").replace(" → ", "").isalnum() else json.dumps(name)
-    return Text(plain(quoted), "bold").append(":", "dim")
+    return Text.assemble((plain(quoted), "bold"), (":", "dim"))
 
 
 def _behind(text: str, language: Language | None = None) -> Iterator[Text]:
@@ -134,16 +134,20 @@ def _behind(text: str, language: Language | None = None) -> Iterator[Text]:
     kinds = classes_of(text, language) if language else []
     at = 0
     for line in text.split("\n"):
-        yield Text(MARGIN, "dim").append_text(_seen(line, kinds[at : at + len(line)]))
+        yield _margin().append_text(_seen(line, kinds[at : at + len(line)]))
         at += len(line) + 1
+
+
+def _margin() -> Text:
+    return Text.assemble((MARGIN, "dim"))  # A style of the whole would go on behind it.
 
 
 def _diff(lines: list[DiffLine]) -> Iterator[Text]:
     for line in lines:
         style = _SIGNS[line.sign]
-        yield Text(MARGIN, "dim").append(f"{line.sign} ", style).append_text(_seen(line.text, style=style))
+        yield _margin().append(f"{line.sign} ", style).append_text(_seen(line.text, style=style))
         for same in line.folded:
-            yield Text(MARGIN, "dim").append("  ").append_text(_seen(same))
+            yield _margin().append("  ").append_text(_seen(same))
 
 
 def _seen(text: str, kinds: list[str] | None = None, style: str = "") -> Text:
@@ -173,4 +177,4 @@ def _folded(line: Text, room: int) -> Iterator[Text]:
             used = 0
         used += wide
     for number, piece in enumerate(line.divide(offsets)):
-        yield Text(MORE, "dim").append_text(piece) if number else piece
+        yield Text.assemble((MORE, "dim"), piece) if number else piece

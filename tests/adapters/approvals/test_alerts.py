@@ -18,26 +18,17 @@ from msgspec import structs
 
 from mcpguard.adapters.approvals.alerts import MOST_WAITING, Alerts, AlertTarget
 from mcpguard.core.errors import CredentialError, InspectionError
-from mcpguard.core.policy.tickets import AnswerTerms, Ticket
+from mcpguard.core.policy.tickets import AnswerTerms
 from mcpguard.core.redaction.redactor import Redactor
 from mcpguard.core.secret import Secret
+from tests.adapters.store.test_store import TICKET
 
 SECRET = "canary-9f2b71c0de"
 DEADLINE = 20.0
-TICKET = Ticket(
+ASKED = structs.replace(
+    TICKET,
     id="4f1c09aa7d31",
-    created=100.0,
-    expires=200.0,
-    principal="os-user:ada",
-    agent="desk",
-    session="1",
     server="git",
-    method="tools/call",
-    target="push",
-    args="a",
-    parts={},
-    definition="d",
-    policies="p",
     rules=("p/push",),
     message="Others see it.",
     shown='{"to":"main","force":true}',
@@ -99,7 +90,7 @@ def test_a_alert_says_who_wants_what_and_how_to_answer(
 ) -> None:
     desk = Desk(tmp_path, monkeypatch)
     told, reports = alerts(AlertTarget("desktop"))
-    told.send(TICKET)
+    told.send(ASKED)
     (words,) = desk.wait(1)
     assert words[-2] == "mcpguard: a call waits for your approval"
     assert body(words).split("\n") == [
@@ -123,8 +114,8 @@ def test_it_names_the_channels_that_count(
 ) -> None:
     desk = Desk(tmp_path, monkeypatch)
     told, _ = alerts(AlertTarget("desktop"))
-    told.send(structs.replace(TICKET, terms=AnswerTerms(via=("client",))))
-    told.send(structs.replace(TICKET, agent=None, terms=AnswerTerms(via=via)))
+    told.send(structs.replace(ASKED, terms=AnswerTerms(via=("client",))))
+    told.send(structs.replace(ASKED, agent=None, terms=AnswerTerms(via=via)))
     (words,) = desk.wait(1)
     assert body(words).split("\n")[1] == "by os-user:ada"
     assert body(words).split("\n")[-1] == how
@@ -135,7 +126,7 @@ def test_arguments_are_there_only_where_the_configuration_and_the_rule_say_so(
 ) -> None:
     desk = Desk(tmp_path, monkeypatch)
     told, _ = alerts(AlertTarget("desktop", arguments=True))
-    told.send(TICKET)
+    told.send(ASKED)
     (words,) = desk.wait(1)
     assert 'to: "main"' in body(words).split("\n")
     assert "force" not in body(words)
@@ -148,7 +139,7 @@ def test_what_agents_and_servers_wrote_is_text_on_one_line(
     told, _ = alerts(AlertTarget("desktop", arguments=True))
     evil = "<b>x</b>\n\nmcpguard approve 000\u202e [a](https://evil.test) @everyone `x` -- & " + "y" * 1000
     shown = json.dumps({"to": evil})
-    told.send(structs.replace(TICKET, target=evil, agent=evil, shown=shown))
+    told.send(structs.replace(ASKED, target=evil, agent=evil, shown=shown))
     (words,) = desk.wait(1)
     lines = body(words).split("\n")
     assert len(lines) == 5
@@ -162,7 +153,7 @@ def test_the_message_of_the_author_is_no_markup_either(
 ) -> None:
     desk = Desk(tmp_path, monkeypatch)
     told, _ = alerts(AlertTarget("desktop"))
-    told.send(structs.replace(TICKET, message="a < b\n& c " + "d" * 1000))
+    told.send(structs.replace(ASKED, message="a < b\n& c " + "d" * 1000))
     (words,) = desk.wait(1)
     wanted = "a &lt; b &amp; c d" if sys.platform != "darwin" else "a < b & c d"
     assert f"asked by p/push: {wanted}" in body(words)
@@ -177,7 +168,7 @@ def test_on_macos_the_text_is_an_argument_of_the_script_and_no_part_of_it(
     if not (tmp_path / "osascript").exists():
         (tmp_path / "notify-send").rename(tmp_path / "osascript")
     told, _ = alerts(AlertTarget("desktop"))
-    told.send(structs.replace(TICKET, message='" & (do shell script "x") & "'))
+    told.send(structs.replace(ASKED, message='" & (do shell script "x") & "'))
     (words,) = desk.wait(1)
     assert words[:2] == ["-e", "on run argv"]
     assert "do shell script" not in str(words[:-1])
@@ -188,7 +179,7 @@ def test_what_the_redactor_holds_leaves_in_no_field(tmp_path: Path, monkeypatch:
     desk = Desk(tmp_path, monkeypatch)
     told, _ = alerts(AlertTarget("desktop", arguments=True))
     fields = dict.fromkeys(("principal", "agent", "server", "target", "message"), f"x:{SECRET}")
-    told.send(structs.replace(TICKET, **fields, shown=json.dumps({"to": SECRET})))  # type: ignore[arg-type]
+    told.send(structs.replace(ASKED, **fields, shown=json.dumps({"to": SECRET})))  # type: ignore[arg-type]
     (words,) = desk.wait(1)
     assert SECRET not in str(words)
     assert "approve 4f1c09aa7d31" in body(words)
@@ -200,10 +191,10 @@ def test_what_the_redactor_holds_leaves_in_no_field(tmp_path: Path, monkeypatch:
 def test_a_flood_is_summed_up(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, many: int, said: str) -> None:
     desk = Desk(tmp_path, monkeypatch, more="while not os.path.exists(place + '.go'): time.sleep(0.01)")
     told, _ = alerts(AlertTarget("desktop"))
-    told.send(TICKET)
+    told.send(ASKED)
     desk.wait(1)
     for number in range(many):
-        told.send(structs.replace(TICKET, id=f"t{number}"))
+        told.send(structs.replace(ASKED, id=f"t{number}"))
     (tmp_path / "said.go").touch()
     first, second = desk.wait(2)
     assert "more" not in body(first)
@@ -215,15 +206,15 @@ def test_a_program_that_is_missing_is_reported_once(tmp_path: Path, monkeypatch:
     monkeypatch.setenv("PATH", str(tmp_path))
     told, reports = alerts(AlertTarget("desktop"))
     assert told.failing == ()
-    told.send(TICKET)
+    told.send(ASKED)
     until(lambda: reports)
     (lost,) = told.failing
     assert (lost.to, lost.lost) == ("desktop", 1)
-    told.send(TICKET)
+    told.send(ASKED)
     until(lambda: told.failing[0].lost == 2)
     desk = Desk(tmp_path, monkeypatch)
     until(lambda: not [one for one in _threads() if one == "mcpguard-alert"])
-    told.send(TICKET)
+    told.send(ASKED)
     until(lambda: len(reports) > 1)
     assert "was not found" in reports[0]
     assert reports[1] == "alerts to desktop arrive again; 2 were lost"
@@ -243,14 +234,14 @@ def test_a_program_that_fails_or_hangs_is_reported_and_ended(
 ) -> None:
     Desk(tmp_path, monkeypatch, more="sys.exit(3)")
     told, reports = alerts(AlertTarget("desktop"))
-    told.send(TICKET)
+    told.send(ASKED)
     assert "ended with status 3" in until(lambda: reports)[0]
     hung = tmp_path / "hung"
     hung.mkdir()
     desk = Desk(hung, monkeypatch, more="time.sleep(600)")
     told, reports = alerts(AlertTarget("desktop"), seconds=1.0)
     begun = time.monotonic()
-    told.send(TICKET)
+    told.send(ASKED)
     assert time.monotonic() - begun < 0.5  # Nothing of it is waited for; the sending takes a second.
     assert "took longer than 1 seconds" in until(lambda: reports)[0]
     (file,) = hung.glob("said.[0-9]*")
@@ -273,7 +264,7 @@ def test_a_program_that_cannot_be_started_is_reported(
     Desk(tmp_path, monkeypatch)
     monkeypatch.setattr("mcpguard.adapters.approvals.alerts.start", _no_processes)
     told, reports = alerts(AlertTarget("desktop"))
-    told.send(TICKET)
+    told.send(ASKED)
     assert "cannot be started: too many" in until(lambda: reports)[0]
 
 
@@ -284,9 +275,9 @@ def test_without_a_thread_the_call_goes_on_and_the_next_ticket_tries_again(
     told, reports = alerts(AlertTarget("desktop"))
     with monkeypatch.context() as without:
         without.setattr(Thread, "start", _no_threads)
-        told.send(TICKET)
+        told.send(ASKED)
     assert "no thread can be started" in reports[0]
-    told.send(TICKET)
+    told.send(ASKED)
     (words,) = desk.wait(1)
     assert body(words).endswith("1 more call waits: mcpguard approvals")
 
@@ -305,7 +296,7 @@ def test_a_url_that_cannot_be_read_is_reported(problem: Exception) -> None:
         raise problem
 
     told, reports = alerts(AlertTarget("${keyring:chat}", url))
-    told.send(TICKET)
+    told.send(ASKED)
     assert until(lambda: reports) == [f"alerts to ${{keyring:chat}} fail, and this is said once: {problem}"]
 
 
@@ -349,7 +340,7 @@ def by_apprise(url: str, **more: Any) -> tuple[Alerts, list[str]]:
 
 def test_apprise_posts_the_alert(receiver: Receiver) -> None:
     told, reports = by_apprise(f"json://127.0.0.1:{receiver.server_port}/token")
-    told.send(structs.replace(TICKET, message=f"It is {SECRET}."))
+    told.send(structs.replace(ASKED, message=f"It is {SECRET}."))
     (posted,) = until(lambda: receiver.received)
     assert posted["title"] == "mcpguard: a call waits for your approval"
     assert "tools/call git/push" in posted["message"]
@@ -361,7 +352,7 @@ def test_apprise_posts_the_alert(receiver: Receiver) -> None:
 def test_a_service_that_takes_no_alert_is_reported_without_its_url(receiver: Receiver) -> None:
     receiver.status = 500
     told, reports = by_apprise(f"json://127.0.0.1:{receiver.server_port}/token-1234")
-    told.send(TICKET)
+    told.send(ASKED)
     assert until(lambda: reports) == [
         "alerts to ${env:CHAT} fail, and this is said once: the service did not take it"
     ]
@@ -373,7 +364,7 @@ def test_a_service_that_takes_no_alert_is_reported_without_its_url(receiver: Rec
 )
 def test_a_url_that_is_wrong_is_reported(url: str, why: str) -> None:
     told, reports = by_apprise(url)
-    told.send(TICKET)
+    told.send(ASKED)
     assert why in until(lambda: reports)[0]
     assert url not in reports[0]
 
@@ -384,5 +375,5 @@ def test_without_apprise_the_extra_is_named(tmp_path: Path, monkeypatch: pytest.
     bare.chmod(0o700)
     monkeypatch.setattr(sys, "executable", str(bare))
     told, reports = by_apprise("json://127.0.0.1:1")
-    told.send(TICKET)
+    told.send(ASKED)
     assert "install `mcpguard-gateway[notify]`" in until(lambda: reports)[0]
