@@ -24,10 +24,10 @@ EFFECTS = {
 }
 """By what a notice says, the effect whose sign stands with it."""
 
-_ASKED = re.compile(
-    r"ticket ([0-9a-f]{1,64}) for the call (\S+) of .*?: \S+ (.+), sha256 of the arguments [0-9a-f]+"
-)
-_GIVEN = re.compile(r"ticket ([0-9a-f]{1,64}) of .*? by (.+?)(?P<proof>; the assertion of the passkey: .*)?")
+_ASKED = re.compile(r"ticket ([0-9a-f]{1,64}) for the call (\S+) of ")
+_ARGUMENTS = ", sha256 of the arguments "
+_GIVEN = re.compile(r"ticket ([0-9a-f]{1,64}) of ")
+_PROOF = "; the assertion of the passkey: "
 _VOID = re.compile(r"ticket ([0-9a-f]{1,64}) by (.+)")
 _TICKET = re.compile(r"ticket ([0-9a-f]{1,64})\b")
 
@@ -69,18 +69,31 @@ def answer_steps(notices: list[SeenNotice]) -> list[AnswerStep]:
 def _step(seen: SeenNotice) -> AnswerStep:
     notice = seen.notice
     about = (notice.what, EFFECTS[notice.what], seen.at, seen.place)
-    if notice.what == "approval-asked":
-        found = _ASKED.fullmatch(notice.detail)
-        if found is not None:
-            return AnswerStep(*about, found[1], found[2], notice.server, found[3])
-    else:
-        form = _VOID if notice.what == "approval-void" else _GIVEN
-        found = form.fullmatch(notice.detail)
-        if found is not None:
-            proven = " with a passkey" if found.groupdict().get("proof") else ""
-            return AnswerStep(*about, found[1], who=found[2] + proven)
+    found = _read(notice.what, notice.detail)
+    if found is not None:
+        ticket, call, target, who = found
+        return AnswerStep(*about, ticket, call, notice.server if call else "", target, who)
     number = _TICKET.match(notice.detail)
     return AnswerStep(*about, number[1] if number else "", detail=notice.detail)
+
+
+def _read(what: str, detail: str) -> tuple[str, str, str, str] | None:
+    """The ticket, the call, what it is for, and who answered, "" for what the sentence does not say; None
+    where it is not one of ours. It may be long and made to be hard to read, so it is cut, not searched."""
+    if what == "approval-asked":
+        head = _ASKED.match(detail)
+        said, mark, _ = detail.rpartition(_ARGUMENTS)
+        if head is None or not mark:
+            return None
+        method, _, target = said[head.end() :].partition(": ")[2].partition(" ")
+        return (head[1], head[2], target, "") if method and target else None
+    if what == "approval-void":
+        void = _VOID.fullmatch(detail)
+        return (void[1], "", "", void[2]) if void is not None else None
+    head = _GIVEN.match(detail)
+    said, proof, _ = detail.partition(_PROOF)
+    who = "" if head is None else said[head.end() :].partition(" by ")[2]
+    return (head[1], "", "", f"{who} with a passkey" if proof else who) if head and who else None
 
 
 def _with_question(step: AnswerStep, question: AnswerStep) -> AnswerStep:

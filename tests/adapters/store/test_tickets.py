@@ -95,17 +95,22 @@ def test_what_has_expired_is_neither_answered_nor_used_and_goes(tmp_path: Path) 
     assert mine.known_ticket("t1") is None
 
 
-def test_a_flood_of_one_principal_is_refused_and_holds_no_other_up(
+def test_a_flood_of_one_agent_is_refused_and_holds_no_other_up(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(tickets, "MOST_WAITING", 3)
     mine = store(tmp_path)
     for number in range(3):
         given_by(mine.ask(fresh(id=f"f{number}", args=str(number))))
-    with pytest.raises(SessionError, match="3 calls of os-user:ada wait for an approval already"):
+    with pytest.raises(SessionError, match="3 calls of os-user:ada with desk wait for an approval already"):
         given_by(mine.ask(fresh(id="more", args="more")))
-    assert given_by(mine.ask(fresh(id="eve", principal="os-user:eve"))).id == "eve"
-    assert len(mine.waiting()) == 4
+    assert given_by(mine.ask(fresh(id="eve", principal="os-user:eve", session="2"))).id == "eve"
+    assert given_by(mine.ask(fresh(id="ide", agent="ide", session="3"))).id == "ide"
+    for number in range(3):
+        given_by(mine.ask(fresh(id=f"n{number}", agent=None, session="4", args=str(number))))
+    with pytest.raises(SessionError, match="3 calls of os-user:ada wait for an approval already"):
+        given_by(mine.ask(fresh(id="more", agent=None, session="4", args="more")))
+    assert len(mine.waiting()) == 8
 
 
 def test_a_ticket_that_cannot_be_read_is_an_error(tmp_path: Path) -> None:

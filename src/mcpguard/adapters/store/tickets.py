@@ -21,7 +21,8 @@ if TYPE_CHECKING:
     import sqlite3
 
 MOST_WAITING = 100
-"""So many tickets of one principal may wait: an agent must not bury one call among others."""
+"""So many tickets of one principal with one agent may wait: it must not bury one call among others, nor keep
+another agent from asking."""
 
 _UNREADABLE = "a ticket cannot be read"
 
@@ -29,11 +30,13 @@ TABLES = """
     DROP TABLE IF EXISTS tickets;
     CREATE TABLE IF NOT EXISTS tickets (
         id TEXT PRIMARY KEY, fingerprint TEXT NOT NULL, kin TEXT NOT NULL, principal TEXT NOT NULL,
-        state TEXT NOT NULL, expires REAL NOT NULL, uses INTEGER NOT NULL, answer BLOB, question BLOB NOT NULL
+        session TEXT NOT NULL, state TEXT NOT NULL, expires REAL NOT NULL, uses INTEGER NOT NULL,
+        answer BLOB, question BLOB NOT NULL
     );
     CREATE INDEX IF NOT EXISTS tickets_same ON tickets (fingerprint);
     CREATE INDEX IF NOT EXISTS tickets_kin ON tickets (kin, state, expires);
-    CREATE INDEX IF NOT EXISTS tickets_waiting ON tickets (principal, state, expires);
+    CREATE INDEX IF NOT EXISTS tickets_waiting ON tickets (session, state, expires);
+    CREATE INDEX IF NOT EXISTS tickets_of ON tickets (principal, expires);
     CREATE INDEX IF NOT EXISTS tickets_expired ON tickets (expires);
 """
 """With row ids, unlike sessions, and indexes: else a look reads the questions of all that it passes, however
@@ -47,7 +50,7 @@ _NOW = "SELECT state, uses, answer FROM tickets WHERE id = ?"
 _ONE = "SELECT state, uses, answer, question FROM tickets WHERE id = ?"
 _ALL = "SELECT state, uses, answer, question FROM tickets WHERE state = ? AND expires > ?"
 _OF = "SELECT state, uses, answer, question FROM tickets WHERE principal = ? AND expires > ?"
-_COUNT = "SELECT count(*) FROM tickets WHERE principal = ? AND state = 'waiting' AND expires > ?"
+_COUNT = "SELECT count(*) FROM tickets WHERE session = ? AND state = 'waiting' AND expires > ?"
 _ANSWER = (
     "UPDATE tickets SET state = ?, answer = ?, expires = ifnull(?, expires)"
     " WHERE id = ? AND state = 'waiting' AND expires > ?"
@@ -111,21 +114,23 @@ def _covering(database: sqlite3.Connection, call: Ticket, now: float, counts: Co
 
 def _add(database: sqlite3.Connection, ticket: Ticket) -> None:
     database.execute("DELETE FROM tickets WHERE expires <= ?", (ticket.created,))
-    ((count,),) = database.execute(_COUNT, (ticket.principal, ticket.created)).fetchall()
+    ((count,),) = database.execute(_COUNT, (ticket.session, ticket.created)).fetchall()
     if count >= MOST_WAITING:
-        raise SessionError(f"{MOST_WAITING} calls of {ticket.principal} wait for an approval already")
+        who = ticket.principal + (f" with {ticket.agent}" if ticket.agent else "")
+        raise SessionError(f"{MOST_WAITING} calls of {who} wait for an approval already")
     row = (
         ticket.id,
         ticket.fingerprint,
         ticket.kin,
         ticket.principal,
+        ticket.session,
         "waiting",
         ticket.expires,
         0,
         None,
         _encode(ticket),
     )
-    database.execute("INSERT INTO tickets VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)", row)
+    database.execute("INSERT INTO tickets VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)", row)
 
 
 def now(database: sqlite3.Connection, asked: Ticket, counts: Counts) -> Ticket | None:

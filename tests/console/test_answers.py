@@ -1,0 +1,55 @@
+"""What the console reads in the sentences of evidence about tickets."""
+
+from __future__ import annotations
+
+import pytest
+
+from mcpguard.console.answers import answer_steps
+from mcpguard.console.evidence import Place, SeenNotice
+from mcpguard.core.evidence.chain import Noticed
+from tests.console.desk import NOW
+
+ASKED = "ticket ab12 for the call c-1 of os-user:ada: resources/read {}, sha256 of the arguments 00ff"
+
+
+def steps(*said: tuple[str, str]):  # type: ignore[no-untyped-def]
+    return answer_steps([SeenNotice(Noticed(NOW, what, "s", one), Place("f", 1, "")) for what, one in said])
+
+
+@pytest.mark.parametrize(
+    "target", ["a", "a, sha256 of the arguments 11", "a: b c", "a\nb", "x by os-user:eve"]
+)
+def test_a_question_names_its_call_and_what_it_is_for(target: str) -> None:
+    asked, given = steps(
+        ("approval-asked", ASKED.format(target)),
+        (
+            "approval-given",
+            "ticket ab12 of os-user:ada by os-user:bob (console); the assertion of the passkey: {}",
+        ),
+    )
+    assert (asked.ticket, asked.call, asked.target) == ("ab12", "c-1", target)
+    assert (given.call, given.target) == ("c-1", target)
+    assert given.who == "os-user:bob (console) with a passkey"
+
+
+@pytest.mark.parametrize(
+    ("what", "said"),
+    [
+        ("approval-asked", "ticket ab12 for the call c-1 of os-user:ada: resources/read a"),
+        ("approval-asked", "ticket ab12 for the call c-1 of os-user:ada, sha256 of the arguments 00ff"),
+        ("approval-asked", "ticket ab12, sha256 of the arguments 00ff"),
+        ("approval-given", "ticket ab12 of os-user:ada"),
+        ("approval-given", "ticket ab12; the assertion of the passkey: {}"),
+        ("approval-void", "ticket ab12 of os-user:ada"),
+    ],
+)
+def test_a_sentence_of_another_form_is_shown_as_it_stands(what: str, said: str) -> None:
+    (step,) = steps((what, said))
+    assert (step.ticket, step.detail, step.call, step.who) == ("ab12", said, "", "")
+
+
+def test_sentences_that_are_made_to_take_long_hold_nobody_up() -> None:
+    target = ": a" * 20_000
+    said = [("approval-asked", ASKED.format(target + end)) for end in ("\n", ", sha256") * 20]
+    said += [("approval-given", f"ticket ab12 of {' by a' * 12_000}\n")] * 40
+    assert len(steps(*said)) == 80
