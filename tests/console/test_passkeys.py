@@ -5,12 +5,16 @@ from __future__ import annotations
 import html
 import json
 import re
+import sqlite3
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 import yaml
+from msgspec import structs
 
+from mcpguard.adapters.store.sqlite import FILE
 from mcpguard.core.policy.tickets import AnswerTerms
 from tests.adapters.approvals.authenticator import Authenticator
 from tests.console.desk import HERE, Browser
@@ -74,7 +78,7 @@ def test_a_call_is_approved_by_whose_passkey_signed_it(known: Browser, device: A
     ticket = known.asks(terms=TERMS)
     place = f"{known.root}/tickets/{ticket.id}"
     assert "Approve with a passkey" in known.see(f"/tickets/{ticket.id}")
-    asked = known.post(f"{place}/challenge").json()
+    asked = known.post(f"{place}/challenge", seen=ticket.question).json()
     answer = known.post(f"{place}/approve", assertion=device.get(asked["options"]), until=asked["until"])
     assert answer.status_code == 303, answer.text
     found = known.desk.store.known_ticket(ticket.id)
@@ -96,7 +100,7 @@ def test_without_the_signature_of_a_known_passkey_nothing_is_approved(
 ) -> None:
     ticket = known.asks(terms=TERMS)
     place = f"{known.root}/tickets/{ticket.id}"
-    asked = known.post(f"{place}/challenge").json()["options"]
+    asked = known.post(f"{place}/challenge", seen=ticket.question).json()["options"]
     stranger = Authenticator(HERE)
     refused = [
         known.post(f"{place}/approve"),
@@ -109,6 +113,22 @@ def test_without_the_signature_of_a_known_passkey_nothing_is_approved(
     assert found is not None
     assert found.state == "waiting"
     assert known.notices() == []
+
+
+def test_a_passkey_is_asked_for_what_the_page_shows_and_not_for_what_took_its_place(
+    known: Browser, device: Authenticator
+) -> None:
+    ticket = known.asks(terms=TERMS)
+    place = f"{known.root}/tickets/{ticket.id}"
+    page = known.see(f"/tickets/{ticket.id}")
+    (seen,) = re.findall(r'name="seen" value="([0-9a-f]{64})"', page)
+    other = structs.replace(ticket, args="other", shown='{"force":false}')
+    with sqlite3.connect(known.folder / "sessions" / FILE) as database:
+        database.execute("UPDATE tickets SET question = ?", (msgspec.json.encode(other),))
+    for said in (seen, "", other.shown):
+        answer = known.post(f"{place}/challenge", seen=said).json()
+        assert answer == {"problem": "this is not what the page shows: open it again, and read what is asked"}
+    assert seen not in known.see(f"/tickets/{ticket.id}")
 
 
 def test_a_challenge_for_no_ticket_says_so(known: Browser) -> None:

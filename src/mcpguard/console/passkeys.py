@@ -1,12 +1,13 @@
 """Passkeys on the page: what a browser is asked for an approval, and a new passkey for the configuration.
 
 Law of this file: nothing here adds a passkey to what counts. It shows what a person has to write into the
-configuration, and who approves is whose passkey signed.
+configuration. Who approves is whose passkey signed, and what they sign is what their page showed.
 """
 
 from __future__ import annotations
 
 import re
+from hmac import compare_digest
 from typing import TYPE_CHECKING
 
 from starlette.responses import JSONResponse, Response
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
 _PERSON = re.compile(r"(?!group:)[^\s:]+:[^\s\"'{}\[\],#]{1,200}")
 _GROUP = re.compile(r"[A-Za-z0-9][A-Za-z0-9._@/-]{0,99}")
 _NO_PERSON = "A person is written SOURCE:ID, such as os-user:ada."
+_ANOTHER = "this is not what the page shows: open it again, and read what is asked"
 _NO_GROUP = "A group has letters, digits and . _ @ / - only; separate several by commas."
 
 
@@ -64,6 +66,8 @@ def challenge(desk: Desk, request: Request, form: Form) -> Response:
     """What the browser is asked for the approval that the form says, and until when that would count."""
     try:
         ticket = waiting_ticket(desk.store, request.path_params["ticket"])
+        if not compare_digest(first(form, "seen").encode(), ticket.question.encode()):
+            raise SessionError(_ANOTHER)
         answer = answer_of(desk, ticket, form)
     except SessionError as problem:
         return JSONResponse({"problem": str(problem)})

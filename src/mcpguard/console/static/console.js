@@ -112,6 +112,7 @@ async function refresh() {
     if (!answer.ok) return;
     const fresh = new DOMParser().parseFromString(await answer.text(), "text/html");
     const before = ticketOf(document);
+    const asked = questionOf(document);
     const holder = document.createElement("div");
     holder.append(...fresh.body.childNodes);
     for (const { name, value } of [...live.attributes]) holder.setAttribute(name, value);
@@ -126,7 +127,7 @@ async function refresh() {
       live.dataset.live = root + "/tickets/" + encodeURIComponent(now);
       live.dataset.subjects = "tickets";
     }
-    if (now !== before) hold();
+    if (questionOf(document) !== asked) hold();
     tick();
   } catch {
     // The stream says so when the server is gone.
@@ -142,6 +143,12 @@ async function refresh() {
 function ticketOf(page) {
   const one = page.querySelector("[data-ticket]");
   return one ? one.dataset.ticket : "";
+}
+
+// The key is another one where another question has the same ticket.
+function questionOf(page) {
+  const one = page.querySelector("[data-ticket]");
+  return one ? one.dataset.key : "";
 }
 
 // A button that has just appeared is not what somebody meant to press.

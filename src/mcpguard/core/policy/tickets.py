@@ -106,6 +106,12 @@ class Ticket(Struct, frozen=True):
         return _digest(parts)
 
     @property
+    def question(self) -> str:
+        """The sha256 (hex) of all of it but the answer: of whatever a person was shown."""
+        asked = structs.replace(self, state="waiting", answer=None, uses=0)
+        return sha256(_ordered(asked)).hexdigest()
+
+    @property
     def lasts(self) -> Lasting:
         """For how long it was approved."""
         return "once" if self.answer is None else self.answer.lasts
@@ -192,9 +198,8 @@ def objection(ticket: Ticket, answer: TicketAnswer) -> str:
 def challenge_of(ticket: Ticket, answer: TicketAnswer) -> bytes:
     """What a passkey signs (32 bytes): this answer to this ticket with all that a person was shown of it, and
     to no other. Whose passkey it is says who answered."""
-    asked = structs.replace(ticket, state="waiting", answer=None, uses=0)
-    parts = (asked, answer.verdict, answer.lasts, answer.until, answer.free)
-    return sha256(b"mcpguard approval\n" + _ordered(parts)).digest()
+    parts = (ticket.question, answer.verdict, answer.lasts, answer.until, answer.free)
+    return sha256(b"mcpguard approval\n" + msgspec.json.encode(parts)).digest()
 
 
 def as_asked(known: Ticket, call: Ticket, now: float) -> Ticket | None:
