@@ -207,6 +207,15 @@ def test_nothing_in_a_ticket_becomes_anything_but_text(browser: Browser, kind: s
     assert len(page) < 600_000
 
 
+def test_a_hundred_calls_with_long_names_leave_a_page_that_can_be_read(browser: Browser) -> None:
+    name = "\u202ea" * 2_000
+    for number in range(100):
+        browser.asks({"uri": name}, id=f"t{number}", args=str(number), method="resources/read", target=name)
+    page = browser.see()
+    assert len(page) < 2_000_000
+    assert text_of(page).count("… 3,744 more characters") == 100
+
+
 @pytest.mark.parametrize("kind", HOSTILE)
 def test_nothing_in_the_evidence_becomes_anything_but_text(browser: Browser, kind: str) -> None:
     text = HOSTILE[kind][:256]

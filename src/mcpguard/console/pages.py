@@ -34,6 +34,8 @@ STATIC = {
     "passkeys.js": "text/javascript; charset=utf-8",
     "icon.svg": "image/svg+xml",
 }
+MOST_OF_A_NAME = 256
+"""Of a name in a list: the longest that a tool has. Resources have longer ones, and a hundred may wait."""
 _UNITS = ((86_400, "d"), (3_600, "h"), (60, "min"), (1, "s"))
 
 
@@ -98,6 +100,7 @@ def _templates() -> Environment:
         "span": span,
         "count": count,
         "short": short,
+        "brief": brief,
         "near": near,
     }
     return found
@@ -135,6 +138,16 @@ def near(path: Path) -> str:
     """A path, with `~` for the home of who started the console."""
     home = Path.home()
     return f"~/{path.relative_to(home)}" if path.is_relative_to(home) else str(path)
+
+
+def brief(text: str) -> Markup:
+    """A name in a list: as far as it is one."""
+    left_out = len(text) - MOST_OF_A_NAME
+    if left_out <= 0:
+        return marked(text)
+    return Markup('{}<span class="more">… {} more characters</span>').format(
+        marked(text[:MOST_OF_A_NAME]), f"{left_out:,}"
+    )
 
 
 def short(text: str, most: int = 12) -> Markup:
