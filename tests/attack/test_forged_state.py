@@ -43,12 +43,15 @@ class Scene:
             "key": self.key.key,
         }
         self.folder = folder
-        self.guard = start(
-            {"p": puppet()},
-            RULES,
-            approvals={"passkeys": [entry], "wait_seconds": 0},
-            session={"path": str(folder / "s")},
-        )
+        terms, state = {"passkeys": [entry], "wait_seconds": 0}, {"path": str(folder / "s")}
+        self.again = lambda: start({"p": puppet()}, RULES, approvals=terms, session=state)
+        self.guard = self.again()
+        self.guard.hello()
+
+    def restart(self):
+        """Another process serves the same configuration."""
+        assert self.guard.end() == 0
+        self.guard = self.again()
         self.guard.hello()
 
     def call(self, code=DONE, **more):
@@ -162,3 +165,16 @@ def test_an_approval_whose_end_is_moved_counts_for_nothing(scene, lasts):
     (row,) = rows(scene)
     scene.forge("UPDATE tickets SET answer = ?", json.dumps({**json.loads(row), "until": 9e9}))
     assert "'done'" not in scene.call()
+
+
+@pytest.mark.parametrize("lasts", ["once", "time", "session"])
+def test_an_approval_that_is_put_back_does_not_count_in_another_process(scene, lasts):
+    scene.call()
+    scene.sign(lasts)
+    assert "'done'" in scene.call()
+    scene.restart()
+    scene.forge("UPDATE tickets SET state = 'approved', uses = 0")
+    said = scene.call()
+    assert "'done'" not in said
+    assert "A person was asked" in said
+    assert len(approved(scene.folder)) == 1

@@ -274,6 +274,7 @@ class Approvals:
             message=message,
             shown=shown,
             terms=terms,
+            asker=scope.approvals.process if terms.passkey else "",
         )
 
     async def _now(self, store: Store, ticket: Ticket) -> Ticket:

@@ -30,6 +30,9 @@ class ApprovalTerms(Struct, frozen=True):
     ticket_seconds: float = 900.0
     unproven: Callable[[Ticket, TicketAnswer], Awaitable[str]] | None = None
     """Why the assertion of an answer does not prove it, the rest of a sentence, "" where it does."""
+    process: str = ""
+    """A random name of this process. A passkey's approval counts here alone: another process would not know
+    whether it was used."""
     used: dict[str, float] = {}
     """When tickets for one call expire that this process has used."""
 

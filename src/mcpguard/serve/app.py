@@ -79,7 +79,8 @@ def _approval_terms(config: Config) -> ApprovalTerms:
     def unproven(ticket: Ticket, answer: TicketAnswer) -> Awaitable[str]:
         return asyncio.to_thread(passkeys.objection, ticket, answer)
 
-    return ApprovalTerms(config.approvals.wait_seconds, config.approvals.ticket_seconds, unproven)
+    times = config.approvals.wait_seconds, config.approvals.ticket_seconds
+    return ApprovalTerms(*times, unproven, os.urandom(8).hex())
 
 
 def settings_for_wrap(

@@ -150,10 +150,9 @@ class SqliteStore:
         return self._patient(lambda: tickets.waiting(self._open(), time.time()))
 
     def standing(self, ticket: Ticket, listed: bool) -> Ticket | None:
-        """The ticket by which a person was asked about the call of `ticket`, None for none. Unless it is
-        `listed` as its definition says, that is taken to be as it was. Raises SessionError."""
-        look = tickets.standing if listed else tickets.standing_as_listed
-        return self._patient(lambda: look(self._open(), ticket, self._counts))
+        """The ticket by which a person was asked about the call of `ticket`, by any process, None for none.
+        Unless it is `listed` as its definition says, that is taken to be as it was. Raises SessionError."""
+        return self._patient(lambda: tickets.standing_by_any(self._open(), ticket, listed, self._counts))
 
     def known_ticket(self, ticket_id: str) -> Ticket | None:
         """The ticket of that id. Raises SessionError."""

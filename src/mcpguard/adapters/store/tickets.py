@@ -97,12 +97,16 @@ def standing(database: sqlite3.Connection, ticket: Ticket, counts: Counts) -> Ti
     return next(iter(denied or _covering(database, ticket, ticket.created, counts) or same), None)
 
 
-def standing_as_listed(database: sqlite3.Connection, ticket: Ticket, counts: Counts) -> Ticket | None:
-    """The same where it is not known how the server lists what the call is for: as it did before."""
+def standing_by_any(
+    database: sqlite3.Connection, ticket: Ticket, listed: bool, counts: Counts
+) -> Ticket | None:
+    """The same where it is not known which process asks, nor, unless `listed`, how the server lists what the
+    call is for: as they did before."""
     rows = map(_ticket, database.execute(_OF, (ticket.principal, ticket.created)).fetchall())
     mine = ticket.server, ticket.method, ticket.target
-    known = {one.definition for one in rows if (one.server, one.method, one.target) == mine}
-    asked = [structs.replace(ticket, definition=one) for one in sorted(known)]
+    alike = [one for one in rows if (one.server, one.method, one.target) == mine]
+    known = {(ticket.definition if listed else one.definition, one.asker) for one in alike}
+    asked = [structs.replace(ticket, definition=what, asker=who) for what, who in sorted(known)]
     return next(filter(None, [standing(database, one, counts) for one in asked]), None)
 
 

@@ -68,7 +68,8 @@ class Ticket(Struct, frozen=True):
     """One question. `created` and `expires` are seconds since 1970 (UTC). `session` is the name of the
     principal's session with that agent. `args` is the sha256 (hex) of the arguments, and `parts` that of each
     by its name, `definition` that of what the server listed, `policies` the digest of the policies; `rules`
-    ask. `message` is what their author says, `shown` the inspected arguments as JSON, for the person."""
+    ask. `message` is what their author says, `shown` the inspected arguments as JSON, for the person. `asker`
+    is the process that asked, where only that one may go on by the answer."""
 
     id: str
     created: float
@@ -90,6 +91,7 @@ class Ticket(Struct, frozen=True):
     state: TicketState = "waiting"
     answer: TicketAnswer | None = None
     uses: int = 0
+    asker: str = ""
 
     @property
     def fingerprint(self) -> str:
@@ -101,7 +103,7 @@ class Ticket(Struct, frozen=True):
         """The same but for the arguments."""
         parts = (
             *(self.session, self.server, self.method, self.target),
-            *(self.definition, self.policies, self.rules),
+            *(self.definition, self.policies, self.rules, self.asker),
         )
         return _digest(parts)
 
