@@ -7,15 +7,17 @@ import select
 import subprocess
 import sys
 import time
+from hashlib import sha256
 
 import pytest
 from msgspec import structs
+from webauthn import verify_authentication_response
 
 from mcpguard.config.loading import load_config
 from mcpguard.core.errors import SessionError
 from mcpguard.core.policy.tickets import TicketAnswer
 from mcpguard.serve.interventions import give, passkeys_of, store_of, waiting_ticket
-from tests.adapters.approvals.authenticator import Authenticator, text
+from tests.adapters.approvals.authenticator import ORIGIN, Authenticator, decoded, text
 from tests.adapters.approvals.test_passkeys import enrol
 from tests.wire.http_session import HttpGuard
 from tests.wire.session import DEADLINE, puppet
@@ -139,6 +141,35 @@ def test_a_rule_that_asks_for_a_passkey_takes_nothing_else(start, tmp_path):
     assert answer["result"]["content"][0]["text"] == "y"
     assert guard.end() == 0
     assert approved(guard.folder) == [f"{waiting.id} by {passkey.person} (console, passkey)"]
+    assert signature_in_evidence_is_right(guard, waiting.id, passkey)
+
+
+def signature_in_evidence_is_right(guard, number, passkey):
+    """By the records and the public key alone, as an auditor checks it (decision 0031)."""
+    notes = [
+        json.loads(line)
+        for file in guard.audit_folder.glob("*.jsonl")
+        for line in file.read_text().splitlines()
+    ]
+    said = {
+        one["what"]: one["detail"]
+        for one in notes
+        if one["kind"] == "notice" and f"ticket {number} " in one["detail"]
+    }
+    assertion, _, signed = (
+        said["approval-given"].partition("of the passkey: ")[2].partition("; its challenge is of ")
+    )
+    assert said["approval-asked"].endswith(f"of the question {json.loads(signed)[0]}")
+    verify_authentication_response(
+        credential=assertion,
+        expected_challenge=sha256(b"mcpguard approval\n" + signed.encode()).digest(),
+        expected_rp_id="localhost",
+        expected_origin=ORIGIN,
+        credential_public_key=decoded(passkey.key),
+        credential_current_sign_count=0,
+        require_user_verification=True,
+    )
+    return True
 
 
 def approved_for_session(start, tmp_path, words):

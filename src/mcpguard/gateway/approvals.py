@@ -232,7 +232,7 @@ class Approvals:
             # The call has no record of its own until it is decided, and it may be cancelled before.
             what = (
                 f"ticket {mine.id} for the call {call.id} of {mine.principal}: {mine.method} {mine.target}, "
-                f"sha256 of the arguments {sha256(encode(args)).hexdigest()}"
+                f"sha256 of the arguments {sha256(encode(args)).hexdigest()}, of the question {mine.question}"
             )
             await scope.audit.write(scope.recorder.noticed("approval-asked", call.server, what))
             said = f"{mine.method} {mine.target} needs an approval: {_where(mine)}"

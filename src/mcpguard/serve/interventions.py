@@ -19,7 +19,7 @@ from mcpguard.adapters.store.sqlite import KnownSession, SqliteStore
 from mcpguard.adapters.store.sqlite import default_folder as store_folder
 from mcpguard.adapters.system.clock import SystemClock
 from mcpguard.core.errors import SessionError
-from mcpguard.core.policy.tickets import Ticket, TicketAnswer, latest_end, objection
+from mcpguard.core.policy.tickets import Ticket, TicketAnswer, latest_end, objection, signed_parts
 
 if TYPE_CHECKING:
     from mcpguard.config.loading import Config
@@ -61,7 +61,10 @@ def give(config: Config, store: SqliteStore, ticket: Ticket, answer: TicketAnswe
     where somebody else was quicker; AuditError where no evidence can be left. Then nothing is answered."""
     must_count(config, ticket, answer)
     what = "approval-given" if answer.verdict == "approved" else "approval-refused"
-    proof = f"; the assertion of the passkey: {answer.assertion}" if answer.assertion else ""
+    proof = ""
+    if answer.assertion:
+        signed = signed_parts(ticket, answer)
+        proof = f"; the assertion of the passkey: {answer.assertion}; its challenge is of {signed}"
     by = f"by {answer.by} ({answer.via}){length_of(answer)}{proof}"
     note_of(config, what, f"ticket {ticket.id} of {ticket.principal} {by}")
     try:

@@ -200,8 +200,14 @@ def objection(ticket: Ticket, answer: TicketAnswer) -> str:
 def challenge_of(ticket: Ticket, answer: TicketAnswer) -> bytes:
     """What a passkey signs (32 bytes): this answer to this ticket with all that a person was shown of it, and
     to no other. Whose passkey it is says who answered."""
+    return sha256(b"mcpguard approval\n" + signed_parts(ticket, answer).encode()).digest()
+
+
+def signed_parts(ticket: Ticket, answer: TicketAnswer) -> str:
+    """What of both the challenge is made of, as JSON: evidence keeps it, so that a signature can be checked
+    later."""
     parts = (ticket.question, answer.verdict, answer.lasts, answer.until, answer.free)
-    return sha256(b"mcpguard approval\n" + msgspec.json.encode(parts)).digest()
+    return msgspec.json.encode(parts).decode()
 
 
 def as_asked(known: Ticket, call: Ticket, now: float) -> Ticket | None:
