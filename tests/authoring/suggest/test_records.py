@@ -147,6 +147,12 @@ def test_other_methods_and_calls_that_nobody_approved_are_not_suggested(home: Pa
     assert found(home)[0].suggestions == ()
 
 
+@pytest.mark.parametrize("use", ["", ", use 2"])
+def test_what_a_client_approved_is_not_suggested(home: Path, use: str) -> None:
+    record(home, approval(approval=f"4f1c09aa7d31 by os-user:ada (client){use}"))
+    assert found(home)[0].suggestions == ()
+
+
 def test_older_records_and_other_servers_do_not_count(home: Path) -> None:
     old = record(home, decided(1, at=TODAY - timedelta(days=8)), decided(2, server="other"))
     assert [one.server for one in found(home)[0].suggestions] == ["other"]

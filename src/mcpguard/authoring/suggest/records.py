@@ -134,7 +134,9 @@ def _key_of(record: Decided) -> _Key | None:
     place = record.principal, record.agent, record.server, record.tool
     if record.effect == "deny" and record.cause == "no-rule":
         return _Key("no-rule", *place)
-    if record.effect == "allow" and record.approval:
+    # A client that answered for its user is no person whose choice could be made for good.
+    by_client = record.approval.rpartition(" (")[2].startswith("client")
+    if record.effect == "allow" and record.approval and not by_client:
         return _Key("approved", *place, record.rules)
     return None
 
