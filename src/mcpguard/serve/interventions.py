@@ -46,12 +46,14 @@ def waiting_ticket(store: SqliteStore, ticket_id: str) -> Ticket:
 
 def must_count(config: Config, ticket: Ticket, answer: TicketAnswer) -> None:
     """Raise SessionError where the answer would not count."""
-    against, now = objection(ticket, answer), time.time()
+    now = time.time()
     latest = latest_end(ticket, answer.lasts, now)
+    if answer.lasts != "once" and not now < answer.until <= latest:
+        against = f"it can last {(latest - now) / 60:.0f} minutes at most"
+    else:
+        against = objection(ticket, answer)
     if answer.assertion and not against:
         against = passkeys_of(config).objection(ticket, answer)
-    if not against and answer.lasts != "once" and not now < answer.until <= latest:
-        against = f"it can last {(latest - now) / 60:.0f} minutes at most"
     if against:
         raise SessionError(f"the ticket {ticket.id} cannot be answered: {against}")
 
