@@ -1,7 +1,8 @@
 """The development environment: `.venv-dev` with the project and its tools, made once and kept fresh.
 
-Standard library only. Used by `scripts/test`, `scripts/check` and `scripts/conformance`. It is never `.venv`,
-which the README makes and clients start mcpguard from: rebuilding that would break or change what they run.
+Standard library only. Used by `scripts/test`, `scripts/check` and `scripts/conformance`; run by itself it
+makes the environment. That is never `.venv`, which the README makes and clients start mcpguard from:
+rebuilding that would break or change what they run.
 """
 
 from __future__ import annotations
@@ -80,3 +81,7 @@ def _run(command: list[str], advice: str) -> None:
     done = subprocess.run(command, cwd=ROOT, check=False)
     if done.returncode:
         sys.exit(f"`{' '.join(command[:4])} …` failed ({done.returncode}): {advice}")
+
+
+if __name__ == "__main__":
+    ready()
