@@ -1,4 +1,4 @@
-"""A console over a folder with a configuration, tickets, sessions and evidence, and a browser that is none."""
+"""A console over a folder with a configuration, tickets, sessions and evidence, and what stands in for a browser."""
 
 from __future__ import annotations
 

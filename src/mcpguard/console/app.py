@@ -182,7 +182,7 @@ def _act(desk: Desk, act: Act) -> Endpoint:
 
 
 async def _form(request: Request) -> Form | None:
-    """The fields of a form; None for what is none."""
+    """The fields of a form; None if the request carries no form."""
     kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
     if kind != "application/x-www-form-urlencoded":
         return None

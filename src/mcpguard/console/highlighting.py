@@ -14,7 +14,7 @@ from mcpguard.console.texts import marked
 
 
 def highlighted(text: str, language: Language) -> Markup:
-    """`text` as markup, in colour where that can be had."""
+    """`text` as markup, in colour where a lexer knows it."""
     kinds = classes_of(text, language)
     if not kinds:
         return marked(text)

@@ -55,7 +55,7 @@ class Visits:
         return visit
 
     def visit(self, key: str, by_person: bool = True) -> Visit | None:
-        """The visit with this cookie; None where there is none that a person used in the last twelve hours.
+        """The visit with this cookie; None if no person used it in the last twelve hours.
         What a page asks for by itself is no use."""
         now = self._now()
         self._visits = [one for one in self._visits if now - one.used < IDLE_SECONDS]

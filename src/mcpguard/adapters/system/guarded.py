@@ -26,7 +26,7 @@ exit $status
 
 
 def found(program: str, path: str | None) -> str | None:
-    """The full path of a program, None where there is none. Never one in the working folder: whoever may
+    """The full path of a program, None if it is not found. Never one in the working folder: whoever may
     write there could give us another."""
     place = shutil.which(os.path.expanduser(program), path=path or os.defpath)
     return place if place is not None and os.path.isabs(place) else None

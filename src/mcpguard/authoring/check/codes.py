@@ -70,7 +70,7 @@ CODES: dict[str, Code] = {
     ),
     "C113": Code(
         "warning",
-        "Nobody among the `approvers` of a rule could answer: the user that serves is none of them, and none "
+        "None of a rule's `approvers` could answer: the user that serves is not among them, and none of them "
         "has a passkey in the configuration.",
     ),
     "C201": Code("error", "The audit folder cannot be used, so nothing would be served."),

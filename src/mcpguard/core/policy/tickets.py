@@ -263,7 +263,7 @@ def _too_much(ticket: Ticket, answer: TicketAnswer) -> str:
 
 
 def no_argument(ticket: Ticket, name: str) -> str:
-    """The sentence for a name that is none of an argument of the call."""
+    """What is said of a name that no argument of the call has."""
     has = ", ".join(map(_readable, sorted(ticket.parts))) or "none"
     return f"the call has no argument {_readable(name)}; its arguments are: {has}"
 
