@@ -16,7 +16,7 @@ from webauthn import verify_authentication_response
 from mcpguard.config.loading import load_config
 from mcpguard.core.errors import SessionError
 from mcpguard.core.policy.tickets import TicketAnswer
-from mcpguard.serve.interventions import give, passkeys_of, store_of, waiting_ticket
+from mcpguard.serve.interventions import end_session, give, passkeys_of, store_of, waiting_ticket
 from tests.adapters.approvals.authenticator import ORIGIN, Authenticator, decoded, text
 from tests.adapters.approvals.test_passkeys import enrol
 from tests.wire.http_session import HttpGuard
@@ -244,3 +244,65 @@ def test_what_is_approved_for_good_is_in_force_without_a_restart(start, tmp_path
     assert "A person was asked" in str(guard.call("echo", text="y"))
     assert guard.end() == 0
     assert len(approved(guard.folder)) <= 1
+
+
+def test_over_http_somebody_else_has_to_approve_and_not_who_made_the_call(tmp_path):
+    entries, devices = [], {}
+    guard = None
+    try:
+        caller = "http:anonymous"
+        for person in ("os-user:grace", caller):
+            devices[person] = Authenticator()
+            made = enrol(devices[person], person)
+            entries.append({"person": person, "groups": ["operators"], "id": made.id, "key": made.key})
+        ask = {"via": "console", "proof": "passkey", "approvers": ["group:operators"]}
+        more = {
+            "approvals": {"passkeys": entries, "wait_seconds": 60},
+            "session": {"path": str(tmp_path / "s")},
+        }
+        guard = HttpGuard(tmp_path, {"p": puppet()}, [{**RULES[0], "ask": ask}], **more)
+        call = guard.modern().open_call("echo", text="x")
+        config = load_config(guard.config)
+        store, known = store_of(config), passkeys_of(config)
+        waiting = waiting_ticket(store, ticket(guard.config))
+        assert waiting.principal == caller
+        for person, device in reversed(devices.items()):
+            yes = TicketAnswer("approved", person, "console", ("operators",))
+            signed = structs.replace(yes, assertion=device.get(known.request(waiting, yes)))
+            if person == caller:
+                with pytest.raises(SessionError, match="made the call, and its rule asks for somebody else"):
+                    give(config, store, waiting, signed)
+            else:
+                give(config, store, waiting, signed)
+        assert call.answer()["result"]["content"][0]["text"] == "x"
+    finally:
+        if guard is not None:
+            guard.dispose()
+    (by,) = approved(tmp_path)
+    assert by.endswith("by os-user:grace (console, passkey)")
+
+
+def test_a_session_that_a_person_ends_in_the_middle_of_a_call_ends_what_it_approved(start, tmp_path):
+    rules = [{"id": "act", "effect": "ask", "tools": ["act"], "label": ["private"]}]
+    more = {"approvals": {"wait_seconds": 0}, "session": {"path": str(tmp_path / "s")}}
+    guard = start({"p": puppet()}, rules, **more)
+    guard.hello()
+    gate = tmp_path / "gate"
+    os.mkfifo(gate)
+    code = f"open({str(gate)!r}).read(); answer = text('late')"
+    assert "A person was asked" in str(guard.call("act", code=code))
+    config = load_config(guard.config)
+    store = store_of(config)
+    waiting = waiting_ticket(store, ticket(guard.config))
+    give(config, store, waiting, TicketAnswer(
+        "approved", "os-user:ada", "terminal", lasts="session", until=time.time() + 600, free=("code",)
+    ))  # fmt: skip
+    call = guard.request("tools/call", {"name": "act", "arguments": {"code": code}})
+    with open(gate, "w"):  # It is open once the tool reads.
+        (session,) = [one for one in store.known() if one.name == waiting.session]
+        assert session.state.labels == ["private"]
+        end_session(config, store, session)
+    assert guard.answer(call)["result"]["content"][0]["text"] == "late"
+    (session,) = [one for one in store.known() if one.name == waiting.session]
+    assert session.state.labels == ["private"]  # Its result has reached the model after the end.
+    assert "A person was asked" in str(guard.call("act", code="answer = text('again')"))
