@@ -266,6 +266,7 @@ def call(client, server, way, kind, **args):
         if "method" in message and "id" in message:
             assert client.reply(message, action="decline") == 202
         elif message.get("result", {}).get("resultType") == "input_required":
+            assert "inputRequests" in message["result"], message  # It was missing once, in one run of many.
             given = {key: {"action": "decline"} for key in message["result"]["inputRequests"]}
             state = message["result"]["requestState"]
             exchange = client.open("tools/call", **params, requestState=state, inputResponses=given)
