@@ -296,6 +296,16 @@ def test_names_in_a_row_are_no_token() -> None:
     )
 
 
+@pytest.mark.parametrize("name", ["inputRequests", "requestState", "params", "tools", "taskId"])
+def test_what_gives_a_result_its_form_stays_though_a_secret_is_cut_up_around_it(name: str) -> None:
+    redactor = Redactor(b"k" * 32)
+    redactor.hold("x", Secret(f"ab12cd34{name}ef56gh78"))
+    clean = redactor.inspect({"resultType": "ab12cd34", name: {"ef56gh78": {"type": "t"}}}).value
+    assert list(clean) == ["resultType", name]
+    assert clean["resultType"] != "ab12cd34"
+    assert list(clean[name]) != ["ef56gh78"]
+
+
 def test_what_gives_an_error_its_form_stays_though_a_secret_is_cut_up_around_it() -> None:
     redactor = Redactor(b"k" * 32)
     redactor.hold("x", Secret("ab12cd34messageef56gh78"))
