@@ -65,27 +65,10 @@ _FORM = frozenset(
         *("code", "message", "data", "type", "text", "content", "contents", "messages", "role", "uri"),
         *("title", "description", "mimeType", "isError", "result", "resultType", "structuredContent", "task"),
         *("inputSchema", "properties", "completion", "values", "_meta", "name"),
-        *(
-            "inputRequests",
-            "requestState",
-            "method",
-            "params",
-            "requestedSchema",
-            "mode",
-            "url",
-            "elicitations",
-        ),
-        *(
-            "tools",
-            "prompts",
-            "resources",
-            "resourceTemplates",
-            "nextCursor",
-            "resource",
-            "blob",
-            "arguments",
-        ),
-        *("taskId", "status", "progressToken", "progress", "level", "logger", "enum", "required", "action"),
+        *("inputRequests", "requestState", "method", "params", "requestedSchema", "mode", "url", "action"),
+        *("tools", "prompts", "resources", "resourceTemplates", "nextCursor", "resource", "blob", "enum"),
+        *("taskId", "status", "progressToken", "progress", "level", "logger", "elicitations", "arguments"),
+        "required",
     ]
 )
 """Names without which a result or an error is another thing (specification: schema)."""
