@@ -89,8 +89,8 @@ def length_of(answer: TicketAnswer) -> str:
 
 def end_approval(config: Config, store: SqliteStore, ticket_id: str, by: str) -> None:
     """End the approval `ticket_id`, for `by` ("SOURCE:ID"): the next call is asked about again. Raises
-    SessionError where there is none of that number or it cannot be stored, AuditError where no evidence can
-    be left."""
+    SessionError if no approval has that number or it cannot be stored, AuditError if no evidence can be
+    left."""
     found = [one for one in store.approved() if one.id == ticket_id]
     if not found:
         raise SessionError(f"no approval has the ticket {ticket_id!r} (`mcpguard approvals`)")
