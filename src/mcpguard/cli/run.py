@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 
 EXAMPLES = (
     "mcpguard run --config ~/.config/mcpguard/mcpguard.yaml",
+    "mcpguard run --config mcpguard.yaml --agent cursor --project ~/shop",
     "mcpguard run --config mcpguard.yaml --http 127.0.0.1:8080",
 )
 
@@ -25,7 +26,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--agent",
         metavar="NAME",
         help="the label of what connects, instead of `agent` in the configuration; each agent has sessions "
-        "of its own",
+        "of its own, and sees the servers that `clients` names for it",
+    )
+    parser.add_argument(
+        "--project",
+        metavar="FOLDER",
+        help="the project whose servers are served, one of `clients.NAME.projects` in the configuration",
     )
     parser.add_argument(
         "--http",
@@ -38,13 +44,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def execute(args: argparse.Namespace) -> int:
     """Serve until the client ends, or a signal does. Raises ConfigError, PolicyError or AuditError before
     it serves."""
-    from msgspec import structs
-
     from mcpguard.serve.app import serve, settings_from
 
-    settings = settings_from(configured(args.config))
-    if args.agent is not None:
-        settings = structs.replace(settings, agent=args.agent)
+    settings = settings_from(configured(args.config).view(args.agent, args.project))
     if args.http is not None:
         os._exit(_serve_http(settings, args.http))
     # A keychain that waits for a person must not keep a process that has served alive, so no interpreter

@@ -7,6 +7,7 @@ from typing import Annotated, Literal, get_args
 from pydantic import Field, Tag
 
 from mcpguard.config.bindings import binding_mistakes
+from mcpguard.config.clients import ClientName, ViewEntry, client_mistakes
 from mcpguard.config.credentials import CredentialEntry
 from mcpguard.config.policies import FilePath, PolicyRef
 from mcpguard.config.references import SOURCES, Headers, Variables, header_mistakes, no_reference
@@ -377,6 +378,15 @@ class ConfigFile(Written):
         {},
         description="Credentials with a name, a source and a binding: who may use them.",
     )
+    clients: Annotated[
+        dict[ClientName, ViewEntry],
+        filled("name at least one client, or leave it out", minProperties=1),
+    ] = Field(
+        {},
+        description="Who sees which servers: an entry for each client, by the name that "
+        "`mcpguard run --agent NAME` gives. Whoever is not named is refused. Without it everybody sees all "
+        "servers.",
+    )
     agent: str | None = Field(
         None,
         description="A label for what connects, unless `mcpguard run --agent NAME` gives one. It is recorded "
@@ -408,6 +418,7 @@ class ConfigFile(Written):
             yield ("servers",), "every server is disabled: enable at least one"
         yield from self._ambiguous_methods()
         yield from binding_mistakes(self.credentials, self.servers)
+        yield from client_mistakes(self.clients, self.servers)
 
     def _ambiguous_methods(self) -> Iterator[Mistake]:
         owner: dict[str, str] = {}

@@ -9,8 +9,9 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from msgspec import Struct
+from msgspec import Struct, structs
 
+from mcpguard.config.clients import Prefix, ViewEntry, project_folder, seen_by
 from mcpguard.config.credentials import CommandEntry, kind_of
 from mcpguard.config.file import ApprovalsEntry, ConfigFile, Durability, HttpEntry, Limits, ServerEntry
 from mcpguard.config.oauth import OAuthEntry, with_url
@@ -115,11 +116,68 @@ class Config(Struct, frozen=True):
     approvals: ApprovalsEntry
     own_policy: Path | None = None
     """Where what a person approves for good is written; it is one of `policies`, and may be missing."""
+    clients: dict[str, ViewEntry] = {}
+    """Who sees which servers; whoever is not named sees none. Empty: everybody sees all of them."""
+    project: str | None = None
+    """In the view of a client, the folder of the project that it is of."""
+    prefix: Prefix | None = None
+    """In the view of a client, how tools are named; None where `clients` is empty."""
+    withheld: frozenset[str] = frozenset()
+    """In the view of a client, the variables that hold credentials which are not for it."""
 
     @property
     def policy_paths(self) -> tuple[Path, ...]:
         """Where the policies are."""
         return tuple(file.path for file in self.policies)
+
+    @property
+    def variables(self) -> frozenset[str]:
+        """The variables of mcpguard's environment that hold credentials of servers."""
+        found = {ref for server in self.servers.values() for ref in server.credentials}
+        found.update(ref for entry in self.credentials.values() for ref in entry.beside)
+        made = (entry.variables for entry in self.credentials.values())
+        return frozenset(ref.name for ref in found if ref.source == "env").union(*made)
+
+    def view(self, agent: str | None, project: str | None = None) -> "Config":
+        """The configuration as the client `agent` sees it in the folder `project`: with its servers, the
+        credentials that these may use, and no others. `agent` is that of the file where it is None.
+
+        Raises ConfigError where `clients` does not name such a client or project, and where none of its
+        servers is enabled.
+        """
+        agent = self.agent if agent is None else agent
+        try:
+            seen = self._seen(agent, project)
+        except LookupError as problem:
+            raise ConfigError([Problem(str(self.path), 0, 0, problem.args[0])]) from None
+        servers = {name: self.servers[name] for name in seen}
+        credentials = {
+            name: structs.replace(entry, servers=entry.servers & servers.keys())
+            for name, entry in self.credentials.items()
+            if entry.servers & servers.keys()
+        }
+        found = structs.replace(
+            self,
+            agent=agent,
+            servers=servers,
+            credentials=credentials,
+            project=None if project is None else project_folder(project),
+            prefix=self.clients[agent].prefix if agent in self.clients else None,
+        )
+        return structs.replace(found, withheld=self.variables - found.variables)
+
+    def _seen(self, agent: str | None, project: str | None) -> tuple[str, ...]:
+        """The names of the servers in a view, in the order of the file. Raises LookupError."""
+        if not self.clients:
+            if project is not None:
+                raise LookupError("there are no `clients`, so there are no projects: leave out `--project`")
+            return tuple(self.servers)
+        seen = seen_by(self.clients, agent, project)
+        if all(self.servers[name].disabled for name in seen):
+            raise LookupError(
+                f"every server of the client `{agent}` is disabled: enable one of {', '.join(seen)}"
+            )
+        return tuple(name for name in self.servers if name in seen)
 
 
 def find_config(option: str | None, environ: Mapping[str, str]) -> Path:
@@ -171,6 +229,7 @@ def load_config(path: Path) -> Config:
         session_folder=None if written.session.path is None else _absolute(folder, written.session.path),
         session_idle_seconds=written.session.idle_seconds,
         approvals=written.approvals,
+        clients=written.clients,
     )
 
 

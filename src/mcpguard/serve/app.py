@@ -14,7 +14,7 @@ from typing import Any
 from mcpguard import __version__
 from mcpguard.adapters.audit.reader import default_folder
 from mcpguard.adapters.credentials.broker import named_by
-from mcpguard.adapters.credentials.environ import take
+from mcpguard.adapters.credentials.environ import drop, take
 from mcpguard.adapters.credentials.program import TOLD
 from mcpguard.adapters.relay.background import Background
 from mcpguard.adapters.system.identity import operating_system_user
@@ -51,7 +51,8 @@ WRAP_ADVICE = (
 
 
 def settings_from(config: Config) -> Settings:
-    """The settings of a loaded configuration. Raises PolicyError."""
+    """The settings of a loaded configuration, or of what a client sees of it (`Config.view`). Raises
+    PolicyError."""
     look = look_at(config.policy_paths)
     return Settings(
         servers=tuple(server for server in config.servers.values() if not server.disabled),
@@ -69,6 +70,9 @@ def settings_from(config: Config) -> Settings:
         approvals=_approval_terms(config),
         notify=config.approvals.targets,
         agent=config.agent,
+        project=config.project,
+        prefix=config.prefix,
+        withheld=config.withheld,
         config=config.path,
     )
 
@@ -127,6 +131,7 @@ def serve_http(settings: Settings, host: str, port: int, listening: Callable[[st
 
 def _run(settings: Settings, make_front: Callable[[Shared], Front]) -> int:
     take(_variables(settings))
+    drop(_withheld(settings))
     loop = asyncio.new_event_loop()
     asyncio.set_event_loop(loop)
     loop.set_default_executor(ThreadPoolExecutor(WAITING, "mcpguard-wait"))
@@ -140,6 +145,11 @@ def _variables(settings: Settings) -> set[str]:
     plain = {ref.name for refs in given for ref in refs if ref.source == "env"}
     made = (entry.variables for entry in settings.credentials.values())
     return plain.union(*made) - {*PASSED_ON, *TOLD}
+
+
+def _withheld(settings: Settings) -> frozenset[str]:
+    """Those of them that are for servers which this process does not serve."""
+    return settings.withheld - _variables(settings) - {*PASSED_ON, *TOLD}
 
 
 class _Process:

@@ -24,6 +24,7 @@ from mcpguard.adapters.telemetry.diagnostics import Diagnostics
 from mcpguard.adapters.upstreams.process.child import Nursery
 from mcpguard.adapters.upstreams.server import ServerUpstream
 from mcpguard.adapters.upstreams.session.life import Terms
+from mcpguard.config.clients import Prefix
 from mcpguard.config.file import (
     APPROVAL_TICKET_SECONDS,
     APPROVAL_WAIT_SECONDS,
@@ -74,6 +75,12 @@ class Settings(Struct, frozen=True, kw_only=True):
     """Who hears that a call waits for an approval."""
     http: HttpEntry = HttpEntry.model_construct()
     agent: str | None = None
+    project: str | None = None
+    """The folder of the project whose servers these are, where a client has such."""
+    prefix: Prefix | None = None
+    """How tools are named; None where the configuration does not say who sees which servers."""
+    withheld: frozenset[str] = frozenset()
+    """Variables that hold credentials which are not for this process."""
     advice: str = ""
     config: Path | None = None
 

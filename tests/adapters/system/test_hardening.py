@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from mcpguard.adapters.credentials import environ
-from mcpguard.adapters.credentials.environ import Environ, take
+from mcpguard.adapters.credentials.environ import Environ, drop, take
 from mcpguard.core.secret import CredentialRef
 
 CANARY = "canary-Ü-4f8d2b7c"
@@ -56,6 +56,13 @@ def test_a_source_still_has_what_was_taken(monkeypatch: pytest.MonkeyPatch) -> N
     assert Environ().has(ref)
     assert Environ().get(ref).reveal() == CANARY
     assert not Environ().has(empty)
+
+
+def test_no_source_has_what_was_dropped(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MCPGUARD_DROPPED", CANARY)
+    drop(["MCPGUARD_DROPPED", "MCPGUARD_MISSING"])
+    assert not Environ().has(CredentialRef("env", "MCPGUARD_DROPPED"))
+    assert environ.variable("MCPGUARD_DROPPED") is None
 
 
 def test_neither_we_nor_what_we_start_leaves_a_core_dump() -> None:

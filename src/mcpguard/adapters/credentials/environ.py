@@ -19,6 +19,12 @@ def take(names: Iterable[str]) -> None:
             _taken[name] = Secret(value)
 
 
+def drop(names: Iterable[str]) -> None:
+    """As `take`, and nothing has them afterwards: they are for what another process serves."""
+    for name in names:
+        take_variable(name)
+
+
 def variable(name: str) -> str | None:
     """A variable that mcpguard was started with, for a program that needs it; None where it was not set."""
     taken = _taken.get(name)
