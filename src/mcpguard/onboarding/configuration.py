@@ -8,6 +8,7 @@ from typing import Any
 from mcpguard.config.file import ConfigFile
 from mcpguard.core.document.reading import Document
 from mcpguard.core.errors import ConfigError, Problem
+from mcpguard.onboarding.clients_section import Clients, with_clients
 from mcpguard.onboarding.formats import yaml_text
 from mcpguard.onboarding.formats.jsonc import newline
 from mcpguard.onboarding.formats.tree import Broken, TreeNode, place
@@ -18,16 +19,28 @@ _ONE_LINE = "is written in brackets: write one entry per line, so that `mcpguard
 
 
 def extended(
-    text: str, source: str, servers: dict[str, dict[str, Any]], policies: dict[str, dict[str, list[str]]]
+    text: str,
+    source: str,
+    servers: dict[str, dict[str, Any]],
+    policies: dict[str, dict[str, list[str]]],
+    clients: Clients | None = None,
 ) -> str:
-    """`text` (empty: a new file) with `servers`, and the files `policies` with their params, added. Raises
-    ConfigError, with `source` as the name of the file, where it or what would come out is not a
-    configuration."""
+    """`text` (empty: a new file) with `servers`, the files `policies` with their params, and who sees what as
+    under `clients`, added. Raises ConfigError, with `source` as the name of the file, where it or what would
+    come out is not a configuration."""
     if not text.strip():
         text = f"{_HEAD}servers:\n{_servers(servers, '  ')}"
         text += "policies:\n" + "".join(f"  {row}\n" for row in _policies(policies))
-        checked(text, source)
-        return text
+    else:
+        text = _added(text, source, servers, policies)
+    text = with_clients(text, clients or {})
+    checked(text, source)
+    return text
+
+
+def _added(
+    text: str, source: str, servers: dict[str, dict[str, Any]], policies: dict[str, dict[str, list[str]]]
+) -> str:
     before = checked(text, source)
     root = yaml_text.parse(text)
     line = newline(text)
@@ -39,7 +52,6 @@ def extended(
         changes.append(_into(source, text, root, "policies", rows, line))
     for at, new in sorted(changes, reverse=True):
         text = text[:at] + new + text[at:]
-    checked(text, source)
     return text
 
 
