@@ -70,15 +70,15 @@ def test_when_all_servers_are_known_a_detail_is_declared_if_one_of_them_has_it()
         "prompts": {},
         "completions": 7,
     }
-    assert capabilities(True, [{"tools": {}}], ()) == {"tools": {}}
+    assert capabilities(True, [{"tools": {}}], ()) == {"tools": {"listChanged": True}}
     assert capabilities(False, [some], ()) == {
         "tools": {"listChanged": True},
-        "resources": {"subscribe": True},
+        "resources": {"subscribe": True, "listChanged": True},
         "logging": {},
     }
     assert capabilities(False, [some, other], ()) == {
         "tools": {"listChanged": True},
-        "prompts": {},
+        "prompts": {"listChanged": True},
         "resources": {"subscribe": True, "listChanged": True},
         "completions": {},
         "logging": {},

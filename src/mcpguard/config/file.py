@@ -32,6 +32,8 @@ MESSAGE_BYTES = 16 * 1024 * 1024
 
 THINK_SECONDS = 600.0
 """The default of `limits.think_seconds`."""
+LIST_SECONDS = 3.0
+"""The default of `limits.list_seconds`."""
 SESSION_IDLE_SECONDS = 3600.0
 """The default of `session.idle_seconds`."""
 APPROVAL_WAIT_SECONDS = 30.0
@@ -354,7 +356,7 @@ class HttpEntry(Written):
 
 
 class Limits(Written):
-    """`limits`: how large a message may be, and how long a question may stay open."""
+    """`limits`: how large a message may be, and how long a question may stay open and a list wait."""
 
     message_bytes: Annotated[int, between(1024, 1 << 30, "bytes")] = Field(
         MESSAGE_BYTES,
@@ -364,6 +366,12 @@ class Limits(Written):
         THINK_SECONDS,
         description="How long a call waits for an answer of the client, who may be a person. Then it is "
         "cancelled at the server and recorded as `expired`.",
+    )
+    list_seconds: Annotated[float, between(0, 600, "seconds")] = Field(
+        LIST_SECONDS,
+        description="How long the answer to a list (`tools/list` and the others) waits for a server that is "
+        "slow to start or to list. Its part follows by `list_changed`; raise this for a client that ignores "
+        "that.",
     )
 
 

@@ -1,6 +1,11 @@
-"""Keeps the catalogue as fresh as the upstreams' own lists, and answers a client's lists from it."""
+"""Keeps the catalogue as fresh as the upstreams' own lists, and answers a client's lists from it.
 
-from contextlib import suppress
+Law of this file: no server holds up what the others list (law 8). Who has not answered within the patience of
+the configuration is left out of an answer, with evidence; its list is still fetched, and the client is told
+when it is there.
+"""
+
+from collections.abc import Callable, Iterable
 from hashlib import sha256
 
 from msgspec import Struct
@@ -54,6 +59,20 @@ class _Shown(Struct, frozen=True):
     asked: bool = False
 
 
+class _Running(Struct, frozen=True):
+    """A fetch that is under way, and when it began, in seconds of the clock."""
+
+    wait: Wait[None]
+    began: float
+
+
+class _Refreshed(Struct, frozen=True):
+    """What came of a refresh: a sentence for each server that is not available, and those left out."""
+
+    problems: list[str]
+    late: list[str]
+
+
 _BY_METHOD = {kind.method: kind for kind in KINDS.values()}
 _Key = tuple[str, str]
 
@@ -64,7 +83,11 @@ class Listing:
     def __init__(self, scope: ClientScope) -> None:
         self.catalogue = Catalogue(scope.servers)
         self._scope = scope
-        self._running: dict[_Key, Wait[None]] = {}
+        self.changed: Callable[[str, Kind, Caller], None] = lambda *_: None
+        """Hears of each list that is another one than the client was given."""
+        self._running: dict[_Key, _Running] = {}
+        self._left_out: set[_Key] = set()
+        """The client is told when these are listed."""
         self._ttl: dict[_Key, int] = {}
         self._under: PolicySet | None = None
         self._fetched: dict[_Key, _Fetched] = {}
@@ -84,23 +107,48 @@ class Listing:
         started = scope.recorder.seconds()
         await scope.audit.write(scope.recorder.decided(permit))
         try:
-            problems = await self.refresh_all(kind, request.caller)
+            done = await self._refresh_all(kind, request.caller)
         except Cancelled as why:
             await scope.audit.write(scope.recorder.outcome(invocation, str(why), started))
             raise
-        if len(problems) == len(scope.upstreams):
-            said = scope.inspector.text("; ".join(problems))
+        if len(done.problems) == len(scope.upstreams):
+            said = scope.inspector.text("; ".join(done.problems))
             await scope.audit.write(scope.recorder.outcome(invocation, "unavailable", started))
             scope.refuse(request.id, refusals.unavailable(said, invocation.id))
             return
-        answer, digest = await self._answer(kind, request.caller)
+        known = {server: self.catalogue.digests(server, [kind]) for server in done.late}
+        # A list with something missing is never kept (server/utilities/caching).
+        freshness = 0 if done.problems or done.late else self._freshness(kind)
+        answer, digest = await self._answer(kind, request.caller, freshness)
+        if done.late:
+            said = f"{invocation.method} {invocation.id}: {', '.join(done.late)}"
+            scope.audit.write(scope.recorder.noticed("list-incomplete", detail=said))
         await scope.audit.write(scope.recorder.outcome(invocation, "ok", started, digest, answer.findings))
         scope.client.reply(request.id, answer)
+        for server, digests in known.items():
+            Flight(self._follow(server, kind, request.caller, digests))
 
-    async def _answer(self, kind: Kind, caller: Caller) -> Sealed:
+    async def _follow(self, server: str, kind: Kind, caller: Caller, before: list[str]) -> None:
+        """Wait for a list that was left out, and say so if it is another one than `before`."""
+        key = (server, kind.name)
+        if key in self._left_out:
+            return
+        scope, running = self._scope, self._running.get(key)
+        if running is not None:
+            seconds = f"{scope.list_seconds:g} seconds"
+            scope.report(server, f"left out of {kind.method}: not listed within {seconds}; it follows")
+            self._left_out.add(key)
+            try:
+                await running.wait
+            except McpGuardError as problem:
+                scope.report(server, str(problem))
+            self._left_out.remove(key)
+        if self.catalogue.digests(server, [kind]) != before:
+            self.changed(server, kind, caller)
+
+    async def _answer(self, kind: Kind, caller: Caller, freshness: int) -> Sealed:
         """The list of a kind as this client gets it; inspected once, while nothing changes."""
         scope, turn = self._scope, self._scope.inspector.redactor.turns
-        freshness = self._freshness(kind)
         asked: dict[int, bool] = {}
 
         def visible(entry: Listed) -> bool:
@@ -160,31 +208,42 @@ class Listing:
         catalogue, visible = self.catalogue, self.visible
         if kind == "resource" and (found := catalogue.listed_resource(name, visible)) is not None:
             return found  # An unavailable server does not hide what another one lists.
+        find = catalogue.resource if kind == "resource" else catalogue.template
+        late: dict[str, None] = {}
         for each in (KINDS["resource"], KINDS["template"]):
-            missing = [s for s in catalogue.servers if not catalogue.listed(s, each.name)]
-            if missing:
-                problems = await self.refresh_all(each, caller, missing)
-                if len(problems) == len(catalogue.servers):
-                    raise UpstreamError("; ".join(problems))
-        return (catalogue.resource if kind == "resource" else catalogue.template)(name, visible)
+            done = await self._refresh_all(each, caller, self._unlisted(each))
+            if len(done.problems) == len(catalogue.servers):
+                raise UpstreamError("; ".join(done.problems))
+            late |= dict.fromkeys(done.late)
+        found = find(name, visible)
+        if late and (found is None or not visible(found)):
+            # It may be of a server that was not waited for: nobody else has it.
+            for each in (KINDS["resource"], KINDS["template"]):
+                left = [server for server in self._unlisted(each) if server in late]
+                await self._refresh_all(each, caller, left, patient=True)
+            found = find(name, visible)
+        return found
+
+    def _unlisted(self, kind: Kind) -> list[str]:
+        return [server for server in self.catalogue.servers if not self.catalogue.listed(server, kind.name)]
 
     # --- what upstreams are asked for ------------------------------------------------------------
 
     def refresh(self, server: str, kind: Kind, caller: Caller) -> Wait[None]:
         """List `server` now. Fails with McpGuardError; the old entries then stay. One fetch at a time."""
         key = (server, kind.name)
-        wait = self._running.get(key)
-        if wait is None:
-            wait = self._running[key] = Wait()
-            Flight(self._fetch(key, kind, caller, wait))
-        return wait
+        running = self._running.get(key)
+        if running is None:
+            running = self._running[key] = _Running(Wait(), self._scope.clock.seconds())
+            Flight(self._fetch(key, kind, caller, running.wait))
+        return running.wait
 
     async def refresh_anew(self, server: str, kind: Kind, caller: Caller) -> None:
         """As `refresh`, and never with the answer to a question that was asked before now."""
         earlier = self._running.get((server, kind.name))
         if earlier is not None:
             try:
-                await earlier
+                await earlier.wait
             except McpGuardError:
                 pass
         await self.refresh(server, kind, caller)
@@ -205,18 +264,42 @@ class Listing:
                 self._scope.report(server, str(problem))
         return self.catalogue.digests(server, known) != before
 
-    async def refresh_all(self, kind: Kind, caller: Caller, servers: list[str] | None = None) -> list[str]:
-        """List every server (or these), all at once; gives a sentence for each that is not available."""
+    async def _refresh_all(
+        self, kind: Kind, caller: Caller, servers: Iterable[str] | None = None, patient: bool = False
+    ) -> _Refreshed:
+        """List every server (or these), all at once. Who takes longer than the configuration allows for is
+        left out, unless this is `patient`; it goes on being listed."""
         asked = list(self._scope.upstreams) if servers is None else servers
-        waits = [self.refresh(server, kind, caller) for server in asked]
-        problems: list[str] = []
-        for server, wait in zip(asked, waits, strict=True):
+        waits = {server: self.refresh(server, kind, caller) for server in asked}
+        done = _Refreshed([], [])
+        for server, wait in waits.items():
+            if not patient:
+                await self._some_time(server, wait)
+            if not (wait.done or patient):
+                done.late.append(server)
+                continue
             try:
                 await wait
             except McpGuardError as problem:
-                problems.append(str(problem))
+                done.problems.append(str(problem))
                 self._scope.report(server, str(problem))
-        return problems
+        return done
+
+    async def _some_time(self, server: str, wait: Wait[None]) -> None:
+        """Wait until it is over, or has had its time. That begins with the first fetch from this server that
+        is still under way, so that for one which hangs a client waits once and not for each kind."""
+        scope = self._scope
+        began = [one.began for (name, _kind), one in self._running.items() if name == server]
+        left = min(began, default=0.0) + scope.list_seconds - scope.clock.seconds()
+        if wait.done or left <= 0:
+            return
+        over: Wait[None] = Wait()
+        wait.then(lambda _: over.set(None))
+        stop = scope.clock.later(left, lambda: over.set(None))
+        try:
+            await over
+        finally:
+            stop()
 
     async def _fetch(self, key: _Key, kind: Kind, caller: Caller, wait: Wait[None]) -> None:
         scope, server = self._scope, key[0]
@@ -227,40 +310,49 @@ class Listing:
             # To list may start the server with its credentials, so there is a record first (law 5).
             await scope.audit.write(scope.recorder.decided(permit))
             sent, clean, fetched = await self._inspected(permit, kind)
-            await self._in_turn(server, kind)
+            behind = self.catalogue.overtook(server, kind.name)
             if clean is not None:
                 self._take(server, kind, sent, clean)
                 self._fetched[key] = fetched
-            for uri, holder in self.catalogue.contested(server, kind.name, self.visible):
-                scope.report(server, f"left out of the list: {uri!r}, which '{holder}' listed first")
+            self._contested(server, kind, behind)
             failure = None
         except McpGuardError as problem:
             failure = problem
         finally:
+            self.catalogue.give_up(server, kind.name)
             del self._running[key]
             if failure is None:
                 wait.set(None)
             else:
                 wait.fail(failure)
 
+    def _contested(self, server: str, kind: Kind, behind: list[str]) -> None:
+        """Say which URIs `server` does not get, and which those `behind` it have lost to it."""
+        for other in (server, *behind):
+            for uri, holder in self.catalogue.contested(other, kind.name, self.visible):
+                if server in (other, holder):
+                    said = f"left out of the list: {uri!r}, which '{holder}' listed first"
+                    self._scope.report(other, said)
+
     def _take(self, server: str, kind: Kind, sent: list[Json], clean: Redacted) -> None:
+        self._order(server, kind)
         for sentence in self.catalogue.replace(server, kind, sent, clean.value[kind.key]):
             self._scope.report(server, f"left out of the list: {sentence}")
         if clean.findings:
             said = f"{len(clean.findings)} value(s) removed from its {kind.name} descriptions"
             self._scope.report(server, said)
 
-    async def _in_turn(self, server: str, kind: Kind) -> None:
-        """Let those go first that stand before `server` in the configuration and are listed for the first
-        time too: of two that begin together, which one is faster must not decide whose a URI is."""
+    def _order(self, server: str, kind: Kind) -> None:
+        """Of servers that are listed for the first time together, which one is faster must not decide whose a
+        URI is: those that stand before `server` in the configuration come before it, whenever they come."""
         catalogue = self.catalogue
         if kind.id_key == "name" or catalogue.listed(server, kind.name):
             return
-        for other in catalogue.servers[: catalogue.servers.index(server)]:
-            running = self._running.get((other, kind.name))
-            if running is not None and not catalogue.listed(other, kind.name):
-                with suppress(McpGuardError):
-                    await running
+        earlier = catalogue.servers[: catalogue.servers.index(server)]
+        coming = [other for other in earlier if (other, kind.name) in self._running]
+        catalogue.overtake(
+            server, kind.name, [other for other in coming if not catalogue.listed(other, kind.name)]
+        )
 
     async def _inspected(self, permit: Permit, kind: Kind) -> tuple[list[Json], Redacted | None, _Fetched]:
         """The list as it was sent, and inspected; None where it is in the catalogue already."""

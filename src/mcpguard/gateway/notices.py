@@ -17,7 +17,7 @@ from mcpguard.gateway.scope import ClientScope, Request
 from mcpguard.gateway.subscriptions import LISTS, Subscriptions
 from mcpguard.gateway.tasks import Tasks
 from mcpguard.protocol import eras
-from mcpguard.protocol.catalogue import KINDS
+from mcpguard.protocol.catalogue import KINDS, Kind
 from mcpguard.protocol.methods import FROM_UPSTREAM, Treatment
 
 RELIST_SECONDS = 1.0
@@ -43,6 +43,7 @@ class Notices:
         self._tasks = tasks
         self._questions = questions
         self._client = client
+        listing.changed = self._listed_anew
         self._relisting: dict[tuple[str, str], bool] = {}
         self._relisted_at: dict[tuple[str, str], float] = {}
 
@@ -71,6 +72,9 @@ class Notices:
     async def _compared(self, server: str, method: str, client: Caller) -> None:
         if await self._listing.has_changed(server, method.split("/")[1], client):
             self._tell_changed(server, method, client)
+
+    def _listed_anew(self, server: str, kind: Kind, client: Caller) -> None:
+        self._tell_changed(server, f"notifications/{kind.capability}/list_changed", client)
 
     def policies_changed(self, before: PolicySet) -> None:
         """Announce each list that shows other things than under the policies `before`."""

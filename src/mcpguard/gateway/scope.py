@@ -105,6 +105,7 @@ class ClientScope(Struct, frozen=True, kw_only=True):
     identity: tuple[str, str]
     report: Callable[[str, str], None]
     think_seconds: float
+    list_seconds: float = 3.0
     store: Store | None = None
     """Where tickets are; without it whatever needs an approval is refused."""
     approvals: ApprovalTerms = ApprovalTerms()

@@ -2,7 +2,8 @@
 
 Law of this file: an upstream's list changes only that upstream's entries, so no name that B chooses
 can move, hide or replace a tool of A (law 8). A URI belongs to the upstream that listed it first and keeps
-listing it. What a client may not see takes nothing away from what it may see.
+listing it; among upstreams that are listed for the first time together, the order of the configuration
+decides, however slow one of them is. What a client may not see takes nothing away from what it may see.
 """
 
 from collections.abc import Callable, Collection, Iterable, Iterator
@@ -66,6 +67,8 @@ class Catalogue:
         self._entries: dict[tuple[str, str], dict[str, Listed]] = {}
         self._claims: dict[tuple[str, str], list[str]] = {}
         """The servers that list each URI now, by kind, in the order in which they began to."""
+        self._ahead: dict[tuple[str, str], set[str]] = {}
+        """Those that were still being listed for the first time when each server was, and come before it."""
         self._templates: dict[str, list[Listed]] = {}
         """Those of each server, the most specific first."""
         self._first: dict[str, dict[str, Json]] = {}
@@ -160,6 +163,20 @@ class Catalogue:
         claims = self._claims["template", template.name]
         return (*uri_template.breadth(template.name), claims.index(template.server))
 
+    def overtake(self, server: str, kind: str, others: Iterable[str]) -> None:
+        """`server` is about to be listed for the first time, and the `others`, which come before it in the
+        configuration, are being listed for the first time too: what they list counts as listed before it."""
+        self._ahead[server, kind] = set(others)
+
+    def overtook(self, server: str, kind: str) -> list[str]:
+        """The servers that were listed while `server`, which comes before them, was not yet."""
+        return [other for (other, one), ahead in self._ahead.items() if one == kind and server in ahead]
+
+    def give_up(self, server: str, kind: str) -> None:
+        """`server` is listed, or could not be: from now on it comes after those that were."""
+        for other in self.overtook(server, kind):
+            self._ahead[other, kind].remove(server)
+
     def replace(self, server: str, kind: Kind, sent: list[Json], inspected: list[Json]) -> list[str]:
         """Take `server`'s whole new list: as it was `sent`, and the same list `inspected`.
 
@@ -202,9 +219,12 @@ class Catalogue:
             self._claims[kind, uri].remove(server)
             if not self._claims[kind, uri]:
                 del self._claims[kind, uri]
+        behind = self.overtook(server, kind)
         for uri in entries:
             if uri not in before:
-                self._claims.setdefault((kind, uri), []).append(server)
+                claims = self._claims.setdefault((kind, uri), [])
+                at = next((index for index, other in enumerate(claims) if other in behind), len(claims))
+                claims.insert(at, server)
         if kind == "template":
             ranked = sorted(entries.values(), key=lambda entry: uri_template.breadth(entry.name))
             self._templates[server] = ranked

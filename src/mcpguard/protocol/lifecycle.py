@@ -49,9 +49,10 @@ def read_initialize(params: dict[str, Json]) -> Caller:
 def capabilities(
     modern: bool, upstreams: Sequence[Mapping[str, Json] | None], extensions: tuple[str, ...]
 ) -> dict[str, Json]:
-    """The ServerCapabilities that we declare: what one of the `upstreams` declares, down to `subscribe` and
-    `listChanged`, and the `extensions` of the configuration. While one of them (None) is not known yet, all
-    that it may offer is declared; a list of what none of them has is empty."""
+    """The ServerCapabilities that we declare: what one of the `upstreams` declares, down to `subscribe`, and
+    the `extensions` of the configuration. Each list may change, whatever they declare: policies decide what
+    is in it, and the part of a slow server comes later. While one of them (None) is not known yet, all that
+    it may offer is declared; a list of what none of them has is empty."""
     known = [one for one in upstreams if one is not None]
     wholly = len(known) == len(upstreams)
     declared = _declared_by(known) if wholly else dict(_CAPABILITIES)
@@ -70,7 +71,11 @@ def _declared_by(upstreams: Sequence[Mapping[str, Json]]) -> dict[str, Json]:
         theirs = [one[key] for one in upstreams if key in one]
         if theirs:
             details = [one for one in theirs if type(one) is dict]
-            declared[key] = {name: True for name in ours if any(one.get(name) is True for one in details)}
+            declared[key] = {
+                name: True
+                for name in ours
+                if name == "listChanged" or any(one.get(name) is True for one in details)
+            }
     return declared
 
 

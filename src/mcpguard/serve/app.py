@@ -64,6 +64,7 @@ def settings_from(config: Config) -> Settings:
         durability=config.audit.durability if config.audit else "flush",
         message_bytes=config.limits.message_bytes,
         think_seconds=config.limits.think_seconds,
+        list_seconds=config.limits.list_seconds,
         http=config.http,
         session_folder=config.session_folder,
         session_idle_seconds=config.session_idle_seconds,

@@ -28,6 +28,7 @@ from mcpguard.config.clients import Prefix
 from mcpguard.config.file import (
     APPROVAL_TICKET_SECONDS,
     APPROVAL_WAIT_SECONDS,
+    LIST_SECONDS,
     SESSION_IDLE_SECONDS,
     THINK_SECONDS,
     HttpEntry,
@@ -63,6 +64,7 @@ class Settings(Struct, frozen=True, kw_only=True):
     durability: Durability
     message_bytes: int
     think_seconds: float = THINK_SECONDS
+    list_seconds: float = LIST_SECONDS
     policy_files: tuple[PolicyFile, ...] = ()
     """Where the policies came from; they are reloaded when one changes."""
     policy_look: Look = ()
@@ -163,6 +165,7 @@ class World:
             identity=("mcpguard", __version__),
             report=shared.diagnostics.report,
             think_seconds=settings.think_seconds,
+            list_seconds=settings.list_seconds,
             store=shared.store,
             approvals=settings.approvals,
             alert=shared.alerts.send,

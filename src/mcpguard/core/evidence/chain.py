@@ -172,7 +172,8 @@ class Noticed(Struct, frozen=True, tag_field="kind", tag="notice", omit_defaults
             "approval-asked, approval-given or approval-refused (`detail` has the ticket and who), "
             "approval-void (the answer could not be stored: somebody else was quicker, say), "
             "approval-ended (by a person), approval-standing or rules-suggested (rules that a person had "
-            "written; `detail` has their file's sha256)."
+            "written; `detail` has their file's sha256), list-incomplete (`detail` has the method and the id "
+            "of the list, and the servers that were too slow for it)."
         ),
     ]
     server: Annotated[str, Meta(description="The upstream, if it is about one.")] = ""
