@@ -38,7 +38,7 @@ def raising(error: BaseException) -> Callable[[], int]:
     return body
 
 
-@pytest.mark.parametrize("word", ["--help", "-h", "help"])
+@pytest.mark.parametrize("word", ["--help", "-h"])
 def test_the_help_lists_each_verb_with_one_line_and_examples(word: str, capsys: Capture) -> None:
     assert main([word]) == 0
     said = capsys.readouterr().out

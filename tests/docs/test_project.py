@@ -33,9 +33,13 @@ def test_every_requirement_has_its_exact_version() -> None:
     assert names <= {name_of(pin) for pin in PINS}
 
 
-def test_an_installation_has_the_packs() -> None:
+def test_an_installation_has_the_packs_and_the_pages() -> None:
     build = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["hatch"]["build"]
-    assert build["targets"]["wheel"]["shared-data"] == {"policies": "share/mcpguard/policies"}
+    shared = build["targets"]["wheel"]["shared-data"]
+    assert shared == {name: f"share/mcpguard/{name}" for name in shared}
+    pages = {str(page.relative_to(ROOT)) for page in ROOT.glob("docs/*.md")}
+    folders = {f"docs/{name}" for name in ("decisions", "guides", "reference")}
+    assert shared.keys() == {"policies", *pages, *folders}
 
 
 def test_the_scripts_can_be_run() -> None:

@@ -208,10 +208,8 @@ def test_a_place_that_is_not_there_is_no_secret() -> None:
     ],
 )  # fmt: skip
 def test_a_server_gets_the_policy_of_its_pack(
-    data: dict[str, Any], said: str, params: dict[str, list[str]], monkeypatch: pytest.MonkeyPatch
+    data: dict[str, Any], said: str, params: dict[str, list[str]]
 ) -> None:
-    # The packs of the checkout: those of the environment are from the day on which it was made.
-    monkeypatch.setattr("mcpguard.onboarding.discovery.programs._SHIPPED", "nowhere")
     chosen = policy_for("mine", entry_of("cursor", data))
     assert chosen.said.startswith(said)
     assert chosen.params == params
@@ -225,11 +223,8 @@ def test_the_policy_of_an_unknown_server_is_about_that_server_alone() -> None:
     assert text.count("    effect: ") == text.count("    server: mine\n") > 1
 
 
-def test_without_the_packs_reading_is_all(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    monkeypatch.setattr("mcpguard.onboarding.discovery.programs._SHIPPED", str(tmp_path))
-    monkeypatch.setattr(
-        "mcpguard.onboarding.discovery.programs.__file__", str(tmp_path / "a" / "b" / "c" / "d" / "e")
-    )
+def test_without_the_packs_reading_is_all(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("mcpguard.onboarding.discovery.programs.shipped", lambda name: None)
     assert policy_for("mine", entry_of("cursor", {"command": "mcp-server-git"})).said.startswith(
         "only tools that declare themselves read-only"
     )

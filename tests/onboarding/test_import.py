@@ -181,10 +181,8 @@ def test_only_what_is_asked_for_moves(person: Person) -> None:
 
 @pytest.mark.usefixtures("backend")
 def test_where_the_policies_are_is_told_with_what_has_to_be_set_in_them(
-    person: Person, capsys: Capture, monkeypatch: pytest.MonkeyPatch
+    person: Person, capsys: Capture
 ) -> None:
-    # The packs of the checkout: those of the environment are from the day on which it was made.
-    monkeypatch.setattr("mcpguard.onboarding.discovery.programs._SHIPPED", "nowhere")
     person.has(GITHUB)
     assert main(["import", "--yes", "--server", "github"]) == 0
     folder = config().parent / "policies"

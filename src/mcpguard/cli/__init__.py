@@ -33,6 +33,7 @@ VERBS = {
     "session": "what each agent has done so far: list, show, clear a label, end",
     "status": "show what is running and the state of its tool servers",
     "audit": "verify or print the evidence: verify, show",
+    "help": "print a page of the documentation, or list them",
 }
 """Verb -> what it does. The module `mcpguard.cli.<verb>` does it."""
 
@@ -77,7 +78,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def _dispatch(words: list[str]) -> int:
     verb = words[0] if words else "--help"
-    if verb in ("-h", "--help", "help"):
+    if verb in ("-h", "--help"):
         print(_help())
         return 0 if words else 2
     if verb in ("-V", "--version"):

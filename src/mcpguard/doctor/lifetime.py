@@ -23,10 +23,10 @@ SOON = timedelta(days=7)
 """What ends within that ends soon."""
 
 _GUIDES = {
-    "command": "docs/guides/hold-a-credential.md",
-    "oauth": "docs/guides/oauth.md",
+    "command": "mcpguard help hold-a-credential",
+    "oauth": "mcpguard help oauth",
 }
-_GUIDE = "docs/guides/short-lived-credentials.md"
+_GUIDE = "mcpguard help short-lived-credentials"
 
 
 def check(subject: Subject) -> Iterator[Checked]:

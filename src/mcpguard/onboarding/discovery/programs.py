@@ -7,13 +7,12 @@ from which it takes the password where the address of a database, as an argument
 
 import os
 import re
-import sysconfig
 from itertools import pairwise
-from pathlib import Path
 from urllib.parse import urlsplit
 
 from msgspec import Struct
 
+from mcpguard.adapters.system.shipped import shipped
 from mcpguard.core.document.reading import read
 from mcpguard.core.functions.function import FunctionError
 from mcpguard.core.policy.written import Policy
@@ -76,9 +75,6 @@ def known(entry: Entry) -> Program | None:
     return next((one for one in PROGRAMS if words & set(one.names)), None)
 
 
-_SHIPPED = "share/mcpguard/policies"
-
-
 class ChosenPolicy(Struct, frozen=True):
     """The policy of a server: its text, the values of its params that its entry names, those that are left to
     set, and a sentence on what it is."""
@@ -135,14 +131,9 @@ def _readable(folder: str) -> bool:
 
 
 def _shipped(policy: str) -> str | None:
-    """The text of a shipped policy: of the installation, else of the checkout; None if there is none."""
-    folders = [Path(sysconfig.get_path("data")) / _SHIPPED, Path(__file__).parents[4] / "policies"]
-    for folder in folders:
-        try:
-            return (folder / policy).read_text("utf-8")
-        except OSError:
-            continue
-    return None
+    """The text of a shipped policy; None if there is none."""
+    path = shipped(f"policies/{policy}")
+    return None if path is None else path.read_text("utf-8")
 
 
 def _reading_only(name: str) -> str:
