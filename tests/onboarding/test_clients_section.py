@@ -8,8 +8,7 @@ import pytest
 import yaml
 
 from mcpguard.core.errors import ConfigError
-from mcpguard.onboarding.clients_section import with_clients
-from mcpguard.onboarding.configuration import checked, extended
+from mcpguard.onboarding.configuration import Addition, checked, extended
 
 HEAD = "version: 1\nservers:\n  a: {command: x}\n  b: {command: x}\n  c: {command: x}\n"
 
@@ -29,6 +28,10 @@ SHAPES = [
     "clients:\n    zed:\n        servers:\n        - a",
     "clients:\r\n  zed:\r\n    servers:\r\n    - a\r\n",
 ]
+
+
+def with_clients(text: str, clients: dict[str, dict[str, Any]]) -> str:
+    return extended(text, "mcpguard.yaml", Addition(clients=clients))
 
 
 def section(text: str) -> Any:
@@ -61,15 +64,18 @@ def test_a_section_that_is_not_there_comes_last_and_reads_as_one_would_write_it(
     )
 
 
-def test_a_prefix_that_somebody_chose_stays() -> None:
-    text = HEAD + "clients:\n  zed: {servers: [a], prefix: always}\n"
-    assert with_clients(text, {"zed": {"servers": ["a"], "prefix": "when-needed"}}) == text
+def test_nothing_to_add_changes_nothing() -> None:
     assert with_clients(HEAD, {}) == HEAD
 
 
 def test_a_configuration_gets_servers_and_who_sees_them_at_once() -> None:
-    fresh = extended("", "s", {"d": {"command": "x"}}, {"p.yaml": {}}, {"zed": {"servers": ["d"]}})
-    more = extended(fresh, "s", {"e": {"command": "x"}}, {}, {"zed": {"servers": ["e"]}})
+    first = Addition(
+        servers={"d": {"command": "x"}}, policies={"p.yaml": {}}, clients={"zed": {"servers": ["d"]}}
+    )
+    fresh = extended("", "s", first)
+    more = extended(
+        fresh, "s", Addition(servers={"e": {"command": "x"}}, clients={"zed": {"servers": ["e"]}})
+    )
     assert section(more) == {"zed": {"servers": ["d", "e"]}}
     with pytest.raises(ConfigError, match="there is no server of this name"):
-        extended(fresh, "s", {}, {}, {"zed": {"servers": ["x"]}})
+        extended(fresh, "s", Addition(clients={"zed": {"servers": ["x"]}}))

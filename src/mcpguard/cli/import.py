@@ -79,7 +79,6 @@ def execute(args: argparse.Namespace) -> int:
 
 def _import(args: argparse.Namespace, journal: Any) -> int:
     from mcpguard.config.loading import find_config
-    from mcpguard.onboarding.discovery.clients import CLIENTS
     from mcpguard.onboarding.discovery.reading import existing, here
     from mcpguard.onboarding.installing import launcher
     from mcpguard.onboarding.masking import shown
@@ -89,7 +88,8 @@ def _import(args: argparse.Namespace, journal: Any) -> int:
 
     config = find_config(args.config, os.environ).absolute()
     places = here(os.environ, Path.cwd())
-    founds = list(existing(places, [one for one in CLIENTS if not args.client or one.name in args.client]))
+    every = list(existing(places))
+    founds = [one for one in every if not args.client or one.client.name in args.client]
     if args.yes and not args.project:
         founds = _of_the_user(founds)
     folder = config.parent / "secrets"
@@ -98,8 +98,8 @@ def _import(args: argparse.Namespace, journal: Any) -> int:
     stored = tolerant(vault.get) if args.dry_run else vault.get
     if not args.dry_run and any(not entry.guarded for found in founds for entry in found.entries):
         _ready(vault)
-    plan = make_plan(founds, wishes, places, config, os.environ, stored, vault.reference)
-    lines = shown(plan, wishes.launcher, founds) or "there is nothing to import"
+    plan = make_plan(founds, wishes, places, config, os.environ, stored, vault.reference, every)
+    lines = shown(plan, founds) or "there is nothing to import"
     print("\n".join(map(plain, lines.split("\n"))))
     _tell(plan, vault)
     code = 1 if plan.left or plan.broken else 0
@@ -157,15 +157,30 @@ def _place(text: str) -> tuple[str, tuple[str | int, ...]]:
 
 
 def _tell(plan: Plan, vault: Vault) -> None:
-    from mcpguard.onboarding.masking import remains
+    _tell_servers(plan)
+    _tell_files(plan)
+    if plan.secrets:
+        where = "the keychain" if vault.kind == "keyring" else "files that only you can read"
+        print(f"{len(plan.secrets)} secret(s) go to {where}: {', '.join(map(plain, plan.secrets))}")
+        if vault.kind == "file":
+            print(f"note: files are weaker than a keychain: {_WEAKER}")
 
+
+def _tell_servers(plan: Plan) -> None:
     for server in plan.servers:
         policy = f": {server.policy}" if server.policy else ": is already in the configuration"
         print(f"{style('guarded', 'green')}  {plain(server.name)}{policy}")
         for note in server.notes:
             print(f"  note: {plain(note)}")
+    for said in plan.split:
+        print(f"note: {plain(said)}")
     for _, entry, why in plan.left:
         print(f"{style('stays', 'yellow')}    {plain(entry.name)} {plain(why)}")
+
+
+def _tell_files(plan: Plan) -> None:
+    from mcpguard.onboarding.masking import remains
+
     for said in plan.broken:
         print(f"{style('left out', 'yellow')} {plain(said)}")
     for one in plan.clients:
@@ -180,11 +195,6 @@ def _tell(plan: Plan, vault: Vault) -> None:
                 f"note: {plain(str(found.path))} may be shared with others, whose mcpguard is installed "
                 "elsewhere"
             )
-    if plan.secrets:
-        where = "the keychain" if vault.kind == "keyring" else "files that only you can read"
-        print(f"{len(plan.secrets)} secret(s) go to {where}: {', '.join(map(plain, plan.secrets))}")
-        if vault.kind == "file":
-            print(f"note: files are weaker than a keychain: {_WEAKER}")
 
 
 def _agreed() -> bool:

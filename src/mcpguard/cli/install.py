@@ -7,7 +7,11 @@ from pathlib import Path
 from mcpguard.adapters.system.terminal import plain
 from mcpguard.cli.parser import add_config, configured
 
-EXAMPLES = ("mcpguard install claude-desktop", "mcpguard install cursor --config mcpguard.yaml")
+EXAMPLES = (
+    "mcpguard install claude-desktop",
+    "mcpguard install zed --server github --server files",
+    "mcpguard install cursor --config mcpguard.yaml",
+)
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -15,6 +19,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     from mcpguard.onboarding.discovery.clients import CLIENTS
 
     parser.add_argument("client", choices=[one.name for one in CLIENTS], metavar="CLIENT", help="its name")
+    parser.add_argument(
+        "--server",
+        action="append",
+        default=[],
+        metavar="NAME",
+        help="a server of the configuration that the client is to see (may be repeated); needed where "
+        "`clients` in the configuration does not name the client yet",
+    )
     add_config(parser)
     parser.add_argument(
         "--to",
@@ -34,12 +46,13 @@ def execute(args: argparse.Namespace) -> int:
     from mcpguard.onboarding.moves import recover
     from mcpguard.onboarding.vault import vault_of
 
-    config = configured(args.config).path
-    folder = config.parent / "secrets"
+    config = configured(args.config)
+    folder = config.path.parent / "secrets"
     journal = MoveJournal(default_folder())
     with disk.locked(journal.lock):
         for said in recover(journal):
             print(f"note: {said}")
         vault = vault_of(args.to, folder)
-        print(plain(install(args.client, config, here(os.environ, Path.cwd()), journal, vault, folder)))
+        places = here(os.environ, Path.cwd())
+        print(plain(install(args.client, config, args.server, places, journal, vault, folder)))
     return 0

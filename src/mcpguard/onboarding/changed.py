@@ -47,8 +47,12 @@ def without_us(step: Step, was: bytes, now: bytes) -> tuple[bytes, list[str]]:
         raise Unreadable("an earlier version of mcpguard did the import")
     if found.problem:
         raise Unreadable(found.problem)
-    text, lost = put_back(before, found, step.gone, step.entry)
-    return encoded(found, text), lost
+    gone: list[str] = []
+    for edit in step.edits:
+        text, lost = put_back(before, found, edit.gone, edit.entry)
+        found = parsed(found, encoded(found, text))
+        gone += lost
+    return encoded(found, found.text), gone
 
 
 def _found(step: Step, data: bytes) -> ClientFile | None:

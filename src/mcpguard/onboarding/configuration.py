@@ -1,111 +1,162 @@
 """mcpguard's own configuration with more servers and policies in it; what a person wrote there stays."""
 
 import json
-from collections.abc import Iterator
+import re
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
+
+from msgspec import Struct
 
 from mcpguard.config.file import ConfigFile
 from mcpguard.core.document.reading import Document
 from mcpguard.core.errors import ConfigError, Problem
-from mcpguard.onboarding.clients_section import Clients, with_clients
 from mcpguard.onboarding.formats import yaml_text
 from mcpguard.onboarding.formats.jsonc import newline
-from mcpguard.onboarding.formats.tree import Broken, TreeNode, place
+from mcpguard.onboarding.formats.tree import Broken, Member, TreeNode
 from mcpguard.onboarding.formats.yaml_text import scalar
 
 _HEAD = "# Made by `mcpguard import`; change it as you like. `mcpguard check` reports mistakes.\nversion: 1\n"
-_ONE_LINE = "is written in brackets: write one entry per line, so that `mcpguard import` can add to it"
+_ONE_A_ROW = ("policies", "folders", "repositories", "owners", "tables", "hosts")
+"""Lists that people edit."""
+
+_PLAIN = re.compile("(?!(?:y|n|yes|no|on|off|true|false|null)$)[a-z][a-z0-9_-]*")
+
+Way = tuple[str, ...]
 
 
-def extended(
-    text: str,
-    source: str,
-    servers: dict[str, dict[str, Any]],
-    policies: dict[str, dict[str, list[str]]],
-    clients: Clients | None = None,
-) -> str:
-    """`text` (empty: a new file) with `servers`, the files `policies` with their params, and who sees what as
-    under `clients`, added. Raises ConfigError, with `source` as the name of the file, where it or what would
-    come out is not a configuration."""
-    if not text.strip():
-        text = f"{_HEAD}servers:\n{_servers(servers, '  ')}"
-        text += "policies:\n" + "".join(f"  {row}\n" for row in _policies(policies))
-    else:
-        text = _added(text, source, servers, policies)
-    text = with_clients(text, clients or {})
+class Addition(Struct, kw_only=True):
+    """What a configuration gets besides what it has: `servers` by name, `policies` (files) with their params,
+    and for `clients` the servers of each and of each of its projects."""
+
+    servers: dict[str, dict[str, Any]] = {}
+    policies: dict[str, dict[str, list[str]]] = {}
+    clients: dict[str, dict[str, Any]] = {}
+
+
+def extended(text: str, source: str, more: Addition) -> str:
+    """`text` (empty: a new file) with `more` in it. Raises ConfigError, with `source` as the name of the
+    file, where it or what would come out is not a configuration, or where something is in the way."""
+    fresh = not text.strip()
+    want: dict[str, Any] = {} if fresh else yaml_text.parse(text).plain()
+    text = _HEAD if fresh else text
+    if not fresh:
+        checked(text, source)
+    want.setdefault("version", 1)
+    for path, value in _pieces(want, more):
+        text = _put(text, path, value)
+        _merge(want, path, value)
     checked(text, source)
+    if yaml_text.parse(text).plain() != want:
+        raise ConfigError([Problem(source, 0, 0, "is written in a way that `mcpguard import` cannot extend")])
     return text
 
 
-def _added(
-    text: str, source: str, servers: dict[str, dict[str, Any]], policies: dict[str, dict[str, list[str]]]
-) -> str:
-    before = checked(text, source)
-    root = yaml_text.parse(text)
-    line = newline(text)
-    changes = [_into(source, text, root, "servers", _servers(servers, "{}"), line)]
-    there = {one if isinstance(one, str) else one.file for one in before.policies}
-    fresh = {one: params for one, params in policies.items() if one not in there}
+def _pieces(before: dict[str, Any], more: Addition) -> Iterator[tuple[Way, Any]]:
+    """(path, members or items to add there)."""
+    if more.servers:
+        yield ("servers",), more.servers
+    there = {one if isinstance(one, str) else one.get("file") for one in before.get("policies") or ()}
+    files = [_policy(file, params) for file, params in more.policies.items() if file not in there]
+    if files:
+        yield ("policies",), files
+    for client, entry in more.clients.items():
+        known = (before.get("clients") or {}).get(client)
+        if known is None:
+            yield ("clients",), {client: entry}
+            continue
+        path: Way = ("clients", client)
+        yield from _new((*path, "servers"), entry.get("servers", []), known.get("servers") or [])
+        projects = known.get("projects") or {}
+        for project, servers in entry.get("projects", {}).items():
+            if project in projects:
+                yield from _new((*path, "projects", project), servers, projects[project])
+            else:
+                yield (*path, "projects"), {project: servers}
+
+
+def _new(path: Way, wanted: list[str], there: list[str]) -> Iterator[tuple[Way, Any]]:
+    fresh = [one for one in wanted if one not in there]
     if fresh:
-        rows = "".join(f"{{}}{row}\n" for row in _policies(fresh))
-        changes.append(_into(source, text, root, "policies", rows, line))
-    for at, new in sorted(changes, reverse=True):
-        text = text[:at] + new + text[at:]
-    return text
+        yield path, fresh
+
+
+def _policy(file: str, params: dict[str, list[str]]) -> Any:
+    return {"file": file, "params": params} if params else file
+
+
+def _merge(want: dict[str, Any], path: Way, value: Any) -> None:
+    *above, last = path
+    for step in above:
+        want = want.setdefault(step, {})
+    if isinstance(value, dict):
+        want[last] = {**(want.get(last) or {}), **value}
+    else:
+        want[last] = [*(want.get(last) or []), *value]
+
+
+def _put(text: str, path: Way, value: Any) -> str:
+    """`text` with the members or items of `value` at `path`, which is made where it is missing."""
+    root = yaml_text.parse(text)
+    node = root.at(path)
+    if node is None:
+        *above, key = path
+        parent = root.at(tuple(above))
+        if parent is None:
+            return _put(text, tuple(above), {key: value})
+        return _inside(text, parent, tuple(above), {key: value})
+    return _inside(text, node, path, value)
+
+
+def _inside(text: str, node: TreeNode, path: Way, value: Any) -> str:
+    line = newline(text)
+    if not path:
+        return text + ("" if text.endswith("\n") else line) + _lines(_block(value), "", line)
+    if text[node.start] in "[{":
+        inner = [one.node if isinstance(one, Member) else one for one in node.value]
+        at = inner[-1].end if inner else node.start + 1
+        return text[:at] + (", " if inner else "") + _flow(value) + text[at:]
+    column = node.start - (text.rfind("\n", 0, node.start) + 1)
+    end = text.find("\n", len(text[: node.end].rstrip()))
+    lead, end = (line, len(text)) if end < 0 else ("", end + 1)
+    return text[:end] + lead + _lines(_block(value), " " * column, line) + text[end:]
+
+
+def _flow(value: Any) -> str:
+    """The members or items of `value` as they stand between brackets."""
+    if isinstance(value, dict):
+        return ", ".join(f"{scalar(key)}: {scalar(one)}" for key, one in value.items())
+    return ", ".join(map(scalar, value))
+
+
+def _block(value: Any) -> Iterator[str]:
+    """The rows of `value`, a mapping or a list: what says one thing is on one row."""
+    if isinstance(value, dict):
+        for key, one in value.items():
+            if (isinstance(one, dict) and one) or (isinstance(one, list) and one and key in _ONE_A_ROW):
+                yield f"{_key(key)}:"
+                yield from (f"  {row}" for row in _block(one))
+            else:
+                yield f"{_key(key)}: {scalar(one)}"
+        return
+    for one in value:
+        first, *rest = _block(one) if isinstance(one, dict) else (scalar(one),)
+        yield f"- {first}"
+        yield from (f"  {row}" for row in rest)
+
+
+def _key(key: str) -> str:
+    """As a person would write it where that is text to every reader of YAML."""
+    return key if _PLAIN.fullmatch(key) else scalar(key)
+
+
+def _lines(rows: Iterable[str], indent: str, line: str) -> str:
+    return "".join(f"{indent}{row}{line}" for row in rows)
 
 
 def checked(text: str, source: str) -> ConfigFile:
     """`text` as a configuration. Raises ConfigError."""
     return Document(text, source, ConfigError, frozenset({"env", "headers", "url"})).read(ConfigFile)
-
-
-def _servers(servers: dict[str, dict[str, Any]], indent: str) -> str:
-    return "".join(f"{indent}{row}\n" for name, entry in servers.items() for row in _rows(name, entry))
-
-
-def _policies(policies: dict[str, dict[str, list[str]]]) -> Iterator[str]:
-    for file, params in policies.items():
-        if not params:
-            yield f"- {scalar(file)}"
-            continue
-        yield f"- file: {scalar(file)}"
-        yield "  params:"
-        for name, values in params.items():
-            yield f"    {name}:"
-            yield from (f"      - {scalar(value)}" for value in values)
-
-
-def _rows(name: str, entry: dict[str, Any]) -> Iterator[str]:
-    yield f"{name}:"
-    for key, value in entry.items():
-        if isinstance(value, dict):
-            yield f"  {key}:"
-            yield from (f"    {scalar(inner)}: {scalar(one)}" for inner, one in value.items())
-        else:
-            yield f"  {key}: {scalar(value)}"
-
-
-def _into(source: str, text: str, root: TreeNode, key: str, rows: str, line: str) -> tuple[int, str]:
-    """Where `rows` (with {} for the indentation) go, and how."""
-    member = next((one for one in root.value if one.key == key), None)
-    if member is None:
-        return len(text), ("" if text.endswith("\n") else line) + f"{key}:{line}" + _lines(rows, "  ", line)
-    node: TreeNode = member.node
-    if not node.value or text[node.start] in "[{":
-        raise ConfigError([Problem(source, *place(text, member.start), f"`{key}` {_ONE_LINE}")])
-    column = node.start - (text.rfind("\n", 0, node.start) + 1)
-    end = text.find("\n", len(text[: node.end].rstrip()))
-    lead = ""
-    if end < 0:
-        end, lead = len(text), line
-    else:
-        end += 1
-    return end, lead + _lines(rows, " " * column, line)
-
-
-def _lines(rows: str, indent: str, line: str) -> str:
-    return "".join(f"{row.replace('{}', indent, 1)}{line}" for row in rows.split("\n") if row)
 
 
 def read(path: Path) -> str:
@@ -123,6 +174,11 @@ def entries(text: str) -> dict[str, Any]:
         return {}
     found = {} if servers is None else servers.plain()
     return found if isinstance(found, dict) else {}
+
+
+def has_clients(text: str) -> bool:
+    """Whether `text` says which client sees what."""
+    return bool(text.strip()) and yaml_text.parse(text).get("clients") is not None
 
 
 def same(one: Any, other: Any) -> bool:

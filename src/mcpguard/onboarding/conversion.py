@@ -20,7 +20,7 @@ from mcpguard.core.secret import Unprinted
 from mcpguard.onboarding.discovery.arguments import Text, environment_of, text_of
 from mcpguard.onboarding.discovery.entry import Entry, Place, Plaintext
 from mcpguard.onboarding.discovery.plaintext import secrets_of
-from mcpguard.onboarding.discovery.reading import ClientFile, Places
+from mcpguard.onboarding.discovery.reading import ClientFile, Places, folder_of
 from mcpguard.onboarding.discovery.references import Stays, remote, translated
 
 _SYSTEM = ("/usr/local/bin", "/usr/bin", "/bin")
@@ -72,7 +72,7 @@ def convert(found: ClientFile, entry: Entry, places: Places, environ: Mapping[st
         from msgspec.structs import replace
 
         entry = replace(direct, secrets=secrets_of(direct))
-    project = places.project if found.file.scope == "project" else None
+    project = folder_of(found, entry.where[:-1], places)
 
     def say(text: str) -> str:
         return translated(text, found.client, places.home, project)

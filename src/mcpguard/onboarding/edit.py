@@ -5,17 +5,30 @@ was meant: it is read again and compared, and a difference refuses the edit.
 """
 
 import json
+import re
 from collections.abc import Iterable
 from copy import deepcopy
+from pathlib import PurePath
 from typing import Any
 
-from mcpguard.onboarding.discovery.clients import File
+from mcpguard.onboarding.discovery.clients import PROJECT, File
 from mcpguard.onboarding.discovery.reading import PARSERS, ClientFile, tables_of
 from mcpguard.onboarding.formats import jsonc, toml_text, yaml_text
 from mcpguard.onboarding.formats.tree import Broken, Change, Step, TreeNode, Unreadable
 
 NAME = "mcpguard"
-"""What the entry is called, unless a server of another kind has that name."""
+"""What the entry is called, unless a server of another kind has that name. That of a project has the name of
+its folder besides: where both have one name, most clients take the project's and leave the user's out."""
+
+
+def called(entry: dict[str, Any]) -> str:
+    """What `entry` is to be called: see NAME."""
+    words: list[str] = entry["args"]
+    if PROJECT not in words:
+        return NAME
+    folder = PurePath(words[words.index(PROJECT) + 1]).name
+    plain = re.sub(r"[^a-z0-9]+", "-", folder.lower()).strip("-")[:24].strip("-")
+    return f"{NAME}-{plain}" if plain else f"{NAME}-project"
 
 
 def replaced(found: ClientFile, gone: Iterable[tuple[Step, ...]], entry: dict[str, Any]) -> str:
@@ -40,10 +53,10 @@ def name_for(
     found: ClientFile, path: tuple[Step, ...], table: TreeNode, steps: list[Step], entry: dict[str, Any]
 ) -> str:
     """What the entry of mcpguard is called in the `table` at `path` when `steps` go, "" where it is there."""
-    serves = entry["args"][-1]
-    ours = [one for one in found.entries if one.guarded and serves in one.args]
+    mine = set(entry["args"])
+    ours = [one for one in found.entries if one.guarded and mine <= set(one.args)]
     there = any(one.where[:-1] == path for one in ours)
-    return "" if there else free_name(_names(table.plain()), steps)
+    return "" if there else free_name(_names(table.plain()), steps, called(entry))
 
 
 def added(found: ClientFile, entry: dict[str, Any]) -> str:
@@ -93,13 +106,13 @@ def _names(table: Any) -> list[str]:
     return [str(one.get("name")) for one in table if isinstance(one, dict)]
 
 
-def free_name(names: list[str], steps: list[Step]) -> str:
-    """NAME, or what is nearest to it and neither in `names` nor, if it is, one of `steps`, which go."""
+def free_name(names: list[str], steps: list[Step], wanted: str = NAME) -> str:
+    """`wanted`, or what is nearest to it and neither in `names` nor, if it is, one of `steps`, which go."""
     taken = {name for name in names if name not in steps}
-    name, number = NAME, 1
+    name, number = wanted, 1
     while name in taken:
         number += 1
-        name = f"{NAME}-{number}"
+        name = f"{wanted}-{number}"
     return name
 
 

@@ -7,12 +7,14 @@ import sys
 from pathlib import Path
 from typing import Any
 
+from mcpguard.config.loading import Config
+from mcpguard.onboarding import configuration
 from mcpguard.onboarding.discovery.clients import CLIENTS, File, KnownClient
 from mcpguard.onboarding.discovery.reading import ClientFile, Places, paths_of, read
 from mcpguard.onboarding.disk import MoveError
 from mcpguard.onboarding.edit import added, new_text
-from mcpguard.onboarding.journal import MoveJournal
-from mcpguard.onboarding.moves import carry_out, client_writing
+from mcpguard.onboarding.journal import Edit, MoveJournal
+from mcpguard.onboarding.moves import Writing, carry_out, client_writing, config_writing
 from mcpguard.onboarding.vault import Vault
 
 
@@ -31,27 +33,56 @@ def _program() -> tuple[str, list[str]]:
     return os.path.abspath(sys.executable), ["-P", "-m", "mcpguard"]
 
 
-def install(name: str, config: Path, places: Places, journal: MoveJournal, vault: Vault, folder: Path) -> str:
-    """Add an entry that serves `config` to the user's file of the client `name`, and say what was done. The
-    lock is held. Raises McpGuardError; then all is as it was."""
+def install(
+    name: str,
+    config: Config,
+    servers: list[str],
+    places: Places,
+    journal: MoveJournal,
+    vault: Vault,
+    folder: Path,
+) -> str:
+    """Add an entry that serves `config` to the user's file of the client `name`, which is to see `servers` of
+    it besides those that it sees, and say what was done. The lock is held. Raises McpGuardError; then all is
+    as it was."""
     client = next(one for one in CLIENTS if one.name == name)
     file, path = _where(client, places)
-    entry = client.entry(launcher(config))
+    entry = client.entry(launcher(config.path))
+    shown = _shown(config, name, servers)
     if not path.exists():
         found = ClientFile(client=client, file=file, path=path, target=Path(os.path.realpath(path)))
-        todo = client_writing(found, new_text(file, entry), [], entry, new=True)
+        todo = client_writing(found, new_text(file, entry), [Edit([], entry)], new=True)
     else:
         found = read(client, file, path)
         if found.problem:
             raise MoveError(found.problem)
         if any(one.guarded for one in found.entries):
             return f"{client.title} already has mcpguard, in {path}: nothing was done"
-        todo = client_writing(found, added(found, entry), [], entry)
+        todo = client_writing(found, added(found, entry), [Edit([], entry)])
     vault.ready()
-    carry_out(journal, vault, folder, {}, [todo])
+    carry_out(journal, vault, folder, {}, [*shown, todo])
     return (
         f"done: {client.title} now starts mcpguard, through {path}. Restart it; `mcpguard undo` reverts this."
     )
+
+
+def _shown(config: Config, name: str, servers: list[str]) -> list[Writing]:
+    """What lets the client see `servers`: a change of the configuration, or none."""
+    unknown = [one for one in servers if one not in config.servers]
+    if unknown:
+        raise MoveError(f"{config.path} has no server {unknown[0]}; it has {', '.join(config.servers)}")
+    if not servers:
+        if config.clients and name not in config.clients:
+            first = next(iter(config.servers))
+            raise MoveError(
+                f"{config.path}: `clients` does not name {name}: say what it sees, as in `mcpguard install "
+                f"{name} --server {first}`"
+            )
+        return []
+    before = configuration.read(config.path)
+    more = configuration.Addition(clients={name: {"servers": servers}})
+    after = configuration.extended(before, str(config.path), more)
+    return [] if after == before else [config_writing(config.path, before, after)]
 
 
 def _where(client: KnownClient, places: Places) -> tuple[File, Path]:

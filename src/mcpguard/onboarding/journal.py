@@ -21,12 +21,22 @@ from mcpguard.onboarding.vault import Kind
 Role = Literal["policy", "config", "client"]
 
 
+class Edit(Struct):
+    """The entries at `gone`, all in one table of a client's file, and the `entry` of mcpguard that is in
+    their place."""
+
+    gone: list[tuple[str | int, ...]]
+    entry: dict[str, Any]
+
+
 class Step(Struct, kw_only=True):
     """A file that changes: digests before and after (None: there is no such file). `sealed` is the name of
     what it was, "" where it was not there.
 
-    For a client's file `client` is set, and `place` (the path of its File), the `entry` that is written, and
-    the ways to those that are `gone` for it. `back`: only these were put back, since the file had changed.
+    For a client's file `client` is set, and `place` (the path of its File), and `edits`: for each table of
+    servers the ways to the entries that are gone, and the one that is written for them. `entry` and `gone`
+    are the only edit of a move that an earlier version made. `back`: only these were put back, since the file
+    had changed.
     """
 
     role: Role
@@ -36,9 +46,14 @@ class Step(Struct, kw_only=True):
     sealed: str = ""
     client: str = ""
     place: str = ""
+    edits: list[Edit] = []
     entry: dict[str, Any] = {}
     gone: list[tuple[str | int, ...]] = []
     back: bool = False
+
+    def __post_init__(self) -> None:
+        if self.entry and not self.edits:
+            self.edits = [Edit(self.gone, self.entry)]
 
 
 class Move(Struct, kw_only=True):

@@ -15,13 +15,14 @@ from mcpguard.core.redaction.redactor import Redactor
 from mcpguard.core.secret import Secret
 from mcpguard.onboarding.discovery.entry import Entry
 from mcpguard.onboarding.discovery.reading import ClientFile
+from mcpguard.onboarding.edit import called
 from mcpguard.onboarding.plan import Plan
 
 HIDDEN = "********"
 _ESCAPE = re.compile(r"\\(?:u([0-9a-fA-F]{4})|([\"/\\]))")
 
 
-def shown(plan: Plan, launcher: dict[str, Any], every: Iterable[ClientFile]) -> str:
+def shown(plan: Plan, every: Iterable[ClientFile]) -> str:
     """What `plan` changes, as a diff. `every` are all files that were read: their secrets are masked."""
     redactor = Redactor(os.urandom(32))
     for number, value in enumerate(_values(every)):
@@ -29,7 +30,7 @@ def shown(plan: Plan, launcher: dict[str, Any], every: Iterable[ClientFile]) -> 
             redactor.hold(f"secret {number}", Secret(value))
         except CredentialError:
             pass  # Too short to be searched for; it is masked where it stands.
-    text = "\n".join([*_clients(plan, launcher), *_configuration(plan)])
+    text = "\n".join([*_clients(plan), *_configuration(plan)])
     return redactor.inspect_text(text)
 
 
@@ -42,14 +43,16 @@ def _values(every: Iterable[ClientFile]) -> Iterator[str]:
                 yield text[one.start : one.end]
 
 
-def _clients(plan: Plan, launcher: dict[str, Any]) -> Iterator[str]:
-    for found in (one.found for one in plan.clients):
+def _clients(plan: Plan) -> Iterator[str]:
+    for one in plan.clients:
+        found = one.found
         yield f"--- {found.client.title}: {found.path}"
         for server in plan.servers:
             for where, entry in server.origins:
                 if where.path == found.path:
                     yield f"-   {_line(entry.name, masked(entry))}"
-        yield f"+   {_line('mcpguard', found.client.entry(launcher))}"
+        for edit in one.edits:
+            yield f"+   {_line(called(edit.entry), edit.entry)}"
 
 
 def _configuration(plan: Plan) -> Iterator[str]:

@@ -8,7 +8,6 @@ import hashlib
 import os
 from pathlib import Path
 from secrets import token_hex
-from typing import Any
 
 from msgspec import Struct
 
@@ -18,9 +17,8 @@ from mcpguard.onboarding import disk
 from mcpguard.onboarding.changed import encoded, is_another, uses_us, without_us
 from mcpguard.onboarding.discovery.reading import BOM, ClientFile
 from mcpguard.onboarding.disk import MoveError
-from mcpguard.onboarding.formats import tree
 from mcpguard.onboarding.formats.tree import Unreadable
-from mcpguard.onboarding.journal import Move, MoveJournal, Role, Step, mark, new_key
+from mcpguard.onboarding.journal import Edit, Move, MoveJournal, Role, Step, mark, new_key
 from mcpguard.onboarding.plan import Plan
 from mcpguard.onboarding.vault import Vault, vault_of
 
@@ -37,31 +35,28 @@ def writings(plan: Plan) -> list[Writing]:
     where a file is not what the plan saw."""
     found = [writing("policy", path, text.encode(), None) for path, text in plan.policies.items()]
     if plan.config_after != plan.config_before:
-        path = plan.config.resolve()
-        data = plan.config_after.encode()
-        before = path.read_bytes() if path.exists() else None
-        if (before or b"").decode("utf-8-sig", "replace") != plan.config_before:
-            raise MoveError(
-                f"{path} was changed by another program in the meantime: nothing was written; try again"
-            )
-        mark = BOM.encode() if before and before.startswith(BOM.encode()) else b""
-        found.append(writing("config", path, mark + data, _digest(before)))
-    found += [client_writing(one.found, one.text, one.gone, one.entry) for one in plan.clients]
+        found.append(config_writing(plan.config, plan.config_before, plan.config_after))
+    found += [client_writing(one.found, one.text, one.edits) for one in plan.clients]
     return found
 
 
-def client_writing(
-    found: ClientFile,
-    text: str,
-    gone: list[tuple[tree.Step, ...]],
-    entry: dict[str, Any],
-    *,
-    new: bool = False,
-) -> Writing:
-    """`text` for a client's file, which has `entry` in place of those at `gone`; `new`: it is not there."""
+def config_writing(config: Path, was: str, text: str) -> Writing:
+    """`text` for the configuration, which was read as `was`. Raises MoveError where it is not that now."""
+    path = config.resolve()
+    before = path.read_bytes() if path.exists() else None
+    if (before or b"").decode("utf-8-sig", "replace") != was:
+        raise MoveError(
+            f"{path} was changed by another program in the meantime: nothing was written; try again"
+        )
+    mark = BOM.encode() if before and before.startswith(BOM.encode()) else b""
+    return writing("config", path, mark + text.encode(), _digest(before))
+
+
+def client_writing(found: ClientFile, text: str, edits: list[Edit], *, new: bool = False) -> Writing:
+    """`text` for a client's file, in which `edits` are made; `new`: it is not there."""
     one = writing("client", found.target, encoded(found, text), None if new else found.digest)
     one.step.client, one.step.place = found.client.name, found.file.path
-    one.step.entry, one.step.gone = entry, gone
+    one.step.edits = edits
     return one
 
 
@@ -246,12 +241,17 @@ def _other_configurations(journal: MoveJournal, move: Move) -> str:
     texts = []
     for one in journal.moves():
         if one.name != move.name and one.state != "undone":
-            served = [step.entry["args"][-1] for step in one.steps if step.entry]
+            served = [_served(edit.entry["args"]) for step in one.steps for edit in step.edits]
             paths = {
                 Path(name) for name in (*served, *(step.path for step in one.steps if step.role == "config"))
             }
             texts += [path.read_text("utf-8", "replace") for path in sorted(paths) if path.is_file()]
     return "\n".join(texts)
+
+
+def _served(words: list[str]) -> str:
+    """The configuration that `mcpguard run` with these words serves."""
+    return words[words.index("--config") + 1]
 
 
 def _drop_policy(step: Step, text: str, back: TakenBack) -> None:

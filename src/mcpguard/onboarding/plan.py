@@ -5,6 +5,7 @@ Law of this file: it looks, and touches nothing.
 
 import re
 from collections.abc import Callable, Iterable, Mapping
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -13,17 +14,20 @@ from msgspec import Struct
 from mcpguard.core.errors import ConfigError, CredentialError
 from mcpguard.core.secret import Unprinted
 from mcpguard.onboarding import configuration, disk
+from mcpguard.onboarding.changed import encoded
 from mcpguard.onboarding.conversion import convert, corrected
 from mcpguard.onboarding.discovery.arguments import Text
 from mcpguard.onboarding.discovery.clients import KnownClient
 from mcpguard.onboarding.discovery.entry import Entry, Place
 from mcpguard.onboarding.discovery.programs import policy_for
-from mcpguard.onboarding.discovery.reading import ClientFile, Places
+from mcpguard.onboarding.discovery.reading import ClientFile, Places, parsed, view_of
 from mcpguard.onboarding.discovery.references import Stays
 from mcpguard.onboarding.edit import replaced
 from mcpguard.onboarding.formats.tree import Step, Unreadable
+from mcpguard.onboarding.journal import Edit
 
 Origin = tuple[ClientFile, Entry]
+Way = tuple[Step, ...]
 
 
 class PlannedServer(Struct, kw_only=True):
@@ -37,14 +41,17 @@ class PlannedServer(Struct, kw_only=True):
     fresh: bool = True
     policy: str = ""
 
+    def stood_in(self, found: ClientFile, table: Way) -> bool:
+        """Whether one of its entries is in that table of `found`."""
+        return any(where.path == found.path and one.where[:-1] == table for where, one in self.origins)
+
 
 class EditedFile(Unprinted, frozen=True):
-    """A client's file and the text that it is to have: `entry` is in place of the entries at `gone`."""
+    """A client's file and the text that it is to have, with `edits` made."""
 
     found: ClientFile
     text: str
-    gone: list[tuple[Step, ...]]
-    entry: dict[str, Any]
+    edits: list[Edit]
 
 
 class Plan(Struct, kw_only=True):
@@ -62,6 +69,20 @@ class Plan(Struct, kw_only=True):
     policies: dict[Path, str] = {}
     unset: dict[Path, tuple[str, ...]] = {}
     clients: list[EditedFile] = []
+
+    @property
+    def split(self) -> list[str]:
+        """A sentence for each name under which clients have different servers."""
+        named: dict[str, dict[str, str]] = {}
+        for server in self.servers:
+            for found, entry in server.origins:
+                named.setdefault(_slug(entry.name), {}).setdefault(server.name, found.client.title)
+        return [
+            f"{name}: {' and '.join(dict.fromkeys(servers.values()))} start it with different settings, so "
+            f"it is {len(servers)} servers, each with a process and a policy of its own: {', '.join(servers)}"
+            for name, servers in named.items()
+            if len(servers) > 1
+        ]
 
     def __repr__(self) -> str:
         return "<Plan>"
@@ -85,9 +106,11 @@ def make_plan(
     environ: Mapping[str, str],
     stored: Callable[[str], str | None],
     reference: Callable[[str], str],
+    others: Iterable[ClientFile] = (),
 ) -> Plan:
-    """The plan for the files `founds`. `stored(name)` is the secret of that name, None for none; `reference`
-    is how the configuration says it. Raises ConfigError where the configuration that is there is broken."""
+    """The plan for the files `founds`; `others` are those of all clients. `stored(name)` is the secret of
+    that name, None for none; `reference` is how the configuration says it. Raises ConfigError where the
+    configuration that is there is broken, and MoveError where a client would be shut out."""
     before = configuration.read(config)
     plan = Plan(config=config, config_before=before)
     if before:
@@ -98,7 +121,7 @@ def make_plan(
             plan.broken.append(found.problem)
         else:
             maker.take(found)
-    maker.write()
+    maker.write(others)
     return plan
 
 
@@ -125,7 +148,7 @@ class _Maker:
             return
         try:
             disk.refuse_irreplaceable(found.target)
-            replaced(found, [entry.where for entry in wanted], self._entry(found))
+            self._edited(found, [entry.where for entry in wanted], [])
         except (Unreadable, disk.MoveError) as error:
             self._plan.broken.append(str(error))
             self._plan.left += [(found, entry, "is in a file that cannot be edited") for entry in wanted]
@@ -139,8 +162,19 @@ class _Maker:
     def _is_wanted(self, entry: Entry) -> bool:
         return not self._wishes.servers or entry.name in self._wishes.servers
 
-    def _entry(self, found: ClientFile) -> dict[str, Any]:
-        return found.client.entry(self._wishes.launcher)
+    def _edited(
+        self, found: ClientFile, gone: list[Way], mine: list[PlannedServer]
+    ) -> tuple[str, list[Edit]]:
+        """The text of `found` with an entry of mcpguard in each table that loses some, and what was done."""
+        edits, now = [], found
+        for table in dict.fromkeys(way[:-1] for way in gone):
+            ways = [way for way in gone if way[:-1] == table]
+            entry = found.client.entry(self._wishes.launcher, view_of(found, table, self._places))
+            here = (one.settings for one in mine if one.stood_in(found, table))
+            entry |= passed_on(found.client, _variables(here))
+            now = parsed(now, encoded(now, replaced(now, ways, entry)))
+            edits.append(Edit(ways, entry))
+        return now.text, edits
 
     def _settle(self, found: ClientFile, entry: Entry) -> None:
         yes = {place for name, place in self._wishes.secret if name == entry.name}
@@ -168,12 +202,12 @@ class _Maker:
         if not fresh and not configuration.same(self._known[name], settings):
             return False
         try:
-            probe = configuration.extended("", "server", {name: {**settings, "disabled": False}}, {"p": {}})
+            alone = {name: {**settings, "disabled": False}}
+            configuration.extended("", "server", configuration.Addition(servers=alone))
         except ConfigError as error:
             raise Stays(
                 f"cannot be expressed in mcpguard's configuration: {error.problems[0].message}"
             ) from None
-        del probe
         self._chosen |= secrets
         self._plan.secrets |= {key: value for key, value in secrets.items() if self._stored(key) is None}
         server = PlannedServer(
@@ -225,25 +259,24 @@ class _Maker:
         if chosen.unset:
             self._plan.unset[path] = chosen.unset
 
-    def write(self) -> None:
-        """The texts of the configuration and of the clients' files."""
+    def write(self, others: Iterable[ClientFile]) -> None:
+        """The texts of the configuration and of the clients' files. `others` are all files of clients."""
         plan = self._plan
         fresh = {one.name: one.settings for one in plan.servers if one.fresh}
         plan.config_after = plan.config_before
-        if fresh:
+        if plan.servers:
             policies = {f"policies/{path.name}": self._params[path] for path in plan.policies}
-            plan.config_after = configuration.extended(plan.config_before, str(plan.config), fresh, policies)
+            clients = Views(plan, self._places, list(self._known)).clients(others)
+            more = configuration.Addition(servers=fresh, policies=policies, clients=clients)
+            plan.config_after = configuration.extended(plan.config_before, str(plan.config), more)
         plan.policies = {path: text for path, text in plan.policies.items() if not path.exists()}
         files: dict[Path, tuple[ClientFile, list[Entry]]] = {}
         for server in plan.servers:
             for found, entry in server.origins:
                 files.setdefault(found.path, (found, []))[1].append(entry)
         for found, entries in files.values():
-            mine = [one for one in plan.servers if any(origin is found for origin, _ in one.origins)]
-            names = _variables(one.settings for one in mine)
-            ours = {**self._entry(found), **passed_on(found.client, names)}
-            gone = [one.where for one in entries]
-            plan.clients.append(EditedFile(found, replaced(found, gone, ours), gone, ours))
+            text, edits = self._edited(found, [one.where for one in entries], plan.servers)
+            plan.clients.append(EditedFile(found, text, edits))
 
 
 def _variables(every: Iterable[dict[str, Any]]) -> list[str]:
@@ -264,6 +297,48 @@ def passed_on(client: KnownClient, names: list[str]) -> dict[str, Any]:
         return {client.passes: names}
     form = {"braced": "${env:%s}", "shell": "$%s"}.get(client.style, "${%s}")
     return {"env": {name: form % name for name in names}}
+
+
+class Views:
+    """`clients` of a configuration to be: who sees which servers."""
+
+    def __init__(self, plan: Plan, places: Places, known: list[str]) -> None:
+        self._plan, self._places, self._known = plan, places, known
+        self._found: dict[str, dict[str, Any]] = {}
+
+    def clients(self, others: Iterable[ClientFile]) -> dict[str, dict[str, Any]]:
+        """What to add to `clients`. Where there is none yet, whoever starts this configuration already goes
+        on seeing all of it. Raises MoveError for one that does not say who it is."""
+        if self._known and not configuration.has_clients(self._plan.config_before):
+            for found in others:
+                self._keep(found)
+        for server in self._plan.servers:
+            for found, entry in server.origins:
+                project = view_of(found, entry.where[:-1], self._places)
+                self._add(found.client.name, project, server.name)
+        return self._found
+
+    def _add(self, client: str, project: str, server: str) -> None:
+        view = self._found.setdefault(client, {})
+        if project:
+            names = view.setdefault("projects", {}).setdefault(project, [])
+        else:
+            names = view.setdefault("servers", [])
+        if server not in names:
+            names.append(server)
+
+    def _keep(self, found: ClientFile) -> None:
+        for entry in found.entries:
+            if str(self._plan.config) in entry.args and entry.guarded:
+                agent = dict(pairwise(entry.args)).get("--agent")
+                if agent is None:
+                    raise disk.MoveError(
+                        f"{found.path} starts mcpguard without saying which client it is, and would be "
+                        "refused once clients see their own servers only: add "
+                        f'"--agent", "{found.client.name}" to its `args`, and import again; nothing was done'
+                    )
+                for server in self._known:
+                    self._add(agent, "", server)
 
 
 def _slug(name: str) -> str:

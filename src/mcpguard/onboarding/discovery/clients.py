@@ -7,6 +7,9 @@ from typing import Any, Literal
 
 from msgspec import Struct
 
+PROJECT = "--project"
+"""The option of `mcpguard run` that names the folder of a project."""
+
 Format = Literal["jsonc", "toml", "yaml"]
 
 
@@ -47,10 +50,12 @@ class KnownClient(Struct, frozen=True):
     style: Literal["", "braced", "plain", "shell"] = ""
     added: dict[str, str] = {}
 
-    def entry(self, launcher: dict[str, Any]) -> dict[str, Any]:
-        """The entry of mcpguard in a file of this client, made of `launcher`, its `command` and `args`. Each
-        client is an agent of its own, so that what one has read does not stop the others."""
-        return {**self.added, **launcher, "args": [*launcher["args"], "--agent", self.name]}
+    def entry(self, launcher: dict[str, Any], project: str = "") -> dict[str, Any]:
+        """The entry of mcpguard in a file of this client, made of `launcher`, its `command` and `args`, for
+        the servers of `project` or, without one, of the user. Each client is an agent of its own, so that
+        what one has read does not stop the others."""
+        args = [*launcher["args"], "--agent", self.name, *([PROJECT, project] if project else [])]
+        return {**self.added, **launcher, "args": args}
 
     @property
     def known(self) -> set[str]:

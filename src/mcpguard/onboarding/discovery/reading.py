@@ -70,6 +70,23 @@ class ClientFile(Unprinted, frozen=True, kw_only=True):
     problem: str = ""
 
 
+def folder_of(found: ClientFile, table: tuple[Step, ...], places: Places) -> Path | None:
+    """The folder of the project that the servers in `table` are of, None for those of the user."""
+    if found.file.scope == "project":
+        return places.project
+    inside = table[:1] == ("projects",) and len(table) > 1 and os.path.isabs(str(table[1]))
+    return Path(str(table[1])) if inside else None
+
+
+def view_of(found: ClientFile, table: tuple[Step, ...], places: Places) -> str:
+    """The project as the configuration names it, for which the client sees the servers in `table`: a folder,
+    or, for a file beside the user's first one, that file. "" for the servers that the user has everywhere."""
+    folder = folder_of(found, table, places)
+    if folder is not None:
+        return str(folder)
+    return "" if found.file is found.client.files[0] else str(found.path)
+
+
 def here(environ: Mapping[str, str], project: Path | None) -> Places:
     """The places of this user, from $HOME and $XDG_CONFIG_HOME."""
     home = Path(environ.get("HOME") or Path.home())
