@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import time
 from collections.abc import Iterator
 from typing import Any
@@ -12,6 +13,7 @@ from msgspec import structs
 
 from mcpguard.adapters.credentials.oauth.grants import Grant, Grants
 from mcpguard.authoring.findings import Finding
+from mcpguard.cli.help import topics
 from mcpguard.config.loading import Credential, Server
 from mcpguard.core.redaction.redactor import Redactor
 from mcpguard.core.secret import parse_template
@@ -19,7 +21,6 @@ from mcpguard.doctor import lifetime
 from mcpguard.doctor.short_lived import SHORT_LIVED, source_for
 from mcpguard.doctor.surroundings import Subject, examined
 from tests.adapters.credentials.fake_keyring import FakeKeyring
-from tests.docs.pages import ROOT
 from tests.doctor.machine import PHRASE, Machine, machine
 from tests.doctor.scenes import jwt
 
@@ -53,8 +54,8 @@ def test_a_static_key_is_told_where_a_short_lived_one_can_be_had(
     made.configured(f"git: {server}")
     [told] = [one for one in made.diagnosed().findings if one.code == "D301"]
     assert (f"`{kind}`" in told.message, told.line) == (True, 3)
-    page = ROOT / told.fix.rpartition(" ")[2]
-    assert f"{kind}:" in page.read_text()
+    pages, topic = topics(), re.findall(r"mcpguard help ([a-z-]+)", told.fix)[0]
+    assert f"{kind}:" in pages[topic].read_text()
 
 
 @pytest.mark.parametrize(
