@@ -29,6 +29,7 @@ from mcpguard.gateway.judge import Judge
 from mcpguard.gateway.ports import Question, Raw, Store
 from mcpguard.gateway.recorder import Recorder
 from mcpguard.gateway.scope import ApprovalTerms, ClientScope
+from mcpguard.protocol.names import Prefix
 
 START = datetime(2026, 8, 1, 9, 0, tzinfo=UTC)
 SECRET = "canary-9f2b71c0de"
@@ -363,8 +364,9 @@ class World:
         eager: tuple[str, ...] = (),
         store: Store | None = None,
         approvals: ApprovalTerms | None = None,
+        prefix: Prefix | None = None,
     ) -> None:
-        """With `approvals` there is somebody to ask."""
+        """With `approvals` there is somebody to ask; `prefix` is that of a client's entry."""
         self.trace: list[str] = []
         self.reports: list[str] = []
         self.audit = MemoryAudit(self.trace)
@@ -409,6 +411,7 @@ class World:
             store=None if approvals is None else store or self.store,
             approvals=approvals or ApprovalTerms(),
             advice=advice,
+            prefix=prefix,
             extensions={"skills/list": "one"},
             extension_ids=("com.example/skills",),
             eager=eager,

@@ -46,7 +46,7 @@ def test_one_server_keeps_its_names_and_several_get_a_prefix() -> None:
     put(two, "time", "tool", tool("now"))
     assert two.find("tool", "time__now") is not None
     assert two.find("tool", "now") is None
-    assert two.server_of("nobody__now") is None
+    assert two.find("tool", "nobody__now") is None
     assert not two.listed("git", "tool")
     assert two.listed("time", "tool")
 

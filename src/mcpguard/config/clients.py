@@ -6,13 +6,12 @@ only where the configuration names it.
 
 import os
 from collections.abc import Collection, Iterator, Mapping
-from typing import Annotated, Literal
+from typing import Annotated
 
 from pydantic import Field
 
 from mcpguard.core.document.written import Items, Mistake, Must, Path, Written, filled
-
-Prefix = Literal["when-needed", "always"]
+from mcpguard.protocol.names import Prefix
 
 _SOME = "name at least one server, or leave it out"
 

@@ -11,7 +11,7 @@ from typing import Any
 
 from msgspec import Struct, structs
 
-from mcpguard.config.clients import Prefix, ViewEntry, project_folder, seen_by
+from mcpguard.config.clients import ViewEntry, project_folder, seen_by
 from mcpguard.config.credentials import CommandEntry, kind_of
 from mcpguard.config.file import ApprovalsEntry, ConfigFile, Durability, HttpEntry, Limits, ServerEntry
 from mcpguard.config.oauth import OAuthEntry, with_url
@@ -21,6 +21,7 @@ from mcpguard.config.urls import host_name, literal_host
 from mcpguard.core.document.reading import Document
 from mcpguard.core.errors import ConfigError, Problem
 from mcpguard.core.secret import CredentialRef, Template, parse_template
+from mcpguard.protocol.names import Prefix
 
 CLIENT_FOLDER = "client"
 """As a `cwd`, the folder that the client started mcpguard in."""

@@ -43,10 +43,10 @@ class _Fetched(Struct, frozen=True):
 
 
 class _Answered(Struct, frozen=True):
-    """A list as a client got it: what is in it, each with whether a person is asked about every call, and the
-    redactor's `turns` before it was inspected."""
+    """A list as a client got it: what is in it, each with whether a person is asked about every call and with
+    its name, and the redactor's `turns` before it was inspected."""
 
-    shown: list[tuple[Listed, bool]]
+    shown: list[tuple[Listed, bool, str]]
     freshness: int
     turn: int
     sealed: Sealed
@@ -81,7 +81,7 @@ class Listing:
     """Fetches lists from upstreams, all pages, and puts them, inspected, in the catalogue."""
 
     def __init__(self, scope: ClientScope) -> None:
-        self.catalogue = Catalogue(scope.servers)
+        self.catalogue = Catalogue(scope.servers, scope.prefix)
         self._scope = scope
         self.changed: Callable[[str, Kind, Caller], None] = lambda *_: None
         """Hears of each list that is another one than the client was given."""
@@ -156,12 +156,14 @@ class Listing:
             asked[id(entry)] = found.asked
             return found.visible
 
-        shown = [(entry, asked[id(entry)]) for entry in self.catalogue.offered(kind.name, visible)]
+        entries = list(self.catalogue.offered(kind.name, visible))
+        names = self.catalogue.names(entries)
+        shown = [(entry, asked[id(entry)], name) for entry, name in zip(entries, names, strict=True)]
         known = self._answered.get((kind.name, caller.modern))
         if known is not None and (known.turn, known.freshness, known.shown) == (turn, freshness, shown):
             return known.sealed
-        size = sum(len(entry.exposed) + len(entry.about["description"]) for entry, _ in shown)
-        page = {kind.key: [_described(entry, is_asked) for entry, is_asked in shown], "ttlMs": freshness}
+        size = sum(len(entry.exposed) + len(entry.about["description"]) for entry in entries)
+        page = {kind.key: [_described(*one) for one in shown], "ttlMs": freshness}
         sealed = await scope.inspector.seal(scope.result_for(caller, kind.method, page), size)
         self._answered[kind.name, caller.modern] = _Answered(shown, freshness, turn, sealed)
         return sealed
@@ -197,14 +199,9 @@ class Listing:
 
     async def locate(self, kind: str, name: str, caller: Caller) -> Listed | None:
         """The entry that a client names, listed first where it is not known yet. Fails with McpGuardError
-        where the one server that could have it is not available."""
+        where a server that could have it is not available."""
         if kind in ("tool", "prompt"):
-            found = self.catalogue.find(kind, name)
-            server = self.catalogue.server_of(name)
-            if found is None and server is not None and not self.catalogue.listed(server, kind):
-                await self.refresh(server, KINDS[kind], caller)
-                found = self.catalogue.find(kind, name)
-            return found
+            return self.catalogue.find(kind, name) or await self._settled(KINDS[kind], name, caller)
         catalogue, visible = self.catalogue, self.visible
         if kind == "resource" and (found := catalogue.listed_resource(name, visible)) is not None:
             return found  # An unavailable server does not hide what another one lists.
@@ -223,6 +220,18 @@ class Listing:
                 await self._refresh_all(each, caller, left, patient=True)
             found = find(name, visible)
         return found
+
+    async def _settled(self, kind: Kind, name: str, caller: Caller) -> Listed | None:
+        """The tool or prompt of a name that is nobody's yet, once all are listed who could have it."""
+        awaited = self.catalogue.awaited(kind.name, name)
+        silent = [one for one in awaited if (one, kind.name) not in self._left_out]
+        done = await self._refresh_all(kind, caller, awaited, patient=True)
+        if done.problems:
+            raise UpstreamError("; ".join(done.problems))
+        if any(answered == kind.name for answered, _ in self._answered):
+            for server in silent:
+                self.changed(server, kind, caller)
+        return self.catalogue.settle(kind.name, name, self.visible)
 
     def _unlisted(self, kind: Kind) -> list[str]:
         return [server for server in self.catalogue.servers if not self.catalogue.listed(server, kind.name)]
@@ -419,12 +428,13 @@ def _shown(policies: PolicySet, invocation: Invocation) -> _Shown:
     return _Shown(visible=True, asked=is_tool and pdp.always_asked(policies, invocation))
 
 
-def _described(entry: Listed, asked: bool) -> dict[str, Json]:
+def _described(entry: Listed, asked: bool, name: str) -> dict[str, Json]:
     """What a client gets of an entry. Conditions and pins know it as its server lists it."""
+    shown = entry.descriptor if name == entry.exposed else {**entry.descriptor, "name": name}
     if not asked:
-        return entry.descriptor
+        return shown
     said = entry.about["description"].rstrip()
-    return {**entry.descriptor, "description": f"{said}\n\n{ASKED}" if said else ASKED}
+    return {**shown, "description": f"{said}\n\n{ASKED}" if said else ASKED}
 
 
 def _read_page(server: str, kind: Kind, result: Json) -> dict[str, Json]:

@@ -243,8 +243,12 @@ class Path:
 
     async def _unknown(self, request: Request, call: Call, record: Json) -> None:
         scope = self._scope
+        advice = scope.advice
+        if call.kind in ("tool", "prompt"):
+            meant = self._listing.catalogue.alike(call.kind, call.name, self._listing.visible)
+            advice = f"Did you mean {' or '.join(meant)}?" if meant else advice
         await scope.audit.write(record)
-        scope.refuse(request.id, refusals.unknown(call.kind, call.name, request.caller.modern, scope.advice))
+        scope.refuse(request.id, refusals.unknown(call.kind, call.name, request.caller.modern, advice))
 
     async def _denied(self, request: Request, call: Call, deny: Deny | None) -> None:
         if deny is None:  # The client was asked first.

@@ -18,6 +18,7 @@ from mcpguard.gateway.judge import Judge
 from mcpguard.gateway.ports import AuditSink, Client, Clock, Question, Raw, RequestId, Store, Upstream
 from mcpguard.gateway.recorder import Recorder
 from mcpguard.protocol import eras, refusals
+from mcpguard.protocol.names import Prefix
 
 NONE = PolicySet()
 """The policies of a request that needs no decision."""
@@ -112,6 +113,8 @@ class ClientScope(Struct, frozen=True, kw_only=True):
     alert: Callable[[Ticket], None] = lambda _ticket: None
     """Tells somebody that a call waits by a new ticket; it waits for nothing."""
     advice: str = ""
+    prefix: Prefix | None = None
+    """How tools are named: see `protocol.names`."""
     extensions: Mapping[str, str] = {}
     extension_ids: tuple[str, ...] = ()
     eager: tuple[str, ...] = ()

@@ -14,8 +14,8 @@ from msgspec import Struct
 from mcpguard.core.model import Json, Listed
 from mcpguard.protocol import headers, uri_template
 from mcpguard.protocol.jsonrpc import encode
+from mcpguard.protocol.names import SEPARATOR, Names, Prefix
 
-SEPARATOR = "__"
 MAX_NAME = 256
 MAX_URI = 4096
 
@@ -58,12 +58,17 @@ _ALWAYS: dict[str, dict[str, Json]] = {
 }
 
 
+_NOTHING: dict[str, Listed] = {}
+
+
 class Catalogue:
     """The entries of all servers, in the order of the configuration and then of each upstream's list."""
 
-    def __init__(self, servers: tuple[str, ...]) -> None:
+    def __init__(self, servers: tuple[str, ...], prefix: Prefix | None = None) -> None:
+        """`prefix` as in `Names`."""
         self.servers = servers
-        self._prefixed = len(servers) > 1
+        self._names = Names(servers, prefix)
+        self._alone = servers[0] if prefix is None and len(servers) == 1 else ""
         self._entries: dict[tuple[str, str], dict[str, Listed]] = {}
         self._claims: dict[tuple[str, str], list[str]] = {}
         """The servers that list each URI now, by kind, in the order in which they began to."""
@@ -74,17 +79,46 @@ class Catalogue:
         self._first: dict[str, dict[str, Json]] = {}
         """The annotations of the tools that each server listed first: what it claims later widens nothing."""
 
-    def server_of(self, exposed: str) -> str | None:
-        """The server that the name `exposed` would belong to, listed or not; None if there is none."""
-        if not self._prefixed:
-            return self.servers[0]
-        server, separator, _name = exposed.partition(SEPARATOR)
-        return server if separator and server in self.servers else None
-
     def find(self, kind: str, exposed: str) -> Listed | None:
-        """The tool or prompt of that exposed name, if its server listed it."""
-        server = self.server_of(exposed)
-        return None if server is None else self._entries.get((server, kind), {}).get(exposed)
+        """The tool or prompt that the client knows by that name, if its server listed it."""
+        # Each call comes through here, so what is found at once asks nobody else.
+        server = self._alone or exposed.partition(SEPARATOR)[0]
+        found = self._entries.get((server, kind), _NOTHING).get(exposed)
+        if found is None and (owner := self._names.owner(kind, exposed)) is not None:
+            found = self._entries.get((owner, kind), _NOTHING).get(self._names.full(owner, exposed))
+        return found
+
+    def awaited(self, kind: str, exposed: str) -> list[str]:
+        """The servers that must be listed before it is known whose tool or prompt that name is."""
+        server = self._names.server_of(exposed)
+        servers = self.servers if server is None and self._names.open(kind, exposed) else (server,)
+        return [one for one in servers if one is not None and not self.listed(one, kind)]
+
+    def settle(self, kind: str, exposed: str, visible: Visible) -> Listed | None:
+        """As `find`, for a name that the client may not have been shown yet: now it counts as shown. What is
+        not visible is given only where there is no other."""
+        names, hidden = self._names, None
+        for server, name in () if names.server_of(exposed) else names.offers(kind, exposed):
+            entry = self._entries[server, kind][names.full(server, name)]
+            if visible(entry):
+                names.show(kind, server, name)
+            elif name == exposed and hidden is None:
+                hidden = entry
+        return self.find(kind, exposed) or (hidden if names.open(kind, exposed) else None)
+
+    def alike(self, kind: str, exposed: str, visible: Visible) -> list[str]:
+        """The names that a client may have meant, which may be those of several servers."""
+        offers = self._names.offers(kind, exposed)
+        found = (self._entries[server, kind][self._names.full(server, name)] for server, name in offers)
+        return self.names([entry for entry in found if visible(entry)])
+
+    def names(self, entries: list[Listed]) -> list[str]:
+        """How the client, who is shown all these entries of one kind, knows each of them."""
+        if not entries or KINDS[entries[0].kind].id_key != "name":
+            return [one.exposed for one in entries]
+        for one in entries:
+            self._names.show(one.kind, one.server, one.name)
+        return [self._names.shown(one.kind, one.server, one.name) for one in entries]
 
     def listed(self, server: str, kind: str) -> bool:
         """Whether `server` has been listed at least once."""
@@ -148,7 +182,7 @@ class Catalogue:
         made = [] if len(uri) > MAX_URI else [t for server in left for t in self._nearest(server, uri)]
         for template in sorted(made, key=self._rank):
             yield _unlisted(template.server, uri, template.about)
-        if left and not made and not self._prefixed:
+        if left and not made and len(self.servers) == 1:
             yield _unlisted(left[0], uri, {})
 
     def _nearest(self, server: str, uri: str) -> list[Listed]:
@@ -200,7 +234,10 @@ class Catalogue:
                     continue
                 problem = f"a second {kind.name} named {entry.name!r}"
             refused.append(problem)
-        if kind.id_key != "name":
+        if kind.id_key == "name":
+            names = [[one.name for one in some.values()] for some in (before, entries)]
+            self._names.replace(kind.name, server, *names)
+        else:
             self._claim(server, kind.name, entries)
         if kind.name == "tool":
             self._compare(server, entries)
@@ -231,7 +268,7 @@ class Catalogue:
 
     def _entry(self, server: str, kind: Kind, raw: dict[str, Json], clean: dict[str, Json]) -> Listed:
         name = clean[kind.id_key]
-        exposed = f"{server}{SEPARATOR}{name}" if self._prefixed and kind.id_key == "name" else name
+        exposed = self._names.full(server, name) if kind.id_key == "name" else name
         return Listed(
             server=server,
             name=name,

@@ -24,7 +24,6 @@ from mcpguard.adapters.telemetry.diagnostics import Diagnostics
 from mcpguard.adapters.upstreams.process.child import Nursery
 from mcpguard.adapters.upstreams.server import ServerUpstream
 from mcpguard.adapters.upstreams.session.life import Terms
-from mcpguard.config.clients import Prefix
 from mcpguard.config.file import (
     APPROVAL_TICKET_SECONDS,
     APPROVAL_WAIT_SECONDS,
@@ -46,6 +45,7 @@ from mcpguard.gateway.judge import Judge
 from mcpguard.gateway.ports import Client, Recipient
 from mcpguard.gateway.recorder import Recorder
 from mcpguard.gateway.scope import ApprovalTerms, ClientScope
+from mcpguard.protocol.names import Prefix
 from mcpguard.serve.alerting import alerts, notified_by
 from mcpguard.serve.policy_watch import Look
 from mcpguard.serve.wiring import Wiring, bound_of, references_of
@@ -170,6 +170,7 @@ class World:
             approvals=settings.approvals,
             alert=shared.alerts.send,
             advice=settings.advice,
+            prefix=settings.prefix,
             extensions={method: server for server, _name, methods in extensions for method in methods},
             eager=tuple(server.name for server in settings.servers if server.eager),
             extension_ids=tuple(dict.fromkeys(name for _server, name, _methods in extensions)),

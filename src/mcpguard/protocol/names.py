@@ -1,0 +1,103 @@
+"""Under which names a client knows the tools and prompts of its servers.
+
+Each has a full name, `SERVER__NAME`, by which it is always found and which no other server can have; without
+a prefix, that is its own name. With `when-needed` the client is shown a tool's own name as long as it was
+shown no other server's tool of that name.
+
+Law of this file: on a connection an own name passes from nobody to one server, and from there to nobody for
+good, never to another server. So it does not matter who lists first or stops listing, and a call goes where
+the client was told that it would. What policy hides has not been shown: it changes no name, and no name
+reveals it. Names that a client may write alike, such as `a.b` and `A_b`, count as one.
+"""
+
+import re
+from collections.abc import Iterable
+from typing import Literal
+from unicodedata import normalize
+
+Prefix = Literal["when-needed", "always"]
+
+SEPARATOR = "__"
+MOST_NAMES = 20_000
+"""So many own names of one kind a server may have had on one connection; later ones get the full name."""
+
+_Key = tuple[str, str]
+"""A kind and a name."""
+
+
+def alike(name: str) -> str:
+    """What names have in common that a client may take for one: many replace what is no letter or digit."""
+    return re.sub(r"\W", "_", normalize("NFKC", name)).casefold()
+
+
+class Names:
+    """The names of one client's servers. `prefix` is None where the number of servers decides."""
+
+    def __init__(self, servers: tuple[str, ...], prefix: Prefix | None) -> None:
+        self._servers = servers
+        self._full = prefix is not None or len(servers) > 1
+        self._own = prefix == "when-needed"
+        self._reserved = tuple(alike(server) + SEPARATOR for server in servers)
+        self._offers: dict[_Key, dict[_Key, None]] = {}
+        """By kind and how a name is alike, each server with such a name, and the name."""
+        self._shown: dict[_Key, list[str]] = {}
+        """The servers whose tool of that name the client was shown; one list for all names that are alike."""
+        self._among: dict[_Key, list[str]] = {}
+        """The same lists, by how the names are alike."""
+        self._count: dict[_Key, int] = {}
+
+    def full(self, server: str, name: str) -> str:
+        """The full name of what `server` calls `name`."""
+        return f"{server}{SEPARATOR}{name}" if self._full else name
+
+    def server_of(self, exposed: str) -> str | None:
+        """The server whose full name `exposed` is, whether it has such a thing or not; None for none."""
+        if not self._full:
+            return self._servers[0]
+        server, separator, _name = exposed.partition(SEPARATOR)
+        return server if separator and server in self._servers else None
+
+    def owner(self, kind: str, exposed: str) -> str | None:
+        """The server whose own name `exposed` is, as the client was shown it; None where that is nobody's."""
+        servers = self._shown.get((kind, exposed), ())
+        return servers[0] if len(servers) == 1 else None
+
+    def open(self, kind: str, exposed: str) -> bool:
+        """Whether `exposed` may still become the own name of one server."""
+        return self._own and not self._among.get((kind, alike(exposed))) and not self._is_reserved(exposed)
+
+    def replace(self, kind: str, server: str, before: Iterable[str], after: Iterable[str]) -> None:
+        """`server` offers other names than it did."""
+        if not self._own:
+            return
+        for name in before:
+            offers = self._offers[kind, alike(name)]
+            del offers[server, name]
+            if not offers:
+                del self._offers[kind, alike(name)]
+        for name in after:
+            self._offers.setdefault((kind, alike(name)), {})[server, name] = None
+
+    def offers(self, kind: str, exposed: str) -> list[_Key]:
+        """Each server that offers a name which is alike now, and that name."""
+        return list(self._offers.get((kind, alike(exposed)), ()))
+
+    def show(self, kind: str, server: str, name: str) -> None:
+        """The client is about to see what `server` calls `name`."""
+        shown = self._shown.get((kind, name))
+        if not self._own or (shown is not None and server in shown) or self._is_reserved(name):
+            return
+        count = self._count[kind, server] = self._count.get((kind, server), 0) + 1
+        if count > MOST_NAMES:
+            return
+        if shown is None:
+            shown = self._shown[kind, name] = self._among.setdefault((kind, alike(name)), [])
+        if server not in shown:
+            shown.append(server)
+
+    def shown(self, kind: str, server: str, name: str) -> str:
+        """How the client knows what `server` calls `name`."""
+        return name if self._own and self._shown.get((kind, name)) == [server] else self.full(server, name)
+
+    def _is_reserved(self, name: str) -> bool:
+        return alike(name).startswith(self._reserved)
