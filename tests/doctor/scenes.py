@@ -165,6 +165,17 @@ def policy(days: int) -> Scene:
     return make
 
 
+def accepting(**changes: object) -> Scene:
+    """A credential in a profile, and an acceptance."""
+
+    def make(machine: Machine, _patch: pytest.MonkeyPatch) -> None:
+        machine.write("home/.bashrc", f"export A_TOKEN={PHRASE}\n")
+        one = {"code": "D102", "reason": "known", "since": "2026-01-01", **changes}
+        machine.write("state/accepted.json", json.dumps([one]))
+
+    return make
+
+
 PLAIN = {"command": OURS, "env": {"GIT_TOKEN": TOKEN}}
 GUARDED = {"command": OURS, "args": ["run"]}
 ITSELF: dict[str, object] = {"command": "/usr/bin/git-server"}
@@ -209,6 +220,7 @@ SCENES: dict[str, tuple[Scene, Scene]] = {
     "D701": (program(0o666), program(0o644)),
     "D702": (running(3600), running(-3600)),
     "D703": (text("home/.config/mcpguard/mcpguard.yaml", "version: 2\n"), config()),
+    "D704": (accepting(until="2026-02-01"), accepting()),
 }
 """Code -> the scene that makes it, and the one that does not."""
 

@@ -124,14 +124,16 @@ def test_the_worst_is_told_first_each_with_place_fix_and_control(made: Machine, 
     made.write("home/.zshrc", f"\nexport A_TOKEN={PHRASE}\n")
     bashrc = made.home / ".zshrc"
     assert as_paragraphs(made.diagnosed()).splitlines() == [
+        "to do now:",
+        "",
         "error D101 [no secrets in configuration] A credential in plain text in the configuration of a "
         "client.",
         f"  {made.root / CURSOR}:1: the server git has it in env.GIT_TOKEN",
-        "  fix: mcpguard import --client cursor",
+        "    fix: store it with `mcpguard secret set NAME`, refer to it as ${keyring:NAME}, and delete it there",
         "",
         f"warning D102 [no secrets in configuration] {DOCTOR_CODES['D102'].meaning}",
         f"  {bashrc}:2: looks like a credential: A_TOKEN",
-        f"  fix: {DOCTOR_CODES['D102'].fix}",
+        f"    fix: {DOCTOR_CODES['D102'].fix}",
         "",
         "1 error, 1 warning",
     ]
@@ -152,7 +154,12 @@ def test_json_has_the_same_with_stable_keys(made: Machine, monkeypatch: Patch) -
                 "line": 1,
                 "message": "the server git has it in env.GIT_TOKEN",
                 "what": DOCTOR_CODES["D101"].meaning,
-                "fix": "mcpguard import --client cursor",
+                "fix": "store it with `mcpguard secret set NAME`, refer to it as ${keyring:NAME}, and delete it "
+                "there",
+                "is_command": False,
+                "subject": "git",
+                "standing": "now",
+                "accepted": "",
             }
         ],
         "unseen": [],

@@ -150,7 +150,8 @@ def test_a_login_that_ends_and_cannot_be_renewed_is_told(
         Grants().write("c", Grant(**rest, **tokens))
     found = list(lifetime.check(with_login(made)))
     assert [one.code for one in found if isinstance(one, Finding)] == codes
-    assert {one.fix for one in found if isinstance(one, Finding)} <= {"mcpguard secret login c"}
+    login = f"mcpguard secret login c --config {made.path}"
+    assert {one.fix for one in found if isinstance(one, Finding)} <= {login}
     backend.error = RuntimeError(PHRASE)
     [told] = lifetime.check(with_login(made))
     assert isinstance(told, Finding)

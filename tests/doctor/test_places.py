@@ -15,7 +15,7 @@ from mcpguard.onboarding.discovery import reading
 from tests.doctor.machine import OURS, PHRASE, TOKEN, Machine, machine
 from tests.doctor.scenes import CURSOR
 
-ENTRY = {"command": "git-server", "env": {"GIT_TOKEN": TOKEN}}
+ENTRY = {"command": "cat", "env": {"GIT_TOKEN": TOKEN}}
 
 
 pytestmark = pytest.mark.usefixtures("backend")
@@ -97,7 +97,7 @@ def test_a_profile_with_a_credential_that_others_can_read_is_told_twice(made: Ma
 
 def test_every_client_is_looked_at(made: Machine) -> None:
     made.write("project/.mcp.json", json.dumps({"mcpServers": {"a": ENTRY}}))
-    made.write("home/.codex/config.toml", f'[mcp_servers.b]\ncommand = "b"\nenv = {{ B = "{TOKEN}" }}\n')
+    made.write("home/.codex/config.toml", f'[mcp_servers.b]\ncommand = "cat"\nenv = {{ B = "{TOKEN}" }}\n')
     made.write("home/.continue/config.yaml", f"mcpServers:\n  - name: c\n    url: https://c/?key={PHRASE}\n")
     report = made.diagnosed()
     assert [(one.code, one.fix.split()[-1]) for one in report.findings] == [
@@ -165,9 +165,10 @@ def test_a_token_in_no_servers_settings_is_found_too(made: Machine) -> None:
 
 
 def test_an_argument_that_import_may_leave_is_not_promised_to_move(made: Machine) -> None:
-    made.write(CURSOR, json.dumps({"mcpServers": {"a": {"command": "a", "args": ["--api-key", PHRASE]}}}))
+    made.write(CURSOR, json.dumps({"mcpServers": {"a": {"command": "cat", "args": ["--api-key", PHRASE]}}}))
     [told] = [one for one in made.diagnosed().findings if one.code == "D101"]
-    assert told.fix == "mcpguard import --client cursor, which says why it leaves an argument alone"
+    assert told.fix.startswith("`mcpguard import` leaves it alone, since it has a secret in argument 2")
+    assert not told.is_command
 
 
 def test_what_only_its_name_betrays_is_found_in_mcpguards_own_configuration(made: Machine) -> None:

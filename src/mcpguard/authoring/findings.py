@@ -17,25 +17,31 @@ Severity = Literal["error", "warning", "note"]
 SEVERITIES: tuple[Severity, ...] = ("error", "warning", "note")
 """Worst first."""
 
+Standing = Literal["now", "limit", "accepted"]
+"""Whether a finding is to be dealt with now, is a known limit of the setup, or was accepted by a person."""
+
 
 class Code(Struct, frozen=True):
     """What all findings with one code have in common.
 
     `meaning` is one sentence. `fix` is what to do where a finding has no fix of its own, and `control` the
-    zero-trust control that the code belongs to; both may be empty.
+    zero-trust control that the code belongs to; both may be empty. `limit`: it stays until the setup is
+    another one, so there is nothing to do now.
     """
 
     severity: Severity
     meaning: str
     fix: str = ""
     control: str = ""
+    limit: bool = False
 
 
 class Finding(Struct, frozen=True):
     """One thing that was found. `severity` "ok" says that something is in order; then there is no `code`.
 
     `line` and `column` count from 1; a line of 0 is the whole of `file`, a column of 0 the whole line.
-    `excerpt` shows the place. `fix` is a command to copy where there is one.
+    `excerpt` shows the place. `fix` is what to do, a command that works as it is printed if `is_command`.
+    `subject` is what it is about, such as a server ("": `file`), `accepted` why a person accepted it.
     """
 
     code: str
@@ -48,6 +54,10 @@ class Finding(Struct, frozen=True):
     fix: str = ""
     control: str = ""
     excerpt: str = ""
+    is_command: bool = False
+    subject: str = ""
+    standing: Standing = "now"
+    accepted: str = ""
 
     @property
     def where(self) -> str:
@@ -98,11 +108,12 @@ def fine(place: Problem | str, message: str) -> Finding:
 def inspected(one: Finding, redactor: Redactor) -> Finding:
     """`one` without what `redactor` holds, and without anything in the format of a token: people put
     credentials where nobody looks for them, such as in a name, a command or a condition."""
-    texts = {key: redactor.inspect_text(getattr(one, key)) for key in ("file", "message", "fix", "excerpt")}
+    keys = ("file", "message", "fix", "excerpt", "subject", "accepted")
+    texts = {key: redactor.inspect_text(getattr(one, key)) for key in keys}
     return structs.replace(one, **texts)
 
 
 def passes(findings: Iterable[Finding], fail_on: Severity) -> bool:
-    """Whether none of `findings` is of the severity `fail_on` or worse."""
+    """Whether none of `findings` that are to be dealt with now is of the severity `fail_on` or worse."""
     bad = SEVERITIES[: SEVERITIES.index(fail_on) + 1]
-    return all(one.severity not in bad for one in findings)
+    return all(one.severity not in bad for one in findings if one.standing == "now")

@@ -5,6 +5,7 @@ Law of this file: all forms say the same; only SARIF leaves out what is in order
 
 import os
 from collections.abc import Iterable, Iterator, Sequence
+from itertools import groupby
 from pathlib import Path
 from typing import Any
 
@@ -32,36 +33,58 @@ def as_lines(findings: Sequence[Finding]) -> str:
 
 
 def as_paragraphs(report: Report) -> str:
-    """A paragraph for each code, with its places and its fixes, and a last line that counts."""
-    lines: list[str] = []
-    for code in dict.fromkeys(one.code for one in report.findings):
-        lines += [*_paragraph([one for one in report.findings if one.code == code]), ""]
+    """What to do now, the limits of the setup, what was accepted, and a last line that counts. A paragraph
+    for each code, with its places and its fixes; a fix that is a command stands on a line of its own."""
+    now, limits, accepted = (
+        [one for one in report.findings if one.standing == standing]
+        for standing in ("now", "limit", "accepted")
+    )
+    lines = [*_section("to do now:", now), *_section("known limits of this setup:", limits)]
+    if accepted:
+        lines += ["accepted:", *map(_accepted, accepted), ""]
     if report.unchecked:
         lines += ["could not be checked:"]
         lines += [f"  {plain(one.what)}: {plain(one.why)}" for one in report.unchecked] + [""]
-    counts = _counts(report.findings)
+    counts = _counts(now)
+    counts += [_count(len(limits), "known limit")] if limits else []
+    counts += [f"{len(accepted)} accepted"] if accepted else []
     counts += [f"{report.ignored} ignored"] if report.ignored else []
     counts += [f"{len(report.unchecked)} not checked"] if report.unchecked else []
-    return "\n".join([*lines, ", ".join(counts) or style("nothing found", "green")])
+    done = style("nothing to do", "green") if limits or accepted else style("nothing found", "green")
+    said = counts if now or report.unchecked else [done, *counts]
+    return "\n".join([*lines, ", ".join(said)])
+
+
+def _section(head: str, findings: list[Finding]) -> Iterator[str]:
+    if findings:
+        yield style(head, "bold")
+        yield ""
+    for code in dict.fromkeys(one.code for one in findings):
+        yield from _paragraph([one for one in findings if one.code == code])
+        yield ""
 
 
 def _paragraph(findings: list[Finding]) -> Iterator[str]:
     first = findings[0]
     level = style(first.severity, _COLOURS[first.severity])
     yield f"{level} {style(first.code, 'bold')} [{first.control}] {first.meaning}"
-    fixes = list(dict.fromkeys(one.fix for one in findings))
-    for one in findings:
-        yield f"  {plain(one.where)}: {plain(one.message)}"
-        if len(fixes) > 1:
-            yield f"    fix: {plain(one.fix)}"
-    if len(fixes) == 1:
-        yield f"  fix: {plain(fixes[0])}"
+    for fix, several in groupby(findings, key=lambda one: (one.fix, one.is_command)):
+        yield from (f"  {plain(one.where)}: {plain(one.message)}" for one in several)
+        yield f"    {plain(fix[0])}" if fix[1] else f"    fix: {plain(fix[0])}"
+
+
+def _accepted(one: Finding) -> str:
+    return f"  {style(one.code, 'bold')} {plain(one.where)}: {plain(one.message)} ({plain(one.accepted)})"
 
 
 def _counts(findings: Iterable[Finding]) -> list[str]:
     found = [one.severity for one in findings]
     counts = {severity: found.count(severity) for severity in SEVERITIES}
-    return [f"{count} {severity}{'s' * (count != 1)}" for severity, count in counts.items() if count]
+    return [_count(count, severity) for severity, count in counts.items() if count]
+
+
+def _count(count: int, what: str) -> str:
+    return f"{count} {what}{'s' * (count != 1)}"
 
 
 def as_sarif(report: Report) -> str:

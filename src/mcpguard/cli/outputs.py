@@ -7,7 +7,7 @@ from typing import Literal
 
 from pydantic import Field, RootModel
 
-from mcpguard.authoring.findings import Severity
+from mcpguard.authoring.findings import Severity, Standing
 from mcpguard.core.document.printed import Printed
 from mcpguard.gateway.ports import State
 
@@ -44,7 +44,13 @@ class DoctorFinding(Printed):
     line: int = Field(description="The line, from 1; 0 for the whole file.")
     message: str = Field(description="What was found, in one sentence.")
     what: str = Field(validation_alias="meaning", description="What the code means.")
-    fix: str = Field(description="What to do about it: a command where there is one.")
+    fix: str = Field(description="What to do about it.")
+    is_command: bool = Field(description="Whether `fix` is a command that works as it is printed.")
+    subject: str = Field(description="What it is about, as `--subject` takes it; empty for `file`.")
+    standing: Standing = Field(
+        description="`now`: to do now; `limit`: a known limit of the setup; `accepted`: by a person."
+    )
+    accepted: str = Field(description="Why it was accepted and until when; empty if it was not.")
 
 
 class DoctorUnseen(Printed):
@@ -57,7 +63,7 @@ class DoctorUnseen(Printed):
 class DoctorReport(Printed):
     """What `mcpguard doctor --json` prints."""
 
-    ok: bool = Field(description="Whether nothing of the severity of `--fail-on`, or worse, was found.")
+    ok: bool = Field(description="Whether nothing of the severity of `--fail-on`, or worse, is to do now.")
     findings: tuple[DoctorFinding, ...] = Field(description="What was found, worst first.")
     unseen: tuple[DoctorUnseen, ...] = Field(
         validation_alias="unchecked", description="What could not be checked."

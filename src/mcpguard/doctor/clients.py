@@ -7,6 +7,8 @@ import os
 from collections.abc import Iterator
 from itertools import pairwise
 from pathlib import Path
+from shlex import quote
+from typing import TypedDict
 
 from mcpguard.authoring.findings import Finding, Unchecked
 from mcpguard.config.loading import Server
@@ -17,11 +19,15 @@ from mcpguard.doctor.files import text_of
 from mcpguard.doctor.permissions import open_to_readers, open_to_writers
 from mcpguard.doctor.plain_text import in_plain_text, secrets_in
 from mcpguard.doctor.surroundings import Subject, Surroundings
+from mcpguard.onboarding import disk
+from mcpguard.onboarding.conversion import convert
 from mcpguard.onboarding.discovery import reading
 from mcpguard.onboarding.discovery.clients import CLIENTS, File, KnownClient
 from mcpguard.onboarding.discovery.entry import Entry
+from mcpguard.onboarding.discovery.references import Stays
 
 _GONE = "delete it there, and replace it at its issuer"
+_OURS = "store it with `mcpguard secret set NAME`, refer to it as ${keyring:NAME}, and delete it there"
 
 
 def check(subject: Subject) -> Iterator[Checked]:
@@ -91,17 +97,16 @@ def _file(subject: Subject, client: KnownClient, file: File, path: Path) -> Iter
     rest = read.text
     for entry in read.entries:
         for said, value in in_plain_text(entry, subject.redactor):
-            fix = f"mcpguard import --client {client.name}"
-            if said.startswith("args."):
-                fix += ", which says why it leaves an argument alone"
-            plain.append(found("D101", path, f"the server {entry.name} has it in {said}", entry.line, fix))
+            message = f"the server {entry.name} has it in {said}"
+            remedy = _remedy(subject, read, entry)
+            plain.append(found("D101", path, message, entry.line, **remedy, subject=entry.name))
             rest = rest.replace(value, "")
         if not entry.guarded and not entry.disabled:
-            yield _bypass(subject, client, path, entry)
+            yield _bypass(subject, read, entry)
     plain += _elsewhere(subject, path, rest)
     yield from plain
     if plain:
-        yield from open_to_readers(path)
+        yield from open_to_readers(path, subject.at)
 
 
 def _elsewhere(subject: Subject, path: Path, text: str) -> Iterator[Checked]:
@@ -117,19 +122,53 @@ def _elsewhere(subject: Subject, path: Path, text: str) -> Iterator[Checked]:
         )
 
 
-def _bypass(subject: Subject, client: KnownClient, path: Path, entry: Entry) -> Finding:
-    fix = f"mcpguard import --client {client.name}"
+class _Remedy(TypedDict, total=False):
+    run: str
+    fix: str
+
+
+def _remedy(subject: Subject, seen: reading.ClientFile, entry: Entry) -> _Remedy:
+    """The command that moves `entry` behind mcpguard, or why none does."""
+    if entry.guarded:
+        return {"fix": _OURS}
+    if reason := _stays(subject, seen, entry):
+        return {"fix": reason}
+    command = f"mcpguard import --client {seen.client.name}{subject.option}"
+    if seen.file.scope == "project":
+        command = f"cd {quote(str(subject.at.project))} && {command}"
+    return {"run": command}
+
+
+def _stays(subject: Subject, seen: reading.ClientFile, entry: Entry) -> str:
+    """Why `mcpguard import` would leave `entry` where it is, and what to do; "" where it would not."""
+    at = subject.at
+    if at.home is None:
+        return ""
+    places = reading.Places(at.home, _settings(at, at.home), at.project)
+    try:
+        disk.refuse_irreplaceable(seen.target)
+        convert(seen, entry, places, at.environ)
+    except Stays as reason:
+        return f"`mcpguard import` leaves it alone, since it {reason}"
+    except disk.MoveError as reason:
+        return str(reason)
+    return ""
+
+
+def _bypass(subject: Subject, seen: reading.ClientFile, entry: Entry) -> Finding:
+    client, path = seen.client, seen.path
     if entry.claims:
         said = f"{client.title} starts something as {entry.name} that is not an installed mcpguard"
-        return found(
-            "D203", path, said, entry.line, f"delete this entry, and run `mcpguard install {client.name}`"
-        )
+        fix = f"delete this entry, and run `mcpguard install {client.name}`"
+        return found("D203", path, said, entry.line, fix, subject=entry.name)
+    remedy = _remedy(subject, seen, entry)
     servers = () if subject.config is None else subject.config.servers.values()
     for server in servers:
         if _is_same(server, entry):
             said = f"{client.title} reaches {entry.name}, which is guarded as {server.name}"
-            return found("D202", path, said, entry.line, f"delete this entry, or {fix}")
-    return found("D201", path, f"{client.title} connects to {entry.name} directly", entry.line, fix)
+            return found("D202", path, said, entry.line, **remedy, subject=entry.name)
+    said = f"{client.title} connects to {entry.name} directly"
+    return found("D201", path, said, entry.line, **remedy, subject=entry.name)
 
 
 def _is_same(server: Server, entry: Entry) -> bool:
@@ -158,4 +197,5 @@ def _copy(subject: Subject, client: KnownClient, file: File, path: Path, copy: P
         yield Unchecked(str(copy), "it cannot be read")
         return
     for line, said in lines.items():
-        yield found("D104", copy, f"an old copy of {path.name}: {said}", line)
+        run = f"rm {quote(os.fspath(copy))}"
+        yield found("D104", copy, f"an old copy of {path.name}: {said}", line, run=run)

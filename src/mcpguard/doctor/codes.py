@@ -4,7 +4,7 @@ To add one: an entry in `DOCTOR_CODES`, a `found` with it in the module of its s
 `tests/doctor/scenes.py`. Codes that begin with the same digit are about one subject.
 
 Law of this file: a code keeps its meaning for ever, and every code has a fix and the zero-trust control that
-it belongs to.
+it belongs to. A code is a `limit` if nothing but another setup would end what it reports.
 """
 
 import os
@@ -34,7 +34,7 @@ DOCTOR_CODES: dict[str, Code] = {
     "D101": Code(
         "error",
         "A credential in plain text in the configuration of a client.",
-        "mcpguard import",
+        "move it behind mcpguard with `mcpguard import`",
         "no secrets in configuration",
     ),
     "D102": Code(
@@ -53,14 +53,14 @@ DOCTOR_CODES: dict[str, Code] = {
     "D104": Code(
         "error",
         "A credential in plain text in an old copy next to a client's configuration, as left by editors "
-        "and installers.",
-        "replace the credential at its issuer, and delete the copy",
+        "and installers. The credential has to be replaced at its issuer, too.",
+        "delete the copy",
         "no secrets in configuration",
     ),
     "D201": Code(
         "warning",
         "A client starts or contacts a server directly, without mcpguard.",
-        "mcpguard import",
+        "move it behind mcpguard with `mcpguard import`",
         "mediation",
     ),
     "D202": Code(
@@ -83,6 +83,7 @@ DOCTOR_CODES: dict[str, Code] = {
         "A static key, although a source of short-lived credentials exists.",
         "use that source in `credentials`",
         "credential lifetime",
+        limit=True,
     ),
     "D302": Code(
         "error",
@@ -100,7 +101,7 @@ DOCTOR_CODES: dict[str, Code] = {
         "error",
         "A reference to a credential that cannot be resolved: its server is refused. Environment "
         "variables are not reported, since a client may set them.",
-        "mcpguard secret check",
+        "`mcpguard secret check` says why",
         "credential lifetime",
     ),
     "D305": Code(
@@ -138,19 +139,20 @@ DOCTOR_CODES: dict[str, Code] = {
         "a `url`; a short-lived credential limits what such a read is worth. `hidepid` hides "
         "processes of other users only, and `ptrace_scope` does not cover the environment",
         "isolation",
+        limit=True,
     ),
     "D402": Code(
         "warning",
         "Any process may trace others of the same user (`kernel.yama.ptrace_scope` is 0), so the memory of "
         "a server with a credential can be read.",
-        "sudo sysctl -w kernel.yama.ptrace_scope=1",
+        "set it to 1",
         "isolation",
     ),
     "D403": Code(
         "warning",
         "Core dumps are piped to a program, which ignores the limit of the process: when a server "
         "crashes, its memory with its credential ends up in a file. mcpguard's own process is not dumped.",
-        "sudo sysctl -w kernel.core_pattern=core",
+        "have them written to files, as the limit of a process allows",
         "isolation",
     ),
     "D501": Code(
@@ -202,7 +204,7 @@ DOCTOR_CODES: dict[str, Code] = {
     "D602": Code(
         "error",
         "The evidence was altered, or part of it is missing.",
-        "mcpguard audit verify",
+        "find out who had access: `mcpguard audit verify` shows the first place",
         "evidence",
     ),
     "D603": Code(
@@ -233,7 +235,13 @@ DOCTOR_CODES: dict[str, Code] = {
     "D703": Code(
         "error",
         "The configuration is invalid, so nothing is served and its contents cannot be checked.",
-        "mcpguard check",
+        "`mcpguard check` shows each mistake with its place",
+        "configuration integrity",
+    ),
+    "D704": Code(
+        "note",
+        "An acceptance that has expired, or that covers nothing any more.",
+        "withdraw it",
         "configuration integrity",
     ),
 }
@@ -243,11 +251,32 @@ Checked = Finding | Unchecked
 """What a check gives: findings, and what it could not check."""
 
 
-def found(code: str, file: Path | str, message: str, line: int = 0, fix: str = "") -> Finding:
-    """A finding; without `fix` that of its code."""
+def found(
+    code: str,
+    file: Path | str,
+    message: str,
+    line: int = 0,
+    fix: str = "",
+    *,
+    run: str = "",
+    subject: str = "",
+) -> Finding:
+    """A finding. `run` is a command that ends it as it stands, `fix` a sentence; without both, that of its
+    code. `subject` is what it is about, if that is not the file."""
     # A name need not be text.
     name = os.fsencode(file).decode("utf-8", "backslashreplace")
     about = DOCTOR_CODES[code]
     return Finding(
-        code, about.severity, name, line, 0, message, about.meaning, fix or about.fix, about.control
+        code=code,
+        severity=about.severity,
+        file=name,
+        line=line,
+        column=0,
+        message=message,
+        meaning=about.meaning,
+        fix=run or fix or about.fix,
+        control=about.control,
+        is_command=bool(run),
+        subject=subject,
+        standing="limit" if about.limit else "now",
     )

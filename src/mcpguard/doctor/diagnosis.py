@@ -10,6 +10,7 @@ from mcpguard.authoring.findings import SEVERITIES, Finding, Report, Severity, U
 from mcpguard.config.loading import find_config
 from mcpguard.core.redaction.redactor import Redactor
 from mcpguard.doctor import (
+    accepted,
     clients,
     evidence,
     installation,
@@ -31,9 +32,9 @@ _ORDER = list(DOCTOR_CODES)
 def diagnose(
     at: Surroundings, config: str | None = None, ignore: Collection[str] = (), fail_on: Severity = "warning"
 ) -> Report:
-    """What all checks find on the machine `at`, worst first, without the codes of `ignore`; it is not `ok`
-    from the severity `fail_on` on. Raises ConfigError where `config` or the environment names a configuration
-    that is missing."""
+    """What all checks find on the machine `at`, worst first, without the codes of `ignore`; what a person has
+    accepted is marked. It is not `ok` if something of the severity `fail_on` or worse is to do now. Raises
+    ConfigError where `config` or the environment names a configuration that is missing."""
 
     redactor = Redactor(os.urandom(32))
     named = bool(config or at.environ.get("MCPGUARD_CONFIG"))
@@ -42,7 +43,14 @@ def diagnose(
         path = configuration_in_use(at) or path
     results = list(everything(examined(at, path, redactor, named=named), checks()))
     # Not before all checks are done: what one finds, another could quote.
-    findings = _in_order({inspected(one, redactor) for one in results if isinstance(one, Finding)})
+    plain = {inspected(one, redactor) for one in results if isinstance(one, Finding)}
+    try:
+        every = accepted.read(at.state)
+    except accepted.AcceptError as error:
+        every = []
+        results.append(Unchecked("what was accepted", str(error)))
+    marked = accepted.applied(plain, every, at.now.date(), at.state)
+    findings = _in_order(inspected(one, redactor) for one in marked)
     unchecked = dict.fromkeys(
         Unchecked(redactor.inspect_text(one.what), redactor.inspect_text(one.why))
         for one in results

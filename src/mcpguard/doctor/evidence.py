@@ -45,7 +45,7 @@ def _chains(folder: Path) -> Iterator[Checked]:
     except (AuditError, OSError) as error:
         yield Unchecked(str(folder), str(error))
         return
-    fix = f"mcpguard audit verify {quote(str(folder))}"
+    fix = f"find out who had access: `mcpguard audit verify {quote(str(folder))}` shows the first place"
     for name, report in reports.items():
         if not report.intact:
             yield found("D602", folder / name, "the chain is broken", report.flaws[0].line, fix)

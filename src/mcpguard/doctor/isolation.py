@@ -24,7 +24,8 @@ def check(subject: Subject) -> Iterator[Checked]:
     for server, static in exposed:
         refs = ", ".join(map(str, static))
         message = f"{server.name} has {refs} in the environment of its process"
-        yield found("D401", subject.path, message, subject.line("servers", server.name))
+        line = subject.line("servers", server.name)
+        yield found("D401", subject.path, message, line, subject=server.name)
     if exposed and subject.at.platform == "linux":
         yield from _kernel(subject.at.system / "proc" / "sys" / "kernel")
 
@@ -41,13 +42,14 @@ def _exposed(config: Config) -> Iterator[tuple[Server, list[CredentialRef]]]:
 def _kernel(folder: Path) -> Iterator[Finding]:
     scope = folder / "yama" / "ptrace_scope"
     if _setting(scope) == "0":
-        yield found("D402", scope, "it is 0: the memory of a server can be read, like its environment")
+        said = "it is 0: the memory of a server can be read, like its environment"
+        yield found("D402", scope, said, run="sudo sysctl -w kernel.yama.ptrace_scope=1")
     pattern = folder / "core_pattern"
     said = _setting(pattern)
     program = Path(said.removeprefix("|").strip().partition(" ")[0]).name
     # It looks at the limit itself.
     if said.startswith("|") and program != "systemd-coredump":
-        yield found("D403", pattern, f"dumps go to {program}")
+        yield found("D403", pattern, f"dumps go to {program}", run="sudo sysctl -w kernel.core_pattern=core")
 
 
 def _setting(path: Path) -> str:

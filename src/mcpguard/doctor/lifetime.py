@@ -5,6 +5,7 @@ Law of this file: a value is asked for its end and for nothing else.
 
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
+from shlex import quote
 
 from mcpguard.authoring.findings import Finding, Unchecked
 from mcpguard.config.loading import Config, Server
@@ -58,8 +59,9 @@ def _static(subject: Subject, config: Config, server: Server) -> Iterator[Findin
     if refs:
         line = subject.line("servers", server.name)
         said = f"{server.name} uses {', '.join(map(str, refs))}, and `{better.kind}` gives {better.gives}"
-        fix = f"an entry `{better.kind}` in `credentials`: {_GUIDES.get(better.kind, _GUIDE)}"
-        yield found("D301", subject.path, said, line, fix)
+        guide = _GUIDES.get(better.kind, _GUIDE)
+        fix = f"an entry `{better.kind}` in `credentials` (`{guide}`)"
+        yield found("D301", subject.path, said, line, fix, subject=server.name)
 
 
 def is_static(config: Config, ref: CredentialRef) -> bool:
@@ -90,22 +92,38 @@ def _held(subject: Subject, ref: CredentialRef, place: tuple[str, str]) -> Itera
     except CredentialError as error:
         # A client may set variables that the shell of who runs the doctor does not have.
         if ref.source != "env":
-            yield found("D304", subject.path, f"{'.'.join(place)}: {error}", line)
+            run = _storing(ref) if _is_missing(ref) else ""
+            yield found("D304", subject.path, f"{'.'.join(place)}: {error}", line, run=run, subject=place[1])
         return
     if (end := ends_at(secret)) is not None:
-        yield from _ending(subject, f"{'.'.join(place)}: {ref}", end, line)
+        yield from _ending(subject, f"{'.'.join(place)}: {ref}", end, line, _storing(ref), place[1])
 
 
-def _ending(subject: Subject, what: str, end: float, line: int, fix: str = "") -> Iterator[Finding]:
+def _storing(ref: CredentialRef) -> str:
+    """The command that stores another value, "" where mcpguard does not store it."""
+    return f"mcpguard secret set {quote(ref.name)}" if ref.source == "keyring" else ""
+
+
+def _is_missing(ref: CredentialRef) -> bool:
+    """Whether the keychain can be asked, and has none."""
+    from mcpguard.adapters.credentials.keychain import Keychain
+
+    try:
+        return ref.source == "keyring" and Keychain().find(ref.name) is None
+    except CredentialError:
+        return False
+
+
+def _ending(subject: Subject, what: str, end: float, line: int, run: str, about: str) -> Iterator[Finding]:
     try:
         when = datetime.fromtimestamp(end, UTC)
     except (OverflowError, ValueError, OSError):
         return
     said = f"{when:%Y-%m-%d %H:%M} UTC"
     if when <= subject.at.now:
-        yield found("D302", subject.path, f"{what} expired at {said}", line, fix)
+        yield found("D302", subject.path, f"{what} expired at {said}", line, run=run, subject=about)
     elif when <= subject.at.now + SOON:
-        yield found("D303", subject.path, f"{what} expires at {said}", line, fix)
+        yield found("D303", subject.path, f"{what} expires at {said}", line, run=run, subject=about)
 
 
 def _logins(subject: Subject, config: Config, served: list[Server]) -> Iterator[Finding]:
@@ -115,16 +133,17 @@ def _logins(subject: Subject, config: Config, served: list[Server]) -> Iterator[
     for name, entry in config.credentials.items():
         if entry.kind != "oauth" or entry.servers.isdisjoint(names):
             continue
-        line, fix = subject.line("credentials", name), f"mcpguard secret login {name}"
+        line, run = subject.line("credentials", name), f"mcpguard secret login {name}{subject.option}"
         try:
             grant = Grants().read(name)
         except CredentialError as error:
-            yield found("D304", subject.path, f"credentials.{name}: {error}", line)
+            yield found("D304", subject.path, f"credentials.{name}: {error}", line, subject=name)
             continue
         if grant is None:
-            yield found("D304", subject.path, f"credentials.{name}: nobody has logged in yet", line, fix)
+            said = f"credentials.{name}: nobody has logged in yet"
+            yield found("D304", subject.path, said, line, run=run, subject=name)
         elif grant.refresh is None and grant.ends_at is not None:
-            yield from _ending(subject, f"credentials.{name}: the login", grant.ends_at, line, fix)
+            yield from _ending(subject, f"credentials.{name}: the login", grant.ends_at, line, run, name)
 
 
 def _policies(subject: Subject, config: Config) -> Iterator[Checked]:

@@ -24,10 +24,11 @@ def check(subject: Subject) -> Iterator[Checked]:
     policies = () if config is None else config.policy_paths
     yield from open_to_writers("D501", [subject.path, *policies, *mounted], subject.at)
     for path in mounted:
-        yield from open_to_readers(path)
+        yield from open_to_readers(path, subject.at)
     for folder in state:
         if who := readers(folder):
-            yield found("D503", folder, f"{who} can read it", fix=f"chmod go-rx {quote(str(folder))}")
+            run = _command("chmod go-rx", folder, subject.at)
+            yield found("D503", folder, f"{who} can read it", run=run)
     yield from open_to_writers("D601", state, subject.at)
     if config is not None:
         yield from _own_rules(config, [subject.path, *policies, *state, subject.at.state / "servers"])
@@ -50,9 +51,21 @@ def open_to_writers(code: str, paths: Iterable[Path], at: Surroundings) -> Itera
     for (one, who), for_these in open_to.items():
         others = [path for path in for_these if path != one]
         what = f"; {_named(others)} can be replaced through it" if others else ""
-        to_do = f"chown {at.uid}" if who == "its owner" else "chmod go-w"
-        said = "another user owns it" if who == "its owner" else f"{who} can write to it"
-        yield found(code, one, said + what, fix=f"{to_do} {quote(str(one))}")
+        if who == "its owner":
+            yield found(code, one, "another user owns it" + what, run=_command(f"chown {at.uid}", one, at))
+        else:
+            run = _command("chmod go-w", one, at)
+            yield found(code, one, f"{who} can write to it{what}", run=run)
+
+
+def _command(words: str, path: Path, at: Surroundings) -> str:
+    """`words` for `path`, as the administrator where nobody else may: only an owner changes what others may
+    do, and only the administrator changes owners."""
+    try:
+        mine = at.uid == 0 or (path.stat().st_uid == at.uid and not words.startswith("chown"))
+    except OSError:
+        mine = True
+    return f"{'' if mine else 'sudo '}{words} {quote(str(path))}"
 
 
 def trusted_in(at: Surroundings) -> frozenset[int]:
@@ -68,10 +81,10 @@ def _named(paths: list[Path]) -> str:
     return f"{paths[0]}{more}"
 
 
-def open_to_readers(path: Path) -> Iterator[Finding]:
+def open_to_readers(path: Path, at: Surroundings) -> Iterator[Finding]:
     """D502 if others can read the file at `path`, which holds a credential."""
     if who := readers(path):
-        yield found("D502", path, f"{who} can read it", fix=f"chmod go-rwx {quote(str(path))}")
+        yield found("D502", path, f"{who} can read it", run=_command("chmod go-rwx", path, at))
 
 
 def _own_rules(config: Config, guarded: list[Path]) -> Iterator[Finding]:
@@ -79,7 +92,8 @@ def _own_rules(config: Config, guarded: list[Path]) -> Iterator[Finding]:
         for _, folder in folders(server):
             inside = [one.name for one in guarded if is_in(one, folder)]
             if inside and not server.disabled:
-                yield found("D504", folder, f"the server {name} works here, where {', '.join(inside)} is")
+                said = f"the server {name} works here, where {', '.join(inside)} is"
+                yield found("D504", folder, said, subject=name)
 
 
 def _starting(subject: Subject, config: Config) -> Iterator[Finding]:
@@ -89,7 +103,8 @@ def _starting(subject: Subject, config: Config) -> Iterator[Finding]:
             continue
         for one in exposed(config, server):
             line = subject.line("servers", name, *one.way)
-            yield found("D505" if one.runs else "D506", subject.path, one.said(name), line)
+            code = "D505" if one.runs else "D506"
+            yield found(code, subject.path, one.said(name), line, subject=name)
 
 
 # --- one file: nothing is opened, and access control lists are not checked -------------------------

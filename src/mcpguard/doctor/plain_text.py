@@ -69,7 +69,7 @@ def check(subject: Subject) -> Iterator[Checked]:
         if isinstance(seen, Unchecked) or seen.line not in told or seen.code != "D103":
             yield seen
     if own:
-        yield from open_to_readers(subject.path)
+        yield from open_to_readers(subject.path, subject.at)
 
 
 def _own(subject: Subject) -> Iterator[Finding]:
@@ -77,7 +77,7 @@ def _own(subject: Subject) -> Iterator[Finding]:
         for said, _ in in_plain_text(entry, subject.redactor):
             way = (*entry.where, *said.partition(" ")[0].split(".", 1))
             message = f"the server {entry.name} has it in {said}"
-            yield found("D103", subject.path, message, subject.line(*way))
+            yield found("D103", subject.path, message, subject.line(*way), subject=entry.name)
 
 
 def _profiles(at: Surroundings) -> Iterator[Path]:
@@ -111,15 +111,15 @@ def _lines(subject: Subject, path: Path, code: str) -> Iterator[Checked]:
         except InspectionError:
             yield Unchecked(str(path), "it contains too much that looks like a credential")
             return
-        yield from _told(code, path, places)
+        yield from _told(code, path, places, subject.at)
 
 
-def _told(code: str, path: Path, places: list[tuple[int, str]]) -> Iterator[Checked]:
+def _told(code: str, path: Path, places: list[tuple[int, str]], at: Surroundings) -> Iterator[Checked]:
     for count, (line, what) in enumerate(places, 1):
         rest = "; the lines after it were not checked" if count == TOLD else ""
         yield found(code, path, f"looks like a credential: {what}{rest}", line)
     if places:
-        yield from open_to_readers(path)
+        yield from open_to_readers(path, at)
 
 
 def secrets_in(text: str, redactor: Redactor, *, by_name: bool = True) -> list[tuple[int, str]]:

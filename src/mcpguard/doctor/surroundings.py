@@ -8,11 +8,12 @@ import sys
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from pathlib import Path
+from shlex import quote
 
 from msgspec import Struct
 
 from mcpguard.adapters.audit.reader import default_folder
-from mcpguard.config.loading import Config, load_config
+from mcpguard.config.loading import Config, find_config, load_config
 from mcpguard.config.policies import read_document
 from mcpguard.core.document.reading import Document
 from mcpguard.core.errors import ConfigError
@@ -61,6 +62,12 @@ class Subject(Struct, frozen=True):
         """The folder of sessions."""
         named = self.config.session_folder if self.config else None
         return named or self.at.state / "sessions"
+
+    @property
+    def option(self) -> str:
+        """` --config FILE` where a command would not find this configuration by itself, else ""."""
+        usual = find_config(None, self.at.environ).absolute()
+        return "" if self.path == usual else f" --config {quote(str(self.path))}"
 
     def line(self, *way: str | int) -> int:
         """The line of something in the configuration, from 1; 0 where nobody knows."""
