@@ -268,7 +268,7 @@ def test_only_so_many_lines_of_a_file_are_told(made: Machine) -> None:
 
 
 def test_a_value_that_is_too_long_to_be_held_is_told_all_the_same(made: Machine) -> None:
-    entry = {"command": OURS, "env": {"A_TOKEN": "x" * 20_000, "B_TOKEN": "short"}}
+    entry = {"command": OURS, "env": {"A_TOKEN": "a1" * 10_000, "B_TOKEN": "short"}}
     made.write(CURSOR, json.dumps({"mcpServers": {"a": entry}}))
     assert [one.message[-11:] for one in made.diagnosed().findings] == ["env.A_TOKEN", "env.B_TOKEN"]
 

@@ -9,7 +9,8 @@ import pytest
 from mcpguard.core.redaction.detectors import DETECTORS
 from mcpguard.onboarding.discovery.clients import CLIENTS
 from mcpguard.onboarding.discovery.entry import Entry
-from mcpguard.onboarding.discovery.plaintext import names_a_secret, secrets_of
+from mcpguard.onboarding.discovery.naming import names_a_secret
+from mcpguard.onboarding.discovery.plaintext import secrets_of
 from mcpguard.onboarding.discovery.reading import read_entry
 
 V = "s3cr3t-vAlue-0001"
@@ -107,8 +108,30 @@ def test_spans_of_one_value_do_not_overlap() -> None:
     assert spans[0][1] <= spans[1][0]
 
 
-@pytest.mark.parametrize("piece", ["a", "a-", "a=", 'a="', "://", "u://?token=abcdefgh&", "token: "])
+@pytest.mark.parametrize(
+    "piece",
+    [
+        "a",
+        "a-",
+        "a=",
+        'a="',
+        "://",
+        "u://?token=abcdefgh&",
+        "token: ",
+        "${",
+        "{{",
+        "<a",
+        "a@",
+        "://a:b",
+        "h://x/hook/",
+        "-u a:",
+        "$A",
+    ],
+)
 def test_a_huge_value_is_looked_through_in_bounded_time(piece: str) -> None:
     # Where a search begins anew at each character, this takes hours.
-    one = entry(env={"A": piece * (1_000_000 // len(piece))}, url="https://h.example/")
+    text = piece * (1_000_000 // len(piece))
+    one = entry(
+        env={"A": text, "PASSWORD": text, "A_HOOK": text}, args=["--key", text], url="https://h.example/"
+    )
     assert len(secrets_of(one)) >= 0

@@ -19,7 +19,8 @@ from mcpguard.doctor.files import text_of
 from mcpguard.doctor.permissions import open_to_readers
 from mcpguard.doctor.surroundings import Subject, Surroundings
 from mcpguard.onboarding.discovery.entry import Entry, Plaintext
-from mcpguard.onboarding.discovery.plaintext import names_a_secret, secrets_of
+from mcpguard.onboarding.discovery.plaintext import secrets_of, secrets_of_setting
+from mcpguard.onboarding.discovery.shapes import is_literal
 
 TOLD = 50
 """How many lines of one file are reported."""
@@ -51,11 +52,7 @@ _SETS = (
     re.compile(rf"^SETUVAR (?:--export )?{_NAME}:{_WORD}"),
 )
 _LEAST = 8
-_NO_LITERAL = ("/", "~", "./", "../", "<", "%", "op://", "pass:", "vault:", "keyring:", "ref+", "file:")
-_REFERS = re.compile(r"\$[A-Za-z_{(]|`|\{\{")
-_SAMPLES = re.compile(
-    r"(?:your|change-?me|change_me|example|placeholder|dummy|todo|none|null|x{3}|\.{3}|\*{3})", re.I
-)
+"""Characters of a value that is reported in a file in which anything may stand."""
 
 
 def check(subject: Subject) -> Iterator[Checked]:
@@ -167,15 +164,10 @@ def _assigned(line: str) -> Iterator[tuple[str, str]]:
 
 
 def _kept(redactor: Redactor, name: str, value: str) -> bool:
-    if not looks_secret(name, value):
-        return False
-    hold(redactor, name, value)
-    return True
-
-
-def looks_secret(name: str, value: str) -> bool:
-    """Whether a variable or a header of that name and value holds a credential in plain text."""
-    return len(value) >= _LEAST and names_a_secret(name) and is_literal(value)
+    found = [one for one in secrets_of_setting(name, value) if len(one) >= _LEAST]
+    for secret in found:
+        hold(redactor, name, secret)
+    return bool(found)
 
 
 def in_plain_text(entry: Entry, redactor: Redactor) -> list[tuple[str, str]]:
@@ -215,13 +207,6 @@ def own_servers(config: Config) -> Iterator[Entry]:
 def _written(template: Template) -> str:
     refs = [f"${{{ref}}}" for ref in template.refs]
     return template.texts[0] + "".join(ref + text for ref, text in zip(refs, template.texts[1:], strict=True))
-
-
-def is_literal(value: str) -> bool:
-    """Whether it is a value itself, and no reference, path, command or sample."""
-    return bool(value.strip()) and not (
-        value.startswith(_NO_LITERAL) or _REFERS.search(value) or _SAMPLES.match(value)
-    )
 
 
 def hold(redactor: Redactor, name: str, value: str) -> None:

@@ -1,36 +1,41 @@
 """Which parts of a server's entry are secrets that stand there in the clear.
 
-Law of this file: rather one too many than one too few, since moving a value that is not secret does no harm;
-and what is found is a place, never a value.
+Law of this file: what is found is a place, never a value. A value is judged by its name and by its form
+together: what is held disappears from every result, so an ordinary word must not be.
 """
 
+import os
 import re
-from collections import Counter
 from collections.abc import Iterator
-from math import log2
-from urllib.parse import urlsplit
 
 from mcpguard.core.redaction.detectors import DETECTORS, Detector
+from mcpguard.onboarding.discovery.addresses import secrets_of_addresses
 from mcpguard.onboarding.discovery.entry import Entry, Place, Plaintext
+from mcpguard.onboarding.discovery.naming import Signal, is_about, names_a_pair, signal
+from mcpguard.onboarding.discovery.programs import known
+from mcpguard.onboarding.discovery.shapes import (
+    has_reference,
+    is_known_to_all,
+    is_literal,
+    is_nothing_but_random,
+    is_of_both_cases,
+    is_reference,
+    is_secret,
+    is_token,
+)
 
-_WORDS = re.compile(r"[^A-Za-z0-9]+|(?<=[a-z0-9])(?=[A-Z])")
-_SECRET = re.compile(
-    r".*(?:token|secret|password|passwd|passphrase|apikey|credential)s?|pwd|pw|keys?|auth|authorization|bearer"
-    r"|pat|dsn|cookie|jwt|sig|signature"
-)
-_SURELY = re.compile(r".*(?:secret|password|passwd|passphrase)s?|pwd|pw")
-# The last word of a name: `..._KEY_ID` names a key and is not one.
-_NAMED = re.compile(
-    "ids?|name|file|path|dir|folder|limit|count|max|min|ttl|timeout|type|ur[li]|host|port|region"
-)
-_PLAIN = re.compile(r"(?i)true|false|yes|no|on|off|none|null|[0-9]{1,9}|(?:~|\.{0,2})/\S*")
-_SCHEME = re.compile(r"(?i)(?:bearer|basic|token|bot|apikey|api-key|key|digest|negotiate)\s+")
-_REFERENCE = re.compile(r"\$\{[^}]*\}|\$[A-Za-z_][A-Za-z0-9_]*|\$\{\{[^}]*\}\}")
+_SCHEME = re.compile(r"(?i)(?:bearer|basic|token|bot|apikey|api-key|key|digest|negotiate)\s+(?=\S+$)")
 _FLAG = re.compile(r"(--?[A-Za-z][\w.-]*|[A-Za-z_]\w*)=(.+)", re.DOTALL)
+_JOINED = re.compile(r"-e([A-Za-z_]\w*=.+)", re.DOTALL)
 _HEADER = re.compile(r"([A-Za-z][A-Za-z0-9-]*):\s*(\S.*)", re.DOTALL)
-_URL = re.compile(r"(?<![A-Za-z0-9+.-])[A-Za-z][A-Za-z0-9+.-]{0,31}://\S+")
-_PARAMETER = re.compile(r"[?&;]([^=&;#]+)=([^&;#\s]+)")
-_SEGMENT = re.compile(r"(?<=/)[A-Za-z0-9_.~-]{20,}(?=[/?#]|$)")
+_SETS = ("-e", "--env", "-D", "--set")
+"""Options whose value is `NAME=VALUE`."""
+_TWO = ("-H", "--header", "--headers")
+"""Options that some programs give the name and the value of a header as two words."""
+_OF_RUNNERS = frozenset(("docker", "podman", "nerdctl", "kubectl", "sudo", "doas"))
+"""Programs whose `-u A:B` is a user and a group."""
+_PAIR = re.compile(r"([^\s:/]{1,128}):([^\s]{6,512})")
+_ACCOUNT = re.compile(r'\{.{0,4000}"private_key"\s{0,8}:', re.DOTALL)
 
 # Settings inside a text: JSON, connection strings, options in one variable.
 _INNER = (
@@ -43,9 +48,10 @@ _INNER = (
         r"""(?<![\w.])(?<![\w.]-)([A-Za-z][\w.-]{0,63})()\s{0,4}[=:]\s{0,4}(?:(?:bearer|basic|bot)\s{1,4})?([^\s"',;&]{6,8192})""",
         re.IGNORECASE,
     ),
-    re.compile(r"""(?<!\S)(--?[A-Za-z][\w.-]{0,63})()\s{1,4}([^\s"'-][^\s"']{5,8191})"""),
+    re.compile(r"""(?<!\S)(--?[A-Za-z][\w.-]{0,63})\s{1,4}(["']?)([^\s"'-][^\s"']{5,8191})"""),
 )
-_INNERLY = re.compile(r".*(?:token|secret|password|passwd|passphrase|apikey)|pwd|authorization")
+_LONG = 48
+"""Random characters of both cases that are a secret under any name: identifiers are shorter."""
 _AGAIN = 8
 """Characters of a secret that is looked for in the other values of its entry."""
 
@@ -55,18 +61,23 @@ _MANY = 100
 def secrets_of(entry: Entry) -> tuple[Plaintext, ...]:
     """Every secret of `entry`, in the order of their places; spans of one value do not overlap."""
     found: list[Plaintext] = []
+    program = known(entry)
+    sure = frozenset() if program is None else program.takes
     for name, value in entry.env.items():
-        found += _of_pair(("env", name), name, value, 0)
+        found += _of_pair(("env", name), name, value, 0, "token" if name in sure else signal(name))
     for name, value in entry.headers.items():
         found += _of_header(("headers", name), name, value, 0)
     if entry.url:
-        found += list(_of_text(("url",), entry.url, 0)) or _segments(("url",), entry.url)
-    before = ""
-    for index, word in enumerate(entry.args):
-        found += _of_argument(("args", index), before, word)
-        before = word
+        found += _of_text(("url",), entry.url, 0, serves=True)
+    found += _of_arguments(entry, sure)
     found += _of_text(("command",), entry.command, 0)
     return tuple(_apart([*found, *_again(entry, found)]))
+
+
+def secrets_of_setting(name: str, value: str) -> list[str]:
+    """The secrets in `value`, as a variable of the name `name` has it."""
+    found = _apart(list(_of_pair((name,), name, value, 0, signal(name))))
+    return [value[one.start : one.end] for one in found]
 
 
 def _again(entry: Entry, found: list[Plaintext]) -> Iterator[Plaintext]:
@@ -85,102 +96,119 @@ def _again(entry: Entry, found: list[Plaintext]) -> Iterator[Plaintext]:
                 at = text.find(value, at + len(value))
 
 
-def names_a_secret(name: str) -> bool:
-    """Whether a variable, header, option or parameter of this name holds a secret."""
-    words = [word.lower() for word in _WORDS.split(name) if word]
-    return bool(words) and not _NAMED.fullmatch(words[-1]) and any(map(_SECRET.fullmatch, words))
+def _of_arguments(entry: Entry, sure: frozenset[str]) -> Iterator[Plaintext]:
+    runner = os.path.basename(entry.command) in _OF_RUNNERS
+    option = before = ""
+    for index, word in enumerate(entry.args):
+        place: Place = ("args", index)
+        if option in _TWO and _HEADER.fullmatch(f"{before}: x"):
+            yield from _of_header(place, before, word, 0)
+        else:
+            yield from _of_argument(place, before, word, sure, runner)
+        option, before = before, word
 
 
-def _of_argument(place: Place, before: str, word: str) -> Iterator[Plaintext]:
+def _of_argument(
+    place: Place, before: str, word: str, sure: frozenset[str], runner: bool
+) -> Iterator[Plaintext]:
     pair = _FLAG.fullmatch(word)
-    if pair:
-        yield from _of_pair(place, pair[1], pair[2], pair.start(2))
-        return
+    joined = _JOINED.fullmatch(word)
     header = _HEADER.fullmatch(word)
-    if header and "://" not in word[: header.start(2) + 2]:
+    if pair and pair[1] in _SETS and (inner := _FLAG.fullmatch(pair[2])):
+        yield from _of_pair(place, inner[1], inner[2], pair.start(2) + inner.start(2), signal(inner[1]))
+    elif joined and runner and (inner := _FLAG.fullmatch(joined[1])):
+        yield from _of_pair(place, inner[1], inner[2], joined.start(1) + inner.start(2), signal(inner[1]))
+    elif pair:
+        yield from _of_option(place, pair[1], pair[2], pair.start(2), sure, runner)
+    elif header and "://" not in word[: header.start(2) + 2] and not names_a_pair(before):
         yield from _of_header(place, header[1], header[2], header.start(2))
-        return
-    if before.startswith("-") and "=" not in before and not word.startswith("-"):
-        yield from _of_pair(place, before, word, 0)
+        yield from _of_form(place, word)
+    elif before.startswith("-") and "=" not in before and not word.startswith("-"):
+        yield from _of_option(place, before, word, 0, sure, runner)
     else:
         yield from _of_text(place, word, 0)
+        yield from _of_form(place, word)
 
 
-def _of_pair(place: Place, name: str, value: str, offset: int) -> Iterator[Plaintext]:
+def _of_form(place: Place, word: str) -> Iterator[Plaintext]:
+    if is_nothing_but_random(word) or is_token(word):
+        yield Plaintext(place, 0, len(word), "form")
+
+
+def _of_option(
+    place: Place, option: str, value: str, offset: int, sure: frozenset[str], runner: bool
+) -> Iterator[Plaintext]:
+    found = _PAIR.fullmatch(value)
+    if found and names_a_pair(option) and not runner and _is_user_and_password(found):
+        yield Plaintext(place, offset + found.start(2), offset + found.end(2), "name")
+        return
+    yield from _of_pair(place, option, value, offset, "token" if option in sure else signal(option))
+
+
+def _of_pair(place: Place, name: str, value: str, offset: int, said: Signal) -> Iterator[Plaintext]:
+    scheme = _SCHEME.match(value)
+    if scheme and said and is_secret("token", value[scheme.end() :]):
+        begin = scheme.end()
+        yield Plaintext(place, offset + begin, offset + len(value), "name")
+        return
+    if _ACCOUNT.match(value) and not has_reference(value):
+        yield Plaintext(place, offset, offset + len(value), "service account")
+        return
     within = list(_of_text(place, value, offset, name))
     if within and "://" in value:
         yield from within  # The rest of an address says where it leads.
-    elif names_a_secret(name) and not _is_plain(name, value):
-        yield from _literal(place, value, offset)
+    elif (is_secret(said, value) or _is_pair(name, value)) and not has_reference(value):
+        yield Plaintext(place, offset, offset + len(value), "name")
+    elif not within and not is_about(name) and (is_token(value) or _is_long(value)):
+        yield Plaintext(place, offset, offset + len(value), "form")
     else:
         yield from within
 
 
-def _is_plain(name: str, value: str) -> bool:
-    words = {word.lower() for word in _WORDS.split(name)}
-    return not value.strip() or (bool(_PLAIN.fullmatch(value)) and not any(map(_SURELY.fullmatch, words)))
+def _is_long(value: str) -> bool:
+    return len(value) >= _LONG and is_of_both_cases(value)
+
+
+def _is_pair(name: str, value: str) -> bool:
+    """Whether it is `USER:PASSWORD`, as a variable for basic authentication has it."""
+    found = _PAIR.fullmatch(value)
+    return found is not None and names_a_pair(name) and bool(signal(name)) and _is_user_and_password(found)
+
+
+def _is_user_and_password(pair: re.Match[str]) -> bool:
+    return pair[1] != pair[2] and is_literal(pair[2]) and not pair[2].isdigit()
 
 
 def _of_header(place: Place, name: str, value: str, offset: int) -> Iterator[Plaintext]:
-    if names_a_secret(name):
-        scheme = _SCHEME.match(value)
-        begin = scheme.end() if scheme else 0
-        yield from _literal(place, value[begin:], offset + begin)
+    scheme = _SCHEME.match(value)
+    begin = scheme.end() if scheme else 0
+    said = "token" if scheme and signal(name) else signal(name)
+    alone = is_of_both_cases(value[begin:]) and not is_about(name)
+    if (alone or is_secret(said, value[begin:])) and not has_reference(value):
+        yield Plaintext(place, offset + begin, offset + len(value), "name")
     else:
         yield from _of_text(place, value, offset, name)
 
 
-def _literal(place: Place, value: str, offset: int) -> Iterator[Plaintext]:
-    """The whole of `value`, if it is not a reference of the client."""
-    if _REFERENCE.sub("", value).strip():
-        bare = _REFERENCE.split(value)
-        if len(bare) == 1:
-            yield Plaintext(place, offset, offset + len(value), "name")
-            return
-        yield from _of_text(place, value, offset)
-
-
-def _of_text(place: Place, text: str, offset: int, name: str = "") -> Iterator[Plaintext]:
-    """Secrets that their form betrays, and those of addresses."""
-    found = [*_tokens(place, text, offset, name)]
-    for url in _URL.finditer(text):
-        for parameter in _PARAMETER.finditer(text, url.start(), url.end()):
-            if names_a_secret(parameter[1]) and not _REFERENCE.search(parameter[2]):
-                start, end = parameter.span(2)
-                found.append(Plaintext(place, offset + start, offset + end, "url"))
-    yield from found
+def _of_text(
+    place: Place, text: str, offset: int, name: str = "", *, serves: bool = False
+) -> Iterator[Plaintext]:
+    """Secrets that their form betrays, those of addresses, and settings that `text` is made of."""
+    yield from _tokens(place, text, offset, name)
+    for start, end in secrets_of_addresses(text, name, serves=serves):
+        yield Plaintext(place, offset + start, offset + end, "url")
     yield from _inner(place, text, offset)
 
 
 def _inner(place: Place, text: str, offset: int) -> Iterator[Plaintext]:
-    """Settings in `text` whose name surely says that they are secret."""
     for pattern in _INNER:
         for one in pattern.finditer(text):
-            words = [word.lower() for word in _WORDS.split(one[1])]
-            joined = "".join(words)
-            sure = any(map(_INNERLY.fullmatch, [*words, joined])) and not _NAMED.fullmatch(words[-1])
-            if sure and not _PLAIN.fullmatch(one[3]) and not _REFERENCE.search(one[3]):
-                start, end = one.span(3)
+            start, end = one.span(3)
+            if names_a_pair(one[1]) and one[1].startswith("-") and (pair := _PAIR.fullmatch(one[3])):
+                if is_literal(pair[2]):
+                    yield Plaintext(place, offset + start + pair.start(2), offset + end, "name")
+            elif is_secret(signal(one[1]), one[3]) and not has_reference(one[3]):
                 yield Plaintext(place, offset + start, offset + end, "name")
-
-
-def _segments(place: Place, url: str) -> Iterator[Plaintext]:
-    try:
-        path = urlsplit(url).path
-    except ValueError:
-        return
-    start = url.find(path) if len(path) > 1 else len(url)
-    for found in _SEGMENT.finditer(url, start):
-        if looks_random(found[0]):
-            yield Plaintext(place, found.start(), found.end(), "url")
-
-
-def looks_random(text: str) -> bool:
-    """Whether `text` has letters, digits and more than 3.5 bits a character (Shannon), as keys have."""
-    counts = Counter(text)
-    bits = -sum(count / len(text) * log2(count / len(text)) for count in counts.values())
-    mixed = any(c.isdigit() for c in text) and any(c.isalpha() for c in text)
-    return mixed and bits > 3.5
 
 
 def _tokens(place: Place, text: str, offset: int, name: str) -> Iterator[Plaintext]:
@@ -188,13 +216,15 @@ def _tokens(place: Place, text: str, offset: int, name: str) -> Iterator[Plainte
     before = f"{name}=".encode() if name else b""
     data = before + text.encode(errors="surrogatepass")
     for detector in DETECTORS:
+        if detector.kind == "url-password":
+            continue  # Addresses are read as a whole.
         for start, end in _spans(detector, data):
             if start >= len(before):
                 chars = data[len(before) : start].decode(errors="replace")
-                begin = offset + len(chars)
-                length = len(data[start:end].decode(errors="replace"))
-                if not _REFERENCE.fullmatch(text[begin - offset : begin - offset + length]):
-                    yield Plaintext(place, begin, begin + length, detector.kind)
+                value = data[start:end].decode(errors="replace")
+                if not is_reference(value) and not is_known_to_all(value):
+                    begin = offset + len(chars)
+                    yield Plaintext(place, begin, begin + len(value), detector.kind)
 
 
 def _spans(detector: Detector, data: bytes) -> Iterator[tuple[int, int]]:
@@ -208,9 +238,14 @@ def _spans(detector: Detector, data: bytes) -> Iterator[tuple[int, int]]:
 
 
 def _apart(found: list[Plaintext]) -> Iterator[Plaintext]:
+    """`found` in order, with those of one value that overlap as one."""
     last: Plaintext | None = None
-    order = sorted(found, key=lambda one: (tuple(map(str, one.place)), one.start, -one.end))
-    for one in order:
+    for one in sorted(found, key=lambda one: (tuple(map(str, one.place)), one.start, -one.end)):
         if last is None or last.place != one.place or one.start >= last.end:
+            if last is not None:
+                yield last
             last = one
-            yield one
+        elif one.end > last.end:
+            last = Plaintext(last.place, last.start, one.end, last.why)
+    if last is not None:
+        yield last

@@ -27,6 +27,12 @@ class Program(Struct, frozen=True):
     variables: dict[str, str] = {}
     password: str = ""
 
+    @property
+    def takes(self) -> frozenset[str]:
+        """The options and variables that are known to take a secret."""
+        named = {*self.variables, *(name for option, name in self.variables.items() if option)}
+        return frozenset(one for one in (*named, self.password) if one)
+
 
 PROGRAMS: tuple[Program, ...] = (
     Program(("@modelcontextprotocol/server-filesystem", "mcp-server-filesystem"), "filesystem/careful.yaml"),

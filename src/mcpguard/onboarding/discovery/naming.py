@@ -1,0 +1,116 @@
+"""What the name of a variable, header, option or parameter says about its value.
+
+Law of this file: a name that ends with the word for a secret says that its value is one; where another word
+stands behind, as in `AUTH_MODE`, it says little, and the value has to look like one.
+"""
+
+import re
+from typing import Literal
+
+Signal = Literal["", "weak", "token", "password"]
+"""What a value needs to be a secret: with "password" that it is none that everyone knows, with "token" that
+it is no word or path besides, with "weak" that it looks random. "" is a name that says it is none."""
+
+_WORDS = re.compile(r"[^A-Za-z0-9]+|(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])")
+_PASSWORD = re.compile(
+    r".*(?:password|passwd|passphrase)|(?:ssh|db|user|root|admin|mail|smtp|ftp|sudo|my|app)?pass|pwd|pw|mnemonic"
+)
+_TOKEN = re.compile(
+    r".*(?:token|secret|apikey|credential)s?|(?:api|auth|access|secret|private)key|authorization|bearer|pat|sas|jwt|cookies?|creds|userpass"
+)
+_PLURALS = ("tokens", "secrets")
+_WEAK = frozenset([
+    "key", "keys", "auth", "authentication", "dsn", "session", "sig", "signature", "bot", "salt", "seed",
+    "otp", "login", "hook", "k", "t", "p",
+])  # fmt: skip
+_KEYS = frozenset([
+    "api", "secret", "private", "access", "encryption", "master", "signing", "auth", "service", "account",
+    "admin", "app", "application", "license", "licence", "subscription", "functions", "consumer", "server",
+    "deploy", "webhook", "shared", "jwt", "session", "cookie", "crypt", "decryption", "integration",
+    "bearer",
+])  # fmt: skip
+"""Words before `key` that make it one which opens something."""
+_COLUMNS = frozenset([
+    "sort", "primary", "partition", "foreign", "public", "publishable", "cache", "index", "unique",
+    "object", "group", "routing", "translation", "json", "yaml", "map", "project", "space", "team", "issue",
+    "hot", "shortcut", "file", "message", "event", "dedup", "idempotency", "feature", "column", "lookup",
+    "row", "hash", "range", "order", "sharding", "shard", "config", "registry", "metadata", "label",
+])  # fmt: skip
+"""Words before `key` that make it a name for something."""
+_PUBLIC = frozenset(("public", "publishable"))
+# The last word of a name: `..._KEY_ID` names a key and is not one.
+_ABOUT = frozenset([
+    "id", "ids", "name", "names", "file", "files", "path", "paths", "dir", "folder", "limit", "count",
+    "max", "min", "ttl", "timeout", "type", "url", "uri", "urls", "host", "port", "region", "mode",
+    "header", "headers", "field", "column", "prefix", "suffix", "env", "var", "variable", "arn",
+    "algorithm", "alg", "policy", "provider", "issuer", "audience", "domain", "scope", "scopes", "endpoint",
+    "server", "store", "storage", "backend", "manager", "method", "strategy", "expiry", "expiration",
+    "lifetime", "interval", "length", "size", "version", "format", "encoding", "budget", "enabled",
+    "disabled", "required", "symbol", "address", "fingerprint", "command", "cmd", "flow", "realm", "schema",
+    "location", "bucket", "table",
+])  # fmt: skip
+# Behind the word for the secret these say which one it is.
+_WHICH = frozenset([
+    "prod", "production", "dev", "development", "test", "testing", "staging", "stage", "local", "live",
+    "default", "main", "old", "new", "current", "primary", "secondary", "backup", "value", "b64", "base64",
+    "json", "raw", "text", "plain", "str", "string", "ro", "rw", "readonly",
+])  # fmt: skip
+_ASKS_FOR_A_PAIR = frozenset(
+    ["u", "user", "userpass", "basic", "auth", "credentials", "credential", "creds", "login"]
+)
+
+
+def words_of(name: str) -> list[str]:
+    """The words of a name, in lower case: `openaiApiKey` is three."""
+    return [word.lower() for word in _WORDS.split(name) if word]
+
+
+def signal(name: str) -> Signal:
+    """What `name` says. A name that has nothing to do with secrets says ""."""
+    words = _without_which(name)
+    if not words or words[-1] in _ABOUT or _PUBLIC & set(words):
+        return ""
+    if name == "--key":
+        return "token"
+    last, before = words[-1], "".join(words[-2:-1])
+    if last in ("key", "keys") and before:
+        return _of_key(last, before)
+    if _PASSWORD.fullmatch(last):
+        return "password"
+    if _TOKEN.fullmatch(last) and last not in _PLURALS:
+        return "token"
+    return "weak" if any(map(_is_of_secrets, words)) else ""
+
+
+def _of_key(last: str, before: str) -> Signal:
+    if before in _COLUMNS:
+        return ""
+    return "token" if before in _KEYS and last == "key" else "weak"
+
+
+def is_about(name: str) -> bool:
+    """Whether `name` is that of something about a secret or another thing, such as `..._ID`."""
+    words = _without_which(name)
+    return bool(words) and (words[-1] in _ABOUT or bool(_PUBLIC & set(words)))
+
+
+def _without_which(name: str) -> list[str]:
+    words = words_of(name)
+    while len(words) > 1 and (words[-1] in _WHICH or words[-1].isdigit()):
+        words.pop()
+    return words
+
+
+def _is_of_secrets(word: str) -> bool:
+    return word in _WEAK or word.endswith("auth") or bool(_PASSWORD.fullmatch(word) or _TOKEN.fullmatch(word))
+
+
+def names_a_secret(name: str) -> bool:
+    """Whether a value of this name can be a secret."""
+    return bool(signal(name))
+
+
+def names_a_pair(name: str) -> bool:
+    """Whether a value of this name can be `USER:PASSWORD`."""
+    words = words_of(name)
+    return bool(words) and words[-1] in _ASKS_FOR_A_PAIR

@@ -1,0 +1,187 @@
+"""What a value looks like: a reference, a sample that a person is to replace, a word, or random characters.
+
+Law of this file: no name is known here, so that the same value is read alike wherever it stands.
+"""
+
+import re
+
+from mcpguard.onboarding.discovery.naming import Signal
+
+_REFERENCE = re.compile(
+    r"\$?\{\{[^}]{0,200}\}\}|\$\{[^}]{0,200}\}|\$\(?[A-Za-z_][A-Za-z0-9_]{0,200}\)?|%[A-Za-z_]\w{0,200}%"
+)
+_FILLED = re.compile(r"\$\{|\{\{|\$\(|%[A-Z_]{3,}%")
+_ELSEWHERE = ("op://", "pass:", "vault:", "keyring:", "ref+", "file:", "env:", "arn:", "`")
+_SAMPLE = re.compile(
+    r"""(?ix)
+    ^<[A-Za-z] | <[^<>]{1,100}> | ^\[.*\]$ | \*{3,} | \.{3} | \u2026 | x{4,}
+    | (?:^|[-_.])x{3}(?:$|[-_.])
+    | (?:^|[^a-z])(?:your|example|placeholder|redacted|dummy|sample|fixme|todo|tbd|foobar)(?:s?[^a-z]|$)
+    | ^(?:change|replace|insert|enter|paste|put|add|fill|set|use|get)[-_\s]?(?:me|it|this|your|my|with|the|
+      here|in|a|key|token|secret|password|api)(?:[^a-z]|$) | [-_\s]here$
+    | ^(?:none|null|nil|undefined|n/?a|fake|not?[-_\s]?(?:needed|set|used|required|key|auth|token|password))$
+    """
+)
+_KNOWN_TO_ALL = frozenset([
+    "password", "passwd", "pass", "pw", "secret", "admin", "administrator", "root", "postgres",
+    "postgresql", "mysql", "mariadb", "mongo", "mongodb", "redis", "guest", "guests", "user", "username",
+    "minioadmin", "minio", "rabbitmq", "neo4j", "elastic", "elasticsearch", "oracle", "tiger", "sa", "test",
+    "testing", "changeme", "letmein", "welcome", "default", "anonymous", "anon", "ollama", "lm-studio",
+    "lmstudio", "local", "localhost", "empty", "prompt", "ask", "optional", "required", "strict",
+    "disabled", "enabled", "none", "token", "key", "apikey", "api_key", "api-key", "string", "hunter2",
+    "docker", "vagrant", "airflow", "grafana", "jenkins", "toor", "unused", "ignored", "nothing", "na",
+    "blank", "public", "private",
+])  # fmt: skip
+"""Passwords that come with a program or stand for none: held, these words would vanish from every result."""
+_MODES = frozenset([
+    "oauth", "oauth2", "bearer", "basic", "jwt", "digest", "auto", "github", "google", "keychain",
+    "keyring", "vault", "env", "environment", "memory", "file", "cookie", "session", "header", "query",
+    "pkce", "device", "saml", "oidc", "sso", "iam", "adc", "default", "any", "all", "true", "false", "yes",
+    "no", "on", "off", "classic", "fine-grained",
+])  # fmt: skip
+_PATH = re.compile(r"(?:~|\.{1,2})?/\S*|[A-Za-z]:\\.*|\.{1,2}", re.DOTALL)
+_NUMBER = re.compile(r"[0-9]{1,9}|[0-9.,]{1,12}[a-zA-Z%]{0,3}")
+_VARIABLE = re.compile(r"[A-Z][A-Z]*(?:_[A-Z]+)+")
+_UUID = re.compile(r"(?i)[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}")
+_ACCOUNT_OF_A_CHAIN = re.compile(r"0x[0-9a-fA-F]{40}")
+_DATED = re.compile(r"[0-9]{4}-?[0-9]{2}-?[0-9]{2}(?:T[0-9:.]+Z?)?")
+_SAME = re.compile(r"[A-Z]?[a-z]+|[A-Z]+|[0-9]+")
+_CONSONANTS = re.compile(r"(?i)[bcdfghjklmnpqrstvwxz]{6,}")
+
+_LEAST = 5
+"""Characters of a token. A password can be shorter, since a person thought of it."""
+_BOT = re.compile(r"[0-9]{8,12}:AA[A-Za-z0-9_-]{30,40}")
+_KEY_OF_A_PERSON = re.compile(r"nsec1[a-z0-9]{58}|AGE-SECRET-KEY-1[A-Z0-9]{58}")
+_PREFIXED = re.compile(r"((?:[A-Za-z0-9]{1,10}[-_]){1,3})([A-Za-z0-9_-]{16,200})")
+_NAMES_A_THING = re.compile(
+    r"(?:org|proj|prj|srv|pub|public|acct|cus|price|prod|usr|user|team|ws|wksp|app|req|msg|thread|asst|run|file|pk|evt|sub|in|txn|conv|"
+    r"chat|ds|db|env|ses|snap|vol|subnet|vpc|sg|ami|i|eni|key|tbl|rec|fld|sha1|sha256|sha512|md5|v\d+)[-_].*"
+)
+
+
+def is_reference(value: str) -> bool:
+    """Whether `value` says where a value is, and holds none."""
+    return value.startswith(_ELSEWHERE) or not _REFERENCE.sub("", value).strip()
+
+
+def has_reference(value: str) -> bool:
+    """Whether a part of `value` is filled in from elsewhere."""
+    return bool(_FILLED.search(value))
+
+
+def is_known_to_all(value: str) -> bool:
+    """Whether `value` is a sample that is to be replaced, or a password that a program comes with."""
+    return value.lower() in _KNOWN_TO_ALL or bool(_SAMPLE.search(value[:400])) or len(set(value)) < 2
+
+
+def is_literal(value: str) -> bool:
+    """Whether `value` is one itself: no reference, sample, path or password that everyone knows."""
+    text = value.strip()
+    return bool(text) and not (is_reference(text) or is_known_to_all(text) or _is_path(text))
+
+
+def is_secret(said: Signal, value: str) -> bool:
+    """Whether `value` is a secret under a name that says `said`."""
+    if not said or not is_literal(value):
+        return False
+    if said == "password":
+        return not _is_url(value)
+    if said == "weak":
+        return looks_random(value)
+    text = value.strip()
+    return len(text) >= _LEAST and not (
+        text.lower() in _MODES or _NUMBER.fullmatch(text) or _VARIABLE.fullmatch(text) or is_address(text)
+    )
+
+
+def is_address(value: str) -> bool:
+    """Whether `value` is a URL or a mail address; a secret can be a part of the former."""
+    return _is_url(value) or bool(re.fullmatch(r"[\w.+-]{1,64}@[\w-]{1,64}\.[\w.]{1,190}", value))
+
+
+def _is_url(value: str) -> bool:
+    return bool(re.match(r"[A-Za-z][A-Za-z0-9+.-]{0,31}://|jdbc:", value))
+
+
+def _is_path(value: str) -> bool:
+    """Whether it is written as a path; a key in base64 can begin with a slash too."""
+    return bool(_PATH.fullmatch(value)) and not any(
+        len(run) >= 16 and _is_random(run) for run in re.findall(r"[A-Za-z0-9]+", value[:400])
+    )
+
+
+def is_uuid(value: str) -> bool:
+    """Whether `value` is a UUID: the key of some services, and the name of a thing at most."""
+    return bool(_UUID.fullmatch(value))
+
+
+def looks_random(text: str) -> bool:
+    """Whether `text` changes between letters, digits and cases as often as random characters do."""
+    text = text.strip()
+    if _UUID.fullmatch(text):
+        return True
+    if _ACCOUNT_OF_A_CHAIN.fullmatch(text):
+        return False
+    if not 8 <= len(text) <= 20_000 or "://" in text or text.startswith("/") or re.search(r"\s\S*\s", text):
+        return False
+    bare = _DATED.sub("", text)
+    runs = re.findall(r"[A-Za-z0-9]+", bare)
+    return any(map(_is_random, runs)) or (_is_random("".join(runs)) and _spread(runs))
+
+
+def _spread(runs: list[str]) -> bool:
+    """Whether the pieces between the signs are random too: a name has words among them."""
+    return sum(len(run) for run in runs if _is_word(run)) * 3 < sum(map(len, runs))
+
+
+def _is_word(run: str) -> bool:
+    return len(run) > 2 and bool(re.fullmatch(r"[A-Z]?[a-z]+[0-9]{0,4}|[0-9]+|[A-Z]+", run))
+
+
+def _is_random(run: str) -> bool:
+    """A run of letters and digits: random ones change their kind every two or three characters."""
+    run = run[:200]
+    if len(run) < 8 or len(set(run)) < 6:
+        return False
+    long = len(run) >= 16
+    if long and _CONSONANTS.search(run):
+        return True
+    if any(map(str.isdigit, run)) + any(map(str.islower, run)) + any(map(str.isupper, run)) < 2:
+        return False
+    pieces = len(_SAME.findall(run))
+    return len(run) / pieces < (3.6 if long else 2.7) and pieces >= 4
+
+
+def is_token(text: str) -> bool:
+    """Whether the whole of `text` is written as issuers write tokens: a prefix, and random characters."""
+    if _BOT.fullmatch(text) or _KEY_OF_A_PERSON.fullmatch(text):
+        return True
+    found = _PREFIXED.fullmatch(text)
+    return (
+        found is not None
+        and not _NAMES_A_THING.match(text)
+        and not _UUID.search(text)
+        and all((looks_random(found[2]), not is_known_to_all(text), sum(map(str.isdigit, found[2])) > 1))
+    )
+
+
+def names_a_thing(text: str) -> bool:
+    """Whether `text` begins as the identifiers of some services do."""
+    return bool(_NAMES_A_THING.match(text))
+
+
+def is_of_both_cases(text: str) -> bool:
+    """Whether `text` is 20 random characters of both cases with digits, or more: digests and the numbers of
+    requests are not written so."""
+    mixed = any(map(str.isupper, text)) and any(map(str.islower, text)) and any(map(str.isdigit, text))
+    return bool(re.fullmatch(r"[A-Za-z0-9_-]{20,}={0,2}", text)) and mixed and looks_random(text)
+
+
+def is_nothing_but_random(text: str) -> bool:
+    """Whether `text` is 20 random characters of both cases with digits, or 32 hexadecimal digits, or more."""
+    if re.fullmatch(r"[0-9a-f]{32,}|[0-9A-F]{32,}", text):
+        return len(set(text)) > 6
+    pieces = text.split(":")
+    if len(pieces) == 2:
+        return all(is_uuid(one) or is_nothing_but_random(one) for one in pieces)
+    return is_of_both_cases(text)
