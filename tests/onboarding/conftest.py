@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from mcpguard.cli import first_look
 from tests.onboarding.corpus import Person
 
 PROGRAMS = ("npx", "uvx", "node", "docker", "postgres-mcp", "pg-tools")
@@ -32,4 +33,6 @@ def person(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Person:
     monkeypatch.chdir(person.project)
     # What would outlive a lost machine is not what these tests see, and it takes most of their time.
     monkeypatch.setattr(os, "fsync", lambda descriptor: None)
+    # The programs of these tests are no servers; test_first_look.py starts real ones.
+    monkeypatch.setattr(first_look, "first_look", lambda plan: [])
     return person

@@ -13,9 +13,10 @@ from mcpguard.onboarding.conversion import Converted, convert, corrected
 from mcpguard.onboarding.discovery.clients import CLIENTS
 from mcpguard.onboarding.discovery.entry import Entry
 from mcpguard.onboarding.discovery.plaintext import secrets_of
-from mcpguard.onboarding.discovery.programs import policy_for
 from mcpguard.onboarding.discovery.reading import ClientFile, Places, read_entry
 from mcpguard.onboarding.discovery.references import Stays
+from mcpguard.onboarding.filling import Machine, values_for
+from mcpguard.onboarding.policies import pack_of, policy_for
 
 V = "s3cr3t-vAlue-0001"
 PLACES = Places(Path("/home/u"), Path("/home/u/.config"), Path("/srv/p"))
@@ -177,8 +178,8 @@ def test_notes_say_what_a_person_has_to_know() -> None:
     assert (
         "B from the environment" in converted("cursor", {"command": "sh", "env": {"B": "${env:B}"}}).notes[0]
     )
-    said = converted("gemini", {"command": "sh", "excludeTools": ["rm"]}).notes[0]
-    assert said == "had excludeTools, which is not imported: express it in the policy"
+    said = converted("gemini", {"command": "sh", "excludeTools": "rm"}).notes[0]
+    assert said == "had excludeTools in an unknown form: express it in the policy"
     said = converted("codex", {"command": "sh", "env_vars": ["A"], "auth": {"k": "v"}, "timeout": 0}).notes[0]
     assert said == "had auth, which mcpguard does not know and ignores"
     assert "has no credential here" in converted("cursor", {"url": "https://h.example/mcp"}).notes[0]
@@ -191,16 +192,19 @@ def test_a_place_that_is_not_there_is_no_secret() -> None:
             corrected(entry, {place}, set())
 
 
+NOWHERE = Machine((), (), Path("/nowhere"))
+
+
 @pytest.mark.parametrize(
     ("data", "said", "params"),
     [
         ({"command": "npx", "args": ["-y", "@modelcontextprotocol/server-filesystem@2026.1", "/a", "/b c"]}, "the pack filesystem, careful", {"folders": ["/a", "/b c"]}),
-        ({"command": "mcp-server-filesystem", "args": ["x", "/a$b"]}, "the pack filesystem, careful: set folders", {}),
+        ({"command": "mcp-server-filesystem", "args": ["x", "/a$b"]}, "the pack filesystem, careful", {}),
         ({"command": "uvx", "args": ["mcp-server-git", "--repository", "/r"]}, "the pack git, careful", {"repositories": ["/r"]}),
-        ({"command": "uvx", "args": ["mcp-server-git"]}, "the pack git, careful: set repositories", {}),
-        ({"command": "docker", "args": ["run", "ghcr.io/github/github-mcp-server:v1"]}, "the pack github, careful: set owners", {}),
-        ({"url": "https://api.githubcopilot.com/mcp/"}, "the pack github, careful: set owners", {}),
-        ({"command": "mcp-server-sqlite"}, "the pack sqlite, careful: set tables", {}),
+        ({"command": "uvx", "args": ["mcp-server-git"]}, "the pack git, careful", {"repositories": []}),
+        ({"command": "docker", "args": ["run", "ghcr.io/github/github-mcp-server:v1"]}, "the pack github, careful", {"owners": []}),
+        ({"url": "https://api.githubcopilot.com/mcp/"}, "the pack github, careful", {"owners": []}),
+        ({"command": "mcp-server-sqlite"}, "the pack sqlite, careful", {"tables": []}),
         ({"command": "npx", "args": ["@modelcontextprotocol/server-memory"]}, "the pack memory, careful", {}),
         ({"command": "uvx", "args": ["mcp-server-time"]}, "the policy time", {}),
         ({"command": "other"}, "only tools that declare themselves read-only", {}),
@@ -210,7 +214,8 @@ def test_a_place_that_is_not_there_is_no_secret() -> None:
 def test_a_server_gets_the_policy_of_its_pack(
     data: dict[str, Any], said: str, params: dict[str, list[str]]
 ) -> None:
-    chosen = policy_for("mine", entry_of("cursor", data))
+    entry = entry_of("cursor", data)
+    chosen = policy_for("mine", entry, values_for(pack_of(entry).partition("/")[0], entry, None, NOWHERE))
     assert chosen.said.startswith(said)
     assert chosen.params == params
     assert "server: mine\n" in chosen.text
@@ -219,12 +224,12 @@ def test_a_server_gets_the_policy_of_its_pack(
 
 
 def test_the_policy_of_an_unknown_server_is_about_that_server_alone() -> None:
-    text = policy_for("mine", entry_of("cursor", {"command": "other"})).text
+    text = policy_for("mine", entry_of("cursor", {"command": "other"}), {}).text
     assert text.count("    effect: ") == text.count("    server: mine\n") > 1
 
 
 def test_without_the_packs_reading_is_all(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("mcpguard.onboarding.discovery.programs.shipped", lambda name: None)
-    assert policy_for("mine", entry_of("cursor", {"command": "mcp-server-git"})).said.startswith(
+    monkeypatch.setattr("mcpguard.adapters.system.shipped.shipped", lambda name: None)
+    assert policy_for("mine", entry_of("cursor", {"command": "mcp-server-git"}), {}).said.startswith(
         "only tools that declare themselves read-only"
     )

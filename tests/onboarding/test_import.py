@@ -159,7 +159,7 @@ def test_nothing_is_done_unless_somebody_agrees(
     monkeypatch.setattr(sys, "stdin", io.StringIO(""))
     assert main(["import"]) == 2
     assert "confirm with --yes" in capsys.readouterr().out
-    for answer, code in (("n", 2), ("", 2), ("y", 0)):
+    for answer, code in (("", 2), ("\nn", 2), ("\n", 2), ("acme\ny", 0)):
         terminal = io.StringIO(f"{answer}\n")
         monkeypatch.setattr(terminal, "isatty", lambda: True)
         monkeypatch.setattr(sys, "stdin", terminal)
@@ -180,15 +180,22 @@ def test_only_what_is_asked_for_moves(person: Person) -> None:
 
 
 @pytest.mark.usefixtures("backend")
-def test_where_the_policies_are_is_told_with_what_has_to_be_set_in_them(
+def test_the_last_three_lines_say_what_is_guarded_what_stays_and_how_to_go_back(
     person: Person, capsys: Capture
 ) -> None:
-    person.has(GITHUB)
-    assert main(["import", "--yes", "--server", "github"]) == 0
-    folder = config().parent / "policies"
-    said = capsys.readouterr().out
-    assert f"The policies are in {folder};" in said
-    assert f"In {config()} set owners of policies/github.yaml under `policies`: until then" in said
+    person.has(CASES[4])
+    assert main(["import", "--yes"]) == 1
+    guarded, stays, undo = capsys.readouterr().out.splitlines()[-3:]
+    assert guarded.startswith("guarded  ")
+    assert guarded.endswith("; restart VS Code")
+    assert stays.startswith("stays    perplexity asks for a value when it starts")
+    assert undo.startswith("undo     `mcpguard undo` restores every file")
+    person.path(CASES[4]).write_text('{"servers": {"notes": {"command": "node"}}}')
+    assert main(["import", "--yes"]) == 0
+    assert capsys.readouterr().out.splitlines()[-2:] == [
+        "stays    nothing",
+        "undo     `mcpguard undo` restores every file",
+    ]
 
 
 def test_a_person_says_what_is_a_secret_and_what_is_none(
@@ -536,3 +543,30 @@ def test_what_is_shown_cannot_steer_a_terminal(person: Person, capsys: Capture) 
     said = capsys.readouterr().out
     assert "\\x9b2J" in said
     assert all(char.isprintable() or char == "\n" for char in said)
+
+
+@pytest.mark.parametrize("mark", [".git", ".hg", ".jj"])
+def test_no_file_with_a_secret_comes_into_a_repository(mark: str, person: Person, capsys: Capture) -> None:
+    path = person.has(GITHUB)
+    before = path.read_bytes()
+    (person.project / mark).mkdir()
+    own = person.project / "guard" / "mcpguard.yaml"
+    assert main(["import", "--yes", "--to", "file", "--config", str(own)]) == 0
+    folder = config().parent / "secrets"
+    assert (
+        f"note: the secrets are in {folder}, since {own.parent} is in a repository" in capsys.readouterr().out
+    )
+    assert with_a_secret(tree(person.project), planted(GITHUB)) == []
+    assert main(["check", "--config", str(own)]) == 0
+    assert main(["undo"]) == 0
+    assert (path.read_bytes(), folder.exists()) == (before, False)
+
+
+def test_where_every_place_is_in_a_repository_nothing_is_written(person: Person, capsys: Capture) -> None:
+    person.has(GITHUB)
+    (person.home / ".git").mkdir()
+    before = tree(*person)
+    assert main(["import", "--yes", "--to", "file"]) == 2
+    assert "use the keychain, or set XDG_STATE_HOME to a folder outside of it" in capsys.readouterr().err
+    assert {path: data for path, data in tree(*person).items() if path.name != "lock"} == before
+    assert main(["import", "--yes"]) != 70

@@ -71,8 +71,9 @@ _POLICY: dict[str, Json] = {
 }
 
 
-def survey(config: Config, names: list[str]) -> tuple[Snapshot, dict[str, str]]:
-    """What the servers `names` of `config` offer, and a sentence for each that could not be listed.
+def survey(config: Config, names: list[str], most: float = 0.0) -> tuple[Snapshot, dict[str, str]]:
+    """What the servers `names` of `config` offer, and a sentence for each that could not be listed. Each may
+    take `most` seconds; 0: as long as its configuration says.
 
     Starts them, each under a `mcpguard run` with their credentials; afterwards none is alive. What those
     report goes to standard error. Raises ConfigError where the file is not what it was when it was loaded.
@@ -84,7 +85,7 @@ def survey(config: Config, names: list[str]) -> tuple[Snapshot, dict[str, str]]:
     failed: dict[str, str] = {}
 
     async def ask(folder: Path, name: str, places: anyio.CapacityLimiter) -> None:
-        seconds = config.servers[name].start_timeout_seconds + LIST_SECONDS
+        seconds = most or config.servers[name].start_timeout_seconds + LIST_SECONDS
         try:
             async with places:
                 offers[name] = await _offer(folder, name, entries[name], seconds)

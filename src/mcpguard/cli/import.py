@@ -9,6 +9,8 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from msgspec import structs
+
 from mcpguard.adapters.system.terminal import plain, style
 from mcpguard.cli.parser import add_config
 
@@ -21,10 +23,13 @@ EXAMPLES = (
     "mcpguard import --dry-run                          (shows what it would do, changes nothing)",
     "mcpguard import",
     "mcpguard import --client cursor --server github --yes",
+    "mcpguard import --set github.owners=acme,octocat",
     "mcpguard import --secret github.env.GITHUB_USER --not-secret notes.env.NOTES_KEY",
 )
 
 _PLACE = re.compile(r"(.+)\.(?:(env|headers)\.([^.]+)|(args)\.([0-9]+)|(url))")
+_PARAM = re.compile(r"([a-z0-9_-]+)\.([A-Za-z_][A-Za-z0-9_]*)=(.+)")
+_SHOWN = 8
 _WEAKER = "every program that runs as you can read them; a keychain asks first, or can be locked"
 
 
@@ -51,6 +56,24 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="where to store secrets; `file`: in files of mode 0600 next to the configuration, which is "
         "weaker",
     )
+    parser.add_argument(
+        "--set",
+        action="append",
+        default=[],
+        metavar="SERVER.PARAM=VALUE",
+        help="a value for the policy of a server, such as github.owners=acme; several are separated by "
+        "commas. Also for a server that is guarded already",
+    )
+    parser.add_argument(
+        "--no-start",
+        action="store_true",
+        help="do not start the servers afterwards to see whether each client has its tools",
+    )
+    _add_secrets(parser)
+    add_config(parser)
+
+
+def _add_secrets(parser: argparse.ArgumentParser) -> None:
     for option, what in (("--secret", "is a secret"), ("--not-secret", "is not a secret")):
         parser.add_argument(
             option,
@@ -59,7 +82,6 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
             metavar="SERVER.env.NAME",
             help=f"this value {what} (also SERVER.headers.NAME, SERVER.args.0, SERVER.url)",
         )
-    add_config(parser)
 
 
 def execute(args: argparse.Namespace) -> int:
@@ -79,38 +101,52 @@ def execute(args: argparse.Namespace) -> int:
 
 def _import(args: argparse.Namespace, journal: Any) -> int:
     from mcpguard.config.loading import find_config
-    from mcpguard.onboarding.discovery.reading import existing, here
-    from mcpguard.onboarding.installing import launcher
     from mcpguard.onboarding.masking import shown
     from mcpguard.onboarding.moves import carry_out, writings
-    from mcpguard.onboarding.plan import make_plan, tolerant
-    from mcpguard.onboarding.vault import vault_of
+    from mcpguard.onboarding.vault import secrets_folder, vault_of
 
     config = find_config(args.config, os.environ).absolute()
-    places = here(os.environ, Path.cwd())
-    every = list(existing(places))
-    founds = [one for one in every if not args.client or one.client.name in args.client]
-    if args.yes and not args.project:
-        founds = _of_the_user(founds)
-    folder = config.parent / "secrets"
+    folder = secrets_folder(config) if args.to == "file" else config.parent / "secrets"
     vault = vault_of(args.to, folder)
-    wishes = _wishes(args, launcher(config))
-    stored = tolerant(vault.get) if args.dry_run else vault.get
-    if not args.dry_run and any(not entry.guarded for found in founds for entry in found.entries):
-        _ready(vault)
-    plan = make_plan(founds, wishes, places, config, os.environ, stored, vault.reference, every)
+    plan, founds = _planned(args, config, vault)
     lines = shown(plan, founds) or "there is nothing to import"
     print("\n".join(map(plain, lines.split("\n"))))
     _tell(plan, vault)
     code = 1 if plan.left or plan.broken else 0
-    if not plan.clients or args.dry_run:
+    if not plan.changes or args.dry_run:
         return code
     if not (args.yes or _agreed()):
         print("nothing was done" if sys.stdin.isatty() else "nothing was done: confirm with --yes")
         return 2
     carry_out(journal, vault, folder, plan.secrets, writings(plan))
-    _after(plan)
+    if plan.clients:
+        _after(plan, folder, vault, look=not args.no_start)
     return code
+
+
+def _planned(args: argparse.Namespace, config: Path, vault: Vault) -> tuple[Plan, list[ClientFile]]:
+    """The plan, and the files that it is about."""
+    from mcpguard.onboarding.discovery.reading import existing, here
+    from mcpguard.onboarding.installing import launcher
+    from mcpguard.onboarding.plan import make_plan, tolerant
+
+    places = here(os.environ, Path.cwd())
+    every = list(existing(places))
+    founds = [one for one in every if not args.client or one.client.name in args.client]
+    if args.yes and not args.project:
+        founds = _of_the_user(founds)
+    wishes = _wishes(args, launcher(config))
+    stored = tolerant(vault.get) if args.dry_run else vault.get
+    if not args.dry_run and any(not entry.guarded for found in founds for entry in found.entries):
+        _ready(vault)
+
+    def planned(wishes: Wishes) -> Plan:
+        return make_plan(founds, wishes, places, config, os.environ, stored, vault.reference, every)
+
+    plan = planned(wishes)
+    if sys.stdin.isatty() and not (args.yes or args.dry_run) and (answers := _asked(plan)):
+        plan = planned(structs.replace(wishes, params=(*wishes.params, *answers)))
+    return plan, founds
 
 
 def _of_the_user(founds: list[ClientFile]) -> list[ClientFile]:
@@ -142,7 +178,18 @@ def _wishes(args: argparse.Namespace, launcher: dict[str, Any]) -> Wishes:
         servers=frozenset(args.server),
         secret=tuple(map(_place, args.secret)),
         plain=tuple(map(_place, args.not_secret)),
+        params=tuple(map(_param, args.set)),
     )
+
+
+def _param(text: str) -> tuple[tuple[str, str], list[str]]:
+    from mcpguard.onboarding.disk import MoveError
+
+    found = _PARAM.fullmatch(text)
+    values = [one.strip() for one in found[3].split(",") if one.strip()] if found else []
+    if not found or not values:
+        raise MoveError("write a value as SERVER.PARAM=VALUE, such as github.owners=acme,octocat")
+    return (found[1], found[2]), values
 
 
 def _place(text: str) -> tuple[str, tuple[str | int, ...]]:
@@ -170,12 +217,22 @@ def _tell_servers(plan: Plan) -> None:
     for server in plan.servers:
         policy = f": {server.policy}" if server.policy else ": is already in the configuration"
         print(f"{style('guarded', 'green')}  {plain(server.name)}{policy}")
+        for name, values in server.params.items():
+            if values:
+                print(f"  {plain(name)}: {plain(_short(values))}")
         for note in server.notes:
             print(f"  note: {plain(note)}")
     for said in plan.split:
         print(f"note: {plain(said)}")
     for _, entry, why in plan.left:
         print(f"{style('stays', 'yellow')}    {plain(entry.name)} {plain(why)}")
+    for (name, param), values in plan.set.items():
+        print(f"set      {plain(name)}.{plain(param)}: {', '.join(map(plain, values))}")
+
+
+def _short(values: list[str]) -> str:
+    more = len(values) - _SHOWN
+    return ", ".join(values[:_SHOWN]) + (f" and {more} more" if more > 0 else "")
 
 
 def _tell_files(plan: Plan) -> None:
@@ -198,17 +255,54 @@ def _tell_files(plan: Plan) -> None:
 
 
 def _agreed() -> bool:
-    return sys.stdin.isatty() and input("proceed? [y/N] ").strip().lower() in ("y", "yes")
+    return sys.stdin.isatty() and _line("proceed? [y/N] ").strip().lower() in ("y", "yes")
 
 
-def _after(plan: Plan) -> None:
-    print(f"done: restart {', '.join(sorted({one.found.client.title for one in plan.clients}))}.")
-    if plan.policies:
-        folder = plain(str(next(iter(plan.policies)).parent))
-        print(f"The policies are in {folder}; changes in them take effect at once.")
-    for path, names in plan.unset.items():
-        said = f"set {', '.join(names)} of policies/{path.name} under `policies`"
-        print(f"In {plain(str(plan.config))} {said}: until then, whatever depends on it is refused.")
-    print("`mcpguard check` checks the configuration; `mcpguard undo` reverts everything.")
-    if plan.secrets:
-        print("The secrets were stored in files: rotate those that others may have seen.")
+def _line(question: str) -> str:
+    try:
+        return input(question)
+    except EOFError:
+        return ""
+
+
+def _asked(plan: Plan) -> list[tuple[tuple[str, str], list[str]]]:
+    """What the person answers for params for which this machine says nothing."""
+    answers = []
+    for server in plan.servers:
+        for name, about in server.unset.items():
+            print(f"{plain(server.name)}: {plain(name)} of its policy: {plain(about)}")
+            said = _line("separated by commas, or empty for none: ")
+            values = [one.strip() for one in said.split(",") if one.strip()]
+            if values:
+                answers.append(((server.name, name), values))
+    return answers
+
+
+def _after(plan: Plan, folder: Path, vault: Vault, *, look: bool) -> None:
+    """The last lines: what is seen now, then what is guarded, what stays, and how to go back."""
+    beside = plain(str(plan.config.parent))
+    if vault.kind == "file" and plan.secrets and folder.parent != plan.config.parent:
+        print(f"note: the secrets are in {plain(str(folder))}, since {beside} is in a repository")
+    if look:
+        _look(plan)
+    for server in plan.servers:
+        for param in server.unset:
+            option = f"{plain(server.name)}.{plain(param)}"
+            said = f"what needs {plain(param)} is refused until `mcpguard import --set {option}=VALUE`"
+            print(f"{style('to do', 'yellow')}    {plain(server.name)}: {said}")
+    titles = sorted({one.found.client.title for one in plan.clients})
+    names = ", ".join(plain(one.name) for one in plan.servers)
+    print(f"{style('guarded', 'green')}  {len(plan.servers)} server(s): {names}; restart {', '.join(titles)}")
+    stays = "; ".join(f"{plain(entry.name)} {plain(why)}" for _, entry, why in plan.left)
+    print(f"{style('stays', 'yellow' if stays else 'green')}    {stays or 'nothing'}")
+    rotate = "; replace the secrets that others may have seen" if plan.secrets else ""
+    print(f"{style('undo', 'bold')}     `mcpguard undo` restores every file{rotate}")
+
+
+def _look(plan: Plan) -> None:
+    from mcpguard.cli import first_look
+
+    print(f"starting the servers once, for up to {first_look.SECONDS:g} seconds, to see what clients see …")
+    sys.stdout.flush()
+    for line in first_look.first_look(plan):
+        print(plain(line))

@@ -44,10 +44,10 @@ def execute(args: argparse.Namespace) -> int:
     from mcpguard.onboarding.installing import install
     from mcpguard.onboarding.journal import MoveJournal, default_folder
     from mcpguard.onboarding.moves import recover
-    from mcpguard.onboarding.vault import vault_of
+    from mcpguard.onboarding.vault import secrets_folder, vault_of
 
     config = configured(args.config)
-    folder = config.path.parent / "secrets"
+    folder = secrets_folder(config.path) if args.to == "file" else config.path.parent / "secrets"
     journal = MoveJournal(default_folder())
     with disk.locked(journal.lock):
         for said in recover(journal):

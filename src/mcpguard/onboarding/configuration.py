@@ -22,15 +22,16 @@ _ONE_A_ROW = ("policies", "folders", "repositories", "owners", "tables", "hosts"
 
 _PLAIN = re.compile("(?!(?:y|n|yes|no|on|off|true|false|null)$)[a-z][a-z0-9_-]*")
 
-Way = tuple[str, ...]
+Way = tuple[str | int, ...]
 
 
 class Addition(Struct, kw_only=True):
     """What a configuration gets besides what it has: `servers` by name, `policies` (files) with their params,
-    and for `clients` the servers of each and of each of its projects."""
+    `params` of policies that it has, and for `clients` the servers of each and of each of its projects."""
 
     servers: dict[str, dict[str, Any]] = {}
     policies: dict[str, dict[str, list[str]]] = {}
+    params: dict[str, dict[str, list[str]]] = {}
     clients: dict[str, dict[str, Any]] = {}
 
 
@@ -56,18 +57,23 @@ def _pieces(before: dict[str, Any], more: Addition) -> Iterator[tuple[Way, Any]]
     """(path, members or items to add there)."""
     if more.servers:
         yield ("servers",), more.servers
-    there = {one if isinstance(one, str) else one.get("file") for one in before.get("policies") or ()}
-    files = [_policy(file, params) for file, params in more.policies.items() if file not in there]
+    known = {one if isinstance(one, str) else one.get("file") for one in before.get("policies") or ()}
+    files = [_policy(file, params) for file, params in more.policies.items() if file not in known]
     if files:
         yield ("policies",), files
+    for index, one in enumerate(before.get("policies") or ()):
+        if isinstance(one, dict):
+            for name, values in more.params.get(one["file"], {}).items():
+                there = (one.get("params") or {}).get(name) or []
+                yield from _new(("policies", index, "params", name), values, there)
     for client, entry in more.clients.items():
-        known = (before.get("clients") or {}).get(client)
-        if known is None:
+        view = (before.get("clients") or {}).get(client)
+        if view is None:
             yield ("clients",), {client: entry}
             continue
         path: Way = ("clients", client)
-        yield from _new((*path, "servers"), entry.get("servers", []), known.get("servers") or [])
-        projects = known.get("projects") or {}
+        yield from _new((*path, "servers"), entry.get("servers", []), view.get("servers") or [])
+        projects = view.get("projects") or {}
         for project, servers in entry.get("projects", {}).items():
             if project in projects:
                 yield from _new((*path, "projects", project), servers, projects[project])
@@ -85,10 +91,10 @@ def _policy(file: str, params: dict[str, list[str]]) -> Any:
     return {"file": file, "params": params} if params else file
 
 
-def _merge(want: dict[str, Any], path: Way, value: Any) -> None:
+def _merge(want: Any, path: Way, value: Any) -> None:
     *above, last = path
     for step in above:
-        want = want.setdefault(step, {})
+        want = want[step] if isinstance(step, int) else want.setdefault(step, {})
     if isinstance(value, dict):
         want[last] = {**(want.get(last) or {}), **value}
     else:

@@ -210,7 +210,7 @@ def _check_lengths(settings: dict[str, Any]) -> None:
 def _notes(entry: Entry, settings: dict[str, Any]) -> list[str]:
     notes = []
     if entry.filters:
-        notes.append(f"had {', '.join(entry.filters)}, which is not imported: express it in the policy")
+        notes.append(f"had {', '.join(entry.filters)} in an unknown form: express it in the policy")
     if entry.unread:
         notes.append(f"had {', '.join(entry.unread)}, which mcpguard does not know and ignores")
     if not entry.cwd and (folder := settings.get("cwd")):

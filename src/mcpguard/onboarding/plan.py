@@ -5,11 +5,13 @@ Law of this file: it looks, and touches nothing.
 
 import re
 from collections.abc import Callable, Iterable, Mapping
+from functools import partial
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 from mcpguard.core.errors import ConfigError, CredentialError
 from mcpguard.core.secret import Unprinted
@@ -19,12 +21,13 @@ from mcpguard.onboarding.conversion import convert, corrected
 from mcpguard.onboarding.discovery.arguments import Text
 from mcpguard.onboarding.discovery.clients import KnownClient
 from mcpguard.onboarding.discovery.entry import Entry, Place
-from mcpguard.onboarding.discovery.programs import policy_for
-from mcpguard.onboarding.discovery.reading import ClientFile, Places, parsed, view_of
+from mcpguard.onboarding.discovery.reading import ClientFile, Places, folder_of, parsed, view_of
 from mcpguard.onboarding.discovery.references import Stays
 from mcpguard.onboarding.edit import replaced
+from mcpguard.onboarding.filling import Machine, Values, machine, values_for
 from mcpguard.onboarding.formats.tree import Step, Unreadable
 from mcpguard.onboarding.journal import Edit
+from mcpguard.onboarding.policies import Hidden, hidden_policy, pack_of, policy_for, present_params
 
 Origin = tuple[ClientFile, Entry]
 Way = tuple[Step, ...]
@@ -40,6 +43,14 @@ class PlannedServer(Struct, kw_only=True):
     notes: tuple[str, ...]
     fresh: bool = True
     policy: str = ""
+    params: Values = {}
+    unset: dict[str, str] = {}
+
+    @property
+    def hidden(self) -> list[Hidden]:
+        """What its clients do not show of it."""
+        found = [Hidden(where.client.name, one.hidden, one.only) for where, one in self.origins]
+        return [one for one in dict.fromkeys(found) if one.names or one.only is not None]
 
     def stood_in(self, found: ClientFile, table: Way) -> bool:
         """Whether one of its entries is in that table of `found`."""
@@ -67,8 +78,14 @@ class Plan(Struct, kw_only=True):
     broken: list[str] = []
     secrets: dict[str, str] = {}
     policies: dict[Path, str] = {}
-    unset: dict[Path, tuple[str, ...]] = {}
     clients: list[EditedFile] = []
+    set: dict[tuple[str, str], list[str]] = {}
+    views: list[tuple[str, str, str]] = []
+
+    @property
+    def changes(self) -> bool:
+        """Whether a file is to change."""
+        return bool(self.clients) or self.config_after != self.config_before
 
     @property
     def split(self) -> list[str]:
@@ -90,12 +107,14 @@ class Plan(Struct, kw_only=True):
 
 class Wishes(Struct, frozen=True, kw_only=True):
     """What the person asked for. `servers` are names of entries, empty for all; `secret` and `plain` are
-    (server, place) that are secrets, or are none. `launcher` is the entry of mcpguard."""
+    (server, place) that are secrets, or are none; `params` are values for params of the policies of servers.
+    `launcher` is the entry of mcpguard."""
 
     launcher: dict[str, Any]
     servers: frozenset[str] = frozenset()
     secret: tuple[tuple[str, Place], ...] = ()
     plain: tuple[tuple[str, Place], ...] = ()
+    params: tuple[tuple[tuple[str, str], list[str]], ...] = ()
 
 
 def make_plan(
@@ -115,7 +134,9 @@ def make_plan(
     plan = Plan(config=config, config_before=before)
     if before:
         configuration.checked(before, str(config))
-    maker = _Maker(plan, wishes, places, environ, stored, reference)
+    others = list(others)
+    around = machine(others, places)
+    maker = _Maker(plan, wishes, places, environ, stored, reference, around)
     for found in founds:
         if found.problem:
             plan.broken.append(found.problem)
@@ -134,7 +155,9 @@ class _Maker:
         environ: Mapping[str, str],
         stored: Callable[[str], str | None],
         reference: Callable[[str], str],
+        around: Machine,
     ) -> None:
+        self._around = around
         self._plan, self._wishes, self._places, self._environ = plan, wishes, places, environ
         self._stored, self._reference = stored, reference
         self._known = configuration.entries(plan.config_before)
@@ -247,27 +270,47 @@ class _Maker:
         return name
 
     def _add_policy(self, server: PlannedServer, entry: Entry) -> None:
-        chosen = policy_for(server.name, entry)
-        server.policy = chosen.said
-        folder, number = self._plan.config.parent / "policies", 1
-        path = folder / f"{server.name}.yaml"
-        while path.exists() and path.read_bytes() != chosen.text.encode():
+        pack = pack_of(entry).partition("/")[0]
+        found, written = server.origins[0][0], entry.where[:-1]
+        entry = replace(
+            entry, args=tuple(server.settings.get("args", ())), cwd=server.settings.get("cwd", "")
+        )
+        values = values_for(pack, entry, folder_of(found, written, self._places), self._around)
+        values |= {param: chosen for (name, param), chosen in self._wishes.params if name == server.name}
+        chosen = policy_for(server.name, entry, values)
+        server.policy, server.params, server.unset = chosen.said, chosen.params, chosen.unset
+        self._params[self._policy(server.name, lambda _: chosen.text)] = chosen.params
+
+    def _policy(self, name: str, make: Callable[[str], str]) -> Path:
+        """The file for the policy that `make` gives for the name of a file."""
+        folder, number, stem = self._plan.config.parent / "policies", 1, name
+        path, text = folder / f"{stem}.yaml", make(stem)
+        while path.exists() and path.read_bytes() != text.encode():
             number += 1
-            path = folder / f"{server.name}-{number}.yaml"
-        self._plan.policies[path] = chosen.text
-        self._params[path] = chosen.params
-        if chosen.unset:
-            self._plan.unset[path] = chosen.unset
+            stem = f"{name}-{number}"
+            path, text = folder / f"{stem}.yaml", make(stem)
+        self._plan.policies[path] = text
+        return path
 
     def write(self, others: Iterable[ClientFile]) -> None:
         """The texts of the configuration and of the clients' files. `others` are all files of clients."""
         plan = self._plan
         fresh = {one.name: one.settings for one in plan.servers if one.fresh}
         plan.config_after = plan.config_before
-        if plan.servers:
+        for server in plan.servers:
+            if server.hidden:
+                make = partial(hidden_policy, server.name, server.hidden)
+                self._params[self._policy(f"{server.name}-switched-off", make)] = {}
+        plan.set = {
+            key: values
+            for key, values in self._wishes.params
+            if not any(one.fresh and one.name == key[0] for one in plan.servers)
+        }
+        if plan.servers or plan.set:
             policies = {f"policies/{path.name}": self._params[path] for path in plan.policies}
             clients = Views(plan, self._places, list(self._known)).clients(others)
-            more = configuration.Addition(servers=fresh, policies=policies, clients=clients)
+            params = present_params(plan.config, plan.set)
+            more = configuration.Addition(servers=fresh, policies=policies, params=params, clients=clients)
             plan.config_after = configuration.extended(plan.config_before, str(plan.config), more)
         plan.policies = {path: text for path, text in plan.policies.items() if not path.exists()}
         files: dict[Path, tuple[ClientFile, list[Entry]]] = {}
@@ -316,6 +359,9 @@ class Views:
             for found, entry in server.origins:
                 project = view_of(found, entry.where[:-1], self._places)
                 self._add(found.client.name, project, server.name)
+                view = (found.client.name, found.client.title, project)
+                if view not in self._plan.views:
+                    self._plan.views.append(view)
         return self._found
 
     def _add(self, client: str, project: str, server: str) -> None:

@@ -11,6 +11,7 @@ import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal, Protocol
 
+from mcpguard.adapters.system.files import state_folder
 from mcpguard.core.errors import CredentialError
 from mcpguard.onboarding import disk
 
@@ -126,6 +127,26 @@ class Files:
                 os.rmdir(folder)
             except OSError:
                 return  # Something else is in it.
+
+
+_REPOSITORIES = (".git", ".hg", ".svn", ".jj")
+
+
+def secrets_folder(config: Path) -> Path:
+    """Where `Files` belong for the configuration at `config`: beside it, but never in a repository, whose
+    content is published sooner or later. Raises CredentialError where every place is in one."""
+    from platformdirs import user_config_path
+
+    own = user_config_path("mcpguard", appauthor=False) / "secrets"
+    places = [config.parent / "secrets", own, state_folder("secrets")]
+    for folder in places:
+        real = Path(os.path.realpath(folder))
+        if not any((above / name).exists() for above in real.parents for name in _REPOSITORIES):
+            return folder
+    raise CredentialError(
+        f"{places[-1]} is in a repository, as is every place where files with secrets could be kept: use the "
+        "keychain, or set XDG_STATE_HOME to a folder outside of it"
+    )
 
 
 def vault_of(kind: str, folder: Path) -> Vault:

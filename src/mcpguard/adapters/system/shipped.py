@@ -3,11 +3,14 @@
 Law of this file: a checkout shows its own files, and an installation those that were installed with it.
 """
 
+import re
 import sysconfig
 from collections.abc import Iterator
+from importlib import resources
 from pathlib import Path
 
 _SHARE = "share/mcpguard"
+_SERVER = re.compile(r"(?m)^    server: ([a-z0-9_-]+)$")
 _PACKAGE = Path(__file__).parents[2]
 
 
@@ -23,3 +26,39 @@ def _roots() -> Iterator[Path]:
     yield Path(sysconfig.get_path("data")) / _SHARE
     yield Path(sysconfig.get_path("data", sysconfig.get_preferred_scheme("user"))) / _SHARE
     yield _PACKAGE.parent / _SHARE  # `pip install --target`
+
+
+def pack_for(policy: str, server: str) -> str | None:
+    """The text of the policy `policy`, such as `git/careful.yaml`, for the server `server`; None where it was
+    not installed."""
+    path = shipped(f"policies/{policy}")
+    if path is None:
+        return None
+    pack = policy.partition("/")[0].removesuffix(".yaml")
+    text = path.read_text("utf-8").replace(f"server: {pack}\n", f"server: {server}\n")
+    return text.replace(f"\npolicy: {pack}", f"\npolicy: {server}", 1)
+
+
+def read_only_for(server: str) -> str:
+    """The text of the built-in policy, which goes by what tools declare, for the server `server`."""
+    text = resources.files("mcpguard.config").joinpath("read_only.yaml").read_text("utf-8")
+    rules = text[text.index("version:") :].replace("policy: read-only", f"policy: {server}-read-only")
+    for effect in ("allow", "deny"):
+        rules = rules.replace(f"    effect: {effect}\n", f"    effect: {effect}\n    server: {server}\n")
+    return (
+        f"# For `{server}`, until you write a policy for it. A tool declares that it only reads: a\n"
+        f"# claim of the server, not a proof.\n{rules}"
+    )
+
+
+def is_shipped(text: str) -> bool:
+    """Whether a policy is, but for the name of its server, one that comes with mcpguard: what is to be said
+    of it is for those who make it, and not for whoever uses it."""
+    server = _SERVER.search(text)
+    if server is None:
+        return False
+    if text == read_only_for(server[1]):
+        return True
+    folder = shipped("policies")
+    names = () if folder is None else (path.relative_to(folder).as_posix() for path in folder.rglob("*.yaml"))
+    return any(text == pack_for(name, server[1]) for name in names if not name.endswith("_test.yaml"))

@@ -13,6 +13,7 @@ from pathlib import Path
 from msgspec import structs
 
 from mcpguard.adapters.audit.reader import default_folder, newest_head
+from mcpguard.adapters.system.shipped import is_shipped
 from mcpguard.authoring.check.approvals import approvals
 from mcpguard.authoring.check.codes import problems, wrong
 from mcpguard.authoring.check.credentials import chosen
@@ -110,9 +111,19 @@ def _lints(
     served = {name: not server.disabled for name, server in config.servers.items()}
     whole = len(compiled) == len(present(config.policies))
     found = lint(LintSubject(compiled, datetime.now(UTC), served, document, snapshot, whole))
+    # What is to be said of a pack that nobody has changed was said when it was made.
+    as_made = {str(file.path) for file in present(config.policies) if _is_as_made(file.path)}
+    found = [one for one in found if one.severity != "note" or one.file not in as_made]
     yield from (one for one in found if one.file != document.source)
     # A line of the configuration may contain a credential.
     yield from (structs.replace(one, excerpt="") for one in found if one.file == document.source)
+
+
+def _is_as_made(path: Path) -> bool:
+    try:
+        return is_shipped(path.read_text("utf-8"))
+    except (OSError, ValueError):
+        return False
 
 
 def _evidence(config: Config) -> Finding:

@@ -64,8 +64,13 @@ class KnownClient(Struct, frozen=True):
         return {*_KNOWN.split(), *FILTERS, *ways}
 
 
-FILTERS = ("disabledTools", "excludeTools", "includeTools", "disabled_tools", "enabled_tools")
-"""Keys by which a client shows or trusts some tools only."""
+HIDING = ("disabledTools", "excludeTools", "disabled_tools")
+"""Keys of an entry with the tools that the client does not show."""
+
+CHOOSING = ("includeTools", "enabled_tools")
+"""Keys of an entry with the only tools that the client shows."""
+
+FILTERS = (*HIDING, *CHOOSING)
 
 _KNOWN = "name command path args env type transport cwd disabled enabled envFile env_file"
 _MCP = ("mcpServers",)

@@ -23,7 +23,8 @@ class Entry(Struct, frozen=True, kw_only=True):
     """One server of a client. `where` is the way to it in the document, `line` counts from 1.
 
     `problem` says why it cannot be guarded as it stands, "" for nothing; `guarded`: it starts mcpguard.
-    `filters` are keys by which the client shows or trusts some tools only, `unread` others that nobody reads.
+    `hidden` are tools that the client does not show, `only` the ones that it shows (None: no such list);
+    `filters` are keys of that kind that have another form, `unread` others that nobody reads.
     Values may be secrets: `secrets` says which.
     """
 
@@ -39,6 +40,8 @@ class Entry(Struct, frozen=True, kw_only=True):
     cwd: str = ""
     disabled: bool = False
     filters: tuple[str, ...] = ()
+    hidden: tuple[str, ...] = ()
+    only: tuple[str, ...] | None = None
     unread: tuple[str, ...] = ()
     problem: str = ""
     secrets: tuple[Plaintext, ...] = ()

@@ -7,15 +7,10 @@ from which it takes the password where the address of a database, as an argument
 
 import os
 import re
-from itertools import pairwise
 from urllib.parse import urlsplit
 
 from msgspec import Struct
 
-from mcpguard.adapters.system.shipped import shipped
-from mcpguard.core.document.reading import read
-from mcpguard.core.functions.function import FunctionError
-from mcpguard.core.policy.written import Policy
 from mcpguard.onboarding.discovery.entry import Entry
 
 
@@ -79,77 +74,3 @@ def known(entry: Entry) -> Program | None:
         except ValueError:
             words = set()
     return next((one for one in PROGRAMS if words & set(one.names)), None)
-
-
-class ChosenPolicy(Struct, frozen=True):
-    """The policy of a server: its text, the values of its params that its entry names, those that are left to
-    set, and a sentence on what it is."""
-
-    text: str
-    said: str
-    params: dict[str, list[str]] = {}
-    unset: tuple[str, ...] = ()
-
-
-def policy_for(name: str, entry: Entry) -> ChosenPolicy:
-    """The policy for the server `name`."""
-    program = known(entry)
-    text = _shipped(program.policy) if program and program.policy else None
-    if program is None or text is None:
-        said = "only tools that declare themselves read-only: write a policy to allow more"
-        return ChosenPolicy(_reading_only(name), said)
-    pack = program.policy.partition("/")[0].removesuffix(".yaml")
-    text = text.replace(f"server: {pack}\n", f"server: {name}\n")
-    posture = program.policy.partition("/")[2].removesuffix(".yaml")
-    text = text.replace(f"\npolicy: {pack}", f"\npolicy: {name}", 1)
-    said = f"the pack {pack}, {posture}" if posture else f"the policy {pack}"
-    folders = _folders(pack, entry)
-    declared = read(text, program.policy, Policy).params
-    params = {one: folders for one in declared if folders and one in ("folders", "repositories")}
-    unset = tuple(one for one, param in declared.items() if not param.is_set and one not in params)
-    said += f": set {', '.join(unset)}" if unset else ""
-    return ChosenPolicy(text, said, params, unset)
-
-
-def _folders(pack: str, entry: Entry) -> list[str]:
-    """The folders that `entry` gives to its server, where its policy asks for them."""
-    words = list(entry.args)
-    if pack == "filesystem":
-        found = [word for word in words[1:] if os.path.isabs(word) and _readable(word)]
-    elif pack == "git":
-        pairs = pairwise(words)
-        named = [value for option, value in pairs if option in ("--repository", "-r")]
-        found = [one for one in named if os.path.isabs(one)]
-    else:
-        return []
-    return [one for one in found if one.isprintable() and not set(one) & set("'\"\\")]
-
-
-def _readable(folder: str) -> bool:
-    """Whether a policy can name the folder: it would not be loaded otherwise."""
-    # Most clients have no server of files.
-    from mcpguard.core.functions.paths.path_within import path_within
-
-    try:
-        return path_within(folder, folder)
-    except FunctionError:
-        return False
-
-
-def _shipped(policy: str) -> str | None:
-    """The text of a shipped policy; None if there is none."""
-    path = shipped(f"policies/{policy}")
-    return None if path is None else path.read_text("utf-8")
-
-
-def _reading_only(name: str) -> str:
-    from importlib import resources
-
-    text = resources.files("mcpguard.config").joinpath("read_only.yaml").read_text("utf-8")
-    rules = text[text.index("version:") :].replace("policy: read-only", f"policy: {name}-read-only")
-    for effect in ("allow", "deny"):
-        rules = rules.replace(f"    effect: {effect}\n", f"    effect: {effect}\n    server: {name}\n")
-    return (
-        f"# For `{name}`, until you write a policy for it. A tool declares that it only reads: a\n"
-        f"# claim of the server, not a proof.\n{rules}"
-    )

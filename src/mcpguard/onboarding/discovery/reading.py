@@ -16,7 +16,7 @@ from typing import Any
 from msgspec import Struct
 
 from mcpguard.core.secret import Unprinted
-from mcpguard.onboarding.discovery.clients import CLIENTS, FILTERS, File, KnownClient
+from mcpguard.onboarding.discovery.clients import CHOOSING, CLIENTS, FILTERS, HIDING, File, KnownClient
 from mcpguard.onboarding.discovery.entry import Entry
 from mcpguard.onboarding.discovery.plaintext import secrets_of
 from mcpguard.onboarding.formats import jsonc, yaml_text
@@ -243,7 +243,9 @@ def read_entry(client: KnownClient, name: str, where: tuple[Step, ...], line: in
         "type": kind if isinstance(kind, str) else "",
         "cwd": data.get("cwd") if isinstance(data.get("cwd"), str) else "",
         "disabled": data.get("disabled") is True or data.get("enabled") is False,
-        "filters": tuple(key for key in FILTERS if data.get(key)),
+        "filters": tuple(key for key in FILTERS if data.get(key) and _names(data[key]) is None),
+        "hidden": tuple(name for key in HIDING for name in _names(data.get(key)) or ()),
+        "only": next((names for key in CHOOSING if (names := _names(data.get(key))) is not None), None),
         "unread": tuple(str(key) for key in data if key not in client.known and data[key]),
     }
     return Entry(name=name, where=where, line=line, problem=_problem(data, known), **known)
@@ -276,6 +278,12 @@ def _headers(client: KnownClient, data: dict[str, Any]) -> dict[str, str]:
     if isinstance(bearer, str):
         headers["Authorization"] = f"Bearer ${{env:{bearer}}}"
     return headers
+
+
+def _names(value: Any) -> tuple[str, ...] | None:
+    """The names of tools in a list of texts; None for anything else."""
+    usable = isinstance(value, list) and all(isinstance(one, str) for one in value)
+    return tuple(value) if usable else None
 
 
 def _texts(value: Any) -> dict[str, str]:

@@ -1,0 +1,56 @@
+"""What clients see after an import: their servers are started once, and what policies hide is said."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from mcpguard.authoring.snapshot import Snapshot
+    from mcpguard.config.loading import Config
+    from mcpguard.core.policy.compiled import PolicySet
+    from mcpguard.onboarding.plan import Plan
+
+SECONDS = 30.0
+"""How long all servers together may take; what a launcher has to download first takes longer."""
+
+_NAMED = 6
+
+
+def first_look(plan: Plan) -> Iterator[str]:
+    """A line for each client and project of `plan`, then one for each server that was not seen."""
+    from mcpguard.authoring.survey import survey
+    from mcpguard.config.loading import load_config
+    from mcpguard.config.policies import load_policies
+    from mcpguard.core.redaction.redactor import OPT_IN
+
+    config = load_config(plan.config)
+    names = [one.name for one in plan.servers if not config.servers[one.name].disabled]
+    snapshot, failed = survey(config, names, SECONDS)
+    policies = load_policies(config.policies, OPT_IN)
+    for client, title, project in plan.views:
+        yield _line(config, policies, snapshot, client, title, project)
+    yield from (f"not seen: {said}" for said in failed.values())
+
+
+def _line(
+    config: Config, policies: PolicySet, snapshot: Snapshot, client: str, title: str, project: str
+) -> str:
+    from mcpguard.adapters.system.identity import operating_system_user
+    from mcpguard.authoring.sight import sight
+    from mcpguard.core.model import Invocation
+
+    view = config.view(client, project or None)
+    asking = Invocation("import", "", operating_system_user(), datetime.now(UTC), client)
+    seen = [name for name in view.servers if name in snapshot.servers]
+    found = sight(policies, asking, seen, snapshot)
+    where = f"{title} in {project}" if project else title
+    servers = f"{where}: {len(view.servers)} server{'s' * (len(view.servers) != 1)}"
+    if len(seen) < len(view.servers):
+        servers += f", {len(seen)} of them seen"
+    every = len(found.shown) + len(found.hidden)
+    if not found.hidden:
+        return f"{servers}, {every} tool{'s' * (every != 1)}, as before"
+    hidden = ", ".join(found.hidden[:_NAMED]) + (" …" if len(found.hidden) > _NAMED else "")
+    return f"{servers}, {len(found.shown)} of {every} tools; policy hides {hidden}"

@@ -1,0 +1,122 @@
+"""The policies that the servers of an import get: a pack with values for its params, or the built-in one, and
+what clients had switched off.
+
+Law of this file: what it gives is never wider than what the server's client had.
+"""
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+
+from msgspec import Struct
+
+from mcpguard.adapters.system.shipped import pack_for, read_only_for
+from mcpguard.config.policies import read_document
+from mcpguard.core.document.reading import read
+from mcpguard.core.errors import PolicyError
+from mcpguard.core.policy.written import Policy, as_tuple
+from mcpguard.onboarding import configuration
+from mcpguard.onboarding.discovery.entry import Entry
+from mcpguard.onboarding.discovery.programs import known
+from mcpguard.onboarding.disk import MoveError
+from mcpguard.onboarding.filling import Values
+
+READING = "only tools that declare themselves read-only: write a policy to allow more"
+
+
+class ChosenPolicy(Struct, frozen=True):
+    """The policy of a server: its text, a sentence on what it is, values for its params, and those params for
+    which there is nothing, each with what it is."""
+
+    text: str
+    said: str
+    params: Values = {}
+    unset: dict[str, str] = {}
+
+
+def pack_of(entry: Entry) -> str:
+    """The policy for what `entry` starts, such as `git/careful.yaml`; "" for none."""
+    program = known(entry)
+    return program.policy if program else ""
+
+
+def policy_for(name: str, entry: Entry, values: Mapping[str, list[str]]) -> ChosenPolicy:
+    """The policy for the server `name`; `values` are those that are known for its params. A list of names for
+    which nothing is known is empty, so that its rule says what is missing."""
+    policy = pack_of(entry)
+    text = pack_for(policy, name) if policy else None
+    if text is None:
+        return ChosenPolicy(read_only_for(name), READING)
+    pack, _, posture = policy.removesuffix(".yaml").partition("/")
+    said = f"the pack {pack}, {posture}" if posture else f"the policy {pack}"
+    declared = read(text, policy, Policy).params
+    params = {one: values[one] for one in declared if one in values}
+    open_ = {one: about for one, about in declared.items() if not (params.get(one) or about.is_set)}
+    for one, about in open_.items():
+        if about.type == "strings" and one != "folders":
+            params.setdefault(one, [])
+    unset = {} if pack == "fetch" else {one: about.description for one, about in open_.items()}
+    return ChosenPolicy(text, said, params, unset)
+
+
+def present_params(
+    config: Path, wanted: Mapping[tuple[str, str], list[str]]
+) -> dict[str, dict[str, list[str]]]:
+    """For each policy file of the configuration at `config` the `wanted` values, by server and param, that
+    are for it. Raises MoveError for one that no policy takes."""
+    found: dict[str, dict[str, list[str]]] = {}
+    if not wanted:
+        return found
+    written = configuration.checked(configuration.read(config), str(config)).policies
+    for (server, name), values in wanted.items():
+        files = []
+        for one in written:
+            file = one if isinstance(one, str) else one.file
+            policy = read(read_document(config.parent / Path(file).expanduser(), PolicyError), file, Policy)
+            if name in policy.params and any(server in as_tuple(rule.server) for rule in policy.rules):
+                files.append((file, isinstance(one, str)))
+        if not files:
+            raise MoveError(f"no policy for a server named {server} has a param {name}; nothing was done")
+        file, bare = files[0]
+        if bare:
+            entry = f"{{file: {file}, params: {{{name}: []}}}}"
+            raise MoveError(f"{config} names {file} without params: write `{entry}` first; nothing was done")
+        found.setdefault(file, {})[name] = values
+    return found
+
+
+class Hidden(Struct, frozen=True):
+    """The tools of a server that the client `agent` does not show: those in `names`, and where `only` is
+    something, all others."""
+
+    agent: str
+    names: tuple[str, ...] = ()
+    only: tuple[str, ...] | None = None
+
+
+_OFF = "This tool was switched off in the client before mcpguard was put in front of it."
+
+
+def hidden_policy(server: str, hidden: list[Hidden], policy: str) -> str:
+    """The text of the policy `policy`, which goes on hiding these tools."""
+    rules = []
+    for number, one in enumerate(hidden, 1):
+        for kind, when in _conditions(one):
+            condition = json.dumps(f"client.agent == {json.dumps(one.agent)} && {when}")
+            rules.append(
+                f"  - id: {kind}-{number}\n    effect: deny\n    server: {server}\n    when: {condition}\n"
+                f"    message: {_OFF}\n"
+            )
+    return (
+        "# What clients had switched off when their servers moved behind mcpguard.\n"
+        f"version: 1\npolicy: {policy}\nowner: mcpguard import\nrules:\n" + "\n".join(rules)
+    )
+
+
+def _conditions(hidden: Hidden) -> list[tuple[str, str]]:
+    found = []
+    if hidden.names:
+        found.append(("switched-off", f"tool.name in {json.dumps(list(hidden.names))}"))
+    if hidden.only is not None:
+        found.append(("not-chosen", f"!(tool.name in {json.dumps(list(hidden.only))})"))
+    return found

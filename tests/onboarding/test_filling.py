@@ -1,0 +1,251 @@
+"""The placeholders of an imported policy are filled from what is on the machine, or asked for."""
+
+from __future__ import annotations
+
+import io
+import json
+import os
+import sqlite3
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from mcpguard.cli import main
+from mcpguard.config.loading import find_config, load_config
+from tests.onboarding.corpus import Person
+
+Capture = pytest.CaptureFixture[str]
+pytestmark = pytest.mark.usefixtures("backend")
+
+GITHUB = {"command": "npx", "args": ["-y", "@modelcontextprotocol/server-github"]}
+GIT = {"command": "uvx", "args": ["mcp-server-git"]}
+
+
+def cursor(person: Person, **servers: Any) -> Path:
+    path = person.home / ".cursor" / "mcp.json"
+    path.parent.mkdir(exist_ok=True)
+    path.write_text(json.dumps({"mcpServers": servers}))
+    return path
+
+
+def params(name: str) -> dict[str, Any]:
+    files = {file.path.stem: file.params for file in load_config(find_config(None, os.environ)).policies}
+    return files[name]
+
+
+def repository(folder: Path, url: str, *, commits: bool = True, remote: str = "origin") -> Path:
+    (folder / ".git" / "logs").mkdir(parents=True)
+    (folder / ".git" / "config").write_text(
+        f'[core]\n\tbare = false\n[remote "{remote}"]\n\turl = {url}\n\tfetch = x\n[branch "main"]\n'
+    )
+    said = "commit (initial): first" if commits else "clone: from somewhere"
+    (folder / ".git" / "logs" / "HEAD").write_text(
+        f"{'0' * 40} {'1' * 40} Ada <a@b.example> 1 +0000\t{said}\n"
+    )
+    return folder
+
+
+@pytest.mark.parametrize(
+    ("url", "owner"),
+    [
+        ("git@github.com:acme/shop.git", "acme"),
+        ("https://github.com/Acme-Corp/shop", "Acme-Corp"),
+        ("https://ada:token@github.com/acme/shop.git", "acme"),
+        ("ssh://git@github.com/acme/shop.git", "acme"),
+        ("ssh://git@github.com:22/acme/shop.git", "acme"),
+        ("git@gitlab.com:other/shop.git", ""),
+        ("https://github.com.evil.example/acme/shop", ""),
+        ("https://github.com/a_b/shop", ""),
+        ("https://[broken", ""),
+        ("/srv/git/shop.git", ""),
+    ],
+)
+def test_owners_are_those_of_repositories_in_which_the_person_commits(
+    url: str, owner: str, person: Person
+) -> None:
+    repository(person.project, url)
+    repository(person.project / "vendored", "git@github.com:stranger/library.git", commits=False)
+    cursor(person, github=GITHUB)
+    assert main(["import", "--yes"]) == 0
+    assert params("github") == {"owners": [owner] if owner else []}
+
+
+def test_a_fork_is_the_persons_and_what_it_came_from_is_not(person: Person) -> None:
+    repository(person.project, "git@github.com:upstream/x.git", remote="upstream")
+    mine = repository(person.home / "code" / "fork", "git@github.com:ada/x.git")
+    (person.home / ".config" / "gh").mkdir(parents=True)
+    (person.home / ".config" / "gh" / "hosts.yml").write_text(
+        "github.com:\n    user: ada-l\n    git_protocol: ssh\n"
+    )
+    cursor(
+        person,
+        github=GITHUB,
+        files={"command": "npx", "args": ["@modelcontextprotocol/server-filesystem", str(mine.parent)]},
+    )
+    assert main(["import", "--yes"]) == 0
+    assert params("github") == {"owners": ["ada", "ada-l"]}
+    assert params("files") == {"folders": [str(mine.parent)]}
+
+
+def test_a_git_server_without_a_repository_gets_those_that_clients_know(person: Person) -> None:
+    repository(person.project, "x")
+    shop = repository(person.home / "shop", "x")
+    path = person.home / ".claude.json"
+    path.write_text(
+        json.dumps({"mcpServers": {"git": GIT}, "projects": {str(shop): {}, str(person.home): {}}})
+    )
+    assert main(["import", "--yes"]) == 0
+    assert params("git") == {"repositories": [str(person.project)]}
+    path.write_text(json.dumps({"projects": {str(shop): {"mcpServers": {"here": GIT}}}}))
+    assert main(["import", "--yes"]) == 0
+    assert params("here") == {"repositories": [str(shop)]}
+
+
+def test_tables_are_those_of_the_file(person: Person) -> None:
+    path = person.home / "my shop?.db"
+    database = sqlite3.connect(path)
+    database.executescript(
+        'CREATE TABLE orders (id, total); CREATE TABLE users (id, password_hash); CREATE TABLE "a b" (x);'
+        "CREATE VIEW totals AS SELECT total FROM orders;"
+    )
+    database.close()
+    before = path.read_bytes()
+    cursor(person, shop={"command": "uvx", "args": ["mcp-server-sqlite", "--db-path", str(path)]})
+    assert main(["import", "--yes"]) == 0
+    assert params("shop") == {"tables": ["orders", "totals", "users"], "whole": ["orders", "totals"]}
+    assert (path.read_bytes(), [one.name for one in path.parent.glob("my shop*")]) == (before, [path.name])
+
+
+@pytest.mark.parametrize("content", [None, b"no database", b""])
+def test_a_file_without_tables_allows_none_and_is_not_made(
+    content: bytes | None, person: Person, capsys: Capture
+) -> None:
+    path = person.home / "x.db"
+    if content is not None:
+        path.write_bytes(content)
+    cursor(person, shop={"command": "uvx", "args": ["mcp-server-sqlite", f"--db-path={path}"]})
+    assert main(["import", "--yes"]) == 0
+    assert params("shop")["tables"] == []
+    assert path.exists() == (content is not None)
+    said = "to do    shop: what needs tables is refused until `mcpguard import --set shop.tables=VALUE`"
+    assert said in capsys.readouterr().out
+
+
+def test_what_the_machine_does_not_say_is_asked_for(
+    person: Person, monkeypatch: pytest.MonkeyPatch, capsys: Capture
+) -> None:
+    cursor(person, github=GITHUB, fetch={"command": "uvx", "args": ["mcp-server-fetch"]})
+    terminal = io.StringIO("acme, octocat\ny\n")
+    monkeypatch.setattr(terminal, "isatty", lambda: True)
+    monkeypatch.setattr(sys, "stdin", terminal)
+    assert main(["import"]) == 0
+    said = capsys.readouterr().out
+    assert "github: owners of its policy: Organisations and users" in said
+    assert "hosts of its policy" not in said
+    assert (params("github"), params("fetch")) == ({"owners": ["acme", "octocat"]}, {"hosts": []})
+
+
+def test_the_command_that_the_output_names_sets_what_is_missing(person: Person, capsys: Capture) -> None:
+    cursor(person, github=GITHUB)
+    assert main(["import", "--yes"]) == 0
+    assert "until `mcpguard import --set github.owners=VALUE`" in capsys.readouterr().out
+    assert main(["import", "--yes", "--set", "github.owners=acme,octocat"]) == 0
+    assert params("github") == {"owners": ["acme", "octocat"]}
+    assert main(["import", "--yes", "--set", "github.owners=acme,more"]) == 0
+    assert params("github") == {"owners": ["acme", "octocat", "more"]}
+    assert main(["undo"]) == 0
+    assert not find_config(None, os.environ).exists()
+
+
+@pytest.mark.parametrize(
+    ("option", "said"),
+    [
+        ("owners=acme", "write a value as SERVER.PARAM=VALUE"),
+        ("github.owners=,", "write a value as SERVER.PARAM=VALUE"),
+        ("github.tables=x", "no policy for a server named github has a param tables"),
+        ("nothing.owners=x", "no policy for a server named nothing has a param owners"),
+    ],
+)
+def test_a_value_for_nothing_is_said_and_changes_nothing(
+    option: str, said: str, person: Person, capsys: Capture
+) -> None:
+    cursor(person, github=GITHUB)
+    assert main(["import", "--yes"]) == 0
+    before = find_config(None, os.environ).read_text()
+    assert main(["import", "--yes", "--set", option]) == 2
+    assert said in capsys.readouterr().err
+    assert find_config(None, os.environ).read_text() == before
+
+
+def test_a_policy_that_is_named_without_params_is_said(person: Person, capsys: Capture) -> None:
+    cursor(person, github=GITHUB)
+    assert main(["import", "--yes"]) == 0
+    made = find_config(None, os.environ)
+    text = made.read_text()
+    made.write_text(
+        text[: text.index("policies:")]
+        + 'policies: ["policies/github.yaml"]\nclients: {cursor: {servers: [github]}}\n'
+    )
+    assert main(["import", "--yes", "--set", "github.owners=acme"]) == 2
+    assert "write `{file: policies/github.yaml, params: {owners: []}}` first" in capsys.readouterr().err
+
+
+def test_check_says_nothing_right_after_an_import(person: Person, capsys: Capture) -> None:
+    repository(person.project, "git@github.com:acme/shop.git")
+    cursor(
+        person,
+        github=GITHUB,
+        git=GIT,
+        files={"command": "npx", "args": ["@modelcontextprotocol/server-filesystem", str(person.project)]},
+        fetch={"command": "uvx", "args": ["mcp-server-fetch"]},
+        memory={"command": "npx", "args": ["@modelcontextprotocol/server-memory"]},
+        time={"command": "uvx", "args": ["mcp-server-time"]},
+        other={"command": "node", "args": ["/opt/other.js"], "disabledTools": ["rm"]},
+        shop={"command": "uvx", "args": ["mcp-server-sqlite", "--db-path", str(person.home / "x.db")]},
+    )
+    assert main(["import", "--yes"]) == 0
+    capsys.readouterr()
+    assert main(["check", "--strict"]) == 0
+    said = capsys.readouterr().out
+    assert [line for line in said.splitlines() if not line.startswith("ok ")] == ["all fine"]
+    # Whoever changes a pack makes it his own, and hears what there is to say of it.
+    pack = find_config(None, os.environ).parent / "policies" / "git.yaml"
+    pack.write_text(pack.read_text() + "# mine\n")
+    assert main(["check"]) == 0
+    assert "note " in capsys.readouterr().out
+
+
+def test_what_a_client_had_switched_off_stays_off_for_this_client(person: Person) -> None:
+    cursor(person, notes={"command": "node", "disabledTools": ["rm", "mv"]})
+    gemini = person.home / ".gemini" / "settings.json"
+    gemini.parent.mkdir()
+    gemini.write_text(json.dumps({"mcpServers": {"notes": {"command": "node", "includeTools": ["read"]}}}))
+    junie = person.home / ".junie" / "mcp" / "mcp.json"
+    junie.parent.mkdir(parents=True)
+    junie.write_text(json.dumps({"mcpServers": {"notes": {"command": "node"}}}))
+    assert main(["import", "--yes"]) == 0
+    config = load_config(find_config(None, os.environ))
+    assert list(config.servers) == ["notes"]
+    assert visible(config, "cursor") == ["read", "list"]
+    assert visible(config, "gemini") == ["read"]
+    assert visible(config, "junie") == ["rm", "mv", "read", "list"]
+
+
+def visible(config: Any, agent: str) -> list[str]:
+    from datetime import UTC, datetime
+
+    from mcpguard.adapters.system.identity import operating_system_user
+    from mcpguard.authoring.sight import sight
+    from mcpguard.authoring.snapshot import Offer, Snapshot
+    from mcpguard.config.policies import load_policies
+    from mcpguard.core.model import Invocation
+    from mcpguard.core.redaction.redactor import OPT_IN
+
+    tools = tuple(
+        {"name": name, "annotations": {"readOnlyHint": True}} for name in ("rm", "mv", "read", "list")
+    )
+    offers = Snapshot(version=1, servers={"notes": Offer(tools=tools)})
+    asking = Invocation("x", "", operating_system_user(), datetime.now(UTC), agent)
+    return list(sight(load_policies(config.policies, OPT_IN), asking, ["notes"], offers).shown)
