@@ -34,5 +34,5 @@ def person(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Person:
     # What would outlive a lost machine is not what these tests see, and it takes most of their time.
     monkeypatch.setattr(os, "fsync", lambda descriptor: None)
     # The programs of these tests are no servers; test_first_look.py starts real ones.
-    monkeypatch.setattr(first_look, "first_look", lambda plan: [])
+    monkeypatch.setattr(first_look, "first_look", lambda plan: first_look.FirstLook())
     return person

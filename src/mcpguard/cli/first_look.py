@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import re
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
+from msgspec import Struct
+
 if TYPE_CHECKING:
-    from mcpguard.authoring.snapshot import Snapshot
+    from mcpguard.authoring.snapshot import Offer, Snapshot
     from mcpguard.config.loading import Config
     from mcpguard.core.policy.compiled import PolicySet
     from mcpguard.onboarding.plan import Plan
@@ -16,10 +18,19 @@ SECONDS = 30.0
 """How long all servers together may take; what a launcher has to download first takes longer."""
 
 _NAMED = 6
+_SCHEMA = re.compile(r"postgres(?:ql)?://[^?#]*/([A-Za-z_][A-Za-z0-9_]*)/schema")
 
 
-def first_look(plan: Plan) -> Iterator[str]:
-    """A line for each client and project of `plan`, then one for each server that was not seen."""
+class FirstLook(Struct, frozen=True):
+    """`lines` for the person: one for each client and project, then one for each server that was not seen.
+    `tables` are those of databases by server and param, as the servers list them."""
+
+    lines: tuple[str, ...] = ()
+    tables: dict[tuple[str, str], list[str]] = {}
+
+
+def first_look(plan: Plan) -> FirstLook:
+    """Start the servers of `plan` once."""
     from mcpguard.authoring.survey import survey
     from mcpguard.config.loading import load_config
     from mcpguard.config.policies import load_policies
@@ -29,9 +40,16 @@ def first_look(plan: Plan) -> Iterator[str]:
     names = [one.name for one in plan.servers if not config.servers[one.name].disabled]
     snapshot, failed = survey(config, names, SECONDS)
     policies = load_policies(config.policies, OPT_IN)
-    for client, title, project in plan.views:
-        yield _line(config, policies, snapshot, client, title, project)
-    yield from (f"not seen: {said}" for said in failed.values())
+    lines = [_line(config, policies, snapshot, *view) for view in plan.views]
+    wanting = [one.name for one in plan.servers if "tables" in one.unset and one.name in snapshot.servers]
+    tables = {(name, "tables"): found for name in wanting if (found := _tables(snapshot.servers[name]))}
+    return FirstLook((*lines, *(f"not seen: {said}" for said in failed.values())), tables)
+
+
+def _tables(offer: Offer) -> list[str]:
+    """The tables whose schemas a server of a database lists as resources, `postgres://HOST/DB/TABLE/schema`."""
+    found = (_SCHEMA.fullmatch(str(one.get("uri"))) for one in offer.resources)
+    return sorted({one[1] for one in found if one})
 
 
 def _line(

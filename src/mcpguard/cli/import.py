@@ -16,6 +16,7 @@ from mcpguard.cli.parser import add_config
 
 if TYPE_CHECKING:
     from mcpguard.onboarding.discovery.reading import ClientFile
+    from mcpguard.onboarding.journal import MoveJournal
     from mcpguard.onboarding.plan import Plan, Wishes
     from mcpguard.onboarding.vault import Vault
 
@@ -99,7 +100,7 @@ def execute(args: argparse.Namespace) -> int:
         return _import(args, journal)
 
 
-def _import(args: argparse.Namespace, journal: Any) -> int:
+def _import(args: argparse.Namespace, journal: MoveJournal) -> int:
     from mcpguard.config.loading import find_config
     from mcpguard.onboarding.masking import shown
     from mcpguard.onboarding.moves import carry_out, writings
@@ -120,7 +121,9 @@ def _import(args: argparse.Namespace, journal: Any) -> int:
         return 2
     carry_out(journal, vault, folder, plan.secrets, writings(plan))
     if plan.clients:
-        _after(plan, folder, vault, look=not args.no_start)
+        if not args.no_start:
+            _look(plan, journal, vault, folder)
+        _after(plan, folder, vault)
     return code
 
 
@@ -278,13 +281,11 @@ def _asked(plan: Plan) -> list[tuple[tuple[str, str], list[str]]]:
     return answers
 
 
-def _after(plan: Plan, folder: Path, vault: Vault, *, look: bool) -> None:
-    """The last lines: what is seen now, then what is guarded, what stays, and how to go back."""
+def _after(plan: Plan, folder: Path, vault: Vault) -> None:
+    """The last lines: what is to do, what is guarded, what stays, and how to go back."""
     beside = plain(str(plan.config.parent))
     if vault.kind == "file" and plan.secrets and folder.parent != plan.config.parent:
         print(f"note: the secrets are in {plain(str(folder))}, since {beside} is in a repository")
-    if look:
-        _look(plan)
     for server in plan.servers:
         for param in server.unset:
             option = f"{plain(server.name)}.{plain(param)}"
@@ -299,10 +300,26 @@ def _after(plan: Plan, folder: Path, vault: Vault, *, look: bool) -> None:
     print(f"{style('undo', 'bold')}     `mcpguard undo` restores every file{rotate}")
 
 
-def _look(plan: Plan) -> None:
+def _look(plan: Plan, journal: MoveJournal, vault: Vault, folder: Path) -> None:
+    """Say what clients see now, and allow the tables that a server of a database lists."""
     from mcpguard.cli import first_look
+    from mcpguard.onboarding import configuration
+    from mcpguard.onboarding.moves import carry_out, config_writing
+    from mcpguard.onboarding.policies import present_params
 
     print(f"starting the servers once, for up to {first_look.SECONDS:g} seconds, to see what clients see …")
     sys.stdout.flush()
-    for line in first_look.first_look(plan):
+    seen = first_look.first_look(plan)
+    for line in seen.lines:
         print(plain(line))
+    if not seen.tables:
+        return
+    before = configuration.read(plan.config)
+    more = configuration.Addition(params=present_params(plan.config, seen.tables))
+    after = configuration.extended(before, str(plan.config), more)
+    carry_out(journal, vault, folder, {}, [config_writing(plan.config, before, after)])
+    for server in plan.servers:
+        if (server.name, "tables") in seen.tables:
+            del server.unset["tables"]
+            tables = _short(seen.tables[server.name, "tables"])
+            print(f"{plain(server.name)}: its tables may be read: {plain(tables)}")

@@ -1,0 +1,167 @@
+"""What the SDK's client gets through a client's own entries, before an import and after it, is the same."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import anyio
+import pytest
+from mcp import Client
+from mcp.client.stdio import StdioServerParameters, stdio_client
+
+from mcpguard.onboarding.discovery.reading import Places, existing
+
+pytestmark = pytest.mark.uncounted
+DEADLINE = 60.0
+SERVER = str(Path(__file__).parents[1] / "servers" / "offering.py")
+
+Seen = dict[tuple[str, str], dict[str, str]]
+"""(client, table of servers) -> tool -> what it answers."""
+
+
+def offering(label: str, *tools: str, **env: str) -> dict[str, Any]:
+    return {"command": sys.executable, "args": [SERVER, label, *tools], **({"env": env} if env else {})}
+
+
+class Desk:
+    """A person with four clients, some of which have a server in common."""
+
+    def __init__(self, folder: Path) -> None:
+        self.home, self.project = folder / "home", folder / "shop"
+        for one in (self.home, self.project):
+            one.mkdir()
+        self.environ = {
+            "PATH": os.environ["PATH"],
+            "HOME": str(self.home),
+            "PYTHONPATH": os.environ.get("PYTHONPATH", ""),
+        }
+
+    @property
+    def places(self) -> Places:
+        return Places(self.home, self.home / ".config", self.project)
+
+    def has(self, path: str, data: dict[str, Any]) -> None:
+        file = (self.project if path.startswith("./") else self.home) / path.removeprefix("./")
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_text(json.dumps(data, indent=2))
+
+    def mcpguard(self, *words: str, code: int = 0) -> str:
+        done = subprocess.run(
+            [sys.executable, "-P", "-m", "mcpguard", *words],
+            cwd=self.project,
+            env=self.environ,
+            capture_output=True,
+            text=True,
+            timeout=DEADLINE,
+            check=False,
+        )
+        assert done.returncode == code, done.stdout + done.stderr
+        return done.stdout
+
+    def seen(self) -> Seen:
+        return anyio.run(self._seen)
+
+    async def _seen(self) -> Seen:
+        found: Seen = {}
+        with anyio.fail_after(DEADLINE):
+            for file in existing(self.places):
+                for entry in file.entries:
+                    answers = found.setdefault((file.client.name, str(entry.where[:-1])), {})
+                    start = StdioServerParameters(
+                        command=entry.command,
+                        args=list(entry.args),
+                        env={**self.environ, **entry.env},
+                        cwd=self.project,
+                    )
+                    async with Client(stdio_client(start)) as client:
+                        for tool in (await client.list_tools()).tools:
+                            said = (await client.call_tool(tool.name, {})).content[0]
+                            answers[tool.name] = said.text  # type: ignore[union-attr]
+        return found
+
+
+def test_every_client_has_the_tools_that_it_had_and_no_other(tmp_path: Path) -> None:
+    desk = Desk(tmp_path)
+    notes = offering("notes", "read_note", "find_note", TOKEN="notes-7Hq2mZx81Lw")
+    desk.has(".cursor/mcp.json", {"mcpServers": {"notes": notes, "mail": offering("mail", "read_mail")}})
+    desk.has("./.cursor/mcp.json", {"mcpServers": {"shop": offering("shop", "orders", "customers")}})
+    desk.has(".config/Code/User/mcp.json", {"servers": {"notes": notes}})
+    desk.has(
+        ".claude.json",
+        {
+            "mcpServers": {"notes": offering("notes", "read_note", TOKEN="another-notes-5Tn3")},
+            "projects": {str(desk.project): {"mcpServers": {"db": offering("db", "query")}}},
+        },
+    )
+    desk.has(".junie/mcp/mcp.json", {"mcpServers": {"mail": offering("mail", "read_mail")}})
+    before = desk.seen()
+    said = desk.mcpguard("import", "--yes", "--project", "--to", "file")
+    assert "Cursor: 2 servers, 3 tools, as before" in said
+    assert f"Cursor in {desk.project}: 1 server, 2 tools, as before" in said
+    assert "VS Code: 1 server, 2 tools, as before" in said
+    assert f"Claude Code in {desk.project}: 1 server, 1 tool, as before" in said
+    after = desk.seen()
+    assert after == before
+    assert [len(one.entries) for one in existing(desk.places)] == [2, 1, 1, 1, 1]
+    desk.mcpguard("undo")
+    assert desk.seen() == before
+
+
+def test_tools_of_one_name_get_that_of_their_server_and_no_others_do(tmp_path: Path) -> None:
+    desk = Desk(tmp_path)
+    servers = {"one": offering("one", "search", "read"), "two": offering("two", "search", "write")}
+    desk.has(".cursor/mcp.json", {"mcpServers": servers})
+    desk.mcpguard("import", "--yes", "--to", "file", "--no-start")
+    ((_, answers),) = desk.seen().items()
+    assert answers == {
+        "one__search": "one.search 0",
+        "two__search": "two.search 0",
+        "read": "one.read 0",
+        "write": "two.write 0",
+    }
+
+
+def test_a_server_that_does_not_start_is_named_and_the_others_are_counted(tmp_path: Path) -> None:
+    desk = Desk(tmp_path)
+    broken = {"command": sys.executable, "args": ["-c", "import sys; sys.exit('no licence found')"]}
+    desk.has(".cursor/mcp.json", {"mcpServers": {"notes": offering("notes", "read_note"), "broken": broken}})
+    said = desk.mcpguard("import", "--yes", "--to", "file")
+    assert "Cursor: 2 servers, 1 of them seen, 1 tool, as before" in said
+    (line,) = [line for line in said.splitlines() if line.startswith("not seen: ")]
+    assert "broken" in line
+
+
+def test_what_a_policy_hides_is_named(tmp_path: Path) -> None:
+    desk = Desk(tmp_path)
+    notes = {**offering("notes", "read_note", "drop_notes"), "disabledTools": ["drop_notes"]}
+    desk.has(".cursor/mcp.json", {"mcpServers": {"notes": notes}})
+    said = desk.mcpguard("import", "--yes", "--to", "file")
+    assert "Cursor: 1 server, 1 of 2 tools; policy hides drop_notes" in said
+    ((_, answers),) = desk.seen().items()
+    assert list(answers) == ["read_note"]
+
+
+def test_the_tables_that_a_server_of_a_database_lists_may_be_read(tmp_path: Path) -> None:
+    desk = Desk(tmp_path)
+    # Known by the name of its program, as a package that is installed is.
+    program = desk.home / "bin" / "mcp-server-postgres"
+    program.parent.mkdir()
+    program.write_text(f'#!/bin/sh\nexec {sys.executable} {SERVER} "$@"\n')
+    program.chmod(0o755)
+    uris = [f"postgres://db.example/shop/{name}/schema" for name in ("orders", "users", "a b", "orders")]
+    desk.has(
+        ".cursor/mcp.json", {"mcpServers": {"db": {"command": str(program), "args": ["db", "query", *uris]}}}
+    )
+    before = (desk.home / ".cursor/mcp.json").read_bytes()
+    said = desk.mcpguard("import", "--yes", "--to", "file")
+    assert "db: its tables may be read: orders, users" in said
+    assert "to do" not in said
+    config = desk.home / ".config/mcpguard/mcpguard.yaml"
+    assert 'tables: ["orders", "users"]' in config.read_text()
+    desk.mcpguard("undo")
+    assert ((desk.home / ".cursor/mcp.json").read_bytes(), config.exists()) == (before, False)
