@@ -46,6 +46,28 @@ SCENES = {
         Scene("a: {command: sh}, b: {command: sh, disabled: true}"),
         Scene("a: {command: sh}, b: {command: sh}"),
     ),
+    "C006": (
+        Scene("a: {command: sh}, b: {command: sh, disabled: true}", more="clients: {x: {servers: [a, b]}}\n"),
+        Scene("a: {command: sh}, b: {command: sh, disabled: true}", more="clients: {x: {servers: [a]}}\n"),
+    ),
+    "C007": (
+        Scene(
+            "a: {command: sh}, b: {command: sh, disabled: true}",
+            more="clients: {x: {servers: [a], projects: {/p: [b]}}}\n",
+        ),
+        Scene(
+            "a: {command: sh}, b: {command: sh, disabled: true}",
+            more="clients: {x: {projects: {/p: [b, a]}}}\n",
+        ),
+    ),
+    "C008": (
+        Scene(more="clients: {x: {servers: [git]}}\nagent: y\n"),
+        Scene(more="clients: {x: {servers: [git]}}\nagent: x\n"),
+    ),
+    "C009": (
+        Scene("a: {command: sh}, b: {command: sh}", more="clients: {x: {servers: [a]}}\n"),
+        Scene("a: {command: sh}, b: {command: sh}", more="clients: {x: {projects: {/p: [a], /q: [b]}}}\n"),
+    ),
     "C101": (Scene("git: {command: no-such-command}"), Scene()),
     "C102": (Scene("git: {command: sh, env: {A: '${env:GONE}'}}"), Scene("git: {command: sh, env: {A: b}}")),
     "C103": (Scene(f"git: {{command: sh, env: {{A: {TOKEN}}}}}"), Scene("git: {command: sh, env: {A: b}}")),

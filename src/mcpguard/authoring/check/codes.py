@@ -18,6 +18,16 @@ CODES: dict[str, Code] = {
     ),
     "C002": Code("warning", "A configuration without `policies`: every call is refused."),
     "C003": Code("warning", "A server that is disabled."),
+    "C006": Code("note", "A client of `clients` has a server that is disabled."),
+    "C007": Code(
+        "warning",
+        "Every server of a client, or of one of its projects, is disabled: it is refused at the start.",
+    ),
+    "C008": Code(
+        "warning",
+        "`agent` names none of the `clients`: a start without `--agent` is refused.",
+    ),
+    "C009": Code("note", "No client of `clients` sees a server."),
     "C101": Code("error", "The command of a server was not found, or its working folder does not exist."),
     "C102": Code(
         "error",

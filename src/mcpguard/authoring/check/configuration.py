@@ -15,6 +15,7 @@ from msgspec import structs
 from mcpguard.adapters.audit.reader import default_folder, newest_head
 from mcpguard.adapters.system.shipped import is_shipped
 from mcpguard.authoring.check.approvals import approvals
+from mcpguard.authoring.check.clients import clients
 from mcpguard.authoring.check.codes import problems, wrong
 from mcpguard.authoring.check.credentials import chosen
 from mcpguard.authoring.check.lints import LintSubject, lint
@@ -63,6 +64,7 @@ def _findings(path: Path, redactor: Redactor, snapshot: Snapshot | None, live: b
         yield from lost
     yield from _policies(config, document, snapshot)
     yield from servers(config, document, redactor)
+    yield from clients(config, document)
     yield _evidence(config)
 
 
