@@ -90,7 +90,14 @@ def _add_principal(parser: argparse.ArgumentParser) -> None:
         "--group", metavar="NAME", action="append", help="a group of the principal (may be repeated)"
     )
     parser.add_argument("--claims", type=_object, metavar="JSON", help="the claims of the principal's token")
-    parser.add_argument("--agent", metavar="NAME", help="the agent (default: the configuration's)")
+    parser.add_argument(
+        "--agent",
+        metavar="NAME",
+        help="the agent (default: the configuration's); where the configuration has `clients`, one of these",
+    )
+    parser.add_argument(
+        "--project", metavar="FOLDER", help="the project of the agent, as for `mcpguard run --project FOLDER`"
+    )
 
 
 def _add_session(parser: argparse.ArgumentParser) -> None:
@@ -138,6 +145,8 @@ def execute(args: argparse.Namespace) -> int:
     files = [Path(name) for name in args.what if _is_policy(name)]
     ids = [name for name in args.what if not _is_policy(name)]
     config = None if files and not ids else configured(args.config)
+    if config is not None and not ids:
+        config = _as_seen(config, args)
     policies = _policies(files, config)
     agent = config.agent if config else None
     if args.reach:
@@ -150,6 +159,13 @@ def execute(args: argparse.Namespace) -> int:
         found = _explained(args, policies, config, redactor)
     _print(found, lines_of(found), args.json, redactor)
     return 0
+
+
+def _as_seen(config: Config, args: argparse.Namespace) -> Config:
+    """The configuration as the client sees it who asks; the whole where nobody says who that is. Raises
+    ConfigError for a client or project that it does not have."""
+    unsaid = config.clients and args.project is None and (args.agent or config.agent) is None
+    return config if unsaid else config.view(args.agent, args.project)
 
 
 def _explained(
@@ -186,7 +202,8 @@ def _check_server(config: Config | None, server: str) -> None:
 
     near = get_close_matches(server, config.servers, n=1)
     hint = f"did you mean `{near[0]}`?" if near else f"it has {', '.join(config.servers)}"
-    raise ConfigError([Problem(str(config.path), 0, 0, f"there is no server `{server}`; {hint}")])
+    seen = f" for the client `{config.agent}`" if config.prefix else ""
+    raise ConfigError([Problem(str(config.path), 0, 0, f"there is no server `{server}`{seen}; {hint}")])
 
 
 def _store(config: Config) -> SqliteStore | None:

@@ -191,8 +191,22 @@ def _assumed(asked: Supposition, config: Config | None) -> Iterator[str]:
     if target is not None and not target.known:
         listed_ = f"the server lists this {target.listed.kind}"
         yield _FITS.format(listed_) if target.listed.kind == "tool" else _LISTS.format(listed_)
+    if config is not None and asked.invocation.agent is None and asked.invocation.server:
+        yield from _seen(asked.invocation.server, config)
     if config is not None and (config.credentials or any(one.credentials for one in config.servers.values())):
         yield _NOTHING_HELD
+
+
+def _seen(server: str, config: Config) -> Iterator[str]:
+    """What is assumed of a client that is not named: that it sees `server`, unless all do."""
+    lists = {name: (one.servers, *one.projects.values()) for name, one in config.clients.items()}
+    if all(server in some for each in lists.values() for some in each if some):
+        return
+    seeing = [name for name, each in lists.items() if any(server in some for some in each)]
+    if seeing:
+        yield f"the client is {' or '.join(seeing)}: others do not see the server `{server}` (--agent NAME)"
+    else:
+        yield f"the client sees the server `{server}`, which `clients` shows to nobody"
 
 
 def session_of(options: Namespace, live: StoredSession | None = None) -> Session:
