@@ -1,0 +1,69 @@
+"""`mcpguard run --agent NAME --project FOLDER`: what the process has, and who is refused at the start."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.attack.processes import family
+from tests.wire.session import puppet, write_config
+
+MINE, OTHER = "sk-mine-3b8d1f6a90", "sk-other-7c2e5a4d18"
+CLIENTS = {
+    "cursor": {"servers": ["git", "web"]},
+    "claude": {"projects": {"/home/me/shop": ["shop"]}},
+}
+needs_proc = pytest.mark.skipif(not Path("/proc/self/environ").exists(), reason="needs /proc (Linux)")
+
+
+def servers():
+    return {
+        "git": puppet(env={"TOKEN": "${env:GIT_TOKEN}"}),
+        "web": puppet("--tools", json.dumps([{"name": "find", "inputSchema": {"type": "object"}}])),
+        "shop": puppet("--mark", "of-the-shop", env={"TOKEN": "${env:SHOP_TOKEN}"}),
+    }
+
+
+@needs_proc
+def test_what_is_for_other_clients_is_wiped_from_the_environment(session):
+    variables = {"GIT_TOKEN": MINE, "SHOP_TOKEN": OTHER}
+    words = ("--agent", "cursor")
+    guard = session(servers(), clients=CLIENTS, env=variables, words=words, cold=True)
+    assert "find" in guard.tools()
+    code = f"answer = text(str(token == '{MINE}'))"
+    assert guard.text("act", code=code) == "True"
+    running = family()
+    assert not [line for line in running.values() if "of-the-shop" in line]
+    for pid in running:
+        assert OTHER.encode() not in Path(f"/proc/{pid}/environ").read_bytes()
+    assert guard.records("opened")[0]["agent"] == "cursor"
+
+
+@pytest.mark.parametrize("over", [[], ["--http", "127.0.0.1:0"]])
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        ([], "say which client connects with `--agent NAME`; under `clients` are cursor, claude"),
+        (["--agent", "zed"], "there is no client `zed`; under `clients` are cursor, claude"),
+        (
+            ["--agent", "claude"],
+            "the client `claude` has servers in projects only: say which with `--project FOLDER`; its projects "
+            "are /home/me/shop",
+        ),
+        (
+            ["--agent", "claude", "--project", "/home/me"],
+            "the client `claude` has no project /home/me; its projects are /home/me/shop",
+        ),
+    ],
+)
+def test_who_is_not_named_is_refused_with_one_sentence_before_anything_starts(tmp_path, words, said, over):
+    config = write_config(tmp_path, servers(), clients=CLIENTS)
+    command = [sys.executable, "-m", "mcpguard", "run", "--config", str(config), *words, *over]
+    done = subprocess.run(
+        command, check=False, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=60
+    )
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr == f"mcpguard: {config}: {said}\n"
+    assert not (tmp_path / "audit").exists()
