@@ -35,6 +35,26 @@ CASES = (
     Case("continue", "./.continue/mcpServers/tickets.yaml", "continue-block.yaml", 1),
     Case("junie", "~/.junie/mcp/mcp.json", "junie.json", 1),
     Case("lmstudio", "~/.lmstudio/mcp.json", "lmstudio.json", 1),
+    Case("vscode", "{config}/Code/User/profiles/5f2c/mcp.json", "vscode-profile.json", 1),
+    Case("vscode-insiders", "{config}/Code - Insiders/User/mcp.json", "vscode-insiders.json", 1),
+    Case("vscodium", "{config}/VSCodium/User/mcp.json", "vscodium.json", 1),
+    Case("copilot-cli", "~/.copilot/mcp-config.json", "copilot-cli.json", 2),
+    Case(
+        "roo",
+        "{config}/Code/User/globalStorage/rooveterinaryinc.roo-cline/settings/mcp_settings.json",
+        "roo.json",
+        2,
+    ),
+    Case("kilo", "~/.config/kilo/kilo.jsonc", "kilo.jsonc", 1),
+    Case("kilo-classic", "./.kilocode/mcp.json", "kilo-classic.json", 1),
+    Case("qwen", "~/.qwen/settings.json", "qwen.json", 2),
+    Case("antigravity", "~/.gemini/config/mcp_config.json", "antigravity.json", 1),
+    Case("kiro", "~/.kiro/settings/mcp.json", "kiro.json", 2),
+    Case("amazon-q", "~/.aws/amazonq/mcp.json", "amazon-q.json", 1),
+    Case("amazon-q", "~/.aws/amazonq/cli-agents/mine.json", "amazon-q-agent.json", 1),
+    Case("opencode", "~/.config/opencode/opencode.json", "opencode.json", 2),
+    Case("opencode", "./.opencode/opencode.jsonc", "opencode-second.jsonc", 1),
+    Case("goose", "~/.config/goose/config.yaml", "goose.yaml", 2),
 )
 
 

@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 from mcpguard.onboarding import disk
 from mcpguard.onboarding.discovery.clients import CLIENTS
 from mcpguard.onboarding.discovery.reading import BOM, PARSERS, ClientFile, parsed, tables_of
-from mcpguard.onboarding.edit import applied, checked, free_name, name_for
+from mcpguard.onboarding.edit import applied, checked, free_name, name_for, table_for
 from mcpguard.onboarding.formats import jsonc, tree, yaml_text
 from mcpguard.onboarding.formats.toml_text import statements
 from mcpguard.onboarding.formats.tree import Broken, Change, TreeNode, Unreadable
@@ -134,8 +134,9 @@ def put_back(
 def _moved(was: ClientFile, gone: list[Way], entry: dict[str, Any]) -> Iterable[tuple[Way, str, list[Item]]]:
     """For each table the name that the entry of mcpguard got there ("": it was there), and what moved."""
     if not gone:
-        path: Way = was.file.tables[0]
-        node = PARSERS[was.file.format](was.text).at(path) if was.text.strip() else None
+        root = PARSERS[was.file.format](was.text) if was.text.strip() else None
+        path: Way = was.file.tables[0] if root is None else table_for(was.file, root)
+        node = None if root is None else root.at(path)
         names = [] if node is None else [str(one.name) for one in _items(was.text, node)]
         yield path, free_name(names, []), []
         return
@@ -158,7 +159,10 @@ def _steps(table: TreeNode) -> list[tree.Step]:
 
 def _items(text: str, table: TreeNode) -> list[Item]:
     if table.kind == "map":
-        return [Item(one.key, one.node.plain(), one.start, one.node.end) for one in table.value]
+        return [
+            Item(one.key, one.node.plain(), one.start, len(text[: one.node.end].rstrip()))
+            for one in table.value
+        ]
     found = []
     for node in table.value if table.kind == "list" else ():
         plain = node.plain()
@@ -250,8 +254,8 @@ def _in_spans(was: ClientFile, now: ClientFile, root: TreeNode, table: _Restored
     before = text[text.rfind("\n", 0, here.start) + 1 : here.start]
     line = jsonc.newline(text)
     if now.file.format == "yaml":
-        if before.strip() != "-":
-            raise Broken(here.start, "a list in brackets cannot be edited: write one server per line")
+        if before.strip() != ("-" if node.kind == "list" else ""):
+            raise Broken(here.start, yaml_text.BRACKETS)
         between = line + before
     else:
         between = "," + (line + before if not before.strip() else " ")

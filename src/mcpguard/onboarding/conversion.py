@@ -24,7 +24,13 @@ from mcpguard.onboarding.discovery.reading import ClientFile, Places, folder_of
 from mcpguard.onboarding.discovery.references import Stays, remote, translated
 
 _SYSTEM = ("/usr/local/bin", "/usr/bin", "/bin")
-_TYPES = {"streamablehttp": "http", "streamable-http": "http", "http": "http", "sse": "sse"}
+_TYPES = {
+    "streamablehttp": "http",
+    "streamable-http": "http",
+    "streamable_http": "http",
+    "http": "http",
+    "sse": "sse",
+}
 
 
 class Converted(Unprinted, frozen=True, kw_only=True):

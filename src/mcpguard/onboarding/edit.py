@@ -11,7 +11,7 @@ from copy import deepcopy
 from pathlib import PurePath
 from typing import Any
 
-from mcpguard.onboarding.discovery.clients import PROJECT, File
+from mcpguard.onboarding.discovery.clients import PROJECT, File, words_of
 from mcpguard.onboarding.discovery.reading import PARSERS, ClientFile, tables_of
 from mcpguard.onboarding.formats import jsonc, toml_text, yaml_text
 from mcpguard.onboarding.formats.tree import Broken, Change, Step, TreeNode, Unreadable
@@ -23,7 +23,7 @@ its folder besides: where both have one name, most clients take the project's an
 
 def called(entry: dict[str, Any]) -> str:
     """What `entry` is to be called: see NAME."""
-    words: list[str] = entry["args"]
+    words = words_of(entry)
     if PROJECT not in words:
         return NAME
     folder = PurePath(words[words.index(PROJECT) + 1]).name
@@ -53,7 +53,7 @@ def name_for(
     found: ClientFile, path: tuple[Step, ...], table: TreeNode, steps: list[Step], entry: dict[str, Any]
 ) -> str:
     """What the entry of mcpguard is called in the `table` at `path` when `steps` go, "" where it is there."""
-    mine = set(entry["args"])
+    mine = set(words_of(entry))
     ours = [one for one in found.entries if one.guarded and mine <= set(one.args)]
     there = any(one.where[:-1] == path for one in ours)
     return "" if there else free_name(_names(table.plain()), steps, called(entry))
@@ -64,10 +64,11 @@ def added(found: ClientFile, entry: dict[str, Any]) -> str:
 
     Raises Unreadable.
     """
-    text, path = found.text, found.file.tables[0]
+    text = found.text
     if not text.strip():
         return new_text(found.file, entry)
     root = PARSERS[found.file.format](text)
+    path = table_for(found.file, root)
     want = deepcopy(root.plain())
     try:
         inner = want
@@ -77,13 +78,23 @@ def added(found: ClientFile, entry: dict[str, Any]) -> str:
         inner[name] = entry
         if found.file.format == "toml":
             changes = [toml_text.append(text, path, name, entry)]
+        elif found.file.format == "yaml":
+            changes = [yaml_text.insert(text, root, path, name, entry)]
         else:
             changes = [jsonc.insert(text, root, path, name, entry)]
-    except (AttributeError, TypeError, Broken):
+    except (AttributeError, TypeError, Broken) as error:
+        if isinstance(error, Broken) and found.file.format == "yaml":
+            raise Unreadable(f"{found.path}: {error}") from None
         raise Unreadable(
             f"{found.path}: {'.'.join(path)} is not a mapping, so nothing can be added"
         ) from None
     return checked(found, applied(text, changes), want)
+
+
+def table_for(file: File, root: TreeNode) -> tuple[str, ...]:
+    """The table of servers to which one is added: the first that has any, else the first of all."""
+    there = (table for table in file.tables if "*" not in table and (node := root.at(table)) and node.value)
+    return next(there, file.tables[0])
 
 
 def new_text(file: File, entry: dict[str, Any]) -> str:
@@ -91,6 +102,8 @@ def new_text(file: File, entry: dict[str, Any]) -> str:
     path = file.tables[0]
     if file.format == "toml":
         return toml_text.block("", (*path, NAME), entry)
+    if file.format == "yaml" and not file.listed:
+        return yaml_text.insert("", TreeNode("map", 0, 0, []), path, NAME, entry)[2]
     if file.format == "yaml":
         lines = yaml_text.item("  ", {"name": NAME, **entry})
         return f"name: {NAME}\nversion: 0.0.1\nschema: v1\nmcpServers:\n  - {lines}\n"

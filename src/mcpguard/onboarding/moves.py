@@ -15,6 +15,7 @@ from mcpguard.core.errors import McpGuardError
 from mcpguard.core.secret import Unprinted
 from mcpguard.onboarding import disk
 from mcpguard.onboarding.changed import encoded, is_another, uses_us, without_us
+from mcpguard.onboarding.discovery.clients import words_of
 from mcpguard.onboarding.discovery.reading import BOM, ClientFile
 from mcpguard.onboarding.disk import MoveError
 from mcpguard.onboarding.formats.tree import Unreadable
@@ -241,7 +242,7 @@ def _other_configurations(journal: MoveJournal, move: Move) -> str:
     texts = []
     for one in journal.moves():
         if one.name != move.name and one.state != "undone":
-            served = [_served(edit.entry["args"]) for step in one.steps for edit in step.edits]
+            served = [_served(words_of(edit.entry)) for step in one.steps for edit in step.edits]
             paths = {
                 Path(name) for name in (*served, *(step.path for step in one.steps if step.role == "config"))
             }

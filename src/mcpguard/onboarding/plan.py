@@ -338,8 +338,8 @@ def passed_on(client: KnownClient, names: list[str]) -> dict[str, Any]:
         return {}
     if client.passes:
         return {client.passes: names}
-    form = {"braced": "${env:%s}", "shell": "$%s"}.get(client.style, "${%s}")
-    return {"env": {name: form % name for name in names}}
+    form = {"braced": "${env:%s}", "shell": "$%s", "curly": "{env:%s}"}.get(client.style, "${%s}")
+    return {client.written("env"): {name: form % name for name in names}}
 
 
 class Views:

@@ -3,6 +3,7 @@
 `docs/guides/import.md` says for each path whether its vendor's documentation was read for it.
 """
 
+import re
 from typing import Any, Literal
 
 from msgspec import Struct
@@ -34,9 +35,12 @@ class KnownClient(Struct, frozen=True):
 
     `urls` are the keys that a URL can have, `headers` the ways to headers. `env_headers` and `bearer` name
     variables that hold a header's value, and a bearer token. `style` is how the client writes references to
-    variables: "braced" `${env:X}`, "plain" `${X}`, "shell" `$X` and `${X}`, "" not at all. `passes` is the
-    key of an entry that lists variables which the client passes on. `added` stands in the entry of mcpguard
-    besides `command` and `args`.
+    variables: "braced" `${env:X}`, "plain" `${X}`, "shell" `$X` and `${X}`, "curly" `{env:X}`, "" not at all.
+    `passes` is the key of an entry that lists variables which the client passes on. `added` stands in the
+    entry of mcpguard besides `command` and `args`. `renamed` has the client's own names of keys, with what
+    most clients call them; `joined`: the command and its arguments are one list. `inner` are the types of
+    entries that are a part of the client itself, `stores` the key of those variables that it takes from a
+    store of its own.
     """
 
     name: str
@@ -47,21 +51,57 @@ class KnownClient(Struct, frozen=True):
     env_headers: str = ""
     bearer: str = ""
     passes: str = ""
-    style: Literal["", "braced", "plain", "shell"] = ""
-    added: dict[str, str] = {}
+    style: Literal["", "braced", "plain", "shell", "curly"] = ""
+    added: dict[str, Any] = {}
+    renamed: dict[str, str] = {}
+    joined: bool = False
+    inner: tuple[str, ...] = ()
+    stores: str = ""
 
     def entry(self, launcher: dict[str, Any], project: str = "") -> dict[str, Any]:
         """The entry of mcpguard in a file of this client, made of `launcher`, its `command` and `args`, for
         the servers of `project` or, without one, of the user. Each client is an agent of its own, so that
         what one has read does not stop the others."""
         args = [*launcher["args"], "--agent", self.name, *([PROJECT, project] if project else [])]
-        return {**self.added, **launcher, "args": args}
+        if self.joined:
+            return {**self.added, "command": [launcher["command"], *args]}
+        return {**self.added, self.written("command"): launcher["command"], "args": args}
+
+    def written(self, key: str) -> str:
+        """What this client calls `key` of an entry."""
+        return next((own for own, usual in self.renamed.items() if usual == key), key)
+
+    def usual(self, data: dict[str, Any]) -> dict[str, Any]:
+        """An entry of this client as most clients write it."""
+        made = {self.renamed.get(key, key): value for key, value in data.items()}
+        if self.joined and isinstance(made.get("command"), list):
+            words = made["command"]
+            made |= {"command": words[0] if words else "", "args": words[1:]}
+        if self.stores and isinstance(made.get("headers"), dict) and isinstance(made.get("env"), dict):
+            # They are there for the headers alone.
+            variables = made.pop("env")
+            made["headers"] = {key: _filled(one, variables) for key, one in made["headers"].items()}
+        if self.renamed and made.get("includeTools") in ([], ["*"]):
+            del made["includeTools"]
+        return made
 
     @property
     def known(self) -> set[str]:
         """The keys of an entry that are read."""
         ways = (*self.urls, *(way[0] for way in self.headers), self.env_headers, self.bearer, self.passes)
-        return {*_KNOWN.split(), *FILTERS, *ways}
+        return {*_KNOWN.split(), *FILTERS, *ways, self.stores}
+
+
+def _filled(value: Any, variables: dict[str, Any]) -> Any:
+    """A header in which the client puts variables of the entry itself."""
+    fill = re.compile(r"\$(?:\{(\w+)\}|(\w+))")
+    return fill.sub(lambda one: str(variables.get(one[1] or one[2], one[0])), str(value))
+
+
+def words_of(entry: dict[str, Any]) -> list[str]:
+    """The arguments in an entry that `KnownClient.entry` made."""
+    words: list[str] = entry["command"][1:] if isinstance(entry.get("command"), list) else entry["args"]
+    return words
 
 
 HIDING = ("disabledTools", "excludeTools", "disabled_tools")
@@ -72,8 +112,13 @@ CHOOSING = ("includeTools", "enabled_tools")
 
 FILTERS = (*HIDING, *CHOOSING)
 
-_KNOWN = "name command path args env type transport cwd disabled enabled envFile env_file"
+_KNOWN = (
+    "name command path args env type transport cwd disabled enabled envFile env_file "
+    "description display_name bundled"
+)
 _MCP = ("mcpServers",)
+# Its second version has the servers one step deeper.
+_OPENCODE = (("mcp", "servers"), ("mcp",))
 
 CLIENTS: tuple[KnownClient, ...] = (
     KnownClient(
@@ -103,10 +148,43 @@ CLIENTS: tuple[KnownClient, ...] = (
         files=(
             File("{config}/Code/User/mcp.json", "user", tables=(("servers",),)),
             File("{config}/Code/User/settings.json", "user", tables=(("mcp", "servers"), ("mcp.servers",))),
+            File("{config}/Code/User/profiles/*/mcp.json", "user", tables=(("servers",),)),
             File("./.vscode/mcp.json", "project", tables=(("servers",),)),
         ),
         style="braced",
         added={"type": "stdio"},
+    ),
+    *(
+        KnownClient(
+            name,
+            title,
+            files=(
+                File(f"{{config}}/{folder}/User/mcp.json", "user", tables=(("servers",),)),
+                File(
+                    f"{{config}}/{folder}/User/settings.json",
+                    "user",
+                    tables=(("mcp", "servers"), ("mcp.servers",)),
+                ),
+                File(f"{{config}}/{folder}/User/profiles/*/mcp.json", "user", tables=(("servers",),)),
+            ),
+            style="braced",
+            added={"type": "stdio"},
+        )
+        for name, title, folder in (
+            ("vscode-insiders", "VS Code Insiders", "Code - Insiders"),
+            ("vscodium", "VSCodium", "VSCodium"),
+        )
+    ),
+    KnownClient(
+        "copilot-cli",
+        "GitHub Copilot CLI",
+        files=(
+            File("~/.copilot/mcp-config.json", "user"),
+            File("./.github/mcp.json", "project"),
+        ),
+        style="plain",
+        added={"type": "local", "tools": ["*"]},
+        renamed={"tools": "includeTools"},
     ),
     KnownClient(
         "windsurf",
@@ -136,6 +214,44 @@ CLIENTS: tuple[KnownClient, ...] = (
         style="braced",
     ),
     KnownClient(
+        "roo",
+        "Roo Code",
+        files=(
+            File(
+                "{config}/Code/User/globalStorage/rooveterinaryinc.roo-cline/settings/mcp_settings.json",
+                "user",
+            ),
+            File("./.roo/mcp.json", "project"),
+        ),
+        style="braced",
+    ),
+    KnownClient(
+        "kilo",
+        "Kilo Code",
+        files=(
+            File("~/.config/kilo/kilo.jsonc", "user", tables=(("mcp",),)),
+            File("~/.config/kilo/kilo.json", "user", tables=(("mcp",),)),
+            File("./kilo.jsonc", "project", tables=(("mcp",),)),
+            File("./kilo.json", "project", tables=(("mcp",),)),
+            File("./.kilo/kilo.jsonc", "project", tables=(("mcp",),)),
+            File("./.kilo/kilo.json", "project", tables=(("mcp",),)),
+        ),
+        style="curly",
+        added={"type": "local"},
+        renamed={"environment": "env"},
+        joined=True,
+    ),
+    KnownClient(
+        "kilo-classic",
+        "Kilo Code (mcp_settings.json)",
+        files=(
+            File("{config}/Code/User/globalStorage/kilocode.kilo-code/settings/mcp_settings.json", "user"),
+            File("~/.kilocode/cli/global/settings/mcp_settings.json", "user"),
+            File("./.kilocode/mcp.json", "project"),
+        ),
+        style="braced",
+    ),
+    KnownClient(
         "codex",
         "Codex",
         files=(
@@ -154,6 +270,72 @@ CLIENTS: tuple[KnownClient, ...] = (
         files=(File("~/.gemini/settings.json", "user"), File("./.gemini/settings.json", "project")),
         urls=("httpUrl", "url"),
         style="shell",
+    ),
+    KnownClient(
+        "qwen",
+        "Qwen Code",
+        files=(
+            File("~/.qwen/settings.json", "user"),
+            File("./.qwen/settings.json", "project"),
+            File("./.qwen/settings.local.json", "project"),
+        ),
+        urls=("httpUrl", "url"),
+        style="shell",
+    ),
+    KnownClient(
+        "antigravity",
+        "Antigravity",
+        files=(
+            File("~/.gemini/config/mcp_config.json", "user"),
+            File("~/.gemini/antigravity/mcp_config.json", "user"),
+            File("~/.gemini/antigravity-cli/mcp_config.json", "user"),
+            File("./.agents/mcp_config.json", "project"),
+        ),
+        urls=("serverUrl", "url"),
+    ),
+    KnownClient(
+        "kiro",
+        "Kiro",
+        files=(File("~/.kiro/settings/mcp.json", "user"), File("./.kiro/settings/mcp.json", "project")),
+        style="plain",
+    ),
+    KnownClient(
+        "amazon-q",
+        "Amazon Q Developer",
+        files=(
+            File("~/.aws/amazonq/mcp.json", "user"),
+            File("~/.aws/amazonq/agents/default.json", "user"),
+            File("~/.aws/amazonq/cli-agents/*.json", "user"),
+            File("./.amazonq/mcp.json", "project"),
+            File("./.amazonq/agents/default.json", "project"),
+            File("./.amazonq/cli-agents/*.json", "project"),
+        ),
+        style="braced",
+    ),
+    KnownClient(
+        "opencode",
+        "opencode",
+        files=(
+            File("~/.config/opencode/opencode.json", "user", tables=_OPENCODE),
+            File("~/.config/opencode/opencode.jsonc", "user", tables=_OPENCODE),
+            File("./opencode.json", "project", tables=_OPENCODE),
+            File("./opencode.jsonc", "project", tables=_OPENCODE),
+            File("./.opencode/opencode.json", "project", tables=_OPENCODE),
+            File("./.opencode/opencode.jsonc", "project", tables=_OPENCODE),
+        ),
+        style="curly",
+        added={"type": "local"},
+        renamed={"environment": "env"},
+        joined=True,
+    ),
+    KnownClient(
+        "goose",
+        "Goose",
+        files=(File("~/.config/goose/config.yaml", "user", tables=(("extensions",),), format="yaml"),),
+        added={"enabled": True, "type": "stdio", "name": "mcpguard", "description": "mcpguard"},
+        renamed={"cmd": "command", "envs": "env", "uri": "url", "available_tools": "includeTools"},
+        inner=("builtin", "platform", "frontend", "inline_python"),
+        stores="env_keys",
     ),
     KnownClient(
         "continue",

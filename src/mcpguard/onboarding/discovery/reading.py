@@ -203,10 +203,23 @@ def _entries(found: ClientFile, root: TreeNode) -> Iterator[Entry]:
             pairs = [(member.key, member.node) for member in table.value]
         for step, node in pairs:
             data = node.plain()
+            if _is_no_server(found, (*path, step), data):
+                continue
             name = data.get("name") if found.file.listed and isinstance(data, dict) else step
             line, _ = place(found.text, node.start)
             entry = read_entry(found.client, str(name), (*path, step), line, data)
             yield _secured(entry)
+
+
+def _is_no_server(found: ClientFile, way: tuple[Step, ...], data: Any) -> bool:
+    """Whether it is another table, a setting beside one, or a part of the client itself."""
+    if way in found.file.tables:
+        return True
+    if not isinstance(data, dict):
+        return any(
+            table[: len(way) - 1] == way[:-1] and len(table) >= len(way) for table in found.file.tables
+        )
+    return data.get("type") in found.client.inner
 
 
 def _secured(entry: Entry) -> Entry:
@@ -225,6 +238,7 @@ def read_entry(client: KnownClient, name: str, where: tuple[Step, ...], line: in
         return Entry(name=name, where=where, line=line, problem="contains half of a surrogate pair")
     if "<<" in data or ALIAS in leaves(data):
         return Entry(name=name, where=where, line=line, problem="has a YAML alias: write out its value")
+    data = client.usual(data)
     command = data.get("command")
     if isinstance(command, dict):
         data = {**data, **command}
@@ -248,7 +262,18 @@ def read_entry(client: KnownClient, name: str, where: tuple[Step, ...], line: in
         "only": next((names for key in CHOOSING if (names := _names(data.get(key))) is not None), None),
         "unread": tuple(str(key) for key in data if key not in client.known and data[key]),
     }
-    return Entry(name=name, where=where, line=line, problem=_problem(data, known), **known)
+    problem = _stored(client, data, known) or _problem(data, known)
+    return Entry(name=name, where=where, line=line, problem=problem, **known)
+
+
+def _stored(client: KnownClient, data: dict[str, Any], known: dict[str, Any]) -> str:
+    names = [name for name in _names(data.get(client.stores)) or () if name not in known["env"]]
+    if not names:
+        return ""
+    return (
+        f"takes {', '.join(names)} from a store of its client, which mcpguard cannot read: insert the value "
+        "first"
+    )
 
 
 def _problem(data: dict[str, Any], known: dict[str, Any]) -> str:

@@ -12,6 +12,7 @@ from mcpguard.onboarding.discovery.clients import KnownClient
 from mcpguard.onboarding.discovery.entry import Entry
 
 _REFERENCE = re.compile(r"\$\{\{[^}]*\}\}|\$\{([^}]*)\}?|\$([A-Za-z_][A-Za-z0-9_]*)")
+_CURLY = re.compile(r"\{(env|file):([^}]*)\}")
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 
 
@@ -30,7 +31,19 @@ def translated(text: str, client: KnownClient, home: Path, project: Path | None)
             return f"${{env:{bare}}}" if client.style == "shell" else whole
         return _braced(braced, client, home, project)
 
-    return _REFERENCE.sub(one, text)
+    said = _REFERENCE.sub(one, text)
+    if client.style == "curly":
+        said = _CURLY.sub(lambda found: _curly(found[1], found[2], home), said)
+    return said
+
+
+def _curly(kind: str, name: str, home: Path) -> str:
+    if kind == "env" and _NAME.fullmatch(name):
+        return f"${{env:{name}}}"
+    path = str(home / name[2:]) if name.startswith("~/") else name
+    if kind == "file" and path.startswith("/"):
+        return f"${{file:{path}}}"
+    raise Stays(f"has a `{{{kind}:…}}` that has no equivalent in mcpguard: write the value out first")
 
 
 def _braced(inside: str, client: KnownClient, home: Path, project: Path | None) -> str:

@@ -9,8 +9,9 @@ from mcpguard.onboarding.discovery.naming import Signal
 
 _REFERENCE = re.compile(
     r"\$?\{\{[^}]{0,200}\}\}|\$\{[^}]{0,200}\}|\$\(?[A-Za-z_][A-Za-z0-9_]{0,200}\)?|%[A-Za-z_]\w{0,200}%"
+    r"|\{(?:env|file):[^}]{0,200}\}"
 )
-_FILLED = re.compile(r"\$\{|\{\{|\$\(|%[A-Z_]{3,}%")
+_FILLED = re.compile(r"\$\{|\{\{|\$\(|%[A-Z_]{3,}%|\{(?:env|file):")
 _ELSEWHERE = ("op://", "pass:", "vault:", "keyring:", "ref+", "file:", "env:", "arn:", "`")
 _SAMPLE = re.compile(
     r"""(?ix)

@@ -33,22 +33,69 @@ def _converted(text: str, node: yaml_tree.Node) -> TreeNode:
     return TreeNode("plain", node.start, node.end, value)
 
 
+BRACKETS = "what stands in brackets cannot be edited: write one server per line"
 _DASH = re.compile(r"(?:^|\n)([ \t]*)-[ \t]+$")
 
 
 def replace(text: str, table: TreeNode, steps: list[Step], name: str, entry: dict[str, Any]) -> list[Change]:
     """The first item of `steps` becomes the entry of mcpguard (unless `name` is ""), the others go."""
+    if table.kind == "map":
+        return _replace_members(text, table, steps, name, entry)
     changes: list[Change] = []
     for place, step in enumerate(sorted(map(int, steps))):
         node = table.get(step)
         if node is None or text[table.start : table.start + 1] == "[":
-            raise Broken(table.start, "a list in brackets cannot be edited: write one server per line")
+            raise Broken(table.start, BRACKETS)
         end = len(text[: node.end].rstrip())
         if place == 0 and name:
             changes.append((node.start, end, _item_at(text, node, {"name": name, **entry})))
         else:
             changes.append(_removal(text, node.start, end))
     return changes
+
+
+def _replace_members(
+    text: str, table: TreeNode, steps: list[Step], name: str, entry: dict[str, Any]
+) -> list[Change]:
+    if text[table.start : table.start + 1] == "{":
+        raise Broken(table.start, BRACKETS)
+    changes: list[Change] = []
+    for place, member in enumerate([member for member in table.value if member.key in steps]):
+        start, end = member.start, len(text[: member.node.end].rstrip())
+        indent = text[text.rfind("\n", 0, start) + 1 : start]
+        if indent.strip(" "):
+            raise Broken(start, "an entry that does not begin its line cannot be edited")
+        if place == 0 and name:
+            changes.append((start, end, _mapping(indent, name, entry, newline(text))))
+        else:
+            rest = re.compile(r"[ \t]*(\r?\n)?").match(text, end)
+            whole = rest is not None and (rest[1] or rest.end() == len(text))
+            changes.append((start - len(indent), rest.end() if rest and whole else end, ""))
+    return changes
+
+
+def insert(text: str, root: TreeNode, path: tuple[str, ...], name: str, entry: dict[str, Any]) -> Change:
+    """`name: entry` after the last member of the block mapping at `path`, which is made if it is missing."""
+    line = newline(text)
+    table = root.at(path)
+    if table is None and len(path) == 1:
+        lead = "" if not text or text.endswith("\n") else line
+        return len(text), len(text), f"{lead}{path[0]}:{line}  {_mapping('  ', name, entry, line)}{line}"
+    if table is None or table.kind != "map" or not table.value or text[table.start] == "{":
+        raise Broken(0 if table is None else table.start, BRACKETS)
+    last: Member = table.value[-1]
+    indent = text[text.rfind("\n", 0, last.start) + 1 : last.start]
+    end = len(text[: last.node.end].rstrip())
+    rest = text.find("\n", end)
+    # A comment in the line of the last value stays there.
+    at = len(text) if rest < 0 else rest + 1
+    lead = line if rest < 0 else ""
+    return at, at, f"{lead}{indent}{_mapping(indent, name, entry, line)}{line}"
+
+
+def _mapping(indent: str, name: str, entry: dict[str, Any], line: str) -> str:
+    rows = [f"{name}:", *(f"{indent}  {key}: {scalar(value)}" for key, value in entry.items())]
+    return line.join(rows)
 
 
 def item(indent: str, entry: dict[str, Any], line: str = "\n") -> str:
