@@ -110,7 +110,7 @@ def test_every_command_is_understood(words: list[str], monkeypatch: pytest.Monke
     assert words[0] in VERBS
     module = __import__(f"mcpguard.cli.{words[0]}", fromlist=["execute"])
     monkeypatch.setattr(module, "execute", lambda args: 0)
-    if len(words) > 1 or words[0] not in ("wrap", "secret", "audit"):
+    if len(words) > 1 or words[0] not in ("wrap", "secret", "audit", "lock"):
         assert main(words) == 0
 
 

@@ -176,8 +176,40 @@ def accepting(**changes: object) -> Scene:
     return make
 
 
+GUARDED: dict[str, object] = {"command": OURS, "args": ["run"]}
+LOCKS = {
+    "claude-code": "system/etc/claude-code/managed-settings.json",
+    "codex": "system/etc/codex/requirements.toml",
+}
+
+
+def locked(client: str, text: str) -> Scene:
+    """A client that has mcpguard, and what its lock says."""
+
+    def make(machine: Machine, _patch: pytest.MonkeyPatch) -> None:
+        if client == "codex":
+            machine.write(
+                "home/.codex/config.toml", f'[mcp_servers.mcpguard]\ncommand = "{OURS}"\nargs = ["run"]\n'
+            )
+        else:
+            machine.write("home/.claude.json", json.dumps({"mcpServers": {"mcpguard": GUARDED}}))
+        machine.write(LOCKS[client], text, 0o644)
+
+    return make
+
+
+def allowing(*commands: list[str]) -> str:
+    """Managed settings of Claude Code that allow these."""
+    listed = [{"serverCommand": command} for command in commands]
+    return json.dumps({"allowManagedMcpServersOnly": True, "allowedMcpServers": listed})
+
+
+PLUGINS = "\n[plugins]\n"
+RULE = (
+    "[mcp_servers.mcpguard.identity.command]\n"
+    f'executable = "{OURS}"\nargs = [{{ match = "exact", value = "run" }}]\n'
+)
 PLAIN = {"command": OURS, "env": {"GIT_TOKEN": TOKEN}}
-GUARDED = {"command": OURS, "args": ["run"]}
 ITSELF: dict[str, object] = {"command": "/usr/bin/git-server"}
 SCENES: dict[str, tuple[Scene, Scene]] = {
     "D101": (client(PLAIN), client({**PLAIN, "env": {"GIT_TOKEN": "${env:GIT_TOKEN}"}})),
@@ -190,6 +222,12 @@ SCENES: dict[str, tuple[Scene, Scene]] = {
         client({"command": "npx", "args": ["-y", "mcpguard"]}),
         client({"command": OURS, "args": ["run"]}),
     ),
+    "D204": (client(GUARDED, "home/.gemini/settings.json"), locked("claude-code", allowing([OURS, "run"]))),
+    "D205": (
+        locked("claude-code", allowing([OURS, "run", "--config", "old.yaml"])),
+        locked("claude-code", allowing([OURS, "run"])),
+    ),
+    "D206": (locked("codex", RULE), locked("codex", RULE + PLUGINS)),
     "D301": (config(GITHUB), config(GITHUB.replace("github", "weather"))),
     "D302": (token(-1), token(1)),
     "D303": (token(1), token(30)),

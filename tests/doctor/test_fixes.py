@@ -16,9 +16,10 @@ from mcpguard.adapters.credentials.oauth.grants import Grants
 from mcpguard.authoring.findings import Finding
 from mcpguard.cli import main
 from mcpguard.doctor.codes import DOCTOR_CODES
+from mcpguard.onboarding.locks.lockable import System
 from tests.adapters.credentials.fake_keyring import FakeKeyring
-from tests.doctor.machine import PHRASE, TOKEN, Machine, machine
-from tests.doctor.scenes import CURSOR, SCENES, Scene, both, client, config, jwt, text
+from tests.doctor.machine import OURS, PHRASE, TOKEN, Machine, machine
+from tests.doctor.scenes import CURSOR, SCENES, Scene, allowing, both, client, config, jwt, locked, text
 
 Patch = pytest.MonkeyPatch
 
@@ -53,6 +54,12 @@ COMMANDS: dict[str, list[Scene]] = {
         both(config("git: {command: cat}"), client(CAT)),
         both(config("git: {command: cat, env: {A: b}}"), client(CAT)),
     ],
+    "D205": [SCENES["D205"][0]],
+    "D206": [
+        SCENES["D206"][0],
+        locked("claude-code", allowing([OURS, "run"], ["npx", "x"])),
+        locked("claude-code", '{"allowedMcpServers": []}'),
+    ],
     "D302": [stored("t", jwt(time.time() - 60))],
     "D303": [stored("t", jwt(time.time() + 600))],
     "D304": [stored("t", "")],
@@ -64,6 +71,7 @@ SENTENCES = {
     "D102": "only the person knows what else reads the variable, and what it is to be called in the keychain",
     "D103": "the configuration is written by a person, and only they know a name for the value",
     "D203": "what the entry starts is unknown: only the person can say that it may go",
+    "D204": "a lock is for every user of the machine, and takes the administrator",
     "D301": "an app, a role or a login has to be set up at the issuer first",
     "D305": "which keychain a desktop has is not for a command to change",
     "D306": "which keychain a desktop has is not for a command to change",
@@ -94,6 +102,7 @@ def made(monkeypatch: Patch, backend: FakeKeyring) -> Iterator[Machine]:
             monkeypatch.delenv(name, raising=False)
         monkeypatch.chdir(one.root)
         monkeypatch.setattr("sys.prefix", str(one.program))
+        monkeypatch.setattr("mcpguard.cli.lock.system", lambda: System(one.system, "linux"))
         tools = one.root / "tools"
         file = f'{one.system}/proc/sys/$(echo "${{2%%=*}}" | tr . /)'
         one.write(tools / "sudo", '#!/bin/sh\nexec "$@"\n', 0o755)
@@ -109,6 +118,8 @@ def run(command: str, monkeypatch: Patch) -> int:
         monkeypatch.chdir(shlex.split(folder)[0])
         command = rest
     words = shlex.split(command)
+    if words[:2] == ["sudo", "env"] and words[3].endswith("/mcpguard"):
+        words = ["mcpguard", *words[4:]]  # HOME is that of the made-up machine already.
     if words[0] != "mcpguard":
         return subprocess.run(["/bin/sh", "-c", command], check=False, timeout=30).returncode
     with monkeypatch.context() as terminal:

@@ -17,6 +17,7 @@ VERBS = {
     "import": "move your clients' servers behind mcpguard, secrets to the keychain",
     "undo": "undo what `import` and `install` changed",
     "install": "add mcpguard to a client that has no servers yet",
+    "lock": "have a client start nothing but mcpguard, or undo that",
     "check": "report what is wrong with a configuration and its policies",
     "doctor": "find what bypasses or weakens mcpguard on this machine",
     "test": "run the tests of policies, on both engines, with coverage",

@@ -36,8 +36,31 @@ def execute(args: argparse.Namespace) -> int:
         print("no mcpguard is running")
     else:
         print(table([_HEAD, *(row for status in found for row in _rows(status))]))
+    for title in [] if args.json else locked():
+        print(f"{title} is locked: it starts only what `mcpguard lock` allows")
     troubled = any(health.state in TROUBLE for status in found for health in status.upstreams)
     return 1 if troubled else 0
+
+
+def locked() -> list[str]:
+    """The clients that a file of this system locks, as people call them."""
+    from mcpguard.cli.lock import system
+    from mcpguard.onboarding.disk import MoveError
+    from mcpguard.onboarding.formats.tree import Unreadable
+    from mcpguard.onboarding.locks.editing import says
+    from mcpguard.onboarding.locks.forms import is_locked
+    from mcpguard.onboarding.locks.lockable import LOCKABLE
+    from mcpguard.onboarding.locks.locking import Keeper
+
+    found = []
+    for one in LOCKABLE:
+        keeper = Keeper(system(), one)
+        try:
+            if is_locked(one, says(keeper.text(), one.format, str(keeper.path))):
+                found.append(one.title)
+        except (Unreadable, MoveError):
+            continue  # `mcpguard doctor` reports that.
+    return found
 
 
 def _rows(status: Status) -> list[tuple[str, ...]]:

@@ -52,9 +52,14 @@ def _settings(at: Surroundings, home: Path) -> Path:
     return at.settings or home / ".config"
 
 
+def places_of(at: Surroundings, home: Path) -> reading.Places:
+    """Where the clients of this user and this folder have their files."""
+    return reading.Places(home, _settings(at, home), at.project)
+
+
 def _known(at: Surroundings, home: Path) -> dict[Path, tuple[KnownClient, File]]:
     """Where a client's file is or would be."""
-    places = reading.Places(home, _settings(at, home), at.project)
+    places = places_of(at, home)
     return {
         path: (client, file)
         for client in CLIENTS
@@ -144,7 +149,7 @@ def _stays(subject: Subject, seen: reading.ClientFile, entry: Entry) -> str:
     at = subject.at
     if at.home is None:
         return ""
-    places = reading.Places(at.home, _settings(at, at.home), at.project)
+    places = places_of(at, at.home)
     try:
         disk.refuse_irreplaceable(seen.target)
         convert(seen, entry, places, at.environ)

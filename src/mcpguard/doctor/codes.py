@@ -78,6 +78,27 @@ DOCTOR_CODES: dict[str, Code] = {
         "delete this entry, and run `mcpguard install claude-desktop`, or with the name of your client",
         "mediation",
     ),
+    "D204": Code(
+        "note",
+        "A client that could be locked is not: whoever can write its files, such as an agent, can have it "
+        "start other servers.",
+        "lock it with `mcpguard lock claude-code`, or with the name of your client",
+        "mediation",
+        limit=True,
+    ),
+    "D205": Code(
+        "error",
+        "The lock of a client does not allow its entry of mcpguard as it is now, so the entry is not "
+        "started.",
+        "lock it again",
+        "mediation",
+    ),
+    "D206": Code(
+        "error",
+        "The lock of a client allows more than mcpguard, or was changed so that it does.",
+        "lock it again with `--replace`",
+        "mediation",
+    ),
     "D301": Code(
         "warning",
         "A static key, although a source of short-lived credentials exists.",

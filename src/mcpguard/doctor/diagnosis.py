@@ -17,6 +17,7 @@ from mcpguard.doctor import (
     isolation,
     keychain,
     lifetime,
+    locks,
     permissions,
     plain_text,
 )
@@ -73,6 +74,7 @@ def checks() -> dict[str, Check]:
 
     return {
         "the clients": clients.check,
+        "the locks of clients": locks.check,
         "profiles and files of variables": plain_text.check,
         "permissions of files": permissions.check,
         "the lifetime of credentials and policies": lifetime.check,

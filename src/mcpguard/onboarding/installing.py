@@ -2,8 +2,10 @@
 another PATH than a terminal."""
 
 import os
+import shlex
 import shutil
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +24,13 @@ def launcher(config: Path) -> dict[str, Any]:
     """`command` and `args` of the entry that serves `config`."""
     command, before = _program()
     return {"command": command, "args": [*before, "run", "--config", str(config)]}
+
+
+def as_administrator(words: list[str], environ: Mapping[str, str]) -> str:
+    """The line for a shell that runs `mcpguard` with `words` as the administrator, with this user's files."""
+    kept = [f"{name}={environ[name]}" for name in ("HOME", "XDG_CONFIG_HOME") if environ.get(name)]
+    command, before = _program()
+    return shlex.join(["sudo", "env", *kept, command, *before, *words])
 
 
 def _program() -> tuple[str, list[str]]:

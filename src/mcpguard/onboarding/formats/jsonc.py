@@ -163,6 +163,12 @@ def insert(text: str, root: TreeNode, path: tuple[str, ...], name: str, entry: d
     return comma + 1, comma + 1, f"{lead}{body},"
 
 
+def value(text: str, node: TreeNode, new: Any) -> Change:
+    """`new` in place of the value at `node`."""
+    dumped = json.dumps(new, indent=unit(text), ensure_ascii=False)
+    return node.start, node.end, dumped.replace("\n", newline(text) + _indent(text, node.start))
+
+
 def newline(text: str) -> str:
     """How lines of `text` end."""
     return "\r\n" if "\r\n" in text else "\n"

@@ -1,0 +1,172 @@
+"""`mcpguard lock`: a client starts no other server than mcpguard, by what it offers for that."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from mcpguard.adapters.system.terminal import plain, style
+from mcpguard.cli.parser import add_config
+
+if TYPE_CHECKING:
+    from mcpguard.onboarding.locks.allowed import Looked
+    from mcpguard.onboarding.locks.lockable import Lockable, System
+    from mcpguard.onboarding.locks.locking import Keeper
+
+EXAMPLES = (
+    "mcpguard lock claude-code --print          (shows the file, changes nothing)",
+    "sudo env HOME=$HOME mcpguard lock claude-code",
+    "sudo env HOME=$HOME mcpguard lock claude-code --undo",
+)
+
+_BACK = {
+    "restored": "restored: {path} is as it was, byte for byte",
+    "removed": "removed: {path}, which was not there before",
+    "unlocked": "unlocked: {path} was changed since, so only what the lock had put there was taken out",
+    "gone": "nothing to do: {path} was removed by somebody else",
+    "": "{path} has no lock of mcpguard",
+}
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """The options of this verb."""
+    from mcpguard.onboarding.discovery.clients import CLIENTS
+
+    parser.add_argument("client", choices=[one.name for one in CLIENTS], metavar="CLIENT", help="its name")
+    how = parser.add_mutually_exclusive_group()
+    how.add_argument("--undo", action="store_true", help="take the lock back")
+    how.add_argument("--print", action="store_true", help="print what the file would be, and nothing else")
+    parser.add_argument(
+        "--replace",
+        action="store_true",
+        help="allow nothing else, also where the file allows more already (`--undo` brings it back)",
+    )
+    parser.add_argument(
+        "--yes", action="store_true", help="lock although servers that are not behind mcpguard will not start"
+    )
+    add_config(parser)
+
+
+def execute(args: argparse.Namespace) -> int:
+    """0 where the client is locked, or not any more, 1 where that takes the administrator, and where the
+    client may still start something else. Raises McpGuardError where it cannot be done; then nothing was."""
+    from mcpguard.onboarding import disk
+    from mcpguard.onboarding.discovery.clients import CLIENTS
+    from mcpguard.onboarding.disk import MoveError
+    from mcpguard.onboarding.locks.lockable import ELSEWHERE, NOTHING, lockable
+    from mcpguard.onboarding.locks.locking import Keeper, make_folder
+
+    one = lockable(args.client)
+    if one is None:
+        title = next(each.title for each in CLIENTS if each.name == args.client)
+        raise MoveError(f"{title} cannot be locked: {ELSEWHERE.get(args.client, NOTHING)}")
+    keeper = Keeper(system(), one)
+    if args.undo:
+        if not keeper.may_write():
+            return _needs_administrator(keeper, args, "")
+        make_folder(keeper.lock_file.parent)
+        with disk.locked(keeper.lock_file):
+            print(_BACK[keeper.take_back()].format(path=plain(str(keeper.path))))
+        return 0
+    return _lock(one, keeper, args)
+
+
+def system() -> System:
+    """This machine."""
+    from mcpguard.onboarding.locks.lockable import System
+
+    return System(Path("/"), sys.platform)
+
+
+def _lock(one: Lockable, keeper: Keeper, args: argparse.Namespace) -> int:
+    from mcpguard.onboarding import disk
+    from mcpguard.onboarding.disk import MoveError
+    from mcpguard.onboarding.locks.forms import Put, puts
+    from mcpguard.onboarding.locks.locking import make_folder
+
+    seen = _looked(one, args)
+    if not seen.allowed:
+        raise MoveError(_nothing_to_start(one, seen, args.client))
+
+    def making(there: dict[str, object]) -> list[Put]:
+        return puts(one, seen.allowed, there, only=args.replace)
+
+    text, _ = keeper.planned(making)
+    if args.print:
+        print(text, end="")
+        return 0
+    if seen.ended and not args.yes:
+        raise MoveError(
+            f"these servers are not behind mcpguard and would not start any more: {', '.join(seen.ended)}. "
+            f"Move them with `mcpguard import --client {args.client}`, or add --yes"
+        )
+    if not keeper.may_write():
+        return _needs_administrator(keeper, args, text)
+    make_folder(keeper.lock_file.parent)
+    with disk.locked(keeper.lock_file):
+        fresh = keeper.set(making)
+    return _tell(one, keeper, seen, args.client, fresh)
+
+
+def _looked(one: Lockable, args: argparse.Namespace) -> Looked:
+    from mcpguard.config.loading import find_config, load_config
+    from mcpguard.core.errors import ConfigError
+    from mcpguard.onboarding.discovery.reading import here
+    from mcpguard.onboarding.locks.allowed import look, projects_in
+
+    try:
+        config = load_config(find_config(args.config, os.environ))
+    except ConfigError:
+        config = None  # A client may start mcpguard with another one; `mcpguard check` reports mistakes.
+    return look(one, here(os.environ, Path.cwd()), projects_in(config, one))
+
+
+def _nothing_to_start(one: Lockable, seen: Looked, client: str) -> str:
+    if seen.left:
+        return f"no entry of mcpguard can be allowed: {seen.left[0]}"
+    if seen.unread:
+        return f"no entry of mcpguard was found, and a file could not be read: {seen.unread[0]}"
+    way = "import --client" if seen.ended else "install"
+    run = f"run `mcpguard {way} {client}` first"
+    return f"{one.title} has no entry of mcpguard, so a lock would leave it without any server: {run}"
+
+
+def _needs_administrator(keeper: Keeper, args: argparse.Namespace, text: str) -> int:
+    from mcpguard.onboarding.disk import MoveError
+    from mcpguard.onboarding.installing import as_administrator
+
+    if os.geteuid() == 0:
+        raise MoveError(f"{keeper.path} cannot be written, even by the administrator")
+    options = [name for name in ("undo", "replace", "yes") if getattr(args, name)]
+    words = ["lock", args.client, *(f"--{name}" for name in options)]
+    words += ["--config", os.path.abspath(args.config)] if args.config else []
+    if text:
+        print(f"{plain(str(keeper.path))} would be:\n\n{text}")
+    print(f"nothing was done: this takes the administrator. Run\n\n    {as_administrator(words, os.environ)}")
+    return 1
+
+
+def _tell(one: Lockable, keeper: Keeper, seen: Looked, client: str, fresh: bool) -> int:
+    from mcpguard.onboarding.locks.allowed import titles
+    from mcpguard.onboarding.locks.editing import says
+    from mcpguard.onboarding.locks.forms import more
+
+    path = plain(str(keeper.path))
+    before = "" if fresh else " already"
+    print(f"{style('locked', 'green')}{before} by {path}: {titles(one)} starts nothing but")
+    for each in seen.allowed:
+        print(f"  {plain(each.name)}: {plain(' '.join(each.command))}")
+    for said in (*seen.left, *seen.unread):
+        print(f"{style('left out', 'yellow')}: {plain(said)}")
+    for said in seen.ended:
+        print(f"{style('ended', 'yellow')}: {plain(said)}")
+    rest = more(one, says(keeper.text(), one.format, path))
+    for said in rest:
+        print(f"{style('allowed', 'yellow')} as well, as before: {plain(said)} (`--replace` ends that)")
+    for said in one.limits:
+        print(f"note: {said}")
+    print(f"Restart {titles(one)}. `mcpguard lock {client} --undo` takes it back.")
+    return 1 if rest else 0

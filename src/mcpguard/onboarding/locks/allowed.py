@@ -1,0 +1,113 @@
+"""What a lock is to allow: the entries that start mcpguard in the files of a client, of the user and of the
+projects that the configuration names.
+
+Law of this file: only an entry that positively starts an installed mcpguard, by its full path, is allowed.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, NamedTuple
+
+from msgspec import Struct
+from msgspec.structs import replace
+
+from mcpguard.config.clients import project_folder
+from mcpguard.onboarding.discovery.clients import CLIENTS, PROJECT
+from mcpguard.onboarding.discovery.entry import Entry
+from mcpguard.onboarding.discovery.ourselves import starts_mcpguard
+from mcpguard.onboarding.discovery.reading import ClientFile, Places, existing
+from mcpguard.onboarding.locks.lockable import Lockable
+
+if TYPE_CHECKING:
+    from mcpguard.config.loading import Config
+
+_REFERENCE = re.compile(r"\$\{?\w+\}?|\$\{env:\w+\}")
+
+
+class Allowed(Struct, frozen=True, order=True):
+    """An entry of mcpguard. `command` is the program with its arguments; `project` is its folder, "" for the
+    user's. `env` are variables that it passes on, by reference."""
+
+    name: str
+    command: tuple[str, ...]
+    project: str = ""
+    env: tuple[tuple[str, str], ...] = ()
+
+
+class Looked(NamedTuple):
+    """What the files of a client have: entries that a lock allows, those of mcpguard that it cannot allow,
+    each with the reason, and servers without mcpguard, which it ends. `unread` are sentences on files."""
+
+    allowed: list[Allowed]
+    left: list[str]
+    ended: list[str]
+    unread: list[str]
+
+
+def look(one: Lockable, places: Places, projects: Iterable[Path]) -> Looked:
+    """What the clients of `one` have in the files of the user, of `places.project` and of `projects`."""
+    found = Looked([], [], [], [])
+    for file in _files(one, places, projects):
+        if file.problem:
+            found.unread.append(file.problem)
+        for entry in file.entries:
+            if not entry.disabled:
+                _sort(one, file, entry, found)
+    return Looked(sorted(set(found.allowed)), *(list(dict.fromkeys(part)) for part in found[1:]))
+
+
+def _files(one: Lockable, places: Places, projects: Iterable[Path]) -> Iterator[ClientFile]:
+    seen: set[Path] = set()
+    for project in (places.project, *projects):
+        for file in existing(replace(places, project=project), list(one.known())):
+            if file.path not in seen:
+                seen.add(file.path)
+                yield file
+
+
+def _sort(one: Lockable, file: ClientFile, entry: Entry, found: Looked) -> None:
+    where = f"{entry.name} in {file.path}"
+    if not entry.guarded:
+        found.ended.append(where)
+        return
+    project = project_of(entry.args)
+    secret = [name for name, value in entry.env.items() if not _REFERENCE.fullmatch(value)]
+    if not os.path.isabs(entry.command):
+        found.left.append(f"{where} starts mcpguard by a name that PATH decides: give its full path")
+    elif one.form == "settings" and project:
+        found.left.append(
+            f"{where} is for the project {project} alone: {one.title} starts what its lock names everywhere"
+        )
+    elif one.form == "settings" and secret:
+        found.left.append(f"{where} sets {', '.join(secret)}, which every user here could then read")
+    else:
+        env = tuple(entry.env.items()) if one.form == "settings" else ()
+        found.allowed.append(Allowed(entry.name, (entry.command, *entry.args), project, env))
+
+
+def project_of(args: Iterable[str]) -> str:
+    """The folder that `mcpguard run` is given with `--project`, "" for none."""
+    words = list(args)
+    return words[words.index(PROJECT) + 1] if PROJECT in words[:-1] else ""
+
+
+def projects_in(config: Config | None, one: Lockable) -> list[Path]:
+    """The folders of projects that `config` names for the clients of `one`."""
+    views = {} if config is None else config.clients
+    return [
+        Path(project_folder(path)) for name in one.clients if name in views for path in views[name].projects
+    ]
+
+
+def runs_mcpguard(command: list[str]) -> bool:
+    """Whether these words serve an installed mcpguard, and nothing that they name themselves."""
+    return bool(command) and "run" in command and starts_mcpguard(command[0], command[1:], {})
+
+
+def titles(one: Lockable) -> str:
+    """How people call the clients of `one` that are known."""
+    return " and ".join(client.title for client in CLIENTS if client.name in one.clients)
