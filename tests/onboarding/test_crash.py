@@ -18,7 +18,7 @@ from mcpguard.onboarding.journal import MoveJournal, default_folder
 from tests.adapters.credentials.fake_keyring import FakeKeyring
 from tests.onboarding.corpus import CASES, Person, planted, tree, with_a_secret
 
-MOVED = (CASES[3], CASES[9])
+MOVED = (CASES[1], CASES[9])
 pytestmark = pytest.mark.timeout(300)  # Some hundred imports, on a machine that may be busy.
 SECRETS = [secret for case in MOVED for secret in planted(case)]
 
@@ -223,7 +223,7 @@ def kill(source, target):
     replace(source, target)
 os.replace = kill
 from mcpguard.cli import main
-main(["import", "--yes", "--to", "file"])
+main(["import", "--yes", "--to", "file", "--no-start"])
 """
 
 
@@ -232,7 +232,7 @@ def test_an_undo_that_ends_at_any_step_leaves_a_secret_that_was_replaced(
 ) -> None:
     start_anew(person, backend)
     assert main(["import", "--yes"]) == 0
-    name = "notes/NOTES_TOKEN"
+    name = "sentry/Authorization"
     backend.entries["mcpguard", name] = "replaced-value"
     for number in left_by(["undo"], person, backend):
         assert main(["undo"]) == 0, number
@@ -254,7 +254,7 @@ def test_an_import_that_was_killed_before_it_changed_a_file_is_told_when_it_is_t
     assert "an unfinished import had changed no file" in capsys.readouterr().out
 
 
-@pytest.mark.parametrize("name", ["move.json", ".sealed", "mcpguard.yaml", "mcp.json", "config.toml"])
+@pytest.mark.parametrize("name", ["move.json", ".sealed", "mcpguard.yaml", ".claude.json", "config.toml"])
 def test_a_killed_process_leaves_nothing_that_cannot_be_taken_back(name: str, person: Person) -> None:
     for case in MOVED:
         person.has(case)

@@ -66,7 +66,7 @@ def test_all_clients_move_in_together_and_out_again(
     assert with_a_secret(tree(*person), secrets) == []
     names = set(load_config(config()).servers)
     assert {"search", "search-2", "weather", "git-tools", "issues", "shell"} <= names
-    assert "stays    perplexity asks for a value when it starts" in said
+    assert "stays    perplexity (VS Code) asks for a value when it starts" in said
     assert main(["check"]) == 0, capsys.readouterr().out
     capsys.readouterr()
     assert main(["undo"]) == 0
@@ -188,7 +188,7 @@ def test_the_last_three_lines_say_what_is_guarded_what_stays_and_how_to_go_back(
     guarded, stays, undo = capsys.readouterr().out.splitlines()[-3:]
     assert guarded.startswith("guarded  ")
     assert guarded.endswith("; restart VS Code")
-    assert stays.startswith("stays    perplexity asks for a value when it starts")
+    assert stays.startswith("stays    perplexity (VS Code) asks for a value when it starts")
     assert undo.startswith("undo     `mcpguard undo` restores every file")
     person.path(CASES[4]).write_text('{"servers": {"notes": {"command": "node"}}}')
     assert main(["import", "--yes"]) == 0

@@ -66,8 +66,10 @@ def _line(
     where = f"{title} in {project}" if project else title
     servers = f"{where}: {len(view.servers)} server{'s' * (len(view.servers) != 1)}"
     if len(seen) < len(view.servers):
-        servers += f", {len(seen)} of them seen"
+        servers += f", {len(seen) or 'none'} of them seen"
     every = len(found.shown) + len(found.hidden)
+    if not seen:
+        return servers
     if not found.hidden:
         return f"{servers}, {every} tool{'s' * (every != 1)}, as before"
     hidden = ", ".join(found.hidden[:_NAMED]) + (" …" if len(found.hidden) > _NAMED else "")

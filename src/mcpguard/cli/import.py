@@ -227,10 +227,18 @@ def _tell_servers(plan: Plan) -> None:
             print(f"  note: {plain(note)}")
     for said in plan.split:
         print(f"note: {plain(said)}")
-    for _, entry, why in plan.left:
-        print(f"{style('stays', 'yellow')}    {plain(entry.name)} {plain(why)}")
+    for said in _left(plan):
+        print(f"{style('stays', 'yellow')}    {said}")
     for (name, param), values in plan.set.items():
         print(f"set      {plain(name)}.{plain(param)}: {', '.join(map(plain, values))}")
+
+
+def _left(plan: Plan) -> list[str]:
+    """A sentence for each reason for which servers stay with their clients."""
+    reasons: dict[str, dict[str, None]] = {}
+    for found, entry, why in plan.left:
+        reasons.setdefault(why, {})[f"{entry.name} ({found.client.title})"] = None
+    return [plain(f"{', '.join(names)} {why}") for why, names in reasons.items()]
 
 
 def _short(values: list[str]) -> str:
@@ -294,7 +302,7 @@ def _after(plan: Plan, folder: Path, vault: Vault) -> None:
     titles = sorted({one.found.client.title for one in plan.clients})
     names = ", ".join(plain(one.name) for one in plan.servers)
     print(f"{style('guarded', 'green')}  {len(plan.servers)} server(s): {names}; restart {', '.join(titles)}")
-    stays = "; ".join(f"{plain(entry.name)} {plain(why)}" for _, entry, why in plan.left)
+    stays = "; ".join(_left(plan))
     print(f"{style('stays', 'yellow' if stays else 'green')}    {stays or 'nothing'}")
     rotate = "; replace the secrets that others may have seen" if plan.secrets else ""
     print(f"{style('undo', 'bold')}     `mcpguard undo` restores every file{rotate}")
