@@ -206,3 +206,34 @@ def test_a_refusal_for_want_of_a_value_says_who_can_set_it(effect: str) -> None:
     assert verdict.message == (
         "`params.within` has no value: whoever runs mcpguard has to set it in the configuration."
     )
+
+
+def told(message: str, values: dict[str, Any] | None = None) -> str:
+    text = (
+        "version: 1\npolicy: p\nparams:\n  names: {type: strings}\n  base: {type: string, default: main}\n"
+        "  most: {type: integer, default: 3}\n  columns: {type: map, default: {orders: [id]}}\n"
+        "rules:\n  - id: r\n    effect: deny\n"
+        "    when: '!(args.a in params.names + [params.base] + params.columns.orders) || args.n > params.most'\n"
+        f"    message: {message!r}\n"
+    )
+    return compile_policy(text, "p.yaml", frozenset(), None, values).rules[0].message
+
+
+def test_a_message_says_the_values_of_params() -> None:
+    said = "Only {params.names}; {params.base}, {params.most}, {params.columns}. {args.a}"
+    assert told(said, {"names": ["a", "b"]}) == "Only a, b; main, 3, orders. {args.a}"
+    assert told(said) == "Only not set; main, 3, orders. {args.a}"
+    assert told("Only {params.names}.", {"names": []}) == "Only none."
+
+
+def test_a_message_does_not_say_a_long_list_to_its_end() -> None:
+    assert told("{params.names}", {"names": list(map(str, range(22)))}).endswith(", 18, 19 and 2 more")
+
+
+def test_a_message_names_only_params_that_there_are() -> None:
+    with pytest.raises(PolicyError) as caught:
+        told("Only {params.name}, or {params.}")
+    assert [one.message for one in caught.value.problems] == [
+        "`params` of this policy has no `name`; did you mean `names`?",
+        "write `params.NAME`, with a NAME that this policy declares under `params`",
+    ]

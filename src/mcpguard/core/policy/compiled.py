@@ -27,7 +27,7 @@ from mcpguard.core.document.written import Path
 from mcpguard.core.errors import PolicyError, Problem
 from mcpguard.core.model import Json
 from mcpguard.core.policy.folding import Folded
-from mcpguard.core.policy.params import Placed, placed, with_values
+from mcpguard.core.policy.params import Placed, placed, shown_in, with_values
 from mcpguard.core.policy.tickets import AnswerTerms, terms_of
 from mcpguard.core.policy.written import (
     ACTIONS,
@@ -75,8 +75,8 @@ class CompiledRule:
     """A rule in force. `name` is "policy/rule"; `condition` is None where the rule has no `when`; `until`
     is when an `allow` ends, `shadow` whether it changes nothing, `adds` whether it does more than to have its
     effect, `approves` which rules it answers in advance; `written` is the rule as written, `placed` its
-    condition with the values of params in place, `unset` the params in it that have no value. `place` is
-    where it stands, FILE:LINE."""
+    condition with the values of params in place, `unset` the params in it that have no value; `message` has
+    them in place, too. `place` is where it stands, FILE:LINE."""
 
     __slots__ = (
         "_actions",
@@ -103,11 +103,12 @@ class CompiledRule:
         condition: Condition | None,
         placed: Placed | None = None,
         place: str = "",
+        message: str | None = None,
     ) -> None:
         self.name = f"{policy.policy}/{rule.id}"
         self.effect: Effect = rule.effect
         self.condition = condition
-        self.message = rule.message.strip()
+        self.message = (rule.message if message is None else message).strip()
         self.shadow = "shadow" in (policy.mode, rule.mode)
         self.until = end_of(policy.expires) if rule.effect == "allow" else None
         self.adds = any(getattr(rule, key) for key in OBLIGATIONS)
@@ -292,8 +293,11 @@ def compile_policy(
                 problems += condition_problems(document, at, rule, condition.reads)
             except ConditionError as error:
                 problems += _at_origin(document, at, when, error)
+        message, mistakes = shown_in(rule.message, params)
+        problems += [document.problem(("rules", index, "message"), said) for said in mistakes]
         if not problems:
-            rules.append(CompiledRule(policy, rule, condition, when, document.place(("rules", index))))
+            where = document.place(("rules", index))
+            rules.append(CompiledRule(policy, rule, condition, when, where, message))
     problems += [document.problem(("params", name), "no condition reads this param") for name in unread]
     if problems:
         document.fail(problems)

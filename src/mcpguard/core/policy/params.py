@@ -10,6 +10,7 @@ for which no engine knows a value: whatever depends on it is an error.
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable, Iterator, Mapping
 from difflib import get_close_matches
 from typing import Any, Literal
@@ -146,6 +147,29 @@ def placed(text: str, params: Mapping[str, Param]) -> Placed:
             length, done = length + len(parts[-1]), end
     unset = frozenset(name for name in reads if not params[name].is_set)
     return Placed("".join(parts) + text[done:], tuple(mistakes), frozenset(reads), unset, tuple(moves))
+
+
+_IN_MESSAGE = re.compile(r"\{params\.(\w*)\}")
+MOST_SHOWN = 20
+"""So many texts of a list are shown."""
+
+
+def shown_in(message: str, params: Mapping[str, Param]) -> tuple[str, list[str]]:
+    """`message` with the value of each of `params` in the place of `{params.NAME}`, for whoever reads it, and
+    what is wrong with the names in it."""
+    names = _IN_MESSAGE.findall(message)
+    mistakes = [_unknown(name, params) for name in names if name not in params]
+    if mistakes:
+        return message, mistakes
+    return _IN_MESSAGE.sub(lambda found: _readable(params[found[1]].default), message), []
+
+
+def _readable(value: Json) -> str:
+    if type(value) in (list, dict):  # Of a map, the names.
+        texts = [str(one) for one in value]
+        more = f" and {len(texts) - MOST_SHOWN} more" if len(texts) > MOST_SHOWN else ""
+        return (", ".join(texts[:MOST_SHOWN]) or "none") + more
+    return "not set" if value is None else value if type(value) is str else json.dumps(value)
 
 
 def _unknown(name: str, params: Mapping[str, Param]) -> str:
