@@ -8,6 +8,7 @@ import sys
 
 from scripts import python_servers
 from tests.packs.packs import tools
+from tests.wire.session import eventually
 
 GIT = {"command": sys.executable, "args": ["-m", "mcp_server_git"]}
 SHOP = """
@@ -75,7 +76,7 @@ def hidden(answer):
 
 def offered(session, server):
     """The tools that a client sees; all of them are in the snapshot."""
-    found = set(session.tools())
+    found = set(eventually(session.tools, "tools"))  # Those of a slow server follow.
     assert found <= set(tools(server))
     return found
 

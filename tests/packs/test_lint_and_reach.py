@@ -26,7 +26,7 @@ P203 github one-repository
 """
 """`list_tables` says nothing of itself, and one of the two servers of GitHub calls an argument `q`."""
 MEANT = {
-    "read-only": "P302 fetch fetch\nP302 filesystem read",
+    "read-only": "P302 fetch fetch\nP302 filesystem what-was-read",
     "careful": """P201 github by-number-alone
 P602 github pushed-files
 P602 github runs-by-itself""",

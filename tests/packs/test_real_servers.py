@@ -197,7 +197,7 @@ def test_github_reads_the_owners_that_are_set_and_writes_nothing(behind, npm, tm
         leak = session.call("get_file_contents", owner="acme", repo="shop", path="a/../../../other/x")
         assert refused(leak, "plain-names")
         assert hidden(session.call("create_issue", owner="acme", repo="shop", title="x"))
-        assert hidden(session.call("search_code", q="acme", owner="acme"))
+        assert hidden(session.call("search_users", q="acme"))
         assert web.requests == asked
 
 

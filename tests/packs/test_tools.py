@@ -71,15 +71,16 @@ def test_a_rule_that_allows_names_its_tools_one_by_one(pack: Pack) -> None:
 def test_what_an_author_has_to_set_is_a_param_that_says_what_it_is(pack: Pack) -> None:
     declared = file(pack).load(OPT_IN).policy.params
     assert all(param.description for param in declared.values())
-    required = {name for name in declared if name not in DEFAULTS}
-    assert required <= set(file(pack).params) <= set(declared)
+    assert required(pack) <= set(file(pack).params) <= set(declared)
 
 
 @every_pack
 def test_what_depends_on_an_unset_param_is_known(pack: Pack) -> None:
     bare = load_policies([PolicyFile(pack.path)], OPT_IN)
-    assert {name for rule in bare.rules for name in rule.unset} == set(file(pack).params) - DEFAULTS
+    assert {name for rule in bare.rules for name in rule.unset} == required(pack)
 
 
-DEFAULTS = {"columns", "prefix", "whole"}
-"""Params with a value of their own."""
+def required(pack: Pack) -> set[str]:
+    """The params that have no value of their own."""
+    declared = PolicyFile(pack.path).load(OPT_IN).policy.params
+    return {name for name, param in declared.items() if not param.is_set}

@@ -171,7 +171,8 @@ def test_github_works_on_the_branches_of_agents(behind, npm, tmp_path, posture):
         assert refused(session.call("add_issue_comment", **ours, issue_number=7, body=TOKEN), "no-secrets")
         file = {"path": "a.txt", "content": "x", "message": "m"}
         assert refused(
-            session.call("create_or_update_file", **ours, **file, branch="main"), "branches-of-agents"
+            session.call("create_or_update_file", **ours, **file, branch="main"),
+            "branches-of-people" if posture == "careful" else "branches-of-agents",
         )
         workflow = {**file, "path": ".github/workflows/a.yml", "branch": "agent/x"}
         assert refused(session.call("create_or_update_file", **ours, **workflow), "runs-by-itself")
