@@ -48,7 +48,7 @@ def alone(before):
         time.sleep(0.01)
 
 
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGKILL])
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGKILL])
 def test_a_signal_leaves_no_process_of_a_launcher_that_ignores_everything(session, number):
     before = family()
     guard = session({"stuck": launcher(), "other": launcher()})
@@ -166,7 +166,7 @@ DAEMON = IGNORE_ALL + (
 """A process that left the group, the session, its parent and its descriptors."""
 
 
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGHUP])
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 def test_a_daemon_of_an_upstream_ends_with_mcpguard_on_linux(session, number):
     before = family()
     guard = session({"daemon": launcher(DAEMON)})

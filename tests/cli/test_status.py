@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from mcpguard.adapters.telemetry import status_file
-from mcpguard.adapters.telemetry.status_file import Status, StatusFile, birth_of, running
+from mcpguard.adapters.telemetry.status_file import NotInForce, Status, StatusFile, birth_of, running
 from mcpguard.cli import main
 from mcpguard.gateway.ports import Health, LostAlerts
 
@@ -114,6 +114,22 @@ def test_alerts_that_are_lost_are_in_the_table(folder: Path, capsys: Capture) ->
     assert main(["status", "--json"]) == 0
     (said,) = json.loads(capsys.readouterr().out)["running"]
     assert said["alerts"][0]["lost"] == 3
+
+
+def test_a_changed_configuration_that_is_not_in_force_is_in_the_table(folder: Path, capsys: Capture) -> None:
+    from msgspec.json import encode
+
+    late = NotInForce("configuration", "restart", 1_790_000_000.0, "audit cannot change")
+    folder.mkdir(exist_ok=True)
+    pid = os.getpid()
+    status = Status(pid, 1.0, birth_of(pid), "/c", "stdio", (), not_in_force=late)
+    (folder / f"{pid}.json").write_bytes(encode(status))
+    assert main(["status"]) == 1
+    (row,) = [line for line in capsys.readouterr().out.splitlines() if "audit" in line]
+    assert row.split()[1:3] == ["configuration", "restart"]
+    assert main(["status", "--json"]) == 1
+    (said,) = json.loads(capsys.readouterr().out)["running"]
+    assert said["not_in_force"]["problem"] == "audit cannot change"
 
 
 def test_what_an_upstream_said_steers_no_terminal(folder: Path, capsys: Capture) -> None:

@@ -106,13 +106,13 @@ def program(mode: int) -> Scene:
     return text("program/mcpguard/app.py", "", mode)
 
 
-def running(changed: float) -> Scene:
+def running(changed: float, late: status_file.NotInForce | None = None) -> Scene:
     def make(machine: Machine, _patch: pytest.MonkeyPatch) -> None:
         machine.configured()
         later(machine.path, changed)
         pid = os.getpid()
         status = status_file.Status(
-            pid, time.time(), status_file.birth_of(pid), str(machine.path), "stdio", ()
+            pid, time.time(), status_file.birth_of(pid), str(machine.path), "stdio", (), not_in_force=late
         )
         machine.write(f"state/status/{pid}.json", msgspec.json.encode(status).decode())
 

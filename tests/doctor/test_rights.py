@@ -11,8 +11,10 @@ from types import SimpleNamespace
 
 import pytest
 
+from mcpguard.adapters.telemetry.status_file import NotInForce
 from mcpguard.doctor.permissions import is_shared, readers, writers
 from tests.doctor.machine import PHRASE, Machine, machine
+from tests.doctor.scenes import running
 
 ME = frozenset({0, os.geteuid()})
 
@@ -137,6 +139,14 @@ def test_a_status_of_a_configuration_that_is_gone_is_none(made: Machine) -> None
 
     made.write(f"state/status/{pid}.json", msgspec.json.encode(status).decode())
     assert made.codes() == set()
+
+
+def test_what_a_process_says_is_not_in_force_is_reported_with_its_reason(made: Machine) -> None:
+    late = NotInForce("configuration", "restart", 1.0, "audit cannot change")
+    running(-3600, late)(made, pytest.MonkeyPatch())
+    (found,) = made.diagnosed().findings
+    assert found.code == "D702"
+    assert f"configuration is not in force in process {os.getpid()}: audit cannot change" in found.message
 
 
 def test_a_kernel_without_these_settings_is_none(made: Machine) -> None:

@@ -14,7 +14,7 @@ from mcpguard.core.model import Redacted
 from mcpguard.core.policy import pdp
 from mcpguard.core.redaction.redactor import Redactor
 from mcpguard.core.secret import Secret
-from mcpguard.gateway import listing
+from mcpguard.gateway import fetching, listing
 from mcpguard.gateway.flight import Wait
 from mcpguard.gateway.inspection import INLINE_BYTES
 from mcpguard.gateway.scope import ApprovalTerms
@@ -178,7 +178,7 @@ def test_every_page_is_fetched_with_the_cursor_that_the_server_gave(
 def test_more_entries_than_the_limit_are_refused_on_one_page_too(
     monkeypatch: pytest.MonkeyPatch, kind: str, most: str, pages: int
 ) -> None:
-    monkeypatch.setattr(listing, most, 2)
+    monkeypatch.setattr(fetching, most, 2)
     world = World(ALLOW_ALL, {"one": []})
     key = "uri" if kind == "resources" else "uriTemplate"
     left = [{"nextCursor": "2"}, {}][-pages:]

@@ -51,6 +51,8 @@ def write_config(folder, servers, rules=None, **more):
         "audit": {"path": "audit"},
         "approvals": {"wait_seconds": 0},
         **more,
+        # A busy machine may take longer to start a server than a client should wait.
+        "limits": {"list_seconds": DEADLINE, **more.get("limits", {})},
     }
     path = folder / "mcpguard.yaml"
     replace(path, yaml.safe_dump(config, sort_keys=False))

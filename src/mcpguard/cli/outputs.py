@@ -93,6 +93,17 @@ class LostAlertsShown(Printed):
     problem: str = Field(description="Why the first was.")
 
 
+class NotInForceShown(Printed):
+    """A changed file that is not in force."""
+
+    what: Literal["configuration", "policies"] = Field(description="Which files.")
+    state: Literal["refused", "restart"] = Field(
+        description="`refused`: it is wrong, or cannot be read; `restart`: a restart would put it in force."
+    )
+    since: float = Field(description="Since when, in seconds since 1970.")
+    problem: str = Field(description="Why.")
+
+
 class ProcessStatus(Printed):
     """One running mcpguard."""
 
@@ -103,6 +114,10 @@ class ProcessStatus(Printed):
     transport: str = Field(description="`stdio`, or the address that it listens on.")
     upstreams: tuple[UpstreamStatus, ...] = Field(description="Its tool servers.")
     alerts: tuple[LostAlertsShown, ...] = Field(description="Alerts about waiting calls that cannot be sent.")
+    loaded: float = Field(description="When the configuration in force was read, in seconds since 1970.")
+    not_in_force: NotInForceShown | None = Field(
+        description="What of the files is not in force; null where all of it is."
+    )
 
 
 class StatusReport(Printed):

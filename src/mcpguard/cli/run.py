@@ -7,7 +7,7 @@ import os
 import sys
 from typing import TYPE_CHECKING
 
-from mcpguard.cli.parser import add_config, configured
+from mcpguard.cli.parser import add_config
 
 if TYPE_CHECKING:
     from mcpguard.serve.worlds import Settings
@@ -44,9 +44,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def execute(args: argparse.Namespace) -> int:
     """Serve until the client ends, or a signal does. Raises ConfigError, PolicyError or AuditError before
     it serves."""
-    from mcpguard.serve.app import serve, settings_from
+    from mcpguard.config.loading import find_config
+    from mcpguard.serve.app import loaded, serve
 
-    settings = settings_from(configured(args.config).view(args.agent, args.project))
+    settings = loaded(find_config(args.config, os.environ), args.agent, args.project)
     if args.http is not None:
         os._exit(_serve_http(settings, args.http))
     # A keychain that waits for a person must not keep a process that has served alive, so no interpreter

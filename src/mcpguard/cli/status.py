@@ -7,7 +7,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from mcpguard.adapters.telemetry.status_file import Status
+    from mcpguard.adapters.telemetry.status_file import NotInForce, Status
     from mcpguard.gateway.ports import Health, LostAlerts
 
 EXAMPLES = ("mcpguard status", "mcpguard status --json")
@@ -23,7 +23,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def execute(args: argparse.Namespace) -> int:
-    """1 where a tool server fails, waits after a failure or is refused, else 0."""
+    """1 where a tool server fails, waits after a failure or is refused, and where changed files are not in
+    force, else 0."""
     from mcpguard.adapters.system.terminal import table
     from mcpguard.adapters.telemetry.status_file import running
 
@@ -38,7 +39,10 @@ def execute(args: argparse.Namespace) -> int:
         print(table([_HEAD, *(row for status in found for row in _rows(status))]))
     for title in [] if args.json else locked():
         print(f"{title} is locked: it starts only what `mcpguard lock` allows")
-    troubled = any(health.state in TROUBLE for status in found for health in status.upstreams)
+    troubled = any(
+        status.not_in_force is not None or any(one.state in TROUBLE for one in status.upstreams)
+        for status in found
+    )
     return 1 if troubled else 0
 
 
@@ -66,7 +70,12 @@ def locked() -> list[str]:
 def _rows(status: Status) -> list[tuple[str, ...]]:
     own = (str(status.pid), "mcpguard", status.transport, _when(status.started), "", "", "", status.config)
     lost = [_lost(status, one) for one in status.alerts]
-    return [own, *(_row(status, health) for health in status.upstreams), *lost]
+    late = [] if status.not_in_force is None else [_late(status, status.not_in_force)]
+    return [own, *late, *(_row(status, health) for health in status.upstreams), *lost]
+
+
+def _late(status: Status, one: NotInForce) -> tuple[str, ...]:
+    return str(status.pid), one.what, one.state, _when(one.since), "", "", "", one.problem
 
 
 def _lost(status: Status, one: LostAlerts) -> tuple[str, ...]:

@@ -35,6 +35,7 @@ servers:
       SHOP_TOKEN: "${{env:DEMO_TOKEN}}"   # only mcpguard has DEMO_TOKEN; the client never does
       SHOP_TOKEN_SHA256: "{fingerprint}"
 policies: [policy.yaml]
+limits: {{list_seconds: 60}}
 audit: {{path: audit}}
 """
 

@@ -248,9 +248,9 @@ DOCTOR_CODES: dict[str, Code] = {
     ),
     "D702": Code(
         "warning",
-        "A running mcpguard was started before its configuration was last changed: the change is not in "
-        "effect.",
-        "restart the client, or the service, that runs it",
+        "A running mcpguard has not put its changed configuration or policies in force: they are wrong, or "
+        "something in them can only change with a restart.",
+        "mend what it says, or restart the client or the service that runs it",
         "configuration integrity",
     ),
     "D703": Code(

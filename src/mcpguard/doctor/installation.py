@@ -11,6 +11,8 @@ from mcpguard.doctor.permissions import open_to_writers, trusted_in, writer
 from mcpguard.doctor.surroundings import Subject
 
 _TOLD = 5
+_NOTICED_SECONDS = 3.0
+"""Within so long a process has noticed a change, and its status says whether it is in force."""
 
 
 def check(subject: Subject) -> Iterator[Checked]:
@@ -40,5 +42,9 @@ def _running(subject: Subject) -> Iterator[Checked]:
             changed = os.stat(status.config).st_mtime
         except OSError:
             continue
-        if changed > status.started:
-            yield found("D702", status.config, f"changed since process {status.pid} was started with it")
+        late = status.not_in_force
+        if late is not None:
+            said = f"the changed {late.what} is not in force in process {status.pid}: {late.problem}"
+            yield found("D702", status.config, said)
+        elif changed > max(status.started, status.loaded) + _NOTICED_SECONDS:
+            yield found("D702", status.config, f"changed since process {status.pid} read it")

@@ -12,7 +12,7 @@ from functools import partial
 from typing import Any
 
 from mcpguard.core.errors import AuditError, InspectionError, McpGuardError, MessageError
-from mcpguard.core.model import Caller, Json
+from mcpguard.core.model import Caller, Json, Permit
 from mcpguard.core.policy import pdp
 from mcpguard.core.redaction.redactor import authored
 from mcpguard.gateway.flight import Cancelled, Flight
@@ -38,17 +38,19 @@ class Gateway:
     def __init__(self, scope: ClientScope) -> None:
         self._scope = scope
         self._looked = False
+        self._level: Permit | None = None
+        """By which a legacy client has set the level of log messages."""
         self._caller: Caller | None = None
         """A legacy client after `initialize`; a modern one after its first request."""
         self._welcomed = True
         """Whether a legacy client has its answer to `initialize`: before it hears nothing else."""
         self._welcome = Welcome(scope)
         tasks = Tasks(scope)
-        listing = Listing(scope)
+        listing = self._listing = Listing(scope)
         self._questions = Questions(scope)
         self._trips = RoundTrips(scope, self._questions)
-        subscriptions = Subscriptions(scope, listing)
-        notices = Notices(scope, listing, subscriptions, tasks, self._questions, self._hearer)
+        subscriptions = self._subscriptions = Subscriptions(scope, listing)
+        notices = self._notices = Notices(scope, listing, subscriptions, tasks, self._questions, self._hearer)
         self.notified, self.renewed, self.parted = notices.notified, notices.renewed, notices.parted
         """See `ports.Listener`."""
         self.policies_changed = notices.policies_changed
@@ -66,8 +68,8 @@ class Gateway:
             if row.request and row.name not in self._handlers:
                 decided = row.treatment is Treatment.DECIDED
                 self._handlers[row.name] = path.serve if decided else listing.serve
-        for method in scope.extensions:
-            self._handlers[method] = path.serve
+        self._decided = path.serve
+        self._handlers |= dict.fromkeys(scope.extensions, path.serve)
 
     # --- for upstreams ---------------------------------------------------------------------------
 
@@ -83,6 +85,18 @@ class Gateway:
         request what they can, so all of it is declared, and each question is judged when it comes."""
         caller = self._caller
         return lifecycle.ANY_CLIENT if caller is None or caller.modern else caller
+
+    def reconfigured(self, kept: frozenset[str]) -> None:
+        """The configuration is another one, and so is the scope; the servers in `kept` are what they were."""
+        scope = self._scope
+        static = {method: serve for method, serve in self._handlers.items() if method in FROM_CLIENT}
+        self._handlers = {**static, **dict.fromkeys(scope.extensions, self._decided)}
+        for server in scope.servers:
+            if server not in kept and self._level is not None:
+                scope.upstreams[server].prepare(self._level)
+        self._subscriptions.forget(kept)
+        self._listing.reconfigured(kept)
+        self._notices.reconfigured()
 
     def _hearer(self) -> Caller | None:
         return self._caller if self._welcomed else None
@@ -133,8 +147,8 @@ class Gateway:
             if isinstance(request_id, int | str) and not isinstance(request_id, bool):
                 self.cancel(request_id, "cancelled")
         elif method == "notifications/roots/list_changed" and not self.modern:
-            for upstream in self._scope.upstreams.values():
-                upstream.tell(method, {})
+            for server in self._scope.servers:
+                self._scope.upstreams[server].tell(method, {})
 
     def refuse_message(self, problem: MessageError) -> None:
         self._scope.refuse_message(problem)
@@ -260,8 +274,9 @@ class Gateway:
         permit = pdp.permit_protocol(invocation)
         await scope.audit.write(scope.recorder.decided(permit))
         started = scope.recorder.seconds()
-        for upstream in scope.upstreams.values():
-            upstream.prepare(permit)
+        self._level = permit
+        for server in scope.servers:
+            scope.upstreams[server].prepare(permit)
         await scope.audit.write(scope.recorder.outcome(invocation, "ok", started))
         scope.client.reply(request.id, EMPTY)
 
@@ -279,7 +294,7 @@ class Welcome:
         """Say it."""
         scope = self._scope
         await self._start(request)
-        known = [upstream.capabilities for upstream in scope.upstreams.values()]
+        known = [scope.upstreams[server].capabilities for server in scope.servers]
         capabilities = lifecycle.capabilities(request.caller.modern, known, scope.extension_ids)
         self.declares_logging = "logging" in capabilities
         result: dict[str, Json] = {"capabilities": capabilities}
@@ -317,9 +332,10 @@ class Welcome:
             await scope.audit.write(scope.recorder.outcome(invocation, status, started))
 
     def _instructions(self) -> dict[str, Json]:
-        said = {name: one.instructions for name, one in self._scope.upstreams.items() if one.instructions}
+        upstreams = {name: self._scope.upstreams[name] for name in self._scope.servers}
+        said = {name: one.instructions for name, one in upstreams.items() if one.instructions}
         if not said:
             return {}
-        if len(self._scope.upstreams) == 1:
+        if len(upstreams) == 1:
             return {"instructions": next(iter(said.values()))}
         return {"instructions": "\n\n".join(f"# {name}\n\n{text}" for name, text in said.items())}

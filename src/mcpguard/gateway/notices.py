@@ -70,7 +70,7 @@ class Notices:
                 Flight(self._compared(server, method, client))
 
     async def _compared(self, server: str, method: str, client: Caller) -> None:
-        if await self._listing.has_changed(server, method.split("/")[1], client):
+        if await self._listing.fetching.has_changed(server, method.split("/")[1], client):
             self._tell_changed(server, method, client)
 
     def _listed_anew(self, server: str, kind: Kind, client: Caller) -> None:
@@ -81,10 +81,17 @@ class Notices:
         client = self._client()
         if client is None:
             return
-        for server in self._scope.upstreams:
+        for server in self._scope.servers:
             changed = [kind for kind in KINDS.values() if self._listing.differs(server, kind, before)]
             for capability in sorted({kind.capability for kind in changed}):
                 self._tell_changed(server, f"notifications/{capability}/list_changed", client)
+
+    def reconfigured(self) -> None:
+        """Other servers than before: every list may be another one."""
+        client = self._client()
+        if client is not None:
+            for method in LISTS:
+                self._tell_changed("", method, client)
 
     def parted(self, related: Wait[Raw] | None) -> None:
         """Let the client come back for the answer, as the upstream lets us."""
@@ -152,7 +159,7 @@ class Notices:
                 await self._scope.pause(self._relist_in(key))
                 for kind in kinds:
                     try:
-                        await self._listing.refresh_anew(server, kind, client)
+                        await self._listing.fetching.refresh_anew(server, kind, client)
                     except McpGuardError as problem:
                         self._scope.report(server, str(problem))
                 self._tell_changed(server, method, client)

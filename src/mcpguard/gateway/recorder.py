@@ -37,7 +37,7 @@ class Recorder:
         self._principal_text = f"{principal.source}:{principal.id}"
         self._agent = agent
         self._judge = judge
-        self._credentials = credentials
+        self.credentials = credentials
         self._nonce = nonce
         self._inspect_text = inspect_text
         self._count = 0
@@ -73,7 +73,7 @@ class Recorder:
         if isinstance(verdict, Deny):
             credentials = verdict.credentials
         else:
-            credentials = self._credentials.get((invocation.server, verdict.credential), ())
+            credentials = self.credentials.get((invocation.server, verdict.credential), ())
             if verdict.placeholders:
                 credentials = _with_placeholders(credentials, verdict)
         target = invocation.target

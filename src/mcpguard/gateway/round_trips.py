@@ -67,7 +67,7 @@ class Parked(Struct, eq=False):
 class ParkedCalls:
     """What the `requestState`s of one client lead to, the oldest first."""
 
-    def __init__(self, clock: Clock, seconds: float) -> None:
+    def __init__(self, clock: Clock, seconds: Callable[[], float]) -> None:
         """Each is kept for so many `seconds`."""
         self._clock = clock
         self._seconds = seconds
@@ -108,7 +108,7 @@ class ParkedCalls:
         while self._parked and (len(self._parked) >= MAX_PARKED or self._bytes + size > MAX_PARKED_BYTES):
             self._expire(next(iter(self._parked)), "expired")
         token = secrets.token_urlsafe(32)
-        stop = self._clock.later(self._seconds, lambda: self._expire(token, "expired"))
+        stop = self._clock.later(self._seconds(), lambda: self._expire(token, "expired"))
         self._parked[token] = Parked(
             call.fingerprint(), asked, size, stop, credential, ticket, state, request, wait
         )
@@ -181,7 +181,7 @@ class RoundTrips:
     def __init__(self, scope: ClientScope, questions: Questions) -> None:
         self._scope = scope
         self.questions = questions
-        self.parked = ParkedCalls(scope.clock, scope.think_seconds)
+        self.parked = ParkedCalls(scope.clock, lambda: scope.think_seconds)
 
     # --- a legacy upstream asks ------------------------------------------------------------------
 

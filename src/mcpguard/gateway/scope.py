@@ -87,7 +87,7 @@ class Request(Struct, eq=False):
         self.redact = tuple(dict.fromkeys(self.redact + retry.redact))
 
 
-class ClientScope(Struct, frozen=True, kw_only=True):
+class ClientScope(Struct, eq=False, kw_only=True):
     """`identity` is our own name and version; `report(server, sentence)` tells the operator; `advice`
     ends the answer for each tool that is not there; `extensions` maps each declared method of an
     extension to its server, `extension_ids` names the extensions; `eager` are the servers that are
@@ -100,7 +100,8 @@ class ClientScope(Struct, frozen=True, kw_only=True):
     recorder: Recorder
     servers: tuple[str, ...]
     upstreams: Mapping[str, Upstream]
-    """By name, one for each of `servers`; they are there once a request comes."""
+    """By name; they are there once a request comes. There may be more than `servers`: one that was removed
+    from the configuration may still be waited for."""
     client: Client
     clock: Clock
     identity: tuple[str, str]

@@ -117,6 +117,18 @@ class Subscriptions:
 
     # --- upstreams -------------------------------------------------------------------------------
 
+    def forget(self, kept: frozenset[str]) -> None:
+        """Only the servers in `kept` are what they were: what others were subscribed for is over."""
+        for key in [one for one in self._count if one[0] not in kept]:
+            server, uri = key
+            said = f"nobody is subscribed to {uri!r} any more: the configuration has changed"
+            self._scope.report(server, said)
+            del self._count[key]
+            self._chosen.pop(key, None)
+            self._legacy.discard(key)
+            for listen in self._listens.values():
+                listen.resources.discard(key)
+
     async def _acquire(self, uri: str, request: Request) -> _Key | None:
         """Subscribe to one resource for a listen; None where policy or the upstream refuses."""
         scope = self._scope

@@ -9,7 +9,7 @@ decides, however slow one of them is. What a client may not see takes nothing aw
 from collections.abc import Callable, Collection, Iterable, Iterator
 from hashlib import sha256
 
-from msgspec import Struct
+from msgspec import Struct, structs
 
 from mcpguard.core.model import Json, Listed
 from mcpguard.protocol import headers, uri_template
@@ -68,7 +68,7 @@ class Catalogue:
         """`prefix` as in `Names`."""
         self.servers = servers
         self._names = Names(servers, prefix)
-        self._alone = servers[0] if prefix is None and len(servers) == 1 else ""
+        self._alone = self._names.alone
         self._entries: dict[tuple[str, str], dict[str, Listed]] = {}
         self._claims: dict[tuple[str, str], list[str]] = {}
         """The servers that list each URI now, by kind, in the order in which they began to."""
@@ -78,6 +78,34 @@ class Catalogue:
         """Those of each server, the most specific first."""
         self._first: dict[str, dict[str, Json]] = {}
         """The annotations of the tools that each server listed first: what it claims later widens nothing."""
+
+    def reconfigure(self, servers: tuple[str, ...], kept: Collection[str]) -> None:
+        """From now on these are the servers; of those that are not in `kept` nothing is known any more."""
+        for server, kind in [key for key in self._entries if key[0] not in kept]:
+            if KINDS[kind].id_key == "name":
+                self._names.replace(
+                    kind, server, [one.name for one in self._entries[server, kind].values()], ()
+                )
+            else:
+                self._claim(server, kind, {})
+            self.give_up(server, kind)
+            self._ahead.pop((server, kind), None)
+            del self._entries[server, kind]
+        for server in self._first.keys() - set(kept):
+            del self._first[server]
+        self.servers = servers
+        self._names.serve(servers)
+        self._alone = self._names.alone
+        for (server, kind), entries in self._entries.items():
+            if KINDS[kind].id_key == "name":
+                renamed = [self._renamed(KINDS[kind], entry) for entry in entries.values()]
+                self._entries[server, kind] = {entry.exposed: entry for entry in renamed}
+
+    def _renamed(self, kind: Kind, entry: Listed) -> Listed:
+        exposed = self._names.full(entry.server, entry.name)
+        if exposed == entry.exposed:
+            return entry
+        return structs.replace(entry, exposed=exposed, descriptor={**entry.descriptor, kind.id_key: exposed})
 
     def find(self, kind: str, exposed: str) -> Listed | None:
         """The tool or prompt that the client knows by that name, if its server listed it."""

@@ -34,10 +34,9 @@ class Names:
     """The names of one client's servers. `prefix` is None where the number of servers decides."""
 
     def __init__(self, servers: tuple[str, ...], prefix: Prefix | None) -> None:
-        self._servers = servers
-        self._full = prefix is not None or len(servers) > 1
+        self._prefix = prefix
         self._own = prefix == "when-needed"
-        self._reserved = tuple(alike(server) + SEPARATOR for server in servers)
+        self.serve(servers)
         self._offers: dict[_Key, dict[_Key, None]] = {}
         """By kind and how a name is alike, each server with such a name, and the name."""
         self._shown: dict[_Key, list[str]] = {}
@@ -45,6 +44,17 @@ class Names:
         self._among: dict[_Key, list[str]] = {}
         """The same lists, by how the names are alike."""
         self._count: dict[_Key, int] = {}
+
+    def serve(self, servers: tuple[str, ...]) -> None:
+        """From now on these are the servers. What the client was shown so far still counts."""
+        self._servers = servers
+        self._full = self._prefix is not None or len(servers) > 1
+        self._reserved = tuple(alike(server) + SEPARATOR for server in servers)
+
+    @property
+    def alone(self) -> str:
+        """The server whose names need no prefix, since there is no other; "" for none."""
+        return "" if self._full else self._servers[0]
 
     def full(self, server: str, name: str) -> str:
         """The full name of what `server` calls `name`."""

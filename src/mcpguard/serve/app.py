@@ -11,31 +11,29 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
+from msgspec import structs
+
 from mcpguard import __version__
 from mcpguard.adapters.audit.reader import default_folder
-from mcpguard.adapters.credentials.broker import named_by
-from mcpguard.adapters.credentials.environ import drop, take
-from mcpguard.adapters.credentials.program import TOLD
 from mcpguard.adapters.relay.background import Background
 from mcpguard.adapters.system.identity import operating_system_user
+from mcpguard.adapters.system.terminal import has_terminal
 from mcpguard.adapters.telemetry.status_file import StatusFile
-from mcpguard.adapters.upstreams.process.child import PASSED_ON
 from mcpguard.adapters.upstreams.process.own_folder import default_root, sweep
-from mcpguard.config.loading import CLIENT_FOLDER, Config, Server
+from mcpguard.config.loading import CLIENT_FOLDER, Config, Server, load_config
 from mcpguard.config.policies import builtin_read_only, load_policies
-from mcpguard.core.errors import AuditError, CredentialError, PolicyError
+from mcpguard.core.errors import AuditError, CredentialError
 from mcpguard.core.evidence.chain import Closed, Noticed, Opened
-from mcpguard.core.policy.compiled import PolicySet
 from mcpguard.core.policy.tickets import Ticket, TicketAnswer
 from mcpguard.core.redaction.redactor import OPT_IN
 from mcpguard.core.secret import CredentialRef, Template
 from mcpguard.gateway.flight import as_future
 from mcpguard.gateway.scope import ApprovalTerms
-from mcpguard.serve.alerting import notified_by
+from mcpguard.serve.file_watch import look_at
 from mcpguard.serve.fronts import Front, HttpFront, StdioFront
 from mcpguard.serve.interventions import passkeys_of
-from mcpguard.serve.policy_watch import PolicyWatch, look_at
-from mcpguard.serve.worlds import Settings, Shared
+from mcpguard.serve.reloading import Reloading
+from mcpguard.serve.worlds import Settings, Shared, claim_variables
 
 DRAIN_SECONDS = 5.0
 """How long answers in flight may take after the client has closed its side."""
@@ -74,8 +72,20 @@ def settings_from(config: Config) -> Settings:
         project=config.project,
         prefix=config.prefix,
         withheld=config.withheld,
-        config=config.path,
+        source=config,
     )
+
+
+def loaded(path: Path, agent: str | None = None, project: str | None = None) -> Settings:
+    """The settings of the configuration at `path` as a client sees it, which can be loaded again. Raises
+    DocumentError."""
+    look = look_at([path])
+    settings = settings_from(load_config(path).view(agent, project))
+
+    def again() -> Settings:
+        return loaded(path, agent, project)
+
+    return structs.replace(settings, config_look=look, reload=again)
 
 
 def _approval_terms(config: Config) -> ApprovalTerms:
@@ -131,26 +141,12 @@ def serve_http(settings: Settings, host: str, port: int, listening: Callable[[st
 
 
 def _run(settings: Settings, make_front: Callable[[Shared], Front]) -> int:
-    take(_variables(settings))
-    drop(_withheld(settings))
+    claim_variables(settings)
     loop = asyncio.new_event_loop()
     asyncio.set_event_loop(loop)
     loop.set_default_executor(ThreadPoolExecutor(WAITING, "mcpguard-wait"))
     shared = Shared(settings, loop)
     return loop.run_until_complete(_Process(shared, make_front(shared)).run())
-
-
-def _variables(settings: Settings) -> set[str]:
-    """The variables that hold credentials and that no program needs to run."""
-    given = (named_by(settings.servers, settings.credentials) | notified_by(settings.notify)).values()
-    plain = {ref.name for refs in given for ref in refs if ref.source == "env"}
-    made = (entry.variables for entry in settings.credentials.values())
-    return plain.union(*made) - {*PASSED_ON, *TOLD}
-
-
-def _withheld(settings: Settings) -> frozenset[str]:
-    """Those of them that are for servers which this process does not serve."""
-    return settings.withheld - _variables(settings) - {*PASSED_ON, *TOLD}
 
 
 class _Process:
@@ -171,14 +167,16 @@ class _Process:
         loop.set_exception_handler(self._defect)
         threading.excepthook = shared.diagnostics.of_threads
         logging.lastResort = shared.diagnostics.of_libraries
-        for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
+        for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, self._end, signal.Signals(number).name, True)
+        loop.add_signal_handler(signal.SIGHUP, self._hung_up, has_terminal())
         try:
             await front.open(lambda: self._end("client-ended", False))
         except OSError:
             self._close_audit("failed")
             raise
-        status, watch = self._show_status(), self._watch_policies()
+        status = self._show_status()
+        self._reloading = Reloading(shared, front.worlds, front.where != "stdio", status.changed)
         recovery = Background("what a killed mcpguard left could not be taken back")
         recovery.start(self._recover())
         shared.turn.touch()
@@ -188,7 +186,7 @@ class _Process:
         await asyncio.to_thread(shared.credentials.close)
         await recovery.close()
         status.close()
-        watch.close()
+        self._reloading.close()
         shared.nursery.close()
         shared.turn.end()
         front.close()
@@ -197,18 +195,16 @@ class _Process:
     def _show_status(self) -> StatusFile:
         """What `mcpguard status` reads, from now on."""
         shared, front = self._shared, self._front
-        config = "" if shared.settings.config is None else str(shared.settings.config)
+        source = shared.settings.source
         status = StatusFile(
-            config,
+            "" if source is None else str(source.path),
             front.where,
             lambda: tuple(
-                health
-                for world in front.worlds()
-                for one in world.upstreams.values()
-                for health in one.healths
+                health for world in front.worlds() for one in world.serving for health in one.healths
             ),
             shared.diagnostics.report,
-            alerts=shared.alerts.failing,
+            alerts=shared.lost_alerts,
+            reading=lambda: (self._reloading.loaded, self._reloading.not_in_force),
         )
         shared.watcher = status.changed
         status.start()
@@ -236,38 +232,6 @@ class _Process:
             said = f"what a killed mcpguard left behind could not be revoked: {problem}"
             with suppress(RuntimeError):  # The loop has ended meanwhile.
                 loop.call_soon_threadsafe(self._shared.diagnostics.report, "", said)
-
-    def _watch_policies(self) -> PolicyWatch:
-        shared, files = self._shared, self._shared.settings.policy_files
-        return PolicyWatch(
-            tuple(file.path for file in files),
-            shared.settings.policy_look,
-            lambda: load_policies(files, OPT_IN),
-            shared.clock,
-            self._reloaded,
-            self._not_reloaded,
-        )
-
-    def _reloaded(self, policies: PolicySet) -> None:
-        shared = self._shared
-        before, shared.judge.policies = shared.judge.policies, policies
-        if before.digest == policies.digest:
-            return
-        said = f"{before.digest} -> {policies.digest}: {', '.join(policies.names)}"
-        shared.audit.write(Noticed(at=shared.clock.now(), what="policy-reloaded", detail=said))
-        shared.diagnostics.report("", f"changed policies are now in force: {', '.join(policies.names)}")
-        for world in self._front.worlds():
-            world.gateway.policies_changed(before)
-        shared.turn.touch()
-
-    def _not_reloaded(self, problems: PolicyError) -> None:
-        shared = self._shared
-        said = f"{len(problems.problems)} mistake(s); the previous policies stay in force"
-        shared.audit.write(Noticed(at=shared.clock.now(), what="policy-refused", detail=said))
-        shared.diagnostics.report(
-            "", f"the changed policies were not loaded, the previous ones stay in force: {problems}"
-        )
-        shared.turn.touch()
 
     async def _open_audit(self) -> None:
         shared, settings = self._shared, self._shared.settings
@@ -299,6 +263,13 @@ class _Process:
         self._hurry = self._hurry or hurry
         if not self._stop.done():
             self._stop.set_result(reason)
+
+    def _hung_up(self, had_terminal: bool) -> None:
+        """SIGHUP is for reading the configuration again, unless it says that the terminal is gone."""
+        if had_terminal and not has_terminal():
+            self._end("SIGHUP", True)
+        else:
+            self._reloading.now()
 
     def _close_audit(self, reason: str) -> int:
         try:

@@ -10,18 +10,21 @@ from collections.abc import Awaitable, Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-from msgspec import Struct
+from msgspec import Struct, structs
 
 from mcpguard import __version__
 from mcpguard.adapters.audit.writer import AuditFile, Durability
 from mcpguard.adapters.credentials.broker import Broker, named_by
+from mcpguard.adapters.credentials.environ import drop, take
+from mcpguard.adapters.credentials.program import TOLD
+from mcpguard.adapters.relay.background import Background
 from mcpguard.adapters.relay.link import FULL_BYTES
 from mcpguard.adapters.relay.turn import Turn
 from mcpguard.adapters.store.sqlite import SqliteStore, default_folder
 from mcpguard.adapters.system.allocator import Allocator
 from mcpguard.adapters.system.clock import SystemClock
 from mcpguard.adapters.telemetry.diagnostics import Diagnostics
-from mcpguard.adapters.upstreams.process.child import Nursery
+from mcpguard.adapters.upstreams.process.child import PASSED_ON, Nursery
 from mcpguard.adapters.upstreams.server import ServerUpstream
 from mcpguard.adapters.upstreams.session.life import Terms
 from mcpguard.config.file import (
@@ -33,29 +36,35 @@ from mcpguard.config.file import (
     HttpEntry,
     NotifyEntry,
 )
-from mcpguard.config.loading import Credential, Server
+from mcpguard.config.loading import Config, Credential, Server
 from mcpguard.config.policies import PolicyFile
 from mcpguard.core.model import Principal
 from mcpguard.core.policy.compiled import PolicySet
 from mcpguard.core.policy.egress import Egress
+from mcpguard.core.policy.tickets import Ticket
 from mcpguard.core.redaction.redactor import Redactor
+from mcpguard.core.secret import CredentialRef
 from mcpguard.gateway.gateway import Gateway
 from mcpguard.gateway.inspection import Inspector, Sealed
 from mcpguard.gateway.judge import Judge
-from mcpguard.gateway.ports import Client, Recipient
+from mcpguard.gateway.ports import Client, LostAlerts, Recipient
 from mcpguard.gateway.recorder import Recorder
 from mcpguard.gateway.scope import ApprovalTerms, ClientScope
 from mcpguard.protocol.names import Prefix
-from mcpguard.serve.alerting import alerts, notified_by
-from mcpguard.serve.policy_watch import Look
+from mcpguard.serve.alerting import Alerting, alerts, notified_by
+from mcpguard.serve.file_watch import Look
 from mcpguard.serve.wiring import Wiring, bound_of, references_of
 
+RETIRE_SECONDS = 5.0
+"""How long the calls of a server may take on that is not in the configuration any more, or is another one."""
+LOOK_SECONDS = 0.05
+"""How often it is looked whether they are over."""
 SCANNERS = 2
 """Threads that inspect what is too big to do it between two messages."""
 
 
 class Settings(Struct, frozen=True, kw_only=True):
-    """Everything that one serving process is made of. `config` is the path of its configuration."""
+    """Everything that one serving process is made of."""
 
     servers: tuple[Server, ...]
     credentials: dict[str, Credential] = {}
@@ -84,7 +93,12 @@ class Settings(Struct, frozen=True, kw_only=True):
     withheld: frozenset[str] = frozenset()
     """Variables that hold credentials which are not for this process."""
     advice: str = ""
-    config: Path | None = None
+    source: Config | None = None
+    """What they were made of, as this client sees it; None where there is no configuration."""
+    config_look: Look = ()
+    """How its file looked before it was loaded."""
+    reload: "Callable[[], Settings] | None" = None
+    """Reads everything again. Raises DocumentError."""
 
 
 class Shared:
@@ -105,13 +119,41 @@ class Shared:
         egress = Egress(self.redactor, bound)
         self.judge = Judge(settings.policies, self.store, self.diagnostics.report, egress)
         report = self.diagnostics.report
-        named = named_by(settings.servers, settings.credentials) | notified_by(settings.notify)
-        self.credentials = Broker(settings.credentials, named, self.redactor, report=report)
-        self.alerts = alerts(settings.notify, self.credentials, self.redactor, report, loop)
+        self.credentials = Broker(settings.credentials, _named(settings), self.redactor, report=report)
+        self._loop = loop
+        self.alerts = self._alerts()
         self.watcher: Callable[[], None] | None = None
         """Called when an upstream of any world has another state."""
         self._allocator = Allocator()
         self._scanners = ThreadPoolExecutor(SCANNERS, "mcpguard-inspect")
+
+    def reconfigure(self, settings: Settings) -> PolicySet:
+        """From now on `settings` are in force, as far as they are shared; gives the policies before."""
+        old, self.settings = self.settings, settings
+        approvals = settings.approvals
+        # Approvals by passkey count in this process alone, which knows what it has used.
+        approvals = structs.replace(approvals, process=old.approvals.process, used=old.approvals.used)
+        self.settings = structs.replace(settings, approvals=approvals)
+        claim_variables(settings)
+        named = _named(settings)
+        self.credentials.reconfigure(settings.credentials, named)
+        self.alerts = self._alerts()
+        self.judge.egress = Egress(self.redactor, bound_of(settings.servers, settings.credentials))
+        self.store.idle_seconds = settings.session_idle_seconds
+        before, self.judge.policies = self.judge.policies, settings.policies
+        return before
+
+    def _alerts(self) -> Alerting:
+        report, notify = self.diagnostics.report, self.settings.notify
+        return alerts(notify, self.credentials, self.redactor, report, self._loop)
+
+    def lost_alerts(self) -> tuple[LostAlerts, ...]:
+        """Those that cannot be sent."""
+        return self.alerts.failing()
+
+    def alert(self, ticket: Ticket) -> None:
+        """Tell all whom the configuration names about a call that waits."""
+        self.alerts.send(ticket)
 
     def upstream_changed(self) -> None:
         """An upstream has another state, or is gone."""
@@ -123,6 +165,23 @@ class Shared:
         self._allocator.used()
         self.turn.strained = True
         return asyncio.get_running_loop().run_in_executor(self._scanners, work)
+
+
+def claim_variables(settings: Settings) -> None:
+    """Take out of our environment what holds credentials, so that the system does not show it: what is for
+    these servers can still be resolved, what is for others no more."""
+    given = {ref.name for refs in _named(settings).values() for ref in refs if ref.source == "env"}
+    made = (entry.variables for entry in settings.credentials.values())
+    wanted = given.union(*made) - {*PASSED_ON, *TOLD}
+    take(wanted)
+    drop(settings.withheld - wanted - {*PASSED_ON, *TOLD})
+
+
+def _named(settings: Settings) -> dict[str, frozenset[CredentialRef]]:
+    return named_by(settings.servers, settings.credentials) | notified_by(settings.notify)
+
+
+_Parts = tuple[Server, dict[str, Credential]]
 
 
 class World:
@@ -137,9 +196,13 @@ class World:
         self._inspector = Inspector(shared.redactor, shared.scan)
         self.upstreams: dict[str, ServerUpstream] = {}
         # Before its upstreams, which call it directly.
-        self.gateway = Gateway(self._scope())
-        for server in settings.servers:
-            self.upstreams[server.name] = self._upstream(server)
+        self._own = self._scope()
+        self.gateway = Gateway(self._own)
+        self._made: dict[str, _Parts] = {}
+        """What each upstream is made of."""
+        self._leaving: dict[ServerUpstream, None] = {}
+        self._retiring = Background("a server that is not configured any more could not be ended")
+        self._serve(self._parts())
 
     def _scope(self) -> ClientScope:
         shared, settings = self._shared, self._shared.settings
@@ -152,7 +215,7 @@ class World:
             nonce=os.urandom(4).hex(),
             inspect_text=self._inspector.text,
         )
-        extensions = [(s.name, *one) for s in settings.servers for one in s.extensions.items()]
+        extensions, extension_ids = _extensions(settings)
         return ClientScope(
             judge=shared.judge,
             inspector=self._inspector,
@@ -168,12 +231,12 @@ class World:
             list_seconds=settings.list_seconds,
             store=shared.store,
             approvals=settings.approvals,
-            alert=shared.alerts.send,
+            alert=shared.alert,
             advice=settings.advice,
             prefix=settings.prefix,
-            extensions={method: server for server, _name, methods in extensions for method in methods},
+            extensions=extensions,
             eager=tuple(server.name for server in settings.servers if server.eager),
-            extension_ids=tuple(dict.fromkeys(name for _server, name, _methods in extensions)),
+            extension_ids=extension_ids,
         )
 
     def _upstream(self, server: Server) -> ServerUpstream:
@@ -198,6 +261,62 @@ class World:
             nursery=shared.nursery,
         ).upstream()
 
+    def reconfigure(self) -> None:
+        """The settings of the process are others."""
+        settings, scope = self._shared.settings, self._own
+        scope.think_seconds = settings.think_seconds
+        scope.list_seconds = settings.list_seconds
+        scope.approvals = settings.approvals
+        scope.recorder.credentials = references_of(settings.servers, settings.credentials)
+        extensions = _extensions(settings)
+        scope.extensions, scope.extension_ids = extensions
+        scope.eager = tuple(server.name for server in settings.servers if server.eager)
+        scope.servers = tuple(server.name for server in settings.servers)
+        parts = self._parts()
+        kept = frozenset(name for name, part in self._made.items() if parts.get(name) == part)
+        for name in self._made.keys() - kept:
+            self._leaving[self.upstreams[name]] = None
+            self._retiring.start(self._retire(self.upstreams[name]))
+        self._serve({name: part for name, part in parts.items() if name not in kept})
+        self._made = parts
+        self.gateway.reconfigured(kept)
+
+    def _parts(self) -> dict[str, _Parts]:
+        """What the upstream of each server is made of: the server, and the credentials that it may use."""
+        settings = self._shared.settings
+        return {
+            server.name: (
+                server,
+                {
+                    name: structs.replace(entry, servers=frozenset())
+                    for name, entry in settings.credentials.items()
+                    if server.name in entry.servers
+                },
+            )
+            for server in settings.servers
+        }
+
+    def _serve(self, parts: dict[str, _Parts]) -> None:
+        for server in self._shared.settings.servers:
+            if server.name in parts:
+                self.upstreams[server.name] = self._upstream(server)
+                self._made[server.name] = parts[server.name]
+
+    async def _retire(self, upstream: ServerUpstream) -> None:
+        """End an upstream as soon as its calls are over."""
+        clock = self._shared.clock
+        deadline = clock.seconds() + RETIRE_SECONDS
+        while clock.seconds() < deadline and any(health.open for health in upstream.healths):
+            await asyncio.sleep(LOOK_SECONDS)
+        await upstream.close(True, f"upstream '{upstream.name}' was changed in the configuration, or removed")
+        del self._leaving[upstream]
+        self._shared.upstream_changed()
+
+    @property
+    def serving(self) -> list[ServerUpstream]:
+        """The upstreams that the configuration names."""
+        return [self.upstreams[name] for name in self._own.servers]
+
     # --- flow control ----------------------------------------------------------------------------
 
     @property
@@ -221,5 +340,14 @@ class World:
         """End every request, with its outcome on record, and every upstream with all that it started."""
         self.gateway.abandon("abandoned")
         self._shared.turn.end()
-        await asyncio.gather(*(upstream.close(gently) for upstream in self.upstreams.values()))
+        await self._retiring.close()
+        everyone = {*self.upstreams.values(), *self._leaving}
+        await asyncio.gather(*(upstream.close(gently) for upstream in everyone))
         self._shared.store.leave(self._principal, self._shared.settings.agent)
+
+
+def _extensions(settings: Settings) -> tuple[dict[str, str], tuple[str, ...]]:
+    """The server of each method of an extension, and the names of the extensions."""
+    found = [(server.name, *one) for server in settings.servers for one in server.extensions.items()]
+    methods = {method: server for server, _name, methods in found for method in methods}
+    return methods, tuple(dict.fromkeys(name for _server, name, _methods in found))

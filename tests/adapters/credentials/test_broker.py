@@ -9,6 +9,7 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
+from msgspec import structs
 
 from mcpguard.adapters.credentials import KEYRING_SECONDS
 from mcpguard.adapters.credentials.broker import Broker, named_by
@@ -56,6 +57,11 @@ class Stage:
             {"file": self.source},
             {"fake": kind(self.make, per_principal, recovers)},
         )
+
+    def reconfigure(self, **entry: Any) -> None:
+        """The entry is another one from now on."""
+        self.credentials = {"key": structs.replace(self.credentials["key"], **entry)}
+        self.broker.reconfigure(self.credentials, {"s": frozenset({PLAIN})})
 
     def make(self, *given: Any) -> FakeMint:
         self.made.append(given)
@@ -416,6 +422,25 @@ def test_at_the_end_every_lease_is_ended_and_nothing_is_given_any_more() -> None
     assert stage.mint.ended == ["minted-value-1", "minted-value-2"]
     assert "mcpguard is ending" in stage.refusal()
     assert stage.said == []
+
+
+def test_an_entry_that_is_made_otherwise_now_gives_a_new_value_and_its_old_lease_is_ended() -> None:
+    stage = Stage(FakeMint(seconds=600, ends=True))
+    assert stage.get() == "minted-value-1"
+    stage.reconfigure(principals=(ADA.id,))
+    assert stage.get(to=program(principal=ADA)) == "minted-value-1"
+    stage.reconfigure(made="otherwise")
+    assert stage.get() == "minted-value-2"
+    until(lambda: stage.mint.ended == ["minted-value-1"])
+
+
+def test_an_entry_that_is_gone_is_given_no_more_and_nobody_else_is_asked_for_it() -> None:
+    stage = Stage(FakeMint(seconds=600))
+    stage.get()
+    stage.broker.reconfigure({}, {"s": frozenset()})
+    assert stage.refusal() == "credential:key is not in `credentials` of the configuration"
+    assert stage.released == ["minted-value-1"]
+    assert "is not among the credentials" in stage.refusal(ref=PLAIN)
 
 
 def test_a_replaced_lease_is_ended_when_it_is_over() -> None:

@@ -104,6 +104,25 @@ class Broker:
                     found[CredentialRef(ENTRY, name)] = mint.recover
         return found
 
+    def reconfigure(
+        self, credentials: Mapping[str, Credential], named: Mapping[str, frozenset[CredentialRef]]
+    ) -> None:
+        """From now on these are the entries and the references. What was made of an entry that is made
+        otherwise now is not given any more, and ended in a thread."""
+        with self._lock:
+            old, self._credentials, self._named = self._credentials, credentials, named
+            gone = [
+                key
+                for key in self._kept
+                if key[0].source == ENTRY and _made_of(old, key[0]) != _made_of(credentials, key[0])
+            ]
+            ended = [self._kept.pop(key) for key in gone]
+        for kept in ended:
+            if kept.stop():
+                Thread(target=self._end, args=(kept,), daemon=True).start()
+            else:
+                kept.forget()
+
     def close(self) -> None:
         """End every lease, all at once and within CLOSE_SECONDS, and give nothing any more."""
         with self._lock:
@@ -186,6 +205,11 @@ class Broker:
             raise CredentialError(f"{ref} cannot be used to make another credential")
         # The end of a lease may need it too, when nothing is kept any more.
         return (self._made(ref, _NOBODY) if self._closed else self._keeper(ref, _NOBODY)).get()
+
+
+def _made_of(entries: Mapping[str, Credential], ref: CredentialRef) -> tuple[Any, ...]:
+    entry = entries.get(ref.name)
+    return () if entry is None else (entry.kind, entry.made, entry.cache_seconds)
 
 
 _NOBODY = Principal("", "")

@@ -93,7 +93,7 @@ class SqliteStore:
         """A session ends when it was not used for `idle_seconds` and no connection that used it is left."""
         self._folder = folder
         self._path = folder / FILE
-        self._idle = idle_seconds
+        self.idle_seconds = idle_seconds
         self._clock = clock
         self._now = now
         self._database: sqlite3.Connection | None = None
@@ -193,7 +193,7 @@ class SqliteStore:
         name, principal, agent, version, used, boot, up, state = found
         row = SessionRow(version, used, Uptime(boot, up), state)
         in_use = self._open_sessions.in_use(name)
-        if not in_use and _passed(row, self._now(), time.time()) > self._idle:
+        if not in_use and _passed(row, self._now(), time.time()) > self.idle_seconds:
             return None
         kept: StoredSession | None = None
         with suppress(ValueError, RecursionError):
@@ -274,7 +274,7 @@ class SqliteStore:
         value = change(session)
         state, now = encode(session.kept), self._now()
         used = max(at, row.used)
-        if row.version and state == row.state and _passed(row, now, used) < self._idle / 60:
+        if row.version and state == row.state and _passed(row, now, used) < self.idle_seconds / 60:
             return True, value
         place = (used, now.boot, now.seconds, state)
         if row.version:
@@ -373,7 +373,7 @@ class SqliteStore:
             Thread(target=_checkpoint, args=(self._path,), daemon=True).start()
 
     def _sweep(self, database: "sqlite3.Connection") -> None:
-        oldest = time.time() - max(self._idle, KEPT_SECONDS)
+        oldest = time.time() - max(self.idle_seconds, KEPT_SECONDS)
         for (name,) in database.execute("SELECT name FROM sessions WHERE used < ?", (oldest,)).fetchall():
             if not self._open_sessions.in_use(name):
                 database.execute("DELETE FROM sessions WHERE name = ? AND used < ?", (name, oldest))
@@ -422,7 +422,7 @@ class SqliteStore:
         except (ValueError, RecursionError):
             said = "holds a session that cannot be read: `mcpguard session end` starts it over"
             raise SessionError(f"{self._path} {said}") from None
-        if _passed(row, self._now(), now) <= self._idle or self._open_sessions.in_use(name):
+        if _passed(row, self._now(), now) <= self.idle_seconds or self._open_sessions.in_use(name):
             return kept
         return kept.ended(now)
 

@@ -34,6 +34,15 @@ def at_terminal() -> bool:
     return sys.stdin.isatty() and sys.stdout.isatty()
 
 
+def has_terminal() -> bool:
+    """Whether this process belongs to a terminal that is there."""
+    try:
+        os.close(os.open("/dev/tty", os.O_RDONLY | os.O_NOCTTY | os.O_CLOEXEC))
+    except OSError:
+        return False
+    return True
+
+
 def table(rows: Sequence[Sequence[str]]) -> str:
     """Rows of equal length as left-aligned columns, two spaces apart, every cell made `plain`."""
     cells = [[plain(cell) for cell in row] for row in rows]

@@ -23,6 +23,16 @@ PROBLEM = 400
 """Characters of the last problem that are kept."""
 
 
+class NotInForce(Struct, frozen=True):
+    """What of the files is not in force: `what` is "configuration" or "policies"; `state` is "refused", or
+    "restart" where a restart would put it in force. `since` is in seconds since 1970."""
+
+    what: str
+    state: str
+    since: float
+    problem: str
+
+
 class Status(Struct, frozen=True):
     """One running mcpguard. `started` is in seconds since 1970; `birth` is what the system calls the start
     of the process, "" where it does not say, so that a pid that was given again is noticed. `transport` is
@@ -36,6 +46,9 @@ class Status(Struct, frozen=True):
     upstreams: tuple[Health, ...]
     alerts: tuple[LostAlerts, ...] = ()
     """Those that cannot be sent."""
+    loaded: float = 0.0
+    """When the configuration in force was read, in seconds since 1970."""
+    not_in_force: NotInForce | None = None
 
 
 def default_folder() -> Path:
@@ -54,12 +67,15 @@ class StatusFile:
         report: Callable[[str, str], None],
         folder: Path | None = None,
         alerts: Callable[[], tuple[LostAlerts, ...]] = lambda: (),
+        reading: Callable[[], tuple[float, NotInForce | None]] = lambda: (0.0, None),
     ) -> None:
-        """`healths()` gives the upstreams as they are now, `alerts()` which alerts fail; `report("", line)`
+        """`healths()` gives the upstreams as they are now, `alerts()` which alerts fail, `reading()` when the
+        configuration in force was read and what of the files is not; `report("", line)`
         takes a line for the operator; `folder` is `default_folder()` if it is None."""
         self._status = Status(os.getpid(), time.time(), birth_of(os.getpid()), config, transport, ())
         self._healths = healths
         self._alerts = alerts
+        self._reading = reading
         self._report = report
         self._folder = folder
         self._path: Path | None = None
@@ -100,7 +116,17 @@ class StatusFile:
         upstreams = tuple(
             msgspec.structs.replace(health, problem=health.problem[:PROBLEM]) for health in self._healths()
         )
-        status = msgspec.structs.replace(self._status, upstreams=upstreams, alerts=self._alerts())
+        loaded, not_in_force = self._reading()
+        if not_in_force is not None:
+            problem = not_in_force.problem[:PROBLEM]
+            not_in_force = msgspec.structs.replace(not_in_force, problem=problem)
+        status = msgspec.structs.replace(
+            self._status,
+            upstreams=upstreams,
+            alerts=self._alerts(),
+            loaded=loaded,
+            not_in_force=not_in_force,
+        )
         if status == self._written:
             return
         if self._path is None:

@@ -179,12 +179,12 @@ class Lane:
             self.instances.remove(instance)
         self._ending.start(instance.close(True))
 
-    async def close(self, gently: bool) -> None:
-        """End every process of it."""
+    async def close(self, gently: bool, why: str = "") -> None:
+        """End every process of it; whoever waits for an answer hears `why`."""
         for timer in (self._timer, self._ends):
             if timer is not None:
                 timer.cancel()
         await self._background.close()
         instances, self._idle_seconds = list(self.instances), None
         self._old.clear()  # Nobody ends them once more, and more gently, when their calls are over.
-        await asyncio.gather(*(one.close(gently) for one in instances), self._ending.over())
+        await asyncio.gather(*(one.close(gently, why) for one in instances), self._ending.over())

@@ -185,7 +185,7 @@ class ServerUpstream:
             for instance in lane.instances:
                 instance.hold(on)
 
-    async def close(self, gently: bool) -> None:
-        """End every process of it."""
+    async def close(self, gently: bool, why: str = "") -> None:
+        """End every process of it; whoever waits for an answer hears `why`."""
         self._filling.cancel()
-        await asyncio.gather(*(lane.close(gently) for lane in self._lanes.values()))
+        await asyncio.gather(*(lane.close(gently, why) for lane in self._lanes.values()))

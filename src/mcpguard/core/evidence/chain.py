@@ -167,9 +167,11 @@ class Noticed(Struct, frozen=True, tag_field="kind", tag="notice", omit_defaults
         str,
         Meta(
             description="message-refused, notification-redacted, notification-withheld, policy-reloaded "
-            "(`detail` has both digests), policy-refused, credential-taken-back (`detail` is the credential "
-            "that a killed process left behind), label-cleared or session-ended (by a person), "
-            "approval-asked, approval-given or approval-refused (`detail` has the ticket and who), "
+            "(`detail` has both digests), policy-refused, configuration-reloaded (`detail` has the keys that "
+            "changed), configuration-refused (`detail` says why nothing of it is in force), "
+            "credential-taken-back (`detail` is the credential that a killed process left behind), "
+            "label-cleared or session-ended (by a person), approval-asked, approval-given or "
+            "approval-refused (`detail` has the ticket and who), "
             "approval-void (the answer could not be stored: somebody else was quicker, say), "
             "approval-ended (by a person), approval-standing or rules-suggested (rules that a person had "
             "written; `detail` has their file's sha256), list-incomplete (`detail` has the method and the id "

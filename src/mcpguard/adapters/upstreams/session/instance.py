@@ -62,6 +62,7 @@ class Instance:
         self._starts = 0
         self._dying = self._closing = False
         self._gently = True
+        self._why = ""
 
     # --- what is known of it ---------------------------------------------------------------------
 
@@ -195,7 +196,7 @@ class Instance:
         if self._life is not None:
             return self._problem if self._dying else ""
         if self._closing or self._state == "failed":
-            return ENDING if self._closing else self._problem
+            return self._why or ENDING if self._closing else self._problem
         remaining = self.past.backoff.remaining(asyncio.get_running_loop().time())
         if remaining > 0:
             return f"{self._problem}; next try in {remaining:.1f} s"
@@ -275,7 +276,7 @@ class Instance:
         """Answer whoever waits, then leave nothing of this life alive."""
         self.conversation = None
         self._dying = True
-        self._problem = problem
+        self._problem = problem = self._why or problem
         talk, now = self._talk, asyncio.get_running_loop().time()
         if talk is not None and not self._closing:
             self._problem = problem = problem + await talk.wire.last_words()
@@ -296,9 +297,10 @@ class Instance:
         finally:
             self._talk = self._life = None
 
-    async def close(self, gently: bool) -> None:
-        """End the upstream and everything that it started; `gently` lets it end by itself first."""
-        self._closing, self._gently = True, gently
+    async def close(self, gently: bool, why: str = "") -> None:
+        """End the upstream and everything that it started; `gently` lets it end by itself first. Whoever
+        waits for an answer hears `why`."""
+        self._closing, self._gently, self._why = True, gently, why
         if self._life is None:
             self._now("closed")
             return

@@ -1,4 +1,4 @@
-"""Policies that change while mcpguard serves: whole or not at all."""
+"""Files that change while mcpguard serves: whole or not at all."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import pytest
 from mcpguard.config.policies import PolicyFile, load_policies
 from mcpguard.core.policy.compiled import PolicySet
 from mcpguard.core.redaction.redactor import OPT_IN
-from mcpguard.serve.policy_watch import PolicyWatch, look_at
+from mcpguard.serve.file_watch import FileWatch, look_at
 from tests.fakes import FixedClock
 
 ALLOW = "version: 1\npolicy: p\nrules: [{id: a, effect: allow}]\n"
@@ -29,7 +29,7 @@ class Watched:
         self.clock.slow = True
         self.heard: list[str] = []
         self.loading: Callable[[], object] = int
-        self.watch = PolicyWatch(
+        self.watch = FileWatch(
             [path],
             loaded,
             self.load,

@@ -1,4 +1,4 @@
-"""Policy files that change while mcpguard serves: taken whole, or not at all.
+"""Files that change while mcpguard serves: taken whole, or not at all.
 
 Law of this file: what cannot be loaded never takes the place of what is in force, and a file that is being
 written is not read: it must look the same at two looks in a row. Whatever happens, it looks again.
@@ -7,9 +7,9 @@ written is not read: it must look the same at two looks in a row. Whatever happe
 import os
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Generic, TypeVar
 
-from mcpguard.core.errors import PolicyError
-from mcpguard.core.policy.compiled import PolicySet
+from mcpguard.core.errors import DocumentError
 from mcpguard.gateway.ports import Clock
 
 LOOK_SECONDS = 0.5
@@ -17,6 +17,8 @@ LOOK_SECONDS = 0.5
 
 Look = tuple[tuple[int, int, int] | None, ...]
 """What tells a file from what it was, for each file; None for one that is not there."""
+
+T = TypeVar("T")
 
 
 def look_at(paths: Sequence[Path]) -> Look:
@@ -31,20 +33,20 @@ def look_at(paths: Sequence[Path]) -> Look:
     return tuple(found)
 
 
-class PolicyWatch:
+class FileWatch(Generic[T]):
     """Looks at the files until it is closed."""
 
     def __init__(
         self,
         paths: Sequence[Path],
         loaded: Look,
-        load: Callable[[], PolicySet],
+        load: Callable[[], T],
         clock: Clock,
-        changed: Callable[[PolicySet], None],
-        refused: Callable[[PolicyError], None],
+        changed: Callable[[T], None],
+        refused: Callable[[DocumentError], None],
     ) -> None:
-        """`loaded` is how the files looked before those in force were loaded. `load()` reads the files;
-        `changed(policies)` takes what it gave, `refused(problems)` hears once of each change that cannot be
+        """`loaded` is how the files looked before what is in force was loaded. `load()` reads them;
+        `changed(found)` takes what it gave, `refused(problems)` hears once of each change that cannot be
         taken."""
         self._paths = paths
         self._load = load
@@ -58,6 +60,15 @@ class PolicyWatch:
         """Look no more."""
         self._stop()
 
+    def look_also_at(self, paths: Sequence[Path]) -> None:
+        """From now on a change of these counts too, instead of those that were named before."""
+        self._paths = (self._paths[0], *paths)
+        self._taken = self._seen = look_at(self._paths)
+
+    def now(self) -> None:
+        """Load the files, changed or not. If one is being written they are loaded when that is over."""
+        self._take(look_at(self._paths))
+
     def _again(self) -> None:
         self._stop = self._clock.later(LOOK_SECONDS, self._again)
         look, seen = look_at(self._paths), self._seen
@@ -66,14 +77,15 @@ class PolicyWatch:
             self._take(look)
 
     def _take(self, look: Look) -> None:
+        problems: DocumentError | None = None
         try:
-            found: PolicySet | PolicyError = self._load()
-        except PolicyError as problems:
-            found = problems
+            found = self._load()
+        except DocumentError as error:
+            problems = error
         if look_at(self._paths) != look:
             return  # It was written while it was read.
         self._taken = look
-        if isinstance(found, PolicySet):
+        if problems is None:
             self._changed(found)
         else:
-            self._refused(found)
+            self._refused(problems)

@@ -1,0 +1,195 @@
+"""What changes while mcpguard serves: its policies, and the configuration itself.
+
+Law of this file: a changed configuration is in force whole or not at all. Everything that can fail is done
+before the first thing is changed, nothing of a client comes in between, and what is not in force is said on
+standard error, in the status file and in evidence (law 13).
+"""
+
+import time
+from collections.abc import Callable, Iterable
+from pathlib import Path
+
+from mcpguard.adapters.telemetry.status_file import NotInForce
+from mcpguard.config.loading import Config
+from mcpguard.config.policies import load_policies
+from mcpguard.core.errors import DocumentError
+from mcpguard.core.evidence.chain import Noticed
+from mcpguard.core.policy.compiled import PolicySet
+from mcpguard.core.redaction.redactor import OPT_IN
+from mcpguard.serve.file_watch import FileWatch
+from mcpguard.serve.worlds import Settings, Shared, World
+
+_KEPT = {
+    "agent": "agent",
+    "audit": "audit",
+    "session_folder": "session.path",
+    "prefix": "clients.prefix",
+}
+"""The parts of a configuration that stay as they were while mcpguard runs, by the keys in the file."""
+_APPLIED = {
+    "servers": "servers",
+    "credentials": "credentials",
+    "policies": "policies",
+    "limits": "limits",
+    "session_idle_seconds": "session.idle_seconds",
+    "approvals": "approvals",
+}
+"""Those that can be changed."""
+
+
+class Reloading:
+    """Keeps what is in force as the files are, as far as that is possible."""
+
+    def __init__(
+        self, shared: Shared, worlds: Callable[[], Iterable[World]], over_http: bool, told: Callable[[], None]
+    ) -> None:
+        """`worlds()` gives those that are open; `told()` is called when `not_in_force` is another one."""
+        self.not_in_force: NotInForce | None = None
+        """What of the files is not in force, and why; None where all of it is."""
+        self.loaded = time.time()
+        """When what is in force was read, in seconds since 1970."""
+        self._shared = shared
+        self._worlds = worlds
+        self._over_http = over_http
+        self._told = told
+        self._were_alone = {_alone(source)} - {""} if (source := shared.settings.source) else set()
+        """Without a prefix a name must not pass from one server to another."""
+        self._config = self._watched_config()
+        self._policies = self._watched_policies()
+
+    def close(self) -> None:
+        """Change nothing any more."""
+        self._policies.close()
+        if self._config is not None:
+            self._config.close()
+
+    def now(self) -> None:
+        """Read everything again, whether it looks changed or not."""
+        report = self._shared.diagnostics.report
+        report("", "asked to read the configuration and the policies again")
+        if self._config is not None:
+            self._config.now()
+        if self._config is None or self.not_in_force is not None:
+            self._policies.now()
+
+    # --- the configuration -----------------------------------------------------------------------
+
+    def _watched_config(self) -> FileWatch[Settings] | None:
+        settings, clock = self._shared.settings, self._shared.clock
+        if settings.source is None or settings.reload is None:
+            return None
+        look = settings.config_look
+        changed, refused = self._reconfigured, self._not_reconfigured
+        return FileWatch([settings.source.path], look, settings.reload, clock, changed, refused)
+
+    def _reconfigured(self, settings: Settings) -> None:
+        shared, old, new = self._shared, self._shared.settings.source, settings.source
+        assert old is not None and new is not None  # noqa: S101, PT018
+        kept = self._kept(old, new)
+        if kept:
+            said = f"{', '.join(kept)} cannot change while mcpguard is running: restart it"
+            self._refuse("restart", said, [])
+            return
+        changed = [key for field, key in _APPLIED.items() if getattr(old, field) != getattr(new, field)]
+        self.loaded = time.time()
+        self._were_alone |= {_alone(new)} - {""}
+        before = shared.reconfigure(settings)
+        for world in self._worlds():
+            world.reconfigure()
+        self._policies.close()
+        self._policies = self._watched_policies()
+        self._in_force()
+        if changed:
+            said = ", ".join(changed)
+            shared.audit.write(Noticed(at=shared.clock.now(), what="configuration-reloaded", detail=said))
+            shared.diagnostics.report("", f"the changed configuration is now in force: {said}")
+        self._announce(before)
+
+    def _kept(self, old: Config, new: Config) -> list[str]:
+        """What the new configuration would change that cannot be changed."""
+        kept = [key for field, key in _KEPT.items() if getattr(old, field) != getattr(new, field)]
+        if old.limits.message_bytes != new.limits.message_bytes:
+            kept.append("limits.message_bytes")
+        alone = _alone(new)
+        if alone and self._were_alone - {alone}:
+            kept.append("the only server")
+        if self._over_http and old.http != new.http:
+            kept.append("http")
+        return kept
+
+    def _not_reconfigured(self, problems: DocumentError) -> None:
+        config = self._shared.settings.source
+        assert config is not None  # noqa: S101
+        also = {Path(one.source) for one in problems.problems} - {config.path, *config.policy_paths}
+        self._refuse("refused", str(problems), sorted(also))
+
+    def _refuse(self, state: str, why: str, also: list[Path]) -> None:
+        """Say once of each change that nothing of it is in force; `also` are other files that may mend it."""
+        shared = self._shared
+        if self._config is not None:
+            self._config.look_also_at(also)
+        said = f"nothing of the changed configuration is in force: {why}"
+        shared.audit.write(Noticed(at=shared.clock.now(), what="configuration-refused", detail=_first(why)))
+        shared.diagnostics.report("", said)
+        self.not_in_force = NotInForce("configuration", state, time.time(), _first(why))
+        self._told()
+        shared.turn.touch()
+
+    def _in_force(self) -> None:
+        if self._config is not None:
+            self._config.look_also_at([])
+        self.not_in_force = None
+        self._told()
+
+    # --- the policies ----------------------------------------------------------------------------
+
+    def _watched_policies(self) -> FileWatch[PolicySet]:
+        shared, files = self._shared, self._shared.settings.policy_files
+        return FileWatch(
+            tuple(file.path for file in files),
+            shared.settings.policy_look,
+            lambda: load_policies(files, OPT_IN),
+            shared.clock,
+            self._reloaded,
+            self._not_reloaded,
+        )
+
+    def _reloaded(self, policies: PolicySet) -> None:
+        before, self._shared.judge.policies = self._shared.judge.policies, policies
+        if self.not_in_force is not None and self.not_in_force.what == "policies":
+            self._in_force()
+        self._announce(before)
+
+    def _announce(self, before: PolicySet) -> None:
+        """Say that others than `before` are in force."""
+        shared, policies = self._shared, self._shared.judge.policies
+        if before.digest != policies.digest:
+            said = f"{before.digest} -> {policies.digest}: {', '.join(policies.names)}"
+            shared.audit.write(Noticed(at=shared.clock.now(), what="policy-reloaded", detail=said))
+            shared.diagnostics.report("", f"changed policies are now in force: {', '.join(policies.names)}")
+            for world in self._worlds():
+                world.gateway.policies_changed(before)
+        shared.turn.touch()
+
+    def _not_reloaded(self, problems: DocumentError) -> None:
+        shared = self._shared
+        said = f"{len(problems.problems)} mistake(s); the previous policies stay in force"
+        shared.audit.write(Noticed(at=shared.clock.now(), what="policy-refused", detail=said))
+        shared.diagnostics.report(
+            "", f"the changed policies were not loaded, the previous ones stay in force: {problems}"
+        )
+        if self.not_in_force is None:
+            self.not_in_force = NotInForce("policies", "refused", time.time(), _first(str(problems)))
+            self._told()
+        shared.turn.touch()
+
+
+def _alone(config: Config) -> str:
+    """The server whose tools have no prefix, since there is no other; "" for none."""
+    served = [name for name, server in config.servers.items() if not server.disabled]
+    return served[0] if config.prefix is None and len(served) == 1 else ""
+
+
+def _first(text: str) -> str:
+    """What fits into one line: an excerpt of a file may hold anything."""
+    return text.partition("\n")[0]

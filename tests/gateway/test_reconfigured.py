@@ -1,0 +1,236 @@
+"""Other servers than before, while a client is connected."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from mcpguard.core.errors import UpstreamError
+from mcpguard.gateway.flight import Wait
+from tests.fakes import FakeUpstream, World, give, text, tool
+from tests.gateway.scenes import ALLOW_ALL, last, legacy, modern, offers, quiet, two
+
+LISTS = [f"notifications/{kind}/list_changed" for kind in ("tools", "prompts", "resources")]
+FILE = {"uri": "file:///a", "name": "a"}
+HELD: list[Wait[Any]] = []
+
+
+@pytest.fixture(autouse=True)
+def no_fetch_is_left() -> Iterator[None]:
+    """What a test leaves held fails, as it does when a server ends."""
+    yield
+    while HELD:
+        give(HELD.pop(), UpstreamError("it has ended"))
+
+
+def reconfigure(world: World, kept: str = "", **tools: list[Any] | None) -> World:
+    """Servers with these tools; those that are not in `kept` are others than before."""
+    for name, listed in tools.items():
+        if name not in kept:
+            world.upstreams[name] = FakeUpstream(name, world.trace, listed or [])
+    world.scope.servers = tuple(tools)
+    world.gateway.reconfigured(frozenset(kept))
+    world.turn()
+    return world
+
+
+def names(world: World) -> list[str]:
+    world.send("tools/list", {}, "list")
+    return [one["name"] for one in last(world)["tools"]]
+
+
+def hold(world: World, server: str, what: str = "tools/list") -> Wait[Any]:
+    """The next such request of this server is answered when the test says so."""
+    upstream, wait = world.upstreams[server], Wait[Any]()
+    original = upstream.request
+
+    def request(permit: Any, progress: Any = None) -> Wait[Any]:
+        if permit.invocation.method != what:
+            return original(permit, progress)
+        upstream.request = original  # type: ignore[method-assign]
+        return wait
+
+    upstream.request = request  # type: ignore[method-assign]
+    HELD.append(wait)
+    return wait
+
+
+def listed(**tools: list[Any]) -> World:
+    """A legacy client has listed the tools of these servers."""
+    world = legacy(World(ALLOW_ALL, tools))
+    names(world)
+    return quiet(world)
+
+
+def test_a_server_that_is_added_is_announced_and_listed() -> None:
+    world = reconfigure(listed(a=[tool("x")], b=[]), "ab", a=[], b=[], c=[tool("y")])
+    assert [one["method"] for one in world.client.sent] == LISTS
+    assert names(world) == ["a__x", "c__y"]
+
+
+def test_a_modern_client_hears_of_it_through_its_subscription() -> None:
+    world = two()
+    modern(world, "subscriptions/listen", {"notifications": {"toolsListChanged": True}}, 9)
+    quiet(world)
+    reconfigure(world, "ab", a=[], b=[], c=[])
+    assert [one["method"] for one in world.client.sent] == LISTS[:1]
+    assert world.client.related == [9]
+
+
+def test_nobody_hears_of_it_before_the_client_has_said_hello() -> None:
+    world = reconfigure(two(), "ab", a=[], b=[], c=[])
+    assert world.client.sent == []
+
+
+def test_a_server_that_is_removed_is_as_if_it_had_never_been_there() -> None:
+    world = reconfigure(listed(a=[tool("x")], b=[], c=[tool("y")]), "ab", a=[], b=[])
+    world.call("c__y")
+    assert last(world) == {"code": -32602, "message": "Unknown tool: c__y"}
+    assert names(world) == ["a__x"]
+
+
+def test_a_server_that_stays_is_not_asked_again_for_a_call() -> None:
+    world = listed(a=[tool("x")], b=[tool("y")])
+    reconfigure(world, "a", a=[], b=[tool("z")])
+    world.upstreams["a"].answers["x"] = text("here")
+    world.trace.clear()
+    world.call("a__x")
+    assert world.trace.count("request tools/list") == 0
+    assert last(world) == text("here")
+
+
+def test_one_that_is_changed_is_listed_before_its_tools_are_called() -> None:
+    world = listed(a=[tool("x")], b=[tool("y")])
+    reconfigure(world, "a", a=[], b=[tool("z")])
+    world.call("b__y")
+    assert last(world)["message"] == "Unknown tool: b__y"
+    world.upstreams["b"].answers["z"] = text("new")
+    world.call("b__z")
+    assert last(world) == text("new")
+
+
+def test_a_list_of_a_server_that_is_changed_meanwhile_is_not_taken() -> None:
+    world = listed(a=[tool("x")], b=[tool("y")])
+    old = hold(world, "b")
+    world.send("tools/list", {}, 1)
+    reconfigure(world, "a", a=[], b=[tool("z")])
+    assert names(world) == ["a__x", "b__z"]
+    give(old, {"tools": [tool("y")]})
+    world.turn()
+    assert [one["name"] for one in world.client.sent[-1]["result"]["tools"]] == ["a__x", "b__z"]
+    assert world.reports == ["b: upstream 'b' was changed in the configuration, or removed"]
+    assert names(world) == ["a__x", "b__z"]
+
+
+def test_a_server_that_is_removed_is_not_listed_again_whatever_it_says() -> None:
+    world = listed(a=[tool("x")], b=[tool("y")], c=[])
+    world.clock.slow = True
+    world.gateway.notified("b", LISTS[0], {})
+    reconfigure(world, "ac", a=[], c=[])
+    world.trace.clear()
+    world.clock.ring()
+    world.turn()
+    assert "request tools/list" not in world.trace
+    assert world.reports == ["b: upstream 'b' is not in the configuration any more"]
+
+
+def test_one_more_server_gives_all_tools_the_names_of_their_servers_and_one_less_takes_them_back() -> None:
+    world = listed(a=[tool("x")])
+    reconfigure(world, "a", a=[], b=[tool("y")])
+    assert names(world) == ["a__x", "b__y"]
+    world.call("x", 2)
+    assert last(world)["code"] == -32602
+    reconfigure(world, "a", a=[])
+    world.upstreams["a"].answers["x"] = text("here")
+    world.call("x", 3)
+    assert last(world) == text("here")
+
+
+def test_what_a_tool_claims_of_itself_now_widens_nothing_where_its_server_is_the_same() -> None:
+    rules = "  - {id: r, effect: allow, when: 'tool.firstAnnotations.readOnlyHint == true'}\n"
+    world = legacy(World(rules, {"a": [tool("x", readOnlyHint=False)], "b": []}))
+    assert names(world) == []
+    reconfigure(world, "ab", a=[], b=[], c=[])
+    world.upstreams["a"].tools = [tool("x", readOnlyHint=True)]
+    assert names(world) == []
+    reconfigure(world, "bc", a=[tool("x", readOnlyHint=True)], b=[], c=[])
+    assert names(world) == ["a__x"]
+
+
+def test_the_level_of_log_messages_is_that_of_the_client_in_new_servers_too() -> None:
+    world = listed(a=[], b=[])
+    world.send("logging/setLevel", {"level": "debug"}, 1)
+    reconfigure(world, "ab", a=[], b=[], c=[])
+    assert [permit.invocation.params for permit in world.upstreams["c"].prepared] == [{"level": "debug"}]
+    assert len(world.upstreams["a"].prepared) == 1
+
+
+def test_methods_of_an_extension_are_those_of_the_configuration() -> None:
+    world = listed(one=[])
+    world.send("notes/list", {}, 1)
+    assert last(world)["code"] == -32601
+    world.scope.extensions = {"notes/list": "one"}
+    reconfigure(world, "one", one=[])
+    world.upstreams["one"].answers["notes/list"] = {"notes": []}
+    world.send("notes/list", {}, 2)
+    assert last(world) == {"notes": []}
+    world.send("skills/list", {}, 3)
+    assert last(world)["code"] == -32601
+
+
+def subscribed(era: str) -> World:
+    """A client is subscribed to a resource of `a` and to one of `b`."""
+    world = two()
+    for server in ("a", "b"):
+        offers(world, server, resources=[{"uri": f"file:///{server}", "name": server}])
+        world.upstreams[server].answers["resources/subscribe"] = {}
+    uris = ["file:///a", "file:///b"]
+    if era == "modern":
+        modern(world, "subscriptions/listen", {"notifications": {"resourceSubscriptions": uris}}, 9)
+    else:
+        legacy(world)
+        for number, uri in enumerate(uris):
+            world.send("resources/subscribe", {"uri": uri}, number + 1)
+    return quiet(world)
+
+
+@pytest.mark.parametrize("era", ["legacy", "modern"])
+def test_a_subscription_to_a_server_that_is_another_one_is_over_and_reported(era: str) -> None:
+    world = subscribed(era)
+    reconfigure(world, "a", a=[], b=[])
+    quiet(world)
+    for server in ("a", "b"):
+        world.gateway.notified(server, "notifications/resources/updated", {"uri": f"file:///{server}"})
+        world.turn()
+    assert [one["params"]["uri"] for one in world.client.sent] == ["file:///a"]
+    said = "b: nobody is subscribed to 'file:///b' any more: the configuration has changed"
+    assert world.reports == [said]
+    if era == "modern":
+        world.send("notifications/cancelled", {"requestId": 9})
+    else:
+        world.send("resources/unsubscribe", {"uri": "file:///b"}, 3)
+        assert last(world) == {}
+    assert "request resources/unsubscribe" not in [one for one in world.trace if one.startswith("b")]
+
+
+def test_a_uri_of_a_server_that_is_removed_goes_to_the_next_one_that_lists_it() -> None:
+    world = legacy(World(ALLOW_ALL, {"a": [], "b": [], "c": []}))
+    for server in ("a", "b"):
+        offers(world, server, resources=[FILE])
+    world.send("resources/list", {}, 1)
+    world.upstreams["b"].answers["resources/read"] = {"contents": [{"uri": "file:///a", "text": "b"}]}
+    reconfigure(world, "bc", b=[], c=[])
+    world.send("resources/read", {"uri": "file:///a"}, 2)
+    assert last(world)["contents"][0]["text"] == "b"
+
+
+def test_a_name_that_a_server_had_never_passes_to_another_one() -> None:
+    world = World(ALLOW_ALL, {"a": [tool("x")], "b": []}, prefix="when-needed")
+    legacy(world)
+    assert names(world) == ["x"]
+    reconfigure(world, "b", b=[], c=[tool("x")])
+    assert names(world) == ["c__x"]
+    world.call("x", 2)
+    assert last(world)["code"] == -32602
