@@ -158,6 +158,7 @@ ADDED = [
     'version: 1\npolicies: [ mine.yaml, ] # mine\nservers: { a: { command: "node" }, }',
     "version: 1\npolicies:\n- {file: mine.yaml}\nservers:\n    a:\n        command: node\nclients: {junie: {servers: [a]}}\n",
     "version: 1\npolicies: []\nservers:\n  a: {command: node}\nclients:\n  cursor:\n    servers:\n    - a\n",
+    '{"version": 1, "servers": {"a": {"command": "node"}}}',
     "version: 1\nservers:\n  a: {command: node}\nclients:\n  cursor: {projects: {/x: [a]}}\n\n# the end\n",
     "version: 1\nservers:\n  a: {command: node}\nclients: {cursor: {servers: [a], projects: {/x: [a]}}}",
 ]
@@ -229,3 +230,21 @@ def test_install_says_which_servers_a_client_can_be_given(
     assert main(["undo", "--client", "junie"]) == 0
     assert main(["undo"]) == 0
     assert not [key for key in backend.entries if key[0] == "mcpguard"]
+
+
+def test_where_all_of_a_clients_servers_are_disabled_they_stay(person: Person, capsys: Capture) -> None:
+    cursor = person.home / ".cursor/mcp.json"
+    cursor.parent.mkdir()
+    cursor.write_text(json.dumps({"mcpServers": {name: server(name, disabled=True) for name in ("a", "b")}}))
+    has(person.home / ".junie/mcp/mcp.json", "notes")
+    before = cursor.read_bytes()
+    assert main(["import", "--yes"]) == 1
+    assert "a (Cursor), b (Cursor) is disabled, as is every server beside it" in capsys.readouterr().out
+    assert cursor.read_bytes() == before
+    cursor.write_text(json.dumps({"mcpServers": {"a": server("a", disabled=True), "b": server("b")}}))
+    assert main(["import", "--yes"]) == 0
+    config = load_config(find_config(None, os.environ))
+    assert {name: one.disabled for name, one in config.view("cursor").servers.items()} == {
+        "a": True,
+        "b": False,
+    }

@@ -153,7 +153,7 @@ def _planned(args: argparse.Namespace, config: Path, vault: Vault) -> tuple[Plan
 
 
 def _of_the_user(founds: list[ClientFile]) -> list[ClientFile]:
-    """Without the files of the project: others write them, and their servers would serve every client."""
+    """Without the files of the project: others write them, and their servers would run as this user."""
     for found in founds:
         if found.file.scope == "project" and any(not one.guarded for one in found.entries):
             print(

@@ -116,12 +116,12 @@ def _put(text: str, path: Way, value: Any) -> str:
 
 def _inside(text: str, node: TreeNode, path: Way, value: Any) -> str:
     line = newline(text)
-    if not path:
-        return text + ("" if text.endswith("\n") else line) + _lines(_block(value), "", line)
     if text[node.start] in "[{":
         inner = [one.node if isinstance(one, Member) else one for one in node.value]
         at = inner[-1].end if inner else node.start + 1
         return text[:at] + (", " if inner else "") + _flow(value) + text[at:]
+    if not path:
+        return text + ("" if text.endswith("\n") else line) + _lines(_block(value), "", line)
     column = node.start - (text.rfind("\n", 0, node.start) + 1)
     end = text.find("\n", len(text[: node.end].rstrip()))
     lead, end = (line, len(text)) if end < 0 else ("", end + 1)

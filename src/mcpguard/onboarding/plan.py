@@ -176,8 +176,11 @@ class _Maker:
             self._plan.broken.append(str(error))
             self._plan.left += [(found, entry, "is in a file that cannot be edited") for entry in wanted]
             return
+        idle = {table for table in _tables(wanted) if all(one.disabled for one in _of(found, table))}
         for entry in wanted:
             try:
+                if entry.where[:-1] in idle:
+                    raise Stays("is disabled, as is every server beside it: enable one, and import again")
                 self._settle(found, entry)
             except Stays as reason:
                 self._plan.left.append((found, entry, str(reason)))
@@ -320,6 +323,14 @@ class _Maker:
         for found, entries in files.values():
             text, edits = self._edited(found, [one.where for one in entries], plan.servers)
             plan.clients.append(EditedFile(found, text, edits))
+
+
+def _tables(entries: Iterable[Entry]) -> list[Way]:
+    return list(dict.fromkeys(one.where[:-1] for one in entries))
+
+
+def _of(found: ClientFile, table: Way) -> list[Entry]:
+    return [one for one in found.entries if one.where[:-1] == table]
 
 
 def _variables(every: Iterable[dict[str, Any]]) -> list[str]:
