@@ -281,7 +281,7 @@ def test_a_folder_that_cannot_be_listed_hides_nothing_else(
 
     made.write("home/.bashrc", f"A_TOKEN={PHRASE}\n")
     monkeypatch.setattr(plain_text.Path, "glob", fails)
-    assert [one.what for one in made.diagnosed().unchecked] == ["the clients"]
+    assert [one.what for one in made.diagnosed().unchecked] == ["the clients", "the locks of clients"]
     assert "D102" in made.codes()
 
 

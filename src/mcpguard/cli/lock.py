@@ -156,7 +156,7 @@ def _tell(one: Lockable, keeper: Keeper, seen: Looked, client: str, fresh: bool)
 
     path = plain(str(keeper.path))
     before = "" if fresh else " already"
-    print(f"{style('locked', 'green')}{before} by {path}: {titles(one)} starts nothing but")
+    print(f"{style('locked', 'green')}{before} by {path}: {titles(seen.allowed)} starts nothing but")
     for each in seen.allowed:
         print(f"  {plain(each.name)}: {plain(' '.join(each.command))}")
     for said in (*seen.left, *seen.unread):
@@ -168,5 +168,5 @@ def _tell(one: Lockable, keeper: Keeper, seen: Looked, client: str, fresh: bool)
         print(f"{style('allowed', 'yellow')} as well, as before: {plain(said)} (`--replace` ends that)")
     for said in one.limits:
         print(f"note: {said}")
-    print(f"Restart {titles(one)}. `mcpguard lock {client} --undo` takes it back.")
+    print(f"Restart {titles(seen.allowed)}. `mcpguard lock {client} --undo` takes it back.")
     return 1 if rest else 0

@@ -38,9 +38,9 @@ def _lock(subject: Subject, one: Lockable, seen: Looked) -> Iterator[Checked]:
     except Unreadable as error:
         yield Unchecked(str(path), str(error).removeprefix(f"{path}: "))
         return
-    name = next(one.known()).name
+    name = seen.allowed[0].client
     if not is_locked(one, there):
-        said = f"{titles(one)} could start servers without mcpguard"
+        said = f"{titles(seen.allowed)} could start servers without mcpguard"
         yield found("D204", path, said, fix=f"`mcpguard lock {name}` shows how", subject=name)
         return
     words = ["lock", name, *(["--config", str(subject.path)] if subject.option else [])]

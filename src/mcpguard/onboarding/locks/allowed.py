@@ -29,9 +29,10 @@ _REFERENCE = re.compile(r"\$\{?\w+\}?|\$\{env:\w+\}")
 
 
 class Allowed(Struct, frozen=True, order=True):
-    """An entry of mcpguard. `command` is the program with its arguments; `project` is its folder, "" for the
-    user's. `env` are variables that it passes on, by reference."""
+    """An entry of mcpguard in a file of `client`. `command` is the program with its arguments; `project` is
+    its folder, "" for the user's. `env` are variables that it passes on, by reference."""
 
+    client: str
     name: str
     command: tuple[str, ...]
     project: str = ""
@@ -86,7 +87,9 @@ def _sort(one: Lockable, file: ClientFile, entry: Entry, found: Looked) -> None:
         found.left.append(f"{where} sets {', '.join(secret)}, which every user here could then read")
     else:
         env = tuple(entry.env.items()) if one.form == "settings" else ()
-        found.allowed.append(Allowed(entry.name, (entry.command, *entry.args), project, env))
+        found.allowed.append(
+            Allowed(file.client.name, entry.name, (entry.command, *entry.args), project, env)
+        )
 
 
 def project_of(args: Iterable[str]) -> str:
@@ -108,6 +111,7 @@ def runs_mcpguard(command: list[str]) -> bool:
     return bool(command) and "run" in command and starts_mcpguard(command[0], command[1:], {})
 
 
-def titles(one: Lockable) -> str:
-    """How people call the clients of `one` that are known."""
-    return " and ".join(client.title for client in CLIENTS if client.name in one.clients)
+def titles(every: Iterable[Allowed]) -> str:
+    """How people call the clients that have these entries."""
+    names = {one.client for one in every}
+    return " and ".join(client.title for client in CLIENTS if client.name in names)

@@ -60,7 +60,7 @@ LOCKABLE: tuple[Lockable, ...] = (
     ),
     Lockable(
         title="VS Code and GitHub Copilot CLI",
-        clients=("vscode", "vscode-insiders", "copilot-cli", "copilot"),
+        clients=("vscode", "vscode-insiders", "copilot-cli"),
         linux="etc/github-copilot/managed-settings.json",
         macos="Library/Application Support/GitHubCopilot/managed-settings.json",
         form="allowlist",
@@ -100,12 +100,17 @@ LOCKABLE: tuple[Lockable, ...] = (
 )
 """Every file that locks a client. One file may lock several: then the entries of all of them are allowed."""
 
+_AWS = "its list of allowed servers is set in the AWS console of an organization, not on this machine"
 _DASHBOARD = "its list of allowed servers is set in the dashboard of a team, not on this machine"
 
 ELSEWHERE: dict[str, str] = {
+    "amazon-q": _AWS,
     "claude-desktop": "on this machine it can only turn local servers off altogether, by device management",
     "cline": "its list of allowed servers is part of an organization's remote configuration",
     "cursor": _DASHBOARD,
+    "goose": "its list is at an address that a variable names, which whoever starts it can set",
+    "kiro": _AWS,
+    "qwen": "its system settings list names, which options of its command line pass",
     "windsurf": _DASHBOARD,
 }
 """Client -> where its list is, of those that have one somewhere else."""
