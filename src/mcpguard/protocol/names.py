@@ -25,8 +25,14 @@ _Key = tuple[str, str]
 """A kind and a name."""
 
 
+_ALIKE = {code: chr(code).lower() if chr(code).isalnum() else "_" for code in range(128)}
+"""Most names are ASCII, and a list may have thousands."""
+
+
 def alike(name: str) -> str:
     """What names have in common that a client may take for one: many replace what is no letter or digit."""
+    if name.isascii():
+        return name.translate(_ALIKE)
     return re.sub(r"\W", "_", normalize("NFKC", name)).casefold()
 
 
@@ -74,7 +80,8 @@ class Names:
 
     def open(self, kind: str, exposed: str) -> bool:
         """Whether `exposed` may still become the own name of one server."""
-        return self._own and not self._among.get((kind, alike(exposed))) and not self._is_reserved(exposed)
+        key = alike(exposed)
+        return self._own and not self._among.get((kind, key)) and not key.startswith(self._reserved)
 
     def replace(self, kind: str, server: str, before: Iterable[str], after: Iterable[str]) -> None:
         """`server` offers other names than it did."""
@@ -95,19 +102,19 @@ class Names:
     def show(self, kind: str, server: str, name: str) -> None:
         """The client is about to see what `server` calls `name`."""
         shown = self._shown.get((kind, name))
-        if not self._own or (shown is not None and server in shown) or self._is_reserved(name):
+        if not self._own or (shown is not None and server in shown):
+            return
+        key = alike(name)
+        if key.startswith(self._reserved):
             return
         count = self._count[kind, server] = self._count.get((kind, server), 0) + 1
         if count > MOST_NAMES:
             return
         if shown is None:
-            shown = self._shown[kind, name] = self._among.setdefault((kind, alike(name)), [])
+            shown = self._shown[kind, name] = self._among.setdefault((kind, key), [])
         if server not in shown:
             shown.append(server)
 
     def shown(self, kind: str, server: str, name: str) -> str:
         """How the client knows what `server` calls `name`."""
         return name if self._own and self._shown.get((kind, name)) == [server] else self.full(server, name)
-
-    def _is_reserved(self, name: str) -> bool:
-        return alike(name).startswith(self._reserved)
