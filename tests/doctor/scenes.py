@@ -46,6 +46,17 @@ def config(servers: str = HELD, more: str = "", **kernel: str) -> Scene:
     return make
 
 
+def seen_by(agent: str) -> Scene:
+    """A client that starts mcpguard as `agent`, where the configuration has a client `desk`."""
+
+    def make(machine: Machine, _patch: pytest.MonkeyPatch) -> None:
+        machine.configured(more="clients: {desk: {servers: [git]}}\n")
+        args = ["run", "--config", str(machine.path), "--agent", agent]
+        machine.write(CURSOR, json.dumps({"mcpServers": {"mcpguard": {"command": OURS, "args": args}}}))
+
+    return make
+
+
 def open_to(name: str, mode: int) -> Scene:
     """A configuration, and one thing below the root with this mode."""
 
@@ -228,6 +239,7 @@ SCENES: dict[str, tuple[Scene, Scene]] = {
         locked("claude-code", allowing([OURS, "run"])),
     ),
     "D206": (locked("codex", RULE), locked("codex", RULE + PLUGINS)),
+    "D208": (seen_by("zed"), seen_by("desk")),
     "D301": (config(GITHUB), config(GITHUB.replace("github", "weather"))),
     "D302": (token(-1), token(1)),
     "D303": (token(1), token(30)),
@@ -284,6 +296,7 @@ def everything_wrong(machine: Machine, patch: pytest.MonkeyPatch) -> None:
         "b": ITSELF,
         "c": PLAIN,
         "d": {"command": "uvx", "args": ["mcpguard"]},
+        "e": {"command": OURS, "args": ["run", "--config", str(machine.path), "--project", "/p"]},
     }
     machine.write(CURSOR, json.dumps({"mcpServers": entries}), 0o666)
     for name in ("audit", "sessions"):

@@ -12,7 +12,7 @@ from typing import TypedDict
 
 from mcpguard.authoring.findings import Finding, Unchecked
 from mcpguard.config.loading import Server
-from mcpguard.core.errors import InspectionError
+from mcpguard.core.errors import ConfigError, InspectionError
 from mcpguard.doctor.codes import Checked, found
 from mcpguard.doctor.copies import beside, in_history
 from mcpguard.doctor.files import text_of
@@ -31,7 +31,7 @@ _OURS = "store it with `mcpguard secret set NAME`, refer to it as ${keyring:NAME
 
 
 def check(subject: Subject) -> Iterator[Checked]:
-    """D101, D104, D201 to D203; D501 and D502 for these files."""
+    """D101, D104, D201 to D203, D208; D501 and D502 for these files."""
     if subject.at.home is None:
         yield Unchecked("the clients of this user", "there is no home folder: set HOME")
         return
@@ -108,10 +108,24 @@ def _file(subject: Subject, client: KnownClient, file: File, path: Path) -> Iter
             rest = rest.replace(value, "")
         if not entry.guarded and not entry.disabled:
             yield _bypass(subject, read, entry)
+        elif not entry.disabled and (reason := _refusal(subject, entry)):
+            yield found("D208", path, reason, entry.line, subject=entry.name)
     plain += _elsewhere(subject, path, rest)
     yield from plain
     if plain:
         yield from open_to_readers(path, subject.at)
+
+
+def _refusal(subject: Subject, entry: Entry) -> str:
+    """Why mcpguard, as `entry` starts it, would refuse the client; "" where it would not."""
+    config, named = subject.config, dict(pairwise(entry.args))
+    if config is None or named.get("--config") != str(config.path):
+        return ""
+    try:
+        config.view(named.get("--agent"), named.get("--project"))
+    except ConfigError as refused:
+        return refused.problems[0].message
+    return ""
 
 
 def _elsewhere(subject: Subject, path: Path, text: str) -> Iterator[Checked]:

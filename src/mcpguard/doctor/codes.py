@@ -99,6 +99,13 @@ DOCTOR_CODES: dict[str, Code] = {
         "lock it again with `--replace`",
         "mediation",
     ),
+    "D208": Code(
+        "warning",
+        "An entry of mcpguard in a client is refused at the start, since the configuration has no such "
+        "client or project, or all its servers are disabled: the client has no tools.",
+        "say under `clients` in the configuration what this client sees, or remove the entry",
+        "mediation",
+    ),
     "D301": Code(
         "warning",
         "A static key, although a source of short-lived credentials exists.",
