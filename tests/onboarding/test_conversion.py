@@ -207,8 +207,8 @@ NOWHERE = Machine((), (), Path("/nowhere"))
         ({"command": "mcp-server-sqlite"}, "the pack sqlite, careful", {"tables": []}),
         ({"command": "npx", "args": ["@modelcontextprotocol/server-memory"]}, "the pack memory, careful", {}),
         ({"command": "uvx", "args": ["mcp-server-time"]}, "the policy time", {}),
-        ({"command": "other"}, "only tools that declare themselves read-only", {}),
-        ({"url": "https://[broken"}, "only tools that declare themselves read-only", {}),
+        ({"command": "other"}, "tools that declare themselves read-only pass, you are asked", {}),
+        ({"url": "https://[broken"}, "tools that declare themselves read-only pass, you are asked", {}),
     ],
 )  # fmt: skip
 def test_a_server_gets_the_policy_of_its_pack(
@@ -231,5 +231,5 @@ def test_the_policy_of_an_unknown_server_is_about_that_server_alone() -> None:
 def test_without_the_packs_reading_is_all(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("mcpguard.adapters.system.shipped.shipped", lambda name: None)
     assert policy_for("mine", entry_of("cursor", {"command": "mcp-server-git"}), {}).said.startswith(
-        "only tools that declare themselves read-only"
+        "tools that declare themselves read-only pass, you are asked"
     )

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from msgspec import Struct
 
-from mcpguard.adapters.system.shipped import pack_for, read_only_for
+from mcpguard.adapters.system.shipped import declared_for, pack_for
 from mcpguard.config.policies import read_document
 from mcpguard.core.document.reading import read
 from mcpguard.core.errors import PolicyError
@@ -21,7 +21,9 @@ from mcpguard.onboarding.discovery.programs import known
 from mcpguard.onboarding.disk import MoveError
 from mcpguard.onboarding.filling import Values
 
-READING = "only tools that declare themselves read-only: write a policy to allow more"
+DECLARED = (
+    "tools that declare themselves read-only pass, you are asked about others: write a policy to change that"
+)
 
 
 class ChosenPolicy(Struct, frozen=True):
@@ -46,7 +48,7 @@ def policy_for(name: str, entry: Entry, values: Mapping[str, list[str]]) -> Chos
     policy = pack_of(entry)
     text = pack_for(policy, name) if policy else None
     if text is None:
-        return ChosenPolicy(read_only_for(name), READING)
+        return ChosenPolicy(declared_for(name), DECLARED)
     pack, _, posture = policy.removesuffix(".yaml").partition("/")
     said = f"the pack {pack}, {posture}" if posture else f"the policy {pack}"
     declared = read(text, policy, Policy).params

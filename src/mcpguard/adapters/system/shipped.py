@@ -39,11 +39,25 @@ def pack_for(policy: str, server: str) -> str | None:
     return text.replace(f"\npolicy: {pack}", f"\npolicy: {server}", 1)
 
 
-def read_only_for(server: str) -> str:
-    """The text of the built-in policy, which goes by what tools declare, for the server `server`."""
+_DECLARED = "Tools that declare themselves read-only may be called, and a person is asked about all others."
+_ASKING = """
+  # What does not only read was there before mcpguard, so it is not taken away: a person decides.
+  - id: may-change
+    effect: ask
+    when: >-
+      !(has(tool.annotations.readOnlyHint) && tool.annotations.readOnlyHint == true
+      && has(tool.firstAnnotations.readOnlyHint) && tool.firstAnnotations.readOnlyHint == true)
+    message: This tool does not declare that it only reads, so a person has to agree to the call.
+"""
+
+
+def declared_for(server: str) -> str:
+    """The text of a policy for the server `server` that goes by what its tools declare: the built-in one, and
+    a person is asked about what that one refuses."""
     text = resources.files("mcpguard.config").joinpath("read_only.yaml").read_text("utf-8")
-    rules = text[text.index("version:") :].replace("policy: read-only", f"policy: {server}-read-only")
-    for effect in ("allow", "deny"):
+    rules = text[text.index("version:") :].replace("policy: read-only", f"policy: {server}-declared")
+    rules = re.sub(r"description: >-\n(  .*\n)+", f"description: {_DECLARED}\n", rules) + _ASKING
+    for effect in ("allow", "ask", "deny"):
         rules = rules.replace(f"    effect: {effect}\n", f"    effect: {effect}\n    server: {server}\n")
     return (
         f"# For `{server}`, until you write a policy for it. A tool declares that it only reads: a\n"
@@ -57,7 +71,7 @@ def is_shipped(text: str) -> bool:
     server = _SERVER.search(text)
     if server is None:
         return False
-    if text == read_only_for(server[1]):
+    if text == declared_for(server[1]):
         return True
     folder = shipped("policies")
     names = () if folder is None else (path.relative_to(folder).as_posix() for path in folder.rglob("*.yaml"))
