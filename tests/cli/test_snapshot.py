@@ -52,6 +52,26 @@ def test_all_tools_are_written_whatever_policy_says_and_evidence_is_left(
     assert capsys.readouterr().out == (folder / "s.json").read_text()
 
 
+def test_a_server_that_a_client_would_hear_of_later_is_waited_for(folder: Path, capsys: Capture) -> None:
+    slow = {
+        "command": "/bin/sh",
+        "args": [
+            "-c",
+            f'read first; sleep 0.5; (echo "$first"; cat) | exec {sys.executable} {SERVERS / "offering.py"} notes read',
+        ],
+    }
+    config = {
+        "version": 1,
+        "servers": {"slow": slow},
+        "limits": {"list_seconds": 0},
+        "audit": {"path": "audit"},
+    }
+    (folder / "mcpguard.yaml").write_text(json.dumps(config))
+    assert main(["snapshot", "--config", "mcpguard.yaml"]) == 0
+    found = json.loads(capsys.readouterr().out)
+    assert [tool["name"] for tool in found["servers"]["slow"]["tools"]] == ["read"]
+
+
 def test_a_server_is_started_with_the_entry_that_it_refers_to_and_alone(
     folder: Path, capsys: Capture
 ) -> None:

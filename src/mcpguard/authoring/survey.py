@@ -10,7 +10,7 @@ import os
 import sys
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TextIO
 
 import msgspec
 
@@ -30,6 +30,9 @@ AT_ONCE = 4
 
 LIST_SECONDS = 120.0
 """How long the lists of one server may take after its start."""
+
+PATIENCE = 600.0
+"""`limits.list_seconds` here, the most there is."""
 
 LISTS = {
     "tools": ("tools/list", "tools", "name"),
@@ -71,9 +74,11 @@ _POLICY: dict[str, Json] = {
 }
 
 
-def survey(config: Config, names: list[str], most: float = 0.0) -> tuple[Snapshot, dict[str, str]]:
+def survey(
+    config: Config, names: list[str], most: float = 0.0, *, quiet: bool = False
+) -> tuple[Snapshot, dict[str, str]]:
     """What the servers `names` of `config` offer, and a sentence for each that could not be listed. Each may
-    take `most` seconds; 0: as long as its configuration says.
+    take `most` seconds; 0: as long as its configuration says. `quiet`: what they print is not shown.
 
     Starts them, each under a `mcpguard run` with their credentials; afterwards none is alive. What those
     report goes to standard error. Raises ConfigError where the file is not what it was when it was loaded.
@@ -88,7 +93,7 @@ def survey(config: Config, names: list[str], most: float = 0.0) -> tuple[Snapsho
         seconds = most or config.servers[name].start_timeout_seconds + LIST_SECONDS
         try:
             async with places:
-                offers[name] = await _offer(folder, name, entries[name], seconds)
+                offers[name] = await _offer(folder, name, entries[name], seconds, errors)
         except UpstreamError as error:
             failed[name] = str(error)
 
@@ -98,7 +103,9 @@ def survey(config: Config, names: list[str], most: float = 0.0) -> tuple[Snapsho
             for name in entries:
                 group.start_soon(ask, folder, name, places)
 
-    with TemporaryDirectory(prefix="mcpguard-") as made:
+    shown = sys.__stderr__ or sys.stderr
+    with TemporaryDirectory(prefix="mcpguard-") as made, open(os.devnull, "w") as nowhere:
+        errors = nowhere if quiet else shown
         (Path(made) / "policy.json").write_bytes(msgspec.json.encode(_POLICY))
         anyio.run(ask_all, Path(made))
     return Snapshot(version=1, servers={name: offers[name] for name in entries if name in offers}), failed
@@ -118,7 +125,8 @@ def _entries(config: Config, names: list[str]) -> dict[str, Json]:
         "version": 1,
         "policies": ["policy.json"],
         "agent": written.agent,
-        "limits": written.limits.model_dump(),
+        # What a client may hear of later is waited for here.
+        "limits": {**written.limits.model_dump(), "list_seconds": PATIENCE},
         "audit": {
             "path": str(audit.path if audit else default_folder()),
             "durability": audit.durability if audit else "flush",
@@ -147,7 +155,7 @@ def _bound_to(entry: CredentialEntry, server: str, remote: bool) -> Json:
     return alone.model_dump(by_alias=True)
 
 
-async def _offer(folder: Path, name: str, entry: Json, seconds: float) -> Offer:
+async def _offer(folder: Path, name: str, entry: Json, seconds: float, errors: TextIO) -> Offer:
     """What the server of `entry` offers. Raises UpstreamError."""
     import anyio
     from mcp import Client, MCPError, StdioServerParameters
@@ -163,7 +171,7 @@ async def _offer(folder: Path, name: str, entry: Json, seconds: float) -> Offer:
     failure: BaseException
     try:
         with anyio.fail_after(seconds):
-            async with Client(stdio_client(run, sys.__stderr__ or sys.stderr)) as client:
+            async with Client(stdio_client(run, errors)) as client:
                 return await _lists(client)
     except* (MCPError, ValidationError, TimeoutError) as group:
         failure = _first(group)
