@@ -234,3 +234,20 @@ def test_a_name_that_a_server_had_never_passes_to_another_one() -> None:
     assert names(world) == ["c__x"]
     world.call("x", 2)
     assert last(world)["code"] == -32602
+
+
+def test_the_name_of_a_tool_never_becomes_that_of_a_server_which_is_added() -> None:
+    world = World(ALLOW_ALL, {"a": [tool("db__ask"), tool("db__x")]}, prefix="when-needed")
+    legacy(world)
+    assert names(world) == ["db__ask", "db__x"]
+    for _ in range(2):
+        reconfigure(world, "a", a=[], db=[tool("ask"), tool("y")])
+    for number, name in enumerate(("db__ask", "db__x"), 2):
+        world.call(name, number)
+        assert last(world)["message"].startswith(f"Unknown tool: {name}")
+    assert names(world) == ["a__db__ask", "a__db__x", "y"]
+    assert "'db__ask', which was a tool of another server until a restart" in world.reports[-1]
+    for number, name in enumerate(("y", "db__y"), 4):
+        world.upstreams["db"].answers["y"] = text("of db")
+        world.call(name, number)
+        assert last(world)["content"] == text("of db")["content"]

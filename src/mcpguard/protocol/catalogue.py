@@ -243,9 +243,9 @@ class Catalogue:
         """Take `server`'s whole new list: as it was `sent`, and the same list `inspected`.
 
         Returns a sentence for each entry that cannot be offered: not an object with its name or URI, one
-        that is too long, has control characters or holds a secret, one that came before, a template with
-        too many expressions, or a tool whose `x-mcp-header` annotations are invalid
-        (basic/transports/streamable-http).
+        that is too long, has control characters or holds a secret, one that came before, one whose full name
+        the client knows as another server's, a template with too many expressions, or a tool whose
+        `x-mcp-header` annotations are invalid (basic/transports/streamable-http).
         """
         before = self._entries.get((server, kind.name), {})
         entries: dict[str, Listed] = {}
@@ -257,10 +257,13 @@ class Catalogue:
                 # What is as it was keeps its identity, by which it is known what was decided about it.
                 known = before.get(made.exposed)
                 entry = known if known == made else made
-                if entry.exposed not in entries:
+                if entry.exposed in entries:
+                    problem = f"a second {kind.name} named {entry.name!r}"
+                elif self._names.spent(kind.name, entry.exposed):
+                    problem = f"{entry.exposed!r}, which was a {kind.name} of another server until a restart"
+                else:
                     entries[entry.exposed] = entry
                     continue
-                problem = f"a second {kind.name} named {entry.name!r}"
             refused.append(problem)
         if kind.id_key == "name":
             names = [[one.name for one in some.values()] for some in (before, entries)]

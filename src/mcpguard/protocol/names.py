@@ -21,6 +21,9 @@ SEPARATOR = "__"
 MOST_NAMES = 20_000
 """So many own names of one kind a server may have had on one connection; later ones get the full name."""
 
+_NOBODY = ""
+"""Stands among the servers that have a name where it must be no server's own any more."""
+
 _Key = tuple[str, str]
 """A kind and a name."""
 
@@ -42,7 +45,6 @@ class Names:
     def __init__(self, servers: tuple[str, ...], prefix: Prefix | None) -> None:
         self._prefix = prefix
         self._own = prefix == "when-needed"
-        self.serve(servers)
         self._offers: dict[_Key, dict[_Key, None]] = {}
         """By kind and how a name is alike, each server with such a name, and the name."""
         self._shown: dict[_Key, list[str]] = {}
@@ -50,12 +52,17 @@ class Names:
         self._among: dict[_Key, list[str]] = {}
         """The same lists, by how the names are alike."""
         self._count: dict[_Key, int] = {}
+        self.serve(servers)
 
     def serve(self, servers: tuple[str, ...]) -> None:
-        """From now on these are the servers. What the client was shown so far still counts."""
+        """From now on these are the servers. What the client was shown so far still counts: an own name that
+        looks like a full one by now is nobody's."""
         self._servers = servers
         self._full = self._prefix is not None or len(servers) > 1
         self._reserved = tuple(alike(server) + SEPARATOR for server in servers)
+        for (_, key), shown in self._among.items():
+            if key.startswith(self._reserved) and _NOBODY not in shown:
+                shown.append(_NOBODY)
 
     @property
     def alone(self) -> str:
@@ -77,6 +84,10 @@ class Names:
         """The server whose own name `exposed` is, as the client was shown it; None where that is nobody's."""
         servers = self._shown.get((kind, exposed), ())
         return servers[0] if len(servers) == 1 else None
+
+    def spent(self, kind: str, exposed: str) -> bool:
+        """Whether the full name `exposed` was the own name of a server that was there before its own."""
+        return _NOBODY in self._shown.get((kind, exposed), ())
 
     def open(self, kind: str, exposed: str) -> bool:
         """Whether `exposed` may still become the own name of one server."""

@@ -10,6 +10,7 @@ import pytest
 
 from mcpguard.adapters.credentials import environ
 from mcpguard.adapters.credentials.environ import Environ, drop, take
+from mcpguard.core.errors import CredentialError
 from mcpguard.core.secret import CredentialRef
 
 CANARY = "canary-Ü-4f8d2b7c"
@@ -63,6 +64,10 @@ def test_no_source_has_what_was_dropped(monkeypatch: pytest.MonkeyPatch) -> None
     drop(["MCPGUARD_DROPPED", "MCPGUARD_MISSING"])
     assert not Environ().has(CredentialRef("env", "MCPGUARD_DROPPED"))
     assert environ.variable("MCPGUARD_DROPPED") is None
+    with pytest.raises(CredentialError, match="was for other clients when mcpguard was started: restart it"):
+        Environ().get(CredentialRef("env", "MCPGUARD_DROPPED"))
+    with pytest.raises(CredentialError, match="is not set"):
+        Environ().get(CredentialRef("env", "MCPGUARD_MISSING"))
 
 
 def test_neither_we_nor_what_we_start_leaves_a_core_dump() -> None:

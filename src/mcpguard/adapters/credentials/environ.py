@@ -8,6 +8,7 @@ from mcpguard.core.errors import CredentialError
 from mcpguard.core.secret import CredentialRef, Secret
 
 _taken: dict[str, Secret] = {}  # As the environment itself: one of the process.
+_dropped: set[str] = set()
 
 
 def take(names: Iterable[str]) -> None:
@@ -22,7 +23,8 @@ def take(names: Iterable[str]) -> None:
 def drop(names: Iterable[str]) -> None:
     """As `take`, and nothing has them afterwards: they are for what another process serves."""
     for name in names:
-        take_variable(name)
+        if take_variable(name):
+            _dropped.add(name)
 
 
 def variable(name: str) -> str | None:
@@ -39,6 +41,8 @@ class Environ:
         value = os.environ.get(ref.name)
         if value is None and ref.name in _taken:
             return _taken[ref.name]
+        if not value and ref.name in _dropped:
+            raise CredentialError(f"{ref} was for other clients when mcpguard was started: restart it")
         if not value:
             raise CredentialError(
                 f"{ref} is not set: export {ref.name} where mcpguard is started, or keep the value in the "
