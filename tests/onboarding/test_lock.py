@@ -331,6 +331,55 @@ def test_a_lock_that_ends_at_any_step_leaves_the_old_file_or_the_new_one(
     assert number > 5
 
 
+def test_another_user_who_locks_keeps_the_entries_of_the_first(
+    person: Person, root: Path, capsys: Capture, monkeypatch: Patch
+) -> None:
+    first = {client: installed(person, client) for client in FILES}
+    for client in FILES:
+        assert main(["lock", client]) == 0
+    locked = tree(root)
+    other = Person(person.home.parent / "b" / "home", person.project)
+    other.home.mkdir(parents=True)
+    monkeypatch.setenv("HOME", str(other.home))
+    for client in FILES:
+        moved = {**entry(client), "args": ["run", "--config", "/b.yaml", "--agent", client]}
+        has(other, HOMES[client], {"mcpguard": moved})
+        second = Server("mcpguard", (OURS, *moved["args"]))
+        path = root / FILES[client]
+        if client in ("codex", "gemini"):
+            assert main(["lock", client]) == 2
+            assert "has one entry for each name" in capsys.readouterr().err
+            continue
+        assert main(["lock", client]) == 0
+        assert OBEYING[client](path.read_text(), first[client])
+        assert OBEYING[client](path.read_text(), second)
+        (other.home.parent / HOMES[client]).unlink()
+        has(other, HOMES[client], {"mcpguard": entry(client)})
+        assert main(["lock", client]) == 0
+        assert not OBEYING[client](path.read_text(), second)
+        assert path.read_bytes() == locked[path]
+
+
+def test_an_entry_of_a_project_stays_allowed_when_its_user_locks_again_elsewhere(
+    person: Person, root: Path, monkeypatch: Patch
+) -> None:
+    installed(person, "codex")
+    project = entry("codex", str(person.project))
+    has(person, PROJECTS["codex"], {"mcpguard-project": project})
+    server = Server("mcpguard-project", (OURS, *project["args"]))
+    assert main(["lock", "codex"]) == 0
+    monkeypatch.chdir(person.home)
+    assert main(["lock", "codex"]) == 0
+    assert codex_allows(root, server)
+    (person.home.parent / PROJECTS["codex"]).unlink()
+    assert main(["lock", "codex"]) == 0
+    assert not codex_allows(root, server)
+
+
+def codex_allows(root: Path, server: Server) -> bool:
+    return OBEYING["codex"]((root / FILES["codex"]).read_text(), server)
+
+
 def test_without_the_right_the_file_and_the_command_are_printed_and_nothing_is_done(
     person: Person, root: Path, capsys: Capture, monkeypatch: Patch
 ) -> None:
@@ -361,7 +410,8 @@ def test_the_status_names_locked_clients(person: Person, root: Path, capsys: Cap
     assert main(["lock", "codex"]) == 0
     capsys.readouterr()
     assert main(["status"]) == 0
-    assert capsys.readouterr().out.endswith("Codex is locked: it starts only what `mcpguard lock` allows\n")
+    said = capsys.readouterr().out
+    assert said.endswith(f"locked: Codex, by {root}/{FILES['codex']}; `mcpguard doctor` checks it\n")
     assert main(["status", "--json"]) == 0
     assert json.loads(capsys.readouterr().out) == {"running": []}
 
@@ -379,7 +429,7 @@ def test_print_gives_the_file_alone(person: Person, root: Path, capsys: Capture)
 
 
 def test_who_may_write_is_seen_before_anything_is_done(tmp_path: Path) -> None:
-    keeper = Keeper(System(tmp_path, "linux"), LOCKABLE[0])
+    keeper = Keeper(System(tmp_path, "linux"), LOCKABLE[0], tmp_path)
     assert keeper.may_write()
     if os.geteuid():
         tmp_path.chmod(0o555)

@@ -55,6 +55,7 @@ def execute(args: argparse.Namespace) -> int:
     client may still start something else. Raises McpGuardError where it cannot be done; then nothing was."""
     from mcpguard.onboarding import disk
     from mcpguard.onboarding.discovery.clients import CLIENTS
+    from mcpguard.onboarding.discovery.reading import here
     from mcpguard.onboarding.disk import MoveError
     from mcpguard.onboarding.locks.lockable import ELSEWHERE, NOTHING, lockable
     from mcpguard.onboarding.locks.locking import Keeper, make_folder
@@ -63,7 +64,7 @@ def execute(args: argparse.Namespace) -> int:
     if one is None:
         title = next(each.title for each in CLIENTS if each.name == args.client)
         raise MoveError(f"{title} cannot be locked: {ELSEWHERE.get(args.client, NOTHING)}")
-    keeper = Keeper(system(), one)
+    keeper = Keeper(system(), one, here(os.environ, None).home)
     if args.undo:
         if not keeper.may_write():
             return _needs_administrator(keeper, args, "")
@@ -84,17 +85,13 @@ def system() -> System:
 def _lock(one: Lockable, keeper: Keeper, args: argparse.Namespace) -> int:
     from mcpguard.onboarding import disk
     from mcpguard.onboarding.disk import MoveError
-    from mcpguard.onboarding.locks.forms import Put, puts
     from mcpguard.onboarding.locks.locking import make_folder
 
-    seen = _looked(one, args)
+    seen = _looked(one, keeper, args)
     if not seen.allowed:
         raise MoveError(_nothing_to_start(one, seen, args.client))
 
-    def making(there: dict[str, object]) -> list[Put]:
-        return puts(one, seen.allowed, there, only=args.replace)
-
-    text, _ = keeper.planned(making)
+    text = keeper.planned(seen.allowed, only=args.replace)
     if args.print:
         print(text, end="")
         return 0
@@ -107,11 +104,11 @@ def _lock(one: Lockable, keeper: Keeper, args: argparse.Namespace) -> int:
         return _needs_administrator(keeper, args, text)
     make_folder(keeper.lock_file.parent)
     with disk.locked(keeper.lock_file):
-        fresh = keeper.set(making)
+        fresh = keeper.set(seen.allowed, only=args.replace)
     return _tell(one, keeper, seen, args.client, fresh)
 
 
-def _looked(one: Lockable, args: argparse.Namespace) -> Looked:
+def _looked(one: Lockable, keeper: Keeper, args: argparse.Namespace) -> Looked:
     from mcpguard.config.loading import find_config, load_config
     from mcpguard.core.errors import ConfigError
     from mcpguard.onboarding.discovery.reading import here
@@ -121,7 +118,8 @@ def _looked(one: Lockable, args: argparse.Namespace) -> Looked:
         config = load_config(find_config(args.config, os.environ))
     except ConfigError:
         config = None  # A client may start mcpguard with another one; `mcpguard check` reports mistakes.
-    return look(one, here(os.environ, Path.cwd()), projects_in(config, one))
+    projects = [*projects_in(config, one), *keeper.projects()]
+    return look(one, here(os.environ, Path.cwd()), projects)
 
 
 def _nothing_to_start(one: Lockable, seen: Looked, client: str) -> str:

@@ -37,8 +37,8 @@ def execute(args: argparse.Namespace) -> int:
         print("no mcpguard is running")
     else:
         print(table([_HEAD, *(row for status in found for row in _rows(status))]))
-    for title in [] if args.json else locked():
-        print(f"{title} is locked: it starts only what `mcpguard lock` allows")
+    for said in [] if args.json else locked():
+        print(f"locked: {said}; `mcpguard doctor` checks it")
     troubled = any(
         status.not_in_force is not None or any(one.state in TROUBLE for one in status.upstreams)
         for status in found
@@ -47,7 +47,9 @@ def execute(args: argparse.Namespace) -> int:
 
 
 def locked() -> list[str]:
-    """The clients that a file of this system locks, as people call them."""
+    """The clients that a file of this system locks, with that file."""
+    from pathlib import Path
+
     from mcpguard.cli.lock import system
     from mcpguard.onboarding.disk import MoveError
     from mcpguard.onboarding.formats.tree import Unreadable
@@ -58,10 +60,10 @@ def locked() -> list[str]:
 
     found = []
     for one in LOCKABLE:
-        keeper = Keeper(system(), one)
+        keeper = Keeper(system(), one, Path())
         try:
             if is_locked(one, says(keeper.text(), one.format, str(keeper.path))):
-                found.append(one.title)
+                found.append(f"{one.title}, by {keeper.path}")
         except (Unreadable, MoveError):
             continue  # `mcpguard doctor` reports that.
     return found

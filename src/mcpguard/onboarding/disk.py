@@ -128,6 +128,6 @@ def locked(path: Path) -> Iterator[None]:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError:
             raise MoveError(
-                "another `mcpguard import` or `undo` is running: wait until it has finished"
+                "another `mcpguard import`, `undo` or `lock` is running: wait until it has finished"
             ) from None
         yield

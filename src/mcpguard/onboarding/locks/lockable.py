@@ -93,7 +93,7 @@ LOCKABLE: tuple[Lockable, ...] = (
         form="settings",
         limits=(
             "whoever starts it with `--allowed-mcp-server-names` or with the variable "
-            "GEMINI_CLI_SYSTEM_SETTINGS_PATH passes the lock",
+            "GEMINI_CLI_SYSTEM_SETTINGS_PATH bypasses the lock",
             "the entry is the same for every user of this machine",
         ),
     ),
@@ -110,7 +110,7 @@ ELSEWHERE: dict[str, str] = {
     "cursor": _DASHBOARD,
     "goose": "its list is at an address that a variable names, which whoever starts it can set",
     "kiro": _AWS,
-    "qwen": "its system settings list names, which options of its command line pass",
+    "qwen": "its system settings list names only, and options of its command line bypass them",
     "windsurf": _DASHBOARD,
 }
 """Client -> where its list is, of those that have one somewhere else."""

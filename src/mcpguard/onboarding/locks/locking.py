@@ -6,7 +6,6 @@ file is: a crash at any step leaves the old file or the new one, and either can 
 
 import hashlib
 import os
-from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 from typing import Any, Literal
@@ -17,12 +16,10 @@ from msgspec import Struct
 from mcpguard.onboarding import disk
 from mcpguard.onboarding.disk import MoveError
 from mcpguard.onboarding.formats.tree import Unreadable
+from mcpguard.onboarding.locks.allowed import Allowed
 from mcpguard.onboarding.locks.editing import edited, says
-from mcpguard.onboarding.locks.forms import Put
+from mcpguard.onboarding.locks.forms import Put, puts
 from mcpguard.onboarding.locks.lockable import Lockable, System
-
-Making = Callable[[dict[str, Any]], list[Put]]
-"""What a file says -> what is to be put into it."""
 
 
 class Replaced(Struct, frozen=True):
@@ -36,7 +33,8 @@ class Replaced(Struct, frozen=True):
 class Record(Struct, kw_only=True):
     """What a lock has changed. Digests: `before` (None: there was no file), `last` (what it was when the file
     was written last), `after`. `kept` is the name of the file that has the bytes from before. `folders` were
-    made for it, `changes` are what it has put."""
+    made for it, `changes` are what it has put. `users` are the entries that it allows, by the home of whose
+    they are: one file is for all of them."""
 
     version: Literal[1] = 1
     path: str
@@ -46,6 +44,7 @@ class Record(Struct, kw_only=True):
     kept: str = ""
     folders: list[str] = []
     changes: list[Replaced] = []
+    users: dict[str, list[Allowed]] = {}
 
     def is_ours(self, digest: str | None) -> bool:
         """Whether a file with this digest is as a lock wrote it."""
@@ -53,10 +52,11 @@ class Record(Struct, kw_only=True):
 
 
 class Keeper:
-    """The lock of one file of this system, with its record."""
+    """The lock of one file of this system, with its record, for the user whose home is `home`."""
 
-    def __init__(self, system: System, one: Lockable) -> None:
+    def __init__(self, system: System, one: Lockable, home: Path) -> None:
         self._one = one
+        self._home = str(home)
         self.path = system.file(one)
         self._folder = system.records
         self._note = self._folder / f"{one.clients[0]}.json"
@@ -86,15 +86,34 @@ class Keeper:
         except msgspec.DecodeError:
             raise MoveError(f"{self._note} cannot be read: it notes what a lock has changed") from None
 
-    def planned(self, making: Making) -> tuple[str, list[Replaced]]:
-        """What the file would be with what `making` says in place of an earlier lock, and what it changes.
-        Raises Unreadable and MoveError."""
-        text = self._without(self.record())
-        return self._with(text, making)
+    def projects(self) -> list[Path]:
+        """The projects whose entries of this user an earlier lock allows. Raises MoveError."""
+        record = self.record()
+        every = [] if record is None else record.users.get(self._home, [])
+        return [Path(one.project) for one in every if one.project]
 
-    def _with(self, text: str, making: Making) -> tuple[str, list[Replaced]]:
+    def planned(self, entries: list[Allowed], *, only: bool) -> str:
+        """What the file would be if the lock allowed `entries` of this user; `only`: nothing that is not of a
+        lock. Raises Unreadable and MoveError."""
+        record = self.record()
+        return self._with(self._without(record), self._users(record, entries), only)[0]
+
+    def _users(self, record: Record | None, entries: list[Allowed]) -> dict[str, list[Allowed]]:
+        """All entries that are to be allowed, by the homes of their users. Raises MoveError."""
+        users = {} if record is None else {**record.users}
+        users[self._home] = entries
+        seen: dict[str, Allowed] = {}
+        for each in (one for every in users.values() for one in every):
+            if self._one.form != "allowlist" and seen.setdefault(each.name, each).command != each.command:
+                raise MoveError(
+                    f"{self._one.title} has one entry for each name, and another user of this machine has "
+                    f"locked it with an entry {each.name} of theirs: give yours another name"
+                )
+        return users
+
+    def _with(self, text: str, users: dict[str, list[Allowed]], only: bool) -> tuple[str, list[Replaced]]:
         there = self._says(text)
-        todo = making(there)
+        todo = puts(self._one, [one for every in users.values() for one in every], there, only=only)
         changes = [Replaced(put, _standing(there, put.path)) for put in todo]
         return edited(text, self._one.format, todo, str(self.path)), changes
 
@@ -118,24 +137,30 @@ class Keeper:
     def _says(self, text: str) -> dict[str, Any]:
         return says(text, self._one.format, str(self.path))
 
-    def set(self, making: Making) -> bool:
-        """Set the lock that `making` says; False where it is set already. Raises MoveError and Unreadable."""
+    def set(self, entries: list[Allowed], *, only: bool) -> bool:
+        """Set the lock as it is `planned`; False where it is set already. Raises MoveError and Unreadable."""
         record = self._recovered()
         now = disk.digest(self.path)
+        users = self._users(record, entries)
         if record is not None and record.is_ours(now):
             before = self._bytes(self._folder / record.kept) if record.kept else None
-            text, changes = self._with("" if before is None else before.decode(), making)
         else:
-            text, changes = self.planned(making)
             before = self._bytes(self.path) if record is None else self._without(record).encode() or None
+        text, changes = self._with("" if before is None else before.decode(), users, only)
         data = text.encode()
         if now == _digest(data):
             return False
-        self._write(now, before, data, changes, [] if record is None else record.folders)
+        self._write(now, before, data, changes, [] if record is None else record.folders, users)
         return True
 
     def _write(
-        self, now: str | None, before: bytes | None, data: bytes, changes: list[Replaced], folders: list[str]
+        self,
+        now: str | None,
+        before: bytes | None,
+        data: bytes,
+        changes: list[Replaced],
+        folders: list[str],
+        users: dict[str, list[Allowed]],
     ) -> None:
         was = None if before is None else _digest(before)
         kept = "" if was is None else f"{self._note.stem}.{was[:16]}.before"
@@ -150,6 +175,7 @@ class Keeper:
             kept=kept,
             folders=list(dict.fromkeys(made)),
             changes=changes,
+            users=users,
         )
         disk.write(self._note, msgspec.json.format(msgspec.json.encode(note)), mode=0o644)
         make_folder(self.path.parent)
