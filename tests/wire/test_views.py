@@ -1,6 +1,7 @@
 """`mcpguard run --agent NAME --project FOLDER`: what the process has, and who is refused at the start."""
 
 import json
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -8,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from tests.attack.processes import family
-from tests.wire.session import puppet, write_config
+from tests.wire.session import eventually, puppet, write_config
 
 MINE, OTHER = "sk-mine-3b8d1f6a90", "sk-other-7c2e5a4d18"
 CLIENTS = {
@@ -39,6 +40,25 @@ def test_what_is_for_other_clients_is_wiped_from_the_environment(session):
     for pid in running:
         assert OTHER.encode() not in Path(f"/proc/{pid}/environ").read_bytes()
     assert guard.records("opened")[0]["agent"] == "cursor"
+
+
+def test_the_status_says_whom_a_process_serves(session, tmp_path):
+    state = {"XDG_STATE_HOME": str(tmp_path / "state")}
+    words = ("--agent", "claude", "--project", "/home/me/shop")
+    guard = session(servers(), clients=CLIENTS, words=words, env={**state, "SHOP_TOKEN": OTHER})
+    guard.tools()
+
+    def status(*more):
+        command = [sys.executable, "-m", "mcpguard", "status", *more]
+        return subprocess.run(
+            command, check=False, capture_output=True, text=True, timeout=60, env={**os.environ, **state}
+        ).stdout
+
+    said = eventually(lambda: "shop " in status() and status(), "a status with the server")
+    assert f"{guard.config} for claude in /home/me/shop\n" in said
+    (found,) = json.loads(status("--json"))["running"]
+    assert (found["agent"], found["project"]) == ("claude", "/home/me/shop")
+    assert [one["name"] for one in found["upstreams"]] == ["shop"]
 
 
 @pytest.mark.parametrize("over", [[], ["--http", "127.0.0.1:0"]])

@@ -118,6 +118,8 @@ class ProcessStatus(Printed):
     not_in_force: NotInForceShown | None = Field(
         description="What of the files is not in force; null where all of it is."
     )
+    agent: str = Field(description="The label of what connects (`run --agent`); empty for none.")
+    project: str = Field(description="The project whose servers it serves (`run --project`); empty for none.")
 
 
 class StatusReport(Printed):

@@ -70,7 +70,10 @@ def locked() -> list[str]:
 
 
 def _rows(status: Status) -> list[tuple[str, ...]]:
-    own = (str(status.pid), "mcpguard", status.transport, _when(status.started), "", "", "", status.config)
+    whose = f" for {status.agent}" if status.agent else ""
+    whose += f" in {status.project}" if status.project else ""
+    since, config = _when(status.started), status.config + whose
+    own = (str(status.pid), "mcpguard", status.transport, since, "", "", "", config)
     lost = [_lost(status, one) for one in status.alerts]
     late = [] if status.not_in_force is None else [_late(status, status.not_in_force)]
     return [own, *late, *(_row(status, health) for health in status.upstreams), *lost]

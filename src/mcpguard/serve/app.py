@@ -204,6 +204,8 @@ class _Process:
             ),
             shared.diagnostics.report,
             alerts=shared.lost_alerts,
+            agent=shared.settings.agent or "",
+            project=shared.settings.project or "",
             reading=lambda: (self._reloading.loaded, self._reloading.not_in_force),
         )
         shared.watcher = status.changed

@@ -49,6 +49,10 @@ class Status(Struct, frozen=True):
     loaded: float = 0.0
     """When the configuration in force was read, in seconds since 1970."""
     not_in_force: NotInForce | None = None
+    agent: str = ""
+    """The label of what connects, "" for none."""
+    project: str = ""
+    """The folder of the project whose servers it serves, "" for none."""
 
 
 def default_folder() -> Path:
@@ -67,12 +71,17 @@ class StatusFile:
         report: Callable[[str, str], None],
         folder: Path | None = None,
         alerts: Callable[[], tuple[LostAlerts, ...]] = lambda: (),
+        agent: str = "",
+        project: str = "",
         reading: Callable[[], tuple[float, NotInForce | None]] = lambda: (0.0, None),
     ) -> None:
         """`healths()` gives the upstreams as they are now, `alerts()` which alerts fail, `reading()` when the
         configuration in force was read and what of the files is not; `report("", line)`
         takes a line for the operator; `folder` is `default_folder()` if it is None."""
-        self._status = Status(os.getpid(), time.time(), birth_of(os.getpid()), config, transport, ())
+        birth = birth_of(os.getpid())
+        self._status = Status(
+            os.getpid(), time.time(), birth, config, transport, (), agent=agent, project=project
+        )
         self._healths = healths
         self._alerts = alerts
         self._reading = reading
