@@ -376,6 +376,22 @@ def test_an_entry_of_a_project_stays_allowed_when_its_user_locks_again_elsewhere
     assert not codex_allows(root, server)
 
 
+def test_of_two_entries_with_one_name_codex_can_be_allowed_one(
+    person: Person, root: Path, capsys: Capture, monkeypatch: Patch
+) -> None:
+    has(person, PROJECTS["codex"], {"mcpguard-shop": entry("codex", str(person.project))})
+    assert main(["lock", "codex"]) == 0
+    other = person.home / "shop"
+    path = other / ".codex" / "config.toml"
+    path.parent.mkdir(parents=True)
+    path.write_text(tomlkit.dumps({"mcp_servers": {"mcpguard-shop": entry("codex", str(other))}}))
+    monkeypatch.chdir(other)
+    capsys.readouterr()
+    assert main(["lock", "codex"]) == 0
+    assert "left out: mcpguard-shop in" in (said := capsys.readouterr().out)
+    assert "has the name of another entry, and Codex has one for each: rename it" in said
+
+
 def codex_allows(root: Path, server: Server) -> bool:
     return OBEYING["codex"]((root / FILES["codex"]).read_text(), server)
 
@@ -426,6 +442,18 @@ def test_print_gives_the_file_alone(person: Person, root: Path, capsys: Capture)
     capsys.readouterr()
     assert main(["lock", "codex", "--print"]) == 0
     assert capsys.readouterr().out == printed
+
+
+def test_the_guide_shows_what_is_written(tmp_path: Path) -> None:
+    from mcpguard.onboarding.locks.allowed import Allowed
+    from tests.docs.pages import ROOT, blocks
+
+    [shown] = [one.text for one in blocks("text", "", [ROOT / "docs" / "guides" / "lock-a-client.md"])]
+    written = shown[shown.index("{\n") : shown.index("\n}\n") + 3]
+    (rule,) = json.loads(written)["allowedMcpServers"]
+    keeper = Keeper(System(tmp_path, "linux"), LOCKABLE[0], tmp_path)
+    entries = [Allowed("claude-code", "mcpguard", tuple(rule["serverCommand"]))]
+    assert keeper.planned(entries, only=False) == written
 
 
 def test_who_may_write_is_seen_before_anything_is_done(tmp_path: Path) -> None:

@@ -85,6 +85,12 @@ def _sort(one: Lockable, file: ClientFile, entry: Entry, found: Looked) -> None:
         )
     elif one.form == "settings" and secret:
         found.left.append(f"{where} sets {', '.join(secret)}, which every user here could then read")
+    elif one.form != "allowlist" and any(
+        each.name == entry.name and each.project != project for each in found.allowed
+    ):
+        found.left.append(
+            f"{where} has the name of another entry, and {one.title} has one for each: rename it"
+        )
     else:
         env = tuple(entry.env.items()) if one.form == "settings" else ()
         found.allowed.append(
