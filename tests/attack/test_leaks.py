@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from mcpguard.adapters.upstreams.process.inherited import AUTHORITIES, PLACES, PROXIES
 from tests.attack.processes import family, needs_proc
 from tests.servers.forms import forms
 from tests.wire.session import eventually, puppet
@@ -188,6 +189,26 @@ STARTS = {
 }
 
 
+def test_the_password_of_a_proxy_reaches_no_server_that_does_not_name_it_and_never_the_client(
+    session, tmp_path
+):
+    proxy = f"http://ada:{PLAIN}@proxy.invalid:3128"
+    theirs = tmp_path / "theirs"
+    told = puppet("--start", f"open({str(theirs)!r}, 'w').write(json.dumps(environ))")
+    named = puppet(env={"HTTPS_PROXY": "${env:HTTPS_PROXY}"})
+    guard = session(
+        {"told": told, "named": named}, env={"HTTPS_PROXY": proxy, "HTTP_PROXY": "http://p.invalid"}
+    )
+    guard.tools()
+    environ = json.loads(theirs.read_text())
+    assert environ["HTTP_PROXY"] == "http://p.invalid"
+    assert leaks(json.dumps(environ).encode(), PLAIN) == set()
+    code = "answer = text(str(len(environ['HTTPS_PROXY'])) + environ['HTTPS_PROXY'])"
+    assert guard.text("named__act", code=code).startswith(str(len(proxy)))
+    guard.wait_stderr("HTTPS_PROXY holds a user name or password, so it is not passed on to told;")
+    assert leaks(bytes(guard.received) + guard.stderr + guard.audit_bytes, PLAIN) == set()
+
+
 @pytest.mark.parametrize("start_code", STARTS)
 def test_a_start_that_goes_wrong_cannot_give_the_secret_away(session, tmp_path, start_code):
     guard = session({"h": hostile(tmp_path, "--start", STARTS[start_code])})
@@ -220,6 +241,7 @@ def test_the_environment_of_an_upstream_has_the_allowed_names_and_its_own_and_no
         "TMPDIR",
     }
     allowed |= {"GIT_CONFIG_COUNT", "GIT_CONFIG_KEY_0", "GIT_CONFIG_VALUE_0"}
+    allowed |= {*PROXIES, *AUTHORITIES, *PLACES}
     # The shell that waits for the watchdog adds PWD and, with some shells, two more.
     assert set(environ) - allowed - {"PWD", "OLDPWD", "SHLVL", "_"} == {"OWN"}
     assert environ["OWN"] == "mine"

@@ -9,7 +9,8 @@ import pytest
 
 from mcpguard.config.loading import Config, load_config
 from mcpguard.core.errors import ConfigError
-from mcpguard.serve.app import _variables, _withheld, settings_from
+from mcpguard.serve.app import settings_from
+from mcpguard.serve.worlds import variables_of
 
 SERVERS = """\
 version: 1
@@ -89,7 +90,7 @@ def test_what_a_process_still_needs_of_them_is_not_dropped(tmp_path: Path) -> No
         "approvals: {notify: ['${env:CHAT}']}\nclients: {c: {servers: [a]}}\n"
     )
     settings = settings_from(load(tmp_path, text).view("c"))
-    assert (_variables(settings), _withheld(settings)) == ({"A", "CHAT"}, {"B"})
+    assert variables_of(settings) == ({"A", "CHAT"}, {"B"})
 
 
 @pytest.mark.parametrize("written", ["/home/me/shop/", "/home/me/../me//shop", "."])

@@ -9,7 +9,8 @@ import pytest
 from mcpguard.config.credentials import CommandEntry, JsonEntry
 from mcpguard.config.loading import Config, Credential
 from mcpguard.core.secret import CredentialRef
-from mcpguard.serve.app import _variables, settings_from
+from mcpguard.serve.app import settings_from
+from mcpguard.serve.worlds import variables_of
 from tests.config.test_loading import load, mistakes
 
 HEAD = """\
@@ -169,5 +170,5 @@ def test_variables_that_credentials_are_made_of_are_taken_out_of_our_environment
         "  made: {command: {argv: [op], env: [OP_SERVICE_ACCOUNT_TOKEN, VAULT_ADDR, HOME]}, servers: [s]}\n"
         "  value: {value: '${env:INNER}', servers: [s], env: {C: '${env:BESIDE}', D: '${credential:value}'}}\n"
     )
-    taken = _variables(settings_from(load(tmp_path, text)))
+    taken, _others = variables_of(settings_from(load(tmp_path, text)))
     assert taken == {"PLAIN", "INNER", "BESIDE", "OP_SERVICE_ACCOUNT_TOKEN"}

@@ -19,6 +19,7 @@ from mcpguard.adapters.relay.background import Background
 from mcpguard.adapters.system.identity import operating_system_user
 from mcpguard.adapters.system.terminal import has_terminal
 from mcpguard.adapters.telemetry.status_file import StatusFile
+from mcpguard.adapters.upstreams.process.inherited import kept_back
 from mcpguard.adapters.upstreams.process.own_folder import default_root, sweep
 from mcpguard.config.loading import CLIENT_FOLDER, Config, Server, load_config
 from mcpguard.config.policies import builtin_read_only, load_policies
@@ -170,6 +171,7 @@ class _Process:
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, self._end, signal.Signals(number).name, True)
         loop.add_signal_handler(signal.SIGHUP, self._hung_up, has_terminal())
+        self._report_proxies()
         try:
             await front.open(lambda: self._end("client-ended", False))
         except OSError:
@@ -191,6 +193,16 @@ class _Process:
         shared.turn.end()
         front.close()
         return self._close_audit(reason)
+
+    def _report_proxies(self) -> None:
+        """Say which servers do not get a proxy that the machine has: its address holds a credential."""
+        servers = [one for one in self._shared.settings.servers if one.url is None]
+        for name in kept_back(os.environ):
+            without = [one.name for one in servers if name not in one.env]
+            if without:
+                said = f"{name} holds a user name or password, so it is not passed on to {', '.join(without)}"
+                advice = f"if they need it, write `{name}: ${{env:{name}}}` in their `env`"
+                self._shared.diagnostics.report("", f"{said}; {advice}")
 
     def _show_status(self) -> StatusFile:
         """What `mcpguard status` reads, from now on."""

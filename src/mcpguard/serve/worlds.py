@@ -24,7 +24,8 @@ from mcpguard.adapters.store.sqlite import SqliteStore, default_folder
 from mcpguard.adapters.system.allocator import Allocator
 from mcpguard.adapters.system.clock import SystemClock
 from mcpguard.adapters.telemetry.diagnostics import Diagnostics
-from mcpguard.adapters.upstreams.process.child import PASSED_ON, Nursery
+from mcpguard.adapters.upstreams.process.child import Nursery
+from mcpguard.adapters.upstreams.process.inherited import PASSED_ON, inherited
 from mcpguard.adapters.upstreams.server import ServerUpstream
 from mcpguard.adapters.upstreams.session.life import Terms
 from mcpguard.config.file import (
@@ -170,11 +171,19 @@ class Shared:
 def claim_variables(settings: Settings) -> None:
     """Take out of our environment what holds credentials, so that the system does not show it: what is for
     these servers can still be resolved, what is for others no more."""
+    ours, others = variables_of(settings)
+    take(ours)
+    drop(others)
+
+
+def variables_of(settings: Settings) -> tuple[set[str], set[str]]:
+    """The variables that hold credentials and that no program needs to run: those for the servers of this
+    process, and those for others."""
     given = {ref.name for refs in _named(settings).values() for ref in refs if ref.source == "env"}
     made = (entry.variables for entry in settings.credentials.values())
-    wanted = given.union(*made) - {*PASSED_ON, *TOLD}
-    take(wanted)
-    drop(settings.withheld - wanted - {*PASSED_ON, *TOLD})
+    plain = {*PASSED_ON, *TOLD, *inherited(os.environ)}
+    ours = given.union(*made) - plain
+    return ours, set(settings.withheld) - ours - plain
 
 
 def _named(settings: Settings) -> dict[str, frozenset[CredentialRef]]:

@@ -35,6 +35,32 @@ async def test_an_upstream_gets_the_allow_list_its_own_settings_and_nothing_else
     assert "AWS_SECRET_ACCESS_KEY" not in env
 
 
+async def test_it_reaches_the_network_as_the_machine_does(monkeypatch: pytest.MonkeyPatch) -> None:
+    ours = {
+        "HTTPS_PROXY": "http://proxy.example:3128",
+        "no_proxy": "localhost,.example",
+        "SSL_CERT_FILE": "/etc/ca.pem",
+        "NODE_EXTRA_CA_CERTS": "/etc/ca.pem",
+        "XDG_CACHE_HOME": "/var/cache/ada",
+    }
+    for name, value in ours.items():
+        monkeypatch.setenv(name, value)
+    env = await resolve({}, FakeCredentials())
+    assert {name: env[name] for name in ours} == ours
+
+
+@pytest.mark.parametrize(
+    "address", ["http://ada:pass@proxy.example:3128", "ada@proxy.example", "ada:p@w@proxy"]
+)
+async def test_a_proxy_with_a_credential_is_only_for_servers_that_name_it(
+    monkeypatch: pytest.MonkeyPatch, address: str
+) -> None:
+    monkeypatch.setenv("ALL_PROXY", address)
+    assert "ALL_PROXY" not in await resolve({}, FakeCredentials())
+    named = await resolve({"ALL_PROXY": "${env:ALL_PROXY}"}, FakeCredentials(ALL_PROXY=address))
+    assert named["ALL_PROXY"] == address
+
+
 @pytest.mark.parametrize(
     ("own", "added"),
     [
@@ -51,7 +77,7 @@ async def test_git_takes_a_folder_for_a_bare_repository_only_where_it_is_told_to
     own: dict[str, str], added: dict[str, str]
 ) -> None:
     env = await resolve(own, FakeCredentials())
-    assert {name: value for name, value in env.items() if name.startswith("GIT_")} == {**own, **added}
+    assert {name: value for name, value in env.items() if name.startswith("GIT_CONFIG")} == {**own, **added}
 
 
 async def test_a_reference_is_filled_in_for_the_upstream_that_it_is_for() -> None:

@@ -12,7 +12,6 @@ What each system gives: docs/guides/orphans.md.
 
 import asyncio
 import os
-import re
 import shutil
 import signal
 import subprocess
@@ -41,49 +40,6 @@ while read -r what id; do
 done
 for id in $groups; do kill -KILL "-$id" 2>/dev/null; done
 """
-
-PASSED_ON = (
-    "PATH",
-    "HOME",
-    "USER",
-    "LOGNAME",
-    "SHELL",
-    "TERM",
-    "LANG",
-    "LC_ALL",
-    "LC_CTYPE",
-    "TZ",
-    "TMPDIR",
-)
-"""The variables of ours that every upstream has."""
-
-
-_GIT_SETTING = ("safe.bareRepository", "explicit")
-"""A folder that looks like a bare repository, whose settings run programs, can arrive by a checkout."""
-
-
-def child_environment(environ: Mapping[str, str], own: Mapping[str, str]) -> dict[str, str]:
-    """The minimal environment of an upstream (law 3): what every program needs, its own settings, and for git
-    one setting beside those of its own."""
-    passed = {name: environ[name] for name in PASSED_ON if name in environ}
-    return {**passed, **own, **_git_setting(own)}
-
-
-def _git_setting(own: Mapping[str, str]) -> dict[str, str]:
-    """What adds `_GIT_SETTING` to git's settings of the command scope, which come from the environment;
-    nothing where they have it already, or where git refuses them."""
-    count = own.get("GIT_CONFIG_COUNT") or "0"
-    if not re.fullmatch("[0-9]{1,4}", count):
-        return {}
-    name, value = _GIT_SETTING
-    at = int(count)
-    if any(own.get(f"GIT_CONFIG_KEY_{index}", "").lower() == name.lower() for index in range(at)):
-        return {}
-    return {
-        "GIT_CONFIG_COUNT": str(at + 1),
-        f"GIT_CONFIG_KEY_{at}": name,
-        f"GIT_CONFIG_VALUE_{at}": value,
-    }
 
 
 def executable(command: str, path: str | None, cwd: str | None, mode: int = os.F_OK | os.X_OK) -> str | None:

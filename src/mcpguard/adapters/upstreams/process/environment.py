@@ -7,7 +7,7 @@ it. The redactor holds it already: whoever gives credentials sees to that (laws 
 import os
 from collections.abc import Mapping
 
-from mcpguard.adapters.upstreams.process.child import child_environment
+from mcpguard.adapters.upstreams.process.inherited import child_environment
 from mcpguard.adapters.upstreams.supply import Supply, Values, joined, refs_of, same
 from mcpguard.core.errors import CredentialError
 from mcpguard.core.secret import Template
