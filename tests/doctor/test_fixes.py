@@ -168,7 +168,7 @@ def test_a_fix_that_is_a_sentence_does_not_pose_as_a_command(
     [
         ({"command": "no-such-program"}, "starts `no-such-program`, which is not in PATH"),
         ({"command": "cat", "args": ["--token", PHRASE]}, "has a secret in argument 2"),
-        ({"command": "cat", "args": ["${input:key}"]}, "asks for a value when it starts (${input:…})"),
+        ({"command": "cat", "args": ["${input:key}"]}, "asks for a value when it starts (${input:key})"),
         ({}, "has neither a command nor a URL"),
     ],
 )

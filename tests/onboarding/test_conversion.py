@@ -19,6 +19,7 @@ from mcpguard.onboarding.filling import Machine, values_for
 from mcpguard.onboarding.policies import pack_of, policy_for
 
 V = "s3cr3t-vAlue-0001"
+ENVIRON = {"PATH": "/usr/bin:/bin", "LANG": "C.UTF-8", "B_TOKEN": V}
 PLACES = Places(Path("/home/u"), Path("/home/u/.config"), Path("/srv/p"))
 
 
@@ -33,7 +34,7 @@ def converted(client: str, data: dict[str, Any], scope: str = "user") -> Convert
     one = next(one for one in CLIENTS if one.name == client)
     file = next(file for file in one.files if file.scope == scope)
     found = ClientFile(client=one, file=file, path=Path("/x"), target=Path("/x"))
-    return convert(found, entry_of(client, data), PLACES, {"PATH": "/usr/bin:/bin"})
+    return convert(found, entry_of(client, data), PLACES, ENVIRON)
 
 
 def shown(settings: Any) -> Any:
@@ -62,6 +63,15 @@ def shown(settings: Any) -> Any:
         ("cursor", {"url": "https://h.example/mcp?token=a%2Fbcdefg"}, {"url": "https://h.example/mcp?token=<a/bcdefg>"}),
         ("cursor", {"url": f"https://bob:{V}@h.example/mcp?token={V}"}, {"url": f"https://h.example/mcp?token=<{V}>", "headers": {"Authorization": f"Basic <{base64.b64encode(f'bob:{V}'.encode()).decode()}>"}}),
         ("cursor", {"url": "https://h.example/mcp", "headers": {"Authorization": f"Bearer {V}", "Accept": "x/y", "X-Team": "core"}}, {"url": "https://h.example/mcp", "headers": {"Authorization": f"Bearer <{V}>", "X-Team": "core"}}),
+        ("cursor", {"command": "sh", "args": ["${userHome}${pathSeparator}x${/}y"]}, {"command": "/usr/bin/sh", "args": ["/home/u/x/y"]}),
+        ("gemini", {"command": "sh", "args": ["$HOME/x", "${LANG}"]}, {"command": "/usr/bin/sh", "args": ["/home/u/x", "C.UTF-8"]}),
+        ("claude-code", {"command": "sh", "env": {"K": "${K:-default}", "L": "a${LANG:-de}"}}, {"command": "/usr/bin/sh", "env": {"K": "default", "L": "a${env:LANG}"}}),
+        ("claude-code", {"command": "sh", "env": {"A_TOKEN": f"${{A_TOKEN:-{V}}}"}}, {"command": "/usr/bin/sh", "env": {"A_TOKEN": f"<{V}>"}}),
+        ("cursor", {"command": "mcp-remote", "args": ["http://127.0.0.1:9000/mcp", "3334", "--allow-http", "--transport=sse-only", f"--header=X-Api-Key: {V}", "--debug", "--host", "localhost"]}, {"url": "http://127.0.0.1:9000/mcp", "type": "sse", "headers": {"X-Api-Key": f"<{V}>"}}),
+        ("cursor", {"command": "pnpm", "args": ["dlx", "mcp-remote@0.1.37", f"https://h.example/mcp?api_key={V}"]}, {"url": f"https://h.example/mcp?api_key=<{V}>"}),
+        ("cursor", {"command": "npx", "args": ["-y", "supergateway", "--streamableHttp", "https://h.example/mcp", "--oauth2Bearer", V, "--header", "X-Team: core", "--logLevel", "none"]}, {"url": "https://h.example/mcp", "type": "http", "headers": {"X-Team": "core", "Authorization": f"Bearer <{V}>"}}),
+        ("cursor", {"command": "uvx", "args": ["mcp-proxy", "-H", "X-Api-Key", V, "--transport", "streamablehttp", "https://h.example/mcp"]}, {"url": "https://h.example/mcp", "type": "http", "headers": {"X-Api-Key": f"<{V}>"}}),
+        ("cursor", {"command": "mcp-proxy", "args": ["https://h.example/sse"], "env": {"API_ACCESS_TOKEN": V}}, {"url": "https://h.example/sse", "type": "sse", "headers": {"Authorization": f"Bearer <{V}>"}}),
         ("claude-desktop", {"command": "npx", "args": ["-y", "mcp-remote@latest", "https://h.example/sse", "--header", "Authorization:${AUTH}"], "env": {"AUTH": f"Bearer {V}"}}, {"url": "https://h.example/sse", "headers": {"Authorization": f"Bearer <{V}>"}}),
     ],
 )  # fmt: skip
@@ -78,7 +88,15 @@ def test_what_a_server_becomes(client: str, data: dict[str, Any], settings: dict
         ("cursor", {"command": "sh", "args": ["${env:X}"]}, "refers to a variable in its arguments"),
         ("vscode", {"command": "sh", "env": {"K": "${input:k}"}}, "asks for a value when it starts"),
         ("cursor", {"command": "sh", "args": ["${workspaceFolder}"]}, "has no equivalent"),
-        ("claude-code", {"command": "sh", "env": {"K": "${K:-default}"}}, "has no equivalent"),
+        ("claude-code", {"command": "sh", "env": {"K": "${K:-${L}}"}}, "has no equivalent"),
+        ("cursor", {"command": "sh", "env": {"K": "${K:-default}"}}, "has no equivalent"),
+        ("cursor", {"command": "sh", "envFile": ".env"}, "whose place depends on where its client is started"),
+        ("cursor", {"command": "sh", "envFile": "/not/there/.env"}, "reads variables from /not/there/.env, which cannot be read"),
+        ("cursor", {"command": "sh", "args": ["--pass", V]}, "has a secret in argument 2"),
+        ("cursor", {"command": "npx", "args": ["-y", "acme-mcp", f"--api-key={V}"]}, "has a secret in argument 3"),
+        ("cursor", {"command": "npx", "args": ["mcp-remote", "https://h.example/mcp", "--header", f"X-Api-Key:{V}", "--ignore-tool", "x"]}, "has a secret in argument 4"),
+        ("cursor", {"command": "npx", "args": ["mcp-remote", "https://h.example/mcp", "--static-oauth-client-info", f'{{"client_secret":"{V}"}}']}, "has a secret in argument 4"),
+        ("gemini", {"command": "sh", "args": ["$B_TOKEN"]}, "refers to a variable in its arguments"),
         ("claude-desktop", {"command": "sh", "env": {"K": "${keyring:other/secret}"}}, "has no equivalent"),
         ("continue", {"command": "sh", "env": {"K": "${{ secrets.K }}"}}, "refers to a secret that only its client can resolve"),
         ("cursor", {"command": "/bin/sh", "args": ["/tmp/evil/mcpguard"]}, "looks like mcpguard, but what it starts"),

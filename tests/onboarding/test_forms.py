@@ -118,6 +118,19 @@ def test_what_goose_takes_from_its_own_store_stays() -> None:
     )
 
 
+@pytest.mark.parametrize(
+    ("name", "data"),
+    [
+        ("opencode", {"type": "local", "command": ["npx", "-y", "mcpguard", "run"]}),
+        ("kilo", {"type": "local", "command": ["/bin/sh", "/tmp/evil/mcpguard"]}),
+        ("goose", {"type": "stdio", "cmd": "/tmp/evil/mcpguard", "args": ["run"]}),
+    ],
+)
+def test_what_only_looks_like_mcpguard_is_not_guarded(name: str, data: dict[str, Any]) -> None:
+    entry = read_entry(client(name), "mcpguard", ("x", "mcpguard"), 1, data)
+    assert (entry.claims, entry.guarded) == (True, False)
+
+
 def test_all_tools_are_no_choice() -> None:
     for name, key in (("copilot-cli", "tools"), ("goose", "available_tools")):
         for value, only in ((["*"], None), (["read"], ("read",))):

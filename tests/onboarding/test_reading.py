@@ -166,7 +166,7 @@ def test_an_empty_file_has_no_servers(person: Person) -> None:
 def test_an_entry_that_cannot_be_guarded_says_why(person: Person) -> None:
     path = person.has(CASES[0])
     path.write_text(
-        '{"mcpServers": {"a": 1, "b": {}, "c": {"command": "x", "envFile": ".env"}, "d": {"command": "x", "args": "y"},'
+        '{"mcpServers": {"a": 1, "b": {}, "c": {"command": "x", "envFile": [".env"]}, "d": {"command": "x", "args": "y"},'
         ' "e": {"command": "OURS", "args": ["run"]}, "f": {"command": "x", "env": {"A": null, "B": true}}}}'.replace(
             "OURS", str(Path(sys.executable).with_name("mcpguard"))
         )
@@ -175,7 +175,7 @@ def test_an_entry_that_cannot_be_guarded_says_why(person: Person) -> None:
     assert [entry.problem for entry in found.entries] == [
         "is not a mapping",
         "has neither a command nor a URL",
-        "reads variables from a file (envFile)",
+        "has several files of variables (envFile)",
         "has arguments that are not a list",
         "",
         "",

@@ -18,10 +18,12 @@ from mcpguard.config.references import OWN_HEADERS
 from mcpguard.core.redaction.held import LONGEST, SHORTEST
 from mcpguard.core.secret import Unprinted
 from mcpguard.onboarding.discovery.arguments import Text, environment_of, text_of
+from mcpguard.onboarding.discovery.bridges import remote
+from mcpguard.onboarding.discovery.completing import Answer, Start, completed, looked_through, no_answer
 from mcpguard.onboarding.discovery.entry import Entry, Place, Plaintext
 from mcpguard.onboarding.discovery.plaintext import secrets_of
 from mcpguard.onboarding.discovery.reading import ClientFile, Places, folder_of
-from mcpguard.onboarding.discovery.references import Stays, remote, translated
+from mcpguard.onboarding.discovery.references import Stays, translated
 
 _SYSTEM = ("/usr/local/bin", "/usr/bin", "/bin")
 _TYPES = {
@@ -64,8 +66,14 @@ def _value_at(entry: Entry, place: Place) -> str | None:
     return value if isinstance(value, str) else None
 
 
-def convert(found: ClientFile, entry: Entry, places: Places, environ: Mapping[str, str]) -> Converted:
-    """`entry` of the file `found`. Raises Stays."""
+def convert(
+    found: ClientFile,
+    entry: Entry,
+    places: Places,
+    environ: Mapping[str, str],
+    answer: Answer = no_answer,
+) -> Converted:
+    """`entry` of the file `found`; `answer` asks a person for what its client would ask for. Raises Stays."""
     if entry.problem:
         raise Stays(entry.problem)
     if entry.claims:
@@ -73,12 +81,9 @@ def convert(found: ClientFile, entry: Entry, places: Places, environ: Mapping[st
             "looks like mcpguard, but what it starts is not an installed one: delete it, or replace it by "
             "`mcpguard install`"
         )
-    direct = remote(entry)
-    if direct is not entry:
-        from msgspec.structs import replace
-
-        entry = replace(direct, secrets=secrets_of(direct))
     project = folder_of(found, entry.where[:-1], places)
+    full = completed(entry, Start(found, places, project, environ, answer))
+    entry = looked_through(full.entry, remote(full.entry))
 
     def say(text: str) -> str:
         return translated(text, found.client, places.home, project)
@@ -87,7 +92,7 @@ def convert(found: ClientFile, entry: Entry, places: Places, environ: Mapping[st
     if entry.disabled:
         settings["disabled"] = True
     _check_lengths(settings)
-    return Converted(settings=settings, notes=tuple(_notes(entry, settings)))
+    return Converted(settings=settings, notes=(*dict.fromkeys(full.notes), *_notes(entry, settings)))
 
 
 def _local(entry: Entry, say: Any, places: Places, project: Path | None, environ: Mapping[str, str]) -> Any:

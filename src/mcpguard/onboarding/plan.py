@@ -20,6 +20,7 @@ from mcpguard.onboarding.changed import encoded
 from mcpguard.onboarding.conversion import convert, corrected
 from mcpguard.onboarding.discovery.arguments import Text
 from mcpguard.onboarding.discovery.clients import KnownClient
+from mcpguard.onboarding.discovery.completing import Answer, no_answer
 from mcpguard.onboarding.discovery.entry import Entry, Place
 from mcpguard.onboarding.discovery.reading import ClientFile, Places, folder_of, parsed, view_of
 from mcpguard.onboarding.discovery.references import Stays
@@ -108,13 +109,14 @@ class Plan(Struct, kw_only=True):
 class Wishes(Struct, frozen=True, kw_only=True):
     """What the person asked for. `servers` are names of entries, empty for all; `secret` and `plain` are
     (server, place) that are secrets, or are none; `params` are values for params of the policies of servers.
-    `launcher` is the entry of mcpguard."""
+    `answer` says what a client would ask for; `launcher` is the entry of mcpguard."""
 
     launcher: dict[str, Any]
     servers: frozenset[str] = frozenset()
     secret: tuple[tuple[str, Place], ...] = ()
     plain: tuple[tuple[str, Place], ...] = ()
     params: tuple[tuple[tuple[str, str], list[str]], ...] = ()
+    answer: Answer = no_answer
 
 
 def make_plan(
@@ -206,7 +208,7 @@ class _Maker:
         yes = {place for name, place in self._wishes.secret if name == entry.name}
         no = {place for name, place in self._wishes.plain if name == entry.name}
         entry = corrected(entry, yes, no)
-        converted = convert(found, entry, self._places, self._environ)
+        converted = convert(found, entry, self._places, self._environ, self._wishes.answer)
         plain, number = _slug(entry.name), 1
         name = plain
         while not self._place(name, found, entry, converted.settings, converted.notes):

@@ -13,6 +13,7 @@ from mcpguard.onboarding.discovery.programs import Program, known
 from mcpguard.onboarding.discovery.references import Stays
 
 _PAIR = re.compile(r"([A-Za-z_][A-Za-z0-9_]*)=(.*)", re.DOTALL)
+_JOINED = re.compile(r"(-e|--env=)([A-Za-z_][A-Za-z0-9_]*)=(.*)", re.DOTALL)
 _OPTION = re.compile(r"(--?[A-Za-z][\w.-]*)=(.*)", re.DOTALL)
 _SHELLS = ("docker", "podman", "nerdctl")
 
@@ -89,6 +90,9 @@ def _moved(
     """The variable for the secret in argument `index`, the words before it that stay, and where it begins."""
     word, command = entry.args[index], os.path.basename(entry.command)
     pair = _PAIR.fullmatch(word)
+    joined = _JOINED.fullmatch(word)
+    if joined and command in _SHELLS:
+        return joined[2], [*words, joined[1] + joined[2]], joined.start(3)
     if pair and command in _SHELLS and before in ("-e", "--env"):
         return pair[1], [*words, pair[1]], pair.start(2)
     if pair and command == "env" and all(_PAIR.fullmatch(one) for one in entry.args[:index]):

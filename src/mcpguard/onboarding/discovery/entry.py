@@ -11,7 +11,7 @@ Place = tuple[Step, ...]
 class Plaintext(Struct, frozen=True, order=True):
     """A secret in the clear: `text[start:end]` of the value at `place` in the entry, such as
     ("env", "TOKEN") or ("args", 2). `why` says how it was known: "name", "url", "again" for one that stands
-    elsewhere in the entry too, or a token format."""
+    elsewhere in the entry too, "you" for what a person said, or a token format."""
 
     place: Place
     start: int
@@ -25,7 +25,7 @@ class Entry(Struct, frozen=True, kw_only=True):
     `problem` says why it cannot be guarded as it stands, "" for nothing; `guarded`: it starts mcpguard.
     `hidden` are tools that the client does not show, `only` the ones that it shows (None: no such list);
     `filters` are keys of that kind that have another form, `unread` others that nobody reads.
-    Values may be secrets: `secrets` says which.
+    `env_file` is a file with more variables. Values may be secrets: `secrets` says which.
     """
 
     name: str
@@ -38,6 +38,7 @@ class Entry(Struct, frozen=True, kw_only=True):
     headers: dict[str, str] = {}
     type: str = ""
     cwd: str = ""
+    env_file: str = ""
     disabled: bool = False
     filters: tuple[str, ...] = ()
     hidden: tuple[str, ...] = ()

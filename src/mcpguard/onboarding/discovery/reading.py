@@ -43,6 +43,8 @@ PARSERS: dict[str, Callable[[str], TreeNode]] = {
 }
 """Format of a File -> what reads it."""
 
+_ENV_FILES = ("envFile", "env_file")
+
 BOM = "\ufeff"
 
 
@@ -54,10 +56,18 @@ class Places(Struct, frozen=True):
     project: Path | None
 
 
+class Input(Struct, frozen=True):
+    """A value that a client asks for, under a name that entries refer to; `password`: it shows no one."""
+
+    name: str
+    description: str = ""
+    password: bool = False
+
+
 class ClientFile(Unprinted, frozen=True, kw_only=True):
     """A client's file that is there. `path` is as the client names it, `target` where a link leads; `text` is
     without a byte order mark; `digest` is the SHA-256 of its bytes in hex. `problem` is a sentence, "" for
-    none; with one there are no entries."""
+    none; with one there are no entries. `inputs` are what it asks for."""
 
     client: KnownClient
     file: File
@@ -67,6 +77,7 @@ class ClientFile(Unprinted, frozen=True, kw_only=True):
     mark: bool = False
     digest: str = ""
     entries: tuple[Entry, ...] = ()
+    inputs: tuple[Input, ...] = ()
     problem: str = ""
 
 
@@ -157,7 +168,18 @@ def parsed(found: ClientFile, data: bytes) -> ClientFile:
     entries = tuple(islice(_entries(found, root), SERVERS_LIMIT[found.file.scope] + 1))
     if len(entries) > SERVERS_LIMIT[found.file.scope]:
         return _with(found, problem=f"{found.path}: more than {SERVERS_LIMIT[found.file.scope]} servers")
-    return _with(found, entries=entries)
+    return _with(found, entries=entries, inputs=_inputs(root))
+
+
+def _inputs(root: TreeNode) -> tuple[Input, ...]:
+    """The inputs of VS Code, which stand beside its servers."""
+    nodes = (root.at(("inputs",)), root.at(("mcp", "inputs")))
+    every = [one for node in nodes if node is not None and node.kind == "list" for one in node.plain()]
+    return tuple(
+        Input(one["id"], _text(one.get("description")), one.get("password") is True)
+        for one in every
+        if isinstance(one, dict) and isinstance(one.get("id"), str)
+    )
 
 
 def _with(found: ClientFile, **changes: Any) -> ClientFile:
@@ -256,6 +278,7 @@ def read_entry(client: KnownClient, name: str, where: tuple[Step, ...], line: in
         "headers": headers,
         "type": kind if isinstance(kind, str) else "",
         "cwd": data.get("cwd") if isinstance(data.get("cwd"), str) else "",
+        "env_file": next((data[key] for key in _ENV_FILES if isinstance(data.get(key), str)), ""),
         "disabled": data.get("disabled") is True or data.get("enabled") is False,
         "filters": tuple(key for key in FILTERS if data.get(key) and _names(data[key]) is None),
         "hidden": tuple(name for key in HIDING for name in _names(data.get(key)) or ()),
@@ -279,8 +302,8 @@ def _stored(client: KnownClient, data: dict[str, Any], known: dict[str, Any]) ->
 def _problem(data: dict[str, Any], known: dict[str, Any]) -> str:
     if not known["command"] and not known["url"]:
         return "has neither a command nor a URL"
-    if data.get("envFile") or data.get("env_file"):
-        return "reads variables from a file (envFile)"
+    if any(data.get(key) and not isinstance(data[key], str) for key in _ENV_FILES):
+        return "has several files of variables (envFile)"
     if isinstance(data.get("args"), str):
         return "has arguments that are not a list"
     known_as = [data.get(key) for key in ("args", "env", "headers")]

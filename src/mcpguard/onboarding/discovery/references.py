@@ -4,12 +4,12 @@ Law of this file: nothing becomes a reference of mcpguard that was none of the c
 equivalent, the server stays as it is.
 """
 
+import os
 import re
 from pathlib import Path
 
 from mcpguard.core.errors import McpGuardError
 from mcpguard.onboarding.discovery.clients import KnownClient
-from mcpguard.onboarding.discovery.entry import Entry
 
 _REFERENCE = re.compile(r"\$\{\{[^}]*\}\}|\$\{([^}]*)\}?|\$([A-Za-z_][A-Za-z0-9_]*)")
 _CURLY = re.compile(r"\{(env|file):([^}]*)\}")
@@ -53,35 +53,20 @@ def _braced(inside: str, client: KnownClient, home: Path, project: Path | None) 
             return f"${{env:{name}}}"
         if kind == "input":
             raise Stays(
-                "asks for a value when it starts (${input:…}), which mcpguard does not do: insert the "
-                "value first"
+                f"asks for a value when it starts (${{input:{name}}}), and its client keeps the answer where "
+                "mcpguard cannot read it: insert the value first"
             )
         if inside == "userHome":
             return str(home)
-        if inside == "workspaceFolder" and project is not None:
-            return str(project)
+        if inside in ("pathSeparator", "/"):
+            return os.sep
+        if inside in ("workspaceFolder", "workspaceFolderBasename") and project is not None:
+            return str(project) if inside == "workspaceFolder" else project.name
+        if inside.startswith("workspaceFolder"):
+            raise Stays(
+                "has a `${workspaceFolder}` that has no equivalent outside of a project: write out the "
+                "folder, or move the entry into the project's file"
+            )
     elif client.style in ("plain", "shell") and _NAME.fullmatch(inside):
         return f"${{env:{inside}}}"
     raise Stays("has a `${…}` that has no equivalent in mcpguard: write the value out first")
-
-
-def remote(entry: Entry) -> Entry:
-    """`npx mcp-remote URL --header …`, which connects for a client that cannot, as the server itself.
-
-    Anything else comes back as it is.
-    """
-    from msgspec.structs import replace
-
-    words = [word for word in entry.args if word not in ("-y", "--yes")]
-    if not words or re.sub(r"@[^@/]*$", "", words[0]) != "mcp-remote" or len(words) < 4:
-        return entry
-    headers: dict[str, str] = {}
-    for flag, value in zip(words[2::2], words[3::2], strict=False):
-        name, colon, rest = value.partition(":")
-        if flag != "--header" or not colon:
-            return entry
-        # It fills these in from its environment by itself.
-        headers[name] = re.sub(r"\$\{(\w+)\}", lambda found: entry.env.get(found[1], found[0]), rest.strip())
-    if len(words) % 2:
-        return entry
-    return replace(entry, command="", args=(), env={}, cwd="", url=words[1], headers=headers, secrets=())

@@ -1,0 +1,243 @@
+"""What an entry takes from elsewhere when its client starts it, filled in: files of variables, defaults of
+variables, variables in arguments, and what a person is asked for.
+
+Law of this file: what is filled in is looked through for secrets like what was written there.
+"""
+
+import os
+import re
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+from mcpguard.core.secret import Unprinted
+from mcpguard.onboarding.discovery.entry import Entry, Place, Plaintext
+from mcpguard.onboarding.discovery.naming import signal
+from mcpguard.onboarding.discovery.plaintext import secrets_of, secrets_of_setting
+from mcpguard.onboarding.discovery.reading import ClientFile, Input, Places
+from mcpguard.onboarding.discovery.references import Stays, translated
+
+Answer = Callable[[ClientFile, Input], str | None]
+"""What a person says to an input of a client's file; None for no answer."""
+
+
+def no_answer(_found: ClientFile, _input: Input) -> str | None:
+    """Nobody is asked."""
+    return None
+
+
+FILE_LIMIT = 1 << 20
+"""The largest file of variables that is read, in bytes."""
+
+_DOTENV = re.compile(
+    r"^[ \t]*(?:export[ \t]+)?([\w.-]+)(?:[ \t]*=[ \t]*|:[ \t]+)"
+    r"('(?:\\'|[^'])*'|\"(?:\\\"|[^\"])*\"|`(?:\\`|[^`])*`|[^#\r\n]*)",
+    re.MULTILINE,
+)
+_INPUT = re.compile(r"\$\{input:([^}]{1,200})\}")
+_DEFAULT = re.compile(r"\$\{([A-Za-z_]\w*):-([^${}]*)\}")
+_VARIABLES = {
+    "braced": re.compile(r"\$\{env:([A-Za-z_]\w*)\}"),
+    "plain": re.compile(r"\$\{([A-Za-z_]\w*)\}"),
+    "shell": re.compile(r"\$(?:\{([A-Za-z_]\w*)\}|([A-Za-z_]\w*))"),
+    "curly": re.compile(r"\{env:([A-Za-z_]\w*)\}"),
+}
+"""The style of a client -> a variable as it writes it."""
+_RUNNERS = frozenset(("docker", "podman", "nerdctl"))
+
+
+class Completed(Unprinted, frozen=True):
+    """An entry with all that its client would fill in at its start, and notes for the person."""
+
+    entry: Entry
+    notes: tuple[str, ...] = ()
+
+
+class Start(Unprinted, frozen=True):
+    """What a client knows when it starts an entry; `environ` are the variables that it is taken to have."""
+
+    found: ClientFile
+    places: Places
+    project: Path | None
+    environ: Mapping[str, str]
+    answer: Answer
+
+
+def completed(entry: Entry, at: Start) -> Completed:
+    """`entry` as it is when its client starts it. Raises Stays."""
+    notes: list[str] = []
+    given: list[Plaintext] = []
+    made = _answered(entry, at, given)
+    made = _with_env_file(made, at, notes)
+    made = _with_container_files(made, at, notes)
+    made = _with_defaults(made, at, notes)
+    made = _with_variables(made, at, notes)
+    return Completed(looked_through(entry, made, given), tuple(notes))
+
+
+def looked_through(before: Entry, after: Entry, given: list[Plaintext] | None = None) -> Entry:
+    """`after` with its secrets: those of `before` where a value is the same, so that the person's word on it
+    counts; else what is `given`, and what is found."""
+    from msgspec.structs import replace
+
+    if after is before:
+        return before
+    was, now = texts_of(before), texts_of(after)
+    same = {place for place, text in now.items() if was.get(place) == text}
+    known = [one for one in before.secrets if one.place in same]
+    places = {one.place for one in given or ()}
+    known += given or []
+    known += [one for one in secrets_of(after) if one.place not in same | places]
+    return replace(after, secrets=tuple(sorted(known, key=lambda one: (str(one.place), one.start))))
+
+
+def texts_of(entry: Entry) -> dict[Place, str]:
+    """Every text of `entry` in which a secret can stand."""
+    texts: dict[Place, str] = {("args", index): word for index, word in enumerate(entry.args)}
+    texts |= {("env", name): value for name, value in entry.env.items()}
+    texts |= {("headers", name): value for name, value in entry.headers.items()}
+    return texts | {("url",): entry.url, ("command",): entry.command}
+
+
+def _rewritten(entry: Entry, change: Callable[[Place, str], str]) -> Entry:
+    from msgspec.structs import replace
+
+    texts = {place: change(place, text) for place, text in texts_of(entry).items()}
+    if texts == texts_of(entry):
+        return entry
+    return replace(
+        entry,
+        args=tuple(texts["args", index] for index in range(len(entry.args))),
+        env={name: texts["env", name] for name in entry.env},
+        headers={name: texts["headers", name] for name in entry.headers},
+        url=texts[("url",)],
+        command=texts[("command",)],
+    )
+
+
+def _answered(entry: Entry, at: Start, given: list[Plaintext]) -> Entry:
+    inputs = {one.name: one for one in at.found.inputs}
+
+    def change(place: Place, text: str) -> str:
+        parts: list[str] = []
+        end = length = 0
+        for one in _INPUT.finditer(text):
+            asked = inputs.get(one[1])
+            value = None if asked is None else at.answer(at.found, asked)
+            if asked is None or value is None:
+                continue
+            parts += [text[end : one.start()], value]
+            length += one.start() - end
+            if asked.password:
+                given.append(Plaintext(place, length, length + len(value), "you"))
+            length += len(value)
+            end = one.end()
+        return "".join([*parts, text[end:]])
+
+    return _rewritten(entry, change)
+
+
+def _with_env_file(entry: Entry, at: Start, notes: list[str]) -> Entry:
+    from msgspec.structs import replace
+
+    if not entry.env_file:
+        return entry
+    path = _path(translated(entry.env_file, at.found.client, at.places.home, at.project), at)
+    if path is None:
+        raise Stays(
+            "reads variables from a file (envFile) whose place depends on where its client is started"
+        )
+    variables = dotenv(_text(path))
+    notes.append(f"had its variables from {path}, which still contains them")
+    return replace(entry, env_file="", env={**variables, **entry.env})
+
+
+def _with_container_files(entry: Entry, at: Start, notes: list[str]) -> Entry:
+    """`--env-file F` of a runner of containers as `-e NAME=VALUE`."""
+    from msgspec.structs import replace
+
+    if os.path.basename(entry.command) not in _RUNNERS:
+        return entry
+    words: list[str] = []
+    rest = list(entry.args)
+    while rest:
+        word = rest.pop(0)
+        name = word.removeprefix("--env-file=") if word.startswith("--env-file=") else ""
+        if word == "--env-file" and rest:
+            name = rest.pop(0)
+        path = _path(name, at) if name else None
+        if path is None:
+            words += [word, name] if name and word == "--env-file" else [word]
+            continue
+        lines = [line.strip() for line in _text(path).splitlines()]
+        for line in lines:
+            words += ["-e", line] if line and not line.startswith("#") else []
+        notes.append(f"had variables from {path}, which still contains them")
+    return entry if tuple(words) == entry.args else replace(entry, args=tuple(words))
+
+
+def _path(name: str, at: Start) -> Path | None:
+    path = at.places.home / name[2:] if name.startswith("~/") else Path(name)
+    if path.is_absolute():
+        return path
+    return None if at.project is None else at.project / path
+
+
+def _text(path: Path) -> str:
+    try:
+        with path.open("rb") as stream:
+            data = stream.read(FILE_LIMIT + 1)
+        if len(data) <= FILE_LIMIT:
+            return data.decode()
+    except (OSError, UnicodeDecodeError):
+        pass
+    raise Stays(f"reads variables from {path}, which cannot be read")
+
+
+def dotenv(text: str) -> dict[str, str]:
+    """The variables in a file as VS Code and Node's `dotenv` read it: quotes of three kinds, `export`,
+    comments, and line breaks written as `\\n` in double quotes only."""
+    found: dict[str, str] = {}
+    for one in _DOTENV.finditer(text):
+        value = one[2].strip()
+        quote = value[:1]
+        if len(value) > 1 and quote in "'\"`" and value.endswith(quote):
+            value = value[1:-1]
+            if quote == '"':
+                value = value.replace("\\n", "\n").replace("\\r", "\r")
+        found[one[1]] = value
+    return found
+
+
+def _with_defaults(entry: Entry, at: Start, notes: list[str]) -> Entry:
+    """`${X:-d}` as `${X}` where X is set, else as `d`."""
+    if at.found.client.style not in ("plain", "shell"):
+        return entry
+
+    def one(found: re.Match[str]) -> str:
+        if found[1] in at.environ:
+            return f"${{{found[1]}}}"
+        notes.append(f"has the default of {found[1]} written out, since that variable is not set here")
+        return found[2]
+
+    return _rewritten(entry, lambda _, text: _DEFAULT.sub(one, text))
+
+
+def _with_variables(entry: Entry, at: Start, notes: list[str]) -> Entry:
+    """Variables in arguments as they are now: mcpguard fills in none there. Those of secrets stay."""
+    pattern = _VARIABLES.get(at.found.client.style)
+    if pattern is None:
+        return entry
+
+    def value_of(found: re.Match[str]) -> str:
+        name = next(filter(None, found.groups()))
+        value = str(at.places.home) if name == "HOME" else at.environ.get(name)
+        if value is None or signal(name) or secrets_of_setting(name, value):
+            return found[0]
+        if name != "HOME":
+            notes.append(f"has the value that {name} has now in its arguments")
+        return value
+
+    def change(place: Place, text: str) -> str:
+        return pattern.sub(value_of, text) if place[0] in ("args", "command") else text
+
+    return _rewritten(entry, change)

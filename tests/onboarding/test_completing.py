@@ -1,0 +1,147 @@
+"""What a client fills in when it starts a server: files of variables, inputs, variables in arguments."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from mcpguard.onboarding.conversion import Converted, convert, corrected
+from mcpguard.onboarding.discovery.clients import CLIENTS
+from mcpguard.onboarding.discovery.completing import FILE_LIMIT, dotenv, no_answer
+from mcpguard.onboarding.discovery.reading import ClientFile, Places, parsed
+from mcpguard.onboarding.discovery.references import Stays
+from tests.onboarding.test_conversion import V, shown
+
+
+def converted(
+    folder: Path, data: dict[str, Any], answer: Any = no_answer, scope: str = "project", **more: Any
+) -> Converted:
+    for name in ("docker", "run"):
+        (folder / name).write_text("#!/bin/sh\n")
+        (folder / name).chmod(0o755)
+    vscode = next(client for client in CLIENTS if client.name == "vscode")
+    file = next(file for file in vscode.files if file.scope == scope)
+    path = folder / "mcp.json"
+    found = ClientFile(client=vscode, file=file, path=path, target=path)
+    found = parsed(found, json.dumps({"servers": {"s": data}, **more}).encode())
+    entry = corrected(found.entries[0], set(), {("env", "NO_SECRET")})
+    places = Places(folder, folder, folder)
+    return convert(found, entry, places, {"PATH": str(folder), "MODE": "fast"}, answer)
+
+
+@pytest.mark.parametrize("name", [".env", "${workspaceFolder}/.env", "~/.env"])
+def test_a_file_of_variables_moves_in_with_its_secrets(name: str, tmp_path: Path) -> None:
+    (tmp_path / ".env").write_text(f"# mine\nDB_PASS={V}\nDB_HOST=db.example\nPORT=1\n")
+    made = converted(tmp_path, {"command": "run", "envFile": name, "env": {"PORT": "2"}})
+    env = shown(made.settings)["env"]
+    assert {key: env[key] for key in ("DB_PASS", "DB_HOST", "PORT")} == {
+        "DB_PASS": f"<{V}>",
+        "DB_HOST": "db.example",
+        "PORT": "2",
+    }
+    assert f"had its variables from {tmp_path}/.env, which still contains them" in made.notes
+
+
+def test_a_file_of_a_container_becomes_variables(tmp_path: Path) -> None:
+    (tmp_path / "db.env").write_text(f"# mine\nDB_PASS={V}\n\nMODE\nHOST=db\n")
+    args = [
+        "run",
+        "--env-file",
+        "db.env",
+        "--rm",
+        f"--env-file={tmp_path}/db.env",
+        "-eA=b",
+        f"-eA_TOKEN={V}2",
+    ]
+    made = shown(converted(tmp_path, {"command": "docker", "args": args}).settings)
+    variables = ["-e", "DB_PASS", "-e", "MODE", "-e", "HOST=db"]
+    assert made["args"] == [
+        "run",
+        *variables,
+        "--rm",
+        *variables,
+        "-eA=b",
+        "-eA_TOKEN",
+    ]
+    assert (made["env"]["DB_PASS"], made["env"]["A_TOKEN"]) == (f"<{V}>", f"<{V}2>")
+    made = shown(
+        converted(tmp_path, {"command": "docker", "args": ["run", f"--env=DB_PASS={V}", "i"]}).settings
+    )
+    assert (made["args"], made["env"]["DB_PASS"]) == (["run", "--env=DB_PASS", "i"], f"<{V}>")
+
+
+def test_a_file_that_no_one_can_read_leaves_the_server(tmp_path: Path) -> None:
+    huge, binary = tmp_path / "huge", tmp_path / "binary"
+    huge.write_text("A=b\n" * (FILE_LIMIT // 4 + 1))
+    binary.write_bytes(b"A=\xff\n")
+    for path in (huge, binary, tmp_path / "none"):
+        with pytest.raises(Stays, match="which cannot be read"):
+            converted(tmp_path, {"command": "run", "envFile": str(path)})
+    args = ["run", "--env-file", "x.env", "i"]
+    assert (
+        shown(converted(tmp_path, {"command": "docker", "args": args}, scope="user").settings)["args"] == args
+    )
+
+
+@pytest.mark.parametrize(
+    ("line", "value"),
+    [
+        ("A=b", "b"),
+        ("  export A = b c # d", "b c"),
+        ("A='b # c'", "b # c"),
+        ('A="b\\nc"', "b\nc"),
+        ("A='b\\nc'", "b\\nc"),
+        ("A=`b'c`", "b'c"),
+        ('A="b\nc"', "b\nc"),
+        ("A: b", "b"),
+        ("A=", ""),
+        ("A=b\nA=c", "c"),
+        ("# A=b\nA=c", "c"),
+    ],
+)
+def test_a_file_of_variables_is_read_as_dotenv_does(line: str, value: str) -> None:
+    assert dotenv(f"{line}\nZ=1\n") == {"A": value, "Z": "1"}
+
+
+@pytest.mark.parametrize("piece", ["A='", 'A="', "A=`\\", "A = ", "export "])
+def test_a_large_file_of_variables_is_read_in_bounded_time(piece: str) -> None:
+    assert len(dotenv(piece * (100_000 // len(piece)))) <= 1
+
+
+def test_a_person_says_what_the_client_would_ask_for(tmp_path: Path) -> None:
+    inputs = [
+        {"type": "promptString", "id": "key", "description": "Key of the search", "password": True},
+        {"type": "promptString", "id": "team"},
+        {"type": "promptString"},
+    ]
+    data = {"command": "run", "env": {"A": "x ${input:key}/${input:team}", "B": "${input:team}"}}
+    asked = []
+
+    def answer(_found: ClientFile, one: Any) -> str:
+        asked.append((one.name, one.description, one.password))
+        return {"key": "plain words", "team": "core"}[one.name]
+
+    made = shown(converted(tmp_path, data, answer, inputs=inputs).settings)
+    assert (made["env"]["A"], made["env"]["B"]) == ("x <plain words>/core", "core")
+    assert ("key", "Key of the search", True) in asked
+    for known in (inputs, []):
+        with pytest.raises(Stays, match="asks for a value when it starts"):
+            converted(tmp_path, data, inputs=known)
+
+
+def test_what_a_person_said_of_a_value_counts_where_it_is_as_it_was(tmp_path: Path) -> None:
+    (tmp_path / ".env").write_text("A=b\n")
+    data = {"command": "run", "envFile": ".env", "env": {"NO_SECRET": V, "A_TOKEN": V + "1"}}
+    env = shown(converted(tmp_path, data).settings)["env"]
+    assert (env["NO_SECRET"], env["A_TOKEN"]) == (V, f"<{V}1>")
+
+
+def test_a_variable_in_an_argument_is_filled_in_as_it_is_now(tmp_path: Path) -> None:
+    made = converted(tmp_path, {"command": "run", "args": ["--mode=${env:MODE}", "${env:HOME}/x"]})
+    assert made.settings["args"] == ["--mode=fast", f"{tmp_path}/x"]
+    assert "has the value that MODE has now in its arguments" in made.notes
+    with pytest.raises(Stays, match="refers to a variable in its arguments"):
+        converted(tmp_path, {"command": "run", "args": ["${env:NONE}"]})
