@@ -12,7 +12,7 @@ from mcpguard.adapters.audit import reader
 from mcpguard.adapters.audit.reader import lines
 from mcpguard.adapters.audit.writer import AuditFile
 from mcpguard.cli import main
-from mcpguard.core.evidence.chain import Decided, Noticed, Record
+from mcpguard.core.evidence.chain import Decided, Noticed, ObservedRefusal, Record
 from mcpguard.core.evidence.verification import verify
 from tests.adapters.audit.audit_records import CLOSED, DECIDED, NOW, OPENED, OUTCOME
 
@@ -227,3 +227,40 @@ def test_the_folder_is_that_of_the_configuration_else_the_users_state(
     assert in_state.name in verified()
     monkeypatch.setenv("MCPGUARD_CONFIG", str(tmp_path / "gone.yaml"))
     assert main(["audit", "verify"]) == 2
+
+
+def test_show_says_what_would_have_been_refused_and_can_show_that_alone(
+    folder: Path, capsys: Capture
+) -> None:
+    def would(name: str, *rules: str, cause: str = "rule") -> Decided:
+        refusal = ObservedRefusal(cause, rules, "No.")
+        return structs.replace(DECIDED, id=name, effect="allow", rules=(), observed=refusal)
+
+    chain(
+        folder,
+        would("a", "p/no"),
+        would("b", "p/few", cause="limit"),
+        would("c", cause="no-rule"),
+        structs.replace(DECIDED, id="d"),
+        structs.replace(OUTCOME, id="d", observed=ObservedRefusal("rule", ("p/keep",))),
+    )
+    assert main(["audit", "verify", str(folder)]) == 0
+    capsys.readouterr()
+    assert main(["audit", "show", str(folder), "--observed"]) == 0
+    said = [line.rstrip() for line in capsys.readouterr().out.splitlines()]
+    assert [line.partition("would be ")[2].rpartition(" ")[0].rstrip() for line in said] == [
+        "refused (p/no)",
+        "refused (limit p/few)",
+        "refused (no-rule)",
+        "withheld (p/keep)",
+    ]
+    assert main(["audit", "show", str(folder)]) == 0
+    assert len(capsys.readouterr().out.splitlines()) == 7
+
+
+def test_show_survives_an_observed_refusal_that_is_none(folder: Path, capsys: Capture) -> None:
+    path = chain(folder)
+    with path.open("ab") as file:
+        file.write(b'{"kind":"decision","observed":7}\n{"kind":"decision","observed":{"rules":7}}\n')
+    assert main(["audit", "show", str(folder), "-n", "2"]) == 0
+    assert "would be refused (None)" in capsys.readouterr().out

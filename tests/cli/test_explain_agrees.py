@@ -20,6 +20,7 @@ from msgspec import Struct
 
 from mcpguard.adapters.store.sqlite import SqliteStore
 from mcpguard.cli import main
+from mcpguard.config.loading import load_config
 from mcpguard.config.policies import PolicyFile, load_policies
 from mcpguard.core.evidence.chain import Decided
 from mcpguard.core.policy.tickets import TicketAnswer
@@ -155,6 +156,8 @@ CALLS = st.tuples(
     ARGS,
 )
 HEADS = st.sampled_from(["", "", "expires: 2020-01-01\n"])
+OBSERVED = st.sampled_from([(), (), ("one",), ("one", "two")])
+"""The servers whose policies are only observed."""
 BEFORE = st.sampled_from(["", "made", "approved", "denied", "lasting", "open"])
 """What became of the same call before."""
 
@@ -162,7 +165,9 @@ BEFORE = st.sampled_from(["", "made", "approved", "denied", "lasting", "open"])
 class Scene:
     """A gateway with a real store in a folder, in which `mcpguard explain` is run."""
 
-    def __init__(self, folder: Path, rules: list[Rule], more: list[Rule], head: str) -> None:
+    def __init__(
+        self, folder: Path, rules: list[Rule], more: list[Rule], head: str, observed: tuple[str, ...] = ()
+    ) -> None:
         self.folder = folder
         both = [(f"p/r{i}", rule) for i, rule in enumerate(rules)] + [
             (f"q/r{i}", rule) for i, rule in enumerate(more)
@@ -173,7 +178,9 @@ class Scene:
             spare = "  - {id: spare, effect: deny, tools: [x], when: args.a in params.names}\n"
             first = f"version: 1\npolicy: {name}\n{expiry}params: {{names: {{type: strings}}}}\nrules:\n"
             (folder / f"{name}.yaml").write_text(first + lines + spare)
-        (folder / "mcpguard.yaml").write_text(CONFIG)
+        until = fakes.START.date().isoformat()
+        observe = f"observe: {{until: {until}, servers: [{', '.join(observed)}]}}\n" if observed else ""
+        (folder / "mcpguard.yaml").write_text(CONFIG + observe)
         offers = {server: {"tools": tools} for server, tools in TOOLS.items()}
         (folder / "snapshot.json").write_text(json.dumps({"version": 1, "servers": offers}))
         self.store = SqliteStore(folder / "sessions", 3600, fakes.FixedClock())
@@ -181,7 +188,8 @@ class Scene:
             "  - {id: r, effect: deny}\n", TOOLS, store=self.store, approvals=ApprovalTerms(0.0, 900.0)
         )
         files = [PolicyFile(folder / "p.yaml"), PolicyFile(folder / "q.yaml")]
-        world.judge.policies = load_policies(files, OPT_IN)
+        config = load_config(folder / "mcpguard.yaml")
+        world.judge.policies = load_policies(files, OPT_IN).observing(config.observe)
         world.redactor.hold("env:TWO", Secret(OF_TWO))
         world.egress._bound = {"one": frozenset({"env:CANARY"}), "two": frozenset({"env:CANARY", "env:TWO"})}
         world.egress.free = frozenset({"two"})
@@ -260,6 +268,19 @@ def on_record(record: Decided) -> tuple[Any, ...]:
     return record.effect, record.cause, record.rules
 
 
+def would(found: Any) -> tuple[Any, ...] | None:
+    """What would be refused, if the server were not only observed."""
+    observed = found.get("observed")
+    if observed is None:
+        return None
+    return observed["cause"], tuple(observed.get("rules", ())), observed.get("message", "")
+
+
+def would_on_record(record: Decided) -> tuple[Any, ...] | None:
+    observed = record.observed
+    return None if observed is None else (observed.cause, observed.rules, observed.message)
+
+
 def by_claims(found: Any) -> bool:
     """Whether what the client says about itself is all that is not known."""
     vague = [one for one in found["candidates"] if one["outcome"] == "not known"]
@@ -288,19 +309,31 @@ def check(found: Any, record: Decided, said: str, *, listed: bool, now: bool) ->
     if any(one["outcome"] == "not known" for one in found.get("candidates", ())) and now:
         assert set(found.get("rules", ())) <= set(record.rules)
         found["rules"] = record.rules
+        if "observed" in found:
+            assert record.observed is not None
+            assert found["observed"]["cause"] == record.observed.cause
+            assert set(found["observed"].get("rules", ())) <= set(record.observed.rules)
+            return
     assert told(found) == on_record(record)
+    assert would(found) == would_on_record(record)
     assert found.get("message", "") in said
     if found.get("listed", True) is False:
         assert found["message"] == said
 
 
 @settings(deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
-@given(RULES, RULES, HEADS, st.lists(CALLS, max_size=3), CALLS, BEFORE)
+@given(RULES, RULES, HEADS, st.lists(CALLS, max_size=3), CALLS, BEFORE, OBSERVED)
 def test_it_agrees_with_the_gateway(
-    rules: list[Rule], more: list[Rule], head: str, before: Any, last: Any, same: str
+    rules: list[Rule],
+    more: list[Rule],
+    head: str,
+    before: Any,
+    last: Any,
+    same: str,
+    observed: tuple[str, ...],
 ) -> None:
     with TemporaryDirectory() as folder:
-        scene = Scene(Path(folder), rules, more, head)
+        scene = Scene(Path(folder), rules, more, head, observed)
         for name, args in before:
             scene.call(name, args)
         name, args = last
@@ -450,3 +483,97 @@ def test_what_decided_and_is_not_on_record_does_not_make_it_say_otherwise(scene:
     assert (found["effect"], found["cause"], found["rules"]) == ("deny", "rule", ["p/r0"])
     assert found["message"] in said
     assert [one["outcome"] for one in found["candidates"]] == ["held", "held"]
+
+
+# --- servers that are only observed -----------------------------------------------------------------
+
+WOULD = "the policies would refuse it, but its server is only observed, so it is recorded and goes on"
+
+
+def observing(folder: Path, *rules: tuple[str, str, str, str]) -> Scene:
+    some = [Rule(effect, "", tools, when, extra, True, False) for effect, tools, when, extra in rules]
+    return Scene(folder, some, [], "", ("one",))
+
+
+def recorded_whole(begun: Scene, record: Decided, args: dict[str, Any], *more: str) -> Any:
+    return begun.explain(record.id, "--args", json.dumps(args), *more)
+
+
+def test_what_would_be_refused_is_explained_with_what_would_have_to_change(tmp_path: Path) -> None:
+    begun = observing(tmp_path, ("deny", "tools: [push]", "args.a == 'x'", ""), ALL)
+    found = begun.live(*PUSH, "--snapshot", "snapshot.json")
+    assert (found["effect"], found["why"], found["rules"]) == ("allow", WOULD, ["p/r1"])
+    assert found["observed"] == {"cause": "rule", "rules": ["p/r0"], "message": "Say 0."}
+    assert found["changes"][0]["must"] == "not hold"
+    record, said = begun.call(*PUSH)
+    assert said == "done"
+    chain(begun.folder / "audit", *begun.world.audit.records)
+    whole = recorded_whole(begun, record, PUSH[1])
+    assert whole["observed"] == found["observed"]
+    assert whole["places"] == [found["candidates"][0]["place"]]
+    assert begun.live("two__push", {"a": "x"})["effect"] == "deny"
+
+
+def test_a_record_of_what_went_on_is_explained_so_also_when_nothing_is_observed_any_more(
+    tmp_path: Path,
+) -> None:
+    begun = observing(tmp_path, ("deny", "", "session.calls > 0", ""), ALL)
+    begun.call(*PUSH)
+    record, _ = begun.call(*PUSH)
+    chain(begun.folder / "audit", *begun.world.audit.records)
+    (tmp_path / "mcpguard.yaml").write_text(CONFIG)
+    found = begun.recorded(record, PUSH[1])
+    assert (found["effect"], found["why"]) == ("allow", WOULD)
+    assert found["observed"]["rules"] == ["p/r0"]
+    assert found["candidates"][0]["decided"]
+
+
+def test_where_the_rules_depend_on_what_is_not_known_it_says_that_it_goes_on(tmp_path: Path) -> None:
+    begun = observing(tmp_path, ("deny", "", "tool.annotations.readOnlyHint", ""))
+    found = begun.live("one__read", {})
+    assert (found["effect"], found["unknown"]) == (
+        "unknown",
+        ["what the server lists about this tool (--snapshot FILE or --annotations)"],
+    )
+    assert found["why"].startswith("its server is only observed, so it goes on whatever the policies say")
+    begun = observing(
+        tmp_path, ("deny", "", "", ""), ("allow", "", "tool.annotations.readOnlyHint", "label: [private]")
+    )
+    assert begun.live("one__read", {})["effect"] == "unknown"
+
+
+def test_what_stays_refused_of_an_observed_server_is_explained_as_refused(tmp_path: Path) -> None:
+    begun = observing(
+        tmp_path,
+        ("deny", "", "", ""),
+        ("allow", "", "", "argument: {b: 3}"),
+        ("allow", "", "", "argument: {b: 4}"),
+    )
+    found = begun.live(*PUSH, "--snapshot", "snapshot.json")
+    assert (found["effect"], found["cause"], found.get("listed", True)) == ("deny", "error", True)
+
+
+def test_a_result_that_would_be_withheld_is_explained_so(tmp_path: Path) -> None:
+    begun = observing(tmp_path, ALL, ("deny", "", "", "on: result"))
+    (tmp_path / "p.yaml").write_text(
+        "version: 1\npolicy: p\nrules:\n  - {id: a, effect: allow}\n"
+        "  - {id: k, effect: deny, on: result, message: Too much.}\n"
+        "  - {id: m, effect: allow, on: result, fact: [seen], label: [private]}\n"
+    )
+    (tmp_path / "q.yaml").write_text("version: 1\npolicy: q\nrules:\n  - {id: a, effect: allow}\n")
+    (tmp_path / "result.json").write_text(json.dumps({"content": []}))
+    found = begun.live(*PUSH, "--result", "result.json")["result"]
+    assert (found["effect"], found["observed"]["rules"]) == ("allow", ["p/k"])
+    assert found["why"] == "the policies would withhold it, but its server is only observed"
+    assert found["done"] == {"labels": ["private"]}
+
+
+def test_it_is_said_in_words_too(tmp_path: Path) -> None:
+    begun = observing(tmp_path, ("deny", "tools: [push]", "", ""), ALL)
+    out, err = io.StringIO(), io.StringIO()
+    words = ["explain", "--server", "one", "--tool", "push", "--config", "mcpguard.yaml"]
+    with chdir(begun.folder), redirect_stdout(out), redirect_stderr(err):
+        assert main(words) == 0
+        assert main(["explain", "--reach", "--config", "mcpguard.yaml"]) == 0
+    assert "  would be refused (rule) by p/r0: Say 0." in out.getvalue()
+    assert out.getvalue().count("  only observed now: what is refused here is recorded and goes on") == 1

@@ -54,13 +54,20 @@ def file_of(healths: tuple[Health, ...], reports: list[str] | None = None) -> St
     return StatusFile("/c/mcpguard.yaml", "stdio", lambda: healths, lambda _, line: said.append(line))
 
 
-def put(folder: Path, pid: int, birth: str | None = None, healths: tuple[Health, ...] = (GOOD,)) -> Path:
+def put(
+    folder: Path,
+    pid: int,
+    birth: str | None = None,
+    healths: tuple[Health, ...] = (GOOD,),
+    observing: str = "",
+) -> Path:
     from msgspec.json import encode
 
     folder.mkdir(exist_ok=True)
     path = folder / f"{pid}.json"
     birth = birth_of(pid) if birth is None else birth
-    path.write_bytes(encode(Status(pid, 1_790_000_000.0, birth, "/c/mcpguard.yaml", "stdio", healths)))
+    status = Status(pid, 1_790_000_000.0, birth, "/c/mcpguard.yaml", "stdio", healths, observing=observing)
+    path.write_bytes(encode(status))
     return path
 
 
@@ -228,3 +235,25 @@ def test_a_process_without_a_file_has_nothing_to_remove(folder: Path) -> None:
 
 def test_the_birth_of_a_process_that_does_not_exist_is_unknown(dead: int) -> None:
     assert birth_of(dead) == ""
+
+
+def test_servers_that_are_only_observed_are_said_every_time(folder: Path, capsys: Capture) -> None:
+    said = "git until the end of 2026-12-11 (UTC)"
+    put(folder, os.getpid(), observing=said)
+    assert main(["status"]) == 0
+    assert "policies  observed" in capsys.readouterr().out
+    assert main(["status", "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["running"][0]["observing"] == said
+
+
+async def test_the_file_says_it_while_it_is_so(folder: Path) -> None:
+    said = ["git until the end of 2026-12-11 (UTC)"]
+    file = StatusFile("", "stdio", lambda: (), lambda _, line: None, observing=lambda: said[0])
+    file.start()
+    await passes()
+    assert running()[0].observing == said[0]
+    said[0] = ""
+    file.changed()
+    await passes()
+    assert running()[0].observing == ""
+    file.close()

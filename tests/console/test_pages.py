@@ -17,7 +17,7 @@ from msgspec import structs
 from mcpguard.adapters.store.sqlite import FILE
 from mcpguard.adapters.system.identity import operating_system_user
 from mcpguard.adapters.telemetry import status_file
-from mcpguard.core.evidence.chain import Noticed, Outcome
+from mcpguard.core.evidence.chain import Noticed, ObservedRefusal, Outcome
 from mcpguard.core.model import Charge, Invocation, Listed, Principal
 from mcpguard.core.policy import pdp
 from mcpguard.core.policy.session import Session, name_of
@@ -310,6 +310,38 @@ def test_decisions_are_filtered(browser: Browser, query: str, found: list[str]) 
         assert "Show more" in page
     if not found:
         assert "Nothing fits the filter" in page
+
+
+WOULD = ObservedRefusal("rule", ("p/leak",), "Nothing leaves.")
+
+
+def test_what_was_only_observed_is_shown_with_what_would_have_been(browser: Browser) -> None:
+    browser.records(
+        structs.replace(DECIDED, rules=(), observed=WOULD),
+        Outcome(NOW, "c-1", "ok", 12.4),
+        structs.replace(DECIDED, id="c-2", rules=(), observed=ObservedRefusal("no-rule")),
+        structs.replace(DECIDED, id="c-3"),
+        Outcome(NOW, "c-3", "ok", 1.0, observed=ObservedRefusal("limit", ("p/read",))),
+    )
+    page = browser.see("/decisions?effect=observed")
+    assert re.findall(r'<span class="effect effect-(\w+)">', page) == ["observed"] * 3
+    said = text_of(page)
+    assert "would be refused p/leak" in said
+    assert "would be refused no-rule" in said
+    assert re.findall(r'<tr data-key="c-([^"]+)"', browser.see("/decisions?q=leak")) == ["c-1"]
+    story = text_of(browser.see("/calls/c-1"))
+    assert "Allowed, since the server is only observed" in story
+    assert "rule p/leak Nothing leaves." in story
+    assert "limit p/read" in text_of(browser.see("/calls/c-3"))
+
+
+@pytest.mark.parametrize(("days", "said"), [(0, True), (-1, False), (60, False)])
+def test_every_page_says_that_servers_are_only_observed(tmp_path: Path, days: int, said: bool) -> None:
+    until = (NOW + timedelta(days=days)).date().isoformat()
+    browser = Browser(tmp_path, f"observe: {{until: {until}, servers: [git]}}\n").login()
+    for path in ("/", "/decisions", "/sessions", "/servers"):
+        found = f"Observing git until the end of {until} (UTC): policies are recorded" in browser.see(path)
+        assert found == said
 
 
 def test_records_that_cannot_be_read_are_told(browser: Browser) -> None:

@@ -83,6 +83,16 @@ def mounted(mode: int) -> Scene:
     return make
 
 
+def observing(days: int) -> Scene:
+    """A policy that is only observed, until so many days from now."""
+
+    def make(machine: Machine, _patch: pytest.MonkeyPatch) -> None:
+        until = (machine.at.now + timedelta(days=days)).date().isoformat()
+        machine.configured(more=f"observe: {{until: {until}, servers: [git]}}\n")
+
+    return make
+
+
 def working(folder: str) -> Scene:
     def make(machine: Machine, _patch: pytest.MonkeyPatch) -> None:
         machine.configured(f"git: {{command: git-server, args: [{machine.root / folder}]}}")
@@ -246,6 +256,8 @@ SCENES: dict[str, tuple[Scene, Scene]] = {
     "D304": (config("git: {command: sudo, env: {T: '${file:/nowhere}'}}"), config()),
     "D305": (keychain("keyrings.alt.file.PlaintextKeyring"), keychain("keyring.backends.macOS.Keyring")),
     "D306": (keychain("keyring.backends.fail.Keyring"), keychain("keyring.backends.SecretService.Keyring")),
+    "D210": (observing(0), observing(-1)),
+    "D211": (observing(40), observing(31)),
     "D307": (policy(-1), policy(0)),
     "D308": (policy(0), policy(30)),
     "D401": (config(), config(HELD.replace("git-server", "sudo"))),
@@ -288,7 +300,8 @@ def everything_wrong(machine: Machine, patch: pytest.MonkeyPatch) -> None:
     patch.setenv("MY_TOKEN", jwt(1))
     patch.setenv("SOON", jwt(time.time() + 9))
     near = "npm: {command: npx, args: [x], cwd: client}\n  far: {command: other-server, cwd: client}"
-    machine.configured(f"git: {{command: git-server, args: ['{machine.home}'], {held}}}\n  {near}")
+    observed = f"observe: {{until: {machine.at.now:%Y-%m-%d}, servers: [git]}}\n"
+    machine.configured(f"git: {{command: git-server, args: ['{machine.home}'], {held}}}\n  {near}", observed)
     machine.write(machine.path.with_name("p.yaml"), f"expires: 2020-01-01\n{POLICY}")
     later(machine.path)
     entries = {
@@ -303,5 +316,5 @@ def everything_wrong(machine: Machine, patch: pytest.MonkeyPatch) -> None:
         (machine.state / name).chmod(0o777)
 
 
-APART = ("D306", "D308", "D603", "D604", "D703")
+APART = ("D211", "D306", "D308", "D603", "D604", "D703")
 """Those that cannot be so at the same time as others."""

@@ -73,6 +73,8 @@ SENTENCES = {
     "D203": "what the entry starts is unknown: only the person can say that it may go",
     "D204": "a lock is for every user of the machine, and takes the administrator",
     "D208": "what a client is to see is a decision",
+    "D210": "whether to enforce now is the decision that was put off, and the configuration is written by a person",
+    "D211": "the configuration is written by a person, and what it observes may have to be written anew",
     "D301": "an app, a role or a login has to be set up at the issuer first",
     "D305": "which keychain a desktop has is not for a command to change",
     "D306": "which keychain a desktop has is not for a command to change",

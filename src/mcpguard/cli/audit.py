@@ -16,6 +16,7 @@ EXAMPLES = (
     "mcpguard audit verify audit/ --json",
     "mcpguard audit verify audit/ --expect 20260801T070000Z-311-5f0c9a1e.jsonl:3b9a...",
     "mcpguard audit show -n 50",
+    "mcpguard audit show --observed",
 )
 
 
@@ -38,6 +39,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     show = actions.add_parser("show", help="print the last records in readable form, without verifying them")
     show.add_argument("-n", type=_positive, default=20, metavar="N", help="how many records (default: 20)")
+    show.add_argument(
+        "--observed",
+        action="store_true",
+        help="only what would have been refused or withheld, of servers whose policies are only observed",
+    )
     for action in (check, show):
         action.add_argument(
             "path", nargs="?", type=Path, metavar="PATH", help="a chain, or a folder of chains"
@@ -56,7 +62,7 @@ def execute(args: argparse.Namespace) -> int:
     """1 where something was altered; AuditError where there is nothing to read."""
     path = args.path or _configured(args.config)
     if args.action == "show":
-        _show(path, args.n, args.json)
+        _show(path, args.n, args.json, b'"observed":' if args.observed else b"")
         return 0
     return _verify(path, args)
 
@@ -124,11 +130,13 @@ def _notes(report: ChainReport) -> list[str]:
     return notes
 
 
-def _show(path: Path, count: int, as_json: bool) -> None:
+def _show(path: Path, count: int, as_json: bool, having: bytes) -> None:
+    """The last `count` lines that have `having` in them."""
     last: deque[bytes] = deque()
     for file in reversed(chain_files(path)):
         if len(last) < count:
-            last.extendleft(reversed(deque(lines(file), maxlen=count - len(last))))
+            fitting = (line for line in lines(file) if having in line)
+            last.extendleft(reversed(deque(fitting, maxlen=count - len(last))))
     if as_json:
         for line in last:
             print(line.decode(errors="replace").rstrip("\n"))
@@ -171,6 +179,18 @@ def _row(line: bytes) -> tuple[str, ...]:
         first("kind"),
         first("effect", "status", "what", "reason", "version"),
         where or first("method", "principal"),
-        first("rules", "cause", "findings", "detail", "policies"),
+        _observed(record) or first("rules", "cause", "findings", "detail", "policies"),
         first("id"),
     )
+
+
+def _observed(record: dict[str, Any]) -> str:
+    """What policies that are only observed would have done."""
+    would = record.get("observed")
+    if not isinstance(would, dict):
+        return ""
+    rules = would.get("rules")
+    by = ", ".join(map(str, rules)) if isinstance(rules, list) else ""
+    cause = "" if by and would.get("cause") == "rule" else str(would.get("cause"))
+    verb = "refused" if record.get("kind") == "decision" else "withheld"
+    return f"would be {verb} ({' '.join(filter(None, (cause, by)))})"

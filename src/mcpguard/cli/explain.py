@@ -278,7 +278,8 @@ def _policies(paths: list[Path], config: Config | None) -> PolicySet:
     from mcpguard.core.redaction.redactor import OPT_IN
 
     files = [PolicyFile(path) for path in paths] or (config.policies if config else ())
-    return load_policies(files, OPT_IN)
+    # Policies that are named are explained alone.
+    return load_policies(files, OPT_IN).observing(config.observe if config and not paths else None)
 
 
 def _reach(

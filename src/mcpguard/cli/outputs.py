@@ -120,6 +120,10 @@ class ProcessStatus(Printed):
     )
     agent: str = Field(description="The label of what connects (`run --agent`); empty for none.")
     project: str = Field(description="The project whose servers it serves (`run --project`); empty for none.")
+    observing: str = Field(
+        description="The servers for which policies are recorded and not enforced, and until when; empty for "
+        "none."
+    )
 
 
 class StatusReport(Printed):

@@ -76,11 +76,17 @@ def _rows(status: Status) -> list[tuple[str, ...]]:
     own = (str(status.pid), "mcpguard", status.transport, since, "", "", "", config)
     lost = [_lost(status, one) for one in status.alerts]
     late = [] if status.not_in_force is None else [_late(status, status.not_in_force)]
-    return [own, *late, *(_row(status, health) for health in status.upstreams), *lost]
+    observed = [_observed(status)] if status.observing else []
+    return [own, *late, *observed, *(_row(status, health) for health in status.upstreams), *lost]
 
 
 def _late(status: Status, one: NotInForce) -> tuple[str, ...]:
     return str(status.pid), one.what, one.state, _when(one.since), "", "", "", one.problem
+
+
+def _observed(status: Status) -> tuple[str, ...]:
+    said = f"{status.observing}: policies are recorded and not enforced"
+    return str(status.pid), "policies", "observed", "", "", "", "", said
 
 
 def _lost(status: Status, one: LostAlerts) -> tuple[str, ...]:

@@ -9,6 +9,7 @@ from pydantic import Field, Tag
 from mcpguard.config.bindings import binding_mistakes
 from mcpguard.config.clients import ClientName, ViewEntry, client_mistakes
 from mcpguard.config.credentials import CredentialEntry
+from mcpguard.config.observe import ObserveEntry
 from mcpguard.config.policies import FilePath, PolicyRef
 from mcpguard.config.references import SOURCES, Headers, Variables, header_mistakes, no_reference
 from mcpguard.config.urls import NEEDS_TLS, ServerUrl, UrlName, is_open
@@ -416,6 +417,10 @@ class ConfigFile(Written):
     approvals: ApprovalsEntry = Field(
         default_factory=ApprovalsEntry.model_construct, description="Calls that a person has to approve."
     )
+    observe: ObserveEntry | None = Field(
+        None,
+        description="Servers for which the policies are recorded and not enforced, until a day.",
+    )
     http: HttpEntry = Field(
         default_factory=HttpEntry.model_construct, description="For `mcpguard run --http HOST:PORT`."
     )
@@ -424,6 +429,8 @@ class ConfigFile(Written):
         """Mistakes across servers, and between servers and credentials."""
         if self.servers and all(entry.disabled for entry in self.servers.values()):
             yield ("servers",), "every server is disabled: enable at least one"
+        if self.observe is not None:
+            yield from self.observe.strangers(("observe",), self.servers)
         yield from self._ambiguous_methods()
         yield from binding_mistakes(self.credentials, self.servers)
         yield from client_mistakes(self.clients, self.servers)

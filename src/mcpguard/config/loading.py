@@ -20,6 +20,7 @@ from mcpguard.config.references import references, texts_in
 from mcpguard.config.urls import host_name, literal_host
 from mcpguard.core.document.reading import Document
 from mcpguard.core.errors import ConfigError, Problem
+from mcpguard.core.policy.observation import Observation
 from mcpguard.core.secret import CredentialRef, Template, parse_template
 from mcpguard.protocol.names import Prefix
 
@@ -115,6 +116,7 @@ class Config(Struct, frozen=True):
     session_folder: Path | None
     session_idle_seconds: float
     approvals: ApprovalsEntry
+    observe: Observation | None = None
     own_policy: Path | None = None
     """Where what a person approves for good is written; it is one of `policies`, and may be missing."""
     clients: dict[str, ViewEntry] = {}
@@ -231,6 +233,7 @@ def load_config(path: Path) -> Config:
         session_idle_seconds=written.session.idle_seconds,
         approvals=written.approvals,
         clients=written.clients,
+        observe=None if written.observe is None else written.observe.observation,
     )
 
 

@@ -26,6 +26,7 @@ from mcpguard.console.texts import marked
 if TYPE_CHECKING:
     from starlette.requests import Request
 
+    from mcpguard.config.loading import Config
     from mcpguard.console.desk import Desk
 
 STATIC = {
@@ -52,6 +53,7 @@ def page(desk: Desk, request: Request, name: str, view: str, status: int = 200, 
             root="" if visit is None else desk.root,  # Known to nobody who has no visit.
             csrf="" if visit is None else visit.csrf,
             config=desk.config,
+            observing=_observing(desk.config),
             waiting=desk.watch.waiting,
             counts=counts,
             unreadable=desk.evidence.unreadable,
@@ -64,6 +66,14 @@ def page(desk: Desk, request: Request, name: str, view: str, status: int = 200, 
         )
     )
     return HTMLResponse(text, status)
+
+
+def _observing(config: Config) -> str:
+    """The servers for which policies are only observed now, and until when; "" for none."""
+    observation = config.observe
+    if observation is None or observation.at(datetime.now(UTC)) != "on":
+        return ""
+    return observation.said
 
 
 def message(desk: Desk, request: Request, title: str, said: str, status: int, **values: Any) -> Response:

@@ -4,6 +4,8 @@ Law of this file: a `Permit` is constructed in `core/policy/pdp.py` only and a `
 `core/redaction/redactor.py` only (an architecture test says so), so holding one proves that the step ran.
 """
 
+from __future__ import annotations
+
 from datetime import datetime
 from enum import Enum
 from typing import Any
@@ -149,6 +151,8 @@ class Permit(Struct, frozen=True):
     session_facts: tuple[str, ...] = ()
     approval: str = ""
     """The ticket by which a person approved it and who that was; "" where nobody was asked."""
+    observed: Deny | None = None
+    """What the policies refuse it with, where they are only observed; None where they allow it."""
 
 
 class Deny(Struct, frozen=True):

@@ -106,6 +106,19 @@ DOCTOR_CODES: dict[str, Code] = {
         "say under `clients` in the configuration what this client sees, or remove the entry",
         "mediation",
     ),
+    "D210": Code(
+        "warning",
+        "Policies are only observed: what they refuse of these servers is recorded and goes on, until a day.",
+        "see what would be refused with `mcpguard audit show --observed`, then remove `observe` from the "
+        "configuration",
+        "mediation",
+    ),
+    "D211": Code(
+        "note",
+        "`observe` has no effect: its last day has passed, or is more than 31 days ahead.",
+        "remove `observe` from the configuration",
+        "mediation",
+    ),
     "D301": Code(
         "warning",
         "A static key, although a source of short-lived credentials exists.",

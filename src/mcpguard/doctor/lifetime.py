@@ -1,4 +1,4 @@
-"""How long credentials and policies last: static keys, what has ended and what ends soon.
+"""How long credentials and policies last: static keys, what has ended and what ends soon, what is observed.
 
 Law of this file: a value is asked for its end and for nothing else.
 """
@@ -13,6 +13,7 @@ from mcpguard.config.policies import present, read_document
 from mcpguard.config.references import ENTRY
 from mcpguard.core.document.reading import Document
 from mcpguard.core.errors import CredentialError, PolicyError
+from mcpguard.core.policy.observation import Observation
 from mcpguard.core.policy.written import Policy, end_of
 from mcpguard.core.secret import CredentialRef, Secret
 from mcpguard.core.token_end import ends_at
@@ -31,10 +32,12 @@ _GUIDE = "mcpguard help short-lived-credentials"
 
 
 def check(subject: Subject) -> Iterator[Checked]:
-    """D301 to D304, D307 and D308."""
+    """D210, D211, D301 to D304, D307 and D308."""
     config = subject.config
     if config is None:
         return
+    if config.observe is not None:
+        yield _observation(subject, config.observe)
     served = [server for server in config.servers.values() if not server.disabled]
     for server in served:
         yield from _static(subject, config, server)
@@ -42,6 +45,14 @@ def check(subject: Subject) -> Iterator[Checked]:
         yield from _held(subject, ref, place)
     yield from _logins(subject, config, served)
     yield from _policies(subject, config)
+
+
+def _observation(subject: Subject, observation: Observation) -> Finding:
+    line = subject.line("observe")
+    if observation.at(subject.at.now) == "on":
+        said = f"observing {observation.said}: policies are recorded and not enforced"
+        return found("D210", subject.path, said, line)
+    return found("D211", subject.path, f"observing until {observation.until}", line)
 
 
 def _all_refs(config: Config, server: Server) -> dict[CredentialRef, None]:

@@ -171,6 +171,7 @@ class Path:
         scope, started = self._scope, self._scope.recorder.seconds()
         request.redact = permit.redact
         scope.audit.write(scope.recorder.decided(permit))
+        scope.report_observed(permit)
         if parked.credential != permit.credential:
             parked.give_up("denied")
             other = CredentialError(_OTHER.format("call"))
@@ -275,6 +276,7 @@ class Path:
         request.redact = permit.redact + (self._tasks.redact_of(call.name) if call.kind == "task" else ())
         try:
             await scope.audit.write(scope.recorder.decided(permit))
+            scope.report_observed(permit)
             raw = await self._answered(request, permit, call, started, begun)
             ready = await self._results.ready(request, permit, call, raw)
         except Cancelled as why:

@@ -115,6 +115,7 @@ class Questions:
         if isinstance(verdict, Deny):
             scope.report_refusal(verdict)
             return {"error": refusals.denied_error(verdict)}
+        scope.report_observed(verdict)
         started = scope.recorder.seconds()
         try:
             sealed, digest = await scope.inspector.seal(params, 0, verdict.redact + redact)

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterable, Mapping
 from hashlib import sha256
 
-from mcpguard.core.evidence.chain import Decided, Noticed, Outcome
+from mcpguard.core.evidence.chain import Decided, Noticed, ObservedRefusal, Outcome
 from mcpguard.core.model import Caller, Deny, Detection, Invocation, Json, Listed, Permit, Principal
 from mcpguard.core.policy.review import UNTOUCHED, Review
 from mcpguard.gateway.judge import Judge
@@ -12,6 +12,8 @@ from mcpguard.protocol.calls import Call
 from mcpguard.protocol.jsonrpc import encode
 
 LEGACY = Caller()
+MOST_MESSAGE = 1_000
+"""Characters of the message of a refusal that are recorded."""
 
 
 class Recorder:
@@ -101,7 +103,14 @@ class Recorder:
             approval="" if permit is None else permit.approval,
             credential="" if permit is None else permit.credential,
             shadow=verdict.shadow,
+            observed=None if permit is None else self._observed(permit.observed),
         )
+
+    def _observed(self, refusal: Deny | None) -> ObservedRefusal | None:
+        if refusal is None:
+            return None
+        said = self._inspect_text(refusal.message)[:MOST_MESSAGE]
+        return ObservedRefusal(refusal.cause.value, refusal.rules, said)
 
     def _subject(self, target: Listed) -> str:
         # What its server listed was inspected then; else it is the client's own text.
@@ -147,6 +156,7 @@ class Recorder:
             labels=review.labels,
             facts=review.facts,
             shadow=review.shadow,
+            observed=self._observed(review.observed),
         )
 
     def noticed(

@@ -54,6 +54,8 @@ class Results:
             return Ready(answer, digest, "input-required", False)
         failed = "error" in raw.message
         review = await self._review(request, permit, call, answer, failed)
+        if review.observed is not None:
+            self._scope.report_refusal(review.observed, "would withhold the result of")
         if review.denied is not None:
             return self._withheld(request, call, digest, review)
         if not set(review.redact) <= set(request.redact):
@@ -138,4 +140,5 @@ def _both(one: Review, two: Review) -> Review:
         one.labels + two.labels,
         one.facts + two.facts,
         " ".join(filter(None, (one.shadow, two.shadow))),
+        one.observed or two.observed,
     )

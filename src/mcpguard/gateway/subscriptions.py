@@ -159,6 +159,7 @@ class Subscriptions:
         if isinstance(verdict, Deny):
             scope.report_refusal(verdict)
             return False
+        scope.report_observed(verdict)
         # What one credential may hear of is not told to whom another one is for.
         known = self._chosen.get((entry.server, uri), verdict.credential)
         status = "ok" if known == verdict.credential else "unavailable"

@@ -33,6 +33,7 @@ from mcpguard.gateway.scope import ApprovalTerms
 from mcpguard.serve.file_watch import look_at
 from mcpguard.serve.fronts import Front, HttpFront, StdioFront
 from mcpguard.serve.interventions import passkeys_of
+from mcpguard.serve.observing import said_of
 from mcpguard.serve.reloading import Reloading
 from mcpguard.serve.worlds import Settings, Shared, claim_variables
 
@@ -58,6 +59,7 @@ def settings_from(config: Config) -> Settings:
         credentials=config.credentials,
         policies=load_policies(config.policies, OPT_IN),
         policy_files=config.policies,
+        observe=config.observe,
         policy_look=look,
         audit_folder=config.audit.path if config.audit else default_folder(),
         durability=config.audit.durability if config.audit else "flush",
@@ -219,6 +221,7 @@ class _Process:
             agent=shared.settings.agent or "",
             project=shared.settings.project or "",
             reading=lambda: (self._reloading.loaded, self._reloading.not_in_force),
+            observing=lambda: said_of(shared.judge.policies.observation),
         )
         shared.watcher = status.changed
         status.start()

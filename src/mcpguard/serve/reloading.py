@@ -7,16 +7,21 @@ standard error, in the status file and in evidence (law 13).
 
 import time
 from collections.abc import Callable, Iterable
+from datetime import datetime, timedelta
 from pathlib import Path
 
+from msgspec import structs
+
 from mcpguard.adapters.telemetry.status_file import NotInForce
-from mcpguard.config.loading import Config
+from mcpguard.config.loading import Config, Server
 from mcpguard.config.policies import load_policies
 from mcpguard.core.errors import DocumentError
 from mcpguard.core.evidence.chain import Noticed
 from mcpguard.core.policy.compiled import PolicySet
+from mcpguard.core.policy.observation import Observation
 from mcpguard.core.redaction.redactor import OPT_IN
 from mcpguard.serve.file_watch import FileWatch
+from mcpguard.serve.observing import Observing, beginning, over
 from mcpguard.serve.worlds import Settings, Shared, World
 
 _KEPT = {
@@ -33,6 +38,7 @@ _APPLIED = {
     "limits": "limits",
     "session_idle_seconds": "session.idle_seconds",
     "approvals": "approvals",
+    "observe": "observe",
 }
 """Those that can be changed."""
 
@@ -54,12 +60,18 @@ class Reloading:
         self._told = told
         self._were_alone = {_alone(source)} - {""} if (source := shared.settings.source) else set()
         """Without a prefix a name must not pass from one server to another."""
+        self._observing: Observing | None = None
+        self._passed: datetime | None = None
+        """The end of the last observation that is over, which none comes back from."""
         self._config = self._watched_config()
         self._policies = self._watched_policies()
+        self._observe(shared.settings.observe)
 
     def close(self) -> None:
         """Change nothing any more."""
         self._policies.close()
+        if self._observing is not None:
+            self._observing.close()
         if self._config is not None:
             self._config.close()
 
@@ -94,6 +106,7 @@ class Reloading:
         self.loaded = time.time()
         self._were_alone |= {_alone(new)} - {""}
         before = shared.reconfigure(settings)
+        self._observe(settings.observe, before.observation)
         for world in self._worlds():
             world.reconfigure()
         self._policies.close()
@@ -155,7 +168,8 @@ class Reloading:
         )
 
     def _reloaded(self, policies: PolicySet) -> None:
-        before, self._shared.judge.policies = self._shared.judge.policies, policies
+        before = self._shared.judge.policies
+        self._shared.judge.policies = policies.observing(before.observation)
         if self.not_in_force is not None and self.not_in_force.what == "policies":
             self._in_force()
         self._announce(before)
@@ -167,6 +181,7 @@ class Reloading:
             said = f"{before.digest} -> {policies.digest}: {', '.join(policies.names)}"
             shared.audit.write(Noticed(at=shared.clock.now(), what="policy-reloaded", detail=said))
             shared.diagnostics.report("", f"changed policies are now in force: {', '.join(policies.names)}")
+        if before.digest != policies.digest or before.observation != policies.observation:
             for world in self._worlds():
                 world.gateway.policies_changed(before)
         shared.turn.touch()
@@ -182,6 +197,55 @@ class Reloading:
             self.not_in_force = NotInForce("policies", "refused", time.time(), _first(str(problems)))
             self._told()
         shared.turn.touch()
+
+    # --- policies that are only observed ---------------------------------------------------------
+
+    def _observe(self, wanted: Observation | None, before: Observation | None = None) -> None:
+        """From now on observe the policies so, as far as servers are served and it is not over."""
+        shared = self._shared
+        observation = _of_served(wanted, shared.settings.servers)
+        on = None if observation is None or not self._is_on(observation) else observation
+        shared.judge.policies = shared.judge.policies.observing(on)
+        if on == before:
+            return
+        if self._observing is not None:
+            self._observing.close()
+            self._observing = None
+        if on is not None:
+            self._note("policy-observed", on.said)
+            self._observing = Observing(on, shared.clock, self._enforce)
+        elif before is not None:
+            self._note("policy-enforced", before.said)
+            shared.diagnostics.report("", over(before))
+
+    def _is_on(self, observation: Observation) -> bool:
+        """Whether it is on, which the operator is told."""
+        now = self._shared.clock.now()
+        passed = self._passed is not None and observation.end <= self._passed
+        state = "over" if passed else observation.at(now)
+        self._shared.diagnostics.report("", beginning(observation, state))
+        return state == "on"
+
+    def _enforce(self) -> None:
+        """The last day is over: policies are enforced for all servers."""
+        shared, policies = self._shared, self._shared.judge.policies
+        was = policies.observation
+        assert was is not None  # noqa: S101 - its end was waited for
+        self._passed = was.end
+        self._observe(None, was)
+        # As it was shown until now.
+        until_now = structs.replace(was, end=shared.clock.now() + timedelta(days=1))
+        self._announce(policies.observing(until_now))
+        self._told()
+
+    def _note(self, what: str, detail: str) -> None:
+        self._shared.audit.write(Noticed(at=self._shared.clock.now(), what=what, detail=detail))
+
+
+def _of_served(wanted: Observation | None, servers: Iterable[Server]) -> Observation | None:
+    """As far as it is for these servers."""
+    names = frozenset() if wanted is None else wanted.servers & {server.name for server in servers}
+    return structs.replace(wanted, servers=names) if wanted is not None and names else None
 
 
 def _alone(config: Config) -> str:

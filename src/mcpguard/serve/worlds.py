@@ -42,6 +42,7 @@ from mcpguard.config.policies import PolicyFile
 from mcpguard.core.model import Principal
 from mcpguard.core.policy.compiled import PolicySet
 from mcpguard.core.policy.egress import Egress
+from mcpguard.core.policy.observation import Observation
 from mcpguard.core.policy.tickets import Ticket
 from mcpguard.core.redaction.redactor import Redactor
 from mcpguard.core.secret import CredentialRef
@@ -77,6 +78,8 @@ class Settings(Struct, frozen=True, kw_only=True):
     list_seconds: float = LIST_SECONDS
     policy_files: tuple[PolicyFile, ...] = ()
     """Where the policies came from; they are reloaded when one changes."""
+    observe: Observation | None = None
+    """For which servers the policies are only observed."""
     policy_look: Look = ()
     """How these looked before they were loaded."""
     session_folder: Path | None = None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import NamedTuple
 
@@ -39,6 +40,12 @@ class Scene(NamedTuple):
         return {one.code for one in report.findings}
 
 
+def observing(days: int) -> Scene:
+    """Policies that are only observed, until so many days from now."""
+    until = (datetime.now(UTC) + timedelta(days=days)).date().isoformat()
+    return Scene(more=f"observe: {{until: {until}, servers: [git]}}\n")
+
+
 SCENES = {
     "C001": (Scene("git: {}"), Scene()),
     "C002": (Scene(policies="[]"), Scene()),
@@ -68,6 +75,8 @@ SCENES = {
         Scene("a: {command: sh}, b: {command: sh}", more="clients: {x: {servers: [a]}}\n"),
         Scene("a: {command: sh}, b: {command: sh}", more="clients: {x: {projects: {/p: [a], /q: [b]}}}\n"),
     ),
+    "C004": (observing(40), observing(31)),
+    "C005": (observing(-1), observing(0)),
     "C101": (Scene("git: {command: no-such-command}"), Scene()),
     "C102": (Scene("git: {command: sh, env: {A: '${env:GONE}'}}"), Scene("git: {command: sh, env: {A: b}}")),
     "C103": (Scene(f"git: {{command: sh, env: {{A: {TOKEN}}}}}"), Scene("git: {command: sh, env: {A: b}}")),

@@ -14,7 +14,7 @@ from mcpguard.authoring.suggest.own_policy import Proposal
 from mcpguard.authoring.suggest.records import Suggestion, Suggestions, suggested
 from mcpguard.config.loading import load_config
 from mcpguard.core.errors import AuditError, SessionError
-from mcpguard.core.evidence.chain import Closed, Decided, Opened
+from mcpguard.core.evidence.chain import Closed, Decided, ObservedRefusal, Opened
 from mcpguard.core.policy.tickets import Ticket
 from tests.authoring.suggest.test_standing import ARGS, asked, effect, home
 
@@ -92,6 +92,23 @@ def test_calls_that_no_rule_allows_get_a_rule_that_is_closed(home: Path) -> None
     assert effect(home, {"n": "x"}, tool="log") == "allow"
     assert effect(home, {"n": "y"}, tool="log") == "no-rule"
     assert effect(home, {"n": "x"}, tool="log", agent="other") == "no-rule"
+
+
+def test_calls_that_went_on_for_want_of_a_rule_are_suggested_too(home: Path) -> None:
+    more: dict[str, Any] = {"effect": "allow", "cause": ""}
+    denied = ObservedRefusal("rule", ("work/no",))
+    record(
+        home,
+        decided(1, **more, observed=ObservedRefusal("no-rule")),
+        decided(2),
+        decided(3, **more, tool="drop", observed=denied),
+        decided(4, **more, tool="push", observed=ObservedRefusal("approval", ("work/push",))),
+    )
+    told, proposal = found(home)
+    (one,) = told.suggestions
+    assert (one.why, one.tool, one.examples, one.closed) == ("no-rule", "log", ("c-1", "c-2"), True)
+    assert f"# Since {WEEK.date()}, 2 calls were allowed by no rule; the last: c-2." in told.diff
+    assert proposal is not None
 
 
 def test_what_persons_approved_gets_the_rule_of_its_ticket_while_that_is_there(home: Path) -> None:

@@ -53,6 +53,8 @@ class Status(Struct, frozen=True):
     """The label of what connects, "" for none."""
     project: str = ""
     """The folder of the project whose servers it serves, "" for none."""
+    observing: str = ""
+    """The servers for which policies are only observed, and until when; "" for none."""
 
 
 def default_folder() -> Path:
@@ -74,9 +76,11 @@ class StatusFile:
         agent: str = "",
         project: str = "",
         reading: Callable[[], tuple[float, NotInForce | None]] = lambda: (0.0, None),
+        observing: Callable[[], str] = lambda: "",
     ) -> None:
         """`healths()` gives the upstreams as they are now, `alerts()` which alerts fail, `reading()` when the
-        configuration in force was read and what of the files is not; `report("", line)`
+        configuration in force was read and what of the files is not, `observing()` the servers for which
+        policies are only observed; `report("", line)`
         takes a line for the operator; `folder` is `default_folder()` if it is None."""
         birth = birth_of(os.getpid())
         self._status = Status(
@@ -85,6 +89,7 @@ class StatusFile:
         self._healths = healths
         self._alerts = alerts
         self._reading = reading
+        self._observing = observing
         self._report = report
         self._folder = folder
         self._path: Path | None = None
@@ -135,6 +140,7 @@ class StatusFile:
             alerts=self._alerts(),
             loaded=loaded,
             not_in_force=not_in_force,
+            observing=self._observing(),
         )
         if status == self._written:
             return

@@ -28,6 +28,11 @@ CODES: dict[str, Code] = {
         "`agent` names none of the `clients`: a start without `--agent` is refused.",
     ),
     "C009": Code("note", "No client of `clients` sees a server."),
+    "C004": Code(
+        "warning",
+        "`observe` ends more than 31 days ahead, so it has no effect: policies are enforced.",
+    ),
+    "C005": Code("note", "`observe` is over: policies are enforced, and it can be removed."),
     "C101": Code("error", "The command of a server was not found, or its working folder does not exist."),
     "C102": Code(
         "error",

@@ -59,6 +59,7 @@ def _findings(path: Path, redactor: Redactor, snapshot: Snapshot | None, live: b
         yield from problems("C001", error)
         return
     yield fine(str(path), "the configuration is well-formed")
+    yield from _observation(config, document)
     if live:
         snapshot, lost = _asked(config, document)
         yield from lost
@@ -66,6 +67,19 @@ def _findings(path: Path, redactor: Redactor, snapshot: Snapshot | None, live: b
     yield from servers(config, document, redactor)
     yield from clients(config, document)
     yield _evidence(config)
+
+
+def _observation(config: Config, document: Document) -> Iterator[Finding]:
+    if config.observe is None:
+        return
+    state = config.observe.at(datetime.now(UTC))
+    if state == "on":
+        place = document.problem(("observe",), "")
+        yield fine(place, f"observing {config.observe.said}: policies are recorded and not enforced")
+        return
+    ended = f"policies are observed until {config.observe.until}"
+    place = document.problem(("observe", "until"), f"{ended}, which has passed" if state == "over" else ended)
+    yield wrong("C005" if state == "over" else "C004", place)
 
 
 def _asked(config: Config, document: Document) -> tuple[Snapshot, list[Finding]]:

@@ -9,7 +9,15 @@ from collections.abc import Callable, Iterable
 from msgspec import Struct
 
 from mcpguard.authoring.explain.changes import Changes
-from mcpguard.authoring.explain.explanation import Considered, Done, Explanation, Operand, Outcome, Returned
+from mcpguard.authoring.explain.explanation import (
+    Considered,
+    Done,
+    Explanation,
+    Operand,
+    Outcome,
+    Returned,
+    WouldRefuse,
+)
 from mcpguard.authoring.explain.reasons import reason_of
 from mcpguard.authoring.explain.unknown import SUPPLY, WHOLE, Unknown, leaves_open, shown
 from mcpguard.core.conditions.cel import ERROR, FALSE, TRUE, Bound, Verdict
@@ -18,7 +26,7 @@ from mcpguard.core.model import Cause, Charge, Deny, Detection, Invocation, Json
 from mcpguard.core.policy.compiled import Candidates, CompiledRule, PolicySet
 from mcpguard.core.policy.obligations import ObligationError, arguments_of, charges_of, credential_of
 from mcpguard.core.policy.pdp import bind, candidates_of, decide, no_session, over
-from mcpguard.core.policy.review import review
+from mcpguard.core.policy.review import Review, review
 from mcpguard.core.policy.session import Session
 from mcpguard.core.policy.tickets import Ticket
 from mcpguard.gateway.approvals import NO_CHANNEL, refusal_by
@@ -46,6 +54,12 @@ _A_DENY: dict[str, object] = {
     "effect": "deny",
     "why": "a deny refuses it; by which rules depends on what is not known here",
 }
+OBSERVED = "the policies would refuse it, but its server is only observed, so it is recorded and goes on"
+OBSERVED_RESULT = "the policies would withhold it, but its server is only observed"
+_OBSERVED_VAGUE = (
+    "its server is only observed, so it goes on whatever the policies say; what they say depends on what is "
+    "not known here"
+)
 _DEPENDS = "it depends on what is not known here"
 _CONFLICTS = (
     (charges_of, "its cost is not a whole number above 0"),
@@ -87,7 +101,8 @@ def explain(
     verdict = decide(policies, invocation, session, approved=known.approved)
     if isinstance(verdict, Deny) and verdict.cause is Cause.APPROVAL:
         return _asked(policies, verdict, session or Session(), known)
-    told = _told(policies, verdict, session or Session(), known.unknown)
+    tell = _observed if policies.observes(invocation) else _told
+    told = tell(policies, verdict, session or Session(), known.unknown)
     if result is None or isinstance(verdict, Deny):
         return told
     given = _returned(policies, verdict, (session or Session()).after(verdict), result)
@@ -129,6 +144,38 @@ def _standing(ticket: Ticket) -> str:
     return f"{ticket.id}, {answer.verdict} by {answer.by} ({answer.via})"
 
 
+def _observed(policies: PolicySet, verdict: Permit | Deny, session: Session, unknown: Unknown) -> Explanation:
+    """The same for a server that is only observed."""
+    refusal = verdict.observed if isinstance(verdict, Permit) else None
+    told = _told(policies, refusal or verdict, session, unknown)
+    candidates = candidates_of(policies, verdict.invocation)
+    bound = bind(_all(candidates), verdict.invocation, session)
+    # Whatever may hold beside the refusal adds what it limits or sets.
+    offering = candidates.ask + candidates.allow
+    adding = [rule for rule in offering if rule.adds and unknown.verdict(rule, bound) is None]
+    if told.unknown or (refusal is not None and adding):
+        unsure = {"effect": "unknown", "why": _OBSERVED_VAGUE, "cause": "", "message": "", "changes": ()}
+        supply = dict.fromkeys([*told.unknown, *_supply(adding, unknown)])
+        return told.model_copy(update=unsure | {"rules": (), "unknown": tuple(supply)})
+    if refusal is None or isinstance(verdict, Deny):
+        return told
+    return told.model_copy(
+        update={
+            "effect": "allow",
+            "why": OBSERVED,
+            "rules": _sure(verdict.rules, told.candidates),
+            "cause": "",
+            "message": "",
+            "done": _done(verdict, candidates, session),
+            "observed": _would(refusal).model_copy(update={"rules": _sure(refusal.rules, told.candidates)}),
+        }
+    )
+
+
+def _would(refusal: Deny) -> WouldRefuse:
+    return WouldRefuse(cause=refusal.cause.value, rules=refusal.rules, message=refusal.message)
+
+
 def _told(policies: PolicySet, verdict: Permit | Deny, session: Session, unknown: Unknown) -> Explanation:
     # Where rules set arguments, what counts is the call that is sent.
     call = verdict.invocation
@@ -158,7 +205,8 @@ def _told(policies: PolicySet, verdict: Permit | Deny, session: Session, unknown
         "message": verdict.message,
     }
     if not vague:
-        changes = Changes(candidates, call, bound, session, lambda other: decide(policies, other, session))
+        enforced = policies.observing(None)
+        changes = Changes(candidates, call, bound, session, lambda other: decide(enforced, other, session))
         refusal["changes"] = changes.of(verdict)
     return told.model_copy(update=refusal | listing)
 
@@ -178,9 +226,13 @@ def _fails(told: Explanation) -> bool:
 
 
 def _open(unsure: Iterable[CompiledRule], unknown: Unknown) -> dict[str, object]:
-    names = sorted({name for rule in unsure for name in unknown.read_by(rule.when)})
-    said = tuple(SUPPLY[name] for name in names)
+    said = _supply(unsure, unknown)
     return {"effect": "unknown", "why": _DEPENDS, "rules": (), "shadow": "", "unknown": said}
+
+
+def _supply(unsure: Iterable[CompiledRule], unknown: Unknown) -> tuple[str, ...]:
+    names = sorted({name for rule in unsure for name in unknown.read_by(rule.when)})
+    return tuple(SUPPLY[name] for name in names)
 
 
 def _hidden(listed: bool | None, target: Listed, unknown: Unknown) -> dict[str, object]:
@@ -300,20 +352,27 @@ def _limit(charge: Charge, costs: dict[str, int | str], session: Session, call: 
     return f"{charge.unit}: {told[charge.unit]}; {used} of {charge.most} {per} were used before"
 
 
+def _why_returned(found: Review) -> str:
+    if found.denied is not None:
+        return WHY[found.denied.cause]
+    return OBSERVED_RESULT if found.observed else "no deny on results holds"
+
+
 def _returned(policies: PolicySet, permit: Permit, session: Session, result: Result) -> Returned:
     call = permit.invocation
     found = review(policies, call, result.value, result.findings, session)
     candidates = candidates_of(policies, call, "result")
     kinds = sorted({finding.kind for finding in result.findings})
     bound = bind(_all(candidates), call, session, result=result.value, findings=kinds)
-    denied = found.denied
+    denied, withheld = found.denied, found.observed
     return Returned(
         effect="allow" if denied is None else "withhold",
-        why="no deny on results holds" if denied is None else WHY[denied.cause],
+        why=_why_returned(found),
         rules=found.rules,
         message="" if denied is None else denied.message,
         findings=tuple(kinds),
         candidates=considered(candidates, call, bound, found.rules),
-        done=Done(redact=found.redact, labels=found.labels, facts=found.facts),
+        done=Done(redact=found.redact, labels=found.labels, facts=() if permit.observed else found.facts),
         shadow=found.shadow,
+        observed=None if withheld is None else _would(withheld),
     )

@@ -81,6 +81,14 @@ class Done(Sparse):
     limits: tuple[str, ...] = Field((), description="What is charged to which limit.")
 
 
+class WouldRefuse(Sparse):
+    """What policies that are only observed would have refused."""
+
+    cause: str = Field(description="Why: rule, no-rule, error, approval or limit.")
+    rules: tuple[str, ...] = Field((), description="The rules that would have refused.")
+    message: str = Field("", description="The message that the model would have got.")
+
+
 class Returned(Sparse):
     """The second decision, on a result."""
 
@@ -96,6 +104,9 @@ class Returned(Sparse):
     )
     done: Done = Field(Done(), description="What is done with it.")
     shadow: str = Field("", description="What rules in shadow mode would have done otherwise.")
+    observed: WouldRefuse | None = Field(
+        None, description="What would have withheld it, if its server were not only observed."
+    )
 
 
 class Explanation(Sparse):
@@ -130,6 +141,9 @@ class Explanation(Sparse):
         (), description="The smallest change that would have allowed it: all of these."
     )
     shadow: str = Field("", description="What rules in shadow mode would have done otherwise.")
+    observed: WouldRefuse | None = Field(
+        None, description="What would have refused it, if its server were not only observed."
+    )
     result: Returned | None = Field(None, description="The decision on the result that was given.")
 
 
@@ -152,6 +166,9 @@ class Recorded(Sparse):
     rules: tuple[str, ...] = Field((), description="The rules that decided then.")
     places: tuple[str, ...] = Field((), description="Where these stand now: FILE:LINE of each that is there.")
     approval: str = Field("", description="The ticket by which a person approved it, and who that was.")
+    observed: WouldRefuse | None = Field(
+        None, description="What would have refused it; it went on, since its server was only observed."
+    )
     outcome: str = Field("", description="The status of its outcome, empty where there is none.")
     altered: str = Field(
         "",

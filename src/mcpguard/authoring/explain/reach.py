@@ -1,7 +1,8 @@
 """What a principal can reach: for each thing that a server offers yes, no, or under which conditions.
 
 Law of this file: `no` is said exactly where no list shows it (`pdp.visible`), and `yes` only where every call
-is allowed, whatever its arguments and the session are.
+is allowed, whatever its arguments and the session are. Of a server that is only observed it says what will
+be so once its policies are enforced.
 """
 
 import re
@@ -57,6 +58,11 @@ class Reach(Sparse):
         description="Whether rules that allow it may set different arguments or credentials; then it is "
         "refused.",
     )
+    observed: bool = Field(
+        False,
+        description="Whether the server is only observed now: the other keys say what the policies say; what "
+        "they refuse is recorded and goes on.",
+    )
 
 
 class Reaches(Sparse):
@@ -97,10 +103,12 @@ def reach(policies: PolicySet, asking: Invocation, target: Listed) -> Reach:
     call = structs.replace(
         asking, server=target.server, target=target, method=REACHED_BY[target.kind], args=None
     )
-    if not visible(policies, call):
-        return Reach(server=target.server, kind=target.kind, name=target.name, answer="no")
-    candidates = candidates_of(policies, call)
-    return _reach(target, candidates, call, bind(candidates, call))
+    if not visible(policies.observing(None), call):
+        found = Reach(server=target.server, kind=target.kind, name=target.name, answer="no")
+    else:
+        candidates = candidates_of(policies, call)
+        found = _reach(target, candidates, call, bind(candidates, call))
+    return found.model_copy(update={"observed": True}) if policies.observes(call) else found
 
 
 def _reach(target: Listed, candidates: Candidates, call: Invocation, bound: Bound) -> Reach:

@@ -7,7 +7,7 @@ brings those with that digest.
 from argparse import Namespace
 from collections.abc import Iterator
 from contextlib import suppress
-from datetime import datetime
+from datetime import datetime, timedelta
 from hashlib import sha256
 from itertools import combinations
 from pathlib import Path
@@ -17,7 +17,7 @@ import msgspec
 from pydantic import ValidationError
 
 from mcpguard.adapters.audit.reader import chain_files, default_folder, lines
-from mcpguard.authoring.explain.explainer import ALLOWED, SHOWN, WHY, Known, no_such
+from mcpguard.authoring.explain.explainer import ALLOWED, OBSERVED, SHOWN, WHY, Known, no_such
 from mcpguard.authoring.explain.explanation import Considered, Done, Explanation, Recorded
 from mcpguard.authoring.explain.hypothesis import (
     Supposition,
@@ -37,6 +37,7 @@ from mcpguard.core.policy.compiled import CompiledRule, PolicySet
 from mcpguard.core.policy.egress import ASTRAY
 from mcpguard.core.policy.obligations import ObligationError, charges_of, with_arguments
 from mcpguard.core.policy.obligations import arguments_of as arguments_of_rules
+from mcpguard.core.policy.observation import Observation
 from mcpguard.core.policy.pdp import (
     NEEDS_APPROVAL,
     NO_SESSION,
@@ -92,7 +93,8 @@ def explain_record(
         | {"outcome": outcome.get("status", ""), "altered": altered}
         | {"same_policies": decision.get("policy_digest") == policies.digest}
     )
-    places = tuple(place for place in map(policies.places.get, found.rules) if place)
+    policies = policies.observing(_as_then(found, config))
+    places = tuple(place for place in map(policies.places.get, _deciding(found)) if place)
     found = found.model_copy(update={"places": places})
     kind = "tool" if found.tool else _KINDS.get(found.method, "")
     if found.cause in _UNROUTED:
@@ -106,6 +108,26 @@ def explain_record(
         return found.model_copy(update={"notes": (NOT_GIVEN,)})
     asked = _asked(found, decision, args, kind, options, config)
     return _explained(found, decision, asked, options, policies, config, redactor)
+
+
+_ENFORCED = {"", *(one.value for one in (Cause.RULE, Cause.NO_RULE, Cause.APPROVAL, Cause.LIMIT))}
+"""Causes of what is not observed, or was allowed."""
+
+
+def _as_then(found: Recorded, config: Config | None) -> Observation | None:
+    """Whether the server of the record was only observed; where the record does not say it, by the present
+    configuration."""
+    if found.observed is None:
+        return None if config is None or found.cause in _ENFORCED else config.observe
+    try:
+        return Observation(frozenset({found.server}), datetime.fromisoformat(found.at) + timedelta(days=1))
+    except (ValueError, OverflowError):
+        return None
+
+
+def _deciding(found: Recorded) -> tuple[str, ...]:
+    """The rules that decided, or would have."""
+    return found.rules if found.observed is None else found.observed.rules
 
 
 def _unrouted(found: Recorded, kind: str) -> Explanation:
@@ -157,7 +179,10 @@ def _explained(
 
 def _agrees(told: Explanation, found: Recorded) -> bool:
     effect = "deny" if told.effect == "ask" else told.effect
-    return (effect, told.cause, told.rules) == (found.effect, found.cause, found.rules)
+    of_told = told.observed and (told.observed.cause, told.observed.rules)
+    on_record = found.observed and (found.observed.cause, found.observed.rules)
+    same = (effect, told.cause, told.rules) == (found.effect, found.cause, found.rules)
+    return same and of_told == on_record
 
 
 def as_recorded(
@@ -172,7 +197,8 @@ def as_recorded(
             "effect": "ask" if found.cause == Cause.APPROVAL.value else found.effect,
             "cause": found.cause,
             "rules": found.rules,
-            "why": ALLOWED if allowed else WHY[Cause(found.cause)],
+            "why": _why(found),
+            "observed": found.observed,
             "message": "" if allowed else _message(found, policies, invocation, told),
             "candidates": candidates,
             "done": told.done if allowed else Done(),
@@ -183,9 +209,16 @@ def as_recorded(
     )
 
 
+def _why(found: Recorded) -> str:
+    if found.effect != "allow":
+        return WHY[Cause(found.cause)]
+    return ALLOWED if found.observed is None else OBSERVED
+
+
 def _on_record(one: Considered, found: Recorded) -> dict[str, object]:
-    decided = one.rule in found.rules and not one.shadow
-    held = decided and one.outcome in ("not known", "did not hold") and found.cause != Cause.ERROR.value
+    decided = one.rule in _deciding(found) and not one.shadow
+    cause = found.cause if found.observed is None else found.observed.cause
+    held = decided and one.outcome in ("not known", "did not hold") and cause != Cause.ERROR.value
     return {"decided": decided, "outcome": "held" if held else one.outcome}
 
 

@@ -12,6 +12,7 @@ from mcpguard.authoring.explain.explanation import (
     Operand,
     Recorded,
     Returned,
+    WouldRefuse,
 )
 from mcpguard.authoring.explain.reach import IS_GLOB, Clause, Reach
 from mcpguard.core.policy.compiled import PolicySet
@@ -31,6 +32,7 @@ def _explanation(found: Explanation) -> Iterator[str]:
     yield from _named("by", found.rules)
     yield from _named("told", (found.message,))
     yield from _named("approval", (found.approval,))
+    yield from _would("refused", found.observed)
     if not found.listed:
         yield "  not listed: it is refused as if it did not exist"
     for said in found.unknown:
@@ -50,6 +52,7 @@ def _returned(found: Returned) -> Iterator[str]:
     yield f"the result: {found.effect}: {found.why}"
     yield from _named("by", found.rules)
     yield from _named("told", (found.message,))
+    yield from _would("withheld", found.observed)
     yield from _named("redacted before", found.findings)
     yield from _done(found.done)
     yield from _candidates(found.candidates, "rules on results that apply to it")
@@ -60,6 +63,13 @@ def _named(name: str, values: Iterable[str]) -> Iterator[str]:
     told = ", ".join(value for value in values if value)
     if told:
         yield f"  {name}: {told}"
+
+
+def _would(what: str, found: WouldRefuse | None) -> Iterator[str]:
+    if found is not None:
+        by = f" by {', '.join(found.rules)}" if found.rules else ""
+        said = f": {found.message}" if found.message else ""
+        yield f"  would be {what} ({found.cause}){by}{said}"
 
 
 def _done(done: Done) -> Iterator[str]:
@@ -122,6 +132,7 @@ def _recorded(found: Recorded) -> Iterator[str]:
     yield from _named("rules", found.rules)
     yield from _named("written in", map(_near, found.places))
     yield from _named("approval", (found.approval,))
+    yield from _would("refused", found.observed)
     yield from _named("outcome", (found.outcome,))
     yield f"  policies: {'the current ones' if found.same_policies else 'not the current ones'}"
     for note in found.notes:
@@ -137,6 +148,8 @@ def reach_lines(found: list[Reach], policies: PolicySet, complete: bool) -> Iter
         here = [one for one in found if one.server == server]
         count = Counter(one.answer for one in here)
         yield f"{server}: {count['yes']} yes, {count['if']} if, {count['no']} no"
+        if any(one.observed for one in here):
+            yield "  only observed now: what is refused here is recorded and goes on"
         for one in here:
             what = one.name if one.kind == "tool" else f"{one.kind} {one.name}"
             yield f"  {one.answer:<3}  {what}"

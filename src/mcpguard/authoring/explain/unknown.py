@@ -114,6 +114,8 @@ def _decides(rule: CompiledRule, found: Verdict | None, call: Invocation) -> boo
 
 def shown(unknown: Unknown, policies: PolicySet, call: Invocation) -> bool | None:
     """Whether lists show what `call` is for, as `pdp.visible`; None where that is not known."""
+    if policies.observes(call):
+        return True
     reaching = reaching_of(call)
     candidates = candidates_of(policies, reaching)
     bound = bind(candidates, reaching)

@@ -51,9 +51,12 @@ Known = Callable[[str], Ticket | None]
 
 
 class Suggestion(Printed):
-    """Calls of one agent to one tool that were refused for want of a rule, or that persons approved."""
+    """Calls of one agent to one tool that no rule allows, or that persons approved."""
 
-    why: Literal["no-rule", "approved"] = Field(description="What became of the calls.")
+    why: Literal["no-rule", "approved"] = Field(
+        description="`no-rule`: they were refused for want of a rule, or would have been, where the server "
+        "is only observed. `approved`: persons approved them."
+    )
     principal: str = Field(description="`SOURCE:ID` of who made them.")
     agent: str | None = Field(description="The agent's label in the configuration, if it has one.")
     server: str = Field(description="The upstream.")
@@ -92,6 +95,8 @@ class Group(Struct):
     key: _Key
     calls: list[str] = []
     tickets: dict[str, None] = {}
+    observed: bool = False
+    """Whether some of them went on, since their server is only observed."""
 
 
 def groups_since(
@@ -112,6 +117,7 @@ def groups_since(
             if key is not None and record.at >= since and server in (None, record.server):
                 group = groups.setdefault(key, Group(key))
                 group.calls.append(record.id)
+                group.observed |= record.observed is not None
                 if record.approval:
                     group.tickets[record.approval.partition(" ")[0]] = None
     return sorted(groups.values(), key=lambda one: -len(one.calls)), tuple(altered)
@@ -132,7 +138,8 @@ def _key_of(record: Decided) -> _Key | None:
     if record.method != "tools/call" or not record.tool:
         return None
     place = record.principal, record.agent, record.server, record.tool
-    if record.effect == "deny" and record.cause == "no-rule":
+    cause = record.cause if record.observed is None else record.observed.cause
+    if cause == "no-rule":
         return _Key("no-rule", *place)
     # A client that answered for its user is no person whose choice could be made for good.
     by_client = record.approval.rpartition(" (")[2].startswith("client")
@@ -228,7 +235,9 @@ def _closed(group: Group, since: datetime) -> Draft:
     key, count = group.key, len(group.calls)
     name = sha256(msgspec.json.encode(key)).hexdigest()[:8]
     rule = f"{_SLUG.sub('-', key.tool).strip('-._')[:40] or 'call'}-{name}"
-    became = "refused since no rule allows them" if key.why == "no-rule" else "approved by a person"
+    became = "approved by a person"
+    if key.why == "no-rule":
+        became = "allowed by no rule" if group.observed else "refused since no rule allows them"
     calls = f"{count} calls were" if count > 1 else "1 call was"
     approves = [f"  approves: [{', '.join(key.asked_by)}]"] if key.asked_by else []
     lines_of = [

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from mcpguard.console.evidence import SeenCall
 
 SINCE = {"": 0, "15m": 900, "1h": 3_600, "1d": 86_400, "7d": 604_800}
-EFFECTS = ("", "allowed", "approved", "asked", "denied", "withheld")
+EFFECTS = ("", "allowed", "approved", "asked", "denied", "observed", "withheld")
 STEP, MOST = 150, 1_200
 
 
@@ -115,6 +115,8 @@ def effect_of(call: SeenCall) -> str:
         return "asked" if one.cause == "approval" else "denied"
     if call.outcome is not None and call.outcome.status == "withheld":
         return "withheld"
+    if one.observed is not None or (call.outcome is not None and call.outcome.observed is not None):
+        return "observed"
     return "approved" if one.approval else "allowed"
 
 
@@ -122,6 +124,7 @@ def _text(call: SeenCall) -> str:
     one, outcome = call.decision, call.outcome
     parts = [one.id, one.principal, one.agent or "", one.method, one.server, one.tool, one.subject, one.cause]
     parts += [*one.rules, *one.credentials, one.approval, effect_of(call)]
+    parts += [] if one.observed is None else [one.observed.cause, *one.observed.rules]
     if outcome is not None:
         parts += [outcome.status, *outcome.findings]
     return " ".join(parts).casefold()

@@ -65,6 +65,16 @@ class Opened(Struct, frozen=True, tag_field="kind", tag="opened", omit_defaults=
     ] = None
 
 
+class ObservedRefusal(Struct, frozen=True, omit_defaults=True):
+    """What the policies would have refused, of a server for which they are only observed."""
+
+    cause: Annotated[str, Meta(description="As in `decision`.")]
+    rules: Annotated[tuple[str, ...], Meta(description="The rules that would have refused.")] = ()
+    message: Annotated[
+        str, Meta(description="What the client would have been told, inspected (its first 1,000 characters).")
+    ] = ""
+
+
 class Decided(Struct, frozen=True, tag_field="kind", tag="decision", omit_defaults=True):
     """A verdict, durable before any effect. `args` and `tool_digest` are sha256 in hex.
 
@@ -132,6 +142,13 @@ class Decided(Struct, frozen=True, tag_field="kind", tag="decision", omit_defaul
     shadow: Annotated[
         str, Meta(description="What rules in shadow mode would have decided otherwise: `EFFECT RULE ...`.")
     ] = ""
+    observed: Annotated[
+        ObservedRefusal | None,
+        Meta(
+            description="What the policies would have refused it with: `cause`, `rules`, `message`. It was "
+            "allowed since its server is only observed (`observe` in the configuration)."
+        ),
+    ] = None
 
 
 class Outcome(Struct, frozen=True, tag_field="kind", tag="outcome", omit_defaults=True):
@@ -156,6 +173,10 @@ class Outcome(Struct, frozen=True, tag_field="kind", tag="outcome", omit_default
     labels: Annotated[tuple[str, ...], Meta(description="Labels that the result added to the session.")] = ()
     facts: Annotated[tuple[str, ...], Meta(description="Facts that the result added to the session.")] = ()
     shadow: Annotated[str, Meta(description="As in `decision`, of rules on results.")] = ""
+    observed: Annotated[
+        ObservedRefusal | None,
+        Meta(description="What the policies would have withheld the result with, as in `decision`."),
+    ] = None
 
 
 class Noticed(Struct, frozen=True, tag_field="kind", tag="notice", omit_defaults=True):
@@ -173,9 +194,11 @@ class Noticed(Struct, frozen=True, tag_field="kind", tag="notice", omit_defaults
             "label-cleared or session-ended (by a person), approval-asked, approval-given or "
             "approval-refused (`detail` has the ticket and who), "
             "approval-void (the answer could not be stored: somebody else was quicker, say), "
-            "approval-ended (by a person), approval-standing or rules-suggested (rules that a person had "
-            "written; `detail` has their file's sha256), list-incomplete (`detail` has the method and the id "
-            "of the list, and the servers that were too slow for it)."
+            "approval-ended (by a person), policy-observed (`detail` names the servers for which policies "
+            "are only observed, and until when), policy-enforced (that is over), approval-standing or "
+            "rules-suggested (rules that a person had written; `detail` has their file's sha256), "
+            "list-incomplete (`detail` has the method and the id of the list, and the servers that were too "
+            "slow for it)."
         ),
     ]
     server: Annotated[str, Meta(description="The upstream, if it is about one.")] = ""

@@ -10,6 +10,7 @@ from __future__ import annotations
 import hashlib
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from copy import copy
 from difflib import get_close_matches
 from fnmatch import translate
 from itertools import pairwise
@@ -25,8 +26,9 @@ from mcpguard.core.conditions.hoisting import Members, joined
 from mcpguard.core.document.reading import Document
 from mcpguard.core.document.written import Path
 from mcpguard.core.errors import PolicyError, Problem
-from mcpguard.core.model import Json
+from mcpguard.core.model import Invocation, Json
 from mcpguard.core.policy.folding import Folded
+from mcpguard.core.policy.observation import Observation
 from mcpguard.core.policy.params import Placed, placed, shown_in, with_values
 from mcpguard.core.policy.tickets import AnswerTerms, terms_of
 from mcpguard.core.policy.written import (
@@ -192,8 +194,9 @@ class PolicySet:
     `digest` is the sha256 (hex) of their content: it does not change with the order of the policies,
     comments or layout. `rules` are in the order of their names. `stateful` says whether one reads or changes
     what is known of the session, `depends` whether one in force does, so that nothing is decided without it;
-    `reviewing` says whether one applies to results. Raises PolicyError where two policies have one name, and
-    where a rule approves in advance what none of them asks, or what nobody may approve so.
+    `reviewing` says whether one applies to results. `observation` names the servers for which all this is
+    only observed. Raises PolicyError where two policies have one name, and where a rule approves in advance
+    what none of them asks, or what nobody may approve so.
     """
 
     def __init__(self, policies: Iterable[CompiledPolicy] = ()) -> None:
@@ -210,6 +213,7 @@ class PolicySet:
         self.stateful = any(rule.stateful for rule in self.rules)
         self.depends = any(rule.stateful for rule in self.rules if not rule.shadow)
         self.reviewing = any(rule.written.on == "result" for rule in self.rules)
+        self.observation: Observation | None = None
         self._candidates: dict[_Key, Candidates] = {}
         self._folded: dict[tuple[CompiledRule, ...], Folded[CompiledRule]] = {}
 
@@ -223,6 +227,16 @@ class PolicySet:
                 self._folded.clear()
             found = self._candidates[key] = self._find(*key)
         return found
+
+    def observing(self, observation: Observation | None) -> PolicySet:
+        """The same policies, observed so; these stay as they are."""
+        found = copy(self)
+        found.observation = observation
+        return found
+
+    def observes(self, call: Invocation) -> bool:
+        """Whether what they refuse of `call` is recorded and goes on."""
+        return self.observation is not None and self.observation.covers(call.server, call.now)
 
     def terms(self, names: Iterable[str]) -> AnswerTerms:
         """What these rules, which ask, want of an answer."""

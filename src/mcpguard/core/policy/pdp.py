@@ -3,7 +3,8 @@
 Law of this file: closed by default. Deny overrides ask overrides allow, nothing matching denies, and
 an error only tightens: an erroring deny denies, an erroring ask asks, an erroring allow does not
 allow (and what it would redact or label is), nor does one that has ended; neither approves in advance. A
-`Permit` is constructed here and nowhere else. The verdict is a function of these and of the held values
+`Permit` is constructed here and nowhere else. For a server that is only observed, what rules refuse becomes a
+Permit that says so; any other refusal stays one. The verdict is a function of these and of the held values
 alone: it reads no clock and changes nothing.
 """
 
@@ -77,13 +78,24 @@ def decide(
     if unfit is not None:
         return unfit
     holds = nothing_held if egress is None else egress.holds
-    verdict = _settled(candidates, invocation, session, holds, approved)
+    verdict = settled = _settled(candidates, invocation, session, holds, approved)
+    if isinstance(settled, Deny) and policies.observes(invocation):
+        verdict = _observed(settled, _settled(candidates, invocation, session, holds, None))
     if egress is not None and verdict.invocation is not invocation and isinstance(verdict, Permit):
         verdict = _astray(egress, verdict.invocation) or verdict
     if candidates.trial is None:
         return verdict
-    shadow = _differs(verdict, _settled(candidates.trial, invocation, session, holds, approved))
+    judged = settled if isinstance(verdict, Permit) else verdict
+    shadow = _differs(judged, _settled(candidates.trial, invocation, session, holds, approved))
     return structs.replace(verdict, shadow=shadow) if shadow else verdict
+
+
+def _observed(refusal: Deny, otherwise: Permit | Deny) -> Permit | Deny:
+    """What becomes of a call that rules refuse and that goes on; `otherwise` is the verdict without them."""
+    if isinstance(otherwise, Deny):
+        return otherwise
+    # Facts let rules allow more, also on servers that are not observed.
+    return structs.replace(otherwise, facts=(), observed=refusal)
 
 
 def _astray(egress: Egress, invocation: Invocation) -> Deny | None:
@@ -115,6 +127,8 @@ def visible(policies: PolicySet, invocation: Invocation) -> bool:
     False only where no arguments and no session can lead to anything but a refusal by a deny or by no
     rule. A tool that needs approval stays: calling it tells what is missing.
     """
+    if policies.observes(invocation):
+        return True
     call = reaching_of(invocation)
     candidates = candidates_of(policies, call)
     bound = bind(candidates, call)
@@ -129,7 +143,7 @@ def always_asked(policies: PolicySet, invocation: Invocation) -> bool:
     its arguments and its session are, whose method and `args` do not matter."""
     call = reaching_of(invocation)
     candidates = candidates_of(policies, call)
-    if not candidates.ask:
+    if not candidates.ask or policies.observes(call):
         return False
     bound = bind(candidates, call)
     allow = [rule for rule in candidates.open("allow", bound) if not over(rule, call)]
@@ -143,6 +157,9 @@ def always_asked(policies: PolicySet, invocation: Invocation) -> bool:
 
 def lasting(policies: PolicySet, invocation: Invocation) -> bool:
     """Whether `visible` and `always_asked` say the same at any time."""
+    observation = policies.observation
+    if observation is not None and invocation.server in observation.servers:
+        return False
     return candidates_of(policies, reaching_of(invocation)).lasting
 
 
@@ -310,9 +327,10 @@ def _settled(
     invocation: Invocation,
     session: Session | None,
     holds: Holds,
-    approved: frozenset[str],
+    approved: frozenset[str] | None,
 ) -> Permit | Deny:
-    """The verdict on the arguments that are sent: where rules set some, it is decided again with them."""
+    """The verdict on the arguments that are sent: where rules set some, it is decided again with them. With
+    None for `approved` no rule refuses, and no limit."""
     verdict, arguments = _once(candidates, invocation, session, holds, approved)
     if isinstance(verdict, Deny) or not arguments:
         return verdict
@@ -334,31 +352,39 @@ def _once(
     invocation: Invocation,
     session: Session | None,
     holds: Holds,
-    approved: frozenset[str],
+    approved: frozenset[str] | None,
 ) -> tuple[Permit | Deny, dict[str, Json]]:
     bound = bind(candidates, invocation, session, holds)
-    denied, failed = holding(candidates, "deny", bound)
-    if denied:
-        return Deny(invocation, Cause.RULE, names(denied), first_message(denied)), {}
-    if failed:
-        said = why_failed(failed, bound)
-        return Deny(invocation, Cause.ERROR, names(failed), said), {}
+    if approved is not None:
+        denied, failed = holding(candidates, "deny", bound)
+        if denied:
+            return Deny(invocation, Cause.RULE, names(denied), first_message(denied)), {}
+        if failed:
+            said = why_failed(failed, bound)
+            return Deny(invocation, Cause.ERROR, names(failed), said), {}
     asking: list[CompiledRule] = []
     if candidates.ask:
         asking, failed = holding(candidates, "ask", bound)
         asking = sorted(asking + failed, key=lambda rule: rule.name)
-        ahead = approved_ahead(candidates, invocation, bound) if asking else frozenset()
-        left = [rule for rule in asking if rule.name not in ahead]
-        if any([rule.name not in approved for rule in left]):
+        left = [] if approved is None else _left(asking, candidates, invocation, bound)
+        if approved is not None and any([rule.name not in approved for rule in left]):
             said = first_message(left) or NEEDS_APPROVAL
             return Deny(invocation, Cause.APPROVAL, names(left), said), {}
     true, failed = holding(candidates, "allow", bound)
     allowing = [*asking, *[rule for rule in true if not over(rule, invocation)]]
     failed += [rule for rule in true if over(rule, invocation)]
-    if not allowing:
+    if not allowing and approved is not None:
         said = known_reason(failed, bound) or what_passes(candidates.allow, invocation)
         return Deny(invocation, Cause.NO_RULE, message=said), {}
-    return _allowed(invocation, allowing, failed, session)
+    return _allowed(invocation, allowing, failed, session, limited=approved is not None)
+
+
+def _left(
+    asking: list[CompiledRule], candidates: Candidates, invocation: Invocation, bound: Bound
+) -> list[CompiledRule]:
+    """Those that no rule answers in advance."""
+    ahead = approved_ahead(candidates, invocation, bound) if asking else frozenset()
+    return [rule for rule in asking if rule.name not in ahead]
 
 
 def _allowed(
@@ -366,6 +392,7 @@ def _allowed(
     allowing: list[CompiledRule],
     failed: list[CompiledRule],
     session: Session | None,
+    limited: bool,
 ) -> tuple[Permit | Deny, dict[str, Json]]:
     if not any([rule.adds for rule in allowing]) and not failed:
         return Permit(invocation, names(allowing)), {}
@@ -376,7 +403,7 @@ def _allowed(
     except ObligationError as problem:
         return Deny(invocation, Cause.ERROR, names(allowing), str(problem)), {}
     full = _full(charges, invocation, session)
-    if full is not None:
+    if full is not None and (limited or full.cause is not Cause.LIMIT):
         return full, {}
     permit = Permit(
         invocation,

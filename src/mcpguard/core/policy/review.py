@@ -3,7 +3,8 @@ the session remember something.
 
 Law of this file: as for calls, an error only tightens. An erroring `deny` withholds; what an erroring `allow`
 would redact or label is redacted and labelled, and what it would state as a fact is not. So it is with an
-`allow` that has ended.
+`allow` that has ended. Of a server that is observed nothing is withheld, and facts are stated only where
+nothing would have been refused.
 """
 
 from __future__ import annotations
@@ -39,6 +40,8 @@ class Review(Struct, frozen=True):
     facts: tuple[str, ...] = ()
     shadow: str = ""
     """What rules in shadow mode would have done otherwise, "" for nothing."""
+    observed: Deny | None = None
+    """What the policies would withhold it with, where they are only observed."""
 
 
 UNTOUCHED = Review()
@@ -60,10 +63,12 @@ def review(
     kinds = sorted({finding.kind for finding in findings})
     bound = bind(candidates, invocation, session, holds, result=result, findings=kinds)
     found = _judge(candidates, invocation, bound)
-    if candidates.trial is None:
-        return found
-    trial = _judge(candidates.trial, invocation, bound)
-    return _with_shadow(found, trial)
+    trial = found if candidates.trial is None else _judge(candidates.trial, invocation, bound)
+    shadow = _differs(found, trial)
+    if found.denied is not None and policies.observes(invocation):
+        goes_on = _going_on(candidates, invocation, bound)
+        found = structs.replace(goes_on, facts=(), observed=found.denied)
+    return structs.replace(found, shadow=shadow) if shadow else found
 
 
 def settle(
@@ -74,6 +79,8 @@ def settle(
     and adds nothing."""
     if found.denied is not None:
         return found
+    if permit.observed is not None:
+        found = structs.replace(found, facts=())
     charges = [structs.replace(one, amount=size) for one in permit.charges if one.unit == "bytes"]
     full = [charge for charge in charges if not session.room(charge, now)]
     if full:
@@ -81,7 +88,9 @@ def settle(
         rules = [rule for rule in policies.rules if rule.name in full_rules]
         said = f"the limit of {full[0].most} bytes in {full[0].window} would be exceeded"
         deny = Deny(permit.invocation, Cause.LIMIT, tuple(sorted(full_rules)), first_message(rules) or said)
-        return Review(deny.rules, deny, shadow=found.shadow)
+        if not policies.observes(permit.invocation):
+            return Review(deny.rules, deny, shadow=found.shadow)
+        found = structs.replace(found, facts=(), observed=found.observed or deny)
     for charge in charges:
         session.charge(charge, now)
     # While the call was open its session may have ended, and with it the labels of the call.
@@ -96,6 +105,11 @@ def _judge(candidates: Candidates, invocation: Invocation, bound: Bound) -> Revi
         refusing = denied or failed
         said = first_message(refusing) if denied else why_failed(refusing, bound)
         return Review(names(refusing), Deny(invocation, cause, names(refusing), said))
+    return _going_on(candidates, invocation, bound)
+
+
+def _going_on(candidates: Candidates, invocation: Invocation, bound: Bound) -> Review:
+    """What is done with a result that no rule withholds."""
     true, failed = holding(candidates, "allow", bound)
     return Review(
         names(true + failed),
@@ -106,9 +120,9 @@ def _judge(candidates: Candidates, invocation: Invocation, bound: Bound) -> Revi
     )
 
 
-def _with_shadow(found: Review, trial: Review) -> Review:
+def _differs(found: Review, trial: Review) -> str:
+    """What rules in shadow mode change: "EFFECT RULE …", "" for nothing."""
     if found == trial:
-        return found
+        return ""
     effect = "allow" if trial.denied is None else f"deny ({trial.denied.cause.value})"
-    shadow = " ".join([effect, *trial.rules])
-    return Review(found.rules, found.denied, found.redact, found.labels, found.facts, shadow)
+    return " ".join([effect, *trial.rules])

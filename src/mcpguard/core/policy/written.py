@@ -86,7 +86,7 @@ def end_of(expires: str | None) -> datetime | None:
         return None
     try:
         return datetime.fromisoformat(expires).replace(tzinfo=UTC) + timedelta(days=1)
-    except ValueError:
+    except (ValueError, OverflowError):
         return None
 
 
@@ -122,7 +122,7 @@ def _matching_something(key: str) -> Must:
     return Must(lambda globs: "" if all(as_tuple(globs) or [""]) else said)
 
 
-_A_DAY = Must(lambda day: "" if end_of(day) else "a day is written YYYY-MM-DD", format="date")
+A_DAY = Must(lambda day: "" if end_of(day) else "a day is written YYYY-MM-DD", format="date")
 _A_TIMEOUT = Must(
     lambda time: (
         "" if 0 < (window_of(time) or 0) <= MAX_TIMEOUT else "a time is a number with s, m or h, at most 24h"
@@ -387,7 +387,7 @@ class Policy(Filled):
         "enforce",
         description="`shadow`: none of its rules changes anything, as with a rule's `mode`.",
     )
-    expires: Annotated[str, _A_DAY] | None = Field(
+    expires: Annotated[str, A_DAY] | None = Field(
         None,
         description="The last day on which its `allow` rules allow, limit, set arguments and state facts "
         "(`YYYY-MM-DD`, UTC). What they redact and label goes on being redacted and labelled "
