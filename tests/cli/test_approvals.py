@@ -358,3 +358,10 @@ def test_an_approval_under_the_present_policies_says_until_when(
     capsys.readouterr()
     main(["approvals"])
     assert "or the session's end" in capsys.readouterr().out
+
+
+def test_an_approval_of_any_address_says_that_the_host_stays(home: Path, says: list[str]) -> None:
+    ask(home, parts={**PARTS, "url": "c"}, hosts={"url": "h", "list": "i"})
+    says.append("y")
+    assert main(["approve", "t1", "--for-session", "--any", "text", "--any", "url"]) == 0
+    assert "with any value of: text, url\n  with the host that is shown in: url\n" in says[1]

@@ -273,3 +273,22 @@ def test_what_is_listed_otherwise_does_not_go_on_by_a_rule_that_comes_meanwhile(
         world.clock.ring()
     world.turn()
     assert sent(world) == []
+
+
+ONE_HOST = ASK.replace("effect: ask,", "effect: ask, ask: {same_host: [url]},")
+
+
+@pytest.mark.parametrize("era", ["legacy", "modern"])
+def test_an_address_that_is_free_stays_on_its_host(era: str) -> None:
+    world = approved("session", "url", era=era, rules=ONE_HOST, url="https://example.com/a", raw=False)
+    assert went_on(call(world, era, url="https://EXAMPLE.com/b?c=d", raw=False))
+    assert not went_on(call(world, era, url="https://evil.example/a", raw=False))
+    assert not went_on(call(world, era, url="https://example.com@evil.example/", raw=False))
+    assert not went_on(call(world, era, url="https://example.com/a", raw=True))
+
+
+def test_an_address_that_cannot_be_read_is_that_address_alone() -> None:
+    world = approved("session", "url", rules=ONE_HOST, url="//example.com/a")
+    assert went_on(call(world, url="//example.com/a"))
+    for url in ("//example.com/b", "https://example.com/a", ["//example.com/a"]):
+        assert not went_on(call(world, url=url))

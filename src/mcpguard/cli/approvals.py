@@ -172,10 +172,12 @@ def _question(ticket: Ticket, given: TicketAnswer) -> str:
     who = ticket.principal + (f" with {ticket.agent}" if ticket.agent else "")
     until = f"until {_time(given.until)}"
     fixed = [name for name in ticket.parts if name not in given.free]
+    hosts = [name for name in ticket.hosts if name in given.free]
     lines = [
         f"This allows {ticket.summary} as often as {who} calls it,",
         f"  {until}" if given.lasts == "time" else f"  until the session ends, and {until} at the latest,",
         f"  with any value of: {_listed(given.free)}" if given.free else "",
+        f"  with the host that is shown in: {_listed(hosts)}" if hosts else "",
         f"  with the values shown of: {_listed(fixed)}" if given.free and fixed else "",
         "  with every argument as shown" if not given.free else "",
         "unless the policies or what the server lists change.",

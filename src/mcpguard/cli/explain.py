@@ -243,7 +243,7 @@ def _ticket(
     """The ticket by which these rules asked a person about exactly this call. Unless it is `listed` as the
     server lists it, that is taken to be as it was."""
     from mcpguard.core.policy.session import name_of
-    from mcpguard.core.policy.tickets import Ticket, arguments_digest
+    from mcpguard.core.policy.tickets import Ticket, arguments_digest, hosts_of
 
     if store is None:
         return None
@@ -260,6 +260,7 @@ def _ticket(
         target="" if target is None else target.name,
         args=arguments_digest(call.args),
         parts={name: arguments_digest(value) for name, value in (call.args or {}).items()},
+        hosts=hosts_of(call.args or {}, policies.terms(rules).same_host),
         definition="" if target is None else target.digest,
         policies=policies.digest,
         rules=rules,

@@ -12,7 +12,15 @@ from msgspec import structs
 from mcpguard.core.errors import InspectionError, SessionError
 from mcpguard.core.model import Cause, Deny, Invocation, Permit
 from mcpguard.core.policy.session import name_of
-from mcpguard.core.policy.tickets import Ticket, arguments_digest, as_asked, covers, narrowed, objection
+from mcpguard.core.policy.tickets import (
+    Ticket,
+    arguments_digest,
+    as_asked,
+    covers,
+    hosts_of,
+    narrowed,
+    objection,
+)
 from mcpguard.gateway.elicited import READABLE, ClientChannel, Dialog, Elicited
 from mcpguard.gateway.ports import Store
 from mcpguard.gateway.scope import ClientScope, Request
@@ -268,6 +276,7 @@ class Approvals:
             target=name,
             args=arguments_digest(call.args),
             parts={name: arguments_digest(value) for name, value in args.items()},
+            hosts=hosts_of(args, terms.same_host),
             definition="" if target is None else target.digest,
             policies=scope.judge.policies.digest,
             rules=rules,

@@ -234,6 +234,14 @@ def test_what_a_person_did_not_see_becomes_no_condition(
     assert not (home / "audit").exists()
 
 
+def test_an_address_on_one_host_is_not_opened_for_good(home: Path) -> None:
+    with pytest.raises(
+        SuggestError, match=r"write a rule that approves with `hostIn\(args.branch, \[HOST\]\)`"
+    ):
+        applied(home, asked(hosts={"branch": "h"}), "branch")
+    assert applied(home, asked(hosts={"branch": "h"}), "force")
+
+
 def test_what_was_redacted_can_be_left_open(home: Path) -> None:
     text = applied(home, asked(shown={"branch": "[redacted]", "force": False}), "branch")
     assert "redacted" not in text

@@ -15,6 +15,7 @@ from mcpguard.core.policy.tickets import (
     TicketAnswer,
     challenge_of,
     covers,
+    hosts_of,
     latest_end,
     narrowed,
     objection,
@@ -38,8 +39,8 @@ def against(answer: TicketAnswer, **wanted: Any) -> str:
 
 def test_what_several_rules_want_counts_together() -> None:
     found = terms(
-        ", ask: {timeout: 2h, via: [terminal, client], show: [branch]}",
-        ", ask: {timeout: 5m, approvers: [os-user:ada]}",
+        ", ask: {timeout: 2h, via: [terminal, client], show: [branch], same_host: [url]}",
+        ", ask: {timeout: 5m, approvers: [os-user:ada], same_host: [page, url]}",
         ", ask: {approvers: ['group:staff', os-user:bob], show: [branch, text]}",
     )
     assert found == AnswerTerms(
@@ -47,6 +48,7 @@ def test_what_several_rules_want_counts_together() -> None:
         via=("terminal",),
         approvers=(("os-user:ada",), ("group:staff", "os-user:bob")),
         show=("branch", "text"),
+        same_host=("url", "page"),
     )
 
 
@@ -149,6 +151,20 @@ def test_where_it_lasts_arguments_that_are_free_may_have_other_values() -> None:
 )
 def test_whatever_else_differs_is_another_call(call: Ticket) -> None:
     assert not covers(approved("branch"), call)
+
+
+def test_the_host_of_a_free_argument_stays_the_same() -> None:
+    def at(url: Any) -> Ticket:
+        return structs.replace(
+            other(branch=str(url), force="f1"), hosts=hosts_of({"branch": url}, ["branch", "page"])
+        )
+
+    one = structs.replace(at("https://a.example/1"), state="approved", answer=lasting("branch"))
+    assert covers(one, at("http://A.example:81/2"))
+    for url in ("https://b.example/1", "a.example", 1, ["https://a.example/1"]):
+        assert not covers(one, at(url))
+        assert covers(structs.replace(at(url), state="approved", answer=lasting("branch")), at(url))
+    assert not covers(structs.replace(one, hosts={}), at("https://a.example/1?2"))
 
 
 def test_what_was_approved_once_leaves_no_argument_open() -> None:

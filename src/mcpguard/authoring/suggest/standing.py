@@ -33,6 +33,10 @@ _NOT_ALONE = (
     "even with this rule the call would not be allowed, since another rule sets its arguments, reads the "
     "session or what the server declares: write the rule yourself"
 )
+_ONE_HOST = (
+    "an approval of this call is for one host, so `{0}` cannot have any value for good: write a rule that "
+    "approves with `hostIn(args.{0}, [HOST])` yourself"
+)
 
 
 def proposal(own: OwnPolicy, ticket: Ticket, free: tuple[str, ...] = ()) -> Proposal:
@@ -48,6 +52,8 @@ def draft_of(own: OwnPolicy, ticket: Ticket, free: tuple[str, ...] = ()) -> Draf
     for name in free:
         if name not in ticket.parts:
             raise SuggestError(no_argument(ticket, name))
+        if name in ticket.hosts:
+            raise SuggestError(_ONE_HOST.format(name))
     shown = shown_arguments(ticket, free)
     rule = rule_text(ticket, shown, free)
     _, policies = with_rules(own, [rule])

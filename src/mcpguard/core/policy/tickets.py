@@ -8,13 +8,16 @@ counts only as the rules that ask want it.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from contextlib import suppress
 from hashlib import sha256
 from typing import Literal
 
 import msgspec
 from msgspec import Struct, structs
 
+from mcpguard.core.functions.function import FunctionError
+from mcpguard.core.functions.web.urls import read_url
 from mcpguard.core.model import Json
 from mcpguard.core.policy.written import AskEntry, Channel, window_of
 
@@ -38,13 +41,14 @@ UNPROVEN = "its rule asks for a passkey, and this approval has none"
 class AnswerTerms(Struct, frozen=True):
     """What the rules that ask want of an answer, all together. `seconds` is how long the ticket can be
     answered, 0 for the configuration's; `via` the channels; of each list in `approvers` one must have
-    approved; `show` are the arguments that stand first."""
+    approved; `show` are the arguments that stand first; those in `same_host` keep their host."""
 
     seconds: int = 0
     via: tuple[Channel, ...] = ("console", "terminal")
     passkey: bool = False
     approvers: tuple[tuple[str, ...], ...] = ()
     show: tuple[str, ...] = ()
+    same_host: tuple[str, ...] = ()
 
 
 class TicketAnswer(Struct, frozen=True):
@@ -67,9 +71,10 @@ class TicketAnswer(Struct, frozen=True):
 class Ticket(Struct, frozen=True):
     """One question. `created` and `expires` are seconds since 1970 (UTC). `session` is the name of the
     principal's session with that agent. `args` is the sha256 (hex) of the arguments, and `parts` that of each
-    by its name, `definition` that of what the server listed, `policies` the digest of the policies; `rules`
-    ask. `message` is what their author says, `shown` the inspected arguments as JSON, for the person. `asker`
-    is the process that asked, where only that one may go on by the answer."""
+    by its name, `hosts` that of the host in each of `terms.same_host`; `definition` that of what the server
+    listed, `policies` the digest of the policies; `rules` ask. `message` is what their author says, `shown`
+    the inspected arguments as JSON, for the person. `asker` is the process that asked, where only that one
+    may go on by the answer."""
 
     id: str
     created: float
@@ -92,6 +97,7 @@ class Ticket(Struct, frozen=True):
     answer: TicketAnswer | None = None
     uses: int = 0
     asker: str = ""
+    hosts: dict[str, str] = {}
 
     @property
     def fingerprint(self) -> str:
@@ -135,6 +141,19 @@ def arguments_digest(value: Json) -> str:
     return sha256(_ordered(value)).hexdigest()
 
 
+def hosts_of(args: Mapping[str, Json], names: Iterable[str]) -> dict[str, str]:
+    """The sha256 (hex) of the host of the URL in each argument of `names`; of all of it where it cannot be
+    read."""
+    return {name: arguments_digest(_host_or_all(args[name])) for name in names if name in args}
+
+
+def _host_or_all(value: Json) -> list[Json]:
+    with suppress(FunctionError):
+        if type(value) is str:
+            return ["host", read_url("same_host", value).host.name]
+    return ["all", value]
+
+
 def terms_of(asks: Iterable[AskEntry | None]) -> AnswerTerms:
     """What the `ask` of several rules want together; without any channel left nobody can answer."""
     terms = AnswerTerms()
@@ -149,17 +168,20 @@ def terms_of(asks: Iterable[AskEntry | None]) -> AnswerTerms:
             passkey=terms.passkey or one.proof == "passkey",
             approvers=terms.approvers + ((one.approvers,) if one.approvers else ()),
             show=tuple(dict.fromkeys(terms.show + one.show)),
+            same_host=tuple(dict.fromkeys(terms.same_host + one.same_host)),
         )
     return structs.replace(terms, via=tuple(sorted(via or ())))
 
 
 def covers(approval: Ticket, call: Ticket) -> bool:
     """Whether the answer to `approval` is about `call` as well: that is the same call, or, where the answer
-    lasts, one that differs only in the values of the arguments that are free."""
+    lasts, one that differs only in the values of the arguments that are free, and in no host."""
     if approval.fingerprint == call.fingerprint:
         return True
     free = approval.answer.free if approval.answer is not None and approval.lasts != "once" else ()
     if not free or approval.kin != call.kin or approval.parts.keys() != call.parts.keys():
+        return False
+    if approval.hosts != call.hosts:
         return False
     return all(call.parts[name] == part for name, part in approval.parts.items() if name not in free)
 

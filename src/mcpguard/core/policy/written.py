@@ -230,6 +230,11 @@ class AskEntry(Filled):
     show: Items[str] = Field(
         (), description="Names of arguments that stand first, and that alerts carry. All are shown anyway."
     )
+    same_host: Items[str] = Field(
+        (),
+        description="Names of arguments with a URL: an approval that lasts is for the same host, also where "
+        "any value of the argument is approved.",
+    )
 
     standing: bool = Field(
         False,
