@@ -120,6 +120,16 @@ def test_a_late_namesake_takes_nothing_from_who_was_shown_before_and_gets_nothin
     assert server_of(catalogue, "read") is None
 
 
+def test_a_call_of_another_spelling_takes_no_name_from_who_was_shown_it() -> None:
+    catalogue = own("a", "b")
+    listed(catalogue, "a", "read")
+    shown(catalogue)
+    listed(catalogue, "b", "read", "READ")
+    assert catalogue.settle("tool", "READ", anything) is None
+    assert catalogue.alike("tool", "READ", anything) == ["read", "b__read", "b__READ"]
+    assert server_of(catalogue, "read") == "a"
+
+
 def test_who_stops_listing_a_name_leaves_it_to_nobody() -> None:
     catalogue = own("a", "b")
     listed(catalogue, "a", "read")

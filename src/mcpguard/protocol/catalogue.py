@@ -126,7 +126,7 @@ class Catalogue:
         """As `find`, for a name that the client may not have been shown yet: now it counts as shown. What is
         not visible is given only where there is no other."""
         names, hidden = self._names, None
-        for server, name in () if names.server_of(exposed) else names.offers(kind, exposed):
+        for server, name in names.offers(kind, exposed) if names.open(kind, exposed) else ():
             entry = self._entries[server, kind][names.full(server, name)]
             if visible(entry):
                 names.show(kind, server, name)
@@ -138,7 +138,7 @@ class Catalogue:
         """The names that a client may have meant, which may be those of several servers."""
         offers = self._names.offers(kind, exposed)
         found = (self._entries[server, kind][self._names.full(server, name)] for server, name in offers)
-        return self.names([entry for entry in found if visible(entry)])
+        return [self._names.shown(kind, one.server, one.name) for one in found if visible(one)]
 
     def names(self, entries: list[Listed]) -> list[str]:
         """How the client, who is shown all these entries of one kind, knows each of them."""
