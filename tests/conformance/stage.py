@@ -76,9 +76,10 @@ def over_stdio(config):
 
 
 @contextlib.contextmanager
-def guard(folder, config):
-    """mcpguard over HTTP; gives its origin."""
+def guard(folder, config, *words):
+    """mcpguard over HTTP, with `words` as further options; gives its origin."""
     command = [sys.executable, "-m", "mcpguard", "run", "--config", str(config), "--http", "127.0.0.1:0"]
+    command += words
     with process(command, folder, "mcpguard") as running:
         yield said(running, folder / "mcpguard.err", LISTENING)
 

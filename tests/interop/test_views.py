@@ -65,8 +65,15 @@ def config(tmp_path):
 @pytest.fixture
 def connected(config, mode, tmp_path):
     """`connected(body, *words)` runs a body with a client of a mcpguard that has these further options."""
-    place = Place("mcpguard", "stdio")
-    return lambda body, *words: run(place, mode, [*stage.over_stdio(config), *words], tmp_path, body)
+
+    def connect(body, *words, over="stdio"):
+        place = Place("mcpguard", over)
+        if over == "stdio":
+            return run(place, mode, [*stage.over_stdio(config), *words], tmp_path, body)
+        with stage.guard(tmp_path, config, *words) as origin:
+            return run(place, mode, origin, tmp_path, body)
+
+    return connect
 
 
 def asked(folder):
@@ -83,7 +90,8 @@ async def refused(awaitable):
     return caught.value.error.message
 
 
-def test_each_client_has_its_own_servers_by_their_own_names_and_no_other(connected, tmp_path):
+@pytest.mark.parametrize("over", ["stdio", "http"])
+def test_each_client_has_its_own_servers_by_their_own_names_and_no_other(connected, tmp_path, over):
     async def body(client, _heard):
         assert await names(client) == ["git__read", "push", "act", "files__read", "find"]
         assert [str(one.uri) for one in (await client.list_resources()).resources] == [
@@ -99,7 +107,7 @@ def test_each_client_has_its_own_servers_by_their_own_names_and_no_other(connect
         assert "not found" in (await refused(client.read_resource("shop://note"))).lower()
         assert (await client.read_resource("git://note")).contents[0].text == "mine"
 
-    connected(body, "--agent", "cursor")
+    connected(body, "--agent", "cursor", over=over)
     assert asked(tmp_path) == ["asked-files", "asked-git"]
 
 
