@@ -316,3 +316,71 @@ def test_one_that_failed_comes_after_those_that_were_listed() -> None:
     world.turn()
     assert read(world, 3) == "b"
     assert world.reports[-1] == f"a: {TAKEN} 'b' listed first"
+
+
+SAID = "upstream 'b' is not available: no database"
+
+
+def said(problem: str = SAID, level: str = "error") -> dict[str, Any]:
+    return {
+        "method": "notifications/message",
+        "params": {"level": level, "logger": "mcpguard", "data": problem},
+    }
+
+
+def failing(level: str | None) -> World:
+    """`b` cannot start; a legacy client has set this level of log messages."""
+    world = legacy(World(ALLOW_ALL, {"a": [tool("read")], "b": []}))
+    if level is not None:
+        world.send("logging/setLevel", {"level": level}, 0)
+    world.upstreams["b"].answers["tools/list"] = UpstreamError(SAID)
+    return quiet(world)
+
+
+@pytest.mark.parametrize(("level", "heard"), [("debug", 1), ("error", 1), ("critical", 0), (None, 0)])
+def test_a_client_that_wants_log_messages_hears_why_a_server_is_missing(
+    level: str | None, heard: int
+) -> None:
+    world = failing(level)
+    world.send("tools/list", {}, 1)
+    assert world.client.sent[:-1] == [said()] * heard
+    assert names(world) == ["a__read"]
+
+
+@pytest.mark.parametrize(("level", "heard"), [("info", 1), ("emergency", 0), (None, 0)])
+def test_a_modern_client_hears_of_it_with_its_request(level: str | None, heard: int) -> None:
+    world = World(ALLOW_ALL, {"a": [], "b": []})
+    world.upstreams["b"].answers["tools/list"] = UpstreamError(SAID)
+    modern(world, "tools/list", {}, 7, level=level)
+    assert world.client.sent[:-1] == [said()] * heard
+    assert world.client.related[:-1] == [7] * heard
+
+
+def test_each_reason_is_said_once_and_again_after_the_server_was_there() -> None:
+    world = failing("info")
+
+    def answers(*waits: UpstreamError | dict[str, Any]) -> int:
+        for answer in waits:
+            world.upstreams["b"].answers["tools/list"] = answer
+            world.send("tools/list", {}, 1)
+        sent = [one for one in world.client.sent if "method" in one]
+        quiet(world)
+        return len(sent)
+
+    first, again = UpstreamError(SAID), UpstreamError(f"{SAID}; next try in 0.4 s")
+    assert answers(first, again) == 1
+    assert answers(UpstreamError("upstream 'b' has ended"), first) == 2
+    assert answers({"tools": []}, first) == 1
+
+
+@pytest.mark.parametrize("era", ["legacy", "modern"])
+def test_a_legacy_client_hears_why_one_failed_that_was_left_out(era: str) -> None:
+    world, held, ask = slow(era)
+    if era == "legacy":
+        world.send("logging/setLevel", {"level": "info"}, 0)
+    ask(1)
+    patience_ends(world)
+    quiet(world)
+    give(held[0], UpstreamError(SAID))
+    world.turn()
+    assert world.client.sent == ([said()] if era == "legacy" else [])

@@ -28,6 +28,10 @@ BAD = {
     ),
     "unknown revision": (puppet("--start", "state['version'] = '1999-01-01'"), "revision"),
     "never answers": (puppet("--start", "time.sleep(60)", start_timeout_seconds=0.5), "within 0.5 seconds"),
+    "never answers, and says why": (
+        puppet("--start", "say('no database'); time.sleep(60)", start_timeout_seconds=0.5),
+        "it last said: no database",
+    ),
     "closed output": (puppet("--start", "os.close(1); time.sleep(60)"), "initialize"),
 }
 

@@ -45,7 +45,7 @@ class _Running(Struct, frozen=True):
 class Refreshed(Struct, frozen=True):
     """What came of a refresh: a sentence for each server that is not available, and those left out."""
 
-    problems: list[str]
+    problems: dict[str, str]
     late: list[str]
 
 
@@ -125,7 +125,7 @@ class Fetching:
         left out, unless this is `patient`; it goes on being listed."""
         asked = self._scope.servers if servers is None else servers
         waits = {server: self.refresh(server, kind, caller) for server in asked}
-        done = Refreshed([], [])
+        done = Refreshed({}, [])
         for server, wait in waits.items():
             if not patient:
                 await self._some_time(server, wait)
@@ -135,7 +135,7 @@ class Fetching:
             try:
                 await wait
             except McpGuardError as problem:
-                done.problems.append(str(problem))
+                done.problems[server] = str(problem)
                 self._scope.report(server, str(problem))
         return done
 

@@ -274,7 +274,7 @@ class Gateway:
         permit = pdp.permit_protocol(invocation)
         await scope.audit.write(scope.recorder.decided(permit))
         started = scope.recorder.seconds()
-        self._level = permit
+        self._level, self._notices.level = permit, level
         for server in scope.servers:
             scope.upstreams[server].prepare(permit)
         await scope.audit.write(scope.recorder.outcome(invocation, "ok", started))

@@ -15,6 +15,7 @@ from mcpguard.core.policy.compiled import PolicySet
 from mcpguard.gateway.fetching import Fetching
 from mcpguard.gateway.flight import Cancelled, Flight, Wait
 from mcpguard.gateway.inspection import Sealed
+from mcpguard.gateway.ports import RequestId
 from mcpguard.gateway.scope import ClientScope, Request
 from mcpguard.protocol import jsonrpc, refusals
 from mcpguard.protocol.catalogue import KINDS, Kind
@@ -55,6 +56,9 @@ class Listing:
         self.catalogue = self.fetching.catalogue
         self.changed: Callable[[str, Kind, Caller], None] = lambda *_: None
         """Hears of each list that is another one than the client was given."""
+        self.failed: Callable[[str, str, Caller, RequestId | None], None] = lambda *_: None
+        """Hears why a server is not in a list, and of the request that it was for."""
+        self._told: dict[str, str] = {}
         self._left_out: set[_Key] = set()
         """The client is told when these are listed."""
         self._under: PolicySet | None = None
@@ -79,7 +83,7 @@ class Listing:
             await scope.audit.write(scope.recorder.outcome(invocation, str(why), started))
             raise
         if len(done.problems) == len(scope.servers):
-            said = scope.inspector.text("; ".join(done.problems))
+            said = scope.inspector.text("; ".join(done.problems.values()))
             await scope.audit.write(scope.recorder.outcome(invocation, "unavailable", started))
             scope.refuse(request.id, refusals.unavailable(said, invocation.id))
             return
@@ -90,10 +94,21 @@ class Listing:
         if done.late:
             said = f"{invocation.method} {invocation.id}: {', '.join(done.late)}"
             scope.audit.write(scope.recorder.noticed("list-incomplete", detail=said))
+        self._tell(done.problems, request)
         await scope.audit.write(scope.recorder.outcome(invocation, "ok", started, digest, answer.findings))
         scope.client.reply(request.id, answer)
         for server, digests in known.items():
             Flight(self._follow(server, kind, request.caller, digests))
+
+    def _tell(self, problems: dict[str, str], request: Request) -> None:
+        """Let the client's user see why some servers are missing, once for each reason."""
+        for server in self._scope.servers:
+            problem = problems.get(server, "")
+            # In a pause after a failure it is followed by when the next try is due.
+            reason = problem.partition("; next try in ")[0]
+            if reason and reason != self._told.get(server):
+                self.failed(server, problem, request.caller, request.id)
+            self._told[server] = reason
 
     async def _follow(self, server: str, kind: Kind, caller: Caller, before: list[str]) -> None:
         """Wait for a list that was left out, and say so if it is another one than `before`."""
@@ -109,6 +124,8 @@ class Listing:
                 await running
             except McpGuardError as problem:
                 scope.report(server, str(problem))
+                if not caller.modern:  # A modern one hears of it with what it asks for next.
+                    self.failed(server, str(problem), caller, None)
             self._left_out.remove(key)
         if self.catalogue.digests(server, [kind]) != before:
             self.changed(server, kind, caller)
@@ -173,7 +190,7 @@ class Listing:
         for each in (KINDS["resource"], KINDS["template"]):
             done = await self.fetching.refresh_all(each, caller, self._unlisted(each))
             if len(done.problems) == len(catalogue.servers):
-                raise UpstreamError("; ".join(done.problems))
+                raise UpstreamError("; ".join(done.problems.values()))
             late |= dict.fromkeys(done.late)
         found = find(name, visible)
         if late and (found is None or not visible(found)):

@@ -44,6 +44,9 @@ class Notices:
         self._questions = questions
         self._client = client
         listing.changed = self._listed_anew
+        listing.failed = self._failed
+        self.level: str | None = None
+        """The level of log messages that a legacy client has set."""
         self._relisting: dict[tuple[str, str], bool] = {}
         self._relisted_at: dict[tuple[str, str], float] = {}
 
@@ -85,6 +88,12 @@ class Notices:
             changed = [kind for kind in KINDS.values() if self._listing.differs(server, kind, before)]
             for capability in sorted({kind.capability for kind in changed}):
                 self._tell_changed(server, f"notifications/{capability}/list_changed", client)
+
+    def _failed(self, server: str, problem: str, client: Caller, related: RequestId | None) -> None:
+        """Tell the client's user, as a log message of ours (server/utilities/logging), if that is wanted."""
+        params = {"level": "error", "logger": "mcpguard", "data": problem}
+        if _reaches("error", client.log_level if client.modern else self.level):
+            self._pass_on(server, "notifications/message", params, related)
 
     def reconfigured(self) -> None:
         """Other servers than before: every list may be another one."""
@@ -209,7 +218,10 @@ class Notices:
 
 
 def _wants(caller: Caller, params: dict[str, Json]) -> bool:
-    level = params.get("level")
-    if level not in eras.LEVELS or caller.log_level not in eras.LEVELS:
-        return False
-    return eras.LEVELS.index(level) >= eras.LEVELS.index(caller.log_level)
+    return _reaches(params.get("level"), caller.log_level)
+
+
+def _reaches(level: Json, wanted: str | None) -> bool:
+    """Whether a message of that level is for somebody who wants this one; unknown ones are for nobody."""
+    levels = eras.LEVELS
+    return level in levels and wanted in levels and levels.index(level) >= levels.index(wanted)
