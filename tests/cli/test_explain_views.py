@@ -74,7 +74,7 @@ def test_who_the_client_is_is_assumed_where_nobody_says_it(folder: Path, capsys:
         assert found["effect"] == "allow"
         return [one for one in found.get("assumed", []) if "client" in one]
 
-    either = "the client is desk or phone: others do not see the server `git` (--agent NAME)"
+    either = "the client is desk or phone in /home/me/shop: others do not see the server `git` (--agent NAME)"
     assert assumed("git") == [either]
     assert assumed("old") == ["the client sees the server `old`, which `clients` shows to nobody"]
     assert assumed("git", "--agent", "desk") == []

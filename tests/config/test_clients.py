@@ -139,7 +139,7 @@ def test_who_is_not_named_is_refused_with_what_there_is(tmp_path: Path) -> None:
 
 
 def test_a_view_whose_servers_are_all_disabled_is_refused(tmp_path: Path) -> None:
-    said = "every server of the client `only` is disabled: enable one of old"
+    said = "every server of the client `only` is disabled: enable old"
     assert refusal(load(tmp_path), "only", "/q") == said
 
 

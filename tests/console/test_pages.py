@@ -408,6 +408,13 @@ def test_servers_say_what_can_be_reached_and_what_is_unknown(browser: Browser) -
     assert "cannot send 1 denied" in said
 
 
+def test_servers_say_which_clients_see_them(tmp_path: Path) -> None:
+    clients = "clients: {desk: {servers: [git]}, phone: {projects: {'/home/<b>': [git]}}}\n"
+    said = text_of(Browser(tmp_path, clients).login().see("/servers"))
+    assert "seen by desk, phone in /home/<b>" in said
+    assert "no client sees it" in said
+
+
 def test_servers_that_run_say_how_they_are(
     browser: Browser, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:

@@ -100,3 +100,10 @@ def seen_by(clients: Mapping[str, ViewEntry], agent: str | None, project: str | 
         there = f"its projects are {folders}" if folders else "it has none: leave out `--project`"
         raise LookupError(f"the client `{agent}` has no project {wanted}; {there}")
     return known[wanted]
+
+
+def viewers(clients: Mapping[str, ViewEntry], server: str) -> list[str]:
+    """Who sees `server`: clients by their names, and `CLIENT in FOLDER` for projects."""
+    found = [name for name, entry in clients.items() if server in entry.servers]
+    projects = ((name, *one) for name, entry in clients.items() for one in entry.projects.items())
+    return found + [f"{name} in {folder}" for name, folder, servers in projects if server in servers]

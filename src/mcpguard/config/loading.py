@@ -177,9 +177,8 @@ class Config(Struct, frozen=True):
             return tuple(self.servers)
         seen = seen_by(self.clients, agent, project)
         if all(self.servers[name].disabled for name in seen):
-            raise LookupError(
-                f"every server of the client `{agent}` is disabled: enable one of {', '.join(seen)}"
-            )
+            named = " or ".join(seen)
+            raise LookupError(f"every server of the client `{agent}` is disabled: enable {named}")
         return tuple(name for name in self.servers if name in seen)
 
 

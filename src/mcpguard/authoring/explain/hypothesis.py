@@ -18,6 +18,7 @@ from mcpguard.authoring.explain.explainer import Known, Result, explain, no_such
 from mcpguard.authoring.explain.explanation import Explanation
 from mcpguard.authoring.explain.unknown import Unknown
 from mcpguard.authoring.snapshot import Offer, Snapshot, read_snapshot
+from mcpguard.config.clients import viewers
 from mcpguard.config.loading import Config
 from mcpguard.config.policies import read_document
 from mcpguard.core.errors import ConfigError, Problem
@@ -202,7 +203,7 @@ def _seen(server: str, config: Config) -> Iterator[str]:
     lists = {name: (one.servers, *one.projects.values()) for name, one in config.clients.items()}
     if all(server in some for each in lists.values() for some in each if some):
         return
-    seeing = [name for name, each in lists.items() if any(server in some for some in each)]
+    seeing = viewers(config.clients, server)
     if seeing:
         yield f"the client is {' or '.join(seeing)}: others do not see the server `{server}` (--agent NAME)"
     else:

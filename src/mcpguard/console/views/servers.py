@@ -13,6 +13,7 @@ from starlette.responses import Response
 from mcpguard.adapters.telemetry.status_file import running
 from mcpguard.authoring.explain.hypothesis import listed
 from mcpguard.authoring.explain.reach import Reach, offered, reach
+from mcpguard.config.clients import viewers
 from mcpguard.config.urls import literal_host
 from mcpguard.console.pages import page
 from mcpguard.console.views.decisions import effect_of
@@ -42,13 +43,15 @@ class SeenThing(Struct, frozen=True):
 
 
 class ServerCard(Struct, frozen=True):
-    """A server. `how` says what it is; `healths` are those in running processes, with their process."""
+    """A server. `how` says what it is; `healths` are those in running processes, with their process;
+    `seen_by` are the clients that see it."""
 
     server: Server
     how: str
     healths: list[tuple[Status, Health]]
     things: list[SeenThing]
     more: int
+    seen_by: list[str]
 
 
 def servers(desk: Desk, request: Request) -> Response:
@@ -71,6 +74,7 @@ def servers(desk: Desk, request: Request) -> Response:
         principal=principal,
         processes=mine,
         problem=desk.rulebook.problem,
+        with_clients=bool(desk.config.clients),
         trouble=TROUBLE,
     )
 
@@ -106,7 +110,14 @@ def _card(desk: Desk, server: Server, mine: list[Status], counts: Counts, princi
         )
         for kind, name in names[:MOST_THINGS]
     ]
-    return ServerCard(server, _how(server), healths, things, max(0, len(names) - MOST_THINGS))
+    return ServerCard(
+        server,
+        _how(server),
+        healths,
+        things,
+        max(0, len(names) - MOST_THINGS),
+        viewers(desk.config.clients, server.name),
+    )
 
 
 def _reach(desk: Desk, server: str, kind: str, name: str, who: str) -> Reach | None:
