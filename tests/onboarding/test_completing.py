@@ -73,6 +73,17 @@ def test_a_file_of_a_container_becomes_variables(tmp_path: Path) -> None:
     assert (made["args"], made["env"]["DB_PASS"]) == (["run", "--env=DB_PASS", "i"], f"<{V}>")
 
 
+@pytest.mark.parametrize("words", [["-e", "MODE"], ["--env", "MODE"], ["--env=MODE"], ["-eMODE"]])
+def test_a_variable_that_a_container_takes_from_its_client_is_passed_on(
+    words: list[str], tmp_path: Path
+) -> None:
+    data = {"command": "docker", "args": ["run", *words, "-e", "NONE", "img"]}
+    made = shown(converted(tmp_path, data).settings)
+    assert {key: value for key, value in made["env"].items() if key != "PATH"} == {"MODE": "${env:MODE}"}
+    made = shown(converted(tmp_path, {**data, "env": {"MODE": "slow"}}).settings)
+    assert made["env"]["MODE"] == "slow"
+
+
 def test_a_file_that_no_one_can_read_leaves_the_server(tmp_path: Path) -> None:
     huge, binary = tmp_path / "huge", tmp_path / "binary"
     huge.write_text("A=b\n" * (FILE_LIMIT // 4 + 1))

@@ -42,6 +42,9 @@ _VARIABLES = {
     "curly": re.compile(r"\{env:([A-Za-z_]\w*)\}"),
 }
 """The style of a client -> a variable as it writes it."""
+_FORMS = {"braced": "${env:%s}", "plain": "${%s}", "shell": "${%s}", "curly": "{env:%s}"}
+"""The same, to be filled in."""
+_PASSED = re.compile(r"^(?:-e\n?|--env[=\n])([A-Za-z_]\w*)$", re.MULTILINE)
 _RUNNERS = frozenset(("docker", "podman", "nerdctl"))
 
 
@@ -69,6 +72,7 @@ def completed(entry: Entry, at: Start) -> Completed:
     made = _answered(entry, at, given)
     made = _with_env_file(made, at, notes)
     made = _with_container_files(made, at, notes)
+    made = _with_passed_variables(made, at)
     made = _with_defaults(made, at, notes)
     made = _with_variables(made, at, notes)
     return Completed(looked_through(entry, made, given), tuple(notes))
@@ -173,6 +177,20 @@ def _with_container_files(entry: Entry, at: Start, notes: list[str]) -> Entry:
             words += ["-e", line] if line and not line.startswith("#") else []
         notes.append(f"had variables from {path}, which still contains them")
     return entry if tuple(words) == entry.args else replace(entry, args=tuple(words))
+
+
+def _with_passed_variables(entry: Entry, at: Start) -> Entry:
+    """`-e NAME` of a runner of containers, which takes the value from what its client has."""
+    from msgspec.structs import replace
+
+    form = _FORMS.get(at.found.client.style)
+    if form is None or os.path.basename(entry.command) not in _RUNNERS:
+        return entry
+    text = "\n".join(entry.args)
+    names = {one[1] for one in _PASSED.finditer(text)} & set(at.environ) - set(entry.env)
+    return (
+        replace(entry, env={**entry.env, **{name: form % name for name in sorted(names)}}) if names else entry
+    )
 
 
 def _path(name: str, at: Start) -> Path | None:

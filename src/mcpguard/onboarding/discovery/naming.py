@@ -16,7 +16,8 @@ _PASSWORD = re.compile(
     r".*(?:password|passwd|passphrase)|(?:ssh|db|user|root|admin|mail|smtp|ftp|sudo|my|app)?pass|pwd|pw|mnemonic"
 )
 _TOKEN = re.compile(
-    r".*(?:token|secret|apikey|credential)s?|(?:api|auth|access|secret|private)key|authorization|bearer|pat|sas|jwt|cookies?|creds|userpass"
+    r".*(?:token|secret|apikey|credential)s?|(?:api|auth|access|secret|private)key"
+    r"|authorization|bearer|pat|sas|jwt|cookies?|creds|userpass"
 )
 _PLURALS = ("tokens", "secrets")
 _WEAK = frozenset([

@@ -58,6 +58,18 @@ PROGRAMS: tuple[Program, ...] = (
     Program(("@sentry/mcp-server",), variables={"--access-token": "SENTRY_ACCESS_TOKEN"}),
     Program(("@brave/brave-search-mcp-server",), variables={"--brave-api-key": "BRAVE_API_KEY"}),
     Program(("postgres-mcp",), variables={"": "DATABASE_URI"}),
+    Program(("@bytebase/dbhub",), variables={"--dsn": "DSN"}),
+    Program(
+        ("mongodb-mcp-server",),
+        variables={
+            "--connectionString": "MDB_MCP_CONNECTION_STRING",
+            "--apiClientSecret": "MDB_MCP_API_CLIENT_SECRET",
+        },
+    ),
+    Program(
+        ("@browserbasehq/mcp", "@browserbasehq/mcp-server-browserbase"),
+        variables={"--browserbaseApiKey": "BROWSERBASE_API_KEY"},
+    ),
 )
 """Every server that is known."""
 

@@ -273,7 +273,7 @@ def read_entry(client: KnownClient, name: str, where: tuple[Step, ...], line: in
     known: dict[str, Any] = {
         "command": command if isinstance(command, str) else "",
         "args": tuple(map(_text, data.get("args") or ())) if isinstance(data.get("args"), list) else (),
-        "env": _texts(data.get("env")),
+        "env": {**_passed(client, data), **_texts(data.get("env"))},
         "url": url,
         "headers": headers,
         "type": kind if isinstance(kind, str) else "",
@@ -287,6 +287,11 @@ def read_entry(client: KnownClient, name: str, where: tuple[Step, ...], line: in
     }
     problem = _stored(client, data, known) or _problem(data, known)
     return Entry(name=name, where=where, line=line, problem=problem, **known)
+
+
+def _passed(client: KnownClient, data: dict[str, Any]) -> dict[str, str]:
+    """The variables that the client passes on to this server from its own."""
+    return {name: f"${{env:{name}}}" for name in _names(data.get(client.passes)) or ()}
 
 
 def _stored(client: KnownClient, data: dict[str, Any], known: dict[str, Any]) -> str:
