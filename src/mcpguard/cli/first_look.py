@@ -39,7 +39,7 @@ def first_look(plan: Plan) -> FirstLook:
     config = load_config(plan.config)
     names = [one.name for one in plan.servers if not config.servers[one.name].disabled]
     snapshot, failed = survey(config, names, SECONDS, quiet=True)
-    policies = load_policies(config.policies, OPT_IN)
+    policies = load_policies(config.policies, OPT_IN).observing(config.observe)
     lines = [_line(config, policies, snapshot, *view) for view in plan.views]
     wanting = [one.name for one in plan.servers if "tables" in one.unset and one.name in snapshot.servers]
     tables = {(name, "tables"): found for name in wanting if (found := _tables(snapshot.servers[name]))}

@@ -6,6 +6,7 @@ import argparse
 import os
 import re
 import sys
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -13,6 +14,7 @@ from msgspec import structs
 
 from mcpguard.adapters.system.terminal import plain, style
 from mcpguard.cli.parser import add_config
+from mcpguard.core.policy.observation import MOST_DAYS
 
 if TYPE_CHECKING:
     from mcpguard.onboarding.discovery.reading import ClientFile
@@ -25,12 +27,15 @@ EXAMPLES = (
     "mcpguard import",
     "mcpguard import --client cursor --server github --yes",
     "mcpguard import --set github.owners=acme,octocat",
+    "mcpguard import --observe=7                        (for a week policies are recorded, not enforced)",
     "mcpguard import --secret github.env.GITHUB_USER --not-secret notes.env.NOTES_KEY",
 )
 
 _PLACE = re.compile(r"(.+)\.(?:(env|headers)\.([^.]+)|(args)\.([0-9]+)|(url))")
 _PARAM = re.compile(r"([a-z0-9_-]+)\.([A-Za-z_][A-Za-z0-9_]*)=(.+)")
 _SHOWN = 8
+OBSERVE_DAYS = 14
+"""The default of `--observe`."""
 _WEAKER = "every program that runs as you can read them; a keychain asks first, or can be locked"
 
 
@@ -70,8 +75,21 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         action="store_true",
         help="do not start the servers afterwards to see whether each client has its tools",
     )
+    _add_observe(parser)
     _add_secrets(parser)
     add_config(parser)
+
+
+def _add_observe(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--observe",
+        nargs="?",
+        type=_days,
+        const=OBSERVE_DAYS,
+        metavar="DAYS",
+        help="at first only observe the policies of the imported servers: for so many days (default: "
+        f"{OBSERVE_DAYS}, at most {MOST_DAYS}) what they would refuse is recorded and goes on",
+    )
 
 
 def _add_secrets(parser: argparse.ArgumentParser) -> None:
@@ -83,6 +101,12 @@ def _add_secrets(parser: argparse.ArgumentParser) -> None:
             metavar="SERVER.env.NAME",
             help=f"this value {what} (also SERVER.headers.NAME, SERVER.args.0, SERVER.url)",
         )
+
+
+def _days(text: str) -> int:
+    if not text.isdecimal() or not 1 <= int(text) <= MOST_DAYS:
+        raise argparse.ArgumentTypeError(f"must be a whole number from 1 to {MOST_DAYS}")
+    return int(text)
 
 
 def execute(args: argparse.Namespace) -> int:
@@ -182,7 +206,13 @@ def _wishes(args: argparse.Namespace, launcher: dict[str, Any]) -> Wishes:
         secret=tuple(map(_place, args.secret)),
         plain=tuple(map(_place, args.not_secret)),
         params=tuple(map(_param, args.set)),
+        observe="" if args.observe is None else _day(args.observe),
     )
+
+
+def _day(days: int) -> str:
+    """The day that is in so many days."""
+    return (datetime.now(UTC) + timedelta(days=days)).date().isoformat()
 
 
 def _param(text: str) -> tuple[tuple[str, str], list[str]]:
@@ -225,12 +255,19 @@ def _tell_servers(plan: Plan) -> None:
                 print(f"  {plain(name)}: {plain(_short(values))}")
         for note in server.notes:
             print(f"  note: {plain(note)}")
+    if plan.observed:
+        print(f"{style('observed', 'yellow')} {_observed(plan)}")
     for said in plan.split:
         print(f"note: {plain(said)}")
     for said in _left(plan):
         print(f"{style('stays', 'yellow')}    {said}")
     for (name, param), values in plan.set.items():
         print(f"set      {plain(name)}.{plain(param)}: {', '.join(map(plain, values))}")
+
+
+def _observed(plan: Plan) -> str:
+    names, day = plain(", ".join(plan.observed)), plan.until
+    return f"{names}: policies are recorded and not enforced until the end of {day} (UTC)"
 
 
 def _left(plan: Plan) -> list[str]:
@@ -302,6 +339,9 @@ def _after(plan: Plan, folder: Path, vault: Vault) -> None:
     titles = sorted({one.found.client.title for one in plan.clients})
     names = ", ".join(plain(one.name) for one in plan.servers)
     print(f"{style('guarded', 'green')}  {len(plan.servers)} server(s): {names}; restart {', '.join(titles)}")
+    if plan.observed:
+        seen = "`mcpguard audit show --observed` prints what would be refused"
+        print(f"{style('observed', 'yellow')} {_observed(plan)}; {seen}")
     stays = "; ".join(_left(plan))
     print(f"{style('stays', 'yellow' if stays else 'green')}    {stays or 'nothing'}")
     rotate = "; replace the secrets that others may have seen" if plan.secrets else ""

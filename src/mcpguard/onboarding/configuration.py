@@ -11,6 +11,7 @@ from msgspec import Struct
 from mcpguard.config.file import ConfigFile
 from mcpguard.core.document.reading import Document
 from mcpguard.core.errors import ConfigError, Problem
+from mcpguard.core.policy.observation import Observation
 from mcpguard.onboarding.formats import yaml_text
 from mcpguard.onboarding.formats.jsonc import newline
 from mcpguard.onboarding.formats.tree import Broken, Member, TreeNode
@@ -27,12 +28,14 @@ Way = tuple[str | int, ...]
 
 class Addition(Struct, kw_only=True):
     """What a configuration gets besides what it has: `servers` by name, `policies` (files) with their params,
-    `params` of policies that it has, and for `clients` the servers of each and of each of its projects."""
+    `params` of policies that it has, and for `clients` the servers of each and of each of its projects. The
+    servers of `observe` join those that are observed; only where there are none its `until` is written."""
 
     servers: dict[str, dict[str, Any]] = {}
     policies: dict[str, dict[str, list[str]]] = {}
     params: dict[str, dict[str, list[str]]] = {}
     clients: dict[str, dict[str, Any]] = {}
+    observe: dict[str, Any] = {}
 
 
 def extended(text: str, source: str, more: Addition) -> str:
@@ -66,6 +69,14 @@ def _pieces(before: dict[str, Any], more: Addition) -> Iterator[tuple[Way, Any]]
             for name, values in more.params.get(one["file"], {}).items():
                 there = (one.get("params") or {}).get(name) or []
                 yield from _new(("policies", index, "params", name), values, there)
+    yield from _views(before, more)
+    if more.observe and before.get("observe"):
+        yield from _new(("observe", "servers"), more.observe["servers"], before["observe"]["servers"])
+    elif more.observe:
+        yield ("observe",), more.observe
+
+
+def _views(before: dict[str, Any], more: Addition) -> Iterator[tuple[Way, Any]]:
     for client, entry in more.clients.items():
         view = (before.get("clients") or {}).get(client)
         if view is None:
@@ -180,6 +191,14 @@ def entries(text: str) -> dict[str, Any]:
         return {}
     found = {} if servers is None else servers.plain()
     return found if isinstance(found, dict) else {}
+
+
+def observation(text: str) -> Observation | None:
+    """For which servers policies are only observed in `text`, a configuration or nothing."""
+    if not text.strip():
+        return None
+    observe = checked(text, "").observe
+    return None if observe is None else observe.observation
 
 
 def has_clients(text: str) -> bool:

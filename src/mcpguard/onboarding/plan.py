@@ -5,6 +5,7 @@ Law of this file: it looks, and touches nothing.
 
 import re
 from collections.abc import Callable, Iterable, Mapping
+from datetime import UTC, datetime
 from functools import partial
 from itertools import pairwise
 from pathlib import Path
@@ -81,6 +82,9 @@ class Plan(Struct, kw_only=True):
     policies: dict[Path, str] = {}
     clients: list[EditedFile] = []
     set: dict[tuple[str, str], list[str]] = {}
+    observed: list[str] = []
+    """The servers whose policies are only observed at first, and `until` which day."""
+    until: str = ""
     views: list[tuple[str, str, str]] = []
 
     @property
@@ -109,7 +113,8 @@ class Plan(Struct, kw_only=True):
 class Wishes(Struct, frozen=True, kw_only=True):
     """What the person asked for. `servers` are names of entries, empty for all; `secret` and `plain` are
     (server, place) that are secrets, or are none; `params` are values for params of the policies of servers.
-    `answer` says what a client would ask for; `launcher` is the entry of mcpguard."""
+    `answer` says what a client would ask for; `launcher` is the entry of mcpguard. `observe` is the last day
+    on which the policies of what moves in are only observed, "" where they are enforced at once."""
 
     launcher: dict[str, Any]
     servers: frozenset[str] = frozenset()
@@ -117,6 +122,7 @@ class Wishes(Struct, frozen=True, kw_only=True):
     plain: tuple[tuple[str, Place], ...] = ()
     params: tuple[tuple[tuple[str, str], list[str]], ...] = ()
     answer: Answer = no_answer
+    observe: str = ""
 
 
 def make_plan(
@@ -316,6 +322,7 @@ class _Maker:
             clients = Views(plan, self._places, list(self._known)).clients(others)
             params = present_params(plan.config, plan.set)
             more = configuration.Addition(servers=fresh, policies=policies, params=params, clients=clients)
+            more.observe = self._observed(fresh)
             plan.config_after = configuration.extended(plan.config_before, str(plan.config), more)
         plan.policies = {path: text for path, text in plan.policies.items() if not path.exists()}
         files: dict[Path, tuple[ClientFile, list[Entry]]] = {}
@@ -325,6 +332,20 @@ class _Maker:
         for found, entries in files.values():
             text, edits = self._edited(found, [one.where for one in entries], plan.servers)
             plan.clients.append(EditedFile(found, text, edits))
+
+    def _observed(self, fresh: Iterable[str]) -> dict[str, Any]:
+        """`observe` of the configuration to be. Raises MoveError where there is one that is over."""
+        plan, names = self._plan, list(fresh)
+        if not (self._wishes.observe and names):
+            return {}
+        there = configuration.observation(plan.config_before)
+        if there is not None and there.at(datetime.now(UTC)) != "on":
+            raise disk.MoveError(
+                f"`observe` in {plan.config} is of {there.until} and has no effect: remove it there, and "
+                "import again; nothing was done"
+            )
+        plan.observed, plan.until = names, self._wishes.observe if there is None else there.until
+        return {"until": plan.until, "servers": names}
 
 
 def _tables(entries: Iterable[Entry]) -> list[Way]:
