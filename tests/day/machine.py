@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 from scripts import node, python_servers
 from tests.packs.real import git
 
-TOKEN = "ghp_m4deUpForTheTestsOfADayXXXXXXXXXXXXX"
+TOKEN = "ghp_m4deUpForTheTestsOfADay7Kq2Lw9Rt5Vb1"
 CLIENTS = {
     "claude-desktop": ".config/Claude/claude_desktop_config.json",
     "cursor": ".cursor/mcp.json",
@@ -88,7 +88,17 @@ class Machine(NamedTuple):
         for client, path in CLIENTS.items():
             file = self.home / path
             file.parent.mkdir(parents=True, exist_ok=True)
-            file.write_text(written(client, {name: self.entry(name) for name in HAS[client]}))
+            file.write_text(self.of(client))
+
+    def of(self, client: str) -> str:
+        """The file of a client as the person wrote it."""
+        return written(client, {name: self.entry(name) for name in HAS[client]})
+
+    def as_furnished(self) -> list[str]:
+        """The clients whose files are as they were in the morning."""
+        return [
+            client for client, path in CLIENTS.items() if (self.home / path).read_text() == self.of(client)
+        ]
 
     def filled(self, args: dict[str, Any]) -> dict[str, Any]:
         """The arguments of a call of the day, with what stands in braces in its place."""

@@ -15,7 +15,7 @@ _FILLED = re.compile(r"\$\{|\{\{|\$\(|%[A-Z_]{3,}%|\{(?:env|file):")
 _ELSEWHERE = ("op://", "pass:", "vault:", "keyring:", "ref+", "file:", "env:", "arn:", "`")
 _SAMPLE = re.compile(
     r"""(?ix)
-    ^<[A-Za-z] | <[^<>]{1,100}> | ^\[.*\]$ | \*{3,} | \.{3} | \u2026 | x{4,}
+    ^<[A-Za-z] | <[^<>]{1,100}> | ^\[.*\]$ | \*{3,} | \.{3} | \u2026
     | (?:^|[-_.])x{3}(?:$|[-_.])
     | (?:^|[^a-z])(?:your|example|placeholder|redacted|dummy|sample|fixme|todo|tbd|foobar)(?:s?[^a-z]|$)
     | ^(?:change|replace|insert|enter|paste|put|add|fill|set|use|get)[-_\s]?(?:me|it|this|your|my|with|the|
@@ -23,6 +23,8 @@ _SAMPLE = re.compile(
     | ^(?:none|null|nil|undefined|n/?a|fake|not?[-_\s]?(?:needed|set|used|required|key|auth|token|password))$
     """
 )
+_CROSSES = re.compile(r"(?i)x{4,}")
+_BEGINNING = re.compile(r"^(?:[A-Za-z0-9]{1,10}[-_]){1,3}")
 _KNOWN_TO_ALL = frozenset([
     "password", "passwd", "pass", "pw", "secret", "admin", "administrator", "root", "postgres",
     "postgresql", "mysql", "mariadb", "mongo", "mongodb", "redis", "guest", "guests", "user", "username",
@@ -72,7 +74,18 @@ def has_reference(value: str) -> bool:
 
 def is_known_to_all(value: str) -> bool:
     """Whether `value` is a sample that is to be replaced, or a password that a program comes with."""
-    return value.lower() in _KNOWN_TO_ALL or bool(_SAMPLE.search(value[:400])) or len(set(value)) < 2
+    if value.lower() in _KNOWN_TO_ALL or len(set(value)) < 2:
+        return True
+    return bool(_SAMPLE.search(value[:400])) or _is_crossed_out(value[:400])
+
+
+def _is_crossed_out(value: str) -> bool:
+    """Whether most of `value`, but for what a format begins with, is a row of the letter x: a token can have
+    a few of them."""
+    if not _CROSSES.search(value):
+        return False
+    rest = _BEGINNING.sub("", value, count=1)
+    return 2 * sum(char in "xX" for char in rest) > sum(char.isalnum() for char in rest)
 
 
 def is_literal(value: str) -> bool:
