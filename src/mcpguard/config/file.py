@@ -1,6 +1,5 @@
 """The schema of `mcpguard.yaml`: what may be written, and what is wrong with it."""
 
-import re
 from collections.abc import Iterator
 from typing import Annotated, Literal, get_args
 
@@ -11,8 +10,9 @@ from mcpguard.config.clients import ClientName, ViewEntry, client_mistakes
 from mcpguard.config.credentials import CredentialEntry
 from mcpguard.config.observe import ObserveEntry
 from mcpguard.config.policies import FilePath, PolicyRef
-from mcpguard.config.references import SOURCES, Headers, Variables, header_mistakes, no_reference
-from mcpguard.config.urls import NEEDS_TLS, ServerUrl, UrlName, is_open
+from mcpguard.config.references import SOURCES
+from mcpguard.config.servers import ServerEntry, ServerName
+from mcpguard.config.urls import UrlName
 from mcpguard.core.document.written import (
     Items,
     Mistake,
@@ -26,7 +26,6 @@ from mcpguard.core.document.written import (
     whole,
 )
 from mcpguard.core.secret import sole_reference
-from mcpguard.protocol.methods import FROM_CLIENT, FROM_UPSTREAM
 
 MESSAGE_BYTES = 16 * 1024 * 1024
 """The default of `limits.message_bytes`."""
@@ -51,26 +50,10 @@ ALGORITHMS: frozenset[str] = frozenset(get_args(Algorithm))
 
 Durability = Literal["flush", "fsync"]
 
-_METHOD = re.compile(r"[A-Za-z0-9_.-]{1,64}(?:/[A-Za-z0-9_.-]{1,64}){1,4}")
 _HOST = r"(?:\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9._-]+)(?::[0-9]{1,5})?"
 _TWICE = "this method is declared for another server too, so a request for it could not be routed"
-_OF_A_COMMAND = ("command", "args", "env", "cwd")
 
 
-def _wrong_method(text: str) -> str:
-    known = text in FROM_CLIENT or text in FROM_UPSTREAM
-    right = _METHOD.fullmatch(text) and not known
-    return "" if right else "must be a method of the extension, such as `example/get`"
-
-
-ServerName = Annotated[
-    str,
-    matching(
-        "(?!.*__)[a-z0-9](?:[a-z0-9_-]{0,30}[a-z0-9-])?",
-        "a server's name has 1 to 32 of the characters a-z 0-9 _ -, starts with a letter or digit, "
-        "and contains no `__` and does not end in `_`: `__` stands before the name of a tool",
-    ),
-]
 CredentialName = Annotated[
     str,
     matching(
@@ -82,94 +65,6 @@ CredentialName = Annotated[
 Base64Url = Annotated[
     str, matching("[A-Za-z0-9_-]{8,4096}", "expected base64url without padding, as the console shows it")
 ]
-Extension = Annotated[
-    str,
-    matching(
-        "[A-Za-z](?:[A-Za-z0-9.-]*[A-Za-z0-9])?/[A-Za-z0-9](?:[A-Za-z0-9._-]*[A-Za-z0-9])?",
-        "the name of an extension has a prefix, such as `com.example/skills`",
-    ),
-]
-Method = Annotated[str, Must(_wrong_method, pattern=f"^(?:{_METHOD.pattern})$")]
-Word = Annotated[str, no_reference("put the reference in `env`")]
-
-
-class ServerEntry(Written):
-    """One entry of `servers` as written: the keys of a client's `mcpServers`, and some of ours."""
-
-    command: Word | None = Field(
-        None,
-        description="The program to start: a name that is looked for in PATH, or a path. This or `url` is "
-        "needed.",
-    )
-    args: Items[Word] = Field(
-        (),
-        description="Its arguments, one word each; no references, since every process can read an argv.",
-    )
-    env: Variables = Field(
-        {},
-        description="Variables of the program; a value may hold `${SOURCE:NAME}` references.",
-    )
-    cwd: str | None = Field(
-        None,
-        description="The folder to start it in; a relative one is relative to this file. `client` is the "
-        "folder that the client started mcpguard in, often a project: whoever writes there can put "
-        "something in the place of what `npx` or `python -m` would start. Default: an empty folder of "
-        "mcpguard's, new for each start.",
-    )
-    start_timeout_seconds: Annotated[float, above(0, 3600, "seconds")] = Field(
-        60.0,
-        description="How long start and greeting may take together.",
-    )
-    call_timeout_seconds: Annotated[float, above(0, 86400, "seconds")] = Field(
-        600.0,
-        description="How long one request may take; each progress notification restarts it, up to six "
-        "times as long.",
-    )
-    disabled: bool = Field(False, description="`true` leaves the server out.")
-    eager: bool = Field(
-        False,
-        description="`true` starts the server when a client connects, not when it is first needed, and waits "
-        "for it: then its `instructions` reach the client. If all servers are eager, what they "
-        "offer is declared exactly.",
-    )
-    type: Literal["stdio", "http", "sse"] | None = Field(
-        None,
-        description="`stdio`; `http` (Streamable HTTP) or `sse` (the deprecated HTTP+SSE) for a `url`. Left "
-        "out, a `url` is tried as `http` and then as `sse`.",
-    )
-    url: ServerUrl | None = Field(
-        None,
-        description="The MCP endpoint of a remote server, `http://` or `https://`; may hold references.",
-    )
-    headers: Headers = Field(
-        {},
-        description="Headers of each request to `url`; a value may hold references.",
-    )
-    extensions: dict[Extension, Items[Method]] = Field(
-        {},
-        description="Extensions of the protocol that may be used with this server: the identifier of each, "
-        "and its request methods. They are decided as the action `extension`; whatever is not "
-        "named is refused.",
-    )
-
-    def mistakes(self) -> Iterator[Mistake]:
-        """Keys that do not go together."""
-        if self.url is None:
-            if not self.command:
-                yield ("command",), "`command` or `url` is missing"
-            if self.headers:
-                yield ("headers",), "`headers` belongs to a server with a `url`"
-            if self.type in ("http", "sse"):
-                yield ("type",), "a server of this type needs a `url`"
-            return
-        for key in _OF_A_COMMAND:
-            if getattr(self, key):
-                yield (key,), f"`{key}` cannot stand beside `url`: take one of the two out"
-        if self.type == "stdio":
-            yield ("type",), "a server with a `url` is of type http or sse"
-        if is_open(self.url) and any("${" in text for text in (self.url, *self.headers.values())):
-            yield ("url",), NEEDS_TLS
-        yield from header_mistakes(("headers",), self.headers)
 
 
 class AuditEntry(Written):

@@ -13,10 +13,11 @@ from msgspec import Struct, structs
 
 from mcpguard.config.clients import ViewEntry, project_folder, seen_by
 from mcpguard.config.credentials import CommandEntry, kind_of
-from mcpguard.config.file import ApprovalsEntry, ConfigFile, Durability, HttpEntry, Limits, ServerEntry
+from mcpguard.config.file import ApprovalsEntry, ConfigFile, Durability, HttpEntry, Limits
 from mcpguard.config.oauth import OAuthEntry, with_url
 from mcpguard.config.policies import PolicyFile, policy_files, read_document, with_own
 from mcpguard.config.references import references, texts_in
+from mcpguard.config.servers import MAX_LANES, ServerEntry
 from mcpguard.config.urls import host_name, literal_host
 from mcpguard.core.document.reading import Document
 from mcpguard.core.errors import ConfigError, Problem
@@ -45,6 +46,8 @@ class Server(Struct, frozen=True, kw_only=True):
     call_timeout_seconds: float = 600.0
     disabled: bool = False
     eager: bool = False
+    stateful: bool = False
+    max_lanes: int = MAX_LANES
     type: str | None = None
     url: Template | None = None
     headers: dict[str, Template] = {}
@@ -272,6 +275,8 @@ def _server(name: str, entry: ServerEntry, folder: Path) -> Server:
         call_timeout_seconds=entry.call_timeout_seconds,
         disabled=entry.disabled,
         eager=entry.eager,
+        stateful=entry.stateful,
+        max_lanes=entry.max_lanes,
         type=entry.type,
         url=None if entry.url is None else parse_template(entry.url),
         headers={key: parse_template(value) for key, value in entry.headers.items()},

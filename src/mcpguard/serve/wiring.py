@@ -48,7 +48,7 @@ class Wiring(Struct, frozen=True, kw_only=True):
         remote = self.server.url is not None
         make = self._remote if remote else self._lane
         supply = self._supply_there if remote else self._supply
-        return ServerUpstream(self.server.name, make, supply, self.terms.turn, remote)
+        return ServerUpstream(self.server.name, make, supply, self.terms.turn, remote, self.server.max_lanes)
 
     @property
     def _supply(self) -> Supply:

@@ -34,13 +34,20 @@ URI = "x:1"
 class Stage:
     """A server over fake wires. `of` are the wires by the credential of their lane."""
 
-    def __init__(self, remote: bool = False, credentials: FakeCredentials | None = None) -> None:
+    def __init__(
+        self,
+        remote: bool = False,
+        credentials: FakeCredentials | None = None,
+        max_lanes: int = 8,
+        idle_seconds: float | None = None,
+    ) -> None:
         self.world = World(legacy({"tools": {}}))
         self.of: dict[str, list[FakeWire]] = {}
         self.credentials = credentials or FakeCredentials(a="value-of-a")
         self.turn: Turn = self.world.terms.turn
         supply = Supply(self.credentials, program())
-        self.lanes = ServerUpstream("x", self._lane, supply, self.turn, remote)
+        self.lanes = ServerUpstream("x", self._lane, supply, self.turn, remote, max_lanes)
+        self._idle_seconds = idle_seconds
 
     def _lane(self, credential: str, first: Lane | None) -> Lane:
         if credential == "nobody":
@@ -55,7 +62,8 @@ class Stage:
 
             return Instance(terms, [wire], past, Environment({}, Supply(self.credentials, program())))
 
-        return Lane(make, self.turn, None if first is None else _beside(first.instance.past))
+        past = None if first is None else _beside(first.instance.past)
+        return Lane(make, self.turn, past, self._idle_seconds if credential else None)
 
     def send(self, method: str = "tools/call", credential: str = "", **params: Any) -> Wait[Any]:
         asked = structs.replace(permit(method, **params), credential=credential)
@@ -275,3 +283,47 @@ async def test_a_question_says_which_process_asks() -> None:
         assert [question.credential for question in stage.world.questions] == ["", "write"]
 
     await body()
+
+
+async def finished(stage: Stage, credential: str) -> None:
+    """A call with this credential, from its beginning to its end."""
+    before = sum(wire.methods().count("tools/call") for wire in stage.of.get(credential, ()))
+    wait = stage.send(credential=credential, name="t")
+    await stage.world.until(
+        lambda: sum(wire.methods().count("tools/call") for wire in stage.of.get(credential, ())) > before
+    )
+    wire = stage.of[credential][-1]
+    wire.result(wire.last("tools/call")["id"], {"content": []})
+    await as_future(wait)
+
+
+def running(stage: Stage) -> set[str]:
+    """The credentials whose lanes have a process."""
+    return {name for name, lane in stage.lanes._lanes.items() if name and lane.alive}
+
+
+async def test_beyond_the_limit_the_process_that_has_been_idle_the_longest_ends() -> None:
+    stage = Stage(max_lanes=2, idle_seconds=300.0)
+    for credential in ("a", "b", "a", "c"):
+        await finished(stage, credential)
+    await stage.world.until(lambda: running(stage) == {"a", "c"})
+    await finished(stage, "b")
+    await stage.world.until(lambda: running(stage) == {"b", "c"})
+    await stage.lanes.close(True)
+
+
+async def test_where_all_are_in_use_a_call_that_needs_one_more_is_refused_and_says_what_would_help() -> None:
+    stage = Stage(max_lanes=1, idle_seconds=300.0)
+    wait = stage.send(credential="a", name="t")
+    asked = await stage.sent("a", "tools/call")
+    with pytest.raises(CredentialError) as refused:
+        await as_future(stage.send(credential="b", name="t"))
+    assert str(refused.value) == (
+        "there is no room for a process with the credential 'b': 'x' may have 1 (`max_lanes`), and all are in "
+        "use; try again when their calls are over"
+    )
+    assert "b" not in stage.of
+    stage.of["a"][-1].result(asked["id"], {"content": []})
+    await as_future(wait)
+    await finished(stage, "b")
+    await stage.lanes.close(True)

@@ -15,6 +15,16 @@ TOKEN = "ghp" + "_" + "aZ3kQ9xB7mT2" * 3
 POLICY = "version: 1\npolicy: p\nowner: ada\nrules:\n  - {id: all, effect: allow}\n"
 
 
+SPLIT = """\
+version: 1
+policy: p
+owner: ada
+rules:
+  - {id: read, effect: allow, tools: [read]}
+  - {id: write, effect: allow, tools: [write], credential: key}
+"""
+KEY = "credentials: {key: {value: '${env:HERE}', servers: [git], env: {K: '${credential:key}'}}}\n"
+
 PROVEN = POLICY.replace("allow", "ask, ask: {via: console, proof: passkey}")
 
 
@@ -110,6 +120,10 @@ SCENES = {
     "C110": (
         Scene("git: {command: sh, args: [x.sh]}"),
         Scene("git: {command: sh, args: [x.sh], cwd: FOLDER}"),
+    ),
+    "C114": (
+        Scene("git: {command: sh, stateful: true}", policy=SPLIT, more=KEY),
+        Scene("git: {command: sh, stateful: true}", policy=SPLIT.replace(", tools: [write]", ""), more=KEY),
     ),
     "C201": (Scene(audit="policy.yaml/audit"), Scene()),
     "P001": (Scene(policy=POLICY.replace("owner", "ownr")), Scene()),

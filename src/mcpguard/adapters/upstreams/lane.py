@@ -50,6 +50,8 @@ class Lane:
         self._checking: asyncio.Task[None] | None = None
         self._timer: asyncio.TimerHandle | None = None
         self._busy = 0.0
+        self.used = 0.0
+        """When the last call was over, in seconds of the event loop."""
         self._ends: asyncio.TimerHandle | None = None
         self.instance = make(past, self._changed)
         """The one that takes calls."""
@@ -58,6 +60,25 @@ class Lane:
         changing = () if self.instance.environment is None else self.instance.environment.changing
         self.endless = not changing and idle_seconds is None
         """Whether its process takes calls as long as mcpguard runs: nothing has to be found out first."""
+
+    @property
+    def alive(self) -> bool:
+        """Whether it has a process that takes calls, or is about to."""
+        return self.instance.alive or bool(self._waiting)
+
+    @property
+    def idle(self) -> bool:
+        """Whether its process has nothing to do: no call, no task, no subscription."""
+        instance = self.instance
+        busy = instance.open or self._waiting or instance.past.memory.uris
+        return instance.running and not busy and self._busy <= asyncio.get_running_loop().time()
+
+    def rest(self) -> None:
+        """End its process, which is idle, now."""
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+        self._replace()
 
     def health(self, name: str) -> Health:
         """How it is now, under this name."""
@@ -114,7 +135,7 @@ class Lane:
 
     def _over(self, instance: Instance, call: OpenRequest) -> None:
         del instance.open[call]
-        now = asyncio.get_running_loop().time()
+        now = self.used = asyncio.get_running_loop().time()
         if call.value is not None and type(body := call.value.body) is dict:
             self._busy = max(self._busy, now + min(task_seconds(body), TASK_SECONDS))
         if instance.open:

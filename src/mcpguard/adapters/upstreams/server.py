@@ -14,6 +14,7 @@ from mcpguard.adapters.upstreams.session.instance import Instance
 from mcpguard.adapters.upstreams.session.listening import SUBSCRIBE, UNSUBSCRIBE
 from mcpguard.adapters.upstreams.session.open_requests import OpenRequest, Progress
 from mcpguard.adapters.upstreams.supply import Supply
+from mcpguard.config.servers import MAX_LANES
 from mcpguard.core.errors import CredentialError
 from mcpguard.core.model import Json, Permit
 from mcpguard.core.secret import CredentialRef
@@ -25,16 +26,24 @@ class ServerUpstream:
     """Implements `ports.Upstream`."""
 
     def __init__(
-        self, name: str, make: Callable[[str, Lane | None], Lane], supply: Supply, turn: Turn, remote: bool
+        self,
+        name: str,
+        make: Callable[[str, Lane | None], Lane],
+        supply: Supply,
+        turn: Turn,
+        remote: bool,
+        max_lanes: int = MAX_LANES,
     ) -> None:
         """`make(credential, first)` makes a lane; `first` is that of the server's own credentials (""), None
         for that one itself. It raises CredentialError where the credential is not for this server. `supply`
-        has what placeholders stand for. With `remote` a credential goes with each request, over one lane."""
+        has what placeholders stand for. With `remote` a credential goes with each request, over one lane. At
+        most `max_lanes` beside the first may have a process at once."""
         self.name = name
         self._make = make
         self._supply = supply
         self._turn = turn
         self._remote = remote
+        self._max_lanes = max_lanes
         self._first = make("", None)
         self._lanes = {"": self._first}
         self._filling = Background("the credentials of a call could not be fetched")
@@ -158,7 +167,23 @@ class ServerUpstream:
         lane = self._lanes.get(credential)
         if lane is None:
             lane = self._lanes[credential] = self._make(credential, self._first)
+        if credential and not lane.alive:
+            self._make_room(credential)
         return lane
+
+    def _make_room(self, credential: str) -> None:
+        """See to it that one more lane may have a process: end the one that has been idle the longest. Raises
+        CredentialError where all are in use."""
+        alive = [lane for lane in list(self._lanes.values())[1:] if lane.alive]
+        if len(alive) < self._max_lanes:
+            return
+        idle = [lane for lane in alive if lane.idle]
+        if not idle:
+            raise CredentialError(
+                f"there is no room for a process with the credential '{credential}': '{self.name}' may have "
+                f"{self._max_lanes} (`max_lanes`), and all are in use; try again when their calls are over"
+            )
+        min(idle, key=lambda lane: lane.used).rest()
 
     def _instances(self) -> list[Instance]:
         return [instance for lane in self._lanes.values() for instance in lane.instances]

@@ -88,6 +88,11 @@ CODES: dict[str, Code] = {
         "None of a rule's `approvers` could answer: the user that serves is not among them, and none of them "
         "has a passkey in the configuration.",
     ),
+    "C114": Code(
+        "warning",
+        "Rules split the calls of a server marked `stateful` between credentials: each has a process of its "
+        "own, with a state of its own.",
+    ),
     "C201": Code("error", "The audit folder cannot be used, so nothing would be served."),
     "P001": Code(
         "error",

@@ -17,7 +17,7 @@ from mcpguard.adapters.system.shipped import is_shipped
 from mcpguard.authoring.check.approvals import approvals
 from mcpguard.authoring.check.clients import clients
 from mcpguard.authoring.check.codes import problems, wrong
-from mcpguard.authoring.check.credentials import chosen
+from mcpguard.authoring.check.credentials import chosen, split
 from mcpguard.authoring.check.lints import LintSubject, lint
 from mcpguard.authoring.check.servers import servers
 from mcpguard.authoring.findings import Finding, Report, Severity, fine, inspected, passes
@@ -103,6 +103,7 @@ def _policies(config: Config, document: Document, snapshot: Snapshot | None) -> 
         place = document.problem(("policies",), "there are no `policies`, so every call is refused")
         yield wrong("C002", place)
     yield from chosen(config, compiled)
+    yield from split(config, compiled)
     yield from approvals(config, document, compiled)
     yield from _lints(config, document, compiled, snapshot)
 

@@ -54,6 +54,36 @@ def _unusable(config: Config, placed: PlacedRule, name: str, with_site: bool) ->
                 )
 
 
+def split(config: Config, compiled: list[CompiledPolicy]) -> Iterator[Finding]:
+    """Each rule that sends calls of a `stateful` server to another process than the first rule does."""
+    placed = [PlacedRule(policy, index) for policy in compiled for index in range(len(policy.rules))]
+    for server in config.servers.values():
+        if server.disabled or not server.stateful:
+            continue
+        rules = [one for one in placed if _lets_call(one, server.name)]
+        if any(one.written.credential and not one.written.when and not one.written.tools for one in rules):
+            # Where that rule holds, its credential is used whatever other rules hold too.
+            rules = [one for one in rules if one.written.credential]
+        first = rules[0].written.credential if rules else None
+        for one in [rule for rule in rules if rule.written.credential != first]:
+            said = (
+                f"calls to `{server.name}` by this rule use {_named(one.written.credential)}, and those by "
+                f"others {_named(first)}: that is two processes. The server is `stateful`, and neither knows "
+                "what was done in the other"
+            )
+            yield shown("C114", one.problem(("credential",) if one.written.credential else (), said))
+
+
+def _lets_call(placed: PlacedRule, server: str) -> bool:
+    rule = placed.written
+    matched = any(fnmatchcase(server, glob) for glob in placed.servers)
+    return matched and rule.effect != "deny" and rule.on == "call" and rule.mode == "enforce"
+
+
+def _named(credential: str | None) -> str:
+    return f"`{credential}`" if credential else "its own credentials"
+
+
 def in_urls(server: Server, document: Document) -> Iterator[Finding]:
     """A reference in the query of a `url`."""
     if server.url is None:

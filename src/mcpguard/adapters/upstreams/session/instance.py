@@ -91,6 +91,11 @@ class Instance:
         return self.conversation is not None
 
     @property
+    def alive(self) -> bool:
+        """Whether there is a process of it, or a connection: it runs, starts or ends."""
+        return self._life is not None
+
+    @property
     def health(self) -> Health:
         """How it is now."""
         trouble = None if self.conversation is None else self.conversation.trouble
