@@ -13,7 +13,8 @@ it is no word or path besides, with "weak" that it looks random. "" is a name th
 
 _WORDS = re.compile(r"[^A-Za-z0-9]+|(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])")
 _PASSWORD = re.compile(
-    r".*(?:password|passwd|passphrase)|(?:ssh|db|user|root|admin|mail|smtp|ftp|sudo|my|app)?pass|pwd|pw|mnemonic"
+    r".*(?:password|passwd|passphrase)|(?:ssh|db|user|root|admin|mail|smtp|ftp|sudo|my|app)?pass"
+    r"|passcode|pwd|pw|mnemonic"
 )
 _TOKEN = re.compile(
     r".*(?:token|secret|apikey|credential)s?|(?:api|auth|access|secret|private)key"
@@ -22,7 +23,7 @@ _TOKEN = re.compile(
 _PLURALS = ("tokens", "secrets")
 _WEAK = frozenset([
     "key", "keys", "auth", "authentication", "dsn", "session", "sig", "signature", "bot", "salt", "seed",
-    "otp", "login", "hook", "k", "t", "p",
+    "otp", "login", "hook", "k", "t", "p", "sid", "sessionid", "sessdata", "csrf", "ct0", "ak", "sk",
 ])  # fmt: skip
 _KEYS = frozenset([
     "api", "secret", "private", "access", "encryption", "master", "signing", "auth", "service", "account",
@@ -38,6 +39,13 @@ _COLUMNS = frozenset([
     "row", "hash", "range", "order", "sharding", "shard", "config", "registry", "metadata", "label",
 ])  # fmt: skip
 """Words before `key` that make it a name for something."""
+_PAIRS: dict[tuple[str, str], Signal] = {
+    ("auth", "code"): "token",
+    ("authorization", "code"): "token",
+    ("access", "code"): "token",
+    ("api", "hash"): "weak",
+    ("app", "hash"): "weak",
+}
 _PUBLIC = frozenset(("public", "publishable"))
 # The last word of a name: `..._KEY_ID` names a key and is not one.
 _ABOUT = frozenset([
@@ -71,11 +79,11 @@ def signal(name: str) -> Signal:
     words = _without_which(name)
     if not words or words[-1] in _ABOUT or _PUBLIC & set(words):
         return ""
-    if name == "--key":
-        return "token"
     last, before = words[-1], "".join(words[-2:-1])
     if last in ("key", "keys") and before:
         return _of_key(last, before)
+    if name == "--key" or (before, last) in _PAIRS:
+        return _PAIRS.get((before, last), "token")
     if _PASSWORD.fullmatch(last):
         return "password"
     if _TOKEN.fullmatch(last) and last not in _PLURALS:

@@ -52,6 +52,8 @@ _INNER = (
 )
 _LONG = 48
 """Random characters of both cases that are a secret under any name: identifiers are shorter."""
+_DIGITS = re.compile(r"[0-9a-f]{129,}")
+"""More hexadecimal digits than a digest has."""
 _AGAIN = 8
 """Characters of a secret that is looked for in the other values of its entry."""
 
@@ -166,7 +168,7 @@ def _of_pair(place: Place, name: str, value: str, offset: int, said: Signal) -> 
 
 
 def _is_long(value: str) -> bool:
-    return len(value) >= _LONG and is_of_both_cases(value)
+    return len(value) >= _LONG and (is_of_both_cases(value) or bool(_DIGITS.fullmatch(value)))
 
 
 def _is_pair(name: str, value: str) -> bool:
