@@ -43,11 +43,10 @@ from mcpguard.core.policy.pdp import (
     NO_SESSION,
     bind,
     candidates_of,
-    first_message,
     reached,
-    why_failed,
 )
 from mcpguard.core.policy.session import StoredSession
+from mcpguard.core.policy.wording import first_message, why_failed
 from mcpguard.core.policy.written import ASKED
 from mcpguard.core.redaction.redactor import Redactor
 from mcpguard.protocol.jsonrpc import encode

@@ -5,7 +5,7 @@ Law of this file: a call that cannot be computed has no value, and the condition
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from functools import cache
 from typing import Any
 
@@ -58,18 +58,22 @@ class HoistedCall(Struct, frozen=True):
 Term = Constant | ValuePath | HoistedCall
 
 
+class Missing(FunctionError):
+    """A value of the request that is not there, or that CEL's own functions do not take."""
+
+
 def compute(call: HoistedCall, view: Mapping[str, Json], holds: Holds = nothing_held) -> Json:
     """The value of a call for a request whose names have the values in `view`. Raises FunctionError, also
     where a path leads nowhere."""
     arguments = tuple([_value(one, view, holds) for one in call.arguments])
     if call.name == MATCHES:
         if type(arguments[0]) is not str:
-            raise FunctionError("matches() needs a string")
+            raise Missing("matches() needs a string")
         # In bytes, since the library counts the characters before what it finds in a str.
         return compiled(arguments[1]).search(arguments[0].encode()) is not None
     if call.name == SIZE:
         if type(arguments[0]) not in (str, list, dict):
-            raise FunctionError("size() needs a string, a list or a map")
+            raise Missing("size() needs a string, a list or a map")
         return len(arguments[0])
     return _walk(apply(FUNCTIONS[call.name], arguments, holds), call.steps)
 
@@ -89,6 +93,19 @@ def compiled(pattern: str) -> Any:
         raise ValueError(reason.decode(errors="replace") if type(reason) is bytes else str(reason)) from None
 
 
+def why_unread(calls: Iterable[HoistedCall], view: Mapping[str, Json], holds: Holds = nothing_held) -> str:
+    """Why the first of `calls` that cannot be computed cannot, although what it is given is there, in words
+    that hold no value of the request; "" where all can be."""
+    for call in calls:
+        try:
+            compute(call, view, holds)
+        except Missing:
+            continue
+        except FunctionError as error:
+            return str(error)
+    return ""
+
+
 def key_of(head: str, steps: Steps) -> str:
     """The key of a path or of a call's member."""
     return head + "".join([f"[{step!r}]" for step in steps])
@@ -100,7 +117,7 @@ def _value(term: Term, view: Mapping[str, Json], holds: Holds) -> Json:
     if isinstance(term, HoistedCall):
         return compute(term, view, holds)
     if term.root not in view:
-        raise FunctionError(f"`{term.root}` is not known yet")
+        raise Missing(f"`{term.root}` is not known yet")
     return _walk(view[term.root], term.steps)
 
 
@@ -108,8 +125,8 @@ def _walk(value: Json, steps: Steps) -> Json:
     for step in steps:
         if isinstance(step, str):
             if type(value) is not dict or step not in value:
-                raise FunctionError(f"there is no `{step}`")
+                raise Missing(f"there is no `{step}`")
         elif type(value) is not list or not 0 <= step < len(value):
-            raise FunctionError(f"there is no element {step}")
+            raise Missing(f"there is no element {step}")
         value = value[step]
     return value

@@ -10,7 +10,7 @@ alone: it reads no clock and changes nothing.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from functools import lru_cache
 
 from msgspec import structs
@@ -33,6 +33,7 @@ from mcpguard.core.policy.obligations import (
 )
 from mcpguard.core.policy.placeholders import placeholders_in
 from mcpguard.core.policy.session import Session
+from mcpguard.core.policy.wording import first_message, known_reason, why_failed
 from mcpguard.core.policy.written import ACTIONS, EXTENSION, Effect, Moment
 
 REACHED_BY = {
@@ -289,32 +290,10 @@ def names(rules: Iterable[CompiledRule]) -> tuple[str, ...]:
     return tuple([rule.name for rule in rules])
 
 
-def first_message(rules: Iterable[CompiledRule]) -> str:
-    """What the first of the authors says, of those who say something."""
-    return next((rule.message for rule in rules if rule.message), "")
-
-
-def why_failed(rules: Sequence[CompiledRule], bound: Bound) -> str:
-    """Why the conditions of `rules` could not be evaluated, else what the first of their authors says; ""
-    without either."""
-    message = first_message(rules)
-    return known_reason(rules, bound) or (message and f"Its message: {message}")
-
-
 def what_passes(allow: Iterable[CompiledRule], invocation: Invocation) -> str:
     """What the authors of the rules that would allow such a call say, where none of them holds."""
     said = dict.fromkeys(rule.message for rule in allow if rule.message and not over(rule, invocation))
     return f"{_NOT_SO} {' '.join(list(said)[:MOST_MESSAGES])}" if said else ""
-
-
-def known_reason(rules: Iterable[CompiledRule], bound: Bound) -> str:
-    """Why the conditions of `rules` could not be evaluated, a sentence; "" where it depends on each."""
-    unset = sorted({name for rule in rules for name in rule.unset})
-    if unset:
-        said = ", ".join(f"`params.{name}`" for name in unset)
-        return f"{said} has no value: whoever runs mcpguard has to set it in the configuration."
-    where = " and ".join(f"`{name}`" for name in bound.unreadable)
-    return where and f"A value in {where} contains the character U+0000, which rules cannot read."
 
 
 def union(kind: str, rules: Iterable[CompiledRule]) -> tuple[str, ...]:

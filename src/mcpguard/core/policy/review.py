@@ -20,14 +20,13 @@ from mcpguard.core.policy.compiled import Candidates, PolicySet
 from mcpguard.core.policy.pdp import (
     bind,
     candidates_of,
-    first_message,
     holding,
     names,
     over,
     union,
-    why_failed,
 )
 from mcpguard.core.policy.session import Session
+from mcpguard.core.policy.wording import first_message, why_failed
 
 
 class Review(Struct, frozen=True):

@@ -1,0 +1,44 @@
+"""What a refusal says of the rules that refuse: what their authors wrote, and why a condition has no answer.
+
+Law of this file: no value of the request is in a sentence.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+from mcpguard.core.conditions.cel import Bound
+from mcpguard.core.conditions.hoisted import why_unread
+from mcpguard.core.conditions.hoisting import hoist
+from mcpguard.core.conditions.names import NAMES
+from mcpguard.core.policy.compiled import CompiledRule
+
+
+def first_message(rules: Iterable[CompiledRule]) -> str:
+    """What the first of the authors says, of those who say something."""
+    return next((rule.message for rule in rules if rule.message), "")
+
+
+def why_failed(rules: Sequence[CompiledRule], bound: Bound) -> str:
+    """Why the conditions of `rules` could not be evaluated, and what their authors say where that is one
+    thing; "" without either."""
+    known = known_reason(rules, bound)
+    if known:
+        return known
+    calls = [call for rule in rules for call in hoist(rule.when or "", NAMES).calls]
+    reason = why_unread(calls, bound.view, bound.holds)
+    messages = {rule.message for rule in rules if rule.message}
+    said = f"Its message: {first_message(rules)}" if messages else ""
+    if not reason:
+        return said
+    return f"Reason: {reason}. {said if len(messages) == 1 else ''}".rstrip()
+
+
+def known_reason(rules: Iterable[CompiledRule], bound: Bound) -> str:
+    """Why the conditions of `rules` could not be evaluated, a sentence; "" where it depends on each."""
+    unset = sorted({name for rule in rules for name in rule.unset})
+    if unset:
+        said = ", ".join(f"`params.{name}`" for name in unset)
+        return f"{said} has no value: whoever runs mcpguard has to set it in the configuration."
+    where = " and ".join(f"`{name}`" for name in bound.unreadable)
+    return where and f"A value in {where} contains the character U+0000, which rules cannot read."
