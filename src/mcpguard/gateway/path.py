@@ -31,7 +31,7 @@ from mcpguard.gateway.ports import Raw
 from mcpguard.gateway.questions import with_lack
 from mcpguard.gateway.results import Results, asks
 from mcpguard.gateway.round_trips import MAX_ROUNDS, Parked, Resumed, RoundTrips
-from mcpguard.gateway.scope import ClientScope, Questioned, Request
+from mcpguard.gateway.scope import WOULD_REFUSE, ClientScope, Questioned, Request
 from mcpguard.gateway.subscriptions import Subscriptions
 from mcpguard.gateway.tasks import Tasks
 from mcpguard.protocol import calls, eras, headers, refusals
@@ -171,7 +171,8 @@ class Path:
         scope, started = self._scope, self._scope.recorder.seconds()
         request.redact = permit.redact
         scope.audit.write(scope.recorder.decided(permit))
-        scope.report_observed(permit)
+        if permit.observed is not None:
+            scope.report_refusal(permit.observed, WOULD_REFUSE)
         if parked.credential != permit.credential:
             parked.give_up("denied")
             other = CredentialError(_OTHER.format("call"))
@@ -276,7 +277,8 @@ class Path:
         request.redact = permit.redact + (self._tasks.redact_of(call.name) if call.kind == "task" else ())
         try:
             await scope.audit.write(scope.recorder.decided(permit))
-            scope.report_observed(permit)
+            if permit.observed is not None:
+                scope.report_refusal(permit.observed, WOULD_REFUSE)
             raw = await self._answered(request, permit, call, started, begun)
             ready = await self._results.ready(request, permit, call, raw)
         except Cancelled as why:

@@ -23,7 +23,7 @@ from mcpguard.core.errors import InspectionError, McpGuardError, UpstreamError
 from mcpguard.core.model import Caller, Deny, Invocation, Json, Permit, Redacted
 from mcpguard.gateway.flight import Cancelled, Flight, Wait
 from mcpguard.gateway.ports import Question, Raw, RequestId
-from mcpguard.gateway.scope import ClientScope, Request
+from mcpguard.gateway.scope import WOULD_REFUSE, ClientScope, Request
 from mcpguard.protocol import eras, jsonrpc, refusals
 
 MAX_VISITS = 1000
@@ -115,7 +115,8 @@ class Questions:
         if isinstance(verdict, Deny):
             scope.report_refusal(verdict)
             return {"error": refusals.denied_error(verdict)}
-        scope.report_observed(verdict)
+        if verdict.observed is not None:
+            scope.report_refusal(verdict.observed, WOULD_REFUSE)
         started = scope.recorder.seconds()
         try:
             sealed, digest = await scope.inspector.seal(params, 0, verdict.redact + redact)

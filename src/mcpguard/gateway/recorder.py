@@ -103,12 +103,10 @@ class Recorder:
             approval="" if permit is None else permit.approval,
             credential="" if permit is None else permit.credential,
             shadow=verdict.shadow,
-            observed=None if permit is None else self._observed(permit.observed),
+            observed=None if permit is None or permit.observed is None else self._observed(permit.observed),
         )
 
-    def _observed(self, refusal: Deny | None) -> ObservedRefusal | None:
-        if refusal is None:
-            return None
+    def _observed(self, refusal: Deny) -> ObservedRefusal:
         said = self._inspect_text(refusal.message)[:MOST_MESSAGE]
         return ObservedRefusal(refusal.cause.value, refusal.rules, said)
 
@@ -156,7 +154,7 @@ class Recorder:
             labels=review.labels,
             facts=review.facts,
             shadow=review.shadow,
-            observed=self._observed(review.observed),
+            observed=None if review.observed is None else self._observed(review.observed),
         )
 
     def noticed(

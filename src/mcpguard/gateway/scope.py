@@ -9,7 +9,7 @@ from msgspec import Struct
 
 from mcpguard.core.errors import MessageError
 from mcpguard.core.evidence.chain import Noticed
-from mcpguard.core.model import Caller, Deny, Json, Permit
+from mcpguard.core.model import Caller, Deny, Json
 from mcpguard.core.policy.compiled import PolicySet
 from mcpguard.core.policy.tickets import Ticket, TicketAnswer
 from mcpguard.gateway.flight import Flight, Wait
@@ -19,6 +19,9 @@ from mcpguard.gateway.ports import AuditSink, Client, Clock, Question, Raw, Requ
 from mcpguard.gateway.recorder import Recorder
 from mcpguard.protocol import eras, refusals
 from mcpguard.protocol.names import Prefix
+
+WOULD_REFUSE = "would refuse"
+"""Begins what the operator reads about a call that policies refuse and that goes on."""
 
 NONE = PolicySet()
 """The policies of a request that needs no decision."""
@@ -151,11 +154,6 @@ class ClientScope(Struct, eq=False, kw_only=True):
         rules = [f"{rule} ({places[rule]})" if places.get(rule) else rule for rule in deny.rules]
         by = f"by {', '.join(rules)}" if rules else f"({deny.cause.value})"
         self.report(call.server, f"{what} {call.method}{name} {by}: `mcpguard explain {call.id}`")
-
-    def report_observed(self, permit: Permit) -> None:
-        """Say to the operator what the policies would have refused, if they would."""
-        if permit.observed is not None:
-            self.report_refusal(permit.observed, "would refuse")
 
     def refuse(self, request_id: RequestId | None, error: dict[str, Json]) -> None:
         """Answer with an error object of ours."""

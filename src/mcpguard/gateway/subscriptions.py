@@ -14,7 +14,7 @@ from mcpguard.gateway.flight import Cancelled, Flight, Wait
 from mcpguard.gateway.inspection import EMPTY
 from mcpguard.gateway.listing import Listing
 from mcpguard.gateway.ports import RequestId
-from mcpguard.gateway.scope import ClientScope, Request
+from mcpguard.gateway.scope import WOULD_REFUSE, ClientScope, Request
 from mcpguard.protocol import eras, jsonrpc
 from mcpguard.protocol.calls import read_call
 
@@ -159,7 +159,8 @@ class Subscriptions:
         if isinstance(verdict, Deny):
             scope.report_refusal(verdict)
             return False
-        scope.report_observed(verdict)
+        if verdict.observed is not None:
+            scope.report_refusal(verdict.observed, WOULD_REFUSE)
         # What one credential may hear of is not told to whom another one is for.
         known = self._chosen.get((entry.server, uri), verdict.credential)
         status = "ok" if known == verdict.credential else "unavailable"
