@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
+import getpass
+import io
 import json
+import sys
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from mcpguard.cli import main
 from mcpguard.onboarding.conversion import Converted, convert, corrected
 from mcpguard.onboarding.discovery.clients import CLIENTS
 from mcpguard.onboarding.discovery.completing import FILE_LIMIT, dotenv, no_answer
 from mcpguard.onboarding.discovery.reading import ClientFile, Places, parsed
 from mcpguard.onboarding.discovery.references import Stays
+from tests.onboarding.corpus import Person
 from tests.onboarding.test_conversion import V, shown
 
 
@@ -156,3 +161,32 @@ def test_a_variable_in_an_argument_is_filled_in_as_it_is_now(tmp_path: Path) -> 
     assert "has the value that MODE has now in its arguments" in made.notes
     with pytest.raises(Stays, match="refers to a variable in its arguments"):
         converted(tmp_path, {"command": "run", "args": ["${env:NONE}"]})
+
+
+@pytest.mark.usefixtures("backend")
+def test_the_import_asks_each_question_once(person: Person, monkeypatch: pytest.MonkeyPatch) -> None:
+    inputs = [
+        {"id": "key", "type": "promptString", "description": "Key of the search", "password": True},
+        {"id": "team", "type": "promptString"},
+        {"id": "none", "type": "promptString"},
+    ]
+    servers = {
+        "a": {"command": "node", "env": {"A_KEY": "${input:key}", "TEAM": "${input:team}"}},
+        "b": {"command": "node", "args": ["b"], "env": {"B_KEY": "${input:key}"}},
+        "c": {"command": "node", "env": {"C": "${input:none}"}},
+    }
+    path = person.home / ".config" / "Code" / "User" / "mcp.json"
+    path.parent.mkdir(parents=True)
+    path.write_text(json.dumps({"inputs": inputs, "servers": servers}))
+    asked: list[str] = []
+    monkeypatch.setattr(getpass, "getpass", lambda said: asked.append(said) or "a secret word")
+    terminal = io.StringIO("core\n\ny\n")
+    monkeypatch.setattr(terminal, "isatty", lambda: True)
+    monkeypatch.setattr(sys, "stdin", terminal)
+    assert main(["import"]) == 1
+    assert asked == ["VS Code asks for this: Key of the search (empty to leave its servers): "]
+    made = (person.home / ".config" / "mcpguard" / "mcpguard.yaml").read_text()
+    assert '"TEAM": "core"' in made
+    assert made.count("${keyring:a/A_KEY}") == made.count("${keyring:b/B_KEY}") == 1
+    assert "a secret word" not in made
+    assert list(json.loads(path.read_text())["servers"]) == ["mcpguard", "c"]

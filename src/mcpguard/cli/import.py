@@ -17,7 +17,8 @@ from mcpguard.cli.parser import add_config
 from mcpguard.core.policy.observation import MOST_DAYS
 
 if TYPE_CHECKING:
-    from mcpguard.onboarding.discovery.reading import ClientFile
+    from mcpguard.onboarding.discovery.completing import Answer
+    from mcpguard.onboarding.discovery.reading import ClientFile, Input
     from mcpguard.onboarding.journal import MoveJournal
     from mcpguard.onboarding.plan import Plan, Wishes
     from mcpguard.onboarding.vault import Vault
@@ -170,8 +171,11 @@ def _planned(args: argparse.Namespace, config: Path, vault: Vault) -> tuple[Plan
     def planned(wishes: Wishes) -> Plan:
         return make_plan(founds, wishes, places, config, os.environ, stored, vault.reference, every)
 
+    asking = sys.stdin.isatty() and not (args.yes or args.dry_run)
+    if asking:
+        wishes = structs.replace(wishes, answer=_inputs())
     plan = planned(wishes)
-    if sys.stdin.isatty() and not (args.yes or args.dry_run) and (answers := _asked(plan)):
+    if asking and (answers := _asked(plan)):
         plan = planned(structs.replace(wishes, params=(*wishes.params, *answers)))
     return plan, founds
 
@@ -311,6 +315,23 @@ def _line(question: str) -> str:
         return input(question)
     except EOFError:
         return ""
+
+
+def _inputs() -> Answer:
+    """Asks the person for what a client would ask for, each input of a file once."""
+    from getpass import getpass
+
+    known: dict[tuple[Path, str], str] = {}
+
+    def answer(found: ClientFile, asked: Input) -> str | None:
+        key = (found.path, asked.name)
+        if key not in known:
+            about = plain(asked.description or asked.name)
+            read = getpass if asked.password else _line
+            known[key] = read(f"{found.client.title} asks for this: {about} (empty to leave its servers): ")
+        return known[key] or None
+
+    return answer
 
 
 def _asked(plan: Plan) -> list[tuple[tuple[str, str], list[str]]]:

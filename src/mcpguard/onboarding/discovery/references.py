@@ -54,7 +54,7 @@ def _braced(inside: str, client: KnownClient, home: Path, project: Path | None) 
         if kind == "input":
             raise Stays(
                 f"asks for a value when it starts (${{input:{name}}}), and its client keeps the answer where "
-                "mcpguard cannot read it: insert the value first"
+                "mcpguard cannot read it: answer when the import asks for it at a terminal"
             )
         if inside == "userHome":
             return str(home)
