@@ -48,7 +48,9 @@ def _said(played: Day) -> dict[str, str]:
         "$ mcpguard check | tail -n 1": played.said["check"].splitlines()[-1],
         "Cursor: edit_file": _answer(played, "edit_file", "asked"),
         "Cursor: create_issue": _answer(played, "create_issue", "refused"),
-        "$ mcpguard approve 4f1c09aa7d31 --for-session --any path --any edits": played.said["approve"],
+        "$ mcpguard approve 4f1c09aa7d31 --for-session --any path --any edits": played.said[
+            "approve edit_file"
+        ],
         "The day": summary(played.seen).rpartition("\n\n")[2],
         "$ mcpguard undo": played.said["undo"],
     }

@@ -42,7 +42,7 @@ class Day:
         self.config = find_config(None, os.environ)
         self.seen: list[Seen] = []
         self.said: dict[str, str] = {}
-        """What a verb printed the first time."""
+        """What a verb printed the first time, and `approve` that of each tool."""
         self.imported = ""
         """The configuration as the import wrote it."""
 
@@ -96,7 +96,8 @@ class Day:
         ticket = re.search(r"\(ticket ([0-9a-f]+)\)", seen.text)
         assert ticket, seen
         words = [word for name in call.free for word in ("--any", name)]
-        self.run("approve", ticket[1], "--for-session", *words)
+        printed = self.run("approve", ticket[1], "--for-session", *words)
+        self.said.setdefault(f"approve {call.tool}", printed)
         again = await self.tried(session, names, call)
         return seen if again.outcome == "passes" else again
 
