@@ -84,7 +84,7 @@ def test_a_slow_server_is_left_out_of_the_first_list_after_a_while(era: str) -> 
     assert world.client.sent == []
     patience_ends(world)
     assert names(world) == ["a__read"]
-    assert world.reports == ["b: left out of tools/list: not listed within 3 seconds; it follows"]
+    assert world.reports == ["b: left out of tools/list: not listed within 2.5 seconds; it follows"]
 
 
 def test_who_was_left_out_is_in_evidence_before_the_answer_leaves() -> None:
@@ -164,7 +164,7 @@ def test_one_that_hangs_is_waited_for_once_and_not_for_each_list() -> None:
     for request_id, method in ((2, "tools/list"), (3, "prompts/list")):
         world.send(method, {}, request_id)
         assert world.client.sent[-1]["id"] == request_id
-    said = "b: left out of {}: not listed within 3 seconds; it follows"
+    said = "b: left out of {}: not listed within 2.5 seconds; it follows"
     assert world.reports == [said.format("tools/list"), said.format("prompts/list")]
 
 

@@ -57,7 +57,7 @@ async def names(client):
 @pytest.mark.parametrize("mode", ["legacy", MODERN])
 @pytest.mark.parametrize("over", ["stdio", "http"])
 def test_the_good_ones_are_listed_and_called_while_others_hang_and_the_rest_follows(tmp_path, over, mode):
-    config = write_config(tmp_path, servers(tmp_path), limits={"list_seconds": 3})
+    config = write_config(tmp_path, servers(tmp_path), limits={"list_seconds": 2.5})
 
     async def body(client, heard):
         async with changes(client, heard) as changed:

@@ -110,7 +110,7 @@ class ClientScope(Struct, eq=False, kw_only=True):
     identity: tuple[str, str]
     report: Callable[[str, str], None]
     think_seconds: float
-    list_seconds: float = 3.0
+    list_seconds: float = 2.5
     store: Store | None = None
     """Where tickets are; without it whatever needs an approval is refused."""
     approvals: ApprovalTerms = ApprovalTerms()
