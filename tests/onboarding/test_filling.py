@@ -72,6 +72,16 @@ def test_owners_are_those_of_repositories_in_which_the_person_commits(
     assert params("github") == {"owners": [owner] if owner else []}
 
 
+def test_a_pipe_in_the_place_of_a_file_holds_nothing_up(person: Person) -> None:
+    (person.project / ".git" / "logs").mkdir(parents=True)
+    os.mkfifo(person.project / ".git" / "logs" / "HEAD")
+    os.mkfifo(person.project / "x.db")
+    shop = {"command": "uvx", "args": ["mcp-server-sqlite", "--db-path", str(person.project / "x.db")]}
+    cursor(person, github=GITHUB, shop=shop)
+    assert main(["import", "--yes"]) == 0
+    assert (params("github"), params("shop")) == ({"owners": []}, {"tables": []})
+
+
 def test_a_fork_is_the_persons_and_what_it_came_from_is_not(person: Person) -> None:
     repository(person.project, "git@github.com:upstream/x.git", remote="upstream")
     mine = repository(person.home / "code" / "fork", "git@github.com:ada/x.git")

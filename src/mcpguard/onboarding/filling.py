@@ -158,6 +158,8 @@ def _login(config: Path) -> list[str]:
 
 def _text(path: Path) -> str:
     try:
+        if not path.is_file():
+            return ""  # To open a pipe would wait for whoever writes to it.
         with path.open("rb") as file:
             return file.read(1 << 20).decode("utf-8", "replace")
     except OSError:
