@@ -25,6 +25,14 @@ def no_fetch_is_left() -> Iterator[None]:
         give(HELD.pop(), UpstreamError("it has ended"))
 
 
+def patience_ends(world: World) -> None:
+    """So much time passes that nobody is waited for any longer."""
+    world.clock.wind(3)
+    while world.clock.alarms:
+        world.clock.ring()
+        world.turn()
+
+
 def reconfigure(world: World, kept: str = "", **tools: list[Any] | None) -> World:
     """Servers with these tools; those that are not in `kept` are others than before."""
     for name, listed in tools.items():
@@ -122,6 +130,25 @@ def test_a_list_of_a_server_that_is_changed_meanwhile_is_not_taken() -> None:
     assert [one["name"] for one in world.client.sent[-1]["result"]["tools"]] == ["a__x", "b__z"]
     assert world.reports == ["b: upstream 'b' was changed in the configuration, or removed"]
     assert names(world) == ["a__x", "b__z"]
+
+
+def test_a_server_that_hangs_and_is_mended_is_told_of_though_it_is_slow_again() -> None:
+    world = listed(a=[tool("x")], b=[])
+    old = hold(world, "b")
+    world.send("tools/list", {}, 1)
+    patience_ends(world)
+    reconfigure(world, "a", a=[], b=[])
+    new = hold(world, "b")
+    world.send("tools/list", {}, 2)
+    patience_ends(world)
+    assert [one["name"] for one in last(world)["tools"]] == ["a__x"]
+    quiet(world)
+    give(old, UpstreamError("it has ended"))
+    world.turn()
+    assert world.client.sent == []
+    give(new, {"tools": [tool("y")]})
+    world.turn()
+    assert [one["method"] for one in world.client.sent] == LISTS[:1]
 
 
 def test_a_server_that_is_removed_is_not_listed_again_whatever_it_says() -> None:

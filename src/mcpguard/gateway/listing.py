@@ -59,8 +59,8 @@ class Listing:
         self.failed: Callable[[str, str, Caller, RequestId | None], None] = lambda *_: None
         """Hears why a server is not in a list, and of the request that it was for."""
         self._told: dict[str, str] = {}
-        self._left_out: set[_Key] = set()
-        """The client is told when these are listed."""
+        self._left_out: dict[_Key, Wait[None]] = {}
+        """The client is told when these are listed, which they are when it is over."""
         self._under: PolicySet | None = None
         self._answered: dict[tuple[str, bool], _Answered] = {}
         self._shown: dict[int, tuple[Listed, _Shown]] = {}
@@ -113,20 +113,22 @@ class Listing:
     async def _follow(self, server: str, kind: Kind, caller: Caller, before: list[str]) -> None:
         """Wait for a list that was left out, and say so if it is another one than `before`."""
         key = (server, kind.name)
-        if key in self._left_out:
-            return
         scope, running = self._scope, self.fetching.running(server, kind)
         if running is not None:
+            if self._left_out.get(key) is running:
+                return
             seconds = f"{scope.list_seconds:g} seconds"
             scope.report(server, f"left out of {kind.method}: not listed within {seconds}; it follows")
-            self._left_out.add(key)
+            self._left_out[key] = running
             try:
                 await running
             except McpGuardError as problem:
                 scope.report(server, str(problem))
                 if not caller.modern:  # A modern one hears of it with what it asks for next.
                     self.failed(server, str(problem), caller, None)
-            self._left_out.remove(key)
+            if self._left_out.get(key) is not running:
+                return  # The server is another one by now.
+            del self._left_out[key]
         if self.catalogue.digests(server, [kind]) != before:
             self.changed(server, kind, caller)
 
@@ -220,6 +222,7 @@ class Listing:
     def reconfigured(self, kept: frozenset[str]) -> None:
         """See `Fetching.reconfigured`."""
         self.fetching.reconfigured(kept)
+        self._left_out = {key: wait for key, wait in self._left_out.items() if key[0] in kept}
         self._answered.clear()
         self._shown.clear()
 
