@@ -141,7 +141,8 @@ class Shared:
         claim_variables(settings)
         named = _named(settings)
         self.credentials.reconfigure(settings.credentials, named)
-        self.alerts = self._alerts()
+        if settings.notify != old.notify:
+            self.alerts = self._alerts()
         self.judge.egress = Egress(self.redactor, bound_of(settings.servers, settings.credentials))
         self.store.idle_seconds = settings.session_idle_seconds
         before, self.judge.policies = self.judge.policies, settings.policies
