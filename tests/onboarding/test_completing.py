@@ -5,6 +5,7 @@ from __future__ import annotations
 import getpass
 import io
 import json
+import os
 import sys
 from pathlib import Path
 from typing import Any
@@ -90,10 +91,11 @@ def test_a_variable_that_a_container_takes_from_its_client_is_passed_on(
 
 
 def test_a_file_that_no_one_can_read_leaves_the_server(tmp_path: Path) -> None:
-    huge, binary = tmp_path / "huge", tmp_path / "binary"
+    huge, binary, pipe = tmp_path / "huge", tmp_path / "binary", tmp_path / "pipe"
+    os.mkfifo(pipe)
     huge.write_text("A=b\n" * (FILE_LIMIT // 4 + 1))
     binary.write_bytes(b"A=\xff\n")
-    for path in (huge, binary, tmp_path / "none"):
+    for path in (huge, binary, pipe, tmp_path / "none", "/nul\0"):
         with pytest.raises(Stays, match="which cannot be read"):
             converted(tmp_path, {"command": "run", "envFile": str(path)})
     args = ["run", "--env-file", "x.env", "i"]

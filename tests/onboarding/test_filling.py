@@ -7,6 +7,7 @@ import json
 import os
 import sqlite3
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -118,13 +119,13 @@ def test_tables_are_those_of_the_file(person: Person) -> None:
     database = sqlite3.connect(path)
     database.executescript(
         'CREATE TABLE orders (id, total); CREATE TABLE users (id, password_hash); CREATE TABLE "a b" (x);'
-        "CREATE VIEW totals AS SELECT total FROM orders;"
+        "CREATE VIEW totals AS SELECT total FROM orders; CREATE VIEW people AS SELECT password_hash AS id FROM users;"
     )
     database.close()
     before = path.read_bytes()
     cursor(person, shop={"command": "uvx", "args": ["mcp-server-sqlite", "--db-path", str(path)]})
     assert main(["import", "--yes"]) == 0
-    assert params("shop") == {"tables": ["orders", "totals", "users"], "whole": ["orders", "totals"]}
+    assert params("shop") == {"tables": ["orders", "people", "totals", "users"], "whole": ["orders"]}
     assert (path.read_bytes(), [one.name for one in path.parent.glob("my shop*")]) == (before, [path.name])
 
 
@@ -259,3 +260,54 @@ def visible(config: Any, agent: str) -> list[str]:
     offers = Snapshot(version=1, servers={"notes": Offer(tools=tools)})
     asking = Invocation("x", "", operating_system_user(), datetime.now(UTC), agent)
     return list(sight(load_policies(config.policies, OPT_IN), asking, ["notes"], offers).shown)
+
+
+def nested_views(database: sqlite3.Connection) -> None:
+    database.execute("CREATE TABLE v0 (x)")
+    for number in range(1, 40):
+        before = f"v{number - 1}"
+        database.execute(f"CREATE VIEW v{number} AS SELECT a.x FROM {before} a, {before} b")
+
+
+def misnamed_table(database: sqlite3.Connection) -> None:
+    database.execute("CREATE TABLE users (id)")
+    database.execute("PRAGMA writable_schema=1")
+    database.execute("UPDATE sqlite_master SET name = x'ff00'")
+
+
+@pytest.mark.parametrize("hostile", [nested_views, misnamed_table])
+def test_a_hostile_database_ends_no_import_and_holds_none_up(
+    hostile: Callable[[sqlite3.Connection], None], person: Person
+) -> None:
+    path = person.home / "x.db"
+    database = sqlite3.connect(path)
+    hostile(database)
+    database.commit()
+    database.close()
+    cursor(person, shop={"command": "uvx", "args": ["mcp-server-sqlite", f"--db-path={path}"]})
+    assert main(["import", "--yes"]) == 0
+    assert params("shop").get("whole", []) == (["v0"] if hostile is nested_views else [])
+
+
+@pytest.mark.parametrize("name", ["logs/HEAD", "config"])
+def test_a_pipe_in_a_repository_holds_no_import_up(name: str, person: Person) -> None:
+    git = person.project / ".git"
+    (git / "logs").mkdir(parents=True)
+    (git / "logs" / "HEAD").write_text("0 1 Ada <a@b> 1 +0\tcommit: x\n")
+    (git / name).unlink(missing_ok=True)
+    os.mkfifo(git / name)
+    cursor(person, hub=GITHUB)
+    assert main(["import", "--yes"]) == 0
+    assert params("hub") == {"owners": []}
+
+
+def test_settings_of_a_repository_that_are_all_blank_hold_no_import_up(person: Person) -> None:
+    git = person.project / ".git"
+    (git / "logs").mkdir(parents=True)
+    (git / "logs" / "HEAD").write_text("0 1 Ada <a@b> 1 +0\tcommit: x\n")
+    (git / "config").write_text(
+        "\n" * 500_000 + '[remote "origin"]\n' + " \n" * 200_000 + "url = git@github.com:a/b\n"
+    )
+    cursor(person, hub=GITHUB)
+    assert main(["import", "--yes"]) == 0
+    assert params("hub") == {"owners": ["a"]}

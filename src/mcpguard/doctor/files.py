@@ -3,10 +3,9 @@
 Law of this file: nothing here waits, follows a loop or reads more than it says.
 """
 
-import os
-import stat
 from pathlib import Path
 
+from mcpguard.adapters.system.files import read_regular
 from mcpguard.authoring.findings import Unchecked
 
 SIZE_LIMIT = 1 << 20
@@ -19,23 +18,13 @@ def text_of(path: Path) -> str | Unchecked | None:
     Bytes that are not UTF-8 become U+FFFD. A link is followed.
     """
     try:
-        # Opening a FIFO would wait for its writer.
-        descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+        data = read_regular(path, SIZE_LIMIT)
     except (FileNotFoundError, NotADirectoryError):
         return None
-    except (OSError, ValueError) as error:
-        return Unchecked(str(path), _reason(error))
-    try:
-        with open(descriptor, "rb") as file:
-            if not stat.S_ISREG(os.fstat(descriptor).st_mode):
-                return None
-            data = file.read(SIZE_LIMIT + 1)
     except OSError as error:
-        return Unchecked(str(path), _reason(error))
+        return Unchecked(str(path), error.strerror or "cannot be read")
+    if data is None:
+        return None
     if len(data) > SIZE_LIMIT:
         return Unchecked(str(path), f"larger than {SIZE_LIMIT} bytes")
     return data.decode("utf-8-sig", "replace")
-
-
-def _reason(error: Exception) -> str:
-    return getattr(error, "strerror", None) or "not a valid path"

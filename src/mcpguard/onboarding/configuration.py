@@ -23,6 +23,9 @@ _ONE_A_ROW = ("policies", "folders", "repositories", "owners", "tables", "hosts"
 
 _PLAIN = re.compile("(?!(?:y|n|yes|no|on|off|true|false|null)$)[a-z][a-z0-9_-]*")
 
+_NO_TEXT = re.compile("|true|false|null|yes|no|on|off|y|n|[0-9-]+|0[xob][0-9a-f]+|[0-9]+e-?[0-9]+")
+"""Names that are no text to every reader of YAML."""
+
 Way = tuple[str | int, ...]
 
 
@@ -199,6 +202,13 @@ def observation(text: str) -> Observation | None:
         return None
     observe = checked(text, "").observe
     return None if observe is None else observe.observation
+
+
+def server_name(name: str) -> str:
+    """What a server that its client calls `name` is called here: a-z, 0-9, `-`, no `__`, and text also where
+    a policy has it without quotes."""
+    plain = re.sub(r"[^a-z0-9]+", "-", name.lower()).strip("-")[:32].strip("-")
+    return f"server-{plain}"[:32].strip("-") if _NO_TEXT.fullmatch(plain) else plain
 
 
 def has_clients(text: str) -> bool:

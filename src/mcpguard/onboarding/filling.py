@@ -14,6 +14,7 @@ from urllib.parse import quote, urlsplit
 
 from msgspec import Struct
 
+from mcpguard.adapters.system.files import read_regular
 from mcpguard.core.functions.function import FunctionError
 from mcpguard.onboarding.discovery.entry import Entry
 from mcpguard.onboarding.discovery.reading import ClientFile, Places
@@ -26,12 +27,16 @@ FOLDERS_LIMIT = 200
 
 TABLES_LIMIT = 1000
 
-_REMOTE = re.compile(r'(?m)^\s*\[\s*remote\s+"origin"\s*\]\s*$(?:\n(?!\s*\[).*)*')
-_URL = re.compile(r"(?m)^\s*url\s*=\s*(\S+)\s*$")
+TEXT_LIMIT = 1 << 20
+"""So many bytes are read of a file."""
+
+# Nothing here passes the end of a line twice: who can write in a project must not hold the import up.
+_REMOTE = re.compile(r'(?m)^[ \t]*\[[ \t]*remote[ \t]+"origin"[ \t]*\][ \t\r]*$(?:\n(?![ \t]*\[).*)*')
+_URL = re.compile(r"(?m)^[ \t]*url[ \t]*=[ \t]*(\S+)[ \t\r]*$")
 _SCP = re.compile(r"(?:[^@/\s]+@)?([A-Za-z0-9.-]+):(?!//)/?([^/\s]+)/")
 _OWNER = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9-]{0,37}[A-Za-z0-9])?")
 _MADE_HERE = re.compile(r"(?m)\tcommit(?: \([a-z-]+\))?: ")
-_GH_USER = re.compile(r"(?m)^\s+user:\s*([A-Za-z0-9-]+)\s*$")
+_GH_USER = re.compile(r"(?m)^[ \t]+user:[ \t]*([A-Za-z0-9-]+)[ \t\r]*$")
 _TABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 _SECRET_COLUMN = re.compile(r"(?i)passw|secret|token|api_?key|private_?key|ssn")
 
@@ -132,7 +137,7 @@ def _candidates(around: Machine) -> Iterator[str]:
         try:
             with os.scandir(folder) as inside:
                 names = sorted(one.path for one in inside if one.is_dir(follow_symlinks=False))
-        except OSError:
+        except (OSError, ValueError):
             continue
         yield from names
 
@@ -158,16 +163,13 @@ def _login(config: Path) -> list[str]:
 
 def _text(path: Path) -> str:
     try:
-        if not path.is_file():
-            return ""  # To open a pipe would wait for whoever writes to it.
-        with path.open("rb") as file:
-            return file.read(1 << 20).decode("utf-8", "replace")
+        return (read_regular(path, TEXT_LIMIT) or b"").decode("utf-8", "replace")
     except OSError:
         return ""
 
 
 def _tables_of(entry: Entry) -> Values:
-    """The tables of the file that a server of SQLite gets, and those of them that hold no secret."""
+    """The tables and views of the file that a server of SQLite gets, and the tables that hold no secret."""
     named = [value for option, value in pairwise(entry.args) if option == "--db-path"]
     named += [word.partition("=")[2] for word in entry.args if word.startswith("--db-path=")]
     path = os.path.expanduser(named[0]) if named else ""
@@ -176,20 +178,25 @@ def _tables_of(entry: Entry) -> Values:
     try:
         database = sqlite3.connect(f"file:{quote(path)}?mode=ro", uri=True, timeout=1)
         try:
-            columns = _columns(database)
+            return _tables_in(database)
         finally:
             database.close()
-    except sqlite3.Error:
+    except (sqlite3.Error, UnicodeDecodeError):  # The second for a message of SQLite's that quotes the file.
         return {"tables": []}
-    whole = [table for table, names in columns.items() if not any(map(_SECRET_COLUMN.search, names))]
-    return {"tables": list(columns), "whole": whole}
 
 
-def _columns(database: sqlite3.Connection) -> dict[str, list[str]]:
+def _tables_in(database: sqlite3.Connection) -> Values:
     rows = database.execute(
-        "SELECT name FROM sqlite_master WHERE type IN ('table', 'view') AND name NOT LIKE 'sqlite\\_%' "
+        "SELECT name, type FROM sqlite_master WHERE type IN ('table', 'view') AND name NOT LIKE 'sqlite\\_%' "
         "ESCAPE '\\' ORDER BY name LIMIT ?",
         (TABLES_LIMIT,),
     )
-    names = [name for (name,) in rows.fetchall() if type(name) is str and _TABLE.fullmatch(name)]
-    return {name: [str(row[1]) for row in database.execute(f'PRAGMA table_info("{name}")')] for name in names}
+    kinds = {name: kind for name, kind in rows.fetchall() if type(name) is str and _TABLE.fullmatch(name)}
+    # A view may have a secret under another name, and SQLite may need hours for the columns of a few views.
+    tables = [name for name, kind in kinds.items() if kind == "table"]
+    whole = [one for one in tables if not any(map(_SECRET_COLUMN.search, _columns(database, one)))]
+    return {"tables": list(kinds), "whole": whole}
+
+
+def _columns(database: sqlite3.Connection, table: str) -> list[str]:
+    return [str(row[1]) for row in database.execute(f'PRAGMA table_info("{table}")')]

@@ -29,7 +29,15 @@ from mcpguard.onboarding.edit import replaced
 from mcpguard.onboarding.filling import Machine, Values, machine, values_for
 from mcpguard.onboarding.formats.tree import Step, Unreadable
 from mcpguard.onboarding.journal import Edit
-from mcpguard.onboarding.policies import Hidden, hidden_policy, pack_of, policy_for, present_params
+from mcpguard.onboarding.policies import (
+    Hidden,
+    PolicyFiles,
+    hidden_policy,
+    pack_of,
+    policy_for,
+    present_params,
+    refusal_of,
+)
 
 Origin = tuple[ClientFile, Entry]
 Way = tuple[Step, ...]
@@ -52,7 +60,7 @@ class PlannedServer(Struct, kw_only=True):
     def hidden(self) -> list[Hidden]:
         """What its clients do not show of it."""
         found = [Hidden(where.client.name, one.hidden, one.only) for where, one in self.origins]
-        return [one for one in dict.fromkeys(found) if one.names or one.only is not None]
+        return [one for one in dict.fromkeys(found) if one.any]
 
     def stood_in(self, found: ClientFile, table: Way) -> bool:
         """Whether one of its entries is in that table of `found`."""
@@ -98,7 +106,9 @@ class Plan(Struct, kw_only=True):
         named: dict[str, dict[str, str]] = {}
         for server in self.servers:
             for found, entry in server.origins:
-                named.setdefault(_slug(entry.name), {}).setdefault(server.name, found.client.title)
+                named.setdefault(configuration.server_name(entry.name), {}).setdefault(
+                    server.name, found.client.title
+                )
         return [
             f"{name}: {' and '.join(dict.fromkeys(servers.values()))} start it with different settings, so "
             f"it is {len(servers)} servers, each with a process and a policy of its own: {', '.join(servers)}"
@@ -169,6 +179,8 @@ class _Maker:
         self._plan, self._wishes, self._places, self._environ = plan, wishes, places, environ
         self._stored, self._reference = stored, reference
         self._known = configuration.entries(plan.config_before)
+        written = configuration.checked(plan.config_before, "").policies if plan.config_before else ()
+        self._files = PolicyFiles(plan.config, (one if isinstance(one, str) else one.file for one in written))
         self._chosen: dict[str, str] = {}
         self._params: dict[Path, dict[str, list[str]]] = {}
 
@@ -215,7 +227,10 @@ class _Maker:
         no = {place for name, place in self._wishes.plain if name == entry.name}
         entry = corrected(entry, yes, no)
         converted = convert(found, entry, self._places, self._environ, self._wishes.answer)
-        plain, number = _slug(entry.name), 1
+        off = Hidden(found.client.name, entry.hidden, entry.only)
+        if off.any and (refusal := refusal_of(hidden_policy("server", [off], "off"), {})):
+            raise Stays(f"has switched-off tools that no policy can hide: {refusal}")
+        plain, number = configuration.server_name(entry.name), 1
         name = plain
         while not self._place(name, found, entry, converted.settings, converted.notes):
             number += 1
@@ -242,13 +257,13 @@ class _Maker:
             raise Stays(
                 f"cannot be expressed in mcpguard's configuration: {error.problems[0].message}"
             ) from None
-        self._chosen |= secrets
-        self._plan.secrets |= {key: value for key, value in secrets.items() if self._stored(key) is None}
         server = PlannedServer(
             name=name, settings=settings, origins=[(found, entry)], notes=notes, fresh=fresh
         )
-        if fresh:
-            self._add_policy(server, entry)
+        if fresh and not self._add_policy(server, entry):
+            return False
+        self._chosen |= secrets
+        self._plan.secrets |= {key: value for key, value in secrets.items() if self._stored(key) is None}
         self._plan.servers.append(server)
         return True
 
@@ -280,7 +295,8 @@ class _Maker:
         secrets[name] = value
         return name
 
-    def _add_policy(self, server: PlannedServer, entry: Entry) -> None:
+    def _add_policy(self, server: PlannedServer, entry: Entry) -> bool:
+        """Whether there is a policy for it, which no other one stands in the way of. Raises Stays."""
         pack = pack_of(entry).partition("/")[0]
         found, written = server.origins[0][0], entry.where[:-1]
         entry = replace(
@@ -289,19 +305,13 @@ class _Maker:
         values = values_for(pack, entry, folder_of(found, written, self._places), self._around)
         values |= {param: chosen for (name, param), chosen in self._wishes.params if name == server.name}
         chosen = policy_for(server.name, entry, values)
+        if self._files.is_named_as_another(chosen.text):
+            return False
+        if refusal := refusal_of(chosen.text, chosen.params):
+            raise Stays(f"would need a policy that cannot be loaded: {refusal}")
         server.policy, server.params, server.unset = chosen.said, chosen.params, chosen.unset
-        self._params[self._policy(server.name, lambda _: chosen.text)] = chosen.params
-
-    def _policy(self, name: str, make: Callable[[str], str]) -> Path:
-        """The file for the policy that `make` gives for the name of a file."""
-        folder, number, stem = self._plan.config.parent / "policies", 1, name
-        path, text = folder / f"{stem}.yaml", make(stem)
-        while path.exists() and path.read_bytes() != text.encode():
-            number += 1
-            stem = f"{name}-{number}"
-            path, text = folder / f"{stem}.yaml", make(stem)
-        self._plan.policies[path] = text
-        return path
+        self._params[self._files.add(server.name, lambda _: chosen.text)] = chosen.params
+        return True
 
     def write(self, others: Iterable[ClientFile]) -> None:
         """The texts of the configuration and of the clients' files. `others` are all files of clients."""
@@ -311,20 +321,20 @@ class _Maker:
         for server in plan.servers:
             if server.hidden:
                 make = partial(hidden_policy, server.name, server.hidden)
-                self._params[self._policy(f"{server.name}-switched-off", make)] = {}
+                self._params[self._files.add(f"{server.name}-switched-off", make)] = {}
         plan.set = {
             key: values
             for key, values in self._wishes.params
             if not any(one.fresh and one.name == key[0] for one in plan.servers)
         }
         if plan.servers or plan.set:
-            policies = {f"policies/{path.name}": self._params[path] for path in plan.policies}
+            policies = {f"policies/{path.name}": self._params[path] for path in self._files.texts}
             clients = Views(plan, self._places, list(self._known)).clients(others)
             params = present_params(plan.config, plan.set)
             more = configuration.Addition(servers=fresh, policies=policies, params=params, clients=clients)
             more.observe = self._observed(fresh)
             plan.config_after = configuration.extended(plan.config_before, str(plan.config), more)
-        plan.policies = {path: text for path, text in plan.policies.items() if not path.exists()}
+        plan.policies = {path: text for path, text in self._files.texts.items() if not path.exists()}
         files: dict[Path, tuple[ClientFile, list[Entry]]] = {}
         for server in plan.servers:
             for found, entry in server.origins:
@@ -419,12 +429,6 @@ class Views:
                     )
                 for server in self._known:
                     self._add(agent, "", server)
-
-
-def _slug(name: str) -> str:
-    """A name of a server that mcpguard takes: a-z, 0-9, `-`, no `__`."""
-    plain = re.sub(r"[^a-z0-9]+", "-", name.lower()).strip("-")[:32].strip("-")
-    return plain or "server"
 
 
 def tolerant(stored: Callable[[str], str | None]) -> Callable[[str], str | None]:

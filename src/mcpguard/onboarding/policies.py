@@ -5,7 +5,9 @@ Law of this file: what it gives is never wider than what the server's client had
 """
 
 import json
-from collections.abc import Mapping
+import re
+from collections.abc import Callable, Iterable, Mapping
+from contextlib import suppress
 from pathlib import Path
 
 from msgspec import Struct
@@ -14,12 +16,16 @@ from mcpguard.adapters.system.shipped import declared_for, pack_for
 from mcpguard.config.policies import read_document
 from mcpguard.core.document.reading import read
 from mcpguard.core.errors import PolicyError
+from mcpguard.core.policy.compiled import compile_policy
 from mcpguard.core.policy.written import Policy, as_tuple
 from mcpguard.onboarding import configuration
 from mcpguard.onboarding.discovery.entry import Entry
 from mcpguard.onboarding.discovery.programs import known
 from mcpguard.onboarding.disk import MoveError
 from mcpguard.onboarding.filling import Values
+from mcpguard.onboarding.formats.yaml_text import scalar
+
+_POLICY = re.compile(r"(?m)^policy: *([\w.-]+)")
 
 DECLARED = (
     "tools that declare themselves read-only pass, you are asked about others: write a policy to change that"
@@ -87,6 +93,62 @@ def present_params(
     return found
 
 
+class PolicyFiles:
+    """The files of policies that an import writes, beside those that the configuration has."""
+
+    def __init__(self, config: Path, there: Iterable[str]) -> None:
+        """`there` are the policies that the configuration at `config` names."""
+        self.texts: dict[Path, str] = {}
+        """What is to be in each of them; some are there already."""
+        self._folder = config.parent / "policies"
+        self._named: dict[str, str] = {}
+        for file in there:
+            with suppress(PolicyError):
+                self._know(read_document(config.parent / Path(file).expanduser(), PolicyError))
+
+    def _know(self, text: str) -> None:
+        found = _POLICY.search(text)
+        if found:
+            self._named[found[1]] = text
+
+    def is_named_as_another(self, text: str) -> bool:
+        """Whether there is another policy of this name, with which it could not be loaded."""
+        found = _POLICY.search(text)
+        return found is not None and self._named.get(found[1], text) != text
+
+    def add(self, name: str, make: Callable[[str], str]) -> Path:
+        """The file for the policy that `make` gives for the name of a file: `name`, or what is next to it."""
+        number, stem = 1, name
+        while not self._has_room(self._path(stem), make(stem)):
+            number += 1
+            stem = f"{name}-{number}"
+        self.texts[self._path(stem)] = make(stem)
+        self._know(make(stem))
+        return self._path(stem)
+
+    def _path(self, stem: str) -> Path:
+        return self._folder / f"{stem}.yaml"
+
+    def _has_room(self, path: Path, text: str) -> bool:
+        if self.is_named_as_another(text):
+            return False
+        if path in self.texts:
+            return self.texts[path] == text
+        return not path.exists() or path.read_bytes() == text.encode()
+
+
+def refusal_of(text: str, params: Values) -> str:
+    """Why the policy `text` would not be loaded with these values, "" where it would. What a project's file
+    says must not stop mcpguard from starting for everybody."""
+    from mcpguard.core.redaction.redactor import OPT_IN
+
+    try:
+        compile_policy(text, "policy", OPT_IN, None, params)
+    except PolicyError as error:
+        return error.problems[0].message
+    return ""
+
+
 class Hidden(Struct, frozen=True):
     """The tools of a server that the client `agent` does not show: those in `names`, and where `only` is
     something, all others."""
@@ -94,6 +156,11 @@ class Hidden(Struct, frozen=True):
     agent: str
     names: tuple[str, ...] = ()
     only: tuple[str, ...] | None = None
+
+    @property
+    def any(self) -> bool:
+        """Whether it hides something."""
+        return bool(self.names) or self.only is not None
 
 
 _OFF = "This tool was switched off in the client before mcpguard was put in front of it."
@@ -104,7 +171,7 @@ def hidden_policy(server: str, hidden: list[Hidden], policy: str) -> str:
     rules = []
     for number, one in enumerate(hidden, 1):
         for kind, when in _conditions(one):
-            condition = json.dumps(f"client.agent == {json.dumps(one.agent)} && {when}")
+            condition = scalar(f"client.agent == {json.dumps(one.agent)} && {when}")
             rules.append(
                 f"  - id: {kind}-{number}\n    effect: deny\n    server: {server}\n    when: {condition}\n"
                 f"    message: {_OFF}\n"
@@ -118,7 +185,12 @@ def hidden_policy(server: str, hidden: list[Hidden], policy: str) -> str:
 def _conditions(hidden: Hidden) -> list[tuple[str, str]]:
     found = []
     if hidden.names:
-        found.append(("switched-off", f"tool.name in {json.dumps(list(hidden.names))}"))
+        found.append(("switched-off", f"tool.name in {_listed(hidden.names)}"))
     if hidden.only is not None:
-        found.append(("not-chosen", f"!(tool.name in {json.dumps(list(hidden.only))})"))
+        found.append(("not-chosen", f"!(tool.name in {_listed(hidden.only)})"))
     return found
+
+
+def _listed(names: tuple[str, ...]) -> str:
+    """`names` in CEL, which knows what JSON escapes but no half of a character."""
+    return json.dumps(names, ensure_ascii=False)

@@ -1,8 +1,11 @@
 """What outlives a process: where it is kept if the configuration does not say, and a lock that processes
-share, as an open file: whoever ends without letting go has let go (flock(2))."""
+share, as an open file: whoever ends without letting go has let go (flock(2)). And files of
+others, read without trusting them."""
 
+import errno
 import fcntl
 import os
+import stat
 import time
 from pathlib import Path
 
@@ -13,6 +16,18 @@ def state_folder(part: str) -> Path:
     from platformdirs import user_state_path
 
     return user_state_path("mcpguard", appauthor=False) / part
+
+
+def read_regular(path: Path, limit: int) -> bytes | None:
+    """The first `limit` + 1 bytes of a regular file; None where it is something else, such as a FIFO or a
+    terminal, which would be waited for. A link is followed. Raises OSError, also where no file can have this
+    name."""
+    try:
+        descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC)
+    except ValueError:
+        raise OSError(errno.EINVAL, "not a valid path") from None
+    with open(descriptor, "rb") as file:
+        return file.read(limit + 1) if stat.S_ISREG(os.fstat(descriptor).st_mode) else None
 
 
 def take_lock(path: Path, patience: float, pause: float) -> int:

@@ -9,6 +9,7 @@ import re
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
+from mcpguard.adapters.system.files import read_regular
 from mcpguard.core.secret import Unprinted
 from mcpguard.onboarding.discovery.entry import Entry, Place, Plaintext
 from mcpguard.onboarding.discovery.naming import signal
@@ -202,9 +203,8 @@ def _path(name: str, at: Start) -> Path | None:
 
 def _text(path: Path) -> str:
     try:
-        with path.open("rb") as stream:
-            data = stream.read(FILE_LIMIT + 1)
-        if len(data) <= FILE_LIMIT:
+        data = read_regular(path, FILE_LIMIT)
+        if data is not None and len(data) <= FILE_LIMIT:
             return data.decode()
     except (OSError, UnicodeDecodeError):
         pass

@@ -15,6 +15,7 @@ from typing import Any
 
 from msgspec import Struct
 
+from mcpguard.adapters.system.files import read_regular
 from mcpguard.core.secret import Unprinted
 from mcpguard.onboarding.discovery.clients import CHOOSING, CLIENTS, FILTERS, HIDING, File, KnownClient
 from mcpguard.onboarding.discovery.entry import Entry
@@ -132,12 +133,11 @@ def read(client: KnownClient, file: File, path: Path) -> ClientFile:
     target = Path(os.path.realpath(path))
     found = ClientFile(client=client, file=file, path=path, target=target)
     try:
-        if not target.is_file():
-            return _with(found, problem=f"{path}: not a regular file")
-        with target.open("rb") as stream:
-            data = stream.read(SIZE_LIMIT + 1)
+        data = read_regular(target, SIZE_LIMIT) if target.is_file() else None
     except OSError as error:
         return _with(found, problem=f"{path}: cannot be read: {error.strerror}")
+    if data is None:
+        return _with(found, problem=f"{path}: not a regular file")
     if len(data) > SIZE_LIMIT:
         return _with(found, problem=f"{path}: larger than {SIZE_LIMIT} bytes")
     return parsed(found, data)
