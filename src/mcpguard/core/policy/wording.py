@@ -25,7 +25,13 @@ def why_failed(rules: Sequence[CompiledRule], bound: Bound) -> str:
     known = known_reason(rules, bound)
     if known:
         return known
-    calls = [call for rule in rules for call in hoist(rule.when or "", NAMES).calls]
+    # The Python engine takes no calls out of its conditions; only what is refused pays for finding them here.
+    calls = [
+        call
+        for rule in rules
+        if rule.condition is not None
+        for call in rule.condition.calls or hoist(rule.condition.text, NAMES).calls
+    ]
     reason = why_unread(calls, bound.view, bound.holds)
     messages = {rule.message for rule in rules if rule.message}
     said = f"Its message: {first_message(rules)}" if messages else ""
