@@ -8,9 +8,12 @@ from typing import Any
 import pytest
 
 from mcpguard.core.errors import UpstreamError
+from mcpguard.core.policy.tickets import TicketAnswer
 from mcpguard.gateway.flight import Wait
+from mcpguard.gateway.scope import ApprovalTerms
 from tests.fakes import FakeUpstream, World, give, text, tool
-from tests.gateway.scenes import ALLOW_ALL, last, legacy, modern, offers, quiet, two
+from tests.gateway.parking import BAD_STATE
+from tests.gateway.scenes import ALLOW_ALL, call, last, legacy, modern, offers, quiet, two
 
 LISTS = [f"notifications/{kind}/list_changed" for kind in ("tools", "prompts", "resources")]
 FILE = {"uri": "file:///a", "name": "a"}
@@ -278,3 +281,64 @@ def test_the_name_of_a_tool_never_becomes_that_of_a_server_which_is_added() -> N
         world.upstreams["db"].answers["y"] = text("of db")
         world.call(name, number)
         assert last(world)["content"] == text("of db")["content"]
+
+
+def test_a_call_that_was_decided_for_a_server_does_not_reach_another_one_of_its_name() -> None:
+    world = listed(a=[tool("x")], b=[tool("y")])
+    params = {"name": "b__y", "arguments": {}}
+    world.gateway.receive({"jsonrpc": "2.0", "id": 2, "method": "tools/call", "params": params})
+    reconfigure(world, "a", a=[], b=[tool("y")])
+    assert "upstream 'b' was changed in the configuration meanwhile" in str(last(world))
+    assert world.upstreams["b"].requests == []
+    assert [record.status for record in world.audit.records if hasattr(record, "status")] == ["unavailable"]
+
+
+def test_an_approved_call_does_not_reach_another_server_than_the_person_was_asked_about() -> None:
+    rules = "  - {id: r, effect: ask, action: ['*']}\n"
+    world = World(rules, {"a": [], "b": []}, approvals=ApprovalTerms(60.0, 600.0))
+    offers(world, "b", resources=[FILE])
+    legacy(world).send("resources/list", {}, 1)
+    world.clock.slow = True
+    world.send("resources/read", {"uri": "file:///a"}, 2)
+    reconfigure(world, "a", a=[], b=[])
+    (ticket,) = world.store.tickets
+    assert world.store.answer(ticket, TicketAnswer("approved", "os-user:ada", "terminal"))
+    world.clock.ring()
+    world.turn()
+    assert "upstream 'b' was changed in the configuration meanwhile" in str(last(world))
+    assert world.upstreams["b"].requests == []
+
+
+def test_what_a_server_wanted_to_know_is_not_said_to_another_one_of_its_name() -> None:
+    world = two()
+    for server in ("a", "b"):
+        world.upstreams[server].modern = True
+        world.upstreams[server].tools = [tool("x")]
+    modern(world, "tools/list")
+    asking = {"resultType": "input_required", "requestState": "mine"}
+    world.upstreams["a"].answers["x"] = world.upstreams["b"].answers["x"] = asking
+    states = {}
+    for number, server in enumerate(("a", "b"), 2):
+        call(world, f"{server}__x", number)
+        states[server] = last(world)["requestState"]
+    reconfigure(world, "a", a=[], b=[tool("x")])
+    for number, server in enumerate(("a", "b"), 4):
+        world.upstreams[server].requests.clear()
+        call(world, f"{server}__x", number, requestState=states[server])
+    sent = [permit.invocation.params for permit in world.upstreams["a"].requests]
+    assert [params["requestState"] for params in sent if params] == ["mine"]
+    assert last(world)["message"] == BAD_STATE
+    assert [one.invocation.method for one in world.upstreams["b"].requests] == ["tools/list"]
+
+
+def test_a_task_is_forgotten_with_its_server() -> None:
+    world = listed(a=[tool("x")], b=[tool("x")])
+    for number, server in enumerate(("a", "b"), 2):
+        world.upstreams[server].answers["x"] = {"task": {"taskId": server, "status": "working"}}
+        world.send("tools/call", {"name": f"{server}__x", "arguments": {}, "task": {}}, number)
+    reconfigure(world, "a", a=[], b=[tool("x")])
+    for number, server in enumerate(("a", "b"), 4):
+        world.upstreams[server].answers["tasks/get"] = {"taskId": server, "status": "working"}
+        world.send("tasks/get", {"taskId": server}, number)
+    assert last(world) == {"code": -32602, "message": "Unknown task: b"}
+    assert world.trace.count("request tasks/get") == 1

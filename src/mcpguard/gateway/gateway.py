@@ -45,7 +45,7 @@ class Gateway:
         self._welcomed = True
         """Whether a legacy client has its answer to `initialize`: before it hears nothing else."""
         self._welcome = Welcome(scope)
-        tasks = Tasks(scope)
+        tasks = self._tasks = Tasks(scope)
         listing = self._listing = Listing(scope)
         self._questions = Questions(scope)
         self._trips = RoundTrips(scope, self._questions)
@@ -95,6 +95,8 @@ class Gateway:
             if server not in kept and self._level is not None:
                 scope.upstreams[server].prepare(self._level)
         self._subscriptions.forget(kept)
+        self._trips.parked.forget(kept)
+        self._tasks.forget(kept)
         self._listing.reconfigured(kept)
         self._notices.reconfigured()
 
@@ -315,13 +317,14 @@ class Welcome:
 
     async def _start(self, request: Request) -> None:
         scope, started = self._scope, self._scope.recorder.seconds()
+        eager = scope.eager  # It may be another one after the records.
         invocations = [
             scope.recorder.invocation(request.method, server, params={}, caller=request.caller)
-            for server in scope.eager
+            for server in eager
         ]
         for invocation in invocations:
             await scope.audit.write(scope.recorder.decided(pdp.permit_protocol(invocation)))
-        waits = [scope.upstreams[server].ready() for server in scope.eager]
+        waits = [scope.upstreams[server].ready() for server in eager]
         for invocation, wait in zip(invocations, waits, strict=True):
             status = "ok"
             try:

@@ -27,7 +27,7 @@ from mcpguard.gateway.elicited import ClientChannel
 from mcpguard.gateway.flight import Cancelled, Wait
 from mcpguard.gateway.listing import Listing
 from mcpguard.gateway.notices import Notices
-from mcpguard.gateway.ports import Raw
+from mcpguard.gateway.ports import Raw, Upstream
 from mcpguard.gateway.questions import with_lack
 from mcpguard.gateway.results import Results, asks
 from mcpguard.gateway.round_trips import MAX_ROUNDS, Parked, Resumed, RoundTrips
@@ -82,6 +82,7 @@ class Path:
             if found is None:
                 return
             server, target = found
+        request.upstream = scope.upstreams[server]
         if request.headers is not None:
             self._check_headers(request, target, call, request.headers)
         params = calls.upstream_params(call, "" if target is None else target.name)
@@ -105,9 +106,7 @@ class Path:
             self._trips.parked.refuse(call)
             await self._denied(request, call, verdict)
         elif call.state is None:
-            await self._perform(
-                request, self._within(verdict, call) if call.kind == "task" else verdict, call
-            )
+            await self._perform(request, self._within(verdict, call), call)
         else:
             await self._retried(request, verdict, call, call.state)
 
@@ -189,8 +188,8 @@ class Path:
         wait.set((request, call.responses or {}))
 
     def _within(self, permit: Permit, call: Call) -> Permit:
-        """The Permit for a request about a task, which goes no further than that which started it."""
-        task = self._tasks.find(call.name)
+        """The Permit; for a request about a task it goes no further than that which started it."""
+        task = self._tasks.find(call.name) if call.kind == "task" else None
         return permit if task is None else pdp.within(permit, task.permit)
 
     # --- route -----------------------------------------------------------------------------------
@@ -316,12 +315,7 @@ class Path:
     ) -> Raw:
         """The upstream's final answer, or the `input_required` that goes to a modern client. `begun` is the
         credential of the call that this one is a retry of."""
-        upstream = self._scope.upstreams[permit.invocation.server]
-        task = self._tasks.find(call.name) if call.kind == "task" else None
-        if task is not None and task.permit.credential != permit.credential:
-            raise CredentialError(_OTHER.format("task"))
-        if begun is not None and begun != permit.credential:
-            raise CredentialError(_OTHER.format("call"))
+        upstream = self._upstream(request, permit, call, begun)
         progress = None if request.progress_token is None else self._notices.progress_of(request)
         request.server = upstream.name
         for _ in range(MAX_ROUNDS):
@@ -348,6 +342,18 @@ class Path:
             else:
                 return await self._trips.forward(request, permit, call, raw)
         raise UpstreamError(f"upstream '{upstream.name}' asked for input {MAX_ROUNDS} times in one call")
+
+    def _upstream(self, request: Request, permit: Permit, call: Call, begun: str | None) -> Upstream:
+        """The one that was decided about, with the credential of what the call continues."""
+        upstream = self._scope.upstreams[permit.invocation.server]
+        if upstream is not request.upstream:
+            raise UpstreamError(f"upstream '{upstream.name}' was changed in the configuration meanwhile")
+        task = self._tasks.find(call.name) if call.kind == "task" else None
+        if task is not None and task.permit.credential != permit.credential:
+            raise CredentialError(_OTHER.format("task"))
+        if begun is not None and begun != permit.credential:
+            raise CredentialError(_OTHER.format("call"))
+        return upstream
 
     async def _asked_first(
         self, request: Request, permit: Permit, call: Call, started: float, wait: Wait[Raw]

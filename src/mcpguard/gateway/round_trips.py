@@ -7,7 +7,7 @@ leads only to the same request of the same client, and expires. What is kept is 
 """
 
 import secrets
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 
 from msgspec import Struct
 
@@ -57,6 +57,8 @@ class Parked(Struct, eq=False):
     wait: Resumed | None = None
     approval: Ticket | None = None
     """About which the client itself was asked, so that nothing was sent yet."""
+    server: str = ""
+    """Whose `state` it is, "" where it is of a flight that is suspended, or nobody's."""
 
     def give_up(self, reason: str) -> None:
         """End a suspended call: the retry that could resume it was refused or never came."""
@@ -163,6 +165,15 @@ class ParkedCalls:
         """By which a person approved what the retry `call` continues."""
         parked = None if call.state is None else self._parked.get(call.state)
         return None if parked is None or parked.fingerprint != call.fingerprint() else parked.ticket
+
+    def belongs(self, token: str, server: str) -> None:
+        """What `token` leads to is the state of that server, and of no other one of its name."""
+        self._parked[token].server = server
+
+    def forget(self, kept: Collection[str]) -> None:
+        """Only the servers in `kept` are those that they were."""
+        for token in [one for one, parked in self._parked.items() if parked.server not in ("", *kept)]:
+            self._expire(token, "expired")
 
     def refuse(self, call: Call) -> None:
         """Policy denies the retry `call`: what only it could have resumed is over."""
@@ -279,6 +290,7 @@ class RoundTrips:
         state = result.get("requestState")
         known = state if type(state) is str else None
         token = self.parked.keep(call, shown, known, permit.credential, request.ticket)
+        self.parked.belongs(token, permit.invocation.server)
         # Nothing else of it goes on: no rule on results sees what asks.
         body: dict[str, Json] = {"resultType": eras.INPUT_REQUIRED, "requestState": token}
         if "inputRequests" in result:

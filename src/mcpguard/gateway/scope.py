@@ -59,6 +59,8 @@ class Request(Struct, eq=False):
     """Under which it was decided; what comes back is reviewed under them."""
     credential: str = ""
     """The credential that a rule chose for it, "" for none."""
+    upstream: Upstream | None = None
+    """For which it is decided; another one of that name, after a reload, does not get it."""
     server: str = ""
     """The upstream that it waits for, "" before it is sent."""
     wait: Wait[Raw] | None = None

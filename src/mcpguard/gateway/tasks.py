@@ -1,6 +1,8 @@
 """Whose task is which: a task id leads only to the upstream that made it, for the client that started it
 (specification 2025-11-25: basic/utilities/tasks; 2026-07-28: extension io.modelcontextprotocol/tasks)."""
 
+from collections.abc import Collection
+
 from msgspec import Struct
 
 from mcpguard.core.errors import CredentialError, InspectionError, MessageError, UpstreamError
@@ -43,6 +45,10 @@ class Tasks:
     def find(self, task_id: str) -> Task | None:
         """The task of that id, None if this client started none such."""
         return self._known.get(task_id)
+
+    def forget(self, kept: Collection[str]) -> None:
+        """Only the servers in `kept` are those that they were; the tasks of others are gone with them."""
+        self._known = {task_id: task for task_id, task in self._known.items() if task.server in kept}
 
     def redact_of(self, task_id: Json) -> tuple[str, ...]:
         """What to redact from everything about this task; nothing for an unknown one."""
