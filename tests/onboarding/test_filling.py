@@ -311,3 +311,20 @@ def test_settings_of_a_repository_that_are_all_blank_hold_no_import_up(person: P
     cursor(person, hub=GITHUB)
     assert main(["import", "--yes"]) == 0
     assert params("hub") == {"owners": ["a"]}
+
+
+def test_a_projects_file_that_nobody_agreed_to_widens_nothing(person: Person) -> None:
+    other = repository(person.home / "other", "git@github.com:other/x.git")
+    words = {"mcpServers": {"x": {"command": "uvx", "args": ["x", str(other)]}}}
+    (person.project / ".mcp.json").write_text(json.dumps(words))
+    cursor(person, github=GITHUB, git=GIT)
+    assert main(["import", "--yes"]) == 0
+    assert (params("github"), params("git")) == ({"owners": []}, {"repositories": []})
+
+
+def test_a_repository_inside_a_repository_names_no_owner(person: Person) -> None:
+    repository(person.project, "git@github.com:acme/shop.git")
+    repository(person.project / "planted", "git@github.com:stranger/x.git")
+    cursor(person, github=GITHUB)
+    assert main(["import", "--yes"]) == 0
+    assert params("github") == {"owners": ["acme"]}

@@ -132,8 +132,12 @@ def _owners(around: Machine) -> Iterator[str]:
 
 
 def _candidates(around: Machine) -> Iterator[str]:
+    """The folders, and what is in those of them that are no repositories: those who write in a repository
+    also write what is in it."""
     for folder in (*around.projects, *around.folders):
         yield folder
+        if os.path.lexists(os.path.join(folder, ".git")):
+            continue
         try:
             with os.scandir(folder) as inside:
                 names = sorted(one.path for one in inside if one.is_dir(follow_symlinks=False))

@@ -152,8 +152,12 @@ def make_plan(
     plan = Plan(config=config, config_before=before)
     if before:
         configuration.checked(before, str(config))
-    others = list(others)
-    around = machine(others, places)
+    others, founds = list(others), list(founds)
+    # A project's file that nobody has agreed to says nothing of what this person works with.
+    known = [
+        one for one in others if one.file.scope == "user" or any(one.path == each.path for each in founds)
+    ]
+    around = machine(known, places)
     maker = _Maker(plan, wishes, places, environ, stored, reference, around)
     for found in founds:
         if found.problem:
