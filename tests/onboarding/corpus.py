@@ -81,6 +81,16 @@ FORMS = {
 """What editors of people do to a file."""
 
 
+_FIRST_OF_A_KIND = {Path(case.name).suffix: case for case in reversed(CASES)}.values()
+
+WRITTEN = [
+    *((case, "as it is") for case in CASES),
+    *((case, form) for case in _FIRST_OF_A_KIND for form in FORMS if form != "as it is"),
+]
+"""Each case, and one of each format in the other forms, where more is done with a file than to read and to edit
+it."""
+
+
 class Person(NamedTuple):
     """A home and a project in a folder of their own."""
 

@@ -15,7 +15,7 @@ from mcpguard.config.loading import find_config, load_config
 from mcpguard.onboarding import disk
 from mcpguard.onboarding.journal import default_folder
 from tests.adapters.credentials.fake_keyring import FakeKeyring
-from tests.onboarding.corpus import CASES, FORMS, Case, Person, planted, tree, with_a_secret
+from tests.onboarding.corpus import CASES, WRITTEN, Case, Person, planted, tree, with_a_secret
 
 Capture = pytest.CaptureFixture[str]
 GITHUB = CASES[0]
@@ -29,8 +29,7 @@ def config() -> Path:
     return find_config(None, os.environ)
 
 
-@pytest.mark.parametrize("form", FORMS)
-@pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
+@pytest.mark.parametrize(("case", "form"), WRITTEN, ids=lambda one: getattr(one, "name", one))
 def test_no_secret_is_left_in_any_file_and_undo_is_byte_exact(
     case: Case, form: str, person: Person, backend: FakeKeyring, capsys: Capture
 ) -> None:

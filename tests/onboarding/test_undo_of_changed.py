@@ -18,7 +18,7 @@ from mcpguard.onboarding.formats import jsonc
 from mcpguard.onboarding.formats.tree import Unreadable
 from mcpguard.onboarding.journal import default_folder
 from tests.adapters.credentials.fake_keyring import FakeKeyring
-from tests.onboarding.corpus import CASES, FORMS, Case, Person, tree
+from tests.onboarding.corpus import CASES, WRITTEN, Case, Person, tree
 from tests.onboarding.test_crash import MOVED, Killed, files, killed_at, left_by, start_anew
 from tests.onboarding.test_edit import ENTRY, VALUES, documents, of
 
@@ -39,8 +39,7 @@ def changed(data: bytes) -> bytes:
 
 
 @pytest.mark.usefixtures("backend")
-@pytest.mark.parametrize("form", FORMS)
-@pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
+@pytest.mark.parametrize(("case", "form"), WRITTEN, ids=lambda one: getattr(one, "name", one))
 def test_entries_go_back_into_a_file_that_was_changed(
     case: Case, form: str, person: Person, capsys: Capture
 ) -> None:
