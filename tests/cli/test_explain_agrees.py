@@ -511,6 +511,8 @@ def test_what_would_be_refused_is_explained_with_what_would_have_to_change(tmp_p
     whole = recorded_whole(begun, record, PUSH[1])
     assert whole["observed"] == found["observed"]
     assert whole["places"] == [found["candidates"][0]["place"]]
+    later = recorded_whole(begun, record, PUSH[1], "--now", "2099-01-01T00:00:00Z")
+    assert later["explanation"]["observed"] == found["observed"]
     assert begun.live("two__push", {"a": "x"})["effect"] == "deny"
 
 

@@ -92,7 +92,6 @@ def explain_record(
         | {"outcome": outcome.get("status", ""), "altered": altered}
         | {"same_policies": decision.get("policy_digest") == policies.digest}
     )
-    policies = policies.observing(_as_then(found, config))
     places = tuple(place for place in map(policies.places.get, _deciding(found)) if place)
     found = found.model_copy(update={"places": places})
     kind = "tool" if found.tool else _KINDS.get(found.method, "")
@@ -113,15 +112,12 @@ _ENFORCED = {"", *(one.value for one in (Cause.RULE, Cause.NO_RULE, Cause.APPROV
 """Causes of what is not observed, or was allowed."""
 
 
-def _as_then(found: Recorded, config: Config | None) -> Observation | None:
-    """Whether the server of the record was only observed; where the record does not say it, by the present
-    configuration."""
-    if found.observed is None:
-        return None if config is None or found.cause in _ENFORCED else config.observe
-    try:
-        return Observation(frozenset({found.server}), datetime.fromisoformat(found.at) + timedelta(days=1))
-    except (ValueError, OverflowError):
-        return None
+def _as_then(found: Recorded, now: datetime, config: Config | None) -> Observation | None:
+    """Whether the server of the record was only observed, for a decision `now`; where the record does not say
+    it, by the present configuration."""
+    if found.observed is not None:
+        return Observation(frozenset({found.server}), now + timedelta(microseconds=1))
+    return None if config is None or found.cause in _ENFORCED else config.observe
 
 
 def _deciding(found: Recorded) -> tuple[str, ...]:
@@ -157,6 +153,7 @@ def _explained(
     redactor: Redactor,
 ) -> Recorded:
     invocation = asked.invocation
+    policies = policies.observing(_as_then(found, invocation.now, config))
     counted = options.session is not None
     session = session_of(options, None if counted else _session(decision))
     approved = frozenset(found.rules if found.approval else ())
