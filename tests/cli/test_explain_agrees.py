@@ -485,6 +485,15 @@ def test_what_decided_and_is_not_on_record_does_not_make_it_say_otherwise(scene:
     assert [one["outcome"] for one in found["candidates"]] == ["held", "held"]
 
 
+def test_nobody_may_be_asked_where_a_rule_that_may_hold_refuses_by_what_it_sets(scene: Begin) -> None:
+    sets = ("allow", "", "", "argument: {b: 4}")
+    begun = scene(ASKS, sets, ("allow", "", "tool.annotations.readOnlyHint", "argument: {b: 3}"))
+    assert begun.live(*PUSH)["effect"] == "unknown"
+    assert begun.live(*PUSH, "--snapshot", "snapshot.json")["effect"] == "ask"
+    labels = scene(ASKS, ALL, ("allow", "", "tool.annotations.readOnlyHint", "label: [private]"))
+    assert labels.live(*PUSH)["effect"] == "ask"
+
+
 # --- servers that are only observed -----------------------------------------------------------------
 
 WOULD = "the policies would refuse it, but its server is only observed, so it is recorded and goes on"

@@ -95,11 +95,20 @@ def leaves_open(
     if asked and isinstance(verdict, Deny):
         # Where nothing else asks, a rule that may approve in advance decides.
         ahead = all(_approved_by(unsure, rule) for rule in asked)
-        return tuple(stopping + unsure if ahead else [rule for rule in stopping if rule.effect == "deny"])
+        refusing = [rule for rule in stopping if rule.effect == "deny" or _may_refuse(rule)]
+        return tuple(
+            stopping + unsure if ahead else refusing + [rule for rule in unsure if _may_refuse(rule)]
+        )
     if allowing or sure.intersection(ask):
         # An allow that may hold beside one that does adds what it limits or sets.
         unsure = [rule for rule in unsure if rule.adds]
     return tuple(stopping + unsure)
+
+
+def _may_refuse(rule: CompiledRule) -> bool:
+    """Whether a rule that allows may refuse by what it wants besides; then nobody is asked."""
+    wants = rule.written
+    return wants.limit is not None or bool(wants.argument or wants.credential)
 
 
 def _approved_by(allow: list[CompiledRule], rule: CompiledRule) -> bool:
