@@ -4,10 +4,9 @@ Law of this file: it looks, and touches nothing.
 """
 
 import re
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from datetime import UTC, datetime
 from functools import partial
-from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -38,6 +37,7 @@ from mcpguard.onboarding.policies import (
     present_params,
     refusal_of,
 )
+from mcpguard.onboarding.views import Views
 
 Origin = tuple[ClientFile, Entry]
 Way = tuple[Step, ...]
@@ -77,8 +77,9 @@ class EditedFile(Unprinted, frozen=True):
 
 class Plan(Struct, kw_only=True):
     """All of it. `left` are entries that stay, with the reason; `broken` are sentences on files that cannot
-    be used. `secrets` are those to store, by name; `policies` the new texts of files, `unset` the
-    params of each that are left to set."""
+    be used. `secrets` are those to store, by name; `policies` the new texts of files. `set` are
+    values for policies that are in the configuration, by server and param; `views` are the clients (name and
+    title) and projects ("" for none) that the servers are of."""
 
     config: Path
     config_before: str = ""
@@ -333,7 +334,8 @@ class _Maker:
         }
         if plan.servers or plan.set:
             policies = {f"policies/{path.name}": self._params[path] for path in self._files.texts}
-            clients = Views(plan, self._places, list(self._known)).clients(others)
+            views = Views(plan.config, configuration.has_clients(plan.config_before), list(self._known))
+            clients = views.clients(self._stood(), others)
             params = present_params(plan.config, plan.set)
             more = configuration.Addition(servers=fresh, policies=policies, params=params, clients=clients)
             more.observe = self._observed(fresh)
@@ -346,6 +348,16 @@ class _Maker:
         for found, entries in files.values():
             text, edits = self._edited(found, [one.where for one in entries], plan.servers)
             plan.clients.append(EditedFile(found, text, edits))
+
+    def _stood(self) -> Iterator[tuple[ClientFile, str, str]]:
+        """(file, project, server) for each entry that moves in."""
+        for server in self._plan.servers:
+            for found, entry in server.origins:
+                project = view_of(found, entry.where[:-1], self._places)
+                view = (found.client.name, found.client.title, project)
+                if view not in self._plan.views:
+                    self._plan.views.append(view)
+                yield found, project, server.name
 
     def _observed(self, fresh: Iterable[str]) -> dict[str, Any]:
         """`observe` of the configuration to be. Raises MoveError where there is one that is over."""
@@ -388,51 +400,6 @@ def passed_on(client: KnownClient, names: list[str]) -> dict[str, Any]:
         return {client.passes: names}
     form = {"braced": "${env:%s}", "shell": "$%s", "curly": "{env:%s}"}.get(client.style, "${%s}")
     return {client.written("env"): {name: form % name for name in names}}
-
-
-class Views:
-    """`clients` of a configuration to be: who sees which servers."""
-
-    def __init__(self, plan: Plan, places: Places, known: list[str]) -> None:
-        self._plan, self._places, self._known = plan, places, known
-        self._found: dict[str, dict[str, Any]] = {}
-
-    def clients(self, others: Iterable[ClientFile]) -> dict[str, dict[str, Any]]:
-        """What to add to `clients`. Where there is none yet, whoever starts this configuration already goes
-        on seeing all of it. Raises MoveError for one that does not say who it is."""
-        if self._known and not configuration.has_clients(self._plan.config_before):
-            for found in others:
-                self._keep(found)
-        for server in self._plan.servers:
-            for found, entry in server.origins:
-                project = view_of(found, entry.where[:-1], self._places)
-                self._add(found.client.name, project, server.name)
-                view = (found.client.name, found.client.title, project)
-                if view not in self._plan.views:
-                    self._plan.views.append(view)
-        return self._found
-
-    def _add(self, client: str, project: str, server: str) -> None:
-        view = self._found.setdefault(client, {})
-        if project:
-            names = view.setdefault("projects", {}).setdefault(project, [])
-        else:
-            names = view.setdefault("servers", [])
-        if server not in names:
-            names.append(server)
-
-    def _keep(self, found: ClientFile) -> None:
-        for entry in found.entries:
-            if str(self._plan.config) in entry.args and entry.guarded:
-                agent = dict(pairwise(entry.args)).get("--agent")
-                if agent is None:
-                    raise disk.MoveError(
-                        f"{found.path} starts mcpguard without saying which client it is, and would be "
-                        "refused once clients see their own servers only: add "
-                        f'"--agent", "{found.client.name}" to its `args`, and import again; nothing was done'
-                    )
-                for server in self._known:
-                    self._add(agent, "", server)
 
 
 def tolerant(stored: Callable[[str], str | None]) -> Callable[[str], str | None]:
