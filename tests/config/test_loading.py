@@ -267,6 +267,6 @@ def test_a_missing_default_configuration_says_what_to_do(
     monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path))
     monkeypatch.setenv("HOME", str(tmp_path))
     with pytest.raises(
-        ConfigError, match="is not there: write it, or `mcpguard import` does; or name another"
+        ConfigError, match="does not exist: create it with `mcpguard import`, or name another file"
     ):
         load_config(find_config(None, {}))

@@ -184,7 +184,8 @@ class Machine(NamedTuple):
         (self.bin / "uvx").write_text(f'#!/bin/sh\nserver=$1\nshift\ncase "$server" in\n{apart}esac\n')
         # Where there is a node, mcp-server-fetch installs packages for it.
         (self.bin / "node").write_text("#!/bin/sh\nexit 1\n")
-        for program in ("npx", "uvx", "node"):
+        (self.bin / "mcpguard").write_text(f'#!/bin/sh\nexec {sys.executable} -m mcpguard "$@"\n')
+        for program in ("npx", "uvx", "node", "mcpguard"):
             (self.bin / program).chmod(0o755)
 
     def started(self, client: str) -> dict[str, Any]:

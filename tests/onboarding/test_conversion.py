@@ -122,7 +122,7 @@ def test_what_stays_and_why(client: str, data: dict[str, Any], why: str) -> None
 
 
 def test_a_server_of_a_project_works_in_its_folder() -> None:
-    with pytest.raises(Stays, match="is not in PATH"):
+    with pytest.raises(Stays, match="starts `x` by a path where there is no program: correct it"):
         converted("cursor", {"command": "./x", "cwd": "sub"}, "project")
     settings = converted(
         "cursor", {"command": "sh", "args": ["${workspaceFolder}/a"], "cwd": "sub"}, "project"

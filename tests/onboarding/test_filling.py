@@ -190,6 +190,22 @@ def test_a_value_for_nothing_is_said_and_changes_nothing(
     assert find_config(None, os.environ).read_text() == before
 
 
+@pytest.mark.parametrize(
+    ("option", "said"),
+    [
+        ("github.tables=x", "no param tables for github, whose policy has owners; nothing was done"),
+        ("nothing.owners=x", "no policy for a server named nothing has a param owners; nothing was done"),
+    ],
+)
+def test_a_value_for_nothing_is_said_at_the_first_import_too(
+    option: str, said: str, person: Person, capsys: Capture
+) -> None:
+    cursor(person, github=GITHUB)
+    assert main(["import", "--yes", "--set", option]) == 2
+    assert said in capsys.readouterr().err
+    assert not find_config(None, os.environ).exists()
+
+
 def test_a_policy_that_is_named_without_params_is_said(person: Person, capsys: Capture) -> None:
     cursor(person, github=GITHUB)
     assert main(["import", "--yes"]) == 0

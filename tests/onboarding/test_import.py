@@ -99,8 +99,24 @@ def test_without_a_keychain_one_sentence_comes_before_anything_is_touched(
     assert main(["import", "--yes"]) == 2
     said = capsys.readouterr()
     assert said.err.count("\n") == 1
-    assert "(or `--to file`, which is weaker); nothing was touched" in said.err
+    assert "mcpguard: this machine has no keychain" in said.err or "mcpguard: the keychain (" in said.err
+    assert "Or run `mcpguard import --to file`" in said.err
+    assert said.err.endswith("Nothing was changed\n")
     assert {path: data for path, data in tree(*person).items() if path.name != "lock"} == before
+
+
+def test_a_dry_run_says_that_there_is_no_keychain_and_that_nothing_was_changed(
+    person: Person, backend: FakeKeyring, capsys: Capture
+) -> None:
+    person.has(GITHUB)
+    backend.error = RuntimeError("no keychain")
+    assert main(["import", "--dry-run"]) == 0
+    missing, nothing = capsys.readouterr().out.splitlines()[-2:]
+    assert missing.startswith("to do    the keychain (")
+    assert missing.endswith(
+        "Or run `mcpguard import --to file`: secrets then go to files that only you can read"
+    )
+    assert nothing == "nothing was changed: `mcpguard import` makes these changes"
 
 
 def test_where_nothing_is_to_move_no_keychain_is_needed(
@@ -176,6 +192,66 @@ def test_only_what_is_asked_for_moves(person: Person) -> None:
     assert set(load_config(config()).servers) == {"github"}
     assert cursor.read_bytes() == before
     assert b'"filesystem"' in person.path(GITHUB).read_bytes()
+
+
+@pytest.mark.usefixtures("backend")
+@pytest.mark.parametrize(
+    "option", [["--server", "nope"], ["--secret", "nope.env.A"], ["--not-secret", "nope.url"]]
+)
+def test_a_server_that_no_client_has_is_said(option: list[str], person: Person, capsys: Capture) -> None:
+    person.has(GITHUB)
+    assert main(["import", "--dry-run", *option]) == 2
+    assert capsys.readouterr().err == (
+        "mcpguard: no client has a server named nope: they have filesystem, github, weather ☂. Nothing was changed\n"
+    )
+
+
+@pytest.mark.usefixtures("backend")
+def test_servers_that_moved_are_known_and_others_are_not(person: Person, capsys: Capture) -> None:
+    person.has(GITHUB)
+    assert main(["import", "--yes", "--no-start"]) == 0
+    assert main(["import", "--yes", "--server", "github"]) == 0
+    assert main(["import", "--yes", "--server", "nope"]) == 2
+    assert "they have none that is not guarded" in capsys.readouterr().err
+
+
+@pytest.mark.usefixtures("backend")
+def test_servers_of_which_the_same_is_said_share_a_line(person: Person, capsys: Capture) -> None:
+    servers = {name: {"command": "node", "args": [f"/opt/{name}.js"]} for name in ("one", "two")}
+    (person.home / ".cursor").mkdir()
+    (person.home / ".cursor/mcp.json").write_text(json.dumps({"mcpServers": servers}))
+    assert main(["import", "--dry-run"]) == 0
+    said = capsys.readouterr().out
+    assert said.count("tools that declare themselves read-only pass") == 1
+    assert "guarded  one, two: tools that declare" in said
+
+
+@pytest.mark.usefixtures("backend")
+def test_commands_that_are_printed_can_be_typed_as_they_are(
+    person: Person, capsys: Capture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    person.has(GITHUB)
+    bin_ = os.path.dirname(sys.executable)
+    monkeypatch.setenv("PATH", "/usr/bin:/bin")
+    assert main(["import", "--yes", "--no-start"]) == 0
+    note = f"note: `mcpguard` is not in your PATH; for this shell: `alias mcpguard={bin_}/mcpguard`\n"
+    assert note in capsys.readouterr().out
+    assert main(["undo"]) == 0
+    monkeypatch.setenv("PATH", f"{bin_}:/usr/bin:/bin")
+    assert main(["import", "--yes", "--no-start"]) == 0
+    assert "not in your PATH" not in capsys.readouterr().out
+
+
+def test_an_import_keeps_secrets_where_the_last_one_did(
+    person: Person, backend: FakeKeyring, capsys: Capture
+) -> None:
+    person.has(GITHUB)
+    backend.error = RuntimeError("no keychain")
+    assert main(["import", "--yes", "--no-start", "--to", "file"]) == 0
+    person.has(CASES[3])
+    assert main(["import", "--yes", "--no-start", "--set", "github.owners=acme"]) in (0, 1)
+    assert "files that only you can read" in capsys.readouterr().out
+    assert main(["undo"]) == 0
 
 
 @pytest.mark.usefixtures("backend")

@@ -69,7 +69,7 @@ def test_what_cannot_be_served_or_read_is_not_touched(
     person: Person, config: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert main(["install", "cursor"]) == 2
-    assert "is not there: write it" in capsys.readouterr().err
+    assert "does not exist: create it with `mcpguard import`" in capsys.readouterr().err
     path = person.has(CASES[3])
     path.write_text("{")
     assert main(["install", "cursor", "--config", str(config)]) == 2

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from mcpguard.onboarding.discovery.completing import Answer
     from mcpguard.onboarding.discovery.reading import ClientFile, Input
     from mcpguard.onboarding.journal import MoveJournal
-    from mcpguard.onboarding.plan import Plan, Wishes
+    from mcpguard.onboarding.plan import Plan, PlannedServer, Wishes
     from mcpguard.onboarding.vault import Vault
 
 EXAMPLES = (
@@ -59,9 +59,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--to",
         choices=("keyring", "file"),
-        default="keyring",
-        help="where to store secrets; `file`: in files of mode 0600 next to the configuration, which is "
-        "weaker",
+        help="where to store secrets: in the keychain, or in files of mode 0600 next to the configuration, "
+        "which is weaker (default: as at the last import, else keyring)",
     )
     parser.add_argument(
         "--set",
@@ -132,13 +131,16 @@ def _import(args: argparse.Namespace, journal: MoveJournal) -> int:
     from mcpguard.onboarding.vault import secrets_folder, vault_of
 
     config = find_config(args.config, os.environ).absolute()
-    folder = secrets_folder(config) if args.to == "file" else config.parent / "secrets"
-    vault = vault_of(args.to, folder)
+    kind = args.to or journal.last_vault
+    folder = secrets_folder(config) if kind == "file" else config.parent / "secrets"
+    vault = vault_of(kind, folder)
     plan, founds = _planned(args, config, vault)
     lines = shown(plan, founds) or "there is nothing to import"
     print("\n".join(map(plain, lines.split("\n"))))
     _tell(plan, vault)
     code = 1 if plan.left or plan.broken else 0
+    if plan.changes and args.dry_run:
+        _tell_dry(plan, vault)
     if not plan.changes or args.dry_run:
         return code
     if not (args.yes or _agreed()):
@@ -160,6 +162,7 @@ def _planned(args: argparse.Namespace, config: Path, vault: Vault) -> tuple[Plan
 
     places = here(os.environ, Path.cwd())
     every = list(existing(places))
+    _refuse_unknown(args, every, config)
     founds = [one for one in every if not args.client or one.client.name in args.client]
     if args.yes and not args.project:
         founds = _of_the_user(founds)
@@ -180,6 +183,19 @@ def _planned(args: argparse.Namespace, config: Path, vault: Vault) -> tuple[Plan
     return plan, founds
 
 
+def _refuse_unknown(args: argparse.Namespace, every: list[ClientFile], config: Path) -> None:
+    """Raises MoveError for a server that neither a client nor the configuration has."""
+    from mcpguard.onboarding import configuration
+    from mcpguard.onboarding.disk import MoveError
+
+    have = {entry.name for found in every for entry in found.entries if not entry.guarded}
+    known = have | set(configuration.entries(configuration.read(config)))
+    for name in (*args.server, *(_place(one)[0] for one in (*args.secret, *args.not_secret))):
+        if name not in known:
+            those = f"they have {', '.join(sorted(have))}" if have else "they have none that is not guarded"
+            raise MoveError(plain(f"no client has a server named {name}: {those}. Nothing was changed"))
+
+
 def _of_the_user(founds: list[ClientFile]) -> list[ClientFile]:
     """Without the files of the project: others write them, and their servers would run as this user."""
     for found in founds:
@@ -197,8 +213,25 @@ def _ready(vault: Vault) -> None:
     try:
         vault.ready()
     except CredentialError as error:
-        other = " (or `--to file`, which is weaker)" if vault.kind == "keyring" else ""
-        raise CredentialError(f"{error}{other}; nothing was touched") from None
+        raise CredentialError(f"{error}{_other_vault(vault)}. Nothing was changed") from None
+
+
+def _other_vault(vault: Vault) -> str:
+    if vault.kind == "file":
+        return ""
+    return ". Or run `mcpguard import --to file`: secrets then go to files that only you can read"
+
+
+def _tell_dry(plan: Plan, vault: Vault) -> None:
+    """What is left to say where nothing is done: whether it could be, and how."""
+    from mcpguard.core.errors import CredentialError
+
+    try:
+        if plan.clients:
+            vault.ready()
+    except CredentialError as error:
+        print(f"{style('to do', 'yellow')}    {plain(str(error))}{_other_vault(vault)}")
+    print("nothing was changed: `mcpguard import` makes these changes")
 
 
 def _wishes(args: argparse.Namespace, launcher: dict[str, Any]) -> Wishes:
@@ -251,9 +284,9 @@ def _tell(plan: Plan, vault: Vault) -> None:
 
 
 def _tell_servers(plan: Plan) -> None:
-    for server in plan.servers:
+    for server, names in _alike(plan):
         policy = f": {server.policy}" if server.policy else ": is already in the configuration"
-        print(f"{style('guarded', 'green')}  {plain(server.name)}{policy}")
+        print(f"{style('guarded', 'green')}  {plain(', '.join(names))}{policy}")
         for name, values in server.params.items():
             if values:
                 print(f"  {plain(name)}: {plain(_short(values))}")
@@ -267,6 +300,15 @@ def _tell_servers(plan: Plan) -> None:
         print(f"{style('stays', 'yellow')}    {said}")
     for (name, param), values in plan.set.items():
         print(f"set      {plain(name)}.{plain(param)}: {', '.join(map(plain, values))}")
+
+
+def _alike(plan: Plan) -> list[tuple[PlannedServer, list[str]]]:
+    """The servers of the plan; those of which the same is said are one, with the names of all of them."""
+    alike: dict[str, tuple[PlannedServer, list[str]]] = {}
+    for server in plan.servers:
+        own = server.name if server.notes or any(server.params.values()) else ""
+        alike.setdefault(f"{own}\0{server.policy}", (server, []))[1].append(server.name)
+    return list(alike.values())
 
 
 def _observed(plan: Plan) -> str:
@@ -349,6 +391,10 @@ def _asked(plan: Plan) -> list[tuple[tuple[str, str], list[str]]]:
 
 def _after(plan: Plan, folder: Path, vault: Vault) -> None:
     """The last lines: what is to do, what is guarded, what stays, and how to go back."""
+    from mcpguard.onboarding.installing import alias
+
+    if line := alias():
+        print(f"note: `mcpguard` is not in your PATH; for this shell: `{plain(line)}`")
     beside = plain(str(plan.config.parent))
     if vault.kind == "file" and plan.secrets and folder.parent != plan.config.parent:
         print(f"note: the secrets are in {plain(str(folder))}, since {beside} is in a repository")
@@ -363,8 +409,9 @@ def _after(plan: Plan, folder: Path, vault: Vault) -> None:
     if plan.observed:
         seen = "`mcpguard audit show --observed` prints what would be refused"
         print(f"{style('observed', 'yellow')} {_observed(plan)}; {seen}")
-    stays = "; ".join(_left(plan))
-    print(f"{style('stays', 'yellow' if stays else 'green')}    {stays or 'nothing'}")
+    stays = _left(plan)
+    for said in stays or ["nothing"]:
+        print(f"{style('stays', 'yellow' if stays else 'green')}    {said}")
     rotate = "; replace the secrets that others may have seen" if plan.secrets else ""
     print(f"{style('undo', 'bold')}     `mcpguard undo` restores every file{rotate}")
 

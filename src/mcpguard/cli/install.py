@@ -31,7 +31,6 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--to",
         choices=("keyring", "file"),
-        default="keyring",
         help="where to store the key that encrypts the original file (see `--to` of `mcpguard import`)",
     )
 
@@ -47,12 +46,13 @@ def execute(args: argparse.Namespace) -> int:
     from mcpguard.onboarding.vault import secrets_folder, vault_of
 
     config = configured(args.config)
-    folder = secrets_folder(config.path) if args.to == "file" else config.path.parent / "secrets"
     journal = MoveJournal(default_folder())
     with disk.locked(journal.lock):
         for said in recover(journal):
             print(f"note: {said}")
-        vault = vault_of(args.to, folder)
+        kind = args.to or journal.last_vault
+        folder = secrets_folder(config.path) if kind == "file" else config.path.parent / "secrets"
+        vault = vault_of(kind, folder)
         places = here(os.environ, Path.cwd())
         print(plain(install(args.client, config, args.server, places, journal, vault, folder)))
     return 0

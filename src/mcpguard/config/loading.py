@@ -211,7 +211,7 @@ def load_config(path: Path) -> Config:
                     str(path),
                     0,
                     0,
-                    "is not there: write it, or `mcpguard import` does; or name another with --config",
+                    "does not exist: create it with `mcpguard import`, or name another file with --config",
                 )
             ]
         )

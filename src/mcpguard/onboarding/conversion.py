@@ -165,7 +165,13 @@ def _program(command: str, cwd: Path | None, places: Places, environ: Mapping[st
         command = str(cwd / command)
     program = shutil.which(command, path=environ.get("PATH"))
     if program is None:
-        raise Stays(f"starts `{os.path.basename(command)}`, which is not in PATH")
+        # Only the name: a command that is written as one text may have a secret in it.
+        name = os.path.basename(command)
+        if os.sep in command:
+            raise Stays(
+                f"starts `{name}` by a path where there is no program: correct it, or remove the server"
+            )
+        raise Stays(f"starts `{name}`, which is not in PATH: install it, or give its full path")
     return os.path.abspath(program)
 
 

@@ -33,6 +33,14 @@ def as_administrator(words: list[str], environ: Mapping[str, str]) -> str:
     return shlex.join(["sudo", "env", *kept, command, *before, *words])
 
 
+def alias() -> str:
+    """The line for a shell after which `mcpguard` is this one, "" where a program of that name is in PATH."""
+    if shutil.which("mcpguard"):
+        return ""
+    command, before = _program()
+    return f"alias mcpguard={shlex.quote(shlex.join([command, *before]))}"
+
+
 def _program() -> tuple[str, list[str]]:
     beside = os.path.join(os.path.dirname(os.path.abspath(sys.executable)), "mcpguard")
     found = beside if os.access(beside, os.X_OK) else shutil.which("mcpguard")

@@ -106,6 +106,11 @@ class MoveJournal:
                 ) from None
         return found
 
+    @property
+    def last_vault(self) -> Kind:
+        """Where the last import that is in force keeps its secrets: a keychain, if there is none."""
+        return next((one.vault for one in reversed(self.moves()) if one.state == "done"), "keyring")
+
     def next_name(self) -> str:
         """A name for the next move; names sort by age."""
         numbers = [int(path.name) for path in self.folder.glob("*") if path.name.isdecimal()]

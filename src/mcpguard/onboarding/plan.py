@@ -31,6 +31,7 @@ from mcpguard.onboarding.journal import Edit
 from mcpguard.onboarding.policies import (
     Hidden,
     PolicyFiles,
+    expect_params,
     hidden_policy,
     pack_of,
     policy_for,
@@ -315,6 +316,7 @@ class _Maker:
         if refusal := refusal_of(chosen.text, chosen.params):
             raise Stays(f"would need a policy that cannot be loaded: {refusal}")
         server.policy, server.params, server.unset = chosen.said, chosen.params, chosen.unset
+        expect_params(server.name, self._wishes.params, {*chosen.params, *chosen.unset})
         self._params[self._files.add(server.name, lambda _: chosen.text)] = chosen.params
         return True
 

@@ -6,7 +6,7 @@ Law of this file: what it gives is never wider than what the server's client had
 
 import json
 import re
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from contextlib import suppress
 from pathlib import Path
 
@@ -75,7 +75,8 @@ def present_params(
     found: dict[str, dict[str, list[str]]] = {}
     if not wanted:
         return found
-    written = configuration.checked(configuration.read(config), str(config)).policies
+    text = configuration.read(config)
+    written = configuration.checked(text, str(config)).policies if text.strip() else ()
     for (server, name), values in wanted.items():
         files = []
         for one in written:
@@ -147,6 +148,16 @@ def refusal_of(text: str, params: Values) -> str:
     except PolicyError as error:
         return error.problems[0].message
     return ""
+
+
+def expect_params(
+    server: str, wanted: Iterable[tuple[tuple[str, str], list[str]]], has: Collection[str]
+) -> None:
+    """Raises MoveError where one of the `wanted` values is for a param of `server` that its policy lacks."""
+    for (name, param), _ in wanted:
+        if name == server and param not in has:
+            those = ", ".join(sorted(has)) or "none"
+            raise MoveError(f"no param {param} for {name}, whose policy has {those}; nothing was done")
 
 
 class Hidden(Struct, frozen=True):

@@ -73,7 +73,7 @@ class Keychain:
 
         import keyring
 
-        text = _ask("the names in the keychain", lambda: keyring.get_password(*_INDEX))
+        text = _ask("", lambda: keyring.get_password(*_INDEX))
         try:
             found = json.loads(text or "[]")
         except ValueError:
@@ -91,7 +91,7 @@ class Keychain:
         import keyring
 
         text = json.dumps(names)
-        _ask("the names in the keychain", lambda: keyring.set_password(*_INDEX, text))
+        _ask("", lambda: keyring.set_password(*_INDEX, text))
 
     def _read(self, name: str) -> str | None:
         import keyring
@@ -121,11 +121,13 @@ def _backend() -> str:
 
 
 def _ask(what: str, question: Callable[[], T]) -> T:
-    """`question()`, with every way in which a backend fails turned into a sentence.
+    """`question()` about `what`, "" for the keychain itself, with every way in which a backend fails turned
+    into a sentence.
 
     The backend's own words are dropped: a third party's exception may quote anything.
     """
     _find_session_bus()
+    about = f"{what}: " if what else ""
     from keyring.errors import InitError, KeyringLocked, NoKeyringError
 
     try:
@@ -134,16 +136,16 @@ def _ask(what: str, question: Callable[[], T]) -> T:
         return question()
     except NoKeyringError:
         raise CredentialError(
-            f"{what}: this machine has no keychain that mcpguard can use: start one (on Linux a Secret "
+            f"{about}this machine has no keychain that mcpguard can use: start one (on Linux a Secret "
             "Service such as gnome-keyring), or refer to ${env:…} or ${file:…} instead"
         ) from None
     except (KeyringLocked, InitError):
         raise CredentialError(
-            f"{what}: the keychain is locked or cannot be reached: unlock it (log in to the desktop session, "
+            f"{about}the keychain is locked or cannot be reached: unlock it (log in to the desktop session, "
             "or `gnome-keyring-daemon --unlock`) and try again"
         ) from None
     except Exception as error:
         raise CredentialError(
-            f"{what}: the keychain ({_backend()}) failed with {type(error).__name__}: check it with the "
+            f"{about}the keychain ({_backend()}) failed with {type(error).__name__}: check it with the "
             "system's own program"
         ) from None
