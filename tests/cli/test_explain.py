@@ -415,7 +415,9 @@ def test_what_is_on_record_in_part_only_is_not_explained(explain: Explain, folde
 def test_a_call_that_is_not_on_record_is_an_error(explain: Explain, folder: Path) -> None:
     record(folder, decision({}))
     (folder / "audit" / "a.jsonl").write_text('{"id":"n-9"\n{"id":"n-99"}\n')
-    assert "no record of such a call" in explain("n-9", code=2)
+    said = explain("n-9", code=2)
+    assert "no call 'n-9' is on record" in said
+    assert "`mcpguard audit show` lists the last ones" in said
     assert "explain one recorded call at a time" in explain("n-1", "n-2", code=2)
 
 

@@ -174,3 +174,29 @@ def test_every_verb_has_its_module() -> None:
     (folder,) = cli.__path__
     names = {name.removesuffix(".py") for name in os.listdir(folder) if name.endswith(".py")}
     assert names >= set(VERBS)
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (
+            ("import", "--client", "vscod"),
+            "argument --client: no client is called 'vscod': did you mean vscode?",
+        ),
+        (("undo", "--client", "goos"), "argument --client: no client is called 'goos': did you mean goose?"),
+        (
+            ("lock", "zzz"),
+            "argument CLIENT: no client is called 'zzz': there are claude-desktop, claude-code,",
+        ),
+        (("install", "zedd"), "argument CLIENT: no client is called 'zedd': did you mean zed?"),
+        (("schema", "polcy"), "argument KIND: no kind is called 'polcy': did you mean policy?"),
+        (("secret", "set"), "the following arguments are required: name\n"),
+    ],
+)
+def test_a_wrong_name_gets_the_nearest_one_and_no_list_of_all_in_the_usage(
+    words: tuple[str, ...], said: str, capsys: Capture
+) -> None:
+    assert main(words) == 2
+    found = capsys.readouterr().err
+    assert said in found
+    assert "{claude-desktop" not in found

@@ -73,7 +73,7 @@ def test_a_verb_without_a_page_prints_its_options(capsys: Capture) -> None:
 
 def test_an_unknown_topic_names_the_nearest_ones(capsys: Capture) -> None:
     assert main(["help", "aprove-a-cal"]) == 2
-    assert "the nearest are `mcpguard help approve-a-call`" in capsys.readouterr().err
+    assert "did you mean `mcpguard help approve-a-call`?" in capsys.readouterr().err
     assert main(["help", "keychain"]) == 2
     assert "`mcpguard help hold-a-credential`" in capsys.readouterr().err
     assert main(["help", "qqqq"]) == 2

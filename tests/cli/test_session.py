@@ -90,6 +90,7 @@ def test_what_a_session_did_is_listed_and_shown_with_the_cause_of_its_labels(
     assert "label private  by files/read at" in shown
     assert "call c-7 (p/all)" in shown
     assert "fact  ok" in shown
+    assert f"until you clear it: `mcpguard session clear LABEL {NAME[:8]}`" in shown
     assert "limit p/all calls 1d: 1 used" in shown
     assert "1  files/read" in shown
 
@@ -98,7 +99,7 @@ def test_nothing_was_done_yet(home: Path, capsys: Capture) -> None:
     assert main(["session", "list"]) == 0
     assert capsys.readouterr().out == "no session has done anything yet\n"
     assert main(["session", "show"]) == 2
-    assert capsys.readouterr().err == "mcpguard: there is no session\n"
+    assert capsys.readouterr().err == "mcpguard: no session has done anything yet\n"
 
 
 @pytest.mark.usefixtures("terminal")
@@ -163,7 +164,7 @@ def test_of_several_one_must_be_named(home: Path, capsys: Capture) -> None:
     assert main(["session", "show"]) == 2
     assert "say which session: " in capsys.readouterr().err
     assert main(["session", "show", "zz"]) == 2
-    assert capsys.readouterr().err == "mcpguard: there is no session 'zz'\n"
+    assert capsys.readouterr().err == "mcpguard: there is no session 'zz' (`mcpguard session list`)\n"
     assert main(["session", "show", NAME[:8], "--json"]) == 0
     assert json.loads(capsys.readouterr().out)["name"] == NAME
 

@@ -78,7 +78,9 @@ async def passes() -> None:
 
 def test_nothing_runs(folder: Path, capsys: Capture) -> None:
     assert main(["status"]) == 0
-    assert capsys.readouterr().out == "no mcpguard is running\n"
+    assert capsys.readouterr().out == (
+        "no mcpguard is running: clients that have it (`mcpguard import`) start it with a session\n"
+    )
     assert main(["status", "--json"]) == 0
     assert json.loads(capsys.readouterr().out) == {"running": []}
 

@@ -131,9 +131,10 @@ def test_a_server_that_does_not_start_is_named_and_the_others_are_counted(tmp_pa
     broken = {"command": sys.executable, "args": ["-c", "import sys; sys.exit('no licence found')"]}
     desk.has(".cursor/mcp.json", {"mcpServers": {"notes": offering("notes", "read_note"), "broken": broken}})
     said = desk.mcpguard("import", "--yes", "--to", "file")
-    assert "Cursor: 2 servers, 1 of them seen, 1 tool, as before" in said
-    (line,) = [line for line in said.splitlines() if line.startswith("not seen: ")]
+    assert "Cursor: 2 servers, 1 of which answered, 1 tool, as before" in said
+    (line,) = [line for line in said.splitlines() if line.startswith("no answer: ")]
     assert "broken" in line
+    assert "`mcpguard status` shows what came of it" in said
 
 
 def test_what_a_policy_hides_is_named(tmp_path: Path) -> None:

@@ -143,13 +143,17 @@ def _show(path: Path, count: int, as_json: bool, having: bytes) -> None:
     elif last:
         rows = [_row(line) for line in last]
         print(table(rows))
-        refused = [row[-1] for row in rows if row[1:3] == ("decision", "deny")]
+        refused = [row[_ID] for row in rows if row[1:3] == ("decision", "deny")]
         if refused:
             print(
                 style(
                     f"why, and by which line of which policy: `mcpguard explain {plain(refused[-1])}`", "dim"
                 )
             )
+
+
+_ID = 4
+"""The column with the id of a call. What has any length is in the last one, which is not padded."""
 
 
 def _row(line: bytes) -> tuple[str, ...]:
@@ -179,8 +183,8 @@ def _row(line: bytes) -> tuple[str, ...]:
         first("kind"),
         first("effect", "status", "what", "reason", "version"),
         where or first("method", "principal"),
-        _observed(record) or first("rules", "cause", "findings", "detail", "policies"),
         first("id"),
+        _observed(record) or first("rules", "cause", "findings", "detail", "policies"),
     )
 
 

@@ -43,7 +43,10 @@ def first_look(plan: Plan) -> FirstLook:
     lines = [_line(config, policies, snapshot, *view) for view in plan.views]
     wanting = [one.name for one in plan.servers if "tables" in one.unset and one.name in snapshot.servers]
     tables = {(name, "tables"): found for name in wanting if (found := _tables(snapshot.servers[name]))}
-    return FirstLook((*lines, *(f"not seen: {said}" for said in failed.values())), tables)
+    silent = [f"no answer: {said}" for said in failed.values()]
+    if silent:
+        silent.append("      a client's next start tries them again: `mcpguard status` shows what came of it")
+    return FirstLook((*lines, *silent), tables)
 
 
 def _tables(offer: Offer) -> list[str]:
@@ -64,9 +67,12 @@ def _line(
     seen = [name for name in view.servers if name in snapshot.servers]
     found = sight(policies, asking, seen, snapshot)
     where = f"{title} in {project}" if project else title
-    servers = f"{where}: {len(view.servers)} server{'s' * (len(view.servers) != 1)}"
-    if len(seen) < len(view.servers):
-        servers += f", {len(seen) or 'none'} of them seen"
+    enabled = [name for name in view.servers if not config.servers[name].disabled]
+    servers = f"{where}: {len(enabled)} server{'s' * (len(enabled) != 1)}"
+    if len(enabled) < len(view.servers):
+        servers += f" and {len(view.servers) - len(enabled)} that are disabled"
+    if len(seen) < len(enabled):
+        servers += f", {len(seen) or 'none'} of which answered"
     every = len(found.shown) + len(found.hidden)
     if not seen:
         return servers

@@ -97,7 +97,7 @@ def _verb(topic: str, pages: dict[str, Path]) -> int:
     if topic in VERBS:
         return main([topic, "--help"])
     near = ", ".join(f"`mcpguard help {one}`" for one in _nearest(topic, pages))
-    hint = f"the nearest are {near}" if near else "`mcpguard help` lists the pages"
+    hint = f"did you mean {near}?" if near else "`mcpguard help` lists the pages"
     raise UnknownTopic(f"no page is called {plain(topic)!r}: {hint}")
 
 

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from msgspec import structs
 
 from mcpguard.adapters.system.terminal import plain, style
-from mcpguard.cli.parser import add_config
+from mcpguard.cli.parser import add_client, add_config
 from mcpguard.core.policy.observation import MOST_DAYS
 
 if TYPE_CHECKING:
@@ -42,10 +42,7 @@ _WEAKER = "every program that runs as you can read them; a keychain asks first, 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The options of this verb."""
-    from mcpguard.onboarding.discovery.clients import CLIENTS
-
-    names = [client.name for client in CLIENTS]
-    parser.add_argument("--client", action="append", default=[], choices=names, help="only this client")
+    add_client(parser, "--client", "only this client", action="append", default=[])
     parser.add_argument("--server", action="append", default=[], metavar="NAME", help="only this server")
     parser.add_argument("--dry-run", action="store_true", help="show what would be done, without doing it")
     parser.add_argument(

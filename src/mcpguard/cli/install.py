@@ -5,7 +5,7 @@ import os
 from pathlib import Path
 
 from mcpguard.adapters.system.terminal import plain
-from mcpguard.cli.parser import add_config, configured
+from mcpguard.cli.parser import add_client, add_config, configured
 
 EXAMPLES = (
     "mcpguard install claude-desktop",
@@ -16,9 +16,7 @@ EXAMPLES = (
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The options of this verb."""
-    from mcpguard.onboarding.discovery.clients import CLIENTS
-
-    parser.add_argument("client", choices=[one.name for one in CLIENTS], metavar="CLIENT", help="its name")
+    add_client(parser, "client", "its name")
     parser.add_argument(
         "--server",
         action="append",

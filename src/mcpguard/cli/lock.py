@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from mcpguard.adapters.system.terminal import plain, style
-from mcpguard.cli.parser import add_config
+from mcpguard.cli.parser import add_client, add_config
 
 if TYPE_CHECKING:
     from mcpguard.onboarding.locks.allowed import Looked
@@ -33,9 +33,7 @@ _BACK = {
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The options of this verb."""
-    from mcpguard.onboarding.discovery.clients import CLIENTS
-
-    parser.add_argument("client", choices=[one.name for one in CLIENTS], metavar="CLIENT", help="its name")
+    add_client(parser, "client", "its name")
     how = parser.add_mutually_exclusive_group()
     how.add_argument("--undo", action="store_true", help="take the lock back")
     how.add_argument("--print", action="store_true", help="print what the file would be, and nothing else")

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import os
-from argparse import ArgumentParser, RawDescriptionHelpFormatter
+from argparse import ArgumentParser, ArgumentTypeError, RawDescriptionHelpFormatter
+from collections.abc import Callable, Collection
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -20,6 +21,31 @@ class Parser(ArgumentParser):
 
     def __init__(self, **options: Any) -> None:
         super().__init__(**{"formatter_class": RawDescriptionHelpFormatter, "allow_abbrev": False, **options})
+
+
+def one_of(what: str, names: Collection[str]) -> Callable[[str], str]:
+    """The `type` of an argument that is one of many `names`: an error names the nearest or all."""
+
+    def read(text: str) -> str:
+        from difflib import get_close_matches
+
+        from mcpguard.adapters.system.terminal import plain
+
+        if text in names:
+            return text
+        near = get_close_matches(text, names, 1)
+        hint = f"did you mean {near[0]}?" if near else f"there are {', '.join(names)}"
+        raise ArgumentTypeError(f"no {what} is called {plain(text)!r}: {hint}")
+
+    return read
+
+
+def add_client(parser: ArgumentParser, name: str, said: str, **options: Any) -> None:
+    """The argument `name` that is a client; `options` are those of `add_argument`."""
+    from mcpguard.onboarding.discovery.clients import CLIENTS
+
+    kind = one_of("client", [one.name for one in CLIENTS])
+    parser.add_argument(name, type=kind, metavar="CLIENT", help=f"{said}, such as vscode", **options)
 
 
 def add_config(parser: ArgumentParser, then: str = "") -> None:

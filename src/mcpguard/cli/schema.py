@@ -3,6 +3,8 @@
 import argparse
 from typing import Any, Literal
 
+from mcpguard.cli.parser import one_of
+
 EXAMPLES = (
     "mcpguard schema policy",
     "mcpguard schema config",
@@ -56,7 +58,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The options of this verb."""
     written, outputs = ", ".join(FILES), ", ".join(kind for kind in KINDS if kind not in FILES)
     said = f"a file that you write: {written}; or an output: {outputs}"
-    parser.add_argument("kind", metavar="KIND", choices=KINDS, help=said)
+    parser.add_argument("kind", metavar="KIND", type=one_of("kind", KINDS), help=said)
 
 
 def execute(args: argparse.Namespace) -> int:

@@ -47,7 +47,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     put = actions.add_parser("set", help="store a value, from the terminal or from standard input")
     put.add_argument("name", help="what ${keyring:NAME} refers to")
     # It takes options too, so that argparse never quotes a value in an error of its own.
-    put.add_argument("extra", nargs=argparse.REMAINDER, help=argparse.SUPPRESS)
+    put.add_argument("extra", nargs=argparse.REMAINDER, help=argparse.SUPPRESS).required = False
     names = actions.add_parser("list", help="list the stored names, never their values")
     names.add_argument("--json", action="store_true", help="print a JSON list")
     remove = actions.add_parser("rm", help="remove a value")

@@ -76,7 +76,8 @@ def _chosen(known: list[KnownSession], name: str) -> KnownSession:
     if len(found) == 1:
         return found[0]
     if not found:
-        raise SessionError(f"there is no session {name!r}" if name else "there is no session")
+        said = f"there is no session {plain(name)!r} (`mcpguard session list`)"
+        raise SessionError(said if name else "no session has done anything yet")
     names = ", ".join(one.name[:SHOWN] for one in found)
     raise SessionError(f"say which session: {names} (`mcpguard session list`)")
 
@@ -135,6 +136,9 @@ def _print_one(one: KnownSession, as_json: bool) -> None:
         why = "" if cause is None else f"  by {cause.what} at {_when(cause.at)}, call {cause.call}"
         rules = "" if cause is None else f" ({', '.join(cause.rules)})"
         print(f"label {style(plain(label), 'yellow')}{plain(why + rules)}")
+    if kept.labels:
+        clears = f"`mcpguard session clear LABEL {one.name[:SHOWN]}`"
+        print(f"      a label stays until the session ends, or until you clear it: {clears}")
     for fact in kept.facts:
         print(f"fact  {plain(fact)}")
     for ticket in kept.approvals:

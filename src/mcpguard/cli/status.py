@@ -34,7 +34,7 @@ def execute(args: argparse.Namespace) -> int:
 
         print(StatusReport.model_validate({"running": found}).model_dump_json())
     elif not found:
-        print("no mcpguard is running")
+        print("no mcpguard is running: clients that have it (`mcpguard import`) start it with a session")
     else:
         print(table([_HEAD, *(row for status in found for row in _rows(status))]))
     for said in [] if args.json else locked():

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from mcpguard.adapters.system.terminal import plain, style
+from mcpguard.cli.parser import add_client
 
 if TYPE_CHECKING:
     from mcpguard.onboarding.journal import Move, MoveJournal
@@ -16,10 +17,7 @@ EXAMPLES = ("mcpguard undo", "mcpguard undo --client cursor", "mcpguard undo --b
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The options of this verb."""
-    from mcpguard.onboarding.discovery.clients import CLIENTS
-
-    names = [client.name for client in CLIENTS]
-    parser.add_argument("--client", choices=names, default="", help="only this client")
+    add_client(parser, "--client", "only this client")
     parser.add_argument(
         "--beside",
         action="store_true",
@@ -43,7 +41,7 @@ def execute(args: argparse.Namespace) -> int:
             print("there is nothing to undo")
         newer = False
         for move in reversed(moves):
-            back = take_back(journal, move, args.client, newer)
+            back = take_back(journal, move, args.client or "", newer)
             newer = newer or move.state != "undone"
             for path in back.restored:
                 said = "restored" if Path(path).exists() else "removed "

@@ -274,6 +274,14 @@ def test_a_condition_that_reads_all_labels_reads_each(when: str) -> None:
     )
 
 
+def test_a_pack_may_wait_for_the_labels_of_packs_that_are_not_used() -> None:
+    text = rules(
+        """id: r, effect: deny, when: '"untrusted" in session.labels || "untrusted" in session.facts'"""
+    )
+    assert found("P301", text) == [one for one in found("P301", text) if "the fact `untrusted`" in one]
+    assert len(found("P301", text)) == 1
+
+
 def test_a_label_that_nobody_reads_is_told_once() -> None:
     text = rules("id: s, effect: allow, label: [a]", "id: t, effect: allow, tools: [x], label: [a]")
     assert found("P302", text) == ["5:36 rule s: no condition reads the label `a`"]

@@ -17,7 +17,7 @@ CODES: dict[str, Code] = {
         "The configuration is missing, unreadable or wrong. Nothing else can be checked.",
     ),
     "C002": Code("warning", "A configuration without `policies`: every call is refused."),
-    "C003": Code("warning", "A server that is disabled."),
+    "C003": Code("note", "A server that is disabled."),
     "C006": Code("note", "A client of `clients` has a server that is disabled."),
     "C007": Code(
         "warning",

@@ -309,7 +309,10 @@ def _find(ids: list[str], config: Config | None) -> tuple[dict[str, Any], dict[s
             return records["decision"], records.get("outcome", {}), altered_at(file, files)
     altered = next(filter(None, (altered_at(file, files) for file in files)), "")
     lost = f", but it may have been removed: {altered}" if altered else ""
-    raise AuditError(f"no record of such a call in {folder}{lost}")
+    raise AuditError(
+        f"no call {ids[0]!r} is on record in {folder}{lost}: a refusal quotes its id, such as "
+        "4f1c09aa-17, and `mcpguard audit show` lists the last ones"
+    )
 
 
 def altered_at(file: Path, files: list[Path]) -> str:

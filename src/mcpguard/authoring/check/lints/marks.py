@@ -11,6 +11,7 @@ from mcpguard.authoring.check.lints.conditions import Read
 from mcpguard.authoring.check.lints.entry import Lint, LintSubject, PlacedRule, example
 from mcpguard.core.errors import Problem
 
+_SHARED = {"private", "untrusted"}
 _KEYS = {"labels": "label", "facts": "fact"}
 
 
@@ -29,7 +30,8 @@ def _never_set(subject: LintSubject) -> Iterator[Problem]:
     for placed in subject.rules:
         for key, read in _marks(placed):
             known = _set(subject, key)
-            if read.member not in known:
+            # The packs agree on these labels, and each is also used without those that set them.
+            if read.member not in known and not (key == "label" and read.member in _SHARED):
                 near = get_close_matches(str(read.member), known, n=1)
                 hint = f"; did you mean `{near[0]}`?" if near else ""
                 said = f"no rule sets the {key} `{read.member}`{hint}"
@@ -78,7 +80,8 @@ def _by_fact(subject: LintSubject) -> Iterator[Problem]:
 NEVER_SET = Lint(
     "P301",
     "warning",
-    "A condition looks for a label or fact that no rule sets: usually a typo.",
+    "A condition looks for a label or fact that no rule sets: usually a typo. `private` and `untrusted`, the "
+    "labels that the packs share, are not reported.",
     _never_set,
     example(
         "{id: read, effect: allow, server: files, tools: [read], label: [private]}",
