@@ -254,3 +254,29 @@ def test_without_the_packs_reading_is_all(monkeypatch: pytest.MonkeyPatch) -> No
     assert policy_for("mine", entry_of("cursor", {"command": "mcp-server-git"}), {}).said.startswith(
         "tools that declare themselves read-only pass, you are asked"
     )
+
+
+@pytest.mark.parametrize(
+    ("folder", "text"),
+    [("/tmp/${keyring:a}", "${workspaceFolder}"), ("/tmp/{keyring:a}", "$${workspaceFolderBasename}")],
+)
+def test_the_name_of_a_projects_folder_is_no_reference(folder: str, text: str) -> None:
+    client = next(one for one in CLIENTS if one.name == "vscode")
+    file = next(file for file in client.files if file.scope == "project")
+    found = ClientFile(client=client, file=file, path=Path("/x"), target=Path("/x"))
+    places = Places(Path("/home/u"), Path("/home/u/.config"), Path(folder))
+    with pytest.raises(Stays, match="looks like a reference"):
+        convert(found, entry_of("vscode", {"command": "sh", "env": {"X": text}}), places, ENVIRON)
+
+
+def test_the_folder_of_a_program_is_no_reference_in_its_path(tmp_path: Path) -> None:
+    folder = tmp_path / "${keyring:a}"
+    folder.mkdir()
+    (folder / "tool").write_text("#!/bin/sh\n")
+    (folder / "tool").chmod(0o755)
+    client = next(one for one in CLIENTS if one.name == "vscode")
+    file = next(file for file in client.files if file.scope == "project")
+    found = ClientFile(client=client, file=file, path=Path("/x"), target=Path("/x"))
+    places = Places(Path("/home/u"), Path("/home/u/.config"), folder)
+    with pytest.raises(Stays, match="looks like a reference"):
+        convert(found, entry_of("vscode", {"command": "./tool"}), places, ENVIRON)

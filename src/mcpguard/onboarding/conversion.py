@@ -23,7 +23,7 @@ from mcpguard.onboarding.discovery.completing import Answer, Start, completed, l
 from mcpguard.onboarding.discovery.entry import Entry, Place, Plaintext
 from mcpguard.onboarding.discovery.plaintext import secrets_of
 from mcpguard.onboarding.discovery.reading import ClientFile, Places, folder_of
-from mcpguard.onboarding.discovery.references import Stays, translated
+from mcpguard.onboarding.discovery.references import Stays, literal, translated
 
 _SYSTEM = ("/usr/local/bin", "/usr/bin", "/bin")
 _TYPES = {
@@ -115,7 +115,7 @@ def _local(entry: Entry, say: Any, places: Places, project: Path | None, environ
     folder = os.path.dirname(program)
     if folder not in _SYSTEM and "PATH" not in texts:
         # What the program starts is found from a desktop, too.
-        texts["PATH"] = Text.plain(os.pathsep.join([folder, *_SYSTEM]))
+        texts["PATH"] = Text.plain(os.pathsep.join([literal(folder), *_SYSTEM]))
     settings: dict[str, Any] = {"command": program}
     if args:
         settings["args"] = args

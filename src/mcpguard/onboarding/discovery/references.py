@@ -37,6 +37,14 @@ def translated(text: str, client: KnownClient, home: Path, project: Path | None)
     return said
 
 
+def literal(folder: str) -> str:
+    """The name of a folder that is to stand in a text. Raises Stays where it would be read as a reference,
+    also with what stands beside it."""
+    if set(folder) & set("${}"):
+        raise Stays("would have a folder in its settings that looks like a reference: rename that folder")
+    return folder
+
+
 def _curly(kind: str, name: str, home: Path) -> str:
     if kind == "env" and _NAME.fullmatch(name):
         return f"${{env:{name}}}"
@@ -57,11 +65,11 @@ def _braced(inside: str, client: KnownClient, home: Path, project: Path | None) 
                 "mcpguard cannot read it: answer when the import asks for it at a terminal"
             )
         if inside == "userHome":
-            return str(home)
+            return literal(str(home))
         if inside in ("pathSeparator", "/"):
             return os.sep
         if inside in ("workspaceFolder", "workspaceFolderBasename") and project is not None:
-            return str(project) if inside == "workspaceFolder" else project.name
+            return literal(str(project) if inside == "workspaceFolder" else project.name)
         if inside.startswith("workspaceFolder"):
             raise Stays(
                 "has a `${workspaceFolder}` that has no equivalent outside of a project: write out the "
