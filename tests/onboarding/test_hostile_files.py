@@ -83,3 +83,31 @@ def test_a_name_that_would_give_two_policies_one_name_is_changed(person: Person)
     git = {"command": "uvx", "args": ["mcp-server-git"]}
     config = imported(person, git=git, **{"git-careful": {"command": "uvx", "args": ["mcp-server-fetch"]}})
     assert config.servers.keys() == {"git", "git-careful", "mine"}
+
+
+def test_a_file_of_the_project_that_leads_to_one_of_the_user_is_left_alone(
+    person: Person, capsys: Capture
+) -> None:
+    (person.project / ".kilo").mkdir()
+    file = person.home / ".cursor" / "mcp.json"
+    for name in (".mcp.json", ".kilo/kilo.json"):
+        (person.project / name).symlink_to(file)
+    file.parent.mkdir()
+    file.write_text(json.dumps({"mcpServers": {"mine": server(1)}}))
+    main(["import", "--yes", "--project", "--no-start"])
+    assert load_config(find_config(None, os.environ)).clients.keys() == {"cursor"}
+    assert f".mcp.json: leads out of the project to {file}" in capsys.readouterr().out
+    assert (person.project / ".mcp.json").is_symlink()
+
+
+def test_two_clients_with_one_file_move_in_once(person: Person, capsys: Capture) -> None:
+    file = person.home / ".cursor" / "mcp.json"
+    for folder in (".cursor", ".lmstudio"):
+        (person.home / folder).mkdir()
+    (person.home / ".lmstudio" / "mcp.json").symlink_to(file)
+    before = json.dumps({"mcpServers": {"mine": server(1)}})
+    file.write_text(before)
+    main(["import", "--yes", "--no-start"])
+    assert f"mcp.json: is the same file as {file}, and moves in with it" in capsys.readouterr().out
+    assert main(["undo"]) == 0
+    assert file.read_text() == before

@@ -155,7 +155,8 @@ def _planned(args: argparse.Namespace, config: Path, vault: Vault) -> tuple[Plan
     """The plan, and the files that it is about."""
     from mcpguard.onboarding.discovery.reading import existing, here
     from mcpguard.onboarding.installing import launcher
-    from mcpguard.onboarding.plan import make_plan, tolerant
+    from mcpguard.onboarding.plan import make_plan
+    from mcpguard.onboarding.vault import tolerant
 
     places = here(os.environ, Path.cwd())
     every = list(existing(places))

@@ -13,7 +13,7 @@ from typing import Any
 from msgspec import Struct
 from msgspec.structs import replace
 
-from mcpguard.core.errors import ConfigError, CredentialError
+from mcpguard.core.errors import ConfigError
 from mcpguard.core.secret import Unprinted
 from mcpguard.onboarding import configuration, disk
 from mcpguard.onboarding.changed import encoded
@@ -155,15 +155,14 @@ def make_plan(
     if before:
         configuration.checked(before, str(config))
     others, founds = list(others), list(founds)
+    agreed = {one.path for one in founds if not _leads_out(one, places)}
     # A project's file that nobody has agreed to says nothing of what this person works with.
-    known = [
-        one for one in others if one.file.scope == "user" or any(one.path == each.path for each in founds)
-    ]
+    known = [one for one in others if one.file.scope == "user" or one.path in agreed]
     around = machine(known, places)
     maker = _Maker(plan, wishes, places, environ, stored, reference, around)
     for found in founds:
-        if found.problem:
-            plan.broken.append(found.problem)
+        if problem := found.problem or maker.elsewhere(found):
+            plan.broken.append(problem)
         else:
             maker.take(found)
     maker.write(others)
@@ -187,8 +186,18 @@ class _Maker:
         self._known = configuration.entries(plan.config_before)
         written = configuration.checked(plan.config_before, "").policies if plan.config_before else ()
         self._files = PolicyFiles(plan.config, (one if isinstance(one, str) else one.file for one in written))
+        self._targets: dict[Path, Path] = {}
         self._chosen: dict[str, str] = {}
         self._params: dict[Path, dict[str, list[str]]] = {}
+
+    def elsewhere(self, found: ClientFile) -> str:
+        """Why what a link leads to is not edited under this name, "" where it is."""
+        if _leads_out(found, self._places):
+            return f"{found.path}: leads out of the project to {found.target}, so it was left alone"
+        first = self._targets.setdefault(found.target, found.path)
+        return (
+            "" if first == found.path else f"{found.path}: is the same file as {first}, and moves in with it"
+        )
 
     def take(self, found: ClientFile) -> None:
         """The entries of one file."""
@@ -376,6 +385,12 @@ class _Maker:
         return {"until": plan.until, "servers": names}
 
 
+def _leads_out(found: ClientFile, places: Places) -> bool:
+    """Whether a file of the project is a link to one that is not."""
+    project = places.project if found.file.scope == "project" else None
+    return project is not None and not found.target.is_relative_to(project.resolve())
+
+
 def _tables(entries: Iterable[Entry]) -> list[Way]:
     return list(dict.fromkeys(one.where[:-1] for one in entries))
 
@@ -402,15 +417,3 @@ def passed_on(client: KnownClient, names: list[str]) -> dict[str, Any]:
         return {client.passes: names}
     form = {"braced": "${env:%s}", "shell": "$%s", "curly": "{env:%s}"}.get(client.style, "${%s}")
     return {client.written("env"): {name: form % name for name in names}}
-
-
-def tolerant(stored: Callable[[str], str | None]) -> Callable[[str], str | None]:
-    """`stored` for a look only: what cannot be asked is taken for missing."""
-
-    def look(name: str) -> str | None:
-        try:
-            return stored(name)
-        except CredentialError:
-            return None
-
-    return look

@@ -8,6 +8,7 @@ from __future__ import annotations
 import hashlib
 import os
 import re
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal, Protocol
 
@@ -152,3 +153,15 @@ def secrets_folder(config: Path) -> Path:
 def vault_of(kind: str, folder: Path) -> Vault:
     """The vault of this kind; `folder` is for files."""
     return Keyring() if kind == "keyring" else Files(folder)
+
+
+def tolerant(stored: Callable[[str], str | None]) -> Callable[[str], str | None]:
+    """`stored` for a look only: what cannot be asked is taken for missing."""
+
+    def look(name: str) -> str | None:
+        try:
+            return stored(name)
+        except CredentialError:
+            return None
+
+    return look
