@@ -126,7 +126,7 @@ def test_a_file_that_its_client_writes_after_an_early_crash_holds_nothing_up(
         with killed_at(number, backend), pytest.raises(Killed):
             main(["import", "--yes"])
         path.write_bytes(b" " + path.read_bytes())
-        assert main(["import", "--yes", "--server", "none"]) == 0, number
+        assert main(["import", "--yes", "--client", "junie"]) == 0, number
     assert main(["undo"]) == 0
     assert json.loads(path.read_bytes())["mcpServers"] == servers
 
