@@ -15,6 +15,7 @@ import tomlkit
 from mcpguard.cli import lock as verb
 from mcpguard.cli import main
 from mcpguard.onboarding.discovery.clients import CLIENTS
+from mcpguard.onboarding.locks.allowed import runs_mcpguard
 from mcpguard.onboarding.locks.lockable import ELSEWHERE, LOCKABLE, System, lockable
 from mcpguard.onboarding.locks.locking import Keeper
 from tests.adapters.credentials.fake_keyring import FakeKeyring
@@ -380,14 +381,14 @@ def test_of_two_entries_with_one_name_codex_can_be_allowed_one(
     person: Person, root: Path, capsys: Capture, monkeypatch: Patch
 ) -> None:
     has(person, PROJECTS["codex"], {"mcpguard-shop": entry("codex", str(person.project))})
-    assert main(["lock", "codex"]) == 0
+    assert main(["lock", "codex", "--config", "/etc/mcpguard.yaml"]) == 0
     other = person.home / "shop"
     path = other / ".codex" / "config.toml"
     path.parent.mkdir(parents=True)
     path.write_text(tomlkit.dumps({"mcp_servers": {"mcpguard-shop": entry("codex", str(other))}}))
     monkeypatch.chdir(other)
     capsys.readouterr()
-    assert main(["lock", "codex"]) == 0
+    assert main(["lock", "codex", "--config", "/etc/mcpguard.yaml"]) == 0
     assert "left out: mcpguard-shop in" in (said := capsys.readouterr().out)
     assert "has the name of another entry, and Codex has one for each: rename it" in said
 
@@ -606,3 +607,32 @@ def test_on_macos_the_files_are_where_macos_has_them(tmp_path: Path) -> None:
     }
     assert system.records == tmp_path / "Library/Application Support/mcpguard/locks"
     assert verb.system().root == Path("/")
+
+
+@pytest.mark.parametrize("client", ["claude-code", "codex"])
+def test_nothing_but_the_users_configuration_is_allowed_out_of_a_projects_file(
+    client: str, person: Person, root: Path, capsys: Capture
+) -> None:
+    installed(person, client)
+    run = entry(client)["args"]
+    other = [*run[:2], f"{person.project}/mcpguard.yaml", *run[3:]]
+    planted = {
+        "wrap": ["wrap", "--", "sh", "-c", "run"],
+        "other": other,
+        "twice": [*run, "--config", other[2]],
+        "joined": [*run, f"--config={other[2]}"],
+        "default": ["run", "--agent", client],
+    }
+    has(person, PROJECTS[client], {name: {"command": OURS, "args": args} for name, args in planted.items()})
+    assert main(["lock", client]) == 0
+    said, text = capsys.readouterr().out, (root / FILES[client]).read_text()
+    assert OBEYING[client](text, Server("mcpguard", (OURS, *run)))
+    for name, args in planted.items():
+        assert not OBEYING[client](text, Server(name, (OURS, *args)))
+        assert f"{name} in {person.home.parent / PROJECTS[client]} does not serve your configuration" in said
+
+
+def test_what_wraps_a_program_is_not_taken_for_mcpguard_in_a_locked_file(person: Person) -> None:
+    assert runs_mcpguard([OURS, "run", "--config", "/a.yaml"])
+    assert not runs_mcpguard([OURS, "wrap", "--", "sh", "-c", "run"])
+    assert not runs_mcpguard([])

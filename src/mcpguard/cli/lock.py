@@ -112,12 +112,13 @@ def _looked(one: Lockable, keeper: Keeper, args: argparse.Namespace) -> Looked:
     from mcpguard.onboarding.discovery.reading import here
     from mcpguard.onboarding.locks.allowed import look, projects_in
 
+    path = find_config(args.config, os.environ)
     try:
-        config = load_config(find_config(args.config, os.environ))
+        config = load_config(path)
     except ConfigError:
         config = None  # A client may start mcpguard with another one; `mcpguard check` reports mistakes.
     projects = [*projects_in(config, one), *keeper.projects()]
-    return look(one, here(os.environ, Path.cwd()), projects)
+    return look(one, here(os.environ, Path.cwd()), projects, path)
 
 
 def _nothing_to_start(one: Lockable, seen: Looked, client: str) -> str:

@@ -22,7 +22,8 @@ def check(subject: Subject) -> Iterator[Checked]:
     if at.home is None:
         return  # The check of clients reports that.
     for one in LOCKABLE:
-        seen = look(one, places_of(at, at.home), projects_in(subject.config, one))
+        mine = None if subject.config is None else subject.config.path
+        seen = look(one, places_of(at, at.home), projects_in(subject.config, one), mine)
         if seen.allowed:
             yield from _lock(subject, one, seen)
 

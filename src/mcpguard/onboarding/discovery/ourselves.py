@@ -47,6 +47,14 @@ def starts_mcpguard(command: str, args: Sequence[str], env: Mapping[str, str]) -
     return real.name in NAMES and any(_lists(record, real) for record in _records(real))
 
 
+def arguments_of(command: str, args: Sequence[str]) -> list[str]:
+    """What mcpguard gets of these words, which start it."""
+    words = _without_user([command, *args])
+    if words and os.path.basename(words[0]).startswith("python"):
+        return words[words.index("-m") + 2 :] if "-m" in words else []
+    return words[1:]
+
+
 def claims_mcpguard(command: str, args: Sequence[str]) -> bool:
     """Whether these words look as if they started mcpguard."""
     if os.path.basename(command) in NAMES:

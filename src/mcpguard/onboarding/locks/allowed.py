@@ -1,7 +1,8 @@
 """What a lock is to allow: the entries that start mcpguard in the files of a client, of the user and of the
 projects that the configuration names.
 
-Law of this file: only an entry that positively starts an installed mcpguard, by its full path, is allowed.
+Law of this file: only an entry that positively starts an installed mcpguard, by its full path, is allowed; in
+a file of a project, which others write, only one that serves a configuration of the user.
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ from msgspec.structs import replace
 from mcpguard.config.clients import project_folder
 from mcpguard.onboarding.discovery.clients import CLIENTS, PROJECT
 from mcpguard.onboarding.discovery.entry import Entry
-from mcpguard.onboarding.discovery.ourselves import starts_mcpguard
+from mcpguard.onboarding.discovery.ourselves import arguments_of, starts_mcpguard
 from mcpguard.onboarding.discovery.reading import ClientFile, Places, existing
 from mcpguard.onboarding.locks.lockable import Lockable
 
@@ -26,6 +27,9 @@ if TYPE_CHECKING:
     from mcpguard.config.loading import Config
 
 _REFERENCE = re.compile(r"\$\{?\w+\}?|\$\{env:\w+\}")
+
+
+_SAID = {"--config", "--agent", PROJECT}
 
 
 class Allowed(Struct, frozen=True, order=True):
@@ -49,16 +53,33 @@ class Looked(NamedTuple):
     unread: list[str]
 
 
-def look(one: Lockable, places: Places, projects: Iterable[Path]) -> Looked:
-    """What the clients of `one` have in the files of the user, of `places.project` and of `projects`."""
+def look(one: Lockable, places: Places, projects: Iterable[Path], config: Path | None = None) -> Looked:
+    """What the clients of `one` have in the files of the user, of `places.project` and of `projects`;
+    `config` is the configuration of the user, beside those that their own files name."""
     found = Looked([], [], [], [])
-    for file in _files(one, places, projects):
+    files = list(_files(one, places, projects))
+    mine = {served(entry) for file in files if file.file.scope == "user" for entry in file.entries}
+    mine = {*mine, "" if config is None else str(config.absolute())} - {""}
+    for file in files:
         if file.problem:
             found.unread.append(file.problem)
-        for entry in file.entries:
-            if not entry.disabled:
+        others_write = file.file.scope == "project"
+        for entry in [each for each in file.entries if not each.disabled]:
+            if others_write and entry.guarded and served(entry) not in mine:
+                where = f"{entry.name} in {file.path}"
+                found.left.append(f"{where} does not serve your configuration, and others write that file")
+            else:
                 _sort(one, file, entry, found)
     return Looked(sorted(set(found.allowed)), *(list(dict.fromkeys(part)) for part in found[1:]))
+
+
+def served(entry: Entry) -> str:
+    """The configuration that `entry` serves; "" where it is not `mcpguard run` with nothing but `--config`,
+    `--agent` and `--project`."""
+    words = arguments_of(entry.command, entry.args) if entry.guarded else []
+    named = dict(zip(words[1::2], words[2::2], strict=False))
+    plainly = words[:1] == ["run"] and len(words) == 1 + 2 * len(named) and named.keys() <= _SAID
+    return named.get("--config", "") if plainly else ""
 
 
 def _files(one: Lockable, places: Places, projects: Iterable[Path]) -> Iterator[ClientFile]:
@@ -114,7 +135,9 @@ def projects_in(config: Config | None, one: Lockable) -> list[Path]:
 
 def runs_mcpguard(command: list[str]) -> bool:
     """Whether these words serve an installed mcpguard, and nothing that they name themselves."""
-    return bool(command) and "run" in command and starts_mcpguard(command[0], command[1:], {})
+    if not command or arguments_of(command[0], command[1:])[:1] != ["run"]:
+        return False
+    return starts_mcpguard(command[0], command[1:], {})
 
 
 def titles(every: Iterable[Allowed]) -> str:
