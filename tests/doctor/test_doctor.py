@@ -279,3 +279,18 @@ def test_the_surroundings_are_those_of_the_process(real: Machine, monkeypatch: P
 
     monkeypatch.setattr(Path, "home", homeless)
     assert here(Path("x")).home is None
+
+
+def test_an_entry_of_a_project_that_serves_what_is_not_the_users_is_reported(made: Machine) -> None:
+    made.configured()
+    own = ["run", "--config", str(made.path), "--agent", "claude-code"]
+    entries = {
+        "own": own,
+        "wrap": ["wrap", "--", "sh", "-c", "x"],
+        "other": ["run", "--config", f"{made.project}/mcpguard.yaml"],
+        "more": [*own, "--config", f"{made.project}/mcpguard.yaml"],
+    }
+    servers = {name: {"command": OURS, "args": args} for name, args in entries.items()}
+    made.write("project/.mcp.json", json.dumps({"mcpServers": servers}))
+    found = [one for one in made.diagnosed().findings if one.code == "D203"]
+    assert sorted(one.subject for one in found) == ["more", "other", "wrap"]

@@ -25,6 +25,7 @@ from mcpguard.onboarding.discovery import reading
 from mcpguard.onboarding.discovery.clients import CLIENTS, File, KnownClient
 from mcpguard.onboarding.discovery.entry import Entry
 from mcpguard.onboarding.discovery.references import Stays
+from mcpguard.onboarding.locks.allowed import served
 
 _GONE = "delete it there, and replace it at its issuer"
 _OURS = "store it with `mcpguard secret set NAME`, refer to it as ${keyring:NAME}, and delete it there"
@@ -108,12 +109,22 @@ def _file(subject: Subject, client: KnownClient, file: File, path: Path) -> Iter
             rest = rest.replace(value, "")
         if not entry.guarded and not entry.disabled:
             yield _bypass(subject, read, entry)
+        elif not entry.disabled and file.scope == "project" and _is_of_others(subject, entry):
+            said = f"{client.title} starts mcpguard as {entry.name}, which does not serve your configuration"
+            fix = f"delete this entry, and run `mcpguard install {client.name}`"
+            yield found("D203", path, said, entry.line, fix, subject=entry.name)
         elif not entry.disabled and (reason := _refusal(subject, entry)):
             yield found("D208", path, reason, entry.line, subject=entry.name)
     plain += _elsewhere(subject, path, rest)
     yield from plain
     if plain:
         yield from open_to_readers(path, subject.at)
+
+
+def _is_of_others(subject: Subject, entry: Entry) -> bool:
+    """Whether an entry of mcpguard in a file of the project serves what is not the user's: those who write
+    that file then decide what it starts, and what is allowed."""
+    return subject.config is not None and served(entry) != str(subject.config.path)
 
 
 def _refusal(subject: Subject, entry: Entry) -> str:

@@ -73,8 +73,8 @@ DOCTOR_CODES: dict[str, Code] = {
     "D203": Code(
         "warning",
         "An entry of a client looks like mcpguard, but its program is not that of an installed one (found "
-        "in PATH, a virtual environment, pipx or uv), or variables have it run other code: what it starts "
-        "is unknown.",
+        "in PATH, a virtual environment, pipx or uv), or variables have it run other code, or a file of the "
+        "project has it serve something other than your configuration: what it starts is unknown.",
         "delete this entry, and run `mcpguard install claude-desktop`, or with the name of your client",
         "mediation",
     ),
