@@ -319,7 +319,7 @@ def _left(plan: Plan) -> list[str]:
     reasons: dict[str, dict[str, None]] = {}
     for found, entry, why in plan.left:
         reasons.setdefault(why, {})[f"{entry.name} ({found.client.title})"] = None
-    return [plain(f"{', '.join(names)} {why}") for why, names in reasons.items()]
+    return [plain(f"{', '.join(names)}{':' * (len(names) > 1)} {why}") for why, names in reasons.items()]
 
 
 def _short(values: list[str]) -> str:
