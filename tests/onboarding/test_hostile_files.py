@@ -111,3 +111,14 @@ def test_two_clients_with_one_file_move_in_once(person: Person, capsys: Capture)
     assert f"mcp.json: is the same file as {file}, and moves in with it" in capsys.readouterr().out
     assert main(["undo"]) == 0
     assert file.read_text() == before
+
+
+def test_a_project_whose_name_is_no_text_is_left_alone(
+    person: Person, capsys: Capture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = person.home / "shop\udcff"
+    folder.mkdir()
+    (folder / ".mcp.json").write_text(json.dumps({"mcpServers": {"a": server(1)}}))
+    monkeypatch.chdir(folder)
+    assert main(["import", "--yes", "--project", "--no-start"]) == 1
+    assert "is in a folder whose name is not UTF-8" in capsys.readouterr().out
