@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Callable
 from typing import Any
 
@@ -245,3 +246,19 @@ def test_an_undo_of_changed_files_that_ends_at_any_step_is_finished_by_the_next(
         assert set(files(person)) == set(paths)
         assert [key for key in backend.entries if key[0] == "mcpguard"] == []
     assert number > 20
+
+
+def test_what_takes_the_place_of_a_projects_file_does_not_keep_others_from_being_restored(
+    person: Person, capsys: Capture
+) -> None:
+    mine, others = person.home / ".cursor" / "mcp.json", person.project / ".mcp.json"
+    mine.parent.mkdir()
+    before = json.dumps({"mcpServers": {"a": {"command": "node"}}})
+    for path in (mine, others):
+        path.write_text(before)
+    assert main(["import", "--yes", "--project"]) == 0
+    others.unlink()
+    os.mkfifo(others)
+    main(["undo"])
+    assert mine.read_text() == before
+    assert f"{others} was changed after the import, so it was left alone" in capsys.readouterr().out

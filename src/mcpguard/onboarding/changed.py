@@ -30,7 +30,7 @@ def uses_us(step: Step) -> bool:
     """Whether a client's file is not what it was before, and starts mcpguard. Raises MoveError."""
     path = Path(step.path)
     now = disk.digest(path)
-    if step.back or now in (None, step.before):
+    if step.back or now in (None, disk.IRREGULAR, step.before):
         return False
     data = path.read_bytes()
     found = _found(step, data)

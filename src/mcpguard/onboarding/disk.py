@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
+from mcpguard.adapters.system.files import read_regular
 from mcpguard.core.errors import McpGuardError
 
 
@@ -17,10 +18,15 @@ class MoveError(McpGuardError):
     """A step that cannot be taken. The sentence names the file and says what to do."""
 
 
+IRREGULAR = "no regular file"
+"""Stands for the digest of what is no file: it is another one than that of each file."""
+
+
 def digest(path: Path) -> str | None:
     """SHA-256 of the file in hex, None where there is none. Raises MoveError."""
     try:
-        return hashlib.sha256(path.read_bytes()).hexdigest()
+        data = read_regular(path)
+        return IRREGULAR if data is None else hashlib.sha256(data).hexdigest()
     except FileNotFoundError:
         return None
     except OSError as error:

@@ -18,16 +18,18 @@ def state_folder(part: str) -> Path:
     return user_state_path("mcpguard", appauthor=False) / part
 
 
-def read_regular(path: Path, limit: int) -> bytes | None:
-    """The first `limit` + 1 bytes of a regular file; None where it is something else, such as a FIFO or a
-    terminal, which would be waited for. A link is followed. Raises OSError, also where no file can have this
-    name."""
+def read_regular(path: Path, limit: int | None = None) -> bytes | None:
+    """A regular file, at most its first `limit` + 1 bytes; None where it is something else, such as a FIFO or
+    a terminal, which would be waited for. A link is followed. Raises OSError, also where no file can have
+    this name."""
     try:
         descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC)
     except ValueError:
         raise OSError(errno.EINVAL, "not a valid path") from None
     with open(descriptor, "rb") as file:
-        return file.read(limit + 1) if stat.S_ISREG(os.fstat(descriptor).st_mode) else None
+        if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+            return None
+        return file.read(-1 if limit is None else limit + 1)
 
 
 def take_lock(path: Path, patience: float, pause: float) -> int:
