@@ -129,9 +129,11 @@ def test_tools_of_one_name_get_that_of_their_server_and_no_others_do(tmp_path: P
 def test_a_server_that_does_not_start_is_named_and_the_others_are_counted(tmp_path: Path) -> None:
     desk = Desk(tmp_path)
     broken = {"command": sys.executable, "args": ["-c", "import sys; sys.exit('no licence found')"]}
-    desk.has(".cursor/mcp.json", {"mcpServers": {"notes": offering("notes", "read_note"), "broken": broken}})
+    off = {**offering("off", "x"), "disabled": True}
+    servers = {"notes": offering("notes", "read_note"), "broken": broken, "switched-off": off}
+    desk.has(".cursor/mcp.json", {"mcpServers": servers})
     said = desk.mcpguard("import", "--yes", "--to", "file")
-    assert "Cursor: 2 servers, 1 of which answered, 1 tool, as before" in said
+    assert "Cursor: 2 servers (1 more disabled), 1 of which answered, 1 tool, as before" in said
     (line,) = [line for line in said.splitlines() if line.startswith("no answer: ")]
     assert "broken" in line
     assert "`mcpguard status` shows what came of it" in said

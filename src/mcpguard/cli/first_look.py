@@ -70,7 +70,7 @@ def _line(
     enabled = [name for name in view.servers if not config.servers[name].disabled]
     servers = f"{where}: {len(enabled)} server{'s' * (len(enabled) != 1)}"
     if len(enabled) < len(view.servers):
-        servers += f" and {len(view.servers) - len(enabled)} that are disabled"
+        servers += f" ({len(view.servers) - len(enabled)} more disabled)"
     if len(seen) < len(enabled):
         servers += f", {len(seen) or 'none'} of which answered"
     every = len(found.shown) + len(found.hidden)
