@@ -109,6 +109,14 @@ def test_a_server_that_cannot_be_listed_leaves_no_file(folder: Path, capsys: Cap
     assert not (folder / "s.json").exists()
 
 
+def test_a_server_over_a_url_is_asked_with_the_keys_that_it_has(folder: Path, capsys: Capture) -> None:
+    write(folder, far={"url": "https://nowhere.invalid/mcp"})
+    assert main(["snapshot", "--config", "mcpguard.yaml"]) == 1
+    said = capsys.readouterr().err
+    assert "nowhere.invalid" in said
+    assert "cannot stand beside" not in said
+
+
 def test_a_run_that_cannot_begin_is_said(folder: Path, capsys: Capture) -> None:
     write(folder, one=server("echo.py"))
     (folder / "audit").write_text("no folder")

@@ -135,12 +135,12 @@ def _entries(config: Config, names: list[str]) -> dict[str, Json]:
     found = {}
     for name in names:
         server = config.servers[name]
-        entry = {**written.servers[name].model_dump(), "disabled": False}
+        entry = {**written.servers[name].model_dump(exclude_unset=True), "disabled": False}
         if server.cwd is not None:
             entry["cwd"] = str(server.cwd)
         servers = {name: entry}
         credentials = {
-            ref.name: _bound_to(written.credentials[ref.name], name, entry["url"] is not None)
+            ref.name: _bound_to(written.credentials[ref.name], name, written.servers[name].url is not None)
             for ref in config.servers[name].credentials
             if ref.source == ENTRY
         }
