@@ -10,6 +10,7 @@ import pytest
 
 from mcpguard.authoring import survey
 from mcpguard.cli import main
+from mcpguard.config.loading import load_config
 from tests.wire.session import SERVERS
 
 Capture = pytest.CaptureFixture[str]
@@ -50,6 +51,18 @@ def test_all_tools_are_written_whatever_policy_says_and_evidence_is_left(
     capsys.readouterr()
     assert main(["snapshot", "--config", "mcpguard.yaml"]) == 0
     assert capsys.readouterr().out == (folder / "s.json").read_text()
+
+
+def test_where_mcpguard_itself_ends_a_quiet_survey_says_why(
+    folder: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    write(folder, one=server("echo.py"))
+    (folder / "audit").write_text("not a folder")
+    found, failed = survey.survey(load_config(folder / "mcpguard.yaml"), ["one"], quiet=True)
+    assert found.servers == {}
+    assert failed["one"].startswith("one could not be listed: `mcpguard run` ended before it answered: ")
+    assert "audit" in failed["one"].partition("answered: ")[2]
+    assert capfd.readouterr().err == ""
 
 
 def test_a_server_that_a_client_would_hear_of_later_is_waited_for(folder: Path, capsys: Capture) -> None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import sys
+from contextlib import ExitStack
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any, TextIO
@@ -30,6 +31,11 @@ AT_ONCE = 4
 
 LIST_SECONDS = 120.0
 """How long the lists of one server may take after its start."""
+
+_OURS = "mcpguard: "
+"""Begins a line in which mcpguard says why it ends."""
+_ENDED = "`mcpguard run` ended before it answered"
+_LONGEST = 300
 
 PATIENCE = 600.0
 """`limits.list_seconds` here, the most there is."""
@@ -78,7 +84,8 @@ def survey(
     config: Config, names: list[str], most: float = 0.0, *, quiet: bool = False
 ) -> tuple[Snapshot, dict[str, str]]:
     """What the servers `names` of `config` offer, and a sentence for each that could not be listed. Each may
-    take `most` seconds; 0: as long as its configuration says. `quiet`: what they print is not shown.
+    take `most` seconds; 0: as long as its configuration says. `quiet`: what they print is not
+    shown, and where mcpguard itself ends the sentence says why.
 
     Starts them, each under a `mcpguard run` with their credentials; afterwards none is alive. What those
     report goes to standard error. Raises ConfigError where the file is not what it was when it was loaded.
@@ -93,7 +100,7 @@ def survey(
         seconds = most or config.servers[name].start_timeout_seconds + LIST_SECONDS
         try:
             async with places:
-                offers[name] = await _offer(folder, name, entries[name], seconds, errors)
+                offers[name] = await _offer(folder, name, entries[name], seconds, logs.get(name, shown))
         except UpstreamError as error:
             failed[name] = str(error)
 
@@ -104,10 +111,13 @@ def survey(
                 group.start_soon(ask, folder, name, places)
 
     shown = sys.__stderr__ or sys.stderr
-    with TemporaryDirectory(prefix="mcpguard-") as made, open(os.devnull, "w") as nowhere:
-        errors = nowhere if quiet else shown
+    logs: dict[str, TextIO] = {}
+    with TemporaryDirectory(prefix="mcpguard-") as made, ExitStack() as opened:
         (Path(made) / "policy.json").write_bytes(msgspec.json.encode(_POLICY))
+        for name in entries if quiet else ():
+            logs[name] = opened.enter_context(open(Path(made) / f"{name}.log", "w+", encoding="utf-8"))
         anyio.run(ask_all, Path(made))
+        failed = {name: said + _reason(said, logs.get(name)) for name, said in failed.items()}
     return Snapshot(version=1, servers={name: offers[name] for name in entries if name in offers}), failed
 
 
@@ -178,6 +188,15 @@ async def _offer(folder: Path, name: str, entry: Json, seconds: float, errors: T
     raise UpstreamError(_sentence(name, failure, seconds))
 
 
+def _reason(sentence: str, log: TextIO | None) -> str:
+    """What `mcpguard run` wrote to `log` about its own end, for the end of `sentence`; "" for nothing."""
+    if log is None or not sentence.endswith(_ENDED):
+        return ""
+    log.seek(0)
+    said = next((line for line in log if line.startswith(_OURS)), "").strip()
+    return f": {said.removeprefix(_OURS)[:_LONGEST]}" if said else ""
+
+
 def _first(error: BaseException) -> BaseException:
     return _first(error.exceptions[0]) if isinstance(error, BaseExceptionGroup) else error
 
@@ -194,7 +213,7 @@ def _sentence(name: str, failure: BaseException, seconds: float) -> str:
     if not isinstance(failure, MCPError):
         return f"{name} could not be listed: it did not answer within {seconds:g} seconds"
     if failure.code == CONNECTION_CLOSED:
-        return f"{name} could not be listed: `mcpguard run` ended before it answered"
+        return f"{name} could not be listed: {_ENDED}"
     return failure.message
 
 
