@@ -19,8 +19,8 @@ VENV = ROOT / ".venv-dev"
 BIN = VENV / "bin"
 STAMP = VENV / "installed-from"
 CONSTRAINTS = ROOT / "constraints.txt"
-PARALLEL = ("-n", "3", "--dist", "loadfile", "--no-loadscope-reorder")
-"""How pytest runs the tests: most of them wait for a process, so three at once keep two cores busy.
+PARALLEL = ("-n", "4", "--dist", "loadfile", "--no-loadscope-reorder")
+"""How pytest runs the tests: most of them wait for a process, so four at once keep two cores busy.
 In the order of their names: the longest files have few tests, and must not come last."""
 
 
