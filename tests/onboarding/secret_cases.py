@@ -116,7 +116,7 @@ def cases(name: str) -> list[SecretCase]:
 
 
 class Reading(NamedTuple):
-    """How a set is read: lines whose secrets are not hidden whole, and those that hide what is none."""
+    """How a set is read: lines with a secret that is not hidden whole, and lines where something else is hidden."""
 
     secrets: int
     missed: list[str]

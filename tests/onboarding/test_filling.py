@@ -237,7 +237,7 @@ def test_check_says_nothing_right_after_an_import(person: Person, capsys: Captur
     assert main(["check", "--strict"]) == 0
     said = capsys.readouterr().out
     assert [line for line in said.splitlines() if not line.startswith("ok ")] == ["all fine"]
-    # Whoever changes a pack makes it his own, and hears what there is to say of it.
+    # A pack that somebody changed is theirs, and gets the notes that every policy gets.
     pack = find_config(None, os.environ).parent / "policies" / "git.yaml"
     pack.write_text(pack.read_text() + "# mine\n")
     assert main(["check"]) == 0

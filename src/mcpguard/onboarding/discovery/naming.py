@@ -8,8 +8,8 @@ import re
 from typing import Literal
 
 Signal = Literal["", "weak", "token", "password"]
-"""What a value needs to be a secret: with "password" that it is none that everyone knows, with "token" that
-it is no word or path besides, with "weak" that it looks random. "" is a name that says it is none."""
+"""When a value under such a name is a secret: "password": unless everyone knows it; "token": unless it is, in
+addition, a word or a path; "weak": only if it looks random. "": never, by the name alone."""
 
 _WORDS = re.compile(r"[^A-Za-z0-9]+|(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])")
 _PASSWORD = re.compile(
