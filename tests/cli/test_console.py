@@ -38,10 +38,10 @@ def test_a_library_that_is_missing_is_named_with_how_to_get_it(
 ) -> None:
     real = builtins.__import__
 
-    def without(name: str, *rest: Any) -> Any:
+    def without(name: str, *rest: Any, **more: Any) -> Any:
         if name == "mcpguard.console.server":
             raise ModuleNotFoundError("No module named 'jinja2'", name="jinja2")
-        return real(name, *rest)
+        return real(name, *rest, **more)
 
     monkeypatch.setattr(builtins, "__import__", without)
     assert main(["console", "--config", str(written(tmp_path))]) == 2
