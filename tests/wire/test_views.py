@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.attack.processes import family
+from tests.attack.processes import family, needs_proc
 from tests.wire.session import eventually, puppet, write_config
 
 MINE, OTHER = "sk-mine-3b8d1f6a90", "sk-other-7c2e5a4d18"
@@ -16,7 +16,6 @@ CLIENTS = {
     "cursor": {"servers": ["git", "web"]},
     "claude": {"projects": {"/home/me/shop": ["shop"]}},
 }
-needs_proc = pytest.mark.skipif(not Path("/proc/self/environ").exists(), reason="needs /proc (Linux)")
 
 
 def servers():
