@@ -16,12 +16,11 @@ import pytest
 from mcpguard.core.errors import InspectionError
 from mcpguard.core.functions.detect import detect
 from mcpguard.core.redaction import scanning
-from mcpguard.core.redaction import views as disguises
 from mcpguard.core.redaction.detectors import DETECTORS, PERSONAL, Detector
 from mcpguard.core.redaction.held import Holding
 from mcpguard.core.redaction.leaves import padded
 from mcpguard.core.redaction.redactor import Redactor
-from mcpguard.core.redaction.views import PAD, views
+from mcpguard.core.redaction.views import PAD, runs, views
 from mcpguard.core.secret import Secret
 
 HELD = "tok-9f3Kq7Zx1Lm5Wb8e"
@@ -246,7 +245,7 @@ def test_a_flood_of_pieces_is_withheld(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_a_flood_of_beginnings_is_withheld(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(disguises, "HIT_CAP", 10)
+    monkeypatch.setattr(runs, "HIT_CAP", 10)
     with pytest.raises(InspectionError, match="hits"):
         Redactor(b"key").inspect(base64("ghp_ " * 40))
 

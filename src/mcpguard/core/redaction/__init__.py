@@ -1,6 +1,6 @@
 """From a raw value to a Redacted. Begin with `redactor.py`.
 
 `scanning.py` runs `detectors/` (formats) over the texts of a value (`leaves.py`) and over what these say
-behind a disguise (`views.py`); `held.py` and `disguise.py` find held values in every form; `matching.py`
+behind a disguise (`views/`); `held.py` and `disguise.py` find held values in every form; `matching.py`
 finds many literals in one pass.
 """
