@@ -236,3 +236,63 @@ def test_an_answer_that_comes_before_the_question_does_not_carry_it() -> None:
     world = with_a_call(ASKING, inputResponses={"branch": STRAY})
     assert "not for this server" in last(world)["message"]
     assert OTHERS not in repr(sent_to_one(world))
+
+
+HALVES = {
+    key: {"action": "accept", "content": {"x": half}} for key, half in (("a", OTHERS[:9]), ("b", OTHERS[9:]))
+}
+ASKING_TWICE: dict[str, Any] = {
+    "resultType": "input_required",
+    "requestState": "theirs",
+    "inputRequests": {key: {"method": ELICIT, "params": FORM} for key in HALVES},
+}
+
+
+def test_two_answers_to_a_modern_server_do_not_carry_it_between_them() -> None:
+    world = with_a_call(ASKING_TWICE)
+    more = {"requestState": last(world)["requestState"]}
+    call(world, "one__read", 2, inputResponses=HALVES, **more)
+    assert sent_to_one(world)[-1]["inputResponses"] == {}
+    call(world, "one__read", 3, inputResponses={"a": ACCEPTED, "b": HALVES["b"]}, **more)
+    assert sent_to_one(world)[-1]["inputResponses"] == {"a": ACCEPTED, "b": HALVES["b"]}
+
+
+def test_two_answers_that_come_before_the_questions_do_not_carry_it_between_them() -> None:
+    world = with_a_call(ASKING_TWICE, inputResponses=HALVES)
+    assert "not for this server" in last(world)["message"]
+    assert OTHERS[9:] not in repr(sent_to_one(world))
+
+
+def test_two_answers_to_a_legacy_server_do_not_carry_it_between_them() -> None:
+    world = with_a_call()
+    for n in (1, 2, 3):  # The first is put alone.
+        world.gateway.asked(Question("one", n, ELICIT, FORM, None))
+    world.turn()
+    first = {"question-1": ACCEPTED}
+    call(world, "one__read", 2, requestState=last(world)["requestState"], inputResponses=first)
+    both = dict(zip(("question-1", "question-2"), HALVES.values(), strict=True))
+    call(world, "one__read", 3, requestState=last(world)["requestState"], inputResponses=both)
+    assert ["error" in body for body in told(world)] == [False, True, True]
+    assert OTHERS[9:] not in repr(told(world))
+
+
+def test_two_answers_of_a_legacy_client_do_not_carry_it_between_them() -> None:
+    world = holding()
+    world.upstreams["one"].modern = True
+    legacy(world, ALL_CAPABILITIES).send("tools/list", {}, 0)
+    quiet(world)
+    world.send("tools/call", {"name": "one__read", "arguments": {}}, 1)
+    world.answer(ASKING_TWICE)
+    for number, half in enumerate(HALVES.values(), 1):
+        world.gateway.receive({"jsonrpc": "2.0", "id": f"mcpguard-{number}", "result": half})
+        world.turn()
+    assert "not for this server" in last(world)["message"]
+    assert OTHERS[9:] not in repr(sent_to_one(world))
+
+
+def test_an_answer_that_is_big_is_searched_in_a_thread() -> None:
+    world = with_a_call(ASKING)
+    more = {"requestState": last(world)["requestState"]}
+    big = {"action": "accept", "content": {"branch": "x" * 8 * INLINE_BYTES + OTHERS}}
+    call(world, "one__read", 2, inputResponses={"branch": big}, **more)
+    assert sent_to_one(world)[-1]["inputResponses"] == {}

@@ -17,10 +17,14 @@ So the upstream may ask what the request's client did not declare. It is told so
 call needed that capability, and the client is told which (2026-07-28: basic/index, `_meta`).
 """
 
+from collections.abc import Mapping
+from functools import partial
+
 from msgspec import Struct
 
 from mcpguard.core.errors import InspectionError, McpGuardError, UpstreamError
 from mcpguard.core.model import Caller, Deny, Invocation, Json, Permit, Redacted
+from mcpguard.core.redaction.redactor import AT_ONCE, TooMuchAtOnce
 from mcpguard.gateway.flight import Cancelled, Flight, Wait
 from mcpguard.gateway.ports import Question, Raw, RequestId
 from mcpguard.gateway.scope import WOULD_REFUSE, ClientScope, Request
@@ -135,13 +139,31 @@ class Questions:
         invocation = scope.recorder.invocation(method, server, args=before.args, caller=before.caller)
         verdict: Permit | Deny | None = await scope.judge.decide_again(invocation)
         if isinstance(verdict, Permit):
-            verdict = scope.judge.keeps_back(invocation, answer)
+            verdict = await self._astray(invocation, answer)
         if verdict is None:
             return ""
         await scope.audit.write(scope.recorder.decided(verdict))
         scope.report_refusal(verdict, "withheld the answer to")
         said = refusals.denied_error(verdict)["message"]
         return f"the answer to {method} was withheld: {said}"
+
+    async def kept_back_of(self, asked: Mapping[str, Asked], answers: Mapping[str, Json]) -> dict[str, str]:
+        """The same for answers that go to one server at once, by their keys: a credential may be cut up over
+        them."""
+        whys = {key: await self.kept_back(asked[key], answer) for key, answer in answers.items()}
+        passed = [key for key, why in whys.items() if not why]
+        if len(passed) > 1:
+            why = await self.kept_back(asked[passed[0]], [answers[key] for key in passed])
+            whys |= dict.fromkeys(passed, why)
+        return whys
+
+    async def _astray(self, invocation: Invocation, answer: Json) -> Deny | None:
+        keeps_back = self._scope.judge.keeps_back
+        try:
+            return keeps_back(invocation, answer, AT_ONCE)
+        except TooMuchAtOnce:
+            work = partial(keeps_back, invocation, answer)
+            return await self._scope.inspector.elsewhere(work, len(jsonrpc.encode(answer)))
 
     def _remember(self, server: str, params: dict[str, Json]) -> None:
         visit = params.get("elicitationId")

@@ -252,12 +252,11 @@ class RoundTrips:
             retry, responses = await wait
             request.adopt(retry)
             self._scope.requests[request.id] = request
-            for key in shown:
-                # What is no result is asked for again, like what is missing.
-                if type(responses.get(key)) is dict:
-                    why = await self.questions.kept_back(shown[key], responses[key])
-                    refused = {"error": refusals.error(jsonrpc.REFUSED, f"mcpguard: {why}")}
-                    self._answer(request, keys[key], refused if why else {"result": responses[key]})
+            # What is no result is asked for again, like what is missing.
+            given = {key: responses[key] for key in shown if type(responses.get(key)) is dict}
+            for key, why in (await self.questions.kept_back_of(shown, given)).items():
+                refused = {"error": refusals.error(jsonrpc.REFUSED, f"mcpguard: {why}")}
+                self._answer(request, keys[key], refused if why else {"result": given[key]})
 
     async def _reply(
         self, request: Request, permit: Permit, shown: dict[str, Json], token: str, started: float
@@ -324,11 +323,9 @@ class RoundTrips:
         """What a retry brings to the modern upstream that asked."""
         more: dict[str, Json] = {}
         if call.responses is not None:
-            more["inputResponses"] = given = {}
-            for key, asked in parked.asked.items():
-                answer = call.responses.get(key)
-                if key in call.responses and not await self.questions.kept_back(asked, answer):
-                    given[key] = answer
+            given = {key: call.responses[key] for key in parked.asked if key in call.responses}
+            whys = await self.questions.kept_back_of(parked.asked, given)
+            more["inputResponses"] = {key: answer for key, answer in given.items() if not whys[key]}
         if parked.state is not None:
             more["requestState"] = parked.state
         return more
@@ -348,13 +345,16 @@ class RoundTrips:
     async def collect(self, request: Request, permit: Permit, raw: Raw) -> Permit:
         """Ask a legacy client what a modern upstream wants to know; gives the permit to call again."""
         result = raw.message["result"]
-        responses = {}
+        responses: dict[str, Json] = {}
+        shown: dict[str, Asked] = {}
         for key, method, params in _input_requests(result):
-            asked = await self._judge(request, permit, method, params)
-            body = await self.questions.put(_granted(asked, method), request)
+            shown[key] = _granted(await self._judge(request, permit, method, params), method)
+            body = await self.questions.put(shown[key], request)
             if "result" not in body:
                 raise UpstreamError(f"the client refused {method}, which the upstream requires for this call")
             responses[key] = body["result"]
+        if len(responses) > 1:
+            await self._check(shown, responses)
         return _answering(permit, result, responses)
 
     async def volunteered(self, request: Request, permit: Permit, call: Call, raw: Raw) -> Permit | None:
@@ -368,12 +368,19 @@ class RoundTrips:
             or not {key for key, *_ in asked} <= call.responses.keys()
         ):
             return None
-        for key, method, params in asked:
-            granted = _granted(await self._judge(request, permit, method, params), method)
-            why = await self.questions.kept_back(granted, call.responses[key])
+        shown = {
+            key: _granted(await self._judge(request, permit, method, params), method)
+            for key, method, params in asked
+        }
+        responses = {key: call.responses[key] for key in shown}
+        await self._check(shown, responses)
+        return _answering(permit, result, responses)
+
+    async def _check(self, shown: dict[str, Asked], responses: dict[str, Json]) -> None:
+        """Raise UpstreamError where one of the responses is kept back."""
+        for why in (await self.questions.kept_back_of(shown, responses)).values():
             if why:
                 raise UpstreamError(why)
-        return _answering(permit, result, {key: call.responses[key] for key, *_ in asked})
 
 
 def _answering(permit: Permit, result: dict[str, Json], responses: dict[str, Json]) -> Permit:
