@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from mcpguard.core.redaction import scanning
+from mcpguard.core.redaction import budget
 from mcpguard.doctor import copies, evidence, files, plain_text
 from mcpguard.onboarding.discovery import reading
 from tests.doctor.machine import OURS, PHRASE, TOKEN, Machine, machine
@@ -253,7 +253,7 @@ def test_what_is_too_large_or_holds_too_much_is_said(made: Machine, monkeypatch:
         (str(path), "larger than 3999 bytes")
     ]
     monkeypatch.undo()
-    monkeypatch.setattr(scanning, "HIT_CAP", 5)
+    monkeypatch.setattr(budget, "HITS", (5, 0))
     made.write("home/.bashrc", f"{TOKEN}\n" * 6)
     made.write(CURSOR, "{" + f"// {TOKEN}\n" * 6 + "}")
     said = [one.why for one in made.diagnosed().unchecked]

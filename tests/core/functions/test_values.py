@@ -13,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mcpguard.core.functions import detect, glob, json_text
-from mcpguard.core.redaction import scanning
+from mcpguard.core.redaction import budget
 from mcpguard.core.redaction.detectors import DETECTORS, KINDS, PERSONAL
 from mcpguard.core.redaction.redactor import Redactor
 from tests.core.functions.test_urls import message, says
@@ -152,7 +152,7 @@ def test_what_cannot_be_scanned_to_its_end_is_refused(monkeypatch: pytest.Monkey
         deep = [deep]
     assert "to its end" in message("detect", deep)
     assert "65,536" in message("detect", "a" * detect.LIMIT)
-    monkeypatch.setattr(scanning, "HIT_CAP", 1000)
+    monkeypatch.setattr(budget, "HITS", (1000, 0))
     assert "to its end" in message("detect", "://a:b@ " * 2000)
 
 

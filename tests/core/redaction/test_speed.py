@@ -37,7 +37,7 @@ def redactor() -> Redactor:
         hidden(TOKEN),
         "%41",
         "@" * 3000,
-        "://a:b@" * 3000,
+        "://a:b@" * 1500,
         "eyJ " * 3000,
         b64encode(TOKEN.encode()).decode(),
     ],

@@ -17,9 +17,10 @@ from threading import Lock
 
 from msgspec import Struct
 
-from mcpguard.core.errors import CredentialError, InspectionError
+from mcpguard.core.errors import CredentialError
+from mcpguard.core.redaction.budget import Budget
 from mcpguard.core.redaction.disguise import SKELETON, Needle, locate, needles, skeleton
-from mcpguard.core.redaction.matching import HIT_CAP, Matcher, Span, compile_literals
+from mcpguard.core.redaction.matching import Matcher, Span, compile_literals
 from mcpguard.core.secret import Secret
 
 SHORTEST = 6
@@ -108,27 +109,29 @@ class HeldSet:
             return matcher.search(padded, _stop)
         return False
 
-    def spans(self, padded: bytes) -> list[Span]:
-        """Every stretch of `padded` that is a form of a held value, in order, widened to all of it."""
+    def spans(self, padded: bytes, budget: Budget | None = None) -> list[Span]:
+        """Every stretch of `padded` that is a form of a held value, in order, widened to all of it. Raises
+        InspectionError where `budget`, by default one for `padded` alone, is used up."""
+        budget = budget or Budget(len(padded))
         hits: list[tuple[int, int, Held, Needle]] = []
         if self._loose:
             view = skeleton(padded)
-            found = _hits(self._loose_matcher or self._compile(), view, self._loose)
+            found = _hits(self._loose_matcher or self._compile(), view, self._loose, budget)
             places = locate(padded, sorted({at for s, e, _, _ in found for at in (s, e - 1)}))
             hits += [(places[s], places[e - 1] + 1, value, needle) for s, e, value, needle in found]
         if self._exact:
-            hits += _hits(self._exact_matcher or self._compile_exact(), padded, self._exact)
+            hits += _hits(self._exact_matcher or self._compile_exact(), padded, self._exact, budget)
         spans = [Span(*needle.widen(padded, s, e), value.kind, value.mark) for s, e, value, needle in hits]
         return _joined(padded, sorted(spans))
 
-    def marks(self, padded: bytes) -> dict[bytes, set[bytes]]:
+    def marks(self, padded: bytes, budget: Budget) -> dict[bytes, set[bytes]]:
         """By each form that is in `padded`, the marks of all values that have it."""
         found: dict[bytes, set[bytes]] = {}
         hits: list[tuple[int, int, Held, Needle]] = []
         if self._loose:
-            hits += _hits(self._loose_matcher or self._compile(), skeleton(padded), self._loose)
+            hits += _hits(self._loose_matcher or self._compile(), skeleton(padded), self._loose, budget)
         if self._exact:
-            hits += _hits(self._exact_matcher or self._compile_exact(), padded, self._exact)
+            hits += _hits(self._exact_matcher or self._compile_exact(), padded, self._exact, budget)
         for _start, _end, value, needle in hits:
             others = self._shared.get(needle.pattern, ())
             found[needle.pattern] = {value.mark, *[other.mark for other in others]}
@@ -144,13 +147,12 @@ class HeldSet:
 
 
 def _hits(
-    matcher: Matcher, padded: bytes, table: Sequence[tuple[Held, Needle]]
+    matcher: Matcher, padded: bytes, table: Sequence[tuple[Held, Needle]], budget: Budget
 ) -> list[tuple[int, int, Held, Needle]]:
     hits: list[tuple[int, int, Held, Needle]] = []
 
     def visit(index: int, _start: int, end: int, _flags: int, _padded: bytes) -> None:
-        if len(hits) == HIT_CAP:
-            raise InspectionError(f"more than {HIT_CAP} hits")
+        budget.hit()
         value, needle = table[index]
         hits.append((end - len(needle.pattern), end, value, needle))
 
@@ -235,12 +237,12 @@ class Holding:
                 return True
         return False
 
-    def strays(self, padded: bytes, names: frozenset[str]) -> set[str]:
+    def strays(self, padded: bytes, names: frozenset[str], budget: Budget) -> set[str]:
         """The names of the held values of which a form is in `padded`, without the forms of a value that has
-        one of `names` too. Raises InspectionError for a flood of hits."""
+        one of `names` too. Raises InspectionError where `budget` is used up."""
         found: dict[bytes, set[bytes]] = {}
         for one in self._sets:
-            for form, marks in one.marks(padded).items():
+            for form, marks in one.marks(padded, budget).items():
                 found.setdefault(form, set()).update(marks)
         if not found:
             return set()
@@ -249,9 +251,9 @@ class Holding:
         named = [{name for name, mark in keys if mark in marks} for marks in found.values()]
         return set().union(*[each for each in named if each.isdisjoint(names)])
 
-    def spans(self, padded: bytes) -> list[Span]:
+    def spans(self, padded: bytes, budget: Budget) -> list[Span]:
         """Every stretch of `padded` that is a form of a held value, in order."""
-        settled, recent = (one.spans(padded) for one in self._sets)
+        settled, recent = (one.spans(padded, budget) for one in self._sets)
         return sorted(settled + recent)
 
     def _prepare(self) -> None:

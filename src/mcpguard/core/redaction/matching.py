@@ -11,9 +11,6 @@ from typing import Any, NamedTuple, Protocol
 PAD = b"\xff" * 64
 """Must follow everything that is scanned. 0xFF never occurs in UTF-8, so no literal reaches into it."""
 
-HIT_CAP = 50_000
-"""More hits than this in one value are a flood, and the value is not inspected further."""
-
 _BODY = slice(-len(PAD))
 
 Visit = Callable[[int, int, int, int, bytes], object]

@@ -17,6 +17,7 @@ import msgspec
 
 from mcpguard.core.errors import InspectionError
 from mcpguard.core.model import Detection, Json, Redacted
+from mcpguard.core.redaction.budget import Budget
 from mcpguard.core.redaction.detectors import KINDS, OPT_IN
 from mcpguard.core.redaction.held import Holding, mark_of
 from mcpguard.core.redaction.leaves import (
@@ -145,6 +146,7 @@ class Redactor:
         leaves = Leaves(value)
         parts = leaves.parts()
         strays: set[str] = set()
+        budget: Budget | None = None
         for order in leaves.orders():
             text = padded(order.arranged(parts))
             if len(text) > most * _MUCH:
@@ -152,11 +154,12 @@ class Redactor:
             found, hidden = self._held.found(text), may_hide(text)
             if (found or hidden) and len(text) > most:
                 raise TooMuchAtOnce
+            budget = budget or Budget(len(text))
             if found:
-                strays |= self._held.strays(text, names)
+                strays |= self._held.strays(text, names, budget)
             if hidden:
-                for view in islice(views(text), 1, None):
-                    strays |= self._held.strays(view.text, names)
+                for view in islice(views(text, budget=budget), 1, None):
+                    strays |= self._held.strays(view.text, names, budget)
         return tuple(sorted(strays))
 
     def inspect(self, value: Json, also: tuple[str, ...] = (), most: int = maxsize) -> Redacted:
@@ -228,8 +231,9 @@ class Redactor:
 
     def _found_closer(self, text: bytes, flat: bytes, also: tuple[str, ...], most: int) -> bool:
         visits = _VISITS if len(text) > most else maxsize
+        budget = Budget(len(text))
         if (
-            triggers().search(flat, partial(confirm, [visits, text]))
+            triggers().search(flat, partial(confirm, [visits, text], budget))
             or self._held.found(text)
             or any(OPT_IN_DETECTORS[kind].every(text) for kind in also)
         ):
@@ -238,15 +242,17 @@ class Redactor:
             return False
         if len(text) > most:
             raise TooMuchAtOnce
-        return found_behind(text, self._held.found, also)
+        return found_behind(text, self._held.found, also, budget)
 
     def _clean(self, value: Json, leaves: Leaves, also: tuple[str, ...]) -> Redacted:
         """Remove until nothing is found: what was beside a removed text may be a hit without it."""
         findings: dict[Detection, None] = {}
-        numbers = _Numbers(self._taken(padded(leaves.parts())))
+        parts = leaves.parts()
+        text = padded(parts)
+        numbers, budget = _Numbers(self._taken(text)), Budget(len(text))
         for turn in range(_ROUNDS):
-            parts = leaves.parts()
-            cuts = self._cuts(leaves, parts, also, again=turn > 0)
+            parts = leaves.parts() if turn else parts
+            cuts = self._cuts(leaves, parts, also, budget, again=turn > 0)
             if not cuts:
                 return Redacted(value, _encode(value), tuple(map(self._sealed, findings)))
             rebuild = Rebuild(leaves, _edited(leaves, parts, cuts, numbers))
@@ -259,7 +265,7 @@ class Redactor:
         return Detection(finding.kind, "") if self._found(padded([finding.path])) else finding
 
     def _cuts(
-        self, leaves: Leaves, parts: list[str], also: tuple[str, ...], again: bool
+        self, leaves: Leaves, parts: list[str], also: tuple[str, ...], budget: Budget, again: bool
     ) -> dict[int, list[Span]]:
         """What is to be removed from each part, by its index: in order and without overlaps. `again`: most
         likely nothing, so that is looked at first."""
@@ -271,7 +277,7 @@ class Redactor:
             if again and not more and not self._found(text, also):
                 continue
             layout = Layout(arranged)
-            for span in self._spans(text, also, more):
+            for span in self._spans(text, also, more, budget):
                 touched = list(layout.touched(span.start, span.end))
                 for place, start, end in touched:
                     # A name that gives a value its form is no part of a secret that is cut up around it.
@@ -280,14 +286,14 @@ class Redactor:
                         cuts.setdefault(order.part(place), []).append(cut)
         return {index: _merged(sorted(spans)) for index, spans in cuts.items()}
 
-    def _spans(self, text: bytes, also: tuple[str, ...], more: Iterable[Hit]) -> list[Span]:
-        seen = list(views(text, bool(also)))
+    def _spans(self, text: bytes, also: tuple[str, ...], more: Iterable[Hit], budget: Budget) -> list[Span]:
+        seen = list(views(text, bool(also), budget))
         spans = [
             Span(start, end, kind, hmac.digest(self._key, text[start:end], hashlib.sha256))
-            for start, end, kind in {*hits(seen, also), *more}
+            for start, end, kind in {*hits(seen, also, budget), *more}
         ]
         for view in seen:
-            for span in self._held.spans(view.text):
+            for span in self._held.spans(view.text, budget):
                 start, end = view.place(span.start, span.end)
                 spans.append(Span(start, end, span.kind, span.mark))
         return _merged(sorted(spans))

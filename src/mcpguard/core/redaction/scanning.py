@@ -12,11 +12,11 @@ from functools import cache
 from itertools import islice
 from typing import Any
 
-from mcpguard.core.errors import InspectionError
 from mcpguard.core.model import Json
+from mcpguard.core.redaction.budget import Budget
 from mcpguard.core.redaction.detectors import DETECTORS, HELD, PERSONAL, Detector, compiled
 from mcpguard.core.redaction.leaves import Leaves, padded
-from mcpguard.core.redaction.matching import HIT_CAP, PAD, HyperscanMatcher, Matcher, compile_literals
+from mcpguard.core.redaction.matching import PAD, HyperscanMatcher, Matcher, compile_literals
 from mcpguard.core.redaction.views import Flat, View, in_run, may_hide, signs, views
 
 OPT_IN_DETECTORS = {detector.kind: detector for detector in PERSONAL}
@@ -84,39 +84,43 @@ def watch(left: list[int], index: int, begin: int, end: int, flags: int, flat: b
     return left[0] < 0 or look(index, begin, end, flags, flat)
 
 
-def found_behind(text: bytes, holds: Callable[[bytes], bool], also: tuple[str, ...] = ()) -> bool:
+def found_behind(text: bytes, holds: Callable[[bytes], bool], also: tuple[str, ...], budget: Budget) -> bool:
     """Whether a view of `text` has a format of a token, a held value, or personal data of the kinds `also`.
     Raises InspectionError where `hits` does."""
-    for view in islice(views(text, bool(also)), 1, None):
+    for view in islice(views(text, bool(also), budget), 1, None):
         if holds(view.text) or any(OPT_IN_DETECTORS[kind].every(view.text) for kind in also):
             return True
-        if any(True for _ in _tokens(view)):
+        if any(True for _ in _tokens(view, budget)):
             return True
     return False
 
 
-def hits(seen: list[View], also: tuple[str, ...] = ()) -> list[Hit]:
+def hits(seen: list[View], also: tuple[str, ...], budget: Budget) -> list[Hit]:
     """The formats of tokens in a text, of which `seen` are all views, and the personal data of the kinds
-    `also`: in no order, overlaps too. Raises InspectionError for more than HIT_CAP."""
+    `also`: in no order, overlaps too. Raises InspectionError where `budget` is used up."""
     made: list[Hit] = []
     for view in seen:
-        for start, end, kind in _tokens(view):
+        for start, end, kind in _tokens(view, budget):
             made.append((*view.place(start, end), kind))
         for kind in also:
-            made += [(*view.place(*span), kind) for span in OPT_IN_DETECTORS[kind].every(view.text)]
-        if len(made) > HIT_CAP:
-            raise InspectionError(f"more than {HIT_CAP} hits")
+            spans = OPT_IN_DETECTORS[kind].every(view.text)
+            budget.hit(len(spans))
+            made += [(*view.place(*span), kind) for span in spans]
     return made
 
 
 def tokens(text: bytes) -> list[Hit]:
     """The formats of tokens that stand in `text` itself, which ends in PAD and is one leaf."""
-    return list(_tokens(View(text)))
+    return list(_tokens(View(text), Budget(len(text))))
 
 
-def confirm(kept: list[Any], index: int, _from: int, end: int, _flags: int, flat: bytes) -> bool:
+def confirm(
+    kept: list[Any], budget: Budget, index: int, _from: int, end: int, _flags: int, flat: bytes
+) -> bool:
     """A Visit of `triggers`: whether the format is there too. `kept` begins with how many visits are no
-    flood, and the text that `flat` is made of. Raises TooMuchAtOnce for a flood."""
+    flood, and the text that `flat` is made of. Raises TooMuchAtOnce for a flood, and InspectionError where
+    `budget` is used up."""
+    budget.trigger()
     kept[0] -= 1
     if kept[0] < 0:
         raise TooMuchAtOnce
@@ -124,39 +128,38 @@ def confirm(kept: list[Any], index: int, _from: int, end: int, _flags: int, flat
     if start < 0:
         return False
     if len(kept) == 2:  # Made at the first trigger: most texts have none.
-        kept += View(kept[1]).flat, [0]
-    return _match(kept[2], _STARTS[index][1], start, kept[3]) is not None
+        kept.append(View(kept[1]).flat)
+    return _match(kept[2], _STARTS[index][1], start, budget) is not None
 
 
-def _tokens(view: View) -> Iterator[Hit]:
+def _tokens(view: View, budget: Budget) -> Iterator[Hit]:
     flat = view.flat
     seen: set[tuple[int, int]] = set()
 
     def visit(index: int, _from: int, end: int, _flags: int, text: bytes) -> None:
         start = _start(index, end, text)
+        budget.trigger()
         if start >= 0:
-            if len(seen) == HIT_CAP:
-                raise InspectionError(f"more than {HIT_CAP} hits")
             seen.add((start, index))
 
     triggers().search(flat.text, visit)
-    tried = [0]
     for start, index in sorted(seen):
         detector = _STARTS[index][1]
-        span = _match(flat, detector, start, tried)
+        span = _match(flat, detector, start, budget)
         if span:
+            budget.hit()
             yield (*span, detector.kind)
 
 
-def _match(flat: Flat, detector: Detector, start: int, tried: list[int]) -> tuple[int, int] | None:
+def _match(flat: Flat, detector: Detector, start: int, budget: Budget) -> tuple[int, int] | None:
     """The span of a format that begins at `start` in `flat`, in the text that this is made of."""
     span = detector.match(flat.source, flat.at(start))
     if span or not detector.joins or not flat.bounds:
         return span
-    return _across(flat, detector, start, tried)
+    return _across(flat, detector, start, budget)
 
 
-def _across(flat: Flat, detector: Detector, start: int, tried: list[int]) -> tuple[int, int] | None:
+def _across(flat: Flat, detector: Detector, start: int, budget: Budget) -> tuple[int, int] | None:
     """The same for one that is cut up over leaves. What must not go on behind it is looked for as if each of
     the next leaves were the last one."""
     bounds, text = flat.bounds, flat.text
@@ -167,9 +170,7 @@ def _across(flat: Flat, detector: Detector, start: int, tried: list[int]) -> tup
     piece = text[begin : min(len(text) - len(PAD), start + _FAR)]
     ends = [end - begin for end in bounds[leaf + 1 : leaf + _LEAVES]] if detector.stops else []
     for end in (len(piece), *ends):
-        tried[0] += 1
-        if tried[0] > HIT_CAP:
-            raise InspectionError(f"more than {HIT_CAP} hits")
+        budget.trigger()
         found = compiled(detector.pattern).match(piece, start - begin, end)
         if found and found.end() + begin > bounds[leaf]:
             first, last = found.span(found.re.groups)
@@ -195,12 +196,15 @@ def kinds_in(value: Json, wanted: frozenset[str], holds: Callable[[bytes], bool]
     leaves = Leaves(value)
     also = tuple(wanted & OPT_IN_DETECTORS.keys())
     kinds = {kind for _, _, kind in members(leaves)}
+    parts = leaves.parts()
+    budget: Budget | None = None
     for order in leaves.orders():
-        text = padded(order.arranged(leaves.parts()))
+        text = padded(order.arranged(parts))
         if len(text) > most:
             raise ValueError
-        seen = list(views(text, bool(also))) if also or may_hide(text) else [View(text)]
-        kinds |= {kind for _, _, kind in hits(seen, also)}
+        budget = budget or Budget(len(text))
+        seen = list(views(text, bool(also), budget)) if also or may_hide(text) else [View(text)]
+        kinds |= {kind for _, _, kind in hits(seen, also, budget)}
         if HELD in wanted and any(holds(view.text) for view in seen):
             kinds.add(HELD)
     return kinds & wanted

@@ -9,6 +9,7 @@ most one view of each kind, none of them is longer than the text, and views of v
 
 from collections.abc import Iterator
 
+from mcpguard.core.redaction.budget import Budget
 from mcpguard.core.redaction.matching import PAD
 from mcpguard.core.redaction.views.escapes import disguised, mark_literals, stop, undisguised
 from mcpguard.core.redaction.views.runs import ALPHABET, LONG, beginning_signs, beginnings, decoded, in_run
@@ -34,10 +35,11 @@ DEPTH = 3
 _LINES = bytes(10 if byte in b"\n\r\\" else ALPHABET[byte] for byte in range(256))
 
 
-def views(text: bytes, every_run: bool = False) -> Iterator[View]:
+def views(text: bytes, every_run: bool = False, budget: Budget | None = None) -> Iterator[View]:
     """`text`, which ends in PAD, and all views of it. With `every_run` all base64 is decoded that gives text,
-    for what has no literal that it begins with. Raises InspectionError for a flood of beginnings."""
-    yield from _below(View(text), DEPTH, every_run)
+    for what has no literal that it begins with. Raises InspectionError where `budget`, by default one for
+    `text` alone, is used up."""
+    yield from _below(View(text), DEPTH, every_run, budget or Budget(len(text)))
 
 
 def may_hide(text: bytes) -> bool:
@@ -62,8 +64,9 @@ def signs() -> tuple[list[bytes], list[bytes]]:
     return mark_literals(), beginning_signs()
 
 
-def _below(view: View, depth: int, every_run: bool) -> Iterator[View]:
+def _below(view: View, depth: int, every_run: bool, budget: Budget) -> Iterator[View]:
+    budget.view(len(view.text))
     yield view
-    for inner in (undisguised(view), *decoded(view, every_run)) if depth else ():
+    for inner in (undisguised(view), *decoded(view, every_run, budget)) if depth else ():
         if inner is not None:
-            yield from _below(inner, depth - 1, every_run)
+            yield from _below(inner, depth - 1, every_run, budget)

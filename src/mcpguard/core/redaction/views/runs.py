@@ -7,9 +7,9 @@ from collections.abc import Iterator
 from functools import cache
 from typing import NamedTuple
 
-from mcpguard.core.errors import InspectionError
+from mcpguard.core.redaction.budget import Budget
 from mcpguard.core.redaction.detectors import DETECTORS
-from mcpguard.core.redaction.matching import HIT_CAP, PAD, Matcher, compile_literals
+from mcpguard.core.redaction.matching import PAD, Matcher, compile_literals
 from mcpguard.core.redaction.views.view import Bare, View
 
 ALPHABET = bytes(97 if (chr(byte).isalnum() and byte < 128) or byte in b"+/_-" else 32 for byte in range(256))
@@ -107,12 +107,12 @@ def _cores(data: bytes) -> Iterator[tuple[bytes, int]]:
         yield core.translate(_URL_SAFE), first
 
 
-def decoded(seen: View, every_run: bool) -> Iterator[View | None]:
+def decoded(seen: View, every_run: bool, budget: Budget) -> Iterator[View | None]:
     """The views of what `seen` has in base64 and hexadecimal."""
     if seen.text.translate(ALPHABET).find(LONG) < 0:
         return
     bare = Bare(seen)
-    yield _of_runs(bare, list(_runs(bare.text)))
+    yield _of_runs(bare, list(_runs(bare.text, budget)))
     if every_run:
         text = seen.flat.text
         found = [
@@ -140,14 +140,13 @@ def _is_text(plain: bytes) -> bool:
     return True
 
 
-def _runs(text: bytes) -> Iterator[_Stretch]:
+def _runs(text: bytes, budget: Budget) -> Iterator[_Stretch]:
     """Those in which a format may begin, each at the alignment at which it does."""
     table = _table()
     hits: list[tuple[int, int]] = []
 
     def visit(index: int, _from: int, end: int, _flags: int, _text: bytes) -> None:
-        if len(hits) == HIT_CAP:
-            raise InspectionError(f"more than {HIT_CAP} hits")
+        budget.trigger()
         hits.append((end - len(table[index][0]), index))
 
     beginnings().search(text, visit)

@@ -1,0 +1,69 @@
+"""How much work one value may make, counted and never timed: the same value always passes, or never does.
+
+Law of this file: each allowance is a fixed part and a part that grows with the value, so that the work is
+linear whatever a server sends. A value that needs more is withheld, and the reason says what there was too
+much of.
+"""
+
+from mcpguard.core.errors import InspectionError
+
+READ = 4 * 1024 * 1024, 64
+"""Bytes read in views, in all: so many, and so many for each byte of the value."""
+
+VIEWS = 256, 1 / 1024
+"""Views, views of views too."""
+
+TRIGGERS = 4_000, 1 / 4
+"""Places at which something may begin. Each costs about a microsecond."""
+
+HITS = 2_000, 1 / 64
+"""Things that are found. Each costs some ten microseconds until it is replaced."""
+
+Allowance = tuple[int, float]
+
+
+class Budget:
+    """What may still be done for a value of `size` bytes of text. Each method raises InspectionError where
+    that is used up. For one inspection in one thread."""
+
+    __slots__ = ("_hits", "_read", "_size", "_triggers", "_views")
+
+    def __init__(self, size: int) -> None:
+        self._size = size
+        self._read = _allowed(READ, size)
+        self._views = _allowed(VIEWS, size)
+        self._triggers = _allowed(TRIGGERS, size)
+        self._hits = _allowed(HITS, size)
+
+    def read(self, size: int) -> None:
+        """So many bytes are about to be read once more."""
+        self._read -= size
+        if self._read < 0:
+            self._over(READ, "bytes of disguised text")
+
+    def view(self, size: int) -> None:
+        """A view of `size` bytes is about to be read."""
+        self._views -= 1
+        if self._views < 0:
+            self._over(VIEWS, "disguises")
+        self.read(size)
+
+    def trigger(self, count: int = 1) -> None:
+        """There are so many more places at which something may begin."""
+        self._triggers -= count
+        if self._triggers < 0:
+            self._over(TRIGGERS, "beginnings of secrets")
+
+    def hit(self, count: int = 1) -> None:
+        """So many more things were found."""
+        self._hits -= count
+        if self._hits < 0:
+            self._over(HITS, "hits")
+
+    def _over(self, allowance: Allowance, what: str) -> None:
+        raise InspectionError(f"more than {_allowed(allowance, self._size):,} {what} in {self._size:,} bytes")
+
+
+def _allowed(allowance: Allowance, size: int) -> int:
+    fixed, each = allowance
+    return fixed + int(size * each)
