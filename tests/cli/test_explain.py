@@ -448,6 +448,7 @@ rules:
             "mcpguard cannot determine what this session did before, so what depends on it is refused",
         ),
         ("credential", (), "this contains a credential that is not for this server, so nothing was sent."),
+        ("placeholder", (), "this contains [REDACTED:...], which mcpguard wrote"),
         ("rule", ("p/errs",), "Try later."),
     ],
 )
@@ -601,6 +602,22 @@ def test_a_rule_that_is_not_known_takes_nothing_from_a_verdict_that_is(
     asked = json.loads(explain(*call("push", no=False, ask=True), "--json"))
     assert (asked["effect"], asked["rules"]) == ("ask", ["p/c"])
     assert asked["assumed"][-1] == "nobody has answered about this very call by other rules"
+
+
+def test_of_a_placeholder_it_is_not_known_whether_a_rule_lets_it_through(
+    explain: Explain, folder: Path
+) -> None:
+    (folder / "p.yaml").write_text(
+        "version: 1\npolicy: p\nrules:\n"
+        "  - {id: a, effect: allow}\n"
+        "  - {id: b, effect: allow, when: tool.annotations.readOnlyHint}\n"
+        "  - {id: c, effect: allow, when: 'false', placeholders: true}\n"
+    )
+    refused = json.loads(explain(*call("push", text="[REDACTED:email#1]"), "--json"))
+    assert (refused["effect"], refused["cause"]) == ("deny", "placeholder")
+    file = folder / "p.yaml"
+    file.write_text(file.read_text().replace("'false'", "tool.annotations.readOnlyHint"))
+    assert json.loads(explain(*call("push", text="[REDACTED:email#1]"), "--json"))["effect"] == "unknown"
 
 
 # --- what can be reached -----------------------------------------------------------------------------

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from base64 import b64encode
 from typing import Any
+from urllib.parse import quote
 
 import pytest
 
@@ -27,6 +28,7 @@ from tests.gateway.scenes import (
 )
 
 OTHERS = "tok-9f3Kq7Zx1Lm5Wb8e"
+MARK = "[REDACTED:credential:env:two#1]"
 OWN = "key-2b7Yt4Rv6Np0Sc3d"
 ELICIT = "elicitation/create"
 STRAY: dict[str, Any] = {"action": "accept", "content": {"branch": OTHERS}}
@@ -296,3 +298,33 @@ def test_an_answer_that_is_big_is_searched_in_a_thread() -> None:
     big = {"action": "accept", "content": {"branch": "x" * 8 * INLINE_BYTES + OTHERS}}
     call(world, "one__read", 2, inputResponses={"branch": big}, **more)
     assert sent_to_one(world)[-1]["inputResponses"] == {}
+
+
+# --- placeholders of ours ----------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("method", "params"),
+    [
+        ("tools/call", {"name": "one__read", "arguments": {"edits": [{MARK: MARK}]}}),
+        ("prompts/get", {"name": "one__greet", "arguments": {"who": MARK}}),
+        ("resources/read", {"uri": f"x:{quote(MARK)}"}),
+        ("resources/subscribe", {"uri": f"x:{quote(MARK)}"}),
+        ("completion/complete", {"ref": {"type": "ref/prompt", "name": "one__greet"}, "argument": {"value": MARK}}),
+        ("skills/list", {"kind": MARK}),
+    ],
+)  # fmt: skip
+def test_a_placeholder_of_ours_is_not_sent(method: str, params: Any) -> None:
+    world = quiet(legacy(holding()))
+    world.send("tools/list", {}, 0)
+    world.send(method, params, 1)
+    answer = last(world)
+    said = answer["content"][0]["text"] if "content" in answer else answer["message"]
+    assert said.startswith("Refused by mcpguard: this contains [REDACTED:...], which mcpguard wrote")
+    record = refused(world)
+    assert (record.effect, record.cause, record.rules) == ("deny", "placeholder", ())
+
+
+def test_a_rule_may_let_a_placeholder_through() -> None:
+    world = calling(holding("  - {id: a, effect: allow, placeholders: true}\n"), query=MARK)
+    assert world.upstreams["one"].requests[-1].invocation.args == {"query": MARK}

@@ -112,6 +112,7 @@ class Cause(Enum):
     PIN = "pin"
     LIMIT = "limit"
     CREDENTIAL = "credential"
+    PLACEHOLDER = "placeholder"
 
 
 class Charge(Struct, frozen=True):

@@ -32,7 +32,7 @@ def _sentence(deny: Deny) -> str:
     rules = ", ".join(deny.rules)
     if deny.cause is Cause.NO_RULE:
         reason = f": {deny.message or _NO_RULE.format(_more(deny))}"
-    elif deny.cause in (Cause.ARGUMENTS, Cause.CREDENTIAL):
+    elif deny.cause in (Cause.ARGUMENTS, Cause.CREDENTIAL, Cause.PLACEHOLDER):
         reason = f": {deny.message}"
     elif deny.cause is Cause.ERROR:
         said = deny.message or _more(deny)

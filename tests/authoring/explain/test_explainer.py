@@ -105,6 +105,14 @@ def test_it_says_why_this_verdict_and_no_other(rules: list[str], effect: str, ca
     assert why in found.why
 
 
+def test_a_call_with_a_placeholder_of_ours_is_explained_as_that() -> None:
+    found = explained(policies("effect: allow"), {"b": "[REDACTED:email#1]"})
+    assert (found.effect, found.cause, found.rules) == ("deny", "placeholder", ())
+    assert "in place of the original" in found.why
+    assert "`placeholders: true`" in found.message
+    assert found.changes == ()
+
+
 def test_what_is_done_with_an_allowed_call_is_told_by_names_alone() -> None:
     found = explained(
         policies(

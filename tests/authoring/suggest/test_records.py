@@ -149,7 +149,8 @@ def test_a_ticket_that_does_not_say_is_as_good_as_gone(home: Path, trouble: Any)
 
 
 @pytest.mark.parametrize(
-    "cause", ["rule", "error", "limit", "pin", "credential", "approval", "arguments", "unknown"]
+    "cause",
+    ["rule", "error", "limit", "pin", "credential", "placeholder", "approval", "arguments", "unknown"],
 )
 def test_what_was_refused_for_another_reason_is_never_suggested(home: Path, cause: str) -> None:
     record(home, decided(cause=cause))

@@ -154,6 +154,12 @@ def test_a_result_leaves_without_secrets_and_without_what_rules_redact() -> None
     assert (found.labels, found.facts) == (("a", "c"), ("b", "d"))
 
 
+def test_a_placeholder_in_the_arguments_is_refused_unless_a_rule_wants_it() -> None:
+    sent = "call: {server: s, tool: t, args: {text: '[REDACTED:email#1]'}}"
+    assert became(sent, ALLOW).cause == "placeholder"
+    assert became(sent, ALLOW, "id: p, effect: allow, placeholders: true").effect == "allow"
+
+
 def test_findings_may_be_added_to_those_that_are_found() -> None:
     rules = (ALLOW, "id: w, effect: deny, on: result, when: '\"iban\" in findings', message: Not this.")
     assert became(f"{CALL}\nresult: {{}}", *rules).effect == "allow"

@@ -51,7 +51,7 @@ class Changes:
 
     def of(self, verdict: Deny) -> tuple[Change, ...]:
         """All changes that are needed together, while nothing else changes; none where none are known."""
-        if verdict.cause is Cause.ARGUMENTS:
+        if verdict.cause in (Cause.ARGUMENTS, Cause.PLACEHOLDER):
             return ()
         if verdict.cause is Cause.LIMIT:
             return tuple(self._room([rule for rule in self._candidates.allow if rule.name in verdict.rules]))

@@ -44,6 +44,7 @@ WHY = {
     Cause.NO_RULE: "no allow rule holds, and what no rule allows is refused",
     Cause.ARGUMENTS: "arguments that do not fit the schema of the tool are refused before a rule is asked",
     Cause.CREDENTIAL: "a held credential goes to no server that it is not bound to, whatever the rules say",
+    Cause.PLACEHOLDER: "a tool would write a placeholder of mcpguard in place of the original",
     Cause.LIMIT: "rules allow it, but one of their limits is reached",
     Cause.ERROR: "a deny that cannot be evaluated refuses, since an error only tightens",
 }

@@ -119,8 +119,8 @@ class Explanation(Sparse):
     rules: tuple[str, ...] = Field((), description="The rules that decided.")
     cause: str = Field(
         "",
-        description="Of a refusal: rule, no-rule, arguments, error, approval, limit or credential; `unknown` "
-        "where there is nothing of that name.",
+        description="Of a refusal: rule, no-rule, arguments, error, approval, limit, credential or "
+        "placeholder; `unknown` where there is nothing of that name.",
     )
     message: str = Field("", description="The message that the model gets.")
     approval: str = Field("", description="The ticket of this very call, and how it was answered.")

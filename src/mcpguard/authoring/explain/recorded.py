@@ -46,7 +46,7 @@ from mcpguard.core.policy.pdp import (
     reached,
 )
 from mcpguard.core.policy.session import StoredSession
-from mcpguard.core.policy.wording import first_message, why_failed
+from mcpguard.core.policy.wording import PLACEHOLDER, first_message, why_failed
 from mcpguard.core.policy.written import ASKED
 from mcpguard.core.redaction.redactor import Redactor
 from mcpguard.protocol.jsonrpc import encode
@@ -226,6 +226,8 @@ def _message(found: Recorded, policies: PolicySet, call: Invocation, told: Expla
         said = told.message
     elif cause is Cause.CREDENTIAL:
         said = ASTRAY
+    elif cause is Cause.PLACEHOLDER:
+        said = PLACEHOLDER
     elif cause is Cause.ERROR:
         said = _error(rules, policies, call)
     elif cause is Cause.LIMIT and not said:

@@ -82,6 +82,13 @@ def leaves_open(
     if isinstance(verdict, Deny) and verdict.cause in (Cause.ARGUMENTS, Cause.CREDENTIAL):
         return ()
     known = {rule: unknown.verdict(rule, bound) for rule in candidates.all}
+    if isinstance(verdict, Deny) and verdict.cause is Cause.PLACEHOLDER:
+        # Another rule changes the effect only where it lets such text through.
+        return tuple(
+            rule
+            for rule in candidates.ask + candidates.allow
+            if known[rule] is None and rule.written.placeholders
+        )
     deny, ask, allow = candidates.deny, candidates.ask, candidates.allow
     sure = {rule for rule, found in known.items() if _decides(rule, found, verdict.invocation)}
     if sure.intersection(deny):

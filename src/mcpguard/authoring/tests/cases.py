@@ -154,9 +154,11 @@ class Expect(Written):
         description="All rules that decided, as `POLICY/RULE`, in any order: on the call, and on the result "
         "if there is one.",
     )
-    cause: Literal["rule", "no-rule", "arguments", "error", "approval", "limit"] | None = Field(
-        None,
-        description="The cause of the refusal.",
+    cause: Literal["rule", "no-rule", "arguments", "error", "approval", "limit", "placeholder"] | None = (
+        Field(
+            None,
+            description="The cause of the refusal.",
+        )
     )
     via: Items[Channel] | None = Field(
         None, description="All channels by which a call that is asked about can be approved, in any order."

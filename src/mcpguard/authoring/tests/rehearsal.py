@@ -43,7 +43,9 @@ class CaseOutcome(Printed):
 
     effect: Literal["allow", "withhold", "ask", "deny"] = Field(description="What is done.")
     rules: tuple[str, ...] = Field((), description="The rules that decided, as `POLICY/ID`.")
-    cause: str = Field("", description="Of a refusal: rule, no-rule, arguments, error, approval or limit.")
+    cause: str = Field(
+        "", description="Of a refusal: rule, no-rule, arguments, error, approval, limit or placeholder."
+    )
     via: tuple[str, ...] = Field((), description="The channels by which it can be approved.")
     timeout: str = Field("", description="How long it can be approved, empty for the default.")
     message: str = Field("", description="The message that the model gets.")

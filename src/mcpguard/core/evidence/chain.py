@@ -109,7 +109,7 @@ class Decided(Struct, frozen=True, tag_field="kind", tag="decision", omit_defaul
         str,
         Meta(
             description="Why it was refused: rule, no-rule, arguments, error, approval, pin, limit, "
-            "credential, unavailable or unknown."
+            "credential, placeholder, unavailable or unknown."
         ),
     ] = ""
     rules: Annotated[tuple[str, ...], Meta(description="The rules that decided, as `POLICY/ID`.")] = ()

@@ -33,8 +33,9 @@ from mcpguard.core.policy.obligations import (
 )
 from mcpguard.core.policy.placeholders import placeholders_in
 from mcpguard.core.policy.session import Session
-from mcpguard.core.policy.wording import first_message, known_reason, why_failed
+from mcpguard.core.policy.wording import PLACEHOLDER, first_message, known_reason, why_failed
 from mcpguard.core.policy.written import ACTIONS, EXTENSION, Effect, Moment
+from mcpguard.core.redaction.placeholder import carries_placeholder
 
 REACHED_BY = {
     "tool": "tools/call",
@@ -84,6 +85,10 @@ def decide(
         verdict = _observed(settled, _settled(candidates, invocation, session, holds, None))
     if egress is not None and verdict.invocation is not invocation and isinstance(verdict, Permit):
         verdict = _astray(egress, verdict.invocation) or verdict
+    if invocation.params is not None and carries_placeholder(invocation.params):
+        misplaced = _misplaced(candidates, verdict, session, holds)
+        if misplaced is not None:
+            return misplaced
     if candidates.trial is None:
         return verdict
     judged = settled if isinstance(verdict, Permit) else verdict
@@ -97,6 +102,22 @@ def _observed(refusal: Deny, otherwise: Permit | Deny) -> Permit | Deny:
         return otherwise
     # Facts let rules allow more, also on servers that are not observed.
     return structs.replace(otherwise, facts=(), observed=refusal)
+
+
+def _misplaced(
+    candidates: Candidates, verdict: Permit | Deny, session: Session | None, holds: Holds
+) -> Deny | None:
+    """The refusal of a call with a placeholder of ours that is allowed, or about which a person would be
+    asked, unless a rule that lets it through wants it so."""
+    if isinstance(verdict, Deny) and verdict.cause is not Cause.APPROVAL:
+        return None
+    invocation = verdict.invocation
+    bound = bind(candidates, invocation, session, holds)
+    asking, failed = holding(candidates, "ask", bound)
+    allowing = [rule for rule in holding(candidates, "allow", bound)[0] if not over(rule, invocation)]
+    if any(rule.written.placeholders for rule in asking + failed + allowing):
+        return None
+    return Deny(invocation, Cause.PLACEHOLDER, message=PLACEHOLDER)
 
 
 def _astray(egress: Egress, invocation: Invocation) -> Deny | None:

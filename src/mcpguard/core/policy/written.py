@@ -257,8 +257,9 @@ class AskEntry(Filled):
             yield ("approvers",), "a client answers for who made the call, who cannot be the approver"
 
 
-OBLIGATIONS = ("redact", "label", "fact", "limit", "argument", "credential")
+OBLIGATIONS = ("redact", "label", "fact", "limit", "argument", "credential", "placeholders")
 """The keys of a rule with what it does besides having its effect."""
+_OF_CALLS = ("limit", "argument", "credential", "placeholders")
 
 
 class Rule(Filled):
@@ -325,6 +326,12 @@ class Rule(Filled):
         "configuration. Its `env` or `headers` take the place of the server's own; if it is unavailable, "
         "the call is refused.",
     )
+    placeholders: bool = Field(
+        False,
+        description="Whether the call may contain `[REDACTED:KIND#N]`, which mcpguard puts where it removed "
+        "something. Without it such a call is refused, since a tool would write this text in place of the "
+        "original.",
+    )
     ask: AskEntry | None = Field(None, description="How a person answers. For `effect: ask`.")
     approves: Items[RuleName] = Field(
         (),
@@ -357,7 +364,7 @@ class Rule(Filled):
         for key in OBLIGATIONS:
             if getattr(self, key) and self.effect == "deny":
                 yield (key,), _LETS_NOTHING.format(key=key)
-            elif getattr(self, key) and self.on == "result" and key in ("limit", "argument", "credential"):
+            elif getattr(self, key) and self.on == "result" and key in _OF_CALLS:
                 yield (key,), _ON_CALL.format(key=key)
         if self.ask is not None and self.effect != "ask":
             yield ("ask",), "`ask` belongs to a rule with `effect: ask`"

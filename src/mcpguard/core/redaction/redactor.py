@@ -30,6 +30,7 @@ from mcpguard.core.redaction.leaves import (
     padded,
 )
 from mcpguard.core.redaction.matching import PAD, Span
+from mcpguard.core.redaction.placeholder import CREDENTIAL, PLACEHOLDER
 from mcpguard.core.redaction.scanning import (
     MEMBERS,
     OPT_IN_DETECTORS,
@@ -75,8 +76,6 @@ _FORM = frozenset(
 """Names without which a result or an error is another thing (specification: schema)."""
 _NUMBERED = 10_000
 _NAME = frozenset("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_.:/-")
-_PLACEHOLDER = rb"\[REDACTED:([A-Za-z0-9_.:/-]+)#([0-9]{1,5})\]"
-_HELD = "credential:"
 _encode = msgspec.json.Encoder().encode
 
 
@@ -112,7 +111,7 @@ class Redactor:
         key = name, mark_of(secret, self._key)
         if self._held.has(key):
             return
-        kind = _HELD + "".join(char if char in _NAME else "_" for char in name[:128])
+        kind = CREDENTIAL + "".join(char if char in _NAME else "_" for char in name[:128])
         with self._lock:
             self._kinds |= {kind}
         first()  # Compiled here and not when the first message waits for it.
@@ -272,7 +271,7 @@ class Redactor:
         cuts: dict[int, list[Span]] = {}
         for order in leaves.orders():
             arranged = order.arranged(parts)
-            text = re.sub(_PLACEHOLDER, self._mask, padded(arranged))
+            text = re.sub(PLACEHOLDER, self._mask, padded(arranged))
             more = [*members(leaves)] if order.indices is None else []
             if again and not more and not self._found(text, also):
                 continue
@@ -307,7 +306,7 @@ class Redactor:
 
     def _taken(self, text: bytes) -> int:
         """The highest number of a placeholder that is there already: other values get others."""
-        found = (one for one in re.finditer(_PLACEHOLDER, text) if self._is_ours(one))
+        found = (one for one in re.finditer(PLACEHOLDER, text) if self._is_ours(one))
         return max((int(one[2]) for one in found), default=0)
 
 
@@ -355,7 +354,9 @@ def _merged(spans: Iterable[Span]) -> list[Span]:
     for span in spans:
         if merged and span.start < merged[-1].end:
             last = merged[-1]
-            winner = max(last, span, key=lambda each: (each.kind.startswith(_HELD), each.end - each.start))
+            winner = max(
+                last, span, key=lambda each: (each.kind.startswith(CREDENTIAL), each.end - each.start)
+            )
             merged[-1] = Span(last.start, max(last.end, span.end), winner.kind, winner.mark)
         else:
             merged.append(span)
