@@ -372,3 +372,20 @@ def test_too_many_open_files_are_told_once_and_those_that_are_connected_go_on(se
     healthy(client)
     assert guard.stderr.count(b"too many open files") == 1
     assert b"internal error" not in guard.stderr
+
+
+def test_large_answers_that_nobody_reads_take_a_bounded_amount_of_memory_from_all_sessions_together(serve):
+    large = "answer = text('x' * 7_000_000)"
+    guard = serve({"a": puppet(), "b": puppet()}, limits={"message_bytes": 8_000_000})
+    slow, other = [guard.legacy() for _ in range(12)], guard.legacy()
+    for client in (*slow, other):
+        healthy(client, 1)
+    with flat(guard, 130):
+        unread = [client.open_call("b__act", code=large) for client in slow for _ in range(2)]
+        for _ in range(30):
+            healthy(other, 1)
+        # More than there is room for: who has read nothing for some seconds gives its room to the next.
+        eventually(lambda: guard.statuses().count("ok") > 12 + 31 + 20, "the answers of most sessions")
+    for exchange in unread:
+        exchange.close()
+    healthy(other)

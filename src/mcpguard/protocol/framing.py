@@ -19,12 +19,13 @@ class Framer:
     """Cuts a stream into lines of at most `limit` bytes; white space at their ends (a CR) and lines of
     nothing else vanish."""
 
-    __slots__ = ("_dropping", "_limit", "_parts", "_size", "_tail")
+    __slots__ = ("_dropping", "_limit", "_parts", "_tail", "kept")
 
     def __init__(self, limit: int) -> None:
         self._limit = limit
         self._parts: list[bytes] = []
-        self._size = 0
+        self.kept = 0
+        """Bytes of the line that is not complete."""
         self._dropping = False
         self._tail = b""
 
@@ -48,7 +49,7 @@ class Framer:
         self._keep(piece)
         whole = b"".join(self._parts)
         dropped, tail = self._dropping, self._tail
-        self._parts, self._size, self._dropping, self._tail = [], 0, False, b""
+        self._parts, self.kept, self._dropping, self._tail = [], 0, False, b""
         return Oversize(whole, tail) if dropped else whole.rstrip()
 
     def _keep(self, piece: bytes) -> None:
@@ -56,8 +57,8 @@ class Framer:
             self._tail = (self._tail + piece[-HEAD:])[-HEAD:]
             return
         self._parts.append(piece)
-        self._size += len(piece)
-        if self._size > self._limit:
+        self.kept += len(piece)
+        if self.kept > self._limit:
             self._dropping = True
             whole = b"".join(self._parts)
-            self._parts, self._tail = [whole[:HEAD]], whole[-HEAD:]
+            self._parts, self.kept, self._tail = [whole[:HEAD]], HEAD, whole[-HEAD:]

@@ -16,6 +16,7 @@ from msgspec import structs
 from mcpguard import __version__
 from mcpguard.adapters.audit.reader import default_folder
 from mcpguard.adapters.relay.background import Background
+from mcpguard.adapters.relay.room import Room
 from mcpguard.adapters.system.identity import operating_system_user
 from mcpguard.adapters.system.terminal import has_terminal
 from mcpguard.adapters.telemetry.status_file import StatusFile
@@ -37,6 +38,8 @@ from mcpguard.serve.observing import said_of
 from mcpguard.serve.reloading import Reloading
 from mcpguard.serve.worlds import Settings, Shared, claim_variables
 
+ROOM = 4
+"""So many messages of the largest size may be read from servers, inspected and unsent at once."""
 DRAIN_SECONDS = 5.0
 """How long answers in flight may take after the client has closed its side."""
 
@@ -166,6 +169,7 @@ class _Process:
         shared, front = self._shared, self._front
         await self._open_audit()
         shared.turn.balance = front.balance
+        shared.turn.room = Room(ROOM * shared.settings.message_bytes, front.under_way, shared.calm)
         loop = asyncio.get_running_loop()
         loop.set_exception_handler(self._defect)
         threading.excepthook = shared.diagnostics.of_threads

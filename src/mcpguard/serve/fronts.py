@@ -46,6 +46,9 @@ class Front(Protocol):
     def balance(self) -> bool:
         """Stop and resume reading; whether to look again after the next turn."""
 
+    def under_way(self) -> int:
+        """Bytes of answers that are inspected, or that clients have not taken yet."""
+
     async def end(self, gently: bool) -> None:
         """End all worlds, with what they started."""
 
@@ -76,6 +79,9 @@ class StdioFront:
     def balance(self) -> bool:
         self._client.hold(self._world.full)
         return self._world.balance()
+
+    def under_way(self) -> int:
+        return self._world.inspecting + self._client.unsent
 
     async def end(self, gently: bool) -> None:
         await self._world.close(gently)
@@ -161,6 +167,11 @@ class HttpFront:
             client.hold(world.full)
             strained |= world.balance()
         return strained
+
+    def under_way(self) -> int:
+        """See `Front.under_way`."""
+        worlds = self._worlds.values()
+        return self._server.unsent + sum([world.inspecting + client.load.waiting for world, client in worlds])
 
     async def end(self, gently: bool) -> None:
         await self._server.close(gently)

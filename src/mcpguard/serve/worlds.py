@@ -105,6 +105,10 @@ class Settings(Struct, frozen=True, kw_only=True):
     """Reads everything again. Raises DocumentError."""
 
 
+COPIES = 4
+"""So many times an inspected message is in memory: its bytes, its texts, and these as they are searched."""
+
+
 class Shared:
     """What all worlds of one process share. None of it remembers a client."""
 
@@ -164,6 +168,10 @@ class Shared:
         """An upstream has another state, or is gone."""
         if self.watcher is not None:
             self.watcher()
+
+    def calm(self) -> None:
+        """Large messages were handled, and their memory is free."""
+        self._allocator.used()
 
     def scan(self, work: Callable[[], Sealed]) -> Awaitable[Sealed]:
         """Inspect in a thread."""
@@ -336,6 +344,11 @@ class World:
     def full(self) -> bool:
         """Whether nothing more should be read from the client: an upstream takes no more."""
         return self._client_full or any(upstream.full for upstream in self.upstreams.values())
+
+    @property
+    def inspecting(self) -> int:
+        """Bytes that inspection in threads takes."""
+        return self._inspector.waiting * COPIES
 
     @property
     def _client_full(self) -> bool:

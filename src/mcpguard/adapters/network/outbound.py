@@ -8,7 +8,7 @@ verified; no redirect leaves the origin, no proxy and no cookie is used. So a he
 import asyncio
 import socket
 import ssl
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from urllib.parse import urlsplit
 
 import aiohttp
@@ -109,14 +109,17 @@ class Exchange:
         except (aiohttp.ClientError, OSError):
             raise UpstreamError("closed the connection before its answer was complete") from None
 
-    async def body(self, limit: int) -> bytes | None:
-        """The whole body, None if it has more than `limit` bytes. Raises as `read`."""
+    async def body(self, limit: int, keeps: Callable[[int], Awaitable[None]] | None = None) -> bytes | None:
+        """The whole body, None if it has more than `limit` bytes. `keeps(size)` is awaited after each piece.
+        Raises as `read`."""
         parts, size = [], 0
         while chunk := await self.read():
             parts.append(chunk)
             size += len(chunk)
             if size > limit:
                 return None
+            if keeps is not None:
+                await keeps(size)
         return b"".join(parts)
 
     async def drain(self) -> None:

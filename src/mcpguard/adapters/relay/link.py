@@ -11,6 +11,7 @@ import stat
 from collections import deque
 from collections.abc import Callable
 
+from mcpguard.adapters.relay.room import SMALL_BYTES, Room
 from mcpguard.adapters.relay.turn import Turn
 from mcpguard.protocol.framing import Framer, Oversize
 
@@ -39,13 +40,18 @@ class Link:
         limit: int,
         on_line: Callable[[bytes | Oversize], None],
         on_end: Callable[[], None],
+        room: Room | None = None,
     ) -> None:
-        """Both descriptors are non-blocking and belong to the link from now on; `limit` in bytes."""
+        """Both descriptors are non-blocking and belong to the link from now on; `limit` in bytes. Large lines
+        wait for `room`."""
         self.unsent = 0
         self.open = True
         """Whether `send` still does something."""
         self._closed = False
         self._turn = turn
+        self._room = room
+        self._large = False
+        self._held = self._stands = False
         self._loop = asyncio.get_running_loop()
         self._read_fd = read_fd
         self._write_fd = write_fd
@@ -67,10 +73,19 @@ class Link:
     # --- reading ---------------------------------------------------------------------------------
 
     def hold(self, on: bool) -> None:
-        """`pause` or `resume`."""
+        """`pause` or `resume`, for flow control."""
+        self._held = on
         if on:
             self.pause()
-        else:
+        elif not self._stands:
+            self.resume()
+
+    def stand(self, on: bool) -> None:
+        """See `room.Reader.stand`."""
+        self._stands = on
+        if on:
+            self.pause()
+        elif not self._held:
             self.resume()
 
     def pause(self) -> None:
@@ -106,12 +121,20 @@ class Link:
             # A big buffer costs a page fault a page, so only a big message gets one.
             self._read_bytes = BIG_READ_BYTES if len(data) >= READ_BYTES else READ_BYTES
             self._lines.extend(self._framer.feed(data))
+            if self._large or self._framer.kept > SMALL_BYTES:
+                self._weigh(self._framer.kept)
         else:
             self._lines.extend(self._framer.finish())
             self._ended = True
+            self._weigh(0)
             if self._polled:
                 self._loop.remove_reader(self._read_fd)
         self._handle()
+
+    def _weigh(self, kept: int) -> None:
+        self._large = kept > SMALL_BYTES
+        if self._room is not None:
+            self._room.keeps(self, kept)
 
     def _handle(self) -> None:
         if self._paused or self._closed:
@@ -210,6 +233,7 @@ class Link:
             return
         self._closed = True
         self.pause()
+        self._weigh(0)
         self._watch(False)
         self.open = False
         self._lines.clear()

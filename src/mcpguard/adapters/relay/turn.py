@@ -8,6 +8,8 @@ import asyncio
 from collections.abc import Callable
 from typing import Protocol
 
+from mcpguard.adapters.relay.room import Room
+
 
 class Ledger(Protocol):
     """What is committed at the end of a turn."""
@@ -35,6 +37,8 @@ class Turn:
         self.ledger: Ledger | None = None
         self.balance: Callable[[], bool] | None = None
         """Flow control: stops and resumes reading; whether it has to look again after the next turn."""
+        self.room: Room | None = None
+        """Room for the large messages of servers; None where there is no limit."""
         self.strained = False
         """Whether a side took less than it was given, or has a great deal to do: only then may anything be
         full, and flow control looks."""

@@ -76,6 +76,11 @@ class StdioClient:
         return self._link is not None and self._link.full
 
     @property
+    def unsent(self) -> int:
+        """Bytes that the client has not taken yet."""
+        return 0 if self._link is None else self._link.unsent
+
+    @property
     def drained(self) -> bool:
         """Whether everything was handed to the system, or the client is gone."""
         return self._link is None or not self._link.open or not self._link.unsent

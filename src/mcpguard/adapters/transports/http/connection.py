@@ -64,6 +64,11 @@ class Connections:
         """Report what we did not expect."""
         self.report(f"internal error ({type(error).__name__}) in the HTTP front")
 
+    @property
+    def unsent(self) -> int:
+        """Bytes that clients have not taken yet."""
+        return sum([one.unsent for one in self.open])
+
     def relieve(self) -> None:
         """Cut stalled clients while too much is kept for them: who has most unread goes first."""
         while self.stalled and sum(one.unsent for one in self.stalled) > self.unread:

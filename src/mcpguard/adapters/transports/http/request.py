@@ -57,7 +57,7 @@ class Connection(Protocol):
         """Bytes that were handed over and that the system has not taken yet."""
         ...
 
-    def put(self, data: bytes) -> None:
+    def put(self, data: bytes | memoryview) -> None:
         """Hand over bytes of an answer."""
         ...
 
@@ -325,7 +325,12 @@ class HttpRequest(Struct, eq=False):
         else:
             self._left = None if self._left is None else self._left - len(data)
             parts.append(data)
-        self.connection.put(b"".join(parts))
+        if len(data) > SMALL_BYTES:
+            for part in parts:  # Joined, and cut by the transport, it would be there three times more.
+                if part:
+                    self.connection.put(memoryview(part))
+        else:
+            self.connection.put(b"".join(parts))
         if last:
             self.complete = True
             self.connection.answered(self.keep_alive and not self._left)

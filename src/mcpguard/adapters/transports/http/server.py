@@ -47,8 +47,8 @@ class HttpServer:
         """`report("", sentence)` tells the operator of a defect, without any text of its exception. `most`
         connections are served at once."""
         self._endpoint = endpoint
-        # As much as is kept of bodies that come in.
-        unread = endpoint.intake.most
+        # As much as is kept of bodies that come in, half of it for clients that read nothing.
+        unread = endpoint.intake.most // 2
         self._connections = Connections(endpoint, lambda said: report("", said), head_seconds, most, unread)
         self._shortage = Shortage(report)
         self._listener: asyncio.Server | None = None
@@ -63,6 +63,11 @@ class HttpServer:
         )
         bound = listening.getsockname()
         return str(bound[0]), int(bound[1])
+
+    @property
+    def unsent(self) -> int:
+        """Bytes that clients have not taken yet."""
+        return self._connections.unsent
 
     async def close(self, gently: bool) -> None:
         """Accept nobody more, end every world, let the answers go out for a moment, and cut the rest."""

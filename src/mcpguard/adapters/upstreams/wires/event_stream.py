@@ -75,6 +75,11 @@ class EventStream:
         self._dropped: Oversize | None = None
         self._tail_open = False
 
+    @property
+    def kept(self) -> int:
+        """Bytes of the event that is not complete."""
+        return self._size + self._line_size
+
     def feed(self, data: bytes) -> list[Event | Oversize]:
         """Take the next bytes; return the events that they complete. Events without data vanish."""
         events: list[Event | Oversize] = []

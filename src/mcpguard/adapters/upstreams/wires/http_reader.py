@@ -12,6 +12,7 @@ from contextlib import contextmanager
 import msgspec
 
 from mcpguard.adapters.network.outbound import Exchange
+from mcpguard.adapters.relay.room import Standing
 from mcpguard.adapters.relay.turn import Turn
 from mcpguard.adapters.upstreams.process.stderr import LINE_BYTES
 from mcpguard.adapters.upstreams.wires.event_stream import Event, EventStream
@@ -51,19 +52,24 @@ class HttpReader:
     async def stream(self, exchange: Exchange, events: EventStream, asked: int | None) -> bool:
         """Read an event stream. Returns True once the request `asked` is dealt with, False if the stream
         ended before. Raises UpstreamError if it broke off. With None every message is brought."""
-        while chunk := await exchange.read():
-            await self._go.wait()
-            found = events.feed(chunk)
-            if found:
-                with self._one_turn():
-                    answered = [self._event(each, asked) for each in found]
-                if any(answered):
+        standing = Standing(self._turn.room)
+        try:
+            while chunk := await exchange.read():
+                await self._go.wait()
+                found = events.feed(chunk)
+                if found:
+                    with self._one_turn():
+                        answered = [self._event(each, asked) for each in found]
+                    if any(answered):
+                        return True
+                if asked is not None and _answers(events.overlong, asked):
+                    # Its end may never come.
+                    self.failed(asked, self.too_long)
                     return True
-            if asked is not None and _answers(events.overlong, asked):
-                # Its end may never come.
-                self.failed(asked, self.too_long)
-                return True
-        return False
+                await standing.keeps(events.kept)
+            return False
+        finally:
+            standing.leaves()
 
     @contextmanager
     def _one_turn(self) -> Iterator[None]:
@@ -106,7 +112,11 @@ class HttpReader:
     async def whole(self, exchange: Exchange, asked: int, method: str) -> None:
         """Read a JSON body that must be the answer to `asked`. Raises UpstreamError if it broke off."""
         await self._go.wait()
-        body = await exchange.body(self.limit)
+        standing = Standing(self._turn.room)
+        try:
+            body = await exchange.body(self.limit, standing.keeps)
+        finally:
+            standing.leaves()
         await self._go.wait()
         if body is None:
             self.failed(asked, self.too_long)

@@ -77,7 +77,8 @@ class StdioWire:
         child = self._child = self._nursery.start(launch.command, launch.args, env, self._start_folder())
         self._stderr = StderrLines(child.stderr, self._clean, self._report)
         limit = launch.message_bytes
-        self._link = Link(self._turn, child.stdout, child.stdin, limit, self._received, self._listener.ended)
+        turn, ends = self._turn, (child.stdout, child.stdin)
+        self._link = Link(turn, *ends, limit, self._received, self._listener.ended, turn.room)
 
     def send(self, message: dict[str, Json], target: Listed | None = None, credential: str = "") -> None:
         if self._link is not None:
