@@ -92,7 +92,8 @@ VALUES: dict[str, Callable[[str], Any]] = {
     "a name": lambda text: {"env": {text: 1}},
     "cut up in base64": lambda text: [base64(f"it is {text}")[:21], base64(f"it is {text}")[21:]],
 }
-SECRETS = [(one, text) for one in DETECTORS for text in one.hits]
+SECRETS = [(one, one.hits[-1]) for one in [*DETECTORS[:24], *DETECTORS[24::7]]]
+"""Keys of any vendor and some of the rest: what is written like them is found like them."""
 
 
 @cache

@@ -124,6 +124,7 @@ def _of_argument(
         yield from _of_option(place, pair[1], pair[2], pair.start(2), sure, runner)
     elif header and "://" not in word[: header.start(2) + 2] and not names_a_pair(before):
         yield from _of_header(place, header[1], header[2], header.start(2))
+        yield from _tokens(place, word, 0, "")
         yield from _of_form(place, word)
     elif before.startswith("-") and "=" not in before and not word.startswith("-"):
         yield from _of_option(place, before, word, 0, sure, runner)

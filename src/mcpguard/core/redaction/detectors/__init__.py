@@ -5,13 +5,41 @@ Forms of tokens are those of the vendors' documentation; lengths are lower bound
 tokens. The examples are made up, and written so that no scanner takes these files for a leak.
 """
 
+from mcpguard.core.redaction.detectors.ai import AI
+from mcpguard.core.redaction.detectors.cloud import CLOUD
+from mcpguard.core.redaction.detectors.code import CODE
+from mcpguard.core.redaction.detectors.data import DATA
 from mcpguard.core.redaction.detectors.format import ALONE, Detector, compiled
+from mcpguard.core.redaction.detectors.keys import KEYS
+from mcpguard.core.redaction.detectors.money import MONEY
+from mcpguard.core.redaction.detectors.people import PEOPLE
 from mcpguard.core.redaction.detectors.personal import PERSONAL
-from mcpguard.core.redaction.detectors.tokens import TOKENS
 
-__all__ = ["ALONE", "DETECTORS", "GROUPS", "HELD", "KINDS", "OPT_IN", "PERSONAL", "Detector", "compiled"]
+__all__ = [
+    "ALONE",
+    "DETECTORS",
+    "GROUPS",
+    "HELD",
+    "KINDS",
+    "OPT_IN",
+    "PERSONAL",
+    "TABLES",
+    "Detector",
+    "compiled",
+]
 
-DETECTORS: tuple[Detector, ...] = TOKENS
+TABLES: dict[str, tuple[Detector, ...]] = {
+    "Keys and tokens of any vendor": KEYS,
+    "Clouds and hosting": CLOUD,
+    "Code, builds and packages": CODE,
+    "Databases and monitoring": DATA,
+    "Models": AI,
+    "Chat, mail, office and identity": PEOPLE,
+    "Payment and shops": MONEY,
+}
+"""The formats that are always on, by what they are for."""
+
+DETECTORS: tuple[Detector, ...] = tuple(one for table in TABLES.values() for one in table)
 """The formats that are always on."""
 
 OPT_IN: frozenset[str] = frozenset(detector.kind for detector in PERSONAL)

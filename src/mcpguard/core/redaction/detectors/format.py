@@ -63,24 +63,41 @@ def compiled(pattern: str) -> re.Pattern[bytes]:
     return re.compile(pattern.encode())
 
 
-HEX = "0a1b2c3d" * 16
-MIX = "aZ3kQ9xB7mT2" * 22
 END = r"(?![A-Za-z0-9])"
 IS = r"""["'\\]{0,4}\s{0,4}(?:=>|[:=>])\s{0,4}["'\\]{0,4}"""
+HEX = "0a1b2c3d" * 16
+MIX = "aZ3kQ9xB7mT2" * 22
+UUID = "[0-9a-fA-F]{8}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{12}"
+
+_PART = re.compile(r"(\[[^]]+\]|\\.|[^\[\\])(?:\{([0-9]+)(?:,[0-9]+)?\})?")
 
 
-def token(
-    kind: str, starts: tuple[str, ...], rest: str, tail: str, short: str, *, alone: bool = False
-) -> Detector:
-    """A format that is a prefix and a run of characters: `tail` and `short` complete a hit and a miss.
+def token(kind: str, starts: str, body: str, tail: str = "", *, alone: bool = False) -> Detector:
+    """A format that is a prefix and a run of characters.
 
-    `alone`: the prefix is short or a word, and counts only where nothing stands before it.
+    `starts` are its prefixes, with spaces between. `body` is a sequence of characters and classes, each with
+    how often it comes; with `$` at its end no letter or digit may follow. `tail` is a pattern of what may
+    follow. `alone`: the prefix is short or a word, and counts only where nothing stands before it. The
+    examples are made of `body`: the shortest that it allows, and without its last character.
     """
-    prefixes = "|".join(start.replace(".", r"\.") for start in starts)
+    prefixes = starts.split(" ")
+    parts = _PART.findall(body.removesuffix("$"))
+    filled = "".join(_filled(one, int(count or 1)) for one, count in parts)
+    either = "|".join(map(re.escape, prefixes))
+    follows = END if body.endswith("$") else ""
     return Detector(
         kind,
-        pattern=f"{ALONE if alone else ''}(?:{prefixes}){rest}",
-        starts=starts,
-        hits=tuple(start + tail for start in starts),
-        misses=(starts[0], starts[0] + short, *(["x" + starts[0] + tail] if alone else [])),
+        pattern=f"{ALONE if alone else ''}(?:{either}){body.removesuffix('$')}{tail}{follows}",
+        starts=tuple(prefixes),
+        hits=tuple(start + filled for start in prefixes),
+        misses=(prefixes[0], prefixes[0] + filled[:-1], *(["x" + prefixes[0] + filled] if alone else [])),
     )
+
+
+@cache
+def _filled(one: str, count: int) -> str:
+    """So many characters of a class, or of the one that is written."""
+    if one[0] != "[":
+        return one[-1] * count
+    allowed = re.compile(one)
+    return (("".join(filter(allowed.match, MIX[:12])) or one[1]) * count)[:count]

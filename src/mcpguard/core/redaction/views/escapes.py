@@ -66,7 +66,7 @@ def marks() -> Matcher:
 
 def mark_literals() -> list[bytes]:
     """What is met only where such a disguise is."""
-    letters = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/_-.:=@~"
+    letters = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/_-.:=@~$|!"
     unseen = (0xAD, 0x34F, 0x61C, 0x115F, 0x1160, *range(0x180B, 0x1810), *range(0x200B, 0x2010), 0x3164)
     unseen += (*range(0x202A, 0x202F), *range(0x2060, 0x2070), *range(0xFE00, 0xFE10), 0xFEFF, 0xFFA0)
     found = {bytes([code]) for code in {*range(32), 0x7F} - {*b"\t\n\r\x1f"}}
@@ -79,7 +79,7 @@ def mark_literals() -> list[bytes]:
     texts |= {"&#0", "&#x0", "&amp;#", "&amp;amp"}
     texts |= {shape.format(code) for code in letters for shape in ("&#{};", "&#x{:x};")}
     # A space alone says little, but between digits, or in the first line of a key.
-    texts |= {"BEGIN%20", *[f"{digit}%20" for digit in range(10)]}
+    texts |= {"BEGIN%20", "SSWS%20", *[f"{digit}%20" for digit in range(10)]}
     both = {one for text in texts for one in (text, text.upper(), text.replace("&#x", "&#X"))}
     mixed = {one[:-1] + one[-1:].upper() for one in both if one.startswith(("%", "&#x"))}
     return sorted(found | {one.encode() for one in both | mixed})

@@ -1,0 +1,66 @@
+"""Keys and tokens of no one vendor, and those that keep others."""
+
+from mcpguard.core.redaction.detectors.format import ALONE, END, MIX, Detector, token
+
+KEYS: tuple[Detector, ...] = (
+    Detector(
+        "jwt",
+        # What may stand in it may not stand before it, so that no text is looked at over and over.
+        pattern=r"(?:(?<![A-Za-z0-9_-])|(?<=\\[nrt])|(?<=%[0-9A-Fa-f]{2}))eyJ[A-Za-z0-9_-]{8,4096}"
+        r"\.eyJ[A-Za-z0-9_-]{8,16384}\.[A-Za-z0-9_-]{8,2048}",
+        starts=("eyJ",),
+        hits=("eyJ" + MIX[:30] + ".eyJ" + MIX[:60] + "." + MIX[:43],),
+        misses=("eyJ" + MIX[:60], "eyJ" + MIX[:30] + "." + MIX[:43], "eyJ.eyJ.x"),
+    ),
+    Detector(
+        "private-key",
+        pattern=r"-----BEGIN [A-Z ]{0,40}PRIVATE KEY(?: BLOCK)?-----"
+        r"(?:(?:[^\x00-\x08\x0b-\x1f\xff-]|\r|-(?!----)){0,16384}+-----END [A-Z ]{0,40}-----"
+        r"|[\sA-Za-z0-9+/=\\]{32,16384})",
+        starts=("-----BEGIN ",),
+        hits=(
+            "-----BEGIN PRIVATE " + "KEY-----\n" + MIX[:64] + "\n" + MIX[:20] + "\n-----END PRIVATE KEY-----",
+            "-----BEGIN OPENSSH PRIVATE " + "KEY-----\\n" + MIX[:64],
+        ),
+        misses=("-----BEGIN PRIVATE " + "KEY-----", "-----BEGIN CERTIFICATE-----\n" + MIX[:64]),
+    ),
+    Detector(
+        "url-password",
+        # A raw "@" in a password is a common mistake, so it may reach to the last one.
+        pattern=r"""://[^\x00-\x20"'<>\\/?#@:\xff]{1,256}:([^\x00-\x20"'<>\\/?#\xff]{1,2048})@""",
+        starts=("://",),
+        trigger="@",
+        joins=False,
+        hits=("postgres://app:" + "pa55-w0rd@db:5432/x", "https://user:" + "tok3n@example.com/path"),
+        misses=("https://example.com:8080/a@b", "https://user@example.com", "http://a/b:c@d", "x:y@z"),
+    ),
+    token(
+        "paseto",
+        "v1.local. v2.local. v3.local. v4.local.",
+        "[A-Za-z0-9_-]{43,4096}",
+        r"(?:\.[A-Za-z0-9_-]{1,1024})?",
+        alone=True,
+    ),
+    token("age-secret-key", "AGE-SECRET-KEY-1", "[0-9A-Z]{58}"),
+    token("age-plugin-secret-key", "AGE-SECRET-KEY-PQ-1 AGE-PLUGIN-YUBIKEY-1", "[0-9A-Z]{20,200}"),
+    Detector(
+        "1password-secret-key",
+        pattern=rf"{ALONE}A3-[A-Z0-9]{{6}}-(?:[A-Z0-9]{{11}}|[A-Z0-9]{{6}}-[A-Z0-9]{{5}})(?:-[A-Z0-9]{{5}}){{3}}{END}",
+        starts=("A3-",),
+        hits=("A3-ZQ3B7T-ZQ3B7T-ZQ3B7" + "-ZQ3B7" * 3, "A3-ZQ3B7T-ZQ3B7TZQ3B7" + "-Q3B7Z" * 3),
+        misses=("A3-", "A3-ZQ3B7T-ZQ3B7T-ZQ3B7" + "-ZQ3B7" * 2, "A3-sized paper"),
+    ),
+    token("1password-service-account-token", "ops_eyJ", "[A-Za-z0-9+/_-]{100,4096}", "={0,3}"),
+    token("vault-token", "hvs. hvb. hvr.", "[A-Za-z0-9_-]{24,512}", alone=True),
+    token("doppler-token", "dp.pt. dp.ct. dp.sa. dp.scim. dp.audit.", "[A-Za-z0-9]{40,44}", alone=True),
+    token("doppler-service-token", "dp.st.", r"[a-z0-9_-]{2,35}\.[A-Za-z0-9]{40,44}", alone=True),
+    token("openshift-token", "sha256~", "[A-Za-z0-9_-]{43}", alone=True),
+    token("bip32-private-key", "xprv yprv zprv tprv", "[1-9A-HJ-NP-Za-km-z]{107}", alone=True),
+    token("nostr-private-key", "nsec1", "[a-z0-9]{58}", alone=True),
+    token(
+        "authress-key",
+        "authress_ scauth_",
+        r"[a-z0-9]{5,30}\.[a-z0-9]{4,6}\.acc[_-][a-z0-9-]{10,32}\.[A-Za-z0-9+/_=-]{30,120}",
+        alone=True,
+    ),
+)
