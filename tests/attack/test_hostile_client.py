@@ -9,11 +9,27 @@ import time
 
 import pytest
 
-from tests.wire.session import eventually, puppet
+from tests.wire.session import Guard, eventually, puppet
 
 NAN = b'{"jsonrpc":"2.0","id":7,"method":"tools/call","params":{"name":"echo","arguments":{"text":%b}}}'
 CALL = b'{"jsonrpc":"2.0","id":%b,"method":"tools/call","params":{"name":"echo","arguments":{"text":"x"}}}'
 INVALID_REQUEST, PARSE_ERROR, NOT_FOUND, INVALID_PARAMS = -32600, -32700, -32601, -32602
+
+
+@pytest.fixture(scope="module")
+def calls(tmp_path_factory):
+    """What the upstream of `standing` is sent, a message a line."""
+    return tmp_path_factory.mktemp("standing") / "calls"
+
+
+@pytest.fixture(scope="module")
+def standing(calls):
+    """A session that goes on from test to test: what is refused leaves nothing behind."""
+    guard = Guard(calls.parent, {"p": puppet("--log", str(calls))})
+    guard._last_id = 1000  # Its own requests have other ids than those of the tests.
+    guard.hello()
+    yield guard
+    guard.dispose()
 
 
 def refused(guard, line, code, request_id):
@@ -59,8 +75,8 @@ DUPLICATES = {
 
 
 @pytest.mark.parametrize("line", DUPLICATES.values(), ids=list(DUPLICATES))
-def test_a_message_with_the_same_key_twice_is_refused(session, line):
-    refused(session({"p": puppet()}), line, INVALID_REQUEST, 7)
+def test_a_message_with_the_same_key_twice_is_refused(standing, line):
+    refused(standing, line, INVALID_REQUEST, 7)
 
 
 UNREADABLE = {
@@ -94,21 +110,21 @@ UNREADABLE = {
 
 
 @pytest.mark.parametrize("line", UNREADABLE.values(), ids=list(UNREADABLE))
-def test_a_line_that_is_no_json_in_utf8_is_refused(session, line):
-    guard = session({"p": puppet()})
-    before = len(guard.messages)
+def test_a_line_that_is_no_json_in_utf8_is_refused(standing, line):
+    guard = standing
+    before, noticed = len(guard.messages), len(guard.records("notice"))
     guard.send(line)
     guard.pump(until=lambda: len(guard.messages) > before)
     answer = guard.messages[before]
     assert answer["error"]["code"] in (PARSE_ERROR, INVALID_REQUEST)
     assert guard.text("echo", text="still here") == "still here"
     assert len(guard.messages) == before + 2
-    assert [record["what"] for record in guard.records("notice")] == ["message-refused"]
+    assert [record["what"] for record in guard.records("notice")[noticed:]] == ["message-refused"]
 
 
 @pytest.mark.parametrize("value", [b'"\\ud83d"', b"NaN", b"1e999", b'"\xff"'])
-def test_a_request_that_is_wrong_only_within_is_refused_with_its_id(session, value):
-    guard = session({"p": puppet()})
+def test_a_request_that_is_wrong_only_within_is_refused_with_its_id(standing, value):
+    guard = standing
     before = len(guard.messages)
     guard.send(NAN % value)
     guard.pump(until=lambda: len(guard.messages) > before)
@@ -117,9 +133,9 @@ def test_a_request_that_is_wrong_only_within_is_refused_with_its_id(session, val
 
 
 @pytest.mark.parametrize("depth", [70, 1000])
-def test_arguments_that_are_nested_too_deeply_are_refused(session, depth):
+def test_arguments_that_are_nested_too_deeply_are_refused(standing, depth):
     line = NAN % (b"[" * depth + b"]" * depth)
-    guard = session({"p": puppet()})
+    guard = standing
     before = len(guard.messages)
     guard.send(line)
     guard.pump(until=lambda: len(guard.messages) > before)
@@ -174,13 +190,12 @@ WRONG = {
 
 @pytest.mark.parametrize(("line", "code", "request_id"), WRONG.values(), ids=list(WRONG))
 def test_a_message_of_the_wrong_shape_is_refused_and_nothing_reaches_the_upstream(
-    session, tmp_path, line, code, request_id
+    standing, calls, line, code, request_id
 ):
-    log = tmp_path / "calls"
-    guard = session({"p": puppet("--log", str(log))})
-    guard.text("echo", text="start")
-    refused(guard, line, code, request_id)
-    called = [json.loads(seen) for seen in log.read_text().splitlines() if "tools/call" in seen]
+    standing.text("echo", text="start")
+    before = len(calls.read_text().splitlines()) - 1
+    refused(standing, line, code, request_id)
+    called = [json.loads(seen) for seen in calls.read_text().splitlines()[before:]]
     assert [call["params"]["arguments"] for call in called] == [{"text": "start"}, {"text": "still here"}]
 
 
@@ -219,8 +234,8 @@ IDS = [0, -1, HUGE, "", "a", "1", "\x00", "é" * 1000, 'quote"d', "</script>", "
 
 
 @pytest.mark.parametrize("request_id", IDS, ids=range(len(IDS)))
-def test_every_allowed_id_comes_back_as_it_was(session, request_id):
-    guard = session({"p": puppet()})
+def test_every_allowed_id_comes_back_as_it_was(standing, request_id):
+    guard = standing
     params = {"name": "echo", "arguments": {"text": "x"}}
     guard.send({"jsonrpc": "2.0", "id": request_id, "method": "tools/call", "params": params})
     assert guard.answer(request_id)["result"]["content"][0]["text"] == "x"

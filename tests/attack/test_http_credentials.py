@@ -58,7 +58,8 @@ def test_an_argument_cannot_carry_the_credential_of_one_upstream_to_another(serv
     client = guard.modern()
     shown = client.text("web__act")
     assert leaks(shown.encode(), PLAIN) == set()
-    assert client.text("thief__echo", text=shown) == shown
+    assert client.text("thief__echo", text=shown).startswith("Refused by mcpguard: ")
+    assert client.text("thief__echo", text=f"x{shown[1:]}") == f"x{shown[1:]}"
     assert leaks(json.dumps([one.message for one in thief.heard]).encode(), PLAIN) == set()
 
 
