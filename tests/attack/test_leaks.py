@@ -10,7 +10,7 @@ import pytest
 from mcpguard.adapters.upstreams.process.inherited import AUTHORITIES, PLACES, PROXIES
 from tests.attack.processes import family, needs_proc
 from tests.servers.forms import forms
-from tests.wire.session import eventually, puppet
+from tests.wire.session import Guard, eventually, puppet
 
 SECRET = 'T0k/en+"q\\7é=Zk9-f8E7d6C5b4A3z2Y1x0W'
 PLAIN = "plainT0kenWithoutMarks9f8E7d6C5b4A3z2Y1x0W"
@@ -102,9 +102,6 @@ CHANNELS = {
     "junk json": "[raw(json.dumps({'x': f}).encode() + b'\\n') for f in forms(token)]",
     "junk escapes": "raw(json.dumps(['\\x1b' + f for f in forms(token)]).encode() + b'\\n')",
     "answers to nobody": "[send({'id': 4711, 'result': {'x': f}}) for f in forms(token)]",
-    "last words": "say('dying: ' + ' '.join(forms(token))); os._exit(3)",
-    "long last words": "say('x' * 390 + token); os._exit(3)",
-    "longer last words": "say('x' * 380 + token); os._exit(3)",
     "long junk": "raw(b'x' * 190 + token.encode() + b'\\n')",
     "longer junk": "raw(b'x' * 185 + token.encode() + b'\\n')",
     "long stderr": "say('x' * 1980 + token); say('x' * 1970 + token)",
@@ -119,16 +116,66 @@ CHANNELS = {
 }
 
 
-@pytest.mark.parametrize("secret", [SECRET, PLAIN], ids=["marks", "plain"])
-@pytest.mark.parametrize("channel", CHANNELS)
-def test_an_upstream_cannot_give_its_secret_away(session, tmp_path, channel, secret):
-    guard = session({"h": hostile(tmp_path, secret=secret), "other": puppet()})
-    assert guard.text("h__act", code="answer = text(str(len(token)))") == str(len(secret))
-    params = {"name": "h__act", "arguments": {"code": CHANNELS[channel]}, "_meta": {"progressToken": "mine"}}
+LAST_WORDS = {
+    "last words": "say('dying: ' + ' '.join(forms(token))); os._exit(3)",
+    "long last words": "say('x' * 390 + token); os._exit(3)",
+    "longer last words": "say('x' * 380 + token); os._exit(3)",
+}
+
+
+class Heard:
+    """A session with a hostile upstream, and what left mcpguard since the last look."""
+
+    def __init__(self, folder, secret):
+        self.secret = secret
+        self.guard = Guard(folder, {"h": hostile(folder, secret=secret), "other": puppet()})
+        self.guard.hello()
+        assert self.guard.text("h__act", code="answer = text(str(len(token)))") == str(len(secret))
+        self._seen = {}
+
+    def new(self):
+        """The bytes that came meanwhile, by place."""
+        guard = self.guard
+        all_of_it = {
+            "client": bytes(guard.received),
+            "stderr": guard.stderr,
+            "audit": guard.audit_bytes,
+        }
+        found = {place: data[self._seen.get(place, 0) :] for place, data in all_of_it.items()}
+        self._seen = {place: len(data) for place, data in all_of_it.items()}
+        return found
+
+
+def told(guard, code, end):
+    """Let the hostile upstream do this, and another one say the end."""
+    params = {"name": "h__act", "arguments": {"code": code}, "_meta": {"progressToken": "mine"}}
     guard.ask("tools/call", params)
     guard.ask("tools/list")
-    guard.call("other__act", code="say('the end')")
-    guard.wait_stderr("[other] the end")
+    guard.call("other__act", code=f"say({end!r})")
+    guard.wait_stderr(f"[other] {end}")
+
+
+@pytest.fixture(scope="module", params=[SECRET, PLAIN], ids=["marks", "plain"])
+def heard(request, tmp_path_factory):
+    """One session for all channels."""
+    found = Heard(tmp_path_factory.mktemp("heard"), request.param)
+    yield found
+    found.guard.dispose()
+
+
+@pytest.mark.parametrize("channel", CHANNELS)
+def test_an_upstream_cannot_give_its_secret_away(heard, channel):
+    heard.new()
+    told(heard.guard, CHANNELS[channel], f"the end of {channel}")
+    places = {**heard.new(), "argv": command_lines() if Path("/proc").exists() else b""}
+    assert {place: found for place, data in places.items() if (found := leaks(data, heard.secret))} == {}
+
+
+@pytest.mark.parametrize("secret", [SECRET, PLAIN], ids=["marks", "plain"])
+@pytest.mark.parametrize("channel", LAST_WORDS)
+def test_the_last_words_of_an_upstream_cannot_give_its_secret_away(session, tmp_path, channel, secret):
+    guard = session({"h": hostile(tmp_path, secret=secret), "other": puppet()})
+    told(guard, LAST_WORDS[channel], "the end")
     assert_clean(guard, secret)
     assert guard.end() == 0
     assert_clean(guard, secret)
