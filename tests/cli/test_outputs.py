@@ -93,6 +93,11 @@ def test_findings(printed: Printed) -> None:
     assert printed("doctor-output", "doctor", "--json")[0]["findings"]
 
 
+def test_what_a_scan_found(printed: Printed, folder: Path) -> None:
+    (folder / "a").write_text("ghp" + "_" + "aZ3kQ9xB7mT2" * 3)
+    assert len(printed("scan-output", "scan", "a", "--format", "json")[0]["findings"]) == 1
+
+
 def test_tests_of_policies(printed: Printed) -> None:
     assert "coverage" not in printed("test-output", "test", "p_test.yaml", "--json")[0]
     (found,) = printed("test-output", "test", "p_test.yaml", "--json", "--coverage")

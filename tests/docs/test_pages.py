@@ -11,8 +11,10 @@ import pytest
 
 from mcpguard.cli import VERBS, main
 from mcpguard.config.loading import load_config
+from mcpguard.core.document.reading import Document
 from mcpguard.core.policy.compiled import compile_policy
 from mcpguard.core.redaction.detectors import OPT_IN
+from mcpguard.scan.exceptions import ScanExceptions
 from tests.docs.pages import PAGES, ROOT, Block, anchors, blocks, links, prose
 
 
@@ -53,7 +55,7 @@ def test_every_page_is_linked_from_another_one() -> None:
 
 
 def test_every_yaml_block_says_what_it_is() -> None:
-    assert {block.role for block in blocks("yaml")} == {"policy", "config", "tests"}
+    assert {block.role for block in blocks("yaml")} == {"policy", "config", "tests", "exceptions"}
 
 
 @pytest.mark.parametrize("block", named(list(blocks("yaml", "policy"))))
@@ -66,6 +68,11 @@ def test_every_configuration_loads(block: Block, tmp_path: Path) -> None:
     file = tmp_path / "mcpguard.yaml"
     file.write_text(block.text)
     load_config(file)
+
+
+@pytest.mark.parametrize("block", named(list(blocks("yaml", "exceptions"))))
+def test_every_file_of_exceptions_loads(block: Block) -> None:
+    assert Document(block.text, block.name).read(ScanExceptions).exceptions
 
 
 @pytest.mark.parametrize("block", named(list(blocks("yaml", "tests"))))

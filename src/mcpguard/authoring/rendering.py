@@ -109,7 +109,7 @@ def _rule(one: Finding) -> dict[str, Any]:
 
 
 def _result(one: Finding) -> dict[str, Any]:
-    place: dict[str, Any] = {"artifactLocation": {"uri": _uri(one.file)}}
+    place: dict[str, Any] = {"artifactLocation": {"uri": address(one.file)}}
     if one.line:
         place["region"] = {"startLine": one.line, **({"startColumn": one.column} if one.column else {})}
     return {
@@ -120,11 +120,9 @@ def _result(one: Finding) -> dict[str, Any]:
     }
 
 
-def _uri(file: str) -> str:
-    """Relative to the current folder where it is below it, as a forge wants it."""
+def address(file: str) -> str:
+    """The URI of a file, relative to the current folder where it is below it, as a forge wants it."""
     from urllib.parse import quote
 
-    path = Path(os.path.abspath(file))
-    return (
-        quote(path.relative_to(Path.cwd()).as_posix()) if path.is_relative_to(Path.cwd()) else path.as_uri()
-    )
+    path, here = Path(os.path.abspath(file)), Path.cwd()
+    return quote(os.fsencode(path.relative_to(here))) if path.is_relative_to(here) else path.as_uri()

@@ -20,6 +20,7 @@ VERBS = {
     "lock": "have a client start nothing but mcpguard, or undo that",
     "check": "report what is wrong with a configuration and its policies",
     "doctor": "find what bypasses or weakens mcpguard on this machine",
+    "scan": "find secrets in files, folders, input and the history of git",
     "test": "run the tests of policies, on both engines, with coverage",
     "explain": "explain a decision, or list what a principal can reach",
     "snapshot": "save what the configured servers offer, for `check`",

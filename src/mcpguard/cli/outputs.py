@@ -71,6 +71,40 @@ class DoctorReport(Printed):
     ignored: int = Field(description="How many findings `--ignore` left out.")
 
 
+class ScanFinding(Printed):
+    """One secret. Nothing here says anything of its value."""
+
+    kind: str = Field(
+        description="Its kind, as in `detectors`; `credential:NAME` for a value of the configuration."
+    )
+    level: Severity = Field(description="`note` for what only looks random, `warning` for personal data.")
+    path: str = Field(description="The file, in a history within the repository; `<stdin>` for the input.")
+    line: int = Field(description="The line, from 1; 0 in a binary file.")
+    column: int = Field(description="The character in the line, from 1; in a binary file the byte, from 0.")
+    end_line: int = Field(description="The line in which it ends.")
+    end_column: int = Field(description="The character after its last one.")
+    commit: str = Field(description="In a history, the first commit that has it; else empty.")
+    fingerprint: str = Field(description="For an exception: of its kind and its line without it.")
+    excepted: str = Field(description="The reason of the exception that covers it; empty if none does.")
+
+
+class ScanUnread(Printed):
+    """Something that was not read, or not to its end."""
+
+    path: str = Field(description="The file.")
+    why: str = Field(description="Why, in one sentence.")
+
+
+class ScanReport(Printed):
+    """What `mcpguard scan --format json` prints."""
+
+    ok: bool = Field(description="Whether nothing was found but notes and what is excepted.")
+    findings: tuple[ScanFinding, ...] = Field(description="What was found, in the order of reading.")
+    unread: tuple[ScanUnread, ...] = Field(description="What was not read, or not to its end.")
+    sources: int = Field(description="How many files, or versions of files, were read.")
+    bytes: int = Field(description="How many bytes were read, as UTF-8.")
+
+
 class UpstreamStatus(Printed):
     """How an upstream is."""
 

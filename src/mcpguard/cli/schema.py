@@ -12,7 +12,7 @@ EXAMPLES = (
     "mcpguard schema check-output                        (what `mcpguard check --json` prints)",
 )
 
-FILES = ("policy", "config", "test")
+FILES = ("policy", "config", "test", "scan-exceptions")
 
 MODELS = {
     "policy": ("mcpguard.core.policy.written:Policy",),
@@ -21,9 +21,11 @@ MODELS = {
         "mcpguard.authoring.tests.cases:PolicyTests",
         "mcpguard.authoring.tests.samples:PostureSamples",
     ),
+    "scan-exceptions": ("mcpguard.scan.exceptions:ScanExceptions",),
     "snapshot": ("mcpguard.authoring.snapshot:Snapshot",),
     "check-output": ("mcpguard.cli.outputs:CheckReport",),
     "doctor-output": ("mcpguard.cli.outputs:DoctorReport",),
+    "scan-output": ("mcpguard.cli.outputs:ScanReport",),
     "test-output": ("mcpguard.authoring.tests.running:SuiteReport",),
     "explain-output": (
         "mcpguard.authoring.explain.explanation:Explanation",

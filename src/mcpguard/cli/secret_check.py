@@ -41,11 +41,11 @@ class TestedList(RootModel[tuple[Tested, ...]]):
     """What `mcpguard secret check --json` prints."""
 
 
-def check(config: Config) -> list[Tested]:
+def check(config: Config, redactor: Redactor | None = None) -> list[Tested]:
     """Every reference of every server that is not disabled, and every entry of `credentials` for each of its
-    servers. Asks each source, which may ask a person."""
+    servers. Asks each source, which may ask a person. The `redactor` holds the values."""
 
-    redactor = Redactor(os.urandom(32))
+    redactor = redactor or Redactor(os.urandom(32))
     servers = [server for server in config.servers.values() if not server.disabled]
     broker = Broker(config.credentials, named_by(servers, config.credentials), redactor)
     try:

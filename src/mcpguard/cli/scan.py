@@ -1,0 +1,279 @@
+"""`mcpguard scan`: secrets in files, folders, the input and the history of git."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+import time
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, TextIO
+
+from mcpguard.cli.parser import add_config
+
+if TYPE_CHECKING:
+    from mcpguard.core.redaction.redactor import Redactor
+    from mcpguard.scan.exceptions import Excepted
+    from mcpguard.scan.run import Found, Scan
+    from mcpguard.scan.sources import ScanSource, Skipped
+
+EXAMPLES = (
+    "mcpguard scan                                       (the current folder, without what git ignores)",
+    "mcpguard scan src notes.txt --held",
+    "kubectl logs deploy/api | mcpguard scan --stdin",
+    "mcpguard scan --git                                 (all that was ever committed)",
+    "mcpguard scan --git main..HEAD --format sarif",
+    "mcpguard scan --staged                              (before a commit)",
+    "mcpguard scan --write-exceptions scan-exceptions.yaml",
+)
+
+_HISTORY = "--all"
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """The options of this verb."""
+    parser.add_argument(
+        "paths",
+        metavar="PATH",
+        nargs="*",
+        type=Path,
+        help="files and folders, or the repository (default: the current folder)",
+    )
+    _add_what(parser)
+    _add_which(parser)
+    add_config(parser)
+    _add_exceptions(parser)
+    parser.add_argument(
+        "--format", choices=("text", "json", "sarif"), default="text", help="how to print it (default: text)"
+    )
+
+
+def _add_what(parser: argparse.ArgumentParser) -> None:
+    what = parser.add_mutually_exclusive_group()
+    what.add_argument("--stdin", action="store_true", help="scan standard input instead")
+    what.add_argument(
+        "--git",
+        nargs="?",
+        const=_HISTORY,
+        metavar="RANGE",
+        help="scan what commits brought instead: those of RANGE, such as main..HEAD (default: all)",
+    )
+    what.add_argument("--staged", action="store_true", help="scan what the next commit would bring instead")
+    parser.add_argument("--no-ignore", action="store_true", help="scan what git ignores too")
+
+
+def _add_which(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--kinds",
+        metavar="KIND[,KIND]",
+        help="find only these, such as jwt, held, secret, personal or high-entropy (default: secret)",
+    )
+    parser.add_argument(
+        "--entropy", action="store_true", help="report what looks random too, as notes, which do not count"
+    )
+    parser.add_argument(
+        "--held",
+        action="store_true",
+        help="find the values of the configuration too, in any form: this resolves its credentials",
+    )
+
+
+def _add_exceptions(parser: argparse.ArgumentParser) -> None:
+    exceptions = parser.add_mutually_exclusive_group()
+    exceptions.add_argument(
+        "--exceptions", metavar="FILE", type=Path, help="what is known and stays, each with its reason"
+    )
+    exceptions.add_argument(
+        "--write-exceptions",
+        metavar="FILE",
+        type=Path,
+        help="write a new file of exceptions for all that is found",
+    )
+
+
+def execute(args: argparse.Namespace) -> int:
+    """0 where nothing was found, 1 where something was, 2 where nothing was and something could not be read.
+    Raises ScanError, and DocumentError for a file of exceptions that cannot be used."""
+    from mcpguard.core.redaction.redactor import Redactor
+    from mcpguard.scan.exceptions import Excepted
+    from mcpguard.scan.run import Scan
+    from mcpguard.scan.sources import ScanError
+
+    kinds = _kinds(args)
+    excepted = None if args.exceptions is None else Excepted(args.exceptions)
+    if args.write_exceptions is not None and os.path.lexists(args.write_exceptions):
+        raise ScanError(f"{args.write_exceptions} exists: write to another file, and merge them")
+    redactor = Redactor(os.urandom(32))
+    unresolved = _held(args.config, redactor) if args.held else 0
+    progress = _Progress(sys.stderr)
+    scan = Scan(redactor, kinds, excepted, progress.tick)
+    found = list(_printed(scan.run(_sources(args)), args.format, progress))
+    progress.clear()
+    _report(args, scan, found)
+    _say(scan, excepted)
+    if args.write_exceptions is not None:
+        _write(args.write_exceptions, found)
+        return 0
+    if scan.found:
+        return 1
+    return 2 if scan.skipped or unresolved else 0
+
+
+def _kinds(args: argparse.Namespace) -> frozenset[str]:
+    from mcpguard.adapters.system.terminal import plain
+    from mcpguard.core.redaction.detectors import GROUPS
+    from mcpguard.scan.entropy import ENTROPY
+    from mcpguard.scan.run import DEFAULT, KINDS
+    from mcpguard.scan.sources import ScanError
+
+    named = [] if args.kinds is None else [name.strip() for name in args.kinds.split(",")]
+    for name in named:
+        if name not in KINDS and name not in GROUPS:
+            raise ScanError(
+                f"no kind is called {plain(name)!r}: `mcpguard help reference/detectors` lists them"
+            )
+    wanted = frozenset[str]().union(*(GROUPS.get(name, {name}) for name in named)) or DEFAULT
+    return wanted | {ENTROPY} if args.entropy else wanted
+
+
+def _sources(args: argparse.Namespace) -> Iterable[ScanSource | Skipped]:
+    from mcpguard.scan.files import files
+    from mcpguard.scan.history import history, staged
+    from mcpguard.scan.sources import ScanError
+
+    if args.stdin:
+        if args.paths:
+            raise ScanError("with `--stdin` no PATH is read: leave one of them out")
+        return [_input()]
+    if not (args.git or args.staged):
+        return files(args.paths or [Path()], args.no_ignore)
+    if len(args.paths) > 1:
+        raise ScanError("name one repository at most: its history is scanned as a whole")
+    folder = args.paths[0] if args.paths else Path()
+    if not folder.is_dir():
+        raise ScanError(f"{folder}: there is no such folder")
+    return staged(folder) if args.staged else history(folder, args.git)
+
+
+def _input() -> ScanSource:
+    from contextlib import nullcontext
+
+    from mcpguard.scan.sources import STDIN, ScanSource
+
+    return ScanSource(STDIN, "", lambda: nullcontext(sys.stdin.buffer))
+
+
+def _held(config: str | None, redactor: Redactor) -> int:
+    """Have the values of the configuration held; how many there are that could not be resolved."""
+    from mcpguard.adapters.system.terminal import plain
+    from mcpguard.cli.parser import configured
+    from mcpguard.cli.secret_check import check
+
+    failed = [one for one in check(configured(config), redactor) if not one.ok]
+    for one in failed:
+        print(f"mcpguard: not looked for: {plain(one.reference)}: {plain(one.said)}", file=sys.stderr)
+    return len(failed)
+
+
+def _printed(found: Iterator[Found], form: str, progress: _Progress) -> Iterator[Found]:
+    """What is found; as text it is printed as soon as it is."""
+    from mcpguard.scan.report import as_line
+
+    for one in found:
+        if form == "text" and not one.excepted:
+            progress.clear()
+            print(as_line(one), flush=True)
+        yield one
+
+
+def _report(args: argparse.Namespace, scan: Scan, found: list[Found]) -> None:
+    from mcpguard.scan.report import as_sarif, totals
+
+    if args.format == "sarif":
+        print(as_sarif(scan, found))
+    elif args.format == "json":
+        print(_as_json(scan, found))
+    else:
+        print(
+            totals(scan, found, "version" if args.git or args.staged else "input" if args.stdin else "file")
+        )
+
+
+def _as_json(scan: Scan, found: list[Found]) -> str:
+    from msgspec import structs
+
+    from mcpguard.cli.outputs import ScanFinding, ScanReport, ScanUnread
+
+    findings = []
+    for one in found:
+        fields = structs.asdict(one.leak)
+        del fields["mark"]
+        place = {"path": one.source.path, "commit": one.source.commit}
+        findings.append(ScanFinding(level=one.level, excepted=one.excepted, **place, **fields))
+    return ScanReport(
+        ok=not scan.found,
+        findings=tuple(findings),
+        unread=tuple(ScanUnread(path=one.path, why=one.why) for one in scan.skipped),
+        sources=scan.sources,
+        bytes=scan.bytes,
+    ).model_dump_json()
+
+
+def _say(scan: Scan, excepted: Excepted | None) -> None:
+    """What a person has to know besides, on standard error."""
+    from mcpguard.adapters.system.terminal import plain
+
+    for one in scan.skipped:
+        print(f"mcpguard: {plain(one.path)}: {plain(one.why)}", file=sys.stderr)
+    for said in excepted.unused() if excepted else ():
+        print(f"mcpguard: this exception covers nothing any more: {plain(said)}", file=sys.stderr)
+
+
+def _write(path: Path, found: list[Found]) -> None:
+    from datetime import UTC, datetime
+
+    from mcpguard.adapters.system.files import write_whole
+    from mcpguard.scan.exceptions import as_exceptions
+    from mcpguard.scan.sources import ScanError
+
+    folder = Path(os.path.abspath(path)).parent
+    leaks = [(one.source.file or one.source.path, one.leak) for one in found if one.counts]
+    text = as_exceptions(leaks, folder, datetime.now(UTC).date())
+    try:
+        write_whole(path, text.encode(), 0o644)
+    except OSError as error:
+        raise ScanError(f"{path} cannot be written: {error.strerror}") from None
+    print(f"mcpguard: wrote {path}: judge each exception, and give its reason", file=sys.stderr)
+
+
+class _Progress:
+    """A line on standard error for who waits: on a terminal it is written over, else one a minute."""
+
+    _AFTER, _EVERY, _RARELY = 1.0, 0.2, 60.0
+
+    def __init__(self, stream: TextIO) -> None:
+        self._stream = stream
+        self._person = stream.isatty()
+        self._shown = False
+        self._next = time.monotonic() + (self._AFTER if self._person else self._RARELY)
+
+    def tick(self, scan: Scan) -> None:
+        """Say how far it is, if it is time to."""
+        from mcpguard.scan.report import size
+
+        now = time.monotonic()
+        if now < self._next:
+            return
+        self._next = now + (self._EVERY if self._person else self._RARELY)
+        text = f"mcpguard: {scan.sources:,} read ({size(scan.bytes)}), {scan.found:,} found"
+        self._stream.write(f"\r{text}\x1b[K" if self._person else f"{text}\n")
+        self._stream.flush()
+        self._shown = self._person
+
+    def clear(self) -> None:
+        """Take the line away."""
+        if self._shown:
+            self._stream.write("\r\x1b[K")
+            self._stream.flush()
+            self._shown = False

@@ -1,0 +1,119 @@
+"""What a person has judged already: `exceptions.yaml`, as `--exceptions` names it (format version 1).
+
+Law of this file: an exception has a reason. It hides nothing: what it covers is reported apart, and one that
+covers nothing is reported too.
+"""
+
+import os
+import re
+from collections.abc import Iterable
+from datetime import date
+from fnmatch import translate
+from pathlib import Path
+from typing import Annotated, Literal
+
+from msgspec import json
+from pydantic import Field
+
+from mcpguard.config.policies import read_document
+from mcpguard.core.document.reading import Document
+from mcpguard.core.document.written import Items, Must, Written, filled, whole
+from mcpguard.core.errors import DocumentError
+from mcpguard.scan.leaks import Leak
+
+CREDENTIAL = "credential:"
+"""What the kinds of values of the configuration begin with."""
+
+
+def _is_fingerprint(text: str) -> str:
+    return "" if re.fullmatch("[0-9a-f]{16}", text) else "a fingerprint has 16 hexadecimal digits"
+
+
+class ScanException(Written):
+    """Secrets that are none, or that are known and stay."""
+
+    kind: Annotated[str, filled("must not be empty")] = Field(
+        description="A kind, such as `jwt`, or a glob of kinds; those that begin with `credential:` only "
+        "where it begins so too."
+    )
+    path: Annotated[str, filled("must not be empty")] = Field(
+        description="A path, or a glob of paths, from the folder of this file on; `*` is any text, also "
+        "with `/` in it."
+    )
+    fingerprint: Annotated[str, Must(_is_fingerprint)] = Field(
+        "",
+        description="Only in a line with this fingerprint, as `--format json` prints it; it says nothing of "
+        "the secret.",
+    )
+    reason: Annotated[str, filled("must say why")] = Field(description="Why it is known and stays.")
+
+
+class ScanExceptions(Written):
+    """A file of exceptions from `mcpguard scan`."""
+
+    version: Annotated[Literal[1], whole("1")] = Field(description="The version of this format.")
+    exceptions: Items[ScanException] = Field(description="The first that covers something gives its reason.")
+
+
+class Excepted:
+    """The exceptions of one file, and which of them were used."""
+
+    def __init__(self, path: Path) -> None:
+        """Raises DocumentError."""
+        document = Document(read_document(path, DocumentError), str(path))
+        self._folder = Path(os.path.abspath(path)).parent
+        self._all = [
+            (one, re.compile(translate(one.kind)), re.compile(translate(one.path)))
+            for one in document.read(ScanExceptions).exceptions
+        ]
+        self._used: set[int] = set()
+
+    def reason(self, file: str, leak: Leak) -> str:
+        """Why a leak in `file`, an absolute path, is excepted; "" where it is not."""
+        path = _path(file, self._folder)
+        for index, (one, kind, paths) in enumerate(self._all):
+            if (
+                kind.match(leak.kind)
+                and (one.kind.startswith(CREDENTIAL) or not leak.kind.startswith(CREDENTIAL))
+                and paths.match(path)
+                and one.fingerprint in ("", leak.fingerprint)
+            ):
+                self._used.add(index)
+                return one.reason
+        return ""
+
+    def unused(self) -> list[str]:
+        """Each exception that covered nothing, in words."""
+        return [
+            f"{one.kind} in {one.path}" + (f" ({one.fingerprint})" if one.fingerprint else "")
+            for index, (one, *_) in enumerate(self._all)
+            if index not in self._used
+        ]
+
+
+def as_exceptions(found: Iterable[tuple[str, Leak]], folder: Path, today: date) -> str:
+    """A file of exceptions, to be put in `folder`, for leaks in files (absolute paths)."""
+    entries = {
+        (
+            _named(_path(file, folder)),
+            leak.kind,
+            leak.fingerprint,
+        ): None
+        for file, leak in found
+    }
+    reason = json.encode(f"There when this file was written, on {today}; to be judged.").decode()
+    lines = ["version: 1", "exceptions:" if entries else "exceptions: []"]
+    for path, kind, fingerprint in entries:
+        lines += [f"  - kind: {json.encode(kind).decode()}", f"    path: {json.encode(path).decode()}"]
+        lines += [f'    fingerprint: "{fingerprint}"', f"    reason: {reason}"]
+    return "\n".join(lines) + "\n"
+
+
+def _path(file: str, folder: Path) -> str:
+    """As exceptions in `folder` call a file."""
+    return os.path.relpath(file, folder) if file.startswith("/") else file
+
+
+def _named(path: str) -> str:
+    """The glob that matches this path and no other."""
+    return re.sub(r"([*?[])", r"[\1]", path)

@@ -1,0 +1,98 @@
+"""The files in folders, as sources.
+
+Law of this file: no link is followed but one that was named, nothing that is no regular file is opened, and
+what cannot be read is said.
+"""
+
+import os
+import stat
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import BinaryIO
+
+from mcpguard.scan.git import Git
+from mcpguard.scan.sources import ScanError, ScanSource, Skipped
+
+_GIT = ".git"
+_LIST = ("ls-files", "-z", "--cached", "--others", "--exclude-standard")
+
+
+def files(paths: Sequence[Path], ignored: bool = False) -> Iterator[ScanSource | Skipped]:
+    """All files of `paths`, which are files and folders. What git ignores in its repositories is left out,
+    unless `ignored`; so is what is in `.git`. Raises ScanError for a path that is missing."""
+    for path in paths:
+        if not path.exists():
+            raise ScanError(f"{path}: there is no such file or folder")
+    for path in paths:
+        if path.is_dir():
+            yield from _folder(path, ignored)
+        else:
+            yield _source(path, path, follow=True)
+
+
+def _folder(folder: Path, ignored: bool) -> Iterator[ScanSource | Skipped]:
+    git = None if ignored else _repository(folder)
+    names = _walked(folder) if git is None else _listed(git)
+    for name in names:
+        if isinstance(name, Skipped):
+            yield name
+            continue
+        path = folder / name
+        try:
+            kind = os.lstat(path).st_mode
+        except FileNotFoundError:
+            continue  # It was deleted, and git does not know it yet.
+        except OSError as error:
+            yield _skipped(path, error)
+            continue
+        if stat.S_ISDIR(kind):  # A repository within the repository.
+            yield from _folder(path, ignored)
+        elif stat.S_ISREG(kind):
+            yield _source(path, path)
+
+
+def _repository(folder: Path) -> Git | None:
+    """The repository that has the files of this folder, if one has."""
+    try:
+        git = Git(folder)
+    except ScanError:
+        return None
+    if not git.does("rev-parse", "--show-toplevel") or git.does("check-ignore", "-q", "."):
+        return None
+    return git
+
+
+def _listed(git: Git) -> Iterator[str]:
+    yield from dict.fromkeys(os.fsdecode(name) for name in git.parts(*_LIST))
+
+
+def _walked(folder: Path) -> Iterator[str | Skipped]:
+    unread: list[OSError] = []
+    for where, folders, names in os.walk(folder, onerror=unread.append):
+        folders[:] = sorted(name for name in folders if name != _GIT)
+        for name in sorted(names):
+            yield os.path.relpath(os.path.join(where, name), folder)
+    yield from (_skipped(Path(str(error.filename)), error) for error in unread)
+
+
+def _skipped(path: Path, error: OSError) -> Skipped:
+    return Skipped(shown(path), why(error))
+
+
+def why(error: OSError) -> str:
+    """Why something cannot be read."""
+    return f"cannot be read: {(error.strerror or 'the system does not say why').lower()}"
+
+
+def shown(path: Path) -> str:
+    """A path as reports call it: names need not be UTF-8."""
+    return os.fsencode(path).decode("utf-8", "replace")
+
+
+def _source(path: Path, file: Path, follow: bool = False) -> ScanSource:
+    flags = os.O_RDONLY | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC | (0 if follow else os.O_NOFOLLOW)
+
+    def opened() -> BinaryIO:
+        return open(path, "rb", buffering=0, opener=lambda name, _: os.open(name, flags))
+
+    return ScanSource(shown(path), os.path.abspath(file), opened)

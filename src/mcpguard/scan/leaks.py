@@ -1,0 +1,99 @@
+"""What redaction finds in the windows of a file, and where.
+
+Law of this file: of a value nothing is kept but its place, its kind, and marks that say nothing of it.
+"""
+
+import hashlib
+from collections.abc import Iterable, Iterator
+
+from msgspec import Struct
+
+from mcpguard.core.errors import InspectionError
+from mcpguard.core.redaction.matching import Span
+from mcpguard.core.redaction.redactor import Redactor
+from mcpguard.scan.entropy import random_texts
+from mcpguard.scan.windows import AFTER, BEFORE, Window
+
+SMALL = 1 << 14
+"""Bytes of a window's own part that are not cut further, where there is too much in it for one search."""
+
+_LINE = 512
+_BESIDE = 32
+
+
+class Leak(Struct, frozen=True):
+    """One secret. `line` and `column` count from 1; in a binary file `line` is 0 and `column` the byte.
+
+    `fingerprint` is of its kind and of its line without what was found in that: it stays when the line
+    moves, and says nothing of the value. `mark` is equal for equal values, within one process.
+    """
+
+    kind: str
+    line: int
+    column: int
+    end_line: int
+    end_column: int
+    fingerprint: str
+    mark: bytes
+
+
+class Missed(Struct, frozen=True):
+    """A part that could not be searched: why, and the line that it begins in (0 in a binary file)."""
+
+    line: int
+    why: str
+
+
+def leaks(
+    windows: Iterable[Window], redactor: Redactor, also: tuple[str, ...] = (), entropy: bool = False
+) -> Iterator[Leak | Missed]:
+    """All that is in `windows`, each window in order. `also` are kinds of personal data; with `entropy` what
+    looks random is reported too."""
+    for window in windows:
+        found = list(_found(window.text, 0, len(window.text), redactor, also))
+        spans = sorted(one for one in found if isinstance(one, Span))
+        if entropy:
+            spans = sorted([*spans, *random_texts(window.text, spans)])
+        missed = [one for one in found if not isinstance(one, Span)]
+        for (line, _), (_, why) in zip(window.places(place for place, _ in missed), missed, strict=True):
+            yield Missed(line, why)
+        places = window.places(place for span in spans for place in (span.start, span.end))
+        for index, (span, first, last) in enumerate(zip(spans, places, places, strict=True)):
+            if window.owns(span.start):
+                mark = _fingerprint(window.text, spans, index)
+                yield Leak(span.kind, *first, *last, mark, span.mark)
+
+
+def _found(
+    text: bytes, begin: int, end: int, redactor: Redactor, also: tuple[str, ...]
+) -> Iterator[Span | tuple[int, str]]:
+    """What begins from `begin` up to `end`, and the places from which nothing could be found, and why not."""
+    shift = max(0, begin - BEFORE)
+    try:
+        spans = redactor.places(text[shift : end + AFTER], also)
+    except InspectionError as problem:
+        if end - begin <= SMALL:
+            yield begin, str(problem)
+            return
+        middle = (begin + end) // 2
+        yield from _found(text, begin, middle, redactor, also)
+        yield from _found(text, middle, end, redactor, also)
+        return
+    for span in spans:
+        if begin <= span.start + shift < end:
+            yield span._replace(start=span.start + shift, end=span.end + shift)
+
+
+def _fingerprint(text: bytes, spans: list[Span], index: int) -> str:
+    """Of the kind of a span, and of its lines without all that was found in them."""
+    start, end = spans[index].start, spans[index].end
+    first = max(text.rfind(b"\n", max(0, start - _LINE), start) + 1, start - _LINE, 0)
+    last = text.find(b"\n", end, end + _LINE)
+    last = min(len(text), end + _LINE) if last < 0 else last
+    kept = [spans[index].kind.encode()]
+    at = first
+    for span in spans[max(0, index - _BESIDE) : index + _BESIDE]:
+        if span.end > at and span.start < last:
+            kept.append(text[at : max(at, span.start)].strip())
+            at = span.end
+    return hashlib.sha256(b"\0".join([*kept, text[at:last].strip()])).hexdigest()[:16]
