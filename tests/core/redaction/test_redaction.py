@@ -471,7 +471,7 @@ def test_a_value_that_is_taken_apart_goes_together_again(value: Json) -> None:
     leaves = Leaves(value)
     rebuild = Rebuild(leaves, leaves.parts())
     assert rebuild.value(value) == value
-    assert rebuild.findings == []
+    assert rebuild.findings == {}
 
 
 @settings(deadline=None)

@@ -2,7 +2,8 @@
 
 Law of this file: `gather` and `rebuild` meet the leaves in the same order. Strings are ordered by the name
 of the member that holds them, so that the texts of several content blocks stand side by side, whatever
-else the blocks have in them; then come the numbers, then the distinct names.
+else the blocks have in them; then come the numbers, then the distinct names. What stands side by side in the
+value itself is another order of the same.
 """
 
 import re
@@ -21,19 +22,35 @@ DEPTH = 128
 
 SEPARATOR = "\x1f"
 
+LABEL = "type"
+"""The member whose text says only of what type a content block is, and stands between what the blocks say."""
+
+EDGE = 512
+"""Characters at each end of a long text that may belong to something that is cut up over several."""
+
+LONGEST_PATH = 256
+"""Characters of a JSON Pointer that is reported."""
+
+MOST_PATHS = 200
+"""So many findings are told apart by where they are; the rest by their kind alone."""
+
 
 class Leaves:
-    """What `gather` found. `columns` maps a member's name to the strings under it ("" at the root)."""
+    """What `gather` found. `columns` maps a member's name to the strings under it ("" at the root);
+    `document` has the strings in the order in which they stand in the value, without those that say of
+    what type a content block is."""
 
-    __slots__ = ("columns", "numbers")
+    __slots__ = ("_value", "columns", "document", "numbers")
 
     def __init__(self, value: Json) -> None:
+        self._value = value
         self.columns: defaultdict[str, list[str]] = defaultdict(list)
+        self.document: list[str] = []
         self.numbers: list[int | float] = []
         if type(value) is dict:
-            _gather_dict(value, self.columns, self.numbers, DEPTH)
+            _gather_dict(value, self, DEPTH)
         else:
-            _gather_list((value,), "", self.columns, self.numbers, DEPTH + 1)
+            _gather_list((value,), "", self, DEPTH + 1)
 
     def parts(self) -> list[str]:
         """All leaves in their order."""
@@ -45,23 +62,45 @@ class Leaves:
         parts += self.columns
         return parts
 
-    def orders(self) -> "tuple[Order, ...]":
-        """The orders in which the leaves may say something together: as `parts` has them, and where a name
-        has a digit, so that it may be a piece of a value, each name before what it names."""
-        if not has_digit(self.columns):
-            return _AS_THEY_ARE
-        named: list[int] = []
+    def numbered(self) -> range:
+        """The indices of the parts that are numbers."""
         strings = sum(map(len, self.columns.values()))
-        numbers = range(strings, strings + len(self.numbers))
-        at = 0
-        for name, column in enumerate(self.columns.values(), numbers.stop):
-            named += [name, *range(at, at + len(column))]
-            at += len(column)
-        return Order(None), Order([*named, *numbers])
+        return range(strings, strings + len(self.numbers))
 
-    def is_number(self, index: int) -> bool:
-        """Whether the part of this index is a number."""
-        return 0 <= index - sum(map(len, self.columns.values())) < len(self.numbers)
+    def reordered(self, parts: list[str]) -> bool:
+        """Whether `document` has another order than `parts`."""
+        if len(self.document) < 2:
+            return False
+        if LABEL in self.columns:
+            parts = [text for name, column in self.columns.items() if name != LABEL for text in column]
+        return self.document != parts[: len(self.document)]
+
+    def orders(self, parts: list[str]) -> "Iterator[Order]":
+        """The orders in which the leaves may say something together: as `parts` has them; as they stand in
+        the value; and where a name has a digit, so that it may be a piece of something, each leaf behind its
+        name."""
+        yield AS_THEY_ARE
+        if self.reordered(parts):
+            yield Order(self._indices(named=False))
+        if has_digit(self.columns):
+            yield self.named()
+
+    def named(self) -> "Order":
+        """That of all leaves as they stand, each behind its name."""
+        return Order(self._indices(named=True))
+
+    def _indices(self, named: bool) -> list[int]:
+        """The indices of the strings as they stand; `named`: and of the numbers, each behind its name."""
+        strings: dict[str, Iterator[int]] = {}
+        at = 0
+        for name, column in self.columns.items():
+            strings[name] = iter(range(at, at + len(column)))
+            at += len(column)
+        numbers = self.numbered()
+        names = {name: index for index, name in enumerate(self.columns, numbers.stop)} if named else None
+        made: list[int] = []
+        _index(self._value, "", made, (strings, iter(numbers), names))
+        return made
 
     def placed(self, names: Container[str]) -> Iterator[tuple[str, int, str]]:
         """The strings under these names: name, where it starts in the joined bytes, string."""
@@ -71,6 +110,28 @@ class Leaves:
                 if name in names:
                     yield name, at, text
                 at += len(text.encode("utf-8", "surrogatepass")) + 1
+
+
+_Rest = tuple[Mapping[str, Iterator[int]], Iterator[int], Mapping[str, int] | None]
+
+
+def _index(value: Json, name: str, made: list[int], rest: _Rest) -> None:
+    kind, (strings, numbers, names) = type(value), rest
+    if kind is str:
+        made.append(next(strings[name]))
+    elif kind is list:
+        for child in value:
+            _index(child, name, made, rest)
+    elif kind is dict:
+        for below, child in value.items():
+            if names is not None:
+                made.append(names[below])
+            elif below == LABEL and type(child) is str:
+                next(strings[below])
+                continue
+            _index(child, below, made, rest)
+    elif names is not None and (kind is int or kind is float):
+        made.append(next(numbers))
 
 
 class Order(Struct, frozen=True):
@@ -87,7 +148,8 @@ class Order(Struct, frozen=True):
         return place if self.indices is None else self.indices[place]
 
 
-_AS_THEY_ARE = (Order(None),)
+AS_THEY_ARE = Order(None)
+"""The order of `Leaves.parts`."""
 _DIGIT = re.compile("[0-9]")
 
 
@@ -102,46 +164,57 @@ def padded(parts: list[str]) -> bytes:
     return SEPARATOR.join(parts).encode("utf-8", "surrogatepass") + PAD
 
 
-def _gather_list(
-    value: Iterable[Json],
-    name: str,
-    columns: defaultdict[str, list[str]],
-    numbers: list[int | float],
-    depth: int,
-) -> None:
+def edges(texts: list[str]) -> bytes:
+    """The same of texts each of which is known, for what is cut up over several: long ones without their
+    middle."""
+    if max(map(len, texts), default=0) <= 2 * EDGE:
+        return padded(texts)
+    runs: list[list[str]] = [[]]
+    for text in texts:
+        if len(text) <= 2 * EDGE:
+            runs[-1].append(text)
+        else:
+            runs[-1].append(text[:EDGE])
+            runs.append([text[-EDGE:]])
+    return b"\xff".join(SEPARATOR.join(run).encode("utf-8", "surrogatepass") for run in runs) + PAD
+
+
+def _gather_list(value: Iterable[Json], name: str, leaves: Leaves, depth: int) -> None:
     if not depth:
         raise InspectionError(f"nested deeper than {DEPTH} levels")
-    column = columns[name]
+    column = leaves.columns[name]
     for child in value:
         kind = type(child)
         if kind is str:
             column.append(child)
+            leaves.document.append(child)
         elif kind is dict:
-            _gather_dict(child, columns, numbers, depth - 1)
+            _gather_dict(child, leaves, depth - 1)
         elif kind is list:
-            _gather_list(child, name, columns, numbers, depth - 1)
+            _gather_list(child, name, leaves, depth - 1)
         elif kind is int or kind is float:
-            numbers.append(child)
+            leaves.numbers.append(child)
         elif child is not None and kind is not bool:
             raise InspectionError("not a JSON value")
 
 
-def _gather_dict(
-    value: dict[str, Json], columns: defaultdict[str, list[str]], numbers: list[int | float], depth: int
-) -> None:
+def _gather_dict(value: dict[str, Json], leaves: Leaves, depth: int) -> None:
     if not depth:
         raise InspectionError(f"nested deeper than {DEPTH} levels")
+    columns, document = leaves.columns, leaves.document
     for name, child in value.items():
         kind = type(child)
         column = columns[name]
         if kind is str:
             column.append(child)
+            if name != LABEL:
+                document.append(child)
         elif kind is dict:
-            _gather_dict(child, columns, numbers, depth - 1)
+            _gather_dict(child, leaves, depth - 1)
         elif kind is list:
-            _gather_list(child, name, columns, numbers, depth - 1)
+            _gather_list(child, name, leaves, depth - 1)
         elif kind is int or kind is float:
-            numbers.append(child)
+            leaves.numbers.append(child)
         elif child is not None and kind is not bool:
             raise InspectionError("not a JSON value")
 
@@ -153,6 +226,28 @@ class EditedLeaf(str):
     kinds: tuple[str, ...]
 
 
+Path = tuple["Path", str | int] | None
+"""Where a value stands: where its parent stands, and its name or its index in that; None is the root."""
+
+
+def pointer(path: Path) -> str:
+    """The JSON Pointer (RFC 6901), of at most `LONGEST_PATH` characters: of a place that is longer, that of
+    the innermost value around it that is not."""
+    steps: list[str | int] = []
+    while path is not None:
+        path, step = path
+        steps.append(step)
+    made = ""
+    for step in reversed(steps):
+        room = LONGEST_PATH - len(made) - 1
+        name = str(step) if len(str(step)) <= room else "~" * LONGEST_PATH
+        name = name.replace("~", "~0").replace("/", "~1")
+        if len(name) > room:
+            break
+        made = f"{made}/{name}"
+    return made
+
+
 class Rebuild:
     """Rebuild a value with some leaves changed. `findings` then says what changed, and where."""
 
@@ -162,16 +257,17 @@ class Rebuild:
             name: iter([next(rest) for _ in column]) for name, column in leaves.columns.items()
         }
         self._numbers = iter([next(rest) for _ in leaves.numbers])
-        self._names = dict(zip(leaves.columns, rest, strict=True))
-        self.findings: list[Detection] = []
+        names = zip(leaves.columns, rest, strict=True)
+        self._renamed = {name: new for name, new in names if type(new) is EditedLeaf}
+        self.findings: dict[Detection, None] = {}
 
-    def value(self, old: Json, name: str = "", path: str = "") -> Json:
-        """`old` with the changed leaves in it; `path` is its JSON Pointer (RFC 6901) in the new value."""
+    def value(self, old: Json, name: str = "", path: Path = None) -> Json:
+        """`old` with the changed leaves in it; `path` is where that stands in the new value."""
         kind = type(old)
         if kind is dict:
             return self._dict(old, path)
         if kind is list:
-            return [self.value(child, name, f"{path}/{i}") for i, child in enumerate(old)]
+            return [self.value(child, name, (path, i)) for i, child in enumerate(old)]
         if kind is str:
             return self._leaf(next(self._columns[name]), path)
         if kind is int or kind is float:
@@ -179,29 +275,54 @@ class Rebuild:
             return self._leaf(new, path) if type(new) is EditedLeaf else old
         return old
 
-    def _leaf(self, new: str, path: str) -> str:
+    def _leaf(self, new: str, path: Path) -> str:
         if type(new) is not EditedLeaf:
             return new
-        self.findings += [Detection(kind, path) for kind in new.kinds]
+        self._find(new, path)
         return str(new)
 
-    def _dict(self, old: dict[str, Json], path: str) -> dict[str, Json]:
-        taken = {name for name in old if type(self._names[name]) is not EditedLeaf}
+    def _find(self, new: EditedLeaf, path: Path) -> None:
+        where = pointer(path) if len(self.findings) < MOST_PATHS else ""
+        for kind in new.kinds:
+            self.findings[Detection(kind, where)] = None
+
+    def _dict(self, old: dict[str, Json], path: Path) -> dict[str, Json]:
+        if not self._renamed or self._renamed.keys().isdisjoint(old):
+            return self._members(old, path)
+        taken = {name for name in old if name not in self._renamed}
+        copies: dict[str, int] = {}
         made: dict[str, Json] = {}
         for name, child in old.items():
-            new = self._names[name]
-            unique = str(new)
-            if type(new) is EditedLeaf:
-                copies = 1
-                while unique in taken:
-                    copies += 1
-                    unique = f"{new}({copies})"
-                taken.add(unique)
-            where = f"{path}/{unique.replace('~', '~0').replace('/', '~1')}"
-            if type(new) is EditedLeaf:
-                self.findings += [Detection(kind, where) for kind in new.kinds]
-            made[unique] = self.value(child, name, where)
+            new = self._renamed.get(name)
+            unique = name if new is None else _unique(str(new), taken, copies)
+            if new is not None:
+                self._find(new, (path, unique))
+            made[unique] = self.value(child, name, (path, unique))
         return made
+
+    def _members(self, old: dict[str, Json], path: Path) -> dict[str, Json]:
+        made: dict[str, Json] = {}
+        for name, child in old.items():
+            if type(child) is str:
+                new = next(self._columns[name])
+                made[name] = new if type(new) is str else self._leaf(new, (path, name))
+            elif type(child) is dict:
+                made[name] = self._dict(child, (path, name))
+            else:
+                made[name] = self.value(child, name, (path, name))
+        return made
+
+
+def _unique(name: str, taken: set[str], copies: dict[str, int]) -> str:
+    """`name`, or with the next number that makes it none of those that are `taken`; then it is taken."""
+    copy = copies.get(name, 0) + 1
+    unique = name if copy == 1 else f"{name}({copy})"
+    while unique in taken:
+        copy += 1
+        unique = f"{name}({copy})"
+    copies[name] = copy
+    taken.add(unique)
+    return unique
 
 
 class Layout:

@@ -7,7 +7,7 @@ end is withheld whole (InspectionError). Inspecting an inspected value finds not
 import hashlib
 import hmac
 import re
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from functools import partial
 from itertools import islice
 from sys import maxsize
@@ -21,11 +21,14 @@ from mcpguard.core.redaction.budget import Budget
 from mcpguard.core.redaction.detectors import KINDS, OPT_IN
 from mcpguard.core.redaction.held import Holding, mark_of
 from mcpguard.core.redaction.leaves import (
+    AS_THEY_ARE,
     SEPARATOR,
     EditedLeaf,
     Layout,
     Leaves,
+    Order,
     Rebuild,
+    edges,
     has_digit,
     padded,
 )
@@ -75,6 +78,9 @@ _FORM = frozenset(
 )
 """Names without which a result or an error is another thing (specification: schema)."""
 _NUMBERED = 10_000
+_OPENED = b"[REDACTED:"
+_PLACEHOLDER = re.compile(PLACEHOLDER)
+_UNMARKED = b""
 _NAME = frozenset("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_.:/-")
 _encode = msgspec.json.Encoder().encode
 
@@ -146,7 +152,7 @@ class Redactor:
         parts = leaves.parts()
         strays: set[str] = set()
         budget: Budget | None = None
-        for order in leaves.orders():
+        for order in leaves.orders(parts):
             text = padded(order.arranged(parts))
             if len(text) > most * _MUCH:
                 raise TooMuchAtOnce
@@ -176,10 +182,15 @@ class Redactor:
             parts = leaves.parts()
             # As `padded` does, on the road of every answer.
             text = SEPARATOR.join(parts).encode("utf-8", "surrogatepass") + PAD
-            if self._found(text, also, most) or (
-                not (leaves.columns.keys() <= self._plain or self._are_plain(leaves.columns))
-                and (
-                    not MEMBERS.keys().isdisjoint(leaves.columns) or self._found_in(leaves, parts, also, most)
+            if (
+                self._found(text, also, most)
+                or (leaves.reordered(parts) and self._found(edges(leaves.document), also, most))
+                or (
+                    not (leaves.columns.keys() <= self._plain or self._are_plain(leaves.columns))
+                    and (
+                        not MEMBERS.keys().isdisjoint(leaves.columns)
+                        or self._found_named(leaves, parts, also, most)
+                    )
                 )
             ):
                 if len(text) > most:
@@ -219,9 +230,8 @@ class Redactor:
             self._plain.update(name for name in new[:_NAMES] if len(name) <= _LONGEST_NAME)
         return True
 
-    def _found_in(self, leaves: Leaves, parts: list[str], also: tuple[str, ...], most: int) -> bool:
-        orders = leaves.orders()[1:]
-        return any(self._found(padded(order.arranged(parts)), also, most) for order in orders)
+    def _found_named(self, leaves: Leaves, parts: list[str], also: tuple[str, ...], most: int) -> bool:
+        return has_digit(leaves.columns) and self._found(edges(leaves.named().arranged(parts)), also, most)
 
     def _found(self, text: bytes, also: tuple[str, ...] = (), most: int = maxsize) -> bool:
         """Whether anything is in `text`. Nearly every answer holds nothing, nor a sign that a closer look is
@@ -265,61 +275,82 @@ class Redactor:
             parts = leaves.parts() if turn else parts
             cuts = self._cuts(leaves, parts, also, budget, again=turn > 0)
             if not cuts:
-                return Redacted(value, _encode(value), tuple(map(self._sealed, findings)))
+                return Redacted(value, _encode(value), self._sealed(list(findings)))
             rebuild = Rebuild(leaves, _edited(leaves, parts, cuts, numbers))
             value = rebuild.value(value)
-            findings.update(dict.fromkeys(rebuild.findings))
+            findings |= rebuild.findings
             leaves = Leaves(value)
         raise InspectionError("a value could not be made clean")
 
-    def _sealed(self, finding: Detection) -> Detection:
-        return Detection(finding.kind, "") if self._found(padded([finding.path])) else finding
+    def _sealed(self, findings: list[Detection]) -> tuple[Detection, ...]:
+        """The findings, without a path in which something may be."""
+        if self._may_say("\n".join(finding.path for finding in findings)):
+            findings = [
+                Detection(finding.kind, "") if self._may_say(finding.path) else finding
+                for finding in findings
+            ]
+        return tuple(dict.fromkeys(findings))
+
+    def _may_say(self, text: str) -> bool:
+        try:
+            return self._found(padded([text]))
+        except InspectionError:
+            return True
 
     def _cuts(
         self, leaves: Leaves, parts: list[str], also: tuple[str, ...], budget: Budget, again: bool
     ) -> dict[int, list[Span]]:
-        """What is to be removed from each part, by its index: in order and without overlaps. `again`: most
-        likely nothing, so that is looked at first."""
-        cuts: dict[int, list[Span]] = {}
-        for order in leaves.orders():
+        """What is to be removed from each part, by its index, in order and without overlaps: all that is in
+        the first of the orders in which there is anything. `again`: most likely nothing, so that is looked at
+        first, as for what is cut up otherwise."""
+        for order in leaves.orders(parts):
             arranged = order.arranged(parts)
-            text = re.sub(PLACEHOLDER, self._mask, padded(arranged))
-            more = [*members(leaves)] if order.indices is None else []
-            if again and not more and not self._found(text, also):
-                continue
-            layout = Layout(arranged)
-            for span in self._spans(text, also, more, budget):
-                touched = list(layout.touched(span.start, span.end))
-                for place, start, end in touched:
-                    # A name that gives a value its form is no part of a secret that is cut up around it.
-                    if len(touched) == 1 or arranged[place] not in _FORM:
-                        cut = Span(start, end, span.kind, span.mark)
-                        cuts.setdefault(order.part(place), []).append(cut)
-        return {index: _merged(sorted(spans)) for index, spans in cuts.items()}
+            first = order is AS_THEY_ARE
+            more = [*members(leaves)] if first else []
+            if (again or not first) and not more:
+                seen = padded(arranged) if first else edges(arranged)
+                if not self._found(self._masked(seen), also):
+                    continue
+            spans = self._spans(self._masked(padded(arranged)), also, more, budget)
+            if cuts := _by_part(spans, order, arranged, budget):
+                return cuts
+        return {}
 
     def _spans(self, text: bytes, also: tuple[str, ...], more: Iterable[Hit], budget: Budget) -> list[Span]:
-        seen = list(views(text, bool(also), budget))
-        spans = [
-            Span(start, end, kind, hmac.digest(self._key, text[start:end], hashlib.sha256))
-            for start, end, kind in {*hits(seen, also, budget), *more}
-        ]
-        for view in seen:
+        spans = [Span(start, end, kind, _UNMARKED) for start, end, kind in more]
+        for view in views(text, bool(also), budget):
+            spans += [Span(*hit, _UNMARKED) for hit in hits([view], also, budget)]
             for span in self._held.spans(view.text, budget):
                 start, end = view.place(span.start, span.end)
                 spans.append(Span(start, end, span.kind, span.mark))
-        return _merged(sorted(spans))
+        marked = _merged(sorted(spans))
+        return [span if span.mark else span._replace(mark=self._mark(text, span)) for span in marked]
 
-    def _mask(self, placeholder: re.Match[bytes]) -> bytes:
+    def _mark(self, text: bytes, span: Span) -> bytes:
+        return hmac.digest(self._key, text[span.start : span.end], hashlib.sha256)
+
+    def _masked(self, text: bytes) -> bytes:
         """Our own placeholders are no text: nothing is found in them or across them."""
-        return b"\xff" * len(placeholder[0]) if self._is_ours(placeholder) else placeholder[0]
+        ours = [found.span() for found in self._placeholders(text)]
+        if not ours:
+            return text
+        masked = bytearray(text)
+        for start, end in ours:
+            masked[start:end] = b"\xff" * (end - start)
+        return bytes(masked)
 
-    def _is_ours(self, placeholder: re.Match[bytes]) -> bool:
-        return placeholder[1].decode() in self._kinds and int(placeholder[2]) <= _NUMBERED
+    def _placeholders(self, text: bytes) -> Iterator[re.Match[bytes]]:
+        """Those of ours that stand in the text."""
+        at = text.find(_OPENED)
+        while at >= 0:
+            found = _PLACEHOLDER.match(text, at)
+            if found and found[1].decode() in self._kinds and int(found[2]) <= _NUMBERED:
+                yield found
+            at = text.find(_OPENED, found.end() if found else at + 1)
 
     def _taken(self, text: bytes) -> int:
         """The highest number of a placeholder that is there already: other values get others."""
-        found = (one for one in re.finditer(PLACEHOLDER, text) if self._is_ours(one))
-        return max((int(one[2]) for one in found), default=0)
+        return max((int(found[2]) for found in self._placeholders(text)), default=0)
 
 
 class _Numbers:
@@ -338,12 +369,25 @@ class _Numbers:
         return f"[REDACTED:{span.kind}#{number}]"
 
 
+def _by_part(spans: list[Span], order: Order, arranged: list[str], budget: Budget) -> dict[int, list[Span]]:
+    cuts: dict[int, list[Span]] = {}
+    layout = Layout(arranged)
+    for span in spans:
+        touched = list(layout.touched(span.start, span.end))
+        budget.hit(len(touched) - 1)
+        for place, start, end in touched:
+            # A name that gives a value its form is no part of a secret that is cut up around it.
+            if len(touched) == 1 or arranged[place] not in _FORM:
+                cut = Span(start, end, span.kind, span.mark)
+                cuts.setdefault(order.part(place), []).append(cut)
+    return {index: _merged(sorted(each)) for index, each in cuts.items()}
+
+
 def _edited(leaves: Leaves, parts: list[str], cuts: dict[int, list[Span]], numbers: _Numbers) -> list[str]:
-    edited = list(parts)
+    edited, digits = list(parts), leaves.numbered()
     # In the order in which the texts stand, so that numbers ascend.
     for index, spans in sorted(cuts.items()):
-        number = leaves.is_number(index)
-        whole = [spans[0]._replace(start=0, end=len(parts[index]))] if number else spans
+        whole = [spans[0]._replace(start=0, end=len(parts[index]))] if index in digits else spans
         edited[index] = _cut(parts[index].encode("utf-8", "surrogatepass"), whole, numbers)
     return edited
 

@@ -198,7 +198,7 @@ def kinds_in(value: Json, wanted: frozenset[str], holds: Callable[[bytes], bool]
     kinds = {kind for _, _, kind in members(leaves)}
     parts = leaves.parts()
     budget: Budget | None = None
-    for order in leaves.orders():
+    for order in leaves.orders(parts):
         text = padded(order.arranged(parts))
         if len(text) > most:
             raise ValueError

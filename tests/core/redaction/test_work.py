@@ -1,0 +1,56 @@
+"""The work that a value makes is in proportion to its size, whatever is in it. Work is counted, not timed."""
+
+from __future__ import annotations
+
+import os
+import sys
+from contextlib import suppress
+from typing import Any
+
+import pytest
+
+from mcpguard.core.errors import InspectionError
+from mcpguard.core.redaction.redactor import Redactor
+from mcpguard.core.secret import Secret
+from tests.core.redaction.hostile import HELD, SHAPES, TOKEN
+
+SIZE = 1000 * int(os.environ.get("MCPGUARD_EXAMPLES", "50")) // 25
+GROWN = 8
+
+
+def redactor() -> Redactor:
+    made = Redactor(b"key")
+    made.hold("env:A", Secret(HELD))
+    with suppress(InspectionError):
+        made.inspect({"a": f"{HELD} {TOKEN} %41 eyJ ://a:b@"})
+    return made
+
+
+def steps(made: Redactor, value: Any) -> int:
+    """How many lines of Python run to inspect it."""
+    count = 0
+
+    def see(_frame: object, event: str, _about: object) -> Any:
+        nonlocal count
+        count += event == "line"
+        return see
+
+    before = sys.gettrace()
+    sys.settrace(see)
+    try:
+        made.inspect(value)
+    except InspectionError:
+        pass
+    finally:
+        sys.settrace(before)
+    return count
+
+
+@pytest.mark.uncounted
+@pytest.mark.parametrize("shape", SHAPES)
+def test_the_work_grows_no_faster_than_the_value(shape: str) -> None:
+    made, make = redactor(), SHAPES[shape]
+    once = steps(made, make(SIZE))
+    grown = steps(made, make(GROWN * SIZE))
+    # What is in random bytes by chance is not in proportion.
+    assert grown <= max(1.5 * GROWN * once + 2000, 3 * GROWN * SIZE)
