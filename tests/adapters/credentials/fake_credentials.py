@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 
 from mcpguard.adapters.credentials import MintKind
 from mcpguard.core.errors import CredentialError
@@ -141,9 +141,9 @@ class FakeGuard:
     def __init__(self) -> None:
         self.held: list[str] = []
 
-    def hold(self, _name: str, secret: Secret) -> None:
-        """Guard it."""
-        self.held.append(secret.reveal())
+    def hold_all(self, values: Iterable[tuple[str, Secret]]) -> None:
+        """Guard them."""
+        self.held += [secret.reveal() for _name, secret in values]
 
     def release(self, _name: str, _secret: Secret) -> None:
         """In use no more."""

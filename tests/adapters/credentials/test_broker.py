@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
@@ -66,6 +66,10 @@ class Stage:
     def make(self, *given: Any) -> FakeMint:
         self.made.append(given)
         return self.mint
+
+    def hold_all(self, values: Iterable[tuple[str, Secret]]) -> None:
+        for name, secret in values:
+            self.hold(name, secret)
 
     def hold(self, name: str, secret: Secret) -> None:
         if len(secret.reveal()) < 6:

@@ -14,6 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mcpguard.core.errors import CredentialError, InspectionError
+from mcpguard.core.redaction.budget import Budget
 from mcpguard.core.redaction.disguise import locate, needles, skeleton
 from mcpguard.core.redaction.held import HeldSet, held, mark_of
 from mcpguard.core.redaction.matching import PAD, Span
@@ -93,12 +94,15 @@ def held_set(*values: str) -> HeldSet:
 SETS = {value: held_set(value) for value in SECRETS}
 
 
-def spans(value: str, text: str) -> list[Span]:
-    padded = text.encode() + PAD
-    searched = SETS.get(value) or held_set(value)
-    found = searched.spans(padded)
-    assert searched.found(padded) == bool(found)
+def spans_of(searched: HeldSet, text: bytes) -> list[Span]:
+    padded = text + PAD
+    found = searched.spans(padded, skeleton(padded), Budget(len(padded)))
+    assert searched.found(padded, skeleton(padded)) == bool(found)
     return found
+
+
+def spans(value: str, text: str) -> list[Span]:
+    return spans_of(SETS.get(value) or held_set(value), text.encode())
 
 
 def without(value: str, text: str) -> str:
@@ -165,14 +169,14 @@ def test_case_and_spacing_do_not_hide_a_value() -> None:
 
 def test_the_punctuation_at_the_edges_of_a_value_goes_with_it() -> None:
     value = "--/Secret-Value-77==!"
-    found = held_set(value).spans(f"a {value} b".encode() + PAD)
+    found = spans_of(held_set(value), f"a {value} b".encode())
     assert [(span.start, span.end) for span in found] == [(2, 2 + len(value))]
 
 
 def test_no_character_is_cut_in_two() -> None:
     value = "é-Secret-Value-77-é"
     text = value.replace("é-", "\u0169-").replace("-é", "-\u00e3")
-    found = held_set(value).spans(f"a {text} b".encode() + PAD)
+    found = spans_of(held_set(value), f"a {text} b".encode())
     assert [(span.start, span.end) for span in found] == [(2, 2 + len(text.encode()))]
 
 
@@ -195,9 +199,9 @@ def test_labels_in_a_structured_secret_are_no_secrets() -> None:
         {"type": "service_account_credentials", "private_key_id": "a1b2" * 10, "private_key": KEY}
     )
     found = held_set(value)
-    assert not found.found(b"service_account_credentials" + PAD)
-    assert found.found(b"a1b2" * 10 + PAD)
-    assert found.found(KEY.encode() + PAD)
+    assert not spans_of(found, b"service_account_credentials")
+    assert spans_of(found, b"a1b2" * 10)
+    assert spans_of(found, KEY.encode())
 
 
 PARTED = [
@@ -253,13 +257,13 @@ def test_a_value_that_is_too_long_is_refused_by_name() -> None:
 @pytest.mark.uncounted
 def test_a_value_of_the_greatest_length_can_be_held() -> None:
     value = "".join(f"{i:x}" for i in range(5000))[:16_384]
-    assert held_set(value).spans(b"x" + value.encode() + PAD) == [
+    assert spans_of(held_set(value), b"x" + value.encode()) == [
         Span(1, 1 + len(value), "credential:s0", mark_of(Secret(value), b"key"))
     ]
 
 
 def test_a_value_that_is_held_under_two_names_is_shown_under_the_first() -> None:
-    assert {span.kind for span in held_set(TOKEN, TOKEN).spans(TOKEN.encode() + PAD)} == {"credential:s0"}
+    assert {span.kind for span in spans_of(held_set(TOKEN, TOKEN), TOKEN.encode())} == {"credential:s0"}
 
 
 @pytest.mark.parametrize(("gap", "joined"), [(0, 1), (1, 1), (64, 1), (65, 2)])
@@ -274,18 +278,17 @@ def test_a_letter_between_two_occurrences_stays() -> None:
 
 
 def test_two_values_side_by_side_stay_two() -> None:
-    found = held_set(TOKEN, DIGITS).spans(f"{TOKEN} {DIGITS} {DIGITS}".encode() + PAD)
+    found = spans_of(held_set(TOKEN, DIGITS), f"{TOKEN} {DIGITS} {DIGITS}".encode())
     assert [span.kind for span in found] == ["credential:s0", "credential:s1"]
 
 
 def test_a_flood_of_hits_is_refused() -> None:
     with pytest.raises(InspectionError, match=r"more than [\d,]+ hits in 300,070 bytes"):
-        SETS[SHORT].spans(SHORT.encode() * 50_001 + PAD)
+        spans_of(SETS[SHORT], SHORT.encode() * 50_001)
 
 
 def test_nothing_is_found_where_nothing_is_held() -> None:
-    assert not HeldSet([]).found(b"anything" + PAD)
-    assert HeldSet([]).spans(b"anything" + PAD) == []
+    assert spans_of(HeldSet([]), b"anything") == []
 
 
 def test_nothing_that_is_held_can_be_printed() -> None:
@@ -309,9 +312,8 @@ def test_no_form_is_so_short_that_it_is_met_by_chance() -> None:
 def test_it_all_works_without_hyperscan(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "hyperscan", None)
     found = held_set(TOKEN, SHORT)
-    text = f"{SHORT} {base64.b64encode(TOKEN.encode()).decode()}".encode() + PAD
-    assert found.found(text)
-    assert [span.kind for span in found.spans(text)] == ["credential:s1", "credential:s0"]
+    text = f"{SHORT} {base64.b64encode(TOKEN.encode()).decode()}".encode()
+    assert [span.kind for span in spans_of(found, text)] == ["credential:s1", "credential:s0"]
 
 
 @settings(deadline=None)

@@ -195,10 +195,12 @@ def test_holding_a_new_value_keeps_the_old_one() -> None:
 
 def test_holding_the_same_value_again_changes_nothing() -> None:
     made = redactor()
+    made.settle()
     before = made._held._sets
     made.hold("keyring:github/read", Secret(TOKEN))
     assert made._held._sets is before
     made.hold("env:SAME", Secret(TOKEN))
+    made.settle()
     assert made.inspect(TOKEN).value == HELD
 
 

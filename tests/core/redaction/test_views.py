@@ -232,7 +232,7 @@ def test_a_token_in_one_text_is_found_there() -> None:
 
 def test_what_is_not_held_goes_anywhere() -> None:
     made = Holding()
-    made.hold(("env:A", b"mark"), "credential:env:A", Secret(HELD))
+    made.hold([(("env:A", b"mark"), "credential:env:A", Secret(HELD))])
     assert made.strays(b"nothing" + PAD, frozenset(), Budget(7)) == set()
 
 

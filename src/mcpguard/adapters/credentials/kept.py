@@ -184,8 +184,7 @@ class Kept:
         # Before what is new: that may be the same value, and is in use then.
         self._release(given)
         try:
-            for secret in (lease.secret, *lease.parts):
-                self._guard.hold(self._name, secret)
+            self._guard.hold_all([(self._name, secret) for secret in (lease.secret, *lease.parts)])
         except Exception:
             _ended(lease, self._name)
             raise

@@ -5,22 +5,24 @@ that can be printed. What an encoder leaves in place is what is searched for: a 
 punctuation and case (its skeleton) against the skeletons of all encodings of each value, computed once.
 So nothing is ever decoded, and line breaks, spacing, quoting and case do not matter.
 
-`Holding.hold` returns when the value is searched for, and not before. What it takes to prepare that is done
-by whoever holds, so that who inspects never waits for it. The values of long ago and the newest few are two
-sets, and only the small one is rebuilt for each new value.
+`Holding.hold` returns when the values are searched for, and not before: at first as they are, with what
+needs no preparing, until a thread has compiled them. So nobody waits for that, and what comes meanwhile is
+compiled together. The values of long ago and the newest few are two sets, and mostly only the small one is
+compiled.
 """
 
 import hashlib
 import hmac
-from collections.abc import Iterable, Sequence
-from threading import Lock
+from collections.abc import Callable, Iterable, Sequence
+from math import isqrt
+from threading import Lock, Thread
 
 from msgspec import Struct
 
 from mcpguard.core.errors import CredentialError
 from mcpguard.core.redaction.budget import Budget
 from mcpguard.core.redaction.disguise import SKELETON, Needle, locate, needles, skeleton
-from mcpguard.core.redaction.matching import Matcher, Span, compile_literals
+from mcpguard.core.redaction.matching import Matcher, PlainMatcher, Span, compile_literals
 from mcpguard.core.secret import Secret
 
 SHORTEST = 6
@@ -68,96 +70,100 @@ def _stop(_index: int, _start: int, _end: int, _flags: int, _padded: bytes) -> b
     return True
 
 
+_Hit = tuple[int, int, Held, Needle]
+
+
+class _Table:
+    """The forms of some values that are searched for in one kind of text, and what searches."""
+
+    __slots__ = ("forms", "matcher")
+
+    def __init__(
+        self,
+        forms: dict[bytes, tuple[Held, Needle]],
+        made: Callable[[Sequence[bytes]], Matcher],
+    ) -> None:
+        self.forms = list(forms.values())
+        self.matcher = made(list(forms)) if forms else None
+
+    def found(self, padded: bytes) -> bool:
+        return self.matcher is not None and self.matcher.search(padded, _stop)
+
+    def hits(self, padded: bytes, budget: Budget) -> list[_Hit]:
+        """Where each form is. Raises InspectionError where `budget` is used up."""
+        hits: list[_Hit] = []
+
+        def visit(index: int, _start: int, end: int, _flags: int, _padded: bytes) -> None:
+            budget.hit()
+            value, needle = self.forms[index]
+            hits.append((end - len(needle.pattern), end, value, needle))
+
+        if self.matcher is not None:
+            self.matcher.search(padded, visit)
+        return hits
+
+
 class HeldSet:
-    """An immutable set of held values; any number of threads may search with it."""
+    """An immutable set of held values; any number of threads may search with it. `made` is what searches."""
 
-    __slots__ = ("_exact", "_exact_matcher", "_loose", "_loose_matcher", "_shared")
+    __slots__ = ("_exact", "_loose", "_made", "_shared", "_values")
 
-    def __init__(self, values: Iterable[Held]) -> None:
+    def __init__(
+        self, values: Iterable[Held], made: Callable[[Sequence[bytes]], Matcher] = compile_literals
+    ) -> None:
+        self._values = tuple(values)
+        self._made = made
+        self._shared: dict[bytes, list[Held]] = {}
+        self._loose: _Table | None = None
+        self._exact: _Table | None = None
+
+    def __bool__(self) -> bool:
+        return bool(self._values)
+
+    def prepare(self) -> tuple[_Table, _Table]:
+        """Compile what is searched with, so that no search has to."""
         loose: dict[bytes, tuple[Held, Needle]] = {}
         exact: dict[bytes, tuple[Held, Needle]] = {}
         shared: dict[bytes, list[Held]] = {}
-        for value in values:
+        for value in self._values:
             for needle in value.needles:
                 first, _ = (loose if needle.loose else exact).setdefault(needle.pattern, (value, needle))
                 if first is not value:
                     shared.setdefault(needle.pattern, []).append(value)
-        self._loose = list(loose.values())
-        self._exact = list(exact.values())
         self._shared = shared
-        self._loose_matcher: Matcher | None = None
-        self._exact_matcher: Matcher | None = None
+        self._exact = _Table(exact, self._made)
+        self._loose = _Table(loose, self._made)
+        return self._loose, self._exact
 
-    def __bool__(self) -> bool:
-        return bool(self._loose or self._exact)
+    def found(self, padded: bytes, bones: bytes) -> bool:
+        """Whether any held value is in `padded` (which ends in PAD) in any form; `bones` is its skeleton."""
+        loose, exact = self._tables()
+        return loose.found(bones) or exact.found(padded)
 
-    def prepare(self) -> None:
-        """Compile what is searched with, so that no search has to."""
-        if self._loose:
-            self._compile()
-        if self._exact:
-            self._compile_exact()
-
-    def found(self, padded: bytes) -> bool:
-        """Whether any held value is in `padded` (which ends in PAD) in any form."""
-        if self._loose:
-            matcher = self._loose_matcher or self._compile()
-            if matcher.search(padded.translate(*SKELETON), _stop):
-                return True
-        if self._exact:
-            matcher = self._exact_matcher or self._compile_exact()
-            return matcher.search(padded, _stop)
-        return False
-
-    def spans(self, padded: bytes, budget: Budget | None = None) -> list[Span]:
+    def spans(self, padded: bytes, bones: bytes, budget: Budget) -> list[Span]:
         """Every stretch of `padded` that is a form of a held value, in order, widened to all of it. Raises
-        InspectionError where `budget`, by default one for `padded` alone, is used up."""
-        budget = budget or Budget(len(padded))
-        hits: list[tuple[int, int, Held, Needle]] = []
-        if self._loose:
-            view = skeleton(padded)
-            found = _hits(self._loose_matcher or self._compile(), view, self._loose, budget)
-            places = locate(padded, sorted({at for s, e, _, _ in found for at in (s, e - 1)}))
-            hits += [(places[s], places[e - 1] + 1, value, needle) for s, e, value, needle in found]
-        if self._exact:
-            hits += _hits(self._exact_matcher or self._compile_exact(), padded, self._exact, budget)
+        InspectionError where `budget` is used up."""
+        loose, exact = self._tables()
+        found = loose.hits(bones, budget)
+        places = locate(padded, sorted({at for s, e, _, _ in found for at in (s, e - 1)}))
+        hits = [(places[s], places[e - 1] + 1, value, needle) for s, e, value, needle in found]
+        hits += exact.hits(padded, budget)
         spans = [Span(*needle.widen(padded, s, e), value.kind, value.mark) for s, e, value, needle in hits]
         return _joined(padded, sorted(spans))
 
-    def marks(self, padded: bytes, budget: Budget) -> dict[bytes, set[bytes]]:
+    def marks(self, padded: bytes, bones: bytes, budget: Budget) -> dict[bytes, set[bytes]]:
         """By each form that is in `padded`, the marks of all values that have it."""
+        loose, exact = self._tables()
         found: dict[bytes, set[bytes]] = {}
-        hits: list[tuple[int, int, Held, Needle]] = []
-        if self._loose:
-            hits += _hits(self._loose_matcher or self._compile(), skeleton(padded), self._loose, budget)
-        if self._exact:
-            hits += _hits(self._exact_matcher or self._compile_exact(), padded, self._exact, budget)
-        for _start, _end, value, needle in hits:
+        for _start, _end, value, needle in loose.hits(bones, budget) + exact.hits(padded, budget):
             others = self._shared.get(needle.pattern, ())
             found[needle.pattern] = {value.mark, *[other.mark for other in others]}
         return found
 
-    def _compile(self) -> Matcher:
-        self._loose_matcher = compile_literals([n.pattern for _, n in self._loose])
-        return self._loose_matcher
-
-    def _compile_exact(self) -> Matcher:
-        self._exact_matcher = compile_literals([n.pattern for _, n in self._exact])
-        return self._exact_matcher
-
-
-def _hits(
-    matcher: Matcher, padded: bytes, table: Sequence[tuple[Held, Needle]], budget: Budget
-) -> list[tuple[int, int, Held, Needle]]:
-    hits: list[tuple[int, int, Held, Needle]] = []
-
-    def visit(index: int, _start: int, end: int, _flags: int, _padded: bytes) -> None:
-        budget.hit()
-        value, needle = table[index]
-        hits.append((end - len(needle.pattern), end, value, needle))
-
-    matcher.search(padded, visit)
-    return hits
+    def _tables(self) -> tuple[_Table, _Table]:
+        if self._loose is None or self._exact is None:
+            return self.prepare()
+        return self._loose, self._exact
 
 
 def _joined(padded: bytes, spans: list[Span]) -> list[Span]:
@@ -177,10 +183,13 @@ def _no_text(gap: bytes) -> bool:
 
 
 RECENT = 16
-"""So many new values are a set of their own; then all are one. Preparing takes some 2.5 ms for each."""
+"""So many values that were prepared last are a set of their own; then all are one."""
 FORMER = 256
 """So many values that are in use no more stay held; an older one could come back only from who kept it for
 longer than all of those lasted."""
+
+PREPARING = "held values"
+"""The name of the thread that compiles."""
 
 Key = tuple[str, bytes]
 """The name of a value and its mark."""
@@ -192,32 +201,37 @@ class Holding:
 
     def __init__(self) -> None:
         self._lock = Lock()
-        self._preparing = Lock()
         self._values: dict[Key, Held] = {}
         self._former: dict[Key, None] = {}
+        self._fresh: dict[Key, Held] = {}
         self._settled: dict[Key, Held] = {}
         self._sets = (HeldSet(()), HeldSet(()))
+        self._preparing: Thread | None = None
         self.busy: tuple[HeldSet, ...] = ()
         """What has to be searched for."""
-        self._searched: frozenset[Key] = frozenset()
 
     def has(self, key: Key) -> bool:
         """Whether it is searched for; if it was let go of, it is in use again."""
-        if key not in self._searched:
-            return False
         with self._lock:
             self._former.pop(key, None)
             return key in self._values
 
-    def hold(self, key: Key, kind: str, secret: Secret) -> None:
-        """Search for this value from now on. Raises CredentialError for one that cannot be guarded."""
-        value = held(key[0], kind, secret, key[1])
+    def hold(self, values: Iterable[tuple[Key, str, Secret]]) -> None:
+        """Search for these values from now on: the key of each, its kind and itself. Raises CredentialError
+        for one that cannot be guarded; then none of them is held."""
+        made = {key: held(key[0], kind, secret, key[1]) for key, kind, secret in values}
         with self._lock:
-            self._values[key] = value
-            self._former.pop(key, None)
-        with self._preparing:
-            if key not in self._searched:
-                self._prepare()
+            new = {key: value for key, value in made.items() if key not in self._values}
+            for key in made:
+                self._former.pop(key, None)
+            if not new:
+                return
+            self._values |= new
+            self._fresh |= new
+            self._publish()
+            if self._preparing is None:
+                self._preparing = Thread(target=self._prepare, name=PREPARING)
+                self._preparing.start()
 
     def release(self, key: Key) -> None:
         """It is in use no more. It stays held, until there are FORMER newer ones like it."""
@@ -228,12 +242,21 @@ class Holding:
             while len(self._former) > FORMER:
                 oldest = next(iter(self._former))
                 del self._former[oldest], self._values[oldest]
-                self._searched -= {oldest}
+
+    def settle(self) -> None:
+        """Wait until what is held has been prepared."""
+        preparing = self._preparing
+        if preparing is not None:
+            preparing.join()
 
     def found(self, padded: bytes) -> bool:
         """Whether any held value is in `padded` (which ends in PAD) in any form."""
-        for one in self.busy:  # noqa: SIM110 - a generator costs each inspection as much as the search
-            if one.found(padded):
+        busy = self.busy
+        if not busy:
+            return False
+        bones = padded.translate(*SKELETON)
+        for one in busy:  # noqa: SIM110 - a generator costs each inspection as much as the search
+            if one.found(padded, bones):
                 return True
         return False
 
@@ -241,8 +264,9 @@ class Holding:
         """The names of the held values of which a form is in `padded`, without the forms of a value that has
         one of `names` too. Raises InspectionError where `budget` is used up."""
         found: dict[bytes, set[bytes]] = {}
-        for one in self._sets:
-            for form, marks in one.marks(padded, budget).items():
+        bones = skeleton(padded)
+        for one in self.busy:
+            for form, marks in one.marks(padded, bones, budget).items():
                 found.setdefault(form, set()).update(marks)
         if not found:
             return set()
@@ -253,21 +277,44 @@ class Holding:
 
     def spans(self, padded: bytes, budget: Budget) -> list[Span]:
         """Every stretch of `padded` that is a form of a held value, in order."""
-        settled, recent = (one.spans(padded, budget) for one in self._sets)
-        return sorted(settled + recent)
+        bones = skeleton(padded)
+        return sorted(span for one in self.busy for span in one.spans(padded, bones, budget))
+
+    # --- preparing ---------------------------------------------------------------------------------
+
+    def _publish(self) -> None:
+        self.busy = tuple(one for one in (*self._sets, HeldSet(self._fresh.values(), PlainMatcher)) if one)
 
     def _prepare(self) -> None:
+        """Compile all that is fresh, until nothing is. What comes meanwhile is compiled together, so that
+        many values take as long as they have forms."""
+        try:
+            while fresh := self._next():
+                self._compile(fresh)
+        except Exception:
+            # They are searched for as they are, and compiled with what comes next.
+            with self._lock:
+                self._preparing = None
+
+    def _next(self) -> dict[Key, Held]:
+        with self._lock:
+            if not self._fresh:
+                self._preparing = None
+            return dict(self._fresh)
+
+    def _compile(self, fresh: dict[Key, Held]) -> None:
         with self._lock:
             values = dict(self._values)
-        recent = {key: value for key, value in values.items() if key not in self._settled}
         settled, searching = self._sets[0], self._settled
-        if len(recent) > RECENT:
+        recent = {key: value for key, value in values.items() if searching.get(key) is not value}
+        if len(recent) > max(RECENT, isqrt(2 * len(searching))):
             settled, searching, recent = HeldSet(values.values()), values, {}
             settled.prepare()
         newest = HeldSet(recent.values())
         newest.prepare()
-        self._sets = settled, newest
-        self.busy = tuple(one for one in self._sets if one)
-        self._settled = searching
         with self._lock:
-            self._searched = frozenset(values.keys() & self._values.keys())
+            self._sets, self._settled = (settled, newest), searching
+            for key, value in fresh.items():
+                if self._fresh.get(key) is value:
+                    del self._fresh[key]
+            self._publish()

@@ -52,7 +52,7 @@ class HyperscanMatcher:
         # The literal compiler is the faster one, but it takes bytes outside ASCII for code points.
         database.compile(
             expressions=literals if plain else [_escaped(literal) for literal in literals],
-            ids=list(range(len(literals))),
+            ids=_ids(len(literals)),
             elements=len(literals),
             flags=[0] * len(literals),
             literal=plain,
@@ -77,6 +77,17 @@ class HyperscanMatcher:
         finally:
             self._spare.append(scratch)
         return False
+
+
+_numbers: list[int] = []
+
+
+def _ids(count: int) -> list[int]:
+    """The indices of so many literals. Hyperscan 0.9.1 keeps a reference to each integer that it is given, so
+    all compiles share theirs: else each rotation of a credential would leave some behind."""
+    while len(_numbers) < count:
+        _numbers.append(len(_numbers))
+    return _numbers[:count]
 
 
 def _escaped(literal: bytes) -> bytes:

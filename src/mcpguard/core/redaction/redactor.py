@@ -108,25 +108,34 @@ class Redactor:
         self._hearing: list[Callable[[str], None]] = []
 
     def hold(self, name: str, secret: Secret) -> None:
-        """From now on, guard this value too; `name` is shown where it was removed. Takes milliseconds for a
-        value that is new, so it is done in a thread where that matters.
+        """From now on, guard this value too; `name` is shown where it was removed. Takes half a millisecond
+        for a value that is new.
 
         Earlier values of the same name stay guarded. Raises CredentialError, naming `name`, for a
         value that cannot be guarded (shorter than 6 characters, or longer than 16384).
         """
-        key = name, mark_of(secret, self._key)
-        if self._held.has(key):
+        self.hold_all([(name, secret)])
+
+    def hold_all(self, values: Iterable[tuple[str, Secret]]) -> None:
+        """The same for the values of these names at once. Where one cannot be guarded, none is held."""
+        keyed = [((name, mark_of(secret, self._key)), secret) for name, secret in values]
+        new = [(key, _kind_of(key[0]), secret) for key, secret in keyed if not self._held.has(key)]
+        if not new:
             return
-        kind = CREDENTIAL + "".join(char if char in _NAME else "_" for char in name[:128])
         with self._lock:
-            self._kinds |= {kind}
+            self._kinds |= {kind for _, kind, _ in new}
         first()  # Compiled here and not when the first message waits for it.
-        self._held.hold(key, kind, secret)
+        self._held.hold(new)
         with self._lock:
             self.turns += 1
-            self._names.add(name)
-            for hear in self._hearing:
-                hear(name)
+            for (name, _mark), _kind, _secret in new:
+                self._names.add(name)
+                for hear in self._hearing:
+                    hear(name)
+
+    def settle(self) -> None:
+        """Wait until the values that are held have been compiled: until then they are found more slowly."""
+        self._held.settle()
 
     def tell(self, hear: Callable[[str], None]) -> None:
         """Call `hear` with each name that a value was held under or will be, before `hold` returns; one call
@@ -245,10 +254,7 @@ class Redactor:
             or alone
         ):
             return self._found_closer(text, flat, also, most)
-        for one in self._held.busy:  # noqa: SIM110 - a generator costs each inspection as much as the search
-            if one.found(text):
-                return True
-        return False
+        return self._held.found(text)
 
     def _found_closer(self, text: bytes, flat: bytes, also: tuple[str, ...], most: int) -> bool:
         visits = _VISITS if len(text) > most else maxsize
@@ -351,6 +357,10 @@ class Redactor:
     def _taken(self, text: bytes) -> int:
         """The highest number of a placeholder that is there already: other values get others."""
         return max((int(found[2]) for found in self._placeholders(text)), default=0)
+
+
+def _kind_of(name: str) -> str:
+    return CREDENTIAL + "".join(char if char in _NAME else "_" for char in name[:128])
 
 
 class _Numbers:

@@ -1,0 +1,74 @@
+"""What it takes to hold values: `python bench/hold.py [ROTATIONS]`.
+
+For 1, 10, 100 and 1,000 values, one after another and all at once: until they are searched for, and until
+they have been compiled, in seconds. Then the memory after rotations of one credential (default 3,000).
+Aims: 1,000 values compiled within 2 seconds and linear; memory flat.
+"""
+
+from __future__ import annotations
+
+import secrets
+import sys
+import time
+from pathlib import Path
+
+from mcpguard.core.redaction.redactor import Redactor
+from mcpguard.core.secret import Secret
+
+COUNTS = (1, 10, 100, 1_000)
+ROTATIONS = 3_000
+STEPS = 6
+
+
+def held(count: int, at_once: bool) -> tuple[float, float]:
+    """Seconds until all are searched for, and until they have been compiled."""
+    redactor = Redactor(b"bench")
+    values = [(f"env:N{number}", Secret(secrets.token_urlsafe(30))) for number in range(count)]
+    begin = time.perf_counter()
+    if at_once:
+        redactor.hold_all(values)
+    else:
+        for name, secret in values:
+            redactor.hold(name, secret)
+    searched = time.perf_counter() - begin
+    redactor.settle()
+    return searched, time.perf_counter() - begin
+
+
+def rotated(rotations: int) -> None:
+    """Print the memory while one credential is rotated."""
+    redactor = Redactor(b"bench")
+    last: Secret | None = None
+    begin = time.process_time()
+    for number in range(1, rotations + 1):
+        new = Secret(secrets.token_urlsafe(30))
+        redactor.hold("env:ROTATED", new)
+        redactor.settle()
+        if last is not None:
+            redactor.release("env:ROTATED", last)
+        last = new
+        if number % max(1, rotations // STEPS) == 0:
+            each = (time.process_time() - begin) * 1_000 / number
+            print(f"{number:>6} rotations {resident():8.1f} MB   {each:.1f} ms of processor time each")
+
+
+def resident() -> float:
+    """Megabytes of memory of this process (Linux)."""
+    pages = int(Path("/proc/self/statm").read_text().split()[1])
+    return pages * 4096 / 2**20
+
+
+def main() -> None:
+    """Print it all."""
+    rotations = int(sys.argv[1]) if len(sys.argv) > 1 else ROTATIONS
+    held(1, True)  # What is compiled once in a process.
+    for count in COUNTS:
+        for at_once in (False, True):
+            searched, compiled = held(count, at_once)
+            how = "all at once" if at_once else "one by one"
+            print(f"{count:>6} values, {how:<12} searched for {searched:6.3f} s   compiled {compiled:6.3f} s")
+    rotated(rotations)
+
+
+if __name__ == "__main__":
+    main()
