@@ -5,6 +5,7 @@ Law of this file: rules see what was inspected, and what they add (redaction, la
 done before the answer is handed out.
 """
 
+from functools import partial
 from hashlib import sha256
 
 from msgspec import Struct
@@ -12,7 +13,9 @@ from msgspec import Struct
 from mcpguard.core.errors import InspectionError, UpstreamError
 from mcpguard.core.model import Json, Permit, Redacted
 from mcpguard.core.policy.review import UNTOUCHED, Review
-from mcpguard.core.redaction.redactor import AT_ONCE
+from mcpguard.core.redaction.redactor import AT_ONCE, Redactor
+from mcpguard.core.redaction.structured import agreeing, withheld
+from mcpguard.gateway.inspection import Sealed
 from mcpguard.gateway.ports import Raw
 from mcpguard.gateway.scope import ClientScope, Request
 from mcpguard.gateway.tasks import Tasks
@@ -42,14 +45,8 @@ class Results:
 
     async def ready(self, request: Request, permit: Permit, call: Call, raw: Raw) -> Ready:
         """Raises UpstreamError for what is no answer, InspectionError for what cannot be inspected."""
-        inspector = self._scope.inspector
         body = self._translated(request, permit, raw.message)
-        if raw.size <= AT_ONCE:
-            # As `seal` does, on the road of nearly every call.
-            answer = inspector.redactor.inspect(body, request.redact)
-            digest = sha256(answer.payload).hexdigest()
-        else:
-            answer, digest = await inspector.seal(body, raw.size, request.redact)
+        answer, digest = await self._inspected(permit, call, body, raw.size, request.redact)
         if asks(raw):
             return Ready(answer, digest, "input-required", False)
         failed = "error" in raw.message
@@ -59,9 +56,38 @@ class Results:
         if review.denied is not None:
             return self._withheld(request, call, digest, review)
         if not set(review.redact) <= set(request.redact):
-            answer, digest = await inspector.seal(body, raw.size, request.redact + review.redact)
+            also = request.redact + review.redact
+            answer, digest = await self._inspected(permit, call, body, raw.size, also)
         status = "tool-error" if body.get("isError") is True else "ok"
+        if status == "ok" and answer.value.get("isError") is True:
+            status = "withheld"  # Its structured form.
         return Ready(answer, digest, "error" if failed else status, failed, review)
+
+    async def _inspected(
+        self, permit: Permit, call: Call, body: Json, size: int, also: tuple[str, ...]
+    ) -> Sealed:
+        inspector = self._scope.inspector
+        if size <= AT_ONCE:
+            # As `seal` does, on the road of nearly every call.
+            answer = inspector.redactor.inspect(body, also)
+            digest = sha256(answer.payload).hexdigest()
+        else:
+            answer, digest = await inspector.seal(body, size, also)
+        if not answer.findings:
+            return answer, digest
+        place = _structured_in(call.method, body)
+        if place is None:
+            return answer, digest
+        work = partial(_agreeing, inspector.redactor, body, answer, also, place, self._schema(permit, call))
+        # What a schema asks for may take long, however small the result is.
+        answer = await inspector.elsewhere(work, size)
+        return answer, sha256(answer.payload).hexdigest()
+
+    def _schema(self, permit: Permit, call: Call) -> Json:
+        """The `outputSchema` of the tool whose result it is, as the client knows it; None for none."""
+        task = self._tasks.find(call.name) if call.kind == "task" else None
+        target = (permit if task is None else task.permit).invocation.target
+        return None if target is None else target.descriptor.get("outputSchema")
 
     def _withheld(self, request: Request, call: Call, digest: str, review: Review) -> Ready:
         scope, deny = self._scope, review.denied
@@ -115,6 +141,31 @@ def asks(raw: Raw) -> bool:
     """Whether it is a result that asks the client something instead."""
     result = raw.message.get("result")
     return type(result) is dict and result.get("resultType") == eras.INPUT_REQUIRED
+
+
+def _structured_in(method: str, body: Json) -> str | None:
+    """The member of `body` that is a tool's result with a structured form; "" for all of it."""
+    place = {"tools/call": "", "tasks/result": "", "tasks/get": "result"}.get(method)
+    if place is None:
+        return None
+    result = body.get(place) if place else body
+    return place if type(result) is dict and "structuredContent" in result else None
+
+
+def _agreeing(
+    redactor: Redactor, body: Json, answer: Redacted, also: tuple[str, ...], place: str, schema: Json
+) -> Redacted:
+    """The inspected `body` with both forms of the tool's result alike."""
+    before, after = (body[place], answer.value[place]) if place else (body, answer.value)
+    made = agreeing(before, after, schema, lambda one: not redactor.inspect(one, also).findings)
+    if made is after:
+        return answer
+    whole = {**answer.value, place: made} if place else made
+    again = redactor.inspect_again(whole, answer, also)
+    if schema is not None and again.value is not whole:
+        made = withheld(after)
+        again = redactor.inspect_again({**answer.value, place: made} if place else made, answer, also)
+    return again
 
 
 def _declares(request: Request, result_type: Json) -> bool:

@@ -12,6 +12,7 @@ import pytest
 from mcpguard.core.model import Cause, Deny, Invocation, Listed, Permit
 from mcpguard.core.policy import arguments, pdp
 from mcpguard.core.policy.arguments import CACHE_LIMIT, misfit
+from mcpguard.core.redaction.conforming import LONGEST_PATTERN, TYPES
 from tests.core.policy.test_obligations import policies
 from tests.core.policy.test_pdp import call
 
@@ -183,7 +184,7 @@ def test_a_schema_that_is_too_large_or_has_too_many_patterns_is_for_the_server()
     many = properties(**{f"p{n}": {"pattern": "^x"} for n in range(arguments.PATTERNS)}, a={"pattern": "^x"})
     assert said(many, {"p0": "y"}) == "`p0` must match ^x."
     assert said(many, {"a": "y"}) == ""
-    assert said(properties(a={"pattern": "^" + "x" * arguments.LONGEST_PATTERN}), {"a": "y"}) == ""
+    assert said(properties(a={"pattern": "^" + "x" * LONGEST_PATTERN}), {"a": "y"}) == ""
     others = {"patternProperties": {f"^{n}": True for n in range(arguments.PATTERNS + 1)}}
     assert said({**others, "additionalProperties": False}, {"a": 1}) == ""
 
@@ -232,7 +233,7 @@ def test_what_costs_much_for_each_value_counts_as_much(schema: Any, given: Any) 
 def test_choices_of_another_kind_than_a_large_value_cost_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
     schema = properties(a={"enum": [1, "x", None]})
     assert said(schema, {"a": 1}) == ""
-    monkeypatch.setattr(arguments, "_canonical", None)
+    monkeypatch.setattr(arguments, "canonical", None)
     assert said(schema, {"a": ["y"] * 1000}).endswith("one of the values in the schema.")
     assert said(schema, {"a": "y" * 1000}).endswith("one of the values in the schema.")
 
@@ -311,7 +312,7 @@ class Schemas:
             return pick.random() < 0.7
         parts: dict[str, Any] = {}
         makers = {
-            "type": lambda: pick.choice([*arguments._TYPES, ["string", "null"], ["object", "array"]]),
+            "type": lambda: pick.choice([*TYPES, ["string", "null"], ["object", "array"]]),
             "enum": lambda: [self.value(1) for _ in range(3)],
             "const": lambda: self.value(1),
             "minimum": lambda: pick.choice([0, 1, 1.5]),

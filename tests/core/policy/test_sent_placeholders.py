@@ -58,7 +58,7 @@ def test_it_is_found_in_strings_and_in_the_names_of_members(args: Any) -> None:
     [
         "[REDACTED]",
         "[REDACTED:secret-of-others#1]",
-        "REDACTED:github-token#1",
+        "REDACTED:github-token#1]",
         "[REDACTED:github-token]",
         "x",
     ],

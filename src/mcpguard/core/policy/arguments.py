@@ -11,7 +11,6 @@ form that no draft has, is for the server to check. No message holds a value, or
 not have. However a schema is made, a check ends after `STEPS`.
 """
 
-import json
 import re
 from collections.abc import Callable
 from typing import Any
@@ -20,6 +19,7 @@ from urllib.parse import unquote
 from msgspec.json import encode
 
 from mcpguard.core.model import Json
+from mcpguard.core.redaction.conforming import TYPES, canonical, compiled_pattern
 
 STEPS = 200_000
 """How much is compared, at most: a step is a member, an item or a reference, some checks of a value, half
@@ -28,9 +28,8 @@ STRIDE = 100
 
 LARGEST = 128 * 1024
 PATTERNS = 100
-LONGEST_PATTERN = 1_000
-"""Bytes of a schema that is read, and its patterns, by number and by characters: it is made ready while every
-other client waits. What is beyond them is for the server."""
+"""Bytes of a schema that is read, and its patterns: it is made ready while every other client waits. What is
+beyond them is for the server."""
 
 MOST = 3
 """How many mistakes a message names."""
@@ -40,21 +39,10 @@ LONGEST = 300
 
 CACHE_LIMIT = 2_000
 
-_OF_RE2 = re.compile(r"\\[AzZCQEa]|\\[pP][^{]|\(\?[^:]|\[\[?:")
-"""What RE2 reads otherwise than ECMA-262 does."""
 _SPACES = re.compile(r"\\[sS]")
 _OTHER_SPACES = re.compile(r"[^\t\n\f\r -~]")
 """Where texts have these, what white space is differs."""
 
-_TYPES: dict[str, tuple[type, ...]] = {
-    "string": (str,),
-    "number": (int, float),
-    "integer": (int, float),
-    "boolean": (bool,),
-    "array": (list,),
-    "object": (dict,),
-    "null": (type(None),),
-}
 _BOUNDS: tuple[tuple[str, type, Callable[[Any, Any], bool], str], ...] = (
     ("minimum", float, lambda value, bound: value >= bound, "must be at least {}"),
     ("maximum", float, lambda value, bound: value <= bound, "must be at most {}"),
@@ -198,18 +186,8 @@ class _Compiler:
 
     def _pattern(self, text: str) -> Any:
         """A pattern of the schema, ready for `search`; None for one too many, and one that is not of RE2."""
-        import re2  # A start without patterns does not pay for it.
-
         self._patterns -= 1
-        if self._patterns < 0 or len(text) > LONGEST_PATTERN or _OF_RE2.search(text):
-            return None
-        options = re2.Options()
-        options.log_errors = False
-        options.max_mem = 1 << 20
-        try:
-            return re2.compile(text, options)
-        except re2.error:
-            return None
+        return None if self._patterns < 0 else compiled_pattern(text)
 
     def _object_of(self, schema: dict[str, Json]) -> list[_Check]:
         known = {name: self.check_of(part) for name, part in _dict(schema, "properties").items()}
@@ -330,11 +308,11 @@ def _one_of(checks: list[_Check]) -> _Check:
 def _type_of(schema: dict[str, Json]) -> list[_Check]:
     named = schema.get("type")
     names = [named] if type(named) is str else named
-    if type(names) is not list or not names or not all(type(n) is str and n in _TYPES for n in names):
+    if type(names) is not list or not names or not all(type(n) is str and n in TYPES for n in names):
         return []
     if schema.get("nullable") is True:  # OpenAPI
         names = [*names, "null"]
-    kinds = frozenset(kind for name in names for kind in _TYPES[name])
+    kinds = frozenset(kind for name in names for kind in TYPES[name])
     whole = "integer" in names and "number" not in names
     said = f"must be of type {' or '.join(names)}"
 
@@ -355,7 +333,7 @@ def _choice_of(schema: dict[str, Json]) -> list[_Check]:
         choices = [*choices, None]
     texts = frozenset([one for one in choices if type(one) is str])
     others = [one for one in choices if type(one) is not str]
-    same, kinds = {_canonical(one) for one in others}, {type(one) for one in others}
+    same, kinds = {canonical(one) for one in others}, {type(one) for one in others}
     names = [one for one in choices if type(one) is str]
     shown = not kinds and len(names) <= 20
     said = f"must be one of {', '.join(names)}" if shown else "must be one of the values in the schema"
@@ -366,7 +344,7 @@ def _choice_of(schema: dict[str, Json]) -> list[_Check]:
         elif type(value) in (dict, list) and type(value) not in kinds:
             fits = False
         else:
-            made = _canonical(value)
+            made = canonical(value)
             run.spend(len(made) // STRIDE)
             fits = made in same
         if not fits:
@@ -393,21 +371,6 @@ def _bound(kind: type, bound: Json, fits: Callable[[Any, Any], bool], said: str)
             run.found.append((_named(at), said))
 
     return check
-
-
-def _canonical(value: Json) -> str:
-    """The same for what JSON Schema has for equal: 1 and 1.0, but not 1 and true."""
-    return json.dumps(_whole(value), sort_keys=True)
-
-
-def _whole(value: Json) -> Json:
-    if type(value) is float and value.is_integer():
-        return int(value)
-    if type(value) is list:
-        return [_whole(one) for one in value]
-    if type(value) is dict:
-        return {key: _whole(one) for key, one in value.items()}
-    return value
 
 
 def _has_id(part: Json) -> bool:

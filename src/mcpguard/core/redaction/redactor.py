@@ -223,6 +223,12 @@ class Redactor:
         except Exception:
             raise InspectionError("a text could not be inspected") from None
 
+    def inspect_again(self, value: Json, before: Redacted, also: tuple[str, ...] = ()) -> Redacted:
+        """As `inspect`, for a `value` made of what is inspected already: with the findings of both."""
+        made = self.inspect(value, also)
+        found = dict.fromkeys(before.findings + made.findings)
+        return Redacted(made.value, made.payload, tuple(found))
+
     def inspect_text(self, text: str) -> str:
         """The same for a text of a log or a diagnostic; never raises."""
         try:

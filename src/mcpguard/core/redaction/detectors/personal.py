@@ -35,9 +35,11 @@ PERSONAL: tuple[Detector, ...] = (
     Detector(
         "email",
         pattern=r"(?<![A-Za-z0-9._%+-])[A-Za-z0-9_%+-][A-Za-z0-9._%+-]{0,63}@"
+        # What stands for a removed address is none.
+        r"(?!redacted\.invalid(?![A-Za-z0-9.-]))"
         r"(?:[A-Za-z0-9-]{1,63}\.){1,8}[A-Za-z]{2,24}(?![A-Za-z0-9])",
         hits=("jane.doe+x@example.co.uk", "a@b.io"),
-        misses=("jane.doe@", "@example.com", "user@localhost", "pkg@1.2.3"),
+        misses=("jane.doe@", "@example.com", "user@localhost", "pkg@1.2.3", "redacted-1@redacted.invalid"),
     ),
     Detector(
         "payment-card",
