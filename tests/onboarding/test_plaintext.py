@@ -7,9 +7,9 @@ from typing import Any
 import pytest
 
 from mcpguard.core.redaction.detectors import DETECTORS
+from mcpguard.core.redaction.detectors.naming import names_a_secret
 from mcpguard.onboarding.discovery.clients import CLIENTS
 from mcpguard.onboarding.discovery.entry import Entry
-from mcpguard.onboarding.discovery.naming import names_a_secret
 from mcpguard.onboarding.discovery.plaintext import secrets_of
 from mcpguard.onboarding.discovery.reading import read_entry
 

@@ -12,6 +12,7 @@ from pathlib import Path
 from mcpguard.authoring.findings import Finding, Unchecked
 from mcpguard.config.loading import Config
 from mcpguard.core.errors import CredentialError, InspectionError
+from mcpguard.core.redaction.detectors.shapes import is_literal
 from mcpguard.core.redaction.redactor import Redactor
 from mcpguard.core.secret import Secret, Template
 from mcpguard.doctor.codes import Checked, found
@@ -20,7 +21,6 @@ from mcpguard.doctor.permissions import open_to_readers
 from mcpguard.doctor.surroundings import Subject, Surroundings
 from mcpguard.onboarding.discovery.entry import Entry, Plaintext
 from mcpguard.onboarding.discovery.plaintext import secrets_of, secrets_of_setting
-from mcpguard.onboarding.discovery.shapes import is_literal
 
 TOLD = 50
 """How many lines of one file are reported."""

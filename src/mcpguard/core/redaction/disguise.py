@@ -8,12 +8,11 @@ Law of this file: a form is listed here or it is not promised. Base64 and base32
 alignment: what is searched for is the core that does not depend on what stands before and after.
 """
 
-import re
-from base64 import b32encode, b64decode, b64encode
-from collections.abc import Callable, Iterator, Sequence
+from base64 import b32encode, b64encode
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import compress, pairwise
-from urllib.parse import unquote
 
+from mcpguard.core.redaction.parts import parts, words
 from mcpguard.core.secret import Unprinted
 
 _LETTERS = b"abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789\xff"
@@ -76,16 +75,6 @@ _QUOTED = {
 """Each byte as a URL has it, where these characters stand for themselves."""
 
 
-_PASSWORD = re.compile(
-    r"://[^\s/?#:@]*:([^\s/?#]+)@"
-    r"|(?:password|passwd|pwd)\s*=\s*(?:'((?:[^'\\]|\\.)*)'|\"([^\"]*)\"|([^\s;&'\"]+))",
-    re.IGNORECASE,
-)
-"""In a URL, and in the connection strings of databases."""
-_BASIC = re.compile(r"(?:basic\s+)?([A-Za-z0-9+/]+={0,2})", re.IGNORECASE)
-_PASSWORD_LEAST = 6
-
-
 class Needle(Unprinted, frozen=True):
     """One form. `loose`: to be searched for in skeletons; else in the text itself.
 
@@ -114,35 +103,42 @@ class Needle(Unprinted, frozen=True):
 
 
 def needles(value: str) -> Iterator[Needle]:
-    """Every form of `value`, of its parts where it is long or has several lines, and of a password in it."""
-    for part in _pieces(value):
+    """Every form of `value`, of its pieces where it is long, and of each of its members that is secret by
+    itself."""
+    members = parts(value)
+    for text in (value, *members):
+        yield from _whole(text, _pieces(text) if text is not value else _secret_pieces(value, members))
+        for word in words(text):
+            yield from _brief(word)
+
+
+def _whole(value: str, pieces: Iterable[str]) -> Iterator[Needle]:
+    for part in pieces:
         for text in _texts(part):
             yield _literal(text)
         for text in _numbers(part):
             yield _needle(text, rb"\%&#;", 3, 1)
         for text in _bases(part):
             yield _needle(text, _BASE64, 4, 6)
-    for word in _words(value):
-        data = word.encode()
-        yield _literal(word)
-        yield _needle(data.hex(), rb"\%&#;", 3, 1)
-        for text in _cores(data, b64encode, 3, 6):
-            yield _needle(text, _BASE64, 4, 6)
-    for password in dict.fromkeys(_passwords(value)):
-        yield from needles(password)
 
 
-def _passwords(value: str) -> Iterator[str]:
-    """What a server that got a URL, a connection string or `user:password` in base64 (RFC 7617) has of it
-    when it has read it. A short word of letters only, such as `password`, is met in ordinary text."""
-    basic = _BASIC.fullmatch(value)
-    pairs = [basic[1]] if basic is not None and len(basic[1]) % 4 == 0 else []
-    decoded = [b64decode(pair).decode("utf-8", "replace") for pair in pairs]
-    found = [pair.partition(":")[2] for pair in decoded if pair.isprintable() and "\ufffd" not in pair]
-    found += [text for each in _PASSWORD.findall(value) for text in each]
-    for text in (*found, *map(unquote, found)):
-        if len(text) >= _TOKEN or (len(text) >= _PASSWORD_LEAST and not text.isalpha()):
-            yield text
+def _brief(word: str) -> Iterator[Needle]:
+    data = word.encode()
+    yield _literal(word)
+    yield _needle(data.hex(), rb"\%&#;", 3, 1)
+    for text in _cores(data, b64encode, 3, 6):
+        yield _needle(text, _BASE64, 4, 6)
+
+
+def _secret_pieces(value: str, members: Sequence[str]) -> Iterator[str]:
+    """The pieces of a long value in which a member is: what is between them is in other files too."""
+    spans = [(at, at + len(text)) for text in members if (at := value.find(text)) >= 0]
+    start = 0
+    for piece in _pieces(value):
+        end = start + len(piece)
+        if len(piece) == len(value) or not spans or any(at < end and last > start for at, last in spans):
+            yield piece
+        start = end
 
 
 def _needle(text: str, edge: bytes, before: int, after: int) -> Needle:
@@ -173,18 +169,6 @@ def _pieces(value: str) -> Iterator[str]:
     cuts = [*range(0, max(1, len(value) - _PIECE + 1), _PIECE), len(value)]
     for start, end in pairwise(cuts):
         yield value[start:end]
-
-
-def _words(value: str) -> Iterator[str]:
-    """The lines of a key and other long words of a text: each is as secret as the whole.
-
-    A word without a digit is a label ("service_account", a PEM header) and no secret.
-    """
-    if _WORD.issuperset(value):
-        return
-    for word in re.split(r"(?:\\[nrt]|[^A-Za-z0-9+/=_.\\-])+", value):
-        if len(skeleton(word.encode())) >= _TOKEN and re.search("[0-9]", word):
-            yield word
 
 
 def _texts(value: str) -> Iterator[str]:

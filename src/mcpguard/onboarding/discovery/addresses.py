@@ -7,8 +7,8 @@ import re
 from collections.abc import Iterator
 from urllib.parse import unquote
 
-from mcpguard.onboarding.discovery.naming import Signal, signal, words_of
-from mcpguard.onboarding.discovery.shapes import (
+from mcpguard.core.redaction.detectors.naming import Signal, signal, words_of
+from mcpguard.core.redaction.detectors.shapes import (
     has_reference,
     is_known_to_all,
     is_literal,

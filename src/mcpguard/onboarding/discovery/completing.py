@@ -10,9 +10,9 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from mcpguard.adapters.system.files import read_regular
+from mcpguard.core.redaction.detectors.naming import signal
 from mcpguard.core.secret import Unprinted
 from mcpguard.onboarding.discovery.entry import Entry, Place, Plaintext
-from mcpguard.onboarding.discovery.naming import signal
 from mcpguard.onboarding.discovery.plaintext import secrets_of, secrets_of_setting
 from mcpguard.onboarding.discovery.reading import ClientFile, Input, Places
 from mcpguard.onboarding.discovery.references import Stays, translated

@@ -9,11 +9,8 @@ import re
 from collections.abc import Iterator
 
 from mcpguard.core.redaction.detectors import DETECTORS, Detector
-from mcpguard.onboarding.discovery.addresses import secrets_of_addresses
-from mcpguard.onboarding.discovery.entry import Entry, Place, Plaintext
-from mcpguard.onboarding.discovery.naming import Signal, is_about, names_a_pair, signal
-from mcpguard.onboarding.discovery.programs import known
-from mcpguard.onboarding.discovery.shapes import (
+from mcpguard.core.redaction.detectors.naming import Signal, is_about, names_a_pair, signal
+from mcpguard.core.redaction.detectors.shapes import (
     has_reference,
     is_known_to_all,
     is_literal,
@@ -23,6 +20,9 @@ from mcpguard.onboarding.discovery.shapes import (
     is_secret,
     is_token,
 )
+from mcpguard.onboarding.discovery.addresses import secrets_of_addresses
+from mcpguard.onboarding.discovery.entry import Entry, Place, Plaintext
+from mcpguard.onboarding.discovery.programs import known
 
 _SCHEME = re.compile(r"(?i)(?:bearer|basic|token|bot|apikey|api-key|key|digest|negotiate)\s+(?=\S+$)")
 _FLAG = re.compile(r"(--?[A-Za-z][\w.-]*|[A-Za-z_]\w*)=(.+)", re.DOTALL)

@@ -5,7 +5,7 @@ Law of this file: no name is known here, so that the same value is read alike wh
 
 import re
 
-from mcpguard.onboarding.discovery.naming import Signal
+from mcpguard.core.redaction.detectors.naming import Signal
 
 _REFERENCE = re.compile(
     r"\$?\{\{[^}]{0,200}\}\}|\$\{[^}]{0,200}\}|\$\(?[A-Za-z_][A-Za-z0-9_]{0,200}\)?|%[A-Za-z_]\w{0,200}%"
@@ -91,7 +91,7 @@ def _is_crossed_out(value: str) -> bool:
 def is_literal(value: str) -> bool:
     """Whether `value` is one itself: no reference, sample, path or password that everyone knows."""
     text = value.strip()
-    return bool(text) and not (is_reference(text) or is_known_to_all(text) or _is_path(text))
+    return bool(text) and not (is_reference(text) or is_known_to_all(text) or is_path(text))
 
 
 def is_secret(said: Signal, value: str) -> bool:
@@ -117,7 +117,7 @@ def _is_url(value: str) -> bool:
     return bool(re.match(r"[A-Za-z][A-Za-z0-9+.-]{0,31}://|jdbc:", value))
 
 
-def _is_path(value: str) -> bool:
+def is_path(value: str) -> bool:
     """Whether it is written as a path; a key in base64 can begin with a slash too."""
     return bool(_PATH.fullmatch(value)) and not any(
         len(run) >= 16 and _is_random(run) for run in re.findall(r"[A-Za-z0-9]+", value[:400])
