@@ -1,0 +1,119 @@
+"""Whether a value that stands under the name of a secret is one: a judgement of its form alone.
+
+Law of this file: what somebody wrote to be replaced, to be looked up elsewhere or to be read by people is no
+secret. A value has to look the more like one, the less its name says.
+"""
+
+import re
+from binascii import Error, a2b_base64
+
+from mcpguard.core.redaction.detectors.shapes import (
+    has_reference,
+    is_address,
+    is_known_to_all,
+    is_reference,
+    is_uuid,
+    looks_random,
+)
+
+_TEMPLATE = re.compile(
+    r"\{[A-Za-z_.][\w.:\[\]!-]*\}|\$\{|\$\(|\{\{|<[^<>]*>|%\(|^%[a-z]|^\$[A-Za-z_]\w*$|^@[A-Z_]+@|^#\{"
+    r"|^%[A-Z_]+%|\$\{?[A-Z_]{3,}|\{\}|\[[A-Za-z_ -]+\]"
+)
+_CODE = re.compile(
+    r"(?:process\.env|os\.environ|os\.getenv|getenv|import\.meta|env|ENV|settings|config|self|this|args|opts|options|"
+    r"request|req|params|props|state|data|ctx|context|secrets|vars|var|local|module|random|string|crypto)[.\[(].*"
+)
+_PATH = re.compile(r"(?:[~.]{0,2}/|[A-Za-z]:\\|\./)\S*|\S*\.(?:pem|key|crt|cer|json|ya?ml|txt|env|py|js|ts|html?|md|p12|pfx|jks)")
+_IDENTIFIER = re.compile(r"[A-Za-z_][A-Za-z_]*(?:[.:/-]{1,2}[A-Za-z_]+)*[0-9]{0,3}")
+_SAMPLES = frozenset([
+    "password", "passwd", "pass", "pwd", "pw", "secret", "token", "key", "api", "apikey", "test", "testing", "tests",
+    "admin", "user", "username", "foo", "bar", "baz", "qux", "abc", "abcd", "abcdef", "abcdefg", "abcdefgh", "xyz",
+    "qwerty", "example", "sample", "demo", "dummy", "fake", "mock", "change", "changeme", "me", "my", "your", "the",
+    "new", "old", "some", "any", "super", "very", "strong", "secure", "safe", "long", "random", "value", "string",
+    "here", "hello", "world", "root", "default", "temp", "tmp", "dev", "prod", "local", "client", "server", "access",
+    "auth", "bearer", "refresh", "session", "id", "hash", "private", "public", "only", "for", "not", "real", "a", "b",
+    "c", "d", "x", "y", "z", "is", "this", "in", "of", "with", "to", "and", "or", "db", "database", "app", "application",
+    "service", "account", "master", "valid", "invalid", "wrong", "bad", "good", "correct", "first", "second", "number",
+    "shared", "basic", "jwt", "oauth", "o", "code", "cred", "creds", "credential", "credentials", "unit", "integration",
+    "encrypted", "encoded", "base", "utf", "sha", "md", "hmac", "aes", "rsa", "ssh", "sk", "pk", "p", "s", "t", "u", "v",
+    "thing", "stuff", "word", "phrase", "name", "data", "text", "that", "you", "please", "replace", "insert", "put",
+])  # fmt: skip
+_LETTERS = re.compile(r"[A-Z]?[a-z]+|[A-Z]+")
+_SEQUENCES = ("0123456789", "1234567890", "abcdefghijklmnopqrstuvwxyz", "qwertyuiop", "9876543210", "0987654321")
+_LEET = str.maketrans("013457$@!", "oleastsai")
+
+
+def is_secret(strength: str, value: str, quoted: bool) -> bool:
+    """Whether `value` is a secret under a name that says `strength`: "password", "token" or "weak". `quoted`: it
+    is known where it ends."""
+    if not 6 <= len(value) <= 4096 or is_template(value):
+        return False
+    if strength == "password":
+        return _is_password(value, quoted)
+    if is_address(value) or " " in value or "://" in value:
+        return False
+    if strength == "weak":
+        return len(value) >= 16 and _digits(value) > 1 and looks_random(value) and not is_uuid(value)
+    return len(value) >= 10 and _digits(value) > 0 and (is_uuid(value) or (looks_random(value) and not _counts(value)))
+
+
+def is_template(value: str) -> bool:
+    """Whether it is to be replaced, or stands for what is elsewhere: `{password}`, `$X`, `<token>`, `your-key`."""
+    return (
+        is_reference(value)
+        or is_known_to_all(value)
+        or has_reference(value)
+        or _TEMPLATE.search(value) is not None
+        or _CODE.fullmatch(value) is not None
+        or _PATH.fullmatch(value) is not None
+        or _is_sample(value)
+    )
+
+
+def _is_sample(value: str) -> bool:
+    """Whether nothing but words that stand for a secret, and what is counted up, is in it."""
+    if _words_of_samples(value) or _words_of_samples(value.translate(_LEET)):
+        return True
+    low = value.lower()
+    return any(low in row * 4 for row in _SEQUENCES)
+
+
+def _words_of_samples(value: str) -> bool:
+    words = _LETTERS.findall(value)
+    return bool(words) and all(word.lower() in _SAMPLES for word in words)
+
+
+def _is_password(value: str, quoted: bool) -> bool:
+    if "://" in value or _IDENTIFIER.fullmatch(value) or value.count(" ") > 0:
+        return False
+    digits, upper = _digits(value), sum(map(str.isupper, value))
+    lower = sum(map(str.islower, value))
+    marks = len(value) - digits - upper - lower
+    kinds = bool(digits) + bool(upper) + bool(lower) + bool(marks)
+    if not upper + lower or kinds < 2 or not digits + marks:
+        return False
+    if looks_random(value):
+        return True
+    return quoted and len(value) >= 8 and kinds >= 3 and bool(digits)
+
+
+def _digits(value: str) -> int:
+    return sum(char in "0123456789" for char in value)
+
+
+def _counts(value: str) -> bool:
+    """Whether it goes up as nothing random does: `abcdef123456`."""
+    low = value.lower()
+    steps = sum(ord(b) - ord(a) == 1 for a, b in zip(low, low[1:], strict=False))
+    return steps * 2 > len(low)
+
+
+def is_basic(value: bytes) -> bool:
+    """Whether `value` is base64 of a user and a password (RFC 7617, section 2)."""
+    try:
+        plain = a2b_base64(value + b"=" * (-len(value) % 4)).decode()
+    except (Error, UnicodeDecodeError):
+        return False
+    user, colon, password = plain.partition(":")
+    return bool(colon and user and len(password) > 2 and plain.isprintable()) and not is_template(password)
