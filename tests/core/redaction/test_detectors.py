@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from mcpguard.core.redaction.detectors import DETECTORS, KINDS, OPT_IN, PERSONAL, Detector
+from mcpguard.core.redaction.detectors import DETECTORS, KINDS, OPT_IN, PERSONAL, Detector, pairs
 from mcpguard.core.redaction.redactor import Redactor
 
 ALL = [*DETECTORS, *PERSONAL]
@@ -56,7 +56,7 @@ def test_a_miss_is_left_alone(detector: Detector, text: str) -> None:
 
 
 def test_kinds_are_unique() -> None:
-    assert len(KINDS) == len(ALL)
+    assert len(KINDS) == len(ALL) + len(pairs.KINDS)
     assert {detector.kind for detector in PERSONAL} == OPT_IN
 
 

@@ -17,8 +17,8 @@ from hypothesis import strategies as st
 
 from mcpguard.core.errors import CredentialError, InspectionError
 from mcpguard.core.model import Detection, Json
+from mcpguard.core.redaction import reading
 from mcpguard.core.redaction import redactor as redaction
-from mcpguard.core.redaction import scanning
 from mcpguard.core.redaction.leaves import Leaves, Rebuild
 from mcpguard.core.redaction.redactor import KINDS, OPT_IN, Redactor, authored
 from mcpguard.core.secret import Secret
@@ -394,7 +394,8 @@ def test_a_redactor_serves_many_threads_while_values_are_added() -> None:
 
 def test_it_all_works_without_hyperscan(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "hyperscan", None)
-    scanning.triggers.cache_clear()
+    reading.triggers.cache_clear()
+    reading.patterns.cache_clear()
     try:
         value = {"a": f"{TOKEN} and {GITHUB}", "b": "postgres://me:" + "pa55@db", "c": "fine"}
         assert redactor().inspect(value).value == {
@@ -403,7 +404,8 @@ def test_it_all_works_without_hyperscan(monkeypatch: pytest.MonkeyPatch) -> None
             "c": "fine",
         }
     finally:
-        scanning.triggers.cache_clear()
+        reading.triggers.cache_clear()
+        reading.patterns.cache_clear()
 
 
 TEXT = st.text(st.characters(exclude_categories=["Cs"]), max_size=12)

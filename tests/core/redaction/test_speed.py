@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
+from mcpguard.core.redaction import reading
 from mcpguard.core.redaction import redactor as redaction
-from mcpguard.core.redaction import scanning
 from mcpguard.core.redaction.redactor import AT_ONCE, Redactor, TooMuchAtOnce
 from mcpguard.core.redaction.views import in_lines
 from mcpguard.core.secret import Secret
@@ -36,9 +36,9 @@ def redactor() -> Redactor:
         HELD,
         hidden(TOKEN),
         "%41",
-        "@" * 3000,
-        "://a:b@" * 1500,
-        "eyJ " * 3000,
+        "://a:b7x@" * 1500,
+        "key=a1xyz9 " * 3000,
+        ".eyJ " * 3000,
         b64encode(TOKEN.encode()).decode(),
     ],
 )
@@ -109,9 +109,9 @@ def test_the_same_is_found_without_the_engine(text: str, monkeypatch: pytest.Mon
     def absent(_literals: object) -> None:
         raise ImportError
 
-    monkeypatch.setattr(scanning, "HyperscanMatcher", absent)
-    plain = scanning.first.__wrapped__()
-    assert plain == (scanning.triggers(), True)
+    monkeypatch.setattr(reading, "HyperscanMatcher", absent)
+    plain = reading.first.__wrapped__()
+    assert plain == (reading.triggers(), True)
     monkeypatch.setattr(redaction, "first", lambda: plain)
     assert redactor().inspect({"text": f"see {text} ."}).findings
     value = {"text": WORDS}

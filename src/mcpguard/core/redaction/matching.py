@@ -57,6 +57,9 @@ class HyperscanMatcher:
             flags=[0] * len(literals),
             literal=plain,
         )
+        self._use(hyperscan, database)
+
+    def _use(self, hyperscan: Any, database: Any) -> None:
         self._database: Any = database
         self._scan: Any = database.scan
         self._scratch: Any = hyperscan.Scratch

@@ -34,21 +34,9 @@ from mcpguard.core.redaction.leaves import (
 )
 from mcpguard.core.redaction.matching import PAD, Span
 from mcpguard.core.redaction.placeholder import CREDENTIAL, PLACEHOLDER
-from mcpguard.core.redaction.scanning import (
-    MEMBERS,
-    OPT_IN_DETECTORS,
-    Hit,
-    TooMuchAtOnce,
-    confirm,
-    first,
-    found_behind,
-    hits,
-    look,
-    members,
-    triggers,
-    watch,
-)
-from mcpguard.core.redaction.views import ALPHABET, LONG, in_lines, may_hide, views
+from mcpguard.core.redaction.reading import Hit, Perusal, TooMuchAtOnce, first, glance, look, patterns, watch
+from mcpguard.core.redaction.scanning import OPT_IN_DETECTORS, found_behind, hits, members, says
+from mcpguard.core.redaction.views import ALPHABET, LONG, View, in_lines, may_hide, views
 from mcpguard.core.secret import Secret
 
 __all__ = ["AT_ONCE", "KINDS", "OPT_IN", "Redactor", "TooMuchAtOnce", "authored"]
@@ -197,7 +185,7 @@ class Redactor:
                 or (
                     not (leaves.columns.keys() <= self._plain or self._are_plain(leaves.columns))
                     and (
-                        not MEMBERS.keys().isdisjoint(leaves.columns)
+                        any(True for _ in members(leaves, Budget(len(text))))
                         or self._found_named(leaves, parts, also, most)
                     )
                 )
@@ -239,7 +227,7 @@ class Redactor:
     def _are_plain(self, names: Iterable[str]) -> bool:
         """Whether none of the names says anything of what it names; those are remembered."""
         new = [name for name in names if name not in self._plain]
-        if has_digit(new) or not MEMBERS.keys().isdisjoint(new):
+        if has_digit(new) or any(map(says, new)):
             return False
         if len(self._plain) < _NAMES:
             self._plain.update(name for name in new[:_NAMES] if len(name) <= _LONGEST_NAME)
@@ -259,14 +247,16 @@ class Redactor:
             or also
             or alone
         ):
-            return self._found_closer(text, flat, also, most)
+            return self._found_closer(text, also, most)
+        if patterns().search(text, partial(glance, [], _VISITS if len(text) > most else maxsize)):
+            return True
         return self._held.found(text)
 
-    def _found_closer(self, text: bytes, flat: bytes, also: tuple[str, ...], most: int) -> bool:
+    def _found_closer(self, text: bytes, also: tuple[str, ...], most: int) -> bool:
         visits = _VISITS if len(text) > most else maxsize
         budget = Budget(len(text))
         if (
-            triggers().search(flat, partial(confirm, [visits, text], budget))
+            Perusal(View(text), budget, once=True, visits=visits).any()
             or self._held.found(text)
             or any(OPT_IN_DETECTORS[kind].every(text) for kind in also)
         ):
@@ -318,7 +308,7 @@ class Redactor:
         for order in leaves.orders(parts):
             arranged = order.arranged(parts)
             first = order is AS_THEY_ARE
-            more = [*members(leaves)] if first else []
+            more = [*members(leaves, budget)] if first else []
             if (again or not first) and not more:
                 seen = padded(arranged) if first else edges(arranged)
                 if not self._found(self._masked(seen), also):

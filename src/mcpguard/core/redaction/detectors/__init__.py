@@ -5,6 +5,7 @@ Forms of tokens are those of the vendors' documentation; lengths are lower bound
 tokens. The examples are made up, and written so that no scanner takes these files for a leak.
 """
 
+from mcpguard.core.redaction.detectors import pairs
 from mcpguard.core.redaction.detectors.ai import AI
 from mcpguard.core.redaction.detectors.cloud import CLOUD
 from mcpguard.core.redaction.detectors.code import CODE
@@ -26,6 +27,7 @@ __all__ = [
     "TABLES",
     "Detector",
     "compiled",
+    "pairs",
 ]
 
 TABLES: dict[str, tuple[Detector, ...]] = {
@@ -45,7 +47,7 @@ DETECTORS: tuple[Detector, ...] = tuple(one for table in TABLES.values() for one
 OPT_IN: frozenset[str] = frozenset(detector.kind for detector in PERSONAL)
 """Kinds that a rule may ask for with `redact:`."""
 
-KINDS: frozenset[str] = OPT_IN | {detector.kind for detector in DETECTORS}
+KINDS: frozenset[str] = OPT_IN | {detector.kind for detector in DETECTORS} | {*pairs.KINDS}
 """All kinds that are formats."""
 
 HELD = "held"

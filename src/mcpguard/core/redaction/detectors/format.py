@@ -37,7 +37,7 @@ class Detector(Struct, frozen=True):
     @property
     def stops(self) -> bool:
         """Whether it counts only where something does not go on behind it."""
-        return self.pattern.rfind("(?!") > len(self.pattern) - 24
+        return "(?!" in self.pattern[-24:]
 
     def match(self, text: bytes, start: int) -> tuple[int, int] | None:
         """The span to remove if a match starts at `start`."""

@@ -9,6 +9,7 @@ KEYS: tuple[Detector, ...] = (
         pattern=r"(?:(?<![A-Za-z0-9_-])|(?<=\\[nrt])|(?<=%[0-9A-Fa-f]{2}))eyJ[A-Za-z0-9_-]{8,4096}"
         r"\.eyJ[A-Za-z0-9_-]{8,16384}\.[A-Za-z0-9_-]{8,2048}",
         starts=("eyJ",),
+        trigger=".eyJ",
         hits=("eyJ" + MIX[:30] + ".eyJ" + MIX[:60] + "." + MIX[:43],),
         misses=("eyJ" + MIX[:60], "eyJ" + MIX[:30] + "." + MIX[:43], "eyJ.eyJ.x"),
     ),
@@ -27,7 +28,7 @@ KEYS: tuple[Detector, ...] = (
     Detector(
         "url-password",
         # A raw "@" in a password is a common mistake, so it may reach to the last one.
-        pattern=r"""://[^\x00-\x20"'<>\\/?#@:\xff]{1,256}:([^\x00-\x20"'<>\\/?#\xff]{1,2048})@""",
+        pattern=r"""://[^\x00-\x20"'<>\\/?#@:\xff]{0,256}:([^\x00-\x20"'<>\\/?#\xff]{1,2048})@""",
         starts=("://",),
         trigger="@",
         joins=False,

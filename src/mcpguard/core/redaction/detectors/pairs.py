@@ -1,21 +1,18 @@
-"""Secrets that nothing but their name gives away: `DB_PASSWORD=…`, `"apiKey": "…"`, `Authorization: Bearer …`.
+"""Secrets that nothing but their name gives away: `DB_PASSWORD=…`, `"apiKey": "…"`, `Cookie: session=…`.
 
-Law of this file: the name says how much a value has to look like a secret, and both are read where they stand,
-forwards and backwards from one place, over a bounded number of bytes. What is no literal value, such as a template,
-a call or a word of a language, is left alone.
+Law of this file: the name says how much a value has to look like a secret, and both are read where they
+stand, forwards and backwards from one place, over a bounded number of bytes. What is no literal value, such
+as a template, a call or a word of a language, is left alone.
 """
 
 import re
 from collections.abc import Callable
 from functools import lru_cache
-
-from msgspec import Struct
+from types import ModuleType
 
 from mcpguard.core.redaction.detectors.naming import Signal, signal, words_of
 
-PASSWORD = "password"
-SECRET = "secret-value"
-AUTHORIZATION = "authorization"
+KINDS = "password", "secret-value", "authorization"
 
 Found = tuple[int, int, str]
 """Start and end of a value, and its kind."""
@@ -24,7 +21,7 @@ Read = Callable[[bytes, int], Found | None]
 
 VALUE = 6
 """So many bytes of a value are in a match of `WORDS` and `REST`."""
-WORDS = ("pass", "pwd", "secret", "token", "key", "auth", "cookie")
+WORDS = ("pass", "pwd", "secret", "token", "key", "auth")
 """In lower case; one of them, in any case, begins what `REST` goes on with."""
 
 _FIRST = r"""[^\s"'`\\=:<>()\[{,;\x00-\x1f\xff]"""
@@ -41,14 +38,15 @@ REST = (
     rf"|[ ](?:is|was|to)(?: set to| now)?:? {_QUOTED}"
     rf"){_FIRST}{_MORE}{{5}}"
 )
-"""What stands between a word of a name and a value, and the beginning of this. For each beginning it ends in one
-place, so that the value begins `VALUE` bytes before it."""
+"""What stands between a word of a name and a value, and the beginning of this. For each beginning it ends in
+one place, so that the value begins `VALUE` bytes before it."""
 
 _QUOTES = b"\"'`\\"
 _NAME = b"abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-."
 _LONGEST = 4096
 _BACK = 112
 _NEAR = 48
+_LONGEST_NAME = 64
 
 # --- names ------------------------------------------------------------------------------------------------
 
@@ -63,9 +61,13 @@ _HANDLES = frozenset([
 _SAY_LITTLE = frozenset(["key", "keys", "auth", "session", "k", "t", "p", "bot", "login", "hook"])
 
 
-@lru_cache(4096)
 def said(name: str) -> Signal:
     """What the name of a pair says."""
+    return _said_by(name) if len(name) <= _LONGEST_NAME else ""
+
+
+@lru_cache(4096)
+def _said_by(name: str) -> Signal:
     words = words_of(name)
     if not words or len(words) > 8 or (len(words) == 1 and words[0] in _SAY_LITTLE):
         return ""
@@ -92,11 +94,15 @@ _ESCAPED = re.compile(rb"""[^"'`\\\x00-\x1f\xff]{1,4096}+(?=["'`\\])""")
 _TICKED = re.compile(rb"[^`\x00-\x1f\xff]{1,4096}+(?=`)")
 _TYPED = re.compile(rb":\s?&?[A-Za-z' |\[\]]{3,16}$")
 _SETS = re.compile(rb"(?:^|[\r\n\x1f]|\\n|export |ENV |ARG |set |SET )$")
+_ALONE = re.compile(rb"(?:^|[\r\n\x1f]|\\n)[ \t]*(?:- )?$")
+_ENDS = frozenset((b"\n", b"\r", b"\x1f", b"\xff", b"\\"))
 _NAMED = re.compile(
     rb"""([A-Za-z0-9_.-]{1,64})["'`\\\]]{0,4}[\s,;]{1,40}["'`\\\]]{0,4}value["'`\\\]]{0,4}\s{0,4}[:=]\s{0,4}["'`\\\]]{0,4}$""",
     re.IGNORECASE,
 )
-_PROSE = re.compile(rb"""([A-Za-z0-9_.-]{1,64})["'`\\\]]{0,4} (?:is|was|to)(?: set to| now)?:? ["'`\\\]]{0,4}$""", re.I)
+_PROSE = re.compile(
+    rb"""([A-Za-z0-9_.-]{1,64})["'`\\\]]{0,4} (?:is|was|to)(?: set to| now)?:? ["'`\\\]]{0,4}$""", re.I
+)
 
 
 def pair(text: bytes, at: int) -> Found | None:
@@ -109,7 +115,9 @@ def pair(text: bytes, at: int) -> Found | None:
     if before.endswith((b">", b"[")):
         return _element(text, at, before)
     if last in (b":", b"=", b">", b"\n", b"|", b"-", b"+") or bare[-2:] == b"=>":
-        return _assigned(text, at, bare, opening) or (_named(text, at, opening) if b"alue" in bare[-12:].lower() else None)
+        return _assigned(text, at, bare, opening) or (
+            _named(text, at, opening) if b"alue" in bare[-12:].lower() else None
+        )
     return _said(text, at, bare, opening)
 
 
@@ -117,7 +125,11 @@ def _opened(before: bytes) -> tuple[bytes, bytes]:
     """`before` without the quotes that open a value, and these."""
     bare = before.rstrip(_QUOTES)
     opening = before[len(bare) :]
-    if opening and bare[-1:] in (b"b", b"r", b"u", b"B", b"R", b"U") and bare[-2:-1] in (b"=", b" ", b":", b"("):
+    if (
+        opening
+        and bare[-1:] in (b"b", b"r", b"u", b"B", b"R", b"U")
+        and bare[-2:-1] in (b"=", b" ", b":", b"(")
+    ):
         bare = bare[:-1]
     return bare, opening
 
@@ -139,11 +151,12 @@ def _assigned(text: bytes, at: int, before: bytes, opening: bytes) -> Found | No
         return None
     ahead = bare[: len(bare) - len(name)]
     line = equals and not spaced and name.isupper() and _SETS.search(ahead) is not None
+    alone = not opening and _ALONE.search(ahead) is not None
     if name.lower().endswith("authorization"):
         return _header(text, at)
-    if name.lower().endswith("cookie"):
-        return _cookie(text, at)
-    return _judged(text, at, strength, opening, whole_line=line, query=ahead.endswith((b"?", b"&")))
+    return _judged(
+        text, at, strength, opening, whole_line=line, query=ahead.endswith((b"?", b"&")), alone=alone
+    )
 
 
 def _element(text: bytes, at: int, before: bytes) -> Found | None:
@@ -173,7 +186,9 @@ def _said(text: bytes, at: int, before: bytes, opening: bytes) -> Found | None:
         return _judged(text, at, "password", opening)
     found = _PROSE.search(text, max(0, at - 96), at)
     strength = said(found[1].decode()) if found else ""
-    return _judged(text, at, strength if opening else "weak", opening) if strength else None
+    if not opening and strength != "password":
+        strength = "weak" if strength else ""
+    return _judged(text, at, strength, opening) if strength else None
 
 
 def _header(text: bytes, at: int) -> Found | None:
@@ -184,8 +199,8 @@ def _header(text: bytes, at: int) -> Found | None:
     return _credentials(text, at, "token")
 
 
-def _cookie(text: bytes, at: int) -> Found | None:
-    """The first secret of a header of the name Cookie or Set-Cookie; a session is none that a person chose."""
+def cookie(text: bytes, at: int) -> Found | None:
+    """A Read of a header of the name Cookie or Set-Cookie: the first secret in it."""
     line = _COOKIES.match(text, at)
     for one in _CRUMB.finditer(line[0]) if line else ():
         start, end = at + one.start(2), at + one.end(2)
@@ -214,10 +229,15 @@ def bearer(text: bytes, at: int) -> Found | None:
     return _credentials(text, at, "token" if b"uthorization" in text[max(0, at - 32) : at] else "weak")
 
 
+def token(text: bytes, at: int) -> Found | None:
+    """A Read of what stands behind `token `, the scheme of a header of GitHub and others."""
+    return _credentials(text, at, "token") if b"uthorization" in text[max(0, at - 32) : at] else None
+
+
 def basic(text: bytes, at: int) -> Found | None:
     """A Read of what stands behind `Basic `: base64 of a user and a password."""
     found = _BASIC.match(text, at)
-    return (at, found.end(), AUTHORIZATION) if found and _plausible().is_basic(found[0]) else None
+    return (at, found.end(), KINDS[2]) if found and _plausible().is_basic(found[0]) else None
 
 
 def _credentials(text: bytes, at: int, strength: Signal) -> Found | None:
@@ -226,23 +246,24 @@ def _credentials(text: bytes, at: int, strength: Signal) -> Found | None:
         return None
     end = at + len(found[0].rstrip(b"."))
     one = _secret(text, at, end, strength, known_end=True)
-    return (at, end, AUTHORIZATION) if one else None
+    return (at, end, KINDS[2]) if one else None
 
 
 _OPTION = re.compile(
-    rb"""([a-z0-9_-]{0,24})(?:[ \t]{1,3}["'\\]{0,3}|["'\\]{1,3},\s{0,8}["'\\]{1,3}|=["'\\]{1,3})(?=[^\s"'\\-])"""
+    rb"""([a-z0-9_-]{0,24})(?:[ \t]{1,3}["'\\]{0,3}|["'\\]{1,3},\s{0,8}["'\\]{1,3}|=["'\\]{1,3})"""
+    rb"""(?=[^\s"'\\-])"""
 )
 
 
 def option(text: bytes, at: int) -> Found | None:
-    """A Read of what stands behind the first word of an option, such as `--api`: also as two texts of a list."""
+    """A Read of what stands behind the first word of an option such as `--api`, or is the next of a list."""
     found = _OPTION.match(text, at)
     if found is None:
         return None
     name = name_at_end(text[max(0, at - 32) : found.end(1)]).lstrip("-")
     strength = said(name)
     opening = _opened(found[0])[1]
-    return _judged(text, found.end(), strength, opening) if strength else None
+    return _judged(text, found.end(), strength, opening, word=True) if strength else None
 
 
 _USER = re.compile(rb"""["']?[^\s:"'\\$<>{]{1,64}:(?=[^\s"'\\$<>{])""")
@@ -271,23 +292,41 @@ def login(text: bytes, at: int) -> Found | None:
     return _judged(text, found.end(), "password", b"", whole_line=True) if found else None
 
 
-LITERALS: tuple[tuple[bytes, Read], ...] = (
-    *((word, bearer) for word in (b"Bearer ", b"bearer ", b"BEARER ")),
-    *((word, basic) for word in (b"Basic ", b"basic ", b"BASIC ")),
-    *((b"--" + word, option) for word in (b"pass", b"token", b"api", b"secret", b"auth", b"access", b"client", b"db")),
-    *((word, user) for word in (b" -u ", b" --user ", b" --proxy-user ")),
-    (b"IDENTIFIED", identified),
-    (b"identified", identified),
-    (b"login", login),
+_NEXT_DIGIT = r"[^\x00-\x1f\x7f\xff]{0,48}[0-9]"
+_LOOKS = (
+    (("Bearer ", "bearer ", "BEARER "), r"[A-Za-z0-9+/._~=%-]{16}", bearer),
+    (("token ", "Token "), r"[A-Za-z0-9+/._~=%-]{16}", token),
+    (("ookie: ", 'ookie": "'), r"[^\x00-\x1f\x7f\xff]{1,512}=", cookie),
+    (("Basic ", "basic ", "BASIC "), r"[A-Za-z0-9+/]{8}", basic),
+    (
+        tuple(f"--{word}" for word in ("pass", "token", "api", "secret", "auth", "access", "client", "db")),
+        _NEXT_DIGIT,
+        option,
+    ),
+    ((" -u ", " --user ", " --proxy-user "), _NEXT_DIGIT, user),
+    (("IDENTIFIED", "identified"), _NEXT_DIGIT, identified),
+    (("login",), _LOGIN.pattern.decode(), login),
 )
-"""Other ways to write a pair: what stands before it, and how it is read from the end of that on."""
+LITERALS: tuple[tuple[bytes, str, Read], ...] = tuple(
+    (word.encode(), peek, read) for words, peek, read in _LOOKS for word in words
+)
+"""Other ways to write a pair: what stands before it, what has to follow, and how it is read from the end of
+the former on."""
 
 
 # --- judging ---------------------------------------------------------------------------------------------
 
 
 def _judged(
-    text: bytes, at: int, strength: Signal, opening: bytes = b"", *, whole_line: bool = False, query: bool = False
+    text: bytes,
+    at: int,
+    strength: Signal,
+    opening: bytes = b"",
+    *,
+    whole_line: bool = False,
+    query: bool = False,
+    word: bool = False,
+    alone: bool = False,
 ) -> Found | None:
     found = _value(text, at, opening, whole_line)
     if found is None:
@@ -301,8 +340,11 @@ def _judged(
     if whole_line:
         value = value.rstrip(b"\"'")
     else:
-        value = (value.partition(b"&")[0] if query else value).rstrip(b".:!?*/,")
-    return _secret(text, at, at + len(value), strength, known_end=whole_line or query)
+        value = (value.partition(b"&")[0] if query else value).rstrip(
+            b".:," if strength == "password" else b".:,!?"
+        )
+    known = whole_line or query or word or (alone and text[end : end + 1] in _ENDS)
+    return _secret(text, at, at + len(value), strength, known_end=known)
 
 
 def _value(text: bytes, at: int, opening: bytes, whole_line: bool) -> re.Match[bytes] | None:
@@ -317,7 +359,11 @@ def _secret(text: bytes, start: int, end: int, strength: Signal, *, known_end: b
     value = text[start:end].decode("utf-8", "replace")
     if not _plausible().is_secret(strength, value, known_end):
         return None
-    return start, end, PASSWORD if strength == "password" else SECRET
+    return start, end, _kind(strength)
+
+
+def _kind(strength: Signal) -> str:
+    return KINDS[0] if strength == "password" else KINDS[1]
 
 
 def named(name: str, value: str) -> str:
@@ -325,10 +371,21 @@ def named(name: str, value: str) -> str:
     strength = said(name)
     if not strength or not _plausible().is_secret(strength, value, True):
         return ""
-    return PASSWORD if strength == "password" else SECRET
+    return _kind(strength)
 
 
-def _plausible():  # placeholder
+def stands_in(value: bytes) -> bool:
+    """Whether the password of a URL is none, but stands for one."""
+    return bool(_plausible().is_stand_in(value.decode("utf-8", "replace")))
+
+
+def is_example(kind: str, match: bytes) -> bool:
+    """Whether what is written as a format is an example of documentation."""
+    return bool(_plausible().is_example(kind, match))
+
+
+def _plausible() -> ModuleType:
+    # Its expressions take some milliseconds to compile, and most messages have no pair.
     from mcpguard.core.redaction.detectors import plausible
 
     return plausible

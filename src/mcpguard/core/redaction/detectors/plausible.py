@@ -6,11 +6,13 @@ secret. A value has to look the more like one, the less its name says.
 
 import re
 from binascii import Error, a2b_base64
+from itertools import pairwise
 
 from mcpguard.core.redaction.detectors.shapes import (
     has_reference,
     is_address,
     is_known_to_all,
+    is_path,
     is_reference,
     is_uuid,
     looks_random,
@@ -24,29 +26,56 @@ _CODE = re.compile(
     r"(?:process\.env|os\.environ|os\.getenv|getenv|import\.meta|env|ENV|settings|config|self|this|args|opts|options|"
     r"request|req|params|props|state|data|ctx|context|secrets|vars|var|local|module|random|string|crypto)[.\[(].*"
 )
-_PATH = re.compile(r"(?:[~.]{0,2}/|[A-Za-z]:\\|\./)\S*|\S*\.(?:pem|key|crt|cer|json|ya?ml|txt|env|py|js|ts|html?|md|p12|pfx|jks)")
+_FILE = re.compile(r"\S*\.(?:pem|key|crt|cer|json|ya?ml|txt|env|py|js|ts|html?|md|p12|pfx|jks)")
 _IDENTIFIER = re.compile(r"[A-Za-z_][A-Za-z_]*(?:[.:/-]{1,2}[A-Za-z_]+)*[0-9]{0,3}")
-_SAMPLES = frozenset([
-    "password", "passwd", "pass", "pwd", "pw", "secret", "token", "key", "api", "apikey", "test", "testing", "tests",
-    "admin", "user", "username", "foo", "bar", "baz", "qux", "abc", "abcd", "abcdef", "abcdefg", "abcdefgh", "xyz",
-    "qwerty", "example", "sample", "demo", "dummy", "fake", "mock", "change", "changeme", "me", "my", "your", "the",
-    "new", "old", "some", "any", "super", "very", "strong", "secure", "safe", "long", "random", "value", "string",
-    "here", "hello", "world", "root", "default", "temp", "tmp", "dev", "prod", "local", "client", "server", "access",
-    "auth", "bearer", "refresh", "session", "id", "hash", "private", "public", "only", "for", "not", "real", "a", "b",
-    "c", "d", "x", "y", "z", "is", "this", "in", "of", "with", "to", "and", "or", "db", "database", "app", "application",
-    "service", "account", "master", "valid", "invalid", "wrong", "bad", "good", "correct", "first", "second", "number",
-    "shared", "basic", "jwt", "oauth", "o", "code", "cred", "creds", "credential", "credentials", "unit", "integration",
-    "encrypted", "encoded", "base", "utf", "sha", "md", "hmac", "aes", "rsa", "ssh", "sk", "pk", "p", "s", "t", "u", "v",
-    "thing", "stuff", "word", "phrase", "name", "data", "text", "that", "you", "please", "replace", "insert", "put",
-])  # fmt: skip
+_MARKS = frozenset("!#$%^*+?@")
+_SAMPLES = frozenset(
+    """
+    password passwd pass pwd pw secret token key api apikey test testing tests admin user username
+    foo bar baz qux abc abcd abcdef abcdefg abcdefgh xyz qwerty example sample demo dummy fake mock
+    change changeme me my your the new old some any super very strong secure safe long random value
+    string here hello world root default temp tmp dev prod local client server access auth bearer
+    refresh session id hash private public only for not real a b c d x y z is this in of with to and
+    or db database app application service account master valid invalid wrong bad good correct first
+    second number shared basic jwt oauth o code cred creds credential credentials unit integration
+    encrypted encoded base utf sha md hmac aes rsa ssh sk pk p s t u v thing stuff word phrase name
+    data text that you please replace insert put
+    """.split()  # noqa: SIM905 - one word a line would be three pages
+)
+"""Words that somebody writes where a secret goes."""
+_SAMPLE = re.compile(r"(?:[A-Za-z]{2,}[_-]?)+[0-9]{0,4}")
 _LETTERS = re.compile(r"[A-Z]?[a-z]+|[A-Z]+")
-_SEQUENCES = ("0123456789", "1234567890", "abcdefghijklmnopqrstuvwxyz", "qwertyuiop", "9876543210", "0987654321")
+_SEQUENCES = (
+    "0123456789",
+    "1234567890",
+    "abcdefghijklmnopqrstuvwxyz",
+    "qwertyuiop",
+    "9876543210",
+    "0987654321",
+)
 _LEET = str.maketrans("013457$@!", "oleastsai")
 
 
+_PUBLISHED = re.compile(
+    rb"EXAMPLE|[xX]{8}|\*{4}|0{16}|(?i:0123456789abcdef)"
+    # RFC 6749 and 6750, RFC 7519, and the page that most people read about JWT.
+    rb"|2YotnFZFEjr1zCsicMWpAA|tGzv3JOkF0XG5Qx2TlKWIA|SplxlOBeZQQYbYS6WxSbIA|mF_9\.B5f-4\.1JqM|SlAV32hkKG"
+    rb"|dBjftJeZ4CVP-mB92K27uhbUJU1p1r_wW1gFWFOEjXk|SflKxwRJSMeKKF2QT4fwpMeJf36POk6yJV_adQssw5c"
+    rb"|QWxhZGRpbjpvcGVuIHNlc2FtZQ|czZCaGRSa3F0Mzpn"
+)
+_BODY = re.compile(rb"[A-Za-z0-9+/]{24}")
+
+
+def is_example(kind: str, match: bytes) -> bool:
+    """Whether what is written as a format is one that documentation gives, or has nothing in it."""
+    if kind == "private-key":
+        return _BODY.search(match) is None
+    return _PUBLISHED.search(match) is not None
+
+
 def is_secret(strength: str, value: str, quoted: bool) -> bool:
-    """Whether `value` is a secret under a name that says `strength`: "password", "token" or "weak". `quoted`: it
-    is known where it ends."""
+    """Whether `value` is a secret under a name that says `strength`: "password", "token" or "weak". `quoted`:
+    it is known where it ends."""
     if not 6 <= len(value) <= 4096 or is_template(value):
         return False
     if strength == "password":
@@ -55,19 +84,33 @@ def is_secret(strength: str, value: str, quoted: bool) -> bool:
         return False
     if strength == "weak":
         return len(value) >= 16 and _digits(value) > 1 and looks_random(value) and not is_uuid(value)
-    return len(value) >= 10 and _digits(value) > 0 and (is_uuid(value) or (looks_random(value) and not _counts(value)))
+    return (
+        len(value) >= 10
+        and _digits(value) > 0
+        and (is_uuid(value) or (looks_random(value) and not _counts(value)))
+    )
 
 
 def is_template(value: str) -> bool:
-    """Whether it is to be replaced, or stands for what is elsewhere: `{password}`, `$X`, `<token>`, `your-key`."""
+    """Whether it is to be replaced, or stands for what is elsewhere: `{password}`, `$X`, `<token>`."""
+    return (
+        is_stand_in(value)
+        or _CODE.fullmatch(value) is not None
+        or is_path(value)
+        or _FILE.fullmatch(value) is not None
+        or _is_sample(value)
+        or _PUBLISHED.search(value.encode("utf-8", "surrogatepass")) is not None
+    )
+
+
+def is_stand_in(value: str) -> bool:
+    """The same for a value that no program reads as code, such as the password in a URL."""
     return (
         is_reference(value)
         or is_known_to_all(value)
         or has_reference(value)
         or _TEMPLATE.search(value) is not None
-        or _CODE.fullmatch(value) is not None
-        or _PATH.fullmatch(value) is not None
-        or _is_sample(value)
+        or (_SAMPLE.fullmatch(value) is not None and _words_of_samples(value))
     )
 
 
@@ -85,7 +128,7 @@ def _words_of_samples(value: str) -> bool:
 
 
 def _is_password(value: str, quoted: bool) -> bool:
-    if "://" in value or _IDENTIFIER.fullmatch(value) or value.count(" ") > 0:
+    if "://" in value or " " in value:
         return False
     digits, upper = _digits(value), sum(map(str.isupper, value))
     lower = sum(map(str.islower, value))
@@ -95,7 +138,11 @@ def _is_password(value: str, quoted: bool) -> bool:
         return False
     if looks_random(value):
         return True
-    return quoted and len(value) >= 8 and kinds >= 3 and bool(digits)
+    if not digits or kinds < 3 or len(value) < 8:
+        return False
+    if _IDENTIFIER.fullmatch(value):
+        return quoted and digits > 1
+    return quoted or not _MARKS.isdisjoint(value)
 
 
 def _digits(value: str) -> int:
@@ -105,12 +152,14 @@ def _digits(value: str) -> int:
 def _counts(value: str) -> bool:
     """Whether it goes up as nothing random does: `abcdef123456`."""
     low = value.lower()
-    steps = sum(ord(b) - ord(a) == 1 for a, b in zip(low, low[1:], strict=False))
+    steps = sum(ord(b) - ord(a) == 1 for a, b in pairwise(low))
     return steps * 2 > len(low)
 
 
 def is_basic(value: bytes) -> bool:
     """Whether `value` is base64 of a user and a password (RFC 7617, section 2)."""
+    if _PUBLISHED.search(value):
+        return False
     try:
         plain = a2b_base64(value + b"=" * (-len(value) % 4)).decode()
     except (Error, UnicodeDecodeError):

@@ -1,0 +1,98 @@
+"""A few expressions in one pass: the seam over the regular expressions of the multi-pattern engine.
+
+Law of this file: both engines call `visit` for the same (pattern, end) pairs; one contract suite runs on
+both. A pattern begins with one of its words and ends, for each of these, in one place.
+"""
+
+import re
+from collections.abc import Sequence
+
+from msgspec import Struct
+
+from mcpguard.core.redaction.matching import PAD, HyperscanMatcher, Matcher, Visit
+
+_SLICE = 256 * 1024
+"""So much is searched before other threads may run."""
+
+
+class Pattern(Struct, frozen=True):
+    """One of `words`, which are in lower case where `any_case` says that case does not matter, and then
+    `rest`, an expression that Hyperscan and `re` read alike."""
+
+    words: tuple[str, ...]
+    rest: str
+    any_case: bool = False
+
+    @property
+    def expression(self) -> str:
+        """All of it."""
+        return f"(?:{'|'.join(map(re.escape, self.words))}){self.rest}"
+
+
+class HyperscanPatterns(HyperscanMatcher):
+    """Hyperscan (Vectorscan) in block mode. Raises ImportError where there is no wheel."""
+
+    __slots__ = ()
+
+    def __init__(self, patterns: Sequence[Pattern]) -> None:
+        import hyperscan
+
+        database = hyperscan.Database(mode=hyperscan.HS_MODE_BLOCK)
+        database.compile(
+            expressions=[pattern.expression.encode() for pattern in patterns],
+            ids=list(range(len(patterns))),
+            elements=len(patterns),
+            flags=[hyperscan.HS_FLAG_CASELESS if pattern.any_case else 0 for pattern in patterns],
+        )
+        self._use(hyperscan, database)
+
+
+class PlainPatterns:
+    """The same from the standard library: each word is found by itself, and what follows is matched there."""
+
+    __slots__ = ("_patterns",)
+
+    def __init__(self, patterns: Sequence[Pattern]) -> None:
+        self._patterns = [
+            (
+                index,
+                [word.encode() for word in pattern.words],
+                re.compile(pattern.expression.encode(), re.IGNORECASE if pattern.any_case else 0),
+                pattern.any_case,
+            )
+            for index, pattern in enumerate(patterns)
+        ]
+
+    def search(self, padded: bytes, visit: Visit) -> bool:
+        """See Matcher."""
+        stop = len(padded) - len(PAD)
+        for index, words, expression, any_case in self._patterns:
+            seen = -1
+            for begin in range(0, stop, _SLICE):
+                piece = padded[begin : min(stop, begin + _SLICE + len(PAD))]
+                piece = piece.lower() if any_case else piece
+                starts = sorted({begin + at for word in words for at in _all(piece, word) if at < _SLICE})
+                for start in starts:
+                    found = expression.match(padded, start, stop)
+                    if found and found.end() != seen:
+                        seen = found.end()
+                        if visit(index, 0, seen, 0, padded):
+                            return True
+        return False
+
+
+def _all(text: bytes, word: bytes) -> list[int]:
+    places = []
+    at = text.find(word)
+    while at >= 0:
+        places.append(at)
+        at = text.find(word, at + 1)
+    return places
+
+
+def compile_patterns(patterns: Sequence[Pattern]) -> Matcher:
+    """The best matcher that this machine has. Takes some ten milliseconds for each pattern."""
+    try:
+        return HyperscanPatterns(patterns)
+    except ImportError:
+        return PlainPatterns(patterns)

@@ -1,0 +1,279 @@
+"""Where a format or a pair may begin, and whether it does.
+
+Law of this file: what begins is found in two passes over a text, and each place where something may begin
+costs a bounded number of steps, however long the text is; the budget counts these places.
+"""
+
+from bisect import bisect_right
+from collections import defaultdict
+from functools import cache, cached_property
+from re import Match
+from sys import maxsize
+
+from mcpguard.core.redaction.budget import Budget
+from mcpguard.core.redaction.detectors import DETECTORS, Detector, compiled, pairs
+from mcpguard.core.redaction.matching import PAD, HyperscanMatcher, Matcher, compile_literals
+from mcpguard.core.redaction.patterns import Pattern, compile_patterns
+from mcpguard.core.redaction.views import Flat, View, in_run, signs
+
+Hit = tuple[int, int, str]
+"""Start, end and kind."""
+
+_UNLIKE_WORDS = compiled("[0-9+/=]")
+_SOME = 2
+"""40 random letters and digits have fewer digits in one of 200 cases; words one after another have none."""
+_BEHIND = 8
+_AHEAD = 64
+_LEAVES = 64
+_INSIDE = 24
+_RUN = b"abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-"
+_REACH = 4200
+_USER = 80
+_PAIR, _URL = 0, 1
+COST_OF_A_PAIR = 3
+
+
+class TooMuchAtOnce(Exception):
+    """It would take long, and the caller wants to know before."""
+
+
+class _Format:
+    """A literal that a format begins with, or has in it."""
+
+    def __init__(self, literal: str, start: str, detector: Detector) -> None:
+        self.literal = literal.encode()
+        self._start = start.encode()
+        self.detector = detector
+        self.kind = detector.kind
+
+    @cached_property
+    def _core(self) -> str:
+        return _without_its_surroundings(self.detector)
+
+    def start(self, flat: bytes, end: int) -> int:
+        """Where the format begins of which the literal ends at `end`; -1 for nowhere."""
+        if self.literal == self._start:
+            return end - len(self.literal)
+        at = end - len(self.literal)
+        run = len(flat[max(0, at - _REACH) : at].rstrip(_RUN)) + max(0, at - _REACH)
+        return flat.find(self._start, run, at)
+
+    def may(self, flat: bytes, start: int) -> Match[bytes] | None:
+        """A match without what must not stand around it: where there is none, there is nothing."""
+        return compiled(self._core).match(flat, start)
+
+    def look(self, flat: bytes, end: int) -> bool:
+        """Whether it is worth a closer look."""
+        start = self.start(flat, end)
+        return start >= 0 and self.may(flat, start) is not None
+
+    def read(self, flat: Flat, end: int, budget: Budget) -> tuple[Hit, int] | None:
+        """What is to be removed from the text that `flat` is made of, and where in `flat` this ends."""
+        start = self.start(flat.text, end)
+        found = self.may(flat.text, start) if start >= 0 else None
+        if found is None:
+            return None
+        place, kind = flat.at(start), self.detector.kind
+        span = self.detector.match(flat.source, place)
+        if span:
+            return (*span, kind), start + span[1] - place
+        if self.detector.joins and flat.bounds:
+            span = _across(flat, self.detector, start, found.end(), budget)
+        return ((*span, kind), 0) if span else None
+
+
+class _Pair:
+    """A literal that stands before a pair."""
+
+    def __init__(self, literal: bytes, peek: str, read: pairs.Read) -> None:
+        self.literal = literal
+        self.kind = ""
+        self._peek = peek
+        self._read = read
+
+    def look(self, flat: bytes, end: int) -> bool:
+        """Whether it is worth a closer look."""
+        return compiled(self._peek).match(flat, end) is not None
+
+    def read(self, flat: Flat, end: int, _budget: Budget) -> tuple[Hit, int] | None:
+        """What is to be removed from the text that `flat` is made of."""
+        hit = self._read(flat.source, flat.at(end - 1, 1)) if self.look(flat.text, end) else None
+        return (hit, 0) if hit else None
+
+
+def _beginnings() -> list[_Format | _Pair]:
+    formats = [
+        _Format(detector.trigger or start, start, detector)
+        for detector in DETECTORS
+        if detector is not _OF_URLS
+        for start in detector.starts
+    ]
+    return [*formats, *(_Pair(*one) for one in pairs.LITERALS)]
+
+
+_OF_URLS = next(detector for detector in DETECTORS if detector.kind == "url-password")
+_BEGINNINGS = _beginnings()
+_PATTERNS = (
+    Pattern(pairs.WORDS, pairs.REST, any_case=True),
+    Pattern(("://",), r"""[^\x00-\x20"'<>\\/?#@:\x7f\xff]{0,64}:[^\x00-\x20"'<>\\/?#@\x7f\xff]"""),
+)
+
+
+@cache
+def triggers() -> Matcher:
+    """The compiled literals of all formats and pairs."""
+    return compile_literals([one.literal for one in _BEGINNINGS])
+
+
+@cache
+def patterns() -> Matcher:
+    """The compiled expressions of what has no literal that is rare enough."""
+    return compile_patterns(_PATTERNS)
+
+
+@cache
+def first() -> tuple[Matcher, bool]:
+    """What each inspection begins with: the literals of all formats and the signs of all disguises in one
+    search, which takes no longer than one for the first alone. Without Hyperscan that would take as long as
+    there are literals: then these are `triggers` alone, and the answer says that signs are not in it."""
+    marks, beginnings = signs()
+    patterns()
+    try:
+        return HyperscanMatcher([*[one.literal for one in _BEGINNINGS], *beginnings, *marks]), False
+    except ImportError:
+        return triggers(), True
+
+
+def look(index: int, begin: int, end: int, flags: int, flat: bytes) -> bool:
+    """A Visit of `first`: whether to look closer. Many texts have a few letters that a format begins with, or
+    that may be base64."""
+    if index < len(_BEGINNINGS):
+        return _BEGINNINGS[index].look(flat, end)
+    return index >= _marks_begin() or in_run(index, begin, end, flags, flat)
+
+
+@cache
+def _marks_begin() -> int:
+    return len(_BEGINNINGS) + len(signs()[1])
+
+
+def watch(left: list[int], index: int, begin: int, end: int, flags: int, flat: bytes) -> bool:
+    """The same, and true for a flood too: `left` is how many visits are none."""
+    left[0] -= 1
+    return left[0] < 0 or look(index, begin, end, flags, flat)
+
+
+class Perusal:
+    """One reading of a view. More than `visits` places where something may begin are a flood, for which it
+    raises TooMuchAtOnce; for more than `budget` allows it raises InspectionError."""
+
+    __slots__ = ("_budget", "_covered", "_once", "_view", "_visits", "hits")
+
+    def __init__(
+        self, view: View, budget: Budget | None = None, *, once: bool = False, visits: int = maxsize
+    ) -> None:
+        self._view = view
+        self._budget = budget
+        self._visits = visits
+        self._once = once
+        self._covered: defaultdict[str, int] = defaultdict(int)
+        self.hits: list[Hit] = []
+
+    def all(self) -> list[Hit]:
+        """What is to be removed from the text of the view; overlaps too."""
+        triggers().search(self._view.flat.text, self.literal)
+        patterns().search(self._view.text, self.pattern)
+        return self.hits
+
+    def any(self) -> bool:
+        """Whether there is anything."""
+        return triggers().search(self._view.flat.text, self.literal) or patterns().search(
+            self._view.text, self.pattern
+        )
+
+    def literal(self, index: int, _from: int, end: int, _flags: int, _flat: bytes) -> bool:
+        """A Visit of `triggers`."""
+        one = _BEGINNINGS[index]
+        if end - len(one.literal) + _INSIDE <= self._covered[one.kind]:
+            return False  # What begins there is removed already.
+        self._trigger(1)
+        read = one.read(self._view.flat, end, self._allowed)
+        if read is None:
+            return False
+        hit, self._covered[one.kind] = read
+        match = self._view.text[hit[0] : hit[1]].replace(b"\x1f", b"")
+        if one.kind and pairs.is_example(one.kind, match):
+            return False
+        return self._found(hit)
+
+    def pattern(self, index: int, _from: int, end: int, _flags: int, text: bytes) -> bool:
+        """A Visit of `patterns`."""
+        if index == _URL:
+            self._trigger(1)
+            span = _OF_URLS.match(text, text.rfind(b"://", max(0, end - _USER), end - 1))
+            hit = (*span, _OF_URLS.kind) if span and not pairs.stands_in(text[slice(*span)]) else None
+        else:
+            self._trigger(COST_OF_A_PAIR)
+            hit = pairs.pair(text, end - pairs.VALUE)
+        return hit is not None and self._found(hit)
+
+    @property
+    def _allowed(self) -> Budget:
+        if self._budget is None:
+            self._budget = Budget(len(self._view.text))
+        return self._budget
+
+    def _trigger(self, cost: int) -> None:
+        self._allowed.trigger(cost)
+        self._visits -= 1
+        if self._visits < 0:
+            raise TooMuchAtOnce
+
+    def _found(self, hit: Hit) -> bool:
+        self._allowed.hit()
+        self.hits.append(hit)
+        return self._once
+
+
+def glance(
+    kept: list[Perusal], visits: int, index: int, _from: int, end: int, _flags: int, text: bytes
+) -> bool:
+    """A Visit of `patterns`: whether there is something. `kept` is empty at first. Raises as Perusal does."""
+    if not kept:  # Most texts have no such place.
+        kept.append(Perusal(View(text), once=True, visits=visits))
+    return kept[0].pattern(index, _from, end, _flags, text)
+
+
+def _across(flat: Flat, detector: Detector, start: int, most: int, budget: Budget) -> tuple[int, int] | None:
+    """The span of one that is cut up over leaves and ends at `most` at the latest. What must not go on behind
+    it is looked for as if each of the next leaves were the last one."""
+    bounds, text = flat.bounds, flat.text
+    leaf = bisect_right(bounds, start)
+    if leaf == len(bounds) or bounds[leaf] >= most:
+        return None
+    begin = max(bounds[leaf - 1] if leaf else 0, start - _BEHIND)
+    piece = text[begin : min(len(text) - len(PAD), most + _AHEAD)]
+    last = bisect_right(bounds, most)
+    ends = [end - begin for end in bounds[leaf + 1 : last][:_LEAVES]] if detector.stops else []
+    for end in (len(piece), *ends):
+        budget.trigger()
+        found = compiled(detector.pattern).match(piece, start - begin, end)
+        if found and found.end() + begin > bounds[leaf]:
+            begins, ends_at = found.span(found.re.groups)
+            if len(_UNLIKE_WORDS.findall(piece, begins, ends_at)) < _SOME:
+                continue  # The names of tools in their order, such as secret_length, leak and slow.
+            return flat.at(begins + begin), flat.at(ends_at + begin - 1, 1)
+    return None
+
+
+def _without_its_surroundings(detector: Detector) -> str:
+    """The pattern without what it wants to stand before and behind."""
+    core = detector.pattern
+    if core.startswith("(?:(?<"):
+        depth = 0
+        for at, char in enumerate(core):
+            depth += (char == "(") - (char == ")")
+            if not depth:
+                core = core[at + 1 :]
+                break
+    return core[: core.rfind("(?!")] if detector.stops else core

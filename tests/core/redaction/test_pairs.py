@@ -1,0 +1,196 @@
+"""A secret is found by its name wherever pairs are written, and what only looks like one is left alone."""
+
+from __future__ import annotations
+
+from base64 import b64encode
+from typing import Any
+
+import pytest
+
+from mcpguard.core.redaction.detectors import pairs
+from mcpguard.core.redaction.detectors.plausible import is_basic, is_example, is_secret
+from mcpguard.core.redaction.redactor import Redactor
+
+TOKEN = "q7Zt2Wb9Kx4Lm8Rv1Yd5"
+HUMAN = "river.Stone47!"
+BASIC = b64encode(f"bob:{HUMAN}".encode()).decode()
+
+
+def cleaned(value: Any) -> Any:
+    return Redactor(b"key").inspect(value).value
+
+
+FOUND = [
+    "export API_KEY={}",
+    "API_KEY={}\nX=1",
+    'API_KEY="{}"',
+    "x\\nAPI_KEY={}\\ny",
+    '{{"apiKey": "{}", "a": 1}}',
+    '{{"clientSecret":"{}"}}',
+    '"{{\\"auth_token\\": \\"{}\\"}}"',
+    "a: 1\naccess_token: {}\n",
+    "secret: '{}'",
+    "secret_key: |\n  {}\n",
+    'webhook_secret = "{}"',
+    "aws.secret.key = {}\n",
+    "client(api_key=b'{}')",
+    'config["secret_key"] = "{}"',
+    'api_key: str = "{}"',
+    "'api_secret' => '{}',",
+    "apiSecret := `{}`",
+    "<client-secret>{}</client-secret>",
+    "<apiKey><![CDATA[{}]]></apiKey>",
+    '<entry key="api.secret">{}</entry>',
+    '<add key="ApiSecret" value="{}" />',
+    '{{"name": "API_TOKEN", "value": "{}"}}',
+    "- name: API_TOKEN\n  value: {}\n",
+    "https://x.example/a?b=1&api_key={}&c=2",
+    "X-Api-Key: {}\r\n",
+    "Authorization: Bearer {}",
+    "Authorization: token {}",
+    "Authorization: ApiKey {}",
+    "Authorization: {}",
+    '{{"Authorization": "Bearer {}"}}',
+    "curl -H 'authorization: bearer {}'",
+    "Cookie: a=b; sessionid={}",
+    "Set-Cookie: sid={}; Path=/",
+    "tool --token {} --x",
+    '["--api-key", "{}"]',
+    "tool --client-secret={}",
+    "//registry.npmjs.org/:_authToken={}",
+    "Server=db;SharedSecret={};Timeout=3",
+    'the token is "{}"',
+]
+PASSWORDS = [
+    "DB_PASSWORD={}\n",
+    "mysql_pwd: {}\n",
+    '{{"smtpPass": "{}"}}',
+    "machine h login bob password {}\n",
+    "CREATE USER bob IDENTIFIED BY '{}';",
+    "ALTER ROLE bob WITH PASSWORD '{}';",
+    "curl -u bob:{} https://x.example",
+    "curl --user 'bob:{}' https://x.example",
+    "Server=db;Password={};Timeout=3",
+    "The password is {} for now.",
+]
+
+
+@pytest.mark.parametrize("form", [*FOUND, *PASSWORDS])
+def test_a_secret_is_cut_out_of_every_form_of_a_pair(form: str) -> None:
+    value = HUMAN if form in PASSWORDS else TOKEN
+    kind = "password" if form in PASSWORDS else "authorization" if "uthorization" in form else "secret-value"
+    assert cleaned(form.format(value)) == form.format(f"[REDACTED:{kind}#1]")
+
+
+def test_a_user_and_a_password_are_cut_out_of_a_header() -> None:
+    assert cleaned(f"Authorization: Basic {BASIC}") == "Authorization: Basic [REDACTED:authorization#1]"
+    assert cleaned("Basic QWxhZGRpbjpvcGVuIHNlc2FtZQ==") == "Basic QWxhZGRpbjpvcGVuIHNlc2FtZQ=="
+    assert cleaned("Basic instructions of this page") == "Basic instructions of this page"
+
+
+def test_a_member_is_a_pair_too() -> None:
+    value = {"user": "bob", "password": HUMAN, "nested": [{"apiKey": TOKEN}, {"apiKey": "none"}], "n": 1}
+    assert cleaned(value) == {
+        "user": "bob",
+        "password": "[REDACTED:password#1]",
+        "nested": [{"apiKey": "[REDACTED:secret-value#2]"}, {"apiKey": "none"}],
+        "n": 1,
+    }
+    harmless = {
+        "password": "Passwort",
+        "token": "user_12",
+        "nextPageToken": TOKEN,
+        "x" * 70 + "_token": TOKEN,
+    }
+    assert cleaned(harmless) is harmless
+
+
+LEFT_ALONE = [
+    "postgresql://{user}:{password}@{host}",
+    "postgres://user:pass@localhost/db",
+    "redis://:$REDIS_PASSWORD@cache",
+    "https://bot:${TOKEN1}@git.example",
+    "password = getpass(prompt2)",
+    "token = tokenizer.next(12)[0]",
+    "api_key=os.environ['API_KEY_2']",
+    "api_key=process.env.API_KEY_2",
+    "password: str = Field(min_length=12)",
+    "secret: ${SECRET_1}",
+    "secret: '{{ vault.secret_12 }}'",
+    'password: "<your password 123>"',
+    "password=%(password1)s",
+    "API_KEY=your-api-key-123",
+    "API_KEY=xxxxxxxxxxxxxxxxxxxx1",
+    "password=changeme123",
+    "password = 'password123'",
+    "password = 'p4ssw0rd'",
+    '"token_type": "bearer2"',
+    '"token_id": "a1b2c3d4e5f6a7b8c9d0"',
+    "nextPageToken: a1b2c3d4e5f6a7b8c9d0",
+    '"key": "d41d8cd98f00b204e9800998ecf8427e"',
+    '"sort_key": "2024-01-01T00:00:00Z#a1b2"',
+    "publicKey: a1B2c3D4e5F6g7H8i9J0",
+    "key_file: /etc/ssl/private/host-2024.key",
+    "secret_name: 'prod/db/main-2024'",
+    "if password == 'q7Zt2Wb9Kx':",
+    "auth::Token1234567::new",
+    "sfr://user:password>/a1B2c3D4e5",
+    "secret_arn: arn:aws:secretsmanager:eu-west-1:123456789012:secret:prod/db-a1B2c3",
+    "password: 12345678",
+    "password: 'correct horse battery staple 9'",
+    "access_token=2YotnFZFEjr1zCsicMWpAA",
+    "api_key: 0123456789abcdef0123456789abcdef",
+    "token: 'abcdefgh12345678'",
+    "token: a1b2c3",
+    "secret=bob@example2.com9",
+    "a token a1B2c3D4e5F6g7H8i9J0 of none",
+    "the secret to success2024 is work",
+    "Cookie: _ga=GA1.2.1234567890.1234567890; theme=dark-2024",
+    "Cookie: consent",
+    "login with your password today",
+    "IDENTIFIED BY 12 names",
+    "tool --token-file a1B2c3D4e5F6g7H8i9J0",
+    "tool --token",
+    "tool -u 1000:1000 x",
+    "bearer of good news1234567890123",
+    "<password>\nq7Zt2Wb9Kx4\n</password>",
+    "<password>q7Zt2Wb9Kx4",
+    'password: "q7Zt2Wb9Kx4Lm',
+    "name: VERSION\nvalue: a1B2c3D4e5F6g7H8i9J0 key",
+    "PASSWORD 'none of 12 words'",
+    b"-----BEGIN OPENSSH PRIVATE KEY-----".decode() + '"\nEND = "-----END OPENSSH PRIVATE KEY-----"',
+    "AKIAIOSFODNN7EXAMPLE",
+    "ghp_" + "x" * 36,
+]
+
+
+@pytest.mark.parametrize("text", LEFT_ALONE)
+def test_what_is_no_secret_is_left_alone(text: str) -> None:
+    assert cleaned(text) == text
+
+
+def test_the_name_says_how_much_a_value_has_to_look_like_a_secret() -> None:
+    assert is_secret("password", "Stone#River7", True)
+    assert not is_secret("token", "Stone#River7", True)
+    assert is_secret("token", "a1b2c3d4-0000-4000-8000-a1b2c3d4e5f6", True)
+    assert not is_secret("weak", "a1b2c3d4-0000-4000-8000-a1b2c3d4e5f6", True)
+    assert is_secret("weak", TOKEN, True)
+    assert not is_secret("weak", TOKEN[:12], True)
+    assert not is_secret("password", "short", True)
+    assert is_secret("password", "winter.coffee20", True)
+    assert not is_secret("password", "winter.coffee20", False)
+
+
+def test_what_documentation_gives_as_an_example_is_known() -> None:
+    assert is_example("aws-access-key-id", b"AKIAIOSFODNN7EXAMPLE")
+    assert is_example("private-key", b"-----BEGIN PRIVATE KEY-----\n-----END PRIVATE KEY-----")
+    assert not is_example("private-key", b"-----BEGIN PRIVATE KEY-----\n" + b"aB3k" * 8)
+    assert not is_basic(b"////")
+    assert not is_basic(b"x")
+
+
+def test_names_are_remembered_up_to_a_length() -> None:
+    assert pairs.said("DB_PASSWORD") == "password"
+    assert pairs.said("x" * 65 + "_token") == ""
+    assert pairs.said("a_b_c_d_e_f_g_h_token") == ""
+    assert pairs.named("password", HUMAN) == "password"
