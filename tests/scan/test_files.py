@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import os
 import subprocess
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from mcpguard.scan.files import files
+from mcpguard.scan.git import Git
 from mcpguard.scan.sources import ScanError, Skipped
 
 
@@ -101,6 +103,19 @@ def test_a_folder_that_cannot_be_read_is_said(folder: Path, monkeypatch: pytest.
     monkeypatch.setattr(os, "scandir", refuse)
     skipped = [one for one in files([Path()]) if isinstance(one, Skipped)]
     assert skipped == [Skipped("src", "cannot be read: permission denied")]
+
+
+def test_what_git_cannot_read_is_said(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    git(folder, "init")
+    real = Git.parts
+
+    def parts(self: Git, *words: str) -> Iterator[bytes]:
+        yield from real(self, *words)
+        self.warnings.append("warning: could not open directory 'src/': Permission denied")
+
+    monkeypatch.setattr(Git, "parts", parts)
+    skipped = [one for one in files([Path()]) if isinstance(one, Skipped)]
+    assert skipped == [Skipped(".", "git: warning: could not open directory 'src/': Permission denied")]
 
 
 def test_a_path_that_is_missing_is_an_error_before_anything_is_read(folder: Path) -> None:

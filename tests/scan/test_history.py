@@ -115,6 +115,16 @@ def test_a_repository_without_files_or_commits_has_none(folder: Path, tmp_path: 
     assert every(folder / "bare") == [("a", b"1\n")]
 
 
+def test_that_a_clone_is_shallow_is_said(folder: Path) -> None:
+    commit(folder, "a", "1\n")
+    commit(folder, "a", "2\n")
+    git(folder, "clone", "--depth", "1", f"file://{folder}", "shallow")
+    scan = Scan(Redactor(b"key"))
+    assert list(scan.run(history(folder / "shallow"))) == []
+    assert scan.sources == 1
+    assert [one.why for one in scan.skipped] == ["this clone is shallow, so older commits are not read"]
+
+
 def test_a_version_that_is_not_in_a_clone_is_said(folder: Path) -> None:
     commit(folder, "a", "1\n")
     commit(folder, "a", "2\n")

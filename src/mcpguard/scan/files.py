@@ -62,8 +62,9 @@ def _repository(folder: Path) -> Git | None:
     return git
 
 
-def _listed(git: Git) -> Iterator[str]:
+def _listed(git: Git) -> Iterator[str | Skipped]:
     yield from dict.fromkeys(os.fsdecode(name) for name in git.parts(*_LIST))
+    yield from (Skipped(shown(git.folder), f"git: {said}") for said in git.warnings)
 
 
 def _walked(folder: Path) -> Iterator[str | Skipped]:

@@ -35,6 +35,8 @@ class Git:
         if program is None:
             raise ScanError("git is not installed, or is not in PATH")
         self.folder = folder
+        self.warnings: list[str] = []
+        """What commands said that did not fail, such as which folder they could not read."""
         self._words = (program, "-C", str(folder), *_QUIET)
 
     def does(self, *words: str) -> bool:
@@ -53,9 +55,11 @@ class Git:
                     failed = process.wait()
                 finally:
                     process.kill()
+            said.seek(0)
+            told = said.read()
             if failed:
-                said.seek(0)
-                raise ScanError(_sentence(said.read()))
+                raise ScanError(_sentence(told))
+            self.warnings += told.decode("utf-8", "replace").splitlines()
 
     @contextmanager
     def talking(self, *words: str) -> Iterator[tuple[IO[bytes], IO[bytes]]]:

@@ -11,7 +11,7 @@ from typing import IO
 
 from mcpguard.scan.files import shown
 from mcpguard.scan.git import Git
-from mcpguard.scan.sources import ScanError, ScanSource
+from mcpguard.scan.sources import ScanError, ScanSource, Skipped
 
 EVERYTHING = "--all"
 """As `revisions`: all branches, tags and stashes."""
@@ -23,10 +23,12 @@ _SUBMODULE = b"160000"
 _NOTHING = b"0"
 
 
-def history(folder: Path, revisions: str = EVERYTHING) -> Iterator[ScanSource]:
+def history(folder: Path, revisions: str = EVERYTHING) -> Iterator[ScanSource | Skipped]:
     """The versions of files that the commits of `revisions` (gitrevisions(7)) brought, oldest first. Raises
     ScanError where there is no repository, or no such revision."""
     git = _repository(folder)
+    if revisions == EVERYTHING and b"true\n" in git.parts("rev-parse", "--is-shallow-repository"):
+        yield Skipped(shown(folder), "this clone is shallow, so older commits are not read")
     if revisions != EVERYTHING:
         # A word of git's own that says what is wrong, before anything is read.
         list(git.parts("rev-list", "--max-count=1", "--end-of-options", revisions, "--"))

@@ -59,7 +59,7 @@ def leaks(
             yield Missed(line, why)
         places = window.places(place for span in spans for place in (span.start, span.end))
         for index, (span, first, last) in enumerate(zip(spans, places, places, strict=True)):
-            if window.owns(span.start):
+            if window.owns(span.start, span.end):
                 mark = _fingerprint(window.text, spans, index)
                 yield Leak(span.kind, *first, *last, mark, span.mark)
 

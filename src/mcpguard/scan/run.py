@@ -98,7 +98,7 @@ class Scan:
     def _counted(self, read: Iterator[Window]) -> Iterator[Window]:
         for window in read:
             yield window
-            self.bytes += window.end - window.begin
+            self.bytes += window.size
             self._tick(self)
 
     def _wanted(self, leak: Leak) -> bool:

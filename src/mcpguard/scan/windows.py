@@ -5,13 +5,12 @@ thing is found once, with enough of what stands around it.
 """
 
 import codecs
-import re
-from bisect import bisect_right
 from collections.abc import Iterable, Iterator
-from itertools import accumulate
 from typing import Protocol
 
 from msgspec import Struct
+
+from mcpguard.core.redaction.matching import PAD
 
 OWN = 1 << 20
 """Bytes of the part of a window that is its own."""
@@ -23,12 +22,7 @@ AFTER = 1 << 16
 """Bytes of the window after it: more than the longest thing that is looked for, in base64 too."""
 
 _PROBED = 8192
-_LEAST = 8
-_RUNS = (
-    re.compile(rb"[\t\x20-\x7e]{%d,}" % _LEAST),
-    re.compile(rb"(?:[\t\x20-\x7e]\x00){%d,}" % _LEAST),
-)
-"""What a binary file says: in ASCII, and in UTF-16."""
+_PRINTABLE = bytes(byte if 0x20 <= byte < 0x7F or byte in b"\t\n\r" else PAD[0] for byte in range(256))
 _BOMS = (
     (codecs.BOM_UTF8, "utf-8-sig"),
     (codecs.BOM_UTF32_LE, "utf-32"),
@@ -49,27 +43,32 @@ class Readable(Protocol):
 
 class Window(Struct, frozen=True):
     """`text` is UTF-8, and begins at `line` and `column` (in characters), both from 0. What begins from
-    `begin` up to `end` is its own. In a binary file `runs` are where each piece of `text` begins in it and in
-    the file, where a character has `width` bytes; then `begin` and `end` are places in the file."""
+    `begin` up to `end` is its own. In a binary file a character has `width` bytes, else 0, and the first is
+    the one at `line`, from 0; `beside` is what stands between the characters."""
 
     text: bytes
     begin: int
     end: int
     line: int = 0
     column: int = 0
-    runs: tuple[tuple[int, int], ...] = ()
-    width: int = 1
+    width: int = 0
+    beside: bytes = b""
 
-    def owns(self, place: int) -> bool:
-        """Whether what begins at this place in `text` is its own."""
-        return self.begin <= (self._byte(place) if self.runs else place) < self.end
+    def owns(self, start: int, end: int) -> bool:
+        """Whether what stands there in `text` begins in its own part, and is text."""
+        return self.begin <= start < self.end and not self.beside[start:end].strip(b"\0")
+
+    @property
+    def size(self) -> int:
+        """How many bytes are its own; those of a binary file are in several windows, and counted once."""
+        return 0 if self.beside else self.end - self.begin
 
     def places(self, ascending: Iterable[int]) -> Iterator[tuple[int, int]]:
         """Line and column, from 1, of places in `text`; in a binary file 0 and the byte, from 0."""
         at, line, column = 0, self.line, self.column
         for place in ascending:
-            if self.runs:
-                yield 0, self._byte(place)
+            if self.width:
+                yield 0, self.line + place * self.width
                 continue
             passed = self.text[at:place]
             lines = passed.count(b"\n")
@@ -77,10 +76,6 @@ class Window(Struct, frozen=True):
             column = _characters(passed[passed.rfind(b"\n") + 1 :]) + (0 if lines else column)
             at = place
             yield line + 1, column + 1
-
-    def _byte(self, place: int) -> int:
-        inside, outside = self.runs[bisect_right(self.runs, place, key=lambda run: run[0]) - 1]
-        return outside + (place - inside) * self.width
 
 
 def windows(file: Readable) -> Iterator[Window]:
@@ -149,19 +144,19 @@ def _characters(text: bytes) -> int:
 
 
 def _binary(file: Readable, first: bytes) -> Iterator[Window]:
+    """What is no letter of ASCII is what nothing is found across. Of UTF-16 each other byte is the text,
+    whichever half of a character comes first."""
     kept, begin, shift = b"", 0, 0
     piece = first
     while True:
         after = _read(file, OWN) if len(piece) == OWN else b""
         data = kept + piece
         end = len(data) if not after else max(begin, len(data) - AFTER)
-        for width, pattern in enumerate(_RUNS, 1):
-            found = list(pattern.finditer(data))
-            texts = [one[0][::width] for one in found]
-            starts = accumulate((len(text) + 1 for text in texts), initial=0)
-            runs = tuple(zip(starts, (shift + one.start() for one in found), strict=False))
-            if runs:
-                yield Window(b"\n".join(texts), shift + begin, shift + end, 0, 0, runs, width)
+        text = data.translate(_PRINTABLE)
+        yield Window(text, begin, end, shift, 0, 1)
+        for odd in (0, 1):
+            own = (begin + 1 - odd) // 2, (end + 1 - odd) // 2
+            yield Window(text[odd::2], *own, shift + odd, 0, 2, data[1 - odd :: 2])
         if not after:
             return
         cut = max(0, end - BEFORE)
