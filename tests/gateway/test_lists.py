@@ -96,7 +96,10 @@ def test_a_secret_in_what_is_listed_is_gone_and_an_entry_named_by_one_too(
     leaking = {**entry, "description": f"use {SECRET}", "_meta": {SECRET: [SECRET]}}
     lists(world, "one", key, [leaking, {**entry, id_key: f"x{SECRET}"}])
     modern(world, method)
-    assert [one[id_key] for one in last(world)[key]] == [entry[id_key]]
+    shown = [one[id_key] for one in last(world)[key]]
+    # A resource is found by what stands for its URI.
+    assert [one for one in shown if not one.startswith("mcpguard://resource/")] == [entry[id_key]]
+    assert len(shown) == (2 if id_key == "uri" else 1)
     assert SECRET not in str(world.client.sent + world.reports + world.audit.records)
     assert "value(s) removed" in " ".join(world.reports)
 

@@ -65,6 +65,13 @@ class Listed(Struct, frozen=True):
     digest: str
     kind: str = "tool"
 
+    @property
+    def inspected(self) -> bool:
+        """Whether `name` is what its server listed, and holds nothing that must not be seen. Else it is a
+        client's own text, or has an alias."""
+        shown = self.descriptor.get("uri", self.name) if self.kind == "resource" else self.name
+        return bool(self.digest) and shown == self.name
+
 
 class Caller(Struct, frozen=True):
     """What a request's client said about itself: claims that shape the protocol and decide nothing (law 7).

@@ -262,8 +262,8 @@ class Approvals:
         terms = scope.judge.policies.terms(rules)
         args = call.args or {}
         if target is not None:
-            # What its server did not list is the client's own text; as it is, it is among the arguments.
-            name = target.name if target.digest else scope.inspector.text(target.name)
+            # As it is, it is among the arguments.
+            name = target.name if target.inspected else scope.inspector.text(target.name)
         return Ticket(
             id=os.urandom(6).hex(),
             created=now,

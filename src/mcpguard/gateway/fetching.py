@@ -193,7 +193,10 @@ class Fetching:
 
     def _take(self, server: str, kind: Kind, sent: list[Json], clean: Redacted) -> None:
         self._order(server, kind)
-        for sentence in self.catalogue.replace(server, kind, sent, clean.value[kind.key]):
+        listed = clean.value[kind.key]
+        if clean.findings and kind.name == "resource":
+            listed = self._scope.handles.aliased(server, sent, listed)
+        for sentence in self.catalogue.replace(server, kind, sent, listed):
             self._scope.report(server, f"left out of the list: {sentence}")
         if clean.findings:
             said = f"{len(clean.findings)} value(s) removed from its {kind.name} descriptions"

@@ -97,6 +97,7 @@ class Gateway:
         self._subscriptions.forget(kept)
         self._trips.parked.forget(kept)
         self._tasks.forget(kept)
+        scope.handles.forget(kept)
         self._listing.reconfigured(kept)
         self._notices.reconfigured()
 

@@ -23,6 +23,7 @@ EMPTY = authored({})
 
 T = TypeVar("T")
 Sealed = tuple[Redacted, str]
+Then = Callable[[Redacted], Redacted]
 Offload = Callable[[Callable[[], Any]], Awaitable[Any]]
 """Does the work in a thread."""
 
@@ -36,19 +37,25 @@ class Inspector:
         self.redactor = redactor
         self._offload = offload
 
-    async def seal(self, value: Json, size: int, also: tuple[str, ...] = ()) -> Sealed:
-        """The inspected value and the sha256 (hex) of its payload; `size` is in bytes on the wire."""
+    async def seal(
+        self, value: Json, size: int, also: tuple[str, ...] = (), then: Then | None = None
+    ) -> Sealed:
+        """The inspected value and the sha256 (hex) of its payload; `size` is in bytes on the wire. `then`
+        gets a value from which something was removed, and gives what leaves."""
         if size <= INLINE_BYTES:
             try:
-                redacted = self.redactor.inspect(value, also, AT_ONCE)
-                return redacted, sha256(redacted.payload).hexdigest()
+                return self._sealed(self.redactor.inspect(value, also, AT_ONCE), then)
             except TooMuchAtOnce:
                 pass
-        return await self.elsewhere(partial(self.seal_now, value, also), size)
+        return await self.elsewhere(partial(self.seal_now, value, also, then), size)
 
-    def seal_now(self, value: Json, also: tuple[str, ...] = ()) -> Sealed:
+    def seal_now(self, value: Json, also: tuple[str, ...] = (), then: Then | None = None) -> Sealed:
         """As `seal`, in this thread."""
-        redacted = self.redactor.inspect(value, also)
+        return self._sealed(self.redactor.inspect(value, also), then)
+
+    def _sealed(self, redacted: Redacted, then: Then | None) -> Sealed:
+        if then is not None and redacted.findings:
+            redacted = then(redacted)
         return redacted, sha256(redacted.payload).hexdigest()
 
     async def apart(self, work: Callable[[], T], size: int) -> T:

@@ -8,6 +8,7 @@ from mcpguard.core.errors import AuditError, InspectionError, McpGuardError
 from mcpguard.core.model import Caller, Json, Redacted
 from mcpguard.core.policy.compiled import PolicySet
 from mcpguard.gateway.flight import Flight, Wait
+from mcpguard.gateway.handles import with_aliases
 from mcpguard.gateway.inspection import EMPTY
 from mcpguard.gateway.listing import Listing
 from mcpguard.gateway.ports import Raw, RequestId
@@ -204,6 +205,9 @@ class Notices:
             scope.audit.write(scope.recorder.noticed("notification-withheld", server, str(problem)))
             return
         if inspected.findings:
+            inspected = with_aliases(
+                scope.handles, server, scope.inspector.redactor, params, inspected, redact
+            )
             counts = finding_counts(inspected.findings)
             scope.audit.write(scope.recorder.noticed("notification-redacted", server, method, counts))
         Flight(self._deliver(method, inspected, related))

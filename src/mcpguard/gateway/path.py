@@ -71,20 +71,22 @@ class Path:
     async def serve(self, request: Request) -> None:
         """Answer one request. Raises MessageError where it cannot be read, AuditError."""
         scope = self._scope
-        call = calls.read_call(request.method, request.params, request.caller.modern)
-        call, said = (call, None) if call.state is None else self._client.retried(call)
+        read = calls.read_call(request.method, request.params, request.caller.modern)
+        call, owner = scope.handles.named(read)
         request.progress_token = call.progress_token
         target = self._listing.catalogue.find("tool", call.name) if call.kind == "tool" else None
         if target is not None:
             server = target.server
         else:
-            found = await self._found(request, call)
+            found = await self._found(request, call, owner)
             if found is None:
                 return
             server, target = found
         request.upstream = scope.upstreams[server]
         if request.headers is not None:
             self._check_headers(request, target, call, request.headers)
+        call = scope.handles.given(server, call)
+        call, said = (call, None) if call.state is None else self._client.retried(call)
         params = calls.upstream_params(call, "" if target is None else target.name)
         invocation = scope.recorder.invocation(
             request.method, server, target, call.args, params, request.caller
@@ -93,14 +95,12 @@ class Path:
         if server not in scope.judge.egress.free:
             astray, invocation = await self._searched(invocation, params)
         request.policies = scope.judge.policies
-        verdict: Permit | Deny | None
-        if astray is not None:
-            verdict = astray
-        elif call.state is None and call.method != "resources/subscribe":
+        verdict: Permit | Deny | None = astray
+        if astray is None and call.state is None and call.method != "resources/subscribe":
             verdict = await scope.judge.decide(invocation)
             if isinstance(verdict, Deny) and verdict.cause is Cause.APPROVAL:
                 verdict = await self._approvals.answer(request, call, invocation, verdict, said)
-        else:
+        elif astray is None:
             verdict = await self._decided(request, call, invocation)
         if not isinstance(verdict, Permit):
             self._trips.parked.refuse(call)
@@ -214,9 +214,9 @@ class Path:
             self._annotated[target.exposed] = known
         return known[1]
 
-    async def _found(self, request: Request, call: Call) -> tuple[str, Listed | None] | None:
-        """The server that a request is for, and what it lists under this name, which may have to be asked for
-        first. None where there is none, and the client knows."""
+    async def _found(self, request: Request, call: Call, owner: str) -> tuple[str, Listed | None] | None:
+        """The server that a request is for, `owner` where that is not "", and what it lists under this name,
+        which may have to be asked for first. None where there is none, and the client knows."""
         scope = self._scope
         try:
             target = await self._locate(request, call)
@@ -226,7 +226,7 @@ class Path:
             scope.refuse(request.id, refusals.unavailable(str(problem), record.id))
             return None
         server = self._server_of(call) if target is None else target.server
-        if server is None:
+        if server is None or owner not in ("", server):
             await self._unknown(request, call, scope.recorder.unrouted(call, "unknown"))
             return None
         return server, target

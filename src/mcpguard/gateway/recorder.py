@@ -111,8 +111,7 @@ class Recorder:
         return ObservedRefusal(refusal.cause.value, refusal.rules, said)
 
     def _subject(self, target: Listed) -> str:
-        # What its server listed was inspected then; else it is the client's own text.
-        return _cut(target.name if target.digest else self._inspect_text(target.name))
+        return _cut(target.name if target.inspected else self._inspect_text(target.name))
 
     def unrouted(self, call: Call, cause: str) -> Decided:
         """The record of a call that led to nothing. Its name is the client's own text."""

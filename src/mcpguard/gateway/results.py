@@ -15,6 +15,7 @@ from mcpguard.core.model import Json, Permit, Redacted
 from mcpguard.core.policy.review import UNTOUCHED, Review
 from mcpguard.core.redaction.redactor import AT_ONCE, Redactor
 from mcpguard.core.redaction.structured import agreeing, withheld
+from mcpguard.gateway.handles import with_aliases
 from mcpguard.gateway.inspection import Sealed
 from mcpguard.gateway.ports import Raw
 from mcpguard.gateway.scope import ClientScope, Request
@@ -67,21 +68,32 @@ class Results:
         self, permit: Permit, call: Call, body: Json, size: int, also: tuple[str, ...]
     ) -> Sealed:
         inspector = self._scope.inspector
+        # What a schema asks for may take long, however small the result is.
+        structured = _structured_in(call.method, body) is not None
+        usable = partial(self._usable, permit, call, body, also)
         if size <= AT_ONCE:
             # As `seal` does, on the road of nearly every call.
             answer = inspector.redactor.inspect(body, also)
+            if answer.findings and not structured:
+                answer = usable(answer)
             digest = sha256(answer.payload).hexdigest()
         else:
-            answer, digest = await inspector.seal(body, size, also)
-        if not answer.findings:
+            answer, digest = await inspector.seal(body, size, also, None if structured else usable)
+        if not structured or not answer.findings:
             return answer, digest
+        answer = await inspector.elsewhere(partial(usable, answer), size)
+        return answer, sha256(answer.payload).hexdigest()
+
+    def _usable(
+        self, permit: Permit, call: Call, body: Json, also: tuple[str, ...], answer: Redacted
+    ) -> Redacted:
+        """The inspected `body` with aliases for handles, and both forms of a tool's result alike."""
+        redactor, server = self._scope.inspector.redactor, permit.invocation.server
+        answer = with_aliases(self._scope.handles, server, redactor, body, answer, also)
         place = _structured_in(call.method, body)
         if place is None:
-            return answer, digest
-        work = partial(_agreeing, inspector.redactor, body, answer, also, place, self._schema(permit, call))
-        # What a schema asks for may take long, however small the result is.
-        answer = await inspector.elsewhere(work, size)
-        return answer, sha256(answer.payload).hexdigest()
+            return answer
+        return _agreeing(redactor, body, answer, also, place, self._schema(permit, call))
 
     def _schema(self, permit: Permit, call: Call) -> Json:
         """The `outputSchema` of the tool whose result it is, as the client knows it; None for none."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping
 
-from msgspec import Struct
+from msgspec import Struct, field
 
 from mcpguard.core.errors import MessageError
 from mcpguard.core.evidence.chain import Noticed
@@ -13,6 +13,7 @@ from mcpguard.core.model import Caller, Deny, Json
 from mcpguard.core.policy.compiled import PolicySet
 from mcpguard.core.policy.tickets import Ticket, TicketAnswer
 from mcpguard.gateway.flight import Flight, Wait
+from mcpguard.gateway.handles import Handles
 from mcpguard.gateway.inspection import Inspector
 from mcpguard.gateway.judge import Judge
 from mcpguard.gateway.ports import AuditSink, Client, Clock, Question, Raw, RequestId, Store, Upstream
@@ -124,6 +125,8 @@ class ClientScope(Struct, eq=False, kw_only=True):
     extensions: Mapping[str, str] = {}
     extension_ids: tuple[str, ...] = ()
     eager: tuple[str, ...] = ()
+    handles: Handles = field(default_factory=Handles)
+    """What its servers gave it to give back, and what stands for that."""
     requests: dict[RequestId, Request] = {}
     """What the client waits for, the oldest first. A request that waits for the client is not in it."""
 
@@ -150,8 +153,7 @@ class ClientScope(Struct, eq=False, kw_only=True):
         """Say to the operator what was refused, by which rules, where these stand, and what shows
         more; `what` stands before the name of the method."""
         call, target = deny.invocation, deny.invocation.target
-        # What its server did not list is the client's own text.
-        name = f" {target.name}" if target is not None and target.digest else ""
+        name = f" {target.name}" if target is not None and target.inspected else ""
         places = self.judge.policies.places
         rules = [f"{rule} ({places[rule]})" if places.get(rule) else rule for rule in deny.rules]
         by = f"by {', '.join(rules)}" if rules else f"({deny.cause.value})"

@@ -67,7 +67,7 @@ class Subscriptions:
 
     async def unsubscribe(self, request: Request) -> None:
         """Answer `resources/unsubscribe`; for what was not subscribed nothing happens."""
-        call = read_call(request.method, request.params, False)
+        call, _ = self._scope.handles.named(read_call(request.method, request.params, False))
         for key in [one for one in self._legacy if one[1] == call.name]:
             self._legacy.discard(key)
             self._release(key, request.caller)
@@ -85,12 +85,14 @@ class Subscriptions:
         listen = Listen(request, lists, set())
         reason = "error"
         try:
+            granted: list[str] = []
             for uri in uris:
-                key = await self._acquire(uri, request)
+                server, real = scope.handles.of(uri) or ("", uri)
+                key = await self._acquire(server, real, request)
                 if key is not None:
                     listen.resources.add(key)
-            granted = {uri for _server, uri in listen.resources}
-            self._acknowledge(request, lists, [uri for uri in uris if uri in granted])
+                    granted.append(uri)
+            self._acknowledge(request, lists, granted)
             self._listens[request.id] = listen
             await Wait[None]()  # Ends with Cancelled only.
         except Cancelled as why:
@@ -129,12 +131,13 @@ class Subscriptions:
             for listen in self._listens.values():
                 listen.resources.discard(key)
 
-    async def _acquire(self, uri: str, request: Request) -> _Key | None:
-        """Subscribe to one resource for a listen; None where policy or the upstream refuses."""
+    async def _acquire(self, server: str, uri: str, request: Request) -> _Key | None:
+        """Subscribe to one resource, of `server` where that is not "", for a listen; None where policy or the
+        upstream refuses."""
         scope = self._scope
         try:
             entry = await self._listing.locate("resource", uri, request.caller)
-            if entry is None or not self._has_room(entry.server, uri):
+            if entry is None or server not in ("", entry.server) or not self._has_room(entry.server, uri):
                 return None
             if not await self._allowed(uri, entry, request):
                 return None

@@ -18,6 +18,8 @@ from mcpguard.protocol.names import SEPARATOR, Names, Prefix
 
 MAX_NAME = 256
 MAX_URI = 4096
+ALIAS = "mcpguard://resource/"
+"""Begins what stands for a URI that must not be seen."""
 
 FIRST = "firstAnnotations"
 """What conditions call the annotations of a tool as its server first listed it on this connection."""
@@ -298,13 +300,14 @@ class Catalogue:
             self._templates[server] = ranked
 
     def _entry(self, server: str, kind: Kind, raw: dict[str, Json], clean: dict[str, Json]) -> Listed:
-        name = clean[kind.id_key]
+        name = raw[kind.id_key]
         exposed = self._names.full(server, name) if kind.id_key == "name" else name
         return Listed(
             server=server,
             name=name,
             exposed=exposed,
-            descriptor={**clean, kind.id_key: exposed},
+            # A URI that must not be seen has an alias.
+            descriptor={**clean, kind.id_key: exposed} if kind.id_key == "name" else clean,
             about=about_of(kind.name, clean if kind.id_key == "name" else {**clean, "uri": name}),
             digest=sha256(encode(raw)).hexdigest(),
             kind=kind.name,
@@ -347,7 +350,7 @@ def _unusable(kind: Kind, raw: Json, clean: Json) -> str | None:
     if type(raw) is not dict or type(clean) is not dict or type(raw.get(kind.id_key)) is not str:
         return f"an entry that is not a {kind.name} with a {kind.id_key}"
     name = raw[kind.id_key]
-    if name != clean.get(kind.id_key):
+    if name != clean.get(kind.id_key) and not str(clean.get("uri")).startswith(ALIAS):
         return f"a {kind.name} whose {kind.id_key} holds a secret"
     if not 0 < len(name) <= (MAX_NAME if kind.id_key == "name" else MAX_URI) or not name.isprintable():
         return f"a {kind.name} whose {kind.id_key} is empty, too long or not printable"

@@ -167,7 +167,10 @@ class Session:
 
 def _cause(permit: Permit, rules: tuple[str, ...]) -> LabelCause:
     call, target = permit.invocation, permit.invocation.target
-    what = f"{call.server}/{target.name}" if target is not None else call.method
+    what = call.method
+    if target is not None:
+        # A URI that a client asked for may hold what must not be seen.
+        what = f"{call.server}/{target.name if target.inspected else what}"
     return LabelCause(call.id, call.now.timestamp(), what[:300], tuple(sorted({*permit.rules, *rules})))
 
 

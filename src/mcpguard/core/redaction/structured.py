@@ -33,7 +33,7 @@ def agreeing(
     said, left = before["structuredContent"], after["structuredContent"]
     mirrors = dict(_mirrors(before, said))
     for index in mirrors:
-        left = _joined(said, left, _parsed(_block(after, index)))
+        left = _joined(said, left, parsed(_block(after, index)))
     if schema is not None and before.get("isError") is not True:
         try:
             left = fitted(schema, said, left, clean)
@@ -43,7 +43,7 @@ def agreeing(
     if mirrors and left != said:
         blocks = list(after["content"])
         for index, text in mirrors.items():
-            blocks[index] = {**blocks[index], "text": _written(left, said, text)}
+            blocks[index] = {**blocks[index], "text": written(left, said, text)}
         made["content"] = blocks
     return after if made == after else made
 
@@ -53,7 +53,7 @@ def _mirrors(result: dict[str, Json], said: Json) -> Iterator[tuple[int, str]]:
     content = result.get("content")
     for index, block in enumerate(content) if type(content) is list else ():
         text = block.get("text") if type(block) is dict and block.get("type") == "text" else None
-        if type(text) is str and (parsed := _parsed(text)) == said and type(parsed) is type(said):
+        if type(text) is str and (found := parsed(text)) == said and type(found) is type(said):
             yield index, text
 
 
@@ -61,7 +61,7 @@ def _block(result: dict[str, Json], index: int) -> Json:
     return result["content"][index].get("text")
 
 
-def _parsed(text: Json) -> Json:
+def parsed(text: Json) -> Json:
     """What the text is the JSON of; `_decode`, which nothing is equal to, for none."""
     try:
         return _decode(text.encode())
@@ -85,16 +85,13 @@ def _joined(said: Json, left: Json, other: Json) -> Json:
     return left
 
 
-def _written(value: Json, said: Json, text: str) -> str:
+def written(value: Json, said: Json, text: str) -> str:
     """`value` as JSON, in the form that `text` is of `said`."""
-    forms: list[dict[str, Any]] = [
-        {"ensure_ascii": ascii_, **form}
-        for ascii_ in (False, True)
-        for form in ({"separators": (",", ":")}, {}, {"indent": 2}, {"indent": 4})
-    ]
-    usual = next((form for form in forms if json.dumps(said, **form) == text), None)
-    if usual is None:
-        usual = forms[2] if "\n" in text else forms[0]
+    shapes: tuple[dict[str, Any], ...] = ({"indent": 2}, {"indent": 4})
+    if "\n" not in text:
+        shapes = ({"separators": (",", ":")}, {})
+    forms = [{"ensure_ascii": ascii_only, **shape} for ascii_only in (False, True) for shape in shapes]
+    usual = next((form for form in forms if json.dumps(said, **form) == text), forms[0])
     return json.dumps(value, **usual)
 
 
