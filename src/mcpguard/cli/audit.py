@@ -184,7 +184,7 @@ def _row(line: bytes) -> tuple[str, ...]:
         first("effect", "status", "what", "reason", "version"),
         where or first("method", "principal"),
         first("id"),
-        _observed(record) or first("rules", "cause", "findings", "detail", "policies"),
+        _observed(record) or first("rules", "cause", "findings", "neutralised", "detail", "policies"),
     )
 
 

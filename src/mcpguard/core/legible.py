@@ -1,20 +1,44 @@
-"""Text of others as a person may see it: nothing in it steers what shows it, and nothing is hidden."""
+"""What is hidden in a text, and how a person may see it in one line.
+
+Source: the Unicode Character Database 15.0 (DerivedCoreProperties: Default_Ignorable_Code_Point; PropList:
+Bidi_Control).
+"""
 
 import re
 
-_UNSEEN = re.compile(
-    "[\\u034f\\u115f\\u1160\\u17b4\\u17b5\\u180b-\\u180f\\u2800\\u3164\\ufe00-\\ufe0f\\uffa0\\U000e0100-\\U000e01ef]"
-)
-"""Default_Ignorable_Code_Point (Unicode 15, DerivedCoreProperties) that `isprintable` takes, and the blank of
-Braille."""
+GROUPS: dict[str, list[tuple[int, int]]] = {
+    "control": [(0, 8), (0x0B, 0x0B), (0x0E, 0x1F), (0x7F, 0x9F), (0xD800, 0xDFFF), (0xFFF9, 0xFFFB)],
+    "bidirectional": [(0x61C, 0x61C), (0x200E, 0x200F), (0x202A, 0x202E), (0x2066, 0x206F)],
+    "tag": [(0xE0000, 0xE007F)],
+    "invisible": [
+        *((0xAD, 0xAD), (0x34F, 0x34F), (0x115F, 0x1160), (0x17B4, 0x17B5), (0x180B, 0x180F)),
+        *((0x200B, 0x200D), (0x2060, 0x2065), (0x2800, 0x2800), (0x3164, 0x3164), (0xFE00, 0xFE0F)),
+        *((0xFEFF, 0xFEFF), (0xFFA0, 0xFFA0), (0xFFF0, 0xFFF8), (0x1BCA0, 0x1BCA3), (0x1D173, 0x1D17A)),
+        (0xE0080, 0xE0FFF),
+    ],
+}
+"""Cc but for tab, line feed, form feed and carriage return, unpaired surrogates and the marks of annotations;
+Bidi_Control, with the deprecated shaping controls behind it; tags; the rest of Default_Ignorable_Code_Point
+and the blank of Braille."""
+
+
+def charset(*ranges: tuple[int, int]) -> str:
+    """The inside of a class of a regular expression."""
+    return "".join(f"\\U{start:08x}-\\U{end:08x}" for start, end in ranges)
+
+
+HIDDEN = charset(*(one for ranges in GROUPS.values() for one in ranges))
+"""All of these characters."""
+
+_HIDDEN = re.compile(f"[{HIDDEN}]")
 
 
 def plain(text: str) -> str:
-    """`text` in which everything that could steer a terminal or hide (controls, bidi marks, what is printable
-    and yet not seen) is escaped."""
+    """`text` in which everything that could steer a terminal or hide is escaped, and the end of a line too.
+    Here nothing stays for its neighbours, and nothing is dropped: `neutral` is for whole documents."""
     if text.isascii() and text.isprintable():
         return text
-    return "".join(_escaped(c) if not c.isprintable() or _UNSEEN.match(c) else c for c in text)
+    return "".join(_escaped(c) if not c.isprintable() or _HIDDEN.match(c) else c for c in text)
 
 
 def _escaped(character: str) -> str:

@@ -195,3 +195,10 @@ class Redacted(Struct, frozen=True):
     value: Json
     payload: bytes
     findings: tuple[Detection, ...] = ()
+    neutralised: tuple[tuple[str, int], ...] = ()
+    """How many hidden characters and sequences of a terminal became visible, by kind."""
+
+    @property
+    def changed(self) -> bool:
+        """Whether it is another value than what was inspected."""
+        return bool(self.findings or self.neutralised)

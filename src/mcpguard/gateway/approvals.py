@@ -21,6 +21,7 @@ from mcpguard.core.policy.tickets import (
     narrowed,
     objection,
 )
+from mcpguard.core.redaction.neutral import spelled
 from mcpguard.gateway.elicited import READABLE, ClientChannel, Dialog, Elicited
 from mcpguard.gateway.ports import Store
 from mcpguard.gateway.scope import ClientScope, Request
@@ -230,7 +231,7 @@ class Approvals:
             raise _Refused(unable)
         args = call.args or {}
         size = len(encode(args))
-        shown, _ = await scope.inspector.seal(args, size)
+        shown, _ = await scope.inspector.seal(spelled(args), size)
         text = shown.payload.decode()
         if len(text) > (READABLE if terms.via == ("client",) else SHOWN):
             raise _Refused(_LONG)

@@ -33,6 +33,7 @@ class _Fetched(Struct, frozen=True):
     turn: int
     digest: str
     findings: tuple[Detection, ...]
+    neutralised: tuple[tuple[str, int], ...]
 
 
 class _Running(Struct, frozen=True):
@@ -194,12 +195,16 @@ class Fetching:
     def _take(self, server: str, kind: Kind, sent: list[Json], clean: Redacted) -> None:
         self._order(server, kind)
         listed = clean.value[kind.key]
-        if clean.findings and kind.name == "resource":
+        if clean.changed and kind.name == "resource":
             listed = self._scope.handles.aliased(server, sent, listed)
         for sentence in self.catalogue.replace(server, kind, sent, listed):
             self._scope.report(server, f"left out of the list: {sentence}")
         if clean.findings:
             said = f"{len(clean.findings)} value(s) removed from its {kind.name} descriptions"
+            self._scope.report(server, said)
+        if clean.neutralised:
+            count = sum(number for _, number in clean.neutralised)
+            said = f"{count} hidden character(s) made visible in its {kind.name} descriptions"
             self._scope.report(server, said)
 
     def _order(self, server: str, kind: Kind) -> None:
@@ -226,11 +231,18 @@ class Fetching:
             if fetched is None or (fetched.sent, fetched.turn) != (mark, turn):
                 # As deep as it will stand in our own list, so that what passes here passes there.
                 clean, digest = await inspector.seal({kind.key: sent}, size)
-                fetched = _Fetched(mark, turn, digest, clean.findings)
+                fetched = _Fetched(mark, turn, digest, clean.findings, clean.neutralised)
         except McpGuardError:
             await scope.audit.write(scope.recorder.outcome(permit.invocation, "unavailable", started))
             raise
-        noted = scope.recorder.outcome(permit.invocation, "ok", started, fetched.digest, fetched.findings)
+        noted = scope.recorder.outcome(
+            permit.invocation,
+            "ok",
+            started,
+            fetched.digest,
+            fetched.findings,
+            neutralised=fetched.neutralised,
+        )
         await scope.audit.write(noted)
         return sent, clean, fetched
 

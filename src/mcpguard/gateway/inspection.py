@@ -54,7 +54,7 @@ class Inspector:
         return self._sealed(self.redactor.inspect(value, also), then)
 
     def _sealed(self, redacted: Redacted, then: Then | None) -> Sealed:
-        if then is not None and redacted.findings:
+        if then is not None and redacted.changed:
             redacted = then(redacted)
         return redacted, sha256(redacted.payload).hexdigest()
 

@@ -95,7 +95,10 @@ class Listing:
             said = f"{invocation.method} {invocation.id}: {', '.join(done.late)}"
             scope.audit.write(scope.recorder.noticed("list-incomplete", detail=said))
         self._tell(done.problems, request)
-        await scope.audit.write(scope.recorder.outcome(invocation, "ok", started, digest, answer.findings))
+        noted = scope.recorder.outcome(
+            invocation, "ok", started, digest, answer.findings, neutralised=answer.neutralised
+        )
+        await scope.audit.write(noted)
         scope.client.reply(request.id, answer)
         for server, digests in known.items():
             Flight(self._follow(server, kind, request.caller, digests))

@@ -204,12 +204,14 @@ class Notices:
         except InspectionError as problem:
             scope.audit.write(scope.recorder.noticed("notification-withheld", server, str(problem)))
             return
-        if inspected.findings:
+        if inspected.changed:
             inspected = with_aliases(
                 scope.handles, server, scope.inspector.redactor, params, inspected, redact
             )
-            counts = finding_counts(inspected.findings)
-            scope.audit.write(scope.recorder.noticed("notification-redacted", server, method, counts))
+        if inspected.findings or inspected.neutralised:
+            what = "notification-redacted" if inspected.findings else "notification-neutralised"
+            counts, hidden = finding_counts(inspected.findings), dict(inspected.neutralised)
+            scope.audit.write(scope.recorder.noticed(what, server, method, counts, hidden))
         Flight(self._deliver(method, inspected, related))
 
     async def _deliver(self, method: str, inspected: Redacted, related: RequestId | None) -> None:

@@ -293,8 +293,10 @@ class Path:
         finally:
             if request.questions or (request.wait is not None and not request.wait.done):
                 self._let_go(request, invocation, "refused")
-        found, review = ready.answer.findings, ready.review
-        outcome = scope.recorder.outcome(invocation, ready.status, started, ready.digest, found, review)
+        clean = ready.answer
+        outcome = scope.recorder.outcome(
+            invocation, ready.status, started, ready.digest, clean.findings, ready.review, clean.neutralised
+        )
         await scope.audit.write(outcome)
         if ready.refused:
             scope.client.refuse(request.id, ready.answer)

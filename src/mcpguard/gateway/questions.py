@@ -128,7 +128,10 @@ class Questions:
             await scope.audit.write(scope.recorder.outcome(invocation, "withheld", started))
             return {"error": refusals.error(jsonrpc.REFUSED, f"mcpguard: {problem}")}
         self._remember(server, params)
-        await scope.audit.write(scope.recorder.outcome(invocation, "asked", started, digest, sealed.findings))
+        noted = scope.recorder.outcome(
+            invocation, "asked", started, digest, sealed.findings, neutralised=sealed.neutralised
+        )
+        await scope.audit.write(noted)
         return Asked(invocation, sealed)
 
     async def kept_back(self, asked: Asked, answer: Json) -> str:

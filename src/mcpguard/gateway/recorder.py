@@ -139,9 +139,10 @@ class Recorder:
         result: str = "",
         findings: tuple[Detection, ...] = (),
         review: Review = UNTOUCHED,
+        neutralised: tuple[tuple[str, int], ...] = (),
     ) -> Outcome:
         """The record of what came of an allowed call; `started` is from `seconds()`, `review` what the
-        rules on results said."""
+        rules on results said, the rest as in Redacted."""
         return Outcome(
             at=self.now(),
             id=invocation.id,
@@ -149,6 +150,7 @@ class Recorder:
             ms=round((self.seconds() - started) * 1000, 3),
             result=result,
             findings=finding_counts(findings) if findings else {},
+            neutralised=dict(neutralised),
             rules=review.rules,
             labels=review.labels,
             facts=review.facts,
@@ -157,10 +159,15 @@ class Recorder:
         )
 
     def noticed(
-        self, what: str, server: str = "", detail: str = "", findings: dict[str, int] | None = None
+        self,
+        what: str,
+        server: str = "",
+        detail: str = "",
+        findings: dict[str, int] | None = None,
+        neutralised: dict[str, int] | None = None,
     ) -> Noticed:
         """The record of something outside a call. `detail` must be ours or inspected."""
-        return Noticed(at=self.now(), what=what, server=server, detail=detail, findings=findings or {})
+        return Noticed(self.now(), what, server, detail, findings or {}, neutralised or {})
 
 
 def _with_placeholders(names: tuple[str, ...], permit: Permit) -> tuple[str, ...]:

@@ -74,12 +74,12 @@ class Results:
         if size <= AT_ONCE:
             # As `seal` does, on the road of nearly every call.
             answer = inspector.redactor.inspect(body, also)
-            if answer.findings and not structured:
+            if answer.changed and not structured:
                 answer = usable(answer)
             digest = sha256(answer.payload).hexdigest()
         else:
             answer, digest = await inspector.seal(body, size, also, None if structured else usable)
-        if not structured or not answer.findings:
+        if not structured or not answer.changed:
             return answer, digest
         answer = await inspector.elsewhere(partial(usable, answer), size)
         return answer, sha256(answer.payload).hexdigest()
@@ -169,7 +169,7 @@ def _agreeing(
 ) -> Redacted:
     """The inspected `body` with both forms of the tool's result alike."""
     before, after = (body[place], answer.value[place]) if place else (body, answer.value)
-    made = agreeing(before, after, schema, lambda one: not redactor.inspect(one, also).findings)
+    made = agreeing(before, after, schema, lambda one: not redactor.inspect(one, also).changed)
     if made is after:
         return answer
     whole = {**answer.value, place: made} if place else made

@@ -102,7 +102,10 @@ class Tasks:
             await scope.audit.write(scope.recorder.outcome(invocation, "withheld", started))
             scope.refuse(request.id, refusals.withheld(str(problem), invocation.id))
             return
-        await scope.audit.write(scope.recorder.outcome(invocation, "ok", started, digest, answer.findings))
+        noted = scope.recorder.outcome(
+            invocation, "ok", started, digest, answer.findings, neutralised=answer.neutralised
+        )
+        await scope.audit.write(noted)
         scope.client.reply(request.id, answer)
 
     async def _of(self, server: str, credential: str, request: Request) -> list[Json]:

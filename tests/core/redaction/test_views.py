@@ -162,7 +162,7 @@ def test_personal_data_that_a_rule_asks_for_too(disguise: str, detector: Detecto
 def test_what_stands_around_a_disguise_stays() -> None:
     token = "ghp_" + "aB3kQ9xZ7mT2" * 3
     mark = "[REDACTED:github-token#1]"
-    for before, after in (("a %41 ", " b%20c"), ("\u200bx ", " \u200b"), ("é &amp; ", " €")):
+    for before, after in (("a %41 ", " b%20c"), ("e\u0301x ", " \u3000"), ("é &amp; ", " €")):
         for disguise in (
             "as it is",
             "escapes of URLs",
@@ -186,7 +186,6 @@ def test_what_stands_around_a_disguise_stays() -> None:
         {"cursor": base64('{"id":42,"after":"2026-01-01T00:00:00Z"}')},
         {"page": "a%20b&amp;c \\u00e9 &#8364; caf\u00e9 \u4e2d\u6587 100% \\d+ \\n"},
         {"sha": "0a1b2c3d" * 8, "path": "/src/mcpguard/core/functions/detect"},
-        {"text": "\x1b[31mred\x1b[0m"},
     ],
 )
 def test_ordinary_values_are_left_alone(value: Any) -> None:
@@ -212,7 +211,7 @@ def test_each_place_of_a_view_is_where_that_comes_from() -> None:
     "text", ["&#1114112;", "\\ud83d", "\U000e0001x", "\x1bA", "\x1b(B", "%ff", "&#x110000;"]
 )
 def test_what_stands_for_no_letter_is_nothing(text: str) -> None:
-    assert Redactor(b"key").inspect(text).value == text
+    assert Redactor(b"key").inspect(text).findings == ()
 
 
 def test_more_disguises_over_one_another_are_not_seen_through() -> None:

@@ -169,6 +169,13 @@ class Outcome(Struct, frozen=True, tag_field="kind", tag="outcome", omit_default
     findings: Annotated[
         dict[str, int], Meta(description="`KIND PATH` -> how often it was redacted there.")
     ] = {}
+    neutralised: Annotated[
+        dict[str, int],
+        Meta(
+            description="`control`, `bidirectional`, `tag`, `invisible` or `terminal` -> how many hidden "
+            "characters became visible, or sequences of a terminal were dropped."
+        ),
+    ] = {}
     rules: Annotated[tuple[str, ...], Meta(description="The rules on results that contributed.")] = ()
     labels: Annotated[tuple[str, ...], Meta(description="Labels that the result added to the session.")] = ()
     facts: Annotated[tuple[str, ...], Meta(description="Facts that the result added to the session.")] = ()
@@ -187,9 +194,10 @@ class Noticed(Struct, frozen=True, tag_field="kind", tag="notice", omit_defaults
     what: Annotated[
         str,
         Meta(
-            description="message-refused, notification-redacted, notification-withheld, policy-reloaded "
-            "(`detail` has both digests), policy-refused, configuration-reloaded (`detail` has the keys that "
-            "changed), configuration-refused (`detail` says why nothing of it is in force), "
+            description="message-refused, notification-redacted, notification-neutralised, "
+            "notification-withheld, policy-reloaded (`detail` has both digests), policy-refused, "
+            "configuration-reloaded (`detail` has the keys that changed), "
+            "configuration-refused (`detail` says why nothing of it is in force), "
             "credential-taken-back (`detail` is the credential that a killed process left behind), "
             "label-cleared or session-ended (by a person), approval-asked, approval-given or "
             "approval-refused (`detail` has the ticket and who), "
@@ -204,6 +212,7 @@ class Noticed(Struct, frozen=True, tag_field="kind", tag="notice", omit_defaults
     server: Annotated[str, Meta(description="The upstream, if it is about one.")] = ""
     detail: Annotated[str, Meta(description="A sentence; mcpguard's own, or inspected.")] = ""
     findings: Annotated[dict[str, int], Meta(description="As in `outcome`.")] = {}
+    neutralised: Annotated[dict[str, int], Meta(description="As in `outcome`.")] = {}
 
 
 class Closed(Struct, frozen=True, tag_field="kind", tag="closed", omit_defaults=True):

@@ -225,6 +225,11 @@ class EditedLeaf(str):
     __slots__ = ("kinds",)
     kinds: tuple[str, ...]
 
+    def __new__(cls, text: str) -> "EditedLeaf":
+        made = super().__new__(cls, text)
+        made.kinds = ()
+        return made
+
 
 Path = tuple["Path", str | int] | None
 """Where a value stands: where its parent stands, and its name or its index in that; None is the root."""

@@ -13,6 +13,7 @@ from sys import maxsize
 from mcpguard.core.redaction.budget import Budget
 from mcpguard.core.redaction.detectors import DETECTORS, Detector, compiled, pairs
 from mcpguard.core.redaction.matching import PAD, HyperscanMatcher, Matcher, compile_literals
+from mcpguard.core.redaction.neutral import literals
 from mcpguard.core.redaction.patterns import Pattern, compile_patterns
 from mcpguard.core.redaction.views import Flat, View, in_run, signs
 
@@ -133,13 +134,16 @@ def patterns() -> Matcher:
 
 @cache
 def first() -> tuple[Matcher, bool]:
-    """What each inspection begins with: the literals of all formats and the signs of all disguises in one
-    search, which takes no longer than one for the first alone. Without Hyperscan that would take as long as
-    there are literals: then these are `triggers` alone, and the answer says that signs are not in it."""
+    """What each inspection begins with: the literals of all formats, the signs of all disguises and all
+    hidden characters in one search, which takes no longer than one for the first alone. Without Hyperscan
+    that would take as long as there are literals: then these are `triggers` alone, and the answer says that
+    signs are not in it."""
     marks, beginnings = signs()
     patterns()
     try:
-        return HyperscanMatcher([*[one.literal for one in _BEGINNINGS], *beginnings, *marks]), False
+        return HyperscanMatcher(
+            [*[one.literal for one in _BEGINNINGS], *beginnings, *{*marks, *literals()}]
+        ), False
     except ImportError:
         return triggers(), True
 

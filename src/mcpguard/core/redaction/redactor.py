@@ -7,6 +7,7 @@ end is withheld whole (InspectionError). Inspecting an inspected value finds not
 import hashlib
 import hmac
 import re
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from functools import partial
 from itertools import islice
@@ -33,6 +34,7 @@ from mcpguard.core.redaction.leaves import (
     padded,
 )
 from mcpguard.core.redaction.matching import PAD, Span
+from mcpguard.core.redaction.neutral import hides, neutralised
 from mcpguard.core.redaction.placeholder import CREDENTIAL, PLACEHOLDER
 from mcpguard.core.redaction.reading import Hit, Perusal, TooMuchAtOnce, first, glance, look, patterns, watch
 from mcpguard.core.redaction.scanning import OPT_IN_DETECTORS, found_behind, hits, members, says
@@ -170,7 +172,8 @@ class Redactor:
         Strings, numbers and the names of members are inspected for held values in any form, for the
         formats of `DETECTORS`, and for those of `PERSONAL` that `also` names. What is removed leaves
         `[REDACTED:<kind>#<n>]`; within this `value` equal texts have equal n, which says nothing of other
-        values. Raises InspectionError if the value cannot be inspected to its end: nested deeper than 128
+        values. What is hidden in the texts becomes visible (`neutral`), and is counted apart. Raises
+        InspectionError if the value cannot be inspected to its end: nested deeper than 128
         levels, too many hits, an unknown kind in `also`, a failure of the engine. Raises TooMuchAtOnce where
         there may be something in more than `most` bytes of text: to look through them takes long.
         """
@@ -180,7 +183,7 @@ class Redactor:
             # As `padded` does, on the road of every answer.
             text = SEPARATOR.join(parts).encode("utf-8", "surrogatepass") + PAD
             if (
-                self._found(text, also, most)
+                self._found(text, also, most, len(parts))
                 or (leaves.reordered(parts) and self._found(edges(leaves.document), also, most))
                 or (
                     not (leaves.columns.keys() <= self._plain or self._are_plain(leaves.columns))
@@ -215,7 +218,8 @@ class Redactor:
         """As `inspect`, for a `value` made of what is inspected already: with the findings of both."""
         made = self.inspect(value, also)
         found = dict.fromkeys(before.findings + made.findings)
-        return Redacted(made.value, made.payload, tuple(found))
+        hidden = Counter(dict(before.neutralised)) + Counter(dict(made.neutralised))
+        return Redacted(made.value, made.payload, tuple(found), tuple(sorted(hidden.items())))
 
     def inspect_text(self, text: str) -> str:
         """The same for a text of a log or a diagnostic; never raises."""
@@ -236,10 +240,14 @@ class Redactor:
     def _found_named(self, leaves: Leaves, parts: list[str], also: tuple[str, ...], most: int) -> bool:
         return has_digit(leaves.columns) and self._found(edges(leaves.named().arranged(parts)), also, most)
 
-    def _found(self, text: bytes, also: tuple[str, ...] = (), most: int = maxsize) -> bool:
+    def _found(
+        self, text: bytes, also: tuple[str, ...] = (), most: int = maxsize, leaves: int = maxsize
+    ) -> bool:
         """Whether anything is in `text`. Nearly every answer holds nothing, nor a sign that a closer look is
-        worth it."""
+        worth it. Where it is told how many `leaves` there are, a separator within one is something too."""
         flat = text.replace(b"\x1f", b"")
+        if len(text) - len(flat) >= (leaves or 1):
+            return True
         matcher, alone = first()
         if (
             matcher.search(flat, look if len(flat) <= AT_ONCE else partial(watch, [_VISITS]))
@@ -256,7 +264,8 @@ class Redactor:
         visits = _VISITS if len(text) > most else maxsize
         budget = Budget(len(text))
         if (
-            Perusal(View(text), budget, once=True, visits=visits).any()
+            hides(text)
+            or Perusal(View(text), budget, once=True, visits=visits).any()
             or self._held.found(text)
             or any(OPT_IN_DETECTORS[kind].every(text) for kind in also)
         ):
@@ -270,15 +279,19 @@ class Redactor:
     def _clean(self, value: Json, leaves: Leaves, also: tuple[str, ...]) -> Redacted:
         """Remove until nothing is found: what was beside a removed text may be a hit without it."""
         findings: dict[Detection, None] = {}
+        hidden: Counter[str] = Counter()
         parts = leaves.parts()
         text = padded(parts)
         numbers, budget = _Numbers(self._taken(text)), Budget(len(text))
         for turn in range(_ROUNDS):
             parts = leaves.parts() if turn else parts
             cuts = self._cuts(leaves, parts, also, budget, again=turn > 0)
-            if not cuts:
-                return Redacted(value, _encode(value), self._sealed(list(findings)))
-            rebuild = Rebuild(leaves, _edited(leaves, parts, cuts, numbers))
+            # What may be put together by what is dropped here is looked for in the next turn.
+            edited = _edited(leaves, parts, cuts, numbers) if cuts else neutralised(parts, hidden)
+            if edited is None:
+                counts = tuple(sorted((+hidden).items()))
+                return Redacted(value, _encode(value), self._sealed(list(findings)), counts)
+            rebuild = Rebuild(leaves, edited)
             value = rebuild.value(value)
             findings |= rebuild.findings
             leaves = Leaves(value)
@@ -295,7 +308,7 @@ class Redactor:
 
     def _may_say(self, text: str) -> bool:
         try:
-            return self._found(padded([text]))
+            return self._found(padded([text]), (), maxsize, 1)
         except InspectionError:
             return True
 

@@ -1,0 +1,241 @@
+"""What is hidden in a text, or steers what shows it, becomes visible; what a language needs stays.
+
+Law of this file: a character stays if it is seen, if it is a space or the end of a line, or if it is listed
+here with the neighbours that give it a meaning (`_NEEDED`). Any other is written as `[U+200B]`, and a whole
+sequence of a terminal is dropped, as the terminal would not show it either. That form is valid inside JSON,
+HTML and code. Neutralising what was neutralised changes nothing.
+
+Source: the Unicode Character Database 15.0 (DerivedCoreProperties: Default_Ignorable_Code_Point; PropList:
+Bidi_Control; emoji-data: Extended_Pictographic) and ECMA-48, section 5.4 (control sequences).
+"""
+
+import re
+from bisect import bisect_right
+from collections import Counter
+from collections.abc import Iterable, Iterator
+from functools import cache
+
+from mcpguard.core.legible import GROUPS, HIDDEN, charset
+from mcpguard.core.model import Json
+from mcpguard.core.redaction.leaves import SEPARATOR, EditedLeaf
+from mcpguard.core.redaction.matching import PAD, Matcher, compile_literals
+
+TERMINAL = "terminal"
+
+_RANGES = sorted((start, end, kind) for kind, ranges in GROUPS.items() for start, end in ranges)
+_STARTS = [start for start, *_ in _RANGES]
+
+_EMOJI = (
+    "\xa9\xae\u203c\u2049\u2122\u2139\u2194-\u2199\u21a9\u21aa\u231a\u231b\u2328\u23cf\u23e9-\u23fa\u24c2"
+    "\u25aa\u25ab\u25b6\u25c0\u25fb-\u25fe\u2600-\u27bf\u2934\u2935\u2b05-\u2b07\u2b1b\u2b1c\u2b50\u2b55"
+    "\u3030\u303d\u3297\u3299\U0001f000-\U0001faff\U0001fc00-\U0001fffd"
+)
+_IDEOGRAPHS = "\u3400-\u9fff\uf900-\ufaff\U00020000-\U0003ffff"
+_JOINING = charset(
+    # Arabic, Syriac, N'Ko and Mandaic with their presentation forms; the Brahmic scripts; Mongolian.
+    *((0x620, 0x8FF), (0xFB50, 0xFDFF), (0xFE70, 0xFEFC), (0x900, 0xDFF), (0xF00, 0x109F), (0x1700, 0x17B3)),
+    *((0x17B6, 0x17FF), (0x1807, 0x180A), (0x1820, 0x18AA), (0x1A20, 0x1AAD), (0x1B00, 0x1C4F)),
+    *((0xA800, 0xA8FF), (0xA930, 0xA9FF), (0xAA60, 0xAAFF), (0xABC0, 0xABFF), (0x10A00, 0x10AFF)),
+    *((0x10D00, 0x10D3F), (0x11000, 0x11FFF), (0x1E900, 0x1E94B)),
+)
+_RIGHT_TO_LEFT = charset(
+    *((0x590, 0x61B), (0x61D, 0x8FF), (0xFB1D, 0xFDFF), (0xFE70, 0xFEFC), (0x10800, 0x10FFF)),
+    (0x1E800, 0x1EFFF),
+)
+_UNSPACED = charset(
+    *((0xE00, 0xEFF), (0x1000, 0x109F), (0x1780, 0x17B3), (0x17B6, 0x17FF), (0x1950, 0x19DF)),
+    *((0x1A20, 0x1AAD), (0xA9E0, 0xA9FF), (0xAA60, 0xAADF)),
+)
+_STANDARDISED = (
+    "0\u2200-\u22ff\u2a00-\u2aff\u3001\u3002\uff01-\uff1f\u1000-\u109f\uaa60-\uaa7f\ua840-\ua873"
+    + _IDEOGRAPHS
+    + _IDEOGRAPHS
+)
+_NEARBY = f"[^{HIDDEN}\\n]"
+
+
+def _behind(before: str, character: str, after: str = "") -> str:
+    return f"(?<=[{before}][{character}]){after}"
+
+
+_NEEDED = (
+    "(?<=[\xad\u034f\u061c\u180b-\u180f\u200b-\u200f\ufe00-\ufe02\ufe0e\ufe0f\U000e0100-\U000e011f])(?:"
+    + "|".join(
+        [
+            # In sequences of emoji (UTS 51, ED-9a to ED-16).
+            _behind(f"{_EMOJI}\ufe0f\U0001f3fb-\U0001f3ff", "\u200d", f"(?=[{_EMOJI}])"),
+            _behind(f"{_EMOJI}\U0001f1e6-\U0001f1ff", "\ufe0e\ufe0f"),
+            _behind("0-9#*", "\ufe0e\ufe0f", "(?=\u20e3)"),
+            # In scripts that join letters (Unicode standard, 23.2), one at a time.
+            _behind(_JOINING, "\u200c\u200d", f"(?![{HIDDEN}])"),
+            # In and beside text from right to left: what stands near decides (UAX 9, 2.6).
+            f"(?<=[\u061c\u200e\u200f])(?:(?<=[{_RIGHT_TO_LEFT}].)|(?<=[{_RIGHT_TO_LEFT}]{_NEARBY}.)"
+            f"|(?<=[{_RIGHT_TO_LEFT}]{_NEARBY}{_NEARBY}.)|(?={_NEARBY}{{0,2}}[{_RIGHT_TO_LEFT}]))",
+            # Variants of characters (StandardizedVariants, the Ideographic Variation Database, Mongolian).
+            _behind(_STANDARDISED, "\ufe00-\ufe02"),
+            _behind(_IDEOGRAPHS, "\U000e0100-\U000e011f"),
+            _behind("\u1820-\u18aa", "\u180b-\u180f"),
+            # Where a word may be divided, and where one ends in scripts without spaces.
+            _behind(r"\w", "\xad", r"(?=\w)"),
+            _behind(_UNSPACED, "\u200b", f"(?=[{_UNSPACED}])"),
+            # Beside points of Hebrew.
+            _behind("\u0591-\u05c7", "\u034f"),
+        ]
+    )
+    + ")"
+)
+_STRING = r"[^\x00-\x1f\x7f-\x9f]{0,4096}+(?:\x07|\x1b\\|\x9c)"
+_SEQUENCE = (
+    r"(?:(?<=\x1b)\[|(?<=\x9b))[0-?]{0,64}+[ -/]{0,8}+[@-~]"
+    rf"|(?:(?<=\x1b)[\]PX^_]|(?<=[\x90\x98\x9d-\x9f])){_STRING}"
+    r"|(?<=\x1b)[ -/]{1,4}[0-~]|(?<=\x1b)[0-OQ-WYZ\\`-~]"
+)
+_BLANK = "\u2800"
+# The first character stands alone, so that a search passes over all others at once.
+_HIDDEN = re.compile(
+    f"([{HIDDEN}](?:{_SEQUENCE}|(?<={_BLANK}){_BLANK}*+"
+    rf"|(?!{_NEEDED})(?:(?![\x1b\x90\x98\x9b\x9d-\x9f{_BLANK}])[{HIDDEN}](?!{_NEEDED}))*+))"
+)
+"""A sequence of a terminal, a run of blanks of Braille, or a run of other hidden characters."""
+_BEGINS = re.compile("[\x08\x1b\x90\x98\x9b\x9d-\x9f]")
+_IS_SEQUENCE = re.compile(rf"[\x1b\x90\x98\x9b\x9d-\x9f](?:{_SEQUENCE})")
+_OVERSTRUCK = re.compile(r"([^\x08\n])(?:\x08\1)++|_\x08(?=[^\x08\n_])")
+"""Bold and underlined text as a printer makes it, which is how `man` writes to a file."""
+_FLAG = "\U0001f3f4"
+_NAMES = ("gbeng", "gbsct", "gbwls")
+_FLAGS = {"".join(chr(0xE0000 + ord(letter)) for letter in f"{name}\x7f") for name in _NAMES}
+
+_SLICE = 128 * 1024
+_CUT = re.compile(f"(?<=[^{HIDDEN}]{{4}})(?=[^{HIDDEN}]{{4}})")
+_LOOKED_AT = 4096
+_WRITTEN = 8
+_BYTE_ORDER_MARK = "\ufeff"
+_SEEN = bytes({*range(0x20, 0x7F), *b"\t\n\x0c\r\xff"})
+
+
+def neutral(text: str, counts: Counter[str]) -> str:
+    """`text` in which nothing is hidden, the very same object if nothing was; adds to `counts` how many
+    characters and sequences were neutralised, by kind."""
+    if (text.isascii() and text.isprintable()) or not may_hide_in(
+        text.encode("utf-8", "surrogatepass") + PAD
+    ):
+        return text
+    while (made := _once(text, counts)) != text:
+        text = made
+    return text
+
+
+def neutralised(parts: list[str], counts: Counter[str]) -> list[str] | None:
+    """The same for the leaves of a value, None where nothing is hidden in them."""
+    made = [neutral(part, counts) for part in parts]
+    changed = [index for index, part in enumerate(made) if part is not parts[index]]
+    for index in changed:
+        made[index] = EditedLeaf(made[index])
+    return made if changed else None
+
+
+def hides(text: bytes) -> bool:
+    """Whether something is hidden in the leaves of `text`, which ends in PAD; 0xFF covers what is not to be
+    looked at."""
+    if not may_hide_in(text.replace(b"\x1f", b"")):
+        return False
+    shown = text[: -len(PAD)].replace(b"\xff", b"?").decode("utf-8", "surrogatepass")
+    return neutralised(shown.split(SEPARATOR), Counter()) is not None
+
+
+def _once(text: str, counts: Counter[str]) -> str:
+    """The same, but for what stays because of a neighbour that does not."""
+    mark = text[:1] if text.startswith(_BYTE_ORDER_MARK) else ""
+    return mark + "".join([_shown(piece, counts) for piece in _pieces(text, len(mark))])
+
+
+def _shown(text: str, counts: Counter[str]) -> str:
+    if "\b" in text:
+        text, count = _OVERSTRUCK.subn(r"\1", text)
+        counts[TERMINAL] += count
+    # No call of a function for each: a hostile text has nothing else in it.
+    parts = _HIDDEN.split(text)
+    found = parts[1::2]
+    tally = Counter(found)
+    shown = {one: _written(one) for one in tally}
+    parts[1::2] = map(shown.__getitem__, found)
+    if any(one in _FLAGS or one[0] == _BLANK for one in tally):
+        for at, one in enumerate(found):
+            if _stays(one, parts[2 * at], parts[2 * at + 2]):
+                parts[2 * at + 1] = one
+                tally[one] -= 1
+    for one, times in tally.items():
+        for kind, size in _kinds(one):
+            counts[kind] += size * times
+    return "".join(parts)
+
+
+def _stays(found: str, before: str, after: str) -> bool:
+    """Whether these characters belong to a flag, or to a picture made of Braille."""
+    if found[0] == _BLANK:
+        return "\u2801" <= before[-1:] <= "\u28ff" or "\u2801" <= after[:1] <= "\u28ff"
+    return found in _FLAGS and before.endswith(_FLAG)
+
+
+def _kinds(found: str) -> Iterable[tuple[str, int]]:
+    if _IS_SEQUENCE.fullmatch(found):
+        return ((TERMINAL, 1),)
+    return Counter(_RANGES[bisect_right(_STARTS, ord(one)) - 1][2] for one in found).items()
+
+
+def _written(found: str) -> str:
+    if _IS_SEQUENCE.fullmatch(found):
+        return ""
+    if len(found) > _WRITTEN:
+        return f"[U+{ord(found[0]):04X} and {len(found) - 1} more hidden characters]"
+    return "".join([f"[U+{ord(one):04X}]" for one in found])
+
+
+def spelled(value: Json) -> Json:
+    """`value`, in which the characters that begin a sequence of a terminal are written as escapes: where a
+    person decides what is sent, nothing of it may be dropped."""
+    if type(value) is str:
+        return _BEGINS.sub(lambda found: f"\\u{ord(found[0]):04x}", value)
+    if type(value) is dict:
+        made: dict[str, Json] = {}
+        for name, child in value.items():
+            shown = spelled(name)
+            while shown in made or (shown != name and shown in value):
+                shown += "_"
+            made[shown] = spelled(child)
+        return made
+    return [spelled(child) for child in value] if type(value) is list else value
+
+
+def may_hide_in(padded: bytes) -> bool:
+    """Whether `padded`, which ends in PAD, has a hidden character in it: at some 1 GB/s."""
+    return bool(padded.translate(None, _SEEN)) and _literals().search(padded, lambda *_: True)
+
+
+def literals() -> list[bytes]:
+    """How hidden characters begin in UTF-8."""
+    found: dict[bytes, None] = {}
+    for start, end, _ in _RANGES:
+        for code in range(start, end + 1):
+            data = chr(code).encode("utf-8", "surrogatepass")
+            # What begins as these do is nearly always one of them.
+            found[data[:2] if data[0] in b"\xed\xf3" else data] = None
+    return list(found)
+
+
+@cache
+def _literals() -> Matcher:
+    return compile_literals(literals())
+
+
+def _pieces(text: str, at: int) -> Iterator[str]:
+    """`text` from `at` on, in pieces, so that other threads have their turn. It is cut where no rule of
+    `_NEEDED` looks across, if there is such a place."""
+    while len(text) - at > _SLICE:
+        end = text.rfind("\n", at + _SLICE - _LOOKED_AT, at + _SLICE) + 1
+        if not end:
+            cut = _CUT.search(text, at + _SLICE - _LOOKED_AT, at + _SLICE)
+            end = at + _SLICE if cut is None else cut.start()
+        yield text[at:end]
+        at = end
+    yield text[at:]
