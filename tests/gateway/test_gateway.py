@@ -11,7 +11,7 @@ from mcpguard.core.errors import CredentialError, InspectionError, UpstreamError
 from mcpguard.core.model import Caller
 from mcpguard.core.redaction.redactor import AT_ONCE
 from mcpguard.gateway.flight import Wait
-from mcpguard.gateway.inspection import INLINE_BYTES, Sealed
+from mcpguard.gateway.inspection import CROWDED, FULL, INLINE_BYTES, TEXT, Sealed
 from mcpguard.gateway.ports import Raw
 from mcpguard.gateway.scope import Request
 from tests.fakes import GONE, SECRET, World, give, text, tool
@@ -668,6 +668,30 @@ async def test_a_value_is_inspected_elsewhere_where_much_may_be_to_remove() -> N
         assert len(elsewhere) == times
     assert await world.inspector.apart(lambda: 7, INLINE_BYTES) == 7
     assert len(elsewhere) == 1
+
+
+@pytest.mark.anyio
+async def test_a_value_of_unknown_size_counts_as_what_it_is() -> None:
+    world = World(ALLOW_ALL)
+    seen: list[tuple[int, bool, bool]] = []
+
+    async def offload(work: Callable[[], Sealed]) -> Sealed:
+        inspector = world.inspector
+        seen.append((inspector.waiting, inspector.crowded("one"), inspector.full))
+        return work()
+
+    world.inspector._offload = offload
+    for size in (INLINE_BYTES, CROWDED, FULL):
+        await world.inspector.seal(["a" * size], 0, server="one")
+    assert [one[0] // 10_000 for one in seen] == [INLINE_BYTES // 10_000, CROWDED // 10_000, FULL // 10_000]
+    assert [one[1:] for one in seen] == [(False, False), (True, False), (True, True)]
+    assert not world.inspector.crowded("one")
+    assert not world.inspector.full
+
+
+def test_of_a_long_line_the_beginning_is_shown() -> None:
+    inspector = World(ALLOW_ALL).inspector
+    assert inspector.text("a" * TEXT + "b") == "a" * TEXT
 
 
 @pytest.mark.parametrize("size", [INLINE_BYTES, INLINE_BYTES + 1])

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import pytest
 
+from mcpguard.core.errors import InspectionError
+from mcpguard.core.redaction.redactor import AT_ONCE
 from mcpguard.gateway import questions
 from mcpguard.gateway.flight import Wait
 from mcpguard.gateway.ports import Question
@@ -181,6 +184,67 @@ def test_a_notification_that_cannot_be_inspected_is_withheld_with_its_server_nam
     assert world.client.sent == []
     (record,) = world.audit.records
     assert (record.what, record.server) == ("notification-withheld", "one")
+
+
+LARGE = "words and more words " * AT_ONCE
+
+
+def held_up(world: World) -> list[tuple[Wait[None], Callable[[], Any]]]:
+    """What the world's inspector does elsewhere, each with what lets it go on."""
+    elsewhere: list[tuple[Wait[None], Callable[[], Any]]] = []
+
+    async def offload(work: Callable[[], Any]) -> Any:
+        elsewhere.append((Wait(), work))
+        await elsewhere[-1][0]
+        return work()
+
+    world.inspector._offload = offload
+    return elsewhere
+
+
+def levels(world: World) -> list[Any]:
+    world.turn()
+    return [one["params"]["level"] for one in world.client.sent]
+
+
+def test_a_large_notification_is_inspected_elsewhere_and_what_comes_next_comes_after_it() -> None:
+    world = legacy(World(ALLOW_ALL, {"one": [], "two": []}))
+    elsewhere = held_up(world)
+    for level, data in (("error", LARGE + SECRET), ("alert", LARGE), ("info", "x"), ("debug", deep())):
+        world.gateway.notified("one", MESSAGE, {"level": level, "data": data})
+    world.gateway.notified("two", MESSAGE, {"level": "notice", "data": "y"})
+    assert levels(world) == ["notice"]
+    assert world.inspector.crowded("one")
+    assert not world.inspector.crowded("two")
+    assert not world.inspector.full
+    second, first = elsewhere.pop()[0], elsewhere.pop()[0]
+    second.set(None)
+    assert levels(world) == ["notice"]
+    first.set(None)
+    assert levels(world) == ["notice", "error", "alert", "info"]
+    assert SECRET not in str(world.client.sent)
+    assert [record.what for record in world.audit.records] == [
+        "notification-redacted",
+        "notification-withheld",
+    ]
+    say(world, "critical")
+    assert levels(world)[-1] == "critical"
+    assert not world.inspector.crowded("one")
+    assert elsewhere == []
+
+
+def test_a_large_notification_that_cannot_be_inspected_is_withheld() -> None:
+    world = legacy(World(ALLOW_ALL))
+    elsewhere = held_up(world)
+    world.gateway.notified("one", MESSAGE, {"level": "error", "data": "ghp_" + "aB3kQ9xZ7mT2" * 3 + LARGE})
+    world.redactor.inspect = broken  # type: ignore[method-assign]
+    elsewhere.pop()[0].set(None)
+    assert levels(world) == []
+    assert [record.what for record in world.audit.records] == ["notification-withheld"]
+
+
+def broken(*_given: object) -> Any:
+    raise InspectionError("too much")
 
 
 def test_progress_of_a_request_goes_with_it_and_without_a_token_nowhere() -> None:

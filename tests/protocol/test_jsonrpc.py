@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import json
 from typing import Any
 
@@ -11,7 +12,7 @@ from hypothesis import strategies as st
 
 from mcpguard.core.errors import MessageError
 from mcpguard.protocol import jsonrpc
-from mcpguard.protocol.jsonrpc import MAX_DEPTH, MAX_ID, encode, parse, parse_strict
+from mcpguard.protocol.jsonrpc import MAX_DEPTH, MAX_ID, MOST_VALUES, encode, parse, parse_strict
 
 
 def call(args: str) -> bytes:
@@ -335,3 +336,57 @@ def test_a_batch_has_one_to_a_hundred_messages(count: int, taken: bool) -> None:
     found = jsonrpc.take_apart(jsonrpc.Batch(b"[" + b",".join([PING] * count) + b"]"))
     assert (len(found) == count) is taken
     assert isinstance(found[0], MessageError) is not taken
+
+
+def answer(result: str, id_last: bool = False) -> bytes:
+    if id_last:
+        return f'{{"jsonrpc":"2.0","result":{result},"id":7}}'.encode()
+    return f'{{"jsonrpc":"2.0","id":7,"result":{result}}}'.encode()
+
+
+@pytest.mark.parametrize(
+    "result",
+    [
+        '{"a":"' + "b,[{:" * 400_000 + '"}',
+        '{"a":"' + r"\",\\" * 300_000 + '"}',
+        "[" + "1," * 500_000 + "1]",
+        "[" + '"a",' * 100_000 + "1]",
+        '{"rows":[' + '{"id":1,"name":"x"},' * 50_000 + "{}]}",
+    ],
+)
+@pytest.mark.parametrize("collects", [True, False])
+def test_a_large_message_is_read_and_garbage_is_collected_as_before(result: str, collects: bool) -> None:
+    before = gc.isenabled()
+    (gc.enable if collects else gc.disable)()
+    try:
+        assert parse(answer(result))["result"] == json.loads(result)
+        assert gc.isenabled() is collects
+    finally:
+        (gc.enable if before else gc.disable)()
+
+
+@pytest.mark.parametrize("id_last", [True, False])
+@pytest.mark.parametrize(
+    "result",
+    [
+        "[" + "1," * MOST_VALUES + "1]",
+        "[" + "[]," * (MOST_VALUES // 5) + "1]",
+        "[" + '"a,b",' * 700_000 + "1]",
+        "{" + ",".join(f'"{i}":1' for i in range(MOST_VALUES // 5)) + "}",
+    ],
+)
+def test_a_message_with_too_many_values_is_refused_with_its_id(result: str, id_last: bool) -> None:
+    with pytest.raises(MessageError, match="message has too many values") as refused:
+        parse(answer(result, id_last))
+    assert refused.value.request_id == 7
+    asked = f'{{"jsonrpc":"2.0","id":7,"method":"x","params":{{"a":{result}}}}}'.encode()
+    with pytest.raises(MessageError, match="message has too many values") as refused:
+        parse_strict(asked)
+    assert refused.value.request_id == 7
+
+
+def test_a_large_answer_that_is_no_json_is_not_read_twice(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(json, "loads", None)
+    with pytest.raises(MessageError) as refused:
+        parse(answer("[NaN," + "1," * 200_000 + "1]"))
+    assert refused.value.request_id == 7

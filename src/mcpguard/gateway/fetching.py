@@ -230,7 +230,7 @@ class Fetching:
             fetched = self._fetched.get((permit.invocation.server, kind.name))
             if fetched is None or (fetched.sent, fetched.turn) != (mark, turn):
                 # As deep as it will stand in our own list, so that what passes here passes there.
-                clean, digest = await inspector.seal({kind.key: sent}, size)
+                clean, digest = await inspector.seal({kind.key: sent}, size, server=permit.invocation.server)
                 fetched = _Fetched(mark, turn, digest, clean.findings, clean.neutralised)
         except McpGuardError:
             await scope.audit.write(scope.recorder.outcome(permit.invocation, "unavailable", started))

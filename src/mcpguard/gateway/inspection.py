@@ -18,6 +18,15 @@ INLINE_BYTES = 64 * 1024
 """Above this a hop to a thread (50-80 microseconds) costs less than the scan holds up the others. Where there
 may be something to remove the same holds from AT_ONCE on."""
 
+CROWDED = 256 * 1024
+"""Bytes of one server that are inspected elsewhere, above which that server is not read."""
+
+FULL = 64 * 1024 * 1024
+"""Bytes of all servers, above which the client is not read either."""
+
+TEXT = 64 * 1024
+"""Characters of a line, a name or a message of an error that are shown at most."""
+
 EMPTY = authored({})
 """The empty result, and the params of a notification that has none."""
 
@@ -35,19 +44,36 @@ class Inspector:
         self.waiting = 0
         """Bytes that are being inspected elsewhere: they are not sent yet, so they count as unsent."""
         self.redactor = redactor
+        self._of: dict[str, int] = {}
         self._offload = offload
 
+    @property
+    def full(self) -> bool:
+        """Whether so much is inspected elsewhere that nothing more should come."""
+        return self.waiting > FULL
+
+    def crowded(self, server: str) -> bool:
+        """Whether much of what `server` sent is inspected elsewhere, so that no more of it should come."""
+        return self._of.get(server, 0) > CROWDED
+
     async def seal(
-        self, value: Json, size: int, also: tuple[str, ...] = (), then: Then | None = None
+        self,
+        value: Json,
+        size: int,
+        also: tuple[str, ...] = (),
+        then: Then | None = None,
+        *,
+        server: str = "",
     ) -> Sealed:
-        """The inspected value and the sha256 (hex) of its payload; `size` is in bytes on the wire. `then`
-        gets a value from which something was removed, and gives what leaves."""
+        """The inspected value and the sha256 (hex) of its payload; `size` is in bytes on the wire, and
+        `server` is who sent it. `then` gets a value from which something was removed, and gives what leaves.
+        """
         if size <= INLINE_BYTES:
             try:
                 return self._sealed(self.redactor.inspect(value, also, AT_ONCE), then)
-            except TooMuchAtOnce:
-                pass
-        return await self.elsewhere(partial(self.seal_now, value, also, then), size)
+            except TooMuchAtOnce as much:
+                size = max(size, *much.args)
+        return await self.elsewhere(partial(self.seal_now, value, also, then), size, server)
 
     def seal_now(self, value: Json, also: tuple[str, ...] = (), then: Then | None = None) -> Sealed:
         """As `seal`, in this thread."""
@@ -64,13 +90,15 @@ class Inspector:
             return work()
         return await self.elsewhere(work, size)
 
-    async def elsewhere(self, work: Callable[[], T], size: int) -> T:
-        """The same for what takes long, however small it is."""
+    async def elsewhere(self, work: Callable[[], T], size: int, server: str = "") -> T:
+        """The same for what takes long, however small it is; `server` is whose it is."""
         self.waiting += size
+        self._of[server] = self._of.get(server, 0) + size
         try:
             made: T = await self._offload(work)
         finally:
             self.waiting -= size
+            self._of[server] -= size
         return made
 
     def ours(self, value: Json) -> Redacted:
@@ -81,5 +109,6 @@ class Inspector:
             return authored(refusals.error(REFUSED, "refused by mcpguard"))
 
     def text(self, text: str) -> str:
-        """A line of text that is not a message: an upstream's stderr, a name in a record."""
-        return self.redactor.inspect_text(text)
+        """A line of text that is not a message: an upstream's stderr, a name in a record. No more of it than
+        TEXT."""
+        return self.redactor.inspect_text(text[:TEXT])

@@ -3,10 +3,12 @@ who wants to hear it."""
 
 from collections.abc import Callable
 from contextlib import suppress
+from functools import partial
 
 from mcpguard.core.errors import AuditError, InspectionError, McpGuardError
 from mcpguard.core.model import Caller, Json, Redacted
 from mcpguard.core.policy.compiled import PolicySet
+from mcpguard.core.redaction.redactor import AT_ONCE, TooMuchAtOnce
 from mcpguard.gateway.flight import Flight, Wait
 from mcpguard.gateway.handles import with_aliases
 from mcpguard.gateway.inspection import EMPTY
@@ -50,6 +52,8 @@ class Notices:
         """The level of log messages that a legacy client has set."""
         self._relisting: dict[tuple[str, str], bool] = {}
         self._relisted_at: dict[tuple[str, str], float] = {}
+        self._unsaid: dict[str, Wait[None]] = {}
+        """The newest of what each server said that is inspected elsewhere: what it says next comes later."""
 
     def notified(
         self, server: str, method: str, params: dict[str, Json], related: Wait[Raw] | None = None
@@ -121,7 +125,7 @@ class Notices:
             if request.progress_token is None or self._scope.requests.get(request.id) is not request:
                 return  # Its client has an answer that asks first, and waits for nothing now.
             shown = {**params, "progressToken": request.progress_token}
-            self._pass_on("", "notifications/progress", shown, request.id, request.redact)
+            self._pass_on(request.server, "notifications/progress", shown, request.id, request.redact)
 
         return progress
 
@@ -198,21 +202,66 @@ class Notices:
         related: RequestId | None,
         redact: tuple[str, ...] = (),
     ) -> None:
-        scope = self._scope
+        """Pass it on, behind what this server said before."""
+        inspector, before = self._scope.inspector, self._unsaid.get(server)
+        found: Redacted | InspectionError | None = None
+        size = 0
         try:
-            inspected, _digest = scope.inspector.seal_now(params, redact)
+            found = inspector.redactor.inspect(params, redact, AT_ONCE)
+            if found.changed:
+                found = self._aliased(server, params, redact, found)
         except InspectionError as problem:
-            scope.audit.write(scope.recorder.noticed("notification-withheld", server, str(problem)))
+            found = problem
+        except TooMuchAtOnce as much:
+            size = max(much.args, default=0)
+        if found is not None and before is None:
+            self._leave(server, method, found, related)
             return
-        if inspected.changed:
-            inspected = with_aliases(
-                scope.handles, server, scope.inspector.redactor, params, inspected, redact
-            )
-        if inspected.findings or inspected.neutralised:
-            what = "notification-redacted" if inspected.findings else "notification-neutralised"
-            counts, hidden = finding_counts(inspected.findings), dict(inspected.neutralised)
+        said = self._unsaid[server] = Wait[None]()
+
+        async def later() -> None:
+            try:
+                inspected = found or await self._elsewhere(params, redact, size, server)
+                if before is not None:
+                    await before
+                self._leave(server, method, inspected, related)
+            finally:
+                if self._unsaid.get(server) is said:
+                    del self._unsaid[server]
+                said.set(None)
+
+        Flight(later())
+
+    async def _elsewhere(
+        self, params: dict[str, Json], redact: tuple[str, ...], size: int, server: str
+    ) -> Redacted | InspectionError:
+        inspector = self._scope.inspector
+        then = partial(self._aliased, server, params, redact)
+        try:
+            return (
+                await inspector.elsewhere(partial(inspector.seal_now, params, redact, then), size, server)
+            )[0]
+        except InspectionError as problem:
+            return problem
+
+    def _aliased(
+        self, server: str, params: dict[str, Json], redact: tuple[str, ...], found: Redacted
+    ) -> Redacted:
+        scope = self._scope
+        return with_aliases(scope.handles, server, scope.inspector.redactor, params, found, redact)
+
+    def _leave(
+        self, server: str, method: str, found: Redacted | InspectionError, related: RequestId | None
+    ) -> None:
+        scope = self._scope
+        if isinstance(found, InspectionError):
+            scope.audit.write(scope.recorder.noticed("notification-withheld", server, str(found)))
+            return
+        if found.findings or found.neutralised:
+            what = "notification-redacted" if found.findings else "notification-neutralised"
+            counts, hidden = finding_counts(found.findings), dict(found.neutralised)
             scope.audit.write(scope.recorder.noticed(what, server, method, counts, hidden))
-        Flight(self._deliver(method, inspected, related))
+        Flight(self._deliver(method, found, related))
 
     async def _deliver(self, method: str, inspected: Redacted, related: RequestId | None) -> None:
         try:

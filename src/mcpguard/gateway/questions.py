@@ -123,7 +123,9 @@ class Questions:
             scope.report_refusal(verdict.observed, WOULD_REFUSE)
         started = scope.recorder.seconds()
         try:
-            sealed, digest = await scope.inspector.seal(params, 0, verdict.redact + redact)
+            sealed, digest = await scope.inspector.seal(
+                params, 0, verdict.redact + redact, server=invocation.server
+            )
         except InspectionError as problem:
             await scope.audit.write(scope.recorder.outcome(invocation, "withheld", started))
             return {"error": refusals.error(jsonrpc.REFUSED, f"mcpguard: {problem}")}

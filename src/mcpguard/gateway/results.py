@@ -67,7 +67,7 @@ class Results:
     async def _inspected(
         self, permit: Permit, call: Call, body: Json, size: int, also: tuple[str, ...]
     ) -> Sealed:
-        inspector = self._scope.inspector
+        inspector, server = self._scope.inspector, permit.invocation.server
         # What a schema asks for may take long, however small the result is.
         structured = _structured_in(call.method, body) is not None
         usable = partial(self._usable, permit, call, body, also)
@@ -78,10 +78,11 @@ class Results:
                 answer = usable(answer)
             digest = sha256(answer.payload).hexdigest()
         else:
-            answer, digest = await inspector.seal(body, size, also, None if structured else usable)
+            then = None if structured else usable
+            answer, digest = await inspector.seal(body, size, also, then, server=server)
         if not structured or not answer.changed:
             return answer, digest
-        answer = await inspector.elsewhere(partial(usable, answer), size)
+        answer = await inspector.elsewhere(partial(usable, answer), size, server)
         return answer, sha256(answer.payload).hexdigest()
 
     def _usable(

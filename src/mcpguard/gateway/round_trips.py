@@ -264,7 +264,9 @@ class RoundTrips:
         scope, method = self._scope, permit.invocation.method
         body = {"resultType": eras.INPUT_REQUIRED, "inputRequests": shown, "requestState": token}
         result = scope.result_for(request.caller, method, body)
-        sealed, digest = await scope.inspector.seal(result, 0, request.redact)
+        sealed, digest = await scope.inspector.seal(
+            result, 0, request.redact, server=permit.invocation.server
+        )
         outcome = scope.recorder.outcome(permit.invocation, "input-required", started, digest)
         await scope.audit.write(outcome)
         scope.client.reply(request.id, sealed)

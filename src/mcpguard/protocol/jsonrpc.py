@@ -5,6 +5,7 @@ surrogates, bad UTF-8, over-deep nesting, batches and odd ids never get past `pa
 ever cut, and each message in it is read like any other.
 """
 
+import gc
 import re
 
 import msgspec
@@ -29,6 +30,14 @@ MAX_ID = 1024
 
 MAX_DEPTH = 64
 """Levels of nesting in a message from a client; a person's JSON has under ten."""
+
+MOST_VALUES = 1_200_000
+"""Values in a message; an array, an object or a member counts as four. The decoder reads a message in one go,
+and nothing else runs meanwhile: for so many that takes it a tenth of a second, a third at worst."""
+
+_MOST_STRINGS = MOST_VALUES // 2
+_LARGE = 256 * 1024
+_STRING = re.compile(rb'"[^"\\]*+(?:\\.[^"\\]*+)*+"')
 
 BATCHED = frozenset({"2025-03-26"})
 """Revisions with batches, which each side must take there (2025-03-26, basic/index, batching)."""
@@ -99,7 +108,7 @@ def parse(line: bytes, asking: bool = False) -> dict[str, Json]:
     the error carries the id if it is a request (`asking`), or an answer to one of ours (not `asking`).
     """
     try:
-        message = _decode(line)
+        message = _decode(line) if len(line) <= _LARGE else _decode_large(line, asking)
     except (msgspec.DecodeError, UnicodeError):
         found = _id_of_unreadable(line, asking)
         raise MessageError(PARSE_ERROR, "message is not valid JSON in UTF-8", found) from None
@@ -112,6 +121,30 @@ def parse(line: bytes, asking: bool = False) -> dict[str, Json]:
         raise MessageError(INVALID_REQUEST, "message refused: not an object")
     _check_shape(message)
     return message
+
+
+def _decode_large(line: bytes, asking: bool) -> Json:
+    if _weight(line) > MOST_VALUES and _has_too_many(line):
+        found = id_of_dropped(line[:HEAD], line[-HEAD:]) if asking else _id_of_answer(line)
+        raise MessageError(INVALID_REQUEST, "message has too many values", found)
+    # It would look again and again at what is being made, none of which is garbage.
+    collects = gc.isenabled()
+    gc.disable()
+    try:
+        return _decode(line)
+    finally:
+        if collects:
+            gc.enable()
+
+
+def _has_too_many(line: bytes) -> bool:
+    between = _STRING.split(line, _MOST_STRINGS)
+    return len(between) > _MOST_STRINGS or _weight(b"".join(between)) > MOST_VALUES
+
+
+def _weight(text: bytes) -> int:
+    """What MOST_VALUES limits; what is in strings counts too."""
+    return text.count(b",") + 4 * (text.count(b":") + text.count(b"[") + text.count(b"{"))
 
 
 def _check_shape(message: dict[str, Json]) -> None:
@@ -140,6 +173,8 @@ def _id_of_unreadable(line: bytes, asking: bool) -> int | str | None:
     # Such a message is rare, and whoever waits for its answer would wait until the deadline.
     import json
 
+    if len(line) > _LARGE and not asking:
+        return _id_of_answer(line)
     try:
         message = json.loads(line.decode("utf-8", "surrogateescape"), parse_int=_short)
     except (ValueError, RecursionError):

@@ -4,6 +4,7 @@ import asyncio
 import logging
 import os
 import signal
+import sys
 import threading
 from collections.abc import Awaitable, Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -42,6 +43,10 @@ ROOM = 4
 """So many messages of the largest size may be read from servers, inspected and unsent at once."""
 DRAIN_SECONDS = 5.0
 """How long answers in flight may take after the client has closed its side."""
+
+SWITCH_SECONDS = 0.0005
+"""After so long a thread that inspects lets the loop go on, which needs that several times a call. Python's
+own default is ten times as long."""
 
 WAITING = 256
 """So many questions to keychains, programs and services may be open at once; threads are made as needed. The
@@ -148,6 +153,7 @@ def serve_http(settings: Settings, host: str, port: int, listening: Callable[[st
 
 def _run(settings: Settings, make_front: Callable[[Shared], Front]) -> int:
     claim_variables(settings)
+    sys.setswitchinterval(SWITCH_SECONDS)
     loop = asyncio.new_event_loop()
     asyncio.set_event_loop(loop)
     loop.set_default_executor(ThreadPoolExecutor(WAITING, "mcpguard-wait"))

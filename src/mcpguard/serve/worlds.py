@@ -18,7 +18,6 @@ from mcpguard.adapters.credentials.broker import Broker, named_by
 from mcpguard.adapters.credentials.environ import drop, take
 from mcpguard.adapters.credentials.program import TOLD
 from mcpguard.adapters.relay.background import Background
-from mcpguard.adapters.relay.link import FULL_BYTES
 from mcpguard.adapters.relay.turn import Turn
 from mcpguard.adapters.store.sqlite import SqliteStore, default_folder
 from mcpguard.adapters.system.allocator import Allocator
@@ -352,15 +351,18 @@ class World:
 
     @property
     def _client_full(self) -> bool:
-        return self._client.full or self._inspector.waiting > FULL_BYTES
+        return self._client.full or self._inspector.full
 
     def balance(self) -> bool:
-        """Whoever feeds a client that is full stops being read. Whether something is full still, or was and
-        may hold the client back again."""
-        full = self._client_full
-        for upstream in self.upstreams.values():
-            upstream.hold(full)
-        return full or any(upstream.strained for upstream in self.upstreams.values())
+        """Whoever feeds a client that is full stops being read, and so does a server much of which is being
+        inspected. Whether something is full still, or was and may hold the client back again."""
+        full, crowded = self._client_full, self._inspector.crowded
+        held = False
+        for name, upstream in self.upstreams.items():
+            hold = full or crowded(name)
+            upstream.hold(hold)
+            held |= hold
+        return held or any(upstream.strained for upstream in self.upstreams.values())
 
     async def close(self, gently: bool) -> None:
         """End every request, with its outcome on record, and every upstream with all that it started."""

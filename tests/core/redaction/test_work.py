@@ -14,7 +14,7 @@ from mcpguard.core.redaction.redactor import Redactor
 from mcpguard.core.secret import Secret
 from tests.core.redaction.hostile import HELD, SHAPES, TOKEN
 
-SIZE = 1000 * int(os.environ.get("MCPGUARD_EXAMPLES", "50")) // 25
+SIZE = 4000 * int(os.environ.get("MCPGUARD_EXAMPLES", "50")) // 50
 GROWN = 8
 
 
@@ -52,5 +52,5 @@ def test_the_work_grows_no_faster_than_the_value(shape: str) -> None:
     made, make = redactor(), SHAPES[shape]
     once = steps(made, make(SIZE))
     grown = steps(made, make(GROWN * SIZE))
-    # What is in random bytes by chance is not in proportion.
-    assert grown <= max(1.5 * GROWN * once + 2000, 3 * GROWN * SIZE)
+    # A dozen lines a byte are in proportion too; and what is in random bytes by chance is not.
+    assert grown <= max(1.5 * GROWN * once + 2000, 12 * GROWN * SIZE)

@@ -154,10 +154,10 @@ class Redactor:
         for order in leaves.orders(parts):
             text = padded(order.arranged(parts))
             if len(text) > most * _MUCH:
-                raise TooMuchAtOnce
+                raise TooMuchAtOnce(len(text))
             found, hidden = self._held.found(text), may_hide(text)
             if (found or hidden) and len(text) > most:
-                raise TooMuchAtOnce
+                raise TooMuchAtOnce(len(text))
             budget = budget or Budget(len(text))
             if found:
                 strays |= self._held.strays(text, names, budget)
@@ -175,13 +175,16 @@ class Redactor:
         values. What is hidden in the texts becomes visible (`neutral`), and is counted apart. Raises
         InspectionError if the value cannot be inspected to its end: nested deeper than 128
         levels, too many hits, an unknown kind in `also`, a failure of the engine. Raises TooMuchAtOnce where
-        there may be something in more than `most` bytes of text: to look through them takes long.
+        there may be something in more than `most` bytes of text, and for `_MUCH` times as many: to look
+        through them takes long. Its argument is how many they are.
         """
         try:
             leaves = Leaves(value)
             parts = leaves.parts()
             # As `padded` does, on the road of every answer.
             text = SEPARATOR.join(parts).encode("utf-8", "surrogatepass") + PAD
+            if len(text) > most * _MUCH:
+                raise TooMuchAtOnce(len(text))
             if (
                 self._found(text, also, most, len(parts))
                 or (leaves.reordered(parts) and self._found(edges(leaves.document), also, most))
@@ -194,7 +197,7 @@ class Redactor:
                 )
             ):
                 if len(text) > most:
-                    raise TooMuchAtOnce
+                    raise TooMuchAtOnce(len(text))
                 return self._clean(value, leaves, also)
             return Redacted(value, _encode(value))
         except (InspectionError, TooMuchAtOnce):
@@ -273,7 +276,7 @@ class Redactor:
         if not (may_hide(text) or (also and text.translate(ALPHABET).find(LONG) >= 0)):
             return False
         if len(text) > most:
-            raise TooMuchAtOnce
+            raise TooMuchAtOnce(len(text))
         return found_behind(text, self._held.found, also, budget)
 
     def _clean(self, value: Json, leaves: Leaves, also: tuple[str, ...]) -> Redacted:
