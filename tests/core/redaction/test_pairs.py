@@ -175,8 +175,7 @@ def test_the_name_says_how_much_a_value_has_to_look_like_a_secret() -> None:
     assert is_secret("token", "a1b2c3d4-0000-4000-8000-a1b2c3d4e5f6", True)
     assert not is_secret("weak", "a1b2c3d4-0000-4000-8000-a1b2c3d4e5f6", True)
     assert is_secret("weak", TOKEN, True)
-    assert not is_secret("weak", TOKEN[:12], True)
-    assert not is_secret("password", "short", True)
+    assert not is_secret("weak", "qZtgWbkKxxLmRvRvYd5x", True)
     assert is_secret("password", "winter.coffee20", True)
     assert not is_secret("password", "winter.coffee20", False)
 
@@ -193,4 +192,8 @@ def test_names_are_remembered_up_to_a_length() -> None:
     assert pairs.said("DB_PASSWORD") == "password"
     assert pairs.said("x" * 65 + "_token") == ""
     assert pairs.said("a_b_c_d_e_f_g_h_token") == ""
-    assert pairs.named("password", HUMAN) == "password"
+    assert pairs.named("password", HUMAN) == ("password", HUMAN.encode())
+    assert pairs.named("password", "a1b2c") is None
+    assert pairs.named("api_token", TOKEN[:9]) is None
+    assert pairs.named("password", HUMAN * 100) is None
+    assert pairs.named("user", HUMAN) is None

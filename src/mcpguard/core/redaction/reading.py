@@ -6,6 +6,7 @@ costs a bounded number of steps, however long the text is; the budget counts the
 
 from bisect import bisect_right
 from collections import defaultdict
+from collections.abc import Callable
 from functools import cache, cached_property
 from re import Match
 from sys import maxsize
@@ -27,79 +28,91 @@ _BEHIND = 8
 _AHEAD = 64
 _LEAVES = 64
 _INSIDE = 24
+_COST_OF_A_CUT = 4
 _RUN = b"abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-"
-_REACH = 4200
+_FAR = 4200
+_NEAR = 48
 _USER = 80
 _PAIR, _URL = 0, 1
-COST_OF_A_PAIR = 3
+COST_OF_A_PAIR = 2
+COST_OF_A_JUDGEMENT = 8
 
 
 class TooMuchAtOnce(Exception):
     """It would take long, and the caller wants to know before."""
 
 
-class _Format:
-    """A literal that a format begins with, or has in it."""
+class _Beginning:
+    """A literal that a format begins with or has in it, or that stands before a pair."""
 
-    def __init__(self, literal: str, start: str, detector: Detector) -> None:
-        self.literal = literal.encode()
-        self._start = start.encode()
-        self.detector = detector
-        self.kind = detector.kind
+    kind = ""
+
+    def __init__(self, literal: bytes) -> None:
+        self.literal = literal
+        self.size = len(literal)
+
+    @property
+    def _peek(self) -> str:
+        raise NotImplementedError
 
     @cached_property
-    def _core(self) -> str:
-        return _without_its_surroundings(self.detector)
+    def may(self) -> Callable[[bytes, int], Match[bytes] | None]:
+        """What has to be there in any case, at the place that `start` says."""
+        return compiled(self._peek).match
+
+    def start(self, _flat: bytes, end: int) -> int:
+        """Where to look, where the literal ends at `end`; -1 for nowhere."""
+        return end
+
+
+class _Format(_Beginning):
+    def __init__(self, literal: str, start: str, detector: Detector) -> None:
+        super().__init__(literal.encode())
+        self._start = start.encode()
+        self._begins = literal == start
+        self._reach = _FAR if literal.startswith(".") else _NEAR
+        self._detector = detector
+        self.kind = detector.kind
+
+    @property
+    def _peek(self) -> str:
+        return _without_its_surroundings(self._detector)
 
     def start(self, flat: bytes, end: int) -> int:
-        """Where the format begins of which the literal ends at `end`; -1 for nowhere."""
-        if self.literal == self._start:
-            return end - len(self.literal)
-        at = end - len(self.literal)
-        run = len(flat[max(0, at - _REACH) : at].rstrip(_RUN)) + max(0, at - _REACH)
-        return flat.find(self._start, run, at)
+        at = end - self.size
+        if self._begins:
+            return at
+        least = max(0, at - self._reach)
+        return flat.find(self._start, least + len(flat[least:at].rstrip(_RUN)), at)
 
-    def may(self, flat: bytes, start: int) -> Match[bytes] | None:
-        """A match without what must not stand around it: where there is none, there is nothing."""
-        return compiled(self._core).match(flat, start)
-
-    def look(self, flat: bytes, end: int) -> bool:
-        """Whether it is worth a closer look."""
-        start = self.start(flat, end)
-        return start >= 0 and self.may(flat, start) is not None
-
-    def read(self, flat: Flat, end: int, budget: Budget) -> tuple[Hit, int] | None:
+    def read(self, flat: Flat, start: int, budget: Budget) -> tuple[Hit, int] | None:
         """What is to be removed from the text that `flat` is made of, and where in `flat` this ends."""
-        start = self.start(flat.text, end)
-        found = self.may(flat.text, start) if start >= 0 else None
+        if not flat.bounds:
+            span = self._detector.match(flat.source, start)
+            return ((*span, self.kind), span[1]) if span else None
+        found = self.may(flat.text, start)
         if found is None:
             return None
-        place, kind = flat.at(start), self.detector.kind
-        span = self.detector.match(flat.source, place)
+        place = flat.at(start)
+        span = self._detector.match(flat.source, place)
         if span:
-            return (*span, kind), start + span[1] - place
-        if self.detector.joins and flat.bounds:
-            span = _across(flat, self.detector, start, found.end(), budget)
-        return ((*span, kind), 0) if span else None
+            return (*span, self.kind), start + span[1] - place
+        if self._detector.joins:
+            budget.trigger()
+            return _across(flat, self._detector, start, found.end(), budget)
+        return None
 
 
-class _Pair:
-    """A literal that stands before a pair."""
-
+class _Pair(_Beginning):
     def __init__(self, literal: bytes, peek: str, read: pairs.Read) -> None:
-        self.literal = literal
-        self.kind = ""
-        self._peek = peek
-        self._read = read
+        super().__init__(literal)
+        self._before = peek
+        self.reads = read
+        self.kind = pairs.COOKIE if read is pairs.Pairs.cookie else ""
 
-    def look(self, flat: bytes, end: int) -> bool:
-        """Whether it is worth a closer look."""
-        return compiled(self._peek).match(flat, end) is not None
-
-    def read(self, flat: Flat, end: int, _budget: Budget) -> tuple[Hit, int] | None:
-        """What is to be removed from the text that `flat` is made of."""
-        hit = self._read(flat.source, flat.at(end - 1, 1)) if self.look(flat.text, end) else None
-        return (hit, 0) if hit else None
+    @property
+    def _peek(self) -> str:
+        return self._before
 
 
 def _beginnings() -> list[_Format | _Pair]:
@@ -152,7 +165,9 @@ def look(index: int, begin: int, end: int, flags: int, flat: bytes) -> bool:
     """A Visit of `first`: whether to look closer. Many texts have a few letters that a format begins with, or
     that may be base64."""
     if index < len(_BEGINNINGS):
-        return _BEGINNINGS[index].look(flat, end)
+        one = _BEGINNINGS[index]
+        start = one.start(flat, end)
+        return start >= 0 and one.may(flat, start) is not None
     return index >= _marks_begin() or in_run(index, begin, end, flags, flat)
 
 
@@ -171,16 +186,17 @@ class Perusal:
     """One reading of a view. More than `visits` places where something may begin are a flood, for which it
     raises TooMuchAtOnce; for more than `budget` allows it raises InspectionError."""
 
-    __slots__ = ("_budget", "_covered", "_once", "_view", "_visits", "hits")
+    __slots__ = ("_budget", "_covered", "_once", "_pairs", "_view", "_visits", "hits")
 
     def __init__(
         self, view: View, budget: Budget | None = None, *, once: bool = False, visits: int = maxsize
     ) -> None:
         self._view = view
-        self._budget = budget
+        self._budget = budget or Budget(len(view.text))
         self._visits = visits
         self._once = once
         self._covered: defaultdict[str, int] = defaultdict(int)
+        self._pairs = pairs.Pairs(view.text, self._judged)
         self.hits: list[Hit] = []
 
     def all(self) -> list[Hit]:
@@ -195,46 +211,59 @@ class Perusal:
             self._view.text, self.pattern
         )
 
-    def literal(self, index: int, _from: int, end: int, _flags: int, _flat: bytes) -> bool:
+    def literal(self, index: int, _from: int, end: int, _flags: int, flat: bytes) -> bool:
         """A Visit of `triggers`."""
         one = _BEGINNINGS[index]
-        if end - len(one.literal) + _INSIDE <= self._covered[one.kind]:
+        if end - one.size + _INSIDE <= self._covered[one.kind]:
             return False  # What begins there is removed already.
         self._trigger(1)
-        read = one.read(self._view.flat, end, self._allowed)
+        if isinstance(one, _Pair):
+            return self._pair(one, flat, end)
+        start = one.start(flat, end)
+        read = one.read(self._view.flat, start, self._budget) if start >= 0 else None
         if read is None:
             return False
         hit, self._covered[one.kind] = read
         match = self._view.text[hit[0] : hit[1]].replace(b"\x1f", b"")
-        if one.kind and pairs.is_example(one.kind, match):
+        return not pairs.is_example(one.kind, match) and self._found(hit)
+
+    def _pair(self, one: _Pair, flat: bytes, end: int) -> bool:
+        if one.may(flat, end) is None:
             return False
-        return self._found(hit)
+        self._trigger(COST_OF_A_PAIR)
+        if one.kind:
+            self._covered[one.kind] = end + pairs.length_of_cookies(flat, end)
+        hit = one.reads(self._pairs, self._view.flat.at(end - 1, 1))
+        return hit is not None and self._found(hit)
 
     def pattern(self, index: int, _from: int, end: int, _flags: int, text: bytes) -> bool:
         """A Visit of `patterns`."""
+        self._trigger(1)
         if index == _URL:
-            self._trigger(1)
             span = _OF_URLS.match(text, text.rfind(b"://", max(0, end - _USER), end - 1))
             hit = (*span, _OF_URLS.kind) if span and not pairs.stands_in(text[slice(*span)]) else None
-        else:
+        elif pairs.has_digit(text, end - pairs.VALUE):
             self._trigger(COST_OF_A_PAIR)
-            hit = pairs.pair(text, end - pairs.VALUE)
+            hit = self._pairs.pair(end - pairs.VALUE)
+        else:
+            hit = None
         return hit is not None and self._found(hit)
 
-    @property
-    def _allowed(self) -> Budget:
-        if self._budget is None:
-            self._budget = Budget(len(self._view.text))
-        return self._budget
+    def _judged(self, strength: str, value: bytes, known_end: bool) -> bool:
+        """A Judge."""
+        if not pairs.may_be(strength, value):
+            return False
+        self._budget.trigger(COST_OF_A_JUDGEMENT + len(value) ** 2 // 1024)
+        return pairs.is_secret(strength, value, known_end)
 
     def _trigger(self, cost: int) -> None:
-        self._allowed.trigger(cost)
+        self._budget.trigger(cost)
         self._visits -= 1
         if self._visits < 0:
             raise TooMuchAtOnce
 
     def _found(self, hit: Hit) -> bool:
-        self._allowed.hit()
+        self._budget.hit()
         self.hits.append(hit)
         return self._once
 
@@ -248,7 +277,7 @@ def glance(
     return kept[0].pattern(index, _from, end, _flags, text)
 
 
-def _across(flat: Flat, detector: Detector, start: int, most: int, budget: Budget) -> tuple[int, int] | None:
+def _across(flat: Flat, detector: Detector, start: int, most: int, budget: Budget) -> tuple[Hit, int] | None:
     """The span of one that is cut up over leaves and ends at `most` at the latest. What must not go on behind
     it is looked for as if each of the next leaves were the last one."""
     bounds, text = flat.bounds, flat.text
@@ -260,13 +289,14 @@ def _across(flat: Flat, detector: Detector, start: int, most: int, budget: Budge
     last = bisect_right(bounds, most)
     ends = [end - begin for end in bounds[leaf + 1 : last][:_LEAVES]] if detector.stops else []
     for end in (len(piece), *ends):
-        budget.trigger()
+        budget.trigger(_COST_OF_A_CUT)
         found = compiled(detector.pattern).match(piece, start - begin, end)
         if found and found.end() + begin > bounds[leaf]:
             begins, ends_at = found.span(found.re.groups)
             if len(_UNLIKE_WORDS.findall(piece, begins, ends_at)) < _SOME:
                 continue  # The names of tools in their order, such as secret_length, leak and slow.
-            return flat.at(begins + begin), flat.at(ends_at + begin - 1, 1)
+            hit = flat.at(begins + begin), flat.at(ends_at + begin - 1, 1), detector.kind
+            return hit, ends_at + begin
     return None
 
 

@@ -13,7 +13,7 @@ from mcpguard.core.redaction.budget import Budget
 from mcpguard.core.redaction.detectors import DETECTORS, HELD, PERSONAL, pairs
 from mcpguard.core.redaction.leaves import Leaves, padded
 from mcpguard.core.redaction.matching import PAD
-from mcpguard.core.redaction.reading import COST_OF_A_PAIR, Hit, Perusal
+from mcpguard.core.redaction.reading import COST_OF_A_JUDGEMENT, COST_OF_A_PAIR, Hit, Perusal
 from mcpguard.core.redaction.views import View, may_hide, views
 
 OPT_IN_DETECTORS = {detector.kind: detector for detector in PERSONAL}
@@ -63,11 +63,12 @@ def members(leaves: Leaves, budget: Budget) -> Iterator[Hit]:
         budget.trigger(COST_OF_A_PAIR)
         data = value.encode("utf-8", "surrogatepass")
         span = _of_member(name, data)
-        kind = "" if span else pairs.named(name, value)
         if span:
             yield at + span[0], at + span[1], MEMBERS[name].kind
-        elif kind:
-            yield at, at + len(data), kind
+        elif said := pairs.named(name, value):
+            budget.trigger(COST_OF_A_JUDGEMENT)
+            if pairs.is_secret(*said, True):
+                yield at, at + len(data), pairs.kind_of(said[0])
 
 
 def _of_member(name: str, data: bytes) -> tuple[int, int] | None:

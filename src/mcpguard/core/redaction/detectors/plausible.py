@@ -28,6 +28,8 @@ _CODE = re.compile(
 )
 _FILE = re.compile(r"\S*\.(?:pem|key|crt|cer|json|ya?ml|txt|env|py|js|ts|html?|md|p12|pfx|jks)")
 _IDENTIFIER = re.compile(r"[A-Za-z_][A-Za-z_]*(?:[.:/-]{1,2}[A-Za-z_]+)*[0-9]{0,3}")
+_OF_TEMPLATES = frozenset("{$<%@#[")
+_OF_CODE = frozenset(".([")
 _MARKS = frozenset("!#$%^*+?@")
 _SAMPLES = frozenset(
     """
@@ -43,19 +45,23 @@ _SAMPLES = frozenset(
     """.split()  # noqa: SIM905 - one word a line would be three pages
 )
 """Words that somebody writes where a secret goes."""
-_SAMPLE = re.compile(r"(?:[A-Za-z]{2,}[_-]?)+[0-9]{0,4}")
+_SAMPLE = re.compile(r"(?:[A-Za-z]{2,}+[_-]?)++[0-9]{0,4}")
 _LETTERS = re.compile(r"[A-Z]?[a-z]+|[A-Z]+")
-_SEQUENCES = (
-    "0123456789",
-    "1234567890",
-    "abcdefghijklmnopqrstuvwxyz",
-    "qwertyuiop",
-    "9876543210",
-    "0987654321",
+_SEQUENCES = " ".join(
+    row * 4
+    for row in (
+        "0123456789",
+        "1234567890",
+        "abcdefghijklmnopqrstuvwxyz",
+        "qwertyuiop",
+        "9876543210",
+        "0987654321",
+    )
 )
 _LEET = str.maketrans("013457$@!", "oleastsai")
 
 
+_DIGITS = re.compile(r"[0-9].*[0-9]")
 _PUBLISHED = re.compile(
     rb"EXAMPLE|[xX]{8}|\*{4}|0{16}|(?i:0123456789abcdef)"
     # RFC 6749 and 6750, RFC 7519, and the page that most people read about JWT.
@@ -76,28 +82,24 @@ def is_example(kind: str, match: bytes) -> bool:
 def is_secret(strength: str, value: str, quoted: bool) -> bool:
     """Whether `value` is a secret under a name that says `strength`: "password", "token" or "weak". `quoted`:
     it is known where it ends."""
-    if not 6 <= len(value) <= 4096 or is_template(value):
-        return False
     if strength == "password":
-        return _is_password(value, quoted)
-    if is_address(value) or " " in value or "://" in value:
+        return _is_password(value, quoted) and not is_template(value)
+    if " " in value or "://" in value or is_address(value):
         return False
-    if strength == "weak":
-        return len(value) >= 16 and _digits(value) > 1 and looks_random(value) and not is_uuid(value)
-    return (
-        len(value) >= 10
-        and _digits(value) > 0
-        and (is_uuid(value) or (looks_random(value) and not _counts(value)))
-    )
+    if is_uuid(value):
+        return strength == "token"
+    weak = strength == "weak"
+    if weak and _DIGITS.search(value) is None:
+        return False
+    return looks_random(value) and (weak or not _counts(value)) and not is_template(value)
 
 
 def is_template(value: str) -> bool:
     """Whether it is to be replaced, or stands for what is elsewhere: `{password}`, `$X`, `<token>`."""
     return (
         is_stand_in(value)
-        or _CODE.fullmatch(value) is not None
         or is_path(value)
-        or _FILE.fullmatch(value) is not None
+        or (not _OF_CODE.isdisjoint(value) and (_CODE.fullmatch(value) or _FILE.fullmatch(value)) is not None)
         or _is_sample(value)
         or _PUBLISHED.search(value.encode("utf-8", "surrogatepass")) is not None
     )
@@ -109,7 +111,7 @@ def is_stand_in(value: str) -> bool:
         is_reference(value)
         or is_known_to_all(value)
         or has_reference(value)
-        or _TEMPLATE.search(value) is not None
+        or (not _OF_TEMPLATES.isdisjoint(value) and _TEMPLATE.search(value) is not None)
         or (_SAMPLE.fullmatch(value) is not None and _words_of_samples(value))
     )
 
@@ -118,35 +120,31 @@ def _is_sample(value: str) -> bool:
     """Whether nothing but words that stand for a secret, and what is counted up, is in it."""
     if _words_of_samples(value) or _words_of_samples(value.translate(_LEET)):
         return True
-    low = value.lower()
-    return any(low in row * 4 for row in _SEQUENCES)
+    return value.lower() in _SEQUENCES
 
 
 def _words_of_samples(value: str) -> bool:
-    words = _LETTERS.findall(value)
-    return bool(words) and all(word.lower() in _SAMPLES for word in words)
+    some = False
+    for word in _LETTERS.finditer(value):
+        if word[0].lower() not in _SAMPLES:
+            return False
+        some = True
+    return some
 
 
 def _is_password(value: str, quoted: bool) -> bool:
     if "://" in value or " " in value:
         return False
-    digits, upper = _digits(value), sum(map(str.isupper, value))
-    lower = sum(map(str.islower, value))
-    marks = len(value) - digits - upper - lower
-    kinds = bool(digits) + bool(upper) + bool(lower) + bool(marks)
-    if not upper + lower or kinds < 2 or not digits + marks:
+    if value.isdigit():
         return False
     if looks_random(value):
         return True
-    if not digits or kinds < 3 or len(value) < 8:
+    kinds = 1 + (value != value.lower()) + (value != value.upper()) + (not value.isalnum())
+    if kinds < 3 or len(value) < 8:
         return False
     if _IDENTIFIER.fullmatch(value):
-        return quoted and digits > 1
+        return quoted and sum(char.isdigit() for char in value) > 1
     return quoted or not _MARKS.isdisjoint(value)
-
-
-def _digits(value: str) -> int:
-    return sum(char in "0123456789" for char in value)
 
 
 def _counts(value: str) -> bool:

@@ -160,7 +160,7 @@ def _is_random(run: str) -> bool:
     long = len(run) >= 16
     if long and _CONSONANTS.search(run):
         return True
-    if any(map(str.isdigit, run)) + any(map(str.islower, run)) + any(map(str.isupper, run)) < 2:
+    if run.isdigit() or (run.isalpha() and (run.islower() or run.isupper())):
         return False
     pieces = len(_SAME.findall(run))
     return len(run) / pieces < (3.6 if long else 2.7) and pieces >= 4
