@@ -14,6 +14,7 @@ from threading import Lock
 from msgspec import structs
 
 from mcpguard.core.model import Json, Redacted
+from mcpguard.core.redaction.binary import whole
 from mcpguard.core.redaction.redactor import Redactor
 from mcpguard.core.redaction.structured import parsed, written
 from mcpguard.protocol.calls import Call
@@ -155,9 +156,10 @@ class Handles:
         return new if made is after else written(made, before, old)
 
 
-def with_aliases(
+def usable(
     handles: Handles, server: str, redactor: Redactor, before: Json, after: Redacted, also: tuple[str, ...]
 ) -> Redacted:
-    """The inspected value `after`, which was `before`, with aliases for handles."""
-    made = handles.aliased(server, before, after.value)
+    """The inspected value `after`, which was `before`, with aliases for handles, and texts in place of binary
+    data from which something was removed."""
+    made = whole(before, handles.aliased(server, before, after.value))
     return after if made is after.value else redactor.inspect_again(made, after, also)

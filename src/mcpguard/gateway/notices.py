@@ -10,7 +10,7 @@ from mcpguard.core.model import Caller, Json, Redacted
 from mcpguard.core.policy.compiled import PolicySet
 from mcpguard.core.redaction.redactor import AT_ONCE, TooMuchAtOnce
 from mcpguard.gateway.flight import Flight, Wait
-from mcpguard.gateway.handles import with_aliases
+from mcpguard.gateway.handles import usable
 from mcpguard.gateway.inspection import EMPTY
 from mcpguard.gateway.listing import Listing
 from mcpguard.gateway.ports import Raw, RequestId
@@ -248,7 +248,7 @@ class Notices:
         self, server: str, params: dict[str, Json], redact: tuple[str, ...], found: Redacted
     ) -> Redacted:
         scope = self._scope
-        return with_aliases(scope.handles, server, scope.inspector.redactor, params, found, redact)
+        return usable(scope.handles, server, scope.inspector.redactor, params, found, redact)
 
     def _leave(
         self, server: str, method: str, found: Redacted | InspectionError, related: RequestId | None

@@ -15,7 +15,7 @@ from mcpguard.core.model import Json, Permit, Redacted
 from mcpguard.core.policy.review import UNTOUCHED, Review
 from mcpguard.core.redaction.redactor import AT_ONCE, Redactor
 from mcpguard.core.redaction.structured import agreeing, withheld
-from mcpguard.gateway.handles import with_aliases
+from mcpguard.gateway.handles import usable
 from mcpguard.gateway.inspection import Sealed
 from mcpguard.gateway.ports import Raw
 from mcpguard.gateway.scope import ClientScope, Request
@@ -70,27 +70,27 @@ class Results:
         inspector, server = self._scope.inspector, permit.invocation.server
         # What a schema asks for may take long, however small the result is.
         structured = _structured_in(call.method, body) is not None
-        usable = partial(self._usable, permit, call, body, also)
+        work = partial(self._usable, permit, call, body, also)
         if size <= AT_ONCE:
             # As `seal` does, on the road of nearly every call.
             answer = inspector.redactor.inspect(body, also)
             if answer.changed and not structured:
-                answer = usable(answer)
+                answer = work(answer)
             digest = sha256(answer.payload).hexdigest()
         else:
-            then = None if structured else usable
+            then = None if structured else work
             answer, digest = await inspector.seal(body, size, also, then, server=server)
         if not structured or not answer.changed:
             return answer, digest
-        answer = await inspector.elsewhere(partial(usable, answer), size, server)
+        answer = await inspector.elsewhere(partial(work, answer), size, server)
         return answer, sha256(answer.payload).hexdigest()
 
     def _usable(
         self, permit: Permit, call: Call, body: Json, also: tuple[str, ...], answer: Redacted
     ) -> Redacted:
-        """The inspected `body` with aliases for handles, and both forms of a tool's result alike."""
+        """The inspected `body` in a form that its client can use."""
         redactor, server = self._scope.inspector.redactor, permit.invocation.server
-        answer = with_aliases(self._scope.handles, server, redactor, body, answer, also)
+        answer = usable(self._scope.handles, server, redactor, body, answer, also)
         place = _structured_in(call.method, body)
         if place is None:
             return answer
