@@ -14,11 +14,11 @@ from hypothesis import strategies as st
 
 from mcpguard.core.functions import detect, glob, json_text
 from mcpguard.core.redaction import budget
-from mcpguard.core.redaction.detectors import DETECTORS, KINDS, PERSONAL
+from mcpguard.core.redaction.detectors import KINDS, PERSONAL, TABLES, VENDORS
 from mcpguard.core.redaction.redactor import Redactor
 from tests.core.functions.test_urls import message, says
 
-ALL = [*DETECTORS, *PERSONAL]
+ALL = [*(one for table in TABLES.values() for one in table), *VENDORS[::60], *PERSONAL]
 JSON = st.recursive(
     st.none()
     | st.booleans()
@@ -142,7 +142,7 @@ def test_numbers_are_looked_at() -> None:
 
 def test_kinds_must_be_known() -> None:
     assert "no such kind" in message("detect", "x", "s3cret")
-    assert says("detect", "a@b.io", sorted(KINDS)) == ["email"]
+    assert says("detect", "a@b.io", [*sorted(KINDS)[:500], "email"]) == ["email"]
     assert says("detect", "a@b.io", []) == []
 
 

@@ -15,9 +15,10 @@ from re import _parser as parser  # type: ignore[attr-defined]
 from typing import Any, NamedTuple
 from zlib import crc32
 
-from mcpguard.core.redaction.detectors import DETECTORS, Detector
+from mcpguard.core.redaction.detectors import TABLES, VENDORS, Detector
 
 SEED = 14
+_FORMATS = (*(one for table in TABLES.values() for one in table), *VENDORS[::6])
 _WORDS = [
     "the",
     "build",
@@ -242,9 +243,9 @@ def planted(count: int) -> list[Planted]:
     maker = Maker(chance)
     made = []
     for index in range(count):
-        detector = DETECTORS[index % len(DETECTORS)]
+        detector = _FORMATS[index % len(_FORMATS)]
         value, secret = maker.value(detector)
-        carrier = CARRIERS[(index + index // len(DETECTORS)) % len(CARRIERS)]
+        carrier = CARRIERS[(index + index // len(_FORMATS)) % len(CARRIERS)]
         name = detector.kind.upper().replace("-", "_")
         if "(?i:" in detector.pattern:  # Its name is a part of it.
             value = secret

@@ -7,10 +7,19 @@ from pathlib import Path
 
 import pytest
 
-from mcpguard.core.redaction.detectors import DETECTORS, KINDS, OPT_IN, PERSONAL, Detector, pairs
+from mcpguard.core.redaction.detectors import (
+    DETECTORS,
+    KINDS,
+    OPT_IN,
+    PERSONAL,
+    TABLES,
+    VENDORS,
+    Detector,
+    pairs,
+)
 from mcpguard.core.redaction.redactor import Redactor
 
-ALL = [*DETECTORS, *PERSONAL]
+FORMATS = [*(one for table in TABLES.values() for one in table), *PERSONAL]
 CARRIERS = [
     "{}",
     "key={}",
@@ -24,7 +33,7 @@ CARRIERS = [
 
 
 def each(examples: str) -> pytest.MarkDecorator:
-    pairs = [(detector, text) for detector in ALL for text in getattr(detector, examples)]
+    pairs = [(detector, text) for detector in FORMATS for text in getattr(detector, examples)]
     return pytest.mark.parametrize(("detector", "text"), pairs, ids=[d.kind for d, _ in pairs])
 
 
@@ -56,15 +65,55 @@ def test_a_miss_is_left_alone(detector: Detector, text: str) -> None:
 
 
 def test_kinds_are_unique() -> None:
-    assert len(KINDS) == len(ALL) + len(pairs.KINDS)
+    assert len(KINDS) == len(FORMATS) + len(VENDORS) + len(pairs.KINDS)
+    assert {*DETECTORS} == {*FORMATS, *VENDORS} - {*PERSONAL}
     assert {detector.kind for detector in PERSONAL} == OPT_IN
 
 
-@pytest.mark.parametrize("detector", DETECTORS, ids=lambda d: d.kind)
-def test_a_detector_that_is_always_on_has_a_start_and_examples(detector: Detector) -> None:
-    assert detector.starts
-    assert detector.hits
-    assert detector.misses
+def test_a_detector_that_is_always_on_has_a_start_and_examples() -> None:
+    for detector in DETECTORS:
+        assert bool(detector.starts) != bool(detector.back), detector.kind
+        assert detector.hits, detector.kind
+        assert detector.misses, detector.kind
+
+
+def test_a_key_is_known_by_the_name_of_its_vendor_beside_it() -> None:
+    for vendor in VENDORS:
+        for hit in vendor.hits:
+            assert kinds(f"see {hit}, please", vendor) == {vendor.kind}, hit
+        for miss in vendor.misses:
+            assert vendor.kind not in kinds(f"see {miss} .", vendor), miss
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "ALGOLIA_API_KEY={}",
+        'algoliaApiKey: "{}"',
+        "x-algolia-key: {}",
+        "algolia secret {}",
+        "algolia\n  API token = {}",
+        '{{"algolia": {{"key": "{}"}}}}',
+        "https://api.algolia.example/?algolia_key={}",
+    ],
+)
+def test_the_name_and_the_key_may_have_words_between(text: str) -> None:
+    assert kinds(text.format("q3X7z" * 6 + "q3"), VENDORS[0]) == {"algolia-key"}
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "algolia " + "0a1b2c3d" * 4,
+        "algolia@" + "q3X7z" * 6 + "q3",
+        "algolia/search-" + "q3X7z" * 6 + "q3",
+        "algolia was built from " + "q3X7z" * 6 + "q3",
+        "algolia_key=" + "x" * 32,
+        "algolia_key=" + "q3X7z" * 6 + "q3/tail",
+    ],
+)
+def test_what_stands_near_the_name_of_a_vendor_by_chance_is_left_alone(text: str) -> None:
+    assert "algolia-key" not in kinds(text, VENDORS[0])
 
 
 def test_this_repository_holds_no_token_that_a_scanner_would_find() -> None:

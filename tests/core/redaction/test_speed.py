@@ -106,7 +106,7 @@ def test_base64_in_lines_is_seen_where_a_line_ends_within_a_beginning(text: str,
 
 @pytest.mark.parametrize("text", [TOKEN, HELD, hidden(TOKEN), b64encode(f"see {TOKEN}".encode()).decode()])
 def test_the_same_is_found_without_the_engine(text: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    def absent(_literals: object) -> None:
+    def absent(*_of: object) -> None:
         raise ImportError
 
     monkeypatch.setattr(reading, "HyperscanMatcher", absent)

@@ -46,6 +46,7 @@ class _Beginning:
     """A literal that a format begins with or has in it, or that stands before a pair."""
 
     kind = ""
+    any_case = False
 
     def __init__(self, literal: bytes) -> None:
         self.literal = literal
@@ -73,6 +74,7 @@ class _Format(_Beginning):
         self._reach = _FAR if literal.startswith(".") else _NEAR
         self._detector = detector
         self.kind = detector.kind
+        self.any_case = detector.any_case
 
     @property
     def _peek(self) -> str:
@@ -82,6 +84,11 @@ class _Format(_Beginning):
         at = end - self.size
         if self._begins:
             return at
+        for before in self._detector.back:
+            if at >= before and self.may(flat, at - before):
+                return at - before
+        if self._detector.back:
+            return -1
         least = max(0, at - self._reach)
         return flat.find(self._start, least + len(flat[least:at].rstrip(_RUN)), at)
 
@@ -120,13 +127,14 @@ def _beginnings() -> list[_Format | _Pair]:
         _Format(detector.trigger or start, start, detector)
         for detector in DETECTORS
         if detector is not _OF_URLS
-        for start in detector.starts
+        for start in detector.starts or ("",)
     ]
     return [*formats, *(_Pair(*one) for one in pairs.LITERALS)]
 
 
 _OF_URLS = next(detector for detector in DETECTORS if detector.kind == "url-password")
 _BEGINNINGS = _beginnings()
+_ANY_CASE = frozenset(index for index, one in enumerate(_BEGINNINGS) if one.any_case)
 _PATTERNS = (
     Pattern(pairs.WORDS, pairs.REST, any_case=True),
     Pattern(("://",), r"""[^\x00-\x20"'<>\\/?#@:\x7f\xff]{0,64}:[^\x00-\x20"'<>\\/?#@\x7f\xff]"""),
@@ -136,7 +144,7 @@ _PATTERNS = (
 @cache
 def triggers() -> Matcher:
     """The compiled literals of all formats and pairs."""
-    return compile_literals([one.literal for one in _BEGINNINGS])
+    return compile_literals([one.literal for one in _BEGINNINGS], _ANY_CASE)
 
 
 @cache
@@ -154,9 +162,8 @@ def first() -> tuple[Matcher, bool]:
     marks, beginnings = signs()
     patterns()
     try:
-        return HyperscanMatcher(
-            [*[one.literal for one in _BEGINNINGS], *beginnings, *{*marks, *literals()}]
-        ), False
+        parts = [*[one.literal for one in _BEGINNINGS], *beginnings, *{*marks, *literals()}]
+        return HyperscanMatcher(parts, _ANY_CASE), False
     except ImportError:
         return triggers(), True
 

@@ -19,7 +19,7 @@ import msgspec
 from mcpguard.core.errors import InspectionError
 from mcpguard.core.model import Detection, Json, Redacted
 from mcpguard.core.redaction.budget import Budget
-from mcpguard.core.redaction.detectors import KINDS, OPT_IN
+from mcpguard.core.redaction.detectors import KINDS, OPT_IN, pairs
 from mcpguard.core.redaction.held import Holding, mark_of
 from mcpguard.core.redaction.leaves import (
     AS_THEY_ARE,
@@ -426,15 +426,17 @@ def _cut(text: bytes, spans: list[Span], numbers: _Numbers) -> EditedLeaf:
     return new
 
 
+def _says_most(span: Span) -> tuple[bool, int, bool]:
+    return span.kind.startswith(CREDENTIAL), span.end - span.start, span.kind not in pairs.KINDS
+
+
 def _merged(spans: Iterable[Span]) -> list[Span]:
-    """Overlapping spans become one, under the kind of the held value, else of the longest."""
+    """Overlapping spans become one, by the kind of the held value, else of the longest, else of a format."""
     merged: list[Span] = []
     for span in spans:
         if merged and span.start < merged[-1].end:
             last = merged[-1]
-            winner = max(
-                last, span, key=lambda each: (each.kind.startswith(CREDENTIAL), each.end - each.start)
-            )
+            winner = max(last, span, key=_says_most)
             merged[-1] = Span(last.start, max(last.end, span.end), winner.kind, winner.mark)
         else:
             merged.append(span)

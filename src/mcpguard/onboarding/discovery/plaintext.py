@@ -122,6 +122,7 @@ def _of_argument(
         yield from _of_pair(place, inner[1], inner[2], joined.start(1) + inner.start(2), signal(inner[1]))
     elif pair:
         yield from _of_option(place, pair[1], pair[2], pair.start(2), sure, runner)
+        yield from _tokens(place, word, 0, "")
     elif header and "://" not in word[: header.start(2) + 2] and not names_a_pair(before):
         yield from _of_header(place, header[1], header[2], header.start(2))
         yield from _tokens(place, word, 0, "")
@@ -231,13 +232,16 @@ def _tokens(place: Place, text: str, offset: int, name: str) -> Iterator[Plainte
 
 
 def _spans(detector: Detector, data: bytes) -> Iterator[tuple[int, int]]:
-    for literal in detector.starts:
-        at = data.find(literal.encode())
+    text = data.lower() if detector.any_case else data
+    for start in detector.starts or (detector.trigger,):
+        literal = start.encode()
+        at = text.find(literal)
         while at >= 0:
-            span = detector.match(data, at)
-            if span:
-                yield span
-            at = data.find(literal.encode(), at + 1)
+            for before in detector.back or (0,):
+                span = detector.match(data, at - before) if at >= before else None
+                if span:
+                    yield span
+            at = text.find(literal, at + 1)
 
 
 def _apart(found: list[Plaintext]) -> Iterator[Plaintext]:

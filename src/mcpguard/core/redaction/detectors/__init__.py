@@ -15,6 +15,7 @@ from mcpguard.core.redaction.detectors.keys import KEYS
 from mcpguard.core.redaction.detectors.money import MONEY
 from mcpguard.core.redaction.detectors.people import PEOPLE
 from mcpguard.core.redaction.detectors.personal import PERSONAL
+from mcpguard.core.redaction.detectors.vendors import VENDORS
 
 __all__ = [
     "ALONE",
@@ -25,6 +26,7 @@ __all__ = [
     "OPT_IN",
     "PERSONAL",
     "TABLES",
+    "VENDORS",
     "Detector",
     "compiled",
     "pairs",
@@ -41,7 +43,7 @@ TABLES: dict[str, tuple[Detector, ...]] = {
 }
 """The formats that are always on, by what they are for."""
 
-DETECTORS: tuple[Detector, ...] = tuple(one for table in TABLES.values() for one in table)
+DETECTORS: tuple[Detector, ...] = (*(one for table in TABLES.values() for one in table), *VENDORS)
 """The formats that are always on."""
 
 OPT_IN: frozenset[str] = frozenset(detector.kind for detector in PERSONAL)

@@ -1,6 +1,6 @@
 """Clouds, hosting, and what is built on them."""
 
-from mcpguard.core.redaction.detectors.format import ALONE, HEX, IS, MIX, UUID, Detector, token
+from mcpguard.core.redaction.detectors.format import ALONE, HEX, IS, MIX, UUID, Detector, inner, token
 
 CLOUD: tuple[Detector, ...] = (
     token("aws-access-key-id", "AKIA ASIA ABIA ACCA", "[A-Z0-9]{16}$", alone=True),
@@ -26,8 +26,15 @@ CLOUD: tuple[Detector, ...] = (
     token("amazon-oauth-token", "Atza| Atzr|", "[A-Za-z0-9_-]{60,2048}", alone=True),
     Detector(
         "azure-storage-key",
-        pattern=r"(?:AccountKey|SharedAccessKey|SharedSecretValue)=([A-Za-z0-9+/]{42,86}={1,2})",
-        starts=("AccountKey=", "SharedAccessKey=", "SharedSecretValue="),
+        pattern=r"(?i:(?:account|(?:shared)?access|storage)[_-]?key|sharedsecretvalue)[\"'\])}]{0,4}\s{0,4}[=:,({]{1,2}\s{0,16}"
+        r"[\"'{]{0,2}([A-Za-z0-9+/]{42,86}={1,2})(?![A-Za-z0-9+/=])",
+        starts=(
+            "AccountKey",
+            "SharedAccessKey",
+            "SharedSecretValue",
+            *("accountKey", "account_key", "account-key", "ACCOUNT_KEY", "StorageKey", "storageKey"),
+            *("storage_key", "storage-key", "STORAGE_KEY", "AccessKey", "accessKey", "ACCESS_KEY"),
+        ),
         hits=(f"AccountName=a;AccountKey={MIX[:86]}==;Suffix=b", f"SharedAccessKey={MIX[:43]}="),
         misses=("AccountKey=", "AccountKey=" + MIX[:41] + "=", "AccountKey = <your key>"),
     ),
@@ -79,4 +86,21 @@ CLOUD: tuple[Detector, ...] = (
     token("defined-networking-token", "dnkey-", "[A-Za-z0-9=_-]{26}-[A-Za-z0-9=_-]{52}"),
     token("ubidots-token", "BBFF- BBUS-", "[A-Za-z0-9]{30}$", alone=True),
     token("samsara-token", "samsara_api_", "[A-Za-z0-9]{30}"),
+    token("azure-refresh-token", "0.A 1.A", r"[A-Za-z0-9_-]{50,400}\.A[A-Za-z0-9_-]{200,2000}", alone=True),
+    inner("azure-client-secret", "[A-Za-z0-9_~.-]{3}[0-9]", "Q~", "[A-Za-z0-9_~.-]{31,34}"),
+    inner("azure-devops-token", "[A-Za-z0-9]{76}", "AZDO", "[A-Za-z0-9]{4}$"),
+    inner("azure-storage-account-key", "[A-Za-z0-9+/]{76}", "+ASt", "[A-Za-z0-9+/]{5}[AQgw]=="),
+    inner("azure-cosmos-key", "[A-Za-z0-9+/]{76}", "ACDb", "[A-Za-z0-9+/]{5}[AQgw]=="),
+    inner("azure-batch-key", "[A-Za-z0-9+/]{76}", "+ABa", "[A-Za-z0-9+/]{5}[AQgw]=="),
+    inner("azure-event-hubs-key", "[A-Za-z0-9+/]{33}", "+AEh", "[A-P][A-Za-z0-9+/]{5}="),
+    inner("azure-service-bus-key", "[A-Za-z0-9+/]{33}", "+ASb", "[A-P][A-Za-z0-9+/]{5}="),
+    inner("azure-iot-key", "[A-Za-z0-9+/]{33}", "AIoT", "[A-P][A-Za-z0-9+/]{5}="),
+    inner("azure-cache-key", "[A-Za-z0-9]{33}", "AzCa", "[A-P][A-Za-z0-9]{5}="),
+    inner("azure-event-grid-key", "[A-Za-z0-9+/]{33}", "AZEG", "[A-P][A-Za-z0-9+/]{5}="),
+    inner("azure-registry-password", "[A-Za-z0-9+/]{42}", "+ACR", "[A-D][A-Za-z0-9+/]{5}"),
+    inner("azure-functions-key", "[A-Za-z0-9_-]{44}", "AzFu", "[A-Za-z0-9_-]{5}[AQgw]=="),
+    inner("azure-search-key", "[A-Za-z0-9]{42}", "AzSe", "[A-D][A-Za-z0-9]{5}$"),
+    inner("azure-ai-key", "[A-Za-z0-9]{52}", "JQQJ99", "[A-Za-z0-9]{26}$"),
+    inner("google-messaging-key", "AAAA[A-Za-z0-9_-]{7}", ":APA91b", "[A-Za-z0-9_-]{120,140}"),
+    inner("terraform-cloud-token", "[A-Za-z0-9]{14}", ".atlasv1.", "[A-Za-z0-9_=-]{60,70}"),
 )

@@ -1,6 +1,6 @@
 """Databases, search, metrics, logs and alarms."""
 
-from mcpguard.core.redaction.detectors.format import MIX, UUID, Detector, token
+from mcpguard.core.redaction.detectors.format import MIX, UUID, Detector, inner, token
 
 DATA: tuple[Detector, ...] = (
     token("supabase-token", "sbp_ sb_secret_", "[A-Za-z0-9_-]{31,64}"),
@@ -60,4 +60,10 @@ DATA: tuple[Detector, ...] = (
         hits=("https://maker.ifttt.com/trigger/door/with/key/" + MIX[:22],),
         misses=("https://maker.ifttt.com/trigger/door/with/key/", "https://ifttt.com/maker"),
     ),
+    inner("maxmind-key", "[A-Za-z0-9]{6}_[A-Za-z0-9]{29}", "_mmk", "$"),
+    inner("new-relic-license-key", "[0-9a-zA-Z]{36}", "NRAL", "$"),
+    inner("new-relic-mobile-token", "[0-9a-zA-Z]{42}", "-NRMA", "$"),
+    token("locationiq-key", "pk.", "[0-9a-f]{32}$", alone=True),
+    token("pganalyze-key", "pgar_", "[A-Za-z0-9]{27}$", alone=True),
+    inner("tableau-token", "[A-Za-z0-9+/]{22}", "==:", "[A-Za-z0-9]{32}$"),
 )

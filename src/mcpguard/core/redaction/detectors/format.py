@@ -20,8 +20,9 @@ class Detector(Struct, frozen=True):
     white space, nor over 0xFF, and its work is bounded by what it can remove. `accept` checks further
     and answers how many bytes of the match count, 0 for none. `members` are names of JSON members
     whose whole value is removed if `pattern` matches "name=value". Without `joins` it is not put
-    together from several texts, since these would be one by chance. `hits` and `misses` are made-up
-    examples that the tests run.
+    together from several texts, since these would be one by chance. With `any_case`, `starts` are in lower
+    case and found in any. With `back` there are no `starts`: a match begins so many bytes before `trigger`.
+    `hits` and `misses` are made-up examples that the tests run.
     """
 
     kind: str
@@ -33,6 +34,8 @@ class Detector(Struct, frozen=True):
     accept: Callable[[bytes], int] | None = None
     members: tuple[str, ...] = ()
     joins: bool = True
+    any_case: bool = False
+    back: tuple[int, ...] = ()
 
     @property
     def stops(self) -> bool:
@@ -42,7 +45,9 @@ class Detector(Struct, frozen=True):
     def match(self, text: bytes, start: int) -> tuple[int, int] | None:
         """The span to remove if a match starts at `start`."""
         found = compiled(self.pattern).match(text, start)
-        return found.span(found.re.groups) if found else None
+        if found is None or (self.accept and not self.accept(found[0])):
+            return None
+        return found.span(found.re.groups)
 
     def every(self, text: bytes) -> list[tuple[int, int]]:
         """All spans to remove, for a detector without `starts`."""
@@ -69,7 +74,7 @@ HEX = "0a1b2c3d" * 16
 MIX = "aZ3kQ9xB7mT2" * 22
 UUID = "[0-9a-fA-F]{8}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{12}"
 
-_PART = re.compile(r"(\[[^]]+\]|\\.|[^\[\\])(?:\{([0-9]+)(?:,[0-9]+)?\})?")
+_PART = re.compile(r"(\[[^]]+\]|\\.|[^\[\\])(?:\{([0-9]+)(?:,([0-9]+))?\})?")
 
 
 def token(kind: str, starts: str, body: str, tail: str = "", *, alone: bool = False) -> Detector:
@@ -81,17 +86,38 @@ def token(kind: str, starts: str, body: str, tail: str = "", *, alone: bool = Fa
     examples are made of `body`: the shortest that it allows, and without its last character.
     """
     prefixes = starts.split(" ")
-    parts = _PART.findall(body.removesuffix("$"))
-    filled = "".join(_filled(one, int(count or 1)) for one, count in parts)
+    rest = filled(body)
     either = "|".join(map(re.escape, prefixes))
     follows = END if body.endswith("$") else ""
     return Detector(
         kind,
         pattern=f"{ALONE if alone else ''}(?:{either}){body.removesuffix('$')}{tail}{follows}",
         starts=tuple(prefixes),
-        hits=tuple(start + filled for start in prefixes),
-        misses=(prefixes[0], prefixes[0] + filled[:-1], *(["x" + prefixes[0] + filled] if alone else [])),
+        hits=tuple(start + rest for start in prefixes),
+        misses=(prefixes[0], prefixes[0] + rest[:-1], *(["x" + prefixes[0] + rest] if alone else [])),
     )
+
+
+def inner(kind: str, ahead: str, literal: str, body: str, tail: str = "") -> Detector:
+    """A format that has a literal in it, and before that other characters, `ahead`, which count only where
+    nothing stands before them. `ahead` and `body` are written as for `token`."""
+    least, most = (sum(int(one[at] or one[1] or 1) for one in _PART.findall(ahead)) for at in (1, 2))
+    follows = END if body.endswith("$") else ""
+    before, rest = filled(ahead), filled(body)
+    return Detector(
+        kind,
+        pattern=f"{ALONE}{ahead}{re.escape(literal)}{body.removesuffix('$')}{tail}{follows}",
+        trigger=literal,
+        back=tuple(range(most, least - 1, -1)),
+        hits=(before + literal + rest,),
+        misses=(before + literal[:-1] + rest, "xx" + before + literal + rest, before[1:] + literal + rest),
+    )
+
+
+@cache
+def filled(body: str) -> str:
+    """The shortest text that `body` allows."""
+    return "".join(_filled(one, int(count or 1)) for one, count, _ in _PART.findall(body.removesuffix("$")))
 
 
 @cache

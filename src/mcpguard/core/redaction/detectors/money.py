@@ -6,7 +6,9 @@ MONEY: tuple[Detector, ...] = (
     token(
         "stripe-key", "sk_live_ sk_test_ rk_live_ rk_test_ sk_prod_ rk_prod_ whsec_", "[A-Za-z0-9+/]{16,247}"
     ),
-    token("square-token", "sq0atp- sq0csp- sq0idp-", "[A-Za-z0-9_-]{22,60}", alone=True),
+    token(
+        "square-token", "sq0atp- sq0csp- sq0idp- sq0ids- sq0idb- sq0cgp-", "[A-Za-z0-9_-]{22,60}", alone=True
+    ),
     token("square-access-token", "EAAAE EAAAl", "[A-Za-z0-9_-]{59}$", alone=True),
     token("paypal-token", "access_token$production$ access_token$sandbox$", r"[a-z0-9]{16}\$[0-9a-f]{32}"),
     token("plaid-token", "access-sandbox- access-development- access-production-", UUID, alone=True),
@@ -26,4 +28,8 @@ MONEY: tuple[Detector, ...] = (
     token("paddle-key", "pdl_live_apikey_ pdl_sdbx_apikey_", "[a-z0-9]{26}_[A-Za-z0-9]{22}_[A-Za-z0-9]{3}"),
     token("flexport-token", "shltm_", "[A-Za-z0-9_-]{40}", alone=True),
     token("fleetbase-key", "flb_live_ flb_test_", "[A-Za-z0-9]{20}$"),
+    token("woocommerce-key", "ck_ cs_", "[0-9a-f]{40}$", alone=True),
+    token("gocardless-token", "live_", "[A-Za-z0-9_=-]{40,42}$", alone=True),
+    token("lob-key", "live_ test_", "[0-9a-f]{35}$", alone=True),
+    token("mollie-key", "live_ test_", "[A-Za-z0-9]{30}$", alone=True),
 )

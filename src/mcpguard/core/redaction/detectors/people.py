@@ -1,6 +1,6 @@
 """Chat, mail, telephony, social networks, office, support, and who somebody is."""
 
-from mcpguard.core.redaction.detectors.format import END, HEX, IS, MIX, UUID, Detector, token
+from mcpguard.core.redaction.detectors.format import ALONE, END, HEX, IS, MIX, UUID, Detector, inner, token
 
 PEOPLE: tuple[Detector, ...] = (
     token(
@@ -59,13 +59,29 @@ PEOPLE: tuple[Detector, ...] = (
     token("intercom-token", "dG9rO", "[A-Za-z0-9+/]{50,80}", "={0,2}", alone=True),
     token("linear-key", "lin_api_ lin_oauth_", "[A-Za-z0-9]{32,64}"),
     token("notion-token", "ntn_ secret_", "[A-Za-z0-9]{43,60}$", alone=True),
-    token("atlassian-token", "ATATT3 ATCTT3", "[A-Za-z0-9_=-]{60,400}"),
+    token("atlassian-token", "ATATT ATCTT", "[A-Za-z0-9_=-]{60,400}"),
     token("trello-token", "ATTA", "[0-9a-f]{64,72}$", alone=True),
     token("typeform-token", "tfp_", "[A-Za-z0-9_.=-]{40,64}", alone=True),
-    token("dropbox-token", "sl.A sl.B sl.C sl.u.", "[A-Za-z0-9_-]{100,1400}", alone=True),
+    token("dropbox-token", "sl. sl.u.", "[A-Za-z0-9_-]{128,1400}", alone=True),
     token("pinterest-token", "pina_", "[A-Za-z0-9]{60,120}", alone=True),
     token("zoho-token", "1000.", r"[0-9a-f]{32}\.[0-9a-f]{32}$", alone=True),
     token("teamwork-token", "tkn.v1_", "[A-Za-z0-9]{71}", "=?", alone=True),
     token("nightfall-key", "NF-", "[A-Za-z0-9]{32}$", alone=True),
     token("adobe-client-secret", "p8e-", "[A-Za-z0-9-]{32}$", alone=True),
+    token("twilio-key", "SK", "[0-9a-f]{32}$", alone=True),
+    token("mailgun-key", "key-", "[0-9a-f]{32}$", alone=True),
+    token("mandrill-key", "md-", "[A-Za-z0-9_-]{22}$", alone=True),
+    token("resend-key", "re_", "[A-Za-z0-9]{8}_[A-Za-z0-9]{24}$", alone=True),
+    token("klaviyo-key", "pk_", "[0-9a-f]{34}$", alone=True),
+    token("clickup-token", "pk_", "[0-9]{7,9}_[0-9A-Z]{32}$", alone=True),
+    Detector(
+        "facebook-token",
+        pattern=rf"{ALONE}(?<![+/])EAA[B-Zb-z][A-Za-z0-9]{{60,400}}(?![A-Za-z0-9+/=])",
+        starts=("EAA",),
+        hits=("EAAG" + MIX[:120],),
+        misses=("EAAG" + MIX[:59], "xEAAG" + MIX[:120], "/EAAG" + MIX[:120], f"EAAG{MIX[:120]}+{MIX[:9]}"),
+    ),
+    token("dingtalk-secret", "SEC", "[0-9a-f]{64}$", alone=True),
+    inner("mailchimp-key", "[0-9a-f]{32}", "-us", "[0-9]{1,2}$"),
+    inner("telegram-bot-token", "[0-9]{8,10}", ":AA", "[A-Za-z0-9_-]{33}$"),
 )

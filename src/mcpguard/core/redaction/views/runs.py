@@ -79,7 +79,7 @@ def _table() -> list[tuple[bytes, str, int]]:
     """The literals that begin a format, as each way writes them, at each alignment, and base64 twice over;
     for each its way, and how many characters of its first group stand before it."""
     table: dict[bytes, tuple[str, int]] = {}
-    for start in {start.encode() for detector in DETECTORS for start in detector.starts}:
+    for start in {start.encode() for one in DETECTORS if not one.any_case for start in one.starts}:
         table |= {text.encode(): ("hex", 0) for text in (start.hex(), start.hex().upper())}
         for once, first in _cores(start):
             table[once] = ("base64", first)
