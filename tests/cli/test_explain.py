@@ -448,7 +448,7 @@ rules:
             "mcpguard cannot determine what this session did before, so what depends on it is refused",
         ),
         ("credential", (), "this contains a credential that is not for this server, so nothing was sent."),
-        ("placeholder", (), "this contains [REDACTED:...], which mcpguard wrote"),
+        ("placeholder", (), "this contains [REDACTED:...] or [U+...], which mcpguard wrote"),
         ("rule", ("p/errs",), "Try later."),
     ],
 )

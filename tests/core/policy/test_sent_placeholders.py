@@ -45,6 +45,8 @@ def cause(*rules: str, **more: Any) -> Cause | None:
         {"text": "[REDACTED:email#3]"},
         {"uri": "x:%5BREDACTED%3Agithub-token%231%5D"},
         {"uri": "x:%5bREDACTED%3acredential%3akey%231%5d"},
+        {"text": "x[U+202E]y"},
+        {"[U+E0049 and 41 more hidden characters]": 1},
         {"text": f"[REDACTED:nothing#1] REDACTED: {MARK}"},
     ],
 )
@@ -58,6 +60,9 @@ def test_it_is_found_in_strings_and_in_the_names_of_members(args: Any) -> None:
     [
         "[REDACTED]",
         "[REDACTED:secret-of-others#1]",
+        "[U+0041]",
+        "[U+FFFFFF]",
+        "U+202E",
         "REDACTED:github-token#1]",
         "[REDACTED:github-token]",
         "x",

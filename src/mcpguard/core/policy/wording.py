@@ -14,10 +14,10 @@ from mcpguard.core.conditions.names import NAMES
 from mcpguard.core.policy.compiled import CompiledRule
 
 PLACEHOLDER = (
-    "this contains [REDACTED:...], which mcpguard wrote in place of something that it removed. A tool would "
-    "write it in place of the original, so nothing was sent. Leave the original where it is: edit only the "
-    "lines without it. If exactly this text is wanted, the owner of the policy can allow it with "
-    "`placeholders: true` in a rule that allows this call."
+    "this contains [REDACTED:...] or [U+...], which mcpguard wrote in place of something that it removed or "
+    "made visible. A tool would write it in place of the original, so nothing was sent. Leave the original "
+    "where it is: edit only the lines without it. If exactly this text is wanted, the owner of the policy "
+    "can allow it with `placeholders: true` in a rule that allows this call."
 )
 """The message of the refusal of a call with a placeholder of mcpguard."""
 

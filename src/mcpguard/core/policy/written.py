@@ -329,8 +329,8 @@ class Rule(Filled):
     placeholders: bool = Field(
         False,
         description="Whether the call may contain `[REDACTED:KIND#N]`, which mcpguard puts where it removed "
-        "something. Without it such a call is refused, since a tool would write this text in place of the "
-        "original.",
+        "something, and `[U+200B]`, which it puts in place of a hidden character. Without it such a call is "
+        "refused, since a tool would write this text in place of the original.",
     )
     ask: AskEntry | None = Field(None, description="How a person answers. For `effect: ask`.")
     approves: Items[RuleName] = Field(

@@ -5,9 +5,11 @@ looks like one, of a kind that does not exist, is anybody's text.
 """
 
 import re
+from sys import maxunicode
 
 import msgspec
 
+from mcpguard.core.legible import HIDDEN
 from mcpguard.core.model import Json
 from mcpguard.core.redaction.detectors import KINDS
 
@@ -21,14 +23,24 @@ _WORD = b"REDACTED"
 _SENT = re.compile(
     _WORD + rb"(?::|%3[Aa])((?:[A-Za-z0-9_.:/-]|%3[Aa]|%2[Ff]){1,400})(?:#|%23)[0-9]{1,5}(?:\]|%5[Dd])"
 )
+_VISIBLE_BEGINS = b"[U+"
+_VISIBLE = re.compile(rb"\[U\+([0-9A-F]{4,6})(?: and [0-9]{1,9} more hidden characters)?\]")
+_HIDDEN = re.compile(f"[{HIDDEN}]")
 _OPENED = (b"[", b"%5B", b"%5b")
 
 
 def carries_placeholder(value: Json) -> bool:
-    """Whether a placeholder is in a string of `value` or in the name of a member. Those of a held value count
-    whatever its name: it may have been held before a restart."""
+    """Whether a placeholder, or a hidden character as `neutral` writes it, is in a string of `value` or in
+    the name of a member. Those of held values count whatever their name: they may be of before a restart."""
     payload = _encode(value)
-    return _WORD in payload and any(_is_ours(found) for found in _SENT.finditer(payload))
+    if _WORD in payload and any(map(_is_ours, _SENT.finditer(payload))):
+        return True
+    return _VISIBLE_BEGINS in payload and any(map(_was_hidden, _VISIBLE.finditer(payload)))
+
+
+def _was_hidden(found: re.Match[bytes]) -> bool:
+    code = int(found[1], 16)
+    return code <= maxunicode and _HIDDEN.match(chr(code)) is not None
 
 
 def _is_ours(found: re.Match[bytes]) -> bool:
