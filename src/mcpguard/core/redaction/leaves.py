@@ -47,10 +47,11 @@ class Leaves:
         self.columns: defaultdict[str, list[str]] = defaultdict(list)
         self.document: list[str] = []
         self.numbers: list[int | float] = []
+        into = self.columns, self.document, self.numbers
         if type(value) is dict:
-            _gather_dict(value, self, DEPTH)
+            _gather_dict(value, into, DEPTH)
         else:
-            _gather_list((value,), "", self, DEPTH + 1)
+            _gather_list((value,), "", into, DEPTH + 1)
 
     def parts(self) -> list[str]:
         """All leaves in their order."""
@@ -179,29 +180,33 @@ def edges(texts: list[str]) -> bytes:
     return b"\xff".join(SEPARATOR.join(run).encode("utf-8", "surrogatepass") for run in runs) + PAD
 
 
-def _gather_list(value: Iterable[Json], name: str, leaves: Leaves, depth: int) -> None:
+_Gathered = tuple[defaultdict[str, list[str]], list[str], list[int | float]]
+
+
+def _gather_list(value: Iterable[Json], name: str, into: _Gathered, depth: int) -> None:
     if not depth:
         raise InspectionError(f"nested deeper than {DEPTH} levels")
-    column = leaves.columns[name]
+    columns, document, numbers = into
+    column = columns[name]
     for child in value:
         kind = type(child)
         if kind is str:
             column.append(child)
-            leaves.document.append(child)
+            document.append(child)
         elif kind is dict:
-            _gather_dict(child, leaves, depth - 1)
+            _gather_dict(child, into, depth - 1)
         elif kind is list:
-            _gather_list(child, name, leaves, depth - 1)
+            _gather_list(child, name, into, depth - 1)
         elif kind is int or kind is float:
-            leaves.numbers.append(child)
+            numbers.append(child)
         elif child is not None and kind is not bool:
             raise InspectionError("not a JSON value")
 
 
-def _gather_dict(value: dict[str, Json], leaves: Leaves, depth: int) -> None:
+def _gather_dict(value: dict[str, Json], into: _Gathered, depth: int) -> None:
     if not depth:
         raise InspectionError(f"nested deeper than {DEPTH} levels")
-    columns, document = leaves.columns, leaves.document
+    columns, document, numbers = into
     for name, child in value.items():
         kind = type(child)
         column = columns[name]
@@ -209,12 +214,12 @@ def _gather_dict(value: dict[str, Json], leaves: Leaves, depth: int) -> None:
             column.append(child)
             if name != LABEL:
                 document.append(child)
-        elif kind is dict:
-            _gather_dict(child, leaves, depth - 1)
-        elif kind is list:
-            _gather_list(child, name, leaves, depth - 1)
         elif kind is int or kind is float:
-            leaves.numbers.append(child)
+            numbers.append(child)
+        elif kind is dict:
+            _gather_dict(child, into, depth - 1)
+        elif kind is list:
+            _gather_list(child, name, into, depth - 1)
         elif child is not None and kind is not bool:
             raise InspectionError("not a JSON value")
 

@@ -185,15 +185,11 @@ class Redactor:
             text = SEPARATOR.join(parts).encode("utf-8", "surrogatepass") + PAD
             if len(text) > most * _MUCH:
                 raise TooMuchAtOnce(len(text))
-            if (
-                self._found(text, also, most, len(parts))
-                or (leaves.reordered(parts) and self._found(edges(leaves.document), also, most))
-                or (
-                    not (leaves.columns.keys() <= self._plain or self._are_plain(leaves.columns))
-                    and (
-                        any(True for _ in members(leaves, Budget(len(text))))
-                        or self._found_named(leaves, parts, also, most)
-                    )
+            if self._found_in(leaves, parts, text, also, most) or (
+                not (leaves.columns.keys() <= self._plain or self._are_plain(leaves.columns))
+                and (
+                    any(True for _ in members(leaves, Budget(len(text))))
+                    or self._found_named(leaves, parts, also, most)
                 )
             ):
                 if len(text) > most:
@@ -230,6 +226,19 @@ class Redactor:
             return str(self.inspect(text).value)
         except InspectionError:
             return WITHHELD
+
+    def _found_in(
+        self, leaves: Leaves, parts: list[str], text: bytes, also: tuple[str, ...], most: int
+    ) -> bool:
+        """Whether anything is in the leaves as they are in `parts`, which are `text`, or as they stand."""
+        if not leaves.reordered(parts):
+            return self._found(text, also, most, len(parts))
+        as_they_stand = edges(leaves.document)
+        if len(text) > AT_ONCE:
+            return self._found(text, also, most, len(parts)) or self._found(as_they_stand, also, most)
+        # One search is faster than two of short texts, and nothing goes on over 0xFF.
+        both = text[: 1 - len(PAD)] + as_they_stand
+        return self._found(both, also, most, len(parts) + len(leaves.document) - 1)
 
     def _are_plain(self, names: Iterable[str]) -> bool:
         """Whether none of the names says anything of what it names; those are remembered."""
