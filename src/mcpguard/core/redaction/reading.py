@@ -16,7 +16,7 @@ from mcpguard.core.redaction.detectors import DETECTORS, Detector, compiled, pai
 from mcpguard.core.redaction.matching import PAD, HyperscanMatcher, Matcher, compile_literals
 from mcpguard.core.redaction.neutral import literals
 from mcpguard.core.redaction.patterns import Pattern, compile_patterns
-from mcpguard.core.redaction.views import Flat, View, in_run, signs
+from mcpguard.core.redaction.views import Flat, View, marks, prepare
 
 Hit = tuple[int, int, str]
 """Start, end and kind."""
@@ -47,6 +47,7 @@ class _Beginning:
 
     kind = ""
     any_case = False
+    joins = False
 
     def __init__(self, literal: bytes) -> None:
         self.literal = literal
@@ -75,6 +76,7 @@ class _Format(_Beginning):
         self._detector = detector
         self.kind = detector.kind
         self.any_case = detector.any_case
+        self.joins = detector.joins
 
     @property
     def _peek(self) -> str:
@@ -155,32 +157,26 @@ def patterns() -> Matcher:
 
 @cache
 def first() -> tuple[Matcher, bool]:
-    """What each inspection begins with: the literals of all formats, the signs of all disguises and all
+    """What each inspection begins with: the literals of all formats, the marks of all disguises and all
     hidden characters in one search, which takes no longer than one for the first alone. Without Hyperscan
     that would take as long as there are literals: then these are `triggers` alone, and the answer says that
-    signs are not in it."""
-    marks, beginnings = signs()
+    marks are not in it."""
     patterns()
+    prepare()
     try:
-        parts = [*[one.literal for one in _BEGINNINGS], *beginnings, *{*marks, *literals()}]
+        parts = [*[one.literal for one in _BEGINNINGS], *{*marks(), *literals()}]
         return HyperscanMatcher(parts, _ANY_CASE), False
     except ImportError:
         return triggers(), True
 
 
-def look(index: int, begin: int, end: int, flags: int, flat: bytes) -> bool:
-    """A Visit of `first`: whether to look closer. Many texts have a few letters that a format begins with, or
-    that may be base64."""
-    if index < len(_BEGINNINGS):
-        one = _BEGINNINGS[index]
-        start = one.start(flat, end)
-        return start >= 0 and one.may(flat, start) is not None
-    return index >= _marks_begin() or in_run(index, begin, end, flags, flat)
-
-
-@cache
-def _marks_begin() -> int:
-    return len(_BEGINNINGS) + len(signs()[1])
+def look(index: int, _begin: int, end: int, _flags: int, flat: bytes) -> bool:
+    """A Visit of `first`: whether to look closer. Many texts have letters that a format begins with."""
+    if index >= len(_BEGINNINGS):
+        return True
+    one = _BEGINNINGS[index]
+    start = one.start(flat, end)
+    return start >= 0 and one.may(flat, start) is not None
 
 
 def watch(left: list[int], index: int, begin: int, end: int, flags: int, flat: bytes) -> bool:
@@ -209,18 +205,21 @@ class Perusal:
     def all(self) -> list[Hit]:
         """What is to be removed from the text of the view; overlaps too."""
         triggers().search(self._view.flat.text, self.literal)
-        patterns().search(self._view.text, self.pattern)
+        if not self._view.joined:
+            patterns().search(self._view.text, self.pattern)
         return self.hits
 
     def any(self) -> bool:
         """Whether there is anything."""
-        return triggers().search(self._view.flat.text, self.literal) or patterns().search(
-            self._view.text, self.pattern
+        return triggers().search(self._view.flat.text, self.literal) or (
+            not self._view.joined and patterns().search(self._view.text, self.pattern)
         )
 
     def literal(self, index: int, _from: int, end: int, _flags: int, flat: bytes) -> bool:
         """A Visit of `triggers`."""
         one = _BEGINNINGS[index]
+        if self._view.joined and not one.joins:
+            return False
         if end - one.size + _INSIDE <= self._covered[one.kind]:
             return False  # What begins there is removed already.
         self._trigger(1)

@@ -10,7 +10,7 @@ import re
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from functools import partial
-from itertools import islice
+from itertools import chain, islice
 from sys import maxsize
 from threading import Lock
 
@@ -36,9 +36,18 @@ from mcpguard.core.redaction.leaves import (
 from mcpguard.core.redaction.matching import PAD, Span
 from mcpguard.core.redaction.neutral import hides, neutralised
 from mcpguard.core.redaction.placeholder import CREDENTIAL, PLACEHOLDER
-from mcpguard.core.redaction.reading import Hit, Perusal, TooMuchAtOnce, first, glance, look, patterns, watch
+from mcpguard.core.redaction.reading import (
+    Hit,
+    Perusal,
+    TooMuchAtOnce,
+    first,
+    glance,
+    look,
+    patterns,
+    watch,
+)
 from mcpguard.core.redaction.scanning import OPT_IN_DETECTORS, found_behind, hits, members, says
-from mcpguard.core.redaction.views import ALPHABET, LONG, View, in_lines, may_hide, views
+from mcpguard.core.redaction.views import View, may_hide, views
 from mcpguard.core.secret import Secret
 
 __all__ = ["AT_ONCE", "KINDS", "OPT_IN", "Redactor", "TooMuchAtOnce", "authored"]
@@ -53,7 +62,6 @@ _MUCH = 8
 _VISITS = 2000
 _NAMES = 2000
 _LONGEST_NAME = 64
-_LF, _CR, _BACKSLASH = b"\n\r\\"  # A search for a number costs a tenth of that for a byte.
 _ROUNDS = 8
 _FORM = frozenset(
     [
@@ -260,33 +268,29 @@ class Redactor:
         flat = text.replace(b"\x1f", b"")
         if len(text) - len(flat) >= (leaves or 1):
             return True
-        matcher, alone = first()
-        if (
-            matcher.search(flat, look if len(flat) <= AT_ONCE else partial(watch, [_VISITS]))
-            or ((_LF in flat or _CR in flat or _BACKSLASH in flat) and in_lines(flat))
-            or also
-            or alone
-        ):
-            return self._found_closer(text, also, most)
-        if patterns().search(text, partial(glance, [], _VISITS if len(text) > most else maxsize)):
-            return True
-        return self._held.found(text)
-
-    def _found_closer(self, text: bytes, also: tuple[str, ...], most: int) -> bool:
         visits = _VISITS if len(text) > most else maxsize
-        budget = Budget(len(text))
-        if (
-            hides(text)
-            or Perusal(View(text), budget, once=True, visits=visits).any()
-            or self._held.found(text)
-            or any(OPT_IN_DETECTORS[kind].every(text) for kind in also)
-        ):
+        matcher, alone = first()
+        marked = matcher.search(flat, look if len(flat) <= AT_ONCE else partial(watch, [_VISITS])) or alone
+        if marked or also:
+            if (
+                hides(text)
+                or Perusal(View(text), once=True, visits=visits).any()
+                or any(OPT_IN_DETECTORS[kind].every(text) for kind in also)
+            ):
+                return True
+        elif patterns().search(text, partial(glance, [], visits)):
             return True
-        if not (may_hide(text) or (also and text.translate(ALPHABET).find(LONG) >= 0)):
+        return self._held.found(text) or self._found_behind(text, also, most, marked)
+
+    def _found_behind(self, text: bytes, also: tuple[str, ...], most: int, marked: bool) -> bool:
+        budget = Budget(len(text))
+        behind = islice(views(text, bool(also), budget, marked), 1, None)
+        view = next(behind, None)
+        if view is None:
             return False
         if len(text) > most:
             raise TooMuchAtOnce(len(text))
-        return found_behind(text, self._held.found, also, budget)
+        return found_behind(chain([view], behind), self._held.found, also, budget)
 
     def _clean(self, value: Json, leaves: Leaves, also: tuple[str, ...]) -> Redacted:
         """Remove until nothing is found: what was beside a removed text may be a hit without it."""
@@ -345,8 +349,9 @@ class Redactor:
 
     def _spans(self, text: bytes, also: tuple[str, ...], more: Iterable[Hit], budget: Budget) -> list[Span]:
         spans = [Span(start, end, kind, _UNMARKED) for start, end, kind in more]
+        begun: set[int] = set()
         for view in views(text, bool(also), budget):
-            spans += [Span(*hit, _UNMARKED) for hit in hits([view], also, budget)]
+            spans += [Span(*hit, _UNMARKED) for hit in hits([view], also, budget, begun)]
             for span in self._held.spans(view.text, budget):
                 start, end = view.place(span.start, span.end)
                 spans.append(Span(start, end, span.kind, span.mark))

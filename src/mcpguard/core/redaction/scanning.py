@@ -5,8 +5,7 @@ and what the `hits` are is looked for in the same: the text itself, what is cut 
 `views`.
 """
 
-from collections.abc import Callable, Iterator
-from itertools import islice
+from collections.abc import Callable, Iterable, Iterator
 
 from mcpguard.core.model import Json
 from mcpguard.core.redaction.budget import Budget
@@ -23,24 +22,36 @@ MEMBERS = {name: detector for detector in DETECTORS for name in detector.members
 """By name of a member whose value a detector looks at."""
 
 
-def found_behind(text: bytes, holds: Callable[[bytes], bool], also: tuple[str, ...], budget: Budget) -> bool:
-    """Whether a view of `text` has a format of a token, a held value, or personal data of the kinds `also`.
+def found_behind(
+    behind: Iterable[View], holds: Callable[[bytes], bool], also: tuple[str, ...], budget: Budget
+) -> bool:
+    """Whether one of these views has a format of a token, a held value, or personal data of the kinds `also`.
     Raises InspectionError where `hits` does."""
-    for view in islice(views(text, bool(also), budget), 1, None):
-        if holds(view.text) or any(OPT_IN_DETECTORS[kind].every(view.text) for kind in also):
+    for view in behind:
+        if holds(view.text) or (
+            not view.joined and any(OPT_IN_DETECTORS[kind].every(view.text) for kind in also)
+        ):
             return True
         if Perusal(view, budget, once=True).any():
             return True
     return False
 
 
-def hits(seen: list[View], also: tuple[str, ...], budget: Budget) -> list[Hit]:
+def hits(
+    seen: Iterable[View], also: tuple[str, ...], budget: Budget, begun: set[int] | None = None
+) -> list[Hit]:
     """The formats of tokens in a text, of which `seen` are all views, and the personal data of the kinds
-    `also`: in no order, overlaps too. Raises InspectionError where `budget` is used up."""
+    `also`: in no order, overlaps too. `begun` is where those begin that were found in views before. Raises
+    InspectionError where `budget` is used up."""
     made: list[Hit] = []
+    begun = set() if begun is None else begun
     for view in seen:
-        made += [(*view.place(start, end), kind) for start, end, kind in Perusal(view, budget).all()]
-        for kind in also:
+        for start, end, kind in Perusal(view, budget).all():
+            place = view.place(start, end)
+            if not view.stretches or place[0] not in begun:
+                begun.add(place[0])
+                made.append((*place, kind))
+        for kind in () if view.joined else also:
             spans = OPT_IN_DETECTORS[kind].every(view.text)
             budget.hit(len(spans))
             made += [(*view.place(*span), kind) for span in spans]

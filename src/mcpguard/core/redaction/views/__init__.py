@@ -1,72 +1,109 @@
 """What a text says behind a disguise: its views, and for each place in a view where that comes from.
 
-    escapes   no invisible characters and colours of a terminal; escapes of URLs, JSON and HTML undone
-    runs      what its base64 and hexadecimal say, where that may hold something that is looked for
+    escapes    what is seen of it, or read by who undoes its escapes
+    lines      what is cut up in lines, and `cells` of tables, put together again
+    runs       what its base64, base32 and hexadecimal say, and what is packed in that (`contents`)
+    dumps      what a dump of bytes says
 
-Law of this package: a disguise is in its tables or it is not promised. The work is linear: each text has at
-most one view of each kind, none of them is longer than the text, and views of views end at `DEPTH`.
+`table` lists the disguises, each with its examples. Law of this package: a disguise is in that table or it is
+not promised. The work is linear: each text has at most one view of each kind, what is unpacked counts, and
+what is decoded within what was decoded ends at `DEPTH`.
 """
 
 from collections.abc import Iterator
+from functools import cache
 
 from mcpguard.core.redaction.budget import Budget
-from mcpguard.core.redaction.matching import PAD
-from mcpguard.core.redaction.views.escapes import disguised, mark_literals, stop, undisguised
-from mcpguard.core.redaction.views.runs import ALPHABET, LONG, beginning_signs, beginnings, decoded, in_run
-from mcpguard.core.redaction.views.view import SEPARATOR, Flat, View, bare
+from mcpguard.core.redaction.matching import PAD, Matcher
+from mcpguard.core.redaction.views.cells import ROW_END, cells
+from mcpguard.core.redaction.views.dumps import BARE, OFFSET, dumped
+from mcpguard.core.redaction.views.escapes import disguised, marks, undisguised
+from mcpguard.core.redaction.views.lines import LEAF_END, LINE_BEGIN, LINE_END, across, joined
+from mcpguard.core.redaction.views.runs import FEW, LEAST, RUN, decoded
+from mcpguard.core.redaction.views.signs import compile_shapes
+from mcpguard.core.redaction.views.view import Flat, View
 
-__all__ = [
-    "ALPHABET",
-    "DEPTH",
-    "LONG",
-    "PAD",
-    "Flat",
-    "View",
-    "in_lines",
-    "in_run",
-    "may_hide",
-    "signs",
-    "views",
-]
+__all__ = ["DEPTH", "PAD", "Flat", "View", "marks", "may_hide", "prepare", "views"]
 
 DEPTH = 3
-"""So many disguises over one another are seen through."""
-
-_LINES = bytes(10 if byte in b"\n\r\\" else ALPHABET[byte] for byte in range(256))
+"""So many encodings within one another are undone."""
 
 
-def views(text: bytes, every_run: bool = False, budget: Budget | None = None) -> Iterator[View]:
-    """`text`, which ends in PAD, and all views of it. With `every_run` all base64 is decoded that gives text,
-    for what has no literal that it begins with. Raises InspectionError where `budget`, by default one for
+def views(
+    text: bytes, every_run: bool = False, budget: Budget | None = None, marked: bool = True
+) -> Iterator[View]:
+    """`text`, which ends in PAD, and all views of it. With `every_run` shorter runs of base64 are decoded
+    too; without `marked` none of `marks` is in it. Raises InspectionError where `budget`, by default one for
     `text` alone, is used up."""
-    yield from _below(View(text), DEPTH, every_run, budget or Budget(len(text)))
+    least = FEW if every_run else LEAST
+    yield from _below(View(text), DEPTH, least, budget or Budget(len(text)), marked)
 
 
-def may_hide(text: bytes) -> bool:
-    """Whether `text` may have views of what is looked for: where one of `signs` is, or `in_lines` says so."""
+def prepare() -> None:
+    """Compile what each text is looked at with, so that no message has to wait for it."""
+    may_hide(PAD)
+
+
+def may_hide(text: bytes, every_run: bool = False) -> bool:
+    """Whether `text` has other views than itself."""
     if disguised(text):
         return True
-    flat = text.replace(SEPARATOR, b"")
-    return beginnings().search(flat, in_run) or in_lines(flat)
-
-
-def in_lines(flat: bytes) -> bool:
-    """Whether the beginning of a format is in `flat` as base64 or hexadecimal that is cut up in lines."""
-    ends = flat.translate(_LINES)
-    if ends.find(LONG + b"\n") < 0 and ends.find(b"\n" + LONG) < 0:
+    signs = _signs(text)
+    if not (signs or every_run):
         return False
-    return beginnings().search(bare(flat), stop)
+    least = FEW if every_run else LEAST
+    return next(_cut_or_encoded(View(text), signs, DEPTH, least, Budget(len(text))), None) is not None
 
 
-def signs() -> tuple[list[bytes], list[bytes]]:
-    """The marks, and how `beginnings` begin. In each text that has a view is one of the first, or one of the
-    others with `in_run`, unless a line ends within it."""
-    return mark_literals(), beginning_signs()
-
-
-def _below(view: View, depth: int, every_run: bool, budget: Budget) -> Iterator[View]:
+def _below(view: View, depth: int, least: int, budget: Budget, marked: bool = True) -> Iterator[View]:
     budget.view(len(view.text))
     yield view
-    for inner in (undisguised(view), *decoded(view, every_run, budget)) if depth else ():
-        if inner is not None:
-            yield from _below(inner, depth - 1, every_run, budget)
+    plain = view
+    if disguised(view.text, marked):
+        plain = undisguised(view)
+        budget.view(len(plain.text))
+        yield plain
+    yield from _cut_or_encoded(plain, _signs(plain.text), depth, least, budget)
+
+
+def _cut_or_encoded(plain: View, signs: set[int], depth: int, least: int, budget: Budget) -> Iterator[View]:
+    sources = [plain]
+    for sign, way in ((_LINES, joined), (_TABLE, cells)):
+        found = way(plain) if sign in signs else None
+        if found:
+            budget.view(len(found.text))
+            yield found
+            sources.append(found)
+    if not depth:
+        return
+    leaves = across(plain) if _LEAVES in signs else None
+    for one in [*sources, leaves] if leaves else sources:
+        for inner in (
+            decoded(one, budget, least) if one is not plain or _RUNS in signs or least < LEAST else None,
+            dumped(one, budget) if one is not plain or _DUMPS in signs else None,
+        ):
+            if inner:
+                yield from _below(inner, depth - 1, least, budget)
+
+
+_RUNS, _LINES, _LEAVES, _DUMPS, _TABLE = range(5)
+_SHAPES = (
+    ((RUN, _RUNS), (LINE_END, _LINES), (LINE_BEGIN, _LINES), (LEAF_END, _LEAVES)),
+    ((OFFSET, _DUMPS), *((shape, _DUMPS) for shape in BARE), (ROW_END, _TABLE)),
+)
+"""What one search has, and what the other: with all in one it would be slower."""
+
+
+@cache
+def _shapes() -> tuple[Matcher, Matcher]:
+    runs, dumps = (compile_shapes([shape for shape, _ in shapes]) for shapes in _SHAPES)
+    return runs, dumps
+
+
+def _signs(text: bytes) -> set[int]:
+    """What there may be in `text` that is cut up or encoded."""
+    found: list[int] = []
+    runs, dumps = _shapes()
+    runs.search(text, lambda index, _from, _end, _flags, _text: found.append(_SHAPES[0][index][1]))
+    dumps.search(text, lambda index, _from, _end, _flags, _text: found.append(_SHAPES[1][index][1]))
+    return set(found)

@@ -1,14 +1,15 @@
-"""What is seen, or read by who undoes escapes: no invisible characters and colours of a terminal; escapes of
-URLs, JSON and HTML undone."""
+"""What is seen, or read by who undoes escapes: without the colours of a terminal, tags and characters that
+are not seen; escapes of URLs, JSON, HTML and languages undone; letters of other shapes as plain ones."""
 
 import re
+from collections.abc import Callable
 from functools import cache
+from unicodedata import normalize
 
 from mcpguard.core.redaction.matching import PAD, Matcher, compile_literals
-from mcpguard.core.redaction.views.view import REPLACED, WHOLE, View
+from mcpguard.core.redaction.views.signs import compile_shapes, stop
+from mcpguard.core.redaction.views.view import REPLACED, WHOLE, Pieces, View, slices
 
-ORDINARY = bytes({*range(0x20, 0x7F), *b"\t\n\r\x1f\xff"} - {*b"%&\\"})
-"""Bytes that are in no disguise of this kind."""
 _ROUNDS = 4
 
 # What comes to a letter of ASCII, or to nothing: the rest of such escapes says nothing that is looked for.
@@ -19,52 +20,89 @@ _UNSEEN = (
     rb"|(?<=\xef)(?:\xbb\xbf|\xb8[\x80-\x8f]|\xbe\xa0)"
     rb"|(?<=\xf3)\xa0[\x84-\x87][\x80-\xbf]"
 )
+# Letters and digits that are plain ones in another shape (compatibility equivalents of UAX 15).
+_SHAPED = (
+    rb"(?P<shaped>(?<=\xe1)[\xb4\xb5][\x80-\xbf]"
+    rb"|(?<=\xe2)(?:\x81[\xb0-\xbf]|\x82[\x80-\x9c]|\x84[\x80-\xbf]|\x91[\xa0-\xbf]|[\x92\x93][\x80-\xbf])"
+    rb"|(?<=\xf0)(?:\x9d[\x90-\x9f][\x80-\xbf]|\x9f[\x84\x85][\x80-\xbf]|\x9f\xaf[\xb0-\xb9]))"
+)
+_INLINE = rb"span|wbr|br|b|i|em|mark|strong|a|u|s|font|code|ins|del|small|sub|sup|tt|kbd|var|samp|bdi|bdo"
 # The first byte stands alone, so that what cannot begin one is passed over a byte at a time.
 _DISGUISE = re.compile(
-    rb"[%\\&\x00-\x08\x0b\x0c\x0e-\x1e\x7f\xc2\xcd\xd8\xe1-\xe3\xef\xf3](?:"
+    rb"[%\\&<\]^\x00-\x08\x0b\x0c\x0e-\x1e\x7f\xc2\xcd\xd8\xe1-\xe3\xef\xf0\xf3](?:"
     rb"(?<=%)(?:(?P<url>[0-7][0-9A-Fa-f])|(?P<urls>[89A-Fa-f][0-9A-Fa-f](?:%[89A-Fa-f][0-9A-Fa-f]){1,3}))"
-    rb"|(?<=\\)\\{0,7}(?:u(?P<utf16>00[0-7][0-9A-Fa-f]|00[aA][dD]|20[0-9A-Fa-f]{2}|[fF][eE][fF]{2})"
-    rb"|x(?P<hex>[0-7][0-9A-Fa-f])|/)"
-    rb"|(?<=&)(?:#(?:[xX](?P<xml>[0-9A-Fa-f]{1,6})|(?P<decimal>[0-9]{1,7}))|(?P<name>amp|lt|gt|quot|apos));"
+    rb"|(?<=\\)(?:\\{0,7}(?:u(?P<utf16>00[0-7][0-9A-Fa-f]|00[aA][dD]|20[0-9A-Fa-f]{2}|[fF][eE][fF]{2})"
+    rb"|x(?P<hex>[0-7][0-9A-Fa-f])|U(?P<utf32>000[01][0-9A-Fa-f]{4})|[ux]\{(?P<braced>[0-9A-Fa-f]{1,6})\}"
+    rb"|(?P<octal>[01][0-7]{2})|(?P<mark>[!-$'-/:;=-@\[\]^_`{|}~])|[eE](?=\[))|\$?\r?\n)"
+    rb"|(?<=&)(?:#(?:[xX](?P<xml>[0-9A-Fa-f]{1,6})|(?P<decimal>[0-9]{1,7}));?|(?P<name>[A-Za-z]{2,16});)"
+    rb"|(?<=<)(?:/?(?:" + _INLINE + rb")(?:[ \n/][^<>\x1f]{0,512})?>|!--[^<>\x1f]{0,512}-->|!\[CDATA\[)"
+    rb"|(?<=\])\]>"
     # Colours and other sequences of a terminal (ECMA-48), controls, and marks that are not seen.
-    rb"|(?:(?<=\x1b)\[|(?<=\xc2)\x9b)[0-?]{0,64}[ -/]{0,8}[@-~]"
+    rb"|(?:(?<=\x1b)\[|(?<=\xc2)\x9b|(?<=\^)\[\[)[0-?]{0,64}[ -/]{0,8}[@-~]"
     rb"|(?<=\x1b)\][^\x07\x1b\x1f]{0,512}(?:\x07|\x1b\\)"
     rb"|(?<=\x1b)(?:[ -/]{1,2}[0-~]|[@-Z\\^_])?|(?<=[\x00-\x08\x0b\x0c\x0e-\x1e\x7f])|"
     + _UNSEEN
+    + rb"|"
+    + _SHAPED
     +
     # Letters of tags (U+E0020 to U+E007E) and full width (U+FF01 to U+FF5E).
     rb"|(?<=\xf3)\xa0(?P<tag>[\x80\x81][\x80-\xbf])|(?<=\xef)(?P<wide>\xbc[\x81-\xbf]|\xbd[\x80-\x9e]))"
 )
-_NAMED = {b"amp": b"&", b"lt": b"<", b"gt": b">", b"quot": b'"', b"apos": b"'"}
+_NAMED = {
+    name.encode(): plain.encode()
+    for plain, names in {
+        "&": "amp", "<": "lt", ">": "gt", '"': "quot", "'": "apos", "+": "plus", "/": "sol", "=": "equals",
+        "_": "lowbar UnderBar", "@": "commat", ":": "colon", ".": "period", "#": "num", ";": "semi",
+        "-": "hyphen dash", "!": "excl", "$": "dollar", "%": "percnt", "*": "ast midast", "(": "lpar",
+        ")": "rpar", ",": "comma", "?": "quest", "[": "lsqb lbrack", "]": "rsqb rbrack", "^": "Hat",
+        "{": "lcub lbrace", "}": "rcub rbrace", "|": "verbar vert", "\\": "bsol", "`": "grave",
+        "\t": "Tab", "\n": "NewLine", " ": "nbsp", "": "ZeroWidthSpace shy zwj zwnj lrm rlm NoBreak",
+    }.items()
+    for name in names.split()
+}  # fmt: skip
+_QUOTED = re.compile(rb"=(?:([0-9A-F]{2})|\r?\n)")
+
+_SHAPES = (
+    r"=3D|=[2-7][0-9A-F]=[2-7][0-9A-F]|[A-Za-z0-9+/_-]=\r?\n[A-Za-z0-9+/_-]",  # Quoted-printable.
+    r"[A-Za-z0-9]\\[!#+,/:;=>@_~-][A-Za-z0-9]",
+    r"[A-Za-z0-9_]\\[01][0-7][0-7]",
+    r"[A-Za-z0-9]\\\r?\n[A-Za-z0-9]",
+    r"[A-Za-z0-9+/=_-]</?(?:span|wbr|br|b|em|mark|i|strong|u|font|code)[ />]",
+)
+"""Where such a disguise may be, but for `marks`."""
 
 
-def undisguised(view: View) -> View | None:
-    """The view of `view` without such disguises; None where it has none."""
-    found: View | None = None
+def undisguised(view: View) -> View:
+    """The view of `view` without such disguises, of which it has one."""
     for _ in range(_ROUNDS):
+        quoted: set[bool] = set()
+        _shapes().search(view.text, lambda index, *_, seen=quoted: seen.add(index == 0))
+        if False in quoted or _marks().search(view.text, stop):
+            view = Undisguised(view)
+        if True in quoted:
+            view = unquoted(view)
         if not disguised(view.text):
             break
-        view = found = Undisguised(view)
-    return found
+    return view
 
 
-def disguised(text: bytes) -> bool:
-    """Whether anything in `text` is disguised in the first way so that a letter of a token comes out."""
-    return bool(text.translate(None, ORDINARY)) and marks().search(text, stop)
-
-
-def stop(_index: int, _from: int, _end: int, _flags: int, _text: bytes) -> bool:
-    """A Visit: one hit is enough."""
-    return True
+def disguised(text: bytes, marked: bool = True) -> bool:
+    """Whether anything in `text` is disguised in the first way so that a letter of a token comes out. Without
+    `marked` none of `marks` is in it."""
+    return (marked and _marks().search(text, stop)) or _shapes().search(text, stop)
 
 
 @cache
-def marks() -> Matcher:
-    """The compiled `mark_literals`."""
-    return compile_literals(mark_literals())
+def _marks() -> Matcher:
+    return compile_literals(marks())
 
 
-def mark_literals() -> list[bytes]:
+@cache
+def _shapes() -> Matcher:
+    return compile_shapes(_SHAPES)
+
+
+def marks() -> list[bytes]:
     """What is met only where such a disguise is."""
     letters = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/_-.:=@~$|!"
     unseen = (0xAD, 0x34F, 0x61C, 0x115F, 0x1160, *range(0x180B, 0x1810), *range(0x200B, 0x2010), 0x3164)
@@ -72,16 +110,21 @@ def mark_literals() -> list[bytes]:
     found = {bytes([code]) for code in {*range(32), 0x7F} - {*b"\t\n\r\x1f"}}
     found |= {chr(code).encode() for code in (*range(0x80, 0xA0), *unseen)} | {b"\xf3\xa0"}
     found |= {chr(code + 0xFEE0).encode() for code in letters}
-    texts = {f"%{code:02x}" for code in (*letters, *range(9), 0x1B, 0x25)}
+    found |= {b"\xf0\x9d%c" % code for code in range(0x90, 0xA0)} | {b"\xf0\x9f\x84", b"\xf0\x9f\x85"}
+    found |= {b"\xf0\x9f\xaf", b"\xe2\x92", b"\xe2\x93", b"^[["}
+    texts = {f"%{code:02x}" for code in (*letters, *range(9), 0x1B, 0x25, *b"!#$&'()*,;?[]")}
     texts |= {"%e2%80", "%e2%81", "%ef%bb", "%c2%ad"}
     texts |= {f"\\u00{high}" for high in range(2, 8)} | {f"\\x{high}" for high in range(2, 8)}
-    texts |= {"\\u00ad", "\\u001b", "\\u200", "\\u202", "\\u206", "\\ufeff", "\\x1b", "\\/"}
-    texts |= {"&#0", "&#x0", "&amp;#", "&amp;amp"}
+    texts |= {"\\u00ad", "\\u001b", "\\u200", "\\u202", "\\u206", "\\ufeff", "\\x1b", "\\/", "\\033", "\\e["}
+    texts |= {"\\u{", "\\U000000", "<![CDATA[", "&#0", "&#x0", "&amp;#", "&amp;amp"}
     texts |= {shape.format(code) for code in letters for shape in ("&#{};", "&#x{:x};")}
+    texts |= {f"&{name.decode()};" for name, plain in _NAMED.items() if plain in b"+/=_@:.-~" and plain}
+    texts |= {"&zerowidthspace;", "&shy;", "&zwnj;", "&zwj;"}
     # A space alone says little, but between digits, or in the first line of a key.
     texts |= {"BEGIN%20", "SSWS%20", *[f"{digit}%20" for digit in range(10)]}
     both = {one for text in texts for one in (text, text.upper(), text.replace("&#x", "&#X"))}
     mixed = {one[:-1] + one[-1:].upper() for one in both if one.startswith(("%", "&#x"))}
+    both |= {"&ZeroWidthSpace;", "&UnderBar;"}
     return sorted(found | {one.encode() for one in both | mixed})
 
 
@@ -91,8 +134,9 @@ class Undisguised(View):
     __slots__ = ("_source",)
 
     def __init__(self, outer: View) -> None:
-        self._source = outer.text[: -len(PAD)]
-        super().__init__(_DISGUISE.sub(_plain, self._source) + PAD, outer)
+        self._source = outer.text
+        plain = [_DISGUISE.sub(_plain, self._source[at:end]) for at, end in slices(self._source)]
+        super().__init__(b"".join(plain) + PAD, outer)
 
     def at(self, place: int, more: int = 0) -> int:
         if not self._made:
@@ -100,34 +144,68 @@ class Undisguised(View):
         return super().at(place, more)
 
     def _make(self) -> None:
-        at = size = 0
-        for match in _DISGUISE.finditer(self._source):
-            start, end = match.span()
-            if start > at:
-                self.add(size, at, start, WHOLE)
-                size += start - at
-            plain = _plain(match)
-            if plain:
-                self.add(size, start, end, REPLACED)
-                size += len(plain)
-            at = end
-        self.add(size, at, len(self._source) + len(PAD), WHOLE)
+        size = 0
+        for begin, stop_ in slices(self._source):
+            at = begin
+            for match in _DISGUISE.finditer(self._source[begin:stop_]):
+                start, end = match.start() + begin, match.end() + begin
+                if start > at:
+                    self.add(size, at, start, WHOLE)
+                    size += start - at
+                plain = _plain(match)
+                if plain:
+                    self.add(size, start, end, REPLACED)
+                    size += len(plain)
+                at = end
+            self.add(size, at, stop_, WHOLE)
+            size += stop_ - at
+        self.add(size, len(self._source) - len(PAD), len(self._source), WHOLE)
 
 
 def _plain(match: re.Match[bytes]) -> bytes:
     """What a match of `_DISGUISE` stands for, "" for nothing."""
     kind = match.lastgroup
     if kind is None:
-        return b"/" if match[0][-1:] == b"/" else b""
+        return b"\x1b" if match[0] in (b"\\e", b"\\E") else b""
     said = match[kind]
+    if kind in _LETTERS:
+        return _LETTERS[kind](said)
+    if kind == "shaped":
+        return _shaped(match[0])
     if kind == "name":
-        return _NAMED[said]
-    if kind in ("tag", "wide"):
-        low = said[1] & 0x3F | (said[0] & 1) << 6
-        return bytes([low + 0x20]) if kind == "wide" else bytes([low]) if 0x20 <= low < 0x7F else b""
-    if kind == "urls":
-        return bytes.fromhex(said.decode().replace("%", ""))
-    number = int(said, 10 if kind == "decimal" else 16)
-    if kind in ("url", "hex"):
+        return _NAMED.get(said, match[0])
+    number = int(said, {"decimal": 10, "octal": 8}.get(kind, 16))
+    if kind in ("url", "hex", "octal"):
         return bytes([number])
     return chr(number).encode("utf-8", "surrogatepass") if number <= 0x10FFFF else b""
+
+
+def _low(said: bytes) -> int:
+    return said[1] & 0x3F | (said[0] & 1) << 6
+
+
+_LETTERS: dict[str, Callable[[bytes], bytes]] = {
+    "mark": bytes,
+    "tag": lambda said: bytes([_low(said)]) if 0x20 <= _low(said) < 0x7F else b"",
+    "wide": lambda said: bytes([_low(said) + 0x20]),
+    "urls": lambda said: bytes.fromhex(said.decode().replace("%", "")),
+}
+
+
+def _shaped(letter: bytes) -> bytes:
+    plain = normalize("NFKC", letter.decode("utf-8", "replace"))
+    return plain.encode() if plain.isascii() else letter
+
+
+def unquoted(view: View) -> View:
+    """The view of `view` without the escapes of quoted-printable (RFC 2045, section 6.7)."""
+    pieces = Pieces(view)
+    at, end = 0, len(view.text) - len(PAD)
+    for match in _QUOTED.finditer(view.text, 0, end):
+        pieces.add(view.text[at : match.start()], at, match.start(), WHOLE)
+        if match[1]:
+            pieces.add(bytes([int(match[1], 16)]), *match.span())
+        at = match.end()
+    pieces.add(view.text[at:end], at, end, WHOLE)
+    pieces.view.stretches = True
+    return pieces.view

@@ -1,175 +1,139 @@
-"""What base64 and hexadecimal say, where that may hold something that is looked for."""
+"""What base64, base32 and hexadecimal say: every run of such letters that comes to a text, or to something
+packed. A run that does not is passed over by a look at its letters: nothing is decoded to be thrown away."""
 
 import re
-from base64 import b64encode
 from binascii import a2b_base64, a2b_hex
 from collections.abc import Iterator
-from functools import cache
-from typing import NamedTuple
 
 from mcpguard.core.redaction.budget import Budget
-from mcpguard.core.redaction.detectors import DETECTORS
-from mcpguard.core.redaction.matching import PAD, Matcher, compile_literals
-from mcpguard.core.redaction.views.view import Bare, View
+from mcpguard.core.redaction.views.contents import ZLIB, contents, is_raw
+from mcpguard.core.redaction.views.view import Pieces, Size, View
 
-ALPHABET = bytes(97 if (chr(byte).isalnum() and byte < 128) or byte in b"+/_-" else 32 for byte in range(256))
-LONG = b"a" * 16
-"""`text.translate(ALPHABET)` has this in it where something in `text` may be base64 or hexadecimal, a
-piece of it at least: without separators the names of members would be such a piece in every answer."""
-_SIGN = 6
+LEAST = 24
+"""Letters of base64 that are worth to be decoded: 18 bytes."""
+FEW = 16
+RUN = "[A-Za-z0-9]{24}"
+"""In each run that is decoded: the other letters of base64 are rare in what a text comes to."""
 
-
-class _Way(NamedTuple):
-    """One way to write bytes in these letters: `group` of them for `size` bytes."""
-
-    group: int
-    size: int
-    letters: bytes
-    run: re.Pattern[bytes]
-
-
-_WAYS = {
-    "base64": _Way(
-        4,
-        3,
-        b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/_-",
-        re.compile(rb"[A-Za-z0-9+/_-]*"),
-    ),
-    "hex": _Way(2, 1, b"0123456789abcdefABCDEF", re.compile(rb"[0-9A-Fa-f]*")),
-}
+_LETTERS = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789"
+_ALNUM = bytes(97 if byte in _LETTERS else 32 for byte in range(256))
 _STANDARD = bytes.maketrans(b"-_", b"+/")
-_URL_SAFE = bytes.maketrans(b"+/", b"-_")
-_RUN = re.compile(rb"[A-Za-z0-9+/_-]{16,}")
-_BEFORE = 16
+_FIVE = bytes.maketrans(b"ABCDEFGHIJKLMNOPQRSTUVWXYZ234567", b"0123456789abcdefghijklmnopqrstuv")
+_RUN = re.compile(rb"[A-Za-z0-9+/_-]*")
+_DEFLATE = 40
+_LONG = 128
+_BIG = 4096
+_IS_ASCII = bytes(97 if byte < 128 else 32 for byte in range(256))
+
+# Four letters whose three bytes are ASCII: the first bit of each is not set.
+_SECOND = bytes(letter for index, letter in enumerate(_LETTERS) if not index & 8)
+_THIRD = bytes(letter for index, letter in enumerate(_LETTERS) if not index & 2)
+_ASCII64 = rb"(?:[A-Za-f][%b][%b][A-Za-z0-9+/_-]){%d,}+(?:[A-Za-f][%b][%b]?)?"
+_TEXTS = {
+    least: re.compile(_ASCII64 % (_SECOND, _THIRD, least // 4, _SECOND, _THIRD)) for least in (LEAST, FEW)
+}
+_HEX = re.compile(rb"[0-9A-Fa-f]{32,}+")
+_HEX_TEXT = re.compile(rb"(?:[0-7][0-9A-Fa-f]){16}")
+_HEX_PACKED = re.compile(rb"1[fF]8[bB]08|504[bB]0304|\A78(?:01|5[eE]|9[cC]|[dD][aA])")
+_BASE32 = re.compile(rb"(?<![A-Za-z0-9])[A-Z2-7]{32,}+(?![a-z0189])")
+_IS_HEX = bytes(97 if byte in b"0123456789ABCDEFabcdef" else 32 for byte in range(256))
+_IS_BASE32 = bytes(97 if byte in b"ABCDEFGHIJKLMNOPQRSTUVWXYZ234567" else 32 for byte in range(256))
+_OTHER = b"a" * 32
+_MAGIC = (b"H4sI", b"UEsDB")
 
 
-class _Stretch:
-    """What is written in one way from `begin` on, where a group begins. `plain` is what it says."""
-
-    def __init__(self, text: bytes, begin: int, way: str) -> None:
-        found = _WAYS[way].run.match(text, begin)
-        self.way = way
-        self.begin = begin
-        self.end = begin if found is None else found.end()
-        chars = text[begin : self.end]
-        self.plain = _hex(chars) if way == "hex" else _base64(chars)
-
-    def has(self, place: int) -> bool:
-        """Whether a group begins at this place."""
-        return (place - self.begin) % _WAYS[self.way].group == 0
-
-
-def _hex(chars: bytes) -> bytes:
-    return a2b_hex(chars[: len(chars) & ~1])
+def decoded(view: View, budget: Budget, least: int = LEAST) -> View | None:
+    """What the runs of `view` say."""
+    pieces = Pieces(view)
+    for begin, chars in _runs(view.text, least):
+        if not (chars.islower() or chars.isupper() or chars.isdigit()):
+            _base64(pieces, begin, chars, least, budget)
+        if _OTHER in chars.translate(_IS_HEX):
+            for found in _HEX.finditer(chars):
+                _hex(pieces, begin + found.start(), found[0], budget)
+        if _OTHER in chars.translate(_IS_BASE32):
+            for found in _BASE32.finditer(chars):
+                plain = _base32(found[0])
+                _add(pieces, begin + found.start(), begin + found.end(), (5, 8), plain, budget)
+    return pieces.made()
 
 
-def _base64(chars: bytes) -> bytes:
+def _runs(text: bytes, least: int) -> Iterator[tuple[int, bytes]]:
+    """Where each run of letters of base64 begins, and the run."""
+    marked = text.translate(_ALNUM)
+    long = b"a" * least
+    done = 0
+    at = marked.find(long)
+    while at >= 0:
+        begin = at
+        while begin > done and text[begin - 1] in b"+/_-":
+            begin = max(done, marked.rfind(b" ", done, begin - 1) + 1)
+        found = _RUN.match(text, begin)
+        done = found.end() if found else at + least
+        yield begin, text[begin:done]
+        at = marked.find(long, done)
+
+
+def _base64(pieces: Pieces, begin: int, chars: bytes, least: int, budget: Budget) -> None:
+    for found in _TEXTS[least].finditer(chars) if len(chars) < _LONG or _may_be_text(chars) else ():
+        plain = _decode64(found[0])
+        budget.read(len(plain))
+        pieces.add(plain, begin + found.start(), begin + found.end(), (3, 4))
+        pieces.gap()
+    for magic in _MAGIC:
+        at = chars.find(magic)
+        if at >= 0:
+            _add(pieces, begin + at, begin + len(chars), (3, 4), _decode64(chars[at:]), budget)
+    if chars.startswith(b"e") or len(chars) >= _DEFLATE:
+        plain = _decode64(chars)
+        if plain.startswith(ZLIB) or is_raw(plain):
+            _add(pieces, begin, begin + len(chars), (3, 4), plain, budget)
+
+
+def _may_be_text(chars: bytes) -> bool:
+    """Whether `chars` say a text, in part at least: faster than to look for it, where there is none. A run
+    that is joined to a path, or to another text, does not say it from its first letter on."""
+    wanted = b"a" * (LEAST * 3 // 4)
+    for shift in range(4):
+        some = (
+            (chars[shift:],)
+            if shift == 0 or len(chars) < _BIG
+            else (chars[shift:_LONG], chars[shift - _BIG :])
+        )
+        if any(wanted in _decode64(part).translate(_IS_ASCII) for part in some):
+            return True
+    return False
+
+
+def _decode64(chars: bytes) -> bytes:
     whole = chars[:-1] if len(chars) % 4 == 1 else chars
     return a2b_base64(whole.translate(_STANDARD) + b"=" * (-len(whole) % 4))
 
 
-@cache
-def beginnings() -> Matcher:
-    """The compiled literals of `_table`."""
-    return compile_literals([literal for literal, *_ in _table()])
+def _hex(pieces: Pieces, begin: int, chars: bytes, budget: Budget) -> None:
+    packed = _HEX_PACKED.search(chars)
+    text = _HEX_TEXT.search(chars)
+    for found in (text, packed):
+        if found:
+            shift = found.start() % 2
+            plain = a2b_hex(chars[shift : len(chars) - (len(chars) - shift) % 2])
+            _add(pieces, begin + shift, begin + len(chars), (1, 2), plain, budget)
+            return
 
 
-@cache
-def _table() -> list[tuple[bytes, str, int]]:
-    """The literals that begin a format, as each way writes them, at each alignment, and base64 twice over;
-    for each its way, and how many characters of its first group stand before it."""
-    table: dict[bytes, tuple[str, int]] = {}
-    for start in {start.encode() for one in DETECTORS if not one.any_case for start in one.starts}:
-        table |= {text.encode(): ("hex", 0) for text in (start.hex(), start.hex().upper())}
-        for once, first in _cores(start):
-            table[once] = ("base64", first)
-            table |= {twice: ("base64", outer) for twice, outer in _cores(once)}
-    return [(literal, *how) for literal, how in table.items()]
+def _base32(chars: bytes) -> bytes:
+    bits = len(chars) * 5
+    return (int(chars.translate(_FIVE), 32) >> bits % 8).to_bytes(bits // 8)
 
 
-def beginning_signs() -> list[bytes]:
-    """How `beginnings` begin."""
-    return sorted({literal[:_SIGN] for literal, *_ in _table()})
-
-
-def in_run(_index: int, _from: int, end: int, _flags: int, flat: bytes) -> bool:
-    """A Visit of `beginnings`: whether it stands where there may be base64, and not in a word."""
-    return flat[max(0, end - len(LONG)) : end + len(LONG)].translate(ALPHABET).find(LONG) >= 0
-
-
-def _cores(data: bytes) -> Iterator[tuple[bytes, int]]:
-    """What base64 makes of `data` behind 0, 1 or 2 other bytes, without the characters that these share, and
-    how many these are; in both alphabets (RFC 4648, sections 4 and 5)."""
-    for ahead in range(3):
-        first, last = -(-8 * ahead // 6), 8 * (ahead + len(data)) // 6
-        core = b64encode(bytes(ahead) + data)[first:last]
-        yield core, first
-        yield core.translate(_URL_SAFE), first
-
-
-def decoded(seen: View, every_run: bool, budget: Budget) -> Iterator[View | None]:
-    """The views of what `seen` has in base64 and hexadecimal."""
-    if seen.text.translate(ALPHABET).find(LONG) < 0:
-        return
-    bare = Bare(seen)
-    yield _of_runs(bare, list(_runs(bare.text, budget)))
-    if every_run:
-        text = seen.flat.text
-        found = [
-            _Stretch(text, one.start(), "base64") for one in _RUN.finditer(text, 0, len(text) - len(PAD))
-        ]
-        yield _of_runs(seen.flat, [run for run in found if _is_text(run.plain)])
-
-
-def _of_runs(outer: View, runs: list[_Stretch]) -> View | None:
-    view, parts, size = View(b"", outer), [], 0
-    for run in runs:
-        way = _WAYS[run.way]
-        view.add(size, run.begin, run.end, (way.size, way.group))
-        parts.append(run.plain)
-        size += len(run.plain) + 1
-    view.text = b"\xff".join(parts) + PAD
-    return view if parts else None
-
-
-def _is_text(plain: bytes) -> bool:
-    try:
-        plain.decode()
-    except UnicodeDecodeError:
-        return False
-    return True
-
-
-def _runs(text: bytes, budget: Budget) -> Iterator[_Stretch]:
-    """Those in which a format may begin, each at the alignment at which it does."""
-    table = _table()
-    hits: list[tuple[int, int]] = []
-
-    def visit(index: int, _from: int, end: int, _flags: int, _text: bytes) -> None:
-        budget.trigger()
-        hits.append((end - len(table[index][0]), index))
-
-    beginnings().search(text, visit)
-    open_runs: list[_Stretch] = []
-    for at, index in sorted(hits):
-        _, way, first = table[index]
-        group = at - first
-        open_runs = [run for run in open_runs if at < run.end]
-        if any(run.way == way and run.has(group) for run in open_runs):
-            continue
-        begin = _begin(text, group, at, way)
-        if begin >= 0:
-            open_runs.append(_Stretch(text, begin, way))
-            yield open_runs[-1]
-
-
-def _begin(text: bytes, group: int, at: int, way: str) -> int:
-    """Where to begin so that the group at `group` and a little before it is decoded; -1 where the literal at
-    `at` cannot be written in this way."""
-    size, letters = _WAYS[way].group, _WAYS[way].letters
-    if group < 0 or text[group : at + 1].translate(None, letters):
-        return -1
-    for before in range(_BEFORE, 0, -size):
-        if before <= group and not text[group - before : group].translate(None, letters):
-            return group - before
-    return group
+def _add(pieces: Pieces, begin: int, end: int, size: Size, plain: bytes, budget: Budget) -> None:
+    """The contents of `plain`, which is what `begin` to `end` says."""
+    wide, narrow = size
+    for found in contents(plain, budget):
+        budget.read(len(found.plain))
+        if found.packed:
+            pieces.add(found.plain, begin, end)
+        else:
+            group = found.start // wide
+            pieces.add(plain[group * wide : found.end], begin + group * narrow, end, size)
+        pieces.gap()

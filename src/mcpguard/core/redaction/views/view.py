@@ -1,11 +1,15 @@
 """A view of a text, and for each place in it where that comes from."""
 
-import re
 from bisect import bisect_right
+from collections.abc import Iterator
+
+from mcpguard.core.redaction.matching import PAD
 
 SEPARATOR = b"\x1f"
-_WHITE = b" \t\n\r\x0b\x0c\x1f"
-_KEPT = re.compile(rb"(?:[^\s\x1f\\]++|\\(?![nr]))++")
+GAP = b"\xff"
+"""Stands between pieces that have nothing to do with one another. It never occurs in UTF-8."""
+
+_SLICE = 256 * 1024
 
 Size = tuple[int, int]
 """How much of a piece comes from how much: so many bytes from so many characters."""
@@ -17,12 +21,16 @@ REPLACED: Size = (0, 0)
 
 
 class View:
-    """`text`, which ends in PAD, is made of pieces of `outer`, None where it is the text itself."""
+    """`text`, which ends in PAD, is made of pieces of `outer`, None where it is the text itself. `stretches`:
+    lines may be joined that have nothing to do with one another, so that what begins in `outer` is no longer
+    here. `joined`: it is nothing but such lines.
+    """
 
-    __slots__ = ("_flat", "_made", "_outer", "_pieces", "text")
+    __slots__ = ("_flat", "_made", "_outer", "_pieces", "joined", "stretches", "text")
 
     def __init__(self, text: bytes, outer: "View | None" = None) -> None:
         self.text = text
+        self.joined = self.stretches = False
         self._outer = outer
         self._made: list[int] = []
         self._pieces: list[tuple[int, int, Size]] = []
@@ -81,25 +89,43 @@ class Flat(View):
         return place + bisect_right(self.bounds, place) + more
 
 
-class Bare(View):
-    """A view without its separators, white space and the ends of lines as JSON writes them: what an encoder
-    has put into lines is in one piece."""
-
-    __slots__ = ("_source",)
+class Pieces:
+    """A view in the making."""
 
     def __init__(self, outer: View) -> None:
-        super().__init__(bare(outer.text), outer)
-        self._source = outer.text
+        self._view = View(b"", outer)
+        self._parts: list[bytes] = []
+        self._size = 0
 
-    def at(self, place: int, more: int = 0) -> int:
-        if not self._made:
-            size = 0
-            for found in _KEPT.finditer(self._source):
-                self.add(size, *found.span(), WHOLE)
-                size += len(found[0])
-        return super().at(place, more)
+    def add(self, plain: bytes, start: int, end: int, size: Size = REPLACED) -> None:
+        """`plain` comes from what the outer view has from `start` to `end`."""
+        self._view.add(self._size, start, end, size)
+        self._parts.append(plain)
+        self._size += len(plain)
+
+    def gap(self) -> None:
+        """What is added from now on has nothing to do with what was."""
+        self._parts.append(GAP)
+        self._size += 1
+
+    @property
+    def view(self) -> View:
+        """The view that is made."""
+        self._view.text = b"".join(self._parts) + PAD
+        return self._view
+
+    def made(self) -> View | None:
+        """The view, None of no pieces."""
+        return self.view if self._parts else None
 
 
-def bare(text: bytes) -> bytes:
-    """`text` as `Bare` has it."""
-    return text.replace(b"\\n", b"").replace(b"\\r", b"").translate(None, _WHITE)
+def slices(text: bytes) -> Iterator[tuple[int, int]]:
+    """`text` without its PAD in stretches of whole lines, where it has such: while one is looked through no
+    other thread runs."""
+    at, size = 0, len(text) - len(PAD)
+    while at < size:
+        end = min(size, at + _SLICE)
+        if end < size:
+            end = max(text.rfind(b"\n", at, end), text.rfind(SEPARATOR, at, end)) + 1 or end
+        yield at, end
+        at = end

@@ -1,0 +1,81 @@
+"""What goes on in the next row of a table, in the same column."""
+
+from collections.abc import Iterator
+
+from mcpguard.core.redaction.views.view import WHOLE, Pieces, View
+
+_BARS = (b"|", b"\xe2\x94\x82")
+ROW_END = r"(?:[|]|\x94\x82)\r?\n"
+_WORDS = b"abcdefghijklmnopqrstuvwxyz_./:=+*#()`'\",-"
+_LEAST = 8
+_WIDEST = 4096
+
+Span = tuple[int, int]
+Row = tuple[int, list[bytes]]
+"""Where a row begins, and its cells."""
+
+
+def cells(view: View) -> View | None:
+    """What the columns of tables in `view` say where a cell is full and the next one goes on."""
+    text = view.text
+    pieces = Pieces(view)
+    for bar in (bar for bar in _BARS if bar in text):
+        for rows in _tables(text, bar):
+            for column in range(min(len(row) for _, row in rows)):
+                for run in _runs(rows, column, len(bar)):
+                    for start, end in run:
+                        pieces.add(text[start:end], start, end, WHOLE)
+                    pieces.gap()
+    made = pieces.made()
+    if made:
+        made.joined = made.stretches = True
+    return made
+
+
+def _tables(text: bytes, bar: bytes) -> Iterator[list[Row]]:
+    """Rows that follow one another."""
+    rows: list[Row] = []
+    at = text.find(b"\n", text.find(bar))
+    begin = 0
+    while at >= 0:
+        begin = max(begin, text.rfind(b"\n", max(0, at - _WIDEST), at) + 1)
+        row = text[begin:at]
+        if row.lstrip(b" \t").startswith(bar) and row.rstrip(b" \t\r").endswith(bar):
+            rows.append((begin, row.split(bar)))
+            begin = at + 1
+            at = text.find(b"\n", begin)
+        else:
+            if len(rows) > 1:
+                yield rows
+            rows = []
+            begin = at + 1
+            at = text.find(b"\n", text.find(bar, begin)) if text.find(bar, begin) >= 0 else -1
+    if len(rows) > 1:
+        yield rows
+
+
+def _runs(rows: list[Row], column: int, bar: int) -> Iterator[list[Span]]:
+    """Cells of a column of which each but the last is as wide as any."""
+    words = [row[column].strip() for _, row in rows]
+    width = max(map(len, words))
+    if width < _LEAST:
+        return
+    run: list[int] = []
+    for index, word in enumerate(words):
+        whole = word and b" " not in word
+        if whole and (run or word.translate(None, _WORDS)):
+            run.append(index)
+        if not whole or len(word) < width:
+            if len(run) > 1:
+                yield [_place(rows[each], column, bar) for each in run]
+            run = []
+    if len(run) > 1:
+        yield [_place(rows[each], column, bar) for each in run]
+
+
+def _place(row: Row, column: int, bar: int) -> Span:
+    begin, all_cells = row
+    begin += sum(map(len, all_cells[:column])) + bar * column
+    cell = all_cells[column]
+    begin += len(cell) - len(cell.lstrip())
+    return begin, begin + len(cell.strip())

@@ -1,0 +1,112 @@
+"""What bytes that were decoded hold: what of them can be read, and what is packed in them (gzip, zlib, raw
+deflate and the members of a zip archive). What a tar archive holds stands in it as it is."""
+
+import zlib
+from collections.abc import Iterator
+from typing import NamedTuple
+
+from mcpguard.core.errors import InspectionError
+from mcpguard.core.redaction.budget import Budget
+
+READABLE = 12
+"""Bytes in a row that can be read: fewer are in any bytes by chance."""
+MOST = 4 * 1024 * 1024
+"""Bytes that one packed part may come to."""
+
+_SEEN = bytes(97 if byte in b"\t\n\r\x00\x1b" or 32 <= byte < 127 else 32 for byte in range(256))
+_LONG = b"a" * READABLE
+_GZIP = b"\x1f\x8b\x08"
+_ZIP = b"PK\x03\x04"
+ZLIB = (b"\x78\x01", b"\x78\x5e", b"\x78\x9c", b"\x78\xda")
+_HEADER = 30
+_RAW = -zlib.MAX_WBITS
+_WITH_HEADER = 16 + zlib.MAX_WBITS
+_STEP = 64 * 1024
+_LAYERS = 3
+
+
+class Content(NamedTuple):
+    """`plain` is what stands from `start` to `end` in the decoded bytes, or what is packed there."""
+
+    start: int
+    end: int
+    plain: bytes
+    packed: bool
+
+
+def contents(data: bytes, budget: Budget, layers: int = _LAYERS) -> Iterator[Content]:
+    """All that `data` holds. Raises InspectionError for what is packed to far less than it is."""
+    if _is_text(data):
+        yield Content(0, len(data), data, packed=False)
+        return
+    seen = data.translate(_SEEN)
+    at = seen.find(_LONG)
+    while at >= 0:
+        end = seen.find(b" ", at) % (len(data) + 1)
+        yield Content(at, end, data[at:end], packed=False)
+        at = seen.find(_LONG, end)
+    for held in _packed(data, budget) if layers else ():
+        budget.read(len(held))
+        for inner in contents(held, budget, layers - 1):
+            yield Content(0, len(data), inner.plain, packed=True)
+
+
+def _is_text(data: bytes) -> bool:
+    try:
+        data.decode()
+    except UnicodeDecodeError:
+        return False
+    return _ZIP not in data
+
+
+def _packed(data: bytes, budget: Budget) -> Iterator[bytes]:
+    view = memoryview(data)
+    if data.startswith(ZLIB):
+        yield _inflated(view, zlib.MAX_WBITS)
+    elif is_raw(data):
+        yield _inflated(view, _RAW)
+    at = data.find(_GZIP)
+    while at >= 0:
+        budget.trigger()
+        yield _inflated(view[at:], _WITH_HEADER)
+        at = data.find(_GZIP, at + len(_GZIP))
+    at = data.find(_ZIP)
+    while at >= 0:
+        budget.trigger()
+        # A member has its own header (APPNOTE, section 4.3.7); one that is stored can be read as it is.
+        header = data[at : at + _HEADER]
+        begin = at + _HEADER
+        begin += int.from_bytes(header[26:28], "little") + int.from_bytes(header[28:30], "little")
+        if header[8:10] == b"\x08\x00":
+            yield _inflated(view[begin:], _RAW)
+        at = data.find(_ZIP, at + len(_ZIP))
+
+
+def is_raw(data: bytes) -> bool:
+    """Whether deflate may begin `data` without a header: it has none that says so."""
+    if len(data) < READABLE or data[0] & 6 in (0, 6):
+        return False
+    try:
+        said = zlib.decompressobj(_RAW).decompress(data, 64)
+    except zlib.error:
+        return False
+    return len(said) >= READABLE and said.isascii()
+
+
+def _inflated(data: memoryview, bits: int) -> bytes:
+    """What is packed in `data`, as far as it is."""
+    unpack = zlib.decompressobj(bits)
+    said: list[bytes] = []
+    size = 0
+    rest: memoryview | bytes = data
+    try:
+        while rest and not unpack.eof:
+            said.append(unpack.decompress(rest, _STEP))
+            size += len(said[-1])
+            rest = unpack.unconsumed_tail
+            if size > MOST:
+                raise InspectionError(f"packed data comes to more than {MOST:,} bytes")
+        said.append(unpack.flush())
+    except zlib.error:
+        pass
+    return b"".join(said)

@@ -1,0 +1,150 @@
+"""What a dump of bytes says: `xxd`, `hexdump`, `od`, bytes in hexadecimal with marks between them."""
+
+import re
+from binascii import a2b_hex
+from bisect import bisect_right
+from collections.abc import Callable, Iterable, Iterator
+from functools import cache
+from itertools import accumulate
+
+from mcpguard.core.redaction.budget import Budget
+from mcpguard.core.redaction.matching import Matcher
+from mcpguard.core.redaction.views.contents import contents
+from mcpguard.core.redaction.views.signs import compile_shapes, stop
+from mcpguard.core.redaction.views.view import Pieces, View, slices
+
+_Decode = Callable[[bytes], bytes]
+
+
+def _plain(part: bytes) -> bytes:
+    digits = re.sub(rb"0[xX]|[^0-9A-Fa-f]", b"", part)
+    return a2b_hex(digits[: len(digits) & ~1])
+
+
+def _swapped(size: int) -> _Decode:
+    """Words of `size` bytes, the last byte first."""
+
+    def decode(part: bytes) -> bytes:
+        return b"".join(a2b_hex(word)[::-1] for word in part.split() if len(word) == 2 * size)
+
+    return decode
+
+
+def _octal_words(part: bytes) -> bytes:
+    return b"".join((int(word, 8) & 0xFFFF).to_bytes(2, "little") for word in part.split())
+
+
+def _octal_bytes(part: bytes) -> bytes:
+    return bytes(int(word, 8) & 0xFF for word in part.split())
+
+
+_ESCAPES = {b"\\0": b"\0", b"\\a": b"\a", b"\\b": b"\b", b"\\t": b"\t", b"\\n": b"\n", b"\\f": b"\f"}
+_ESCAPES |= {b"\\r": b"\r", b"\\v": b"\v", b"": b" "}
+
+
+def _cells(part: bytes) -> bytes:
+    """Four columns for each byte."""
+    cells = [part[at : at + 4].strip() for at in range(0, len(part), 4)]
+    return b"".join(
+        cell if len(cell) == 1 else _ESCAPES.get(cell) or bytes([int(cell, 8) & 0xFF]) for cell in cells
+    )
+
+
+_Row = tuple[re.Pattern[bytes], tuple[_Decode, ...]]
+
+
+def _row(shape: bytes, *decode: _Decode) -> _Row:
+    return re.compile(rb"(?m)^[ \t]*" + shape + rb"[ \t]*\r?$"), decode
+
+
+_XXD = _row(rb"[0-9A-Fa-f]{4,16}: ((?:[0-9A-Fa-f]{2,32} ){1,32})(?: .*)?", _plain)
+_HEXDUMP = _row(rb"[0-9A-Fa-f]{6,16}  ?((?:[0-9A-Fa-f]{2} {1,2}){0,31}[0-9A-Fa-f]{2})(?: +[|>].*)?", _plain)
+_WORDS = _row(rb"[0-9A-Fa-f]{6,16} +((?:[0-9A-Fa-f]{4} +){0,15}[0-9A-Fa-f]{4})", _swapped(2), _plain)
+_LONGS = _row(rb"[0-9A-Fa-f]{6,16} +((?:[0-9A-Fa-f]{8} +){0,7}[0-9A-Fa-f]{8})", _swapped(4), _plain)
+_OCTAL = _row(rb"[0-9A-Fa-f]{6,16}((?: [01][0-7]{5}){1,16})", _octal_words)
+_OCTETS = _row(rb"[0-9A-Fa-f]{6,16}((?: [0-3][0-7]{2}){1,32})", _octal_bytes)
+_LETTERS = _row(rb"(?:[0-9A-Fa-f]{6,16})?((?:   [ -~]|  \\[0abtnvfr]| [0-3][0-7]{2}){1,32})", _cells)
+_BYTES = re.compile(
+    rb"(?<![0-9A-Za-z])(?:(?:0[xX])?[0-9A-Fa-f]{2}(?:[:,][ \t\r\n]{0,8}|[ \t\r\n]{1,8}|-)){7,}+"
+    rb"(?:0[xX])?[0-9A-Fa-f]{2}(?![0-9A-Za-z])"
+)
+_LINE = re.compile(rb"[^\r\n]+")
+_DUMPS: tuple[tuple[str, tuple[_Row, ...]], ...] = (
+    ("(?:[0-9A-Fa-f]{2} ){6}", (_XXD, _HEXDUMP)),
+    ("(?:[0-9A-Fa-f]{4} ){4}", (_XXD, _WORDS)),
+    ("(?:[0-9A-Fa-f]{8} ){2}", (_XXD, _LONGS)),
+    ("(?:[01][0-7]{5} ){3}", (_OCTAL,)),
+    ("(?:[01][0-7]{2} ){4}", (_OCTETS,)),
+    ("[!-~]   [!-~]   [!-~]   [!-~]   [!-~]", (_LETTERS,)),
+)
+"""The shape of what is dumped, and the rows in which that is."""
+OFFSET = "0000[0-9a-f][0-9a-f][0-9a-f][: 0-9a-f]"
+"""How rows of a dump begin, up to a megabyte."""
+BARE = ("(?:[0-9A-Fa-f]{2} ){6}", "(?:[0-9A-Fa-f]{2}[:,-]){6}", "0[xX][0-9A-Fa-f]{2},? ?0[xX]")
+_LEAST = 12
+
+
+@cache
+def _shapes() -> Matcher:
+    return compile_shapes([shape for shape, _ in _DUMPS])
+
+
+@cache
+def _bare_shapes() -> Matcher:
+    return compile_shapes(BARE)
+
+
+@cache
+def _offset() -> Matcher:
+    return compile_shapes([OFFSET])
+
+
+def dumped(view: View, budget: Budget) -> View | None:
+    """What the dumps of bytes in `view` say."""
+    bare = _bare_shapes().search(view.text, stop)
+    found: set[int] = set()
+    if _offset().search(view.text, stop):
+        _shapes().search(view.text, lambda index, *_: found.add(index))
+    if not found and not bare:
+        return None
+    pieces = Pieces(view)
+    rows = dict.fromkeys(row for index in sorted(found) for row in _DUMPS[index][1])
+    for at, end in slices(view.text):
+        for block in _BYTES.finditer(view.text, at, end) if bare else ():
+            _add(pieces, [*_LINE.finditer(view.text, *block.span())], _plain, budget)
+        for row, ways in rows:
+            for lines in _blocks(row.finditer(view.text, at, end)):
+                for decode in ways:
+                    _add(pieces, lines, decode, budget)
+    return pieces.made()
+
+
+def _blocks(rows: Iterable[re.Match[bytes]]) -> Iterator[list[re.Match[bytes]]]:
+    """Rows that follow one another."""
+    block: list[re.Match[bytes]] = []
+    for row in rows:
+        if block and row.start() > block[-1].end() + 1:
+            yield block
+            block = []
+        block.append(row)
+    if block:
+        yield block
+
+
+def _add(pieces: Pieces, rows: list[re.Match[bytes]], decode: _Decode, budget: Budget) -> None:
+    """What these rows say; each byte comes from all of its row, which may show it a second time."""
+    said = [decode(row[row.re.groups]) for row in rows]
+    starts = list(accumulate(map(len, said), initial=0))
+    plain = b"".join(said)
+    for found in contents(plain, budget) if len(plain) >= _LEAST else ():
+        budget.read(len(found.plain))
+        if found.packed:
+            pieces.add(found.plain, rows[0].start(), rows[-1].end())
+        else:
+            at = found.start
+            while at < found.end:
+                index = bisect_right(starts, at) - 1
+                end = min(found.end, starts[index + 1])
+                pieces.add(plain[at:end], *rows[index].span())
+                at = end
+        pieces.gap()

@@ -1,0 +1,162 @@
+"""What is cut up in lines and put together again: by the width of a terminal or of a column, with or without
+numbers, names and marks before each line, and with line ends as JSON writes them."""
+
+import re
+from collections.abc import Iterator
+from functools import cache
+from itertools import takewhile
+
+from mcpguard.core.redaction.matching import PAD, Matcher
+from mcpguard.core.redaction.views.signs import compile_shapes
+from mcpguard.core.redaction.views.view import WHOLE, Pieces, View
+
+_RUN = "[A-Za-z0-9+/=_.-]"
+LINE_END = _RUN + r"{12}(?:\$?\r?\n|\\[nr])"
+LEAF_END = _RUN + r"{12}\x1f"
+LINE_BEGIN = r"\n(?:[ \t]*[0-9]{1,6}[\t:|-] ?|[+>-] ?)?" + _RUN + "{16}"
+
+_BREAK = re.compile(rb"[ \t]*(?:\$?\r?\n|(?:\\[nr])+)")
+_LEAF_BREAK = re.compile(rb"\x1f+")
+_PIECE = re.compile(rb"[^\s\x00-\x1f\\\"'<>|\xff]+")
+_LAST = re.compile(rb"[A-Za-z0-9+/=_.-]{1,12}\$?\r?\Z")
+_NUMBERED = re.compile(
+    rb"[ \t]*[0-9]{1,7}(?:\t|[:)][ \t]?|-(?=[^-])|[ \t]*(?:\||\xe2\x94\x82)[ \t]?|[ \t]{1,4})"
+)
+_BLAMED = re.compile(rb"\^?[0-9a-f]{7,40} (?:\S+ +)?\([^()\n]{8,100}?[0-9]+\) ?")
+_DIGITS = bytes(48 if 48 <= byte < 58 else byte for byte in range(256))
+_MARKS = b" \t:|>)]#*+-=/;,"
+_WORDS = b"abcdefghijklmnopqrstuvwxyz_./=-\n\x1f"
+"""Of these is what has no digit and no capital: words, and names made of them."""
+_LONGEST = 120
+_BEFORE = 512
+_WIDE = 1024
+_SHORT = 12
+_LONG = 16
+_LF = 10
+
+
+@cache
+def _ends() -> Matcher:
+    return compile_shapes([LINE_END], every=True)
+
+
+@cache
+def _begins() -> Matcher:
+    return compile_shapes([LINE_BEGIN], every=True)
+
+
+@cache
+def _leaf_ends() -> Matcher:
+    return compile_shapes([LEAF_END], every=True)
+
+
+def joined(view: View) -> View | None:
+    """Each run of `view` that is cut up in lines, in one piece."""
+    text = view.text
+    places: list[int] = []
+
+    def begins(_index: int, _from: int, end: int, _flags: int, _text: bytes) -> None:
+        place = text.rfind(b"\n", 0, end) + 1
+        if _LAST.search(text, max(0, place - _SHORT - 3), place - 1):
+            places.append(place)
+
+    _ends().search(text, lambda _index, _from, end, *_: places.append(end))
+    _begins().search(text, begins)
+    return _in_one(view, places, _BREAK)
+
+
+def across(view: View) -> View | None:
+    """Each run of `view` that is cut up in leaves, in one piece: for what is encoded, since two words make a
+    third by chance."""
+    places: list[int] = []
+    _leaf_ends().search(view.text, lambda _index, _from, end, *_: places.append(end))
+    return _in_one(view, places, _LEAF_BREAK)
+
+
+def _in_one(view: View, places: list[int], between: re.Pattern[bytes]) -> View | None:
+    text = view.text
+    pieces = Pieces(view)
+    done = 0
+    for place in sorted(places):
+        if place > done:
+            at = done
+            for start, end in _chain(text, place, between):
+                pieces.add(text[start:end], start, end, WHOLE)
+                done = end
+            if done > at:
+                pieces.gap()
+    made = pieces.made()
+    if made:
+        made.joined = made.stretches = True
+    return made
+
+
+def _chain(text: bytes, place: int, between: re.Pattern[bytes]) -> Iterator[tuple[int, int]]:
+    """The pieces of the run that goes on at `place`, where a line or a text begins."""
+    end = _end_of_run(text, place)
+    if not text[max(0, end - _SHORT) : end].translate(None, _WORDS):
+        return
+    first = -1
+    while True:
+        found = between.match(text, end)
+        start = found.end() if found else len(text)
+        if start >= len(text) - len(PAD):
+            return
+        ahead = _ahead(text, end, start) if text[start - 1] == _LF else 0
+        piece = _PIECE.match(text, start + max(ahead, 0))
+        if not piece or (ahead < 0 and not _is_run(piece[0])):
+            return
+        ahead = max(ahead, 0)
+        if first < 0:
+            first = _line(text, end, _BEFORE) + ahead
+            yield first, end
+        yield piece.span()
+        end = piece.end()
+
+
+def _is_run(piece: bytes) -> bool:
+    """Whether what is longer than the line before goes on with it all the same."""
+    return len(piece) >= _LONG and bool(piece.translate(None, _WORDS))
+
+
+def _end_of_run(text: bytes, place: int) -> int:
+    """Where the run ends that stands before `place`."""
+    if text[place - 1 : place] == b"\x1f":
+        return place - 1
+    if text[place - 2 : place] in (b"\\n", b"\\r"):
+        return place - 2
+    at = place - 1
+    at -= text[at - 1 : at] == b"\r"
+    return at - (text[at - 1 : at] == b"$")
+
+
+def _line(text: bytes, end: int, most: int) -> int:
+    """Where the line begins that ends at `end`, at most so far before that."""
+    least = max(0, end - most)
+    return max(least, *[text.rfind(mark, least, end) + 1 for mark in (b"\n", b"\x1f")])
+
+
+def _ahead(text: bytes, end: int, start: int) -> int:
+    """How much of the line at `start` is no part of what goes on from the line before, which ends at `end`;
+    -1 where nothing does, since the line before is shorter."""
+    before = _line(text, end, _WIDE)
+    stop = text.find(b"\n", start, start + _WIDE)
+    stop = min(len(text) - len(PAD), start + _WIDE) if stop < 0 else stop
+    leaf = text.find(b"\x1f", start, stop)
+    stop = stop if leaf < 0 else leaf
+    if stop - start > end - before + 2:
+        return -1
+    one = text[before : min(end, before + _LONGEST)]
+    two = text[start : min(stop, start + _LONGEST)]
+    for known in (_NUMBERED, _BLAMED):
+        if known.match(one):
+            found = known.match(two)
+            if found:
+                return found.end()
+    one, marked = one.translate(_DIGITS), two.translate(_DIGITS)
+    if one[:1] != marked[:1]:
+        return 0
+    size = sum(1 for _ in takewhile(lambda pair: pair[0] == pair[1], zip(one, marked, strict=False)))
+    while size and two[size - 1] not in _MARKS:
+        size -= 1
+    return size
