@@ -18,6 +18,8 @@ SMALL = 1 << 14
 """Bytes of a window's own part that are not cut further, where there is too much in it for one search."""
 
 _LINE = 512
+_PATIENCE = 16
+"""Nobody else waits for a scan, so it may take longer than an answer."""
 _BESIDE = 32
 
 
@@ -68,11 +70,12 @@ def _found(
     text: bytes, begin: int, end: int, redactor: Redactor, also: tuple[str, ...]
 ) -> Iterator[Span | tuple[int, str]]:
     """What begins from `begin` up to `end`, and the places from which nothing could be found, and why not."""
+    own = end - begin
     shift = max(0, begin - BEFORE)
     try:
-        spans = redactor.places(text[shift : end + AFTER], also)
+        spans = redactor.places(text[shift : end + min(AFTER, own)], also, _PATIENCE)
     except InspectionError as problem:
-        if end - begin <= SMALL:
+        if own <= SMALL:
             yield begin, str(problem)
             return
         middle = (begin + end) // 2

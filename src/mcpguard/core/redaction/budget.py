@@ -28,12 +28,13 @@ class Budget:
 
     __slots__ = ("_hits", "_read", "_size", "_triggers", "_views")
 
-    def __init__(self, size: int) -> None:
+    def __init__(self, size: int, patience: int = 1) -> None:
+        """`patience`: so many times more may begin or be found, where nobody waits for it."""
         self._size = size
         self._read = _allowed(READ, size)
         self._views = _allowed(VIEWS, size)
-        self._triggers = _allowed(TRIGGERS, size)
-        self._hits = _allowed(HITS, size)
+        self._triggers = _allowed(TRIGGERS, size) * patience
+        self._hits = _allowed(HITS, size) * patience
 
     def read(self, size: int) -> None:
         """So many bytes are about to be read once more."""

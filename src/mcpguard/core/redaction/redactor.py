@@ -209,13 +209,14 @@ class Redactor:
         except Exception:
             raise InspectionError("a value could not be inspected") from None
 
-    def places(self, text: bytes, also: tuple[str, ...] = ()) -> list[Span]:
+    def places(self, text: bytes, also: tuple[str, ...] = (), patience: int = 1) -> list[Span]:
         """Where in `text`, one leaf in UTF-8, stands what `inspect` would remove: in order, without overlaps.
-        Equal values have equal marks. Raises InspectionError as `inspect` does."""
+        Equal values have equal marks. Raises InspectionError as `inspect` does, but for `patience` times as
+        many things that begin or are found."""
         padded = text + PAD
         try:
-            found = self._found(padded, also)
-            return self._spans(padded, also, (), Budget(len(padded))) if found else []
+            found = self._may_have(padded, also)
+            return self._spans(padded, also, (), Budget(len(padded), patience)) if found else []
         except InspectionError:
             raise
         except Exception:
@@ -259,6 +260,12 @@ class Redactor:
 
     def _found_named(self, leaves: Leaves, parts: list[str], also: tuple[str, ...], most: int) -> bool:
         return has_digit(leaves.columns) and self._found(edges(leaves.named().arranged(parts)), also, most)
+
+    def _may_have(self, text: bytes, also: tuple[str, ...]) -> bool:
+        try:
+            return self._found(text, also)
+        except InspectionError:  # There is much of something.
+            return True
 
     def _found(
         self, text: bytes, also: tuple[str, ...] = (), most: int = maxsize, leaves: int = maxsize
