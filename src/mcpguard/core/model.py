@@ -161,6 +161,10 @@ class Permit(Struct, frozen=True):
     """The ticket by which a person approved it and who that was; "" where nobody was asked."""
     observed: Deny | None = None
     """What the policies refuse it with, where they are only observed; None where they allow it."""
+    spotlight: bool = False
+    """Whether the texts of its result are marked as data of the server."""
+    unredacted: tuple[str, ...] = ()
+    """Exceptions from redaction for its result, as `core/redaction/sparing.py` writes them."""
 
 
 class Deny(Struct, frozen=True):
@@ -197,6 +201,8 @@ class Redacted(Struct, frozen=True):
     findings: tuple[Detection, ...] = ()
     neutralised: tuple[tuple[str, int], ...] = ()
     """How many hidden characters and sequences of a terminal became visible, by kind."""
+    spared: tuple[Detection, ...] = ()
+    """What exceptions of a policy let through."""
 
     @property
     def changed(self) -> bool:

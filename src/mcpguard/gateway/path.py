@@ -19,6 +19,7 @@ from mcpguard.core.errors import (
     MessageError,
     UpstreamError,
 )
+from mcpguard.core.evidence.chain import Outcome
 from mcpguard.core.model import Cause, Deny, Invocation, Json, Listed, Permit
 from mcpguard.core.policy import pdp
 from mcpguard.core.redaction.redactor import AT_ONCE, TooMuchAtOnce
@@ -29,7 +30,7 @@ from mcpguard.gateway.listing import Listing
 from mcpguard.gateway.notices import Notices
 from mcpguard.gateway.ports import Raw, Upstream
 from mcpguard.gateway.questions import with_lack
-from mcpguard.gateway.results import Results, asks
+from mcpguard.gateway.results import Ready, Results, asks
 from mcpguard.gateway.round_trips import MAX_ROUNDS, Parked, Resumed, RoundTrips
 from mcpguard.gateway.scope import WOULD_REFUSE, ClientScope, Questioned, Request
 from mcpguard.gateway.subscriptions import Subscriptions
@@ -293,17 +294,25 @@ class Path:
         finally:
             if request.questions or (request.wait is not None and not request.wait.done):
                 self._let_go(request, invocation, "refused")
-        clean = ready.answer
-        outcome = scope.recorder.outcome(
-            invocation, ready.status, started, ready.digest, clean.findings, ready.review, clean.neutralised
-        )
-        await scope.audit.write(outcome)
+        await scope.audit.write(self._outcome(invocation, ready, started))
         if ready.refused:
             scope.client.refuse(request.id, ready.answer)
             return
         if call.method == "resources/subscribe":
             self._subscriptions.subscribed(invocation.server, call.name)
         scope.client.reply(request.id, ready.answer)
+
+    def _outcome(self, invocation: Invocation, ready: Ready, started: float) -> Outcome:
+        return self._scope.recorder.outcome(
+            invocation,
+            ready.status,
+            started,
+            ready.digest,
+            ready.answer.findings,
+            ready.review,
+            ready.answer.neutralised,
+            ready.answer.spared,
+        )
 
     def _let_go(self, request: Request, invocation: Invocation, reason: str) -> None:
         """Nothing of the call stays open at its upstream: neither the request nor what it asked."""

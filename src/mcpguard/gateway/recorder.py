@@ -140,6 +140,7 @@ class Recorder:
         findings: tuple[Detection, ...] = (),
         review: Review = UNTOUCHED,
         neutralised: tuple[tuple[str, int], ...] = (),
+        spared: tuple[Detection, ...] = (),
     ) -> Outcome:
         """The record of what came of an allowed call; `started` is from `seconds()`, `review` what the
         rules on results said, the rest as in Redacted."""
@@ -151,6 +152,7 @@ class Recorder:
             result=result,
             findings=finding_counts(findings) if findings else {},
             neutralised=dict(neutralised),
+            unredacted=finding_counts(spared) if spared else {},
             rules=review.rules,
             labels=review.labels,
             facts=review.facts,

@@ -19,6 +19,7 @@ from mcpguard.gateway.handles import usable
 from mcpguard.gateway.inspection import Sealed
 from mcpguard.gateway.ports import Raw
 from mcpguard.gateway.scope import ClientScope, Request
+from mcpguard.gateway.spotlight import spotlit
 from mcpguard.gateway.tasks import Tasks
 from mcpguard.protocol import eras, refusals
 from mcpguard.protocol.calls import Call
@@ -47,7 +48,9 @@ class Results:
     async def ready(self, request: Request, permit: Permit, call: Call, raw: Raw) -> Ready:
         """Raises UpstreamError for what is no answer, InspectionError for what cannot be inspected."""
         body = self._translated(request, permit, raw.message)
-        answer, digest = await self._inspected(permit, call, body, raw.size, request.redact)
+        begun = self._begun(permit, call)
+        wanted = tuple(dict.fromkeys(request.redact + permit.unredacted + begun.unredacted))
+        answer, digest = await self._inspected(permit, call, body, raw.size, wanted)
         if asks(raw):
             return Ready(answer, digest, "input-required", False)
         failed = "error" in raw.message
@@ -56,13 +59,26 @@ class Results:
             self._scope.report_refusal(review.observed, "would withhold the result of")
         if review.denied is not None:
             return self._withheld(request, call, digest, review)
-        if not set(review.redact) <= set(request.redact):
-            also = request.redact + review.redact
-            answer, digest = await self._inspected(permit, call, body, raw.size, also)
+        if not set(review.redact) <= set(wanted):
+            wanted += review.redact
+            answer, digest = await self._inspected(permit, call, body, raw.size, wanted)
         status = "tool-error" if body.get("isError") is True else "ok"
         if status == "ok" and answer.value.get("isError") is True:
             status = "withheld"  # Its structured form.
+        elif not failed and (permit.spotlight or begun.spotlight or review.spotlight):
+            answer, digest = await self._spotlit(permit, answer, raw.size, wanted)
         return Ready(answer, digest, "error" if failed else status, failed, review)
+
+    def _begun(self, permit: Permit, call: Call) -> Permit:
+        """The Permit of the call whose result it is: with a task, that of the call that began it."""
+        task = self._tasks.find(call.name) if call.kind == "task" else None
+        return permit if task is None else task.permit
+
+    async def _spotlit(self, permit: Permit, answer: Redacted, size: int, also: tuple[str, ...]) -> Sealed:
+        inspector = self._scope.inspector
+        mark = partial(spotlit, inspector.redactor, answer, permit.invocation.server, also)
+        answer = await inspector.apart(mark, size)
+        return answer, sha256(answer.payload).hexdigest()
 
     async def _inspected(
         self, permit: Permit, call: Call, body: Json, size: int, also: tuple[str, ...]
@@ -98,8 +114,7 @@ class Results:
 
     def _schema(self, permit: Permit, call: Call) -> Json:
         """The `outputSchema` of the tool whose result it is, as the client knows it; None for none."""
-        task = self._tasks.find(call.name) if call.kind == "task" else None
-        target = (permit if task is None else task.permit).invocation.target
+        target = self._begun(permit, call).invocation.target
         return None if target is None else target.descriptor.get("outputSchema")
 
     def _withheld(self, request: Request, call: Call, digest: str, review: Review) -> Ready:
@@ -205,4 +220,5 @@ def _both(one: Review, two: Review) -> Review:
         one.facts + two.facts,
         " ".join(filter(None, (one.shadow, two.shadow))),
         one.observed or two.observed,
+        one.spotlight or two.spotlight,
     )

@@ -160,6 +160,19 @@ def test_a_placeholder_in_the_arguments_is_refused_unless_a_rule_wants_it() -> N
     assert became(sent, ALLOW, "id: p, effect: allow, placeholders: true").effect == "allow"
 
 
+def test_what_stays_and_whether_texts_are_marked_can_be_expected() -> None:
+    body = f"{CALL}\nresult: {{text: '{TOKEN}'}}"
+    found = became(body, "id: r, effect: allow, spotlight: true, unredacted: [github-token]")
+    assert found.output == {"text": TOKEN}
+    assert (found.spotlight, found.unredacted) == (True, ("github-token",))
+    marked = became(body, ALLOW, "id: x, effect: allow, on: result, spotlight: true")
+    assert (marked.spotlight, marked.unredacted) == (True, ())
+    place = "{kind: github-token, path: /other}"
+    elsewhere = became(body, f"id: r, effect: allow, unredacted: [{place}]")
+    assert elsewhere.output == {"text": "[REDACTED:github-token#1]"}
+    assert (elsewhere.spotlight, elsewhere.unredacted) == (False, ("github-token /other",))
+
+
 def test_findings_may_be_added_to_those_that_are_found() -> None:
     rules = (ALLOW, "id: w, effect: deny, on: result, when: '\"iban\" in findings', message: Not this.")
     assert became(f"{CALL}\nresult: {{}}", *rules).effect == "allow"

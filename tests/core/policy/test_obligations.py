@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
 from msgspec import structs
 
+from mcpguard.core.errors import PolicyError
 from mcpguard.core.model import Cause, Deny, Permit
 from mcpguard.core.policy import pdp
 from mcpguard.core.policy.compiled import PolicySet, compile_policy
@@ -214,3 +216,50 @@ def test_a_tool_stays_listed_where_only_the_session_decides() -> None:
     denying = policies("id: a, effect: allow", "id: d, effect: deny, when: session.calls > 3")
     assert pdp.visible(reading, call())
     assert pdp.visible(denying, call())
+
+
+def test_what_stays_in_results_is_said_by_the_rules_that_hold_and_by_no_other() -> None:
+    verdict = decide(
+        "id: a, effect: allow, unredacted: [jwt, {kind: github-token, path: '/content/*/text'}]",
+        "id: b, effect: allow, unredacted: [jwt, npm-token]",
+        "id: c, effect: allow, unredacted: [slack-token], when: args.nope == 1",
+        "id: d, effect: allow, unredacted: [slack-token], when: 'false'",
+    )
+    assert isinstance(verdict, Permit)
+    assert verdict.unredacted == ("-github-token /content/*/text", "-jwt", "-npm-token")
+
+
+def test_texts_are_marked_if_one_rule_says_so_even_one_that_fails() -> None:
+    for rule, marked in (
+        ("spotlight: true", True),
+        ("spotlight: true, when: args.nope == 1", True),
+        ("spotlight: true, when: 'false'", False),
+        ("spotlight: false", False),
+    ):
+        verdict = decide("id: a, effect: allow", f"id: b, effect: allow, {rule}")
+        assert isinstance(verdict, Permit)
+        assert verdict.spotlight is marked
+    verdict = pdp.decide(
+        policies("id: a, effect: ask, spotlight: true"), call({}), approved=frozenset(["p/a"])
+    )
+    assert isinstance(verdict, Permit)
+    assert verdict.spotlight
+
+
+@pytest.mark.parametrize(
+    ("rule", "said"),
+    [
+        ("effect: allow, unredacted: [githb-token]", "did you mean `github-token`?"),
+        ("effect: allow, unredacted: [zzzz]", "`mcpguard help detectors` lists them"),
+        ("effect: allow, unredacted: [email]", "no kind of secret is called `email`"),
+        ("effect: allow, unredacted: ['credential:x']", "a value that mcpguard holds is always removed"),
+        ("effect: allow, unredacted: [{kind: jwt, path: content}]", "a JSON Pointer, such as"),
+        ("effect: deny, unredacted: [jwt]", "lets nothing through"),
+        ("effect: deny, spotlight: true", "lets nothing through"),
+        ("effect: ask, unredacted: [jwt]", "belongs to a rule with `effect: allow`"),
+        ("effect: allow, on: result, unredacted: [jwt]", "belongs to a rule on calls"),
+    ],
+)
+def test_what_cannot_stay_or_be_marked_is_a_mistake(rule: str, said: str) -> None:
+    with pytest.raises(PolicyError, match=re.escape(said)):
+        policies(f"id: a, {rule}")

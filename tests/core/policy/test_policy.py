@@ -124,7 +124,10 @@ def test_the_actions_are_those_that_the_gateway_decides() -> None:
         ("when: 'foo == 1'", "4:35 undeclared reference to 'foo'"),
         ("when: 1 + 1", "4:34 a condition must be true or false: this is something else"),
         ("when: ''", "4:34 a condition must not be empty"),
-        ("on: result", "4:5 an `allow` rule on results changes nothing without `redact`, `label` or `fact`"),
+        (
+            "on: result",
+            "4:5 an `allow` rule on results changes nothing without `redact`, `label`, `fact` or `spotlight`",
+        ),
         ("on: x", "4:32 expected one of call, result"),
         ("redact: [emial]", "4:37 unknown name; known are email, iban"),
         ("action: [tools/list]", "4:37 expected one of tools/call, resources/read, "),

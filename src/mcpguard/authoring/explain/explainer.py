@@ -29,6 +29,7 @@ from mcpguard.core.policy.pdp import bind, candidates_of, decide, no_session, ov
 from mcpguard.core.policy.review import Review, review
 from mcpguard.core.policy.session import Session
 from mcpguard.core.policy.tickets import Ticket
+from mcpguard.core.redaction.sparing import exception_in_words
 from mcpguard.gateway.approvals import NO_CHANNEL, refusal_by
 from mcpguard.protocol import refusals
 
@@ -336,6 +337,8 @@ def _done(permit: Permit, candidates: Candidates, session: Session) -> Done:
     costs = {rule.name: rule.written.limit.cost for rule in allow if rule.written.limit is not None}
     return Done(
         redact=permit.redact,
+        unredacted=tuple(map(exception_in_words, permit.unredacted)),
+        spotlight=permit.spotlight,
         labels=permit.labels,
         facts=permit.facts,
         arguments=tuple(sorted(arguments_of(allow))),
@@ -373,7 +376,12 @@ def _returned(policies: PolicySet, permit: Permit, session: Session, result: Res
         message="" if denied is None else denied.message,
         findings=tuple(kinds),
         candidates=considered(candidates, call, bound, found.rules),
-        done=Done(redact=found.redact, labels=found.labels, facts=() if permit.observed else found.facts),
+        done=Done(
+            redact=found.redact,
+            spotlight=found.spotlight,
+            labels=found.labels,
+            facts=() if permit.observed else found.facts,
+        ),
         shadow=found.shadow,
         observed=None if withheld is None else _would(withheld),
     )

@@ -74,6 +74,8 @@ class Done(Sparse):
     """What is done with a call, or with a result, that goes through."""
 
     redact: tuple[str, ...] = Field((), description="Kinds of personal data that are redacted.")
+    unredacted: tuple[str, ...] = Field((), description="What stays in the result, `KIND` or `KIND PATH`.")
+    spotlight: bool = Field(False, description="Whether the texts of the result are marked.")
     labels: tuple[str, ...] = Field((), description="Added to the session's labels.")
     facts: tuple[str, ...] = Field((), description="Added to the session's facts.")
     arguments: tuple[str, ...] = Field((), description="Names of the arguments that rules set.")

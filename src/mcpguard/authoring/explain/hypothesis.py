@@ -265,5 +265,5 @@ def _result(
     verdict = decide(policies, invocation, session, approved=known.approved)
     if not isinstance(verdict, Permit):
         return None
-    clean = redactor.inspect(value, verdict.redact)
+    clean = redactor.inspect(value, verdict.redact + verdict.unredacted)
     return Result(clean.value, clean.findings)

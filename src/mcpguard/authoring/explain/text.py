@@ -74,6 +74,8 @@ def _would(what: str, found: WouldRefuse | None) -> Iterator[str]:
 
 def _done(done: Done) -> Iterator[str]:
     yield from _named("redacts", done.redact)
+    yield from _named("leaves in the result", done.unredacted)
+    yield from _named("marks", ("the texts of the result as data of the server",) if done.spotlight else ())
     yield from _named("labels the session", done.labels)
     yield from _named("adds facts to the session", done.facts)
     yield from _named("sets the arguments", done.arguments)

@@ -170,6 +170,12 @@ class Expect(Written):
     )
     message: str | None = Field(None, description="A part of the message that the model gets.")
     redact: Items[str] | None = Field(None, description="All kinds that rules redact, in any order.")
+    unredacted: Items[str] | None = Field(
+        None, description="All that rules let stay in the result, as `KIND` or `KIND PATH`, in any order."
+    )
+    spotlight: bool | None = Field(
+        None, description="Whether the texts of the result are marked. `output` is without the markers."
+    )
     labels: Items[str] | None = Field(None, description="All labels that the call and its result add.")
     facts: Items[str] | None = Field(None, description="All facts that the call and its result add.")
     arguments: dict[str, Any] | None = Field(None, description="The arguments that are sent, all of them.")

@@ -35,6 +35,7 @@ from mcpguard.core.policy.session import Session, StoredSession
 from mcpguard.core.policy.tickets import AnswerTerms
 from mcpguard.core.policy.written import Moment
 from mcpguard.core.redaction.redactor import Redactor
+from mcpguard.core.redaction.sparing import exception_in_words
 from mcpguard.protocol.catalogue import about_of
 
 
@@ -50,6 +51,8 @@ class CaseOutcome(Printed):
     timeout: str = Field("", description="How long it can be approved, empty for the default.")
     message: str = Field("", description="The message that the model gets.")
     redact: tuple[str, ...] = Field((), description="Kinds of personal data that are redacted.")
+    unredacted: tuple[str, ...] = Field((), description="What stays in the result, `KIND` or `KIND PATH`.")
+    spotlight: bool = Field(False, description="Whether the texts of the result are marked.")
     labels: tuple[str, ...] = Field((), description="Added to the session's labels.")
     facts: tuple[str, ...] = Field((), description="Added to the session's facts.")
     arguments: dict[str, Json] | None = Field(None, description="The arguments of the call that is made.")
@@ -142,11 +145,17 @@ class _Stage:
         if said.denied is not None or left is None:
             cause = Cause.ERROR if said.denied is None else said.denied.cause
             message = "" if said.denied is None else said.denied.message
-            change = {"effect": "withhold", "rules": said.rules, "cause": cause.value, "message": message}
+            change: dict[str, Json] = {
+                "effect": "withhold",
+                "rules": said.rules,
+                "cause": cause.value,
+                "message": message,
+            }
         else:
             kinds = ("rules", "redact", "labels", "facts")
             change = {key: tuple(sorted({*getattr(permit, key), *getattr(said, key)})) for key in kinds}
             change["output"] = left.value
+            change["spotlight"] = permit.spotlight or said.spotlight
         return outcome.model_copy(update={**change, "shadow": shadow})
 
     def _review(
@@ -155,10 +164,11 @@ class _Stage:
         """What is said of a result, and the result as it leaves, None where it is withheld."""
         said = Review()
         try:
-            clean = self._redactor.inspect(raw, permit.redact)
+            wanted = permit.redact + permit.unredacted
+            clean = self._redactor.inspect(raw, wanted)
             said = self._reviewed(permit, clean, more)
             if said.denied is None:
-                return said, self._redactor.inspect(raw, permit.redact + said.redact)
+                return said, self._redactor.inspect(raw, wanted + said.redact)
         except InspectionError:
             pass
         return said, None
@@ -233,6 +243,8 @@ def _permitted(permit: Permit) -> CaseOutcome:
         effect="allow",
         rules=permit.rules,
         redact=permit.redact,
+        unredacted=tuple(map(exception_in_words, permit.unredacted)),
+        spotlight=permit.spotlight,
         labels=permit.labels,
         facts=permit.facts,
         arguments=permit.invocation.args,

@@ -176,6 +176,10 @@ class Outcome(Struct, frozen=True, tag_field="kind", tag="outcome", omit_default
             "characters became visible, or sequences of a terminal were dropped."
         ),
     ] = {}
+    unredacted: Annotated[
+        dict[str, int],
+        Meta(description="As `findings`, of what stayed because a rule says so (`unredacted`)."),
+    ] = {}
     rules: Annotated[tuple[str, ...], Meta(description="The rules on results that contributed.")] = ()
     labels: Annotated[tuple[str, ...], Meta(description="Labels that the result added to the session.")] = ()
     facts: Annotated[tuple[str, ...], Meta(description="Facts that the result added to the session.")] = ()

@@ -43,17 +43,23 @@ from mcpguard.core.policy.written import (
     as_tuple,
     end_of,
 )
+from mcpguard.core.redaction.detectors import KINDS, OPT_IN
+from mcpguard.core.redaction.placeholder import CREDENTIAL
 
 _ON_RESULT = "only a rule with `on: result` can read `{name}`"
 _CLAIM = "an `allow` rule can read `client.agent` only: what a client says about itself must not allow a call"
 
 
 def kind_problems(document: Document, at: Path, rule: Rule, kinds: frozenset[str]) -> Iterator[Problem]:
-    """The names in `redact` that are not among `kinds`."""
+    """The names in `redact` that are not among `kinds`, and those in `unredacted` that are no formats."""
     for index, name in enumerate(rule.redact):
         if name not in kinds:
             known = ", ".join(sorted(kinds))
             yield document.problem((*at, "redact", index), f"unknown name; known are {known}")
+    for index, one in enumerate(rule.unredacted):
+        name = one if isinstance(one, str) else one.kind
+        if name not in KINDS - OPT_IN:
+            yield document.problem((*at, "unredacted", index), _no_format(name))
 
 
 def condition_problems(document: Document, at: Path, rule: Rule, reads: frozenset[str]) -> Iterator[Problem]:
@@ -362,6 +368,14 @@ def _why_not(name: str, asking: Mapping[str, AskEntry]) -> str:
         wants = "a passkey" if ask.proof else "approvers"
         return f"`{name}` wants {wants} for each call; its author can allow this: `ask: {{standing: true}}`"
     return ""
+
+
+def _no_format(name: str) -> str:
+    if name.startswith(CREDENTIAL):
+        return "a value that mcpguard holds is always removed"
+    near = get_close_matches(name, KINDS - OPT_IN, n=1)
+    hint = f"did you mean `{near[0]}`?" if near else "`mcpguard help detectors` lists them"
+    return f"no kind of secret is called `{name}`; {hint}"
 
 
 def _globs(globs: tuple[str, ...]) -> re.Pattern[str]:

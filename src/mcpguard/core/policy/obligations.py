@@ -10,6 +10,7 @@ from msgspec import json, structs
 from mcpguard.core.model import Charge, Invocation, Json
 from mcpguard.core.policy.compiled import CompiledRule
 from mcpguard.core.policy.written import window_of
+from mcpguard.core.redaction.sparing import exception
 
 _text = json.Encoder(order="deterministic").encode
 
@@ -44,6 +45,13 @@ def credential_of(rules: Iterable[CompiledRule]) -> str:
     if len(chosen) > 1:
         raise ObligationError(DIFFER.format("choose different credentials"))
     return next(iter(chosen), "")
+
+
+def exceptions_of(rules: Iterable[CompiledRule]) -> tuple[str, ...]:
+    """What the rules let stay in results."""
+    entries = [one for rule in rules for one in rule.written.unredacted]
+    found = {exception(one) if isinstance(one, str) else exception(one.kind, one.path) for one in entries}
+    return tuple(sorted(found))
 
 
 def with_arguments(invocation: Invocation, arguments: dict[str, Json]) -> Invocation:

@@ -29,6 +29,7 @@ from mcpguard.core.policy.obligations import (
     arguments_of,
     charges_of,
     credential_of,
+    exceptions_of,
     with_arguments,
 )
 from mcpguard.core.policy.placeholders import placeholders_in
@@ -413,6 +414,8 @@ def _allowed(
         union("label", allowing + failed),
         union("fact", allowing),
         credential,
+        spotlight=any([rule.written.spotlight for rule in allowing + failed]),
+        unredacted=exceptions_of(allowing),
     )
     return permit, arguments
 

@@ -41,6 +41,8 @@ class Review(Struct, frozen=True):
     """What rules in shadow mode would have done otherwise, "" for nothing."""
     observed: Deny | None = None
     """What the policies would withhold it with, where they are only observed."""
+    spotlight: bool = False
+    """Whether its texts are marked as data of the server."""
 
 
 UNTOUCHED = Review()
@@ -116,6 +118,7 @@ def _going_on(candidates: Candidates, invocation: Invocation, bound: Bound) -> R
         union("redact", true + failed),
         union("label", true + failed),
         union("fact", [rule for rule in true if not over(rule, invocation)]),
+        spotlight=any([rule.written.spotlight for rule in true + failed]),
     )
 
 

@@ -67,6 +67,7 @@ _PER = re.compile(r"([1-9][0-9]{0,6})([smhd])")
 _SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86_400}
 _UNITS = ("calls", "bytes", "units")
 _ARGUMENT = r"args((?:\.[A-Za-z_][A-Za-z0-9_]*)+)"
+_A_PATH = "a JSON Pointer, such as `/content/0/text` or `/content/*/text`"
 _LETS_NOTHING = "a `deny` rule lets nothing through, so `{key}` has no effect"
 _ON_CALL = "`{key}` belongs to a rule on calls: leave out `on: result`"
 
@@ -257,9 +258,22 @@ class AskEntry(Filled):
             yield ("approvers",), "a client answers for who made the call, who cannot be the approver"
 
 
-OBLIGATIONS = ("redact", "label", "fact", "limit", "argument", "credential", "placeholders")
+OBLIGATIONS = (
+    *("redact", "label", "fact", "limit", "argument", "credential", "placeholders"),
+    *("spotlight", "unredacted"),
+)
 """The keys of a rule with what it does besides having its effect."""
-_OF_CALLS = ("limit", "argument", "credential", "placeholders")
+_OF_CALLS = ("limit", "argument", "credential", "placeholders", "unredacted")
+
+
+class UnredactedEntry(Filled):
+    """A format that stays in results, at one place."""
+
+    kind: str = Field(description="The kind of the format, as placeholders and records call it.")
+    path: Annotated[str, matching(r"(/[^/ ]+)+", _A_PATH)] = Field(
+        description="A JSON Pointer into the result, such as `/content/0/text`; `*` is any one member. What "
+        "is below it stays as well.",
+    )
 
 
 class Rule(Filled):
@@ -291,8 +305,8 @@ class Rule(Filled):
     on: Moment = Field(
         "call",
         description="`call`: the request is decided. `result`: what came back is: `deny` withholds it, "
-        "`allow` lets it through with what the rule adds (`redact`, `label`, `fact`); without any "
-        "such rule it goes through.",
+        "`allow` lets it through with what the rule adds (`redact`, `label`, `fact`, `spotlight`); without "
+        "any such rule it goes through.",
     )
     mode: Mode = Field(
         "enforce",
@@ -332,6 +346,23 @@ class Rule(Filled):
         "something, and `[U+200B]`, which it puts in place of a hidden character. Without it such a call is "
         "refused, since a tool would write this text in place of the original.",
     )
+    spotlight: bool = Field(
+        False,
+        description="Whether the texts of the result (and of prompts and resources) stand between markers "
+        "with a random delimiter for each call, with one sentence that says that they are data of the server "
+        "and no instructions. Structured content has no markers.",
+    )
+    unredacted: Items[
+        Annotated[
+            Annotated[str, Tag("text")] | Annotated[UnredactedEntry, Tag("a mapping")],
+            by_shape("text", "a mapping"),
+        ]
+    ] = Field(
+        (),
+        description="Kinds of secrets that stay in the results of the calls that this rule allows, as `KIND` "
+        "or `{kind: KIND, path: /content/0/text}`. A value that mcpguard holds is removed all the same. "
+        "Records name what stayed.",
+    )
     ask: AskEntry | None = Field(None, description="How a person answers. For `effect: ask`.")
     approves: Items[RuleName] = Field(
         (),
@@ -366,6 +397,8 @@ class Rule(Filled):
                 yield (key,), _LETS_NOTHING.format(key=key)
             elif getattr(self, key) and self.on == "result" and key in _OF_CALLS:
                 yield (key,), _ON_CALL.format(key=key)
+        if self.unredacted and self.effect == "ask":
+            yield ("unredacted",), "`unredacted` belongs to a rule with `effect: allow`"
         if self.ask is not None and self.effect != "ask":
             yield ("ask",), "`ask` belongs to a rule with `effect: ask`"
         if self.approves and (self.effect != "allow" or self.on != "call"):
@@ -374,8 +407,9 @@ class Rule(Filled):
     def _result_mistakes(self) -> Iterator[Mistake]:
         if self.effect == "ask":
             yield ("effect",), "nobody is asked about a result: it is allowed or denied"
-        if self.effect == "allow" and not (self.redact or self.label or self.fact):
-            yield (), "an `allow` rule on results changes nothing without `redact`, `label` or `fact`"
+        if self.effect == "allow" and not (self.redact or self.label or self.fact or self.spotlight):
+            said = "`redact`, `label`, `fact` or `spotlight`"
+            yield (), f"an `allow` rule on results changes nothing without {said}"
         for index, action in enumerate(self.action):
             if action in ASKED:
                 yield ("action", index), "the client answers this, so there is no result of a server"

@@ -103,6 +103,17 @@ class Leaves:
         _index(self._value, "", made, (strings, iter(numbers), names))
         return made
 
+    def pointers(self) -> dict[int, str]:
+        """The JSON Pointer (RFC 6901) of each string and number, by its index among the parts."""
+        strings: dict[str, Iterator[int]] = {}
+        at = 0
+        for name, column in self.columns.items():
+            strings[name] = iter(range(at, at + len(column)))
+            at += len(column)
+        made: dict[int, str] = {}
+        _point(self._value, "", "", made, (strings, iter(self.numbered()), None))
+        return made
+
     def placed(self, names: Container[str]) -> Iterator[tuple[str, int, str]]:
         """The strings under these names: name, where it starts in the joined bytes, string."""
         at = 0
@@ -133,6 +144,20 @@ def _index(value: Json, name: str, made: list[int], rest: _Rest) -> None:
             _index(child, below, made, rest)
     elif names is not None and (kind is int or kind is float):
         made.append(next(numbers))
+
+
+def _point(value: Json, name: str, path: str, made: dict[int, str], rest: _Rest) -> None:
+    kind, (strings, numbers, _) = type(value), rest
+    if kind is str:
+        made[next(strings[name])] = path
+    elif kind is int or kind is float:
+        made[next(numbers)] = path
+    elif kind is list:
+        for index, child in enumerate(value):
+            _point(child, name, f"{path}/{index}", made, rest)
+    elif kind is dict:
+        for below, child in value.items():
+            _point(child, below, f"{path}/{below.replace('~', '~0').replace('/', '~1')}", made, rest)
 
 
 class Order(Struct, frozen=True):

@@ -47,6 +47,7 @@ from mcpguard.core.redaction.reading import (
     watch,
 )
 from mcpguard.core.redaction.scanning import OPT_IN_DETECTORS, found_behind, hits, members, says
+from mcpguard.core.redaction.sparing import Sparing, Stays, kinds_in, nothing
 from mcpguard.core.redaction.views import View, may_hide, views
 from mcpguard.core.secret import Secret
 
@@ -178,14 +179,14 @@ class Redactor:
         """`value` without secrets, in the same shape; the very same object if there are none.
 
         Strings, numbers and the names of members are inspected for held values in any form, for the
-        formats of `DETECTORS`, and for those of `PERSONAL` that `also` names. What is removed leaves
-        `[REDACTED:<kind>#<n>]`; within this `value` equal texts have equal n, which says nothing of other
-        values. What is hidden in the texts becomes visible (`neutral`), and is counted apart. Raises
-        InspectionError if the value cannot be inspected to its end: nested deeper than 128
-        levels, too many hits, an unknown kind in `also`, a failure of the engine. Raises TooMuchAtOnce where
-        there may be something in more than `most` bytes of text, and for `_MUCH` times as many: to look
-        through them takes long. Its argument is how many they are.
+        formats of `DETECTORS`, and for those of `PERSONAL` that `also` names; exceptions in it (`sparing`)
+        let a format stay. What is removed leaves `[REDACTED:<kind>#<n>]`; within this `value` equal texts
+        have equal n, which says nothing of other values. What is hidden becomes visible (`neutral`), and is
+        counted apart. Raises InspectionError if the value cannot be inspected to its end: nested deeper than
+        128 levels, too many hits, an unknown kind in `also`, a failure of the engine. Raises TooMuchAtOnce
+        where there may be something in more than `most` bytes of text: to look through them takes long.
         """
+        wanted, also = also, also and kinds_in(also)
         try:
             leaves = Leaves(value)
             parts = leaves.parts()
@@ -202,7 +203,7 @@ class Redactor:
             ):
                 if len(text) > most:
                     raise TooMuchAtOnce(len(text))
-                return self._clean(value, leaves, also)
+                return self._clean(value, leaves, wanted)
             return Redacted(value, _encode(value))
         except (InspectionError, TooMuchAtOnce):
             raise
@@ -225,9 +226,10 @@ class Redactor:
     def inspect_again(self, value: Json, before: Redacted, also: tuple[str, ...] = ()) -> Redacted:
         """As `inspect`, for a `value` made of what is inspected already: with the findings of both."""
         made = self.inspect(value, also)
-        found = dict.fromkeys(before.findings + made.findings)
+        found = tuple(dict.fromkeys(before.findings + made.findings))
         hidden = Counter(dict(before.neutralised)) + Counter(dict(made.neutralised))
-        return Redacted(made.value, made.payload, tuple(found), tuple(sorted(hidden.items())))
+        spared = tuple(dict.fromkeys(before.spared + made.spared))
+        return Redacted(made.value, made.payload, found, tuple(sorted(hidden.items())), spared)
 
     def inspect_text(self, text: str) -> str:
         """The same for a text of a log or a diagnostic; never raises."""
@@ -299,8 +301,9 @@ class Redactor:
             raise TooMuchAtOnce(len(text))
         return found_behind(chain([view], behind), self._held.found, also, budget)
 
-    def _clean(self, value: Json, leaves: Leaves, also: tuple[str, ...]) -> Redacted:
+    def _clean(self, value: Json, leaves: Leaves, wanted: tuple[str, ...]) -> Redacted:
         """Remove until nothing is found: what was beside a removed text may be a hit without it."""
+        sparing = Sparing(wanted)
         findings: dict[Detection, None] = {}
         hidden: Counter[str] = Counter()
         parts = leaves.parts()
@@ -308,12 +311,13 @@ class Redactor:
         numbers, budget = _Numbers(self._taken(text)), Budget(len(text))
         for turn in range(_ROUNDS):
             parts = leaves.parts() if turn else parts
-            cuts = self._cuts(leaves, parts, also, budget, again=turn > 0)
+            cuts = self._cuts(leaves, parts, sparing, budget, again=turn > 0)
             # What may be put together by what is dropped here is looked for in the next turn.
             edited = _edited(leaves, parts, cuts, numbers) if cuts else neutralised(parts, hidden)
             if edited is None:
                 counts = tuple(sorted((+hidden).items()))
-                return Redacted(value, _encode(value), self._sealed(list(findings)), counts)
+                found, spared = self._sealed(list(findings)), self._sealed(list(sparing.found))
+                return Redacted(value, _encode(value), found, counts, spared)
             rebuild = Rebuild(leaves, edited)
             value = rebuild.value(value)
             findings |= rebuild.findings
@@ -336,7 +340,7 @@ class Redactor:
             return True
 
     def _cuts(
-        self, leaves: Leaves, parts: list[str], also: tuple[str, ...], budget: Budget, again: bool
+        self, leaves: Leaves, parts: list[str], sparing: Sparing, budget: Budget, again: bool
     ) -> dict[int, list[Span]]:
         """What is to be removed from each part, by its index, in order and without overlaps: all that is in
         the first of the orders in which there is anything. `again`: most likely nothing, so that is looked at
@@ -347,18 +351,22 @@ class Redactor:
             more = [*members(leaves, budget)] if first else []
             if (again or not first) and not more:
                 seen = padded(arranged) if first else edges(arranged)
-                if not self._found(self._masked(seen), also):
+                if not self._found(self._masked(seen), sparing.kinds):
                     continue
-            spans = self._spans(self._masked(padded(arranged)), also, more, budget)
+            stays = sparing.over(leaves, order, arranged)
+            spans = self._spans(self._masked(padded(arranged)), sparing.kinds, more, budget, stays)
             if cuts := _by_part(spans, order, arranged, budget):
                 return cuts
         return {}
 
-    def _spans(self, text: bytes, also: tuple[str, ...], more: Iterable[Hit], budget: Budget) -> list[Span]:
-        spans = [Span(start, end, kind, _UNMARKED) for start, end, kind in more]
+    def _spans(
+        self, text: bytes, also: tuple[str, ...], more: Iterable[Hit], budget: Budget, stays: Stays = nothing
+    ) -> list[Span]:
+        spans = [Span(*hit, _UNMARKED) for hit in more if not stays(*hit)]
         begun: set[int] = set()
         for view in views(text, bool(also), budget):
-            spans += [Span(*hit, _UNMARKED) for hit in hits([view], also, budget, begun)]
+            found = hits([view], also, budget, begun)
+            spans += [Span(*hit, _UNMARKED) for hit in found if not stays(*hit)]
             for span in self._held.spans(view.text, budget):
                 start, end = view.place(span.start, span.end)
                 spans.append(Span(start, end, span.kind, span.mark))

@@ -10,6 +10,7 @@ from mcpguard.core.errors import Problem
 from mcpguard.core.policy.written import ANY_ACTION, ASKED, end_of
 from mcpguard.protocol.eras import MAY_ASK
 
+_MARKED = frozenset(["tools/call", "prompts/get", "resources/read", "tasks/get", "tasks/result", ANY_ACTION])
 _UNASKED = ASKED | {"resources/subscribe"}
 
 
@@ -73,6 +74,23 @@ def _standing(subject: LintSubject) -> Iterator[Problem]:
             said = "without a condition it approves every call in advance, so nobody is asked because of"
             which = f"{said} {', '.join(one.approves)}: say in `when` which calls"
             yield placed.problem(("approves",), which)
+
+
+def _broad(subject: LintSubject) -> Iterator[Problem]:
+    for placed in subject.rules:
+        one = placed.written
+        everywhere = "*" in placed.servers or one.tools is None or "*" in one.tools
+        if one.unredacted and one.when is None and everywhere:
+            said = "it leaves secrets in the results of every tool that it matches: name the server and the"
+            yield placed.problem(("unredacted",), f"{said} tools, or say in `when` for which calls")
+
+
+def _unmarked(subject: LintSubject) -> Iterator[Problem]:
+    for placed in subject.rules:
+        one = placed.written
+        if one.spotlight and not _MARKED & set(one.action):
+            said = "the results of these actions have no texts that are marked, so `spotlight` has no effect"
+            yield placed.problem(("spotlight",), said)
 
 
 def _unset(subject: LintSubject) -> Iterator[Problem]:
@@ -172,4 +190,22 @@ FORMLESS = Lint(
     example("{id: t, effect: ask, server: files, action: [tasks/cancel], ask: {via: [client, terminal]}}"),
 )
 
-CARE = (OWNERLESS, EXPIRED, CLAIMS, ANY, ASKS, UNSET, STANDING, FORMLESS)
+BROAD = Lint(
+    "P509",
+    "warning",
+    "An exception from redaction (`unredacted`) applies to every tool of a server, or of all servers.",
+    _broad,
+    example("{id: keys, effect: allow, server: files, unredacted: [jwt]}"),
+    example("{id: keys, effect: allow, server: files, tools: [read], unredacted: [jwt]}"),
+)
+
+UNMARKED = Lint(
+    "P510",
+    "warning",
+    "`spotlight` on actions whose results have no texts that are marked.",
+    _unmarked,
+    example("{id: t, effect: allow, server: files, action: [tasks/cancel], spotlight: true}"),
+    example("{id: t, effect: allow, server: files, action: [tools/call], spotlight: true}"),
+)
+
+CARE = (OWNERLESS, EXPIRED, CLAIMS, ANY, ASKS, UNSET, STANDING, FORMLESS, BROAD, UNMARKED)
