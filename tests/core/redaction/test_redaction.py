@@ -239,7 +239,7 @@ def test_what_stood_beside_a_removed_text_is_looked_at_again() -> None:
 
 
 def test_a_value_that_never_becomes_clean_is_withheld(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(redaction, "_edited", lambda _leaves, parts, _spans, _numbers: parts)
+    monkeypatch.setattr(redaction, "edited_parts", lambda _leaves, parts, _spans, _numbers: parts)
     with pytest.raises(InspectionError, match="could not be made clean"):
         redactor().inspect(TOKEN)
 

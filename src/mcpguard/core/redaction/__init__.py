@@ -2,5 +2,6 @@
 
 `scanning.py` runs `detectors/` (formats) over the texts of a value (`leaves.py`) and over what these say
 behind a disguise (`views/`); `held.py` and `disguise.py` find held values in every form; `matching.py`
-finds many literals in one pass.
+finds many literals in one pass. `cuts.py` removes what was found, `neutral.py` shows what is hidden,
+`sparing.py` knows what stays.
 """

@@ -19,15 +19,13 @@ import msgspec
 from mcpguard.core.errors import InspectionError
 from mcpguard.core.model import Detection, Json, Redacted
 from mcpguard.core.redaction.budget import Budget
-from mcpguard.core.redaction.detectors import KINDS, OPT_IN, pairs
+from mcpguard.core.redaction.cuts import NUMBERED, Numbers, by_part, edited_parts, merged_spans
+from mcpguard.core.redaction.detectors import KINDS, OPT_IN
 from mcpguard.core.redaction.held import Holding, mark_of
 from mcpguard.core.redaction.leaves import (
     AS_THEY_ARE,
     SEPARATOR,
-    EditedLeaf,
-    Layout,
     Leaves,
-    Order,
     Rebuild,
     edges,
     has_digit,
@@ -64,23 +62,10 @@ _VISITS = 2000
 _NAMES = 2000
 _LONGEST_NAME = 64
 _ROUNDS = 8
-_FORM = frozenset(
-    [
-        *("code", "message", "data", "type", "text", "content", "contents", "messages", "role", "uri"),
-        *("title", "description", "mimeType", "isError", "result", "resultType", "structuredContent", "task"),
-        *("inputSchema", "properties", "completion", "values", "_meta", "name"),
-        *("inputRequests", "requestState", "method", "params", "requestedSchema", "mode", "url", "action"),
-        *("tools", "prompts", "resources", "resourceTemplates", "nextCursor", "resource", "blob", "enum"),
-        *("taskId", "status", "progressToken", "progress", "level", "logger", "elicitations", "arguments"),
-        "required",
-    ]
-)
-"""Names without which a result or an error is another thing (specification: schema)."""
-_NUMBERED = 10_000
+_NAME = frozenset("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_.:/-")
 _OPENED = b"[REDACTED:"
 _PLACEHOLDER = re.compile(PLACEHOLDER)
 _UNMARKED = b""
-_NAME = frozenset("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_.:/-")
 _encode = msgspec.json.Encoder().encode
 
 
@@ -308,12 +293,12 @@ class Redactor:
         hidden: Counter[str] = Counter()
         parts = leaves.parts()
         text = padded(parts)
-        numbers, budget = _Numbers(self._taken(text)), Budget(len(text))
+        numbers, budget = Numbers(self._taken(text)), Budget(len(text))
         for turn in range(_ROUNDS):
             parts = leaves.parts() if turn else parts
             cuts = self._cuts(leaves, parts, sparing, budget, again=turn > 0)
             # What may be put together by what is dropped here is looked for in the next turn.
-            edited = _edited(leaves, parts, cuts, numbers) if cuts else neutralised(parts, hidden)
+            edited = edited_parts(leaves, parts, cuts, numbers) if cuts else neutralised(parts, hidden)
             if edited is None:
                 counts = tuple(sorted((+hidden).items()))
                 found, spared = self._sealed(list(findings)), self._sealed(list(sparing.found))
@@ -355,7 +340,7 @@ class Redactor:
                     continue
             stays = sparing.over(leaves, order, arranged)
             spans = self._spans(self._masked(padded(arranged)), sparing.kinds, more, budget, stays)
-            if cuts := _by_part(spans, order, arranged, budget):
+            if cuts := by_part(spans, order, arranged, budget):
                 return cuts
         return {}
 
@@ -370,7 +355,7 @@ class Redactor:
             for span in self._held.spans(view.text, budget):
                 start, end = view.place(span.start, span.end)
                 spans.append(Span(start, end, span.kind, span.mark))
-        marked = _merged(sorted(spans))
+        marked = merged_spans(sorted(spans))
         return [span if span.mark else span._replace(mark=self._mark(text, span)) for span in marked]
 
     def _mark(self, text: bytes, span: Span) -> bytes:
@@ -391,7 +376,7 @@ class Redactor:
         at = text.find(_OPENED)
         while at >= 0:
             found = _PLACEHOLDER.match(text, at)
-            if found and found[1].decode() in self._kinds and int(found[2]) <= _NUMBERED:
+            if found and found[1].decode() in self._kinds and int(found[2]) <= NUMBERED:
                 yield found
             at = text.find(_OPENED, found.end() if found else at + 1)
 
@@ -402,71 +387,3 @@ class Redactor:
 
 def _kind_of(name: str) -> str:
     return CREDENTIAL + "".join(char if char in _NAME else "_" for char in name[:128])
-
-
-class _Numbers:
-    """The numbers of the placeholders in one value. They mean nothing beyond it: a number that did would say
-    whether somebody has seen a value before."""
-
-    def __init__(self, taken: int) -> None:
-        self._next = taken + 1
-        self._of: dict[bytes, int] = {}
-
-    def label(self, span: Span) -> str:
-        number = self._of.get(span.mark)
-        if number is None:
-            number = self._of[span.mark] = self._next if self._next <= _NUMBERED else 0
-            self._next += 1
-        return f"[REDACTED:{span.kind}#{number}]"
-
-
-def _by_part(spans: list[Span], order: Order, arranged: list[str], budget: Budget) -> dict[int, list[Span]]:
-    cuts: dict[int, list[Span]] = {}
-    layout = Layout(arranged)
-    for span in spans:
-        touched = list(layout.touched(span.start, span.end))
-        budget.hit(len(touched) - 1)
-        for place, start, end in touched:
-            # A name that gives a value its form is no part of a secret that is cut up around it.
-            if len(touched) == 1 or arranged[place] not in _FORM:
-                cut = Span(start, end, span.kind, span.mark)
-                cuts.setdefault(order.part(place), []).append(cut)
-    return {index: _merged(sorted(each)) for index, each in cuts.items()}
-
-
-def _edited(leaves: Leaves, parts: list[str], cuts: dict[int, list[Span]], numbers: _Numbers) -> list[str]:
-    edited, digits = list(parts), leaves.numbered()
-    # In the order in which the texts stand, so that numbers ascend.
-    for index, spans in sorted(cuts.items()):
-        whole = [spans[0]._replace(start=0, end=len(parts[index]))] if index in digits else spans
-        edited[index] = _cut(parts[index].encode("utf-8", "surrogatepass"), whole, numbers)
-    return edited
-
-
-def _cut(text: bytes, spans: list[Span], numbers: _Numbers) -> EditedLeaf:
-    kept: list[bytes] = []
-    at = 0
-    for span in spans:
-        kept += text[at : span.start], numbers.label(span).encode()
-        at = span.end
-    kept.append(text[at:])
-    new = EditedLeaf(b"".join(kept).decode("utf-8", "surrogatepass"))
-    new.kinds = tuple(dict.fromkeys(span.kind for span in spans))
-    return new
-
-
-def _says_most(span: Span) -> tuple[bool, int, bool]:
-    return span.kind.startswith(CREDENTIAL), span.end - span.start, span.kind not in pairs.KINDS
-
-
-def _merged(spans: Iterable[Span]) -> list[Span]:
-    """Overlapping spans become one, by the kind of the held value, else of the longest, else of a format."""
-    merged: list[Span] = []
-    for span in spans:
-        if merged and span.start < merged[-1].end:
-            last = merged[-1]
-            winner = max(last, span, key=_says_most)
-            merged[-1] = Span(last.start, max(last.end, span.end), winner.kind, winner.mark)
-        else:
-            merged.append(span)
-    return merged

@@ -1,0 +1,98 @@
+"""What is found becomes what is removed: spans of a text become cuts in the leaves of a value, and each cut a
+placeholder."""
+
+from collections.abc import Iterable
+
+from mcpguard.core.redaction.budget import Budget
+from mcpguard.core.redaction.detectors import pairs
+from mcpguard.core.redaction.leaves import EditedLeaf, Layout, Leaves, Order
+from mcpguard.core.redaction.matching import Span
+from mcpguard.core.redaction.placeholder import CREDENTIAL
+
+_FORM = frozenset(
+    [
+        *("code", "message", "data", "type", "text", "content", "contents", "messages", "role", "uri"),
+        *("title", "description", "mimeType", "isError", "result", "resultType", "structuredContent", "task"),
+        *("inputSchema", "properties", "completion", "values", "_meta", "name"),
+        *("inputRequests", "requestState", "method", "params", "requestedSchema", "mode", "url", "action"),
+        *("tools", "prompts", "resources", "resourceTemplates", "nextCursor", "resource", "blob", "enum"),
+        *("taskId", "status", "progressToken", "progress", "level", "logger", "elicitations", "arguments"),
+        "required",
+    ]
+)
+"""Names without which a result or an error is another thing (specification: schema)."""
+NUMBERED = 10_000
+"""The highest number of a placeholder; what would have a higher one gets 0."""
+
+
+class Numbers:
+    """The numbers of the placeholders in one value. They mean nothing beyond it: a number that did would say
+    whether somebody has seen a value before. `taken` is the highest one that is there already."""
+
+    def __init__(self, taken: int) -> None:
+        self._next = taken + 1
+        self._of: dict[bytes, int] = {}
+
+    def label(self, span: Span) -> str:
+        """The placeholder for this span: the same for equal values."""
+        number = self._of.get(span.mark)
+        if number is None:
+            number = self._of[span.mark] = self._next if self._next <= NUMBERED else 0
+            self._next += 1
+        return f"[REDACTED:{span.kind}#{number}]"
+
+
+def by_part(spans: list[Span], order: Order, arranged: list[str], budget: Budget) -> dict[int, list[Span]]:
+    """The spans of a text that is `arranged` in this order, by the part in which they lie."""
+    cuts: dict[int, list[Span]] = {}
+    layout = Layout(arranged)
+    for span in spans:
+        touched = list(layout.touched(span.start, span.end))
+        budget.hit(len(touched) - 1)
+        for place, start, end in touched:
+            # A name that gives a value its form is no part of a secret that is cut up around it.
+            if len(touched) == 1 or arranged[place] not in _FORM:
+                cut = Span(start, end, span.kind, span.mark)
+                cuts.setdefault(order.part(place), []).append(cut)
+    return {index: merged_spans(sorted(each)) for index, each in cuts.items()}
+
+
+def edited_parts(
+    leaves: Leaves, parts: list[str], cuts: dict[int, list[Span]], numbers: Numbers
+) -> list[str]:
+    """The parts with placeholders in place of the `cuts`."""
+    edited, digits = list(parts), leaves.numbered()
+    # In the order in which the texts stand, so that numbers ascend.
+    for index, spans in sorted(cuts.items()):
+        whole = [spans[0]._replace(start=0, end=len(parts[index]))] if index in digits else spans
+        edited[index] = _cut(parts[index].encode("utf-8", "surrogatepass"), whole, numbers)
+    return edited
+
+
+def _cut(text: bytes, spans: list[Span], numbers: Numbers) -> EditedLeaf:
+    kept: list[bytes] = []
+    at = 0
+    for span in spans:
+        kept += text[at : span.start], numbers.label(span).encode()
+        at = span.end
+    kept.append(text[at:])
+    new = EditedLeaf(b"".join(kept).decode("utf-8", "surrogatepass"))
+    new.kinds = tuple(dict.fromkeys(span.kind for span in spans))
+    return new
+
+
+def _says_most(span: Span) -> tuple[bool, int, bool]:
+    return span.kind.startswith(CREDENTIAL), span.end - span.start, span.kind not in pairs.KINDS
+
+
+def merged_spans(spans: Iterable[Span]) -> list[Span]:
+    """Overlapping spans become one, by the kind of the held value, else of the longest, else of a format."""
+    merged: list[Span] = []
+    for span in spans:
+        if merged and span.start < merged[-1].end:
+            last = merged[-1]
+            winner = max(last, span, key=_says_most)
+            merged[-1] = Span(last.start, max(last.end, span.end), winner.kind, winner.mark)
+        else:
+            merged.append(span)
+    return merged
