@@ -31,6 +31,10 @@ _INSIDE = 24
 _COST_OF_A_CUT = 4
 _RUN = b"abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-"
 _FAR = 4200
+_DIGESTS = tuple(
+    f"{name}{mark}".encode() for name in ("sha1", "sha256", "sha384", "sha512") for mark in "=-:"
+)
+"""What stands before a digest, which is random and not secret."""
 _NEAR = 48
 _USER = 80
 _PAIR, _URL = 0, 1
@@ -137,7 +141,7 @@ def _beginnings() -> list[_Format | _Pair]:
 _OF_URLS = next(detector for detector in DETECTORS if detector.kind == "url-password")
 _BEGINNINGS = _beginnings()
 _ANY_CASE = frozenset(index for index, one in enumerate(_BEGINNINGS) if one.any_case)
-_PATTERNS = (
+PATTERNS = (
     Pattern(pairs.WORDS, pairs.REST, any_case=True),
     Pattern(("://",), r"""[^\x00-\x20"'<>\\/?#@:\x7f\xff]{0,64}:[^\x00-\x20"'<>\\/?#@\x7f\xff]"""),
 )
@@ -152,7 +156,7 @@ def triggers() -> Matcher:
 @cache
 def patterns() -> Matcher:
     """The compiled expressions of what has no literal that is rare enough."""
-    return compile_patterns(_PATTERNS)
+    return compile_patterns(PATTERNS)
 
 
 @cache
@@ -230,7 +234,10 @@ class Perusal:
         if read is None:
             return False
         hit, self._covered[one.kind] = read
-        match = self._view.text[hit[0] : hit[1]].replace(b"\x1f", b"")
+        text = self._view.text
+        if text.endswith(_DIGESTS, 0, hit[0]):
+            return False
+        match = text[hit[0] : hit[1]].replace(b"\x1f", b"")
         return not pairs.is_example(one.kind, match) and self._found(hit)
 
     def _pair(self, one: _Pair, flat: bytes, end: int) -> bool:

@@ -88,7 +88,7 @@ def signal(name: str) -> Signal:
         return "password"
     if _TOKEN.fullmatch(last) and last not in _PLURALS:
         return "token"
-    return "weak" if any(map(_is_of_secrets, words)) else ""
+    return "weak" if any(map(is_of_secrets, words)) else ""
 
 
 def _of_key(last: str, before: str) -> Signal:
@@ -110,7 +110,8 @@ def _without_which(name: str) -> list[str]:
     return words
 
 
-def _is_of_secrets(word: str) -> bool:
+def is_of_secrets(word: str) -> bool:
+    """Whether a word, in lower case, has to do with secrets."""
     return word in _WEAK or word.endswith("auth") or bool(_PASSWORD.fullmatch(word) or _TOKEN.fullmatch(word))
 
 

@@ -10,7 +10,7 @@ from collections.abc import Callable
 from functools import lru_cache
 from types import ModuleType
 
-from mcpguard.core.redaction.detectors.naming import Signal, signal, words_of
+from mcpguard.core.redaction.detectors.naming import Signal, is_of_secrets, signal, words_of
 
 KINDS = "password", "secret-value", "authorization"
 
@@ -62,6 +62,8 @@ _HANDLES = frozenset([
     "cancellation", "cache", "trace", "etag", "parser", "lexer", "request", "idempotency", "sort", "primary",
     "public", "max", "min", "num", "total", "input", "output", "prompt", "completion", "change", "delta",
     "watch", "concurrency", "design", "syntax", "nonce", "callback", "verifier", "challenge", "hash",
+    "websocket",
+    "rspauth", "cnonce", "lifecycle", "task",
 ])  # fmt: skip
 """Words of a name that make it that of a handle, a number or a piece of a language."""
 _SAY_LITTLE = frozenset(["key", "keys", "auth", "session", "k", "t", "p", "bot", "login", "hook"])
@@ -77,7 +79,10 @@ def _said_by(name: str) -> Signal:
     words = words_of(name)
     if not words or len(words) > 8 or (len(words) == 1 and words[0] in _SAY_LITTLE):
         return ""
-    return "" if not _HANDLES.isdisjoint(words) else signal(name)
+    if not _HANDLES.isdisjoint(words):
+        return ""
+    strength = signal(name)
+    return "" if strength == "weak" and not is_of_secrets(words[-1]) else strength
 
 
 def name_at_end(text: bytes) -> str:
@@ -373,7 +378,7 @@ def is_secret(strength: str, value: bytes, known_end: bool) -> bool:
 
 def stands_in(value: bytes) -> bool:
     """Whether the password of a URL is none, but stands for one."""
-    return bool(_plausible().is_stand_in(value.decode("utf-8", "replace")))
+    return bool(_plausible().is_sample_of_a_url(value.decode("utf-8", "replace")))
 
 
 def is_example(kind: str, match: bytes) -> bool:

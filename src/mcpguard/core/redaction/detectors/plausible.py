@@ -19,7 +19,7 @@ from mcpguard.core.redaction.detectors.shapes import (
 )
 
 _TEMPLATE = re.compile(
-    r"\{[A-Za-z_.][\w.:\[\]!-]*\}|\$\{|\$\(|\{\{|<[^<>]*>|%\(|^%[a-z]|^\$[A-Za-z_]\w*$|^@[A-Z_]+@|^#\{"
+    r"\{[A-Za-z_.][\w.:\[\]!-]*\}|\$\{|\$\(|\{\{|<[^<>]*>|%\(|^%[a-z]|^\$[A-Za-z_]\w*$|^@[A-Z0-9_]+@?$|^#\{"
     r"|^%[A-Z_]+%|\$\{?[A-Z_]{3,}|\{\}|\[[A-Za-z_ -]+\]"
 )
 _CODE = re.compile(
@@ -46,6 +46,13 @@ _SAMPLES = frozenset(
 )
 """Words that somebody writes where a secret goes."""
 _SAMPLE = re.compile(r"(?:[A-Za-z]{2,}+[_-]?)++[0-9]{0,4}")
+_PORTS = re.compile(r"[0-9]{1,5}(?:,|$)")
+_WORDS = re.compile(r"(?:[A-Za-z:_-]|%20)+")
+_STEMS = re.compile(r"(?i)pass|secret|token|key|user|pwd|^my|hook")
+_ESCAPES = re.compile(r"\\(?:u[0-9A-Fa-f]{4}|x[0-9A-Fa-f]{2})")
+_SAYS_SO = re.compile("password|passwd|secret|changeme")
+_TOKEN = re.compile(r"[A-Za-z0-9+/_.=~%-]+")
+_DOTTED = re.compile(r"[A-Za-z_]\w{0,40}(?:\.[A-Za-z_]\w{0,40})+")
 _LETTERS = re.compile(r"[A-Z]?[a-z]+|[A-Z]+")
 _SEQUENCES = " ".join(
     row * 4
@@ -63,8 +70,11 @@ _LEET = str.maketrans("013457$@!", "oleastsai")
 
 _DIGITS = re.compile(r"[0-9].*[0-9]")
 _PUBLISHED = re.compile(
-    rb"EXAMPLE|[xX]{8}|\*{4}|0{16}|(?i:0123456789abcdef)"
-    # RFC 6749 and 6750, RFC 7519, and the page that most people read about JWT.
+    rb"EXAMPLE|[xX]{8}|\*{4}|0{8}|0123456789"
+    # RFC 5849, RFC 6749 and 6750, RFC 7519, and the page that most people read about JWT.
+    rb"|wOJIO9A2W5mFwDgiDvZbTSMK|0685bd9184jfhq22|ad180jjd733klru7|dpf43f3p2l4k3l03|nnch734d00sl2jdk"
+    rb"|hh5s93j4hdidpola|hdhd0244k9j7ao03|pfkkdhi9sl3r4s00|kd94hf93k423kf44|9djdj82h48djs9d2"
+    rb"|74KNZJeDHnMBp0EMJ9ZHt|h480djs93hd8"
     rb"|2YotnFZFEjr1zCsicMWpAA|tGzv3JOkF0XG5Qx2TlKWIA|SplxlOBeZQQYbYS6WxSbIA|mF_9\.B5f-4\.1JqM|SlAV32hkKG"
     rb"|dBjftJeZ4CVP-mB92K27uhbUJU1p1r_wW1gFWFOEjXk|SflKxwRJSMeKKF2QT4fwpMeJf36POk6yJV_adQssw5c"
     rb"|QWxhZGRpbjpvcGVuIHNlc2FtZQ|czZCaGRSa3F0Mzpn"
@@ -82,9 +92,12 @@ def is_example(kind: str, match: bytes) -> bool:
 def is_secret(strength: str, value: str, quoted: bool) -> bool:
     """Whether `value` is a secret under a name that says `strength`: "password", "token" or "weak". `quoted`:
     it is known where it ends."""
+    value = _ESCAPES.sub("", value)
     if strength == "password":
         return _is_password(value, quoted) and not is_template(value)
     if " " in value or "://" in value or is_address(value):
+        return False
+    if not quoted and (_TOKEN.fullmatch(value) is None or _DOTTED.fullmatch(value) is not None):
         return False
     if is_uuid(value):
         return strength == "token"
@@ -116,9 +129,23 @@ def is_stand_in(value: str) -> bool:
     )
 
 
+def is_sample_of_a_url(value: str) -> bool:
+    """Whether the password of a URL stands for one, or is the port of one of several hosts."""
+    value = value.strip("[]()")
+    if is_stand_in(value) or _PORTS.match(value) or "&lt;" in value:
+        return True
+    if not _WORDS.fullmatch(value) or looks_random(value):
+        return False
+    return len(value) < 8 or ":" in value or _STEMS.search(value) is not None
+
+
 def _is_sample(value: str) -> bool:
     """Whether nothing but words that stand for a secret, and what is counted up, is in it."""
-    if _words_of_samples(value) or _words_of_samples(value.translate(_LEET)):
+    if (
+        _SAYS_SO.search(value.lower().translate(_LEET))
+        or _words_of_samples(value)
+        or _words_of_samples(value.translate(_LEET))
+    ):
         return True
     return value.lower() in _SEQUENCES
 

@@ -1,0 +1,124 @@
+"""What names say, and what values look like, each judged without the other."""
+
+from __future__ import annotations
+
+import pytest
+
+from mcpguard.core.redaction.detectors import naming, shapes
+
+
+@pytest.mark.parametrize(
+    ("name", "says"),
+    [
+        ("DB_PASSWORD", "password"),
+        ("mysqlPwd", "password"),
+        ("passphrase_prod", "password"),
+        ("client-secret", "token"),
+        ("openaiApiKey", "token"),
+        ("--key", "token"),
+        ("authorization_code", "token"),
+        ("api_hash", "weak"),
+        ("AUTH_MODE_PLUS", "weak"),
+        ("tokens", "weak"),
+        ("customer_key", "weak"),
+        ("service_keys", "weak"),
+        ("oauth", "weak"),
+        ("sort_key", ""),
+        ("API_KEY_ID", ""),
+        ("public_token", ""),
+        ("colour", ""),
+        ("", ""),
+    ],
+)
+def test_a_name_says_how_sure_it_is(name: str, says: str) -> None:
+    assert naming.signal(name) == says
+    assert naming.names_a_secret(name) is bool(says)
+
+
+def test_a_name_may_be_about_a_secret_or_ask_for_two_values() -> None:
+    assert naming.is_about("token_id")
+    assert naming.is_about("public_key")
+    assert not naming.is_about("token")
+    assert not naming.is_about("")
+    assert naming.names_a_pair("basic_auth")
+    assert not naming.names_a_pair("password")
+    assert not naming.names_a_pair("")
+    assert naming.words_of("fooBar-BAZQux9") == ["foo", "bar", "baz", "qux9"]
+
+
+def test_a_value_may_be_a_reference_a_sample_or_a_path() -> None:
+    assert shapes.is_reference("${X}")
+    assert shapes.is_reference("op://vault/item")
+    assert not shapes.is_reference("a${X}")
+    assert shapes.has_reference("a${X}")
+    assert not shapes.has_reference("ax")
+    for sample in ("aaaa", "postgres", "your-key", "<token>", "sk-xxxxxxxxxxxx"):
+        assert shapes.is_known_to_all(sample), sample
+    assert not shapes.is_known_to_all("q7Zt2Wb9Kx4Lm8xxxxRv1Yd5")
+    assert shapes.is_path("/etc/ssl/key")
+    assert not shapes.is_path("/q7Zt2Wb9Kx4Lm8Rv1Yd5")
+    assert shapes.is_literal("hunter-22")
+    assert not shapes.is_literal(" ")
+    assert not shapes.is_literal("./key")
+    assert shapes.is_address("https://x.example")
+    assert shapes.is_address("a@b.example")
+    assert not shapes.is_address("ab")
+    assert shapes.is_uuid("a1b2c3d4-0000-4000-8000-a1b2c3d4e5f6")
+
+
+@pytest.mark.parametrize(
+    ("says", "value", "secret"),
+    [
+        ("", "q7Zt2Wb9Kx", False),
+        ("password", "changeme", False),
+        ("password", "tea for two", True),
+        ("password", "https://x.example", False),
+        ("weak", "q7Zt2Wb9Kx", True),
+        ("weak", "words", False),
+        ("token", "tea-leaf", True),
+        ("token", "tea", False),
+        ("token", "oauth2", False),
+        ("token", "123456", False),
+        ("token", "API_BASE_NAME", False),
+        ("token", "a@b.example", False),
+    ],
+)
+def test_a_value_is_a_secret_under_a_name(says: naming.Signal, value: str, secret: bool) -> None:
+    assert shapes.is_secret(says, value) is secret
+
+
+@pytest.mark.parametrize(
+    ("text", "random"),
+    [
+        ("q7Zt2Wb9Kx", True),
+        ("a1b2c3d4-0000-4000-8000-a1b2c3d4e5f6", True),
+        ("0x" + "a1B2" * 10, False),
+        ("short1", False),
+        ("https://x.example/q7Zt2Wb9Kx", False),
+        ("2024-01-01T00:00:00Z", False),
+        ("some-words-2-read", False),
+        ("qwrtzpsdfghjklmn", True),
+        ("abcdefgh12345678", False),
+        ("12345678901234567", False),
+        ("aaaabbbb", False),
+        ("q7-Zt-2W-b9-Kx-4L", True),
+        ("alpha1-beta-gamma22-delta-3", False),
+    ],
+)
+def test_random_characters_look_random(text: str, random: bool) -> None:
+    assert shapes.looks_random(text) is random
+
+
+def test_tokens_are_told_from_names_of_things() -> None:
+    assert shapes.is_token("acme_live_q7Zt2Wb9Kx4Lm8Rv1Yd5")
+    assert shapes.is_token("12345678:AA" + "q7Zt2Wb9Kx" * 3)
+    assert not shapes.is_token("words")
+    assert not shapes.is_token("req_q7Zt2Wb9Kx4Lm8Rv1Yd5")
+    assert shapes.names_a_thing("req_q7Zt2Wb9Kx4Lm8Rv1Yd5")
+    assert shapes.is_of_both_cases("q7Zt2Wb9Kx4Lm8Rv1Yd5")
+    assert not shapes.is_of_both_cases("q7zt2wb9kx4lm8rv1yd5")
+    assert shapes.is_nothing_but_random("0a1b2c3d" * 4)
+    assert not shapes.is_nothing_but_random("00000000" * 4)
+    assert shapes.is_nothing_but_random("q7Zt2Wb9Kx4Lm8Rv1Yd5:a1b2c3d4-0000-4000-8000-a1b2c3d4e5f6")
+    assert not shapes.is_nothing_but_random("a:b")
+    assert shapes.is_nothing_but_random("q7Zt2Wb9Kx4Lm8Rv1Yd5")
