@@ -174,21 +174,6 @@ def first() -> tuple[Matcher, bool]:
         return triggers(), True
 
 
-def look(index: int, _begin: int, end: int, _flags: int, flat: bytes) -> bool:
-    """A Visit of `first`: whether to look closer. Many texts have letters that a format begins with."""
-    if index >= len(_BEGINNINGS):
-        return True
-    one = _BEGINNINGS[index]
-    start = one.start(flat, end)
-    return start >= 0 and one.may(flat, start) is not None
-
-
-def watch(left: list[int], index: int, begin: int, end: int, flags: int, flat: bytes) -> bool:
-    """The same, and true for a flood too: `left` is how many visits are none."""
-    left[0] -= 1
-    return left[0] < 0 or look(index, begin, end, flags, flat)
-
-
 class Perusal:
     """One reading of a view. More than `visits` places where something may begin are a flood, for which it
     raises TooMuchAtOnce; for more than `budget` allows it raises InspectionError."""
@@ -230,15 +215,20 @@ class Perusal:
         if isinstance(one, _Pair):
             return self._pair(one, flat, end)
         start = one.start(flat, end)
-        read = one.read(self._view.flat, start, self._budget) if start >= 0 else None
+        if start < 0 or one.may(flat, start) is None:
+            return False
+        read = one.read(self._view.flat, start, self._budget)
         if read is None:
             return False
         hit, self._covered[one.kind] = read
-        text = self._view.text
-        if text.endswith(_DIGESTS, 0, hit[0]):
-            return False
-        match = text[hit[0] : hit[1]].replace(b"\x1f", b"")
-        return not pairs.is_example(one.kind, match) and self._found(hit)
+        return not self._is_harmless(hit) and self._found(hit)
+
+    def _is_harmless(self, hit: Hit) -> bool:
+        """Whether it is a digest, or an example of documentation."""
+        start, end, kind = hit
+        if self._view.text.endswith(_DIGESTS, 0, start):
+            return True
+        return pairs.is_example(kind, self._view.text[start:end].replace(b"\x1f", b""))
 
     def _pair(self, one: _Pair, flat: bytes, end: int) -> bool:
         if one.may(flat, end) is None:
@@ -281,13 +271,36 @@ class Perusal:
         return self._once
 
 
-def glance(
-    kept: list[Perusal], visits: int, index: int, _from: int, end: int, _flags: int, text: bytes
-) -> bool:
-    """A Visit of `patterns`: whether there is something. `kept` is empty at first. Raises as Perusal does."""
-    if not kept:  # Most texts have no such place.
-        kept.append(Perusal(View(text), once=True, visits=visits))
-    return kept[0].pattern(index, _from, end, _flags, text)
+class Glimpse:
+    """Whether there is anything in a text, or what is worth a closer look. More than `visits` places where
+    something may begin are worth it too; more than `most` are a flood, for which it raises TooMuchAtOnce."""
+
+    __slots__ = ("_most", "_perusal", "_text", "_visits")
+
+    def __init__(self, text: bytes, visits: int, most: int) -> None:
+        self._text = text
+        self._visits = visits
+        self._most = most
+        self._perusal: Perusal | None = None
+
+    def literal(self, index: int, begin: int, end: int, flags: int, flat: bytes) -> bool:
+        """A Visit of `first`. Many texts have a few letters that a format begins with."""
+        self._visits -= 1
+        if self._visits < 0 or index >= len(_BEGINNINGS):
+            return True
+        one = _BEGINNINGS[index]
+        start = one.start(flat, end)
+        if start < 0 or one.may(flat, start) is None:
+            return False
+        return (self._perusal or self._peruse()).literal(index, begin, end, flags, flat)
+
+    def pattern(self, index: int, begin: int, end: int, flags: int, text: bytes) -> bool:
+        """A Visit of `patterns`."""
+        return (self._perusal or self._peruse()).pattern(index, begin, end, flags, text)
+
+    def _peruse(self) -> Perusal:
+        self._perusal = Perusal(View(self._text), once=True, visits=self._most)
+        return self._perusal
 
 
 def _across(flat: Flat, detector: Detector, start: int, most: int, budget: Budget) -> tuple[Hit, int] | None:

@@ -9,7 +9,6 @@ import hmac
 import re
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
-from functools import partial
 from itertools import chain, islice
 from sys import maxsize
 from threading import Lock
@@ -34,16 +33,7 @@ from mcpguard.core.redaction.leaves import (
 from mcpguard.core.redaction.matching import PAD, Span
 from mcpguard.core.redaction.neutral import hides, neutralised
 from mcpguard.core.redaction.placeholder import CREDENTIAL, PLACEHOLDER
-from mcpguard.core.redaction.reading import (
-    Hit,
-    Perusal,
-    TooMuchAtOnce,
-    first,
-    glance,
-    look,
-    patterns,
-    watch,
-)
+from mcpguard.core.redaction.reading import Glimpse, Hit, Perusal, TooMuchAtOnce, first, patterns
 from mcpguard.core.redaction.scanning import OPT_IN_DETECTORS, found_behind, hits, members, says
 from mcpguard.core.redaction.sparing import Sparing, Stays, kinds_in, nothing
 from mcpguard.core.redaction.views import View, may_hide, views
@@ -264,7 +254,8 @@ class Redactor:
             return True
         visits = _VISITS if len(text) > most else maxsize
         matcher, alone = first()
-        marked = matcher.search(flat, look if len(flat) <= AT_ONCE else partial(watch, [_VISITS])) or alone
+        seen = Glimpse(text, _VISITS if len(flat) > AT_ONCE else maxsize, visits)
+        marked = matcher.search(flat, seen.literal) or alone
         if marked or also:
             if (
                 hides(text)
@@ -272,7 +263,7 @@ class Redactor:
                 or any(OPT_IN_DETECTORS[kind].every(text) for kind in also)
             ):
                 return True
-        elif patterns().search(text, partial(glance, [], visits)):
+        elif patterns().search(text, seen.pattern):
             return True
         return self._held.found(text) or self._found_behind(text, also, most, marked)
 

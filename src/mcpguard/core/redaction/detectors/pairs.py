@@ -62,7 +62,7 @@ _HANDLES = frozenset([
     "cancellation", "cache", "trace", "etag", "parser", "lexer", "request", "idempotency", "sort", "primary",
     "public", "max", "min", "num", "total", "input", "output", "prompt", "completion", "change", "delta",
     "watch", "concurrency", "design", "syntax", "nonce", "callback", "verifier", "challenge", "hash",
-    "websocket",
+    "websocket", "socket",
     "rspauth", "cnonce", "lifecycle", "task",
 ])  # fmt: skip
 """Words of a name that make it that of a handle, a number or a piece of a language."""
