@@ -12,9 +12,10 @@ from typing import Any
 import pytest
 
 from mcpguard.core.errors import CredentialError
-from mcpguard.core.redaction import held
+from mcpguard.core.redaction import holding
 from mcpguard.core.redaction.budget import Budget
-from mcpguard.core.redaction.held import Held, HeldSet, Holding
+from mcpguard.core.redaction.held import Held, HeldSet
+from mcpguard.core.redaction.holding import Holding
 from mcpguard.core.redaction.matching import PAD, PlainMatcher
 from mcpguard.core.redaction.redactor import Redactor
 from mcpguard.core.secret import Secret
@@ -28,11 +29,11 @@ def value(number: int) -> str:
 
 @pytest.fixture(autouse=True)
 def few(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    monkeypatch.setattr(held, "RECENT", 3)
-    monkeypatch.setattr(held, "FORMER", 4)
+    monkeypatch.setattr(holding, "RECENT", 3)
+    monkeypatch.setattr(holding, "FORMER", 4)
     yield
     for thread in enumerate_threads():
-        if thread.name == held.PREPARING:  # It would be counted by the next test.
+        if thread.name == holding.PREPARING:  # It would be counted by the next test.
             thread.join(10)
 
 
@@ -139,7 +140,7 @@ def test_only_the_newest_few_are_prepared_anew_until_all_become_one_set(
             prepared.append(self.size)
             return super().prepare()
 
-    monkeypatch.setattr(held, "HeldSet", Counted)
+    monkeypatch.setattr(holding, "HeldSet", Counted)
     made = Holding()
     for number in (0, 0, 1, 2, 2, 3, 4, 5, 0):
         hold(made, number)
@@ -153,7 +154,6 @@ class Engine:
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
         self.asked, self.go, self.counts, self.broken = Event(), Event(), list[int](), False
-        monkeypatch.setattr(held, "compile_literals", self)
         monkeypatch.setattr(HeldSet.__init__, "__defaults__", (self,))
 
     def __call__(self, literals: Sequence[bytes]) -> PlainMatcher:
@@ -215,7 +215,7 @@ def test_what_cannot_be_compiled_is_searched_for_and_compiled_with_the_next(engi
 def test_a_forgotten_value_that_comes_back_is_compiled_anew(
     engine: Engine, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(held, "FORMER", 0)
+    monkeypatch.setattr(holding, "FORMER", 0)
     made, key = Holding(), (NAME, value(0).encode())
     hold(made, 0)
     assert engine.asked.wait(10)
@@ -246,7 +246,7 @@ def test_of_values_that_are_held_together_none_is_held_if_one_cannot_be_guarded(
 
 def test_rotations_leave_nothing_behind(monkeypatch: pytest.MonkeyPatch) -> None:
     """Hyperscan 0.9.1 keeps each integer that it is given."""
-    monkeypatch.setattr(held, "FORMER", 30)
+    monkeypatch.setattr(holding, "FORMER", 30)
     made = Redactor(b"key")
 
     def rotate(numbers: range) -> int:

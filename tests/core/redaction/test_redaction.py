@@ -25,7 +25,7 @@ from mcpguard.core.secret import Secret
 
 TOKEN = "Zq3-_hV7/kP+9xW" + "b5nT2mR8cL4"
 OTHER = "another-held-value-42"
-PIN = "840193"
+PIN = "840193752618"
 GITHUB = "ghp_" + "aB3kQ9xZ7mT2" * 3
 HELD = "[REDACTED:credential:keyring:github/read#1]"
 
@@ -113,7 +113,9 @@ def test_names_that_become_equal_stay_distinct() -> None:
 
 
 def test_a_secret_of_digits_is_caught_as_a_number() -> None:
-    inspected = redactor(pin=PIN).inspect({"code": int(PIN), "list": [1, -8401930, 2.5], "text": f"={PIN}"})
+    inspected = redactor(pin=PIN).inspect(
+        {"code": int(PIN), "list": [1, -8401937526180, 2.5], "text": f"={PIN}"}
+    )
     pin = "[REDACTED:credential:pin#1]"
     assert inspected.value == {"code": pin, "list": [1, pin, 2.5], "text": f"={pin}"}
     assert Detection("credential:pin", "/list/1") in inspected.findings

@@ -1,8 +1,4 @@
-"""The forms in which a value may come back, as the bytes to search for, and what is searched: the skeleton
-of a text, its ASCII letters, in lower case, and its digits.
-
-Two texts that differ only in case, spacing, punctuation, line breaks or invisible characters have the
-same skeleton. 0xFF is kept: it never occurs in UTF-8, so it ends a text (PAD) or covers a part of one.
+"""The forms in which a value may come back, as the bytes to search for in what `reduced` makes of a text.
 
 Law of this file: a form is listed here or it is not promised. Base64 and base32 are listed at every
 alignment: what is searched for is the core that does not depend on what stands before and after.
@@ -10,50 +6,16 @@ alignment: what is searched for is the core that does not depend on what stands 
 
 from base64 import b32encode, b64encode
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from itertools import compress, pairwise
+from itertools import pairwise
 
 from mcpguard.core.redaction.parts import parts, words
+from mcpguard.core.redaction.reduced import skeleton
 from mcpguard.core.secret import Unprinted
-
-_LETTERS = b"abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789\xff"
-_DROP = bytes(byte for byte in range(256) if byte not in _LETTERS)
-_IS_LETTER = bytes(byte in _LETTERS for byte in range(256))
-_BLOCK = 1024
-
-SKELETON = (bytes(range(256)).lower(), _DROP)
-"""`text.translate(*SKELETON)` is the skeleton of `text`, at 0.5 to 2 GB/s: for what each inspection does."""
-
-
-def skeleton(text: bytes) -> bytes:
-    """`text` reduced."""
-    return text.translate(*SKELETON)
-
-
-def locate(text: bytes, wanted: Sequence[int]) -> dict[int, int]:
-    """Where in `text` the bytes come from that are at the places `wanted` of its skeleton.
-
-    `wanted` ascends. Linear in `text`: only the blocks that hold a wanted byte are looked at one by one.
-    """
-    found: dict[int, int] = {}
-    before = 0
-    done = 0
-    for start in range(0, len(text), _BLOCK):
-        if done == len(wanted):
-            break
-        block = text[start : start + _BLOCK]
-        after = before + len(block.translate(None, _DROP))
-        if wanted[done] < after:
-            places = list(compress(range(start, start + len(block)), block.translate(_IS_LETTER)))
-            while done < len(wanted) and wanted[done] < after:
-                found[wanted[done]] = places[wanted[done] - before]
-                done += 1
-        before = after
-    return found
-
 
 _LOOSE = 8
 """Fewer skeleton characters than these are met in ordinary text, so such a form is matched exactly."""
 
+_PLAIN = frozenset("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_.~")
 _PIECE = 96
 _TOKEN = 16
 _BASE64 = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/-_="
@@ -102,10 +64,10 @@ class Needle(Unprinted, frozen=True):
         return start, end
 
 
-def needles(value: str) -> Iterator[Needle]:
-    """Every form of `value`, of its pieces where it is long, and of each of its members that is secret by
+def needles(value: str, members: Sequence[str] | None = None) -> Iterator[Needle]:
+    """Every form of `value`, of its pieces where it is long, and of each of its `members` that is secret by
     itself."""
-    members = parts(value)
+    members = parts(value) if members is None else members
     for text in (value, *members):
         yield from _whole(text, _pieces(text) if text is not value else _secret_pieces(value, members))
         for word in words(text):
@@ -172,9 +134,14 @@ def _pieces(value: str) -> Iterator[str]:
 
 
 def _texts(value: str) -> Iterator[str]:
-    """Readable forms: as it is, reversed, and escaped for JSON, URLs and HTML."""
+    """Readable forms: as it is, reversed, and escaped for JSON, URLs, HTML and others, wholly or partly."""
     yield value
     yield value[::-1]
+    if len(skeleton(_utf8(value))) < _LOOSE:  # It is searched for as it stands.
+        yield from _escaped(value)
+
+
+def _escaped(value: str) -> Iterator[str]:
     escaped = value.translate(_JSON)
     yield escaped
     yield "".join(char if char.isascii() else _utf16(char, "\\u%04x") for char in escaped)
@@ -215,7 +182,8 @@ def _bases(value: str) -> Iterator[str]:
     for text in once + twice + wide:
         yield text
         yield text.translate(_URL_SAFE)
-        yield _percent(text, "")
+        if len(skeleton(text.encode())) < _LOOSE:
+            yield _percent(text, "")
     yield from _cores(_utf8(value), b32encode, 5, 5)
 
 
@@ -225,3 +193,9 @@ def _cores(data: bytes, encode: Callable[[bytes], bytes], group: int, bits: int)
         first = -(-8 * ahead // bits)
         last = 8 * (ahead + len(data)) // bits
         yield encode(bytes(ahead) + data).decode()[first:last]
+
+
+def is_hard(value: str) -> bool:
+    """Whether encoders escape something in `value` or in what base64 makes of it that is no letter and no
+    digit."""
+    return any(char not in _PLAIN for char in value)

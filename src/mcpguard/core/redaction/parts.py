@@ -70,6 +70,7 @@ _PLACE = frozenset([
     "account", "zone", "cluster", "context", "type", "audience", "scope", "scopes", "address",
 ])  # fmt: skip
 """The last word of the name of what is no secret, whatever it looks like."""
+_TIME = re.compile(r"[0-9:.,+TZ-]*")
 _LONE = re.compile("-{0,2}[A-Za-z]+(?:[_-][A-Za-z]+)*")
 _WORD = re.compile(r"[A-Z]?[a-z]+[0-9]{0,4}|[0-9]+|[A-Z]+|.{1,2}")
 _SPLIT = re.compile(r"(?:\\[nrt]|[^A-Za-z0-9+/=_.\\-])+")
@@ -79,18 +80,18 @@ def parts(value: str) -> list[str]:
     """The members of `value` that are secret by themselves, in no order and at most MOST; not `value`."""
     found: dict[str, None] = {}
     seen = {value}
-    left = deque([(value, _DEPTH, True)])
+    left = deque[tuple[str, int, Signal, bool]]([(value, _DEPTH, "", True)])
     budget = _READ
     while left and budget > 0:
-        text, depth, among_secrets = left.popleft()
+        text, depth, outer, pairs = left.popleft()
         budget -= len(text)
-        for said, member in _members(text, among_secrets):
-            weak: Signal = "weak" if among_secrets and not said and depth < _DEPTH else said
-            if member != value and _is_secret(weak, member):
+        for said, member in _members(text, outer, pairs):
+            strength: Signal = said or ("weak" if outer else "")
+            if member != value and _is_secret(strength, member):
                 found[member] = None
             if depth and member not in seen:
                 seen.add(member)
-                left.append((member, depth - 1, bool(weak)))
+                left.append((member, depth - 1, strength, bool(strength)))
     return list(found)[:MOST]
 
 
@@ -101,15 +102,15 @@ def _is_secret(said: Signal, member: str) -> bool:
     if (text.isalpha() and len(text) < _LONG) or (text.isdigit() and len(text) < _DIGITS):
         return False
     if said == "password":
-        return "://" not in text
+        return "://" not in text and not _TIME.fullmatch(text)
     if said == "token":
         return is_secret(said, text)
     return is_token(text) or (said == "weak" and looks_random(text) and not is_uuid(text))
 
 
-def _members(text: str, pairs: bool) -> Iterator[Member]:
-    """What `text` is made of, each with what is said of it; what holds others itself too. `pairs`: it may be
-    a user and a password, and not a host and a port."""
+def _members(text: str, said: Signal, pairs: bool) -> Iterator[Member]:
+    """What `text`, of which its name says `said`, is made of, each with what is said of it; what holds others
+    itself too. `pairs`: it may be a user and a password, and not a host and a port."""
     try:
         decoded = msgspec.json.decode(text) if text.lstrip()[:1] in ("{", "[", '"') else None
     except (msgspec.DecodeError, UnicodeEncodeError):
@@ -122,7 +123,7 @@ def _members(text: str, pairs: bool) -> Iterator[Member]:
     if pairs:
         yield from _logins(text)
     yield from _named(text)
-    yield from _encoded(text)
+    yield from _encoded(text, said)
 
 
 def _json(name: str, value: Json) -> Iterator[Member]:
@@ -212,7 +213,7 @@ def _named(text: str) -> Iterator[Member]:
             yield "password", value.partition(":")[2]
 
 
-def _encoded(text: str) -> Iterator[Member]:
+def _encoded(text: str, said: Signal) -> Iterator[Member]:
     """What base64 says, where that is a text."""
     bare = "".join(text.split())
     if not _BASE64.fullmatch(bare):
@@ -223,8 +224,7 @@ def _encoded(text: str) -> Iterator[Member]:
     except (Error, UnicodeDecodeError):
         return
     if plain.replace("\n", "").replace("\t", "").replace("\r", "").isprintable():
-        yield "token", plain.strip()
-        yield "password", plain.strip()
+        yield said, plain.strip()
         yield from _logins(plain)
 
 

@@ -1,0 +1,81 @@
+"""Pieces of a random value: the beginning that a terminal shows of it, or what stands before some other text.
+
+Law of this file: LEAST characters in a row of a value count as the value, and only those that nobody knows:
+not what its format begins with, nor the words in it. So what is matched cannot be found by trying one
+character after another.
+"""
+
+import re
+from collections.abc import Iterator, Sequence
+from typing import NamedTuple
+
+from mcpguard.core.redaction.detectors.shapes import looks_random
+from mcpguard.core.redaction.reduced import skeleton
+
+LEAST = 12
+"""So many characters of a skeleton in a row, with a digit and a letter among them."""
+_BLOCK = 8
+_STEP = LEAST - _BLOCK + 1
+"""A block begins at each so many characters, so that LEAST in a row have a whole one in them."""
+
+_TOKEN = re.compile(r"[\w+/.~:$-]{16,}={0,2}", re.ASCII)
+_BEGINNING = re.compile(
+    r"(?:[a-z]{2,10}[-_]|[A-Z]{2,6}[-_.]){1,3}|AKIA|ASIA|AIza|SG\.|ya29\.|gh[a-z]_|glpat-|eyJ[\w-]+\.[\w-]{0,24}"
+)
+_RUN = re.compile(r"[A-Za-z0-9]+|[^A-Za-z0-9]+")
+_WORD = re.compile(r"[A-Z]?[a-z]{3,}[0-9]{0,4}|[A-Z]{4,}|[0-9]{4,}")
+_ARMOUR = "PRIVATE KEY-----"
+_LINE = re.compile(r"\\[nr]|[\n\r]")
+
+
+class Core(NamedTuple):
+    """A stretch of the skeleton of a value that nobody can guess."""
+
+    text: bytes
+
+    def blocks(self) -> Iterator[tuple[bytes, int]]:
+        """What is searched for, and where it is in the core."""
+        for at in range(0, len(self.text) - _BLOCK + 1, _STEP):
+            yield self.text[at : at + _BLOCK], at
+
+    def run(self, bones: bytes, end: int, at: int) -> tuple[int, int] | None:
+        """Around a block that ends at `end` of `bones` and begins at `at` of the core: how far both are the
+        same, None where that is too little."""
+        start = end - _BLOCK
+        first, last = start, end
+        while first and start - first < at and bones[first - 1] == self.text[at - (start - first) - 1]:
+            first -= 1
+        left = len(self.text) - at - _BLOCK
+        while last - end < left and bones[last] == self.text[at + _BLOCK + last - end]:
+            last += 1
+        if last - first < LEAST:
+            return None
+        found = bones[first:last]
+        return None if found.isdigit() or found.isalpha() else (first, last)
+
+
+def cores(values: Sequence[str]) -> Iterator[Core]:
+    """Those of a value and its members; of one that is made of several only those of the members."""
+    for index, value in enumerate(values):
+        if _ARMOUR in value:
+            lines = [line for line in _LINE.split(value) if not {"-----", ":"} & {line[:5], *line}]
+            # The first lines of two keys are alike.
+            found = ["".join(lines[2:])]
+        elif _TOKEN.fullmatch(value) or (index and not re.search(r"\s", value)):
+            found = list(_stretches(value)) if looks_random(value) else []
+        else:
+            found = []
+        yield from (Core(bones) for text in found if len(bones := skeleton(text.encode())) >= LEAST)
+
+
+def _stretches(value: str) -> Iterator[str]:
+    """What is between the words of `value`, behind what its format begins with."""
+    begin = _BEGINNING.match(value)
+    stretch = ""
+    for run in _RUN.findall(value[begin.end() if begin else 0 :]):
+        if _WORD.fullmatch(run):
+            yield stretch
+            stretch = ""
+        else:
+            stretch += run
+    yield stretch

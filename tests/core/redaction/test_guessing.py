@@ -1,0 +1,72 @@
+"""What is said of values that somebody could guess, and what follows from it."""
+
+from __future__ import annotations
+
+import pytest
+
+from mcpguard.core.errors import CredentialError, InspectionError
+from mcpguard.core.redaction.guessing import guessed
+from mcpguard.core.redaction.holding import GUESSES
+from mcpguard.core.redaction.redactor import Redactor
+from mcpguard.core.secret import Secret
+
+
+@pytest.mark.parametrize(
+    ("value", "said"),
+    [
+        ("840193752618", "has only 12 digits"),
+        ("postgres", "is one that everybody tries first"),
+        ("us-east-1", "is the name of a region"),
+        ("westeurope", "is the name of a region"),
+        ("europe-west4", "is the name of a region"),
+        ("db.acme.internal", "is the name of a host"),
+        ("db.acme.internal:5432", "is the name of a host"),
+        ("10.11.12.13", "is the name of a host"),
+        ("/var/lib/app", "is a path"),
+        ("https://www.acme.dev/a", "is an address"),
+        ("ada@acme.dev", "is an address"),
+        ("abababababab", "has only 2 different characters"),
+        ("mountain", "is a word"),
+        ("correct-horse", "is made of a few words"),
+        ("Summer2026!", "is a word and a number"),
+        ("k9!Xz2", "has only 6 characters"),
+        ("mountain7river", "does not look random"),
+        ("postgresql://app:postgres1@db.acme.internal/x", "is a word and a number"),
+    ],
+)
+def test_how_a_value_can_be_guessed_is_said(value: str, said: str) -> None:
+    assert guessed(value) == said
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        "aB3kQ9xZ7mT2pL5wvN4cR8",
+        "9f86d081884c7d659a2feaa0c55ad015",
+        "correct horse battery staple",
+        "84019375261884019375",
+        "thisisonelongwordofmany",
+        "Tr0ub4dor&3x",
+        "postgresql://app:aB3kQ9xZ7mT2pL5wvN4cR8@db.acme.internal/x",
+        '{"user": "app", "password": "aB3kQ9xZ7mT2pL5wvN4cR8"}',
+    ],
+)
+def test_nothing_is_said_of_a_value_that_is_hard_to_guess(value: str) -> None:
+    assert guessed(value) == ""
+
+
+@pytest.mark.parametrize("value", ["840193", "84019375261", " 84019375261\n"])
+def test_a_number_of_a_few_digits_is_refused(value: str) -> None:
+    with pytest.raises(CredentialError, match=r"^env:PIN: the value is a number of fewer than 12 digits"):
+        Redactor(b"key").hold("env:PIN", Secret(value))
+
+
+def test_a_text_of_tries_is_withheld() -> None:
+    made = Redactor(b"key")
+    made.hold("env:A", Secret("mountain"))
+    made.hold("env:B", Secret("aB3kQ9xZ7mT2pL5wvN4cR8"))
+    assert "mountain" not in made.inspect_text("a mountain, " * GUESSES)
+    with pytest.raises(InspectionError, match=f"more than {GUESSES} hits of credential:env:A"):
+        made.inspect("a mountain, " * (GUESSES + 1))
+    assert "aB3k" not in made.inspect_text("aB3kQ9xZ7mT2pL5wvN4cR8, " * 3 * GUESSES)
+    made.release("env:A", Secret("mountain"))

@@ -1,0 +1,74 @@
+"""What encoders escape in a held value, all or some of it, hides nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+
+from mcpguard.core.redaction import reduced
+from mcpguard.core.redaction.matching import PAD
+from mcpguard.core.redaction.redactor import Redactor
+from mcpguard.core.redaction.reduced import Reduced
+from mcpguard.core.secret import Secret
+
+HARD = "aB3&kQ9+xZ7/mT2=pL5<w>8'vN%4"
+GONE = "[REDACTED:credential:x#1]"
+
+
+def some(escape: str, characters: str) -> Callable[[str], str]:
+    return lambda value: "".join(escape.format(ord(char)) if char in characters else char for char in value)
+
+
+PARTIAL = {
+    "Go's JSON": some("\\u{:04x}", "<>&"),
+    ".NET's JSON": some("\\u{:04X}", "<>&+'`"),
+    "Go's PathEscape": some("%{:02X}", "/<>'%"),
+    "the userinfo of WHATWG": some("%{:02x}", "/=<>%'"),
+    "one character of a URL": some("%{:02X}", "&"),
+    "twice in a URL": some("%25{:02X}", "&/"),
+    "IIS": some("%u{:04X}", "+/"),
+    "HTML by number": some("&#{:d};", "+/'"),
+    "HTML by hexadecimal number": some("&#x{:X};", "+/'"),
+    "XML": lambda value: value.replace("&", "&amp;").replace("<", "&lt;"),
+    "HTML by name": lambda value: value.replace("+", "&plus;").replace("/", "&sol;"),
+    "HTML twice": lambda value: value.replace("&", "&amp;amp;").replace("<", "&amp;lt;"),
+    "quoted-printable": lambda value: value.replace("=", "=3D"),
+    "C": some("\\x{:02x}", "&/"),
+    "C in octal": some("\\{:03o}", "&/"),
+    "Rust": some("\\u{{{:x}}}", "&/"),
+    "Python": some("\\U{:08x}", "&/"),
+    "two layers of backslashes": some("\\\\u{:04x}", "<>&"),
+}
+
+
+@pytest.mark.parametrize("encoder", PARTIAL)
+@pytest.mark.parametrize("value", [HARD, "p@ss/w0rd+1&x<2>=3'4"])
+def test_a_value_of_which_some_is_escaped_is_found(encoder: str, value: str) -> None:
+    made = Redactor(b"key")
+    made.hold("x", Secret(value))
+    text = PARTIAL[encoder](value)
+    assert made.inspect_text(f"it is {text}, they say") == f"it is {GONE}, they say"
+
+
+def test_base64_with_the_ends_of_lines_as_json_writes_them_is_found() -> None:
+    made = Redactor(b"key")
+    made.hold("x", Secret("aB3kQ9xZ7mT2pL5wvN4cR8"))
+    assert GONE in made.inspect_text('{"content": "YUIza1E5eFo3\\nbVQycEw1d3\\nZONGNSOA==\\n"}')
+
+
+def test_a_text_is_cut_where_no_escape_stands(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(reduced, "_SLICE", 100)
+    made = Redactor(b"key")
+    made.hold("x", Secret(HARD))
+    for before in range(60, 120):
+        text = "." * before + PARTIAL["Go's JSON"](HARD)
+        assert made.inspect_text(text) == "." * before + GONE
+    plain = ("words and words " * 40).encode() + b"%2f" + PAD
+    assert Reduced(plain, True).again == Reduced(plain.replace(b"%2f", b""), False).bones
+
+
+def test_a_text_without_escapes_is_searched_once() -> None:
+    assert Reduced(b"words & more" + PAD, False).again is None
+    assert Reduced(b"words" + PAD, True).again is None
+    assert Reduced(b"words" + PAD, True).places([]) == {}
