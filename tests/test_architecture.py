@@ -98,7 +98,7 @@ def test_what_a_defect_raises_is_caught_at_the_named_places_only() -> None:
     assert broad == {
         "gateway/flight.py",
         "core/redaction/redactor.py",
-        "core/redaction/held.py",  # A value that cannot be compiled is searched for as it is.
+        "core/redaction/holding.py",  # A value that cannot be compiled is searched for as it is.
         "core/conditions/engines.py",
         "core/conditions/cel_python.py",
         "core/functions/sql/function.py",
