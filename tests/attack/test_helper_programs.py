@@ -50,7 +50,7 @@ def is_alive(pid):
 def test_a_helper_that_tells_the_secret_everywhere_tells_it_to_the_server_only(session, tmp_path):
     noisy = helper(tmp_path, "cat secret >&2; sleep 600 & echo $! > child; cat secret")
     guard = session({"p": program()}, **bound(noisy))
-    assert "[REDACTED:credential:credential:key#" in guard.text("act", code=TELL)
+    assert "[REDACTED:credential:key#" in guard.text("act", code=TELL)
     assert guard.text("act", code="answer = text(str(len(environ['TOKEN'])))") == str(len(SECRET))
     eventually(lambda: not is_alive(int((tmp_path / "child").read_text())), "the end of what it left behind")
     assert runs(tmp_path) == 1

@@ -184,18 +184,18 @@ def test_the_last_words_of_an_upstream_cannot_give_its_secret_away(session, tmp_
 @pytest.mark.parametrize(
     "channel", ["text", "texts", "tool error", "error message", "log", "progress", "stderr"]
 )
-def test_what_was_removed_is_named_by_its_reference_and_counted_in_the_audit(session, tmp_path, channel):
+def test_what_was_removed_is_named_by_what_gets_it_and_counted_in_the_audit(session, tmp_path, channel):
     guard = session({"h": hostile(tmp_path)})
     guard.ask(
         "tools/call",
         {"name": "act", "arguments": {"code": CHANNELS[channel]}, "_meta": {"progressToken": "mine"}},
     )
     if channel == "stderr":
-        guard.wait_stderr("[REDACTED:credential:file:")
+        guard.wait_stderr("[REDACTED:credential:h/TOKEN#")
         return
-    assert b"[REDACTED:credential:file:" in guard.received
+    assert b"[REDACTED:credential:h/TOKEN#" in guard.received
     findings = [key for record in guard.records() for key in record.get("findings", {})]
-    assert any(key.startswith("credential:file:") for key in findings)
+    assert any(key.startswith("credential:h/TOKEN") for key in findings)
 
 
 LISTED = {

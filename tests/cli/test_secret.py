@@ -66,6 +66,21 @@ def test_at_a_terminal_the_value_is_asked_for_without_showing_it(
 
 
 @pytest.mark.parametrize(
+    ("value", "said"), [("us-east-1", "is the name of a region"), ("aB3kQ9xZ7mT2pL5w", "")]
+)
+def test_a_value_that_can_be_guessed_is_stored_with_a_warning(
+    value: str, said: str, backend: FakeKeyring, piped: Callable[[bytes], None], capsys: Capture
+) -> None:
+    piped(value.encode())
+    assert main(["secret", "set", "github/read"]) == 0
+    warned = capsys.readouterr().err
+    assert warned.startswith(f"warning: the value {said}, so it can be guessed" if said else "")
+    assert bool(warned) == bool(said)
+    assert value not in warned
+    assert backend.entries["mcpguard", "github/read"] == value
+
+
+@pytest.mark.parametrize(
     "words", [["hunter22"], ["--value=hunter22"], ["--value", "hunter22"], ["-hunter22"]]
 )
 def test_a_value_in_argv_is_refused_with_the_reason(
@@ -93,10 +108,11 @@ def test_an_option_before_the_name_does_not_show_its_value(
     [
         (b"", "is empty"),
         (b"\n", "is empty"),
-        (b"12345", "is shorter than 6 characters"),
+        (b"12345", "is too short to be distinguished from ordinary text (at least 6 characters)"),
         (b"\xff\xfe\xfd\xfc\xfb\xfa", "not UTF-8"),
         (b"x" * 65_537, "more than 64 KiB"),
-        (b"x" * 16_385, "more than 16384 characters"),
+        (b"x" * 16_385, "is too long to be redacted (at most 16384 characters)"),
+        (b"84019375", "is a number of fewer than 12 digits, and one text can contain all of these"),
     ],
 )
 def test_what_cannot_be_a_credential_is_refused(

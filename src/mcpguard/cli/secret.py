@@ -40,6 +40,11 @@ _NOT_IN_ARGV = (
     "it was real, replace it at its issuer"
 )
 
+_GUESSED = (
+    "warning: the value {said}, so it can be guessed, and is removed from every result in which it stands. "
+    "If it is no secret, write it in the configuration; otherwise replace it with a long random one"
+)
+
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """`set NAME`, `list`, `rm NAME`, `check`, `login NAME`, `logout NAME`."""
@@ -86,8 +91,13 @@ def execute(args: argparse.Namespace) -> int:
         name = _checked(args.name)
         if args.extra:
             raise CredentialError(_NOT_IN_ARGV.format(name=name))
-        keychain.put(name, _acceptable(_typed(name) if sys.stdin.isatty() else _piped()))
+        from mcpguard.core.redaction.held import weakness
+
+        value = _acceptable(_typed(name) if sys.stdin.isatty() else _piped())
+        keychain.put(name, value)
         print(f"stored: refer to it in a configuration as ${{keyring:{name}}}")
+        if said := weakness(Secret(value)):
+            print(_GUESSED.format(said=said), file=sys.stderr)
     return 0
 
 
@@ -151,16 +161,12 @@ def _piped() -> str:
 
 
 def _acceptable(value: str) -> str:
-    from mcpguard.core.redaction.held import LONGEST, SHORTEST
+    from mcpguard.core.redaction.held import unguardable
 
-    if len(value) < SHORTEST:
-        fault = f"is shorter than {SHORTEST} characters" if value else "is empty"
-        raise CredentialError(
-            f"the value {fault}: it could not be distinguished from ordinary text in a server's answers, "
-            "so it could not be redacted"
-        )
-    if len(value) > LONGEST:
-        raise CredentialError(f"the value has more than {LONGEST} characters, so it could not be redacted")
+    if not value:
+        raise CredentialError("the value is empty")
+    if fault := unguardable(value):
+        raise CredentialError(f"the value {fault}")
     return value
 
 

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator
 
 from pydantic import Field, RootModel
 
-from mcpguard.adapters.credentials.broker import Broker, named_by
+from mcpguard.adapters.credentials.broker import Broker, named_by, shown_for
 from mcpguard.adapters.system.identity import operating_system_user
 from mcpguard.adapters.system.terminal import plain, style
 from mcpguard.adapters.upstreams.wires.address import Address, authority
@@ -47,6 +47,7 @@ def check(config: Config, redactor: Redactor | None = None) -> list[Tested]:
 
     redactor = redactor or Redactor(os.urandom(32))
     servers = [server for server in config.servers.values() if not server.disabled]
+    redactor.shown = shown_for(servers, config.credentials)
     broker = Broker(config.credentials, named_by(servers, config.credentials), redactor)
     try:
         return [

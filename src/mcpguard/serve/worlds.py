@@ -14,7 +14,7 @@ from msgspec import Struct, structs
 
 from mcpguard import __version__
 from mcpguard.adapters.audit.writer import AuditFile, Durability
-from mcpguard.adapters.credentials.broker import Broker, named_by
+from mcpguard.adapters.credentials.broker import Broker, named_by, shown_for
 from mcpguard.adapters.credentials.environ import drop, take
 from mcpguard.adapters.credentials.program import TOLD
 from mcpguard.adapters.relay.background import Background
@@ -116,6 +116,7 @@ class Shared:
         self.turn = Turn(loop)
         self.clock = SystemClock()
         self.redactor = Redactor(key=os.urandom(32))
+        self.redactor.shown = shown_for(settings.servers, settings.credentials)
         self.diagnostics = Diagnostics(self.redactor.inspect_text)
         self.nursery = Nursery()
         self.audit = AuditFile(settings.audit_folder, settings.durability, self.turn.touch)
@@ -143,6 +144,7 @@ class Shared:
         self.settings = structs.replace(settings, approvals=approvals)
         claim_variables(settings)
         named = _named(settings)
+        self.redactor.shown = shown_for(settings.servers, settings.credentials)
         self.credentials.reconfigure(settings.credentials, named)
         if settings.notify != old.notify:
             self.alerts = self._alerts()

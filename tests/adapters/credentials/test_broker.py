@@ -12,11 +12,12 @@ import pytest
 from msgspec import structs
 
 from mcpguard.adapters.credentials import KEYRING_SECONDS
-from mcpguard.adapters.credentials.broker import Broker, named_by
+from mcpguard.adapters.credentials.broker import Broker, named_by, shown_for
 from mcpguard.adapters.credentials.kept import Given, Kept
 from mcpguard.config.loading import Credential, Server
 from mcpguard.core.errors import CredentialError
 from mcpguard.core.model import Principal
+from mcpguard.core.redaction.redactor import Redactor
 from mcpguard.core.secret import CredentialRef, Lease, Secret, parse_template
 from mcpguard.gateway.ports import Recipient
 from tests.adapters.credentials.fake_credentials import (
@@ -181,6 +182,33 @@ def test_a_source_that_there_is_not_is_named() -> None:
     stage = Stage()
     stage.broker = Broker({}, {"s": frozenset({CredentialRef("what", "x")})}, stage)
     assert "no credential source 'what'" in stage.refusal(ref=CredentialRef("what", "x"))
+
+
+def test_a_placeholder_shows_no_path_of_a_file() -> None:
+    entry = Credential(name="key", kind="value", made="${file:/run/key}", servers=frozenset({"a"}))
+    far = Server(
+        name="far",
+        url=parse_template("https://h.example/${file:/run/url}"),
+        headers={"X-Key": parse_template("${file:/run/header}")},
+    )
+    near = Server(name="near", env={"A": parse_template("${file:/run/a}"), "B": parse_template("${env:B}")})
+    assert shown_for([far, near], {"key": entry}) == {
+        "file:/run/key": "credential:key",
+        "file:/run/url": "far/url",
+        "file:/run/header": "far/X-Key",
+        "file:/run/a": "near/A",
+    }
+    redactor = Redactor(b"key")
+    redactor.shown = {"file:/run/key": "credential:key"}
+    names = ("file:/run/key", "file:/run/other", "env:OWN", "credential:minted")
+    redactor.hold_all((name, Secret(f"{name[-3:]}-aB3kQ9xZ7mT2pL5w")) for name in names)
+    said = redactor.inspect_text(" and ".join(f"{name[-3:]}-aB3kQ9xZ7mT2pL5w" for name in names))
+    assert [part.split("#")[0] for part in said.split(" and ")] == [
+        "[REDACTED:credential:key",
+        "[REDACTED:credential:file",
+        "[REDACTED:credential:env:OWN",
+        "[REDACTED:credential:minted",
+    ]
 
 
 def test_a_server_may_have_its_own_references_and_those_beside_an_entry_that_is_for_it() -> None:

@@ -125,6 +125,10 @@ SCENES = {
         Scene("git: {command: sh, stateful: true}", policy=SPLIT, more=KEY),
         Scene("git: {command: sh, stateful: true}", policy=SPLIT.replace(", tools: [write]", ""), more=KEY),
     ),
+    "C115": (
+        Scene("git: {command: sh, env: {A: '${env:WORD}'}}"),
+        Scene("git: {command: sh, env: {A: '${env:RANDOM}'}}"),
+    ),
     "C201": (Scene(audit="policy.yaml/audit"), Scene()),
     "P001": (Scene(policy=POLICY.replace("owner", "ownr")), Scene()),
 }
@@ -172,6 +176,8 @@ def test_a_code_is_found_in_its_scene_and_not_in_the_one_beside_it(
     code: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("HERE", "made-up-value")
+    monkeypatch.setenv("WORD", "eu-central-1")
+    monkeypatch.setenv("RANDOM", "aB3kQ9xZ7mT2pL5wvN4cR8")
     monkeypatch.delenv("GONE", raising=False)
     wrong, right = SCENES[code]
     assert code in wrong.codes(tmp_path / "wrong")

@@ -47,7 +47,7 @@ def test_every_value_stays_guarded_through_all_sets() -> None:
         made.hold(NAME, Secret(value(number)))
         assert all(guarded(made, earlier) for earlier in range(number + 1))
     text = f"{value(0)} {value(19)} {value(7)}"
-    assert made.inspect_text(text) == " ".join(f"[REDACTED:credential:{NAME}#{n}]" for n in (1, 2, 3))
+    assert made.inspect_text(text) == " ".join(f"[REDACTED:{NAME}#{n}]" for n in (1, 2, 3))
 
 
 def test_of_values_in_use_no_more_the_newest_stay_guarded() -> None:
@@ -178,7 +178,7 @@ def test_a_value_is_searched_for_before_it_is_compiled(engine: Engine) -> None:
         made.hold(NAME, Secret(held_value))
     assert engine.asked.wait(10)
     text = f"{value(0)} or !?-+=*&%"
-    gone = f"[REDACTED:credential:{NAME}#1] or [REDACTED:credential:{NAME}#2]"
+    gone = f"[REDACTED:{NAME}#1] or [REDACTED:{NAME}#2]"
     assert made.inspect_text(text) == gone
     engine.go.set()
     made.settle()

@@ -19,7 +19,7 @@ from mcpguard.core.redaction.redactor import Redactor
 from mcpguard.core.secret import CredentialRef, Lease, Secret, filled, parse_template
 from mcpguard.gateway.ports import CredentialSource, Mint, Recipient
 
-__all__ = ["Broker", "Recipient", "named_by"]
+__all__ = ["Broker", "Recipient", "named_by", "shown_for"]
 
 CLOSE_SECONDS = 5.0
 """How long the ends of all leases may take together."""
@@ -41,6 +41,19 @@ def named_by(
         for server in credential.servers & found.keys():
             found[server] |= credential.beside
     return found
+
+
+def shown_for(servers: Iterable[Server], credentials: Mapping[str, Credential]) -> dict[str, str]:
+    """What placeholders call the value of each reference to a file, whose path they do not show: the entry
+    that it is in, or the server and the variable, header or `url` that gets it."""
+    sites: dict[str, str] = {}
+    for name, credential in credentials.items():
+        sites |= {str(ref): f"{ENTRY}:{name}" for ref in credential.sources}
+    for server in servers:
+        templates = {"url": server.url} if server.url is not None else {}
+        for site, template in (templates | server.env | server.headers).items():
+            sites |= {str(ref): f"{server.name}/{site}" for ref in template.refs}
+    return {ref: site for ref, site in sites.items() if ref.startswith("file:")}
 
 
 class Broker:

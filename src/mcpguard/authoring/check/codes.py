@@ -36,8 +36,8 @@ CODES: dict[str, Code] = {
     "C101": Code("error", "The command of a server was not found, or its working folder does not exist."),
     "C102": Code(
         "error",
-        "A credential that could not be injected: it is missing, too short to be redacted, or the program "
-        "that prints it was not found.",
+        "A credential that could not be injected: it is missing, or cannot be redacted (too short, too long, "
+        "a number of fewer than 12 digits), or the program that prints it was not found.",
     ),
     "C103": Code("warning", "Something that looks like a credential is in the file in plain text."),
     "C104": Code(
@@ -92,6 +92,11 @@ CODES: dict[str, Code] = {
         "warning",
         "Rules split the calls of a server marked `stateful` between credentials: each has a process of its "
         "own, with a state of its own.",
+    ),
+    "C115": Code(
+        "warning",
+        "The value of a credential can be guessed (a word, a host, a path, a region, a number or a short "
+        "one): it is removed from every result in which it stands, and what is missing says what it is.",
     ),
     "C201": Code("error", "The audit folder cannot be used, so nothing would be served."),
     "P001": Code(

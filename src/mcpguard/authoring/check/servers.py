@@ -17,6 +17,7 @@ from mcpguard.config.loading import Config, Server
 from mcpguard.config.references import ENTRY
 from mcpguard.core.document.reading import Document
 from mcpguard.core.errors import CredentialError
+from mcpguard.core.redaction.held import weakness
 from mcpguard.core.redaction.redactor import Redactor
 from mcpguard.core.secret import CredentialRef, Template
 
@@ -53,8 +54,9 @@ def _server_problems(
         yield from _program_problems(server, document)
     for path, template in _templates(server):
         for ref in template.refs:
-            for trouble in filter(None, (_trouble(one, redactor) for one in _plain(config, ref))):
-                yield wrong("C102", document.problem(("servers", server.name, *path), trouble))
+            for one in _plain(config, ref):
+                for code, said in _trouble(one, redactor):
+                    yield wrong(code, document.problem(("servers", server.name, *path), said))
 
 
 def _templates(server: Server) -> Iterator[tuple[tuple[str, ...], Template]]:
@@ -93,15 +95,22 @@ def _is_asked(config: Config, ref: CredentialRef) -> bool:
     return ref.source == ENTRY and config.credentials[ref.name].kind != "value"
 
 
-def _trouble(ref: CredentialRef, redactor: Redactor) -> str:
-    """Why `ref` could not be injected, "" where it could: it must be there and long enough to be guarded."""
+def _trouble(ref: CredentialRef, redactor: Redactor) -> Iterator[tuple[str, str]]:
+    """Why `ref` could not be injected, or should not be: it must be there and such that it can be guarded."""
     from mcpguard.adapters.credentials import SOURCES
 
     try:
-        redactor.hold(str(ref), SOURCES[ref.source].source().get(ref))
+        secret = SOURCES[ref.source].source().get(ref)
+        redactor.hold(str(ref), secret)
     except CredentialError as error:
-        return str(error)
-    return ""
+        yield "C102", str(error)
+        return
+    if said := weakness(secret):
+        yield (
+            "C115",
+            f"the value of {ref} {said}, so it can be guessed, and is removed from every result in which it "
+            "stands: replace it with a long random one, or write it here as it is if it is no secret",
+        )
 
 
 def _own_rules(config: Config, server: Server, document: Document) -> Iterator[Finding]:

@@ -1,7 +1,8 @@
 """How a value could be guessed by somebody who may try: a word, a host, a number, a short one.
 
-Law of this file: a value is hard to guess only if it positively looks so. Held, one that is easy to guess
-vanishes from ordinary texts, and what vanishes says what the value is.
+Law of this file: a value is hard to guess only if it positively looks so, and what is said of it does not
+say how long it is. Held, one that is easy to guess vanishes from ordinary texts, and what vanishes says
+what the value is.
 """
 
 import re
@@ -44,12 +45,12 @@ def guessed(value: str) -> str:
 
 def _said(text: str) -> str:
     if text.isdigit():
-        return f"has only {len(text)} digits" if len(text) < _LONG else ""
+        return "has few digits and nothing else" if len(text) < _LONG else ""
     for said, is_one in _NAMES.items():
         if is_one(text):
             return said
     if len(set(text)) < _WORDS:
-        return f"has only {len(set(text))} different characters"
+        return "has few different characters"
     return _said_of_words(text)
 
 
@@ -62,7 +63,7 @@ def _said_of_words(text: str) -> str:
     if _NUMBERED.fullmatch(text) and not random:
         return "is a word and a number"
     if len(text) < _SHORT:
-        return f"has only {len(text)} characters"
+        return "is short"
     kinds = sum(any(map(kind, text)) for kind in _CHARACTERS) + (not text.isalnum())
     hard = random or len(text) >= _LONG or (len(text) > _SHORT and kinds > 2)
     return "" if hard else "does not look random"

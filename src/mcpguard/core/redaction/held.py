@@ -71,6 +71,11 @@ def held(name: str, kind: str, secret: Secret, mark: bytes) -> Held:
     )
 
 
+def weakness(secret: Secret) -> str:
+    """How the value can be guessed, as what follows "it"; "" where that is hard."""
+    return guessed(secret.reveal())
+
+
 def unguardable(value: str) -> str:
     """Why `value` cannot be guarded, as what follows "the value"; "" where it can."""
     if len(value) < SHORTEST:

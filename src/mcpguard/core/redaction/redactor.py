@@ -8,7 +8,7 @@ import hashlib
 import hmac
 import re
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from itertools import chain, islice
 from sys import maxsize
 from threading import Lock
@@ -74,6 +74,8 @@ class Redactor:
     def __init__(self, key: bytes) -> None:
         self.turns = 0
         """How often another value came to be held: what was inspected in an earlier turn may contain it."""
+        self.shown: Mapping[str, str] = {}
+        """What placeholders call the values of a name, where that is not the name."""
         self._key = key
         self._lock = Lock()
         self._kinds: frozenset[str] = KINDS
@@ -94,7 +96,7 @@ class Redactor:
     def hold_all(self, values: Iterable[tuple[str, Secret]]) -> None:
         """The same for the values of these names at once. Where one cannot be guarded, none is held."""
         keyed = [((name, mark_of(secret, self._key)), secret) for name, secret in values]
-        new = [(key, _kind_of(key[0]), secret) for key, secret in keyed if not self._held.has(key)]
+        new = [(key, self._kind_of(key[0]), secret) for key, secret in keyed if not self._held.has(key)]
         if not new:
             return
         with self._lock:
@@ -107,6 +109,11 @@ class Redactor:
                 self._names.add(name)
                 for hear in self._hearing:
                     hear(name)
+
+    def _kind_of(self, name: str) -> str:
+        # A path says where on this machine the value is.
+        shown = self.shown.get(name, "file" if name.startswith("file:") else name).removeprefix(CREDENTIAL)
+        return CREDENTIAL + "".join(char if char in _NAME else "_" for char in shown[:128])
 
     def settle(self) -> None:
         """Wait until the values that are held have been compiled: until then they are found more slowly."""
@@ -375,7 +382,3 @@ class Redactor:
     def _taken(self, text: bytes) -> int:
         """The highest number of a placeholder that is there already: other values get others."""
         return max((int(found[2]) for found in self._placeholders(text)), default=0)
-
-
-def _kind_of(name: str) -> str:
-    return CREDENTIAL + "".join(char if char in _NAME else "_" for char in name[:128])
