@@ -5,6 +5,7 @@ looks like one, of a kind that does not exist, is anybody's text.
 """
 
 import re
+from collections.abc import Mapping
 from sys import maxunicode
 
 import msgspec
@@ -16,7 +17,7 @@ from mcpguard.core.redaction.detectors import KINDS
 PLACEHOLDER = rb"\[REDACTED:([A-Za-z0-9_.:/-]+)#([0-9]{1,5})\]"
 CREDENTIAL = "credential:"
 """Begins the kind of each held value; its name follows."""
-
+_NAME = frozenset("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_.:/-")
 _encode = msgspec.json.Encoder().encode
 _WORD = b"REDACTED"
 # Also as it stands in a URI. It begins with letters, by which it is searched for as fast as for a literal.
@@ -27,6 +28,13 @@ _VISIBLE_BEGINS = b"[U+"
 _VISIBLE = re.compile(rb"\[U\+([0-9A-F]{4,6})(?: and [0-9]{1,9} more hidden characters)?\]")
 _HIDDEN = re.compile(f"[{HIDDEN}]")
 _OPENED = (b"[", b"%5B", b"%5b")
+
+
+def kind_of(name: str, shown: Mapping[str, str]) -> str:
+    """The kind of the value that is held under `name`; `shown` has what placeholders call it instead. A path
+    would say where on this machine the value is."""
+    called = shown.get(name, "file" if name.startswith("file:") else name).removeprefix(CREDENTIAL)
+    return CREDENTIAL + "".join(char if char in _NAME else "_" for char in called[:128])
 
 
 def carries_placeholder(value: Json) -> bool:

@@ -33,7 +33,7 @@ from mcpguard.core.redaction.leaves import (
 )
 from mcpguard.core.redaction.matching import PAD, Span
 from mcpguard.core.redaction.neutral import hides, neutralised
-from mcpguard.core.redaction.placeholder import CREDENTIAL, PLACEHOLDER
+from mcpguard.core.redaction.placeholder import PLACEHOLDER, kind_of
 from mcpguard.core.redaction.reading import Glimpse, Hit, Perusal, TooMuchAtOnce, first, patterns
 from mcpguard.core.redaction.scanning import OPT_IN_DETECTORS, found_behind, hits, members, says
 from mcpguard.core.redaction.sparing import Sparing, Stays, kinds_in, nothing
@@ -53,7 +53,6 @@ _VISITS = 2000
 _NAMES = 2000
 _LONGEST_NAME = 64
 _ROUNDS = 8
-_NAME = frozenset("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_.:/-")
 _OPENED = b"[REDACTED:"
 _PLACEHOLDER = re.compile(PLACEHOLDER)
 _UNMARKED = b""
@@ -96,7 +95,7 @@ class Redactor:
     def hold_all(self, values: Iterable[tuple[str, Secret]]) -> None:
         """The same for the values of these names at once. Where one cannot be guarded, none is held."""
         keyed = [((name, mark_of(secret, self._key)), secret) for name, secret in values]
-        new = [(key, self._kind_of(key[0]), secret) for key, secret in keyed if not self._held.has(key)]
+        new = [(key, kind_of(key[0], self.shown), secret) for key, secret in keyed if not self._held.has(key)]
         if not new:
             return
         with self._lock:
@@ -109,11 +108,6 @@ class Redactor:
                 self._names.add(name)
                 for hear in self._hearing:
                     hear(name)
-
-    def _kind_of(self, name: str) -> str:
-        # A path says where on this machine the value is.
-        shown = self.shown.get(name, "file" if name.startswith("file:") else name).removeprefix(CREDENTIAL)
-        return CREDENTIAL + "".join(char if char in _NAME else "_" for char in shown[:128])
 
     def settle(self) -> None:
         """Wait until the values that are held have been compiled: until then they are found more slowly."""
