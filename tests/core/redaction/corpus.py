@@ -250,7 +250,7 @@ def planted(count: int) -> list[Planted]:
         if "(?i:" in detector.pattern:  # Its name is a part of it.
             value = secret
         text = carrier(f"OP_{name}" if name[0].isdigit() else name, value, chance)
-        lines = secret.split("\n")
+        lines = secret.strip("\r\n").split("\n")
         start = text.index(lines[0])
         made.append(Planted(text, start, text.index(lines[-1], start) + len(lines[-1]), detector.kind))
     return made

@@ -20,7 +20,7 @@ DATA: tuple[Detector, ...] = (
     token("grafana-token", "glsa_ glc_", "[A-Za-z0-9_+/=]{32,512}"),
     token("grafana-key", "eyJrIjoi", "[A-Za-z0-9]{60,400}", "={0,3}", alone=True),
     token("new-relic-key", "NRAK- NRII- NRIQ- NRBR- NRJS- NRRA-", "[A-Za-z0-9_-]{19,42}", alone=True),
-    token("sentry-token", "sntrys_eyJ", "[A-Za-z0-9+/=]{60,400}", "(?:_[A-Za-z0-9+/]{30,60})?"),
+    token("sentry-token", "sntrys_eyJ", "[A-Za-z0-9+/=]{40,400}", "(?:_[A-Za-z0-9+/]{30,60})?"),
     token("sentry-user-token", "sntryu_", "[0-9a-f]{64}"),
     token(
         "dynatrace-token",

@@ -1,6 +1,20 @@
 """Keys and tokens of no one vendor, and those that keep others."""
 
+from base64 import b64encode
+from binascii import Error, a2b_base64
+
 from mcpguard.core.redaction.detectors.format import ALONE, END, MIX, Detector, token
+
+
+def is_pair(match: bytes) -> int:
+    """Whether the last text in quotes is the base64 of a user and a password (RFC 7617, section 2)."""
+    value = match.rstrip(b'\\"').rpartition(b'"')[2]
+    try:
+        user, colon, password = a2b_base64(value + b"=" * (-len(value) % 4)).partition(b":")
+    except Error:
+        return 0
+    return len(match) if user.isascii() and colon and len(password) > 2 else 0
+
 
 KEYS: tuple[Detector, ...] = (
     Detector(
@@ -64,4 +78,54 @@ KEYS: tuple[Detector, ...] = (
         r"[a-z0-9]{5,30}\.[a-z0-9]{4,6}\.acc[_-][a-z0-9-]{10,32}\.[A-Za-z0-9+/_=-]{30,120}",
         alone=True,
     ),
+    Detector(
+        "putty-private-key",
+        pattern=r"Private-Lines: [0-9]{1,3}\r?\n((?:[A-Za-z0-9+/=]{1,64}\r?\n?){2,200})",
+        starts=("Private-Lines: ",),
+        hits=(f"Private-Lines: 2\n{MIX[:64]}\n{MIX[:60]}\n",),
+        misses=("Private-Lines: 14", "Public-Lines: 2\n" + MIX[:64] + "\n" + MIX[:60]),
+    ),
+    Detector(
+        "password-hash",
+        pattern=rf"{ALONE}\$(?:2[abxy]\$[0-9]{{2}}\$[./A-Za-z0-9]{{53}}"
+        r"|[156y]\$(?:rounds=[0-9]{1,9}\$)?[./A-Za-z0-9$]{1,40}\$[./A-Za-z0-9]{22,86}"
+        r"|apr1\$[./A-Za-z0-9]{1,8}\$[./A-Za-z0-9]{22}"
+        rf"|argon2i?d?\$v=[0-9]{{1,3}}\$[a-z0-9=,]{{5,60}}\$[A-Za-z0-9+/]{{11,90}}\$[A-Za-z0-9+/]{{16,90}}){END}",
+        starts=("$2a$", "$2b$", "$2x$", "$2y$", "$1$", "$5$", "$6$", "$y$", "$apr1$", "$argon2"),
+        hits=(
+            f"root:$6${MIX[:16]}${MIX[:86]}:19000:0",
+            f"$2b$12${MIX[:53]}",
+            f"admin:$apr1${MIX[:8]}${MIX[:22]}",
+            f"$argon2id$v=19$m=65536,t=3,p=4${MIX[:22]}${MIX[:43]}",
+        ),
+        misses=("$2b$12$", f"$2b$12${MIX[:52]}", "costs $1$ or $5$", "$argon2id$"),
+    ),
+    Detector(
+        "docker-registry-auth",
+        pattern=r"\"auth\\{0,3}\"\s{0,4}:\s{0,4}\\{0,3}\"([A-Za-z0-9+/]{16,1024}={0,2})\\{0,3}\"",
+        starts=('"auth"', '"auth\\"', '"auth\\\\"'),
+        accept=is_pair,
+        hits=('"auth": "' + b64encode(f"kim:{MIX[:24]}".encode()).decode() + '"',),
+        misses=('"auth": "' + MIX[:32] + '"', '"auth": "none"', '"author": "kim"'),
+    ),
+    Detector(
+        "filezilla-password",
+        pattern=r"<Pass encoding=\"base64\">([A-Za-z0-9+/]{4,400}={0,2})</Pass>",
+        starts=('<Pass encoding="base64">',),
+        hits=(f'<Pass encoding="base64">{MIX[:16]}</Pass>',),
+        misses=('<Pass encoding="base64"></Pass>',),
+    ),
+    Detector(
+        "wordpress-key",
+        pattern=r"(?:AUTH|LOGGED_IN|NONCE)_(?:KEY|SALT)['\"]\s{0,4},\s{0,16}['\"]([^'\"\x00-\x1f\xff]{32,128})['\"]",
+        starts=tuple(
+            f"{of}_{what}{q}"
+            for of in ("AUTH", "LOGGED_IN", "NONCE")
+            for what in ("KEY", "SALT")
+            for q in "'\""
+        ),
+        hits=("define('AUTH_KEY', '" + MIX[:64] + "');",),
+        misses=("define('AUTH_KEY', 'put your unique phrase');", "AUTH_KEY = get('AUTH_KEY')"),
+    ),
+    token("laravel-key", "base64:", "[A-Za-z0-9+/]{43}=", "(?![A-Za-z0-9+/=])", alone=True),
 )

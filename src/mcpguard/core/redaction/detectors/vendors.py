@@ -13,7 +13,7 @@ _ALPHABETS = {
     "alnum": "[A-Za-z0-9]",
     "word": "[A-Za-z0-9_-]",
     "dot": "[A-Za-z0-9_.-]",
-    "b64": "[A-Za-z0-9+/=_.-]",
+    "b64": "[A-Za-z0-9+/=_-]",
 }
 _TABLE: tuple[tuple[str, str], ...] = (
     ("hex 16", "asana nexmo vonage"),
@@ -22,39 +22,38 @@ _TABLE: tuple[tuple[str, str], ...] = (
     ("hex 25", "vbout"),
     (
         "hex 32",
-        "amplitude anypoint api2cart autopilot billomat braintree cloze datadog deepseek finicity "
-        "gocardless gtmetrix honeybadger infura ipstack lastfm lemlist madkudu mapquest newsapi "
-        "openweather pdfshift rollbar runrunit speechtext spotify steam theoddsapi thinkific "
-        "tmdb twelvedata websitepulse",
+        "amplitude anypoint api2cart autopilot billomat braintree cloze datadog deepseek facebook "
+        "finicity gocardless gtmetrix honeybadger infura ipstack lastfm lemlist linear madkudu mapquest "
+        "newsapi openweather pdfshift rollbar runrunit speechtext spotify steam theoddsapi thinkific tmdb "
+        "twelvedata websitepulse",
     ),
     ("hex 37", "cloudflare"),
     (
         "hex 40",
         "circleci cloudsmith codeclimate datadog deepgram docparser drone gitea github gogs jfrog "
-        "jumpcloud klipfolio meraki monkeylearn nicereply npmjs sendbird stormboard twist vimeo wandb "
-        "zenrows",
+        "jumpcloud klipfolio meraki monkeylearn nicereply npmjs sendbird sourcegraph stormboard twist "
+        "vimeo wandb zenrows",
     ),
     ("hex 44", "ritekit"),
     ("hex 48", "packagecloud"),
     ("hex 50", "lunchmoney"),
     (
         "hex 64",
-        "ambee besnappy boostnote captaindata coinmarketcap gitguardian linode meta-api metaapi onelogin "
-        "prodpad sendinblue sentry serpapi virustotal webex youneedabudget",
+        "ambee besnappy boostnote captaindata coinmarketcap discord gitguardian linode meta-api metaapi "
+        "onelogin prodpad sendinblue sentry serpapi virustotal webex youneedabudget",
     ),
     ("hex 128", "planview poloniex"),
     (
         "alnum 16",
-        "amadeus autodesk braintree coinlib confluent convertapi formcraft maxmind metrilo nexmo "
+        "amadeus autodesk braintree coinlib confluent convertapi formcraft linkedin maxmind metrilo nexmo "
         "shutterstock vonage",
     ),
     ("alnum 17", "airtable"),
     ("alnum 18-20", "runrunit"),
     (
         "alnum 20",
-        "appveyor artsy browserstack codacy companyhub "
-        "easyinsight eventbrite finicity finnhub freshdesk github invoiceocean looker pinata plivo pusher "
-        "pushover statuscake tefter timezoneapi uploadcare",
+        "appveyor artsy browserstack codacy companyhub easyinsight eventbrite finicity finnhub freshdesk "
+        "github invoiceocean looker pinata plivo pusher pushover statuscake tefter timezoneapi uploadcare",
     ),
     ("alnum 20-24", "codacy"),
     ("alnum 21", "carboninterface"),
@@ -62,7 +61,7 @@ _TABLE: tuple[tuple[str, str], ...] = (
     (
         "alnum 24",
         "betterstack clickhelp clockwork enablex etsy flightapi happyscribe looker oanda onepagecrm "
-        "paystack razorpay replyio satismeter textanywhere uptime",
+        "paystack plaid razorpay replyio satismeter textanywhere uptime",
     ),
     ("alnum 24-26", "clientary ronin"),
     ("alnum 24-27", "cexio"),
@@ -71,7 +70,7 @@ _TABLE: tuple[tuple[str, str], ...] = (
     ("alnum 26", "mattermost sirv timecamp"),
     ("alnum 27", "glassnode miro"),
     ("alnum 28", "pollsapi tradier"),
-    ("alnum 30", "alibaba aliyun centralstation nylas pushover scrapeowl textmagic twitch"),
+    ("alnum 30", "alibaba aliyun centralstation nylas plaid pushover scrapeowl textmagic twitch"),
     ("alnum 31", "worldweather"),
     (
         "alnum 32",
@@ -84,8 +83,8 @@ _TABLE: tuple[tuple[str, str], ...] = (
         "ipquality jotform knapsackpro languagelayer larksuite linkedin-api linkpreview liveagent "
         "mailboxlayer mailerlite mailjet mapquest marketstack meaningcloud mediastack mistral moonclerk "
         "newsapi numverify nutritionix onfleet opencage openuv openweather paydirtapp pdflayer pipedream "
-        "podio postageapp pyxis redhat route4me salescookie satismeter scraperapi scraperbox scrapestack "
-        "scrapingant securitytrails semaphore serpstack sheety sherpadesk shodan shutterstock "
+        "podio postageapp privateai pyxis redhat route4me salescookie satismeter scraperapi scraperbox "
+        "scrapestack scrapingant securitytrails semaphore serpstack sheety sherpadesk shodan shutterstock "
         "signupgenius simfin spoonacular stability statuspal sugester survicate taxjar testingbot "
         "thousandeyes ticketmaster toggl tomtom travelpayouts travis trello twelvedata tyntec typetalk "
         "upcdatabase upwave userstack vatlayer verimail veriphone vpnapi walkscore weatherbit "
@@ -119,8 +118,8 @@ _TABLE: tuple[tuple[str, str], ...] = (
         "alnum 64",
         "alienvault allsports appsynergy artifactory binance bintray campayn currencycloud disqus "
         "freshbooks hasura hetzner html2pdf iconfinder ipinfodb jfrog lokalise mavenlink mesibo moralis "
-        "netsuite newrelic partnerstack peopledatalabs pinata qubole rockset sheety "
-        "sumo tinybird tmetric typetalk unplu webflow wistia xray zipcodeapi",
+        "netsuite newrelic partnerstack peopledatalabs pinata qubole rockset sheety sumo tinybird tmetric "
+        "typetalk unplu webflow wistia xray zipcodeapi",
     ),
     ("alnum 73", "artifactory bintray jfrog xray"),
     ("alnum 76", "jupiterone"),
@@ -142,9 +141,9 @@ _TABLE: tuple[tuple[str, str], ...] = (
     ("word 30", "cloudimage"),
     (
         "word 32",
-        "airbrake apptivo autoklose azure chatbot cloudinary cloudplan datadog faceplusplus fastly fmfw "
-        "ipifi loyverse mixpanel netcore pastebin paymongo pepipost positionstack rebrandly "
-        "screenshotlayer trello uplead",
+        "adafruit airbrake apptivo autoklose azure chatbot cloudinary cloudplan datadog discord "
+        "faceplusplus fastly fmfw ipifi loyverse mixpanel netcore pastebin paymongo pepipost "
+        "positionstack rebrandly screenshotlayer trello uplead",
     ),
     ("word 34", "pixabay"),
     ("word 35", "clearbit iexcloud stitchdata"),
@@ -194,7 +193,7 @@ _TABLE: tuple[tuple[str, str], ...] = (
     ("b64 48", "currentsapi"),
     ("b64 51", "asana"),
     ("b64 54", "optimizely"),
-    ("b64 64", "bitbucket capsulecrm confluent hellosign qualaroo"),
+    ("b64 64", "bitbucket capsulecrm confluent dropbox hellosign qualaroo"),
     ("b64 68", "getgist"),
     ("b64 72", "imagga"),
     ("b64 88", "appointedd bombbomb fullstory"),
@@ -207,6 +206,10 @@ _TABLE: tuple[tuple[str, str], ...] = (
         "refiner rownd runscope salesmate saucelabs scaleway sendbird shortcut signalwire snyk "
         "squarespace statuspage tokeet wakatime wise zenscrape zipcodebase",
     ),
+    ("b64 40-46", "netlify"),
+    ("b64 60", "intercom"),
+    ("b64 80-90", "kraken"),
+    ("word 60", "typeform"),
 )
 """An alphabet with a length, and the vendors whose keys are so."""
 
@@ -223,6 +226,14 @@ _FORMS: tuple[tuple[str, str], ...] = (
     ("[0-9a-f]{32}-us[0-9]{1,2}", "mailchimp"),
     ("[0-9a-f]{32}-[0-9a-f]{8}-[0-9a-f]{8}", "mailgun"),
     ("key-[0-9a-f]{32}", "mailgun"),
+    ("pubkey-[0-9a-f]{32}", "mailgun"),
+    (r"[ps]k\.[A-Za-z0-9_-]{60}\.[A-Za-z0-9_-]{22}", "mapbox"),
+    ("live_pub_[0-9a-f]{31}", "lob"),
+    ("test_pub_[0-9a-f]{31}", "lob"),
+    ("[A-Z0-9]{34}", "bscscan etherscan polygonscan arbiscan"),
+    (r"[MNO][A-Za-z0-9_-]{23,27}\.[A-Za-z0-9_-]{6}\.[A-Za-z0-9_-]{27,38}", "discord"),
+    (r"pat[A-Za-z0-9]{14}\.[0-9a-f]{64}", "airtable"),
+    (r"[A-Za-z0-9]{17}\.v1\.[A-Za-z0-9_-]{60,800}\.[0-9a-f]{64}", "airtable"),
     ("key-[0-9a-zA-Z]{64}", "salesblink"),
     ("scp-live-[0-9a-z]{32}", "scrapfly"),
     ("live_[A-Za-z0-9_=-]{40,42}", "gocardless"),
@@ -261,11 +272,12 @@ _FORMS: tuple[tuple[str, str], ...] = (
 
 _TWICE = frozenset([
     "artifactory", "bannerbear", "fullstory", "heroku", "klaviyo", "launchdarkly", "lob", "mailchimp",
-    "mailgun", "mandrill", "maxmind", "newrelic", "nuget", "onesignal", "razorpay", "wandb",
+    "mailgun", "mandrill", "maxmind", "newrelic", "nuget", "onesignal", "razorpay", "wandb", "adafruit",
+    "linear",
 ])  # fmt: skip
 """Vendors whose keys begin with something that tells them, but for some."""
 
-_SEPARATORS = r"""(?:[\s"'`:=>,;(){}\[\]|<\\-]|</){1,12}"""
+_SEPARATORS = r"""(?:[\s"'`:=>?,;(){}\[\]|<\\-]|</|\.(?==)){1,12}"""
 _WORDS = (
     r"(?:(?i:a|an|access|account|api|app|auth|client|config|credentials?|debug|dev|env|for|http|id|info|is|keys?|live|"
     r"my|oauth|password|personal|prod|project|private|request|secret|sending|service|set|test|the|to|tok|token|use|"
@@ -274,7 +286,7 @@ _WORDS = (
 )
 _GAP = rf"[A-Za-z0-9_.-]{{0,32}}?{_SEPARATORS}(?:{_WORDS}{_SEPARATORS}){{0,5}}"
 _MIXED = r"(?=[A-Za-z_+/=.:%-]{0,40}[0-9])(?=[0-9_+/=.:%-]{0,24}[A-Za-z])"
-_ENDS = r"(?![A-Za-z0-9_/+-])"
+_ENDS = r"(?![\w/+-]|\.\w)"
 _DIGEST = re.compile(rb"(?:[0-9a-f]{32}|[0-9a-f]{40}|[0-9a-f]{64}|[0-9a-f-]{36})$")
 _SAYS = re.compile(rb"(?i)key|token|secret|auth|password|credential|private|access|pat")
 _SAME = re.compile(rb"(.)\1{7}")
