@@ -303,3 +303,29 @@ def test_a_completion_for_a_resource_is_asked_for_by_its_alias() -> None:
         "completion/complete", {"ref": ref, "argument": {"name": "rest", "value": ""}}, {"completion": {}}
     )
     assert one.sent()["ref"] == {"type": "ref/resource", "uri": "y://z"}
+
+
+@ERAS
+def test_a_rule_against_secrets_lets_a_handle_back_to_its_server_and_nothing_else(era: str) -> None:
+    rules = ALLOW_ALL + (
+        "  - {id: d, effect: deny, action: ['*'], when: 'has(args.uri) && args.uri == \"y://no\""
+        ' || detect(args, "secret") != []\'}\n'
+    )
+    one = client(era, two(rules))
+    said = {"cursor": CURSOR, "next_cursor": f"{CURSOR} {HELD}"}
+    made = one.call(answer={"content": [], "structuredContent": said})["structuredContent"]
+    for alias in made.values():
+        one.call(page={"after": [alias]})
+    assert one.sent()["arguments"] == {"page": {"after": [said["next_cursor"]]}}
+    link = {"type": "resource_link", "uri": f"y://{TOKEN}", "name": "y"}
+    uri = one.call(answer={"content": [link]})["content"][0]["uri"]
+    one.send("resources/read", {"uri": uri}, {"contents": []})
+    assert one.sent() == {"uri": link["uri"]}
+    for arguments in ({"cursor": made["cursor"], "more": TOKEN}, {"cursor": TOKEN}, {"n": [1, TOKEN]}):
+        before = len(one.world.upstreams["one"].requests)
+        params = {"name": "one__read", "arguments": arguments}
+        modern(one.world, "tools/call", params, 90) if one.modern else one.world.send(
+            "tools/call", params, 90
+        )
+        assert last(one.world)["isError"]
+        assert len(one.world.upstreams["one"].requests) == before

@@ -104,6 +104,8 @@ class Invocation(Struct, frozen=True):
     params: dict[str, Json] | None = None
     """The canonical params that go upstream; for `tools/call`, `args` is its `arguments`."""
     caller: Caller = Caller()
+    returned: tuple[str, ...] = ()
+    """Texts in `args` that `server` gave to be given back, and that the client itself does not know."""
     searched: bool = False
     """Whether `params` were searched already for credentials that are not for `server`."""
 

@@ -9,6 +9,7 @@ sent it.
 """
 
 import secrets
+from collections.abc import Iterator
 from threading import Lock
 
 from msgspec import structs
@@ -101,6 +102,15 @@ class Handles:
         """The call with the handles of `server`, to which it goes, in its arguments."""
         args = self.restored(server, call.args)
         return call if args is call.args else structs.replace(call, args=args)
+
+    def behind(self, value: Json) -> Iterator[str]:
+        """The handles for which aliases are in `value`."""
+        if type(value) is str:
+            if value in self._real:
+                yield self._real[value][1]
+        elif type(value) in (dict, list):
+            for child in value.values() if type(value) is dict else value:
+                yield from self.behind(child)
 
     def restored(self, server: str, value: Json) -> Json:
         """`value` with the handles of `server` in place of their aliases; the same object without any."""

@@ -75,14 +75,10 @@ class Path:
         read = calls.read_call(request.method, request.params, request.caller.modern)
         call, owner = scope.handles.named(read)
         request.progress_token = call.progress_token
-        target = self._listing.catalogue.find("tool", call.name) if call.kind == "tool" else None
-        if target is not None:
-            server = target.server
-        else:
-            found = await self._found(request, call, owner)
-            if found is None:
-                return
-            server, target = found
+        found = await self._found(request, call, owner)
+        if found is None:
+            return
+        server, target = found
         request.upstream = scope.upstreams[server]
         if request.headers is not None:
             self._check_headers(request, target, call, request.headers)
@@ -92,6 +88,8 @@ class Path:
         invocation = scope.recorder.invocation(
             request.method, server, target, call.args, params, request.caller
         )
+        if call.args is not read.args:
+            invocation = structs.replace(invocation, returned=tuple(scope.handles.behind(read.args)))
         astray = None
         if server not in scope.judge.egress.free:
             astray, invocation = await self._searched(invocation, params)
@@ -219,6 +217,9 @@ class Path:
         """The server that a request is for, `owner` where that is not "", and what it lists under this name,
         which may have to be asked for first. None where there is none, and the client knows."""
         scope = self._scope
+        target = self._listing.catalogue.find("tool", call.name) if call.kind == "tool" else None
+        if target is not None:
+            return target.server, target
         try:
             target = await self._locate(request, call)
         except (UpstreamError, CredentialError, InspectionError) as problem:

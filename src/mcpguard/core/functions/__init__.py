@@ -15,6 +15,7 @@ from mcpguard.core.functions.function import (
     FunctionError,
     Holds,
     Parameter,
+    Sparing,
     apply,
     nothing_held,
 )
@@ -68,4 +69,4 @@ class _LazyTable(dict[str, Function]):
 FUNCTIONS: dict[str, Function] = _LazyTable()
 """By name, in the order of the reference."""
 
-__all__ = ["FUNCTIONS", "Function", "FunctionError", "Holds", "Parameter", "apply", "nothing_held"]
+__all__ = ["FUNCTIONS", "Function", "FunctionError", "Holds", "Parameter", "Sparing", "apply", "nothing_held"]

@@ -22,6 +22,25 @@ def nothing_held(_padded: bytes) -> bool:
     return False
 
 
+class Sparing(Struct, frozen=True):
+    """A `Holds` for a value in which `texts` go back to the server that they came from: `detect()` takes them
+    for nothing that leaves."""
+
+    holds: Holds
+    texts: frozenset[str]
+
+    def __call__(self, padded: bytes) -> bool:
+        return self.holds(padded)
+
+    def spared(self, value: Json) -> Json:
+        """`value` without the `texts`."""
+        if type(value) is str:
+            return "" if value in self.texts else value
+        if type(value) is dict:
+            return {name: self.spared(child) for name, child in value.items()}
+        return [self.spared(child) for child in value] if type(value) is list else value
+
+
 class FunctionError(Exception):
     """An argument that cannot be read. The condition that called becomes an ERROR, which only tightens.
 

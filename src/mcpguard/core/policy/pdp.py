@@ -17,7 +17,7 @@ from msgspec import structs
 
 from mcpguard.core.conditions.cel import ERROR, NOTHING, TRUE, Bound
 from mcpguard.core.conditions.names import LATER
-from mcpguard.core.functions import Holds, nothing_held
+from mcpguard.core.functions import Holds, Sparing, nothing_held
 from mcpguard.core.model import Cause, Charge, Deny, Invocation, Json, Permit, Principal
 from mcpguard.core.policy.arguments import misfit
 from mcpguard.core.policy.compiled import Candidates, CompiledRule, PolicySet
@@ -247,6 +247,8 @@ def bind(
         view["args"] = invocation.args
     if session is not None:
         view["session"] = session.view()
+    if invocation.returned:
+        holds = Sparing(holds, frozenset(invocation.returned))
     bound = Bound(view, candidates.members, holds)
     if candidates.cheap:
         bound.compute(candidates.cheap)
