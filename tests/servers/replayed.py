@@ -1,8 +1,10 @@
 """A legacy upstream without an SDK that answers out of a file: `replayed.py FILE`, which holds as JSON what
-`tools/list` answers, under "tools", and what each tool gives, under "results"."""
+`tools/list` answers, under "tools", and what each tool gives, under "results". The tool `digest` gives the sha256 of its
+argument `cursor`. Under "resources" are those that are listed; to read one gives the sha256 of its URI."""
 
 import json
 import sys
+from hashlib import sha256
 from pathlib import Path
 
 SAID = json.loads(Path(sys.argv[1]).read_text("utf-8"))
@@ -12,12 +14,24 @@ def result(method, params):
     if method == "initialize":
         return {
             "protocolVersion": params["protocolVersion"],
-            "capabilities": {"tools": {}},
+            "capabilities": {"tools": {}, "resources": {}},
             "serverInfo": {"name": "replayed", "version": "1"},
         }
     if method == "tools/list":
         return {"tools": SAID["tools"]}
-    return SAID["results"][params["name"]] if method == "tools/call" else {}
+    if method == "resources/list":
+        return {"resources": SAID.get("resources", [])}
+    if method == "resources/read":
+        return {"contents": [{"uri": params["uri"], "text": digest(params["uri"])}]}
+    if method != "tools/call":
+        return {"resourceTemplates": []}
+    if params["name"] == "digest":
+        return {"content": [{"type": "text", "text": digest(params["arguments"]["cursor"])}]}
+    return SAID["results"][params["name"]]
+
+
+def digest(text):
+    return sha256(text.encode()).hexdigest()
 
 
 for line in sys.stdin:
