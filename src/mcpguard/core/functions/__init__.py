@@ -15,7 +15,7 @@ from mcpguard.core.functions.function import (
     FunctionError,
     Holds,
     Parameter,
-    Sparing,
+    Returning,
     apply,
     nothing_held,
 )
@@ -69,4 +69,13 @@ class _LazyTable(dict[str, Function]):
 FUNCTIONS: dict[str, Function] = _LazyTable()
 """By name, in the order of the reference."""
 
-__all__ = ["FUNCTIONS", "Function", "FunctionError", "Holds", "Parameter", "Sparing", "apply", "nothing_held"]
+__all__ = [
+    "FUNCTIONS",
+    "Function",
+    "FunctionError",
+    "Holds",
+    "Parameter",
+    "Returning",
+    "apply",
+    "nothing_held",
+]

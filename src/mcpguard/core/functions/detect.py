@@ -7,7 +7,14 @@ removes is found, since one reading serves both. This is a net: who wants to hid
 from __future__ import annotations
 
 from mcpguard.core.errors import InspectionError
-from mcpguard.core.functions.function import Function, FunctionError, Holds, Parameter, Sparing, nothing_held
+from mcpguard.core.functions.function import (
+    Function,
+    FunctionError,
+    Holds,
+    Parameter,
+    Returning,
+    nothing_held,
+)
 from mcpguard.core.functions.web.networks import as_list
 from mcpguard.core.model import Json
 from mcpguard.core.redaction.detectors import GROUPS
@@ -27,7 +34,7 @@ def detect(value: Json, kinds: str | list[str] | None = None, holds: Holds = not
     wanted = frozenset[str]().union(*(GROUPS.get(name, {name}) for name in named))
     if not wanted <= GROUPS["all"]:
         raise FunctionError("detect() knows no such kind")
-    if isinstance(holds, Sparing):
+    if isinstance(holds, Returning):
         value = holds.spared(value)
     try:
         return sorted(kinds_in(value, wanted, holds, LIMIT))

@@ -17,7 +17,7 @@ from msgspec import structs
 
 from mcpguard.core.conditions.cel import ERROR, NOTHING, TRUE, Bound
 from mcpguard.core.conditions.names import LATER
-from mcpguard.core.functions import Holds, Sparing, nothing_held
+from mcpguard.core.functions import Holds, Returning, nothing_held
 from mcpguard.core.model import Cause, Charge, Deny, Invocation, Json, Permit, Principal
 from mcpguard.core.policy.arguments import misfit
 from mcpguard.core.policy.compiled import Candidates, CompiledRule, PolicySet
@@ -86,10 +86,8 @@ def decide(
         verdict = _observed(settled, _settled(candidates, invocation, session, holds, None))
     if egress is not None and verdict.invocation is not invocation and isinstance(verdict, Permit):
         verdict = _astray(egress, verdict.invocation) or verdict
-    if invocation.params is not None and carries_placeholder(invocation.params):
-        misplaced = _misplaced(candidates, verdict, session, holds)
-        if misplaced is not None:
-            return misplaced
+    if (misplaced := _misplaced(candidates, invocation, verdict, session, holds)) is not None:
+        return misplaced
     if candidates.trial is None:
         return verdict
     judged = settled if isinstance(verdict, Permit) else verdict
@@ -106,19 +104,19 @@ def _observed(refusal: Deny, otherwise: Permit | Deny) -> Permit | Deny:
 
 
 def _misplaced(
-    candidates: Candidates, verdict: Permit | Deny, session: Session | None, holds: Holds
+    candidates: Candidates, sent: Invocation, verdict: Permit | Deny, session: Session | None, holds: Holds
 ) -> Deny | None:
-    """The refusal of a call with a placeholder of ours that is allowed, or about which a person would be
-    asked, unless a rule that lets it through wants it so."""
+    """The refusal of a call that is `sent` with a placeholder of ours, and is allowed or left to a person,
+    unless a rule that lets it through wants it so."""
     if isinstance(verdict, Deny) and verdict.cause is not Cause.APPROVAL:
         return None
-    invocation = verdict.invocation
-    bound = bind(candidates, invocation, session, holds)
-    asking, failed = holding(candidates, "ask", bound)
-    allowing = [rule for rule in holding(candidates, "allow", bound)[0] if not over(rule, invocation)]
-    if any(rule.written.placeholders for rule in asking + failed + allowing):
+    if sent.params is None or not carries_placeholder(sent.params):
         return None
-    return Deny(invocation, Cause.PLACEHOLDER, message=PLACEHOLDER)
+    bound = bind(candidates, verdict.invocation, session, holds)
+    asking, failed = holding(candidates, "ask", bound)
+    allowing = [one for one in holding(candidates, "allow", bound)[0] if not over(one, sent)]
+    wanted = any(rule.written.placeholders for rule in asking + failed + allowing)
+    return None if wanted else Deny(verdict.invocation, Cause.PLACEHOLDER, message=PLACEHOLDER)
 
 
 def _astray(egress: Egress, invocation: Invocation) -> Deny | None:
@@ -247,9 +245,8 @@ def bind(
         view["args"] = invocation.args
     if session is not None:
         view["session"] = session.view()
-    if invocation.returned:
-        holds = Sparing(holds, frozenset(invocation.returned))
-    bound = Bound(view, candidates.members, holds)
+    spared = frozenset(invocation.returned)
+    bound = Bound(view, candidates.members, Returning(holds, spared) if spared else holds)
     if candidates.cheap:
         bound.compute(candidates.cheap)
     return bound
