@@ -11,7 +11,7 @@ import pytest
 from mcpguard.core.redaction.binary import whole
 from mcpguard.core.secret import Secret
 from tests.fakes import World, tool
-from tests.gateway.scenes import ALLOW_ALL, last, legacy, quiet
+from tests.gateway.scenes import ALL_CAPABILITIES, ALLOW_ALL, ask, last, legacy, quiet
 
 HELD = "tok-9f3Kq7Zx1Lm5Wb8e"
 NOISE = Random(1).randbytes(20_000)
@@ -62,6 +62,17 @@ def test_a_file_with_a_secret_in_it_becomes_a_text_too() -> None:
         answered({"contents": [clean, {"uri": "x:y", "text": HELD}]}, "resources/read")["contents"][0]
         == clean
     )
+
+
+def test_what_a_server_asks_is_treated_the_same() -> None:
+    world = World(ALLOW_ALL)
+    world.redactor.hold("env:one", Secret(HELD))
+    legacy(world, ALL_CAPABILITIES)
+    message = {"role": "user", "content": {"type": "image", "data": LEAKING, "mimeType": "image/png"}}
+    ask(world, "sampling/createMessage", {"messages": [message], "maxTokens": 1})
+    (shown,) = world.client.sent[-1]["params"]["messages"]
+    assert shown["content"]["type"] == "text"
+    assert shown["content"]["text"].endswith(SAID)
 
 
 def test_what_only_looks_like_a_block_is_left_alone() -> None:

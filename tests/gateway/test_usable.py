@@ -56,7 +56,7 @@ def test_whatever_is_sent_leaves_without_what_was_removed(
     inspected = REDACTOR.inspect(body)
     if not inspected.changed:
         return
-    made = usable(Handles(), "one", REDACTOR, body, inspected, ())
+    made = usable(Handles(), "one", REDACTOR, body, (), inspected)
     made = _agreeing(REDACTOR, body, made, (), "", schema)
     assert TOKEN not in made.payload.decode()
     assert set(inspected.findings) <= set(made.findings)

@@ -167,7 +167,7 @@ class Handles:
 
 
 def usable(
-    handles: Handles, server: str, redactor: Redactor, before: Json, after: Redacted, also: tuple[str, ...]
+    handles: Handles, server: str, redactor: Redactor, before: Json, also: tuple[str, ...], after: Redacted
 ) -> Redacted:
     """The inspected value `after`, which was `before`, with aliases for handles, and texts in place of binary
     data from which something was removed."""

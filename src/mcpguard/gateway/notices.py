@@ -248,7 +248,7 @@ class Notices:
         self, server: str, params: dict[str, Json], redact: tuple[str, ...], found: Redacted
     ) -> Redacted:
         scope = self._scope
-        return usable(scope.handles, server, scope.inspector.redactor, params, found, redact)
+        return usable(scope.handles, server, scope.inspector.redactor, params, redact, found)
 
     def _leave(
         self, server: str, method: str, found: Redacted | InspectionError, related: RequestId | None

@@ -26,6 +26,7 @@ from mcpguard.core.errors import InspectionError, McpGuardError, UpstreamError
 from mcpguard.core.model import Caller, Deny, Invocation, Json, Permit, Redacted
 from mcpguard.core.redaction.redactor import AT_ONCE, TooMuchAtOnce
 from mcpguard.gateway.flight import Cancelled, Flight, Wait
+from mcpguard.gateway.handles import usable
 from mcpguard.gateway.ports import Question, Raw, RequestId
 from mcpguard.gateway.scope import WOULD_REFUSE, ClientScope, Request
 from mcpguard.protocol import eras, jsonrpc, refusals
@@ -121,11 +122,10 @@ class Questions:
             return {"error": refusals.denied_error(verdict)}
         if verdict.observed is not None:
             scope.report_refusal(verdict.observed, WOULD_REFUSE)
-        started = scope.recorder.seconds()
+        started, also = scope.recorder.seconds(), verdict.redact + redact
+        then = partial(usable, scope.handles, server, scope.inspector.redactor, params, also)
         try:
-            sealed, digest = await scope.inspector.seal(
-                params, 0, verdict.redact + redact, server=invocation.server
-            )
+            sealed, digest = await scope.inspector.seal(params, 0, also, then, server=invocation.server)
         except InspectionError as problem:
             await scope.audit.write(scope.recorder.outcome(invocation, "withheld", started))
             return {"error": refusals.error(jsonrpc.REFUSED, f"mcpguard: {problem}")}

@@ -106,7 +106,7 @@ class Results:
     ) -> Redacted:
         """The inspected `body` in a form that its client can use."""
         redactor, server = self._scope.inspector.redactor, permit.invocation.server
-        answer = usable(self._scope.handles, server, redactor, body, answer, also)
+        answer = usable(self._scope.handles, server, redactor, body, also, answer)
         place = _structured_in(call.method, body)
         if place is None:
             return answer
