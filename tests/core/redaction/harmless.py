@@ -7,8 +7,33 @@ from base64 import b64encode
 from collections.abc import Callable
 from uuid import UUID
 
-_WORDS = ["build", "shop", "main", "cache", "layer", "order", "invoice", "user", "report", "north", "river", "token", "page", "secret", "value"]
-_NAMES = ["DB_PASSWORD", "API_KEY", "client_secret", "access_token", "smtpPass", "REDIS_PASSWORD", "authToken", "jwtSecret"]
+_WORDS = [
+    "build",
+    "shop",
+    "main",
+    "cache",
+    "layer",
+    "order",
+    "invoice",
+    "user",
+    "report",
+    "north",
+    "river",
+    "token",
+    "page",
+    "secret",
+    "value",
+]
+_NAMES = [
+    "DB_PASSWORD",
+    "API_KEY",
+    "client_secret",
+    "access_token",
+    "smtpPass",
+    "REDIS_PASSWORD",
+    "authToken",
+    "jwtSecret",
+]
 _SAMPLES = [
     *(
         "your-api-key-here",

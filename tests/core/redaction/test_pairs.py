@@ -54,6 +54,7 @@ FOUND = [
     "curl -H 'authorization: bearer {}'",
     "Cookie: a=b; sessionid={}",
     "Set-Cookie: sid={}; Path=/",
+    "Cookie: session=aaaaaaaaaaaaaaaaaaaa; sid={}",
     "tool --token {} --x",
     '["--api-key", "{}"]',
     "tool --client-secret={}",
@@ -160,6 +161,12 @@ LEFT_ALONE = [
     "PASSWORD 'none of 12 words'",
     b"-----BEGIN OPENSSH PRIVATE KEY-----".decode() + '"\nEND = "-----END OPENSSH PRIVATE KEY-----"',
     "AKIAIOSFODNN7EXAMPLE",
+    "keys.py,sha256=ghp_" + "aB3kQ9xZ7mT2" * 3,
+    "<secret>|a1b2c3d4e5",
+    "Authorization: a1b2c3d",
+    "tool -u a1b2 x",
+    "secret=a1b2=c3d4e5f6g7",
+    "https://a.example:8080,b.example:8081@c",
     "ghp_" + "x" * 36,
 ]
 

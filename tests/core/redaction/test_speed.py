@@ -111,6 +111,7 @@ def test_the_same_is_found_without_the_engine(text: str, monkeypatch: pytest.Mon
 
     for module, name in (
         (matching, "HyperscanMatcher"),
+        (reading, "HyperscanMatcher"),
         (patterns, "HyperscanPatterns"),
         (signs, "HyperscanShapes"),
     ):

@@ -7,7 +7,7 @@ costs a bounded number of steps, however long the text is; the budget counts the
 from bisect import bisect_right
 from collections import defaultdict
 from collections.abc import Callable
-from functools import cache, cached_property
+from functools import cache, cached_property, partial
 from re import Match
 from sys import maxsize
 
@@ -28,7 +28,7 @@ _BEHIND = 8
 _AHEAD = 64
 _LEAVES = 64
 _INSIDE = 24
-_COST_OF_A_CUT = 4
+_COST_OF_A_CUT = 10
 _RUN = b"abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-"
 _FAR = 4200
 _DIGESTS = tuple(
@@ -38,12 +38,25 @@ _DIGESTS = tuple(
 _NEAR = 48
 _USER = 80
 _PAIR, _URL = 0, 1
-COST_OF_A_PAIR = 2
+COST_OF_A_PAIR = 4
 COST_OF_A_JUDGEMENT = 8
 
 
 class TooMuchAtOnce(Exception):
     """It would take long, and the caller wants to know before."""
+
+
+def _without_its_surroundings(detector: Detector) -> str:
+    """The pattern without what it wants to stand before and behind."""
+    core = detector.pattern
+    if core.startswith("(?:(?<"):
+        depth = 0
+        for at, char in enumerate(core):
+            depth += (char == "(") - (char == ")")
+            if not depth:
+                core = core[at + 1 :]
+                break
+    return core[: core.rfind("(?!")] if detector.stops else core
 
 
 class _Beginning:
@@ -53,18 +66,15 @@ class _Beginning:
     any_case = False
     joins = False
 
-    def __init__(self, literal: bytes) -> None:
+    def __init__(self, literal: bytes, peek: Callable[[], str]) -> None:
         self.literal = literal
         self.size = len(literal)
-
-    @property
-    def _peek(self) -> str:
-        raise NotImplementedError
+        self._peek = peek
 
     @cached_property
     def may(self) -> Callable[[bytes, int], Match[bytes] | None]:
         """What has to be there in any case, at the place that `start` says."""
-        return compiled(self._peek).match
+        return compiled(self._peek()).match
 
     def start(self, _flat: bytes, end: int) -> int:
         """Where to look, where the literal ends at `end`; -1 for nowhere."""
@@ -73,7 +83,7 @@ class _Beginning:
 
 class _Format(_Beginning):
     def __init__(self, literal: str, start: str, detector: Detector) -> None:
-        super().__init__(literal.encode())
+        super().__init__(literal.encode(), partial(_without_its_surroundings, detector))
         self._start = start.encode()
         self._begins = literal == start
         self._reach = _FAR if literal.startswith(".") else _NEAR
@@ -81,10 +91,6 @@ class _Format(_Beginning):
         self.kind = detector.kind
         self.any_case = detector.any_case
         self.joins = detector.joins
-
-    @property
-    def _peek(self) -> str:
-        return _without_its_surroundings(self._detector)
 
     def start(self, flat: bytes, end: int) -> int:
         at = end - self.size
@@ -98,34 +104,27 @@ class _Format(_Beginning):
         least = max(0, at - self._reach)
         return flat.find(self._start, least + len(flat[least:at].rstrip(_RUN)), at)
 
-    def read(self, flat: Flat, start: int, budget: Budget) -> tuple[Hit, int] | None:
-        """What is to be removed from the text that `flat` is made of, and where in `flat` this ends."""
+    def read(self, flat: Flat, start: int, most: int, budget: Budget) -> tuple[Hit, int] | None:
+        """What is to be removed from the text that `flat` is made of, and where in `flat` this ends, which is
+        at `most` at the latest."""
         if not flat.bounds:
             span = self._detector.match(flat.source, start)
             return ((*span, self.kind), span[1]) if span else None
-        found = self.may(flat.text, start)
-        if found is None:
-            return None
         place = flat.at(start)
         span = self._detector.match(flat.source, place)
         if span:
             return (*span, self.kind), start + span[1] - place
         if self._detector.joins:
             budget.trigger()
-            return _across(flat, self._detector, start, found.end(), budget)
+            return _across(flat, self._detector, start, most, budget)
         return None
 
 
 class _Pair(_Beginning):
     def __init__(self, literal: bytes, peek: str, read: pairs.Read) -> None:
-        super().__init__(literal)
-        self._before = peek
+        super().__init__(literal, lambda: peek)
         self.reads = read
         self.kind = pairs.COOKIE if read is pairs.Pairs.cookie else ""
-
-    @property
-    def _peek(self) -> str:
-        return self._before
 
 
 def _beginnings() -> list[_Format | _Pair]:
@@ -215,9 +214,8 @@ class Perusal:
         if isinstance(one, _Pair):
             return self._pair(one, flat, end)
         start = one.start(flat, end)
-        if start < 0 or one.may(flat, start) is None:
-            return False
-        read = one.read(self._view.flat, start, self._budget)
+        found = one.may(flat, start) if start >= 0 else None
+        read = one.read(self._view.flat, start, found.end(), self._budget) if found else None
         if read is None:
             return False
         hit, self._covered[one.kind] = read
@@ -324,16 +322,3 @@ def _across(flat: Flat, detector: Detector, start: int, most: int, budget: Budge
             hit = flat.at(begins + begin), flat.at(ends_at + begin - 1, 1), detector.kind
             return hit, ends_at + begin
     return None
-
-
-def _without_its_surroundings(detector: Detector) -> str:
-    """The pattern without what it wants to stand before and behind."""
-    core = detector.pattern
-    if core.startswith("(?:(?<"):
-        depth = 0
-        for at, char in enumerate(core):
-            depth += (char == "(") - (char == ")")
-            if not depth:
-                core = core[at + 1 :]
-                break
-    return core[: core.rfind("(?!")] if detector.stops else core

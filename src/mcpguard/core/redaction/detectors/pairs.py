@@ -97,8 +97,8 @@ def name_at_end(text: bytes) -> str:
 # --- what stands around a value ---------------------------------------------------------------------------
 
 _DIGIT = re.compile(rb"[0-9]")
-_BARE = re.compile(rb"""[^\s"'`\\<>(){}\[\],;|\x00-\x1f\xff]{1,1024}""")
-_LINE = re.compile(rb"""[^\s\\\x00-\x1f\xff]{1,1024}""")
+_BARE = re.compile(rb"""[^\s"'`\\<>(){}\[\],;|\x00-\x1f\xff]{1,512}""")
+_LINE = re.compile(rb"""[^\s\\\x00-\x1f\xff]{1,512}""")
 _DOUBLE = re.compile(rb"""(?:[^"\\\x00-\x1f\xff]|\\[^\x00-\x1f\xff]){1,4096}+(?=")""")
 _SINGLE = re.compile(rb"""(?:[^'\\\x00-\x1f\xff]|\\[^\x00-\x1f\xff]){1,4096}+(?=')""")
 _ESCAPED = re.compile(rb"""[^"'`\\\x00-\x1f\xff]{1,4096}+(?=["'`\\])""")
