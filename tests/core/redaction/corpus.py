@@ -101,6 +101,8 @@ class Maker:
             return made
         if name == "BRANCH":
             return self._of(self.chance.choice(args[1]), groups)
+        if name == "ATOMIC_GROUP":
+            return self._of(args, groups)
         assert name in ("ASSERT", "ASSERT_NOT"), name
         return ""
 

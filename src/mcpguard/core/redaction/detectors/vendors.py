@@ -277,11 +277,12 @@ _TWICE = frozenset([
 ])  # fmt: skip
 """Vendors whose keys begin with something that tells them, but for some."""
 
-_SEPARATORS = r"""(?:[\s"'`:=>?,;(){}\[\]|<\\-]|</|\.(?==)){1,12}"""
+# Nothing is tried twice, or an ordinary file would take seconds: so of two words the longer one comes first.
+_SEPARATORS = r"""(?:[\s"'`:=>?,;(){}\[\]|<\\-]|</|\.(?==)){1,12}+"""
 _WORDS = (
-    r"(?:(?i:a|an|access|account|api|app|auth|client|config|credentials?|debug|dev|env|for|http|id|info|is|keys?|live|"
-    r"my|oauth|password|personal|prod|project|private|request|secret|sending|service|set|test|the|to|tok|token|use|"
-    r"user|using|value|within|you|AQAAABAAA|[_-]){1,6}"
+    r"(?>(?i:access|account|api|app|auth|an|a|client|config|credentials?|debug|dev|env|for|http|info|id|is|keys?|live|"
+    r"my|oauth|password|personal|prod|project|private|request|secret|sending|service|set|test|the|token|tok|to|using|"
+    r"user|use|value|within|you|AQAAABAAA|[_-]){1,6}+"
     r"|(?:td|th|tr|code|span|strong|em|pre|li|div|name|string))"
 )
 _GAP = rf"[A-Za-z0-9_.-]{{0,32}}?{_SEPARATORS}(?:{_WORDS}{_SEPARATORS}){{0,5}}"
