@@ -9,6 +9,7 @@ from __future__ import annotations
 import random
 import re
 import string
+from base64 import b64encode
 from collections.abc import Callable
 from functools import cache
 from re import _parser as parser  # type: ignore[attr-defined]
@@ -72,6 +73,9 @@ class Maker:
             body = "\n".join(self.some(_BASE62 + "+/", 64) for _ in range(5))
             made = f"-----BEGIN PRIVATE KEY-----\n{body}\n-----END PRIVATE KEY-----"
             return made, made
+        if detector.kind == "docker-registry-auth":
+            secret = b64encode(f"ci:{self.some(_BASE62, 24)}".encode()).decode()
+            return f'"auth": "{secret}"', secret
         if detector.kind == "url-password":
             secret = self.some(_BASE62, 14)
             return f"postgres://shop:{secret}@db.shop.example:5432/orders", secret

@@ -3,10 +3,12 @@
 from mcpguard.core.redaction.detectors.format import ALONE, END, HEX, IS, MIX, UUID, Detector, inner, token
 
 PEOPLE: tuple[Detector, ...] = (
-    token(
+    Detector(
         "slack-token",
-        "xoxa- xoxb- xoxc- xoxd- xoxe- xoxo- xoxp- xoxr- xoxs- xapp- xoxe.xoxb- xoxe.xoxp-",
-        "[A-Za-z0-9%][A-Za-z0-9%-]{15,400}",
+        pattern=r"(?:xox[a-eoprs]-|xapp-|xoxe\.xox[bp]-)(?!1234-1234-)[A-Za-z0-9%][A-Za-z0-9%-]{15,400}",
+        starts=(*(f"xox{letter}-" for letter in "abcdeoprs"), "xapp-", "xoxe.xoxb-", "xoxe.xoxp-"),
+        hits=tuple(f"xox{letter}-1234567890-{MIX[:24]}" for letter in "abcdeoprs"),
+        misses=("xoxa-", "xoxa-1234567890-abc", "xoxb-1234-1234-1234-abc124"),
     ),
     Detector(
         "slack-webhook",
