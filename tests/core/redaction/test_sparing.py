@@ -80,11 +80,11 @@ def test_what_is_cut_over_places_stays_only_if_all_of_them_are_covered() -> None
 
 
 def test_a_number_may_stay_too() -> None:
-    value = {"card": 4111111111111111, "n": [1, {"card": 4111111111111111}]}
+    value = {"card": 4111111111111111, "n": [1, None, True, {"card": 4111111111111111}]}
     wanted = ("payment-card", exception("payment-card", "/card"))
     assert Redactor(b"key").inspect(value, wanted).value == {
         "card": 4111111111111111,
-        "n": [1, {"card": "[REDACTED:payment-card#1]"}],
+        "n": [1, None, True, {"card": "[REDACTED:payment-card#1]"}],
     }
 
 

@@ -108,6 +108,7 @@ _FLAGS = {"".join(chr(0xE0000 + ord(letter)) for letter in f"{name}\x7f") for na
 _SLICE = 128 * 1024
 _CUT = re.compile(f"(?<=[^{HIDDEN}]{{4}})(?=[^{HIDDEN}]{{4}})")
 _LOOKED_AT = 4096
+_SHORT = 512
 _WRITTEN = 8
 _BYTE_ORDER_MARK = "\ufeff"
 _SEEN = bytes({*range(0x20, 0x7F), *b"\t\n\x0c\r\xff"})
@@ -116,13 +117,15 @@ _SEEN = bytes({*range(0x20, 0x7F), *b"\t\n\x0c\r\xff"})
 def neutral(text: str, counts: Counter[str]) -> str:
     """`text` in which nothing is hidden, the very same object if nothing was; adds to `counts` how many
     characters and sequences were neutralised, by kind."""
-    if (text.isascii() and text.isprintable()) or not may_hide_in(
-        text.encode("utf-8", "surrogatepass") + PAD
-    ):
-        return text
-    while (made := _once(text, counts)) != text:
+    while _may_hide(text) and (made := _once(text, counts)) != text:
         text = made
     return text
+
+
+def _may_hide(text: str) -> bool:
+    if text.isascii() and text.isprintable():
+        return False
+    return len(text) < _SHORT or may_hide_in(text.encode("utf-8", "surrogatepass") + PAD)
 
 
 def neutralised(parts: list[str], counts: Counter[str]) -> list[str] | None:
@@ -139,8 +142,19 @@ def hides(text: bytes) -> bool:
     looked at."""
     if not may_hide_in(text.replace(b"\x1f", b"")):
         return False
-    shown = text[: -len(PAD)].replace(b"\xff", b"?").decode("utf-8", "surrogatepass")
-    return neutralised(shown.split(SEPARATOR), Counter()) is not None
+    leaves = text[: -len(PAD)].replace(b"\xff", b"?").decode("utf-8", "surrogatepass").split(SEPARATOR)
+    return any(_changes(leaf) for leaf in leaves if not (leaf.isascii() and leaf.isprintable()))
+
+
+def _changes(text: str) -> bool:
+    """Whether `neutral` would change anything."""
+    mark = 1 if text.startswith(_BYTE_ORDER_MARK) else 0
+    for piece in _pieces(text, mark):
+        for found in _HIDDEN.finditer(piece):
+            start, end = found.span()
+            if not _stays(found[0], piece[max(0, start - 2) : start], piece[end : end + 1]):
+                return True
+    return False
 
 
 def _once(text: str, counts: Counter[str]) -> str:
@@ -155,6 +169,8 @@ def _shown(text: str, counts: Counter[str]) -> str:
         counts[TERMINAL] += count
     # No call of a function for each: a hostile text has nothing else in it.
     parts = _HIDDEN.split(text)
+    if len(parts) == 1:
+        return text
     found = parts[1::2]
     tally = Counter(found)
     shown = {one: _written(one) for one in tally}
