@@ -86,13 +86,13 @@ def test_what_has_no_texts_is_the_very_same_object() -> None:
 def test_prompts_resources_and_tasks_are_marked() -> None:
     made = Redactor(b"key")
     prompt: Any = {"messages": [{"role": "user", "content": {"type": "text", "text": "a"}}]}
-    resource: Any = {"contents": [{"uri": "x", "text": "b"}, {"uri": "y", "blob": "aGk="}]}
+    resource: Any = {"contents": [{"uri": "x", "text": "\ufeffb"}, {"uri": "y", "blob": "aGk="}]}
     task: Any = {"taskId": "1", "result": text("c")}
     prompt, resource, task = [
         spotlit(made, made.inspect(one), "one", ()).value for one in (prompt, resource, task)
     ]
     assert inside(prompt["messages"][0]["content"]["text"]) == "a"
-    assert inside(resource["contents"][0]["text"]) == "b"
+    assert inside(resource["contents"][0]["text"]) == "\ufeffb"
     assert inside(task["result"]["content"][0]["text"]) == "c"
 
 

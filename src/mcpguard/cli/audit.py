@@ -184,7 +184,8 @@ def _row(line: bytes) -> tuple[str, ...]:
         first("effect", "status", "what", "reason", "version"),
         where or first("method", "principal"),
         first("id"),
-        _observed(record) or first("rules", "cause", "findings", "neutralised", "detail", "policies"),
+        _observed(record)
+        or first("rules", "cause", "findings", "unredacted", "neutralised", "detail", "policies"),
     )
 
 

@@ -29,6 +29,7 @@ STAYS = {
     "spaces": "5\xa0km, 1\u202f000, \u3000\u2009",
     "what a person types": "e\u0301 ¿Qué? 中文 ไทย \U0010fffd \ue0b0",
     "a byte order mark": "\ufeffimport os\n",
+    "one of a second file": "a.py:\n\ufeffimport os\n",
     "emoji": "\U0001f469\u200d\U0001f4bb \U0001f3f3\ufe0f\u200d\U0001f308 \U0001f9d1\U0001f3fd\u200d\U0001f680",
     "more emoji": "1\ufe0f\u20e3 \u2764\ufe0f \u2194\ufe0f \U0001f1e9\U0001f1ea \u2639\ufe0e",
     "flags": "".join(

@@ -59,7 +59,7 @@ def _behind(before: str, character: str, after: str = "") -> str:
 
 
 _NEEDED = (
-    "(?<=[\xad\u034f\u061c\u180b-\u180f\u200b-\u200f\ufe00-\ufe02\ufe0e\ufe0f\U000e0100-\U000e011f])(?:"
+    "(?<=[\xad\u034f\u061c\u180b-\u180f\u200b-\u200f\ufe00-\ufe02\ufe0e\ufe0f\ufeff\U000e0100-\U000e011f])(?:"
     + "|".join(
         [
             # In sequences of emoji (UTS 51, ED-9a to ED-16).
@@ -78,7 +78,8 @@ _NEEDED = (
             # Where a word may be divided, and where one ends in scripts without spaces.
             _behind(r"\w", "\xad", r"(?=\w)"),
             _behind(_UNSPACED, "\u200b", f"(?=[{_UNSPACED}])"),
-            # Beside points of Hebrew.
+            # Where a file begins in a text, and beside points of Hebrew.
+            _behind("\n", "\ufeff"),
             _behind("\u0591-\u05c7", "\u034f"),
         ]
     )
