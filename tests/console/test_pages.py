@@ -47,7 +47,7 @@ def text_of(page: str) -> str:
 def used(browser: Browser, label: str = "private", tool: str = "status", agent: str | None = "desk") -> str:
     """A call that the session counts; the name of the session."""
     call = Invocation(
-        "c-7", "tools/call", ME, datetime.now(UTC), agent, "git", Listed("git", tool, tool, {}, {}, "")
+        "c-7", "tools/call", ME, datetime.now(UTC), agent, "git", Listed("git", tool, tool, {}, {}, "d" * 64)
     )
     permit = structs.replace(pdp.permit_protocol(call), rules=("p/read",), labels=(label,), facts=("ok",))
 
