@@ -106,6 +106,18 @@ def test_a_member_is_a_pair_too() -> None:
     assert cleaned(harmless) is harmless
 
 
+def test_a_name_and_its_value_may_be_members_of_their_own() -> None:
+    rows = [{"name": "LEVEL", "value": HUMAN}, {"name": "DB_PASSWORD", "type": "plain", "value": HUMAN}]
+    assert cleaned({"env": rows, "value": 7}) == {
+        "env": [rows[0], {"name": "DB_PASSWORD", "type": "plain", "value": "[REDACTED:password#1]"}],
+        "value": 7,
+    }
+    tags = {"Tags": [{"Key": "api_key", "Value": TOKEN}, {"Key": "api_key", "Value": "none"}, {"Key": "a"}]}
+    assert cleaned(tags)["Tags"][0] == {"Key": "api_key", "Value": "[REDACTED:secret-value#1]"}
+    harmless = {"value": [HUMAN, 1], "name": "DB_PASSWORD"}
+    assert cleaned(harmless) is harmless
+
+
 LEFT_ALONE = [
     "postgresql://{user}:{password}@{host}",
     "postgres://user:pass@localhost/db",

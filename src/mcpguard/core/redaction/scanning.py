@@ -21,6 +21,9 @@ OPT_IN_DETECTORS = {detector.kind: detector for detector in PERSONAL}
 MEMBERS = {name: detector for detector in DETECTORS for name in detector.members}
 """By name of a member whose value a detector looks at."""
 
+_VALUES = frozenset(("value", "Value"))
+"""Members whose text may be what the text before it names."""
+
 
 def found_behind(
     behind: Iterable[View], holds: Callable[[bytes], bool], also: tuple[str, ...], budget: Budget
@@ -65,21 +68,43 @@ def tokens(text: bytes) -> list[Hit]:
 
 def says(name: str) -> bool:
     """Whether the name of a member says something of its value."""
-    return name in MEMBERS or bool(pairs.said(name))
+    return name in MEMBERS or name in _VALUES or bool(pairs.said(name))
 
 
 def members(leaves: Leaves, budget: Budget) -> Iterator[Hit]:
     """Values whose member's name says what they are, such as AWS's SecretAccessKey."""
-    for name, at, value in leaves.placed({name for name in leaves.columns if says(name)}):
+    if not _VALUES.isdisjoint(leaves.columns):
+        yield from _values(leaves, budget)
+    for name, at, value in leaves.placed({name for name in leaves.columns if says(name)} - _VALUES):
         budget.trigger(COST_OF_A_PAIR)
         data = value.encode("utf-8", "surrogatepass")
         span = _of_member(name, data)
         if span:
             yield at + span[0], at + span[1], MEMBERS[name].kind
-        elif said := pairs.named(name, value):
-            budget.trigger(COST_OF_A_JUDGEMENT)
-            if pairs.is_secret(*said, True):
-                yield at, at + len(data), pairs.kind_of(said[0])
+        elif kind := _kind_of(name, value, budget):
+            yield at, at + len(data), kind
+
+
+def _values(leaves: Leaves, budget: Budget) -> Iterator[Hit]:
+    """What stands in `{"name": "DB_PASSWORD", "value": "…"}`: a value right behind a text that is a name."""
+    placed = leaves.placed(_VALUES)
+    at, value = next(((at, text) for _, at, text in placed), (0, None))
+    before = ""
+    for text in leaves.document:
+        if text is value:
+            budget.trigger(COST_OF_A_PAIR)
+            if kind := _kind_of(before, text, budget):
+                yield at, at + len(text.encode("utf-8", "surrogatepass")), kind
+            at, value = next(((at, text) for _, at, text in placed), (0, None))
+        before = text
+
+
+def _kind_of(name: str, value: str, budget: Budget) -> str:
+    said = pairs.named(name, value)
+    if said is None:
+        return ""
+    budget.trigger(COST_OF_A_JUDGEMENT)
+    return pairs.kind_of(said[0]) if pairs.is_secret(*said, True) else ""
 
 
 def _of_member(name: str, data: bytes) -> tuple[int, int] | None:
