@@ -279,13 +279,14 @@ _TWICE = frozenset([
 
 # Nothing is tried twice, or an ordinary file would take seconds: so of two words the longer one comes first.
 _SEPARATORS = r"""(?:[\s"'`:=>?,;(){}\[\]|<\\-]|</|\.(?==)){1,12}+"""
-_WORDS = (
-    r"(?>(?i:access|account|api|app|auth|an|a|client|config|credentials?|debug|dev|env|for|http|info|id|is|keys?|live|"
+_WORD = (
+    r"(?:access|account|api|app|auth|an|a|client|config|credentials?|debug|dev|env|for|http|info|id|is|keys?|live|"
     r"my|oauth|password|personal|prod|project|private|request|secret|sending|service|set|test|the|token|tok|to|using|"
-    r"user|use|value|within|you|AQAAABAAA|[_-]){1,6}+"
-    r"|(?:td|th|tr|code|span|strong|em|pre|li|div|name|string))"
+    r"user|use|value|within|you|AQAAABAAA)"
 )
-_GAP = rf"[A-Za-z0-9_.-]{{0,32}}?{_SEPARATORS}(?:{_WORDS}{_SEPARATORS}){{0,5}}"
+_WORDS = rf"(?>(?i:{_WORD}(?:[_-]?{_WORD}){{0,4}})|td|th|tr|code|span|strong|em|pre|li|div|name|string)"
+_REST = r"[A-Za-z0-9]{0,24}+(?:[_.-][A-Za-z0-9]{1,24}+){0,4}?"
+_GAP = rf"{_REST}{_SEPARATORS}(?:{_WORDS}{_SEPARATORS}){{0,5}}"
 _MIXED = r"(?=[A-Za-z_+/=.:%-]{0,40}[0-9])(?=[0-9_+/=.:%-]{0,24}[A-Za-z])"
 _ENDS = r"(?![\w/+-]|\.\w)"
 _DIGEST = re.compile(rb"(?:[0-9a-f]{32}|[0-9a-f]{40}|[0-9a-f]{64}|[0-9a-f-]{36})$")
