@@ -92,14 +92,8 @@ _SEQUENCE = (
     r"|(?<=\x1b)[ -/]{1,4}[0-~]|(?<=\x1b)[0-OQ-WYZ\\`-~]"
 )
 _BLANK = "\u2800"
-# The first character stands alone, so that a search passes over all others at once.
-_HIDDEN = re.compile(
-    f"([{HIDDEN}](?:{_SEQUENCE}|(?<={_BLANK}){_BLANK}*+"
-    rf"|(?!{_NEEDED})(?:(?![\x1b\x90\x98\x9b\x9d-\x9f{_BLANK}])[{HIDDEN}](?!{_NEEDED}))*+))"
-)
-"""A sequence of a terminal, a run of blanks of Braille, or a run of other hidden characters."""
+# What takes long to compile is compiled when it is first needed.
 _BEGINS = re.compile("[\x08\x1b\x90\x98\x9b\x9d-\x9f]")
-_IS_SEQUENCE = re.compile(rf"[\x1b\x90\x98\x9b\x9d-\x9f](?:{_SEQUENCE})")
 _OVERSTRUCK = re.compile(r"([^\x08\n])(?:\x08\1)++|_\x08(?=[^\x08\n_])")
 """Bold and underlined text as a printer makes it, which is how `man` writes to a file."""
 _FLAG = "\U0001f3f4"
@@ -107,12 +101,31 @@ _NAMES = ("gbeng", "gbsct", "gbwls")
 _FLAGS = {"".join(chr(0xE0000 + ord(letter)) for letter in f"{name}\x7f") for name in _NAMES}
 
 _SLICE = 128 * 1024
-_CUT = re.compile(f"(?<=[^{HIDDEN}]{{4}})(?=[^{HIDDEN}]{{4}})")
 _LOOKED_AT = 4096
 _SHORT = 512
 _WRITTEN = 8
 _BYTE_ORDER_MARK = "\ufeff"
 _SEEN = bytes({*range(0x20, 0x7F), *b"\t\n\x0c\r\xff"})
+
+
+@cache
+def _hidden() -> re.Pattern[str]:
+    """A sequence of a terminal, a run of blanks of Braille, or a run of other hidden characters."""
+    # The first character stands alone, so that a search passes over all others at once.
+    return re.compile(
+        f"([{HIDDEN}](?:{_SEQUENCE}|(?<={_BLANK}){_BLANK}*+"
+        rf"|(?!{_NEEDED})(?:(?![\x1b\x90\x98\x9b\x9d-\x9f{_BLANK}])[{HIDDEN}](?!{_NEEDED}))*+))"
+    )
+
+
+@cache
+def _sequence() -> re.Pattern[str]:
+    return re.compile(rf"[\x1b\x90\x98\x9b\x9d-\x9f](?:{_SEQUENCE})")
+
+
+@cache
+def _cut() -> re.Pattern[str]:
+    return re.compile(f"(?<=[^{HIDDEN}]{{4}})(?=[^{HIDDEN}]{{4}})")
 
 
 def neutral(text: str, counts: Counter[str]) -> str:
@@ -151,7 +164,7 @@ def _changes(text: str) -> bool:
     """Whether `neutral` would change anything."""
     mark = 1 if text.startswith(_BYTE_ORDER_MARK) else 0
     for piece in _pieces(text, mark):
-        for found in _HIDDEN.finditer(piece):
+        for found in _hidden().finditer(piece):
             start, end = found.span()
             if not _stays(found[0], piece[max(0, start - 2) : start], piece[end : end + 1]):
                 return True
@@ -169,7 +182,7 @@ def _shown(text: str, counts: Counter[str]) -> str:
         text, count = _OVERSTRUCK.subn(r"\1", text)
         counts[TERMINAL] += count
     # No call of a function for each: a hostile text has nothing else in it.
-    parts = _HIDDEN.split(text)
+    parts = _hidden().split(text)
     if len(parts) == 1:
         return text
     found = parts[1::2]
@@ -195,13 +208,13 @@ def _stays(found: str, before: str, after: str) -> bool:
 
 
 def _kinds(found: str) -> Iterable[tuple[str, int]]:
-    if _IS_SEQUENCE.fullmatch(found):
+    if _sequence().fullmatch(found):
         return ((TERMINAL, 1),)
     return Counter(_RANGES[bisect_right(_STARTS, ord(one)) - 1][2] for one in found).items()
 
 
 def _written(found: str) -> str:
-    if _IS_SEQUENCE.fullmatch(found):
+    if _sequence().fullmatch(found):
         return ""
     if len(found) > _WRITTEN:
         return f"[U+{ord(found[0]):04X} and {len(found) - 1} more hidden characters]"
@@ -251,7 +264,7 @@ def _pieces(text: str, at: int) -> Iterator[str]:
     while len(text) - at > _SLICE:
         end = text.rfind("\n", at + _SLICE - _LOOKED_AT, at + _SLICE) + 1
         if not end:
-            cut = _CUT.search(text, at + _SLICE - _LOOKED_AT, at + _SLICE)
+            cut = _cut().search(text, at + _SLICE - _LOOKED_AT, at + _SLICE)
             end = at + _SLICE if cut is None else cut.start()
         yield text[at:end]
         at = end
