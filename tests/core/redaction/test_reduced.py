@@ -43,7 +43,7 @@ PARTIAL = {
 
 
 @pytest.mark.parametrize("encoder", PARTIAL)
-@pytest.mark.parametrize("value", [HARD, "p@ss/w0rd+1&x<2>=3'4"])
+@pytest.mark.parametrize("value", [HARD, "a/b&c=d/e+f<g>h'i2", "p@ss/w0rd+1&x<2>=3'4"])
 def test_a_value_of_which_some_is_escaped_is_found(encoder: str, value: str) -> None:
     made = Redactor(b"key")
     made.hold("x", Secret(value))

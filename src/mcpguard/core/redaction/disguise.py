@@ -4,6 +4,7 @@ Law of this file: a form is listed here or it is not promised. Base64 and base32
 alignment: what is searched for is the core that does not depend on what stands before and after.
 """
 
+import re
 from base64 import b32encode, b64encode
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import pairwise
@@ -16,6 +17,7 @@ _LOOSE = 8
 """Fewer skeleton characters than these are met in ordinary text, so such a form is matched exactly."""
 
 _PLAIN = frozenset("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_.~")
+_ANCHOR = 4
 _PIECE = 96
 _TOKEN = 16
 _BASE64 = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/-_="
@@ -168,7 +170,8 @@ def _numbers(value: str) -> Iterator[str]:
     """Byte by byte: hexadecimal, decimal, octal, and the escapes made of them."""
     for shape in _FORMATS:
         yield "".join(shape % byte for byte in _utf8(value))
-        yield "".join(shape % ord(char) for char in value)
+        if not value.isascii():
+            yield "".join(shape % ord(char) for char in value)
     yield _utf16(value, "u%04x")
     yield value.encode("utf-16-le", "surrogatepass").hex()
 
@@ -182,8 +185,7 @@ def _bases(value: str) -> Iterator[str]:
     for text in once + twice + wide:
         yield text
         yield text.translate(_URL_SAFE)
-        if len(skeleton(text.encode())) < _LOOSE:
-            yield _percent(text, "")
+        yield _percent(text, "")
     yield from _cores(_utf8(value), b32encode, 5, 5)
 
 
@@ -195,7 +197,10 @@ def _cores(data: bytes, encode: Callable[[bytes], bytes], group: int, bits: int)
         yield encode(bytes(ahead) + data).decode()[first:last]
 
 
-def is_hard(value: str) -> bool:
-    """Whether encoders escape something in `value` or in what base64 makes of it that is no letter and no
-    digit."""
-    return any(char not in _PLAIN for char in value)
+def anchor(value: str) -> bytes | None:
+    """What is in a text where `value` is with some of it escaped: its longest run of letters and digits, b""
+    where that is in any text. None where no encoder escapes anything in it that counts."""
+    if _PLAIN.issuperset(value) or len(skeleton(_utf8(value))) < _LOOSE:
+        return None
+    longest = max((skeleton(run) for run in re.findall(rb"[A-Za-z0-9]+", _utf8(value))), key=len)
+    return longest[:_LOOSE] if len(longest) >= _ANCHOR else b""

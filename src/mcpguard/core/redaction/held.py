@@ -15,7 +15,7 @@ from msgspec import Struct
 
 from mcpguard.core.errors import CredentialError
 from mcpguard.core.redaction.budget import Budget
-from mcpguard.core.redaction.disguise import Needle, is_hard, needles
+from mcpguard.core.redaction.disguise import Needle, anchor, needles
 from mcpguard.core.redaction.fragments import Core, cores
 from mcpguard.core.redaction.guessing import FEWEST_DIGITS, guessed
 from mcpguard.core.redaction.matching import Matcher, Span, compile_literals
@@ -30,17 +30,19 @@ LONGEST = 16_384
 """Characters. A longer value would make a set of patterns that takes seconds to compile."""
 
 _JOINED = 64
+_AT_ONCE = 8_192
+"""Literals. Hyperscan takes more than twice as long for twice as many."""
 
 
 class Held(Struct, frozen=True):
-    """One held value under one name. `mark` identifies the value to who has the key only. `hard`: encoders
-    escape something in it; `guess` says how it can be guessed."""
+    """One held value under one name. `mark` identifies the value to who has the key only. `anchors`: where
+    one of them is, some of the value may be escaped. `guess` says how it can be guessed."""
 
     kind: str
     mark: bytes
     needles: tuple[Needle, ...]
     cores: tuple[Core, ...]
-    hard: bool
+    anchors: tuple[bytes, ...]
     guess: str
 
     def __repr__(self) -> str:
@@ -66,7 +68,7 @@ def held(name: str, kind: str, secret: Secret, mark: bytes) -> Held:
         mark,
         tuple(needles(value, members)),
         tuple(cores((value, *members))),
-        any(map(is_hard, members or (value,))),
+        tuple(found for found in map(anchor, members or (value,)) if found is not None),
         guessed(value),
     )
 
@@ -91,43 +93,59 @@ _Hit = tuple[int, int, Held, Needle]
 
 
 class _Table:
-    """The forms of some values that are searched for in one kind of text, the blocks of their cores, and what
-    searches for both."""
+    """The forms of some values that are searched for in one kind of text, the blocks of their cores, their
+    anchors, and what searches for all of them."""
 
-    __slots__ = ("_blocks", "_forms", "_matcher")
+    __slots__ = ("_blocks", "_forms", "_matchers")
 
     def __init__(
         self,
         forms: dict[bytes, tuple[Held, Needle]],
         blocks: dict[bytes, list[tuple[Held, Core, int]]],
+        anchors: Iterable[bytes],
         made: Callable[[Sequence[bytes]], Matcher],
     ) -> None:
         self._forms = list(forms.values())
         self._blocks = list(blocks.values())
-        self._matcher = made([*forms, *blocks]) if forms else None
+        literals = [*forms, *blocks, *anchors]
+        starts = range(0, len(literals), _AT_ONCE)
+        self._matchers = [(start, made(literals[start : start + _AT_ONCE])) for start in starts]
 
-    def found(self, text: bytes) -> bool:
-        """Whether a form or a fragment is in `text`."""
-        return self._matcher is not None and self._matcher.search(text, self._is_hit)
+    def found(self, text: bytes, of: Reduced) -> bool:
+        """Whether a form or a fragment is in `text`, which is one `of` a whole."""
+        for start, matcher in self._matchers:
+            if matcher.search(text, partial(self._is_hit, start, of)):
+                return True
+        return False
 
-    def _is_hit(self, index: int, _start: int, end: int, _flags: int, text: bytes) -> bool:
-        if index < len(self._forms):
+    def _is_hit(
+        self, first: int, of: Reduced, index: int, _start: int, end: int, _flags: int, text: bytes
+    ) -> bool:
+        block = first + index - len(self._forms)
+        if block < 0:
             return True
-        return any(core.run(text, end, at) for _, core, at in self._blocks[index - len(self._forms)])
+        if block >= len(self._blocks):
+            of.near = True
+            return False
+        return any(core.run(text, end, at) for _, core, at in self._blocks[block])
 
-    def hits(self, text: bytes, budget: Budget) -> list[_Hit]:
-        """Where each form and each fragment is. Raises InspectionError where `budget` is used up."""
+    def hits(self, text: bytes, of: Reduced, budget: Budget) -> list[_Hit]:
+        """Where each form and each fragment is in `text`, which is one `of` a whole. Raises InspectionError
+        where `budget` is used up."""
         hits: list[_Hit] = []
         covered: dict[bytes, int] = {}
 
-        def visit(index: int, _start: int, end: int, _flags: int, _text: bytes) -> None:
-            if index < len(self._forms):
+        def visit(first: int, index: int, _start: int, end: int, _flags: int, _text: bytes) -> None:
+            if first + index < len(self._forms):
                 budget.hit()
-                value, needle = self._forms[index]
+                value, needle = self._forms[first + index]
                 hits.append((end - len(needle.pattern), end, value, needle))
                 return
+            if first + index >= len(self._forms) + len(self._blocks):
+                of.near = True
+                return
             runs: dict[bytes, _Hit] = {}
-            for value, core, at in self._blocks[index - len(self._forms)]:
+            for value, core, at in self._blocks[first + index - len(self._forms)]:
                 if covered.get(value.mark, 0) < end:  # One run has many blocks.
                     budget.trigger()
                     run = core.run(text, end, at)
@@ -138,8 +156,9 @@ class _Table:
                 covered[mark] = hit[1]
                 hits.append(hit)
 
-        if self._matcher is not None:
-            self._matcher.search(text, visit)
+        for start, matcher in self._matchers:
+            covered.clear()
+            matcher.search(text, partial(visit, start))
         return hits
 
 
@@ -150,14 +169,14 @@ def _length(hit: _Hit | None) -> int:
 class HeldSet:
     """An immutable set of held values; any number of threads may search with it. `made` is what searches."""
 
-    __slots__ = ("_exact", "_loose", "_made", "_shared", "_values", "hard")
+    __slots__ = ("_always", "_exact", "_loose", "_made", "_shared", "_values")
 
     def __init__(
         self, values: Iterable[Held], made: Callable[[Sequence[bytes]], Matcher] = compile_literals
     ) -> None:
         self._values = tuple(values)
-        self.hard = any(value.hard for value in self._values)
         self._made = made
+        self._always = any(b"" in value.anchors for value in self._values)
         self._shared: dict[bytes, list[Held]] = {}
         self._loose: _Table | None = None
         self._exact: _Table | None = None
@@ -171,6 +190,7 @@ class HeldSet:
         exact: dict[bytes, tuple[Held, Needle]] = {}
         blocks: dict[bytes, list[tuple[Held, Core, int]]] = {}
         shared: dict[bytes, list[Held]] = {}
+        anchors = {anchor for value in self._values for anchor in value.anchors}
         for value in self._values:
             for needle in value.needles:
                 first, _ = (loose if needle.loose else exact).setdefault(needle.pattern, (value, needle))
@@ -180,26 +200,27 @@ class HeldSet:
                 for block, at in core.blocks():
                     blocks.setdefault(block, []).append((value, core, at))
         self._shared = shared
-        self._exact = _Table(exact, {}, self._made)
-        self._loose = _Table(loose, blocks, self._made)
+        self._exact = _Table(exact, {}, (), self._made)
+        self._loose = _Table(loose, blocks, anchors - {b""}, self._made)
         return self._loose, self._exact
 
     def found(self, text: Reduced) -> bool:
         """Whether any held value is in `text` in any form, or a fragment of one."""
         loose, exact = self._tables()
-        if loose.found(text.bones) or exact.found(text.padded):
+        if loose.found(text.bones, text) or exact.found(text.padded, text):
             return True
-        again = text.again
-        return again is not None and loose.found(again)
+        again = self._again(text)
+        return again is not None and loose.found(again, text)
 
     def spans(self, text: Reduced, budget: Budget) -> list[Span]:
         """Every stretch of `text` that is a form of a held value, in order, widened to all of it. Raises
         InspectionError where `budget` is used up."""
         loose, exact = self._tables()
-        found = exact.hits(text.padded, budget)
-        found += _placed(loose.hits(text.bones, budget), partial(locate, text.padded))
-        if text.again is not None:
-            found += _placed(loose.hits(text.again, budget), text.places)
+        found = exact.hits(text.padded, text, budget)
+        found += _placed(loose.hits(text.bones, text, budget), partial(locate, text.padded))
+        again = self._again(text)
+        if again is not None:
+            found += _placed(loose.hits(again, text, budget), text.places)
         padded = text.padded
         spans = [Span(*needle.widen(padded, s, e), value.kind, value.mark) for s, e, value, needle in found]
         return _joined(padded, sorted(spans))
@@ -208,13 +229,18 @@ class HeldSet:
         """By each form that is in `text`, the marks of all values that have it."""
         loose, exact = self._tables()
         found: dict[bytes, set[bytes]] = {}
-        hits = exact.hits(text.padded, budget) + loose.hits(text.bones, budget)
-        if text.again is not None:
-            hits += loose.hits(text.again, budget)
+        hits = exact.hits(text.padded, text, budget) + loose.hits(text.bones, text, budget)
+        again = self._again(text)
+        if again is not None:
+            hits += loose.hits(again, text, budget)
         for _start, _end, value, needle in hits:
             others = self._shared.get(needle.pattern, ())
             found.setdefault(needle.pattern, set()).update({value.mark, *[other.mark for other in others]})
         return found
+
+    def _again(self, text: Reduced) -> bytes | None:
+        text.near = text.near or self._always
+        return text.again
 
     def _tables(self) -> tuple[_Table, _Table]:
         if self._loose is None or self._exact is None:

@@ -45,7 +45,6 @@ class Holding:
         self._settled: dict[Key, Held] = {}
         self._sets = (HeldSet(()), HeldSet(()))
         self._preparing: Thread | None = None
-        self._hard = False
         self._guessed: set[bytes] = set()
         self.busy: tuple[HeldSet, ...] = ()
         """What has to be searched for."""
@@ -68,7 +67,6 @@ class Holding:
                 return
             self._values |= new
             self._fresh |= new
-            self._hard = self._hard or any(value.hard for value in new.values())
             self._guessed |= {value.mark for value in new.values() if value.guess}
             self._publish()
             if self._preparing is None:
@@ -97,7 +95,7 @@ class Holding:
         busy = self.busy
         if not busy:
             return False
-        text = Reduced(padded, self._hard)
+        text = Reduced(padded, False)
         for one in busy:  # noqa: SIM110 - a generator costs each inspection as much as the search
             if one.found(text):
                 return True
@@ -107,7 +105,7 @@ class Holding:
         """The names of the held values of which a form is in `padded`, without the forms of a value that has
         one of `names` too. Raises InspectionError where `budget` is used up."""
         found: dict[bytes, set[bytes]] = {}
-        text = Reduced(padded, self._hard)
+        text = Reduced(padded, False)
         for one in self.busy:
             for form, marks in one.marks(text, budget).items():
                 found.setdefault(form, set()).update(marks)
@@ -121,7 +119,7 @@ class Holding:
     def spans(self, padded: bytes, budget: Budget) -> list[Span]:
         """Every stretch of `padded` that is a form of a held value, in order. Raises InspectionError where
         `budget` is used up, and for more than GUESSES of one value that can be guessed."""
-        text = Reduced(padded, self._hard)
+        text = Reduced(padded, False)
         spans = sorted({span for one in self.busy for span in one.spans(text, budget)})
         for (mark, kind), count in Counter((span.mark, span.kind) for span in spans).items():
             if count > GUESSES and mark in self._guessed:

@@ -64,25 +64,28 @@ _LONGEST_ESCAPE = 64
 
 
 class Reduced:
-    """A text that ends in PAD and its skeletons. `hard`: something is searched for in which encoders escape
-    characters; else escapes only stand in it as the ends of lines in which base64 is wrapped."""
+    """A text that ends in PAD and its skeletons. `near`: something that encoders escape may be in it. Else
+    only the ends of lines matter, in which base64 is wrapped."""
 
-    __slots__ = ("_again", "_bare", "_escape", "bones", "padded")
+    __slots__ = ("_again", "_bare", "_escape", "bones", "near", "padded")
 
-    def __init__(self, padded: bytes, hard: bool) -> None:
+    def __init__(self, padded: bytes, near: bool) -> None:
         self.padded = padded
         self.bones = padded.translate(*SKELETON)
-        self._escape = _escape_in(padded, hard)
+        self.near = near
+        self._escape: re.Pattern[bytes] | None = None
         self._bare: bytes | None = None
         self._again: bytes | None = None
 
     @property
     def again(self) -> bytes | None:
-        """The skeleton of the text without its escapes; None where it has none. Made when it is first asked
-        for."""
-        if self._escape is not None and self._again is None:
+        """The skeleton of the text without its escapes; None where it has none. To be asked for when all has
+        been searched for that may set `near`."""
+        escape = _escape_in(self.padded, self.near)
+        if escape is not None and escape is not self._escape:
             slices = _slices(self.padded)
-            self._bare = b"".join(self._escape.sub(b"", self.padded[start:end]) for start, end in slices)
+            self._escape = escape
+            self._bare = b"".join(escape.sub(b"", self.padded[start:end]) for start, end in slices)
             self._again = skeleton(self._bare)
         return self._again
 
@@ -102,10 +105,12 @@ class Reduced:
         return {one: begins[pieces[one]] + place - made[pieces[one]] for one, place in inner.items()}
 
 
-def _escape_in(text: bytes, hard: bool) -> re.Pattern[bytes] | None:
-    if hard and (b"%" in text or b"\\" in text or b"&" in text or b"=3D" in text):
+def _escape_in(text: bytes, near: bool) -> re.Pattern[bytes] | None:
+    # A search for one byte costs a tenth of one for two.
+    slash = b"\\" in text
+    if near and (slash or b"%" in text or b"&" in text or (b"=" in text and b"=3D" in text)):
         return _ESCAPE
-    return _LINE_END if b"\\n" in text else None
+    return _LINE_END if slash and b"\\n" in text else None
 
 
 def _slices(text: bytes) -> Iterator[tuple[int, int]]:
