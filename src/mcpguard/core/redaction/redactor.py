@@ -37,7 +37,7 @@ from mcpguard.core.redaction.placeholder import PLACEHOLDER, kind_of
 from mcpguard.core.redaction.reading import Glimpse, Hit, Perusal, TooMuchAtOnce, first, patterns
 from mcpguard.core.redaction.scanning import OPT_IN_DETECTORS, found_behind, hits, members, says
 from mcpguard.core.redaction.sparing import Sparing, Stays, kinds_in, nothing
-from mcpguard.core.redaction.views import View, may_hide, views
+from mcpguard.core.redaction.views import View, is_plain, may_hide, views
 from mcpguard.core.secret import Secret
 
 __all__ = ["AT_ONCE", "KINDS", "OPT_IN", "Redactor", "TooMuchAtOnce", "authored"]
@@ -50,6 +50,8 @@ WITHHELD = "[WITHHELD: could not be inspected]"
 
 _MUCH = 8
 _VISITS = 2000
+_RARE = 64
+"""Letters that a format begins with are met once in a few hundred bytes of words."""
 _NAMES = 2000
 _LONGEST_NAME = 64
 _ROUNDS = 8
@@ -256,7 +258,7 @@ class Redactor:
             return True
         visits = _VISITS if len(text) > most else maxsize
         matcher, alone = first()
-        seen = Glimpse(text, _VISITS if len(flat) > AT_ONCE else maxsize, visits)
+        seen = Glimpse(text, _VISITS + len(flat) // _RARE if len(flat) > AT_ONCE else maxsize, visits)
         marked = matcher.search(flat, seen.literal) or alone
         if marked or also:
             if (
@@ -267,7 +269,9 @@ class Redactor:
                 return True
         elif patterns().search(text, seen.pattern):
             return True
-        return self._held.found(text) or self._found_behind(text, also, most, marked)
+        if self._held.found(text):
+            return True
+        return (marked or bool(also) or not is_plain(text)) and self._found_behind(text, also, most, marked)
 
     def _found_behind(self, text: bytes, also: tuple[str, ...], most: int, marked: bool) -> bool:
         budget = Budget(len(text))

@@ -23,7 +23,7 @@ from mcpguard.core.redaction.views.runs import FEW, LEAST, RUN, decoded
 from mcpguard.core.redaction.views.signs import compile_shapes
 from mcpguard.core.redaction.views.view import Flat, View
 
-__all__ = ["DEPTH", "PAD", "Flat", "View", "marks", "may_hide", "prepare", "views"]
+__all__ = ["DEPTH", "PAD", "Flat", "View", "is_plain", "marks", "may_hide", "prepare", "views"]
 
 DEPTH = 3
 """So many encodings within one another are undone."""
@@ -53,6 +53,16 @@ def may_hide(text: bytes, every_run: bool = False) -> bool:
         return False
     least = FEW if every_run else LEAST
     return next(_cut_or_encoded(View(text), signs, DEPTH, least, Budget(len(text))), None) is not None
+
+
+def is_plain(text: bytes) -> bool:
+    """Whether `text`, in which none of `marks` is, has no other views than itself."""
+    runs, dumps = _shapes()
+    return not (runs.search(text, _first) or dumps.search(text, _first))
+
+
+def _first(_index: int, _from: int, _end: int, _flags: int, _text: bytes) -> bool:
+    return True
 
 
 def _below(view: View, depth: int, least: int, budget: Budget, marked: bool = True) -> Iterator[View]:
