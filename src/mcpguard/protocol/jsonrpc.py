@@ -138,6 +138,9 @@ def _decode_large(line: bytes, asking: bool) -> Json:
 
 
 def _has_too_many(line: bytes) -> bool:
+    # Within a string a quote has a backslash before it.
+    if 4 * (line.count(b'":') - line.count(b'\\":')) > MOST_VALUES:
+        return True
     between = _STRING.split(line, _MOST_STRINGS)
     return len(between) > _MOST_STRINGS or _weight(b"".join(between)) > MOST_VALUES
 

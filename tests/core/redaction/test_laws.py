@@ -16,20 +16,20 @@ from mcpguard.core.redaction.views import views
 from mcpguard.core.secret import Secret
 from tests.core.redaction.hostile import HELD, TOKEN
 
-PIN = "840193"
+SHORT = "q7#w2!"
 
 
 def redactor() -> Redactor:
     made = Redactor(b"key")
     made.hold("env:A", Secret(HELD))
-    made.hold("env:PIN", Secret(PIN))
+    made.hold("env:SHORT", Secret(SHORT))
     return made
 
 
 ONE = redactor()
 PIECES = st.sampled_from(
     [
-        *(HELD, HELD[:9], HELD[9:], TOKEN, TOKEN[:20], PIN, "password=", "://a:b@", "[REDACTED:jwt#1]"),
+        *(HELD, HELD[:9], HELD[9:], TOKEN, TOKEN[:20], SHORT, "password=", "://a:b@", "[REDACTED:jwt#1]"),
         *(base64.b64encode(HELD.encode()).decode(), TOKEN.encode().hex(), "%67hp_", "\\u0067", "&amp;"),
         *("\x1b[0m", "\u200b", "\x1f", "\ud800", "eyJ", "-----BEGIN ", "\n", " ", '"', "\\", "H4sI"),
     ]
