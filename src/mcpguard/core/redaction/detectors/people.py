@@ -78,7 +78,7 @@ PEOPLE: tuple[Detector, ...] = (
     token("clickup-token", "pk_", "[0-9]{7,9}_[0-9A-Z]{32}$", alone=True),
     Detector(
         "facebook-token",
-        pattern=rf"{ALONE}(?<![+/])EAA[B-Zb-z][A-Za-z0-9]{{60,400}}(?![A-Za-z0-9+/=])",
+        pattern=rf"{ALONE}(?<![+/])EAA[B-Zb-z][A-Za-z0-9]{{60,255}}+(?![A-Za-z0-9+/=])",
         starts=("EAA",),
         hits=("EAAG" + MIX[:120],),
         misses=("EAAG" + MIX[:59], "xEAAG" + MIX[:120], "/EAAG" + MIX[:120], f"EAAG{MIX[:120]}+{MIX[:9]}"),
