@@ -133,3 +133,23 @@ def test_an_exception_for_a_place_and_spotlight_go_together() -> None:
     first, second = world.client.sent[-1]["result"]["content"]
     assert (inside(first["text"]), inside(second["text"])) == (TOKEN, "[REDACTED:github-token#1]")
     assert outcome(world).unredacted == {"github-token /content/0/text": 1}
+
+
+def test_both_forms_of_a_result_keep_what_is_excepted_in_both() -> None:
+    said = {"invitation": TOKEN, "other": TOKEN}
+    both = {"content": text(json.dumps(said))["content"], "structuredContent": said}
+    kind = "kind: github-token"
+    structured, mirror = (
+        f"{{{kind}, path: /structuredContent/invitation}}",
+        f"{{{kind}, path: /content/0/text}}",
+    )
+    for exceptions, kept in ((f"{structured}, {mirror}", True), (structured, False)):
+        world = World(f"  - {{id: r, effect: allow, unredacted: [{exceptions}]}}\n").listed()
+        world.upstreams["one"].answers["read"] = both
+        world.call("read", 1)
+        result = world.client.sent[-1]["result"]
+        assert json.loads(result["content"][0]["text"]) == result["structuredContent"]
+        assert (result["structuredContent"]["invitation"] == TOKEN) is kept
+        assert result["structuredContent"]["other"] == "[REDACTED:github-token#1]"
+        places = ("/content/0/text", "/structuredContent/invitation") if kept else ()
+        assert outcome(world).unredacted == {f"github-token {place}": 1 for place in places}

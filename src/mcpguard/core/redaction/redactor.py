@@ -207,8 +207,7 @@ class Redactor:
         made = self.inspect(value, also)
         found = tuple(dict.fromkeys(before.findings + made.findings))
         hidden = Counter(dict(before.neutralised)) + Counter(dict(made.neutralised))
-        spared = tuple(dict.fromkeys(before.spared + made.spared))
-        return Redacted(made.value, made.payload, found, tuple(sorted(hidden.items())), spared)
+        return Redacted(made.value, made.payload, found, tuple(sorted(hidden.items())), made.spared)
 
     def inspect_text(self, text: str) -> str:
         """The same for a text of a log or a diagnostic; never raises."""
