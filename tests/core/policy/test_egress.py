@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from base64 import b64encode
 from datetime import UTC, datetime
+from gzip import compress
 from typing import Any
 
 import pytest
@@ -17,6 +19,7 @@ from tests.core.policy.test_obligations import policies
 PASSWORD = "tr0ub4dor-and-3"
 URL = f"postgres://app:{PASSWORD}@db.example.com:5432/app"
 SHORT = "a-b?c1"
+TOKEN = "tok-9f3Kq7Zx1Lm5Wb8eQ4"
 
 
 def egress(*held: tuple[str, str], **bound: set[str]) -> Egress:
@@ -81,3 +84,23 @@ def test_only_what_is_sent_is_searched() -> None:
     assert isinstance(verdict, Deny)
     assert verdict.cause is Cause.CREDENTIAL
     assert isinstance(pdp.decide(rules, sending("db", {"q": URL}), None), Permit)
+
+
+@pytest.mark.parametrize(
+    "disguised",
+    [
+        b64encode(TOKEN.encode().hex().encode()).decode(),
+        b64encode(compress(TOKEN.encode(), mtime=0)).decode(),
+        b64encode(b64encode(b64encode(TOKEN.encode()))).decode().encode().hex(),
+        "<b>".join(TOKEN[i : i + 4] for i in range(0, len(TOKEN), 4)),
+        f"{TOKEN[:6]}\\u001b[31m{TOKEN[6:]}",
+        TOKEN.replace("K", "\\113").replace("9", "%39"),
+        "".join(chr(0xE0000 + ord(char)) for char in TOKEN),
+        f"{TOKEN[:16]}...",
+    ],
+)
+def test_it_is_refused_behind_each_disguise_that_inspection_sees_through(disguised: str) -> None:
+    guard = egress(("key", TOKEN), web={"key"})
+    for value in ({"q": f"use {disguised} now"}, {"a": [{disguised: 1}]}):
+        assert names(guard, "db", value) == ("key",)
+        assert names(guard, "web", value) is None
