@@ -48,6 +48,13 @@ def test_every_literal_is_found_with_its_index_and_its_end(engine: type[Matcher]
 
 
 @engines
+@pytest.mark.parametrize("others", [[], ["пароль".encode()]])
+def test_some_literals_are_found_in_any_case(engine: type[Matcher], others: list[bytes]) -> None:
+    matcher = engine([b"abc", b"a.b", *others], any_case={0})  # type: ignore[call-arg]
+    assert hits(matcher, b"abc ABC aBc A.B a.b") == {(0, 3), (0, 7), (0, 11), (1, 19)}
+
+
+@engines
 def test_overlapping_occurrences_are_all_found(engine: type[Matcher]) -> None:
     assert hits(engine([b"aa"]), b"aaaa") == {(0, 2), (0, 3), (0, 4)}  # type: ignore[call-arg]
 

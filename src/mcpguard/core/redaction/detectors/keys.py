@@ -106,7 +106,7 @@ KEYS: tuple[Detector, ...] = (
         starts=('"auth"', '"auth\\"', '"auth\\\\"'),
         accept=is_pair,
         hits=('"auth": "' + b64encode(f"kim:{MIX[:24]}".encode()).decode() + '"',),
-        misses=('"auth": "' + MIX[:32] + '"', '"auth": "none"', '"author": "kim"'),
+        misses=(f'"auth": "{MIX[:32]}"', f'"auth": "{MIX[:17]}"', '"auth": "none"', '"author": "kim"'),
     ),
     Detector(
         "filezilla-password",
