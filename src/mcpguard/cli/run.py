@@ -44,6 +44,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def execute(args: argparse.Namespace) -> int:
     """Serve until the client ends, or a signal does. Raises ConfigError, PolicyError or AuditError before
     it serves."""
+    from mcpguard.core.redaction.reading import prepare_soon
+
+    prepare_soon()  # Before the rest is imported and read.
     from mcpguard.config.loading import find_config
     from mcpguard.serve.app import loaded, serve
 

@@ -31,6 +31,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def execute(args: argparse.Namespace) -> int:
     """Serve until the client ends. Raises AuditError before it serves."""
+    from mcpguard.core.redaction.reading import prepare_soon
+
+    prepare_soon()  # Before the rest is imported.
     from mcpguard.serve.app import serve, settings_for_wrap
 
     command, *rest = args.command

@@ -128,6 +128,7 @@ def test_the_same_is_found_without_the_engine(text: str, monkeypatch: pytest.Mon
 
 def clear() -> None:
     """Forget what is compiled."""
+    reading._FIRST.clear()
     for module in (reading, views, dumps, escapes, lines):
         for one in vars(module).values():
             if isinstance(one, _lru_cache_wrapper) and one.__module__ == module.__name__:

@@ -10,6 +10,7 @@ from collections.abc import Callable
 from functools import cache, cached_property, partial
 from re import Match
 from sys import maxsize
+from threading import Lock, Thread
 
 from mcpguard.core.redaction.budget import Budget
 from mcpguard.core.redaction.detectors import DETECTORS, Detector, compiled, pairs
@@ -158,14 +159,33 @@ def patterns() -> Matcher:
     return compile_patterns(PATTERNS)
 
 
-@cache
 def first() -> tuple[Matcher, bool]:
     """What each inspection begins with: the literals of all formats, the marks of all disguises and all
     hidden characters in one search, which takes no longer than one for the first alone. Without Hyperscan
     that would take as long as there are literals: then these are `triggers` alone, and the answer says that
-    marks are not in it."""
-    patterns()
-    prepare()
+    marks are not in it. Compiled once, which takes a tenth of a second: who needs it meanwhile waits."""
+    return _FIRST[0] if _FIRST else _compiled_first()
+
+
+def prepare_soon() -> None:
+    """Compile `first` in a thread, while a program reads what it is to do."""
+    Thread(target=first, name="formats of secrets", daemon=True).start()
+
+
+_FIRST: list[tuple[Matcher, bool]] = []
+_COMPILING = Lock()
+
+
+def _compiled_first() -> tuple[Matcher, bool]:
+    with _COMPILING:
+        if not _FIRST:
+            patterns()
+            prepare()
+            _FIRST.append(_first())
+        return _FIRST[0]
+
+
+def _first() -> tuple[Matcher, bool]:
     try:
         parts = [*[one.literal for one in _BEGINNINGS], *{*marks(), *literals()}]
         return HyperscanMatcher(parts, _ANY_CASE), False
@@ -177,7 +197,7 @@ class Perusal:
     """One reading of a view. More than `visits` places where something may begin are a flood, for which it
     raises TooMuchAtOnce; for more than `budget` allows it raises InspectionError."""
 
-    __slots__ = ("_budget", "_covered", "_once", "_pairs", "_view", "_visits", "hits")
+    __slots__ = ("_budget", "_covered", "_flat", "_once", "_pairs", "_view", "_visits", "hits")
 
     def __init__(
         self, view: View, budget: Budget | None = None, *, once: bool = False, visits: int = maxsize
@@ -187,19 +207,28 @@ class Perusal:
         self._visits = visits
         self._once = once
         self._covered: defaultdict[str, int] = defaultdict(int)
-        self._pairs = pairs.Pairs(view.text, self._judged)
+        # Nothing here leads back to it: one is made for nearly each answer, and goes without the collector.
+        self._pairs = pairs.Pairs(view.text, partial(_judged, self._budget))
+        self._flat: Flat | None = None
         self.hits: list[Hit] = []
+
+    @property
+    def flat(self) -> Flat:
+        """The view without what stands between its leaves."""
+        if self._flat is None:
+            self._flat = Flat(self._view)
+        return self._flat
 
     def all(self) -> list[Hit]:
         """What is to be removed from the text of the view; overlaps too."""
-        triggers().search(self._view.flat.text, self.literal)
+        triggers().search(self.flat.text, self.literal)
         if not self._view.joined:
             patterns().search(self._view.text, self.pattern)
         return self.hits
 
     def any(self) -> bool:
         """Whether there is anything."""
-        return triggers().search(self._view.flat.text, self.literal) or (
+        return triggers().search(self.flat.text, self.literal) or (
             not self._view.joined and patterns().search(self._view.text, self.pattern)
         )
 
@@ -215,7 +244,7 @@ class Perusal:
             return self._pair(one, flat, end)
         start = one.start(flat, end)
         found = one.may(flat, start) if start >= 0 else None
-        read = one.read(self._view.flat, start, found.end(), self._budget) if found else None
+        read = one.read(self.flat, start, found.end(), self._budget) if found else None
         if read is None:
             return False
         hit, self._covered[one.kind] = read
@@ -234,7 +263,7 @@ class Perusal:
         self._trigger(COST_OF_A_PAIR)
         if one.kind:
             self._covered[one.kind] = end + pairs.length_of_cookies(flat, end)
-        hit = one.reads(self._pairs, self._view.flat.at(end - 1, 1))
+        hit = one.reads(self._pairs, self.flat.at(end - 1, 1))
         return hit is not None and self._found(hit)
 
     def pattern(self, index: int, _from: int, end: int, _flags: int, text: bytes) -> bool:
@@ -250,13 +279,6 @@ class Perusal:
             hit = None
         return hit is not None and self._found(hit)
 
-    def _judged(self, strength: str, value: bytes, known_end: bool) -> bool:
-        """A Judge."""
-        if not pairs.may_be(strength, value):
-            return False
-        self._budget.trigger(COST_OF_A_JUDGEMENT + len(value) ** 2 // 1024)
-        return pairs.is_secret(strength, value, known_end)
-
     def _trigger(self, cost: int) -> None:
         self._budget.trigger(cost)
         self._visits -= 1
@@ -267,6 +289,14 @@ class Perusal:
         self._budget.hit()
         self.hits.append(hit)
         return self._once
+
+
+def _judged(budget: Budget, strength: str, value: bytes, known_end: bool) -> bool:
+    """A Judge."""
+    if not pairs.may_be(strength, value):
+        return False
+    budget.trigger(COST_OF_A_JUDGEMENT + len(value) ** 2 // 1024)
+    return pairs.is_secret(strength, value, known_end)
 
 
 class Glimpse:

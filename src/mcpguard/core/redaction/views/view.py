@@ -26,7 +26,7 @@ class View:
     here. `joined`: it is nothing but such lines.
     """
 
-    __slots__ = ("_flat", "_made", "_outer", "_pieces", "joined", "stretches", "text")
+    __slots__ = ("_made", "_outer", "_pieces", "joined", "stretches", "text")
 
     def __init__(self, text: bytes, outer: "View | None" = None) -> None:
         self.text = text
@@ -34,19 +34,11 @@ class View:
         self._outer = outer
         self._made: list[int] = []
         self._pieces: list[tuple[int, int, Size]] = []
-        self._flat: Flat | None = None
 
     def add(self, made: int, start: int, end: int, size: Size) -> None:
         """A piece that begins at `made`, of what `outer` has from `start` to `end`."""
         self._made.append(made)
         self._pieces.append((start, end, size))
-
-    @property
-    def flat(self) -> "Flat":
-        """The same without what stands between its leaves."""
-        if self._flat is None:
-            self._flat = Flat(self)
-        return self._flat
 
     def place(self, start: int, end: int) -> tuple[int, int]:
         """What is at `start` to `end` here, in the text that all is a view of."""
