@@ -6,7 +6,10 @@ from base64 import b64encode
 from typing import Any
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
+from mcpguard.core.errors import InspectionError
 from mcpguard.core.redaction.detectors import pairs
 from mcpguard.core.redaction.detectors.plausible import is_basic, is_example, is_secret
 from mcpguard.core.redaction.redactor import Redactor
@@ -216,3 +219,45 @@ def test_names_are_remembered_up_to_a_length() -> None:
     assert pairs.named("api_token", TOKEN[:9]) is None
     assert pairs.named("password", HUMAN * 100) is None
     assert pairs.named("user", HUMAN) is None
+
+
+PIECE = st.sampled_from(
+    [
+        *(
+            "password",
+            "API_KEY",
+            "token",
+            "=",
+            ": ",
+            '"',
+            "'",
+            "\\",
+            "\n",
+            " ",
+            TOKEN,
+            HUMAN,
+            "Bearer ",
+            BASIC,
+        ),
+        *("Authorization", "Basic ", "value", "name", ",", "{", "://u:", "@", "<", ">", "&", "Cookie: sid="),
+        *("--", "login bob password ", "IDENTIFIED BY '", "[REDACTED:password#1]", "\u200b"),
+    ]
+)
+TEXT = st.lists(PIECE, max_size=12).map("".join)
+NAME = TEXT | st.sampled_from(["password", "token", "name", "value"])
+VALUE = st.recursive(
+    TEXT | st.integers(), lambda one: st.lists(one, max_size=4) | st.dictionaries(NAME, one, max_size=4)
+)
+
+
+@settings(deadline=None, max_examples=150)
+@given(value=VALUE)
+def test_nothing_is_left_to_remove(value: Any) -> None:
+    redactor = Redactor(b"key")
+    try:
+        once = redactor.inspect(value).value
+    except InspectionError:
+        return
+    again = redactor.inspect(once)
+    assert again.value == once
+    assert not again.findings
