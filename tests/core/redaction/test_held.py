@@ -325,3 +325,8 @@ def test_places_in_a_skeleton_lead_back_to_the_text(text: bytes, data: st.DataOb
     places = locate(text, wanted)
     assert [bytes((text[places[at]],)).lower() for at in wanted] == [bones[at : at + 1] for at in wanted]
     assert all(len(skeleton(text[: places[at]])) == at for at in wanted)
+
+
+def test_the_skeleton_of_a_long_text_is_that_of_its_slices() -> None:
+    text = ("A-b.C\u00e9" * 100_000).encode()
+    assert skeleton(text) == b"abc" * 100_000

@@ -23,8 +23,10 @@ SKELETON = (bytes(range(256)).lower(), _DROP)
 
 
 def skeleton(text: bytes) -> bytes:
-    """`text` reduced."""
-    return text.translate(*SKELETON)
+    """`text` reduced. Of a long one a slice at a time, so that other threads run in between."""
+    if len(text) <= _SLICE:
+        return text.translate(*SKELETON)
+    return b"".join([text[at : at + _SLICE].translate(*SKELETON) for at in range(0, len(text), _SLICE)])
 
 
 def locate(text: bytes, wanted: Sequence[int]) -> dict[int, int]:
@@ -71,7 +73,7 @@ class Reduced:
 
     def __init__(self, padded: bytes, near: bool) -> None:
         self.padded = padded
-        self.bones = padded.translate(*SKELETON)
+        self.bones = skeleton(padded)
         self.near = near
         self._escape: re.Pattern[bytes] | None = None
         self._bare: bytes | None = None
