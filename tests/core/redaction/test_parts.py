@@ -315,6 +315,17 @@ def test_a_value_of_many_members_is_read_to_a_bound() -> None:
 
 
 @pytest.mark.parametrize(
+    ("value", "member"),
+    [
+        ('password = "hunter2\\"pw"', 'hunter2"pw'),
+        ("scott/hunter2pw@ora-01.acme.internal", "hunter2pw"),
+    ],
+)
+def test_a_member_is_read_as_its_format_has_it(value: str, member: str) -> None:
+    assert member in parts(value)
+
+
+@pytest.mark.parametrize(
     "value",
     [
         R,

@@ -164,8 +164,7 @@ def _of_urls(text: str) -> Iterator[Member]:
             name, _, value = pair.partition("=")
             yield from _both(_said(name) or "weak", value)
     for found in _ORACLE.finditer(text):
-        if "://" not in found[0]:
-            yield "password", found[1]
+        yield "password", found[1]
 
 
 def _both(said: Signal, text: str) -> Iterator[Member]:
