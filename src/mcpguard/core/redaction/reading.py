@@ -222,14 +222,13 @@ class Perusal:
     def all(self) -> list[Hit]:
         """What is to be removed from the text of the view; overlaps too."""
         triggers().search(self.flat.text, self.literal)
-        if not self._view.joined:
-            patterns().search(self._view.text, self.pattern)
+        patterns().search(self._view.text, self.pattern)
         return self.hits
 
     def any(self) -> bool:
         """Whether there is anything."""
-        return triggers().search(self.flat.text, self.literal) or (
-            not self._view.joined and patterns().search(self._view.text, self.pattern)
+        return triggers().search(self.flat.text, self.literal) or patterns().search(
+            self._view.text, self.pattern
         )
 
     def literal(self, index: int, _from: int, end: int, _flags: int, flat: bytes) -> bool:

@@ -18,7 +18,7 @@ from mcpguard.core.redaction.matching import PAD, Matcher
 from mcpguard.core.redaction.views.cells import ROW_END, cells
 from mcpguard.core.redaction.views.dumps import BARE, OFFSET, dumped
 from mcpguard.core.redaction.views.escapes import disguised, marks, undisguised
-from mcpguard.core.redaction.views.lines import LEAF_END, LINE_BEGIN, LINE_END, across, joined
+from mcpguard.core.redaction.views.lines import KEY_END, LEAF_END, LINE_BEGIN, LINE_END, across, joined
 from mcpguard.core.redaction.views.runs import FEW, LEAST, RUN, decoded
 from mcpguard.core.redaction.views.signs import compile_shapes
 from mcpguard.core.redaction.views.view import Flat, View
@@ -98,7 +98,7 @@ def _cut_or_encoded(plain: View, signs: set[int], depth: int, least: int, budget
 
 _RUNS, _LINES, _LEAVES, _DUMPS, _TABLE = range(5)
 _SHAPES = (
-    ((RUN, _RUNS), (LINE_END, _LINES), (LINE_BEGIN, _LINES), (LEAF_END, _LEAVES)),
+    ((RUN, _RUNS), (LINE_END, _LINES), (KEY_END, _LINES), (LINE_BEGIN, _LINES), (LEAF_END, _LEAVES)),
     ((OFFSET, _DUMPS), *((shape, _DUMPS) for shape in BARE), (ROW_END, _TABLE)),
 )
 """What one search has, and what the other: with all in one it would be slower."""

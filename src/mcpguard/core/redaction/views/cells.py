@@ -55,22 +55,28 @@ def _tables(text: bytes, bar: bytes) -> Iterator[list[Row]]:
 
 
 def _runs(rows: list[Row], column: int, bar: int) -> Iterator[list[Span]]:
-    """Cells of a column of which each but the last is as wide as any."""
-    words = [row[column].strip() for _, row in rows]
-    width = max(map(len, words))
+    """Cells of a column of which each but the last is as wide as any, and goes on with the next word."""
+    texts = [row[column].strip() for _, row in rows]
+    texts = [text if text.strip(b"-=:+") else b"" for text in texts]
+    width = max(map(len, texts))
     if width < _LEAST:
         return
-    run: list[int] = []
-    for index, word in enumerate(words):
-        whole = word and b" " not in word
-        if whole and (run or word.translate(None, _WORDS)):
-            run.append(index)
-        if not whole or len(word) < width:
+    run: list[Span] = []
+    for index, text in enumerate(texts):
+        start, end = _place(rows[index], column, bar)
+        if run:
+            run.append((start, start + len(text.split(b" ", 1)[0])))
+        if b" " in text and len(run) > 1:
+            yield run
+            run = []
+        if len(text) == width and text.rsplit(b" ", 1)[-1].translate(None, _WORDS):
+            run = run or [(start, end)]
+        elif run:
             if len(run) > 1:
-                yield [_place(rows[each], column, bar) for each in run]
+                yield run
             run = []
     if len(run) > 1:
-        yield [_place(rows[each], column, bar) for each in run]
+        yield run
 
 
 def _place(row: Row, column: int, bar: int) -> Span:

@@ -65,8 +65,8 @@ _OCTAL = _row(rb"[0-9A-Fa-f]{6,16}((?: [01][0-7]{5}){1,16})", _octal_words)
 _OCTETS = _row(rb"[0-9A-Fa-f]{6,16}((?: [0-3][0-7]{2}){1,32})", _octal_bytes)
 _LETTERS = _row(rb"(?:[0-9A-Fa-f]{6,16})?((?:   [ -~]|  \\[0abtnvfr]| [0-3][0-7]{2}){1,32})", _cells)
 _BYTES = re.compile(
-    rb"(?<![0-9A-Za-z])(?:(?:0[xX])?[0-9A-Fa-f]{2}(?:[:,][ \t\r\n]{0,8}|[ \t\r\n]{1,8}|-)){7,}+"
-    rb"(?:0[xX])?[0-9A-Fa-f]{2}(?![0-9A-Za-z])"
+    rb"(?<![0-9A-Za-z])(?:(?:0[xX])?[0-9A-Fa-f]{2}(?:[:,][ \t\r\n]{0,8}|[ \t\r\n]{1,8}|-)){8,}+"
+    rb"(?:(?:0[xX])?[0-9A-Fa-f]{2}(?![0-9A-Za-z]))?"
 )
 _LINE = re.compile(rb"[^\r\n]+")
 _DUMPS: tuple[tuple[str, tuple[_Row, ...]], ...] = (
@@ -78,7 +78,7 @@ _DUMPS: tuple[tuple[str, tuple[_Row, ...]], ...] = (
     ("[!-~]   [!-~]   [!-~]   [!-~]   [!-~]", (_LETTERS,)),
 )
 """The shape of what is dumped, and the rows in which that is."""
-OFFSET = "0000[0-9a-f][0-9a-f][0-9a-f][: 0-9a-f]"
+OFFSET = "0000[0-9a-f][0-9a-f][: 0-9a-f]"
 """How rows of a dump begin, up to a megabyte."""
 BARE = ("(?:[0-9A-Fa-f]{2} ){6}", "(?:[0-9A-Fa-f]{2}[:,-]){6}", "0[xX][0-9A-Fa-f]{2},? ?0[xX]")
 _LEAST = 12

@@ -11,6 +11,7 @@ from mcpguard.core.redaction.views.signs import compile_shapes, stop
 from mcpguard.core.redaction.views.view import REPLACED, WHOLE, Pieces, View, slices
 
 _ROUNDS = 4
+_SOFT = 70
 
 # What comes to a letter of ASCII, or to nothing: the rest of such escapes says nothing that is looked for.
 _UNSEEN = (
@@ -63,8 +64,9 @@ _NAMED = {
 _QUOTED = re.compile(rb"=(?:([0-9A-F]{2})|\r?\n)")
 
 _SHAPES = (
-    r"=3D|=[2-7][0-9A-F]=[2-7][0-9A-F]|[A-Za-z0-9+/_-]=\r?\n[A-Za-z0-9+/_-]",  # Quoted-printable.
+    r"=3D|=[2-7][0-9A-F]=[2-7][0-9A-F]|[ -~]{70}=\r?\n",  # Quoted-printable.
     r"[A-Za-z0-9]\\[!#+,/:;=>@_~-][A-Za-z0-9]",
+    r"[A-Za-z0-9 ]\\[!#:=][A-Za-z0-9 ]",
     r"[A-Za-z0-9_]\\[01][0-7][0-7]",
     r"[A-Za-z0-9]\\\r?\n[A-Za-z0-9]",
     r"[A-Za-z0-9+/=_-]</?(?:span|wbr|br|b|em|mark|i|strong|u|font|code)[ />]",
@@ -202,6 +204,8 @@ def unquoted(view: View) -> View:
     pieces = Pieces(view)
     at, end = 0, len(view.text) - len(PAD)
     for match in _QUOTED.finditer(view.text, 0, end):
+        if not match[1] and match.start() - view.text.rfind(b"\n", at, match.start()) < _SOFT:
+            continue  # Such a line is not broken: it is too short.
         pieces.add(view.text[at : match.start()], at, match.start(), WHOLE)
         if match[1]:
             pieces.add(bytes([int(match[1], 16)]), *match.span())

@@ -4,7 +4,6 @@ numbers, names and marks before each line, and with line ends as JSON writes the
 import re
 from collections.abc import Iterator
 from functools import cache
-from itertools import takewhile
 
 from mcpguard.core.redaction.matching import PAD, Matcher
 from mcpguard.core.redaction.views.signs import compile_shapes
@@ -12,6 +11,8 @@ from mcpguard.core.redaction.views.view import WHOLE, Pieces, View
 
 _RUN = "[A-Za-z0-9+/=_.-]"
 LINE_END = _RUN + r"{12}(?:\$?\r?\n|\\[nr])"
+KEY_END = r"(?:BEGIN|PRIVATE)[ A-Z]{0,20}-{0,4}\r?\n"
+"""In the first line of a key, where that is cut."""
 LEAF_END = _RUN + r"{12}\x1f"
 LINE_BEGIN = r"\n(?:[ \t]*[0-9]{1,6}[\t:|-] ?|[+>-] ?)?" + _RUN + "{16}"
 
@@ -22,6 +23,7 @@ _LAST = re.compile(rb"[A-Za-z0-9+/=_.-]{1,12}\$?\r?\Z")
 _NUMBERED = re.compile(
     rb"[ \t]*[0-9]{1,7}(?:\t|[:)][ \t]?|-(?=[^-])|[ \t]*(?:\||\xe2\x94\x82)[ \t]?|[ \t]{1,4})"
 )
+_BARRED = re.compile(rb"[ \t]*[0-9]{0,7}[ \t_~+-]{0,6}(?:\||\xe2\x94\x82) ?")
 _BLAMED = re.compile(rb"\^?[0-9a-f]{7,40} (?:\S+ +)?\([^()\n]{8,100}?[0-9]+\) ?")
 _DIGITS = bytes(48 if 48 <= byte < 58 else byte for byte in range(256))
 _MARKS = b" \t:|>)]#*+-=/;,"
@@ -37,7 +39,7 @@ _LF = 10
 
 @cache
 def _ends() -> Matcher:
-    return compile_shapes([LINE_END], every=True)
+    return compile_shapes([LINE_END, KEY_END], every=True)
 
 
 @cache
@@ -108,7 +110,11 @@ def _chain(text: bytes, place: int, between: re.Pattern[bytes]) -> Iterator[tupl
             return
         ahead = max(ahead, 0)
         if first < 0:
-            first = _line(text, end, _BEFORE) + ahead
+            begin = _line(text, end, _BEFORE)
+            before = _line(text, begin - 1, _BEFORE) if begin else 0
+            if text[start - 1] == _LF and begin - before == start - begin:
+                yield before + ahead, begin - 1  # As wide, so that what is cut up may begin there.
+            first = begin + ahead
             yield first, end
         yield piece.span()
         end = piece.end()
@@ -148,15 +154,21 @@ def _ahead(text: bytes, end: int, start: int) -> int:
         return -1
     one = text[before : min(end, before + _LONGEST)]
     two = text[start : min(stop, start + _LONGEST)]
-    for known in (_NUMBERED, _BLAMED):
+    alike = _alike(one, two)
+    for known in (_NUMBERED, _BARRED, _BLAMED):
         if known.match(one):
             found = known.match(two)
-            if found:
-                return found.end()
-    one, marked = one.translate(_DIGITS), two.translate(_DIGITS)
-    if one[:1] != marked[:1]:
-        return 0
-    size = sum(1 for _ in takewhile(lambda pair: pair[0] == pair[1], zip(one, marked, strict=False)))
+            alike = max(alike, found.end() if found else 0)
+    return alike
+
+
+def _alike(one: bytes, two: bytes) -> int:
+    """How much both lines begin with, but for the digits in it, up to a mark or a space."""
+    size = 0
+    for left, right in zip(one.translate(_DIGITS), two.translate(_DIGITS), strict=False):
+        if left != right:
+            break
+        size += 1
     while size and two[size - 1] not in _MARKS:
         size -= 1
-    return size
+    return size if two[:size].strip(b"-") or size == 1 else 0
