@@ -122,6 +122,6 @@ PROGRAMS: dict[str, str] = {
     "node encodeURIComponent": NODE.format("console.log(encodeURIComponent(s), encodeURI(s), escape(s))"),
     "node Buffer": NODE.format("const b = Buffer.from(s); console.log(b.toString(\"hex\"), b.toString(\"base64url\"))"),
     "node inspect": NODE.format("console.log(Buffer.from(s).subarray(0, 4000)); console.log(require(\"util\").inspect(s, {colors: true}))"),
-    "node URL": """node -e 'const u = new URL("https://h.example/p"); u.password = process.argv[1]; u.search = "k=" + process.argv[1]; console.log(u.href)' "$S" """,
+    "node URL": """node -e 'const u = new URL("https://h.example/p"); u.password = process.argv[1]; u.search = "k=" + process.argv[1]; console.log(u.href)' -- "$S" """,
     "node deflate": NODE.format("console.log(require(\"zlib\").deflateRawSync(s).toString(\"base64\"), require(\"zlib\").gzipSync(s).toString(\"base64\"))"),
 }  # fmt: skip

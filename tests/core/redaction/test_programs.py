@@ -44,8 +44,11 @@ SECRETS = {
     "a token": ("ghp_" + random(36), "token = {}"),
 }
 FORMATS = {"of AWS", "a key", "a JWT", "a token"}
-WITHOUT_NAME = {"node URL", "a table", "fold", "fold and nl", "fold and quote"}
-"""They print the value without the name that says what it is, or cut the name up."""
+LOST = {
+    "of AWS": {"node URL", "a table", "fold", "fold and nl", "fold and quote", "column"},
+    "a key": {"a table"},
+}
+"""These print a value without the name or the first line that says what it is, cut that up or put it far away."""
 SHORTEST = 12
 
 
@@ -122,8 +125,8 @@ def test_what_a_program_prints_of_a_secret_is_removed(program: str, folders: dic
     for name, (secret, line) in SECRETS.items():
         text = shell(PROGRAMS[program], folders[name], secret, line.format(secret))
         assert text, name
-        named = name != "of AWS" or program not in WITHOUT_NAME
-        for held in (secret, "") if name in FORMATS and named else (secret,):
+        known = name in FORMATS and program not in LOST.get(name, ())
+        for held in (secret, "") if known else (secret,):
             made = redactor(held).inspect({"text": text}).value["text"]
             body = secret.removeprefix("eyJhbGciOiJSUzI1NiJ9.") if name == "a JWT" else secret
             left = readable(made, body)

@@ -20,7 +20,7 @@ from mcpguard.core.redaction.views.dumps import BARE, OFFSET, dumped
 from mcpguard.core.redaction.views.escapes import disguised, marks, undisguised
 from mcpguard.core.redaction.views.lines import KEY_END, LEAF_END, LINE_BEGIN, LINE_END, across, joined
 from mcpguard.core.redaction.views.runs import FEW, LEAST, RUN, decoded
-from mcpguard.core.redaction.views.signs import compile_shapes
+from mcpguard.core.redaction.views.signs import compile_shapes, stop
 from mcpguard.core.redaction.views.view import Flat, View
 
 __all__ = ["DEPTH", "PAD", "Flat", "View", "is_plain", "marks", "may_hide", "prepare", "views"]
@@ -58,11 +58,7 @@ def may_hide(text: bytes, every_run: bool = False) -> bool:
 def is_plain(text: bytes) -> bool:
     """Whether `text`, in which none of `marks` is, has no other views than itself."""
     runs, dumps = _shapes()
-    return not (runs.search(text, _first) or dumps.search(text, _first))
-
-
-def _first(_index: int, _from: int, _end: int, _flags: int, _text: bytes) -> bool:
-    return True
+    return not (runs.search(text, stop) or dumps.search(text, stop) or disguised(text, marked=False))
 
 
 def _below(view: View, depth: int, least: int, budget: Budget, marked: bool = True) -> Iterator[View]:

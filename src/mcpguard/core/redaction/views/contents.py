@@ -20,7 +20,6 @@ _ZIP = b"PK\x03\x04"
 ZLIB = (b"\x78\x01", b"\x78\x5e", b"\x78\x9c", b"\x78\xda")
 _HEADER = 30
 _RAW = -zlib.MAX_WBITS
-_WITH_HEADER = 16 + zlib.MAX_WBITS
 _STEP = 64 * 1024
 _LAYERS = 3
 
@@ -62,13 +61,13 @@ def _is_text(data: bytes) -> bool:
 def _packed(data: bytes, budget: Budget) -> Iterator[bytes]:
     view = memoryview(data)
     if data.startswith(ZLIB):
-        yield _inflated(view, zlib.MAX_WBITS)
+        yield _inflated(view[2:])
     elif is_raw(data):
-        yield _inflated(view, _RAW)
+        yield _inflated(view)
     at = data.find(_GZIP)
     while at >= 0:
         budget.trigger()
-        yield _inflated(view[at:], _WITH_HEADER)
+        yield _inflated(view[_body(data, at) :])
         at = data.find(_GZIP, at + len(_GZIP))
     at = data.find(_ZIP)
     while at >= 0:
@@ -78,7 +77,7 @@ def _packed(data: bytes, budget: Budget) -> Iterator[bytes]:
         begin = at + _HEADER
         begin += int.from_bytes(header[26:28], "little") + int.from_bytes(header[28:30], "little")
         if header[8:10] == b"\x08\x00":
-            yield _inflated(view[begin:], _RAW)
+            yield _inflated(view[begin:])
         at = data.find(_ZIP, at + len(_ZIP))
 
 
@@ -93,9 +92,21 @@ def is_raw(data: bytes) -> bool:
     return len(said) >= READABLE and said.isascii()
 
 
-def _inflated(data: memoryview, bits: int) -> bytes:
-    """What is packed in `data`, as far as it is."""
-    unpack = zlib.decompressobj(bits)
+def _body(data: bytes, at: int) -> int:
+    """Where the packed bytes begin of the gzip member at `at` (RFC 1952, section 2.3)."""
+    flags = data[at + 3] if at + 3 < len(data) else 0
+    at += 10
+    if flags & 4:
+        at += 2 + int.from_bytes(data[at : at + 2], "little")
+    for flag in (8, 16):
+        if flags & flag:
+            at = max(at, data.find(b"\0", at) + 1)
+    return at + (flags & 2)
+
+
+def _inflated(data: memoryview) -> bytes:
+    """What is packed in `data`, as far as it is; a sum that is wrong does not matter."""
+    unpack = zlib.decompressobj(_RAW)
     said: list[bytes] = []
     size = 0
     rest: memoryview | bytes = data

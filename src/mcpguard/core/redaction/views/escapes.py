@@ -11,6 +11,7 @@ from mcpguard.core.redaction.views.signs import compile_shapes, stop
 from mcpguard.core.redaction.views.view import REPLACED, WHOLE, Pieces, View, slices
 
 _ROUNDS = 4
+_KEY_IN_FORM, _KEY = b"+PRIVATE+KEY", b" PRIVATE KEY"
 _SOFT = 70
 
 # What comes to a letter of ASCII, or to nothing: the rest of such escapes says nothing that is looked for.
@@ -34,7 +35,7 @@ _DISGUISE = re.compile(
     rb"(?<=%)(?:(?P<url>[0-7][0-9A-Fa-f])|(?P<urls>[89A-Fa-f][0-9A-Fa-f](?:%[89A-Fa-f][0-9A-Fa-f]){1,3}))"
     rb"|(?<=\\)(?:\\{0,7}(?:u(?P<utf16>00[0-7][0-9A-Fa-f]|00[aA][dD]|20[0-9A-Fa-f]{2}|[fF][eE][fF]{2})"
     rb"|x(?P<hex>[0-7][0-9A-Fa-f])|U(?P<utf32>000[01][0-9A-Fa-f]{4})|[ux]\{(?P<braced>[0-9A-Fa-f]{1,6})\}"
-    rb"|(?P<octal>[01][0-7]{2})|(?P<mark>[!-$'-/:;=-@\[\]^_`{|}~])|[eE](?=\[))|\$?\r?\n)"
+    rb"|(?P<octal>[01][0-7]{2})|(?P<mark>[ !-$'-/:;=-@\[\]^_`{|}~])|[eE](?=\[))|\$?\r?\n)"
     rb"|(?<=&)(?:#(?:[xX](?P<xml>[0-9A-Fa-f]{1,6})|(?P<decimal>[0-9]{1,7}));?|(?P<name>[A-Za-z]{2,16});)"
     rb"|(?<=<)(?:/?(?:" + _INLINE + rb")(?:[ \n/][^<>\x1f]{0,512})?>|!--[^<>\x1f]{0,512}-->|!\[CDATA\[)"
     rb"|(?<=\])\]>"
@@ -67,6 +68,7 @@ _SHAPES = (
     r"=3D|=[2-7][0-9A-F]=[2-7][0-9A-F]|[ -~]{70}=\r?\n",  # Quoted-printable.
     r"[A-Za-z0-9]\\[!#+,/:;=>@_~-][A-Za-z0-9]",
     r"[A-Za-z0-9 ]\\[!#:=][A-Za-z0-9 ]",
+    r"[A-Za-z0-9]\\ [=:]",
     r"[A-Za-z0-9_]\\[01][0-7][0-7]",
     r"[A-Za-z0-9]\\\r?\n[A-Za-z0-9]",
     r"[A-Za-z0-9+/=_-]</?(?:span|wbr|br|b|em|mark|i|strong|u|font|code)[ />]",
@@ -138,7 +140,9 @@ class Undisguised(View):
     def __init__(self, outer: View) -> None:
         self._source = outer.text
         plain = [_DISGUISE.sub(_plain, self._source[at:end]) for at, end in slices(self._source)]
-        super().__init__(b"".join(plain) + PAD, outer)
+        text = b"".join(plain)
+        # In a form a space is a plus, which stands for itself in a value.
+        super().__init__(text.replace(b"+=+", b" = ").replace(_KEY_IN_FORM, _KEY) + PAD, outer)
 
     def at(self, place: int, more: int = 0) -> int:
         if not self._made:

@@ -105,10 +105,10 @@ def _chain(text: bytes, place: int, between: re.Pattern[bytes]) -> Iterator[tupl
         if start >= len(text) - len(PAD):
             return
         ahead = _ahead(text, end, start) if text[start - 1] == _LF else 0
-        piece = _PIECE.match(text, start + max(ahead, 0))
-        if not piece or (ahead < 0 and not _is_run(piece[0])):
+        longer, ahead = ahead < 0, max(ahead, -1 - ahead)
+        piece = _PIECE.match(text, start + ahead)
+        if not piece or (longer and not _is_run(piece[0])):
             return
-        ahead = max(ahead, 0)
         if first < 0:
             begin = _line(text, end, _BEFORE)
             before = _line(text, begin - 1, _BEFORE) if begin else 0
@@ -144,14 +144,13 @@ def _line(text: bytes, end: int, most: int) -> int:
 
 def _ahead(text: bytes, end: int, start: int) -> int:
     """How much of the line at `start` is no part of what goes on from the line before, which ends at `end`;
-    -1 where nothing does, since the line before is shorter."""
+    so much below -1 where the line before is shorter."""
     before = _line(text, end, _WIDE)
     stop = text.find(b"\n", start, start + _WIDE)
     stop = min(len(text) - len(PAD), start + _WIDE) if stop < 0 else stop
     leaf = text.find(b"\x1f", start, stop)
     stop = stop if leaf < 0 else leaf
-    if stop - start > end - before + 2:
-        return -1
+    longer = stop - start > end - before + 2
     one = text[before : min(end, before + _LONGEST)]
     two = text[start : min(stop, start + _LONGEST)]
     alike = _alike(one, two)
@@ -159,7 +158,7 @@ def _ahead(text: bytes, end: int, start: int) -> int:
         if known.match(one):
             found = known.match(two)
             alike = max(alike, found.end() if found else 0)
-    return alike
+    return -1 - alike if longer else alike
 
 
 def _alike(one: bytes, two: bytes) -> int:
@@ -171,4 +170,5 @@ def _alike(one: bytes, two: bytes) -> int:
         size += 1
     while size and two[size - 1] not in _MARKS:
         size -= 1
-    return size if two[:size].strip(b"-") or size == 1 else 0
+    dashes = size - len(two[:size].rstrip(b"-"))
+    return size - dashes if dashes > 1 else size  # The first line of a key begins with five.

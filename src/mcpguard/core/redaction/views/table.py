@@ -1,0 +1,139 @@
+"""The disguises that are seen through. To add one: the module that undoes it, and an entry here with what it
+makes of a text, from which the tests and the reference are made."""
+
+from msgspec import Struct
+
+
+class Disguise(Struct, frozen=True):
+    """One disguise. `hidden` are pairs of what stands in a text and what it says; `misses` look alike and say
+    nothing else."""
+
+    name: str
+    hidden: tuple[tuple[str, str], ...]
+    misses: tuple[str, ...] = ()
+
+
+_SAYS = "say zq3Hv7kP9xWb5nT2mR8cL4"
+
+DISGUISES: tuple[Disguise, ...] = (
+    Disguise(
+        "colours, links and other sequences of a terminal, also where their escape is shown as text",
+        (
+            ("zq3\x1b[01;31m\x1b[KHv7\x1b[m\x1b[KkP", "zq3Hv7kP"),
+            ("zq3\\x1b[0mHv7\\033[0mkP\\e[0m9x", "zq3Hv7kP9x"),
+            ("zq3^[[0mHv7", "zq3Hv7"),
+        ),
+        ("a [0m b", "a^b"),
+    ),
+    Disguise(
+        "escapes of JSON, JavaScript, Go, C and shells, whole or in part",
+        (
+            ("zq3\\u0048v7kP\\u002B9xWb\\/5nT2", "zq3Hv7kP+9xWb/5nT2"),
+            ("zq3\\x48v7\\u{6b}\\U00000050\\0539xWb", "zq3Hv7kP+9xWb"),
+            ("zq3Hv7kP\\+9xWb\\\n5nT2", "zq3Hv7kP+9xWb5nT2"),
+            ("\\\\\\\\u007aq3Hv7", "zq3Hv7"),
+        ),
+        ("a\\nb", "\\d+", "C:\\users"),
+    ),
+    Disguise(
+        "percent-encoding of any set of characters, also twice",
+        (("zq3%48v7kP%2B9x", "zq3Hv7kP+9x"), ("zq3%2548v7", "zq3Hv7")),
+        ("100% of it", "%s and %d"),
+    ),
+    Disguise(
+        "entities of HTML, by name or number",
+        (("zq3&#72;v7kP&#x2b;9x&plus;&sol;", "zq3Hv7kP+9x+/"), ("&amp;#72;v7", "Hv7")),
+        ("this &amp; that", "it&#39;s"),
+    ),
+    Disguise(
+        "tags of HTML within a word, `<wbr>` and CDATA",
+        (
+            ('zq3<span class="o">Hv7</span><span class="p">kP</span>', "zq3Hv7kP"),
+            ("zq3<wbr>Hv7", "zq3Hv7"),
+            ("zq3<![CDATA[Hv7]]>", "zq3Hv7"),
+        ),
+        ("<p>zq3</p> <b>Hv7</b>",),
+    ),
+    Disguise(
+        "quoted-printable",
+        (("zq3=48=76=37kP=3D9x", "zq3Hv7kP=9x"), ("x" * 72 + "=\nzq3Hv7", "xzq3Hv7")),
+        ("?a=41&b=42", "K=\nV=\n"),
+    ),
+    Disguise(
+        "characters that are not seen, and letters in another shape (NFKC)",
+        (
+            ("zq3\u200bHv7\u2060k\u00adP", "zq3Hv7kP"),
+            ("".join(chr(ord(char) + 0xFEE0) for char in "zq3Hv7+"), "zq3Hv7+"),
+            ("\U0001d433\U0001d42a3\U0001d407v7", "zq3Hv7"),
+            ("".join(chr(0xE0000 + ord(char)) for char in "zq3Hv7"), "zq3Hv7"),
+        ),
+        ("caf\u00e9 \u4e2d\u6587",),
+    ),
+    Disguise(
+        "line breaks at a width, also with numbers, marks, names or times before each line, or as `\\n`",
+        (
+            ("zq3Hv7kP9xWb5nT2\nmR8cL4aY6d", "zq3Hv7kP9xWb5nT2mR8cL4aY6d"),
+            ("     1\tzq3Hv7kP9xWb5nT2\n     2\tmR8cL4aY6d", "zq3Hv7kP9xWb5nT2mR8cL4aY6d"),
+            ("+zq3Hv7kP9xWb5nT2\n+mR8cL4aY6d", "zq3Hv7kP9xWb5nT2mR8cL4aY6d"),
+            ("web  | zq3Hv7kP9xWb5nT2\nweb  | mR8cL4aY6d", "zq3Hv7kP9xWb5nT2mR8cL4aY6d"),
+            (
+                "2026-11-27T17:00:01Z F zq3Hv7kP9xWb5nT2\n2026-11-27T17:00:01Z F mR8cL4aY6d",
+                "zq3Hv7kP9xWb5nT2mR8cL4aY6d",
+            ),
+            ("zq3Hv7kP9xWb5nT2\\nmR8cL4aY6d", "zq3Hv7kP9xWb5nT2mR8cL4aY6d"),
+        ),
+        ("short lines\nof words\n", "a line that ends with implementation\nand goes on"),
+    ),
+    Disguise(
+        "cells of a table that go on in the next row",
+        (
+            (
+                "| a | zq3Hv7kP9xWb5nT2 |\n|   | mR8cL4aY6d       |\n",
+                "zq3Hv7kP9xWb5nT2mR8cL4aY6d",
+            ),
+        ),
+        ("| a | b |\n|---|---|\n| some words | more of them |\n",),
+    ),
+    Disguise(
+        "base64, also for URLs, in lines or joined to a path",
+        (
+            ("c2F5IHpxM0h2N2tQOXhXYjVuVDJtUjhjTDQ=", _SAYS),
+            ("/a/b/c2F5IHpxM0h2N2tQOXhXYjVuVDJtUjhjTDQ", _SAYS),
+            ("c2F5IHpxM0h2N2tQOXhX\nYjVuVDJtUjhjTDQ=", _SAYS),
+            ("c2F5IHpxM0h2N2tQOXhX\\nYjVuVDJtUjhjTDQ=", _SAYS),
+        ),
+        ("src/mcpguard/core/redaction/Views", "0a1b2c3d" * 8),
+    ),
+    Disguise(
+        "hexadecimal, also with marks between the bytes, and base32",
+        (
+            ("736179207a71334876376b50397857623562", "say zq3Hv7kP9xWb5b"),
+            ("73:61:79:20:7a:71:33:48:76:37:6b:50:39", "say zq3Hv7kP9"),
+            ("0x73, 0x61, 0x79, 0x20, 0x7a, 0x71, 0x33, 0x48, 0x76, 0x37, 0x6b, 0x50", "say zq3Hv7kP"),
+            ("<Buffer 73 61 79 20 7a 71 33 48 76 37 6b 50>", "say zq3Hv7kP"),
+            ("ONQXSID2OEZUQ5RXNNIDS6CXMI2W4VBSNVJDQY2MGQ======", _SAYS),
+        ),
+        ("da39a3ee5e6b4b0d3255bfef95601890afd80709", "aa:bb:cc:dd:ee:ff"),
+    ),
+    Disguise(
+        "what is packed with gzip, zlib, deflate or zip within these, and files in tar",
+        (
+            (
+                "H4sIAAAAAAACAytOrFSoKjT2KDPPDrCsCE8yzQsxyg2ySPYxAQDooKWoGgAAAA==",
+                _SAYS,
+            ),
+            ("eJwrTqxUqCo09igzzw6wrAhPMs0LMcoNskj2MQEAekwIqQ==", _SAYS),
+            ("K06sVKgqNPYoM88OsKwITzLNCzHKDbJI9jEBAA==", _SAYS),
+        ),
+    ),
+    Disguise(
+        "dumps of `xxd`, `hexdump` and `od`",
+        (
+            ("00000000: 7361 7920 7a71 3348 7637 6b50  say zq3Hv7kP", "say zq3Hv7kP"),
+            ("00000000  73 61 79 20 7a 71 33 48  76 37 6b 50  |say zq3Hv7kP|", "say zq3Hv7kP"),
+            ("0000000 6173 2079 717a 4833 3776 506b", "say zq3Hv7kP"),
+            ("0000000   s   a   y       z   q   3   H   v   7   k   P", "say zq3Hv7kP"),
+        ),
+        ("00000000: nothing of that", "0000012 files"),
+    ),
+)
