@@ -117,12 +117,20 @@ def readable(text: str, secret: str) -> str:
     return longest.decode()
 
 
+def tried(program: str) -> list[str]:
+    """Two of the secrets, others for the next program; all of them where MCPGUARD_PROGRAMS is set."""
+    names = list(SECRETS)
+    at = list(PROGRAMS).index(program)
+    return names if os.environ.get("MCPGUARD_PROGRAMS") else [(names * 3)[at % 5], (names * 3)[at % 5 + 2]]
+
+
 @pytest.mark.parametrize("program", PROGRAMS)
 def test_what_a_program_prints_of_a_secret_is_removed(program: str, folders: dict[str, Path]) -> None:
     if absent := missing(PROGRAMS[program]):
         pytest.skip(f"{absent} is not installed")
     leaks = []
-    for name, (secret, line) in SECRETS.items():
+    for name in tried(program):
+        secret, line = SECRETS[name]
         text = shell(PROGRAMS[program], folders[name], secret, line.format(secret))
         assert text, name
         known = name in FORMATS and program not in LOST.get(name, ())
