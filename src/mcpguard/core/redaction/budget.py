@@ -13,7 +13,7 @@ READ = 4 * 1024 * 1024, 64
 VIEWS = 256, 1 / 1024
 """Views, views of views too."""
 
-TRIGGERS = 4_000, 1 / 6
+TRIGGERS = 4_000, 1 / 4
 """Places at which something may begin. Each costs about a microsecond."""
 
 HITS = 2_000, 1 / 64

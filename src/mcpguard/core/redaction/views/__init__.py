@@ -18,7 +18,16 @@ from mcpguard.core.redaction.matching import PAD, Matcher
 from mcpguard.core.redaction.views.cells import ROW_END, cells
 from mcpguard.core.redaction.views.dumps import BARE, OFFSET, dumped
 from mcpguard.core.redaction.views.escapes import disguised, marks, undisguised
-from mcpguard.core.redaction.views.lines import KEY_END, LEAF_END, LINE_BEGIN, LINE_END, across, joined
+from mcpguard.core.redaction.views.lines import (
+    KEY_END,
+    LEAF_END,
+    LINE_BEGIN,
+    LINE_END,
+    across,
+    end_of_run,
+    is_random,
+    joined,
+)
 from mcpguard.core.redaction.views.runs import FEW, LEAST, RUN, decoded
 from mcpguard.core.redaction.views.signs import compile_shapes, stop
 from mcpguard.core.redaction.views.view import Flat, View
@@ -58,7 +67,14 @@ def may_hide(text: bytes, every_run: bool = False) -> bool:
 def is_plain(text: bytes) -> bool:
     """Whether `text`, in which none of `marks` is, has no other views than itself."""
     runs, dumps = _shapes()
-    return not (runs.search(text, stop) or dumps.search(text, stop) or disguised(text, marked=False))
+    return not (runs.search(text, _shows) or dumps.search(text, stop) or disguised(text, marked=False))
+
+
+def _shows(index: int, _from: int, end: int, _flags: int, text: bytes) -> bool:
+    """A Visit of the first of `_shapes`: many lines and names end as what is encoded does."""
+    if index not in _OFTEN:
+        return True
+    return is_random(text, end_of_run(text, end) if index < _BEGINS else end - (index > _BEGINS))
 
 
 def _below(view: View, depth: int, least: int, budget: Budget, marked: bool = True) -> Iterator[View]:
@@ -98,18 +114,26 @@ _SHAPES = (
     ((OFFSET, _DUMPS), *((shape, _DUMPS) for shape in BARE), (ROW_END, _TABLE)),
 )
 """What one search has, and what the other: with all in one it would be slower."""
+_ENDS, _BEGINS, _LEAF_ENDS = 1, 3, 4
+_OFTEN = _ENDS, _BEGINS, _LEAF_ENDS
 
 
 @cache
 def _shapes() -> tuple[Matcher, Matcher]:
-    runs, dumps = (compile_shapes([shape for shape, _ in shapes]) for shapes in _SHAPES)
-    return runs, dumps
+    runs, dumps = ([shape for shape, _ in shapes] for shapes in _SHAPES)
+    return compile_shapes(runs, every=_OFTEN), compile_shapes(dumps)
 
 
 def _signs(text: bytes) -> set[int]:
     """What there may be in `text` that is cut up or encoded."""
-    found: list[int] = []
+    found: set[int] = set()
     runs, dumps = _shapes()
-    runs.search(text, lambda index, _from, _end, _flags, _text: found.append(_SHAPES[0][index][1]))
-    dumps.search(text, lambda index, _from, _end, _flags, _text: found.append(_SHAPES[1][index][1]))
-    return set(found)
+
+    def run(index: int, begin: int, end: int, flags: int, padded: bytes) -> None:
+        sign = _SHAPES[0][index][1]
+        if sign not in found and _shows(index, begin, end, flags, padded):
+            found.add(sign)
+
+    runs.search(text, run)
+    dumps.search(text, lambda index, _from, _end, _flags, _text: found.add(_SHAPES[1][index][1]))
+    return found

@@ -29,6 +29,9 @@ _DIGITS = bytes(48 if 48 <= byte < 58 else byte for byte in range(256))
 _MARKS = b" \t:|>)]#*+-=/;,"
 _WORDS = b"abcdefghijklmnopqrstuvwxyz_./=-\n\x1f"
 """Of these is what has no digit and no capital: words, and names made of them."""
+_NO_DIGITS = bytes({*range(256)} - {*b"0123456789+="})
+_NO_CAPITALS = bytes({*range(256)} - {*b"ABCDEFGHIJKLMNOPQRSTUVWXYZ"})
+_NO_SMALL = bytes({*range(256)} - {*b"abcdefghijklmnopqrstuvwxyz"})
 _LONGEST = 120
 _BEFORE = 512
 _WIDE = 1024
@@ -39,17 +42,17 @@ _LF = 10
 
 @cache
 def _ends() -> Matcher:
-    return compile_shapes([LINE_END, KEY_END], every=True)
+    return compile_shapes([LINE_END, KEY_END], every=range(2))
 
 
 @cache
 def _begins() -> Matcher:
-    return compile_shapes([LINE_BEGIN], every=True)
+    return compile_shapes([LINE_BEGIN], every=range(1))
 
 
 @cache
 def _leaf_ends() -> Matcher:
-    return compile_shapes([LEAF_END], every=True)
+    return compile_shapes([LEAF_END], every=range(1))
 
 
 def joined(view: View) -> View | None:
@@ -57,12 +60,18 @@ def joined(view: View) -> View | None:
     text = view.text
     places: list[int] = []
 
+    def ends(index: int, _from: int, end: int, _flags: int, _text: bytes) -> None:
+        if index or is_random(text, end_of_run(text, end)):
+            places.append(end)
+
     def begins(_index: int, _from: int, end: int, _flags: int, _text: bytes) -> None:
+        if not is_random(text, end):
+            return
         place = text.rfind(b"\n", 0, end) + 1
         if _LAST.search(text, max(0, place - _SHORT - 3), place - 1):
             places.append(place)
 
-    _ends().search(text, lambda _index, _from, end, *_: places.append(end))
+    _ends().search(text, ends)
     _begins().search(text, begins)
     return _in_one(view, places, _BREAK)
 
@@ -71,8 +80,22 @@ def across(view: View) -> View | None:
     """Each run of `view` that is cut up in leaves, in one piece: for what is encoded, since two words make a
     third by chance."""
     places: list[int] = []
-    _leaf_ends().search(view.text, lambda _index, _from, end, *_: places.append(end))
+
+    def ends(_index: int, _from: int, end: int, _flags: int, text: bytes) -> None:
+        if is_random(text, end - 1):
+            places.append(end)
+
+    _leaf_ends().search(view.text, ends)
     return _in_one(view, places, _LEAF_BREAK)
+
+
+def is_random(text: bytes, end: int) -> bool:
+    """Whether the run that ends at `end` may be a piece of a secret or of something encoded: it has a digit,
+    or three capitals beside small letters, as hardly a name has."""
+    last = text[max(0, end - _SHORT) : end]
+    if last.translate(None, _NO_DIGITS):
+        return True
+    return len(last.translate(None, _NO_CAPITALS)) >= 3 and bool(last.translate(None, _NO_SMALL))
 
 
 def _in_one(view: View, places: list[int], between: re.Pattern[bytes]) -> View | None:
@@ -95,9 +118,7 @@ def _in_one(view: View, places: list[int], between: re.Pattern[bytes]) -> View |
 
 def _chain(text: bytes, place: int, between: re.Pattern[bytes]) -> Iterator[tuple[int, int]]:
     """The pieces of the run that goes on at `place`, where a line or a text begins."""
-    end = _end_of_run(text, place)
-    if not text[max(0, end - _SHORT) : end].translate(None, _WORDS):
-        return
+    end = end_of_run(text, place)
     first = -1
     while True:
         found = between.match(text, end)
@@ -125,7 +146,7 @@ def _is_run(piece: bytes) -> bool:
     return len(piece) >= _LONG and bool(piece.translate(None, _WORDS))
 
 
-def _end_of_run(text: bytes, place: int) -> int:
+def end_of_run(text: bytes, place: int) -> int:
     """Where the run ends that stands before `place`."""
     if text[place - 1 : place] == b"\x1f":
         return place - 1
