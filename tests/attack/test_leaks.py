@@ -9,6 +9,7 @@ import pytest
 
 from mcpguard.adapters.upstreams.process.inherited import AUTHORITIES, PLACES, PROXIES
 from tests.attack.processes import family, needs_proc
+from tests.servers.disguises import read
 from tests.servers.forms import forms
 from tests.wire.session import Guard, eventually, puppet
 
@@ -41,14 +42,20 @@ def needles(secret):
     return found
 
 
-def leaks(data, secret):
-    """The forms of the secret in some bytes: as they are, and in the strings of each JSON line."""
+def texts_in(data):
+    """Some bytes as a text, and the strings of each line that is JSON."""
     texts = [data.decode("utf-8", "replace")]
     for line in data.split(b"\n"):
         try:
             texts += strings(json.loads(line))
         except ValueError:
             continue
+    return texts
+
+
+def leaks(data, secret):
+    """The forms of the secret in some bytes: as they are, and in the strings of each JSON line."""
+    texts = texts_in(data)
     return {needle for needle in needles(secret) for text in texts if needle in text}
 
 
@@ -116,6 +123,22 @@ CHANNELS = {
 }
 
 
+@pytest.mark.parametrize("channel", [name for name, code in CHANNELS.items() if "forms(token)" in code])
+def test_no_disguise_of_a_secret_can_be_read_in_any_channel(heard, channel):
+    heard.new()
+    # What is a line for each is inspected line by line.
+    said = "disguised(token)" if channel not in LINES else "[f for f in disguised(token) if '\\n' not in f]"
+    told(heard.guard, CHANNELS[channel].replace("forms(token)", said), f"no more {channel}")
+    secret = heard.secret
+    parts = {secret[at : at + WINDOW] for at in range(len(secret) - WINDOW + 1)}
+    found = {}
+    for place, data in heard.new().items():
+        for text in texts_in(data):
+            found |= {part: (place, text[:200]) for seen in read(text) for part in parts if part in seen}
+    assert found == {}
+
+
+LINES = frozenset(name for name in CHANNELS if name.startswith(("stderr", "junk")))
 LAST_WORDS = {
     "last words": "say('dying: ' + ' '.join(forms(token))); os._exit(3)",
     "long last words": "say('x' * 390 + token); os._exit(3)",

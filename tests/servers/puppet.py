@@ -15,6 +15,7 @@ import sys
 import time
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
+from disguises import disguised  # noqa: F401
 from forms import forms  # noqa: F401
 
 TOKEN = os.environ.get("TOKEN", "")

@@ -85,6 +85,10 @@ def _below(view: View, depth: int, least: int, budget: Budget, marked: bool = Tr
         plain = undisguised(view)
         budget.view(len(plain.text))
         yield plain
+        # A character of a dump may look like the beginning of an escape.
+        inner = dumped(view, budget) if depth and _DUMPS in _signs(view.text) else None
+        if inner:
+            yield from _below(inner, depth - 1, least, budget)
     yield from _cut_or_encoded(plain, _signs(plain.text), depth, least, budget)
 
 

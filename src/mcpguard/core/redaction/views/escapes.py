@@ -33,7 +33,8 @@ _INLINE = rb"span|wbr|br|b|i|em|mark|strong|a|u|s|font|code|ins|del|small|sub|su
 _DISGUISE = re.compile(
     rb"[%\\&<\]^\x00-\x08\x0b\x0c\x0e-\x1e\x7f\xc2\xcd\xd8\xe1-\xe3\xef\xf0\xf3](?:"
     rb"(?<=%)(?:(?P<url>[0-7][0-9A-Fa-f])|(?P<urls>[89A-Fa-f][0-9A-Fa-f](?:%[89A-Fa-f][0-9A-Fa-f]){1,3}))"
-    rb"|(?<=\\)(?:\\{0,7}(?:u(?P<utf16>00[0-7][0-9A-Fa-f]|00[aA][dD]|20[0-9A-Fa-f]{2}|[fF][eE][fF]{2})"
+    rb"|(?<=\\)(?:\\{0,7}(?:u(?P<utf16>00[0-7][0-9A-Fa-f]|00[aA][dD]|20[0-9A-Fa-f]{2}|[fF][eE][fF]{2}"
+    rb"|[fF]{2}[0-5][0-9A-Fa-f])|u(?P<pair>[dD](?:835|[bB]40)\\{1,8}u[dD][c-fC-F][0-9A-Fa-f]{2})"
     rb"|x(?P<hex>[0-7][0-9A-Fa-f])|U(?P<utf32>000[01][0-9A-Fa-f]{4})|[ux]\{(?P<braced>[0-9A-Fa-f]{1,6})\}"
     rb"|(?P<octal>[01][0-7]{2})|(?P<mark>[ !-$'-/:;=-@\[\]^_`{|}~])|[eE](?=\[))|\$?\r?\n)"
     rb"|(?<=&)(?:#(?:[xX](?P<xml>[0-9A-Fa-f]{1,6})|(?P<decimal>[0-9]{1,7}));?|(?P<name>[A-Za-z]{2,16});)"
@@ -120,6 +121,8 @@ def marks() -> list[bytes]:
     texts |= {"%e2%80", "%e2%81", "%ef%bb", "%c2%ad"}
     texts |= {f"\\u00{high}" for high in range(2, 8)} | {f"\\x{high}" for high in range(2, 8)}
     texts |= {"\\u00ad", "\\u001b", "\\u200", "\\u202", "\\u206", "\\ufeff", "\\x1b", "\\/", "\\033", "\\e["}
+    texts |= {f"\\u{high}{low}" for high in ("ff", "FF") for low in range(6)}
+    texts |= {"\\ud835", "\\uD835", "\\udb40", "\\uDB40"}
     texts |= {"\\u{", "\\U000000", "<![CDATA[", "&#0", "&#x0", "&amp;#", "&amp;amp"}
     texts |= {shape.format(code) for code in letters for shape in ("&#{};", "&#x{:x};")}
     texts |= {f"&{name.decode()};" for name, plain in _NAMED.items() if plain in b"+/=_@:.-~" and plain}
@@ -195,6 +198,7 @@ _LETTERS: dict[str, Callable[[bytes], bytes]] = {
     "tag": lambda said: bytes([_low(said)]) if 0x20 <= _low(said) < 0x7F else b"",
     "wide": lambda said: bytes([_low(said) + 0x20]),
     "urls": lambda said: bytes.fromhex(said.decode().replace("%", "")),
+    "pair": lambda said: bytes.fromhex((said[:4] + said[-4:]).decode()).decode("utf-16-be").encode(),
 }
 
 
