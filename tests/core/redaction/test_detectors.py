@@ -170,3 +170,12 @@ def test_no_format_tries_the_same_twice_beside_the_name_of_a_vendor() -> None:
     for between in ("-", "_-", "---", " ", "a-", "the to "):
         text = f"exa``\n{between * 60}|@".encode() + PAD
         assert vendor.match(text, 0) is None
+
+
+@pytest.mark.parametrize("mark", ["", "+", "-", " "])
+def test_a_private_key_is_found_whole_in_a_diff(mark: str) -> None:
+    body = ["b3BlbnNzaC1rZXktdjEAAAAABG5vbmUAAAAEbm9uZQAAAAAAAAABAAAAMwAAAAtzc2gtZW" for _ in range(3)]
+    key = ["-----BEGIN OPENSSH PRIVATE " + "KEY-----", *body, "-----END OPENSSH PRIVATE KEY-----"]
+    text = "".join(f"{mark}{line}\n" for line in key)
+    left = Redactor(b"key").inspect(f"diff --git a/id b/id\n{text}end").value
+    assert left == f"diff --git a/id b/id\n{mark}[REDACTED:private-key#1]\nend"

@@ -183,6 +183,10 @@ LEFT_ALONE = [
     "secret=a1b2=c3d4e5f6g7",
     "https://a.example:8080,b.example:8081@c",
     "ghp_" + "x" * 36,
+    "def test_ContinuousDistributionHandmade():",
+    "RegEnumKey = win32api.RegEnumKey",
+    "api_key: ApiKeyV2Model",
+    "PS_ROUTING_SEARCH_KEY: _win32typing.PyIID",
 ]
 
 

@@ -74,16 +74,20 @@ HEX = "0a1b2c3d" * 16
 MIX = "aZ3kQ9xB7mT2" * 22
 UUID = "[0-9a-fA-F]{8}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{12}"
 
+_DIGIT = "(?=[A-Za-z_-]{0,64}[0-9])"
 _PART = re.compile(r"(\[[^]]+\]|\\.|[^\[\\])(?:\{([0-9]+)(?:,([0-9]+))?\})?")
 
 
-def token(kind: str, starts: str, body: str, tail: str = "", *, alone: bool = False) -> Detector:
+def token(
+    kind: str, starts: str, body: str, tail: str = "", *, alone: bool = False, digit: bool = False
+) -> Detector:
     """A format that is a prefix and a run of characters.
 
     `starts` are its prefixes, with spaces between. `body` is a sequence of characters and classes, each with
     how often it comes; with `$` at its end no letter or digit may follow. `tail` is a pattern of what may
-    follow. `alone`: the prefix is short or a word, and counts only where nothing stands before it. The
-    examples are made of `body`: the shortest that it allows, and without its last character.
+    follow. `alone`: the prefix is short or a word, and counts only where nothing stands before it.
+    `digit`: there must be one, since code has names that are such words. The examples are made of `body`: the
+    shortest that it allows, and without its last character.
     """
     prefixes = starts.split(" ")
     rest = filled(body)
@@ -91,7 +95,8 @@ def token(kind: str, starts: str, body: str, tail: str = "", *, alone: bool = Fa
     follows = END if body.endswith("$") else ""
     return Detector(
         kind,
-        pattern=f"{ALONE if alone else ''}(?:{either}){body.removesuffix('$')}{tail}{follows}",
+        pattern=f"{ALONE if alone else ''}(?:{either}){_DIGIT if digit else ''}{body.removesuffix('$')}"
+        f"{tail}{follows}",
         starts=tuple(prefixes),
         hits=tuple(start + rest for start in prefixes),
         misses=(prefixes[0], prefixes[0] + rest[:-1], *(["x" + prefixes[0] + rest] if alone else [])),

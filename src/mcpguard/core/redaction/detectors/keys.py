@@ -30,7 +30,7 @@ KEYS: tuple[Detector, ...] = (
     Detector(
         "private-key",
         pattern=r"-----BEGIN [A-Z ]{0,100}PRIVATE {1,100}KEY(?: BLOCK)?-----"
-        r"(?:(?:[^\x00-\x08\x0b-\x1f\xff-]|\r|-(?!----)){0,16384}+-----END [A-Z ]{0,40}-----"
+        r"(?:(?:[^\x00-\x08\x0b-\x1f\xff-]|\r|-(?!----)){0,16384}+-?-----END [A-Z ]{0,40}-----"
         r"|[\sA-Za-z0-9+/=\\]{32,16384})",
         starts=("-----BEGIN ",),
         hits=(

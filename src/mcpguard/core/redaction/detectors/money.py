@@ -31,5 +31,5 @@ MONEY: tuple[Detector, ...] = (
     token("woocommerce-key", "ck_ cs_", "[0-9a-f]{40}$", alone=True),
     token("gocardless-token", "live_", "[A-Za-z0-9_=-]{40,42}$", alone=True),
     token("lob-key", "live_ test_", "[0-9a-f]{35}$", alone=True),
-    token("mollie-key", "live_ test_", "[A-Za-z0-9]{30}$", alone=True),
+    token("mollie-key", "live_ test_", "[A-Za-z0-9]{30}$", alone=True, digit=True),
 )

@@ -53,6 +53,11 @@ _ESCAPES = re.compile(r"\\(?:u[0-9A-Fa-f]{4}|x[0-9A-Fa-f]{2})")
 _SAYS_SO = re.compile("password|passwd|secret|changeme")
 _TOKEN = re.compile(r"[A-Za-z0-9+/_.=~%-]+")
 _DOTTED = re.compile(r"[A-Za-z_]\w{0,40}(?:\.[A-Za-z_]\w{0,40})+")
+_NAMES = re.compile(
+    r"_{0,2}[A-Za-z][A-Za-z_]*[0-9]{0,3}[A-Za-z_]*(?:\._{0,2}[A-Za-z][A-Za-z_]*[0-9]{0,3}[A-Za-z_]*)+"
+)
+_TYPE = re.compile(r"(?:[A-Z][a-z]{2,}(?:[A-Z]?[0-9]{1,2})?){2,}")
+"""Names of modules and members, and of types, as code has them."""
 _LETTERS = re.compile(r"[A-Z]?[a-z]+|[A-Z]+")
 _SEQUENCES = " ".join(
     row * 4
@@ -95,7 +100,13 @@ def is_secret(strength: str, value: str, quoted: bool) -> bool:
     value = _ESCAPES.sub("", value)
     if strength == "password":
         return _is_password(value, quoted) and not is_template(value)
-    if " " in value or "://" in value or is_address(value):
+    if (
+        " " in value
+        or "://" in value
+        or is_address(value)
+        or _NAMES.fullmatch(value)
+        or _TYPE.fullmatch(value)
+    ):
         return False
     if not quoted and (_TOKEN.fullmatch(value) is None or _DOTTED.fullmatch(value) is not None):
         return False
