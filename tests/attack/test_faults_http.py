@@ -380,7 +380,7 @@ def test_large_answers_that_nobody_reads_take_a_bounded_amount_of_memory_from_al
     slow, other = [guard.legacy() for _ in range(12)], guard.legacy()
     for client in (*slow, other):
         healthy(client, 1)
-    with flat(guard, 130):
+    with flat(guard, 200):
         unread = [client.open_call("b__act", code=large) for client in slow for _ in range(2)]
         for _ in range(30):
             healthy(other, 1)

@@ -55,7 +55,7 @@ def found(
 
 @pytest.fixture
 def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    monkeypatch.setenv("CHECK_TOKEN", "value-1234")
+    monkeypatch.setenv("CHECK_TOKEN", "tok-9f3Kq7Zx1Lm5Wb8e")
     return tmp_path
 
 

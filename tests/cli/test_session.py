@@ -36,7 +36,7 @@ rules:
   - {id: all, effect: allow}
   - {id: leak, effect: deny, tools: [send], when: '"private" in session.labels', message: Nothing leaves.}
 """
-TOOL = Listed("files", "read", "read", {}, {}, "")
+TOOL = Listed("files", "read", "read", {}, {}, "d1")
 CALL = Invocation("c-7", "tools/call", operating_system_user(), datetime.now(UTC), "desk", "files", TOOL)
 NAME = name_of(CALL.principal, CALL.agent)
 DAILY = Charge("p/all calls 1d", "calls", 1, 10, 86_400, "1d")

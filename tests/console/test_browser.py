@@ -120,7 +120,7 @@ def test_a_call_that_waits_appears_and_is_approved_by_a_click(guard: Guard, page
     expect(page.locator("h1")).to_have_text("p/echo")
     expect(page.locator("#announce")).to_have_text("A call waits for you: p/echo")
     expect(page).to_have_title("(1) p/echo · mcpguard".replace("p/echo", "Waiting"))
-    expect(page.locator(".value").first).to_have_text("hello <b>there</b> \\u202e")
+    expect(page.locator(".value").first).to_have_text("hello <b>there</b> [U+202E]")
     quiet(page)
     page.get_by_role("button", name="Approve").click()
     expect(page.locator(".said")).to_have_text("Approved: the call goes on.")

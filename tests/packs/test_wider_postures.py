@@ -20,7 +20,9 @@ TOKEN = "ghp_" + "wWPw5k4aXcaT4fNP0UcnZwJUVFk6LO0pINUx"
 def test_filesystem_writes_below_its_folder_but_nothing_that_runs_by_itself(behind, npm, tmp_path, posture):
     folder = tmp_path / "data"
     folder.mkdir()
-    (folder / "key.txt").write_text("-----BEGIN PRIVATE KEY-----\nMIIcanary\n-----END PRIVATE KEY-----\n")
+    (folder / "key.txt").write_text(
+        "-----BEGIN PRIVATE KEY-----\nMIIcanary0q8Zr7Wm3Xv5Tb9Kd2Lf4\n-----END PRIVATE KEY-----\n"
+    )
     server = npm("mcp-server-filesystem", str(tmp_path))
     session = behind(Pack("filesystem", posture), server, {"folders": [str(folder)]})
     offered(session, "filesystem")

@@ -154,16 +154,19 @@ class Redactor:
                     strays |= self._held.strays(view.text, names, budget)
         return tuple(sorted(strays))
 
-    def inspect(self, value: Json, also: tuple[str, ...] = (), most: int = maxsize) -> Redacted:
+    def inspect(
+        self, value: Json, also: tuple[str, ...] = (), most: int = maxsize, visible: bool = True
+    ) -> Redacted:
         """`value` without secrets, in the same shape; the very same object if there are none.
 
         Strings, numbers and the names of members are inspected for held values in any form, for the
         formats of `DETECTORS`, and for those of `PERSONAL` that `also` names; exceptions in it (`sparing`)
         let a format stay. What is removed leaves `[REDACTED:<kind>#<n>]`; within this `value` equal texts
         have equal n, which says nothing of other values. What is hidden becomes visible (`neutral`), and is
-        counted apart. Raises InspectionError if the value cannot be inspected to its end: nested deeper than
-        128 levels, too many hits, an unknown kind in `also`, a failure of the engine. Raises TooMuchAtOnce
-        where there may be something in more than `most` bytes of text: to look through them takes long.
+        counted apart; not so without `visible`, for who does that when it is shown. Raises InspectionError if
+        the value cannot be inspected to its end: nested deeper than 128 levels, too many hits, an unknown
+        kind in `also`, a failure of the engine. Raises TooMuchAtOnce where there may be something in more
+        than `most` bytes of text: to look through them takes long.
         """
         wanted, also = also, also and kinds_in(also)
         try:
@@ -182,7 +185,7 @@ class Redactor:
             ):
                 if len(text) > most:
                     raise TooMuchAtOnce(len(text))
-                return self._clean(value, leaves, wanted)
+                return self._clean(value, leaves, wanted, visible)
             return Redacted(value, _encode(value))
         except (InspectionError, TooMuchAtOnce):
             raise
@@ -210,9 +213,10 @@ class Redactor:
         return Redacted(made.value, made.payload, found, tuple(sorted(hidden.items())), made.spared)
 
     def inspect_text(self, text: str) -> str:
-        """The same for a text of a log or a diagnostic; never raises."""
+        """The same for a text of a log or a diagnostic. Hidden characters stay, since `plain` shows them.
+        Never raises."""
         try:
-            return str(self.inspect(text).value)
+            return str(self.inspect(text, visible=False).value)
         except InspectionError:
             return WITHHELD
 
@@ -282,7 +286,7 @@ class Redactor:
             raise TooMuchAtOnce(len(text))
         return found_behind(chain([view], behind), self._held.found, also, budget)
 
-    def _clean(self, value: Json, leaves: Leaves, wanted: tuple[str, ...]) -> Redacted:
+    def _clean(self, value: Json, leaves: Leaves, wanted: tuple[str, ...], visible: bool) -> Redacted:
         """Remove until nothing is found: what was beside a removed text may be a hit without it."""
         sparing = Sparing(wanted)
         findings: dict[Detection, None] = {}
@@ -294,7 +298,9 @@ class Redactor:
             parts = leaves.parts() if turn else parts
             cuts = self._cuts(leaves, parts, sparing, budget, again=turn > 0)
             # What may be put together by what is dropped here is looked for in the next turn.
-            edited = edited_parts(leaves, parts, cuts, numbers) if cuts else neutralised(parts, hidden)
+            edited = edited_parts(leaves, parts, cuts, numbers) if cuts else None
+            if not cuts and visible:
+                edited = neutralised(parts, hidden)
             if edited is None:
                 counts = tuple(sorted((+hidden).items()))
                 found, spared = self._sealed(list(findings)), self._sealed(list(sparing.found))
