@@ -100,6 +100,7 @@ def test_the_history(folder: Path, capsys: Capture) -> None:
     assert scan(capsys, "--git", "HEAD~1..HEAD")[:2] == (0, "no secrets in 0 versions (0 bytes)\n")
     for words, said in (
         (("--git", "nowhere"), "git: bad revision 'nowhere'"),
+        (("--git", ""), "the range of `--git` is empty"),
         (("--git", "HEAD", "src", "src"), "name one repository at most"),
         (("nothing", "--git"), "nothing: there is no such folder"),
     ):
@@ -115,7 +116,14 @@ def test_exceptions_are_counted_apart(folder: Path, capsys: Capture) -> None:
     report = json.loads(scan(capsys, "src", "--exceptions", "known.yaml", "--format", "json")[1])
     assert (report["ok"], len(report["findings"])) == (True, 2)
     assert all("to be judged" in one["excepted"] for one in report["findings"])
+    # What is elsewhere is not judged, and what is gone is.
     code, _, err = scan(capsys, "fine.md", "--exceptions", "known.yaml")
+    assert (code, err.count("covers nothing any more")) == (0, 0)
+    known = (folder / "known.yaml").read_text()
+    (folder / "gone.yaml").write_text(
+        f"{known}  - {{kind: jwt, path: gone.py, reason: it was}}\n  - {{kind: jwt, path: fine.md, reason: none}}\n"
+    )
+    code, _, err = scan(capsys, "fine.md", "--exceptions", "gone.yaml")
     assert (code, err.count("covers nothing any more")) == (0, 2)
     code, _, err = scan(capsys, "--write-exceptions", "known.yaml")
     assert (code, "known.yaml exists" in err) == (2, True)
@@ -255,3 +263,14 @@ def test_sarif_says_what_was_not_read(folder: Path, capsys: Capture, monkeypatch
     run = right(json.loads(scan(capsys, "fine.md", "--format", "sarif")[1]))
     (said,) = run["invocations"][0]["toolExecutionNotifications"]
     assert said["message"]["text"] == "cannot be read: permission denied"
+
+
+def test_a_pipe_is_named_and_not_read(folder: Path, capsys: Capture) -> None:
+    os.mkfifo(folder / "pipe")
+    code, _, err = scan(capsys, "pipe")
+    assert (code, "pipe: not a regular file" in err) == (2, True)
+
+
+def test_the_kind_of_held_values_looks_for_them(folder: Path, capsys: Capture) -> None:
+    code, _, err = scan(capsys, "src", "--kinds", "held", "--config", "absent.yaml")
+    assert (code, "absent.yaml" in err) == (2, True)

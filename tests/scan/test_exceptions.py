@@ -82,6 +82,9 @@ def test_what_is_written_covers_just_that(tmp_path: Path) -> None:
     path = tmp_path / "new.yaml"
     path.write_text(as_exceptions(found, tmp_path, date(2026, 11, 27)))
     known = Excepted(path)
+    assert known.unused() == []
+    known.looked_at(f"{tmp_path}/a[1]*.py")
+    known.looked_at("<stdin>")
     assert len(known.unused()) == 2
     for file, one in found:
         assert known.reason(file, one) == "There when this file was written, on 2026-11-27; to be judged."

@@ -122,12 +122,13 @@ def execute(args: argparse.Namespace) -> int:
 
 def _kinds(args: argparse.Namespace) -> frozenset[str]:
     from mcpguard.adapters.system.terminal import plain
-    from mcpguard.core.redaction.detectors import GROUPS
+    from mcpguard.core.redaction.detectors import GROUPS, HELD
     from mcpguard.scan.entropy import ENTROPY
     from mcpguard.scan.run import DEFAULT, KINDS
     from mcpguard.scan.sources import ScanError
 
     named = [] if args.kinds is None else [name.strip() for name in args.kinds.split(",")]
+    args.held |= HELD in named
     for name in named:
         if name not in KINDS and name not in GROUPS:
             raise ScanError(
@@ -142,6 +143,10 @@ def _sources(args: argparse.Namespace) -> Iterable[ScanSource | Skipped]:
     from mcpguard.scan.history import history, staged
     from mcpguard.scan.sources import ScanError
 
+    if args.git == "":
+        raise ScanError(
+            "the range of `--git` is empty: write one such as main..HEAD, or leave it out for all"
+        )
     if args.stdin:
         if args.paths:
             raise ScanError("with `--stdin` no PATH is read: leave one of them out")

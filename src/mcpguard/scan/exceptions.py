@@ -20,6 +20,7 @@ from mcpguard.core.document.reading import Document
 from mcpguard.core.document.written import Items, Must, Written, filled, whole
 from mcpguard.core.errors import DocumentError
 from mcpguard.scan.leaks import Leak
+from mcpguard.scan.sources import STDIN
 
 CREDENTIAL = "credential:"
 """What the kinds of values of the configuration begin with."""
@@ -67,6 +68,12 @@ class Excepted:
             for one in document.read(ScanExceptions).exceptions
         ]
         self._used: set[int] = set()
+        self._in_scope: set[int] = set()
+
+    def looked_at(self, file: str) -> None:
+        """This file, an absolute path, is scanned."""
+        path = _path(file, self._folder)
+        self._in_scope |= {index for index, (_, _, paths) in enumerate(self._all) if paths.match(path)}
 
     def reason(self, file: str, leak: Leak) -> str:
         """Why a leak in `file`, an absolute path, is excepted; "" where it is not."""
@@ -83,12 +90,15 @@ class Excepted:
         return ""
 
     def unused(self) -> list[str]:
-        """Each exception that covered nothing, in words."""
+        """Each exception that covered nothing in what was scanned, or whose file is gone, in words."""
         return [
             f"{one.kind} in {one.path}" + (f" ({one.fingerprint})" if one.fingerprint else "")
             for index, (one, *_) in enumerate(self._all)
-            if index not in self._used
+            if index not in self._used and (index in self._in_scope or self._is_gone(one.path))
         ]
+
+    def _is_gone(self, path: str) -> bool:
+        return path == _named(path) and path != STDIN and not os.path.lexists(self._folder / path)
 
 
 def as_exceptions(found: Iterable[tuple[str, Leak]], folder: Path, today: date) -> str:

@@ -26,8 +26,10 @@ def files(paths: Sequence[Path], ignored: bool = False) -> Iterator[ScanSource |
     for path in paths:
         if path.is_dir():
             yield from _folder(path, ignored)
-        else:
+        elif path.is_file():
             yield _source(path, path, follow=True)
+        else:
+            yield Skipped(shown(path), "not a regular file: give what it says to `mcpguard scan --stdin`")
 
 
 def _folder(folder: Path, ignored: bool) -> Iterator[ScanSource | Skipped]:

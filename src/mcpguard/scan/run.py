@@ -77,6 +77,8 @@ class Scan:
                 self.skipped.append(source)
                 continue
             self.sources += 1
+            if self._excepted is not None:
+                self._excepted.looked_at(source.file)
             try:
                 with source.open() as file:
                     yield from self._in(source, file)
