@@ -67,6 +67,8 @@ FOUND = [
 ]
 PASSWORDS = [
     "DB_PASSWORD={}\n",
+    "DB_PASSWORD:                   {}\n",
+    'password             = "{}"\n',
     "mysql_pwd: {}\n",
     '{{"smtpPass": "{}"}}',
     "machine h login bob password {}\n",
