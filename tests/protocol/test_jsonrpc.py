@@ -373,6 +373,7 @@ def test_a_large_message_is_read_and_garbage_is_collected_as_before(result: str,
         "[" + "[]," * (MOST_VALUES // 5) + "1]",
         "[" + '"a,b",' * 700_000 + "1]",
         "{" + ",".join(f'"{i}":1' for i in range(MOST_VALUES // 5)) + "}",
+        "{" + ",".join(f'"{i}":1' for i in range(MOST_VALUES // 4 + 2)) + "}",
     ],
 )
 def test_a_message_with_too_many_values_is_refused_with_its_id(result: str, id_last: bool) -> None:

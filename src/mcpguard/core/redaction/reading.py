@@ -51,12 +51,11 @@ def _without_its_surroundings(detector: Detector) -> str:
     """The pattern without what it wants to stand before and behind."""
     core = detector.pattern
     if core.startswith("(?:(?<"):
-        depth = 0
-        for at, char in enumerate(core):
-            depth += (char == "(") - (char == ")")
-            if not depth:
-                core = core[at + 1 :]
-                break
+        depth = at = 1
+        while depth:
+            depth += (core[at] == "(") - (core[at] == ")")
+            at += 1
+        core = core[at:]
     return core[: core.rfind("(?!")] if detector.stops else core
 
 

@@ -72,8 +72,7 @@ def _runs(rows: list[Row], column: int, bar: int) -> Iterator[list[Span]]:
         if len(text) == width and text.rsplit(b" ", 1)[-1].translate(None, _WORDS):
             run = run or [(start, end)]
         elif run:
-            if len(run) > 1:
-                yield run
+            yield run
             run = []
     if len(run) > 1:
         yield run
