@@ -112,7 +112,7 @@ def test_an_option_before_the_name_does_not_show_its_value(
         (b"\xff\xfe\xfd\xfc\xfb\xfa", "not UTF-8"),
         (b"x" * 65_537, "more than 64 KiB"),
         (b"x" * 16_385, "is too long to be redacted (at most 16384 characters)"),
-        (b"84019375", "is a number of fewer than 12 digits, and one text can contain all of these"),
+        (b"84019375", "is a number of fewer than 12 digits, and ordinary text may contain it"),
     ],
 )
 def test_what_cannot_be_a_credential_is_refused(

@@ -87,7 +87,7 @@ def test_what_is_written_covers_just_that(tmp_path: Path) -> None:
     known.looked_at("<stdin>")
     assert len(known.unused()) == 2
     for file, one in found:
-        assert known.reason(file, one) == "There when this file was written, on 2026-11-27; to be judged."
+        assert known.reason(file, one) == "There when this file was written, on 2026-11-27; review this."
     assert known.reason(f"{tmp_path}/a1b.py", leak()) == ""
     path.write_text(as_exceptions([], tmp_path, date(2026, 11, 27)))
     assert Excepted(path).unused() == []

@@ -41,7 +41,7 @@ _NOT_IN_ARGV = (
 )
 
 _GUESSED = (
-    "warning: the value {said}, so it can be guessed, and is removed from every result in which it stands. "
+    "warning: the value {said}, so it can be guessed, and is removed from every result in which it appears. "
     "If it is no secret, write it in the configuration; otherwise replace it with a long random one"
 )
 

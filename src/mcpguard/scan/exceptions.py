@@ -111,7 +111,7 @@ def as_exceptions(found: Iterable[tuple[str, Leak]], folder: Path, today: date) 
         ): None
         for file, leak in found
     }
-    reason = json.encode(f"There when this file was written, on {today}; to be judged.").decode()
+    reason = json.encode(f"There when this file was written, on {today}; review this.").decode()
     lines = ["version: 1", "exceptions:" if entries else "exceptions: []"]
     for path, kind, fingerprint in entries:
         lines += [f"  - kind: {json.encode(kind).decode()}", f"    path: {json.encode(path).decode()}"]

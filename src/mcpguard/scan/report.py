@@ -115,7 +115,7 @@ def _result(one: Found) -> dict[str, Any]:
         }
     else:
         place["region"] = {"byteOffset": leak.column}
-    commit = f" It came with the commit {source.commit}." if source.commit else ""
+    commit = f" Introduced in commit {source.commit}." if source.commit else ""
     result: dict[str, Any] = {
         "ruleId": leak.kind,
         "level": one.level,

@@ -14,7 +14,7 @@ from mcpguard.core.secret import Secret
 @pytest.mark.parametrize(
     ("value", "said"),
     [
-        ("840193752618", "has few digits and nothing else"),
+        ("840193752618", "is only digits, and too few"),
         ("postgres", "is one that everybody tries first"),
         ("us-east-1", "is the name of a region"),
         ("westeurope", "is the name of a region"),

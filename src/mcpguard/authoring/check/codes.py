@@ -96,7 +96,7 @@ CODES: dict[str, Code] = {
     "C115": Code(
         "warning",
         "The value of a credential can be guessed (a word, a host, a path, a region, a number or a short "
-        "one): it is removed from every result in which it stands, and what is missing says what it is.",
+        "one): it is removed from every result in which it appears, and what is missing says what it is.",
     ),
     "C201": Code("error", "The audit folder cannot be used, so nothing would be served."),
     "P001": Code(

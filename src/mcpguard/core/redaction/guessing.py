@@ -45,7 +45,7 @@ def guessed(value: str) -> str:
 
 def _said(text: str) -> str:
     if text.isdigit():
-        return "has few digits and nothing else" if len(text) < _LONG else ""
+        return "is only digits, and too few" if len(text) < _LONG else ""
     for said, is_one in _NAMES.items():
         if is_one(text):
             return said

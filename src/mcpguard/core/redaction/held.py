@@ -85,7 +85,7 @@ def unguardable(value: str) -> str:
     if len(value) > LONGEST:
         return f"is too long to be redacted (at most {LONGEST} characters)"
     if value.strip().isdigit() and len(value.strip()) < FEWEST_DIGITS:
-        return f"is a number of fewer than {FEWEST_DIGITS} digits, and one text can contain all of these"
+        return f"is a number of fewer than {FEWEST_DIGITS} digits, and ordinary text may contain it"
     return ""
 
 
