@@ -86,7 +86,7 @@ PROGRAMS: dict[str, str] = {
     "bat": "batcat --color=always --style=full --terminal-width=60 $F",
     "pygmentize": "pygmentize -l ini -f terminal256 $F",
     "pygmentize to HTML": "pygmentize -l ini -f html $F",
-    "pandoc to HTML": "pandoc -f plain -t html $F",
+    "pandoc to HTML": "pandoc -f commonmark -t html $F",
     "pandoc to Markdown": "pandoc -f html -t markdown $F",
     "json": PYTHON.format("import json; print(json.dumps({\"content\": s}))"),
     "json in json": PYTHON.format("import json; print(json.dumps(json.dumps({\"content\": json.dumps(s)})))"),

@@ -107,3 +107,12 @@ def test_long_texts_are_looked_through_by_lines() -> None:
     assert all(text[at:end].endswith(b"\n") for at, end in found)
     assert b"".join(text[at:end] for at, end in found) == text[: -len(PAD)]
     assert next(views(text)).text == text
+
+
+def test_a_key_whose_dashes_are_escaped_for_markdown_is_removed() -> None:
+    body = "MIIEvQIBADANBgkqhkiG9w0BAQEFAASC" * 4
+    text = f"before \\-\\-\\-\\--BEGIN PRIVATE KEY\\-\\-\\-\\-- {body} \\-\\-\\-\\--END PRIVATE KEY\\-\\-\\-\\-- after"
+    left = str(redactor().inspect(text).value)
+    assert body[:20] not in left
+    assert left.startswith("before ")
+    assert left.endswith(" after")
