@@ -86,7 +86,7 @@ class Handles:
                 del self._real[self._aliases.pop(key)]
 
     def of(self, text: str) -> tuple[str, str] | None:
-        """The server and the handle that `text` is the alias of; None where it is none."""
+        """The server and handle for which `text` is an alias; None if it is not an alias."""
         return self._real.get(text)
 
     def named(self, call: Call) -> tuple[Call, str]:

@@ -27,7 +27,7 @@ DEFAULT = GROUPS["secret"]
 
 
 class Found(Struct, frozen=True):
-    """One leak in one source. `excepted` is the reason of an exception, "" if there is none."""
+    """One leak in one source. `excepted` is the reason given by an exception, "" if no exception applies."""
 
     source: ScanSource
     leak: Leak

@@ -14,12 +14,11 @@ not have. However a schema is made, a check ends after `STEPS`.
 import re
 from collections.abc import Callable
 from typing import Any
-from urllib.parse import unquote
 
 from msgspec.json import encode
 
 from mcpguard.core.model import Json
-from mcpguard.core.redaction.conforming import TYPES, canonical, compiled_pattern
+from mcpguard.core.redaction.conforming import TYPES, canonical, compiled_pattern, pointed
 
 STEPS = 200_000
 """How much is compared, at most: a step is a member, an item or a reference, some checks of a value, half
@@ -154,18 +153,7 @@ class _Compiler:
     def _at(self, reference: str) -> Json:
         """What a JSON pointer in a fragment (RFC 6901, section 6) leads to; True, which anything fits, for
         another reference and where it leads nowhere."""
-        if self._moved or (reference != "#" and not reference.startswith("#/")):
-            return True
-        found: Json = self._root
-        for step in unquote(reference).split("/")[1:]:
-            name = step.replace("~1", "/").replace("~0", "~")
-            if type(found) is dict and name in found:
-                found = found[name]
-            elif type(found) is list and name in map(str, range(len(found))):
-                found = found[int(name)]
-            else:
-                return True
-        return found
+        return True if self._moved else pointed(self._root, reference, True)
 
     def _pattern_of(self, schema: dict[str, Json]) -> list[_Check]:
         text = schema.get("pattern")

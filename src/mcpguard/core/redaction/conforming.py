@@ -42,6 +42,25 @@ class TooComplex(Exception):
     """The steps are used up."""
 
 
+def pointed(root: Json, reference: Json, nowhere: Json) -> Json:
+    """What a JSON pointer in a fragment (RFC 6901, section 6) leads to in `root`; `nowhere` for any other
+    reference, and for a pointer that leads to nothing."""
+    if reference == "#":
+        return root
+    if type(reference) is not str or not reference.startswith("#/"):
+        return nowhere
+    found: Json = root
+    for step in unquote(reference).split("/")[1:]:
+        name = step.replace("~1", "/").replace("~0", "~")
+        if type(found) is dict and name in found:
+            found = found[name]
+        elif type(found) is list and name in map(str, range(len(found))):
+            found = found[int(name)]
+        else:
+            return nowhere
+    return found
+
+
 def compiled_pattern(text: str) -> Any:
     """A pattern of a schema, ready for `search`; None where it is too long, or RE2 reads it otherwise."""
     import re2  # A start without patterns does not pay for it.
@@ -110,20 +129,7 @@ class Conformity:
     def referred(self, reference: Json) -> Json:
         """What a JSON pointer in a fragment (RFC 6901, section 6) leads to; None for another reference, and
         where it leads nowhere."""
-        if reference == "#":
-            return self._root
-        if type(reference) is not str or not reference.startswith("#/"):
-            return None
-        found: Json = self._root
-        for step in unquote(reference).split("/")[1:]:
-            name = step.replace("~1", "/").replace("~0", "~")
-            if type(found) is dict and name in found:
-                found = found[name]
-            elif type(found) is list and name in map(str, range(len(found))):
-                found = found[int(name)]
-            else:
-                return None
-        return found
+        return pointed(self._root, reference, None)
 
     def matches(self, text: Json, value: str) -> _Known:
         """Whether the pattern `text` is in `value`."""

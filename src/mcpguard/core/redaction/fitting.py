@@ -140,7 +140,7 @@ class _Fitting:
         raise Unfit
 
     def _parts(self, schemas: list[Json], before: Json) -> Iterator[dict[str, Json]]:
-        """What `schemas` say of `before`, with the alternatives that it conforms to."""
+        """The schemas that apply to `before`, with those of the alternatives to which it conforms."""
         for schema in self._ahead(schemas):
             yield schema
             alternatives = [schema.get(key) for key in ("anyOf", "oneOf")]
@@ -173,7 +173,7 @@ class _Fitting:
                     left += every
 
     def _reachable(self, schemas: list[Json]) -> Iterator[dict[str, Json]]:
-        """The schemas, with all that they may say of a text or a number."""
+        """The schemas, including every alternative that may constrain a string or a number."""
         left, seen = list(schemas), 0
         while left and seen < _MOST_PARTS:
             seen += 1

@@ -35,7 +35,7 @@ PERSONAL: tuple[Detector, ...] = (
     Detector(
         "email",
         pattern=r"(?<![A-Za-z0-9._%+-])[A-Za-z0-9_%+-][A-Za-z0-9._%+-]{0,63}@"
-        # What stands for a removed address is none.
+        # A placeholder for a removed address is not an address.
         r"(?!redacted\.invalid(?![A-Za-z0-9.-]))"
         r"(?:[A-Za-z0-9-]{1,63}\.){1,8}[A-Za-z]{2,24}(?![A-Za-z0-9])",
         hits=("jane.doe+x@example.co.uk", "a@b.io"),

@@ -91,7 +91,7 @@ def _base64(pieces: Pieces, begin: int, chars: bytes, least: int, budget: Budget
 
 
 def _may_be_text(chars: bytes) -> bool:
-    """Whether `chars` say a text, in part at least: faster than to look for it, where there is none. A run
+    """Whether `chars` decode to text, at least in part: a quick test that rejects most runs. A run
     that is joined to a path, or to another text, does not say it from its first letter on."""
     wanted = b"a" * (LEAST * 3 // 4)
     for shift in range(4):
