@@ -30,7 +30,7 @@ from mcpguard.config.loading import load_config
 from mcpguard.console.app import console_app
 from mcpguard.console.desk import Desk
 from mcpguard.console.server import listening
-from mcpguard.core.evidence.chain import Decided, Noticed, Opened, Outcome
+from mcpguard.core.evidence.records import Decided, Noticed, Opened, Outcome
 from mcpguard.core.model import Charge, Invocation, Listed, Principal
 from mcpguard.core.policy import pdp
 from mcpguard.core.policy.session import Session, name_of

@@ -14,7 +14,7 @@ from msgspec import structs
 
 from mcpguard.config.policies import compile_policy
 from mcpguard.core.errors import AuditError, SessionError, UpstreamError
-from mcpguard.core.evidence.chain import Record
+from mcpguard.core.evidence.records import Record
 from mcpguard.core.model import Invocation, Permit, Principal, Redacted
 from mcpguard.core.policy.compiled import PolicySet
 from mcpguard.core.policy.egress import Egress

@@ -12,7 +12,7 @@ from mcpguard.adapters.audit import reader
 from mcpguard.adapters.audit.reader import lines
 from mcpguard.adapters.audit.writer import AuditFile
 from mcpguard.cli import main
-from mcpguard.core.evidence.chain import Decided, Noticed, ObservedRefusal, Record
+from mcpguard.core.evidence.records import Decided, Noticed, ObservedRefusal, Record
 from mcpguard.core.evidence.verification import verify
 from tests.adapters.audit.audit_records import CLOSED, DECIDED, NOW, OPENED, OUTCOME
 

@@ -14,7 +14,7 @@ from msgspec import structs
 
 from mcpguard.cli import main
 from mcpguard.config.policies import PolicyFile, load_policies
-from mcpguard.core.evidence.chain import Decided, Outcome, Record
+from mcpguard.core.evidence.records import Decided, Outcome, Record
 from mcpguard.core.redaction.detectors import OPT_IN
 from mcpguard.protocol.jsonrpc import encode
 from tests.adapters.audit.audit_records import NOW

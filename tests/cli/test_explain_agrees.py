@@ -22,7 +22,7 @@ from mcpguard.adapters.store.sqlite import SqliteStore
 from mcpguard.cli import main
 from mcpguard.config.loading import load_config
 from mcpguard.config.policies import PolicyFile, load_policies
-from mcpguard.core.evidence.chain import Decided
+from mcpguard.core.evidence.records import Decided
 from mcpguard.core.policy.tickets import TicketAnswer
 from mcpguard.core.redaction.redactor import OPT_IN
 from mcpguard.core.secret import Secret

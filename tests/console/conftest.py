@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from mcpguard.core.evidence.chain import Closed
+from mcpguard.core.evidence.records import Closed
 from tests.console.desk import NOW, Browser
 
 

@@ -17,7 +17,7 @@ from mcpguard.adapters.audit.writer import AuditFile
 from mcpguard.config.loading import load_config
 from mcpguard.console.app import console_app
 from mcpguard.console.desk import Desk
-from mcpguard.core.evidence.chain import Decided, Opened, Record
+from mcpguard.core.evidence.records import Decided, Opened, Record
 from mcpguard.core.policy.tickets import Ticket
 from tests.adapters.store.test_store import TICKET, given_by
 

@@ -6,7 +6,7 @@ import pytest
 
 from mcpguard.console.answers import answer_steps
 from mcpguard.console.evidence import Place, SeenNotice
-from mcpguard.core.evidence.chain import Noticed
+from mcpguard.core.evidence.records import Noticed
 from tests.console.desk import NOW
 
 ASKED = "ticket ab12 for the call c-1 of os-user:ada: resources/read {}, sha256 of the arguments 00ff"

@@ -14,7 +14,7 @@ from mcpguard.adapters.audit.writer import AuditFile
 from mcpguard.console import evidence
 from mcpguard.console.evidence import Evidence
 from mcpguard.core.errors import AuditError
-from mcpguard.core.evidence.chain import Closed, Decided, Noticed, Outcome, Record
+from mcpguard.core.evidence.records import Closed, Decided, Noticed, Outcome, Record
 from tests.console.desk import DECIDED, NOW, OPENED
 
 

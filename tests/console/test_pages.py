@@ -17,7 +17,7 @@ from msgspec import structs
 from mcpguard.adapters.store.sqlite import FILE
 from mcpguard.adapters.system.identity import operating_system_user
 from mcpguard.adapters.telemetry import status_file
-from mcpguard.core.evidence.chain import Noticed, ObservedRefusal, Outcome
+from mcpguard.core.evidence.records import Noticed, ObservedRefusal, Outcome
 from mcpguard.core.model import Charge, Invocation, Listed, Principal
 from mcpguard.core.policy import pdp
 from mcpguard.core.policy.session import Session, name_of

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from msgspec import structs
 
-from mcpguard.core.evidence.chain import Decided, Noticed
+from mcpguard.core.evidence.records import Decided, Noticed
 from mcpguard.core.policy.tickets import Ticket, TicketAnswer, Verdict
 from mcpguard.gateway.scope import ApprovalTerms
 from tests.fakes import SECRET, World, text, tool

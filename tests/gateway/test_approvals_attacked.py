@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from msgspec import structs
 
-from mcpguard.core.evidence.chain import Decided, Noticed
+from mcpguard.core.evidence.records import Decided, Noticed
 from mcpguard.core.policy.compiled import PolicySet, compile_policy
 from mcpguard.core.policy.tickets import AnswerTerms, Ticket, TicketAnswer
 from mcpguard.core.redaction.redactor import KINDS

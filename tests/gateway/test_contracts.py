@@ -15,7 +15,7 @@ import pytest
 
 from mcpguard.adapters.audit.writer import AuditFile
 from mcpguard.core.errors import UpstreamError
-from mcpguard.core.evidence.chain import Closed, Opened
+from mcpguard.core.evidence.records import Closed, Opened
 from mcpguard.core.model import Invocation, Permit, Principal
 from mcpguard.core.policy import pdp
 from mcpguard.gateway.flight import as_future

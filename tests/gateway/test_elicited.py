@@ -8,7 +8,7 @@ import pytest
 from msgspec import structs
 
 from mcpguard.core.errors import SessionError
-from mcpguard.core.evidence.chain import Decided, Noticed
+from mcpguard.core.evidence.records import Decided, Noticed
 from mcpguard.core.policy.tickets import AnswerTerms, Ticket, TicketAnswer, Verdict
 from mcpguard.gateway.approvals import MOST_WAITING
 from mcpguard.gateway.elicited import MOST_REASON, READABLE, ClientChannel

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from mcpguard.core.evidence.chain import Noticed, Outcome
+from mcpguard.core.evidence.records import Noticed, Outcome
 from mcpguard.gateway.ports import Raw
 from tests.fakes import World, text, tool
 from tests.gateway.scenes import ALLOW_ALL, legacy, modern

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from msgspec import structs
 
-from mcpguard.core.evidence.chain import Decided
+from mcpguard.core.evidence.records import Decided
 from mcpguard.core.model import Json
 from mcpguard.core.policy.session import StoredSession
 from mcpguard.core.policy.tickets import Lasting, TicketAnswer

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from mcpguard.core.errors import UpstreamError
-from mcpguard.core.evidence.chain import Outcome
+from mcpguard.core.evidence.records import Outcome
 from mcpguard.core.model import Redacted
 from mcpguard.core.policy import pdp
 from mcpguard.core.redaction.redactor import Redactor

@@ -8,7 +8,7 @@ from typing import Any
 
 from msgspec import structs
 
-from mcpguard.core.evidence.chain import Decided, ObservedRefusal, Outcome
+from mcpguard.core.evidence.records import Decided, ObservedRefusal, Outcome
 from mcpguard.core.policy.observation import Observation
 from mcpguard.core.policy.pdp import NO_SESSION
 from mcpguard.core.policy.session import StoredSession

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from mcpguard.core.evidence.chain import Decided
+from mcpguard.core.evidence.records import Decided
 from mcpguard.core.policy.session import StoredSession
 from tests.fakes import World, text, tool
 from tests.gateway.parking import ELICIT, retry

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from mcpguard.core.errors import UpstreamError
-from mcpguard.core.evidence.chain import Noticed
+from mcpguard.core.evidence.records import Noticed
 from mcpguard.gateway.flight import Wait
 from mcpguard.protocol.catalogue import KINDS
 from tests.fakes import GONE, World, give, text, tool

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from mcpguard.core.evidence.chain import Outcome
+from mcpguard.core.evidence.records import Outcome
 from mcpguard.core.redaction.redactor import Redactor
 from mcpguard.gateway import spotlight
 from mcpguard.gateway.spotlight import spotlit

@@ -97,7 +97,7 @@ def _record_schema() -> dict[str, Any]:
     from msgspec import json
     from pydantic.json_schema import GenerateJsonSchema
 
-    from mcpguard.core.evidence.chain import Record
+    from mcpguard.core.evidence.records import Record
 
     made = json.schema(Record)
     for part in made["$defs"].values():

@@ -17,7 +17,8 @@ from pathlib import Path
 import msgspec
 from msgspec import Struct
 
-from mcpguard.core.evidence.chain import MAX_LINE, Closed, Decided, Noticed, Opened, Outcome, Record
+from mcpguard.core.evidence.chain import MAX_LINE
+from mcpguard.core.evidence.records import Closed, Decided, Noticed, Opened, Outcome, Record
 
 MOST_CALLS = 5_000
 """Calls, and as many notices, that are known."""

@@ -19,7 +19,7 @@ from mcpguard.core.errors import (
     MessageError,
     UpstreamError,
 )
-from mcpguard.core.evidence.chain import Outcome
+from mcpguard.core.evidence.records import Outcome
 from mcpguard.core.model import Cause, Deny, Invocation, Json, Listed, Permit
 from mcpguard.core.policy import pdp
 from mcpguard.core.redaction.redactor import AT_ONCE, TooMuchAtOnce

@@ -12,7 +12,7 @@ from typing import Literal, Protocol, TypeVar
 from msgspec import Struct
 
 from mcpguard.core.errors import MessageError
-from mcpguard.core.evidence.chain import Record
+from mcpguard.core.evidence.records import Record
 from mcpguard.core.model import Caller, Invocation, Json, Permit, Principal, Redacted
 from mcpguard.core.policy.session import Session
 from mcpguard.core.policy.tickets import Ticket, TicketAnswer

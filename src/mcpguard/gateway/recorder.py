@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterable, Mapping
 from hashlib import sha256
 
-from mcpguard.core.evidence.chain import Decided, Noticed, ObservedRefusal, Outcome
+from mcpguard.core.evidence.records import Decided, Noticed, ObservedRefusal, Outcome
 from mcpguard.core.model import Caller, Deny, Detection, Invocation, Json, Listed, Permit, Principal
 from mcpguard.core.policy.review import UNTOUCHED, Review
 from mcpguard.gateway.judge import Judge

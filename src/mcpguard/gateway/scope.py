@@ -8,7 +8,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from msgspec import Struct, field
 
 from mcpguard.core.errors import MessageError
-from mcpguard.core.evidence.chain import Noticed
+from mcpguard.core.evidence.records import Noticed
 from mcpguard.core.model import Caller, Deny, Json
 from mcpguard.core.policy.compiled import PolicySet
 from mcpguard.core.policy.tickets import Ticket, TicketAnswer

@@ -26,7 +26,7 @@ from mcpguard.adapters.upstreams.process.own_folder import default_root, sweep
 from mcpguard.config.loading import CLIENT_FOLDER, Config, Server, load_config
 from mcpguard.config.policies import builtin_read_only, load_policies
 from mcpguard.core.errors import AuditError, CredentialError
-from mcpguard.core.evidence.chain import Closed, Noticed, Opened
+from mcpguard.core.evidence.records import Closed, Noticed, Opened
 from mcpguard.core.policy.tickets import Ticket, TicketAnswer
 from mcpguard.core.redaction.redactor import OPT_IN
 from mcpguard.core.secret import CredentialRef, Template

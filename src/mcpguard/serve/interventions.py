@@ -132,7 +132,7 @@ def note_of(config: Config, what: str, detail: str) -> None:
     from mcpguard.adapters.audit.reader import default_folder
     from mcpguard.adapters.audit.writer import note
     from mcpguard.adapters.system.identity import operating_system_user
-    from mcpguard.core.evidence.chain import Noticed, Opened
+    from mcpguard.core.evidence.records import Noticed, Opened
 
     now, who = datetime.now(UTC), operating_system_user()
     folder = config.audit.path if config.audit else default_folder()

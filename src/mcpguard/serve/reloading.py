@@ -16,7 +16,7 @@ from mcpguard.adapters.telemetry.status_file import NotInForce
 from mcpguard.config.loading import Config, Server
 from mcpguard.config.policies import load_policies
 from mcpguard.core.errors import DocumentError
-from mcpguard.core.evidence.chain import Noticed
+from mcpguard.core.evidence.records import Noticed
 from mcpguard.core.policy.compiled import PolicySet
 from mcpguard.core.policy.observation import Observation
 from mcpguard.core.redaction.redactor import OPT_IN

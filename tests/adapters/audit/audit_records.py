@@ -8,7 +8,7 @@ from pathlib import Path
 
 from mcpguard.adapters.audit.reader import lines
 from mcpguard.core.errors import AuditError
-from mcpguard.core.evidence.chain import Closed, Decided, Opened, Outcome
+from mcpguard.core.evidence.records import Closed, Decided, Opened, Outcome
 from mcpguard.gateway.flight import Wait
 
 NOW = datetime(2026, 8, 1, 7, 0, tzinfo=UTC)

@@ -18,7 +18,7 @@ from mcpguard.adapters.audit import writer as audit_file
 from mcpguard.adapters.audit.reader import chain_files, lines, verified
 from mcpguard.adapters.audit.writer import AuditFile
 from mcpguard.core.errors import AuditError
-from mcpguard.core.evidence.chain import Noticed
+from mcpguard.core.evidence.records import Noticed
 from mcpguard.core.evidence.verification import verify
 from tests.adapters.audit.audit_records import CLOSED, DECIDED, NOW, OPENED, failure, kinds, stored
 

@@ -12,7 +12,7 @@ import pytest
 from mcpguard.adapters.audit import writer
 from mcpguard.adapters.audit.reader import lines
 from mcpguard.adapters.audit.writer import AuditFile
-from mcpguard.core.evidence.chain import Noticed
+from mcpguard.core.evidence.records import Noticed
 from mcpguard.core.evidence.verification import verify
 from mcpguard.gateway.flight import Wait
 from tests.adapters.audit.audit_records import CLOSED, DECIDED, NOW, OPENED, OUTCOME, failure, kinds, stored

@@ -13,7 +13,8 @@ from mcpguard.adapters.audit import reader
 from mcpguard.adapters.audit.reader import chain_files, lines, newest_head, verified
 from mcpguard.adapters.audit.writer import AuditFile
 from mcpguard.core.errors import AuditError
-from mcpguard.core.evidence.chain import MAX_LINE, Anchor, Noticed
+from mcpguard.core.evidence.chain import MAX_LINE
+from mcpguard.core.evidence.records import Anchor, Noticed
 from mcpguard.core.evidence.verification import verify
 from tests.adapters.audit.audit_records import CLOSED, DECIDED, NOW, OPENED, OUTCOME
 

@@ -14,7 +14,7 @@ from mcpguard.authoring.suggest.own_policy import Proposal
 from mcpguard.authoring.suggest.records import Suggestion, Suggestions, suggested
 from mcpguard.config.loading import load_config
 from mcpguard.core.errors import AuditError, SessionError
-from mcpguard.core.evidence.chain import Closed, Decided, ObservedRefusal, Opened
+from mcpguard.core.evidence.records import Closed, Decided, ObservedRefusal, Opened
 from mcpguard.core.policy.tickets import Ticket
 from tests.authoring.suggest.test_standing import ARGS, asked, effect, home
 

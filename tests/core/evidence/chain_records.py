@@ -6,7 +6,8 @@ import json
 from datetime import UTC, datetime
 from hashlib import sha256
 
-from mcpguard.core.evidence.chain import Anchor, Chain, Closed, Decided, Noticed, Opened, Outcome, Record
+from mcpguard.core.evidence.chain import Chain
+from mcpguard.core.evidence.records import Anchor, Closed, Decided, Noticed, Opened, Outcome, Record
 
 NOW = datetime(2026, 8, 1, 7, 0, 0, 125000, tzinfo=UTC)
 

@@ -9,17 +9,8 @@ import pytest
 from msgspec.structs import fields
 
 from mcpguard.core.errors import AuditError
-from mcpguard.core.evidence.chain import (
-    GENESIS,
-    MAX_LINE,
-    Chain,
-    Closed,
-    Decided,
-    Noticed,
-    Opened,
-    Outcome,
-    Record,
-)
+from mcpguard.core.evidence.chain import GENESIS, MAX_LINE, Chain
+from mcpguard.core.evidence.records import Closed, Decided, Noticed, Opened, Outcome, Record
 from tests.core.evidence.chain_records import NOW, day, decided, opened, outcome, sealed
 
 

@@ -10,7 +10,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mcpguard.core.evidence.chain import GENESIS, Anchor, Chain, Noticed, Record
+from mcpguard.core.evidence.chain import GENESIS, Chain
+from mcpguard.core.evidence.records import Anchor, Noticed, Record
 from mcpguard.core.evidence.verification import MAX_FLAWS, ChainReport, anchor, verify
 from tests.core.evidence.chain_records import NOW, day, decided, opened, outcome, resealed, sealed
 

@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING
 
 from mcpguard.adapters.system.files import state_folder
 from mcpguard.core.errors import AuditError
-from mcpguard.core.evidence.chain import MAX_LINE, SEAL, Anchor
+from mcpguard.core.evidence.chain import MAX_LINE, SEAL
+from mcpguard.core.evidence.records import Anchor
 
 if TYPE_CHECKING:
     from mcpguard.core.evidence.verification import ChainReport

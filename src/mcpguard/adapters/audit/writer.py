@@ -19,7 +19,8 @@ from msgspec.structs import replace
 
 from mcpguard.adapters.audit.reader import newest_head
 from mcpguard.core.errors import AuditError
-from mcpguard.core.evidence.chain import Chain, Closed, Noticed, Opened, Record
+from mcpguard.core.evidence.chain import Chain
+from mcpguard.core.evidence.records import Closed, Noticed, Opened, Record
 from mcpguard.gateway.flight import Wait
 
 if TYPE_CHECKING:

@@ -34,7 +34,7 @@ from mcpguard.authoring.suggest.rules import SuggestError, constant, glob_of
 from mcpguard.authoring.suggest.standing import draft_of
 from mcpguard.core.document.printed import Printed
 from mcpguard.core.errors import PolicyError, SessionError
-from mcpguard.core.evidence.chain import Decided
+from mcpguard.core.evidence.records import Decided
 from mcpguard.core.evidence.verification import verify
 from mcpguard.core.policy.tickets import Ticket
 

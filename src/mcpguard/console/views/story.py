@@ -21,7 +21,7 @@ from mcpguard.console.evidence import Place, SeenCall, parsed
 from mcpguard.console.pages import message, page
 from mcpguard.console.views.decisions import effect_of
 from mcpguard.core.errors import AuditError, McpGuardError, SessionError
-from mcpguard.core.evidence.chain import Decided, Outcome
+from mcpguard.core.evidence.records import Decided, Outcome
 from mcpguard.core.redaction.redactor import Redactor
 
 if TYPE_CHECKING:

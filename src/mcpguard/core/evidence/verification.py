@@ -6,7 +6,8 @@ from hashlib import sha256
 from msgspec import DecodeError, Struct
 from msgspec.json import Decoder
 
-from mcpguard.core.evidence.chain import GENESIS, SEAL, Anchor
+from mcpguard.core.evidence.chain import GENESIS, SEAL
+from mcpguard.core.evidence.records import Anchor
 
 MAX_FLAWS = 100
 """So many flaws are described in a report; a file that is noise must not fill the memory."""
