@@ -84,6 +84,25 @@ def test_the_input(folder: Path, capsys: Capture, monkeypatch: pytest.MonkeyPatc
     assert scan(capsys, "--stdin", "src")[0] == 2
 
 
+def test_the_input_has_exceptions(folder: Path, capsys: Capture, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("sys.stdin", SimpleNamespace(buffer=io.BytesIO(f"{TOKEN}\n".encode())))
+    (folder / "e.yaml").write_text(
+        "version: 1\nexceptions: [{kind: github-token, path: <stdin>, reason: known}]\n"
+    )
+    assert scan(capsys, "--stdin", "--exceptions", "e.yaml")[0] == 0
+
+
+def test_what_is_named_twice_is_read_once(folder: Path, capsys: Capture) -> None:
+    (folder / "link").symlink_to("src/a.py")
+    for words in (("src", "src"), ("src", str(folder)), ("src/a.py", "link", "src"), (".", "src/a.py")):
+        assert "2 secrets in 2 of " in scan(capsys, *words)[1]
+
+
+def test_a_path_that_is_missing_is_named_legibly(folder: Path, capsys: Capture) -> None:
+    code, _, err = scan(capsys, "a\nb\x1b[31m")
+    assert (code, err) == (2, "mcpguard: a\\nb\\x1b[31m: there is no such file or folder\n")
+
+
 def test_the_history(folder: Path, capsys: Capture) -> None:
     git(folder, "init")
     git(folder, "add", "src/a.py")
@@ -96,8 +115,8 @@ def test_the_history(folder: Path, capsys: Capture) -> None:
         code, out, _ = scan(capsys, *words)
         assert code == 1
         assert out.startswith("src/a.py:2:8: github-token in commit ")
-        assert out.endswith("1 secret in 1 of 1 version (60 bytes)\n")
-    assert scan(capsys, "--git", "HEAD~1..HEAD")[:2] == (0, "no secrets in 0 versions (0 bytes)\n")
+        assert out.endswith("1 secret in 1 of 3 objects of git (140 bytes)\n")
+    assert scan(capsys, "--git", "HEAD~1..HEAD")[:2] == (0, "no secrets in 1 object of git (40 bytes)\n")
     for words, said in (
         (("--git", "nowhere"), "git: bad revision 'nowhere'"),
         (("--git", ""), "the range of `--git` is empty"),
@@ -253,6 +272,15 @@ def test_sarif_of_a_history_and_of_nothing(folder: Path, capsys: Capture) -> Non
     (result,) = right(json.loads(scan(capsys, "--git", "--format", "sarif")[1]))["results"]
     assert result["properties"]["commit"] in result["message"]["text"]
     assert right(json.loads(scan(capsys, "fine.md", "--format", "sarif")[1]))["results"] == []
+
+
+def test_sarif_of_messages_and_odd_names(folder: Path, capsys: Capture) -> None:
+    git(folder, "init")
+    git(folder, "add", "src")
+    git(folder, "commit", "-m", TOKEN)
+    results = right(json.loads(scan(capsys, "--git", "--format", "sarif")[1]))["results"]
+    places = [one["locations"][0]["physicalLocation"]["artifactLocation"]["uri"] for one in results]
+    assert places == ["commit", "src/a.py", "src/odd%20%1B%5B31m.pem"]
 
 
 def test_sarif_says_what_was_not_read(folder: Path, capsys: Capture, monkeypatch: pytest.MonkeyPatch) -> None:

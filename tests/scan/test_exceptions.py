@@ -47,9 +47,9 @@ def test_the_input_has_its_name(tmp_path: Path) -> None:
 def test_what_covers_nothing_is_said(tmp_path: Path) -> None:
     known = excepted(
         tmp_path,
-        f"  - {{kind: jwt, path: a, reason: x}}\n  - {{kind: k, path: b, fingerprint: {PRINT}, reason: x}}\n",
+        f"  - {{kind: jwt, path: a, reason: x}}\n  - {{kind: private-key, path: b, fingerprint: {PRINT}, reason: x}}\n",
     )
-    assert known.unused() == ["jwt in a", f"k in b ({PRINT})"]
+    assert known.unused() == ["jwt in a", f"private-key in b ({PRINT})"]
 
 
 def test_a_value_of_the_configuration_is_excepted_by_its_kind_only(tmp_path: Path) -> None:
@@ -68,6 +68,8 @@ def test_a_value_of_the_configuration_is_excepted_by_its_kind_only(tmp_path: Pat
         ("  - {kind: jwt, path: a}\n", "reason"),
         ("  - {kind: jwt, path: a, reason: ''}\n", "must say why"),
         ("  - {kind: '', path: a, reason: x}\n", "empty"),
+        ("  - {kind: github-tokn, path: a, reason: x}\n", "no kind is called so"),
+        ("  - {kind: held, path: a, reason: x}\n", "credential:NAME"),
         ("  - {kind: jwt, path: a, reason: x, fingerprint: abc}\n", "16 hexadecimal digits"),
         ("  - {kind: jwt, paths: a, reason: x}\n", "paths"),
     ],
@@ -78,7 +80,11 @@ def test_a_mistake_is_said_at_its_place(text: str, said: str, tmp_path: Path) ->
 
 
 def test_what_is_written_covers_just_that(tmp_path: Path) -> None:
-    found = [(f"{tmp_path}/a[1]*.py", leak()), (f"{tmp_path}/a[1]*.py", leak()), ("<stdin>", leak("x: '\"y"))]
+    found = [
+        (f"{tmp_path}/a[1]*.py", leak()),
+        (f"{tmp_path}/a[1]*.py", leak()),
+        ("<stdin>", leak("credential:x: '\"y")),
+    ]
     path = tmp_path / "new.yaml"
     path.write_text(as_exceptions(found, tmp_path, date(2026, 11, 27)))
     known = Excepted(path)

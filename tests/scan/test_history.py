@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 import pytest
@@ -9,7 +10,7 @@ import pytest
 from mcpguard.core.redaction.redactor import Redactor
 from mcpguard.scan.history import history, staged
 from mcpguard.scan.run import Scan
-from mcpguard.scan.sources import ScanError, ScanSource
+from mcpguard.scan.sources import FILELESS, ScanError, ScanSource, Skipped
 from tests.scan.test_files import git
 from tests.scan.test_windows import TOKEN
 
@@ -29,20 +30,28 @@ def commit(folder: Path, name: str, text: str) -> None:
     git(folder, "commit", "-m", f"change {name}")
 
 
-def read(sources: list[ScanSource]) -> list[tuple[str, bytes]]:
+def read(sources: Iterable[ScanSource | Skipped]) -> list[tuple[str, bytes]]:
     found = []
     for one in sources:
+        assert isinstance(one, ScanSource)
         with one.open() as file:
             found.append((one.path, file.read(1000)))
     return found
+
+
+def versions(folder: Path, revisions: str = "--all") -> Iterator[ScanSource]:
+    for one in history(folder, revisions):
+        assert isinstance(one, ScanSource)
+        if one.file not in FILELESS:
+            yield one
 
 
 def every(folder: Path, revisions: str = "--all") -> list[tuple[str, bytes]]:
-    found = []
-    for one in history(folder, revisions):
-        with one.open() as file:
-            found.append((one.path, file.read(1000)))
-    return found
+    return read(versions(folder, revisions))
+
+
+def said(folder: Path, revisions: str = "--all") -> list[tuple[str, bytes]]:
+    return [one for one in read(history(folder, revisions)) if one[0][0] == "<"]
 
 
 def test_each_version_is_read_once_oldest_first(folder: Path) -> None:
@@ -52,9 +61,9 @@ def test_each_version_is_read_once_oldest_first(folder: Path) -> None:
     commit(folder, "dir/new\nline", "3\n")
     commit(folder, "a", "1\n")
     assert every(folder) == [("a", b"1\n"), ("a", b"2\n"), ("dir/new\nline", b"3\n")]
-    commits = {one.commit for one in history(folder)}
+    commits = {one.commit for one in versions(folder)}
     assert all(len(one) in (40, 64) for one in commits)
-    assert {one.file for one in history(folder)} == {f"{folder}/a", f"{folder}/dir/new\nline"}
+    assert {one.file for one in versions(folder)} == {f"{folder}/a", f"{folder}/dir/new\nline"}
 
 
 def test_a_range_is_what_its_commits_brought(folder: Path) -> None:
@@ -66,6 +75,37 @@ def test_a_range_is_what_its_commits_brought(folder: Path) -> None:
         with pytest.raises(ScanError, match=r"git: bad revision"):
             every(folder, wrong)
     assert not (folder / "x").exists()
+
+
+def test_a_path_in_place_of_a_range_is_said(folder: Path) -> None:
+    commit(folder, "src/a", "1\n")
+    with pytest.raises(ScanError, match=r"src is a path, .* `mcpguard scan src --git` scans"):
+        every(folder, "src")
+
+
+def test_what_commits_and_tags_say_is_read(folder: Path) -> None:
+    commit(folder, "a", "1\n")
+    git(
+        folder,
+        "commit",
+        "--allow-empty",
+        "-m",
+        ":subject\n\n\x01 body",
+        "--author",
+        f"{TOKEN} <b@example.com>",
+    )
+    git(folder, "tag", "plain")
+    git(folder, "tag", "-a", "-m", f"release\n\n{TOKEN}", "v1/\u202ex")
+    who = b"a <a@example.com>"
+    assert said(folder) == [
+        ("<commit>", b"change a\n\n%b\n%b" % (who, who)),
+        ("<commit>", f":subject\n\n\x01 body\n\n{TOKEN} <b@example.com>\n".encode() + who),
+        ("<tag v1/\u202ex>", f"release\n\n{TOKEN}\n\n".encode() + who),
+    ]
+    assert [name for name, _ in said(folder, "HEAD~1..HEAD")] == ["<commit>"]
+    first, second = Scan(Redactor(b"key")).run(history(folder))
+    assert (first.leak.line, second.leak.line) == (5, 3)
+    assert first.source.commit == second.source.commit
 
 
 def test_a_merge_and_a_branch_that_was_not_merged_are_read(folder: Path) -> None:
@@ -101,11 +141,8 @@ def test_what_is_staged_is_read_also_before_the_first_commit(folder: Path) -> No
     (folder / "a").write_text("1\n")
     git(folder, "add", "a")
     (folder / "a").write_text("not staged\n")
-    found = []
-    for one in staged(folder):
-        with one.open() as file:
-            found.append((one.path, one.commit, file.read(100)))
-    assert found == [("a", "", b"1\n")]
+    assert read(staged(folder)) == [("a", b"1\n")]
+    assert [one.commit for one in staged(folder)] == [""]
 
 
 def test_a_repository_without_files_or_commits_has_none(folder: Path, tmp_path: Path) -> None:
@@ -121,7 +158,7 @@ def test_that_a_clone_is_shallow_is_said(folder: Path) -> None:
     git(folder, "clone", "--depth", "1", f"file://{folder}", "shallow")
     scan = Scan(Redactor(b"key"))
     assert list(scan.run(history(folder / "shallow"))) == []
-    assert scan.sources == 1
+    assert scan.sources == 2
     assert [one.why for one in scan.skipped] == ["this clone is shallow, so older commits are not read"]
 
 
@@ -133,17 +170,13 @@ def test_a_version_that_is_not_in_a_clone_is_said(folder: Path) -> None:
     scan = Scan(Redactor(b"key"))
     assert list(scan.run(history(folder))) == []
     assert [(one.path, one.why) for one in scan.skipped] == [("a", "cannot be read: not in this clone")]
-    assert scan.sources == 2
+    assert scan.sources == 4
 
 
 def test_a_big_version_takes_no_more_memory_and_leaves_the_next_readable(folder: Path) -> None:
     commit(folder, "a", "x" * 3_000_000)
     commit(folder, "b", f"{TOKEN}\n")
-    found = []
-    for one in history(folder):
-        with one.open() as file:
-            found.append(file.read(3))
-    assert found == [b"xxx", b"ghp"]
+    assert [(name, text[:3]) for name, text in every(folder)] == [("a", b"xxx"), ("b", b"ghp")]
 
 
 def test_without_a_repository_or_git_it_says_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

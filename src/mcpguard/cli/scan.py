@@ -10,6 +10,7 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, TextIO
 
+from mcpguard.adapters.system.terminal import plain
 from mcpguard.cli.parser import add_config
 
 if TYPE_CHECKING:
@@ -103,7 +104,7 @@ def execute(args: argparse.Namespace) -> int:
     kinds = _kinds(args)
     excepted = None if args.exceptions is None else Excepted(args.exceptions)
     if args.write_exceptions is not None and os.path.lexists(args.write_exceptions):
-        raise ScanError(f"{args.write_exceptions} exists: write to another file, and merge them")
+        raise ScanError(f"{plain(str(args.write_exceptions))} exists: write to another file, and merge them")
     redactor = Redactor(os.urandom(32))
     unresolved = _held(args.config, redactor) if args.held else 0
     progress = _Progress(sys.stderr)
@@ -121,7 +122,6 @@ def execute(args: argparse.Namespace) -> int:
 
 
 def _kinds(args: argparse.Namespace) -> frozenset[str]:
-    from mcpguard.adapters.system.terminal import plain
     from mcpguard.core.redaction.detectors import GROUPS, HELD
     from mcpguard.scan.entropy import ENTROPY
     from mcpguard.scan.run import DEFAULT, KINDS
@@ -157,7 +157,7 @@ def _sources(args: argparse.Namespace) -> Iterable[ScanSource | Skipped]:
         raise ScanError("name one repository at most: its history is scanned as a whole")
     folder = args.paths[0] if args.paths else Path()
     if not folder.is_dir():
-        raise ScanError(f"{folder}: there is no such folder")
+        raise ScanError(f"{plain(str(folder))}: there is no such folder")
     return staged(folder) if args.staged else history(folder, args.git)
 
 
@@ -166,12 +166,11 @@ def _input() -> ScanSource:
 
     from mcpguard.scan.sources import STDIN, ScanSource
 
-    return ScanSource(STDIN, "", lambda: nullcontext(sys.stdin.buffer))
+    return ScanSource(STDIN, STDIN, lambda: nullcontext(sys.stdin.buffer))
 
 
 def _held(config: str | None, redactor: Redactor) -> int:
     """Have the values of the configuration held; how many there are that could not be resolved."""
-    from mcpguard.adapters.system.terminal import plain
     from mcpguard.cli.parser import configured
     from mcpguard.cli.secret_check import check
 
@@ -200,9 +199,14 @@ def _report(args: argparse.Namespace, scan: Scan, found: list[Found]) -> None:
     elif args.format == "json":
         print(_as_json(scan, found))
     else:
-        print(
-            totals(scan, found, "version" if args.git or args.staged else "input" if args.stdin else "file")
-        )
+        print(totals(scan, found, _what(args)))
+
+
+def _what(args: argparse.Namespace) -> str:
+    """What one source is called."""
+    if args.git:
+        return "object of git"
+    return "version" if args.staged else "input" if args.stdin else "file"
 
 
 def _as_json(scan: Scan, found: list[Found]) -> str:
@@ -227,7 +231,6 @@ def _as_json(scan: Scan, found: list[Found]) -> str:
 
 def _say(scan: Scan, excepted: Excepted | None) -> None:
     """What a person has to know besides, on standard error."""
-    from mcpguard.adapters.system.terminal import plain
 
     for one in scan.skipped:
         print(f"mcpguard: {plain(one.path)}: {plain(one.why)}", file=sys.stderr)
@@ -243,13 +246,13 @@ def _write(path: Path, found: list[Found]) -> None:
     from mcpguard.scan.sources import ScanError
 
     folder = Path(os.path.abspath(path)).parent
-    leaks = [(one.source.file or one.source.path, one.leak) for one in found if one.counts]
+    leaks = [(one.source.file, one.leak) for one in found if one.counts]
     text = as_exceptions(leaks, folder, datetime.now(UTC).date())
     try:
         write_whole(path, text.encode(), 0o644)
     except OSError as error:
-        raise ScanError(f"{path} cannot be written: {error.strerror}") from None
-    print(f"mcpguard: wrote {path}: judge each exception, and give its reason", file=sys.stderr)
+        raise ScanError(f"{plain(str(path))} cannot be written: {error.strerror}") from None
+    print(f"mcpguard: wrote {plain(str(path))}: judge each exception, and give its reason", file=sys.stderr)
 
 
 class _Progress:

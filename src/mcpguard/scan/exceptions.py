@@ -8,7 +8,7 @@ import os
 import re
 from collections.abc import Iterable
 from datetime import date
-from fnmatch import translate
+from fnmatch import fnmatchcase, translate
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -19,8 +19,10 @@ from mcpguard.config.policies import read_document
 from mcpguard.core.document.reading import Document
 from mcpguard.core.document.written import Items, Must, Written, filled, whole
 from mcpguard.core.errors import DocumentError
+from mcpguard.core.redaction.detectors import HELD, KINDS
+from mcpguard.scan.entropy import ENTROPY
 from mcpguard.scan.leaks import Leak
-from mcpguard.scan.sources import STDIN
+from mcpguard.scan.sources import FILELESS
 
 CREDENTIAL = "credential:"
 """What the kinds of values of the configuration begin with."""
@@ -30,10 +32,18 @@ def _is_fingerprint(text: str) -> str:
     return "" if re.fullmatch("[0-9a-f]{16}", text) else "a fingerprint has 16 hexadecimal digits"
 
 
+def _is_kind(glob: str) -> str:
+    if glob.startswith(CREDENTIAL) or any(fnmatchcase(kind, glob) for kind in (*KINDS, ENTROPY)):
+        return ""
+    if glob == HELD:
+        return f"values of the configuration are `{CREDENTIAL}NAME`, or `{CREDENTIAL}*` for all of them"
+    return "no kind is called so: `mcpguard help reference/detectors` lists them"
+
+
 class ScanException(Written):
     """Secrets that are none, or that are known and stay."""
 
-    kind: Annotated[str, filled("must not be empty")] = Field(
+    kind: Annotated[str, filled("must not be empty"), Must(_is_kind)] = Field(
         description="A kind, such as `jwt`, or a glob of kinds; those that begin with `credential:` only "
         "where it begins so too."
     )
@@ -98,7 +108,7 @@ class Excepted:
         ]
 
     def _is_gone(self, path: str) -> bool:
-        return path == _named(path) and path != STDIN and not os.path.lexists(self._folder / path)
+        return path == _named(path) and path not in FILELESS and not os.path.lexists(self._folder / path)
 
 
 def as_exceptions(found: Iterable[tuple[str, Leak]], folder: Path, today: date) -> str:

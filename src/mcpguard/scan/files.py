@@ -10,6 +10,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import BinaryIO
 
+from mcpguard.adapters.system.terminal import plain
 from mcpguard.scan.git import Git
 from mcpguard.scan.sources import ScanError, ScanSource, Skipped
 
@@ -18,18 +19,29 @@ _LIST = ("ls-files", "-z", "--cached", "--others", "--exclude-standard")
 
 
 def files(paths: Sequence[Path], ignored: bool = False) -> Iterator[ScanSource | Skipped]:
-    """All files of `paths`, which are files and folders. What git ignores in its repositories is left out,
-    unless `ignored`; so is what is in `.git`. Raises ScanError for a path that is missing."""
+    """All files of `paths`, which are files and folders, each once. What git ignores in its repositories is
+    left out, unless `ignored`; so is what is in `.git`. Raises ScanError for a path that is missing."""
     for path in paths:
         if not path.exists():
-            raise ScanError(f"{path}: there is no such file or folder")
+            raise ScanError(f"{plain(shown(path))}: there is no such file or folder")
+    seen: set[str | Skipped] = set()
     for path in paths:
-        if path.is_dir():
-            yield from _folder(path, ignored)
-        elif path.is_file():
-            yield _source(path, path, follow=True)
-        else:
-            yield Skipped(shown(path), "not a regular file: give what it says to `mcpguard scan --stdin`")
+        real, named = os.path.realpath(path), os.path.abspath(path)
+        for one in _in(path, ignored):
+            # Below what was named no link is followed, so this is what each file really is.
+            what = one if isinstance(one, Skipped) else real + one.file.removeprefix(named)
+            if what not in seen:
+                seen.add(what)
+                yield one
+
+
+def _in(path: Path, ignored: bool) -> Iterator[ScanSource | Skipped]:
+    if path.is_dir():
+        yield from _folder(path, ignored)
+    elif path.is_file():
+        yield _source(path, path, follow=True)
+    else:
+        yield Skipped(shown(path), "not a regular file: give what it says to `mcpguard scan --stdin`")
 
 
 def _folder(folder: Path, ignored: bool) -> Iterator[ScanSource | Skipped]:

@@ -1,23 +1,35 @@
-"""What was ever committed to a repository of git, as sources: each version of a file once.
+"""What was ever committed to a repository of git, as sources: each version of a file once, and what commits
+and tags say.
 
 Law of this file: each version is named by the first commit that has it, in merges too. What no branch, tag
 or stash leads to is not found.
 """
 
+import io
+import os
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import IO
 
+from mcpguard.adapters.system.terminal import plain
 from mcpguard.scan.files import shown
 from mcpguard.scan.git import Git
-from mcpguard.scan.sources import ScanError, ScanSource, Skipped
+from mcpguard.scan.sources import COMMIT, TAG, ScanError, ScanSource, Skipped
 
 EVERYTHING = "--all"
 """As `revisions`: all branches, tags and stashes."""
 
 _RAW = ("--raw", "-z", "--no-abbrev", "--no-renames", "--no-ext-diff", "--no-textconv", "--no-color")
-_LOG = ("log", "--reverse", *_RAW, "-c", "--root", "--no-show-signature", "--format=%x01%H")
+_LOG = ("log", "--reverse", *_RAW, "-c", "--root", "--no-show-signature", "--encoding=UTF-8")
+# NUL ends each part, and no message has one.
+_SAID = "--format=%x01%H%x00%B%n%an <%ae>%n%cn <%ce>%x00"
+_TAGS = (
+    "for-each-ref",
+    "--format=%(objecttype)%00%(*objectname)%00%(refname:strip=2)%00"
+    "%(contents)%0a%(taggername) %(taggeremail)%00",
+    "refs/tags",
+)
 _STAGED = ("diff", "--cached", *_RAW)
 _SUBMODULE = b"160000"
 _NOTHING = b"0"
@@ -30,11 +42,25 @@ def history(folder: Path, revisions: str = EVERYTHING) -> Iterator[ScanSource | 
     if revisions == EVERYTHING and b"true\n" in git.parts("rev-parse", "--is-shallow-repository"):
         yield Skipped(shown(folder), "this clone is shallow, so older commits are not read")
     if revisions != EVERYTHING:
-        # A word of git's own that says what is wrong, before anything is read.
-        list(git.parts("rev-list", "--max-count=1", "--end-of-options", revisions, "--"))
-        yield from _sources(git, (*_LOG, "--end-of-options", revisions, "--"))
+        _check(git, revisions)
+        yield from _sources(git, (*_LOG, _SAID, "--end-of-options", revisions, "--"))
     else:
-        yield from _sources(git, (*_LOG, EVERYTHING, "--"))
+        yield from _sources(git, (*_LOG, _SAID, EVERYTHING, "--"))
+        yield from _tags(git)
+
+
+def _check(git: Git, revisions: str) -> None:
+    """Raise ScanError in git's own words for a range that is none, before anything is read."""
+    try:
+        list(git.parts("rev-list", "--max-count=1", "--end-of-options", revisions, "--"))
+    except ScanError:
+        if not os.path.lexists(revisions):
+            raise
+        path = plain(revisions)
+        raise ScanError(
+            f"{path} is a path, and `--git` takes a range of commits: `mcpguard scan {path} --git` scans the "
+            "history of the repository that it is in"
+        ) from None
 
 
 def staged(folder: Path) -> Iterator[ScanSource]:
@@ -54,7 +80,9 @@ def _sources(git: Git, words: tuple[str, ...]) -> Iterator[ScanSource]:
     seen: set[bytes] = set()
     with git.talking("cat-file", "--batch") as (ask, answer):
         for commit, path, blob in _versions(git, words):
-            if blob not in seen:
+            if path is None:
+                yield _said(COMMIT, COMMIT, blob, commit)
+            elif blob not in seen:
                 seen.add(blob)
                 yield ScanSource(shown(path), str(top / path), _Blob(blob, ask, answer).opened, commit)
 
@@ -67,14 +95,30 @@ def _lines(git: Git, *words: str) -> Iterator[Path]:
         return  # A repository without files has no top.
 
 
-def _versions(git: Git, words: tuple[str, ...]) -> Iterator[tuple[str, Path, bytes]]:
-    """(commit, path, blob) of each version, as often as it came in."""
+def _said(path: str, name: str, text: bytes, commit: str) -> ScanSource:
+    return ScanSource(path, name, lambda: nullcontext(io.BytesIO(text)), commit)
+
+
+def _tags(git: Git) -> Iterator[ScanSource]:
+    """What the tags say that say something."""
+    parts = git.parts(*_TAGS)
+    for kind in parts:
+        commit, name, text = next(parts, b""), next(parts, b""), next(parts, b"")
+        if kind.strip() == b"tag":
+            path = TAG.replace(">", f" {name.decode('utf-8', 'replace')}>")
+            yield _said(path, TAG, text, commit.decode())
+
+
+def _versions(git: Git, words: tuple[str, ...]) -> Iterator[tuple[str, Path | None, bytes]]:
+    """(commit, path, blob) of each version, as often as it came in; for what a commit says itself, which
+    comes before, that in place of the blob, and no path."""
     commit = ""
     parts = git.parts(*words)
     for part in parts:
         head = part.lstrip(b"\n")
         if head.startswith(b"\x01"):
             commit = head[1:].decode()
+            yield commit, None, next(parts, b"")
         elif head.startswith(b":"):
             path = Path(next(parts, b"").decode("utf-8", "surrogateescape"))
             # One mode and one blob for each parent, then those of the result.

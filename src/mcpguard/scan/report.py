@@ -15,7 +15,7 @@ from mcpguard.core.redaction.detectors import OPT_IN
 from mcpguard.scan.entropy import ENTROPY
 from mcpguard.scan.exceptions import CREDENTIAL
 from mcpguard.scan.run import Found, Scan
-from mcpguard.scan.sources import STDIN
+from mcpguard.scan.sources import FILELESS
 
 _COLOURS = {"error": "red", "warning": "yellow", "note": "dim"}
 
@@ -47,7 +47,8 @@ def totals(scan: Scan, found: Sequence[Found], what: str) -> str:
 
 
 def _count(count: int, what: str) -> str:
-    return f"{count:,} {what}{'s' * (count != 1)}"
+    noun, *rest = what.split(" ")
+    return " ".join([f"{count:,} {noun}{'s' * (count != 1)}", *rest])
 
 
 def size(count: int) -> str:
@@ -104,7 +105,8 @@ def _meaning(kind: str) -> str:
 
 def _result(one: Found) -> dict[str, Any]:
     leak, source = one.leak, one.source
-    uri = "stdin" if source.path == STDIN else address(source.file or source.path)
+    # The input and the message of a commit have no address.
+    uri = source.path.strip("<>") if source.file in FILELESS else address(source.file)
     place: dict[str, Any] = {"artifactLocation": {"uri": uri}}
     if leak.line:
         place["region"] = {

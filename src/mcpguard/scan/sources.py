@@ -10,6 +10,12 @@ from mcpguard.scan.windows import Readable
 
 STDIN = "<stdin>"
 """What the input is called."""
+COMMIT = "<commit>"
+"""What the message of a commit is called, with its author and its committer below."""
+TAG = "<tag>"
+"""What the message of a tag is called, with who made it below; the path has its name too."""
+FILELESS = frozenset({STDIN, COMMIT, TAG})
+"""All that is read and is no file."""
 
 
 class ScanError(McpGuardError):
@@ -17,8 +23,9 @@ class ScanError(McpGuardError):
 
 
 class ScanSource(Struct, frozen=True):
-    """`path` is what reports call it; `file` is the path of the file that it is or was, "" for none. In a
-    history, `commit` (its hash) is the first that has it so. `open` raises OSError."""
+    """`path` is what reports call it; `file` is the absolute path of the file that it is or was, or one
+    of FILELESS. In a history, `commit` (its hash) is the first that has it so, or what a tag is on. `open`
+    raises OSError."""
 
     path: str
     file: str
