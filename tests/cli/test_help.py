@@ -12,7 +12,7 @@ import pytest
 
 from mcpguard import __version__, cli
 from mcpguard.cli import VERBS, main
-from mcpguard.core.errors import AuditError
+from mcpguard.core.errors import AuditError, ConfigError, Problem
 
 Capture = pytest.CaptureFixture[str]
 
@@ -145,6 +145,38 @@ def test_the_reader_of_the_output_may_go_away() -> None:
     os.close(write)
     assert done.returncode == 141
     assert done.stderr == b""
+
+
+@pytest.mark.parametrize("descriptor", [0, 1, 2])
+def test_what_was_closed_before_the_start_stays_out_of_the_way(descriptor: int) -> None:
+    words = f"exec {sys.executable} -m mcpguard --version {descriptor}>&-"
+    done = subprocess.run(["sh", "-c", words], capture_output=True, text=True, check=False, timeout=60)
+    said = "" if descriptor == 1 else f"mcpguard {__version__}\n"
+    assert (done.returncode, done.stdout, done.stderr) == (0, said, "")
+
+
+@pytest.mark.skipif(not os.path.exists("/dev/full"), reason="only Linux has a device that is always full")
+def test_an_output_that_is_full_is_no_bug() -> None:
+    with open("/dev/full", "w", encoding="utf-8") as full:
+        done = subprocess.run(
+            [sys.executable, "-m", "mcpguard", "--help"], stdout=full, stderr=subprocess.PIPE, check=False
+        )
+    assert done.returncode == 2
+    assert done.stderr == b"mcpguard: what is to be written cannot be: No space left on device\n"
+
+
+def test_an_error_shows_neither_controls_nor_a_credential(
+    verb: Callable[[Callable[[], int]], None], capsys: Capture
+) -> None:
+    token = "ghp_" + "aB3kQ9xZ7mT2pL5wvN4cR8dF6gH1jK2lM4tX"
+
+    def wrong() -> int:
+        raise ConfigError([Problem("\x1b]0;a.yaml", 2, 3, "unknown key", f"  {token}: 1")])
+
+    verb(wrong)
+    assert main(["check"]) == 2
+    err = capsys.readouterr().err
+    assert err.startswith("mcpguard: \\x1b]0;a.yaml:2:3: unknown key\n    [REDACTED:github-token#1]: 1\n")
 
 
 def test_python_dash_m_is_the_command() -> None:

@@ -4,12 +4,13 @@ Each verb is a module of this package with `EXAMPLES`, `add_arguments(parser)` a
 only the chosen one is imported, since a client waits for `mcpguard run` to start.
 """
 
+import errno
 import os
 import sys
 from collections.abc import Sequence
 
 from mcpguard import __version__
-from mcpguard.core.errors import McpGuardError
+from mcpguard.core.errors import DocumentError, McpGuardError
 
 VERBS = {
     "run": "guard the configured tool servers and serve them to an MCP client",
@@ -48,6 +49,9 @@ EXAMPLES = (
 )
 
 
+_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+
+
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command and return its exit code. No exception escapes.
 
@@ -55,6 +59,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     explained in one sentence on standard error; 70 a bug in mcpguard; 130 interrupted, except `run` and
     `wrap`, which shut down in order on a signal and exit with 0; 141 the reader of the output went away.
     """
+    _open_all()
     # Plugins of pydantic that other packages bring would see every document, and each start would look for
     # them.
     os.environ["PYDANTIC_DISABLE_PLUGINS"] = "__all__"
@@ -62,20 +67,54 @@ def main(argv: Sequence[str] | None = None) -> int:
     try:
         code = _dispatch(words)
         sys.stdout.flush()
-    except McpGuardError as error:
-        print(f"mcpguard: {error}", file=sys.stderr)
-        return 2
     except SystemExit as end:
         return end.code if isinstance(end.code, int) else 2
     except KeyboardInterrupt:
         return 130
-    except BrokenPipeError:
+    except Exception as error:
+        return _failed(error)
+    return code
+
+
+def _failed(error: Exception) -> int:
+    if isinstance(error, BrokenPipeError):
         _discard_output()
         return 141
-    except Exception as defect:
-        _confess(defect)
-        return 70
-    return code
+    if isinstance(error, OSError) and error.errno in _FULL:
+        _discard_output()
+        print(f"mcpguard: what is to be written cannot be: {error.strerror}", file=sys.stderr)
+        return 2
+    if isinstance(error, McpGuardError):
+        print(f"mcpguard: {_sentence(error)}", file=sys.stderr)
+        return 2
+    _confess(error)
+    return 70
+
+
+def _open_all() -> None:
+    """Whatever of the input, the output and the errors was closed is there, and leads nowhere: else the next
+    file that is opened would take its place."""
+    for descriptor in range(3):
+        try:
+            os.fstat(descriptor)
+        except OSError:
+            os.set_inheritable(os.open(os.devnull, os.O_RDWR), True)
+    sys.stdin = sys.stdin or os.fdopen(0, closefd=False)
+    sys.stdout = sys.stdout or os.fdopen(1, "w", closefd=False)
+    sys.stderr = sys.stderr or os.fdopen(2, "w", closefd=False)
+
+
+def _sentence(error: McpGuardError) -> str:
+    """What to say of it: names of files may have anything in them, and a line of a file that is wrong may
+    have a credential in it."""
+    from mcpguard.adapters.system.terminal import plain
+
+    said = str(error)
+    if isinstance(error, DocumentError):
+        from mcpguard.core.redaction.redactor import Redactor
+
+        said = Redactor(os.urandom(32)).inspect_text(said)
+    return "\n".join(map(plain, said.split("\n")))
 
 
 def _dispatch(words: list[str]) -> int:

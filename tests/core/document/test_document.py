@@ -297,12 +297,21 @@ def test_a_problem_shows_the_line_and_a_caret() -> None:
         "version: 1\nenv: 'hunter2\n",
         "version: 1\nenv: hunter2\nenv: hunter2\n",
         "version: 1\nleaves: [{name: [env], size: a}]\nwords: [env]\nenv: hunter2\n",
+        "version: 1\nemv: hunter2\n",
+        "version: 1\ntable: {a: {name: x, passwort: hunter2}}\n",
     ],
 )
 def test_a_line_that_may_hold_a_credential_is_never_shown(text: str) -> None:
     with pytest.raises(PolicyError) as caught:
         Document(text, "f", PolicyError, frozenset({"env"})).read(Root)
     assert "hunter2" not in str(caught.value)
+
+
+def test_an_unknown_key_is_shown_without_its_value() -> None:
+    for text, shown in (("emv: hunter2\n", "emv: …"), ("? emv\n: hunter2\n", "? emv")):
+        with pytest.raises(PolicyError) as caught:
+            Document(f"version: 1\n{text}", "f", PolicyError, frozenset({"env"})).read(Root)
+        assert [p.excerpt for p in caught.value.problems] == [shown]
 
 
 def test_lines_without_credentials_are_shown_all_the_same() -> None:

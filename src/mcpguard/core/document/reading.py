@@ -48,8 +48,8 @@ _FOUND = {
 class Document:
     """A parsed YAML text. `source` is how messages call it.
 
-    `secret_keys` are keys whose source lines are never shown in an excerpt; where the YAML is broken
-    no line is shown, since what it belongs to is unknown.
+    `secret_keys` are keys whose source lines are never shown in an excerpt; with some, the value of an
+    unknown key is not shown either, and where the YAML is broken no line is, since nobody knows what it is.
     Raises `error` (a DocumentError) where the text is broken or empty.
     """
 
@@ -66,7 +66,8 @@ class Document:
         self._error = error
         root, faults = parse_tree(text)
         self._hidden = _secret_lines(root, secret_keys)
-        self._blind = bool(secret_keys) and root is None
+        self._careful = bool(secret_keys)
+        self._blind = self._careful and root is None
         if not faults and (root is None or root.kind == "null"):
             faults = [Fault(0, 0, "the file is empty")]
         if faults or root is None:
@@ -113,7 +114,10 @@ class Document:
         at_key = error["type"] in _AT_THE_KEY or _KEY in loc[-1:]
         sentence = _sentence(error, node, types)
         if at_key:
-            return self._problem(at.line, at.column, sentence)
+            found = self._problem(at.line, at.column, sentence)
+            if self._careful:
+                found.excerpt = _without_value(found.excerpt, at.column - 1)
+            return found
         return self._node_problem(node, sentence, error.get("ctx", {}).get("offset"))
 
     def problem(self, path: Path, message: str, offset: int | None = None) -> Problem:
@@ -163,6 +167,12 @@ def _children(node: Node, step: str | int) -> Iterator[tuple[Node, Node]]:
         yield from ((key, value) for key, value in node.value if key.value == step)
     elif node.kind == "list" and isinstance(step, int) and step < len(node.value):
         yield node.value[step], node.value[step]
+
+
+def _without_value(line: str, key: int) -> str:
+    """`line` up to the end of the key that begins at `key`."""
+    colon = line.find(":", key)
+    return line if colon < 0 else f"{line[: colon + 1]} …"
 
 
 def _secret_lines(node: Node | None, keys: frozenset[str]) -> set[int]:
