@@ -162,7 +162,7 @@ def test_evidence_that_is_gone_is_told(made: Machine, monkeypatch: pytest.Monkey
     made.write("state/audit/20260101T000000Z-1-00000000.jsonl", "")
     monkeypatch.setattr("mcpguard.doctor.evidence.verified", lambda *_, **__: ({}, ["b.jsonl"]))
     assert [one.message for one in made.diagnosed().findings] == [
-        "it is missing, although another chain continues it"
+        "it is missing, although another chain holds its head"
     ]
 
 

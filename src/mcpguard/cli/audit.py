@@ -110,7 +110,7 @@ def _print_reports(reports: dict[str, ChainReport], missing: list[str]) -> None:
         for text in _notes(report):
             print(f"        {text}")
     for name in missing:
-        print(f"{style('MISSING', 'red')} {plain(name)}: another chain continues it, or --expect names it")
+        print(f"{style('MISSING', 'red')} {plain(name)}: another chain holds its head, or --expect names it")
     altered = sum(not report.intact for report in reports.values()) + len(missing)
     print(f"chains: {len(reports)}, altered or missing: {altered}")
 

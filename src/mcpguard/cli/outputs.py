@@ -275,7 +275,7 @@ class AuditReport(Printed):
     intact: bool = Field(description="Whether the exit code is 0: no chain has a flaw, and none is missing.")
     chains: tuple[VerifiedChain, ...] = Field(description="The chains, by the names of their files.")
     missing: tuple[str, ...] = Field(
-        description="Files that another chain continues or `--expect` names, and that are not there."
+        description="Files whose heads another chain holds or `--expect` names, and that are not there."
     )
 
 

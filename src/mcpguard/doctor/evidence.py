@@ -50,7 +50,7 @@ def _chains(folder: Path) -> Iterator[Checked]:
         if not report.intact:
             yield found("D602", folder / name, "the chain is broken", report.flaws[0].line, fix)
     for name in gone:
-        yield found("D602", folder / name, "it is missing, although another chain continues it", fix=fix)
+        yield found("D602", folder / name, "it is missing, although another chain holds its head", fix=fix)
 
 
 def _newest(files: list[Path]) -> list[Path]:

@@ -90,7 +90,7 @@ def test_the_first_record_of_a_chain_survives_a_failure(
     sink.close(CLOSED)
     assert kinds(sink.path) == ["opened", "decision", "closed"]
     assert verify(lines(sink.path)).intact
-    assert json.loads(next(lines(sink.path)))["previous"]["file"] == before.path.name
+    assert json.loads(next(lines(sink.path)))["anchors"][0]["file"] == before.path.name
 
 
 def test_a_file_that_cannot_be_cut_off_fails_for_good(

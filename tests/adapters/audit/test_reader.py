@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import sys
 from pathlib import Path
@@ -10,33 +9,17 @@ from pathlib import Path
 import pytest
 
 from mcpguard.adapters.audit import reader
-from mcpguard.adapters.audit.reader import chain_files, lines, newest_head, verified
+from mcpguard.adapters.audit.reader import chain_files, lines, verified
 from mcpguard.adapters.audit.writer import AuditFile
 from mcpguard.core.errors import AuditError
 from mcpguard.core.evidence.chain import MAX_LINE
-from mcpguard.core.evidence.records import Anchor, Noticed
 from mcpguard.core.evidence.verification import verify
-from tests.adapters.audit.audit_records import CLOSED, DECIDED, NOW, OPENED, OUTCOME
+from tests.adapters.audit.audit_records import CLOSED, DECIDED, OPENED, OUTCOME
 
 
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
     return tmp_path / "state" / "audit"
-
-
-def test_a_chain_names_the_head_of_the_newest_other_one(folder: Path) -> None:
-    first = AuditFile(folder)
-    first.write(OPENED)
-    first.commit()
-    second = AuditFile(folder)
-    second.write(OPENED)
-    second.close(CLOSED)
-    first.close(CLOSED)
-    head = verify(list(lines(first.path))[:1]).head
-    assert json.loads(next(lines(second.path)))["previous"] == {"file": first.path.name, "head": head}
-    reports, missing = verified(folder, {})
-    assert missing == []
-    assert [report.intact for report in reports.values()] == [True, True]
 
 
 def test_an_earlier_chain_that_vanished_or_was_cut_short_is_found(folder: Path) -> None:
@@ -69,32 +52,6 @@ def test_a_head_that_was_kept_elsewhere_is_looked_for(folder: Path) -> None:
     assert verified(folder, {sink.path.name: [head]})[0][sink.path.name].intact
     assert not verified(folder, {sink.path.name: ["f" * 64]})[0][sink.path.name].intact
     assert verified(folder, {"gone.jsonl": [head]})[1] == ["gone.jsonl"]
-
-
-def test_the_newest_head_is_that_of_the_last_whole_record(folder: Path) -> None:
-    folder.mkdir(parents=True)
-    assert newest_head(folder) is None
-    sink = AuditFile(folder)
-    sink.write(OPENED)
-    sink.close(CLOSED)
-    head = Anchor(sink.path.name, verify(lines(sink.path)).head)
-    with sink.path.open("ab") as file:
-        file.write(b'{"kind":"dec')
-    (folder / "zz-empty.jsonl").write_text("")
-    (folder / "zz-noise.jsonl").write_text("noise\n")
-    (folder / "zz-notes.txt").write_bytes(sink.path.read_bytes())
-    (folder / "zz-folder.jsonl").mkdir()
-    os.mkfifo(folder / "zz-fifo.jsonl")
-    assert newest_head(folder) == head
-
-
-def test_a_long_chain_gives_its_head_from_its_end(folder: Path) -> None:
-    sink = AuditFile(folder)
-    sink.write(OPENED)
-    for _ in range(3):
-        sink.write(Noticed(NOW, "finding", detail="x" * (MAX_LINE - 1000)))
-    sink.close(CLOSED)
-    assert newest_head(folder) == Anchor(sink.path.name, verify(lines(sink.path)).head)
 
 
 def test_reading_says_what_is_missing(tmp_path: Path) -> None:

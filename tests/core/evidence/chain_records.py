@@ -12,9 +12,9 @@ from mcpguard.core.evidence.records import Anchor, Closed, Decided, Noticed, Ope
 NOW = datetime(2026, 8, 1, 7, 0, 0, 125000, tzinfo=UTC)
 
 
-def opened(previous: Anchor | None = None) -> Opened:
+def opened(*anchors: Anchor, previous: Anchor | None = None) -> Opened:
     """The first record."""
-    return Opened(NOW, "0.1.0", 7, "os-user:1000", ("github",), "d" * 64, previous=previous)
+    return Opened(NOW, "0.1.0", 7, "os-user:1000", ("github",), "d" * 64, previous=previous, anchors=anchors)
 
 
 def decided(number: int, effect: str = "allow") -> Decided:

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from mcpguard.core.evidence.chain import GENESIS, Chain
 from mcpguard.core.evidence.records import Anchor, Noticed, Record
-from mcpguard.core.evidence.verification import MAX_FLAWS, ChainReport, anchor, verify
+from mcpguard.core.evidence.verification import MAX_FLAWS, ChainReport, anchors, verify
 from tests.core.evidence.chain_records import NOW, day, decided, opened, outcome, resealed, sealed
 
 
@@ -162,11 +162,13 @@ def test_a_file_of_noise_is_described_in_bounded_memory() -> None:
     assert report.records == MAX_FLAWS * 3
 
 
-def test_a_chain_says_what_it_continues() -> None:
-    before = Anchor("20260801T070000Z-1-aa.jsonl", "a" * 64)
-    assert anchor(Chain().seal(opened(before))) == before
-    assert anchor(Chain().seal(opened())) is None
-    assert anchor(b"noise") is None
+def test_a_chain_says_which_heads_it_holds_also_as_earlier_versions_wrote_it() -> None:
+    one = Anchor("20260801T070000Z-1-aa.jsonl", "a" * 64)
+    two = Anchor("20260801T070000Z-2-bb.jsonl", "b" * 64)
+    assert anchors(Chain().seal(opened(one, two))) == (one, two)
+    assert anchors(Chain().seal(opened(two, previous=one))) == (one, two)
+    assert anchors(Chain().seal(opened())) == ()
+    assert anchors(b"noise") == ()
 
 
 def test_a_kind_that_a_later_version_adds_still_verifies_and_needs_no_outcome() -> None:

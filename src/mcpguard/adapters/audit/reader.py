@@ -3,20 +3,16 @@
 from __future__ import annotations
 
 import os
-import re
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from mcpguard.adapters.system.files import state_folder
 from mcpguard.core.errors import AuditError
-from mcpguard.core.evidence.chain import MAX_LINE, SEAL
-from mcpguard.core.evidence.records import Anchor
+from mcpguard.core.evidence.chain import MAX_LINE
 
 if TYPE_CHECKING:
     from mcpguard.core.evidence.verification import ChainReport
-
-_SEAL = re.compile(rb',"hash":"([0-9a-f]{64})"\}\n')
 
 
 def default_folder() -> Path:
@@ -58,36 +54,21 @@ def lines(path: Path) -> Iterator[bytes]:
         raise AuditError(f"the audit file {path} cannot be read: {error.strerror}") from None
 
 
-def newest_head(folder: Path) -> Anchor | None:
-    """The newest chain of `folder` that has a whole record, and its last hash; None where there is none."""
-    for name in sorted(os.listdir(folder), reverse=True):
-        path = folder / name
-        if name.endswith(".jsonl") and path.is_file():
-            with path.open("rb") as file:
-                file.seek(max(0, path.stat().st_size - 2 * MAX_LINE))
-                tail = file.read()
-            end = tail.rfind(b"\n") + 1
-            if found := _SEAL.fullmatch(tail[max(0, end - SEAL) : end]):
-                return Anchor(name, found[1].decode())
-    return None
-
-
 def verified(
     path: Path, kept: Mapping[str, Iterable[str]], removed_until: str = ""
 ) -> tuple[dict[str, ChainReport], list[str]]:
     """Verify the chains at `path` and how they hang together.
 
     `kept` maps names of chains to hashes that were kept elsewhere and must still be there. Gives a report
-    a chain, oldest first, and the names of chains that are gone although a later one continues them or
+    a chain, oldest first, and the names of chains that are gone although another one anchors them or
     `kept` names them; names up to `removed_until` may be gone (retention). Raises AuditError.
     """
-    from mcpguard.core.evidence.verification import anchor, verify
+    from mcpguard.core.evidence.verification import anchors, verify
 
     expected = {name: set(heads) for name, heads in kept.items()}
     files = chain_files(path)
     for file in files if path.is_dir() else ():
-        claim = anchor(next(lines(file), b""))
-        if claim is not None:
+        for claim in anchors(next(lines(file), b"")):
             expected.setdefault(claim.file, set()).add(claim.head)
     reports = {file.name: verify(lines(file), expected.pop(file.name, ())) for file in files}
     return reports, sorted(name for name in expected if name > removed_until)

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Literal, TypeAlias
 
 from msgspec.structs import replace
 
-from mcpguard.adapters.audit.reader import newest_head
+from mcpguard.adapters.audit.heads import Heads
 from mcpguard.core.errors import AuditError
 from mcpguard.core.evidence.chain import Chain
 from mcpguard.core.evidence.records import Closed, Noticed, Opened, Record
@@ -62,7 +62,7 @@ class AuditFile:
         self._thread: ThreadPoolExecutor | None = None
         try:
             folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-            self._previous = newest_head(folder)
+            self._anchors = Heads(folder).loose()
             self._file = _create(self.path, self._sync)
         except OSError as error:
             raise AuditError(
@@ -73,7 +73,7 @@ class AuditFile:
     def write(self, record: Record) -> Wait[None]:
         """Append `record`. The wait is over, or fails with AuditError, in the commit that stores it.
 
-        All records until the next commit share one wait. An `Opened` record gets its `previous` here.
+        All records until the next commit share one wait. An `Opened` record gets its `anchors` here.
         """
         try:
             if self._failed is not None:
@@ -156,7 +156,7 @@ class AuditFile:
 
     def _first(self, record: Record) -> Record:
         if isinstance(record, Opened):
-            self._opened = replace(record, previous=self._previous)
+            self._opened = replace(record, anchors=self._anchors)
             return self._opened
         # It could not be stored when it was written; a chain still begins with it.
         if self._opened is not None:

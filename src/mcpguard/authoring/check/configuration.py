@@ -12,7 +12,8 @@ from pathlib import Path
 
 from msgspec import structs
 
-from mcpguard.adapters.audit.reader import default_folder, newest_head
+from mcpguard.adapters.audit.heads import Heads
+from mcpguard.adapters.audit.reader import default_folder
 from mcpguard.adapters.system.shipped import is_shipped
 from mcpguard.authoring.check.approvals import approvals
 from mcpguard.authoring.check.clients import clients
@@ -167,7 +168,7 @@ def trouble(folder: Path) -> str:
             file.write(bytes(4096))
             file.flush()
         if folder.exists():
-            newest_head(folder)
+            Heads(folder).loose()
     except OSError as error:
         return error.strerror or "it cannot be written"
     return ""

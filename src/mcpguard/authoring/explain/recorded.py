@@ -31,7 +31,7 @@ from mcpguard.authoring.explain.hypothesis import (
 )
 from mcpguard.config.loading import Config
 from mcpguard.core.errors import AuditError
-from mcpguard.core.evidence.verification import anchor, verify
+from mcpguard.core.evidence.verification import anchors, verify
 from mcpguard.core.model import Cause, Invocation, Json
 from mcpguard.core.policy.compiled import CompiledRule, PolicySet
 from mcpguard.core.policy.egress import ASTRAY
@@ -320,8 +320,8 @@ def _find(ids: list[str], config: Config | None) -> tuple[dict[str, Any], dict[s
 def altered_at(file: Path, files: list[Path]) -> str:
     """What is wrong with `file` by itself, and by what the first records of the others state about its
     end."""
-    claims = [anchor(next(lines(one), b"")) for one in files]
-    heads = [claim.head for claim in claims if claim is not None and claim.file == file.name]
+    claims = (claim for one in files for claim in anchors(next(lines(one), b"")))
+    heads = [claim.head for claim in claims if claim.file == file.name]
     flaws = verify(lines(file), heads).flaws
     return f"{file.name}, line {flaws[0].line} {flaws[0].what}" if flaws else ""
 

@@ -14,12 +14,12 @@ Each line is one JSON object (RFC 8259, UTF-8, no spaces between tokens):
   not including, `,"hash":"`. These are always the last 76 bytes of a line, LF included, so a verifier
   cuts them off and needs no canonical JSON.
 - A line has at most 1 MiB. Bytes after the last LF are a record that was never acknowledged: a crash.
-- `opened` may have `previous`: the name and, at that time, the head (the last hash) of another chain in
-  the same folder. That chain must still hold a line with this hash.
+- `opened` may have `anchors`: of other chains in the same folder the name and, at that time, the head (the
+  last hash). Such a chain must still hold a line with this hash. Earlier versions wrote one, as `previous`.
 
 **What it proves.** An edit, a removal, a swap or an insertion inside a chain is detected. The chain has no
 key: whoever can write the whole file can write a different one, or cut off its end. A head that is kept
-elsewhere (a later chain's `previous`, a ticket, a log collector) reveals that too.
+elsewhere (another chain's `anchors`, a ticket, a log collector) reveals that too.
 """
 
 from hashlib import sha256

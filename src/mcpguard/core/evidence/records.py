@@ -31,8 +31,15 @@ class Opened(Struct, frozen=True, tag_field="kind", tag="opened", omit_defaults=
         Meta(description="What the launcher's configuration calls the agent: a claim, not verified."),
     ] = None
     previous: Annotated[
-        Anchor | None, Meta(description="The newest other chain in its folder, filled in by the writer.")
+        Anchor | None, Meta(description="One other chain in its folder; earlier versions wrote this.")
     ] = None
+    anchors: Annotated[
+        tuple[Anchor, ...],
+        Meta(
+            description="The heads of the other chains in its folder that no chain held yet (filled in by "
+            "the writer)."
+        ),
+    ] = ()
 
 
 class ObservedRefusal(Struct, frozen=True, omit_defaults=True):

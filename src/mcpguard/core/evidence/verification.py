@@ -51,6 +51,7 @@ class _Line(Struct):
     id: str = ""
     effect: str = ""
     previous: Anchor | None = None
+    anchors: tuple[Anchor, ...] = ()
 
 
 _decode = Decoder(_Line).decode
@@ -146,7 +147,9 @@ def verify(lines: Iterable[bytes], expected: Iterable[str] = ()) -> ChainReport:
     )
 
 
-def anchor(first_line: bytes) -> Anchor | None:
-    """What the chain that begins with `first_line` says it continues, unchecked."""
+def anchors(first_line: bytes) -> tuple[Anchor, ...]:
+    """The heads of other chains that `first_line` holds, unchecked."""
     line = _read(first_line)
-    return line.previous if line else None
+    if line is None:
+        return ()
+    return line.anchors if line.previous is None else (line.previous, *line.anchors)

@@ -1,0 +1,114 @@
+"""The heads of the chains of a folder that no chain there holds yet: what a new record anchors.
+
+Law of this file: names and times decide nothing. A chain is anchored until its present head is on record in
+another one, whatever it is called, so none can lose its end or vanish where processes overlap or a clock
+was wrong. What cannot be read is left out. What a chain says that it anchors is believed: whoever could
+plant a lie could at that moment remove what it is about.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from msgspec import DecodeError, Struct
+from msgspec.json import Decoder
+
+from mcpguard.core.evidence.chain import MAX_LINE, SEAL
+from mcpguard.core.evidence.records import Anchor
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+MOST_ANCHORS = 2_000
+"""Of one record; a line has at most 1 MiB. The rest is left to the next one."""
+TAIL = 8 << 10
+"""Bytes at the end of a chain that are read first; where its last line is longer, more are."""
+
+_SEAL = re.compile(rb',"hash":"([0-9a-f]{64})"\}\n')
+
+
+class _First(Struct):
+    """What the first line of a chain holds; earlier versions wrote `previous`."""
+
+    previous: Anchor | None = None
+    anchors: tuple[Anchor, ...] = ()
+
+
+_first = Decoder(_First).decode
+
+
+class _Seen(Struct):
+    """A chain as it was when it was looked at last; `head` is "" before its first record."""
+
+    size: int = -1
+    changed: int = 0
+    inode: int = 0
+    head: str = ""
+    began: bool = False
+
+
+class Heads:
+    """What is known of the chains in a folder. A second look reads only those that changed."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self._seen: dict[str, _Seen] = {}
+        self._held: set[Anchor] = set()
+
+    def loose(self, own: str = "") -> tuple[Anchor, ...]:
+        """The present heads of all chains but `own` that no first record of a chain, and no earlier answer
+        of this method, holds, in the order of their names.
+
+        Raises OSError where the folder cannot be listed.
+        """
+        with os.scandir(self._folder) as entries:
+            for entry in entries:
+                if entry.name.endswith(".jsonl") and entry.name != own:
+                    self._look(entry)
+        found = (Anchor(name, seen.head) for name, seen in sorted(self._seen.items()) if seen.head)
+        loose = tuple(head for head in found if head not in self._held)[:MOST_ANCHORS]
+        self._held.update(loose)
+        return loose
+
+    def _look(self, entry: os.DirEntry[str]) -> None:
+        seen = self._seen.setdefault(entry.name, _Seen())
+        try:
+            now = entry.stat()
+            if (now.st_size, now.st_mtime_ns, now.st_ino) == (seen.size, seen.changed, seen.inode):
+                return
+            if not entry.is_file():
+                return
+            with open(entry.path, "rb", opener=_without_waiting) as file:
+                if not seen.began:
+                    first = file.readline(MAX_LINE)
+                    seen.began = first.endswith(b"\n")
+                    self._held.update(_claims(first))
+                seen.head = next(_heads(file.fileno(), now.st_size), seen.head)
+        except OSError:
+            return
+        seen.size, seen.changed, seen.inode = now.st_size, now.st_mtime_ns, now.st_ino
+
+
+def _claims(line: bytes) -> tuple[Anchor, ...]:
+    try:
+        first = _first(line)
+    except (DecodeError, UnicodeDecodeError, RecursionError):
+        return ()
+    return first.anchors if first.previous is None else (first.previous, *first.anchors)
+
+
+def _heads(file: int, size: int) -> Iterator[str]:
+    """The hash of the last whole line, if there is one."""
+    for length in (TAIL, 2 * MAX_LINE):
+        tail = os.pread(file, length, max(0, size - length))
+        end = tail.rfind(b"\n") + 1
+        if found := _SEAL.fullmatch(tail[max(0, end - SEAL) : end]):
+            yield found[1].decode()
+
+
+def _without_waiting(path: str, flags: int) -> int:
+    # A planted FIFO must not hang a writer.
+    return os.open(path, flags | os.O_NONBLOCK)
