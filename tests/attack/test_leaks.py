@@ -134,7 +134,12 @@ def test_no_disguise_of_a_secret_can_be_read_in_any_channel(heard, channel):
     found = {}
     for place, data in heard.new().items():
         for text in texts_in(data):
-            found |= {part: (place, text[:200]) for seen in read(text) for part in parts if part in seen}
+            found |= {
+                part: (place, text[:200])
+                for seen in read(text, known=heard.known)
+                for part in parts
+                if part in seen
+            }
     assert found == {}
 
 
@@ -154,6 +159,7 @@ class Heard:
         self.guard = Guard(folder, {"h": hostile(folder, secret=secret), "other": puppet()})
         self.guard.hello()
         assert self.guard.text("h__act", code="answer = text(str(len(token)))") == str(len(secret))
+        self.known = {}
         self._seen = {}
 
     def new(self):

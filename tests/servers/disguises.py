@@ -198,8 +198,13 @@ def _unpacked(data):
                 yield archive.read(name)
 
 
-def read(text, depth=DEPTH):
-    """Every text that somebody gets to see who undoes disguises of it, so many over one another."""
+def read(text, depth=DEPTH, known=None):
+    """Every text that somebody gets to see who undoes disguises of it, so many over one another. Those that are
+    in `known`, by how deep, were seen before."""
+    known = {} if known is None else known
+    if known.get(text, -1) >= depth:
+        return
+    known[text] = depth
     yield text
     if not depth:
         return
@@ -224,4 +229,4 @@ def read(text, depth=DEPTH):
             plain.append(data.decode("utf-8", "ignore"))
     for one in dict.fromkeys(plain):
         if one and one != text:
-            yield from read(one, depth - 1)
+            yield from read(one, depth - 1, known)

@@ -3,7 +3,8 @@
 `answers(message, given, modern)` is what it says to one message, over any transport. As a program it takes
 `given` from its own environment (the names that begin with `TOKEN`) and from the argument `key`, and keeps it in
 the file of its first argument: to a call that says `old` it tells what earlier processes were given. `modern` as
-the second argument is its era.
+the second argument is its era. With `disguised` as the third it tells in disguises in place of forms. The
+argument `of` names the variable that is told, and `share` says which share of the forms.
 """
 
 import json
@@ -11,6 +12,7 @@ import os
 import sys
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
+from disguises import disguised
 from forms import forms
 
 MODERN = "2026-07-28"
@@ -119,13 +121,22 @@ def called(message, found, modern):
     return [*said, done]
 
 
-def answers(message, given, modern):
+def a_share(given, turn):
+    """Some of the forms of what was given, others at the next turn."""
+    return [form for value in given for form in forms(value)[turn % SHARES :: SHARES]]
+
+
+def in_disguise(given, turn):
+    """Some of the disguises."""
+    return [text for value in given for text in disguised(value)[turn % SHARES :: SHARES]]
+
+
+def answers(message, given, modern, tell=a_share):
     """All that is said to one message."""
     method, params = message.get("method"), message.get("params", {})
     if "id" not in message or method is None:
         return []
-    turn = message["id"] % SHARES
-    found = [form for value in given for form in forms(value)[turn::SHARES]] or ["nothing"]
+    found = tell(given, params.get("arguments", {}).get("share", message["id"])) or ["nothing"]
     hello = method == ("server/discover" if modern else "initialize")
     result = greeting(method, params, found) if hello else listed(method, found)
     if method == "tools/call":
@@ -148,12 +159,14 @@ def answers(message, given, modern):
 
 def main():
     """Serve as a program."""
-    path, modern = sys.argv[1], sys.argv[2:] == ["modern"]
+    path, modern = sys.argv[1], "modern" in sys.argv
+    tell = in_disguise if "disguised" in sys.argv else a_share
     waiting = []
     for line in sys.stdin:
         message = json.loads(line)
         args = message.get("params", {}).get("arguments", {})
-        given = [value for name, value in sorted(os.environ.items()) if name.startswith("TOKEN")]
+        own = args.get("of", "TOKEN")
+        given = [value for name, value in sorted(os.environ.items()) if name.startswith(own)]
         given = list(dict.fromkeys([*given, *texts(args.get("key"))]))
         with open(path, "a+") as kept:
             kept.seek(0)
@@ -166,7 +179,7 @@ def main():
             sys.stdout.write(
                 json.dumps({"jsonrpc": "2.0", "id": waiting.pop(), "result": words(given)}) + "\n"
             )
-        said = answers(message, given, modern)
+        said = answers(message, given, modern, tell)
         if said and "id" in message and not any(one.get("id") == message["id"] for one in said):
             waiting.append(message["id"])
         if args.get("way") == "crash":
