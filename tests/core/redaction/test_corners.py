@@ -14,7 +14,6 @@ from mcpguard.core.redaction import reading
 from mcpguard.core.redaction.matching import PAD
 from mcpguard.core.redaction.redactor import Redactor
 from mcpguard.core.redaction.views import views
-from mcpguard.core.redaction.views.signs import PlainShapes, stop
 from mcpguard.core.redaction.views.view import slices
 from mcpguard.core.secret import Secret
 
@@ -93,10 +92,6 @@ def test_a_packed_member_whose_head_is_cut_off_is_no_error() -> None:
 def test_a_short_line_that_ends_with_a_sign_of_equality_is_not_broken() -> None:
     text = "a =3D b\nshort=\nline"
     assert redactor().inspect(text).value == text
-
-
-def test_the_search_without_an_engine_ends_where_it_is_told_to() -> None:
-    assert PlainShapes(["a", "b"], ()).search(b"abab" + PAD, stop)
 
 
 def test_long_texts_are_looked_through_by_lines() -> None:

@@ -9,9 +9,16 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from mcpguard.core.redaction import patterns, reading
-from mcpguard.core.redaction.matching import PAD, Matcher
-from mcpguard.core.redaction.patterns import HyperscanPatterns, Pattern, PlainPatterns, compile_patterns
+from mcpguard.core.redaction import patterns
+from mcpguard.core.redaction.matching import PAD, Matcher, stop
+from mcpguard.core.redaction.patterns import (
+    HyperscanPatterns,
+    Pattern,
+    PlainPatterns,
+    compile_patterns,
+    shape,
+)
+from mcpguard.core.redaction.views.signs import EXPRESSIONS, URL, expressions
 
 ENGINES = [
     PlainPatterns,
@@ -74,8 +81,21 @@ WORD = st.sampled_from(
 @settings(deadline=None, max_examples=300)
 @given(text=st.lists(WORD, max_size=24).map(b"".join))
 def test_both_engines_find_the_same_pairs(text: bytes) -> None:
-    plain = PlainPatterns(reading.PATTERNS)
-    assert ends(plain, text) == ends(reading.patterns(), text)
+    plain = ends(PlainPatterns(EXPRESSIONS[: URL + 1]), text)
+    assert plain == {(index, end) for index, end in ends(expressions(), text) if index <= URL}
+
+
+def test_both_engines_see_the_same_shapes() -> None:
+    for once in (True, False):
+        shapes = [shape(one, once) for one in ("[A-Z]{3}[0-9]", "a\\.b", "x[$]?\\n")]
+        for text in (b"ABC1 a.b x\n", b"ABCD a-b", b"XYZ9\nx\n"):
+            assert ends(PlainPatterns(shapes), text) == ends(HyperscanPatterns(shapes), text)
+
+
+@engines
+def test_a_shape_that_is_wanted_once_is_visited_once(engine: Any) -> None:
+    assert ends(engine([shape("a"), shape("b", once=False)]), b"abab") == {(0, 1), (1, 2), (1, 4)}
+    assert engine([shape("a")]).search(b"abab" + PAD, stop)
 
 
 def test_a_machine_without_hyperscan_searches_all_the_same(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -21,6 +21,7 @@ from mcpguard.core.redaction import reading
 from mcpguard.core.redaction import redactor as redaction
 from mcpguard.core.redaction.leaves import Leaves, Rebuild
 from mcpguard.core.redaction.redactor import KINDS, OPT_IN, Redactor, authored
+from mcpguard.core.redaction.views.signs import expressions
 from mcpguard.core.secret import Secret
 
 TOKEN = "Zq3-_hV7/kP+9xW" + "b5nT2mR8cL4"
@@ -409,7 +410,7 @@ def test_a_redactor_serves_many_threads_while_values_are_added() -> None:
 def test_it_all_works_without_hyperscan(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "hyperscan", None)
     reading.triggers.cache_clear()
-    reading.patterns.cache_clear()
+    expressions.cache_clear()
     try:
         value = {"a": f"{TOKEN} and {GITHUB}", "b": "postgres://me:" + "pa55@db", "c": "fine"}
         assert redactor().inspect(value).value == {
@@ -419,7 +420,7 @@ def test_it_all_works_without_hyperscan(monkeypatch: pytest.MonkeyPatch) -> None
         }
     finally:
         reading.triggers.cache_clear()
-        reading.patterns.cache_clear()
+        expressions.cache_clear()
 
 
 TEXT = st.text(st.characters(exclude_categories=["Cs"]), max_size=12)

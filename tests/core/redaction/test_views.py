@@ -22,6 +22,7 @@ from mcpguard.core.redaction.holding import Holding
 from mcpguard.core.redaction.leaves import padded
 from mcpguard.core.redaction.redactor import Redactor
 from mcpguard.core.redaction.views import PAD, views
+from mcpguard.core.redaction.views.signs import RUNS, signs_of
 from mcpguard.core.secret import Secret
 
 HELD = "tok-9f3Kq7Zx1Lm5Wb8e"
@@ -315,3 +316,18 @@ def test_what_gives_an_error_its_form_stays_though_a_secret_is_cut_up_around_it(
     assert clean.value["data"][1] == "message"
     assert clean.value["data"][0] != "ab12cd34"
     assert clean.value["data"][2] != "ef56gh78"
+
+
+@pytest.mark.parametrize(
+    ("run", "worth"),
+    [
+        ("x" * 200, False),
+        ("X" * 31, False),
+        ("1" * 31, False),
+        ("ab12" * 8, True),
+        ("aB" * 12, True),
+        ("AB23" * 8, True),
+    ],
+)
+def test_a_run_is_a_sign_only_where_it_may_be_encoded(run: str, worth: bool) -> None:
+    assert (RUNS in signs_of(f"see {run}.".encode() + PAD)) is worth

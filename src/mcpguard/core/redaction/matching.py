@@ -29,6 +29,11 @@ class Span(NamedTuple):
     mark: bytes
 
 
+def stop(_index: int, _from: int, _end: int, _flags: int, _text: bytes) -> bool:
+    """A Visit: one match is enough."""
+    return True
+
+
 class Matcher(Protocol):
     """A compiled set of literals; any number of threads may search with it at once."""
 

@@ -1,11 +1,12 @@
 """A few expressions in one pass: the seam over the regular expressions of the multi-pattern engine.
 
 Law of this file: both engines call `visit` for the same (pattern, end) pairs; one contract suite runs on
-both. A pattern begins with one of its words and ends, for each of these, in one place.
+both. A pattern with words begins with one of them and ends, for each of these, in one place.
 """
 
 import re
 from collections.abc import Sequence
+from itertools import islice
 
 from msgspec import Struct
 
@@ -17,16 +18,23 @@ _SLICE = 256 * 1024
 
 class Pattern(Struct, frozen=True):
     """One of `words`, which are in lower case where `any_case` says that case does not matter, and then
-    `rest`, an expression that Hyperscan and `re` read alike."""
+    `rest`, an expression that Hyperscan and `re` read alike. Without words there may be fewer ends where
+    matches overlap; with `once` one is enough."""
 
     words: tuple[str, ...]
     rest: str
     any_case: bool = False
+    once: bool = False
 
     @property
     def expression(self) -> str:
         """All of it."""
         return f"(?:{'|'.join(map(re.escape, self.words))}){self.rest}"
+
+
+def shape(expression: str, once: bool = True) -> Pattern:
+    """A pattern without words."""
+    return Pattern((), expression, once=once)
 
 
 class HyperscanPatterns(HyperscanMatcher):
@@ -42,7 +50,10 @@ class HyperscanPatterns(HyperscanMatcher):
             expressions=[pattern.expression.encode() for pattern in patterns],
             ids=list(range(len(patterns))),
             elements=len(patterns),
-            flags=[hyperscan.HS_FLAG_CASELESS if pattern.any_case else 0 for pattern in patterns],
+            flags=[
+                hyperscan.HS_FLAG_CASELESS * pattern.any_case | hyperscan.HS_FLAG_SINGLEMATCH * pattern.once
+                for pattern in patterns
+            ],
         )
         self._use(hyperscan, database)
 
@@ -58,7 +69,7 @@ class PlainPatterns:
                 index,
                 [word.encode() for word in pattern.words],
                 re.compile(pattern.expression.encode(), re.IGNORECASE if pattern.any_case else 0),
-                pattern.any_case,
+                pattern,
             )
             for index, pattern in enumerate(patterns)
         ]
@@ -66,7 +77,14 @@ class PlainPatterns:
     def search(self, padded: bytes, visit: Visit) -> bool:
         """See Matcher."""
         stop = len(padded) - len(PAD)
-        for index, words, expression, any_case in self._patterns:
+        for index, words, expression, pattern in self._patterns:
+            if not words:
+                matches = expression.finditer(padded, 0, stop)
+                for match in islice(matches, 1) if pattern.once else matches:
+                    if visit(index, 0, match.end(), 0, padded):
+                        return True
+                continue
+            any_case = pattern.any_case
             seen = -1
             for begin in range(0, stop, _SLICE):
                 piece = padded[begin : min(stop, begin + _SLICE + len(PAD))]

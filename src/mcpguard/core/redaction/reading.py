@@ -16,8 +16,8 @@ from mcpguard.core.redaction.budget import Budget
 from mcpguard.core.redaction.detectors import DETECTORS, Detector, compiled, pairs
 from mcpguard.core.redaction.matching import PAD, HyperscanMatcher, Matcher, compile_literals
 from mcpguard.core.redaction.neutral import literals
-from mcpguard.core.redaction.patterns import Pattern, compile_patterns
-from mcpguard.core.redaction.views import Flat, View, marks, prepare
+from mcpguard.core.redaction.views import Flat, View, marks
+from mcpguard.core.redaction.views.signs import SIGNS, URL, expressions, shows
 
 Hit = tuple[int, int, str]
 """Start, end and kind."""
@@ -38,7 +38,6 @@ _DIGESTS = tuple(
 """What stands before a digest, which is random and not secret."""
 _NEAR = 48
 _USER = 80
-_PAIR, _URL = 0, 1
 COST_OF_A_PAIR = 4
 COST_OF_A_JUDGEMENT = 8
 
@@ -140,22 +139,12 @@ def _beginnings() -> list[_Format | _Pair]:
 _OF_URLS = next(detector for detector in DETECTORS if detector.kind == "url-password")
 _BEGINNINGS = _beginnings()
 _ANY_CASE = frozenset(index for index, one in enumerate(_BEGINNINGS) if one.any_case)
-PATTERNS = (
-    Pattern(pairs.WORDS, pairs.REST, any_case=True),
-    Pattern(("://",), r"""[^\x00-\x20"'<>\\/?#@:\x7f\xff]{0,64}:[^\x00-\x20"'<>\\/?#@\x7f\xff]"""),
-)
 
 
 @cache
 def triggers() -> Matcher:
     """The compiled literals of all formats and pairs."""
     return compile_literals([one.literal for one in _BEGINNINGS], _ANY_CASE)
-
-
-@cache
-def patterns() -> Matcher:
-    """The compiled expressions of what has no literal that is rare enough."""
-    return compile_patterns(PATTERNS)
 
 
 def first() -> tuple[Matcher, bool]:
@@ -178,8 +167,7 @@ _COMPILING = Lock()
 def _compiled_first() -> tuple[Matcher, bool]:
     with _COMPILING:
         if not _FIRST:
-            patterns()
-            prepare()
+            expressions()
             _FIRST.append(_first())
         return _FIRST[0]
 
@@ -221,13 +209,13 @@ class Perusal:
     def all(self) -> list[Hit]:
         """What is to be removed from the text of the view; overlaps too."""
         triggers().search(self.flat.text, self.literal)
-        patterns().search(self._view.text, self.pattern)
+        expressions().search(self._view.text, self.expression)
         return self.hits
 
     def any(self) -> bool:
         """Whether there is anything."""
-        return triggers().search(self.flat.text, self.literal) or patterns().search(
-            self._view.text, self.pattern
+        return triggers().search(self.flat.text, self.literal) or expressions().search(
+            self._view.text, self.expression
         )
 
     def literal(self, index: int, _from: int, end: int, _flags: int, flat: bytes) -> bool:
@@ -264,10 +252,12 @@ class Perusal:
         hit = one.reads(self._pairs, self.flat.at(end - 1, 1))
         return hit is not None and self._found(hit)
 
-    def pattern(self, index: int, _from: int, end: int, _flags: int, text: bytes) -> bool:
-        """A Visit of `patterns`."""
+    def expression(self, index: int, _from: int, end: int, _flags: int, text: bytes) -> bool:
+        """A Visit of `expressions`."""
+        if index > URL:
+            return False
         self._trigger(1)
-        if index == _URL:
+        if index == URL:
             span = _OF_URLS.match(text, text.rfind(b"://", max(0, end - _USER), end - 1))
             hit = (*span, _OF_URLS.kind) if span and not pairs.stands_in(text[slice(*span)]) else None
         elif pairs.has_digit(text, end - pairs.VALUE):
@@ -301,9 +291,11 @@ class Glimpse:
     """Whether there is anything in a text, or what is worth a closer look. More than `visits` places where
     something may begin are worth it too; more than `most` are a flood, for which it raises TooMuchAtOnce."""
 
-    __slots__ = ("_most", "_perusal", "_text", "_visits")
+    __slots__ = ("_most", "_perusal", "_text", "_visits", "signs")
 
     def __init__(self, text: bytes, visits: int, most: int) -> None:
+        self.signs: set[int] = set()
+        """Those that `expressions` has for views."""
         self._text = text
         self._visits = visits
         self._most = most
@@ -320,9 +312,14 @@ class Glimpse:
             return False
         return (self._perusal or self._peruse()).literal(index, begin, end, flags, flat)
 
-    def pattern(self, index: int, begin: int, end: int, flags: int, text: bytes) -> bool:
-        """A Visit of `patterns`."""
-        return (self._perusal or self._peruse()).pattern(index, begin, end, flags, text)
+    def expression(self, index: int, begin: int, end: int, flags: int, text: bytes) -> bool:
+        """A Visit of `expressions`."""
+        if index <= URL:
+            return (self._perusal or self._peruse()).expression(index, begin, end, flags, text)
+        sign = SIGNS[index]
+        if sign not in self.signs and shows(sign, text, end):
+            self.signs.add(sign)
+        return False
 
     def _peruse(self) -> Perusal:
         self._perusal = Perusal(View(self._text), once=True, visits=self._most)

@@ -34,10 +34,11 @@ from mcpguard.core.redaction.leaves import (
 from mcpguard.core.redaction.matching import PAD, Span
 from mcpguard.core.redaction.neutral import hides, neutralised
 from mcpguard.core.redaction.placeholder import PLACEHOLDER, kind_of
-from mcpguard.core.redaction.reading import Glimpse, Hit, Perusal, TooMuchAtOnce, first, patterns
+from mcpguard.core.redaction.reading import Glimpse, Hit, Perusal, TooMuchAtOnce, first
 from mcpguard.core.redaction.scanning import OPT_IN_DETECTORS, found_behind, hits, members, says
 from mcpguard.core.redaction.sparing import Sparing, Stays, kinds_in, nothing
-from mcpguard.core.redaction.views import View, is_plain, may_hide, views
+from mcpguard.core.redaction.views import View, may_hide, views
+from mcpguard.core.redaction.views.signs import expressions
 from mcpguard.core.secret import Secret
 
 __all__ = ["AT_ONCE", "KINDS", "OPT_IN", "Redactor", "TooMuchAtOnce", "authored"]
@@ -270,15 +271,17 @@ class Redactor:
                 or any(OPT_IN_DETECTORS[kind].every(text) for kind in also)
             ):
                 return True
-        elif patterns().search(text, seen.pattern):
+        elif expressions().search(text, seen.expression):
             return True
         if self._held.found(text):
             return True
-        return (marked or bool(also) or not is_plain(text)) and self._found_behind(text, also, most, marked)
+        if marked or also:
+            return self._found_behind(text, also, most, None)
+        return bool(seen.signs) and self._found_behind(text, also, most, seen.signs)
 
-    def _found_behind(self, text: bytes, also: tuple[str, ...], most: int, marked: bool) -> bool:
+    def _found_behind(self, text: bytes, also: tuple[str, ...], most: int, signs: set[int] | None) -> bool:
         budget = Budget(len(text))
-        behind = islice(views(text, bool(also), budget, marked), 1, None)
+        behind = islice(views(text, bool(also), budget, signs), 1, None)
         view = next(behind, None)
         if view is None:
             return False

@@ -8,9 +8,9 @@ from functools import cache
 from itertools import accumulate
 
 from mcpguard.core.redaction.budget import Budget
-from mcpguard.core.redaction.matching import Matcher
+from mcpguard.core.redaction.matching import Matcher, stop
+from mcpguard.core.redaction.patterns import compile_patterns, shape
 from mcpguard.core.redaction.views.contents import contents
-from mcpguard.core.redaction.views.signs import compile_shapes, stop
 from mcpguard.core.redaction.views.view import Pieces, View, slices
 
 _Decode = Callable[[bytes], bytes]
@@ -86,17 +86,17 @@ _LEAST = 12
 
 @cache
 def _shapes() -> Matcher:
-    return compile_shapes([shape for shape, _ in _DUMPS])
+    return compile_patterns([shape(one) for one, _ in _DUMPS])
 
 
 @cache
 def _bare_shapes() -> Matcher:
-    return compile_shapes(BARE)
+    return compile_patterns([shape(one) for one in BARE])
 
 
 @cache
 def _offset() -> Matcher:
-    return compile_shapes([OFFSET])
+    return compile_patterns([shape(OFFSET)])
 
 
 def dumped(view: View, budget: Budget) -> View | None:

@@ -6,11 +6,9 @@ from collections.abc import Callable
 from functools import cache
 from unicodedata import normalize
 
-from mcpguard.core.redaction.matching import PAD, Matcher, compile_literals
-from mcpguard.core.redaction.views.signs import compile_shapes, stop
+from mcpguard.core.redaction.matching import PAD, Matcher, compile_literals, stop
 from mcpguard.core.redaction.views.view import REPLACED, WHOLE, Pieces, View, slices
 
-_ROUNDS = 4
 _KEY_IN_FORM, _KEY = b"+PRIVATE+KEY", b" PRIVATE KEY"
 _SOFT = 70
 
@@ -65,47 +63,28 @@ _NAMED = {
 }  # fmt: skip
 _QUOTED = re.compile(rb"=(?:([0-9A-F]{2})|\r?\n)")
 
-_SHAPES = (
-    r"=3D|=[2-7][0-9A-F]=[2-7][0-9A-F]|[ -~]{70}=\r?\n",  # Quoted-printable.
-    r"[A-Za-z0-9]\\[!#+,/:;=>@_~-][A-Za-z0-9]",
-    r"\\-\\-",
-    r"[A-Za-z0-9 ]\\[!#:=][A-Za-z0-9 ]",
-    r"[A-Za-z0-9]\\ [=:]",
-    r"[A-Za-z0-9_]\\[01][0-7][0-7]",
-    r"[A-Za-z0-9]\\\r?\n[A-Za-z0-9]",
-    r"[A-Za-z0-9+/=_-]</?(?:span|wbr|br|b|em|mark|i|strong|u|font|code)[ />]",
+QUOTED = r"=3D|=[2-7][0-9A-F]=[2-7][0-9A-F]|[ -~]{70}=\r?\n"
+"""Where there may be quoted-printable."""
+ESCAPED = (
+    r"[A-Za-z0-9]\\[!#+,/:;=>@_~-][A-Za-z0-9]"
+    r"|\\-\\-"
+    r"|[A-Za-z0-9 ]\\[!#:=][A-Za-z0-9 ]"
+    r"|[A-Za-z0-9]\\ [=:]"
+    r"|[A-Za-z0-9_]\\[01][0-7][0-7]"
+    r"|[A-Za-z0-9]\\\r?\n[A-Za-z0-9]"
+    r"|[A-Za-z0-9+/=_-]</?(?:span|wbr|br|b|em|mark|i|strong|u|font|code)[ />]"
 )
 """Where such a disguise may be, but for `marks`."""
 
 
-def undisguised(view: View) -> View:
-    """The view of `view` without such disguises, of which it has one."""
-    for _ in range(_ROUNDS):
-        quoted: set[bool] = set()
-        _shapes().search(view.text, lambda index, *_, seen=quoted: seen.add(index == 0))
-        if False in quoted or _marks().search(view.text, stop):
-            view = Undisguised(view)
-        if True in quoted:
-            view = unquoted(view)
-        if not disguised(view.text):
-            break
-    return view
-
-
-def disguised(text: bytes, marked: bool = True) -> bool:
-    """Whether anything in `text` is disguised in the first way so that a letter of a token comes out. Without
-    `marked` none of `marks` is in it."""
-    return (marked and _marks().search(text, stop)) or _shapes().search(text, stop)
+def is_marked(text: bytes) -> bool:
+    """Whether one of `marks` is in `text`."""
+    return _marks().search(text, stop)
 
 
 @cache
 def _marks() -> Matcher:
     return compile_literals(marks())
-
-
-@cache
-def _shapes() -> Matcher:
-    return compile_shapes(_SHAPES)
 
 
 def marks() -> list[bytes]:

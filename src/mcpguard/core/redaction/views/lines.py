@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from functools import cache
 
 from mcpguard.core.redaction.matching import PAD, Matcher
-from mcpguard.core.redaction.views.signs import compile_shapes
+from mcpguard.core.redaction.patterns import compile_patterns, shape
 from mcpguard.core.redaction.views.view import WHOLE, Pieces, View
 
 _RUN = "[A-Za-z0-9+/=_.-]"
@@ -42,17 +42,17 @@ _LF = 10
 
 @cache
 def _ends() -> Matcher:
-    return compile_shapes([LINE_END, KEY_END], every=range(2))
+    return compile_patterns([shape(LINE_END, once=False), shape(KEY_END, once=False)])
 
 
 @cache
 def _begins() -> Matcher:
-    return compile_shapes([LINE_BEGIN], every=range(1))
+    return compile_patterns([shape(LINE_BEGIN, once=False)])
 
 
 @cache
 def _leaf_ends() -> Matcher:
-    return compile_shapes([LEAF_END], every=range(1))
+    return compile_patterns([shape(LEAF_END, once=False)])
 
 
 def joined(view: View) -> View | None:

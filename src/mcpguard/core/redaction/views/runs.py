@@ -46,16 +46,33 @@ def decoded(view: View, budget: Budget, least: int = LEAST) -> View | None:
     """What the runs of `view` say."""
     pieces = Pieces(view)
     for begin, chars in _runs(view.text, least):
-        if not (chars.islower() or chars.isupper() or chars.isdigit()):
+        if _is_base64(chars):
             _base64(pieces, begin, chars, least, budget)
-        if _OTHER in chars.translate(_IS_HEX):
+        if _has_hex(chars):
             for found in _HEX.finditer(chars):
                 _hex(pieces, begin + found.start(), found[0], budget)
-        if _OTHER in chars.translate(_IS_BASE32):
+        if _has_base32(chars):
             for found in _BASE32.finditer(chars):
                 plain = _base32(found[0])
                 _add(pieces, begin + found.start(), begin + found.end(), (5, 8), plain, budget)
     return pieces.made()
+
+
+def says(text: bytes) -> bool:
+    """Whether `text` has a run that `decoded` looks into: words in small letters may be as long."""
+    return any(_is_base64(chars) or _has_hex(chars) or _has_base32(chars) for _, chars in _runs(text, LEAST))
+
+
+def _is_base64(chars: bytes) -> bool:
+    return not (chars.islower() or chars.isupper() or chars.isdigit())
+
+
+def _has_hex(chars: bytes) -> bool:
+    return _OTHER in chars.translate(_IS_HEX)
+
+
+def _has_base32(chars: bytes) -> bool:
+    return _OTHER in chars.translate(_IS_BASE32)
 
 
 def _runs(text: bytes, least: int) -> Iterator[tuple[int, bytes]]:
