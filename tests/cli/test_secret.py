@@ -10,6 +10,7 @@ from collections.abc import Callable
 
 import pytest
 
+from mcpguard.adapters.credentials.keychain import Keychain
 from mcpguard.cli import main
 from tests.adapters.credentials.fake_keyring import FakeKeyring
 
@@ -124,6 +125,18 @@ def test_what_cannot_be_a_credential_is_refused(
     assert why in said
     assert "12345" not in said
     assert backend.entries == {}
+
+
+@pytest.mark.parametrize("name", ["t/", "/t", "a//b"])
+def test_a_name_with_an_empty_part_is_not_stored_and_can_be_removed(
+    name: str, backend: FakeKeyring, piped: Callable[[bytes], None], capsys: Capture
+) -> None:
+    piped(VALUE.encode())
+    assert main(["secret", "set", name]) == 2
+    assert "a part of the name is empty" in capsys.readouterr().err
+    assert backend.entries == {}
+    Keychain().put(name, VALUE)
+    assert main(["secret", "rm", name]) == 0
 
 
 @pytest.mark.parametrize("name", ["a b", "a}b", "${env:X}", "a$b", "", "a\x1bb", "}${keyring:x"])

@@ -89,6 +89,8 @@ def execute(args: argparse.Namespace) -> int:
         print(f"removed {args.name}")
     else:
         name = _checked(args.name)
+        if not all(name.split("/")):
+            raise CredentialError("a part of the name is empty: write it as in github/read")
         if args.extra:
             raise CredentialError(_NOT_IN_ARGV.format(name=name))
         from mcpguard.core.redaction.held import weakness

@@ -21,17 +21,29 @@ _REGION = re.compile(
     r"(?:[a-z]{2,12}-)?(?:gov-|iso[a-z]?-)?(?:north|south|east|west|central|northeast|southeast|northwest|southwest)"
     r"(?:us|eu|europe|asia|uk)?-?[0-9]{0,2}[a-z]?|(?:east|west|north|south|central)(?:us|europe|asia)[0-9]?"
 )
-_HOST = re.compile(
-    r"(?i)(?:[a-z0-9_](?:[a-z0-9_-]{0,62})\.)+[a-z]{2,24}(?::[0-9]{1,5})?|[0-9]{1,3}(?:\.[0-9]{1,3}){3}"
+_NAME = (
+    r"(?:(?:[a-z0-9_](?:[a-z0-9_-]{0,62})\.)+(?:[a-z]{2,4}|internal|local(?:domain|host)?|example|invalid|cloud|tech"
+    r"|online|systems|network|services)|localhost|[0-9]{1,3}(?:\.[0-9]{1,3}){3})"
 )
-_WORD = re.compile(r"[A-Za-z]+")
-_NUMBERED = re.compile(r"[A-Za-z]+[0-9]{0,4}[!@#$%*?.]{0,2}")
+_HOST = re.compile(
+    rf"(?i){_NAME}(?::[0-9]{{1,5}})?(?:/[0-9]{{1,3}})?|\[?(?=.*::|(?:[^:]*:){{7}})[0-9a-f]{{0,4}}(?::[0-9a-f]{{0,4}}){{2,7}}\]?"
+)
+_ADDRESS = re.compile(
+    rf"(?i)(?:mailto:|[^<>]{{0,80}}<)?[\w.+-]{{1,64}}@(?:[\w-]{{1,63}}\.){{1,9}}[a-z]{{2,24}}(?::[\w./~-]{{1,190}})?>?|{_NAME}(?::[0-9]{{1,5}})?/\S*"
+)
+_DATE = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}(?:[T ][0-9:.]{4,12}(?:Z|[+-][0-9:]{4,5})?)?")
+_WORD = re.compile(r"[^\W\d_]+")
+_BETWEEN = re.compile(r"[-_ ./:]")
+_AFTER = re.compile(r"[-_:. ]?[0-9]{0,6}[!@#$%*?.]{0,2}$")
+_LEET = str.maketrans("013457$@!", "oleastsai")
+_ROWS = "abcdefghijklmnopqrstuvwxyz 0123456789abcdef 1234567890abcdef qwertyuiopasdfghjklzxcvbnm"
 _NAMES: dict[str, Callable[[str], object]] = {
-    "is one that everybody tries first": is_known_to_all,
+    "is a date": _DATE.fullmatch,
     "is the name of a region": _REGION.fullmatch,
     "is the name of a host": _HOST.fullmatch,
+    "is the name of a resource": re.compile(r"arn:[\w-]*:.*").fullmatch,
     "is a path": is_path,
-    "is an address": is_address,
+    "is an address": lambda text: _ADDRESS.fullmatch(text) or is_address(text),
 }
 _CHARACTERS = (str.islower, str.isupper, str.isdigit)
 
@@ -39,31 +51,46 @@ _CHARACTERS = (str.islower, str.isupper, str.isdigit)
 def guessed(value: str) -> str:
     """How `value`, or a member of it that is secret by itself, can be guessed, as what follows "it"; "" where
     that is hard."""
+    text = value.strip()
     members = parts(value)
-    return next((said for one in members or (value,) if (said := _said(one.strip()))), "")
+    # Only of an address the members count: a host with a port, say, has none.
+    if (named := _named(text)) and not (members and is_address(text)):
+        return named
+    return next((said for one in members or (text,) if (said := _said(one.strip()))), "")
+
+
+def _named(text: str) -> str:
+    """What it is the name of, if no piece of it is random."""
+    if any(map(looks_random, re.split(r"[\s/?&=:@#.<>]", text))):
+        return ""
+    return next((said for said, is_one in _NAMES.items() if is_one(text)), "")
 
 
 def _said(text: str) -> str:
     if text.isdigit():
         return "is only digits, and too few" if len(text) < _LONG else ""
-    for said, is_one in _NAMES.items():
-        if is_one(text):
-            return said
+    stem = _AFTER.sub("", text, count=1)
+    if is_known_to_all(text) or text.lower() in _ROWS or _is_known(stem.translate(_LEET)):
+        return "is an example, or one that everybody tries first"
     if len(set(text)) < _WORDS:
         return "has few different characters"
-    return _said_of_words(text)
+    return "" if looks_random(text) else _said_of_words(text, stem)
 
 
-def _said_of_words(text: str) -> str:
-    random = looks_random(text)
+def _is_known(word: str) -> bool:
+    return word.isalpha() and is_known_to_all(word)
+
+
+def _said_of_words(text: str, stem: str) -> str:
     words = _WORD.findall(text)
-    if "".join(words) == re.sub(r"[-_ .]", "", text) and not random:
+    if "".join(words) == _BETWEEN.sub("", text):
         few = len(text) < _LONG if len(words) == 1 else len(words) < _WORDS
         return ("is a word" if len(words) == 1 else "is made of a few words") if few else ""
-    if _NUMBERED.fullmatch(text) and not random:
+    if _WORD.fullmatch(stem):
         return "is a word and a number"
+    if "".join(words) == _BETWEEN.sub("", stem) and len(words) < _WORDS:
+        return "is made of a few words and a number"
     if len(text) < _SHORT:
         return "is short"
     kinds = sum(any(map(kind, text)) for kind in _CHARACTERS) + (not text.isalnum())
-    hard = random or len(text) >= _LONG or (len(text) > _SHORT and kinds > 2)
-    return "" if hard else "does not look random"
+    return "" if len(text) >= _LONG or (len(text) > _SHORT and kinds > 2) else "does not look random"
