@@ -13,13 +13,14 @@ GROUPS: dict[str, list[tuple[int, int]]] = {
     "invisible": [
         *((0xAD, 0xAD), (0x34F, 0x34F), (0x115F, 0x1160), (0x17B4, 0x17B5), (0x180B, 0x180F)),
         *((0x200B, 0x200D), (0x2060, 0x2065), (0x2800, 0x2800), (0x3164, 0x3164), (0xFE00, 0xFE0F)),
-        *((0xFEFF, 0xFEFF), (0xFFA0, 0xFFA0), (0xFFF0, 0xFFF8), (0x1BCA0, 0x1BCA3), (0x1D173, 0x1D17A)),
-        (0xE0080, 0xE0FFF),
+        *((0xFEFF, 0xFEFF), (0xFFA0, 0xFFA0), (0xFFF0, 0xFFF8), (0x13430, 0x1343F), (0x1BCA0, 0x1BCA3)),
+        *((0x1D173, 0x1D17A), (0xE0080, 0xE0FFF)),
     ],
+    "separator": [(0x2028, 0x2029)],
 }
 """Cc but for tab, line feed, form feed and carriage return, unpaired surrogates and the marks of annotations;
-Bidi_Control, with the deprecated shaping controls behind it; tags; the rest of Default_Ignorable_Code_Point
-and the blank of Braille."""
+Bidi_Control, with the deprecated shaping controls behind it; tags; the rest of Default_Ignorable_Code_Point,
+the blank of Braille and what joins hieroglyphs; the ends of lines and paragraphs that look like others."""
 
 
 def charset(*ranges: tuple[int, int]) -> str:

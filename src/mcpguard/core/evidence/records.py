@@ -149,8 +149,8 @@ class Outcome(Struct, frozen=True, tag_field="kind", tag="outcome", omit_default
     neutralised: Annotated[
         dict[str, int],
         Meta(
-            description="`control`, `bidirectional`, `tag`, `invisible` or `terminal` -> how many hidden "
-            "characters became visible, or sequences of a terminal were dropped."
+            description="`control`, `separator`, `bidirectional`, `tag`, `invisible` or `terminal` -> how "
+            "many hidden characters became visible, or sequences of a terminal were dropped."
         ),
     ] = {}
     unredacted: Annotated[

@@ -31,13 +31,32 @@ _EMOJI = (
     "\u3030\u303d\u3297\u3299\U0001f000-\U0001faff\U0001fc00-\U0001fffd"
 )
 _IDEOGRAPHS = "\u3400-\u9fff\uf900-\ufaff\U00020000-\U0003ffff"
-_JOINING = charset(
-    # Arabic, Syriac, N'Ko and Mandaic with their presentation forms; the Brahmic scripts; Mongolian.
-    *((0x620, 0x8FF), (0xFB50, 0xFDFF), (0xFE70, 0xFEFC), (0x900, 0xDFF), (0xF00, 0x109F), (0x1700, 0x17B3)),
-    *((0x17B6, 0x17FF), (0x1807, 0x180A), (0x1820, 0x18AA), (0x1A20, 0x1AAD), (0x1B00, 0x1C4F)),
-    *((0xA800, 0xA8FF), (0xA930, 0xA9FF), (0xAA60, 0xAAFF), (0xABC0, 0xABFF), (0x10A00, 0x10AFF)),
-    *((0x10D00, 0x10D3F), (0x11000, 0x11FFF), (0x1E900, 0x1E94B)),
+_CURSIVE = charset(
+    # Arabic, Syriac, N'Ko, Mandaic and Mongolian, with their presentation forms, and others of their kind.
+    *((0x620, 0x8FF), (0xFB50, 0xFDFF), (0xFE70, 0xFEFC), (0x1807, 0x180A), (0x1820, 0x18AA)),
+    *((0xA840, 0xA877), (0x10A80, 0x10AFF), (0x10D00, 0x10D3F), (0x10F30, 0x10FDF), (0x1E900, 0x1E94B)),
 )
+_UNJOINED = charset(
+    # Joining_Type: Right_Joining and Non_Joining, of the letters of Arabic: after these no joiner is seen.
+    *((0x621, 0x625), (0x627, 0x627), (0x629, 0x629), (0x62F, 0x632), (0x648, 0x648), (0x671, 0x677)),
+    *((0x688, 0x699), (0x6C0, 0x6C0), (0x6C3, 0x6CB), (0x6CD, 0x6CD), (0x6CF, 0x6CF), (0x6D2, 0x6D5)),
+    *((0x6EE, 0x6EF), (0x759, 0x75B), (0x76B, 0x76C), (0x771, 0x771), (0x773, 0x774), (0x778, 0x779)),
+)
+_KILLED = charset(
+    # Indic_Syllabic_Category: Virama and Pure_Killer, from Devanagari to Sinhala.
+    *((0x94D, 0x94D), (0x9CD, 0x9CD), (0xA4D, 0xA4D), (0xACD, 0xACD), (0xB4D, 0xB4D), (0xBCD, 0xBCD)),
+    *((0xC4D, 0xC4D), (0xCCD, 0xCCD), (0xD3B, 0xD3C), (0xD4D, 0xD4D), (0xDCA, 0xDCA)),
+)
+_JOINING = charset(
+    # The other Brahmic scripts.
+    *((0xF00, 0x109F), (0x1700, 0x17B3), (0x17B6, 0x17FF), (0x1A20, 0x1AAD), (0x1B00, 0x1C4F)),
+    *((0xA800, 0xA83F), (0xA880, 0xA8FF), (0xA930, 0xA9FF), (0xAA60, 0xAAFF), (0xABC0, 0xABFF)),
+    *((0x10A00, 0x10A5F), (0x11000, 0x11FFF)),
+)
+_INDIC = "\u0900-\u0dff"
+_ZWNJ, _ZWJ = "\u200c", "\u200d"
+_JOINERS = _ZWNJ + _ZWJ
+_HIEROGLYPHS = charset((0x13000, 0x1342F), (0x13440, 0x143FF))
 _RIGHT_TO_LEFT = charset(
     *((0x590, 0x61B), (0x61D, 0x8FF), (0xFB1D, 0xFDFF), (0xFE70, 0xFEFC), (0x10800, 0x10FFF)),
     (0x1E800, 0x1EFFF),
@@ -51,7 +70,12 @@ _STANDARDISED = (
     + _IDEOGRAPHS
     + _IDEOGRAPHS
 )
-_NEARBY = f"[^{HIDDEN}\\n]"
+_MARKS = frozenset("\u061c\u200e\u200f")
+_SELECTORS = "\U000e0100-\U000e011f"
+_FAR = 24
+"""Characters to the left or right in which there has to be text from right to left."""
+_FEW, _SPARSE = 6, 8
+"""So many marks are in a short text, and one in so many characters in a long one."""
 
 
 def _behind(before: str, character: str, after: str = "") -> str:
@@ -59,21 +83,30 @@ def _behind(before: str, character: str, after: str = "") -> str:
 
 
 _NEEDED = (
-    "(?<=[\xad\u034f\u061c\u180b-\u180f\u200b-\u200f\ufe00-\ufe02\ufe0e\ufe0f\ufeff\U000e0100-\U000e011f])(?:"
+    "(?<=[\xad\u034f\u180b-\u180f\u200b-\u200d\ufe00-\ufe02\ufe0e\ufe0f\ufeff"
+    f"\U00013430-\U0001343f{_SELECTORS}])(?:"
     + "|".join(
         [
             # In sequences of emoji (UTS 51, ED-9a to ED-16).
             _behind(f"{_EMOJI}\ufe0f\U0001f3fb-\U0001f3ff", "\u200d", f"(?=[{_EMOJI}])"),
             _behind(f"{_EMOJI}\U0001f1e6-\U0001f1ff", "\ufe0e\ufe0f"),
             _behind("0-9#*", "\ufe0e\ufe0f", "(?=\u20e3)"),
-            # In scripts that join letters (Unicode standard, 23.2), one at a time.
-            _behind(_JOINING, "\u200c\u200d", f"(?![{HIDDEN}])"),
-            # In and beside text from right to left: what stands near decides (UAX 9, 2.6).
-            f"(?<=[\u061c\u200e\u200f])(?:(?<=[{_RIGHT_TO_LEFT}].)|(?<=[{_RIGHT_TO_LEFT}]{_NEARBY}.)"
-            f"|(?<=[{_RIGHT_TO_LEFT}]{_NEARBY}{_NEARBY}.)|(?={_NEARBY}{{0,2}}[{_RIGHT_TO_LEFT}]))",
+            # In scripts that join letters (Unicode standard, 9.2, 12.1 and 23.2), one at a time: where one
+            # changes what is seen, and where people type it all the same if no other is near.
+            _behind(_CURSIVE, _ZWNJ, f"(?<![{_UNJOINED}].)(?![{HIDDEN}])"),
+            _behind(_CURSIVE, _ZWJ, f"(?![{HIDDEN}{_CURSIVE}])"),
+            _behind("\u0626", _ZWJ, f"(?=[{_CURSIVE}])"),
+            _behind(_KILLED, _JOINERS, f"(?![{HIDDEN}])"),
+            _behind(_INDIC, _JOINERS, f"(?=[{_KILLED}])"),
+            _behind("\u0905", _ZWJ, "(?=\u0945)"),
+            _behind(_JOINING, _JOINERS, f"(?![{HIDDEN}])"),
+            f"(?:{_behind(_UNJOINED, _ZWNJ)}|{_behind(_INDIC, _JOINERS)})(?![{HIDDEN}])"
+            + "".join(f"(?<![{_UNJOINED}{_INDIC}][{_JOINERS}].{{{near}}}.)" for near in range(1, _SPARSE)),
+            _behind(_HIEROGLYPHS, "\U00013430-\U0001343f", f"(?=[{_HIEROGLYPHS}])"),
             # Variants of characters (StandardizedVariants, the Ideographic Variation Database, Mongolian).
             _behind(_STANDARDISED, "\ufe00-\ufe02"),
-            _behind(_IDEOGRAPHS, "\U000e0100-\U000e011f"),
+            _behind(_IDEOGRAPHS, _SELECTORS)
+            + "".join(f"(?<![{_SELECTORS}].{{{few}}}.)" for few in range(2, _FEW)),
             _behind("\u1820-\u18aa", "\u180b-\u180f"),
             # Where a word may be divided, and where one ends in scripts without spaces.
             _behind(r"\w", "\xad", r"(?=\w)"),
@@ -124,8 +157,13 @@ def _sequence() -> re.Pattern[str]:
 
 
 @cache
+def _from_right() -> re.Pattern[str]:
+    return re.compile(f"[{_RIGHT_TO_LEFT}]")
+
+
+@cache
 def _cut() -> re.Pattern[str]:
-    return re.compile(f"(?<=[^{HIDDEN}]{{4}})(?=[^{HIDDEN}]{{4}})")
+    return re.compile(f"(?<=[^{HIDDEN}]{{{_FAR}}})(?=[^{HIDDEN}]{{{_FAR}}})")
 
 
 def neutral(text: str, counts: Counter[str]) -> str:
@@ -163,12 +201,7 @@ def hides(text: bytes) -> bool:
 def _changes(text: str) -> bool:
     """Whether `neutral` would change anything."""
     mark = 1 if text.startswith(_BYTE_ORDER_MARK) else 0
-    for piece in _pieces(text, mark):
-        for found in _hidden().finditer(piece):
-            start, end = found.span()
-            if not _stays(found[0], piece[max(0, start - 2) : start], piece[end : end + 1]):
-                return True
-    return False
+    return any(_shown(piece, Counter()) != piece for piece in _pieces(text, mark))
 
 
 def _once(text: str, counts: Counter[str]) -> str:
@@ -189,11 +222,16 @@ def _shown(text: str, counts: Counter[str]) -> str:
     tally = Counter(found)
     shown = {one: _written(one) for one in tally}
     parts[1::2] = map(shown.__getitem__, found)
-    if any(one in _FLAGS or one[0] == _BLANK for one in tally):
+    marks = sum(tally[mark] for mark in _MARKS)
+    may_stay = _FLAGS if marks > _FEW + len(text) // _SPARSE else _FLAGS | _MARKS
+    if any(one in may_stay or one[0] == _BLANK for one in tally):
+        before = ""
         for at, one in enumerate(found):
-            if _stays(one, parts[2 * at], parts[2 * at + 2]):
+            before = (before + parts[2 * at])[-_FAR:]
+            if (one in may_stay or one[0] == _BLANK) and _stays(one, before, parts[2 * at + 2]):
                 parts[2 * at + 1] = one
                 tally[one] -= 1
+            before += one
     for one, times in tally.items():
         for kind, size in _kinds(one):
             counts[kind] += size * times
@@ -201,10 +239,16 @@ def _shown(text: str, counts: Counter[str]) -> str:
 
 
 def _stays(found: str, before: str, after: str) -> bool:
-    """Whether these characters belong to a flag, or to a picture made of Braille."""
+    """Whether these characters belong to a flag, to a picture made of Braille, or beside text from right to
+    left: at the edge of a word of it, with no other mark in sight."""
     if found[0] == _BLANK:
         return "\u2801" <= before[-1:] <= "\u28ff" or "\u2801" <= after[:1] <= "\u28ff"
-    return found in _FLAGS and before.endswith(_FLAG)
+    if found in _FLAGS:
+        return before.endswith(_FLAG)
+    if before[-2:-1] in _MARKS or before[-1:] in _MARKS or (before[-1:].isalnum() and after[:1].isalnum()):
+        return False
+    line = before.rpartition("\n")[2] + after[:_FAR].partition("\n")[0]
+    return _from_right().search(line) is not None
 
 
 def _kinds(found: str) -> Iterable[tuple[str, int]]:
