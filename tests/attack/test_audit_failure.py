@@ -39,17 +39,23 @@ def test_an_audit_folder_below_nothing_writable_is_a_clear_error_at_the_start(st
     assert b"audit folder" in guard.stderr
 
 
+NO_PYC = {"PYTHONDONTWRITEBYTECODE": "1"}
+"""Python writes half a file of byte code where files may not be larger, and reads it the next time."""
+
+
 def _small_files():
     signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
     resource.setrlimit(resource.RLIMIT_FSIZE, (20_000, 20_000))
 
 
-@pytest.mark.parametrize("durability", ["flush", "fsync"])
+@pytest.mark.parametrize("durability", ["flush", "fsync", "group"])
 def test_a_full_disk_refuses_every_call_before_the_upstream_sees_it(session, tmp_path, durability):
     log = tmp_path / "calls"
     # The limit is on files, and the upstream inherits it: its log is raised again.
-    entry = puppet("--log", str(log))
-    guard = session({"p": entry}, preexec=_small_files, audit={"path": "audit", "durability": durability})
+    entry = puppet("--log", str(log), env=NO_PYC)
+    guard = session(
+        {"p": entry}, env=NO_PYC, preexec=_small_files, audit={"path": "audit", "durability": durability}
+    )
     answers = [guard.call("echo", text=f"{n}") for n in range(60)]
     right = [answer for answer in answers if "result" in answer]
     refused = [answer for answer in answers if "error" in answer]
@@ -73,14 +79,16 @@ def _tiny_files():
 
 @pytest.mark.parametrize("durability", ["flush", "fsync"])
 def test_a_start_on_a_full_disk_is_a_clear_error_and_leaves_no_empty_chain(start, durability):
-    guard = start({"p": puppet()}, preexec=_tiny_files, audit={"path": "audit", "durability": durability})
+    guard = start(
+        {"p": puppet()}, env=NO_PYC, preexec=_tiny_files, audit={"path": "audit", "durability": durability}
+    )
     assert guard.wait() == 2
     assert b"cannot be written: File too large" in guard.stderr
     assert list(guard.audit_folder.iterdir()) == []
 
 
 @pytest.mark.parametrize("harm", ["removed", "truncated", "appended"])
-def test_a_log_that_something_else_changes_refuses_every_later_call(session, tmp_path, harm):
+def test_a_log_that_something_else_changes_is_refused_said_and_mended(session, tmp_path, harm):
     log = tmp_path / "calls"
     guard = session({"p": puppet("--log", str(log))})
     assert guard.text("echo", text="before") == "before"
@@ -93,22 +101,57 @@ def test_a_log_that_something_else_changes_refuses_every_later_call(session, tmp
     else:
         with open(file, "ab") as opened:
             opened.write(b"{}\n")
-    for n in range(5):
-        assert "audit" in guard.call("echo", text=f"after {n}")["error"]["message"]
-    assert guard.ask("tools/list")["error"]
+    assert "audit" in guard.call("echo", text="after")["error"]["message"]
     assert guard.ask("ping")["result"] == {}
     assert calls_in(log) == ["before"]
+    _mended(guard)
+    assert guard.text("echo", text="again") == "again"
+    assert calls_in(log) == ["before", "again"]
+    assert guard.end() == 0
+    code, text = verify(guard.audit_folder)
+    assert code == 1
+    assert file.name in text
 
 
-def test_a_removed_audit_folder_refuses_every_later_call(session, tmp_path):
+def test_a_removed_audit_folder_refuses_and_is_made_again(session, tmp_path):
     log = tmp_path / "calls"
     guard = session({"p": puppet("--log", str(log))})
     assert guard.text("echo", text="before") == "before"
     shutil.rmtree(guard.audit_folder)
     assert "audit" in guard.call("echo", text="after")["error"]["message"]
     assert calls_in(log) == ["before"]
+    _mended(guard)
+    assert guard.text("echo", text="again") == "again"
     guard.process.stdin.close()
-    assert guard.process.wait(10) == 1
+    assert guard.process.wait(10) == 0
+    assert [one["what"] for one in guard.records("notice")] == ["evidence-gap"]
+    assert "1 requests refused" in guard.records("notice")[0]["detail"]
+
+
+def _mended(guard):
+    """Evidence can be written again, and the operator was told of both."""
+    guard.wait_stderr("no evidence can be written, so every request is refused until it can: the audit file")
+    guard.wait_stderr("evidence can be written again")
+
+
+def test_evidence_goes_on_where_the_disk_has_room_again(session, tmp_path):
+    log = tmp_path / "calls"
+    guard = session({"p": puppet("--log", str(log))})
+    assert guard.text("echo", text="before") == "before"
+    size = next(guard.audit_folder.iterdir()).stat().st_size
+    resource.prlimit(guard.pid, resource.RLIMIT_FSIZE, (size, resource.RLIM_INFINITY))
+    assert "audit" in guard.call("echo", text="after")["error"]["message"]
+    guard.wait_stderr("File too large")
+    resource.prlimit(guard.pid, resource.RLIMIT_FSIZE, (resource.RLIM_INFINITY, resource.RLIM_INFINITY))
+    _mended(guard)
+    assert guard.text("echo", text="again") == "again"
+    assert calls_in(log) == ["before", "again"]
+    assert guard.end() == 0
+    code, text = verify(guard.audit_folder)
+    assert code == 0, text
+    gap = next(one for one in guard.records("notice") if one["what"] == "evidence-gap")
+    assert "1 requests refused" in gap["detail"]
+    assert "File too large" in gap["detail"]
 
 
 @needs_proc

@@ -124,6 +124,7 @@ def test_json_has_the_whole_report(folder: Path, capsys: Capture) -> None:
                 "torn": False,
                 "unfinished": [],
                 "flaws": [],
+                "continues": "",
             }
         ],
     }

@@ -99,6 +99,8 @@ def _print_json(reports: dict[str, ChainReport], missing: list[str], intact: boo
     from mcpguard.cli.outputs import AuditReport
 
     chains = [{"file": name, "intact": one.intact, **asdict(one)} for name, one in reports.items()]
+    for chain in chains:
+        del chain["carried"]
     found = AuditReport.model_validate({"intact": intact, "chains": chains, "missing": missing})
     print(found.model_dump_json())
 

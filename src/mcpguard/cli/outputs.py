@@ -267,6 +267,7 @@ class VerifiedChain(Printed):
     torn: bool = Field(description="Whether it ends in an incomplete record (a crash).")
     unfinished: tuple[str, ...] = Field(description="The ids of allowed calls without an outcome, in order.")
     flaws: tuple[ChainFlaw, ...] = Field(description="Its first flaws, at most 100.")
+    continues: str = Field(description='The chain of the same process before it, "" for none.')
 
 
 class AuditReport(Printed):

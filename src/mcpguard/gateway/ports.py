@@ -271,6 +271,15 @@ class AuditSink(Protocol):
         """A wait that is over when all that was written so far is durable (or failed)."""
 
 
+class AuditHealth(Struct, frozen=True):
+    """Whether evidence can be written. `since` is when that began, in seconds since 1970; `problem` says why
+    not, "" where it can."""
+
+    ok: bool
+    since: float
+    problem: str = ""
+
+
 class Clock(Protocol):
     """Time, so that a test can hold it."""
 

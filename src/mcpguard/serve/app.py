@@ -260,25 +260,29 @@ class _Process:
             with suppress(RuntimeError):  # The loop has ended meanwhile.
                 loop.call_soon_threadsafe(self._shared.diagnostics.report, "", said)
 
-    async def _open_audit(self) -> None:
-        shared, settings = self._shared, self._shared.settings
-        principal = operating_system_user()
-        opened = Opened(
+    def _opened(self) -> Opened:
+        shared, principal = self._shared, operating_system_user()
+        return Opened(
             at=shared.clock.now(),
             version=__version__,
             pid=os.getpid(),
             principal=f"{principal.source}:{principal.id}",
-            policies=settings.policies.names,
-            policy_digest=settings.policies.digest,
-            agent=settings.agent,
+            policies=shared.judge.policies.names,
+            policy_digest=shared.judge.policies.digest,
+            agent=shared.settings.agent,
         )
-        started = as_future(shared.audit.write(opened))
+
+    async def _open_audit(self) -> None:
+        shared = self._shared
+        shared.audit.opening = self._opened
+        started = as_future(shared.audit.write(self._opened()))
         shared.turn.end()
         try:
             await started
         except AuditError:
             shared.audit.discard()
             raise
+        shared.audit.on_health = shared.evidence_changed
 
     def _defect(self, _loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
         # The default handler prints the exception's message, which may quote anything (law 2).

@@ -48,7 +48,7 @@ from mcpguard.core.secret import CredentialRef
 from mcpguard.gateway.gateway import Gateway
 from mcpguard.gateway.inspection import Inspector, Sealed
 from mcpguard.gateway.judge import Judge
-from mcpguard.gateway.ports import Client, LostAlerts, Recipient
+from mcpguard.gateway.ports import AuditHealth, Client, LostAlerts, Recipient
 from mcpguard.gateway.recorder import Recorder
 from mcpguard.gateway.scope import ApprovalTerms, ClientScope
 from mcpguard.protocol.names import Prefix
@@ -156,6 +156,15 @@ class Shared:
     def _alerts(self) -> Alerting:
         report, notify = self.diagnostics.report, self.settings.notify
         return alerts(notify, self.credentials, self.redactor, report, self._loop)
+
+    def evidence_changed(self, health: AuditHealth) -> None:
+        """Evidence cannot be written any more, or can again."""
+        if health.ok:
+            said = "evidence can be written again; what was refused meanwhile is in the new chain"
+        else:
+            said = f"no evidence can be written, so every request is refused until it can: {health.problem}"
+        self.diagnostics.report("", said)
+        self.upstream_changed()
 
     def lost_alerts(self) -> tuple[LostAlerts, ...]:
         """Those that cannot be sent."""

@@ -2,14 +2,22 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
+import os
+import stat
+from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
 
+import pytest
+
 from mcpguard.adapters.audit.reader import lines
+from mcpguard.adapters.audit.writer import AuditFile, Durability
 from mcpguard.core.errors import AuditError
-from mcpguard.core.evidence.records import Closed, Decided, Opened, Outcome
+from mcpguard.core.evidence.records import Closed, Decided, Opened, Outcome, Record
 from mcpguard.gateway.flight import Wait
+from mcpguard.gateway.ports import AuditHealth
 
 NOW = datetime(2026, 8, 1, 7, 0, tzinfo=UTC)
 OPENED = Opened(NOW, "0.1.0", 7, "os-user:1000", ("github",), "d" * 64)
@@ -37,3 +45,59 @@ def stored(wait: Wait[None]) -> bool:
 def kinds(path: Path) -> list[str]:
     """The kinds of the records in `path`, in order."""
     return [json.loads(line)["kind"] for line in lines(path)]
+
+
+def fault(patched: pytest.MonkeyPatch, write: Callable[[int, bytes], int]) -> None:
+    """From now on what is written to files is written by `write`."""
+    real = os.write
+
+    def chosen(file: int, data: bytes) -> int:
+        return write(file, data) if stat.S_ISREG(os.fstat(file).st_mode) else real(file, data)
+
+    patched.setattr(os, "write", chosen)
+
+
+def broken(_file: int, _data: bytes) -> int:
+    """A disk that takes nothing."""
+    raise OSError(5, "Input/output error")
+
+
+class Owner:
+    """What owns a sink in a process that serves: it commits at the end of each turn of the loop."""
+
+    def __init__(self, folder: Path, durability: Durability = "flush") -> None:
+        self.loop = asyncio.get_running_loop()
+        self.sink = AuditFile(folder, durability, self.touch)
+        self.sink.on_health = self.tell
+        self.told: list[bool] = []
+        self._well = asyncio.Event()
+
+    def touch(self) -> None:
+        self.loop.call_soon(self.commit)
+
+    def commit(self) -> None:
+        while self.sink.pending:
+            self.sink.commit()
+
+    def tell(self, health: AuditHealth) -> None:
+        self.told.append(health.ok)
+        if health.ok:
+            self._well.set()
+        else:
+            self._well.clear()
+
+    async def healthy(self) -> None:
+        """Evidence can be written again."""
+        await asyncio.wait_for(self._well.wait(), 10)
+
+    async def over(self, wait: Wait[None]) -> None:
+        """`wait` is over, well or not."""
+        event = asyncio.Event()
+        wait.then(lambda _: event.set())
+        await asyncio.wait_for(event.wait(), 10)
+
+    async def stored(self, record: Record) -> None:
+        """`record` is durable."""
+        wait = self.sink.write(record)
+        await self.over(wait)
+        assert stored(wait), failure(wait)

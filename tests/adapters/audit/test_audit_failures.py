@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
 import os
 import random
+import shutil
 import signal
 import subprocess
 import sys
@@ -20,9 +20,26 @@ from mcpguard.adapters.audit.writer import AuditFile
 from mcpguard.core.errors import AuditError
 from mcpguard.core.evidence.records import Noticed
 from mcpguard.core.evidence.verification import verify
-from tests.adapters.audit.audit_records import CLOSED, DECIDED, NOW, OPENED, failure, kinds, stored
+from tests.adapters.audit.audit_records import (
+    CLOSED,
+    DECIDED,
+    NOW,
+    OPENED,
+    OUTCOME,
+    Owner,
+    broken,
+    failure,
+    fault,
+    kinds,
+    stored,
+)
 
 pytestmark = pytest.mark.anyio
+
+
+@pytest.fixture(autouse=True)
+def quick(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(audit_file, "RETRY_SECONDS", 0.01)
 
 
 def test_a_record_that_cannot_be_encoded_fails_alone(sink: AuditFile) -> None:
@@ -33,83 +50,129 @@ def test_a_record_that_cannot_be_encoded_fails_alone(sink: AuditFile) -> None:
     assert verify(lines(sink.path)).intact
 
 
-@pytest.mark.parametrize("durability", ["flush", "fsync"])
-async def test_a_write_that_fails_is_cut_off_and_a_later_one_may_succeed(
+@pytest.mark.parametrize("durability", ["flush", "fsync", "group"])
+async def test_after_a_write_that_fails_a_new_chain_says_what_was_refused(
     folder: Path, durability: audit_file.Durability, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    done = asyncio.Event()
-    sink = AuditFile(folder, durability, on_pending=done.set)
-
-    async def commit() -> None:
-        done.clear()
-        sink.commit()
-        if durability == "fsync":
-            await done.wait()
-
-    sink.write(OPENED)
-    await commit()
+    owner = Owner(folder, durability)
+    sink = owner.sink
+    await owner.stored(OPENED)
+    first = sink.path
     real = os.write
 
-    def half(file: int, data: bytes) -> int:
-        monkeypatch.setattr(os, "write", full)
+    halves = []
+
+    def full(file: int, data: bytes) -> int:
+        halves.append(data)
+        if len(halves) > 1:
+            raise OSError(28, "No space left on device")
         return real(file, data[: len(data) // 2])
 
-    def full(_file: int, _data: bytes) -> int:
-        raise OSError(28, "No space left on device")
-
-    monkeypatch.setattr(os, "write", half)
-    refused = sink.write(DECIDED)
-    await commit()
-    assert failure(refused).endswith("cannot be written: No space left on device")
-    assert kinds(sink.path) == ["opened"]
-
-    monkeypatch.setattr(os, "write", real)
-    accepted = sink.write(DECIDED)
-    await commit()
-    assert stored(accepted)
+    with monkeypatch.context() as patched:
+        fault(patched, full)
+        refused = sink.write(DECIDED)
+        await owner.over(refused)
+        assert failure(refused).endswith("cannot be written: No space left on device")
+        assert owner.told == [False]
+        assert sink.health.problem == failure(refused)
+        assert failure(sink.write(DECIDED)) == failure(refused)
+    await owner.healthy()
+    assert owner.told == [False, True]
+    assert sink.health.problem == ""
+    await owner.stored(DECIDED)
     sink.close(CLOSED)
-    report = verify(lines(sink.path))
-    assert report.intact
-    assert report.closed
-    assert report.records == 3
+    assert kinds(first) == ["opened", "closed"]
+    assert kinds(sink.path) == ["opened", "notice", "decision", "closed"]
+    gap = json.loads(list(lines(sink.path))[1])
+    assert gap["what"] == "evidence-gap"
+    assert gap["detail"].endswith(f"to this record, 2 requests refused: {failure(refused)}")
+    reports, missing = verified(folder, {})
+    assert missing == []
+    assert all(report.intact and report.closed for report in reports.values())
 
 
-def test_the_first_record_of_a_chain_survives_a_failure(
+async def test_what_was_decided_before_a_gap_may_have_its_outcome_after_it(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    owner = Owner(folder)
+    await owner.stored(OPENED)
+    await owner.stored(DECIDED)
+    first = owner.sink.path
+    with monkeypatch.context() as patched:
+        fault(patched, broken)
+        await owner.over(owner.sink.write(DECIDED))
+    await owner.healthy()
+    assert verified(folder, {})[0][first.name].unfinished == ("n-1",)
+    await owner.stored(OUTCOME)
+    owner.sink.close(CLOSED)
+    reports, _ = verified(folder, {})
+    assert [report.unfinished for report in reports.values()] == [(), ()]
+    assert all(report.intact for report in reports.values())
+
+
+async def test_a_gap_goes_on_where_its_own_record_cannot_be_written(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    owner = Owner(folder)
+    await owner.stored(OPENED)
+    real = os.write
+    tries = []
+
+    def no_notice(file: int, data: bytes) -> int:
+        if b'"evidence-gap"' in bytes(data) and b'"notice"' in bytes(data):
+            tries.append(file)
+            if len(tries) < 3:
+                raise OSError(28, "No space left on device")
+        return real(file, data)
+
+    with monkeypatch.context() as patched:
+        fault(patched, broken)
+        await owner.over(owner.sink.write(DECIDED))
+        fault(patched, no_notice)
+        await owner.healthy()
+    assert len(tries) == 3
+    assert owner.told == [False, True]
+    assert "1 requests refused" in list(lines(owner.sink.path))[1].decode()
+    owner.sink.close(CLOSED)
+    reports, missing = verified(folder, {})
+    assert all(report.intact for report in reports.values())
+    assert missing == []
+
+
+def test_the_end_of_a_process_that_could_not_write_says_what_was_refused(
     folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     before = AuditFile(folder)
     before.write(OPENED)
     before.close(CLOSED)
     sink = AuditFile(folder)
-    monkeypatch.setattr(os, "write", lambda *_: (_ for _ in ()).throw(OSError(5, "Input/output error")))
-    refused = sink.write(OPENED)
-    sink.commit()
-    assert "Input/output error" in failure(refused)
-    monkeypatch.undo()
-    sink.write(DECIDED)
+    with monkeypatch.context() as patched:
+        fault(patched, broken)
+        refused = sink.write(OPENED)
+        sink.commit()
+        assert "Input/output error" in failure(refused)
+        assert "Input/output error" in failure(sink.write(DECIDED))
     sink.close(CLOSED)
-    assert kinds(sink.path) == ["opened", "decision", "closed"]
+    assert kinds(sink.path) == ["opened", "notice", "closed"]
+    assert len(chain_files(folder)) == 2
     assert verify(lines(sink.path)).intact
     assert json.loads(next(lines(sink.path)))["anchors"][0]["file"] == before.path.name
 
 
-def test_a_file_that_cannot_be_cut_off_fails_for_good(
+def test_an_end_that_cannot_be_written_either_is_an_error(
     sink: AuditFile, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def fails(*_: object) -> int:
-        raise OSError(5, "Input/output error")
-
     sink.write(OPENED)
     sink.commit()
-    monkeypatch.setattr(os, "write", fails)
-    monkeypatch.setattr(os, "ftruncate", fails)
+    fault(monkeypatch, broken)
+    monkeypatch.setattr(os, "ftruncate", broken)
     refused = sink.write(DECIDED)
     sink.commit()
-    monkeypatch.undo()
     assert "Input/output error" in failure(refused)
-    assert "Input/output error" in failure(sink.write(DECIDED))
     with pytest.raises(AuditError, match="Input/output error"):
         sink.close(CLOSED)
+    monkeypatch.undo()
+    assert "Input/output error" in failure(sink.write(DECIDED))
 
 
 def test_an_unforeseen_failure_refuses_too(sink: AuditFile, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -123,21 +186,35 @@ def test_an_unforeseen_failure_refuses_too(sink: AuditFile, monkeypatch: pytest.
     assert failure(refused).endswith("cannot be written: RuntimeError")
 
 
-@pytest.mark.parametrize("harm", ["removed", "cut off", "appended to"])
-def test_a_file_that_something_else_changed_fails_for_good(sink: AuditFile, harm: str) -> None:
-    sink.write(OPENED)
-    sink.commit()
+@pytest.mark.parametrize("harm", ["removed", "folder removed", "cut off", "appended to", "emptied"])
+async def test_a_file_that_something_else_changed_is_left_and_its_true_head_is_on_record(
+    folder: Path, harm: str
+) -> None:
+    owner = Owner(folder)
+    await owner.stored(OPENED)
+    await owner.stored(DECIDED)
+    first = owner.sink.path
     if harm == "removed":
-        sink.path.unlink()
-    elif harm == "cut off":
-        os.truncate(sink.path, 10)
-    else:
-        with sink.path.open("ab") as file:
+        first.unlink()
+    elif harm == "folder removed":
+        shutil.rmtree(folder)
+    elif harm == "appended to":
+        with first.open("ab") as file:
             file.write(b"x\n")
-    refused = sink.write(DECIDED)
-    sink.commit()
+    else:
+        os.truncate(first, 10 if harm == "cut off" else 0)
+    refused = owner.sink.write(DECIDED)
+    await owner.over(refused)
     assert "was removed or changed" in failure(refused)
-    assert "was removed or changed" in failure(sink.write(DECIDED))
+    await owner.healthy()
+    owner.sink.close(CLOSED)
+    assert "was removed or changed" in list(lines(owner.sink.path))[1].decode()
+    reports, missing = verified(folder, {})
+    assert reports[owner.sink.path.name].intact
+    if first.exists():
+        assert not reports[first.name].intact
+    else:
+        assert missing == [first.name]
 
 
 def test_the_kernel_refusing_a_write_leaves_a_chain_that_verifies(folder: Path) -> None:
@@ -170,13 +247,18 @@ def test_the_kernel_refusing_a_write_leaves_a_chain_that_verifies(folder: Path) 
         check=True,
     )
     accepted, _, error = done.stdout.partition(" ")
-    (path,) = chain_files(folder)
-    report = verify(lines(path))
+    first, second = chain_files(folder)
+    if kinds(first)[1] == "notice":
+        first, second = second, first
+    report = verify(lines(first))
     assert error.strip().endswith("cannot be written: File too large")
     assert int(accepted) > 0
     assert report.records == int(accepted) + 2
-    assert report.intact
     assert report.closed
+    assert kinds(second) == ["opened", "notice", "closed"]
+    reports, missing = verified(folder, {})
+    assert all(report.intact for report in reports.values())
+    assert missing == []
 
 
 def test_a_writer_that_is_killed_leaves_a_chain_that_verifies(folder: Path) -> None:

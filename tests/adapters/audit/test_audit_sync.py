@@ -9,13 +9,13 @@ from pathlib import Path
 
 import pytest
 
-from mcpguard.adapters.audit import writer
-from mcpguard.adapters.audit.reader import lines
+from mcpguard.adapters.audit import chain_file, writer
+from mcpguard.adapters.audit.reader import lines, verified
 from mcpguard.adapters.audit.writer import AuditFile
-from mcpguard.core.evidence.records import Noticed
+from mcpguard.core.errors import AuditError
 from mcpguard.core.evidence.verification import verify
 from mcpguard.gateway.flight import Wait
-from tests.adapters.audit.audit_records import CLOSED, DECIDED, NOW, OPENED, OUTCOME, failure, kinds, stored
+from tests.adapters.audit.audit_records import CLOSED, DECIDED, OPENED, OUTCOME, Owner, failure, kinds, stored
 
 pytestmark = pytest.mark.anyio
 
@@ -28,7 +28,7 @@ class SlowDisk:
         self.release = threading.Semaphore(0)
         self.error: OSError | None = None
         self.count = 0
-        monkeypatch.setattr(writer, "_sync_file", self._sync)
+        monkeypatch.setattr(chain_file, "sync_file", self._sync)
 
     def _sync(self, file: int) -> None:
         self.count += 1
@@ -85,12 +85,74 @@ async def test_a_sync_that_fails_takes_what_was_sealed_on_top_of_it_along(
     assert "Input/output error" in failure(lost)
     assert "Input/output error" in failure(on_top)
     disk.error = None
-    disk.release.release()
-    sink.write(Noticed(NOW, "disk is back"))
-    disk.release.release()
+    disk.release.release(10)
+    first = sink.path
     sink.close(CLOSED)
+    assert kinds(first) == ["opened", "closed"]
     assert kinds(sink.path) == ["opened", "notice", "closed"]
     assert verify(lines(sink.path)).intact
+
+
+async def test_a_sync_that_does_not_end_refuses_and_what_it_stored_in_the_end_is_in_the_chain(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(writer, "STALL_SECONDS", 0.05)
+    monkeypatch.setattr(writer, "RETRY_SECONDS", 0.01)
+    disk = SlowDisk(monkeypatch)
+    owner = Owner(folder, "fsync")
+    sink = owner.sink
+    disk.release.release()
+    await owner.stored(OPENED)
+    lost = sink.write(DECIDED)
+    await owner.over(lost)
+    assert "has not answered" in failure(lost)
+    assert "has not answered" in failure(sink.write(DECIDED))
+    assert owner.told == [False]
+    first = sink.path
+    disk.release.release(20)
+    await owner.healthy()
+    sink.close(CLOSED)
+    assert kinds(first) == ["opened", "decision", "closed"]
+    assert kinds(sink.path) == ["opened", "notice", "closed"]
+    reports, missing = verified(folder, {})
+    assert all(report.intact for report in reports.values())
+    assert missing == []
+
+
+@pytest.mark.parametrize("error", [None, OSError(5, "Input/output error")])
+async def test_a_disk_that_hangs_does_not_hold_up_the_end_of_the_process(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, error: OSError | None
+) -> None:
+    monkeypatch.setattr(writer, "END_SECONDS", 0.05)
+    disk = SlowDisk(monkeypatch)
+    owner = Owner(folder, "fsync")
+    disk.release.release()
+    await owner.stored(OPENED)
+    owner.sink.write(DECIDED)
+    disk.error = error
+    with pytest.raises(AuditError, match="has not answered"):
+        owner.sink.close(CLOSED)
+    disk.release.release(20)
+
+
+async def test_records_that_are_gathered_share_one_sync(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    disk = SlowDisk(monkeypatch)
+    disk.release.release(50)
+    owner = Owner(folder, "group")
+    first = owner.sink.write(OPENED)
+    owner.commit()
+    await asyncio.sleep(0)
+    second = owner.sink.write(DECIDED)
+    assert owner.sink.settled() is second is first
+    await owner.over(second)
+    assert stored(second)
+    assert disk.count == 1
+    owner.sink.write(OUTCOME)
+    owner.commit()
+    owner.sink.close(CLOSED)
+    assert kinds(owner.sink.path) == ["opened", "decision", "outcome", "closed"]
 
 
 async def test_closing_waits_for_the_sync_that_is_under_way(

@@ -9,10 +9,11 @@ from io import BytesIO
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 from mcpguard.core.evidence.chain import GENESIS, Chain
 from mcpguard.core.evidence.records import Anchor, Noticed, Record
-from mcpguard.core.evidence.verification import MAX_FLAWS, ChainReport, anchors, verify
+from mcpguard.core.evidence.verification import MAX_FLAWS, ChainReport, anchors, joined, verify
 from tests.core.evidence.chain_records import NOW, day, decided, opened, outcome, resealed, sealed
 
 
@@ -212,3 +213,42 @@ def test_noise_never_makes_the_verifier_fail(at: int, noise: bytes) -> None:
     lines = sealed(day())
     lines.insert(at, noise)
     verify(lines)
+
+
+def continuing(before: str, *records: Record) -> list[bytes]:
+    """A chain of the process that wrote `before`."""
+    return sealed([replace(opened(), continues=before), *records])
+
+
+def test_what_a_later_chain_of_the_process_finishes_is_not_unfinished() -> None:
+    reports = joined(
+        {
+            "a": verify(sealed([opened(), decided(1), decided(2), decided(3), outcome(3)])),
+            "b": verify(continuing("a", outcome(1))),
+            "c": verify(continuing("b", decided(4), outcome(2))),
+        }
+    )
+    assert {name: report.unfinished for name, report in reports.items()} == {"a": (), "b": (), "c": ("n-4",)}
+    assert all(report.intact for report in reports.values())
+
+
+def test_a_later_outcome_that_no_chain_of_the_process_decided_is_a_flaw() -> None:
+    reports = joined(
+        {"a": verify(sealed([opened(), decided(1)])), "b": verify(continuing("a", outcome(1), outcome(2)))}
+    )
+    assert reports["a"].intact
+    assert [(flaw.line, flaw.what) for flaw in reports["b"].flaws] == [
+        (3, "ends a chain with outcomes that have no allowed decision: n-2")
+    ]
+
+
+def test_of_a_chain_that_is_not_there_no_decision_is_looked_for() -> None:
+    assert joined({"b": verify(continuing("a", outcome(1)))})["b"].intact
+    circle = {"a": verify(continuing("b", outcome(1))), "b": verify(continuing("a", outcome(2)))}
+    assert joined(circle) == circle
+
+
+def test_the_same_outcome_twice_is_a_flaw_also_where_a_chain_continues_another() -> None:
+    assert flaws(continuing("a", outcome(1), outcome(1))) == [
+        (3, "is an outcome without an allowed decision before it")
+    ]

@@ -63,7 +63,7 @@ def verified(
     a chain, oldest first, and the names of chains that are gone although another one anchors them or
     `kept` names them; names up to `removed_until` may be gone (retention). Raises AuditError.
     """
-    from mcpguard.core.evidence.verification import anchors, verify
+    from mcpguard.core.evidence.verification import anchors, joined, verify
 
     expected = {name: set(heads) for name, heads in kept.items()}
     files = chain_files(path)
@@ -71,4 +71,4 @@ def verified(
         for claim in anchors(next(lines(file), b"")):
             expected.setdefault(claim.file, set()).add(claim.head)
     reports = {file.name: verify(lines(file), expected.pop(file.name, ())) for file in files}
-    return reports, sorted(name for name in expected if name > removed_until)
+    return joined(reports), sorted(name for name in expected if name > removed_until)

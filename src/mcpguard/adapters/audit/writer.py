@@ -1,41 +1,62 @@
-"""Evidence in a file: one append-only chain a process, durable in groups.
+"""Evidence in files: one append-only chain a process, durable in groups.
 
 Law of this file: what `commit` has acknowledged is in the file, in order and verifiable; what could not
 be stored is cut off again and its waits fail. All records of one turn of the event loop share one write
 (and one sync), so evidence costs a system call a turn and not a system call a record.
+
+Where a write fails, everything is refused at once until evidence can be written again: a thread tries, and
+then a new chain begins, whose first record holds the head of the one before as this process knows it, and
+whose second says what was refused meanwhile, and why.
 """
 
 from __future__ import annotations
 
 import asyncio
-import os
-import sys
+import threading
+import time
+from collections import deque
 from collections.abc import Callable
+from contextlib import suppress
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal, TypeAlias
 
+from msgspec import Struct
 from msgspec.structs import replace
 
+from mcpguard.adapters.audit.chain_file import ChainFile, LineGroup
 from mcpguard.adapters.audit.heads import Heads
 from mcpguard.core.errors import AuditError
-from mcpguard.core.evidence.chain import Chain
-from mcpguard.core.evidence.records import Closed, Noticed, Opened, Record
+from mcpguard.core.evidence.records import Closed, Decided, Noticed, Opened, Record
 from mcpguard.gateway.flight import Wait
+from mcpguard.gateway.ports import AuditHealth
 
 if TYPE_CHECKING:
-    from concurrent.futures import Future, ThreadPoolExecutor
+    from concurrent.futures import Future
 
-Durability: TypeAlias = Literal["flush", "fsync"]
-"""What a record survives: "flush" the end of the process, kill -9 included; "fsync" a power failure."""
+    from mcpguard.adapters.audit.disk_thread import DiskThread
+
+Durability: TypeAlias = Literal["flush", "fsync", "group"]
+"""What a record survives: "flush" the end of the process, kill -9 included; "fsync" a power failure, too, and
+so does "group", which gathers records for a moment so that more of them share one sync."""
+
+RETRY_SECONDS = 0.5
+"""How often it is tried whether evidence can be written again."""
+GATHER_SECONDS = 0.002
+"""How long "group" gathers."""
+STALL_SECONDS = 5.0
+"""A write in a thread that takes longer has failed for those who wait for it."""
+END_SECONDS = 3.0
+"""How long the last records may take when the process ends."""
 
 
 class AuditFile:
-    """Implements `ports.AuditSink` in a new file `folder/<UTC time>-<pid>-<random>.jsonl`, mode 0600.
+    """Implements `ports.AuditSink` in chains of `folder`, the first of which is made at once.
 
     The owner calls `commit` at the end of each turn of the loop (`while sink.pending: sink.commit()`).
-    `on_pending` is called when a batch gets its first record and, with "fsync", when a commit that
-    needed a running loop and ended in a thread is over: the owner then sees to it that its turn ends.
+    `on_pending` is called when a batch gets its first record and where a commit ended in a thread: the owner
+    then sees to it that its turn ends. `on_health` is called when `health` is another one.
 
     Raises AuditError, with a sentence that says what to do, where the file cannot be made.
     """
@@ -46,46 +67,58 @@ class AuditFile:
         durability: Durability = "flush",
         on_pending: Callable[[], None] | None = None,
     ) -> None:
-        name = f"{datetime.now(UTC):%Y%m%dT%H%M%SZ}-{os.getpid()}-{os.urandom(4).hex()}.jsonl"
-        self.path = folder / name
         self.pending = False
         """Whether `commit` has something to do now."""
-        self._sync = durability == "fsync"
+        self.health = AuditHealth(True, time.time())
+        self.on_health: Callable[[AuditHealth], None] | None = None
+        self.opening: Callable[[], Opened] | None = None
+        """What a later chain of this process begins with; None for what the first one began with."""
+        self._folder = folder
+        self._sync = durability != "flush"
+        self._gather = GATHER_SECONDS if durability == "group" else 0.0
         self._on_pending = on_pending
-        self._chain = Chain()
-        self._batch = _Batch(self._chain.mark())
         self._opened: Opened | None = None
-        self._size = 0
-        self._failed: AuditError | None = None
+        self._lost: AuditError | None = None
+        self._outage: Outage | None = None
         self._closed = False
-        self._flying: tuple[Future[None], _Batch] | None = None
-        self._thread: ThreadPoolExecutor | None = None
+        self._ending = threading.Event()
+        self._flying: _Flying | None = None
+        self._hung: _Flying | None = None
+        self._disk: DiskThread | None = None
+        self._queue: deque[LineGroup] = deque()
         try:
-            folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-            self._anchors = Heads(folder).loose()
-            self._file = _create(self.path, self._sync)
+            self._file = ChainFile(folder, self._sync)
+            self._anchors = Heads(folder).loose(self._file.path.name)
         except OSError as error:
             raise AuditError(
                 f"the audit folder {folder} cannot be used ({error.strerror}): make it a folder that this "
                 "user can write to, or name another one in the configuration (`audit: {path: …}`)"
             ) from None
+        self._batch = LineGroup(self._file)
+
+    @property
+    def path(self) -> Path:
+        """The chain that is being written."""
+        return self._file.path
 
     def write(self, record: Record) -> Wait[None]:
         """Append `record`. The wait is over, or fails with AuditError, in the commit that stores it.
 
         All records until the next commit share one wait. An `Opened` record gets its `anchors` here.
         """
+        batch = self._batch
         try:
-            if self._failed is not None:
-                raise self._failed
-            if self._chain.seq == 0:
-                record = self._first(record)
-            line = self._chain.seal(record)
+            if self._lost is not None:
+                if self._outage is not None and isinstance(record, Decided):
+                    self._outage.refused += 1
+                raise self._lost
+            if isinstance(record, Opened):
+                record = self._opened = replace(record, anchors=self._anchors)
+            line = batch.file.chain.seal(record)
         except AuditError as error:
             refused: Wait[None] = Wait()
             refused.fail(error)
             return refused
-        batch = self._batch
         batch.lines.append(line)
         self.pending = self._flying is None
         if len(batch.lines) == 1 and self._on_pending is not None:
@@ -96,6 +129,8 @@ class AuditFile:
         """Over when all that was written so far is durable; at once if it is."""
         if self._batch.lines:
             return self._batch
+        if self._queue:
+            return self._queue[-1]
         if self._flying is not None:
             return self._flying[1]
         return _DURABLE
@@ -104,137 +139,255 @@ class AuditFile:
         """Store what was written since the last commit, and resume who waits for it.
 
         Flights that are resumed may write again: that is the next batch, and `pending` says so. While a
-        thread is syncing this does nothing: the end of that sync comes back through `on_pending`.
+        thread is at it this does nothing: its end comes back through `on_pending`.
         """
         if not self.pending:
             return
-        batch = self._next_batch()
         if not self._sync:
-            if self._stored(batch):
-                batch.set(None)
-            return
-        if self._thread is None:
-            from concurrent.futures import ThreadPoolExecutor
-
-            # A thread of its own: one that waits for a keychain must not delay evidence.
-            self._thread = ThreadPoolExecutor(1, thread_name_prefix="mcpguard-audit")
-        loop = asyncio.get_running_loop()
-        future = self._thread.submit(self._store, batch)
-        self._flying = flying = (future, batch)
-        future.add_done_callback(lambda _: loop.call_soon_threadsafe(self._synced, flying))
+            self._store_now()
+        elif self._gather:
+            self.pending = False
+            self._flying = flying = (None, self._batch)
+            asyncio.get_running_loop().call_later(self._gather, self._gathered, flying)
+        else:
+            self._hand_over()
 
     def close(self, record: Closed) -> None:
         """Store what is pending, then `record` as the last one, and close the file.
 
-        Blocks until it is durable. Raises AuditError where `record` could not be stored. What is written
-        later fails. A second close does nothing.
+        Blocks until it is durable, and no longer than a few seconds. Raises AuditError where `record` could
+        not be stored. What is written later fails. A second close does nothing.
         """
         if self._closed:
             return
         self._closed = True
+        self._ending.set()
         try:
             self._drain()
+            if self._lost is not None:
+                self._resume_to_end()
             last = self.write(record)
             self._drain()
         finally:
-            self._failed = self._failed or AuditError("the audit log is closed")
-            if self._thread is not None:
-                self._thread.shutdown()
-            os.close(self._file)
+            self._end()
         next(last.__await__(), None)
 
     def discard(self) -> None:
         """Close the file after a start that failed, and remove it if it holds nothing. Nothing is written
         any more."""
         self._closed = True
-        self._failed = self._failed or AuditError("the audit log is closed")
-        if self._thread is not None:
-            self._thread.shutdown()
-        os.close(self._file)
-        if not self._size:
-            self.path.unlink(missing_ok=True)
+        self._ending.set()
+        self._end()
 
-    def _first(self, record: Record) -> Record:
-        if isinstance(record, Opened):
-            self._opened = replace(record, anchors=self._anchors)
-            return self._opened
-        # It could not be stored when it was written; a chain still begins with it.
-        if self._opened is not None:
-            self._batch.lines.append(self._chain.seal(self._opened))
-        return record
+    def _end(self) -> None:
+        self._lost = self._lost or AuditError("the audit log is closed")
+        if self._disk is not None:
+            self._disk.end()
+        if self._hung is None:
+            self._file.close()
 
-    def _next_batch(self) -> _Batch:
-        batch, self._batch = self._batch, _Batch(self._chain.mark())
-        self.pending = False
+    # --- batches ---------------------------------------------------------------------------------
+
+    def _take(self) -> LineGroup:
+        if self._queue:
+            batch = self._queue.popleft()
+        else:
+            batch, self._batch = self._batch, LineGroup(self._file)
+        self.pending = bool(self._queue or self._batch.lines)
         return batch
+
+    def _store_now(self) -> None:
+        batch = self._take()
+        try:
+            self._store(batch)
+        except Exception as error:
+            self._lose(batch, error)
+        else:
+            self._is_stored(batch)
+
+    def _store(self, batch: LineGroup) -> None:
+        """May be called in a thread."""
+        batch.file.append(b"".join(batch.lines), self._sync)
+        if batch.is_last:
+            batch.file.close()
+
+    def _is_stored(self, batch: LineGroup) -> None:
+        if batch.ends_outage:
+            self._outage = None
+            self._is_now(AuditHealth(True, time.time()))
+        batch.set(None)
 
     def _drain(self) -> None:
         while True:
             if self._flying is not None:
+                future = self._flying[0]
+                if future is None:
+                    self._flying = None
+                    self.pending = True
+                    continue
+                with suppress(Exception):  # `_land` asks for it again.
+                    future.result(END_SECONDS)
+                if not future.done():
+                    self._stalled(self._flying)
+                    return
                 self._land(self._flying)
-            elif self._batch.lines:
-                batch = self._next_batch()
-                if self._stored(batch):
-                    batch.set(None)
+            elif self._queue or self._batch.lines:
+                if self._sync:
+                    self._hand_over()
+                else:
+                    self._store_now()
             else:
                 return
 
-    def _stored(self, batch: _Batch) -> bool:
-        """Store it now; False where that failed, and who waits for it knows."""
-        try:
-            self._store(batch)
-        except Exception as error:
-            self._undo(batch, error)
-            return False
-        return True
+    # --- in a thread -----------------------------------------------------------------------------
 
-    def _store(self, batch: _Batch) -> None:
-        data = b"".join(batch.lines)
-        rest = memoryview(data)
-        while rest:
-            rest = rest[os.write(self._file, rest) :]
-        if self._sync:
-            _sync_file(self._file)
-        now = os.fstat(self._file)
-        if not now.st_nlink or now.st_size != self._size + len(data):
-            raise AuditError(
-                f"the audit file {self.path} was removed or changed by something else: restart mcpguard"
-            )
-        self._size = now.st_size
-
-    def _synced(self, flying: tuple[Future[None], _Batch]) -> None:
+    def _gathered(self, flying: _Flying) -> None:
         if self._flying is flying:
-            self._land(flying)
-            (self._on_pending or self.commit)()
+            self._hand_over()
 
-    def _land(self, flying: tuple[Future[None], _Batch]) -> None:
+    def _hand_over(self) -> None:
+        """Have a thread store the next batch."""
+        if self._disk is None:
+            from mcpguard.adapters.audit.disk_thread import DiskThread
+
+            self._disk = DiskThread()
+        batch = self._take()
+        batch.end = batch.file.chain.mark()
+        self.pending = False
+        future = self._disk.submit(lambda: self._store(batch))
+        self._flying = flying = (future, batch)
+        try:
+            loop = asyncio.get_running_loop()
+        except RuntimeError:  # The process ends: `_drain` waits for it.
+            return
+        timer = loop.call_later(STALL_SECONDS, self._stalled, flying)
+
+        def over() -> None:
+            timer.cancel()
+            if self._flying is flying:
+                self._land(flying)
+                (self._on_pending or self.commit)()
+
+        future.add_done_callback(lambda _: _tell(loop, over))
+
+    def _land(self, flying: _Flying) -> None:
         future, batch = flying
+        assert future is not None  # noqa: S101 - `_drain` and `_hand_over` see to it
         error = future.exception()
         self._flying = None
-        self.pending = bool(self._batch.lines)
+        self.pending = bool(self._queue or self._batch.lines)
         if error is None:
-            batch.set(None)
+            self._is_stored(batch)
         else:
-            self._undo(batch, error)
+            self._lose(batch, error)
 
-    def _undo(self, batch: _Batch, error: BaseException) -> None:
-        """Cut `batch` off, and what was sealed on top of it while a thread tried to store it."""
-        later = self._batch
-        self._chain.rewind(batch.start)
-        self._batch = _Batch(batch.start)
-        self.pending = False
+    def _stalled(self, flying: _Flying) -> None:
+        """A write does not end: nobody waits for it any more, and what becomes of it is seen when it does."""
+        if self._flying is flying:
+            self._flying, self._hung = None, flying
+            batch = flying[1]
+            self._fail(batch, AuditError(_cannot(batch.file, "the disk has not answered for seconds")))
+
+    # --- failure and recovery --------------------------------------------------------------------
+
+    def _lose(self, batch: LineGroup, error: BaseException) -> None:
+        """Cut `batch` off, with all that was sealed after it."""
+        batch.file.chain.rewind(batch.start)
+        batch.file.cut()
         if isinstance(error, AuditError):
-            # Somebody else's bytes are in the file, or it lost its name: nothing here is ours to mend.
-            self._failed = failure = error
+            self._fail(batch, error)
         else:
             reason = getattr(error, "strerror", None) or type(error).__name__
-            failure = AuditError(f"the audit file {self.path} cannot be written: {reason}")
+            self._fail(batch, AuditError(_cannot(batch.file, reason)))
+
+    def _fail(self, batch: LineGroup, failure: AuditError) -> None:
+        """From now on everything is refused, until evidence can be written again."""
+        failed = [batch, *self._queue, self._batch]
+        if self._file is not batch.file:
+            self._file.close()
+        self._file = batch.file
+        self._queue.clear()
+        self._batch = LineGroup(self._file)
+        self.pending = False
+        self._lost = failure
+        if self._outage is None:
+            self._outage = Outage(time.time(), str(failure))
+        self._outage.refused += sum(one.decisions for one in failed)
+        self._is_now(AuditHealth(False, self._outage.since, str(failure)))
+        self._mend()
+        for one in failed:
+            one.fail(failure)
+
+    def _mend(self) -> None:
+        """Try in a thread whether evidence can be written again."""
+        with suppress(RuntimeError):  # Without a loop nothing goes on for long.
+            loop = asyncio.get_running_loop()
+            if self._opened is not None:
+                threading.Thread(target=self._try, args=(loop, self._file, self._hung), daemon=True).start()
+
+    def _try(self, loop: asyncio.AbstractEventLoop, old: ChainFile, hung: _Flying | None) -> None:
+        if hung is not None:
+            _settle(hung)
+        while not self._ending.wait(RETRY_SECONDS):
             try:
-                os.ftruncate(self._file, self._size)
-            except OSError:
-                self._failed = failure
-        batch.fail(failure)
-        later.fail(failure)
+                new = self._successor(old)
+            except (OSError, AuditError):
+                continue
+            _tell(loop, partial(self._mended, old, new))
+            return
+
+    def _successor(self, old: ChainFile) -> ChainFile:
+        """A new chain that continues `old`, which is closed as far as that is possible. Raises OSError,
+        AuditError."""
+        opened = self._opening(old)
+        old.finish(Closed(opened.at, "evidence-gap"), self._sync)
+        new = ChainFile(self._folder, self._sync)
+        try:
+            others = Heads(self._folder).loose(new.path.name)
+            mine = (old.head,) if old.chain.seq else ()
+            known = {one.file for one in mine}
+            held = (*mine, *(one for one in others if one.file not in known))
+            new.append(new.chain.seal(replace(opened, anchors=held)), self._sync)
+        except BaseException:
+            new.cut()
+            new.close()
+            raise
+        return new
+
+    def _opening(self, old: ChainFile) -> Opened:
+        opened = self._opened if self.opening is None else self.opening()
+        assert opened is not None  # noqa: S101 - only a chain that was begun is continued
+        continued = old.path.name if old.chain.seq else ""
+        return replace(opened, at=datetime.now(UTC), continues=continued)
+
+    def _mended(self, old: ChainFile, new: ChainFile) -> None:
+        if self._closed:
+            new.close()
+        else:
+            self._go_on(old, new)
+
+    def _go_on(self, old: ChainFile, new: ChainFile) -> None:
+        """Evidence can be written again."""
+        old.close()
+        self._hung = None
+        self._file = new
+        self._batch = batch = LineGroup(new)
+        self._lost = None
+        assert self._outage is not None  # noqa: S101 - nothing else is mended
+        batch.ends_outage = True
+        self.write(Noticed(datetime.now(UTC), "evidence-gap", detail=self._outage.said()))
+
+    def _resume_to_end(self) -> None:
+        """Try once more, so that the end and what was refused before it are on record."""
+        if self._hung is None and self._opened is not None and self._outage is not None:
+            with suppress(OSError, AuditError):
+                self._go_on(self._file, self._successor(self._file))
+
+    def _is_now(self, health: AuditHealth) -> None:
+        told = health.ok != self.health.ok
+        self.health = health
+        if told and self.on_health is not None:
+            self.on_health(health)
 
 
 def note(folder: Path, durability: Durability, opened: Opened, noticed: Noticed) -> None:
@@ -246,34 +399,42 @@ def note(folder: Path, durability: Durability, opened: Opened, noticed: Noticed)
     audit.close(Closed(noticed.at, "done"))
 
 
+def _cannot(file: ChainFile, reason: str) -> str:
+    return f"the audit file {file.path} cannot be written: {reason}"
+
+
+def _tell(loop: asyncio.AbstractEventLoop, what: Callable[[], None]) -> None:
+    with suppress(RuntimeError):  # The loop has ended meanwhile.
+        loop.call_soon_threadsafe(what)
+
+
+def _settle(hung: _Flying) -> None:
+    """Wait for a write that hangs, and see what is in its file."""
+    future, batch = hung
+    assert future is not None  # noqa: S101 - it was handed over
+    failed = future.exception() is not None
+    batch.file.chain.rewind(batch.start if failed else batch.end)
+    if failed:
+        batch.file.cut()
+
+
 _DURABLE: Wait[None] = Wait()
 _DURABLE.set(None)
 
 
-class _Batch(Wait[None]):
-    """The lines of one commit, and where the chain was before them; it is over when they are durable."""
+class Outage(Struct):
+    """A time in which evidence could not be written. `since` is in seconds since 1970, `why` a sentence;
+    `refused` counts requests."""
 
-    def __init__(self, start: tuple[int, bytes]) -> None:
-        self.lines: list[bytes] = []
-        self.start = start
+    since: float
+    why: str
+    refused: int = 0
 
-
-def _create(path: Path, sync: bool) -> int:
-    file = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_APPEND | os.O_CLOEXEC, 0o600)
-    if sync:
-        folder = os.open(path.parent, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-        try:
-            os.fsync(folder)
-        finally:
-            os.close(folder)
-    return file
+    def said(self) -> str:
+        """What the record of it says."""
+        began = datetime.fromtimestamp(self.since, UTC)
+        return f"from {began:%Y-%m-%dT%H:%M:%SZ} to this record, {self.refused} requests refused: {self.why}"
 
 
-def _sync_file(file: int) -> None:
-    if sys.platform == "darwin":
-        import fcntl
-
-        # fsync(2) on macOS leaves the data in the drive's cache; only this asks the drive.
-        fcntl.fcntl(file, fcntl.F_FULLFSYNC)
-    else:
-        os.fdatasync(file)
+_Flying: TypeAlias = "tuple[Future[None] | None, LineGroup]"
+"""What a thread stores, or None and what is still gathered."""

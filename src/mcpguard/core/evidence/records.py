@@ -30,6 +30,13 @@ class Opened(Struct, frozen=True, tag_field="kind", tag="opened", omit_defaults=
         str | None,
         Meta(description="What the launcher's configuration calls the agent: a claim, not verified."),
     ] = None
+    continues: Annotated[
+        str,
+        Meta(
+            description="The chain of the same process before this one: calls that were decided there may "
+            "have their outcome here."
+        ),
+    ] = ""
     previous: Annotated[
         Anchor | None, Meta(description="One other chain in its folder; earlier versions wrote this.")
     ] = None
@@ -179,6 +186,8 @@ class Noticed(Struct, frozen=True, tag_field="kind", tag="notice", omit_defaults
             "notification-withheld, policy-reloaded (`detail` has both digests), policy-refused, "
             "configuration-reloaded (`detail` has the keys that changed), "
             "configuration-refused (`detail` says why nothing of it is in force), "
+            "evidence-gap (nothing could be written before; `detail` "
+            "says since when, how many requests were refused, and why), "
             "credential-taken-back (`detail` is the credential that a killed process left behind), "
             "label-cleared or session-ended (by a person), approval-asked, approval-given or "
             "approval-refused (`detail` has the ticket and who), "

@@ -1,13 +1,16 @@
 """The proof of a chain. Knows its format (`core/evidence/chain.py`) and nothing of how one is written."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from hashlib import sha256
 
 from msgspec import DecodeError, Struct
 from msgspec.json import Decoder
+from msgspec.structs import replace
 
 from mcpguard.core.evidence.chain import GENESIS, SEAL
 from mcpguard.core.evidence.records import Anchor
+
+_NOT_DECIDED = "is an outcome without an allowed decision before it"
 
 MAX_FLAWS = 100
 """So many flaws are described in a report; a file that is noise must not fill the memory."""
@@ -28,6 +31,9 @@ class ChainReport(Struct, frozen=True):
     was cut off. `torn` says that bytes follow the last LF (a crash in the middle of a write).
     `unfinished` are the ids of allowed decisions without an outcome, in order. `flaws` has the first
     `MAX_FLAWS` flaws.
+
+    `continues` is the chain of the same process before this one, "" for none; `carried` are the ids of
+    outcomes here whose decision has to be there.
     """
 
     records: int
@@ -36,6 +42,8 @@ class ChainReport(Struct, frozen=True):
     torn: bool
     unfinished: tuple[str, ...]
     flaws: tuple[Flaw, ...]
+    continues: str = ""
+    carried: tuple[str, ...] = ()
 
     @property
     def intact(self) -> bool:
@@ -50,6 +58,7 @@ class _Line(Struct):
     hash: str
     id: str = ""
     effect: str = ""
+    continues: str = ""
     previous: Anchor | None = None
     anchors: tuple[Anchor, ...] = ()
 
@@ -73,6 +82,8 @@ class _Verifier:
         self.closed = False
         self.torn = False
         self.open: dict[str, None] = {}
+        self.continues = ""
+        self.carried: dict[str, None] = {}
         self.flaws: list[Flaw] = []
 
     def flaw(self, what: str) -> None:
@@ -118,10 +129,14 @@ class _Verifier:
             self.closed = True
         elif line.kind == "decision" and line.effect == "allow":
             self.open[line.id] = None
-        elif line.kind == "outcome" and line.id not in self.open:
-            self.flaw("is an outcome without an allowed decision before it")
-        elif line.kind == "outcome":
+        elif line.kind == "outcome" and line.id in self.open:
             del self.open[line.id]
+        elif line.kind == "outcome" and self.continues and line.id not in self.carried:
+            self.carried[line.id] = None
+        elif line.kind == "outcome":
+            self.flaw(_NOT_DECIDED)
+        elif line.kind == "opened":
+            self.continues = line.continues
 
 
 def verify(lines: Iterable[bytes], expected: Iterable[str] = ()) -> ChainReport:
@@ -144,7 +159,33 @@ def verify(lines: Iterable[bytes], expected: Iterable[str] = ()) -> ChainReport:
         torn=verifier.torn,
         unfinished=tuple(verifier.open),
         flaws=tuple(verifier.flaws),
+        continues=verifier.continues,
+        carried=tuple(verifier.carried),
     )
+
+
+def joined(reports: Mapping[str, ChainReport]) -> dict[str, ChainReport]:
+    """The reports of chains, by their names, where each knows those that it continues: an outcome needs its
+    decision there, and what has its outcome later is not unfinished. Where such a chain is not among them
+    (it was removed on purpose, say), its decisions are not looked for."""
+    found = dict(reports)
+    for name in reports:
+        carried, at = reports[name].carried, reports[name].continues
+        left = set(carried)
+        passed = {name}
+        while left and at in found and at not in passed:
+            before = found[at]
+            done = left.intersection(before.unfinished)
+            found[at] = replace(before, unfinished=tuple(id_ for id_ in before.unfinished if id_ not in done))
+            left -= done
+            passed.add(at)
+            at = before.continues
+        if left and not at:
+            flaw = Flaw(
+                found[name].records, f"ends a chain with outcomes that have no allowed decision: {min(left)}"
+            )
+            found[name] = replace(found[name], flaws=(*found[name].flaws, flaw))
+    return found
 
 
 def anchors(first_line: bytes) -> tuple[Anchor, ...]:

@@ -1,0 +1,125 @@
+"""One chain, open for appending: a file of this process that nobody else may change.
+
+Law of this file: `size` is what is in the file and was sealed here. Whatever else is found in it, or its
+name gone, is an error, after which nothing is appended to it any more.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import sys
+from contextlib import suppress
+from datetime import UTC, datetime
+from pathlib import Path
+
+from mcpguard.core.errors import AuditError
+from mcpguard.core.evidence.chain import Chain
+from mcpguard.core.evidence.records import Anchor, Closed
+from mcpguard.gateway.flight import Wait
+
+
+class ChainFile:
+    """A new file `folder/<UTC time>-<pid>-<random>.jsonl`, mode 0600; the folder is made where it is missing.
+
+    Locked (flock) as long as this process has it open, so that others can tell that it is being written.
+    Raises OSError where it cannot be made.
+    """
+
+    def __init__(self, folder: Path, sync: bool) -> None:
+        name = f"{datetime.now(UTC):%Y%m%dT%H%M%SZ}-{os.getpid()}-{os.urandom(4).hex()}.jsonl"
+        self.path = folder / name
+        self.chain = Chain()
+        self.size = 0
+        self.sound = True
+        """Whether it ends where this process thinks, and more may be appended."""
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        self._file = _create(self.path, sync)
+
+    @property
+    def head(self) -> Anchor:
+        """What was sealed last, whatever the file holds by now."""
+        return Anchor(self.path.name, self.chain.head)
+
+    def append(self, data: bytes, sync: bool) -> None:
+        """Store `data`. Raises OSError, after which `cut` is to be called, or AuditError where something else
+        changed the file."""
+        rest = memoryview(data)
+        while rest:
+            rest = rest[os.write(self._file, rest) :]
+        if sync:
+            sync_file(self._file)
+        now = os.fstat(self._file)
+        if not now.st_nlink or now.st_size != self.size + len(data):
+            self.sound = False
+            raise AuditError(f"the audit file {self.path} was removed or changed by something else")
+        self.size = now.st_size
+
+    def cut(self) -> None:
+        """Remove what a failed `append` left."""
+        if self.sound:
+            try:
+                os.ftruncate(self._file, self.size)
+                self.sound = os.fstat(self._file).st_nlink > 0
+            except OSError:
+                self.sound = False
+
+    def finish(self, record: Closed, sync: bool) -> None:
+        """Append `record` as the last one, if that is possible."""
+        if self.sound and self.chain.seq:
+            mark = self.chain.mark()
+            try:
+                self.append(self.chain.seal(record), sync)
+            except (OSError, AuditError):
+                self.chain.rewind(mark)
+                self.cut()
+            else:
+                self.sound = False
+
+    def close(self) -> None:
+        """Let go of it; remove it if it holds nothing. A second close does nothing."""
+        if self._file >= 0:
+            file, self._file = self._file, -1
+            os.close(file)
+            if not self.size:
+                self.path.unlink(missing_ok=True)
+
+
+class LineGroup(Wait[None]):
+    """The lines of one commit to one file, and where its chain was before them; it is over when they are
+    durable."""
+
+    def __init__(self, file: ChainFile) -> None:
+        self.lines: list[bytes] = []
+        self.file = file
+        self.start = self.end = file.chain.mark()
+        self.ends_outage = False
+        self.is_last = False
+        """Whether the file is closed with it."""
+
+    @property
+    def decisions(self) -> int:
+        """How many requests it decides."""
+        return sum(line.startswith(b'{"kind":"decision"') for line in self.lines)
+
+
+def _create(path: Path, sync: bool) -> int:
+    file = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_APPEND | os.O_CLOEXEC, 0o600)
+    with suppress(OSError):  # Some file systems have no locks.
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    if sync:
+        folder = os.open(path.parent, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        try:
+            os.fsync(folder)
+        finally:
+            os.close(folder)
+    return file
+
+
+def sync_file(file: int) -> None:
+    """Have the drive store what was written."""
+    if sys.platform == "darwin":
+        # fsync(2) on macOS leaves the data in the drive's cache; only this asks the drive.
+        fcntl.fcntl(file, fcntl.F_FULLFSYNC)
+    else:
+        os.fdatasync(file)
