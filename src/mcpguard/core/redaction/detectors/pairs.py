@@ -7,17 +7,55 @@ as a template, a call or a word of a language, is left alone.
 
 import re
 from collections.abc import Callable
-from functools import lru_cache
-from types import ModuleType
 
-from mcpguard.core.redaction.detectors.naming import Signal, is_of_secrets, signal, words_of
+from mcpguard.core.redaction.detectors import commands
+from mcpguard.core.redaction.detectors.commands import Commands
+from mcpguard.core.redaction.detectors.naming import Signal
+from mcpguard.core.redaction.detectors.values import (
+    BACK,
+    BARE,
+    BASIC,
+    DIGIT,
+    GIVEN,
+    KINDS,
+    LINE,
+    NEAR,
+    QUOTES,
+    SPACE,
+    Found,
+    given,
+    is_example,
+    is_secret,
+    kind_of,
+    may_be,
+    name_at_end,
+    named,
+    opened,
+    said,
+    stands_in,
+)
 
-KINDS = "password", "secret-value", "authorization"
+__all__ = [
+    "BASIC",
+    "COOKIE",
+    "KINDS",
+    "LITERALS",
+    "REST",
+    "VALUE",
+    "WORDS",
+    "Pairs",
+    "Read",
+    "has_digit",
+    "is_example",
+    "is_secret",
+    "kind_of",
+    "length_of_cookies",
+    "may_be",
+    "named",
+    "said",
+    "stands_in",
+]
 
-Found = tuple[int, int, str]
-"""Start and end of a value, and its kind."""
-Judge = Callable[[str, bytes, bool], bool]
-"""Whether a value is a secret under a name that says so much; and whether it is known where it ends."""
 
 VALUE = 6
 """So many bytes of a value are in a match of `WORDS` and `REST`."""
@@ -34,6 +72,7 @@ REST = (
     rf"[ \t]{{0,32}}{_TYPE}(?:=>|:=|[:=])(?:[ \t]{{0,32}}|{_BLOCK})(?:[bru]{{0,2}}[\"'`\\]{{1,4}})?"
     r"|>(?:<!\[cdata\[)?"
     rf"|[\s,;]{{1,40}}{_QUOTED}value{_QUOTED}\s{{0,4}}[:=]\s{{0,4}}{_QUOTED}"
+    r"|\)?[ ]{0,2}(?:,|\|\||\?\?|or|\?:)\s{0,12}[\"'`]"
     r"|[ \t]{1,3}'"
     rf"|[ ](?:is|was|to)(?: set to| now)?:? {_QUOTED}"
     rf"){_FIRST}{_MORE}{{5}}"
@@ -42,104 +81,55 @@ REST = (
 one place, so that the value begins `VALUE` bytes before it."""
 
 COOKIE = "cookie"
-BASIC = "basic"
-"""What is said of base64 of a user and a password."""
-LONGEST = 1024
-"""Bytes. A longer value is a format that is looked for by itself, such as a key."""
-_SHORTEST = {"password": 6, "token": 10, "weak": 16, BASIC: 8}
-_QUOTES = b"\"'`\\"
-_NAME = b"abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-."
-_LONGEST = 4096
-_BACK = 112
-_NEAR = 48
-_LONGEST_NAME = 64
-
-# --- names ------------------------------------------------------------------------------------------------
-
-_HANDLES = frozenset([
-    "page", "next", "prev", "previous", "cursor", "continuation", "continue", "progress", "sync", "resume",
-    "start", "stop", "end", "eos", "bos", "pad", "unk", "mask", "sep", "cls", "csrf", "xsrf", "cancel",
-    "cancellation", "cache", "trace", "etag", "parser", "lexer", "request", "idempotency", "sort", "primary",
-    "public", "max", "min", "num", "total", "input", "output", "prompt", "completion", "change", "delta",
-    "watch", "concurrency", "design", "syntax", "nonce", "callback", "verifier", "challenge", "hash",
-    "websocket", "socket",
-    "rspauth", "cnonce", "lifecycle", "task",
-])  # fmt: skip
-"""Words of a name that make it that of a handle, a number or a piece of a language."""
-_SAY_LITTLE = frozenset(["key", "keys", "auth", "session", "k", "t", "p", "bot", "login", "hook"])
-
-
-def said(name: str) -> Signal:
-    """What the name of a pair says."""
-    return _said_by(name) if len(name) <= _LONGEST_NAME else ""
-
-
-@lru_cache(4096)
-def _said_by(name: str) -> Signal:
-    words = words_of(name)
-    if not words or len(words) > 8 or (len(words) == 1 and words[0] in _SAY_LITTLE):
-        return ""
-    if not _HANDLES.isdisjoint(words):
-        return ""
-    strength = signal(name)
-    return "" if strength == "weak" and not is_of_secrets(words[-1]) else strength
-
-
-def name_at_end(text: bytes) -> str:
-    """The name that `text` ends with."""
-    bare = text.rstrip(_NAME)
-    name = text[len(bare) :]
-    if bare.endswith(b"\\") and name[:1] in (b"n", b"r", b"t"):
-        name = name[1:]
-    return name.decode()
-
 
 # --- what stands around a value ---------------------------------------------------------------------------
 
-_DIGIT = re.compile(rb"[0-9]")
-_BARE = re.compile(rb"""[^\s"'`\\<>(){}\[\],;|\x00-\x1f\xff]{1,512}""")
-_LINE = re.compile(rb"""[^\s\\\x00-\x1f\xff]{1,512}""")
-_DOUBLE = re.compile(rb"""(?:[^"\\\x00-\x1f\xff]|\\[^\x00-\x1f\xff]){1,4096}+(?=")""")
-_SINGLE = re.compile(rb"""(?:[^'\\\x00-\x1f\xff]|\\[^\x00-\x1f\xff]){1,4096}+(?=')""")
-_ESCAPED = re.compile(rb"""[^"'`\\\x00-\x1f\xff]{1,4096}+(?=["'`\\])""")
-_TICKED = re.compile(rb"[^`\x00-\x1f\xff]{1,4096}+(?=`)")
+_OF_PASSWORDS = re.compile(rb"(?i)passw|passphrase|pass\b|pwd|_pass|pass_")
+_SAYS_PASSWORD = re.compile(r"(?i)passw|passphrase|pwd")
 _TYPED = re.compile(rb":\s?&?[A-Za-z' |\[\]]{3,16}$")
 _IS = re.compile(rb"(?i) (?:is|was|to)(?: set to| now)?$")
 _SETS = re.compile(rb"(?:^|[\r\n\x1f]|\\n|export |ENV |ARG |set |SET )$")
 _ALONE = re.compile(rb"(?:^|[\r\n\x1f]|\\n)[ \t]*(?:- )?$")
 _ENDS = b"\n\r\x1f\xff\\"
-_ANY = b"\n\r\t "
-_PREFIXES = (b"b", b"r", b"u", b"B", b"R", b"U")
+_OF_OBJECTS = ("self.", "this.", "cls.", "request.", "req.", "options.", "config.", "args.")
 _COOKIES = re.compile(rb"""[^"'\r\n\\\x00-\x1f\xff]{1,4096}""")
 _CRUMB = re.compile(rb"([A-Za-z0-9_.-]{1,64})=([^;\s]{16,1024})")
 _OF_SESSIONS = re.compile(rb"(?i)sess|sid|auth|token|jwt|remember|user|login|id$")
 _OF_COUNTERS = (b"_ga", b"_gid", b"_utm")
 _BASIC = re.compile(rb"[A-Za-z0-9+/]{8,2048}={0,2}")
 _BEARER = re.compile(rb"[A-Za-z0-9+/._~=%-]{16,4096}")
-_OPTION = re.compile(
-    rb"""([a-z0-9_-]{0,24})(?:[ \t]{1,3}["'\\]{0,3}|["'\\]{1,3},\s{0,8}["'\\]{1,3}|=["'\\]{1,3})"""
-    rb"""(?=[^\s"'\\-])"""
+_CALLED = re.compile(
+    rb"""(?i)(?:get|getenv|env|environ|config|setting|option|default|lookup|fetch|pop|string|str)\($"""
 )
-_USER = re.compile(rb"""["']?[^\s:"'\\$<>{]{1,64}:(?=[^\s"'\\$<>{])""")
-_IDENTIFIED = re.compile(rb"(?i)(?: with \S{1,32})? by \\?(['\"])")
-_LOGIN = re.compile(rb"\s{1,8}\S{1,64}\s{1,8}password\s{1,8}")
+_ALTERNATIVE = re.compile(rb"\)?[ ]{0,2}(?:,|\|\||\?\?|or|\?:)\s{0,12}$")
 
 
-class Pairs:
+def _given_until(name: str, ahead: bytes) -> bytes:
+    """Where a value ends of a `name=` that a program reads: an option, a variable of the environment, a
+    property or a part of a connection string. Nothing where this may be code."""
+    if name.startswith("-"):
+        return SPACE
+    if name.isupper() and _SETS.search(ahead[-8:]):
+        return _ENDS
+    if name.isupper() or ahead.endswith(b";"):
+        return SPACE + b";,\"'"
+    of_code = name.count(".") < 2 or name.startswith(_OF_OBJECTS)
+    return b"" if of_code or not _ALONE.search(ahead) else _ENDS
+
+
+class Pairs(Commands):
     """The pairs of one text. Each public method says what is to be removed where a value begins."""
 
-    __slots__ = ("_judge", "_text")
-
-    def __init__(self, text: bytes, judge: Judge) -> None:
-        self._text = text
-        self._judge = judge
+    __slots__ = ()
 
     def pair(self, at: int) -> Found | None:
         """Of what `WORDS` and `REST` match."""
-        before = self._text[max(0, at - _BACK) : at]
+        before = self._text[max(0, at - BACK) : at]
         if before.endswith((b">", b"[")):
             return self._element(at, before)
-        bare, opening = _opened(before)
+        bare, opening = opened(before)
+        if alternative := _ALTERNATIVE.search(bare[-24:]) if opening and opening != b"`" else None:
+            return self._default(at, bare[: -len(alternative[0])], opening, alternative[0])
         if bare.rstrip(b" \t").endswith((b":", b"=", b">", b"\n")):
             return self._assigned(at, bare, opening) or self._named(at, bare, opening)
         return self._said(at, bare, opening)
@@ -162,12 +152,31 @@ class Pairs:
         if name.lower().endswith("authorization"):
             return self._header(at)
         ahead = bare[: len(bare) - len(name)]
-        if equals and not spaced and name.isupper() and _SETS.search(ahead[-8:]):
-            return self._judged(at, strength, opening, whole_line=True)
-        if ahead.endswith((b"?", b"&")):
-            return self._judged(at, strength, opening, ends=b"&")
-        alone = not opening and _ALONE.search(ahead) is not None
-        return self._judged(at, strength, opening, ends=_ENDS if alone else b"")
+        if equals and not spaced and (ends := _given_until(name, ahead)):
+            whole = ends == _ENDS
+            return self._judged(at, given(strength), opening, whole_line=whole, ends=ends)
+        ends = b"&" if ahead.endswith((b"?", b"&")) else b""
+        if not ends and strength == "password" and not self._may_be_of_letters(at, name, opening, equals):
+            return None
+        alone = not ends and not opening and _ALONE.search(ahead) is not None
+        return self._judged(at, strength, opening, ends=_ENDS if alone else ends)
+
+    def _may_be_of_letters(self, at: int, name: str, opening: bytes, equals: bool) -> bool:
+        """Whether a value has a digit, or stands where code has no name of something else."""
+        if _SAYS_PASSWORD.search(name) and (opening or not equals):
+            return True
+        return DIGIT.search(self._text, at, at + NEAR) is not None
+
+    def _default(self, at: int, before: bytes, opening: bytes, between: bytes) -> Found | None:
+        """What code takes where nothing is set: `getenv("DB_PASSWORD", "…")`, `env.DB_PASSWORD || "…"`."""
+        bare = before.rstrip(b"\"'`\\])")
+        name = name_at_end(bare)
+        if b"," in between and not _CALLED.search(bare[: len(bare) - len(name)].rstrip(QUOTES)[-24:]):
+            return None
+        strength = said(name)
+        if not strength:
+            return None
+        return self._judged(at, given(strength) if name.isupper() else strength, opening[-1:])
 
     def _element(self, at: int, before: bytes) -> Found | None:
         """XML: `<password>…<`, `<entry key="db.password">…<`."""
@@ -177,7 +186,7 @@ class Pairs:
         strength = said(name)
         if not strength or not head[: len(head) - len(name)].endswith((b"<", b":", b'"', b"'")):
             return None
-        found = (_LINE if data else _BARE).match(self._text, at)
+        found = (LINE if data else BARE).match(self._text, at)
         if found is None:
             return None
         value = found[0].partition(b"]]>")[0] if data else found[0]
@@ -189,24 +198,31 @@ class Pairs:
         bare = before.rstrip(b" \t")[:-1].rstrip(b" \t").rstrip(b"\"'`\\]")
         if bare[-5:].lower() != b"value":
             return None
-        bare = bare[:-5].rstrip(_QUOTES).rstrip(b" \t\r\n,;").rstrip(b"\"'`\\]")
-        strength = said(name_at_end(bare))
-        return self._judged(at, strength, opening, ends=_ENDS) if strength else None
+        bare = bare[:-5].rstrip(QUOTES).rstrip(b" \t\r\n,;").rstrip(b"\"'`\\]")
+        name = name_at_end(bare)
+        strength = said(name)
+        if not strength:
+            return None
+        return self._judged(at, given(strength) if name.isupper() else strength, opening, ends=_ENDS)
 
     def _said(self, at: int, before: bytes, opening: bytes) -> Found | None:
         """`PASSWORD '…'` in SQL, `the password is …` in prose."""
         bare = before.rstrip(b" \t:")
         if opening == b"'" and name_at_end(bare).lower() == "password":
-            return self._judged(at, "password", opening)
+            return self._judged(at, GIVEN if bare[-16:].isupper() else "password", opening)
         found = _IS.search(bare[-16:])
-        strength = said(name_at_end(bare[: -len(found[0])].rstrip(_QUOTES))) if found else ""
+        name = name_at_end(bare[: -len(found[0])].rstrip(QUOTES)) if found else ""
+        strength = "" if name.lower() == "pass" else said(name)
         if strength and strength != "password" and not opening:
             strength = "weak"
-        return self._judged(at, strength, opening) if strength else None
+        # In a sentence a word is a word, whatever it stands behind.
+        if not strength or DIGIT.search(self._text, at, at + NEAR) is None:
+            return None
+        return self._judged(at, strength, opening)
 
     def _header(self, at: int) -> Found | None:
         """The value of a header of the name Authorization: a word that says how, or the secret itself."""
-        found = _BARE.match(self._text, at)
+        found = BARE.match(self._text, at)
         spaced = found is not None and self._text.startswith(b" ", found.end())
         return self._credentials(found.end() + 1 if found and spaced else at, "token")
 
@@ -243,96 +259,17 @@ class Pairs:
         end = at + len(found[0].rstrip(b"."))
         return (at, end, KINDS[2]) if self._secret(at, end, strength) else None
 
-    def option(self, at: int) -> Found | None:
-        """Of an option, behind its first word such as `--api`; it may be the next text of a list."""
-        found = _OPTION.match(self._text, at)
-        if found is None:
-            return None
-        strength = said(name_at_end(self._text[max(0, at - 32) : found.end(1)]).lstrip("-"))
-        return self._judged(found.end(), strength, _opened(found[0])[1], ends=_ANY) if strength else None
-
-    def user(self, at: int) -> Found | None:
-        """Of an option for USER:PASSWORD."""
-        found = _USER.match(self._text, at)
-        if found is None:
-            return None
-        opening = found[0][:1] if found[0][:1] in (b'"', b"'") else b""
-        return self._judged(found.end(), "password", opening, whole_line=not opening)
-
-    def identified(self, at: int) -> Found | None:
-        """Of SQL, behind `IDENTIFIED`: `BY '…'`."""
-        found = _IDENTIFIED.match(self._text, at)
-        return self._judged(found.end(), "password", found[1]) if found else None
-
-    def login(self, at: int) -> Found | None:
-        """Of a line of `.netrc`, behind `login`: `USER password …`."""
-        found = _LOGIN.match(self._text, at)
-        return self._judged(found.end(), "password", b"", whole_line=True) if found else None
-
-    def _judged(
-        self, at: int, strength: Signal, opening: bytes, *, whole_line: bool = False, ends: bytes = b""
-    ) -> Found | None:
-        """`ends` are the bytes behind which nothing of it can come: then it is known where it ends."""
-        found = _value(self._text, at, opening, whole_line)
-        if found is None:
-            return None
-        end, value = found.end(), found[0]
-        if opening:
-            return self._secret(at, end, strength)
-        if self._text.startswith((b"(", b"[", b"?."), end):
-            return None  # A call, or a part of something.
-        if whole_line:
-            return self._secret(at, at + len(value.rstrip(b"\"'")), strength)
-        known = self._text[end : end + 1] in ends or ends == _ANY
-        if ends == b"&":
-            value, known = value.partition(b"&")[0], True
-        if strength != "password" and b"=" in value.rstrip(b"="):
-            return None  # Pairs themselves.
-        value = value.rstrip(b".:," if strength == "password" else b".:,!?")
-        return self._secret(at, at + len(value), strength, known_end=known)
-
-    def _secret(self, start: int, end: int, strength: Signal, *, known_end: bool = True) -> Found | None:
-        if not self._judge(strength, self._text[start:end], known_end):
-            return None
-        return start, end, kind_of(strength)
-
-
-def _opened(before: bytes) -> tuple[bytes, bytes]:
-    """`before` without the quotes that open a value, and these."""
-    bare = before.rstrip(_QUOTES)
-    opening = before[len(bare) :]
-    if opening and bare[-1:] in _PREFIXES and bare[-2:-1] in (b"=", b" ", b":", b"("):
-        bare = bare[:-1]
-    return bare, opening
-
-
-def _value(text: bytes, at: int, opening: bytes, whole_line: bool) -> re.Match[bytes] | None:
-    if not opening:
-        return (_LINE if whole_line else _BARE).match(text, at)
-    if opening[-2:-1] == b"\\":
-        return _ESCAPED.match(text, at)
-    return {b'"': _DOUBLE, b"'": _SINGLE}.get(opening[-1:], _TICKED).match(text, at)
-
-
-def kind_of(strength: Signal) -> str:
-    """The kind of a value whose name says so much."""
-    return KINDS[0] if strength == "password" else KINDS[1]
-
 
 Read = Callable[[Pairs, int], Found | None]
 """A method of Pairs."""
 
-_NEXT_DIGIT = r"[^\x00-\x1f\x7f\xff]{0,48}[0-9]"
-_OPTIONS = ("--pass", "--token", "--api", "--secret", "--auth", "--access", "--client", "--db")
+
 _LOOKS: tuple[tuple[tuple[str, ...], str, Read], ...] = (
     (("Bearer ", "bearer ", "BEARER "), r"[A-Za-z0-9+/._~=%-]{16}", Pairs.bearer),
     (("token ", "Token "), r"[A-Za-z0-9+/._~=%-]{16}", Pairs.token),
     (("ookie: ", 'ookie": "'), r"[^\x00-\x1f\x7f\xff]{1,512}=", Pairs.cookie),
     (("Basic ", "basic ", "BASIC "), r"[A-Za-z0-9+/]{8}", Pairs.basic),
-    (_OPTIONS, _NEXT_DIGIT, Pairs.option),
-    ((" -u ", " --user ", " --proxy-user "), _NEXT_DIGIT, Pairs.user),
-    (("IDENTIFIED", "identified"), _NEXT_DIGIT, Pairs.identified),
-    (("login",), _LOGIN.pattern.decode(), Pairs.login),
+    *commands.LOOKS,
 )
 LITERALS: tuple[tuple[bytes, str, Read], ...] = tuple(
     (word.encode(), peek, read) for words, peek, read in _LOOKS for word in words
@@ -345,49 +282,15 @@ the former on."""
 
 
 def has_digit(text: bytes, at: int) -> bool:
-    """Whether there is a digit in a value that begins at a place: there is one in nearly all secrets."""
-    return _DIGIT.search(text, at, at + _NEAR) is not None
+    """Whether there is a digit in a value that begins at a place, as in nearly all secrets, or whether it is
+    that of a password, which may have none."""
+    return (
+        DIGIT.search(text, at, at + NEAR) is not None
+        or _OF_PASSWORDS.search(text, max(0, at - NEAR), at) is not None
+    )
 
 
 def length_of_cookies(text: bytes, at: int) -> int:
     """How much of a header of cookies there is from a place on."""
     found = _COOKIES.match(text, at)
     return len(found[0]) if found else 0
-
-
-def may_be(strength: str, value: bytes) -> bool:
-    """Whether a value is worth a closer look."""
-    if not _SHORTEST[strength] <= len(value) <= LONGEST:
-        return False
-    return strength == BASIC or _DIGIT.search(value) is not None
-
-
-def named(name: str, value: str) -> tuple[Signal, bytes] | None:
-    """What a text that stands under a name may be: what the name says, and the text."""
-    strength = said(name)
-    data = value.encode("utf-8", "replace") if strength and len(value) <= LONGEST else b""
-    return (strength, data) if strength and may_be(strength, data) else None
-
-
-def is_secret(strength: str, value: bytes, known_end: bool) -> bool:
-    """Whether a value is a secret under a name that says so much."""
-    if strength == BASIC:
-        return bool(_plausible().is_basic(value))
-    return bool(_plausible().is_secret(strength, value.decode("utf-8", "replace"), known_end))
-
-
-def stands_in(value: bytes) -> bool:
-    """Whether the password of a URL is none, but stands for one."""
-    return bool(_plausible().is_sample_of_a_url(value.decode("utf-8", "replace")))
-
-
-def is_example(kind: str, match: bytes) -> bool:
-    """Whether what is written as a format is an example of documentation."""
-    return bool(_plausible().is_example(kind, match))
-
-
-def _plausible() -> ModuleType:
-    # Its expressions take some milliseconds to compile, and most messages have no pair.
-    from mcpguard.core.redaction.detectors import plausible
-
-    return plausible

@@ -17,6 +17,7 @@ from mcpguard.core.redaction.detectors.shapes import (
     is_uuid,
     looks_random,
 )
+from mcpguard.core.redaction.detectors.values import GIVEN
 
 _TEMPLATE = re.compile(
     r"\{[A-Za-z_.][\w.:\[\]!-]*\}|\$\{|\$\(|\{\{|<[^<>]*>|%\(|^%[a-z]|^\$[A-Za-z_]\w*$|^@[A-Z0-9_]+@?$|^#\{"
@@ -34,7 +35,8 @@ _MARKS = frozenset("!#$%^*+?@")
 _SAMPLES = frozenset(
     """
     password passwd pass pwd pw secret token key api apikey test testing tests admin user username
-    foo bar baz qux abc abcd abcdef abcdefg abcdefgh xyz qwerty example sample demo dummy fake mock
+    foo bar baz qux foobar foobared foobarbaz abc abcd abcdef abcdefg abcdefgh xyz qwerty example sample
+    demo dummy fake mock
     change changeme me my your the new old some any super very strong secure safe long random value
     string here hello world root default temp tmp dev prod local client server access auth bearer
     refresh session id hash private public only for not real a b c d x y z is this in of with to and
@@ -73,7 +75,28 @@ _SEQUENCES = " ".join(
 _LEET = str.maketrans("013457$@!", "oleastsai")
 
 
+_DIGIT = re.compile("[0-9]")
 _DIGITS = re.compile(r"[0-9].*[0-9]")
+_METAVARIABLE = re.compile(r"[A-Z]+(?:[_-][A-Z]+)*|[A-Za-z_][\w.]*\(.*")
+_OF_FORMS = re.compile(
+    r"(?i)password|string|field|input|type|text|value|error|exception|provider|handler|secret|token|manager|service|"
+    r"request|response|object|config|auth|user|valid|form|label|button|component|class|model|none|null|test"
+)
+"""Words of names of types, of errors and of parts of a page."""
+_TRANSLATIONS = frozenset(
+    """
+    passwort kennwort passwoord wachtwoord passord adgangskode adgangskoden salasana lozinka slaptazodis
+    jelszavak contrasena contrasenya contrasenha motdepasse parolachiave katalaluan katasandi sifreniz kodeord
+    """.split()  # noqa: SIM905 - as above
+)
+"""What the word is in other languages, as files of translations have it."""
+_SAYINGS = frozenset(
+    """
+    with from then this that when where which used uses using option options argument flag file files string
+    required optional plain hidden prompt stdin authentication authorization parameter parameters command
+    """.split()  # noqa: SIM905 - as above
+)
+"""What stands behind an option in a sentence about it."""
 _PUBLISHED = re.compile(
     rb"EXAMPLE|[xX]{8}|\*{4}|0{8}|0123456789"
     # RFC 5849, RFC 6749 and 6750, RFC 7519, and the page that most people read about JWT.
@@ -83,14 +106,22 @@ _PUBLISHED = re.compile(
     rb"|2YotnFZFEjr1zCsicMWpAA|tGzv3JOkF0XG5Qx2TlKWIA|SplxlOBeZQQYbYS6WxSbIA|mF_9\.B5f-4\.1JqM|SlAV32hkKG"
     rb"|dBjftJeZ4CVP-mB92K27uhbUJU1p1r_wW1gFWFOEjXk|SflKxwRJSMeKKF2QT4fwpMeJf36POk6yJV_adQssw5c"
     rb"|QWxhZGRpbjpvcGVuIHNlc2FtZQ|czZCaGRSa3F0Mzpn"
+    # The emulator of Azure's storage, the public server of MinIO, and the page that most read about TOTP.
+    rb"|Eby8vdM02xNOcqFlqUwJPLlmEtlCDXJ1OUzFT50uSRZ6IFsu|Q3AM3UQ867SPQQA43P2F|zuf\+tfteSlswRu7BJ86wekitnifILbZam1KYY3TG"
+    rb"|JBSWY3DPEHPK3PXP"
 )
 _BODY = re.compile(rb"[A-Za-z0-9+/]{24}")
+_BEGINNING_OF_RSA = re.compile(
+    rb"PRIVATE KEY-----(?:\\n|\s){0,4}MII[A-Za-z0-9+/]{1,56}(?:\.\.\.(?![A-Za-z0-9+/])|\s*$)"
+)
+"""What documentation shows of a key: so much of it is the modulus, which is public."""
+_RATE = re.compile(r"[0-9]+/[0-9]*[smhd](?:in|our|ay|ec)?/\S*")
 
 
 def is_example(kind: str, match: bytes) -> bool:
     """Whether what is written as a format is one that documentation gives, or has nothing in it."""
     if kind == "private-key":
-        return _BODY.search(match) is None
+        return _BODY.search(match) is None or _BEGINNING_OF_RSA.search(match) is not None
     return _PUBLISHED.search(match) is not None
 
 
@@ -98,8 +129,9 @@ def is_secret(strength: str, value: str, quoted: bool) -> bool:
     """Whether `value` is a secret under a name that says `strength`: "password", "token" or "weak". `quoted`:
     it is known where it ends."""
     value = _ESCAPES.sub("", value)
-    if strength == "password":
-        return _is_password(value, quoted) and not is_template(value)
+    if strength in ("password", GIVEN):
+        likely = is_given(value) if strength == GIVEN else _is_password(value, quoted)
+        return likely and not is_template(value)
     if (
         " " in value
         or "://" in value
@@ -171,18 +203,39 @@ def _words_of_samples(value: str) -> bool:
 
 
 def _is_password(value: str, quoted: bool) -> bool:
-    if "://" in value or " " in value:
+    if "://" in value or " " in value or value.isdigit() or _RATE.match(value):
         return False
-    if value.isdigit():
-        return False
+    if _DIGIT.search(value) is None:
+        return quoted and _is_of_letters(value)
     if looks_random(value):
         return True
+    return len(value) >= 8 and _is_mixed(value, quoted)
+
+
+def _is_mixed(value: str, quoted: bool) -> bool:
+    """Whether a text with a digit is made as people make passwords."""
     kinds = 1 + (value != value.lower()) + (value != value.upper()) + (not value.isalnum())
-    if kinds < 3 or len(value) < 8:
-        return False
+    if kinds < 3:
+        return quoted and value.isalnum() and _OF_FORMS.search(value) is None
     if _IDENTIFIER.fullmatch(value):
         return quoted and sum(char.isdigit() for char in value) > 1
     return quoted or not _MARKS.isdisjoint(value)
+
+
+def _is_of_letters(value: str) -> bool:
+    """Whether a text without a digit is no word that stands for a password, or says something of it."""
+    if len(value) < 8 or not value.isascii() or value.startswith("@") or value.lower() in _TRANSLATIONS:
+        return False
+    if looks_random(value) or not _MARKS.isdisjoint(value[1:-1]):
+        return _METAVARIABLE.fullmatch(value) is None
+    return _WORDS.fullmatch(value) is not None and _OF_FORMS.search(value) is None
+
+
+def is_given(value: str) -> bool:
+    """Whether what a program is given for a password is one: any word, but for those that stand for one."""
+    if "://" in value or " " in value or len(value) < 4:
+        return False
+    return not (value.lower() in _SAYINGS or _METAVARIABLE.fullmatch(value) or value.startswith(("-", "$")))
 
 
 def _counts(value: str) -> bool:

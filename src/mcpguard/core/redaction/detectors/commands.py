@@ -1,0 +1,264 @@
+"""Passwords that a command line gives to a program: `mysql -pX`, `sshpass -p X`, `tool --password X`.
+
+Law of this file: what a program takes for a password is one, a word too, unless it stands for one; it is
+looked for in the same command as the name of the program, over a bounded number of bytes.
+"""
+
+import re
+from collections.abc import Callable
+from functools import cache
+from typing import NamedTuple
+
+from mcpguard.core.redaction.detectors.naming import signal
+from mcpguard.core.redaction.detectors.values import (
+    BACK,
+    GIVEN,
+    SPACE,
+    Found,
+    Values,
+    given,
+    left_open,
+    name_at_end,
+    opened,
+    said,
+    value_at,
+)
+
+
+class Program(NamedTuple):
+    """The names that programs begin with, what leads to the password behind them, and an example for each.
+
+    `leads` is an expression that ends where the value begins, behind its quotes.
+    """
+
+    names: tuple[str, ...]
+    leads: str
+    hits: tuple[str, ...]
+    misses: tuple[str, ...]
+
+
+_WORD = r"[^\s\x00-\x1f\xff]"
+_ALONG = r"(?:[^\n\r|;&\x00-\x08\x0b-\x1f\xff]|\\\r?\n){0,240}?[ \t]"
+"""What may stand between a program and its option, within one command."""
+_QUOTE = r"""\\?["']?"""
+
+PROGRAMS: tuple[Program, ...] = (
+    Program(
+        ("mysql", "mariadb"),
+        rf"(?:dump|admin|import|show|check|slap|sh|pump)?(?:\.exe)?{_ALONG}-p{_QUOTE}",
+        ("mysql -h db -u root -p{} shop", "mysqldump -uroot -p'{}' shop > x.sql"),
+        ("mysql -u root -p shop", "mysql -h db -P {}", "mysql -p$MYSQL_PW", "mysql -u root -pPASSWORD"),
+    ),
+    Program(
+        ("sshpass",),
+        rf" {{1,4}}-p {{0,4}}{_QUOTE}",
+        ("sshpass -p {} ssh root@host", "sshpass -p'{}' scp a b:"),
+        ("sshpass -e ssh host", 'sshpass -p "$PW" ssh host', "sshpass -f {}"),
+    ),
+    Program(
+        ("docker login", "podman login", "registry login", "oc login", "az login", "skopeo login"),
+        rf"{_ALONG}-p[ =]{_QUOTE}",
+        ("docker login -u bob -p {} registry.example", "az login -u x -p '{}'"),
+        ("docker login -u bob", "docker login --password-stdin", "docker login -p <token>"),
+    ),
+    Program(
+        ("redis-cli", "keydb-cli", "valkey-cli"),
+        rf"{_ALONG}-a {{0,3}}{_QUOTE}",
+        ("redis-cli -h cache -a {} ping",),
+        ("redis-cli -h cache ping", "redis-cli -a $PW"),
+    ),
+    Program(
+        ("-passin ", "-passout ", "-pass ", "-passin=", "-srcpass "),
+        rf"{_QUOTE}pass:{_QUOTE}",
+        ("openssl rsa -in a.pem -passin pass:{} -out b.pem", "openssl enc -aes-256-cbc -pass 'pass:{}'"),
+        ("openssl rsa -passin env:PW", "openssl rsa -passin file:/etc/pw", "-passin pass:$PW"),
+    ),
+    Program(
+        ("curl ", "curlie "),
+        rf"(?:{_ALONG})?(?:-u|-U|--user|--proxy-user)[ =]?{_QUOTE}[^\s:\"'\\$<>{{]{{1,64}}:",
+        ("curl -s -u bob:{} https://x.example", "curl --user 'bob:{}' https://x.example"),
+        ("curl -u bob https://x.example", 'curl -u "bob:$PW" x', "curl -u user:pass x"),
+    ),
+    Program(
+        ("http -a ", "https -a ", "http --auth ", "lftp -u "),
+        rf"{_QUOTE}[^\s:,\"'\\$<>{{]{{1,64}}[:,]",
+        ("http -a bob:{} x.example/y",),
+        ("http -a bob x.example",),
+    ),
+    Program(
+        ("sqlcmd", "bcp ", "mongo", "isql"),
+        rf"[a-z]{{0,10}}{_ALONG}-[pP] {{1,3}}{_QUOTE}",
+        ("sqlcmd -S db -U sa -P {} -Q x", "mongodump -h db -u ops -p {}"),
+        ("mongosh -h db --port 27017", "mongo -p $PW"),
+    ),
+    Program(
+        ("ldapsearch", "ldapadd", "ldapmodify", "ldapwhoami", "ldappasswd", "ldapdelete"),
+        rf"{_ALONG}-w {{0,3}}{_QUOTE}",
+        ("ldapsearch -x -D cn=admin,dc=x -w {} uid=bob",),
+        ("ldapsearch -x -W uid=bob",),
+    ),
+    Program(
+        ("zip ", "unzip ", "7z "),
+        rf"(?:{_ALONG})?-(?:P {{1,3}}|p){_QUOTE}",
+        ("zip -P {} a.zip b", "7z x a.7z -p{}"),
+        ("unzip -p a.zip", "zip -r a.zip b"),
+    ),
+    Program(
+        (" -pw ", " -storepass ", " -keypass ", " -deststorepass ", " -srcstorepass "),
+        _QUOTE,
+        ("plink -ssh bob@h -pw {}", "keytool -list -storepass {} -keystore a"),
+        ("keytool -storepass $PW",),
+    ),
+    Program(
+        ("htpasswd ",),
+        rf"-[a-zA-Z]{{0,4}}b[a-zA-Z]{{0,4}} (?:{_WORD}{{1,128}} )?{_WORD}{{1,64}} {_QUOTE}",
+        ("htpasswd -b .htpasswd bob {}", "htpasswd -nb bob {}"),
+        ("htpasswd -c .htpasswd bob",),
+    ),
+    Program(
+        ("smbclient ", "rpcclient ", "mount.cifs "),
+        rf"{_ALONG}-U {{0,3}}{_QUOTE}[^\s%\"'\\]{{1,64}}%",
+        ("smbclient //h/s -U bob%{}",),
+        ("smbclient //h/s -U bob",),
+    ),
+    Program(
+        ("ssh-keygen ",),
+        rf"(?:{_ALONG})?-[NP] {{1,3}}{_QUOTE}",
+        ("ssh-keygen -t ed25519 -N {} -f k",),
+        ('ssh-keygen -t ed25519 -N ""',),
+    ),
+    Program(
+        ("rabbitmqctl ",),
+        rf"(?:add_user|change_password) {_WORD}{{1,64}} {_QUOTE}",
+        ("rabbitmqctl add_user bob {}",),
+        ("rabbitmqctl add_user bob",),
+    ),
+    Program(
+        ("net user ", "net use "),
+        rf"[^\x00-\x1f\xff]{{1,80}}?(?: /user:{_WORD}{{1,64}})? {_QUOTE}(?={_WORD}{{4,64}} /(?:add|pers))",
+        ("net user bob {} /add",),
+        ("net user bob /add",),
+    ),
+    Program(
+        ("requirepass ", "masterauth "),
+        _QUOTE,
+        ("\nrequirepass {}\n",),
+        ("# requirepass foobared",),
+    ),
+)
+
+
+@cache
+def leads(program: int) -> re.Pattern[bytes]:
+    """Compiled at first use, as formats are."""
+    return re.compile(PROGRAMS[program].leads.encode())
+
+
+SETTERS = ("ENV ", "setenv ", "setx ", "set -x ", "set -gx ", "set -Ux ", "configure set ", "config set ")
+"""What is followed by a name, a blank and its value."""
+OPTIONS = (
+    "-password", "-passwd", "-passphrase", "-pass", "-token", "-secret", "-key", "-credentials", "--pwd",
+    "--pw", "-auth",
+)  # fmt: skip
+"""How an option ends that is followed by its value."""
+PEEK_SETTER = r"""["']?[A-Za-z][A-Za-z0-9_.-]{2,64}["']?[ \t]{1,8}["']?[^\s=]"""
+_SETTER = re.compile(rb"""["']?([A-Za-z][A-Za-z0-9_.-]{2,64})["']?[ \t]{1,8}(?:"|'|\\")?(?=[^\s"'=\\])""")
+
+
+def set_by(text: bytes, at: int) -> tuple[int, str] | None:
+    """Where the value begins and what the name says, of `NAME VALUE` from `at` on."""
+    found = _SETTER.match(text, at)
+    said = signal(found[1].decode()) if found else ""
+    return (found.end(), said) if found and said else None
+
+
+_OPTION = re.compile(
+    rb"""([a-z0-9_-]{0,24})(?:[ \t]{1,3}["'\\]{0,3}|["'\\]{1,3},\s{0,8}["'\\]{1,3}|=["'\\]{0,3})"""
+    rb"""(?=[^\s"'\\-])"""
+)
+_BEHIND_OPTION = re.compile(rb"[\"'`\\]{0,2}[ \t]*(?:[\r\n|;&)\xff\x1f]|\\n|-|$|[\"'`]|\\\r?\n)")
+_SHELL = re.compile(rb"""[^\s"'`\\|;&<>()\x00-\x1f\xff]{1,512}""")
+_USER = re.compile(rb"""["']?[^\s:"'\\$<>{]{1,64}:(?=[^\s"'\\$<>{])""")
+_IDENTIFIED = re.compile(rb"(?i)(?: with \S{1,32})? by \\?(['\"])")
+_LOGIN = re.compile(rb"\s{1,8}\S{1,64}\s{1,8}password\s{1,8}")
+
+
+class Commands(Values):
+    """The passwords of commands in one text. Each method says what is to be removed where one may begin."""
+
+    __slots__ = ()
+
+    def option(self, at: int) -> Found | None:
+        """Of an option, behind its first word such as `--api`; it may be the next text of a list."""
+        found = _OPTION.match(self._text, at)
+        if found is None:
+            return None
+        name = name_at_end(self._text[max(0, at - 32) : found.end(1)])
+        strength: str = said(name.lstrip("-")) if name.startswith("-") else ""
+        if not strength:
+            return None
+        opening = opened(found[0])[1]
+        value = value_at(self._text, found.end(), opening, False)
+        if value and (opening or _BEHIND_OPTION.match(self._text, value.end())):
+            strength = given(strength)
+        return self._judged(found.end(), strength, opening, ends=SPACE)
+
+    def given(self, at: int, leads: re.Pattern[bytes]) -> Found | None:
+        """Of a command, behind the name of its program: what `leads` leads to."""
+        found = leads.match(self._text, at)
+        if found is None:
+            return None
+        opening = left_open(found[0])
+        start = found.end()
+        value = value_at(self._text, start, opening, False) if opening else _SHELL.match(self._text, start)
+        return self._secret(start, value.end(), GIVEN) if value else None
+
+    def set(self, at: int) -> Found | None:
+        """Of `ENV NAME VALUE` and the like."""
+        found = set_by(self._text, at)
+        if found is None:
+            return None
+        start, strength = found
+        opening = opened(self._text[at:start])[1]
+        return self._judged(start, given(strength), opening, whole_line=not opening)
+
+    def user(self, at: int) -> Found | None:
+        """Of an option for USER:PASSWORD."""
+        found = _USER.match(self._text, at)
+        if found is None:
+            return None
+        opening = found[0][:1] if found[0][:1] in (b'"', b"'") else b""
+        return self._judged(found.end(), "password", opening, whole_line=not opening)
+
+    def identified(self, at: int) -> Found | None:
+        """Of SQL, behind `IDENTIFIED`: `BY '…'`."""
+        found = _IDENTIFIED.match(self._text, at)
+        return self._judged(found.end(), GIVEN, found[1]) if found else None
+
+    def login(self, at: int) -> Found | None:
+        """Of a line of `.netrc`, behind `login`: `USER password …`."""
+        found = _LOGIN.match(self._text, at)
+        if found is None:
+            return None
+        strength = GIVEN if b"machine" in self._text[max(0, at - BACK) : at] else "password"
+        return self._judged(found.end(), strength, b"", whole_line=True)
+
+
+_NEXT_DIGIT = r"[^\x00-\x1f\x7f\xff]{0,48}[0-9]"
+_PEEK_OPTION = r"[a-z0-9_-]{0,24}(?:[ \t=]{1,3}|[\"'\\]{1,3},)[\"'\\\s]{0,8}[^\s\"'\\-]"
+Read = Callable[[Commands, int], Found | None]
+
+
+def _of_program(index: int) -> Read:
+    return lambda these, at: these.given(at, leads(index))
+
+
+LOOKS: tuple[tuple[tuple[str, ...], str, Read], ...] = (
+    (OPTIONS, _PEEK_OPTION, Commands.option),
+    ((" -u ", " --user ", " --proxy-user "), _NEXT_DIGIT, Commands.user),
+    (SETTERS, PEEK_SETTER, Commands.set),
+    *((program.names, program.leads, _of_program(index)) for index, program in enumerate(PROGRAMS)),
+    (("IDENTIFIED", "identified"), _IDENTIFIED.pattern.decode(), Commands.identified),
+    (("login",), _LOGIN.pattern.decode(), Commands.login),
+)
+"""What stands before a password, what has to follow, and how it is read from the end of the former on."""

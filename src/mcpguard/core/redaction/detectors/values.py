@@ -1,0 +1,200 @@
+"""A value that stands under a name: what the name says, where the value ends, and whether it is a secret.
+
+Law of this file: the value is read from its beginning on, over a bounded number of bytes, as the quote before
+it or the language around it has it; `plausible` judges its form.
+"""
+
+import re
+from collections.abc import Callable
+from functools import lru_cache
+from types import ModuleType
+
+from mcpguard.core.redaction.detectors.naming import Signal, is_of_secrets, signal, words_of
+
+KINDS = "password", "secret-value", "authorization"
+
+Found = tuple[int, int, str]
+"""Start and end of a value, and its kind."""
+Judge = Callable[[str, bytes, bool], bool]
+"""Whether a value is a secret under a name that says so much; and whether it is known where it ends."""
+
+GIVEN = "given"
+"""What is said of a value that can be nothing but a password, since a program reads it as one."""
+BASIC = "basic"
+"""What is said of base64 of a user and a password."""
+LONGEST = 1024
+"""Bytes. A longer value is a format that is looked for by itself, such as a key."""
+SPACE = b"\n\r\t "
+"""Where arguments of a command end."""
+NEAR = 48
+"""Bytes of a value in which a digit is looked for."""
+BACK = 112
+"""Bytes before a value that are read."""
+QUOTES = b"\"'`\\"
+DIGIT = re.compile(rb"[0-9]")
+_SHORTEST = {"password": 6, "token": 10, "weak": 16, BASIC: 8, GIVEN: 4}
+_NAME = b"abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-."
+_LONGEST_NAME = 64
+BARE = re.compile(rb"""[^\s"'`\\<>(){}\[\],;|\x00-\x1f\xff]{1,512}""")
+LINE = re.compile(rb"""[^\s\\\x00-\x1f\xff]{1,512}""")
+_DOUBLE = re.compile(rb"""(?:[^"\\\x00-\x1f\xff]|\\[^\x00-\x1f\xff]){1,4096}+(?=")""")
+_SINGLE = re.compile(rb"""(?:[^'\\\x00-\x1f\xff]|\\[^\x00-\x1f\xff]){1,4096}+(?=')""")
+_ESCAPED = re.compile(rb"""[^"'`\\\x00-\x1f\xff]{1,4096}+(?=["'`\\])""")
+_TICKED = re.compile(rb"[^`\x00-\x1f\xff]{1,4096}+(?=`)")
+_PREFIXES = (b"b", b"r", b"u", b"B", b"R", b"U")
+
+# --- names ------------------------------------------------------------------------------------------------
+
+_HANDLES = frozenset([
+    "page", "next", "prev", "previous", "cursor", "continuation", "continue", "progress", "sync", "resume",
+    "start", "stop", "end", "eos", "bos", "pad", "unk", "mask", "sep", "cls", "csrf", "xsrf", "cancel",
+    "cancellation", "cache", "trace", "etag", "parser", "lexer", "request", "idempotency", "sort", "primary",
+    "public", "max", "min", "num", "total", "input", "output", "prompt", "completion", "change", "delta",
+    "watch", "concurrency", "design", "syntax", "nonce", "callback", "verifier", "challenge", "hash",
+    "websocket", "socket",
+    "rspauth", "cnonce", "lifecycle", "task",
+])  # fmt: skip
+"""Words of a name that make it that of a handle, a number or a piece of a language."""
+_SAY_LITTLE = frozenset(["key", "keys", "auth", "session", "k", "t", "p", "bot", "login", "hook"])
+
+
+def said(name: str) -> Signal:
+    """What the name of a pair says."""
+    return _said_by(name) if len(name) <= _LONGEST_NAME else ""
+
+
+@lru_cache(4096)
+def _said_by(name: str) -> Signal:
+    words = words_of(name)
+    if not words or len(words) > 8 or (len(words) == 1 and words[0] in _SAY_LITTLE):
+        return ""
+    if not _HANDLES.isdisjoint(words):
+        return ""
+    strength = signal(name)
+    return "" if strength == "weak" and not is_of_secrets(words[-1]) else strength
+
+
+def name_at_end(text: bytes) -> str:
+    """The name that `text` ends with."""
+    bare = text.rstrip(_NAME)
+    name = text[len(bare) :]
+    if bare.endswith(b"\\") and name[:1] in (b"n", b"r", b"t"):
+        name = name[1:]
+    return name.decode()
+
+
+# --- where a value ends -----------------------------------------------------------------------------------
+
+
+class Values:
+    """The values of one text."""
+
+    __slots__ = ("_judge", "_text")
+
+    def __init__(self, text: bytes, judge: Judge) -> None:
+        self._text = text
+        self._judge = judge
+
+    def _judged(
+        self, at: int, strength: str, opening: bytes, *, whole_line: bool = False, ends: bytes = b""
+    ) -> Found | None:
+        """`ends` are the bytes behind which nothing of it can come: then it is known where it ends."""
+        found = value_at(self._text, at, opening, whole_line)
+        if found is None:
+            return None
+        end, value = found.end(), found[0]
+        if opening:
+            return self._secret(at, end, strength)
+        if self._text.startswith((b"(", b"[", b"?."), end):
+            return None  # A call, or a part of something.
+        if whole_line:
+            return self._secret(at, at + len(value.rstrip(b"\"'")), strength)
+        known = self._text[end : end + 1] in ends or ends == SPACE
+        if ends == b"&":
+            value, known = value.partition(b"&")[0], True
+        of_password = strength in ("password", GIVEN)
+        if not of_password and b"=" in value.rstrip(b"="):
+            return None  # Pairs themselves.
+        value = value.rstrip(b".:," if of_password else b".:,!?")
+        return self._secret(at, at + len(value), strength, known_end=known)
+
+    def _secret(self, start: int, end: int, strength: str, *, known_end: bool = True) -> Found | None:
+        if not self._judge(strength, self._text[start:end], known_end):
+            return None
+        return start, end, kind_of(strength)
+
+
+def opened(before: bytes) -> tuple[bytes, bytes]:
+    """`before` without the quotes that open a value, and these."""
+    bare = before.rstrip(QUOTES)
+    opening = before[len(bare) :]
+    if opening and bare[-1:] in _PREFIXES and bare[-2:-1] in (b"=", b" ", b":", b"("):
+        bare = bare[:-1]
+    return bare, opening
+
+
+def left_open(words: bytes) -> bytes:
+    """The quote that is open at the end of some words of a command."""
+    for quote in (b"'", b'"'):
+        if words.count(quote) % 2:
+            return b"\\" + quote if words[: words.rfind(quote)].endswith(b"\\") else quote
+    return b""
+
+
+def value_at(text: bytes, at: int, opening: bytes, whole_line: bool) -> re.Match[bytes] | None:
+    if not opening:
+        return (LINE if whole_line else BARE).match(text, at)
+    if opening[-2:-1] == b"\\":
+        return _ESCAPED.match(text, at)
+    return {b'"': _DOUBLE, b"'": _SINGLE}.get(opening[-1:], _TICKED).match(text, at)
+
+
+def kind_of(strength: str) -> str:
+    """The kind of a value whose name says so much."""
+    return KINDS[0] if strength in ("password", GIVEN) else KINDS[1]
+
+
+def given(strength: str) -> str:
+    """What is said where nothing but the value can stand, since a program reads it."""
+    return GIVEN if strength == "password" else strength
+
+
+# --- judging ---------------------------------------------------------------------------------------------
+
+
+def may_be(strength: str, value: bytes) -> bool:
+    """Whether a value is worth a closer look."""
+    if not _SHORTEST[strength] <= len(value) <= LONGEST:
+        return False
+    return strength in (BASIC, GIVEN, "password") or DIGIT.search(value) is not None
+
+
+def named(name: str, value: str) -> tuple[Signal, bytes] | None:
+    """What a text that stands under a name may be: what the name says, and the text."""
+    strength = said(name)
+    data = value.encode("utf-8", "replace") if strength and len(value) <= LONGEST else b""
+    return (strength, data) if strength and may_be(strength, data) else None
+
+
+def is_secret(strength: str, value: bytes, known_end: bool) -> bool:
+    """Whether a value is a secret under a name that says so much."""
+    if strength == BASIC:
+        return bool(_plausible().is_basic(value))
+    return bool(_plausible().is_secret(strength, value.decode("utf-8", "replace"), known_end))
+
+
+def stands_in(value: bytes) -> bool:
+    """Whether the password of a URL is none, but stands for one."""
+    return bool(_plausible().is_sample_of_a_url(value.decode("utf-8", "replace")))
+
+
+def is_example(kind: str, match: bytes) -> bool:
+    """Whether what is written as a format is an example of documentation."""
+    return bool(_plausible().is_example(kind, match))
+
+
+def _plausible() -> ModuleType:
+    # Its expressions take some milliseconds to compile, and most messages have no pair.
+    from mcpguard.core.redaction.detectors import plausible
+
+    return plausible
