@@ -9,10 +9,9 @@ from collections.abc import Callable
 from functools import cache
 from typing import NamedTuple
 
-from mcpguard.core.redaction.detectors.naming import signal
+from mcpguard.core.redaction.detectors.naming import GIVEN, signal
 from mcpguard.core.redaction.detectors.values import (
     BACK,
-    GIVEN,
     SPACE,
     Found,
     Values,
@@ -25,7 +24,7 @@ from mcpguard.core.redaction.detectors.values import (
 )
 
 
-class Program(NamedTuple):
+class Taking(NamedTuple):
     """The names that programs begin with, what leads to the password behind them, and an example for each.
 
     `leads` is an expression that ends where the value begins, behind its quotes.
@@ -42,104 +41,104 @@ _ALONG = r"(?:[^\n\r|;&\x00-\x08\x0b-\x1f\xff]|\\\r?\n){0,240}?[ \t]"
 """What may stand between a program and its option, within one command."""
 _QUOTE = r"""\\?["']?"""
 
-PROGRAMS: tuple[Program, ...] = (
-    Program(
+PROGRAMS: tuple[Taking, ...] = (
+    Taking(
         ("mysql", "mariadb"),
         rf"(?:dump|admin|import|show|check|slap|sh|pump)?(?:\.exe)?{_ALONG}-p{_QUOTE}",
         ("mysql -h db -u root -p{} shop", "mysqldump -uroot -p'{}' shop > x.sql"),
         ("mysql -u root -p shop", "mysql -h db -P {}", "mysql -p$MYSQL_PW", "mysql -u root -pPASSWORD"),
     ),
-    Program(
+    Taking(
         ("sshpass",),
         rf" {{1,4}}-p {{0,4}}{_QUOTE}",
         ("sshpass -p {} ssh root@host", "sshpass -p'{}' scp a b:"),
         ("sshpass -e ssh host", 'sshpass -p "$PW" ssh host', "sshpass -f {}"),
     ),
-    Program(
+    Taking(
         ("docker login", "podman login", "registry login", "oc login", "az login", "skopeo login"),
         rf"{_ALONG}-p[ =]{_QUOTE}",
         ("docker login -u bob -p {} registry.example", "az login -u x -p '{}'"),
         ("docker login -u bob", "docker login --password-stdin", "docker login -p <token>"),
     ),
-    Program(
+    Taking(
         ("redis-cli", "keydb-cli", "valkey-cli"),
         rf"{_ALONG}-a {{0,3}}{_QUOTE}",
         ("redis-cli -h cache -a {} ping",),
         ("redis-cli -h cache ping", "redis-cli -a $PW"),
     ),
-    Program(
+    Taking(
         ("-passin ", "-passout ", "-pass ", "-passin=", "-srcpass "),
         rf"{_QUOTE}pass:{_QUOTE}",
         ("openssl rsa -in a.pem -passin pass:{} -out b.pem", "openssl enc -aes-256-cbc -pass 'pass:{}'"),
         ("openssl rsa -passin env:PW", "openssl rsa -passin file:/etc/pw", "-passin pass:$PW"),
     ),
-    Program(
+    Taking(
         ("curl ", "curlie "),
         rf"(?:{_ALONG})?(?:-u|-U|--user|--proxy-user)[ =]?{_QUOTE}[^\s:\"'\\$<>{{]{{1,64}}:",
         ("curl -s -u bob:{} https://x.example", "curl --user 'bob:{}' https://x.example"),
         ("curl -u bob https://x.example", 'curl -u "bob:$PW" x', "curl -u user:pass x"),
     ),
-    Program(
+    Taking(
         ("http -a ", "https -a ", "http --auth ", "lftp -u "),
         rf"{_QUOTE}[^\s:,\"'\\$<>{{]{{1,64}}[:,]",
         ("http -a bob:{} x.example/y",),
         ("http -a bob x.example",),
     ),
-    Program(
+    Taking(
         ("sqlcmd", "bcp ", "mongo", "isql"),
         rf"[a-z]{{0,10}}{_ALONG}-[pP] {{1,3}}{_QUOTE}",
         ("sqlcmd -S db -U sa -P {} -Q x", "mongodump -h db -u ops -p {}"),
         ("mongosh -h db --port 27017", "mongo -p $PW"),
     ),
-    Program(
+    Taking(
         ("ldapsearch", "ldapadd", "ldapmodify", "ldapwhoami", "ldappasswd", "ldapdelete"),
         rf"{_ALONG}-w {{0,3}}{_QUOTE}",
         ("ldapsearch -x -D cn=admin,dc=x -w {} uid=bob",),
         ("ldapsearch -x -W uid=bob",),
     ),
-    Program(
+    Taking(
         ("zip ", "unzip ", "7z "),
         rf"(?:{_ALONG})?-(?:P {{1,3}}|p){_QUOTE}",
         ("zip -P {} a.zip b", "7z x a.7z -p{}"),
         ("unzip -p a.zip", "zip -r a.zip b"),
     ),
-    Program(
+    Taking(
         (" -pw ", " -storepass ", " -keypass ", " -deststorepass ", " -srcstorepass "),
         _QUOTE,
         ("plink -ssh bob@h -pw {}", "keytool -list -storepass {} -keystore a"),
         ("keytool -storepass $PW",),
     ),
-    Program(
+    Taking(
         ("htpasswd ",),
         rf"-[a-zA-Z]{{0,4}}b[a-zA-Z]{{0,4}} (?:{_WORD}{{1,128}} )?{_WORD}{{1,64}} {_QUOTE}",
         ("htpasswd -b .htpasswd bob {}", "htpasswd -nb bob {}"),
         ("htpasswd -c .htpasswd bob",),
     ),
-    Program(
+    Taking(
         ("smbclient ", "rpcclient ", "mount.cifs "),
         rf"{_ALONG}-U {{0,3}}{_QUOTE}[^\s%\"'\\]{{1,64}}%",
         ("smbclient //h/s -U bob%{}",),
         ("smbclient //h/s -U bob",),
     ),
-    Program(
+    Taking(
         ("ssh-keygen ",),
         rf"(?:{_ALONG})?-[NP] {{1,3}}{_QUOTE}",
         ("ssh-keygen -t ed25519 -N {} -f k",),
         ('ssh-keygen -t ed25519 -N ""',),
     ),
-    Program(
+    Taking(
         ("rabbitmqctl ",),
         rf"(?:add_user|change_password) {_WORD}{{1,64}} {_QUOTE}",
         ("rabbitmqctl add_user bob {}",),
         ("rabbitmqctl add_user bob",),
     ),
-    Program(
+    Taking(
         ("net user ", "net use "),
         rf"[^\x00-\x1f\xff]{{1,80}}?(?: /user:{_WORD}{{1,64}})? {_QUOTE}(?={_WORD}{{4,64}} /(?:add|pers))",
         ("net user bob {} /add",),
         ("net user bob /add",),
     ),
-    Program(
+    Taking(
         ("requirepass ", "masterauth "),
         _QUOTE,
         ("\nrequirepass {}\n",),

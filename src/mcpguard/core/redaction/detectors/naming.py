@@ -11,6 +11,8 @@ Signal = Literal["", "weak", "token", "password"]
 """When a value under such a name is a secret: "password": unless everyone knows it; "token": unless it is, in
 addition, a word or a path; "weak": only if it looks random. "": never, by the name alone."""
 
+GIVEN = "given"
+"""What is said of a value that can be nothing but a password, since a program reads it as one."""
 _WORDS = re.compile(r"[^A-Za-z0-9]+|(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])")
 _PASSWORD = re.compile(
     r".*(?:password|passwd|passphrase)|(?:ssh|db|user|root|admin|mail|smtp|ftp|sudo|my|app)?pass"

@@ -10,13 +10,12 @@ from collections.abc import Callable
 
 from mcpguard.core.redaction.detectors import commands
 from mcpguard.core.redaction.detectors.commands import Commands
-from mcpguard.core.redaction.detectors.naming import Signal
+from mcpguard.core.redaction.detectors.naming import GIVEN, Signal
 from mcpguard.core.redaction.detectors.values import (
     BACK,
     BARE,
     BASIC,
     DIGIT,
-    GIVEN,
     KINDS,
     LINE,
     NEAR,

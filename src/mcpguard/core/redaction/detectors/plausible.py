@@ -8,6 +8,7 @@ import re
 from binascii import Error, a2b_base64
 from itertools import pairwise
 
+from mcpguard.core.redaction.detectors.naming import GIVEN
 from mcpguard.core.redaction.detectors.shapes import (
     has_reference,
     is_address,
@@ -17,7 +18,6 @@ from mcpguard.core.redaction.detectors.shapes import (
     is_uuid,
     looks_random,
 )
-from mcpguard.core.redaction.detectors.values import GIVEN
 
 _TEMPLATE = re.compile(
     r"\{[A-Za-z_.][\w.:\[\]!-]*\}|\$\{|\$\(|\{\{|<[^<>]*>|%\(|^%[a-z]|^\$[A-Za-z_]\w*$|^@[A-Z0-9_]+@?$|^#\{"

@@ -9,7 +9,7 @@ from collections.abc import Callable
 from functools import lru_cache
 from types import ModuleType
 
-from mcpguard.core.redaction.detectors.naming import Signal, is_of_secrets, signal, words_of
+from mcpguard.core.redaction.detectors.naming import GIVEN, Signal, is_of_secrets, signal, words_of
 
 KINDS = "password", "secret-value", "authorization"
 
@@ -18,8 +18,6 @@ Found = tuple[int, int, str]
 Judge = Callable[[str, bytes, bool], bool]
 """Whether a value is a secret under a name that says so much; and whether it is known where it ends."""
 
-GIVEN = "given"
-"""What is said of a value that can be nothing but a password, since a program reads it as one."""
 BASIC = "basic"
 """What is said of base64 of a user and a password."""
 LONGEST = 1024
@@ -142,6 +140,7 @@ def left_open(words: bytes) -> bytes:
 
 
 def value_at(text: bytes, at: int, opening: bytes, whole_line: bool) -> re.Match[bytes] | None:
+    """The value that begins at a place, as far as the quote before it or its line says."""
     if not opening:
         return (LINE if whole_line else BARE).match(text, at)
     if opening[-2:-1] == b"\\":
