@@ -13,7 +13,7 @@ from sys import maxsize
 from threading import Lock, Thread
 
 from mcpguard.core.redaction.budget import Budget
-from mcpguard.core.redaction.detectors import DETECTORS, Detector, compiled, pairs
+from mcpguard.core.redaction.detectors import DETECTORS, Detector, apart, compiled, pairs
 from mcpguard.core.redaction.matching import PAD, HyperscanMatcher, Matcher, compile_literals
 from mcpguard.core.redaction.neutral import literals
 from mcpguard.core.redaction.views import Flat, View, marks
@@ -126,14 +126,27 @@ class _Pair(_Beginning):
         self.kind = pairs.COOKIE if read is pairs.Pairs.cookie else ""
 
 
-def _beginnings() -> list[_Format | _Pair]:
+class _Apart(_Beginning):
+    def __init__(self, literal: str, any_case: bool, peek: str, read: apart.Read) -> None:
+        super().__init__(literal.encode(), lambda: peek)
+        self.reads = read
+        self.any_case = any_case
+        self.kind = read.__name__
+
+
+def _beginnings() -> list[_Format | _Pair | _Apart]:
     formats = [
         _Format(detector.trigger or start, start, detector)
         for detector in DETECTORS
         if detector is not _OF_URLS
         for start in detector.starts or ("",)
     ]
-    return [*formats, *(_Pair(*one) for one in pairs.LITERALS)]
+    beside = [
+        _Apart(one, any_case, peek, read)
+        for literals, any_case, peek, read in apart.LOOKS
+        for one in literals
+    ]
+    return [*formats, *(_Pair(*one) for one in pairs.LITERALS), *beside]
 
 
 _OF_URLS = next(detector for detector in DETECTORS if detector.kind == "url-password")
@@ -184,7 +197,7 @@ class Perusal:
     """One reading of a view. More than `visits` places where something may begin are a flood, for which it
     raises TooMuchAtOnce; for more than `budget` allows it raises InspectionError."""
 
-    __slots__ = ("_budget", "_covered", "_flat", "_once", "_pairs", "_view", "_visits", "hits")
+    __slots__ = ("_beside", "_budget", "_covered", "_flat", "_once", "_pairs", "_view", "_visits", "hits")
 
     def __init__(
         self, view: View, budget: Budget | None = None, *, once: bool = False, visits: int = maxsize
@@ -195,7 +208,8 @@ class Perusal:
         self._once = once
         self._covered: defaultdict[str, int] = defaultdict(int)
         # Nothing here leads back to it: one is made for nearly each answer, and goes without the collector.
-        self._pairs = pairs.Pairs(view.text, partial(_judged, self._budget))
+        judge = partial(_judged, self._budget)
+        self._pairs, self._beside = pairs.Pairs(view.text, judge), apart.Apart(view.text, judge)
         self._flat: Flat | None = None
         self.hits: list[Hit] = []
 
@@ -228,6 +242,8 @@ class Perusal:
         self._trigger(1)
         if isinstance(one, _Pair):
             return self._pair(one, flat, end)
+        if isinstance(one, _Apart):
+            return self._apart(one, flat, end)
         start = one.start(flat, end)
         found = one.may(flat, start) if start >= 0 else None
         read = one.read(self.flat, start, found.end(), self._budget) if found else None
@@ -251,6 +267,15 @@ class Perusal:
             self._covered[one.kind] = end + pairs.length_of_cookies(flat, end)
         hit = one.reads(self._pairs, self.flat.at(end - 1, 1))
         return hit is not None and self._found(hit)
+
+    def _apart(self, one: _Apart, flat: bytes, end: int) -> bool:
+        if one.may(flat, end) is None:
+            return False
+        self._trigger(COST_OF_A_PAIR)
+        at = self.flat.at(end - 1, 1)
+        found, stop = one.reads(self._beside, at)
+        self._covered[one.kind] = end + stop - at
+        return any([self._found(hit) for hit in found])
 
     def expression(self, index: int, _from: int, end: int, _flags: int, text: bytes) -> bool:
         """A Visit of `expressions`."""

@@ -1,0 +1,374 @@
+"""Secrets whose name stands apart: at the head of a column, in a list of columns, in another member.
+
+Law of this file: a reader looks around one place over a bounded number of bytes, or along the rows that
+follow it, and says up to where it has read, so that nothing is read twice.
+"""
+
+import re
+from binascii import Error, a2b_base64
+from collections.abc import Callable, Iterable
+from itertools import islice, pairwise
+
+from mcpguard.core.redaction.detectors.naming import GIVEN
+from mcpguard.core.redaction.detectors.values import Found, Values, given, said
+
+Seen = tuple[list[Found], int]
+"""What is to be removed, and where the reading ended."""
+
+_NAMES = ("password", "passwd", "secret", "token", "api_key", "apikey", "passphrase")
+_AROUND = 4096
+_ROWS = 2000
+_CELLS = 64
+_HEAD = re.compile(rb"(?i)pass|pwd|secret|token|key|value")
+_CELL_OF_HEAD = re.compile(rb"[A-Za-z_][\w .()-]{0,48}")
+_MARKS = b" \t\r\"'`*"
+_QUOTED_CELL = rb'[ ]?"(?:[^"\n]|""){0,1024}"|'
+_CELLS_OF = {
+    char: re.compile(_QUOTED_CELL + rb"[^\n\x1f\xff" + re.escape(char) + rb"]{0,1024}")
+    for char in (b",", b"\t", b";")
+}
+_BARS = re.compile(rb"\||\xe2\x94[\x82\x83]|\xe2\x95\x91")
+_RULE = re.compile(rb"[-+|:= \t]+|(?:\xe2[\x94-\x96][\x80-\xbf]|[ |])+")
+_RUN = re.compile(rb"-{2,}")
+_TUPLE = re.compile(rb"\s{0,64},?\s{0,64}\(")
+_LITERAL = re.compile(
+    rb"\s{0,16}(?:[NnEe]?'((?:[^'\\\x00]|''|\\.){0,2048}+)'|\"((?:[^\"\\\x00]|\\.){0,2048}+)\""
+    rb"|([^,()'\"\x00-\x08]{0,256}(?:\([^()]{0,256}\))?))\s{0,16}([,)])"
+)
+_COLUMNS = re.compile(
+    rb"[^\s(]{1,128}\s{0,4}\(([^()\x00-\x08]{3,2048})\)\s{0,8}(?:(?i:values?)|(?i:from )[a-z]+;?\r?\n)"
+)
+_MEMBER_OF_JWK = re.compile(
+    rb"""["'](?:d|p|q|dp|dq|qi|k)\\?["']\s{0,4}:\s{0,4}\\?["']([A-Za-z0-9_-]{20,2048})\\?["']"""
+)
+_VALUE = re.compile(rb"""\\?["']\s{0,4}:\s{0,4}(\\?["'])([^"'\\\x00-\x1f\xff]{4,1024})\\?["']""")
+_NAME = re.compile(
+    rb"""(?:["'\s{,](?:name|key|Name|Key|variable|variable_name|id|label|field|setting))\\?["']?\s{0,4}:\s{0,4}\\?["']?"""
+    rb"([A-Za-z][A-Za-z0-9_.-]{2,63})"
+)
+_OWNER = re.compile(rb"""["']([A-Za-z][A-Za-z0-9_.-]{2,63})\\?["']\s{0,4}:\s{0,4}\{$""")
+_VALUE_IN_YAML = re.compile(
+    rb"""["']?([^\s"'\x00-\x1f\xff]{4,1024})["']?[ \t]{0,8}\r?\n"""
+    rb"""[ \t]{1,32}(?:name|key):[ \t]{1,4}["']?([A-Za-z][\w.-]{2,63})"""
+)
+_BLOCK = re.compile(
+    rb"""(?:^|\n)([ \t]{0,32})(data|stringData):[ \t]*\r?\n((?:\1[ \t]+[^\n]{1,4096}(?:\n|$)){1,64})"""
+)
+_LINE_OF_BLOCK = re.compile(
+    rb"""(?m)^[ \t]+["']?([A-Za-z0-9_.-]{1,64})["']?:[ \t]*["']?([^\s"'|>]{4,4096})["']?[ \t]*\r?$"""
+)
+_OBJECT = re.compile(rb"""\\?"(data|stringData)\\?"\s{0,8}:\s{0,8}\{([^{}]{4,8192})\}""")
+_MEMBER = re.compile(rb"""\\?"([A-Za-z0-9_.-]{1,64})\\?"\s{0,8}:\s{0,8}\\?"([^"\\\x00-\x1f]{4,4096})\\?\"""")
+_OPEN = frozenset(
+    ["username", "user", "host", "port", "namespace", "ca.crt", "tls.crt", "type", "url", "database"]
+)
+_DEFAULT = re.compile(
+    rb"""([A-Za-z][\w-]{1,63})"\s{0,4}\{[^}\x00-\x08]{0,400}?\bdefault\s{0,16}=\s{0,4}"([^"\n\x00-\x1f]{4,512})\""""
+)
+_PGPASS = re.compile(
+    rb"[^:\s\x00-\x1f]{1,64}:[^:\s\x00-\x1f]{1,64}:([^\s:\x00-\x1f\xff]{4,128})(?:\r?\n|\s*$|[\x1f\xff])"
+)
+_VALUES = frozenset(["value", "val", "setting", "content", "config_value", "option_value", "meta_value"])
+_KEYS = frozenset(
+    [
+        "name",
+        "key",
+        "variable",
+        "parameter",
+        "option",
+        "config_key",
+        "option_name",
+        "meta_key",
+        "setting_name",
+    ]
+)
+
+
+class _Columns:
+    """What the names of columns say of the cells below them."""
+
+    __slots__ = ("_key", "_said", "_value", "count")
+
+    def __init__(self, names: list[str]) -> None:
+        low = [name.strip(" \t\r\"'`*[]").lower() for name in names]
+        self.count = len(names)
+        self._said = {
+            at: given(strength) for at, name in enumerate(low) if (strength := said(name.replace(" ", "_")))
+        }
+        self._value = next((at for at, name in enumerate(low) if name in _VALUES), -1)
+        self._key = next((at for at, name in enumerate(low) if name in _KEYS), -1)
+
+    def any(self) -> bool:
+        """Whether they say anything."""
+        return bool(self._said) or (self._value >= 0 and self._key >= 0)
+
+    def of(self, cells: list[bytes]) -> Iterable[tuple[int, str]]:
+        """Which cells of a row to judge, and what is said of them."""
+        yield from self._said.items()
+        if self._value >= 0 and self._key >= 0:
+            name = cells[self._key].strip(_MARKS).decode("utf-8", "replace")
+            if strength := said(name):
+                yield self._value, given(strength)
+
+
+class Apart(Values):
+    """What stands apart from its name in one text. Each method reads from the end of a literal on."""
+
+    __slots__ = ()
+
+    def separated(self, at: int) -> Seen:
+        """Values between commas, semicolons or tabs, below a line of their names."""
+        start, end = self._line(at - 1)
+        head = self._text[start:end]
+        char = next((one for one in (b"\t", b";", b",") if one in head), b",")
+        names = [cell for _, _, cell in _cells(head, 0, char)]
+        if len(names) < 2 or not all(
+            _CELL_OF_HEAD.fullmatch(name.strip(_MARKS)) and not name.startswith(b" ") for name in names
+        ):
+            return [], end
+        columns = _Columns([name.decode("utf-8", "replace") for name in names])
+        return self._rows(columns, end, lambda line, begin: _cells(line, begin, char))
+
+    def ruled(self, at: int) -> Seen:
+        """A table with lines between its columns, or below their names."""
+        start, end = self._line(at - 1)
+        if not _RULE.fullmatch(self._text[start:end].rstrip(b"\r")):
+            return [], at
+        head_start, head_end = self._line(start - 1)
+        if head_end < start - 1 or not _HEAD.search(self._text[head_start:head_end]):
+            head_start, head_end = self._line(end + 1)
+            end = head_end
+        head = self._text[head_start:head_end]
+        if head_end > len(self._text) or not _HEAD.search(head):
+            return [], at
+        if _BARS.search(head):
+            cells: Cells = _barred
+        else:
+            rule = self._text[start : self._line(at - 1)[1]]
+            starts = [found.start() for found in islice(_RUN.finditer(rule), _CELLS)]
+            cells = _fixed(starts)
+        names = [cell.decode("utf-8", "replace") for _, _, cell in cells(head, 0)]
+        return self._rows(_Columns(names), end, cells)
+
+    def record(self, at: int) -> Seen:
+        """A row that psql shows with a line for each column."""
+        hits: list[Found] = []
+        end = self._line(at)[1]
+        for _ in range(_CELLS):
+            start, stop = end + 1, self._line(end + 1)[1]
+            name, bar, value = self._text[start:stop].partition(b"|")
+            if not bar:
+                break
+            hits += self._one(name.strip().replace(b" ", b"_"), stop - len(value.lstrip()), stop)[0]
+            end = stop
+        return hits, end
+
+    def inserted(self, at: int) -> Seen:
+        """`INSERT INTO t (name, password) VALUES (…)`, and the rows of `COPY t (…) FROM stdin`."""
+        found = _COLUMNS.match(self._text, at)
+        if found is None:
+            return [], at
+        columns = _Columns([name.decode("utf-8", "replace") for name in found[1].split(b",")[:_CELLS]])
+        if not columns.any():
+            return [], found.end()
+        if found[0].endswith(b"\n"):
+            return self._rows(columns, found.end() - 1, lambda line, begin: _cells(line, begin, b"\t"))
+        return self._tuples(columns, found.end())
+
+    def jwk(self, at: int) -> Seen:
+        """The private members of a key in JSON (RFC 7517 and 7518)."""
+        start = max(0, at - _AROUND, self._text.rfind(b"{", max(0, at - _AROUND), at))
+        end = self._text.find(b"}", at, at + _AROUND)
+        end = end if end >= 0 else min(len(self._text), at + _AROUND)
+        return [
+            hit
+            for found in _MEMBER_OF_JWK.finditer(self._text, start, end)
+            if (hit := self._secret(*found.span(1), "token"))
+        ], end
+
+    def valued(self, at: int) -> Seen:
+        """The value of an object that has its name in another member, or before it."""
+        found = _VALUE.match(self._text, at)
+        start = self._text.rfind(b"{", max(0, at - 400), at)
+        if found is None or start < 0:
+            return [], at
+        end = self._text.find(b"}", found.end(), found.end() + 400)
+        owner = _OWNER.search(self._text[max(0, start - 80) : start + 1])
+        ahead, behind = self._text[start:at], self._text[found.end() : max(end, found.end())]
+        name = _NAME.search(ahead) or _NAME.search(behind) or owner
+        return self._one(name[1], *found.span(2)) if name else ([], at)
+
+    def listed(self, at: int) -> Seen:
+        """`value: …` in YAML, and `name: DB_PASSWORD` below it."""
+        found = _VALUE_IN_YAML.match(self._text, at)
+        return self._one(found[2], *found.span(1)) if found else ([], at)
+
+    def secret(self, at: int) -> Seen:
+        """A Secret of Kubernetes, as YAML or JSON: its data in base64, and as text."""
+        start, end = max(0, at - _AROUND), min(len(self._text), at + 2 * _AROUND)
+        hits: list[Found] = []
+        for block, one in ((_BLOCK, _LINE_OF_BLOCK), (_OBJECT, _MEMBER)):
+            for found in block.finditer(self._text, start, end):
+                plain = b"stringData" in found[0][:64]
+                last = len(found.groups())
+                for member in one.finditer(self._text, *found.span(last)):
+                    if hit := self._of_kubernetes(member, plain):
+                        hits.append(hit)
+        return hits, end
+
+    def default(self, at: int) -> Seen:
+        """`variable "db_password" { default = "…" }` of Terraform."""
+        found = _DEFAULT.match(self._text, at)
+        return self._one(found[1], *found.span(2)) if found else ([], at)
+
+    def pgpass(self, at: int) -> Seen:
+        """A line of `.pgpass`, from behind its port on."""
+        found = _PGPASS.match(self._text, at)
+        start, _ = self._line(at)
+        host = self._text[start:at].rstrip(b":").rpartition(b":")[0]
+        if found is None or not host or b":" in host or b" " in host:
+            return [], at
+        hit = self._secret(*found.span(1), GIVEN)
+        return [hit] if hit else [], found.end()
+
+    def _of_kubernetes(self, member: re.Match[bytes], plain: bool) -> Found | None:
+        if member[1].decode().lower() in _OPEN:
+            return None
+        if plain:
+            return self._secret(*member.span(2), GIVEN)
+        try:
+            value = a2b_base64(member[2], strict_mode=True)
+        except Error:
+            return None
+        printable = value.isascii() and len(value.split()) == 1
+        kind = self._secret(*member.span(2), "token")
+        known = printable and not self._judge(GIVEN, value, True)
+        return None if known else kind or (*member.span(2), "secret-value")
+
+    def _one(self, name: bytes, start: int, end: int) -> Seen:
+        strength = said(name.decode("utf-8", "replace"))
+        hit = self._secret(start, end, given(strength) if strength else "") if strength else None
+        return [hit] if hit else [], end
+
+    def _rows(self, columns: _Columns, end: int, cells: "Cells") -> Seen:
+        hits: list[Found] = []
+        if not columns.any():
+            return hits, end
+        for _ in range(_ROWS):
+            start, stop = end + 1, self._line(end + 1)[1]
+            line = self._text[start:stop]
+            if start >= stop or not line.strip():
+                break
+            if not _RULE.fullmatch(line.rstrip(b"\r")):
+                row = cells(line, start)
+                if len(row) != columns.count:
+                    break
+                hits += self._of_row(columns, row)
+            end = stop
+        return hits, end
+
+    def _of_row(self, columns: _Columns, row: list[tuple[int, int, bytes]]) -> list[Found]:
+        hits = []
+        for index, strength in columns.of([cell for _, _, cell in row]):
+            start, _, cell = row[index]
+            value = cell.strip(_MARKS)
+            at = start + cell.find(value)
+            if value and (hit := self._secret(at, at + len(value), strength)):
+                hits.append(hit)
+        return hits
+
+    def _tuples(self, columns: _Columns, at: int) -> Seen:
+        hits: list[Found] = []
+        for _ in range(_ROWS):
+            begins = _TUPLE.match(self._text, at)
+            if begins is None:
+                break
+            row: list[tuple[int, int, bytes]] = []
+            at = begins.end()
+            while found := _LITERAL.match(self._text, at):
+                which = next(group for group in (1, 2, 3) if found[group] is not None)
+                row.append((*found.span(which), found[which]))
+                at = found.end()
+                if found[4] == b")" or len(row) > _CELLS:
+                    break
+            if len(row) != columns.count:
+                break
+            hits += self._of_row(columns, row)
+        return hits, at
+
+    def _line(self, at: int) -> tuple[int, int]:
+        """Where the line that a place is in begins and ends."""
+        start = self._text.rfind(b"\n", max(0, at - _AROUND), max(at, 0)) + 1
+        start = max(start, self._text.rfind(b"\x1f", start, max(at, 0)) + 1)
+        ends = [
+            end
+            for char in (b"\n", b"\x1f", b"\xff")
+            if (end := self._text.find(char, max(at, 0), at + _AROUND)) >= 0
+        ]
+        return start, min(ends, default=min(len(self._text), at + _AROUND))
+
+
+Cells = Callable[[bytes, int], list[tuple[int, int, bytes]]]
+"""The cells of a line that begins at a place: where each begins and ends, and what is in it."""
+
+
+def _cells(line: bytes, begin: int, char: bytes) -> list[tuple[int, int, bytes]]:
+    made: list[tuple[int, int, bytes]] = []
+    at = 0
+    while len(made) < _CELLS:
+        found = _CELLS_OF[char].match(line, at)
+        end = found.end() if found else at
+        made.append((begin + at, begin + end, line[at:end]))
+        if line[end : end + 1] != char:
+            break
+        at = end + 1
+    return made
+
+
+def _barred(line: bytes, begin: int) -> list[tuple[int, int, bytes]]:
+    bars = [found.span() for found in islice(_BARS.finditer(line), _CELLS)]
+    bounds = [(0, 0), *bars, (len(line), len(line))]
+    made = [
+        (begin + before[1], begin + behind[0], line[before[1] : behind[0]])
+        for before, behind in pairwise(bounds)
+    ]
+    inner = made[1:] if not made[0][2].strip() and len(made) > 2 else made
+    return (
+        inner[:-1]
+        if not inner[-1][2].strip() and line.rstrip().endswith((b"|", b"\x82", b"\x83", b"\x91"))
+        else inner
+    )
+
+
+def _fixed(starts: list[int]) -> Cells:
+    bounds = [*zip(starts, [*starts[1:], 4096], strict=True)]
+    return lambda line, begin: [(begin + start, begin + end, line[start:end]) for start, end in bounds]
+
+
+Read = Callable[[Apart, int], Seen]
+
+_NEXT_LINE = r"(?<=\n)[^\r\n\x1f\xff]|[\"'A-Za-z0-9_ .,;\t()-]{0,400}\r?\n[^\r\n\x1f\xff]"
+_BORDERS = (
+    "-+-", "|--", "| --", "|:-", "| :-", "--  --",
+    "\u253c\u2500", "\u251c\u2500", "\u256a\u2550", "\u255e\u2550",
+)  # fmt: skip
+_SEPARATORS = tuple(
+    form.replace("N", name)
+    for name in _NAMES
+    for form in ("N,", ",N", "N\t", "\tN", "N;", ";N", 'N",', ',"N', 'N";', "N\n", "N\r\n")
+)
+LOOKS: tuple[tuple[tuple[str, ...], bool, str, Read], ...] = (
+    (_SEPARATORS, True, _NEXT_LINE, Apart.separated),
+    ((",value", "\tvalue"), True, r"[a-z0-9_ ,\t]{0,200}\r?\n[^\r\n\x1f\xff]", Apart.separated),
+    (_BORDERS, False, "", Apart.ruled),
+    (("-[ RECORD ",), False, r"[0-9]", Apart.record),
+    (tuple(f"{name}{end}" for name in _NAMES for end in (" \n--", "\n--")), True, "", Apart.ruled),
+    (("insert into ", "replace into ", "copy "), True, _COLUMNS.pattern.decode(), Apart.inserted),
+    (('"kty',), False, "", Apart.jwk),
+    (("value",), True, _VALUE.pattern.decode(), Apart.valued),
+    (("value: ",), False, _VALUE_IN_YAML.pattern.decode(), Apart.listed),
+    (("kind: Secret", '"kind": "Secret"', '"kind":"Secret"'), False, "", Apart.secret),
+    (('variable "',), False, _DEFAULT.pattern.decode(), Apart.default),
+    ((":5432:", ":*:"), False, _PGPASS.pattern.decode(), Apart.pgpass),
+)
+"""Literals, whether they are found in any case, what has to follow, and how it is read from there on."""

@@ -1,0 +1,119 @@
+"""A secret whose name stands apart is removed, in each row, and its neighbours stay."""
+
+from __future__ import annotations
+
+import json
+from base64 import b64encode
+
+import pytest
+
+from mcpguard.core.redaction.redactor import Redactor
+
+TOKEN = "q7Zt2Wb9Kx4Lm8Rv1Yd5"
+VALUES = ("SunshineHarbor", "correcthorse", "Tr0ub4dorAnd3")
+
+
+def cleaned(text: str) -> str:
+    return str(Redactor(b"key").inspect(text).value)
+
+
+FORMS = [
+    "id,name,password\n1,bob,{}\n2,al,none\n\nx",
+    "id,password,name\n1,{},bob\n",
+    'id,"password"\n1,"{}"\n',
+    "id;db_password\n1;{}\n",
+    "id\tname\tpassword\n1\tbob\t{}\n",
+    "| id | password |\n|----|----------|\n| 1  | {} |\n| 2  | |\n\nmore",
+    "| id | password |\n| :-- | --- |\n| 1 | `{}` |",
+    " id |  password   \n----+-------------\n  1 | {}\n(1 row)",
+    "+----+-----------+\n| id | password  |\n+----+-----------+\n|  1 | {} |\n+----+-----------+\n1 row",
+    "┌────┬──────────┐\n│ id │ password │\n├────┼──────────┤\n│ 1  │ {} │\n└────┴──────────┘",
+    "id  password\n--  --------\n1   {}\n",
+    " password \n----------\n {}\n(1 row)",
+    "-[ RECORD 1 ]--\nid       | 1\npassword | {}\n\n",
+    "INSERT INTO users (name, password) VALUES ('bob', '{}');",
+    "insert into users (id, password, at) values (1, 'none', NOW()), (2, '{}', NULL);",
+    'REPLACE INTO users (name, password) VALUES ("bob", "{}")',
+    "INSERT INTO config (name, value) VALUES ('db_password', '{}'), ('level', 'harboursunshine');",
+    "COPY public.users (id, password) FROM stdin;\n1\t{}\n\\.\n",
+    "name,value\ndb_password,{}\nlevel,harboursunshine\n",
+    '{{"value": "{}", "name": "DB_PASSWORD"}}',
+    '{{"name": "DB_PASSWORD", "type": "PLAINTEXT", "value": "{}"}}',
+    '"{{\\"value\\": \\"{}\\", \\"name\\": \\"DB_PASSWORD\\"}}"',
+    '"outputs": {{"db_password": {{"value": "{}", "type": "string"}}}}',
+    "- value: {}\n  name: DB_PASSWORD\n",
+    'variable "db_password" {{\n  type    = string\n  default = "{}"\n}}',
+    "db.example:5432:*:postgres:{}\n",
+    "*:*:*:postgres:{}",
+    "apiVersion: v1\nkind: Secret\nstringData:\n  username: bob\n  db: {}\n",
+]
+
+
+@pytest.mark.parametrize("form", FORMS)
+def test_what_is_named_elsewhere_is_removed(form: str) -> None:
+    for value in VALUES:
+        assert cleaned(form.format(value)) == form.format("[REDACTED:password#1]"), value
+
+
+def test_every_row_of_a_long_table_is_read() -> None:
+    rows = "".join(f"{i},bob{i},{VALUES[0]}{chr(97 + i % 26)}x\n" for i in range(200))
+    assert VALUES[0] not in cleaned(f"id,name,password\n{rows}")
+
+
+def test_the_data_of_a_secret_of_kubernetes_are_removed() -> None:
+    secret, user = b64encode(b"correcthorse").decode(), b64encode(b"bob").decode()
+    token, sample = b64encode(TOKEN.encode()).decode(), b64encode(b"changeme").decode()
+    yaml = f"apiVersion: v1\ndata:\n  db: {{}}\n  token: {{}}\n  username: {user}\n  x: {sample}\n  y: {secret[:-1]}\nkind: Secret\n"
+    made = cleaned(yaml.format(secret, token))
+    assert made == yaml.format("[REDACTED:secret-value#1]", "[REDACTED:secret-value#2]")
+    found = cleaned(json.dumps({"kind": "Secret", "data": {"db": secret, "username": user}}))
+    assert found == json.dumps(
+        {"kind": "Secret", "data": {"db": "[REDACTED:secret-value#1]", "username": user}}
+    )
+
+
+def test_the_private_members_of_a_key_in_json_are_removed() -> None:
+    n, d = (
+        "sXchDaQebHnPiGvyDOAT4saGEUetSyo9MKLOoWFsueri23bO",
+        "VFCWOqXr8nvZNyaaJLXdnNPXZKRaWCjkU5Q2egQQpTBMwhpr",
+    )
+    key = {"kty": "RSA", "n": n, "e": "AQAB", "d": d, "p": d[::-1]}
+    made = json.loads(cleaned(json.dumps(key)))
+    assert made["n"] == n
+    assert made["d"] == "[REDACTED:secret-value#1]"
+    assert made["p"] == "[REDACTED:secret-value#2]"
+    assert d not in cleaned('{"kty": "oct", "k": "' + d + '"')
+
+
+LEFT_ALONE = [
+    "def login(user, password, token):\n    return harboursunshine, x, y\n",
+    "user, password, token = read()\nharboursunshine\n",
+    "id,name,password\n\n1,bob,correcthorse",
+    "id,name,password\n1,correcthorse\n",
+    "a,password\n",
+    "password\n--------\n\nEach user has one.",
+    "| word | count |\n|------|-------|\n| harboursunshine | 2 |",
+    "a -+- b password\nharboursunshine",
+    "|---|---|\n| password | harboursunshine |",
+    "-[ RECORD 1 ]\nname | harboursunshine\nend",
+    "INSERT INTO t (id, name) VALUES (1, 'harboursunshine');",
+    "INSERT INTO t (id, password) VALUES (1, :password);",
+    "INSERT INTO t (id, password) VALUES (1, 'correcthorse', 2);",
+    "INSERT INTO t (id, password) VALUES row",
+    "INSERT INTO t SELECT 1",
+    '{"kty": "RSA", "n": "VFCWOqXr8nvZNyaaJLXdnNPXZKRaWCjkU5Q2egQQpTBMwhpr", "e": "AQAB"}',
+    '{"value": "harboursunshine", "name": "LEVEL"}',
+    '"value": "harboursunshine"',
+    '{"value": "harboursunshine"}',
+    "- value: harboursunshine\n  name: LEVEL",
+    'variable "level" { default = "harboursunshine" }',
+    "http://db.example:5432:x:y:harboursunshine z",
+    "a b:5432:db:bob:harboursunshine",
+    "kind: Secret",
+    "kind: Secret\nstringData:\n  a: changeme\n",
+]
+
+
+@pytest.mark.parametrize("text", LEFT_ALONE)
+def test_what_only_looks_like_a_table_is_left_alone(text: str) -> None:
+    assert cleaned(text) == text
