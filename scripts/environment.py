@@ -19,9 +19,9 @@ VENV = ROOT / ".venv-dev"
 BIN = VENV / "bin"
 STAMP = VENV / "installed-from"
 CONSTRAINTS = ROOT / "constraints.txt"
-PARALLEL = ("-n", "4", "--dist", "loadfile", "--no-loadscope-reorder")
-"""How pytest runs the tests: most of them wait for a process, so four at once keep two cores busy.
-In the order of their names: the longest files have few tests, and must not come last."""
+PARALLEL = ("-n", "5", "--dist", "loadfile", "--no-loadscope-reorder")
+"""How pytest runs the tests: most of them wait for a process, so five at once keep two cores busy.
+In the order that `tests/conftest.py` gives them: files that wait and files that compute take turns."""
 
 
 def say(text: str) -> None:

@@ -28,6 +28,11 @@ take a good part of their time."""
 PACKAGES = ("core", "protocol", "gateway", "config", "authoring")
 """Packages that are imported, and prepared, while branches are counted."""
 
+COMPUTING = tuple(
+    f"{Path(__file__).parent}/{part}/" for part in ("core", "packs", "gateway", "protocol", "docs")
+)
+"""Folders whose tests compute; those of the others mostly wait, for processes and for times to pass."""
+
 COVERAGE = pytest.StashKey[Coverage | None]()
 
 
@@ -45,6 +50,18 @@ def pytest_collection(session):
     gc.freeze()
     gc.enable()
     return result
+
+
+def pytest_collection_modifyitems(items):
+    """Spread the files that compute evenly over those that wait, so that all cores have work from start to end: one worker
+    after another takes the next file. Of the first the longest come first."""
+    files = {}
+    for item in items:
+        files.setdefault(str(item.path), []).append(item)
+    computing = sorted((path for path in files if path.startswith(COMPUTING)), reverse=True)
+    waiting = [path for path in files if not path.startswith(COMPUTING)]
+    place = {path: (at + 0.5) / len(group) for group in (computing, waiting) for at, path in enumerate(group)}
+    items[:] = [item for path in sorted(files, key=place.__getitem__) for item in files[path]]
 
 
 def begin(name):
