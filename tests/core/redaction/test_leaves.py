@@ -68,7 +68,7 @@ def test_each_order_has_each_text_once(value: Json) -> None:
         assert order.indices is not None
         texts = [index for index in order.indices if index < leaves.numbered().start]
         assert len(texts) == len(set(texts))
-        assert [order.part(place) for place in range(len(order.indices))] == order.indices
+        assert [order.part(place) for place in range(len(order.indices))] == list(order.indices)
     if leaves.reordered(parts):
         assert others[0].arranged(parts) == leaves.document
     named = leaves.named()

@@ -37,9 +37,9 @@ def redactor() -> Redactor:
         HELD,
         hidden(TOKEN),
         "%41",
-        "://a:b7x@" * 1500,
-        "key=a1xyz9 " * 3000,
-        ".eyJ " * 3000,
+        ("://a:b7x@ " + WORDS * 3) * 1100,
+        ("key=a1xyz9 " + WORDS) * 1100,
+        (".eyJ " + WORDS) * 2500,
         b64encode(TOKEN.encode()).decode(),
     ],
 )

@@ -331,3 +331,25 @@ def test_what_gives_an_error_its_form_stays_though_a_secret_is_cut_up_around_it(
 )
 def test_a_run_is_a_sign_only_where_it_may_be_encoded(run: str, worth: bool) -> None:
     assert (RUNS in signs_of(f"see {run}.".encode() + PAD)) is worth
+
+
+@pytest.mark.parametrize("end", ["\n", "\r\n"])
+def test_lines_of_base64_are_one_piece_in_which_each_byte_has_its_place(end: str) -> None:
+    lines = ["".join(chr(65 + (7 * line + 3 * at) % 26) + "7" for at in range(32)) for line in range(6)]
+    text = (end.join(lines) + end + "a tail").encode() + PAD
+    joined = next(view for view in views(text) if view.joined)
+    size = len(joined.text) - len(PAD)
+    assert b"".join(line.encode() for line in lines) in joined.text
+    for at in range(size):
+        start, stop = joined.place(at, at + 1)
+        if joined.text[at] != 0xFF:
+            assert text[start:stop] == joined.text[at : at + 1]
+
+
+@pytest.mark.parametrize("escape", ["%%%02x", "\\x%02x", "\\u%04x", "&#x%02x;"])
+def test_a_token_escaped_letter_by_letter_is_replaced_and_no_more(escape: str) -> None:
+    before, token, after = (
+        [escape % ord(char) for char in text] for text in ("of ", "ghp_" + "aB3kQ9xZ7mT2" * 3, " or")
+    )
+    said = Redactor(b"key").inspect({"a": "".join([*before, *token, *after])}).value["a"]
+    assert said == "".join(before) + "[REDACTED:github-token#1]" + "".join(after)

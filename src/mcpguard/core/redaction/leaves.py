@@ -7,9 +7,11 @@ value itself is another order of the same.
 """
 
 import re
+from array import array
 from bisect import bisect_right
 from collections import defaultdict
-from collections.abc import Container, Iterable, Iterator, Mapping
+from collections.abc import Callable, Container, Iterable, Iterator, Mapping
+from functools import lru_cache
 
 from msgspec import Struct
 
@@ -59,7 +61,7 @@ class Leaves:
         for column in self.columns.values():
             parts += column
         if self.numbers:
-            parts += map(repr, self.numbers)
+            parts += map(_written(len(self.numbers)), self.numbers)
         parts += self.columns
         return parts
 
@@ -90,7 +92,7 @@ class Leaves:
         """That of all leaves as they stand, each behind its name."""
         return Order(self._indices(named=True))
 
-    def _indices(self, named: bool) -> list[int]:
+    def _indices(self, named: bool) -> "array[int]":
         """The indices of the strings as they stand; `named`: and of the numbers, each behind its name."""
         strings: dict[str, Iterator[int]] = {}
         at = 0
@@ -99,7 +101,7 @@ class Leaves:
             at += len(column)
         numbers = self.numbered()
         names = {name: index for index, name in enumerate(self.columns, numbers.stop)} if named else None
-        made: list[int] = []
+        made = array("L")
         _index(self._value, "", made, (strings, iter(numbers), names))
         return made
 
@@ -124,10 +126,20 @@ class Leaves:
                 at += len(text.encode("utf-8", "surrogatepass")) + 1
 
 
+_MANY = 1_000
+"""Numbers of which some are likely to be equal."""
+_KNOWN = 4_096
+
+
+def _written(count: int) -> Callable[[int | float], str]:
+    """What writes so many numbers: of many equal ones one text, since each takes 50 bytes."""
+    return repr if count < _MANY else lru_cache(_KNOWN, typed=True)(repr)
+
+
 _Rest = tuple[Mapping[str, Iterator[int]], Iterator[int], Mapping[str, int] | None]
 
 
-def _index(value: Json, name: str, made: list[int], rest: _Rest) -> None:
+def _index(value: Json, name: str, made: "array[int]", rest: _Rest) -> None:
     kind, (strings, numbers, names) = type(value), rest
     if kind is str:
         made.append(next(strings[name]))
@@ -163,7 +175,7 @@ def _point(value: Json, name: str, path: str, made: dict[int, str], rest: _Rest)
 class Order(Struct, frozen=True):
     """An order of leaves, as indices of `Leaves.parts`; None for that of `parts`."""
 
-    indices: list[int] | None
+    indices: "array[int] | None"
 
     def arranged(self, parts: list[str]) -> list[str]:
         """The parts in this order."""
@@ -366,9 +378,11 @@ class Layout:
     __slots__ = ("starts",)
 
     def __init__(self, parts: Iterable[str]) -> None:
-        self.starts = [0]
+        self.starts = array("L", [0])
+        at = 0
         for part in parts:
-            self.starts.append(self.starts[-1] + len(part.encode("utf-8", "surrogatepass")) + 1)
+            at += 1 + (len(part) if part.isascii() else len(part.encode("utf-8", "surrogatepass")))
+            self.starts.append(at)
 
     def touched(self, start: int, end: int) -> Iterator[tuple[int, int, int]]:
         """The parts that a span lies in: index, and start and end within the part."""

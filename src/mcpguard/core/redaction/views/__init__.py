@@ -70,7 +70,7 @@ def _below(
     if not signs.isdisjoint(DISGUISED):
         # A character of a dump may look like the beginning of an escape.
         dump = DUMPS in signs
-        plain, signs = _undisguised(view, signs)
+        plain, signs = _undisguised(view, signs, budget)
         budget.view(len(plain.text))
         yield plain
         inner = dumped(view, budget) if depth and dump else None
@@ -79,13 +79,13 @@ def _below(
     yield from _cut_or_encoded(plain, signs, depth, least, budget)
 
 
-def _undisguised(view: View, signs: set[int]) -> tuple[View, set[int]]:
+def _undisguised(view: View, signs: set[int], budget: Budget) -> tuple[View, set[int]]:
     """The view of `view` without its escapes and what is not seen, and the signs of that."""
     for _ in range(_ROUNDS):
         if ESCAPED in signs:
-            view = Undisguised(view)
+            view = Undisguised(view, budget)
         if QUOTED in signs:
-            view = unquoted(view)
+            view = unquoted(view, budget)
         signs = signs_of(view.text)
         if signs.isdisjoint(DISGUISED):
             break
@@ -95,14 +95,14 @@ def _undisguised(view: View, signs: set[int]) -> tuple[View, set[int]]:
 def _cut_or_encoded(plain: View, signs: set[int], depth: int, least: int, budget: Budget) -> Iterator[View]:
     sources = [plain]
     for cut, way in ((not signs.isdisjoint(JOINED), joined), (TABLE in signs, cells)):
-        found = way(plain) if cut else None
+        found = way(plain, budget) if cut else None
         if found:
             budget.view(len(found.text))
             yield found
             sources.append(found)
     if not depth:
         return
-    leaves = across(plain) if LEAVES in signs else None
+    leaves = across(plain, budget) if LEAVES in signs else None
     for one in [*sources, leaves] if leaves else sources:
         for inner in (
             decoded(one, budget, least) if one is not plain or RUNS in signs or least < LEAST else None,

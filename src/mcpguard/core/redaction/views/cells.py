@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 
+from mcpguard.core.redaction.budget import Budget
 from mcpguard.core.redaction.views.view import WHOLE, Pieces, View
 
 _BARS = (b"|", b"\xe2\x94\x82")
@@ -9,23 +10,31 @@ ROW_END = r"(?:[|]|\x94\x82)\r?\n"
 _WORDS = b"abcdefghijklmnopqrstuvwxyz_./:=+*#()`'\",-"
 _LEAST = 8
 _WIDEST = 4096
+_FOR_ONE = 4
+"""Cells that cost as much as one place where something may begin."""
 
 Span = tuple[int, int]
 Row = tuple[int, list[bytes]]
 """Where a row begins, and its cells."""
 
 
-def cells(view: View) -> View | None:
-    """What the columns of tables in `view` say where a cell is full and the next one goes on."""
+def cells(view: View, budget: Budget) -> View | None:
+    """What the columns of tables in `view` say where a cell is full and the next one goes on. Raises
+    InspectionError where `budget` is used up."""
     text = view.text
     pieces = Pieces(view)
     for bar in (bar for bar in _BARS if bar in text):
         for rows in _tables(text, bar):
+            begins = [begin for begin, _ in rows]
             for column in range(min(len(row) for _, row in rows)):
-                for run in _runs(rows, column, len(bar)):
+                budget.trigger(len(rows) // _FOR_ONE)
+                for run in _runs(rows, begins, column):
                     for start, end in run:
                         pieces.add(text[start:end], start, end, WHOLE)
                     pieces.gap()
+                begins = [
+                    begin + len(row[column]) + len(bar) for begin, (_, row) in zip(begins, rows, strict=True)
+                ]
     made = pieces.made()
     if made:
         made.joined = made.stretches = True
@@ -54,7 +63,7 @@ def _tables(text: bytes, bar: bytes) -> Iterator[list[Row]]:
         yield rows
 
 
-def _runs(rows: list[Row], column: int, bar: int) -> Iterator[list[Span]]:
+def _runs(rows: list[Row], begins: list[int], column: int) -> Iterator[list[Span]]:
     """Cells of a column of which each but the last is as wide as any, and goes on with the next word."""
     texts = [row[column].strip() for _, row in rows]
     texts = [text if text.strip(b"-=:+") else b"" for text in texts]
@@ -63,7 +72,9 @@ def _runs(rows: list[Row], column: int, bar: int) -> Iterator[list[Span]]:
         return
     run: list[Span] = []
     for index, text in enumerate(texts):
-        start, end = _place(rows[index], column, bar)
+        cell = rows[index][1][column]
+        start = begins[index] + len(cell) - len(cell.lstrip())
+        end = begins[index] + len(cell.rstrip())
         if run:
             run.append((start, start + len(text.split(b" ", 1)[0])))
         if b" " in text and len(run) > 1:
@@ -76,11 +87,3 @@ def _runs(rows: list[Row], column: int, bar: int) -> Iterator[list[Span]]:
             run = []
     if len(run) > 1:
         yield run
-
-
-def _place(row: Row, column: int, bar: int) -> Span:
-    begin, all_cells = row
-    begin += sum(map(len, all_cells[:column])) + bar * column
-    cell = all_cells[column]
-    begin += len(cell) - len(cell.lstrip())
-    return begin, begin + len(cell.strip())

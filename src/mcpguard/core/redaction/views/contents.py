@@ -22,6 +22,7 @@ _HEADER = 30
 _RAW = -zlib.MAX_WBITS
 _STEP = 64 * 1024
 _LAYERS = 3
+_COST_OF_PACKED = 20
 
 
 class Content(NamedTuple):
@@ -45,7 +46,6 @@ def contents(data: bytes, budget: Budget, layers: int = _LAYERS) -> Iterator[Con
         yield Content(at, end, data[at:end], packed=False)
         at = seen.find(_LONG, end)
     for held in _packed(data, budget) if layers else ():
-        budget.read(len(held))
         for inner in contents(held, budget, layers - 1):
             yield Content(0, len(data), inner.plain, packed=True)
 
@@ -61,13 +61,13 @@ def _is_text(data: bytes) -> bool:
 def _packed(data: bytes, budget: Budget) -> Iterator[bytes]:
     view = memoryview(data)
     if data.startswith(ZLIB):
-        yield _inflated(view[2:])
+        yield _inflated(view[2:], budget)
     elif is_raw(data):
-        yield _inflated(view)
+        yield _inflated(view, budget)
     at = data.find(_GZIP)
     while at >= 0:
         budget.trigger()
-        yield _inflated(view[_body(data, at) :])
+        yield _inflated(view[_body(data, at) :], budget)
         at = data.find(_GZIP, at + len(_GZIP))
     at = data.find(_ZIP)
     while at >= 0:
@@ -77,7 +77,7 @@ def _packed(data: bytes, budget: Budget) -> Iterator[bytes]:
         begin = at + _HEADER
         begin += int.from_bytes(header[26:28], "little") + int.from_bytes(header[28:30], "little")
         if header[8:10] == b"\x08\x00":
-            yield _inflated(view[begin:])
+            yield _inflated(view[begin:], budget)
         at = data.find(_ZIP, at + len(_ZIP))
 
 
@@ -104,8 +104,9 @@ def _body(data: bytes, at: int) -> int:
     return at + (flags & 2)
 
 
-def _inflated(data: memoryview) -> bytes:
+def _inflated(data: memoryview, budget: Budget) -> bytes:
     """What is packed in `data`, as far as it is; a sum that is wrong does not matter."""
+    budget.trigger(_COST_OF_PACKED)
     unpack = zlib.decompressobj(_RAW)
     said: list[bytes] = []
     size = 0
@@ -114,6 +115,7 @@ def _inflated(data: memoryview) -> bytes:
         while rest and not unpack.eof:
             said.append(unpack.decompress(rest, _STEP))
             size += len(said[-1])
+            budget.read(len(said[-1]))
             rest = unpack.unconsumed_tail
             if size > MOST:
                 raise InspectionError(f"packed data comes to more than {MOST:,} bytes")

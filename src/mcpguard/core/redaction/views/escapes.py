@@ -6,11 +6,14 @@ from collections.abc import Callable
 from functools import cache
 from unicodedata import normalize
 
+from mcpguard.core.redaction.budget import Budget
 from mcpguard.core.redaction.matching import PAD, Matcher, compile_literals, stop
 from mcpguard.core.redaction.views.view import REPLACED, WHOLE, Pieces, View, slices
 
 _KEY_IN_FORM, _KEY = b"+PRIVATE+KEY", b" PRIVATE KEY"
 _SOFT = 70
+_FOR_ONE = 2
+"""Escapes that cost as much as one place where something may begin."""
 
 # What comes to a letter of ASCII, or to nothing: the rest of such escapes says nothing that is looked for.
 _UNSEEN = (
@@ -30,7 +33,12 @@ _INLINE = rb"span|wbr|br|b|i|em|mark|strong|a|u|s|font|code|ins|del|small|sub|su
 # The first byte stands alone, so that what cannot begin one is passed over a byte at a time.
 _DISGUISE = re.compile(
     rb"[%\\&<\]^\x00-\x08\x0b\x0c\x0e-\x1e\x7f\xc2\xcd\xd8\xe1-\xe3\xef\xf0\xf3](?:"
-    rb"(?<=%)(?:(?P<url>[0-7][0-9A-Fa-f])|(?P<urls>[89A-Fa-f][0-9A-Fa-f](?:%[89A-Fa-f][0-9A-Fa-f]){1,3}))"
+    # Many of one kind in a row, as by whom each character is escaped, are one piece.
+    rb"(?<=%)(?P<urlrun>[0-7][0-9A-Fa-f](?:%[0-7][0-9A-Fa-f]){3,}+)"
+    rb"|(?<=\\)(?:(?P<hexrun>x[0-7][0-9A-Fa-f](?:\\x[0-7][0-9A-Fa-f]){3,}+)"
+    rb"|(?P<utfrun>u00[0-7][0-9A-Fa-f](?:\\u00[0-7][0-9A-Fa-f]){3,}+))"
+    rb"|(?<=&)(?P<xmlrun>#x[0-7][0-9A-Fa-f];(?:&#x[0-7][0-9A-Fa-f];){3,}+)"
+    rb"|(?<=%)(?:(?P<url>[0-7][0-9A-Fa-f])|(?P<urls>[89A-Fa-f][0-9A-Fa-f](?:%[89A-Fa-f][0-9A-Fa-f]){1,3}))"
     rb"|(?<=\\)(?:\\{0,7}(?:u(?P<utf16>00[0-7][0-9A-Fa-f]|00[aA][dD]|20[0-9A-Fa-f]{2}|[fF][eE][fF]{2}"
     rb"|[fF]{2}[0-5][0-9A-Fa-f])|u(?P<pair>[dD](?:835|[bB]40)\\{1,8}u[dD][c-fC-F][0-9A-Fa-f]{2})"
     rb"|x(?P<hex>[0-7][0-9A-Fa-f])|U(?P<utf32>000[01][0-9A-Fa-f]{4})|[ux]\{(?P<braced>[0-9A-Fa-f]{1,6})\}"
@@ -40,8 +48,11 @@ _DISGUISE = re.compile(
     rb"|(?<=\])\]>"
     # Colours and other sequences of a terminal (ECMA-48), controls, and marks that are not seen.
     rb"|(?:(?<=\x1b)\[|(?<=\xc2)\x9b|(?<=\^)\[\[)[0-?]{0,64}[ -/]{0,8}[@-~]"
+    rb"(?:\x1b\[[0-?]{0,64}[ -/]{0,8}[@-~])*+"
     rb"|(?<=\x1b)\][^\x07\x1b\x1f]{0,512}(?:\x07|\x1b\\)"
-    rb"|(?<=\x1b)(?:[ -/]{1,2}[0-~]|[@-Z\\^_])?|(?<=[\x00-\x08\x0b\x0c\x0e-\x1e\x7f])|"
+    rb"|(?<=\x1b)(?:[ -/]{1,2}[0-~]|[@-Z\\^_])?"
+    rb"|(?<=[\x00-\x08\x0b\x0c\x0e-\x1e\x7f])[\x00-\x08\x0b\x0c\x0e-\x1a\x1c-\x1e\x7f]*+"
+    rb"|(?<=\xe2)(?:\x80[\x8b-\x8f\xaa-\xae](?:\xe2\x80[\x8b-\x8f\xaa-\xae])*+)|"
     + _UNSEEN
     + rb"|"
     + _SHAPED
@@ -120,12 +131,18 @@ class Undisguised(View):
 
     __slots__ = ("_source",)
 
-    def __init__(self, outer: View) -> None:
+    def __init__(self, outer: View, budget: Budget) -> None:
         self._source = outer.text
-        plain = [_DISGUISE.sub(_plain, self._source[at:end]) for at, end in slices(self._source)]
-        text = b"".join(plain)
+        text = bytearray()
+        for at, end in slices(self._source):
+            plain, count = _DISGUISE.subn(_plain, self._source[at:end], _FOR_ONE * budget.left + 1)
+            budget.trigger(count // _FOR_ONE)
+            text += plain
         # In a form a space is a plus, which stands for itself in a value.
-        super().__init__(text.replace(b"+=+", b" = ").replace(_KEY_IN_FORM, _KEY) + PAD, outer)
+        text += PAD
+        if b"+=+" in text or _KEY_IN_FORM in text:
+            text = text.replace(b"+=+", b" = ").replace(_KEY_IN_FORM, _KEY)
+        super().__init__(bytes(text), outer)
 
     def at(self, place: int, more: int = 0) -> int:
         if not self._made:
@@ -143,7 +160,8 @@ class Undisguised(View):
                     size += start - at
                 plain = _plain(match)
                 if plain:
-                    self.add(size, start, end, REPLACED)
+                    run = match.lastgroup in _RUNS
+                    self.add(size, start, end, (1, (end - start) // len(plain)) if run else REPLACED)
                     size += len(plain)
                 at = end
             self.add(size, at, stop_, WHOLE)
@@ -173,31 +191,39 @@ def _low(said: bytes) -> int:
     return said[1] & 0x3F | (said[0] & 1) << 6
 
 
+def _shaped(letter: bytes) -> bytes:
+    plain = normalize("NFKC", letter.decode("utf-8", "replace"))
+    return plain.encode() if plain.isascii() else letter
+
+
+def _all(said: bytes) -> bytes:
+    return bytes.fromhex(said.replace(b"u00", b"").translate(None, b"%\\x&#;").decode())
+
+
+_RUNS = frozenset(("urlrun", "hexrun", "utfrun", "xmlrun"))
 _LETTERS: dict[str, Callable[[bytes], bytes]] = {
     "mark": bytes,
     "tag": lambda said: bytes([_low(said)]) if 0x20 <= _low(said) < 0x7F else b"",
     "wide": lambda said: bytes([_low(said) + 0x20]),
     "urls": lambda said: bytes.fromhex(said.decode().replace("%", "")),
     "pair": lambda said: bytes.fromhex((said[:4] + said[-4:]).decode()).decode("utf-16-be").encode(),
+    **dict.fromkeys(_RUNS, _all),
 }
 
 
-def _shaped(letter: bytes) -> bytes:
-    plain = normalize("NFKC", letter.decode("utf-8", "replace"))
-    return plain.encode() if plain.isascii() else letter
-
-
-def unquoted(view: View) -> View:
+def unquoted(view: View, budget: Budget) -> View:
     """The view of `view` without the escapes of quoted-printable (RFC 2045, section 6.7)."""
     pieces = Pieces(view)
     at, end = 0, len(view.text) - len(PAD)
     for match in _QUOTED.finditer(view.text, 0, end):
         if not match[1] and match.start() - view.text.rfind(b"\n", at, match.start()) < _SOFT:
             continue  # Such a line is not broken: it is too short.
+        budget.trigger()
         pieces.add(view.text[at : match.start()], at, match.start(), WHOLE)
         if match[1]:
             pieces.add(bytes([int(match[1], 16)]), *match.span())
         at = match.end()
     pieces.add(view.text[at:end], at, end, WHOLE)
-    pieces.view.stretches = True
-    return pieces.view
+    made = pieces.whole()
+    made.stretches = True
+    return made

@@ -2,12 +2,14 @@
 numbers, names and marks before each line, and with line ends as JSON writes them."""
 
 import re
-from collections.abc import Iterator
-from functools import cache
+from array import array
+from collections.abc import Callable, Iterator
+from functools import cache, lru_cache
 
+from mcpguard.core.redaction.budget import Budget
 from mcpguard.core.redaction.matching import PAD, Matcher
 from mcpguard.core.redaction.patterns import compile_patterns, shape
-from mcpguard.core.redaction.views.view import WHOLE, Pieces, View
+from mcpguard.core.redaction.views.view import WHOLE, Pieces, Size, View, lines_of
 
 _RUN = "[A-Za-z0-9+/=_.-]"
 LINE_END = _RUN + r"{12}(?:\$?\r?\n|\\[nr])"
@@ -38,6 +40,10 @@ _WIDE = 1024
 _SHORT = 12
 _LONG = 16
 _LF = 10
+_EVEN = 32
+"""Lines of so many letters of base64 that are as wide as one another are no words."""
+_COST_OF_A_LINE = 4
+_BEGINNING = 3
 
 
 @cache
@@ -55,38 +61,43 @@ def _leaf_ends() -> Matcher:
     return compile_patterns([shape(LEAF_END, once=False)])
 
 
-def joined(view: View) -> View | None:
-    """Each run of `view` that is cut up in lines, in one piece."""
+def joined(view: View, budget: Budget) -> View | None:
+    """Each run of `view` that is cut up in lines, in one piece. Raises InspectionError where `budget` is used
+    up."""
     text = view.text
-    places: list[int] = []
+    # What is asked of each waits until it is known that no run reaches over it. Four times a place, and what
+    # is there.
+    places = array("L")
+    _ends().search(text, lambda index, _from, end, _flags, _text: places.append(4 * end + index))
+    _begins().search(text, lambda _index, _from, end, _flags, _text: places.append(4 * end + _BEGINNING))
 
-    def ends(index: int, _from: int, end: int, _flags: int, _text: bytes) -> None:
-        if index or is_random(text, end_of_run(text, end)):
-            places.append(end)
+    def place(found: int) -> int:
+        end, kind = found >> 2, found & 3
+        if kind == _BEGINNING:
+            return _begun(text, end)
+        return end if kind or is_random(text, end_of_run(text, end)) else 0
 
-    def begins(_index: int, _from: int, end: int, _flags: int, _text: bytes) -> None:
-        if not is_random(text, end):
-            return
-        place = text.rfind(b"\n", 0, end) + 1
-        if _LAST.search(text, max(0, place - _SHORT - 3), place - 1):
-            places.append(place)
-
-    _ends().search(text, ends)
-    _begins().search(text, begins)
-    return _in_one(view, places, _BREAK)
+    return _in_one(view, places, place, _BREAK, budget)
 
 
-def across(view: View) -> View | None:
+def _begun(text: bytes, end: int) -> int:
+    """Where the line begins of which `end` is in the beginning, 0 where nothing goes on in it."""
+    if not is_random(text, end):
+        return 0
+    place = text.rfind(b"\n", 0, end) + 1
+    return place if _LAST.search(text, max(0, place - _SHORT - 3), place - 1) else 0
+
+
+def across(view: View, budget: Budget) -> View | None:
     """Each run of `view` that is cut up in leaves, in one piece: for what is encoded, since two words make a
     third by chance."""
-    places: list[int] = []
+    places = array("L")
+    _leaf_ends().search(view.text, lambda _index, _from, end, _flags, _text: places.append(4 * end))
 
-    def ends(_index: int, _from: int, end: int, _flags: int, text: bytes) -> None:
-        if is_random(text, end - 1):
-            places.append(end)
+    def place(found: int) -> int:
+        return found >> 2 if is_random(view.text, (found >> 2) - 1) else 0
 
-    _leaf_ends().search(view.text, ends)
-    return _in_one(view, places, _LEAF_BREAK)
+    return _in_one(view, places, place, _LEAF_BREAK, budget)
 
 
 def is_random(text: bytes, end: int) -> bool:
@@ -98,15 +109,24 @@ def is_random(text: bytes, end: int) -> bool:
     return len(last.translate(None, _NO_CAPITALS)) >= 3 and bool(last.translate(None, _NO_SMALL))
 
 
-def _in_one(view: View, places: list[int], between: re.Pattern[bytes]) -> View | None:
+def _in_one(
+    view: View,
+    places: "array[int]",
+    known: Callable[[int], int],
+    between: re.Pattern[bytes],
+    budget: Budget,
+) -> View | None:
     text = view.text
     pieces = Pieces(view)
     done = 0
-    for place in sorted(places):
+    for found in sorted(places):
+        place = known(found) if found >> 2 > done else 0
         if place > done:
             at = done
-            for start, end in _chain(text, place, between):
-                pieces.add(text[start:end], start, end, WHOLE)
+            for start, end, size in _chain(text, place, between):
+                budget.trigger(_COST_OF_A_LINE)
+                plain = text[start:end]
+                pieces.add(plain if size is WHOLE else plain.translate(None, b"\r\n"), start, end, size)
                 done = end
             if done > at:
                 pieces.gap()
@@ -116,7 +136,7 @@ def _in_one(view: View, places: list[int], between: re.Pattern[bytes]) -> View |
     return made
 
 
-def _chain(text: bytes, place: int, between: re.Pattern[bytes]) -> Iterator[tuple[int, int]]:
+def _chain(text: bytes, place: int, between: re.Pattern[bytes]) -> Iterator[tuple[int, int, Size]]:
     """The pieces of the run that goes on at `place`, where a line or a text begins."""
     end = end_of_run(text, place)
     first = -1
@@ -134,11 +154,34 @@ def _chain(text: bytes, place: int, between: re.Pattern[bytes]) -> Iterator[tupl
             begin = _line(text, end, _BEFORE)
             before = _line(text, begin - 1, _BEFORE) if begin else 0
             if text[start - 1] == _LF and begin - before == start - begin:
-                yield before + ahead, begin - 1  # As wide, so that what is cut up may begin there.
+                yield before + ahead, begin - 1, WHOLE  # As wide: what is cut up may begin there.
             first = begin + ahead
-            yield first, end
-        yield piece.span()
+            yield first, end, WHOLE
+        yield *piece.span(), WHOLE
         end = piece.end()
+        even = _even(text, start, end) if not ahead and text[start - 1] == _LF else None
+        if even:
+            yield even
+            end = even[1]
+
+
+def _even(text: bytes, start: int, end: int) -> tuple[int, int, Size] | None:
+    """The lines of base64 behind that from `start` to `end`, each as wide as that: all in one piece."""
+    width = end - start
+    if not _EVEN <= width <= _BEFORE:
+        return None
+    for ends in (1, 2):
+        found = _lines_of(width, ends).match(text, end)
+        if found:
+            return end + ends, found.end(), lines_of(width, ends)
+    return None
+
+
+@lru_cache(64)
+def _lines_of(width: int, ends: int) -> re.Pattern[bytes]:
+    return re.compile(
+        rb"(?:%b[A-Za-z0-9][A-Za-z0-9+/]{%d}(?=\r?\n)){2,}+" % (rb"\r\n" if ends == 2 else rb"\n", width - 1)
+    )
 
 
 def _is_run(piece: bytes) -> bool:

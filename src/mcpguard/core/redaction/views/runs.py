@@ -9,6 +9,7 @@ from mcpguard.core.redaction.budget import Budget
 from mcpguard.core.redaction.views.contents import ZLIB, contents, is_raw
 from mcpguard.core.redaction.views.view import Pieces, Size, View
 
+_COST_OF_A_RUN = 1
 LEAST = 24
 """Letters of base64 that are worth to be decoded: 18 bytes."""
 FEW = 16
@@ -46,6 +47,7 @@ def decoded(view: View, budget: Budget, least: int = LEAST) -> View | None:
     """What the runs of `view` say."""
     pieces = Pieces(view)
     for begin, chars in _runs(view.text, least):
+        budget.trigger(_COST_OF_A_RUN)
         if _is_base64(chars):
             _base64(pieces, begin, chars, least, budget)
         if _has_hex(chars):

@@ -1,5 +1,6 @@
 """A view of a text, and for each place in it where that comes from."""
 
+from array import array
 from bisect import bisect_right
 from collections.abc import Iterator
 
@@ -20,25 +21,33 @@ REPLACED: Size = (0, 0)
 """A piece all of whose bytes come from all of it."""
 
 
+def lines_of(width: int, ends: int) -> Size:
+    """A piece that is made of lines of `width` bytes, behind each of which `ends` bytes are left out."""
+    return width, -ends
+
+
 class View:
     """`text`, which ends in PAD, is made of pieces of `outer`, None where it is the text itself. `stretches`:
     lines may be joined that have nothing to do with one another, so that what begins in `outer` is no longer
     here. `joined`: it is nothing but such lines.
     """
 
-    __slots__ = ("_made", "_outer", "_pieces", "joined", "stretches", "text")
+    __slots__ = ("_from", "_made", "_outer", "_sizes", "joined", "stretches", "text")
 
     def __init__(self, text: bytes, outer: "View | None" = None) -> None:
         self.text = text
         self.joined = self.stretches = False
         self._outer = outer
-        self._made: list[int] = []
-        self._pieces: list[tuple[int, int, Size]] = []
+        if outer is not None:
+            # Plain numbers in a row: there may be as many pieces as bytes.
+            self._made, self._from, self._sizes = array("L"), array("L"), array("i")
 
     def add(self, made: int, start: int, end: int, size: Size) -> None:
         """A piece that begins at `made`, of what `outer` has from `start` to `end`."""
         self._made.append(made)
-        self._pieces.append((start, end, size))
+        self._from.append(start)
+        self._from.append(end)
+        self._sizes.extend(size)
 
     def place(self, start: int, end: int) -> tuple[int, int]:
         """What is at `start` to `end` here, in the text that all is a view of."""
@@ -49,10 +58,14 @@ class View:
     def at(self, place: int, more: int = 0) -> int:
         """Where in `outer` the byte at `place` begins; with `more`, 1, where it ends."""
         piece = bisect_right(self._made, place) - 1
-        start, end, (wide, narrow) = self._pieces[piece]
+        start, end = self._from[2 * piece : 2 * piece + 2]
+        wide, narrow = self._sizes[2 * piece : 2 * piece + 2]
         if not wide:
             return end if more else start
-        offset = (place - self._made[piece] + more) * narrow
+        offset = place - self._made[piece]
+        if narrow < 0:
+            return start + offset - offset // wide * narrow + more
+        offset = (offset + more) * narrow
         return min(end, start + (-(-offset // wide) if more else offset // wide))
 
 
@@ -86,29 +99,27 @@ class Pieces:
 
     def __init__(self, outer: View) -> None:
         self._view = View(b"", outer)
-        self._parts: list[bytes] = []
-        self._size = 0
+        self._text = bytearray()
 
     def add(self, plain: bytes, start: int, end: int, size: Size = REPLACED) -> None:
         """`plain` comes from what the outer view has from `start` to `end`."""
-        self._view.add(self._size, start, end, size)
-        self._parts.append(plain)
-        self._size += len(plain)
+        self._view.add(len(self._text), start, end, size)
+        self._text += plain
 
     def gap(self) -> None:
         """What is added from now on has nothing to do with what was."""
-        self._parts.append(GAP)
-        self._size += 1
+        self._text += GAP
 
-    @property
-    def view(self) -> View:
-        """The view that is made."""
-        self._view.text = b"".join(self._parts) + PAD
+    def whole(self) -> View:
+        """The view that is made. To be asked once."""
+        self._text += PAD
+        self._view.text = bytes(self._text)
+        self._text = bytearray()
         return self._view
 
     def made(self) -> View | None:
         """The view, None of no pieces."""
-        return self.view if self._parts else None
+        return self.whole() if self._text else None
 
 
 def slices(text: bytes) -> Iterator[tuple[int, int]]:
